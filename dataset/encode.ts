@@ -1,0 +1,122 @@
+/** Rows to token sequences with their scored positions, and the checks that need a model's tokenizer and context. */
+import type { InputIssue } from "../schema/errors.ts";
+import { SteplogError } from "../schema/errors.ts";
+import type { NumberedRow, Row } from "./jsonl.ts";
+import { IssueList } from "./jsonl.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+/** A sequence and what is scored of it: the token at `positions[i] + 1` should be `targets[i]`. */
+export interface EncodedRow {
+  /** [length] */
+  readonly ids: Int32Array;
+  /** [scored], rising */
+  readonly positions: Int32Array;
+  /** [scored] */
+  readonly targets: Int32Array;
+}
+
+export interface ModelBounds {
+  /** Longest sequence, tokens. */
+  readonly contextLength: number;
+  /** Tokens the model knows, when that is to be checked: rows of tokens can name others. */
+  readonly vocabulary?: number;
+}
+
+/** A row as a causal language model sees it. Token rows need no tokenizer. @throws DATASET_INVALID */
+export function encodeRow(tokenizer: Tokenizer | null, row: Row): EncodedRow {
+  if ("input_ids" in row) return encodeTokens(row.input_ids, row.labels);
+  return encodeText(needed(tokenizer), row.prompt, row.completion);
+}
+
+function needed(tokenizer: Tokenizer | null): Tokenizer {
+  if (tokenizer) return tokenizer;
+  throw new SteplogError(
+    "MODEL_INVALID",
+    "The rows are text, and the model folder has no tokenizer.json. Add it, or give rows of input_ids and labels.",
+  );
+}
+
+/** The prompt as it stands, then the completion, whose tokens are scored; nothing is added between or after. */
+export function encodeText(tokenizer: Tokenizer, prompt: string, completion: string): EncodedRow {
+  const start = tokenizer.encodeStart(prompt);
+  const more = tokenizer.encodeMore(completion);
+  const labels = [...start.map(() => -100), ...more];
+  return encodeTokens([...start, ...more], labels);
+}
+
+/** Labels as transformers takes them: label i is the token wanted at place i, predicted at i - 1; -100 is unscored. */
+function encodeTokens(ids: readonly number[], labels: readonly number[]): EncodedRow {
+  const scored = labels.flatMap((label, index) => (label >= 0 && index > 0 ? [index] : []));
+  return {
+    ids: Int32Array.from(ids),
+    positions: Int32Array.from(scored, (index) => index - 1),
+    targets: Int32Array.from(scored, (index) => labels[index] ?? 0),
+  };
+}
+
+/**
+ * Encodes every row.
+ * @throws DATASET_INVALID with the lines of rows that have nothing to score, do not fit the model's context, name
+ *   tokens outside its vocabulary, or whose completion is none of the label words (when there are any).
+ */
+export async function encodeRows(options: {
+  tokenizer: Tokenizer | null;
+  bounds: ModelBounds;
+  rows: AsyncIterable<NumberedRow>;
+  labelWords: readonly string[];
+}): Promise<EncodedRow[]> {
+  const issues = new IssueList();
+  const encoded: EncodedRow[] = [];
+  for await (const { line, row } of options.rows) {
+    const sequence = encodeRow(options.tokenizer, row);
+    issues.add(...rowIssues(line, row, sequence, options.bounds, options.labelWords));
+    encoded.push(sequence);
+  }
+  issues.throwIfAny("rows do not fit the model");
+  return encoded;
+}
+
+/** The checks of `encodeRows` without keeping the rows. @throws DATASET_INVALID */
+export async function checkRowsFit(options: {
+  tokenizer: Tokenizer | null;
+  contextLength: number;
+  rows: AsyncIterable<NumberedRow>;
+  labelWords: readonly string[];
+}): Promise<void> {
+  const issues = new IssueList();
+  for await (const { line, row } of options.rows) {
+    issues.add(...rowIssues(line, row, encodeRow(options.tokenizer, row), options, options.labelWords));
+  }
+  issues.throwIfAny("rows do not fit the model");
+}
+
+function rowIssues(
+  line: number,
+  row: Row,
+  encoded: EncodedRow,
+  bounds: ModelBounds,
+  labelWords: readonly string[],
+): InputIssue[] {
+  const messages: string[] = [];
+  const { length } = encoded.ids;
+  if (encoded.targets.length === 0) messages.push("nothing is left to score after tokenising");
+  if (length > bounds.contextLength) {
+    messages.push(`the row has ${length} tokens, and the model's context is ${bounds.contextLength}`);
+  }
+  const strange = bounds.vocabulary === undefined ? undefined : encodedTokenAbove(encoded, bounds.vocabulary);
+  if (strange !== undefined) messages.push(`token ${strange} is outside the vocabulary of ${bounds.vocabulary}`);
+  messages.push(...labelWordIssues(row, labelWords));
+  return messages.map((message) => ({ line, message }));
+}
+
+function encodedTokenAbove(encoded: EncodedRow, vocabulary: number): number | undefined {
+  return [...encoded.ids, ...encoded.targets].find((id) => id >= vocabulary);
+}
+
+function labelWordIssues(row: Row, labelWords: readonly string[]): string[] {
+  if (labelWords.length === 0) return [];
+  if ("input_ids" in row) return ["label words need rows of prompt and completion, and this is a row of tokens"];
+  if (labelWords.includes(row.completion)) return [];
+  const known = labelWords.map((word) => JSON.stringify(word)).join(", ");
+  return [`the completion ${JSON.stringify(row.completion)} is none of the label words (${known})`];
+}

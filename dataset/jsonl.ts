@@ -1,0 +1,177 @@
+/**
+ * Datasets as files: JSONL in UTF-8, one row a line. A row is text, {"prompt": "...", "completion": "..."}, of which the
+ * completion is scored, or tokens, {"input_ids": [...], "labels": [...]}, of which every label but -100 is scored. Other
+ * fields are ignored. Files are read as streams; a wrong file is refused whole, with the first wrong lines.
+ */
+import { z } from "zod";
+import type { InputIssue } from "../schema/errors.ts";
+import { SteplogError } from "../schema/errors.ts";
+import { limits } from "../schema/limits.ts";
+
+export interface TextRow {
+  readonly prompt: string;
+  readonly completion: string;
+}
+
+export interface TokenRow {
+  readonly input_ids: readonly number[];
+  readonly labels: readonly number[];
+}
+
+export type Row = TextRow | TokenRow;
+
+/** `line` counts from 1 and counts blank lines, so that it is what an editor shows. */
+export interface NumberedRow {
+  readonly line: number;
+  readonly row: Row;
+}
+
+type ParsedLine = { row: Row } | { issues: InputIssue[] };
+
+const textRowSchema = z.object({ prompt: z.string(), completion: z.string().min(1, "is empty") });
+const tokenRowSchema = z.object({
+  input_ids: z.array(z.int().min(0)).min(1, "is empty"),
+  labels: z.array(z.int().min(-100)),
+});
+
+/**
+ * Reads a whole file and counts its rows.
+ * @throws DATASET_INVALID with the first wrong lines, or for a file without rows or with too many.
+ */
+export async function checkDataset(source: AsyncIterable<Uint8Array>): Promise<{ rows: number }> {
+  const issues = new IssueList();
+  let rows = 0;
+  for await (const { line, text } of linesOf(source)) {
+    const parsed = parseLine(line, text);
+    if ("row" in parsed) rows += 1;
+    else issues.add(...parsed.issues);
+    if (rows > limits.datasetRows) throw invalid(`The dataset has more than ${limits.datasetRows} rows.`);
+  }
+  issues.throwIfAny("lines cannot be used");
+  if (rows === 0) throw invalid('The dataset is empty. Give one {"prompt": "...", "completion": "..."} a line.');
+  return { rows };
+}
+
+/** The rows of a file that was checked. @throws DATASET_INVALID at the first line that is wrong after all. */
+export async function* readRows(source: AsyncIterable<Uint8Array>): AsyncGenerator<NumberedRow> {
+  for await (const { line, text } of linesOf(source)) {
+    const parsed = parseLine(line, text);
+    if (!("row" in parsed)) throw invalid(`Line ${line} of the dataset cannot be used.`, parsed.issues);
+    yield { line, row: parsed.row };
+  }
+}
+
+/** Collects wrong places, keeps the first of them, and counts the rest. */
+export class IssueList {
+  readonly #kept: InputIssue[] = [];
+  #count = 0;
+
+  add(...issues: readonly InputIssue[]): void {
+    this.#count += issues.length;
+    this.#kept.push(...issues.slice(0, Math.max(0, limits.issuesReported - this.#kept.length)));
+  }
+
+  /** @throws DATASET_INVALID "N `what`", when there are any. */
+  throwIfAny(what: string): void {
+    const [first] = this.#kept;
+    if (!first) return;
+    const shown = this.#count > this.#kept.length ? `; the first ${this.#kept.length} are listed` : "";
+    const place = first.line === undefined ? "" : `line ${first.line}: `;
+    throw invalid(`${this.#count} ${what}${shown}. First, ${place}${first.message}.`, this.#kept);
+  }
+}
+
+function invalid(message: string, issues: readonly InputIssue[] = []): SteplogError {
+  return new SteplogError("DATASET_INVALID", message, issues);
+}
+
+function parseLine(line: number, text: string | null): ParsedLine {
+  if (text === null) return { issues: [{ line, message: "the line is not UTF-8 text" }] };
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { issues: [{ line, message: `the line is not JSON (${reason})` }] };
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return { issues: [{ line, message: "the line is not a JSON object" }] };
+  }
+  return "input_ids" in value ? parseTokens(line, value) : parseText(line, value);
+}
+
+function parseText(line: number, value: object): ParsedLine {
+  const parsed = textRowSchema.safeParse(value);
+  return parsed.success ? { row: parsed.data } : { issues: describe(line, value, parsed.error) };
+}
+
+function parseTokens(line: number, value: object): ParsedLine {
+  const parsed = tokenRowSchema.safeParse(value);
+  if (!parsed.success) return { issues: describe(line, value, parsed.error) };
+  const { input_ids: ids, labels } = parsed.data;
+  if (ids.length !== labels.length) {
+    const message = `has ${labels.length} numbers where input_ids has ${ids.length}`;
+    return { issues: [{ line, field: "labels", message }] };
+  }
+  if (labels.slice(1).every((label) => label < 0)) {
+    return { issues: [{ line, field: "labels", message: "scores no token: every label after the first is -100" }] };
+  }
+  return { row: parsed.data };
+}
+
+function describe(line: number, value: object, error: z.ZodError): InputIssue[] {
+  return error.issues.map((issue) => {
+    const field = issue.path.join(".");
+    const missing = issue.path.length === 1 && !(field in value);
+    return { line, field, message: missing ? `the field "${field}" is missing` : `"${field}": ${issue.message}` };
+  });
+}
+
+/** Lines that are not blank, as text; null for one that is not UTF-8. */
+async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<{ line: number; text: string | null }> {
+  let line = 0;
+  for await (const bytes of splitLines(source)) {
+    line += 1;
+    const text = decode(bytes, line === 1);
+    if (text === null || text.trim() !== "") yield { line, text };
+  }
+}
+
+/** A byte order mark is an editor's habit, and allowed at the start. */
+function decode(bytes: Uint8Array, first: boolean): string | null {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: !first }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Splits at line feeds only (node:readline would also split at U+2028, which JSON strings may hold).
+ * @throws DATASET_INVALID for a line longer than the limit, before it fills the memory.
+ */
+async function* splitLines(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let parts: Uint8Array[] = [];
+  let length = 0;
+  let line = 1;
+  const keep = (part: Uint8Array) => {
+    parts.push(part);
+    length += part.length;
+    if (length > limits.datasetLineBytes) {
+      throw invalid(`Line ${line} is longer than ${limits.datasetLineBytes} bytes.`, [{ line, message: "too long" }]);
+    }
+  };
+  for await (const chunk of source) {
+    let start = 0;
+    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
+      keep(chunk.subarray(start, end));
+      yield Buffer.concat(parts);
+      parts = [];
+      length = 0;
+      line += 1;
+      start = end + 1;
+    }
+    if (start < chunk.length) keep(chunk.slice(start));
+  }
+  if (length > 0) yield Buffer.concat(parts);
+}

@@ -1,0 +1,50 @@
+/** Text to tokens and back, by the tokenizer.json that a model folder brings. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
+import { SteplogError } from "../schema/errors.ts";
+
+export interface Tokenizer {
+  /** Tokens of a text that begins a sequence: with the special tokens (BOS) that the model's tokenizer puts there. */
+  encodeStart(text: string): number[];
+  /** Tokens of a text that goes on a sequence, without special tokens. */
+  encodeMore(text: string): number[];
+  /** Text of tokens, special tokens left out. */
+  decode(ids: readonly number[]): string;
+}
+
+/** @throws MODEL_INVALID when the folder's tokenizer.json is missing or cannot be used. */
+export async function loadTokenizer(folder: string): Promise<Tokenizer> {
+  const tokenizer = await readObject(join(folder, "tokenizer.json"));
+  if (!tokenizer) {
+    const advice = "Save the model with its fast tokenizer (tokenizer.save_pretrained).";
+    throw new SteplogError("MODEL_INVALID", `${folder} has no tokenizer.json. ${advice}`);
+  }
+  const config = (await readObject(join(folder, "tokenizer_config.json"))) ?? {};
+  return wrap(new HuggingFaceTokenizer(tokenizer, config));
+}
+
+function wrap(tokenizer: HuggingFaceTokenizer): Tokenizer {
+  return {
+    encodeStart: (text) => tokenizer.encode(text).ids,
+    encodeMore: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids,
+    decode: (ids) => tokenizer.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false }),
+  };
+}
+
+async function readObject(path: string): Promise<object | null> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    throw error;
+  }
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null) return value;
+  } catch (cause) {
+    throw new SteplogError("MODEL_INVALID", `${path} is not JSON.`, [], { cause });
+  }
+  throw new SteplogError("MODEL_INVALID", `${path} is not a JSON object.`);
+}

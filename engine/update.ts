@@ -1,0 +1,55 @@
+/**
+ * The update, the one place where a stored weight changes; training and replay both come here. One rounded subtraction
+ * a weight, as docs/STEP_LOG.md says under "Update". The plain twin of every faster kernel.
+ */
+import type { LogEntry } from "../schema/step-log.ts";
+import type { Noise } from "./noise.ts";
+import { fillNoise, fillRounding } from "./noise.ts";
+
+/** Weights as they are stored: float32 values, or the upper 16 bits of float32 (bfloat16). */
+export type Stored = Float32Array | Uint16Array;
+
+/** Elements that are updated by all entries before the next are touched: a block stays in the first-level cache. */
+const blockElements = 4096;
+
+/**
+ * Applies `entries` in order to the elements first, first + 1, ... of the tensor with id `tensor`.
+ * a * n is exact, and the double difference rounds to float32 as one IEEE 754 single subtraction would (53 >= 2 * 24 + 2).
+ */
+export function update(weights: Stored, first: number, tensor: number, noise: Noise, entries: readonly LogEntry[]): void {
+  for (let at = 0; at < weights.length; at += blockElements) {
+    const block = weights.subarray(at, at + blockElements);
+    for (const entry of entries) {
+      if (block instanceof Float32Array) updateFloat32(block, first + at, tensor, noise, entry);
+      else updateBfloat16(block, first + at, tensor, noise, entry);
+    }
+  }
+}
+
+const integers = new Int8Array(blockElements);
+const roundingBits = new Uint16Array(blockElements);
+
+function updateFloat32(block: Float32Array, first: number, tensor: number, noise: Noise, entry: LogEntry): void {
+  const n = integers.subarray(0, block.length);
+  fillNoise(n, noise, entry.seed, tensor, first);
+  if (entry.decay !== undefined) for (let i = 0; i < block.length; i++) block[i] = (block[i] ?? 0) * entry.decay;
+  const a = entry.scalar;
+  for (let i = 0; i < block.length; i++) block[i] = (block[i] ?? 0) - a * (n[i] ?? 0);
+}
+
+const float = new Float32Array(1);
+const bits = new Uint32Array(float.buffer);
+
+function updateBfloat16(block: Uint16Array, first: number, tensor: number, noise: Noise, entry: LogEntry): void {
+  const n = integers.subarray(0, block.length);
+  const r = roundingBits.subarray(0, block.length);
+  fillNoise(n, noise, entry.seed, tensor, first);
+  fillRounding(r, entry.seed, tensor, first);
+  const { scalar, decay } = entry;
+  for (let i = 0; i < block.length; i++) {
+    bits[0] = (block[i] ?? 0) << 16;
+    if (decay !== undefined) float[0] = (float[0] ?? 0) * decay;
+    float[0] = (float[0] ?? 0) - scalar * (n[i] ?? 0);
+    block[i] = ((bits[0] ?? 0) + (r[i] ?? 0)) >>> 16;
+  }
+}

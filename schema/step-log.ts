@@ -1,0 +1,332 @@
+/**
+ * The step log: a header and a list of (seed, scalar) pairs, which with the base model is a fine-tuned model.
+ * docs/STEP_LOG.md says what the words mean; this file holds them in memory, chains them and turns them into the bytes
+ * of a .steplog file and back. The same header and entries always give the same bytes.
+ */
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { SteplogError, invariant } from "./errors.ts";
+
+export const stepLogVersion = 1;
+
+/** What was trained, from what, with which noise. Serialised as canonical JSON, whose bytes start the chain. */
+const stepLogHeaderSchema = z.strictObject({
+  format: z.literal(stepLogVersion),
+  /** Base hash, 64 hex digits. */
+  base: z.string().regex(/^[0-9a-f]{64}$/u),
+  /** Trained tensors in order of name; dtype as safetensors names it, in which the tensor was trained. */
+  trainable: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1),
+        shape: z.array(z.int().min(0)),
+        dtype: z.enum(["F32", "BF16"]),
+      }),
+    )
+    .min(1),
+  noise: z.enum(["normal", "rademacher"]),
+  /** Run seed, unsigned 32 bits: entry k has the seed (run seed << 32) + k unless the log says otherwise. */
+  seed: z.int().min(0).max(0xffff_ffff),
+  /** For the reader only; a replay needs none of them. */
+  hyperparameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+});
+
+export type StepLogHeader = z.output<typeof stepLogHeaderSchema>;
+export type TrainableTensor = StepLogHeader["trainable"][number];
+
+/** One pair. `scalar` is a bfloat16 value and `decay` a float32 value, both held as numbers. */
+export interface LogEntry {
+  readonly seed: bigint;
+  readonly scalar: number;
+  readonly decay?: number;
+}
+
+export interface StepLog {
+  readonly header: StepLogHeader;
+  readonly headerBytes: Uint8Array;
+  readonly entries: readonly LogEntry[];
+  readonly chain: Uint8Array;
+}
+
+/** The parts of a log as the store keeps them: seeds by the rule, scalars and decays packed. */
+export interface PackedLog {
+  readonly headerBytes: Uint8Array;
+  /** bfloat16, two bytes each, little-endian. */
+  readonly scalars: Uint8Array;
+  /** float32, four bytes each, little-endian; null when the run has no weight decay. */
+  readonly decays: Uint8Array | null;
+  readonly chain: Uint8Array;
+}
+
+export function ruleSeed(runSeed: number, entry: number): bigint {
+  return BigInt.asUintN(64, (BigInt(runSeed) << 32n) + BigInt(entry));
+}
+
+// Header
+
+export function encodeHeader(header: StepLogHeader): Uint8Array {
+  return new TextEncoder().encode(canonicalJson(stepLogHeaderSchema.parse(header)));
+}
+
+/** @throws LOG_INVALID naming the field, when the bytes are not a canonical header of this version. */
+export function decodeHeader(bytes: Uint8Array): StepLogHeader {
+  const text = new TextDecoder().decode(bytes);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new SteplogError("LOG_INVALID", "The log's header is not JSON.", [], { cause });
+  }
+  const parsed = stepLogHeaderSchema.safeParse(value);
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map((issue) => ({ field: issue.path.join("."), message: issue.message }));
+    throw new SteplogError("LOG_INVALID", "The log's header does not have the fields of a version 1 header.", issues);
+  }
+  if (canonicalJson(parsed.data) !== text) {
+    throw new SteplogError("LOG_INVALID", "The log's header is not canonical JSON (keys sorted, no white space).");
+  }
+  return parsed.data;
+}
+
+/** JSON with keys in code-unit order and no white space: one value, one text. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  if (typeof value === "object" && value !== null) {
+    const fields = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    return `{${fields.map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`).join(",")}}`;
+  }
+  return JSON.stringify(value);
+}
+
+// Chain
+
+/** chain_0 = SHA-256(header); chain_{k+1} = SHA-256(chain_k || seed u64 || scalar f32 || decay f32), little-endian. */
+export class Chain {
+  #hash: Uint8Array;
+  readonly #record = new DataView(new ArrayBuffer(16));
+
+  constructor(hash: Uint8Array) {
+    invariant(hash.length === 32, "a chain hash has 32 bytes");
+    this.#hash = hash;
+  }
+
+  static start(headerBytes: Uint8Array): Chain {
+    return new Chain(createHash("sha256").update(headerBytes).digest());
+  }
+
+  /** An entry without decay counts as decay 1. */
+  add(entry: LogEntry): void {
+    this.#record.setBigUint64(0, entry.seed, true);
+    this.#record.setFloat32(8, entry.scalar, true);
+    this.#record.setFloat32(12, entry.decay ?? 1, true);
+    this.#hash = createHash("sha256").update(this.#hash).update(this.#record).digest();
+  }
+
+  get hash(): Uint8Array {
+    return this.#hash;
+  }
+}
+
+// Packed numbers
+
+export function packScalars(scalars: readonly number[]): Uint8Array {
+  const view = new DataView(new ArrayBuffer(scalars.length * 2));
+  const bits = new DataView(new ArrayBuffer(4));
+  scalars.forEach((scalar, index) => {
+    bits.setFloat32(0, scalar);
+    invariant(bits.getUint16(2) === 0, `scalar ${scalar} is a bfloat16`);
+    view.setUint16(index * 2, bits.getUint16(0), true);
+  });
+  return new Uint8Array(view.buffer);
+}
+
+function unpackScalar(view: DataView, index: number, bits: DataView): number {
+  bits.setUint16(0, view.getUint16(index * 2, true));
+  return bits.getFloat32(0);
+}
+
+export function packDecays(decays: readonly number[]): Uint8Array {
+  const view = new DataView(new ArrayBuffer(decays.length * 4));
+  decays.forEach((decay, index) => view.setFloat32(index * 4, decay, true));
+  return new Uint8Array(view.buffer);
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The entries of a packed log, seeds by the rule. */
+export function unpackEntries(log: { seed: number; scalars: Uint8Array; decays: Uint8Array | null }): LogEntry[] {
+  const scalars = viewOf(log.scalars);
+  const decays = log.decays && viewOf(log.decays);
+  const bits = new DataView(new ArrayBuffer(4));
+  return Array.from({ length: log.scalars.length / 2 }, (_, index) => ({
+    seed: ruleSeed(log.seed, index),
+    scalar: unpackScalar(scalars, index, bits),
+    ...(decays && { decay: decays.getFloat32(index * 4, true) }),
+  }));
+}
+
+// The file
+//
+//   offset  bytes   what
+//   0       8       magic "STEPLOG" and 0
+//   8       4       version, u32
+//   12      4       length of the header, u32
+//   16      4       number of entries, u32
+//   20      4       number of seed runs, u32 (0: every seed follows the rule)
+//   24      4       1 when entries have decays, else 0, u32
+//   28      h       header, canonical JSON
+//           12 a run   seed runs: count u32, first seed u64; seeds within a run rise by one
+//           2 an entry scalars, bfloat16
+//           4 an entry decays, float32, when there are any
+//           32      chain hash
+// All numbers little-endian.
+
+const magic = new TextEncoder().encode("STEPLOG\0");
+const fixedBytes = 28;
+
+interface SeedRun {
+  readonly count: number;
+  readonly first: bigint;
+}
+
+/** The bytes of a .steplog file of a log whose seeds follow the rule. */
+export function encodeStepLog(log: PackedLog): Uint8Array {
+  return assemble(log, []);
+}
+
+/** The bytes of a .steplog file of any log, its seeds stored only where they leave the rule. */
+export function encodeEntries(header: StepLogHeader, entries: readonly LogEntry[]): Uint8Array {
+  const headerBytes = encodeHeader(header);
+  const chain = Chain.start(headerBytes);
+  for (const entry of entries) chain.add(entry);
+  const decayed = entries.some((entry) => entry.decay !== undefined);
+  const byRule = entries.every((entry, index) => entry.seed === ruleSeed(header.seed, index));
+  const packed = {
+    headerBytes,
+    scalars: packScalars(entries.map((entry) => entry.scalar)),
+    decays: decayed ? packDecays(entries.map((entry) => entry.decay ?? 1)) : null,
+    chain: chain.hash,
+  };
+  return assemble(packed, byRule ? [] : seedRuns(entries));
+}
+
+function seedRuns(entries: readonly LogEntry[]): SeedRun[] {
+  const runs: { count: number; first: bigint }[] = [];
+  for (const { seed } of entries) {
+    const last = runs.at(-1);
+    if (last && seed === last.first + BigInt(last.count)) last.count += 1;
+    else runs.push({ count: 1, first: seed });
+  }
+  return runs;
+}
+
+function assemble(log: PackedLog, runs: readonly SeedRun[]): Uint8Array {
+  const fixed = new DataView(new ArrayBuffer(fixedBytes + runs.length * 12));
+  new Uint8Array(fixed.buffer).set(magic);
+  fixed.setUint32(8, stepLogVersion, true);
+  fixed.setUint32(12, log.headerBytes.length, true);
+  fixed.setUint32(16, log.scalars.length / 2, true);
+  fixed.setUint32(20, runs.length, true);
+  fixed.setUint32(24, log.decays ? 1 : 0, true);
+  runs.forEach((run, index) => {
+    fixed.setUint32(fixedBytes + index * 12, run.count, true);
+    fixed.setBigUint64(fixedBytes + index * 12 + 4, run.first, true);
+  });
+  const head = new Uint8Array(fixed.buffer, 0, fixedBytes);
+  const runBytes = new Uint8Array(fixed.buffer, fixedBytes);
+  return Buffer.concat([head, log.headerBytes, runBytes, log.scalars, log.decays ?? new Uint8Array(), log.chain]);
+}
+
+/** Size of the file of `entries` entries whose seeds follow the rule, in bytes. */
+export function stepLogBytes(headerBytes: number, entries: number, decayed: boolean): number {
+  return fixedBytes + headerBytes + entries * (decayed ? 6 : 2) + 32;
+}
+
+/**
+ * Reads a .steplog file and proves its chain.
+ * @throws LOG_INVALID with the reason, for a file that is truncated, has trailing bytes, an unknown version, a wrong
+ *   header or a chain hash that does not match its entries.
+ */
+export function decodeStepLog(bytes: Uint8Array): StepLog {
+  const fixed = readFixed(bytes);
+  const runsAt = fixedBytes + fixed.headerLength;
+  const scalarsAt = runsAt + fixed.runs * 12;
+  const decaysAt = scalarsAt + fixed.entries * 2;
+  const chainAt = decaysAt + (fixed.decayed ? fixed.entries * 4 : 0);
+  refuseWrongLength(bytes.length, chainAt + 32);
+
+  const headerBytes = bytes.slice(fixedBytes, runsAt);
+  const header = decodeHeader(headerBytes);
+  const packed = unpackEntries({
+    seed: header.seed,
+    scalars: bytes.subarray(scalarsAt, decaysAt),
+    decays: fixed.decayed ? bytes.subarray(decaysAt, chainAt) : null,
+  });
+  const entries = fixed.runs === 0 ? packed : withSeeds(packed, viewOf(bytes.subarray(runsAt, scalarsAt)), fixed.runs);
+  refuseNonFinite(entries);
+
+  const chain = bytes.slice(chainAt);
+  refuseWrongChain(headerBytes, entries, chain);
+  return { header, headerBytes, entries, chain };
+}
+
+function readFixed(bytes: Uint8Array) {
+  if (bytes.length < fixedBytes || !magic.every((byte, index) => bytes[index] === byte)) {
+    throw new SteplogError("LOG_INVALID", "This is not a .steplog file: it does not begin with its magic bytes.");
+  }
+  const view = viewOf(bytes);
+  const version = view.getUint32(8, true);
+  if (version !== stepLogVersion) {
+    const advice = "Use a release of Steplog that knows it.";
+    throw new SteplogError(
+      "LOG_INVALID",
+      `The .steplog file has version ${version}; this program reads ${stepLogVersion}. ${advice}`,
+    );
+  }
+  const decayed = view.getUint32(24, true);
+  if (decayed > 1) throw new SteplogError("LOG_INVALID", `The .steplog file's decay flag is ${decayed}, not 0 or 1.`);
+  return {
+    headerLength: view.getUint32(12, true),
+    entries: view.getUint32(16, true),
+    runs: view.getUint32(20, true),
+    decayed: decayed === 1,
+  };
+}
+
+function refuseWrongLength(seen: number, expected: number): void {
+  if (seen === expected) return;
+  const what = seen < expected ? "truncated" : "followed by trailing bytes";
+  throw new SteplogError("LOG_INVALID", `The .steplog file is ${what}: it should have ${expected} bytes, not ${seen}.`);
+}
+
+function withSeeds(entries: readonly LogEntry[], view: DataView, runs: number): LogEntry[] {
+  const seeds: bigint[] = [];
+  for (let run = 0; run < runs; run++) {
+    const count = view.getUint32(run * 12, true);
+    const first = view.getBigUint64(run * 12 + 4, true);
+    if (seeds.length + count > entries.length) break;
+    for (let k = 0; k < count; k++) seeds.push(BigInt.asUintN(64, first + BigInt(k)));
+  }
+  if (seeds.length !== entries.length) {
+    throw new SteplogError("LOG_INVALID", `The .steplog file's seed runs do not add up to its ${entries.length} entries.`);
+  }
+  return entries.map((entry, index) => ({ ...entry, seed: seeds[index] ?? 0n }));
+}
+
+function refuseNonFinite(entries: readonly LogEntry[]): void {
+  const wrong = entries.findIndex((entry) => !Number.isFinite(entry.scalar) || !Number.isFinite(entry.decay ?? 1));
+  if (wrong >= 0) throw new SteplogError("LOG_INVALID", `Entry ${wrong} of the log is not finite.`);
+}
+
+function refuseWrongChain(headerBytes: Uint8Array, entries: readonly LogEntry[], expected: Uint8Array): void {
+  const chain = Chain.start(headerBytes);
+  for (const entry of entries) chain.add(entry);
+  if (Buffer.compare(chain.hash, expected) === 0) return;
+  const [seen, stored] = [chain.hash, expected].map((hash) => Buffer.from(hash).toString("hex"));
+  throw new SteplogError(
+    "LOG_INVALID",
+    `The log's chain hash does not match: its entries give ${seen}, the file says ${stored}. It was changed or damaged.`,
+  );
+}

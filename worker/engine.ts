@@ -1,0 +1,62 @@
+/** The worker's side of the engine thread: start it, iterate its messages, stop it or end it. */
+import { Worker } from "node:worker_threads";
+import { SteplogError } from "../schema/errors.ts";
+import type { ControlMessage, EngineMessage, EngineRequest } from "./messages.ts";
+
+export interface EngineRun {
+  /** What the thread says, in order; each message counts as dealt with when the next is asked for. */
+  readonly messages: AsyncIterable<EngineMessage>;
+  /** Asks it to stop after the step at hand. */
+  stop(): void;
+  /** Ends the thread now. */
+  kill(): Promise<void>;
+}
+
+export function startEngine(request: EngineRequest, deviceName: string): EngineRun {
+  const thread = new Worker(new URL("./engine-thread.ts", import.meta.url), { workerData: { request, deviceName } });
+  const tell = (message: ControlMessage) => thread.postMessage(message);
+  return {
+    messages: messagesOf(thread, () => tell({ type: "taken" })),
+    stop: () => tell({ type: "stop" }),
+    kill: async () => {
+      await thread.terminate();
+    },
+  };
+}
+
+async function* messagesOf(thread: Worker, taken: () => void): AsyncGenerator<EngineMessage> {
+  const queue: EngineMessage[] = [];
+  let ended: Error | "exit" | null = null;
+  let wake = () => {};
+  const end = (reason: Error | "exit") => {
+    ended ??= reason;
+    wake();
+  };
+  thread.on("message", (message: EngineMessage) => {
+    queue.push(message);
+    wake();
+  });
+  thread.on("error", (error) => end(error instanceof Error ? error : new Error(String(error))));
+  thread.on("exit", () => end("exit"));
+  for (;;) {
+    const message = queue.shift();
+    if (message) {
+      yield message;
+      taken();
+      if (isLast(message)) return;
+    } else if (ended) {
+      throw crashed(ended);
+    } else {
+      await new Promise<void>((resolve) => (wake = resolve));
+    }
+  }
+}
+
+function isLast(message: EngineMessage): boolean {
+  return message.type === "done" || message.type === "stopped" || message.type === "failed";
+}
+
+function crashed(reason: Error | "exit"): SteplogError {
+  const why = reason === "exit" ? "ended without a word" : `crashed: ${reason.message}`;
+  return new SteplogError("INTERNAL", `The engine thread ${why}.`, [], { cause: reason });
+}

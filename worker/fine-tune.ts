@@ -1,0 +1,146 @@
+/**
+ * A fine-tune from its request to its last checkpoint, as a sequence of messages; nothing here writes to the store.
+ *
+ *   began -> [evaluation at 0] -> step ... step -> [evaluation, checkpoint] -> ... -> evaluation -> checkpoint -> done
+ *
+ * A request that brings entries goes on after them: the weights are replayed to where the log ends. A request to stop is
+ * honoured between two steps and ends with a checkpoint as well, so that the log and the weights end together.
+ */
+import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
+import { encodeRows } from "../dataset/encode.ts";
+import { readRows } from "../dataset/jsonl.ts";
+import type { Row } from "../dataset/jsonl.ts";
+import type { Tokenizer } from "../dataset/tokenizer.ts";
+import { loadTokenizer } from "../dataset/tokenizer.ts";
+import { SteplogError } from "../schema/errors.ts";
+import { encodeHeader } from "../schema/step-log.ts";
+import type { Device } from "../engine/devices/device.ts";
+import type { ValidationSet } from "../engine/evaluate.ts";
+import { evaluate, prepareValidation } from "../engine/evaluate.ts";
+import type { MezoSettings, Step } from "../engine/mezo.ts";
+import { logHeader, train } from "../engine/mezo.ts";
+import type { ModelFolder } from "../engine/model/folder.ts";
+import { baseHash, openModelFolder } from "../engine/model/folder.ts";
+import type { Model } from "../engine/model/model.ts";
+import { loadModel } from "../engine/model/model.ts";
+import { weightsFile } from "../engine/replay.ts";
+import type { EngineMessage, FineTuneRequest, StepMessage } from "./messages.ts";
+
+/** @throws what a base, a dataset or a loss can be refused for; the worker fails the run with it */
+export async function* runFineTune(
+  request: FineTuneRequest,
+  device: Device,
+  stopping: () => boolean,
+): AsyncGenerator<EngineMessage> {
+  const folder = await openModelFolder(request.modelPath);
+  const base = await baseHash(folder);
+  if (base !== request.base) throw changedBase(request, base);
+  const tokenizer = await tokenizerOf(folder);
+  const settings = settingsOf(request);
+  const { rows, validation } = await readData(request, folder, tokenizer);
+
+  const model = await loadModel(folder, device, settings.noise);
+  yield { type: "began", headerBytes: encodeHeader(logHeader(base, model, settings)) };
+  if (request.entries.length > 0) {
+    model.update(request.entries);
+    yield { type: "note", event: "RESUMED", message: `Replayed ${request.entries.length} steps from the log.` };
+  }
+
+  let entries = request.entries.length;
+  const evaluateAt = async function* (place: number): AsyncGenerator<EngineMessage> {
+    if (!validation || request.evaluated.includes(place)) return;
+    yield { type: "evaluation", entries: place, ...(await evaluate(model, validation)) };
+  };
+  if (entries === 0) yield* evaluateAt(0);
+
+  let started = performance.now();
+  const { evaluateEvery, checkpointEvery, steps } = request.hyperparameters;
+  if (!stopping()) {
+    for await (const step of train(model, rows, settings, entries)) {
+      entries = step.step;
+      yield stepMessage(step, (performance.now() - started) / 1000);
+      if (entries < steps && isEvery(evaluateEvery, entries)) yield* evaluateAt(entries);
+      if (entries < steps && isEvery(checkpointEvery, entries)) yield await checkpoint(model, entries, null);
+      if (stopping()) break;
+      started = performance.now();
+    }
+  }
+  const finished = entries >= steps;
+  if (finished) yield* evaluateAt(entries);
+  if (entries > 0) yield await checkpoint(model, entries, finished ? request.weightsPath : null);
+  yield { type: finished ? "done" : "stopped" };
+}
+
+function isEvery(interval: number, entries: number): boolean {
+  return interval > 0 && entries % interval === 0;
+}
+
+function changedBase(request: FineTuneRequest, seen: string): SteplogError {
+  return new SteplogError(
+    "BASE_MISMATCH",
+    `The base model was registered as ${request.base}, and its folder now is ${seen}. Put the registered files back, or add the changed model under another name.`,
+  );
+}
+
+/** Models without a tokenizer can be trained on rows of tokens. */
+async function tokenizerOf(folder: ModelFolder): Promise<Tokenizer | null> {
+  return loadTokenizer(folder.path).catch((error: unknown) => {
+    if (error instanceof SteplogError && error.message.includes("has no tokenizer.json")) return null;
+    throw error;
+  });
+}
+
+function settingsOf({ hyperparameters }: FineTuneRequest): MezoSettings {
+  return { ...hyperparameters, noise: hyperparameters.noise === "NORMAL" ? "normal" : "rademacher" };
+}
+
+async function readData(request: FineTuneRequest, folder: ModelFolder, tokenizer: Tokenizer | null) {
+  const { contextLength, vocabulary } = folder.architecture;
+  const { labelWords } = request;
+  const bounds = { contextLength, vocabulary };
+  const encode = async (path: string) => {
+    const source: Row[] = [];
+    const keep = async function* () {
+      for await (const numbered of readRows(createReadStream(path))) {
+        source.push(numbered.row);
+        yield numbered;
+      }
+    };
+    const encoded = await encodeRows({ tokenizer, bounds, rows: keep(), labelWords });
+    return { source, encoded };
+  };
+  const { encoded: rows } = await encode(request.datasetPath);
+  let validation: ValidationSet | null = null;
+  if (request.validationPath !== null) {
+    const { source, encoded } = await encode(request.validationPath);
+    const pairs = encoded.flatMap((value, index) => {
+      const row = source[index];
+      return row ? [{ row, encoded: value }] : [];
+    });
+    validation = prepareValidation(tokenizer, pairs, labelWords);
+  }
+  return { rows, validation };
+}
+
+function stepMessage(step: Step, seconds: number): StepMessage {
+  const { entry, ...measured } = step;
+  return { type: "step", ...measured, scalar: entry.scalar, seed: entry.seed, decay: entry.decay ?? null, seconds };
+}
+
+async function checkpoint(model: Model, entries: number, weightsPath: string | null): Promise<EngineMessage> {
+  if (weightsPath !== null) await writeTrainedWeights(model, weightsPath);
+  return { type: "checkpoint", entries, digest: await model.digest(), weightsPath };
+}
+
+/** The weights as they were trained, not rebuilt. */
+async function writeTrainedWeights(model: Model, path: string): Promise<void> {
+  const file = await open(path, "wx");
+  try {
+    for await (const chunk of weightsFile(model.folder, model.trainable, (name) => model.read(name))) {
+      await file.write(chunk);
+    }
+  } finally {
+    await file.close();
+  }
+}

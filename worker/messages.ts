@@ -1,0 +1,74 @@
+/** What worker and engine thread tell each other. Everything here survives a structured clone. */
+import type { ErrorCode, InputIssue } from "../schema/errors.ts";
+import { SteplogError, asSteplogError } from "../schema/errors.ts";
+import type { Hyperparameters } from "../schema/hyperparameters.ts";
+import type { LogEntry } from "../schema/step-log.ts";
+
+/** Everything a fine-tune needs, in values and paths: the engine knows no database. */
+export interface FineTuneRequest {
+  readonly kind: "FINE_TUNE";
+  /** Folder of the base model and the base hash it must have. */
+  readonly modelPath: string;
+  readonly base: string;
+  readonly datasetPath: string;
+  readonly validationPath: string | null;
+  readonly labelWords: readonly string[];
+  readonly hyperparameters: Hyperparameters;
+  /** Entries that are acknowledged already; training goes on after them. */
+  readonly entries: readonly LogEntry[];
+  /** Evaluations that are recorded already, by the number of entries they were made at. */
+  readonly evaluated: readonly number[];
+  /** Where to write the last checkpoint's weights, as trained; null to leave that to a replay. */
+  readonly weightsPath: string | null;
+}
+
+export interface MaterialiseRequest {
+  readonly kind: "MATERIALISE";
+  readonly modelPath: string;
+  /** A whole .steplog file up to the checkpoint. */
+  readonly log: Uint8Array;
+  readonly weightsPath: string;
+}
+
+export type EngineRequest = FineTuneRequest | MaterialiseRequest;
+
+export interface StepMessage {
+  readonly type: "step";
+  readonly step: number;
+  readonly scalar: number;
+  readonly seed: bigint;
+  readonly decay: number | null;
+  readonly loss: number;
+  readonly projectedGradient: number;
+  readonly learningRate: number;
+  readonly skipped: string | null;
+  readonly seconds: number;
+}
+
+export type EngineMessage =
+  | { readonly type: "began"; readonly headerBytes: Uint8Array }
+  | { readonly type: "note"; readonly event: string; readonly message: string }
+  | StepMessage
+  | {
+      readonly type: "evaluation";
+      readonly entries: number;
+      readonly rows: number;
+      readonly loss: number;
+      readonly accuracy: number | null;
+    }
+  | { readonly type: "checkpoint"; readonly entries: number; readonly digest: string; readonly weightsPath: string | null }
+  | { readonly type: "stopped" }
+  | { readonly type: "done" }
+  | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string; readonly issues: readonly InputIssue[] };
+
+/** From the worker: `stop` after the step at hand, `taken` for every message that was dealt with. */
+export type ControlMessage = { readonly type: "stop" } | { readonly type: "taken" };
+
+export function failedMessage(error: unknown): EngineMessage & { type: "failed" } {
+  const { code, message, issues } = asSteplogError(error);
+  return { type: "failed", code, message, issues };
+}
+
+export function failureOf(message: EngineMessage & { type: "failed" }): SteplogError {
+  return new SteplogError(message.code, message.message, message.issues);
+}

@@ -1,0 +1,122 @@
+/**
+ * From measured steps to acknowledged ones. Steps wait here until the oldest is `appendMs` old, then go into the store
+ * together, in one transaction; anything else about the run is written after the steps before it. A store that does not
+ * answer is asked again until the lease must have lapsed; then the run belongs to whoever claims it next.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { SteplogError } from "../schema/errors.ts";
+import { appendMs, leaseMs } from "../schema/limits.ts";
+import { Chain, packDecays, packScalars } from "../schema/step-log.ts";
+import type { ClaimedJob, Store } from "../store/store.ts";
+import type { StepMessage } from "./messages.ts";
+
+const retryMs = 250;
+/** Steps that may wait while the store does not answer. */
+const maxPending = 1_000;
+
+export class Recorder {
+  readonly #store: Store;
+  readonly #job: ClaimedJob;
+  readonly #onCancel: () => void;
+  #chain: Chain | null = null;
+  #entries: number;
+  #pending: StepMessage[] = [];
+  #oldest = 0;
+  #flushing: Promise<void> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+  #failure: unknown;
+
+  constructor(store: Store, job: ClaimedJob, onCancel: () => void) {
+    this.#store = store;
+    this.#job = job;
+    this.#onCancel = onCancel;
+    this.#entries = job.fineTune.entries;
+  }
+
+  /** Entries acknowledged. */
+  get entries(): number {
+    return this.#entries;
+  }
+
+  async begin(headerBytes: Uint8Array, device: string): Promise<void> {
+    const start = Chain.start(headerBytes);
+    await this.#store.beginLog(this.#job, { headerBytes, chain: start.hash, device });
+    const { chain } = this.#job.fineTune;
+    this.#chain = this.#entries > 0 && chain ? new Chain(chain) : start;
+  }
+
+  /** Takes a step; it is acknowledged within `appendMs` and the time of one transaction. Waits when too many are not. */
+  async add(step: StepMessage): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#pending.length >= maxPending) await this.flush();
+    if (this.#pending.length === 0) this.#oldest = performance.now();
+    this.#pending.push(step);
+    this.#timer ??= setTimeout(() => this.#flushLater(), appendMs);
+    if (performance.now() - this.#oldest >= appendMs) this.#flushLater();
+  }
+
+  #flushLater(): void {
+    this.flush().catch((error: unknown) => (this.#failure = error));
+  }
+
+  /** Writes what is pending. @throws LEASE_LOST, UNAVAILABLE */
+  flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#flushing = this.#flushing.then(() => this.#append());
+    return this.#flushing;
+  }
+
+  get chain(): Uint8Array {
+    if (!this.#chain) throw new SteplogError("INTERNAL", "The log has not begun.");
+    return this.#chain.hash;
+  }
+
+  /** Stops the timer; pending steps stay unwritten. */
+  abandon(): void {
+    clearTimeout(this.#timer);
+  }
+
+  async #append(): Promise<void> {
+    const steps = this.#pending;
+    this.#pending = [];
+    if (steps.length === 0) return;
+    const chain = new Chain(this.chain);
+    for (const { seed, scalar, decay } of steps) chain.add(decay === null ? { seed, scalar } : { seed, scalar, decay });
+    const batch = {
+      firstEntry: this.#entries,
+      scalars: packScalars(steps.map((step) => step.scalar)),
+      decays: decaysOf(steps),
+      chainAfter: chain.hash,
+      metrics: steps.map(metricOf),
+    };
+    const { cancelRequested } = await withRetries(() => this.#store.appendSteps(this.#job, batch));
+    this.#chain = chain;
+    this.#entries += steps.length;
+    if (cancelRequested) this.#onCancel();
+  }
+}
+
+function decaysOf(steps: readonly StepMessage[]): Uint8Array | null {
+  if (steps.every((step) => step.decay === null)) return null;
+  return packDecays(steps.map((step) => step.decay ?? 1));
+}
+
+function metricOf({ step, loss, projectedGradient, learningRate, skipped, seconds }: StepMessage) {
+  const finite = (value: number) => (Number.isFinite(value) ? value : null);
+  return { step, loss: finite(loss), projectedGradient: finite(projectedGradient), learningRate, skipped, seconds };
+}
+
+/** Asks again while Postgres is out of reach and the lease can still be ours. */
+async function withRetries<T>(attempt: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + leaseMs;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const passing = error instanceof SteplogError ? error.code === "UNAVAILABLE" : true;
+      if (!passing || performance.now() > deadline) throw error;
+      await delay(retryMs);
+    }
+  }
+}
