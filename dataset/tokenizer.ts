@@ -15,11 +15,16 @@ export interface Tokenizer {
 
 /** @throws MODEL_INVALID when the folder's tokenizer.json is missing or cannot be used. */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
+  const tokenizer = await loadOptionalTokenizer(folder);
+  if (tokenizer) return tokenizer;
+  const advice = "Save the model with its fast tokenizer (tokenizer.save_pretrained).";
+  throw new SteplogError("MODEL_INVALID", `${folder} has no tokenizer.json. ${advice}`);
+}
+
+/** Null for a folder without tokenizer.json: rows and prompts of tokens need none. @throws MODEL_INVALID */
+export async function loadOptionalTokenizer(folder: string): Promise<Tokenizer | null> {
   const tokenizer = await readObject(join(folder, "tokenizer.json"));
-  if (!tokenizer) {
-    const advice = "Save the model with its fast tokenizer (tokenizer.save_pretrained).";
-    throw new SteplogError("MODEL_INVALID", `${folder} has no tokenizer.json. ${advice}`);
-  }
+  if (!tokenizer) return null;
   const config = (await readObject(join(folder, "tokenizer_config.json"))) ?? {};
   return wrap(new HuggingFaceTokenizer(tokenizer, config));
 }
@@ -28,7 +33,10 @@ function wrap(tokenizer: HuggingFaceTokenizer): Tokenizer {
   return {
     encodeStart: (text) => tokenizer.encode(text).ids,
     encodeMore: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids,
-    decode: (ids) => tokenizer.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false }),
+    decode: (ids) => {
+      if (ids.length === 0) return ""; // The library refuses an empty list.
+      return tokenizer.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+    },
   };
 }
 

@@ -21,6 +21,8 @@ export function tensorId(name: string): number {
 }
 
 /** Writes n of the elements start, start + 1, ... of a tensor into `out`. `start` below 2^53. */
+export type FillNoise = (out: Int8Array, noise: Noise, seed: bigint, tensor: number, start: number) => void;
+
 export function fillNoise(out: Int8Array, noise: Noise, seed: bigint, tensor: number, start: number): void {
   if (noise === "normal") fillNormal(out, seed, tensor, start);
   else fillRademacher(out, seed, tensor, start);

@@ -3,7 +3,7 @@
  * a weight, as docs/STEP_LOG.md says under "Update". The plain twin of every faster kernel.
  */
 import type { LogEntry } from "../schema/step-log.ts";
-import type { Noise } from "./noise.ts";
+import type { FillNoise, Noise } from "./noise.ts";
 import { fillNoise, fillRounding } from "./noise.ts";
 
 /** Weights as they are stored: float32 values, or the upper 16 bits of float32 (bfloat16). */
@@ -15,13 +15,23 @@ const blockElements = 4096;
 /**
  * Applies `entries` in order to the elements first, first + 1, ... of the tensor with id `tensor`.
  * a * n is exact, and the double difference rounds to float32 as one IEEE 754 single subtraction would (53 >= 2 * 24 + 2).
+ * A device that keeps the noise of its last pass gives it by `fill`.
  */
-export function update(weights: Stored, first: number, tensor: number, noise: Noise, entries: readonly LogEntry[]): void {
+export function update(
+  weights: Stored,
+  first: number,
+  tensor: number,
+  noise: Noise,
+  entries: readonly LogEntry[],
+  fill: FillNoise = fillNoise,
+): void {
   for (let at = 0; at < weights.length; at += blockElements) {
     const block = weights.subarray(at, at + blockElements);
+    const n = integers.subarray(0, block.length);
     for (const entry of entries) {
-      if (block instanceof Float32Array) updateFloat32(block, first + at, tensor, noise, entry);
-      else updateBfloat16(block, first + at, tensor, noise, entry);
+      fill(n, noise, entry.seed, tensor, first + at);
+      if (block instanceof Float32Array) updateFloat32(block, n, entry);
+      else updateBfloat16(block, n, first + at, tensor, entry);
     }
   }
 }
@@ -29,9 +39,7 @@ export function update(weights: Stored, first: number, tensor: number, noise: No
 const integers = new Int8Array(blockElements);
 const roundingBits = new Uint16Array(blockElements);
 
-function updateFloat32(block: Float32Array, first: number, tensor: number, noise: Noise, entry: LogEntry): void {
-  const n = integers.subarray(0, block.length);
-  fillNoise(n, noise, entry.seed, tensor, first);
+function updateFloat32(block: Float32Array, n: Int8Array, entry: LogEntry): void {
   if (entry.decay !== undefined) for (let i = 0; i < block.length; i++) block[i] = (block[i] ?? 0) * entry.decay;
   const a = entry.scalar;
   for (let i = 0; i < block.length; i++) block[i] = (block[i] ?? 0) - a * (n[i] ?? 0);
@@ -40,10 +48,8 @@ function updateFloat32(block: Float32Array, first: number, tensor: number, noise
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 
-function updateBfloat16(block: Uint16Array, first: number, tensor: number, noise: Noise, entry: LogEntry): void {
-  const n = integers.subarray(0, block.length);
+function updateBfloat16(block: Uint16Array, n: Int8Array, first: number, tensor: number, entry: LogEntry): void {
   const r = roundingBits.subarray(0, block.length);
-  fillNoise(n, noise, entry.seed, tensor, first);
   fillRounding(r, entry.seed, tensor, first);
   const { scalar, decay } = entry;
   for (let i = 0; i < block.length; i++) {

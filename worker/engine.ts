@@ -13,7 +13,7 @@ export interface EngineRun {
 }
 
 export function startEngine(request: EngineRequest, deviceName: string): EngineRun {
-  const thread = new Worker(new URL("./engine-thread.ts", import.meta.url), { workerData: { request, deviceName } });
+  const thread = new Worker(new URL("./engine-thread.js", import.meta.url), { workerData: { request, deviceName } });
   const tell = (message: ControlMessage) => thread.postMessage(message);
   return {
     messages: messagesOf(thread, () => tell({ type: "taken" })),

@@ -12,7 +12,7 @@ import { encodeRows } from "../dataset/encode.ts";
 import { readRows } from "../dataset/jsonl.ts";
 import type { Row } from "../dataset/jsonl.ts";
 import type { Tokenizer } from "../dataset/tokenizer.ts";
-import { loadTokenizer } from "../dataset/tokenizer.ts";
+import { loadOptionalTokenizer } from "../dataset/tokenizer.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { encodeHeader } from "../schema/step-log.ts";
 import type { Device } from "../engine/devices/device.ts";
@@ -36,7 +36,7 @@ export async function* runFineTune(
   const folder = await openModelFolder(request.modelPath);
   const base = await baseHash(folder);
   if (base !== request.base) throw changedBase(request, base);
-  const tokenizer = await tokenizerOf(folder);
+  const tokenizer = await loadOptionalTokenizer(folder.path);
   const settings = settingsOf(request);
   const { rows, validation } = await readData(request, folder, tokenizer);
 
@@ -81,14 +81,6 @@ function changedBase(request: FineTuneRequest, seen: string): SteplogError {
     "BASE_MISMATCH",
     `The base model was registered as ${request.base}, and its folder now is ${seen}. Put the registered files back, or add the changed model under another name.`,
   );
-}
-
-/** Models without a tokenizer can be trained on rows of tokens. */
-async function tokenizerOf(folder: ModelFolder): Promise<Tokenizer | null> {
-  return loadTokenizer(folder.path).catch((error: unknown) => {
-    if (error instanceof SteplogError && error.message.includes("has no tokenizer.json")) return null;
-    throw error;
-  });
 }
 
 function settingsOf({ hyperparameters }: FineTuneRequest): MezoSettings {

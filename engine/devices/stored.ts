@@ -1,7 +1,7 @@
 /** Weights in plain memory, as the plain device and every device that computes noise in TypeScript keep them. */
 import { invariant } from "../../schema/errors.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
-import type { Noise } from "../noise.ts";
+import type { FillNoise, Noise } from "../noise.ts";
 import { fillNoise, tensorId } from "../noise.ts";
 import type { Stored } from "../update.ts";
 import { update } from "../update.ts";
@@ -28,23 +28,22 @@ export function storedBytes(weight: StoredWeight): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength).slice();
 }
 
-export function updateStored(weight: StoredWeight, entries: readonly LogEntry[], noise: Noise): void {
+export function updateStored(
+  weight: StoredWeight,
+  entries: readonly LogEntry[],
+  noise: Noise,
+  fill: FillNoise = fillNoise,
+): void {
   invariant(weight.trainable, `${weight.name} is trainable`);
-  update(weight.elements, 0, weight.id, noise, entries);
+  update(weight.elements, 0, weight.id, noise, entries, fill);
 }
-
-const float = new Float32Array(1);
-const bits = new Uint32Array(float.buffer);
 
 /** The stored values, as float32: the array itself where it is one already. */
 export function valuesOf(elements: Stored): Float32Array {
   if (elements instanceof Float32Array) return elements;
-  return Float32Array.from(elements, widen);
-}
-
-function widen(half: number): number {
-  bits[0] = half << 16;
-  return float[0] ?? 0;
+  const words = new Uint32Array(elements.length);
+  for (let i = 0; i < words.length; i++) words[i] = (elements[i] ?? 0) << 16;
+  return new Float32Array(words.buffer);
 }
 
 /** fl32(w + e*n) and fl32(w - e*n) of the elements from `first` on, from one draw of the noise. */

@@ -1,0 +1,7 @@
+/** steplog hash FOLDER */
+import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
+import { print } from "../output.ts";
+
+export async function hash(folder: string): Promise<void> {
+  print(await baseHash(await openModelFolder(folder)));
+}

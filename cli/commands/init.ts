@@ -1,0 +1,24 @@
+/** steplog init --config FILE --seed N --dtype f32|bf16 --out FOLDER */
+import { readdir } from "node:fs/promises";
+import { resolve } from "node:path";
+import { initModel } from "../../engine/init.ts";
+import { SteplogError } from "../../schema/errors.ts";
+import { readUserJson } from "../files.ts";
+import { print } from "../output.ts";
+
+interface Options {
+  config: string;
+  seed: number;
+  dtype: "f32" | "bf16";
+  out: string;
+}
+
+export async function init(options: Options): Promise<void> {
+  const config = await readUserJson(options.config);
+  const present: string[] = await readdir(options.out).catch(() => []);
+  if (present.length > 0) throw new SteplogError("CONFLICT", `${options.out} is not empty. Give another folder.`);
+  const dtype = options.dtype === "f32" ? "F32" : "BF16";
+  const { family, tensors } = await initModel({ config, seed: options.seed, dtype, out: resolve(options.out) });
+  const parameters = tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  print(`Wrote a random ${family} model of ${parameters} parameters to ${options.out}.`);
+}

@@ -1,0 +1,40 @@
+/** steplog log FILE [--json] */
+import type { StepLog } from "../../schema/step-log.ts";
+import { decodeStepLog } from "../../schema/step-log.ts";
+import { readUserFile } from "../files.ts";
+import { formatBytes, print, printJson } from "../output.ts";
+
+export async function log(path: string, options: { json?: true }): Promise<void> {
+  const bytes = await readUserFile(path);
+  const stepLog = decodeStepLog(bytes);
+  if (options.json) printJson(asJson(stepLog));
+  else describe(stepLog, bytes.length);
+}
+
+function asJson({ header, entries, chain }: StepLog): unknown {
+  return {
+    header,
+    entries: entries.map(({ seed, scalar, decay }) => ({
+      seed: seed.toString(),
+      scalar: float32Hex(scalar),
+      ...(decay !== undefined && { decay: float32Hex(decay) }),
+    })),
+    chain: Buffer.from(chain).toString("hex"),
+  };
+}
+
+function float32Hex(value: number): string {
+  const bits = Buffer.alloc(4);
+  bits.writeFloatBE(value);
+  return bits.toString("hex");
+}
+
+function describe({ header, entries, chain }: StepLog, bytes: number): void {
+  const elements = header.trainable.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  print(`base     ${header.base}`);
+  print(`trains   ${elements} elements of ${header.trainable.length} tensors`);
+  print(`noise    ${header.noise}, run seed ${header.seed}`);
+  print(`settings ${JSON.stringify(header.hyperparameters)}`);
+  print(`entries  ${entries.length} in ${formatBytes(bytes)}`);
+  print(`chain    ${Buffer.from(chain).toString("hex")}, which matches`);
+}

@@ -1,0 +1,50 @@
+/** steplog reconstruct --base FOLDER --log FILE --out FOLDER [--verify] */
+import { resolve } from "node:path";
+import { chooseDevice } from "../../engine/devices/choose.ts";
+import { openModelFolder } from "../../engine/model/folder.ts";
+import { reconstruct } from "../../engine/replay.ts";
+import { SteplogError } from "../../schema/errors.ts";
+import { decodeStepLog } from "../../schema/step-log.ts";
+import { readUserFile } from "../files.ts";
+import { ProgressLine, formatBytes, print, printJson } from "../output.ts";
+
+interface Options {
+  base: string;
+  log: string;
+  out: string;
+  device: string;
+  verify?: true;
+  digest?: string;
+  force?: true;
+  json?: true;
+}
+
+export async function reconstructCommand(options: Options): Promise<void> {
+  const log = decodeStepLog(await readUserFile(options.log));
+  const base = await openModelFolder(resolve(options.base));
+  const { device } = await chooseDevice(options.device);
+  const progress = new ProgressLine();
+  const result = await reconstruct({
+    base,
+    log,
+    device,
+    out: resolve(options.out),
+    verify: options.verify ?? false,
+    replace: options.force ?? false,
+    onProgress: (stage, done, total) => progress.show(`${stage} ${Math.floor((100 * done) / total)}%`),
+  });
+  progress.end();
+  if (options.digest !== undefined && options.digest !== result.digest) {
+    throw new SteplogError(
+      "LOG_INVALID",
+      `The rebuilt weights have the digest ${result.digest}, and ${options.digest} was asked for. They are in ${options.out}.`,
+    );
+  }
+  if (options.json) {
+    printJson({ ...result, out: options.out });
+    return;
+  }
+  print(`Rebuilt ${formatBytes(result.bytes)} of weights from ${result.entries} entries in ${options.out}.`);
+  print(`weights digest ${result.digest}`);
+  print(`chain          ${result.chain}`);
+}

@@ -1,0 +1,42 @@
+/** steplog server: the gateway alone, against DATABASE_URL. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { startServer } from "../../server/server.ts";
+import { openStore } from "../../store/store.ts";
+import { needDatabaseUrl, readConfig } from "../config.ts";
+import { createLog, reportReady, stopSignal, whenAborted } from "../process.ts";
+
+export async function server(options: { port?: number }): Promise<void> {
+  const config = readConfig();
+  const databaseUrl = needDatabaseUrl(config);
+  const signal = stopSignal();
+  const log = createLog("server", config.logLevel);
+  const store = await openStore({ databaseUrl, storageDir: config.storageDir, log });
+  try {
+    await store.migrate();
+    const running = await startServer({
+      store,
+      log,
+      host: config.host,
+      port: options.port ?? config.port,
+      modelsDir: config.modelsDir,
+      uploadsDir: join(config.storageDir, "uploads"),
+      dashboardDir: builtDashboard(),
+      apiToken: config.apiToken,
+      publicUrl: config.publicUrl,
+      corsOrigins: config.corsOrigins,
+    });
+    reportReady({ url: running.url });
+    await whenAborted(signal);
+    await running.close();
+  } finally {
+    await store.close();
+  }
+  process.disconnect?.();
+}
+
+function builtDashboard(): string | undefined {
+  const folder = fileURLToPath(new URL("../../dashboard/dist", import.meta.url));
+  return existsSync(join(folder, "index.html")) ? folder : undefined;
+}

@@ -1,0 +1,31 @@
+/** steplog worker: a worker alone, against DATABASE_URL. */
+import { hostname } from "node:os";
+import { chooseDevice } from "../../engine/devices/choose.ts";
+import { openStore } from "../../store/store.ts";
+import { registerModels } from "../../worker/models.ts";
+import { runWorker } from "../../worker/worker.ts";
+import { needDatabaseUrl, readConfig } from "../config.ts";
+import { createLog, reportReady, stopSignal } from "../process.ts";
+
+export async function worker(): Promise<void> {
+  const config = readConfig();
+  const databaseUrl = needDatabaseUrl(config);
+  const signal = stopSignal();
+  const log = createLog("worker", config.logLevel);
+  const { device, why } = await chooseDevice(config.device);
+  const deviceNote = `${device.name}: ${device.description} (${why})`;
+  device.dispose();
+  log.info({ device: device.name }, `Computes on ${deviceNote}.`);
+  const store = await openStore({ databaseUrl, storageDir: config.storageDir, log });
+  try {
+    await store.migrate();
+    const models = await registerModels(store, config.modelsDir, log);
+    log.info({ models, modelsDir: config.modelsDir }, `Registered ${models.length} base models.`);
+    reportReady({ models, device: deviceNote });
+    const name = `${hostname()}-${process.pid}`;
+    await runWorker({ store, name, modelsDir: config.modelsDir, device: device.name, deviceNote, log, signal });
+  } finally {
+    await store.close();
+  }
+  process.disconnect?.();
+}

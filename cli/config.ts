@@ -1,0 +1,51 @@
+/** The environment variables of the service, read once, here and nowhere else. deploy/README.md lists them. */
+import { resolve } from "node:path";
+import { SteplogError } from "../schema/errors.ts";
+
+export interface ServiceConfig {
+  /** Null: `start` brings up an embedded Postgres. */
+  readonly databaseUrl: string | null;
+  /** Everything that the service keeps on this machine lies below. */
+  readonly dataDir: string;
+  readonly modelsDir: string;
+  readonly storageDir: string;
+  readonly host: string;
+  readonly port: number;
+  readonly device: string;
+  readonly apiToken: string | undefined;
+  readonly publicUrl: string | undefined;
+  readonly corsOrigins: readonly string[];
+  readonly logLevel: string;
+}
+
+export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig {
+  const dataDir = resolve(env["STEPLOG_DATA"] ?? "data");
+  return {
+    databaseUrl: env["DATABASE_URL"] || null,
+    dataDir,
+    modelsDir: resolve(env["STEPLOG_MODELS"] ?? `${dataDir}/models`),
+    storageDir: resolve(env["STEPLOG_STORAGE"] ?? `${dataDir}/storage`),
+    host: env["STEPLOG_HOST"] ?? "127.0.0.1",
+    port: portOf(env["PORT"] ?? "4000"),
+    device: env["STEPLOG_DEVICE"] ?? "auto",
+    apiToken: env["STEPLOG_API_TOKEN"] || undefined,
+    publicUrl: env["STEPLOG_PUBLIC_URL"] || undefined,
+    corsOrigins: (env["STEPLOG_CORS_ORIGINS"] ?? "").split(",").flatMap((origin) => origin.trim() || []),
+    logLevel: env["STEPLOG_LOG_LEVEL"] ?? "info",
+  };
+}
+
+/** @throws INVALID_ARGUMENT with what to set */
+export function needDatabaseUrl(config: ServiceConfig): string {
+  if (config.databaseUrl !== null) return config.databaseUrl;
+  throw new SteplogError(
+    "INVALID_ARGUMENT",
+    "DATABASE_URL is not set. Set it to postgres://user:password@host:5432/database, or use `steplog start`, which brings its own Postgres.",
+  );
+}
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (text.trim() !== "" && Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new SteplogError("INVALID_ARGUMENT", `PORT is ${JSON.stringify(text)}; give a whole number from 0 to 65535.`);
+}

@@ -1,0 +1,164 @@
+/** The steplog command. Each subcommand is a file of cli/commands, loaded when it is asked for. */
+import { createRequire } from "node:module";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { deviceNames } from "../engine/devices/choose.ts";
+import { asSteplogError } from "../schema/errors.ts";
+import { exitCodes, reportError } from "./exit.ts";
+
+const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
+
+const examples = `
+Examples:
+  steplog start                                         the whole service on this machine, until Ctrl-C
+  steplog tune fine-tune.json                           create a fine-tune, follow it, exit with its outcome
+  steplog log run.steplog --json                        what a log holds
+  steplog reconstruct --base BASE --log run.steplog --out TUNED
+  steplog score --model TUNED --data rows.jsonl --json
+  steplog generate --model TUNED --prompt "Once" --max-tokens 20
+
+Exit codes: 0 done, 1 a fault of Steplog, 2 wrong usage, 3 input refused, 4 the fine-tune failed, 5 it was cancelled.
+`;
+
+const deviceOption = () =>
+  new Option("--device <name>", "compute device").choices(deviceNames).env("STEPLOG_DEVICE").default("auto");
+
+/** Runs the command line and sets the exit code of the process. */
+export async function main(args: readonly string[]): Promise<void> {
+  const program = build();
+  try {
+    await program.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? 0 : exitCodes.usage;
+      return;
+    }
+    reportError(asSteplogError(error));
+  }
+}
+
+function build(): Command {
+  const program = new Command("steplog")
+    .description("Fine-tune language models with forward passes only, and rebuild them from logs of two bytes a step.")
+    .version(version)
+    .showHelpAfterError("(steplog --help shows the commands)")
+    .addHelpText("after", examples)
+    .exitOverride();
+  addServiceCommands(program);
+  addClientCommands(program);
+  addLogCommands(program);
+  addModelCommands(program);
+  for (const command of program.commands) command.exitOverride().showHelpAfterError(`(steplog ${command.name()} --help)`);
+  return program;
+}
+
+function addServiceCommands(program: Command): void {
+  program
+    .command("start")
+    .description("start Postgres (embedded, unless DATABASE_URL is set), the gateway and a worker; Ctrl-C stops them")
+    .option("--port <number>", "port of the gateway", integer(0, 65_535))
+    .addHelpText("after", "\nExample:\n  steplog start --port 4001")
+    .action(async (options: { port?: number }) => (await import("./commands/start.ts")).start(options));
+  program
+    .command("server")
+    .description("start the gateway alone, against DATABASE_URL")
+    .option("--port <number>", "port of the gateway", integer(0, 65_535))
+    .addHelpText("after", "\nExample:\n  DATABASE_URL=postgres://user:secret@localhost/steplog steplog server --port 4000")
+    .action(async (options: { port?: number }) => (await import("./commands/server.ts")).server(options));
+  program
+    .command("worker")
+    .description("start a worker alone, against DATABASE_URL")
+    .addHelpText("after", "\nExample:\n  DATABASE_URL=postgres://user:secret@localhost/steplog STEPLOG_DEVICE=tfjs steplog worker")
+    .action(async () => (await import("./commands/worker.ts")).worker());
+  program
+    .command("demo")
+    .description("the whole path once: train the demo model, download its log, rebuild it and compare every byte")
+    .action(async () => (await import("./commands/demo.ts")).demo());
+}
+
+function addClientCommands(program: Command): void {
+  program
+    .command("tune")
+    .description("create the fine-tune that a file describes on a running service, follow it, exit with its outcome")
+    .argument("<file.json>", "settings; docs/TUNE.md lists the fields")
+    .option("--url <url>", "the service", process.env["STEPLOG_URL"] ?? "http://127.0.0.1:4000")
+    .option("--json", "print one JSON object at the end instead of progress")
+    .addHelpText("after", "\nExample:\n  steplog tune fine-tune.json --url http://127.0.0.1:4000")
+    .action(async (file: string, options: { url: string; json?: true }) =>
+      (await import("./commands/tune.ts")).tune(file, options),
+    );
+}
+
+function addLogCommands(program: Command): void {
+  program
+    .command("log")
+    .description("show what a .steplog file holds, after proving its chain")
+    .argument("<file>", "a .steplog file")
+    .option("--json", "one JSON object: header, entries, chain")
+    .addHelpText("after", "\nExample:\n  steplog log run.steplog --json | jq .header.noise")
+    .action(async (file: string, options: { json?: true }) => (await import("./commands/log.ts")).log(file, options));
+  program
+    .command("reconstruct")
+    .description("rebuild a fine-tuned model from its base and its log, as a folder that transformers loads")
+    .requiredOption("--base <folder>", "the base model the log was made on")
+    .requiredOption("--log <file>", "the .steplog file")
+    .requiredOption("--out <folder>", "where the model goes")
+    .option("--verify", "read the weights back and compare them with a second, plain replay")
+    .option("--digest <hex>", "fail unless the weights have this digest")
+    .option("--force", "replace the output folder")
+    .option("--json", "print one JSON object at the end")
+    .addOption(deviceOption())
+    .addHelpText("after", "\nExample:\n  steplog reconstruct --base models/opt-125m --log run.steplog --out tuned --verify")
+    .action(async (options) => (await import("./commands/reconstruct.ts")).reconstructCommand(options));
+  program
+    .command("hash")
+    .description("print the base hash of a model folder")
+    .argument("<folder>", "a model in Hugging Face layout")
+    .addHelpText("after", "\nExample:\n  steplog hash models/opt-125m")
+    .action(async (folder: string) => (await import("./commands/hash.ts")).hash(folder));
+}
+
+function addModelCommands(program: Command): void {
+  program
+    .command("score")
+    .description("loss of each row of a JSONL file under a model")
+    .requiredOption("--model <folder>", "a model in Hugging Face layout")
+    .requiredOption("--data <file.jsonl>", "rows of prompt and completion, or of input_ids and labels")
+    .option("--json", "print {rows: [{loss, tokens}]}")
+    .addOption(deviceOption())
+    .addHelpText("after", "\nExample:\n  steplog score --model tuned --data rows.jsonl --json")
+    .action(async (options) => (await import("./commands/score.ts")).score(options));
+  program
+    .command("generate")
+    .description("continue a prompt greedily")
+    .requiredOption("--model <folder>", "a model in Hugging Face layout")
+    .addOption(new Option("--prompt <text>", "text to continue").conflicts("inputIds"))
+    .option("--input-ids <ids>", "tokens to continue, as 1,2,3", tokenList)
+    .option("--max-tokens <number>", "tokens to add at most", integer(1, 1_000_000), 20)
+    .option("--json", "print {tokens, text}")
+    .addOption(deviceOption())
+    .addHelpText("after", '\nExample:\n  steplog generate --model tuned --prompt "Once upon" --max-tokens 20 --json')
+    .action(async (options) => (await import("./commands/generate.ts")).generateCommand(options));
+  program
+    .command("init")
+    .description("write a model with random weights, for benches and tests")
+    .requiredOption("--config <config.json>", "config of a supported family")
+    .option("--seed <number>", "seed of the weights", integer(0, Number.MAX_SAFE_INTEGER), 0)
+    .addOption(new Option("--dtype <dtype>", "dtype of the weights").choices(["f32", "bf16"]).default("f32"))
+    .requiredOption("--out <folder>", "where the model goes")
+    .addHelpText("after", "\nExample:\n  steplog init --config config.json --seed 1 --dtype bf16 --out random")
+    .action(async (options) => (await import("./commands/init.ts")).init(options));
+}
+
+function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && Number.isInteger(value) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
+  };
+}
+
+function tokenList(text: string): number[] {
+  const ids = text.split(",").map((part) => (/^\s*\d+\s*$/u.test(part) ? Number(part) : NaN));
+  if (ids.every(Number.isSafeInteger)) return ids;
+  throw new InvalidArgumentError("Give token ids as whole numbers with commas between, as 1,2,3.");
+}

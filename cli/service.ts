@@ -1,0 +1,154 @@
+/**
+ * The whole service on this machine: Postgres, gateway and worker, each a process of its own that knows the others only
+ * by DATABASE_URL. They run in process groups of their own, so that Ctrl-C reaches this process alone, which then ends
+ * them in order: worker (gives its job back), gateway (closes its streams), Postgres. Should this process be killed, the
+ * children notice the closed channel and end, and the next start adopts a Postgres that was left.
+ */
+import type { ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cp, mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { SteplogError } from "../schema/errors.ts";
+import { startEmbeddedPostgres } from "../store/embedded.ts";
+import type { ServiceConfig } from "./config.ts";
+import { createLog } from "./process.ts";
+
+const command = fileURLToPath(new URL("./steplog.js", import.meta.url));
+export const demoBase = fileURLToPath(new URL("../demo/base", import.meta.url));
+const restartMs = 1_000;
+/** A child that has not ended this long after it was told to is killed. */
+const stopMs = 10_000;
+
+export interface Service {
+  readonly url: string;
+  readonly databaseUrl: string;
+  readonly device: string;
+  /** Ends all processes; safe to call twice. */
+  stop(): Promise<void>;
+}
+
+interface ServiceOptions {
+  readonly config: ServiceConfig;
+  /** Where the children's logs go: a file descriptor, or this process' stderr. */
+  readonly logTo: number | "inherit";
+  /** Whether a child that dies is started again; else `onFailure` hears of it. */
+  readonly restart: boolean;
+  readonly onFailure?: (error: SteplogError) => void;
+}
+
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const { config } = options;
+  await mkdir(config.modelsDir, { recursive: true });
+  const postgres =
+    config.databaseUrl === null
+      ? await startEmbeddedPostgres({
+          dataDir: join(config.dataDir, "postgres"),
+          log: createLog("postgres", config.logLevel === "info" ? "warn" : config.logLevel),
+        })
+      : null;
+  const databaseUrl = postgres?.url ?? config.databaseUrl ?? "";
+  const env = {
+    ...process.env,
+    DATABASE_URL: databaseUrl,
+    STEPLOG_DATA: config.dataDir,
+    STEPLOG_MODELS: config.modelsDir,
+    STEPLOG_STORAGE: config.storageDir,
+    STEPLOG_DEVICE: config.device,
+    STEPLOG_HOST: config.host,
+  };
+  const children: Child[] = [];
+  const stop = async () => {
+    for (const child of children.toReversed()) await child.stop();
+    await postgres?.stop();
+  };
+  try {
+    const server = new Child(["server", "--port", String(config.port)], env, options);
+    children.push(server);
+    const { url = "" } = await server.ready;
+    // The port it got is the one it must come back on.
+    server.arguments = ["server", "--port", new URL(url).port];
+    const worker = new Child(["worker"], env, options);
+    children.push(worker);
+    const { device = "" } = await worker.ready;
+    return { url, databaseUrl, device, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+interface Ready {
+  readonly url?: string;
+  readonly device?: string;
+}
+
+class Child {
+  arguments: readonly string[];
+  readonly ready: Promise<Ready>;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #options: ServiceOptions;
+  #process: ChildProcess;
+  #stopping = false;
+  #restart: NodeJS.Timeout | undefined;
+
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv, options: ServiceOptions) {
+    this.arguments = args;
+    this.#env = env;
+    this.#options = options;
+    this.#process = this.#spawn();
+    this.ready = this.#whenReady();
+  }
+
+  #spawn(): ChildProcess {
+    const { logTo } = this.#options;
+    const child = spawn(process.execPath, [command, ...this.arguments], {
+      env: this.#env,
+      detached: true,
+      stdio: ["ignore", logTo, logTo, "ipc"],
+    });
+    child.on("exit", (code, signal) => this.#exited(code ?? signal ?? "unknown"));
+    return child;
+  }
+
+  async #whenReady(): Promise<Ready> {
+    const child = this.#process;
+    const gone = once(child, "exit").then(() => {
+      throw new SteplogError("UNAVAILABLE", `The ${this.arguments[0]} ended before it was ready; its log says why.`);
+    });
+    const message = once(child, "message").then(([value]) => value as Ready);
+    return Promise.race([message, gone]);
+  }
+
+  #exited(status: number | string): void {
+    if (this.#stopping) return;
+    const { restart, onFailure } = this.#options;
+    if (!restart) {
+      onFailure?.(new SteplogError("UNAVAILABLE", `The ${this.arguments[0]} ended by itself (${status}).`));
+      return;
+    }
+    process.stderr.write(`The ${this.arguments[0]} ended by itself (${status}); starting it again.\n`);
+    this.#restart = setTimeout(() => (this.#process = this.#spawn()), restartMs);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#restart);
+    const child = this.#process;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, "exit");
+    child.kill("SIGTERM");
+    const impatient = setTimeout(() => child.kill("SIGKILL"), stopMs);
+    await exited;
+    clearTimeout(impatient);
+  }
+}
+
+/** Puts the demo model into an empty models folder, so that a new service has something to train. */
+export async function seedModels(modelsDir: string): Promise<boolean> {
+  await mkdir(modelsDir, { recursive: true });
+  if ((await readdir(modelsDir)).length > 0) return false;
+  await cp(demoBase, join(modelsDir, "demo"), { recursive: true });
+  return true;
+}

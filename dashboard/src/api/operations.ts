@@ -1,0 +1,502 @@
+// Made by `npm run generate:dashboard` from schema/api.graphql and operations.graphql. Do not edit.
+
+import { operation } from "./operation.ts";
+
+export interface CreateFineTuneInput {
+  readonly baseModel: string;
+  readonly dataset: string;
+  readonly hyperparameters?: HyperparametersInput | null;
+  readonly idempotencyKey?: string | null;
+  readonly labelWords?: readonly (string)[] | null;
+  readonly name: string;
+  readonly validationDataset?: string | null;
+}
+
+export interface HyperparametersInput {
+  readonly batchSize?: number | null;
+  readonly checkpointEvery?: number | null;
+  readonly epsilon?: number | null;
+  readonly evaluateEvery?: number | null;
+  readonly learningRate?: number | null;
+  readonly noise?: "NORMAL" | "RADEMACHER" | null;
+  readonly seed?: number | null;
+  readonly steps?: number | null;
+  readonly weightDecay?: number | null;
+}
+
+export type Summary = {
+  readonly id: string;
+  readonly name: string;
+  readonly status: "CANCELLED" | "FAILED" | "QUEUED" | "RUNNING" | "SUCCEEDED";
+  readonly cancelRequested: boolean;
+  readonly baseModel: {
+    readonly name: string;
+    readonly bytes: number;
+  };
+  readonly loss: number | null;
+  readonly device: string | null;
+  readonly progress: {
+    readonly step: number;
+    readonly steps: number;
+    readonly fraction: number;
+    readonly stepsPerSecond: number | null;
+    readonly etaSeconds: number | null;
+    readonly skippedSteps: number;
+  };
+  readonly error: {
+    readonly code: "BASE_MISMATCH" | "CONFLICT" | "DATASET_INVALID" | "DEVICE_UNAVAILABLE" | "INTERNAL" | "INVALID_ARGUMENT" | "INVALID_STATE" | "LEASE_LOST" | "LOG_INVALID" | "LOSS_NOT_FINITE" | "MODEL_INVALID" | "MODEL_UNSUPPORTED" | "NOT_FOUND" | "PAYLOAD_TOO_LARGE" | "UNAUTHENTICATED" | "UNAVAILABLE";
+    readonly message: string;
+    readonly issues: readonly ({
+      readonly line: number | null;
+      readonly field: string | null;
+      readonly message: string;
+    })[];
+  } | null;
+  readonly createdAt: string;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+};
+
+export type Results = {
+  readonly evaluations: readonly ({
+    readonly step: number;
+    readonly rows: number;
+    readonly loss: number;
+    readonly accuracy: number | null;
+  })[];
+  readonly checkpoints: {
+    readonly nodes: readonly ({
+      readonly id: string;
+      readonly entries: number;
+      readonly chainHash: string;
+      readonly logUrl: string;
+      readonly logBytes: number;
+      readonly weightsStatus: "FAILED" | "NONE" | "QUEUED" | "STORED";
+      readonly weightsUrl: string | null;
+      readonly weightsBytes: number | null;
+      readonly weightsError: string | null;
+    })[];
+    readonly pageInfo: {
+      readonly hasNextPage: boolean;
+    };
+  };
+};
+
+export type FineTunesResult = {
+  readonly fineTunes: {
+    readonly nodes: readonly (Summary)[];
+    readonly pageInfo: {
+      readonly hasNextPage: boolean;
+      readonly endCursor: string | null;
+    };
+  };
+};
+export const fineTunes = operation<FineTunesResult, { after?: string | null }>(
+  "FineTunes", `fragment Summary on FineTune {
+  id
+  name
+  status
+  cancelRequested
+  baseModel {
+    name
+    bytes
+  }
+  loss
+  device
+  progress {
+    step
+    steps
+    fraction
+    stepsPerSecond
+    etaSeconds
+    skippedSteps
+  }
+  error {
+    code
+    message
+    issues {
+      line
+      field
+      message
+    }
+  }
+  createdAt
+  startedAt
+  finishedAt
+}
+
+query FineTunes($after: String) {
+  fineTunes(first: 20, after: $after) {
+    nodes {
+      ...Summary
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}`,
+);
+
+export type FineTuneResult = {
+  readonly fineTune: Summary & Results & {
+    readonly labelWords: readonly (string)[];
+    readonly dataset: {
+      readonly name: string;
+      readonly rows: number;
+    };
+    readonly validationDataset: {
+      readonly name: string;
+      readonly rows: number;
+    } | null;
+    readonly hyperparameters: {
+      readonly steps: number;
+      readonly batchSize: number;
+      readonly learningRate: number;
+      readonly epsilon: number;
+      readonly weightDecay: number;
+      readonly noise: "NORMAL" | "RADEMACHER";
+      readonly seed: number;
+      readonly evaluateEvery: number;
+      readonly checkpointEvery: number;
+    };
+    readonly chart: readonly ({
+      readonly step: number;
+      readonly loss: number | null;
+      readonly count: number;
+    })[];
+  } | null;
+};
+export const fineTune = operation<FineTuneResult, { id: string }>(
+  "FineTune", `fragment Summary on FineTune {
+  id
+  name
+  status
+  cancelRequested
+  baseModel {
+    name
+    bytes
+  }
+  loss
+  device
+  progress {
+    step
+    steps
+    fraction
+    stepsPerSecond
+    etaSeconds
+    skippedSteps
+  }
+  error {
+    code
+    message
+    issues {
+      line
+      field
+      message
+    }
+  }
+  createdAt
+  startedAt
+  finishedAt
+}
+
+fragment Results on FineTune {
+  evaluations {
+    step
+    rows
+    loss
+    accuracy
+  }
+  checkpoints(first: 50) {
+    nodes {
+      id
+      entries
+      chainHash
+      logUrl
+      logBytes
+      weightsStatus
+      weightsUrl
+      weightsBytes
+      weightsError
+    }
+    pageInfo {
+      hasNextPage
+    }
+  }
+}
+
+query FineTune($id: ID!) {
+  fineTune(id: $id) {
+    ...Summary
+    ...Results
+    labelWords
+    dataset {
+      name
+      rows
+    }
+    validationDataset {
+      name
+      rows
+    }
+    hyperparameters {
+      steps
+      batchSize
+      learningRate
+      epsilon
+      weightDecay
+      noise
+      seed
+      evaluateEvery
+      checkpointEvery
+    }
+    chart(points: 1000) {
+      step
+      loss
+      count
+    }
+  }
+}`,
+);
+
+export type ResultsResult = {
+  readonly fineTune: Results | null;
+};
+export const results = operation<ResultsResult, { id: string }>(
+  "Results", `fragment Results on FineTune {
+  evaluations {
+    step
+    rows
+    loss
+    accuracy
+  }
+  checkpoints(first: 50) {
+    nodes {
+      id
+      entries
+      chainHash
+      logUrl
+      logBytes
+      weightsStatus
+      weightsUrl
+      weightsBytes
+      weightsError
+    }
+    pageInfo {
+      hasNextPage
+    }
+  }
+}
+
+query Results($id: ID!) {
+  fineTune(id: $id) {
+    ...Results
+  }
+}`,
+);
+
+export type ChoicesResult = {
+  readonly baseModels: {
+    readonly nodes: readonly ({
+      readonly name: string;
+      readonly family: string;
+      readonly dtype: string;
+      readonly parameters: number;
+      readonly contextLength: number;
+    })[];
+  };
+  readonly datasets: {
+    readonly nodes: readonly ({
+      readonly id: string;
+      readonly name: string;
+      readonly rows: number;
+    })[];
+  };
+};
+export const choices = operation<ChoicesResult, {  }>(
+  "Choices", `query Choices {
+  baseModels(first: 100) {
+    nodes {
+      name
+      family
+      dtype
+      parameters
+      contextLength
+    }
+  }
+  datasets(first: 100) {
+    nodes {
+      id
+      name
+      rows
+    }
+  }
+}`,
+);
+
+export type CreateFineTuneResult = {
+  readonly createFineTune: {
+    readonly fineTune: {
+      readonly id: string;
+    };
+  };
+};
+export const createFineTune = operation<CreateFineTuneResult, { input: CreateFineTuneInput }>(
+  "CreateFineTune", `mutation CreateFineTune($input: CreateFineTuneInput!) {
+  createFineTune(input: $input) {
+    fineTune {
+      id
+    }
+  }
+}`,
+);
+
+export type CancelFineTuneResult = {
+  readonly cancelFineTune: Summary;
+};
+export const cancelFineTune = operation<CancelFineTuneResult, { id: string }>(
+  "CancelFineTune", `fragment Summary on FineTune {
+  id
+  name
+  status
+  cancelRequested
+  baseModel {
+    name
+    bytes
+  }
+  loss
+  device
+  progress {
+    step
+    steps
+    fraction
+    stepsPerSecond
+    etaSeconds
+    skippedSteps
+  }
+  error {
+    code
+    message
+    issues {
+      line
+      field
+      message
+    }
+  }
+  createdAt
+  startedAt
+  finishedAt
+}
+
+mutation CancelFineTune($id: ID!) {
+  cancelFineTune(id: $id) {
+    ...Summary
+  }
+}`,
+);
+
+export type MaterialiseCheckpointResult = {
+  readonly materialiseCheckpoint: {
+    readonly id: string;
+    readonly weightsStatus: "FAILED" | "NONE" | "QUEUED" | "STORED";
+  };
+};
+export const materialiseCheckpoint = operation<MaterialiseCheckpointResult, { id: string }>(
+  "MaterialiseCheckpoint", `mutation MaterialiseCheckpoint($id: ID!) {
+  materialiseCheckpoint(id: $id) {
+    id
+    weightsStatus
+  }
+}`,
+);
+
+export type StatusResult = {
+  readonly fineTuneStatus: Summary;
+};
+export const status = operation<StatusResult, { id: string }>(
+  "Status", `fragment Summary on FineTune {
+  id
+  name
+  status
+  cancelRequested
+  baseModel {
+    name
+    bytes
+  }
+  loss
+  device
+  progress {
+    step
+    steps
+    fraction
+    stepsPerSecond
+    etaSeconds
+    skippedSteps
+  }
+  error {
+    code
+    message
+    issues {
+      line
+      field
+      message
+    }
+  }
+  createdAt
+  startedAt
+  finishedAt
+}
+
+subscription Status($id: ID!) {
+  fineTuneStatus(fineTuneId: $id) {
+    ...Summary
+  }
+}`,
+);
+
+export type StepsResult = {
+  readonly steps: {
+    readonly cursor: number;
+    readonly step: {
+      readonly step: number;
+      readonly loss: number | null;
+    };
+  };
+};
+export const steps = operation<StepsResult, { id: string; after: number }>(
+  "Steps", `subscription Steps($id: ID!, $after: Int!) {
+  steps(fineTuneId: $id, after: $after) {
+    cursor
+    step {
+      step
+      loss
+    }
+  }
+}`,
+);
+
+export type EventsResult = {
+  readonly events: {
+    readonly cursor: number;
+    readonly event: {
+      readonly sequence: number;
+      readonly type: string;
+      readonly message: string;
+      readonly at: string;
+    };
+  };
+};
+export const events = operation<EventsResult, { id: string; after: number }>(
+  "Events", `subscription Events($id: ID!, $after: Int!) {
+  events(fineTuneId: $id, after: $after) {
+    cursor
+    event {
+      sequence
+      type
+      message
+      at
+    }
+  }
+}`,
+);
+

@@ -1,0 +1,58 @@
+/** The frame around every page. */
+import { useEffect, useRef } from "preact/hooks";
+import { ListPage } from "./pages/list.tsx";
+import { NewPage } from "./pages/new.tsx";
+import { RunPage } from "./pages/run.tsx";
+import { Link } from "./parts/link.tsx";
+import { usePath } from "./route.ts";
+
+export function App() {
+  const path = usePath();
+  const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
+  // A screen reader hears the new page; a fresh load stays where the browser puts it.
+  useEffect(() => {
+    if (!first.current) main.current?.focus({ preventScroll: true });
+    first.current = false;
+  }, [path]);
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to content
+      </a>
+      <header class="bar">
+        <Link class="brand" href="/">
+          <img src="/favicon.svg" alt="" width="28" height="28" />
+          Steplog
+        </Link>
+        <nav aria-label="Pages">
+          <Link href="/" current={path === "/"}>
+            Fine-tunes
+          </Link>
+          <Link href="/new" current={path === "/new"}>
+            New
+          </Link>
+          <a href="/graphql">API</a>
+        </nav>
+      </header>
+      <main id="main" ref={main} tabIndex={-1}>
+        <Page path={path} />
+      </main>
+    </>
+  );
+}
+
+function Page({ path }: { path: string }) {
+  const run = /^\/fine-tunes\/([^/]+)$/u.exec(path)?.[1];
+  if (run !== undefined) return <RunPage key={run} id={decodeURIComponent(run)} />;
+  if (path === "/new") return <NewPage />;
+  if (path === "/") return <ListPage />;
+  return (
+    <>
+      <h1>There is nothing here</h1>
+      <p>
+        <Link href="/">See the fine-tunes</Link>
+      </p>
+    </>
+  );
+}

@@ -1,0 +1,35 @@
+/** Numbers, sizes and times as people read them, in the visitor's language. */
+
+const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
+const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumSignificantDigits: 3 });
+const percent = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
+const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+
+export const none = "–";
+const orNone = <T>(value: T | null | undefined, text: (value: T) => string) =>
+  value === null || value === undefined ? none : text(value);
+
+export const formatInteger = (value: number) => number.format(value);
+export const formatCompact = (value: number) => compact.format(value);
+export const formatShare = (value: number | null | undefined) => orNone(value, (share) => percent.format(share));
+export const formatLoss = (value: number | null | undefined) => orNone(value, (loss) => loss.toFixed(4));
+export const formatRate = (value: number | null) =>
+  orNone(value, (rate) => (rate >= 100 ? number.format(rate) : rate.toPrecision(3)));
+export const formatTime = (value: string | null) => orNone(value, (text) => dateTime.format(new Date(text)));
+export const formatClock = (value: string) => clock.format(new Date(value));
+
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KB", "MB", "GB", "TB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  const value = bytes / 1_000 ** power;
+  return `${power === 0 ? value : value.toPrecision(3)} ${units[power] ?? ""}`;
+}
+
+export function formatDuration(seconds: number | null): string {
+  if (seconds === null) return none;
+  const whole = Math.round(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3_600), Math.floor((whole % 3_600) / 60)];
+  if (hours > 0) return `${hours} h ${minutes} min`;
+  return minutes > 0 ? `${minutes} min ${whole % 60} s` : `${whole} s`;
+}

@@ -1,0 +1,135 @@
+/** Checkpoints of a run: the log is the model, and tiny beside its weights. */
+import { useState } from "preact/hooks";
+import { download, readToken, request } from "../api/client.ts";
+import { materialiseCheckpoint, type Results } from "../api/operations.ts";
+import { formatBytes, formatInteger } from "../format.ts";
+import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
+import type { Run } from "./run-state.ts";
+
+type Checkpoint = Results["checkpoints"]["nodes"][number];
+
+export function Checkpoints({ run }: { run: Run }) {
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const { nodes, pageInfo } = run.checkpoints;
+  const { bytes } = run.baseModel;
+  return (
+    <section class="card">
+      <h2>Checkpoints</h2>
+      <p class="muted">
+        A .steplog file and the base model give the fine-tuned weights, bit for bit. The weights of this model are{" "}
+        {formatBytes(bytes)}.
+      </p>
+      {failure && <Problem title="That did not work" failure={failure} />}
+      {nodes.length === 0 && <p>None yet. The last step of a run always gets one.</p>}
+      {nodes.length > 0 && (
+        <table class="stacking">
+          <thead>
+            <tr>
+              <th scope="col">Step</th>
+              <th scope="col">Log</th>
+              <th scope="col">Weights</th>
+              <th scope="col">Chain hash</th>
+            </tr>
+          </thead>
+          <tbody>
+            {nodes.map((checkpoint) => (
+              <CheckpointRow key={checkpoint.id} {...{ run, checkpoint, setFailure }} />
+            ))}
+          </tbody>
+        </table>
+      )}
+      {pageInfo.hasNextPage && <p class="muted">Older checkpoints are in the API.</p>}
+    </section>
+  );
+}
+
+interface RowProps {
+  readonly run: Run;
+  readonly checkpoint: Checkpoint;
+  readonly setFailure: (failure: Failure | null) => void;
+}
+
+function CheckpointRow({ run, checkpoint, setFailure }: RowProps) {
+  const { entries, logUrl, logBytes, chainHash } = checkpoint;
+  const times = Math.round(run.baseModel.bytes / logBytes);
+  return (
+    <tr>
+      <th scope="row">{formatInteger(entries)}</th>
+      <td data-label="Log">
+        <Download url={logUrl} name={`${run.name}-${entries}.steplog`} onFailure={setFailure}>
+          .steplog
+        </Download>{" "}
+        {formatBytes(logBytes)}
+        {times >= 2 && <span class="muted">, {formatInteger(times)} times smaller than the weights</span>}
+      </td>
+      <td data-label="Weights">
+        <Weights {...{ run, checkpoint, setFailure }} />
+      </td>
+      <td data-label="Chain hash">
+        <code title={chainHash}>{chainHash.slice(0, 12)}…</code>
+      </td>
+    </tr>
+  );
+}
+
+function Weights({ run, checkpoint, setFailure }: RowProps) {
+  const [asked, setAsked] = useState(false);
+  const { id, entries, weightsStatus, weightsUrl, weightsBytes, weightsError } = checkpoint;
+  const rebuild = async () => {
+    setAsked(true);
+    try {
+      await request(materialiseCheckpoint, { id });
+      setFailure(null);
+    } catch (error) {
+      setFailure(asFailure(error));
+    }
+    setAsked(false);
+  };
+  if (weightsUrl !== null) {
+    return (
+      <>
+        <Download url={weightsUrl} name={`${run.name}-${entries}.safetensors`} onFailure={setFailure}>
+          .safetensors
+        </Download>{" "}
+        {weightsBytes !== null && formatBytes(weightsBytes)}
+      </>
+    );
+  }
+  if (weightsStatus === "QUEUED") return <span role="status">Being rebuilt…</span>;
+  return (
+    <>
+      {weightsError !== null && <span class="bad">{weightsError} </span>}
+      <button
+        type="button"
+        disabled={asked}
+        onClick={() => void rebuild()}
+        aria-label={`Rebuild weights of step ${entries}`}
+      >
+        Rebuild
+      </button>
+    </>
+  );
+}
+
+interface DownloadProps {
+  readonly url: string;
+  readonly name: string;
+  readonly onFailure: (failure: Failure | null) => void;
+  readonly children: string;
+}
+
+function Download({ url, name, onFailure, children }: DownloadProps) {
+  const save = (event: MouseEvent) => {
+    if (readToken() === "") return;
+    event.preventDefault();
+    download(url, name).then(
+      () => onFailure(null),
+      (error: unknown) => onFailure(asFailure(error)),
+    );
+  };
+  return (
+    <a href={url} download={name} onClick={save} aria-label={`Download ${name}`}>
+      {children}
+    </a>
+  );
+}

@@ -1,0 +1,82 @@
+import { useState } from "preact/hooks";
+import { storeDataset, type StoredDataset } from "../api/client.ts";
+import { formatInteger } from "../format.ts";
+import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
+
+const example = '{"prompt": "A joy from start to end. It was", "completion": " great"}';
+
+type Outcome = { readonly stored: StoredDataset } | { readonly failure: Failure; readonly text: string | undefined };
+
+export function DatasetForm({ onStored }: { onStored: (dataset: StoredDataset) => void }) {
+  const [name, setName] = useState("");
+  const [text, setText] = useState("");
+  const [file, setFile] = useState<File | null>(null);
+  const [busy, setBusy] = useState(false);
+  const [outcome, setOutcome] = useState<Outcome | null>(null);
+
+  const store = async (event: Event) => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      const stored = await storeDataset(name, file ?? new Blob([text]));
+      setOutcome({ stored });
+      onStored(stored);
+    } catch (error) {
+      setOutcome({ failure: asFailure(error), text: file ? undefined : text });
+    }
+    setBusy(false);
+  };
+  const choose = (chosen: File | null) => {
+    setFile(chosen);
+    if (chosen && name === "") setName(chosen.name.replace(/\.jsonl?$/u, ""));
+  };
+  return (
+    <section class="card">
+      <h2>1. Dataset</h2>
+      <p class="muted">
+        JSON Lines: one object a line, such as <code>{example}</code>. Skip this if your dataset is stored already.
+      </p>
+      <form onSubmit={(event) => void store(event)}>
+        <label>
+          Dataset name
+          <input required maxLength={200} value={name} onInput={({ currentTarget }) => setName(currentTarget.value)} />
+        </label>
+        <label>
+          Rows
+          <textarea
+            rows={7}
+            spellcheck={false}
+            placeholder={example}
+            disabled={file !== null}
+            required={file === null}
+            value={text}
+            onInput={({ currentTarget }) => setText(currentTarget.value)}
+          />
+        </label>
+        <label>
+          or a file
+          <input
+            type="file"
+            accept=".jsonl,.json,application/jsonl"
+            onChange={({ currentTarget }) => choose(currentTarget.files?.[0] ?? null)}
+          />
+        </label>
+        <div class="actions">
+          <button type="submit" disabled={busy}>
+            {busy ? "Checking…" : "Check and store"}
+          </button>
+        </div>
+      </form>
+      <div role="status">
+        {outcome && "stored" in outcome && (
+          <p class="good">
+            Stored “{outcome.stored.name}”: {formatInteger(outcome.stored.rows)} rows.
+          </p>
+        )}
+      </div>
+      {outcome && "failure" in outcome && (
+        <Problem title="The dataset was not stored" failure={outcome.failure} text={outcome.text} />
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,196 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { request, type StoredDataset } from "../api/client.ts";
+import { createFineTune, type ChoicesResult, type CreateFineTuneInput } from "../api/operations.ts";
+import { formatCompact, formatInteger } from "../format.ts";
+import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
+import { navigate, runPath } from "../route.ts";
+
+/** Labels of the number settings; what is left empty takes the default that the field shows. */
+const settings = [
+  ["steps", "Steps"],
+  ["batchSize", "Batch size (rows)"],
+  ["learningRate", "Learning rate"],
+  ["epsilon", "Epsilon"],
+  ["weightDecay", "Weight decay"],
+  ["seed", "Seed"],
+  ["evaluateEvery", "Evaluate every (steps, 0: before and after)"],
+  ["checkpointEvery", "Checkpoint every (steps, 0: at the end)"],
+] as const;
+
+interface FormProps {
+  readonly choices: ChoicesResult;
+  /** The dataset that the form above stored last. */
+  readonly stored: StoredDataset | null;
+}
+
+export function FineTuneForm({ choices, stored }: FormProps) {
+  const { baseModels, datasets } = choices;
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const [busy, setBusy] = useState(false);
+  const [dataset, setDataset] = useState("");
+  const [validation, setValidation] = useState("");
+  const key = useIdempotencyKey();
+
+  // The first dataset stored here is what to learn from, the second what to be judged by.
+  useEffect(() => {
+    if (!stored) return;
+    if (dataset === "") setDataset(stored.id);
+    else if (validation === "") setValidation(stored.id);
+  }, [stored]);
+
+  const create = async (event: SubmitEvent) => {
+    event.preventDefault();
+    if (!(event.currentTarget instanceof HTMLFormElement)) return;
+    const input = readForm(new FormData(event.currentTarget));
+    setBusy(true);
+    try {
+      const answer = await request(createFineTune, { input: { ...input, idempotencyKey: key(input) } });
+      navigate(runPath(answer.createFineTune.fineTune.id));
+    } catch (error) {
+      setFailure(asFailure(error));
+      setBusy(false);
+    }
+  };
+  return (
+    <section class="card">
+      <h2>2. Fine-tune</h2>
+      {baseModels.nodes.length === 0 && (
+        <p class="problem" role="alert">
+          No base model is known. A worker registers the models of its models folder when it starts.
+        </p>
+      )}
+      <form onSubmit={(event) => void create(event)}>
+        <div class="grid">
+          <label>
+            Name
+            <input name="name" required maxLength={200} />
+          </label>
+          <label>
+            Base model
+            <select name="baseModel" required>
+              {baseModels.nodes.map((model) => (
+                <option key={model.name} value={model.name}>
+                  {model.name} ({model.family}, {formatCompact(model.parameters)} weights, {model.dtype})
+                </option>
+              ))}
+            </select>
+          </label>
+          <DatasetSelect
+            name="dataset"
+            label="Learn from"
+            none="Choose a dataset"
+            required
+            {...{ datasets }}
+            value={dataset}
+            onValue={setDataset}
+          />
+          <DatasetSelect
+            name="validationDataset"
+            label="Validate on"
+            none="No validation"
+            {...{ datasets }}
+            value={validation}
+            onValue={setValidation}
+          />
+        </div>
+        <label>
+          Label words, one a line, leading space included (for accuracy; optional)
+          <textarea name="labelWords" rows={2} spellcheck={false} placeholder={" great\n terrible"} />
+        </label>
+        <label class="check">
+          <input name="keepWeights" type="checkbox" />
+          Store the weights too when it ends (they can be rebuilt from the log at any time)
+        </label>
+        <details>
+          <summary>Hyperparameters</summary>
+          <div class="grid">
+            {settings.map(([name, label]) => (
+              <label key={name}>
+                {label}
+                <input name={name} type="number" step="any" placeholder={String(hyperparameterDefaults[name])} />
+              </label>
+            ))}
+            <label>
+              Noise
+              <select name="noise" defaultValue={hyperparameterDefaults.noise}>
+                <option value="RADEMACHER">Rademacher (+1 or -1)</option>
+                <option value="NORMAL">Normal (centred binomial)</option>
+              </select>
+            </label>
+          </div>
+        </details>
+        <div class="actions">
+          <button type="submit" class="primary" disabled={busy}>
+            {busy ? "Creating…" : "Create fine-tune"}
+          </button>
+        </div>
+      </form>
+      {failure && <Problem title="The fine-tune was not created" failure={failure} />}
+    </section>
+  );
+}
+
+interface SelectProps {
+  readonly name: string;
+  readonly label: string;
+  readonly none: string;
+  readonly required?: boolean;
+  readonly datasets: ChoicesResult["datasets"];
+  readonly value: string;
+  readonly onValue: (id: string) => void;
+}
+
+function DatasetSelect({ name, label, none, required = false, datasets, value, onValue }: SelectProps) {
+  return (
+    <label>
+      {label}
+      <select
+        name={name}
+        required={required}
+        value={value}
+        onChange={({ currentTarget }) => onValue(currentTarget.value)}
+      >
+        <option value="">{none}</option>
+        {datasets.nodes.map(({ id, name: title, rows }) => (
+          <option key={id} value={id} selected={id === value}>
+            {title} ({formatInteger(rows)} rows)
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function readForm(form: FormData): CreateFineTuneInput {
+  const text = (name: string) => {
+    const value = form.get(name);
+    return typeof value === "string" ? value : "";
+  };
+  const numbers = settings.filter(([name]) => text(name) !== "").map(([name]) => [name, Number(text(name))] as const);
+  const noise = text("noise") === "NORMAL" ? "NORMAL" : "RADEMACHER";
+  return {
+    name: text("name"),
+    baseModel: text("baseModel"),
+    dataset: text("dataset"),
+    validationDataset: text("validationDataset") || null,
+    // Browsers send line breaks of a text area as CR LF.
+    labelWords: text("labelWords")
+      .split(/\r?\n/u)
+      .filter((word) => word !== ""),
+    keepWeights: form.has("keepWeights"),
+    hyperparameters: { ...Object.fromEntries(numbers), noise },
+  };
+}
+
+/** One key for one wish: pressing the button again after a lost answer gives the same run, not a second one. */
+function useIdempotencyKey(): (input: CreateFineTuneInput) => string {
+  const last = useRef({ wish: "", key: "" });
+  return (input) => {
+    const wish = JSON.stringify(input);
+    if (last.current.wish !== wish) last.current = { wish, key: randomKey() };
+    return last.current.key;
+  };
+}
+
+/** crypto.randomUUID is missing on plain http to another machine. */
+const randomKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(16)).join("-");

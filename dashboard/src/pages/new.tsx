@@ -1,0 +1,38 @@
+/** Creates a dataset and a fine-tune. What the server finds wrong is shown where it is, with its line. */
+import { useEffect, useState } from "preact/hooks";
+import { request, type StoredDataset } from "../api/client.ts";
+import { choices, type ChoicesResult } from "../api/operations.ts";
+import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
+import { DatasetForm } from "./dataset-form.tsx";
+import { FineTuneForm } from "./fine-tune-form.tsx";
+
+export function NewPage() {
+  const [found, setFound] = useState<ChoicesResult | null>(null);
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const [stored, setStored] = useState<StoredDataset | null>(null);
+  const read = async () => {
+    try {
+      setFound(await request(choices, {}));
+      setFailure(null);
+    } catch (error) {
+      setFailure(asFailure(error));
+    }
+  };
+  useEffect(() => {
+    document.title = "New fine-tune · Steplog";
+    void read();
+  }, []);
+  return (
+    <>
+      <h1>New fine-tune</h1>
+      {failure && <Problem title="Models and datasets cannot be read" failure={failure} />}
+      <DatasetForm
+        onStored={(dataset) => {
+          setStored(dataset);
+          void read();
+        }}
+      />
+      {found && <FineTuneForm choices={found} stored={stored} />}
+    </>
+  );
+}

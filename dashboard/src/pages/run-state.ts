@@ -1,0 +1,141 @@
+/**
+ * What the page of one run knows, kept up to date by three streams. Each goes on behind the last item it saw, so a
+ * break of the connection, or a restart of the server, leaves no gap in the chart or the story and no double.
+ */
+import { useEffect, useState } from "preact/hooks";
+import { ApiError, request, unreachable } from "../api/client.ts";
+import { follow, pause } from "../api/live.ts";
+import { events, fineTune, results, status, steps, type EventsResult, type FineTuneResult } from "../api/operations.ts";
+import { asFailure, type Failure } from "../parts/problem.tsx";
+import { addStep, lastStep, type Point } from "../points.ts";
+
+export type Run = NonNullable<FineTuneResult["fineTune"]>;
+export type RunEvent = EventsResult["events"]["event"];
+
+export interface RunState {
+  readonly run: Run | null;
+  /** Changes in place; `version` rises with each change. */
+  readonly points: Point[];
+  readonly version: number;
+  readonly events: readonly RunEvent[];
+  readonly live: boolean;
+  readonly failure: Failure | null;
+}
+
+/** Results are asked for again this often. */
+const resultsMs = 2_000;
+const retryMs = 1_000;
+
+export function useRun(id: string): [RunState, (run: Partial<Run>) => void] {
+  const [state, setState] = useState<RunState>({
+    run: null,
+    points: [],
+    version: 0,
+    events: [],
+    live: false,
+    failure: null,
+  });
+  const update = (change: (state: RunState) => RunState) => setState(change);
+  useEffect(() => {
+    const abort = new AbortController();
+    watch(id, abort.signal, update).catch((error: unknown) => {
+      if (!abort.signal.aborted) update((before) => ({ ...before, failure: asFailure(error) }));
+    });
+    return () => abort.abort();
+  }, [id]);
+  return [state, (change) => update((before) => withRun(before, change))];
+}
+
+type Update = (change: (state: RunState) => RunState) => void;
+
+const withRun = (state: RunState, change: Partial<Run>): RunState =>
+  state.run === null ? state : { ...state, run: { ...state.run, ...change } };
+
+async function watch(id: string, signal: AbortSignal, update: Update): Promise<void> {
+  const run = await readRun(id, signal, update);
+  if (run === null) return;
+  const points = [...run.chart];
+  update((before) => ({ ...before, run, points, live: true, failure: null }));
+  await Promise.all([
+    watchSteps(id, points, signal, update),
+    watchStatus(id, signal, update),
+    watchEvents(id, signal, update),
+    watchResults(id, signal, update),
+  ]);
+}
+
+/** The run as it is now; tried again for as long as the server cannot be reached. */
+async function readRun(id: string, signal: AbortSignal, update: Update): Promise<Run | null> {
+  while (!signal.aborted) {
+    try {
+      const { fineTune: found } = await request(fineTune, { id });
+      if (found === null) throw new ApiError("NOT_FOUND", "There is no fine-tune of this id.");
+      return found;
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== unreachable) throw error;
+      update((before) => ({ ...before, failure: asFailure(error) }));
+      await pause(retryMs, signal);
+    }
+  }
+  return null;
+}
+
+async function watchSteps(id: string, points: Point[], signal: AbortSignal, update: Update): Promise<void> {
+  // Steps may come by the thousand; the page is drawn once a frame at most.
+  const redraw = oncePerFrame(() => update((before) => ({ ...before, version: before.version + 1 })));
+  await follow({
+    operation: steps,
+    variables: () => ({ id, after: lastStep(points) }),
+    onItem: ({ steps: { step } }) => {
+      if (addStep(points, step.step, step.loss)) redraw();
+    },
+    signal,
+  });
+}
+
+function oncePerFrame(draw: () => void): () => void {
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      draw();
+    });
+  };
+}
+
+async function watchStatus(id: string, signal: AbortSignal, update: Update): Promise<void> {
+  await follow({
+    operation: status,
+    variables: () => ({ id }),
+    onItem: ({ fineTuneStatus }) => update((before) => withRun(before, fineTuneStatus)),
+    onLive: (live) => update((before) => (before.live === live ? before : { ...before, live })),
+    signal,
+  });
+}
+
+async function watchEvents(id: string, signal: AbortSignal, update: Update): Promise<void> {
+  let last = 0;
+  await follow({
+    operation: events,
+    variables: () => ({ id, after: last }),
+    onItem: ({ events: { cursor, event } }) => {
+      if (cursor <= last) return;
+      last = cursor;
+      update((before) => ({ ...before, events: [...before.events, event] }));
+    },
+    signal,
+  });
+}
+
+/** Evaluations and checkpoints have no stream of their own: they are read again while somebody looks. */
+async function watchResults(id: string, signal: AbortSignal, update: Update): Promise<void> {
+  while (!signal.aborted) {
+    await pause(resultsMs, signal);
+    if (signal.aborted || document.hidden) continue;
+    const answer = await request(results, { id }).catch(() => null);
+    const found = answer?.fineTune;
+    if (found) update((before) => withRun(before, found));
+  }
+}

@@ -1,0 +1,194 @@
+/** One fine-tune: how it goes now, how the loss went, what happened, and what can be downloaded. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { request } from "../api/client.ts";
+import { cancelFineTune } from "../api/operations.ts";
+import {
+  formatBytes,
+  formatClock,
+  formatCompact,
+  formatDuration,
+  formatInteger,
+  formatLoss,
+  formatRate,
+  formatShare,
+  formatTime,
+  none,
+} from "../format.ts";
+import { Chart } from "../parts/chart.tsx";
+import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
+import { isFinal, Progress, Status } from "../parts/status.tsx";
+import { smooth } from "../points.ts";
+import { Checkpoints } from "./checkpoints.tsx";
+import { useRun, type Run, type RunEvent, type RunState } from "./run-state.ts";
+
+export function RunPage({ id }: { id: string }) {
+  const [state, change] = useRun(id);
+  const { run, failure } = state;
+  useEffect(() => {
+    document.title = `${run?.name ?? "Fine-tune"} · Steplog`;
+  }, [run?.name]);
+  if (run === null) {
+    return (
+      <>
+        <h1>Fine-tune</h1>
+        {failure ? <Problem title="The run cannot be read" failure={failure} /> : <p class="muted">Loading…</p>}
+      </>
+    );
+  }
+  return (
+    <>
+      <div class="title">
+        <h1>{run.name}</h1>
+        <Status run={run} />
+        <Connection live={state.live} over={isFinal(run.status)} />
+        {!isFinal(run.status) && <Cancel run={run} onCancelled={change} />}
+      </div>
+      {failure && <Problem title="The live streams ended" failure={failure} />}
+      {run.error && <Problem title="The run failed" failure={run.error} />}
+      <Progress run={run} />
+      <Figures state={state} run={run} />
+      <section class="card">
+        <h2>Loss</h2>
+        <Chart points={state.points} version={state.version} evaluations={run.evaluations} />
+      </section>
+      <Checkpoints run={run} />
+      <div class="columns">
+        <Settings run={run} />
+        <Events events={state.events} />
+      </div>
+    </>
+  );
+}
+
+function Connection({ live, over }: { live: boolean; over: boolean }) {
+  if (over) return null;
+  return (
+    <span class={live ? "live" : "live lost"} role="status">
+      {live ? "Live" : "Reconnecting…"}
+    </span>
+  );
+}
+
+function Figures({ state, run }: { state: RunState; run: Run }) {
+  const { progress, evaluations } = run;
+  const [before, after] = [evaluations[0], evaluations.length > 1 ? evaluations.at(-1) : undefined];
+  const judged = evaluations.some(({ accuracy }) => accuracy !== null);
+  const figures: readonly [string, string, string?][] = [
+    ["Step", formatInteger(progress.step), `of ${formatInteger(progress.steps)}`],
+    ["Loss", formatLoss(smooth(state.points).at(-1)), "smoothed"],
+    ["Steps per second", formatRate(progress.stepsPerSecond)],
+    isFinal(run.status)
+      ? ["Took", formatDuration(seconds(run.startedAt, run.finishedAt))]
+      : ["Time left", formatDuration(progress.etaSeconds)],
+    judged
+      ? ["Accuracy", formatShare(after?.accuracy), `before ${formatShare(before?.accuracy)}`]
+      : ["Validation loss", formatLoss(after?.loss), `before ${formatLoss(before?.loss)}`],
+  ];
+  return (
+    <dl class="figures">
+      {figures.map(([name, value, note]) => (
+        <div key={name} class="card">
+          <dt>{name}</dt>
+          <dd>
+            {value} {note !== undefined && <small>{note}</small>}
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function seconds(from: string | null, to: string | null): number | null {
+  return from === null || to === null ? null : (Date.parse(to) - Date.parse(from)) / 1_000;
+}
+
+function Cancel({ run, onCancelled }: { run: Run; onCancelled: (run: Partial<Run>) => void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const cancel = async () => {
+    try {
+      const { cancelFineTune: cancelled } = await request(cancelFineTune, { id: run.id });
+      dialog.current?.close();
+      onCancelled(cancelled);
+    } catch (error) {
+      setFailure(asFailure(error));
+    }
+  };
+  return (
+    <>
+      <button type="button" class="danger" disabled={run.cancelRequested} onClick={() => dialog.current?.showModal()}>
+        Cancel run
+      </button>
+      <dialog ref={dialog} aria-labelledby="cancel-title">
+        <h2 id="cancel-title">Cancel “{run.name}”?</h2>
+        <p>It stops behind its present step. The steps done until then, and their log, are kept.</p>
+        {failure && <Problem title="It was not cancelled" failure={failure} />}
+        <div class="actions">
+          <button type="button" onClick={() => dialog.current?.close()}>
+            Keep running
+          </button>
+          <button type="button" class="danger" onClick={() => void cancel()}>
+            Cancel it
+          </button>
+        </div>
+      </dialog>
+    </>
+  );
+}
+
+function Settings({ run }: { run: Run }) {
+  const { hyperparameters: set, dataset, validationDataset } = run;
+  const settings: readonly [string, string][] = [
+    ["Base model", `${run.baseModel.name} (${formatBytes(run.baseModel.bytes)})`],
+    ["Dataset", `${dataset.name} (${formatInteger(dataset.rows)} rows)`],
+    [
+      "Validation",
+      validationDataset ? `${validationDataset.name} (${formatInteger(validationDataset.rows)} rows)` : none,
+    ],
+    ["Label words", run.labelWords.map((word) => `“${word}”`).join(", ") || none],
+    ["Steps", formatInteger(set.steps)],
+    ["Batch size", `${set.batchSize} rows`],
+    ["Learning rate", String(set.learningRate)],
+    ["Epsilon", String(set.epsilon)],
+    ["Weight decay", String(set.weightDecay)],
+    ["Noise", set.noise.toLowerCase()],
+    ["Seed", String(set.seed)],
+    ["Evaluate every", set.evaluateEvery > 0 ? `${formatInteger(set.evaluateEvery)} steps` : "before and after"],
+    ["Checkpoint every", set.checkpointEvery > 0 ? `${formatInteger(set.checkpointEvery)} steps` : "at the end"],
+    ["Skipped steps", formatCompact(run.progress.skippedSteps)],
+    ["Device", run.device ?? none],
+    ["Created", formatTime(run.createdAt)],
+    ["Started", formatTime(run.startedAt)],
+    ["Finished", formatTime(run.finishedAt)],
+  ];
+  return (
+    <section class="card">
+      <h2>Settings</h2>
+      <dl class="pairs">
+        {settings.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+function Events({ events }: { events: readonly RunEvent[] }) {
+  return (
+    <section class="card">
+      <h2>Events</h2>
+      {events.length === 0 && <p class="muted">None yet.</p>}
+      <ol class="events" aria-live="polite">
+        {events.toReversed().map((event) => (
+          <li key={event.sequence}>
+            <time dateTime={event.at}>{formatClock(event.at)}</time>
+            <span>{event.message}</span>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}

@@ -1,0 +1,106 @@
+/** The loss chart: measured losses, their moving average, and the validation loss. Drawn by uPlot on a canvas. */
+import { useEffect, useRef } from "preact/hooks";
+import UPlot, { type AlignedData, type Options } from "uplot";
+import type { Results } from "../api/operations.ts";
+import { formatInteger, formatLoss } from "../format.ts";
+import { lastStep, smooth, stepCount, type Point } from "../points.ts";
+
+interface ChartProps {
+  /** Changes in place; `version` says when. */
+  readonly points: readonly Point[];
+  readonly version: number;
+  readonly evaluations: Results["evaluations"];
+}
+
+const height = () => (innerWidth < 600 ? 260 : 360);
+
+export function Chart({ points, version, evaluations }: ChartProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<UPlot | null>(null);
+  const data = useRef<AlignedData>([[], [], [], []]);
+
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return undefined;
+    const draw = () => {
+      plot.current?.destroy();
+      plot.current = new UPlot(chartOptions(element), data.current, element);
+    };
+    const resize = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: height() }));
+    const scheme = matchMedia("(prefers-color-scheme: dark)");
+    draw();
+    resize.observe(element);
+    scheme.addEventListener("change", draw);
+    return () => {
+      scheme.removeEventListener("change", draw);
+      resize.disconnect();
+      plot.current?.destroy();
+    };
+  }, []);
+
+  useEffect(() => {
+    data.current = alignedData(points, evaluations);
+    plot.current?.setData(data.current);
+  }, [version, evaluations]);
+
+  const smoothed = smooth(points).at(-1);
+  const text =
+    points.length === 0
+      ? "Loss chart, no steps yet"
+      : `Loss chart, ${formatInteger(lastStep(points))} steps, smoothed loss now ${formatLoss(smoothed)}`;
+  return (
+    <figure class="chart">
+      <div ref={box} role="img" aria-label={text} data-last-step={lastStep(points)} data-steps={stepCount(points)} />
+      <figcaption>
+        Loss in nats per scored token, by step. Drag over the chart to zoom, double-click to zoom out.
+      </figcaption>
+    </figure>
+  );
+}
+
+/** All series on one axis of steps, as uPlot wants them. */
+function alignedData(points: readonly Point[], evaluations: Results["evaluations"]): AlignedData {
+  const smoothed = smooth(points);
+  const rows = new Map<number, [number | null, number | null, number | null]>(
+    points.map(({ step, loss }, index) => [step, [loss, smoothed[index] ?? null, null]]),
+  );
+  for (const { step, loss } of evaluations) {
+    const [raw = null, average = null] = rows.get(step) ?? [];
+    rows.set(step, [raw, average, loss]);
+  }
+  const steps = [...rows.keys()].toSorted((a, b) => a - b);
+  const series = (index: 0 | 1 | 2) => steps.map((step) => rows.get(step)?.[index] ?? null);
+  return [steps, series(0), series(1), series(2)];
+}
+
+function chartOptions(element: HTMLElement): Options {
+  const style = getComputedStyle(element);
+  const color = (name: string) => style.getPropertyValue(name).trim();
+  const axis = {
+    stroke: color("--muted"),
+    grid: { stroke: color("--line"), width: 1 },
+    ticks: { stroke: color("--line") },
+  };
+  const value = (_plot: UPlot, loss: number | null) => formatLoss(loss);
+  return {
+    width: element.clientWidth,
+    height: height(),
+    scales: { x: { time: false } },
+    cursor: { points: { size: 7 } },
+    axes: [axis, { ...axis, size: 56 }],
+    series: [
+      { label: "Step", value: (_plot, step: number | null) => (step === null ? "–" : formatInteger(step)) },
+      { label: "Loss", stroke: color("--raw"), width: 1, spanGaps: true, points: { show: false }, value },
+      { label: "Smoothed", stroke: color("--accent"), width: 2.5, spanGaps: true, points: { show: false }, value },
+      {
+        label: "Validation",
+        stroke: color("--validation"),
+        width: 1.5,
+        dash: [5, 4],
+        spanGaps: true,
+        points: { show: true, size: 9, fill: color("--validation") },
+        value,
+      },
+    ],
+  };
+}

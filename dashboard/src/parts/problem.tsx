@@ -1,0 +1,82 @@
+/** A failure, said where it happened: the code, the reason, and each wrong place with its line. */
+import { useState } from "preact/hooks";
+import { ApiError, readToken, writeToken, type Issue } from "../api/client.ts";
+
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly issues: readonly Issue[];
+}
+
+/** Any error as one that can be shown. */
+export function asFailure(error: unknown): Failure {
+  return error instanceof ApiError ? error : { code: "INTERNAL", message: String(error), issues: [] };
+}
+
+interface ProblemProps {
+  readonly title: string;
+  readonly failure: Failure;
+  /** The text that the issues' lines are lines of, to show them. */
+  readonly text?: string | undefined;
+}
+
+export function Problem({ title, failure, text }: ProblemProps) {
+  const lines = text?.split("\n");
+  return (
+    <div class="problem" role="alert">
+      <p>
+        <strong>{title}</strong> <code>{failure.code}</code>
+      </p>
+      <p>{failure.message}</p>
+      {failure.issues.length > 0 && (
+        <ul>
+          {failure.issues.map((issue) => (
+            <li key={`${issue.line} ${issue.field} ${issue.message}`}>
+              <IssueText issue={issue} />
+              {issue.line != null && lines?.[issue.line - 1] && <pre>{lines[issue.line - 1]?.slice(0, 200)}</pre>}
+            </li>
+          ))}
+        </ul>
+      )}
+      {failure.code === "UNAUTHENTICATED" && <TokenForm />}
+    </div>
+  );
+}
+
+function IssueText({ issue }: { issue: Issue }) {
+  return (
+    <>
+      {issue.line != null && <strong>Line {issue.line}</strong>}
+      {issue.line != null && ": "}
+      {issue.field != null && issue.field !== "" && (
+        <>
+          <code>{issue.field}</code>{" "}
+        </>
+      )}
+      {issue.message}
+    </>
+  );
+}
+
+function TokenForm() {
+  const [token, setToken] = useState(readToken());
+  const save = (event: Event) => {
+    event.preventDefault();
+    writeToken(token.trim());
+    location.reload();
+  };
+  return (
+    <form onSubmit={save} class="inline">
+      <label>
+        API token
+        <input
+          type="password"
+          autocomplete="current-password"
+          value={token}
+          onInput={({ currentTarget }) => setToken(currentTarget.value)}
+        />
+      </label>
+      <button type="submit">Use this token</button>
+    </form>
+  );
+}

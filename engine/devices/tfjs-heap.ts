@@ -1,0 +1,61 @@
+/**
+ * The wasm backend of TensorFlow.js as a heap with one kernel: tensors are allocated, viewed in place, multiplied and
+ * freed by hand. Its own kernels are called below tfjs's engine, which would only add book-keeping.
+ */
+import type { KernelFunc, TensorInfo } from "@tensorflow/tfjs-core";
+import { findBackend, getKernel, setBackend, version_core as version } from "@tensorflow/tfjs-core";
+import { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
+import { invariant } from "../../schema/errors.ts";
+
+/** Starts the backend, once a process: every device shares its heap. */
+export async function openWasmBackend(): Promise<{ heap: WasmHeap; version: string }> {
+  if (!(await setBackend("wasm"))) throw new Error("The wasm backend of TensorFlow.js did not start.");
+  const backend: unknown = findBackend("wasm");
+  const kernel = getKernel("_FusedMatMul", "wasm");
+  invariant(backend instanceof BackendWasm && kernel, "a started backend has its kernels");
+  return { heap: new WasmHeap(backend, kernel.kernelFunc), version };
+}
+
+export class WasmHeap {
+  readonly #backend: BackendWasm;
+  readonly #fusedMatMul: KernelFunc;
+
+  constructor(backend: BackendWasm, fusedMatMul: KernelFunc) {
+    this.#backend = backend;
+    this.#fusedMatMul = fusedMatMul;
+  }
+
+  /** A tensor [1, rows, columns] of arbitrary values. */
+  allocate(rows: number, columns: number): TensorInfo {
+    return this.#backend.makeOutput([1, rows, columns], "float32");
+  }
+
+  /** A vector. */
+  copy(values: Float32Array): TensorInfo {
+    return this.#backend.makeOutput([values.length], "float32", undefined, values);
+  }
+
+  /** The tensor's values in place; valid until the next allocation, which may move the heap. */
+  view(tensor: TensorInfo): Float32Array {
+    const values = this.#backend.typedArrayFromHeap(tensor);
+    invariant(values instanceof Float32Array, "tensors hold float32");
+    return values;
+  }
+
+  /** a [1, rows, in] times b [1, in, out], plus bias [out]. */
+  multiply(a: TensorInfo, b: TensorInfo, bias: TensorInfo | null): TensorInfo {
+    const attrs = { transposeA: false, transposeB: false, activation: "linear" };
+    const inputs = { a, b, ...(bias && { bias }) };
+    const product = this.#fusedMatMul({ inputs, attrs, backend: this.#backend });
+    invariant(!Array.isArray(product), "a product is one tensor");
+    return product;
+  }
+
+  free(tensor: TensorInfo): void {
+    this.#backend.disposeData(tensor.dataId);
+  }
+
+  tensors(): number {
+    return this.#backend.numDataIds();
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * How a dataset comes in, whatever the way: its source is read twice, once to check every line and once to store it,
+ * so that nothing is stored of a dataset with a wrong line.
+ */
+import { checkDataset } from "../dataset/jsonl.ts";
+import { SteplogError } from "../schema/errors.ts";
+import { limits } from "../schema/limits.ts";
+import type { Dataset } from "../schema/tables.ts";
+import type { Services } from "./context.ts";
+
+type Source = () => AsyncIterable<Uint8Array>;
+
+/** @throws DATASET_INVALID, PAYLOAD_TOO_LARGE */
+export async function storeDataset({ store }: Services, name: string, open: Source): Promise<Dataset> {
+  const { rows } = await checkDataset(open());
+  const blob = await store.blobs.put(open(), { maxBytes: limits.datasetBytes });
+  return store.datasets.create({ name, ...blob, rows });
+}
+
+/** Turns a complete upload into a dataset. The upload is removed, also when its rows turned out wrong. */
+export async function storeUpload(services: Services, name: string, idOrUrl: string): Promise<Dataset> {
+  const upload = await services.uploads.complete(idOrUrl, "input.uploadId");
+  return storeAndRemove(services, name, upload);
+}
+
+/** Stores the body of a request as it comes. */
+export async function storeStream(services: Services, name: string, body: AsyncIterable<Uint8Array>): Promise<Dataset> {
+  return storeAndRemove(services, name, await services.uploads.spool(body));
+}
+
+interface Spooled {
+  open(): AsyncIterable<Uint8Array>;
+  remove(): Promise<void>;
+}
+
+/** A fault of ours leaves the upload, so that the client can try again; anything else has used it up. */
+async function storeAndRemove(services: Services, name: string, upload: Spooled): Promise<Dataset> {
+  try {
+    const dataset = await storeDataset(services, name, () => upload.open());
+    await upload.remove();
+    return dataset;
+  } catch (error) {
+    if (error instanceof SteplogError && (error.code === "DATASET_INVALID" || error.code === "PAYLOAD_TOO_LARGE")) {
+      await upload.remove();
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,66 @@
+/** Downloads of a checkpoint: its log, made from the rows when asked for, and its weights, a stored file. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { basename, dirname } from "node:path";
+import { decodeGlobalID } from "@pothos/plugin-relay";
+import { SteplogError } from "../schema/errors.ts";
+import { encodeStepLog } from "../schema/step-log.ts";
+import type { Checkpoint } from "../schema/tables.ts";
+import type { Store } from "../store/store.ts";
+import { sendFile } from "./files.ts";
+
+/** What is at a link never changes: a log prefix is permanent, and stored weights have the digest of the checkpoint. */
+const forEver = "private, max-age=31536000, immutable";
+
+export async function sendLog(store: Store, id: string, request: IncomingMessage, response: ServerResponse) {
+  const checkpoint = await find(store, id);
+  const log = await store.fineTunes.logPrefix(checkpoint.fineTuneId, checkpoint.entries);
+  if (!log) throw new SteplogError("NOT_FOUND", "The run of this checkpoint has no log.");
+  const etag = `"${Buffer.from(log.chain).toString("hex")}"`;
+  response.setHeader("etag", etag);
+  response.setHeader("cache-control", forEver);
+  if (request.headers["if-none-match"]?.includes(etag)) {
+    response.writeHead(304).end();
+    return;
+  }
+  const file = encodeStepLog(log);
+  response.setHeader("content-type", "application/octet-stream");
+  response.setHeader("content-disposition", await attachment(store, checkpoint, "steplog"));
+  response.setHeader("content-length", file.length);
+  response.end(request.method === "HEAD" ? undefined : file);
+}
+
+export async function sendWeights(store: Store, id: string, request: IncomingMessage, response: ServerResponse) {
+  const checkpoint = await find(store, id);
+  if (checkpoint.weightsBlob === null || checkpoint.weightsStatus !== "STORED") {
+    const state = `The weights of this checkpoint are ${checkpoint.weightsStatus}.`;
+    throw new SteplogError("INVALID_STATE", `${state} Ask for them with the mutation materialiseCheckpoint.`);
+  }
+  const path = store.blobs.path(checkpoint.weightsBlob);
+  response.setHeader("etag", `"${checkpoint.weightsBlob}"`);
+  response.setHeader("cache-control", forEver);
+  response.setHeader("content-type", "application/octet-stream");
+  response.setHeader("content-disposition", await attachment(store, checkpoint, "safetensors"));
+  await sendFile(request, response, { root: dirname(path), path: basename(path), cacheControl: false });
+}
+
+/** By the id of the API, or the bare row id inside of it. */
+async function find(store: Store, id: string): Promise<Checkpoint> {
+  const checkpoint = await store.checkpoints.get(rowId(id));
+  if (!checkpoint) throw new SteplogError("NOT_FOUND", "There is no checkpoint with this id.");
+  return checkpoint;
+}
+
+function rowId(id: string): string {
+  try {
+    const decoded = decodeGlobalID(id);
+    return decoded.typename === "Checkpoint" ? decoded.id : id;
+  } catch {
+    return id;
+  }
+}
+
+async function attachment(store: Store, checkpoint: Checkpoint, extension: string): Promise<string> {
+  const fineTune = await store.fineTunes.get(checkpoint.fineTuneId);
+  const name = (fineTune?.name ?? "").replaceAll(/[^\w.-]+/gu, "-").replaceAll(/^[.-]+|-+$/gu, "");
+  return `attachment; filename="${name || "fine-tune"}-${checkpoint.entries}.${extension}"`;
+}

@@ -1,0 +1,103 @@
+/**
+ * One design of errors for every way in. A failure that the caller can act on is a SteplogError, and leaves as
+ *
+ *     {"errors": [{"message": "...", "extensions": {"code": "NOT_FOUND", "issues": [{"line", "field", "message"}]}}]}
+ *
+ * in GraphQL answers over HTTP, in subscriptions and on the plain HTTP routes alike; there the code also picks the
+ * status. `code` is one of schema/errors.ts. What GraphQL itself finds wrong with a request is INVALID_ARGUMENT. Any
+ * other failure is a fault of ours: the caller gets INTERNAL and an id, and the log has the details under that id.
+ */
+import { randomUUID } from "node:crypto";
+import { GraphQLError } from "graphql";
+import { PothosValidationError } from "@pothos/core";
+import type { Logger } from "pino";
+import { errorCodes, SteplogError, type ErrorCode, type InputIssue } from "../schema/errors.ts";
+
+/** `error` as the client may see it. Giving the result in again changes nothing. */
+export function toClientError(error: unknown, log: Logger): GraphQLError {
+  const root = rootOf(error);
+  if (root instanceof GraphQLError && isErrorCode(root.extensions["code"])) return root;
+  if (root instanceof SteplogError && root.code !== "INTERNAL") {
+    return clientError(error, root.code, root.message, root.issues);
+  }
+  if (root instanceof GraphQLError && isRequestError(root)) {
+    return clientError(root, requestErrorCode(root), root.message, []);
+  }
+  return clientError(error, "INTERNAL", maskedMessage(root, log), []);
+}
+
+/** What the plain HTTP routes answer with: the same shape, and a status. */
+export function toHttpError(error: unknown, log: Logger): { status: number; body: string } {
+  const client = toClientError(error, log);
+  const { message, extensions } = client;
+  const code = isErrorCode(extensions["code"]) ? extensions["code"] : "INTERNAL";
+  return { status: httpStatus[code] ?? 400, body: `${JSON.stringify({ errors: [{ message, extensions }] })}\n` };
+}
+
+const httpStatus: Partial<Record<ErrorCode, number>> = {
+  UNAUTHENTICATED: 401,
+  NOT_FOUND: 404,
+  CONFLICT: 409,
+  INVALID_STATE: 409,
+  PAYLOAD_TOO_LARGE: 413,
+  DATASET_INVALID: 422,
+  INTERNAL: 500,
+  UNAVAILABLE: 503,
+};
+
+/** GraphQL wraps what a resolver throws; the innermost error says what it was. */
+function rootOf(error: unknown): unknown {
+  return error instanceof GraphQLError && error.originalError ? rootOf(error.originalError) : error;
+}
+
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === "string" && Object.hasOwn(errorCodes, code);
+}
+
+/** Syntax, validation, variables and HTTP errors have no path; one with a path came from our own resolvers. */
+function isRequestError(error: GraphQLError): boolean {
+  return error instanceof PothosValidationError || error.path === undefined;
+}
+
+function requestErrorCode(error: GraphQLError): ErrorCode {
+  const http = error.extensions["http"];
+  const tooLarge = typeof http === "object" && http !== null && "status" in http && http.status === 413;
+  return tooLarge ? "PAYLOAD_TOO_LARGE" : "INVALID_ARGUMENT";
+}
+
+function clientError(from: unknown, code: ErrorCode, message: string, issues: readonly InputIssue[]): GraphQLError {
+  const located = from instanceof GraphQLError ? from : null;
+  const http = located?.extensions["http"];
+  return new GraphQLError(message, {
+    nodes: located?.nodes ?? null,
+    source: located?.source ?? null,
+    positions: located?.positions ?? null,
+    path: located?.path ?? null,
+    extensions: { code, issues, ...(http !== undefined && { http }) },
+  });
+}
+
+function maskedMessage(error: unknown, log: Logger): string {
+  const errorId = randomUUID();
+  log.error({ err: error, errorId }, "request failed");
+  return `Something went wrong inside Steplog. Its log has the details under ${errorId}.`;
+}
+
+interface SchemaIssue {
+  readonly message: string;
+  readonly path?: readonly unknown[] | undefined;
+}
+
+/** Issues of a zod schema (or of any Standard Schema) as INVALID_ARGUMENT, each naming its field. */
+export function invalidArgument(issues: readonly SchemaIssue[], under: readonly string[] = []): SteplogError {
+  const named = issues.map((issue) => ({
+    field: [...under, ...(issue.path ?? []).map(segmentName)].join("."),
+    message: issue.message,
+  }));
+  const message = named.map((issue) => `${issue.field}: ${issue.message}`).join("; ");
+  return new SteplogError("INVALID_ARGUMENT", message, named);
+}
+
+function segmentName(segment: unknown): string {
+  return typeof segment === "object" && segment !== null && "key" in segment ? String(segment.key) : String(segment);
+}

@@ -1,0 +1,101 @@
+/** Checkpoints: places in a log, each as good as the weights it stands for. */
+import { encodeGlobalID } from "@pothos/plugin-relay";
+import { weightsStatuses } from "../../schema/states.ts";
+import { stepLogBytes } from "../../schema/step-log.ts";
+import type { Checkpoint } from "../../schema/tables.ts";
+import type { Context } from "../context.ts";
+import { builder, queryCost } from "./builder.ts";
+import { requireCheckpoint } from "./lookup.ts";
+import { CheckpointRef, FineTuneRef } from "./nodes.ts";
+
+const WeightsStatus = builder.enumType("WeightsStatus", {
+  description: "How far the weights of a checkpoint are.",
+  values: {
+    NONE: { description: "Not asked for. The log is enough to rebuild them at any time." },
+    QUEUED: { description: "Asked for; a worker rebuilds them." },
+    STORED: { description: "Ready for download." },
+    FAILED: { description: "Could not be rebuilt; weightsError says why. Asking again tries again." },
+  } satisfies Record<(typeof weightsStatuses)[number], { description: string }>,
+});
+
+CheckpointRef.implement({
+  description:
+    "A place in the log of a run. With the base model, the log up to here is the fine-tuned model, bit for bit.",
+  fields: (t) => ({
+    fineTune: t.field({
+      type: FineTuneRef,
+      description: "The run whose log this is a place in.",
+      resolve: (checkpoint) => checkpoint.fineTuneId,
+    }),
+    entries: t.exposeInt("entries", { description: "Log entries up to here: steps done." }),
+    chainHash: t.string({
+      description: "Chain hash after these entries, 64 hex digits. Two checkpoints of one hash are one model.",
+      resolve: (checkpoint) => Buffer.from(checkpoint.chain).toString("hex"),
+    }),
+    weightsDigest: t.exposeString("weightsDigest", {
+      description: "Digest of the fine-tuned tensors as they were trained, 64 hex digits: a rebuild must give the same.",
+    }),
+    logUrl: t.string({
+      description: "Where to get the log up to here, a .steplog file.",
+      resolve: (checkpoint, _args, { origin }) => `${origin}${checkpointPath(checkpoint)}/log.steplog`,
+    }),
+    logBytes: t.int({
+      description: "Size of that file, bytes.",
+      complexity: queryCost,
+      resolve: logBytes,
+    }),
+    weightsStatus: t.expose("weightsStatus", { type: WeightsStatus, description: "How far the weights are." }),
+    weightsUrl: t.string({
+      nullable: true,
+      description: "Where to get the weights, a .safetensors file; null until they are stored.",
+      resolve: (checkpoint, _args, { origin }) =>
+        checkpoint.weightsStatus === "STORED" ? `${origin}${checkpointPath(checkpoint)}/weights.safetensors` : null,
+    }),
+    weightsBytes: t.expose("weightsBytes", {
+      type: "SafeInt",
+      nullable: true,
+      description: "Size of that file, bytes; null until it is stored.",
+    }),
+    weightsError: t.exposeString("weightsError", {
+      nullable: true,
+      description: "Why the weights could not be rebuilt; null otherwise.",
+    }),
+    createdAt: t.expose("createdAt", { type: "DateTime", description: "When it was named." }),
+  }),
+});
+
+function checkpointPath(checkpoint: Checkpoint): string {
+  return `/checkpoints/${encodeURIComponent(encodeGlobalID("Checkpoint", checkpoint.id))}`;
+}
+
+async function logBytes(checkpoint: Checkpoint, _args: object, context: Context): Promise<number> {
+  const fineTune = await FineTuneRef.getDataloader(context).load(checkpoint.fineTuneId);
+  const header = fineTune.logHeader?.length ?? 0;
+  return stepLogBytes(header, checkpoint.entries, fineTune.hyperparameters.weightDecay > 0);
+}
+
+builder.queryField("checkpoint", (t) =>
+  t.field({
+    type: CheckpointRef,
+    nullable: true,
+    description: "The checkpoint of this id; null when there is none.",
+    complexity: queryCost,
+    args: { id: t.arg.globalID({ for: CheckpointRef, required: true, description: "Id of a checkpoint." }) },
+    resolve: (_root, { id }, { store }) => store.checkpoints.get(id.id),
+  }),
+);
+
+builder.mutationField("materialiseCheckpoint", (t) =>
+  t.field({
+    type: CheckpointRef,
+    description:
+      "Has a worker rebuild the weights of a checkpoint from the log, for download. Asking again while it is under " +
+      "way, or done, changes nothing.",
+    complexity: queryCost,
+    args: { id: t.arg.globalID({ for: CheckpointRef, required: true, description: "Id of a checkpoint." }) },
+    resolve: async (_root, { id }, { store }) => {
+      await requireCheckpoint(store, id.id, "id");
+      return store.checkpoints.requestWeights(id.id);
+    },
+  }),
+);

@@ -1,0 +1,99 @@
+/** Hyperparameters in the API. Ranges, defaults and their texts come from schema/hyperparameters.ts. */
+import { z } from "zod";
+import {
+  hyperparametersSchema,
+  noiseKinds,
+  type Hyperparameters,
+  type HyperparametersInput as Input,
+} from "../../schema/hyperparameters.ts";
+import { invalidArgument } from "../errors.ts";
+import { builder } from "./builder.ts";
+
+type Name = keyof Hyperparameters;
+
+const meanings: Record<Name, string> = {
+  steps: "SPSA steps. Each measures the loss twice and adds one entry to the log.",
+  batchSize: "Rows measured in one step.",
+  learningRate: "Factor of the projected gradient (MeZO, Algorithm 1).",
+  epsilon: "Size of the perturbation, in standard deviations of the noise.",
+  weightDecay: "Decoupled weight decay: a step multiplies trained weights by 1 - learningRate * weightDecay.",
+  noise: "Distribution of the perturbation.",
+  seed: "Run seed: seeds of the noise and the order of the rows derive from it.",
+  evaluateEvery: "Steps between two evaluations on the validation rows; 0 evaluates before and after only.",
+  checkpointEvery: "Steps between two named checkpoints; 0 names the last step only.",
+};
+
+const NoiseKind = builder.enumType("NoiseKind", {
+  description: "Distribution of the perturbation; mean 0 and variance 1 both.",
+  values: {
+    NORMAL: { description: "17 levels of a centred binomial, up to 4 standard deviations: close to a normal." },
+    RADEMACHER: { description: "+1 or -1 with equal chance. Cheapest, and the default." },
+  } satisfies Record<(typeof noiseKinds)[number], { description: string }>,
+});
+
+export const HyperparametersRef = builder.objectRef<Hyperparameters>("Hyperparameters").implement({
+  description: "The settings of a fine-tune, defaults filled in.",
+  fields: (t) => ({
+    steps: t.exposeInt("steps", { description: meanings.steps }),
+    batchSize: t.exposeInt("batchSize", { description: meanings.batchSize }),
+    learningRate: t.exposeFloat("learningRate", { description: meanings.learningRate }),
+    epsilon: t.exposeFloat("epsilon", { description: meanings.epsilon }),
+    weightDecay: t.exposeFloat("weightDecay", { description: meanings.weightDecay }),
+    noise: t.expose("noise", { type: NoiseKind, description: meanings.noise }),
+    seed: t.expose("seed", { type: "SafeInt", description: meanings.seed }),
+    evaluateEvery: t.exposeInt("evaluateEvery", { description: meanings.evaluateEvery }),
+    checkpointEvery: t.exposeInt("checkpointEvery", { description: meanings.checkpointEvery }),
+  }),
+});
+
+export const HyperparametersInput = builder.inputType("HyperparametersInput", {
+  description: "The settings of a fine-tune. What is left out takes its default.",
+  fields: (t) => ({
+    steps: t.int({ description: textOf("steps") }),
+    batchSize: t.int({ description: textOf("batchSize") }),
+    learningRate: t.float({ description: textOf("learningRate") }),
+    epsilon: t.float({ description: textOf("epsilon") }),
+    weightDecay: t.float({ description: textOf("weightDecay") }),
+    noise: t.field({ type: NoiseKind, description: textOf("noise") }),
+    seed: t.field({ type: "SafeInt", description: textOf("seed") }),
+    evaluateEvery: t.int({ description: textOf("evaluateEvery") }),
+    checkpointEvery: t.int({ description: textOf("checkpointEvery") }),
+  }),
+});
+
+/** @throws INVALID_ARGUMENT naming each wrong setting, its range and what it was. */
+export function parseHyperparameters(value: object, under: readonly string[]): Hyperparameters {
+  const given = Object.fromEntries(Object.entries(value).filter(([, setting]) => setting != null));
+  const parsed = hyperparametersSchema.safeParse(given satisfies Record<string, unknown> as Input);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map((issue) => {
+    const name = String(issue.path[0]);
+    return { path: issue.path, message: `must be ${rangeOf(name)}; it is ${String(given[name])}` };
+  });
+  throw invalidArgument(issues, under);
+}
+
+interface Rule {
+  readonly type?: string;
+  readonly minimum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly maximum?: number;
+  readonly default?: unknown;
+  readonly enum?: readonly unknown[];
+}
+
+function rules(): Record<string, Rule> {
+  return (z.toJSONSchema(hyperparametersSchema, { io: "input" }).properties ?? {}) as Record<string, Rule>;
+}
+
+function rangeOf(name: string): string {
+  const rule = rules()[name];
+  if (rule?.enum) return rule.enum.join(" or ");
+  const kind = rule?.type === "integer" ? "a whole number" : "a number";
+  const from = rule?.exclusiveMinimum === undefined ? `from ${rule?.minimum}` : `above ${rule.exclusiveMinimum} and up`;
+  return `${kind} ${from} to ${rule?.maximum}`;
+}
+
+function textOf(name: Name): string {
+  return `${meanings[name]} Must be ${rangeOf(name)}; ${String(rules()[name]?.default)} when left out.`;
+}

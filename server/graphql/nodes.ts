@@ -1,0 +1,40 @@
+/**
+ * The four things that have an id, and how they are loaded. Their fields are in a file each. Loaders batch but do not
+ * cache: a subscription or a mutation must see a row as it is now.
+ */
+import type { BaseModel, Checkpoint, Dataset, FineTune } from "../../schema/tables.ts";
+import type { Store } from "../../store/store.ts";
+import type { Context } from "../context.ts";
+import { builder } from "./builder.ts";
+
+interface Row {
+  readonly id: string;
+}
+
+function loading<R extends Row>(byIds: (store: Store, ids: readonly string[]) => Promise<(R | null)[]>) {
+  return {
+    id: { resolve: (row: R) => row.id },
+    load: async (ids: string[], context: Context): Promise<R[]> =>
+      (await byIds(context.store, ids)).filter((row) => row !== null),
+    toKey: (row: R) => row.id,
+    sort: true,
+    loaderOptions: { cache: false },
+  };
+}
+
+export const BaseModelRef = builder.loadableNodeRef(
+  "BaseModel",
+  loading<BaseModel>((store, ids) => store.baseModels.byIds(ids)),
+);
+export const DatasetRef = builder.loadableNodeRef(
+  "Dataset",
+  loading<Dataset>((store, ids) => store.datasets.byIds(ids)),
+);
+export const FineTuneRef = builder.loadableNodeRef(
+  "FineTune",
+  loading<FineTune>((store, ids) => store.fineTunes.byIds(ids)),
+);
+export const CheckpointRef = builder.loadableNodeRef(
+  "Checkpoint",
+  loading<Checkpoint>((store, ids) => store.checkpoints.byIds(ids)),
+);

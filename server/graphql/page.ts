@@ -1,0 +1,42 @@
+/** Pages of a list: Relay's arguments checked, and handed to the store, whose cursors are ids of rows. */
+import { resolveCursorConnection } from "@pothos/plugin-relay";
+import { SteplogError } from "../../schema/errors.ts";
+import { limits } from "../../schema/limits.ts";
+import type { Page } from "../../store/store.ts";
+import { queryCost } from "./builder.ts";
+
+const defaultSize = 20;
+
+interface PageArgs {
+  readonly first?: number | null | undefined;
+  readonly last?: number | null | undefined;
+  readonly after?: string | null | undefined;
+  readonly before?: string | null | undefined;
+}
+
+export function pageOf<R extends { readonly id: string }>(args: PageArgs, list: (page: Page) => Promise<R[]>) {
+  checkPage(args);
+  return resolveCursorConnection({ args, defaultSize, maxSize: limits.pageSize, toCursor: (row: R) => row.id }, list);
+}
+
+/** Cost of a connection: its query, and what is asked of each of its items. */
+export function pageCost(args: PageArgs) {
+  return { field: queryCost, multiplier: args.first ?? args.last ?? defaultSize };
+}
+
+function checkPage(args: PageArgs): void {
+  for (const name of ["first", "last"] as const) {
+    const size = args[name] ?? 0;
+    if (size < 0 || size > limits.pageSize) refuse(name, `must be 0 to ${limits.pageSize}; it is ${size}`);
+  }
+  if (args.first != null && args.last != null) refuse("last", "cannot be given together with `first`");
+  for (const name of ["after", "before"] as const) {
+    if (args[name] && !uuid.test(args[name])) refuse(name, "must be a cursor as a page gave it out");
+  }
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/iu;
+
+function refuse(field: string, message: string): never {
+  throw new SteplogError("INVALID_ARGUMENT", `${field} ${message}.`, [{ field, message }]);
+}

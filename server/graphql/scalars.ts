@@ -1,0 +1,22 @@
+/** Scalars that GraphQL does not have. */
+import { GraphQLError } from "graphql";
+import { builder } from "./builder.ts";
+
+builder.scalarType("DateTime", {
+  description: "A moment, ISO 8601 in UTC with milliseconds: 2026-01-31T12:00:00.000Z.",
+  serialize: (date) => date.toISOString(),
+  parseValue: (value) => {
+    const date = new Date(typeof value === "string" ? value : Number.NaN);
+    if (Number.isNaN(date.getTime())) throw new GraphQLError("DateTime must be an ISO 8601 string.");
+    return date;
+  },
+});
+
+builder.scalarType("SafeInt", {
+  description: "A whole number of at most 2^53 - 1 either way, as a JSON number. Int ends at 2^31.",
+  serialize: (value) => value,
+  parseValue: (value) => {
+    if (typeof value === "number" && Number.isSafeInteger(value)) return value;
+    throw new GraphQLError(`SafeInt must be a whole number of at most 2^53 - 1; got ${JSON.stringify(value)}.`);
+  },
+});

@@ -1,0 +1,112 @@
+/**
+ * The server: GraphQL over HTTP, server-sent events and WebSocket, uploads, downloads and the web page, on one port.
+ * It holds no state of its own but sockets and half-finished uploads; everything else is in the store.
+ */
+import { createServer, type Server, type ServerResponse } from "node:http";
+import { isIPv6 } from "node:net";
+import type { Logger } from "pino";
+import { SteplogError } from "../schema/errors.ts";
+import type { Store } from "../store/store.ts";
+import { Access } from "./access.ts";
+import type { Services } from "./context.ts";
+import { createGateway } from "./gateway.ts";
+import { createRoutes } from "./routes.ts";
+import { serveSockets } from "./sockets.ts";
+import { Tokenizers } from "./tokenizers.ts";
+import { Uploads } from "./uploads.ts";
+
+export interface ServerConfig {
+  readonly store: Store;
+  readonly log: Logger;
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Folder of the base models; their tokenizers check datasets. */
+  readonly modelsDir: string;
+  /** Folder of uploads that are not datasets yet. */
+  readonly uploadsDir: string;
+  /** Folder of the built web page. */
+  readonly dashboardDir?: string | undefined;
+  /** Needed with every request when set. */
+  readonly apiToken?: string | undefined;
+  /** Address that clients use, where it is not the one they connect to: https://steplog.example.org. */
+  readonly publicUrl?: string | undefined;
+  /** Origins of other sites whose pages may use the API. */
+  readonly corsOrigins?: readonly string[] | undefined;
+}
+
+export interface RunningServer {
+  readonly url: string;
+  /** Stops taking requests, tells live clients to come back, and is done within 5 seconds. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** How long requests that run may take to finish when the server closes. */
+const drainMs = 3_000;
+
+export async function startServer(config: ServerConfig): Promise<RunningServer> {
+  const { log } = config;
+  const originOf = (host: string | undefined) => config.publicUrl?.replace(/\/+$/u, "") ?? `http://${host ?? "localhost"}`;
+  const access = new Access(config);
+  const uploads = new Uploads({
+    directory: config.uploadsDir,
+    log,
+    originOf,
+    originAllowed: (origin) => access.listed(origin),
+  });
+  await uploads.prepare();
+  const services: Services = { store: config.store, log, uploads, tokenizers: new Tokenizers(config.modelsDir) };
+  const gateway = createGateway(log);
+  const parts = { services, gateway, access, originOf };
+  const routes = createRoutes({ ...parts, dashboardDir: config.dashboardDir });
+  const streams = new Set<ServerResponse>();
+  const http = createServer((request, response) => {
+    if (request.headers.accept?.includes("text/event-stream")) track(streams, response);
+    void routes(request, response);
+  });
+  // Uploads of 256 MB over a slow line take longer than the five minutes that Node gives a request.
+  http.requestTimeout = 0;
+  const sockets = serveSockets({ http, ...parts });
+  await listen(http, config);
+  const url = urlOf(http, config.host);
+  log.info({ url, auth: config.apiToken ? "token" : "none" }, "server is ready");
+
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+    sockets.close();
+    for (const stream of streams) stream.destroy();
+    // Connections that are kept alive fall idle when their last answer is out.
+    const idle = setInterval(() => http.closeIdleConnections(), 50);
+    const drained = setTimeout(() => http.closeAllConnections(), drainMs);
+    await closed;
+    clearInterval(idle);
+    clearTimeout(drained);
+    uploads.close();
+    log.info("server is closed");
+  };
+  return { url, close: () => (closing ??= close()) };
+}
+
+/** An event stream does not end by itself: closing breaks it off, and EventSource connects again. */
+function track(streams: Set<ServerResponse>, response: ServerResponse): void {
+  streams.add(response);
+  response.once("close", () => streams.delete(response));
+}
+
+/** @throws UNAVAILABLE when the port is taken, or may not be used */
+function listen(http: Server, { host, port }: ServerConfig): Promise<void> {
+  return new Promise((resolve, reject) => {
+    http.once("error", (cause) => {
+      reject(new SteplogError("UNAVAILABLE", `Cannot listen on ${host}:${port}: ${cause.message}`, [], { cause }));
+    });
+    http.listen(port, host, () => resolve());
+  });
+}
+
+function urlOf(http: Server, host: string): string {
+  const address = http.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const visible = host === "0.0.0.0" || host === "::" ? "localhost" : host;
+  return `http://${isIPv6(visible) ? `[${visible}]` : visible}:${port}`;
+}

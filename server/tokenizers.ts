@@ -1,0 +1,38 @@
+/** Tokenizers of base models, kept so that a create does not read the files again. */
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { loadTokenizer, type Tokenizer } from "../dataset/tokenizer.ts";
+import type { BaseModel } from "../schema/tables.ts";
+
+/** A vocabulary takes tens of megabytes in memory, so only the last few stay. */
+const kept = 4;
+
+export class Tokenizers {
+  readonly #modelsDir: string;
+  readonly #byHash = new Map<string, Promise<Tokenizer | null>>();
+
+  constructor(modelsDir: string) {
+    this.#modelsDir = modelsDir;
+  }
+
+  /** Null for a model without one, which takes rows of tokens. @throws MODEL_INVALID when it cannot be read. */
+  async of(model: BaseModel): Promise<Tokenizer | null> {
+    const key = `${model.name}\n${model.hash}`;
+    const tokenizer = this.#byHash.get(key) ?? load(join(this.#modelsDir, model.name));
+    this.#byHash.delete(key);
+    this.#byHash.set(key, tokenizer);
+    for (const oldest of [...this.#byHash.keys()].slice(0, -kept)) this.#byHash.delete(oldest);
+    // Neither a failure nor an absence is kept: the folder may be completed meanwhile.
+    const loaded = await tokenizer.catch(() => null);
+    if (loaded === null) this.#byHash.delete(key);
+    return tokenizer;
+  }
+}
+
+async function load(folder: string): Promise<Tokenizer | null> {
+  const there = await access(join(folder, "tokenizer.json")).then(
+    () => true,
+    () => false,
+  );
+  return there ? loadTokenizer(folder) : null;
+}

@@ -1,0 +1,49 @@
+/** Models that workers found in their models folder. A name keeps its weights for as long as a fine-tune needs them. */
+import { and, eq, inArray } from "drizzle-orm";
+import { SteplogError } from "../schema/errors.ts";
+import { type BaseModel, baseModels, fineTunes } from "../schema/tables.ts";
+import { type Database, type Transaction, inOrderOf, only } from "./database.ts";
+import { pageOf } from "./pages.ts";
+import type { BaseModels, NewBaseModel } from "./types.ts";
+
+const keys = { table: baseModels, sort: baseModels.createdAt, id: baseModels.id };
+
+export function baseModelsOf(database: Database): BaseModels {
+  const byIds = (ids: readonly string[]) =>
+    inOrderOf(ids, (wanted) => database.select().from(baseModels).where(inArray(baseModels.id, wanted)));
+  return {
+    byIds,
+    register: (model) => database.transaction((tx) => register(tx, model)),
+    get: async (id) => (await byIds([id]))[0] ?? null,
+    async getByName(name) {
+      const [model] = await database.select().from(baseModels).where(eq(baseModels.name, name));
+      return model ?? null;
+    },
+    async list(page) {
+      const { where, order } = await pageOf(database, keys, page);
+      return database.select().from(baseModels).where(and(...where)).orderBy(...order).limit(page.limit);
+    },
+  };
+}
+
+async function register(tx: Transaction, model: NewBaseModel): Promise<BaseModel> {
+  await tx.insert(baseModels).values(model).onConflictDoNothing({ target: baseModels.name });
+  // The lock keeps out a create that is about to refer to this row, so that the look at fine_tunes below holds.
+  const known = only(await tx.select().from(baseModels).where(eq(baseModels.name, model.name)).for("update"));
+  if (known.hash !== model.hash) await refuseIfUsed(tx, known, model.hash);
+  return only(await tx.update(baseModels).set(model).where(eq(baseModels.id, known.id)).returning());
+}
+
+async function refuseIfUsed(tx: Transaction, known: BaseModel, hash: string): Promise<void> {
+  const [user] = await tx
+    .select({ id: fineTunes.id })
+    .from(fineTunes)
+    .where(eq(fineTunes.baseModelId, known.id))
+    .limit(1);
+  if (!user) return;
+  throw new SteplogError(
+    "CONFLICT",
+    `The base model "${known.name}" has other weights (${hash.slice(0, 12)}) than those fine-tuned before ` +
+      `(${known.hash.slice(0, 12)}), which fine-tunes still need. Put the new weights under another name.`,
+  );
+}

@@ -1,0 +1,106 @@
+/**
+ * Files by their SHA-256, in a folder that server and workers share: blobs/ab/abcdef...
+ *
+ * A blob appears whole or not at all: bytes go to a file of their own under incoming/, are hashed on the way and synced,
+ * and the file is renamed into place. Two uploads of the same bytes end as one file.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { SteplogError } from "../schema/errors.ts";
+import type { Blobs } from "./types.ts";
+
+/** An upload that took longer than this belongs to a process that is gone. */
+const abandonedMs = 24 * 3_600_000;
+
+export async function openBlobs(storageDir: string): Promise<Blobs> {
+  const incoming = join(storageDir, "incoming");
+  await mkdir(incoming, { recursive: true }).catch(storageFailed);
+  await removeAbandoned(incoming);
+  const path = (sha256: string): string => pathOf(storageDir, sha256);
+  return {
+    path,
+    async put(source, options = {}) {
+      const temporary = join(incoming, randomUUID());
+      try {
+        const written = await writeAndHash(temporary, source, options.maxBytes ?? Number.POSITIVE_INFINITY);
+        await publish(temporary, path(written.sha256));
+        return written;
+      } catch (error) {
+        await rm(temporary, { force: true });
+        return storageFailed(error);
+      }
+    },
+    async open(sha256) {
+      const file = await open(path(sha256)).catch((error) => storageFailed(error, sha256));
+      return file.createReadStream();
+    },
+    remove: (sha256) => rm(path(sha256), { force: true }).catch(storageFailed),
+  };
+}
+
+function pathOf(storageDir: string, sha256: string): string {
+  // The name comes from callers, so nothing but a hash may become part of a path.
+  if (!/^[0-9a-f]{64}$/u.test(sha256)) {
+    throw new SteplogError("INVALID_ARGUMENT", `${JSON.stringify(sha256)} is not a SHA-256 of 64 hex digits.`);
+  }
+  return join(storageDir, "blobs", sha256.slice(0, 2), sha256);
+}
+
+async function writeAndHash(path: string, source: AsyncIterable<Uint8Array>, maxBytes: number) {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  const file = await open(path, "wx");
+  try {
+    for await (const chunk of source) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) throw tooLarge(maxBytes);
+      hash.update(chunk);
+      await file.writeFile(chunk);
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return { sha256: hash.digest("hex"), bytes };
+}
+
+/** The rename lasts once the folder is synced, and the folder once its parent is. */
+async function publish(temporary: string, path: string): Promise<void> {
+  const folder = dirname(path);
+  await mkdir(folder, { recursive: true });
+  await rename(temporary, path);
+  await syncFolder(folder);
+  await syncFolder(dirname(folder));
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function removeAbandoned(incoming: string): Promise<void> {
+  for (const name of await readdir(incoming)) {
+    const path = join(incoming, name);
+    const modified = await stat(path).then((entry) => entry.mtimeMs, () => Date.now());
+    if (Date.now() - modified > abandonedMs) await rm(path, { force: true });
+  }
+}
+
+function tooLarge(maxBytes: number): SteplogError {
+  return new SteplogError("PAYLOAD_TOO_LARGE", `The upload is larger than ${maxBytes} bytes.`);
+}
+
+/** A fault of the disk, by code; an error of the source is the caller's own and passes. */
+function storageFailed(error: unknown, sha256?: string): never {
+  const code = error instanceof Error && "code" in error ? error.code : null;
+  if (code === "ENOENT" && sha256) throw new SteplogError("NOT_FOUND", `There is no blob ${sha256}.`);
+  if (typeof code === "string" && /^(EACCES|EPERM|EROFS|ENOSPC|EDQUOT|EIO|ENOTDIR)$/u.test(code)) {
+    throw new SteplogError("UNAVAILABLE", `The storage folder cannot be used (${code}).`, [], { cause: error });
+  }
+  throw error;
+}

@@ -1,0 +1,50 @@
+/** The connection pool, and the few things that every file of store/ says to it. */
+import { type PostgresJsDatabase, drizzle } from "drizzle-orm/postgres-js";
+import postgres from "postgres";
+import { leaseMs } from "../schema/limits.ts";
+
+export type Database = PostgresJsDatabase;
+export type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
+export type Executor = Database | Transaction;
+
+export interface Pool {
+  readonly database: Database;
+  close(): Promise<void>;
+}
+
+/**
+ * A worker that freezes, or whose machine is gone, in the middle of a transaction would hold its job's row for ever,
+ * and SKIP LOCKED would pass that job by. So Postgres ends a transaction that idles for a lease.
+ */
+const session = { application_name: "steplog", idle_in_transaction_session_timeout: leaseMs };
+
+export const connectionOptions = { connection: session, connect_timeout: 10, onnotice: () => {} };
+
+export function openPool(databaseUrl: string, connections = 10): Pool {
+  const client = postgres(databaseUrl, { ...connectionOptions, max: connections });
+  return { database: drizzle(client), close: () => client.end({ timeout: 5 }) };
+}
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/iu;
+
+/** Postgres refuses a malformed uuid with an error; for a lookup it is only an id that nothing has. */
+export function isUuid(id: string): boolean {
+  return uuidPattern.test(id);
+}
+
+/** The one row of a statement that cannot answer otherwise. */
+export function only<Row>(rows: readonly Row[]): Row {
+  const [row] = rows;
+  if (row === undefined || rows.length > 1) throw new Error(`Expected one row, got ${rows.length}.`);
+  return row;
+}
+
+/** Rows in the order of the ids, null where there is none. */
+export async function inOrderOf<Row extends { id: string }>(
+  ids: readonly string[],
+  read: (ids: string[]) => Promise<Row[]>,
+): Promise<(Row | null)[]> {
+  const wanted = ids.filter(isUuid);
+  const rows = new Map(wanted.length === 0 ? [] : (await read(wanted)).map((row) => [row.id, row]));
+  return ids.map((id) => rows.get(id.toLowerCase()) ?? null);
+}

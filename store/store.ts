@@ -1,0 +1,49 @@
+/**
+ * The store: the only door to Postgres and to the blobs. Server and workers meet here and nowhere else.
+ *
+ * What must stay true: rows are the truth and notifications only hints; whatever a worker writes is fenced by its lease
+ * (leases.ts); what was acknowledged is on disk.
+ */
+import { sql } from "drizzle-orm";
+import { appendsOf } from "./appends.ts";
+import { baseModelsOf } from "./base-models.ts";
+import { openBlobs } from "./blobs.ts";
+import { checkpointsOf } from "./checkpoints.ts";
+import { openPool } from "./database.ts";
+import { datasetsOf } from "./datasets.ts";
+import { translated } from "./failures.ts";
+import { feedOf } from "./feed.ts";
+import { fineTunesOf } from "./fine-tunes.ts";
+import { openHub } from "./hub.ts";
+import { queueOf } from "./jobs.ts";
+import { migrateDatabase } from "./migrate.ts";
+import { outcomesOf } from "./outcomes.ts";
+import type { Store, StoreOptions } from "./types.ts";
+
+export type * from "./types.ts";
+
+/** Connects lazily: a database that does not answer shows at the first call, as UNAVAILABLE. */
+export async function openStore({ databaseUrl, storageDir, log }: StoreOptions): Promise<Store> {
+  const blobs = await openBlobs(storageDir);
+  const { database, close } = openPool(databaseUrl);
+  const hub = openHub(databaseUrl, log);
+  return translated<Store>({
+    migrate: () => migrateDatabase(databaseUrl),
+    async close() {
+      await hub.close();
+      await close();
+    },
+    async ping() {
+      await database.execute(sql`select 1`);
+    },
+    blobs,
+    baseModels: translated(baseModelsOf(database)),
+    datasets: translated(datasetsOf(database)),
+    fineTunes: translated(fineTunesOf(database)),
+    checkpoints: translated(checkpointsOf(database)),
+    feed: feedOf(database, hub),
+    ...queueOf(database, hub),
+    ...appendsOf(database),
+    ...outcomesOf(database, log),
+  });
+}

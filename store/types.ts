@@ -1,0 +1,252 @@
+/**
+ * What the store offers, grouped by noun. Readers get rows of schema/tables.ts as they are; a lookup of an unknown or
+ * malformed id answers null, and a required thing that is missing throws NOT_FOUND. Every call may throw UNAVAILABLE
+ * when Postgres or the storage folder does not answer.
+ */
+import type { Readable } from "node:stream";
+import type { ErrorCode, InputIssue } from "../schema/errors.ts";
+import type { Hyperparameters } from "../schema/hyperparameters.ts";
+import type { FineTuneStatus } from "../schema/states.ts";
+import type { PackedLog } from "../schema/step-log.ts";
+import type { BaseModel, Checkpoint, Dataset, Evaluation, Event, FineTune, StepMetric } from "../schema/tables.ts";
+
+export interface StoreOptions {
+  /** postgres://user:password@host:port/database */
+  readonly databaseUrl: string;
+  /** Folder of the blobs; made when it is missing. */
+  readonly storageDir: string;
+  readonly log?: StoreLog;
+}
+
+/** The part of a pino logger that the store uses. */
+export interface StoreLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/**
+ * One page of a list, newest first. A cursor is the id of a row: `after` gives the rows older than it, `before` the
+ * newer ones. `inverted` turns the order of the answer (oldest first), so that `limit` takes from the other end.
+ * These are the arguments that Pothos' resolveCursorConnection hands on; its toCursor is `(row) => row.id`.
+ */
+export interface Page {
+  readonly after?: string | undefined;
+  readonly before?: string | undefined;
+  readonly limit: number;
+  readonly inverted?: boolean | undefined;
+}
+
+export interface Store {
+  /** Brings the tables up to date, under an advisory lock, so that several processes may start at once. */
+  migrate(): Promise<void>;
+  close(): Promise<void>;
+  /** Throws UNAVAILABLE when Postgres does not answer. */
+  ping(): Promise<void>;
+  readonly blobs: Blobs;
+  readonly baseModels: BaseModels;
+  readonly datasets: Datasets;
+  readonly fineTunes: FineTunes;
+  readonly checkpoints: Checkpoints;
+  readonly feed: Feed;
+  /** The oldest job that nobody holds, under a new lease; null when there is none. */
+  claimJob(options: { worker: string; leaseMs: number }): Promise<ClaimedJob | null>;
+  /** Throws LEASE_LOST, as every worker call below does once the job has been claimed by another or is gone. */
+  renewLease(job: Lease, leaseMs: number): Promise<{ cancelRequested: boolean }>;
+  /** Sets the header once. A header that is there must be the same bytes, else INVALID_STATE. */
+  beginLog(job: Lease, begin: { headerBytes: Uint8Array; chain: Uint8Array; device: string }): Promise<void>;
+  /** All or nothing, and only at the end of the log: LEASE_LOST when the log does not end at `firstEntry`. */
+  appendSteps(job: Lease, batch: StepBatch): Promise<{ cancelRequested: boolean }>;
+  /** Once per place in the log; a repeat is ignored. */
+  recordEvaluation(job: Lease, evaluation: NewEvaluation): Promise<void>;
+  /** Once per place in the log; a repeat answers with the first. Another digest for the same place is INTERNAL. */
+  recordCheckpoint(job: Lease, checkpoint: NewCheckpoint): Promise<Checkpoint>;
+  recordEvent(job: Lease, event: { type: string; message: string }): Promise<void>;
+  finishFineTune(job: Lease, outcome: FineTuneOutcome): Promise<void>;
+  finishMaterialise(job: Lease, outcome: MaterialiseOutcome): Promise<void>;
+  /** Gives the lease back at once, so that another worker starts without waiting. The lease is lost thereby. */
+  releaseJob(job: Lease): Promise<void>;
+  /** Returns on news of work since the last claimJob, after the time-out, or on the signal; never throws for these. */
+  waitForJob(options: { timeoutMs: number; signal?: AbortSignal | undefined }): Promise<void>;
+}
+
+export interface Blobs {
+  /** Stores the bytes under their SHA-256, durably before it returns; an interrupted source leaves nothing. */
+  put(source: AsyncIterable<Uint8Array>, options?: { maxBytes?: number }): Promise<{ sha256: string; bytes: number }>;
+  /** NOT_FOUND when no blob has this hash. */
+  open(sha256: string): Promise<Readable>;
+  path(sha256: string): string;
+  remove(sha256: string): Promise<void>;
+}
+
+export interface NewBaseModel {
+  readonly name: string;
+  readonly hash: string;
+  readonly family: string;
+  readonly dtype: string;
+  readonly parameters: number;
+  readonly bytes: number;
+  readonly contextLength: number;
+}
+
+export interface BaseModels {
+  /** Insert or update by name. Another hash for a name that a fine-tune refers to is a CONFLICT. */
+  register(model: NewBaseModel): Promise<BaseModel>;
+  get(id: string): Promise<BaseModel | null>;
+  getByName(name: string): Promise<BaseModel | null>;
+  list(page: Page): Promise<BaseModel[]>;
+  /** In the order of the ids, null where there is none: what a DataLoader needs. */
+  byIds(ids: readonly string[]): Promise<(BaseModel | null)[]>;
+}
+
+export interface NewDataset {
+  readonly name: string;
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly rows: number;
+}
+
+export interface Datasets {
+  create(dataset: NewDataset): Promise<Dataset>;
+  get(id: string): Promise<Dataset | null>;
+  list(page: Page): Promise<Dataset[]>;
+  byIds(ids: readonly string[]): Promise<(Dataset | null)[]>;
+}
+
+export interface NewFineTune {
+  readonly idempotencyKey: string | null;
+  readonly name: string;
+  readonly baseModelId: string;
+  readonly datasetId: string;
+  readonly validationDatasetId: string | null;
+  readonly labelWords: readonly string[];
+  readonly hyperparameters: Hyperparameters;
+  /** False when left out. */
+  readonly keepWeights?: boolean;
+}
+
+/** The first `entries` entries of a log; `chain` is the hash over exactly these. */
+export interface StoredLog extends PackedLog {
+  readonly entries: number;
+}
+
+/** Steps of a chart, merged: losses are null where no step of the bucket had a finite one. */
+export interface ChartPoint {
+  /** Last step of the bucket. */
+  readonly step: number;
+  readonly loss: number | null;
+  readonly lossMin: number | null;
+  readonly lossMax: number | null;
+  readonly count: number;
+}
+
+export interface FineTunes {
+  /** Row, job, event and notification in one transaction. The same key with another input is a CONFLICT. */
+  create(input: NewFineTune): Promise<{ fineTune: FineTune; created: boolean }>;
+  get(id: string): Promise<FineTune | null>;
+  list(page: Page & { readonly status?: FineTuneStatus | undefined }): Promise<FineTune[]>;
+  byIds(ids: readonly string[]): Promise<(FineTune | null)[]>;
+  /** QUEUED ends at once; RUNNING is asked to; CANCELLED is left as it is; another final state is INVALID_STATE. */
+  cancel(id: string): Promise<FineTune>;
+  /** Null when the run is unknown or has no log yet. */
+  log(id: string): Promise<StoredLog | null>;
+  /** INVALID_ARGUMENT when the log is shorter than `entries`. */
+  logPrefix(id: string, entries: number): Promise<StoredLog | null>;
+  metrics(id: string, range: { afterStep: number; limit: number }): Promise<StepMetric[]>;
+  chart(id: string, options: { points: number }): Promise<ChartPoint[]>;
+  evaluations(id: string): Promise<Evaluation[]>;
+  events(id: string, range: { after: number; limit: number }): Promise<Event[]>;
+}
+
+export interface Checkpoints {
+  get(id: string): Promise<Checkpoint | null>;
+  byIds(ids: readonly string[]): Promise<(Checkpoint | null)[]>;
+  /** The latest place in the log first. */
+  list(fineTuneId: string, page: Page): Promise<Checkpoint[]>;
+  /** NONE or FAILED becomes QUEUED with a job; QUEUED and STORED are left as they are. */
+  requestWeights(id: string): Promise<Checkpoint>;
+}
+
+/** The right to write about one job, proved by its fencing token. */
+export interface Lease {
+  readonly id: number;
+  readonly token: number;
+}
+
+export interface ClaimedJob extends Lease {
+  readonly kind: "FINE_TUNE" | "MATERIALISE";
+  /** Claims so far, this one included. */
+  readonly attempts: number;
+  readonly fineTune: FineTune;
+  readonly checkpoint: Checkpoint | null;
+  readonly baseModel: BaseModel;
+  readonly dataset: Dataset;
+  readonly validationDataset: Dataset | null;
+}
+
+export interface NewStepMetric {
+  readonly step: number;
+  readonly loss: number | null;
+  readonly projectedGradient: number | null;
+  readonly learningRate: number;
+  readonly skipped: string | null;
+  readonly seconds: number;
+}
+
+export interface StepBatch {
+  /** Entries in the log before this batch. */
+  readonly firstEntry: number;
+  /** Two bytes an entry. */
+  readonly scalars: Uint8Array;
+  /** Four bytes an entry, or null in a run without weight decay. */
+  readonly decays: Uint8Array | null;
+  /** Chain hash after the last entry of the batch. */
+  readonly chainAfter: Uint8Array;
+  readonly metrics: readonly NewStepMetric[];
+}
+
+export interface NewEvaluation {
+  readonly entries: number;
+  readonly rows: number;
+  readonly loss: number;
+  readonly accuracy: number | null;
+}
+
+export interface NewCheckpoint {
+  readonly entries: number;
+  readonly chain: Uint8Array;
+  readonly weightsDigest: string;
+  readonly weightsBlob?: string | undefined;
+  readonly weightsBytes?: number | undefined;
+}
+
+export type FineTuneOutcome =
+  | { readonly status: "SUCCEEDED" | "CANCELLED" }
+  | {
+      readonly status: "FAILED";
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly issues: readonly InputIssue[];
+    };
+
+export type MaterialiseOutcome =
+  { readonly weightsBlob: string; readonly weightsBytes: number } | { readonly error: string };
+
+/** return() ends it at once, also while a next() waits. */
+export interface Rows<Row> extends AsyncIterableIterator<Row, void> {
+  return(): Promise<IteratorResult<Row, void>>;
+}
+
+/**
+ * Rows as they come. A subscriber sees each once and in order, whatever happens to its connection: it says after which
+ * index it stands and the rest is read from the tables. Unknown ids throw NOT_FOUND at the first pull. Leaving the
+ * loop, return() or the signal ends a feed.
+ */
+export interface Feed {
+  /** Ends when the run is final and all its steps were given. */
+  steps(fineTuneId: string, options: { afterStep: number; signal?: AbortSignal | undefined }): Rows<StepMetric>;
+  /** The present row, then a row after each change of status or progress (merged); ends after a final status. */
+  status(fineTuneId: string, options?: { signal?: AbortSignal | undefined }): Rows<FineTune>;
+  /** Ends when the run is final and all its events were given. */
+  events(fineTuneId: string, options: { after: number; signal?: AbortSignal | undefined }): Rows<Event>;
+}

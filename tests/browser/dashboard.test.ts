@@ -1,0 +1,225 @@
+/** The page in a real browser, before a real server and store; a worker's part is played through the store. */
+import { mkdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import type { Browser, Page } from "playwright-core";
+import { build } from "vite";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, type TestContext } from "vitest";
+import type { RunningServer } from "../../server/server.ts";
+import { createFineTune, FakeWorker, rows, testServer, type TestServer } from "../server/harness.ts";
+import { missing, openBrowser } from "./browser.ts";
+
+const dashboard = fileURLToPath(new URL("../../dashboard/", import.meta.url));
+/** Set, it is the folder for screenshots of every page. */
+const shots = process.env["STEPLOG_SCREENSHOTS"];
+
+let server: TestServer;
+let restarted: RunningServer | undefined;
+let browser: Browser;
+let page: Page;
+/** What the page's console complained about, and hosts that it asked beside ours. */
+const complaints: string[] = [];
+
+function needBrowser(context: TestContext): void {
+  if (missing !== null && process.env["CI"] !== "true") context.skip(missing);
+}
+
+beforeAll(async () => {
+  if (missing !== null && process.env["CI"] !== "true") return;
+  browser = await openBrowser();
+  await build({ configFile: `${dashboard}vite.config.ts`, logLevel: "warn" });
+  server = await testServer({ dashboardDir: `${dashboard}dist` });
+}, 60_000);
+
+afterAll(async () => {
+  await browser?.close();
+  await restarted?.close();
+  await server?.dispose();
+});
+
+beforeEach(async (context) => {
+  needBrowser(context);
+  await page?.context().close();
+  page = await newPage();
+});
+
+async function newPage(options: { width?: number; colorScheme?: "dark" | "light" } = {}): Promise<Page> {
+  const { width = 1200, colorScheme = "light" } = options;
+  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
+  const opened = await context.newPage();
+  complaints.length = 0;
+  opened.on("pageerror", (error) => complaints.push(String(error)));
+  opened.on("request", (request) => {
+    const { origin, protocol } = new URL(request.url());
+    if (origin !== server.url && protocol !== "data:" && protocol !== "blob:")
+      complaints.push(`asked ${request.url()}`);
+  });
+  return opened;
+}
+
+const runUrl = (id: string) => `${server.url}/fine-tunes/${encodeURIComponent(id)}`;
+
+async function shoot(name: string, of: Page = page): Promise<void> {
+  if (!shots) return;
+  await mkdir(shots, { recursive: true });
+  await of.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
+}
+
+/** What the chart holds: its last step, and how many steps it counts in all. */
+async function chart(of: Page = page): Promise<[number, number]> {
+  const box = of.getByRole("img", { name: "Loss chart" });
+  return [Number(await box.getAttribute("data-last-step")), Number(await box.getAttribute("data-steps"))];
+}
+
+/** A run whose fake worker has begun. Every test ends its run, so that the next claim gets the next one. */
+async function training(hyperparameters: object): Promise<[string, FakeWorker]> {
+  const id = await createFineTune(server, hyperparameters);
+  return [id, await FakeWorker.claim(server.store)];
+}
+
+describe("the page of a run", () => {
+  test("follows a run live to its end", async () => {
+    const [id, worker] = await training({ steps: 600 });
+    await worker.train(5);
+    await page.goto(runUrl(id));
+    await expect.poll(() => chart()).toEqual([5, 5]);
+    await page.getByText("Live", { exact: true }).waitFor();
+    await worker.store.recordEvaluation(worker.job, { entries: 0, rows: 40, loss: 2.1, accuracy: 0.525 });
+    for (let batch = 0; batch < 20; batch += 1) await worker.train(25);
+    await expect.poll(() => chart()).toEqual([505, 505]);
+    await shoot("running");
+    await worker.train(95);
+    await worker.store.recordEvaluation(worker.job, { entries: 600, rows: 40, loss: 1.2, accuracy: 0.925 });
+    await worker.checkpoint();
+    await worker.succeed();
+    await page.locator(".status", { hasText: "Succeeded" }).waitFor();
+    await expect.poll(() => chart()).toEqual([600, 600]);
+    await page.getByText("92.5%").waitFor();
+    await page.getByText("before 52.5%").waitFor();
+    const link = page.getByRole("link", { name: /^Download .*600\.steplog$/u });
+    const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
+    expect(download.suggestedFilename()).toMatch(/\.steplog$/u);
+    expect(await download.failure()).toBeNull();
+    await shoot("succeeded");
+    expect(complaints).toEqual([]);
+  });
+
+  test("misses no step and doubles none when the server restarts", async () => {
+    const [id, worker] = await training({ steps: 100 });
+    await worker.train(10);
+    await page.goto(runUrl(id));
+    await expect.poll(() => chart()).toEqual([10, 10]);
+    await page.getByText("Live", { exact: true }).waitFor();
+    await server.close();
+    await page.getByText("Reconnecting…").waitFor();
+    await worker.train(30);
+    restarted = await server.another({ port: Number(new URL(server.url).port) });
+    await page.getByText("Live", { exact: true }).waitFor({ timeout: 15_000 });
+    await expect.poll(() => chart(), { timeout: 15_000 }).toEqual([40, 40]);
+    await worker.train(60);
+    await worker.succeed();
+    await page.locator(".status", { hasText: "Succeeded" }).waitFor();
+    await expect.poll(() => chart()).toEqual([100, 100]);
+    const events = page.getByRole("listitem").filter({ hasText: /./u });
+    expect(await events.count()).toBe(
+      (await server.store.fineTunes.events(worker.job.fineTune.id, { after: 0, limit: 100 })).length,
+    );
+  });
+
+  test("cancels a run, and says so", async () => {
+    const [id, worker] = await training({ steps: 100 });
+    await worker.train(3);
+    await page.goto(runUrl(id));
+    await page.getByRole("button", { name: "Cancel run" }).click();
+    await page.getByRole("button", { name: "Cancel it" }).click();
+    await page.getByText("Stopping").waitFor();
+    const { cancelRequested } = await worker.store.renewLease(worker.job, 60_000);
+    expect(cancelRequested).toBe(true);
+    await worker.store.finishFineTune(worker.job, { status: "CANCELLED" });
+    await page.locator(".status", { hasText: "Cancelled" }).waitFor();
+    expect(await page.getByRole("button", { name: "Cancel run" }).count()).toBe(0);
+  });
+
+  test("shows why a run failed", async () => {
+    const [id, worker] = await training({ steps: 100 });
+    const issues = [{ line: 7, message: "is longer than the context" }];
+    await worker.store.finishFineTune(worker.job, {
+      status: "FAILED",
+      code: "LOSS_NOT_FINITE",
+      message: "Three steps in a row.",
+      issues,
+    });
+    await page.goto(runUrl(id));
+    await page.getByRole("alert").getByText("LOSS_NOT_FINITE").waitFor();
+    await page.getByText("Line 7").waitFor();
+  });
+
+  test("says so when there is no such run", async () => {
+    await page.goto(runUrl(Buffer.from("FineTune:00000000-0000-4000-8000-000000000000").toString("base64")));
+    await page.getByRole("alert").getByText("NOT_FOUND").waitFor();
+  });
+});
+
+describe("the form", () => {
+  test("names the lines of bad JSONL, then stores the good and starts a run", async () => {
+    await page.goto(`${server.url}/new`);
+    await page.getByLabel("Dataset name").fill("reviews");
+    await page
+      .getByLabel("Rows", { exact: true })
+      .fill('{"prompt": "Good film. It was", "completion": " great"}\n{"prompt": "no completion"}\nnot JSON');
+    await page.getByRole("button", { name: "Check and store" }).click();
+    const problem = page.getByRole("alert");
+    await problem.getByText("DATASET_INVALID").waitFor();
+    await problem.getByText("Line 2").waitFor();
+    await problem.getByText("Line 3").waitFor();
+    await shoot("bad-rows");
+
+    await page
+      .getByLabel("or a file")
+      .setInputFiles({ name: "reviews.jsonl", mimeType: "application/jsonl", buffer: Buffer.from(rows(4)) });
+    await page.getByRole("button", { name: "Check and store" }).click();
+    await page.getByText("Stored “reviews”: 4 rows.").waitFor();
+    await page.getByLabel("Name", { exact: true }).fill("from the page");
+    await page.getByText("Hyperparameters").click();
+    await page.getByLabel("Batch size").fill("100000");
+    await page.getByRole("button", { name: "Create fine-tune" }).click();
+    await page.getByRole("alert").getByText("hyperparameters.batchSize").first().waitFor();
+    await shoot("bad-settings");
+    await page.getByLabel("Batch size").fill("2");
+    await page.getByRole("button", { name: "Create fine-tune" }).click();
+    await page.getByRole("heading", { name: "from the page" }).waitFor();
+    await page.locator(".status", { hasText: "Queued" }).waitFor();
+    await page.getByRole("button", { name: "Cancel run" }).click();
+    await page.getByRole("button", { name: "Cancel it" }).click();
+    await page.locator(".status", { hasText: "Cancelled" }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+});
+
+describe("the list", () => {
+  test("shows runs by name and status, and leads to one by keyboard", async () => {
+    await page.goto(server.url);
+    const link = page.getByRole("link", { name: "from the page" });
+    await link.waitFor();
+    await shoot("list");
+    await link.focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "from the page" }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  test.each(["light", "dark"] as const)("fits a screen of 360 pixels, %s", async (colorScheme) => {
+    const narrow = await newPage({ width: 360, colorScheme });
+    const run = (await server.store.fineTunes.list({ limit: 100 })).find(({ status }) => status === "SUCCEEDED");
+    const id = Buffer.from(`FineTune:${run?.id ?? ""}`).toString("base64");
+    for (const [name, url] of Object.entries({ list: server.url, form: `${server.url}/new`, run: runUrl(id) })) {
+      await narrow.goto(url);
+      await narrow.locator("h1").waitFor();
+      await narrow.waitForLoadState("networkidle", { timeout: 2_000 }).catch(() => undefined);
+      const width = await narrow.evaluate(() => document.documentElement.scrollWidth);
+      expect(width, `${name} is wider than the screen`).toBeLessThanOrEqual(360);
+      await shoot(`narrow-${colorScheme}-${name}`, narrow);
+    }
+    expect(complaints).toEqual([]);
+    await narrow.context().close();
+  });
+});

@@ -1,0 +1,52 @@
+/** The page's types are those of the printed schema, and the points of its chart keep every step. */
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { operationTypes } from "../../dashboard/api-types.ts";
+import { addStep, lastStep, smooth, stepCount, type Point } from "../../dashboard/src/points.ts";
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+
+describe("the operations of the page", () => {
+  const schema = read("schema/api.graphql");
+  const operations = read("dashboard/src/api/operations.graphql");
+
+  test("fit the schema, and their types are up to date (else: npm run generate:dashboard)", () => {
+    expect(operationTypes(schema, operations)).toBe(read("dashboard/src/api/operations.ts"));
+  });
+
+  test("are refused when they ask for what the schema does not have", () => {
+    expect(() => operationTypes(schema, "query Wrong { fineTunes { colour } }")).toThrow(/colour/u);
+  });
+});
+
+describe("the points of the chart", () => {
+  test("count every step once, also when a stream gives some again", () => {
+    const points: Point[] = [{ step: 10, loss: 2, count: 10 }];
+    for (const step of [9, 10, 11, 11, 12]) addStep(points, step, 1);
+    expect([lastStep(points), stepCount(points)]).toEqual([12, 12]);
+  });
+
+  test("are merged when there are many, and keep their steps and their mean", () => {
+    const points: Point[] = [];
+    for (let step = 1; step <= 10_000; step += 1) addStep(points, step, step % 2 === 0 ? 3 : 1);
+    expect(points.length).toBeLessThanOrEqual(2_000);
+    expect([lastStep(points), stepCount(points)]).toEqual([10_000, 10_000]);
+    expect(points[0]?.loss).toBe(2);
+  });
+
+  test("leave out of the mean what was not finite", () => {
+    const points: Point[] = [];
+    for (let step = 1; step <= 2_001; step += 1) addStep(points, step, step === 1 ? null : 5);
+    expect(points[0]).toEqual({ step: 2, loss: 5, count: 2 });
+    expect(smooth(points).at(-1)).toBeCloseTo(5, 12);
+  });
+
+  test("have a moving average that starts at the first loss", () => {
+    expect(
+      smooth([
+        { step: 1, loss: null, count: 1 },
+        { step: 2, loss: 4, count: 1 },
+      ]),
+    ).toEqual([null, 4]);
+  });
+});

@@ -1,0 +1,144 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { checkRowsFit, encodeRow } from "../../dataset/encode.ts";
+import { checkDataset, readRows } from "../../dataset/jsonl.ts";
+import { loadTokenizer } from "../../dataset/tokenizer.ts";
+import { SteplogError } from "../../schema/errors.ts";
+import { golden, scratch } from "../support/models.ts";
+
+const good = '{"prompt":"a","completion":" b"}';
+
+interface Encoding {
+  text: string;
+  ids: number[];
+  ids_with_special: number[];
+  decoded_skip_special: string;
+}
+
+async function* chunks(text: string | Uint8Array, size = 7): AsyncGenerator<Uint8Array> {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+async function refusal(attempt: Promise<unknown>): Promise<SteplogError> {
+  const error: unknown = await attempt.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof SteplogError) return error;
+  throw new Error(`expected a refusal, saw ${String(error)}`);
+}
+
+describe("a dataset is refused, naming line and reason,", () => {
+  test.each([
+    ["not JSON", `${good}\n{"prompt": oops}\n`, 2, /not JSON/u],
+    ["a field missing", `${good}\n\n{"prompt":"x"}\n`, 3, /"completion" is missing/u],
+    ["a wrong type", '{"prompt":1,"completion":"b"}', 1, /"prompt"/u],
+    ["an empty completion", '{"prompt":"a","completion":""}', 1, /"completion": is empty/u],
+    ["not an object", "[1,2]", 1, /not a JSON object/u],
+    ["labels of another length", '{"input_ids":[1,2],"labels":[1]}', 1, /1 numbers where input_ids has 2/u],
+    ["tokens that score nothing", '{"input_ids":[1,2],"labels":[1,-100]}', 1, /scores no token/u],
+    ["a token below zero", '{"input_ids":[-1,2],"labels":[1,2]}', 1, /input_ids\.0/u],
+  ])("%s", async (_, text, line, words) => {
+    const error = await refusal(checkDataset(chunks(text)));
+    expect(error.code).toBe("DATASET_INVALID");
+    expect(error.issues[0]?.line).toBe(line);
+    expect(error.issues[0]?.message).toMatch(words);
+  });
+
+  test("bytes that are not UTF-8", async () => {
+    const error = await refusal(checkDataset(chunks(Buffer.from([0x7b, 0xff, 0xfe, 0x7d]))));
+    expect(error.issues[0]).toMatchObject({ line: 1, message: expect.stringContaining("UTF-8") as string });
+  });
+
+  test.each(["", "\n\n  \n"])("an empty file: %j", async (text) => {
+    expect((await refusal(checkDataset(chunks(text)))).message).toContain("empty");
+  });
+
+  test("a line that is too long, before it is read whole", async () => {
+    let made = 0;
+    const endless = async function* () {
+      for (; made < 100; made++) yield Buffer.alloc(1024 * 1024, "a");
+    };
+    expect((await refusal(checkDataset(endless()))).message).toMatch(/Line 1 is longer/u);
+    expect(made).toBeLessThan(10);
+  });
+
+  test("with the first 20 of many wrong lines and the count of all", async () => {
+    const error = await refusal(checkDataset(chunks("nonsense\n".repeat(35), 100)));
+    expect(error.issues.map((issue) => issue.line)).toStrictEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+    expect(error.message).toContain("35 lines");
+  });
+});
+
+test("rows come back as they were written, however the file is cut into pieces", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.record({ prompt: fc.string({ unit: "binary" }), completion: fc.string({ unit: "binary", minLength: 1 }) }), { minLength: 1, maxLength: 5 }),
+      fc.integer({ min: 1, max: 40 }),
+      fc.constantFrom("\n", "\r\n", "\n\n"),
+      async (rows, size, newline) => {
+        const wellFormed = rows.map(({ prompt, completion }) => ({ prompt: prompt.toWellFormed(), completion: completion.toWellFormed() }));
+        const text = wellFormed.map((row) => JSON.stringify(row)).join(newline);
+        const read: unknown[] = [];
+        for await (const { row } of readRows(chunks(text, size))) read.push(row);
+        expect(read).toStrictEqual(wellFormed);
+        expect(await checkDataset(chunks(text, size))).toStrictEqual({ rows: rows.length });
+      },
+    ),
+  );
+});
+
+test("a byte order mark and U+2028 inside a string are no trouble", async () => {
+  const text = `\ufeff{"prompt":"a\u2028b","completion":"c"}`;
+  expect(await checkDataset(chunks(text))).toStrictEqual({ rows: 1 });
+});
+
+describe("rows against a model", async () => {
+  const tokenizer = await loadTokenizer(golden("hf/tokenizer-bytelevel-gpt2"));
+  const rows = (text: string) => readRows(chunks(text));
+  const fit = { tokenizer, contextLength: 16, labelWords: [] };
+
+  test("score the completion and nothing else", () => {
+    const { ids, positions, targets } = encodeRow(tokenizer, { prompt: "The soup was", completion: " great" });
+    const start = tokenizer.encodeStart("The soup was");
+    const more = tokenizer.encodeMore(" great");
+    expect([...ids]).toStrictEqual([...start, ...more]);
+    expect([...targets]).toStrictEqual(more);
+    expect([...positions]).toStrictEqual(more.map((_, i) => start.length - 1 + i));
+  });
+
+  test("are refused when longer than the context, with their line", async () => {
+    const long = JSON.stringify({ prompt: "word ".repeat(40), completion: " end" });
+    const error = await refusal(checkRowsFit({ ...fit, rows: rows(`${good}\n${long}`) }));
+    expect(error.issues).toStrictEqual([{ line: 2, message: expect.stringMatching(/tokens, and the model's context is 16/u) as string }]);
+  });
+
+  test("are refused when nothing is left to score", async () => {
+    const noStart = { ...tokenizer, encodeStart: () => [], encodeMore: () => [5] };
+    const error = await refusal(checkRowsFit({ ...fit, tokenizer: noStart, rows: rows('{"prompt":"","completion":"x"}') }));
+    expect(error.issues[0]?.message).toContain("nothing is left to score");
+  });
+
+  test("are refused when the completion is none of the label words", async () => {
+    const error = await refusal(checkRowsFit({ ...fit, labelWords: [" yes", " no"], rows: rows(good) }));
+    expect(error.issues[0]).toMatchObject({ line: 1, message: expect.stringContaining('" b" is none of the label words') as string });
+  });
+});
+
+describe("the tokenizer", async () => {
+  const path = golden("hf/tokenizer-bytelevel-gpt2");
+  const tokenizer = await loadTokenizer(path);
+  const { encodings } = JSON.parse(readFileSync(`${path}/expected.json`, "utf8")) as { encodings: Encoding[] };
+
+  test.each(encodings)("encodes $text as tokenizers does", ({ text, ids, ids_with_special, decoded_skip_special }) => {
+    expect(tokenizer.encodeMore(text)).toStrictEqual(ids);
+    expect(tokenizer.encodeStart(text)).toStrictEqual(ids_with_special);
+    expect(tokenizer.decode(ids)).toBe(decoded_skip_special);
+  });
+
+  test("is asked for by name when it is missing", async () => {
+    expect((await refusal(loadTokenizer(await scratch()))).message).toContain("tokenizer.json");
+  });
+});

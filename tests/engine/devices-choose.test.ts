@@ -1,0 +1,88 @@
+/** Which device is taken, that tfjs-wasm gives its memory back, and that it runs in a worker thread. */
+import { Worker } from "node:worker_threads";
+import { describe, expect, test } from "vitest";
+import { chooseDevice, deviceNames, listDevices } from "../../engine/devices/choose.ts";
+import { createWasmDevice } from "../../engine/devices/tfjs-wasm.ts";
+import { computationOf, load, perturbations, run } from "./devices.inputs.ts";
+
+const missing = (await listDevices()).filter((device) => "missing" in device);
+
+describe("chooseDevice", () => {
+  test("plain is there on every machine", async () => {
+    const { device, why } = await chooseDevice("plain");
+    expect(device.name).toBe("plain");
+    expect(why).toBe("asked for by name");
+  });
+
+  test("auto takes a TensorFlow.js backend before plain, and says why", async () => {
+    const messages: string[] = [];
+    const { device, why } = await chooseDevice("auto", (message) => messages.push(message));
+    expect(device.name).toBe("tfjs");
+    expect(why).toContain("auto takes the first that opens: tfjs-");
+    expect(messages).toEqual([expect.stringContaining(device.description)]);
+    device.dispose();
+  });
+
+  test("an unknown name is refused with the names that are known", async () => {
+    await expect(chooseDevice("cuda")).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+      message: expect.stringContaining(deviceNames.join(", ")) as string,
+    });
+  });
+
+  test.runIf(missing.length > 0)("a device that is asked for and missing is an error, not another device", async () => {
+    for (const { name } of missing) {
+      await expect(chooseDevice(name)).rejects.toMatchObject({
+        code: "DEVICE_UNAVAILABLE",
+        message: expect.stringMatching(/Tried: .+docs\/devices\.md/u) as string,
+      });
+    }
+  });
+});
+
+describe("tfjs-wasm", () => {
+  test.each([true, false])("holds as many tensors after each step as before (trainable: %s)", async (trainable) => {
+    const device = await createWasmDevice();
+    const before = device.tensors();
+    const shape = { seed: 4, lengths: [3, 5], columns: 8, vocab: 11, dtype: "F32", trainable } as const;
+    const computation = computationOf(
+      {
+        weights: () => ({ matrix: [8, 8], bias: [8] }),
+        apply: ({ pass, x, weights }) =>
+          pass.gather(
+            pass.layerNorm(pass.add(x, pass.linear(x, weights("matrix"), weights("bias"))), null, null, 1e-5),
+            Int32Array.of(0, 1, 2, 3, 4, 5, 6, 7),
+          ),
+      },
+      shape,
+    );
+    const weights = load(device, computation);
+    const counts: number[] = [];
+    for (let step = 0; step < 4; step++) {
+      for (const perturbation of perturbations(step)) {
+        await run(device, computation, weights, perturbation);
+        counts.push(device.tensors());
+      }
+    }
+    expect(new Set(counts).size).toBe(1);
+    for (const weight of weights.values()) device.freeWeight(weight);
+    expect(device.tensors()).toBe(before);
+  });
+
+  test("runs in a worker thread", async () => {
+    const choose = new URL("../../engine/devices/choose.ts", import.meta.url).href;
+    const source = `
+      const { parentPort } = require("node:worker_threads");
+      import("tsx/esm/api")
+        .then(({ tsImport }) => tsImport("${choose}", "${import.meta.url}"))
+        .then(({ chooseDevice }) => chooseDevice("tfjs-wasm"))
+        .then(({ device }) => parentPort.postMessage(device.description));`;
+    const worker = new Worker(source, { eval: true });
+    const description = await new Promise((resolve, reject) => {
+      worker.once("message", resolve);
+      worker.once("error", reject);
+    });
+    expect(description).toContain("wasm");
+    await worker.terminate();
+  });
+});

@@ -1,0 +1,161 @@
+import { describe, expect, test } from "vitest";
+import type { EncodedRow } from "../../dataset/encode.ts";
+import { encodeRow } from "../../dataset/encode.ts";
+import { createPlainDevice } from "../../engine/devices/plain.ts";
+import type { Device } from "../../engine/devices/device.ts";
+import type { MezoSettings, Step } from "../../engine/mezo.ts";
+import { logHeader, train } from "../../engine/mezo.ts";
+import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
+import type { Model } from "../../engine/model/model.ts";
+import { loadModel } from "../../engine/model/model.ts";
+import { fillNoise, sigma, tensorId } from "../../engine/noise.ts";
+import { epochOrder, batchRows } from "../../engine/order.ts";
+import { reconstruct } from "../../engine/replay.ts";
+import { decodeStepLog, encodeEntries } from "../../schema/step-log.ts";
+import { openDevices } from "../support/open-devices.ts";
+import { randomModel, scratch } from "../support/models.ts";
+
+const settings: MezoSettings = {
+  steps: 12,
+  batchSize: 3,
+  learningRate: 1e-3,
+  epsilon: 1e-3,
+  weightDecay: 0,
+  noise: "normal",
+  seed: 3,
+};
+
+const rows: EncodedRow[] = Array.from({ length: 7 }, (_, i) => {
+  const ids = Array.from({ length: 4 + i }, (__, j) => (i * 13 + j * 7) % 64);
+  return encodeRow(null, { input_ids: ids, labels: ids.map((id, j) => (j < 2 ? -100 : id)) });
+});
+
+const devices = await openDevices();
+
+async function collect(model: Model, from = 0, overrides: Partial<MezoSettings> = {}): Promise<Step[]> {
+  const steps: Step[] = [];
+  for await (const step of train(model, rows, { ...settings, ...overrides }, from)) steps.push(step);
+  return steps;
+}
+
+async function load(path: string, device: Device, noise = settings.noise): Promise<Model> {
+  return loadModel(await openModelFolder(path), device, noise);
+}
+
+describe("training, then rebuilding from the log", () => {
+  const cases = devices.flatMap((device) =>
+    (["F32", "BF16"] as const).flatMap((dtype) =>
+      (["normal", "rademacher"] as const).flatMap((noise) =>
+        [0, 0.1].map((weightDecay) => ({ device, name: device.name, dtype, noise, weightDecay })),
+      ),
+    ),
+  );
+
+  test.each(cases)("gives the same bytes: $name, $dtype, $noise, decay $weightDecay", async (kind) => {
+    const path = await randomModel(kind.dtype);
+    const model = await load(path, kind.device, kind.noise);
+    const before = await model.digest();
+    const steps = await collect(model, 0, { noise: kind.noise, weightDecay: kind.weightDecay });
+    const header = logHeader(await baseHash(model.folder), model, { ...settings, noise: kind.noise });
+    const log = decodeStepLog(encodeEntries(header, steps.map((step) => step.entry)));
+
+    const out = `${await scratch()}/rebuilt`;
+    const rebuilt = await reconstruct({ base: model.folder, log, out, device: createPlainDevice(), verify: true, replace: false });
+    expect(rebuilt.digest).toBe(await model.digest());
+    expect(rebuilt.digest).not.toBe(before);
+
+    const read = await load(out, createPlainDevice());
+    for (const { name } of model.trainable) {
+      expect(Buffer.compare(await read.read(name), await model.read(name)), name).toBe(0);
+    }
+  });
+});
+
+test("a run that goes on from its log goes on as it would have", async () => {
+  const path = await randomModel();
+  const whole = await load(path, createPlainDevice());
+  const steps = await collect(whole);
+  const resumed = await load(path, createPlainDevice());
+  resumed.update(steps.slice(0, 5).map((step) => step.entry));
+  expect(await collect(resumed, 5)).toStrictEqual(steps.slice(5));
+  expect(await resumed.digest()).toBe(await whole.digest());
+});
+
+test("measuring leaves the stored weights as they are", async () => {
+  const model = await load(await randomModel(), createPlainDevice());
+  const before = await model.digest();
+  await model.perturbedLosses(rows, { seed: 9n, size: 0.5, noise: "normal" });
+  expect(await model.digest()).toBe(before);
+});
+
+test("the scalar is the bfloat16 of rate times projected gradient over sigma, and the weights move along the noise", async () => {
+  const model = await load(await randomModel(), createPlainDevice());
+  const [tensor] = model.trainable;
+  if (!tensor) throw new Error("the model trains something");
+  const before = new Float32Array((await model.read(tensor.name)).buffer.slice(0));
+  const [step] = await collect(model, 0, { steps: 1 });
+  if (!step) throw new Error("a step was made");
+  const exact = (settings.learningRate * step.projectedGradient) / sigma.normal;
+  expect(Math.abs(step.entry.scalar - exact) / Math.abs(exact)).toBeLessThan(2 ** -8);
+  const after = new Float32Array((await model.read(tensor.name)).buffer.slice(0));
+  const n = new Int8Array(before.length);
+  fillNoise(n, "normal", step.entry.seed, tensorId(tensor.name), 0);
+  after.forEach((value, i) => expect(value).toBe(Math.fround((before[i] ?? 0) - step.entry.scalar * (n[i] ?? 0))));
+});
+
+test.each(["normal", "rademacher"] as const)(
+  "the projected gradient is the derivative of the loss along the noise (%s)",
+  async (noise) => {
+    const model = await load(await randomModel(), createPlainDevice(), noise);
+    const along = async (size: number) => {
+      const { plus, minus } = await model.perturbedLosses(rows, { seed: 77n, size, noise });
+      const mean = (losses: Float64Array) => losses.reduce((a, b) => a + b, 0) / losses.length;
+      return (mean(plus) - mean(minus)) / (2 * size * sigma[noise]);
+    };
+    const [small, large] = [await along(2 ** -10), await along(2 ** -7)];
+    // Central differences: halving the size eight times over leaves an error of second order, and float32 losses.
+    expect(Math.abs(small - large)).toBeLessThan(0.03 * Math.max(0.1, Math.abs(small)));
+  },
+);
+
+test("steps whose loss is not finite are logged with scalar 0, and three in a row end the run with advice", async () => {
+  const model = await load(await randomModel(), createPlainDevice());
+  const broken: Model = {
+    ...model,
+    perturbedLosses: (batch, perturbation) =>
+      perturbation.seed % 2n === 0n
+        ? Promise.resolve({ plus: Float64Array.of(NaN), minus: Float64Array.of(1) })
+        : model.perturbedLosses(batch, perturbation),
+  };
+  const steps = await collect(broken, 0, { weightDecay: 0.1 });
+  expect(steps.map((step) => step.skipped !== null)).toStrictEqual(steps.map((_, k) => k % 2 === 0));
+  expect(steps[0]?.entry).toMatchObject({ scalar: 0, decay: 1 });
+  expect(steps[0]?.skipped).toContain("NaN");
+
+  const always: Model = { ...model, perturbedLosses: () => Promise.resolve({ plus: Float64Array.of(Infinity), minus: Float64Array.of(1) }) };
+  const seen: Step[] = [];
+  const run = async () => {
+    for await (const step of train(always, rows, settings, 0)) seen.push(step);
+  };
+  await expect(run()).rejects.toThrow(/LOSS|3 steps in a row.*learning rate/u);
+  expect(seen).toHaveLength(3);
+});
+
+describe("the order of rows", () => {
+  test("takes every row once an epoch, each epoch in another order", () => {
+    const names = Array.from({ length: 10 }, (_, i) => i);
+    const taken = Array.from({ length: 10 }, (_, t) => batchRows(names, 4, 5, t)).flat();
+    const epochs = Array.from({ length: 4 }, (_, e) => taken.slice(e * 10, e * 10 + 10));
+    for (const epoch of epochs) expect(epoch.toSorted((a, b) => a - b)).toStrictEqual(names);
+    expect(new Set(epochs.map((epoch) => epoch.join())).size).toBe(4);
+  });
+
+  test("is the seed's alone", () => {
+    expect(epochOrder(100, 1, 0)).toStrictEqual(epochOrder(100, 1, 0));
+    expect(epochOrder(100, 1, 0)).not.toStrictEqual(epochOrder(100, 2, 0));
+  });
+
+  test("works for a batch larger than the dataset", () => {
+    expect(batchRows(["a", "b"], 5, 0, 0).filter((row) => row === "a").length).toBeGreaterThanOrEqual(2);
+  });
+});

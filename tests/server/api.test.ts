@@ -1,0 +1,285 @@
+/** Every operation of the API, end to end over HTTP. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  createDataset,
+  createFineTune,
+  createFineTuneMutation,
+  FakeWorker,
+  globalId,
+  modelRow,
+  rowId,
+  rows,
+  testServer,
+  type CreatedFineTune,
+  type TestServer,
+} from "./harness.ts";
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await testServer();
+});
+afterAll(() => server.dispose());
+
+const unknownId = "00000000-0000-4000-8000-000000000000";
+
+describe("reading", () => {
+  test("service says its version and limits", async () => {
+    const { service } = await server.ask<{ service: object }>("{ service { version stepLogVersion datasetBytes pageSize } }");
+    expect(service).toEqual({
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/u),
+      stepLogVersion: 1,
+      datasetBytes: 268_435_456,
+      pageSize: 100,
+    });
+  });
+
+  test("base models have numbers above 2^31", async () => {
+    const { baseModels } = await server.ask<{ baseModels: { nodes: object[] } }>(
+      "{ baseModels { nodes { id name hash family dtype parameters bytes contextLength createdAt } } }",
+    );
+    const { createdAt, id: _id, ...row } = server.model;
+    const id = globalId("BaseModel", server.model.id);
+    expect(baseModels.nodes).toEqual([{ ...row, id, createdAt: createdAt.toISOString() }]);
+  });
+
+  test("node and nodes give what has an id, in order, and null for what is not there", async () => {
+    const dataset = await createDataset(server, "by id");
+    const ids = [globalId("FineTune", unknownId), dataset, globalId("BaseModel", server.model.id)];
+    const data = await server.ask<object>(
+      `query ($id: ID!, $ids: [ID!]!) {
+        node(id: $id) { id ... on Dataset { name } }
+        nodes(ids: $ids) { __typename id }
+      }`,
+      { id: dataset, ids },
+    );
+    expect(data).toEqual({
+      node: { id: dataset, name: "by id" },
+      nodes: [null, { __typename: "Dataset", id: ids[1] }, { __typename: "BaseModel", id: ids[2] }],
+    });
+  });
+
+  test("unknown and malformed row ids inside of good ids are null", async () => {
+    const data = await server.ask<object>("query ($a: ID!, $b: ID!) { a: fineTune(id: $a) { id } b: checkpoint(id: $b) { id } }", {
+      a: globalId("FineTune", unknownId),
+      b: globalId("Checkpoint", "no-uuid"),
+    });
+    expect(data).toEqual({ a: null, b: null });
+  });
+
+  test("pages go forwards and backwards over every row once", async () => {
+    const created: string[] = [];
+    for (let index = 0; index < 7; index += 1) created.unshift(await createDataset(server, `page ${index}`));
+    interface Page {
+      datasets: {
+        edges: { cursor: string; node: { id: string } }[];
+        nodes: { id: string }[];
+        pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string; endCursor: string };
+      };
+    }
+    const query = `query ($first: Int, $last: Int, $after: String, $before: String) {
+      datasets(first: $first, last: $last, after: $after, before: $before) {
+        edges { cursor node { id } } nodes { id }
+        pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+      }
+    }`;
+    const first = (await server.ask<Page>(query, { first: 3 })).datasets;
+    expect(first.nodes.map((node) => node.id)).toEqual(created.slice(0, 3));
+    expect(first.pageInfo).toMatchObject({ hasNextPage: true, hasPreviousPage: false });
+    const second = (await server.ask<Page>(query, { first: 3, after: first.pageInfo.endCursor })).datasets;
+    expect(second.nodes.map((node) => node.id)).toEqual(created.slice(3, 6));
+    const back = (await server.ask<Page>(query, { last: 2, before: second.pageInfo.startCursor })).datasets;
+    expect(back.nodes.map((node) => node.id)).toEqual(created.slice(1, 3));
+    expect(back.pageInfo).toMatchObject({ hasNextPage: true, hasPreviousPage: true });
+    const all = (await server.ask<Page>(query, { first: 100 })).datasets;
+    expect(all.pageInfo.hasNextPage).toBe(false);
+  });
+});
+
+describe("datasets", () => {
+  test("rows given inline are stored under their hash", async () => {
+    const jsonl = rows(5);
+    const { createDataset: dataset } = await server.ask<{ createDataset: { sha256: string } }>(
+      "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { name rows bytes sha256 } }",
+      { input: { name: "five", jsonl } },
+    );
+    expect(dataset).toMatchObject({ name: "five", rows: 5, bytes: jsonl.length });
+    const chunks = await (await server.store.blobs.open(dataset.sha256)).toArray();
+    expect(Buffer.concat(chunks.map((chunk) => Buffer.from(chunk as Uint8Array))).toString()).toBe(jsonl);
+  });
+});
+
+describe("fine-tunes", () => {
+  test("a create queues a run with defaults filled in", async () => {
+    const dataset = await createDataset(server, "train");
+    const validation = await createDataset(server, "validate");
+    const input = {
+      idempotencyKey: "first",
+      name: "  my run ",
+      baseModel: "bytes",
+      dataset,
+      validationDataset: validation,
+      labelWords: [" good", " bad"],
+      keepWeights: true,
+      hyperparameters: { steps: 10, seed: 4_294_967_295, learningRate: 1e-4 },
+    };
+    const { createFineTune: created } = await server.ask<CreatedFineTune>(createFineTuneMutation, { input });
+    expect(created).toMatchObject({ created: true, fineTune: { name: "my run", status: "QUEUED" } });
+    const { fineTune } = await server.ask<{ fineTune: object }>(
+      `query ($id: ID!) { fineTune(id: $id) {
+        baseModel { name } dataset { id } validationDataset { id } labelWords cancelRequested keepWeights
+        hyperparameters { steps batchSize learningRate epsilon weightDecay noise seed evaluateEvery checkpointEvery }
+        progress { step steps fraction stepsPerSecond etaSeconds skippedSteps }
+        loss error { code } device startedAt finishedAt events { sequence type }
+        metrics { step } chart { step } evaluations { step } checkpoints { nodes { id } }
+      } }`,
+      { id: created.fineTune.id },
+    );
+    expect(fineTune).toEqual({
+      baseModel: { name: "bytes" },
+      dataset: { id: dataset },
+      validationDataset: { id: validation },
+      labelWords: [" good", " bad"],
+      cancelRequested: false,
+      keepWeights: true,
+      hyperparameters: {
+        steps: 10,
+        batchSize: 16,
+        learningRate: 1e-4,
+        epsilon: 1e-3,
+        weightDecay: 0,
+        noise: "RADEMACHER",
+        seed: 4_294_967_295,
+        evaluateEvery: 0,
+        checkpointEvery: 0,
+      },
+      progress: { step: 0, steps: 10, fraction: 0, stepsPerSecond: null, etaSeconds: null, skippedSteps: 0 },
+      loss: null,
+      error: null,
+      device: null,
+      startedAt: null,
+      finishedAt: null,
+      events: [{ sequence: 1, type: "QUEUED" }],
+      metrics: [],
+      chart: [],
+      evaluations: [],
+      checkpoints: { nodes: [] },
+    });
+    await server.store.fineTunes.cancel(rowId(created.fineTune.id));
+  });
+
+  test("the same key and input answer with the first run, another input is a conflict", async () => {
+    const dataset = await createDataset(server);
+    const input = { idempotencyKey: "again", name: "once", baseModel: "bytes", dataset };
+    const first = await server.ask<CreatedFineTune>(createFineTuneMutation, { input });
+    const second = await server.ask<CreatedFineTune>(createFineTuneMutation, { input });
+    expect(second.createFineTune).toEqual({ ...first.createFineTune, created: false });
+    const other = await server.gql(createFineTuneMutation, { input: { ...input, name: "twice" } });
+    expect(other.errors?.[0]?.extensions.code).toBe("CONFLICT");
+    await server.store.fineTunes.cancel(rowId(first.createFineTune.fineTune.id));
+  });
+
+  test("a run shows what its worker did", async () => {
+    const id = await createFineTune(server, { steps: 200 });
+    const worker = await FakeWorker.claim(server.store);
+    await worker.store.recordEvaluation(worker.job, { entries: 0, rows: 3, loss: 2, accuracy: null });
+    await worker.train(120);
+    const running = await server.ask<{ fineTune: object }>(
+      `query ($id: ID!) { fineTune(id: $id) {
+        status loss device startedAt
+        progress { step steps fraction stepsPerSecond etaSeconds }
+        metrics(afterStep: 118, first: 1) { step loss projectedGradient learningRate skipped seconds }
+        chart(points: 10) { step loss lossMin lossMax count }
+        evaluations { step rows loss accuracy }
+      } }`,
+      { id },
+    );
+    expect(running.fineTune).toMatchObject({
+      status: "RUNNING",
+      loss: 1 + 7 / 16,
+      device: "plain: a test",
+      startedAt: expect.any(String),
+      progress: { step: 120, steps: 200, fraction: 0.6, stepsPerSecond: 4, etaSeconds: 20 },
+      metrics: [{ step: 119, loss: 1 + 6 / 16, projectedGradient: 6 / 16, learningRate: 1e-6, skipped: null, seconds: 0.25 }],
+      evaluations: [{ step: 0, rows: 3, loss: 2, accuracy: null }],
+    });
+    const { chart } = running.fineTune as { chart: { step: number; count: number }[] };
+    expect(chart.length).toBeLessThanOrEqual(10);
+    expect(chart.reduce((sum, point) => sum + point.count, 0)).toBe(120);
+    expect(chart.at(-1)?.step).toBe(120);
+
+    const checkpoint = await worker.checkpoint();
+    await worker.train(80);
+    await worker.checkpoint();
+    await worker.succeed();
+    const done = await server.ask<{ fineTune: object }>(
+      `query ($id: ID!) { fineTune(id: $id) {
+        status finishedAt progress { etaSeconds fraction }
+        checkpoints(first: 5) { nodes { id entries chainHash weightsDigest weightsStatus weightsUrl weightsBytes weightsError } }
+        events { type }
+      } }`,
+      { id },
+    );
+    expect(done.fineTune).toMatchObject({
+      status: "SUCCEEDED",
+      finishedAt: expect.any(String),
+      progress: { etaSeconds: null, fraction: 1 },
+      checkpoints: {
+        nodes: [
+          { entries: 200, chainHash: Buffer.from(worker.chain).toString("hex") },
+          {
+            id: globalId("Checkpoint", checkpoint.id),
+            entries: 120,
+            weightsDigest: "ab".repeat(32),
+            weightsStatus: "NONE",
+            weightsUrl: null,
+            weightsBytes: null,
+            weightsError: null,
+          },
+        ],
+      },
+    });
+  });
+
+  test("a failed run says why", async () => {
+    const id = await createFineTune(server);
+    const worker = await FakeWorker.claim(server.store);
+    const issues = [{ line: 2, field: "completion", message: "is strange" }];
+    await server.store.finishFineTune(worker.job, { status: "FAILED", code: "DATASET_INVALID", message: "Bad.", issues });
+    const { fineTune } = await server.ask<{ fineTune: object }>(
+      "query ($id: ID!) { fineTune(id: $id) { status error { code message issues { line field message } } } }",
+      { id },
+    );
+    expect(fineTune).toEqual({ status: "FAILED", error: { code: "DATASET_INVALID", message: "Bad.", issues } });
+  });
+
+  test("lists can be narrowed to a status", async () => {
+    const query = "query ($status: FineTuneStatus) { fineTunes(status: $status) { nodes { status } } }";
+    const { fineTunes } = await server.ask<{ fineTunes: { nodes: { status: string }[] } }>(query, { status: "SUCCEEDED" });
+    expect(fineTunes.nodes).toEqual([{ status: "SUCCEEDED" }]);
+  });
+
+  const cancel = "mutation ($id: ID!) { cancelFineTune(id: $id) { status cancelRequested } }";
+
+  test("a queued run is cancelled at once, and again is the same", async () => {
+    const id = await createFineTune(server);
+    for (let turn = 0; turn < 2; turn += 1) {
+      expect(await server.ask(cancel, { id })).toMatchObject({ cancelFineTune: { status: "CANCELLED" } });
+    }
+  });
+
+  test("a running run is asked to stop; one that succeeded cannot be", async () => {
+    const id = await createFineTune(server);
+    const worker = await FakeWorker.claim(server.store);
+    expect(await server.ask(cancel, { id })).toEqual({ cancelFineTune: { status: "RUNNING", cancelRequested: true } });
+    await worker.succeed();
+    expect((await server.gql(cancel, { id })).errors?.[0]?.extensions.code).toBe("INVALID_STATE");
+  });
+
+  test("names of models that are gone from the list are told", async () => {
+    await server.store.baseModels.register(modelRow("second"));
+    const input = { name: "x", baseModel: "gpt-9", dataset: await createDataset(server) };
+    const { errors } = await server.gql(createFineTuneMutation, { input });
+    expect(errors?.[0]?.message).toMatch(/no base model "gpt-9"\. There are: second, bytes\./u);
+    expect(errors?.[0]?.extensions).toMatchObject({ code: "NOT_FOUND", issues: [{ field: "input.baseModel" }] });
+  });
+});

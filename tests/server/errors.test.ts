@@ -1,0 +1,208 @@
+/** What is wrong with a request is said by code, field and line, whatever kind of wrong it is. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createDataset, createFineTuneMutation, globalId, rows, testServer, type TestServer } from "./harness.ts";
+
+let server: TestServer;
+let dataset: string;
+beforeAll(async () => {
+  server = await testServer();
+  dataset = await createDataset(server);
+});
+afterAll(() => server.dispose());
+
+const firstError = async (query: string, variables?: object) => {
+  const { errors } = await server.gql(query, variables);
+  if (!errors?.[0]) throw new Error("the answer has no error");
+  return errors[0];
+};
+
+const createDatasetMutation = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { id } }";
+const good = '{"prompt": "a", "completion": "b"}';
+
+describe("datasets", () => {
+  test.each([
+    ["no JSON", `${good}\n{oops`, 2, /not JSON/u],
+    ["no object", `${good}\n\n[1]`, 3, /not a JSON object/u],
+    ["a missing field", `{"prompt": "a"}`, 1, /completion.*missing/u],
+    ["a field of another type", `${good}\n{"prompt": 1, "completion": "b"}`, 2, /prompt/u],
+    ["an empty completion", `${good}\n${good}\n{"prompt": "a", "completion": ""}`, 3, /empty/u],
+  ])("%s is named by line", async (_what, jsonl, line, message) => {
+    const error = await firstError(createDatasetMutation, { input: { name: "bad", jsonl } });
+    expect(error.extensions).toEqual({
+      code: "DATASET_INVALID",
+      issues: [expect.objectContaining({ line, message: expect.stringMatching(message) })],
+    });
+  });
+
+  test("an empty file is refused", async () => {
+    const error = await firstError(createDatasetMutation, { input: { name: "empty", jsonl: "\n" } });
+    expect(error.extensions.code).toBe("DATASET_INVALID");
+    expect(error.message).toMatch(/empty/u);
+  });
+
+  test("twenty wrong lines are listed and the rest counted; nothing is stored", async () => {
+    const before = await server.ask("{ datasets { nodes { id } } }");
+    const error = await firstError(createDatasetMutation, { input: { name: "bad", jsonl: "x\n".repeat(50) } });
+    expect(error.extensions.issues).toHaveLength(20);
+    expect(error.message).toMatch(/50/u);
+    expect(await server.ask("{ datasets { nodes { id } } }")).toEqual(before);
+  });
+
+  test("more than a mebibyte inline is pointed to uploads", async () => {
+    const error = await firstError(createDatasetMutation, { input: { name: "big", jsonl: "x".repeat(1024 * 1024 + 1) } });
+    expect(error.extensions).toMatchObject({ code: "PAYLOAD_TOO_LARGE", issues: [{ field: "input.jsonl" }] });
+    expect(error.message).toMatch(/1048577 bytes.*\/uploads/u);
+  });
+
+  test.each([
+    ["neither rows nor upload", { name: "a" }],
+    ["both", { name: "a", jsonl: good, uploadId: "b" }],
+  ])("%s is refused", async (_what, input) => {
+    const error = await firstError(createDatasetMutation, { input });
+    expect(error.extensions.code).toBe("INVALID_ARGUMENT");
+    expect(error.message).toMatch(/exactly one/u);
+  });
+
+  test.each(["", "  ", "x".repeat(201)])("the name %j is refused by field", async (name) => {
+    const error = await firstError(createDatasetMutation, { input: { name, jsonl: good } });
+    expect(error.extensions).toMatchObject({ code: "INVALID_ARGUMENT", issues: [{ field: "input.name" }] });
+  });
+});
+
+describe("fine-tunes", () => {
+  const create = (input: object) => firstError(createFineTuneMutation, { input: { name: "x", baseModel: "bytes", dataset, ...input } });
+
+  test.each([
+    ["steps", 0, "a whole number from 1 to 1000000"],
+    ["steps", 1_000_001, "a whole number from 1 to 1000000"],
+    ["batchSize", 1025, "a whole number from 1 to 1024"],
+    ["learningRate", 0, "a number above 0 and up to 10"],
+    ["learningRate", -1, "a number above 0 and up to 10"],
+    ["epsilon", 2, "a number from 0.000001 to 1"],
+    ["weightDecay", 101, "a number from 0 to 100"],
+    ["seed", 4_294_967_296, "a whole number from 0 to 4294967295"],
+    ["evaluateEvery", -1, "a whole number from 0 to 1000000"],
+  ])("%s = %d is refused with its range", async (name, value, range) => {
+    const error = await create({ hyperparameters: { [name]: value } });
+    expect(error.extensions).toEqual({
+      code: "INVALID_ARGUMENT",
+      issues: [{ field: `input.hyperparameters.${name}`, message: `must be ${range}; it is ${value}` }],
+    });
+  });
+
+  test("all wrong settings are told at once", async () => {
+    const error = await create({ hyperparameters: { steps: 0, epsilon: 0 } });
+    expect(error.extensions.issues.map((issue) => issue.field)).toEqual([
+      "input.hyperparameters.steps",
+      "input.hyperparameters.epsilon",
+    ]);
+  });
+
+  test("an infinite number is refused", async () => {
+    const error = await firstError(`mutation { createFineTune(input: {
+      name: "x", baseModel: "bytes", dataset: "${dataset}", hyperparameters: { learningRate: 1e999 }
+    }) { created } }`);
+    expect(error.extensions.issues).toEqual([
+      { field: "input.hyperparameters.learningRate", message: "must be a number above 0 and up to 10; it is Infinity" },
+    ]);
+  });
+
+  test.each([
+    ["text for a number", { steps: "ten" }, /Int cannot represent/u],
+    ["a fraction for a whole number", { steps: 1.5 }, /Int cannot represent/u],
+    ["a fraction for a seed", { seed: 1.5 }, /SafeInt must be a whole number/u],
+    ["an unknown kind of noise", { noise: "PINK" }, /NoiseKind/u],
+    ["an unknown setting", { momentum: 1 }, /momentum/u],
+  ])("%s is refused by GraphQL", async (_what, hyperparameters, message) => {
+    const error = await create({ hyperparameters });
+    expect(error.extensions.code).toBe("INVALID_ARGUMENT");
+    expect(error.message).toMatch(message);
+  });
+
+  test("an unknown dataset is named, with those there are", async () => {
+    const error = await create({ dataset: globalId("Dataset", "00000000-0000-4000-8000-000000000000") });
+    expect(error.extensions).toMatchObject({ code: "NOT_FOUND", issues: [{ field: "input.dataset" }] });
+    expect(error.message).toContain(`rows (${dataset})`);
+  });
+
+  test.each(["no id", "", globalId("FineTune", "x"), "%%%"])("the dataset id %j is malformed", async (id) => {
+    const error = await create({ dataset: id });
+    expect(error.extensions.code).toBe("INVALID_ARGUMENT");
+  });
+
+  test("rows longer than the context, and rows without a label word, are named by line", async () => {
+    const long = JSON.stringify({ prompt: "p".repeat(60), completion: "c".repeat(5) });
+    const id = await createDataset(server, "long", `${rows(2)}\n${long}`);
+    const tooLong = await create({ dataset: id });
+    expect(tooLong.extensions).toEqual({
+      code: "DATASET_INVALID",
+      issues: [{ line: 3, message: "the row has 65 tokens, and the model's context is 64" }],
+    });
+    const validation = await create({ validationDataset: id });
+    expect(validation.extensions.issues).toEqual([expect.objectContaining({ line: 3 })]);
+    const words = await create({ labelWords: [" bad"] });
+    expect(words.extensions.issues).toHaveLength(3);
+    const { fineTunes } = await server.ask<{ fineTunes: { nodes: object[] } }>("{ fineTunes { nodes { id } } }");
+    expect(fineTunes.nodes).toEqual([]);
+  });
+
+  test("too many label words, or an empty one, are refused by field", async () => {
+    const many = await create({ labelWords: Array.from({ length: 65 }, (_, index) => `w${index}`) });
+    expect(many.extensions.issues).toEqual([expect.objectContaining({ field: "input.labelWords" })]);
+    const empty = await create({ labelWords: [""] });
+    expect(empty.extensions.issues).toEqual([expect.objectContaining({ field: "input.labelWords.0" })]);
+  });
+});
+
+describe("anything else", () => {
+  test.each([
+    ["{ fineTunes(first: 101) { nodes { id } } }", "first"],
+    ["{ fineTunes(first: -1) { nodes { id } } }", "first"],
+    ["{ fineTunes(first: 1, last: 1) { nodes { id } } }", "last"],
+    ['{ fineTunes(after: "x") { nodes { id } } }', "after"],
+  ])("%s is refused by field", async (query, field) => {
+    const error = await firstError(query);
+    expect(error.extensions).toMatchObject({ code: "INVALID_ARGUMENT", issues: [{ field }] });
+  });
+
+  test.each(["{", "{ nothing }", 'query ($a: Int!) { service { version } }', '{ node(id: "x") { id } }', "query A { a: __typename } query B { b: __typename }"])(
+    "%s is an invalid argument",
+    async (query) => {
+      expect((await firstError(query)).extensions).toMatchObject({ code: "INVALID_ARGUMENT" });
+    },
+  );
+
+  test("mutations on things that are not there are told", async () => {
+    const unknown = "00000000-0000-4000-8000-000000000000";
+    const cancel = `mutation { cancelFineTune(id: "${globalId("FineTune", unknown)}") { id } }`;
+    expect((await firstError(cancel)).extensions).toMatchObject({ code: "NOT_FOUND", issues: [{ field: "id" }] });
+    const weights = `mutation { materialiseCheckpoint(id: "${globalId("Checkpoint", unknown)}") { id } }`;
+    expect((await firstError(weights)).extensions).toMatchObject({ code: "NOT_FOUND", issues: [{ field: "id" }] });
+  });
+
+  test("an operation that asks for too much is refused before it runs", async () => {
+    const nested = "fineTunes(first: 100) { nodes { metrics(first: 2000) { step loss } } }";
+    const error = await firstError(`{ ${nested} }`);
+    expect(error.extensions.code).toBe("INVALID_ARGUMENT");
+    expect(error.message).toMatch(/too large: complexity/u);
+    const deep = "checkpoints { nodes { fineTune {".repeat(6) + " id " + "} } }".repeat(6);
+    expect((await firstError(`{ fineTunes(first: 1) { nodes { ${deep} } } }`)).message).toMatch(/too large: (depth|complexity)/u);
+  });
+
+  test("what everything about a run costs is allowed", async () => {
+    const { errors } = await server.gql(`{ fineTune(id: "${globalId("FineTune", "x")}") {
+      id name status loss chart(points: 2000) { step loss lossMin lossMax count } metrics(first: 2000) { step loss projectedGradient learningRate skipped seconds at }
+      events(first: 1000) { sequence type message at } evaluations { step loss accuracy } checkpoints(first: 100) { nodes { id entries logUrl logBytes } }
+    } }`);
+    expect(errors).toBeUndefined();
+  });
+
+  test("a fault of ours is masked, and its id leads to the log", async () => {
+    server.store.baseModels.list = () => Promise.reject(new Error("secret detail"));
+    const error = await firstError("{ baseModels { nodes { id } } }");
+    expect(error.extensions).toEqual({ code: "INTERNAL", issues: [] });
+    expect(error.message).not.toContain("secret");
+    const id = /under ([\w-]+)\./u.exec(error.message)?.[1] ?? "none";
+    expect(server.logged.filter((line) => line.includes(id) && line.includes("secret detail"))).toHaveLength(1);
+  });
+});

@@ -1,0 +1,56 @@
+/** The public schema: what is committed is what is served, and every word of it is explained. */
+import { readFileSync } from "node:fs";
+import {
+  getNamedType,
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isObjectType,
+  isSpecifiedScalarType,
+  type GraphQLNamedType,
+} from "graphql";
+import { expect, test } from "vitest";
+import { printedSchema, schema } from "../../server/graphql/schema.ts";
+import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
+
+test("schema/api.graphql is the served schema; npm run schema:print writes it", () => {
+  const committed = readFileSync(new URL("../../schema/api.graphql", import.meta.url), "utf8");
+  expect(printedSchema()).toBe(committed);
+});
+
+test("every type, field, argument and value has a description", () => {
+  const types = Object.values(schema.getTypeMap());
+  const own = types.filter((type) => !type.name.startsWith("__") && !isSpecifiedScalarType(type));
+  const bare = own.flatMap((type) => [...(type.description ? [] : [type.name]), ...bareParts(type)]);
+  expect(bare).toEqual([]);
+});
+
+function bareParts(type: GraphQLNamedType): string[] {
+  if (isEnumType(type)) return bare(type.name, type.getValues());
+  if (isInputObjectType(type)) return bare(type.name, Object.values(type.getFields()));
+  if (!isObjectType(type) && !isInterfaceType(type)) return [];
+  const fields = Object.values(type.getFields());
+  return [...bare(type.name, fields), ...fields.flatMap((field) => bare(`${type.name}.${field.name}`, field.args))];
+}
+
+function bare(owner: string, parts: readonly { name: string; description?: string | null | undefined }[]): string[] {
+  return parts.filter((part) => !part.description).map((part) => `${owner}.${part.name}`);
+}
+
+test("the API takes and shows every hyperparameter", () => {
+  const names = Object.keys(hyperparametersSchema.shape).toSorted();
+  for (const name of ["Hyperparameters", "HyperparametersInput"]) {
+    const type = schema.getType(name);
+    const fields = isObjectType(type) || isInputObjectType(type) ? Object.keys(type.getFields()) : [];
+    expect(fields.toSorted()).toEqual(names);
+  }
+});
+
+test("texts of hyperparameters name range and default", () => {
+  const type = schema.getType("HyperparametersInput");
+  const fields = isInputObjectType(type) ? type.getFields() : {};
+  expect(fields["learningRate"]?.description).toMatch(/Must be a number above 0 and up to 10; 0.000001 when left out/u);
+  expect(fields["seed"]?.description).toMatch(/a whole number from 0 to 4294967295; 0 when left out/u);
+  expect(fields["noise"]?.description).toMatch(/NORMAL or RADEMACHER; RADEMACHER when left out/u);
+  expect(String(getNamedType(fields["seed"]?.type))).toBe("SafeInt");
+});

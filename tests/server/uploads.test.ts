@@ -1,0 +1,94 @@
+/** Uploads by the tus protocol: a broken connection costs nothing but the bytes that were under way. */
+import { request } from "node:http";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { rows, testServer, type TestServer } from "./harness.ts";
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await testServer();
+});
+afterAll(() => server.dispose());
+
+const tus = { "tus-resumable": "1.0.0" };
+const patchHeaders = { ...tus, "content-type": "application/offset+octet-stream" };
+
+async function start(bytes: number): Promise<string> {
+  const response = await fetch(`${server.url}/uploads`, { method: "POST", headers: { ...tus, "upload-length": String(bytes) } });
+  expect(response.status).toBe(201);
+  return response.headers.get("location") ?? "";
+}
+
+const offsetOf = async (url: string) => Number((await fetch(url, { method: "HEAD", headers: tus })).headers.get("upload-offset"));
+
+const send = (url: string, offset: number, body: Uint8Array<ArrayBuffer>) =>
+  fetch(url, { method: "PATCH", headers: { ...patchHeaders, "upload-offset": String(offset) }, body });
+
+const create = (uploadId: string) =>
+  server.gql<{ createDataset: { rows: number; bytes: number } }>(
+    "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { rows bytes } }",
+    { input: { name: "uploaded", uploadId } },
+  );
+
+/** Sends the first bytes of a body that says it is longer, and cuts the line. */
+function breakOff(url: string, body: Uint8Array, after: number): Promise<void> {
+  return new Promise((resolve) => {
+    const headers = { ...patchHeaders, "upload-offset": "0", "content-length": String(body.length) };
+    const patch = request(url, { method: "PATCH", headers });
+    patch.on("error", () => resolve());
+    patch.on("close", () => resolve());
+    patch.write(body.subarray(0, after), () => setTimeout(() => patch.destroy(), 100));
+  });
+}
+
+test("an upload goes on where the connection broke, and becomes a dataset", async () => {
+  const body = new TextEncoder().encode(rows(50_000));
+  const url = await start(body.length);
+  expect(url.startsWith(`${server.url}/uploads/`)).toBe(true);
+  await breakOff(url, body, 500_000);
+  const early = await create(url);
+  expect(early.errors?.[0]?.extensions.code).toBe("INVALID_STATE");
+
+  const offset = await offsetOf(url);
+  expect(offset).toBeGreaterThan(0);
+  expect(offset).toBeLessThanOrEqual(500_000);
+  expect((await send(url, offset, body.slice(offset))).status).toBe(204);
+  expect(await offsetOf(url)).toBe(body.length);
+
+  expect((await create(url)).data?.createDataset).toEqual({ rows: 50_000, bytes: body.length });
+  const again = await create(url);
+  expect(again.errors?.[0]?.extensions).toMatchObject({ code: "NOT_FOUND", issues: [{ field: "input.uploadId" }] });
+  expect((await fetch(url, { method: "HEAD", headers: tus })).status).toBe(404);
+});
+
+test("the bare id of an upload names it too", async () => {
+  const body = new TextEncoder().encode(rows(3));
+  const url = await start(body.length);
+  await send(url, 0, body);
+  expect((await create(url.split("/").at(-1) ?? "")).data?.createDataset.rows).toBe(3);
+});
+
+test("wrong rows are named, and the upload is gone", async () => {
+  const body = new TextEncoder().encode(`${rows(3)}\nx`);
+  const url = await start(body.length);
+  await send(url, 0, body);
+  expect((await create(url)).errors?.[0]?.extensions).toMatchObject({ code: "DATASET_INVALID", issues: [{ line: 4 }] });
+  expect((await create(url)).errors?.[0]?.extensions.code).toBe("NOT_FOUND");
+});
+
+test("an offset that is not the server's is a conflict", async () => {
+  const url = await start(10);
+  const response = await send(url, 5, new Uint8Array(5));
+  expect(response.status).toBe(409);
+  expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: "CONFLICT" } }] });
+});
+
+test("an upload that would be too large is refused at the start", async () => {
+  const headers = { ...tus, "upload-length": String(257 * 1024 * 1024) };
+  const response = await fetch(`${server.url}/uploads`, { method: "POST", headers });
+  expect(response.status).toBe(413);
+  expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: "PAYLOAD_TOO_LARGE" } }] });
+});
+
+test.each(["nothing", "../../package.json", "..", ""])("%j is no upload", async (id) => {
+  expect((await create(id)).errors?.[0]?.extensions.code).toBe("NOT_FOUND");
+});

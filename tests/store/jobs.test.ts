@@ -1,0 +1,202 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { ClaimedJob, Store } from "../../store/store.ts";
+import { type TestStore, testStore } from "../support/postgres.ts";
+import { append, chainStart, claimed, directly, headerBytes, lapse, longMs, newRun, newTraining } from "./fixtures.ts";
+
+// A queue of its own for each test: what is free must be what the test put there.
+let fixture: TestStore;
+let store: Store;
+beforeEach(async () => {
+  fixture = await testStore();
+  ({ store } = fixture);
+});
+afterEach(() => fixture.drop());
+
+const lost = { code: "LEASE_LOST" };
+const typesOf = async (id: string) =>
+  (await store.fineTunes.events(id, { after: 0, limit: 100 })).map(({ sequence, type }) => `${sequence} ${type}`);
+
+describe("claim", () => {
+  test("a claim begins the oldest run and brings all that a worker needs", async () => {
+    const [first] = [await newRun(store), await newRun(store)];
+    const job = await claimed(store, "alice");
+    expect(job.fineTune).toMatchObject({ id: first.id, status: "RUNNING", startedAt: expect.any(Date) });
+    expect(job).toMatchObject({ kind: "FINE_TUNE", token: 1, attempts: 1, checkpoint: null, validationDataset: null });
+    expect(job.baseModel.id).toBe(first.baseModelId);
+    expect(job.dataset.id).toBe(first.datasetId);
+    expect(await typesOf(first.id)).toEqual(["1 QUEUED", "2 RUNNING"]);
+  });
+
+  test("two workers never claim one job", async () => {
+    const runs = await Promise.all(Array.from({ length: 30 }, () => newRun(store)));
+    const others = await Promise.all([fixture.another(), fixture.another()]);
+    const worker = async (from: Store, name: string): Promise<ClaimedJob[]> => {
+      const jobs: ClaimedJob[] = [];
+      // A claim may find nothing while others hold all the rows that are left, so it tries until none is left.
+      while ((await unclaimed()) > 0) {
+        const job = await from.claimJob({ worker: name, leaseMs: longMs });
+        if (job) jobs.push(job);
+      }
+      return jobs;
+    };
+    const workers = [store, ...others].flatMap((from, index) => [0, 1, 2, 3].map((n) => worker(from, `${index}.${n}`)));
+    const jobs = (await Promise.all(workers)).flat();
+    expect(jobs).toHaveLength(runs.length);
+    expect(new Set(jobs.map(({ id }) => id)).size).toBe(runs.length);
+    expect(jobs.every(({ token }) => token === 1)).toBe(true);
+  });
+
+  test("a job that is held is not claimed", async () => {
+    await newRun(store);
+    await claimed(store);
+    expect(await store.claimJob({ worker: "b", leaseMs: longMs })).toBeNull();
+  });
+
+  test("a lapsed lease returns the job to the queue, and the run goes on where its log ends", async () => {
+    const run = await newRun(store);
+    const first = await claimed(store, "a", 30);
+    await store.beginLog(first, { headerBytes, chain: chainStart, device: "plain" });
+    await append(store, first, 0, 3);
+    await expect.poll(() => store.claimJob({ worker: "b", leaseMs: longMs }), { timeout: 5_000 }).not.toBeNull();
+    expect(await store.fineTunes.get(run.id)).toMatchObject({ status: "RUNNING", entries: 3 });
+    expect(await typesOf(run.id)).toEqual(["1 QUEUED", "2 RUNNING", "3 RESUMED"]);
+  });
+
+  test("a renewed lease does not lapse", async () => {
+    await newRun(store);
+    const job = await claimed(store, "a", 1);
+    await store.renewLease(job, longMs);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await store.claimJob({ worker: "b", leaseMs: longMs })).toBeNull();
+  });
+});
+
+describe("a worker that lost its lease", () => {
+  test("cannot write anything at all", async () => {
+    const { run, job } = await newTraining(store);
+    await append(store, job, 0, 2);
+    await lapse(fixture.url, job);
+    const next = await claimed(store, "next");
+    expect(next.token).toBe(job.token + 1);
+    const before = await everything();
+
+    await expect(append(store, job, 2, 1)).rejects.toMatchObject(lost);
+    await expect(store.renewLease(job, longMs)).rejects.toMatchObject(lost);
+    await expect(store.releaseJob(job)).rejects.toMatchObject(lost);
+    await expect(store.recordEvent(job, { type: "NOTE", message: "late" })).rejects.toMatchObject(lost);
+    await expect(store.finishFineTune(job, { status: "SUCCEEDED" })).rejects.toMatchObject(lost);
+    await expect(store.finishMaterialise(job, { error: "late" })).rejects.toMatchObject(lost);
+    const begin = { headerBytes, chain: chainStart, device: "other" };
+    await expect(store.beginLog(job, begin)).rejects.toMatchObject(lost);
+    const evaluation = { entries: 2, rows: 1, loss: 1, accuracy: null };
+    await expect(store.recordEvaluation(job, evaluation)).rejects.toMatchObject(lost);
+    const checkpoint = { entries: 2, chain: chainStart, weightsDigest: "d" };
+    await expect(store.recordCheckpoint(job, checkpoint)).rejects.toMatchObject(lost);
+
+    expect(await everything()).toEqual(before);
+    await append(store, next, 2, 1);
+    expect((await store.fineTunes.get(run.id))?.entries).toBe(3);
+  });
+
+  test("keeps it while nobody else took it, even after its time", async () => {
+    const { run, job } = await newTraining(store);
+    await lapse(fixture.url, job);
+    await append(store, job, 0, 1);
+    await store.renewLease(job, longMs);
+    expect((await store.fineTunes.get(run.id))?.entries).toBe(1);
+    expect(await store.claimJob({ worker: "b", leaseMs: longMs })).toBeNull();
+  });
+
+  test("a worker that freezes within a transaction does not hold its job for ever", async () => {
+    const { job } = await newTraining(store);
+    await lapse(fixture.url, job);
+    const frozen = directly(fixture.url, async (sql) => {
+      const session = await sql.reserve();
+      await session.unsafe("set idle_in_transaction_session_timeout = 300; begin");
+      await session`select 1 from jobs where id = ${job.id} for update`;
+      // Deliberately neither commit nor rollback: the server ends it.
+      await expect.poll(() => session`select 1`.then(() => "alive", () => "ended"), { interval: 1_000 }).toBe("ended");
+    });
+    expect(await store.claimJob({ worker: "b", leaseMs: longMs })).toBeNull();
+    await frozen;
+    expect(await store.claimJob({ worker: "b", leaseMs: longMs })).not.toBeNull();
+  });
+});
+
+describe("release", () => {
+  test("gives the job to another worker at once", async () => {
+    const { run, job } = await newTraining(store);
+    await append(store, job, 0, 1);
+    await store.releaseJob(job);
+    await expect(append(store, job, 1, 1)).rejects.toMatchObject(lost);
+    const next = await claimed(store, "next");
+    expect(next.fineTune.id).toBe(run.id);
+    await append(store, next, 1, 1);
+    expect(await typesOf(run.id)).toEqual(["1 QUEUED", "2 RUNNING", "3 RELEASED", "4 RESUMED"]);
+  });
+});
+
+describe("waitForJob", () => {
+  const within = async (wait: Promise<void>, ms: number): Promise<"news" | "nothing"> =>
+    Promise.race([
+      wait.then(() => "news" as const),
+      new Promise<"nothing">((resolve) => setTimeout(resolve, ms, "nothing")),
+    ]);
+  /** Looks for work and waits until the listening connection stands, whose coming up counts as news. */
+  const settled = async (): Promise<void> => {
+    expect(await store.claimJob({ worker: "w", leaseMs: longMs })).toBeNull();
+    await store.waitForJob({ timeoutMs: 2_000 });
+    expect(await store.claimJob({ worker: "w", leaseMs: longMs })).toBeNull();
+  };
+
+  test("returns when another process submits work", async () => {
+    await settled();
+    const wait = within(store.waitForJob({ timeoutMs: longMs, signal: AbortSignal.timeout(5_000) }), 4_000);
+    await newRun(await fixture.another());
+    expect(await wait).toBe("news");
+  });
+
+  test("returns when a worker gives its job back", async () => {
+    const other = await fixture.another();
+    await newRun(store);
+    const job = await claimed(other);
+    await settled();
+    const wait = within(store.waitForJob({ timeoutMs: longMs, signal: AbortSignal.timeout(5_000) }), 4_000);
+    await other.releaseJob(job);
+    expect(await wait).toBe("news");
+  });
+
+  test("returns at once when work came between the look and the wait", async () => {
+    await settled();
+    await newRun(store);
+    await expect.poll(() => within(store.waitForJob({ timeoutMs: longMs, signal: AbortSignal.timeout(50) }), 5)).toBe("news");
+  });
+
+  test("returns on its signal and after its time", async () => {
+    await settled();
+    const stop = new AbortController();
+    const wait = store.waitForJob({ timeoutMs: longMs, signal: stop.signal });
+    expect(await within(wait, 50)).toBe("nothing");
+    stop.abort();
+    await wait;
+    await store.waitForJob({ timeoutMs: 10 });
+  });
+});
+
+const unclaimed = () =>
+  directly(fixture.url, async (sql) => {
+    const rows = await sql`select count(*)::int as n from jobs where lease_worker is null`;
+    return Number(rows[0]?.["n"]);
+  });
+
+/** All that a late worker could have touched. */
+const everything = () =>
+  directly(fixture.url, async (sql) => [
+    await sql`select * from jobs`,
+    await sql`select * from fine_tunes`,
+    await sql`select * from log_segments`,
+    await sql`select * from step_metrics order by step`,
+    await sql`select * from events order by sequence`,
+    await sql`select * from evaluations`,
+    await sql`select * from checkpoints`,
+  ]);

@@ -1,0 +1,241 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Chain, packDecays } from "../../schema/step-log.ts";
+import type { Store } from "../../store/store.ts";
+import { type TestStore, testStore } from "../support/postgres.ts";
+import {
+  append,
+  batchOf,
+  chainAfter,
+  chainStart,
+  claimed,
+  directly,
+  headerBytes,
+  metricsOf,
+  newTraining,
+  scalarsOf,
+} from "./fixtures.ts";
+
+let fixture: TestStore;
+let store: Store;
+const loud: object[] = [];
+beforeAll(async () => {
+  const quiet = () => {};
+  fixture = await testStore({ log: { info: quiet, warn: quiet, error: (fields) => loud.push(fields) } });
+  ({ store } = fixture);
+});
+afterAll(() => fixture.drop());
+
+const segmentsOf = (id: string) =>
+  directly(fixture.url, (sql) => sql`
+    select first_entry, count, octet_length(scalars) as bytes from log_segments
+    where fine_tune_id = ${id} order by first_entry`);
+
+async function expectLog(id: string, entries: number): Promise<void> {
+  const log = await store.fineTunes.log(id);
+  expect(log?.entries).toBe(entries);
+  expect(Buffer.compare(log?.scalars ?? Buffer.alloc(0), scalarsOf(0, entries))).toBe(0);
+  expect(Buffer.compare(log?.chain ?? Buffer.alloc(0), chainAfter(entries))).toBe(0);
+}
+
+describe("append", () => {
+  test("what was appended is read back: scalars, chain, metrics, counts", async () => {
+    const { run, job } = await newTraining(store);
+    await append(store, job, 0, 2);
+    const measured = { step: 3, loss: Number.NaN, projectedGradient: null, learningRate: 1e-6 };
+    const metric = { ...measured, skipped: "not finite", seconds: 0.5 };
+    expect(await store.appendSteps(job, { ...batchOf(2, 2), metrics: [metric, ...metricsOf(3, 1)] })).toEqual({
+      cancelRequested: false,
+    });
+    await expectLog(run.id, 4);
+    expect(await store.fineTunes.get(run.id)).toMatchObject({ entries: 4, skippedSteps: 1 });
+    const steps = await store.fineTunes.metrics(run.id, { afterStep: 1, limit: 2 });
+    expect(steps).toMatchObject([
+      { step: 2, loss: 0.5, projectedGradient: -2, skipped: null },
+      { step: 3, loss: null, projectedGradient: null, skipped: "not finite" },
+    ]);
+  });
+
+  test("segments are filled up to 4,096 entries, and a long batch goes over several", async () => {
+    const { run, job } = await newTraining(store);
+    const sizes = [10, 4_085, 1, 1, 9_000];
+    let first = 0;
+    for (const size of sizes) {
+      await append(store, job, first, size);
+      first += size;
+    }
+    await expectLog(run.id, 13_097);
+    expect(await segmentsOf(run.id)).toEqual([
+      { first_entry: 0, count: 4_096, bytes: 8_192 },
+      { first_entry: 4_096, count: 4_096, bytes: 8_192 },
+      { first_entry: 8_192, count: 4_096, bytes: 8_192 },
+      { first_entry: 12_288, count: 809, bytes: 1_618 },
+    ]);
+  });
+
+  test("decays are kept beside the scalars", async () => {
+    const { run, job } = await newTraining(store);
+    const decays = packDecays([0.5, 0.25, 0.125]);
+    await store.appendSteps(job, { ...batchOf(0, 1), decays: decays.subarray(0, 4) });
+    await store.appendSteps(job, { ...batchOf(1, 2), decays: decays.subarray(4) });
+    const log = await store.fineTunes.log(run.id);
+    expect(Buffer.compare(log?.decays ?? Buffer.alloc(0), decays)).toBe(0);
+    await expect(append(store, job, 3, 1)).rejects.toThrow("all decays or none");
+  });
+
+  test("an append elsewhere than at the end is refused", async () => {
+    const { run, job } = await newTraining(store);
+    await append(store, job, 0, 2);
+    await expect(append(store, job, 0, 2)).rejects.toMatchObject({ code: "LEASE_LOST" });
+    await expect(append(store, job, 3, 1)).rejects.toMatchObject({ code: "LEASE_LOST" });
+    await expectLog(run.id, 2);
+  });
+
+  test("an append is all or nothing", async () => {
+    const { run, job } = await newTraining(store);
+    await append(store, job, 0, 2);
+    // A metric that the table refuses, after the segment was grown in the same transaction.
+    const metric = { step: 3, loss: 1, projectedGradient: 1, learningRate: Number.NaN, skipped: null, seconds: 1 };
+    await expect(store.appendSteps(job, { ...batchOf(2, 1), metrics: [metric] })).rejects.toThrow();
+    await expectLog(run.id, 2);
+    expect(await segmentsOf(run.id)).toMatchObject([{ count: 2 }]);
+    await append(store, job, 2, 1);
+    await expectLog(run.id, 3);
+  });
+
+  test("of many appends at one place one goes in", async () => {
+    const { run, job } = await newTraining(store);
+    const other = await fixture.another();
+    const tries = Array.from({ length: 12 }, (_, n) => append(n % 2 ? store : other, job, 0, n + 1));
+    const results = await Promise.allSettled(tries);
+    expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    const winner = results.findIndex(({ status }) => status === "fulfilled");
+    await expectLog(run.id, winner + 1);
+    expect(await store.fineTunes.metrics(run.id, { afterStep: 0, limit: 100 })).toHaveLength(winner + 1);
+  });
+
+  test("a reader never sees half a batch while it grows", async () => {
+    const { run, job } = await newTraining(store);
+    let writing = true;
+    const read = async (): Promise<void> => {
+      while (writing) {
+        const log = await store.fineTunes.log(run.id);
+        const chain = Buffer.from(log?.chain ?? []);
+        expect(chain.equals(chainAfter(log?.entries ?? 0))).toBe(true);
+        expect(log?.scalars.length).toBe((log?.entries ?? 0) * 2);
+      }
+    };
+    const readers = Promise.all([read(), read()]);
+    for (let first = 0; first < 60; first += 3) await append(store, job, first, 3);
+    writing = false;
+    await readers;
+    await expectLog(run.id, 60);
+  });
+});
+
+describe("header", () => {
+  test("another header for a run that has one is INVALID_STATE, the same one is not", async () => {
+    const { run, job } = await newTraining(store);
+    const same = { headerBytes: Uint8Array.from(headerBytes), chain: chainStart };
+    await store.beginLog(job, { ...same, device: "native" });
+    expect((await store.fineTunes.get(run.id))?.device).toBe("native");
+    const other = { headerBytes: headerBytes.subarray(1), chain: chainStart, device: "plain" };
+    await expect(store.beginLog(job, other)).rejects.toMatchObject({ code: "INVALID_STATE" });
+  });
+
+  test("a log begins after the beginning again without losing its place", async () => {
+    const { run, job } = await newTraining(store);
+    await append(store, job, 0, 5);
+    await store.beginLog(job, { headerBytes, chain: chainStart, device: "plain" });
+    await expectLog(run.id, 5);
+  });
+});
+
+describe("prefix", () => {
+  test("the first n entries with the chain over exactly these", async () => {
+    const { run, job } = await newTraining(store);
+    await append(store, job, 0, 4_100);
+    for (const entries of [0, 1, 4_096, 4_097, 4_100]) {
+      const log = await store.fineTunes.logPrefix(run.id, entries);
+      expect(log?.entries).toBe(entries);
+      expect(Buffer.compare(log?.scalars ?? Buffer.alloc(0), scalarsOf(0, entries))).toBe(0);
+      expect(Buffer.compare(log?.chain ?? Buffer.alloc(0), chainAfter(entries))).toBe(0);
+    }
+    await expect(store.fineTunes.logPrefix(run.id, 4_101)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+    expect(Chain.start(headerBytes).hash).toEqual(Buffer.from(chainAfter(0)));
+  });
+});
+
+describe("chart", () => {
+  test("merges steps into buckets, or gives them one by one when they are few", async () => {
+    const { run, job } = await newTraining(store);
+    await append(store, job, 0, 10);
+    const few = await store.fineTunes.chart(run.id, { points: 20 });
+    expect(few.map(({ step, count }) => [step, count])).toEqual(Array.from({ length: 10 }, (_, n) => [n + 1, 1]));
+    const [first, second] = await store.fineTunes.chart(run.id, { points: 2 });
+    expect(first).toEqual({ step: 5, count: 5, lossMin: 0.2, lossMax: 1, loss: expect.closeTo(2.28333 / 5, 4) });
+    expect(second).toMatchObject({ step: 10, count: 5, lossMin: 0.1 });
+    expect(await store.fineTunes.chart("x", { points: 2 })).toEqual([]);
+  });
+});
+
+describe("measurements and checkpoints", () => {
+  const digest = "cd".repeat(32);
+
+  test("an evaluation of a place is kept once", async () => {
+    const { run, job } = await newTraining(store);
+    const evaluation = { entries: 0, rows: 3, loss: 0.5, accuracy: 2 / 3 };
+    await store.recordEvaluation(job, evaluation);
+    await store.recordEvaluation(job, { ...evaluation, loss: 9 });
+    expect(await store.fineTunes.evaluations(run.id)).toMatchObject([evaluation]);
+  });
+
+  test("a checkpoint of a place is kept once; other weights there are an INTERNAL error, said loudly", async () => {
+    const { run, job } = await newTraining(store);
+    await append(store, job, 0, 2);
+    const place = { entries: 2, chain: chainAfter(2), weightsDigest: digest };
+    const first = await store.recordCheckpoint(job, place);
+    expect(await store.recordCheckpoint(job, place)).toEqual(first);
+    const other = { ...place, weightsDigest: "ef".repeat(32) };
+    await expect(store.recordCheckpoint(job, other)).rejects.toMatchObject({ code: "INTERNAL" });
+    expect(loud).toContainEqual(expect.objectContaining({ fineTuneId: run.id, measured: other.weightsDigest }));
+    const ahead = { ...place, entries: 3 };
+    await expect(store.recordCheckpoint(job, ahead)).rejects.toMatchObject({ code: "INVALID_STATE" });
+    expect(await store.checkpoints.list(run.id, { limit: 10 })).toEqual([first]);
+  });
+
+  test("weights are asked for once, rebuilt by a job, and may be asked for again after a failure", async () => {
+    const { job } = await newTraining(store);
+    await append(store, job, 0, 1);
+    const { id } = await store.recordCheckpoint(job, { entries: 1, chain: chainAfter(1), weightsDigest: digest });
+    await store.finishFineTune(job, { status: "SUCCEEDED" });
+    const asked = await Promise.all([1, 2, 3, 4].map(() => store.checkpoints.requestWeights(id)));
+    expect(asked.every(({ weightsStatus }) => weightsStatus === "QUEUED")).toBe(true);
+
+    const rebuild = await claimed(store);
+    expect(rebuild).toMatchObject({ kind: "MATERIALISE", checkpoint: { id } });
+    expect(rebuild.fineTune.status).toBe("SUCCEEDED");
+    expect(await store.claimJob({ worker: "b", leaseMs: 1_000 })).toBeNull();
+    await store.finishMaterialise(rebuild, { error: "disk full" });
+    expect(await store.checkpoints.get(id)).toMatchObject({ weightsStatus: "FAILED", weightsError: "disk full" });
+
+    await store.checkpoints.requestWeights(id);
+    await store.finishMaterialise(await claimed(store), { weightsBlob: digest, weightsBytes: 16 });
+    const stored = await store.checkpoints.requestWeights(id);
+    expect(stored).toMatchObject({ weightsStatus: "STORED", weightsBlob: digest, weightsBytes: 16, weightsError: null });
+    expect(await store.claimJob({ worker: "b", leaseMs: 1_000 })).toBeNull();
+    await expect(store.checkpoints.requestWeights("x")).rejects.toMatchObject({ code: "NOT_FOUND" });
+  });
+});
+
+describe("finish", () => {
+  test("a failure keeps its code, words and issues, and the job is gone", async () => {
+    const { run, job } = await newTraining(store);
+    const failure = { code: "DATASET_INVALID", message: "Line 3 is empty.", issues: [{ line: 3, message: "empty" }] } as const;
+    await store.finishFineTune(job, { status: "FAILED", ...failure });
+    expect(await store.fineTunes.get(run.id)).toMatchObject({
+      ...{ status: "FAILED", errorCode: failure.code, errorMessage: failure.message, errorIssues: failure.issues },
+      finishedAt: expect.any(Date),
+    });
+    await expect(store.renewLease(job, 1_000)).rejects.toMatchObject({ code: "LEASE_LOST" });
+  });
+});

@@ -1,0 +1,242 @@
+/**
+ * The rules of the tree, as one function from files to problems, so that each rule can be shown to fail on a made-up
+ * tree. Imports are read by a parser (oxc, as vite ships it): type imports, re-exports and import() count alike.
+ */
+import { readdir, readFile } from "node:fs/promises";
+import path from "node:path/posix";
+import { parseSync } from "vite";
+
+/** Path from the root, with "/", to text; null for a file whose text no rule reads. */
+export type Tree = ReadonlyMap<string, string | null>;
+
+/** Who may import whom. The path of a run is client -> server -> store -> worker -> engine; imports point down it. */
+export const arrows: Readonly<Record<string, readonly string[]>> = {
+  schema: [],
+  dataset: ["schema"],
+  engine: ["schema", "dataset"],
+  store: ["schema"],
+  server: ["store", "schema", "dataset"],
+  worker: ["store", "engine", "dataset", "schema"],
+  cli: ["schema", "dataset", "engine", "store", "server", "worker", "demo"],
+  demo: ["schema", "dataset", "engine", "store", "server", "worker"],
+  bench: ["schema", "dataset", "engine", "store", "server", "worker", "demo"],
+  // The page runs in a browser: of the server it knows schema/api.graphql and the shared words.
+  dashboard: ["schema"],
+};
+
+/** Folders whose files must stay short enough to be read in one sitting. */
+const mainFolders = new Set(["schema", "dataset", "engine", "store", "server", "worker", "cli", "dashboard"]);
+const longestFile = 500;
+
+/** Packages that belong to some folders only. `tests` may import anything. */
+const owners: readonly { packages: RegExp; folders: readonly string[]; files: RegExp; why: string }[] = [
+  {
+    packages: /^(postgres|drizzle-orm)$/,
+    folders: ["store"],
+    files: /^schema\/tables\.ts$/,
+    why: "only store/ speaks SQL; ask it for a function instead (schema/tables.ts may describe tables)",
+  },
+  {
+    packages: /^@tensorflow\//,
+    folders: ["engine"],
+    files: /^$/,
+    why: "tensors belong to engine/, behind a device",
+  },
+];
+
+export function checkTree(tree: Tree): string[] {
+  const imports = [...tree].flatMap(([file, text]) => (isCode(file) && text !== null ? importsOf(file, text) : []));
+  return [
+    ...imports.flatMap(checkArrow),
+    ...imports.flatMap(checkOwner),
+    ...imports.flatMap((found) => checkTarget(found, tree)),
+    ...checkCycles(imports),
+    ...[...tree].flatMap(([file, text]) => checkLength(file, text)),
+    ...[...tree].flatMap(([file, text]) => checkLinks(file, text, tree)),
+  ];
+}
+
+interface Import {
+  readonly file: string;
+  readonly line: number;
+  readonly specifier: string;
+  /** The imported file's path from the root, for a relative specifier; else null. */
+  readonly target: string | null;
+}
+
+const isCode = (file: string) => /\.[cm]?[jt]sx?$/.test(file);
+const folderOf = (file: string) => (file.includes("/") ? (file.split("/")[0] ?? "") : "");
+const at = (found: Import) => `${found.file}:${found.line} imports "${found.specifier}"`;
+
+/** Every module that `text` names: import, export ... from, import() of a literal, and import("...") in a type. */
+export function importsOf(file: string, text: string): Import[] {
+  const { program, errors } = parseSync(file, text);
+  if (errors.length > 0) throw new Error(`${file} does not parse: ${errors[0]?.message ?? ""}`);
+  const found: Import[] = [];
+  visit(program, (specifier, start) => {
+    const relative = specifier.startsWith(".");
+    const target = relative ? path.normalize(path.join(path.dirname(file), specifier)) : null;
+    found.push({ file, line: text.slice(0, start).split("\n").length, specifier, target });
+  });
+  return found;
+}
+
+const importing = new Set([
+  "ImportDeclaration",
+  "ExportNamedDeclaration",
+  "ExportAllDeclaration",
+  "ImportExpression",
+  "TSImportType",
+]);
+
+function visit(node: unknown, found: (specifier: string, start: number) => void): void {
+  if (Array.isArray(node)) {
+    for (const child of node) visit(child, found);
+  } else if (isObject(node)) {
+    const source = node["source"];
+    if (importing.has(String(node["type"])) && isObject(source) && typeof source["value"] === "string") {
+      found(source["value"], Number(source["start"]));
+    }
+    for (const child of Object.values(node)) visit(child, found);
+  }
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
+
+function checkArrow(found: Import): string[] {
+  if (found.target === null) return [];
+  const [from, to] = [folderOf(found.file), folderOf(found.target)];
+  if (from === to) return [];
+  if (to === "tests")
+    return from === "" ? [] : [`${at(found)}: tests/ is imported by nobody; move the helper out of it.`];
+  if (from === "" || from === "tests") return [];
+  const allowed = arrows[from];
+  if (allowed === undefined) return [`${at(found)}: ${from}/ has no place among the arrows of tests/support/tree.ts.`];
+  if (allowed.includes(to)) return [];
+  const may = allowed.length === 0 ? "nothing" : allowed.map((name) => `${name}/`).join(", ");
+  return [
+    `${at(found)}: ${from}/ may import ${may}. If you want to import upwards, pass an argument instead, ` +
+      "or move the word into schema/.",
+  ];
+}
+
+function checkOwner(found: Import): string[] {
+  if (found.target !== null) return [];
+  const from = folderOf(found.file);
+  const name = packageOf(found.specifier);
+  return owners
+    .filter(({ packages, folders, files }) => {
+      const free = from === "" || from === "tests" || folders.includes(from) || files.test(found.file);
+      return packages.test(name) && !free;
+    })
+    .map(({ why }) => `${at(found)}: ${why}.`);
+}
+
+function packageOf(specifier: string): string {
+  const parts = specifier.split("/");
+  return specifier.startsWith("@") ? parts.slice(0, 2).join("/") : (parts[0] ?? "");
+}
+
+/** A relative import names its file with its extension, as node runs it. Built files are not in the tree. */
+function checkTarget(found: Import, tree: Tree): string[] {
+  if (found.target === null || tree.has(found.target) || /\.(css|node|wasm)(\?|$)/.test(found.target)) return [];
+  return [`${at(found)}, and there is no such file.`];
+}
+
+function checkCycles(imports: readonly Import[]): string[] {
+  const edges = new Map<string, Map<string, Import>>();
+  for (const found of imports) {
+    const [from, to] = [folderOf(found.file), folderOf(found.target ?? "")];
+    if (from === "" || to === "" || from === to) continue;
+    const targets = edges.get(from) ?? new Map<string, Import>();
+    edges.set(from, targets.set(to, targets.get(to) ?? found));
+  }
+  const cycle = findCycle(edges);
+  if (cycle === null) return [];
+  const [first = "", second = ""] = cycle;
+  const example = edges.get(first)?.get(second);
+  return [`Folders import each other in a circle: ${cycle.join(" -> ")}${example ? ` (${at(example)})` : ""}.`];
+}
+
+function findCycle(edges: ReadonlyMap<string, ReadonlyMap<string, Import>>): string[] | null {
+  const done = new Set<string>();
+  const walk = (folder: string, trail: readonly string[]): string[] | null => {
+    const seen = trail.indexOf(folder);
+    if (seen >= 0) return [...trail.slice(seen), folder];
+    if (done.has(folder)) return null;
+    for (const next of edges.get(folder)?.keys() ?? []) {
+      const cycle = walk(next, [...trail, folder]);
+      if (cycle !== null) return cycle;
+    }
+    done.add(folder);
+    return null;
+  };
+  for (const folder of edges.keys()) {
+    const cycle = walk(folder, []);
+    if (cycle !== null) return cycle;
+  }
+  return null;
+}
+
+function checkLength(file: string, text: string | null): string[] {
+  if (text === null || !isCode(file) || !mainFolders.has(folderOf(file))) return [];
+  const lines = text.split("\n").length - 1;
+  return lines <= longestFile
+    ? []
+    : [`${file} has ${lines} lines; over ${longestFile} nobody reads it whole. Split it.`];
+}
+
+/** Relative links of Markdown pages: the file is there, and so is the heading that the link names. */
+function checkLinks(file: string, text: string | null, tree: Tree): string[] {
+  if (text === null || !file.endsWith(".md")) return [];
+  const prose = text.replaceAll(/^(```|~~~)[\s\S]*?^\1/gm, "").replaceAll(/`[^`\n]*`/g, "");
+  const links = [...prose.matchAll(/\]\(<?([^)\s>]+)>?[^)]*\)|^\[[^\]]+\]:\s*(\S+)|(?:src|href)="([^"]+)"/gm)];
+  return links
+    .map(([, inline, reference, html]) => inline ?? reference ?? html ?? "")
+    .filter((link) => !/^([a-z][a-z0-9+.-]*:|\/\/)/i.test(link))
+    .flatMap((link) => checkLink(file, link, tree));
+}
+
+function checkLink(file: string, link: string, tree: Tree): string[] {
+  const [name = "", anchor] = decodeURI(link).split("#");
+  const target = name === "" ? file : path.normalize(path.join(path.dirname(file), name)).replace(/\/$/, "");
+  const there = tree.has(target) || [...tree.keys()].some((known) => target === "." || known.startsWith(`${target}/`));
+  if (!there) return [`${file} links to "${link}", and there is no ${target}.`];
+  const page = tree.get(target);
+  if (!anchor || typeof page !== "string" || headings(page).has(anchor)) return [];
+  return [`${file} links to "${link}", and ${target} has no heading of that name.`];
+}
+
+/** Names that GitHub gives to the headings of a page. */
+function headings(page: string): Set<string> {
+  const names = [...page.matchAll(/^#{1,6} +(.+)$/gm)].map(([, title = ""]) =>
+    title
+      .trim()
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+      .replaceAll(/\s/g, "-"),
+  );
+  return new Set(names);
+}
+
+/** Folders that are made, not written. */
+const made = new Set(["node_modules", "dist", "data", "build", "coverage", "__pycache__"]);
+
+/** The files under `root`, with the text of code and pages. */
+export async function readTree(root: string): Promise<Map<string, string | null>> {
+  const tree = new Map<string, string | null>();
+  const read = async (folder: string): Promise<void> => {
+    for (const entry of await readdir(path.join(root, folder), { withFileTypes: true })) {
+      const name = path.join(folder, entry.name);
+      const hidden = entry.name.startsWith(".") && ![".ci", ".dockerignore", ".editorconfig"].includes(entry.name);
+      if (entry.isDirectory()) {
+        if (!hidden && !made.has(entry.name)) await read(name);
+      } else if (entry.isFile()) {
+        const wanted = !hidden && (isCode(name) || name.endsWith(".md"));
+        tree.set(name, wanted ? await readFile(path.join(root, name), "utf8") : null);
+      }
+    }
+  };
+  await read(".");
+  return tree;
+}

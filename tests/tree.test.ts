@@ -1,0 +1,111 @@
+/** The tree keeps its promises, and each of its rules can fail. */
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { arrows, checkTree, importsOf, readTree } from "./support/tree.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** Problems of a made-up tree. */
+const problems = (files: Record<string, string>) => checkTree(new Map(Object.entries(files)));
+const words = { "schema/words.ts": "export const word = 1;\n", "store/store.ts": "export const store = 1;\n" };
+
+describe("the tree", () => {
+  test("follows the import arrows, and its pages have no dead links", async () => {
+    const tree = await readTree(root);
+    expect(tree.has("package.json")).toBe(true);
+    const found = checkTree(tree);
+    expect(found, `\n${found.join("\n")}\n`).toEqual([]);
+  });
+
+  test("has arrows without a circle", () => {
+    const files = Object.entries(arrows).map(([folder, targets]) => {
+      const imports = targets.map((target) => `import "../${target}/a.ts";\n`).join("");
+      return [`${folder}/a.ts`, imports] as const;
+    });
+    expect(problems(Object.fromEntries(files))).toEqual([]);
+  });
+});
+
+describe("each rule can fail", () => {
+  test("a clean tree has no problems", () => {
+    expect(problems({ ...words, "server/a.ts": 'import { store } from "../store/store.ts";\n' })).toEqual([]);
+  });
+
+  test.each([
+    ["schema", 'import { store } from "../store/store.ts";'],
+    ["engine", 'import type { store } from "../store/store.ts";'],
+    ["dataset", 'export { store } from "../store/store.ts";'],
+    ["engine", 'export * from "../store/store.ts";'],
+    ["engine", 'const late = await import("../store/store.ts");'],
+    ["engine", 'type Late = import("../store/store.ts").Store;'],
+    ["dashboard", 'import "../store/store.ts";'],
+  ])("%s/ may not import store/ by %s", (folder, line) => {
+    expect(problems({ ...words, [`${folder}/a.ts`]: `\n${line}\n` })).toEqual([
+      expect.stringMatching(new RegExp(`^${folder}/a.ts:2 imports .* ${folder}/ may import .*pass an argument`)),
+    ]);
+  });
+
+  test("the server never imports the engine", () => {
+    const found = problems({ "server/a.ts": 'import "../engine/mezo.ts";', "engine/mezo.ts": "" });
+    expect(found).toEqual([expect.stringContaining("server/ may import store/, schema/, dataset/")]);
+  });
+
+  test("nobody imports from tests/", () => {
+    const found = problems({ "cli/a.ts": 'import "../tests/support/b.ts";', "tests/support/b.ts": "" });
+    expect(found).toEqual([expect.stringContaining("tests/ is imported by nobody")]);
+  });
+
+  test("a new folder must find its place among the arrows", () => {
+    const found = problems({ ...words, "extra/a.ts": 'import "../schema/words.ts";' });
+    expect(found).toEqual([expect.stringContaining("extra/ has no place among the arrows")]);
+  });
+
+  test.each(["postgres", "drizzle-orm", "drizzle-orm/postgres-js"])("only store/ imports %s", (name) => {
+    const line = `import { query } from "${name}";`;
+    expect(problems({ "store/a.ts": line, "tests/a.ts": line, "schema/tables.ts": line })).toEqual([]);
+    expect(problems({ "server/a.ts": line })).toEqual([expect.stringContaining("only store/ speaks SQL")]);
+    expect(problems({ "schema/words.ts": line })).toEqual([expect.stringContaining("only store/ speaks SQL")]);
+  });
+
+  test("only engine/ imports TensorFlow.js", () => {
+    const line = 'import { tensor } from "@tensorflow/tfjs-core";';
+    expect(problems({ "engine/a.ts": line })).toEqual([]);
+    expect(problems({ "worker/a.ts": line })).toEqual([expect.stringContaining("tensors belong to engine/")]);
+  });
+
+  test("folders do not import each other in a circle", () => {
+    const found = problems({
+      "store/a.ts": 'import "../server/b.ts";',
+      "server/b.ts": 'import "../worker/c.ts";',
+      "worker/c.ts": 'import "../store/a.ts";',
+    });
+    expect(found).toContainEqual(expect.stringContaining("store -> server -> worker -> store"));
+  });
+
+  test("an import names a file that is there", () => {
+    expect(problems({ "store/a.ts": 'import "./b.js";' })).toEqual([expect.stringContaining("no such file")]);
+  });
+
+  test("a file of a main folder has 500 lines at most", () => {
+    expect(problems({ "engine/a.ts": "// line\n".repeat(500) })).toEqual([]);
+    expect(problems({ "engine/a.ts": "// line\n".repeat(501) })).toEqual([expect.stringContaining("501 lines")]);
+  });
+
+  test("a page has no dead link", () => {
+    const readme =
+      "# A title: it `works`\n[b](docs/b.md#part-two) [folder](docs/) [web](https://example.org) [t](#a-title-it-works)\n";
+    const pages = { "README.md": readme, "docs/b.md": "## Part two\n```\n[no link](nowhere)\n```\n" };
+    expect(problems(pages)).toEqual([]);
+    expect(problems({ ...pages, "docs/c.md": "[x](../docs/d.md)" })).toEqual([expect.stringContaining("no docs/d.md")]);
+    expect(problems({ ...pages, "docs/c.md": "[x](b.md#part-three)" })).toEqual([
+      expect.stringContaining("no heading of that name"),
+    ]);
+  });
+});
+
+test("imports are read with their lines, not from comments or strings", () => {
+  const text = '// import "./no.ts"\nconst text = `import "./no.ts"`;\nexport type { A } from "./yes.ts";\n';
+  expect(importsOf("store/a.ts", text)).toEqual([
+    { file: "store/a.ts", line: 3, specifier: "./yes.ts", target: "store/yes.ts" },
+  ]);
+});
