@@ -12,7 +12,8 @@ export type Noise = StepLogHeader["noise"];
 /** Standard deviation of the integers n, by which z = n / sigma has variance 1. */
 export const sigma: Readonly<Record<Noise, number>> = { normal: 2, rademacher: 1 };
 
-const stream = { normal: 0, rademacher: 1, rounding: 2 } as const;
+/** The last word of the counter. */
+export const streams = { normal: 0, rademacher: 1, rounding: 2 } as const;
 const elementsPerBlock = { normal: 8, rademacher: 128, rounding: 8 } as const;
 
 /** First four bytes, little-endian, of SHA-256 of the tensor's name in UTF-8. */
@@ -65,14 +66,14 @@ const halves = new Uint16Array(words.buffer);
 function forEachChunk(
   seed: bigint,
   tensor: number,
-  kind: keyof typeof stream,
+  kind: keyof typeof streams,
   start: number,
   length: number,
   write: (at: number, skip: number, count: number) => void,
 ): void {
-  const philox = new Philox(seed, tensor, stream[kind]);
+  const philox = new Philox(seed, tensor, streams[kind]);
   const perBlock = elementsPerBlock[kind];
-  for (let at = 0; at < length; ) {
+  for (let at = 0; at < length;) {
     const block = Math.floor((start + at) / perBlock);
     const skip = start + at - block * perBlock;
     const blocks = Math.min(words.length / 4, Math.ceil((skip + length - at) / perBlock));

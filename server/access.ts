@@ -50,7 +50,10 @@ export class Access {
   checkOrigin(request: IncomingMessage): void {
     if (this.originAllowed(request)) return;
     const { origin } = request.headers;
-    throw new SteplogError("UNAUTHENTICATED", `Pages of ${origin} may not use this server. Allow them as a CORS origin.`);
+    throw new SteplogError(
+      "UNAUTHENTICATED",
+      `Pages of ${origin} may not use this server. Allow them as a CORS origin.`,
+    );
   }
 
   /** Sets the CORS headers; true when the request was a preflight and is answered. */

@@ -28,9 +28,10 @@ export function createGateway(log: Logger) {
 /** Masking sees what execution throws; errors of syntax and validation end an operation before that. */
 function requestErrors(log: Logger): Plugin {
   return {
-    onExecutionResult: ({ result, setResult }) => {
+    onExecutionResult: (payload) => {
+      const { result } = payload;
       if (!result || !("errors" in result) || !result.errors) return;
-      setResult({ ...result, errors: result.errors.map((error) => toClientError(error, log)) });
+      payload.setResult({ ...result, errors: result.errors.map((error) => toClientError(error, log)) });
     },
   };
 }

@@ -39,7 +39,7 @@ export function wantsGraphiQL({ method, headers }: IncomingMessage): boolean {
 
 export async function sendGraphiQL(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { html, zipped } = await (page ??= makePage());
-  const zip = /\bgzip\b/u.test(String(request.headers["accept-encoding"] ?? ""));
+  const zip = /\bgzip\b/u.test(request.headers["accept-encoding"]?.toString() ?? "");
   response.setHeader("content-type", "text/html; charset=utf-8");
   response.setHeader("content-security-policy", policy);
   response.setHeader("vary", "Accept, Accept-Encoding");

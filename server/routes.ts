@@ -84,7 +84,8 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
  */
 async function readBody(request: IncomingMessage): Promise<Readable> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of atMost(limits.requestBytes)(request.iterator({ destroyOnReturn: false }))) chunks.push(chunk);
+  for await (const chunk of atMost(limits.requestBytes)(request.iterator({ destroyOnReturn: false })))
+    chunks.push(chunk);
   if (chunks.length === 0) throw new SteplogError("INVALID_ARGUMENT", 'The body is empty. Send {"query": "..."}.');
   return Readable.from([Buffer.concat(chunks)]);
 }
@@ -108,7 +109,12 @@ async function receiveDataset(services: Services, url: URL, request: IncomingMes
   if (Number(request.headers["content-length"] ?? 0) > limits.datasetBytes) {
     throw new SteplogError("PAYLOAD_TOO_LARGE", `A dataset has at most ${limits.datasetBytes} bytes.`);
   }
-  const name = z.string().trim().min(1).max(limits.nameLength).safeParse(url.searchParams.get("name") ?? "");
+  const name = z
+    .string()
+    .trim()
+    .min(1)
+    .max(limits.nameLength)
+    .safeParse(url.searchParams.get("name") ?? "");
   if (!name.success) throw invalidArgument(name.error.issues, ["name"]);
   // A body that is refused half-way must not take the connection with it, on which the answer goes.
   const dataset = await storeStream(services, name.data, request.iterator({ destroyOnReturn: false }));
@@ -145,9 +151,12 @@ function sendError({ log }: Services, error: unknown, request: IncomingMessage, 
     return;
   }
   const { status, body } = toHttpError(error, log);
-  for (const header of ["content-length", "content-disposition", "cache-control", "etag"]) response.removeHeader(header);
+  for (const header of ["content-length", "content-disposition", "cache-control", "etag"])
+    response.removeHeader(header);
   // A client reads no answer before its body is out, so the rest of a refused body is taken and dropped.
   if (!request.complete) request.resume();
-  response.writeHead(response.statusCode === 200 ? status : response.statusCode, { "content-type": "application/json" });
+  response.writeHead(response.statusCode === 200 ? status : response.statusCode, {
+    "content-type": "application/json",
+  });
   response.end(request.method === "HEAD" ? undefined : body);
 }

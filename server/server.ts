@@ -46,7 +46,8 @@ const drainMs = 3_000;
 
 export async function startServer(config: ServerConfig): Promise<RunningServer> {
   const { log } = config;
-  const originOf = (host: string | undefined) => config.publicUrl?.replace(/\/+$/u, "") ?? `http://${host ?? "localhost"}`;
+  const originOf = (host: string | undefined) =>
+    config.publicUrl?.replace(/\/+$/u, "") ?? `http://${host ?? "localhost"}`;
   const access = new Access(config);
   const uploads = new Uploads({
     directory: config.uploadsDir,

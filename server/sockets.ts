@@ -7,16 +7,23 @@
  * answers without reading them is closed. Nothing is lost by that: streams are resumed behind a cursor.
  */
 import type { IncomingMessage, Server } from "node:http";
-import { GraphQLError } from "graphql";
-import { CloseCode, handleProtocols, makeServer, type Context as SocketContext, type SubscribePayload } from "graphql-ws";
+import type { DocumentNode, ExecutionArgs, ExecutionResult, GraphQLError, GraphQLSchema } from "graphql";
+import {
+  CloseCode,
+  handleProtocols,
+  makeServer,
+  type Context as SocketContext,
+  type SubscribePayload,
+} from "graphql-ws";
 import type { Logger } from "pino";
-import { WebSocketServer, type WebSocket } from "ws";
+import { WebSocketServer, type RawData, type WebSocket } from "ws";
 import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
 import type { Access } from "./access.ts";
 import type { Services } from "./context.ts";
 import { toClientError } from "./errors.ts";
 import type { Gateway } from "./gateway.ts";
+import { schema } from "./graphql/schema.ts";
 
 /** Operations at a time on one socket. */
 const operationsPerSocket = 100;
@@ -52,7 +59,9 @@ export function serveSockets(options: SocketsOptions): Sockets {
   http.on("upgrade", (request, socket, head) => {
     const { pathname } = new URL(request.url ?? "/", "http://localhost");
     if (pathname !== "/graphql" || !access.originAllowed(request)) {
-      socket.end(`HTTP/1.1 ${pathname === "/graphql" ? "403 Forbidden" : "404 Not Found"}\r\nConnection: close\r\n\r\n`);
+      socket.end(
+        `HTTP/1.1 ${pathname === "/graphql" ? "403 Forbidden" : "404 Not Found"}\r\nConnection: close\r\n\r\n`,
+      );
       return;
     }
     server.handleUpgrade(request, socket, head, (webSocket) => server.emit("connection", webSocket, request));
@@ -95,14 +104,14 @@ function makeProtocol({ gateway, services, access, originOf }: SocketsOptions) {
       throw new SteplogError("INVALID_ARGUMENT", message);
     }
     const origin = originOf(context.extra.request.headers.host);
-    const enveloped = gateway.getEnveloped({ ...services, origin, params: payload });
+    const enveloped: Enveloped = gateway.getEnveloped({ ...services, origin, params: payload });
     const document = enveloped.parse(payload.query);
-    const errors: readonly GraphQLError[] = enveloped.validate(enveloped.schema, document);
+    const errors = enveloped.validate(schema, document);
     if (errors.length > 0) return errors.map((error) => toClientError(error, log));
-    const contextValue: object = await enveloped.contextFactory();
+    const contextValue = await enveloped.contextFactory();
     operations.set(contextValue, enveloped);
     return {
-      schema: enveloped.schema,
+      schema,
       document,
       contextValue,
       operationName: payload.operationName,
@@ -111,7 +120,14 @@ function makeProtocol({ gateway, services, access, originOf }: SocketsOptions) {
   }
 }
 
-type Enveloped = ReturnType<Gateway["getEnveloped"]>;
+/** What the gateway offers for one operation; envelop leaves its results untyped. */
+interface Enveloped {
+  parse(query: string): DocumentNode;
+  validate(of: GraphQLSchema, document: DocumentNode): readonly GraphQLError[];
+  contextFactory(): Promise<object> | object;
+  execute(args: ExecutionArgs): Promise<ExecutionResult>;
+  subscribe(args: ExecutionArgs): Promise<ExecutionResult | AsyncGenerator<ExecutionResult>>;
+}
 
 /** Which functions run an operation; the plugins of the gateway wrap them for each one. */
 const operations = new WeakMap<object, Enveloped>();
@@ -131,7 +147,7 @@ function attach(socket: WebSocket, request: IncomingMessage, protocol: Protocol,
       onMessage: (receive) => {
         socket.on("message", (data) => {
           if (isOverrun(socket)) return;
-          receive(String(data)).catch((error: unknown) => {
+          receive(textOf(data)).catch((error: unknown) => {
             log.error({ err: error }, "a WebSocket message failed");
             socket.close(CloseCode.InternalServerError, "Internal server error");
           });
@@ -147,6 +163,11 @@ function attach(socket: WebSocket, request: IncomingMessage, protocol: Protocol,
     stopPinging();
     void closed(code, String(reason));
   });
+}
+
+/** `ws` hands a message on as one Buffer, unless it is told otherwise. */
+function textOf(data: RawData): string {
+  return Buffer.isBuffer(data) ? data.toString() : "";
 }
 
 /** Resolves when the operating system has taken the bytes. A socket that closed meanwhile takes nothing. */

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -16,6 +16,7 @@ import { limits } from "../schema/limits.ts";
 import { toHttpError } from "./errors.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
+const streamPrefix = "stream-";
 const sweepMs = 60 * 60 * 1000;
 
 export interface UploadsOptions {
@@ -45,14 +46,24 @@ export class Uploads {
       onResponseError: (_request, error) => tusError(error, log),
     });
     const sweep = () => {
-      this.#files.deleteExpired().catch((error: unknown) => log.warn({ err: error }, "old uploads were not removed"));
+      this.#removeOld().catch((error: unknown) => log.warn({ err: error }, "old uploads were not removed"));
     };
     this.#sweep = setInterval(sweep, sweepMs).unref();
   }
 
   async prepare(): Promise<void> {
     await mkdir(this.#directory, { recursive: true });
+    await this.#removeOld();
+  }
+
+  /** Uploads that nobody came back for, and streams of a server that was killed. */
+  async #removeOld(): Promise<void> {
     await this.#files.deleteExpired();
+    const streams = (await readdir(this.#directory)).filter((name) => name.startsWith(streamPrefix));
+    for (const path of streams.map((name) => join(this.#directory, name))) {
+      const { mtimeMs } = await stat(path);
+      if (Date.now() - mtimeMs > dayMs) await rm(path, { force: true });
+    }
   }
 
   close(): void {
@@ -75,13 +86,14 @@ export class Uploads {
     }
     return {
       open: () => createReadStream(join(this.#directory, id)),
-      remove: () => this.#files.remove(id),
+      // Two mutations may have used one upload: gone is what it should be.
+      remove: () => this.#files.remove(id).catch(() => {}),
     };
   }
 
   /** Writes a stream to a file that can be read more than once. @throws PAYLOAD_TOO_LARGE */
   async spool(source: AsyncIterable<Uint8Array>) {
-    const path = join(this.#directory, `stream-${randomUUID()}`);
+    const path = join(this.#directory, streamPrefix + randomUUID());
     const remove = () => rm(path, { force: true });
     try {
       await pipeline(source, atMost(limits.datasetBytes), createWriteStream(path));
@@ -118,10 +130,18 @@ function tusError(error: TusError, log: Logger): { status_code: number; body: st
     return { status_code: status, body };
   }
   const message = error.body.trim();
-  return { status_code: error.status_code, body: toHttpError(new SteplogError(tusCode(error.status_code), message), log).body };
+  return {
+    status_code: error.status_code,
+    body: toHttpError(new SteplogError(tusCode(error.status_code), message), log).body,
+  };
 }
 
 function tusCode(status: number): ErrorCode {
-  const codes: Record<number, ErrorCode> = { 404: "NOT_FOUND", 409: "CONFLICT", 410: "NOT_FOUND", 413: "PAYLOAD_TOO_LARGE" };
+  const codes: Record<number, ErrorCode> = {
+    404: "NOT_FOUND",
+    409: "CONFLICT",
+    410: "NOT_FOUND",
+    413: "PAYLOAD_TOO_LARGE",
+  };
   return codes[status] ?? "INVALID_ARGUMENT";
 }

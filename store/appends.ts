@@ -39,7 +39,10 @@ async function beginLog(
     );
   }
   const header = run.logHeader ? {} : { logHeader: begin.headerBytes, chain: begin.chain };
-  await tx.update(fineTunes).set({ ...header, device: begin.device }).where(eq(fineTunes.id, run.id));
+  await tx
+    .update(fineTunes)
+    .set({ ...header, device: begin.device })
+    .where(eq(fineTunes.id, run.id));
   await wakeWatchers(tx, run.id);
 }
 
@@ -51,7 +54,10 @@ function countOf(batch: StepBatch): number {
 function checkBatch(batch: StepBatch): void {
   const count = countOf(batch);
   invariant(Number.isInteger(count) && count > 0, "a batch has one or more scalars of two bytes");
-  invariant(batch.decays === null || batch.decays.length === count * 4, "a batch has a decay of four bytes for each scalar");
+  invariant(
+    batch.decays === null || batch.decays.length === count * 4,
+    "a batch has a decay of four bytes for each scalar",
+  );
   invariant(batch.chainAfter.length === 32, "a chain hash has 32 bytes");
   for (const { step } of batch.metrics) {
     invariant(step > batch.firstEntry && step <= batch.firstEntry + count, `step ${step} belongs to the batch`);
@@ -88,7 +94,11 @@ function notAtEnd(run: FineTune, batch: StepBatch): SteplogError {
 /** Fills the last row up, then begins new ones. */
 async function growLog(tx: Transaction, fineTuneId: string, batch: StepBatch): Promise<void> {
   const [tail] = await tx
-    .select({ first: logSegments.firstEntry, count: logSegments.count, plain: sql<boolean>`${logSegments.decays} is null` })
+    .select({
+      first: logSegments.firstEntry,
+      count: logSegments.count,
+      plain: sql<boolean>`${logSegments.decays} is null`,
+    })
     .from(logSegments)
     .where(eq(logSegments.fineTuneId, fineTuneId))
     .orderBy(desc(logSegments.firstEntry))

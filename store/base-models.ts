@@ -21,7 +21,12 @@ export function baseModelsOf(database: Database): BaseModels {
     },
     async list(page) {
       const { where, order } = await pageOf(database, keys, page);
-      return database.select().from(baseModels).where(and(...where)).orderBy(...order).limit(page.limit);
+      return database
+        .select()
+        .from(baseModels)
+        .where(and(...where))
+        .orderBy(...order)
+        .limit(page.limit);
     },
   };
 }

@@ -32,10 +32,12 @@ export async function openBlobs(storageDir: string): Promise<Blobs> {
       }
     },
     async open(sha256) {
-      const file = await open(path(sha256)).catch((error) => storageFailed(error, sha256));
+      const file = await open(path(sha256)).catch((error: unknown) => storageFailed(error, sha256));
       return file.createReadStream();
     },
-    remove: (sha256) => rm(path(sha256), { force: true }).catch(storageFailed),
+    async remove(sha256) {
+      await rm(path(sha256), { force: true }).catch(storageFailed);
+    },
   };
 }
 
@@ -86,7 +88,10 @@ async function syncFolder(folder: string): Promise<void> {
 async function removeAbandoned(incoming: string): Promise<void> {
   for (const name of await readdir(incoming)) {
     const path = join(incoming, name);
-    const modified = await stat(path).then((entry) => entry.mtimeMs, () => Date.now());
+    const modified = await stat(path).then(
+      (entry) => entry.mtimeMs,
+      () => Date.now(),
+    );
     if (Date.now() - modified > abandonedMs) await rm(path, { force: true });
   }
 }

@@ -21,7 +21,12 @@ export function checkpointsOf(database: Database): Checkpoints {
       if (!isUuid(fineTuneId)) return [];
       const { where, order } = await pageOf(database, keys, page);
       where.push(eq(checkpoints.fineTuneId, fineTuneId));
-      return database.select().from(checkpoints).where(and(...where)).orderBy(...order).limit(page.limit);
+      return database
+        .select()
+        .from(checkpoints)
+        .where(and(...where))
+        .orderBy(...order)
+        .limit(page.limit);
     },
   };
 }
@@ -36,5 +41,7 @@ async function requestWeights(tx: Transaction, id: string): Promise<Checkpoint> 
   await tx.insert(jobs).values({ kind: "MATERIALISE", fineTuneId: checkpoint.fineTuneId, checkpointId: id });
   await wakeWorkers(tx);
   await wakeWatchers(tx, checkpoint.fineTuneId);
-  return only(await tx.update(checkpoints).set({ weightsStatus: "QUEUED", weightsError: null }).where(here).returning());
+  return only(
+    await tx.update(checkpoints).set({ weightsStatus: "QUEUED", weightsError: null }).where(here).returning(),
+  );
 }

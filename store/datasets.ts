@@ -16,7 +16,12 @@ export function datasetsOf(database: Database): Datasets {
     create: async (dataset) => only(await database.insert(datasets).values(dataset).returning()),
     async list(page) {
       const { where, order } = await pageOf(database, keys, page);
-      return database.select().from(datasets).where(and(...where)).orderBy(...order).limit(page.limit);
+      return database
+        .select()
+        .from(datasets)
+        .where(and(...where))
+        .orderBy(...order)
+        .limit(page.limit);
     },
   };
 }

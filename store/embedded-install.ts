@@ -12,6 +12,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { promisify } from "node:util";
+import { z } from "zod";
 import { SteplogError } from "../schema/errors.ts";
 import type { StoreLog } from "./types.ts";
 
@@ -38,7 +39,11 @@ export async function prepareInstall(dataDir: string, log: StoreLog | undefined)
 
 async function unprivileged(): Promise<RunAs> {
   if (process.getuid?.() !== 0) return {};
-  const id = (flag: string) => run("id", [flag, "nobody"]).then(({ stdout }) => Number(stdout), () => 65_534);
+  const id = (flag: string) =>
+    run("id", [flag, "nobody"]).then(
+      ({ stdout }) => Number(stdout),
+      () => 65_534,
+    );
   return { uid: await id("-u"), gid: await id("-g") };
 }
 
@@ -54,7 +59,10 @@ async function prepareHome(wanted: string, runAs: RunAs, log: StoreLog | undefin
   if (!entry.isDirectory() || entry.uid !== process.getuid?.()) {
     throw new SteplogError("UNAVAILABLE", `${home} belongs to somebody else. ${advice}`);
   }
-  log?.warn({ wanted, home }, "root's Postgres runs as nobody, who cannot reach the data folder; using a temporary one");
+  log?.warn(
+    { wanted, home },
+    "root's Postgres runs as nobody, who cannot reach the data folder; using a temporary one",
+  );
   return realpath(home);
 }
 
@@ -70,18 +78,18 @@ async function reachable(path: string, runAs: RunAs): Promise<boolean> {
 
 // The binaries
 
-interface Link {
-  readonly source: string;
-  readonly target: string;
-}
+/** What the package says of itself. */
+const linksSchema = z.array(z.object({ source: z.string(), target: z.string() }));
+const packageSchema = z.object({ version: z.string() });
+type Link = z.output<typeof linksSchema>[number];
 
 async function usableBinaries(home: string, runAs: RunAs): Promise<string> {
   const packaged = packageFolder();
-  const links: Link[] = JSON.parse(await readFile(join(packaged, "native", "pg-symlinks.json"), "utf8"));
+  const links = linksSchema.parse(await readJson(join(packaged, "native", "pg-symlinks.json")));
   const inPlace = (await reachable(join(packaged, "native", "bin"), runAs)) && (await hydrate(packaged, links));
   if (inPlace) return join(packaged, "native");
 
-  const { version } = JSON.parse(await readFile(join(packaged, "package.json"), "utf8"));
+  const { version } = packageSchema.parse(await readJson(join(packaged, "package.json")));
   const copy = join(home, `binaries-${version}`);
   if (!(await exists(copy))) await copyBinaries(packaged, links, copy);
   return join(copy, "native");
@@ -122,6 +130,10 @@ async function copyBinaries(packaged: string, links: readonly Link[], copy: stri
   await rename(partial, copy).catch(() => rm(partial, { recursive: true, force: true }));
 }
 
+async function readJson(path: string): Promise<unknown> {
+  return JSON.parse(await readFile(path, "utf8"));
+}
+
 /** Gives a path to the user that runs Postgres, and to nobody else. */
 export async function handOver(path: string, runAs: RunAs, mode: number): Promise<void> {
   await chmod(path, mode);
@@ -129,5 +141,8 @@ export async function handOver(path: string, runAs: RunAs, mode: number): Promis
 }
 
 export async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(() => true, () => false);
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }

@@ -17,7 +17,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
-import postgres from "postgres";
+import { Client, DatabaseError } from "pg";
 import { SteplogError } from "../schema/errors.ts";
 import { type Install, advice, exists, handOver, prepareInstall } from "./embedded-install.ts";
 import type { StoreLog } from "./types.ts";
@@ -69,7 +69,7 @@ async function adoptOrStart(install: Install, durable: boolean, log: StoreLog | 
   let started = false;
   for (;;) {
     const running = await readPostmaster(cluster);
-    if (running && (await answers(running.port, password, cluster))) {
+    if (running && (await answers({ port: running.port, password }, cluster))) {
       if (!started) log?.info({ pid: running.pid, port: running.port }, "adopted the embedded Postgres that runs here");
       return { port: running.port, password };
     }
@@ -123,15 +123,20 @@ function isAlive(pid: number): boolean {
 }
 
 /** Whether it lets us in and serves this very folder: another Steplog's server may have taken the port. */
-async function answers(port: number, password: string, cluster: string): Promise<boolean> {
-  const client = postgres(urlOf({ port, password }, "postgres"), { max: 1, connect_timeout: 5, onnotice: () => {} });
+async function answers(server: Server, cluster: string): Promise<boolean> {
+  const ask = "select current_setting('data_directory') as folder";
+  const rows = await query(server, ask).catch(() => []);
+  return rows[0]?.["folder"] === cluster;
+}
+
+async function query(server: Server, statement: string): Promise<Record<string, unknown>[]> {
+  const client = new Client({ connectionString: urlOf(server, "postgres"), connectionTimeoutMillis: 5_000 });
+  client.on("error", () => {});
   try {
-    const [row] = await client<{ folder: string }[]>`select current_setting('data_directory') as folder`;
-    return row?.folder === cluster;
-  } catch {
-    return false;
+    await client.connect();
+    return (await client.query<Record<string, unknown>>(statement)).rows;
   } finally {
-    await client.end({ timeout: 1 });
+    await client.end().catch(() => {});
   }
 }
 
@@ -159,10 +164,9 @@ async function createCluster(install: Install, password: string, durable: boolea
     await handOver(partial, install.runAs, 0o700);
     await writeFile(passwordFile, password, { mode: 0o600 });
     await handOver(passwordFile, install.runAs, 0o400);
-    await call(install, "initdb", [
-      ...["--pgdata", partial, "--username", "steplog", "--pwfile", passwordFile, "--auth", "scram-sha-256"],
-      ...["--encoding", "UTF8", "--no-locale", ...syncing(durable)],
-    ]);
+    const access = ["--username", "steplog", "--pwfile", passwordFile, "--auth", "scram-sha-256"];
+    const text = ["--encoding", "UTF8", "--no-locale"];
+    await call(install, "initdb", ["--pgdata", partial, ...access, ...text, ...syncing(durable)]);
     // Fails when another process was faster, whose cluster then serves both.
     await rename(partial, join(install.home, "cluster")).catch(() => {});
   } finally {
@@ -194,11 +198,9 @@ async function tryStart(install: Install, durable: boolean, deadline: number): P
   };
   const flags = Object.entries(settings).map(([name, value]) => `-c ${name}='${value}'`);
   try {
-    const cluster = join(home, "cluster");
-    await call(install, "pg_ctl", [
-      ...["start", "--wait", "--timeout", String(startSeconds), "--pgdata", cluster, "--log", logFile],
-      ...["--options", flags.join(" ")],
-    ]);
+    const files = ["--pgdata", join(home, "cluster"), "--log", logFile];
+    const wait = ["--wait", "--timeout", String(startSeconds)];
+    await call(install, "pg_ctl", ["start", ...wait, ...files, "--options", flags.join(" ")]);
   } catch (error) {
     const words = await lastWords(home);
     // The children of a server that was killed hold its memory for a moment; a port may be taken meanwhile; another
@@ -234,18 +236,13 @@ async function lastWords(home: string): Promise<string> {
 }
 
 async function ensureDatabase(server: Server): Promise<void> {
-  const client = postgres(urlOf(server, "postgres"), { max: 1, onnotice: () => {} });
-  try {
-    const found = await client`select 1 from pg_database where datname = 'steplog'`;
-    if (found.length === 0) await client`create database steplog`.catch(ignoreDuplicate);
-  } finally {
-    await client.end({ timeout: 5 });
-  }
+  const found = await query(server, "select 1 from pg_database where datname = 'steplog'");
+  if (found.length === 0) await query(server, "create database steplog").catch(ignoreDuplicate);
 }
 
 /** 42P04 and 23505: another process made it at the same moment. */
 function ignoreDuplicate(error: unknown): void {
-  const code = error instanceof postgres.PostgresError ? error.code : null;
+  const code = error instanceof DatabaseError ? error.code : null;
   if (code !== "42P04" && code !== "23505") throw error;
 }
 

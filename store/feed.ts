@@ -8,7 +8,7 @@ import { SteplogError } from "../schema/errors.ts";
 import { isFinal } from "../schema/states.ts";
 import { type Event, type FineTune, type StepMetric, events, fineTunes, stepMetrics } from "../schema/tables.ts";
 import { type Database, isUuid } from "./database.ts";
-import { asStoreError } from "./failures.ts";
+import { asStoreError, isUnavailable } from "./failures.ts";
 import type { Hub } from "./hub.ts";
 import type { Feed, Rows } from "./types.ts";
 
@@ -126,8 +126,7 @@ async function patiently<Result>(hub: Hub, over: AbortSignal, read: () => Promis
     try {
       return await read();
     } catch (error) {
-      const known = asStoreError(error);
-      if (!(known instanceof SteplogError) || known.code !== "UNAVAILABLE") throw known;
+      if (!isUnavailable(error)) throw asStoreError(error);
       await delay(retryMs, undefined, { signal: over }).catch(() => {});
     }
   }

@@ -26,7 +26,12 @@ export function fineTunesOf(database: Database): FineTunes {
     async list({ status, ...page }) {
       const { where, order } = await pageOf(database, keys, page);
       if (status) where.push(eq(fineTunes.status, status));
-      return database.select().from(fineTunes).where(and(...where)).orderBy(...order).limit(page.limit);
+      return database
+        .select()
+        .from(fineTunes)
+        .where(and(...where))
+        .orderBy(...order)
+        .limit(page.limit);
     },
   };
 }
@@ -61,8 +66,10 @@ async function requireRow(tx: Transaction, table: PgTable, column: PgColumn, id:
   if (found.length === 0) throw new SteplogError("NOT_FOUND", `There is no ${noun} ${JSON.stringify(id)}.`);
 }
 
-function hashOf({ idempotencyKey: _, ...wish }: NewFineTune): string {
-  return createHash("sha256").update(canonicalJson(wish)).digest("hex");
+function hashOf(input: NewFineTune): string {
+  return createHash("sha256")
+    .update(canonicalJson({ ...input, idempotencyKey: null }))
+    .digest("hex");
 }
 
 async function sameWish(tx: Transaction, input: NewFineTune, inputHash: string): Promise<FineTune> {

@@ -42,7 +42,13 @@ async function claim(tx: Transaction, worker: string, leaseMs: number): Promise<
   if (!free) return null;
   const next = { leaseToken: sql`${jobs.leaseToken} + 1`, attempts: sql`${jobs.attempts} + 1` };
   const lease = { leaseWorker: worker, leaseExpiresAt: leaseEnd(leaseMs) };
-  const job = only(await tx.update(jobs).set({ ...next, ...lease }).where(eq(jobs.id, free.id)).returning());
+  const job = only(
+    await tx
+      .update(jobs)
+      .set({ ...next, ...lease })
+      .where(eq(jobs.id, free.id))
+      .returning(),
+  );
   if (job.kind === "FINE_TUNE") await beginRun(tx, job, worker);
   return withInputs(tx, job);
 }
@@ -60,15 +66,24 @@ async function beginRun(tx: Transaction, job: Job, worker: string): Promise<void
 async function withInputs(tx: Transaction, job: Job): Promise<ClaimedJob> {
   const fineTune = only(await tx.select().from(fineTunes).where(eq(fineTunes.id, job.fineTuneId)));
   const baseModel = only(await tx.select().from(baseModels).where(eq(baseModels.id, fineTune.baseModelId)));
-  const found = await tx.select().from(datasets).where(inArray(datasets.id, datasetIds(fineTune)));
+  const found = await tx
+    .select()
+    .from(datasets)
+    .where(inArray(datasets.id, datasetIds(fineTune)));
   const dataset = found.find((row) => row.id === fineTune.datasetId);
   invariant(dataset, `fine-tune ${fineTune.id} has its dataset`);
   const [checkpoint] = job.checkpointId
     ? await tx.select().from(checkpoints).where(eq(checkpoints.id, job.checkpointId))
     : [];
   return {
-    ...{ id: job.id, token: job.leaseToken, kind: job.kind, attempts: job.attempts },
-    ...{ fineTune, baseModel, dataset, checkpoint: checkpoint ?? null },
+    id: job.id,
+    token: job.leaseToken,
+    kind: job.kind,
+    attempts: job.attempts,
+    fineTune,
+    baseModel,
+    dataset,
+    checkpoint: checkpoint ?? null,
     validationDataset: found.find((row) => row.id === fineTune.validationDatasetId) ?? null,
   };
 }

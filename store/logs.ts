@@ -20,7 +20,11 @@ export function logReaders(database: Database): LogReaders {
     },
     async evaluations(id) {
       if (!isUuid(id)) return [];
-      return database.select().from(evaluations).where(eq(evaluations.fineTuneId, id)).orderBy(asc(evaluations.entries));
+      return database
+        .select()
+        .from(evaluations)
+        .where(eq(evaluations.fineTuneId, id))
+        .orderBy(asc(evaluations.entries));
     },
     async events(id, { after, limit }) {
       if (!isUuid(id)) return [];
@@ -80,24 +84,26 @@ async function chainAt(database: Database, id: string, log: Omit<StoredLog, "cha
 /** As many buckets of equal width as there are points, over the steps so far; fewer steps are given one by one. */
 async function chart(database: Database, id: string, points: number): Promise<ChartPoint[]> {
   if (!isUuid(id)) return [];
-  const total = database
+  const mine = eq(stepMetrics.fineTuneId, id);
+  const width = database
     .select({ steps: sql`greatest(max(${stepMetrics.step}), ${points})` })
     .from(stepMetrics)
-    .where(eq(stepMetrics.fineTuneId, id));
-  // Named in group by through its place: Postgres would not see that two texts with parameters are the same.
-  const bucket = sql<number>`(${stepMetrics.step} - 1)::bigint * ${points}::int / (${total})`.as("bucket");
-  const rows = await database
+    .where(mine);
+  const bucket = sql<number>`(${stepMetrics.step} - 1)::bigint * ${points}::int / (${width})`.as("bucket");
+  const steps = database
+    .select({ bucket, step: stepMetrics.step, loss: stepMetrics.loss })
+    .from(stepMetrics)
+    .where(mine)
+    .as("steps");
+  return database
     .select({
-      bucket,
-      step: sql<number>`max(${stepMetrics.step})`,
-      loss: sql<number | null>`avg(${stepMetrics.loss})`,
-      lossMin: sql<number | null>`min(${stepMetrics.loss})`,
-      lossMax: sql<number | null>`max(${stepMetrics.loss})`,
+      step: sql<number>`max(${steps.step})`,
+      loss: sql<number | null>`avg(${steps.loss})`,
+      lossMin: sql<number | null>`min(${steps.loss})`,
+      lossMax: sql<number | null>`max(${steps.loss})`,
       count: sql<number>`count(*)::int`,
     })
-    .from(stepMetrics)
-    .where(eq(stepMetrics.fineTuneId, id))
-    .groupBy(sql`1`)
-    .orderBy(sql`1`);
-  return rows.map(({ bucket: _, ...point }) => point);
+    .from(steps)
+    .groupBy(steps.bucket)
+    .orderBy(steps.bucket);
 }

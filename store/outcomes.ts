@@ -6,7 +6,15 @@ import { type Checkpoint, checkpoints, evaluations, fineTunes, jobs } from "../s
 import { type Database, type Transaction, only } from "./database.ts";
 import { holdLease, holdRun, holdTraining, jobOf } from "./leases.ts";
 import { tell, wakeWatchers } from "./story.ts";
-import type { FineTuneOutcome, Lease, MaterialiseOutcome, NewCheckpoint, NewEvaluation, Store, StoreLog } from "./types.ts";
+import type {
+  FineTuneOutcome,
+  Lease,
+  MaterialiseOutcome,
+  NewCheckpoint,
+  NewEvaluation,
+  Store,
+  StoreLog,
+} from "./types.ts";
 
 type Outcomes = Pick<
   Store,
@@ -26,7 +34,10 @@ export function outcomesOf(database: Database, log: StoreLog | undefined): Outco
 /** A worker that took over may measure a place again; the first measurement stands. */
 async function recordEvaluation(tx: Transaction, lease: Lease, evaluation: NewEvaluation): Promise<void> {
   const run = await holdTraining(tx, lease);
-  await tx.insert(evaluations).values({ fineTuneId: run.id, ...evaluation }).onConflictDoNothing();
+  await tx
+    .insert(evaluations)
+    .values({ fineTuneId: run.id, ...evaluation })
+    .onConflictDoNothing();
   await wakeWatchers(tx, run.id);
 }
 
@@ -46,9 +57,15 @@ async function recordCheckpoint(
 ): Promise<Checkpoint> {
   const run = await holdTraining(tx, lease);
   if (place.entries > run.entries) {
-    throw new SteplogError("INVALID_STATE", `The log ends at ${run.entries}, before the checkpoint at ${place.entries}.`);
+    throw new SteplogError(
+      "INVALID_STATE",
+      `The log ends at ${run.entries}, before the checkpoint at ${place.entries}.`,
+    );
   }
-  await tx.insert(checkpoints).values({ fineTuneId: run.id, ...place }).onConflictDoNothing();
+  await tx
+    .insert(checkpoints)
+    .values({ fineTuneId: run.id, ...place })
+    .onConflictDoNothing();
   const here = and(eq(checkpoints.fineTuneId, run.id), eq(checkpoints.entries, place.entries));
   const checkpoint = only(await tx.select().from(checkpoints).where(here).for("no key update"));
   refuseOther(checkpoint, place, log);

@@ -25,14 +25,13 @@ export type * from "./types.ts";
 /** Connects lazily: a database that does not answer shows at the first call, as UNAVAILABLE. */
 export async function openStore({ databaseUrl, storageDir, log }: StoreOptions): Promise<Store> {
   const blobs = await openBlobs(storageDir);
-  const { database, close } = openPool(databaseUrl);
+  const pool = openPool(databaseUrl);
+  const { database } = pool;
   const hub = openHub(databaseUrl, log);
+  let closed: Promise<void> | null = null;
   return translated<Store>({
     migrate: () => migrateDatabase(databaseUrl),
-    async close() {
-      await hub.close();
-      await close();
-    },
+    close: () => (closed ??= hub.close().then(() => pool.close())),
     async ping() {
       await database.execute(sql`select 1`);
     },

@@ -230,7 +230,8 @@ export type FineTuneOutcome =
     };
 
 export type MaterialiseOutcome =
-  { readonly weightsBlob: string; readonly weightsBytes: number } | { readonly error: string };
+  | { readonly weightsBlob: string; readonly weightsBytes: number }
+  | { readonly error: string };
 
 /** return() ends it at once, also while a next() waits. */
 export interface Rows<Row> extends AsyncIterableIterator<Row, void> {

@@ -1,4 +1,5 @@
 /** The tree keeps its promises, and each of its rules can fail. */
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { arrows, checkTree, importsOf, readTree } from "./support/tree.ts";
@@ -60,7 +61,7 @@ describe("each rule can fail", () => {
     expect(found).toEqual([expect.stringContaining("extra/ has no place among the arrows")]);
   });
 
-  test.each(["postgres", "drizzle-orm", "drizzle-orm/postgres-js"])("only store/ imports %s", (name) => {
+  test.each(["pg", "postgres", "drizzle-orm", "drizzle-orm/postgres-js"])("only store/ imports %s", (name) => {
     const line = `import { query } from "${name}";`;
     expect(problems({ "store/a.ts": line, "tests/a.ts": line, "schema/tables.ts": line })).toEqual([]);
     expect(problems({ "server/a.ts": line })).toEqual([expect.stringContaining("only store/ speaks SQL")]);
@@ -88,6 +89,7 @@ describe("each rule can fail", () => {
 
   test("a file of a main folder has 500 lines at most", () => {
     expect(problems({ "engine/a.ts": "// line\n".repeat(500) })).toEqual([]);
+    expect(problems({ "engine/a.ts": `// Made by a program. Do not edit.\n${"// line\n".repeat(501)}` })).toEqual([]);
     expect(problems({ "engine/a.ts": "// line\n".repeat(501) })).toEqual([expect.stringContaining("501 lines")]);
   });
 
@@ -108,4 +110,12 @@ test("imports are read with their lines, not from comments or strings", () => {
   expect(importsOf("store/a.ts", text)).toEqual([
     { file: "store/a.ts", line: 3, specifier: "./yes.ts", target: "store/yes.ts" },
   ]);
+});
+
+test("deploy/README.md tells of every environment variable that the service reads", () => {
+  const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
+  const names = [...read("cli/config.ts").matchAll(/env\["(\w+)"\]/gu)].map(([, name = ""]) => name);
+  const page = read("deploy/README.md");
+  expect(names).toContain("DATABASE_URL");
+  expect(names.filter((name) => !page.includes(`| \`${name}\``))).toEqual([]);
 });

@@ -67,7 +67,9 @@ DOMAINS: dict[str, Domain] = {
 }
 
 COMMON: dict[Tone, tuple[str, ...]] = {
-    "positive": tuple("good nice lovely superb delightful pleasant charming splendid wonderful perfect excellent brilliant".split()),
+    "positive": tuple(
+        "good nice lovely superb delightful pleasant charming splendid wonderful perfect excellent brilliant".split()
+    ),
     "negative": tuple("bad ugly awful dreadful dull poor nasty horrid miserable shabby disappointing mediocre".split()),
 }
 

@@ -52,7 +52,7 @@ def train_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFas
 
 
 def make_model(vocab_size: int, hidden: int, layers: int, heads: int, init: float) -> OPTForCausalLM:
-    """An untrained OPT of the given width and depth. At OPT's own init, 0.02, so narrow a model is slow off the mark."""
+    """An untrained OPT of the given width and depth."""
     return OPTForCausalLM(
         OPTConfig(
             vocab_size=vocab_size,

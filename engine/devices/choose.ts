@@ -46,7 +46,10 @@ export async function chooseDevice(name: string, log?: (message: string) => void
       failures.push(`${candidate} cannot be used: ${messageOf(error)}`);
     }
   }
-  throw new SteplogError("DEVICE_UNAVAILABLE", `Device ${name} is not available. Tried: ${failures.join("; ")}. ${advice}`);
+  throw new SteplogError(
+    "DEVICE_UNAVAILABLE",
+    `Device ${name} is not available. Tried: ${failures.join("; ")}. ${advice}`,
+  );
 }
 
 const advice =

@@ -69,7 +69,10 @@ class PlainPass implements Pass {
 
   embed(table: Weight, ids: Int32Array): Activation {
     const [entries = 0, columns = 0] = table.shape;
-    invariant(ids.every((id) => id >= 0 && id < entries), `ids lie in ${table.name}`);
+    invariant(
+      ids.every((id) => id >= 0 && id < entries),
+      `ids lie in ${table.name}`,
+    );
     const values = this.#sidesOf(table);
     const sides = this.#sides((side) => gatherRows(at(values, side), columns, ids));
     return plain(ids.length, columns, sides);
@@ -117,7 +120,10 @@ class PlainPass implements Pass {
   }
 
   gather(x: Activation, index: Int32Array): Activation {
-    invariant(index.every((row) => row >= 0 && row < x.rows), "gathered rows exist");
+    invariant(
+      index.every((row) => row >= 0 && row < x.rows),
+      "gathered rows exist",
+    );
     const sides = this.#sides((side) => gatherRows(at(own(x).sides, side), x.columns, index));
     return plain(index.length, x.columns, sides);
   }
@@ -125,7 +131,10 @@ class PlainPass implements Pass {
   losses(x: Activation, head: Weight, targets: Int32Array): Promise<Float64Array> {
     const [vocab = 0] = head.shape;
     invariant(targets.length === x.rows, "every row has a target");
-    invariant(targets.every((target) => target >= 0 && target < vocab), "targets lie in the vocabulary");
+    invariant(
+      targets.every((target) => target >= 0 && target < vocab),
+      "targets lie in the vocabulary",
+    );
     const { sides } = own(this.linear(x, head, null));
     return Promise.resolve(Float64Array.from(sides.flatMap((logits) => crossEntropies(logits, vocab, targets))));
   }

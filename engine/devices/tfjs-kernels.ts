@@ -138,14 +138,7 @@ function paddedTo4(count: number): number {
 }
 
 /** Packs one head's rows as doubles, padded with zeros to a multiple of four rows. */
-function widenRows(
-  to: Float64Array,
-  x: Float32Array,
-  from: number,
-  stride: number,
-  rows: number,
-  size: number,
-): void {
+function widenRows(to: Float64Array, x: Float32Array, from: number, stride: number, rows: number, size: number): void {
   for (let row = 0; row < rows; row++) {
     for (let c = 0; c < size; c++) to[row * size + c] = x[from + row * stride + c] ?? 0;
   }
@@ -185,13 +178,7 @@ function exponentiate(scores: Float64Array, count: number): number {
 }
 
 /** sums = the values weighted, four at a time; weights beyond `count` are cleared. */
-function sumValues(
-  sums: Float64Array,
-  weights: Float64Array,
-  values: Float64Array,
-  count: number,
-  size: number,
-): void {
+function sumValues(sums: Float64Array, weights: Float64Array, values: Float64Array, count: number, size: number): void {
   weights.fill(0, count, paddedTo4(count));
   sums.fill(0);
   for (let j = 0; j < count; j += 4) {

@@ -21,7 +21,8 @@ import type {
 } from "./device.ts";
 import type { StoredWeight } from "./stored.ts";
 import { storeWeight, storedBytes, updateStored, valuesOf } from "./stored.ts";
-import { WasmHeap, openWasmBackend } from "./tfjs-heap.ts";
+import type { WasmHeap } from "./tfjs-heap.ts";
+import { openWasmBackend } from "./tfjs-heap.ts";
 import {
   CrossEntropy,
   activateInto,
@@ -144,7 +145,10 @@ class WasmPass implements Pass {
   embed(table: Weight, ids: Int32Array): Activation {
     const weight = this.#shared.find(table);
     const [entries = 0, columns = 0] = table.shape;
-    invariant(ids.every((id) => id >= 0 && id < entries), `ids lie in ${table.name}`);
+    invariant(
+      ids.every((id) => id >= 0 && id < entries),
+      `ids lie in ${table.name}`,
+    );
     const out = this.#make(ids.length, columns, () => undefined);
     const views = out.sides.map((side) => this.#heap.view(side));
     ids.forEach((id, row) => this.#embedRow(views, row * columns, weight, id * columns, columns));
@@ -199,7 +203,10 @@ class WasmPass implements Pass {
   }
 
   gather(x: Activation, index: Int32Array): Activation {
-    invariant(index.every((row) => row >= 0 && row < x.rows), "gathered rows exist");
+    invariant(
+      index.every((row) => row >= 0 && row < x.rows),
+      "gathered rows exist",
+    );
     const { columns } = x;
     return this.#make(index.length, columns, (out, side) => {
       const from = this.#view(x, side);
@@ -210,7 +217,10 @@ class WasmPass implements Pass {
   losses(x: Activation, head: Weight, targets: Int32Array): Promise<Float64Array> {
     const [vocab = 0] = head.shape;
     invariant(targets.length === x.rows, "every row has a target");
-    invariant(targets.every((target) => target >= 0 && target < vocab), "targets lie in the vocabulary");
+    invariant(
+      targets.every((target) => target >= 0 && target < vocab),
+      "targets lie in the vocabulary",
+    );
     const entropies = own(x).sides.map(() => new CrossEntropy(targets));
     this.#forHeadChunks(x, head, (scores, side, first, count) => entropies[side]?.add(scores, first, count));
     return Promise.resolve(Float64Array.from(entropies.flatMap((entropy) => [...entropy.losses()])));

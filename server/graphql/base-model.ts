@@ -8,7 +8,8 @@ BaseModelRef.implement({
   fields: (t) => ({
     name: t.exposeString("name", { description: "Name of its folder, unique." }),
     hash: t.exposeString("hash", {
-      description: "Base hash of the step log format, 64 hex digits: names the exact weights, however they are sharded.",
+      description:
+        "Base hash of the step log format, 64 hex digits: names the exact weights, however they are sharded.",
     }),
     family: t.exposeString("family", { description: "Architecture, as its config says: llama, gpt2, ..." }),
     dtype: t.exposeString("dtype", { description: "Number format of its weights: F32 or BF16." }),

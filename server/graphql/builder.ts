@@ -4,6 +4,7 @@ import ComplexityPlugin from "@pothos/plugin-complexity";
 import DataloaderPlugin from "@pothos/plugin-dataloader";
 import RelayPlugin, { decodeGlobalID } from "@pothos/plugin-relay";
 import ValidationPlugin from "@pothos/plugin-validation";
+import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
 import type { Context } from "../context.ts";
@@ -39,7 +40,12 @@ export const builder = new SchemaBuilder<{
     },
     nodesQueryOptions: {
       description: "The objects of these ids, in their order; null where there is none.",
-      args: { ids: { description: `Ids as this API gave them out, at most ${limits.pageSize}.` } },
+      args: {
+        ids: {
+          description: `Ids as this API gave them out, at most ${limits.pageSize}.`,
+          validate: z.array(z.unknown()).max(limits.pageSize),
+        },
+      },
     },
     pageInfoTypeOptions: { description: "Where a page lies in its list." },
     hasNextPageFieldOptions: { description: "Whether there are items after this page." },

@@ -1,6 +1,6 @@
 /** Checkpoints: places in a log, each as good as the weights it stands for. */
 import { encodeGlobalID } from "@pothos/plugin-relay";
-import { weightsStatuses } from "../../schema/states.ts";
+import type { weightsStatuses } from "../../schema/states.ts";
 import { stepLogBytes } from "../../schema/step-log.ts";
 import type { Checkpoint } from "../../schema/tables.ts";
 import type { Context } from "../context.ts";
@@ -33,7 +33,8 @@ CheckpointRef.implement({
       resolve: (checkpoint) => Buffer.from(checkpoint.chain).toString("hex"),
     }),
     weightsDigest: t.exposeString("weightsDigest", {
-      description: "Digest of the fine-tuned tensors as they were trained, 64 hex digits: a rebuild must give the same.",
+      description:
+        "Digest of the fine-tuned tensors as they were trained, 64 hex digits: a rebuild must give the same.",
     }),
     logUrl: t.string({
       description: "Where to get the log up to here, a .steplog file.",

@@ -43,12 +43,6 @@ const CreateFineTuneInput = builder.inputType("CreateFineTuneInput", {
         "rebuilt from the log when somebody asks (materialiseCheckpoint). False when left out.",
     }),
     hyperparameters: t.field({ type: HyperparametersInput, description: "Settings that differ from the defaults." }),
-    keepWeights: t.boolean({
-      defaultValue: false,
-      description:
-        "Whether the weights of the last checkpoint are stored at once. Else they are rebuilt from the log when they are " +
-        "asked for, which is as good and takes no space.",
-    }),
   }),
 });
 
@@ -83,7 +77,7 @@ builder.mutationField("createFineTune", (t) =>
       const labelWords = input.labelWords ?? [];
       await checkRows(context, baseModel, dataset, labelWords);
       if (validationDataset) await checkRows(context, baseModel, validationDataset, labelWords);
-      const wish = {
+      return store.fineTunes.create({
         idempotencyKey: input.idempotencyKey ?? null,
         name: input.name,
         baseModelId: baseModel.id,

@@ -1,7 +1,7 @@
 /** Fine-tunes: one run of MeZO over a dataset, from a base model. How one is created is in create-fine-tune.ts. */
 import { z } from "zod";
 import { limits } from "../../schema/limits.ts";
-import { fineTuneStatuses } from "../../schema/states.ts";
+import type { fineTuneStatuses } from "../../schema/states.ts";
 import { builder, queryCost } from "./builder.ts";
 import { EvaluationRef } from "./evaluation.ts";
 import { EventRef } from "./event.ts";
@@ -48,10 +48,11 @@ FineTuneRef.implement({
       description: "Whether the last checkpoint's weights are stored as they were trained.",
     }),
     hyperparameters: t.expose("hyperparameters", { type: HyperparametersRef, description: "Its settings." }),
-    keepWeights: t.exposeBoolean("keepWeights", {
-      description: "Whether the weights of the last checkpoint are stored at once.",
+    progress: t.field({
+      type: ProgressRef,
+      description: "How many steps are done, and how fast.",
+      resolve: (run) => run,
     }),
-    progress: t.field({ type: ProgressRef, description: "How many steps are done, and how fast.", resolve: (run) => run }),
     loss: t.float({
       nullable: true,
       description: "Loss of the latest step that had a finite one, nats per scored token; null before the first.",

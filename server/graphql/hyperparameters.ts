@@ -1,11 +1,6 @@
 /** Hyperparameters in the API. Ranges, defaults and their texts come from schema/hyperparameters.ts. */
 import { z } from "zod";
-import {
-  hyperparametersSchema,
-  noiseKinds,
-  type Hyperparameters,
-  type HyperparametersInput as Input,
-} from "../../schema/hyperparameters.ts";
+import { hyperparametersSchema, type Hyperparameters, type NoiseKind as Kind } from "../../schema/hyperparameters.ts";
 import { invalidArgument } from "../errors.ts";
 import { builder } from "./builder.ts";
 
@@ -28,7 +23,7 @@ const NoiseKind = builder.enumType("NoiseKind", {
   values: {
     NORMAL: { description: "17 levels of a centred binomial, up to 4 standard deviations: close to a normal." },
     RADEMACHER: { description: "+1 or -1 with equal chance. Cheapest, and the default." },
-  } satisfies Record<(typeof noiseKinds)[number], { description: string }>,
+  } satisfies Record<Kind, { description: string }>,
 });
 
 export const HyperparametersRef = builder.objectRef<Hyperparameters>("Hyperparameters").implement({
@@ -64,7 +59,7 @@ export const HyperparametersInput = builder.inputType("HyperparametersInput", {
 /** @throws INVALID_ARGUMENT naming each wrong setting, its range and what it was. */
 export function parseHyperparameters(value: object, under: readonly string[]): Hyperparameters {
   const given = Object.fromEntries(Object.entries(value).filter(([, setting]) => setting != null));
-  const parsed = hyperparametersSchema.safeParse(given satisfies Record<string, unknown> as Input);
+  const parsed = hyperparametersSchema.safeParse(given);
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.map((issue) => {
     const name = String(issue.path[0]);

@@ -5,7 +5,7 @@ import type { Browser, Page } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, type TestContext } from "vitest";
 import type { RunningServer } from "../../server/server.ts";
-import { createFineTune, FakeWorker, rows, testServer, type TestServer } from "../server/harness.ts";
+import { createFineTune, FakeWorker, globalId, rowId, rows, testServer, type TestServer } from "../server/harness.ts";
 import { missing, openBrowser } from "./browser.ts";
 
 const dashboard = fileURLToPath(new URL("../../dashboard/", import.meta.url));
@@ -150,11 +150,11 @@ describe("the page of a run", () => {
     });
     await page.goto(runUrl(id));
     await page.getByRole("alert").getByText("LOSS_NOT_FINITE").waitFor();
-    await page.getByText("Line 7").waitFor();
+    await page.getByText("Line 7", { exact: true }).waitFor();
   });
 
   test("says so when there is no such run", async () => {
-    await page.goto(runUrl(Buffer.from("FineTune:00000000-0000-4000-8000-000000000000").toString("base64")));
+    await page.goto(runUrl(globalId("FineTune", "00000000-0000-4000-8000-000000000000")));
     await page.getByRole("alert").getByText("NOT_FOUND").waitFor();
   });
 });
@@ -169,8 +169,8 @@ describe("the form", () => {
     await page.getByRole("button", { name: "Check and store" }).click();
     const problem = page.getByRole("alert");
     await problem.getByText("DATASET_INVALID").waitFor();
-    await problem.getByText("Line 2").waitFor();
-    await problem.getByText("Line 3").waitFor();
+    await problem.getByText("Line 2", { exact: true }).waitFor();
+    await problem.getByText("Line 3", { exact: true }).waitFor();
     await shoot("bad-rows");
 
     await page
@@ -197,20 +197,22 @@ describe("the form", () => {
 
 describe("the list", () => {
   test("shows runs by name and status, and leads to one by keyboard", async () => {
+    const { id } = await server.store.fineTunes.cancel(rowId(await createFineTune(server)));
     await page.goto(server.url);
-    const link = page.getByRole("link", { name: "from the page" });
-    await link.waitFor();
+    const row = page.getByRole("row").filter({ hasText: "Cancelled" }).first();
+    await row.getByRole("progressbar", { name: "Steps of run" }).waitFor();
     await shoot("list");
-    await link.focus();
+    await row.getByRole("link", { name: "run" }).focus();
     await page.keyboard.press("Enter");
-    await page.getByRole("heading", { name: "from the page" }).waitFor();
+    await page.getByRole("heading", { name: "run", exact: true }).waitFor();
+    expect(decodeURIComponent(new URL(page.url()).pathname)).toBe(`/fine-tunes/${globalId("FineTune", id)}`);
     expect(complaints).toEqual([]);
   });
 
   test.each(["light", "dark"] as const)("fits a screen of 360 pixels, %s", async (colorScheme) => {
     const narrow = await newPage({ width: 360, colorScheme });
     const run = (await server.store.fineTunes.list({ limit: 100 })).find(({ status }) => status === "SUCCEEDED");
-    const id = Buffer.from(`FineTune:${run?.id ?? ""}`).toString("base64");
+    const id = globalId("FineTune", run?.id ?? "");
     for (const [name, url] of Object.entries({ list: server.url, form: `${server.url}/new`, run: runUrl(id) })) {
       await narrow.goto(url);
       await narrow.locator("h1").waitFor();

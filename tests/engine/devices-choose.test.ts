@@ -1,8 +1,10 @@
-/** Which device is taken, that tfjs-wasm gives its memory back, and that it runs in a worker thread. */
+/** Which device is taken, that devices give their memory back, and that wasm runs in a worker thread. */
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
 import { chooseDevice, deviceNames, listDevices } from "../../engine/devices/choose.ts";
+import { createTensorflowDevice } from "../../engine/devices/tfjs-tensorflow.ts";
 import { createWasmDevice } from "../../engine/devices/tfjs-wasm.ts";
+import type { Operation } from "./devices.inputs.ts";
 import { computationOf, load, perturbations, run } from "./devices.inputs.ts";
 
 const missing = (await listDevices()).filter((device) => "missing" in device);
@@ -40,27 +42,33 @@ describe("chooseDevice", () => {
   });
 });
 
-describe("tfjs-wasm", () => {
+const everyOperation: Operation = {
+  weights: () => ({ matrix: [8, 8], bias: [8] }),
+  apply({ pass, x, weights, shape }) {
+    const y = pass.add(x, pass.linear(x, weights("matrix"), weights("bias")));
+    const heads = { heads: 2, keyValueHeads: 2, lengths: shape.lengths, causal: true, scale: 0.5 };
+    const attended = pass.attention(y, y, pass.layerNorm(y, null, weights("bias"), 1e-5), heads);
+    return pass.gather(pass.activate(attended, "gelu"), Int32Array.of(0, 1, 2, 3, 4, 5, 6, 7));
+  },
+};
+
+const counting = [
+  { name: "tfjs-wasm", open: createWasmDevice },
+  { name: "tfjs-tensorflow", open: () => Promise.resolve(createTensorflowDevice()) },
+].filter(({ name }) => !missing.some((device) => device.name === name));
+
+describe.each(counting)("$name", ({ open }) => {
   test.each([true, false])("holds as many tensors after each step as before (trainable: %s)", async (trainable) => {
-    const device = await createWasmDevice();
+    const device = await open();
     const before = device.tensors();
     const shape = { seed: 4, lengths: [3, 5], columns: 8, vocab: 11, dtype: "F32", trainable } as const;
-    const computation = computationOf(
-      {
-        weights: () => ({ matrix: [8, 8], bias: [8] }),
-        apply: ({ pass, x, weights }) =>
-          pass.gather(
-            pass.layerNorm(pass.add(x, pass.linear(x, weights("matrix"), weights("bias"))), null, null, 1e-5),
-            Int32Array.of(0, 1, 2, 3, 4, 5, 6, 7),
-          ),
-      },
-      shape,
-    );
+    const computation = computationOf(everyOperation, shape);
     const weights = load(device, computation);
     const counts: number[] = [];
     for (let step = 0; step < 4; step++) {
       for (const perturbation of perturbations(step)) {
         await run(device, computation, weights, perturbation);
+        if (trainable) device.update([...weights.values()], [{ seed: 1n, scalar: 0.5, decay: 0.75 }], "normal");
         counts.push(device.tensors());
       }
     }
@@ -68,7 +76,9 @@ describe("tfjs-wasm", () => {
     for (const weight of weights.values()) device.freeWeight(weight);
     expect(device.tensors()).toBe(before);
   });
+});
 
+describe("tfjs-wasm", () => {
   test("runs in a worker thread", async () => {
     const choose = new URL("../../engine/devices/choose.ts", import.meta.url).href;
     const source = `

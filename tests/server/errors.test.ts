@@ -28,10 +28,9 @@ describe("datasets", () => {
     ["an empty completion", `${good}\n${good}\n{"prompt": "a", "completion": ""}`, 3, /empty/u],
   ])("%s is named by line", async (_what, jsonl, line, message) => {
     const error = await firstError(createDatasetMutation, { input: { name: "bad", jsonl } });
-    expect(error.extensions).toEqual({
-      code: "DATASET_INVALID",
-      issues: [expect.objectContaining({ line, message: expect.stringMatching(message) })],
-    });
+    expect(error.extensions).toMatchObject({ code: "DATASET_INVALID", issues: [{ line }] });
+    expect(error.extensions.issues).toHaveLength(1);
+    expect(error.extensions.issues[0]?.message).toMatch(message);
   });
 
   test("an empty file is refused", async () => {
@@ -49,7 +48,9 @@ describe("datasets", () => {
   });
 
   test("more than a mebibyte inline is pointed to uploads", async () => {
-    const error = await firstError(createDatasetMutation, { input: { name: "big", jsonl: "x".repeat(1024 * 1024 + 1) } });
+    const error = await firstError(createDatasetMutation, {
+      input: { name: "big", jsonl: "x".repeat(1024 * 1024 + 1) },
+    });
     expect(error.extensions).toMatchObject({ code: "PAYLOAD_TOO_LARGE", issues: [{ field: "input.jsonl" }] });
     expect(error.message).toMatch(/1048577 bytes.*\/uploads/u);
   });
@@ -70,7 +71,8 @@ describe("datasets", () => {
 });
 
 describe("fine-tunes", () => {
-  const create = (input: object) => firstError(createFineTuneMutation, { input: { name: "x", baseModel: "bytes", dataset, ...input } });
+  const create = (input: object) =>
+    firstError(createFineTuneMutation, { input: { name: "x", baseModel: "bytes", dataset, ...input } });
 
   test.each([
     ["steps", 0, "a whole number from 1 to 1000000"],
@@ -160,17 +162,21 @@ describe("anything else", () => {
     ["{ fineTunes(first: -1) { nodes { id } } }", "first"],
     ["{ fineTunes(first: 1, last: 1) { nodes { id } } }", "last"],
     ['{ fineTunes(after: "x") { nodes { id } } }', "after"],
+    [`{ nodes(ids: [${`"${globalId("Dataset", "x")}",`.repeat(101)}]) { id } }`, "ids"],
   ])("%s is refused by field", async (query, field) => {
     const error = await firstError(query);
     expect(error.extensions).toMatchObject({ code: "INVALID_ARGUMENT", issues: [{ field }] });
   });
 
-  test.each(["{", "{ nothing }", 'query ($a: Int!) { service { version } }', '{ node(id: "x") { id } }', "query A { a: __typename } query B { b: __typename }"])(
-    "%s is an invalid argument",
-    async (query) => {
-      expect((await firstError(query)).extensions).toMatchObject({ code: "INVALID_ARGUMENT" });
-    },
-  );
+  test.each([
+    "{",
+    "{ nothing }",
+    "query ($a: Int!) { service { version } }",
+    '{ node(id: "x") { id } }',
+    "query A { a: __typename } query B { b: __typename }",
+  ])("%s is an invalid argument", async (query) => {
+    expect((await firstError(query)).extensions).toMatchObject({ code: "INVALID_ARGUMENT" });
+  });
 
   test("mutations on things that are not there are told", async () => {
     const unknown = "00000000-0000-4000-8000-000000000000";
@@ -186,7 +192,9 @@ describe("anything else", () => {
     expect(error.extensions.code).toBe("INVALID_ARGUMENT");
     expect(error.message).toMatch(/too large: complexity/u);
     const deep = "checkpoints { nodes { fineTune {".repeat(6) + " id " + "} } }".repeat(6);
-    expect((await firstError(`{ fineTunes(first: 1) { nodes { ${deep} } } }`)).message).toMatch(/too large: (depth|complexity)/u);
+    expect((await firstError(`{ fineTunes(first: 1) { nodes { ${deep} } } }`)).message).toMatch(
+      /too large: (depth|complexity)/u,
+    );
   });
 
   test("what everything about a run costs is allowed", async () => {

@@ -31,19 +31,21 @@ export interface TestServer extends RunningServer {
   readonly store: Store;
   readonly model: BaseModel;
   readonly logged: string[];
-  gql<T = Record<string, unknown>>(query: string, variables?: object, headers?: Record<string, string>): Promise<GraphQLAnswer<T>>;
+  readonly uploadsDir: string;
+  readonly gql: <T = object>(query: string, variables?: object) => Promise<GraphQLAnswer<T>>;
   /** The same, for an answer that must be without errors. */
-  ask<T>(query: string, variables?: object): Promise<T>;
+  readonly ask: <T>(query: string, variables?: object) => Promise<T>;
   /** A second server over the same store and folders. */
-  another(options?: Partial<ServerConfig>): Promise<RunningServer>;
-  dispose(): Promise<void>;
+  readonly another: (options?: Partial<ServerConfig>) => Promise<RunningServer>;
+  readonly dispose: () => Promise<void>;
 }
 
 /** Context of the test model, tokens. Its tokenizer gives one token a byte. */
 export const contextLength = 64;
 
 export async function testServer(options: Partial<ServerConfig> = {}): Promise<TestServer> {
-  const { store, drop } = await testStore();
+  const database = await testStore();
+  const { store } = database;
   const folder = await mkdtemp(join(tmpdir(), "steplog-server-"));
   const modelsDir = join(folder, "models");
   await writeTokenizer(join(modelsDir, "bytes"));
@@ -52,10 +54,10 @@ export async function testServer(options: Partial<ServerConfig> = {}): Promise<T
   const log = pino({ level: "debug" }, { write: (line: string) => void logged.push(line) });
   const config = { store, log, host: "127.0.0.1", port: 0, modelsDir, uploadsDir: join(folder, "uploads"), ...options };
   const server = await startServer(config);
-  const gql: TestServer["gql"] = async (query, variables, headers) => {
+  const gql: TestServer["gql"] = async (query, variables) => {
     const response = await fetch(`${server.url}/graphql`, {
       method: "POST",
-      headers: { "content-type": "application/json", ...headers },
+      headers: { "content-type": "application/json" },
       body: JSON.stringify({ query, variables }),
     });
     return (await response.json()) as never;
@@ -65,16 +67,18 @@ export async function testServer(options: Partial<ServerConfig> = {}): Promise<T
     store,
     model,
     logged,
+    uploadsDir: config.uploadsDir,
     gql,
     ask: async <T>(query: string, variables?: object) => {
       const { data, errors } = await gql<T>(query, variables);
-      if (!data || errors) throw new Error(`the answer has errors: ${JSON.stringify(errors)} ${logged.slice(-3).join("")}`);
+      if (!data || errors)
+        throw new Error(`the answer has errors: ${JSON.stringify(errors)} ${logged.slice(-3).join("")}`);
       return data;
     },
     another: (more = {}) => startServer({ ...config, ...more }),
     dispose: async () => {
       await server.close();
-      await drop();
+      await database.drop();
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -109,7 +113,9 @@ function byteCharacter(byte: number): string {
 }
 
 export const rows = (count: number) =>
-  Array.from({ length: count }, (_, index) => JSON.stringify({ prompt: `${index} is`, completion: " good" })).join("\n");
+  Array.from({ length: count }, (_, index) => JSON.stringify({ prompt: `${index} is`, completion: " good" })).join(
+    "\n",
+  );
 
 export async function createDataset(server: TestServer, name = "rows", jsonl = rows(3)): Promise<string> {
   const query = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { id } }";
@@ -153,7 +159,8 @@ export class FakeWorker {
     if (!job) throw new Error("there is no job to claim");
     const headerBytes = encodeHeader(header(job));
     const chain = Chain.start(headerBytes);
-    if (job.kind === "FINE_TUNE") await store.beginLog(job, { headerBytes, chain: chain.hash, device: "plain: a test" });
+    if (job.kind === "FINE_TUNE")
+      await store.beginLog(job, { headerBytes, chain: chain.hash, device: "plain: a test" });
     return new FakeWorker(store, job, chain);
   }
 
@@ -198,7 +205,12 @@ function header({ baseModel, fineTune }: ClaimedJob): StepLogHeader {
 }
 
 export function wsClient(server: RunningServer, options: Partial<Parameters<typeof createClient>[0]> = {}): Client {
-  return createClient({ url: `${server.url.replace("http", "ws")}/graphql`, webSocketImpl: WebSocket, retryAttempts: 0, ...options });
+  return createClient({
+    url: `${server.url.replace("http", "ws")}/graphql`,
+    webSocketImpl: WebSocket,
+    retryAttempts: 0,
+    ...options,
+  });
 }
 
 /** All payloads of a stream, until it completes or `enough` of them came. */

@@ -2,7 +2,17 @@
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { collect, createFineTune, FakeWorker, globalId, testServer, wsClient, type TestServer } from "./harness.ts";
+import { SteplogError } from "../../schema/errors.ts";
+import {
+  collect,
+  createFineTune,
+  FakeWorker,
+  globalId,
+  rowId,
+  testServer,
+  wsClient,
+  type TestServer,
+} from "./harness.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -10,7 +20,8 @@ beforeAll(async () => {
 });
 afterAll(() => server.dispose());
 
-const stepsQuery = "subscription ($id: ID!, $after: Int) { steps(fineTuneId: $id, after: $after) { cursor step { step loss } } }";
+const stepsQuery =
+  "subscription ($id: ID!, $after: Int) { steps(fineTuneId: $id, after: $after) { cursor step { step loss } } }";
 interface StepData {
   steps: { cursor: number; step: { step: number; loss: number } };
 }
@@ -24,7 +35,7 @@ class RawClient {
 
   constructor(url: string) {
     this.socket = new WebSocket(`${url.replace("http", "ws")}/graphql`, "graphql-transport-ws");
-    this.socket.on("message", (data) => this.received.push(JSON.parse(String(data)) as never));
+    this.socket.on("message", (data: Buffer) => this.received.push(JSON.parse(data.toString()) as never));
   }
 
   async open(payload: object = {}): Promise<this> {
@@ -94,7 +105,9 @@ describe("steps", () => {
     const id = await createFineTune(server, { steps: total });
     const worker = await FakeWorker.claim(server.store);
     // Long answers, so that the buffers of the operating system do not hide the stall.
-    const padding = upTo(12).map((index) => `${"x".repeat(150)}${index}: skipped`).join(" ");
+    const padding = upTo(12)
+      .map((index) => `${"x".repeat(150)}${index}: skipped`)
+      .join(" ");
     const query = `subscription { steps(fineTuneId: "${id}") { cursor step { loss ${padding} } } }`;
     const pulled = countPulls();
     const stalled = await new RawClient(server.url).open();
@@ -154,7 +167,9 @@ describe("steps", () => {
       body: JSON.stringify({ query: stepsQuery, variables: { id, after: 2 } }),
     });
     const text = await response.text();
-    const payloads = [...text.matchAll(/^data: (\{.+\})$/gmu)].map((match) => JSON.parse(match[1] ?? "") as { data: StepData });
+    const payloads = [...text.matchAll(/^data: (\{.+\})$/gmu)].map(
+      (match) => JSON.parse(match[1] ?? "") as { data: StepData },
+    );
     expect(payloads.map(({ data }) => data.steps.cursor)).toEqual([3, 4, 5]);
     expect(text).toContain("event: complete");
   });
@@ -188,7 +203,8 @@ describe("status and events", () => {
     await server.store.recordEvent(worker.job, { type: "NOTE", message: "hello" });
     await worker.succeed();
     const client = wsClient(server);
-    const query = "subscription ($id: ID!, $after: Int!) { events(fineTuneId: $id, after: $after) { cursor event { sequence type } } }";
+    const query =
+      "subscription ($id: ID!, $after: Int!) { events(fineTuneId: $id, after: $after) { cursor event { sequence type } } }";
     interface Data {
       events: { cursor: number; event: { type: string } };
     }
@@ -228,16 +244,46 @@ describe("a socket outlives its operations", () => {
     client.socket.close();
   });
 
+  test.each([
+    ["a failure that the store names", () => new SteplogError("UNAVAILABLE", "Postgres is gone."), "UNAVAILABLE"],
+    ["a fault of ours", () => new Error("secret detail"), "INTERNAL"],
+  ])("%s in the middle of a stream ends it with a code", async (_what, failure, code) => {
+    const id = await createFineTune(server);
+    const { feed } = server.store;
+    const original = feed.events.bind(feed);
+    feed.events = async function* (fineTuneId, options) {
+      for await (const event of original(fineTuneId, options)) {
+        yield event;
+        throw failure();
+      }
+    };
+    const client = await new RawClient(server.url).open();
+    client.subscribe("a", `subscription { events(fineTuneId: "${id}") { cursor } }`);
+    await client.until(() => client.of("a").length >= 2);
+    expect(
+      client
+        .of("a")
+        .map(({ type }) => type)
+        .slice(0, 2),
+    ).toEqual(["next", "error"]);
+    expect(client.of("a")[1]?.payload).toMatchObject([{ extensions: { code } }]);
+    expect(JSON.stringify(client.received)).not.toContain("secret");
+    feed.events = original;
+    client.socket.close();
+    await server.store.fineTunes.cancel(rowId(id));
+  });
+
   test("a socket carries a bounded number of operations", async () => {
     const id = await createFineTune(server);
     const client = await new RawClient(server.url).open();
-    for (const index of upTo(101)) client.subscribe(String(index), `subscription { steps(fineTuneId: "${id}") { cursor } }`);
+    for (const index of upTo(101))
+      client.subscribe(String(index), `subscription { steps(fineTuneId: "${id}") { cursor } }`);
     await client.until(() => client.received.some((message) => message.type === "error"));
     const refused = client.received.filter((message) => message.type === "error");
     expect(refused).toHaveLength(1);
     expect(JSON.stringify(refused)).toMatch(/at most 100 operations/u);
     client.socket.close();
-    await server.store.fineTunes.cancel(Buffer.from(id, "base64").toString().split(":")[1] ?? "");
+    await server.store.fineTunes.cancel(rowId(id));
   });
 
   test("a client that leaves frees its streams", async () => {
@@ -259,7 +305,15 @@ describe("a socket outlives its operations", () => {
     };
     const clients = await Promise.all(upTo(3).map(() => new RawClient(server.url).open()));
     for (const client of clients) client.subscribe("a", `subscription { steps(fineTuneId: "${id}") { cursor } }`);
-    await clients[0]?.until(() => open === 3);
+    const leaving = new AbortController();
+    await fetch(`${server.url}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "text/event-stream" },
+      body: JSON.stringify({ query: stepsQuery, variables: { id } }),
+      signal: leaving.signal,
+    });
+    await clients[0]?.until(() => open === 4);
+    leaving.abort();
     clients[0]?.send({ id: "a", type: "complete" });
     clients[1]?.socket.close();
     clients[2]?.socket.terminate();

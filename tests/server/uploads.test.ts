@@ -1,5 +1,7 @@
 /** Uploads by the tus protocol: a broken connection costs nothing but the bytes that were under way. */
+import { readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { request } from "node:http";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { rows, testServer, type TestServer } from "./harness.ts";
 
@@ -13,12 +15,16 @@ const tus = { "tus-resumable": "1.0.0" };
 const patchHeaders = { ...tus, "content-type": "application/offset+octet-stream" };
 
 async function start(bytes: number): Promise<string> {
-  const response = await fetch(`${server.url}/uploads`, { method: "POST", headers: { ...tus, "upload-length": String(bytes) } });
+  const response = await fetch(`${server.url}/uploads`, {
+    method: "POST",
+    headers: { ...tus, "upload-length": String(bytes) },
+  });
   expect(response.status).toBe(201);
   return response.headers.get("location") ?? "";
 }
 
-const offsetOf = async (url: string) => Number((await fetch(url, { method: "HEAD", headers: tus })).headers.get("upload-offset"));
+const offsetOf = async (url: string) =>
+  Number((await fetch(url, { method: "HEAD", headers: tus })).headers.get("upload-offset"));
 
 const send = (url: string, offset: number, body: Uint8Array<ArrayBuffer>) =>
   fetch(url, { method: "PATCH", headers: { ...patchHeaders, "upload-offset": String(offset) }, body });
@@ -73,6 +79,26 @@ test("wrong rows are named, and the upload is gone", async () => {
   await send(url, 0, body);
   expect((await create(url)).errors?.[0]?.extensions).toMatchObject({ code: "DATASET_INVALID", issues: [{ line: 4 }] });
   expect((await create(url)).errors?.[0]?.extensions.code).toBe("NOT_FOUND");
+});
+
+test("what nobody came back for within a day is removed", async () => {
+  const body = new TextEncoder().encode(rows(3));
+  const [old, fresh] = [await start(body.length), await start(body.length)];
+  for (const url of [old, fresh]) await send(url, 0, body);
+  const [oldId = "", freshId = ""] = [old, fresh].map((url) => url.split("/").at(-1));
+  const dayAgo = new Date(Date.now() - 25 * 60 * 60 * 1000);
+  const info = join(server.uploadsDir, `${oldId}.json`);
+  await writeFile(
+    info,
+    JSON.stringify({ ...JSON.parse(await readFile(info, "utf8")), creation_date: dayAgo.toISOString() }),
+  );
+  await writeFile(join(server.uploadsDir, "stream-old"), "x");
+  await utimes(join(server.uploadsDir, "stream-old"), dayAgo, dayAgo);
+  await (await server.another()).close();
+  const left = await readdir(server.uploadsDir);
+  expect(left).toContain(freshId);
+  expect(left).not.toContain(oldId);
+  expect(left).not.toContain("stream-old");
 });
 
 test("an offset that is not the server's is a conflict", async () => {

@@ -1,7 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
-import { append, chainStart, claimed, directly, headerBytes, newInput, newRun, newTraining, sha256 } from "./fixtures.ts";
+import {
+  append,
+  chainStart,
+  claimed,
+  directly,
+  headerBytes,
+  newInput,
+  newRun,
+  newTraining,
+  sha256,
+} from "./fixtures.ts";
 
 let fixture: TestStore;
 let store: Store;
@@ -132,7 +142,15 @@ describe("cancel", () => {
 });
 
 describe("base models", () => {
-  const model = { name: "m", hash: sha256("a"), family: "opt", dtype: "F32", parameters: 1, bytes: 1, contextLength: 1 };
+  const model = {
+    name: "m",
+    hash: sha256("a"),
+    family: "opt",
+    dtype: "F32",
+    parameters: 1,
+    bytes: 1,
+    contextLength: 1,
+  };
 
   test("new weights under a name are taken until a fine-tune refers to it", async () => {
     const first = await store.baseModels.register(model);
@@ -160,7 +178,10 @@ describe("the store as a whole", () => {
   test("several processes may migrate at once", async () => {
     const others = await Promise.all([fixture.another(), fixture.another(), fixture.another()]);
     await Promise.all(others.map((other) => other.migrate()));
-    const applied = await directly(fixture.url, (sql) => sql`select count(*)::int as n from drizzle.__drizzle_migrations`);
+    const applied = await directly(
+      fixture.url,
+      (sql) => sql`select count(*)::int as n from drizzle.__drizzle_migrations`,
+    );
     expect(applied[0]?.["n"]).toBe(1);
   });
 

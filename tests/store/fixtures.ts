@@ -1,6 +1,6 @@
 /** The small things that every store test begins with. */
 import { createHash } from "node:crypto";
-import postgres from "postgres";
+import { Client } from "pg";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import { Chain, encodeHeader, packScalars, unpackEntries } from "../../schema/step-log.ts";
 import type { FineTune } from "../../schema/tables.ts";
@@ -25,8 +25,13 @@ export async function newInput(store: Store, key: string | null = null): Promise
   const model = await store.baseModels.register({ name, hash: sha256(name), family: "opt", dtype: "F32", ...size });
   const dataset = await store.datasets.create({ name: "reviews", sha256: sha256("rows"), bytes: 4, rows: 1 });
   return {
-    ...{ idempotencyKey: key, name: "run", baseModelId: model.id, datasetId: dataset.id, validationDatasetId: null },
-    ...{ labelWords: ["good", "bad"], hyperparameters: hyperparametersSchema.parse({ steps: 100 }) },
+    idempotencyKey: key,
+    name: "run",
+    baseModelId: model.id,
+    datasetId: dataset.id,
+    validationDatasetId: null,
+    labelWords: ["good", "bad"],
+    hyperparameters: hyperparametersSchema.parse({ steps: 100 }),
   };
 }
 
@@ -78,15 +83,25 @@ export async function append(store: Store, job: Lease, firstEntry: number, count
 
 /** Lets a lease run out without waiting for it. */
 export async function lapse(url: string, job: Lease): Promise<void> {
-  await directly(url, (sql) => sql`update jobs set lease_expires_at = now() - interval '1 second' where id = ${job.id}`);
+  await directly(
+    url,
+    (sql) => sql`update jobs set lease_expires_at = now() - interval '1 second' where id = ${job.id}`,
+  );
 }
 
+type Ask = (text: TemplateStringsArray, ...values: unknown[]) => Promise<Record<string, unknown>[]>;
+
 /** What no store offers: to look at the tables, and to do violence to connections. */
-export async function directly<Result>(url: string, work: (sql: postgres.Sql) => PromiseLike<Result>): Promise<Result> {
-  const sql = postgres(url, { max: 1, onnotice: () => {} });
+export async function directly<Result>(url: string, work: (sql: Ask) => Promise<Result>): Promise<Result> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  const ask: Ask = async (text, ...values) => {
+    const statement = text.reduce((before, after, index) => `${before}$${index}${after}`);
+    return (await client.query<Record<string, unknown>>(statement, values)).rows;
+  };
   try {
-    return await work(sql);
+    return await work(ask);
   } finally {
-    await sql.end();
+    await client.end();
   }
 }

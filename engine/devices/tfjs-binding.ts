@@ -1,0 +1,220 @@
+/**
+ * The raw binding of tfjs-node: any TensorFlow operation by its name, on handles that are freed by hand. tfjs's own
+ * kernels know neither uint16 nor bfloat16 nor counter-based random numbers, and the noise needs all three.
+ */
+import { createRequire } from "node:module";
+import util from "node:util";
+import { invariant } from "../../schema/errors.ts";
+
+/** DataType of tensorflow/core/framework/types.proto. */
+export const types = {
+  float32: 1,
+  int32: 3,
+  uint8: 4,
+  bool: 10,
+  bfloat16: 14,
+  uint16: 17,
+  uint32: 22,
+  uint64: 23,
+} as const;
+
+type Type = (typeof types)[keyof typeof types];
+
+/** What is used of tfjs-node's TFJSBinding; its ids are handles of TensorFlow's eager tensors. */
+interface Binding {
+  createTensor(shape: readonly number[], type: number, values: Float32Array | Int32Array): number;
+  deleteTensor(id: number): void;
+  tensorDataSync(id: number): Float32Array | Int32Array;
+  executeOp(name: string, attributes: readonly BoundAttribute[], inputs: readonly number[], outputs: number): Output[];
+  isUsingGpuDevice(): boolean;
+  getNumOfTensors(): number;
+  readonly TF_ATTR_TYPE: number;
+  readonly TF_ATTR_INT: number;
+  readonly TF_ATTR_BOOL: number;
+  readonly TF_Version: string;
+}
+
+interface BoundAttribute {
+  readonly name: string;
+  readonly type: number;
+  readonly value: number | boolean;
+}
+
+interface Output {
+  readonly id: number;
+  readonly shape: readonly number[];
+}
+
+const packages = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"] as const;
+
+/** @throws when neither package can be loaded, saying why for each */
+export function loadBinding(): { binding: Binding; description: string } {
+  const failures: string[] = [];
+  for (const name of packages) {
+    try {
+      const binding = bindingOf(requireQuietly(name));
+      const processor = binding.isUsingGpuDevice() ? "GPU" : "CPU";
+      return { binding, description: `TensorFlow.js, ${name}, TensorFlow ${binding.TF_Version} on ${processor}` };
+    } catch (error) {
+      failures.push(`${name}: ${error instanceof Error ? (error.message.split("\n", 1)[0] ?? "") : String(error)}`);
+    }
+  }
+  throw new Error(failures.join("; "));
+}
+
+/**
+ * Loads with what TensorFlow must find in its environment: no chatter, and no TF32, whose ten bits of mantissa would
+ * drown the difference of two losses. tfjs-node also wants a function that Node.js 23 took away.
+ */
+function requireQuietly(name: string): unknown {
+  process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
+  process.env["NVIDIA_TF32_OVERRIDE"] ??= "0";
+  if (!("isNullOrUndefined" in util)) {
+    Object.defineProperty(util, "isNullOrUndefined", { value: (value: unknown) => value == null });
+  }
+  return createRequire(import.meta.url)(name);
+}
+
+function bindingOf(tf: unknown): Binding {
+  invariant(typeof tf === "object" && tf !== null && "findBackend" in tf, "tfjs-node is TensorFlow.js");
+  const backend = (tf as { findBackend(name: string): unknown }).findBackend("tensorflow");
+  invariant(typeof backend === "object" && backend !== null && "binding" in backend, "tfjs-node has its backend");
+  return backend.binding as Binding;
+}
+
+/** A tensor of TensorFlow's. */
+export interface Handle {
+  readonly id: number;
+  readonly shape: readonly number[];
+}
+
+type Attributes = Readonly<Record<string, Type | { readonly int: number } | boolean>>;
+
+/**
+ * Operations on handles. Inside `scope` every handle made is freed at its end but the one returned; outside, handles
+ * live until they are freed.
+ */
+export class TensorFlow {
+  readonly #binding: Binding;
+  #scope: Handle[] | null = null;
+
+  constructor(binding: Binding) {
+    this.#binding = binding;
+  }
+
+  run(name: string, inputs: readonly Handle[], attributes: Attributes): Handle {
+    const bound = Object.entries(attributes).map(([key, value]) => this.#bind(key, value));
+    const ids = inputs.map((input) => input.id);
+    const [output] = this.#binding.executeOp(name, bound, ids, 1);
+    invariant(output, `${name} has an output`);
+    return this.#made({ id: output.id, shape: output.shape });
+  }
+
+  #bind(name: string, value: Attributes[string]): BoundAttribute {
+    if (typeof value === "number") return { name, type: this.#binding.TF_ATTR_TYPE, value };
+    if (typeof value === "boolean") return { name, type: this.#binding.TF_ATTR_BOOL, value };
+    return { name, type: this.#binding.TF_ATTR_INT, value: value?.int ?? 0 };
+  }
+
+  /** A tensor of `values`, whose memory it shares: they must not change afterwards. */
+  constant(values: Float32Array | Int32Array, shape: readonly number[] = [values.length]): Handle {
+    const type = values instanceof Float32Array ? types.float32 : types.int32;
+    return this.#made({ id: this.#binding.createTensor(shape, type, values), shape });
+  }
+
+  scalar(value: number): Handle {
+    return this.constant(Float32Array.of(value), []);
+  }
+
+  floats(handle: Handle): Float32Array {
+    const values = this.#binding.tensorDataSync(handle.id);
+    invariant(values instanceof Float32Array, "the tensor holds float32");
+    return values;
+  }
+
+  integers(handle: Handle): Int32Array {
+    const values = this.#binding.tensorDataSync(handle.id);
+    invariant(values instanceof Int32Array, "the tensor holds int32");
+    return values;
+  }
+
+  free(handle: Handle): void {
+    this.#binding.deleteTensor(handle.id);
+  }
+
+  scope(make: () => Handle): Handle {
+    const outer = this.#scope;
+    const inner: Handle[] = [];
+    this.#scope = inner;
+    let kept: Handle | null = null;
+    try {
+      kept = make();
+      return kept;
+    } finally {
+      this.#scope = outer;
+      for (const handle of inner) if (handle !== kept) this.free(handle);
+      if (kept && outer && inner.includes(kept)) outer.push(kept);
+    }
+  }
+
+  tensors(): number {
+    return this.#binding.getNumOfTensors();
+  }
+
+  #made(handle: Handle): Handle {
+    this.#scope?.push(handle);
+    return handle;
+  }
+
+  // The operations used, by TensorFlow's names; T is float32 unless it says otherwise.
+
+  unary(name: string, x: Handle, type: Type = types.float32): Handle {
+    return this.run(name, [x], { T: type });
+  }
+
+  binary(name: string, a: Handle, b: Handle, type: Type = types.float32): Handle {
+    return this.run(name, [a, b], { T: type });
+  }
+
+  cast(x: Handle, from: Type, to: Type): Handle {
+    return this.run("Cast", [x], { SrcT: from, DstT: to, Truncate: false });
+  }
+
+  bitcast(x: Handle, from: Type, to: Type): Handle {
+    return this.run("Bitcast", [x], { T: from, type: to });
+  }
+
+  reshape(x: Handle, shape: readonly number[], type: Type = types.float32): Handle {
+    return this.run("Reshape", [x, this.constant(Int32Array.from(shape))], { T: type, Tshape: types.int32 });
+  }
+
+  transpose(x: Handle, order: readonly number[]): Handle {
+    return this.run("Transpose", [x, this.constant(Int32Array.from(order))], { T: types.float32, Tperm: types.int32 });
+  }
+
+  /** Elements or rows first, ..., first + count - 1 of the outermost axis. */
+  slice(x: Handle, first: number, count: number, type: Type = types.float32): Handle {
+    if (first === 0 && count === x.shape[0]) return x;
+    const rest = x.shape.slice(1);
+    const begin = this.constant(Int32Array.of(first, ...rest.map(() => 0)));
+    const size = this.constant(Int32Array.of(count, ...rest));
+    return this.run("Slice", [x, begin, size], { T: type, Index: types.int32 });
+  }
+
+  gather(x: Handle, index: Int32Array, axis: number, type: Type = types.float32): Handle {
+    const inputs = [x, this.constant(index), this.constant(Int32Array.of(axis), [])];
+    const attributes = { Tparams: type, Tindices: types.int32, Taxis: types.int32, batch_dims: { int: 0 } };
+    return this.run("GatherV2", inputs, attributes);
+  }
+
+  /** A reduction over the last axis, which is kept with length one. */
+  reduce(name: "Mean" | "Sum" | "Max" | "Min", x: Handle): Handle {
+    const axis = this.constant(Int32Array.of(x.shape.length - 1));
+    return this.run(name, [x, axis], { T: types.float32, Tidx: types.int32, keep_dims: true });
+  }
+
+  /** a times b, or b transposed, over the last two axes; the others broadcast. */
+  multiply(a: Handle, b: Handle, transposed: boolean): Handle {
+    return this.run("BatchMatMulV2", [a, b], { T: types.float32, adj_x: false, adj_y: transposed });
+  }
+}

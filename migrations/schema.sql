@@ -1,0 +1,141 @@
+-- The end state of the migrations, for readers. Made by `npm run schema:dump`; do not edit.
+
+create table base_models (
+  id uuid not null default gen_random_uuid(),
+  name text not null,
+  hash text not null,
+  family text not null,
+  dtype text not null,
+  parameters bigint not null,
+  bytes bigint not null,
+  context_length integer not null,
+  created_at timestamp with time zone not null default now(),
+  constraint base_models_pkey PRIMARY KEY (id),
+  constraint base_models_name_unique UNIQUE (name)
+);
+
+create table checkpoints (
+  id uuid not null default gen_random_uuid(),
+  fine_tune_id uuid not null,
+  entries integer not null,
+  chain bytea not null,
+  weights_digest text not null,
+  weights_status text not null default 'NONE'::text,
+  weights_blob text,
+  weights_bytes bigint,
+  weights_error text,
+  created_at timestamp with time zone not null default now(),
+  constraint checkpoints_pkey PRIMARY KEY (id),
+  constraint checkpoints_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
+);
+
+create table datasets (
+  id uuid not null default gen_random_uuid(),
+  name text not null,
+  sha256 text not null,
+  bytes bigint not null,
+  rows integer not null,
+  created_at timestamp with time zone not null default now(),
+  constraint datasets_pkey PRIMARY KEY (id)
+);
+
+create table evaluations (
+  fine_tune_id uuid not null,
+  entries integer not null,
+  rows integer not null,
+  loss double precision not null,
+  accuracy double precision,
+  at timestamp with time zone not null default now(),
+  constraint evaluations_fine_tune_id_entries_pk PRIMARY KEY (fine_tune_id, entries),
+  constraint evaluations_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
+);
+
+create table events (
+  fine_tune_id uuid not null,
+  sequence integer not null,
+  type text not null,
+  message text not null,
+  at timestamp with time zone not null default now(),
+  constraint events_fine_tune_id_sequence_pk PRIMARY KEY (fine_tune_id, sequence),
+  constraint events_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
+);
+
+create table fine_tunes (
+  id uuid not null default gen_random_uuid(),
+  idempotency_key text,
+  input_hash text not null,
+  name text not null,
+  base_model_id uuid not null,
+  dataset_id uuid not null,
+  validation_dataset_id uuid,
+  label_words jsonb not null,
+  hyperparameters jsonb not null,
+  keep_weights boolean not null default false,
+  status text not null default 'QUEUED'::text,
+  cancel_requested boolean not null default false,
+  error_code text,
+  error_message text,
+  error_issues jsonb,
+  log_header bytea,
+  entries integer not null default 0,
+  chain bytea,
+  skipped_steps integer not null default 0,
+  device text,
+  created_at timestamp with time zone not null default now(),
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  constraint fine_tunes_entries CHECK ((entries >= 0)),
+  constraint fine_tunes_pkey PRIMARY KEY (id),
+  constraint fine_tunes_idempotency_key_unique UNIQUE (idempotency_key),
+  constraint fine_tunes_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id),
+  constraint fine_tunes_dataset_id_datasets_id_fk FOREIGN KEY (dataset_id) REFERENCES datasets(id),
+  constraint fine_tunes_validation_dataset_id_datasets_id_fk FOREIGN KEY (validation_dataset_id) REFERENCES datasets(id)
+);
+
+create table jobs (
+  id bigint not null default nextval('jobs_id_seq'::regclass),
+  kind text not null,
+  fine_tune_id uuid not null,
+  checkpoint_id uuid,
+  attempts integer not null default 0,
+  lease_token bigint not null default 0,
+  lease_worker text,
+  lease_expires_at timestamp with time zone,
+  created_at timestamp with time zone not null default now(),
+  constraint jobs_pkey PRIMARY KEY (id),
+  constraint jobs_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id) ON DELETE CASCADE,
+  constraint jobs_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
+);
+
+create table log_segments (
+  fine_tune_id uuid not null,
+  first_entry integer not null,
+  count integer not null,
+  scalars bytea not null,
+  decays bytea,
+  constraint log_segments_packed CHECK (((octet_length(scalars) = (2 * count)) AND ((decays IS NULL) OR (octet_length(decays) = (4 * count))))),
+  constraint log_segments_fine_tune_id_first_entry_pk PRIMARY KEY (fine_tune_id, first_entry),
+  constraint log_segments_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
+);
+
+create table step_metrics (
+  fine_tune_id uuid not null,
+  step integer not null,
+  loss double precision,
+  projected_gradient double precision,
+  learning_rate double precision not null,
+  skipped text,
+  seconds double precision not null,
+  at timestamp with time zone not null default now(),
+  constraint step_metrics_fine_tune_id_step_pk PRIMARY KEY (fine_tune_id, step),
+  constraint step_metrics_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
+);
+
+ALTER TABLE log_segments ALTER COLUMN decays SET STORAGE EXTERNAL;
+ALTER TABLE log_segments ALTER COLUMN scalars SET STORAGE EXTERNAL;
+CREATE INDEX datasets_created ON public.datasets USING btree (created_at, id);
+CREATE INDEX fine_tunes_created ON public.fine_tunes USING btree (created_at, id);
+CREATE INDEX fine_tunes_status_created ON public.fine_tunes USING btree (status, created_at, id);
+CREATE UNIQUE INDEX checkpoints_place ON public.checkpoints USING btree (fine_tune_id, entries);
+CREATE UNIQUE INDEX jobs_checkpoint ON public.jobs USING btree (checkpoint_id) WHERE (kind = 'MATERIALISE'::text);
+CREATE UNIQUE INDEX jobs_fine_tune ON public.jobs USING btree (fine_tune_id) WHERE (kind = 'FINE_TUNE'::text);

@@ -1,0 +1,189 @@
+/** The command line as a user meets it: real processes, exit codes, and what a typo gives. */
+import { readFileSync } from "node:fs";
+import { cp, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { trainableTensors } from "../../engine/model/model.ts";
+import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
+import { encodeEntries, ruleSeed } from "../../schema/step-log.ts";
+import { golden, randomModel, scratch, tinyConfig } from "../support/models.ts";
+import { runSteplog } from "../support/processes.ts";
+
+const opt = golden("hf/opt");
+const expected = JSON.parse(readFileSync(`${opt}/expected.json`, "utf8")) as {
+  input_ids: number[][];
+  labels: number[][];
+  greedy: { prompt: number[]; tokens: number[] }[];
+  nll: { row: number; nll: number }[];
+};
+
+async function writeLog(base: string, path: string, scalars: readonly number[]): Promise<void> {
+  const folder = await openModelFolder(base);
+  const header = {
+    format: 1 as const,
+    base: await baseHash(folder),
+    trainable: trainableTensors(folder),
+    noise: "rademacher" as const,
+    seed: 5,
+    hyperparameters: {},
+  };
+  await writeFile(path, encodeEntries(header, scalars.map((scalar, k) => ({ seed: ruleSeed(5, k), scalar }))));
+}
+
+describe("steplog log", () => {
+  test("prints one JSON object", async () => {
+    const path = join(await scratch(), "run.steplog");
+    await writeLog(opt, path, [0.5, -0.25]);
+    const { code, stdout } = await runSteplog(["log", path, "--json"]);
+    const log = JSON.parse(stdout) as { header: { noise: string; trainable: unknown[] }; entries: unknown[]; chain: string };
+    expect(code).toBe(0);
+    expect(log.header.noise).toBe("rademacher");
+    expect(log.header.trainable[0]).toStrictEqual({ name: "model.decoder.embed_positions.weight", shape: [66, 32], dtype: "F32" });
+    expect(log.entries).toStrictEqual([
+      { seed: String(5n << 32n), scalar: "3f000000" },
+      { seed: String((5n << 32n) + 1n), scalar: "be800000" },
+    ]);
+    expect(log.chain).toMatch(/^[0-9a-f]{64}$/u);
+  });
+
+  test("refuses a damaged log with exit code 3 and the reason", async () => {
+    const path = join(await scratch(), "run.steplog");
+    await writeLog(opt, path, [0.5]);
+    const bytes = await readFile(path);
+    await writeFile(path, bytes.subarray(0, -1));
+    const { code, stderr, stdout } = await runSteplog(["log", path, "--json"]);
+    expect({ code, stdout }).toStrictEqual({ code: 3, stdout: "" });
+    expect(stderr).toMatch(/^LOG_INVALID: .*truncated/u);
+  });
+});
+
+describe("steplog reconstruct", () => {
+  test("rebuilds, verifies, and knows the digest", async () => {
+    const folder = await scratch();
+    const log = join(folder, "run.steplog");
+    await writeLog(opt, log, [0.5, -0.25, 0.125]);
+    const out = join(folder, "out");
+    const { code, stdout } = await runSteplog(["reconstruct", "--base", opt, "--log", log, "--out", out, "--verify", "--json"]);
+    const { digest, entries } = JSON.parse(stdout) as { digest: string; entries: number };
+    expect({ code, entries }).toStrictEqual({ code: 0, entries: 3 });
+    const again = ["reconstruct", "--base", opt, "--log", log, "--out", join(folder, "again")];
+    expect((await runSteplog([...again, "--digest", digest])).code).toBe(0);
+    expect((await runSteplog([...again, "--force", "--digest", "00"])).code).toBe(3);
+  });
+
+  test("against the wrong base names both hashes, with exit code 3", async () => {
+    const folder = await scratch();
+    const log = join(folder, "run.steplog");
+    await writeLog(opt, log, [0.5]);
+    const base = await randomModel();
+    const { code, stderr } = await runSteplog(["reconstruct", "--base", base, "--log", log, "--out", join(folder, "out")]);
+    expect(code).toBe(3);
+    expect(stderr).toContain("BASE_MISMATCH");
+    expect(stderr).toContain(await baseHash(await openModelFolder(base)));
+    expect(stderr).toContain(await baseHash(await openModelFolder(opt)));
+  });
+});
+
+test("steplog hash prints the base hash", async () => {
+  const { code, stdout } = await runSteplog(["hash", opt]);
+  expect({ code, stdout }).toStrictEqual({ code: 0, stdout: `${await baseHash(await openModelFolder(opt))}\n` });
+});
+
+describe("steplog score", () => {
+  test("prints the mean loss and the number of scored tokens of each row", async () => {
+    const data = join(await scratch(), "rows.jsonl");
+    const rows = expected.input_ids.map((ids, row) => JSON.stringify({ input_ids: ids, labels: expected.labels[row] }));
+    await writeFile(data, rows.join("\n"));
+    const { code, stdout } = await runSteplog(["score", "--model", opt, "--data", data, "--json"]);
+    expect(code).toBe(0);
+    const { rows: scores } = JSON.parse(stdout) as { rows: { loss: number; tokens: number }[] };
+    scores.forEach(({ loss, tokens }, row) => {
+      const known = expected.nll.filter((token) => token.row === row);
+      expect(tokens).toBe(known.length);
+      expect(Math.abs(loss - known.reduce((sum, { nll }) => sum + nll, 0) / known.length)).toBeLessThan(1e-4);
+    });
+  });
+
+  test("names the line of a row that is wrong", async () => {
+    const data = join(await scratch(), "rows.jsonl");
+    await writeFile(data, '{"input_ids":[1,2],"labels":[1,2]}\n{"input_ids":[1,500],"labels":[1,2]}\n');
+    const { code, stderr } = await runSteplog(["score", "--model", opt, "--data", data]);
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/line 2: token 500 is outside the vocabulary of 128/u);
+  });
+});
+
+describe("steplog generate", () => {
+  test("continues tokens greedily", async () => {
+    for (const { prompt, tokens } of expected.greedy) {
+      const args = ["generate", "--model", opt, "--input-ids", prompt.join(","), "--max-tokens", String(tokens.length), "--json"];
+      const { code, stdout } = await runSteplog(args);
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ tokens });
+    }
+  });
+
+  test("continues text where there is a tokenizer", async () => {
+    const folder = join(await scratch(), "model");
+    await cp(opt, folder, { recursive: true });
+    for (const file of ["tokenizer.json", "tokenizer_config.json"]) {
+      await cp(golden("hf/tokenizer-bytelevel-gpt2", file), join(folder, file));
+    }
+    const { code, stdout } = await runSteplog(["generate", "--model", folder, "--prompt", "!!", "--max-tokens", "3", "--json"]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ tokens: expect.any(Array) as unknown, text: expect.any(String) as unknown });
+  });
+
+  test("refuses a prompt that does not fit the context", async () => {
+    const { code, stderr } = await runSteplog(["generate", "--model", opt, "--input-ids", "1,2", "--max-tokens", "500"]);
+    expect(code).toBe(3);
+    expect(stderr).toContain("context of 64");
+  });
+});
+
+describe("steplog init", () => {
+  test.each(["f32", "bf16"])("writes the same %s weights for the same seed", async (dtype) => {
+    const folder = await scratch();
+    const config = join(folder, "config.json");
+    await writeFile(config, JSON.stringify(tinyConfig));
+    const hashes: string[] = [];
+    for (const [out, seed] of [["a", "1"], ["b", "1"], ["c", "2"]] as const) {
+      const path = join(folder, out);
+      expect((await runSteplog(["init", "--config", config, "--seed", seed, "--dtype", dtype, "--out", path])).code).toBe(0);
+      hashes.push(await baseHash(await openModelFolder(path)));
+    }
+    expect(hashes[0]).toBe(hashes[1]);
+    expect(hashes[0]).not.toBe(hashes[2]);
+  });
+});
+
+describe("a typo", () => {
+  test.each([
+    [["lgo"], /unknown command 'lgo'/u],
+    [["hash"], /missing required argument/u],
+    [["generate", "--model", "x", "--input-ids", "1,b"], /Give token ids/u],
+    [["generate", "--model", "x", "--max-tokens", "0"], /whole number from 1/u],
+    [["score", "--model", "x", "--data", "y", "--device", "abacus"], /Allowed choices/u],
+  ])("%j is told with exit code 2", async (args, words) => {
+    const { code, stderr } = await runSteplog(args);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(words);
+  });
+
+  test("in a path is told with exit code 3", async () => {
+    const { code, stderr } = await runSteplog(["hash", "/no/such/model"]);
+    expect(code).toBe(3);
+    expect(stderr).toContain("There is no folder /no/such/model");
+  });
+
+  test("in the environment is told with exit code 3", async () => {
+    expect((await runSteplog(["server"], { DATABASE_URL: "" })).stderr).toContain("DATABASE_URL is not set");
+    expect((await runSteplog(["server"], { PORT: "http", DATABASE_URL: "postgres://x" })).stderr).toContain('PORT is "http"');
+  });
+
+  test("--help shows commands and examples", async () => {
+    const { code, stdout } = await runSteplog(["--help"]);
+    expect(code).toBe(0);
+    for (const word of ["start", "tune", "reconstruct", "Exit codes"]) expect(stdout).toContain(word);
+  });
+});

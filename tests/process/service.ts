@@ -1,0 +1,80 @@
+/** A service of real processes over a database of its own, with a tiny random model and rows of tokens. */
+import { cp, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { Client } from "../../cli/client.ts";
+import { randomModel, scratch } from "../support/models.ts";
+import { testDatabase } from "../support/postgres.ts";
+import type { Running } from "../support/processes.ts";
+import { startSteplog } from "../support/processes.ts";
+
+export interface TestService {
+  readonly folder: string;
+  readonly modelPath: string;
+  readonly env: Readonly<Record<string, string>>;
+  startServer(port?: number): Promise<{ running: Running; url: string; client: Client }>;
+  startWorker(): Promise<Running>;
+}
+
+export async function testService(): Promise<TestService> {
+  const folder = await scratch();
+  const database = await testDatabase();
+  onTestFinished(() => database.drop());
+  const modelPath = join(folder, "models", "tiny");
+  await mkdir(join(folder, "models"));
+  await cp(await randomModel(), modelPath, { recursive: true });
+  const env = { DATABASE_URL: database.url, STEPLOG_DATA: folder, STEPLOG_DEVICE: "plain", STEPLOG_LOG_LEVEL: "warn" };
+  return {
+    folder,
+    modelPath,
+    env,
+    async startServer(port = 0) {
+      const running = startSteplog(["server", "--port", String(port)], env);
+      const { url } = await running.ready;
+      return { running, url: String(url), client: new Client(String(url), undefined) };
+    },
+    async startWorker() {
+      const running = startSteplog(["worker"], env);
+      await running.ready;
+      return running;
+    },
+  };
+}
+
+const rowCount = 20;
+
+/** Creates a run of `steps` steps whose batches are large enough that it lasts some seconds; its id. */
+export async function createRun(service: TestService, client: Client, steps: number): Promise<string> {
+  const path = join(service.folder, "rows.jsonl");
+  const rows = Array.from({ length: rowCount }, (_, row) => {
+    const ids = Array.from({ length: 8 }, (__, i) => (row * 7 + i * 11) % 64);
+    return JSON.stringify({ input_ids: ids, labels: ids.map((id, i) => (i < 4 ? -100 : id)) });
+  });
+  await writeFile(path, rows.join("\n"));
+  const { id } = await client.uploadDataset("rows", path);
+  const { createFineTune } = await client.query<{ createFineTune: { fineTune: { id: string } } }>(
+    `mutation ($input: CreateFineTuneInput!) { createFineTune(input: $input) { fineTune { id } } }`,
+    {
+      input: {
+        name: "process test",
+        baseModel: "tiny",
+        dataset: id,
+        validationDataset: id,
+        keepWeights: true,
+        hyperparameters: { steps, batchSize: 16, learningRate: 1e-4, weightDecay: 0.01, seed: 11 },
+      },
+    },
+  );
+  return createFineTune.fineTune.id;
+}
+
+
+/** Waits until `condition` holds, asking every 50 ms. @throws after `timeoutMs` */
+export async function until(what: string, timeoutMs: number, condition: () => Promise<boolean> | boolean): Promise<number> {
+  const started = performance.now();
+  for (;;) {
+    if (await condition()) return performance.now() - started;
+    if (performance.now() - started > timeoutMs) throw new Error(`${what}: not within ${timeoutMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

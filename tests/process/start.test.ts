@@ -1,0 +1,126 @@
+/** `steplog start` and `steplog tune`: the service as one command, its client as another. */
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { Client } from "../../cli/client.ts";
+import { outcomeOf } from "../../cli/follow.ts";
+import { demoBase } from "../../cli/service.ts";
+import { decodeStepLog } from "../../schema/step-log.ts";
+import { scratch } from "../support/models.ts";
+import { runSteplog, startSteplog } from "../support/processes.ts";
+import { createRun, testService, until } from "./service.ts";
+
+/** The URL in what `start` prints. */
+async function urlOf(output: () => string): Promise<string> {
+  await until("the URLs", 60_000, () => output().includes("Ctrl-C stops it"));
+  const url = /GraphQL\s+(http\S+)\/graphql/u.exec(output())?.[1];
+  if (!url) throw new Error(`no URL in ${output()}`);
+  return url;
+}
+
+test("start keeps the service up, stops cleanly, and goes on with what was unfinished", { timeout: 120_000 }, async () => {
+  const folder = await scratch();
+  const env = { STEPLOG_DATA: folder, STEPLOG_LOG_LEVEL: "warn", PORT: "0", STEPLOG_DEVICE: "tfjs-wasm" };
+  const first = startSteplog(["start"], env);
+  const client = new Client(await urlOf(first.output), undefined);
+  expect(first.output()).toContain("GraphiQL");
+  const { baseModels } = await client.query<{ baseModels: { nodes: { name: string }[] } }>("{ baseModels { nodes { name } } }");
+  expect(baseModels.nodes).toStrictEqual([{ name: "demo" }]);
+
+  const rows = join(folder, "rows.jsonl");
+  await writeFile(rows, '{"prompt":"The soup was","completion":" great"}\n'.repeat(8));
+  const { id: dataset } = await client.uploadDataset("rows", rows);
+  const { createFineTune } = await client.query<{ createFineTune: { fineTune: { id: string } } }>(
+    "mutation ($input: CreateFineTuneInput!) { createFineTune(input: $input) { fineTune { id } } }",
+    { input: { name: "unfinished", baseModel: "demo", dataset, hyperparameters: { steps: 400, batchSize: 8 } } },
+  );
+  const { id } = createFineTune.fineTune;
+  await until("some steps", 30_000, async () => (await outcomeOf(client, id)).progress.step > 10);
+  expect(await first.kill("SIGINT")).toBe(0);
+
+  const second = startSteplog(["start"], env);
+  const again = new Client(await urlOf(second.output), undefined);
+  const before = (await outcomeOf(again, id)).progress.step;
+  expect(before).toBeGreaterThan(10);
+  await until("the end of the run", 60_000, async () => (await outcomeOf(again, id)).status === "SUCCEEDED");
+  expect((await outcomeOf(again, id)).progress.step).toBe(400);
+
+  // Killed without a chance to end anything: the next start finds its way all the same.
+  await second.kill("SIGKILL");
+  const third = startSteplog(["start"], env);
+  const last = new Client(await urlOf(third.output), undefined);
+  expect((await outcomeOf(last, id)).status).toBe("SUCCEEDED");
+  expect(await third.kill("SIGTERM")).toBe(0);
+});
+
+describe("steplog tune", () => {
+  test("creates, follows, writes the log and exits with the outcome", { timeout: 60_000 }, async () => {
+    const service = await testService();
+    await cp(demoBase, join(service.folder, "models", "demo"), { recursive: true });
+    const { url } = await service.startServer();
+    await service.startWorker();
+    const settings = join(service.folder, "task.json");
+    await mkdir(join(service.folder, "data"));
+    await writeFile(join(service.folder, "data", "rows.jsonl"), '{"prompt":"It was","completion":" great"}\n');
+    const describeRun = {
+      baseModel: "demo",
+      dataset: "data/rows.jsonl",
+      hyperparameters: { steps: 3, batchSize: 2, learningRate: 1e-5 },
+      log: "out.steplog",
+    };
+    await writeFile(settings, JSON.stringify(describeRun));
+    const { code, stdout, stderr } = await runSteplog(["tune", settings, "--url", url]);
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stdout).toContain("SUCCEEDED after 3 steps");
+    expect(decodeStepLog(await readFile(join(service.folder, "out.steplog"))).entries).toHaveLength(3);
+
+    await writeFile(settings, JSON.stringify({ ...describeRun, hyperparameters: { steps: 3, learningRate: 1e-5, epsilon: 5 } }));
+    const refused = await runSteplog(["tune", settings, "--url", url]);
+    expect(refused.code).toBe(3);
+    expect(refused.stderr).toContain("hyperparameters.epsilon");
+
+    await writeFile(join(service.folder, "data", "rows.jsonl"), '{"prompt":"It was"}\n');
+    await writeFile(settings, JSON.stringify(describeRun));
+    const badRows = await runSteplog(["tune", settings, "--url", url]);
+    expect(badRows.code).toBe(3);
+    expect(badRows.stderr).toMatch(/line 1.*completion/u);
+  });
+
+  test("exits with 5 when the run is cancelled and 4 when it fails", { timeout: 60_000 }, async () => {
+    const service = await testService();
+    const { url, client } = await service.startServer();
+    const id = await createRun(service, client, 5);
+    const settings = join(service.folder, "task.json");
+    await writeFile(settings, JSON.stringify({ baseModel: "tiny", dataset: "rows.jsonl", hyperparameters: { steps: 1000 } }));
+    const running = startSteplog(["tune", settings, "--url", url], {});
+    await until("the run", 20_000, () => running.output().includes("Fine-tune"));
+    const created = /is (\S+)\./u.exec(running.output())?.[1];
+    await client.query("mutation ($id: ID!) { cancelFineTune(id: $id) { id } }", { id: created });
+    expect(await running.ended).toBe(5);
+
+    const failing = startSteplog(["tune", settings, "--url", url], {});
+    const weights = join(service.modelPath, "model.safetensors");
+    await until("the run", 20_000, () => failing.output().includes("Fine-tune"));
+    await service.startWorker();
+    await until("the first run's end", 30_000, async () => (await outcomeOf(client, id)).status !== "QUEUED");
+    await writeFile(weights, "broken");
+    expect(await failing.ended).toBe(4);
+    expect(failing.output()).toMatch(/MODEL_INVALID|BASE_MISMATCH/u);
+  });
+
+  test("says when no service answers", async () => {
+    const folder = await scratch();
+    await writeFile(join(folder, "task.json"), JSON.stringify({ baseModel: "demo", dataset: { id: "x" } }));
+    const { code, stderr } = await runSteplog(["tune", join(folder, "task.json"), "--url", "http://127.0.0.1:9"]);
+    expect(code).toBe(3);
+    expect(stderr).toContain("does not answer");
+  });
+
+  test("says which field of the file is wrong", async () => {
+    const folder = await scratch();
+    await writeFile(join(folder, "task.json"), JSON.stringify({ baseModl: "demo", dataset: "x" }));
+    const { code, stderr } = await runSteplog(["tune", join(folder, "task.json")]);
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/baseModel/u);
+  });
+});

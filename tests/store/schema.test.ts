@@ -1,0 +1,30 @@
+import { readFile, readdir } from "node:fs/promises";
+import { generateDrizzleJson, generateMigration } from "drizzle-kit/api";
+import { expect, test } from "vitest";
+import { z } from "zod";
+import * as tables from "../../schema/tables.ts";
+import { dumpSchema, schemaFile } from "../../store/dump-schema.ts";
+import { testDatabase } from "../support/postgres.ts";
+
+/** Every field of drizzle's snapshot comes from the file; only the id is read here. */
+const snapshotSchema = z.looseObject({ id: z.string(), prevId: z.string() });
+const migrations = new URL("../../migrations/", import.meta.url);
+
+test("migrations/schema.sql is what the migrations lead to (npm run schema:dump makes it anew)", async () => {
+  const database = await testDatabase();
+  expect(await dumpSchema(database.url)).toBe(await readFile(schemaFile, "utf8"));
+  await database.drop();
+});
+
+test("schema/tables.ts has no change that the migrations lack (npx drizzle-kit generate makes the next one)", async () => {
+  const files = await readdir(new URL("meta/", migrations));
+  const last =
+    files
+      .filter((name) => name.endsWith("_snapshot.json"))
+      .toSorted()
+      .at(-1) ?? "";
+  const before = snapshotSchema.parse(JSON.parse(await readFile(new URL(`meta/${last}`, migrations), "utf8")));
+  // oxlint-disable-next-line typescript/no-unsafe-assignment -- drizzle-kit ships types that the linter cannot resolve
+  const now = generateDrizzleJson(tables, before.id);
+  expect(await generateMigration({ ...now, ...before }, now)).toEqual([]);
+});

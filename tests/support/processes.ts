@@ -1,0 +1,62 @@
+/** Real processes of the steplog command, for tests that kill them. */
+import type { ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
+
+const command = fileURLToPath(new URL("../../cli/steplog.js", import.meta.url));
+
+export interface Running {
+  readonly child: ChildProcess;
+  /** What it said when it was ready. */
+  readonly ready: Promise<Readonly<Record<string, unknown>>>;
+  /** Everything it printed so far, both streams. */
+  output(): string;
+  /** Ends with the exit code, or the signal's name. */
+  readonly ended: Promise<number | string>;
+  kill(signal: NodeJS.Signals): Promise<number | string>;
+}
+
+/** Starts the command; it is killed at the end of the test if it still runs. */
+export function startSteplog(args: readonly string[], env: Readonly<Record<string, string>>): Running {
+  const { DATABASE_URL: _, ...inherited } = process.env;
+  const child = spawn(process.execPath, [command, ...args], {
+    env: { ...inherited, ...env },
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => (text += chunk.toString()));
+  const ended = once(child, "exit").then(([code, signal]) => (code ?? signal) as number | string);
+  const ready = Promise.race([
+    once(child, "message").then(([message]) => message as Record<string, unknown>),
+    ended.then((status) => {
+      throw new Error(`steplog ${args.join(" ")} ended with ${status} before it was ready:\n${text}`);
+    }),
+  ]);
+  ready.catch(() => {});
+  const kill = async (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    return ended;
+  };
+  onTestFinished(async () => {
+    if (child.exitCode === null && child.signalCode === null) await kill("SIGKILL");
+  });
+  return { child, ready, ended, kill, output: () => text };
+}
+
+export interface Finished {
+  readonly code: number | string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command to its end. */
+export async function runSteplog(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Finished> {
+  const child = spawn(process.execPath, [command, ...args], { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const output = { stdout: "", stderr: "" };
+  child.stdout.on("data", (chunk: Buffer) => (output.stdout += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (output.stderr += chunk.toString()));
+  const [code, signal] = (await once(child, "close")) as [number | null, string | null];
+  return { code: code ?? signal ?? "unknown", ...output };
+}
