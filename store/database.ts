@@ -1,58 +1,28 @@
 /** The connection pool, and the few things that every file of store/ says to it. */
-import { type NodePgDatabase, drizzle } from "drizzle-orm/node-postgres";
-import { type ClientConfig, Pool as Connections } from "pg";
+import { type PostgresJsDatabase, drizzle } from "drizzle-orm/postgres-js";
+import postgres from "postgres";
 import { leaseMs } from "../schema/limits.ts";
 
-export type Executor = Omit<NodePgDatabase, "transaction">;
-/** Statements on one connection between its begin and its commit. */
-export type Transaction = Executor;
-export type Database = Executor & {
-  transaction<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result>;
-};
+export type Database = PostgresJsDatabase;
+export type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
+export type Executor = Database | Transaction;
+
+export interface Pool {
+  readonly database: Database;
+  close(): Promise<void>;
+}
 
 /**
  * A worker that freezes, or whose machine is gone, in the middle of a transaction would hold its job's row for ever,
  * and SKIP LOCKED would pass that job by. So Postgres ends a transaction that idles for a lease.
  */
-export function connectionOptions(databaseUrl: string): ClientConfig {
-  return {
-    connectionString: databaseUrl,
-    application_name: "steplog",
-    idle_in_transaction_session_timeout: leaseMs,
-    connectionTimeoutMillis: 10_000,
-    keepAlive: true,
-  };
-}
+const session = { application_name: "steplog", idle_in_transaction_session_timeout: leaseMs };
 
-export function openPool(databaseUrl: string): { database: Database; close(): Promise<void> } {
-  const connections = new Connections({ ...connectionOptions(databaseUrl), max: 10 });
-  // A connection that is lost says so to its query, or at its next one; without a listener it would end the process.
-  connections.on("error", () => {});
-  connections.on("connect", (client) => client.on("error", () => {}));
-  const transaction = <Result>(work: (tx: Transaction) => Promise<Result>) => inTransaction(connections, work);
-  return { database: Object.assign(drizzle(connections), { transaction }), close: () => connections.end() };
-}
+export const connectionOptions = { connection: session, connect_timeout: 10, onnotice: () => {} };
 
-/** In place of drizzle's own, which never gives a connection back to the pool when its begin fails. */
-async function inTransaction<Result>(
-  connections: Connections,
-  work: (tx: Transaction) => Promise<Result>,
-): Promise<Result> {
-  const connection = await connections.connect();
-  try {
-    await connection.query("begin");
-    const result = await work(drizzle(connection));
-    await connection.query("commit");
-    connection.release();
-    return result;
-  } catch (error) {
-    const whole = await connection.query("rollback").then(
-      () => true,
-      () => false,
-    );
-    connection.release(!whole);
-    throw error;
-  }
+export function openPool(databaseUrl: string, connections = 10): Pool {
+  const client = postgres(databaseUrl, { ...connectionOptions, max: connections });
+  return { database: drizzle(client), close: () => client.end({ timeout: 5 }) };
 }
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/iu;

@@ -8,7 +8,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Client } from "pg";
+import postgres from "postgres";
 import { startEmbeddedPostgres } from "./embedded.ts";
 import { migrateDatabase } from "./migrate.ts";
 
@@ -43,8 +43,7 @@ const others = `
   where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and attnum > 0 and attstorage <> typstorage`;
 
 export async function dumpSchema(databaseUrl: string): Promise<string> {
-  const client = new Client({ connectionString: databaseUrl });
-  await client.connect();
+  const client = postgres(databaseUrl, { max: 1, onnotice: () => {} });
   try {
     const lines = [...(await rowsOf(client, columns)), ...(await rowsOf(client, constraints))];
     const names = [...new Set(lines.map(({ table }) => table))].toSorted();
@@ -60,8 +59,8 @@ export async function dumpSchema(databaseUrl: string): Promise<string> {
   }
 }
 
-async function rowsOf(client: Client, statement: string): Promise<{ table: string; line: string }[]> {
-  return (await client.query<{ table: string; line: string }>(statement)).rows;
+async function rowsOf(client: postgres.Sql, statement: string): Promise<{ table: string; line: string }[]> {
+  return client.unsafe<{ table: string; line: string }[]>(statement);
 }
 
 async function main(): Promise<void> {

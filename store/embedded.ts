@@ -17,7 +17,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
-import { Client, DatabaseError } from "pg";
+import postgres from "postgres";
 import { SteplogError } from "../schema/errors.ts";
 import { type Install, advice, exists, handOver, prepareInstall } from "./embedded-install.ts";
 import type { StoreLog } from "./types.ts";
@@ -130,13 +130,11 @@ async function answers(server: Server, cluster: string): Promise<boolean> {
 }
 
 async function query(server: Server, statement: string): Promise<Record<string, unknown>[]> {
-  const client = new Client({ connectionString: urlOf(server, "postgres"), connectionTimeoutMillis: 5_000 });
-  client.on("error", () => {});
+  const client = postgres(urlOf(server, "postgres"), { max: 1, connect_timeout: 5, onnotice: () => {} });
   try {
-    await client.connect();
-    return (await client.query<Record<string, unknown>>(statement)).rows;
+    return await client.unsafe<Record<string, unknown>[]>(statement);
   } finally {
-    await client.end().catch(() => {});
+    await client.end({ timeout: 1 });
   }
 }
 
@@ -242,7 +240,7 @@ async function ensureDatabase(server: Server): Promise<void> {
 
 /** 42P04 and 23505: another process made it at the same moment. */
 function ignoreDuplicate(error: unknown): void {
-  const code = error instanceof DatabaseError ? error.code : null;
+  const code = error instanceof postgres.PostgresError ? error.code : null;
   if (code !== "42P04" && code !== "23505") throw error;
 }
 

@@ -5,11 +5,9 @@ import { SteplogError } from "../schema/errors.ts";
 const networkCodes = ["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "EAI_AGAIN", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH"];
 /** Postgres': admin shutdown, crash shutdown, cannot connect now, too many connections, idle-in-transaction timeout. */
 const postgresCodes = ["57P01", "57P02", "57P03", "53300", "25P03", "08000", "08001", "08003", "08004", "08006"];
-const unavailable = new Set([...networkCodes, ...postgresCodes]);
-
-/** What pg says without a code. */
-const lostConnection =
-  /^(Connection terminated|Client has encountered|Client was closed|Cannot use a pool after|timeout exceeded when)/u;
+/** postgres.js' own, for a connection that ended under a query or could not be had. */
+const driverCodes = ["CONNECTION_CLOSED", "CONNECTION_ENDED", "CONNECTION_DESTROYED", "CONNECT_TIMEOUT"];
+const unavailable = new Set([...networkCodes, ...postgresCodes, ...driverCodes]);
 
 /** U+0000 in text or jsonb: the only text that Postgres cannot hold. */
 const unstorableText = new Set(["22021", "22P05"]);
@@ -22,10 +20,8 @@ export function asStoreError(error: unknown): unknown {
   if (unstorableText.has(code)) {
     return new SteplogError("INVALID_ARGUMENT", "Text must not contain the character U+0000.", [], { cause: error });
   }
-  const lost = seen !== null && lostConnection.test(seen.message);
-  if (!lost && !unavailable.has(code)) return error;
-  const reason = code || seen?.message;
-  const message = `Postgres does not answer (${reason}). Check that it runs and that DATABASE_URL points to it.`;
+  if (!unavailable.has(code)) return error;
+  const message = `Postgres does not answer (${code}). Check that it runs and that DATABASE_URL points to it.`;
   return new SteplogError("UNAVAILABLE", message, [], { cause: error });
 }
 

@@ -8,7 +8,7 @@
  */
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
-import { Client } from "pg";
+import postgres from "postgres";
 import { connectionOptions } from "./database.ts";
 import { channels } from "./story.ts";
 import type { StoreLog } from "./types.ts";
@@ -149,14 +149,13 @@ async function listenUntil(closing: AbortSignal, databaseUrl: string, ears: Ears
 async function listenOnce(closing: AbortSignal, databaseUrl: string, ears: Ears): Promise<boolean> {
   const over = new AbortController();
   const end = (): void => over.abort();
-  const client = new Client(connectionOptions(databaseUrl));
-  client.on("error", end);
-  client.on("end", end);
-  client.on("notification", ({ channel, payload }) => ears.heard(channel, payload ?? ""));
+  // onnotify is postgres.js' own hook below its listen(), whose way of reconnecting gives up when one attempt fails.
+  const lasting = { max: 1, idle_timeout: 0, max_lifetime: null, fetch_types: false };
+  const options = { ...connectionOptions, ...lasting, onclose: end, onnotify: ears.heard };
+  const client = postgres(databaseUrl, options);
   closing.addEventListener("abort", end);
   try {
-    await client.connect();
-    await client.query(`listen ${channels.fineTunes}; listen ${channels.jobs}`);
+    await client.unsafe(`listen ${channels.fineTunes}; listen ${channels.jobs}`);
     ears.everything();
     if (!over.signal.aborted && !closing.aborted) await once(over.signal, "abort");
     if (!closing.aborted) ears.log?.warn({}, "lost the connection that listens for notifications; making a new one");
@@ -166,6 +165,6 @@ async function listenOnce(closing: AbortSignal, databaseUrl: string, ears: Ears)
     return false;
   } finally {
     closing.removeEventListener("abort", end);
-    await client.end().catch(() => {});
+    await client.end({ timeout: 0 }).catch(() => {});
   }
 }

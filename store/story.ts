@@ -1,6 +1,6 @@
 /**
  * What every change of a fine-tune does besides: it adds to the run's story, and it wakes those who watch. Both happen
- * in the change's own transaction, so that what is rolled back wakes nobody.
+ * in the change's own transaction. (postgres.js' own notify would send on another connection, rolled back or not.)
  */
 import { eq, sql } from "drizzle-orm";
 import { events } from "../schema/tables.ts";

@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/pr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Client } from "pg";
+import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../store/embedded.ts";
 import { directly } from "./fixtures.ts";
@@ -118,9 +118,9 @@ test("nobody gets in without the password, which only the owner can read", async
   const { url } = await start();
   const wrong = new URL(url);
   wrong.password = "guess";
-  const client = new Client({ connectionString: wrong.href });
-  client.on("error", () => {});
-  await expect(client.connect()).rejects.toThrow("password authentication failed");
+  const client = postgres(wrong.href, { max: 1 });
+  await expect(client`select 1`).rejects.toThrow("password authentication failed");
+  await client.end();
   expect((await stat(join(folder, "password"))).mode & 0o777).toBe(0o600);
   const [settings] = await directly(
     url,

@@ -1,6 +1,6 @@
 /** The small things that every store test begins with. */
 import { createHash } from "node:crypto";
-import { Client } from "pg";
+import postgres from "postgres";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import { Chain, encodeHeader, packScalars, unpackEntries } from "../../schema/step-log.ts";
 import type { FineTune } from "../../schema/tables.ts";
@@ -89,19 +89,11 @@ export async function lapse(url: string, job: Lease): Promise<void> {
   );
 }
 
-type Ask = (text: TemplateStringsArray, ...values: unknown[]) => Promise<Record<string, unknown>[]>;
-
-/** What no store offers: to look at the tables, and to do violence to connections. */
-export async function directly<Result>(url: string, work: (sql: Ask) => Promise<Result>): Promise<Result> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  const ask: Ask = async (text, ...values) => {
-    const statement = text.reduce((before, after, index) => `${before}$${index}${after}`);
-    return (await client.query<Record<string, unknown>>(statement, values)).rows;
-  };
+export async function directly<Result>(url: string, work: (sql: postgres.Sql) => PromiseLike<Result>): Promise<Result> {
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
   try {
-    return await work(ask);
+    return await work(sql);
   } finally {
-    await client.end();
+    await sql.end();
   }
 }

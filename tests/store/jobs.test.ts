@@ -1,4 +1,4 @@
-import { Client } from "pg";
+import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { leaseMs } from "../../schema/limits.ts";
 import { connectionOptions } from "../../store/database.ts";
@@ -114,17 +114,14 @@ describe("a worker that lost its lease", () => {
   test("a worker that freezes within a transaction does not hold its job for ever", async () => {
     const { job } = await newTraining(store);
     await lapse(fixture.url, job);
-    const frozen = new Client({ connectionString: fixture.url });
-    frozen.on("error", () => {});
-    await frozen.connect();
     // What the store sets for its own connections, only shorter. Neither commit nor rollback follows.
-    await frozen.query("set idle_in_transaction_session_timeout = 500");
-    await frozen.query("begin");
-    await frozen.query("select 1 from jobs where id = $1 for update", [job.id]);
+    const frozen = postgres(fixture.url, { max: 1, connection: { idle_in_transaction_session_timeout: 500 } });
+    await frozen.unsafe("begin");
+    await frozen`select 1 from jobs where id = ${job.id} for update`;
     expect(await store.claimJob({ worker: "b", leaseMs: longMs })).toBeNull();
     await expect.poll(() => store.claimJob({ worker: "b", leaseMs: longMs }), { timeout: 5_000 }).not.toBeNull();
     await frozen.end();
-    expect(connectionOptions("").idle_in_transaction_session_timeout).toBe(leaseMs);
+    expect(connectionOptions.connection.idle_in_transaction_session_timeout).toBe(leaseMs);
   });
 });
 

@@ -7,7 +7,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Client } from "pg";
+import postgres from "postgres";
 import type { TestProject } from "vitest/node";
 import { startEmbeddedPostgres } from "../../store/embedded.ts";
 import { migrateDatabase } from "../../store/migrate.ts";
@@ -58,10 +58,9 @@ async function startServer(): Promise<{ adminUrl: string; stop(): Promise<void> 
 }
 
 async function administer(adminUrl: string, statement: string): Promise<void> {
-  const client = new Client({ connectionString: adminUrl });
-  await client.connect();
+  const client = postgres(adminUrl, { max: 1, onnotice: () => {} });
   try {
-    await client.query(statement);
+    await client.unsafe(statement);
   } finally {
     await client.end();
   }

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Client } from "pg";
+import postgres from "postgres";
 import { inject } from "vitest";
 import { type Store, type StoreLog, openStore } from "../../store/store.ts";
 
@@ -15,14 +15,13 @@ export interface TestDatabase {
 export async function testDatabase(): Promise<TestDatabase> {
   const server = inject("postgres");
   if (typeof server === "string") throw new Error(`This test needs Postgres, and there is none: ${server}`);
-  const admin = new Client({ connectionString: server.adminUrl });
-  await admin.connect();
+  const admin = postgres(server.adminUrl, { max: 1, onnotice: () => {} });
   const name = randomName();
-  await admin.query(`create database ${name} template ${server.template}`);
+  await admin.unsafe(`create database ${name} template ${server.template}`);
   return {
     url: databaseUrl(server.adminUrl, name),
     async drop() {
-      await admin.query(`drop database ${name} with (force)`);
+      await admin.unsafe(`drop database ${name} with (force)`);
       await admin.end();
     },
   };

@@ -31,7 +31,7 @@ const longestFile = 500;
 /** Packages that belong to some folders only. `tests` may import anything. */
 const owners: readonly { packages: RegExp; folders: readonly string[]; files: RegExp; why: string }[] = [
   {
-    packages: /^(pg|postgres|drizzle-orm)$/,
+    packages: /^(postgres|drizzle-orm)$/,
     folders: ["store"],
     files: /^schema\/tables\.ts$/,
     why: "only store/ speaks SQL; ask it for a function instead (schema/tables.ts may describe tables)",
