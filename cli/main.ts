@@ -33,6 +33,9 @@ export async function main(args: readonly string[]): Promise<void> {
       return;
     }
     reportError(asSteplogError(error));
+  } finally {
+    // A channel to the parent that started this process would keep it alive.
+    if (process.connected) process.disconnect();
   }
 }
 

@@ -33,7 +33,6 @@ export async function server(options: { port?: number }): Promise<void> {
   } finally {
     await store.close();
   }
-  process.disconnect?.();
 }
 
 function builtDashboard(): string | undefined {

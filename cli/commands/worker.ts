@@ -27,5 +27,4 @@ export async function worker(): Promise<void> {
   } finally {
     await store.close();
   }
-  process.disconnect?.();
 }

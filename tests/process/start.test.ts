@@ -89,6 +89,7 @@ describe("steplog tune", () => {
   test("exits with 5 when the run is cancelled and 4 when it fails", { timeout: 60_000 }, async () => {
     const service = await testService();
     const { url, client } = await service.startServer();
+    await (await service.startWorker()).kill("SIGTERM"); // It has registered the model, and runs stay queued now.
     const id = await createRun(service, client, 5);
     const settings = join(service.folder, "task.json");
     await writeFile(settings, JSON.stringify({ baseModel: "tiny", dataset: "rows.jsonl", hyperparameters: { steps: 1000 } }));
