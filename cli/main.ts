@@ -50,7 +50,8 @@ function build(): Command {
   addClientCommands(program);
   addLogCommands(program);
   addModelCommands(program);
-  for (const command of program.commands) command.exitOverride().showHelpAfterError(`(steplog ${command.name()} --help)`);
+  for (const command of program.commands)
+    command.exitOverride().showHelpAfterError(`(steplog ${command.name()} --help)`);
   return program;
 }
 
@@ -65,12 +66,18 @@ function addServiceCommands(program: Command): void {
     .command("server")
     .description("start the gateway alone, against DATABASE_URL")
     .option("--port <number>", "port of the gateway", integer(0, 65_535))
-    .addHelpText("after", "\nExample:\n  DATABASE_URL=postgres://user:secret@localhost/steplog steplog server --port 4000")
+    .addHelpText(
+      "after",
+      "\nExample:\n  DATABASE_URL=postgres://user:secret@localhost/steplog steplog server --port 4000",
+    )
     .action(async (options: { port?: number }) => (await import("./commands/server.ts")).server(options));
   program
     .command("worker")
     .description("start a worker alone, against DATABASE_URL")
-    .addHelpText("after", "\nExample:\n  DATABASE_URL=postgres://user:secret@localhost/steplog STEPLOG_DEVICE=tfjs steplog worker")
+    .addHelpText(
+      "after",
+      "\nExample:\n  DATABASE_URL=postgres://user:secret@localhost/steplog STEPLOG_DEVICE=tfjs steplog worker",
+    )
     .action(async () => (await import("./commands/worker.ts")).worker());
   program
     .command("demo")
@@ -110,7 +117,10 @@ function addLogCommands(program: Command): void {
     .option("--force", "replace the output folder")
     .option("--json", "print one JSON object at the end")
     .addOption(deviceOption())
-    .addHelpText("after", "\nExample:\n  steplog reconstruct --base models/opt-125m --log run.steplog --out tuned --verify")
+    .addHelpText(
+      "after",
+      "\nExample:\n  steplog reconstruct --base models/opt-125m --log run.steplog --out tuned --verify",
+    )
     .action(async (options) => (await import("./commands/reconstruct.ts")).reconstructCommand(options));
   program
     .command("hash")

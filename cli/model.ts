@@ -7,7 +7,10 @@ import { openModelFolder } from "../engine/model/folder.ts";
 import type { Model } from "../engine/model/model.ts";
 import { loadModel } from "../engine/model/model.ts";
 
-export async function openForReading(path: string, deviceName: string): Promise<{ model: Model; tokenizer: Tokenizer | null }> {
+export async function openForReading(
+  path: string,
+  deviceName: string,
+): Promise<{ model: Model; tokenizer: Tokenizer | null }> {
   const folder = await openModelFolder(resolve(path));
   const { device } = await chooseDevice(deviceName);
   const model = await loadModel(folder, device, "rademacher");

@@ -310,7 +310,10 @@ function withSeeds(entries: readonly LogEntry[], view: DataView, runs: number): 
     for (let k = 0; k < count; k++) seeds.push(BigInt.asUintN(64, first + BigInt(k)));
   }
   if (seeds.length !== entries.length) {
-    throw new SteplogError("LOG_INVALID", `The .steplog file's seed runs do not add up to its ${entries.length} entries.`);
+    throw new SteplogError(
+      "LOG_INVALID",
+      `The .steplog file's seed runs do not add up to its ${entries.length} entries.`,
+    );
   }
   return entries.map((entry, index) => ({ ...entry, seed: seeds[index] ?? 0n }));
 }

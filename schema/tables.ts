@@ -144,8 +144,12 @@ export const jobs = pgTable(
     createdAt: createdAt(),
   },
   (t) => [
-    uniqueIndex("jobs_fine_tune").on(t.fineTuneId).where(sql`${t.kind} = 'FINE_TUNE'`),
-    uniqueIndex("jobs_checkpoint").on(t.checkpointId).where(sql`${t.kind} = 'MATERIALISE'`),
+    uniqueIndex("jobs_fine_tune")
+      .on(t.fineTuneId)
+      .where(sql`${t.kind} = 'FINE_TUNE'`),
+    uniqueIndex("jobs_checkpoint")
+      .on(t.checkpointId)
+      .where(sql`${t.kind} = 'MATERIALISE'`),
   ],
 );
 

@@ -34,9 +34,7 @@ try {
 port.close();
 
 function messages(device: Awaited<ReturnType<typeof chooseDevice>>["device"]): AsyncIterable<EngineMessage> {
-  return request.kind === "FINE_TUNE"
-    ? runFineTune(request, device, () => stopping)
-    : runMaterialise(request, device);
+  return request.kind === "FINE_TUNE" ? runFineTune(request, device, () => stopping) : runMaterialise(request, device);
 }
 
 async function send(message: EngineMessage): Promise<void> {

@@ -56,10 +56,20 @@ export type EngineMessage =
       readonly loss: number;
       readonly accuracy: number | null;
     }
-  | { readonly type: "checkpoint"; readonly entries: number; readonly digest: string; readonly weightsPath: string | null }
+  | {
+      readonly type: "checkpoint";
+      readonly entries: number;
+      readonly digest: string;
+      readonly weightsPath: string | null;
+    }
   | { readonly type: "stopped" }
   | { readonly type: "done" }
-  | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string; readonly issues: readonly InputIssue[] };
+  | {
+      readonly type: "failed";
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly issues: readonly InputIssue[];
+    };
 
 /** From the worker: `stop` after the step at hand, `taken` for every message that was dealt with. */
 export type ControlMessage = { readonly type: "stop" } | { readonly type: "taken" };

@@ -118,7 +118,9 @@ async function tuneAndDownload(
     keepWeights: true,
     ...task,
   };
-  const { createFineTune } = await client.query<{ createFineTune: { fineTune: { id: string } } }>(createMutation, { input });
+  const { createFineTune } = await client.query<{ createFineTune: { fineTune: { id: string } } }>(createMutation, {
+    input,
+  });
   print(`Created the fine-tune ${createFineTune.fineTune.id}: ${task.hyperparameters.steps} steps of MeZO.`);
   const outcome = await follow(client, createFineTune.fineTune.id, task.hyperparameters.steps);
   const [checkpoint] = outcome.checkpoints.nodes;
@@ -185,6 +187,8 @@ function differs(how: string): SteplogError {
 
 function reportSizes(model: { size: number }, checkpoint: OutcomeCheckpoint, { progress }: Outcome): void {
   const ratio = Math.round(model.size / checkpoint.logBytes);
-  print(`model ${formatBytes(model.size)} (${model.size}), log ${formatBytes(checkpoint.logBytes)} (${checkpoint.logBytes})`);
+  print(
+    `model ${formatBytes(model.size)} (${model.size}), log ${formatBytes(checkpoint.logBytes)} (${checkpoint.logBytes})`,
+  );
   print(`The log of ${progress.step} steps is ${ratio} times smaller than the weights it rebuilds.`);
 }

@@ -82,7 +82,10 @@ async function readSingleFile(folder: string): Promise<TensorLocation[]> {
 async function readShards(folder: string): Promise<TensorLocation[]> {
   const parsed = indexSchema.safeParse(await readJson(folder, "model.safetensors.index.json"));
   if (!parsed.success) {
-    throw new SteplogError("MODEL_INVALID", `${folder}/model.safetensors.index.json has no weight_map of names to files.`);
+    throw new SteplogError(
+      "MODEL_INVALID",
+      `${folder}/model.safetensors.index.json has no weight_map of names to files.`,
+    );
   }
   const map = new Map(Object.entries(parsed.data.weight_map));
   const found: TensorLocation[] = [];
@@ -105,7 +108,10 @@ async function readShards(folder: string): Promise<TensorLocation[]> {
 /** An index is input: it names files of its own folder only. */
 function refuseForeignPath(folder: string, file: string): void {
   if (!/^[\w.-]+$/u.test(file) || file.startsWith("..")) {
-    throw new SteplogError("MODEL_INVALID", `${folder}'s index names ${JSON.stringify(file)}, which is no plain file name.`);
+    throw new SteplogError(
+      "MODEL_INVALID",
+      `${folder}'s index names ${JSON.stringify(file)}, which is no plain file name.`,
+    );
   }
 }
 

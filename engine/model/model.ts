@@ -126,7 +126,9 @@ async function weightsDigest(
 ): Promise<string> {
   const lines = createHash("sha256");
   for (const { name, dtype, shape } of trainable) {
-    const bytes = createHash("sha256").update(await read(name)).digest("hex");
+    const bytes = createHash("sha256")
+      .update(await read(name))
+      .digest("hex");
     lines.update(hashLine(name, dtype, shape, bytes));
   }
   return lines.digest("hex");

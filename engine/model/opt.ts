@@ -86,7 +86,9 @@ function definitions(config: Config, tied: boolean): TensorDefinition[] {
           matrix(`${decoder}.project_out.weight`, [embedding, hidden]),
         ]),
     ...layerNames(config).flatMap((layer) => [
-      ...["q_proj", "k_proj", "v_proj", "out_proj"].flatMap((name) => linear(`${layer}.self_attn.${name}`, hidden, hidden)),
+      ...["q_proj", "k_proj", "v_proj", "out_proj"].flatMap((name) =>
+        linear(`${layer}.self_attn.${name}`, hidden, hidden),
+      ),
       ...norm(`${layer}.self_attn_layer_norm`),
       ...linear(`${layer}.fc1`, config.ffn_dim, hidden),
       ...linear(`${layer}.fc2`, hidden, config.ffn_dim),
@@ -129,7 +131,9 @@ function forward(
 }
 
 function positionIds(lengths: readonly number[]): Int32Array {
-  return Int32Array.from(lengths.flatMap((length) => Array.from({ length }, (_, position) => position + positionOffset)));
+  return Int32Array.from(
+    lengths.flatMap((length) => Array.from({ length }, (_, position) => position + positionOffset)),
+  );
 }
 
 class Block {

@@ -124,7 +124,7 @@ function damaged(path: string, reason: string, cause?: unknown): SteplogError {
 export async function* readTensorChunks(tensor: TensorLocation): AsyncGenerator<Uint8Array> {
   const file = await open(tensor.path, "r");
   try {
-    for (let at = 0; at < tensor.bytes; ) {
+    for (let at = 0; at < tensor.bytes;) {
       const length = Math.min(chunkBytes, tensor.bytes - at);
       const { bytesRead, buffer } = await file.read(Buffer.alloc(length), 0, length, tensor.offset + at);
       if (bytesRead === 0) throw damaged(tensor.path, `it ended inside tensor ${tensor.name}`);

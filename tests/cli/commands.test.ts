@@ -27,7 +27,13 @@ async function writeLog(base: string, path: string, scalars: readonly number[]):
     seed: 5,
     hyperparameters: {},
   };
-  await writeFile(path, encodeEntries(header, scalars.map((scalar, k) => ({ seed: ruleSeed(5, k), scalar }))));
+  await writeFile(
+    path,
+    encodeEntries(
+      header,
+      scalars.map((scalar, k) => ({ seed: ruleSeed(5, k), scalar })),
+    ),
+  );
 }
 
 describe("steplog log", () => {
@@ -35,10 +41,18 @@ describe("steplog log", () => {
     const path = join(await scratch(), "run.steplog");
     await writeLog(opt, path, [0.5, -0.25]);
     const { code, stdout } = await runSteplog(["log", path, "--json"]);
-    const log = JSON.parse(stdout) as { header: { noise: string; trainable: unknown[] }; entries: unknown[]; chain: string };
+    const log = JSON.parse(stdout) as {
+      header: { noise: string; trainable: unknown[] };
+      entries: unknown[];
+      chain: string;
+    };
     expect(code).toBe(0);
     expect(log.header.noise).toBe("rademacher");
-    expect(log.header.trainable[0]).toStrictEqual({ name: "model.decoder.embed_positions.weight", shape: [66, 32], dtype: "F32" });
+    expect(log.header.trainable[0]).toStrictEqual({
+      name: "model.decoder.embed_positions.weight",
+      shape: [66, 32],
+      dtype: "F32",
+    });
     expect(log.entries).toStrictEqual([
       { seed: String(5n << 32n), scalar: "3f000000" },
       { seed: String((5n << 32n) + 1n), scalar: "be800000" },
@@ -63,7 +77,17 @@ describe("steplog reconstruct", () => {
     const log = join(folder, "run.steplog");
     await writeLog(opt, log, [0.5, -0.25, 0.125]);
     const out = join(folder, "out");
-    const { code, stdout } = await runSteplog(["reconstruct", "--base", opt, "--log", log, "--out", out, "--verify", "--json"]);
+    const { code, stdout } = await runSteplog([
+      "reconstruct",
+      "--base",
+      opt,
+      "--log",
+      log,
+      "--out",
+      out,
+      "--verify",
+      "--json",
+    ]);
     const { digest, entries } = JSON.parse(stdout) as { digest: string; entries: number };
     expect({ code, entries }).toStrictEqual({ code: 0, entries: 3 });
     const again = ["reconstruct", "--base", opt, "--log", log, "--out", join(folder, "again")];
@@ -76,7 +100,15 @@ describe("steplog reconstruct", () => {
     const log = join(folder, "run.steplog");
     await writeLog(opt, log, [0.5]);
     const base = await randomModel();
-    const { code, stderr } = await runSteplog(["reconstruct", "--base", base, "--log", log, "--out", join(folder, "out")]);
+    const { code, stderr } = await runSteplog([
+      "reconstruct",
+      "--base",
+      base,
+      "--log",
+      log,
+      "--out",
+      join(folder, "out"),
+    ]);
     expect(code).toBe(3);
     expect(stderr).toContain("BASE_MISMATCH");
     expect(stderr).toContain(await baseHash(await openModelFolder(base)));
@@ -116,7 +148,16 @@ describe("steplog score", () => {
 describe("steplog generate", () => {
   test("continues tokens greedily", async () => {
     for (const { prompt, tokens } of expected.greedy) {
-      const args = ["generate", "--model", opt, "--input-ids", prompt.join(","), "--max-tokens", String(tokens.length), "--json"];
+      const args = [
+        "generate",
+        "--model",
+        opt,
+        "--input-ids",
+        prompt.join(","),
+        "--max-tokens",
+        String(tokens.length),
+        "--json",
+      ];
       const { code, stdout } = await runSteplog(args);
       expect(code).toBe(0);
       expect(JSON.parse(stdout)).toMatchObject({ tokens });
@@ -129,13 +170,33 @@ describe("steplog generate", () => {
     for (const file of ["tokenizer.json", "tokenizer_config.json"]) {
       await cp(golden("hf/tokenizer-bytelevel-gpt2", file), join(folder, file));
     }
-    const { code, stdout } = await runSteplog(["generate", "--model", folder, "--prompt", "!!", "--max-tokens", "3", "--json"]);
+    const { code, stdout } = await runSteplog([
+      "generate",
+      "--model",
+      folder,
+      "--prompt",
+      "!!",
+      "--max-tokens",
+      "3",
+      "--json",
+    ]);
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ tokens: expect.any(Array) as unknown, text: expect.any(String) as unknown });
+    expect(JSON.parse(stdout)).toMatchObject({
+      tokens: expect.any(Array) as unknown,
+      text: expect.any(String) as unknown,
+    });
   });
 
   test("refuses a prompt that does not fit the context", async () => {
-    const { code, stderr } = await runSteplog(["generate", "--model", opt, "--input-ids", "1,2", "--max-tokens", "500"]);
+    const { code, stderr } = await runSteplog([
+      "generate",
+      "--model",
+      opt,
+      "--input-ids",
+      "1,2",
+      "--max-tokens",
+      "500",
+    ]);
     expect(code).toBe(3);
     expect(stderr).toContain("context of 64");
   });
@@ -147,9 +208,15 @@ describe("steplog init", () => {
     const config = join(folder, "config.json");
     await writeFile(config, JSON.stringify(tinyConfig));
     const hashes: string[] = [];
-    for (const [out, seed] of [["a", "1"], ["b", "1"], ["c", "2"]] as const) {
+    for (const [out, seed] of [
+      ["a", "1"],
+      ["b", "1"],
+      ["c", "2"],
+    ] as const) {
       const path = join(folder, out);
-      expect((await runSteplog(["init", "--config", config, "--seed", seed, "--dtype", dtype, "--out", path])).code).toBe(0);
+      expect(
+        (await runSteplog(["init", "--config", config, "--seed", seed, "--dtype", dtype, "--out", path])).code,
+      ).toBe(0);
       hashes.push(await baseHash(await openModelFolder(path)));
     }
     expect(hashes[0]).toBe(hashes[1]);
@@ -178,7 +245,9 @@ describe("a typo", () => {
 
   test("in the environment is told with exit code 3", async () => {
     expect((await runSteplog(["server"], { DATABASE_URL: "" })).stderr).toContain("DATABASE_URL is not set");
-    expect((await runSteplog(["server"], { PORT: "http", DATABASE_URL: "postgres://x" })).stderr).toContain('PORT is "http"');
+    expect((await runSteplog(["server"], { PORT: "http", DATABASE_URL: "postgres://x" })).stderr).toContain(
+      'PORT is "http"',
+    );
   });
 
   test("--help shows commands and examples", async () => {

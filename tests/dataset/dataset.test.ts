@@ -75,11 +75,17 @@ describe("a dataset is refused, naming line and reason,", () => {
 test("rows come back as they were written, however the file is cut into pieces", async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.record({ prompt: fc.string({ unit: "binary" }), completion: fc.string({ unit: "binary", minLength: 1 }) }), { minLength: 1, maxLength: 5 }),
+      fc.array(
+        fc.record({ prompt: fc.string({ unit: "binary" }), completion: fc.string({ unit: "binary", minLength: 1 }) }),
+        { minLength: 1, maxLength: 5 },
+      ),
       fc.integer({ min: 1, max: 40 }),
       fc.constantFrom("\n", "\r\n", "\n\n"),
       async (rows, size, newline) => {
-        const wellFormed = rows.map(({ prompt, completion }) => ({ prompt: prompt.toWellFormed(), completion: completion.toWellFormed() }));
+        const wellFormed = rows.map(({ prompt, completion }) => ({
+          prompt: prompt.toWellFormed(),
+          completion: completion.toWellFormed(),
+        }));
         const text = wellFormed.map((row) => JSON.stringify(row)).join(newline);
         const read: unknown[] = [];
         for await (const { row } of readRows(chunks(text, size))) read.push(row);
@@ -112,18 +118,25 @@ describe("rows against a model", async () => {
   test("are refused when longer than the context, with their line", async () => {
     const long = JSON.stringify({ prompt: "word ".repeat(40), completion: " end" });
     const error = await refusal(checkRowsFit({ ...fit, rows: rows(`${good}\n${long}`) }));
-    expect(error.issues).toStrictEqual([{ line: 2, message: expect.stringMatching(/tokens, and the model's context is 16/u) as string }]);
+    expect(error.issues).toStrictEqual([
+      { line: 2, message: expect.stringMatching(/tokens, and the model's context is 16/u) as string },
+    ]);
   });
 
   test("are refused when nothing is left to score", async () => {
     const noStart = { ...tokenizer, encodeStart: () => [], encodeMore: () => [5] };
-    const error = await refusal(checkRowsFit({ ...fit, tokenizer: noStart, rows: rows('{"prompt":"","completion":"x"}') }));
+    const error = await refusal(
+      checkRowsFit({ ...fit, tokenizer: noStart, rows: rows('{"prompt":"","completion":"x"}') }),
+    );
     expect(error.issues[0]?.message).toContain("nothing is left to score");
   });
 
   test("are refused when the completion is none of the label words", async () => {
     const error = await refusal(checkRowsFit({ ...fit, labelWords: [" yes", " no"], rows: rows(good) }));
-    expect(error.issues[0]).toMatchObject({ line: 1, message: expect.stringContaining('" b" is none of the label words') as string });
+    expect(error.issues[0]).toMatchObject({
+      line: 1,
+      message: expect.stringContaining('" b" is none of the label words') as string,
+    });
   });
 });
 

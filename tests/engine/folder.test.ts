@@ -15,8 +15,16 @@ const query = "model.decoder.layers.0.self_attn.q_proj.weight";
 
 describe("a model folder is refused, saying what is wrong,", () => {
   test.each<[string, (folder: string) => Promise<void>, RegExp]>([
-    ["with a tensor missing", (f) => editHeader(f, (h) => rename1(h, query, `${query}x`)), /q_proj\.weight is missing/u],
-    ["with a shape that does not fit", (f) => editHeader(f, (h) => reshape(h, query, [16, 64])), /\[16,64\].*\[32,32\]/u],
+    [
+      "with a tensor missing",
+      (f) => editHeader(f, (h) => rename1(h, query, `${query}x`)),
+      /q_proj\.weight is missing/u,
+    ],
+    [
+      "with a shape that does not fit",
+      (f) => editHeader(f, (h) => reshape(h, query, [16, 64])),
+      /\[16,64\].*\[32,32\]/u,
+    ],
     ["with bytes that do not fit a shape", (f) => editHeader(f, (h) => reshape(h, query, [32, 31])), /needs 3968/u],
     ["with a dtype it cannot train", (f) => editHeader(f, (h) => retype(h, query, "I32")), /dtype I32/u],
     ["with an unknown dtype", (f) => editHeader(f, (h) => retype(h, query, "F3")), /unknown dtype F3/u],
@@ -31,9 +39,21 @@ describe("a model folder is refused, saying what is wrong,", () => {
     ["with pickled weights only", (f) => rename(join(f, weights), join(f, "pytorch_model.bin")), /pickled/u],
     ["without a config", (f) => rm(join(f, "config.json")), /has no config\.json/u],
     ["with a config that is not JSON", (f) => writeFile(join(f, "config.json"), "{"), /config\.json is not JSON/u],
-    ["with a tensor that has no place", (f) => editHeader(f, (h) => void (h["extra"] = { dtype: "F32", shape: [0], data_offsets: [0, 0] })), /extra has no place/u],
-    ["with an index that leaves the folder", (f) => writeFile(join(f, `${weights}.index.json`), '{"weight_map":{"a":"../../etc/passwd"}}'), /no plain file name/u],
-    ["with a shard missing", (f) => writeFile(join(f, `${weights}.index.json`), '{"weight_map":{"a":"model-2.safetensors"}}'), /has no model-2\.safetensors/u],
+    [
+      "with a tensor that has no place",
+      (f) => editHeader(f, (h) => void (h["extra"] = { dtype: "F32", shape: [0], data_offsets: [0, 0] })),
+      /extra has no place/u,
+    ],
+    [
+      "with an index that leaves the folder",
+      (f) => writeFile(join(f, `${weights}.index.json`), '{"weight_map":{"a":"../../etc/passwd"}}'),
+      /no plain file name/u,
+    ],
+    [
+      "with a shard missing",
+      (f) => writeFile(join(f, `${weights}.index.json`), '{"weight_map":{"a":"model-2.safetensors"}}'),
+      /has no model-2\.safetensors/u,
+    ],
   ])("%s", async (_, damage, words) => {
     const folder = await damagedModel(damage);
     await expect(openModelFolder(folder)).rejects.toThrow(expect.objectContaining({ code: "MODEL_INVALID" }));
@@ -50,7 +70,9 @@ describe("the base hash", () => {
     const folder = await openModelFolder(golden("hf/opt"));
     const lines = await Promise.all(
       folder.tensors.map(async (tensor) => {
-        const sha256 = createHash("sha256").update(await readTensor(tensor)).digest("hex");
+        const sha256 = createHash("sha256")
+          .update(await readTensor(tensor))
+          .digest("hex");
         return `${tensor.name} ${tensor.dtype} [${tensor.shape.join(",")}] ${sha256}\n`;
       }),
     );
@@ -63,7 +85,9 @@ describe("the base hash", () => {
       bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
       await writeFile(join(folder, weights), bytes);
     });
-    expect(await baseHash(await openModelFolder(changed))).not.toBe(await baseHash(await openModelFolder(golden("hf/opt"))));
+    expect(await baseHash(await openModelFolder(changed))).not.toBe(
+      await baseHash(await openModelFolder(golden("hf/opt"))),
+    );
   });
 });
 
@@ -71,7 +95,14 @@ describe("a reconstruction", () => {
   const logOf = async (path: string) => {
     const folder = await openModelFolder(path);
     const trainable = trainableTensors(folder);
-    const header = { format: 1 as const, base: await baseHash(folder), trainable, noise: "normal" as const, seed: 0, hyperparameters: {} };
+    const header = {
+      format: 1 as const,
+      base: await baseHash(folder),
+      trainable,
+      noise: "normal" as const,
+      seed: 0,
+      hyperparameters: {},
+    };
     return decodeStepLog(encodeEntries(header, [{ seed: 0n, scalar: 0.5 }]));
   };
   const options = { device: createPlainDevice(), verify: true, replace: false };
@@ -91,7 +122,9 @@ describe("a reconstruction", () => {
     await writeFile(join(out, "precious"), "year of work");
     const base = await openModelFolder(golden("hf/opt"));
     const log = await logOf(golden("hf/opt"));
-    await expect(reconstruct({ ...options, base, log, out })).rejects.toThrow(expect.objectContaining({ code: "CONFLICT" }));
+    await expect(reconstruct({ ...options, base, log, out })).rejects.toThrow(
+      expect.objectContaining({ code: "CONFLICT" }),
+    );
     expect(await readFile(join(out, "precious"), "utf8")).toBe("year of work");
   });
 

@@ -57,10 +57,22 @@ describe("training, then rebuilding from the log", () => {
     const before = await model.digest();
     const steps = await collect(model, 0, { noise: kind.noise, weightDecay: kind.weightDecay });
     const header = logHeader(await baseHash(model.folder), model, { ...settings, noise: kind.noise });
-    const log = decodeStepLog(encodeEntries(header, steps.map((step) => step.entry)));
+    const log = decodeStepLog(
+      encodeEntries(
+        header,
+        steps.map((step) => step.entry),
+      ),
+    );
 
     const out = `${await scratch()}/rebuilt`;
-    const rebuilt = await reconstruct({ base: model.folder, log, out, device: createPlainDevice(), verify: true, replace: false });
+    const rebuilt = await reconstruct({
+      base: model.folder,
+      log,
+      out,
+      device: createPlainDevice(),
+      verify: true,
+      replace: false,
+    });
     expect(rebuilt.digest).toBe(await model.digest());
     expect(rebuilt.digest).not.toBe(before);
 
@@ -135,7 +147,10 @@ test("steps whose loss is not finite are logged with scalar 0, and three in a ro
   expect(steps[0]?.entry).toMatchObject({ scalar: 0, decay: 1 });
   expect(steps[0]?.skipped).toContain("NaN");
 
-  const always: Model = { ...model, perturbedLosses: () => Promise.resolve({ plus: Float64Array.of(Infinity), minus: Float64Array.of(1) }) };
+  const always: Model = {
+    ...model,
+    perturbedLosses: () => Promise.resolve({ plus: Float64Array.of(Infinity), minus: Float64Array.of(1) }),
+  };
   const seen: Step[] = [];
   const run = async () => {
     for await (const step of train(always, rows, settings, 0)) seen.push(step);

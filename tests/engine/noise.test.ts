@@ -23,9 +23,7 @@ interface Vectors {
   }[];
 }
 
-const vectors = JSON.parse(
-  readFileSync(new URL("../golden/noise-vectors.json", import.meta.url), "utf8"),
-) as Vectors;
+const vectors = JSON.parse(readFileSync(new URL("../golden/noise-vectors.json", import.meta.url), "utf8")) as Vectors;
 
 const words = (hex: readonly string[]) => Uint32Array.from(hex, (word) => Number.parseInt(word, 16));
 const floats = (hex: readonly string[]) => new Float32Array(words(hex).buffer);
@@ -68,7 +66,9 @@ describe("the known answers", () => {
     }
     const halves = Uint16Array.from(words(known.bf16), (word) => word >>> 16);
     update(halves, known.start, id, "normal", entries);
-    expect(hexOf(new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer))).toStrictEqual(known.bf16Updated);
+    expect(hexOf(new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer))).toStrictEqual(
+      known.bf16Updated,
+    );
   });
 });
 

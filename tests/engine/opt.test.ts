@@ -76,7 +76,12 @@ describe("a config is refused, naming the field,", () => {
   test.each([
     ["of another family", { model_type: "mamba" }, "model_type", "MODEL_UNSUPPORTED"],
     ["without a family", { model_type: undefined }, "model_type", "MODEL_UNSUPPORTED"],
-    ["with an activation not implemented", { activation_function: "xielu" }, "activation_function", "MODEL_UNSUPPORTED"],
+    [
+      "with an activation not implemented",
+      { activation_function: "xielu" },
+      "activation_function",
+      "MODEL_UNSUPPORTED",
+    ],
     ["that is quantised", { quantization_config: { bits: 4 } }, "quantization_config", "MODEL_UNSUPPORTED"],
     ["without a size", { hidden_size: undefined }, "hidden_size", "MODEL_INVALID"],
     ["with a size that is not one", { ffn_dim: "many" }, "ffn_dim", "MODEL_INVALID"],

@@ -6,21 +6,31 @@ import { update } from "../../engine/update.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 
 const entryArb: fc.Arbitrary<LogEntry> = fc
-  .record({ seed: fc.bigInt(0n, 2n ** 64n - 1n), value: fc.double({ min: -1e-2, max: 1e-2, noNaN: true }), decay: fc.boolean() })
+  .record({
+    seed: fc.bigInt(0n, 2n ** 64n - 1n),
+    value: fc.double({ min: -1e-2, max: 1e-2, noNaN: true }),
+    decay: fc.boolean(),
+  })
   .map(({ seed, value, decay }) => ({ seed, scalar: toBfloat16(value), ...(decay && { decay: Math.fround(0.999) }) }));
 const noiseArb = fc.constantFrom("normal", "rademacher");
 
 describe("the update", () => {
   test("of a tensor is the update of its pieces, in any order", () => {
     fc.assert(
-      fc.property(noiseArb, fc.boolean(), fc.array(entryArb, { maxLength: 4 }), fc.nat(9_000), (noise, half, entries, cut) => {
-        const whole = half ? Uint16Array.from({ length: 9_000 }, (_, i) => 0x3f00 + (i % 97)) : randomFloats(9_000);
-        const pieces = whole.slice();
-        update(whole, 0, 42, noise, entries);
-        update(pieces.subarray(cut), cut, 42, noise, entries);
-        update(pieces.subarray(0, cut), 0, 42, noise, entries);
-        expect(Buffer.from(pieces.buffer).equals(Buffer.from(whole.buffer))).toBe(true);
-      }),
+      fc.property(
+        noiseArb,
+        fc.boolean(),
+        fc.array(entryArb, { maxLength: 4 }),
+        fc.nat(9_000),
+        (noise, half, entries, cut) => {
+          const whole = half ? Uint16Array.from({ length: 9_000 }, (_, i) => 0x3f00 + (i % 97)) : randomFloats(9_000);
+          const pieces = whole.slice();
+          update(whole, 0, 42, noise, entries);
+          update(pieces.subarray(cut), cut, 42, noise, entries);
+          update(pieces.subarray(0, cut), 0, 42, noise, entries);
+          expect(Buffer.from(pieces.buffer).equals(Buffer.from(whole.buffer))).toBe(true);
+        },
+      ),
       { numRuns: 40 },
     );
   });
@@ -85,11 +95,16 @@ describe("a scalar", () => {
 
 test("the perturbation size times any noise integer is exact in float32", () => {
   fc.assert(
-    fc.property(fc.double({ min: 1e-6, max: 1, noNaN: true }), noiseArb, fc.integer({ min: -8, max: 8 }), (epsilon, noise, n) => {
-      const size = perturbationSize(epsilon, noise);
-      expect(Math.fround(size * n)).toBe(size * n);
-      expect(Math.abs(size * (noise === "normal" ? 2 : 1) - epsilon) / epsilon).toBeLessThan(2 ** -18);
-    }),
+    fc.property(
+      fc.double({ min: 1e-6, max: 1, noNaN: true }),
+      noiseArb,
+      fc.integer({ min: -8, max: 8 }),
+      (epsilon, noise, n) => {
+        const size = perturbationSize(epsilon, noise);
+        expect(Math.fround(size * n)).toBe(size * n);
+        expect(Math.abs(size * (noise === "normal" ? 2 : 1) - epsilon) / epsilon).toBeLessThan(2 ** -18);
+      },
+    ),
   );
 });
 

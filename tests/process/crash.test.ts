@@ -45,28 +45,32 @@ async function expectRebuilt(service: TestService, client: Client, id: string): 
 }
 
 describe("kill -9", () => {
-  test("of the worker: another goes on within 15 s, and the log rebuilds what was trained", { timeout: 120_000 }, async () => {
-    const service = await testService();
-    const { client } = await service.startServer();
-    const first = await service.startWorker();
-    const id = await createRun(service, client, steps);
-    const { seen, done } = collectSteps(client, id);
-    await until("the first steps", 20_000, () => seen.length > 50);
-    const second = await service.startWorker();
+  test(
+    "of the worker: another goes on within 15 s, and the log rebuilds what was trained",
+    { timeout: 120_000 },
+    async () => {
+      const service = await testService();
+      const { client } = await service.startServer();
+      const first = await service.startWorker();
+      const id = await createRun(service, client, steps);
+      const { seen, done } = collectSteps(client, id);
+      await until("the first steps", 20_000, () => seen.length > 50);
+      const second = await service.startWorker();
 
-    await first.kill("SIGKILL");
-    const atKill = (await outcomeOf(client, id)).progress.step;
-    expect(atKill).toBeLessThan(steps);
-    const waited = await until("the second worker's first step", takeoverMs, async () => {
-      return (await outcomeOf(client, id)).progress.step > atKill;
-    });
-    expect(waited).toBeLessThan(takeoverMs);
+      await first.kill("SIGKILL");
+      const atKill = (await outcomeOf(client, id)).progress.step;
+      expect(atKill).toBeLessThan(steps);
+      const waited = await until("the second worker's first step", takeoverMs, async () => {
+        return (await outcomeOf(client, id)).progress.step > atKill;
+      });
+      expect(waited).toBeLessThan(takeoverMs);
 
-    await done;
-    expectEveryStepOnce(seen);
-    await expectRebuilt(service, client, id);
-    expect(await second.kill("SIGTERM")).toBe(0);
-  });
+      await done;
+      expectEveryStepOnce(seen);
+      await expectRebuilt(service, client, id);
+      expect(await second.kill("SIGTERM")).toBe(0);
+    },
+  );
 
   test("of the gateway: subscribers come back and see every step once", { timeout: 120_000 }, async () => {
     const service = await testService();
@@ -99,7 +103,11 @@ test("a worker that is told to stop gives its run back at once", { timeout: 120_
   const atStop = (await outcomeOf(client, id)).progress.step;
   const second = await service.startWorker();
   // Well below the lease: nothing had to lapse.
-  await until("the second worker's first step", 5_000, async () => (await outcomeOf(client, id)).progress.step > atStop);
+  await until(
+    "the second worker's first step",
+    5_000,
+    async () => (await outcomeOf(client, id)).progress.step > atStop,
+  );
   await done;
   expectEveryStepOnce(seen);
   await expectRebuilt(service, client, id);

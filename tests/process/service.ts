@@ -68,9 +68,12 @@ export async function createRun(service: TestService, client: Client, steps: num
   return createFineTune.fineTune.id;
 }
 
-
 /** Waits until `condition` holds, asking every 50 ms. @throws after `timeoutMs` */
-export async function until(what: string, timeoutMs: number, condition: () => Promise<boolean> | boolean): Promise<number> {
+export async function until(
+  what: string,
+  timeoutMs: number,
+  condition: () => Promise<boolean> | boolean,
+): Promise<number> {
   const started = performance.now();
   for (;;) {
     if (await condition()) return performance.now() - started;

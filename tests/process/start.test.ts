@@ -18,40 +18,46 @@ async function urlOf(output: () => string): Promise<string> {
   return url;
 }
 
-test("start keeps the service up, stops cleanly, and goes on with what was unfinished", { timeout: 120_000 }, async () => {
-  const folder = await scratch();
-  const env = { STEPLOG_DATA: folder, STEPLOG_LOG_LEVEL: "warn", PORT: "0", STEPLOG_DEVICE: "tfjs-wasm" };
-  const first = startSteplog(["start"], env);
-  const client = new Client(await urlOf(first.output), undefined);
-  expect(first.output()).toContain("GraphiQL");
-  const { baseModels } = await client.query<{ baseModels: { nodes: { name: string }[] } }>("{ baseModels { nodes { name } } }");
-  expect(baseModels.nodes).toStrictEqual([{ name: "demo" }]);
+test(
+  "start keeps the service up, stops cleanly, and goes on with what was unfinished",
+  { timeout: 120_000 },
+  async () => {
+    const folder = await scratch();
+    const env = { STEPLOG_DATA: folder, STEPLOG_LOG_LEVEL: "warn", PORT: "0", STEPLOG_DEVICE: "tfjs-wasm" };
+    const first = startSteplog(["start"], env);
+    const client = new Client(await urlOf(first.output), undefined);
+    expect(first.output()).toContain("GraphiQL");
+    const { baseModels } = await client.query<{ baseModels: { nodes: { name: string }[] } }>(
+      "{ baseModels { nodes { name } } }",
+    );
+    expect(baseModels.nodes).toStrictEqual([{ name: "demo" }]);
 
-  const rows = join(folder, "rows.jsonl");
-  await writeFile(rows, '{"prompt":"The soup was","completion":" great"}\n'.repeat(8));
-  const { id: dataset } = await client.uploadDataset("rows", rows);
-  const { createFineTune } = await client.query<{ createFineTune: { fineTune: { id: string } } }>(
-    "mutation ($input: CreateFineTuneInput!) { createFineTune(input: $input) { fineTune { id } } }",
-    { input: { name: "unfinished", baseModel: "demo", dataset, hyperparameters: { steps: 400, batchSize: 8 } } },
-  );
-  const { id } = createFineTune.fineTune;
-  await until("some steps", 30_000, async () => (await outcomeOf(client, id)).progress.step > 10);
-  expect(await first.kill("SIGINT")).toBe(0);
+    const rows = join(folder, "rows.jsonl");
+    await writeFile(rows, '{"prompt":"The soup was","completion":" great"}\n'.repeat(8));
+    const { id: dataset } = await client.uploadDataset("rows", rows);
+    const { createFineTune } = await client.query<{ createFineTune: { fineTune: { id: string } } }>(
+      "mutation ($input: CreateFineTuneInput!) { createFineTune(input: $input) { fineTune { id } } }",
+      { input: { name: "unfinished", baseModel: "demo", dataset, hyperparameters: { steps: 400, batchSize: 8 } } },
+    );
+    const { id } = createFineTune.fineTune;
+    await until("some steps", 30_000, async () => (await outcomeOf(client, id)).progress.step > 10);
+    expect(await first.kill("SIGINT")).toBe(0);
 
-  const second = startSteplog(["start"], env);
-  const again = new Client(await urlOf(second.output), undefined);
-  const before = (await outcomeOf(again, id)).progress.step;
-  expect(before).toBeGreaterThan(10);
-  await until("the end of the run", 60_000, async () => (await outcomeOf(again, id)).status === "SUCCEEDED");
-  expect((await outcomeOf(again, id)).progress.step).toBe(400);
+    const second = startSteplog(["start"], env);
+    const again = new Client(await urlOf(second.output), undefined);
+    const before = (await outcomeOf(again, id)).progress.step;
+    expect(before).toBeGreaterThan(10);
+    await until("the end of the run", 60_000, async () => (await outcomeOf(again, id)).status === "SUCCEEDED");
+    expect((await outcomeOf(again, id)).progress.step).toBe(400);
 
-  // Killed without a chance to end anything: the next start finds its way all the same.
-  await second.kill("SIGKILL");
-  const third = startSteplog(["start"], env);
-  const last = new Client(await urlOf(third.output), undefined);
-  expect((await outcomeOf(last, id)).status).toBe("SUCCEEDED");
-  expect(await third.kill("SIGTERM")).toBe(0);
-});
+    // Killed without a chance to end anything: the next start finds its way all the same.
+    await second.kill("SIGKILL");
+    const third = startSteplog(["start"], env);
+    const last = new Client(await urlOf(third.output), undefined);
+    expect((await outcomeOf(last, id)).status).toBe("SUCCEEDED");
+    expect(await third.kill("SIGTERM")).toBe(0);
+  },
+);
 
 describe("steplog tune", () => {
   test("creates, follows, writes the log and exits with the outcome", { timeout: 60_000 }, async () => {
@@ -74,7 +80,10 @@ describe("steplog tune", () => {
     expect(stdout).toContain("SUCCEEDED after 3 steps");
     expect(decodeStepLog(await readFile(join(service.folder, "out.steplog"))).entries).toHaveLength(3);
 
-    await writeFile(settings, JSON.stringify({ ...describeRun, hyperparameters: { steps: 3, learningRate: 1e-5, epsilon: 5 } }));
+    await writeFile(
+      settings,
+      JSON.stringify({ ...describeRun, hyperparameters: { steps: 3, learningRate: 1e-5, epsilon: 5 } }),
+    );
     const refused = await runSteplog(["tune", settings, "--url", url]);
     expect(refused.code).toBe(3);
     expect(refused.stderr).toContain("hyperparameters.epsilon");
@@ -92,7 +101,10 @@ describe("steplog tune", () => {
     await (await service.startWorker()).kill("SIGTERM"); // It has registered the model, and runs stay queued now.
     const id = await createRun(service, client, 5);
     const settings = join(service.folder, "task.json");
-    await writeFile(settings, JSON.stringify({ baseModel: "tiny", dataset: "rows.jsonl", hyperparameters: { steps: 1000 } }));
+    await writeFile(
+      settings,
+      JSON.stringify({ baseModel: "tiny", dataset: "rows.jsonl", hyperparameters: { steps: 1000 } }),
+    );
     const running = startSteplog(["tune", settings, "--url", url], {});
     await until("the run", 20_000, () => running.output().includes("Fine-tune"));
     const created = /is (\S+)\./u.exec(running.output())?.[1];

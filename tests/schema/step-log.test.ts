@@ -121,7 +121,11 @@ describe("a .steplog file", () => {
 
   test.each([
     ["trailing bytes", Buffer.concat([good, Buffer.from([0])]), "trailing"],
-    ["another version", Buffer.concat([good.subarray(0, 8), Buffer.from([2, 0, 0, 0]), good.subarray(12)]), "version 2"],
+    [
+      "another version",
+      Buffer.concat([good.subarray(0, 8), Buffer.from([2, 0, 0, 0]), good.subarray(12)]),
+      "version 2",
+    ],
     ["another kind of file", Buffer.from("PK and so on, long enough to be looked at"), "not a .steplog"],
     ["no bytes", Buffer.alloc(0), "not a .steplog"],
   ])("is refused with %s, naming it", (_, bytes, words) => {
@@ -147,6 +151,8 @@ describe("a header", () => {
   test("is refused with a field missing, which is named", () => {
     const { noise: _, ...rest } = header;
     const bytes = new TextEncoder().encode(canonicalJson(rest));
-    expect(() => decodeHeader(bytes)).toThrow(expect.objectContaining({ issues: [expect.objectContaining({ field: "noise" })] }));
+    expect(() => decodeHeader(bytes)).toThrow(
+      expect.objectContaining({ issues: [expect.objectContaining({ field: "noise" })] }),
+    );
   });
 });
