@@ -117,9 +117,13 @@ function isGraphQLFailures(error: unknown): error is readonly [GraphQLFailure] {
 
 /** The service's error as it was there; a code this client does not know counts as a fault. */
 function failure({ message, extensions }: GraphQLFailure): SteplogError {
-  const code = String(extensions?.["code"] ?? "");
+  const code = stringOf(extensions?.["code"]);
   const issues = (extensions?.["issues"] ?? []) as readonly InputIssue[];
   return new SteplogError(code in errorCodes ? (code as ErrorCode) : "INTERNAL", message, issues);
+}
+
+function stringOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }
 
 function unreachable(url: string, cause: unknown): SteplogError {

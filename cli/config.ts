@@ -21,18 +21,23 @@ export interface ServiceConfig {
 export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig {
   const dataDir = resolve(env["STEPLOG_DATA"] ?? "data");
   return {
-    databaseUrl: env["DATABASE_URL"] || null,
+    databaseUrl: filled(env["DATABASE_URL"]) ?? null,
     dataDir,
     modelsDir: resolve(env["STEPLOG_MODELS"] ?? `${dataDir}/models`),
     storageDir: resolve(env["STEPLOG_STORAGE"] ?? `${dataDir}/storage`),
     host: env["STEPLOG_HOST"] ?? "127.0.0.1",
     port: portOf(env["PORT"] ?? "4000"),
     device: env["STEPLOG_DEVICE"] ?? "auto",
-    apiToken: env["STEPLOG_API_TOKEN"] || undefined,
-    publicUrl: env["STEPLOG_PUBLIC_URL"] || undefined,
+    apiToken: filled(env["STEPLOG_API_TOKEN"]),
+    publicUrl: filled(env["STEPLOG_PUBLIC_URL"]),
     corsOrigins: (env["STEPLOG_CORS_ORIGINS"] ?? "").split(",").flatMap((origin) => origin.trim() || []),
     logLevel: env["STEPLOG_LOG_LEVEL"] ?? "info",
   };
+}
+
+/** A variable that is set to nothing counts as not set. */
+export function filled(value: string | undefined): string | undefined {
+  return value === "" ? undefined : value;
 }
 
 /** @throws INVALID_ARGUMENT with what to set */

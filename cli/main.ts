@@ -3,6 +3,10 @@ import { createRequire } from "node:module";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { deviceNames } from "../engine/devices/choose.ts";
 import { asSteplogError } from "../schema/errors.ts";
+import type { GenerateOptions } from "./commands/generate.ts";
+import type { InitOptions } from "./commands/init.ts";
+import type { ReconstructOptions } from "./commands/reconstruct.ts";
+import type { ScoreOptions } from "./commands/score.ts";
 import { exitCodes, reportError } from "./exit.ts";
 
 const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
@@ -121,7 +125,9 @@ function addLogCommands(program: Command): void {
       "after",
       "\nExample:\n  steplog reconstruct --base models/opt-125m --log run.steplog --out tuned --verify",
     )
-    .action(async (options) => (await import("./commands/reconstruct.ts")).reconstructCommand(options));
+    .action(async (options: ReconstructOptions) =>
+      (await import("./commands/reconstruct.ts")).reconstructCommand(options),
+    );
   program
     .command("hash")
     .description("print the base hash of a model folder")
@@ -139,7 +145,7 @@ function addModelCommands(program: Command): void {
     .option("--json", "print {rows: [{loss, tokens}]}")
     .addOption(deviceOption())
     .addHelpText("after", "\nExample:\n  steplog score --model tuned --data rows.jsonl --json")
-    .action(async (options) => (await import("./commands/score.ts")).score(options));
+    .action(async (options: ScoreOptions) => (await import("./commands/score.ts")).score(options));
   program
     .command("generate")
     .description("continue a prompt greedily")
@@ -150,7 +156,7 @@ function addModelCommands(program: Command): void {
     .option("--json", "print {tokens, text}")
     .addOption(deviceOption())
     .addHelpText("after", '\nExample:\n  steplog generate --model tuned --prompt "Once upon" --max-tokens 20 --json')
-    .action(async (options) => (await import("./commands/generate.ts")).generateCommand(options));
+    .action(async (options: GenerateOptions) => (await import("./commands/generate.ts")).generateCommand(options));
   program
     .command("init")
     .description("write a model with random weights, for benches and tests")
@@ -159,7 +165,7 @@ function addModelCommands(program: Command): void {
     .addOption(new Option("--dtype <dtype>", "dtype of the weights").choices(["f32", "bf16"]).default("f32"))
     .requiredOption("--out <folder>", "where the model goes")
     .addHelpText("after", "\nExample:\n  steplog init --config config.json --seed 1 --dtype bf16 --out random")
-    .action(async (options) => (await import("./commands/init.ts")).init(options));
+    .action(async (options: InitOptions) => (await import("./commands/init.ts")).init(options));
 }
 
 function integer(min: number, max: number): (text: string) => number {

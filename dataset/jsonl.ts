@@ -133,7 +133,7 @@ async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<{ lin
   for await (const bytes of splitLines(source)) {
     line += 1;
     const text = decode(bytes, line === 1);
-    if (text === null || text.trim() !== "") yield { line, text };
+    if (text?.trim() !== "") yield { line, text };
   }
 }
 

@@ -4,6 +4,14 @@ import { join } from "node:path";
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { SteplogError } from "../schema/errors.ts";
 
+/** What is used of the library, whose own types do not resolve under Node's module rules. */
+interface LibraryTokenizer {
+  encode(text: string, options?: { add_special_tokens?: boolean }): { ids: number[] };
+  decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
+}
+
+const Library = HuggingFaceTokenizer as unknown as new (tokenizer: object, config: object) => LibraryTokenizer;
+
 export interface Tokenizer {
   /** Tokens of a text that begins a sequence: with the special tokens (BOS) that the model's tokenizer puts there. */
   encodeStart(text: string): number[];
@@ -26,10 +34,10 @@ export async function loadOptionalTokenizer(folder: string): Promise<Tokenizer |
   const tokenizer = await readObject(join(folder, "tokenizer.json"));
   if (!tokenizer) return null;
   const config = (await readObject(join(folder, "tokenizer_config.json"))) ?? {};
-  return wrap(new HuggingFaceTokenizer(tokenizer, config));
+  return wrap(new Library(tokenizer, config));
 }
 
-function wrap(tokenizer: HuggingFaceTokenizer): Tokenizer {
+function wrap(tokenizer: LibraryTokenizer): Tokenizer {
   return {
     encodeStart: (text) => tokenizer.encode(text).ids,
     encodeMore: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids,

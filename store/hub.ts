@@ -151,7 +151,12 @@ async function listenOnce(closing: AbortSignal, databaseUrl: string, ears: Ears)
   const end = (): void => over.abort();
   // onnotify is postgres.js' own hook below its listen(), whose way of reconnecting gives up when one attempt fails.
   const lasting = { max: 1, idle_timeout: 0, max_lifetime: null, fetch_types: false };
-  const options = { ...connectionOptions, ...lasting, onclose: end, onnotify: ears.heard };
+  const options = {
+    ...connectionOptions,
+    ...lasting,
+    onclose: end,
+    onnotify: (channel: string, payload: string) => ears.heard(channel, payload),
+  };
   const client = postgres(databaseUrl, options);
   closing.addEventListener("abort", end);
   try {

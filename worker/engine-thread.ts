@@ -37,11 +37,15 @@ function messages(device: Awaited<ReturnType<typeof chooseDevice>>["device"]): A
   return request.kind === "FINE_TUNE" ? runFineTune(request, device, () => stopping) : runMaterialise(request, device);
 }
 
+function tooManyUntaken(): boolean {
+  return untaken > maxUntaken;
+}
+
 async function send(message: EngineMessage): Promise<void> {
   invariant(port, "the engine runs in a thread of its own");
   port.postMessage(message);
   untaken += 1;
   // Lets a request to stop in, which devices that compute without waiting would otherwise keep out.
   await new Promise(setImmediate);
-  while (untaken > maxUntaken) await once(port, "message");
+  while (tooManyUntaken()) await once(port, "message");
 }

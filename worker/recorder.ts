@@ -24,7 +24,7 @@ export class Recorder {
   #oldest = 0;
   #flushing: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
-  #failure: unknown;
+  #failure: Error | undefined;
 
   constructor(store: Store, job: ClaimedJob, onCancel: () => void) {
     this.#store = store;
@@ -47,7 +47,7 @@ export class Recorder {
 
   /** Takes a step; it is acknowledged within `appendMs` and the time of one transaction. Waits when too many are not. */
   async add(step: StepMessage): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure) throw this.#failure;
     if (this.#pending.length >= maxPending) await this.flush();
     if (this.#pending.length === 0) this.#oldest = performance.now();
     this.#pending.push(step);
@@ -56,7 +56,7 @@ export class Recorder {
   }
 
   #flushLater(): void {
-    this.flush().catch((error: unknown) => (this.#failure = error));
+    this.flush().catch((error: unknown) => (this.#failure = asError(error)));
   }
 
   /** Writes what is pending. @throws LEASE_LOST, UNAVAILABLE */
@@ -95,6 +95,10 @@ export class Recorder {
     this.#entries += steps.length;
     if (cancelRequested) this.#onCancel();
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 function decaysOf(steps: readonly StepMessage[]): Uint8Array | null {

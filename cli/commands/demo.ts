@@ -10,6 +10,7 @@ import { once } from "node:events";
 import { cp, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { Readable } from "node:stream";
+import type { ReadableStream } from "node:stream/web";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
@@ -136,7 +137,7 @@ async function tuneAndDownload(
 async function download(client: Client, url: string, path: string): Promise<void> {
   const { body } = await client.download(url);
   if (!body) throw new SteplogError("UNAVAILABLE", `${url} answered without a body.`);
-  await writeFile(path, Readable.fromWeb(body as import("node:stream/web").ReadableStream));
+  await writeFile(path, Readable.fromWeb(body as ReadableStream));
 }
 
 function reportAccuracy({ evaluations }: Outcome): void {

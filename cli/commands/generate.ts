@@ -4,7 +4,7 @@ import { SteplogError } from "../../schema/errors.ts";
 import { openForReading } from "../model.ts";
 import { print, printJson } from "../output.ts";
 
-interface Options {
+export interface GenerateOptions {
   model: string;
   device: string;
   prompt?: string;
@@ -13,7 +13,7 @@ interface Options {
   json?: true;
 }
 
-export async function generateCommand(options: Options): Promise<void> {
+export async function generateCommand(options: GenerateOptions): Promise<void> {
   const { model, tokenizer } = await openForReading(options.model, options.device);
   if (options.prompt === undefined && options.inputIds === undefined) {
     throw new SteplogError("INVALID_ARGUMENT", "Give --prompt TEXT or --input-ids 1,2,3.");

@@ -6,14 +6,14 @@ import { SteplogError } from "../../schema/errors.ts";
 import { readUserJson } from "../files.ts";
 import { print } from "../output.ts";
 
-interface Options {
+export interface InitOptions {
   config: string;
   seed: number;
   dtype: "f32" | "bf16";
   out: string;
 }
 
-export async function init(options: Options): Promise<void> {
+export async function init(options: InitOptions): Promise<void> {
   const config = await readUserJson(options.config);
   const present: string[] = await readdir(options.out).catch(() => []);
   if (present.length > 0) throw new SteplogError("CONFLICT", `${options.out} is not empty. Give another folder.`);

@@ -8,7 +8,7 @@ import { decodeStepLog } from "../../schema/step-log.ts";
 import { readUserFile } from "../files.ts";
 import { ProgressLine, formatBytes, print, printJson } from "../output.ts";
 
-interface Options {
+export interface ReconstructOptions {
   base: string;
   log: string;
   out: string;
@@ -19,7 +19,7 @@ interface Options {
   json?: true;
 }
 
-export async function reconstructCommand(options: Options): Promise<void> {
+export async function reconstructCommand(options: ReconstructOptions): Promise<void> {
   const log = decodeStepLog(await readUserFile(options.log));
   const base = await openModelFolder(resolve(options.base));
   const { device } = await chooseDevice(options.device);

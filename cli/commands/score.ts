@@ -7,7 +7,14 @@ import { readUserFile } from "../files.ts";
 import { openForReading } from "../model.ts";
 import { print, printJson } from "../output.ts";
 
-export async function score(options: { model: string; data: string; device: string; json?: true }): Promise<void> {
+export interface ScoreOptions {
+  model: string;
+  data: string;
+  device: string;
+  json?: true;
+}
+
+export async function score(options: ScoreOptions): Promise<void> {
   const { model, tokenizer } = await openForReading(options.model, options.device);
   await readUserFile(options.data);
   const encoded = await encodeRows({

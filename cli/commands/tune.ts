@@ -5,6 +5,7 @@ import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import { Client } from "../client.ts";
+import { readConfig } from "../config.ts";
 import { exitCodes, reportFailure } from "../exit.ts";
 import { readUserJson } from "../files.ts";
 import type { Outcome } from "../follow.ts";
@@ -39,7 +40,7 @@ interface Created {
 
 export async function tune(file: string, options: { url: string; json?: true }): Promise<void> {
   const settings = parseSettings(file, await readUserJson(file));
-  const client = new Client(options.url, process.env["STEPLOG_API_TOKEN"] || undefined);
+  const client = new Client(options.url, readConfig().apiToken);
   const here = dirname(resolve(file));
   const idOf = async (dataset: z.output<typeof datasetSchema> | undefined) => {
     if (dataset === undefined) return undefined;

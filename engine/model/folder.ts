@@ -146,7 +146,7 @@ function misfit(definition: TensorDefinition, tensor: TensorLocation): string | 
     return `tensor ${tensor.name} has dtype ${tensor.dtype}; Steplog reads ${floatDtypes.join(", ")}`;
   }
   if (tensor.shape.join() === definition.shape.join()) return null;
-  return `tensor ${tensor.name} has shape [${tensor.shape}], and the config asks for [${definition.shape}]`;
+  return `tensor ${tensor.name} has shape [${tensor.shape.join(",")}], and the config asks for [${definition.shape.join(",")}]`;
 }
 
 function throwIfAny(folder: string, issues: readonly InputIssue[]): void {

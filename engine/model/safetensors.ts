@@ -93,7 +93,10 @@ function parseHeader(path: string, text: string): TensorLocation[] {
     const bytes = end - start;
     const expected = expectedBytes(path, name, entry.dtype, entry.shape);
     if (bytes !== expected) {
-      throw damaged(path, `tensor ${name} has ${bytes} bytes where ${entry.dtype} [${entry.shape}] needs ${expected}`);
+      throw damaged(
+        path,
+        `tensor ${name} has ${bytes} bytes where ${entry.dtype} [${entry.shape.join(",")}] needs ${expected}`,
+      );
     }
     return { name, dtype: entry.dtype, shape: entry.shape, path, offset: start, bytes };
   });

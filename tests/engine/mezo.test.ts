@@ -78,7 +78,8 @@ describe("training, then rebuilding from the log", () => {
 
     const read = await load(out, createPlainDevice());
     for (const { name } of model.trainable) {
-      expect(Buffer.compare(await read.read(name), await model.read(name)), name).toBe(0);
+      const same = Buffer.compare(await read.read(name), await model.read(name)) === 0;
+      expect({ name, same }).toStrictEqual({ name, same: true });
     }
   });
 });

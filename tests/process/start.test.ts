@@ -11,7 +11,7 @@ import { runSteplog, startSteplog } from "../support/processes.ts";
 import { createRun, testService, until } from "./service.ts";
 
 /** The URL in what `start` prints. */
-async function urlOf(output: () => string): Promise<string> {
+async function urlOf({ output }: { output: (this: void) => string }): Promise<string> {
   await until("the URLs", 60_000, () => output().includes("Ctrl-C stops it"));
   const url = /GraphQL\s+(http\S+)\/graphql/u.exec(output())?.[1];
   if (!url) throw new Error(`no URL in ${output()}`);
@@ -25,7 +25,7 @@ test(
     const folder = await scratch();
     const env = { STEPLOG_DATA: folder, STEPLOG_LOG_LEVEL: "warn", PORT: "0", STEPLOG_DEVICE: "tfjs-wasm" };
     const first = startSteplog(["start"], env);
-    const client = new Client(await urlOf(first.output), undefined);
+    const client = new Client(await urlOf(first), undefined);
     expect(first.output()).toContain("GraphiQL");
     const { baseModels } = await client.query<{ baseModels: { nodes: { name: string }[] } }>(
       "{ baseModels { nodes { name } } }",
@@ -44,7 +44,7 @@ test(
     expect(await first.kill("SIGINT")).toBe(0);
 
     const second = startSteplog(["start"], env);
-    const again = new Client(await urlOf(second.output), undefined);
+    const again = new Client(await urlOf(second), undefined);
     const before = (await outcomeOf(again, id)).progress.step;
     expect(before).toBeGreaterThan(10);
     await until("the end of the run", 60_000, async () => (await outcomeOf(again, id)).status === "SUCCEEDED");
@@ -53,7 +53,7 @@ test(
     // Killed without a chance to end anything: the next start finds its way all the same.
     await second.kill("SIGKILL");
     const third = startSteplog(["start"], env);
-    const last = new Client(await urlOf(third.output), undefined);
+    const last = new Client(await urlOf(third), undefined);
     expect((await outcomeOf(last, id)).status).toBe("SUCCEEDED");
     expect(await third.kill("SIGTERM")).toBe(0);
   },

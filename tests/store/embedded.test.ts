@@ -38,7 +38,9 @@ const write = (url: string, value: number) =>
     await sql`insert into kept values (${value})`;
   });
 const read = (url: string) =>
-  directly(url, async (sql) => (await sql`select value from kept order by value`).map((row) => row["value"]));
+  directly(url, async (sql) =>
+    (await sql<{ value: unknown }[]>`select value from kept order by value`).map((row) => row.value),
+  );
 const pidOf = async (dataDir = folder): Promise<number> =>
   Number((await readFile(join(dataDir, "cluster", "postmaster.pid"), "utf8")).split("\n")[0]);
 

@@ -12,7 +12,7 @@ export interface Running {
   /** What it said when it was ready. */
   readonly ready: Promise<Readonly<Record<string, unknown>>>;
   /** Everything it printed so far, both streams. */
-  output(): string;
+  output: (this: void) => string;
   /** Ends with the exit code, or the signal's name. */
   readonly ended: Promise<number | string>;
   kill(signal: NodeJS.Signals): Promise<number | string>;
