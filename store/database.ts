@@ -2,6 +2,7 @@
 import { type PostgresJsDatabase, drizzle } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
 import { leaseMs } from "../schema/limits.ts";
+import { isUnavailable } from "./failures.ts";
 
 export type Database = PostgresJsDatabase;
 export type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
@@ -22,7 +23,23 @@ export const connectionOptions = { connection: session, connect_timeout: 10, onn
 
 export function openPool(databaseUrl: string, connections = 10): Pool {
   const client = postgres(databaseUrl, { ...connectionOptions, max: connections });
-  return { database: drizzle(client), close: () => client.end({ timeout: 5 }) };
+  const database = drizzle(client);
+  const transaction: Database["transaction"] = (work, config) =>
+    database.transaction((tx) => work(tx).catch(silentWhenLost), config);
+  const guarded = new Proxy(database, {
+    get: (target, key): unknown => (key === "transaction" ? transaction : Reflect.get(target, key)),
+  });
+  return { database: guarded, close: () => client.end({ timeout: 5 }) };
+}
+
+/**
+ * A transaction whose connection is lost is over: postgres.js rejects it as soon as the socket closes. But if its work
+ * fails first, with the error that announces the loss, postgres.js (3.4) sends a rollback into the socket that is gone,
+ * and the TypeError of that ends the process. So such work does not fail: nobody waits for it any more.
+ */
+async function silentWhenLost(error: unknown): Promise<never> {
+  if (isUnavailable(error)) await new Promise<never>(() => {});
+  throw error;
 }
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/iu;
