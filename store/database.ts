@@ -21,15 +21,40 @@ const session = { application_name: "steplog", idle_in_transaction_session_timeo
 
 export const connectionOptions = { connection: session, connect_timeout: 10, onnotice: () => {} };
 
+/**
+ * A pool that begins anew whenever one of its connections ends: a connection of postgres.js (3.4) that is lost within an
+ * answer and made again counts its rows on, so that the next answer begins with holes where its rows should be.
+ */
 export function openPool(databaseUrl: string, connections = 10): Pool {
-  const client = postgres(databaseUrl, { ...connectionOptions, max: connections });
-  const database = drizzle(client);
+  let closing = false;
+  const retiring = new Set<Promise<void>>();
+  const retire = (client: postgres.Sql): void => {
+    const ended = client.end({ timeout: 5 }).catch(() => {});
+    retiring.add(ended);
+    void ended.then(() => retiring.delete(ended));
+  };
+  const open = () => {
+    const onclose = (): void => {
+      if (closing || current.client !== client) return;
+      current = open();
+      setImmediate(retire, client);
+    };
+    const client = postgres(databaseUrl, { ...connectionOptions, max: connections, onclose });
+    return { client, database: drizzle(client) };
+  };
+  let current = open();
   const transaction: Database["transaction"] = (work, config) =>
-    database.transaction((tx) => work(tx).catch(silentWhenLost), config);
-  const guarded = new Proxy(database, {
-    get: (target, key): unknown => (key === "transaction" ? transaction : Reflect.get(target, key)),
+    current.database.transaction((tx) => work(tx).catch(silentWhenLost), config);
+  const database = new Proxy(current.database, {
+    get: (_, key): unknown => (key === "transaction" ? transaction : Reflect.get(current.database, key)),
   });
-  return { database: guarded, close: () => client.end({ timeout: 5 }) };
+  return {
+    database,
+    async close() {
+      closing = true;
+      await Promise.all([current.client.end({ timeout: 5 }), ...retiring]);
+    },
+  };
 }
 
 /**
