@@ -19,7 +19,8 @@ export interface Pool {
  */
 const session = { application_name: "steplog", idle_in_transaction_session_timeout: leaseMs };
 
-export const connectionOptions = { connection: session, connect_timeout: 10, onnotice: () => {} };
+/** No fetch_types: nobody hears the error of that first question when its connection ends, and Node ends the process. */
+export const connectionOptions = { connection: session, connect_timeout: 10, fetch_types: false, onnotice: () => {} };
 
 /**
  * A pool that begins anew whenever one of its connections ends: a connection of postgres.js (3.4) that is lost within an

@@ -150,7 +150,7 @@ async function listenOnce(closing: AbortSignal, databaseUrl: string, ears: Ears)
   const over = new AbortController();
   const end = (): void => over.abort();
   // onnotify is postgres.js' own hook below its listen(), whose way of reconnecting gives up when one attempt fails.
-  const lasting = { max: 1, idle_timeout: 0, max_lifetime: null, fetch_types: false };
+  const lasting = { max: 1, idle_timeout: 0, max_lifetime: null };
   const options = {
     ...connectionOptions,
     ...lasting,
