@@ -6,12 +6,20 @@
 FROM node:22-bookworm-slim AS base
 WORKDIR /app
 
-# The web page needs the development packages; the image does not, so that they stay in this stage.
-FROM base AS page
+# The web page needs the development packages, and the native device a compiler; the image needs neither, so that they
+# stay in their stages.
+FROM base AS development
 COPY package.json package-lock.json ./
-# --ignore-scripts: our own `prepare` would build a page whose sources are not here yet. Lock file first and sources
+# --ignore-scripts: our own `install` and `prepare` would build what has no sources here yet. Lock file first and sources
 # after it, so that a change of a source file does not install everything again.
 RUN npm ci --ignore-scripts
+
+FROM development AS native
+RUN apt-get update && apt-get install -y --no-install-recommends g++ make python3
+COPY engine/native engine/native
+RUN npm run prebuild
+
+FROM development AS page
 COPY tsconfig.json ./
 COPY schema schema
 COPY dashboard dashboard
@@ -34,6 +42,7 @@ COPY package.json package-lock.json tsconfig.json LICENSE* ./
 COPY schema schema
 COPY dataset dataset
 COPY engine engine
+COPY --from=native /app/engine/native/prebuilds engine/native/prebuilds
 COPY store store
 COPY migrations migrations
 COPY server server

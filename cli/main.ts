@@ -116,7 +116,12 @@ function addLogCommands(program: Command): void {
     .requiredOption("--base <folder>", "the base model the log was made on")
     .requiredOption("--log <file>", "the .steplog file")
     .requiredOption("--out <folder>", "where the model goes")
-    .option("--verify", "read the weights back and compare them with a second, plain replay")
+    .addOption(
+      new Option(
+        "--verify [all]",
+        "read the file back, and replay the weights a second time in plain TypeScript",
+      ).argParser(verifyExtent),
+    )
     .option("--digest <hex>", "fail unless the weights have this digest")
     .option("--force", "replace the output folder")
     .option("--json", "print one JSON object at the end")
@@ -174,6 +179,11 @@ function integer(min: number, max: number): (text: string) => number {
     if (text.trim() !== "" && Number.isInteger(value) && value >= min && value <= max) return value;
     throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
   };
+}
+
+function verifyExtent(text: string): "all" {
+  if (text === "all") return text;
+  throw new InvalidArgumentError("Give nothing, for what takes a minute at most, or all.");
 }
 
 function tokenList(text: string): number[] {

@@ -5,7 +5,10 @@ import type { NumberedRow, Row } from "./jsonl.ts";
 import { IssueList } from "./jsonl.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
-/** A sequence and what is scored of it: the token at `positions[i] + 1` should be `targets[i]`. */
+/** What a model predicts at a place: the token that follows it, or the one that a mask stands for (RoBERTa). */
+export type Objective = "causal" | "masked";
+
+/** A sequence and what is scored of it: what the model predicts at `positions[i]` should be `targets[i]`. */
 export interface EncodedRow {
   /** [length] */
   readonly ids: Int32Array;
@@ -20,12 +23,23 @@ export interface ModelBounds {
   readonly contextLength: number;
   /** Tokens the model knows, when that is to be checked: rows of tokens can name others. */
   readonly vocabulary?: number;
+  /** "causal" when left out. */
+  readonly objective?: Objective;
 }
 
-/** A row as a causal language model sees it. Token rows need no tokenizer. @throws DATASET_INVALID */
-export function encodeRow(tokenizer: Tokenizer | null, row: Row): EncodedRow {
-  if ("input_ids" in row) return encodeTokens(row.input_ids, row.labels);
+/** A row as a language model sees it. Token rows need no tokenizer. @throws DATASET_INVALID, MODEL_INVALID */
+export function encodeRow(tokenizer: Tokenizer | null, row: Row, objective: Objective = "causal"): EncodedRow {
+  if ("input_ids" in row) return encodeTokens(row.input_ids, row.labels, objective);
+  if (objective === "masked") throw textForMasked();
   return encodeText(needed(tokenizer), row.prompt, row.completion);
+}
+
+function textForMasked(): SteplogError {
+  const advice = "Give rows of input_ids, with the mask's id where a word is wanted, and labels, -100 elsewhere.";
+  return new SteplogError(
+    "DATASET_INVALID",
+    `The rows are text, and a masked language model continues none. ${advice}`,
+  );
 }
 
 function needed(tokenizer: Tokenizer | null): Tokenizer {
@@ -41,15 +55,19 @@ export function encodeText(tokenizer: Tokenizer, prompt: string, completion: str
   const start = tokenizer.encodeStart(prompt);
   const more = tokenizer.encodeMore(completion);
   const labels = [...start.map(() => -100), ...more];
-  return encodeTokens([...start, ...more], labels);
+  return encodeTokens([...start, ...more], labels, "causal");
 }
 
-/** Labels as transformers takes them: label i is the token wanted at place i, predicted at i - 1; -100 is unscored. */
-function encodeTokens(ids: readonly number[], labels: readonly number[]): EncodedRow {
-  const scored = labels.flatMap((label, index) => (label >= 0 && index > 0 ? [index] : []));
+/**
+ * Labels as transformers takes them: label i is the token wanted at place i, which a causal model predicts at i - 1 and a
+ * masked one at i; -100 is unscored.
+ */
+function encodeTokens(ids: readonly number[], labels: readonly number[], objective: Objective): EncodedRow {
+  const ahead = objective === "causal" ? 1 : 0;
+  const scored = labels.flatMap((label, index) => (label >= 0 && index >= ahead ? [index] : []));
   return {
     ids: Int32Array.from(ids),
-    positions: Int32Array.from(scored, (index) => index - 1),
+    positions: Int32Array.from(scored, (index) => index - ahead),
     targets: Int32Array.from(scored, (index) => labels[index] ?? 0),
   };
 }
@@ -68,7 +86,7 @@ export async function encodeRows(options: {
   const issues = new IssueList();
   const encoded: EncodedRow[] = [];
   for await (const { line, row } of options.rows) {
-    const sequence = encodeRow(options.tokenizer, row);
+    const sequence = encodeRow(options.tokenizer, row, options.bounds.objective);
     issues.add(...rowIssues(line, row, sequence, options.bounds, options.labelWords));
     encoded.push(sequence);
   }

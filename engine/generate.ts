@@ -1,13 +1,17 @@
-/** Greedy continuation. Every token is a pass over the whole sequence: simple, and enough for samples. */
+/** Greedy continuation: one pass over the prompt, then one a token. */
 import { SteplogError } from "../schema/errors.ts";
 import type { Model } from "./model/model.ts";
 
 /**
  * Up to `maxTokens` tokens after `prompt`, the likeliest each time, ending with an end-of-sequence token of the config.
- * @throws INVALID_ARGUMENT when prompt and continuation do not fit the model's context
+ * @throws INVALID_ARGUMENT when prompt and continuation do not fit the model's context; MODEL_UNSUPPORTED for a masked
+ *   language model, which continues nothing
  */
 export async function generate(model: Model, prompt: readonly number[], maxTokens: number): Promise<number[]> {
-  const { contextLength, vocabulary, endOfSequence } = model.folder.architecture;
+  const { family, objective, contextLength, vocabulary, endOfSequence } = model.folder.architecture;
+  if (objective !== "causal") {
+    throw new SteplogError("MODEL_UNSUPPORTED", `${family} is a masked language model, which continues no text.`);
+  }
   if (prompt.length === 0) throw new SteplogError("INVALID_ARGUMENT", "The prompt has no tokens.");
   const strange = prompt.find((id) => id >= vocabulary);
   if (strange !== undefined) {
@@ -18,10 +22,17 @@ export async function generate(model: Model, prompt: readonly number[], maxToken
     throw new SteplogError("INVALID_ARGUMENT", `${seen} do not fit the model's context of ${contextLength}.`);
   }
   const tokens: number[] = [];
-  while (tokens.length < maxTokens) {
-    const next = likeliest(await model.nextLogits(Int32Array.from([...prompt, ...tokens])));
-    tokens.push(next);
-    if (endOfSequence.includes(next)) break;
+  const continuation = model.continuation();
+  try {
+    let fresh = Int32Array.from(prompt);
+    while (tokens.length < maxTokens) {
+      const next = likeliest(await continuation.next(fresh));
+      tokens.push(next);
+      if (endOfSequence.includes(next)) break;
+      fresh = Int32Array.of(next);
+    }
+  } finally {
+    continuation.end();
   }
   return tokens;
 }

@@ -1,5 +1,5 @@
 /** Random weights for a config, by seed: for benches and tests, not for training (MeZO needs a pretrained model). */
-import { mkdir, open, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { WeightDtype } from "./devices/device.ts";
 import type { Architecture, TensorDefinition } from "./model/family.ts";
@@ -37,13 +37,8 @@ async function writeWeights(
   path: string,
 ): Promise<void> {
   const tensors = architecture.tensors.map((tensor) => ({ ...tensor, dtype }));
-  const file = await open(path, "wx");
-  try {
-    const bytes = writeSafetensors(tensors, (tensor) => randomTensor(tensor, architecture.initStd, seed, dtype));
-    for await (const chunk of bytes) await file.write(chunk);
-  } finally {
-    await file.close();
-  }
+  const bytes = writeSafetensors(tensors, (tensor) => randomTensor(tensor, architecture.initStd, seed, dtype));
+  await writeFile(path, bytes, { flag: "wx" });
 }
 
 async function* randomTensor(
@@ -54,14 +49,21 @@ async function* randomTensor(
 ): AsyncGenerator<Uint8Array> {
   const total = tensor.shape.reduce((product, size) => product * size, 1);
   const id = tensorId(tensor.name);
+  const values = Float32Array.from({ length: 2 * largestNoise + 1 }, (_, i) =>
+    initialValue(tensor, i - largestNoise, std),
+  );
   const n = new Int8Array(Math.min(total, chunkElements));
   for (let first = 0; first < total; first += n.length) {
     const integers = n.subarray(0, Math.min(n.length, total - first));
     if (tensor.init === "normal") fillNoise(integers, "normal", BigInt(seed), id, first);
-    const values = Float32Array.from(integers, (value) => initialValue(tensor, value, std));
-    yield dtype === "F32" ? new Uint8Array(values.buffer) : upperHalves(values);
+    const chunk = new Float32Array(integers.length);
+    for (let i = 0; i < chunk.length; i++) chunk[i] = values[(integers[i] ?? 0) + largestNoise] ?? NaN;
+    yield dtype === "F32" ? new Uint8Array(chunk.buffer) : upperHalves(chunk);
   }
 }
+
+/** Of the 17 values that normal noise takes: each is scaled once, not once an element. */
+const largestNoise = 8;
 
 function initialValue(tensor: TensorDefinition, noise: number, std: number): number {
   if (tensor.init === "zeros") return 0;
@@ -71,5 +73,7 @@ function initialValue(tensor: TensorDefinition, noise: number, std: number): num
 /** float32 values cut to bfloat16. */
 function upperHalves(values: Float32Array): Uint8Array {
   const bits = new Uint32Array(values.buffer);
-  return new Uint8Array(Uint16Array.from(bits, (word) => word >>> 16).buffer);
+  const halves = new Uint16Array(bits.length);
+  for (let i = 0; i < halves.length; i++) halves[i] = (bits[i] ?? 0) >>> 16;
+  return new Uint8Array(halves.buffer);
 }

@@ -1,23 +1,24 @@
 /**
- * From a base model and a log to the fine-tuned weights, bit for bit. Each tensor is read, taken through all entries by
- * the device's update, the same that trained it, and written; no database, no network, no forward pass.
+ * From a base model and a log to the fine-tuned weights, bit for bit. Pieces of the base are read, taken through all
+ * entries by the device's update, the same that trained it, and written; no database, no network, no forward pass.
  */
+import type { Hash } from "node:crypto";
 import { createHash } from "node:crypto";
-import { cp, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { cp, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { InputIssue } from "../schema/errors.ts";
-import { SteplogError } from "../schema/errors.ts";
+import { SteplogError, invariant } from "../schema/errors.ts";
 import type { StepLog, StepLogHeader, TrainableTensor } from "../schema/step-log.ts";
 import type { Device } from "./devices/device.ts";
-import { createPlainDevice } from "./devices/plain.ts";
 import type { ModelFolder } from "./model/folder.ts";
-import { baseHash, hashLine, modelBytes, openModelFolder } from "./model/folder.ts";
-import { readForTraining, trainableTensors } from "./model/model.ts";
-import type { TensorInfo } from "./model/safetensors.ts";
-import { readTensorChunks, writeSafetensors } from "./model/safetensors.ts";
-
-/** Progress of long work: what is being done, and how much of it in bytes. */
-export type OnProgress = (stage: "hashing" | "replaying" | "verifying", done: number, total: number) => void;
+import { baseHash, hashLine, modelBytes } from "./model/folder.ts";
+import { trainableTensors } from "./model/model.ts";
+import type { TensorInfo, TensorLocation } from "./model/safetensors.ts";
+import { bytesOf, readTensorChunks, writeSafetensors } from "./model/safetensors.ts";
+import type { Piece } from "./pieces.ts";
+import { ahead, asTrained, readPieces } from "./pieces.ts";
+import type { OnProgress, Verification, WrittenWeights } from "./verify.ts";
+import { verifyWeights } from "./verify.ts";
 
 /**
  * Proves that a log belongs to a base.
@@ -42,54 +43,95 @@ export async function matchBase(base: ModelFolder, header: StepLogHeader, onProg
   if (issues[0]) throw new SteplogError("LOG_INVALID", `The log does not fit its base: ${issues[0].message}.`, issues);
 }
 
-/** A trained tensor after all entries, as stored bytes. */
-async function replayTensor(base: ModelFolder, log: StepLog, device: Device, name: string): Promise<Uint8Array> {
-  const tensor = base.tensors.find((candidate) => candidate.name === name);
-  const trained = log.header.trainable.find((candidate) => candidate.name === name);
-  if (!tensor || !trained) throw new SteplogError("LOG_INVALID", `Tensor ${name} is not one that the log trains.`);
-  const weight = device.createWeight({ ...trained, trainable: true }, await readForTraining(tensor));
-  try {
-    device.update([weight], log.entries, log.header.noise);
-    return await device.readWeight(weight);
-  } finally {
-    device.freeWeight(weight);
-  }
+/** A tensor of model.safetensors, and where the base has it. */
+interface OutputTensor extends TensorInfo {
+  readonly location: TensorLocation;
+  readonly trained: boolean;
 }
 
 /**
- * The bytes of model.safetensors after training: trained tensors from `read`, the others as they are in the base. Copies
- * of tied weights in the base are left out, since training made them stale.
+ * What training leaves in model.safetensors, in order of name: the tensors of the base, without copies of tied weights,
+ * which training made stale. One file, however large; a model in shards would be cut here.
  */
+function outputTensors(base: ModelFolder, trainable: readonly TrainableTensor[]): OutputTensor[] {
+  const trained = new Map(trainable.map((tensor) => [tensor.name, tensor]));
+  return base.tensors
+    .filter((tensor) => !base.architecture.ignores(tensor.name))
+    .map((location) => {
+      const { name, dtype, shape } = trained.get(location.name) ?? location;
+      return { name, dtype, shape, location, trained: trained.has(name) };
+    });
+}
+
+/** The bytes of model.safetensors after training: trained tensors from `read`, the others as they are in the base. */
 export function weightsFile(
   base: ModelFolder,
   trainable: readonly TrainableTensor[],
   read: (name: string) => Promise<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  const trained = new Map(trainable.map((tensor) => [tensor.name, tensor]));
-  const kept = base.tensors.filter((tensor) => !base.architecture.ignores(tensor.name));
-  const output = kept.map((tensor) => ({ location: tensor, ...(trained.get(tensor.name) ?? plainInfo(tensor)) }));
-  return writeSafetensors(output, async function* chunks(tensor) {
-    if (trained.has(tensor.name)) yield await read(tensor.name);
+  return writeSafetensors(outputTensors(base, trainable), async function* chunks(tensor) {
+    if (tensor.trained) yield await read(tensor.name);
     else yield* readTensorChunks(tensor.location);
   });
 }
 
-function plainInfo({ name, dtype, shape }: TensorInfo): TensorInfo {
-  return { name, dtype, shape };
+export interface ReplayOptions {
+  /** Called with every piece of a tensor as it will be in the file, in order. */
+  readonly onPiece?: (tensor: TensorInfo, bytes: Uint8Array) => void;
+  readonly pieceBytes?: number;
 }
 
-/** The bytes of model.safetensors that a log makes of its base. */
-export function replayedWeights(
+/**
+ * The bytes of model.safetensors that a log makes of its base. A piece is read while the one before it is replayed and
+ * the one before that is with the caller: three are in memory, whatever the size of the model.
+ */
+export async function* replayedWeights(
   base: ModelFolder,
   log: StepLog,
   device: Device,
-  onTensor?: (name: string, bytes: Uint8Array) => void,
+  options: ReplayOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  return weightsFile(base, log.header.trainable, async (name) => {
-    const bytes = await replayTensor(base, log, device, name);
-    onTensor?.(name, bytes);
-    return bytes;
-  });
+  const output = outputTensors(base, log.header.trainable);
+  const stored = readPieces(
+    output.map((tensor) => tensor.location),
+    options.pieceBytes,
+  );
+  const pieces = ahead(replayPieces(ahead(stored), log, device));
+  try {
+    yield* writeSafetensors(output, async function* take(tensor) {
+      for (let left = bytesOf(tensor); left > 0;) {
+        const { bytes } = await following(pieces);
+        options.onPiece?.(tensor, bytes);
+        yield bytes;
+        left -= bytes.length;
+      }
+    });
+  } finally {
+    await pieces.return(undefined);
+  }
+}
+
+/** Takes pieces of trained tensors through all entries, by the update that trained them; passes the others on. */
+async function* replayPieces(pieces: AsyncIterable<Piece>, log: StepLog, device: Device): AsyncGenerator<Piece> {
+  const dtypes = new Map(log.header.trainable.map(({ name, dtype }) => [name, dtype]));
+  for await (const piece of pieces) {
+    const { tensor, first } = piece;
+    const dtype = dtypes.get(tensor.name);
+    if (dtype === undefined) {
+      yield piece;
+      continue;
+    }
+    const bytes = asTrained(tensor, piece.bytes);
+    await device.replay({ name: tensor.name, dtype, first, bytes }, log.entries, log.header.noise);
+    yield { tensor, first, bytes };
+  }
+}
+
+/** The pieces of all tensors are one stream: each tensor takes its own from it. */
+async function following(pieces: AsyncGenerator<Piece>): Promise<Piece> {
+  const next: IteratorResult<Piece, unknown> = await pieces.next();
+  invariant(next.done !== true, "every tensor of the output has its pieces");
+  return next.value;
 }
 
 export interface Reconstruction {
@@ -99,12 +141,12 @@ export interface Reconstruction {
   readonly digest: string;
   readonly entries: number;
   readonly bytes: number;
+  readonly verified: Verification | null;
 }
 
 /**
  * Writes the fine-tuned model as a whole folder in Hugging Face layout: the base's, with other weights. The folder
- * appears when it is complete. With `verify`, the weights are read back from the disk and compared, byte for byte, with
- * a second replay by the plain update.
+ * appears when it is complete, and checked when that was asked for (verify.ts).
  * @throws BASE_MISMATCH, LOG_INVALID; CONFLICT when `out` is there already and `replace` is not set
  */
 export async function reconstruct(options: {
@@ -112,7 +154,7 @@ export async function reconstruct(options: {
   log: StepLog;
   out: string;
   device: Device;
-  verify: boolean;
+  verify: boolean | "all";
   replace: boolean;
   onProgress?: OnProgress;
 }): Promise<Reconstruction> {
@@ -126,10 +168,13 @@ export async function reconstruct(options: {
   try {
     await copyCompanions(base.path, partial);
     const written = await writeWeights(base, log, device, join(partial, "model.safetensors"), onProgress);
-    if (options.verify) await verifyWritten(partial, base, log, onProgress);
+    const extent = options.verify === "all" ? "all" : "affordable";
+    const verified = options.verify ? await verifyWeights(partial, written, base, log, extent, onProgress) : null;
     if (options.replace) await rm(out, { recursive: true, force: true });
     await rename(partial, out);
-    return { ...written, chain: Buffer.from(log.chain).toString("hex"), entries: log.entries.length };
+    const digest = digestOf(written, log.header.trainable);
+    const chain = Buffer.from(log.chain).toString("hex");
+    return { chain, digest, entries: log.entries.length, bytes: written.bytes, verified };
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     throw error;
@@ -154,56 +199,34 @@ async function copyCompanions(from: string, to: string): Promise<void> {
   }
 }
 
+/** Each tensor is hashed as it passes: the file is not read again for its digest. */
 async function writeWeights(
   base: ModelFolder,
   log: StepLog,
   device: Device,
   path: string,
   onProgress?: OnProgress,
-): Promise<{ digest: string; bytes: number }> {
-  const lines = createHash("sha256");
-  const trained = new Map(log.header.trainable.map((tensor) => [tensor.name, tensor]));
-  const total = modelBytes(base);
+): Promise<WrittenWeights> {
+  const hashes = new Map<string, Hash>();
+  const total = outputTensors(base, log.header.trainable).reduce((sum, tensor) => sum + bytesOf(tensor), 0);
   let replayed = 0;
-  const onTensor = (name: string, bytes: Uint8Array) => {
-    const tensor = trained.get(name);
-    if (tensor) lines.update(hashLine(name, tensor.dtype, tensor.shape, sha256(bytes)));
-    onProgress?.("replaying", Math.min(total, (replayed += bytes.length)), total);
+  const onPiece = ({ name }: TensorInfo, bytes: Uint8Array) => {
+    const hash = hashes.get(name) ?? createHash("sha256");
+    hashes.set(name, hash.update(bytes));
+    onProgress?.("replaying", (replayed += bytes.length), total);
   };
-  let bytes = 0;
-  const file = await open(path, "wx");
-  try {
-    for await (const chunk of replayedWeights(base, log, device, onTensor)) {
-      await file.write(chunk);
-      bytes += chunk.length;
-    }
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  return { digest: lines.digest("hex"), bytes };
+  await writeFile(path, replayedWeights(base, log, device, { onPiece }), { flag: "wx", flush: true });
+  const { size } = await stat(path);
+  return { bytes: size, sha256: new Map([...hashes].map(([name, hash]) => [name, hash.digest("hex")])) };
 }
 
-async function verifyWritten(out: string, base: ModelFolder, log: StepLog, onProgress?: OnProgress): Promise<void> {
-  const written = await openModelFolder(out);
-  const plain = createPlainDevice();
-  const total = modelBytes(written);
-  let done = 0;
-  for (const tensor of written.tensors) {
-    const again = log.header.trainable.some(({ name }) => name === tensor.name)
-      ? await replayTensor(base, log, plain, tensor.name)
-      : null;
-    let at = 0;
-    for await (const chunk of readTensorChunks(tensor)) {
-      if (again && Buffer.compare(again.subarray(at, at + chunk.length), chunk) !== 0) {
-        throw new SteplogError("INTERNAL", `Tensor ${tensor.name} differs from a second replay near byte ${at}.`);
-      }
-      at += chunk.length;
-      onProgress?.("verifying", (done += chunk.length), total);
-    }
-  }
+/** docs/STEP_LOG.md, "Hashes": over the trained tensors, in order of name. */
+function digestOf({ sha256 }: WrittenWeights, trainable: readonly TrainableTensor[]): string {
+  const lines = createHash("sha256");
+  for (const { name, dtype, shape } of trainable)
+    lines.update(hashLine(name, dtype, shape, sha256.get(name) ?? emptyHash));
+  return lines.digest("hex");
 }
 
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}
+/** Of a tensor without elements, which has no pieces. */
+const emptyHash = createHash("sha256").digest("hex");

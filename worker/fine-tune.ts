@@ -7,7 +7,7 @@
  * honoured between two steps and ends with a checkpoint as well, so that the log and the weights end together.
  */
 import { createReadStream } from "node:fs";
-import { open } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { encodeRows } from "../dataset/encode.ts";
 import { readRows } from "../dataset/jsonl.ts";
 import type { Row } from "../dataset/jsonl.ts";
@@ -88,9 +88,8 @@ function settingsOf({ hyperparameters }: FineTuneRequest): MezoSettings {
 }
 
 async function readData(request: FineTuneRequest, folder: ModelFolder, tokenizer: Tokenizer | null) {
-  const { contextLength, vocabulary } = folder.architecture;
+  const bounds = folder.architecture;
   const { labelWords } = request;
-  const bounds = { contextLength, vocabulary };
   const encode = async (path: string) => {
     const source: Row[] = [];
     const keep = async function* () {
@@ -127,12 +126,6 @@ async function checkpoint(model: Model, entries: number, weightsPath: string | n
 
 /** The weights as they were trained, not rebuilt. */
 async function writeTrainedWeights(model: Model, path: string): Promise<void> {
-  const file = await open(path, "wx");
-  try {
-    for await (const chunk of weightsFile(model.folder, model.trainable, (name) => model.read(name))) {
-      await file.write(chunk);
-    }
-  } finally {
-    await file.close();
-  }
+  const weights = weightsFile(model.folder, model.trainable, (name) => model.read(name));
+  await writeFile(path, weights, { flag: "wx" });
 }

@@ -1,5 +1,5 @@
 /** A checkpoint's weights as a safetensors file, rebuilt from the base and the log. */
-import { open } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import type { Device } from "../engine/devices/device.ts";
 import { openModelFolder } from "../engine/model/folder.ts";
 import { matchBase, replayedWeights } from "../engine/replay.ts";
@@ -11,11 +11,6 @@ export async function* runMaterialise(request: MaterialiseRequest, device: Devic
   const base = await openModelFolder(request.modelPath);
   const log = decodeStepLog(request.log);
   await matchBase(base, log.header);
-  const file = await open(request.weightsPath, "wx");
-  try {
-    for await (const chunk of replayedWeights(base, log, device)) await file.write(chunk);
-  } finally {
-    await file.close();
-  }
+  await writeFile(request.weightsPath, replayedWeights(base, log, device), { flag: "wx" });
   yield { type: "done" };
 }

@@ -1,8 +1,9 @@
-/** steplog reconstruct --base FOLDER --log FILE --out FOLDER [--verify] */
+/** steplog reconstruct --base FOLDER --log FILE --out FOLDER [--verify [all]] */
 import { resolve } from "node:path";
 import { chooseDevice } from "../../engine/devices/choose.ts";
 import { openModelFolder } from "../../engine/model/folder.ts";
 import { reconstruct } from "../../engine/replay.ts";
+import type { Verification } from "../../engine/verify.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import { readUserFile } from "../files.ts";
@@ -13,7 +14,7 @@ export interface ReconstructOptions {
   log: string;
   out: string;
   device: string;
-  verify?: true;
+  verify?: true | "all";
   digest?: string;
   force?: true;
   json?: true;
@@ -45,6 +46,13 @@ export async function reconstructCommand(options: ReconstructOptions): Promise<v
     return;
   }
   print(`Rebuilt ${formatBytes(result.bytes)} of weights from ${result.entries} entries in ${options.out}.`);
+  if (result.verified) print(verifiedLine(result.verified));
   print(`weights digest ${result.digest}`);
   print(`chain          ${result.chain}`);
+}
+
+function verifiedLine({ replayed, of }: Verification): string {
+  const share = (100 * replayed) / of;
+  const extent = replayed === of ? "all" : `${share.toPrecision(2)}%, spread over every tensor,`;
+  return `Verified: the file was read back whole, and ${extent} of its ${of} weights were replayed a second time.`;
 }

@@ -6,8 +6,20 @@ import { SteplogError } from "../../schema/errors.ts";
 import type { Device } from "./device.ts";
 import { createPlainDevice } from "./plain.ts";
 
-/** Devices by name, in the order in which `auto` tries them. Libraries are loaded when a device is opened. */
+const native = async (instructionSet?: string, threads?: number) =>
+  (await import("./native.ts")).createNativeDevice(instructionSet, threads);
+
+/**
+ * Devices by name, in the order in which `auto` tries them. Libraries are loaded when a device is opened. Those named after
+ * an instruction set are the native device held to it, so that one machine can try them all.
+ */
 const devices = {
+  native: () => native(),
+  "native-amx": () => native("amx"),
+  "native-avx512-bf16": () => native("avx512-bf16"),
+  "native-avx512": () => native("avx512"),
+  "native-avx2": () => native("avx2"),
+  "native-portable": () => native("portable"),
   "tfjs-tensorflow": async () => (await import("./tfjs-tensorflow.ts")).createTensorflowDevice(),
   "tfjs-wasm": async () => (await import("./tfjs-wasm.ts")).createWasmDevice(),
   plain: () => Promise.resolve(createPlainDevice()),
@@ -17,7 +29,7 @@ export type DeviceName = keyof typeof devices;
 
 /** Names that stand for the first of several devices that can be opened. */
 const groups = {
-  auto: ["tfjs-tensorflow", "tfjs-wasm", "plain"],
+  auto: ["native", "tfjs-tensorflow", "tfjs-wasm", "plain"],
   tfjs: ["tfjs-tensorflow", "tfjs-wasm"],
 } as const satisfies Readonly<Record<string, readonly DeviceName[]>>;
 
@@ -53,7 +65,7 @@ export async function chooseDevice(name: string, log?: (message: string) => void
 }
 
 const advice =
-  "For tfjs-tensorflow, install @tensorflow/tfjs-node-gpu or @tensorflow/tfjs-node beside Steplog (docs/devices.md); " +
+  "For native, run npm run build:native, which says what it lacks; for tfjs-tensorflow, install @tensorflow/tfjs-node-gpu or @tensorflow/tfjs-node beside Steplog (docs/devices.md); " +
   "for tfjs-wasm, run npm install; or set STEPLOG_DEVICE=auto to take what there is.";
 
 function candidatesFor(name: string): readonly DeviceName[] {

@@ -50,7 +50,48 @@ export interface AttentionShape {
   readonly causal: boolean;
   /** Factor of the scores, usually 1 / sqrt(head size). */
   readonly scale: number;
+  /** Sliding window: a query sees the last `window` positions up to its own (Mistral). Causal attention only. */
+  readonly window?: number;
+  /** Scores become softcap * tanh(score / softcap) (Gemma 2). */
+  readonly softcap?: number;
+  /**
+   * What came before, one cache a sequence: the rows of k and v are appended to it, and queries see all that it then
+   * holds. Unperturbed causal passes only.
+   */
+  readonly caches?: readonly KeyValueCache[];
 }
+
+/** Keys and values of the tokens of one sequence that earlier passes saw, of one layer; opaque. */
+export interface KeyValueCache {
+  readonly device: string;
+}
+
+/** Rotary positions (Su et al. 2021, RoFormer): pairs of columns of each head are turned by position * frequency. */
+export interface RotaryShape {
+  /** Columns of a head; x has a whole number of heads. */
+  readonly headSize: number;
+  /** Position of each row in its sequence. */
+  readonly positions: Int32Array;
+  /** Radians a position, one for each pair; the first 2 * frequencies.length columns of a head are turned. */
+  readonly frequencies: Float64Array;
+  /** Column i is paired with i + frequencies.length ("half", as Llama's weights are stored) or 2i with 2i + 1. */
+  readonly pairing: "half" | "interleaved";
+  /** Factor of sine and cosine (attention scaling of longrope and yarn), usually 1. */
+  readonly scale: number;
+}
+
+export interface HeadOptions {
+  /** [vocab], added to the logits (RoBERTa). */
+  readonly bias?: Weight | null;
+  /** Logits become softcap * tanh(logit / softcap) (Gemma 2). */
+  readonly softcap?: number;
+}
+
+/** How a linear layer's weight is stored: [out, in] as torch's Linear, or [in, out] as GPT-2's Conv1D. */
+export type WeightLayout = "out-in" | "in-out";
+
+/** Number format that products are multiplied in; sums are float32 or wider. */
+export type Precision = "float32" | "bfloat16";
 
 export type ActivationFunction = "relu" | "gelu" | "gelu_tanh" | "silu";
 
@@ -58,10 +99,21 @@ export interface Pass {
   /** Rows `ids` of `table` [entries, columns]. */
   embed(table: Weight, ids: Int32Array): Activation;
   add(a: Activation, b: Activation): Activation;
+  /** Element by element. */
+  multiply(a: Activation, b: Activation): Activation;
+  scale(x: Activation, factor: number): Activation;
+  /** Columns first, ..., first + count - 1. */
+  slice(x: Activation, first: number, count: number): Activation;
   /** (x - mean) / sqrt(variance + epsilon) * weight + bias, over each row; no weight, no scaling. */
   layerNorm(x: Activation, weight: Weight | null, bias: Weight | null, epsilon: number): Activation;
-  /** x [rows, in] times weight [out, in] transposed, plus bias [out]. */
-  linear(x: Activation, weight: Weight, bias: Weight | null): Activation;
+  /**
+   * x / sqrt(mean(x^2) + epsilon) * (weight + offset), over each group of weight.shape[0] columns of a row: the whole row,
+   * or each head of it (Qwen3). `offset` is 1 for Gemma, which stores its weights less one, else 0.
+   */
+  rmsNorm(x: Activation, weight: Weight, epsilon: number, offset: number): Activation;
+  rotate(x: Activation, shape: RotaryShape): Activation;
+  /** x [rows, in] times the weight, plus bias [out]; the weight is [out, in] unless `layout` says otherwise. */
+  linear(x: Activation, weight: Weight, bias: Weight | null, layout?: WeightLayout): Activation;
   attention(q: Activation, k: Activation, v: Activation, shape: AttentionShape): Activation;
   activate(x: Activation, kind: ActivationFunction): Activation;
   /** The rows named by `index`, in that order. */
@@ -70,11 +122,32 @@ export interface Pass {
    * Cross-entropy in nats of each row of x [rows, in] against its target under softmax(x times head [vocab, in]
    * transposed). [rows] for an unperturbed pass; else [2 * rows], the plus side first.
    */
-  losses(x: Activation, head: Weight, targets: Int32Array): Promise<Float64Array>;
+  losses(x: Activation, head: Weight, targets: Int32Array, options?: HeadOptions): Promise<Float64Array>;
   /** x times head transposed: [rows, vocab], row-major. Unperturbed passes only. */
-  logits(x: Activation, head: Weight): Promise<Float32Array>;
+  logits(x: Activation, head: Weight, options?: HeadOptions): Promise<Float32Array>;
   /** Frees every activation of the pass. */
   end(): void;
+}
+
+/** Where a tensor's elements lie in a file. */
+export interface StoredTensor {
+  readonly path: string;
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+  readonly bytes: number;
+  /** As safetensors names it; F16 is widened to the F32 that the weight then has. */
+  readonly dtype: string;
+}
+
+/** A run of elements of a tensor, for replay by pieces. */
+export interface TensorPiece {
+  /** Name of the tensor, which its noise is drawn by. */
+  readonly name: string;
+  readonly dtype: WeightDtype;
+  /** Flat index of its first element. */
+  readonly first: number;
+  /** Stored little-endian elements; changed in place. */
+  readonly bytes: Uint8Array;
 }
 
 export interface Device {
@@ -82,8 +155,12 @@ export interface Device {
   readonly name: string;
   /** What it runs on, for people: backend, library version. */
   readonly description: string;
+  /** What `begin` may be asked to multiply in; float32 is always among them. */
+  readonly precisions: readonly Precision[];
   /** Takes the stored little-endian bytes of a tensor; the device's copy is its own. */
   createWeight(spec: WeightSpec, bytes: Uint8Array): Weight;
+  /** As createWeight, by a device that reads model files itself (by mapping them into memory). */
+  mapWeight?(spec: WeightSpec, stored: StoredTensor): Weight;
   /** Gives a weight's memory back; it must not be used again. */
   freeWeight(weight: Weight): void;
   /** The stored bytes as they are after every update so far. */
@@ -93,8 +170,13 @@ export interface Device {
    * the weight is next used or read; it may not change the outcome.
    */
   update(weights: readonly Weight[], entries: readonly LogEntry[], noise: Noise): void;
+  /** Applies entries, in order, to a piece of a tensor that is no weight of the device: the same update, for replay. */
+  replay(piece: TensorPiece, entries: readonly LogEntry[], noise: Noise): Promise<void>;
   /** Begins a pass; one at a time. */
-  begin(perturbation: Perturbation | null): Pass;
+  begin(perturbation: Perturbation | null, precision?: Precision): Pass;
+  /** An empty cache, until it is freed. */
+  createCache(): KeyValueCache;
+  freeCache(cache: KeyValueCache): void;
   dispose(): void;
 }
 

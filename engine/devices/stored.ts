@@ -1,12 +1,41 @@
-/** Weights in plain memory, as the plain device and every device that computes noise in TypeScript keep them. */
+/** Weights, caches and pieces in plain memory, as every device that computes noise in TypeScript keeps them. */
 import { invariant } from "../../schema/errors.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import type { FillNoise, Noise } from "../noise.ts";
 import { fillNoise, tensorId } from "../noise.ts";
 import type { Stored } from "../update.ts";
 import { update } from "../update.ts";
-import type { Perturbation, Weight, WeightSpec } from "./device.ts";
+import type { KeyValueCache, Perturbation, TensorPiece, Weight, WeightDtype, WeightSpec } from "./device.ts";
 import { bytesPerElement, elementCount } from "./device.ts";
+
+/** What a device made, by the handles that it gave out for it. */
+export class Owned<Handle extends object, Made extends Handle> {
+  readonly #made = new Map<Handle, Made>();
+
+  add(made: Made): Made {
+    this.#made.set(made, made);
+    return made;
+  }
+
+  find(handle: Handle): Made {
+    const found = this.#made.get(handle);
+    invariant(found, `${"name" in handle ? String(handle.name) : "the cache"} belongs to this device`);
+    return found;
+  }
+
+  free(handle: Handle): void {
+    this.find(handle);
+    this.#made.delete(handle);
+  }
+
+  all(): Made[] {
+    return [...this.#made.values()];
+  }
+
+  clear(): void {
+    this.#made.clear();
+  }
+}
 
 /** A weight whose stored elements lie in a typed array. */
 export interface StoredWeight extends Weight {
@@ -17,9 +46,7 @@ export interface StoredWeight extends Weight {
 export function storeWeight(device: string, spec: WeightSpec, bytes: Uint8Array): StoredWeight {
   const expected = elementCount(spec.shape) * bytesPerElement[spec.dtype];
   invariant(bytes.byteLength === expected, `${spec.name} has ${expected} bytes, not ${bytes.byteLength}`);
-  const copy = bytes.slice().buffer;
-  const elements = spec.dtype === "F32" ? new Float32Array(copy) : new Uint16Array(copy);
-  return { ...spec, device, id: tensorId(spec.name), elements };
+  return { ...spec, device, id: tensorId(spec.name), elements: elementsOf(spec.dtype, bytes) };
 }
 
 /** A copy of the stored bytes, little-endian. */
@@ -36,6 +63,21 @@ export function updateStored(
 ): void {
   invariant(weight.trainable, `${weight.name} is trainable`);
   update(weight.elements, 0, weight.id, noise, entries, fill);
+}
+
+/** Device.replay, by the plain update. */
+export function replayPiece(piece: TensorPiece, entries: readonly LogEntry[], noise: Noise): Promise<void> {
+  // A copy, since elements in the piece's own buffer may lie at any byte.
+  const elements = elementsOf(piece.dtype, piece.bytes);
+  update(elements, piece.first, tensorId(piece.name), noise, entries);
+  piece.bytes.set(new Uint8Array(elements.buffer));
+  return Promise.resolve();
+}
+
+/** A copy of stored little-endian bytes. */
+function elementsOf(dtype: WeightDtype, bytes: Uint8Array): Stored {
+  const copy = bytes.slice().buffer;
+  return dtype === "F32" ? new Float32Array(copy) : new Uint16Array(copy);
 }
 
 /** The stored values, as float32: the array itself where it is one already. */
@@ -65,4 +107,33 @@ export function perturb(
     minus[i] = (w[i] ?? 0) - step;
   }
   return [plus, minus];
+}
+
+/** Rows of one sequence, in memory that doubles as it fills. */
+export class GrowingRows {
+  #values = new Float32Array(0);
+  #length = 0;
+
+  /** All rows so far, with the new ones; valid until the next call. */
+  append(rows: Float32Array): Float32Array {
+    const length = this.#length + rows.length;
+    if (length > this.#values.length) {
+      const grown = new Float32Array(Math.max(length, 2 * this.#values.length));
+      grown.set(this.#values.subarray(0, this.#length));
+      this.#values = grown;
+    }
+    this.#values.set(rows, this.#length);
+    this.#length = length;
+    return this.#values.subarray(0, length);
+  }
+}
+
+/** Keys and values [tokens, keyColumns]. */
+export interface StoredCache extends KeyValueCache {
+  readonly keys: GrowingRows;
+  readonly values: GrowingRows;
+}
+
+export function createStoredCache(device: string): StoredCache {
+  return { device, keys: new GrowingRows(), values: new GrowingRows() };
 }

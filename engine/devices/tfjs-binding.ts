@@ -207,6 +207,14 @@ export class TensorFlow {
     return this.run("GatherV2", inputs, attributes);
   }
 
+  /** One after the other along an axis. */
+  concat(parts: readonly Handle[], axis: number): Handle {
+    const [only] = parts;
+    if (only && parts.length === 1) return only;
+    const inputs = [...parts, this.constant(Int32Array.of(axis), [])];
+    return this.run("ConcatV2", inputs, { N: { int: parts.length }, T: types.float32, Tidx: types.int32 });
+  }
+
   /** A reduction over the last axis, which is kept with length one. */
   reduce(name: "Mean" | "Sum" | "Max" | "Min", x: Handle): Handle {
     const axis = this.constant(Int32Array.of(x.shape.length - 1));

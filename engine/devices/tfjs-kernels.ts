@@ -2,7 +2,7 @@
  * The small operations of the wasm device, in TypeScript on views of the wasm heap: each is faster so than as several
  * TensorFlow.js kernels, and needs no intermediate tensors. Matrices are row-major; sums are in double.
  */
-import type { ActivationFunction, AttentionShape } from "./device.ts";
+import type { ActivationFunction, AttentionShape, RotaryShape } from "./device.ts";
 
 /** Rows and columns that are transposed together: their cache lines stay in the first-level cache. */
 const tile = 16;
@@ -49,6 +49,65 @@ export function addInto(out: Float32Array, a: Float32Array, b: Float32Array): vo
   for (let i = 0; i < out.length; i++) out[i] = (a[i] ?? 0) + (b[i] ?? 0);
 }
 
+export function multiplyInto(out: Float32Array, a: Float32Array, b: Float32Array): void {
+  for (let i = 0; i < out.length; i++) out[i] = (a[i] ?? 0) * (b[i] ?? 0);
+}
+
+export function scaleInto(out: Float32Array, x: Float32Array, factor: number): void {
+  for (let i = 0; i < out.length; i++) out[i] = (x[i] ?? 0) * factor;
+}
+
+/** In place; scores become softcap * tanh(score / softcap). */
+export function capInPlace(scores: Float32Array | Float64Array, softcap: number): void {
+  for (let i = 0; i < scores.length; i++) scores[i] = softcap * Math.tanh((scores[i] ?? 0) / softcap);
+}
+
+/** Columns first, ..., first + count - 1 of x. */
+export function sliceInto(out: Float32Array, x: Float32Array, columns: number, first: number, count: number): void {
+  for (let from = first, to = 0; to < out.length; from += columns, to += count) {
+    out.set(x.subarray(from, from + count), to);
+  }
+}
+
+/** RMS norm of each group of scale.length columns. */
+export function rmsNormInto(
+  out: Float32Array,
+  x: Float32Array,
+  scale: Float32Array,
+  epsilon: number,
+  offset: number,
+): void {
+  const size = scale.length;
+  for (let start = 0; start < x.length; start += size) {
+    const inverse = 1 / Math.sqrt(squaresOfRow(x, start, size, 0) / size + epsilon);
+    for (let c = 0; c < size; c++) out[start + c] = (x[start + c] ?? 0) * inverse * ((scale[c] ?? 0) + offset);
+  }
+}
+
+export function rotateInto(out: Float32Array, x: Float32Array, columns: number, shape: RotaryShape): void {
+  const { headSize, positions, frequencies, pairing, scale } = shape;
+  const pairs = frequencies.length;
+  const [stride, apart] = pairing === "half" ? [1, pairs] : [2, 1];
+  const [cosines, sines] = [new Float64Array(pairs), new Float64Array(pairs)];
+  out.set(x);
+  for (let row = 0; row < positions.length; row++) {
+    for (let pair = 0; pair < pairs; pair++) {
+      const angle = (positions[row] ?? 0) * (frequencies[pair] ?? 0);
+      cosines[pair] = Math.cos(angle) * scale;
+      sines[pair] = Math.sin(angle) * scale;
+    }
+    for (let head = row * columns; head < (row + 1) * columns; head += headSize) {
+      for (let pair = 0; pair < pairs; pair++) {
+        const first = head + pair * stride;
+        const [cos, sin] = [cosines[pair] ?? 0, sines[pair] ?? 0];
+        const [a, b] = [x[first] ?? 0, x[first + apart] ?? 0];
+        out[first] = a * cos - b * sin;
+        out[first + apart] = b * cos + a * sin;
+      }
+    }
+  }
+}
+
 /** Layer norm of each row of x, scaled and shifted. */
 export function normInto(
   out: Float32Array,
@@ -93,39 +152,53 @@ function squaresOfRow(x: Float32Array, start: number, columns: number, mean: num
   return even === columns ? a + b : a + b + ((x[start + even] ?? 0) - mean) ** 2;
 }
 
-/** softmax(scale * q k^T) v within each sequence and head; q and out [rows, columns], k and v [rows, keyColumns]. */
+/** Keys and values [seen, keyColumns] of one sequence; its last token has the last of them. */
+export interface Seen {
+  readonly k: Float32Array;
+  readonly v: Float32Array;
+}
+
+/**
+ * softmax(scale * q k^T) v within each sequence and head; q and out [rows, columns]. `seenBy` gives the keys and values
+ * of the sequence with an index.
+ */
 export function attendInto(
   out: Float32Array,
   q: Float32Array,
-  k: Float32Array,
-  v: Float32Array,
   columns: number,
-  keyColumns: number,
   shape: AttentionShape,
+  seenBy: (sequence: number) => Seen,
 ): void {
-  const size = columns / shape.heads;
-  const group = shape.heads / shape.keyValueHeads;
-  const longest = paddedTo4(Math.max(0, ...shape.lengths));
-  const keys = new Float64Array(longest * size);
-  const values = new Float64Array(longest * size);
+  const { heads, keyValueHeads, softcap, window = Infinity } = shape;
+  const size = columns / heads;
+  const keyColumns = size * keyValueHeads;
   const query = new Float64Array(size);
-  const scores = new Float64Array(longest);
   const sums = new Float64Array(size);
   let start = 0;
-  for (const length of shape.lengths) {
-    for (let head = 0; head < shape.heads; head++) {
-      if (head % group === 0) {
-        const from = start * keyColumns + (head / group) * size;
-        widenRows(keys, k, from, keyColumns, length, size);
-        widenRows(values, v, from, keyColumns, length, size);
+  for (const [sequence, length] of shape.lengths.entries()) {
+    const seen = seenBy(sequence);
+    const count = seen.k.length / keyColumns;
+    const keys = new Float64Array(paddedTo4(count) * size);
+    const values = new Float64Array(paddedTo4(count) * size);
+    const scores = new Float64Array(paddedTo4(count));
+    for (let head = 0; head < heads; head++) {
+      if (head % (heads / keyValueHeads) === 0) {
+        const from = (head * keyValueHeads * size) / heads;
+        widenRows(keys, seen.k, from, keyColumns, count, size);
+        widenRows(values, seen.v, from, keyColumns, count, size);
       }
       for (let row = 0; row < length; row++) {
         const at = (start + row) * columns + head * size;
-        const seen = shape.causal ? row + 1 : length;
+        const end = shape.causal ? count - length + row + 1 : count;
+        // Whole fours of keys: what lies before the window scores -Infinity, which weighs nothing.
+        const hidden = shape.causal ? Math.max(0, end - window) : 0;
+        const first = hidden & ~3;
         for (let c = 0; c < size; c++) query[c] = (q[at + c] ?? 0) * shape.scale;
-        scoreKeys(scores, query, keys, seen, size);
-        const total = exponentiate(scores, seen);
-        sumValues(sums, scores, values, seen, size);
+        scoreKeys(scores, query, keys, first, end, size);
+        if (softcap !== undefined) capInPlace(scores.subarray(first, end), softcap);
+        scores.fill(-Infinity, first, hidden);
+        const total = exponentiate(scores, first, end);
+        sumValues(sums, scores, values, first, end, size);
         for (let c = 0; c < size; c++) out[at + c] = (sums[c] ?? 0) / total;
       }
     }
@@ -145,9 +218,16 @@ function widenRows(to: Float64Array, x: Float32Array, from: number, stride: numb
   to.fill(0, rows * size, paddedTo4(rows) * size);
 }
 
-/** scores[j] = query . key j, four keys at a time: four sums that do not wait for one another. */
-function scoreKeys(scores: Float64Array, query: Float64Array, keys: Float64Array, count: number, size: number): void {
-  for (let j = 0; j < count; j += 4) {
+/** scores[j] = query . key j for first <= j < end, four keys at a time: four sums that do not wait for one another. */
+function scoreKeys(
+  scores: Float64Array,
+  query: Float64Array,
+  keys: Float64Array,
+  first: number,
+  end: number,
+  size: number,
+): void {
+  for (let j = first; j < end; j += 4) {
     const [k0, k1, k2, k3] = [j * size, (j + 1) * size, (j + 2) * size, (j + 3) * size];
     let [s0, s1, s2, s3] = [0, 0, 0, 0];
     for (let c = 0; c < size; c++) {
@@ -165,11 +245,11 @@ function scoreKeys(scores: Float64Array, query: Float64Array, keys: Float64Array
 }
 
 /** Replaces scores by exp(score - the greatest) and returns their sum. */
-function exponentiate(scores: Float64Array, count: number): number {
+function exponentiate(scores: Float64Array, first: number, end: number): number {
   let peak = -Infinity;
-  for (let j = 0; j < count; j++) if ((scores[j] ?? 0) > peak) peak = scores[j] ?? 0;
+  for (let j = first; j < end; j++) if ((scores[j] ?? 0) > peak) peak = scores[j] ?? 0;
   let total = 0;
-  for (let j = 0; j < count; j++) {
+  for (let j = first; j < end; j++) {
     const power = Math.exp((scores[j] ?? 0) - peak);
     scores[j] = power;
     total += power;
@@ -177,11 +257,18 @@ function exponentiate(scores: Float64Array, count: number): number {
   return total;
 }
 
-/** sums = the values weighted, four at a time; weights beyond `count` are cleared. */
-function sumValues(sums: Float64Array, weights: Float64Array, values: Float64Array, count: number, size: number): void {
-  weights.fill(0, count, paddedTo4(count));
+/** sums = the values weighted, four at a time; weights from `end` on are cleared. */
+function sumValues(
+  sums: Float64Array,
+  weights: Float64Array,
+  values: Float64Array,
+  first: number,
+  end: number,
+  size: number,
+): void {
+  weights.fill(0, end, paddedTo4(end));
   sums.fill(0);
-  for (let j = 0; j < count; j += 4) {
+  for (let j = first; j < end; j += 4) {
     const [w0, w1, w2, w3] = [weights[j] ?? 0, weights[j + 1] ?? 0, weights[j + 2] ?? 0, weights[j + 3] ?? 0];
     const at = j * size;
     for (let c = at; c < at + size; c++) {

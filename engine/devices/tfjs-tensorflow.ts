@@ -6,7 +6,34 @@
  * together. One side stands for both as long as nothing perturbed has touched it: the operations broadcast.
  */
 import { invariant } from "../../schema/errors.ts";
-import type { Activation, ActivationFunction, AttentionShape, Device, Pass, Perturbation, Weight } from "./device.ts";
+import {
+  checkAttention,
+  checkGather,
+  checkGroups,
+  checkIds,
+  checkLinear,
+  checkPrecision,
+  checkRotary,
+  checkSameShape,
+  checkSlice,
+  checkTargets,
+} from "./checks.ts";
+import type {
+  Activation,
+  ActivationFunction,
+  AttentionShape,
+  Device,
+  HeadOptions,
+  KeyValueCache,
+  Pass,
+  Perturbation,
+  Precision,
+  RotaryShape,
+  Weight,
+  WeightLayout,
+} from "./device.ts";
+import { Owned, replayPiece } from "./stored.ts";
+import { attend, capped, rotated } from "./tfjs-tensorflow-attention.ts";
 import type { Handle } from "./tfjs-binding.ts";
 import { TensorFlow, loadBinding, types } from "./tfjs-binding.ts";
 import type { TensorflowWeight } from "./tfjs-tensorflow-weights.ts";
@@ -22,11 +49,17 @@ import {
 /** Elements of the head that are multiplied with at once: scores of the whole vocabulary are never held. */
 const headChunkElements = 2 ** 23;
 
-/** Added to scores that attention must not see; far below any score, and finite, as infinities would make NaN. */
-const masked = -1e30;
+const name = "tfjs";
+const precisions: readonly Precision[] = ["float32"];
 
 interface TensorflowActivation extends Activation {
   readonly values: Handle;
+}
+
+/** Keys and values [1, tokens, columns], or null while they are empty. */
+interface TensorflowCache extends KeyValueCache {
+  keys: Handle | null;
+  values: Handle | null;
 }
 
 export interface TensorflowDevice extends Device {
@@ -38,54 +71,67 @@ export interface TensorflowDevice extends Device {
 export function createTensorflowDevice(): TensorflowDevice {
   const { binding, description } = loadBinding();
   const tf = new TensorFlow(binding);
-  const stored = new Map<Weight, TensorflowWeight>();
-  const find = (weight: Weight): TensorflowWeight => {
-    const found = stored.get(weight);
-    invariant(found, `${weight.name} belongs to this device`);
-    return found;
+  const weights = new Owned<Weight, TensorflowWeight>();
+  const caches = new Owned<KeyValueCache, TensorflowCache>();
+  const freeWeight = (handle: Weight) => {
+    tf.free(weights.find(handle).values);
+    weights.free(handle);
   };
-  const freeWeight = (weight: Weight) => {
-    tf.free(find(weight).values);
-    stored.delete(weight);
+  const freeCache = (handle: KeyValueCache) => {
+    const { keys, values } = caches.find(handle);
+    if (keys) tf.free(keys);
+    if (values) tf.free(values);
+    caches.free(handle);
   };
   return {
-    name: "tfjs",
+    name,
     description,
-    createWeight(spec, bytes) {
-      const weight = storeTensorflowWeight(tf, spec, bytes);
-      stored.set(weight, weight);
-      return weight;
-    },
+    precisions,
+    createWeight: (spec, bytes) => weights.add(storeTensorflowWeight(tf, spec, bytes)),
     freeWeight,
-    readWeight: (weight) => Promise.resolve(readTensorflowWeight(tf, find(weight))),
-    update(weights, entries, noise) {
-      for (const weight of weights) updateTensorflowWeight(tf, find(weight), entries, noise);
+    readWeight: (weight) => Promise.resolve(readTensorflowWeight(tf, weights.find(weight))),
+    update(handles, entries, noise) {
+      for (const weight of handles) updateTensorflowWeight(tf, weights.find(weight), entries, noise);
     },
-    begin: (perturbation) => new TensorflowPass(tf, find, perturbation),
-    dispose: () => [...stored.keys()].forEach(freeWeight),
+    // In plain memory: a piece is used once, and would cost two copies to and from a GPU.
+    replay: replayPiece,
+    begin(perturbation, precision = "float32") {
+      checkPrecision({ name, precisions }, precision);
+      return new TensorflowPass(tf, weights, caches, perturbation);
+    },
+    createCache: () => caches.add({ device: name, keys: null, values: null }),
+    freeCache,
+    dispose() {
+      weights.all().forEach(freeWeight);
+      caches.all().forEach(freeCache);
+    },
     tensors: () => tf.tensors(),
   };
 }
 
 class TensorflowPass implements Pass {
   readonly #tf: TensorFlow;
-  readonly #find: (weight: Weight) => TensorflowWeight;
+  readonly #weights: Owned<Weight, TensorflowWeight>;
+  readonly #caches: Owned<KeyValueCache, TensorflowCache>;
   readonly #perturbation: Perturbation | null;
   readonly #made: Handle[] = [];
 
-  constructor(tf: TensorFlow, find: (weight: Weight) => TensorflowWeight, perturbation: Perturbation | null) {
+  constructor(
+    tf: TensorFlow,
+    weights: Owned<Weight, TensorflowWeight>,
+    caches: Owned<KeyValueCache, TensorflowCache>,
+    perturbation: Perturbation | null,
+  ) {
     this.#tf = tf;
-    this.#find = find;
+    this.#weights = weights;
+    this.#caches = caches;
     this.#perturbation = perturbation;
   }
 
   embed(table: Weight, ids: Int32Array): Activation {
-    const weight = this.#find(table);
+    checkIds(table, ids);
+    const weight = this.#weights.find(table);
     const [entries = 0, columns = 0] = table.shape;
-    invariant(
-      ids.every((id) => id >= 0 && id < entries),
-      `ids lie in ${table.name}`,
-    );
     return this.#make(ids.length, columns, (tf) => {
       const rows = (values: Handle) => tf.gather(tf.reshape(values, [1, entries, columns]), ids, 1);
       const w = rows(valuesOf(tf, weight, 0, weight.elements));
@@ -94,8 +140,23 @@ class TensorflowPass implements Pass {
   }
 
   add(a: Activation, b: Activation): Activation {
-    invariant(a.rows === b.rows && a.columns === b.columns, "summands have one shape");
+    checkSameShape(a, b);
     return this.#make(a.rows, a.columns, (tf) => tf.binary("AddV2", own(a), own(b)));
+  }
+
+  multiply(a: Activation, b: Activation): Activation {
+    checkSameShape(a, b);
+    return this.#make(a.rows, a.columns, (tf) => tf.binary("Mul", own(a), own(b)));
+  }
+
+  scale(x: Activation, factor: number): Activation {
+    return this.#make(x.rows, x.columns, (tf) => tf.binary("Mul", own(x), tf.scalar(factor)));
+  }
+
+  slice(x: Activation, first: number, count: number): Activation {
+    checkSlice(x, first, count);
+    const columns = Int32Array.from({ length: count }, (_, i) => first + i);
+    return this.#make(x.rows, count, (tf) => tf.gather(own(x), columns, 2));
   }
 
   layerNorm(x: Activation, weight: Weight | null, bias: Weight | null, epsilon: number): Activation {
@@ -110,18 +171,68 @@ class TensorflowPass implements Pass {
     });
   }
 
-  linear(x: Activation, weight: Weight, bias: Weight | null): Activation {
-    const [outputs = 0] = weight.shape;
+  rmsNorm(x: Activation, weight: Weight, epsilon: number, offset: number): Activation {
+    const size = checkGroups(x, weight);
+    return this.#make(x.rows, x.columns, (tf) => {
+      const groups = tf.reshape(own(x), [own(x).shape[0] ?? 1, x.rows, x.columns / size, size]);
+      const square = tf.reduce("Mean", tf.unary("Square", groups));
+      const inverse = tf.unary("Rsqrt", tf.binary("AddV2", square, tf.scalar(epsilon)));
+      const vector = this.#vector(weight);
+      const scales = tf.binary("AddV2", vector, tf.scalar(offset));
+      const scaled = tf.reshape(scales, [vector.shape[0] ?? 1, 1, 1, size]);
+      const y = tf.binary("Mul", tf.binary("Mul", groups, inverse), scaled);
+      return tf.reshape(y, [y.shape[0] ?? 1, x.rows, x.columns]);
+    });
+  }
+
+  rotate(x: Activation, shape: RotaryShape): Activation {
+    checkRotary(x, shape);
+    return this.#make(x.rows, x.columns, (tf) => rotated(tf, own(x), shape));
+  }
+
+  linear(x: Activation, weight: Weight, bias: Weight | null, layout: WeightLayout = "out-in"): Activation {
+    const { outputs } = checkLinear(x, weight, layout);
     return this.#make(x.rows, outputs, (tf) => {
-      const product = this.#multiply(x, weight, 0, outputs);
+      const product = this.#multiply(x, weight, 0, outputs, layout);
       return bias ? tf.binary("AddV2", product, this.#vector(bias)) : product;
     });
   }
 
   attention(q: Activation, k: Activation, v: Activation, shape: AttentionShape): Activation {
-    const rows = shape.lengths.reduce((sum, length) => sum + length, 0);
-    invariant(rows === q.rows && rows === k.rows && rows === v.rows, "the sequences' lengths add up to the rows");
-    return this.#make(q.rows, q.columns, (tf) => attend(tf, own(q), own(k), own(v), shape));
+    checkAttention([q, k, v], shape, this.#perturbation);
+    if (!shape.caches) {
+      return this.#make(q.rows, q.columns, (tf) => attend(tf, own(q), own(k), own(v), shape, shape.lengths));
+    }
+    const caches = shape.caches.map((handle) => this.#caches.find(handle));
+    this.#append(caches, shape.lengths, k, v);
+    const seen = caches.map(({ keys }) => keys?.shape[1] ?? 0);
+    return this.#make(q.rows, q.columns, (tf) => {
+      const [keys, values] = [
+        caches.flatMap((cache) => cache.keys ?? []),
+        caches.flatMap((cache) => cache.values ?? []),
+      ];
+      return attend(tf, own(q), tf.concat(keys, 1), tf.concat(values, 1), shape, seen);
+    });
+  }
+
+  /** Appends each sequence's rows of k and v to its cache. */
+  #append(caches: readonly TensorflowCache[], lengths: readonly number[], k: Activation, v: Activation): void {
+    let start = 0;
+    for (const [index, cache] of caches.entries()) {
+      const rows = Int32Array.from({ length: lengths[index] ?? 0 }, (_, row) => start + row);
+      cache.keys = this.#appended(cache.keys, own(k), rows);
+      cache.values = this.#appended(cache.values, own(v), rows);
+      start += rows.length;
+    }
+  }
+
+  #appended(before: Handle | null, x: Handle, rows: Int32Array): Handle {
+    const after = this.#tf.scope(() => {
+      const added = this.#tf.gather(x, rows, 1);
+      return before ? this.#tf.concat([before, added], 1) : added;
+    });
+    if (before) this.#tf.free(before);
+    return after;
   }
 
   activate(x: Activation, kind: ActivationFunction): Activation {
@@ -129,24 +240,16 @@ class TensorflowPass implements Pass {
   }
 
   gather(x: Activation, index: Int32Array): Activation {
-    invariant(
-      index.every((row) => row >= 0 && row < x.rows),
-      "gathered rows exist",
-    );
+    checkGather(x, index);
     return this.#make(index.length, x.columns, (tf) => tf.gather(own(x), index, 1));
   }
 
-  losses(x: Activation, head: Weight, targets: Int32Array): Promise<Float64Array> {
-    const [vocab = 0] = head.shape;
-    invariant(targets.length === x.rows, "every row has a target");
-    invariant(
-      targets.every((target) => target >= 0 && target < vocab),
-      "targets lie in the vocabulary",
-    );
+  losses(x: Activation, head: Weight, targets: Int32Array, options: HeadOptions = {}): Promise<Float64Array> {
+    checkTargets(x, head, targets, options);
     const sides = this.#perturbation ? 2 : 1;
     const totals = new Float64Array(sides * x.rows).fill(-Infinity);
     const scores = new Float64Array(sides * x.rows).fill(NaN);
-    this.#forHeadChunks(x, head, (logits, first, count) => {
+    this.#forHeadChunks(x, head, options, (logits, first, count) => {
       const sums = this.#read((tf) => logSumExp(tf, logits));
       const places = targets.map((target) => Math.min(Math.max(target - first, 0), count - 1));
       const picked = this.#read((tf) => pick(tf, logits, places));
@@ -161,11 +264,11 @@ class TensorflowPass implements Pass {
     return Promise.resolve(totals.map((total, i) => total - (scores[i] ?? NaN)));
   }
 
-  logits(x: Activation, head: Weight): Promise<Float32Array> {
+  logits(x: Activation, head: Weight, options: HeadOptions = {}): Promise<Float32Array> {
     invariant(!this.#perturbation, "logits are read from an unperturbed pass");
     const [vocab = 0] = head.shape;
     const all = new Float32Array(x.rows * vocab);
-    this.#forHeadChunks(x, head, (logits, first, count) => {
+    this.#forHeadChunks(x, head, options, (logits, first, count) => {
       const values = this.#tf.floats(logits);
       for (let row = 0; row < x.rows; row++) {
         all.set(values.subarray(row * count, (row + 1) * count), row * vocab + first);
@@ -179,27 +282,38 @@ class TensorflowPass implements Pass {
   }
 
   /** Calls `use` with the logits [sides, rows, count] of the head's rows from `first` on, until it had all. */
-  #forHeadChunks(x: Activation, head: Weight, use: (logits: Handle, first: number, count: number) => void): void {
+  #forHeadChunks(
+    x: Activation,
+    head: Weight,
+    { bias, softcap }: HeadOptions,
+    use: (logits: Handle, first: number, count: number) => void,
+  ): void {
     const [vocab = 0, inputs = 0] = head.shape;
+    checkLinear(x, head, "out-in");
+    const shift = bias && this.#weights.find(bias);
     const chunk = noiseAlignment * Math.max(1, Math.floor(headChunkElements / inputs / noiseAlignment));
     for (let first = 0; first < vocab; first += chunk) {
       const count = Math.min(chunk, vocab - first);
-      const logits = this.#tf.scope(() => this.#multiply(x, head, first, count));
+      const logits = this.#tf.scope(() => {
+        let scores = this.#multiply(x, head, first, count, "out-in");
+        if (shift) scores = this.#tf.binary("AddV2", scores, this.#sides(shift, first, [1, 1, count]));
+        return capped(this.#tf, scores, softcap);
+      });
       use(logits, first, count);
       this.#tf.free(logits);
     }
   }
 
-  /** x times the transpose of the weight's rows first, ..., first + count - 1: [sides, rows, count]. */
-  #multiply(x: Activation, handle: Weight, first: number, count: number): Handle {
-    const weight = this.#find(handle);
-    const [, inputs = 0] = weight.shape;
-    invariant(inputs === x.columns, `${weight.name} takes ${inputs} columns, not ${x.columns}`);
-    return this.#tf.multiply(own(x), this.#sides(weight, first * inputs, [1, count, inputs]), true);
+  /** x times the outputs first, ..., first + count - 1 of a weight (all of them, of one [in, out]): [sides, rows, count]. */
+  #multiply(x: Activation, handle: Weight, first: number, count: number, layout: WeightLayout): Handle {
+    const weight = this.#weights.find(handle);
+    const matrix = layout === "out-in" ? [1, count, x.columns] : [1, x.columns, count];
+    const values = this.#sides(weight, first * x.columns, matrix);
+    return this.#tf.multiply(own(x), values, layout === "out-in");
   }
 
   #vector(handle: Weight): Handle {
-    const weight = this.#find(handle);
+    const weight = this.#weights.find(handle);
     return this.#sides(weight, 0, [1, 1, weight.elements]);
   }
 
@@ -238,49 +352,6 @@ class TensorflowPass implements Pass {
 function own(x: Activation): Handle {
   invariant("values" in x, "the activation was made by this device");
   return (x as TensorflowActivation).values;
-}
-
-/** softmax(scale * q k^T) v of sequences padded to the longest: [sides, sequences, key heads, group, tokens, size]. */
-function attend(tf: TensorFlow, q: Handle, k: Handle, v: Handle, shape: AttentionShape): Handle {
-  const { lengths, heads, keyValueHeads } = shape;
-  const tokens = Math.max(0, ...lengths);
-  const size = (q.shape[2] ?? 0) / heads;
-  const { padded, packed } = padding(lengths, tokens);
-  const split = (x: Handle, group: number) => {
-    const axes = [x.shape[0] ?? 1, lengths.length, tokens, keyValueHeads, group, size];
-    return tf.transpose(tf.reshape(tf.gather(x, padded, 1), axes), [0, 1, 3, 4, 2, 5]);
-  };
-  const scores = tf.multiply(split(q, heads / keyValueHeads), split(k, 1), true);
-  const scaled = tf.binary("Mul", scores, tf.scalar(shape.scale));
-  const weights = tf.unary("Softmax", tf.binary("AddV2", scaled, mask(tf, shape, tokens)));
-  const mixed = tf.transpose(tf.multiply(weights, split(v, 1), false), [0, 1, 4, 2, 3, 5]);
-  return tf.gather(tf.reshape(mixed, [mixed.shape[0] ?? 1, lengths.length * tokens, heads * size]), packed, 1);
-}
-
-/** Rows as padded sequences name them (padding repeats a row), and where the packed rows lie among those. */
-function padding(lengths: readonly number[], tokens: number): { padded: Int32Array; packed: Int32Array } {
-  const padded: number[] = [];
-  const packed: number[] = [];
-  let start = 0;
-  for (const length of lengths) {
-    for (let token = 0; token < length; token++) packed.push(padded.length + token);
-    for (let token = 0; token < tokens; token++) padded.push(start + Math.min(token, length - 1));
-    start += length;
-  }
-  return { padded: Int32Array.from(padded), packed: Int32Array.from(packed) };
-}
-
-/** [1, sequences, 1, 1, tokens, tokens]. */
-function mask(tf: TensorFlow, { lengths, causal }: AttentionShape, tokens: number): Handle {
-  const values = new Float32Array(lengths.length * tokens * tokens);
-  lengths.forEach((length, sequence) => {
-    for (let query = 0; query < tokens; query++) {
-      const seen = Math.min(length, causal ? query + 1 : tokens);
-      const row = (sequence * tokens + query) * tokens;
-      values.fill(masked, row + seen, row + tokens);
-    }
-  });
-  return tf.constant(values, [1, lengths.length, 1, 1, tokens, tokens]);
 }
 
 const activations: Readonly<Record<ActivationFunction, (tf: TensorFlow, x: Handle) => Handle>> = {

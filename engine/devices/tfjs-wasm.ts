@@ -9,18 +9,34 @@ import type { TensorInfo } from "@tensorflow/tfjs-core";
 import { invariant } from "../../schema/errors.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import type { Noise } from "../noise.ts";
+import {
+  checkAttention,
+  checkGather,
+  checkGroups,
+  checkIds,
+  checkLinear,
+  checkPrecision,
+  checkRotary,
+  checkSameShape,
+  checkSlice,
+  checkTargets,
+} from "./checks.ts";
 import type {
   Activation,
   ActivationFunction,
   AttentionShape,
   Device,
+  HeadOptions,
+  KeyValueCache,
   Pass,
   Perturbation,
+  Precision,
+  RotaryShape,
   Weight,
-  WeightSpec,
+  WeightLayout,
 } from "./device.ts";
-import type { StoredWeight } from "./stored.ts";
-import { storeWeight, storedBytes, updateStored, valuesOf } from "./stored.ts";
+import type { StoredCache, StoredWeight } from "./stored.ts";
+import { Owned, createStoredCache, replayPiece, storeWeight, storedBytes, updateStored, valuesOf } from "./stored.ts";
 import type { WasmHeap } from "./tfjs-heap.ts";
 import { openWasmBackend } from "./tfjs-heap.ts";
 import {
@@ -28,9 +44,15 @@ import {
   activateInto,
   addInto,
   attendInto,
+  capInPlace,
+  multiplyInto,
   normInto,
   perturbInto,
   perturbTransposed,
+  rmsNormInto,
+  rotateInto,
+  scaleInto,
+  sliceInto,
   transpose,
 } from "./tfjs-kernels.ts";
 import { KeptNoise } from "./tfjs-noise.ts";
@@ -40,6 +62,9 @@ const headChunkElements = 2 ** 20;
 
 /** Transposes of weights that training does not change are kept up to this size in all; the heap ends at 4 GiB. */
 const frozenBudgetElements = 2 ** 27;
+
+const name = "tfjs";
+const precisions: readonly Precision[] = ["float32"];
 
 /** One tensor [1, rows, columns] a side: plus, minus. */
 interface WasmActivation extends Activation {
@@ -56,77 +81,83 @@ export async function createWasmDevice(): Promise<WasmDevice> {
   const { heap, version } = await openWasmBackend();
   const shared = new Shared(heap);
   return {
-    name: "tfjs",
+    name,
     description: `TensorFlow.js ${version}, wasm backend`,
-    createWeight: (spec, bytes) => shared.createWeight(spec, bytes),
+    precisions,
+    createWeight: (spec, bytes) => shared.weights.add(storeWeight(name, spec, bytes)),
     freeWeight: (weight) => shared.freeWeight(weight),
-    readWeight: (weight) => Promise.resolve(storedBytes(shared.find(weight))),
+    readWeight: (weight) => Promise.resolve(storedBytes(shared.weights.find(weight))),
     update: (weights, entries, noise) => shared.update(weights, entries, noise),
-    begin: (perturbation) => new WasmPass(shared, perturbation),
+    replay: replayPiece,
+    begin(perturbation, precision = "float32") {
+      checkPrecision({ name, precisions }, precision);
+      return new WasmPass(shared, perturbation);
+    },
+    createCache: () => shared.caches.add(createStoredCache(name)),
+    freeCache: (cache) => shared.caches.free(cache),
     dispose: () => shared.dispose(),
     tensors: () => heap.tensors(),
   };
 }
 
-/** What the passes of a device share: its weights, and what was kept of them. */
+/** A run of a weight's outputs: rows first, ..., first + count - 1 of one [out, in]; all of one [in, out]. */
+interface Outputs {
+  readonly layout: WeightLayout;
+  readonly first: number;
+  readonly count: number;
+}
+
+/** What the passes of a device share: its weights and caches, and what was kept of the weights. */
 class Shared {
   readonly heap: WasmHeap;
   readonly noise = new KeptNoise();
-  readonly #weights = new Map<Weight, StoredWeight>();
-  /** Transposes of frozen weights, by the first row that they hold. */
-  readonly #frozen = new Map<StoredWeight, Map<number, TensorInfo>>();
+  readonly weights = new Owned<Weight, StoredWeight>();
+  readonly caches = new Owned<KeyValueCache, StoredCache>();
+  /** Matrices of frozen weights, by their first output. */
+  readonly #frozen = new Map<StoredWeight, Map<string, TensorInfo>>();
   #frozenElements = 0;
 
   constructor(heap: WasmHeap) {
     this.heap = heap;
   }
 
-  createWeight(spec: WeightSpec, bytes: Uint8Array): Weight {
-    const weight = storeWeight("tfjs", spec, bytes);
-    this.#weights.set(weight, weight);
-    return weight;
-  }
-
-  find(weight: Weight): StoredWeight {
-    const found = this.#weights.get(weight);
-    invariant(found, `${weight.name} belongs to this device`);
-    return found;
-  }
-
-  update(weights: readonly Weight[], entries: readonly LogEntry[], noise: Noise): void {
-    for (const weight of weights.map((handle) => this.find(handle))) {
+  update(handles: readonly Weight[], entries: readonly LogEntry[], noise: Noise): void {
+    for (const weight of handles.map((handle) => this.weights.find(handle))) {
       updateStored(weight, entries, noise, this.noise.fillFor(weight));
     }
   }
 
-  /** The transpose [in, count] of the rows from `first` on. `owned`: whoever asked must free it. */
-  transposed(weight: StoredWeight, first: number, count: number): { tensor: TensorInfo; owned: boolean } {
-    const kept = this.#frozen.get(weight)?.get(first);
+  /** The matrix [inputs, count] of some outputs. `owned`: whoever asked must free it. */
+  matrix(weight: StoredWeight, inputs: number, outputs: Outputs): { tensor: TensorInfo; owned: boolean } {
+    const { layout, first, count } = outputs;
+    const key = `${layout} ${first}`;
+    const kept = this.#frozen.get(weight)?.get(key);
     if (kept) return { tensor: kept, owned: false };
-    const [, inputs = 0] = weight.shape;
     const tensor = this.heap.allocate(inputs, count);
-    const rows = weight.elements.subarray(first * inputs, (first + count) * inputs);
-    transpose(valuesOf(rows), this.heap.view(tensor), count, inputs);
-    if (weight.trainable || this.#frozenElements + rows.length > frozenBudgetElements) return { tensor, owned: true };
-    const tensors = this.#frozen.get(weight) ?? new Map<number, TensorInfo>();
-    this.#frozen.set(weight, tensors.set(first, tensor));
-    this.#frozenElements += rows.length;
+    const values = valuesOf(weight.elements.subarray(first * inputs, (first + count) * inputs));
+    if (layout === "in-out") this.heap.view(tensor).set(values);
+    else transpose(values, this.heap.view(tensor), count, inputs);
+    if (weight.trainable || this.#frozenElements + values.length > frozenBudgetElements) return { tensor, owned: true };
+    const tensors = this.#frozen.get(weight) ?? new Map<string, TensorInfo>();
+    this.#frozen.set(weight, tensors.set(key, tensor));
+    this.#frozenElements += values.length;
     return { tensor, owned: false };
   }
 
   freeWeight(handle: Weight): void {
-    const weight = this.find(handle);
+    const weight = this.weights.find(handle);
     for (const tensor of this.#frozen.get(weight)?.values() ?? []) {
       this.#frozenElements -= tensor.shape.reduce((product, size) => product * size, 1);
       this.heap.free(tensor);
     }
     this.#frozen.delete(weight);
     this.noise.forget(weight);
-    this.#weights.delete(handle);
+    this.weights.free(handle);
   }
 
   dispose(): void {
-    for (const handle of this.#weights.keys()) this.freeWeight(handle);
+    for (const handle of this.weights.all()) this.freeWeight(handle);
+    this.caches.clear();
   }
 }
 
@@ -143,12 +174,9 @@ class WasmPass implements Pass {
   }
 
   embed(table: Weight, ids: Int32Array): Activation {
-    const weight = this.#shared.find(table);
-    const [entries = 0, columns = 0] = table.shape;
-    invariant(
-      ids.every((id) => id >= 0 && id < entries),
-      `ids lie in ${table.name}`,
-    );
+    checkIds(table, ids);
+    const weight = this.#shared.weights.find(table);
+    const [, columns = 0] = table.shape;
     const out = this.#make(ids.length, columns, () => undefined);
     const views = out.sides.map((side) => this.#heap.view(side));
     ids.forEach((id, row) => this.#embedRow(views, row * columns, weight, id * columns, columns));
@@ -167,8 +195,22 @@ class WasmPass implements Pass {
   }
 
   add(a: Activation, b: Activation): Activation {
-    invariant(a.rows === b.rows && a.columns === b.columns, "summands have one shape");
+    checkSameShape(a, b);
     return this.#make(a.rows, a.columns, (out, side) => addInto(out, this.#view(a, side), this.#view(b, side)));
+  }
+
+  multiply(a: Activation, b: Activation): Activation {
+    checkSameShape(a, b);
+    return this.#make(a.rows, a.columns, (out, side) => multiplyInto(out, this.#view(a, side), this.#view(b, side)));
+  }
+
+  scale(x: Activation, factor: number): Activation {
+    return this.#make(x.rows, x.columns, (out, side) => scaleInto(out, this.#view(x, side), factor));
+  }
+
+  slice(x: Activation, first: number, count: number): Activation {
+    checkSlice(x, first, count);
+    return this.#make(x.rows, count, (out, side) => sliceInto(out, this.#view(x, side), x.columns, first, count));
   }
 
   layerNorm(x: Activation, weight: Weight | null, bias: Weight | null, epsilon: number): Activation {
@@ -180,21 +222,39 @@ class WasmPass implements Pass {
     );
   }
 
-  linear(x: Activation, weight: Weight, bias: Weight | null): Activation {
-    const [outputs = 0] = weight.shape;
-    const shifts = bias && this.#vectors(bias).map((values) => this.#heap.copy(values));
-    const sides = this.#multiply(x, weight, 0, outputs, shifts);
-    for (const shift of shifts ?? []) this.#heap.free(shift);
+  rmsNorm(x: Activation, weight: Weight, epsilon: number, offset: number): Activation {
+    checkGroups(x, weight);
+    const scales = this.#vectors(weight);
+    return this.#make(x.rows, x.columns, (out, side) =>
+      rmsNormInto(out, this.#view(x, side), scales[side] ?? new Float32Array(), epsilon, offset),
+    );
+  }
+
+  rotate(x: Activation, shape: RotaryShape): Activation {
+    checkRotary(x, shape);
+    return this.#make(x.rows, x.columns, (out, side) => rotateInto(out, this.#view(x, side), x.columns, shape));
+  }
+
+  linear(x: Activation, weight: Weight, bias: Weight | null, layout: WeightLayout = "out-in"): Activation {
+    const { outputs } = checkLinear(x, weight, layout);
+    const sides = this.#multiply(x, weight, { layout, first: 0, count: outputs }, bias && this.#vectors(bias));
     this.#made.push(...sides);
     return activation(x.rows, outputs, sides);
   }
 
   attention(q: Activation, k: Activation, v: Activation, shape: AttentionShape): Activation {
-    const rows = shape.lengths.reduce((sum, length) => sum + length, 0);
-    invariant(rows === q.rows && rows === k.rows && rows === v.rows, "the sequences' lengths add up to the rows");
+    checkAttention([q, k, v], shape, this.#perturbation);
+    const ends = shape.lengths.map((_, index) => shape.lengths.slice(0, index + 1).reduce((sum, n) => sum + n, 0));
     return this.#make(q.rows, q.columns, (out, side) => {
-      const [queries, keys, values] = [this.#view(q, side), this.#view(k, side), this.#view(v, side)];
-      attendInto(out, queries, keys, values, q.columns, k.columns, shape);
+      const [keys, values] = [this.#view(k, side), this.#view(v, side)];
+      attendInto(out, this.#view(q, side), q.columns, shape, (sequence) => {
+        const [from, to] = [(ends[sequence - 1] ?? 0) * k.columns, (ends[sequence] ?? 0) * k.columns];
+        const fresh = { k: keys.subarray(from, to), v: values.subarray(from, to) };
+        const handle = shape.caches?.[sequence];
+        if (!handle) return fresh;
+        const cache = this.#shared.caches.find(handle);
+        return { k: cache.keys.append(fresh.k), v: cache.values.append(fresh.v) };
+      });
     });
   }
 
@@ -203,10 +263,7 @@ class WasmPass implements Pass {
   }
 
   gather(x: Activation, index: Int32Array): Activation {
-    invariant(
-      index.every((row) => row >= 0 && row < x.rows),
-      "gathered rows exist",
-    );
+    checkGather(x, index);
     const { columns } = x;
     return this.#make(index.length, columns, (out, side) => {
       const from = this.#view(x, side);
@@ -214,23 +271,18 @@ class WasmPass implements Pass {
     });
   }
 
-  losses(x: Activation, head: Weight, targets: Int32Array): Promise<Float64Array> {
-    const [vocab = 0] = head.shape;
-    invariant(targets.length === x.rows, "every row has a target");
-    invariant(
-      targets.every((target) => target >= 0 && target < vocab),
-      "targets lie in the vocabulary",
-    );
+  losses(x: Activation, head: Weight, targets: Int32Array, options: HeadOptions = {}): Promise<Float64Array> {
+    checkTargets(x, head, targets, options);
     const entropies = own(x).sides.map(() => new CrossEntropy(targets));
-    this.#forHeadChunks(x, head, (scores, side, first, count) => entropies[side]?.add(scores, first, count));
+    this.#forHeadChunks(x, head, options, (scores, side, first, count) => entropies[side]?.add(scores, first, count));
     return Promise.resolve(Float64Array.from(entropies.flatMap((entropy) => [...entropy.losses()])));
   }
 
-  logits(x: Activation, head: Weight): Promise<Float32Array> {
+  logits(x: Activation, head: Weight, options: HeadOptions = {}): Promise<Float32Array> {
     invariant(!this.#perturbation, "logits are read from an unperturbed pass");
     const [vocab = 0] = head.shape;
     const logits = new Float32Array(x.rows * vocab);
-    this.#forHeadChunks(x, head, (scores, _side, first, count) => {
+    this.#forHeadChunks(x, head, options, (scores, _side, first, count) => {
       for (let row = 0; row < x.rows; row++) {
         logits.set(scores.subarray(row * count, (row + 1) * count), row * vocab + first);
       }
@@ -246,57 +298,63 @@ class WasmPass implements Pass {
   #forHeadChunks(
     x: Activation,
     head: Weight,
+    { bias, softcap }: HeadOptions,
     use: (scores: Float32Array, side: number, first: number, count: number) => void,
   ): void {
     const [vocab = 0, inputs = 0] = head.shape;
+    const shifts = bias && this.#vectors(bias);
     const chunk = Math.max(1, Math.floor(headChunkElements / inputs));
     for (let first = 0; first < vocab; first += chunk) {
       const count = Math.min(chunk, vocab - first);
-      this.#multiply(x, head, first, count, null).forEach((scores, side) => {
-        use(this.#heap.view(scores), side, first, count);
-        this.#heap.free(scores);
+      const some = shifts?.map((shift) => shift.subarray(first, first + count)) ?? null;
+      this.#multiply(x, head, { layout: "out-in", first, count }, some).forEach((product, side) => {
+        const scores = this.#heap.view(product);
+        if (softcap !== undefined) capInPlace(scores, softcap);
+        use(scores, side, first, count);
+        this.#heap.free(product);
       });
     }
   }
 
-  /** x times the transpose of the weight's rows first, ..., first + count - 1, plus a shift, on each side. */
-  #multiply(
-    x: Activation,
-    handle: Weight,
-    first: number,
-    count: number,
-    shifts: readonly TensorInfo[] | null,
-  ): TensorInfo[] {
-    const weight = this.#shared.find(handle);
-    invariant(weight.shape[1] === x.columns, `${weight.name} takes ${weight.shape[1]} columns, not ${x.columns}`);
-    const matrices = this.#matrices(weight, first, count);
+  /** x times some of a weight's outputs, plus a shift, on each side. */
+  #multiply(x: Activation, handle: Weight, outputs: Outputs, shifts: readonly Float32Array[] | null): TensorInfo[] {
+    const { inputs } = checkLinear(x, handle, outputs.layout);
+    const copies = shifts?.map((shift) => this.#heap.copy(shift)) ?? [];
+    const matrices = this.#matrices(this.#shared.weights.find(handle), inputs, outputs);
     const products = own(x).sides.map((side, index) => {
       const matrix = matrices.tensors[index] ?? matrices.tensors[0];
       invariant(matrix, "every side has a matrix");
-      return this.#heap.multiply(side, matrix, shifts?.[index] ?? null);
+      return this.#heap.multiply(side, matrix, copies[index] ?? null);
     });
+    for (const tensor of copies) this.#heap.free(tensor);
     if (matrices.owned) for (const tensor of matrices.tensors) this.#heap.free(tensor);
     return products;
   }
 
-  /** The transposes that the sides multiply with: one for all of them, or one each. */
-  #matrices(weight: StoredWeight, first: number, count: number): { tensors: TensorInfo[]; owned: boolean } {
+  /** The matrices that the sides multiply with: one for all of them, or one each. */
+  #matrices(weight: StoredWeight, inputs: number, outputs: Outputs): { tensors: TensorInfo[]; owned: boolean } {
     if (!this.#perturbation || !weight.trainable) {
-      const { tensor, owned } = this.#shared.transposed(weight, first, count);
+      const { tensor, owned } = this.#shared.matrix(weight, inputs, outputs);
       return { tensors: [tensor], owned };
     }
-    const [, inputs = 0] = weight.shape;
+    const { layout, first, count } = outputs;
+    const { size } = this.#perturbation;
     const w = valuesOf(weight.elements.subarray(first * inputs, (first + count) * inputs));
     const n = this.#shared.noise.of(weight, this.#perturbation, first * inputs, w.length);
-    const [plus, minus] = [this.#heap.allocate(inputs, count), this.#heap.allocate(inputs, count)];
-    const views = [this.#heap.view(plus), this.#heap.view(minus)] as const;
-    perturbTransposed(w, n, this.#perturbation.size, ...views, count, inputs);
-    return { tensors: [plus, minus], owned: true };
+    const tensors = [this.#heap.allocate(inputs, count), this.#heap.allocate(inputs, count)] as const;
+    const [plus, minus] = [this.#heap.view(tensors[0]), this.#heap.view(tensors[1])];
+    if (layout === "out-in") {
+      perturbTransposed(w, n, size, plus, minus, count, inputs);
+    } else {
+      perturbInto(plus, 0, w, n, size);
+      perturbInto(minus, 0, w, n, -size);
+    }
+    return { tensors: [...tensors], owned: true };
   }
 
   /** The values of a vector (bias, norm) on each side. */
   #vectors(handle: Weight): Float32Array[] {
-    const weight = this.#shared.find(handle);
+    const weight = this.#shared.weights.find(handle);
     const values = valuesOf(weight.elements);
     if (!this.#perturbation) return [values];
     if (!weight.trainable) return [values, values];

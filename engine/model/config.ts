@@ -3,11 +3,13 @@ import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
 import type { ActivationFunction } from "../devices/device.ts";
 
-/** Parses the fields a family uses. @throws MODEL_INVALID naming the fields that are missing or wrong. */
-export function parseConfig<T extends z.ZodType>(schema: T, config: unknown): z.output<T> {
+/** Parses the fields a family uses, of the config or of `within` it. @throws MODEL_INVALID naming those that are wrong */
+export function parseConfig<T extends z.ZodType>(schema: T, config: unknown, within?: string): z.output<T> {
   const parsed = schema.safeParse(config);
   if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map((issue) => ({ field: issue.path.join("."), message: issue.message }));
+  const issues = parsed.error.issues.map(({ path, message }) => {
+    return { field: [...(within === undefined ? [] : [within]), ...path].join("."), message };
+  });
   const fields = issues.map((issue) => `${issue.field} (${issue.message})`).join(", ");
   throw new SteplogError("MODEL_INVALID", `config.json is wrong at ${fields}.`, issues);
 }
@@ -20,6 +22,20 @@ export const commonConfig = {
   eos_token_id: z.union([z.int(), z.array(z.int())]).nullish(),
   tie_word_embeddings: z.boolean().optional(),
 };
+
+/** Columns of an attention head. @throws MODEL_INVALID when the heads do not divide the hidden size */
+export function headSizeOf(
+  config: { hidden_size: number; num_attention_heads: number },
+  [hidden, heads]: readonly [string, string] = ["hidden_size", "num_attention_heads"],
+): number {
+  const size = config.hidden_size / config.num_attention_heads;
+  if (Number.isInteger(size)) return size;
+  throw invalidField(hidden, `${hidden} ${config.hidden_size} is not a multiple of ${heads}`);
+}
+
+export function invalidField(field: string, message: string): SteplogError {
+  return new SteplogError("MODEL_INVALID", `config.json: ${message}.`, [{ field, message }]);
+}
 
 export function endOfSequence(value: number | readonly number[] | null | undefined): readonly number[] {
   if (value === null || value === undefined) return [];
@@ -46,4 +62,9 @@ export function activationNamed(field: string, name: string): ActivationFunction
 export function unsupportedField(field: string, value: unknown, known: readonly string[]): SteplogError {
   const message = `config.json has ${field} = ${JSON.stringify(value)}; Steplog implements ${known.join(", ")}.`;
   return new SteplogError("MODEL_UNSUPPORTED", message, [{ field, message }]);
+}
+
+/** Refuses a field that, when it is set, changes what the model computes in a way that Steplog does not implement. */
+export function refuseFlag(field: string, value: unknown): void {
+  if (value !== undefined && value !== null && value !== false) throw unsupportedField(field, value, ["false", "null"]);
 }

@@ -2,9 +2,16 @@
 import { SteplogError } from "../../schema/errors.ts";
 import type { Architecture, Family } from "./family.ts";
 import { unsupportedField } from "./config.ts";
+import { gemma2, gemma3 } from "./gemma.ts";
+import { gpt2 } from "./gpt2.ts";
+import { llama } from "./llama.ts";
+import { mistral } from "./mistral.ts";
 import { opt } from "./opt.ts";
+import { phi3 } from "./phi3.ts";
+import { qwen2, qwen3 } from "./qwen.ts";
+import { roberta } from "./roberta.ts";
 
-const families: readonly Family[] = [opt];
+const families: readonly Family[] = [gpt2, opt, llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3, roberta];
 
 /** @throws MODEL_UNSUPPORTED or MODEL_INVALID naming the field of config.json */
 export function configureModel(config: unknown): Architecture {

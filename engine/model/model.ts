@@ -3,8 +3,9 @@ import { createHash } from "node:crypto";
 import { invariant } from "../../schema/errors.ts";
 import type { LogEntry, TrainableTensor } from "../../schema/step-log.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
-import type { Device, Pass, Perturbation, Weight, WeightDtype } from "../devices/device.ts";
+import type { Device, KeyValueCache, Pass, Perturbation, Precision, Weight, WeightDtype } from "../devices/device.ts";
 import type { Noise } from "../noise.ts";
+import type { Architecture, PackedTokens } from "./family.ts";
 import type { ModelFolder } from "./folder.ts";
 import { hashLine } from "./folder.ts";
 import { widenHalf } from "./half.ts";
@@ -25,8 +26,10 @@ export interface Model {
   /** Losses under w + e*n and w - e*n. */
   perturbedLosses(rows: readonly EncodedRow[], perturbation: Perturbation): Promise<TokenLosses>;
   losses(rows: readonly EncodedRow[]): Promise<Float64Array>;
-  /** Scores of the next token after `ids`: [vocab]. */
-  nextLogits(ids: Int32Array): Promise<Float32Array>;
+  /** Scores of the vocabulary at some positions of a sequence: [positions, vocab]. */
+  logits(ids: Int32Array, positions: Int32Array): Promise<Float32Array>;
+  /** A text to be continued token by token; for causal models. */
+  continuation(): Continuation;
   /** Applies log entries, in order: the only way in which the weights change. */
   update(entries: readonly LogEntry[]): void;
   /** The stored bytes of a trainable tensor, by its stored name. */
@@ -35,15 +38,29 @@ export interface Model {
   digest(): Promise<string>;
 }
 
-/** Loads every tensor. Full-parameter training: all of them are trainable. */
-export async function loadModel(folder: ModelFolder, device: Device, noise: Noise): Promise<Model> {
+/** A sequence that grows: its keys and values are kept, so that each token is computed once. */
+export interface Continuation {
+  /** Appends tokens; the scores of what follows the last of them: [vocab]. */
+  next(ids: Int32Array): Promise<Float32Array>;
+  /** Gives its memory back. */
+  end(): void;
+}
+
+/** Loads every tensor. Full-parameter training: all of them are trainable. Products are multiplied in `precision`. */
+export async function loadModel(
+  folder: ModelFolder,
+  device: Device,
+  noise: Noise,
+  precision: Precision = "float32",
+): Promise<Model> {
   const weights = new Map<string, Weight>();
   for (const definition of folder.architecture.tensors) {
     const tensor = locationOf(folder, definition.name);
     const spec = { name: tensor.name, shape: tensor.shape, dtype: trainedDtype(tensor), trainable: true };
-    weights.set(definition.name, device.createWeight(spec, await readForTraining(tensor)));
+    const weight = device.mapWeight?.(spec, tensor) ?? device.createWeight(spec, await readForTraining(tensor));
+    weights.set(definition.name, weight);
   }
-  return modelOf(folder, device, noise, weights);
+  return modelOf(folder, device, { noise, precision }, weights);
 }
 
 function locationOf(folder: ModelFolder, name: string): TensorLocation {
@@ -57,7 +74,7 @@ function trainedDtype(tensor: { dtype: string }): WeightDtype {
   return tensor.dtype === "BF16" ? "BF16" : "F32";
 }
 
-export async function readForTraining(tensor: TensorLocation): Promise<Uint8Array> {
+async function readForTraining(tensor: TensorLocation): Promise<Uint8Array> {
   const bytes = await readTensor(tensor);
   return tensor.dtype === "F16" ? widenHalf(bytes) : bytes;
 }
@@ -70,7 +87,12 @@ export function trainableTensors(folder: ModelFolder): TrainableTensor[] {
     .map((tensor) => ({ name: tensor.name, shape: [...tensor.shape], dtype: trainedDtype(tensor) }));
 }
 
-function modelOf(folder: ModelFolder, device: Device, noise: Noise, weights: ReadonlyMap<string, Weight>): Model {
+function modelOf(
+  folder: ModelFolder,
+  device: Device,
+  { noise, precision }: { noise: Noise; precision: Precision },
+  weights: ReadonlyMap<string, Weight>,
+): Model {
   const { architecture } = folder;
   const trainable = trainableTensors(folder);
   const lookup = (name: string): Weight => {
@@ -84,8 +106,13 @@ function modelOf(folder: ModelFolder, device: Device, noise: Noise, weights: Rea
     invariant(weight, `${name} is a stored tensor`);
     return device.readWeight(weight);
   };
+  const { weight: head, bias, softcap } = architecture.head;
+  const headOptions = {
+    ...(bias !== undefined && { bias: lookup(bias) }),
+    ...(softcap !== undefined && { softcap }),
+  };
   const run = async <T>(perturbation: Perturbation | null, use: (pass: Pass) => Promise<T>): Promise<T> => {
-    const pass = device.begin(perturbation);
+    const pass = device.begin(perturbation, precision);
     try {
       return await use(pass);
     } finally {
@@ -94,9 +121,14 @@ function modelOf(folder: ModelFolder, device: Device, noise: Noise, weights: Rea
   };
   const measure = (rows: readonly EncodedRow[], perturbation: Perturbation | null): Promise<Float64Array> =>
     run(perturbation, (pass) => {
-      const packed = pack(rows);
+      const packed = pack(architecture, rows);
       const hidden = architecture.forward(pass, lookup, packed, packed.positions);
-      return pass.losses(hidden, lookup(architecture.head), packed.targets);
+      return pass.losses(hidden, lookup(head), packed.targets, headOptions);
+    });
+  const logits = (tokens: PackedTokens, positions: Int32Array): Promise<Float32Array> =>
+    run(null, (pass) => {
+      const hidden = architecture.forward(pass, lookup, tokens, positions);
+      return pass.logits(hidden, lookup(head), headOptions);
     });
   return {
     folder,
@@ -108,16 +140,61 @@ function modelOf(folder: ModelFolder, device: Device, noise: Noise, weights: Rea
       return { plus: losses.subarray(0, half), minus: losses.subarray(half) };
     },
     losses: (rows) => measure(rows, null),
-    nextLogits: (ids) =>
-      run(null, (pass) => {
-        const last = Int32Array.of(ids.length - 1);
-        const hidden = architecture.forward(pass, lookup, { ids, lengths: [ids.length] }, last);
-        return pass.logits(hidden, lookup(architecture.head));
-      }),
+    logits(ids, positions) {
+      const seen = seenOf(architecture, ids, positions);
+      return logits({ ids: seen, lengths: [seen.length] }, positions);
+    },
+    continuation: () => new CachedContinuation(architecture, device, logits),
     update: (entries) => device.update([...weights.values()], entries, noise),
     read,
     digest: () => weightsDigest(trainable, read),
   };
+}
+
+class CachedContinuation implements Continuation {
+  readonly #architecture: Architecture;
+  readonly #device: Device;
+  readonly #logits: (tokens: PackedTokens, positions: Int32Array) => Promise<Float32Array>;
+  #caches: KeyValueCache[][] = [];
+  #ids = new Int32Array();
+
+  constructor(
+    architecture: Architecture,
+    device: Device,
+    logits: (tokens: PackedTokens, positions: Int32Array) => Promise<Float32Array>,
+  ) {
+    invariant(architecture.objective === "causal", "what is continued is a causal model's");
+    this.#architecture = architecture;
+    this.#device = device;
+    this.#logits = logits;
+  }
+
+  next(ids: Int32Array): Promise<Float32Array> {
+    const { layers, cacheLimit } = this.#architecture;
+    const past = this.#ids.length;
+    const grown = new Int32Array(past + ids.length);
+    grown.set(this.#ids);
+    grown.set(ids, past);
+    this.#ids = grown;
+    const stale = cacheLimit !== null && past <= cacheLimit && grown.length > cacheLimit;
+    if (past === 0 || stale) {
+      this.#free();
+      this.#caches = Array.from({ length: layers }, () => [this.#device.createCache()]);
+    }
+    const fresh = stale ? grown : ids;
+    const tokens = { ids: fresh, lengths: [fresh.length], past: [grown.length - fresh.length], caches: this.#caches };
+    return this.#logits(tokens, Int32Array.of(fresh.length - 1));
+  }
+
+  end(): void {
+    this.#free();
+    this.#ids = new Int32Array();
+  }
+
+  #free(): void {
+    for (const cache of this.#caches.flat()) this.#device.freeCache(cache);
+    this.#caches = [];
+  }
 }
 
 async function weightsDigest(
@@ -135,13 +212,21 @@ async function weightsDigest(
 }
 
 /** Rows one after the other, their scored positions counted over all of them. */
-function pack(rows: readonly EncodedRow[]) {
-  const lengths = rows.map((row) => row.ids.length);
+function pack(architecture: Architecture, rows: readonly EncodedRow[]) {
+  const seen = rows.map(({ ids, positions }) => seenOf(architecture, ids, positions));
+  const lengths = seen.map((ids) => ids.length);
   const starts = lengths.map((_, index) => lengths.slice(0, index).reduce((sum, length) => sum + length, 0));
   return {
     lengths,
-    ids: Int32Array.from(rows.flatMap((row) => [...row.ids])),
+    ids: Int32Array.from(seen.flatMap((ids) => [...ids])),
     positions: Int32Array.from(rows.flatMap((row, i) => Array.from(row.positions, (at) => at + (starts[i] ?? 0)))),
     targets: Int32Array.from(rows.flatMap((row) => [...row.targets])),
   };
+}
+
+/** The tokens that what is wanted at `positions` depends on: no later ones in a causal model, and never padding. */
+function seenOf({ objective, padding }: Architecture, ids: Int32Array, positions: Int32Array): Int32Array {
+  const wanted = positions.reduce((last, at) => Math.max(last, at), 0) + 1;
+  if (objective === "causal") return ids.subarray(0, wanted);
+  return ids.subarray(0, Math.max(wanted, ids.findLastIndex((id) => id !== padding) + 1));
 }

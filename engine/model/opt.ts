@@ -3,10 +3,11 @@
  * before each block (after it in the 350m model, which also projects its embeddings), tied head.
  */
 import { z } from "zod";
-import { SteplogError } from "../../schema/errors.ts";
 import type { Activation, Pass, Weight } from "../devices/device.ts";
-import { activationNamed, commonConfig, endOfSequence, parseConfig } from "./config.ts";
+import { activationNamed, commonConfig, endOfSequence, headSizeOf, parseConfig } from "./config.ts";
+import { eachLayer, layerNorm, linear, matrix } from "./definitions.ts";
 import type { Architecture, Family, PackedTokens, TensorDefinition, WeightLookup } from "./family.ts";
+import { positionsOf, sequencesOf } from "./family.ts";
 
 const configSchema = z.object({
   ...commonConfig,
@@ -32,10 +33,7 @@ export const opt: Family = {
   modelType: "opt",
   configure(value) {
     const config = parseConfig(configSchema, value);
-    if (config.hidden_size % config.num_attention_heads !== 0) {
-      const message = `hidden_size ${config.hidden_size} is not a multiple of num_attention_heads`;
-      throw new SteplogError("MODEL_INVALID", `config.json: ${message}.`, [{ field: "hidden_size", message }]);
-    }
+    headSizeOf(config);
     activationNamed("activation_function", config.activation_function);
     return architecture(config);
   },
@@ -45,14 +43,18 @@ function architecture(config: Config): Architecture {
   const tied = config.tie_word_embeddings ?? true;
   return {
     family: "opt",
+    objective: "causal",
+    layers: config.num_hidden_layers,
     contextLength: config.max_position_embeddings,
     vocabulary: config.vocab_size,
     endOfSequence: endOfSequence(config.eos_token_id),
+    padding: null,
+    cacheLimit: null,
     tensors: definitions(config, tied),
     storedNames: (name) => (name.startsWith("model.") ? [name, name.slice("model.".length)] : [name]),
     ignores: (name) => tied && name === "lm_head.weight",
     initStd: config.init_std,
-    head: tied ? embedTokens : "lm_head.weight",
+    head: { weight: tied ? embedTokens : "lm_head.weight" },
     forward: (pass, weights, tokens, positions) => forward(config, pass, weights, tokens, positions),
   };
 }
@@ -63,40 +65,30 @@ const embedTokens = `${decoder}.embed_tokens.weight`;
 function definitions(config: Config, tied: boolean): TensorDefinition[] {
   const hidden = config.hidden_size;
   const embedding = embeddingSize(config);
-  const matrix = (name: string, shape: readonly number[]) => ({ name, shape, init: "normal" as const });
-  const linear = (name: string, outputs: number, inputs: number): TensorDefinition[] => [
-    matrix(`${name}.weight`, [outputs, inputs]),
-    ...(config.enable_bias ? [{ name: `${name}.bias`, shape: [outputs], init: "zeros" as const }] : []),
-  ];
-  const norm = (name: string): TensorDefinition[] =>
-    config.layer_norm_elementwise_affine
-      ? [
-          { name: `${name}.weight`, shape: [hidden], init: "ones" },
-          { name: `${name}.bias`, shape: [hidden], init: "zeros" },
-        ]
-      : [];
+  const dense = (name: string, outputs: number, inputs: number) => linear(name, outputs, inputs, config.enable_bias);
+  const norm = (name: string) => (config.layer_norm_elementwise_affine ? layerNorm(name, hidden) : []);
   return [
-    matrix(embedTokens, [config.vocab_size, embedding]),
-    matrix(`${decoder}.embed_positions.weight`, [config.max_position_embeddings + positionOffset, hidden]),
-    ...(tied ? [] : [matrix("lm_head.weight", [config.vocab_size, embedding])]),
+    matrix(embedTokens, config.vocab_size, embedding),
+    matrix(`${decoder}.embed_positions.weight`, config.max_position_embeddings + positionOffset, hidden),
+    ...(tied ? [] : [matrix("lm_head.weight", config.vocab_size, embedding)]),
     ...(embedding === hidden
       ? []
       : [
-          matrix(`${decoder}.project_in.weight`, [hidden, embedding]),
-          matrix(`${decoder}.project_out.weight`, [embedding, hidden]),
+          matrix(`${decoder}.project_in.weight`, hidden, embedding),
+          matrix(`${decoder}.project_out.weight`, embedding, hidden),
         ]),
-    ...layerNames(config).flatMap((layer) => [
-      ...["q_proj", "k_proj", "v_proj", "out_proj"].flatMap((name) =>
-        linear(`${layer}.self_attn.${name}`, hidden, hidden),
-      ),
-      ...norm(`${layer}.self_attn_layer_norm`),
-      ...linear(`${layer}.fc1`, config.ffn_dim, hidden),
-      ...linear(`${layer}.fc2`, hidden, config.ffn_dim),
-      ...norm(`${layer}.final_layer_norm`),
+    ...eachLayer(config.num_hidden_layers, (index) => [
+      ...attentionNames.flatMap((name) => dense(`${layerName(index)}.self_attn.${name}`, hidden, hidden)),
+      ...norm(`${layerName(index)}.self_attn_layer_norm`),
+      ...dense(`${layerName(index)}.fc1`, config.ffn_dim, hidden),
+      ...dense(`${layerName(index)}.fc2`, hidden, config.ffn_dim),
+      ...norm(`${layerName(index)}.final_layer_norm`),
     ]),
     ...(hasFinalNorm(config) ? norm(`${decoder}.final_layer_norm`) : []),
   ];
 }
+
+const attentionNames = ["q_proj", "k_proj", "v_proj", "out_proj"];
 
 function embeddingSize(config: Config): number {
   return config.word_embed_proj_dim ?? config.hidden_size;
@@ -106,8 +98,8 @@ function hasFinalNorm(config: Config): boolean {
   return config.do_layer_norm_before && !config._remove_final_layer_norm;
 }
 
-function layerNames(config: Config): string[] {
-  return Array.from({ length: config.num_hidden_layers }, (_, index) => `${decoder}.layers.${index}`);
+function layerName(index: number): string {
+  return `${decoder}.layers.${index}`;
 }
 
 function forward(
@@ -117,42 +109,37 @@ function forward(
   tokens: PackedTokens,
   positions: Int32Array,
 ): Activation {
-  const block = new Block(config, pass, weights, tokens.lengths);
-  const layers = layerNames(config);
+  const block = new Block(config, pass, weights, tokens);
+  const last = config.num_hidden_layers - 1;
   const projected = embeddingSize(config) !== config.hidden_size;
 
   let x = pass.embed(weights(embedTokens), tokens.ids);
   if (projected) x = pass.linear(x, weights(`${decoder}.project_in.weight`), null);
-  x = pass.add(x, pass.embed(weights(`${decoder}.embed_positions.weight`), positionIds(tokens.lengths)));
-  for (const layer of layers.slice(0, -1)) x = block.run(layer, x, null);
-  for (const layer of layers.slice(-1)) x = block.run(layer, x, positions);
+  const places = positionsOf(tokens).map((position) => position + positionOffset);
+  x = pass.add(x, pass.embed(weights(`${decoder}.embed_positions.weight`), places));
+  for (let index = 0; index <= last; index++) x = block.run(index, x, index === last ? positions : null);
   if (hasFinalNorm(config)) x = block.norm(`${decoder}.final_layer_norm`, x);
   return projected ? pass.linear(x, weights(`${decoder}.project_out.weight`), null) : x;
-}
-
-function positionIds(lengths: readonly number[]): Int32Array {
-  return Int32Array.from(
-    lengths.flatMap((length) => Array.from({ length }, (_, position) => position + positionOffset)),
-  );
 }
 
 class Block {
   readonly #config: Config;
   readonly #pass: Pass;
   readonly #weights: WeightLookup;
-  readonly #lengths: readonly number[];
+  readonly #tokens: PackedTokens;
 
-  constructor(config: Config, pass: Pass, weights: WeightLookup, lengths: readonly number[]) {
+  constructor(config: Config, pass: Pass, weights: WeightLookup, tokens: PackedTokens) {
     this.#config = config;
     this.#pass = pass;
     this.#weights = weights;
-    this.#lengths = lengths;
+    this.#tokens = tokens;
   }
 
   /** One decoder layer. `keep` names the rows wanted of the last one: what is left after its attention is row by row. */
-  run(layer: string, x: Activation, keep: Int32Array | null): Activation {
+  run(index: number, x: Activation, keep: Int32Array | null): Activation {
     const before = this.#config.do_layer_norm_before;
-    const attended = this.#attend(layer, before ? this.norm(`${layer}.self_attn_layer_norm`, x) : x);
+    const layer = layerName(index);
+    const attended = this.#attend(index, before ? this.norm(`${layer}.self_attn_layer_norm`, x) : x);
     const kept = (rows: Activation) => (keep ? this.#pass.gather(rows, keep) : rows);
     let y = this.#pass.add(kept(x), this.#linear(`${layer}.self_attn.out_proj`, kept(attended)));
     if (!before) y = this.norm(`${layer}.self_attn_layer_norm`, y);
@@ -165,12 +152,13 @@ class Block {
     return this.#pass.layerNorm(x, this.#weights(`${name}.weight`), this.#weights(`${name}.bias`), normEpsilon);
   }
 
-  #attend(layer: string, x: Activation): Activation {
+  #attend(index: number, x: Activation): Activation {
     const heads = this.#config.num_attention_heads;
-    const project = (name: string) => this.#linear(`${layer}.self_attn.${name}`, x);
+    const project = (name: string) => this.#linear(`${layerName(index)}.self_attn.${name}`, x);
     const [q, k, v] = [project("q_proj"), project("k_proj"), project("v_proj")];
-    const scale = (this.#config.hidden_size / heads) ** -0.5;
-    return this.#pass.attention(q, k, v, { heads, keyValueHeads: heads, lengths: this.#lengths, causal: true, scale });
+    const scale = headSizeOf(this.#config) ** -0.5;
+    const sequences = sequencesOf(this.#tokens, index);
+    return this.#pass.attention(q, k, v, { ...sequences, heads, keyValueHeads: heads, causal: true, scale });
   }
 
   #feedForward(layer: string, x: Activation): Activation {

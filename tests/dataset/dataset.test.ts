@@ -115,6 +115,24 @@ describe("rows against a model", async () => {
     expect([...positions]).toStrictEqual(more.map((_, i) => start.length - 1 + i));
   });
 
+  test("score a label where it stands for a masked model, one place ahead for a causal one", () => {
+    const row = { input_ids: [5, 6, 7, 8], labels: [9, -100, 10, -100] };
+    const places = (objective: "causal" | "masked") => {
+      const { positions, targets } = encodeRow(null, row, objective);
+      return [...positions].map((position, i) => [position, targets[i]]);
+    };
+    expect(places("masked")).toStrictEqual([
+      [0, 9],
+      [2, 10],
+    ]);
+    // Nothing comes before the first token to predict it from.
+    expect(places("causal")).toStrictEqual([[1, 10]]);
+  });
+
+  test("are refused as text by a masked model, which continues none", () => {
+    expect(() => encodeRow(tokenizer, { prompt: "a", completion: "b" }, "masked")).toThrow(/rows of input_ids/u);
+  });
+
   test("are refused when longer than the context, with their line", async () => {
     const long = JSON.stringify({ prompt: "word ".repeat(40), completion: " end" });
     const error = await refusal(checkRowsFit({ ...fit, rows: rows(`${good}\n${long}`) }));

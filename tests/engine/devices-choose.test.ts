@@ -46,9 +46,13 @@ const everyOperation: Operation = {
   weights: () => ({ matrix: [8, 8], bias: [8] }),
   apply({ pass, x, weights, shape }) {
     const y = pass.add(x, pass.linear(x, weights("matrix"), weights("bias")));
-    const heads = { heads: 2, keyValueHeads: 2, lengths: shape.lengths, causal: true, scale: 0.5 };
-    const attended = pass.attention(y, y, pass.layerNorm(y, null, weights("bias"), 1e-5), heads);
-    return pass.gather(pass.activate(attended, "gelu"), Int32Array.of(0, 1, 2, 3, 4, 5, 6, 7));
+    const z = pass.rmsNorm(pass.linear(y, weights("matrix"), null, "in-out"), weights("bias"), 1e-5, 1);
+    const positions = Int32Array.from({ length: x.rows }, (_, row) => row);
+    const rotary = { headSize: 4, positions, frequencies: Float64Array.of(1), pairing: "half", scale: 1 } as const;
+    const heads = { heads: 2, keyValueHeads: 2, lengths: shape.lengths, causal: true, scale: 0.5, softcap: 2 };
+    const attended = pass.attention(pass.rotate(z, rotary), y, pass.layerNorm(y, null, weights("bias"), 1e-5), heads);
+    const left = pass.slice(pass.scale(attended, 2), 0, 8);
+    return pass.gather(pass.multiply(pass.activate(left, "gelu"), y), Int32Array.of(0, 1, 2, 3, 4, 5, 6, 7));
   },
 };
 
@@ -74,6 +78,24 @@ describe.each(counting)("$name", ({ open }) => {
     }
     expect(new Set(counts).size).toBe(1);
     for (const weight of weights.values()) device.freeWeight(weight);
+    expect(device.tensors()).toBe(before);
+  });
+
+  test("gives the memory of a cache back", async () => {
+    const device = await open();
+    const before = device.tensors();
+    const spec = { name: "table", shape: [2, 4], dtype: "F32", trainable: false } as const;
+    const table = device.createWeight(spec, new Uint8Array(32));
+    const cache = device.createCache();
+    for (const length of [2, 1, 1]) {
+      const pass = device.begin(null);
+      const x = pass.embed(table, new Int32Array(length));
+      const heads = { heads: 2, keyValueHeads: 2, lengths: [length], causal: true, scale: 0.5 };
+      pass.attention(x, x, x, { ...heads, caches: [cache] });
+      pass.end();
+    }
+    device.freeCache(cache);
+    device.freeWeight(table);
     expect(device.tensors()).toBe(before);
   });
 });

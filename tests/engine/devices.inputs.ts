@@ -2,8 +2,10 @@
 import type {
   Activation,
   Device,
+  HeadOptions,
   Pass,
   Perturbation,
+  Precision,
   Weight,
   WeightDtype,
   WeightSpec,
@@ -51,6 +53,7 @@ export interface Computation {
   readonly weights: readonly (WeightSpec & { readonly bytes: Uint8Array })[];
   readonly forward: (pass: Pass, weights: Lookup) => Activation;
   readonly head: string;
+  readonly headOptions: (weights: Lookup) => HeadOptions;
   readonly targets: Int32Array;
 }
 
@@ -74,13 +77,15 @@ export async function run(
   computation: Computation,
   weights: ReadonlyMap<string, Weight>,
   perturbation: Perturbation | null,
+  precision: Precision = "float32",
 ): Promise<{ losses: Float64Array; logits: Float32Array }> {
   const find = lookup(weights);
-  const pass = device.begin(perturbation);
+  const pass = device.begin(perturbation, precision);
   try {
     const hidden = computation.forward(pass, find);
-    const losses = await pass.losses(hidden, find(computation.head), computation.targets);
-    const logits = perturbation ? new Float32Array() : await pass.logits(hidden, find(computation.head));
+    const [head, options] = [find(computation.head), computation.headOptions(find)];
+    const losses = await pass.losses(hidden, head, computation.targets, options);
+    const logits = perturbation ? new Float32Array() : await pass.logits(hidden, head, options);
     return { losses, logits };
   } finally {
     pass.end();
@@ -105,6 +110,9 @@ export interface Operation {
   readonly columns?: (shape: Shape) => number;
   /** The head is the table of the embeddings. */
   readonly tied?: boolean;
+  /** The head has a bias. */
+  readonly headBias?: boolean;
+  readonly headSoftcap?: number;
 }
 
 /** Embeds random ids, applies the operation, and scores the rows. */
@@ -115,6 +123,7 @@ export function computationOf(operation: Operation, shape: Shape): Computation {
   const shapes = {
     table: [shape.vocab, shape.columns],
     ...(operation.tied ? {} : { head: [shape.vocab, operation.columns?.(shape) ?? shape.columns] }),
+    ...(operation.headBias ? { headBias: [shape.vocab] } : {}),
     ...operation.weights?.(shape),
   };
   const { dtype, trainable } = shape;
@@ -125,6 +134,10 @@ export function computationOf(operation: Operation, shape: Shape): Computation {
   return {
     weights,
     head: operation.tied ? "table" : "head",
+    headOptions: (find) => ({
+      ...(operation.headBias && { bias: find("headBias") }),
+      ...(operation.headSoftcap !== undefined && { softcap: operation.headSoftcap }),
+    }),
     targets: draw.indices(rows, shape.vocab),
     forward: (pass, find) => {
       const x = pass.embed(find("table"), ids);

@@ -7,13 +7,14 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { listDevices } from "../../engine/devices/choose.ts";
-import type { ActivationFunction, AttentionShape, Device, WeightDtype } from "../../engine/devices/device.ts";
+import type { Activation, Device, KeyValueCache, Pass, WeightDtype } from "../../engine/devices/device.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import type { Noise } from "../../engine/noise.ts";
 import { toBfloat16 } from "../../engine/scalar.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import type { Operation, Shape } from "./devices.inputs.ts";
-import { Draw, computationOf, load, perturbations, run } from "./devices.inputs.ts";
+import { Draw, computationOf, load, lookup, perturbations, run } from "./devices.inputs.ts";
+import { headOperations, linear, norm, operations } from "./devices.operations.ts";
 
 const listed = await listDevices();
 const present = listed.flatMap((device) => ("open" in device ? [device] : []));
@@ -40,73 +41,6 @@ function shapes(columns: fc.Arbitrary<number>): fc.Arbitrary<Shape> {
   return fc.record({ seed: fc.nat(), lengths, columns, vocab, dtype, trainable: fc.boolean() });
 }
 
-function attention(of: Pick<AttentionShape, "heads" | "keyValueHeads" | "causal">): Operation {
-  const keyColumns = ({ columns }: Shape) => (columns / of.heads) * of.keyValueHeads;
-  return {
-    weights: (shape) => ({
-      q: [shape.columns, shape.columns],
-      k: [keyColumns(shape), shape.columns],
-      v: [keyColumns(shape), shape.columns],
-    }),
-    apply({ pass, x, weights, shape }) {
-      const [q, k, v] = ["q", "k", "v"].map((name) => pass.linear(x, weights(name), null));
-      if (!q || !k || !v) throw new Error("three projections");
-      return pass.attention(q, k, v, { ...of, lengths: shape.lengths, scale: (shape.columns / of.heads) ** -0.5 });
-    },
-  };
-}
-
-function activation(kind: ActivationFunction): Operation {
-  return { apply: ({ pass, x }) => pass.activate(pass.add(pass.add(x, x), x), kind) };
-}
-
-const vectors = ({ columns }: Shape) => ({ scale: [columns], shift: [columns] });
-const wide = ({ columns }: Shape) => 2 * columns + 1;
-
-const norm: Operation = {
-  weights: vectors,
-  apply: ({ pass, x, weights }) => pass.layerNorm(x, weights("scale"), weights("shift"), 1e-2),
-};
-
-const linear: Operation = {
-  weights: (shape) => ({ matrix: [wide(shape), shape.columns], bias: [wide(shape)] }),
-  columns: wide,
-  apply: ({ pass, x, weights }) => pass.linear(x, weights("matrix"), weights("bias")),
-};
-
-const operations: Readonly<Record<string, Operation>> = {
-  embed: { apply: ({ x }) => x },
-  "embed, its table tied to the head": { tied: true, apply: ({ x }) => x },
-  add: {
-    apply: ({ pass, x, weights, shape, draw }) =>
-      pass.add(x, pass.embed(weights("table"), draw.indices(x.rows, shape.vocab))),
-  },
-  "layer norm": norm,
-  "layer norm without weight and bias": { apply: ({ pass, x }) => pass.layerNorm(x, null, null, 1e-2) },
-  "layer norm without bias": {
-    weights: vectors,
-    apply: ({ pass, x, weights }) => pass.layerNorm(x, weights("scale"), null, 1e-2),
-  },
-  linear,
-  "linear to one column, without bias": {
-    weights: (shape) => ({ matrix: [1, shape.columns] }),
-    columns: () => 1,
-    apply: ({ pass, x, weights }) => pass.linear(x, weights("matrix"), null),
-  },
-  gather: { apply: ({ pass, x, draw }) => pass.gather(x, draw.indices(x.rows, x.rows)) },
-  relu: activation("relu"),
-  gelu: activation("gelu"),
-  gelu_tanh: activation("gelu_tanh"),
-  silu: activation("silu"),
-};
-
-const attentions: Readonly<Record<string, Operation>> = {
-  "causal attention": attention({ heads: 2, keyValueHeads: 2, causal: true }),
-  "attention over all tokens": attention({ heads: 4, keyValueHeads: 4, causal: false }),
-  "grouped-query attention": attention({ heads: 4, keyValueHeads: 2, causal: true }),
-  "multi-query attention": attention({ heads: 4, keyValueHeads: 1, causal: false }),
-};
-
 describe.each(present)("device $name agrees with the plain one", ({ open }) => {
   let tested: Device;
   const plain = createPlainDevice();
@@ -130,7 +64,7 @@ describe.each(present)("device $name agrees with the plain one", ({ open }) => {
     await fc.assert(property, parameters);
   });
 
-  test.each(Object.entries(attentions))("on %s", async (_name, operation) => {
+  test.each(Object.entries(headOperations))("on %s", async (_name, operation) => {
     const columns = fc.constantFrom(4, 8, 12, 64);
     await fc.assert(
       fc.asyncProperty(shapes(columns), (shape) => agrees(operation, shape)),
@@ -140,7 +74,17 @@ describe.each(present)("device $name agrees with the plain one", ({ open }) => {
 
   test("on a head too large for one piece", async () => {
     const shape = { seed: 5, lengths: [1], columns: 2_100, vocab: 4_099, dtype: "BF16", trainable: true } as const;
-    await agrees({ tied: true, apply: ({ x }) => x }, shape);
+    await agrees({ tied: true, headBias: true, headSoftcap: 3, apply: ({ x }) => x }, shape);
+  });
+
+  test("on attention over what its caches hold, which is what one pass over all tokens gives", async () => {
+    const property = fc.asyncProperty(fc.nat(), async (seed) => {
+      const expected = await attendAtOnce(plain, seed);
+      expectClose(await attendAtOnce(tested, seed), expected);
+      expectClose(await attendByParts(tested, seed), expected);
+      expectClose(await attendByParts(plain, seed), expected);
+    });
+    await fc.assert(property, parameters);
   });
 
   test("on every bit of the weights after a log, and on the losses with them", async () => {
@@ -182,6 +126,29 @@ describe.each(present)("device $name agrees with the plain one", ({ open }) => {
   });
 
   test.each(["F32", "BF16"] as const)(
+    "on a tensor updated piece by piece, wherever a piece begins (%s)",
+    async (type) => {
+      const [count, size] = [9_001, type === "F32" ? 4 : 2];
+      const whole = new Draw(11).bytes(count, type, 0.1);
+      const entries = randomEntries(12, 4, true);
+      const weight = plain.createWeight({ name: "w", shape: [count], dtype: type, trainable: true }, whole);
+      plain.update([weight], entries, "normal");
+      // One byte in, so that no element lies where its type would have it.
+      const bytes = new Uint8Array(new ArrayBuffer(whole.length + 1), 1);
+      bytes.set(whole);
+      for (const [first, end] of [
+        [0, 1],
+        [1, 5_000],
+        [5_000, count],
+      ] as const) {
+        const piece = { name: "w", dtype: type, first, bytes: bytes.subarray(first * size, end * size) };
+        await tested.replay(piece, entries, "normal");
+      }
+      expect(bytes).toEqual(await plain.readWeight(weight));
+    },
+  );
+
+  test.each(["F32", "BF16"] as const)(
     "on elements too small for hardware that takes them for zero (%s)",
     async (type) => {
       const words = [1, 0x007fffff, 0x80400001, 0x80000000, 0, 0x00800000, 0x0d800001, 0x1f800000, 0x3f800000];
@@ -221,7 +188,148 @@ describe.each(present)("device $name agrees with the plain one", ({ open }) => {
       expect(await tested.readWeight(weight)).toEqual(bytes);
     }
   });
+
+  test("that a precision it does not list is refused, and that float32 is listed", () => {
+    expect(tested.precisions).toContain("float32");
+    for (const precision of (["float32", "bfloat16"] as const).filter((each) => !tested.precisions.includes(each))) {
+      expect(() => tested.begin(null, precision)).toThrow("Invariant broken");
+    }
+  });
+
+  test("to a few parts in a hundred where it multiplies in bfloat16", async ({ skip }) => {
+    if (!tested.precisions.includes("bfloat16")) skip(`${tested.description} multiplies in float32 only`);
+    const shape = { seed: 21, lengths: [5], columns: 33, vocab: 17, dtype: "F32", trainable: true } as const;
+    const computation = computationOf(linear, shape);
+    const [here, there] = [load(tested, computation), load(plain, computation)];
+    for (const perturbation of perturbations(2)) {
+      const seen = await run(tested, computation, here, perturbation, "bfloat16");
+      const expected = await run(plain, computation, there, perturbation);
+      seen.losses.forEach((loss, i) => expect(Math.abs(loss - (expected.losses[i] ?? NaN))).toBeLessThan(0.2));
+    }
+  });
+
+  test.each(Object.entries(misfits))("that %s breaks an invariant", (_name, misfit) => {
+    const spec = (name: string, rows: number) => ({ name, shape: [rows, 4], dtype: "F32", trainable: false }) as const;
+    const [table, other] = [3, 2].map((rows) => {
+      return tested.createWeight(spec(`table of ${rows}`, rows), new Draw(rows).bytes(4 * rows, "F32", 1));
+    });
+    if (!table || !other) throw new Error("two tables");
+    const pass = tested.begin(null);
+    try {
+      const x = pass.embed(table, Int32Array.of(0, 1, 2));
+      expect(() => misfit(pass, x, pass.embed(other, Int32Array.of(0, 1)), tested)).toThrow("Invariant broken");
+    } finally {
+      pass.end();
+    }
+  });
 });
+
+const whole = { heads: 1, keyValueHeads: 1, lengths: [3], causal: true, scale: 1 };
+
+/** Operands that do not fit: x is [3, 4], y [2, 4]. */
+const misfits: Readonly<Record<string, (pass: Pass, x: Activation, y: Activation, device: Device) => unknown>> = {
+  "a sum of two shapes": (pass, x, y) => pass.add(x, y),
+  "a product of two shapes": (pass, x, y) => pass.multiply(x, y),
+  "a slice beyond the columns": (pass, x) => pass.slice(x, 2, 3),
+  "a row that is not there": (pass, x) => pass.gather(x, Int32Array.of(3)),
+  "a rotation of broken heads": (pass, x) => pass.rotate(x, rotary({ headSize: 3 })),
+  "a rotation without a position": (pass, x) => pass.rotate(x, rotary({ positions: Int32Array.of(1) })),
+  "a rotation of more columns than a head has": (pass, x) =>
+    pass.rotate(x, rotary({ frequencies: Float64Array.of(1, 1, 1) })),
+  "attention over more tokens than there are": (pass, x) => pass.attention(x, x, x, { ...whole, lengths: [4] }),
+  "attention with a window that is not causal": (pass, x) =>
+    pass.attention(x, x, x, { ...whole, causal: false, window: 2 }),
+  "attention with key heads that do not divide the heads": (pass, x) =>
+    pass.attention(x, x, x, { ...whole, heads: 4, keyValueHeads: 3 }),
+  "attention with a cache for too few sequences": (pass, x, _y, device) =>
+    pass.attention(x, x, x, { ...whole, lengths: [1, 2], caches: [device.createCache()] }),
+  "attention over a freed cache": (pass, x, _y, device) => {
+    const cache = device.createCache();
+    device.freeCache(cache);
+    return pass.attention(x, x, x, { ...whole, caches: [cache] });
+  },
+};
+
+function rotary(change: object) {
+  const shape = { headSize: 4, positions: Int32Array.of(0, 1, 2), frequencies: Float64Array.of(1), scale: 1 };
+  return { ...shape, pairing: "half" as const, ...change };
+}
+
+/** Attention of two sequences with everything that a family may ask for; the rows come and the caches stay. */
+const cached = { heads: 4, keyValueHeads: 2, causal: true, scale: 0.5, window: 5, softcap: 2 };
+const tokens = 9;
+
+function cachedInputs(device: Device, seed: number) {
+  const shape = { seed, lengths: [tokens, tokens], columns: 16, vocab: 7, dtype: "F32", trainable: true } as const;
+  const operation: Operation = { weights: () => ({ q: [16, 16], k: [8, 16], v: [8, 16] }), apply: ({ x }) => x };
+  const weights = load(device, computationOf(operation, shape));
+  const ids = new Draw(seed).indices(2 * tokens, shape.vocab);
+  const attend = (pass: Pass, rows: Int32Array, lengths: readonly number[], caches?: readonly KeyValueCache[]) => {
+    const find = lookup(weights);
+    const x = pass.embed(
+      find("table"),
+      rows.map((row) => ids[row] ?? 0),
+    );
+    const positions = rows.map((row) => row % tokens);
+    const turn = (y: Activation) => pass.rotate(y, rotary({ positions }));
+    const [q, k, v] = [
+      pass.linear(x, find("q"), null),
+      pass.linear(x, find("k"), null),
+      pass.linear(x, find("v"), null),
+    ];
+    return pass.attention(turn(q), turn(k), v, { ...cached, lengths, ...(caches && { caches }) });
+  };
+  const free = () => {
+    for (const weight of weights.values()) device.freeWeight(weight);
+  };
+  return { attend, head: lookup(weights)("head"), free };
+}
+
+/** Logits [2 * tokens, vocab] of one pass over both sequences. */
+async function attendAtOnce(device: Device, seed: number): Promise<Float32Array> {
+  const { attend, head, free } = cachedInputs(device, seed);
+  const pass = device.begin(null);
+  const out = attend(
+    pass,
+    Int32Array.from({ length: 2 * tokens }, (_, row) => row),
+    [tokens, tokens],
+  );
+  const logits = await pass.logits(out, head);
+  pass.end();
+  free();
+  return logits;
+}
+
+/** The same, a few tokens of each sequence in a pass. */
+async function attendByParts(device: Device, seed: number): Promise<Float32Array> {
+  const { attend, head, free } = cachedInputs(device, seed);
+  const draw = new Draw(seed + 1);
+  const caches = [device.createCache(), device.createCache()];
+  const logits = new Float32Array(2 * tokens * 7);
+  const done = [0, 0];
+  while (done.some((count) => count < tokens)) {
+    const lengths = done.map((count) => Math.min(tokens - count, 1 + draw.below(4)));
+    const open = lengths.flatMap((length, sequence) => (length > 0 ? [sequence] : []));
+    const rows = open.flatMap((sequence) =>
+      Array.from({ length: lengths[sequence] ?? 0 }, (_, i) => sequence * tokens + (done[sequence] ?? 0) + i),
+    );
+    const pass = device.begin(null);
+    const some = open.map((sequence) => ({ length: lengths[sequence] ?? 0, cache: got(caches, sequence) }));
+    const out = attend(
+      pass,
+      Int32Array.from(rows),
+      some.map(({ length }) => length),
+      some.map(({ cache }) => cache),
+    );
+    const part = await pass.logits(out, head);
+    rows.forEach((row, i) => logits.set(part.subarray(i * 7, (i + 1) * 7), row * 7));
+    pass.end();
+    open.forEach((sequence) => (done[sequence] = (done[sequence] ?? 0) + (lengths[sequence] ?? 0)));
+  }
+  for (const cache of caches) device.freeCache(cache);
+  free();
+  return logits;
+}
 
 /** Scalars as training logs them: bfloat16, now and then 0; seeds of any 64 bits. */
 function randomEntries(seed: number, count: number, decay: boolean): LogEntry[] {
@@ -243,8 +351,8 @@ function expectClose(seen: ArrayLike<number>, expected: ArrayLike<number>): void
   }
 }
 
-function got<T>(map: ReadonlyMap<string, T>, key: string): T {
-  const value = map.get(key);
-  if (value === undefined) throw new Error(`no ${key}`);
+function got<T, K>(found: { get(key: K): T | undefined } | { at(key: K): T | undefined }, key: K): T {
+  const value = "get" in found ? found.get(key) : found.at(key);
+  if (value === undefined) throw new Error(`no ${String(key)}`);
   return value;
 }

@@ -25,7 +25,7 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Folders whose files must stay short enough to be read in one sitting. */
-const mainFolders = new Set(["schema", "dataset", "engine", "store", "server", "worker", "cli", "dashboard"]);
+const mainFolders = new Set(["schema", "dataset", "engine", "store", "server", "worker", "cli", "bench", "dashboard"]);
 const longestFile = 500;
 
 /** Packages that belong to some folders only. `tests` may import anything. */
@@ -222,7 +222,7 @@ function headings(page: string): Set<string> {
 }
 
 /** Folders that are made, not written. */
-const made = new Set(["node_modules", "dist", "data", "build", "coverage", "__pycache__"]);
+const made = new Set(["node_modules", "dist", "data", "build", "prebuilds", "coverage", "__pycache__"]);
 
 /** The files under `root`, with the text of code and pages. */
 export async function readTree(root: string): Promise<Map<string, string | null>> {

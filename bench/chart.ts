@@ -1,0 +1,81 @@
+/** bench chart: result files as an SVG, and as the tables of a page, so that both show what was measured. */
+import { readFile, writeFile } from "node:fs/promises";
+import { SteplogError } from "../schema/errors.ts";
+import type { Machine } from "./measure.ts";
+import type { Contender, PeersResult } from "./peers.ts";
+import type { AnyResult } from "./report.ts";
+import { number, ratioTo, report, titleOf } from "./report.ts";
+import type { Group } from "./svg.ts";
+import { barChart } from "./svg.ts";
+
+export interface ChartOptions {
+  readonly svg: string;
+  readonly page?: string;
+}
+
+export async function chart(files: readonly string[], options: ChartOptions): Promise<void> {
+  const results = await Promise.all(files.map(async (file) => JSON.parse(await readFile(file, "utf8")) as AnyResult));
+  const groups = results.flatMap((result) => (result.bench === "peers" ? peerGroups(result) : []));
+  await writeFile(options.svg, barChart("Steplog's speed, and other programs'", groups));
+  if (options.page !== undefined)
+    await writeFile(options.page, withResults(options.page, await page(options), results));
+}
+
+async function page({ page: path = "" }: ChartOptions): Promise<string> {
+  return readFile(path, "utf8");
+}
+
+function peerGroups(result: PeersResult): Group[] {
+  const kinds = (["step", "replay"] as const).flatMap((group) =>
+    (["f32", "bf16"] as const).map((d) => [group, d] as const),
+  );
+  return kinds.flatMap(([group, dtype]) => {
+    const contenders = result.contenders.filter((one) => one.group === group && one.dtype === dtype);
+    if (contenders.length === 0) return [];
+    const title = `${titleOf(group, result)}, ${dtype}: seconds, less is better`;
+    return [{ title, bars: contenders.map((one) => barOf(one, contenders)) }];
+  });
+}
+
+function barOf(one: Contender, contenders: readonly Contender[]) {
+  const ratio = one.ours ? "" : ` (${number(ratioTo(contenders, one))} times ours)`;
+  return { label: one.name, value: one.seconds, text: `${number(one.seconds)} s${ratio}`, ours: one.ours };
+}
+
+const begin = "<!-- results: made by npm run bench -- chart -->";
+const end = "<!-- end of results -->";
+
+/** The page with what lies between its markers replaced. */
+function withResults(path: string, text: string, results: readonly AnyResult[]): string {
+  const [before, rest = ""] = text.split(begin);
+  const after = rest.split(end)[1];
+  if (before === undefined || after === undefined) {
+    throw new SteplogError("INVALID_ARGUMENT", `${path} has no lines ${begin} and ${end}, between which results go.`);
+  }
+  const body = results.length === 0 ? "Nothing has been measured yet." : results.map(section).join("\n\n");
+  return `${before}${begin}\n\n${body}\n\n${end}${after}`;
+}
+
+function section(result: AnyResult): string {
+  const shown = report(result);
+  const text = result.bench === "peers" ? shown : ["```", shown, "```"].join("\n");
+  return [machineLine(result.machine), commands(result), text].join("\n\n");
+}
+
+function machineLine({ processor, cores, memoryGb, node, steplog }: Machine): string {
+  return `${processor}, ${cores} cores, ${memoryGb} GB; Node ${node}, Steplog ${steplog}.`;
+}
+
+function commands(result: AnyResult): string {
+  const list = result.bench === "peers" ? result.contenders.map(({ command }) => command) : [commandOf(result)];
+  return ["```", ...list, "```"].join("\n");
+}
+
+function commandOf({ bench, options }: Exclude<AnyResult, PeersResult>): string {
+  const flags = Object.entries(options).map(([name, value]) => `--${name} ${flagValue(value)}`);
+  return `npm run -s bench -- ${bench} ${flags.join(" ")}`;
+}
+
+function flagValue(value: unknown): string {
+  return value === "F32" || value === "BF16" ? value.toLowerCase() : String(value);
+}

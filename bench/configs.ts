@@ -1,0 +1,128 @@
+/** config.json of the models that are measured, as their publishers' pages on the Hugging Face Hub show them. */
+import { readFile } from "node:fs/promises";
+import { SteplogError } from "../schema/errors.ts";
+
+const opt = {
+  model_type: "opt",
+  architectures: ["OPTForCausalLM"],
+  activation_function: "relu",
+  do_layer_norm_before: true,
+  max_position_embeddings: 2048,
+  vocab_size: 50_272,
+  bos_token_id: 2,
+  eos_token_id: 2,
+  pad_token_id: 1,
+  init_std: 0.02,
+};
+
+export const configs: Readonly<Record<string, object>> = {
+  /** For trying the bench out; not a published model. */
+  tiny: {
+    ...opt,
+    vocab_size: 512,
+    hidden_size: 64,
+    num_hidden_layers: 2,
+    num_attention_heads: 4,
+    ffn_dim: 256,
+    max_position_embeddings: 256,
+    word_embed_proj_dim: 64,
+  },
+  /** https://huggingface.co/facebook/opt-125m */
+  "opt-125m": {
+    ...opt,
+    hidden_size: 768,
+    num_hidden_layers: 12,
+    num_attention_heads: 12,
+    ffn_dim: 3072,
+    word_embed_proj_dim: 768,
+  },
+  /** https://huggingface.co/facebook/opt-1.3b */
+  "opt-1.3b": {
+    ...opt,
+    hidden_size: 2048,
+    num_hidden_layers: 24,
+    num_attention_heads: 32,
+    ffn_dim: 8192,
+    word_embed_proj_dim: 2048,
+  },
+  /** https://huggingface.co/openai-community/gpt2 */
+  gpt2: {
+    model_type: "gpt2",
+    architectures: ["GPT2LMHeadModel"],
+    activation_function: "gelu_new",
+    initializer_range: 0.02,
+    layer_norm_epsilon: 1e-5,
+    n_ctx: 1024,
+    n_embd: 768,
+    n_head: 12,
+    n_layer: 12,
+    n_positions: 1024,
+    vocab_size: 50_257,
+    bos_token_id: 50_256,
+    eos_token_id: 50_256,
+  },
+  /** https://huggingface.co/Qwen/Qwen2.5-0.5B */
+  "qwen2.5-0.5b": {
+    model_type: "qwen2",
+    architectures: ["Qwen2ForCausalLM"],
+    hidden_act: "silu",
+    hidden_size: 896,
+    initializer_range: 0.02,
+    intermediate_size: 4864,
+    max_position_embeddings: 32_768,
+    max_window_layers: 24,
+    num_attention_heads: 14,
+    num_hidden_layers: 24,
+    num_key_value_heads: 2,
+    rms_norm_eps: 1e-6,
+    rope_theta: 1_000_000,
+    sliding_window: 32_768,
+    use_sliding_window: false,
+    tie_word_embeddings: true,
+    vocab_size: 151_936,
+    bos_token_id: 151_643,
+    eos_token_id: 151_643,
+  },
+  /** https://huggingface.co/meta-llama/Llama-3.2-1B */
+  "llama-3.2-1b": {
+    model_type: "llama",
+    architectures: ["LlamaForCausalLM"],
+    attention_bias: false,
+    head_dim: 64,
+    hidden_act: "silu",
+    hidden_size: 2048,
+    initializer_range: 0.02,
+    intermediate_size: 8192,
+    max_position_embeddings: 131_072,
+    mlp_bias: false,
+    num_attention_heads: 32,
+    num_hidden_layers: 16,
+    num_key_value_heads: 8,
+    rms_norm_eps: 1e-5,
+    rope_scaling: {
+      factor: 32,
+      high_freq_factor: 4,
+      low_freq_factor: 1,
+      original_max_position_embeddings: 8192,
+      rope_type: "llama3",
+    },
+    rope_theta: 500_000,
+    tie_word_embeddings: true,
+    vocab_size: 128_256,
+    bos_token_id: 128_000,
+    eos_token_id: 128_001,
+  },
+};
+
+/** A config by its name above, or from a file. */
+export async function configNamed(nameOrPath: string): Promise<object> {
+  const known = configs[nameOrPath];
+  if (known) return known;
+  const text = await readFile(nameOrPath, "utf8").catch(() => null);
+  if (text !== null) return JSON.parse(text) as object;
+  const names = Object.keys(configs).join(", ");
+  throw new SteplogError(
+    "INVALID_ARGUMENT",
+    `There is no config ${nameOrPath}. Give a config.json or one of ${names}.`,
+  );
+}

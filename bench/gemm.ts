@@ -1,0 +1,83 @@
+/** bench gemm: one linear layer, as a step computes it: both sides, the noise drawn while the weight is packed. */
+import type { Device, Perturbation, Precision, Weight, WeightDtype } from "../engine/devices/device.ts";
+import { bytesPerElement, elementCount } from "../engine/devices/device.ts";
+import type { Noise } from "../engine/noise.ts";
+import { openDevice, timingsOf } from "./device.ts";
+import type { Machine, Sample, Summary } from "./measure.ts";
+import { machine, summarise, timed } from "./measure.ts";
+
+export interface GemmOptions {
+  /** Of one side. */
+  readonly rows: number;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly dtype: WeightDtype;
+  readonly multiply: Precision;
+  /** Both sides under one draw of the noise; "none": one side, the weight itself. */
+  readonly noise: Noise | "none";
+  readonly device: string;
+  readonly runs: number;
+  readonly threads?: number;
+}
+
+export interface GemmResult {
+  readonly bench: "gemm";
+  readonly options: GemmOptions;
+  readonly device: string;
+  /** Seconds of the product, as the device reports its linear layers; of the whole pass where it does not. */
+  readonly product: Summary;
+  readonly gflopPerSecond: number;
+  readonly machine: Machine;
+}
+
+export async function benchGemm(options: GemmOptions): Promise<GemmResult> {
+  const device = await openDevice(options);
+  const { rows, inputs, outputs, dtype } = options;
+  const weights = {
+    table: randomWeight(device, "table", [256, inputs], dtype),
+    matrix: randomWeight(device, "matrix", [outputs, inputs], dtype),
+    head: randomWeight(device, "head", [2, outputs], dtype),
+  };
+  await onePass(device, weights, options, 0);
+  const samples: Sample[] = [];
+  for (let run = 1; run <= options.runs; run++) samples.push(await onePass(device, weights, options, run));
+  const product = summarise(samples);
+  const sides = options.noise === "none" ? 1 : 2;
+  const result: GemmResult = {
+    bench: "gemm",
+    options,
+    device: `${device.name}: ${device.description}`,
+    product,
+    gflopPerSecond: (2 * sides * rows * inputs * outputs) / product.median / 1e9,
+    machine: machine(),
+  };
+  device.dispose();
+  return result;
+}
+
+/** Rows come from a small table, and one row of the product is looked at: next to the product, both cost nothing. */
+async function onePass(
+  device: Device,
+  { table, matrix, head }: Readonly<Record<"table" | "matrix" | "head", Weight>>,
+  { rows, noise, multiply }: GemmOptions,
+  run: number,
+): Promise<Sample> {
+  const perturbation: Perturbation | null = noise === "none" ? null : { seed: BigInt(run), size: 2 ** -10, noise };
+  const ids = Int32Array.from({ length: rows }, (_, row) => row % 256);
+  await timingsOf(device);
+  const { sample } = await timed(async () => {
+    const pass = device.begin(perturbation, multiply);
+    const y = pass.linear(pass.embed(table, ids), matrix, null);
+    await pass.losses(pass.gather(y, Int32Array.of(0)), head, Int32Array.of(0));
+    pass.end();
+  });
+  const parts = await timingsOf(device);
+  return { ...sample, seconds: parts?.["linear"] ?? sample.seconds };
+}
+
+function randomWeight(device: Device, name: string, shape: readonly number[], dtype: WeightDtype): Weight {
+  const values = Float32Array.from({ length: elementCount(shape) }, (_, i) => Math.sin(i));
+  const stored = new Uint8Array(values.buffer);
+  const upper = new Uint8Array(Uint16Array.from(new Uint32Array(values.buffer), (word) => word >>> 16).buffer);
+  return device.createWeight({ name, shape, dtype, trainable: true }, bytesPerElement[dtype] === 4 ? stored : upper);
+}

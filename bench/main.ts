@@ -1,0 +1,176 @@
+/** npm run -s bench -- COMMAND: measures Steplog on this machine. bench/README.md tells how to measure well. */
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { writeFile } from "node:fs/promises";
+import { deviceNames } from "../engine/devices/choose.ts";
+import type { Precision } from "../engine/devices/device.ts";
+import { asSteplogError } from "../schema/errors.ts";
+import type { ChartOptions } from "./chart.ts";
+import { chart } from "./chart.ts";
+import type { GenerateOptions } from "./generate.ts";
+import { benchGenerate } from "./generate.ts";
+import type { GemmOptions } from "./gemm.ts";
+import { benchGemm } from "./gemm.ts";
+import type { NoiseOptions } from "./noise.ts";
+import { benchNoise } from "./noise.ts";
+import type { PeerOptions } from "./peers.ts";
+import { benchPeers } from "./peers.ts";
+import type { ReplayOptions } from "./replay.ts";
+import { benchReplay } from "./replay.ts";
+import type { AnyResult } from "./report.ts";
+import { report } from "./report.ts";
+import type { StepOptions } from "./step.ts";
+import { benchStep } from "./step.ts";
+
+/** Options of every command that measures. */
+interface Output {
+  readonly json?: true;
+  readonly out?: string;
+}
+
+const program = new Command("bench").description("Measure Steplog on this machine.").exitOverride();
+
+measuring("step", "MeZO steps of a random model, against forward passes alone")
+  .addOption(config())
+  .addOption(count("--batch", "rows of a step", 16))
+  .addOption(count("--tokens", "tokens of a row", 128))
+  .addOption(labels())
+  .addOption(dtype())
+  .addOption(multiply())
+  .addOption(noise())
+  .addOption(count("--steps", "steps that are measured, after a first one", 7))
+  .action((options: StepOptions & Output) => run(options, benchStep));
+
+measuring("replay", "log entries applied to a model's worth of elements in memory")
+  .addOption(config())
+  .addOption(count("--entries", "entries of the log", 100))
+  .addOption(dtype())
+  .addOption(noise())
+  .addOption(count("--runs", "runs that are measured", 3))
+  .action((options: ReplayOptions & Output) => run(options, benchReplay));
+
+measuring("generate", "greedy continuation, token by token")
+  .addOption(config())
+  .addOption(dtype())
+  .addOption(count("--prompt", "tokens of the prompt", 64))
+  .addOption(count("--tokens", "tokens generated after the first", 64))
+  .addOption(count("--runs", "runs that are measured", 3))
+  .action((options: GenerateOptions & Output) => run(options, benchGenerate));
+
+measuring("gemm", "one linear layer, both sides under noise")
+  .addOption(count("--rows", "rows of one side", 2048))
+  .addOption(count("--inputs", "columns of x", 768))
+  .addOption(count("--outputs", "columns of the product", 3072))
+  .addOption(dtype())
+  .addOption(multiply())
+  .addOption(noise("none"))
+  .addOption(count("--runs", "runs that are measured", 20))
+  .action((options: GemmOptions & Output) => run(options, benchGemm));
+
+measuring("noise", "the noise of the native device, alone")
+  .addOption(count("--elements", "elements of noise", 2 ** 24))
+  .addOption(noise())
+  .addOption(count("--runs", "runs that are measured", 10))
+  .action((options: NoiseOptions & Output) => run(options, benchNoise));
+
+measuring("peers", "Steplog and other programs in turn, in one run")
+  .requiredOption(
+    "--peers <folder>",
+    "the other programs: mezo_step.py and replay.py, as bench/README.md describes them",
+  )
+  .option("--python <path>", "the Python that has what they import", "python3")
+  .option("--variants <list>", "variants of mezo_step.py", list, [
+    "mezo-f32",
+    "compile-f32",
+    "mezo-bf16",
+    "compile-bf16",
+  ])
+  .option("--replays <list>", "variants of replay.py", list, ["mezo", "threaded", "fused"])
+  .addOption(config())
+  .addOption(count("--batch", "rows of a step", 16))
+  .addOption(count("--tokens", "tokens of a row, all scored", 128))
+  .addOption(multiply("bfloat16"))
+  .addOption(count("--steps", "steps that are measured", 7))
+  .addOption(count("--entries", "entries of the replayed log", 20))
+  .addOption(count("--rounds", "times that each is measured", 1))
+  .action((options: PeerOptions & Output) => run(options, benchPeers));
+
+program
+  .command("chart")
+  .description("an SVG and a page's tables of result files")
+  .argument("[files...]", "files that --out of the other commands wrote")
+  .requiredOption("--svg <file>", "the chart")
+  .option("--page <file>", "a Markdown page, whose part between the markers is replaced")
+  .action((files: string[], options: ChartOptions) => chart(files, options));
+
+function measuring(name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .addOption(new Option("--device <name>", "compute device").choices(deviceNames).default("auto"))
+    .addOption(count("--threads", "threads of the device; all cores when left out"))
+    .option("--json", "print one JSON object")
+    .option("--out <file>", "write the JSON object to a file as well");
+}
+
+function config(): Option {
+  return new Option("--config <name>", "a config of bench/configs.ts, or a config.json").default("opt-125m");
+}
+
+function dtype(): Option {
+  return new Option("--dtype <dtype>", "dtype of the weights")
+    .choices(["f32", "bf16"])
+    .argParser((text) => (text === "bf16" ? "BF16" : text === "f32" ? "F32" : refuse("Give f32 or bf16.")))
+    .default("F32", "f32");
+}
+
+function multiply(value: Precision = "float32"): Option {
+  return new Option("--multiply <format>", "format of the products").choices(["float32", "bfloat16"]).default(value);
+}
+
+/** The default of a fine-tune is rademacher (schema/hyperparameters.ts). */
+function noise(more?: "none"): Option {
+  const kinds = ["normal", "rademacher", ...(more === undefined ? [] : [more])];
+  return new Option("--noise <kind>", "kind of noise").choices(kinds).default("rademacher");
+}
+
+function labels(): Option {
+  const parse = (text: string) => (text === "all" ? text : positive(text));
+  return new Option("--labels <number>", "scored tokens at the end of a row, or all").argParser(parse).default(8);
+}
+
+function count(flag: string, description: string, value?: number): Option {
+  const option = new Option(`${flag} <number>`, description).argParser(positive);
+  return value === undefined ? option : option.default(value);
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  return Number.isSafeInteger(value) && value > 0 ? value : refuse("Give a whole number above 0.");
+}
+
+function list(text: string): string[] {
+  return text.split(",").filter((name) => name !== "");
+}
+
+function refuse(message: string): never {
+  throw new InvalidArgumentError(message);
+}
+
+async function run<T>({ json, out, ...options }: T & Output, bench: (options: T) => Promise<AnyResult>): Promise<void> {
+  const result = await bench(options as T);
+  const text = JSON.stringify(result, null, 2);
+  if (out !== undefined) await writeFile(out, `${text}\n`);
+  console.log(json ? text : report(result));
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode;
+  } else {
+    const { code, message } = asSteplogError(error);
+    console.error(`${code}: ${message}`);
+    process.exitCode = 1;
+  }
+}

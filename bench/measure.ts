@@ -1,0 +1,111 @@
+/** What is measured of a piece of work: how long it took, who else used the machine meanwhile, and memory. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism, cpus, totalmem } from "node:os";
+
+/** One run of the work. */
+export interface Sample {
+  readonly seconds: number;
+  /** Cores that other processes used meanwhile, on average; NaN where the system does not say. */
+  readonly foreignCores: number;
+}
+
+export interface Summary {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+  /** Samples taken. */
+  readonly samples: number;
+  /** Those during which the machine was quiet; the three numbers are theirs alone, unless they are fewer than three. */
+  readonly quiet: number;
+}
+
+/** A sample is quiet when others used less than this many cores. */
+const quietCores = 0.15;
+
+export async function timed<T>(work: () => Promise<T>): Promise<{ sample: Sample; result: T }> {
+  const busy = busySeconds();
+  const own = ownSeconds();
+  const started = performance.now();
+  const result = await work();
+  const seconds = (performance.now() - started) / 1000;
+  const foreign = busySeconds() - busy - (ownSeconds() - own);
+  return { sample: { seconds, foreignCores: Math.max(0, foreign - 2 * tickSeconds) / seconds }, result };
+}
+
+/** CPU seconds of this process, all threads. */
+function ownSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
+/** Step of Linux's count of CPU time: what a short sample cannot tell apart from nothing. */
+const tickSeconds = 0.01;
+
+/** CPU seconds of the whole machine, from Linux. */
+function busySeconds(): number {
+  try {
+    const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] =
+      readFileSync("/proc/stat", "utf8").split("\n", 1)[0]?.split(/\s+/u).map(Number) ?? [];
+    return (user + nice + system + irq + softirq + steal) * tickSeconds;
+  } catch {
+    return NaN;
+  }
+}
+
+export function summarise(samples: readonly Sample[]): Summary {
+  const calm = samples.filter(({ foreignCores }) => !(foreignCores >= quietCores));
+  const used = (calm.length >= 3 ? calm : samples).map(({ seconds }) => seconds);
+  return {
+    median: median(used),
+    min: Math.min(...used),
+    max: Math.max(...used),
+    samples: samples.length,
+    quiet: calm.length,
+  };
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? NaN;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? NaN)) / 2;
+}
+
+/** Resident memory of this process, MB of 10^6 bytes: now, and at most since `resetPeak`. NaN where /proc is missing. */
+export function memory(): { now: number; peak: number } {
+  try {
+    const status = readFileSync("/proc/self/status", "utf8");
+    const field = (name: string) => (Number(new RegExp(`${name}:\\s+(\\d+)`, "u").exec(status)?.[1]) * 1024) / 1e6;
+    return { now: field("VmRSS"), peak: field("VmHWM") };
+  } catch {
+    return { now: NaN, peak: NaN };
+  }
+}
+
+export function resetPeak(): void {
+  try {
+    writeFileSync("/proc/self/clear_refs", "5");
+  } catch {
+    // The peak is then that of the whole run.
+  }
+}
+
+export interface Machine {
+  readonly processor: string;
+  readonly cores: number;
+  readonly memoryGb: number;
+  readonly node: string;
+  readonly steplog: string;
+}
+
+export function machine(): Machine {
+  const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
+  return {
+    processor: cpus()[0]?.model ?? "unknown",
+    cores: availableParallelism(),
+    memoryGb: Math.round(totalmem() / 1e9),
+    node: process.version,
+    steplog: version,
+  };
+}

@@ -1,0 +1,46 @@
+/** Random models and rows, which take as long to compute with as real ones. */
+import { createHash } from "node:crypto";
+import { access, mkdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import type { EncodedRow } from "../dataset/encode.ts";
+import { encodeRow } from "../dataset/encode.ts";
+import type { WeightDtype } from "../engine/devices/device.ts";
+import { initModel } from "../engine/init.ts";
+import type { ModelFolder } from "../engine/model/folder.ts";
+import { openModelFolder } from "../engine/model/folder.ts";
+import { configNamed } from "./configs.ts";
+
+/** Opens the model of a config with random weights; it is made once and kept in STEPLOG_BENCH_DIR. */
+export async function randomModel(configName: string, dtype: WeightDtype): Promise<ModelFolder> {
+  // No end of sequence: a random model might choose it at any token, and end a measurement early.
+  const config = { ...(await configNamed(configName)), eos_token_id: null };
+  const top = process.env["STEPLOG_BENCH_DIR"] ?? join(tmpdir(), "steplog-bench");
+  const hash = createHash("sha256").update(JSON.stringify(config)).digest("hex").slice(0, 8);
+  const out = join(top, `${basename(configName, ".json")}-${dtype.toLowerCase()}-${hash}`);
+  await mkdir(top, { recursive: true });
+  const made = await access(join(out, "config.json")).then(
+    () => true,
+    () => false,
+  );
+  if (!made) {
+    console.error(`Making random weights in ${out}; the next run will find them there.`);
+    await initModel({ config, seed: 1, dtype, out });
+  }
+  return openModelFolder(out);
+}
+
+/** `count` rows of random tokens, the last `labels` of which are scored; the same for the same sizes. */
+export function randomRows(vocabulary: number, count: number, tokens: number, labels: number): EncodedRow[] {
+  const random = lehmer(count * tokens + labels);
+  return Array.from({ length: count }, () => {
+    const ids = Array.from({ length: tokens }, () => random() % vocabulary);
+    return encodeRow(null, { input_ids: ids, labels: ids.map((id, at) => (at >= tokens - labels ? id : -100)) });
+  });
+}
+
+/** Park and Miller's generator: enough for token ids that nobody looks at. */
+function lehmer(seed: number): () => number {
+  let state = (seed % 2_147_483_646) + 1;
+  return () => (state = (state * 48_271) % 2_147_483_647);
+}

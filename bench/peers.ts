@@ -1,0 +1,194 @@
+/**
+ * bench peers: other programs and ours, in turn, in one run, so that both have the same machine on the same day. Each is
+ * a process of its own and is given the same shapes. What a peer must take and print is in bench/README.md.
+ */
+import { spawn } from "node:child_process";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import type { Precision } from "../engine/devices/device.ts";
+import { SteplogError } from "../schema/errors.ts";
+import type { Machine } from "./measure.ts";
+import { machine, median } from "./measure.ts";
+import type { ReplayResult } from "./replay.ts";
+import type { StepResult } from "./step.ts";
+
+export interface PeerOptions {
+  readonly peers: string;
+  readonly python: string;
+  readonly variants: readonly string[];
+  readonly replays: readonly string[];
+  readonly device: string;
+  /** Of ours; the peers know opt-125m. */
+  readonly config: string;
+  /** Of our bfloat16 run; the float32 run multiplies in float32. */
+  readonly multiply: Precision;
+  readonly batch: number;
+  readonly tokens: number;
+  readonly steps: number;
+  readonly entries: number;
+  readonly rounds: number;
+  readonly threads?: number;
+}
+
+/** One program's numbers over all rounds. */
+export interface Contender {
+  readonly group: "step" | "replay";
+  readonly name: string;
+  readonly dtype: "f32" | "bf16";
+  readonly ours: boolean;
+  /** Median of the rounds' medians: of a step, or of replaying the log once. */
+  readonly seconds: number;
+  /** The fastest sample of all rounds. */
+  readonly min: number;
+  /** MB, at most while it was measured. */
+  readonly peakMemory: number;
+  /** Versions and settings as the program gives them. */
+  readonly about: string;
+  readonly command: string;
+}
+
+export interface PeersResult {
+  readonly bench: "peers";
+  readonly options: PeerOptions;
+  readonly contenders: readonly Contender[];
+  readonly machine: Machine;
+}
+
+/** A program that can be run. */
+interface Program extends Pick<Contender, "group" | "name" | "dtype" | "ours"> {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly read: (stdout: string) => Outcome;
+}
+
+type Outcome = Pick<Contender, "seconds" | "min" | "peakMemory" | "about">;
+
+export async function benchPeers(options: PeerOptions): Promise<PeersResult> {
+  const programs = [...ours(options), ...theirs(options)];
+  const outcomes = new Map<Program, Outcome[]>(programs.map((program) => [program, []]));
+  for (let round = 0; round < options.rounds; round++) {
+    for (const program of programs) {
+      console.error(`Round ${round + 1} of ${options.rounds}: ${commandOf(program)}`);
+      outcomes.get(program)?.push(program.read(await outputOf(program)));
+    }
+  }
+  const contenders = programs.map((program) => contender(program, outcomes.get(program) ?? []));
+  return { bench: "peers", options, contenders, machine: machine() };
+}
+
+function contender(program: Program, outcomes: readonly Outcome[]): Contender {
+  const { group, name, dtype, ours } = program;
+  return {
+    group,
+    name,
+    dtype,
+    ours,
+    seconds: median(outcomes.map(({ seconds }) => seconds)),
+    min: Math.min(...outcomes.map(({ min }) => min)),
+    peakMemory: Math.max(...outcomes.map(({ peakMemory }) => peakMemory)),
+    about: outcomes[0]?.about ?? "",
+    command: commandOf(program),
+  };
+}
+
+/** Ours score every token, as the peers do, and take normal noise, as they do. */
+function ours(options: PeerOptions): Program[] {
+  const { config, batch, tokens, steps, entries, device, threads } = options;
+  const tsx = createRequire(import.meta.url).resolve("tsx/cli");
+  const main = fileURLToPath(new URL("main.ts", import.meta.url));
+  const common = ["--config", config, "--noise", "normal", "--device", device, "--json"];
+  const threaded = threads === undefined ? [] : ["--threads", String(threads)];
+  const program = (command: string, dtype: "f32" | "bf16", args: readonly (string | number)[]) => ({
+    name: `Steplog ${dtype}`,
+    dtype,
+    ours: true,
+    file: process.execPath,
+    args: [tsx, main, command, ...common, ...threaded, "--dtype", dtype, ...args.map(String)],
+  });
+  const stepArgs = ["--batch", batch, "--tokens", tokens, "--labels", "all", "--steps", steps];
+  const formats = [
+    ["f32", "float32"],
+    ["bf16", options.multiply],
+  ] as const;
+  return [
+    ...formats.map(([dtype, multiply]) => ({
+      ...program("step", dtype, [...stepArgs, "--multiply", multiply]),
+      group: "step" as const,
+      read: readStep,
+    })),
+    { ...program("replay", "f32", ["--entries", entries]), group: "replay", read: readReplay },
+  ];
+}
+
+function readStep(stdout: string): Outcome {
+  const { step, memory, device } = JSON.parse(stdout) as StepResult;
+  return { seconds: step.median, min: step.min, peakMemory: memory.peak, about: device };
+}
+
+function readReplay(stdout: string): Outcome {
+  const { replay, peakMemory, device } = JSON.parse(stdout) as ReplayResult;
+  return { seconds: replay.median, min: replay.min, peakMemory, about: device };
+}
+
+function theirs(options: PeerOptions): Program[] {
+  const { batch, tokens, steps, entries, threads, peers, python } = options;
+  const threaded = threads === undefined ? [] : ["--threads", String(threads)];
+  const program = (group: Contender["group"], script: string, variant: string, args: readonly (string | number)[]) => ({
+    group,
+    name: variant,
+    dtype: /bf16|mixed/u.test(variant) ? ("bf16" as const) : ("f32" as const),
+    ours: false,
+    file: python,
+    args: [join(peers, script), "--variant", variant, ...threaded, ...args.map(String)],
+    read: readPeer,
+  });
+  return [
+    ...options.variants.map((variant) =>
+      program("step", "mezo_step.py", variant, ["--batch", batch, "--seq", tokens, "--steps", steps]),
+    ),
+    ...options.replays.map((variant) => program("replay", "replay.py", variant, ["--n", entries])),
+  ];
+}
+
+const peerSchema = z.object({
+  step: z.object({ median: z.number(), min: z.number() }),
+  peak_rss_steps_mb: z.number(),
+  source: z.string().default(""),
+  machine: z.record(z.string(), z.unknown()).default({}),
+});
+
+function readPeer(stdout: string): Outcome {
+  const line = stdout.split("\n").findLast((text) => text.startsWith("RESULT "));
+  const parsed = peerSchema.safeParse(line === undefined ? null : JSON.parse(line.slice("RESULT ".length)));
+  if (!parsed.success) throw new SteplogError("INTERNAL", `A peer printed no RESULT line that can be read: ${stdout}`);
+  const { step, peak_rss_steps_mb: mebibytes, source, machine: at } = parsed.data;
+  const versions = ["torch", "transformers"].flatMap((name) => (name in at ? [`${name} ${String(at[name])}`] : []));
+  return {
+    seconds: step.median,
+    min: step.min,
+    peakMemory: (mebibytes * 2 ** 20) / 1e6,
+    about: [...versions, source].filter((part) => part !== "").join(", "),
+  };
+}
+
+function commandOf({ ours, file, args }: Program): string {
+  if (!ours) return [file, ...args].join(" ");
+  return `npm run -s bench -- ${args.slice(args.findIndex((arg) => arg.endsWith("main.ts")) + 1).join(" ")}`;
+}
+
+/** What a program prints. Huge pages are what the compiled peers are fastest with. */
+async function outputOf(program: Program): Promise<string> {
+  const env = { ...process.env, THP_MEM_ALLOC_ENABLE: "1" };
+  const child = spawn(program.file, program.args, { env, stdio: ["ignore", "pipe", "inherit"] });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  let stdout = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  const code = await ended;
+  if (code === 0) return stdout;
+  throw new SteplogError("INTERNAL", `${commandOf(program)} ended with code ${code}.`);
+}

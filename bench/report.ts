@@ -1,0 +1,113 @@
+/** Results for people: a few lines for a terminal, Markdown tables for a page, bars for the chart. */
+import type { GemmResult } from "./gemm.ts";
+import type { GenerateResult } from "./generate.ts";
+import type { Summary } from "./measure.ts";
+import type { NoiseResult } from "./noise.ts";
+import type { Contender, PeersResult } from "./peers.ts";
+import type { ReplayResult } from "./replay.ts";
+import type { StepResult } from "./step.ts";
+
+export type AnyResult = StepResult | ReplayResult | GenerateResult | GemmResult | NoiseResult | PeersResult;
+
+/** A few lines for a terminal; the peers' tables as they are. */
+export function report(result: AnyResult): string {
+  return result.bench === "peers" ? contenderTables(result) : lines(linesOf(result));
+}
+
+type Line = readonly [name: string, value: string];
+
+function linesOf(result: Exclude<AnyResult, PeersResult>): readonly Line[] {
+  const device: Line = ["device", result.device];
+  switch (result.bench) {
+    case "step":
+      return [device, ...stepLines(result)];
+    case "replay":
+      return [
+        device,
+        ["replay", seconds(result.replay)],
+        ["updates", `${number(result.gigaUpdatesPerSecond)} G a second, of ${result.elements} elements`],
+        ["peak memory", `${number(result.peakMemory)} MB`],
+      ];
+    case "generate":
+      return [
+        device,
+        ["first token", seconds(result.first)],
+        ["token", seconds(result.token)],
+        ["tokens", `${number(result.tokensPerSecond)} a second`],
+        ["weights", `${number(result.weightGbPerSecond)} GB read a second`],
+        ["peak memory", `${number(result.peakMemory)} MB`],
+      ];
+    case "gemm":
+      return [device, ["product", seconds(result.product)], ["speed", `${number(result.gflopPerSecond)} GFLOP/s`]];
+    case "noise":
+      return [device, ["run", seconds(result.run)], ["speed", `${number(result.gigaElementsPerSecond)} G elements/s`]];
+    default:
+      return result satisfies never;
+  }
+}
+
+function stepLines(result: StepResult): readonly Line[] {
+  const { memory, parts } = result;
+  return [
+    ["step", seconds(result.step)],
+    ["first step", `${number(result.firstStep)} s, after ${number(result.load)} s of loading`],
+    ["forward pass", seconds(result.forward)],
+    ["step / 2 passes", number(result.stepOverForwards)],
+    ["tokens", `${number(result.tokensPerSecond)} a second`],
+    ["products", `${number(result.gflopPerSecond)} GFLOP/s, of ${number(result.gflop)} GFLOP a step`],
+    ["memory", `${number(memory.peak)} MB at most in the steps; ${number(memory.bare)} MB before the weights`],
+    ["weights", `${number(memory.weights)} MB stored; ${number(memory.loaded)} MB in all once loaded`],
+    ...Object.entries(parts ?? {}).map(([part, value]) => [`  ${part}`, `${number(value)} s`] as const),
+  ];
+}
+
+function lines(rows: readonly Line[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length)) + 2;
+  return rows.map(([name, value]) => `${name.padEnd(width)}${value}`).join("\n");
+}
+
+function seconds({ median, min, max, samples, quiet }: Summary): string {
+  const load = quiet < samples ? `, ${quiet} of ${samples} quiet` : "";
+  return `${number(median)} s (${number(min)} to ${number(max)}${load})`;
+}
+
+export function number(value: number): string {
+  if (!Number.isFinite(value)) return "-";
+  return value >= 1000 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+/** How often ours is done in the time of another, among those of its group and dtype. */
+export function ratioTo(contenders: readonly Contender[], one: Contender): number {
+  const ours = contenders.find(({ ours, group, dtype }) => ours && group === one.group && dtype === one.dtype);
+  return ours ? one.seconds / ours.seconds : NaN;
+}
+
+const titles = { step: "MeZO step", replay: "Replay of a log" } as const;
+
+export function titleOf(group: Contender["group"], { options }: PeersResult): string {
+  const { config, batch, tokens, entries } = options;
+  return `${titles[group]}, ${config}, ${group === "step" ? `${batch} x ${tokens} tokens` : `${entries} entries`}`;
+}
+
+/** Markdown, a table a group. */
+export function contenderTables(result: PeersResult): string {
+  const groups = (["step", "replay"] as const).filter((group) => result.contenders.some((c) => c.group === group));
+  return groups.map((group) => contenderTable(group, result)).join("\n\n");
+}
+
+function contenderTable(group: Contender["group"], result: PeersResult): string {
+  const rows = result.contenders.filter((contender) => contender.group === group);
+  const header = [titleOf(group, result), "dtype", "s, median", "s, min", "times ours", "peak MB", "what"];
+  const cells = rows.map((one) => {
+    const numbers = [one.seconds, one.min, ratioTo(rows, one), one.peakMemory].map(number);
+    return [one.name, one.dtype, ...numbers, one.about];
+  });
+  return markdownTable(header, cells);
+}
+
+/** Columns padded, as the formatter would have them. */
+function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = header.map((title, at) => Math.max(3, title.length, ...rows.map((row) => row[at]?.length ?? 0)));
+  const line = (cells: readonly string[]) => `| ${cells.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(" | ")} |`;
+  return [header, widths.map((width) => "-".repeat(width)), ...rows].map(line).join("\n");
+}

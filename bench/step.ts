@@ -1,0 +1,136 @@
+/** bench step: MeZO steps as training makes them, against forward passes of the same rows on the same device. */
+import type { Device, Precision, WeightDtype } from "../engine/devices/device.ts";
+import type { MezoSettings, Step } from "../engine/mezo.ts";
+import { train } from "../engine/mezo.ts";
+import { parameterCount } from "../engine/model/folder.ts";
+import type { Model } from "../engine/model/model.ts";
+import { loadModel } from "../engine/model/model.ts";
+import type { Noise } from "../engine/noise.ts";
+import { openDevice, timingsOf } from "./device.ts";
+import type { Machine, Sample, Summary } from "./measure.ts";
+import { machine, memory, resetPeak, summarise, timed } from "./measure.ts";
+import { randomModel, randomRows } from "./model.ts";
+import { workOf } from "./work.ts";
+
+export interface StepOptions {
+  readonly config: string;
+  readonly batch: number;
+  readonly tokens: number;
+  readonly dtype: WeightDtype;
+  readonly multiply: Precision;
+  readonly noise: Noise;
+  readonly device: string;
+  readonly steps: number;
+  /** Scored tokens at the end of each row. */
+  readonly labels: number | "all";
+  readonly threads?: number;
+}
+
+export interface StepResult {
+  readonly bench: "step";
+  readonly options: StepOptions;
+  readonly device: string;
+  readonly parameters: number;
+  /** Seconds a step; the first, which prepares, is not among them. */
+  readonly step: Summary;
+  readonly firstStep: number;
+  readonly load: number;
+  /** Seconds an unperturbed forward pass over the batch. */
+  readonly forward: Summary;
+  /** A step over the two forward passes that MeZO needs at least. */
+  readonly stepOverForwards: number;
+  readonly tokensPerSecond: number;
+  /** 10^9 floating-point operations of a step's products, both sides (bench/work.ts). */
+  readonly gflop: number;
+  readonly gflopPerSecond: number;
+  /** Seconds of the parts of a step, as the device reports them; null where it does not. */
+  readonly parts: Readonly<Record<string, number>> | null;
+  /** MB: the process with its device, with the weights, and at most during the steps. */
+  readonly memory: { readonly bare: number; readonly loaded: number; readonly peak: number; readonly weights: number };
+  readonly lastLoss: number;
+  readonly machine: Machine;
+}
+
+export async function benchStep(options: StepOptions): Promise<StepResult> {
+  const folder = await randomModel(options.config, options.dtype);
+  const device = await openDevice(options);
+  const bare = memory().now;
+  const { result: model, sample: load } = await timed(() => loadModel(folder, device, options.noise, options.multiply));
+  const loaded = memory().now;
+
+  const rows = rowsOf(model, options);
+  const batch = rows.slice(0, options.batch);
+  const forwards = await forwardPasses(model, batch, options.steps);
+  resetPeak();
+  const steps = await mezoSteps(model, device, rows, options);
+  const { peak } = memory();
+  forwards.push(...(await forwardPasses(model, batch, options.steps)));
+
+  const work = await workOf(folder, batch);
+  const [step, forward] = [summarise(steps.samples), summarise(forwards)];
+  const gflop = (2 * work.flops) / 1e9;
+  const parameters = parameterCount(folder);
+  const result: StepResult = {
+    bench: "step",
+    options,
+    device: `${device.name}: ${device.description}`,
+    parameters,
+    step,
+    firstStep: steps.first,
+    load: load.seconds,
+    forward,
+    stepOverForwards: step.median / (2 * forward.median),
+    tokensPerSecond: (options.batch * options.tokens) / step.median,
+    gflop,
+    gflopPerSecond: gflop / step.median,
+    parts: steps.parts,
+    memory: { bare, loaded, peak, weights: (parameters * (options.dtype === "F32" ? 4 : 2)) / 1e6 },
+    lastLoss: steps.lastLoss,
+    machine: machine(),
+  };
+  device.dispose();
+  return result;
+}
+
+/** Enough rows that batches differ from step to step. */
+function rowsOf(model: Model, { batch, tokens, labels }: StepOptions) {
+  const scored = labels === "all" ? tokens : labels;
+  return randomRows(model.folder.architecture.vocabulary, 4 * batch, tokens, scored);
+}
+
+async function forwardPasses(model: Model, batch: ReturnType<typeof rowsOf>, count: number): Promise<Sample[]> {
+  // The first pass makes ready what later ones find, and applies an update that was put off.
+  await model.losses(batch);
+  const samples: Sample[] = [];
+  for (let k = 0; k < Math.ceil(count / 2); k++) samples.push((await timed(() => model.losses(batch))).sample);
+  return samples;
+}
+
+async function mezoSteps(model: Model, device: Device, rows: ReturnType<typeof rowsOf>, options: StepOptions) {
+  const settings: MezoSettings = {
+    steps: options.steps + 1,
+    batchSize: options.batch,
+    learningRate: 1e-6,
+    epsilon: 1e-3,
+    weightDecay: 0,
+    noise: options.noise,
+    seed: 1,
+  };
+  const steps = train(model, rows, settings, 0);
+  const next = async (): Promise<Step> => {
+    const { value } = (await steps.next()) as IteratorResult<Step, Step>;
+    return value;
+  };
+  const { sample: first } = await timed(next);
+  await timingsOf(device);
+  const samples: Sample[] = [];
+  let lastLoss = NaN;
+  for (let k = 0; k < options.steps; k++) {
+    const { sample, result } = await timed(next);
+    samples.push(sample);
+    lastLoss = result.loss;
+  }
+  const total = await timingsOf(device);
+  const parts = total && Object.fromEntries(Object.entries(total).map(([part, sum]) => [part, sum / options.steps]));
+  return { first: first.seconds, samples, lastLoss, parts };
+}

@@ -1,0 +1,92 @@
+/** What every device demands of a pass's operands. What fails here is a bug in a model family, never input. */
+import { invariant } from "../../schema/errors.ts";
+import type {
+  Activation,
+  AttentionShape,
+  Device,
+  HeadOptions,
+  Perturbation,
+  Precision,
+  RotaryShape,
+  Weight,
+  WeightLayout,
+} from "./device.ts";
+
+export function checkPrecision(device: Pick<Device, "name" | "precisions">, precision: Precision): void {
+  invariant(device.precisions.includes(precision), `device ${device.name} multiplies in ${precision}`);
+}
+
+export function checkIds(table: Weight, ids: Int32Array): void {
+  const [entries = 0] = table.shape;
+  invariant(
+    ids.every((id) => id >= 0 && id < entries),
+    `ids lie in ${table.name}`,
+  );
+}
+
+export function checkSameShape(a: Activation, b: Activation): void {
+  invariant(a.rows === b.rows && a.columns === b.columns, "both operands have one shape");
+}
+
+export function checkSlice(x: Activation, first: number, count: number): void {
+  invariant(first >= 0 && count > 0 && first + count <= x.columns, "sliced columns exist");
+}
+
+export function checkGather(x: Activation, index: Int32Array): void {
+  invariant(
+    index.every((row) => row >= 0 && row < x.rows),
+    "gathered rows exist",
+  );
+}
+
+/** @returns columns of a group */
+export function checkGroups(x: Activation, weight: Weight): number {
+  const [size = 0] = weight.shape;
+  invariant(x.columns % size === 0, `${x.columns} columns are whole groups of ${weight.name}`);
+  return size;
+}
+
+export function checkLinear(
+  x: Activation,
+  weight: Weight,
+  layout: WeightLayout,
+): { readonly inputs: number; readonly outputs: number } {
+  const [first = 0, second = 0] = weight.shape;
+  const [outputs, inputs] = layout === "out-in" ? [first, second] : [second, first];
+  invariant(inputs === x.columns, `${weight.name} takes ${inputs} columns, not ${x.columns}`);
+  return { inputs, outputs };
+}
+
+export function checkRotary(x: Activation, { headSize, positions, frequencies }: RotaryShape): void {
+  invariant(x.columns % headSize === 0, "rows are whole heads");
+  invariant(positions.length === x.rows, "every row has a position");
+  invariant(2 * frequencies.length <= headSize, "turned columns lie in a head");
+}
+
+export function checkAttention(
+  [q, k, v]: readonly [q: Activation, k: Activation, v: Activation],
+  shape: AttentionShape,
+  perturbation: Perturbation | null,
+): void {
+  const { heads, keyValueHeads, lengths, causal, caches } = shape;
+  const rows = lengths.reduce((sum, length) => sum + length, 0);
+  invariant(rows === q.rows && rows === k.rows && rows === v.rows, "the sequences' lengths add up to the rows");
+  invariant(heads % keyValueHeads === 0, "key and value heads divide the heads");
+  invariant(q.columns % heads === 0, "rows are whole heads");
+  const keyColumns = (q.columns / heads) * keyValueHeads;
+  invariant(k.columns === keyColumns && v.columns === keyColumns, "keys and values have heads of the queries' size");
+  invariant(shape.window === undefined || (causal && shape.window > 0), "a window is causal and sees something");
+  if (!caches) return;
+  invariant(causal && !perturbation, "caches are for unperturbed causal passes");
+  invariant(caches.length === lengths.length, "every sequence has its cache");
+}
+
+export function checkTargets(x: Activation, head: Weight, targets: Int32Array, options: HeadOptions): void {
+  const [vocab = 0] = head.shape;
+  invariant(targets.length === x.rows, "every row has a target");
+  invariant(
+    targets.every((target) => target >= 0 && target < vocab),
+    "targets lie in the vocabulary",
+  );
+  invariant(!options.bias || options.bias.shape[0] === vocab, "the head's bias has the vocabulary's length");
+}

@@ -1,0 +1,338 @@
+/**
+ * The native device: a pass is recorded here and run whole by the addon, off the event loop. What a pass needs is known
+ * before it runs, so the addon joins operations and shares memory between activations.
+ */
+import { invariant } from "../../schema/errors.ts";
+import type { LogEntry } from "../../schema/step-log.ts";
+import type { NativeDevice, NativeEntries, NativeTimings, NativeWeight } from "../native/native.ts";
+import { nativeAddon } from "../native/native.ts";
+import type { Noise } from "../noise.ts";
+import { tensorId } from "../noise.ts";
+import {
+  checkAttention,
+  checkGather,
+  checkGroups,
+  checkIds,
+  checkLinear,
+  checkPrecision,
+  checkRotary,
+  checkSameShape,
+  checkSlice,
+  checkTargets,
+} from "./checks.ts";
+import type {
+  Activation,
+  ActivationFunction,
+  AttentionShape,
+  Device,
+  HeadOptions,
+  KeyValueCache,
+  Pass,
+  Perturbation,
+  Precision,
+  RotaryShape,
+  StoredTensor,
+  TensorPiece,
+  Weight,
+  WeightDtype,
+  WeightLayout,
+  WeightSpec,
+} from "./device.ts";
+import { bytesPerElement } from "./device.ts";
+import { Owned } from "./stored.ts";
+
+const dtypes: Readonly<Record<WeightDtype, number>> = { F32: 0, BF16: 1 };
+const noises: Readonly<Record<Noise, number>> = { normal: 0, rademacher: 1 };
+const activations: Readonly<Record<ActivationFunction, number>> = { relu: 1, gelu: 2, gelu_tanh: 3, silu: 4 };
+
+/** Operation codes: enum Op of native/src/program.h. */
+const operations = {
+  embed: 0,
+  add: 1,
+  multiply: 2,
+  scale: 3,
+  slice: 4,
+  layerNorm: 5,
+  rmsNorm: 6,
+  rotate: 7,
+  linear: 8,
+  attention: 9,
+  activate: 10,
+  gather: 11,
+  losses: 12,
+  logits: 13,
+} as const;
+
+interface OwnWeight extends Weight {
+  readonly id: number;
+}
+
+interface OwnCache extends KeyValueCache {
+  readonly id: number;
+}
+
+/** Counted in the order of their making, as the addon counts them. */
+interface Recorded extends Activation {
+  readonly id: number;
+}
+
+export interface NativeTimedDevice extends Device {
+  /** Seconds since the last call, by part of a pass. */
+  timings(): Promise<NativeTimings>;
+}
+
+/**
+ * @param instructionSet "" for the best that the processor has
+ * @param threads 0 for as many as it has cores
+ * @throws when the addon was not built or the processor lacks the instruction set
+ */
+export function createNativeDevice(instructionSet = "", threads = 0): NativeTimedDevice {
+  const native = new (nativeAddon().NativeDevice)(instructionSet, threads);
+  const weights = new Owned<Weight, OwnWeight>();
+  const caches = new Owned<KeyValueCache, OwnCache>();
+  const precisions: readonly Precision[] = native.multipliesBf16 ? ["float32", "bfloat16"] : ["float32"];
+  const find = {
+    weight: (weight: Weight) => weights.find(weight).id,
+    cache: (cache: KeyValueCache) => caches.find(cache).id,
+  };
+  /** An update that failed shows at the next use: nothing may go on without it. */
+  let failure: Promise<void> = Promise.resolve();
+  return {
+    name: "native",
+    description: `native, ${native.instructionSet}, ${native.threads} threads`,
+    precisions,
+    createWeight: (spec, bytes) =>
+      weights.add({ ...spec, device: "native", id: native.createWeight(described(spec), bytes) }),
+    mapWeight(spec: WeightSpec, stored: StoredTensor) {
+      invariant(stored.dtype === spec.dtype, `${spec.name} is stored as it is trained`);
+      const id = native.mapWeight(described(spec), stored.path, stored.offset);
+      return weights.add({ ...spec, device: "native", id });
+    },
+    freeWeight(weight) {
+      native.freeWeight(find.weight(weight));
+      weights.free(weight);
+    },
+    async readWeight(weight) {
+      await failure;
+      return native.readWeight(find.weight(weight));
+    },
+    update(updated, entries, noise) {
+      if (updated.length === 0 || entries.length === 0) return;
+      const ids = Int32Array.from(updated, find.weight);
+      failure = Promise.all([failure, native.update(ids, ...packed(entries), noises[noise])]).then(() => undefined);
+      failure.catch(() => undefined);
+    },
+    async replay(piece: TensorPiece, entries, noise) {
+      const { bytes } = piece;
+      // Only whole elements at whole addresses can be updated in place.
+      const aligned = bytes.byteOffset % bytesPerElement[piece.dtype] === 0 ? bytes : bytes.slice();
+      const place = [dtypes[piece.dtype], tensorId(piece.name), piece.first] as const;
+      await native.replay(aligned, ...place, ...packed(entries), noises[noise]);
+      if (aligned !== bytes) bytes.set(aligned);
+    },
+    begin(perturbation, precision = "float32") {
+      checkPrecision({ name: "native", precisions }, precision);
+      return new NativePass(native, find, () => failure, perturbation, precision === "bfloat16");
+    },
+    createCache: () => caches.add({ device: "native", id: native.createCache() }),
+    freeCache(cache) {
+      native.freeCache(find.cache(cache));
+      caches.free(cache);
+    },
+    timings: () => native.timings(),
+    dispose() {
+      for (const weight of weights.all()) native.freeWeight(weight.id);
+      for (const cache of caches.all()) native.freeCache(cache.id);
+      weights.clear();
+      caches.clear();
+    },
+  };
+}
+
+function described({ name, shape, dtype, trainable }: WeightSpec): NativeWeight {
+  return { shape, dtype: dtypes[dtype], trainable, tensor: tensorId(name) };
+}
+
+function packed(entries: readonly LogEntry[]): NativeEntries {
+  return [
+    BigUint64Array.from(entries, (entry) => entry.seed),
+    Float32Array.from(entries, (entry) => entry.scalar),
+    Float32Array.from(entries, (entry) => entry.decay ?? 1),
+  ];
+}
+
+interface Find {
+  weight(weight: Weight): number;
+  cache(cache: KeyValueCache): number;
+}
+
+class NativePass implements Pass {
+  readonly #native: NativeDevice;
+  readonly #find: Find;
+  readonly #ready: () => Promise<void>;
+  readonly #perturbation: Perturbation | null;
+  readonly #bf16: boolean;
+  readonly #code: number[] = [];
+  readonly #numbers: number[] = [];
+  readonly #lists: Int32Array[] = [];
+  readonly #tables: Float64Array[] = [];
+  #count = 0;
+  #cached = false;
+  #ran = false;
+
+  constructor(
+    native: NativeDevice,
+    find: Find,
+    ready: () => Promise<void>,
+    perturbation: Perturbation | null,
+    bf16: boolean,
+  ) {
+    this.#native = native;
+    this.#find = find;
+    this.#ready = ready;
+    this.#perturbation = perturbation;
+    this.#bf16 = bf16;
+  }
+
+  embed(table: Weight, ids: Int32Array): Activation {
+    checkIds(table, ids);
+    this.#code.push(operations.embed, this.#find.weight(table), this.#list(ids));
+    return this.#made(ids.length, table.shape[1] ?? 0);
+  }
+
+  add(a: Activation, b: Activation): Activation {
+    checkSameShape(a, b);
+    this.#code.push(operations.add, idOf(a), idOf(b));
+    return this.#made(a.rows, a.columns);
+  }
+
+  multiply(a: Activation, b: Activation): Activation {
+    checkSameShape(a, b);
+    this.#code.push(operations.multiply, idOf(a), idOf(b));
+    return this.#made(a.rows, a.columns);
+  }
+
+  scale(x: Activation, factor: number): Activation {
+    this.#code.push(operations.scale, idOf(x), this.#number(factor));
+    return this.#made(x.rows, x.columns);
+  }
+
+  slice(x: Activation, first: number, count: number): Activation {
+    checkSlice(x, first, count);
+    this.#code.push(operations.slice, idOf(x), first, count);
+    return this.#made(x.rows, count);
+  }
+
+  layerNorm(x: Activation, weight: Weight | null, bias: Weight | null, epsilon: number): Activation {
+    this.#code.push(operations.layerNorm, idOf(x), this.#optional(weight), this.#optional(bias), this.#number(epsilon));
+    return this.#made(x.rows, x.columns);
+  }
+
+  rmsNorm(x: Activation, weight: Weight, epsilon: number, offset: number): Activation {
+    checkGroups(x, weight);
+    const numbers = [this.#number(epsilon), this.#number(offset)];
+    this.#code.push(operations.rmsNorm, idOf(x), this.#find.weight(weight), ...numbers);
+    return this.#made(x.rows, x.columns);
+  }
+
+  rotate(x: Activation, shape: RotaryShape): Activation {
+    checkRotary(x, shape);
+    const { headSize, positions, frequencies, pairing, scale } = shape;
+    const angles = [this.#list(positions), this.#tables.push(frequencies) - 1];
+    const interleaved = pairing === "interleaved" ? 1 : 0;
+    this.#code.push(operations.rotate, idOf(x), ...angles, headSize, interleaved, this.#number(scale));
+    return this.#made(x.rows, x.columns);
+  }
+
+  linear(x: Activation, weight: Weight, bias: Weight | null, layout: WeightLayout = "out-in"): Activation {
+    const { outputs } = checkLinear(x, weight, layout);
+    const inOut = layout === "in-out";
+    this.#code.push(operations.linear, idOf(x), this.#find.weight(weight), this.#optional(bias), inOut ? 1 : 0);
+    return this.#made(x.rows, outputs);
+  }
+
+  attention(q: Activation, k: Activation, v: Activation, shape: AttentionShape): Activation {
+    checkAttention([q, k, v], shape, this.#perturbation);
+    const { heads, keyValueHeads, lengths, causal, scale, window = 0, softcap = 0, caches } = shape;
+    this.#cached ||= caches !== undefined;
+    const ids = caches ? this.#list(Int32Array.from(caches, this.#find.cache)) : -1;
+    const flags = [this.#list(Int32Array.from(lengths)), causal ? 1 : 0, window];
+    const numbers = [this.#number(scale), this.#number(softcap)];
+    this.#code.push(operations.attention, idOf(q), idOf(k), idOf(v), heads, keyValueHeads, ...flags, ...numbers, ids);
+    return this.#made(q.rows, q.columns);
+  }
+
+  activate(x: Activation, kind: ActivationFunction): Activation {
+    this.#code.push(operations.activate, idOf(x), activations[kind]);
+    return this.#made(x.rows, x.columns);
+  }
+
+  gather(x: Activation, index: Int32Array): Activation {
+    checkGather(x, index);
+    this.#code.push(operations.gather, idOf(x), this.#list(index));
+    return this.#made(index.length, x.columns);
+  }
+
+  async losses(x: Activation, head: Weight, targets: Int32Array, options: HeadOptions = {}): Promise<Float64Array> {
+    checkTargets(x, head, targets, options);
+    const losses = await this.#run([...this.#head(operations.losses, x, head, options), this.#list(targets)]);
+    invariant(losses instanceof Float64Array, "losses are in double");
+    return losses;
+  }
+
+  async logits(x: Activation, head: Weight, options: HeadOptions = {}): Promise<Float32Array> {
+    invariant(!this.#perturbation, "logits are read from an unperturbed pass");
+    const logits = await this.#run(this.#head(operations.logits, x, head, options));
+    invariant(logits instanceof Float32Array, "logits are in single");
+    return logits;
+  }
+
+  end(): void {
+    // The addon's memory is shared by all passes and goes with the device.
+  }
+
+  #head(operation: number, x: Activation, head: Weight, { bias = null, softcap = 0 }: HeadOptions): number[] {
+    return [operation, idOf(x), this.#find.weight(head), this.#optional(bias), this.#number(softcap)];
+  }
+
+  /** Runs what was recorded, ending with `head`; a second result of one pass computes it again. */
+  async #run(head: readonly number[]): Promise<Float64Array | Float32Array> {
+    invariant(!(this.#ran && this.#cached), "a pass with caches has one result");
+    this.#ran = true;
+    await this.#ready();
+    const perturbation = this.#perturbation && {
+      seed: this.#perturbation.seed,
+      size: this.#perturbation.size,
+      noise: noises[this.#perturbation.noise],
+    };
+    return this.#native.run({
+      code: Int32Array.of(...this.#code, ...head),
+      numbers: Float64Array.from(this.#numbers),
+      lists: this.#lists,
+      tables: this.#tables,
+      perturbation,
+      bf16: this.#bf16,
+    });
+  }
+
+  #made(rows: number, columns: number): Recorded {
+    return { rows, columns, id: this.#count++ };
+  }
+
+  #list(values: Int32Array): number {
+    return this.#lists.push(values) - 1;
+  }
+
+  #number(value: number): number {
+    return this.#numbers.push(value) - 1;
+  }
+
+  #optional(weight: Weight | null): number {
+    return weight ? this.#find.weight(weight) : -1;
+  }
+}
+
+function idOf(activation: Activation): number {
+  invariant("id" in activation, "the activation was made by this device");
+  return (activation as Recorded).id;
+}

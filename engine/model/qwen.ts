@@ -1,0 +1,54 @@
+/**
+ * Qwen2 (Yang et al. 2024) and Qwen3 (Yang et al. 2025), as transformers' classes compute them: Llama with biases of q, k
+ * and v, or with a norm of each head instead. Their upper layers may see a sliding window.
+ */
+import { z } from "zod";
+import { parseConfig } from "./config.ts";
+import type { Layer } from "./decoder.ts";
+import { decoder, decoderConfig, layerTypes, plainDecoder } from "./decoder.ts";
+import type { Family } from "./family.ts";
+
+const slidingConfig = {
+  ...decoderConfig,
+  num_key_value_heads: z.int().positive().nullable(),
+  use_sliding_window: z.boolean().default(false),
+  sliding_window: z.int().positive().nullable().default(4096),
+  max_window_layers: z.int().min(0).default(28),
+  layer_types: z.unknown().optional(),
+};
+
+const qwen2Schema = z.object(slidingConfig);
+const qwen3Schema = z.object({
+  ...slidingConfig,
+  head_dim: z.int().positive().default(128),
+  attention_bias: z.boolean().default(false),
+});
+
+export const qwen2: Family = {
+  modelType: "qwen2",
+  configure(value) {
+    const config = parseConfig(qwen2Schema, value);
+    const plain = plainDecoder("qwen2", config);
+    const biases = { qkv: true, out: false, mlp: false };
+    return decoder({ ...plain, biases, layers: windowed(plain.layers, config) });
+  },
+};
+
+export const qwen3: Family = {
+  modelType: "qwen3",
+  configure(value) {
+    const config = parseConfig(qwen3Schema, value);
+    const plain = plainDecoder("qwen3", config);
+    const { attention_bias: biased } = config;
+    const biases = { qkv: biased, out: biased, mlp: false };
+    return decoder({ ...plain, biases, headNorms: true, layers: windowed(plain.layers, config) });
+  },
+};
+
+function windowed(layers: readonly Layer[], config: z.output<typeof qwen2Schema>): Layer[] {
+  const window = config.use_sliding_window ? config.sliding_window : null;
+  const types = layerTypes(config.layer_types, layers.length, (index) =>
+    window !== null && index >= config.max_window_layers ? "sliding_attention" : "full_attention",
+  );
+  return layers.map((layer, index) => (types[index] === "sliding_attention" ? { ...layer, window } : layer));
+}

@@ -1,0 +1,409 @@
+// The N-API door: checks what TypeScript hands in, and runs work off the event loop, one job after the other in the order
+// in which it was asked for.
+#include <napi.h>
+
+#include <cmath>
+#include <deque>
+#include <functional>
+#include <unordered_map>
+
+#include "cpu.h"
+#include "execute.h"
+
+namespace steplog {
+namespace {
+
+using Work = std::function<void()>;
+using Answer = std::function<Napi::Value(Napi::Env)>;
+
+size_t sizeOf(const Napi::Value& value, const char* what) {
+  require(value.IsNumber(), what);
+  const double number = value.As<Napi::Number>().DoubleValue();
+  require(number >= 0 && number <= 9007199254740991.0 && number == std::floor(number), what);
+  return size_t(number);
+}
+
+uint64_t seedOf(const Napi::Value& value) {
+  require(value.IsBigInt(), "a seed is a bigint");
+  bool lossless = false;
+  const uint64_t seed = value.As<Napi::BigInt>().Uint64Value(&lossless);
+  require(lossless, "a seed is an unsigned 64-bit number");
+  return seed;
+}
+
+Noise noiseOf(const Napi::Value& value) {
+  const size_t kind = sizeOf(value, "the kind of noise is 0 or 1");
+  require(kind <= 1, "the kind of noise is 0 or 1");
+  return Noise(int(kind));
+}
+
+Dtype dtypeOf(const Napi::Value& value) {
+  const size_t kind = sizeOf(value, "the dtype is 0 or 1");
+  require(kind <= 1, "the dtype is 0 or 1");
+  return Dtype(int(kind));
+}
+
+uint32_t tensorOf(const Napi::Value& value) {
+  const size_t id = sizeOf(value, "a tensor id is an unsigned 32-bit number");
+  require(id <= 0xffffffffu, "a tensor id is an unsigned 32-bit number");
+  return uint32_t(id);
+}
+
+template <class T>
+T typed(const Napi::Value& value, napi_typedarray_type type, const char* what) {
+  require(value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == type, what);
+  return value.As<T>();
+}
+
+// (seeds BigUint64Array, scalars Float32Array, decays Float32Array), one entry each.
+std::vector<Entry> entriesOf(const Napi::Value& seeds, const Napi::Value& scalars, const Napi::Value& decays) {
+  const auto s = typed<Napi::BigUint64Array>(seeds, napi_biguint64_array, "seeds are a BigUint64Array");
+  const auto a = typed<Napi::Float32Array>(scalars, napi_float32_array, "scalars are a Float32Array");
+  const auto d = typed<Napi::Float32Array>(decays, napi_float32_array, "decays are a Float32Array");
+  require(s.ElementLength() == a.ElementLength() && a.ElementLength() == d.ElementLength(), "entries have a seed, a scalar and a decay each");
+  std::vector<Entry> entries(a.ElementLength());
+  for (size_t i = 0; i < entries.size(); i++) {
+    require(std::isfinite(a[i]) && std::isfinite(d[i]), "scalars and decays are finite");
+    entries[i] = {s[i], a[i], d[i]};
+  }
+  return entries;
+}
+
+class Device : public Napi::ObjectWrap<Device>, public Names {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "NativeDevice",
+                       {
+                           InstanceMethod<&Device::createWeight>("createWeight"),
+                           InstanceMethod<&Device::mapWeight>("mapWeight"),
+                           InstanceMethod<&Device::freeWeight>("freeWeight"),
+                           InstanceMethod<&Device::readWeight>("readWeight"),
+                           InstanceMethod<&Device::update>("update"),
+                           InstanceMethod<&Device::run>("run"),
+                           InstanceMethod<&Device::replay>("replay"),
+                           InstanceMethod<&Device::createCache>("createCache"),
+                           InstanceMethod<&Device::freeCache>("freeCache"),
+                           InstanceMethod<&Device::timings>("timings"),
+                           InstanceMethod<&Device::noise>("noise"),
+                           InstanceAccessor<&Device::instructionSet>("instructionSet"),
+                           InstanceAccessor<&Device::threadCount>("threads"),
+                           InstanceAccessor<&Device::multipliesBf16>("multipliesBf16"),
+                       });
+  }
+
+  // (instruction set or "", threads or 0)
+  explicit Device(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Device>(info) {
+    guarded(info.Env(), [&] {
+      const std::string name = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
+      const Kernels* kernels = findKernels(name);
+      if (!kernels) invalid("this processor has no " + name);
+      size_t threads = sizeOf(info[1], "the number of threads is a whole number");
+      if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
+      require(threads <= 1024, "there are at most 1024 threads");
+      executor_ = std::make_unique<Executor>(*kernels, threads);
+    });
+  }
+
+  WeightRef weight(int32_t id) const override { return find(weights_, id, "the weight belongs to this device"); }
+  CacheRef cache(int32_t id) const override { return find(caches_, id, "the cache belongs to this device"); }
+
+ private:
+  template <class T>
+  static T find(const std::unordered_map<int32_t, T>& all, int32_t id, const char* what) {
+    const auto found = all.find(id);
+    require(found != all.end(), what);
+    return found->second;
+  }
+
+  // ---------------------------------------------------------------- jobs
+  struct Job : public Napi::AsyncWorker {
+    Job(Device& device, Work work, Answer answer, std::vector<Napi::Value> keep)
+        : Napi::AsyncWorker(device.Env()), device(device), work(std::move(work)), answer(std::move(answer)), deferred(device.Env()) {
+      for (const Napi::Value& value : keep) references.push_back(Napi::Persistent(value.As<Napi::Object>()));
+      device.Ref();
+    }
+    void Execute() override { work(); }
+    void OnOK() override {
+      Napi::HandleScope scope(Env());
+      deferred.Resolve(answer ? answer(Env()) : Env().Undefined());
+      device.next();
+    }
+    void OnError(const Napi::Error& error) override {
+      deferred.Reject(error.Value());
+      device.next();
+    }
+    Device& device;
+    Work work;
+    Answer answer;
+    Napi::Promise::Deferred deferred;
+    std::vector<Napi::ObjectReference> references;
+  };
+
+  // Queues work; what it answers is made on the event loop. `keep` is what TypeScript must not collect before.
+  Napi::Value promise(Work work, Answer answer = nullptr, std::vector<Napi::Value> keep = {}) {
+    Job* job = new Job(*this, std::move(work), std::move(answer), std::move(keep));
+    Napi::Promise promise = job->deferred.Promise();
+    jobs_.push_back(job);
+    if (jobs_.size() == 1) job->Queue();
+    return promise;
+  }
+
+  void next() {
+    jobs_.pop_front();
+    if (!jobs_.empty()) jobs_.front()->Queue();
+    Unref();
+  }
+
+  template <class F>
+  static auto guarded(Napi::Env env, F&& f) -> decltype(f()) {
+    try {
+      return f();
+    } catch (const Napi::Error&) {
+      throw;
+    } catch (const std::bad_alloc&) {
+      throw Napi::Error::New(env, "not enough memory");
+    } catch (const std::exception& error) {
+      throw Napi::Error::New(env, error.what());
+    }
+  }
+
+  // ---------------------------------------------------------------- weights
+  // ({shape: number[], dtype, trainable, tensor})
+  static WeightRef described(const Napi::Value& value) {
+    require(value.IsObject(), "a weight is described by an object");
+    const Napi::Object object = value.As<Napi::Object>();
+    auto weight = std::make_shared<Weight>();
+    const Napi::Value shapes = object.Get("shape");
+    require(shapes.IsArray(), "a shape is an array");
+    const Napi::Array shape = shapes.As<Napi::Array>();
+    size_t elements = 1;
+    for (uint32_t i = 0; i < shape.Length(); i++) {
+      const size_t size = sizeOf(shape.Get(i), "sizes are whole numbers");
+      require(size == 0 || elements <= (size_t(1) << 40) / size, "a weight has at most 2^40 elements");
+      elements *= size;
+      weight->shape.push_back(size);
+    }
+    weight->dtype = dtypeOf(object.Get("dtype"));
+    weight->trainable = object.Get("trainable").ToBoolean();
+    weight->tensor = tensorOf(object.Get("tensor"));
+    return weight;
+  }
+
+  Napi::Value add(Napi::Env env, const WeightRef& weight) {
+    weights_[++last_] = weight;
+    return Napi::Number::New(env, last_);
+  }
+
+  // (description, bytes Uint8Array) -> id
+  Napi::Value createWeight(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      const WeightRef weight = described(info[0]);
+      const auto bytes = typed<Napi::Uint8Array>(info[1], napi_uint8_array, "bytes are a Uint8Array");
+      require(bytes.ByteLength() == weight->bytes(), "the bytes are those of the shape");
+      weight->pages = Pages::anonymous(weight->bytes());
+      std::copy_n(bytes.Data(), bytes.ByteLength(), weight->data());
+      return add(info.Env(), weight);
+    });
+  }
+
+  // (description, path, offset) -> id. A trainable weight becomes memory of its own, in large pages; a frozen one stays the
+  // file's, shared with whoever else has it mapped.
+  Napi::Value mapWeight(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      const WeightRef weight = described(info[0]);
+      require(info[1].IsString(), "a path is a string");
+      const size_t offset = sizeOf(info[2], "an offset is a whole number");
+      Pages mapped = Pages::ofFile(info[1].As<Napi::String>().Utf8Value(), offset, weight->bytes());
+      const bool aligned = reinterpret_cast<uintptr_t>(mapped.data()) % weight->bytesPerElement() == 0;
+      if (weight->trainable || !aligned) {
+        weight->pages = Pages::anonymous(weight->bytes());
+        std::copy_n(mapped.data(), weight->bytes(), weight->data());
+      } else {
+        weight->pages = std::move(mapped);
+      }
+      return add(info.Env(), weight);
+    });
+  }
+
+  void freeWeight(const Napi::CallbackInfo& info) {
+    weights_.erase(int32_t(info[0].ToNumber()));  // a queued job keeps it until it has run
+  }
+
+  // (id) -> Promise<Uint8Array>
+  Napi::Value readWeight(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      const WeightRef weight = this->weight(info[0].ToNumber());
+      return promise([this, weight] { executor_->flush(*weight); },
+                     [weight](Napi::Env env) -> Napi::Value {
+                       auto bytes = Napi::Uint8Array::New(env, weight->bytes());
+                       std::copy_n(weight->data(), weight->bytes(), bytes.Data());
+                       return bytes;
+                     });
+    });
+  }
+
+  // (ids Int32Array, seeds, scalars, decays, noise) -> Promise<void>; put off until the weights are next used.
+  Napi::Value update(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      const auto ids = typed<Napi::Int32Array>(info[0], napi_int32_array, "ids are an Int32Array");
+      std::vector<WeightRef> weights;
+      for (size_t i = 0; i < ids.ElementLength(); i++) {
+        weights.push_back(weight(ids[i]));
+        require(weights.back()->trainable, "only trainable weights are updated");
+      }
+      const std::vector<Entry> entries = entriesOf(info[1], info[2], info[3]);
+      const Noise noise = noiseOf(info[4]);
+      return promise([this, weights, entries, noise] {
+        for (const WeightRef& weight : weights) {
+          if (weight->pendingNoise != noise) executor_->flush(*weight);
+          weight->pendingNoise = noise;
+          weight->pending.insert(weight->pending.end(), entries.begin(), entries.end());
+        }
+      });
+    });
+  }
+
+  // ---------------------------------------------------------------- passes
+  // ({code, numbers, lists, tables, perturbation: {seed, size, noise} | null, bf16}) -> Promise<Float64Array | Float32Array>
+  Napi::Value run(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      struct Pass {
+        Recording recording;
+        Program program;
+        Result result;
+      };
+      auto pass = std::make_shared<Pass>();
+      record(info[0], pass->recording);
+      pass->program = decode(pass->recording, *this);
+      return promise([this, pass] { pass->result = executor_->run(pass->program, pass->recording); },
+                     [pass](Napi::Env env) -> Napi::Value {
+                       if (pass->program.result == Op::losses) {
+                         auto losses = Napi::Float64Array::New(env, pass->result.losses.size());
+                         std::copy(pass->result.losses.begin(), pass->result.losses.end(), losses.Data());
+                         return losses;
+                       }
+                       auto logits = Napi::Float32Array::New(env, pass->result.logits.size());
+                       std::copy(pass->result.logits.begin(), pass->result.logits.end(), logits.Data());
+                       return logits;
+                     });
+    });
+  }
+
+  static void record(const Napi::Value& value, Recording& recording) {
+    require(value.IsObject(), "a pass is an object");
+    const Napi::Object object = value.As<Napi::Object>();
+    const auto code = typed<Napi::Int32Array>(object.Get("code"), napi_int32_array, "code is an Int32Array");
+    recording.code.assign(code.Data(), code.Data() + code.ElementLength());
+    const auto numbers = typed<Napi::Float64Array>(object.Get("numbers"), napi_float64_array, "numbers are a Float64Array");
+    recording.numbers.assign(numbers.Data(), numbers.Data() + numbers.ElementLength());
+    require(object.Get("lists").IsArray() && object.Get("tables").IsArray(), "lists and tables are arrays");
+    const Napi::Array lists = object.Get("lists").As<Napi::Array>(), tables = object.Get("tables").As<Napi::Array>();
+    for (uint32_t i = 0; i < lists.Length(); i++) {
+      const auto list = typed<Napi::Int32Array>(lists.Get(i), napi_int32_array, "a list is an Int32Array");
+      recording.lists.emplace_back(list.Data(), list.Data() + list.ElementLength());
+    }
+    for (uint32_t i = 0; i < tables.Length(); i++) {
+      const auto table = typed<Napi::Float64Array>(tables.Get(i), napi_float64_array, "a table is a Float64Array");
+      recording.tables.emplace_back(table.Data(), table.Data() + table.ElementLength());
+    }
+    recording.multiplyBf16 = object.Get("bf16").ToBoolean();
+    const Napi::Value perturbation = object.Get("perturbation");
+    if (!perturbation.IsObject()) return;
+    const Napi::Object given = perturbation.As<Napi::Object>();
+    recording.perturbed = true;
+    recording.perturbation = {noiseOf(given.Get("noise")), seedOf(given.Get("seed")), given.Get("size").ToNumber().FloatValue()};
+  }
+
+  // (bytes Uint8Array, dtype, tensor, first, seeds, scalars, decays, noise) -> Promise<void>, in place.
+  Napi::Value replay(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      auto bytes = typed<Napi::Uint8Array>(info[0], napi_uint8_array, "bytes are a Uint8Array");
+      const Dtype dtype = dtypeOf(info[1]);
+      const size_t size = dtype == Dtype::F32 ? 4 : 2;
+      uint8_t* data = bytes.Data();
+      require(bytes.ByteLength() % size == 0, "the bytes are whole elements");
+      require(reinterpret_cast<uintptr_t>(data) % size == 0, "the bytes are aligned as their elements");
+      const size_t count = bytes.ByteLength() / size;
+      const Place place = {tensorOf(info[2]), sizeOf(info[3], "the first element is a whole number")};
+      const std::vector<Entry> entries = entriesOf(info[4], info[5], info[6]);
+      const Noise noise = noiseOf(info[7]);
+      return promise([=] { executor_->replay(data, dtype, count, place, noise, entries); }, nullptr, {info[0]});
+    });
+  }
+
+  Napi::Value createCache(const Napi::CallbackInfo& info) {
+    caches_[++last_] = std::make_shared<Cache>();
+    return Napi::Number::New(info.Env(), last_);
+  }
+
+  void freeCache(const Napi::CallbackInfo& info) { caches_.erase(int32_t(info[0].ToNumber())); }
+
+  // ---------------------------------------------------------------- for the bench
+  // -> Promise<{part: seconds}> since the last call
+  Napi::Value timings(const Napi::CallbackInfo&) {
+    auto timings = std::make_shared<Timings>();
+    return promise([this, timings] { *timings = executor_->takeTimings(); },
+                   [timings](Napi::Env env) -> Napi::Value {
+                     Napi::Object object = Napi::Object::New(env);
+                     const std::pair<const char*, int64_t> parts[] = {{"embed", timings->embed},   {"linear", timings->linear}, {"attention", timings->attention}, {"rows", timings->rows},
+                                                                      {"losses", timings->losses}, {"noise", timings->noise},   {"update", timings->update}};
+                     for (const auto& [name, nanoseconds] : parts) object.Set(name, double(nanoseconds) * 1e-9);
+                     return object;
+                   });
+  }
+
+  // (count, noise, seed, tensor, first) -> Promise<Int8Array>
+  Napi::Value noise(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      const size_t count = sizeOf(info[0], "the count is a whole number");
+      require(count <= size_t(1) << 31, "the count is at most 2^31");
+      const Noise kind = noiseOf(info[1]);
+      const uint64_t seed = seedOf(info[2]);
+      const Place place = {tensorOf(info[3]), sizeOf(info[4], "the first element is a whole number")};
+      auto out = std::make_shared<std::vector<int8_t>>(count);
+      constexpr size_t part = size_t(1) << 16;
+      return promise(
+          [=] {
+            executor_->pool().run((count + part - 1) / part, [&](size_t task, size_t) {
+              const size_t from = task * part, some = std::min(part, count - from);
+              executor_->kernels().noise(out->data() + from, some, {place.tensor, place.first + from}, kind, seed);
+            });
+          },
+          [out](Napi::Env env) -> Napi::Value {
+            auto array = Napi::Int8Array::New(env, out->size());
+            std::copy(out->begin(), out->end(), array.Data());
+            return array;
+          });
+    });
+  }
+
+  Napi::Value instructionSet(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), executor_->kernels().name); }
+  Napi::Value threadCount(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), double(executor_->threads())); }
+  Napi::Value multipliesBf16(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), executor_->kernels().multipliesBf16); }
+
+  std::unique_ptr<Executor> executor_;
+  std::unordered_map<int32_t, WeightRef> weights_;
+  std::unordered_map<int32_t, CacheRef> caches_;
+  std::deque<Job*> jobs_;
+  int32_t last_ = 0;
+};
+
+// Names of the instruction sets that can be used here, the best first.
+Napi::Value instructionSets(const Napi::CallbackInfo& info) {
+  Napi::Array names = Napi::Array::New(info.Env());
+  uint32_t i = 0;
+  for (const Kernels* kernels : usableKernels()) names.Set(i++, kernels->name);
+  return names;
+}
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  exports.Set("NativeDevice", Device::define(env));
+  exports.Set("instructionSets", Napi::Function::New(env, instructionSets));
+  return exports;
+}
+
+}  // namespace
+}  // namespace steplog
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) { return steplog::initialise(env, exports); }
+NODE_API_MODULE(steplog_native, Init)

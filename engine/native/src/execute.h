@@ -1,0 +1,87 @@
+// Runs programs: one at a time, on all threads of a pool.
+#pragma once
+#include <array>
+#include <map>
+
+#include "plan.h"
+#include "pool.h"
+
+namespace steplog {
+
+// Where the time of passes went, in nanoseconds of wall time; `noise` is the share of linear layers (and losses) that
+// their threads spent on packing with noise and update.
+struct Timings {
+  int64_t embed = 0, linear = 0, attention = 0, rows = 0, losses = 0, noise = 0, update = 0;
+};
+
+struct Result {
+  std::vector<double> losses;  // [sides * rows]
+  std::vector<float> logits;   // [rows, vocab]
+};
+
+class Executor {
+ public:
+  Executor(const Kernels& kernels, size_t threads) : kernels_(kernels), pool_(threads), scratch_(pool_.threads()) {}
+
+  Result run(Program&, const Recording&);
+  // Applies what is pending of a weight.
+  void flush(Weight&);
+  // Applies entries to elements first, first + 1, ... of a tensor, outside of any weight.
+  void replay(void* elements, Dtype, size_t count, Place, Noise, const std::vector<Entry>&);
+
+  const Kernels& kernels() const { return kernels_; }
+  size_t threads() const { return pool_.threads(); }
+  Timings takeTimings();
+  Pool& pool() { return pool_; }
+
+ private:
+  // One run's operands.
+  struct Pass {
+    Program& program;
+    const Recording& recording;
+    Plan plan;
+    size_t sides;
+    bool bf16;
+    const Perturbation* perturbation;
+    std::map<const Weight*, std::vector<float>> vectors;  // biases and norms: [sides][padded]
+    Result result;
+  };
+  struct Item;  // a linear layer of a step
+
+  void step(Pass&, const Step&);
+  void embed(Pass&, const Node&);
+  void rowsOperation(Pass&, const Node&);
+  void norm(Pass&, const Node&, const RowsTask&);
+  void rotate(Pass&, const Node&);
+  void attention(Pass&, const Node&);
+  void linears(Pass&, const Step&);
+  void feedForward(Pass&, const Step&);
+  void losses(Pass&, const Step&);
+  void logits(Pass&, const Step&);
+
+  Item item(Pass&, const Step&, const Node&);
+  LinearTask taskOf(Pass&, const Node&, const Rows& x, const Rows& y);
+  void runItems(Pass&, std::vector<Item>&);
+  Rows input(Pass&, const Step&, const Node&);
+  Rows rowsOf(Pass&, int value);
+  Rows rowsAt(Pass&, size_t offset, size_t rows, size_t columns, bool bf16);
+  void eachRows(size_t rows, size_t sides, size_t cost, const std::function<void(int side, size_t from, size_t to)>& work);
+  const float* vectorOf(Pass&, const Weight*, int side);
+  void prepareVectors(Pass&);
+  void settle(Weight&, size_t most);
+  void* scratch(size_t thread, size_t bytes);
+
+  struct Scratch {
+    Pages pages;
+    int64_t packNanoseconds = 0;
+    char pad[64];
+  };
+
+  const Kernels& kernels_;
+  Pool pool_;
+  std::vector<Scratch> scratch_;
+  Pages arena_;
+  Timings timings_;
+};
+
+}  // namespace steplog

@@ -1,0 +1,161 @@
+// What the instruction sets have in common: the table of kernels that each fills in, and the arguments they take.
+// Everything here works on memory that its caller has checked; kernels trust their arguments.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace steplog {
+
+enum class Dtype : int { F32 = 0, BF16 = 1 };
+enum class Noise : int { normal = 0, rademacher = 1 };
+enum class Activation : int { none = 0, relu = 1, gelu = 2, geluTanh = 3, silu = 4 };
+
+// One pair of the log. `decay` is 1 where the run has none: multiplying by it changes no bit.
+struct Entry {
+  uint64_t seed;
+  float scalar;
+  float decay;
+};
+
+// Where elements lie in their tensor's stream of noise (docs/STEP_LOG.md, "Noise").
+struct Place {
+  uint32_t tensor;
+  uint64_t first;
+};
+
+struct Perturbation {
+  Noise noise;
+  uint64_t seed;
+  float size;  // e of docs/STEP_LOG.md; w + e*n on the plus side, w - e*n on the minus side
+};
+
+// Rows of floats, or of bfloat16 where a matrix product reads them next. Both sides lie one after the other.
+struct Rows {
+  void* data;
+  size_t stride;      // elements from a row to the next
+  size_t rows;        // of one side
+  size_t sideStride;  // elements from the plus side to the minus side
+  bool bf16;
+
+  float* f32(int side, size_t row) const { return static_cast<float*>(data) + side * sideStride + row * stride; }
+  uint16_t* half(int side, size_t row) const { return static_cast<uint16_t*>(data) + side * sideStride + row * stride; }
+};
+
+// A weight as a matrix product sees it. The update of the steps in `pending` is written back by the first product that
+// reads the weight after them, in the same pass over its memory that packs it.
+struct Matrix {
+  void* data;
+  Dtype dtype;
+  bool inOut;      // [in, out] rather than [out, in]
+  size_t inputs;
+  size_t outputs;
+  uint32_t tensor;
+  const Entry* pending;
+  size_t pendingCount;
+  Noise pendingNoise;
+  const Perturbation* perturbation;  // null: both sides are multiplied by the weight itself
+};
+
+// y[side] (+)= activation(x[side] * w[side] + bias[side]) for the outputs first, ..., last - 1 and the inputs firstInput,
+// ..., lastInput - 1. y's column 0 is output `origin`, x's column 0 is input `firstInput`. An activation and `accumulate`
+// exclude each other.
+struct LinearTask {
+  Rows x;
+  Matrix w;
+  Rows y;
+  int sides;
+  size_t first, last, origin;
+  size_t firstInput, lastInput;
+  const float* bias[2];  // [outputs] or null; by side
+  bool accumulate;       // onto what y holds
+  Activation activation;
+  bool multiplyBf16;
+  void* scratch;  // linearScratch bytes
+  int64_t* packNanoseconds;  // of this thread, for the report of a step's parts
+};
+
+struct RowsTask {
+  Rows x, other, y;  // `other` where an operation has two operands
+  int side;
+  size_t from, to, columns;
+};
+
+// Rotary positions: row r takes the angles of slot slots[r].
+struct Rotation {
+  size_t headSize, pairs;
+  bool interleaved;
+  const float* cosines;  // [slots, pairs]
+  const float* sines;
+  const int32_t* slots;  // [rows]
+};
+
+struct AttentionTask {
+  Rows q, k, v, out;
+  int side;
+  size_t queryRow;    // first row of the sequence's queries, in q and out
+  size_t keyRow;      // first row of its keys, in k and v
+  size_t queries;     // rows of the task's queries
+  size_t keys;        // keys there are in all
+  size_t past;        // position of the first query among the keys (keys - queries of the sequence, plus the task's start)
+  size_t queryColumn, keyColumn;  // of the head
+  size_t headSize;
+  bool causal;
+  size_t window;   // 0: none
+  float scale;
+  float softcap;   // 0: none
+  void* scratch;   // attentionScratch(headSize) bytes
+};
+
+// Running softmax of rows: after all outputs, loss = log(sum) + peak - target.
+struct LossPartial {
+  float peak;
+  float sum;
+};
+
+struct Kernels {
+  const char* name;
+  bool multipliesBf16;
+  // Outputs are given to linear tasks in multiples of this.
+  size_t panel;
+
+  // Applies entries in order. The one way in which stored weights change.
+  void (*update)(void* weights, Dtype, size_t count, Place, Noise, const Entry*, size_t entries);
+  // n of `count` elements.
+  void (*noise)(int8_t* out, size_t count, Place, Noise, uint64_t seed);
+  // Stored elements as float32 of either side; `minus` may be null (no perturbation: plus is the plain value).
+  void (*perturb)(const void* weights, Dtype, size_t count, Place, const Perturbation*, float* plus, float* minus);
+
+  // Outputs that a task of this kind should take at most, for its panels to stay in the second-level cache.
+  size_t (*linearOutputs)(const LinearTask&);
+  // Bytes of scratch for a task of these outputs.
+  size_t (*linearScratch)(const LinearTask&, size_t outputs);
+  void (*linear)(const LinearTask&);
+  // The same for a handful of rows of one unperturbed side in float32, without packing: memory-bound.
+  void (*linearFew)(const LinearTask&);
+
+  // Rows from, ..., to - 1 of one side. y may be x.
+  void (*layerNorm)(const RowsTask&, const float* weight, const float* bias, float epsilon);
+  void (*rmsNorm)(const RowsTask&, size_t group, const float* weight, float offset, float epsilon);
+  void (*activate)(const RowsTask&, Activation);
+  void (*add)(const RowsTask&);
+  void (*multiply)(const RowsTask&);
+  void (*scale)(const RowsTask&, float factor);
+  void (*rotate)(const RowsTask&, const Rotation&);
+  void (*copy)(const RowsTask&, const int32_t* index);  // y's row is x's row index[row]; null: the same row
+
+  size_t (*attentionScratch)(size_t headSize);
+  size_t (*attentionQueries)();  // rows of queries that a task should take
+  void (*attention)(const AttentionTask&);
+
+  // Takes logits [columns] of one row into its running softmax; softcap 0: none.
+  void (*softmax)(float* logits, size_t columns, float softcap, LossPartial*);
+};
+
+// Tables of the instruction sets that this binary was built with; null where the processor lacks one.
+const Kernels* kernelsPortable();
+const Kernels* kernelsAvx2();
+const Kernels* kernelsAvx512();
+const Kernels* kernelsAvx512Bf16();
+const Kernels* kernelsAmx();
+
+}  // namespace steplog

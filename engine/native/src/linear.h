@@ -1,0 +1,205 @@
+// A linear layer's task: some outputs of one weight, for all rows. It packs its part of the weight for itself, so tasks
+// share nothing and need no order.
+#pragma once
+#include <time.h>
+#include <type_traits>
+
+#include "gemm.h"
+#include "kernels.h"
+#include "rows.h"
+
+namespace steplog {
+namespace STEPLOG_NAMESPACE {
+
+constexpr size_t alignment = 64;
+// What both sides' panels may take of the second-level cache.
+constexpr size_t panelBudget = STEPLOG_ISA == STEPLOG_AMX ? size_t(1) << 20 : size_t(1) << 19;
+constexpr size_t mostInputs = 512;
+
+// Inputs packed at once. Sums that leave as bfloat16, or through an activation, are not taken up again, so their inputs
+// are not split.
+inline size_t inputsAtOnce(const LinearTask& task) {
+  const size_t inputs = task.lastInput - task.firstInput;
+  if (task.y.bf16 || task.activation != Activation::none) return inputs;
+  const size_t most = task.multiplyBf16 ? 2 * mostInputs : mostInputs;
+  const size_t parts = (inputs + most - 1) / most;
+  return parts == 0 ? 0 : roundUp((inputs + parts - 1) / parts, runInputs);
+}
+
+inline size_t panelBytesFor(size_t inputs, bool pairs) { return roundUp(inputs, panelInputs) * panelOutputs * (pairs ? 2 : 4); }
+
+inline size_t linearScratch(const LinearTask& task, size_t outputs) {
+  const size_t panels = (outputs + panelOutputs - 1) / panelOutputs;
+  return 2 * panels * panelBytesFor(inputsAtOnce(task), task.multiplyBf16) + amxRows * panelOutputs * 4 + alignment;
+}
+
+inline size_t linearOutputs(const LinearTask& task) {
+  const size_t both = 2 * panelBytesFor(inputsAtOnce(task), task.multiplyBf16);
+  const size_t panels = panelBudget / (both == 0 ? 1 : both);
+  return (panels == 0 ? 1 : panels) * panelOutputs;
+}
+
+inline int64_t nowNanoseconds() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return int64_t(t.tv_sec) * 1000000000 + t.tv_nsec;
+}
+
+// y (+)= activation(sums + bias); sums [rows, panelOutputs], which may be y's own memory.
+template <Activation kind>
+STEPLOG_INLINE void finishRows(const LinearTask& task, int side, size_t row, size_t rows, size_t output, const float* sums, size_t stride, bool last, bool onto) {
+  const size_t column = output - task.origin;
+  const bool biased = last && task.bias[side];
+  const F bias[2] = {biased ? load(task.bias[side] + output) : zero(), biased ? load(task.bias[side] + output + lanes) : zero()};
+  for (size_t r = 0; r < rows; r++) {
+#pragma GCC unroll 2
+    for (size_t half = 0; half < 2; half++) {
+      const F v = activated(STEPLOG_NAMESPACE::add(load(sums + r * stride + half * lanes), bias[half]), kind);
+      if (task.y.bf16) {
+        storeBf16(task.y.half(side, row + r) + column + half * lanes, v);
+        continue;
+      }
+      float* y = task.y.f32(side, row + r) + column + half * lanes;
+      store(y, onto ? STEPLOG_NAMESPACE::add(load(y), v) : v);
+    }
+  }
+}
+
+inline void finishTile(const LinearTask& task, int side, size_t row, size_t rows, size_t output, const float* sums, size_t stride, bool last, bool onto) {
+  switch (task.activation) {
+    case Activation::none: return finishRows<Activation::none>(task, side, row, rows, output, sums, stride, last, onto);
+    case Activation::relu: return finishRows<Activation::relu>(task, side, row, rows, output, sums, stride, last, onto);
+    case Activation::gelu: return finishRows<Activation::gelu>(task, side, row, rows, output, sums, stride, last, onto);
+    case Activation::geluTanh: return finishRows<Activation::geluTanh>(task, side, row, rows, output, sums, stride, last, onto);
+    case Activation::silu: return finishRows<Activation::silu>(task, side, row, rows, output, sums, stride, last, onto);
+  }
+}
+
+// A tile's rows times the panel of the outputs from `output` on. `onto`: y holds sums to be added to.
+STEPLOG_INLINE void productTile(const LinearTask& task, int side, size_t row, size_t rows, size_t output, size_t input, size_t inputs,
+                                const char* panel, float* tile, bool last, bool onto) {
+  const size_t at = input - task.firstInput;
+#if STEPLOG_ISA == STEPLOG_AMX
+  if (task.multiplyBf16) {
+    multiplyTileAmx(task.x.half(side, row) + at, task.x.stride, rows, panel, roundUp(inputs, panelInputs), tile);
+    return finishTile(task, side, row, rows, output, tile, panelOutputs, last, onto);
+  }
+#endif
+  float* sums = task.y.bf16 ? tile : task.y.f32(side, row) + (output - task.origin);
+  const size_t stride = task.y.bf16 ? panelOutputs : task.y.stride;
+  withRows<tileRows>(rows, [&](auto count) {
+    constexpr size_t R = decltype(count)::value;
+    const float* packed = reinterpret_cast<const float*>(panel);
+#if STEPLOG_ISA == STEPLOG_AVX512_BF16
+    if (task.multiplyBf16) return multiplyTilePairs<R>(task.x.half(side, row) + at, task.x.stride, packed, inputs, sums, stride, onto);
+#endif
+    multiplyTile<R>(task.x.f32(side, row) + at, task.x.stride, packed, inputs, sums, stride, onto);
+  });
+  const bool finishes = task.y.bf16 || task.bias[side] || task.activation != Activation::none;
+  if (last && finishes) finishTile(task, side, row, rows, output, sums, stride, true, false);
+}
+
+// One side's rows times the packed panels, for the inputs packed. A few rows stay in the first-level cache while all panels
+// pass; asking for the next rows or for y ahead of time was measured and gained nothing.
+inline void multiplyPanels(const LinearTask& task, int side, size_t input, size_t inputs, const char* panels, size_t panelBytes, float* tile) {
+  const bool last = input + inputs == task.lastInput;
+  const bool onto = task.accumulate || input > task.firstInput;
+  const bool tiles = STEPLOG_ISA == STEPLOG_AMX && task.multiplyBf16;
+  const size_t most = tiles ? amxRows : tileRows;
+#if STEPLOG_ISA == STEPLOG_AMX
+  size_t shaped = 0;
+#endif
+  for (size_t row = 0; row < task.x.rows; row += most) {
+    const size_t rows = task.x.rows - row < most ? task.x.rows - row : most;
+#if STEPLOG_ISA == STEPLOG_AMX
+    if (tiles && rows != shaped) shapeTiles(shaped = rows);
+#endif
+    const char* panel = panels;
+    for (size_t output = task.first; output < task.last; output += panelOutputs, panel += panelBytes)
+      productTile(task, side, row, rows, output, input, inputs, panel, tile, last, onto);
+  }
+}
+
+inline void linear(const LinearTask& task) {
+  const size_t step = inputsAtOnce(task);
+  const bool pairs = task.multiplyBf16;
+  const size_t panelBytes = panelBytesFor(step, pairs);
+  const size_t count = (task.last - task.first + panelOutputs - 1) / panelOutputs;
+  char* scratch = static_cast<char*>(task.scratch);
+  scratch += (alignment - reinterpret_cast<uintptr_t>(scratch) % alignment) % alignment;
+  float* tile = reinterpret_cast<float*>(scratch);
+  char* plus = scratch + amxRows * panelOutputs * 4;
+  char* panels[2] = {plus, plus + count * panelBytes};
+  const PackKeys keys = packKeys(task.w);
+  for (size_t input = task.firstInput; input < task.lastInput; input += step) {
+    const size_t end = task.lastInput - input < step ? task.lastInput : input + step;
+    const int64_t start = nowNanoseconds();
+    (task.w.inOut ? packInOut : packOutIn)(task.w, keys, task.first, task.last, input, end, pairs, panels, panelBytes);
+    *task.packNanoseconds += nowNanoseconds() - start;
+    for (int side = 0; side < task.sides; side++)
+      multiplyPanels(task, side, input, end - input, panels[task.w.perturbation ? side : 0], panelBytes, tile);
+  }
+#if STEPLOG_ISA == STEPLOG_AMX
+  if (pairs) _tile_release();
+#endif
+}
+
+// ------------------------------------------------------------------ a handful of rows
+STEPLOG_INLINE F weightsAt(const Matrix& w, size_t element) {
+  return w.dtype == Dtype::F32 ? load(static_cast<const float*>(w.data) + element) : fromBf16(static_cast<const uint16_t*>(w.data) + element);
+}
+
+STEPLOG_INLINE float weightAt(const Matrix& w, size_t element) {
+  if (w.dtype == Dtype::F32) return static_cast<const float*>(w.data)[element];
+  const uint32_t bits = uint32_t(static_cast<const uint16_t*>(w.data)[element]) << 16;
+  float value;
+  std::memcpy(&value, &bits, 4);
+  return value;
+}
+
+inline float dotRow(const float* x, const Matrix& w, size_t start, size_t count) {
+  F sums[4] = {zero(), zero(), zero(), zero()};
+  size_t i = 0;
+  for (; i + 4 * lanes <= count; i += 4 * lanes)
+    for (size_t j = 0; j < 4; j++) sums[j] = fma(load(x + i + j * lanes), weightsAt(w, start + i + j * lanes), sums[j]);
+  float total = sum(STEPLOG_NAMESPACE::add(STEPLOG_NAMESPACE::add(sums[0], sums[1]), STEPLOG_NAMESPACE::add(sums[2], sums[3])));
+  for (; i < count; i++) total += x[i] * weightAt(w, start + i);
+  return total;
+}
+
+inline void writeOne(const LinearTask& task, size_t row, size_t output, float value) {
+  if (task.bias[0]) value += task.bias[0][output];
+  alignas(64) float lane[lanes] = {value};
+  store(lane, activated(load(lane), task.activation));
+  float* y = task.y.f32(0, row) + (output - task.origin);
+  *y = task.accumulate ? *y + lane[0] : lane[0];
+}
+
+// Reads each weight once and multiplies it with every row: for one side of unperturbed weights, x and y in float32.
+inline void linearFew(const LinearTask& task) {
+  const Matrix& w = task.w;
+  const size_t inputs = task.lastInput - task.firstInput;
+  if (!w.inOut) {
+    for (size_t output = task.first; output < task.last; output++) {
+      const size_t start = output * w.inputs + task.firstInput;
+      for (size_t row = 0; row < task.x.rows; row++) writeOne(task, row, output, dotRow(task.x.f32(0, row), w, start, inputs));
+    }
+    return;
+  }
+  float* sums = static_cast<float*>(task.scratch);
+  const size_t count = task.last - task.first;
+  for (size_t row = 0; row < task.x.rows; row++) {
+    for (size_t i = 0; i < count; i++) sums[i] = 0;
+    for (size_t input = task.firstInput; input < task.lastInput; input++) {
+      const float a = task.x.f32(0, row)[input - task.firstInput];
+      const size_t start = input * w.outputs + task.first;
+      size_t i = 0;
+      for (; i + lanes <= count; i += lanes) store(sums + i, fma(set1(a), weightsAt(w, start + i), load(sums + i)));
+      for (; i < count; i++) sums[i] += a * weightAt(w, start + i);
+    }
+    for (size_t i = 0; i < count; i++) writeOne(task, row, task.first + i, sums[i]);
+  }
+}
+
+}  // namespace STEPLOG_NAMESPACE
+}  // namespace steplog

@@ -1,0 +1,70 @@
+#include "memory.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+#include <utility>
+
+namespace steplog {
+
+// From this size on large pages save more misses of the translation cache than they waste.
+constexpr size_t largeFrom = size_t(4) << 20;
+
+Pages::~Pages() { release(); }
+
+Pages::Pages(Pages&& other) noexcept { *this = std::move(other); }
+
+Pages& Pages::operator=(Pages&& other) noexcept {
+  if (this == &other) return *this;
+  release();
+  start_ = std::exchange(other.start_, nullptr);
+  mapped_ = std::exchange(other.mapped_, 0);
+  data_ = std::exchange(other.data_, nullptr);
+  size_ = std::exchange(other.size_, 0);
+  return *this;
+}
+
+void Pages::release() {
+  if (start_) munmap(start_, mapped_);
+  start_ = nullptr;
+}
+
+Pages Pages::anonymous(size_t bytes) {
+  Pages pages;
+  if (bytes == 0) return pages;
+  void* start = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (start == MAP_FAILED) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+  if (bytes >= largeFrom) madvise(start, bytes, MADV_HUGEPAGE);
+#endif
+  pages.start_ = start, pages.mapped_ = bytes;
+  pages.data_ = static_cast<char*>(start), pages.size_ = bytes;
+  return pages;
+}
+
+Pages Pages::ofFile(const std::string& path, uint64_t offset, size_t bytes) {
+  Pages pages;
+  if (bytes == 0) return pages;
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) throw std::runtime_error(path + ": " + std::strerror(errno));
+  struct stat status;
+  const bool long_enough = fstat(file, &status) == 0 && uint64_t(status.st_size) >= offset + bytes;
+  const uint64_t page = uint64_t(sysconf(_SC_PAGESIZE));
+  const uint64_t skip = offset % page;
+  void* start = long_enough ? mmap(nullptr, bytes + skip, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, off_t(offset - skip)) : MAP_FAILED;
+  const int reason = errno;
+  close(file);
+  if (!long_enough) throw std::runtime_error(path + ": the file ends before byte " + std::to_string(offset + bytes));
+  if (start == MAP_FAILED) throw std::runtime_error(path + ": " + std::strerror(reason));
+  pages.start_ = start, pages.mapped_ = bytes + skip;
+  pages.data_ = static_cast<char*>(start) + skip, pages.size_ = bytes;
+  return pages;
+}
+
+}  // namespace steplog

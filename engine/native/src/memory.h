@@ -1,0 +1,34 @@
+// Memory of weights and activations: whole pages from the system, large ones where they help.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace steplog {
+
+// A range of pages, given back when it goes.
+class Pages {
+ public:
+  Pages() = default;
+  ~Pages();
+  Pages(Pages&& other) noexcept;
+  Pages& operator=(Pages&& other) noexcept;
+
+  // Zeroed memory of its own. Throws std::bad_alloc.
+  static Pages anonymous(size_t bytes);
+  // A private mapping of a part of a file: reads share the system's cache of the file, writes stay here. Throws
+  // std::runtime_error with the system's reason.
+  static Pages ofFile(const std::string& path, uint64_t offset, size_t bytes);
+
+  char* data() const { return data_; }
+  size_t size() const { return size_; }
+
+ private:
+  void release();
+  void* start_ = nullptr;  // of the mapping, at or before data_
+  size_t mapped_ = 0;
+  char* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace steplog

@@ -1,0 +1,86 @@
+// A pass as TypeScript recorded it: a list of operations on activations, checked whole before anything is computed.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "weight.h"
+
+namespace steplog {
+
+// The numbers are those of engine/native/program.ts.
+enum class Op : int {
+  embed = 0,
+  add,
+  multiply,
+  scale,
+  slice,
+  layerNorm,
+  rmsNorm,
+  rotate,
+  linear,
+  attention,
+  activate,
+  gather,
+  losses,
+  logits,
+  count,
+};
+
+using List = std::vector<int32_t>;
+using WeightRef = std::shared_ptr<Weight>;
+using CacheRef = std::shared_ptr<Cache>;
+
+// An activation [rows, columns]; a slice lies in the columns of another.
+struct Value {
+  size_t rows = 0, columns = 0;
+  int root = -1;           // the value whose memory it is in
+  size_t firstColumn = 0;  // within the root
+};
+
+struct Node {
+  Op op;
+  std::vector<int> in;  // values
+  int out = -1;
+  WeightRef weight, bias;
+  std::vector<double> numbers;
+  const List* list = nullptr;
+  const std::vector<double>* table = nullptr;
+  size_t heads = 0, keyValueHeads = 0, headSize = 0, window = 0;
+  bool flag = false;  // causal; interleaved; [in, out]
+  Activation activation = Activation::none;
+  std::vector<CacheRef> caches;
+  // Set when operations are joined (plan.h).
+  int residual = -1;  // value that a linear layer's output is added onto, in its memory
+};
+
+// What a pass is made of before it is checked.
+struct Recording {
+  std::vector<int32_t> code;
+  std::vector<double> numbers;
+  std::vector<List> lists;
+  std::vector<std::vector<double>> tables;
+  bool perturbed = false;
+  Perturbation perturbation{};
+  bool multiplyBf16 = false;
+};
+
+struct Program {
+  std::vector<Node> nodes;
+  std::vector<Value> values;
+  // The result's shape: losses [sides * rows]; logits [rows, columns].
+  Op result = Op::losses;
+  size_t resultRows = 0, resultColumns = 0;
+};
+
+// Finds the weights and caches that a recording names.
+struct Names {
+  virtual WeightRef weight(int32_t id) const = 0;
+  virtual CacheRef cache(int32_t id) const = 0;
+  virtual ~Names() = default;
+};
+
+// Checks every name, shape, index and number. Throws Invalid. The recording must outlive the program.
+Program decode(const Recording&, const Names&);
+
+}  // namespace steplog

@@ -1,0 +1,131 @@
+/**
+ * Written weights, checked against what they should be. Two things can go wrong, and each has its check:
+ *
+ * - the disk does not hold what was computed: every byte is read back, and its hash compared with the one taken on the
+ *   way out;
+ * - what was computed is wrong: weights are replayed a second time, from the base, by the plain update, whatever device
+ *   did it the first time, and compared bit by bit. The plain update is slow, so that of a large model with a long log
+ *   only samples are replayed, spread evenly over every tensor. Elements do not depend on each other, and a fault in a
+ *   kernel, a seed, a tensor's id or an offset touches whole runs of them, so that samples find it. "all" spares nothing.
+ */
+import { createHash } from "node:crypto";
+import { SteplogError, invariant } from "../schema/errors.ts";
+import type { StepLog } from "../schema/step-log.ts";
+import { createPlainDevice } from "./devices/plain.ts";
+import type { ModelFolder } from "./model/folder.ts";
+import { modelBytes, openModelFolder } from "./model/folder.ts";
+import type { TensorLocation } from "./model/safetensors.ts";
+import { TensorReader, ahead, asTrained, elementsOf, readPieces } from "./pieces.ts";
+
+/** Progress of long work: what is being done, and how much of it. */
+export type OnProgress = (stage: "hashing" | "replaying" | "verifying", done: number, total: number) => void;
+
+export interface WrittenWeights {
+  /** Of the file. */
+  readonly bytes: number;
+  /** Of each tensor's bytes as they were written, by name; hex. */
+  readonly sha256: ReadonlyMap<string, string>;
+}
+
+export interface Verification {
+  /** Trained elements that were replayed a second time. */
+  readonly replayed: number;
+  /** Trained elements there are. */
+  readonly of: number;
+}
+
+/** Updates of single elements that the plain device makes in less than a minute (56 to 280 million a second here). */
+const affordableUpdates = 3e9;
+
+/** Elements replayed at a time: all of them, or of a sample, which must be small for there to be many. */
+const blockElements = { all: 65_536, sample: 256 };
+
+/** @throws INTERNAL naming the tensor that differs */
+export async function verifyWeights(
+  out: string,
+  written: WrittenWeights,
+  base: ModelFolder,
+  log: StepLog,
+  extent: "all" | "affordable",
+  onProgress?: OnProgress,
+): Promise<Verification> {
+  const folder = await openModelFolder(out);
+  await compareHashes(folder, written, onProgress);
+  return compareReplays(folder, base, log, extent, onProgress);
+}
+
+async function compareHashes(folder: ModelFolder, written: WrittenWeights, onProgress?: OnProgress): Promise<void> {
+  const seen = new Map(folder.tensors.map(({ name }) => [name, createHash("sha256")]));
+  let done = 0;
+  for await (const { tensor, bytes } of ahead(readPieces(folder.tensors))) {
+    seen.get(tensor.name)?.update(bytes);
+    onProgress?.("verifying", (done += bytes.length), modelBytes(folder));
+  }
+  for (const [name, hash] of written.sha256) {
+    if (seen.get(name)?.digest("hex") === hash) continue;
+    throw new SteplogError(
+      "INTERNAL",
+      `Tensor ${name} reads back from ${folder.path} as other bytes than were written.`,
+    );
+  }
+}
+
+async function compareReplays(
+  folder: ModelFolder,
+  base: ModelFolder,
+  log: StepLog,
+  extent: "all" | "affordable",
+  onProgress?: OnProgress,
+): Promise<Verification> {
+  const plain = createPlainDevice();
+  const reader = new TensorReader();
+  const pairs = trainedPairs(folder, base, log);
+  const of = pairs.reduce((sum, { now }) => sum + elementsOf(now), 0);
+  const share = extent === "all" ? 1 : affordableUpdates / (of * log.entries.length);
+  const planned = pairs.map((pair) => ({ ...pair, runs: [...samples(elementsOf(pair.now), share)] }));
+  const total = planned.flatMap(({ runs }) => runs).reduce((sum, { count }) => sum + count, 0);
+  let done = 0;
+  try {
+    for (const { before, now, name, dtype, runs } of planned) {
+      for (const { first, count } of runs) {
+        const bytes = asTrained(before, await reader.read(before, first, count));
+        await plain.replay({ name, dtype, first, bytes }, log.entries, log.header.noise);
+        refuseDifference(name, first, bytes, await reader.read(now, first, count));
+        onProgress?.("verifying", (done += count), total);
+      }
+    }
+  } finally {
+    await reader.close();
+  }
+  return { replayed: total, of };
+}
+
+/** Each trained tensor as the base has it and as it was written. */
+function trainedPairs(folder: ModelFolder, base: ModelFolder, log: StepLog) {
+  const named = (tensors: readonly TensorLocation[], name: string): TensorLocation => {
+    const found = tensors.find((tensor) => tensor.name === name);
+    invariant(found, `${name} is a tensor of the base and of what was made of it`);
+    return found;
+  };
+  return log.header.trainable.map(({ name, dtype }) => {
+    return { name, dtype, before: named(base.tensors, name), now: named(folder.tensors, name) };
+  });
+}
+
+/** Runs of elements that make up about `share` of all: evenly spread, the first and the last always among them. */
+export function* samples(elements: number, share: number): Generator<{ first: number; count: number }> {
+  const size = share >= 1 ? blockElements.all : blockElements.sample;
+  const blocks = Math.ceil(elements / size);
+  const wanted = share >= 1 ? blocks : Math.min(blocks, Math.max(2, Math.round(blocks * share)));
+  for (let k = 0; k < wanted; k++) {
+    const block = wanted === 1 ? 0 : Math.round((k * (blocks - 1)) / (wanted - 1));
+    yield { first: block * size, count: Math.min(size, elements - block * size) };
+  }
+}
+
+function refuseDifference(name: string, first: number, expected: Uint8Array, seen: Uint8Array): void {
+  if (Buffer.compare(expected, seen) === 0) return;
+  const at = expected.findIndex((byte, index) => byte !== seen[index]);
+  const where = `element ${first} and byte ${at} after it`;
+  throw new SteplogError("INTERNAL", `Tensor ${name} differs from a second, plain replay at ${where}.`);
+}
