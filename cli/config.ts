@@ -12,6 +12,8 @@ export interface ServiceConfig {
   readonly host: string;
   readonly port: number;
   readonly device: string;
+  /** Of the native device; 0 for as many as there are cores. */
+  readonly threads: number;
   readonly apiToken: string | undefined;
   readonly publicUrl: string | undefined;
   readonly corsOrigins: readonly string[];
@@ -28,6 +30,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
     host: env["STEPLOG_HOST"] ?? "127.0.0.1",
     port: portOf(env["PORT"] ?? "4000"),
     device: env["STEPLOG_DEVICE"] ?? "auto",
+    threads: threadsOf(env["STEPLOG_THREADS"] ?? "0"),
     apiToken: filled(env["STEPLOG_API_TOKEN"]),
     publicUrl: filled(env["STEPLOG_PUBLIC_URL"]),
     corsOrigins: (env["STEPLOG_CORS_ORIGINS"] ?? "").split(",").flatMap((origin) => origin.trim() || []),
@@ -53,4 +56,13 @@ function portOf(text: string): number {
   const port = Number(text);
   if (text.trim() !== "" && Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
   throw new SteplogError("INVALID_ARGUMENT", `PORT is ${JSON.stringify(text)}; give a whole number from 0 to 65535.`);
+}
+
+function threadsOf(text: string): number {
+  const threads = Number(text);
+  if (text.trim() !== "" && Number.isInteger(threads) && threads >= 0 && threads <= 1_024) return threads;
+  throw new SteplogError(
+    "INVALID_ARGUMENT",
+    `STEPLOG_THREADS is ${JSON.stringify(text)}; give a whole number from 1 to 1024, or 0 for as many as there are cores.`,
+  );
 }

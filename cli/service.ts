@@ -56,6 +56,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     STEPLOG_MODELS: config.modelsDir,
     STEPLOG_STORAGE: config.storageDir,
     STEPLOG_DEVICE: config.device,
+    STEPLOG_THREADS: String(config.threads),
     STEPLOG_HOST: config.host,
   };
   const children: Child[] = [];

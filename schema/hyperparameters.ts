@@ -8,6 +8,9 @@ import { limits } from "./limits.ts";
 export const noiseKinds = ["NORMAL", "RADEMACHER"] as const;
 export type NoiseKind = (typeof noiseKinds)[number];
 
+export const precisions = ["FLOAT32", "BFLOAT16"] as const;
+export type PrecisionKind = (typeof precisions)[number];
+
 export const hyperparametersSchema = z.strictObject({
   /** SPSA steps; each measures the loss twice and logs one pair. */
   steps: z.int().min(1).max(limits.steps).default(1_000),
@@ -20,6 +23,8 @@ export const hyperparametersSchema = z.strictObject({
   /** Decoupled weight decay: each step multiplies trained weights by 1 - learningRate * weightDecay. */
   weightDecay: z.number().min(0).max(100).default(0),
   noise: z.enum(noiseKinds).default("RADEMACHER"),
+  /** Number format that products are multiplied in; sums are float32 in any case, and stored weights keep their own. */
+  precision: z.enum(precisions).default("FLOAT32"),
   /** Run seed: seeds of the noise and the order of the rows derive from it. Unsigned 32 bits. */
   seed: z.int().min(0).max(0xffff_ffff).default(0),
   /** Steps between two measurements of the validation metric; 0 measures before and after only. */

@@ -8,7 +8,7 @@ import { chooseDevice } from "../engine/devices/choose.ts";
 import { invariant } from "../schema/errors.ts";
 import { runFineTune } from "./fine-tune.ts";
 import { runMaterialise } from "./materialise.ts";
-import type { ControlMessage, EngineMessage, EngineRequest } from "./messages.ts";
+import type { ControlMessage, EngineMessage, EngineThreadData } from "./messages.ts";
 import { failedMessage } from "./messages.ts";
 
 /** Messages under way: at two thousand steps a second, half a second of a store that does not answer. */
@@ -16,7 +16,7 @@ const maxUntaken = 1_000;
 
 const port = parentPort;
 invariant(port, "the engine runs in a thread of its own");
-const { request, deviceName } = workerData as { request: EngineRequest; deviceName: string };
+const { request, deviceName, threads } = workerData as EngineThreadData;
 
 let stopping = false;
 let untaken = 0;
@@ -26,7 +26,7 @@ port.on("message", (message: ControlMessage) => {
 });
 
 try {
-  const { device } = await chooseDevice(deviceName);
+  const { device } = await chooseDevice(deviceName, { threads });
   for await (const message of messages(device)) await send(message);
 } catch (error) {
   await send(failedMessage(error));

@@ -1,7 +1,7 @@
 /** The worker's side of the engine thread: start it, iterate its messages, stop it or end it. */
 import { Worker } from "node:worker_threads";
 import { SteplogError } from "../schema/errors.ts";
-import type { ControlMessage, EngineMessage, EngineRequest } from "./messages.ts";
+import type { ControlMessage, EngineMessage, EngineRequest, EngineThreadData } from "./messages.ts";
 
 export interface EngineRun {
   /** What the thread says, in order; each message counts as dealt with when the next is asked for. */
@@ -12,8 +12,9 @@ export interface EngineRun {
   kill(): Promise<void>;
 }
 
-export function startEngine(request: EngineRequest, deviceName: string): EngineRun {
-  const thread = new Worker(new URL("./engine-thread.js", import.meta.url), { workerData: { request, deviceName } });
+export function startEngine(request: EngineRequest, deviceName: string, threads: number): EngineRun {
+  const workerData: EngineThreadData = { request, deviceName, threads };
+  const thread = new Worker(new URL("./engine-thread.js", import.meta.url), { workerData });
   const tell = (message: ControlMessage) => thread.postMessage(message);
   return {
     messages: messagesOf(thread, () => tell({ type: "taken" })),

@@ -15,7 +15,7 @@ import type { Tokenizer } from "../dataset/tokenizer.ts";
 import { loadOptionalTokenizer } from "../dataset/tokenizer.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { encodeHeader } from "../schema/step-log.ts";
-import type { Device } from "../engine/devices/device.ts";
+import type { Device, Precision } from "../engine/devices/device.ts";
 import type { ValidationSet } from "../engine/evaluate.ts";
 import { evaluate, prepareValidation } from "../engine/evaluate.ts";
 import type { MezoSettings, Step } from "../engine/mezo.ts";
@@ -38,9 +38,10 @@ export async function* runFineTune(
   if (base !== request.base) throw changedBase(request, base);
   const tokenizer = await loadOptionalTokenizer(folder.path);
   const settings = settingsOf(request);
+  const precision = precisionOf(request, device);
   const { rows, validation } = await readData(request, folder, tokenizer);
 
-  const model = await loadModel(folder, device, settings.noise);
+  const model = await loadModel(folder, device, settings.noise, precision);
   yield { type: "began", headerBytes: encodeHeader(logHeader(base, model, settings)) };
   if (request.entries.length > 0) {
     model.update(request.entries);
@@ -80,6 +81,17 @@ function changedBase(request: FineTuneRequest, seen: string): SteplogError {
   return new SteplogError(
     "BASE_MISMATCH",
     `The base model was registered as ${request.base}, and its folder now is ${seen}. Put the registered files back, or add the changed model under another name.`,
+  );
+}
+
+/** @throws DEVICE_UNAVAILABLE when the device does not multiply so */
+function precisionOf({ hyperparameters }: FineTuneRequest, device: Device): Precision {
+  const precision = hyperparameters.precision === "BFLOAT16" ? "bfloat16" : "float32";
+  if (device.precisions.includes(precision)) return precision;
+  throw new SteplogError(
+    "DEVICE_UNAVAILABLE",
+    `The run asks for precision BFLOAT16, and this worker's device (${device.description}) multiplies in ${device.precisions.join(", ")}. ` +
+      "Create it with precision FLOAT32, or start a worker on a processor with AVX-512 BF16 or AMX.",
   );
 }
 

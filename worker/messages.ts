@@ -82,3 +82,10 @@ export function failedMessage(error: unknown): EngineMessage & { type: "failed" 
 export function failureOf(message: EngineMessage & { type: "failed" }): SteplogError {
   return new SteplogError(message.code, message.message, message.issues);
 }
+
+/** What the engine's thread is started with. */
+export interface EngineThreadData {
+  readonly request: EngineRequest;
+  readonly deviceName: string;
+  readonly threads: number;
+}

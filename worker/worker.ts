@@ -32,6 +32,8 @@ export interface WorkerOptions {
   /** Name of the compute device, and what it is and why it was chosen, which the run records. */
   readonly device: string;
   readonly deviceNote: string;
+  /** Of the native device; 0 for as many as there are cores. */
+  readonly threads: number;
   readonly log: WorkerLog;
   /** Aborted to stop: the job at hand is given back. */
   readonly signal: AbortSignal;
@@ -86,7 +88,7 @@ async function giveUp(store: Store, job: ClaimedJob, error: SteplogError): Promi
 async function workOn(options: WorkerOptions, job: ClaimedJob, weightsPath: string): Promise<void> {
   const { store, signal } = options;
   const request = await requestFor(options, job, weightsPath);
-  const engine = startEngine(request, options.device);
+  const engine = startEngine(request, options.device, options.threads);
   const stop = () => engine.stop();
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();

@@ -12,7 +12,7 @@ export async function worker(): Promise<void> {
   const databaseUrl = needDatabaseUrl(config);
   const signal = stopSignal();
   const log = createLog("worker", config.logLevel);
-  const { device, why } = await chooseDevice(config.device);
+  const { device, why } = await chooseDevice(config.device, { threads: config.threads });
   const deviceNote = `${device.name}: ${device.description} (${why})`;
   device.dispose();
   log.info({ device: device.name }, `Computes on ${deviceNote}.`);
@@ -23,7 +23,8 @@ export async function worker(): Promise<void> {
     log.info({ models, modelsDir: config.modelsDir }, `Registered ${models.length} base models.`);
     reportReady({ models, device: deviceNote });
     const name = `${hostname()}-${process.pid}`;
-    await runWorker({ store, name, modelsDir: config.modelsDir, device: device.name, deviceNote, log, signal });
+    const compute = { device: device.name, deviceNote, threads: config.threads };
+    await runWorker({ store, name, modelsDir: config.modelsDir, ...compute, log, signal });
   } finally {
     await store.close();
   }

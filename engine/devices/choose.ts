@@ -6,24 +6,29 @@ import { SteplogError } from "../../schema/errors.ts";
 import type { Device } from "./device.ts";
 import { createPlainDevice } from "./plain.ts";
 
-const native = async (instructionSet?: string, threads?: number) =>
-  (await import("./native.ts")).createNativeDevice(instructionSet, threads);
+type Open = (threads: number) => Promise<Device>;
+
+/** The native device, at its best or held to an instruction set. */
+const native =
+  (instructionSet = ""): Open =>
+  async (threads) =>
+    (await import("./native.ts")).createNativeDevice(instructionSet, threads);
 
 /**
  * Devices by name, in the order in which `auto` tries them. Libraries are loaded when a device is opened. Those named after
  * an instruction set are the native device held to it, so that one machine can try them all.
  */
 const devices = {
-  native: () => native(),
-  "native-amx": () => native("amx"),
-  "native-avx512-bf16": () => native("avx512-bf16"),
-  "native-avx512": () => native("avx512"),
-  "native-avx2": () => native("avx2"),
-  "native-portable": () => native("portable"),
+  native: native(),
+  "native-amx": native("amx"),
+  "native-avx512-bf16": native("avx512-bf16"),
+  "native-avx512": native("avx512"),
+  "native-avx2": native("avx2"),
+  "native-portable": native("portable"),
   "tfjs-tensorflow": async () => (await import("./tfjs-tensorflow.ts")).createTensorflowDevice(),
   "tfjs-wasm": async () => (await import("./tfjs-wasm.ts")).createWasmDevice(),
   plain: () => Promise.resolve(createPlainDevice()),
-} as const satisfies Readonly<Record<string, () => Promise<Device>>>;
+} as const satisfies Readonly<Record<string, Open>>;
 
 export type DeviceName = keyof typeof devices;
 
@@ -42,15 +47,19 @@ export interface ChosenDevice {
 }
 
 /**
+ * @param options.threads of the native device; 0 for as many as there are cores. Other devices have their own ways.
  * @throws INVALID_ARGUMENT for a name that is none of `deviceNames`; DEVICE_UNAVAILABLE, with what was tried and what to
  * do, when the device cannot be opened
  */
-export async function chooseDevice(name: string, log?: (message: string) => void): Promise<ChosenDevice> {
+export async function chooseDevice(
+  name: string,
+  { threads = 0, log }: { threads?: number; log?: (message: string) => void } = {},
+): Promise<ChosenDevice> {
   const candidates = candidatesFor(name);
   const failures: string[] = [];
   for (const candidate of candidates) {
     try {
-      const device = await devices[candidate]();
+      const device = await devices[candidate](threads);
       const why = `${describe(name, candidate)}${failures.map((failure) => `; ${failure}`).join("")}`;
       log?.(`Device: ${device.description} (${why}).`);
       return { device, why };
@@ -101,8 +110,8 @@ export async function listDevices(): Promise<ListedDevice[]> {
   for (const name of Object.keys(devices)) {
     if (!isKey(devices, name)) continue;
     try {
-      (await devices[name]()).dispose();
-      listed.push({ name, open: devices[name] });
+      (await devices[name](1)).dispose();
+      listed.push({ name, open: () => devices[name](0) });
     } catch (error) {
       listed.push({ name, missing: messageOf(error) });
     }

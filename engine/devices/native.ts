@@ -87,6 +87,7 @@ export interface NativeTimedDevice extends Device {
  * @throws when the addon was not built or the processor lacks the instruction set
  */
 export function createNativeDevice(instructionSet = "", threads = 0): NativeTimedDevice {
+  const name = instructionSet === "" ? "native" : `native-${instructionSet}`;
   const native = new (nativeAddon().NativeDevice)(instructionSet, threads);
   const weights = new Owned<Weight, OwnWeight>();
   const caches = new Owned<KeyValueCache, OwnCache>();
@@ -98,14 +99,15 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
   /** An update that failed shows at the next use: nothing may go on without it. */
   let failure: Promise<void> = Promise.resolve();
   return {
-    name: "native",
+    name,
     description: `native, ${native.instructionSet}, ${native.threads} threads`,
     precisions,
     createWeight: (spec, bytes) =>
       weights.add({ ...spec, device: "native", id: native.createWeight(described(spec), bytes) }),
     mapWeight(spec: WeightSpec, stored: StoredTensor) {
-      invariant(stored.dtype === spec.dtype, `${spec.name} is stored as it is trained`);
-      const id = native.mapWeight(described(spec), stored.path, stored.offset);
+      const half = stored.dtype === "F16";
+      invariant(half || stored.dtype === spec.dtype, `${spec.name} is stored as it is trained`);
+      const id = native.mapWeight(described(spec), stored.path, stored.offset, half);
       return weights.add({ ...spec, device: "native", id });
     },
     freeWeight(weight) {
@@ -118,7 +120,7 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
     },
     update(updated, entries, noise) {
       if (updated.length === 0 || entries.length === 0) return;
-      const ids = Int32Array.from(updated, find.weight);
+      const ids = Int32Array.from(updated, (weight) => find.weight(weight));
       failure = Promise.all([failure, native.update(ids, ...packed(entries), noises[noise])]).then(() => undefined);
       failure.catch(() => undefined);
     },
@@ -131,7 +133,7 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
       if (aligned !== bytes) bytes.set(aligned);
     },
     begin(perturbation, precision = "float32") {
-      checkPrecision({ name: "native", precisions }, precision);
+      checkPrecision({ name, precisions }, precision);
       return new NativePass(native, find, () => failure, perturbation, precision === "bfloat16");
     },
     createCache: () => caches.add({ device: "native", id: native.createCache() }),
@@ -255,7 +257,7 @@ class NativePass implements Pass {
     checkAttention([q, k, v], shape, this.#perturbation);
     const { heads, keyValueHeads, lengths, causal, scale, window = 0, softcap = 0, caches } = shape;
     this.#cached ||= caches !== undefined;
-    const ids = caches ? this.#list(Int32Array.from(caches, this.#find.cache)) : -1;
+    const ids = caches ? this.#list(Int32Array.from(caches, (cache) => this.#find.cache(cache))) : -1;
     const flags = [this.#list(Int32Array.from(lengths)), causal ? 1 : 0, window];
     const numbers = [this.#number(scale), this.#number(softcap)];
     this.#code.push(operations.attention, idOf(q), idOf(k), idOf(v), heads, keyValueHeads, ...flags, ...numbers, ids);

@@ -36,7 +36,8 @@ export interface NativeDevice {
   readonly threads: number;
   readonly multipliesBf16: boolean;
   createWeight(weight: NativeWeight, bytes: Uint8Array): number;
-  mapWeight(weight: NativeWeight, path: string, offset: number): number;
+  /** `half`: the file has float16, which is widened to the weight's float32. */
+  mapWeight(weight: NativeWeight, path: string, offset: number, half: boolean): number;
   freeWeight(id: number): void;
   readWeight(id: number): Promise<Uint8Array>;
   update(ids: Int32Array, ...entries: [...NativeEntries, noise: number]): Promise<void>;

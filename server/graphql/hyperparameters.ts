@@ -1,6 +1,7 @@
 /** Hyperparameters in the API. Ranges, defaults and their texts come from schema/hyperparameters.ts. */
 import { z } from "zod";
-import { hyperparametersSchema, type Hyperparameters, type NoiseKind as Kind } from "../../schema/hyperparameters.ts";
+import type { Hyperparameters, NoiseKind as Kind, PrecisionKind } from "../../schema/hyperparameters.ts";
+import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import { invalidArgument } from "../errors.ts";
 import { builder } from "./builder.ts";
 
@@ -13,6 +14,7 @@ const meanings: Record<Name, string> = {
   epsilon: "Size of the perturbation, in standard deviations of the noise.",
   weightDecay: "Decoupled weight decay: a step multiplies trained weights by 1 - learningRate * weightDecay.",
   noise: "Distribution of the perturbation.",
+  precision: "Number format that products are multiplied in; sums and stored weights are not touched by it.",
   seed: "Run seed: seeds of the noise and the order of the rows derive from it.",
   evaluateEvery: "Steps between two evaluations on the validation rows; 0 evaluates before and after only.",
   checkpointEvery: "Steps between two named checkpoints; 0 names the last step only.",
@@ -26,6 +28,17 @@ const NoiseKind = builder.enumType("NoiseKind", {
   } satisfies Record<Kind, { description: string }>,
 });
 
+const Precision = builder.enumType("Precision", {
+  description: "Number format of multiplication.",
+  values: {
+    FLOAT32: { description: "Single precision, on every device." },
+    BFLOAT16: {
+      description:
+        "Factors are rounded to 8 bits of mantissa, products summed up in single precision: faster where the worker's processor multiplies so. A run on a worker that cannot fails with DEVICE_UNAVAILABLE.",
+    },
+  } satisfies Record<PrecisionKind, { description: string }>,
+});
+
 export const HyperparametersRef = builder.objectRef<Hyperparameters>("Hyperparameters").implement({
   description: "The settings of a fine-tune, defaults filled in.",
   fields: (t) => ({
@@ -35,6 +48,12 @@ export const HyperparametersRef = builder.objectRef<Hyperparameters>("Hyperparam
     epsilon: t.exposeFloat("epsilon", { description: meanings.epsilon }),
     weightDecay: t.exposeFloat("weightDecay", { description: meanings.weightDecay }),
     noise: t.expose("noise", { type: NoiseKind, description: meanings.noise }),
+    precision: t.field({
+      type: Precision,
+      description: meanings.precision,
+      // Runs of a release before this setting have none.
+      resolve: (set) => set.precision ?? "FLOAT32",
+    }),
     seed: t.expose("seed", { type: "SafeInt", description: meanings.seed }),
     evaluateEvery: t.exposeInt("evaluateEvery", { description: meanings.evaluateEvery }),
     checkpointEvery: t.exposeInt("checkpointEvery", { description: meanings.checkpointEvery }),
@@ -50,6 +69,7 @@ export const HyperparametersInput = builder.inputType("HyperparametersInput", {
     epsilon: t.float({ description: textOf("epsilon") }),
     weightDecay: t.float({ description: textOf("weightDecay") }),
     noise: t.field({ type: NoiseKind, description: textOf("noise") }),
+    precision: t.field({ type: Precision, description: textOf("precision") }),
     seed: t.field({ type: "SafeInt", description: textOf("seed") }),
     evaluateEvery: t.int({ description: textOf("evaluateEvery") }),
     checkpointEvery: t.int({ description: textOf("checkpointEvery") }),

@@ -63,6 +63,10 @@ describe("without a compiler", () => {
 
 test.runIf(process.env["CI"] === "true")("CI has a compiler", () => expect(compiles).toBe(true));
 
+test.runIf(process.env["CI"] === "true")("npm ci has built the addon of these sources", () => {
+  expect(install(join(root, "engine/native")).line).toBe("Native device: up to date.\n");
+});
+
 describe.runIf(compiles)("with a compiler", { timeout: 60_000 }, () => {
   test("builds once, and again when a source has changed", async () => {
     const folder = await addonFolder();
@@ -94,4 +98,23 @@ describe.runIf(compiles)("with a compiler", { timeout: 60_000 }, () => {
     expect(install(folder, [], { PATH: await scratch() }).line).toBe("Native device: up to date.\n");
     expect(loaded(folder)).toBe("2");
   });
+});
+
+/** Names that the linker sees in the kernels of each instruction set. */
+async function kernelSymbols(): Promise<string[][]> {
+  const objects = join(root, "engine/native/build/Release/obj.target");
+  const sets = (await readdir(objects).catch(() => [])).filter((name) => name.startsWith("kernels_"));
+  return sets.map((set) => {
+    const object = join(objects, set, "src", "kernels.o");
+    const { stdout } = spawnSync("nm", ["--defined-only", "--extern-only", object], { encoding: "utf8" });
+    return stdout.split("\n").flatMap((line) => line.split(" ")[2] ?? []);
+  });
+}
+
+test("no instruction set has a function that the linker could give to another", async ({ skip }) => {
+  const sets = await kernelSymbols();
+  if (sets.length === 0) skip("the addon was not built here by npm install");
+  const symbols = sets.flat();
+  expect(symbols.filter((name, at) => symbols.indexOf(name) !== at)).toStrictEqual([]);
+  expect(symbols.length).toBeGreaterThan(sets.length);
 });

@@ -16,6 +16,7 @@ import { reconstruct, replayedWeights, weightsFile } from "../../engine/replay.t
 import { samples, verifyWeights } from "../../engine/verify.ts";
 import type { StepLog } from "../../schema/step-log.ts";
 import { decodeStepLog, encodeEntries, ruleSeed } from "../../schema/step-log.ts";
+import { runMaterialise } from "../../worker/materialise.ts";
 import { randomModel, scratch } from "../support/models.ts";
 import { openDevices } from "../support/open-devices.ts";
 
@@ -201,6 +202,27 @@ test("a piece that fails leaves no folder", async () => {
   await expect(reconstruct(options)).rejects.toThrow("fell over");
   expect(count).toBe(5);
   expect(await readdir(folder)).toStrictEqual([]);
+});
+
+test("a checkpoint that is materialised has the same bytes, and does not go over a file that is there", async () => {
+  const modelPath = await randomModel();
+  const base = await openModelFolder(modelPath);
+  const log = await logOf(base);
+  const weightsPath = join(await scratch(), "model.safetensors");
+  const request = {
+    kind: "MATERIALISE",
+    modelPath,
+    log: encodeEntries(log.header, log.entries),
+    weightsPath,
+  } as const;
+  const run = async () => {
+    const messages: string[] = [];
+    for await (const { type } of runMaterialise(request, createPlainDevice())) messages.push(type);
+    return messages;
+  };
+  expect(await run()).toStrictEqual(["done"]);
+  expect(Buffer.compare(await readFile(weightsPath), await trained(base, log))).toBe(0);
+  await expect(run()).rejects.toThrow("EEXIST");
 });
 
 describe("--verify", () => {

@@ -20,6 +20,7 @@ export interface HyperparametersInput {
   readonly evaluateEvery?: number | null;
   readonly learningRate?: number | null;
   readonly noise?: "NORMAL" | "RADEMACHER" | null;
+  readonly precision?: "BFLOAT16" | "FLOAT32" | null;
   readonly seed?: number | null;
   readonly steps?: number | null;
   readonly weightDecay?: number | null;
@@ -157,6 +158,7 @@ export type FineTuneResult = {
       readonly epsilon: number;
       readonly weightDecay: number;
       readonly noise: "NORMAL" | "RADEMACHER";
+      readonly precision: "BFLOAT16" | "FLOAT32";
       readonly seed: number;
       readonly evaluateEvery: number;
       readonly checkpointEvery: number;
@@ -247,6 +249,7 @@ query FineTune($id: ID!) {
       epsilon
       weightDecay
       noise
+      precision
       seed
       evaluateEvery
       checkpointEvery

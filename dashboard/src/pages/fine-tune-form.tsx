@@ -117,6 +117,13 @@ export function FineTuneForm({ choices, stored }: FormProps) {
                 <option value="NORMAL">Normal (centred binomial)</option>
               </select>
             </label>
+            <label>
+              Precision of products
+              <select name="precision" defaultValue={hyperparameterDefaults.precision}>
+                <option value="FLOAT32">float32</option>
+                <option value="BFLOAT16">bfloat16 (faster where the processor has it)</option>
+              </select>
+            </label>
           </div>
         </details>
         <div class="actions">
@@ -168,6 +175,7 @@ function readForm(form: FormData): CreateFineTuneInput {
   };
   const numbers = settings.filter(([name]) => text(name) !== "").map(([name]) => [name, Number(text(name))] as const);
   const noise = text("noise") === "NORMAL" ? "NORMAL" : "RADEMACHER";
+  const precision = text("precision") === "BFLOAT16" ? "BFLOAT16" : "FLOAT32";
   return {
     name: text("name"),
     baseModel: text("baseModel"),
@@ -178,7 +186,7 @@ function readForm(form: FormData): CreateFineTuneInput {
       .split(/\r?\n/u)
       .filter((word) => word !== ""),
     keepWeights: form.has("keepWeights"),
-    hyperparameters: { ...Object.fromEntries(numbers), noise },
+    hyperparameters: { ...Object.fromEntries(numbers), noise, precision },
   };
 }
 

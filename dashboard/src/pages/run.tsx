@@ -152,6 +152,7 @@ function Settings({ run }: { run: Run }) {
     ["Epsilon", String(set.epsilon)],
     ["Weight decay", String(set.weightDecay)],
     ["Noise", set.noise.toLowerCase()],
+    ["Precision of products", set.precision.toLowerCase()],
     ["Seed", String(set.seed)],
     ["Evaluate every", set.evaluateEvery > 0 ? `${formatInteger(set.evaluateEvery)} steps` : "before and after"],
     ["Checkpoint every", set.checkpointEvery > 0 ? `${formatInteger(set.checkpointEvery)} steps` : "at the end"],

@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include <cmath>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <unordered_map>
@@ -47,6 +48,21 @@ uint32_t tensorOf(const Napi::Value& value) {
   const size_t id = sizeOf(value, "a tensor id is an unsigned 32-bit number");
   require(id <= 0xffffffffu, "a tensor id is an unsigned 32-bit number");
   return uint32_t(id);
+}
+
+// IEEE 754 binary16 to binary32; exact.
+void widenHalves(const char* from, float* to, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    uint16_t half;
+    std::memcpy(&half, from + 2 * i, 2);
+    const uint32_t sign = uint32_t(half & 0x8000) << 16, exponent = (half >> 10) & 31, fraction = half & 0x3ff;
+    if (exponent == 0) {
+      to[i] = std::ldexp(float(fraction), -24) * (sign ? -1.0f : 1.0f);
+      continue;
+    }
+    const uint32_t bits = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | fraction << 13;
+    std::memcpy(to + i, &bits, 4);
+  }
 }
 
 template <class T>
@@ -206,14 +222,21 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
     });
   }
 
-  // (description, path, offset) -> id. A trainable weight becomes memory of its own, in large pages; a frozen one stays the
-  // file's, shared with whoever else has it mapped.
+  // (description, path, offset, half) -> id. A trainable weight becomes memory of its own, in large pages; a frozen one
+  // stays the file's, shared with whoever else has it mapped. Half: the file has float16, which becomes float32.
   Napi::Value mapWeight(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
       const WeightRef weight = described(info[0]);
       require(info[1].IsString(), "a path is a string");
       const size_t offset = sizeOf(info[2], "an offset is a whole number");
-      Pages mapped = Pages::ofFile(info[1].As<Napi::String>().Utf8Value(), offset, weight->bytes());
+      const bool half = info[3].ToBoolean();
+      require(!half || weight->dtype == Dtype::F32, "float16 is widened to float32");
+      Pages mapped = Pages::ofFile(info[1].As<Napi::String>().Utf8Value(), offset, half ? weight->bytes() / 2 : weight->bytes());
+      if (half) {
+        weight->pages = Pages::anonymous(weight->bytes());
+        widenHalves(mapped.data(), reinterpret_cast<float*>(weight->data()), weight->elements());
+        return add(info.Env(), weight);
+      }
       const bool aligned = reinterpret_cast<uintptr_t>(mapped.data()) % weight->bytesPerElement() == 0;
       if (weight->trainable || !aligned) {
         weight->pages = Pages::anonymous(weight->bytes());

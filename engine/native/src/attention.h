@@ -19,12 +19,19 @@ namespace STEPLOG_NAMESPACE {
 
 // 64 x 64 keeps queries, keys, values and scores of a head of 64 in the second-level cache, two of them in the first.
 constexpr size_t blockQueries = 64;
-constexpr size_t blockKeys = 64;
+#ifndef BK
+#define BK 64
+#endif
+constexpr size_t blockKeys = BK;
 // Tasks of no more queries than this do not pack.
 constexpr size_t fewQueries = 3;
 // A tile of sums: low and wide, because causal attention computes a tile's masked corner in vain.
 constexpr size_t headTileRows = 6;
 constexpr size_t headTileVectors = STEPLOG_ISA >= STEPLOG_AVX512 ? 4 : 2;
+#ifndef GQ
+#define GQ 4
+#endif
+constexpr size_t groupQueries = GQ * headTileRows;
 constexpr size_t scratchAlignment = 64;
 static_assert(blockKeys % lanes == 0, "blocks of keys are whole vectors");
 
@@ -36,10 +43,9 @@ struct KeyRange {
 // Where a task's intermediate values lie in its scratch; rows of a head are padded to whole vectors.
 struct HeadScratch {
   size_t stride;   // of rows of a head
-  float* queries;  // [blockQueries, stride], times the scale
   float* keys;     // [stride, blockKeys]
   float* values;   // [blockKeys, stride]
-  float* scores;   // [blockQueries, blockKeys]; then their powers
+  float* scores;   // [groupQueries, blockKeys], of the queries at work; then their powers
   float* out;      // [blockQueries, stride], not yet divided by the totals
   float* totals;   // [blockQueries, lanes], to be added up at the end
   float* peaks;    // [blockQueries]
@@ -50,8 +56,8 @@ inline size_t headStride(size_t headSize) { return roundUp(headSize, lanes); }
 inline size_t attentionQueries() { return blockQueries; }
 
 inline size_t attentionScratch(size_t headSize) {
-  const size_t perHeadColumn = 2 * blockQueries + 2 * blockKeys;
-  return (headStride(headSize) * perHeadColumn + blockQueries * (blockKeys + lanes + 1)) * sizeof(float) + scratchAlignment;
+  const size_t floats = headStride(headSize) * (blockQueries + 2 * blockKeys) + groupQueries * blockKeys + blockQueries * (lanes + 1);
+  return floats * sizeof(float) + scratchAlignment;
 }
 
 inline HeadScratch placeScratch(const AttentionTask& task) {
@@ -60,11 +66,10 @@ inline HeadScratch placeScratch(const AttentionTask& task) {
   start += (scratchAlignment - reinterpret_cast<uintptr_t>(start) % scratchAlignment) % scratchAlignment;
   HeadScratch at;
   at.stride = stride;
-  at.queries = reinterpret_cast<float*>(start);
-  at.keys = at.queries + blockQueries * stride;
+  at.keys = reinterpret_cast<float*>(start);
   at.values = at.keys + blockKeys * stride;
   at.scores = at.values + blockKeys * stride;
-  at.out = at.scores + blockQueries * blockKeys;
+  at.out = at.scores + groupQueries * blockKeys;
   at.totals = at.out + blockQueries * stride;
   at.peaks = at.totals + blockQueries * lanes;
   return at;
@@ -87,19 +92,6 @@ inline KeyRange inBlock(KeyRange range, size_t block) {
 inline bool few(const AttentionTask& task) { return task.queries <= fewQueries; }
 
 // ------------------------------------------------------------------ packing
-// Queries times the scale, padded with zeros; with a softcap, already divided by it.
-inline void readQueries(const AttentionTask& task, const HeadScratch& at) {
-  const F factor = set1(task.softcap > 0 ? task.scale / task.softcap : task.scale);
-  for (size_t row = 0; row < task.queries; row++) {
-    const float* q = task.q.f32(task.side, task.queryRow + row) + task.queryColumn;
-    float* to = at.queries + row * at.stride;
-    size_t c = 0;
-    for (; c + lanes <= task.headSize; c += lanes) store(to + c, mul(factor, load(q + c)));
-    // Not a whole vector: another thread may be writing the next head's columns, where out is q.
-    if (c < task.headSize) store(to + c, mul(factor, loadPart(q + c, task.headSize - c, 0.0f)));
-  }
-}
-
 // Transposes a block's first `count` keys; up to a whole vector of keys, the rest are zeros.
 inline void packKeys(const AttentionTask& task, const HeadScratch& at, size_t block, size_t count) {
   const float* k = task.k.f32(task.side, task.keyRow + block) + task.keyColumn;
@@ -167,27 +159,25 @@ inline void multiplyHead(size_t rows, size_t columns, const float* x, size_t xSt
   });
 }
 
-// x padded with zeros; y is not.
 inline float dotHead(const float* x, const float* y, size_t count) {
   F total = zero();
   size_t i = 0;
   for (; i + lanes <= count; i += lanes) total = fma(load(x + i), load(y + i), total);
-  if (i < count) total = fma(load(x + i), loadPart(y + i, count - i, 0.0f), total);
+  if (i < count) total = fma(loadPart(x + i, count - i, 0.0f), loadPart(y + i, count - i, 0.0f), total);
   return sum(total);
 }
 
 // ------------------------------------------------------------------ a tile of queries and a block of keys
 // Scores of the whole vectors of keys that `seen` touches; those of keys beyond it are rubbish.
-inline void scoreRows(const AttentionTask& task, const HeadScratch& at, size_t row, size_t rows, size_t block, KeyRange seen) {
-  const float* queries = at.queries + row * at.stride;
-  float* scores = at.scores + row * blockKeys;
+inline void scoreRows(const AttentionTask& task, const HeadScratch& at, size_t row, size_t rows, size_t block, KeyRange seen, float* scores) {
+  const float* q = task.q.f32(task.side, task.queryRow + row) + task.queryColumn;
   if (!few(task)) {
     const size_t from = seen.from / lanes * lanes, columns = roundUp(seen.to, lanes) - from;
-    return multiplyHead(rows, columns, queries, at.stride, at.keys + from, blockKeys, task.headSize, scores + from, blockKeys, false);
+    return multiplyHead(rows, columns, q, task.q.stride, at.keys + from, blockKeys, task.headSize, scores + from, blockKeys, false);
   }
   for (size_t key = seen.from; key < seen.to; key++) {
     const float* k = task.k.f32(task.side, task.keyRow + block + key) + task.keyColumn;
-    for (size_t r = 0; r < rows; r++) scores[r * blockKeys + key] = dotHead(queries + r * at.stride, k, task.headSize);
+    for (size_t r = 0; r < rows; r++) scores[r * blockKeys + key] = dotHead(q + r * task.q.stride, k, task.headSize);
   }
 }
 
@@ -199,11 +189,12 @@ STEPLOG_INLINE F within(F v, size_t key, KeyRange range, F rest) {
   return selectLess(at, set1(float(range.to)), low, rest);
 }
 
-// Caps and masks one query's scores of a block, and returns the highest. `seen`: by its tile; `own`: by itself.
+// Scales, caps and masks one query's scores of a block, and returns the highest. `seen`: by its tile; `own`: by itself.
 inline float maskScores(const AttentionTask& task, float* scores, KeyRange seen, KeyRange own) {
+  const float scale = task.softcap > 0 ? task.scale / task.softcap : task.scale;
   F most = set1(-INFINITY);
   for (size_t key = seen.from / lanes * lanes; key < seen.to; key += lanes) {
-    F v = load(scores + key);
+    F v = mul(load(scores + key), set1(scale));
     if (task.softcap > 0) v = mul(set1(task.softcap), tanh(v));
     v = within(v, key, own, set1(-INFINITY));
     store(scores + key, v);
@@ -225,32 +216,41 @@ inline void raisePeak(const HeadScratch& at, size_t row, float highest) {
   for (size_t c = 0; c < at.stride; c += lanes) store(out + c, mul(load(out + c), shrink));
 }
 
-// Scores become powers of their distance to the peak, 0 where they were masked.
-inline void takePowers(const HeadScratch& at, size_t row, KeyRange seen) {
-  float* scores = at.scores + row * blockKeys;
+// Scores of a query become powers of their distance to its peak, 0 where they were masked.
+STEPLOG_INLINE void takePowers(float* scores, KeyRange seen, float peak, float* totals) {
   // A query that has seen no key yet has no peak to subtract: -inf - -inf would be NaN.
-  const F center = set1(at.peaks[row] == -INFINITY ? 0.0f : at.peaks[row]);
-  F total = load(at.totals + row * lanes);
+  const F center = set1(peak == -INFINITY ? 0.0f : peak);
+  F total = load(totals);
   for (size_t key = seen.from / lanes * lanes; key < seen.to; key += lanes) {
     const F power = exp(sub(load(scores + key), center));
     store(scores + key, power);
     total = add(total, power);
   }
-  store(at.totals + row * lanes, total);
+  store(totals, total);
 }
 
-// One tile of queries and one block of keys.
-inline void attendTile(const AttentionTask& task, const HeadScratch& at, size_t row, size_t rows, size_t block) {
-  const KeyRange seen = {inBlock(seenBy(task, row), block).from, inBlock(seenBy(task, row + rows - 1), block).to};
-  if (seen.from >= seen.to) return;
-  scoreRows(task, at, row, rows, block, seen);
-  for (size_t r = row; r < row + rows; r++) raisePeak(at, r, maskScores(task, at.scores + r * blockKeys, seen, inBlock(seenBy(task, r), block)));
-  // A loop of its own: a row's powers wait for its peak, and here the others' are under way meanwhile.
-  for (size_t r = row; r < row + rows; r++) takePowers(at, r, seen);
+// One block of keys and a group of queries. Each step is taken for all of its tiles before the next: a row's powers wait
+// for its peak, and the other rows' are under way meanwhile.
+inline void attendGroup(const AttentionTask& task, const HeadScratch& at, size_t group, size_t end, size_t block) {
+  const auto tiles = [&](auto&& each) {
+    for (size_t row = group; row < end; row += headTileRows) {
+      const size_t rows = end - row < headTileRows ? end - row : headTileRows;
+      const KeyRange seen = {inBlock(seenBy(task, row), block).from, inBlock(seenBy(task, row + rows - 1), block).to};
+      if (seen.from < seen.to) each(row, rows, seen, at.scores + (row - group) * blockKeys);
+    }
+  };
+  tiles([&](size_t row, size_t rows, KeyRange seen, float* scores) { scoreRows(task, at, row, rows, block, seen, scores); });
+  tiles([&](size_t row, size_t rows, KeyRange seen, float* scores) {
+    for (size_t r = 0; r < rows; r++) raisePeak(at, row + r, maskScores(task, scores + r * blockKeys, seen, inBlock(seenBy(task, row + r), block)));
+  });
+  tiles([&](size_t row, size_t rows, KeyRange seen, float* scores) {
+    for (size_t r = 0; r < rows; r++) takePowers(scores + r * blockKeys, seen, at.peaks[row + r], at.totals + (row + r) * lanes);
+  });
   const float* v = few(task) ? task.v.f32(task.side, task.keyRow + block) + task.keyColumn : at.values;
   const size_t stride = few(task) ? task.v.stride : at.stride;
-  multiplyHead(rows, at.stride, at.scores + row * blockKeys + seen.from, blockKeys, v + seen.from * stride, stride,
-               seen.to - seen.from, at.out + row * at.stride, at.stride, true);
+  tiles([&](size_t row, size_t rows, KeyRange seen, float* scores) {
+    multiplyHead(rows, at.stride, scores + seen.from, blockKeys, v + seen.from * stride, stride, seen.to - seen.from, at.out + row * at.stride, at.stride, true);
+  });
 }
 
 // ------------------------------------------------------------------ the task
@@ -286,14 +286,13 @@ inline void writeQueries(const AttentionTask& task, const HeadScratch& at) {
 inline void attention(const AttentionTask& task) {
   if (task.queries == 0) return;
   const HeadScratch at = placeScratch(task);
-  readQueries(task, at);
   clearSums(task, at);
   const KeyRange seen = {seenBy(task, 0).from, seenBy(task, task.queries - 1).to};
   for (size_t block = seen.from / blockKeys * blockKeys; block < seen.to; block += blockKeys) {
     const size_t count = inBlock(seen, block).to;
     if (!few(task)) packKeys(task, at, block, count), packValues(task, at, block, count);
-    for (size_t row = 0; row < task.queries; row += headTileRows)
-      attendTile(task, at, row, task.queries - row < headTileRows ? task.queries - row : headTileRows, block);
+    for (size_t group = 0; group < task.queries; group += groupQueries)
+      attendGroup(task, at, group, task.queries - group < groupQueries ? task.queries : group + groupQueries, block);
   }
   writeQueries(task, at);
 }
