@@ -1,11 +1,15 @@
-/** The device of a measurement: chosen as a worker chooses it, or the native one with a number of threads. */
+/** The device of a measurement: chosen as a worker chooses it. */
 import { chooseDevice } from "../engine/devices/choose.ts";
 import type { Device, Precision } from "../engine/devices/device.ts";
 import { SteplogError } from "../schema/errors.ts";
 
+/** @throws INVALID_ARGUMENT for what the device cannot do: a number must not stand under a setting it does not have */
 export async function openDevice(options: { device: string; multiply?: Precision; threads?: number }): Promise<Device> {
-  const { device: name, multiply = "float32", threads } = options;
-  const { device } = await chooseDevice(name, threads === undefined ? {} : { threads });
+  const { multiply = "float32", threads = 0 } = options;
+  const { device } = await chooseDevice(options.device, { threads });
+  if (threads > 0 && device.name !== "native") {
+    throw new SteplogError("INVALID_ARGUMENT", `--threads is for the native device, and this is ${device.name}.`);
+  }
   if (device.precisions.includes(multiply)) return device;
   const known = device.precisions.join(", ");
   throw new SteplogError("INVALID_ARGUMENT", `Device ${device.name} multiplies in ${known}, not in ${multiply}.`);

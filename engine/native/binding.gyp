@@ -7,6 +7,8 @@
       "src/addon.cc",
       "src/cpu.cc",
       "src/execute.cc",
+      "src/execute-attention.cc",
+      "src/execute-linear.cc",
       "src/memory.cc",
       "src/plan.cc",
       "src/pool.cc",

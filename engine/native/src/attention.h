@@ -19,19 +19,13 @@ namespace STEPLOG_NAMESPACE {
 
 // 64 x 64 keeps queries, keys, values and scores of a head of 64 in the second-level cache, two of them in the first.
 constexpr size_t blockQueries = 64;
-#ifndef BK
-#define BK 64
-#endif
-constexpr size_t blockKeys = BK;
+constexpr size_t blockKeys = 128;
 // Tasks of no more queries than this do not pack.
 constexpr size_t fewQueries = 3;
 // A tile of sums: low and wide, because causal attention computes a tile's masked corner in vain.
 constexpr size_t headTileRows = 6;
 constexpr size_t headTileVectors = STEPLOG_ISA >= STEPLOG_AVX512 ? 4 : 2;
-#ifndef GQ
-#define GQ 4
-#endif
-constexpr size_t groupQueries = GQ * headTileRows;
+constexpr size_t groupQueries = 4 * headTileRows;
 constexpr size_t scratchAlignment = 64;
 static_assert(blockKeys % lanes == 0, "blocks of keys are whole vectors");
 
@@ -246,8 +240,8 @@ inline void attendGroup(const AttentionTask& task, const HeadScratch& at, size_t
   tiles([&](size_t row, size_t rows, KeyRange seen, float* scores) {
     for (size_t r = 0; r < rows; r++) takePowers(scores + r * blockKeys, seen, at.peaks[row + r], at.totals + (row + r) * lanes);
   });
-  const float* v = few(task) ? task.v.f32(task.side, task.keyRow + block) + task.keyColumn : at.values;
-  const size_t stride = few(task) ? task.v.stride : at.stride;
+  const float* v = task.v.f32(task.side, task.keyRow + block) + task.keyColumn;
+  const size_t stride = task.v.stride;
   tiles([&](size_t row, size_t rows, KeyRange seen, float* scores) {
     multiplyHead(rows, at.stride, scores + seen.from, blockKeys, v + seen.from * stride, stride, seen.to - seen.from, at.out + row * at.stride, at.stride, true);
   });
@@ -290,7 +284,7 @@ inline void attention(const AttentionTask& task) {
   const KeyRange seen = {seenBy(task, 0).from, seenBy(task, task.queries - 1).to};
   for (size_t block = seen.from / blockKeys * blockKeys; block < seen.to; block += blockKeys) {
     const size_t count = inBlock(seen, block).to;
-    if (!few(task)) packKeys(task, at, block, count), packValues(task, at, block, count);
+    if (!few(task)) packKeys(task, at, block, count);
     for (size_t group = 0; group < task.queries; group += groupQueries)
       attendGroup(task, at, group, task.queries - group < groupQueries ? task.queries : group + groupQueries, block);
   }

@@ -56,12 +56,13 @@ class Executor {
   void attention(Pass&, const Node&);
   void linears(Pass&, const Step&);
   void feedForward(Pass&, const Step&);
+  void heads(Pass&, const Step&);
   void losses(Pass&, const Step&);
   void logits(Pass&, const Step&);
 
-  Item item(Pass&, const Step&, const Node&);
   LinearTask taskOf(Pass&, const Node&, const Rows& x, const Rows& y);
   void runItems(Pass&, std::vector<Item>&);
+  void hold(Pass&, int value, size_t offset, size_t columns);
   Rows input(Pass&, const Step&, const Node&);
   Rows rowsOf(Pass&, int value);
   Rows rowsAt(Pass&, size_t offset, size_t rows, size_t columns, bool bf16);

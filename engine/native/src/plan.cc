@@ -8,6 +8,8 @@ namespace {
 
 // A feed-forward layer's hidden columns take at most this at a time, both sides together.
 constexpr size_t hiddenBytes = size_t(16) << 20;
+// Queries, keys and values that take more than this are computed for some heads at a time.
+constexpr size_t headBytes = size_t(16) << 20, headGroups = 4;
 
 class Planner {
  public:
@@ -99,7 +101,7 @@ class Planner {
     const int count = int(program_.nodes.size());
     for (int i = 0; i < count;) {
       Step step = node(i).op == Op::linear ? linearStep(i, count) : Step{Step::single, {i}, 0, {}, false, 0};
-      i += int(step.nodes.size()) + (step.kind == Step::feedForward && step.nodes.size() == 3 ? 1 : 0);
+      i = step.nodes.back() + 1;
       plan_.steps.push_back(std::move(step));
     }
   }
@@ -114,6 +116,10 @@ class Planner {
         node(i + 1).in[0] == node(i).in[0] && node(i + 3).in[0] == node(i + 2).out && joins(node(i + 2), node(i).out, node(i + 1).out) &&
         distinct({i, i + 1, i + 3}) && apart(i, i + 3))
       return feedForward({i, i + 1, i + 3});
+    if (inner(i) && inner(i + 1) && inner(i + 2)) {
+      Step heads = headsStep(i, count);
+      if (heads.chunk > 0) return heads;
+    }
     Step step{Step::linears, {i}, 0, {}, false, 0};
     if (node(i).residual >= 0) return step;
     for (int next = i + 1; isLinear(next) && node(next).residual < 0 && node(next).in[0] == node(i).in[0]; next++) {
@@ -124,6 +130,33 @@ class Planner {
       if (isLinear(next + 1) && node(next + 1).in[0] == node(next).out) break;
       step.nodes = together;
     }
+    return step;
+  }
+
+  // Queries, keys and values of one input, what is done to each head of them, and their attention; `chunk` is 0 where
+  // there is something else, or too little to be worth it.
+  Step headsStep(int i, int count) {
+    Step step{Step::heads, {i, i + 1, i + 2}, 0, {}, false, 0};
+    const int input = node(i).in[0];
+    if (node(i + 1).in[0] != input || node(i + 2).in[0] != input || !distinct(step.nodes)) return step;
+    int made[3] = {node(i).out, node(i + 1).out, node(i + 2).out};
+    int at = i + 3;
+    for (; at < count && (node(at).op == Op::rotate || node(at).op == Op::rmsNorm); at++) {
+      int* whose = std::find(made, made + 3, node(at).in[0]);
+      if (whose == made + 3 || !usedOnce(node(at).out)) return step;
+      *whose = node(at).out;
+      step.nodes.push_back(at);
+    }
+    if (at >= count || node(at).op != Op::attention || !node(at).caches.empty() || !std::equal(made, made + 3, node(at).in.begin())) return step;
+    const Node& attention = node(at);
+    for (size_t each = 3; each < step.nodes.size(); each++) {
+      const Node& head = node(step.nodes[each]);
+      const size_t size = head.op == Op::rotate ? head.headSize : head.weight->elements();
+      if (size != attention.headSize) return step;
+    }
+    step.nodes.push_back(at);
+    const size_t columns = value(node(i).out).columns + 2 * value(node(i + 1).out).columns;
+    if (sides_ * value(node(i).out).rows * columns * 4 > headBytes) step.chunk = (attention.keyValueHeads + headGroups - 1) / headGroups;
     return step;
   }
 
@@ -204,13 +237,18 @@ class Planner {
       for (size_t i = 0; i + 1 < step.nodes.size(); i++) step.hidden.push_back(borrow(bytesOf(sides_, rows, step.chunk, bf16_ && step.nodes.size() == 2)));
       if (step.nodes.size() == 3) step.hidden.push_back(borrow(bytesOf(sides_, rows, step.chunk, bf16_)));
     }
+    if (step.kind == Step::heads) {
+      const Node& attention = node(step.nodes.back());
+      const size_t keys = step.chunk * attention.headSize, queries = keys * (attention.heads / attention.keyValueHeads);
+      for (size_t columns : {queries, keys, keys}) step.hidden.push_back(borrow(bytesOf(sides_, value(first.out).rows, columns, false)));
+    }
     const bool product = step.kind != Step::single || first.op == Op::losses || first.op == Op::logits;
     const Value& input = value(first.in.empty() ? 0 : first.in[0]);
     if (bf16_ && product && !isFew(sides_, input.rows) && !plan_.buffers[size_t(input.root)].bf16) {
       step.converts = true;
       step.converted = borrow(bytesOf(sides_, input.rows, input.columns, true));
     }
-    if (step.kind == Step::feedForward) placeOutput(node(step.nodes.back()), at);
+    if (step.kind == Step::feedForward || step.kind == Step::heads) placeOutput(node(step.nodes.back()), at);
     else for (int index : step.nodes) placeOutput(node(index), at);
     for (const auto& [offset, bytes] : temporary) give(offset, bytes);
     releaseAfter(at);

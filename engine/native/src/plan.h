@@ -8,9 +8,12 @@ namespace steplog {
 
 // Steps of a plan.
 struct Step {
-  enum Kind { single, linears, feedForward } kind = single;
-  std::vector<int> nodes;  // linears: of one input; feedForward: [gate,] up, down
-  // feedForward: hidden columns that are computed at a time, and where they lie: [gate,] up, product.
+  enum Kind { single, linears, feedForward, heads } kind = single;
+  // linears: of one input; feedForward: [gate,] up, down; heads: queries, keys, values, what is done to each head of them,
+  // attention.
+  std::vector<int> nodes;
+  // feedForward: hidden columns that are computed at a time, and where they lie: [gate,] up, product. heads: key heads that
+  // are computed at a time, and where their queries, keys and values lie.
   size_t chunk = 0;
   std::vector<size_t> hidden;
   // Where the input is copied to as bfloat16 first; none when it is stored so already.

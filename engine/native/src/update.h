@@ -42,6 +42,22 @@ STEPLOG_INLINE void applyEntry(float* w, size_t count, const int16_t* n, const u
   }
 }
 
+// The same for rademacher noise as bits: n = 1 - 2 * bit.
+template <bool rounds>
+STEPLOG_INLINE void applySigns(float* w, size_t count, const uint8_t* bits, const uint16_t* r, const Entry& entry) {
+  const F a = set1(entry.scalar), minus = set1(-entry.scalar), d = set1(entry.decay);
+  const bool decayed = entry.decay != 1.0f;
+  for (size_t i = 0; i < count; i += lanes) {
+    const bool whole = i + lanes <= count;
+    F v = whole ? load(w + i) : loadPart(w + i, count - i, 0.0f);
+    if (decayed) v = mul(v, d);
+    v = addSigned(v, bits, i, a, minus);
+    if (rounds) v = roundStochastic(v, r + i);
+    if (whole) store(w + i, v);
+    else storePart(w + i, v, count - i);
+  }
+}
+
 // One entry over a block, a group of Philox blocks at a time.
 template <bool rounds>
 inline void updateBlock(float* w, size_t count, uint64_t first, Noise noise, const Keys& keys, const Keys& roundingKeys, const Entry& entry) {
@@ -59,6 +75,16 @@ inline void updateBlock(float* w, size_t count, uint64_t first, Noise noise, con
     storeNormal(n, wordsAt(block, keys));
     if (rounds) storeWords(r, wordsAt(block, roundingKeys));
     return applyEntry<rounds>(w + at, count - at, n, r, entry);
+  }
+  if (noise == Noise::rademacher && first % rademacherPerBlock == 0) {
+    alignas(64) uint8_t bits[wordBytes + 8];
+    for (size_t at = 0; at < count; at += rademacherGroup) {
+      const size_t part = count - at < rademacherGroup ? count - at : rademacherGroup;
+      storeWords(bits, wordsAt((first + at) / rademacherPerBlock, keys));
+      if (rounds) roundingInto(r, part, first + at, roundingKeys);
+      applySigns<rounds>(w + at, part, bits, r, entry);
+    }
+    return;
   }
   // Parts that end with a Philox block of either kind.
   for (size_t at = 0; at < count;) {
@@ -196,6 +222,23 @@ STEPLOG_INLINE void perturbRun(const float* w, size_t count, const int16_t* n, f
     const F v = loadPart(w + i, count - i, 0.0f), z = fromInt16(n + i);
     storePart(plus + i, fma(e, z, v), count - i);
     storePart(minus + i, fnma(e, z, v), count - i);
+  }
+}
+
+// The same for rademacher noise as bits.
+STEPLOG_INLINE void perturbSigns(const float* w, size_t count, const uint8_t* bits, float size, float* plus, float* minus) {
+  const F e = set1(size), negative = set1(-size);
+  for (size_t i = 0; i < count; i += lanes) {
+    const bool whole = i + lanes <= count;
+    const F v = whole ? load(w + i) : loadPart(w + i, count - i, 0.0f);
+    const F up = addSigned(v, bits, i, negative, e), down = addSigned(v, bits, i, e, negative);
+    if (whole) {
+      store(plus + i, up);
+      store(minus + i, down);
+    } else {
+      storePart(plus + i, up, count - i);
+      storePart(minus + i, down, count - i);
+    }
   }
 }
 
