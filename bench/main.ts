@@ -14,6 +14,8 @@ import type { NoiseOptions } from "./noise.ts";
 import { benchNoise } from "./noise.ts";
 import type { PeerOptions } from "./peers.ts";
 import { benchPeers } from "./peers.ts";
+import type { RebuildOptions } from "./rebuild.ts";
+import { benchRebuild } from "./rebuild.ts";
 import type { ReplayOptions } from "./replay.ts";
 import { benchReplay } from "./replay.ts";
 import type { AnyResult } from "./report.ts";
@@ -47,6 +49,13 @@ measuring("replay", "log entries applied to a model's worth of elements in memor
   .addOption(noise())
   .addOption(count("--runs", "runs that are measured", 3))
   .action((options: ReplayOptions & Output) => run(options, benchReplay));
+
+measuring("rebuild", "a model rebuilt from a log on disk, against what the speed of replay foretells")
+  .addOption(config())
+  .addOption(count("--entries", "entries of the log", 1000))
+  .addOption(dtype())
+  .addOption(noise())
+  .action((options: RebuildOptions & Output) => run(options, benchRebuild));
 
 measuring("generate", "greedy continuation, token by token")
   .addOption(config())

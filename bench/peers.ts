@@ -93,32 +93,43 @@ function contender(program: Program, outcomes: readonly Outcome[]): Contender {
   };
 }
 
-/** Ours score every token, as the peers do, and take normal noise, as they do. */
+/**
+ * Ours take normal noise, as the peers do. The peers score every token, as MeZO's code does, though labels are on the
+ * answer; ours are measured both ways. The first of a dtype is what the others are compared with.
+ */
 function ours(options: PeerOptions): Program[] {
   const { config, batch, tokens, steps, entries, device, threads } = options;
   const tsx = createRequire(import.meta.url).resolve("tsx/cli");
   const main = fileURLToPath(new URL("main.ts", import.meta.url));
-  const common = ["--config", config, "--noise", "normal", "--device", device, "--json"];
+  const common = ["--config", config, "--device", device, "--json"];
   const threaded = threads === undefined ? [] : ["--threads", String(threads)];
-  const program = (command: string, dtype: "f32" | "bf16", args: readonly (string | number)[]) => ({
-    name: `Steplog ${dtype}`,
+  const program = (command: string, dtype: "f32" | "bf16", how: string, args: readonly (string | number)[]) => ({
+    name: `Steplog ${dtype}${how}`,
     dtype,
     ours: true,
     file: process.execPath,
     args: [tsx, main, command, ...common, ...threaded, "--dtype", dtype, ...args.map(String)],
   });
-  const stepArgs = ["--batch", batch, "--tokens", tokens, "--labels", "all", "--steps", steps];
-  const formats = [
-    ["f32", "float32"],
-    ["bf16", options.multiply],
-  ] as const;
+  const step = (dtype: "f32" | "bf16", how: string, multiply: Precision, labels: string) => {
+    const args = ["--batch", batch, "--tokens", tokens, "--labels", labels, "--steps", steps];
+    const own = program("step", dtype, how, ["--noise", "normal", ...args, "--multiply", multiply]);
+    return { ...own, group: "step" as const, read: readStep };
+  };
+  const answer = String(Math.min(8, tokens - 1));
+  const replay = (how: string, noise: string) => {
+    const own = program("replay", "f32", how, ["--noise", noise, "--entries", entries]);
+    return { ...own, group: "replay" as const, read: readReplay };
+  };
+  const mixed =
+    options.multiply === "float32" ? [] : [step("f32", `, ${options.multiply} products`, options.multiply, answer)];
   return [
-    ...formats.map(([dtype, multiply]) => ({
-      ...program("step", dtype, [...stepArgs, "--multiply", multiply]),
-      group: "step" as const,
-      read: readStep,
-    })),
-    { ...program("replay", "f32", ["--entries", entries]), group: "replay", read: readReplay },
+    step("f32", "", "float32", answer),
+    step("f32", ", every token scored", "float32", "all"),
+    ...mixed,
+    step("bf16", "", options.multiply, answer),
+    step("bf16", ", every token scored", options.multiply, "all"),
+    replay("", "normal"),
+    replay(", rademacher", "rademacher"),
   ];
 }
 

@@ -4,10 +4,18 @@ import type { GenerateResult } from "./generate.ts";
 import type { Summary } from "./measure.ts";
 import type { NoiseResult } from "./noise.ts";
 import type { Contender, PeersResult } from "./peers.ts";
+import type { RebuildResult } from "./rebuild.ts";
 import type { ReplayResult } from "./replay.ts";
 import type { StepResult } from "./step.ts";
 
-export type AnyResult = StepResult | ReplayResult | GenerateResult | GemmResult | NoiseResult | PeersResult;
+export type AnyResult =
+  | StepResult
+  | ReplayResult
+  | RebuildResult
+  | GenerateResult
+  | GemmResult
+  | NoiseResult
+  | PeersResult;
 
 /** A few lines for a terminal; the peers' tables as they are. */
 export function report(result: AnyResult): string {
@@ -27,6 +35,13 @@ function linesOf(result: Exclude<AnyResult, PeersResult>): readonly Line[] {
         ["replay", seconds(result.replay)],
         ["updates", `${number(result.gigaUpdatesPerSecond)} G a second, of ${result.elements} elements`],
         ["peak memory", `${number(result.peakMemory)} MB`],
+      ];
+    case "rebuild":
+      return [
+        device,
+        ["rebuild", `${number(result.seconds)} s, of a log of ${result.logBytes} bytes`],
+        ["foretold", `${number(result.foretold)} s of replay alone; ${number(result.ratio)} times that`],
+        ["peak memory", `${number(result.peakMemory)} MB, for ${number(result.bytes / 1e6)} MB of weights`],
       ];
     case "generate":
       return [

@@ -115,8 +115,9 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
       weights.free(weight);
     },
     async readWeight(weight) {
-      await failure;
-      return native.readWeight(find.weight(weight));
+      // Asked for at once, so that what is asked for later comes later.
+      const [bytes] = await Promise.all([native.readWeight(find.weight(weight)), failure]);
+      return bytes;
     },
     update(updated, entries, noise) {
       if (updated.length === 0 || entries.length === 0) return;
@@ -301,13 +302,12 @@ class NativePass implements Pass {
   async #run(head: readonly number[]): Promise<Float64Array | Float32Array> {
     invariant(!(this.#ran && this.#cached), "a pass with caches has one result");
     this.#ran = true;
-    await this.#ready();
     const perturbation = this.#perturbation && {
       seed: this.#perturbation.seed,
       size: this.#perturbation.size,
       noise: noises[this.#perturbation.noise],
     };
-    return this.#native.run({
+    const running = this.#native.run({
       code: Int32Array.of(...this.#code, ...head),
       numbers: Float64Array.from(this.#numbers),
       lists: this.#lists,
@@ -315,6 +315,8 @@ class NativePass implements Pass {
       perturbation,
       bf16: this.#bf16,
     });
+    const [result] = await Promise.all([running, this.#ready()]);
+    return result;
   }
 
   #made(rows: number, columns: number): Recorded {

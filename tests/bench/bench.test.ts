@@ -93,8 +93,11 @@ test("bench peers measures both in turn, and a chart shows the ratios", { timeou
   const { contenders } = JSON.parse(await readFile(out, "utf8")) as PeersResult;
   expect(contenders.map(({ group, name }) => `${group} ${name}`)).toStrictEqual([
     "step Steplog f32",
+    "step Steplog f32, every token scored",
     "step Steplog bf16",
+    "step Steplog bf16, every token scored",
     "replay Steplog f32",
+    "replay Steplog f32, rademacher",
     "step fast-f32",
     "replay fused",
   ]);

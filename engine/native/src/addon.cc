@@ -256,7 +256,7 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
   Napi::Value readWeight(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
       const WeightRef weight = this->weight(info[0].ToNumber());
-      return promise([this, weight] { executor_->flush(*weight); },
+      return promise([this, weight] { executor_->settleAll(*weight); },
                      [weight](Napi::Env env) -> Napi::Value {
                        auto bytes = Napi::Uint8Array::New(env, weight->bytes());
                        std::copy_n(weight->data(), weight->bytes(), bytes.Data());
@@ -278,7 +278,7 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
       const Noise noise = noiseOf(info[4]);
       return promise([this, weights, entries, noise] {
         for (const WeightRef& weight : weights) {
-          if (weight->pendingNoise != noise) executor_->flush(*weight);
+          if (weight->pendingNoise != noise) executor_->settleAll(*weight);
           weight->pendingNoise = noise;
           weight->pending.insert(weight->pending.end(), entries.begin(), entries.end());
         }

@@ -1,14 +1,16 @@
 // Attention of one head: softmax(scale * q k^T) v for a few rows of queries, without a matrix of queries x keys
 // (Dao et al. 2022, "FlashAttention"; the running softmax is Milakov and Gimelshein 2018).
 //
-// Keys are taken a block at a time. A block's keys are transposed and its values copied into scratch, so that both
-// products are tiles of broadcast queries times vectors. Each query keeps the peak and the sum of its scores so far, and
-// what it has summed is scaled down when the peak grows. For a query or two, as in generation, packing would cost more
-// than the products: those read keys and values where they lie.
+// Queries lie across the lanes: a strip of them, two vectors wide, is transposed once, and then each number of a key or a
+// value is broadcast from where it lies. So keys and values are neither packed nor read beyond the head, peaks and sums
+// are taken lane by lane. The road not taken, keys transposed and queries broadcast, spent a sixth of its time on packing.
+// A query alone, as in generation, would leave most lanes empty: its products, and nothing else, lie across the columns of
+// the head, for twice the speed.
 //
-// Columns beyond the head hold other heads or rubbish: they may be loaded with a vector of values, never into a sum that
-// is kept. Blocks lie at fixed positions, so that a query's result does not depend on the queries it shares a task with.
+// Keys are taken a block at a time, at fixed positions, and lanes do not mix: a query's result is the same bits whichever
+// queries share its task; alone, it may differ by a rounding.
 #pragma once
+#include <cfloat>
 #include <type_traits>
 
 #include "gemm.h"
@@ -17,242 +19,90 @@
 namespace steplog {
 namespace STEPLOG_NAMESPACE {
 
-// 64 x 64 keeps queries, keys, values and scores of a head of 64 in the second-level cache, two of them in the first.
-constexpr size_t blockQueries = 64;
-constexpr size_t blockKeys = 128;
-// Tasks of no more queries than this do not pack.
-constexpr size_t fewQueries = 3;
-// A tile of sums: low and wide, because causal attention computes a tile's masked corner in vain.
-constexpr size_t headTileRows = 6;
-constexpr size_t headTileVectors = STEPLOG_ISA >= STEPLOG_AVX512 ? 4 : 2;
-constexpr size_t groupQueries = 4 * headTileRows;
+constexpr size_t stripVectors = 2;
+constexpr size_t stripQueries = stripVectors * lanes;
+// Strips of a task share what they read of keys and values through the second-level cache.
+constexpr size_t taskQueries = 64;
+// A strip's scores of a block, and its part of the products, stay in the first-level cache.
+constexpr size_t blockKeys = 64;
 constexpr size_t scratchAlignment = 64;
-static_assert(blockKeys % lanes == 0, "blocks of keys are whole vectors");
+static_assert(taskQueries % stripQueries == 0, "a task is whole strips");
+
+// Rows of a tile of V vectors of queries: sums that the registers hold, and enough of them to hide an FMA's latency.
+template <size_t V>
+constexpr size_t stripTileRows = STEPLOG_ISA >= STEPLOG_AVX512 || V == 1 ? 12 : 6;
 
 // Keys from, ..., to - 1.
 struct KeyRange {
   size_t from, to;
 };
 
-// Where a task's intermediate values lie in its scratch; rows of a head are padded to whole vectors.
-struct HeadScratch {
-  size_t stride;   // of rows of a head
-  float* keys;     // [stride, blockKeys]
-  float* values;   // [blockKeys, stride]
-  float* scores;   // [groupQueries, blockKeys], of the queries at work; then their powers
-  float* out;      // [blockQueries, stride], not yet divided by the totals
-  float* totals;   // [blockQueries, lanes], to be added up at the end
-  float* peaks;    // [blockQueries]
+// The queries at work, and where their numbers lie in the task's scratch.
+struct Strip {
+  size_t row;      // the first's, of the task's queries
+  float* queries;  // [headSize, stripQueries], times the scale
+  float* out;      // [headSize, stripQueries], not yet divided by the totals
+  float* scores;   // [blockKeys, stripQueries]; then their powers
+  float* peaks;    // [stripQueries], of the scores so far
+  float* totals;   // [stripQueries], of the powers so far
 };
 
-inline size_t headStride(size_t headSize) { return roundUp(headSize, lanes); }
-
-inline size_t attentionQueries() { return blockQueries; }
+inline size_t attentionQueries() { return taskQueries; }
 
 inline size_t attentionScratch(size_t headSize) {
-  const size_t floats = headStride(headSize) * (blockQueries + 2 * blockKeys) + groupQueries * blockKeys + blockQueries * (lanes + 1);
-  return floats * sizeof(float) + scratchAlignment;
+  return (2 * headSize + blockKeys + 2) * stripQueries * sizeof(float) + scratchAlignment;
 }
 
-inline HeadScratch placeScratch(const AttentionTask& task) {
-  const size_t stride = headStride(task.headSize);
+inline Strip stripAt(const AttentionTask& task, size_t row) {
   char* start = static_cast<char*>(task.scratch);
   start += (scratchAlignment - reinterpret_cast<uintptr_t>(start) % scratchAlignment) % scratchAlignment;
-  HeadScratch at;
-  at.stride = stride;
-  at.keys = reinterpret_cast<float*>(start);
-  at.values = at.keys + blockKeys * stride;
-  at.scores = at.values + blockKeys * stride;
-  at.out = at.scores + groupQueries * blockKeys;
-  at.totals = at.out + blockQueries * stride;
-  at.peaks = at.totals + blockQueries * lanes;
-  return at;
+  const size_t matrix = task.headSize * stripQueries;
+  Strip strip;
+  strip.row = row;
+  strip.queries = reinterpret_cast<float*>(start);
+  strip.out = strip.queries + matrix;
+  strip.scores = strip.out + matrix;
+  strip.peaks = strip.scores + blockKeys * stripQueries;
+  strip.totals = strip.peaks + stripQueries;
+  return strip;
 }
 
-// What the task's query at `row` sees.
-inline KeyRange seenBy(const AttentionTask& task, size_t row) {
-  const size_t after = task.past + row + 1;
-  const size_t to = task.causal && after < task.keys ? after : task.keys;
-  const size_t from = task.window > 0 && after > task.window ? after - task.window : 0;
-  return {from < to ? from : to, to};
+// The task's queries in a strip's vector.
+inline size_t queriesIn(const AttentionTask& task, const Strip& strip, size_t vector) {
+  const size_t row = strip.row + vector * lanes;
+  return task.queries <= row ? 0 : task.queries - row < lanes ? task.queries - row : lanes;
 }
 
-// The part of a range that lies in a block, counted from the block's first key.
-inline KeyRange inBlock(KeyRange range, size_t block) {
-  const auto clamp = [&](size_t key) { return key < block ? 0 : key - block < blockKeys ? key - block : blockKeys; };
-  return {clamp(range.from), clamp(range.to)};
+// With a softcap, scores come out of the product divided by it.
+inline float scoreFactor(const AttentionTask& task) { return task.softcap > 0 ? task.scale / task.softcap : task.scale; }
+
+// ------------------------------------------------------------------ into and out of lanes
+// Up to `lanes` columns of a vector of queries. What is beyond the head is not even loaded: another thread may be writing
+// it, where out is q.
+inline void readSquare(const AttentionTask& task, const Strip& strip, size_t vector, size_t c) {
+  const float* q = task.q.f32(task.side, task.queryRow + strip.row + vector * lanes) + task.queryColumn + c;
+  float* to = strip.queries + c * stripQueries + vector * lanes;
+  const size_t rows = queriesIn(task, strip, vector), columns = task.headSize - c;
+  if (rows == lanes && columns >= lanes) return transposeSquare(q, task.q.stride, to, stripQueries);
+  alignas(64) float square[lanes * lanes] = {}, turned[lanes * lanes];
+  for (size_t r = 0; r < rows; r++) store(square + r * lanes, columns < lanes ? loadPart(q + r * task.q.stride, columns, 0.0f) : load(q + r * task.q.stride));
+  transposeSquare(square, lanes, turned, lanes);
+  for (size_t r = 0; r < lanes && r < columns; r++) store(to + r * stripQueries, load(turned + r * lanes));
 }
 
-inline bool few(const AttentionTask& task) { return task.queries <= fewQueries; }
-
-// ------------------------------------------------------------------ packing
-// Transposes a block's first `count` keys; up to a whole vector of keys, the rest are zeros.
-inline void packKeys(const AttentionTask& task, const HeadScratch& at, size_t block, size_t count) {
-  const float* k = task.k.f32(task.side, task.keyRow + block) + task.keyColumn;
-  for (size_t key = 0; key < count; key += lanes) {
-    const float* rows = k + key * task.k.stride;
-    const size_t left = count - key;
-    for (size_t c = 0; c < task.headSize; c += lanes) {
-      float* to = at.keys + c * blockKeys + key;
-      if (left >= lanes) {
-        transposeSquare(rows + c, task.k.stride, to, blockKeys);
-        continue;
-      }
-      alignas(64) float square[lanes * lanes] = {};
-      for (size_t r = 0; r < left; r++) store(square + r * lanes, load(rows + r * task.k.stride + c));
-      transposeSquare(square, lanes, to, blockKeys);
-    }
-  }
+// Transposes queries into the lanes, zeros in lanes that have none, and takes them times the scale.
+inline void readStrip(const AttentionTask& task, const Strip& strip) {
+  for (size_t vector = 0; vector < stripVectors; vector++)
+    for (size_t c = 0; c < task.headSize; c += lanes) readSquare(task, strip, vector, c);
+  const F factor = set1(scoreFactor(task));
+  for (size_t i = 0; i < task.headSize * stripQueries; i += lanes) store(strip.queries + i, mul(factor, load(strip.queries + i)));
 }
 
-// Values close together: at a row's stride of many kilobytes they would share a few sets of the first-level cache.
-inline void packValues(const AttentionTask& task, const HeadScratch& at, size_t block, size_t count) {
-  for (size_t key = 0; key < count; key++) {
-    const float* v = task.v.f32(task.side, task.keyRow + block + key) + task.keyColumn;
-    for (size_t c = 0; c < task.headSize; c += lanes) store(at.values + key * at.stride + c, load(v + c));
-  }
-}
-
-// ------------------------------------------------------------------ products
-// y [R, V vectors] (+)= x [R, inner] times b [inner, V vectors].
-template <size_t R, size_t V>
-STEPLOG_INLINE void headTile(const float* x, size_t xStride, const float* b, size_t bStride, size_t inner, float* y, size_t yStride, bool onto) {
-  F sums[R][V];
-#pragma GCC unroll 8
-  for (size_t r = 0; r < R; r++)
-#pragma GCC unroll 4
-    for (size_t j = 0; j < V; j++) sums[r][j] = onto ? load(y + r * yStride + j * lanes) : zero();
-  for (size_t k = 0; k < inner; k++) {
-    // Not an array: GCC 12 would load its vectors anew for every row.
-    const float* at = b + k * bStride;
-    const F b0 = load(at), b1 = V > 1 ? load(at + lanes) : b0, b2 = V > 2 ? load(at + 2 * lanes) : b0, b3 = V > 3 ? load(at + 3 * lanes) : b0;
-#pragma GCC unroll 8
-    for (size_t r = 0; r < R; r++) {
-      const F a = set1(x[r * xStride + k]);
-      sums[r][0] = fma(a, b0, sums[r][0]);
-      if constexpr (V > 1) sums[r][1] = fma(a, b1, sums[r][1]);
-      if constexpr (V > 2) sums[r][2] = fma(a, b2, sums[r][2]);
-      if constexpr (V > 3) sums[r][3] = fma(a, b3, sums[r][3]);
-    }
-  }
-#pragma GCC unroll 8
-  for (size_t r = 0; r < R; r++)
-#pragma GCC unroll 4
-    for (size_t j = 0; j < V; j++) store(y + r * yStride + j * lanes, sums[r][j]);
-}
-
-// y [rows, columns] (+)= x [rows, inner] times b [inner, columns]; rows fit a tile, columns are whole vectors.
-inline void multiplyHead(size_t rows, size_t columns, const float* x, size_t xStride, const float* b, size_t bStride, size_t inner, float* y, size_t yStride, bool onto) {
-  withRows<headTileRows>(rows, [&](auto r) {
-    constexpr size_t R = decltype(r)::value, widest = headTileVectors * lanes;
-    size_t c = 0;
-    for (; c + widest <= columns; c += widest) headTile<R, headTileVectors>(x, xStride, b + c, bStride, inner, y + c, yStride, onto);
-    withRows<headTileVectors - 1>((columns - c) / lanes, [&](auto v) {
-      headTile<R, decltype(v)::value>(x, xStride, b + c, bStride, inner, y + c, yStride, onto);
-    });
-  });
-}
-
-inline float dotHead(const float* x, const float* y, size_t count) {
-  F total = zero();
-  size_t i = 0;
-  for (; i + lanes <= count; i += lanes) total = fma(load(x + i), load(y + i), total);
-  if (i < count) total = fma(loadPart(x + i, count - i, 0.0f), loadPart(y + i, count - i, 0.0f), total);
-  return sum(total);
-}
-
-// ------------------------------------------------------------------ a tile of queries and a block of keys
-// Scores of the whole vectors of keys that `seen` touches; those of keys beyond it are rubbish.
-inline void scoreRows(const AttentionTask& task, const HeadScratch& at, size_t row, size_t rows, size_t block, KeyRange seen, float* scores) {
-  const float* q = task.q.f32(task.side, task.queryRow + row) + task.queryColumn;
-  if (!few(task)) {
-    const size_t from = seen.from / lanes * lanes, columns = roundUp(seen.to, lanes) - from;
-    return multiplyHead(rows, columns, q, task.q.stride, at.keys + from, blockKeys, task.headSize, scores + from, blockKeys, false);
-  }
-  for (size_t key = seen.from; key < seen.to; key++) {
-    const float* k = task.k.f32(task.side, task.keyRow + block + key) + task.keyColumn;
-    for (size_t r = 0; r < rows; r++) scores[r * blockKeys + key] = dotHead(q + r * task.q.stride, k, task.headSize);
-  }
-}
-
-// v in lanes whose key (of the first lane: `key`) lies in the range, `rest` elsewhere.
-STEPLOG_INLINE F within(F v, size_t key, KeyRange range, F rest) {
-  alignas(64) static constexpr float numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  const F at = add(load(numbers), set1(float(key)));
-  const F low = selectLess(at, set1(float(range.from)), rest, v);
-  return selectLess(at, set1(float(range.to)), low, rest);
-}
-
-// Scales, caps and masks one query's scores of a block, and returns the highest. `seen`: by its tile; `own`: by itself.
-inline float maskScores(const AttentionTask& task, float* scores, KeyRange seen, KeyRange own) {
-  const float scale = task.softcap > 0 ? task.scale / task.softcap : task.scale;
-  F most = set1(-INFINITY);
-  for (size_t key = seen.from / lanes * lanes; key < seen.to; key += lanes) {
-    F v = mul(load(scores + key), set1(scale));
-    if (task.softcap > 0) v = mul(set1(task.softcap), tanh(v));
-    v = within(v, key, own, set1(-INFINITY));
-    store(scores + key, v);
-    most = vmax(v, most);
-  }
-  return maximum(most);
-}
-
-// Takes a block's highest score into a query's peak, and scales down what it has summed if that grows.
-inline void raisePeak(const HeadScratch& at, size_t row, float highest) {
-  const float before = at.peaks[row];
-  if (highest <= before) return;
-  at.peaks[row] = highest;
-  if (before == -INFINITY) return;  // nothing has been summed
-  const F shrink = exp(set1(before - highest));
-  float* total = at.totals + row * lanes;
-  float* out = at.out + row * at.stride;
-  store(total, mul(load(total), shrink));
-  for (size_t c = 0; c < at.stride; c += lanes) store(out + c, mul(load(out + c), shrink));
-}
-
-// Scores of a query become powers of their distance to its peak, 0 where they were masked.
-STEPLOG_INLINE void takePowers(float* scores, KeyRange seen, float peak, float* totals) {
-  // A query that has seen no key yet has no peak to subtract: -inf - -inf would be NaN.
-  const F center = set1(peak == -INFINITY ? 0.0f : peak);
-  F total = load(totals);
-  for (size_t key = seen.from / lanes * lanes; key < seen.to; key += lanes) {
-    const F power = exp(sub(load(scores + key), center));
-    store(scores + key, power);
-    total = add(total, power);
-  }
-  store(totals, total);
-}
-
-// One block of keys and a group of queries. Each step is taken for all of its tiles before the next: a row's powers wait
-// for its peak, and the other rows' are under way meanwhile.
-inline void attendGroup(const AttentionTask& task, const HeadScratch& at, size_t group, size_t end, size_t block) {
-  const auto tiles = [&](auto&& each) {
-    for (size_t row = group; row < end; row += headTileRows) {
-      const size_t rows = end - row < headTileRows ? end - row : headTileRows;
-      const KeyRange seen = {inBlock(seenBy(task, row), block).from, inBlock(seenBy(task, row + rows - 1), block).to};
-      if (seen.from < seen.to) each(row, rows, seen, at.scores + (row - group) * blockKeys);
-    }
-  };
-  tiles([&](size_t row, size_t rows, KeyRange seen, float* scores) { scoreRows(task, at, row, rows, block, seen, scores); });
-  tiles([&](size_t row, size_t rows, KeyRange seen, float* scores) {
-    for (size_t r = 0; r < rows; r++) raisePeak(at, row + r, maskScores(task, scores + r * blockKeys, seen, inBlock(seenBy(task, row + r), block)));
-  });
-  tiles([&](size_t row, size_t rows, KeyRange seen, float* scores) {
-    for (size_t r = 0; r < rows; r++) takePowers(scores + r * blockKeys, seen, at.peaks[row + r], at.totals + (row + r) * lanes);
-  });
-  const float* v = task.v.f32(task.side, task.keyRow + block) + task.keyColumn;
-  const size_t stride = task.v.stride;
-  tiles([&](size_t row, size_t rows, KeyRange seen, float* scores) {
-    multiplyHead(rows, at.stride, scores + seen.from, blockKeys, v + seen.from * stride, stride, seen.to - seen.from, at.out + row * at.stride, at.stride, true);
-  });
-}
-
-// ------------------------------------------------------------------ the task
-inline void clearSums(const AttentionTask& task, const HeadScratch& at) {
-  for (size_t i = 0; i < task.queries * at.stride; i += lanes) store(at.out + i, zero());
-  for (size_t row = 0; row < task.queries; row++) {
-    store(at.totals + row * lanes, zero());
-    at.peaks[row] = -INFINITY;
+inline void clearStrip(const AttentionTask& task, const Strip& strip) {
+  for (size_t i = 0; i < task.headSize * stripQueries; i += lanes) store(strip.out + i, zero());
+  for (size_t i = 0; i < stripQueries; i += lanes) {
+    store(strip.peaks + i, set1(-INFINITY));
+    store(strip.totals + i, zero());
   }
 }
 
@@ -269,26 +119,244 @@ STEPLOG_INLINE void putHead(const AttentionTask& task, size_t row, size_t column
   std::memcpy(to, halves, count * sizeof(uint16_t));
 }
 
-inline void writeQueries(const AttentionTask& task, const HeadScratch& at) {
-  for (size_t row = 0; row < task.queries; row++) {
-    const F inverse = set1(1.0f / sum(load(at.totals + row * lanes)));
-    for (size_t c = 0; c < task.headSize; c += lanes)
-      putHead(task, task.queryRow + row, task.queryColumn + c, mul(load(at.out + row * at.stride + c), inverse), task.headSize - c);
+// Up to `lanes` columns of a vector of queries.
+inline void writeSquare(const AttentionTask& task, const Strip& strip, size_t vector, size_t c) {
+  const float* from = strip.out + c * stripQueries + vector * lanes;
+  const size_t row = task.queryRow + strip.row + vector * lanes, column = task.queryColumn + c;
+  const size_t rows = queriesIn(task, strip, vector), columns = task.headSize - c;
+  if (rows == lanes && columns >= lanes && !task.out.bf16)
+    return transposeSquare(from, stripQueries, task.out.f32(task.side, row) + column, task.out.stride);
+  alignas(64) float square[lanes * lanes] = {}, turned[lanes * lanes];
+  for (size_t r = 0; r < lanes && r < columns; r++) store(square + r * lanes, load(from + r * stripQueries));
+  transposeSquare(square, lanes, turned, lanes);
+  for (size_t r = 0; r < rows; r++) putHead(task, row + r, column, load(turned + r * lanes), columns);
+}
+
+// Divides by the totals, and transposes back into rows.
+inline void writeStrip(const AttentionTask& task, const Strip& strip) {
+  for (size_t vector = 0; vector < stripVectors; vector++) {
+    const F inverse = div(set1(1.0f), load(strip.totals + vector * lanes));
+    for (size_t c = 0; c < task.headSize; c++) {
+      float* out = strip.out + c * stripQueries + vector * lanes;
+      store(out, mul(inverse, load(out)));
+    }
+    for (size_t c = 0; c < task.headSize; c += lanes) writeSquare(task, strip, vector, c);
   }
+}
+
+// ------------------------------------------------------------------ products
+// y [R, V vectors] (+)= x [R, inner] times b [inner, V vectors].
+template <size_t R, size_t V>
+STEPLOG_INLINE void stripTile(const float* x, size_t rowStride, size_t innerStride, size_t inner, const float* b, float* y, bool onto) {
+  F sums[R][V];
+#pragma GCC unroll 16
+  for (size_t r = 0; r < R; r++)
+    for (size_t v = 0; v < V; v++) sums[r][v] = onto ? load(y + r * stripQueries + v * lanes) : zero();
+  for (size_t k = 0; k < inner; k++) {
+    // Not an array: GCC 12 would load its vectors anew for every row.
+    const F b0 = load(b + k * stripQueries), b1 = V > 1 ? load(b + k * stripQueries + lanes) : b0;
+#pragma GCC unroll 16
+    for (size_t r = 0; r < R; r++) {
+      const F a = set1(x[r * rowStride + k * innerStride]);
+      sums[r][0] = fma(a, b0, sums[r][0]);
+      if constexpr (V > 1) sums[r][1] = fma(a, b1, sums[r][1]);
+    }
+  }
+#pragma GCC unroll 16
+  for (size_t r = 0; r < R; r++)
+    for (size_t v = 0; v < V; v++) store(y + r * stripQueries + v * lanes, sums[r][v]);
+}
+
+// The same for any number of rows, in tiles of much the same height.
+template <size_t V>
+STEPLOG_INLINE void multiplyStrip(const float* x, size_t rowStride, size_t innerStride, size_t rows, size_t inner, const float* b, float* y, bool onto) {
+  constexpr size_t most = stripTileRows<V>;
+  const size_t tiles = (rows + most - 1) / most;
+  for (size_t tile = 0; tile < tiles; tile++) {
+    const size_t row = tile * rows / tiles, next = (tile + 1) * rows / tiles;
+    withRows<most>(next - row, [&](auto count) {
+      stripTile<decltype(count)::value, V>(x + row * rowStride, rowStride, innerStride, inner, b, y + row * stripQueries, onto);
+    });
+  }
+}
+
+// Scores of some keys by V vectors of queries, from `vector` on.
+template <size_t V>
+inline void scoreKeys(const AttentionTask& task, const Strip& strip, size_t block, size_t vector, KeyRange keys) {
+  const float* k = task.k.f32(task.side, task.keyRow + block + keys.from) + task.keyColumn;
+  multiplyStrip<V>(k, task.k.stride, 1, keys.to - keys.from, task.headSize, strip.queries + vector * lanes,
+                   strip.scores + keys.from * stripQueries + vector * lanes, false);
+}
+
+template <size_t V>
+inline void addValues(const AttentionTask& task, const Strip& strip, size_t block, size_t vector, KeyRange keys) {
+  const float* v = task.v.f32(task.side, task.keyRow + block + keys.from) + task.keyColumn;
+  multiplyStrip<V>(v, 1, task.v.stride, task.headSize, keys.to - keys.from, strip.scores + keys.from * stripQueries + vector * lanes,
+                   strip.out + vector * lanes, true);
+}
+
+// ------------------------------------------------------------------ products for a query alone
+STEPLOG_INLINE F loadHead(const float* p, size_t left) { return left < lanes ? loadPart(p, left, 0.0f) : load(p); }
+
+inline float dotHead(const float* x, const float* y, size_t headSize) {
+  F total = zero();
+  for (size_t c = 0; c < headSize; c += lanes) total = fma(loadHead(x + c, headSize - c), loadHead(y + c, headSize - c), total);
+  return sum(total);
+}
+
+inline void scoreKeysAlone(const AttentionTask& task, const Strip& strip, size_t block, KeyRange keys) {
+  const float* q = task.q.f32(task.side, task.queryRow) + task.queryColumn;
+  const float* k = task.k.f32(task.side, task.keyRow + block) + task.keyColumn;
+  const float factor = scoreFactor(task);
+  for (size_t key = keys.from; key < keys.to; key++) {
+    float* scores = strip.scores + key * stripQueries;
+    store(scores, zero());
+    scores[0] = factor * dotHead(q, k + key * task.k.stride, task.headSize);
+  }
+}
+
+inline void addValuesAlone(const AttentionTask& task, const Strip& strip, size_t block, KeyRange keys) {
+  const float* v = task.v.f32(task.side, task.keyRow + block) + task.keyColumn;
+  for (size_t c = 0; c < task.headSize; c += lanes) {
+    F total = zero();
+    for (size_t key = keys.from; key < keys.to; key++)
+      total = fma(set1(strip.scores[key * stripQueries]), loadHead(v + key * task.v.stride + c, task.headSize - c), total);
+    alignas(64) float columns[lanes];
+    store(columns, total);
+    for (size_t i = 0; i < lanes && c + i < task.headSize; i++) strip.out[(c + i) * stripQueries] += columns[i];
+  }
+}
+
+// ------------------------------------------------------------------ the softmax
+// What the task's query at `row` sees.
+inline KeyRange seenBy(const AttentionTask& task, size_t row) {
+  const size_t after = task.past + row + 1;
+  const size_t to = task.causal && after < task.keys ? after : task.keys;
+  const size_t from = task.window > 0 && after > task.window ? after - task.window : 0;
+  return {from < to ? from : to, to};
+}
+
+inline KeyRange inBlock(KeyRange keys, size_t block) {
+  const auto clamp = [&](size_t key) { return key < block ? 0 : key - block < blockKeys ? key - block : blockKeys; };
+  return {clamp(keys.from), clamp(keys.to)};
+}
+
+// What any query, and what every query, of a vector sees of a block, counted from the block's first key.
+struct Seen {
+  KeyRange any, every;
+};
+
+inline Seen seenInBlock(const AttentionTask& task, const Strip& strip, size_t vector, size_t block) {
+  const size_t count = queriesIn(task, strip, vector), row = strip.row + vector * lanes;
+  if (count == 0) return {{blockKeys, blockKeys}, {blockKeys, blockKeys}};
+  const KeyRange first = inBlock(seenBy(task, row), block), last = inBlock(seenBy(task, row + count - 1), block);
+  return {{first.from, last.to}, {last.from, first.to}};
+}
+
+// Scores of a key; -inf in lanes whose query does not see it. `distance`: from the key to the first lane's query.
+STEPLOG_INLINE F maskKey(const AttentionTask& task, F score, int64_t distance) {
+  alignas(64) static constexpr float numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  const F at = add(load(numbers), set1(float(distance))), masked = set1(-INFINITY);
+  if (task.causal) score = selectLess(at, zero(), masked, score);
+  return task.window > 0 ? selectLess(at, set1(float(task.window)), score, masked) : score;
+}
+
+// Caps and masks scores of a vector of queries.
+inline void maskScores(const AttentionTask& task, const Strip& strip, size_t vector, size_t block, const Seen& seen) {
+  float* scores = strip.scores + vector * lanes;
+  const int64_t first = int64_t(task.past + strip.row + vector * lanes) - int64_t(block);
+  if (task.softcap > 0)
+    for (size_t key = seen.any.from; key < seen.any.to; key++)
+      store(scores + key * stripQueries, mul(set1(task.softcap), tanh(load(scores + key * stripQueries))));
+  const auto mask = [&](size_t from, size_t to) {
+    for (size_t key = from; key < to; key++) store(scores + key * stripQueries, maskKey(task, load(scores + key * stripQueries), first - int64_t(key)));
+  };
+  const size_t from = seen.every.from < seen.any.to ? seen.every.from : seen.any.to, to = seen.every.to > from ? seen.every.to : from;
+  mask(seen.any.from, from);
+  mask(to, seen.any.to);
+}
+
+// The highest of scores and `peak`, by lane. Two at a time, as a maximum takes some cycles.
+inline F highest(const float* scores, KeyRange keys, F peak) {
+  F other = peak;
+  size_t key = keys.from;
+  for (; key + 2 <= keys.to; key += 2) {
+    peak = vmax(load(scores + key * stripQueries), peak);
+    other = vmax(load(scores + (key + 1) * stripQueries), other);
+  }
+  if (key < keys.to) peak = vmax(load(scores + key * stripQueries), peak);
+  return vmax(peak, other);
+}
+
+// Scales down what a vector of queries has summed, where the peaks have grown.
+inline void shrinkSums(const AttentionTask& task, const Strip& strip, size_t vector, F before, F peak) {
+  // -inf before: nothing has been summed.
+  const F grown = selectLess(before, peak, selectLess(set1(-FLT_MAX), before, set1(1.0f), zero()), zero());
+  if (maximum(grown) == 0) return;
+  const F shrink = selectLess(zero(), grown, exp(sub(before, peak)), set1(1.0f));
+  float* totals = strip.totals + vector * lanes;
+  store(totals, mul(load(totals), shrink));
+  for (size_t c = 0; c < task.headSize; c++) {
+    float* out = strip.out + c * stripQueries + vector * lanes;
+    store(out, mul(load(out), shrink));
+  }
+}
+
+// Turns scores of a vector of queries into powers of their distance to the peaks.
+inline void softmaxVector(const AttentionTask& task, const Strip& strip, size_t vector, size_t block, const Seen& seen) {
+  const KeyRange keys = seen.any;
+  if (keys.from >= keys.to) return;
+  maskScores(task, strip, vector, block, seen);
+  const F before = load(strip.peaks + vector * lanes), peak = highest(strip.scores + vector * lanes, keys, before);
+  shrinkSums(task, strip, vector, before, peak);
+  store(strip.peaks + vector * lanes, peak);
+  // A query that has seen no key yet has no peak to subtract: -inf - -inf would be NaN.
+  const F center = selectLess(peak, set1(-FLT_MAX), zero(), peak);
+  F total = load(strip.totals + vector * lanes);
+  for (size_t key = keys.from; key < keys.to; key++) {
+    float* at = strip.scores + key * stripQueries + vector * lanes;
+    const F power = exp(sub(load(at), center));
+    store(at, power);
+    total = add(total, power);
+  }
+  store(strip.totals + vector * lanes, total);
+}
+
+// ------------------------------------------------------------------ the task
+// One block of keys for one strip. Both vectors of queries are multiplied at once where both see the keys; on the slope of
+// causal attention, and where a window begins, only one does.
+inline void attendStrip(const AttentionTask& task, const Strip& strip, size_t block) {
+  const Seen seen[] = {seenInBlock(task, strip, 0, block), seenInBlock(task, strip, 1, block)};
+  const KeyRange first = seen[0].any, second = seen[1].any;
+  if (task.queries == 1) {
+    scoreKeysAlone(task, strip, block, first);
+    softmaxVector(task, strip, 0, block, seen[0]);
+    return addValuesAlone(task, strip, block, first);
+  }
+  const KeyRange before = {first.from, first.to < second.from ? first.to : second.from};
+  const KeyRange both = {second.from, first.to};
+  const KeyRange after = {first.to < second.from ? second.from : first.to, second.to};
+  const auto some = [](KeyRange keys) { return keys.from < keys.to; };
+  if (some(before)) scoreKeys<1>(task, strip, block, 0, before);
+  if (some(both)) scoreKeys<2>(task, strip, block, 0, both);
+  if (some(after)) scoreKeys<1>(task, strip, block, 1, after);
+  softmaxVector(task, strip, 0, block, seen[0]);
+  softmaxVector(task, strip, 1, block, seen[1]);
+  if (some(before)) addValues<1>(task, strip, block, 0, before);
+  if (some(both)) addValues<2>(task, strip, block, 0, both);
+  if (some(after)) addValues<1>(task, strip, block, 1, after);
 }
 
 inline void attention(const AttentionTask& task) {
   if (task.queries == 0) return;
-  const HeadScratch at = placeScratch(task);
-  clearSums(task, at);
-  const KeyRange seen = {seenBy(task, 0).from, seenBy(task, task.queries - 1).to};
-  for (size_t block = seen.from / blockKeys * blockKeys; block < seen.to; block += blockKeys) {
-    const size_t count = inBlock(seen, block).to;
-    if (!few(task)) packKeys(task, at, block, count);
-    for (size_t group = 0; group < task.queries; group += groupQueries)
-      attendGroup(task, at, group, task.queries - group < groupQueries ? task.queries : group + groupQueries, block);
+  for (size_t row = 0; row < task.queries; row += stripQueries) {
+    const Strip strip = stripAt(task, row);
+    readStrip(task, strip), clearStrip(task, strip);
+    const size_t end = row + stripQueries < task.queries ? row + stripQueries : task.queries;
+    const KeyRange seen = {seenBy(task, row).from, seenBy(task, end - 1).to};
+    for (size_t block = seen.from / blockKeys * blockKeys; block < seen.to; block += blockKeys) attendStrip(task, strip, block);
+    writeStrip(task, strip);
   }
-  writeQueries(task, at);
 }
 
 }  // namespace STEPLOG_NAMESPACE

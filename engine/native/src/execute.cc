@@ -37,6 +37,15 @@ void Executor::flush(Weight& weight) {
   weight.pending.clear();
 }
 
+void Executor::settleAll(Weight& weight) {
+  requireWhole();
+  flush(weight);
+}
+
+void Executor::requireWhole() const {
+  require(!halfway_, "an earlier pass failed halfway, so the weights cannot be trusted: load the model again");
+}
+
 void Executor::settle(Weight& weight, size_t most) {
   if (weight.pending.size() > most) flush(weight);
 }
@@ -57,6 +66,7 @@ void* Executor::scratch(size_t thread, size_t bytes) {
 
 // ------------------------------------------------------------------ a pass
 Result Executor::run(Program& program, const Recording& recording) {
+  requireWhole();
   const size_t sides = recording.perturbed ? 2 : 1;
   const bool bf16 = recording.multiplyBf16 && kernels_.multipliesBf16;
   Pass pass{program, recording, makePlan(program, sides, bf16), sides, bf16, recording.perturbed ? &recording.perturbation : nullptr, {}, {}};
@@ -64,10 +74,12 @@ Result Executor::run(Program& program, const Recording& recording) {
     arena_ = Pages();
     arena_ = Pages::anonymous(pass.plan.bytes);
   }
+  halfway_ = true;
   prepareVectors(pass);
   for (const Step& each : pass.plan.steps) step(pass, each);
   for (const Node& node : program.nodes)
     if (node.weight) settle(*node.weight, waitingEntries);
+  halfway_ = false;
   return std::move(pass.result);
 }
 

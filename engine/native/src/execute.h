@@ -24,8 +24,8 @@ class Executor {
   Executor(const Kernels& kernels, size_t threads) : kernels_(kernels), pool_(threads), scratch_(pool_.threads()) {}
 
   Result run(Program&, const Recording&);
-  // Applies what is pending of a weight.
-  void flush(Weight&);
+  // Applies what is pending of a weight, for reading it.
+  void settleAll(Weight&);
   // Applies entries to elements first, first + 1, ... of a tensor, outside of any weight.
   void replay(void* elements, Dtype, size_t count, Place, Noise, const std::vector<Entry>&);
 
@@ -69,6 +69,8 @@ class Executor {
   void eachRows(size_t rows, size_t sides, size_t cost, const std::function<void(int side, size_t from, size_t to)>& work);
   const float* vectorOf(Pass&, const Weight*, int side);
   void prepareVectors(Pass&);
+  void requireWhole() const;
+  void flush(Weight&);
   void settle(Weight&, size_t most);
   void* scratch(size_t thread, size_t bytes);
 
@@ -82,6 +84,8 @@ class Executor {
   Pool pool_;
   std::vector<Scratch> scratch_;
   Pages arena_;
+  // A pass ended halfway: some weights took an update that others did not.
+  bool halfway_ = false;
   Timings timings_;
 };
 

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# The native device under the address, undefined-behaviour and thread sanitizers, and under valgrind: random programs on
+# every instruction set (driver.cc). With CI=true a missing valgrind fails; else it is left out, and said so.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+compiler="${CXX:-g++}"
+flags=(-std=gnu++17 -ffp-contract=off -g -Wno-uninitialized -Wno-maybe-uninitialized)
+sets="0 1 2 3 4"
+[[ "$(uname -m)" == x86_64 ]] || sets=0
+avx2=(-mavx2 -mfma -mf16c -mpopcnt)
+avx512=("${avx2[@]}" -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bitalg)
+
+# build NAME OPTION... : the driver with these options, two compilers at a time.
+build() {
+  local name="$1" folder="$work/$1" isa
+  shift
+  mkdir "$folder"
+  local jobs=()
+  for isa in $sets; do
+    local own=()
+    case "$isa" in
+      1) own=("${avx2[@]}") ;;
+      2) own=("${avx512[@]}") ;;
+      3) own=("${avx512[@]}" -mavx512bf16) ;;
+      4) own=("${avx512[@]}" -mavx512bf16 -mamx-tile -mamx-bf16) ;;
+    esac
+    jobs+=("-DSTEPLOG_ISA=$isa ${own[*]} -c ../src/kernels.cc -o $folder/kernels$isa.o")
+  done
+  local source
+  for source in ../src/{pool,memory,program,plan,execute,execute-linear,execute-attention,cpu}.cc driver.cc; do
+    jobs+=("-c $source -o $folder/$(basename "$source" .cc).o")
+  done
+  printf '%s\n' "${jobs[@]}" | xargs -P 2 -I{} sh -c "$compiler ${flags[*]} $* {}"
+  "$compiler" "$@" "$folder"/*.o -lpthread -o "$work/$name-driver"
+}
+
+echo "Address and undefined behaviour:"
+build address -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+"$work/address-driver" "${PROGRAMS:-40}"
+echo "Threads:"
+build thread -O1 -fsanitize=thread
+"$work/thread-driver" "${PROGRAMS:-20}"
+if command -v valgrind >/dev/null; then
+  echo "valgrind, on what it can run:"
+  build plain -O1
+  STEPLOG_MEMORY_ONLY=1 valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,possible --fair-sched=yes \
+    "$work/plain-driver" 3 portable avx2
+elif [[ "${CI:-}" == true ]]; then
+  echo "valgrind is not here (apt-get install valgrind)" >&2
+  exit 1
+else
+  echo "valgrind is not here: left out"
+fi
