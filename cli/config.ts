@@ -1,6 +1,7 @@
 /** The environment variables of the service, read once, here and nowhere else. deploy/README.md lists them. */
 import { resolve } from "node:path";
 import { SteplogError } from "../schema/errors.ts";
+import type { HubAccess } from "./models/hub.ts";
 
 export interface ServiceConfig {
   /** Null: `start` brings up an embedded Postgres. */
@@ -36,6 +37,18 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
     corsOrigins: (env["STEPLOG_CORS_ORIGINS"] ?? "").split(",").flatMap((origin) => origin.trim() || []),
     logLevel: env["STEPLOG_LOG_LEVEL"] ?? "info",
   };
+}
+
+/** The hub's own variables, under the names that its other programs read. */
+export function readHubAccess(env: NodeJS.ProcessEnv = process.env): HubAccess {
+  const endpoint = filled(env["HF_ENDPOINT"]) ?? "https://huggingface.co";
+  if (!/^https?:\/\//u.test(endpoint) || !URL.canParse(endpoint)) {
+    throw new SteplogError(
+      "INVALID_ARGUMENT",
+      `HF_ENDPOINT is ${JSON.stringify(endpoint)}; give an address, https://...`,
+    );
+  }
+  return { endpoint, token: filled(env["HF_TOKEN"]) };
 }
 
 /** A variable that is set to nothing counts as not set. */

@@ -5,6 +5,8 @@ import { deviceNames } from "../engine/devices/choose.ts";
 import { asSteplogError } from "../schema/errors.ts";
 import type { GenerateOptions } from "./commands/generate.ts";
 import type { InitOptions } from "./commands/init.ts";
+import type { ModelAddOptions } from "./commands/model-add.ts";
+import type { ModelRemoveOptions } from "./commands/model-remove.ts";
 import type { ReconstructOptions } from "./commands/reconstruct.ts";
 import type { ScoreOptions } from "./commands/score.ts";
 import { exitCodes, reportError } from "./exit.ts";
@@ -14,6 +16,7 @@ const { version } = createRequire(import.meta.url)("../package.json") as { versi
 const examples = `
 Examples:
   steplog start                                         the whole service on this machine, until Ctrl-C
+  steplog model add facebook/opt-125m                   a model from the hub, or from a folder
   steplog tune fine-tune.json                           create a fine-tune, follow it, exit with its outcome
   steplog log run.steplog --json                        what a log holds
   steplog reconstruct --base BASE --log run.steplog --out TUNED
@@ -53,10 +56,19 @@ function build(): Command {
   addServiceCommands(program);
   addClientCommands(program);
   addLogCommands(program);
+  addModelsCommands(program);
   addModelCommands(program);
-  for (const command of program.commands)
-    command.exitOverride().showHelpAfterError(`(steplog ${command.name()} --help)`);
+  prepareAll(program, "steplog");
   return program;
+}
+
+/** Errors of usage are thrown, and name the help that would have prevented them. */
+function prepareAll(parent: Command, path: string): void {
+  for (const command of parent.commands) {
+    const name = `${path} ${command.name()}`;
+    command.exitOverride().showHelpAfterError(`(${name} --help)`);
+    prepareAll(command, name);
+  }
 }
 
 function addServiceCommands(program: Command): void {
@@ -139,6 +151,42 @@ function addLogCommands(program: Command): void {
     .argument("<folder>", "a model in Hugging Face layout")
     .addHelpText("after", "\nExample:\n  steplog hash models/opt-125m")
     .action(async (folder: string) => (await import("./commands/hash.ts")).hash(folder));
+}
+
+function addModelsCommands(program: Command): void {
+  const model = program.command("model").description("the models folder: what can be fine-tuned (STEPLOG_MODELS)");
+  model
+    .command("add")
+    .description("bring a model into the models folder, from a folder of this machine or from the Hugging Face hub")
+    .argument("<what>", "a folder, or ORGANISATION/NAME[@REVISION]")
+    .option("--name <name>", "name of its folder, by which fine-tunes know it")
+    .option("--link", "hard-link the files of a folder instead of copying them")
+    .option("--json", "print one JSON object at the end")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  steplog model add facebook/opt-125m\n  steplog model add Qwen/Qwen3-0.6B@main --name qwen\n" +
+        "  steplog model add ./my-model\n\nHF_TOKEN opens what is private or gated; HF_ENDPOINT names a mirror. A download " +
+        "that was interrupted goes on\nwhere it stopped when the same command runs again.",
+    )
+    .action(async (what: string, options: ModelAddOptions) =>
+      (await import("./commands/model-add.ts")).modelAdd(what, options),
+    );
+  model
+    .command("list")
+    .description("what is in the models folder, with sizes, hashes and sources")
+    .option("--json", "print {modelsDir, models}")
+    .addHelpText("after", "\nExample:\n  steplog model list")
+    .action(async (options: { json?: true }) => (await import("./commands/model-list.ts")).modelList(options));
+  model
+    .command("remove")
+    .description("delete a model, unless fine-tunes need it")
+    .argument("<name>", "name of its folder")
+    .option("--yes", "do not ask")
+    .option("--force", "do not look whether fine-tunes need it: their logs rebuild nothing without it")
+    .addHelpText("after", "\nExample:\n  steplog model remove opt-125m")
+    .action(async (name: string, options: ModelRemoveOptions) =>
+      (await import("./commands/model-remove.ts")).modelRemove(name, options),
+    );
 }
 
 function addModelCommands(program: Command): void {

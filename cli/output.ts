@@ -28,6 +28,28 @@ export class ProgressLine {
   }
 }
 
+/** 124,439,808 as 124.4 M. */
+export function formatCount(count: number): string {
+  const units = ["", " k", " M", " B", " T"];
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, count)) / 3)));
+  return power === 0 ? String(count) : `${(count / 1000 ** power).toFixed(1)}${units[power]}`;
+}
+
+/** Rows in columns under their headings. */
+export function printTable(headings: readonly string[], rows: readonly (readonly string[])[]): void {
+  const widths = headings.map((heading, column) =>
+    Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  for (const row of [headings, ...rows]) {
+    print(
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    );
+  }
+}
+
 /** 1,234,567 bytes as 1.2 MB (units of 1000). */
 export function formatBytes(bytes: number): string {
   const units = ["bytes", "kB", "MB", "GB", "TB"];

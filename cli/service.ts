@@ -149,7 +149,7 @@ class Child {
 /** Puts the demo model into an empty models folder, so that a new service has something to train. */
 export async function seedModels(modelsDir: string): Promise<boolean> {
   await mkdir(modelsDir, { recursive: true });
-  if ((await readdir(modelsDir)).length > 0) return false;
+  if ((await readdir(modelsDir)).some((name) => !name.startsWith("."))) return false;
   await cp(demoBase, join(modelsDir, "demo"), { recursive: true });
   return true;
 }

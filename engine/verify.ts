@@ -21,8 +21,6 @@ import { TensorReader, ahead, asTrained, elementsOf, readPieces } from "./pieces
 export type OnProgress = (stage: "hashing" | "replaying" | "verifying", done: number, total: number) => void;
 
 export interface WrittenWeights {
-  /** Of the file. */
-  readonly bytes: number;
   /** Of each tensor's bytes as they were written, by name; hex. */
   readonly sha256: ReadonlyMap<string, string>;
 }

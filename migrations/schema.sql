@@ -25,6 +25,7 @@ create table checkpoints (
   weights_bytes bigint,
   weights_error text,
   created_at timestamp with time zone not null default now(),
+  weights_files jsonb,
   constraint checkpoints_pkey PRIMARY KEY (id),
   constraint checkpoints_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
 );
@@ -90,6 +91,21 @@ create table fine_tunes (
   constraint fine_tunes_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id),
   constraint fine_tunes_dataset_id_datasets_id_fk FOREIGN KEY (dataset_id) REFERENCES datasets(id),
   constraint fine_tunes_validation_dataset_id_datasets_id_fk FOREIGN KEY (validation_dataset_id) REFERENCES datasets(id)
+);
+
+create table found_models (
+  name text not null,
+  family text,
+  dtype text,
+  parameters bigint,
+  bytes bigint,
+  context_length integer,
+  problem text,
+  failure text,
+  requested_at timestamp with time zone,
+  claimed_by text,
+  claim_expires_at timestamp with time zone,
+  constraint found_models_pkey PRIMARY KEY (name)
 );
 
 create table jobs (

@@ -30,6 +30,8 @@ export const leaseMs = 8_000;
 export const renewMs = 2_000;
 /** How often an idle worker looks for work that no notification announced. */
 export const pollMs = 2_000;
+/** How often a worker looks into the models folder for what is not registered. */
+export const scanModelsMs = 10_000;
 /** The longest a measured step waits before it is in the store, and so acknowledged. */
 export const appendMs = 100;
 /** Steps in a row whose loss is not finite before the run fails. */

@@ -43,6 +43,29 @@ export const baseModels = pgTable("base_models", {
   createdAt: createdAt(),
 });
 
+/**
+ * Folders of the models folder that are no base models yet, as the workers last saw them. A row goes when its folder does,
+ * or when the folder becomes a base model.
+ */
+export const foundModels = pgTable("found_models", {
+  name: text("name").primaryKey(),
+  /** As of a base model; null when the folder cannot be used. */
+  family: text("family"),
+  dtype: text("dtype"),
+  parameters: bigint("parameters", { mode: "number" }),
+  bytes: bigint("bytes", { mode: "number" }),
+  contextLength: integer("context_length"),
+  /** Why it cannot be used: code and message. */
+  problem: text("problem"),
+  /** Why it could not be registered when that was last asked for. */
+  failure: text("failure"),
+  /** When somebody asked for that; null when nobody waits for it. */
+  requestedAt: instant("requested_at"),
+  /** The worker that registers it, and until when it may be silent. */
+  claimedBy: text("claimed_by"),
+  claimExpiresAt: instant("claim_expires_at"),
+});
+
 /** Checked rows of prompt and completion. The bytes lie in the blob store under their SHA-256. */
 export const datasets = pgTable(
   "datasets",
@@ -102,6 +125,14 @@ export const fineTunes = pgTable(
   ],
 );
 
+/** A stored file of a checkpoint's weights. */
+export interface WeightsFile {
+  readonly name: string;
+  /** Its blob. */
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
 /** A checkpoint is a place in a log: (run, number of entries, chain hash, weights digest). */
 export const checkpoints = pgTable(
   "checkpoints",
@@ -115,8 +146,11 @@ export const checkpoints = pgTable(
     /** Weights digest of docs/STEP_LOG.md, 64 hex digits, measured on the weights that were trained. */
     weightsDigest: text("weights_digest").notNull(),
     weightsStatus: text("weights_status").$type<WeightsStatus>().notNull().default("NONE"),
-    /** Blob of the safetensors file, once it is stored. */
+    /** Files of the weights, once they are stored: one, or shards and their index. */
+    weightsFiles: jsonb("weights_files").$type<readonly WeightsFile[]>(),
+    /** Blob of the file where there is one only; all that rows have that were stored before there were shards. */
     weightsBlob: text("weights_blob"),
+    /** Of all files. */
     weightsBytes: bigint("weights_bytes", { mode: "number" }),
     weightsError: text("weights_error"),
     createdAt: createdAt(),
@@ -232,6 +266,7 @@ export const events = pgTable(
 );
 
 export type BaseModel = typeof baseModels.$inferSelect;
+export type FoundModel = typeof foundModels.$inferSelect;
 export type Dataset = typeof datasets.$inferSelect;
 export type FineTune = typeof fineTunes.$inferSelect;
 export type Checkpoint = typeof checkpoints.$inferSelect;

@@ -4,7 +4,7 @@ import { basename, dirname } from "node:path";
 import { decodeGlobalID } from "@pothos/plugin-relay";
 import { SteplogError } from "../schema/errors.ts";
 import { encodeStepLog } from "../schema/step-log.ts";
-import type { Checkpoint } from "../schema/tables.ts";
+import type { Checkpoint, WeightsFile } from "../schema/tables.ts";
 import type { Store } from "../store/store.ts";
 import { sendFile } from "./files.ts";
 
@@ -29,18 +29,47 @@ export async function sendLog(store: Store, id: string, request: IncomingMessage
   response.end(request.method === "HEAD" ? undefined : file);
 }
 
-export async function sendWeights(store: Store, id: string, request: IncomingMessage, response: ServerResponse) {
+/** The file of this name; null for the one file of weights that are in one. */
+export async function sendWeights(
+  store: Store,
+  id: string,
+  name: string | null,
+  request: IncomingMessage,
+  response: ServerResponse,
+) {
   const checkpoint = await find(store, id);
-  if (checkpoint.weightsBlob === null || checkpoint.weightsStatus !== "STORED") {
+  const file = chooseFile(checkpoint, name);
+  const path = store.blobs.path(file.sha256);
+  response.setHeader("etag", `"${file.sha256}"`);
+  response.setHeader("cache-control", forEver);
+  response.setHeader("content-type", "application/octet-stream");
+  const disposition = name === null ? await attachment(store, checkpoint, "safetensors") : named(file.name);
+  response.setHeader("content-disposition", disposition);
+  await sendFile(request, response, { root: dirname(path), path: basename(path), cacheControl: false });
+}
+
+/** Files of the weights that are stored. Rows of before there were shards have one blob. */
+export function filesOf({
+  weightsStatus,
+  weightsFiles,
+  weightsBlob,
+  weightsBytes,
+}: Checkpoint): readonly WeightsFile[] {
+  if (weightsStatus !== "STORED") return [];
+  if (weightsFiles) return weightsFiles;
+  return weightsBlob === null ? [] : [{ name: "model.safetensors", sha256: weightsBlob, bytes: weightsBytes ?? 0 }];
+}
+function chooseFile(checkpoint: Checkpoint, name: string | null): WeightsFile {
+  const files = filesOf(checkpoint);
+  const [first, ...others] = files;
+  if (!first) {
     const state = `The weights of this checkpoint are ${checkpoint.weightsStatus}.`;
     throw new SteplogError("INVALID_STATE", `${state} Ask for them with the mutation materialiseCheckpoint.`);
   }
-  const path = store.blobs.path(checkpoint.weightsBlob);
-  response.setHeader("etag", `"${checkpoint.weightsBlob}"`);
-  response.setHeader("cache-control", forEver);
-  response.setHeader("content-type", "application/octet-stream");
-  response.setHeader("content-disposition", await attachment(store, checkpoint, "safetensors"));
-  await sendFile(request, response, { root: dirname(path), path: basename(path), cacheControl: false });
+  const file = name === null && others.length === 0 ? first : files.find((known) => known.name === name);
+  if (file) return file;
+  const names = files.map((known) => known.name).join(", ");
+  throw new SteplogError("NOT_FOUND", `There is no such file. The weights are ${names}; weightsFiles has their links.`);
 }
 
 /** By the id of the API, or the bare row id inside of it. */
@@ -62,5 +91,9 @@ function rowId(id: string): string {
 async function attachment(store: Store, checkpoint: Checkpoint, extension: string): Promise<string> {
   const fineTune = await store.fineTunes.get(checkpoint.fineTuneId);
   const name = (fineTune?.name ?? "").replaceAll(/[^\w.-]+/gu, "-").replaceAll(/^[.-]+|-+$/gu, "");
-  return `attachment; filename="${name || "fine-tune"}-${checkpoint.entries}.${extension}"`;
+  return named(`${name || "fine-tune"}-${checkpoint.entries}.${extension}`);
+}
+
+function named(file: string): string {
+  return `attachment; filename="${file}"`;
 }

@@ -67,11 +67,12 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
     return receiveDataset(services, url, request, response);
   }
   onlyReads(request);
-  const download = /^\/checkpoints\/([^/]+)\/(log\.steplog|weights\.safetensors)$/u.exec(pathname);
+  const download = /^\/checkpoints\/([^/]+)\/(log\.steplog|weights\.safetensors|weights\/([\w.-]+))$/u.exec(pathname);
   if (download) {
     access.check(request);
-    const sendPart = download[2] === "log.steplog" ? sendLog : sendWeights;
-    return sendPart(services.store, decodePart(download[1] ?? ""), request, response);
+    const id = decodePart(download[1] ?? "");
+    if (download[2] === "log.steplog") return sendLog(services.store, id, request, response);
+    return sendWeights(services.store, id, download[3] ?? null, request, response);
   }
   return options.dashboardDir === undefined
     ? sendLinks(pathname, response)

@@ -1,7 +1,8 @@
 /** Models that workers found in their models folder. A name keeps its weights for as long as a fine-tune needs them. */
-import { and, eq, inArray } from "drizzle-orm";
+import { type SQL, and, count, desc, eq, inArray } from "drizzle-orm";
 import { SteplogError } from "../schema/errors.ts";
-import { type BaseModel, baseModels, fineTunes } from "../schema/tables.ts";
+import { limits } from "../schema/limits.ts";
+import { type BaseModel, type FineTune, baseModels, fineTunes, foundModels } from "../schema/tables.ts";
 import { type Database, type Transaction, inOrderOf, only } from "./database.ts";
 import { pageOf } from "./pages.ts";
 import type { BaseModels, NewBaseModel } from "./types.ts";
@@ -14,6 +15,7 @@ export function baseModelsOf(database: Database): BaseModels {
   return {
     byIds,
     register: (model) => database.transaction((tx) => register(tx, model)),
+    unregister: (name) => database.transaction((tx) => unregister(tx, name)),
     get: async (id) => (await byIds([id]))[0] ?? null,
     async getByName(name) {
       const [model] = await database.select().from(baseModels).where(eq(baseModels.name, name));
@@ -36,7 +38,40 @@ async function register(tx: Transaction, model: NewBaseModel): Promise<BaseModel
   // The lock keeps out a create that is about to refer to this row, so that the look at fine_tunes below holds.
   const known = only(await tx.select().from(baseModels).where(eq(baseModels.name, model.name)).for("update"));
   if (known.hash !== model.hash) await refuseIfUsed(tx, known, model.hash);
+  await tx.delete(foundModels).where(eq(foundModels.name, model.name));
   return only(await tx.update(baseModels).set(model).where(eq(baseModels.id, known.id)).returning());
+}
+
+async function unregister(tx: Transaction, name: string): Promise<void> {
+  await tx.delete(foundModels).where(eq(foundModels.name, name));
+  const [known] = await tx.select().from(baseModels).where(eq(baseModels.name, name)).for("update");
+  if (!known) return;
+  const mine = eq(fineTunes.baseModelId, known.id);
+  const [users] = await tx.select({ count: count() }).from(fineTunes).where(mine);
+  if (users && users.count > 0) throw stillNeeded(name, users.count, await newestNames(tx, mine));
+  await tx.delete(baseModels).where(eq(baseModels.id, known.id));
+}
+
+function newestNames(tx: Transaction, where: SQL) {
+  const columns = { id: fineTunes.id, name: fineTunes.name, status: fineTunes.status };
+  return tx
+    .select(columns)
+    .from(fineTunes)
+    .where(where)
+    .orderBy(desc(fineTunes.createdAt))
+    .limit(limits.issuesReported);
+}
+
+function stillNeeded(
+  name: string,
+  users: number,
+  newest: readonly Pick<FineTune, "id" | "name" | "status">[],
+): SteplogError {
+  return new SteplogError(
+    "CONFLICT",
+    `The base model "${name}" is needed by ${users} fine-tunes: without it their logs rebuild nothing. Keep it.`,
+    newest.map((run) => ({ field: run.name, message: `${run.status}, fine-tune ${run.id}` })),
+  );
 }
 
 async function refuseIfUsed(tx: Transaction, known: BaseModel, hash: string): Promise<void> {

@@ -61,8 +61,9 @@ async function create(tx: Transaction, input: NewFineTune): Promise<{ fineTune: 
   return { fineTune, created: true };
 }
 
+/** The row stays until the transaction ends, so that what refers to it can. */
 async function requireRow(tx: Transaction, table: PgTable, column: PgColumn, id: string, noun: string): Promise<void> {
-  const found = isUuid(id) ? await tx.select({ id: column }).from(table).where(eq(column, id)) : [];
+  const found = isUuid(id) ? await tx.select({ id: column }).from(table).where(eq(column, id)).for("key share") : [];
   if (found.length === 0) throw new SteplogError("NOT_FOUND", `There is no ${noun} ${JSON.stringify(id)}.`);
 }
 

@@ -2,7 +2,7 @@
 import { and, eq, sql } from "drizzle-orm";
 import { SteplogError, invariant } from "../schema/errors.ts";
 import { fineTuneTransitions } from "../schema/states.ts";
-import { type Checkpoint, checkpoints, evaluations, fineTunes, jobs } from "../schema/tables.ts";
+import { type Checkpoint, type WeightsFile, checkpoints, evaluations, fineTunes, jobs } from "../schema/tables.ts";
 import { type Database, type Transaction, only } from "./database.ts";
 import { holdLease, holdRun, holdTraining, jobOf } from "./leases.ts";
 import { tell, wakeWatchers } from "./story.ts";
@@ -52,7 +52,7 @@ async function recordEvent(tx: Transaction, lease: Lease, event: { type: string;
 async function recordCheckpoint(
   tx: Transaction,
   lease: Lease,
-  { weightsBlob, weightsBytes, ...place }: NewCheckpoint,
+  { weightsFiles = [], ...place }: NewCheckpoint,
   log: StoreLog | undefined,
 ): Promise<Checkpoint> {
   const run = await holdTraining(tx, lease);
@@ -70,9 +70,18 @@ async function recordCheckpoint(
   const checkpoint = only(await tx.select().from(checkpoints).where(here).for("no key update"));
   refuseOther(checkpoint, place, log);
   await wakeWatchers(tx, run.id);
-  if (weightsBlob === undefined || checkpoint.weightsStatus !== "NONE") return checkpoint;
-  const stored = { weightsStatus: "STORED" as const, weightsBlob, weightsBytes: weightsBytes ?? null };
-  return only(await tx.update(checkpoints).set(stored).where(here).returning());
+  if (weightsFiles.length === 0 || checkpoint.weightsStatus !== "NONE") return checkpoint;
+  return only(await tx.update(checkpoints).set(storedAs(weightsFiles)).where(here).returning());
+}
+
+function storedAs(weightsFiles: readonly WeightsFile[]) {
+  const [first, ...others] = weightsFiles;
+  return {
+    weightsStatus: "STORED" as const,
+    weightsFiles,
+    weightsBlob: first && others.length === 0 ? first.sha256 : null,
+    weightsBytes: weightsFiles.reduce((sum, file) => sum + file.bytes, 0),
+  };
 }
 
 /** One place in one log has one set of weights. If not, the promise of the whole service is broken: say so loudly. */
@@ -117,7 +126,7 @@ async function finishMaterialise(tx: Transaction, lease: Lease, outcome: Materia
   const result =
     "error" in outcome
       ? { weightsStatus: "FAILED" as const, weightsError: outcome.error }
-      : { weightsStatus: "STORED" as const, weightsError: null, ...outcome };
+      : { weightsError: null, ...storedAs(outcome.weightsFiles) };
   await tx.update(checkpoints).set(result).where(eq(checkpoints.id, job.checkpointId));
   await tx.delete(jobs).where(jobOf(lease));
   await wakeWatchers(tx, job.fineTuneId);

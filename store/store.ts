@@ -14,6 +14,7 @@ import { datasetsOf } from "./datasets.ts";
 import { translated } from "./failures.ts";
 import { feedOf } from "./feed.ts";
 import { fineTunesOf } from "./fine-tunes.ts";
+import { foundModelsOf } from "./found-models.ts";
 import { openHub } from "./hub.ts";
 import { queueOf } from "./jobs.ts";
 import { migrateDatabase } from "./migrate.ts";
@@ -37,6 +38,7 @@ export async function openStore({ databaseUrl, storageDir, log }: StoreOptions):
     },
     blobs,
     baseModels: translated(baseModelsOf(database)),
+    foundModels: translated(foundModelsOf(database)),
     datasets: translated(datasetsOf(database)),
     fineTunes: translated(fineTunesOf(database)),
     checkpoints: translated(checkpointsOf(database)),

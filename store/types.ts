@@ -8,7 +8,17 @@ import type { ErrorCode, InputIssue } from "../schema/errors.ts";
 import type { Hyperparameters } from "../schema/hyperparameters.ts";
 import type { FineTuneStatus } from "../schema/states.ts";
 import type { PackedLog } from "../schema/step-log.ts";
-import type { BaseModel, Checkpoint, Dataset, Evaluation, Event, FineTune, StepMetric } from "../schema/tables.ts";
+import type {
+  BaseModel,
+  Checkpoint,
+  Dataset,
+  Evaluation,
+  Event,
+  FineTune,
+  FoundModel,
+  StepMetric,
+  WeightsFile,
+} from "../schema/tables.ts";
 
 export interface StoreOptions {
   /** postgres://user:password@host:port/database */
@@ -45,6 +55,7 @@ export interface Store {
   ping(): Promise<void>;
   readonly blobs: Blobs;
   readonly baseModels: BaseModels;
+  readonly foundModels: FoundModels;
   readonly datasets: Datasets;
   readonly fineTunes: FineTunes;
   readonly checkpoints: Checkpoints;
@@ -90,13 +101,44 @@ export interface NewBaseModel {
 }
 
 export interface BaseModels {
-  /** Insert or update by name. Another hash for a name that a fine-tune refers to is a CONFLICT. */
+  /**
+   * Insert or update by name; a found model of that name is one no more. Another hash for a name that a fine-tune refers
+   * to is a CONFLICT.
+   */
   register(model: NewBaseModel): Promise<BaseModel>;
+  /** Forgets a base model or found model; an unknown name is left at that. CONFLICT, with their names, while fine-tunes need it. */
+  unregister(name: string): Promise<void>;
   get(id: string): Promise<BaseModel | null>;
   getByName(name: string): Promise<BaseModel | null>;
   list(page: Page): Promise<BaseModel[]>;
   /** In the order of the ids, null where there is none: what a DataLoader needs. */
   byIds(ids: readonly string[]): Promise<(BaseModel | null)[]>;
+}
+
+/** What a worker sees of a folder without reading it whole. */
+export type SeenModel =
+  | Omit<NewBaseModel, "hash">
+  /** It cannot be used: code and message. */
+  | { readonly name: string; readonly problem: string };
+
+/** Folders of the models folder that are no base models yet. Workers report and register them; clients only name them. */
+export interface FoundModels {
+  /** Those of the names that no base model has. */
+  unregistered(names: readonly string[]): Promise<string[]>;
+  /** Makes these the found models: others go, and what was asked for them stays. */
+  report(models: readonly SeenModel[]): Promise<void>;
+  /** In order of name. */
+  list(limit: number): Promise<FoundModel[]>;
+  get(name: string): Promise<FoundModel | null>;
+  /** Has a worker register it; null when no worker found it. Asking again while it is under way changes nothing. */
+  requestRegistration(name: string): Promise<FoundModel | null>;
+  /** The name that was asked for first and that no living worker registers; null when there is none. */
+  claimRegistration(claim: { worker: string; leaseMs: number }): Promise<string | null>;
+  /** False when the claim is another's, or the folder is gone. */
+  renewRegistration(name: string, claim: { worker: string; leaseMs: number }): Promise<boolean>;
+  failRegistration(name: string, worker: string, problem: string): Promise<void>;
+  /** Gives the claim back, so that another worker registers it at once. */
+  releaseRegistration(name: string, worker: string): Promise<void>;
 }
 
 export interface NewDataset {
@@ -216,8 +258,8 @@ export interface NewCheckpoint {
   readonly entries: number;
   readonly chain: Uint8Array;
   readonly weightsDigest: string;
-  readonly weightsBlob?: string | undefined;
-  readonly weightsBytes?: number | undefined;
+  /** Files of the weights, when they were kept. */
+  readonly weightsFiles?: readonly WeightsFile[];
 }
 
 export type FineTuneOutcome =
@@ -229,9 +271,7 @@ export type FineTuneOutcome =
       readonly issues: readonly InputIssue[];
     };
 
-export type MaterialiseOutcome =
-  | { readonly weightsBlob: string; readonly weightsBytes: number }
-  | { readonly error: string };
+export type MaterialiseOutcome = { readonly weightsFiles: readonly WeightsFile[] } | { readonly error: string };
 
 /** return() ends it at once, also while a next() waits. */
 export interface Rows<Row> extends AsyncIterableIterator<Row, void> {

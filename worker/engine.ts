@@ -54,7 +54,7 @@ async function* messagesOf(thread: Worker, taken: () => void): AsyncGenerator<En
 }
 
 function isLast(message: EngineMessage): boolean {
-  return message.type === "done" || message.type === "stopped" || message.type === "failed";
+  return ["done", "materialised", "stopped", "failed"].includes(message.type);
 }
 
 function crashed(reason: Error | "exit"): SteplogError {

@@ -7,7 +7,7 @@
  * honoured between two steps and ends with a checkpoint as well, so that the log and the weights end together.
  */
 import { createReadStream } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { encodeRows } from "../dataset/encode.ts";
 import { readRows } from "../dataset/jsonl.ts";
 import type { Row } from "../dataset/jsonl.ts";
@@ -21,10 +21,12 @@ import { evaluate, prepareValidation } from "../engine/evaluate.ts";
 import type { MezoSettings, Step } from "../engine/mezo.ts";
 import { logHeader, train } from "../engine/mezo.ts";
 import type { ModelFolder } from "../engine/model/folder.ts";
-import { baseHash, openModelFolder } from "../engine/model/folder.ts";
+import { openModelFolder } from "../engine/model/folder.ts";
+import { keptBaseHash } from "../engine/model/hashes.ts";
 import type { Model } from "../engine/model/model.ts";
 import { loadModel } from "../engine/model/model.ts";
-import { weightsFile } from "../engine/replay.ts";
+import { writeFiles } from "../engine/model/shards.ts";
+import { trainedFiles } from "../engine/replay.ts";
 import type { EngineMessage, FineTuneRequest, StepMessage } from "./messages.ts";
 
 /** @throws what a base, a dataset or a loss can be refused for; the worker fails the run with it */
@@ -34,7 +36,8 @@ export async function* runFineTune(
   stopping: () => boolean,
 ): AsyncGenerator<EngineMessage> {
   const folder = await openModelFolder(request.modelPath);
-  const base = await baseHash(folder);
+  const keeper = { folder: request.hashesDir, now: Date.now };
+  const base = await keptBaseHash(folder, basename(request.modelPath), keeper);
   if (base !== request.base) throw changedBase(request, base);
   const tokenizer = await loadOptionalTokenizer(folder.path);
   const settings = settingsOf(request);
@@ -69,7 +72,7 @@ export async function* runFineTune(
   }
   const finished = entries >= steps;
   if (finished) yield* evaluateAt(entries);
-  if (entries > 0) yield await checkpoint(model, entries, finished ? request.weightsPath : null);
+  if (entries > 0) yield await checkpoint(model, entries, finished ? request.weightsDir : null);
   yield { type: finished ? "done" : "stopped" };
 }
 
@@ -131,13 +134,15 @@ function stepMessage(step: Step, seconds: number): StepMessage {
   return { type: "step", ...measured, scalar: entry.scalar, seed: entry.seed, decay: entry.decay ?? null, seconds };
 }
 
-async function checkpoint(model: Model, entries: number, weightsPath: string | null): Promise<EngineMessage> {
-  if (weightsPath !== null) await writeTrainedWeights(model, weightsPath);
-  return { type: "checkpoint", entries, digest: await model.digest(), weightsPath };
+async function checkpoint(model: Model, entries: number, weightsDir: string | null): Promise<EngineMessage> {
+  const written = weightsDir === null ? [] : await writeTrainedWeights(model, weightsDir);
+  return { type: "checkpoint", entries, digest: await model.digest(), files: written.map((file) => file.path) };
 }
 
 /** The weights as they were trained, not rebuilt. */
-async function writeTrainedWeights(model: Model, path: string): Promise<void> {
-  const weights = weightsFile(model.folder, model.trainable, (name) => model.read(name));
-  await writeFile(path, weights, { flag: "wx" });
+function writeTrainedWeights(model: Model, weightsDir: string) {
+  return writeFiles(
+    weightsDir,
+    trainedFiles(model.folder, model.trainable, (name) => model.read(name)),
+  );
 }

@@ -1,16 +1,37 @@
-/** A checkpoint's weights as a safetensors file, rebuilt from the base and the log. */
-import { writeFile } from "node:fs/promises";
+/** A checkpoint's weights as safetensors files, rebuilt from the base and the log. */
+import { basename } from "node:path";
 import type { Device } from "../engine/devices/device.ts";
 import { openModelFolder } from "../engine/model/folder.ts";
-import { matchBase, replayedWeights } from "../engine/replay.ts";
+import { forgetHash, keptBaseHash } from "../engine/model/hashes.ts";
+import { matchBase, writeReplayed } from "../engine/replay.ts";
+import { SteplogError } from "../schema/errors.ts";
 import { decodeStepLog } from "../schema/step-log.ts";
 import type { EngineMessage, MaterialiseRequest } from "./messages.ts";
 
-/** @throws BASE_MISMATCH, MODEL_INVALID, LOG_INVALID */
-export async function* runMaterialise(request: MaterialiseRequest, device: Device): AsyncGenerator<EngineMessage> {
+/** @throws BASE_MISMATCH, MODEL_INVALID, LOG_INVALID; INTERNAL when other weights come of it than were trained */
+export async function* runMaterialise(
+  request: MaterialiseRequest,
+  device: Device,
+  options: { readonly shardBytes?: number } = {},
+): AsyncGenerator<EngineMessage> {
+  const { hashesDir, weightsDir } = request;
+  const name = basename(request.modelPath);
   const base = await openModelFolder(request.modelPath);
   const log = decodeStepLog(request.log);
-  await matchBase(base, log.header);
-  await writeFile(request.weightsPath, replayedWeights(base, log, device), { flag: "wx" });
-  yield { type: "done" };
+  matchBase(base, log.header, await keptBaseHash(base, name, { folder: hashesDir, now: Date.now }));
+  const { files, digest } = await writeReplayed(base, log, device, weightsDir, options);
+  if (digest !== request.digest) {
+    // A disk that changes bytes leaves their times as they are: the base is to be read whole before the next try.
+    await forgetHash(name, { folder: hashesDir });
+    throw otherWeights(request, digest);
+  }
+  yield { type: "materialised", files: files.map((file) => file.path) };
+}
+
+function otherWeights({ digest, modelPath }: MaterialiseRequest, seen: string): SteplogError {
+  return new SteplogError(
+    "INTERNAL",
+    `The rebuilt weights have the digest ${seen}, and those that were trained had ${digest}. Either the files in ` +
+      `${modelPath} are damaged, which the next try will find, or this machine computes wrongly.`,
+  );
 }

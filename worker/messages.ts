@@ -10,6 +10,8 @@ export interface FineTuneRequest {
   /** Folder of the base model and the base hash it must have. */
   readonly modelPath: string;
   readonly base: string;
+  /** Folder of kept hashes (engine/model/hashes.ts). */
+  readonly hashesDir: string;
   readonly datasetPath: string;
   readonly validationPath: string | null;
   readonly labelWords: readonly string[];
@@ -18,16 +20,19 @@ export interface FineTuneRequest {
   readonly entries: readonly LogEntry[];
   /** Evaluations that are recorded already, by the number of entries they were made at. */
   readonly evaluated: readonly number[];
-  /** Where to write the last checkpoint's weights, as trained; null to leave that to a replay. */
-  readonly weightsPath: string | null;
+  /** An empty folder for the last checkpoint's weights, as trained; null to leave that to a replay. */
+  readonly weightsDir: string | null;
 }
 
 export interface MaterialiseRequest {
   readonly kind: "MATERIALISE";
   readonly modelPath: string;
-  /** A whole .steplog file up to the checkpoint. */
+  readonly hashesDir: string;
+  /** A whole .steplog file up to the checkpoint, and the digest of the weights that were trained there. */
   readonly log: Uint8Array;
-  readonly weightsPath: string;
+  readonly digest: string;
+  /** An empty folder. */
+  readonly weightsDir: string;
 }
 
 export type EngineRequest = FineTuneRequest | MaterialiseRequest;
@@ -60,8 +65,10 @@ export type EngineMessage =
       readonly type: "checkpoint";
       readonly entries: number;
       readonly digest: string;
-      readonly weightsPath: string | null;
+      /** Paths of the files of its weights; none when they were not wanted. */
+      readonly files: readonly string[];
     }
+  | { readonly type: "materialised"; readonly files: readonly string[] }
   | { readonly type: "stopped" }
   | { readonly type: "done" }
   | {

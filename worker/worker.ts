@@ -8,17 +8,19 @@
 import { createReadStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { SteplogError, asSteplogError, invariant } from "../schema/errors.ts";
 import { leaseMs, pollMs, renewMs } from "../schema/limits.ts";
 import { decodeHeader, encodeStepLog, unpackEntries } from "../schema/step-log.ts";
+import type { WeightsFile } from "../schema/tables.ts";
 import type { ClaimedJob, Store } from "../store/store.ts";
 import type { EngineRun } from "./engine.ts";
 import { startEngine } from "./engine.ts";
 import type { WorkerLog } from "./log.ts";
 import type { EngineMessage, EngineRequest } from "./messages.ts";
 import { failureOf } from "./messages.ts";
+import { hashesDirOf } from "./models.ts";
 import { Recorder } from "./recorder.ts";
 
 /** Claims after which a job that makes its workers die is failed instead of tried again. */
@@ -61,7 +63,7 @@ async function runJob(options: WorkerOptions, job: ClaimedJob): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "steplog-worker-"));
   try {
     if (job.attempts > maxAttempts) throw tooManyAttempts();
-    await workOn(options, job, join(folder, "model.safetensors"));
+    await workOn(options, job, folder);
     log.info(about, "Done with the job.");
   } catch (caught) {
     const error = asSteplogError(caught);
@@ -85,9 +87,9 @@ async function giveUp(store: Store, job: ClaimedJob, error: SteplogError): Promi
   else await store.finishMaterialise(job, { error: `${code}: ${message}` });
 }
 
-async function workOn(options: WorkerOptions, job: ClaimedJob, weightsPath: string): Promise<void> {
+async function workOn(options: WorkerOptions, job: ClaimedJob, weightsDir: string): Promise<void> {
   const { store, signal } = options;
-  const request = await requestFor(options, job, weightsPath);
+  const request = await requestFor(options, job, weightsDir);
   const engine = startEngine(request, options.device, options.threads);
   const stop = () => engine.stop();
   signal.addEventListener("abort", stop, { once: true });
@@ -95,7 +97,7 @@ async function workOn(options: WorkerOptions, job: ClaimedJob, weightsPath: stri
   const recorder = new Recorder(store, job, stop);
   const renewal = keepLease(store, job, engine);
   try {
-    const take = (message: EngineMessage) => takeMessage(options, job, recorder, message, weightsPath);
+    const take = (message: EngineMessage) => takeMessage(options, job, recorder, message);
     await Promise.race([renewal.lost, forEachMessage(engine, take)]);
   } finally {
     renewal.end();
@@ -105,21 +107,27 @@ async function workOn(options: WorkerOptions, job: ClaimedJob, weightsPath: stri
   }
 }
 
-async function requestFor(options: WorkerOptions, job: ClaimedJob, weightsPath: string): Promise<EngineRequest> {
+async function requestFor(options: WorkerOptions, job: ClaimedJob, weightsDir: string): Promise<EngineRequest> {
   const { store, modelsDir } = options;
   const { fineTune, checkpoint } = job;
-  const modelPath = join(modelsDir, job.baseModel.name);
+  const place = { modelPath: join(modelsDir, job.baseModel.name), hashesDir: hashesDirOf(modelsDir) };
   if (job.kind === "MATERIALISE") {
     invariant(checkpoint, "a materialise job names its checkpoint");
     const log = await store.fineTunes.logPrefix(fineTune.id, checkpoint.entries);
     invariant(log, "a checkpoint's run has a log");
-    return { kind: "MATERIALISE", modelPath, log: encodeStepLog(log), weightsPath };
+    return {
+      kind: "MATERIALISE",
+      ...place,
+      log: encodeStepLog(log),
+      digest: checkpoint.weightsDigest,
+      weightsDir,
+    };
   }
   const log = await store.fineTunes.log(fineTune.id);
   const evaluations = await store.fineTunes.evaluations(fineTune.id);
   return {
     kind: "FINE_TUNE",
-    modelPath,
+    ...place,
     base: job.baseModel.hash,
     datasetPath: store.blobs.path(job.dataset.sha256),
     validationPath: job.validationDataset && store.blobs.path(job.validationDataset.sha256),
@@ -127,7 +135,7 @@ async function requestFor(options: WorkerOptions, job: ClaimedJob, weightsPath: 
     hyperparameters: fineTune.hyperparameters,
     entries: log ? unpackEntries({ seed: decodeHeader(log.headerBytes).seed, ...log }) : [],
     evaluated: evaluations.map((evaluation) => evaluation.entries),
-    weightsPath: fineTune.keepWeights ? weightsPath : null,
+    weightsDir: fineTune.keepWeights ? weightsDir : null,
   };
 }
 
@@ -165,7 +173,6 @@ async function takeMessage(
   job: ClaimedJob,
   recorder: Recorder,
   message: EngineMessage,
-  weightsPath: string,
 ): Promise<void> {
   const { store } = options;
   if (message.type === "step") {
@@ -191,8 +198,11 @@ async function takeMessage(
     case "stopped":
       await finishStopped(options, job);
       break;
+    case "materialised":
+      await store.finishMaterialise(job, { weightsFiles: await storeFiles(store, message.files) });
+      break;
     case "done":
-      await finishDone(store, job, weightsPath);
+      await store.finishFineTune(job, { status: "SUCCEEDED" });
       break;
   }
 }
@@ -201,16 +211,25 @@ async function recordCheckpoint(
   store: Store,
   job: ClaimedJob,
   recorder: Recorder,
-  { entries, digest, weightsPath }: EngineMessage & { type: "checkpoint" },
+  { entries, digest, files }: EngineMessage & { type: "checkpoint" },
 ): Promise<void> {
   invariant(entries === recorder.entries, "a checkpoint lies at the end of the acknowledged log");
-  const blob = weightsPath === null ? null : await store.blobs.put(createReadStream(weightsPath));
   await store.recordCheckpoint(job, {
     entries,
     chain: recorder.chain,
     weightsDigest: digest,
-    ...(blob && { weightsBlob: blob.sha256, weightsBytes: blob.bytes }),
+    weightsFiles: await storeFiles(store, files),
   });
+}
+
+/** Each is gone from the worker's own disk once it is in the store. */
+async function storeFiles(store: Store, paths: readonly string[]): Promise<WeightsFile[]> {
+  const stored: WeightsFile[] = [];
+  for (const path of paths) {
+    stored.push({ name: basename(path), ...(await store.blobs.put(createReadStream(path))) });
+    await rm(path);
+  }
+  return stored;
 }
 
 /** Stopped before its last step: by a cancel, which ends the run, or because this worker goes. */
@@ -218,13 +237,4 @@ async function finishStopped({ store }: WorkerOptions, job: ClaimedJob): Promise
   const { cancelRequested } = await store.renewLease(job, leaseMs);
   if (cancelRequested) await store.finishFineTune(job, { status: "CANCELLED" });
   else await store.releaseJob(job);
-}
-
-async function finishDone(store: Store, job: ClaimedJob, weightsPath: string): Promise<void> {
-  if (job.kind === "FINE_TUNE") {
-    await store.finishFineTune(job, { status: "SUCCEEDED" });
-    return;
-  }
-  const { sha256, bytes } = await store.blobs.put(createReadStream(weightsPath));
-  await store.finishMaterialise(job, { weightsBlob: sha256, weightsBytes: bytes });
 }

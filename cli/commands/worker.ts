@@ -2,7 +2,7 @@
 import { hostname } from "node:os";
 import { chooseDevice } from "../../engine/devices/choose.ts";
 import { openStore } from "../../store/store.ts";
-import { registerModels } from "../../worker/models.ts";
+import { registerModels, watchModels } from "../../worker/models.ts";
 import { runWorker } from "../../worker/worker.ts";
 import { needDatabaseUrl, readConfig } from "../config.ts";
 import { createLog, reportReady, stopSignal } from "../process.ts";
@@ -23,8 +23,9 @@ export async function worker(): Promise<void> {
     log.info({ models, modelsDir: config.modelsDir }, `Registered ${models.length} base models.`);
     reportReady({ models, device: deviceNote });
     const name = `${hostname()}-${process.pid}`;
+    const shared = { store, name, modelsDir: config.modelsDir, log, signal };
     const compute = { device: device.name, deviceNote, threads: config.threads };
-    await runWorker({ store, name, modelsDir: config.modelsDir, ...compute, log, signal });
+    await Promise.all([runWorker({ ...shared, ...compute }), watchModels(shared)]);
   } finally {
     await store.close();
   }

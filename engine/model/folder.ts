@@ -13,6 +13,7 @@ import { configureModel } from "./families.ts";
 import type { Architecture, TensorDefinition } from "./family.ts";
 import type { TensorLocation } from "./safetensors.ts";
 import { readSafetensorsHeader, readTensorChunks } from "./safetensors.ts";
+import { indexName, weightsName } from "./shards.ts";
 
 export interface ModelFolder {
   readonly path: string;
@@ -32,10 +33,15 @@ const floatDtypes = ["F32", "BF16", "F16"];
  *   or a shape that does not fit its config; MODEL_UNSUPPORTED for a family or field that Steplog does not implement.
  */
 export async function openModelFolder(path: string): Promise<ModelFolder> {
-  const config = await readJson(path, "config.json");
-  const architecture = configureModel(config);
+  const { config, architecture } = await readModelConfig(path);
   const tensors = await readTensorLocations(path);
   return { path, config, architecture, tensors, locations: matchTensors(path, architecture, tensors) };
+}
+
+/** The config of a folder alone. @throws as openModelFolder does */
+export async function readModelConfig(path: string): Promise<Pick<ModelFolder, "config" | "architecture">> {
+  const config = await readJson(path, "config.json");
+  return { config, architecture: configureModel(config) };
 }
 
 async function readJson(folder: string, name: string): Promise<unknown> {
@@ -63,34 +69,40 @@ async function exists(path: string): Promise<boolean> {
 }
 
 async function readTensorLocations(folder: string): Promise<TensorLocation[]> {
-  const sharded = await exists(join(folder, "model.safetensors.index.json"));
+  const sharded = await exists(join(folder, indexName));
   const tensors = sharded ? await readShards(folder) : await readSingleFile(folder);
   return tensors.toSorted((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
 }
 
 async function readSingleFile(folder: string): Promise<TensorLocation[]> {
-  const path = join(folder, "model.safetensors");
+  const path = join(folder, weightsName);
   if (await exists(path)) return readSafetensorsHeader(path);
   const pickled = (await readdir(folder)).filter((name) => /\.(?:bin|pt|pth)$/u.test(name));
   const advice =
     pickled.length > 0
       ? `It has ${pickled.join(", ")}, which is pickled code that Steplog never runs; save the model with safe_serialization=True.`
       : "Give a folder in Hugging Face layout.";
-  throw new SteplogError("MODEL_INVALID", `${folder} has no model.safetensors. ${advice}`);
+  throw new SteplogError("MODEL_INVALID", `${folder} has no ${weightsName}. ${advice}`);
+}
+
+/**
+ * Reads the index of a folder's shards: the file of each tensor.
+ * @throws MODEL_INVALID when it is damaged, or names what is not a file of its folder
+ */
+export async function readShardIndex(folder: string): Promise<Map<string, string>> {
+  const parsed = indexSchema.safeParse(await readJson(folder, indexName));
+  if (!parsed.success) {
+    throw new SteplogError("MODEL_INVALID", `${folder}/${indexName} has no weight_map of names to files.`);
+  }
+  const map = new Map(Object.entries(parsed.data.weight_map));
+  for (const file of map.values()) refuseForeignPath(folder, file);
+  return map;
 }
 
 async function readShards(folder: string): Promise<TensorLocation[]> {
-  const parsed = indexSchema.safeParse(await readJson(folder, "model.safetensors.index.json"));
-  if (!parsed.success) {
-    throw new SteplogError(
-      "MODEL_INVALID",
-      `${folder}/model.safetensors.index.json has no weight_map of names to files.`,
-    );
-  }
-  const map = new Map(Object.entries(parsed.data.weight_map));
+  const map = await readShardIndex(folder);
   const found: TensorLocation[] = [];
   for (const file of new Set(map.values())) {
-    refuseForeignPath(folder, file);
     if (!(await exists(join(folder, file)))) {
       throw new SteplogError("MODEL_INVALID", `${folder} has no ${file}, which its index names.`);
     }

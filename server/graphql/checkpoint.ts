@@ -2,8 +2,9 @@
 import { encodeGlobalID } from "@pothos/plugin-relay";
 import type { weightsStatuses } from "../../schema/states.ts";
 import { stepLogBytes } from "../../schema/step-log.ts";
-import type { Checkpoint } from "../../schema/tables.ts";
+import type { Checkpoint, WeightsFile } from "../../schema/tables.ts";
 import type { Context } from "../context.ts";
+import { filesOf } from "../downloads.ts";
 import { builder, queryCost } from "./builder.ts";
 import { requireCheckpoint } from "./lookup.ts";
 import { CheckpointRef, FineTuneRef } from "./nodes.ts";
@@ -16,6 +17,16 @@ const WeightsStatus = builder.enumType("WeightsStatus", {
     STORED: { description: "Ready for download." },
     FAILED: { description: "Could not be rebuilt; weightsError says why. Asking again tries again." },
   } satisfies Record<(typeof weightsStatuses)[number], { description: string }>,
+});
+
+const WeightsFileRef = builder.objectRef<WeightsFile & { readonly url: string }>("WeightsFile").implement({
+  description: "A file of a checkpoint's weights.",
+  fields: (t) => ({
+    name: t.exposeString("name", { description: "Its name in a model folder." }),
+    url: t.exposeString("url", { description: "Where to get it, with ranges." }),
+    bytes: t.expose("bytes", { type: "SafeInt", description: "Size, bytes." }),
+    sha256: t.exposeString("sha256", { description: "SHA-256 of its bytes, 64 hex digits." }),
+  }),
 });
 
 CheckpointRef.implement({
@@ -48,14 +59,26 @@ CheckpointRef.implement({
     weightsStatus: t.expose("weightsStatus", { type: WeightsStatus, description: "How far the weights are." }),
     weightsUrl: t.string({
       nullable: true,
-      description: "Where to get the weights, a .safetensors file; null until they are stored.",
+      description:
+        "Where to get the weights, a .safetensors file; null until they are stored, and when they are several files.",
       resolve: (checkpoint, _args, { origin }) =>
-        checkpoint.weightsStatus === "STORED" ? `${origin}${checkpointPath(checkpoint)}/weights.safetensors` : null,
+        filesOf(checkpoint).length === 1 ? `${origin}${checkpointPath(checkpoint)}/weights.safetensors` : null,
+    }),
+    weightsFiles: t.field({
+      type: [WeightsFileRef],
+      description:
+        "The files of the weights: one, or, above 5 GB, shards and their index, named as transformers reads them. Beside " +
+        "the base model's other files they are the fine-tuned model. None until they are stored.",
+      resolve: (checkpoint, _args, { origin }) =>
+        filesOf(checkpoint).map((file) => ({
+          ...file,
+          url: `${origin}${checkpointPath(checkpoint)}/weights/${file.name}`,
+        })),
     }),
     weightsBytes: t.expose("weightsBytes", {
       type: "SafeInt",
       nullable: true,
-      description: "Size of that file, bytes; null until it is stored.",
+      description: "Size of the weights' files together, bytes; null until they are stored.",
     }),
     weightsError: t.exposeString("weightsError", {
       nullable: true,

@@ -1,6 +1,6 @@
 /** Things that an argument names and that must be there. */
 import { SteplogError } from "../../schema/errors.ts";
-import type { BaseModel, Checkpoint, Dataset, FineTune } from "../../schema/tables.ts";
+import type { BaseModel, Checkpoint, Dataset, FineTune, FoundModel } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";
 
 /** How many of what there is an error lists. */
@@ -21,6 +21,15 @@ export async function requireBaseModel(store: Store, name: string, field: string
   const names = (await store.baseModels.list({ limit: listed })).map((row) => row.name);
   const known = names.length > 0 ? `There are: ${names.join(", ")}.` : "No worker has registered one yet.";
   return notFound(field, `There is no base model "${name}". ${known}`);
+}
+
+/** Asks for its registration. A name that no worker found is refused, so that clients cannot reach for a path. */
+export async function requestFoundModel(store: Store, name: string, field: string): Promise<FoundModel> {
+  const found = await store.foundModels.requestRegistration(name);
+  if (found) return found;
+  const names = (await store.foundModels.list(listed)).map((row) => row.name);
+  const known = names.length > 0 ? `There are: ${names.join(", ")}.` : "There is none that is not a base model.";
+  return notFound(field, `No worker found a folder "${name}". ${known}`);
 }
 
 export async function requireDataset(

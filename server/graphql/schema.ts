@@ -2,6 +2,7 @@
 import { lexicographicSortSchema, printSchema } from "graphql";
 import "./scalars.ts";
 import "./base-model.ts";
+import "./found-model.ts";
 import "./dataset.ts";
 import "./fine-tune.ts";
 import "./create-fine-tune.ts";

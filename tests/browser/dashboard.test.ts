@@ -1,5 +1,6 @@
 /** The page in a real browser, before a real server and store; a worker's part is played through the store. */
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
+import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { build } from "vite";
@@ -137,6 +138,29 @@ describe("the page of a run", () => {
     await worker.store.finishFineTune(worker.job, { status: "CANCELLED" });
     await page.locator(".status", { hasText: "Cancelled" }).waitFor();
     expect(await page.getByRole("button", { name: "Cancel run" }).count()).toBe(0);
+  });
+
+  test("offers weights in several files file by file", async () => {
+    const [id, worker] = await training({ steps: 10 });
+    await worker.train(10);
+    const names = [
+      "model-00001-of-00002.safetensors",
+      "model-00002-of-00002.safetensors",
+      "model.safetensors.index.json",
+    ];
+    const weightsFiles = [];
+    for (const name of names) weightsFiles.push({ name, ...(await server.store.blobs.put(Readable.from([name]))) });
+    const place = { entries: 10, chain: worker.chain, weightsDigest: "ab".repeat(32), weightsFiles };
+    await server.store.recordCheckpoint(worker.job, place);
+    await worker.succeed();
+    await page.goto(runUrl(id));
+    await page.getByText("3 files").click();
+    const link = page.getByRole("link", { name: `Download ${names[1]}` });
+    const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
+    expect(download.suggestedFilename()).toBe(names[1]);
+    expect(await readFile(await download.path(), "utf8")).toBe(names[1]);
+    await shoot("shards");
+    expect(complaints).toEqual([]);
   });
 
   test("shows why a run failed", async () => {

@@ -1,6 +1,6 @@
 /** Replay by pieces: the same bits wherever a tensor is cut, in bounded memory, and all or nothing on disk. */
-import { open, readFile, readdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { lstat, open, readFile, readdir, symlink, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -9,14 +9,17 @@ import { createPlainDevice } from "../../engine/devices/plain.ts";
 import type { ModelFolder } from "../../engine/model/folder.ts";
 import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
 import { loadModel, trainableTensors } from "../../engine/model/model.ts";
+import { readOrigin, writeOrigin } from "../../engine/model/origin.ts";
 import { writeSafetensors } from "../../engine/model/safetensors.ts";
+import type { OutputFile } from "../../engine/model/shards.ts";
 import type { Noise } from "../../engine/noise.ts";
 import { ahead } from "../../engine/pieces.ts";
-import { reconstruct, replayedWeights, weightsFile } from "../../engine/replay.ts";
+import { reconstruct, replayedFiles, trainedFiles } from "../../engine/replay.ts";
 import { samples, verifyWeights } from "../../engine/verify.ts";
 import type { StepLog } from "../../schema/step-log.ts";
 import { decodeStepLog, encodeEntries, ruleSeed } from "../../schema/step-log.ts";
 import { runMaterialise } from "../../worker/materialise.ts";
+import type { EngineMessage, MaterialiseRequest } from "../../worker/messages.ts";
 import { randomModel, scratch } from "../support/models.ts";
 import { openDevices } from "../support/open-devices.ts";
 
@@ -49,17 +52,24 @@ async function halfModel(): Promise<string> {
   return path;
 }
 
-async function whole(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+async function whole(files: AsyncIterable<OutputFile>): Promise<Buffer> {
   const all: Uint8Array[] = [];
-  for await (const chunk of chunks) all.push(chunk.slice());
+  for await (const { bytes } of files) for await (const chunk of bytes) all.push(chunk.slice());
   return Buffer.concat(all);
+}
+
+/** The digest of the weights that training itself would leave. */
+async function trainedDigest(base: ModelFolder, log: StepLog): Promise<string> {
+  const model = await loadModel(base, createPlainDevice(), log.header.noise);
+  model.update(log.entries);
+  return model.digest();
 }
 
 /** What training itself would leave: weights on a device, updated whole. */
 async function trained(base: ModelFolder, log: StepLog): Promise<Buffer> {
   const model = await loadModel(base, createPlainDevice(), log.header.noise);
   model.update(log.entries);
-  return whole(weightsFile(base, log.header.trainable, (name) => model.read(name)));
+  return whole(trainedFiles(base, log.header.trainable, (name) => model.read(name)));
 }
 
 describe("a replay by pieces", () => {
@@ -73,7 +83,7 @@ describe("a replay by pieces", () => {
     const expected = await trained(base, log);
     const odd = fc.integer({ min: 8, max: 1_500 });
     const property = fc.asyncProperty(fc.oneof(odd, fc.constantFrom(16, 512, 1_000_000)), async (pieceBytes) => {
-      const seen = await whole(replayedWeights(base, log, createPlainDevice(), { pieceBytes }));
+      const seen = await whole(replayedFiles(base, log, createPlainDevice(), { pieceBytes }));
       expect(Buffer.compare(seen, expected)).toBe(0);
     });
     await fc.assert(property, { numRuns: 6 });
@@ -83,7 +93,7 @@ describe("a replay by pieces", () => {
     for (const { dtype, noise } of kinds) {
       const base = await openModelFolder(dtype === "F16" ? await halfModel() : await randomModel(dtype));
       const log = await logOf(base, noise, 0.75);
-      const seen = await whole(replayedWeights(base, log, device, { pieceBytes: 1_005 }));
+      const seen = await whole(replayedFiles(base, log, device, { pieceBytes: 1_005 }));
       expect(Buffer.compare(seen, await trained(base, log))).toBe(0);
     }
   });
@@ -102,7 +112,7 @@ describe("a replay by pieces", () => {
     };
     const shown: string[] = [];
     const onPiece = ({ name }: { name: string }, bytes: Uint8Array) => shown.push(`${name} ${bytes.length}`);
-    await whole(replayedWeights(base, log, device, { pieceBytes: 1_000, onPiece }));
+    await whole(replayedFiles(base, log, device, { pieceBytes: 1_000, onPiece }));
     const norm = "model.decoder.final_layer_norm.bias";
     const table = "model.decoder.embed_tokens.weight";
     expect(places.filter((place) => place.startsWith(norm))).toStrictEqual([`${norm} 0 16`]);
@@ -136,10 +146,12 @@ describe("memory is bounded", () => {
     let most = 0;
     const log = await logOf(base);
     const onPiece = (_: unknown, bytes: Uint8Array) => void (taken += bytes.length);
-    for await (const _ of replayedWeights(base, log, device, { pieceBytes: 1_024, onPiece })) {
-      // Time for a stage that does not wait to run away.
-      await delay(3);
-      most = Math.max(most, begun - taken);
+    for await (const { bytes } of replayedFiles(base, log, device, { pieceBytes: 1_024, onPiece })) {
+      for await (const _ of bytes) {
+        // Time for a stage that does not wait to run away.
+        await delay(3);
+        most = Math.max(most, begun - taken);
+      }
     }
     expect(most).toBe(1_024);
   });
@@ -204,25 +216,127 @@ test("a piece that fails leaves no folder", async () => {
   expect(await readdir(folder)).toStrictEqual([]);
 });
 
-test("a checkpoint that is materialised has the same bytes, and does not go over a file that is there", async () => {
-  const modelPath = await randomModel();
-  const base = await openModelFolder(modelPath);
-  const log = await logOf(base);
-  const weightsPath = join(await scratch(), "model.safetensors");
-  const request = {
-    kind: "MATERIALISE",
-    modelPath,
-    log: encodeEntries(log.header, log.entries),
-    weightsPath,
-  } as const;
-  const run = async () => {
-    const messages: string[] = [];
-    for await (const { type } of runMaterialise(request, createPlainDevice())) messages.push(type);
+describe("what is rebuilt", () => {
+  const options = { device: createPlainDevice(), verify: "all", replace: false } as const;
+
+  test.each(["F32", "BF16", "F16"] as const)("has the same %s tensors in shards as in one file", async (dtype) => {
+    const base = await openModelFolder(dtype === "F16" ? await halfModel() : await randomModel(dtype));
+    const log = await logOf(base);
+    const folder = await scratch();
+    const one = await reconstruct({ ...options, base, log, out: join(folder, "one") });
+    const some = await reconstruct({ ...options, base, log, out: join(folder, "some"), shardBytes: 5_000 });
+    expect(some).toMatchObject({ digest: one.digest, chain: one.chain });
+    const [whole, sharded] = [await openModelFolder(join(folder, "one")), await openModelFolder(join(folder, "some"))];
+    expect(await baseHash(sharded)).toBe(await baseHash(whole));
+
+    const files = [...new Set(sharded.tensors.map(({ path }) => basename(path)))].toSorted();
+    const names = files.map((_, k) => `model-0000${k + 1}-of-0000${files.length}.safetensors`);
+    expect(files.length).toBeGreaterThan(2);
+    expect(files).toStrictEqual(names);
+    const index = JSON.parse(await readFile(join(folder, "some", "model.safetensors.index.json"), "utf8")) as {
+      metadata: { total_size: number };
+      weight_map: Record<string, string>;
+    };
+    expect(index.metadata.total_size).toBe(sharded.tensors.reduce((sum, { bytes }) => sum + bytes, 0));
+    for (const { name, path } of sharded.tensors) expect(index.weight_map[name]).toBe(basename(path));
+    for (const file of names) {
+      const inside = sharded.tensors.filter(({ path }) => basename(path) === file);
+      const bytes = inside.reduce((sum, tensor) => sum + tensor.bytes, 0);
+      expect(inside.length === 1 || bytes <= 5_000).toBe(true);
+    }
+  });
+
+  test("brings what lies beside the base's weights, and says what it is", async () => {
+    const path = await randomModel();
+    for (const name of ["generation_config.json", "tokenizer_config.json", "chat_template.jinja", "LICENSE"]) {
+      await writeFile(join(path, name), `{"is": "${name}"}`);
+    }
+    const elsewhere = join(await scratch(), "tokenizer.json");
+    await writeFile(elsewhere, "{}");
+    await symlink(elsewhere, join(path, "tokenizer.json"));
+    await writeFile(join(path, "pytorch_model.bin"), "pickled");
+    const source = { hub: "https://hub.example", repository: "a/b", revision: "main", commit: "c".repeat(40) };
+    await writeOrigin(path, { format: 1, source });
+    const base = await openModelFolder(path);
+    const log = await logOf(base);
+    const out = join(await scratch(), "out");
+    const { digest, chain } = await reconstruct({ ...options, base, log, out });
+    expect((await readdir(out)).toSorted()).toStrictEqual([
+      "LICENSE",
+      "chat_template.jinja",
+      "config.json",
+      "generation_config.json",
+      "model.safetensors",
+      "steplog.json",
+      "tokenizer.json",
+      "tokenizer_config.json",
+    ]);
+    expect((await lstat(join(out, "tokenizer.json"))).isFile()).toBe(true);
+    expect(await readFile(join(out, "config.json"))).toStrictEqual(await readFile(join(path, "config.json")));
+    expect(await readOrigin(out)).toStrictEqual({
+      format: 1,
+      fineTuned: { base: { hash: log.header.base, source }, entries: 3, chain, weightsDigest: digest },
+    });
+  });
+
+  test("of a float16 base is float32, and its config says so", async () => {
+    const path = await halfModel();
+    const config = JSON.parse(await readFile(join(path, "config.json"), "utf8")) as object;
+    await writeFile(join(path, "config.json"), JSON.stringify({ ...config, torch_dtype: "float16" }));
+    const base = await openModelFolder(path);
+    const out = join(await scratch(), "out");
+    await reconstruct({ ...options, base, log: await logOf(base), out });
+    expect(JSON.parse(await readFile(join(out, "config.json"), "utf8"))).toStrictEqual({
+      ...config,
+      torch_dtype: "float32",
+    });
+    expect((await openModelFolder(out)).tensors.every(({ dtype }) => dtype === "F32")).toBe(true);
+  });
+});
+
+describe("a checkpoint that is materialised", () => {
+  async function request(change: Partial<MaterialiseRequest> = {}): Promise<MaterialiseRequest> {
+    const modelPath = await randomModel();
+    const log = await logOf(await openModelFolder(modelPath));
+    const digest = await trainedDigest(await openModelFolder(modelPath), log);
+    const [weightsDir, hashesDir] = [await scratch(), await scratch()];
+    const bytes = encodeEntries(log.header, log.entries);
+    return { kind: "MATERIALISE", modelPath, hashesDir, log: bytes, digest, weightsDir, ...change };
+  }
+
+  async function run(wish: MaterialiseRequest, options: { shardBytes?: number } = {}): Promise<EngineMessage[]> {
+    const messages: EngineMessage[] = [];
+    for await (const message of runMaterialise(wish, createPlainDevice(), options)) messages.push(message);
     return messages;
-  };
-  expect(await run()).toStrictEqual(["done"]);
-  expect(Buffer.compare(await readFile(weightsPath), await trained(base, log))).toBe(0);
-  await expect(run()).rejects.toThrow("EEXIST");
+  }
+
+  test("has the bytes that training leaves, and does not go over a file that is there", async () => {
+    const wish = await request();
+    const path = join(wish.weightsDir, "model.safetensors");
+    expect(await run(wish)).toStrictEqual([{ type: "materialised", files: [path] }]);
+    const base = await openModelFolder(wish.modelPath);
+    expect(Buffer.compare(await readFile(path), await trained(base, decodeStepLog(wish.log)))).toBe(0);
+    await expect(run(wish)).rejects.toThrow("EEXIST");
+  });
+
+  test("comes as shards and their index above a size", async () => {
+    const wish = await request();
+    const names = (await run(wish, { shardBytes: 8_000 })).flatMap((message) =>
+      message.type === "materialised" ? message.files.map((path) => basename(path)) : [],
+    );
+    const count = names.length - 1;
+    expect(count).toBeGreaterThan(2);
+    expect(names.at(0)).toBe(`model-00001-of-0000${count}.safetensors`);
+    expect(names.at(-1)).toBe("model.safetensors.index.json");
+    expect((await readdir(wish.weightsDir)).toSorted()).toStrictEqual(names.toSorted());
+  });
+
+  test("is refused when it is not what was trained, and the base is hashed anew for the next try", async () => {
+    const wish = await request({ digest: "0".repeat(64) });
+    await writeFile(join(wish.hashesDir, "model.json"), "{}");
+    await expect(run(wish)).rejects.toThrow(/have the digest [0-9a-f]{64}, .* had 0{64}/u);
+    expect(await readdir(wish.hashesDir)).toStrictEqual([]);
+  });
 });
 
 describe("--verify", () => {
@@ -272,14 +386,12 @@ describe("--verify", () => {
     const sha256 = new Map([[last.name, "0".repeat(64)]]);
     const path = join(out, "model.safetensors");
     const { length } = await readFile(path);
-    await expect(verifyWeights(out, { bytes: length, sha256 }, base, log, "all")).rejects.toThrow(
-      /reads back .* other/u,
-    );
+    await expect(verifyWeights(out, { sha256 }, base, log, "all")).rejects.toThrow(/reads back .* other/u);
 
     const file = await open(path, "r+");
     await file.write(Uint8Array.of(77), 0, 1, length - 1);
     await file.close();
-    const replay = verifyWeights(out, { bytes: length, sha256: new Map() }, base, log, "all");
+    const replay = verifyWeights(out, { sha256: new Map() }, base, log, "all");
     await expect(replay).rejects.toThrow(/second, plain replay/u);
   });
 

@@ -44,7 +44,12 @@ export async function testService(): Promise<TestService> {
 const rowCount = 20;
 
 /** Creates a run of `steps` steps whose batches are large enough that it lasts some seconds; its id. */
-export async function createRun(service: TestService, client: Client, steps: number): Promise<string> {
+export async function createRun(
+  service: TestService,
+  client: Client,
+  steps: number,
+  baseModel = "tiny",
+): Promise<string> {
   const path = join(service.folder, "rows.jsonl");
   const rows = Array.from({ length: rowCount }, (_, row) => {
     const ids = Array.from({ length: 8 }, (__, i) => (row * 7 + i * 11) % 64);
@@ -57,7 +62,7 @@ export async function createRun(service: TestService, client: Client, steps: num
     {
       input: {
         name: "process test",
-        baseModel: "tiny",
+        baseModel,
         dataset: id,
         validationDataset: id,
         keepWeights: true,

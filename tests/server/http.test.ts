@@ -1,6 +1,7 @@
 /** The plain HTTP side: downloads, health, the page, access and limits. */
 import { createHash, randomBytes } from "node:crypto";
 import { request } from "node:http";
+import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { leaseMs } from "../../schema/limits.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
@@ -30,12 +31,21 @@ describe("checkpoints", () => {
   let chain: string;
   const weights = randomBytes(100_000);
   interface Links {
-    checkpoint: { logUrl: string; logBytes: number; weightsUrl: string; weightsBytes: number };
+    checkpoint: {
+      logUrl: string;
+      logBytes: number;
+      weightsUrl: string;
+      weightsBytes: number;
+      weightsFiles: { name: string; bytes: number; sha256: string }[];
+    };
   }
   const links = () =>
-    server.ask<Links>("query ($id: ID!) { checkpoint(id: $id) { logUrl logBytes weightsUrl weightsBytes } }", {
-      id: checkpointId,
-    });
+    server.ask<Links>(
+      `query ($id: ID!) {
+        checkpoint(id: $id) { logUrl logBytes weightsUrl weightsBytes weightsFiles { name bytes sha256 } }
+      }`,
+      { id: checkpointId },
+    );
 
   beforeAll(async () => {
     await createFineTune(server, { steps: 5_000 });
@@ -92,10 +102,12 @@ describe("checkpoints", () => {
         yield weights;
       })(),
     );
-    await server.store.finishMaterialise(job, { weightsBlob: blob.sha256, weightsBytes: blob.bytes });
+    await server.store.finishMaterialise(job, { weightsFiles: [{ name: "model.safetensors", ...blob }] });
 
     const { checkpoint } = await links();
     expect(checkpoint.weightsBytes).toBe(weights.length);
+    const { weightsFiles } = checkpoint;
+    expect(weightsFiles).toMatchObject([{ name: "model.safetensors", bytes: weights.length, sha256: blob.sha256 }]);
     const whole = await fetch(checkpoint.weightsUrl);
     expect(whole.status).toBe(200);
     expect(Buffer.from(await whole.arrayBuffer()).equals(weights)).toBe(true);
@@ -115,6 +127,49 @@ describe("checkpoints", () => {
       "bytes",
     ]);
     expect(whole.headers.get("etag")).toBe(`"${createHash("sha256").update(weights).digest("hex")}"`);
+  });
+
+  test("weights in several files are downloaded file by file", async () => {
+    await createFineTune(server, { steps: 5_000 });
+    const worker = await FakeWorker.claim(server.store);
+    await worker.train(5_000);
+    const blobs = await Promise.all(
+      [weights.subarray(0, 60_000), weights.subarray(60_000), Buffer.from("{}")].map((bytes) =>
+        server.store.blobs.put(Readable.from([bytes])),
+      ),
+    );
+    const names = [
+      "model-00001-of-00002.safetensors",
+      "model-00002-of-00002.safetensors",
+      "model.safetensors.index.json",
+    ];
+    const weightsFiles = blobs.map((blob, k) => ({ name: names[k] ?? "", ...blob }));
+    const place = { entries: 5_000, chain: worker.chain, weightsDigest: "cd".repeat(32), weightsFiles };
+    const { id } = await server.store.recordCheckpoint(worker.job, place);
+    await worker.succeed();
+
+    const { checkpoint } = await server.ask<{
+      checkpoint: { weightsUrl: null; weightsFiles: { name: string; url: string; bytes: number; sha256: string }[] };
+    }>("query ($id: ID!) { checkpoint(id: $id) { weightsUrl weightsBytes weightsFiles { name url bytes sha256 } } }", {
+      id: globalId("Checkpoint", id),
+    });
+    expect(checkpoint).toMatchObject({ weightsUrl: null, weightsBytes: 100_002, weightsFiles });
+    const parts: Buffer[] = [];
+    for (const { name, url } of checkpoint.weightsFiles) {
+      const response = await fetch(url);
+      expect(response.headers.get("content-disposition")).toBe(`attachment; filename="${name}"`);
+      parts.push(Buffer.from(await response.arrayBuffer()));
+    }
+    expect(Buffer.concat(parts).equals(Buffer.concat([weights, Buffer.from("{}")]))).toBe(true);
+    const [first] = checkpoint.weightsFiles;
+    const range = await fetch(first?.url ?? "", { headers: { range: "bytes=10-19" } });
+    expect(range.headers.get("content-range")).toBe("bytes 10-19/60000");
+    for (const name of ["model-00003-of-00002.safetensors", "..", "config.json"]) {
+      const response = await fetch((first?.url ?? "").replace(names[0] ?? "", name));
+      expect([response.status, await codeOf(response)]).toEqual([404, "NOT_FOUND"]);
+    }
+    const whole = await fetch((first?.url ?? "").replace(`weights/${names[0]}`, "weights.safetensors"));
+    expect(await whole.text()).toContain("model-00002-of-00002.safetensors");
   });
 
   test.each(["x", "..%2f..%2fetc", "%ff", globalId("Checkpoint", "00000000-0000-4000-8000-000000000000")])(

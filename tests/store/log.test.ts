@@ -223,10 +223,12 @@ describe("measurements and checkpoints", () => {
     expect(await store.checkpoints.get(id)).toMatchObject({ weightsStatus: "FAILED", weightsError: "disk full" });
 
     await store.checkpoints.requestWeights(id);
-    await store.finishMaterialise(await claimed(store), { weightsBlob: digest, weightsBytes: 16 });
+    const weightsFiles = [{ name: "model.safetensors", sha256: digest, bytes: 16 }];
+    await store.finishMaterialise(await claimed(store), { weightsFiles });
     const stored = await store.checkpoints.requestWeights(id);
     expect(stored).toMatchObject({
       weightsStatus: "STORED",
+      weightsFiles,
       weightsBlob: digest,
       weightsBytes: 16,
       weightsError: null,

@@ -76,6 +76,10 @@ export type Results = {
       readonly weightsStatus: "FAILED" | "NONE" | "QUEUED" | "STORED";
       readonly weightsUrl: string | null;
       readonly weightsBytes: number | null;
+      readonly weightsFiles: readonly ({
+        readonly name: string;
+        readonly url: string;
+      })[];
       readonly weightsError: string | null;
     })[];
     readonly pageInfo: {
@@ -221,6 +225,10 @@ fragment Results on FineTune {
       weightsStatus
       weightsUrl
       weightsBytes
+      weightsFiles {
+        name
+        url
+      }
       weightsError
     }
     pageInfo {
@@ -284,6 +292,10 @@ export const results = operation<ResultsResult, { id: string }>(
       weightsStatus
       weightsUrl
       weightsBytes
+      weightsFiles {
+        name
+        url
+      }
       weightsError
     }
     pageInfo {

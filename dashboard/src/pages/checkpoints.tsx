@@ -74,7 +74,7 @@ function CheckpointRow({ run, checkpoint, setFailure }: RowProps) {
 
 function Weights({ run, checkpoint, setFailure }: RowProps) {
   const [asked, setAsked] = useState(false);
-  const { id, entries, weightsStatus, weightsUrl, weightsBytes, weightsError } = checkpoint;
+  const { id, entries, weightsStatus, weightsUrl, weightsBytes, weightsFiles, weightsError } = checkpoint;
   const rebuild = async () => {
     setAsked(true);
     try {
@@ -93,6 +93,24 @@ function Weights({ run, checkpoint, setFailure }: RowProps) {
         </Download>{" "}
         {weightsBytes !== null && formatBytes(weightsBytes)}
       </>
+    );
+  }
+  if (weightsFiles.length > 0) {
+    return (
+      <details>
+        <summary>
+          {formatInteger(weightsFiles.length)} files, {weightsBytes !== null && formatBytes(weightsBytes)}
+        </summary>
+        <ul>
+          {weightsFiles.map(({ name, url }) => (
+            <li key={name}>
+              <Download url={url} name={name} onFailure={setFailure}>
+                {name}
+              </Download>
+            </li>
+          ))}
+        </ul>
+      </details>
     );
   }
   if (weightsStatus === "QUEUED") return <span role="status">Being rebuilt…</span>;

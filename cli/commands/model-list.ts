@@ -1,0 +1,61 @@
+/** steplog model list [--json] */
+import { join } from "node:path";
+import { openModelFolder } from "../../engine/model/folder.ts";
+import { describeOrigin, readOrigin } from "../../engine/model/origin.ts";
+import { asSteplogError } from "../../schema/errors.ts";
+import { describeModel, modelNames } from "../../worker/models.ts";
+import { readConfig } from "../config.ts";
+import { hashModel } from "../models/place.ts";
+import { ProgressLine, formatBytes, formatCount, print, printJson, printTable } from "../output.ts";
+
+type Listed =
+  | (ReturnType<typeof describeModel> & { readonly hash: string; readonly source: string | null })
+  | { readonly name: string; readonly problem: string };
+
+export async function modelList(options: { json?: true }): Promise<void> {
+  const { modelsDir } = readConfig();
+  const progress = new ProgressLine();
+  const models: Listed[] = [];
+  for (const name of await modelNames(modelsDir)) models.push(await look(modelsDir, name, progress));
+  progress.end();
+  if (options.json) printJson({ modelsDir, models });
+  else report(modelsDir, models);
+}
+
+async function look(modelsDir: string, name: string, progress: ProgressLine): Promise<Listed> {
+  try {
+    const folder = await openModelFolder(join(modelsDir, name));
+    const hash = await hashModel({ name, modelsDir }, folder, (done, total) =>
+      progress.show(`hashing ${name} ${Math.floor((100 * done) / Math.max(1, total))}%`),
+    );
+    return { ...describeModel(name, folder), hash, source: describeOrigin(await readOrigin(folder.path)) };
+  } catch (error) {
+    const { code, message } = asSteplogError(error);
+    return { name, problem: `${code}: ${message}` };
+  }
+}
+
+/** Digits of a hash that people compare. */
+const shownDigits = 16;
+
+function report(modelsDir: string, models: readonly Listed[]): void {
+  if (models.length === 0) {
+    print(`There are no models in ${modelsDir}. Add one: steplog model add facebook/opt-125m`);
+    return;
+  }
+  const rows = models.map((model) => {
+    if ("problem" in model) return [model.name, "cannot be used"];
+    const { name, family, parameters, bytes, dtype, hash, source } = model;
+    return [
+      name,
+      family,
+      formatCount(parameters),
+      formatBytes(bytes),
+      dtype,
+      hash.slice(0, shownDigits),
+      source ?? "-",
+    ];
+  });
+  printTable(["NAME", "FAMILY", "PARAMETERS", "SIZE", "DTYPE", "HASH", "SOURCE"], rows);
+  for (const model of models) if ("problem" in model) print(`${model.name}: ${model.problem}`);
+}

@@ -1,0 +1,204 @@
+/**
+ * npm run test:interop -- [--python PATH] [--device NAME]: what we rebuild is what transformers loads.
+ *
+ * Each base is fine-tuned for a few steps, rebuilt from its log into one file and into shards, and loaded by compare.py
+ * with transformers, which must find every tensor and compute our logits. It needs a Python with torch and transformers
+ * (STEPLOG_PYTHON names one, else python3 is tried), so it is no part of `npm test`: where they are missing it says SKIPPED
+ * and why, and that is a failure where a Python was named, or in CI.
+ */
+import { spawnSync } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { demoBase } from "../../cli/service.ts";
+import type { EncodedRow } from "../../dataset/encode.ts";
+import { encodeRow } from "../../dataset/encode.ts";
+import { loadOptionalTokenizer } from "../../dataset/tokenizer.ts";
+import { chooseDevice } from "../../engine/devices/choose.ts";
+import type { Device } from "../../engine/devices/device.ts";
+import type { MezoSettings } from "../../engine/mezo.ts";
+import { logHeader, train } from "../../engine/mezo.ts";
+import { baseHash, modelBytes, openModelFolder } from "../../engine/model/folder.ts";
+import type { Model } from "../../engine/model/model.ts";
+import { loadModel } from "../../engine/model/model.ts";
+import { reconstruct } from "../../engine/replay.ts";
+import { invariant } from "../../schema/errors.ts";
+import type { StepLog } from "../../schema/step-log.ts";
+import { decodeStepLog, encodeEntries } from "../../schema/step-log.ts";
+
+const goldenModels = [
+  "gpt2",
+  "gpt2-hubnames",
+  "opt",
+  "opt-postnorm-proj",
+  "llama",
+  "llama-sharded-bf16",
+  "mistral",
+  "qwen2",
+  "qwen3",
+  "phi3",
+  "gemma2",
+  "gemma3",
+  "roberta",
+];
+
+/** Large steps: the weights must come to differ from the base's by more than the tolerance hides. */
+const settings = { steps: 4, batchSize: 2, learningRate: 0.01, epsilon: 1e-3, weightDecay: 0.01, seed: 7 };
+const texts = ["The soup was stale. It was terrible", "We loved the tea. It was great"];
+const compare = fileURLToPath(new URL("compare.py", import.meta.url));
+
+/** A base, and sequences to compare logits on. */
+interface Subject {
+  readonly name: string;
+  readonly path: string;
+  readonly sequences: readonly (readonly number[])[];
+  readonly rows: readonly EncodedRow[];
+  /** Texts for its tokenizer, where it has one. */
+  readonly texts: readonly string[];
+}
+
+/** What compare.py is told of a folder; the logits lie in files of float32, [tokens, vocabulary] after one another. */
+interface Case {
+  readonly name: string;
+  readonly folder: string;
+  readonly base: string;
+  readonly masked: boolean;
+  /** In which transformers must load it when nobody says another. */
+  readonly dtype: string;
+  readonly sequences: readonly (readonly number[])[];
+  readonly logits: string;
+  readonly tokens: readonly { readonly text: string; readonly ids: readonly number[] }[];
+}
+
+const { values } = parseArgs({ options: { python: { type: "string" }, device: { type: "string", default: "plain" } } });
+const python = values.python ?? process.env["STEPLOG_PYTHON"] ?? "python3";
+const missing = whatIsMissing();
+if (missing === null) process.exitCode = await main();
+else process.exitCode = skip(missing);
+
+function whatIsMissing(): string | null {
+  const { status, error, stderr } = spawnSync(python, [compare, "--check"], { encoding: "utf8" });
+  if (error) return `${python} cannot be run: ${error.message}`;
+  return status === 0 ? null : stderr.trim();
+}
+
+function skip(reason: string): number {
+  process.stderr.write(`\n*** SKIPPED: nothing was compared with transformers.\n*** ${reason}\n\n`);
+  const promised = values.python ?? process.env["STEPLOG_PYTHON"] ?? process.env["CI"];
+  return promised === undefined ? 0 : 1;
+}
+
+async function main(): Promise<number> {
+  const { device } = await chooseDevice(values.device);
+  const folder = await mkdtemp(join(tmpdir(), "steplog-interop-"));
+  try {
+    const subjects = [...(await Promise.all(goldenModels.map(goldenSubject))), await demoSubject()];
+    const half = join(folder, "opt-half");
+    const opt = subjects.find(({ name }) => name === "opt");
+    invariant(opt, "opt is among the golden models");
+    ask("--halve", opt.path, half);
+    const cases: Case[] = [];
+    for (const subject of [...subjects, { ...opt, name: "opt in float16", path: half }]) {
+      cases.push(...(await rebuild(subject, device, join(folder, subject.name.replaceAll(" ", "-")))));
+    }
+    await writeFile(join(folder, "cases.json"), JSON.stringify(cases));
+    return ask(join(folder, "cases.json"));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function ask(...args: string[]): number {
+  const { status } = spawnSync(python, [compare, ...args], { stdio: "inherit" });
+  return status ?? 1;
+}
+
+async function goldenSubject(name: string): Promise<Subject> {
+  const path = fileURLToPath(new URL(`../golden/hf/${name}`, import.meta.url));
+  const expected = JSON.parse(await readFile(join(path, "expected.json"), "utf8")) as {
+    kind: string;
+    input_ids: number[][];
+    labels: number[][];
+    lengths: number[];
+  };
+  const objective = expected.kind === "causal_lm" ? "causal" : "masked";
+  const upTo = (lists: number[][]) => expected.lengths.map((length, row) => (lists[row] ?? []).slice(0, length));
+  const sequences = upTo(expected.input_ids);
+  const labels = upTo(expected.labels);
+  const rows = sequences.map((ids, row) => encodeRow(null, { input_ids: ids, labels: labels[row] ?? [] }, objective));
+  return { name, path, sequences, rows, texts: [] };
+}
+
+/** With a tokenizer and a generation config, which must come along. */
+async function demoSubject(): Promise<Subject> {
+  const tokenizer = await loadOptionalTokenizer(demoBase);
+  invariant(tokenizer, "the demo base has a tokenizer");
+  const sequences = texts.map((text) => tokenizer.encodeStart(text));
+  const rows = sequences.map((ids) => encodeRow(null, { input_ids: ids, labels: ids }));
+  return { name: "demo", path: demoBase, sequences, rows, texts };
+}
+
+/** Fine-tunes, and rebuilds into one file and into at least three. */
+async function rebuild(subject: Subject, device: Device, folder: string): Promise<Case[]> {
+  const base = join(folder, "base");
+  await mkdir(folder);
+  await cp(subject.path, base, { recursive: true });
+  const { log, digest } = await fineTune(subject, base, device);
+  const opened = await openModelFolder(base);
+  const cases: Case[] = [];
+  for (const [kind, shardBytes] of [
+    ["one file", Infinity],
+    ["shards", modelBytes(opened) / 3],
+  ] as const) {
+    const out = join(folder, kind.replace(" ", "-"));
+    const rebuilt = await reconstruct({ base: opened, log, out, device, verify: true, replace: false, shardBytes });
+    invariant(rebuilt.digest === digest, `${subject.name}, ${kind}: the rebuilt weights are those that were trained`);
+    cases.push(await describeCase(subject, `${subject.name}, ${kind}`, base, out, device));
+  }
+  return cases;
+}
+
+async function fineTune(subject: Subject, base: string, device: Device): Promise<{ log: StepLog; digest: string }> {
+  const noise = subject.name.length % 2 === 0 ? "normal" : "rademacher";
+  const chosen: MezoSettings = { ...settings, noise };
+  const model = await loadModel(await openModelFolder(base), device, noise);
+  const entries = [];
+  for await (const { entry } of train(model, subject.rows, chosen, 0)) entries.push(entry);
+  const header = logHeader(await baseHash(model.folder), model, chosen);
+  return { log: decodeStepLog(encodeEntries(header, entries)), digest: await model.digest() };
+}
+
+async function describeCase(
+  { sequences, texts }: Subject,
+  name: string,
+  base: string,
+  folder: string,
+  device: Device,
+): Promise<Case> {
+  const model = await loadModel(await openModelFolder(folder), device, "normal");
+  const tokenizer = await loadOptionalTokenizer(folder);
+  const logits = `${folder}.logits`;
+  await writeFile(logits, await logitsOf(model, sequences));
+  const dtypes = new Set(model.folder.tensors.map((tensor) => tensor.dtype));
+  return {
+    name,
+    folder,
+    base,
+    masked: model.folder.architecture.objective === "masked",
+    dtype: dtypes.has("BF16") ? "bfloat16" : "float32",
+    sequences,
+    logits,
+    tokens: texts.map((text) => ({ text, ids: tokenizer?.encodeStart(text) ?? [] })),
+  };
+}
+
+async function logitsOf(model: Model, sequences: readonly (readonly number[])[]): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for (const sequence of sequences) {
+    const logits = await model.logits(Int32Array.from(sequence), Int32Array.from(sequence.keys()));
+    parts.push(Buffer.from(logits.buffer, logits.byteOffset, logits.byteLength));
+  }
+  return Buffer.concat(parts);
+}

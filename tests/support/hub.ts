@@ -1,0 +1,213 @@
+/**
+ * A stand-in for the Hugging Face hub: the few answers that its library asks for, over real HTTP, with the faults that a
+ * network has. Large files are on a second server, as the hub's are, which must never see the token.
+ */
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { readFile, readdir } from "node:fs/promises";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+
+export interface HubRepository {
+  /** Commits by branch, tag or itself. */
+  readonly revisions: Readonly<Record<string, string>>;
+  /** Files by commit and name. */
+  readonly commits: Readonly<Record<string, Readonly<Record<string, Buffer>>>>;
+  /** Needed to see it. */
+  readonly token?: string;
+  readonly gated?: boolean;
+}
+
+export interface Faults {
+  /** Bytes of each answer with a large file, after which its connection is cut; none when it is used up. */
+  cuts: number[];
+  /** Answers 503 to this many requests for files. */
+  unavailable: number;
+  /** Files whose last byte is another than the hub lists. */
+  readonly corrupt: Set<string>;
+  /** Sends whole files only. */
+  wholeOnly: boolean;
+  /** Never answers a request for a file's bytes. */
+  silent: boolean;
+  /** The same for a large file, once the cuts are used up. */
+  silentAfterCuts: boolean;
+  /** Tells of large files as the hub does that keeps them in its newer storage. */
+  xet: boolean;
+}
+
+export interface SeenRequest {
+  readonly server: "hub" | "storage";
+  readonly path: string;
+  readonly range: string | undefined;
+  readonly authorization: string | undefined;
+}
+
+export interface TestHub {
+  readonly url: string;
+  readonly repositories: Map<string, HubRepository>;
+  readonly faults: Faults;
+  readonly seen: SeenRequest[];
+}
+
+export const commitOf = (text: string) => createHash("sha1").update(text).digest("hex");
+const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
+
+/** Files of a folder, as a commit. */
+export async function filesOf(folder: string): Promise<Record<string, Buffer>> {
+  const names = await readdir(folder);
+  return Object.fromEntries(
+    await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name))] as const)),
+  );
+}
+
+/** A repository with one commit, "main". */
+export function repositoryOf(files: Record<string, Buffer>): HubRepository {
+  const commit = commitOf(Object.keys(files).join());
+  return { revisions: { main: commit, [commit]: commit }, commits: { [commit]: files } };
+}
+
+/** Git keeps what is larger than this outside. */
+const lfsBytes = 100_000;
+/** Files of one page of a listing. */
+const pageSize = 3;
+
+export async function testHub(repositories: Record<string, HubRepository> = {}): Promise<TestHub> {
+  const faults: Faults = {
+    cuts: [],
+    unavailable: 0,
+    corrupt: new Set(),
+    wholeOnly: false,
+    silent: false,
+    silentAfterCuts: false,
+    xet: false,
+  };
+  const hub = { repositories: new Map(Object.entries(repositories)), faults, seen: [] as SeenRequest[] };
+  const storage = await listen((request, response) => {
+    note(hub.seen, "storage", request);
+    const sha = (request.url ?? "").slice(1);
+    const found = [...hub.repositories.values()]
+      .flatMap(({ commits }) => Object.values(commits).flatMap((files) => Object.entries(files)))
+      .find(([, bytes]) => sha256(bytes) === sha);
+    if (found) sendBytes(faults, found[0], found[1], request, response);
+    else response.writeHead(404).end();
+  });
+  const server = await listen((request, response) => {
+    note(hub.seen, "hub", request);
+    answer({ ...hub, url: `http://${request.headers.host}` }, storage, request, response);
+  });
+  return { ...hub, url: server };
+}
+
+async function listen(handle: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
+  const server: Server = createServer(handle).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function note(seen: SeenRequest[], server: "hub" | "storage", { url = "", headers }: IncomingMessage): void {
+  seen.push({ server, path: url, range: headers.range, authorization: headers.authorization });
+}
+
+function answer(hub: TestHub, storage: string, request: IncomingMessage, response: ServerResponse): void {
+  const url = new URL(request.url ?? "/", hub.url);
+  const [, api, name = "", revision = "", file = ""] =
+    /^\/(api\/models\/)?([^/]+\/[^/]+)\/(?:revision|tree|resolve)\/([^/]+)(?:\/(.+))?$/u.exec(url.pathname) ?? [];
+  const repository = hub.repositories.get(name);
+  if (!repository) return refuse(response, 401, "", "Invalid username or password.");
+  if (repository.token !== undefined && request.headers.authorization !== `Bearer ${repository.token}`) {
+    if (repository.gated) return refuse(response, 403, "GatedRepo", `Access to model ${name} is restricted.`);
+    return refuse(response, 401, "RepoNotFound", "Repository not found");
+  }
+  const commit = repository.revisions[decodeURIComponent(revision)];
+  const files = repository.commits[commit ?? ""];
+  if (commit === undefined || !files) {
+    return refuse(response, 404, "RevisionNotFound", `Invalid rev id: ${decodeURIComponent(revision)}`);
+  }
+  if (api === undefined) return resolveFile(hub, storage, files, file, request, response);
+  if (url.pathname.includes("/revision/")) return sendJson(response, { _id: "1", id: name, sha: commit });
+  return listTree(files, url, response);
+}
+
+function refuse(response: ServerResponse, status: number, code: string, message: string): void {
+  const headers = { ...(code && { "x-error-code": code }), "x-error-message": message };
+  response.writeHead(status, { ...headers, "content-type": "application/json" });
+  response.end(JSON.stringify({ error: message }));
+}
+
+function sendJson(response: ServerResponse, value: unknown): void {
+  response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
+}
+
+function listTree(files: Readonly<Record<string, Buffer>>, url: URL, response: ServerResponse): void {
+  const from = Number(url.searchParams.get("cursor") ?? 0);
+  const entries = [
+    { type: "directory", path: "onnx", size: 0, oid: "0".repeat(40) },
+    ...Object.entries(files).map(entryOf),
+  ];
+  if (from + pageSize < entries.length) {
+    url.searchParams.set("cursor", String(from + pageSize));
+    response.setHeader("link", `<${url.href}>; rel="next"`);
+  }
+  sendJson(response, entries.slice(from, from + pageSize));
+}
+
+function entryOf([path, bytes]: [string, Buffer]) {
+  const size = bytes.length;
+  const oid = createHash("sha1").update(`blob ${size}\0`).update(bytes).digest("hex");
+  const lfs = { oid: sha256(bytes), size, pointerSize: 130 };
+  return { type: "file", path, size, oid, ...(size > lfsBytes && { lfs }) };
+}
+
+function resolveFile(
+  hub: TestHub,
+  storage: string,
+  files: Readonly<Record<string, Buffer>>,
+  name: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const bytes = files[name];
+  if (!bytes) return refuse(response, 404, "EntryNotFound", "Entry not found");
+  if (hub.faults.unavailable > 0) {
+    hub.faults.unavailable -= 1;
+    return refuse(response, 503, "", "Too busy");
+  }
+  if (bytes.length <= lfsBytes) return sendBytes(hub.faults, name, bytes, request, response);
+  const linked = { "x-linked-size": bytes.length, "x-linked-etag": `"${sha256(bytes)}"` };
+  if (hub.faults.xet && request.headers.accept?.includes("xet-fileinfo")) {
+    const xet = { "content-type": "application/vnd.xet-fileinfo+json", "x-xet-hash": sha256(bytes) };
+    const link = `<${hub.url}/auth>; rel="xet-auth", <${hub.url}/plan>; rel="xet-reconstruction-info"`;
+    response.writeHead(200, { ...linked, ...xet, etag: `"${sha256(bytes)}"`, link }).end("{}");
+    return;
+  }
+  response.writeHead(302, { ...linked, location: `${storage}/${sha256(bytes)}` }).end();
+}
+
+function sendBytes(faults: Faults, name: string, right: Buffer, request: IncomingMessage, response: ServerResponse) {
+  if (faults.silent) return;
+  const bytes = faults.corrupt.has(name)
+    ? Buffer.concat([right.subarray(0, -1), Buffer.of((right.at(-1) ?? 0) ^ 1)])
+    : right;
+  const range = /^bytes=(\d+)-(\d+)$/u.exec(request.headers.range ?? "");
+  const probe = request.headers.range === "bytes=0-0";
+  const partial = range !== null && (probe || !faults.wholeOnly);
+  const [start, end] = partial ? [Number(range[1]), Number(range[2]) + 1] : [0, bytes.length];
+  const part = bytes.subarray(start, end);
+  response.writeHead(partial ? 206 : 200, {
+    "content-length": part.length,
+    etag: `"${sha256(right)}"`,
+    ...(partial && { "content-range": `bytes ${start}-${end - 1}/${bytes.length}` }),
+  });
+  const whole = probe || right.length <= lfsBytes;
+  const cut = whole ? undefined : faults.cuts.shift();
+  if (!whole && cut === undefined && faults.silentAfterCuts) return;
+  if (cut === undefined || cut >= part.length) response.end(part);
+  else response.write(part.subarray(0, cut), () => setTimeout(() => response.destroy(), 20));
+}
