@@ -92,12 +92,12 @@ describe.each(sets)("on %s", (set) => {
       for (const weight of here.values()) device.freeWeight(weight);
     });
     await fc.assert(property, { ...parameters, numRuns: 25 });
-  }, 60_000);
+  }, 240_000);
 
   test("losses and weights are the same, bit for bit, whatever the number of threads", async () => {
     const property = fc.asyncProperty(
       shapes,
-      fc.array(fc.constantFrom(0, 1, 1, 3, 9, 35), { maxLength: 3 }),
+      fc.array(fc.constantFrom(0, 1, 1, 3, 9, 35), { minLength: 1, maxLength: 2 }),
       async (shape, counts) => {
         const block = blockOf(shape);
         const loaded = devices.map((each) => load(each, block));
@@ -125,8 +125,8 @@ describe.each(sets)("on %s", (set) => {
         }
       },
     );
-    await fc.assert(property, { ...parameters, numRuns: 4 });
-  }, 60_000);
+    await fc.assert(property, { ...parameters, numRuns: 2 });
+  }, 240_000);
 
   test("elements far into a tensor, whose block number has an upper word, are updated as on plain", async () => {
     for (const noise of ["normal", "rademacher"] as const) {
