@@ -1,6 +1,7 @@
 /** The page in a real browser, before a real server and store; a worker's part is played through the store. */
 import { mkdir, readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { build } from "vite";
@@ -47,6 +48,8 @@ async function newPage(options: { width?: number; colorScheme?: "dark" | "light"
   const { width = 1200, colorScheme = "light" } = options;
   const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
   const opened = await context.newPage();
+  // Below a test's own time, so that what was waited for is named.
+  opened.setDefaultTimeout(10_000);
   complaints.length = 0;
   opened.on("pageerror", (error) => complaints.push(String(error)));
   opened.on("request", (request) => {
@@ -197,6 +200,11 @@ describe("the form", () => {
     await problem.getByText("Line 3", { exact: true }).waitFor();
     await shoot("bad-rows");
 
+    // A server that is slow to list: what was stored must be there to choose all the same.
+    await page.route("**/graphql", async (route) => {
+      await delay(1_000);
+      await route.continue();
+    });
     await page
       .getByLabel("or a file")
       .setInputFiles({ name: "reviews.jsonl", mimeType: "application/jsonl", buffer: Buffer.from(rows(4)) });

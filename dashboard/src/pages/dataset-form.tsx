@@ -7,7 +7,12 @@ const example = '{"prompt": "A joy from start to end. It was", "completion": " g
 
 type Outcome = { readonly stored: StoredDataset } | { readonly failure: Failure; readonly text: string | undefined };
 
-export function DatasetForm({ onStored }: { onStored: (dataset: StoredDataset) => void }) {
+interface FormProps {
+  /** Ends when the dataset can be chosen: "Stored" is said after that. */
+  readonly onStored: (dataset: StoredDataset) => Promise<void>;
+}
+
+export function DatasetForm({ onStored }: FormProps) {
   const [name, setName] = useState("");
   const [text, setText] = useState("");
   const [file, setFile] = useState<File | null>(null);
@@ -19,8 +24,8 @@ export function DatasetForm({ onStored }: { onStored: (dataset: StoredDataset) =
     setBusy(true);
     try {
       const stored = await storeDataset(name, file ?? new Blob([text]));
+      await onStored(stored);
       setOutcome({ stored });
-      onStored(stored);
     } catch (error) {
       setOutcome({ failure: asFailure(error), text: file ? undefined : text });
     }

@@ -27,9 +27,9 @@ export function NewPage() {
       <h1>New fine-tune</h1>
       {failure && <Problem title="Models and datasets cannot be read" failure={failure} />}
       <DatasetForm
-        onStored={(dataset) => {
+        onStored={async (dataset) => {
+          await read();
           setStored(dataset);
-          void read();
         }}
       />
       {found && <FineTuneForm choices={found} stored={stored} />}
