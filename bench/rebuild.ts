@@ -5,7 +5,7 @@ import { elementCount } from "../engine/devices/device.ts";
 import { baseHash } from "../engine/model/folder.ts";
 import { trainableTensors } from "../engine/model/model.ts";
 import type { Noise } from "../engine/noise.ts";
-import { reconstruct } from "../engine/replay.ts";
+import { reconstruct } from "../engine/reconstruct.ts";
 import { toBfloat16 } from "../engine/scalar.ts";
 import type { LogEntry, StepLogHeader } from "../schema/step-log.ts";
 import { decodeStepLog, encodeEntries, ruleSeed } from "../schema/step-log.ts";

@@ -55,7 +55,9 @@ export async function benchStep(options: StepOptions): Promise<StepResult> {
   const folder = await randomModel(options.config, options.dtype);
   const device = await openDevice(options);
   const bare = memory().now;
-  const { result: model, sample: load } = await timed(() => loadModel(folder, device, options.noise, options.multiply));
+  const { result: model, sample: load } = await timed(() =>
+    loadModel(folder, device, options.noise, { precision: options.multiply }),
+  );
   const loaded = memory().now;
 
   const rows = rowsOf(model, options);

@@ -26,6 +26,7 @@ Examples:
 Exit codes: 0 done, 1 a fault of Steplog, 2 wrong usage, 3 input refused, 4 the fine-tune failed, 5 it was cancelled.
 `;
 
+const adapterText = "a LoRA adapter for the model, as reconstruct and peft write it";
 const deviceOption = () =>
   new Option("--device <name>", "compute device").choices(deviceNames).env("STEPLOG_DEVICE").default("auto");
 
@@ -124,7 +125,7 @@ function addLogCommands(program: Command): void {
     .action(async (file: string, options: { json?: true }) => (await import("./commands/log.ts")).log(file, options));
   program
     .command("reconstruct")
-    .description("rebuild a fine-tuned model from its base and its log, as a folder that transformers loads")
+    .description("rebuild a fine-tuned model from its base and its log, as a folder that transformers (or peft) loads")
     .requiredOption("--base <folder>", "the base model the log was made on")
     .requiredOption("--log <file>", "the .steplog file")
     .requiredOption("--out <folder>", "where the model goes")
@@ -134,6 +135,7 @@ function addLogCommands(program: Command): void {
         "read the file back, and replay the weights a second time in plain TypeScript",
       ).argParser(verifyExtent),
     )
+    .option("--merge", "of a LoRA adapter: write the whole model with the adapter merged, not the adapter")
     .option("--digest <hex>", "fail unless the weights have this digest")
     .option("--force", "replace the output folder")
     .option("--json", "print one JSON object at the end")
@@ -194,6 +196,7 @@ function addModelCommands(program: Command): void {
     .command("score")
     .description("loss of each row of a JSONL file under a model")
     .requiredOption("--model <folder>", "a model in Hugging Face layout")
+    .option("--adapter <folder>", adapterText)
     .requiredOption("--data <file.jsonl>", "rows of prompt and completion, or of input_ids and labels")
     .option("--json", "print {rows: [{loss, tokens}]}")
     .addOption(deviceOption())
@@ -203,6 +206,7 @@ function addModelCommands(program: Command): void {
     .command("generate")
     .description("continue a prompt greedily")
     .requiredOption("--model <folder>", "a model in Hugging Face layout")
+    .option("--adapter <folder>", adapterText)
     .addOption(new Option("--prompt <text>", "text to continue").conflicts("inputIds"))
     .option("--input-ids <ids>", "tokens to continue, as 1,2,3", tokenList)
     .option("--max-tokens <number>", "tokens to add at most", integer(1, 1_000_000), 20)

@@ -11,6 +11,7 @@ import type { LogEntry, StepLogHeader } from "../schema/step-log.ts";
 import { ruleSeed } from "../schema/step-log.ts";
 import { SteplogError } from "../schema/errors.ts";
 import type { EncodedRow } from "../dataset/encode.ts";
+import type { LoraHeader } from "./model/lora.ts";
 import type { Model } from "./model/model.ts";
 import type { Noise } from "./noise.ts";
 import { sigma } from "./noise.ts";
@@ -92,14 +93,15 @@ function lossNotFinite(step: Step): SteplogError {
   );
 }
 
-/** The header that a new run's log begins with. */
-export function logHeader(base: string, model: Model, settings: MezoSettings): StepLogHeader {
+/** The header that a new run's log begins with; `lora` where an adapter is trained. */
+export function logHeader(base: string, model: Model, settings: MezoSettings, lora?: LoraHeader): StepLogHeader {
   const { steps, batchSize, learningRate, epsilon, weightDecay } = settings;
   return {
     format: 1,
     base,
     trainable: [...model.trainable],
     noise: settings.noise,
+    ...(lora && { lora }),
     seed: settings.seed,
     hyperparameters: { steps, batchSize, learningRate, epsilon, weightDecay },
   };

@@ -10,10 +10,8 @@
  */
 import { createHash } from "node:crypto";
 import { SteplogError, invariant } from "../schema/errors.ts";
-import type { StepLog } from "../schema/step-log.ts";
+import type { StepLog, TrainableTensor } from "../schema/step-log.ts";
 import { createPlainDevice } from "./devices/plain.ts";
-import type { ModelFolder } from "./model/folder.ts";
-import { modelBytes, openModelFolder } from "./model/folder.ts";
 import type { TensorLocation } from "./model/safetensors.ts";
 import { TensorReader, ahead, asTrained, elementsOf, readPieces } from "./pieces.ts";
 
@@ -38,55 +36,81 @@ const affordableUpdates = 3e9;
 /** Elements replayed at a time: all of them, or of a sample, which must be small for there to be many. */
 const blockElements = { all: 65_536, sample: 256 };
 
-/** @throws INTERNAL naming the tensor that differs */
+/** What training began with, by elements. */
+export interface Beginning {
+  /** Elements first, ..., first + count - 1, in the dtype that they are trained in; the receiver's own. */
+  read(tensor: TrainableTensor, first: number, count: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** Trained tensors begin as the base has them. */
+export function baseBeginning(base: readonly TensorLocation[]): Beginning {
+  const reader = new TensorReader();
+  const byName = new Map(base.map((tensor) => [tensor.name, tensor]));
+  return {
+    async read({ name }, first, count) {
+      const tensor = named(byName, name);
+      return asTrained(tensor, await reader.read(tensor, first, count));
+    },
+    close: () => reader.close(),
+  };
+}
+
+/**
+ * Checks the tensors of written files.
+ * @throws INTERNAL naming the tensor that differs
+ */
 export async function verifyWeights(
-  out: string,
+  tensors: readonly TensorLocation[],
   written: WrittenWeights,
-  base: ModelFolder,
+  beginning: Beginning,
   log: StepLog,
   extent: "all" | "affordable",
   onProgress?: OnProgress,
 ): Promise<Verification> {
-  const folder = await openModelFolder(out);
-  await compareHashes(folder, written, onProgress);
-  return compareReplays(folder, base, log, extent, onProgress);
+  await compareHashes(tensors, written, onProgress);
+  return compareReplays(tensors, beginning, log, extent, onProgress);
 }
 
-async function compareHashes(folder: ModelFolder, written: WrittenWeights, onProgress?: OnProgress): Promise<void> {
-  const seen = new Map(folder.tensors.map(({ name }) => [name, createHash("sha256")]));
+async function compareHashes(
+  tensors: readonly TensorLocation[],
+  written: WrittenWeights,
+  onProgress?: OnProgress,
+): Promise<void> {
+  const seen = new Map(tensors.map(({ name }) => [name, createHash("sha256")]));
+  const total = tensors.reduce((sum, { bytes }) => sum + bytes, 0);
   let done = 0;
-  for await (const { tensor, bytes } of ahead(readPieces(folder.tensors))) {
+  for await (const { tensor, bytes } of ahead(readPieces(tensors))) {
     seen.get(tensor.name)?.update(bytes);
-    onProgress?.("verifying", (done += bytes.length), modelBytes(folder));
+    onProgress?.("verifying", (done += bytes.length), total);
   }
   for (const [name, hash] of written.sha256) {
     if (seen.get(name)?.digest("hex") === hash) continue;
-    throw new SteplogError(
-      "INTERNAL",
-      `Tensor ${name} reads back from ${folder.path} as other bytes than were written.`,
-    );
+    throw new SteplogError("INTERNAL", `Tensor ${name} reads back from its file as other bytes than were written.`);
   }
 }
 
 async function compareReplays(
-  folder: ModelFolder,
-  base: ModelFolder,
+  tensors: readonly TensorLocation[],
+  beginning: Beginning,
   log: StepLog,
   extent: "all" | "affordable",
   onProgress?: OnProgress,
 ): Promise<Verification> {
   const plain = createPlainDevice();
   const reader = new TensorReader();
-  const pairs = trainedPairs(folder, base, log);
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  const pairs = log.header.trainable.map((trained) => ({ trained, now: named(byName, trained.name) }));
   const of = pairs.reduce((sum, { now }) => sum + elementsOf(now), 0);
   const share = extent === "all" ? 1 : affordableUpdates / (of * log.entries.length);
   const planned = pairs.map((pair) => ({ ...pair, runs: [...samples(elementsOf(pair.now), share)] }));
   const total = planned.flatMap(({ runs }) => runs).reduce((sum, { count }) => sum + count, 0);
   let done = 0;
   try {
-    for (const { before, now, name, dtype, runs } of planned) {
+    for (const { trained, now, runs } of planned) {
+      const { name, dtype } = trained;
       for (const { first, count } of runs) {
-        const bytes = asTrained(before, await reader.read(before, first, count));
+        const bytes = await beginning.read(trained, first, count);
         await plain.replay({ name, dtype, first, bytes }, log.entries, log.header.noise);
         refuseDifference(name, first, bytes, await reader.read(now, first, count));
         onProgress?.("verifying", (done += count), total);
@@ -94,20 +118,15 @@ async function compareReplays(
     }
   } finally {
     await reader.close();
+    await beginning.close();
   }
   return { replayed: total, of };
 }
 
-/** Each trained tensor as the base has it and as it was written. */
-function trainedPairs(folder: ModelFolder, base: ModelFolder, log: StepLog) {
-  const named = (tensors: readonly TensorLocation[], name: string): TensorLocation => {
-    const found = tensors.find((tensor) => tensor.name === name);
-    invariant(found, `${name} is a tensor of the base and of what was made of it`);
-    return found;
-  };
-  return log.header.trainable.map(({ name, dtype }) => {
-    return { name, dtype, before: named(base.tensors, name), now: named(folder.tensors, name) };
-  });
+function named(tensors: ReadonlyMap<string, TensorLocation>, name: string): TensorLocation {
+  const found = tensors.get(name);
+  invariant(found, `${name} is a tensor of the base and of what was made of it`);
+  return found;
 }
 
 /** Runs of elements that make up about `share` of all: evenly spread, the first and the last always among them. */

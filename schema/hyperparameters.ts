@@ -5,18 +5,30 @@
 import { z } from "zod";
 import { limits } from "./limits.ts";
 
+export const methods = ["FULL", "LORA"] as const;
+export type MethodKind = (typeof methods)[number];
+
 export const noiseKinds = ["NORMAL", "RADEMACHER"] as const;
 export type NoiseKind = (typeof noiseKinds)[number];
 
 export const precisions = ["FLOAT32", "BFLOAT16"] as const;
 export type PrecisionKind = (typeof precisions)[number];
 
-export const hyperparametersSchema = z.strictObject({
+/** The settings one by one, with the defaults of FULL. */
+export const hyperparameterFields = z.strictObject({
+  /** What is trained: every weight of the model, or a LoRA adapter beside some of them. */
+  method: z.enum(methods).default("FULL"),
+  /** Rank of the adapter's matrices. These three are of LORA alone. */
+  loraRank: z.int().min(1).max(limits.loraRank).default(8),
+  /** The adapter's output is multiplied by alpha / rank (Hu et al. 2021, section 4.1). */
+  loraAlpha: z.number().positive().max(1_000).default(16),
+  /** Ends of names of the linear layers that get adapters; none given: those of queries and values. */
+  loraTargets: z.array(z.string().min(1).max(200)).max(limits.loraTargets).default([]),
   /** SPSA steps; each measures the loss twice and logs one pair. */
   steps: z.int().min(1).max(limits.steps).default(1_000),
   /** Rows measured in one step. */
   batchSize: z.int().min(1).max(limits.batchSize).default(16),
-  /** Factor of the projected gradient (MeZO, Algorithm 1). The default is the paper's for full-parameter tuning. */
+  /** Factor of the projected gradient (MeZO, Algorithm 1). The default is the paper's for the method (methodDefaults). */
   learningRate: z.number().positive().max(10).default(1e-6),
   /** Size of the perturbation, in units of the noise's standard deviation. */
   epsilon: z.number().min(1e-6).max(1).default(1e-3),
@@ -33,5 +45,17 @@ export const hyperparametersSchema = z.strictObject({
   checkpointEvery: z.int().min(0).max(limits.steps).default(0),
 });
 
-export type Hyperparameters = z.output<typeof hyperparametersSchema>;
-export type HyperparametersInput = z.input<typeof hyperparametersSchema>;
+/** What a method changes of the defaults: from the ranges that the MeZO paper searched for it. */
+export const methodDefaults: Readonly<Record<MethodKind, Partial<Hyperparameters>>> = {
+  FULL: {},
+  LORA: { learningRate: 1e-4, epsilon: 1e-2 },
+};
+
+/** All settings, what is left out filled in for the method that is asked for. */
+export const hyperparametersSchema = z.preprocess((given) => {
+  if (typeof given !== "object" || given === null) return given;
+  const method = methods.find((known) => "method" in given && given.method === known) ?? "FULL";
+  return { ...methodDefaults[method], ...given };
+}, hyperparameterFields);
+
+export type Hyperparameters = z.output<typeof hyperparameterFields>;

@@ -15,6 +15,8 @@ export const limits = {
   requestBytes: 4 * 1024 * 1024,
   steps: 1_000_000,
   batchSize: 1_024,
+  loraRank: 1_024,
+  loraTargets: 64,
   nameLength: 200,
   idempotencyKeyLength: 200,
   labelWords: 64,

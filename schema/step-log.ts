@@ -25,6 +25,14 @@ const stepLogHeaderSchema = z.strictObject({
     )
     .min(1),
   noise: z.enum(["normal", "rademacher"]),
+  /** Where the trained tensors are LoRA adapters: how they began. docs/STEP_LOG.md, "Adapters". */
+  lora: z
+    .strictObject({
+      rank: z.int().positive(),
+      alpha: z.number().positive(),
+      seed: z.int().min(0).max(0xffff_ffff),
+    })
+    .optional(),
   /** Run seed, unsigned 32 bits: entry k has the seed (run seed << 32) + k unless the log says otherwise. */
   seed: z.int().min(0).max(0xffff_ffff),
   /** For the reader only; a replay needs none of them. */

@@ -15,6 +15,7 @@ import type { Tokenizer } from "../dataset/tokenizer.ts";
 import { loadOptionalTokenizer } from "../dataset/tokenizer.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { encodeHeader } from "../schema/step-log.ts";
+import { adapterFiles } from "../engine/adapter.ts";
 import type { Device, Precision } from "../engine/devices/device.ts";
 import type { ValidationSet } from "../engine/evaluate.ts";
 import { evaluate, prepareValidation } from "../engine/evaluate.ts";
@@ -23,6 +24,8 @@ import { logHeader, train } from "../engine/mezo.ts";
 import type { ModelFolder } from "../engine/model/folder.ts";
 import { openModelFolder } from "../engine/model/folder.ts";
 import { keptBaseHash } from "../engine/model/hashes.ts";
+import type { SeededAdapter } from "../engine/model/lora.ts";
+import { seededAdapter, targetedModules } from "../engine/model/lora.ts";
 import type { Model } from "../engine/model/model.ts";
 import { loadModel } from "../engine/model/model.ts";
 import { writeFiles } from "../engine/model/shards.ts";
@@ -44,8 +47,9 @@ export async function* runFineTune(
   const precision = precisionOf(request, device);
   const { rows, validation } = await readData(request, folder, tokenizer);
 
-  const model = await loadModel(folder, device, settings.noise, precision);
-  yield { type: "began", headerBytes: encodeHeader(logHeader(base, model, settings)) };
+  const adapter = adapterFor(request, folder);
+  const model = await loadModel(folder, device, settings.noise, { precision, adapter });
+  yield { type: "began", headerBytes: encodeHeader(logHeader(base, model, settings, adapter?.lora)) };
   if (request.entries.length > 0) {
     model.update(request.entries);
     yield { type: "note", event: "RESUMED", message: `Replayed ${request.entries.length} steps from the log.` };
@@ -60,19 +64,23 @@ export async function* runFineTune(
 
   let started = performance.now();
   const { evaluateEvery, checkpointEvery, steps } = request.hyperparameters;
+  const checkpoint = async (weightsDir: string | null): Promise<EngineMessage> => {
+    const written = weightsDir === null ? [] : await writeTrainedWeights(model, adapter, weightsDir);
+    return { type: "checkpoint", entries, digest: await model.digest(), files: written.map((file) => file.path) };
+  };
   if (!stopping()) {
     for await (const step of train(model, rows, settings, entries)) {
       entries = step.step;
       yield stepMessage(step, (performance.now() - started) / 1000);
       if (entries < steps && isEvery(evaluateEvery, entries)) yield* evaluateAt(entries);
-      if (entries < steps && isEvery(checkpointEvery, entries)) yield await checkpoint(model, entries, null);
+      if (entries < steps && isEvery(checkpointEvery, entries)) yield await checkpoint(null);
       if (stopping()) break;
       started = performance.now();
     }
   }
   const finished = entries >= steps;
   if (finished) yield* evaluateAt(entries);
-  if (entries > 0) yield await checkpoint(model, entries, finished ? request.weightsDir : null);
+  if (entries > 0) yield await checkpoint(finished ? request.weightsDir : null);
   yield { type: finished ? "done" : "stopped" };
 }
 
@@ -96,6 +104,13 @@ function precisionOf({ hyperparameters }: FineTuneRequest, device: Device): Prec
     `The run asks for precision BFLOAT16, and this worker's device (${device.description}) multiplies in ${device.precisions.join(", ")}. ` +
       "Create it with precision FLOAT32, or start a worker on a processor with AVX-512 BF16 or AMX.",
   );
+}
+
+/** Null where the model itself is trained. @throws INVALID_ARGUMENT naming a target that the model does not have */
+function adapterFor({ hyperparameters }: FineTuneRequest, { architecture }: ModelFolder): SeededAdapter | null {
+  if (hyperparameters.method !== "LORA") return null;
+  const { loraRank: rank, loraAlpha: alpha, loraTargets, seed } = hyperparameters;
+  return seededAdapter(targetedModules(architecture, loraTargets), { rank, alpha, seed });
 }
 
 function settingsOf({ hyperparameters }: FineTuneRequest): MezoSettings {
@@ -134,15 +149,11 @@ function stepMessage(step: Step, seconds: number): StepMessage {
   return { type: "step", ...measured, scalar: entry.scalar, seed: entry.seed, decay: entry.decay ?? null, seconds };
 }
 
-async function checkpoint(model: Model, entries: number, weightsDir: string | null): Promise<EngineMessage> {
-  const written = weightsDir === null ? [] : await writeTrainedWeights(model, weightsDir);
-  return { type: "checkpoint", entries, digest: await model.digest(), files: written.map((file) => file.path) };
-}
-
 /** The weights as they were trained, not rebuilt. */
-function writeTrainedWeights(model: Model, weightsDir: string) {
-  return writeFiles(
-    weightsDir,
-    trainedFiles(model.folder, model.trainable, (name) => model.read(name)),
-  );
+function writeTrainedWeights(model: Model, adapter: SeededAdapter | null, weightsDir: string) {
+  const { folder, trainable } = model;
+  const files = adapter
+    ? adapterFiles(folder, adapter, ({ name }) => model.read(name))
+    : trainedFiles(folder, trainable, (name) => model.read(name));
+  return writeFiles(weightsDir, files);
 }

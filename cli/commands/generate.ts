@@ -1,12 +1,11 @@
-/** steplog generate --model FOLDER --prompt TEXT | --input-ids 1,2,3 */
+/** steplog generate --model FOLDER [--adapter FOLDER] --prompt TEXT | --input-ids 1,2,3 */
 import { generate } from "../../engine/generate.ts";
 import { SteplogError } from "../../schema/errors.ts";
+import type { ReadingOptions } from "../model.ts";
 import { openForReading } from "../model.ts";
 import { print, printJson } from "../output.ts";
 
-export interface GenerateOptions {
-  model: string;
-  device: string;
+export interface GenerateOptions extends ReadingOptions {
   prompt?: string;
   inputIds?: number[];
   maxTokens: number;
@@ -14,7 +13,7 @@ export interface GenerateOptions {
 }
 
 export async function generateCommand(options: GenerateOptions): Promise<void> {
-  const { model, tokenizer } = await openForReading(options.model, options.device);
+  const { model, tokenizer } = await openForReading(options);
   if (options.prompt === undefined && options.inputIds === undefined) {
     throw new SteplogError("INVALID_ARGUMENT", "Give --prompt TEXT or --input-ids 1,2,3.");
   }

@@ -33,6 +33,10 @@ function describe({ header, entries, chain }: StepLog, bytes: number): void {
   const elements = header.trainable.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   print(`base     ${header.base}`);
   print(`trains   ${elements} elements of ${header.trainable.length} tensors`);
+  if (header.lora) {
+    const { rank, alpha, seed } = header.lora;
+    print(`adapter  LoRA of rank ${rank} and alpha ${alpha}, begun with seed ${seed}`);
+  }
   print(`noise    ${header.noise}, run seed ${header.seed}`);
   print(`settings ${JSON.stringify(header.hyperparameters)}`);
   print(`entries  ${entries.length} in ${formatBytes(bytes)}`);

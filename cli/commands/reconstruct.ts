@@ -1,8 +1,8 @@
-/** steplog reconstruct --base FOLDER --log FILE --out FOLDER [--verify [all]] */
+/** steplog reconstruct --base FOLDER --log FILE --out FOLDER [--verify [all]] [--merge] */
 import { resolve } from "node:path";
 import { chooseDevice } from "../../engine/devices/choose.ts";
 import { openModelFolder } from "../../engine/model/folder.ts";
-import { reconstruct } from "../../engine/replay.ts";
+import { reconstruct } from "../../engine/reconstruct.ts";
 import type { Verification } from "../../engine/verify.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
@@ -17,6 +17,7 @@ export interface ReconstructOptions {
   verify?: true | "all";
   digest?: string;
   force?: true;
+  merge?: true;
   json?: true;
 }
 
@@ -32,6 +33,7 @@ export async function reconstructCommand(options: ReconstructOptions): Promise<v
     out: resolve(options.out),
     verify: options.verify ?? false,
     replace: options.force ?? false,
+    merge: options.merge ?? false,
     onProgress: (stage, done, total) => progress.show(`${stage} ${Math.floor((100 * done) / total)}%`),
   });
   progress.end();

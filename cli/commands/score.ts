@@ -1,21 +1,20 @@
-/** steplog score --model FOLDER --data FILE [--json] */
+/** steplog score --model FOLDER [--adapter FOLDER] --data FILE [--json] */
 import { createReadStream } from "node:fs";
 import { encodeRows } from "../../dataset/encode.ts";
 import { readRows } from "../../dataset/jsonl.ts";
 import { scoreRows } from "../../engine/evaluate.ts";
 import { readUserFile } from "../files.ts";
+import type { ReadingOptions } from "../model.ts";
 import { openForReading } from "../model.ts";
 import { print, printJson } from "../output.ts";
 
-export interface ScoreOptions {
-  model: string;
+export interface ScoreOptions extends ReadingOptions {
   data: string;
-  device: string;
   json?: true;
 }
 
 export async function score(options: ScoreOptions): Promise<void> {
-  const { model, tokenizer } = await openForReading(options.model, options.device);
+  const { model, tokenizer } = await openForReading(options);
   await readUserFile(options.data);
   const encoded = await encodeRows({
     tokenizer,

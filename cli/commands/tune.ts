@@ -21,7 +21,7 @@ const settingsSchema = z.strictObject({
   dataset: datasetSchema,
   validationDataset: datasetSchema.optional(),
   labelWords: z.array(z.string()).optional(),
-  hyperparameters: hyperparametersSchema.partial().optional(),
+  hyperparameters: hyperparametersSchema.optional(),
   idempotencyKey: z.string().optional(),
   keepWeights: z.boolean().optional(),
   /** Where to write the last checkpoint's .steplog. */

@@ -1,6 +1,6 @@
-import type { Hyperparameters } from "../../schema/hyperparameters.ts";
+import type { Hyperparameters, MethodKind } from "../../schema/hyperparameters.ts";
 
 declare global {
-  /** Default settings, put in by vite.config.ts. */
-  const hyperparameterDefaults: Hyperparameters;
+  /** Default settings of each method, put in by vite.config.ts. */
+  const hyperparameterDefaults: Readonly<Record<MethodKind, Hyperparameters>>;
 }

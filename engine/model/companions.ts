@@ -1,7 +1,7 @@
 /** What a model folder holds beside its weights: config, generation config, tokenizer, chat template, licence. */
 import { copyFile, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { StepLogHeader } from "../../schema/step-log.ts";
+import type { TrainableTensor } from "../../schema/step-log.ts";
 import type { ModelFolder } from "./folder.ts";
 import { originName } from "./origin.ts";
 
@@ -21,22 +21,26 @@ export function isCompanion(name: string): boolean {
 
 const weights = /\.(?:safetensors|bin|pt|pth|h5|msgpack|gguf|onnx)$|\.index\.json$/u;
 
-/** Copies everything of a base but its weights, and makes the config say what the fine-tuned weights are. */
-export async function copyCompanions(base: ModelFolder, header: StepLogHeader, to: string): Promise<void> {
+/** Copies everything of a base but its weights, and makes the config say what the weights are that `changed` are among. */
+export async function copyCompanions(
+  base: ModelFolder,
+  changed: readonly TrainableTensor[],
+  to: string,
+): Promise<void> {
   for (const name of await readdir(base.path)) {
     if (name.startsWith(".") || name === originName || weights.test(name)) continue;
     // Not by what the folder's listing says: in the hub's own cache every file is a link.
     if ((await stat(join(base.path, name))).isFile()) await copyFile(join(base.path, name), join(to, name));
   }
-  await widenConfig(base, header, to);
+  await widenConfig(base, changed, to);
 }
 
 /**
  * A float16 base is trained, and written, as float32. transformers loads weights in the dtype of the config, and would
  * round them back, which is more than many updates are.
  */
-async function widenConfig(base: ModelFolder, header: StepLogHeader, to: string): Promise<void> {
-  const trained = new Set(header.trainable.map(({ name }) => name));
+async function widenConfig(base: ModelFolder, changed: readonly TrainableTensor[], to: string): Promise<void> {
+  const trained = new Set(changed.map(({ name }) => name));
   if (!base.tensors.some(({ name, dtype }) => dtype === "F16" && trained.has(name))) return;
   const path = join(to, "config.json");
   const config = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;

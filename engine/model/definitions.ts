@@ -1,4 +1,5 @@
 /** The tensors of a model's parts, as transformers names and shapes them. */
+import type { WeightLayout } from "../devices/device.ts";
 import type { TensorDefinition } from "./family.ts";
 
 export function matrix(name: string, rows: number, columns: number): TensorDefinition {
@@ -9,9 +10,17 @@ export function biasVector(name: string, size: number): TensorDefinition {
   return { name, shape: [size], init: "zeros" };
 }
 
-/** torch's Linear: weight [outputs, inputs] and, if it has one, bias [outputs]. */
-export function linear(name: string, outputs: number, inputs: number, bias: boolean): TensorDefinition[] {
-  return [matrix(`${name}.weight`, outputs, inputs), ...(bias ? [biasVector(`${name}.bias`, outputs)] : [])];
+/** torch's Linear, weight [outputs, inputs], or Conv1D, [inputs, outputs]; and, if it has one, bias [outputs]. */
+export function linear(
+  name: string,
+  outputs: number,
+  inputs: number,
+  bias: boolean,
+  layout: WeightLayout = "out-in",
+): TensorDefinition[] {
+  const [rows, columns] = layout === "out-in" ? [outputs, inputs] : [inputs, outputs];
+  const weight = { ...matrix(`${name}.weight`, rows, columns), linear: layout };
+  return [weight, ...(bias ? [biasVector(`${name}.bias`, outputs)] : [])];
 }
 
 export function layerNorm(name: string, size: number): TensorDefinition[] {

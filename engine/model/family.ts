@@ -3,7 +3,7 @@
  * family, listed in families.ts.
  */
 import type { Objective } from "../../dataset/encode.ts";
-import type { Activation, AttentionShape, KeyValueCache, Pass, Weight } from "../devices/device.ts";
+import type { Activation, AttentionShape, KeyValueCache, Pass, Weight, WeightLayout } from "../devices/device.ts";
 
 /** Packed sequences: no padding, one after the other. */
 export interface PackedTokens {
@@ -41,6 +41,8 @@ export interface TensorDefinition {
   readonly name: string;
   readonly shape: readonly number[];
   readonly init: Initialiser;
+  /** Of the weight of a linear layer, by its layout: what `Pass.linear` is given, and adapters can be put beside. */
+  readonly linear?: WeightLayout;
 }
 
 /** Weights by the names of the family's definitions. */

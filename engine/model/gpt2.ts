@@ -5,7 +5,7 @@
 import { z } from "zod";
 import type { Activation, Pass } from "../devices/device.ts";
 import { activationNamed, commonConfig, endOfSequence, headSizeOf, parseConfig, refuseFlag } from "./config.ts";
-import { biasVector, eachLayer, layerNorm, matrix } from "./definitions.ts";
+import { eachLayer, layerNorm, linear, matrix } from "./definitions.ts";
 import type { Architecture, Family, PackedTokens, TensorDefinition, WeightLookup } from "./family.ts";
 import { positionsOf, sequencesOf } from "./family.ts";
 
@@ -78,10 +78,7 @@ function definitions(config: Config, tied: boolean): TensorDefinition[] {
   const hidden = config.n_embd;
   const inner = config.n_inner ?? 4 * hidden;
   const norm = (name: string) => layerNorm(name, hidden);
-  const conv = (name: string, inputs: number, outputs: number) => [
-    matrix(`${name}.weight`, inputs, outputs),
-    biasVector(`${name}.bias`, outputs),
-  ];
+  const conv = (name: string, inputs: number, outputs: number) => linear(name, outputs, inputs, true, "in-out");
   return [
     matrix(tokenTable, config.vocab_size, hidden),
     matrix(positionTable, config.n_positions, hidden),

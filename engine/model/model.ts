@@ -9,6 +9,8 @@ import type { Architecture, PackedTokens } from "./family.ts";
 import type { ModelFolder } from "./folder.ts";
 import { hashLine } from "./folder.ts";
 import { widenHalf } from "./half.ts";
+import type { Adapter, AdapterWeights } from "./lora.ts";
+import { adaptedPass, adapterTensors } from "./lora.ts";
 import type { TensorLocation } from "./safetensors.ts";
 import { readTensor } from "./safetensors.ts";
 
@@ -46,21 +48,47 @@ export interface Continuation {
   end(): void;
 }
 
-/** Loads every tensor. Full-parameter training: all of them are trainable. Products are multiplied in `precision`. */
+export interface LoadOptions {
+  /** What products are multiplied in; float32 when left out. */
+  readonly precision?: Precision;
+  /** What is trained instead of the model's own tensors. */
+  readonly adapter?: Adapter | null;
+}
+
+/** Loads every tensor, all of them trainable; with an adapter, its tensors alone are. */
 export async function loadModel(
   folder: ModelFolder,
   device: Device,
   noise: Noise,
-  precision: Precision = "float32",
+  { precision = "float32", adapter = null }: LoadOptions = {},
 ): Promise<Model> {
   const weights = new Map<string, Weight>();
   for (const definition of folder.architecture.tensors) {
     const tensor = locationOf(folder, definition.name);
-    const spec = { name: tensor.name, shape: tensor.shape, dtype: trainedDtype(tensor), trainable: true };
+    const spec = { name: tensor.name, shape: tensor.shape, dtype: trainedDtype(tensor), trainable: adapter === null };
     const weight = device.mapWeight?.(spec, tensor) ?? device.createWeight(spec, await readForTraining(tensor));
     weights.set(definition.name, weight);
   }
-  return modelOf(folder, device, { noise, precision }, weights);
+  const trainable = adapter ? adapterTensors(adapter) : trainableTensors(folder);
+  const adapters = adapter && (await placeAdapter(device, weights, adapter));
+  return modelOf(folder, device, { noise, precision, trainable, adapters }, weights);
+}
+
+/** By the stored name of the weight that they stand beside. */
+async function placeAdapter(
+  device: Device,
+  weights: ReadonlyMap<string, Weight>,
+  adapter: Adapter,
+): Promise<Map<string, AdapterWeights>> {
+  const placed = new Map<string, AdapterWeights>();
+  const place = async (tensor: TrainableTensor) =>
+    device.createWeight({ ...tensor, trainable: true }, await adapter.read(tensor));
+  for (const { weight, a, b, scale } of adapter.modules) {
+    const beside = weights.get(weight);
+    invariant(beside, `${weight} is a tensor of the model`);
+    placed.set(beside.name, { a: await place(a), b: await place(b), scale });
+  }
+  return placed;
 }
 
 function locationOf(folder: ModelFolder, name: string): TensorLocation {
@@ -90,20 +118,26 @@ export function trainableTensors(folder: ModelFolder): TrainableTensor[] {
 function modelOf(
   folder: ModelFolder,
   device: Device,
-  { noise, precision }: { noise: Noise; precision: Precision },
+  settings: {
+    readonly noise: Noise;
+    readonly precision: Precision;
+    readonly trainable: readonly TrainableTensor[];
+    readonly adapters: ReadonlyMap<string, AdapterWeights> | null;
+  },
   weights: ReadonlyMap<string, Weight>,
 ): Model {
   const { architecture } = folder;
-  const trainable = trainableTensors(folder);
+  const { noise, precision, trainable, adapters } = settings;
   const lookup = (name: string): Weight => {
     const weight = weights.get(name);
     invariant(weight, `${name} is a tensor of ${architecture.family}`);
     return weight;
   };
-  const stored = new Map([...weights.values()].map((weight) => [weight.name, weight]));
+  const trained = adapters ? [...adapters.values()].flatMap(({ a, b }) => [a, b]) : [...weights.values()];
+  const stored = new Map(trained.map((weight) => [weight.name, weight]));
   const read = (name: string): Promise<Uint8Array> => {
     const weight = stored.get(name);
-    invariant(weight, `${name} is a stored tensor`);
+    invariant(weight, `${name} is a trained tensor`);
     return device.readWeight(weight);
   };
   const { weight: head, bias, softcap } = architecture.head;
@@ -119,15 +153,17 @@ function modelOf(
       pass.end();
     }
   };
+  const forward = (pass: Pass, tokens: PackedTokens, positions: Int32Array) =>
+    architecture.forward(adapters ? adaptedPass(pass, adapters) : pass, lookup, tokens, positions);
   const measure = (rows: readonly EncodedRow[], perturbation: Perturbation | null): Promise<Float64Array> =>
     run(perturbation, (pass) => {
       const packed = pack(architecture, rows);
-      const hidden = architecture.forward(pass, lookup, packed, packed.positions);
+      const hidden = forward(pass, packed, packed.positions);
       return pass.losses(hidden, lookup(head), packed.targets, headOptions);
     });
   const logits = (tokens: PackedTokens, positions: Int32Array): Promise<Float32Array> =>
     run(null, (pass) => {
-      const hidden = architecture.forward(pass, lookup, tokens, positions);
+      const hidden = forward(pass, tokens, positions);
       return pass.logits(hidden, lookup(head), headOptions);
     });
   return {
@@ -145,7 +181,7 @@ function modelOf(
       return logits({ ids: seen, lengths: [seen.length] }, positions);
     },
     continuation: () => new CachedContinuation(architecture, device, logits),
-    update: (entries) => device.update([...weights.values()], entries, noise),
+    update: (entries) => device.update(trained, entries, noise),
     read,
     digest: () => weightsDigest(trainable, read),
   };

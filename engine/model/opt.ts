@@ -74,8 +74,8 @@ function definitions(config: Config, tied: boolean): TensorDefinition[] {
     ...(embedding === hidden
       ? []
       : [
-          matrix(`${decoder}.project_in.weight`, hidden, embedding),
-          matrix(`${decoder}.project_out.weight`, embedding, hidden),
+          ...linear(`${decoder}.project_in`, hidden, embedding, false),
+          ...linear(`${decoder}.project_out`, embedding, hidden, false),
         ]),
     ...eachLayer(config.num_hidden_layers, (index) => [
       ...attentionNames.flatMap((name) => dense(`${layerName(index)}.self_attn.${name}`, hidden, hidden)),

@@ -1,13 +1,18 @@
 /** Hyperparameters in the API. Ranges, defaults and their texts come from schema/hyperparameters.ts. */
 import { z } from "zod";
-import type { Hyperparameters, NoiseKind as Kind, PrecisionKind } from "../../schema/hyperparameters.ts";
-import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
+import type { Hyperparameters, MethodKind, NoiseKind as Kind, PrecisionKind } from "../../schema/hyperparameters.ts";
+import { hyperparameterFields, hyperparametersSchema, methodDefaults } from "../../schema/hyperparameters.ts";
 import { invalidArgument } from "../errors.ts";
 import { builder } from "./builder.ts";
 
 type Name = keyof Hyperparameters;
 
 const meanings: Record<Name, string> = {
+  method: "What is trained.",
+  loraRank: "Rank of the adapter's matrices; of method LORA alone.",
+  loraAlpha: "The adapter's output is multiplied by alpha / rank; of method LORA alone.",
+  loraTargets:
+    "Ends of names of the linear layers that get adapters (q_proj, layers.0.self_attn.q_proj; * stands for any part between two dots); of method LORA alone. With none, those of queries and values.",
   steps: "SPSA steps. Each measures the loss twice and adds one entry to the log.",
   batchSize: "Rows measured in one step.",
   learningRate: "Factor of the projected gradient (MeZO, Algorithm 1).",
@@ -19,6 +24,17 @@ const meanings: Record<Name, string> = {
   evaluateEvery: "Steps between two evaluations on the validation rows; 0 evaluates before and after only.",
   checkpointEvery: "Steps between two named checkpoints; 0 names the last step only.",
 };
+
+const Method = builder.enumType("Method", {
+  description: "What a fine-tune trains.",
+  values: {
+    FULL: { description: "Every weight of the model." },
+    LORA: {
+      description:
+        "A low-rank adapter (Hu et al. 2021) beside linear layers, whose own weights stay as they are. What comes of it is an adapter that peft loads.",
+    },
+  } satisfies Record<MethodKind, { description: string }>,
+});
 
 const NoiseKind = builder.enumType("NoiseKind", {
   description: "Distribution of the perturbation; mean 0 and variance 1 both.",
@@ -42,6 +58,11 @@ const Precision = builder.enumType("Precision", {
 export const HyperparametersRef = builder.objectRef<Hyperparameters>("Hyperparameters").implement({
   description: "The settings of a fine-tune, defaults filled in.",
   fields: (t) => ({
+    // Runs of a release before these settings have none.
+    method: t.field({ type: Method, description: meanings.method, resolve: (set) => set.method ?? "FULL" }),
+    loraRank: t.int({ description: meanings.loraRank, resolve: (set) => set.loraRank ?? 8 }),
+    loraAlpha: t.float({ description: meanings.loraAlpha, resolve: (set) => set.loraAlpha ?? 16 }),
+    loraTargets: t.stringList({ description: meanings.loraTargets, resolve: (set) => set.loraTargets ?? [] }),
     steps: t.exposeInt("steps", { description: meanings.steps }),
     batchSize: t.exposeInt("batchSize", { description: meanings.batchSize }),
     learningRate: t.exposeFloat("learningRate", { description: meanings.learningRate }),
@@ -51,7 +72,6 @@ export const HyperparametersRef = builder.objectRef<Hyperparameters>("Hyperparam
     precision: t.field({
       type: Precision,
       description: meanings.precision,
-      // Runs of a release before this setting have none.
       resolve: (set) => set.precision ?? "FLOAT32",
     }),
     seed: t.expose("seed", { type: "SafeInt", description: meanings.seed }),
@@ -63,6 +83,10 @@ export const HyperparametersRef = builder.objectRef<Hyperparameters>("Hyperparam
 export const HyperparametersInput = builder.inputType("HyperparametersInput", {
   description: "The settings of a fine-tune. What is left out takes its default.",
   fields: (t) => ({
+    method: t.field({ type: Method, description: textOf("method") }),
+    loraRank: t.int({ description: textOf("loraRank") }),
+    loraAlpha: t.float({ description: textOf("loraAlpha") }),
+    loraTargets: t.stringList({ description: textOf("loraTargets") }),
     steps: t.int({ description: textOf("steps") }),
     batchSize: t.int({ description: textOf("batchSize") }),
     learningRate: t.float({ description: textOf("learningRate") }),
@@ -95,20 +119,26 @@ interface Rule {
   readonly maximum?: number;
   readonly default?: unknown;
   readonly enum?: readonly unknown[];
+  readonly maxItems?: number;
+  readonly items?: { readonly maxLength?: number };
 }
 
 function rules(): Record<string, Rule> {
-  return (z.toJSONSchema(hyperparametersSchema, { io: "input" }).properties ?? {}) as Record<string, Rule>;
+  return (z.toJSONSchema(hyperparameterFields, { io: "input" }).properties ?? {}) as Record<string, Rule>;
 }
 
 function rangeOf(name: string): string {
   const rule = rules()[name];
   if (rule?.enum) return rule.enum.join(" or ");
+  if (rule?.type === "array") return `at most ${rule.maxItems} names of 1 to ${rule.items?.maxLength} characters`;
   const kind = rule?.type === "integer" ? "a whole number" : "a number";
   const from = rule?.exclusiveMinimum === undefined ? `from ${rule?.minimum}` : `above ${rule.exclusiveMinimum} and up`;
   return `${kind} ${from} to ${rule?.maximum}`;
 }
 
 function textOf(name: Name): string {
-  return `${meanings[name]} Must be ${rangeOf(name)}; ${String(rules()[name]?.default)} when left out.`;
+  const standard = String(rules()[name]?.default) || "none";
+  const { [name]: ofLora } = methodDefaults.LORA;
+  const others = ofLora === undefined ? "" : ` (${String(ofLora)} for LORA)`;
+  return `${meanings[name]} Must be ${rangeOf(name)}; ${standard}${others} when left out.`;
 }

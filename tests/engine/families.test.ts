@@ -8,7 +8,7 @@ import { configureModel } from "../../engine/model/families.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { openDevices } from "../support/open-devices.ts";
-import { golden, tinyConfig } from "../support/models.ts";
+import { golden, goldenModels, tinyConfig } from "../support/models.ts";
 
 /** What transformers computes for a golden model (tests/golden/README.md). */
 interface Expected {
@@ -22,22 +22,6 @@ interface Expected {
   /** Of causal models. */
   greedy?: { prompt: number[]; tokens: number[] }[];
 }
-
-const goldenModels = [
-  "gpt2",
-  "gpt2-hubnames",
-  "opt",
-  "opt-postnorm-proj",
-  "llama",
-  "llama-sharded-bf16",
-  "mistral",
-  "qwen2",
-  "qwen3",
-  "phi3",
-  "gemma2",
-  "gemma3",
-  "roberta",
-];
 
 const devices = await openDevices();
 const plain = createPlainDevice();
@@ -164,6 +148,7 @@ describe("the defaults of a family's class are taken where the config is silent:
       name: "model.layers.0.self_attn.k_proj.weight",
       shape: [32, 32],
       init: "normal",
+      linear: "out-in",
     });
   });
 
@@ -172,6 +157,7 @@ describe("the defaults of a family's class are taken where the config is silent:
       name: "transformer.h.0.mlp.c_fc.weight",
       shape: [32, 128],
       init: "normal",
+      linear: "in-out",
     });
   });
 });

@@ -6,7 +6,7 @@ import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
 import { readTensor } from "../../engine/model/safetensors.ts";
 import { trainableTensors } from "../../engine/model/model.ts";
-import { reconstruct } from "../../engine/replay.ts";
+import { reconstruct } from "../../engine/reconstruct.ts";
 import { decodeStepLog, encodeEntries } from "../../schema/step-log.ts";
 import { damagedModel, editHeader, golden, randomModel, scratch } from "../support/models.ts";
 

@@ -10,7 +10,7 @@ import type { Model } from "../../engine/model/model.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { fillNoise, sigma, tensorId } from "../../engine/noise.ts";
 import { epochOrder, batchRows } from "../../engine/order.ts";
-import { reconstruct } from "../../engine/replay.ts";
+import { reconstruct } from "../../engine/reconstruct.ts";
 import { decodeStepLog, encodeEntries } from "../../schema/step-log.ts";
 import { openDevices } from "../support/open-devices.ts";
 import { randomModel, scratch } from "../support/models.ts";

@@ -216,7 +216,9 @@ describe.runIf(sets.length > 0)("bfloat16 multiplication", () => {
     );
     const seen: number[] = [];
     for (const device of able) {
-      const model = await loadModel(await openModelFolder(golden("hf", name)), device, "normal", "bfloat16");
+      const model = await loadModel(await openModelFolder(golden("hf", name)), device, "normal", {
+        precision: "bfloat16",
+      });
       seen.push(mean(await model.losses(rows)));
     }
     for (const loss of seen) {

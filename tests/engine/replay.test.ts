@@ -14,8 +14,9 @@ import { writeSafetensors } from "../../engine/model/safetensors.ts";
 import type { OutputFile } from "../../engine/model/shards.ts";
 import type { Noise } from "../../engine/noise.ts";
 import { ahead } from "../../engine/pieces.ts";
-import { reconstruct, replayedFiles, trainedFiles } from "../../engine/replay.ts";
-import { samples, verifyWeights } from "../../engine/verify.ts";
+import { reconstruct } from "../../engine/reconstruct.ts";
+import { replayedFiles, trainedFiles } from "../../engine/replay.ts";
+import { baseBeginning, samples, verifyWeights } from "../../engine/verify.ts";
 import type { StepLog } from "../../schema/step-log.ts";
 import { decodeStepLog, encodeEntries, ruleSeed } from "../../schema/step-log.ts";
 import { runMaterialise } from "../../worker/materialise.ts";
@@ -386,12 +387,14 @@ describe("--verify", () => {
     const sha256 = new Map([[last.name, "0".repeat(64)]]);
     const path = join(out, "model.safetensors");
     const { length } = await readFile(path);
-    await expect(verifyWeights(out, { sha256 }, base, log, "all")).rejects.toThrow(/reads back .* other/u);
+    await expect(verifyWeights(folder.tensors, { sha256 }, baseBeginning(base.tensors), log, "all")).rejects.toThrow(
+      /reads back .* other/u,
+    );
 
     const file = await open(path, "r+");
     await file.write(Uint8Array.of(77), 0, 1, length - 1);
     await file.close();
-    const replay = verifyWeights(out, { sha256: new Map() }, base, log, "all");
+    const replay = verifyWeights(folder.tensors, { sha256: new Map() }, baseBeginning(base.tensors), log, "all");
     await expect(replay).rejects.toThrow(/second, plain replay/u);
   });
 

@@ -23,7 +23,7 @@ import { logHeader, train } from "../../engine/mezo.ts";
 import { baseHash, modelBytes, openModelFolder } from "../../engine/model/folder.ts";
 import type { Model } from "../../engine/model/model.ts";
 import { loadModel } from "../../engine/model/model.ts";
-import { reconstruct } from "../../engine/replay.ts";
+import { reconstruct } from "../../engine/reconstruct.ts";
 import { invariant } from "../../schema/errors.ts";
 import type { StepLog } from "../../schema/step-log.ts";
 import { decodeStepLog, encodeEntries } from "../../schema/step-log.ts";

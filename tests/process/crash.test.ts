@@ -6,7 +6,7 @@ import type { Client, StepPayload } from "../../cli/client.ts";
 import { outcomeOf } from "../../cli/follow.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { openModelFolder } from "../../engine/model/folder.ts";
-import { reconstruct } from "../../engine/replay.ts";
+import { reconstruct } from "../../engine/reconstruct.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import type { TestService } from "./service.ts";
 import { createRun, testService, until } from "./service.ts";

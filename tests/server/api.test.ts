@@ -177,6 +177,24 @@ describe("fine-tunes", () => {
     await server.store.fineTunes.cancel(rowId(created.fineTune.id));
   });
 
+  test("a LoRA run has the defaults of its method", async () => {
+    const fields = "method loraRank loraAlpha loraTargets learningRate epsilon";
+    const settingsOf = async (hyperparameters: object) => {
+      const id = await createFineTune(server, hyperparameters);
+      const { fineTune } = await server.ask<{ fineTune: { hyperparameters: object } }>(
+        `query ($id: ID!) { fineTune(id: $id) { hyperparameters { ${fields} } } }`,
+        { id },
+      );
+      await server.store.fineTunes.cancel(rowId(id));
+      return fineTune.hyperparameters;
+    };
+    const defaults = { method: "LORA", loraRank: 8, loraAlpha: 16, loraTargets: [], learningRate: 1e-4, epsilon: 1e-2 };
+    expect(await settingsOf({ method: "LORA" })).toEqual(defaults);
+    const given = { loraRank: 2, loraAlpha: 3.5, loraTargets: ["fc1"], learningRate: 1e-3 };
+    expect(await settingsOf({ method: "LORA", ...given })).toEqual({ ...defaults, ...given });
+    expect(await settingsOf({})).toEqual({ ...defaults, method: "FULL", learningRate: 1e-6, epsilon: 1e-3 });
+  });
+
   test("the same key and input answer with the first run, another input is a conflict", async () => {
     const dataset = await createDataset(server);
     const input = { idempotencyKey: "again", name: "once", baseModel: "bytes", dataset };

@@ -11,7 +11,7 @@ import {
 } from "graphql";
 import { expect, test } from "vitest";
 import { printedSchema, schema } from "../../server/graphql/schema.ts";
-import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
+import { hyperparameterFields } from "../../schema/hyperparameters.ts";
 
 test("schema/api.graphql is the served schema; npm run schema:print writes it", () => {
   const committed = readFileSync(new URL("../../schema/api.graphql", import.meta.url), "utf8");
@@ -38,7 +38,7 @@ function bare(owner: string, parts: readonly { name: string; description?: strin
 }
 
 test("the API takes and shows every hyperparameter", () => {
-  const names = Object.keys(hyperparametersSchema.shape).toSorted();
+  const names = Object.keys(hyperparameterFields.shape).toSorted();
   for (const name of ["Hyperparameters", "HyperparametersInput"]) {
     const type = schema.getType(name);
     const fields = isObjectType(type) || isInputObjectType(type) ? Object.keys(type.getFields()) : [];
@@ -49,7 +49,9 @@ test("the API takes and shows every hyperparameter", () => {
 test("texts of hyperparameters name range and default", () => {
   const type = schema.getType("HyperparametersInput");
   const fields = isInputObjectType(type) ? type.getFields() : {};
-  expect(fields["learningRate"]?.description).toMatch(/Must be a number above 0 and up to 10; 0.000001 when left out/u);
+  expect(fields["learningRate"]?.description).toMatch(
+    /Must be a number above 0 and up to 10; 0.000001 \(0.0001 for LORA\) when left out/u,
+  );
   expect(fields["seed"]?.description).toMatch(/a whole number from 0 to 4294967295; 0 when left out/u);
   expect(fields["noise"]?.description).toMatch(/NORMAL or RADEMACHER; RADEMACHER when left out/u);
   expect(String(getNamedType(fields["seed"]?.type))).toBe("SafeInt");

@@ -57,7 +57,8 @@ const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex
 
 /** Files of a folder, as a commit. */
 export async function filesOf(folder: string): Promise<Record<string, Buffer>> {
-  const names = await readdir(folder);
+  const entries = await readdir(folder, { withFileTypes: true });
+  const names = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
   return Object.fromEntries(
     await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name))] as const)),
   );

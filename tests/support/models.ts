@@ -11,6 +11,23 @@ export function golden(...parts: string[]): string {
   return fileURLToPath(new URL(`../golden/${parts.join("/")}`, import.meta.url));
 }
 
+/** Folders below golden/hf. */
+export const goldenModels = [
+  "gpt2",
+  "gpt2-hubnames",
+  "opt",
+  "opt-postnorm-proj",
+  "llama",
+  "llama-sharded-bf16",
+  "mistral",
+  "qwen2",
+  "qwen3",
+  "phi3",
+  "gemma2",
+  "gemma3",
+  "roberta",
+];
+
 /** A folder that is gone when the test is. */
 export async function scratch(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "steplog-test-"));

@@ -19,6 +19,10 @@ export interface HyperparametersInput {
   readonly epsilon?: number | null;
   readonly evaluateEvery?: number | null;
   readonly learningRate?: number | null;
+  readonly loraAlpha?: number | null;
+  readonly loraRank?: number | null;
+  readonly loraTargets?: readonly (string)[] | null;
+  readonly method?: "FULL" | "LORA" | null;
   readonly noise?: "NORMAL" | "RADEMACHER" | null;
   readonly precision?: "BFLOAT16" | "FLOAT32" | null;
   readonly seed?: number | null;
@@ -156,6 +160,10 @@ export type FineTuneResult = {
       readonly rows: number;
     } | null;
     readonly hyperparameters: {
+      readonly method: "FULL" | "LORA";
+      readonly loraRank: number;
+      readonly loraAlpha: number;
+      readonly loraTargets: readonly (string)[];
       readonly steps: number;
       readonly batchSize: number;
       readonly learningRate: number;
@@ -251,6 +259,10 @@ query FineTune($id: ID!) {
       rows
     }
     hyperparameters {
+      method
+      loraRank
+      loraAlpha
+      loraTargets
       steps
       batchSize
       learningRate

@@ -17,6 +17,13 @@ const settings = [
   ["checkpointEvery", "Checkpoint every (steps, 0: at the end)"],
 ] as const;
 
+const loraSettings = [
+  ["loraRank", "Rank"],
+  ["loraAlpha", "Alpha"],
+] as const;
+
+type Method = keyof typeof hyperparameterDefaults;
+
 interface FormProps {
   readonly choices: ChoicesResult;
   /** The dataset that the form above stored last. */
@@ -29,6 +36,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
   const [busy, setBusy] = useState(false);
   const [dataset, setDataset] = useState("");
   const [validation, setValidation] = useState("");
+  const [method, setMethod] = useState<Method>("FULL");
   const key = useIdempotencyKey();
 
   // The first dataset stored here is what to learn from, the second what to be judged by.
@@ -104,22 +112,44 @@ export function FineTuneForm({ choices, stored }: FormProps) {
         <details>
           <summary>Hyperparameters</summary>
           <div class="grid">
-            {settings.map(([name, label]) => (
+            <label>
+              Method
+              <select
+                name="method"
+                value={method}
+                onChange={({ currentTarget }) => setMethod(currentTarget.value === "LORA" ? "LORA" : "FULL")}
+              >
+                <option value="FULL">Every weight</option>
+                <option value="LORA">LoRA adapter</option>
+              </select>
+            </label>
+            {[...settings, ...(method === "LORA" ? loraSettings : [])].map(([name, label]) => (
               <label key={name}>
                 {label}
-                <input name={name} type="number" step="any" placeholder={String(hyperparameterDefaults[name])} />
+                <input
+                  name={name}
+                  type="number"
+                  step="any"
+                  placeholder={String(hyperparameterDefaults[method][name])}
+                />
               </label>
             ))}
+            {method === "LORA" && (
+              <label>
+                Layers, by the ends of their names
+                <input name="loraTargets" placeholder="queries and values" spellcheck={false} />
+              </label>
+            )}
             <label>
               Noise
-              <select name="noise" defaultValue={hyperparameterDefaults.noise}>
+              <select name="noise" defaultValue={hyperparameterDefaults.FULL.noise}>
                 <option value="RADEMACHER">Rademacher (+1 or -1)</option>
                 <option value="NORMAL">Normal (centred binomial)</option>
               </select>
             </label>
             <label>
               Precision of products
-              <select name="precision" defaultValue={hyperparameterDefaults.precision}>
+              <select name="precision" defaultValue={hyperparameterDefaults.FULL.precision}>
                 <option value="FLOAT32">float32</option>
                 <option value="BFLOAT16">bfloat16 (faster where the processor has it)</option>
               </select>
@@ -173,7 +203,13 @@ function readForm(form: FormData): CreateFineTuneInput {
     const value = form.get(name);
     return typeof value === "string" ? value : "";
   };
-  const numbers = settings.filter(([name]) => text(name) !== "").map(([name]) => [name, Number(text(name))] as const);
+  const numbers = [...settings, ...loraSettings]
+    .filter(([name]) => text(name) !== "")
+    .map(([name]) => [name, Number(text(name))] as const);
+  const method = text("method") === "LORA" ? "LORA" : "FULL";
+  const loraTargets = text("loraTargets")
+    .split(/[\s,]+/u)
+    .filter((name) => name !== "");
   const noise = text("noise") === "NORMAL" ? "NORMAL" : "RADEMACHER";
   const precision = text("precision") === "BFLOAT16" ? "BFLOAT16" : "FLOAT32";
   return {
@@ -186,7 +222,7 @@ function readForm(form: FormData): CreateFineTuneInput {
       .split(/\r?\n/u)
       .filter((word) => word !== ""),
     keepWeights: form.has("keepWeights"),
-    hyperparameters: { ...Object.fromEntries(numbers), noise, precision },
+    hyperparameters: { method, ...Object.fromEntries(numbers), loraTargets, noise, precision },
   };
 }
 

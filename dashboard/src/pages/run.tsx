@@ -146,6 +146,7 @@ function Settings({ run }: { run: Run }) {
       validationDataset ? `${validationDataset.name} (${formatInteger(validationDataset.rows)} rows)` : none,
     ],
     ["Label words", run.labelWords.map((word) => `“${word}”`).join(", ") || none],
+    ["Method", set.method === "LORA" ? loraText(set) : "every weight"],
     ["Steps", formatInteger(set.steps)],
     ["Batch size", `${set.batchSize} rows`],
     ["Learning rate", String(set.learningRate)],
@@ -175,6 +176,11 @@ function Settings({ run }: { run: Run }) {
       </dl>
     </section>
   );
+}
+
+function loraText({ loraRank, loraAlpha, loraTargets }: Run["hyperparameters"]): string {
+  const layers = loraTargets.length > 0 ? loraTargets.join(", ") : "queries and values";
+  return `LoRA of rank ${loraRank} and alpha ${loraAlpha} on ${layers}`;
 }
 
 function Events({ events }: { events: readonly RunEvent[] }) {

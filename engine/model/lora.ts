@@ -1,0 +1,188 @@
+/**
+ * LoRA (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"): beside the frozen matrix W of a linear
+ * layer, two small ones are learned, A [rank, inputs] and B [outputs, rank], and
+ *
+ *   y = W x + scale * B (A x)        scale = alpha / rank (equation 3)
+ *
+ * Tensors have the names that peft stores them by. Families know nothing of this: an adapted pass adds the second term
+ * to the linear layers that have one.
+ */
+import { SteplogError, invariant } from "../../schema/errors.ts";
+import type { StepLogHeader, TrainableTensor } from "../../schema/step-log.ts";
+import type { Activation, Pass, Weight, WeightLayout } from "../devices/device.ts";
+import { Philox, streams, tensorId } from "../noise.ts";
+import type { Architecture } from "./family.ts";
+
+/** A linear layer of a model. */
+export interface LinearModule {
+  /** As transformers names it: the weight's name without ".weight". */
+  readonly name: string;
+  /** Name of its weight among the architecture's definitions. */
+  readonly weight: string;
+  readonly layout: WeightLayout;
+  readonly inputs: number;
+  readonly outputs: number;
+}
+
+/** A linear layer with an adapter. */
+export interface AdaptedModule extends LinearModule {
+  /** [rank, inputs] */
+  readonly a: TrainableTensor;
+  /** [outputs, rank] */
+  readonly b: TrainableTensor;
+  readonly scale: number;
+}
+
+export interface Adapter {
+  readonly modules: readonly AdaptedModule[];
+  /** The stored little-endian bytes of a tensor of it, as training begins. */
+  read(tensor: TrainableTensor): Promise<Uint8Array>;
+}
+
+export type LoraHeader = NonNullable<StepLogHeader["lora"]>;
+
+/** An adapter that is or was trained from scratch. */
+export interface SeededAdapter extends Adapter {
+  readonly lora: LoraHeader;
+}
+
+/**
+ * Layers that are adapted where nothing else is asked for: those of queries and values, as the paper advises, by the
+ * names that the families have for them. GPT-2 and Phi-3 keep them in one matrix with the keys.
+ */
+const defaultTargets = ["q_proj", "v_proj", "query", "value", "c_attn", "qkv_proj"];
+
+/** The linear layers of a model, without its head. */
+export function linearModules({ tensors }: Architecture): LinearModule[] {
+  return tensors.flatMap(({ name: weight, shape, linear: layout }) => {
+    if (layout === undefined) return [];
+    const [outputs = 0, inputs = 0] = layout === "out-in" ? shape : shape.toReversed();
+    return [{ name: weight.replace(/\.weight$/u, ""), weight, layout, inputs, outputs }];
+  });
+}
+
+/**
+ * The layers whose name is a target or ends with one ("q_proj", "layers.0.self_attn.q_proj"); * in a target stands for
+ * any part between two dots. No targets: the default ones.
+ * @throws INVALID_ARGUMENT naming the target that fits no layer, and what there is
+ */
+export function targetedModules(architecture: Architecture, targets: readonly string[]): LinearModule[] {
+  const all = linearModules(architecture);
+  if (targets.length === 0) return all.filter((module) => defaultTargets.some((target) => isTarget(target, module)));
+  const unknown = targets.findIndex((target) => !all.some((module) => isTarget(target, module)));
+  if (unknown >= 0) {
+    const seen = `${JSON.stringify(targets[unknown])} is the name of no linear layer of this ${architecture.family} model`;
+    const there = [...new Set(all.map(({ name }) => lastPart(name)))].join(", ");
+    const field = `hyperparameters.loraTargets[${unknown}]`;
+    throw new SteplogError("INVALID_ARGUMENT", `${seen}. Its layers are called ${there}.`, [{ field, message: seen }]);
+  }
+  return all.filter((module) => targets.some((target) => isTarget(target, module)));
+}
+
+function isTarget(target: string, { name }: LinearModule): boolean {
+  const parts = target.split("*").map((part) => part.replaceAll(/[^\w]/gu, String.raw`\$&`));
+  return new RegExp(String.raw`(?:^|\.)${parts.join("[^.]*")}$`, "u").test(name);
+}
+
+export function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf(".") + 1);
+}
+
+/** Puts an adapter beside a layer. It is trained as float32, whatever the base is stored as: it is small. */
+export function adapt(module: LinearModule, rank: number, scale: number): AdaptedModule {
+  const name = `base_model.model.${module.name}`;
+  return {
+    ...module,
+    scale,
+    a: { name: `${name}.lora_A.weight`, shape: [rank, module.inputs], dtype: "F32" },
+    b: { name: `${name}.lora_B.weight`, shape: [module.outputs, rank], dtype: "F32" },
+  };
+}
+
+/** The tensors of an adapter, in order of name. */
+export function adapterTensors({ modules }: Pick<Adapter, "modules">): TrainableTensor[] {
+  const tensors = modules.flatMap(({ a, b }) => [a, b]);
+  return tensors.toSorted((one, other) => Buffer.compare(Buffer.from(one.name), Buffer.from(other.name)));
+}
+
+/** An adapter to be trained: A random, by seed, and B zero, so that the model begins as its base. */
+export function seededAdapter(modules: readonly LinearModule[], lora: LoraHeader): SeededAdapter {
+  const { rank, alpha, seed } = lora;
+  const adapted = modules.map((module) => adapt(module, rank, alpha / rank));
+  const first = new Map(adapted.map(({ a, inputs }) => [a.name, inputs]));
+  return {
+    lora,
+    modules: adapted,
+    read: ({ name, shape }) => {
+      const inputs = first.get(name);
+      const elements = shape.reduce((product, size) => product * size, 1);
+      const values = inputs === undefined ? new Float32Array(elements) : kaimingUniform(name, elements, inputs, seed);
+      return Promise.resolve(new Uint8Array(values.buffer));
+    },
+  };
+}
+
+/**
+ * Uniform over +-1 / sqrt(inputs), which is He's initialisation (He et al. 2015) with the slope sqrt(5) that torch's
+ * linear layers and peft's A begin with. docs/STEP_LOG.md, "Adapters", defines the bits.
+ */
+function kaimingUniform(name: string, elements: number, inputs: number, seed: number): Float32Array {
+  const words = new Uint32Array(4 * Math.ceil(elements / 4));
+  new Philox(BigInt(seed), tensorId(name), streams.adapter).blocks(0, words.length / 4, words);
+  const bound = Math.fround(1 / Math.sqrt(inputs));
+  return Float32Array.from(words.subarray(0, elements), (word) => ((2 * (word >>> 8) + 1) / 2 ** 24 - 1) * bound);
+}
+
+/**
+ * The adapter that a log trains, as it began.
+ * @throws LOG_INVALID when the base has no such layers
+ */
+export function adapterOfLog(architecture: Architecture, { trainable, lora }: StepLogHeader): SeededAdapter | null {
+  if (lora === undefined) return null;
+  const names = new Set(trainable.map(({ name }) => name));
+  const modules = linearModules(architecture).filter((module) => {
+    const { a, b } = adapt(module, 1, 1);
+    return names.has(a.name) || names.has(b.name);
+  });
+  const adapter = seededAdapter(modules, lora);
+  const known = new Map(adapterTensors(adapter).map((tensor) => [tensor.name, tensor]));
+  for (const { name, shape, dtype } of trainable) {
+    const tensor = known.get(name);
+    if (tensor?.dtype === dtype && tensor.shape.join() === shape.join()) known.delete(name);
+    else throw foreign(name, `the base has no place for an adapter's ${name} of ${dtype} [${shape.join(",")}]`);
+  }
+  for (const name of known.keys()) throw foreign(name, `${name} is missing beside the other half of its adapter`);
+  return adapter;
+}
+
+function foreign(field: string, message: string): SteplogError {
+  return new SteplogError("LOG_INVALID", `The log does not fit its base: ${message}.`, [{ field, message }]);
+}
+
+/** A and B of a layer on a device. */
+export interface AdapterWeights {
+  readonly a: Weight;
+  readonly b: Weight;
+  readonly scale: number;
+}
+
+/** The pass, but for its linear layers: those whose weight has adapters by its stored name add what these say. */
+export function adaptedPass(pass: Pass, adapters: ReadonlyMap<string, AdapterWeights>): Pass {
+  const linear: Pass["linear"] = (x, weight, bias, layout) => {
+    const y = pass.linear(x, weight, bias, layout);
+    const adapter = adapters.get(weight.name);
+    return adapter ? pass.add(y, lowRank(pass, x, adapter)) : y;
+  };
+  return new Proxy(pass, {
+    get(target, name) {
+      if (name === "linear") return linear;
+      const member: unknown = Reflect.get(target, name, target);
+      invariant(typeof member === "function", "a pass has operations only");
+      return member.bind(target) as unknown;
+    },
+  });
+}
+
+function lowRank(pass: Pass, x: Activation, { a, b, scale }: AdapterWeights): Activation {
+  return pass.scale(pass.linear(pass.linear(x, a, null), b, null), scale);
+}

@@ -1,0 +1,106 @@
+/** A LoRA run as the worker makes it, on the demo's base and rows: it learns, goes on, and comes back from its log. */
+import { readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { beforeAll, expect, test } from "vitest";
+import type { Device } from "../../engine/devices/device.ts";
+import { chooseDevice } from "../../engine/devices/choose.ts";
+import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
+import type { Hyperparameters } from "../../schema/hyperparameters.ts";
+import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
+import type { LogEntry } from "../../schema/step-log.ts";
+import { decodeHeader, encodeEntries } from "../../schema/step-log.ts";
+import { runFineTune } from "../../worker/fine-tune.ts";
+import { runMaterialise } from "../../worker/materialise.ts";
+import type { EngineMessage } from "../../worker/messages.ts";
+import { scratch } from "../support/models.ts";
+
+const demo = (name: string) => fileURLToPath(new URL(`../../demo/${name}`, import.meta.url));
+const modelPath = demo("base");
+const settings: Partial<Hyperparameters> = {
+  method: "LORA",
+  loraTargets: ["fc1", "fc2"],
+  learningRate: 1e-3,
+  steps: 1500,
+  seed: 1,
+};
+
+let device: Device;
+let base: string;
+
+beforeAll(async () => {
+  ({ device } = await chooseDevice("auto"));
+  base = await baseHash(await openModelFolder(modelPath));
+});
+
+async function run(changes: Partial<Hyperparameters>, more: { entries?: LogEntry[]; keep?: string } = {}) {
+  const messages: EngineMessage[] = [];
+  const request = {
+    kind: "FINE_TUNE",
+    modelPath,
+    base,
+    hashesDir: join(await scratch(), "hashes"),
+    datasetPath: demo("train.jsonl"),
+    validationPath: demo("validation.jsonl"),
+    labelWords: [" great", " terrible"],
+    hyperparameters: hyperparametersSchema.parse({ ...settings, ...changes }),
+    entries: more.entries ?? [],
+    evaluated: [],
+    weightsDir: more.keep ?? null,
+  } as const;
+  for await (const message of runFineTune(request, device, () => false)) messages.push(message);
+  const of = <T extends EngineMessage["type"]>(type: T) =>
+    messages.filter((message): message is EngineMessage & { type: T } => message.type === type);
+  const [began] = of("began");
+  if (!began) throw new Error("a run begins");
+  const entries = of("step").map(({ seed, scalar }) => ({ seed, scalar }));
+  return {
+    header: decodeHeader(began.headerBytes),
+    entries,
+    evaluations: of("evaluation"),
+    checkpoint: of("checkpoint").at(-1),
+  };
+}
+
+test("learns the demo's task, which its base does not know", async () => {
+  const { evaluations, header } = await run({});
+  expect(evaluations.map(({ entries }) => entries)).toStrictEqual([0, 1500]);
+  const [before, after] = evaluations.map(({ accuracy }) => accuracy ?? NaN);
+  expect(before).toBeLessThan(0.55);
+  expect(after).toBeGreaterThan(0.9);
+  expect(header.lora).toStrictEqual({ rank: 8, alpha: 16, seed: 1 });
+}, 120_000);
+
+test("goes on from its log as it would have, and a rebuild gives the files that were trained", async () => {
+  const [kept, rebuilt] = [await scratch(), await scratch()];
+  const whole = await run({ steps: 40 }, { keep: kept });
+  const resumed = await run({ steps: 40 }, { entries: whole.entries.slice(0, 15) });
+  expect(resumed.entries).toStrictEqual(whole.entries.slice(15));
+  const { digest, files } = whole.checkpoint ?? { digest: "", files: [] };
+  expect(resumed.checkpoint?.digest).toBe(digest);
+
+  const log = encodeEntries(whole.header, whole.entries);
+  const request = {
+    kind: "MATERIALISE",
+    modelPath,
+    hashesDir: join(rebuilt, "hashes"),
+    log,
+    digest,
+    weightsDir: rebuilt,
+  } as const;
+  const { value: message } = await runMaterialise(request, device).next();
+  const names = ["adapter_model.safetensors", "adapter_config.json"];
+  expect(files.map((path) => basename(path))).toStrictEqual(names);
+  expect(message).toStrictEqual({ type: "materialised", files: names.map((name) => join(rebuilt, name)) });
+  for (const name of names) {
+    const [one, other] = [await readFile(join(kept, name)), await readFile(join(rebuilt, name))];
+    expect({ name, same: Buffer.compare(one, other) === 0 }).toStrictEqual({ name, same: true });
+  }
+});
+
+test("names the layer that the base has not", async () => {
+  await expect(run({ loraTargets: ["q_proj", "gate_proj"] })).rejects.toMatchObject({
+    code: "INVALID_ARGUMENT",
+    issues: [{ field: "hyperparameters.loraTargets[1]" }],
+  });
+});
