@@ -2,9 +2,10 @@
  * npm run test:interop -- [--python PATH] [--device NAME]: what we rebuild is what transformers loads.
  *
  * Each base is fine-tuned for a few steps, rebuilt from its log into one file and into shards, and loaded by compare.py
- * with transformers, which must find every tensor and compute our logits. It needs a Python with torch and transformers
- * (STEPLOG_PYTHON names one, else python3 is tried), so it is no part of `npm test`: where they are missing it says SKIPPED
- * and why, and that is a failure where a Python was named, or in CI.
+ * with transformers, which must find every tensor and compute our logits. So is an adapter, which peft must load, and what
+ * it is merged to. It needs a Python with torch, transformers and, for adapters, peft (STEPLOG_PYTHON names one, else
+ * python3 is tried), so it is no part of `npm test`: where they are missing it says SKIPPED and why, and that is a failure
+ * where a Python was named, or in CI.
  */
 import { spawnSync } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -21,28 +22,16 @@ import type { Device } from "../../engine/devices/device.ts";
 import type { MezoSettings } from "../../engine/mezo.ts";
 import { logHeader, train } from "../../engine/mezo.ts";
 import { baseHash, modelBytes, openModelFolder } from "../../engine/model/folder.ts";
+import type { SeededAdapter } from "../../engine/model/lora.ts";
+import { seededAdapter, targetedModules } from "../../engine/model/lora.ts";
 import type { Model } from "../../engine/model/model.ts";
 import { loadModel } from "../../engine/model/model.ts";
+import { openAdapter } from "../../engine/model/peft.ts";
 import { reconstruct } from "../../engine/reconstruct.ts";
 import { invariant } from "../../schema/errors.ts";
 import type { StepLog } from "../../schema/step-log.ts";
 import { decodeStepLog, encodeEntries } from "../../schema/step-log.ts";
-
-const goldenModels = [
-  "gpt2",
-  "gpt2-hubnames",
-  "opt",
-  "opt-postnorm-proj",
-  "llama",
-  "llama-sharded-bf16",
-  "mistral",
-  "qwen2",
-  "qwen3",
-  "phi3",
-  "gemma2",
-  "gemma3",
-  "roberta",
-];
+import { goldenModels } from "../support/models.ts";
 
 /** Large steps: the weights must come to differ from the base's by more than the tolerance hides. */
 const settings = { steps: 4, batchSize: 2, learningRate: 0.01, epsilon: 1e-3, weightDecay: 0.01, seed: 7 };
@@ -64,6 +53,8 @@ interface Case {
   readonly name: string;
   readonly folder: string;
   readonly base: string;
+  /** Of an adapter, whose base `folder` then is. */
+  readonly adapter: string | null;
   readonly masked: boolean;
   /** In which transformers must load it when nobody says another. */
   readonly dtype: string;
@@ -101,7 +92,8 @@ async function main(): Promise<number> {
     ask("--halve", opt.path, half);
     const cases: Case[] = [];
     for (const subject of [...subjects, { ...opt, name: "opt in float16", path: half }]) {
-      cases.push(...(await rebuild(subject, device, join(folder, subject.name.replaceAll(" ", "-")))));
+      const place = join(folder, subject.name.replaceAll(" ", "-"));
+      cases.push(...(await rebuild(subject, device, place)), ...(await rebuildAdapter(subject, device, place)));
     }
     await writeFile(join(folder, "cases.json"), JSON.stringify(cases));
     return ask(join(folder, "cases.json"));
@@ -160,13 +152,35 @@ async function rebuild(subject: Subject, device: Device, folder: string): Promis
   return cases;
 }
 
-async function fineTune(subject: Subject, base: string, device: Device): Promise<{ log: StepLog; digest: string }> {
+/** Fine-tunes an adapter beside every linear layer, and rebuilds it, and the base with it merged. */
+async function rebuildAdapter(subject: Subject, device: Device, folder: string): Promise<Case[]> {
+  const base = join(folder, "base");
+  const opened = await openModelFolder(base);
+  const adapter = seededAdapter(targetedModules(opened.architecture, ["*"]), { rank: 4, alpha: 8, seed: 7 });
+  const { log, digest } = await fineTune(subject, base, device, adapter);
+  const cases: Case[] = [];
+  for (const merge of [false, true]) {
+    const out = join(folder, merge ? "merged" : "adapter");
+    const rebuilt = await reconstruct({ base: opened, log, out, device, verify: true, replace: false, merge });
+    invariant(rebuilt.digest === digest, `${subject.name}: the rebuilt adapter is the one that was trained`);
+    const name = `${subject.name}, ${merge ? "merged adapter" : "adapter"}`;
+    cases.push(await describeCase(subject, name, base, merge ? out : base, device, merge ? null : out));
+  }
+  return cases;
+}
+
+async function fineTune(
+  subject: Subject,
+  base: string,
+  device: Device,
+  adapter: SeededAdapter | null = null,
+): Promise<{ log: StepLog; digest: string }> {
   const noise = subject.name.length % 2 === 0 ? "normal" : "rademacher";
-  const chosen: MezoSettings = { ...settings, noise };
-  const model = await loadModel(await openModelFolder(base), device, noise);
+  const chosen: MezoSettings = { ...settings, noise, ...(adapter && { learningRate: 0.02, epsilon: 1e-2 }) };
+  const model = await loadModel(await openModelFolder(base), device, noise, { adapter });
   const entries = [];
   for await (const { entry } of train(model, subject.rows, chosen, 0)) entries.push(entry);
-  const header = logHeader(await baseHash(model.folder), model, chosen);
+  const header = logHeader(await baseHash(model.folder), model, chosen, adapter?.lora);
   return { log: decodeStepLog(encodeEntries(header, entries)), digest: await model.digest() };
 }
 
@@ -176,16 +190,20 @@ async function describeCase(
   base: string,
   folder: string,
   device: Device,
+  adapterFolder: string | null = null,
 ): Promise<Case> {
-  const model = await loadModel(await openModelFolder(folder), device, "normal");
+  const opened = await openModelFolder(folder);
+  const adapter = adapterFolder === null ? null : await openAdapter(adapterFolder, opened.architecture);
+  const model = await loadModel(opened, device, "normal", { adapter });
   const tokenizer = await loadOptionalTokenizer(folder);
-  const logits = `${folder}.logits`;
+  const logits = `${adapterFolder ?? folder}.logits`;
   await writeFile(logits, await logitsOf(model, sequences));
   const dtypes = new Set(model.folder.tensors.map((tensor) => tensor.dtype));
   return {
     name,
     folder,
     base,
+    adapter: adapterFolder,
     masked: model.folder.architecture.objective === "masked",
     dtype: dtypes.has("BF16") ? "bfloat16" : "float32",
     sequences,
