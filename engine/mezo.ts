@@ -5,7 +5,7 @@
  * Two differences to the paper's listing, neither of which changes the estimate: the perturbation never touches the
  * stored weights, and what is stored of a step is the scalar that was applied, learning rate included.
  */
-import type { Hyperparameters } from "../schema/hyperparameters.ts";
+import type { Hyperparameters, ScheduleKind } from "../schema/hyperparameters.ts";
 import { maxSkippedInARow } from "../schema/limits.ts";
 import type { LogEntry, StepLogHeader } from "../schema/step-log.ts";
 import { ruleSeed } from "../schema/step-log.ts";
@@ -30,11 +30,12 @@ export interface Step {
   readonly skipped: string | null;
 }
 
-/** The hyperparameters that the algorithm reads. */
+/** The hyperparameters that the algorithm reads; what may be left out is off then. */
 export type MezoSettings = Pick<
   Hyperparameters,
   "steps" | "batchSize" | "learningRate" | "epsilon" | "weightDecay" | "seed"
-> & { readonly noise: Noise };
+> &
+  Partial<Pick<Hyperparameters, "schedule" | "warmupSteps" | "clipGradient">> & { readonly noise: Noise };
 
 /**
  * Trains from entry `from` (0 for a new run; the weights must be at that entry) to `settings.steps`.
@@ -60,7 +61,8 @@ export async function* train(
 
 /** Measures one step: the scalar that moves theta by -eta * g * z along the noise z of its seed. */
 async function mezoStep(model: Model, batch: readonly EncodedRow[], settings: MezoSettings, t: number): Promise<Step> {
-  const { learningRate, noise } = settings;
+  const { noise } = settings;
+  const learningRate = learningRateAt(settings, t);
   const seed = ruleSeed(settings.seed, t);
   const size = perturbationSize(settings.epsilon, noise);
 
@@ -68,17 +70,36 @@ async function mezoStep(model: Model, batch: readonly EncodedRow[], settings: Me
   const plus = mean(losses.plus);
   const minus = mean(losses.minus);
   const projectedGradient = (plus - minus) / (2 * size * sigma[noise]);
-  const scalar = toBfloat16((learningRate * projectedGradient) / sigma[noise]);
+  const scalar = toBfloat16((learningRate * clipped(projectedGradient, settings.clipGradient)) / sigma[noise]);
 
   const skipped = Number.isFinite(scalar) ? null : `loss ${plus} on the plus side, ${minus} on the minus side`;
-  const entry = { seed, scalar: skipped === null ? scalar : 0, ...decayOf(settings, skipped !== null) };
+  const entry = { seed, scalar: skipped === null ? scalar : 0, ...decayOf(settings, learningRate, skipped !== null) };
   return { step: t + 1, entry, loss: (plus + minus) / 2, projectedGradient, learningRate, skipped };
 }
 
+/** The rate of step t (from 0): eta of Algorithm 1, by the schedule. No step has a rate of 0. */
+export function learningRateAt(settings: MezoSettings, t: number): number {
+  const { learningRate, steps, schedule = "CONSTANT", warmupSteps = 0 } = settings;
+  if (t < warmupSteps) return (learningRate * (t + 1)) / warmupSteps;
+  const done = (t - warmupSteps) / (steps - warmupSteps);
+  return learningRate * left[schedule](done);
+}
+
+/** What a schedule leaves of the rate, by the share of the steps behind the warm-up that is done. */
+const left: Readonly<Record<ScheduleKind, (done: number) => number>> = {
+  CONSTANT: () => 1,
+  LINEAR: (done) => 1 - done,
+  COSINE: (done) => (1 + Math.cos(Math.PI * done)) / 2,
+};
+
+function clipped(gradient: number, limit = 0): number {
+  return limit === 0 ? gradient : Math.min(Math.max(gradient, -limit), limit);
+}
+
 /** Decoupled weight decay: the factor of a step, 1 when it is skipped; none for a run without decay. */
-function decayOf(settings: MezoSettings, skipped: boolean): { decay?: number } {
-  if (settings.weightDecay === 0) return {};
-  return { decay: skipped ? 1 : Math.fround(1 - settings.learningRate * settings.weightDecay) };
+function decayOf({ weightDecay }: MezoSettings, learningRate: number, skipped: boolean): { decay?: number } {
+  if (weightDecay === 0) return {};
+  return { decay: skipped ? 1 : Math.fround(1 - learningRate * weightDecay) };
 }
 
 function mean(losses: Float64Array): number {
@@ -95,7 +116,7 @@ function lossNotFinite(step: Step): SteplogError {
 
 /** The header that a new run's log begins with; `lora` where an adapter is trained. */
 export function logHeader(base: string, model: Model, settings: MezoSettings, lora?: LoraHeader): StepLogHeader {
-  const { steps, batchSize, learningRate, epsilon, weightDecay } = settings;
+  const { steps, batchSize, learningRate, epsilon, weightDecay, schedule, warmupSteps, clipGradient } = settings;
   return {
     format: 1,
     base,
@@ -103,6 +124,15 @@ export function logHeader(base: string, model: Model, settings: MezoSettings, lo
     noise: settings.noise,
     ...(lora && { lora }),
     seed: settings.seed,
-    hyperparameters: { steps, batchSize, learningRate, epsilon, weightDecay },
+    hyperparameters: {
+      steps,
+      batchSize,
+      learningRate,
+      epsilon,
+      weightDecay,
+      ...(schedule && schedule !== "CONSTANT" && { schedule }),
+      ...(warmupSteps && { warmupSteps }),
+      ...(clipGradient && { clipGradient }),
+    },
   };
 }

@@ -5,8 +5,11 @@
 import { z } from "zod";
 import { limits } from "./limits.ts";
 
-export const methods = ["FULL", "LORA"] as const;
+export const methods = ["FULL", "HEAD", "LORA"] as const;
 export type MethodKind = (typeof methods)[number];
+
+export const schedules = ["CONSTANT", "LINEAR", "COSINE"] as const;
+export type ScheduleKind = (typeof schedules)[number];
 
 export const noiseKinds = ["NORMAL", "RADEMACHER"] as const;
 export type NoiseKind = (typeof noiseKinds)[number];
@@ -16,20 +19,28 @@ export type PrecisionKind = (typeof precisions)[number];
 
 /** The settings one by one, with the defaults of FULL. */
 export const hyperparameterFields = z.strictObject({
-  /** What is trained: every weight of the model, or a LoRA adapter beside some of them. */
+  /** What is trained: the weights of the model, its output head alone, or a LoRA adapter beside some of them. */
   method: z.enum(methods).default("FULL"),
-  /** Rank of the adapter's matrices. These three are of LORA alone. */
+  /** Names or ends of names of the tensors that FULL trains; none given: all of them. */
+  tensors: z.array(z.string().min(1).max(limits.nameLength)).max(limits.patterns).default([]),
+  /** Rank of the adapter's matrices. This and the next two are of LORA alone. */
   loraRank: z.int().min(1).max(limits.loraRank).default(8),
   /** The adapter's output is multiplied by alpha / rank (Hu et al. 2021, section 4.1). */
   loraAlpha: z.number().positive().max(1_000).default(16),
   /** Ends of names of the linear layers that get adapters; none given: those of queries and values. */
-  loraTargets: z.array(z.string().min(1).max(200)).max(limits.loraTargets).default([]),
+  loraTargets: z.array(z.string().min(1).max(limits.nameLength)).max(limits.patterns).default([]),
   /** SPSA steps; each measures the loss twice and logs one pair. */
   steps: z.int().min(1).max(limits.steps).default(1_000),
   /** Rows measured in one step. */
   batchSize: z.int().min(1).max(limits.batchSize).default(16),
   /** Factor of the projected gradient (MeZO, Algorithm 1). The default is the paper's for the method (methodDefaults). */
   learningRate: z.number().positive().max(10).default(1e-6),
+  /** How the rate goes on after the warm-up: as it is, or down to 0 at the last step along a line or half a cosine. */
+  schedule: z.enum(schedules).default("CONSTANT"),
+  /** Steps in which the rate rises in a line from 0 to itself. */
+  warmupSteps: z.int().min(0).max(limits.steps).default(0),
+  /** Projected gradients beyond plus or minus this are cut to it; 0 cuts none. */
+  clipGradient: z.number().min(0).max(1e9).default(0),
   /** Size of the perturbation, in units of the noise's standard deviation. */
   epsilon: z.number().min(1e-6).max(1).default(1e-3),
   /** Decoupled weight decay: each step multiplies trained weights by 1 - learningRate * weightDecay. */
@@ -48,6 +59,7 @@ export const hyperparameterFields = z.strictObject({
 /** What a method changes of the defaults: from the ranges that the MeZO paper searched for it. */
 export const methodDefaults: Readonly<Record<MethodKind, Partial<Hyperparameters>>> = {
   FULL: {},
+  HEAD: {},
   LORA: { learningRate: 1e-4, epsilon: 1e-2 },
 };
 

@@ -16,7 +16,8 @@ export const limits = {
   steps: 1_000_000,
   batchSize: 1_024,
   loraRank: 1_024,
-  loraTargets: 64,
+  /** Patterns of names of tensors or layers. */
+  patterns: 64,
   nameLength: 200,
   idempotencyKeyLength: 200,
   labelWords: 64,

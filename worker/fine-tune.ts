@@ -14,6 +14,7 @@ import type { Row } from "../dataset/jsonl.ts";
 import type { Tokenizer } from "../dataset/tokenizer.ts";
 import { loadOptionalTokenizer } from "../dataset/tokenizer.ts";
 import { SteplogError } from "../schema/errors.ts";
+import type { TrainableTensor } from "../schema/step-log.ts";
 import { encodeHeader } from "../schema/step-log.ts";
 import { adapterFiles } from "../engine/adapter.ts";
 import type { Device, Precision } from "../engine/devices/device.ts";
@@ -27,7 +28,7 @@ import { keptBaseHash } from "../engine/model/hashes.ts";
 import type { SeededAdapter } from "../engine/model/lora.ts";
 import { seededAdapter, targetedModules } from "../engine/model/lora.ts";
 import type { Model } from "../engine/model/model.ts";
-import { loadModel } from "../engine/model/model.ts";
+import { chosenTensors, headTensors, loadModel } from "../engine/model/model.ts";
 import { writeFiles } from "../engine/model/shards.ts";
 import { trainedFiles } from "../engine/replay.ts";
 import type { EngineMessage, FineTuneRequest, StepMessage } from "./messages.ts";
@@ -47,8 +48,9 @@ export async function* runFineTune(
   const precision = precisionOf(request, device);
   const { rows, validation } = await readData(request, folder, tokenizer);
 
-  const adapter = adapterFor(request, folder);
-  const model = await loadModel(folder, device, settings.noise, { precision, adapter });
+  const trained = trainedBy(request, folder);
+  const adapter = trained.adapter ?? null;
+  const model = await loadModel(folder, device, settings.noise, { precision, ...trained });
   yield { type: "began", headerBytes: encodeHeader(logHeader(base, model, settings, adapter?.lora)) };
   if (request.entries.length > 0) {
     model.update(request.entries);
@@ -106,12 +108,19 @@ function precisionOf({ hyperparameters }: FineTuneRequest, device: Device): Prec
   );
 }
 
-/** Null where the model itself is trained. @throws INVALID_ARGUMENT naming a target that the model does not have */
-function adapterFor({ hyperparameters }: FineTuneRequest, { architecture }: ModelFolder): SeededAdapter | null {
-  if (hyperparameters.method !== "LORA") return null;
-  const { loraRank: rank, loraAlpha: alpha, loraTargets, seed } = hyperparameters;
-  return seededAdapter(targetedModules(architecture, loraTargets), { rank, alpha, seed });
+/** What the run's method trains. @throws INVALID_ARGUMENT naming a pattern that fits nothing of the model */
+function trainedBy({ hyperparameters }: FineTuneRequest, folder: ModelFolder): Trained {
+  const { method, tensors, loraRank: rank, loraAlpha: alpha, loraTargets, seed } = hyperparameters;
+  if (method === "LORA") {
+    return { adapter: seededAdapter(targetedModules(folder.architecture, loraTargets), { rank, alpha, seed }) };
+  }
+  if (method === "HEAD") return { trainable: headTensors(folder) };
+  return tensors.length > 0 ? { trainable: chosenTensors(folder, tensors) } : {};
 }
+
+type Trained =
+  | { readonly adapter: SeededAdapter }
+  | { readonly adapter?: never; readonly trainable?: TrainableTensor[] };
 
 function settingsOf({ hyperparameters }: FineTuneRequest): MezoSettings {
   return { ...hyperparameters, noise: hyperparameters.noise === "NORMAL" ? "normal" : "rademacher" };

@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { SteplogError, asSteplogError, invariant } from "../schema/errors.ts";
+import { hyperparametersSchema } from "../schema/hyperparameters.ts";
 import { leaseMs, pollMs, renewMs } from "../schema/limits.ts";
 import { decodeHeader, encodeStepLog, unpackEntries } from "../schema/step-log.ts";
 import type { WeightsFile } from "../schema/tables.ts";
@@ -132,7 +133,8 @@ async function requestFor(options: WorkerOptions, job: ClaimedJob, weightsDir: s
     datasetPath: store.blobs.path(job.dataset.sha256),
     validationPath: job.validationDataset && store.blobs.path(job.validationDataset.sha256),
     labelWords: fineTune.labelWords,
-    hyperparameters: fineTune.hyperparameters,
+    // What a run was stored without, by a release that did not know it, has its default.
+    hyperparameters: hyperparametersSchema.parse(fineTune.hyperparameters),
     entries: log ? unpackEntries({ seed: decodeHeader(log.headerBytes).seed, ...log }) : [],
     evaluated: evaluations.map((evaluation) => evaluation.entries),
     weightsDir: fineTune.keepWeights ? weightsDir : null,

@@ -12,6 +12,7 @@ import type { StepLogHeader, TrainableTensor } from "../../schema/step-log.ts";
 import type { Activation, Pass, Weight, WeightLayout } from "../devices/device.ts";
 import { Philox, streams, tensorId } from "../noise.ts";
 import type { Architecture } from "./family.ts";
+import { fitsPattern, lastPart } from "./names.ts";
 
 /** A linear layer of a model. */
 export interface LinearModule {
@@ -62,30 +63,21 @@ export function linearModules({ tensors }: Architecture): LinearModule[] {
 }
 
 /**
- * The layers whose name is a target or ends with one ("q_proj", "layers.0.self_attn.q_proj"); * in a target stands for
- * any part between two dots. No targets: the default ones.
+ * The layers whose names fit one of the targets (names.ts). No targets: the default ones.
  * @throws INVALID_ARGUMENT naming the target that fits no layer, and what there is
  */
 export function targetedModules(architecture: Architecture, targets: readonly string[]): LinearModule[] {
   const all = linearModules(architecture);
-  if (targets.length === 0) return all.filter((module) => defaultTargets.some((target) => isTarget(target, module)));
-  const unknown = targets.findIndex((target) => !all.some((module) => isTarget(target, module)));
+  if (targets.length === 0)
+    return all.filter((module) => defaultTargets.some((target) => fitsPattern(target, module.name)));
+  const unknown = targets.findIndex((target) => !all.some((module) => fitsPattern(target, module.name)));
   if (unknown >= 0) {
     const seen = `${JSON.stringify(targets[unknown])} is the name of no linear layer of this ${architecture.family} model`;
     const there = [...new Set(all.map(({ name }) => lastPart(name)))].join(", ");
     const field = `hyperparameters.loraTargets[${unknown}]`;
     throw new SteplogError("INVALID_ARGUMENT", `${seen}. Its layers are called ${there}.`, [{ field, message: seen }]);
   }
-  return all.filter((module) => targets.some((target) => isTarget(target, module)));
-}
-
-function isTarget(target: string, { name }: LinearModule): boolean {
-  const parts = target.split("*").map((part) => part.replaceAll(/[^\w]/gu, String.raw`\$&`));
-  return new RegExp(String.raw`(?:^|\.)${parts.join("[^.]*")}$`, "u").test(name);
-}
-
-export function lastPart(name: string): string {
-  return name.slice(name.lastIndexOf(".") + 1);
+  return all.filter((module) => targets.some((target) => fitsPattern(target, module.name)));
 }
 
 /** Puts an adapter beside a layer. It is trained as float32, whatever the base is stored as: it is small. */

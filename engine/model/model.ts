@@ -1,6 +1,6 @@
 /** A model on a device: its weights loaded, its passes run, its log applied. */
 import { createHash } from "node:crypto";
-import { invariant } from "../../schema/errors.ts";
+import { SteplogError, invariant } from "../../schema/errors.ts";
 import type { LogEntry, TrainableTensor } from "../../schema/step-log.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
 import type { Device, KeyValueCache, Pass, Perturbation, Precision, Weight, WeightDtype } from "../devices/device.ts";
@@ -11,6 +11,7 @@ import { hashLine } from "./folder.ts";
 import { widenHalf } from "./half.ts";
 import type { Adapter, AdapterWeights } from "./lora.ts";
 import { adaptedPass, adapterTensors } from "./lora.ts";
+import { fitsPattern } from "./names.ts";
 import type { TensorLocation } from "./safetensors.ts";
 import { readTensor } from "./safetensors.ts";
 
@@ -53,23 +54,31 @@ export interface LoadOptions {
   readonly precision?: Precision;
   /** What is trained instead of the model's own tensors. */
   readonly adapter?: Adapter | null;
+  /** Which of the model's own tensors are trained, in order of name; all when left out. */
+  readonly trainable?: readonly TrainableTensor[];
 }
 
-/** Loads every tensor, all of them trainable; with an adapter, its tensors alone are. */
+/** Loads every tensor. All of them are trainable unless the options say otherwise. */
 export async function loadModel(
   folder: ModelFolder,
   device: Device,
   noise: Noise,
-  { precision = "float32", adapter = null }: LoadOptions = {},
+  { precision = "float32", adapter = null, trainable: own = trainableTensors(folder) }: LoadOptions = {},
 ): Promise<Model> {
   const weights = new Map<string, Weight>();
+  const trainable = adapter ? adapterTensors(adapter) : own;
+  const trained = new Set(trainable.map(({ name }) => name));
   for (const definition of folder.architecture.tensors) {
     const tensor = locationOf(folder, definition.name);
-    const spec = { name: tensor.name, shape: tensor.shape, dtype: trainedDtype(tensor), trainable: adapter === null };
+    const spec = {
+      name: tensor.name,
+      shape: tensor.shape,
+      dtype: trainedDtype(tensor),
+      trainable: trained.has(tensor.name),
+    };
     const weight = device.mapWeight?.(spec, tensor) ?? device.createWeight(spec, await readForTraining(tensor));
     weights.set(definition.name, weight);
   }
-  const trainable = adapter ? adapterTensors(adapter) : trainableTensors(folder);
   const adapters = adapter && (await placeAdapter(device, weights, adapter));
   return modelOf(folder, device, { noise, precision, trainable, adapters }, weights);
 }
@@ -107,6 +116,30 @@ async function readForTraining(tensor: TensorLocation): Promise<Uint8Array> {
   return tensor.dtype === "F16" ? widenHalf(bytes) : bytes;
 }
 
+/**
+ * Those of the tensors whose stored names fit one of the patterns (names.ts).
+ * @throws INVALID_ARGUMENT naming the pattern that fits none
+ */
+export function chosenTensors(folder: ModelFolder, patterns: readonly string[]): TrainableTensor[] {
+  const all = trainableTensors(folder);
+  const unknown = patterns.findIndex((pattern) => !all.some(({ name }) => fitsPattern(pattern, name)));
+  if (unknown >= 0) {
+    const seen = `${JSON.stringify(patterns[unknown])} is the name of no tensor of this ${folder.architecture.family} model`;
+    const parts = new Set(all.map(({ name }) => name.split(".").slice(-2).join(".")));
+    const field = `hyperparameters.tensors[${unknown}]`;
+    const message = `${seen}. Its tensors' names end with ${[...parts].join(", ")}.`;
+    throw new SteplogError("INVALID_ARGUMENT", message, [{ field, message: seen }]);
+  }
+  return all.filter(({ name }) => patterns.some((pattern) => fitsPattern(pattern, name)));
+}
+
+/** The output head: where it is tied to the table of embeddings, that table. */
+export function headTensors(folder: ModelFolder): TrainableTensor[] {
+  const { weight, bias } = folder.architecture.head;
+  const names = new Set([weight, ...(bias === undefined ? [] : [bias])].map((name) => locationOf(folder, name).name));
+  return trainableTensors(folder).filter(({ name }) => names.has(name));
+}
+
 /** The tensors that full-parameter training reaches, as a log's header lists them: in order of stored name. */
 export function trainableTensors(folder: ModelFolder): TrainableTensor[] {
   const read = new Set(folder.locations.values());
@@ -133,7 +166,8 @@ function modelOf(
     invariant(weight, `${name} is a tensor of ${architecture.family}`);
     return weight;
   };
-  const trained = adapters ? [...adapters.values()].flatMap(({ a, b }) => [a, b]) : [...weights.values()];
+  const halves = [...(adapters?.values() ?? [])].flatMap(({ a, b }) => [a, b]);
+  const trained = [...weights.values(), ...halves].filter((weight) => weight.trainable);
   const stored = new Map(trained.map((weight) => [weight.name, weight]));
   const read = (name: string): Promise<Uint8Array> => {
     const weight = stored.get(name);

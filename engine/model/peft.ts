@@ -10,7 +10,8 @@ import type { TrainableTensor } from "../../schema/step-log.ts";
 import type { Architecture } from "./family.ts";
 import { widenHalf } from "./half.ts";
 import type { Adapter, AdaptedModule, LinearModule } from "./lora.ts";
-import { adapt, lastPart, linearModules } from "./lora.ts";
+import { adapt, linearModules } from "./lora.ts";
+import { lastPart } from "./names.ts";
 import type { TensorLocation } from "./safetensors.ts";
 import { readSafetensorsHeader, readTensor } from "./safetensors.ts";
 

@@ -1,5 +1,6 @@
 /** Fine-tunes: one run of MeZO over a dataset, from a base model. How one is created is in create-fine-tune.ts. */
 import { z } from "zod";
+import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import { limits } from "../../schema/limits.ts";
 import type { fineTuneStatuses } from "../../schema/states.ts";
 import { builder, queryCost } from "./builder.ts";
@@ -47,7 +48,12 @@ FineTuneRef.implement({
     keepWeights: t.exposeBoolean("keepWeights", {
       description: "Whether the last checkpoint's weights are stored as they were trained.",
     }),
-    hyperparameters: t.expose("hyperparameters", { type: HyperparametersRef, description: "Its settings." }),
+    hyperparameters: t.field({
+      type: HyperparametersRef,
+      description: "Its settings.",
+      // What a run was stored without, by a release that did not know it, has its default.
+      resolve: (run) => hyperparametersSchema.parse(run.hyperparameters),
+    }),
     progress: t.field({
       type: ProgressRef,
       description: "How many steps are done, and how fast.",

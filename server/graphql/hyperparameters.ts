@@ -1,6 +1,12 @@
 /** Hyperparameters in the API. Ranges, defaults and their texts come from schema/hyperparameters.ts. */
 import { z } from "zod";
-import type { Hyperparameters, MethodKind, NoiseKind as Kind, PrecisionKind } from "../../schema/hyperparameters.ts";
+import type {
+  Hyperparameters,
+  MethodKind,
+  NoiseKind as Kind,
+  PrecisionKind,
+  ScheduleKind,
+} from "../../schema/hyperparameters.ts";
 import { hyperparameterFields, hyperparametersSchema, methodDefaults } from "../../schema/hyperparameters.ts";
 import { invalidArgument } from "../errors.ts";
 import { builder } from "./builder.ts";
@@ -9,12 +15,17 @@ type Name = keyof Hyperparameters;
 
 const meanings: Record<Name, string> = {
   method: "What is trained.",
+  tensors:
+    "Names of tensors, or ends of names (* stands for any text between two dots, ** for any text), that method FULL trains; others stay as they are. With none, all are trained.",
   loraRank: "Rank of the adapter's matrices; of method LORA alone.",
   loraAlpha: "The adapter's output is multiplied by alpha / rank; of method LORA alone.",
   loraTargets:
-    "Ends of names of the linear layers that get adapters (q_proj, layers.0.self_attn.q_proj; * stands for any part between two dots); of method LORA alone. With none, those of queries and values.",
+    "Ends of names of the linear layers that get adapters (q_proj, layers.0.self_attn.q_proj; * stands for any text between two dots, ** for any text); of method LORA alone. With none, those of queries and values.",
   steps: "SPSA steps. Each measures the loss twice and adds one entry to the log.",
   batchSize: "Rows measured in one step.",
+  schedule: "How the learning rate goes on after the warm-up.",
+  warmupSteps: "Steps in which the learning rate rises in a line to itself.",
+  clipGradient: "Projected gradients beyond plus or minus this are cut to it; 0 cuts none.",
   learningRate: "Factor of the projected gradient (MeZO, Algorithm 1).",
   epsilon: "Size of the perturbation, in standard deviations of the noise.",
   weightDecay: "Decoupled weight decay: a step multiplies trained weights by 1 - learningRate * weightDecay.",
@@ -28,12 +39,25 @@ const meanings: Record<Name, string> = {
 const Method = builder.enumType("Method", {
   description: "What a fine-tune trains.",
   values: {
-    FULL: { description: "Every weight of the model." },
+    FULL: { description: "Every weight of the model, or of the tensors that are named." },
+    HEAD: {
+      description:
+        "The output head alone. Where it is tied to the table of the embeddings, that table changes in both places.",
+    },
     LORA: {
       description:
         "A low-rank adapter (Hu et al. 2021) beside linear layers, whose own weights stay as they are. What comes of it is an adapter that peft loads.",
     },
   } satisfies Record<MethodKind, { description: string }>,
+});
+
+const Schedule = builder.enumType("Schedule", {
+  description: "How the learning rate goes on after the warm-up.",
+  values: {
+    CONSTANT: { description: "As it is." },
+    LINEAR: { description: "Down to 0 behind the last step, along a line." },
+    COSINE: { description: "Down to 0 behind the last step, along half a cosine." },
+  } satisfies Record<ScheduleKind, { description: string }>,
 });
 
 const NoiseKind = builder.enumType("NoiseKind", {
@@ -58,22 +82,21 @@ const Precision = builder.enumType("Precision", {
 export const HyperparametersRef = builder.objectRef<Hyperparameters>("Hyperparameters").implement({
   description: "The settings of a fine-tune, defaults filled in.",
   fields: (t) => ({
-    // Runs of a release before these settings have none.
-    method: t.field({ type: Method, description: meanings.method, resolve: (set) => set.method ?? "FULL" }),
-    loraRank: t.int({ description: meanings.loraRank, resolve: (set) => set.loraRank ?? 8 }),
-    loraAlpha: t.float({ description: meanings.loraAlpha, resolve: (set) => set.loraAlpha ?? 16 }),
-    loraTargets: t.stringList({ description: meanings.loraTargets, resolve: (set) => set.loraTargets ?? [] }),
+    method: t.expose("method", { type: Method, description: meanings.method }),
+    tensors: t.exposeStringList("tensors", { description: meanings.tensors }),
+    loraRank: t.exposeInt("loraRank", { description: meanings.loraRank }),
+    loraAlpha: t.exposeFloat("loraAlpha", { description: meanings.loraAlpha }),
+    loraTargets: t.exposeStringList("loraTargets", { description: meanings.loraTargets }),
     steps: t.exposeInt("steps", { description: meanings.steps }),
     batchSize: t.exposeInt("batchSize", { description: meanings.batchSize }),
     learningRate: t.exposeFloat("learningRate", { description: meanings.learningRate }),
+    schedule: t.expose("schedule", { type: Schedule, description: meanings.schedule }),
+    warmupSteps: t.exposeInt("warmupSteps", { description: meanings.warmupSteps }),
+    clipGradient: t.exposeFloat("clipGradient", { description: meanings.clipGradient }),
     epsilon: t.exposeFloat("epsilon", { description: meanings.epsilon }),
     weightDecay: t.exposeFloat("weightDecay", { description: meanings.weightDecay }),
     noise: t.expose("noise", { type: NoiseKind, description: meanings.noise }),
-    precision: t.field({
-      type: Precision,
-      description: meanings.precision,
-      resolve: (set) => set.precision ?? "FLOAT32",
-    }),
+    precision: t.expose("precision", { type: Precision, description: meanings.precision }),
     seed: t.expose("seed", { type: "SafeInt", description: meanings.seed }),
     evaluateEvery: t.exposeInt("evaluateEvery", { description: meanings.evaluateEvery }),
     checkpointEvery: t.exposeInt("checkpointEvery", { description: meanings.checkpointEvery }),
@@ -84,12 +107,16 @@ export const HyperparametersInput = builder.inputType("HyperparametersInput", {
   description: "The settings of a fine-tune. What is left out takes its default.",
   fields: (t) => ({
     method: t.field({ type: Method, description: textOf("method") }),
+    tensors: t.stringList({ description: textOf("tensors") }),
     loraRank: t.int({ description: textOf("loraRank") }),
     loraAlpha: t.float({ description: textOf("loraAlpha") }),
     loraTargets: t.stringList({ description: textOf("loraTargets") }),
     steps: t.int({ description: textOf("steps") }),
     batchSize: t.int({ description: textOf("batchSize") }),
     learningRate: t.float({ description: textOf("learningRate") }),
+    schedule: t.field({ type: Schedule, description: textOf("schedule") }),
+    warmupSteps: t.int({ description: textOf("warmupSteps") }),
+    clipGradient: t.float({ description: textOf("clipGradient") }),
     epsilon: t.float({ description: textOf("epsilon") }),
     weightDecay: t.float({ description: textOf("weightDecay") }),
     noise: t.field({ type: NoiseKind, description: textOf("noise") }),
@@ -138,7 +165,9 @@ function rangeOf(name: string): string {
 
 function textOf(name: Name): string {
   const standard = String(rules()[name]?.default) || "none";
-  const { [name]: ofLora } = methodDefaults.LORA;
-  const others = ofLora === undefined ? "" : ` (${String(ofLora)} for LORA)`;
+  const own = Object.entries(methodDefaults).flatMap(([method, { [name]: value }]) =>
+    value === undefined ? [] : `${String(value)} for ${method}`,
+  );
+  const others = own.length > 0 ? ` (${own.join(", ")})` : "";
   return `${meanings[name]} Must be ${rangeOf(name)}; ${standard}${others} when left out.`;
 }

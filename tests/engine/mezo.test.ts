@@ -4,16 +4,16 @@ import { encodeRow } from "../../dataset/encode.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import type { Device } from "../../engine/devices/device.ts";
 import type { MezoSettings, Step } from "../../engine/mezo.ts";
-import { logHeader, train } from "../../engine/mezo.ts";
+import { learningRateAt, logHeader, train } from "../../engine/mezo.ts";
 import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
 import type { Model } from "../../engine/model/model.ts";
-import { loadModel } from "../../engine/model/model.ts";
+import { chosenTensors, headTensors, loadModel } from "../../engine/model/model.ts";
 import { fillNoise, sigma, tensorId } from "../../engine/noise.ts";
 import { epochOrder, batchRows } from "../../engine/order.ts";
 import { reconstruct } from "../../engine/reconstruct.ts";
 import { decodeStepLog, encodeEntries } from "../../schema/step-log.ts";
 import { openDevices } from "../support/open-devices.ts";
-import { randomModel, scratch } from "../support/models.ts";
+import { golden, randomModel, scratch } from "../support/models.ts";
 
 const settings: MezoSettings = {
   steps: 12,
@@ -176,5 +176,105 @@ describe("the order of rows", () => {
 
   test("works for a batch larger than the dataset", () => {
     expect(batchRows(["a", "b"], 5, 0, 0).filter((row) => row === "a").length).toBeGreaterThanOrEqual(2);
+  });
+});
+
+describe("the rate of a step", () => {
+  const rates = (changes: Partial<MezoSettings>) =>
+    Array.from({ length: 6 }, (_, t) => learningRateAt({ ...settings, steps: 6, learningRate: 8, ...changes }, t));
+
+  test("is constant unless a schedule is asked for", () => {
+    expect(rates({})).toStrictEqual([8, 8, 8, 8, 8, 8]);
+  });
+
+  test("rises in a line through the warm-up, and falls to 0 behind the last step", () => {
+    expect(rates({ warmupSteps: 2 })).toStrictEqual([4, 8, 8, 8, 8, 8]);
+    expect(rates({ warmupSteps: 2, schedule: "LINEAR" })).toStrictEqual([4, 8, 8, 6, 4, 2]);
+    expect(rates({ warmupSteps: 9, schedule: "LINEAR" })).toHaveLength(6);
+    const cosine = rates({ warmupSteps: 2, schedule: "COSINE" });
+    [4, 8, 8, 4 + 4 * Math.SQRT1_2, 4, 4 - 4 * Math.SQRT1_2].forEach((rate, t) =>
+      expect(cosine[t]).toBeCloseTo(rate, 12),
+    );
+  });
+
+  test("is what a step says, scales its scalar, and its decay", async () => {
+    const path = await randomModel();
+    const steps = await collect(await load(path, createPlainDevice()), 0, {
+      schedule: "LINEAR",
+      steps: 4,
+      weightDecay: 0.1,
+    });
+    expect(steps.map(({ learningRate }) => learningRate)).toStrictEqual(
+      [1, 0.75, 0.5, 0.25].map((part) => part * settings.learningRate),
+    );
+    for (const { entry, learningRate, projectedGradient } of steps) {
+      expect(entry.decay).toBe(Math.fround(1 - learningRate * 0.1));
+      const exact = (learningRate * projectedGradient) / sigma.normal;
+      expect(Math.abs(entry.scalar - exact)).toBeLessThanOrEqual(Math.abs(exact) * 2 ** -8);
+    }
+  });
+});
+
+test("a projected gradient beyond the limit is cut to it, and told as it was", async () => {
+  const path = await randomModel();
+  const free = await collect(await load(path, createPlainDevice()), 0, { steps: 1 });
+  const gradient = Math.abs(free[0]?.projectedGradient ?? NaN);
+  const limit = gradient / 4;
+  const cut = await collect(await load(path, createPlainDevice()), 0, { steps: 1, clipGradient: limit });
+  expect(Math.abs(cut[0]?.projectedGradient ?? NaN)).toBe(gradient);
+  expect(Math.abs(cut[0]?.entry.scalar ?? NaN) / Math.abs(free[0]?.entry.scalar ?? NaN)).toBeCloseTo(0.25, 2);
+  expect(
+    await collect(await load(path, createPlainDevice()), 0, { steps: 1, clipGradient: 2 * gradient }),
+  ).toStrictEqual(free);
+});
+
+describe("a part of the tensors", () => {
+  test.each(devices)("moves alone, in training and in the rebuilt model: $name", async (device) => {
+    const folder = await openModelFolder(await randomModel());
+    const trainable = chosenTensors(folder, ["1.fc1.*", "embed_positions.weight"]);
+    const model = await loadModel(folder, device, settings.noise, { trainable });
+    const steps = await collect(model);
+    const header = logHeader(await baseHash(folder), model, settings);
+    const log = decodeStepLog(
+      encodeEntries(
+        header,
+        steps.map((step) => step.entry),
+      ),
+    );
+    const out = `${await scratch()}/rebuilt`;
+    const { digest } = await reconstruct({ base: folder, log, out, device, verify: true, replace: false });
+    expect(digest).toBe(await model.digest());
+    const [before, after] = [await load(folder.path, createPlainDevice()), await load(out, createPlainDevice())];
+    const changed: string[] = [];
+    for (const { name } of before.trainable) {
+      if (Buffer.compare(await before.read(name), await after.read(name)) !== 0) changed.push(name);
+    }
+    expect(changed).toStrictEqual([
+      "model.decoder.embed_positions.weight",
+      "model.decoder.layers.1.fc1.bias",
+      "model.decoder.layers.1.fc1.weight",
+    ]);
+  });
+
+  test("is the head, with its bias where it has one, or the table that it is tied to", async () => {
+    const namesOf = async (model: string) =>
+      headTensors(await openModelFolder(golden("hf", model))).map(({ name }) => name);
+    expect(await namesOf("opt")).toStrictEqual(["model.decoder.embed_tokens.weight"]);
+    expect(await namesOf("mistral")).toStrictEqual(["lm_head.weight"]);
+    expect(await namesOf("gpt2-hubnames")).toStrictEqual(["wte.weight"]);
+    expect(await namesOf("roberta")).toStrictEqual(["lm_head.bias", "roberta.embeddings.word_embeddings.weight"]);
+  });
+
+  test("names what there is where a pattern fits nothing", async () => {
+    const folder = await openModelFolder(await randomModel());
+    expect(() => chosenTensors(folder, ["fc1.weight", "fc3.weight"])).toThrow(
+      /"fc3.weight" is the name of no tensor .* fc2\.weight/u,
+    );
+    expect(chosenTensors(folder, ["layers.0.**"])).toHaveLength(16);
+    expect(chosenTensors(folder, ["decoder.*.weight"]).map(({ name }) => name)).toStrictEqual([
+      "model.decoder.embed_positions.weight",
+      "model.decoder.embed_tokens.weight",
+      "model.decoder.final_layer_norm.weight",
+    ]);
   });
 });

@@ -137,7 +137,7 @@ describe("fine-tunes", () => {
     const { fineTune } = await server.ask<{ fineTune: object }>(
       `query ($id: ID!) { fineTune(id: $id) {
         baseModel { name } dataset { id } validationDataset { id } labelWords cancelRequested keepWeights
-        hyperparameters { steps batchSize learningRate epsilon weightDecay noise seed evaluateEvery checkpointEvery }
+        hyperparameters { steps batchSize learningRate schedule warmupSteps clipGradient tensors epsilon weightDecay noise seed evaluateEvery checkpointEvery }
         progress { step steps fraction stepsPerSecond etaSeconds skippedSteps }
         loss error { code } device startedAt finishedAt events { sequence type }
         metrics { step } chart { step } evaluations { step } checkpoints { nodes { id } }
@@ -155,6 +155,10 @@ describe("fine-tunes", () => {
         steps: 10,
         batchSize: 16,
         learningRate: 1e-4,
+        schedule: "CONSTANT",
+        warmupSteps: 0,
+        clipGradient: 0,
+        tensors: [],
         epsilon: 1e-3,
         weightDecay: 0,
         noise: "RADEMACHER",

@@ -16,17 +16,21 @@ export interface CreateFineTuneInput {
 export interface HyperparametersInput {
   readonly batchSize?: number | null;
   readonly checkpointEvery?: number | null;
+  readonly clipGradient?: number | null;
   readonly epsilon?: number | null;
   readonly evaluateEvery?: number | null;
   readonly learningRate?: number | null;
   readonly loraAlpha?: number | null;
   readonly loraRank?: number | null;
   readonly loraTargets?: readonly (string)[] | null;
-  readonly method?: "FULL" | "LORA" | null;
+  readonly method?: "FULL" | "HEAD" | "LORA" | null;
   readonly noise?: "NORMAL" | "RADEMACHER" | null;
   readonly precision?: "BFLOAT16" | "FLOAT32" | null;
+  readonly schedule?: "CONSTANT" | "COSINE" | "LINEAR" | null;
   readonly seed?: number | null;
   readonly steps?: number | null;
+  readonly tensors?: readonly (string)[] | null;
+  readonly warmupSteps?: number | null;
   readonly weightDecay?: number | null;
 }
 
@@ -160,13 +164,17 @@ export type FineTuneResult = {
       readonly rows: number;
     } | null;
     readonly hyperparameters: {
-      readonly method: "FULL" | "LORA";
+      readonly method: "FULL" | "HEAD" | "LORA";
+      readonly tensors: readonly (string)[];
       readonly loraRank: number;
       readonly loraAlpha: number;
       readonly loraTargets: readonly (string)[];
       readonly steps: number;
       readonly batchSize: number;
       readonly learningRate: number;
+      readonly schedule: "CONSTANT" | "COSINE" | "LINEAR";
+      readonly warmupSteps: number;
+      readonly clipGradient: number;
       readonly epsilon: number;
       readonly weightDecay: number;
       readonly noise: "NORMAL" | "RADEMACHER";
@@ -260,12 +268,16 @@ query FineTune($id: ID!) {
     }
     hyperparameters {
       method
+      tensors
       loraRank
       loraAlpha
       loraTargets
       steps
       batchSize
       learningRate
+      schedule
+      warmupSteps
+      clipGradient
       epsilon
       weightDecay
       noise

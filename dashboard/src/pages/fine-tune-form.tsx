@@ -10,6 +10,8 @@ const settings = [
   ["steps", "Steps"],
   ["batchSize", "Batch size (rows)"],
   ["learningRate", "Learning rate"],
+  ["warmupSteps", "Warm-up (steps)"],
+  ["clipGradient", "Clip gradient at (0: never)"],
   ["epsilon", "Epsilon"],
   ["weightDecay", "Weight decay"],
   ["seed", "Seed"],
@@ -22,7 +24,13 @@ const loraSettings = [
   ["loraAlpha", "Alpha"],
 ] as const;
 
+const schedules = ["CONSTANT", "LINEAR", "COSINE"] as const;
+
 type Method = keyof typeof hyperparameterDefaults;
+
+function methodNamed(name: string): Method {
+  return name === "LORA" || name === "HEAD" ? name : "FULL";
+}
 
 interface FormProps {
   readonly choices: ChoicesResult;
@@ -117,9 +125,10 @@ export function FineTuneForm({ choices, stored }: FormProps) {
               <select
                 name="method"
                 value={method}
-                onChange={({ currentTarget }) => setMethod(currentTarget.value === "LORA" ? "LORA" : "FULL")}
+                onChange={({ currentTarget }) => setMethod(methodNamed(currentTarget.value))}
               >
-                <option value="FULL">Every weight</option>
+                <option value="FULL">Weights</option>
+                <option value="HEAD">Output head</option>
                 <option value="LORA">LoRA adapter</option>
               </select>
             </label>
@@ -140,6 +149,23 @@ export function FineTuneForm({ choices, stored }: FormProps) {
                 <input name="loraTargets" placeholder="queries and values" spellcheck={false} />
               </label>
             )}
+            {method === "FULL" && (
+              <label>
+                Tensors, by the ends of their names
+                <input name="tensors" placeholder="all" spellcheck={false} />
+              </label>
+            )}
+            <label>
+              Schedule of the rate
+              <select name="schedule" defaultValue={hyperparameterDefaults.FULL.schedule}>
+                {schedules.map((schedule) => (
+                  <option key={schedule} value={schedule}>
+                    {schedule[0]}
+                    {schedule.slice(1).toLowerCase()}
+                  </option>
+                ))}
+              </select>
+            </label>
             <label>
               Noise
               <select name="noise" defaultValue={hyperparameterDefaults.FULL.noise}>
@@ -206,10 +232,13 @@ function readForm(form: FormData): CreateFineTuneInput {
   const numbers = [...settings, ...loraSettings]
     .filter(([name]) => text(name) !== "")
     .map(([name]) => [name, Number(text(name))] as const);
-  const method = text("method") === "LORA" ? "LORA" : "FULL";
-  const loraTargets = text("loraTargets")
-    .split(/[\s,]+/u)
-    .filter((name) => name !== "");
+  const names = (field: string) =>
+    text(field)
+      .split(/[\s,]+/u)
+      .filter((name) => name !== "");
+  const lists = { tensors: names("tensors"), loraTargets: names("loraTargets") };
+  const method = methodNamed(text("method"));
+  const schedule = schedules.find((known) => known === text("schedule")) ?? "CONSTANT";
   const noise = text("noise") === "NORMAL" ? "NORMAL" : "RADEMACHER";
   const precision = text("precision") === "BFLOAT16" ? "BFLOAT16" : "FLOAT32";
   return {
@@ -222,7 +251,7 @@ function readForm(form: FormData): CreateFineTuneInput {
       .split(/\r?\n/u)
       .filter((word) => word !== ""),
     keepWeights: form.has("keepWeights"),
-    hyperparameters: { method, ...Object.fromEntries(numbers), loraTargets, noise, precision },
+    hyperparameters: { method, ...Object.fromEntries(numbers), ...lists, schedule, noise, precision },
   };
 }
 

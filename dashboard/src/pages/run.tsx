@@ -146,10 +146,11 @@ function Settings({ run }: { run: Run }) {
       validationDataset ? `${validationDataset.name} (${formatInteger(validationDataset.rows)} rows)` : none,
     ],
     ["Label words", run.labelWords.map((word) => `“${word}”`).join(", ") || none],
-    ["Method", set.method === "LORA" ? loraText(set) : "every weight"],
+    ["Method", methodText(set)],
     ["Steps", formatInteger(set.steps)],
     ["Batch size", `${set.batchSize} rows`],
-    ["Learning rate", String(set.learningRate)],
+    ["Learning rate", rateText(set)],
+    ["Clip gradient at", set.clipGradient > 0 ? String(set.clipGradient) : none],
     ["Epsilon", String(set.epsilon)],
     ["Weight decay", String(set.weightDecay)],
     ["Noise", set.noise.toLowerCase()],
@@ -178,9 +179,16 @@ function Settings({ run }: { run: Run }) {
   );
 }
 
-function loraText({ loraRank, loraAlpha, loraTargets }: Run["hyperparameters"]): string {
+function methodText({ method, tensors, loraRank, loraAlpha, loraTargets }: Run["hyperparameters"]): string {
+  if (method === "HEAD") return "the output head";
+  if (method === "FULL") return tensors.length > 0 ? tensors.join(", ") : "every weight";
   const layers = loraTargets.length > 0 ? loraTargets.join(", ") : "queries and values";
   return `LoRA of rank ${loraRank} and alpha ${loraAlpha} on ${layers}`;
+}
+
+function rateText({ learningRate, schedule, warmupSteps }: Run["hyperparameters"]): string {
+  const warm = warmupSteps > 0 ? `, after ${formatInteger(warmupSteps)} steps of warm-up` : "";
+  return `${learningRate}, ${schedule.toLowerCase()}${warm}`;
 }
 
 function Events({ events }: { events: readonly RunEvent[] }) {

@@ -1,4 +1,4 @@
-/** A LoRA run as the worker makes it, on the demo's base and rows: it learns, goes on, and comes back from its log. */
+/** Runs of each method as the worker makes them, on the demo's base and rows: they learn, go on, and come back. */
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,13 +17,7 @@ import { scratch } from "../support/models.ts";
 
 const demo = (name: string) => fileURLToPath(new URL(`../../demo/${name}`, import.meta.url));
 const modelPath = demo("base");
-const settings: Partial<Hyperparameters> = {
-  method: "LORA",
-  loraTargets: ["fc1", "fc2"],
-  learningRate: 1e-3,
-  steps: 1500,
-  seed: 1,
-};
+const lora: Partial<Hyperparameters> = { method: "LORA", loraTargets: ["fc1", "fc2"], learningRate: 1e-3, seed: 1 };
 
 let device: Device;
 let base: string;
@@ -33,7 +27,7 @@ beforeAll(async () => {
   base = await baseHash(await openModelFolder(modelPath));
 });
 
-async function run(changes: Partial<Hyperparameters>, more: { entries?: LogEntry[]; keep?: string } = {}) {
+async function run(settings: Partial<Hyperparameters>, more: { entries?: LogEntry[]; keep?: string } = {}) {
   const messages: EngineMessage[] = [];
   const request = {
     kind: "FINE_TUNE",
@@ -43,7 +37,7 @@ async function run(changes: Partial<Hyperparameters>, more: { entries?: LogEntry
     datasetPath: demo("train.jsonl"),
     validationPath: demo("validation.jsonl"),
     labelWords: [" great", " terrible"],
-    hyperparameters: hyperparametersSchema.parse({ ...settings, ...changes }),
+    hyperparameters: hyperparametersSchema.parse(settings),
     entries: more.entries ?? [],
     evaluated: [],
     weightsDir: more.keep ?? null,
@@ -62,19 +56,32 @@ async function run(changes: Partial<Hyperparameters>, more: { entries?: LogEntry
   };
 }
 
-test("learns the demo's task, which its base does not know", async () => {
-  const { evaluations, header } = await run({});
-  expect(evaluations.map(({ entries }) => entries)).toStrictEqual([0, 1500]);
-  const [before, after] = evaluations.map(({ accuracy }) => accuracy ?? NaN);
-  expect(before).toBeLessThan(0.55);
-  expect(after).toBeGreaterThan(0.9);
-  expect(header.lora).toStrictEqual({ rank: 8, alpha: 16, seed: 1 });
-}, 120_000);
+test.each([
+  ["LORA", { ...lora, steps: 1500 }],
+  ["HEAD", { method: "HEAD", learningRate: 1e-4, schedule: "LINEAR", warmupSteps: 20, steps: 800, seed: 1 }],
+  [
+    "FULL, of named tensors",
+    { tensors: ["fc1.*", "fc2.*", "embed_tokens.weight"], learningRate: 1e-4, steps: 600, seed: 1 },
+  ],
+] as const)(
+  "%s learns the demo's task, which its base does not know",
+  async (_, settings) => {
+    const { evaluations, header } = await run(settings as Partial<Hyperparameters>);
+    expect(evaluations.map(({ entries }) => entries)).toStrictEqual([0, settings.steps]);
+    const [before, after] = evaluations.map(({ accuracy }) => accuracy ?? NaN);
+    expect(before).toBeLessThan(0.55);
+    expect(after).toBeGreaterThan(0.9);
+    expect(header.lora).toStrictEqual(
+      "method" in settings && settings.method === "LORA" ? { rank: 8, alpha: 16, seed: 1 } : undefined,
+    );
+  },
+  120_000,
+);
 
 test("goes on from its log as it would have, and a rebuild gives the files that were trained", async () => {
   const [kept, rebuilt] = [await scratch(), await scratch()];
-  const whole = await run({ steps: 40 }, { keep: kept });
-  const resumed = await run({ steps: 40 }, { entries: whole.entries.slice(0, 15) });
+  const whole = await run({ ...lora, steps: 40 }, { keep: kept });
+  const resumed = await run({ ...lora, steps: 40 }, { entries: whole.entries.slice(0, 15) });
   expect(resumed.entries).toStrictEqual(whole.entries.slice(15));
   const { digest, files } = whole.checkpoint ?? { digest: "", files: [] };
   expect(resumed.checkpoint?.digest).toBe(digest);
@@ -88,19 +95,22 @@ test("goes on from its log as it would have, and a rebuild gives the files that 
     digest,
     weightsDir: rebuilt,
   } as const;
-  const { value: message } = await runMaterialise(request, device).next();
+  const answer = await runMaterialise(request, device).next();
   const names = ["adapter_model.safetensors", "adapter_config.json"];
   expect(files.map((path) => basename(path))).toStrictEqual(names);
-  expect(message).toStrictEqual({ type: "materialised", files: names.map((name) => join(rebuilt, name)) });
+  expect(answer.value).toStrictEqual({ type: "materialised", files: names.map((name) => join(rebuilt, name)) });
   for (const name of names) {
     const [one, other] = [await readFile(join(kept, name)), await readFile(join(rebuilt, name))];
     expect({ name, same: Buffer.compare(one, other) === 0 }).toStrictEqual({ name, same: true });
   }
 });
 
-test("names the layer that the base has not", async () => {
-  await expect(run({ loraTargets: ["q_proj", "gate_proj"] })).rejects.toMatchObject({
+test.each([
+  ["layer", "loraTargets", { ...lora, loraTargets: ["q_proj", "gate_proj"] }],
+  ["tensor", "tensors", { tensors: ["bias", "q_proj"] }],
+])("names the %s that the base has not", async (_, field, settings) => {
+  await expect(run(settings)).rejects.toMatchObject({
     code: "INVALID_ARGUMENT",
-    issues: [{ field: "hyperparameters.loraTargets[1]" }],
+    issues: [{ field: `hyperparameters.${field}[1]` }],
   });
 });
