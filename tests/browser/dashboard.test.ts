@@ -227,6 +227,39 @@ describe("the form", () => {
   });
 });
 
+describe("models of the models folder", () => {
+  test("are registered from the form, and then can be chosen", async () => {
+    const sizes = { family: "opt", dtype: "BF16", parameters: 5e9, bytes: 1e10, contextLength: 2048 };
+    const { foundModels, baseModels } = server.store;
+    await foundModels.report([
+      { name: "later", ...sizes },
+      { name: "damaged", problem: "MODEL_INVALID: it is truncated" },
+    ]);
+    await page.goto(`${server.url}/new`);
+    const row = (name: string) => page.getByRole("row").filter({ hasText: name });
+    await row("damaged").getByText("it is truncated").waitFor();
+    expect(await row("damaged").getByRole("button").count()).toBe(0);
+    await row("later").getByRole("button", { name: "Register" }).click();
+    await row("later").getByRole("button", { name: "Registering…" }).waitFor();
+    expect(await foundModels.claimRegistration({ worker: "w", leaseMs: 60_000 })).toBe("later");
+    await foundModels.failRegistration("later", "w", "INTERNAL: the disk is on fire");
+    await row("later").getByText("the disk is on fire").waitFor();
+    await row("later").getByRole("button", { name: "Register" }).click();
+    await row("later").getByRole("button", { name: "Registering…" }).waitFor();
+    await shoot("found-models");
+    await baseModels.register({ name: "later", ...sizes, hash: "ab".repeat(32) });
+    await page
+      .getByLabel("Base model")
+      .getByRole("option", { name: /^later/u })
+      .waitFor({ state: "attached" });
+    await foundModels.report([]);
+    await page.reload();
+    await page.getByLabel("Base model").waitFor();
+    expect(await page.getByText("Found in the models folder").count()).toBe(0);
+    expect(complaints).toEqual([]);
+  });
+});
+
 describe("the list", () => {
   test("shows runs by name and status, and leads to one by keyboard", async () => {
     const { id } = await server.store.fineTunes.cancel(rowId(await createFineTune(server)));

@@ -336,6 +336,14 @@ query Results($id: ID!) {
 );
 
 export type ChoicesResult = {
+  readonly foundModels: readonly ({
+    readonly name: string;
+    readonly family: string | null;
+    readonly dtype: string | null;
+    readonly parameters: number | null;
+    readonly registering: boolean;
+    readonly problem: string | null;
+  })[];
   readonly baseModels: {
     readonly nodes: readonly ({
       readonly name: string;
@@ -355,6 +363,14 @@ export type ChoicesResult = {
 };
 export const choices = operation<ChoicesResult, {  }>(
   "Choices", `query Choices {
+  foundModels {
+    name
+    family
+    dtype
+    parameters
+    registering
+    problem
+  }
   baseModels(first: 100) {
     nodes {
       name
@@ -369,6 +385,23 @@ export const choices = operation<ChoicesResult, {  }>(
       id
       name
       rows
+    }
+  }
+}`,
+);
+
+export type RegisterBaseModelResult = {
+  readonly registerBaseModel: {
+    readonly baseModel: {
+      readonly name: string;
+    } | null;
+  };
+};
+export const registerBaseModel = operation<RegisterBaseModelResult, { name: string }>(
+  "RegisterBaseModel", `mutation RegisterBaseModel($name: String!) {
+  registerBaseModel(name: $name) {
+    baseModel {
+      name
     }
   }
 }`,

@@ -5,6 +5,7 @@ import { choices, type ChoicesResult } from "../api/operations.ts";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
 import { DatasetForm } from "./dataset-form.tsx";
 import { FineTuneForm } from "./fine-tune-form.tsx";
+import { FoundModels } from "./found-models.tsx";
 
 export function NewPage() {
   const [found, setFound] = useState<ChoicesResult | null>(null);
@@ -32,6 +33,7 @@ export function NewPage() {
           setStored(dataset);
         }}
       />
+      {found && <FoundModels models={found.foundModels} read={read} />}
       {found && <FineTuneForm choices={found} stored={stored} />}
     </>
   );

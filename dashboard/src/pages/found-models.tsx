@@ -1,0 +1,72 @@
+/** What lies in the models folder and is no base model yet: shown with what it is or what is wrong with it, and registered. */
+import { useEffect, useState } from "preact/hooks";
+import { request } from "../api/client.ts";
+import { registerBaseModel, type ChoicesResult } from "../api/operations.ts";
+import { formatCompact } from "../format.ts";
+import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
+
+type FoundModel = ChoicesResult["foundModels"][number];
+
+/** How often a registration under way is looked after. */
+const pollMs = 1_000;
+
+interface Props {
+  readonly models: readonly FoundModel[];
+  /** Reads the lists again. */
+  readonly read: () => Promise<void>;
+}
+
+export function FoundModels({ models, read }: Props) {
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const waiting = models.some(({ registering }) => registering);
+  useEffect(() => {
+    if (!waiting) return undefined;
+    const timer = setInterval(() => void read(), pollMs);
+    return () => clearInterval(timer);
+  }, [waiting]);
+
+  const register = async (name: string) => {
+    try {
+      await request(registerBaseModel, { name });
+      setFailure(null);
+    } catch (error) {
+      setFailure(asFailure(error));
+    }
+    await read();
+  };
+  if (models.length === 0) return null;
+  return (
+    <section class="card">
+      <h2>Found in the models folder</h2>
+      <table>
+        <thead>
+          <tr>
+            <th>Folder</th>
+            <th>What it is</th>
+            <th />
+          </tr>
+        </thead>
+        <tbody>
+          {models.map((model) => (
+            <tr key={model.name}>
+              <td>{model.name}</td>
+              <td>{model.problem ?? description(model)}</td>
+              <td>
+                {model.family !== null && (
+                  <button type="button" disabled={model.registering} onClick={() => void register(model.name)}>
+                    {model.registering ? "Registering…" : "Register"}
+                  </button>
+                )}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {failure && <Problem title="The model was not registered" failure={failure} />}
+    </section>
+  );
+}
+
+function description({ family, parameters, dtype }: FoundModel): string {
+  return `${family}, ${formatCompact(parameters ?? 0)} weights, ${dtype}`;
+}
