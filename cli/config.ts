@@ -1,7 +1,10 @@
 /** The environment variables of the service, read once, here and nowhere else. deploy/README.md lists them. */
-import { resolve } from "node:path";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
 import { SteplogError } from "../schema/errors.ts";
 import type { HubAccess } from "./models/hub.ts";
+import type { Proxies } from "./models/proxy.ts";
+import { readTokenFile, tokenOf } from "./models/token.ts";
 
 export interface ServiceConfig {
   /** Null: `start` brings up an embedded Postgres. */
@@ -40,7 +43,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
 }
 
 /** The hub's own variables, under the names that its other programs read. */
-export function readHubAccess(env: NodeJS.ProcessEnv = process.env): HubAccess {
+export async function readHubAccess(env: NodeJS.ProcessEnv = process.env): Promise<HubAccess> {
   const endpoint = filled(env["HF_ENDPOINT"]) ?? "https://huggingface.co";
   if (!/^https?:\/\//u.test(endpoint) || !URL.canParse(endpoint)) {
     throw new SteplogError(
@@ -48,7 +51,46 @@ export function readHubAccess(env: NodeJS.ProcessEnv = process.env): HubAccess {
       `HF_ENDPOINT is ${JSON.stringify(endpoint)}; give an address, https://...`,
     );
   }
-  return { endpoint, token: filled(env["HF_TOKEN"]) };
+  const token =
+    tokenOf(env["HF_TOKEN"], "HF_TOKEN") ??
+    tokenOf(env["HUGGING_FACE_HUB_TOKEN"], "HUGGING_FACE_HUB_TOKEN") ??
+    (await readTokenFile(tokenPath(env)));
+  return { endpoint, token };
+}
+
+/** Where `hf auth login` leaves its token. */
+export function tokenPath(env: NodeJS.ProcessEnv): string {
+  const named = filled(env["HF_TOKEN_PATH"]);
+  if (named !== undefined) return atHome(named);
+  const cache = filled(env["XDG_CACHE_HOME"]) ?? "~/.cache";
+  return atHome(join(filled(env["HF_HOME"]) ?? join(cache, "huggingface"), "token"));
+}
+
+/** A ~ that no shell has replaced, as in a file of variables. */
+function atHome(path: string): string {
+  return path.replace(/^~(?=\/|$)/u, homedir());
+}
+
+/** The proxies of this machine's network; null when there are none. As elsewhere, the name in lower case wins. */
+export function readProxies(env: NodeJS.ProcessEnv = process.env): Proxies | null {
+  const http = proxyOf(filled(env["http_proxy"]) ?? filled(env["HTTP_PROXY"]), "HTTP_PROXY");
+  const https = proxyOf(filled(env["https_proxy"]) ?? filled(env["HTTPS_PROXY"]), "HTTPS_PROXY") ?? http;
+  if (https === undefined) return null;
+  return { http, https, except: filled(env["no_proxy"]) ?? filled(env["NO_PROXY"]) ?? "" };
+}
+
+/** @throws INVALID_ARGUMENT, without the address: there may be a password in it */
+function proxyOf(text: string | undefined, name: string): string | undefined {
+  if (text === undefined) return undefined;
+  const address = text.includes("://") ? text : `http://${text}`;
+  try {
+    const { protocol, username, password } = new URL(address);
+    decodeURIComponent(username + password);
+    if (protocol === "http:" || protocol === "https:") return address;
+  } catch {
+    // Said below.
+  }
+  throw new SteplogError("INVALID_ARGUMENT", `${name} is no address of an HTTP proxy; give http://HOST:PORT.`);
 }
 
 /** A variable that is set to nothing counts as not set. */

@@ -167,8 +167,8 @@ function addModelsCommands(program: Command): void {
     .addHelpText(
       "after",
       "\nExamples:\n  steplog model add facebook/opt-125m\n  steplog model add Qwen/Qwen3-0.6B@main --name qwen\n" +
-        "  steplog model add ./my-model\n\nHF_TOKEN opens what is private or gated; HF_ENDPOINT names a mirror. A download " +
-        "that was interrupted goes on\nwhere it stopped when the same command runs again.",
+        "  steplog model add ./my-model\n\nHF_TOKEN, or the token of hf auth login, opens what is private or gated; " +
+        "HF_ENDPOINT names a mirror.\nA download that was interrupted goes on where it stopped when the same command runs again.",
     )
     .action(async (what: string, options: ModelAddOptions) =>
       (await import("./commands/model-add.ts")).modelAdd(what, options),

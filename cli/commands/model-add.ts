@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { describeSource } from "../../engine/model/origin.ts";
 import { SteplogError } from "../../schema/errors.ts";
-import { readConfig, readHubAccess } from "../config.ts";
+import { readConfig, readHubAccess, readProxies } from "../config.ts";
 import { addFolder } from "../models/add-folder.ts";
 import type { AddedModel } from "../models/place.ts";
 import { placeOf } from "../models/place.ts";
@@ -31,14 +31,16 @@ export async function modelAdd(what: string, options: ModelAddOptions): Promise<
       added = await addFolder(resolve(what), place, { link: options.link ?? false, onProgress });
     } else {
       // Loaded when it is needed: the hub's library is large.
-      const [{ addRepository }, { Hub }, { pausesMs }] = await Promise.all([
+      const [{ addRepository }, { Hub }, { pausesMs }, { fetchThrough }] = await Promise.all([
         import("../models/add-repository.ts"),
         import("../models/hub.ts"),
         import("../models/download.ts"),
+        import("../models/proxy.ts"),
       ]);
       const { name, revision } = repository;
       const place = placeOf(modelsDir, options.name ?? basename(name));
-      added = await addRepository(name, revision, place, { hub: new Hub(readHubAccess()), pausesMs, onProgress });
+      const hub = new Hub(await readHubAccess(), { fetch: await fetchThrough(readProxies()) });
+      added = await addRepository(name, revision, place, { hub, pausesMs, onProgress });
     }
   } finally {
     progress.end();

@@ -8,11 +8,12 @@
  */
 import { downloadFile, listFiles, modelInfo } from "@huggingface/hub";
 import { SteplogError } from "../../schema/errors.ts";
+import type { HubToken } from "./token.ts";
 
 export interface HubAccess {
   /** Address of the hub, or of a mirror of it. */
   readonly endpoint: string;
-  readonly token: string | undefined;
+  readonly token: HubToken | undefined;
 }
 
 /** A file of a commit. Git names small files by a SHA-1 of their own; large ones have a SHA-256. */
@@ -32,16 +33,20 @@ export interface HubCommit {
   readonly files: readonly HubFile[];
 }
 
-/** How long a connection may be silent. */
-const silenceMs = 60_000;
+export interface HubOptions {
+  /** How long a connection may be silent. */
+  readonly silenceMs: number;
+  /** Sends a request, through a proxy where there is one. */
+  readonly fetch: typeof fetch;
+}
 
 export class Hub {
   readonly access: HubAccess;
-  readonly #silenceMs: number;
+  readonly #options: HubOptions;
 
-  constructor(access: HubAccess, options: { readonly silenceMs?: number } = {}) {
+  constructor(access: HubAccess, options: Partial<HubOptions> = {}) {
     this.access = { ...access, endpoint: access.endpoint.replace(/\/+$/u, "") };
-    this.#silenceMs = options.silenceMs ?? silenceMs;
+    this.#options = { silenceMs: 60_000, fetch, ...options };
   }
 
   /** @throws NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE */
@@ -62,7 +67,7 @@ export class Hub {
 
   /** The bytes of a file from `start` on. @throws NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE; MODEL_INVALID for another size */
   async *read(commit: HubCommit, file: HubFile, start: number): AsyncGenerator<Uint8Array> {
-    const line = new Line(this.access, commit, this.#silenceMs);
+    const line = new Line(this.access, commit, this.#options);
     try {
       const blob = await this.#blobOf(line, commit, file);
       try {
@@ -88,7 +93,7 @@ export class Hub {
   }
 
   async #ask<T>(about: About, question: Question<T>): Promise<T> {
-    const line = new Line(this.access, about, this.#silenceMs);
+    const line = new Line(this.access, about, this.#options);
     try {
       return await line.ask(question);
     } finally {
@@ -112,16 +117,18 @@ class Line {
   failure: SteplogError | null = null;
   readonly #access: HubAccess;
   readonly #about: About;
+  readonly #send: typeof fetch;
   readonly #ending = new AbortController();
   readonly #patience: NodeJS.Timeout;
 
-  constructor(access: HubAccess, about: About, patienceMs: number) {
+  constructor(access: HubAccess, about: About, { silenceMs, fetch }: HubOptions) {
     this.#access = access;
     this.#about = about;
+    this.#send = fetch;
     this.#patience = setTimeout(() => {
-      this.failure ??= unreachable(access, `it said nothing for ${patienceMs / 1000} s`);
+      this.failure ??= unreachable(access, `it said nothing for ${silenceMs / 1000} s`);
       this.#ending.abort();
-    }, patienceMs);
+    }, silenceMs);
   }
 
   async ask<T>(question: Question<T>): Promise<T> {
@@ -145,9 +152,10 @@ class Line {
     const { endpoint, token } = this.#access;
     const url = new URL(input instanceof Request ? input.url : input);
     const headers = new Headers(init?.headers);
-    if (token !== undefined && url.origin === new URL(endpoint).origin) headers.set("authorization", `Bearer ${token}`);
+    // A redirect to another origin is followed without it: fetch takes it off.
+    if (token && url.origin === new URL(endpoint).origin) headers.set("authorization", `Bearer ${token.secret}`);
     try {
-      const response = await fetch(url, { ...init, headers, signal: this.#ending.signal });
+      const response = await this.#send(url, { ...init, headers, signal: this.#ending.signal });
       this.heard();
       if (!response.ok) throw await refusal(response, this.#access, this.#about);
       if (isWhole(headers, response)) throw unreachable(this.#access, "it does not send files in parts");
@@ -178,7 +186,7 @@ async function refusal(
     .slice(0, 300);
   const said = `The hub answers ${status}${words === "" ? "" : `, "${words}"`}`;
   const tokenAdvice =
-    token === undefined ? "set HF_TOKEN to a token that may" : "see whether the token in HF_TOKEN may";
+    token === undefined ? "set HF_TOKEN to a token that may" : `see whether the token in ${token.from} may`;
   if (code === "GatedRepo") {
     const advice = `Accept its terms on its page, and ${tokenAdvice} read it.`;
     return new SteplogError("UNAUTHENTICATED", `${repository} is open only to those who ask. ${advice} ${said}.`);
@@ -234,10 +242,10 @@ function otherSize({ name, bytes }: HubFile, seen: number): SteplogError {
   return new SteplogError("MODEL_INVALID", `The hub lists ${name} with ${bytes} bytes and has ${seen} of it.`);
 }
 
-/** fetch says "fetch failed", and its cause why. */
+/** fetch says "fetch failed", and the last of its causes why. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;
   if (cause instanceof AggregateError) return reasonOf(cause.errors[0]);
-  return cause instanceof Error ? cause.message : error.message;
+  return cause instanceof Error ? reasonOf(cause) : error.message;
 }

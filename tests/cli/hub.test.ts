@@ -16,7 +16,7 @@ import type { HubRepository, TestHub } from "../support/hub.ts";
 import { commitOf, filesOf, repositoryOf, testHub } from "../support/hub.ts";
 import { golden, randomModel, scratch } from "../support/models.ts";
 import { startSteplog } from "../support/processes.ts";
-import { modelCommand, visible } from "../support/model-command.ts";
+import { modelCommand, nobody, visible } from "../support/model-command.ts";
 
 test.each([
   ["gpt2", { name: "gpt2", revision: "main" }],
@@ -39,7 +39,8 @@ async function demoRepository(more: Record<string, Buffer> = {}): Promise<HubRep
 
 /** addRepository with no pauses. */
 function adding(hub: TestHub, models: string, token?: string) {
-  const client = new Hub({ endpoint: `${hub.url}/`, token }, { silenceMs: 500 });
+  const given = token === undefined ? undefined : { secret: token, from: "HF_TOKEN" };
+  const client = new Hub({ endpoint: `${hub.url}/`, token: given }, { silenceMs: 500 });
   const stages = new Map<string, number[]>();
   const onProgress = (stage: string, done: number) => void stages.set(stage, [...(stages.get(stage) ?? []), done]);
   const add = (repository = "tiny/base", revision = "main", name = basename(repository)) =>
@@ -243,7 +244,7 @@ describe("a download", () => {
     const { data, models, run } = await modelCommand({ HF_ENDPOINT: hub.url });
     hub.faults.cuts = [400_000];
     hub.faults.silentAfterCuts = true;
-    const env = { STEPLOG_DATA: data, HF_ENDPOINT: hub.url, HF_TOKEN: "" };
+    const env = { ...nobody, STEPLOG_DATA: data, HF_ENDPOINT: hub.url };
     const first = startSteplog(["model", "add", "tiny/base"], env);
     await until("the cut and the silence", 15_000, () => ranges(hub).length >= 3);
     await first.kill("SIGKILL");
@@ -354,11 +355,11 @@ describe("a repository is refused", () => {
   });
 
   test("by an address that is no hub's, or where nobody answers", async () => {
-    const nobody = await modelCommand({ HF_ENDPOINT: "http://127.0.0.1:9" });
+    const unanswered = await modelCommand({ HF_ENDPOINT: "http://127.0.0.1:9" });
     // One attempt of the library itself: the pauses between ours would take half a minute.
     const hub = new Hub({ endpoint: "http://127.0.0.1:9", token: undefined });
     await expect(hub.commitOf("a/b", "main")).rejects.toMatchObject({ code: "UNAVAILABLE" });
     expect((await (await modelCommand({ HF_ENDPOINT: "hub" })).run("add", "a/b")).stderr).toContain("HF_ENDPOINT is");
-    expect(await visible(nobody.models)).toStrictEqual([]);
+    expect(await visible(unanswered.models)).toStrictEqual([]);
   });
 });

@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { readFile, readdir } from "node:fs/promises";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
@@ -36,6 +37,8 @@ export interface Faults {
   silentAfterCuts: boolean;
   /** Tells of large files as the hub does that keeps them in its newer storage. */
   xet: boolean;
+  /** Names the second page of a listing at the storage. */
+  strayPages: boolean;
 }
 
 export interface SeenRequest {
@@ -70,12 +73,18 @@ export function repositoryOf(files: Record<string, Buffer>): HubRepository {
   return { revisions: { main: commit, [commit]: commit }, commits: { [commit]: files } };
 }
 
+export interface Tls {
+  readonly key: string;
+  readonly cert: string;
+}
+
 /** Git keeps what is larger than this outside. */
 const lfsBytes = 100_000;
 /** Files of one page of a listing. */
 const pageSize = 3;
 
-export async function testHub(repositories: Record<string, HubRepository> = {}): Promise<TestHub> {
+/** With a key and its certificate, it speaks https. */
+export async function testHub(repositories: Record<string, HubRepository> = {}, tls?: Tls): Promise<TestHub> {
   const faults: Faults = {
     cuts: [],
     unavailable: 0,
@@ -84,6 +93,7 @@ export async function testHub(repositories: Record<string, HubRepository> = {}):
     silent: false,
     silentAfterCuts: false,
     xet: false,
+    strayPages: false,
   };
   const hub = { repositories: new Map(Object.entries(repositories)), faults, seen: [] as SeenRequest[] };
   const storage = await listen((request, response) => {
@@ -94,22 +104,25 @@ export async function testHub(repositories: Record<string, HubRepository> = {}):
       .find(([, bytes]) => sha256(bytes) === sha);
     if (found) sendBytes(faults, found[0], found[1], request, response);
     else response.writeHead(404).end();
-  });
+  }, tls);
   const server = await listen((request, response) => {
     note(hub.seen, "hub", request);
-    answer({ ...hub, url: `http://${request.headers.host}` }, storage, request, response);
-  });
+    answer({ ...hub, url: `${tls ? "https" : "http"}://${request.headers.host}` }, storage, request, response);
+  }, tls);
   return { ...hub, url: server };
 }
 
-async function listen(handle: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
-  const server: Server = createServer(handle).listen(0, "127.0.0.1");
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+async function listen(handle: Handler, tls?: Tls): Promise<string> {
+  const server: Server = tls ? createTlsServer(tls, handle) : createServer(handle);
+  server.listen(0, "127.0.0.1");
   await once(server, "listening");
   onTestFinished(() => {
     server.closeAllConnections();
     server.close();
   });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `${tls ? "https" : "http"}://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 function note(seen: SeenRequest[], server: "hub" | "storage", { url = "", headers }: IncomingMessage): void {
@@ -133,7 +146,7 @@ function answer(hub: TestHub, storage: string, request: IncomingMessage, respons
   }
   if (api === undefined) return resolveFile(hub, storage, files, file, request, response);
   if (url.pathname.includes("/revision/")) return sendJson(response, { _id: "1", id: name, sha: commit });
-  return listTree(files, url, response);
+  return listTree(files, url, hub.faults.strayPages ? storage : hub.url, response);
 }
 
 function refuse(response: ServerResponse, status: number, code: string, message: string): void {
@@ -146,7 +159,7 @@ function sendJson(response: ServerResponse, value: unknown): void {
   response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
 }
 
-function listTree(files: Readonly<Record<string, Buffer>>, url: URL, response: ServerResponse): void {
+function listTree(files: Readonly<Record<string, Buffer>>, url: URL, next: string, response: ServerResponse): void {
   const from = Number(url.searchParams.get("cursor") ?? 0);
   const entries = [
     { type: "directory", path: "onnx", size: 0, oid: "0".repeat(40) },
@@ -154,7 +167,7 @@ function listTree(files: Readonly<Record<string, Buffer>>, url: URL, response: S
   ];
   if (from + pageSize < entries.length) {
     url.searchParams.set("cursor", String(from + pageSize));
-    response.setHeader("link", `<${url.href}>; rel="next"`);
+    response.setHeader("link", `<${next}${url.pathname}${url.search}>; rel="next"`);
   }
   sendJson(response, entries.slice(from, from + pageSize));
 }

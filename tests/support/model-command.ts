@@ -4,11 +4,24 @@ import { join } from "node:path";
 import { scratch } from "./models.ts";
 import { runSteplog } from "./processes.ts";
 
+/** Nothing of whoever runs the tests: neither the token of their login nor the proxies of their network. */
+export const nobody = {
+  HF_TOKEN: "",
+  HUGGING_FACE_HUB_TOKEN: "",
+  HF_TOKEN_PATH: "/dev/null",
+  ...Object.fromEntries(
+    ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"].flatMap((name) => [
+      [name, ""],
+      [name.toLowerCase(), ""],
+    ]),
+  ),
+};
+
 export async function modelCommand(env: Record<string, string> = {}) {
   const data = await scratch();
   const models = join(data, "models");
   const run = (...args: string[]) =>
-    runSteplog(["model", ...args], { STEPLOG_DATA: data, DATABASE_URL: "", HF_TOKEN: "", ...env });
+    runSteplog(["model", ...args], { STEPLOG_DATA: data, DATABASE_URL: "", ...nobody, ...env });
   return { data, models, run };
 }
 
