@@ -8,12 +8,23 @@ import { SteplogError } from "../schema/errors.ts";
 interface LibraryTokenizer {
   encode(text: string, options?: { add_special_tokens?: boolean }): { ids: number[] };
   decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
+  readonly decoder: LibraryDecoder | null;
+}
+
+interface LibraryDecoder {
+  readonly config: { readonly type?: string };
+  /** Of a Sequence. */
+  readonly decoders?: readonly LibraryDecoder[];
+  text_decoder?: { decode(bytes: Uint8Array): string };
 }
 
 const Library = HuggingFaceTokenizer as unknown as new (tokenizer: object, config: object) => LibraryTokenizer;
 
 export interface Tokenizer {
-  /** Tokens of a text that begins a sequence: with the special tokens (BOS) that the model's tokenizer puts there. */
+  /**
+   * Tokens of a text that begins a sequence: with the special tokens (BOS) that the model's tokenizer puts before it, and
+   * without those that it would put behind a whole one (RoBERTa's </s>), since more may follow.
+   */
   encodeStart(text: string): number[];
   /** Tokens of a text that goes on a sequence, without special tokens. */
   encodeMore(text: string): number[];
@@ -38,14 +49,49 @@ export async function loadOptionalTokenizer(folder: string): Promise<Tokenizer |
 }
 
 function wrap(tokenizer: LibraryTokenizer): Tokenizer {
+  if (tokenizer.decoder) correctBytes(tokenizer.decoder);
+  const encodeMore = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
+  const ending = endingOf(tokenizer.encode(probe).ids, encodeMore(probe));
   return {
-    encodeStart: (text) => tokenizer.encode(text).ids,
-    encodeMore: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids,
+    encodeStart: (text) => {
+      const { ids } = tokenizer.encode(text);
+      return ids.slice(0, ids.length - ending);
+    },
+    encodeMore,
     decode: (ids) => {
       if (ids.length === 0) return ""; // The library refuses an empty list.
       return tokenizer.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false });
     },
   };
+}
+
+/** Any text will do: special tokens do not depend on it. */
+const probe = "a";
+
+/** How many special tokens stand behind a text: its tokens are `whole` with them and `plain` without. */
+function endingOf(whole: readonly number[], plain: readonly number[]): number {
+  const start = whole.findIndex((_, at) => plain.every((id, i) => whole[at + i] === id));
+  return plain.length === 0 || start < 0 ? 0 : whole.length - start - plain.length;
+}
+
+/**
+ * Bytes that stand for a text (byte fallback of SentencePiece) as the reference library decodes them: together they are
+ * UTF-8, a byte order mark included, or else each of them is a character that is missing. This library's own way drops
+ * the mark, and counts broken characters instead of their bytes.
+ */
+function correctBytes(decoder: LibraryDecoder): void {
+  decoder.decoders?.forEach(correctBytes);
+  if (decoder.config.type === "ByteFallback") decoder.text_decoder = { decode: decodeBytes };
+}
+
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
+
+function decodeBytes(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return "\ufffd".repeat(bytes.length);
+  }
 }
 
 async function readObject(path: string): Promise<object | null> {

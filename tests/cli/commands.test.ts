@@ -168,7 +168,7 @@ describe("steplog generate", () => {
     const folder = join(await scratch(), "model");
     await cp(opt, folder, { recursive: true });
     for (const file of ["tokenizer.json", "tokenizer_config.json"]) {
-      await cp(golden("hf/tokenizer-bytelevel-gpt2", file), join(folder, file));
+      await cp(golden("tokenizers/bytelevel-gpt2", file), join(folder, file));
     }
     const { code, stdout } = await runSteplog([
       "generate",

@@ -1,20 +1,12 @@
-import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { checkRowsFit, encodeRow } from "../../dataset/encode.ts";
 import { checkDataset, readRows } from "../../dataset/jsonl.ts";
 import { loadTokenizer } from "../../dataset/tokenizer.ts";
 import { SteplogError } from "../../schema/errors.ts";
-import { golden, scratch } from "../support/models.ts";
+import { golden } from "../support/models.ts";
 
 const good = '{"prompt":"a","completion":" b"}';
-
-interface Encoding {
-  text: string;
-  ids: number[];
-  ids_with_special: number[];
-  decoded_skip_special: string;
-}
 
 async function* chunks(text: string | Uint8Array, size = 7): AsyncGenerator<Uint8Array> {
   const bytes = Buffer.from(text);
@@ -102,7 +94,7 @@ test("a byte order mark and U+2028 inside a string are no trouble", async () => 
 });
 
 describe("rows against a model", async () => {
-  const tokenizer = await loadTokenizer(golden("hf/tokenizer-bytelevel-gpt2"));
+  const tokenizer = await loadTokenizer(golden("tokenizers/bytelevel-gpt2"));
   const rows = (text: string) => readRows(chunks(text));
   const fit = { tokenizer, contextLength: 16, labelWords: [] };
 
@@ -155,21 +147,5 @@ describe("rows against a model", async () => {
       line: 1,
       message: expect.stringContaining('" b" is none of the label words') as string,
     });
-  });
-});
-
-describe("the tokenizer", async () => {
-  const path = golden("hf/tokenizer-bytelevel-gpt2");
-  const tokenizer = await loadTokenizer(path);
-  const { encodings } = JSON.parse(readFileSync(`${path}/expected.json`, "utf8")) as { encodings: Encoding[] };
-
-  test.each(encodings)("encodes $text as tokenizers does", ({ text, ids, ids_with_special, decoded_skip_special }) => {
-    expect(tokenizer.encodeMore(text)).toStrictEqual(ids);
-    expect(tokenizer.encodeStart(text)).toStrictEqual(ids_with_special);
-    expect(tokenizer.decode(ids)).toBe(decoded_skip_special);
-  });
-
-  test("is asked for by name when it is missing", async () => {
-    expect((await refusal(loadTokenizer(await scratch()))).message).toContain("tokenizer.json");
   });
 });

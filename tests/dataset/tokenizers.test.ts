@@ -1,0 +1,52 @@
+import { readFileSync, readdirSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { loadTokenizer } from "../../dataset/tokenizer.ts";
+import { golden, scratch } from "../support/models.ts";
+
+/** What transformers makes of a tokenizer's folder (tests/golden/README.md). */
+interface Expected {
+  special_ids: Record<string, number>;
+  encodings: {
+    text: string;
+    ids: number[];
+    ids_with_special: number[];
+    decoded_skip_special: string;
+  }[];
+}
+
+/** Special tokens that a kind puts behind a whole sequence; text that may go on has none. */
+const endings: Record<string, number> = { "bytelevel-roberta": 1 };
+
+describe.each(readdirSync(golden("tokenizers")))("the tokenizer %s", async (kind) => {
+  const path = golden("tokenizers", kind);
+  const tokenizer = await loadTokenizer(path);
+  const { encodings, special_ids } = JSON.parse(readFileSync(`${path}/expected.json`, "utf8")) as Expected;
+  const ending = endings[kind] ?? 0;
+
+  test.each(encodings)("makes of $text what transformers does", (expected) => {
+    expect(tokenizer.encodeMore(expected.text)).toStrictEqual(expected.ids);
+    const whole = expected.ids_with_special;
+    expect(tokenizer.encodeStart(expected.text)).toStrictEqual(whole.slice(0, whole.length - ending));
+    if (ending > 0) expect(whole.slice(-ending)).toStrictEqual([special_ids["eos_token"]]);
+    expect(tokenizer.decode(expected.ids)).toBe(expected.decoded_skip_special);
+  });
+});
+
+test("bytes that are no UTF-8 are decoded as transformers does, one by one", async () => {
+  const tokenizer = await loadTokenizer(golden("tokenizers", "spm-llama"));
+  const decoded = [
+    [229, 133],
+    [198, 172, 258],
+    [198, 172],
+    [242, 190, 194, 68],
+    [258, 724, 123],
+  ].map((ids) => tokenizer.decode(ids));
+  expect(decoded).toStrictEqual(["\ufffd\ufffd", "\ufffd\ufffd\ufffd", "\u00e9", "\ufeffA", "\ufffd x"]);
+});
+
+test("a folder without tokenizer.json is told so", async () => {
+  await expect(loadTokenizer(await scratch())).rejects.toMatchObject({
+    code: "MODEL_INVALID",
+    message: expect.stringContaining("tokenizer.json") as unknown,
+  });
+});
