@@ -1,12 +1,10 @@
 /** Rows to token sequences with their scored positions, and the checks that need a model's tokenizer and context. */
 import type { InputIssue } from "../schema/errors.ts";
 import { SteplogError } from "../schema/errors.ts";
-import type { NumberedRow, Row } from "./jsonl.ts";
+import type { Objective } from "../schema/objective.ts";
+import type { ChatRow, NumberedRow, Row } from "./jsonl.ts";
 import { IssueList } from "./jsonl.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-
-/** What a model predicts at a place: the token that follows it, or the one that a mask stands for (RoBERTa). */
-export type Objective = "causal" | "masked";
 
 /** A sequence and what is scored of it: what the model predicts at `positions[i]` should be `targets[i]`. */
 export interface EncodedRow {
@@ -31,7 +29,41 @@ export interface ModelBounds {
 export function encodeRow(tokenizer: Tokenizer | null, row: Row, objective: Objective = "causal"): EncodedRow {
   if ("input_ids" in row) return encodeTokens(row.input_ids, row.labels, objective);
   if (objective === "masked") throw textForMasked();
+  if ("messages" in row) return encodeChat(needed(tokenizer), row);
   return encodeText(needed(tokenizer), row.prompt, row.completion);
+}
+
+/**
+ * A conversation as the model's chat template writes it, tokenised as one text, as apply_chat_template does. Scored are the
+ * tokens of what the assistant says, with one that holds the border to its header or to what follows, and the special token
+ * that ends a turn, where one comes next.
+ */
+function encodeChat(tokenizer: Tokenizer, { messages }: ChatRow): EncodedRow {
+  if (!tokenizer.chat) {
+    const advice = "Add its chat_template to tokenizer_config.json, or give rows of prompt and completion.";
+    throw new SteplogError(
+      "MODEL_INVALID",
+      `The rows are conversations, and the model has no chat template. ${advice}`,
+    );
+  }
+  const { text, spans } = tokenizer.chat.render(messages);
+  const ids = tokenizer.encodeMore(text);
+  const labels = ids.map(() => -100);
+  for (const { start, end } of spans) {
+    const first = tokensBefore(tokenizer, ids, text.slice(0, start)).shared;
+    const { shared, whole } = tokensBefore(tokenizer, ids, text.slice(0, end));
+    const behind = whole ? shared : shared + 1;
+    const last = tokenizer.isSpecial(ids[behind] ?? -1) ? behind + 1 : behind;
+    for (let i = first; i < last; i++) labels[i] = ids[i] ?? -100;
+  }
+  return encodeTokens(ids, labels, "causal");
+}
+
+/** How many first tokens of a text are those of its beginning alone, and whether that is all of the beginning. */
+function tokensBefore(tokenizer: Tokenizer, ids: readonly number[], beginning: string) {
+  const alone = tokenizer.encodeMore(beginning);
+  const differs = alone.findIndex((id, i) => id !== ids[i]);
+  return { shared: differs < 0 ? alone.length : differs, whole: differs < 0 };
 }
 
 function textForMasked(): SteplogError {
@@ -86,7 +118,8 @@ export async function encodeRows(options: {
   const issues = new IssueList();
   const encoded: EncodedRow[] = [];
   for await (const { line, row } of options.rows) {
-    const sequence = encodeRow(options.tokenizer, row, options.bounds.objective);
+    const sequence = encodeOrRefuse(options.tokenizer, { line, row }, options.bounds.objective, issues);
+    if (!sequence) continue;
     issues.add(...rowIssues(line, row, sequence, options.bounds, options.labelWords));
     encoded.push(sequence);
   }
@@ -98,14 +131,32 @@ export async function encodeRows(options: {
 export async function checkRowsFit(options: {
   tokenizer: Tokenizer | null;
   contextLength: number;
+  objective?: Objective;
   rows: AsyncIterable<NumberedRow>;
   labelWords: readonly string[];
 }): Promise<void> {
   const issues = new IssueList();
   for await (const { line, row } of options.rows) {
-    issues.add(...rowIssues(line, row, encodeRow(options.tokenizer, row), options, options.labelWords));
+    const sequence = encodeOrRefuse(options.tokenizer, { line, row }, options.objective, issues);
+    if (sequence) issues.add(...rowIssues(line, row, sequence, options, options.labelWords));
   }
   issues.throwIfAny("rows do not fit the model");
+}
+
+/** Null, and an issue more, for a conversation that the chat template refuses. */
+function encodeOrRefuse(
+  tokenizer: Tokenizer | null,
+  { line, row }: NumberedRow,
+  objective: Objective | undefined,
+  issues: IssueList,
+): EncodedRow | null {
+  try {
+    return encodeRow(tokenizer, row, objective);
+  } catch (error) {
+    if (!(error instanceof SteplogError) || error.issues.length === 0) throw error;
+    issues.add(...error.issues.map(({ message }) => ({ line, message })));
+    return null;
+  }
 }
 
 function rowIssues(
@@ -133,7 +184,10 @@ function encodedTokenAbove(encoded: EncodedRow, vocabulary: number): number | un
 
 function labelWordIssues(row: Row, labelWords: readonly string[]): string[] {
   if (labelWords.length === 0) return [];
-  if ("input_ids" in row) return ["label words need rows of prompt and completion, and this is a row of tokens"];
+  if (!("completion" in row)) {
+    const what = "messages" in row ? "a conversation" : "a row of tokens";
+    return [`label words need rows of prompt and completion, and this is ${what}`];
+  }
   if (labelWords.includes(row.completion)) return [];
   const known = labelWords.map((word) => JSON.stringify(word)).join(", ");
   return [`the completion ${JSON.stringify(row.completion)} is none of the label words (${known})`];

@@ -1,7 +1,8 @@
 /**
  * Datasets as files: JSONL in UTF-8, one row a line. A row is text, {"prompt": "...", "completion": "..."}, of which the
- * completion is scored, or tokens, {"input_ids": [...], "labels": [...]}, of which every label but -100 is scored. Other
- * fields are ignored. Files are read as streams; a wrong file is refused whole, with the first wrong lines.
+ * completion is scored; a conversation, {"messages": [{"role": "user", "content": "..."}, ...]}, of which the assistant's
+ * turns are scored; or tokens, {"input_ids": [...], "labels": [...]}, of which every label but -100 is scored. Other fields
+ * are ignored. Files are read as streams; a wrong file is refused whole, with the first wrong lines.
  */
 import { z } from "zod";
 import type { InputIssue } from "../schema/errors.ts";
@@ -18,7 +19,19 @@ export interface TokenRow {
   readonly labels: readonly number[];
 }
 
-export type Row = TextRow | TokenRow;
+/** A turn of a conversation, as hosted fine-tuning takes them. */
+export interface Message {
+  readonly role: "system" | "user" | "assistant";
+  readonly content: string;
+  /** 0 leaves a turn of the assistant unscored. */
+  readonly weight?: number | undefined;
+}
+
+export interface ChatRow {
+  readonly messages: readonly Message[];
+}
+
+export type Row = TextRow | ChatRow | TokenRow;
 
 /** `line` counts from 1 and counts blank lines, so that it is what an editor shows. */
 export interface NumberedRow {
@@ -29,6 +42,17 @@ export interface NumberedRow {
 type ParsedLine = { row: Row } | { issues: InputIssue[] };
 
 const textRowSchema = z.object({ prompt: z.string(), completion: z.string().min(1, "is empty") });
+const chatRowSchema = z.object({
+  messages: z
+    .array(
+      z.object({
+        role: z.enum(["system", "user", "assistant"]),
+        content: z.string(),
+        weight: z.union([z.literal(0), z.literal(1)]).optional(),
+      }),
+    )
+    .min(1, "is empty"),
+});
 const tokenRowSchema = z.object({
   input_ids: z.array(z.int().min(0)).min(1, "is empty"),
   labels: z.array(z.int().min(-100)),
@@ -97,7 +121,19 @@ function parseLine(line: number, text: string | null): ParsedLine {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return { issues: [{ line, message: "the line is not a JSON object" }] };
   }
-  return "input_ids" in value ? parseTokens(line, value) : parseText(line, value);
+  if ("input_ids" in value) return parseTokens(line, value);
+  return "messages" in value ? parseChat(line, value) : parseText(line, value);
+}
+
+function parseChat(line: number, value: object): ParsedLine {
+  const parsed = chatRowSchema.safeParse(value);
+  if (!parsed.success) return { issues: describe(line, value, parsed.error) };
+  const { messages } = parsed.data;
+  if (messages.some(({ role, content, weight }) => role === "assistant" && content !== "" && weight !== 0)) {
+    return { row: parsed.data };
+  }
+  const message = "scores nothing: no turn of the assistant says anything, or all have the weight 0";
+  return { issues: [{ line, field: "messages", message }] };
 }
 
 function parseText(line: number, value: object): ParsedLine {

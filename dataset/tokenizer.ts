@@ -2,7 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
+import { z } from "zod";
 import { SteplogError } from "../schema/errors.ts";
+import { ChatTemplate } from "./chat.ts";
 
 /** What is used of the library, whose own types do not resolve under Node's module rules. */
 interface LibraryTokenizer {
@@ -30,6 +32,10 @@ export interface Tokenizer {
   encodeMore(text: string): number[];
   /** Text of tokens, special tokens left out. */
   decode(ids: readonly number[]): string;
+  /** Whether a token is one of the tokenizer's special ones, which ends a turn for example. */
+  isSpecial(id: number): boolean;
+  /** How the model writes conversations; null where its folder does not say. */
+  readonly chat: ChatTemplate | null;
 }
 
 /** @throws MODEL_INVALID when the folder's tokenizer.json is missing or cannot be used. */
@@ -45,10 +51,10 @@ export async function loadOptionalTokenizer(folder: string): Promise<Tokenizer |
   const tokenizer = await readObject(join(folder, "tokenizer.json"));
   if (!tokenizer) return null;
   const config = (await readObject(join(folder, "tokenizer_config.json"))) ?? {};
-  return wrap(new Library(tokenizer, config));
+  return wrap(new Library(tokenizer, config), specialIds(tokenizer), await readChatTemplate(folder, config));
 }
 
-function wrap(tokenizer: LibraryTokenizer): Tokenizer {
+function wrap(tokenizer: LibraryTokenizer, special: ReadonlySet<number>, chat: ChatTemplate | null): Tokenizer {
   if (tokenizer.decoder) correctBytes(tokenizer.decoder);
   const encodeMore = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
   const ending = endingOf(tokenizer.encode(probe).ids, encodeMore(probe));
@@ -58,11 +64,48 @@ function wrap(tokenizer: LibraryTokenizer): Tokenizer {
       return ids.slice(0, ids.length - ending);
     },
     encodeMore,
+    isSpecial: (id) => special.has(id),
+    chat,
     decode: (ids) => {
       if (ids.length === 0) return ""; // The library refuses an empty list.
       return tokenizer.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false });
     },
   };
+}
+
+const addedSchema = z.object({
+  added_tokens: z.array(z.object({ id: z.int(), special: z.boolean().default(false) })).default([]),
+});
+
+/** Ids of the special tokens of a tokenizer.json. */
+function specialIds(tokenizer: object): Set<number> {
+  const { success, data } = addedSchema.safeParse(tokenizer);
+  return new Set((success ? data.added_tokens : []).filter((token) => token.special).map(({ id }) => id));
+}
+
+/** A template alone, or named ones, of which "default" is for plain conversations. */
+const templateSchema = z.union([
+  z.string(),
+  z
+    .array(z.object({ name: z.string(), template: z.string() }))
+    .transform((named) => named.find(({ name }) => name === "default")?.template),
+]);
+
+/** In a file of its own, as transformers writes it now, or in a field, as it did before. @throws MODEL_INVALID */
+async function readChatTemplate(folder: string, config: object): Promise<ChatTemplate | null> {
+  const inJson = (await readObject(join(folder, "chat_template.json"))) ?? config;
+  const field = "chat_template" in inJson ? templateSchema.safeParse(inJson.chat_template).data : undefined;
+  const source = (await readText(join(folder, "chat_template.jinja"))) ?? field;
+  return source === undefined ? null : new ChatTemplate(source, specialTokens(config));
+}
+
+/** The texts of bos_token and its like, which are strings or objects with a content. */
+function specialTokens(config: object): Record<string, string> {
+  const tokens = Object.entries(config).flatMap(([name, value]: [string, unknown]) => {
+    const text: unknown = typeof value === "object" && value !== null && "content" in value ? value.content : value;
+    return name.endsWith("_token") && typeof text === "string" ? [[name, text] as const] : [];
+  });
+  return Object.fromEntries(tokens);
 }
 
 /** Any text will do: special tokens do not depend on it. */
@@ -94,14 +137,19 @@ function decodeBytes(bytes: Uint8Array): string {
   }
 }
 
-async function readObject(path: string): Promise<object | null> {
-  let text: string;
+/** Null for a file that is not there. */
+async function readText(path: string): Promise<string | null> {
   try {
-    text = await readFile(path, "utf8");
+    return await readFile(path, "utf8");
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
     throw error;
   }
+}
+
+async function readObject(path: string): Promise<object | null> {
+  const text = await readText(path);
+  if (text === null) return null;
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === "object" && value !== null) return value;

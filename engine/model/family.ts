@@ -2,7 +2,7 @@
  * What a model family tells the engine: which tensors a config asks for, and how a pass runs through them. One file a
  * family, listed in families.ts.
  */
-import type { Objective } from "../../dataset/encode.ts";
+import type { Objective } from "../../schema/objective.ts";
 import type { Activation, AttentionShape, KeyValueCache, Pass, Weight, WeightLayout } from "../devices/device.ts";
 
 /** Packed sequences: no padding, one after the other. */

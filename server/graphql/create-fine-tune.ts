@@ -5,6 +5,7 @@ import { checkRowsFit } from "../../dataset/encode.ts";
 import { readRows } from "../../dataset/jsonl.ts";
 import { limits } from "../../schema/limits.ts";
 import type { BaseModel, Dataset, FineTune } from "../../schema/tables.ts";
+import { objectiveOf } from "../../schema/objective.ts";
 import type { Context } from "../context.ts";
 import { builder, queryCost } from "./builder.ts";
 import { HyperparametersInput, parseHyperparameters } from "./hyperparameters.ts";
@@ -99,6 +100,7 @@ async function checkRows(context: Context, baseModel: BaseModel, dataset: Datase
   await checkRowsFit({
     tokenizer: await context.tokenizers.of(baseModel),
     contextLength: baseModel.contextLength,
+    objective: objectiveOf(baseModel.family),
     rows: readRows(await context.store.blobs.open(dataset.sha256)),
     labelWords,
   });

@@ -9,7 +9,7 @@ import { pageCost, pageOf } from "./page.ts";
 
 DatasetRef.implement({
   description:
-    'Checked rows as JSON Lines: text, {"prompt": "...", "completion": "..."}, or tokens, {"input_ids": [...], "labels": [...]}.',
+    'Checked rows as JSON Lines: text, {"prompt": "...", "completion": "..."}, conversations, {"messages": [{"role": "user", "content": "..."}, ...]}, or tokens, {"input_ids": [...], "labels": [...]}.',
   fields: (t) => ({
     name: t.exposeString("name", { description: "Name that its author gave it; need not be unique." }),
     sha256: t.exposeString("sha256", { description: "SHA-256 of its bytes, 64 hex digits." }),

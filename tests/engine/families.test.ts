@@ -7,6 +7,7 @@ import { openModelFolder } from "../../engine/model/folder.ts";
 import { configureModel } from "../../engine/model/families.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
+import { objectiveOf } from "../../schema/objective.ts";
 import { openDevices } from "../support/open-devices.ts";
 import { golden, goldenModels, tinyConfig } from "../support/models.ts";
 
@@ -68,6 +69,11 @@ describe.each(goldenModels)("the golden model %s", (name) => {
       const refused = { code: expected.greedy ? "INVALID_ARGUMENT" : "MODEL_UNSUPPORTED" };
       await expect(generate(model, [1], model.folder.architecture.contextLength)).rejects.toMatchObject(refused);
     });
+  });
+
+  test("is of a family whose objective the gateway knows as well", async () => {
+    const { family } = (await openModelFolder(path)).architecture;
+    expect(objectiveOf(family)).toBe(objective);
   });
 
   test("has the same losses with the config that hub checkpoints have", async () => {

@@ -1,6 +1,7 @@
 /** What is wrong with a request is said by code, field and line, whatever kind of wrong it is. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createDataset, createFineTuneMutation, globalId, rows, testServer, type TestServer } from "./harness.ts";
+import type { CreatedFineTune, TestServer } from "./harness.ts";
+import { createDataset, createFineTuneMutation, globalId, modelRow, rowId, rows, testServer } from "./harness.ts";
 
 let server: TestServer;
 let dataset: string;
@@ -146,6 +147,20 @@ describe("fine-tunes", () => {
     expect(words.extensions.issues).toHaveLength(3);
     const { fineTunes } = await server.ask<{ fineTunes: { nodes: object[] } }>("{ fineTunes { nodes { id } } }");
     expect(fineTunes.nodes).toEqual([]);
+  });
+
+  test("rows of text are refused for a model that fills masks, before a worker sees them", async () => {
+    await server.store.baseModels.register({ ...modelRow("masks"), family: "roberta" });
+    const text = await create({ baseModel: "masks" });
+    expect(text).toMatchObject({
+      extensions: { code: "DATASET_INVALID" },
+      message: expect.stringContaining("Give rows of input_ids, with the mask's id") as unknown,
+    });
+    const tokens = JSON.stringify({ input_ids: [0, 4, 2], labels: [-100, 7, -100] });
+    const id = await createDataset(server, "masked", tokens);
+    const input = { name: "masked", baseModel: "masks", dataset: id };
+    const { createFineTune } = await server.ask<CreatedFineTune>(createFineTuneMutation, { input });
+    await server.store.fineTunes.cancel(rowId(createFineTune.fineTune.id));
   });
 
   test("too many label words, or an empty one, are refused by field", async () => {
