@@ -10,6 +10,8 @@ import type { GenerateOptions } from "./generate.ts";
 import { benchGenerate } from "./generate.ts";
 import type { GemmOptions } from "./gemm.ts";
 import { benchGemm } from "./gemm.ts";
+import type { LoadOptions } from "./load.ts";
+import { benchLoad } from "./load.ts";
 import type { NoiseOptions } from "./noise.ts";
 import { benchNoise } from "./noise.ts";
 import type { PeerOptions } from "./peers.ts";
@@ -56,6 +58,12 @@ measuring("rebuild", "a model rebuilt from a log on disk, against what the speed
   .addOption(dtype())
   .addOption(noise())
   .action((options: RebuildOptions & Output) => run(options, benchRebuild));
+
+measuring("load", "from a new process to a loaded model and its first step, against reading the same bytes")
+  .addOption(config())
+  .addOption(dtype())
+  .addOption(count("--rounds", "times that each is measured, after a first one", 5))
+  .action((options: LoadOptions & Output) => run(options, benchLoad));
 
 measuring("generate", "greedy continuation, token by token")
   .addOption(config())

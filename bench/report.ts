@@ -1,6 +1,7 @@
 /** Results for people: a few lines for a terminal, Markdown tables for a page, bars for the chart. */
 import type { GemmResult } from "./gemm.ts";
 import type { GenerateResult } from "./generate.ts";
+import type { LoadResult } from "./load.ts";
 import type { Summary } from "./measure.ts";
 import type { NoiseResult } from "./noise.ts";
 import type { Contender, PeersResult } from "./peers.ts";
@@ -12,6 +13,7 @@ export type AnyResult =
   | StepResult
   | ReplayResult
   | RebuildResult
+  | LoadResult
   | GenerateResult
   | GemmResult
   | NoiseResult
@@ -42,6 +44,15 @@ function linesOf(result: Exclude<AnyResult, PeersResult>): readonly Line[] {
         ["rebuild", `${number(result.seconds)} s, of a log of ${result.logBytes} bytes`],
         ["foretold", `${number(result.foretold)} s of replay alone; ${number(result.ratio)} times that`],
         ["peak memory", `${number(result.peakMemory)} MB, for ${number(result.bytes / 1e6)} MB of weights`],
+      ];
+    case "load":
+      return [
+        device,
+        ["read", `${seconds(result.read)}, of ${number(result.bytes / 1e6)} MB`],
+        ["load", `${seconds(result.load)}; ${number(result.loadOverRead)} times the read`],
+        ["new process", `${seconds(result.process)} from its start to the loaded model`],
+        ["first step", seconds(result.firstStep)],
+        ["memory", `${number(result.memory.loaded)} MB loaded, ${number(result.memory.stepped)} MB after the step`],
       ];
     case "generate":
       return [

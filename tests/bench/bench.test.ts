@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import type { LoadResult } from "../../bench/load.ts";
 import type { PeersResult } from "../../bench/peers.ts";
 import type { StepResult } from "../../bench/step.ts";
 import { summarise } from "../../bench/measure.ts";
@@ -69,6 +70,18 @@ test("bench step prints one JSON object", { timeout: 60_000 }, async () => {
   for (const value of [result.step.median, result.forward.median, result.gflopPerSecond, result.firstStep]) {
     expect(value).toBeGreaterThan(0);
   }
+});
+
+test("bench load tells what loading takes beside reading", { timeout: 60_000 }, async () => {
+  const args = ["load", "--config", "tiny", "--device", "plain", "--rounds", "2", "--json"];
+  const { status, stdout, stderr } = bench(args, await scratch());
+  expect({ status, stderr: status === 0 ? "" : stderr }).toStrictEqual({ status: 0, stderr: "" });
+  const result = JSON.parse(stdout) as LoadResult;
+  expect(result).toMatchObject({ bench: "load", device: "plain: plain TypeScript", load: { samples: 2 } });
+  const { read, load, process, firstStep, loadOverRead } = result;
+  for (const { median } of [read, load, firstStep]) expect(median).toBeGreaterThan(0);
+  expect(process.median).toBeGreaterThan(load.median);
+  expect(loadOverRead).toBeCloseTo(load.median / read.median, 9);
 });
 
 test("a wrong option is told with what to give", async () => {

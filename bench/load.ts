@@ -1,0 +1,86 @@
+/**
+ * bench load: from a new process to a loaded model, and to the end of its first step, against reading the same bytes. Each
+ * round runs in processes of its own, in turn; files are in the system's cache from the first on.
+ */
+import { spawnSync } from "node:child_process";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import type { WeightDtype } from "../engine/devices/device.ts";
+import { SteplogError } from "../schema/errors.ts";
+import type { Loaded } from "./load-child.ts";
+import type { Machine, Sample, Summary } from "./measure.ts";
+import { machine, summarise } from "./measure.ts";
+import { randomModel } from "./model.ts";
+
+export interface LoadOptions {
+  readonly config: string;
+  readonly dtype: WeightDtype;
+  readonly device: string;
+  readonly rounds: number;
+  readonly threads?: number;
+}
+
+export interface LoadResult {
+  readonly bench: "load";
+  readonly options: LoadOptions;
+  readonly device: string;
+  /** Bytes of the weights. */
+  readonly bytes: number;
+  /** Seconds to read the bytes of all files into memory that is new, in a process that does nothing else. */
+  readonly read: Summary;
+  /** Seconds to open the folder and put every weight on the device, without opening the device. */
+  readonly load: Summary;
+  /** Median of `load` over that of `read`. */
+  readonly loadOverRead: number;
+  /** Seconds from the start of a process, which compiles its TypeScript, to the loaded model. */
+  readonly process: Summary;
+  /** Seconds of the step that follows, of 4 rows of 64 tokens; it is the first to use the weights. */
+  readonly firstStep: Summary;
+  /** MB of resident memory once the model is loaded, and after the step. */
+  readonly memory: { readonly loaded: number; readonly stepped: number };
+  readonly machine: Machine;
+}
+
+const child = fileURLToPath(new URL("load-child.ts", import.meta.url));
+const tsx = createRequire(import.meta.url).resolve("tsx");
+
+export async function benchLoad(options: LoadOptions): Promise<LoadResult> {
+  const { path } = await randomModel(options.config, options.dtype);
+  const reads: Sample[] = [];
+  const loads: Loaded[] = [];
+  const wholes: Sample[] = [];
+  // The first round warms the cache, and is not counted.
+  for (let round = 0; round <= options.rounds; round++) {
+    const read = run(["read", path]) as { readonly read: Sample };
+    const started = Date.now();
+    const loaded = run(["load", path, options.device, String(options.threads ?? 0)]) as Loaded;
+    if (round === 0) continue;
+    reads.push(read.read);
+    loads.push(loaded);
+    wholes.push({ seconds: (loaded.loadedAt - started) / 1000, foreignCores: loaded.load.foreignCores });
+  }
+  const [first] = loads;
+  if (!first) throw new SteplogError("INVALID_ARGUMENT", "Give --rounds above 0.");
+  const [read, load] = [summarise(reads), summarise(loads.map((one) => one.load))];
+  return {
+    bench: "load",
+    options,
+    device: first.device,
+    bytes: first.bytes,
+    read,
+    load,
+    loadOverRead: load.median / read.median,
+    process: summarise(wholes),
+    firstStep: summarise(loads.map((one) => one.step)),
+    memory: first.memory,
+    machine: machine(),
+  };
+}
+
+function run(args: readonly string[]): unknown {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", tsx, child, ...args], {
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new SteplogError("INTERNAL", `A process that was measured failed: ${stderr.trim()}`);
+  return JSON.parse(stdout);
+}
