@@ -48,7 +48,13 @@ export async function sendWeights(
   await sendFile(request, response, { root: dirname(path), path: basename(path), cacheControl: false });
 }
 
-/** Files of the weights that are stored. Rows of before there were shards have one blob. */
+/** The one file that holds all weights; null when there are none, or shards. */
+export function singleFile(checkpoint: Checkpoint): WeightsFile | null {
+  const [first, ...others] = filesOf(checkpoint).filter(({ name }) => name.endsWith(".safetensors"));
+  return first && others.length === 0 ? first : null;
+}
+
+/** Files of the checkpoint's folder that are stored. Rows of before there were shards have one blob. */
 export function filesOf({
   weightsStatus,
   weightsFiles,
@@ -61,15 +67,14 @@ export function filesOf({
 }
 function chooseFile(checkpoint: Checkpoint, name: string | null): WeightsFile {
   const files = filesOf(checkpoint);
-  const [first, ...others] = files;
-  if (!first) {
+  if (files.length === 0) {
     const state = `The weights of this checkpoint are ${checkpoint.weightsStatus}.`;
     throw new SteplogError("INVALID_STATE", `${state} Ask for them with the mutation materialiseCheckpoint.`);
   }
-  const file = name === null && others.length === 0 ? first : files.find((known) => known.name === name);
+  const file = name === null ? singleFile(checkpoint) : files.find((known) => known.name === name);
   if (file) return file;
   const names = files.map((known) => known.name).join(", ");
-  throw new SteplogError("NOT_FOUND", `There is no such file. The weights are ${names}; weightsFiles has their links.`);
+  throw new SteplogError("NOT_FOUND", `There is no such file. There are ${names}; weightsFiles has their links.`);
 }
 
 /** By the id of the API, or the bare row id inside of it. */

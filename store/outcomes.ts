@@ -75,7 +75,7 @@ async function recordCheckpoint(
 }
 
 function storedAs(weightsFiles: readonly WeightsFile[]) {
-  const [first, ...others] = weightsFiles;
+  const [first, ...others] = weightsFiles.filter(({ name }) => name.endsWith(".safetensors"));
   return {
     weightsStatus: "STORED" as const,
     weightsFiles,

@@ -31,6 +31,7 @@ import type { Model } from "../engine/model/model.ts";
 import { chosenTensors, headTensors, loadModel } from "../engine/model/model.ts";
 import { writeFiles } from "../engine/model/shards.ts";
 import { trainedFiles } from "../engine/replay.ts";
+import { wholeFolder } from "./materialise.ts";
 import type { EngineMessage, FineTuneRequest, StepMessage } from "./messages.ts";
 
 /** @throws what a base, a dataset or a loss can be refused for; the worker fails the run with it */
@@ -67,8 +68,8 @@ export async function* runFineTune(
   let started = performance.now();
   const { evaluateEvery, checkpointEvery, steps } = request.hyperparameters;
   const checkpoint = async (weightsDir: string | null): Promise<EngineMessage> => {
-    const written = weightsDir === null ? [] : await writeTrainedWeights(model, adapter, weightsDir);
-    return { type: "checkpoint", entries, digest: await model.digest(), files: written.map((file) => file.path) };
+    const files = weightsDir === null ? [] : await writeTrained(model, adapter, weightsDir);
+    return { type: "checkpoint", entries, digest: await model.digest(), files };
   };
   if (!stopping()) {
     for await (const step of train(model, rows, settings, entries)) {
@@ -158,11 +159,12 @@ function stepMessage(step: Step, seconds: number): StepMessage {
   return { type: "step", ...measured, scalar: entry.scalar, seed: entry.seed, decay: entry.decay ?? null, seconds };
 }
 
-/** The weights as they were trained, not rebuilt. */
-function writeTrainedWeights(model: Model, adapter: SeededAdapter | null, weightsDir: string) {
+/** The weights as they were trained, not rebuilt, in the folder that a rebuild would give. Its paths. */
+async function writeTrained(model: Model, adapter: SeededAdapter | null, weightsDir: string): Promise<string[]> {
   const { folder, trainable } = model;
   const files = adapter
     ? adapterFiles(folder, adapter, ({ name }) => model.read(name))
     : trainedFiles(folder, trainable, (name) => model.read(name));
-  return writeFiles(weightsDir, files);
+  const header = { trainable: [...trainable], ...(adapter && { lora: adapter.lora }) };
+  return wholeFolder(folder, header, weightsDir, await writeFiles(weightsDir, files));
 }

@@ -1,11 +1,15 @@
-/** A checkpoint's weights as safetensors files, rebuilt from the base and the log. */
+/** A checkpoint as the files of a folder that transformers or peft loads, rebuilt from the base and the log. */
 import { basename } from "node:path";
 import type { Device } from "../engine/devices/device.ts";
+import { copyCompanions, isCompanion } from "../engine/model/companions.ts";
+import type { ModelFolder } from "../engine/model/folder.ts";
 import { openModelFolder } from "../engine/model/folder.ts";
 import { forgetHash, keptBaseHash } from "../engine/model/hashes.ts";
+import type { WrittenFile } from "../engine/model/shards.ts";
 import { writeReplayed } from "../engine/reconstruct.ts";
 import { matchBase } from "../engine/replay.ts";
 import { SteplogError } from "../schema/errors.ts";
+import type { StepLogHeader } from "../schema/step-log.ts";
 import { decodeStepLog } from "../schema/step-log.ts";
 import type { EngineMessage, MaterialiseRequest } from "./messages.ts";
 
@@ -26,7 +30,18 @@ export async function* runMaterialise(
     await forgetHash(name, { folder: hashesDir });
     throw otherWeights(request, digest);
   }
-  yield { type: "materialised", files: files.map((file) => file.path) };
+  yield { type: "materialised", files: await wholeFolder(base, log.header, weightsDir, files) };
+}
+
+/** Paths of written weights, and of the base's config, tokenizer and licence beside them. An adapter needs none. */
+export async function wholeFolder(
+  base: ModelFolder,
+  header: Pick<StepLogHeader, "lora" | "trainable">,
+  folder: string,
+  weights: readonly WrittenFile[],
+): Promise<string[]> {
+  const companions = header.lora ? [] : await copyCompanions(base, header.trainable, folder, isCompanion);
+  return [...weights.map(({ path }) => path), ...companions];
 }
 
 function otherWeights({ digest, modelPath }: MaterialiseRequest, seen: string): SteplogError {

@@ -21,18 +21,26 @@ export function isCompanion(name: string): boolean {
 
 const weights = /\.(?:safetensors|bin|pt|pth|h5|msgpack|gguf|onnx)$|\.index\.json$/u;
 
-/** Copies everything of a base but its weights, and makes the config say what the weights are that `changed` are among. */
+/**
+ * Copies what a base has but its weights (of that, what `wanted` asks for by name), and makes the config say what the
+ * weights are that `changed` are among. The paths of the copies.
+ */
 export async function copyCompanions(
   base: ModelFolder,
   changed: readonly TrainableTensor[],
   to: string,
-): Promise<void> {
+  wanted: (name: string) => boolean = () => true,
+): Promise<string[]> {
+  const copied: string[] = [];
   for (const name of await readdir(base.path)) {
-    if (name.startsWith(".") || name === originName || weights.test(name)) continue;
+    if (name.startsWith(".") || name === originName || weights.test(name) || !wanted(name)) continue;
     // Not by what the folder's listing says: in the hub's own cache every file is a link.
-    if ((await stat(join(base.path, name))).isFile()) await copyFile(join(base.path, name), join(to, name));
+    if (!(await stat(join(base.path, name))).isFile()) continue;
+    await copyFile(join(base.path, name), join(to, name));
+    copied.push(join(to, name));
   }
   await widenConfig(base, changed, to);
+  return copied;
 }
 
 /**

@@ -4,7 +4,7 @@ import type { weightsStatuses } from "../../schema/states.ts";
 import { stepLogBytes } from "../../schema/step-log.ts";
 import type { Checkpoint, WeightsFile } from "../../schema/tables.ts";
 import type { Context } from "../context.ts";
-import { filesOf } from "../downloads.ts";
+import { filesOf, singleFile } from "../downloads.ts";
 import { builder, queryCost } from "./builder.ts";
 import { requireCheckpoint } from "./lookup.ts";
 import { CheckpointRef, FineTuneRef } from "./nodes.ts";
@@ -62,13 +62,13 @@ CheckpointRef.implement({
       description:
         "Where to get the weights, a .safetensors file; null until they are stored, and when they are several files.",
       resolve: (checkpoint, _args, { origin }) =>
-        filesOf(checkpoint).length === 1 ? `${origin}${checkpointPath(checkpoint)}/weights.safetensors` : null,
+        singleFile(checkpoint) ? `${origin}${checkpointPath(checkpoint)}/weights.safetensors` : null,
     }),
     weightsFiles: t.field({
       type: [WeightsFileRef],
       description:
-        "The files of the weights: one, or, above 5 GB, shards and their index, named as transformers reads them. Beside " +
-        "the base model's other files they are the fine-tuned model. None until they are stored.",
+        "The files of the folder that transformers loads: the weights, one file, or, above 5 GB, shards and their index, with " +
+        "the base model's config, tokenizer and licence; or of an adapter, the two files that peft loads. None until they are stored.",
       resolve: (checkpoint, _args, { origin }) =>
         filesOf(checkpoint).map((file) => ({
           ...file,
@@ -78,7 +78,7 @@ CheckpointRef.implement({
     weightsBytes: t.expose("weightsBytes", {
       type: "SafeInt",
       nullable: true,
-      description: "Size of the weights' files together, bytes; null until they are stored.",
+      description: "Size of these files together, bytes; null until they are stored.",
     }),
     weightsError: t.exposeString("weightsError", {
       nullable: true,

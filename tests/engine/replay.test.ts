@@ -314,7 +314,12 @@ describe("a checkpoint that is materialised", () => {
   test("has the bytes that training leaves, and does not go over a file that is there", async () => {
     const wish = await request();
     const path = join(wish.weightsDir, "model.safetensors");
-    expect(await run(wish)).toStrictEqual([{ type: "materialised", files: [path] }]);
+    expect(await run(wish)).toStrictEqual([
+      { type: "materialised", files: [path, join(wish.weightsDir, "config.json")] },
+    ]);
+    expect((await openModelFolder(wish.weightsDir)).tensors).toHaveLength(
+      (await openModelFolder(wish.modelPath)).tensors.length,
+    );
     const base = await openModelFolder(wish.modelPath);
     expect(Buffer.compare(await readFile(path), await trained(base, decodeStepLog(wish.log)))).toBe(0);
     await expect(run(wish)).rejects.toThrow("EEXIST");
@@ -325,11 +330,12 @@ describe("a checkpoint that is materialised", () => {
     const names = (await run(wish, { shardBytes: 8_000 })).flatMap((message) =>
       message.type === "materialised" ? message.files.map((path) => basename(path)) : [],
     );
+    expect(names.pop()).toBe("config.json");
     const count = names.length - 1;
     expect(count).toBeGreaterThan(2);
     expect(names.at(0)).toBe(`model-00001-of-0000${count}.safetensors`);
     expect(names.at(-1)).toBe("model.safetensors.index.json");
-    expect((await readdir(wish.weightsDir)).toSorted()).toStrictEqual(names.toSorted());
+    expect((await readdir(wish.weightsDir)).toSorted()).toStrictEqual(["config.json", ...names].toSorted());
   });
 
   test("is refused when it is not what was trained, and the base is hashed anew for the next try", async () => {

@@ -85,32 +85,29 @@ function Weights({ run, checkpoint, setFailure }: RowProps) {
     }
     setAsked(false);
   };
-  if (weightsUrl !== null) {
-    return (
-      <>
-        <Download url={weightsUrl} name={`${run.name}-${entries}.safetensors`} onFailure={setFailure}>
-          .safetensors
-        </Download>{" "}
-        {weightsBytes !== null && formatBytes(weightsBytes)}
-      </>
-    );
-  }
   if (weightsFiles.length > 0) {
     return (
-      <details>
-        <summary>
-          {formatInteger(weightsFiles.length)} files, {weightsBytes !== null && formatBytes(weightsBytes)}
-        </summary>
-        <ul>
-          {weightsFiles.map(({ name, url }) => (
-            <li key={name}>
-              <Download url={url} name={name} onFailure={setFailure}>
-                {name}
-              </Download>
-            </li>
-          ))}
-        </ul>
-      </details>
+      <>
+        {weightsUrl !== null && (
+          <Download url={weightsUrl} name={`${run.name}-${entries}.safetensors`} onFailure={setFailure}>
+            .safetensors
+          </Download>
+        )}
+        <details>
+          <summary>
+            {formatInteger(weightsFiles.length)} files, {weightsBytes !== null && formatBytes(weightsBytes)}
+          </summary>
+          <ul>
+            {weightsFiles.map(({ name, url }) => (
+              <li key={name}>
+                <Download url={url} name={name} onFailure={setFailure}>
+                  {name}
+                </Download>
+              </li>
+            ))}
+          </ul>
+        </details>
+      </>
     );
   }
   if (weightsStatus === "QUEUED") return <span role="status">Being rebuilt…</span>;
