@@ -231,18 +231,24 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
       const size_t offset = sizeOf(info[2], "an offset is a whole number");
       const bool half = info[3].ToBoolean();
       require(!half || weight->dtype == Dtype::F32, "float16 is widened to float32");
-      Pages mapped = Pages::ofFile(info[1].As<Napi::String>().Utf8Value(), offset, half ? weight->bytes() / 2 : weight->bytes());
+      const std::string path = info[1].As<Napi::String>().Utf8Value();
+      if (weight->trainable && !half) {
+        weight->pages = Pages::anonymous(weight->bytes());
+        readFile(path, offset, weight->data(), weight->bytes(), executor_->threads());
+        return add(info.Env(), weight);
+      }
+      Pages mapped = Pages::ofFile(path, offset, half ? weight->bytes() / 2 : weight->bytes());
       if (half) {
         weight->pages = Pages::anonymous(weight->bytes());
         widenHalves(mapped.data(), reinterpret_cast<float*>(weight->data()), weight->elements());
         return add(info.Env(), weight);
       }
       const bool aligned = reinterpret_cast<uintptr_t>(mapped.data()) % weight->bytesPerElement() == 0;
-      if (weight->trainable || !aligned) {
+      if (aligned) {
+        weight->pages = std::move(mapped);
+      } else {
         weight->pages = Pages::anonymous(weight->bytes());
         std::copy_n(mapped.data(), weight->bytes(), weight->data());
-      } else {
-        weight->pages = std::move(mapped);
       }
       return add(info.Env(), weight);
     });

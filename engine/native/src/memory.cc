@@ -5,11 +5,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <new>
 #include <stdexcept>
+#include <thread>
 #include <utility>
+#include <vector>
 
 namespace steplog {
 
@@ -65,6 +69,48 @@ Pages Pages::ofFile(const std::string& path, uint64_t offset, size_t bytes) {
   pages.start_ = start, pages.mapped_ = bytes + skip;
   pages.data_ = static_cast<char*>(start) + skip, pages.size_ = bytes;
   return pages;
+}
+
+namespace {
+
+// What a thread reads at a time: some large pages.
+constexpr size_t readBytes = size_t(8) << 20;
+
+// 0, or what errno said; EIO for a file that ends too early.
+int readPart(int file, uint64_t offset, char* to, size_t bytes) {
+  while (bytes > 0) {
+    const ssize_t count = pread(file, to, bytes, off_t(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return count < 0 ? errno : EIO;
+    offset += size_t(count), to += count, bytes -= size_t(count);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void readFile(const std::string& path, uint64_t offset, char* to, size_t bytes, size_t threads) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) throw std::runtime_error(path + ": " + std::strerror(errno));
+  struct stat status;
+  if (fstat(file, &status) != 0 || uint64_t(status.st_size) < offset + bytes) {
+    close(file);
+    throw std::runtime_error(path + ": the file ends before byte " + std::to_string(offset + bytes));
+  }
+  std::atomic<size_t> next{0};
+  std::atomic<int> failure{0};
+  const auto work = [&] {
+    for (size_t at = next.fetch_add(readBytes); at < bytes && failure == 0; at = next.fetch_add(readBytes)) {
+      if (const int reason = readPart(file, offset + at, to + at, std::min(readBytes, bytes - at))) failure = reason;
+    }
+  };
+  std::vector<std::thread> helpers(std::min(threads, (bytes + readBytes - 1) / readBytes));
+  if (!helpers.empty()) helpers.pop_back();  // this thread reads too
+  for (std::thread& helper : helpers) helper = std::thread(work);
+  work();
+  for (std::thread& helper : helpers) helper.join();
+  close(file);
+  if (failure != 0) throw std::runtime_error(path + ": " + std::strerror(failure));
 }
 
 }  // namespace steplog

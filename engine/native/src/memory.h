@@ -31,4 +31,8 @@ class Pages {
   size_t size_ = 0;
 };
 
+// Reads a part of a file into memory, with several threads where it is large: most of the time goes into pages that are
+// touched for the first time. Throws std::runtime_error with the system's reason.
+void readFile(const std::string& path, uint64_t offset, char* to, size_t bytes, size_t threads);
+
 }  // namespace steplog
