@@ -1,6 +1,6 @@
 /** A process that bench load measures: load-child.ts read FOLDER, or load-child.ts load FOLDER DEVICE THREADS. */
 import { open } from "node:fs/promises";
-import { train } from "../engine/mezo.ts";
+import { beginning, train } from "../engine/mezo.ts";
 import { modelBytes, openModelFolder } from "../engine/model/folder.ts";
 import { loadModel } from "../engine/model/model.ts";
 import { openDevice } from "./device.ts";
@@ -50,7 +50,9 @@ async function load(path: string, name: string, count: number): Promise<Loaded> 
   const loaded = memory().now;
   const batch = randomRows(model.folder.architecture.vocabulary, rows, tokens, labels);
   const settings = { steps: 1, batchSize: rows, learningRate: 1e-6, epsilon: 1e-3, weightDecay: 0, seed: 1 };
-  const { sample: step } = await timed(() => train(model, batch, { ...settings, noise: "rademacher" }, 0).next());
+  const { sample: step } = await timed(() =>
+    train(model, batch, { ...settings, noise: "rademacher" }, beginning).next(),
+  );
   return {
     device: `${opened.name}: ${opened.description}`,
     bytes: modelBytes(model.folder),

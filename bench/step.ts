@@ -1,7 +1,7 @@
 /** bench step: MeZO steps as training makes them, against forward passes of the same rows on the same device. */
 import type { Device, Precision, WeightDtype } from "../engine/devices/device.ts";
 import type { MezoSettings, Step } from "../engine/mezo.ts";
-import { train } from "../engine/mezo.ts";
+import { beginning, train } from "../engine/mezo.ts";
 import { parameterCount } from "../engine/model/folder.ts";
 import type { Model } from "../engine/model/model.ts";
 import { loadModel } from "../engine/model/model.ts";
@@ -118,7 +118,7 @@ async function mezoSteps(model: Model, device: Device, rows: ReturnType<typeof r
     noise: options.noise,
     seed: 1,
   };
-  const steps = train(model, rows, settings, 0);
+  const steps = train(model, rows, settings, beginning);
   const next = async (): Promise<Step> => {
     const { value } = (await steps.next()) as IteratorResult<Step, Step>;
     return value;

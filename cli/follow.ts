@@ -12,7 +12,7 @@ export interface Outcome {
   readonly status: FineTuneStatus;
   readonly device: string | null;
   readonly error: { code: string; message: string; issues: readonly InputIssue[] } | null;
-  readonly progress: { readonly step: number; readonly skippedSteps: number };
+  readonly progress: { readonly step: number; readonly skippedSteps: number; readonly zeroSteps: number };
   readonly evaluations: readonly { step: number; rows: number; loss: number; accuracy: number | null }[];
   readonly checkpoints: { readonly nodes: readonly OutcomeCheckpoint[] };
 }
@@ -31,7 +31,7 @@ export interface OutcomeCheckpoint {
 const outcomeQuery = `query ($id: ID!) {
   fineTune(id: $id) {
     id status device error { code message issues { line field message } }
-    progress { step skippedSteps }
+    progress { step skippedSteps zeroSteps }
     evaluations { step rows loss accuracy }
     checkpoints(first: 1) {
       nodes { id entries chainHash weightsDigest weightsUrl weightsBytes logUrl logBytes }

@@ -1,6 +1,6 @@
 /**
  * MeZO (Malladi et al. 2023, "Fine-Tuning Language Models with Just Forward Passes", Algorithm 1), as a list of steps
- * that each leave one (seed, scalar) pair.
+ * that each leave (seed, scalar) pairs: one, or with n-SPSA (its definition 6) one for each of n estimates.
  *
  * Two differences to the paper's listing, neither of which changes the estimate: the perturbation never touches the
  * stored weights, and what is stored of a step is the scalar that was applied, learning rate included.
@@ -11,6 +11,7 @@ import type { LogEntry, StepLogHeader } from "../schema/step-log.ts";
 import { ruleSeed } from "../schema/step-log.ts";
 import { SteplogError } from "../schema/errors.ts";
 import type { EncodedRow } from "../dataset/encode.ts";
+import type { Perturbation } from "./devices/device.ts";
 import type { LoraHeader } from "./model/lora.ts";
 import type { Model } from "./model/model.ts";
 import type { Noise } from "./noise.ts";
@@ -18,12 +19,14 @@ import { sigma } from "./noise.ts";
 import { batchRows } from "./order.ts";
 import { perturbationSize, toBfloat16 } from "./scalar.ts";
 
-/** A step as it was measured; `step` counts from 1 and is the number of entries after it. */
+/** A step as it was measured; `step` counts from 1. */
 export interface Step {
   readonly step: number;
-  readonly entry: LogEntry;
-  /** Mean of the two losses, nats per scored token; NaN or infinite when skipped for it. */
+  /** One for each estimate, all measured at the weights before the step. */
+  readonly entries: readonly LogEntry[];
+  /** Mean of the losses of both sides, nats per scored token; NaN or infinite when skipped for it. */
   readonly loss: number;
+  /** Of several estimates their root mean square. */
   readonly projectedGradient: number;
   readonly learningRate: number;
   /** Why nothing was learned from the step, or null. */
@@ -35,10 +38,20 @@ export type MezoSettings = Pick<
   Hyperparameters,
   "steps" | "batchSize" | "learningRate" | "epsilon" | "weightDecay" | "seed"
 > &
-  Partial<Pick<Hyperparameters, "schedule" | "warmupSteps" | "clipGradient">> & { readonly noise: Noise };
+  Partial<
+    Pick<Hyperparameters, "schedule" | "warmupSteps" | "clipGradient" | "accumulate" | "estimates" | "estimatesAtEnd">
+  > & { readonly noise: Noise };
+
+/** Where a run stands: entries in its log, and steps that they are of. */
+export interface Place {
+  readonly entries: number;
+  readonly step: number;
+}
+
+export const beginning: Place = { entries: 0, step: 0 };
 
 /**
- * Trains from entry `from` (0 for a new run; the weights must be at that entry) to `settings.steps`.
+ * Trains from `from` (the weights must be there) to `settings.steps`.
  * Require: parameters theta (in `model`), loss L, step budget T, perturbation scale epsilon, batch size B, rate eta.
  * @throws LOSS_NOT_FINITE after several skipped steps in a row
  */
@@ -46,35 +59,89 @@ export async function* train(
   model: Model,
   rows: readonly EncodedRow[],
   settings: MezoSettings,
-  from: number,
+  from: Place,
 ): AsyncGenerator<Step> {
   let skippedInARow = 0;
-  for (let t = from; t < settings.steps; t++) {
-    const batch = batchRows(rows, settings.batchSize, settings.seed, t);
-    const step = await mezoStep(model, batch, settings, t);
-    model.update([step.entry]);
+  let place = from;
+  while (place.step < settings.steps) {
+    const step = await mezoStep(model, rows, settings, place);
+    model.update(step.entries);
     yield step;
+    place = { entries: place.entries + step.entries.length, step: step.step };
     skippedInARow = step.skipped === null ? 0 : skippedInARow + 1;
     if (skippedInARow >= maxSkippedInARow) throw lossNotFinite(step);
   }
 }
 
-/** Measures one step: the scalar that moves theta by -eta * g * z along the noise z of its seed. */
-async function mezoStep(model: Model, batch: readonly EncodedRow[], settings: MezoSettings, t: number): Promise<Step> {
-  const { noise } = settings;
+/** Measures one step: the scalars that move theta by -eta / n * sum of g_i * z_i, z_i the noise of each one's seed. */
+async function mezoStep(
+  model: Model,
+  rows: readonly EncodedRow[],
+  settings: MezoSettings,
+  { entries: first, step: t }: Place,
+): Promise<Step> {
+  const { batchSize, accumulate = 1, noise } = settings;
   const learningRate = learningRateAt(settings, t);
-  const seed = ruleSeed(settings.seed, t);
-  const size = perturbationSize(settings.epsilon, noise);
+  const batch = batchRows(rows, batchSize * accumulate, settings.seed, t);
+  const estimates: Estimate[] = [];
+  for (let i = 0; i < estimatesAt(settings, t); i++) {
+    estimates.push(await estimate(model, batch, settings, ruleSeed(settings.seed, first + i)));
+  }
+  const scalars = estimates.map(({ projectedGradient }) =>
+    toBfloat16((learningRate * clipped(projectedGradient, settings.clipGradient)) / estimates.length / sigma[noise]),
+  );
+  const bad = estimates[scalars.findIndex((scalar) => !Number.isFinite(scalar))];
+  const decays = decaysOf(settings, learningRate, bad !== undefined);
+  return {
+    step: t + 1,
+    entries: estimates.map(({ seed }, i) => ({ seed, scalar: bad ? 0 : (scalars[i] ?? 0), ...decays(i) })),
+    loss: mean(estimates.map(({ plus, minus }) => (plus + minus) / 2)),
+    projectedGradient: rootMeanSquare(estimates.map((one) => one.projectedGradient)),
+    learningRate,
+    skipped: bad ? `loss ${bad.plus} on the plus side, ${bad.minus} on the minus side` : null,
+  };
+}
 
-  const losses = await model.perturbedLosses(batch, { seed, size, noise });
-  const plus = mean(losses.plus);
-  const minus = mean(losses.minus);
-  const projectedGradient = (plus - minus) / (2 * size * sigma[noise]);
-  const scalar = toBfloat16((learningRate * clipped(projectedGradient, settings.clipGradient)) / sigma[noise]);
+interface Estimate {
+  readonly seed: bigint;
+  /** Losses at theta + epsilon z and theta - epsilon z. */
+  readonly plus: number;
+  readonly minus: number;
+  readonly projectedGradient: number;
+}
 
-  const skipped = Number.isFinite(scalar) ? null : `loss ${plus} on the plus side, ${minus} on the minus side`;
-  const entry = { seed, scalar: skipped === null ? scalar : 0, ...decayOf(settings, learningRate, skipped !== null) };
-  return { step: t + 1, entry, loss: (plus + minus) / 2, projectedGradient, learningRate, skipped };
+/** SPSA (Spall 1992; MeZO, definition 1): the slope of the loss along the noise of a seed. */
+async function estimate(
+  model: Model,
+  batch: readonly EncodedRow[],
+  { batchSize, epsilon, noise }: MezoSettings,
+  seed: bigint,
+): Promise<Estimate> {
+  const size = perturbationSize(epsilon, noise);
+  const { plus, minus } = await lossesOf(model, batch, batchSize, { seed, size, noise });
+  return { seed, plus, minus, projectedGradient: (plus - minus) / (2 * size * sigma[noise]) };
+}
+
+/** Mean losses of a batch, measured `atOnce` rows at a time. */
+async function lossesOf(
+  model: Model,
+  batch: readonly EncodedRow[],
+  atOnce: number,
+  perturbation: Perturbation,
+): Promise<{ plus: number; minus: number }> {
+  const losses: { plus: number[]; minus: number[] } = { plus: [], minus: [] };
+  for (let at = 0; at < batch.length; at += atOnce) {
+    const part = await model.perturbedLosses(batch.slice(at, at + atOnce), perturbation);
+    losses.plus.push(...part.plus);
+    losses.minus.push(...part.minus);
+  }
+  return { plus: mean(losses.plus), minus: mean(losses.minus) };
+}
+
+/** n of step t (from 0). */
+export function estimatesAt({ steps, estimates = 1, estimatesAtEnd = 0 }: MezoSettings, t: number): number {
+  if (estimatesAtEnd === 0 || steps === 1) return estimates;
+  return Math.round(estimates + ((estimatesAtEnd - estimates) * t) / (steps - 1));
 }
 
 /** The rate of step t (from 0): eta of Algorithm 1, by the schedule. No step has a rate of 0. */
@@ -96,14 +163,19 @@ function clipped(gradient: number, limit = 0): number {
   return limit === 0 ? gradient : Math.min(Math.max(gradient, -limit), limit);
 }
 
-/** Decoupled weight decay: the factor of a step, 1 when it is skipped; none for a run without decay. */
-function decayOf({ weightDecay }: MezoSettings, learningRate: number, skipped: boolean): { decay?: number } {
-  if (weightDecay === 0) return {};
-  return { decay: skipped ? 1 : Math.fround(1 - learningRate * weightDecay) };
+/** Decoupled weight decay: the factor of a step's first entry, 1 of the others and of a skipped step; none without decay. */
+function decaysOf({ weightDecay }: MezoSettings, learningRate: number, skipped: boolean) {
+  const factor = skipped ? 1 : Math.fround(1 - learningRate * weightDecay);
+  return (entry: number): { decay?: number } => (weightDecay === 0 ? {} : { decay: entry === 0 ? factor : 1 });
 }
 
-function mean(losses: Float64Array): number {
-  return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function rootMeanSquare(values: readonly number[]): number {
+  const [only] = values;
+  return values.length === 1 && only !== undefined ? only : Math.sqrt(mean(values.map((value) => value * value)));
 }
 
 function lossNotFinite(step: Step): SteplogError {
@@ -116,7 +188,7 @@ function lossNotFinite(step: Step): SteplogError {
 
 /** The header that a new run's log begins with; `lora` where an adapter is trained. */
 export function logHeader(base: string, model: Model, settings: MezoSettings, lora?: LoraHeader): StepLogHeader {
-  const { steps, batchSize, learningRate, epsilon, weightDecay, schedule, warmupSteps, clipGradient } = settings;
+  const { steps, batchSize, learningRate, epsilon, weightDecay } = settings;
   return {
     format: 1,
     base,
@@ -124,15 +196,24 @@ export function logHeader(base: string, model: Model, settings: MezoSettings, lo
     noise: settings.noise,
     ...(lora && { lora }),
     seed: settings.seed,
-    hyperparameters: {
-      steps,
-      batchSize,
-      learningRate,
-      epsilon,
-      weightDecay,
-      ...(schedule && schedule !== "CONSTANT" && { schedule }),
-      ...(warmupSteps && { warmupSteps }),
-      ...(clipGradient && { clipGradient }),
-    },
+    hyperparameters: { steps, batchSize, learningRate, epsilon, weightDecay, ...unusual(settings) },
   };
+}
+
+/** Those of the further hyperparameters that differ from what they are when left out. */
+function unusual(settings: MezoSettings): Record<string, string | number> {
+  const usual = {
+    schedule: "CONSTANT",
+    warmupSteps: 0,
+    clipGradient: 0,
+    accumulate: 1,
+    estimates: 1,
+    estimatesAtEnd: 0,
+  };
+  const given = Object.keys(usual).map((name) => [name, settings[name as keyof typeof usual]] as const);
+  return Object.fromEntries(
+    given.flatMap(([name, value]) =>
+      value === undefined || value === usual[name as keyof typeof usual] ? [] : [[name, value]],
+    ),
+  );
 }

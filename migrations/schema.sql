@@ -26,6 +26,7 @@ create table checkpoints (
   weights_error text,
   created_at timestamp with time zone not null default now(),
   weights_files jsonb,
+  step integer not null,
   constraint checkpoints_pkey PRIMARY KEY (id),
   constraint checkpoints_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
 );
@@ -47,6 +48,7 @@ create table evaluations (
   loss double precision not null,
   accuracy double precision,
   at timestamp with time zone not null default now(),
+  step integer not null,
   constraint evaluations_fine_tune_id_entries_pk PRIMARY KEY (fine_tune_id, entries),
   constraint evaluations_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
 );
@@ -85,6 +87,8 @@ create table fine_tunes (
   created_at timestamp with time zone not null default now(),
   started_at timestamp with time zone,
   finished_at timestamp with time zone,
+  steps_done integer not null default 0,
+  zero_steps integer not null default 0,
   constraint fine_tunes_entries CHECK ((entries >= 0)),
   constraint fine_tunes_pkey PRIMARY KEY (id),
   constraint fine_tunes_idempotency_key_unique UNIQUE (idempotency_key),

@@ -29,10 +29,16 @@ export const hyperparameterFields = z.strictObject({
   loraAlpha: z.number().positive().max(1_000).default(16),
   /** Ends of names of the linear layers that get adapters; none given: those of queries and values. */
   loraTargets: z.array(z.string().min(1).max(limits.nameLength)).max(limits.patterns).default([]),
-  /** SPSA steps; each measures the loss twice and logs one pair. */
+  /** SPSA steps; each logs one pair for each of its estimates. */
   steps: z.int().min(1).max(limits.steps).default(1_000),
-  /** Rows measured in one step. */
+  /** Rows measured at once. */
   batchSize: z.int().min(1).max(limits.batchSize).default(16),
+  /** Batches of one step, measured one after the other: the step is that of a batch so many times as large. */
+  accumulate: z.int().min(1).max(limits.accumulate).default(1),
+  /** Estimates of the gradient in a step, each along noise of its own; their mean is applied (n-SPSA). */
+  estimates: z.int().min(1).max(limits.estimates).default(1),
+  /** Estimates of the last step, to which their number rises or falls in a line; 0 keeps it. */
+  estimatesAtEnd: z.int().min(0).max(limits.estimates).default(0),
   /** Factor of the projected gradient (MeZO, Algorithm 1). The default is the paper's for the method (methodDefaults). */
   learningRate: z.number().positive().max(10).default(1e-6),
   /** How the rate goes on after the warm-up: as it is, or down to 0 at the last step along a line or half a cosine. */

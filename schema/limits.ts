@@ -15,6 +15,10 @@ export const limits = {
   requestBytes: 4 * 1024 * 1024,
   steps: 1_000_000,
   batchSize: 1_024,
+  /** Batches of one step. */
+  accumulate: 1_024,
+  /** Estimates of one step. */
+  estimates: 256,
   loraRank: 1_024,
   /** Patterns of names of tensors or layers. */
   patterns: 64,

@@ -111,7 +111,11 @@ export const fineTunes = pgTable(
     /** Entries acknowledged, and the chain hash over them (32 bytes). */
     entries: integer("entries").notNull().default(0),
     chain: bytea("chain"),
+    /** Steps acknowledged; a step has an entry for each of its estimates. */
+    stepsDone: integer("steps_done").notNull().default(0),
+    /** Steps whose loss was not finite, and steps that measured no difference: both left the weights as they were. */
     skippedSteps: integer("skipped_steps").notNull().default(0),
+    zeroSteps: integer("zero_steps").notNull().default(0),
     /** The compute device of the worker that ran last, and why it was chosen. */
     device: text("device"),
     createdAt: createdAt(),
@@ -142,6 +146,8 @@ export const checkpoints = pgTable(
       .notNull()
       .references(() => fineTunes.id, { onDelete: "cascade" }),
     entries: integer("entries").notNull(),
+    /** Steps done at that place. */
+    step: integer("step").notNull(),
     chain: bytea("chain").notNull(),
     /** Weights digest of docs/STEP_LOG.md, 64 hex digits, measured on the weights that were trained. */
     weightsDigest: text("weights_digest").notNull(),
@@ -211,7 +217,7 @@ export const logSegments = pgTable(
   ],
 );
 
-/** What a chart shows of a step. Step k is the k-th log entry, counted from 1. */
+/** What a chart shows of a step, counted from 1. */
 export const stepMetrics = pgTable(
   "step_metrics",
   {
@@ -240,6 +246,8 @@ export const evaluations = pgTable(
       .notNull()
       .references(() => fineTunes.id, { onDelete: "cascade" }),
     entries: integer("entries").notNull(),
+    /** Steps done at that place. */
+    step: integer("step").notNull(),
     rows: integer("rows").notNull(),
     /** Mean loss over the scored tokens, nats. */
     loss: doublePrecision("loss").notNull(),

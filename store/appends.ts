@@ -59,24 +59,30 @@ function checkBatch(batch: StepBatch): void {
     "a batch has a decay of four bytes for each scalar",
   );
   invariant(batch.chainAfter.length === 32, "a chain hash has 32 bytes");
-  for (const { step } of batch.metrics) {
-    invariant(step > batch.firstEntry && step <= batch.firstEntry + count, `step ${step} belongs to the batch`);
-  }
+  const steps = batch.metrics.length;
+  invariant(steps > 0 && steps <= count, "a batch has whole steps, with an entry or more each");
+  const [first] = batch.metrics;
+  const gap = batch.metrics.find(({ step }, index) => step !== (first?.step ?? 0) + index);
+  invariant(!gap, `step ${gap?.step} follows the one before it`);
 }
 
 async function append(tx: Transaction, lease: Lease, batch: StepBatch): Promise<{ cancelRequested: boolean }> {
   const run = await holdTraining(tx, lease);
   if (!run.logHeader) throw new SteplogError("INVALID_STATE", `The log of fine-tune ${run.id} has not begun.`);
   if (run.entries !== batch.firstEntry) throw notAtEnd(run, batch);
+  invariant(batch.metrics[0]?.step === run.stepsDone + 1, `the batch begins behind step ${run.stepsDone}`);
   await growLog(tx, run.id, batch);
   await insertMetrics(tx, run.id, batch.metrics);
   const skipped = batch.metrics.filter((metric) => metric.skipped !== null).length;
+  const zero = batch.metrics.filter((metric) => metric.zero).length;
   await tx
     .update(fineTunes)
     .set({
       entries: batch.firstEntry + countOf(batch),
+      stepsDone: run.stepsDone + batch.metrics.length,
       chain: batch.chainAfter,
       skippedSteps: sql`${fineTunes.skippedSteps} + ${skipped}`,
+      zeroSteps: sql`${fineTunes.zeroSteps} + ${zero}`,
     })
     .where(eq(fineTunes.id, run.id));
   await wakeWatchers(tx, run.id);

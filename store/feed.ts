@@ -83,8 +83,8 @@ async function* statuses(database: Database, hub: Hub, id: string, over: AbortSi
 
 /** The columns whose change is worth telling; the log's header is long and never changes. */
 function visible(row: FineTune): string {
-  const { status, cancelRequested, entries, skippedSteps, device } = row;
-  return JSON.stringify([status, cancelRequested, entries, skippedSteps, device]);
+  const { status, cancelRequested, stepsDone, skippedSteps, zeroSteps, device } = row;
+  return JSON.stringify([status, cancelRequested, stepsDone, skippedSteps, zeroSteps, device]);
 }
 
 // Reads

@@ -57,7 +57,7 @@ async function beginRun(tx: Transaction, job: Job, worker: string): Promise<void
   const begun = { status: "RUNNING" as const, startedAt: sql`coalesce(${fineTunes.startedAt}, now())` };
   const run = only(await tx.update(fineTunes).set(begun).where(eq(fineTunes.id, job.fineTuneId)).returning());
   const first = job.attempts === 1;
-  const message = first ? `Worker ${worker} begins.` : `Worker ${worker} goes on from entry ${run.entries}.`;
+  const message = first ? `Worker ${worker} begins.` : `Worker ${worker} goes on behind step ${run.stepsDone}.`;
   await tell(tx, run.id, first ? "RUNNING" : "RESUMED", message);
   await wakeWatchers(tx, run.id);
 }

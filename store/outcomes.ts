@@ -108,16 +108,16 @@ async function finishFineTune(tx: Transaction, lease: Lease, outcome: FineTuneOu
     outcome.status === "FAILED"
       ? { errorCode: outcome.code, errorMessage: outcome.message, errorIssues: outcome.issues }
       : {};
-  await tell(tx, run.id, outcome.status, endInWords(outcome, run.entries));
+  await tell(tx, run.id, outcome.status, endInWords(outcome, run.stepsDone));
   const end = { status: outcome.status, finishedAt: sql`now()`, ...error };
   await tx.update(fineTunes).set(end).where(eq(fineTunes.id, run.id));
   await tx.delete(jobs).where(jobOf(lease));
   await wakeWatchers(tx, run.id);
 }
 
-function endInWords(outcome: FineTuneOutcome, entries: number): string {
+function endInWords(outcome: FineTuneOutcome, steps: number): string {
   if (outcome.status === "FAILED") return outcome.message;
-  return outcome.status === "SUCCEEDED" ? `Done after ${entries} steps.` : `Cancelled after ${entries} steps.`;
+  return outcome.status === "SUCCEEDED" ? `Done after ${steps} steps.` : `Cancelled after ${steps} steps.`;
 }
 
 async function finishMaterialise(tx: Transaction, lease: Lease, outcome: MaterialiseOutcome): Promise<void> {

@@ -232,6 +232,8 @@ export interface NewStepMetric {
   readonly projectedGradient: number | null;
   readonly learningRate: number;
   readonly skipped: string | null;
+  /** Whether nothing was applied because both sides of every estimate had one loss. */
+  readonly zero: boolean;
   readonly seconds: number;
 }
 
@@ -244,11 +246,13 @@ export interface StepBatch {
   readonly decays: Uint8Array | null;
   /** Chain hash after the last entry of the batch. */
   readonly chainAfter: Uint8Array;
+  /** Of whole steps, one or more entries each, in order and without a gap. */
   readonly metrics: readonly NewStepMetric[];
 }
 
 export interface NewEvaluation {
   readonly entries: number;
+  readonly step: number;
   readonly rows: number;
   readonly loss: number;
   readonly accuracy: number | null;
@@ -256,6 +260,7 @@ export interface NewEvaluation {
 
 export interface NewCheckpoint {
   readonly entries: number;
+  readonly step: number;
   readonly chain: Uint8Array;
   readonly weightsDigest: string;
   /** Files of the weights, when they were kept. */

@@ -20,7 +20,7 @@ import { adapterFiles } from "../engine/adapter.ts";
 import type { Device, Precision } from "../engine/devices/device.ts";
 import type { ValidationSet } from "../engine/evaluate.ts";
 import { evaluate, prepareValidation } from "../engine/evaluate.ts";
-import type { MezoSettings, Step } from "../engine/mezo.ts";
+import type { MezoSettings } from "../engine/mezo.ts";
 import { logHeader, train } from "../engine/mezo.ts";
 import type { ModelFolder } from "../engine/model/folder.ts";
 import { openModelFolder } from "../engine/model/folder.ts";
@@ -32,7 +32,7 @@ import { chosenTensors, headTensors, loadModel } from "../engine/model/model.ts"
 import { writeFiles } from "../engine/model/shards.ts";
 import { trainedFiles } from "../engine/replay.ts";
 import { wholeFolder } from "./materialise.ts";
-import type { EngineMessage, FineTuneRequest, StepMessage } from "./messages.ts";
+import type { EngineMessage, FineTuneRequest } from "./messages.ts";
 
 /** @throws what a base, a dataset or a loss can be refused for; the worker fails the run with it */
 export async function* runFineTune(
@@ -55,40 +55,40 @@ export async function* runFineTune(
   yield { type: "began", headerBytes: encodeHeader(logHeader(base, model, settings, adapter?.lora)) };
   if (request.entries.length > 0) {
     model.update(request.entries);
-    yield { type: "note", event: "RESUMED", message: `Replayed ${request.entries.length} steps from the log.` };
+    yield { type: "note", event: "RESUMED", message: `Replayed ${request.stepsDone} steps from the log.` };
   }
 
-  let entries = request.entries.length;
-  const evaluateAt = async function* (place: number): AsyncGenerator<EngineMessage> {
-    if (!validation || request.evaluated.includes(place)) return;
-    yield { type: "evaluation", entries: place, ...(await evaluate(model, validation)) };
+  let place = { entries: request.entries.length, step: request.stepsDone };
+  const evaluation = async function* (): AsyncGenerator<EngineMessage> {
+    if (!validation || request.evaluated.includes(place.entries)) return;
+    yield { type: "evaluation", ...place, ...(await evaluate(model, validation)) };
   };
-  if (entries === 0) yield* evaluateAt(0);
+  if (place.step === 0) yield* evaluation();
 
   let started = performance.now();
   const { evaluateEvery, checkpointEvery, steps } = request.hyperparameters;
   const checkpoint = async (weightsDir: string | null): Promise<EngineMessage> => {
     const files = weightsDir === null ? [] : await writeTrained(model, adapter, weightsDir);
-    return { type: "checkpoint", entries, digest: await model.digest(), files };
+    return { type: "checkpoint", ...place, digest: await model.digest(), files };
   };
   if (!stopping()) {
-    for await (const step of train(model, rows, settings, entries)) {
-      entries = step.step;
-      yield stepMessage(step, (performance.now() - started) / 1000);
-      if (entries < steps && isEvery(evaluateEvery, entries)) yield* evaluateAt(entries);
-      if (entries < steps && isEvery(checkpointEvery, entries)) yield await checkpoint(null);
+    for await (const step of train(model, rows, settings, place)) {
+      place = { entries: place.entries + step.entries.length, step: step.step };
+      yield { type: "step", ...step, seconds: (performance.now() - started) / 1000 };
+      if (place.step < steps && isEvery(evaluateEvery, place.step)) yield* evaluation();
+      if (place.step < steps && isEvery(checkpointEvery, place.step)) yield await checkpoint(null);
       if (stopping()) break;
       started = performance.now();
     }
   }
-  const finished = entries >= steps;
-  if (finished) yield* evaluateAt(entries);
-  if (entries > 0) yield await checkpoint(finished ? request.weightsDir : null);
+  const finished = place.step >= steps;
+  if (finished) yield* evaluation();
+  if (place.step > 0) yield await checkpoint(finished ? request.weightsDir : null);
   yield { type: finished ? "done" : "stopped" };
 }
 
-function isEvery(interval: number, entries: number): boolean {
-  return interval > 0 && entries % interval === 0;
+function isEvery(interval: number, step: number): boolean {
+  return interval > 0 && step % interval === 0;
 }
 
 function changedBase(request: FineTuneRequest, seen: string): SteplogError {
@@ -152,11 +152,6 @@ async function readData(request: FineTuneRequest, folder: ModelFolder, tokenizer
     validation = prepareValidation(tokenizer, pairs, labelWords);
   }
   return { rows, validation };
-}
-
-function stepMessage(step: Step, seconds: number): StepMessage {
-  const { entry, ...measured } = step;
-  return { type: "step", ...measured, scalar: entry.scalar, seed: entry.seed, decay: entry.decay ?? null, seconds };
 }
 
 /** The weights as they were trained, not rebuilt, in the folder that a rebuild would give. Its paths. */

@@ -16,8 +16,9 @@ export interface FineTuneRequest {
   readonly validationPath: string | null;
   readonly labelWords: readonly string[];
   readonly hyperparameters: Hyperparameters;
-  /** Entries that are acknowledged already; training goes on after them. */
+  /** Entries that are acknowledged already, and the steps they are of; training goes on after them. */
   readonly entries: readonly LogEntry[];
+  readonly stepsDone: number;
   /** Evaluations that are recorded already, by the number of entries they were made at. */
   readonly evaluated: readonly number[];
   /** An empty folder for the last checkpoint's weights, as trained; null to leave that to a replay. */
@@ -40,9 +41,7 @@ export type EngineRequest = FineTuneRequest | MaterialiseRequest;
 export interface StepMessage {
   readonly type: "step";
   readonly step: number;
-  readonly scalar: number;
-  readonly seed: bigint;
-  readonly decay: number | null;
+  readonly entries: readonly LogEntry[];
   readonly loss: number;
   readonly projectedGradient: number;
   readonly learningRate: number;
@@ -57,6 +56,7 @@ export type EngineMessage =
   | {
       readonly type: "evaluation";
       readonly entries: number;
+      readonly step: number;
       readonly rows: number;
       readonly loss: number;
       readonly accuracy: number | null;
@@ -64,6 +64,7 @@ export type EngineMessage =
   | {
       readonly type: "checkpoint";
       readonly entries: number;
+      readonly step: number;
       readonly digest: string;
       /** Paths of the files of its weights; none when they were not wanted. */
       readonly files: readonly string[];

@@ -6,6 +6,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { SteplogError } from "../schema/errors.ts";
 import { appendMs, leaseMs } from "../schema/limits.ts";
+import type { LogEntry } from "../schema/step-log.ts";
 import { Chain, packDecays, packScalars } from "../schema/step-log.ts";
 import type { ClaimedJob, Store } from "../store/store.ts";
 import type { StepMessage } from "./messages.ts";
@@ -82,17 +83,18 @@ export class Recorder {
     this.#pending = [];
     if (steps.length === 0) return;
     const chain = new Chain(this.chain);
-    for (const { seed, scalar, decay } of steps) chain.add(decay === null ? { seed, scalar } : { seed, scalar, decay });
+    const entries = steps.flatMap((step) => step.entries);
+    for (const entry of entries) chain.add(entry);
     const batch = {
       firstEntry: this.#entries,
-      scalars: packScalars(steps.map((step) => step.scalar)),
-      decays: decaysOf(steps),
+      scalars: packScalars(entries.map(({ scalar }) => scalar)),
+      decays: decaysOf(entries),
       chainAfter: chain.hash,
       metrics: steps.map(metricOf),
     };
     const { cancelRequested } = await withRetries(() => this.#store.appendSteps(this.#job, batch));
     this.#chain = chain;
-    this.#entries += steps.length;
+    this.#entries += entries.length;
     if (cancelRequested) this.#onCancel();
   }
 }
@@ -101,14 +103,16 @@ function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-function decaysOf(steps: readonly StepMessage[]): Uint8Array | null {
-  if (steps.every((step) => step.decay === null)) return null;
-  return packDecays(steps.map((step) => step.decay ?? 1));
+function decaysOf(entries: readonly LogEntry[]): Uint8Array | null {
+  if (entries.every(({ decay }) => decay === undefined)) return null;
+  return packDecays(entries.map(({ decay }) => decay ?? 1));
 }
 
-function metricOf({ step, loss, projectedGradient, learningRate, skipped, seconds }: StepMessage) {
+function metricOf({ entries, step, loss, projectedGradient, learningRate, skipped, seconds }: StepMessage) {
   const finite = (value: number) => (Number.isFinite(value) ? value : null);
-  return { step, loss: finite(loss), projectedGradient: finite(projectedGradient), learningRate, skipped, seconds };
+  const zero = skipped === null && entries.every(({ scalar }) => scalar === 0);
+  const measured = { loss: finite(loss), projectedGradient: finite(projectedGradient) };
+  return { step, ...measured, learningRate, skipped, zero, seconds };
 }
 
 /** Asks again while Postgres is out of reach and the lease can still be ours. */

@@ -136,6 +136,7 @@ async function requestFor(options: WorkerOptions, job: ClaimedJob, weightsDir: s
     // What a run was stored without, by a release that did not know it, has its default.
     hyperparameters: hyperparametersSchema.parse(fineTune.hyperparameters),
     entries: log ? unpackEntries({ seed: decodeHeader(log.headerBytes).seed, ...log }) : [],
+    stepsDone: fineTune.stepsDone,
     evaluated: evaluations.map((evaluation) => evaluation.entries),
     weightsDir: fineTune.keepWeights ? weightsDir : null,
   };
@@ -213,11 +214,12 @@ async function recordCheckpoint(
   store: Store,
   job: ClaimedJob,
   recorder: Recorder,
-  { entries, digest, files }: EngineMessage & { type: "checkpoint" },
+  { entries, step, digest, files }: EngineMessage & { type: "checkpoint" },
 ): Promise<void> {
   invariant(entries === recorder.entries, "a checkpoint lies at the end of the acknowledged log");
   await store.recordCheckpoint(job, {
     entries,
+    step,
     chain: recorder.chain,
     weightsDigest: digest,
     weightsFiles: await storeFiles(store, files),

@@ -73,7 +73,9 @@ function parseSettings(file: string, value: unknown): Settings {
 }
 
 function report(outcome: Outcome, log: string | undefined): void {
-  print(`${outcome.status} after ${outcome.progress.step} steps (${outcome.progress.skippedSteps} skipped).`);
+  const { step: steps, skippedSteps, zeroSteps } = outcome.progress;
+  const unmoved = zeroSteps > 0 ? `, ${zeroSteps} without a difference` : "";
+  print(`${outcome.status} after ${steps} steps (${skippedSteps} skipped${unmoved}).`);
   for (const { step, rows, loss, accuracy } of outcome.evaluations) {
     const share = accuracy === null ? "" : `, accuracy ${(100 * accuracy).toFixed(1)}%`;
     print(`  at step ${step}: loss ${loss.toFixed(4)}${share} on ${rows} validation rows`);

@@ -38,7 +38,8 @@ CheckpointRef.implement({
       description: "The run whose log this is a place in.",
       resolve: (checkpoint) => checkpoint.fineTuneId,
     }),
-    entries: t.exposeInt("entries", { description: "Log entries up to here: steps done." }),
+    entries: t.exposeInt("entries", { description: "Log entries up to here." }),
+    step: t.exposeInt("step", { description: "Steps done here." }),
     chainHash: t.string({
       description: "Chain hash after these entries, 64 hex digits. Two checkpoints of one hash are one model.",
       resolve: (checkpoint) => Buffer.from(checkpoint.chain).toString("hex"),

@@ -5,7 +5,7 @@ import { builder } from "./builder.ts";
 export const EvaluationRef = builder.objectRef<Evaluation>("Evaluation").implement({
   description: "A measurement on the validation rows at one place of the log.",
   fields: (t) => ({
-    step: t.exposeInt("entries", { description: "Steps done when it was measured; 0 is the base model itself." }),
+    step: t.exposeInt("step", { description: "Steps done when it was measured; 0 is the base model itself." }),
     rows: t.exposeInt("rows", { description: "Validation rows measured." }),
     loss: t.exposeFloat("loss", { description: "Mean loss over the scored tokens, nats." }),
     accuracy: t.exposeFloat("accuracy", {

@@ -9,11 +9,11 @@ const recentSteps = 50;
 export const ProgressRef = builder.objectRef<FineTune>("Progress").implement({
   description: "How far a run is.",
   fields: (t) => ({
-    step: t.exposeInt("entries", { description: "Steps done and stored." }),
+    step: t.exposeInt("stepsDone", { description: "Steps done and stored." }),
     steps: t.int({ description: "Steps in all.", resolve: (run) => run.hyperparameters.steps }),
     fraction: t.float({
       description: "Share of the steps that are done, 0 to 1.",
-      resolve: (run) => run.entries / run.hyperparameters.steps,
+      resolve: (run) => run.stepsDone / run.hyperparameters.steps,
     }),
     stepsPerSecond: t.float({
       nullable: true,
@@ -27,11 +27,16 @@ export const ProgressRef = builder.objectRef<FineTune>("Progress").implement({
       complexity: queryCost,
       resolve: async (run, _args, { store }) => {
         const rate = run.status === "RUNNING" ? await stepsPerSecond(store, run) : null;
-        return rate === null ? null : (run.hyperparameters.steps - run.entries) / rate;
+        return rate === null ? null : (run.hyperparameters.steps - run.stepsDone) / rate;
       },
     }),
     skippedSteps: t.exposeInt("skippedSteps", {
       description: "Steps whose loss was not finite, which left the weights as they were.",
+    }),
+    zeroSteps: t.exposeInt("zeroSteps", {
+      description:
+        "Steps that measured no difference between the two sides, so that the weights stayed as they were. Frequent where " +
+        "what is measured is a count, as accuracy is.",
     }),
   }),
 });
@@ -50,7 +55,7 @@ async function stepsPerSecond(store: Store, run: FineTune): Promise<number | nul
 const readOnce = new WeakMap<FineTune, Promise<StepMetric[]>>();
 
 function latest(store: Store, run: FineTune): Promise<StepMetric[]> {
-  const afterStep = Math.max(0, run.entries - recentSteps);
+  const afterStep = Math.max(0, run.stepsDone - recentSteps);
   const steps = readOnce.get(run) ?? store.fineTunes.metrics(run.id, { afterStep, limit: recentSteps });
   readOnce.set(run, steps);
   return steps;

@@ -7,16 +7,17 @@ import { requireFineTune } from "./lookup.ts";
 import { FineTuneRef } from "./nodes.ts";
 
 export const StepRef = builder.objectRef<StepMetric>("Step").implement({
-  description: "What one step measured. Step k is the k-th entry of the log, counted from 1.",
+  description: "What one step measured.",
   fields: (t) => ({
     step: t.exposeInt("step", { description: "Number of the step, from 1. Steps are in order, with no gap." }),
     loss: t.exposeFloat("loss", {
       nullable: true,
-      description: "Mean of the two measured losses, nats per scored token; null when it was not finite.",
+      description: "Mean of the measured losses, nats per scored token; null when it was not finite.",
     }),
     projectedGradient: t.exposeFloat("projectedGradient", {
       nullable: true,
-      description: "(L+ - L-) / (2 epsilon), nats; null when it was not finite.",
+      description:
+        "(L+ - L-) / (2 epsilon), nats; of several estimates their root mean square; null when it was not finite.",
     }),
     learningRate: t.exposeFloat("learningRate", { description: "Learning rate of this step." }),
     skipped: t.exposeString("skipped", {

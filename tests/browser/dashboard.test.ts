@@ -87,12 +87,12 @@ describe("the page of a run", () => {
     await page.goto(runUrl(id));
     await expect.poll(() => chart()).toEqual([5, 5]);
     await page.getByText("Live", { exact: true }).waitFor();
-    await worker.store.recordEvaluation(worker.job, { entries: 0, rows: 40, loss: 2.1, accuracy: 0.525 });
+    await worker.store.recordEvaluation(worker.job, { entries: 0, step: 0, rows: 40, loss: 2.1, accuracy: 0.525 });
     for (let batch = 0; batch < 20; batch += 1) await worker.train(25);
     await expect.poll(() => chart()).toEqual([505, 505]);
     await shoot("running");
     await worker.train(95);
-    await worker.store.recordEvaluation(worker.job, { entries: 600, rows: 40, loss: 1.2, accuracy: 0.925 });
+    await worker.store.recordEvaluation(worker.job, { entries: 600, step: 600, rows: 40, loss: 1.2, accuracy: 0.925 });
     await worker.checkpoint();
     await worker.succeed();
     await page.locator(".status", { hasText: "Succeeded" }).waitFor();
@@ -153,7 +153,7 @@ describe("the page of a run", () => {
     ];
     const weightsFiles = [];
     for (const name of names) weightsFiles.push({ name, ...(await server.store.blobs.put(Readable.from([name]))) });
-    const place = { entries: 10, chain: worker.chain, weightsDigest: "ab".repeat(32), weightsFiles };
+    const place = { entries: 10, step: 10, chain: worker.chain, weightsDigest: "ab".repeat(32), weightsFiles };
     await server.store.recordCheckpoint(worker.job, place);
     await worker.succeed();
     await page.goto(runUrl(id));

@@ -8,7 +8,7 @@ import { mergedFiles, mergedTensors } from "../../engine/adapter.ts";
 import type { Device } from "../../engine/devices/device.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import type { MezoSettings } from "../../engine/mezo.ts";
-import { logHeader, train } from "../../engine/mezo.ts";
+import { beginning, logHeader, train } from "../../engine/mezo.ts";
 import { copyCompanions } from "../../engine/model/companions.ts";
 import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
 import type { LoraHeader } from "../../engine/model/lora.ts";
@@ -134,7 +134,7 @@ async function trained(path: string, device: Device, changes: Partial<MezoSettin
   const chosen = { ...settings, ...changes };
   const model = await loadSeeded(path, device, chosen.noise);
   const entries: LogEntry[] = [];
-  for await (const { entry } of train(model, rows, chosen, 0)) entries.push(entry);
+  for await (const step of train(model, rows, chosen, beginning)) entries.push(...step.entries);
   const header = logHeader(await baseHash(model.folder), model, chosen, lora);
   return { model, log: decodeStepLog(encodeEntries(header, entries)) };
 }

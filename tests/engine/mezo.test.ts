@@ -4,14 +4,15 @@ import { encodeRow } from "../../dataset/encode.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import type { Device } from "../../engine/devices/device.ts";
 import type { MezoSettings, Step } from "../../engine/mezo.ts";
-import { learningRateAt, logHeader, train } from "../../engine/mezo.ts";
+import { beginning, estimatesAt, learningRateAt, logHeader, train } from "../../engine/mezo.ts";
 import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
 import type { Model } from "../../engine/model/model.ts";
 import { chosenTensors, headTensors, loadModel } from "../../engine/model/model.ts";
 import { fillNoise, sigma, tensorId } from "../../engine/noise.ts";
 import { epochOrder, batchRows } from "../../engine/order.ts";
 import { reconstruct } from "../../engine/reconstruct.ts";
-import { decodeStepLog, encodeEntries } from "../../schema/step-log.ts";
+import { perturbationSize, toBfloat16 } from "../../engine/scalar.ts";
+import { decodeStepLog, encodeEntries, ruleSeed } from "../../schema/step-log.ts";
 import { openDevices } from "../support/open-devices.ts";
 import { golden, randomModel, scratch } from "../support/models.ts";
 
@@ -32,7 +33,7 @@ const rows: EncodedRow[] = Array.from({ length: 7 }, (_, i) => {
 
 const devices = await openDevices();
 
-async function collect(model: Model, from = 0, overrides: Partial<MezoSettings> = {}): Promise<Step[]> {
+async function collect(model: Model, from = beginning, overrides: Partial<MezoSettings> = {}): Promise<Step[]> {
   const steps: Step[] = [];
   for await (const step of train(model, rows, { ...settings, ...overrides }, from)) steps.push(step);
   return steps;
@@ -55,12 +56,12 @@ describe("training, then rebuilding from the log", () => {
     const path = await randomModel(kind.dtype);
     const model = await load(path, kind.device, kind.noise);
     const before = await model.digest();
-    const steps = await collect(model, 0, { noise: kind.noise, weightDecay: kind.weightDecay });
+    const steps = await collect(model, beginning, { noise: kind.noise, weightDecay: kind.weightDecay });
     const header = logHeader(await baseHash(model.folder), model, { ...settings, noise: kind.noise });
     const log = decodeStepLog(
       encodeEntries(
         header,
-        steps.map((step) => step.entry),
+        steps.flatMap((step) => step.entries),
       ),
     );
 
@@ -89,8 +90,8 @@ test("a run that goes on from its log goes on as it would have", async () => {
   const whole = await load(path, createPlainDevice());
   const steps = await collect(whole);
   const resumed = await load(path, createPlainDevice());
-  resumed.update(steps.slice(0, 5).map((step) => step.entry));
-  expect(await collect(resumed, 5)).toStrictEqual(steps.slice(5));
+  resumed.update(steps.slice(0, 5).flatMap((step) => step.entries));
+  expect(await collect(resumed, { entries: 5, step: 5 })).toStrictEqual(steps.slice(5));
   expect(await resumed.digest()).toBe(await whole.digest());
 });
 
@@ -106,14 +107,16 @@ test("the scalar is the bfloat16 of rate times projected gradient over sigma, an
   const [tensor] = model.trainable;
   if (!tensor) throw new Error("the model trains something");
   const before = new Float32Array((await model.read(tensor.name)).buffer.slice(0));
-  const [step] = await collect(model, 0, { steps: 1 });
+  const [step] = await collect(model, beginning, { steps: 1 });
   if (!step) throw new Error("a step was made");
+  const [entry] = step.entries;
+  if (!entry) throw new Error("a step leaves an entry");
   const exact = (settings.learningRate * step.projectedGradient) / sigma.normal;
-  expect(Math.abs(step.entry.scalar - exact) / Math.abs(exact)).toBeLessThan(2 ** -8);
+  expect(Math.abs(entry.scalar - exact) / Math.abs(exact)).toBeLessThan(2 ** -8);
   const after = new Float32Array((await model.read(tensor.name)).buffer.slice(0));
   const n = new Int8Array(before.length);
-  fillNoise(n, "normal", step.entry.seed, tensorId(tensor.name), 0);
-  after.forEach((value, i) => expect(value).toBe(Math.fround((before[i] ?? 0) - step.entry.scalar * (n[i] ?? 0))));
+  fillNoise(n, "normal", entry.seed, tensorId(tensor.name), 0);
+  after.forEach((value, i) => expect(value).toBe(Math.fround((before[i] ?? 0) - entry.scalar * (n[i] ?? 0))));
 });
 
 test.each(["normal", "rademacher"] as const)(
@@ -143,9 +146,9 @@ test("steps whose loss is not finite are logged with scalar 0, and three in a ro
         ? Promise.resolve({ plus: Float64Array.of(NaN), minus: Float64Array.of(1) })
         : model.perturbedLosses(batch, perturbation),
   };
-  const steps = await collect(broken, 0, { weightDecay: 0.1 });
+  const steps = await collect(broken, beginning, { weightDecay: 0.1 });
   expect(steps.map((step) => step.skipped !== null)).toStrictEqual(steps.map((_, k) => k % 2 === 0));
-  expect(steps[0]?.entry).toMatchObject({ scalar: 0, decay: 1 });
+  expect(steps[0]?.entries).toMatchObject([{ scalar: 0, decay: 1 }]);
   expect(steps[0]?.skipped).toContain("NaN");
 
   const always: Model = {
@@ -154,7 +157,7 @@ test("steps whose loss is not finite are logged with scalar 0, and three in a ro
   };
   const seen: Step[] = [];
   const run = async () => {
-    for await (const step of train(always, rows, settings, 0)) seen.push(step);
+    for await (const step of train(always, rows, settings, beginning)) seen.push(step);
   };
   await expect(run()).rejects.toThrow(/LOSS|3 steps in a row.*learning rate/u);
   expect(seen).toHaveLength(3);
@@ -199,7 +202,7 @@ describe("the rate of a step", () => {
 
   test("is what a step says, scales its scalar, and its decay", async () => {
     const path = await randomModel();
-    const steps = await collect(await load(path, createPlainDevice()), 0, {
+    const steps = await collect(await load(path, createPlainDevice()), beginning, {
       schedule: "LINEAR",
       steps: 4,
       weightDecay: 0.1,
@@ -207,8 +210,9 @@ describe("the rate of a step", () => {
     expect(steps.map(({ learningRate }) => learningRate)).toStrictEqual(
       [1, 0.75, 0.5, 0.25].map((part) => part * settings.learningRate),
     );
-    for (const { entry, learningRate, projectedGradient } of steps) {
-      expect(entry.decay).toBe(Math.fround(1 - learningRate * 0.1));
+    for (const { entries, learningRate, projectedGradient } of steps) {
+      const entry = entries[0] ?? { scalar: NaN };
+      expect("decay" in entry && entry.decay).toBe(Math.fround(1 - learningRate * 0.1));
       const exact = (learningRate * projectedGradient) / sigma.normal;
       expect(Math.abs(entry.scalar - exact)).toBeLessThanOrEqual(Math.abs(exact) * 2 ** -8);
     }
@@ -217,15 +221,86 @@ describe("the rate of a step", () => {
 
 test("a projected gradient beyond the limit is cut to it, and told as it was", async () => {
   const path = await randomModel();
-  const free = await collect(await load(path, createPlainDevice()), 0, { steps: 1 });
+  const free = await collect(await load(path, createPlainDevice()), beginning, { steps: 1 });
   const gradient = Math.abs(free[0]?.projectedGradient ?? NaN);
   const limit = gradient / 4;
-  const cut = await collect(await load(path, createPlainDevice()), 0, { steps: 1, clipGradient: limit });
+  const cut = await collect(await load(path, createPlainDevice()), beginning, { steps: 1, clipGradient: limit });
   expect(Math.abs(cut[0]?.projectedGradient ?? NaN)).toBe(gradient);
-  expect(Math.abs(cut[0]?.entry.scalar ?? NaN) / Math.abs(free[0]?.entry.scalar ?? NaN)).toBeCloseTo(0.25, 2);
+  const scalarOf = (steps: Step[]) => steps[0]?.entries[0]?.scalar ?? NaN;
+  expect(scalarOf(cut) / scalarOf(free)).toBeCloseTo(0.25, 2);
   expect(
-    await collect(await load(path, createPlainDevice()), 0, { steps: 1, clipGradient: 2 * gradient }),
+    await collect(await load(path, createPlainDevice()), beginning, { steps: 1, clipGradient: 2 * gradient }),
   ).toStrictEqual(free);
+});
+
+describe("several estimates a step", () => {
+  const mean = (losses: Float64Array) => losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+
+  test("are each measured at the weights before it, and their mean is applied", async () => {
+    const path = await randomModel();
+    const { learningRate, epsilon, noise } = settings;
+    const changes = { steps: 2, estimates: 3, weightDecay: 0.1 };
+    const steps = await collect(await load(path, createPlainDevice()), beginning, changes);
+    const model = await load(path, createPlainDevice());
+    const size = perturbationSize(epsilon, noise);
+    for (const [t, { entries, projectedGradient }] of steps.entries()) {
+      const batch = batchRows(rows, settings.batchSize, settings.seed, t);
+      const gradients: number[] = [];
+      for (const { seed } of entries) {
+        const { plus, minus } = await model.perturbedLosses(batch, { seed, size, noise });
+        gradients.push((mean(plus) - mean(minus)) / (2 * size * sigma[noise]));
+      }
+      const exact = gradients.map((gradient) => toBfloat16((learningRate * gradient) / 3 / sigma[noise]));
+      expect(entries.map(({ scalar }) => scalar)).toStrictEqual(exact);
+      expect(entries.map(({ decay }) => decay)).toStrictEqual([Math.fround(1 - learningRate * 0.1), 1, 1]);
+      expect(projectedGradient).toBeCloseTo(Math.hypot(...gradients) / Math.sqrt(3), 10);
+      model.update(entries);
+    }
+    const places = steps.flatMap(({ entries }) => entries.map(({ seed }) => seed));
+    expect(places).toStrictEqual([0, 1, 2, 3, 4, 5].map((k) => ruleSeed(settings.seed, k)));
+  });
+
+  test("grow or shrink in a line to those of the last step, and a run goes on in the midst of that", async () => {
+    const counts = (changes: Partial<MezoSettings>) =>
+      Array.from({ length: 5 }, (_, t) => estimatesAt({ ...settings, steps: 5, ...changes }, t));
+    expect(counts({ estimates: 2 })).toStrictEqual([2, 2, 2, 2, 2]);
+    expect(counts({ estimates: 1, estimatesAtEnd: 5 })).toStrictEqual([1, 2, 3, 4, 5]);
+    expect(counts({ estimates: 8, estimatesAtEnd: 2 })).toStrictEqual([8, 7, 5, 4, 2]);
+
+    const path = await randomModel();
+    const changes = { steps: 5, estimates: 1, estimatesAtEnd: 5 };
+    const whole = await collect(await load(path, createPlainDevice()), beginning, changes);
+    const resumed = await load(path, createPlainDevice());
+    resumed.update(whole.slice(0, 3).flatMap(({ entries }) => entries));
+    expect(await collect(resumed, { entries: 6, step: 3 }, changes)).toStrictEqual(whole.slice(3));
+  });
+
+  test("of which one is not finite leave the weights as they were", async () => {
+    const model = await load(await randomModel(), createPlainDevice());
+    const broken: Model = {
+      ...model,
+      perturbedLosses: (batch, perturbation) =>
+        perturbation.seed % 4n === 1n
+          ? Promise.resolve({ plus: Float64Array.of(1), minus: Float64Array.of(Infinity) })
+          : model.perturbedLosses(batch, perturbation),
+    };
+    const [bad, good] = await collect(broken, beginning, { steps: 2, estimates: 2 });
+    expect(bad?.entries.map(({ scalar }) => scalar)).toStrictEqual([0, 0]);
+    expect(bad?.skipped).toContain("Infinity on the minus side");
+    expect(good?.skipped).toBeNull();
+  });
+});
+
+test.each(devices)("batches that are accumulated make the step of one large batch: $name", async (device) => {
+  const path = await randomModel();
+  const one = await collect(await load(path, device), beginning, { steps: 3, batchSize: 6 });
+  const pieces = await collect(await load(path, device), beginning, { steps: 3, batchSize: 2, accumulate: 3 });
+  for (const [t, step] of one.entries()) {
+    const other = pieces[t];
+    expect(Math.abs(step.loss / (other?.loss ?? NaN) - 1)).toBeLessThan(1e-6);
+    const difference = Math.abs(step.projectedGradient - (other?.projectedGradient ?? NaN));
+    expect(difference).toBeLessThan(0.01 * Math.max(1, Math.abs(step.projectedGradient)));
+  }
 });
 
 describe("a part of the tensors", () => {
@@ -238,7 +313,7 @@ describe("a part of the tensors", () => {
     const log = decodeStepLog(
       encodeEntries(
         header,
-        steps.map((step) => step.entry),
+        steps.flatMap((step) => step.entries),
       ),
     );
     const out = `${await scratch()}/rebuilt`;

@@ -12,7 +12,7 @@ import { createNativeDevice } from "../../engine/devices/native.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { openModelFolder } from "../../engine/model/folder.ts";
-import { train } from "../../engine/mezo.ts";
+import { beginning, train } from "../../engine/mezo.ts";
 import type { NativePass } from "../../engine/native/native.ts";
 import { nativeAddon } from "../../engine/native/native.ts";
 import { encodeRow } from "../../dataset/encode.ts";
@@ -245,7 +245,7 @@ describe.runIf(sets.length > 0)("the native device", () => {
     };
     const steps: (string | null)[] = [];
     const training = (async () => {
-      for await (const step of train(model, rows, settings, 0)) steps.push(step.skipped);
+      for await (const step of train(model, rows, settings, beginning)) steps.push(step.skipped);
     })();
     await expect(training).rejects.toMatchObject({ code: "LOSS_NOT_FINITE", message: /NaN in the base model/u });
     expect(steps).toHaveLength(3);

@@ -20,7 +20,7 @@ import { loadOptionalTokenizer } from "../../dataset/tokenizer.ts";
 import { chooseDevice } from "../../engine/devices/choose.ts";
 import type { Device } from "../../engine/devices/device.ts";
 import type { MezoSettings } from "../../engine/mezo.ts";
-import { logHeader, train } from "../../engine/mezo.ts";
+import { beginning, logHeader, train } from "../../engine/mezo.ts";
 import { baseHash, modelBytes, openModelFolder } from "../../engine/model/folder.ts";
 import type { SeededAdapter } from "../../engine/model/lora.ts";
 import { seededAdapter, targetedModules } from "../../engine/model/lora.ts";
@@ -179,7 +179,7 @@ async function fineTune(
   const chosen: MezoSettings = { ...settings, noise, ...(adapter && { learningRate: 0.02, epsilon: 1e-2 }) };
   const model = await loadModel(await openModelFolder(base), device, noise, { adapter });
   const entries = [];
-  for await (const { entry } of train(model, subject.rows, chosen, 0)) entries.push(entry);
+  for await (const step of train(model, subject.rows, chosen, beginning)) entries.push(...step.entries);
   const header = logHeader(await baseHash(model.folder), model, chosen, adapter?.lora);
   return { log: decodeStepLog(encodeEntries(header, entries)), digest: await model.digest() };
 }

@@ -213,7 +213,7 @@ describe("fine-tunes", () => {
   test("a run shows what its worker did", async () => {
     const id = await createFineTune(server, { steps: 200 });
     const worker = await FakeWorker.claim(server.store);
-    await worker.store.recordEvaluation(worker.job, { entries: 0, rows: 3, loss: 2, accuracy: null });
+    await worker.store.recordEvaluation(worker.job, { entries: 0, step: 0, rows: 3, loss: 2, accuracy: null });
     await worker.train(120);
     const running = await server.ask<{ fineTune: object }>(
       `query ($id: ID!) { fineTune(id: $id) {
@@ -247,7 +247,7 @@ describe("fine-tunes", () => {
     const done = await server.ask<{ fineTune: object }>(
       `query ($id: ID!) { fineTune(id: $id) {
         status finishedAt progress { etaSeconds fraction }
-        checkpoints(first: 5) { nodes { id entries chainHash weightsDigest weightsStatus weightsUrl weightsBytes weightsError } }
+        checkpoints(first: 5) { nodes { id entries step chainHash weightsDigest weightsStatus weightsUrl weightsBytes weightsError } }
         events { type }
       } }`,
       { id },
@@ -257,7 +257,7 @@ describe("fine-tunes", () => {
       progress: { etaSeconds: null, fraction: 1 },
       checkpoints: {
         nodes: [
-          { entries: 200, chainHash: Buffer.from(worker.chain).toString("hex") },
+          { entries: 200, step: 200, chainHash: Buffer.from(worker.chain).toString("hex") },
           {
             id: globalId("Checkpoint", checkpoint.id),
             entries: 120,

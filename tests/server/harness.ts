@@ -182,6 +182,7 @@ export class FakeWorker {
         projectedGradient: scalar,
         learningRate: 1e-6,
         skipped: null,
+        zero: false,
         seconds: 0.25,
       })),
     });
@@ -189,7 +190,7 @@ export class FakeWorker {
   }
 
   checkpoint() {
-    const place = { entries: this.step, chain: this.chain, weightsDigest: "ab".repeat(32) };
+    const place = { entries: this.step, step: this.step, chain: this.chain, weightsDigest: "ab".repeat(32) };
     return this.store.recordCheckpoint(this.job, place);
   }
 

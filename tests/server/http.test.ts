@@ -144,7 +144,7 @@ describe("checkpoints", () => {
       "model.safetensors.index.json",
     ];
     const weightsFiles = blobs.map((blob, k) => ({ name: names[k] ?? "", ...blob }));
-    const place = { entries: 5_000, chain: worker.chain, weightsDigest: "cd".repeat(32), weightsFiles };
+    const place = { entries: 5_000, step: 5_000, chain: worker.chain, weightsDigest: "cd".repeat(32), weightsFiles };
     const { id } = await server.store.recordCheckpoint(worker.job, place);
     await worker.succeed();
 

@@ -67,7 +67,15 @@ export function chainAfter(entries: number): Uint8Array {
 export function metricsOf(first: number, count: number): NewStepMetric[] {
   return Array.from({ length: count }, (_, index) => {
     const step = first + index + 1;
-    return { step, loss: 1 / step, projectedGradient: -step, learningRate: 1e-6, skipped: null, seconds: 0.01 };
+    return {
+      step,
+      loss: 1 / step,
+      projectedGradient: -step,
+      learningRate: 1e-6,
+      skipped: null,
+      zero: false,
+      seconds: 0.01,
+    };
   });
 }
 

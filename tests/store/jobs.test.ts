@@ -92,9 +92,9 @@ describe("a worker that lost its lease", () => {
     await expect(store.finishMaterialise(job, { error: "late" })).rejects.toMatchObject(lost);
     const begin = { headerBytes, chain: chainStart, device: "other" };
     await expect(store.beginLog(job, begin)).rejects.toMatchObject(lost);
-    const evaluation = { entries: 2, rows: 1, loss: 1, accuracy: null };
+    const evaluation = { entries: 2, step: 2, rows: 1, loss: 1, accuracy: null };
     await expect(store.recordEvaluation(job, evaluation)).rejects.toMatchObject(lost);
-    const checkpoint = { entries: 2, chain: chainStart, weightsDigest: "d" };
+    const checkpoint = { entries: 2, step: 2, chain: chainStart, weightsDigest: "d" };
     await expect(store.recordCheckpoint(job, checkpoint)).rejects.toMatchObject(lost);
 
     expect(await everything()).toEqual(before);

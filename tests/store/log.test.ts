@@ -45,7 +45,7 @@ describe("append", () => {
     const { run, job } = await newTraining(store);
     await append(store, job, 0, 2);
     const measured = { step: 3, loss: Number.NaN, projectedGradient: null, learningRate: 1e-6 };
-    const metric = { ...measured, skipped: "not finite", seconds: 0.5 };
+    const metric = { ...measured, skipped: "not finite", zero: false, seconds: 0.5 };
     expect(await store.appendSteps(job, { ...batchOf(2, 2), metrics: [metric, ...metricsOf(3, 1)] })).toEqual({
       cancelRequested: false,
     });
@@ -97,7 +97,15 @@ describe("append", () => {
     const { run, job } = await newTraining(store);
     await append(store, job, 0, 2);
     // A metric that the table refuses, after the segment was grown in the same transaction.
-    const metric = { step: 3, loss: 1, projectedGradient: 1, learningRate: Number.NaN, skipped: null, seconds: 1 };
+    const metric = {
+      step: 3,
+      loss: 1,
+      projectedGradient: 1,
+      learningRate: Number.NaN,
+      skipped: null,
+      zero: false,
+      seconds: 1,
+    };
     await expect(store.appendSteps(job, { ...batchOf(2, 1), metrics: [metric] })).rejects.toThrow("step_metrics");
     await expectLog(run.id, 2);
     expect(await segmentsOf(run.id)).toMatchObject([{ count: 2 }]);
@@ -182,12 +190,24 @@ describe("chart", () => {
   });
 });
 
+test("a step may have several entries; steps that changed nothing are counted", async () => {
+  const { run, job } = await newTraining(store);
+  const metrics = metricsOf(0, 2).map((metric) => ({ ...metric, zero: metric.step === 2 }));
+  await store.appendSteps(job, { ...batchOf(0, 6), metrics });
+  expect(await store.fineTunes.get(run.id)).toMatchObject({ entries: 6, stepsDone: 2, zeroSteps: 1 });
+  await store.appendSteps(job, { ...batchOf(6, 3), metrics: metricsOf(2, 1) });
+  expect(await store.fineTunes.get(run.id)).toMatchObject({ entries: 9, stepsDone: 3, zeroSteps: 1 });
+  const after = { ...batchOf(9, 3), metrics: metricsOf(4, 1) };
+  await expect(store.appendSteps(job, after)).rejects.toThrow(/behind step 3/u);
+  await expect(store.appendSteps(job, { ...after, metrics: [] })).rejects.toThrow(/whole steps/u);
+});
+
 describe("measurements and checkpoints", () => {
   const digest = "cd".repeat(32);
 
   test("an evaluation of a place is kept once", async () => {
     const { run, job } = await newTraining(store);
-    const evaluation = { entries: 0, rows: 3, loss: 0.5, accuracy: 2 / 3 };
+    const evaluation = { entries: 0, step: 0, rows: 3, loss: 0.5, accuracy: 2 / 3 };
     await store.recordEvaluation(job, evaluation);
     await store.recordEvaluation(job, { ...evaluation, loss: 9 });
     expect(await store.fineTunes.evaluations(run.id)).toMatchObject([evaluation]);
@@ -196,13 +216,13 @@ describe("measurements and checkpoints", () => {
   test("a checkpoint of a place is kept once; other weights there are an INTERNAL error, said loudly", async () => {
     const { run, job } = await newTraining(store);
     await append(store, job, 0, 2);
-    const place = { entries: 2, chain: chainAfter(2), weightsDigest: digest };
+    const place = { entries: 2, step: 2, chain: chainAfter(2), weightsDigest: digest };
     const first = await store.recordCheckpoint(job, place);
     expect(await store.recordCheckpoint(job, place)).toEqual(first);
     const other = { ...place, weightsDigest: "ef".repeat(32) };
     await expect(store.recordCheckpoint(job, other)).rejects.toMatchObject({ code: "INTERNAL" });
     expect(loud).toContainEqual(expect.objectContaining({ fineTuneId: run.id, measured: other.weightsDigest }));
-    const ahead = { ...place, entries: 3 };
+    const ahead = { ...place, entries: 3, step: 3 };
     await expect(store.recordCheckpoint(job, ahead)).rejects.toMatchObject({ code: "INVALID_STATE" });
     expect(await store.checkpoints.list(run.id, { limit: 10 })).toEqual([first]);
   });
@@ -210,7 +230,12 @@ describe("measurements and checkpoints", () => {
   test("weights are asked for once, rebuilt by a job, and may be asked for again after a failure", async () => {
     const { job } = await newTraining(store);
     await append(store, job, 0, 1);
-    const { id } = await store.recordCheckpoint(job, { entries: 1, chain: chainAfter(1), weightsDigest: digest });
+    const { id } = await store.recordCheckpoint(job, {
+      entries: 1,
+      step: 1,
+      chain: chainAfter(1),
+      weightsDigest: digest,
+    });
     await store.finishFineTune(job, { status: "SUCCEEDED" });
     const asked = await Promise.all([1, 2, 3, 4].map(() => store.checkpoints.requestWeights(id)));
     expect(asked.every(({ weightsStatus }) => weightsStatus === "QUEUED")).toBe(true);

@@ -84,7 +84,12 @@ test("checkpoints are listed from the latest place in the log, and only those of
   const { run, job } = await newTraining(store);
   await append(store, job, 0, 3);
   for (const entries of [3, 1, 2]) {
-    await store.recordCheckpoint(job, { entries, chain: chainAfter(entries), weightsDigest: sha256(`${entries}`) });
+    await store.recordCheckpoint(job, {
+      entries,
+      step: entries,
+      chain: chainAfter(entries),
+      weightsDigest: sha256(`${entries}`),
+    });
   }
   const [latest] = await store.checkpoints.list(run.id, { limit: 1 });
   const rest = await store.checkpoints.list(run.id, { limit: 5, after: latest?.id });

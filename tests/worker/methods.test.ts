@@ -27,7 +27,10 @@ beforeAll(async () => {
   base = await baseHash(await openModelFolder(modelPath));
 });
 
-async function run(settings: Partial<Hyperparameters>, more: { entries?: LogEntry[]; keep?: string } = {}) {
+async function run(
+  settings: Partial<Hyperparameters>,
+  more: { entries?: LogEntry[]; stepsDone?: number; keep?: string } = {},
+) {
   const messages: EngineMessage[] = [];
   const request = {
     kind: "FINE_TUNE",
@@ -39,6 +42,7 @@ async function run(settings: Partial<Hyperparameters>, more: { entries?: LogEntr
     labelWords: [" great", " terrible"],
     hyperparameters: hyperparametersSchema.parse(settings),
     entries: more.entries ?? [],
+    stepsDone: more.stepsDone ?? more.entries?.length ?? 0,
     evaluated: [],
     weightsDir: more.keep ?? null,
   } as const;
@@ -47,7 +51,7 @@ async function run(settings: Partial<Hyperparameters>, more: { entries?: LogEntr
     messages.filter((message): message is EngineMessage & { type: T } => message.type === type);
   const [began] = of("began");
   if (!began) throw new Error("a run begins");
-  const entries = of("step").map(({ seed, scalar }) => ({ seed, scalar }));
+  const entries = of("step").flatMap((step) => step.entries);
   return {
     header: decodeHeader(began.headerBytes),
     entries,
@@ -77,6 +81,15 @@ test.each([
   },
   120_000,
 );
+
+test("goes on between steps of several entries", async () => {
+  const settings = { learningRate: 1e-4, steps: 12, estimates: 1, estimatesAtEnd: 4, seed: 1 };
+  const whole = await run(settings);
+  const resumed = await run(settings, { entries: whole.entries.slice(0, 10), stepsDone: 6 });
+  expect(whole.entries).toHaveLength(30);
+  expect(resumed.entries).toStrictEqual(whole.entries.slice(10));
+  expect(resumed.checkpoint).toMatchObject({ entries: 30, step: 12, digest: whole.checkpoint?.digest });
+});
 
 test("goes on from its log as it would have, and a rebuild gives the files that were trained", async () => {
   const [kept, rebuilt] = [await scratch(), await scratch()];

@@ -14,10 +14,13 @@ export interface CreateFineTuneInput {
 }
 
 export interface HyperparametersInput {
+  readonly accumulate?: number | null;
   readonly batchSize?: number | null;
   readonly checkpointEvery?: number | null;
   readonly clipGradient?: number | null;
   readonly epsilon?: number | null;
+  readonly estimates?: number | null;
+  readonly estimatesAtEnd?: number | null;
   readonly evaluateEvery?: number | null;
   readonly learningRate?: number | null;
   readonly loraAlpha?: number | null;
@@ -52,6 +55,7 @@ export type Summary = {
     readonly stepsPerSecond: number | null;
     readonly etaSeconds: number | null;
     readonly skippedSteps: number;
+    readonly zeroSteps: number;
   };
   readonly error: {
     readonly code: "BASE_MISMATCH" | "CONFLICT" | "DATASET_INVALID" | "DEVICE_UNAVAILABLE" | "INTERNAL" | "INVALID_ARGUMENT" | "INVALID_STATE" | "LEASE_LOST" | "LOG_INVALID" | "LOSS_NOT_FINITE" | "MODEL_INVALID" | "MODEL_UNSUPPORTED" | "NOT_FOUND" | "PAYLOAD_TOO_LARGE" | "UNAUTHENTICATED" | "UNAVAILABLE";
@@ -124,6 +128,7 @@ export const fineTunes = operation<FineTunesResult, { after?: string | null }>(
     stepsPerSecond
     etaSeconds
     skippedSteps
+    zeroSteps
   }
   error {
     code
@@ -171,6 +176,9 @@ export type FineTuneResult = {
       readonly loraTargets: readonly (string)[];
       readonly steps: number;
       readonly batchSize: number;
+      readonly accumulate: number;
+      readonly estimates: number;
+      readonly estimatesAtEnd: number;
       readonly learningRate: number;
       readonly schedule: "CONSTANT" | "COSINE" | "LINEAR";
       readonly warmupSteps: number;
@@ -209,6 +217,7 @@ export const fineTune = operation<FineTuneResult, { id: string }>(
     stepsPerSecond
     etaSeconds
     skippedSteps
+    zeroSteps
   }
   error {
     code
@@ -274,6 +283,9 @@ query FineTune($id: ID!) {
       loraTargets
       steps
       batchSize
+      accumulate
+      estimates
+      estimatesAtEnd
       learningRate
       schedule
       warmupSteps
@@ -446,6 +458,7 @@ export const cancelFineTune = operation<CancelFineTuneResult, { id: string }>(
     stepsPerSecond
     etaSeconds
     skippedSteps
+    zeroSteps
   }
   error {
     code
@@ -505,6 +518,7 @@ export const status = operation<StatusResult, { id: string }>(
     stepsPerSecond
     etaSeconds
     skippedSteps
+    zeroSteps
   }
   error {
     code

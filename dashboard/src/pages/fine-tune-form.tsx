@@ -9,6 +9,9 @@ import { navigate, runPath } from "../route.ts";
 const settings = [
   ["steps", "Steps"],
   ["batchSize", "Batch size (rows)"],
+  ["accumulate", "Batches a step"],
+  ["estimates", "Estimates a step"],
+  ["estimatesAtEnd", "Estimates of the last step (0: the same)"],
   ["learningRate", "Learning rate"],
   ["warmupSteps", "Warm-up (steps)"],
   ["clipGradient", "Clip gradient at (0: never)"],

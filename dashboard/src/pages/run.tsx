@@ -148,7 +148,8 @@ function Settings({ run }: { run: Run }) {
     ["Label words", run.labelWords.map((word) => `“${word}”`).join(", ") || none],
     ["Method", methodText(set)],
     ["Steps", formatInteger(set.steps)],
-    ["Batch size", `${set.batchSize} rows`],
+    ["Batch size", batchText(set)],
+    ["Estimates a step", estimatesText(set)],
     ["Learning rate", rateText(set)],
     ["Clip gradient at", set.clipGradient > 0 ? String(set.clipGradient) : none],
     ["Epsilon", String(set.epsilon)],
@@ -159,6 +160,7 @@ function Settings({ run }: { run: Run }) {
     ["Evaluate every", set.evaluateEvery > 0 ? `${formatInteger(set.evaluateEvery)} steps` : "before and after"],
     ["Checkpoint every", set.checkpointEvery > 0 ? `${formatInteger(set.checkpointEvery)} steps` : "at the end"],
     ["Skipped steps", formatCompact(run.progress.skippedSteps)],
+    ["Steps without a difference", formatCompact(run.progress.zeroSteps)],
     ["Device", run.device ?? none],
     ["Created", formatTime(run.createdAt)],
     ["Started", formatTime(run.startedAt)],
@@ -184,6 +186,14 @@ function methodText({ method, tensors, loraRank, loraAlpha, loraTargets }: Run["
   if (method === "FULL") return tensors.length > 0 ? tensors.join(", ") : "every weight";
   const layers = loraTargets.length > 0 ? loraTargets.join(", ") : "queries and values";
   return `LoRA of rank ${loraRank} and alpha ${loraAlpha} on ${layers}`;
+}
+
+function batchText({ batchSize, accumulate }: Run["hyperparameters"]): string {
+  return accumulate > 1 ? `${formatInteger(accumulate)} times ${batchSize} rows` : `${batchSize} rows`;
+}
+
+function estimatesText({ estimates, estimatesAtEnd }: Run["hyperparameters"]): string {
+  return estimatesAtEnd > 0 ? `from ${estimates} to ${estimatesAtEnd}` : String(estimates);
 }
 
 function rateText({ learningRate, schedule, warmupSteps }: Run["hyperparameters"]): string {
