@@ -4,6 +4,8 @@ import { writeFile } from "node:fs/promises";
 import { deviceNames } from "../engine/devices/choose.ts";
 import type { Precision } from "../engine/devices/device.ts";
 import { asSteplogError } from "../schema/errors.ts";
+import type { AutoOptions } from "./auto.ts";
+import { autoTable, benchAuto } from "./auto.ts";
 import type { ChartOptions } from "./chart.ts";
 import { chart } from "./chart.ts";
 import type { GenerateOptions } from "./generate.ts";
@@ -110,6 +112,18 @@ measuring("peers", "Steplog and other programs in turn, in one run")
   .addOption(count("--entries", "entries of the replayed log", 20))
   .addOption(count("--rounds", "times that each is measured", 1))
   .action((options: PeerOptions & Output) => run(options, benchPeers));
+
+program
+  .command("auto")
+  .description("learningRate AUTO against a grid of rates, on the demo's base and rows")
+  .addOption(new Option("--device <name>", "compute device").choices(deviceNames).default("auto"))
+  .addOption(count("--seeds", "runs of each", 3))
+  .addOption(count("--steps", "steps of every run, for a trial"))
+  .option("--json", "print JSON instead of a table")
+  .action(async ({ json, ...options }: AutoOptions & { json?: true }) => {
+    const rows = await benchAuto(options);
+    console.log(json ? JSON.stringify(rows, null, 2) : autoTable(rows));
+  });
 
 program
   .command("chart")

@@ -13,8 +13,19 @@ export interface Outcome {
   readonly device: string | null;
   readonly error: { code: string; message: string; issues: readonly InputIssue[] } | null;
   readonly progress: { readonly step: number; readonly skippedSteps: number; readonly zeroSteps: number };
-  readonly evaluations: readonly { step: number; rows: number; loss: number; accuracy: number | null }[];
+  readonly pickedRate: number | null;
+  readonly evaluations: readonly OutcomeEvaluation[];
+  readonly inContext: readonly OutcomeEvaluation[];
+  readonly tests: readonly OutcomeEvaluation[];
+  readonly bestEvaluation: OutcomeEvaluation | null;
   readonly checkpoints: { readonly nodes: readonly OutcomeCheckpoint[] };
+}
+
+export interface OutcomeEvaluation {
+  readonly step: number;
+  readonly rows: number;
+  readonly loss: number;
+  readonly accuracy: number | null;
 }
 
 export interface OutcomeCheckpoint {
@@ -32,7 +43,11 @@ const outcomeQuery = `query ($id: ID!) {
   fineTune(id: $id) {
     id status device error { code message issues { line field message } }
     progress { step skippedSteps zeroSteps }
+    pickedRate
     evaluations { step rows loss accuracy }
+    inContext: evaluations(kind: IN_CONTEXT) { step rows loss accuracy }
+    tests: evaluations(kind: TEST) { step rows loss accuracy }
+    bestEvaluation { step rows loss accuracy }
     checkpoints(first: 1) {
       nodes { id entries chainHash weightsDigest weightsUrl weightsBytes logUrl logBytes }
     }

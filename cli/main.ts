@@ -3,6 +3,8 @@ import { createRequire } from "node:module";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { deviceNames } from "../engine/devices/choose.ts";
 import { asSteplogError } from "../schema/errors.ts";
+import { limits } from "../schema/limits.ts";
+import type { ContinueOptions } from "./commands/continue.ts";
 import type { GenerateOptions } from "./commands/generate.ts";
 import type { InitOptions } from "./commands/init.ts";
 import type { ModelAddOptions } from "./commands/model-add.ts";
@@ -112,6 +114,19 @@ function addClientCommands(program: Command): void {
     .addHelpText("after", "\nExample:\n  steplog tune fine-tune.json --url http://127.0.0.1:4000")
     .action(async (file: string, options: { url: string; json?: true }) =>
       (await import("./commands/tune.ts")).tune(file, options),
+    );
+  program
+    .command("continue")
+    .description("more steps for a run that has ended, from its last checkpoint; follow them, exit with their outcome")
+    .argument("<id>", "the run's id")
+    .requiredOption("--steps <number>", "steps more", integer(1, limits.steps))
+    .option("--name <name>", "name of the new run; the old one's when left out")
+    .option("--log <file>", "where to write the last checkpoint's .steplog")
+    .option("--url <url>", "the service", process.env["STEPLOG_URL"] ?? "http://127.0.0.1:4000")
+    .option("--json", "one JSON object with the outcome")
+    .addHelpText("after", "\nExample:\n  steplog continue RmluZVR1bmU6... --steps 500")
+    .action(async (id: string, options: ContinueOptions) =>
+      (await import("./commands/continue.ts")).continueRun(id, options),
     );
 }
 

@@ -34,6 +34,7 @@ const scalars: Readonly<Record<string, string>> = {
   Int: "number",
   Float: "number",
   SafeInt: "number",
+  LearningRate: 'number | "AUTO"',
   Boolean: "boolean",
 };
 

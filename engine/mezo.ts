@@ -34,13 +34,17 @@ export interface Step {
 }
 
 /** The hyperparameters that the algorithm reads; what may be left out is off then. */
-export type MezoSettings = Pick<
-  Hyperparameters,
-  "steps" | "batchSize" | "learningRate" | "epsilon" | "weightDecay" | "seed"
-> &
+export type MezoSettings = Pick<Hyperparameters, "steps" | "batchSize" | "epsilon" | "weightDecay" | "seed"> &
   Partial<
     Pick<Hyperparameters, "schedule" | "warmupSteps" | "clipGradient" | "accumulate" | "estimates" | "estimatesAtEnd">
-  > & { readonly noise: Noise };
+  > & {
+    readonly noise: Noise;
+    readonly learningRate: number;
+    /** Run seed of the log, where the run goes on from another's: the noise is of that, the order of rows of `seed`. */
+    readonly logSeed?: number;
+    /** Steps of runs before, behind which this one goes on with the rows; 0 when left out. */
+    readonly firstStep?: number;
+  };
 
 /** Where a run stands: entries in its log, and steps that they are of. */
 export interface Place {
@@ -80,12 +84,12 @@ async function mezoStep(
   settings: MezoSettings,
   { entries: first, step: t }: Place,
 ): Promise<Step> {
-  const { batchSize, accumulate = 1, noise } = settings;
+  const { batchSize, accumulate = 1, noise, seed, logSeed = seed, firstStep = 0 } = settings;
   const learningRate = learningRateAt(settings, t);
-  const batch = batchRows(rows, batchSize * accumulate, settings.seed, t);
+  const batch = batchRows(rows, batchSize * accumulate, seed, firstStep + t);
   const estimates: Estimate[] = [];
   for (let i = 0; i < estimatesAt(settings, t); i++) {
-    estimates.push(await estimate(model, batch, settings, ruleSeed(settings.seed, first + i)));
+    estimates.push(await estimate(model, batch, settings, ruleSeed(logSeed, first + i)));
   }
   const scalars = estimates.map(({ projectedGradient }) =>
     toBfloat16((learningRate * clipped(projectedGradient, settings.clipGradient)) / estimates.length / sigma[noise]),
@@ -111,10 +115,10 @@ interface Estimate {
 }
 
 /** SPSA (Spall 1992; MeZO, definition 1): the slope of the loss along the noise of a seed. */
-async function estimate(
+export async function estimate(
   model: Model,
   batch: readonly EncodedRow[],
-  { batchSize, epsilon, noise }: MezoSettings,
+  { batchSize, epsilon, noise }: Pick<MezoSettings, "batchSize" | "epsilon" | "noise">,
   seed: bigint,
 ): Promise<Estimate> {
   const size = perturbationSize(epsilon, noise);

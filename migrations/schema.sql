@@ -49,7 +49,8 @@ create table evaluations (
   accuracy double precision,
   at timestamp with time zone not null default now(),
   step integer not null,
-  constraint evaluations_fine_tune_id_entries_pk PRIMARY KEY (fine_tune_id, entries),
+  kind text not null default 'VALIDATION'::text,
+  constraint evaluations_fine_tune_id_kind_entries_pk PRIMARY KEY (fine_tune_id, kind, entries),
   constraint evaluations_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
 );
 
@@ -89,11 +90,19 @@ create table fine_tunes (
   finished_at timestamp with time zone,
   steps_done integer not null default 0,
   zero_steps integer not null default 0,
+  test_dataset_id uuid,
+  picked_rate double precision,
+  from_checkpoint_id uuid,
+  first_entry integer not null default 0,
+  first_step integer not null default 0,
   constraint fine_tunes_entries CHECK ((entries >= 0)),
+  constraint fine_tunes_first_entry CHECK (((first_entry >= 0) AND (first_entry <= entries))),
   constraint fine_tunes_pkey PRIMARY KEY (id),
   constraint fine_tunes_idempotency_key_unique UNIQUE (idempotency_key),
   constraint fine_tunes_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id),
   constraint fine_tunes_dataset_id_datasets_id_fk FOREIGN KEY (dataset_id) REFERENCES datasets(id),
+  constraint fine_tunes_from_checkpoint_id_checkpoints_id_fk FOREIGN KEY (from_checkpoint_id) REFERENCES checkpoints(id),
+  constraint fine_tunes_test_dataset_id_datasets_id_fk FOREIGN KEY (test_dataset_id) REFERENCES datasets(id),
   constraint fine_tunes_validation_dataset_id_datasets_id_fk FOREIGN KEY (validation_dataset_id) REFERENCES datasets(id)
 );
 

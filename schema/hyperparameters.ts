@@ -39,8 +39,8 @@ export const hyperparameterFields = z.strictObject({
   estimates: z.int().min(1).max(limits.estimates).default(1),
   /** Estimates of the last step, to which their number rises or falls in a line; 0 keeps it. */
   estimatesAtEnd: z.int().min(0).max(limits.estimates).default(0),
-  /** Factor of the projected gradient (MeZO, Algorithm 1). The default is the paper's for the method (methodDefaults). */
-  learningRate: z.number().positive().max(10).default(1e-6),
+  /** Factor of the projected gradient (MeZO, Algorithm 1); AUTO picks it by the first gradients (engine/learning-rate.ts). The default is the paper's for the method (methodDefaults). */
+  learningRate: z.union([z.number().positive().max(10), z.literal("AUTO")]).default(1e-6),
   /** How the rate goes on after the warm-up: as it is, or down to 0 at the last step along a line or half a cosine. */
   schedule: z.enum(schedules).default("CONSTANT"),
   /** Steps in which the rate rises in a line from 0 to itself. */
@@ -58,6 +58,10 @@ export const hyperparameterFields = z.strictObject({
   seed: z.int().min(0).max(0xffff_ffff).default(0),
   /** Steps between two measurements of the validation metric; 0 measures before and after only. */
   evaluateEvery: z.int().min(0).max(limits.steps).default(0),
+  /** Evaluations in a row that are no better than the best before the run ends early; 0 goes on to the last step. */
+  patience: z.int().min(0).max(limits.steps).default(0),
+  /** Training rows in front of each validation prompt in a baseline of in-context learning; 0 measures none. */
+  inContextRows: z.int().min(0).max(limits.inContextRows).default(0),
   /** Steps between two named checkpoints; 0 names the last one only. Every step can be rebuilt in any case. */
   checkpointEvery: z.int().min(0).max(limits.steps).default(0),
 });

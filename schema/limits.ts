@@ -20,6 +20,8 @@ export const limits = {
   /** Estimates of one step. */
   estimates: 256,
   loraRank: 1_024,
+  /** Demonstrations in front of a prompt. */
+  inContextRows: 256,
   /** Patterns of names of tensors or layers. */
   patterns: 64,
   nameLength: 200,

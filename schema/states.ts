@@ -23,3 +23,7 @@ export function isFinal(status: FineTuneStatus): boolean {
 /** A checkpoint's weights: not asked for, being rebuilt by a worker, stored, or impossible (with the reason kept). */
 export const weightsStatuses = ["NONE", "QUEUED", "STORED", "FAILED"] as const;
 export type WeightsStatus = (typeof weightsStatuses)[number];
+
+/** What an evaluation measures: validation rows, test rows, or validation rows with demonstrations before their prompts. */
+export const evaluationKinds = ["VALIDATION", "TEST", "IN_CONTEXT"] as const;
+export type EvaluationKind = (typeof evaluationKinds)[number];

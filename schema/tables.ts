@@ -3,6 +3,7 @@
  * migrations/ holds the SQL that leads to these tables, one file a change, never edited after it landed.
  */
 import { sql } from "drizzle-orm";
+import type { AnyPgColumn } from "drizzle-orm/pg-core";
 import {
   bigint,
   bigserial,
@@ -22,7 +23,7 @@ import {
 } from "drizzle-orm/pg-core";
 import type { InputIssue } from "./errors.ts";
 import type { Hyperparameters } from "./hyperparameters.ts";
-import type { FineTuneStatus, WeightsStatus } from "./states.ts";
+import type { EvaluationKind, FineTuneStatus, WeightsStatus } from "./states.ts";
 
 const bytea = customType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => "bytea" });
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: "date" });
@@ -96,6 +97,7 @@ export const fineTunes = pgTable(
       .notNull()
       .references(() => datasets.id),
     validationDatasetId: uuid("validation_dataset_id").references(() => datasets.id),
+    testDatasetId: uuid("test_dataset_id").references(() => datasets.id),
     /** Candidate completions among which accuracy is judged; empty when the metric is the loss alone. */
     labelWords: jsonb("label_words").$type<readonly string[]>().notNull(),
     hyperparameters: jsonb("hyperparameters").$type<Hyperparameters>().notNull(),
@@ -106,9 +108,14 @@ export const fineTunes = pgTable(
     errorCode: text("error_code"),
     errorMessage: text("error_message"),
     errorIssues: jsonb("error_issues").$type<readonly InputIssue[]>(),
-    /** Canonical JSON header of the log, fixed by the first worker; null until then. */
+    /** The checkpoint of another run that this one goes on from; its log up to there is the beginning of this one's. */
+    fromCheckpointId: uuid("from_checkpoint_id").references((): AnyPgColumn => checkpoints.id),
+    /** The first entry that is this run's own, and steps of runs before it whose rows it goes on behind. */
+    firstEntry: integer("first_entry").notNull().default(0),
+    firstStep: integer("first_step").notNull().default(0),
+    /** Canonical JSON header of the log, fixed by the first worker or the run that it goes on from; null until then. */
     logHeader: bytea("log_header"),
-    /** Entries acknowledged, and the chain hash over them (32 bytes). */
+    /** Entries of the whole log that are acknowledged, and the chain hash over them (32 bytes). */
     entries: integer("entries").notNull().default(0),
     chain: bytea("chain"),
     /** Steps acknowledged; a step has an entry for each of its estimates. */
@@ -116,6 +123,8 @@ export const fineTunes = pgTable(
     /** Steps whose loss was not finite, and steps that measured no difference: both left the weights as they were. */
     skippedSteps: integer("skipped_steps").notNull().default(0),
     zeroSteps: integer("zero_steps").notNull().default(0),
+    /** The learning rate in use, where AUTO picked it. */
+    pickedRate: doublePrecision("picked_rate"),
     /** The compute device of the worker that ran last, and why it was chosen. */
     device: text("device"),
     createdAt: createdAt(),
@@ -123,6 +132,7 @@ export const fineTunes = pgTable(
     finishedAt: instant("finished_at"),
   },
   (t) => [
+    check("fine_tunes_first_entry", sql`${t.firstEntry} >= 0 and ${t.firstEntry} <= ${t.entries}`),
     index("fine_tunes_created").on(t.createdAt, t.id),
     index("fine_tunes_status_created").on(t.status, t.createdAt, t.id),
     check("fine_tunes_entries", sql`${t.entries} >= 0`),
@@ -238,13 +248,14 @@ export const stepMetrics = pgTable(
   (t) => [primaryKey({ columns: [t.fineTuneId, t.step] })],
 );
 
-/** Measurements of the validation rows: entries 0 is zero-shot, before any step. */
+/** Measurements of rows that are not learned from: step 0 is zero-shot, before any step. */
 export const evaluations = pgTable(
   "evaluations",
   {
     fineTuneId: uuid("fine_tune_id")
       .notNull()
       .references(() => fineTunes.id, { onDelete: "cascade" }),
+    kind: text("kind").$type<EvaluationKind>().notNull().default("VALIDATION"),
     entries: integer("entries").notNull(),
     /** Steps done at that place. */
     step: integer("step").notNull(),
@@ -255,7 +266,7 @@ export const evaluations = pgTable(
     accuracy: doublePrecision("accuracy"),
     at: instant("at").notNull().defaultNow(),
   },
-  (t) => [primaryKey({ columns: [t.fineTuneId, t.entries] })],
+  (t) => [primaryKey({ columns: [t.fineTuneId, t.kind, t.entries] })],
 );
 
 /** The story of a fine-tune, in words: one row a change of state or a notable moment, numbered without gaps from 1. */

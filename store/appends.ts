@@ -8,7 +8,7 @@ import { type FineTune, fineTunes, logSegments, stepMetrics } from "../schema/ta
 import type { Database, Transaction } from "./database.ts";
 import { holdTraining } from "./leases.ts";
 import { wakeWatchers } from "./story.ts";
-import type { Lease, NewStepMetric, StepBatch, Store } from "./types.ts";
+import type { Lease, LogBegin, NewStepMetric, StepBatch, Store } from "./types.ts";
 
 /** Entries of one row: few enough to rewrite the last row with each append, many enough to keep rows few. */
 export const segmentEntries = 4_096;
@@ -25,11 +25,7 @@ export function appendsOf(database: Database): Appends {
   };
 }
 
-async function beginLog(
-  tx: Transaction,
-  lease: Lease,
-  begin: { headerBytes: Uint8Array; chain: Uint8Array; device: string },
-): Promise<void> {
+async function beginLog(tx: Transaction, lease: Lease, begin: LogBegin): Promise<void> {
   const run = await holdTraining(tx, lease);
   if (run.logHeader && !Buffer.from(begin.headerBytes).equals(run.logHeader)) {
     throw new SteplogError(
@@ -41,7 +37,7 @@ async function beginLog(
   const header = run.logHeader ? {} : { logHeader: begin.headerBytes, chain: begin.chain };
   await tx
     .update(fineTunes)
-    .set({ ...header, device: begin.device })
+    .set({ ...header, device: begin.device, pickedRate: begin.pickedRate ?? null })
     .where(eq(fineTunes.id, run.id));
   await wakeWatchers(tx, run.id);
 }

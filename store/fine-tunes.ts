@@ -2,15 +2,15 @@
 import { createHash } from "node:crypto";
 import { and, eq, inArray, sql } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
-import { SteplogError } from "../schema/errors.ts";
+import { SteplogError, invariant } from "../schema/errors.ts";
 import { fineTuneTransitions } from "../schema/states.ts";
 import { canonicalJson } from "../schema/step-log.ts";
-import { type FineTune, baseModels, datasets, fineTunes, jobs } from "../schema/tables.ts";
+import { type FineTune, baseModels, checkpoints, datasets, fineTunes, jobs } from "../schema/tables.ts";
 import { type Database, type Transaction, inOrderOf, isUuid, only } from "./database.ts";
 import { logReaders } from "./logs.ts";
 import { pageOf } from "./pages.ts";
 import { tell, wakeWatchers, wakeWorkers } from "./story.ts";
-import type { FineTunes, NewFineTune } from "./types.ts";
+import type { Beginning, FineTunes, NewFineTune } from "./types.ts";
 
 const keys = { table: fineTunes, sort: fineTunes.createdAt, id: fineTunes.id };
 
@@ -41,15 +41,18 @@ export function fineTunesOf(database: Database): FineTunes {
 async function create(tx: Transaction, input: NewFineTune): Promise<{ fineTune: FineTune; created: boolean }> {
   await requireRow(tx, baseModels, baseModels.id, input.baseModelId, "base model");
   await requireRow(tx, datasets, datasets.id, input.datasetId, "dataset");
-  if (input.validationDatasetId !== null) {
-    await requireRow(tx, datasets, datasets.id, input.validationDatasetId, "validation dataset");
+  const judges = { "validation dataset": input.validationDatasetId, "test dataset": input.testDatasetId };
+  for (const [noun, id] of Object.entries(judges)) {
+    if (id !== null) await requireRow(tx, datasets, datasets.id, id, noun);
   }
-  const wish = { ...input, keepWeights: input.keepWeights ?? false };
-  const inputHash = hashOf(wish);
+  const { from = null, ...rest } = input;
+  const wish = { ...rest, keepWeights: input.keepWeights ?? false };
+  const inputHash = hashOf({ ...wish, ...(from && { from }) });
+  const beginning = from ? await beginningOf(tx, from, input.baseModelId) : {};
   // A concurrent create with the same key is waited for here: then it is found below, or its place is ours.
   const [fineTune] = await tx
     .insert(fineTunes)
-    .values({ ...wish, inputHash })
+    .values({ ...wish, ...beginning, inputHash })
     .onConflictDoNothing({ target: fineTunes.idempotencyKey })
     .returning();
   if (!fineTune) return { fineTune: await sameWish(tx, input, inputHash), created: false };
@@ -59,6 +62,18 @@ async function create(tx: Transaction, input: NewFineTune): Promise<{ fineTune: 
   await wakeWatchers(tx, fineTune.id);
   await wakeWorkers(tx);
   return { fineTune, created: true };
+}
+
+/** The child's log is the parent's up to the checkpoint, by reference: nothing of it is copied but header and hash. */
+async function beginningOf(tx: Transaction, { checkpointId, firstStep }: Beginning, baseModelId: string) {
+  const here = eq(checkpoints.id, checkpointId);
+  const [checkpoint] = isUuid(checkpointId) ? await tx.select().from(checkpoints).where(here).for("key share") : [];
+  if (!checkpoint) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${JSON.stringify(checkpointId)}.`);
+  const parent = only(await tx.select().from(fineTunes).where(eq(fineTunes.id, checkpoint.fineTuneId)));
+  invariant(parent.baseModelId === baseModelId, "a fork has the base model of its checkpoint");
+  const { entries, chain } = checkpoint;
+  const place = { entries, chain, firstEntry: entries, logHeader: parent.logHeader };
+  return { ...place, fromCheckpointId: checkpoint.id, firstStep };
 }
 
 /** The row stays until the transaction ends, so that what refers to it can. */

@@ -85,11 +85,12 @@ async function withInputs(tx: Transaction, job: Job): Promise<ClaimedJob> {
     dataset,
     checkpoint: checkpoint ?? null,
     validationDataset: found.find((row) => row.id === fineTune.validationDatasetId) ?? null,
+    testDataset: found.find((row) => row.id === fineTune.testDatasetId) ?? null,
   };
 }
 
-function datasetIds({ datasetId, validationDatasetId }: FineTune): string[] {
-  return validationDatasetId ? [datasetId, validationDatasetId] : [datasetId];
+function datasetIds({ datasetId, validationDatasetId, testDatasetId }: FineTune): string[] {
+  return [datasetId, validationDatasetId, testDatasetId].filter((id) => id !== null);
 }
 
 async function renew(database: Database, lease: Lease, leaseMs: number): Promise<{ cancelRequested: boolean }> {

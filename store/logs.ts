@@ -1,7 +1,7 @@
 /** What a run has logged and measured, for readers. */
 import { and, asc, eq, gt, lt, sql } from "drizzle-orm";
 import { SteplogError, invariant } from "../schema/errors.ts";
-import { Chain, decodeHeader, unpackEntries } from "../schema/step-log.ts";
+import { Chain, decodeHeader, packDecays, unpackEntries } from "../schema/step-log.ts";
 import { checkpoints, evaluations, events, fineTunes, logSegments, stepMetrics } from "../schema/tables.ts";
 import { type Database, isUuid } from "./database.ts";
 import type { ChartPoint, FineTunes, StoredLog } from "./types.ts";
@@ -24,7 +24,7 @@ export function logReaders(database: Database): LogReaders {
         .select()
         .from(evaluations)
         .where(eq(evaluations.fineTuneId, id))
-        .orderBy(asc(evaluations.entries));
+        .orderBy(asc(evaluations.entries), asc(evaluations.kind));
     },
     async events(id, { after, limit }) {
       if (!isUuid(id)) return [];
@@ -55,17 +55,47 @@ async function readLog(database: Database, id: string, prefix: number | null): P
   return { headerBytes, ...packed, chain, entries };
 }
 
+/** A log of which one part has decays has them throughout: 1 where there is none, which is what the chain hashes. */
 async function readSegments(database: Database, id: string, entries: number) {
-  const segments = await database
+  const segments = await segmentsOf(database, id, entries);
+  const decayed = segments.some((segment) => segment.decays !== null);
+  const decaysIn = ({ count, decays }: Segment) => decays ?? packDecays(Array.from({ length: count }, () => 1));
+  const scalars = Buffer.concat(segments.map((segment) => segment.scalars));
+  const decays = Buffer.concat(decayed ? segments.map(decaysIn) : []);
+  invariant(scalars.length === entries * 2, `the log of ${id} has its first ${entries} scalars`);
+  return { scalars, decays: decayed ? decays : null };
+}
+
+interface Segment {
+  readonly count: number;
+  readonly scalars: Uint8Array;
+  readonly decays: Uint8Array | null;
+}
+
+/** The first `entries` entries: those before the run's own are in the log of the run that it goes on from. */
+async function segmentsOf(database: Database, id: string, entries: number): Promise<Segment[]> {
+  const [run] = await database
+    .select({ firstEntry: fineTunes.firstEntry, parent: checkpoints.fineTuneId })
+    .from(fineTunes)
+    .leftJoin(checkpoints, eq(checkpoints.id, fineTunes.fromCheckpointId))
+    .where(eq(fineTunes.id, id));
+  invariant(run, `${id} is a fine-tune`);
+  const before = run.parent === null ? [] : await segmentsOf(database, run.parent, Math.min(entries, run.firstEntry));
+  const own = await database
     .select()
     .from(logSegments)
     .where(and(eq(logSegments.fineTuneId, id), lt(logSegments.firstEntry, entries)))
     .orderBy(asc(logSegments.firstEntry));
-  const scalars = Buffer.concat(segments.map((segment) => segment.scalars)).subarray(0, entries * 2);
-  const decays = Buffer.concat(segments.map((segment) => segment.decays ?? Buffer.alloc(0))).subarray(0, entries * 4);
-  invariant(scalars.length === entries * 2, `the log of ${id} has its first ${entries} scalars`);
-  invariant(decays.length === 0 || decays.length === entries * 4, `the log of ${id} has all decays or none`);
-  return { scalars, decays: decays.length === 0 ? null : decays };
+  return [...before, ...own.map((segment) => cut(segment, entries - segment.firstEntry))];
+}
+
+function cut({ count, scalars, decays }: Segment, entries: number): Segment {
+  if (entries >= count) return { count, scalars, decays };
+  return {
+    count: entries,
+    scalars: scalars.subarray(0, 2 * entries),
+    decays: decays?.subarray(0, 4 * entries) ?? null,
+  };
 }
 
 /** A checkpoint has its hash; any other place is hashed anew from the start, about a microsecond an entry. */

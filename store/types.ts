@@ -6,7 +6,7 @@
 import type { Readable } from "node:stream";
 import type { ErrorCode, InputIssue } from "../schema/errors.ts";
 import type { Hyperparameters } from "../schema/hyperparameters.ts";
-import type { FineTuneStatus } from "../schema/states.ts";
+import type { EvaluationKind, FineTuneStatus } from "../schema/states.ts";
 import type { PackedLog } from "../schema/step-log.ts";
 import type {
   BaseModel,
@@ -65,7 +65,7 @@ export interface Store {
   /** Throws LEASE_LOST, as every worker call below does once the job has been claimed by another or is gone. */
   renewLease(job: Lease, leaseMs: number): Promise<{ cancelRequested: boolean }>;
   /** Sets the header once. A header that is there must be the same bytes, else INVALID_STATE. */
-  beginLog(job: Lease, begin: { headerBytes: Uint8Array; chain: Uint8Array; device: string }): Promise<void>;
+  beginLog(job: Lease, begin: LogBegin): Promise<void>;
   /** All or nothing, and only at the end of the log: LEASE_LOST when the log does not end at `firstEntry`. */
   appendSteps(job: Lease, batch: StepBatch): Promise<{ cancelRequested: boolean }>;
   /** Once per place in the log; a repeat is ignored. */
@@ -161,10 +161,19 @@ export interface NewFineTune {
   readonly baseModelId: string;
   readonly datasetId: string;
   readonly validationDatasetId: string | null;
+  readonly testDatasetId: string | null;
   readonly labelWords: readonly string[];
   readonly hyperparameters: Hyperparameters;
   /** False when left out. */
   readonly keepWeights?: boolean;
+  /** Where it goes on from, instead of the base model; null when left out. */
+  readonly from?: Beginning | null;
+}
+
+export interface Beginning {
+  readonly checkpointId: string;
+  /** Steps behind which it goes on with the rows, in their order; 0 begins with the first. */
+  readonly firstStep: number;
 }
 
 /** The first `entries` entries of a log; `chain` is the hash over exactly these. */
@@ -224,6 +233,15 @@ export interface ClaimedJob extends Lease {
   readonly baseModel: BaseModel;
   readonly dataset: Dataset;
   readonly validationDataset: Dataset | null;
+  readonly testDataset: Dataset | null;
+}
+
+export interface LogBegin {
+  readonly headerBytes: Uint8Array;
+  readonly chain: Uint8Array;
+  readonly device: string;
+  /** The learning rate that AUTO picked; null where it was given. */
+  readonly pickedRate?: number | null;
 }
 
 export interface NewStepMetric {
@@ -251,6 +269,8 @@ export interface StepBatch {
 }
 
 export interface NewEvaluation {
+  /** VALIDATION when left out. */
+  readonly kind?: EvaluationKind;
   readonly entries: number;
   readonly step: number;
   readonly rows: number;

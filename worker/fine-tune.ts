@@ -1,26 +1,20 @@
 /**
  * A fine-tune from its request to its last checkpoint, as a sequence of messages; nothing here writes to the store.
  *
- *   began -> [evaluation at 0] -> step ... step -> [evaluation, checkpoint] -> ... -> evaluation -> checkpoint -> done
+ *   began -> [evaluations at 0] -> step ... step -> [evaluation, checkpoint] -> ... -> evaluation -> checkpoint -> done
  *
  * A request that brings entries goes on after them: the weights are replayed to where the log ends. A request to stop is
  * honoured between two steps and ends with a checkpoint as well, so that the log and the weights end together.
  */
-import { createReadStream } from "node:fs";
 import { basename } from "node:path";
-import { encodeRows } from "../dataset/encode.ts";
-import { readRows } from "../dataset/jsonl.ts";
-import type { Row } from "../dataset/jsonl.ts";
-import type { Tokenizer } from "../dataset/tokenizer.ts";
-import { loadOptionalTokenizer } from "../dataset/tokenizer.ts";
-import { SteplogError } from "../schema/errors.ts";
-import type { TrainableTensor } from "../schema/step-log.ts";
-import { encodeHeader } from "../schema/step-log.ts";
+import { SteplogError, invariant } from "../schema/errors.ts";
+import { hyperparametersSchema } from "../schema/hyperparameters.ts";
+import type { LogEntry, StepLogHeader, TrainableTensor } from "../schema/step-log.ts";
+import { canonicalJson, decodeHeader, encodeHeader } from "../schema/step-log.ts";
 import { adapterFiles } from "../engine/adapter.ts";
 import type { Device, Precision } from "../engine/devices/device.ts";
-import type { ValidationSet } from "../engine/evaluate.ts";
-import { evaluate, prepareValidation } from "../engine/evaluate.ts";
-import type { MezoSettings } from "../engine/mezo.ts";
+import { pickLearningRate } from "../engine/learning-rate.ts";
+import type { MezoSettings, Place } from "../engine/mezo.ts";
 import { logHeader, train } from "../engine/mezo.ts";
 import type { ModelFolder } from "../engine/model/folder.ts";
 import { openModelFolder } from "../engine/model/folder.ts";
@@ -30,7 +24,11 @@ import { seededAdapter, targetedModules } from "../engine/model/lora.ts";
 import type { Model } from "../engine/model/model.ts";
 import { chosenTensors, headTensors, loadModel } from "../engine/model/model.ts";
 import { writeFiles } from "../engine/model/shards.ts";
+import type { Noise } from "../engine/noise.ts";
 import { trainedFiles } from "../engine/replay.ts";
+import type { RunData } from "./data.ts";
+import { readData } from "./data.ts";
+import { Judge } from "./judge.ts";
 import { wholeFolder } from "./materialise.ts";
 import type { EngineMessage, FineTuneRequest } from "./messages.ts";
 
@@ -44,51 +42,146 @@ export async function* runFineTune(
   const keeper = { folder: request.hashesDir, now: Date.now };
   const base = await keptBaseHash(folder, basename(request.modelPath), keeper);
   if (base !== request.base) throw changedBase(request, base);
-  const tokenizer = await loadOptionalTokenizer(folder.path);
-  const settings = settingsOf(request);
-  const precision = precisionOf(request, device);
-  const { rows, validation } = await readData(request, folder, tokenizer);
-
+  const data = await readData(request, folder);
   const trained = trainedBy(request, folder);
+  const precision = precisionOf(request, device);
+  const load = () => loadModel(folder, device, noiseOf(request), { precision, ...trained });
+  const model = await load();
+  const { settings, pickedRate, why } = await settingsOf(request, model, data);
   const adapter = trained.adapter ?? null;
-  const model = await loadModel(folder, device, settings.noise, { precision, ...trained });
-  yield { type: "began", headerBytes: encodeHeader(logHeader(base, model, settings, adapter?.lora)) };
-  if (request.entries.length > 0) {
-    model.update(request.entries);
-    yield { type: "note", event: "RESUMED", message: `Replayed ${request.stepsDone} steps from the log.` };
+  const header = headerOf(request, logHeader(base, model, settings, adapter?.lora));
+  yield { type: "began", headerBytes: encodeHeader(header), pickedRate };
+  if (why) yield { type: "note", event: "LEARNING_RATE", message: why };
+  yield* new Run(request, data, { model, load, adapter, settings }).messages(stopping);
+}
+
+interface Trainer {
+  readonly model: Model;
+  /** The model once more, as it was before training. */
+  readonly load: () => Promise<Model>;
+  readonly adapter: SeededAdapter | null;
+  readonly settings: MezoSettings;
+}
+
+class Run {
+  readonly #request: FineTuneRequest;
+  readonly #rows: RunData["rows"];
+  readonly #trainer: Trainer;
+  readonly #judge: Judge;
+  readonly #entries: LogEntry[];
+  #place: Place;
+
+  constructor(request: FineTuneRequest, data: RunData, trainer: Trainer) {
+    this.#request = request;
+    this.#rows = data.rows;
+    this.#trainer = trainer;
+    this.#judge = new Judge(data, request);
+    this.#entries = [...request.entries];
+    this.#place = { entries: request.entries.length, step: request.stepsDone };
   }
 
-  let place = { entries: request.entries.length, step: request.stepsDone };
-  const evaluation = async function* (): AsyncGenerator<EngineMessage> {
-    if (!validation || request.evaluated.includes(place.entries)) return;
-    yield { type: "evaluation", ...place, ...(await evaluate(model, validation)) };
-  };
-  if (place.step === 0) yield* evaluation();
+  async *messages(stopping: () => boolean): AsyncGenerator<EngineMessage> {
+    const { steps } = this.#request.hyperparameters;
+    yield* this.#begin();
+    if (!stopping() && !this.#judge.hopeless) yield* this.#train(stopping);
+    if (this.#place.step >= steps) yield* this.#validate();
+    const finished = this.#place.step >= steps || this.#judge.hopeless;
+    if (this.#place.step > 0) yield await this.#checkpoint(finished ? this.#request.weightsDir : null);
+    if (finished && this.#place.step < steps) yield this.#stoppedEarly();
+    if (finished) yield* this.#test();
+    yield { type: finished ? "done" : "stopped" };
+  }
 
-  let started = performance.now();
-  const { evaluateEvery, checkpointEvery, steps } = request.hyperparameters;
-  const checkpoint = async (weightsDir: string | null): Promise<EngineMessage> => {
-    const files = weightsDir === null ? [] : await writeTrained(model, adapter, weightsDir);
-    return { type: "checkpoint", ...place, digest: await model.digest(), files };
-  };
-  if (!stopping()) {
-    for await (const step of train(model, rows, settings, place)) {
-      place = { entries: place.entries + step.entries.length, step: step.step };
+  /** To where the log ends; and what is measured there, when the worker before did not come to it. */
+  async *#begin(): AsyncGenerator<EngineMessage> {
+    const { model } = this.#trainer;
+    const { entries, stepsDone } = this.#request;
+    if (entries.length > 0) {
+      model.update(entries);
+      yield stepsDone > 0
+        ? { type: "note", event: "RESUMED", message: `Replayed ${stepsDone} steps from the log.` }
+        : { type: "note", event: "FORKED", message: `Replayed the ${entries.length} entries that it goes on from.` };
+    }
+    if (stepsDone === 0 || this.#isEvaluated(stepsDone)) yield* this.#validate();
+    if (stepsDone > 0) return;
+    for (const kind of ["IN_CONTEXT", "TEST"] as const) {
+      const baseline = await this.#judge.measure(kind, model, this.#place);
+      if (baseline) yield baseline;
+    }
+  }
+
+  async *#train(stopping: () => boolean): AsyncGenerator<EngineMessage> {
+    const { model, settings } = this.#trainer;
+    const { checkpointEvery, steps } = this.#request.hyperparameters;
+    let started = performance.now();
+    for await (const step of train(model, this.#rows, settings, this.#place)) {
+      this.#entries.push(...step.entries);
+      this.#place = { entries: this.#entries.length, step: step.step };
       yield { type: "step", ...step, seconds: (performance.now() - started) / 1000 };
-      if (place.step < steps && isEvery(evaluateEvery, place.step)) yield* evaluation();
-      if (place.step < steps && isEvery(checkpointEvery, place.step)) yield await checkpoint(null);
-      if (stopping()) break;
+      if (this.#isEvaluated(step.step)) yield* this.#validate();
+      if (step.step < steps && isEvery(checkpointEvery, step.step)) yield await this.#checkpoint(null);
+      if (stopping() || this.#judge.hopeless) return;
       started = performance.now();
     }
   }
-  const finished = place.step >= steps;
-  if (finished) yield* evaluation();
-  if (place.step > 0) yield await checkpoint(finished ? request.weightsDir : null);
-  yield { type: finished ? "done" : "stopped" };
+
+  #isEvaluated(step: number): boolean {
+    const { evaluateEvery, steps } = this.#request.hyperparameters;
+    return step < steps && isEvery(evaluateEvery, step);
+  }
+
+  /** The best place gets a checkpoint. It comes first: an evaluation that is recorded is not measured again. */
+  async *#validate(): AsyncGenerator<EngineMessage> {
+    const evaluation = await this.#judge.measure("VALIDATION", this.#trainer.model, this.#place);
+    if (!evaluation) return;
+    const best = this.#judge.best?.entries === this.#place.entries;
+    if (best && this.#isEvaluated(this.#place.step) && this.#place.step > 0) yield await this.#checkpoint(null);
+    yield evaluation;
+  }
+
+  #stoppedEarly(): EngineMessage {
+    const { patience } = this.#request.hyperparameters;
+    const since = `The last ${patience} evaluations are no better than the one at step ${this.#judge.best?.step}`;
+    return { type: "note", event: "STOPPED_EARLY", message: `${since}: the run ends here.` };
+  }
+
+  /** At the best place of the run, to which the weights are taken back, or where it ends if nothing says what is best. */
+  async *#test(): AsyncGenerator<EngineMessage> {
+    const place = this.#judge.best ?? this.#place;
+    if (this.#judge.isDone("TEST", place.entries)) return;
+    let { model } = this.#trainer;
+    if (place.entries !== this.#place.entries) {
+      model.free();
+      model = await this.#trainer.load();
+      model.update(this.#entries.slice(0, place.entries));
+    }
+    const test = await this.#judge.measure("TEST", model, { entries: place.entries, step: place.step });
+    if (test) yield test;
+  }
+
+  async #checkpoint(weightsDir: string | null): Promise<EngineMessage> {
+    const { model, adapter } = this.#trainer;
+    const files = weightsDir === null ? [] : await writeTrained(model, adapter, weightsDir);
+    return { type: "checkpoint", ...this.#place, digest: await model.digest(), files };
+  }
 }
 
 function isEvery(interval: number, step: number): boolean {
   return interval > 0 && step % interval === 0;
+}
+
+/** A run that goes on from another's checkpoint goes on with its log. @throws INVALID_STATE when it trains something else */
+function headerOf({ fork }: FineTuneRequest, own: StepLogHeader): StepLogHeader {
+  if (!fork) return own;
+  const header = decodeHeader(fork.headerBytes);
+  const trains = ({ base, trainable, noise, lora }: StepLogHeader) =>
+    canonicalJson({ base, trainable, noise, ...(lora && { lora }) });
+  if (trains(header) === trains(own)) return header;
+  throw new SteplogError(
+    "INVALID_STATE",
+    "The run would train other tensors, or with other noise, than the log that it goes on from. Its base model or its " +
+      "version differs from the first worker's.",
+  );
 }
 
 function changedBase(request: FineTuneRequest, seen: string): SteplogError {
@@ -110,9 +203,10 @@ function precisionOf({ hyperparameters }: FineTuneRequest, device: Device): Prec
 }
 
 /** What the run's method trains. @throws INVALID_ARGUMENT naming a pattern that fits nothing of the model */
-function trainedBy({ hyperparameters }: FineTuneRequest, folder: ModelFolder): Trained {
-  const { method, tensors, loraRank: rank, loraAlpha: alpha, loraTargets, seed } = hyperparameters;
+function trainedBy({ hyperparameters, fork }: FineTuneRequest, folder: ModelFolder): Trained {
+  const { method, tensors, loraRank: rank, loraAlpha: alpha, loraTargets } = hyperparameters;
   if (method === "LORA") {
+    const seed = fork ? decodeHeader(fork.headerBytes).seed : hyperparameters.seed;
     return { adapter: seededAdapter(targetedModules(folder.architecture, loraTargets), { rank, alpha, seed }) };
   }
   if (method === "HEAD") return { trainable: headTensors(folder) };
@@ -123,35 +217,32 @@ type Trained =
   | { readonly adapter: SeededAdapter }
   | { readonly adapter?: never; readonly trainable?: TrainableTensor[] };
 
-function settingsOf({ hyperparameters }: FineTuneRequest): MezoSettings {
-  return { ...hyperparameters, noise: hyperparameters.noise === "NORMAL" ? "normal" : "rademacher" };
+function noiseOf({ hyperparameters }: FineTuneRequest): Noise {
+  return hyperparameters.noise === "NORMAL" ? "normal" : "rademacher";
 }
 
-async function readData(request: FineTuneRequest, folder: ModelFolder, tokenizer: Tokenizer | null) {
-  const bounds = folder.architecture;
-  const { labelWords } = request;
-  const encode = async (path: string) => {
-    const source: Row[] = [];
-    const keep = async function* () {
-      for await (const numbered of readRows(createReadStream(path))) {
-        source.push(numbered.row);
-        yield numbered;
-      }
-    };
-    const encoded = await encodeRows({ tokenizer, bounds, rows: keep(), labelWords });
-    return { source, encoded };
-  };
-  const { encoded: rows } = await encode(request.datasetPath);
-  let validation: ValidationSet | null = null;
-  if (request.validationPath !== null) {
-    const { source, encoded } = await encode(request.validationPath);
-    const pairs = encoded.flatMap((value, index) => {
-      const row = source[index];
-      return row ? [{ row, encoded: value }] : [];
-    });
-    validation = prepareValidation(tokenizer, pairs, labelWords);
-  }
-  return { rows, validation };
+/** The settings with a learning rate: as it was given, or as AUTO picked it, now or when the run began; `why` when now. */
+async function settingsOf(request: FineTuneRequest, model: Model, { rows }: RunData) {
+  const { learningRate, ...rest } = request.hyperparameters;
+  const { fork } = request;
+  const log = fork && { logSeed: decodeHeader(fork.headerBytes).seed, firstStep: fork.firstStep };
+  const settings = { ...rest, noise: noiseOf(request), ...log };
+  if (learningRate !== "AUTO") return { settings: { ...settings, learningRate }, pickedRate: null, why: null };
+  const before = request.pickedRate;
+  if (before !== null) return { settings: { ...settings, learningRate: before }, pickedRate: before, why: null };
+  const picked = await pickLearningRate(model, rows, settings);
+  const rate = picked?.learningRate ?? defaultRate(request);
+  const why = picked
+    ? `AUTO takes the learning rate ${rate}: the first losses are about ${picked.loss.toPrecision(3)}, the first ` +
+      `projected gradients about ${picked.gradient.toPrecision(3)}.`
+    : `The first losses do not differ or are not finite, so AUTO takes the method's default, ${rate}.`;
+  return { settings: { ...settings, learningRate: rate }, pickedRate: rate, why };
+}
+
+function defaultRate({ hyperparameters: { method } }: FineTuneRequest): number {
+  const { learningRate } = hyperparametersSchema.parse({ method });
+  invariant(learningRate !== "AUTO", "the default rate is a number");
+  return learningRate;
 }
 
 /** The weights as they were trained, not rebuilt, in the folder that a rebuild would give. Its paths. */

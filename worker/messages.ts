@@ -1,7 +1,9 @@
 /** What worker and engine thread tell each other. Everything here survives a structured clone. */
 import type { ErrorCode, InputIssue } from "../schema/errors.ts";
 import { SteplogError, asSteplogError } from "../schema/errors.ts";
+import type { Judged } from "../schema/judged.ts";
 import type { Hyperparameters } from "../schema/hyperparameters.ts";
+import type { EvaluationKind } from "../schema/states.ts";
 import type { LogEntry } from "../schema/step-log.ts";
 
 /** Everything a fine-tune needs, in values and paths: the engine knows no database. */
@@ -14,13 +16,19 @@ export interface FineTuneRequest {
   readonly hashesDir: string;
   readonly datasetPath: string;
   readonly validationPath: string | null;
+  /** Rows that are judged once, at the base and at the best place. */
+  readonly testPath: string | null;
   readonly labelWords: readonly string[];
   readonly hyperparameters: Hyperparameters;
-  /** Entries that are acknowledged already, and the steps they are of; training goes on after them. */
+  /** Of a run that goes on from another: the header of their log, and the steps behind which it goes on with the rows. */
+  readonly fork: { readonly headerBytes: Uint8Array; readonly firstStep: number } | null;
+  /** Entries of the log that are acknowledged already, and the run's own steps among them; training goes on after them. */
   readonly entries: readonly LogEntry[];
   readonly stepsDone: number;
-  /** Evaluations that are recorded already, by the number of entries they were made at. */
-  readonly evaluated: readonly number[];
+  /** Evaluations that are recorded already, in order. */
+  readonly evaluated: readonly (Judged & { readonly kind: EvaluationKind })[];
+  /** The learning rate that AUTO picked when the run began; null before, and where it was given. */
+  readonly pickedRate: number | null;
   /** An empty folder for the last checkpoint's weights, as trained; null to leave that to a replay. */
   readonly weightsDir: string | null;
 }
@@ -49,18 +57,17 @@ export interface StepMessage {
   readonly seconds: number;
 }
 
+export interface EvaluationMessage extends Judged {
+  readonly type: "evaluation";
+  readonly kind: EvaluationKind;
+  readonly rows: number;
+}
+
 export type EngineMessage =
-  | { readonly type: "began"; readonly headerBytes: Uint8Array }
+  | { readonly type: "began"; readonly headerBytes: Uint8Array; readonly pickedRate: number | null }
   | { readonly type: "note"; readonly event: string; readonly message: string }
   | StepMessage
-  | {
-      readonly type: "evaluation";
-      readonly entries: number;
-      readonly step: number;
-      readonly rows: number;
-      readonly loss: number;
-      readonly accuracy: number | null;
-    }
+  | EvaluationMessage
   | {
       readonly type: "checkpoint";
       readonly entries: number;

@@ -39,9 +39,9 @@ export class Recorder {
     return this.#entries;
   }
 
-  async begin(headerBytes: Uint8Array, device: string): Promise<void> {
+  async begin(headerBytes: Uint8Array, device: string, pickedRate: number | null): Promise<void> {
     const start = Chain.start(headerBytes);
-    await this.#store.beginLog(this.#job, { headerBytes, chain: start.hash, device });
+    await this.#store.beginLog(this.#job, { headerBytes, chain: start.hash, device, pickedRate });
     const { chain } = this.#job.fineTune;
     this.#chain = this.#entries > 0 && chain ? new Chain(chain) : start;
   }

@@ -132,12 +132,15 @@ async function requestFor(options: WorkerOptions, job: ClaimedJob, weightsDir: s
     base: job.baseModel.hash,
     datasetPath: store.blobs.path(job.dataset.sha256),
     validationPath: job.validationDataset && store.blobs.path(job.validationDataset.sha256),
+    testPath: job.testDataset && store.blobs.path(job.testDataset.sha256),
     labelWords: fineTune.labelWords,
     // What a run was stored without, by a release that did not know it, has its default.
     hyperparameters: hyperparametersSchema.parse(fineTune.hyperparameters),
+    fork: log && fineTune.fromCheckpointId !== null ? { ...log, firstStep: fineTune.firstStep } : null,
     entries: log ? unpackEntries({ seed: decodeHeader(log.headerBytes).seed, ...log }) : [],
     stepsDone: fineTune.stepsDone,
-    evaluated: evaluations.map((evaluation) => evaluation.entries),
+    evaluated: evaluations,
+    pickedRate: fineTune.pickedRate,
     weightsDir: fineTune.keepWeights ? weightsDir : null,
   };
 }
@@ -185,7 +188,7 @@ async function takeMessage(
   await recorder.flush();
   switch (message.type) {
     case "began":
-      await recorder.begin(message.headerBytes, options.deviceNote);
+      await recorder.begin(message.headerBytes, options.deviceNote, message.pickedRate);
       break;
     case "note":
       await store.recordEvent(job, { type: message.event, message: message.message });

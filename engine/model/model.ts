@@ -37,6 +37,8 @@ export interface Model {
   update(entries: readonly LogEntry[]): void;
   /** The stored bytes of a trainable tensor, by its stored name. */
   read(name: string): Promise<Uint8Array>;
+  /** Gives its memory back; it must not be used again. */
+  free(): void;
   /** Weights digest: the base hash's rule over the trainable tensors as they are now. Hex. */
   digest(): Promise<string>;
 }
@@ -217,6 +219,9 @@ function modelOf(
     continuation: () => new CachedContinuation(architecture, device, logits),
     update: (entries) => device.update(trained, entries, noise),
     read,
+    free() {
+      for (const weight of [...weights.values(), ...halves]) device.freeWeight(weight);
+    },
     digest: () => weightsDigest(trainable, read),
   };
 }

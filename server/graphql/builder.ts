@@ -25,6 +25,7 @@ export const builder = new SchemaBuilder<{
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };
     SafeInt: { Input: number; Output: number };
+    LearningRate: { Input: number | "AUTO"; Output: number | "AUTO" };
   };
 }>({
   plugins: [RelayPlugin, ValidationPlugin, DataloaderPlugin, ComplexityPlugin],

@@ -2,7 +2,7 @@
 import { encodeGlobalID } from "@pothos/plugin-relay";
 import type { weightsStatuses } from "../../schema/states.ts";
 import { stepLogBytes } from "../../schema/step-log.ts";
-import type { Checkpoint, WeightsFile } from "../../schema/tables.ts";
+import type { Checkpoint, FineTune, WeightsFile } from "../../schema/tables.ts";
 import type { Context } from "../context.ts";
 import { filesOf, singleFile } from "../downloads.ts";
 import { builder, queryCost } from "./builder.ts";
@@ -96,7 +96,15 @@ function checkpointPath(checkpoint: Checkpoint): string {
 async function logBytes(checkpoint: Checkpoint, _args: object, context: Context): Promise<number> {
   const fineTune = await FineTuneRef.getDataloader(context).load(checkpoint.fineTuneId);
   const header = fineTune.logHeader?.length ?? 0;
-  return stepLogBytes(header, checkpoint.entries, fineTune.hyperparameters.weightDecay > 0);
+  return stepLogBytes(header, checkpoint.entries, await hasDecays(fineTune, context));
+}
+
+/** A run without weight decay has them where it goes on from one with. */
+async function hasDecays(run: FineTune, context: Context): Promise<boolean> {
+  if (run.hyperparameters.weightDecay > 0) return true;
+  if (run.fromCheckpointId === null) return false;
+  const { fineTuneId } = await CheckpointRef.getDataloader(context).load(run.fromCheckpointId);
+  return hasDecays(await FineTuneRef.getDataloader(context).load(fineTuneId), context);
 }
 
 builder.queryField("checkpoint", (t) =>

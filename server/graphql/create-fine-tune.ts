@@ -3,14 +3,20 @@ import { encodeGlobalID } from "@pothos/plugin-relay";
 import { z } from "zod";
 import { checkRowsFit } from "../../dataset/encode.ts";
 import { readRows } from "../../dataset/jsonl.ts";
+import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { limits } from "../../schema/limits.ts";
-import type { BaseModel, Dataset, FineTune } from "../../schema/tables.ts";
+import type { BaseModel, Dataset } from "../../schema/tables.ts";
 import { objectiveOf } from "../../schema/objective.ts";
+import type { Store } from "../../store/store.ts";
 import type { Context } from "../context.ts";
+import { invalidArgument } from "../errors.ts";
 import { builder, queryCost } from "./builder.ts";
+import { CreateFineTunePayload } from "./create-fine-tune-payload.ts";
+import type { Parent } from "./fork.ts";
+import { checkFork, requireParent } from "./fork.ts";
 import { HyperparametersInput, parseHyperparameters } from "./hyperparameters.ts";
 import { requireBaseModel, requireDataset } from "./lookup.ts";
-import { DatasetRef, FineTuneRef } from "./nodes.ts";
+import { CheckpointRef, DatasetRef } from "./nodes.ts";
 
 const CreateFineTuneInput = builder.inputType("CreateFineTuneInput", {
   description: "A new fine-tune.",
@@ -26,11 +32,26 @@ const CreateFineTuneInput = builder.inputType("CreateFineTuneInput", {
       description: `Name for people, 1 to ${limits.nameLength} characters.`,
       validate: z.string().trim().min(1).max(limits.nameLength),
     }),
-    baseModel: t.string({ required: true, description: "Name of a base model." }),
-    dataset: t.globalID({ for: DatasetRef, required: true, description: "Id of the dataset to learn from." }),
+    from: t.globalID({
+      for: CheckpointRef,
+      description:
+        "Id of a checkpoint to go on from instead of a base model: a fork. What is left out is then as in its run, and the " +
+        "method, its settings and the noise must be.",
+    }),
+    baseModel: t.string({ description: "Name of a base model; needed unless `from` is given." }),
+    dataset: t.globalID({
+      for: DatasetRef,
+      description: "Id of the dataset to learn from; needed unless `from` is given.",
+    }),
     validationDataset: t.globalID({
       for: DatasetRef,
       description: "Id of a dataset to evaluate on. Without one there are no evaluations.",
+    }),
+    testDataset: t.globalID({
+      for: DatasetRef,
+      description:
+        "Id of a dataset that the base model is tested on, and the best place of the run when it ends (the last one, without " +
+        "a validation dataset).",
     }),
     labelWords: t.stringList({
       description:
@@ -47,18 +68,6 @@ const CreateFineTuneInput = builder.inputType("CreateFineTuneInput", {
   }),
 });
 
-const CreateFineTunePayload = builder
-  .objectRef<{ fineTune: FineTune; created: boolean }>("CreateFineTunePayload")
-  .implement({
-    description: "The run that a create answered with.",
-    fields: (t) => ({
-      fineTune: t.expose("fineTune", { type: FineTuneRef, description: "The run." }),
-      created: t.exposeBoolean("created", {
-        description: "False when the idempotency key was known and this is the run of the first create.",
-      }),
-    }),
-  });
-
 builder.mutationField("createFineTune", (t) =>
   t.field({
     type: CreateFineTunePayload,
@@ -69,28 +78,69 @@ builder.mutationField("createFineTune", (t) =>
     args: { input: t.arg({ type: CreateFineTuneInput, required: true, description: "The run." }) },
     resolve: async (_root, { input }, context) => {
       const { store } = context;
-      const hyperparameters = parseHyperparameters(input.hyperparameters ?? {}, ["input", "hyperparameters"]);
-      const baseModel = await requireBaseModel(store, input.baseModel, "input.baseModel");
-      const dataset = await requireDataset(store, input.dataset.id, "input.dataset", datasetId);
-      const validationDataset =
-        input.validationDataset &&
-        (await requireDataset(store, input.validationDataset.id, "input.validationDataset", datasetId));
-      const labelWords = input.labelWords ?? [];
-      await checkRows(context, baseModel, dataset, labelWords);
-      if (validationDataset) await checkRows(context, baseModel, validationDataset, labelWords);
+      const parent = input.from ? await requireParent(store, input.from.id, "input.from") : null;
+      const given = { ...parent?.hyperparameters, ...withoutNulls(input.hyperparameters ?? {}) };
+      const hyperparameters = parseHyperparameters(given, ["input", "hyperparameters"]);
+      const named = input.baseModel == null ? null : await requireBaseModel(store, input.baseModel, "input.baseModel");
+      if (parent) checkFork(parent, hyperparameters, named?.id ?? null);
+      const baseModel = named ?? (await parentModel(store, parent));
+      const labelWords = input.labelWords ?? parent?.run.labelWords ?? [];
+      const rows = await datasetsOf(store, input, parent);
+      checkEvaluations(hyperparameters, rows.validation !== null);
+      for (const some of Object.values(rows)) if (some) await checkRows(context, baseModel, some, labelWords);
       return store.fineTunes.create({
         idempotencyKey: input.idempotencyKey ?? null,
         name: input.name,
         baseModelId: baseModel.id,
-        datasetId: dataset.id,
-        validationDatasetId: validationDataset?.id ?? null,
+        datasetId: rows.training.id,
+        validationDatasetId: rows.validation?.id ?? null,
+        testDatasetId: rows.test?.id ?? null,
         labelWords,
         hyperparameters,
         keepWeights: input.keepWeights ?? false,
+        from: parent && { checkpointId: parent.checkpoint.id, firstStep: 0 },
       });
     },
   }),
 );
+
+function withoutNulls(value: object): object {
+  return Object.fromEntries(Object.entries(value).filter(([, setting]) => setting != null));
+}
+
+async function parentModel(store: Store, parent: Parent | null): Promise<BaseModel> {
+  const model = parent && (await store.baseModels.get(parent.run.baseModelId));
+  return model ?? missing("baseModel");
+}
+
+function missing(name: string): never {
+  throw invalidArgument([{ path: [name], message: "is needed, unless `from` names a checkpoint" }], ["input"]);
+}
+
+type Input = typeof CreateFineTuneInput.$inferInput;
+
+/** As they are named; what is left out of a fork is as in its parent, and null means none. */
+async function datasetsOf(store: Store, input: Input, parent: Parent | null) {
+  const of = (field: "dataset" | "validationDataset" | "testDataset", inherited: string | null | undefined) => {
+    const id = input[field] === undefined ? inherited : input[field]?.id;
+    return id == null ? null : requireDataset(store, id, `input.${field}`, datasetId);
+  };
+  return {
+    training: (await of("dataset", parent?.run.datasetId)) ?? missing("dataset"),
+    validation: await of("validationDataset", parent?.run.validationDatasetId),
+    test: await of("testDataset", parent?.run.testDatasetId),
+  };
+}
+
+/** @throws INVALID_ARGUMENT for settings that wait for evaluations that there will not be */
+function checkEvaluations({ patience, evaluateEvery, inContextRows }: Hyperparameters, validated: boolean): void {
+  const issues = [
+    ...(patience > 0 && !validated ? [{ path: ["patience"], message: "needs a validation dataset" }] : []),
+    ...(patience > 0 && evaluateEvery === 0 ? [{ path: ["patience"], message: "needs evaluateEvery above 0" }] : []),
+    ...(inContextRows > 0 && !validated ? [{ path: ["inContextRows"], message: "needs a validation dataset" }] : []),
+  ];
+  if (issues.length > 0) throw invalidArgument(issues, ["input", "hyperparameters"]);
+}
 
 function datasetId(id: string): string {
   return encodeGlobalID("Dataset", id);

@@ -1,12 +1,26 @@
 /** Evaluations: measurements on the validation rows. */
 import type { Evaluation } from "../../schema/tables.ts";
+import { isBetter } from "../../schema/judged.ts";
+import type { EvaluationKind } from "../../schema/states.ts";
 import { builder } from "./builder.ts";
 
+export const EvaluationKindRef = builder.enumType("EvaluationKind", {
+  description: "What an evaluation measures.",
+  values: {
+    VALIDATION: { description: "The validation rows." },
+    TEST: { description: "The test rows: with the base model, and at the best place of the run." },
+    IN_CONTEXT: {
+      description: "The validation rows with training rows in front of their prompts, by the base model: a baseline.",
+    },
+  } satisfies Record<EvaluationKind, { description: string }>,
+});
+
 export const EvaluationRef = builder.objectRef<Evaluation>("Evaluation").implement({
-  description: "A measurement on the validation rows at one place of the log.",
+  description: "A measurement on rows that are not learned from, at one place of the log.",
   fields: (t) => ({
+    kind: t.expose("kind", { type: EvaluationKindRef, description: "What is measured." }),
     step: t.exposeInt("step", { description: "Steps done when it was measured; 0 is the base model itself." }),
-    rows: t.exposeInt("rows", { description: "Validation rows measured." }),
+    rows: t.exposeInt("rows", { description: "Rows measured." }),
     loss: t.exposeFloat("loss", { description: "Mean loss over the scored tokens, nats." }),
     accuracy: t.exposeFloat("accuracy", {
       nullable: true,
@@ -15,3 +29,10 @@ export const EvaluationRef = builder.objectRef<Evaluation>("Evaluation").impleme
     at: t.expose("at", { type: "DateTime", description: "When it was stored." }),
   }),
 });
+
+/** The rule that a worker stops early by: accuracy where there is one, of equal ones and without the loss. */
+export function bestOf(evaluations: readonly Evaluation[]): Evaluation | null {
+  return evaluations
+    .filter(({ kind }) => kind === "VALIDATION")
+    .reduce<Evaluation | null>((best, next) => (best === null || isBetter(next, best) ? next : best), null);
+}

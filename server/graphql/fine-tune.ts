@@ -4,7 +4,7 @@ import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import { limits } from "../../schema/limits.ts";
 import type { fineTuneStatuses } from "../../schema/states.ts";
 import { builder, queryCost } from "./builder.ts";
-import { EvaluationRef } from "./evaluation.ts";
+import { bestOf, EvaluationKindRef, EvaluationRef } from "./evaluation.ts";
 import { EventRef } from "./event.ts";
 import { failureOf, FineTuneErrorRef } from "./failure.ts";
 import { HyperparametersRef } from "./hyperparameters.ts";
@@ -34,12 +34,24 @@ FineTuneRef.implement({
       description: "Whether it was asked to stop; the worker stops behind its present step.",
     }),
     baseModel: t.field({ type: BaseModelRef, description: "What it starts from.", resolve: (run) => run.baseModelId }),
+    from: t.field({
+      type: CheckpointRef,
+      nullable: true,
+      description: "The checkpoint of another run that it goes on from; null for a run from the base model itself.",
+      resolve: (run) => run.fromCheckpointId,
+    }),
     dataset: t.field({ type: DatasetRef, description: "What it learns from.", resolve: (run) => run.datasetId }),
     validationDataset: t.field({
       type: DatasetRef,
       nullable: true,
       description: "What it is evaluated on; null for a run without evaluations.",
       resolve: (run) => run.validationDatasetId,
+    }),
+    testDataset: t.field({
+      type: DatasetRef,
+      nullable: true,
+      description: "What its best place is tested on at the end; null for none.",
+      resolve: (run) => run.testDatasetId,
     }),
     labelWords: t.stringList({
       description: "Candidate completions among which accuracy is judged; empty when the loss alone is measured.",
@@ -99,9 +111,30 @@ FineTuneRef.implement({
     }),
     evaluations: t.field({
       type: [EvaluationRef],
-      description: "Measurements on the validation rows, in order of step.",
+      description: "Measurements on rows that are not learned from, in order of step.",
       complexity: { field: queryCost, multiplier: 10 },
-      resolve: (run, _args, { store }) => store.fineTunes.evaluations(run.id),
+      args: {
+        kind: t.arg({
+          type: EvaluationKindRef,
+          defaultValue: "VALIDATION",
+          description: "Those of this kind; of every kind when null.",
+        }),
+      },
+      resolve: async (run, { kind }, { store }) =>
+        (await store.fineTunes.evaluations(run.id)).filter((one) => kind == null || one.kind === kind),
+    }),
+    bestEvaluation: t.field({
+      type: EvaluationRef,
+      nullable: true,
+      description:
+        "The best evaluation of the validation rows: by accuracy where there is one, else by loss; null before the first. " +
+        "A run that evaluates while it trains names a checkpoint there.",
+      complexity: queryCost,
+      resolve: async (run, _args, { store }) => bestOf(await store.fineTunes.evaluations(run.id)),
+    }),
+    pickedRate: t.exposeFloat("pickedRate", {
+      nullable: true,
+      description: "The learning rate that AUTO picked; null before, and where a rate was given.",
     }),
     events: t.field({
       type: [EventRef],

@@ -30,13 +30,18 @@ const meanings: Record<Name, string> = {
   schedule: "How the learning rate goes on after the warm-up.",
   warmupSteps: "Steps in which the learning rate rises in a line to itself.",
   clipGradient: "Projected gradients beyond plus or minus this are cut to it; 0 cuts none.",
-  learningRate: "Factor of the projected gradient (MeZO, Algorithm 1).",
+  learningRate:
+    "Factor of the projected gradient (MeZO, Algorithm 1), or AUTO, which picks it by the first projected gradients; pickedRate says what was picked.",
   epsilon: "Size of the perturbation, in standard deviations of the noise.",
   weightDecay: "Decoupled weight decay: a step multiplies trained weights by 1 - learningRate * weightDecay.",
   noise: "Distribution of the perturbation.",
   precision: "Number format that products are multiplied in; sums and stored weights are not touched by it.",
   seed: "Run seed: seeds of the noise and the order of the rows derive from it.",
   evaluateEvery: "Steps between two evaluations on the validation rows; 0 evaluates before and after only.",
+  patience:
+    "Evaluations in a row that are no better than the best before the run ends early; 0 goes on to the last step. Needs a validation dataset and evaluateEvery.",
+  inContextRows:
+    "Training rows in front of each validation prompt, as many as fit, in a baseline of in-context learning that is measured before the first step; 0 measures none. Needs a validation dataset.",
   checkpointEvery: "Steps between two named checkpoints; 0 names the last step only.",
 };
 
@@ -96,7 +101,7 @@ export const HyperparametersRef = builder.objectRef<Hyperparameters>("Hyperparam
     accumulate: t.exposeInt("accumulate", { description: meanings.accumulate }),
     estimates: t.exposeInt("estimates", { description: meanings.estimates }),
     estimatesAtEnd: t.exposeInt("estimatesAtEnd", { description: meanings.estimatesAtEnd }),
-    learningRate: t.exposeFloat("learningRate", { description: meanings.learningRate }),
+    learningRate: t.expose("learningRate", { type: "LearningRate", description: meanings.learningRate }),
     schedule: t.expose("schedule", { type: Schedule, description: meanings.schedule }),
     warmupSteps: t.exposeInt("warmupSteps", { description: meanings.warmupSteps }),
     clipGradient: t.exposeFloat("clipGradient", { description: meanings.clipGradient }),
@@ -106,6 +111,8 @@ export const HyperparametersRef = builder.objectRef<Hyperparameters>("Hyperparam
     precision: t.expose("precision", { type: Precision, description: meanings.precision }),
     seed: t.expose("seed", { type: "SafeInt", description: meanings.seed }),
     evaluateEvery: t.exposeInt("evaluateEvery", { description: meanings.evaluateEvery }),
+    patience: t.exposeInt("patience", { description: meanings.patience }),
+    inContextRows: t.exposeInt("inContextRows", { description: meanings.inContextRows }),
     checkpointEvery: t.exposeInt("checkpointEvery", { description: meanings.checkpointEvery }),
   }),
 });
@@ -123,7 +130,7 @@ export const HyperparametersInput = builder.inputType("HyperparametersInput", {
     accumulate: t.int({ description: textOf("accumulate") }),
     estimates: t.int({ description: textOf("estimates") }),
     estimatesAtEnd: t.int({ description: textOf("estimatesAtEnd") }),
-    learningRate: t.float({ description: textOf("learningRate") }),
+    learningRate: t.field({ type: "LearningRate", description: textOf("learningRate") }),
     schedule: t.field({ type: Schedule, description: textOf("schedule") }),
     warmupSteps: t.int({ description: textOf("warmupSteps") }),
     clipGradient: t.float({ description: textOf("clipGradient") }),
@@ -133,6 +140,8 @@ export const HyperparametersInput = builder.inputType("HyperparametersInput", {
     precision: t.field({ type: Precision, description: textOf("precision") }),
     seed: t.field({ type: "SafeInt", description: textOf("seed") }),
     evaluateEvery: t.int({ description: textOf("evaluateEvery") }),
+    patience: t.int({ description: textOf("patience") }),
+    inContextRows: t.int({ description: textOf("inContextRows") }),
     checkpointEvery: t.int({ description: textOf("checkpointEvery") }),
   }),
 });
@@ -156,6 +165,8 @@ interface Rule {
   readonly maximum?: number;
   readonly default?: unknown;
   readonly enum?: readonly unknown[];
+  readonly anyOf?: readonly Rule[];
+  readonly const?: string;
   readonly maxItems?: number;
   readonly items?: { readonly maxLength?: number };
 }
@@ -165,7 +176,12 @@ function rules(): Record<string, Rule> {
 }
 
 function rangeOf(name: string): string {
-  const rule = rules()[name];
+  return rangeInWords(rules()[name]);
+}
+
+function rangeInWords(rule: Rule | undefined): string {
+  if (rule?.anyOf) return rule.anyOf.map(rangeInWords).join(", or ");
+  if (rule?.const !== undefined) return rule.const;
   if (rule?.enum) return rule.enum.join(" or ");
   if (rule?.type === "array") return `at most ${rule.maxItems} names of 1 to ${rule.items?.maxLength} characters`;
   const kind = rule?.type === "integer" ? "a whole number" : "a number";

@@ -20,3 +20,12 @@ builder.scalarType("SafeInt", {
     throw new GraphQLError(`SafeInt must be a whole number of at most 2^53 - 1; got ${JSON.stringify(value)}.`);
   },
 });
+
+builder.scalarType("LearningRate", {
+  description: "A number, or AUTO: then the worker picks the rate by the scale of the first projected gradients.",
+  serialize: (value) => value,
+  parseValue: (value) => {
+    if (typeof value === "number" || value === "AUTO") return value;
+    throw new GraphQLError(`LearningRate must be a number, or AUTO; got ${JSON.stringify(value)}.`);
+  },
+});

@@ -6,6 +6,7 @@ import "./found-model.ts";
 import "./dataset.ts";
 import "./fine-tune.ts";
 import "./create-fine-tune.ts";
+import "./fork.ts";
 import "./step.ts";
 import "./event.ts";
 import "./checkpoint.ts";

@@ -97,7 +97,8 @@ describe("the page of a run", () => {
     await worker.succeed();
     await page.locator(".status", { hasText: "Succeeded" }).waitFor();
     await expect.poll(() => chart()).toEqual([600, 600]);
-    await page.getByText("92.5%").waitFor();
+    await page.locator(".figures").getByText("92.5%").waitFor();
+    await page.getByRole("row", { name: /^Best so far 600 92\.5%/u }).waitFor();
     await page.getByText("before 52.5%").waitFor();
     const link = page.getByRole("link", { name: /^Download .*600\.steplog$/u });
     const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);

@@ -137,7 +137,7 @@ describe("fine-tunes", () => {
     const { fineTune } = await server.ask<{ fineTune: object }>(
       `query ($id: ID!) { fineTune(id: $id) {
         baseModel { name } dataset { id } validationDataset { id } labelWords cancelRequested keepWeights
-        hyperparameters { steps batchSize learningRate schedule warmupSteps clipGradient tensors epsilon weightDecay noise seed evaluateEvery checkpointEvery }
+        hyperparameters { steps batchSize learningRate schedule warmupSteps clipGradient tensors epsilon weightDecay noise seed evaluateEvery patience checkpointEvery }
         progress { step steps fraction stepsPerSecond etaSeconds skippedSteps }
         loss error { code } device startedAt finishedAt events { sequence type }
         metrics { step } chart { step } evaluations { step } checkpoints { nodes { id } }
@@ -164,6 +164,7 @@ describe("fine-tunes", () => {
         noise: "RADEMACHER",
         seed: 4_294_967_295,
         evaluateEvery: 0,
+        patience: 0,
         checkpointEvery: 0,
       },
       progress: { step: 0, steps: 10, fraction: 0, stepsPerSecond: null, etaSeconds: null, skippedSteps: 0 },
@@ -208,6 +209,64 @@ describe("fine-tunes", () => {
     const other = await server.gql(createFineTuneMutation, { input: { ...input, name: "twice" } });
     expect(other.errors?.[0]?.extensions.code).toBe("CONFLICT");
     await server.store.fineTunes.cancel(rowId(first.createFineTune.fineTune.id));
+  });
+
+  test("the learning rate is a number or AUTO, and what waits for evaluations needs them", async () => {
+    const dataset = await createDataset(server, "auto");
+    const input = { name: "auto", baseModel: "bytes", dataset };
+    const wrong = await server.gql(createFineTuneMutation, {
+      input: { ...input, hyperparameters: { learningRate: 11, patience: 2, inContextRows: 1 } },
+    });
+    expect(wrong.errors?.[0]?.message).toContain("a number above 0 and up to 10, or AUTO; it is 11");
+    const waiting = await server.gql(createFineTuneMutation, {
+      input: { ...input, hyperparameters: { patience: 2, inContextRows: 1 } },
+    });
+    expect(waiting.errors?.[0]?.extensions["issues"]).toMatchObject([
+      { field: "input.hyperparameters.patience", message: "needs a validation dataset" },
+      { field: "input.hyperparameters.patience", message: "needs evaluateEvery above 0" },
+      { field: "input.hyperparameters.inContextRows" },
+    ]);
+    const { errors } = await server.gql(createFineTuneMutation, {
+      input: { ...input, hyperparameters: { learningRate: "FAST" } },
+    });
+    expect(errors?.[0]).toMatchObject({ extensions: { code: "INVALID_ARGUMENT" }, message: /AUTO/u });
+
+    const right = { ...input, testDataset: dataset, hyperparameters: { learningRate: "AUTO" } };
+    const { createFineTune: created } = await server.ask<CreatedFineTune>(createFineTuneMutation, { input: right });
+    const worker = await FakeWorker.claim(server.store);
+    await worker.train(3);
+    for (const [kind, step, accuracy] of [
+      ["VALIDATION", 0, 0.5],
+      ["VALIDATION", 2, 0.9],
+      ["IN_CONTEXT", 0, 0.7],
+      ["VALIDATION", 3, 0.8],
+      ["TEST", 2, 0.95],
+    ] as const) {
+      await server.store.recordEvaluation(worker.job, { kind, entries: step, step, rows: 3, loss: 2, accuracy });
+    }
+    await server.store.finishFineTune(worker.job, { status: "CANCELLED" });
+    const { fineTune } = await server.ask<{ fineTune: object }>(
+      `query ($id: ID!) { fineTune(id: $id) {
+        testDataset { id } hyperparameters { learningRate } pickedRate evaluations { step } bestEvaluation { kind step accuracy }
+        tests: evaluations(kind: TEST) { step accuracy } all: evaluations(kind: null) { kind step }
+      } }`,
+      { id: created.fineTune.id },
+    );
+    expect(fineTune).toEqual({
+      testDataset: { id: dataset },
+      hyperparameters: { learningRate: "AUTO" },
+      pickedRate: null,
+      evaluations: [{ step: 0 }, { step: 2 }, { step: 3 }],
+      bestEvaluation: { kind: "VALIDATION", step: 2, accuracy: 0.9 },
+      tests: [{ step: 2, accuracy: 0.95 }],
+      all: [
+        { kind: "IN_CONTEXT", step: 0 },
+        { kind: "VALIDATION", step: 0 },
+        { kind: "TEST", step: 2 },
+        { kind: "VALIDATION", step: 2 },
+        { kind: "VALIDATION", step: 3 },
+      ],
+    });
   });
 
   test("a run shows what its worker did", async () => {

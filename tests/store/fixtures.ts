@@ -30,6 +30,7 @@ export async function newInput(store: Store, key: string | null = null): Promise
     baseModelId: model.id,
     datasetId: dataset.id,
     validationDatasetId: null,
+    testDatasetId: null,
     labelWords: ["good", "bad"],
     hyperparameters: hyperparametersSchema.parse({ steps: 100 }),
   };

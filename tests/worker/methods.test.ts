@@ -1,64 +1,14 @@
 /** Runs of each method as the worker makes them, on the demo's base and rows: they learn, go on, and come back. */
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { beforeAll, expect, test } from "vitest";
-import type { Device } from "../../engine/devices/device.ts";
-import { chooseDevice } from "../../engine/devices/choose.ts";
-import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
+import { expect, test } from "vitest";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
-import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
-import type { LogEntry } from "../../schema/step-log.ts";
-import { decodeHeader, encodeEntries } from "../../schema/step-log.ts";
-import { runFineTune } from "../../worker/fine-tune.ts";
+import { encodeEntries } from "../../schema/step-log.ts";
 import { runMaterialise } from "../../worker/materialise.ts";
-import type { EngineMessage } from "../../worker/messages.ts";
 import { scratch } from "../support/models.ts";
+import { device, modelPath, run } from "./run.ts";
 
-const demo = (name: string) => fileURLToPath(new URL(`../../demo/${name}`, import.meta.url));
-const modelPath = demo("base");
 const lora: Partial<Hyperparameters> = { method: "LORA", loraTargets: ["fc1", "fc2"], learningRate: 1e-3, seed: 1 };
-
-let device: Device;
-let base: string;
-
-beforeAll(async () => {
-  ({ device } = await chooseDevice("auto"));
-  base = await baseHash(await openModelFolder(modelPath));
-});
-
-async function run(
-  settings: Partial<Hyperparameters>,
-  more: { entries?: LogEntry[]; stepsDone?: number; keep?: string } = {},
-) {
-  const messages: EngineMessage[] = [];
-  const request = {
-    kind: "FINE_TUNE",
-    modelPath,
-    base,
-    hashesDir: join(await scratch(), "hashes"),
-    datasetPath: demo("train.jsonl"),
-    validationPath: demo("validation.jsonl"),
-    labelWords: [" great", " terrible"],
-    hyperparameters: hyperparametersSchema.parse(settings),
-    entries: more.entries ?? [],
-    stepsDone: more.stepsDone ?? more.entries?.length ?? 0,
-    evaluated: [],
-    weightsDir: more.keep ?? null,
-  } as const;
-  for await (const message of runFineTune(request, device, () => false)) messages.push(message);
-  const of = <T extends EngineMessage["type"]>(type: T) =>
-    messages.filter((message): message is EngineMessage & { type: T } => message.type === type);
-  const [began] = of("began");
-  if (!began) throw new Error("a run begins");
-  const entries = of("step").flatMap((step) => step.entries);
-  return {
-    header: decodeHeader(began.headerBytes),
-    entries,
-    evaluations: of("evaluation"),
-    checkpoint: of("checkpoint").at(-1),
-  };
-}
 
 test.each([
   ["LORA", { ...lora, steps: 1500 }],
@@ -93,7 +43,7 @@ test("goes on between steps of several entries", async () => {
 
 test("goes on from its log as it would have, and a rebuild gives the files that were trained", async () => {
   const [kept, rebuilt] = [await scratch(), await scratch()];
-  const whole = await run({ ...lora, steps: 40 }, { keep: kept });
+  const whole = await run({ ...lora, steps: 40 }, { weightsDir: kept });
   const resumed = await run({ ...lora, steps: 40 }, { entries: whole.entries.slice(0, 15) });
   expect(resumed.entries).toStrictEqual(whole.entries.slice(15));
   const { digest, files } = whole.checkpoint ?? { digest: "", files: [] };

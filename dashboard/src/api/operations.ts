@@ -3,13 +3,15 @@
 import { operation } from "./operation.ts";
 
 export interface CreateFineTuneInput {
-  readonly baseModel: string;
-  readonly dataset: string;
+  readonly baseModel?: string | null;
+  readonly dataset?: string | null;
+  readonly from?: string | null;
   readonly hyperparameters?: HyperparametersInput | null;
   readonly idempotencyKey?: string | null;
   readonly keepWeights?: boolean | null;
   readonly labelWords?: readonly (string)[] | null;
   readonly name: string;
+  readonly testDataset?: string | null;
   readonly validationDataset?: string | null;
 }
 
@@ -22,12 +24,14 @@ export interface HyperparametersInput {
   readonly estimates?: number | null;
   readonly estimatesAtEnd?: number | null;
   readonly evaluateEvery?: number | null;
-  readonly learningRate?: number | null;
+  readonly inContextRows?: number | null;
+  readonly learningRate?: number | "AUTO" | null;
   readonly loraAlpha?: number | null;
   readonly loraRank?: number | null;
   readonly loraTargets?: readonly (string)[] | null;
   readonly method?: "FULL" | "HEAD" | "LORA" | null;
   readonly noise?: "NORMAL" | "RADEMACHER" | null;
+  readonly patience?: number | null;
   readonly precision?: "BFLOAT16" | "FLOAT32" | null;
   readonly schedule?: "CONSTANT" | "COSINE" | "LINEAR" | null;
   readonly seed?: number | null;
@@ -35,6 +39,13 @@ export interface HyperparametersInput {
   readonly tensors?: readonly (string)[] | null;
   readonly warmupSteps?: number | null;
   readonly weightDecay?: number | null;
+}
+
+export interface ContinueFineTuneInput {
+  readonly fineTune: string;
+  readonly idempotencyKey?: string | null;
+  readonly name?: string | null;
+  readonly steps: number;
 }
 
 export type Summary = {
@@ -48,6 +59,7 @@ export type Summary = {
   };
   readonly loss: number | null;
   readonly device: string | null;
+  readonly pickedRate: number | null;
   readonly progress: {
     readonly step: number;
     readonly steps: number;
@@ -73,11 +85,15 @@ export type Summary = {
 
 export type Results = {
   readonly evaluations: readonly ({
+    readonly kind: "IN_CONTEXT" | "TEST" | "VALIDATION";
     readonly step: number;
     readonly rows: number;
     readonly loss: number;
     readonly accuracy: number | null;
   })[];
+  readonly bestEvaluation: {
+    readonly step: number;
+  } | null;
   readonly checkpoints: {
     readonly nodes: readonly ({
       readonly id: string;
@@ -121,6 +137,7 @@ export const fineTunes = operation<FineTunesResult, { after?: string | null }>(
   }
   loss
   device
+  pickedRate
   progress {
     step
     steps
@@ -168,6 +185,17 @@ export type FineTuneResult = {
       readonly name: string;
       readonly rows: number;
     } | null;
+    readonly testDataset: {
+      readonly name: string;
+      readonly rows: number;
+    } | null;
+    readonly from: {
+      readonly step: number;
+      readonly fineTune: {
+        readonly id: string;
+        readonly name: string;
+      };
+    } | null;
     readonly hyperparameters: {
       readonly method: "FULL" | "HEAD" | "LORA";
       readonly tensors: readonly (string)[];
@@ -179,7 +207,7 @@ export type FineTuneResult = {
       readonly accumulate: number;
       readonly estimates: number;
       readonly estimatesAtEnd: number;
-      readonly learningRate: number;
+      readonly learningRate: number | "AUTO";
       readonly schedule: "CONSTANT" | "COSINE" | "LINEAR";
       readonly warmupSteps: number;
       readonly clipGradient: number;
@@ -189,6 +217,8 @@ export type FineTuneResult = {
       readonly precision: "BFLOAT16" | "FLOAT32";
       readonly seed: number;
       readonly evaluateEvery: number;
+      readonly patience: number;
+      readonly inContextRows: number;
       readonly checkpointEvery: number;
     };
     readonly chart: readonly ({
@@ -210,6 +240,7 @@ export const fineTune = operation<FineTuneResult, { id: string }>(
   }
   loss
   device
+  pickedRate
   progress {
     step
     steps
@@ -234,11 +265,15 @@ export const fineTune = operation<FineTuneResult, { id: string }>(
 }
 
 fragment Results on FineTune {
-  evaluations {
+  evaluations(kind: null) {
+    kind
     step
     rows
     loss
     accuracy
+  }
+  bestEvaluation {
+    step
   }
   checkpoints(first: 50) {
     nodes {
@@ -275,6 +310,17 @@ query FineTune($id: ID!) {
       name
       rows
     }
+    testDataset {
+      name
+      rows
+    }
+    from {
+      step
+      fineTune {
+        id
+        name
+      }
+    }
     hyperparameters {
       method
       tensors
@@ -296,6 +342,8 @@ query FineTune($id: ID!) {
       precision
       seed
       evaluateEvery
+      patience
+      inContextRows
       checkpointEvery
     }
     chart(points: 1000) {
@@ -312,11 +360,15 @@ export type ResultsResult = {
 };
 export const results = operation<ResultsResult, { id: string }>(
   "Results", `fragment Results on FineTune {
-  evaluations {
+  evaluations(kind: null) {
+    kind
     step
     rows
     loss
     accuracy
+  }
+  bestEvaluation {
+    step
   }
   checkpoints(first: 50) {
     nodes {
@@ -436,6 +488,23 @@ export const createFineTune = operation<CreateFineTuneResult, { input: CreateFin
 }`,
 );
 
+export type ContinueFineTuneResult = {
+  readonly continueFineTune: {
+    readonly fineTune: {
+      readonly id: string;
+    };
+  };
+};
+export const continueFineTune = operation<ContinueFineTuneResult, { input: ContinueFineTuneInput }>(
+  "ContinueFineTune", `mutation ContinueFineTune($input: ContinueFineTuneInput!) {
+  continueFineTune(input: $input) {
+    fineTune {
+      id
+    }
+  }
+}`,
+);
+
 export type CancelFineTuneResult = {
   readonly cancelFineTune: Summary;
 };
@@ -451,6 +520,7 @@ export const cancelFineTune = operation<CancelFineTuneResult, { id: string }>(
   }
   loss
   device
+  pickedRate
   progress {
     step
     steps
@@ -511,6 +581,7 @@ export const status = operation<StatusResult, { id: string }>(
   }
   loss
   device
+  pickedRate
   progress {
     step
     steps

@@ -12,13 +12,14 @@ const settings = [
   ["accumulate", "Batches a step"],
   ["estimates", "Estimates a step"],
   ["estimatesAtEnd", "Estimates of the last step (0: the same)"],
-  ["learningRate", "Learning rate"],
   ["warmupSteps", "Warm-up (steps)"],
   ["clipGradient", "Clip gradient at (0: never)"],
   ["epsilon", "Epsilon"],
   ["weightDecay", "Weight decay"],
   ["seed", "Seed"],
   ["evaluateEvery", "Evaluate every (steps, 0: before and after)"],
+  ["patience", "Patience (evaluations without a better one, 0: no end)"],
+  ["inContextRows", "Rows in the context of a baseline (0: no baseline)"],
   ["checkpointEvery", "Checkpoint every (steps, 0: at the end)"],
 ] as const;
 
@@ -47,6 +48,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
   const [busy, setBusy] = useState(false);
   const [dataset, setDataset] = useState("");
   const [validation, setValidation] = useState("");
+  const [test, setTest] = useState("");
   const [method, setMethod] = useState<Method>("FULL");
   const key = useIdempotencyKey();
 
@@ -111,6 +113,14 @@ export function FineTuneForm({ choices, stored }: FormProps) {
             value={validation}
             onValue={setValidation}
           />
+          <DatasetSelect
+            name="testDataset"
+            label="Test on, when it ends"
+            none="No test"
+            {...{ datasets }}
+            value={test}
+            onValue={setTest}
+          />
         </div>
         <label>
           Label words, one a line, leading space included (for accuracy; optional)
@@ -134,6 +144,15 @@ export function FineTuneForm({ choices, stored }: FormProps) {
                 <option value="HEAD">Output head</option>
                 <option value="LORA">LoRA adapter</option>
               </select>
+            </label>
+            <label>
+              Learning rate, or AUTO
+              <input
+                name="learningRate"
+                pattern="\\s*(AUTO|[0-9.eE+\\-]+)\\s*"
+                placeholder={String(hyperparameterDefaults[method].learningRate)}
+                spellcheck={false}
+              />
             </label>
             {[...settings, ...(method === "LORA" ? loraSettings : [])].map(([name, label]) => (
               <label key={name}>
@@ -239,6 +258,8 @@ function readForm(form: FormData): CreateFineTuneInput {
     text(field)
       .split(/[\s,]+/u)
       .filter((name) => name !== "");
+  const given = text("learningRate").trim();
+  const rate = given === "" ? {} : { learningRate: given === "AUTO" ? ("AUTO" as const) : Number(given) };
   const lists = { tensors: names("tensors"), loraTargets: names("loraTargets") };
   const method = methodNamed(text("method"));
   const schedule = schedules.find((known) => known === text("schedule")) ?? "CONSTANT";
@@ -249,12 +270,13 @@ function readForm(form: FormData): CreateFineTuneInput {
     baseModel: text("baseModel"),
     dataset: text("dataset"),
     validationDataset: text("validationDataset") || null,
+    testDataset: text("testDataset") || null,
     // Browsers send line breaks of a text area as CR LF.
     labelWords: text("labelWords")
       .split(/\r?\n/u)
       .filter((word) => word !== ""),
     keepWeights: form.has("keepWeights"),
-    hyperparameters: { method, ...Object.fromEntries(numbers), ...lists, schedule, noise, precision },
+    hyperparameters: { method, ...rate, ...Object.fromEntries(numbers), ...lists, schedule, noise, precision },
   };
 }
 

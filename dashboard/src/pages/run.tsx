@@ -1,4 +1,5 @@
 /** One fine-tune: how it goes now, how the loss went, what happened, and what can be downloaded. */
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { request } from "../api/client.ts";
 import { cancelFineTune } from "../api/operations.ts";
@@ -15,10 +16,14 @@ import {
   none,
 } from "../format.ts";
 import { Chart } from "../parts/chart.tsx";
+import { Link } from "../parts/link.tsx";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
 import { isFinal, Progress, Status } from "../parts/status.tsx";
 import { smooth } from "../points.ts";
+import { runPath } from "../route.ts";
 import { Checkpoints } from "./checkpoints.tsx";
+import { Continue } from "./continue.tsx";
+import { Judged } from "./judged.tsx";
 import { useRun, type Run, type RunEvent, type RunState } from "./run-state.ts";
 
 export function RunPage({ id }: { id: string }) {
@@ -41,7 +46,7 @@ export function RunPage({ id }: { id: string }) {
         <h1>{run.name}</h1>
         <Status run={run} />
         <Connection live={state.live} over={isFinal(run.status)} />
-        {!isFinal(run.status) && <Cancel run={run} onCancelled={change} />}
+        {isFinal(run.status) ? <Continue run={run} /> : <Cancel run={run} onCancelled={change} />}
       </div>
       {failure && <Problem title="The live streams ended" failure={failure} />}
       {run.error && <Problem title="The run failed" failure={run.error} />}
@@ -49,8 +54,9 @@ export function RunPage({ id }: { id: string }) {
       <Figures state={state} run={run} />
       <section class="card">
         <h2>Loss</h2>
-        <Chart points={state.points} version={state.version} evaluations={run.evaluations} />
+        <Chart points={state.points} version={state.version} evaluations={validationsOf(run)} />
       </section>
+      <Judged run={run} />
       <Checkpoints run={run} />
       <div class="columns">
         <Settings run={run} />
@@ -70,7 +76,8 @@ function Connection({ live, over }: { live: boolean; over: boolean }) {
 }
 
 function Figures({ state, run }: { state: RunState; run: Run }) {
-  const { progress, evaluations } = run;
+  const { progress } = run;
+  const evaluations = validationsOf(run);
   const [before, after] = [evaluations[0], evaluations.length > 1 ? evaluations.at(-1) : undefined];
   const judged = evaluations.some(({ accuracy }) => accuracy !== null);
   const figures: readonly [string, string, string?][] = [
@@ -96,6 +103,10 @@ function Figures({ state, run }: { state: RunState; run: Run }) {
       ))}
     </dl>
   );
+}
+
+function validationsOf({ evaluations }: Run): Run["evaluations"] {
+  return evaluations.filter(({ kind }) => kind === "VALIDATION");
 }
 
 function seconds(from: string | null, to: string | null): number | null {
@@ -137,20 +148,23 @@ function Cancel({ run, onCancelled }: { run: Run; onCancelled: (run: Partial<Run
 }
 
 function Settings({ run }: { run: Run }) {
-  const { hyperparameters: set, dataset, validationDataset } = run;
-  const settings: readonly [string, string][] = [
+  const { hyperparameters: set, dataset, validationDataset, testDataset } = run;
+  const { from } = run;
+  const settings: readonly (readonly [string, ComponentChildren])[] = [
+    ...(from ? [["Goes on from", <Origin key="from" from={from} />] as const] : []),
     ["Base model", `${run.baseModel.name} (${formatBytes(run.baseModel.bytes)})`],
     ["Dataset", `${dataset.name} (${formatInteger(dataset.rows)} rows)`],
     [
       "Validation",
       validationDataset ? `${validationDataset.name} (${formatInteger(validationDataset.rows)} rows)` : none,
     ],
+    ["Test", testDataset ? `${testDataset.name} (${formatInteger(testDataset.rows)} rows)` : none],
     ["Label words", run.labelWords.map((word) => `“${word}”`).join(", ") || none],
     ["Method", methodText(set)],
     ["Steps", formatInteger(set.steps)],
     ["Batch size", batchText(set)],
     ["Estimates a step", estimatesText(set)],
-    ["Learning rate", rateText(set)],
+    ["Learning rate", rateText(set, run.pickedRate)],
     ["Clip gradient at", set.clipGradient > 0 ? String(set.clipGradient) : none],
     ["Epsilon", String(set.epsilon)],
     ["Weight decay", String(set.weightDecay)],
@@ -158,6 +172,7 @@ function Settings({ run }: { run: Run }) {
     ["Precision of products", set.precision.toLowerCase()],
     ["Seed", String(set.seed)],
     ["Evaluate every", set.evaluateEvery > 0 ? `${formatInteger(set.evaluateEvery)} steps` : "before and after"],
+    ["Patience", set.patience > 0 ? `${formatInteger(set.patience)} evaluations` : none],
     ["Checkpoint every", set.checkpointEvery > 0 ? `${formatInteger(set.checkpointEvery)} steps` : "at the end"],
     ["Skipped steps", formatCompact(run.progress.skippedSteps)],
     ["Steps without a difference", formatCompact(run.progress.zeroSteps)],
@@ -181,6 +196,14 @@ function Settings({ run }: { run: Run }) {
   );
 }
 
+function Origin({ from }: { from: NonNullable<Run["from"]> }) {
+  return (
+    <>
+      step {formatInteger(from.step)} of <Link href={runPath(from.fineTune.id)}>{from.fineTune.name}</Link>
+    </>
+  );
+}
+
 function methodText({ method, tensors, loraRank, loraAlpha, loraTargets }: Run["hyperparameters"]): string {
   if (method === "HEAD") return "the output head";
   if (method === "FULL") return tensors.length > 0 ? tensors.join(", ") : "every weight";
@@ -196,9 +219,10 @@ function estimatesText({ estimates, estimatesAtEnd }: Run["hyperparameters"]): s
   return estimatesAtEnd > 0 ? `from ${estimates} to ${estimatesAtEnd}` : String(estimates);
 }
 
-function rateText({ learningRate, schedule, warmupSteps }: Run["hyperparameters"]): string {
+function rateText({ learningRate, schedule, warmupSteps }: Run["hyperparameters"], pickedRate: number | null): string {
+  const rate = pickedRate === null ? learningRate : `${pickedRate}, picked by AUTO`;
   const warm = warmupSteps > 0 ? `, after ${formatInteger(warmupSteps)} steps of warm-up` : "";
-  return `${learningRate}, ${schedule.toLowerCase()}${warm}`;
+  return `${rate}, ${schedule.toLowerCase()}${warm}`;
 }
 
 function Events({ events }: { events: readonly RunEvent[] }) {

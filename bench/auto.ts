@@ -1,0 +1,133 @@
+/**
+ * learningRate: AUTO against a grid of rates, on the demo's base and rows: the accuracy on the validation rows after a
+ * run of each, by method. What comes of it is in docs/decisions/0010-auto-learning-rate.md.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { baseHash, openModelFolder } from "../engine/model/folder.ts";
+import type { Device } from "../engine/devices/device.ts";
+import type { Hyperparameters } from "../schema/hyperparameters.ts";
+import { hyperparametersSchema } from "../schema/hyperparameters.ts";
+import { runFineTune } from "../worker/fine-tune.ts";
+import { openDevice } from "./device.ts";
+
+const demo = (name: string) => fileURLToPath(new URL(`../demo/${name}`, import.meta.url));
+
+type Rate = Hyperparameters["learningRate"];
+
+/** Each with a grid that spans a factor of 30 or more around what suits it. */
+const subjects: readonly (readonly [string, Partial<Hyperparameters>, readonly number[]])[] = [
+  ["FULL, rademacher", { steps: 600 }, [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]],
+  ["FULL, normal", { steps: 600, noise: "NORMAL" }, [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]],
+  ["FULL, batches of 4 rows", { steps: 600, batchSize: 4 }, [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]],
+  ["FULL, 4 estimates", { steps: 300, estimates: 4 }, [3e-5, 1e-4, 3e-4, 1e-3]],
+  ["HEAD", { steps: 500, method: "HEAD" }, [3e-5, 1e-4, 3e-4, 1e-3, 3e-3]],
+  ["LORA on fc1 and fc2", { steps: 1500, method: "LORA", loraTargets: ["fc1", "fc2"] }, [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]],
+];
+
+export interface AutoOptions {
+  readonly device: string;
+  readonly seeds: number;
+  /** Of every run, in place of its own; for a trial. */
+  readonly steps?: number;
+}
+
+export interface AutoRow {
+  readonly subject: string;
+  readonly steps: number;
+  /** Mean accuracy over the seeds, 0 to 1, by rate. */
+  readonly accuracy: Readonly<Record<string, number>>;
+  /** The rates that AUTO picked, one a seed. */
+  readonly picked: readonly (number | null)[];
+}
+
+export async function benchAuto({ device: name, seeds, steps }: AutoOptions): Promise<AutoRow[]> {
+  const device = await openDevice({ device: name });
+  const scratch = await mkdtemp(join(tmpdir(), "steplog-bench-"));
+  try {
+    const rows: AutoRow[] = [];
+    for (const [subject, settings, grid] of subjects) {
+      const chosen = hyperparametersSchema.parse({ ...settings, ...(steps && { steps }) });
+      rows.push({ subject, steps: chosen.steps, ...(await compare(device, scratch, chosen, grid, seeds)) });
+    }
+    return rows;
+  } finally {
+    device.dispose();
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function compare(
+  device: Device,
+  scratch: string,
+  settings: Hyperparameters,
+  grid: readonly number[],
+  seeds: number,
+): Promise<Pick<AutoRow, "accuracy" | "picked">> {
+  const accuracy: Record<string, number> = {};
+  let picked: (number | null)[] = [];
+  for (const learningRate of [...grid, "AUTO"] as Rate[]) {
+    const runs: Outcome[] = [];
+    for (let seed = 1; seed <= seeds; seed++)
+      runs.push(await outcomeOf(device, scratch, { ...settings, learningRate, seed }));
+    accuracy[String(learningRate)] = runs.reduce((sum, run) => sum + run.accuracy, 0) / seeds;
+    if (learningRate === "AUTO") picked = runs.map((run) => run.picked);
+  }
+  return { accuracy, picked };
+}
+
+interface Outcome {
+  readonly accuracy: number;
+  readonly picked: number | null;
+}
+
+/** A run whose loss is not finite any more has learned nothing. */
+async function outcomeOf(device: Device, scratch: string, hyperparameters: Hyperparameters): Promise<Outcome> {
+  const outcome = { accuracy: 0, picked: null as number | null };
+  const modelPath = demo("base");
+  const request = {
+    kind: "FINE_TUNE",
+    modelPath,
+    base: await baseHash(await openModelFolder(modelPath)),
+    hashesDir: join(scratch, "hashes"),
+    datasetPath: demo("train.jsonl"),
+    validationPath: demo("validation.jsonl"),
+    testPath: null,
+    labelWords: [" great", " terrible"],
+    hyperparameters,
+    fork: null,
+    entries: [],
+    stepsDone: 0,
+    evaluated: [],
+    pickedRate: null,
+    weightsDir: null,
+  } as const;
+  try {
+    for await (const message of runFineTune(request, device, () => false)) {
+      if (message.type === "began") outcome.picked = message.pickedRate;
+      if (message.type === "evaluation") outcome.accuracy = message.accuracy ?? 0;
+    }
+  } catch {
+    outcome.accuracy = 0;
+  }
+  return outcome;
+}
+
+/** As Markdown. */
+export function autoTable(rows: readonly AutoRow[]): string {
+  const lines = rows.map(({ subject, steps, accuracy, picked }) => {
+    const grid = Object.entries(accuracy).filter(([rate]) => rate !== "AUTO");
+    const best = Math.max(...grid.map(([, share]) => share));
+    const cells = grid.map(([rate, share]) => `${Number(rate)}: ${percent(share)}`).join(", ");
+    const auto = accuracy["AUTO"] ?? NaN;
+    const rates = picked.map(String).join(", ");
+    return `| ${[subject, steps, cells, percent(best), percent(auto), rates].join(" | ")} |`;
+  });
+  return ["| what | steps | grid | best | AUTO | it picked |", "|---|---|---|---|---|---|", ...lines].join("\n");
+}
+
+function percent(share: number): string {
+  return (100 * share).toFixed(1);
+}

@@ -1,0 +1,56 @@
+/** A fine-tune that was created, followed to its end: what it did, where its log is, and the exit code. */
+import { writeFile } from "node:fs/promises";
+import type { Client } from "./client.ts";
+import { exitCodes, reportFailure } from "./exit.ts";
+import type { Outcome, OutcomeEvaluation } from "./follow.ts";
+import { follow } from "./follow.ts";
+import { formatBytes, print, printJson } from "./output.ts";
+
+export interface CreatedFineTune {
+  readonly id: string;
+  readonly name: string;
+  readonly hyperparameters: { readonly steps: number };
+}
+
+/** @param options log: where to write the last checkpoint's .steplog */
+export async function followToEnd(
+  client: Client,
+  fineTune: CreatedFineTune,
+  { log, json }: { log?: string; json?: true },
+): Promise<void> {
+  if (!json) print(`Fine-tune ${fineTune.name} is ${fineTune.id}.`);
+  const outcome = await follow(client, fineTune.id, fineTune.hyperparameters.steps);
+  const [checkpoint] = outcome.checkpoints.nodes;
+  if (log !== undefined && checkpoint) {
+    await writeFile(log, Buffer.from(await (await client.download(checkpoint.logUrl)).arrayBuffer()));
+  }
+  if (json) printJson(outcome);
+  else report(outcome, log);
+  process.exitCode = exitCodeOf(outcome);
+}
+
+function report(outcome: Outcome, log: string | undefined): void {
+  const { step: steps, skippedSteps, zeroSteps } = outcome.progress;
+  const unmoved = zeroSteps > 0 ? `, ${zeroSteps} without a difference` : "";
+  print(`${outcome.status} after ${steps} steps (${skippedSteps} skipped${unmoved}).`);
+  if (outcome.pickedRate !== null) print(`  AUTO took the learning rate ${outcome.pickedRate}`);
+  for (const one of outcome.inContext) print(`  with rows in its context: ${inWords(one)} validation rows`);
+  for (const one of outcome.evaluations) print(`  at step ${one.step}: ${inWords(one)} validation rows`);
+  const best = outcome.bestEvaluation;
+  if (best && best.step !== outcome.evaluations.at(-1)?.step) print(`  the best was at step ${best.step}`);
+  for (const one of outcome.tests) print(`  test at step ${one.step}: ${inWords(one)} rows`);
+  const [checkpoint] = outcome.checkpoints.nodes;
+  if (checkpoint) print(`  checkpoint ${checkpoint.id}: ${formatBytes(checkpoint.logBytes)} at ${checkpoint.logUrl}`);
+  if (checkpoint && log !== undefined) print(`  its log is in ${log}`);
+  if (outcome.error) reportFailure(outcome.error);
+}
+
+function inWords({ loss, accuracy, rows }: OutcomeEvaluation): string {
+  const share = accuracy === null ? "" : `, accuracy ${(100 * accuracy).toFixed(1)}%`;
+  return `loss ${loss.toFixed(4)}${share} on ${rows}`;
+}
+
+function exitCodeOf({ status }: Outcome): number {
+  if (status === "SUCCEEDED") return exitCodes.done;
+  return status === "CANCELLED" ? exitCodes.runCancelled : exitCodes.runFailed;
+}

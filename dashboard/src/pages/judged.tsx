@@ -1,0 +1,48 @@
+/** What the run brought: its evaluations beside the baselines, worst of which is the base model as it was. */
+import { formatInteger, formatLoss, formatShare } from "../format.ts";
+import type { Run } from "./run-state.ts";
+
+type Evaluation = Run["evaluations"][number];
+
+export function Judged({ run }: { run: Run }) {
+  const of = (kind: Evaluation["kind"]) => run.evaluations.filter((one) => one.kind === kind);
+  const [validations, tests] = [of("VALIDATION"), of("TEST")];
+  const { bestEvaluation: best } = run;
+  const rows: readonly (readonly [string, Evaluation | undefined])[] = [
+    ["Base model", validations.find(({ step }) => step === 0)],
+    ["Base model, with rows in its context", of("IN_CONTEXT")[0]],
+    ["Best so far", validations.find(({ step }) => step === best?.step)],
+    ["Latest", validations.at(-1)],
+    ["Test of the base model", tests.find(({ step }) => step === 0)],
+    ["Test of the best place", tests.findLast(({ step }) => step > 0)],
+  ];
+  const known = rows.flatMap(([name, one]) => (one ? [[name, one] as const] : []));
+  if (known.length === 0) return null;
+  return (
+    <section class="card">
+      <h2>Evaluations</h2>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">What</th>
+            <th scope="col">Step</th>
+            <th scope="col">Accuracy</th>
+            <th scope="col">Loss</th>
+            <th scope="col">Rows</th>
+          </tr>
+        </thead>
+        <tbody>
+          {known.map(([name, { step, accuracy, loss, rows: count }]) => (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              <td>{formatInteger(step)}</td>
+              <td>{formatShare(accuracy)}</td>
+              <td>{formatLoss(loss)}</td>
+              <td>{formatInteger(count)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}

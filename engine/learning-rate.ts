@@ -1,0 +1,62 @@
+/**
+ * learningRate: AUTO. The rate that suits a model, its method, data and noise differs by orders of magnitude, and the
+ * scale of the first projected gradients tells it: a step of rate eta along noise with slope g lowers the loss by about
+ * eta * g^2. AUTO measures g on the first batches without changing a weight, and takes the rate at which a step lowers the
+ * loss by a given part of itself:
+ *
+ *   eta = part * mean(L) / mean(g^2)        part = 1 %, or 4 / steps in runs of more than 400 steps
+ *
+ * Both numbers come from runs of the demo base (docs/decisions/0010-auto-learning-rate.md).
+ */
+import type { EncodedRow } from "../dataset/encode.ts";
+import { ruleSeed } from "../schema/step-log.ts";
+import type { MezoSettings } from "./mezo.ts";
+import { estimate } from "./mezo.ts";
+import type { Model } from "./model/model.ts";
+import { batchRows } from "./order.ts";
+
+/** Batches that are measured, each along noise of its own. */
+export const probes = 32;
+const largestPart = 0.01;
+const partOfAllSteps = 4;
+/** Seeds of the probes are the last of the run's seeds, which no entry of a log reaches. */
+const lastEntry = 2 ** 32 - 1;
+
+export interface PickedRate {
+  readonly learningRate: number;
+  /** Mean of the measured losses, nats. */
+  readonly loss: number;
+  /** Root mean square of the projected gradients. */
+  readonly gradient: number;
+}
+
+/** Null when no probe had finite losses that differ: then there is nothing to go by. */
+export async function pickLearningRate(
+  model: Model,
+  rows: readonly EncodedRow[],
+  settings: Omit<MezoSettings, "learningRate">,
+): Promise<PickedRate | null> {
+  const { batchSize, seed, steps } = settings;
+  const losses: number[] = [];
+  const squares: number[] = [];
+  for (let i = 0; i < probes; i++) {
+    const batch = batchRows(rows, batchSize, seed, i);
+    const probe = await estimate(model, batch, settings, ruleSeed(seed, lastEntry - i));
+    if (!Number.isFinite(probe.projectedGradient)) continue;
+    losses.push((probe.plus + probe.minus) / 2);
+    squares.push(probe.projectedGradient ** 2);
+  }
+  const [loss, square] = [mean(losses), mean(squares)];
+  if (!(square > 0)) return null;
+  const part = Math.min(largestPart, partOfAllSteps / steps);
+  return { learningRate: rounded((part * loss) / square), loss, gradient: Math.sqrt(square) };
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** To two digits: what is known of it, and what people can copy. */
+function rounded(rate: number): number {
+  return Number(rate.toPrecision(2));
+}

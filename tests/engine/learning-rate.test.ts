@@ -1,0 +1,55 @@
+import { expect, test } from "vitest";
+import { encodeRow } from "../../dataset/encode.ts";
+import { createPlainDevice } from "../../engine/devices/plain.ts";
+import { pickLearningRate, probes } from "../../engine/learning-rate.ts";
+import { openModelFolder } from "../../engine/model/folder.ts";
+import type { Model } from "../../engine/model/model.ts";
+import { loadModel } from "../../engine/model/model.ts";
+import { perturbationSize } from "../../engine/scalar.ts";
+import { randomModel } from "../support/models.ts";
+
+const rows = Array.from({ length: 5 }, (_, i) =>
+  encodeRow(null, { input_ids: [1, 2 + i, 3, 4], labels: [-100, -100, 3, 4] }),
+);
+const settings = { steps: 400, batchSize: 2, epsilon: 1e-3, weightDecay: 0, seed: 1, noise: "rademacher" as const };
+
+/** A model whose loss is `loss` and whose slope along any noise is `gradient`; its seeds are kept. */
+async function steep(loss: number, gradient: number): Promise<Model & { seeds: Set<bigint> }> {
+  const model = await loadModel(await openModelFolder(await randomModel()), createPlainDevice(), "rademacher");
+  const seeds = new Set<bigint>();
+  const rise = gradient * perturbationSize(settings.epsilon, "rademacher");
+  return {
+    ...model,
+    seeds,
+    perturbedLosses(_, { seed }) {
+      seeds.add(seed);
+      const sign = seed % 2n === 0n ? 1 : -1;
+      const of = (change: number) => Float64Array.of(loss + sign * change);
+      return Promise.resolve({ plus: of(rise), minus: of(-rise) });
+    },
+  };
+}
+
+test("takes the rate at which a step lowers the loss by a hundredth, in long runs by less", async () => {
+  const model = await steep(5, 10);
+  const picked = await pickLearningRate(model, rows, settings);
+  expect(picked?.learningRate).toBe(5e-4);
+  expect(picked?.loss).toBeCloseTo(5, 6);
+  expect(picked?.gradient).toBeCloseTo(10, 6);
+  expect((await pickLearningRate(model, rows, { ...settings, steps: 4_000 }))?.learningRate).toBe(5e-5);
+  expect((await pickLearningRate(model, rows, { ...settings, steps: 10 }))?.learningRate).toBe(5e-4);
+});
+
+test("measures along noise that no step has, and leaves the weights as they are", async () => {
+  const model = await steep(5, 10);
+  const before = await model.digest();
+  await pickLearningRate(model, rows, settings);
+  expect(await model.digest()).toBe(before);
+  expect(model.seeds.size).toBe(probes);
+  for (const seed of model.seeds) expect(seed & 0xffff_ffffn).toBeGreaterThan(0xffff_ff00n);
+});
+
+test("has nothing to go by where no losses differ or none is finite", async () => {
+  expect(await pickLearningRate(await steep(5, 0), rows, settings)).toBeNull();
+  expect(await pickLearningRate(await steep(NaN, 1), rows, settings)).toBeNull();
+});

@@ -1,0 +1,63 @@
+/** A run as the worker makes it, on the demo's base and rows, with all that it says. */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chooseDevice } from "../../engine/devices/choose.ts";
+import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
+import type { Hyperparameters } from "../../schema/hyperparameters.ts";
+import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
+import { decodeHeader } from "../../schema/step-log.ts";
+import { runFineTune } from "../../worker/fine-tune.ts";
+import type { EngineMessage, FineTuneRequest } from "../../worker/messages.ts";
+import { scratch } from "../support/models.ts";
+
+export const demo = (name: string) => fileURLToPath(new URL(`../../demo/${name}`, import.meta.url));
+export const modelPath = demo("base");
+export const { device } = await chooseDevice("auto");
+
+export async function messagesOf(
+  settings: Partial<Hyperparameters>,
+  changes: Partial<FineTuneRequest> = {},
+  stopping: (message: EngineMessage | undefined) => boolean = () => false,
+): Promise<EngineMessage[]> {
+  const messages: EngineMessage[] = [];
+  const request: FineTuneRequest = {
+    kind: "FINE_TUNE",
+    modelPath,
+    base: await baseHash(await openModelFolder(modelPath)),
+    hashesDir: join(await scratch(), "hashes"),
+    datasetPath: demo("train.jsonl"),
+    validationPath: demo("validation.jsonl"),
+    testPath: null,
+    labelWords: [" great", " terrible"],
+    hyperparameters: hyperparametersSchema.parse(settings),
+    fork: null,
+    entries: [],
+    stepsDone: changes.entries?.length ?? 0,
+    evaluated: [],
+    pickedRate: null,
+    weightsDir: null,
+    ...changes,
+  };
+  const over = () => stopping(messages.at(-1));
+  for await (const message of runFineTune(request, device, over)) messages.push(message);
+  return messages;
+}
+
+export function ofType<T extends EngineMessage["type"]>(messages: readonly EngineMessage[], type: T) {
+  return messages.filter((message): message is EngineMessage & { type: T } => message.type === type);
+}
+
+export async function run(settings: Partial<Hyperparameters>, changes: Partial<FineTuneRequest> = {}) {
+  const messages = await messagesOf(settings, changes);
+  const [began] = ofType(messages, "began");
+  if (!began) throw new Error("a run begins");
+  return {
+    messages,
+    header: decodeHeader(began.headerBytes),
+    pickedRate: began.pickedRate,
+    entries: ofType(messages, "step").flatMap((step) => step.entries),
+    evaluations: ofType(messages, "evaluation"),
+    checkpoints: ofType(messages, "checkpoint"),
+    checkpoint: ofType(messages, "checkpoint").at(-1),
+  };
+}
