@@ -96,7 +96,12 @@ function continuation(
   const hyperparameters = hyperparametersSchema.parse(run.hyperparameters);
   const learningRate = run.pickedRate ?? hyperparameters.learningRate;
   return {
-    ...{ baseModelId, datasetId, validationDatasetId, testDatasetId, labelWords, keepWeights },
+    baseModelId,
+    datasetId,
+    validationDatasetId,
+    testDatasetId,
+    labelWords,
+    keepWeights,
     hyperparameters: { ...hyperparameters, learningRate, warmupSteps: 0, inContextRows: 0, steps },
     from: { checkpointId: checkpoint.id, firstStep: run.firstStep + checkpoint.step },
   };
