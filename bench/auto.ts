@@ -96,6 +96,7 @@ async function outcomeOf(device: Device, scratch: string, hyperparameters: Hyper
     validationPath: demo("validation.jsonl"),
     testPath: null,
     labelWords: [" great", " terrible"],
+    calibrationPrompt: null,
     hyperparameters,
     fork: null,
     entries: [],

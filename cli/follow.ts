@@ -26,6 +26,8 @@ export interface OutcomeEvaluation {
   readonly rows: number;
   readonly loss: number;
   readonly accuracy: number | null;
+  readonly f1: number | null;
+  readonly exactMatch: number | null;
 }
 
 export interface OutcomeCheckpoint {
@@ -44,10 +46,10 @@ const outcomeQuery = `query ($id: ID!) {
     id status device error { code message issues { line field message } }
     progress { step skippedSteps zeroSteps }
     pickedRate
-    evaluations { step rows loss accuracy }
-    inContext: evaluations(kind: IN_CONTEXT) { step rows loss accuracy }
-    tests: evaluations(kind: TEST) { step rows loss accuracy }
-    bestEvaluation { step rows loss accuracy }
+    evaluations { step rows loss accuracy f1 exactMatch }
+    inContext: evaluations(kind: IN_CONTEXT) { step rows loss accuracy f1 exactMatch }
+    tests: evaluations(kind: TEST) { step rows loss accuracy f1 exactMatch }
+    bestEvaluation { step rows loss accuracy f1 exactMatch }
     checkpoints(first: 1) {
       nodes { id entries chainHash weightsDigest weightsUrl weightsBytes logUrl logBytes }
     }

@@ -45,9 +45,12 @@ function report(outcome: Outcome, log: string | undefined): void {
   if (outcome.error) reportFailure(outcome.error);
 }
 
-function inWords({ loss, accuracy, rows }: OutcomeEvaluation): string {
-  const share = accuracy === null ? "" : `, accuracy ${(100 * accuracy).toFixed(1)}%`;
-  return `loss ${loss.toFixed(4)}${share} on ${rows}`;
+function inWords({ loss, accuracy, f1, exactMatch, rows }: OutcomeEvaluation): string {
+  const shares = { accuracy, F1: f1, "exact match": exactMatch };
+  const known = Object.entries(shares).flatMap(([name, share]) =>
+    share === null ? [] : [`, ${name} ${(100 * share).toFixed(1)}%`],
+  );
+  return `loss ${loss.toFixed(4)}${known.join("")} on ${rows}`;
 }
 
 function exitCodeOf({ status }: Outcome): number {

@@ -1,6 +1,7 @@
 /** Rows to token sequences with their scored positions, and the checks that need a model's tokenizer and context. */
 import type { InputIssue } from "../schema/errors.ts";
 import { SteplogError } from "../schema/errors.ts";
+import type { ObjectiveKind } from "../schema/hyperparameters.ts";
 import type { Objective } from "../schema/objective.ts";
 import type { ChatRow, NumberedRow, Row } from "./jsonl.ts";
 import { IssueList } from "./jsonl.ts";
@@ -28,9 +29,11 @@ export interface ModelBounds {
 /** A row as a language model sees it. Token rows need no tokenizer. @throws DATASET_INVALID, MODEL_INVALID */
 export function encodeRow(tokenizer: Tokenizer | null, row: Row, objective: Objective = "causal"): EncodedRow {
   if ("input_ids" in row) return encodeTokens(row.input_ids, row.labels, objective);
-  if (objective === "masked") throw textForMasked();
-  if ("messages" in row) return encodeChat(needed(tokenizer), row);
-  return encodeText(needed(tokenizer), row.prompt, row.completion);
+  if ("messages" in row) {
+    if (objective === "masked") throw chatForMasked();
+    return encodeChat(needed(tokenizer), row);
+  }
+  return encodeText(needed(tokenizer), row.prompt, row.completion, objective);
 }
 
 /**
@@ -66,12 +69,9 @@ function tokensBefore(tokenizer: Tokenizer, ids: readonly number[], beginning: s
   return { shared: differs < 0 ? alone.length : differs, whole: differs < 0 };
 }
 
-function textForMasked(): SteplogError {
-  const advice = "Give rows of input_ids, with the mask's id where a word is wanted, and labels, -100 elsewhere.";
-  return new SteplogError(
-    "DATASET_INVALID",
-    `The rows are text, and a masked language model continues none. ${advice}`,
-  );
+function chatForMasked(): SteplogError {
+  const advice = "Give rows of prompt, with the mask where a word is wanted, and completion, which is that word.";
+  return new SteplogError("DATASET_INVALID", `The rows are conversations, which a masked model has none of. ${advice}`);
 }
 
 function needed(tokenizer: Tokenizer | null): Tokenizer {
@@ -82,12 +82,44 @@ function needed(tokenizer: Tokenizer | null): Tokenizer {
   );
 }
 
-/** The prompt as it stands, then the completion, whose tokens are scored; nothing is added between or after. */
-export function encodeText(tokenizer: Tokenizer, prompt: string, completion: string): EncodedRow {
+/**
+ * The prompt as it stands, then the completion, whose tokens are scored; nothing is added between or after. For a masked
+ * model the prompt has the mask once, and the completion is the one token that it stands for.
+ * @throws DATASET_INVALID when a masked model's prompt or completion is not so
+ */
+export function encodeText(
+  tokenizer: Tokenizer,
+  prompt: string,
+  completion: string,
+  objective: Objective = "causal",
+): EncodedRow {
+  if (objective === "masked") return encodeCloze(tokenizer, prompt, completion);
   const start = tokenizer.encodeStart(prompt);
   const more = tokenizer.encodeMore(completion);
   const labels = [...start.map(() => -100), ...more];
   return encodeTokens([...start, ...more], labels, "causal");
+}
+
+function encodeCloze(tokenizer: Tokenizer, prompt: string, completion: string): EncodedRow {
+  const { mask } = tokenizer;
+  if (!mask) throw new SteplogError("MODEL_INVALID", "The model's tokenizer_config.json names no mask_token.");
+  const ids = tokenizer.encodeWhole(prompt);
+  const masks = ids.filter((id) => id === mask.id).length;
+  const word = tokenizer.encodeMore(completion);
+  const issues: InputIssue[] = [];
+  if (masks !== 1) {
+    issues.push({
+      message: `the prompt of a masked model has ${mask.text} once, where the word belongs; it has ${masks}`,
+    });
+  }
+  if (word.length !== 1) {
+    const seen = `${JSON.stringify(completion)} is ${word.length}`;
+    issues.push({ message: `what stands for ${mask.text} is one token, and ${seen} (a leading space may be missing)` });
+  }
+  const [first] = issues;
+  if (first) throw new SteplogError("DATASET_INVALID", `A row does not fit the model: ${first.message}.`, issues);
+  const labels = ids.map((id) => (id === mask.id ? (word[0] ?? -100) : -100));
+  return encodeTokens(ids, labels, "masked");
 }
 
 /**
@@ -104,6 +136,21 @@ function encodeTokens(ids: readonly number[], labels: readonly number[], objecti
   };
 }
 
+/** What an objective needs of every row beside something to score: candidates to choose from, or a prompt to answer. */
+export type Needs = "candidates" | "text";
+
+export function needsOf(objective: ObjectiveKind): Needs | null {
+  if (objective === "LOSS") return null;
+  return objective === "CLASSIFICATION" || objective === "ACCURACY" ? "candidates" : "text";
+}
+
+function needIssues(row: Row, needs: Needs | null, labelWords: readonly string[]): string[] {
+  if (needs === null) return [];
+  if (!("completion" in row)) return ["the objective needs rows of prompt and completion"];
+  if (needs === "text" || row.candidates || labelWords.length > 0) return [];
+  return ["the objective needs candidates: those of the row, or label words of the run"];
+}
+
 /**
  * Encodes every row.
  * @throws DATASET_INVALID with the lines of rows that have nothing to score, do not fit the model's context, name
@@ -114,13 +161,16 @@ export async function encodeRows(options: {
   bounds: ModelBounds;
   rows: AsyncIterable<NumberedRow>;
   labelWords: readonly string[];
+  needs?: Needs | null;
 }): Promise<EncodedRow[]> {
   const issues = new IssueList();
   const encoded: EncodedRow[] = [];
   for await (const { line, row } of options.rows) {
     const sequence = encodeOrRefuse(options.tokenizer, { line, row }, options.bounds.objective, issues);
     if (!sequence) continue;
+    issues.add(...needIssues(row, options.needs ?? null, options.labelWords).map((message) => ({ line, message })));
     issues.add(...rowIssues(line, row, sequence, options.bounds, options.labelWords));
+    issues.add(...candidateIssues(options.tokenizer, { line, row }, options.bounds, options.labelWords));
     encoded.push(sequence);
   }
   issues.throwIfAny("rows do not fit the model");
@@ -134,11 +184,15 @@ export async function checkRowsFit(options: {
   objective?: Objective;
   rows: AsyncIterable<NumberedRow>;
   labelWords: readonly string[];
+  needs?: Needs | null;
 }): Promise<void> {
   const issues = new IssueList();
   for await (const { line, row } of options.rows) {
     const sequence = encodeOrRefuse(options.tokenizer, { line, row }, options.objective, issues);
-    if (sequence) issues.add(...rowIssues(line, row, sequence, options, options.labelWords));
+    if (!sequence) continue;
+    issues.add(...needIssues(row, options.needs ?? null, options.labelWords).map((message) => ({ line, message })));
+    issues.add(...rowIssues(line, row, sequence, options, options.labelWords));
+    issues.add(...candidateIssues(options.tokenizer, { line, row }, options, options.labelWords));
   }
   issues.throwIfAny("rows do not fit the model");
 }
@@ -178,12 +232,36 @@ function rowIssues(
   return messages.map((message) => ({ line, message }));
 }
 
+/** What is chosen from has to fit as what is right does. */
+function candidateIssues(
+  tokenizer: Tokenizer | null,
+  { line, row }: NumberedRow,
+  { objective, contextLength }: ModelBounds,
+  labelWords: readonly string[],
+): InputIssue[] {
+  if (!tokenizer || !("completion" in row)) return [];
+  const candidates = (row.candidates ?? labelWords).filter((candidate) => candidate !== row.completion);
+  // Words of one prompt differ in length alone; a masked model's are one token each.
+  const longest = candidates.toSorted((a, b) => b.length - a.length).slice(0, objective === "masked" ? undefined : 1);
+  const issues = new IssueList();
+  const found: InputIssue[] = [];
+  for (const candidate of longest) {
+    const other = { line, row: { prompt: row.prompt, completion: candidate } };
+    const sequence = encodeOrRefuse(tokenizer, other, objective, issues);
+    if (sequence && sequence.ids.length > contextLength) {
+      const seen = `${sequence.ids.length} tokens with ${JSON.stringify(candidate)}`;
+      found.push({ line, message: `the row has ${seen}, and the model's context is ${contextLength}` });
+    }
+  }
+  return [...found, ...issues.list];
+}
+
 function encodedTokenAbove(encoded: EncodedRow, vocabulary: number): number | undefined {
   return [...encoded.ids, ...encoded.targets].find((id) => id >= vocabulary);
 }
 
 function labelWordIssues(row: Row, labelWords: readonly string[]): string[] {
-  if (labelWords.length === 0) return [];
+  if (labelWords.length === 0 || ("candidates" in row && row.candidates)) return [];
   if (!("completion" in row)) {
     const what = "messages" in row ? "a conversation" : "a row of tokens";
     return [`label words need rows of prompt and completion, and this is ${what}`];

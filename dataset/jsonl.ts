@@ -1,6 +1,6 @@
 /**
  * Datasets as files: JSONL in UTF-8, one row a line. A row is text, {"prompt": "...", "completion": "..."}, of which the
- * completion is scored; a conversation, {"messages": [{"role": "user", "content": "..."}, ...]}, of which the assistant's
+ * completion is scored (optionally with "candidates" to choose from, or all "answers" that are right); a conversation, {"messages": [{"role": "user", "content": "..."}, ...]}, of which the assistant's
  * turns are scored; or tokens, {"input_ids": [...], "labels": [...]}, of which every label but -100 is scored. Other fields
  * are ignored. Files are read as streams; a wrong file is refused whole, with the first wrong lines.
  */
@@ -12,6 +12,10 @@ import { limits } from "../schema/limits.ts";
 export interface TextRow {
   readonly prompt: string;
   readonly completion: string;
+  /** Completions to choose from, the right one among them; without, the run's label words. */
+  readonly candidates?: readonly string[] | undefined;
+  /** Every answer that is right, the completion among them, for answers that a model writes by itself. */
+  readonly answers?: readonly string[] | undefined;
 }
 
 export interface TokenRow {
@@ -41,7 +45,20 @@ export interface NumberedRow {
 
 type ParsedLine = { row: Row } | { issues: InputIssue[] };
 
-const textRowSchema = z.object({ prompt: z.string(), completion: z.string().min(1, "is empty") });
+const someTexts = z.array(z.string().min(1, "is empty")).max(limits.labelWords);
+const textRowSchema = z
+  .object({
+    prompt: z.string(),
+    completion: z.string().min(1, "is empty"),
+    candidates: someTexts.min(2, "needs two or more").optional(),
+    answers: someTexts.min(1, "is empty").optional(),
+  })
+  .superRefine(({ completion, candidates, answers }, context) => {
+    const wrong = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
+    if (candidates && !candidates.includes(completion)) wrong("candidates", "the completion is none of them");
+    if (candidates && new Set(candidates).size < candidates.length) wrong("candidates", "one of them is there twice");
+    if (answers && !answers.includes(completion)) wrong("answers", "the completion is none of them");
+  });
 const chatRowSchema = z.object({
   messages: z
     .array(
@@ -89,6 +106,11 @@ export async function* readRows(source: AsyncIterable<Uint8Array>): AsyncGenerat
 export class IssueList {
   readonly #kept: InputIssue[] = [];
   #count = 0;
+
+  /** The first of them. */
+  get list(): readonly InputIssue[] {
+    return this.#kept;
+  }
 
   add(...issues: readonly InputIssue[]): void {
     this.#count += issues.length;

@@ -28,6 +28,10 @@ export interface Tokenizer {
    * without those that it would put behind a whole one (RoBERTa's </s>), since more may follow.
    */
   encodeStart(text: string): number[];
+  /** Tokens of a text that is a whole sequence, with all special tokens. */
+  encodeWhole(text: string): number[];
+  /** The token that a masked language model fills; null where the folder names none. */
+  readonly mask: { readonly id: number; readonly text: string } | null;
   /** Tokens of a text that goes on a sequence, without special tokens. */
   encodeMore(text: string): number[];
   /** Text of tokens, special tokens left out. */
@@ -51,10 +55,16 @@ export async function loadOptionalTokenizer(folder: string): Promise<Tokenizer |
   const tokenizer = await readObject(join(folder, "tokenizer.json"));
   if (!tokenizer) return null;
   const config = (await readObject(join(folder, "tokenizer_config.json"))) ?? {};
-  return wrap(new Library(tokenizer, config), specialIds(tokenizer), await readChatTemplate(folder, config));
+  const chat = await readChatTemplate(folder, config);
+  return wrap(new Library(tokenizer, config), specialIds(tokenizer), chat, specialTokens(config)["mask_token"]);
 }
 
-function wrap(tokenizer: LibraryTokenizer, special: ReadonlySet<number>, chat: ChatTemplate | null): Tokenizer {
+function wrap(
+  tokenizer: LibraryTokenizer,
+  special: ReadonlySet<number>,
+  chat: ChatTemplate | null,
+  maskText: string | undefined,
+): Tokenizer {
   if (tokenizer.decoder) correctBytes(tokenizer.decoder);
   const encodeMore = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
   const ending = endingOf(tokenizer.encode(probe).ids, encodeMore(probe));
@@ -63,6 +73,8 @@ function wrap(tokenizer: LibraryTokenizer, special: ReadonlySet<number>, chat: C
       const { ids } = tokenizer.encode(text);
       return ids.slice(0, ids.length - ending);
     },
+    encodeWhole: (text) => tokenizer.encode(text).ids,
+    mask: maskOf(maskText, encodeMore),
     encodeMore,
     isSpecial: (id) => special.has(id),
     chat,
@@ -71,6 +83,11 @@ function wrap(tokenizer: LibraryTokenizer, special: ReadonlySet<number>, chat: C
       return tokenizer.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false });
     },
   };
+}
+
+function maskOf(text: string | undefined, encode: (text: string) => number[]): Tokenizer["mask"] {
+  const [id, ...more] = text === undefined ? [] : encode(text);
+  return text === undefined || id === undefined || more.length > 0 ? null : { id, text };
 }
 
 const addedSchema = z.object({

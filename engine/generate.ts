@@ -37,6 +37,7 @@ export async function generate(model: Model, prompt: readonly number[], maxToken
   return tokens;
 }
 
-function likeliest(logits: Float32Array): number {
+/** The first of the highest. */
+export function likeliest(logits: Float32Array): number {
   return logits.reduce((best, logit, index) => (logit > (logits[best] ?? -Infinity) ? index : best), 0);
 }

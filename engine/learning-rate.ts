@@ -8,12 +8,11 @@
  *
  * Both numbers come from runs of the demo base (docs/decisions/0010-auto-learning-rate.md).
  */
-import type { EncodedRow } from "../dataset/encode.ts";
 import { ruleSeed } from "../schema/step-log.ts";
 import type { MezoSettings } from "./mezo.ts";
-import { estimate } from "./mezo.ts";
+import { batchOf, estimate } from "./mezo.ts";
 import type { Model } from "./model/model.ts";
-import { batchRows } from "./order.ts";
+import type { Task } from "./task.ts";
 
 /** Batches that are measured, each along noise of its own. */
 export const probes = 32;
@@ -33,15 +32,15 @@ export interface PickedRate {
 /** Null when no probe had finite losses that differ: then there is nothing to go by. */
 export async function pickLearningRate(
   model: Model,
-  rows: readonly EncodedRow[],
+  task: Task,
   settings: Omit<MezoSettings, "learningRate">,
 ): Promise<PickedRate | null> {
-  const { batchSize, seed, steps } = settings;
+  const { seed, steps } = settings;
   const losses: number[] = [];
   const squares: number[] = [];
   for (let i = 0; i < probes; i++) {
-    const batch = batchRows(rows, batchSize, seed, i);
-    const probe = await estimate(model, batch, settings, ruleSeed(seed, lastEntry - i));
+    const batch = batchOf(task, settings, i);
+    const probe = await estimate(model, task, batch, settings, ruleSeed(seed, lastEntry - i));
     if (!Number.isFinite(probe.projectedGradient)) continue;
     losses.push((probe.plus + probe.minus) / 2);
     squares.push(probe.projectedGradient ** 2);

@@ -15,6 +15,8 @@ import type { Perturbation } from "./devices/device.ts";
 import type { LoraHeader } from "./model/lora.ts";
 import type { Model } from "./model/model.ts";
 import type { Noise } from "./noise.ts";
+import type { Task } from "./task.ts";
+import { tokenTask } from "./task.ts";
 import { sigma } from "./noise.ts";
 import { batchRows } from "./order.ts";
 import { perturbationSize, toBfloat16 } from "./scalar.ts";
@@ -56,19 +58,20 @@ export const beginning: Place = { entries: 0, step: 0 };
 
 /**
  * Trains from `from` (the weights must be there) to `settings.steps`.
- * Require: parameters theta (in `model`), loss L, step budget T, perturbation scale epsilon, batch size B, rate eta.
+ * Require: parameters theta (in `model`), loss L (of the rows' tokens, unless a task says what is lowered), step budget T, perturbation scale epsilon, batch size B, rate eta.
  * @throws LOSS_NOT_FINITE after several skipped steps in a row
  */
 export async function* train(
   model: Model,
-  rows: readonly EncodedRow[],
+  lowered: readonly EncodedRow[] | Task,
   settings: MezoSettings,
   from: Place,
 ): AsyncGenerator<Step> {
+  const task = "measure" in lowered ? lowered : tokenTask(lowered);
   let skippedInARow = 0;
   let place = from;
   while (place.step < settings.steps) {
-    const step = await mezoStep(model, rows, settings, place);
+    const step = await mezoStep(model, task, settings, place);
     model.update(step.entries);
     yield step;
     place = { entries: place.entries + step.entries.length, step: step.step };
@@ -80,16 +83,16 @@ export async function* train(
 /** Measures one step: the scalars that move theta by -eta / n * sum of g_i * z_i, z_i the noise of each one's seed. */
 async function mezoStep(
   model: Model,
-  rows: readonly EncodedRow[],
+  task: Task,
   settings: MezoSettings,
   { entries: first, step: t }: Place,
 ): Promise<Step> {
-  const { batchSize, accumulate = 1, noise, seed, logSeed = seed, firstStep = 0 } = settings;
+  const { noise, seed, logSeed = seed, firstStep = 0 } = settings;
   const learningRate = learningRateAt(settings, t);
-  const batch = batchRows(rows, batchSize * accumulate, seed, firstStep + t);
+  const batch = batchOf(task, settings, firstStep + t);
   const estimates: Estimate[] = [];
   for (let i = 0; i < estimatesAt(settings, t); i++) {
-    estimates.push(await estimate(model, batch, settings, ruleSeed(logSeed, first + i)));
+    estimates.push(await estimate(model, task, batch, settings, ruleSeed(logSeed, first + i)));
   }
   const scalars = estimates.map(({ projectedGradient }) =>
     toBfloat16((learningRate * clipped(projectedGradient, settings.clipGradient)) / estimates.length / sigma[noise]),
@@ -117,29 +120,41 @@ interface Estimate {
 /** SPSA (Spall 1992; MeZO, definition 1): the slope of the loss along the noise of a seed. */
 export async function estimate(
   model: Model,
-  batch: readonly EncodedRow[],
+  task: Task,
+  batch: readonly number[],
   { batchSize, epsilon, noise }: Pick<MezoSettings, "batchSize" | "epsilon" | "noise">,
   seed: bigint,
 ): Promise<Estimate> {
   const size = perturbationSize(epsilon, noise);
-  const { plus, minus } = await lossesOf(model, batch, batchSize, { seed, size, noise });
+  const { plus, minus } = await lossesOf(model, task, batch, batchSize, { seed, size, noise });
   return { seed, plus, minus, projectedGradient: (plus - minus) / (2 * size * sigma[noise]) };
 }
 
 /** Mean losses of a batch, measured `atOnce` rows at a time. */
 async function lossesOf(
   model: Model,
-  batch: readonly EncodedRow[],
+  task: Task,
+  batch: readonly number[],
   atOnce: number,
   perturbation: Perturbation,
 ): Promise<{ plus: number; minus: number }> {
   const losses: { plus: number[]; minus: number[] } = { plus: [], minus: [] };
   for (let at = 0; at < batch.length; at += atOnce) {
-    const part = await model.perturbedLosses(batch.slice(at, at + atOnce), perturbation);
+    const part = await task.measure(model, batch.slice(at, at + atOnce), perturbation);
     losses.plus.push(...part.plus);
     losses.minus.push(...part.minus);
   }
   return { plus: mean(losses.plus), minus: mean(losses.minus) };
+}
+
+/** The places of the rows of a batch. */
+export function batchOf(
+  { count }: Task,
+  { batchSize, accumulate = 1, seed }: Pick<MezoSettings, "batchSize" | "accumulate" | "seed">,
+  t: number,
+): number[] {
+  const places = Array.from({ length: count }, (_, place) => place);
+  return batchRows(places, batchSize * accumulate, seed, t);
 }
 
 /** n of step t (from 0). */

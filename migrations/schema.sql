@@ -50,6 +50,8 @@ create table evaluations (
   at timestamp with time zone not null default now(),
   step integer not null,
   kind text not null default 'VALIDATION'::text,
+  f1 double precision,
+  exact_match double precision,
   constraint evaluations_fine_tune_id_kind_entries_pk PRIMARY KEY (fine_tune_id, kind, entries),
   constraint evaluations_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
 );
@@ -95,6 +97,7 @@ create table fine_tunes (
   from_checkpoint_id uuid,
   first_entry integer not null default 0,
   first_step integer not null default 0,
+  calibration_prompt text,
   constraint fine_tunes_entries CHECK ((entries >= 0)),
   constraint fine_tunes_first_entry CHECK (((first_entry >= 0) AND (first_entry <= entries))),
   constraint fine_tunes_pkey PRIMARY KEY (id),

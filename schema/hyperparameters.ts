@@ -8,6 +8,9 @@ import { limits } from "./limits.ts";
 export const methods = ["FULL", "HEAD", "LORA"] as const;
 export type MethodKind = (typeof methods)[number];
 
+export const objectives = ["LOSS", "CLASSIFICATION", "ACCURACY", "F1", "EXACT_MATCH"] as const;
+export type ObjectiveKind = (typeof objectives)[number];
+
 export const schedules = ["CONSTANT", "LINEAR", "COSINE"] as const;
 export type ScheduleKind = (typeof schedules)[number];
 
@@ -29,6 +32,10 @@ export const hyperparameterFields = z.strictObject({
   loraAlpha: z.number().positive().max(1_000).default(16),
   /** Ends of names of the linear layers that get adapters; none given: those of queries and values. */
   loraTargets: z.array(z.string().min(1).max(limits.nameLength)).max(limits.patterns).default([]),
+  /** What is lowered: the loss of what is scored, that of a choice between candidates, or the errors of either (engine/task.ts). */
+  objective: z.enum(objectives).default("LOSS"),
+  /** Most tokens of an answer that the model writes, to be judged by F1 and exact match; 0 writes none. */
+  answerTokens: z.int().min(0).max(limits.answerTokens).default(0),
   /** SPSA steps; each logs one pair for each of its estimates. */
   steps: z.int().min(1).max(limits.steps).default(1_000),
   /** Rows measured at once. */

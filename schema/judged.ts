@@ -1,4 +1,4 @@
-/** The best of a run's evaluations so far, and how many have come since: what early stopping goes by. */
+/** Which of two evaluations is better; the best of a run so far, and how many have come since: what early stopping goes by. */
 
 /** An evaluation of the validation rows; `entries` says of which place in the log. */
 export interface Judged {
@@ -6,6 +6,8 @@ export interface Judged {
   readonly step: number;
   readonly loss: number;
   readonly accuracy: number | null;
+  /** Of answers that the model writes; none when left out. */
+  readonly f1?: number | null;
 }
 
 export class BestSoFar {
@@ -31,8 +33,9 @@ export class BestSoFar {
   }
 }
 
-/** By accuracy where there is one; of equal accuracies, and without, by loss. A loss that is not finite is never better. */
+/** By F1 of answers where there is one, then by accuracy; of equal ones, and without, by loss. A loss that is not a number never wins. */
 export function isBetter(a: Judged, b: Judged): boolean {
+  if (a.f1 != null && b.f1 != null && a.f1 !== b.f1) return a.f1 > b.f1;
   if (a.accuracy !== null && b.accuracy !== null && a.accuracy !== b.accuracy) return a.accuracy > b.accuracy;
   return a.loss < b.loss;
 }

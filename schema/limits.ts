@@ -20,12 +20,15 @@ export const limits = {
   /** Estimates of one step. */
   estimates: 256,
   loraRank: 1_024,
+  /** Tokens of an answer that is judged. */
+  answerTokens: 1_024,
   /** Demonstrations in front of a prompt. */
   inContextRows: 256,
   /** Patterns of names of tensors or layers. */
   patterns: 64,
   nameLength: 200,
   idempotencyKeyLength: 200,
+  calibrationLength: 10_000,
   labelWords: 64,
   /** Points of one metrics query, after downsampling. */
   chartPoints: 2_000,

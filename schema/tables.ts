@@ -100,6 +100,8 @@ export const fineTunes = pgTable(
     testDatasetId: uuid("test_dataset_id").references(() => datasets.id),
     /** Candidate completions among which accuracy is judged; empty when the metric is the loss alone. */
     labelWords: jsonb("label_words").$type<readonly string[]>().notNull(),
+    /** A prompt that says nothing, by which the candidates' scores are calibrated; null without. */
+    calibrationPrompt: text("calibration_prompt"),
     hyperparameters: jsonb("hyperparameters").$type<Hyperparameters>().notNull(),
     /** Whether the last checkpoint's weights are stored as the worker holds them, beside the log that rebuilds them. */
     keepWeights: boolean("keep_weights").notNull().default(false),
@@ -264,6 +266,9 @@ export const evaluations = pgTable(
     loss: doublePrecision("loss").notNull(),
     /** Share of rows whose best label word is the right one; null without label words. */
     accuracy: doublePrecision("accuracy"),
+    /** Of answers that the model writes, 0 to 1; null where it writes none. */
+    f1: doublePrecision("f1"),
+    exactMatch: doublePrecision("exact_match"),
     at: instant("at").notNull().defaultNow(),
   },
   (t) => [primaryKey({ columns: [t.fineTuneId, t.kind, t.entries] })],

@@ -163,6 +163,8 @@ export interface NewFineTune {
   readonly validationDatasetId: string | null;
   readonly testDatasetId: string | null;
   readonly labelWords: readonly string[];
+  /** None when left out. */
+  readonly calibrationPrompt?: string | null;
   readonly hyperparameters: Hyperparameters;
   /** False when left out. */
   readonly keepWeights?: boolean;
@@ -269,6 +271,8 @@ export interface StepBatch {
 }
 
 export interface NewEvaluation {
+  readonly f1?: number | null;
+  readonly exactMatch?: number | null;
   /** VALIDATION when left out. */
   readonly kind?: EvaluationKind;
   readonly entries: number;

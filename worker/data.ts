@@ -1,53 +1,55 @@
-/** A fine-tune's files, read and tokenised once: rows to learn from, and sets to be judged by. */
+/** A fine-tune's files, read and tokenised once: what to lower, and sets to be judged by. */
 import { createReadStream } from "node:fs";
-import type { EncodedRow } from "../dataset/encode.ts";
-import { encodeRows, encodeText } from "../dataset/encode.ts";
+import type { EncodedRow, Needs } from "../dataset/encode.ts";
+import { encodeRows, encodeText, needsOf } from "../dataset/encode.ts";
 import type { Row } from "../dataset/jsonl.ts";
 import { readRows } from "../dataset/jsonl.ts";
 import type { Tokenizer } from "../dataset/tokenizer.ts";
 import { loadOptionalTokenizer } from "../dataset/tokenizer.ts";
-import type { ValidationSet } from "../engine/evaluate.ts";
-import { prepareValidation } from "../engine/evaluate.ts";
+import { answerTask } from "../engine/answers.ts";
+import type { Judging, PreparedRow, ValidationSet } from "../engine/evaluate.ts";
+import { chooser, prepareValidation, questionOf } from "../engine/evaluate.ts";
 import { Demonstrations } from "../engine/in-context.ts";
 import type { ModelFolder } from "../engine/model/folder.ts";
+import type { Task } from "../engine/task.ts";
+import { choiceTask, tokenTask } from "../engine/task.ts";
+import { invariant } from "../schema/errors.ts";
 import type { FineTuneRequest } from "./messages.ts";
 
 export interface RunData {
-  readonly rows: readonly EncodedRow[];
+  readonly task: Task;
   readonly validation: ValidationSet | null;
   readonly test: ValidationSet | null;
   /** The validation rows with demonstrations in front of their prompts. */
   readonly inContext: ValidationSet | null;
 }
 
-interface ReadRows {
-  readonly source: readonly Row[];
-  readonly encoded: readonly EncodedRow[];
-}
-
-/** @throws DATASET_INVALID, MODEL_INVALID; INVALID_ARGUMENT for in-context rows that are not text */
+/** @throws DATASET_INVALID, MODEL_INVALID; INVALID_ARGUMENT for settings that need rows of another kind */
 export async function readData(request: FineTuneRequest, folder: ModelFolder): Promise<RunData> {
+  const { labelWords, calibrationPrompt, hyperparameters } = request;
   const tokenizer = await loadOptionalTokenizer(folder.path);
-  const { labelWords } = request;
-  const read = (path: string) => readAndEncode(path, tokenizer, folder, labelWords);
-  const setOf = ({ source, encoded }: ReadRows) => prepareValidation(tokenizer, paired(source, encoded), labelWords);
-  const training = await read(request.datasetPath);
-  const validation = request.validationPath === null ? null : await read(request.validationPath);
-  const test = request.testPath === null ? null : await read(request.testPath);
+  const { objective } = folder.architecture;
+  const { answerTokens } = hyperparameters;
+  const judging: Judging = { tokenizer, objective, labelWords, calibrationPrompt, answerTokens };
+  const read = (path: string, needs: Needs | null) => readPrepared(path, folder, judging, needs);
+  const judged = async (path: string | null) => (path === null ? null : read(path, null));
+  const training = await read(request.datasetPath, needsOf(hyperparameters.objective));
+  const [validation, test] = [await judged(request.validationPath), await judged(request.testPath)];
+  const inContext = validation && tokenizer && withContext(request, folder, tokenizer, { training, validation });
   return {
-    rows: training.encoded,
-    validation: validation && setOf(validation),
-    test: test && setOf(test),
-    inContext: validation && tokenizer && inContextSet(request, folder, tokenizer, { training, validation }),
+    task: taskOf(request, training, judging),
+    validation: validation && prepareValidation(validation, judging),
+    test: test && prepareValidation(test, judging),
+    inContext: inContext && prepareValidation(inContext, judging),
   };
 }
 
-async function readAndEncode(
+async function readPrepared(
   path: string,
-  tokenizer: Tokenizer | null,
   folder: ModelFolder,
-  labelWords: readonly string[],
-): Promise<ReadRows> {
+  { tokenizer, labelWords }: Judging,
+  needs: Needs | null,
+): Promise<PreparedRow[]> {
   const source: Row[] = [];
   const keep = async function* () {
     for await (const numbered of readRows(createReadStream(path))) {
@@ -55,30 +57,44 @@ async function readAndEncode(
       yield numbered;
     }
   };
-  return { source, encoded: await encodeRows({ tokenizer, bounds: folder.architecture, rows: keep(), labelWords }) };
-}
-
-function paired(source: readonly Row[], encoded: readonly EncodedRow[]) {
+  const encoded = await encodeRows({ tokenizer, bounds: folder.architecture, rows: keep(), labelWords, needs });
   return encoded.flatMap((value, index) => {
     const row = source[index];
     return row ? [{ row, encoded: value }] : [];
   });
 }
 
-function inContextSet(
+function taskOf({ hyperparameters }: FineTuneRequest, training: readonly PreparedRow[], judging: Judging): Task {
+  const { objective, answerTokens: maxTokens } = hyperparameters;
+  if (objective === "LOSS") return tokenTask(training.map(({ encoded }): EncodedRow => encoded));
+  if (objective === "CLASSIFICATION" || objective === "ACCURACY") {
+    const choose = chooser(judging);
+    const choices = training.map(({ row }) => {
+      const choice = choose(row);
+      invariant(choice, "every row was found to have candidates");
+      return choice;
+    });
+    return choiceTask(choices, objective);
+  }
+  const questions = training.map(({ row }) => questionOf(row, judging));
+  return answerTask(questions, objective, { maxTokens, decode: (ids) => judging.tokenizer?.decode(ids) ?? "" });
+}
+
+function withContext(
   { hyperparameters, labelWords }: FineTuneRequest,
   folder: ModelFolder,
   tokenizer: Tokenizer,
-  { training, validation }: { training: ReadRows; validation: ReadRows },
-): ValidationSet | null {
+  { training, validation }: { training: readonly PreparedRow[]; validation: readonly PreparedRow[] },
+): PreparedRow[] | null {
   const { inContextRows, seed } = hyperparameters;
   if (inContextRows === 0) return null;
-  const shown = new Demonstrations(tokenizer, training.source, inContextRows, seed);
-  const rows = validation.source.map((row) => {
-    const words = "completion" in row ? [row.completion, ...labelWords] : labelWords;
+  const { contextLength, objective } = folder.architecture;
+  const rows = training.map(({ row }) => row);
+  const shown = new Demonstrations(tokenizer, rows, inContextRows, seed);
+  return validation.map(({ row }) => {
+    const words = "completion" in row ? [row.completion, ...(row.candidates ?? labelWords)] : [];
     const longest = Math.max(0, ...words.map((word) => tokenizer.encodeMore(word).length));
-    const text = shown.before(row, folder.architecture.contextLength - longest);
-    return { row: text, encoded: encodeText(tokenizer, text.prompt, text.completion) };
+    const text = shown.before(row, contextLength - longest);
+    return { row: text, encoded: encodeText(tokenizer, text.prompt, text.completion, objective) };
   });
-  return prepareValidation(tokenizer, rows, labelWords);
 }

@@ -65,7 +65,7 @@ interface Trainer {
 
 class Run {
   readonly #request: FineTuneRequest;
-  readonly #rows: RunData["rows"];
+  readonly #task: RunData["task"];
   readonly #trainer: Trainer;
   readonly #judge: Judge;
   readonly #entries: LogEntry[];
@@ -73,7 +73,7 @@ class Run {
 
   constructor(request: FineTuneRequest, data: RunData, trainer: Trainer) {
     this.#request = request;
-    this.#rows = data.rows;
+    this.#task = data.task;
     this.#trainer = trainer;
     this.#judge = new Judge(data, request);
     this.#entries = [...request.entries];
@@ -114,7 +114,7 @@ class Run {
     const { model, settings } = this.#trainer;
     const { checkpointEvery, steps } = this.#request.hyperparameters;
     let started = performance.now();
-    for await (const step of train(model, this.#rows, settings, this.#place)) {
+    for await (const step of train(model, this.#task, settings, this.#place)) {
       this.#entries.push(...step.entries);
       this.#place = { entries: this.#entries.length, step: step.step };
       yield { type: "step", ...step, seconds: (performance.now() - started) / 1000 };
@@ -222,7 +222,7 @@ function noiseOf({ hyperparameters }: FineTuneRequest): Noise {
 }
 
 /** The settings with a learning rate: as it was given, or as AUTO picked it, now or when the run began; `why` when now. */
-async function settingsOf(request: FineTuneRequest, model: Model, { rows }: RunData) {
+async function settingsOf(request: FineTuneRequest, model: Model, { task }: RunData) {
   const { learningRate, ...rest } = request.hyperparameters;
   const { fork } = request;
   const log = fork && { logSeed: decodeHeader(fork.headerBytes).seed, firstStep: fork.firstStep };
@@ -230,7 +230,7 @@ async function settingsOf(request: FineTuneRequest, model: Model, { rows }: RunD
   if (learningRate !== "AUTO") return { settings: { ...settings, learningRate }, pickedRate: null, why: null };
   const before = request.pickedRate;
   if (before !== null) return { settings: { ...settings, learningRate: before }, pickedRate: before, why: null };
-  const picked = await pickLearningRate(model, rows, settings);
+  const picked = await pickLearningRate(model, task, settings);
   const rate = picked?.learningRate ?? defaultRate(request);
   const why = picked
     ? `AUTO takes the learning rate ${rate}: the first losses are about ${picked.loss.toPrecision(3)}, the first ` +

@@ -19,6 +19,7 @@ export interface FineTuneRequest {
   /** Rows that are judged once, at the base and at the best place. */
   readonly testPath: string | null;
   readonly labelWords: readonly string[];
+  readonly calibrationPrompt: string | null;
   readonly hyperparameters: Hyperparameters;
   /** Of a run that goes on from another: the header of their log, and the steps behind which it goes on with the rows. */
   readonly fork: { readonly headerBytes: Uint8Array; readonly firstStep: number } | null;
@@ -61,6 +62,7 @@ export interface EvaluationMessage extends Judged {
   readonly type: "evaluation";
   readonly kind: EvaluationKind;
   readonly rows: number;
+  readonly exactMatch: number | null;
 }
 
 export type EngineMessage =

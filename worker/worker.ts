@@ -134,6 +134,7 @@ async function requestFor(options: WorkerOptions, job: ClaimedJob, weightsDir: s
     validationPath: job.validationDataset && store.blobs.path(job.validationDataset.sha256),
     testPath: job.testDataset && store.blobs.path(job.testDataset.sha256),
     labelWords: fineTune.labelWords,
+    calibrationPrompt: fineTune.calibrationPrompt,
     // What a run was stored without, by a release that did not know it, has its default.
     hyperparameters: hyperparametersSchema.parse(fineTune.hyperparameters),
     fork: log && fineTune.fromCheckpointId !== null ? { ...log, firstStep: fineTune.firstStep } : null,

@@ -21,6 +21,7 @@ const settingsSchema = z.strictObject({
   validationDataset: datasetSchema.optional(),
   testDataset: datasetSchema.optional(),
   labelWords: z.array(z.string()).optional(),
+  calibrationPrompt: z.string().optional(),
   /** As they are given: what is left out is for the service to fill in, which knows what a run goes on from. */
   hyperparameters: z
     .record(z.string(), z.unknown())
@@ -68,6 +69,10 @@ export async function tune(file: string, options: { url: string; json?: true }):
 function parseSettings(file: string, value: unknown): Settings {
   const parsed = settingsSchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map((issue) => ({ field: issue.path.join("."), message: issue.message }));
+  const known = Object.keys(settingsSchema.shape).join(", ");
+  const issues = parsed.error.issues.map((issue) => ({
+    field: issue.path.join("."),
+    message: issue.code === "unrecognized_keys" ? `${issue.message}; there are ${known}` : issue.message,
+  }));
   throw new SteplogError("INVALID_ARGUMENT", `${file} does not describe a fine-tune.`, issues);
 }

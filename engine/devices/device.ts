@@ -123,7 +123,7 @@ export interface Pass {
    * transposed). [rows] for an unperturbed pass; else [2 * rows], the plus side first.
    */
   losses(x: Activation, head: Weight, targets: Int32Array, options?: HeadOptions): Promise<Float64Array>;
-  /** x times head transposed: [rows, vocab], row-major. Unperturbed passes only. */
+  /** x times head transposed: [rows, vocab], row-major; of a perturbed pass [2 * rows, vocab], the plus side first. */
   logits(x: Activation, head: Weight, options?: HeadOptions): Promise<Float32Array>;
   /** Frees every activation of the pass. */
   end(): void;

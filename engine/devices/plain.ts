@@ -200,8 +200,10 @@ class PlainPass implements Pass {
   }
 
   logits(x: Activation, head: Weight, options: HeadOptions = {}): Promise<Float32Array> {
-    invariant(!this.#perturbation, "logits are read from an unperturbed pass");
-    return Promise.resolve(at(this.#scores(x, head, options), 0));
+    const sides = this.#scores(x, head, options);
+    const logits = new Float32Array(sides.reduce((length, side) => length + side.length, 0));
+    sides.forEach((side, index) => logits.set(side, index * side.length));
+    return Promise.resolve(logits);
   }
 
   end(): void {

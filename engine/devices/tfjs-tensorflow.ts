@@ -265,13 +265,15 @@ class TensorflowPass implements Pass {
   }
 
   logits(x: Activation, head: Weight, options: HeadOptions = {}): Promise<Float32Array> {
-    invariant(!this.#perturbation, "logits are read from an unperturbed pass");
     const [vocab = 0] = head.shape;
-    const all = new Float32Array(x.rows * vocab);
+    const rows = (this.#perturbation ? 2 : 1) * x.rows;
+    const all = new Float32Array(rows * vocab);
     this.#forHeadChunks(x, head, options, (logits, first, count) => {
       const values = this.#tf.floats(logits);
-      for (let row = 0; row < x.rows; row++) {
-        all.set(values.subarray(row * count, (row + 1) * count), row * vocab + first);
+      for (let row = 0; row < rows; row++) {
+        // One side may stand for both.
+        const from = (row * count) % values.length;
+        all.set(values.subarray(from, from + count), row * vocab + first);
       }
     });
     return Promise.resolve(all);

@@ -279,12 +279,11 @@ class WasmPass implements Pass {
   }
 
   logits(x: Activation, head: Weight, options: HeadOptions = {}): Promise<Float32Array> {
-    invariant(!this.#perturbation, "logits are read from an unperturbed pass");
     const [vocab = 0] = head.shape;
-    const logits = new Float32Array(x.rows * vocab);
-    this.#forHeadChunks(x, head, options, (scores, _side, first, count) => {
+    const logits = new Float32Array(own(x).sides.length * x.rows * vocab);
+    this.#forHeadChunks(x, head, options, (scores, side, first, count) => {
       for (let row = 0; row < x.rows; row++) {
-        logits.set(scores.subarray(row * count, (row + 1) * count), row * vocab + first);
+        logits.set(scores.subarray(row * count, (row + 1) * count), (side * x.rows + row) * vocab + first);
       }
     });
     return Promise.resolve(logits);

@@ -21,6 +21,11 @@ export interface TokenLosses {
   readonly minus: Float64Array;
 }
 
+export interface SideLogits {
+  readonly plus: Float32Array;
+  readonly minus: Float32Array;
+}
+
 export interface Model {
   readonly folder: ModelFolder;
   readonly device: Device;
@@ -29,6 +34,8 @@ export interface Model {
   /** Losses under w + e*n and w - e*n. */
   perturbedLosses(rows: readonly EncodedRow[], perturbation: Perturbation): Promise<TokenLosses>;
   losses(rows: readonly EncodedRow[]): Promise<Float64Array>;
+  /** Scores of the vocabulary behind each of some sequences, under w + e*n and w - e*n: [sequences, vocab] each. */
+  perturbedLogits(sequences: readonly Int32Array[], perturbation: Perturbation): Promise<SideLogits>;
   /** Scores of the vocabulary at some positions of a sequence: [positions, vocab]. */
   logits(ids: Int32Array, positions: Int32Array): Promise<Float32Array>;
   /** A text to be continued token by token; for causal models. */
@@ -197,8 +204,12 @@ function modelOf(
       const hidden = forward(pass, packed, packed.positions);
       return pass.losses(hidden, lookup(head), packed.targets, headOptions);
     });
-  const logits = (tokens: PackedTokens, positions: Int32Array): Promise<Float32Array> =>
-    run(null, (pass) => {
+  const logits = (
+    tokens: PackedTokens,
+    positions: Int32Array,
+    perturbation: Perturbation | null = null,
+  ): Promise<Float32Array> =>
+    run(perturbation, (pass) => {
       const hidden = forward(pass, tokens, positions);
       return pass.logits(hidden, lookup(head), headOptions);
     });
@@ -212,6 +223,14 @@ function modelOf(
       return { plus: losses.subarray(0, half), minus: losses.subarray(half) };
     },
     losses: (rows) => measure(rows, null),
+    async perturbedLogits(sequences, perturbation) {
+      const lengths = sequences.map((ids) => ids.length);
+      const ids = Int32Array.from(sequences.flatMap((sequence) => [...sequence]));
+      let end = 0;
+      const last = Int32Array.from(lengths, (length) => (end += length) - 1);
+      const both = await logits({ ids, lengths }, last, perturbation);
+      return { plus: both.subarray(0, both.length / 2), minus: both.subarray(both.length / 2) };
+    },
     logits(ids, positions) {
       const seen = seenOf(architecture, ids, positions);
       return logits({ ids: seen, lengths: [seen.length] }, positions);

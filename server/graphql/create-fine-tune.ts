@@ -1,7 +1,8 @@
 /** How a fine-tune is created: everything that can be known to be wrong is said before anything is stored. */
 import { encodeGlobalID } from "@pothos/plugin-relay";
 import { z } from "zod";
-import { checkRowsFit } from "../../dataset/encode.ts";
+import type { Needs } from "../../dataset/encode.ts";
+import { checkRowsFit, needsOf } from "../../dataset/encode.ts";
 import { readRows } from "../../dataset/jsonl.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { limits } from "../../schema/limits.ts";
@@ -59,6 +60,12 @@ const CreateFineTuneInput = builder.inputType("CreateFineTuneInput", {
         "loss alone.",
       validate: z.array(z.string().min(1).max(limits.nameLength)).max(limits.labelWords).nullish(),
     }),
+    calibrationPrompt: t.string({
+      description:
+        "A prompt that says nothing of a row. Candidates are then judged by how much likelier a row's prompt makes them than " +
+        "this one does.",
+      validate: z.string().max(limits.calibrationLength).nullish(),
+    }),
     keepWeights: t.boolean({
       description:
         "Whether the last checkpoint's weights are stored as they were trained, for download at once. Without it they are " +
@@ -87,7 +94,11 @@ builder.mutationField("createFineTune", (t) =>
       const labelWords = input.labelWords ?? parent?.run.labelWords ?? [];
       const rows = await datasetsOf(store, input, parent);
       checkEvaluations(hyperparameters, rows.validation !== null);
-      for (const some of Object.values(rows)) if (some) await checkRows(context, baseModel, some, labelWords);
+      checkObjective(hyperparameters, baseModel);
+      for (const [use, some] of Object.entries(rows)) {
+        const needs = use === "training" ? needsOf(hyperparameters.objective) : null;
+        if (some) await checkRows(context, baseModel, some, { labelWords, needs });
+      }
       return store.fineTunes.create({
         idempotencyKey: input.idempotencyKey ?? null,
         name: input.name,
@@ -96,6 +107,8 @@ builder.mutationField("createFineTune", (t) =>
         validationDatasetId: rows.validation?.id ?? null,
         testDatasetId: rows.test?.id ?? null,
         labelWords,
+        calibrationPrompt:
+          input.calibrationPrompt === undefined ? (parent?.run.calibrationPrompt ?? null) : input.calibrationPrompt,
         hyperparameters,
         keepWeights: input.keepWeights ?? false,
         from: parent && { checkpointId: parent.checkpoint.id, firstStep: 0 },
@@ -142,16 +155,39 @@ function checkEvaluations({ patience, evaluateEvery, inContextRows }: Hyperparam
   if (issues.length > 0) throw invalidArgument(issues, ["input", "hyperparameters"]);
 }
 
+/** @throws INVALID_ARGUMENT for an objective that the settings or the base model do not allow */
+function checkObjective({ objective, answerTokens }: Hyperparameters, { family }: BaseModel): void {
+  const answers = objective === "F1" || objective === "EXACT_MATCH";
+  const masked = objectiveOf(family) === "masked";
+  const issues = [
+    ...(answers && answerTokens === 0 ? [{ path: ["answerTokens"], message: `${objective} needs some` }] : []),
+    ...(masked && (answers || answerTokens > 0)
+      ? [
+          {
+            path: [answers ? "objective" : "answerTokens"],
+            message: `${family} is a masked model, which writes no answers`,
+          },
+        ]
+      : []),
+  ];
+  if (issues.length > 0) throw invalidArgument(issues, ["input", "hyperparameters"]);
+}
+
 function datasetId(id: string): string {
   return encodeGlobalID("Dataset", id);
 }
 
-async function checkRows(context: Context, baseModel: BaseModel, dataset: Dataset, labelWords: readonly string[]) {
+async function checkRows(
+  context: Context,
+  baseModel: BaseModel,
+  dataset: Dataset,
+  wanted: { readonly labelWords: readonly string[]; readonly needs: Needs | null },
+) {
   await checkRowsFit({
     tokenizer: await context.tokenizers.of(baseModel),
     contextLength: baseModel.contextLength,
     objective: objectiveOf(baseModel.family),
     rows: readRows(await context.store.blobs.open(dataset.sha256)),
-    labelWords,
+    ...wanted,
   });
 }

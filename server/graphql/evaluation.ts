@@ -24,7 +24,16 @@ export const EvaluationRef = builder.objectRef<Evaluation>("Evaluation").impleme
     loss: t.exposeFloat("loss", { description: "Mean loss over the scored tokens, nats." }),
     accuracy: t.exposeFloat("accuracy", {
       nullable: true,
-      description: "Share of rows whose best label word is the right one, 0 to 1; null for a run without label words.",
+      description:
+        "Share of rows whose best candidate is the right one, 0 to 1; null without label words or candidates.",
+    }),
+    f1: t.exposeFloat("f1", {
+      nullable: true,
+      description: "Mean F1 of the answers that the model writes, 0 to 1; null for a run without answerTokens.",
+    }),
+    exactMatch: t.exposeFloat("exactMatch", {
+      nullable: true,
+      description: "Share of these answers that are an accepted one; null for a run without answerTokens.",
     }),
     at: t.expose("at", { type: "DateTime", description: "When it was stored." }),
   }),

@@ -57,6 +57,10 @@ FineTuneRef.implement({
       description: "Candidate completions among which accuracy is judged; empty when the loss alone is measured.",
       resolve: (run) => [...run.labelWords],
     }),
+    calibrationPrompt: t.exposeString("calibrationPrompt", {
+      nullable: true,
+      description: "The prompt that says nothing, by which candidates' scores are calibrated; null without.",
+    }),
     keepWeights: t.exposeBoolean("keepWeights", {
       description: "Whether the last checkpoint's weights are stored as they were trained.",
     }),
@@ -127,7 +131,7 @@ FineTuneRef.implement({
       type: EvaluationRef,
       nullable: true,
       description:
-        "The best evaluation of the validation rows: by accuracy where there is one, else by loss; null before the first. " +
+        "The best evaluation of the validation rows: by F1 or accuracy where there is one, else by loss; null before the first. " +
         "A run that evaluates while it trains names a checkpoint there.",
       complexity: queryCost,
       resolve: async (run, _args, { store }) => bestOf(await store.fineTunes.evaluations(run.id)),

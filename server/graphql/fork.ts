@@ -92,7 +92,8 @@ function continuation(
   checkpoint: Checkpoint,
   steps: number,
 ): Omit<NewFineTune, "idempotencyKey" | "name"> {
-  const { baseModelId, datasetId, validationDatasetId, testDatasetId, labelWords, keepWeights } = run;
+  const { baseModelId, datasetId, validationDatasetId, testDatasetId, labelWords, calibrationPrompt, keepWeights } =
+    run;
   const hyperparameters = hyperparametersSchema.parse(run.hyperparameters);
   const learningRate = run.pickedRate ?? hyperparameters.learningRate;
   return {
@@ -101,6 +102,7 @@ function continuation(
     validationDatasetId,
     testDatasetId,
     labelWords,
+    calibrationPrompt,
     keepWeights,
     hyperparameters: { ...hyperparameters, learningRate, warmupSteps: 0, inContextRows: 0, steps },
     from: { checkpointId: checkpoint.id, firstStep: run.firstStep + checkpoint.step },

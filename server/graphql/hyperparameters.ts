@@ -4,6 +4,7 @@ import type {
   Hyperparameters,
   MethodKind,
   NoiseKind as Kind,
+  ObjectiveKind,
   PrecisionKind,
   ScheduleKind,
 } from "../../schema/hyperparameters.ts";
@@ -21,6 +22,10 @@ const meanings: Record<Name, string> = {
   loraAlpha: "The adapter's output is multiplied by alpha / rank; of method LORA alone.",
   loraTargets:
     "Ends of names of the linear layers that get adapters (q_proj, layers.0.self_attn.q_proj; * stands for any text between two dots, ** for any text); of method LORA alone. With none, those of queries and values.",
+  objective:
+    "What is lowered. All but LOSS and CLASSIFICATION have no gradient; steps that measure no difference are counted (zeroSteps).",
+  answerTokens:
+    "Most tokens of an answer that the model writes to a prompt, greedily, up to a line's end; answers are judged by F1 and exact match in every evaluation, and needed by objectives F1 and EXACT_MATCH. 0 writes none.",
   steps: "SPSA steps. Each measures the loss twice, and adds one entry to the log, for each of its estimates.",
   batchSize: "Rows measured at once.",
   accumulate:
@@ -60,6 +65,20 @@ const Method = builder.enumType("Method", {
   } satisfies Record<MethodKind, { description: string }>,
 });
 
+const ObjectiveRef = builder.enumType("Objective", {
+  description: "What a fine-tune lowers.",
+  values: {
+    LOSS: { description: "The mean loss over the scored tokens." },
+    CLASSIFICATION: {
+      description:
+        "The cross-entropy of the right candidate under a softmax over the mean log-likelihoods of all candidates: a row's own, or the label words.",
+    },
+    ACCURACY: { description: "The share of rows whose right candidate has not the best score." },
+    F1: { description: "1 - F1 of the words of the answers that the model writes, against the best accepted one." },
+    EXACT_MATCH: { description: "The share of answers that the model writes which are no accepted one." },
+  } satisfies Record<ObjectiveKind, { description: string }>,
+});
+
 const Schedule = builder.enumType("Schedule", {
   description: "How the learning rate goes on after the warm-up.",
   values: {
@@ -96,6 +115,8 @@ export const HyperparametersRef = builder.objectRef<Hyperparameters>("Hyperparam
     loraRank: t.exposeInt("loraRank", { description: meanings.loraRank }),
     loraAlpha: t.exposeFloat("loraAlpha", { description: meanings.loraAlpha }),
     loraTargets: t.exposeStringList("loraTargets", { description: meanings.loraTargets }),
+    objective: t.expose("objective", { type: ObjectiveRef, description: meanings.objective }),
+    answerTokens: t.exposeInt("answerTokens", { description: meanings.answerTokens }),
     steps: t.exposeInt("steps", { description: meanings.steps }),
     batchSize: t.exposeInt("batchSize", { description: meanings.batchSize }),
     accumulate: t.exposeInt("accumulate", { description: meanings.accumulate }),
@@ -125,6 +146,8 @@ export const HyperparametersInput = builder.inputType("HyperparametersInput", {
     loraRank: t.int({ description: textOf("loraRank") }),
     loraAlpha: t.float({ description: textOf("loraAlpha") }),
     loraTargets: t.stringList({ description: textOf("loraTargets") }),
+    objective: t.field({ type: ObjectiveRef, description: textOf("objective") }),
+    answerTokens: t.int({ description: textOf("answerTokens") }),
     steps: t.int({ description: textOf("steps") }),
     batchSize: t.int({ description: textOf("batchSize") }),
     accumulate: t.int({ description: textOf("accumulate") }),

@@ -12,7 +12,8 @@ export const StepRef = builder.objectRef<StepMetric>("Step").implement({
     step: t.exposeInt("step", { description: "Number of the step, from 1. Steps are in order, with no gap." }),
     loss: t.exposeFloat("loss", {
       nullable: true,
-      description: "Mean of the measured losses, nats per scored token; null when it was not finite.",
+      description:
+        "Mean of the measured losses: nats per scored token, or what the run's objective says; null when it was not finite.",
     }),
     projectedGradient: t.exposeFloat("projectedGradient", {
       nullable: true,

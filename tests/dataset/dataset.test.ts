@@ -121,8 +121,9 @@ describe("rows against a model", async () => {
     expect(places("causal")).toStrictEqual([[1, 10]]);
   });
 
-  test("are refused as text by a masked model, which continues none", () => {
-    expect(() => encodeRow(tokenizer, { prompt: "a", completion: "b" }, "masked")).toThrow(/rows of input_ids/u);
+  test("are refused as conversations by a masked model", () => {
+    const messages = [{ role: "assistant", content: "b" }] as const;
+    expect(() => encodeRow(tokenizer, { messages }, "masked")).toThrow(/conversations, which a masked model/u);
   });
 
   test("are refused when longer than the context, with their line", async () => {

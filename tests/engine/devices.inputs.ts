@@ -71,7 +71,7 @@ export function lookup(weights: ReadonlyMap<string, Weight>): Lookup {
   };
 }
 
-/** Losses and, of an unperturbed pass, logits. */
+/** Losses and logits, of both sides in a perturbed pass. */
 export async function run(
   device: Device,
   computation: Computation,
@@ -85,7 +85,7 @@ export async function run(
     const hidden = computation.forward(pass, find);
     const [head, options] = [find(computation.head), computation.headOptions(find)];
     const losses = await pass.losses(hidden, head, computation.targets, options);
-    const logits = perturbation ? new Float32Array() : await pass.logits(hidden, head, options);
+    const logits = await pass.logits(hidden, head, options);
     return { losses, logits };
   } finally {
     pass.end();

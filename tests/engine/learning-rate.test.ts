@@ -6,10 +6,11 @@ import { openModelFolder } from "../../engine/model/folder.ts";
 import type { Model } from "../../engine/model/model.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { perturbationSize } from "../../engine/scalar.ts";
+import { tokenTask } from "../../engine/task.ts";
 import { randomModel } from "../support/models.ts";
 
-const rows = Array.from({ length: 5 }, (_, i) =>
-  encodeRow(null, { input_ids: [1, 2 + i, 3, 4], labels: [-100, -100, 3, 4] }),
+const rows = tokenTask(
+  Array.from({ length: 5 }, (_, i) => encodeRow(null, { input_ids: [1, 2 + i, 3, 4], labels: [-100, -100, 3, 4] })),
 );
 const settings = { steps: 400, batchSize: 2, epsilon: 1e-3, weightDecay: 0, seed: 1, noise: "rademacher" as const };
 

@@ -79,8 +79,8 @@ describe("fine-tunes", () => {
     ["steps", 0, "a whole number from 1 to 1000000"],
     ["steps", 1_000_001, "a whole number from 1 to 1000000"],
     ["batchSize", 1025, "a whole number from 1 to 1024"],
-    ["learningRate", 0, "a number above 0 and up to 10"],
-    ["learningRate", -1, "a number above 0 and up to 10"],
+    ["learningRate", 0, "a number above 0 and up to 10, or AUTO"],
+    ["learningRate", -1, "a number above 0 and up to 10, or AUTO"],
     ["epsilon", 2, "a number from 0.000001 to 1"],
     ["weightDecay", 101, "a number from 0 to 100"],
     ["seed", 4_294_967_296, "a whole number from 0 to 4294967295"],
@@ -106,7 +106,10 @@ describe("fine-tunes", () => {
       name: "x", baseModel: "bytes", dataset: "${dataset}", hyperparameters: { learningRate: 1e999 }
     }) { created } }`);
     expect(error.extensions.issues).toEqual([
-      { field: "input.hyperparameters.learningRate", message: "must be a number above 0 and up to 10; it is Infinity" },
+      {
+        field: "input.hyperparameters.learningRate",
+        message: "must be a number above 0 and up to 10, or AUTO; it is Infinity",
+      },
     ]);
   });
 
@@ -149,18 +152,34 @@ describe("fine-tunes", () => {
     expect(fineTunes.nodes).toEqual([]);
   });
 
-  test("rows of text are refused for a model that fills masks, before a worker sees them", async () => {
+  test("conversations are refused for a model that fills masks, before a worker sees them", async () => {
     await server.store.baseModels.register({ ...modelRow("masks"), family: "roberta" });
-    const text = await create({ baseModel: "masks" });
+    const messages = [{ role: "assistant", content: "b" }];
+    const conversations = await createDataset(server, "conversations", JSON.stringify({ messages }));
+    const text = await create({ baseModel: "masks", dataset: conversations });
     expect(text).toMatchObject({
       extensions: { code: "DATASET_INVALID" },
-      message: expect.stringContaining("Give rows of input_ids, with the mask's id") as unknown,
+      message: expect.stringContaining("which a masked model has none of. Give rows of prompt") as unknown,
     });
     const tokens = JSON.stringify({ input_ids: [0, 4, 2], labels: [-100, 7, -100] });
     const id = await createDataset(server, "masked", tokens);
     const input = { name: "masked", baseModel: "masks", dataset: id };
     const { createFineTune } = await server.ask<CreatedFineTune>(createFineTuneMutation, { input });
     await server.store.fineTunes.cancel(rowId(createFineTune.fineTune.id));
+    const settings = { objective: "F1", answerTokens: 4 };
+    const answers = await create({ baseModel: "masks", dataset: id, hyperparameters: settings });
+    expect(answers.extensions.issues[0]?.message).toContain("roberta is a masked model, which writes no answers");
+  });
+
+  test("objectives say what they need", async () => {
+    const choice = await create({ hyperparameters: { objective: "ACCURACY" } });
+    expect(choice.extensions.code).toBe("DATASET_INVALID");
+    expect(choice.extensions.issues[0]?.message).toContain("the objective needs candidates");
+    const silent = await create({ hyperparameters: { objective: "EXACT_MATCH" } });
+    expect(silent.extensions).toMatchObject({
+      code: "INVALID_ARGUMENT",
+      issues: [{ field: "input.hyperparameters.answerTokens", message: "EXACT_MATCH needs some" }],
+    });
   });
 
   test("too many label words, or an empty one, are refused by field", async () => {

@@ -29,6 +29,7 @@ export async function messagesOf(
     validationPath: demo("validation.jsonl"),
     testPath: null,
     labelWords: [" great", " terrible"],
+    calibrationPrompt: null,
     hyperparameters: hyperparametersSchema.parse(settings),
     fork: null,
     entries: [],

@@ -4,6 +4,7 @@ import { operation } from "./operation.ts";
 
 export interface CreateFineTuneInput {
   readonly baseModel?: string | null;
+  readonly calibrationPrompt?: string | null;
   readonly dataset?: string | null;
   readonly from?: string | null;
   readonly hyperparameters?: HyperparametersInput | null;
@@ -17,6 +18,7 @@ export interface CreateFineTuneInput {
 
 export interface HyperparametersInput {
   readonly accumulate?: number | null;
+  readonly answerTokens?: number | null;
   readonly batchSize?: number | null;
   readonly checkpointEvery?: number | null;
   readonly clipGradient?: number | null;
@@ -31,6 +33,7 @@ export interface HyperparametersInput {
   readonly loraTargets?: readonly (string)[] | null;
   readonly method?: "FULL" | "HEAD" | "LORA" | null;
   readonly noise?: "NORMAL" | "RADEMACHER" | null;
+  readonly objective?: "ACCURACY" | "CLASSIFICATION" | "EXACT_MATCH" | "F1" | "LOSS" | null;
   readonly patience?: number | null;
   readonly precision?: "BFLOAT16" | "FLOAT32" | null;
   readonly schedule?: "CONSTANT" | "COSINE" | "LINEAR" | null;
@@ -90,6 +93,7 @@ export type Results = {
     readonly rows: number;
     readonly loss: number;
     readonly accuracy: number | null;
+    readonly f1: number | null;
   })[];
   readonly bestEvaluation: {
     readonly step: number;
@@ -202,6 +206,8 @@ export type FineTuneResult = {
       readonly loraRank: number;
       readonly loraAlpha: number;
       readonly loraTargets: readonly (string)[];
+      readonly objective: "ACCURACY" | "CLASSIFICATION" | "EXACT_MATCH" | "F1" | "LOSS";
+      readonly answerTokens: number;
       readonly steps: number;
       readonly batchSize: number;
       readonly accumulate: number;
@@ -271,6 +277,7 @@ fragment Results on FineTune {
     rows
     loss
     accuracy
+    f1
   }
   bestEvaluation {
     step
@@ -327,6 +334,8 @@ query FineTune($id: ID!) {
       loraRank
       loraAlpha
       loraTargets
+      objective
+      answerTokens
       steps
       batchSize
       accumulate
@@ -366,6 +375,7 @@ export const results = operation<ResultsResult, { id: string }>(
     rows
     loss
     accuracy
+    f1
   }
   bestEvaluation {
     step

@@ -17,6 +17,7 @@ const settings = [
   ["epsilon", "Epsilon"],
   ["weightDecay", "Weight decay"],
   ["seed", "Seed"],
+  ["answerTokens", "Tokens of a written answer (0: none is written)"],
   ["evaluateEvery", "Evaluate every (steps, 0: before and after)"],
   ["patience", "Patience (evaluations without a better one, 0: no end)"],
   ["inContextRows", "Rows in the context of a baseline (0: no baseline)"],
@@ -27,6 +28,16 @@ const loraSettings = [
   ["loraRank", "Rank"],
   ["loraAlpha", "Alpha"],
 ] as const;
+
+const objectives = {
+  LOSS: "Loss of the completion",
+  CLASSIFICATION: "Loss of the choice between label words",
+  ACCURACY: "Accuracy",
+  F1: "F1 of written answers",
+  EXACT_MATCH: "Exact match of written answers",
+} as const;
+
+const objectiveKinds = ["LOSS", "CLASSIFICATION", "ACCURACY", "F1", "EXACT_MATCH"] as const;
 
 const schedules = ["CONSTANT", "LINEAR", "COSINE"] as const;
 
@@ -178,6 +189,16 @@ export function FineTuneForm({ choices, stored }: FormProps) {
               </label>
             )}
             <label>
+              Objective
+              <select name="objective" defaultValue={hyperparameterDefaults.FULL.objective}>
+                {Object.entries(objectives).map(([value, label]) => (
+                  <option key={value} value={value}>
+                    {label}
+                  </option>
+                ))}
+              </select>
+            </label>
+            <label>
               Schedule of the rate
               <select name="schedule" defaultValue={hyperparameterDefaults.FULL.schedule}>
                 {schedules.map((schedule) => (
@@ -263,6 +284,7 @@ function readForm(form: FormData): CreateFineTuneInput {
   const lists = { tensors: names("tensors"), loraTargets: names("loraTargets") };
   const method = methodNamed(text("method"));
   const schedule = schedules.find((known) => known === text("schedule")) ?? "CONSTANT";
+  const objective = objectiveKinds.find((known) => known === text("objective")) ?? "LOSS";
   const noise = text("noise") === "NORMAL" ? "NORMAL" : "RADEMACHER";
   const precision = text("precision") === "BFLOAT16" ? "BFLOAT16" : "FLOAT32";
   return {
@@ -276,7 +298,16 @@ function readForm(form: FormData): CreateFineTuneInput {
       .split(/\r?\n/u)
       .filter((word) => word !== ""),
     keepWeights: form.has("keepWeights"),
-    hyperparameters: { method, ...rate, ...Object.fromEntries(numbers), ...lists, schedule, noise, precision },
+    hyperparameters: {
+      method,
+      objective,
+      ...rate,
+      ...Object.fromEntries(numbers),
+      ...lists,
+      schedule,
+      noise,
+      precision,
+    },
   };
 }
 

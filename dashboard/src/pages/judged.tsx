@@ -18,6 +18,7 @@ export function Judged({ run }: { run: Run }) {
   ];
   const known = rows.flatMap(([name, one]) => (one ? [[name, one] as const] : []));
   if (known.length === 0) return null;
+  const answered = known.some(([, { f1 }]) => f1 !== null);
   return (
     <section class="card">
       <h2>Evaluations</h2>
@@ -27,16 +28,18 @@ export function Judged({ run }: { run: Run }) {
             <th scope="col">What</th>
             <th scope="col">Step</th>
             <th scope="col">Accuracy</th>
+            {answered && <th scope="col">F1</th>}
             <th scope="col">Loss</th>
             <th scope="col">Rows</th>
           </tr>
         </thead>
         <tbody>
-          {known.map(([name, { step, accuracy, loss, rows: count }]) => (
+          {known.map(([name, { step, accuracy, f1, loss, rows: count }]) => (
             <tr key={name}>
               <th scope="row">{name}</th>
               <td>{formatInteger(step)}</td>
               <td>{formatShare(accuracy)}</td>
+              {answered && <td>{formatShare(f1)}</td>}
               <td>{formatLoss(loss)}</td>
               <td>{formatInteger(count)}</td>
             </tr>

@@ -161,6 +161,7 @@ function Settings({ run }: { run: Run }) {
     ["Test", testDataset ? `${testDataset.name} (${formatInteger(testDataset.rows)} rows)` : none],
     ["Label words", run.labelWords.map((word) => `“${word}”`).join(", ") || none],
     ["Method", methodText(set)],
+    ["Objective", objectives[set.objective]],
     ["Steps", formatInteger(set.steps)],
     ["Batch size", batchText(set)],
     ["Estimates a step", estimatesText(set)],
@@ -203,6 +204,14 @@ function Origin({ from }: { from: NonNullable<Run["from"]> }) {
     </>
   );
 }
+
+const objectives = {
+  LOSS: "loss of the scored tokens",
+  CLASSIFICATION: "loss of the choice between candidates",
+  ACCURACY: "accuracy of the choice between candidates",
+  F1: "F1 of written answers",
+  EXACT_MATCH: "exact match of written answers",
+} satisfies Record<Run["hyperparameters"]["objective"], string>;
 
 function methodText({ method, tensors, loraRank, loraAlpha, loraTargets }: Run["hyperparameters"]): string {
   if (method === "HEAD") return "the output head";

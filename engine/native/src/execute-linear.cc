@@ -260,14 +260,15 @@ void Executor::logits(Pass& pass, const Step& step) {
   const Node& node = pass.program.nodes[size_t(step.nodes[0])];
   const Rows x = input(pass, step, node);
   const size_t vocab = pass.program.resultColumns, stride = strideOf(vocab, false);
-  const Pages pages = Pages::anonymous(x.rows * stride * 4 + 256);
+  const size_t all = x.rows * pass.sides;
+  const Pages pages = Pages::anonymous(all * stride * 4 + 256);
   std::vector<Item> items{{taskOf(pass, node, x, {pages.data(), stride, x.rows, x.rows * stride, false}), node.weight.get(), isFew(pass.sides, x.rows) && !x.bf16}};
   runItems(pass, items);
   node.weight->pending.clear();
   const double softcap = node.numbers[0];
-  pass.result.logits.resize(x.rows * vocab);
-  for (size_t row = 0; row < x.rows; row++) {
-    const float* from = items[0].task.y.f32(0, row);
+  pass.result.logits.resize(all * vocab);
+  for (size_t row = 0; row < all; row++) {
+    const float* from = items[0].task.y.f32(int(row / x.rows), row % x.rows);
     float* to = pass.result.logits.data() + row * vocab;
     std::copy_n(from, vocab, to);
     if (softcap > 0) std::transform(to, to + vocab, to, [&](float v) { return float(softcap * std::tanh(v / softcap)); });

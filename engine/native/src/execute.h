@@ -16,7 +16,7 @@ struct Timings {
 
 struct Result {
   std::vector<double> losses;  // [sides * rows]
-  std::vector<float> logits;   // [rows, vocab]
+  std::vector<float> logits;   // [sides * rows, vocab]
 };
 
 class Executor {

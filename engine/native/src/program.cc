@@ -184,8 +184,6 @@ class Decoder {
       node.list = &list();
       require(node.list->size() == x.rows, "every row has a target");
       for (int32_t target : *node.list) require(target >= 0 && size_t(target) < vocab, "targets lie in the vocabulary");
-    } else {
-      require(!recording_.perturbed, "logits are read from an unperturbed pass");
     }
     program_.result = node.op;
     program_.resultRows = x.rows;

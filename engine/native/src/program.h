@@ -68,7 +68,7 @@ struct Recording {
 struct Program {
   std::vector<Node> nodes;
   std::vector<Value> values;
-  // The result's shape: losses [sides * rows]; logits [rows, columns].
+  // The result's shape: losses [sides * rows]; logits [sides * rows, columns].
   Op result = Op::losses;
   size_t resultRows = 0, resultColumns = 0;
 };

@@ -1,0 +1,93 @@
+import { expect, test } from "vitest";
+import { encodeRow } from "../../dataset/encode.ts";
+import { answerTask, exactMatch, f1, judgeAnswers } from "../../engine/answers.ts";
+import { generate } from "../../engine/generate.ts";
+import { openModelFolder } from "../../engine/model/folder.ts";
+import { loadModel } from "../../engine/model/model.ts";
+import { choiceTask, chosenScores, errorOf, sequencesOf } from "../../engine/task.ts";
+import { openDevices } from "../support/open-devices.ts";
+import { randomModel } from "../support/models.ts";
+
+const devices = await openDevices();
+const perturbation = { seed: 5n, size: 2 ** -4, noise: "rademacher" } as const;
+
+/** A candidate of one or more tokens behind a prompt. */
+const candidate = (prompt: number[], completion: number[]) =>
+  encodeRow(null, { input_ids: [...prompt, ...completion], labels: [...prompt.map(() => -100), ...completion] });
+
+const neutral = [candidate([1], [7]), candidate([1], [8, 9])];
+const choices = [
+  { rows: [candidate([1, 2, 3], [7]), candidate([1, 2, 3], [8, 9])], right: 1, neutral },
+  { rows: [candidate([1, 4], [7]), candidate([1, 4], [8, 9])], right: 0, neutral },
+];
+
+test("a choice is scored by mean log-likelihoods, calibrated by those behind the prompt that says nothing", () => {
+  const sequences = sequencesOf(choices);
+  expect(sequences).toHaveLength(6);
+  // Losses in the order of the sequences: [7], [8 9], neutral [7], neutral [8 9], [7], [8 9].
+  const losses = Float64Array.of(1, 2, 4, 5, 1, 3, 0.5, 6, 8);
+  expect(chosenScores(choices, sequences, losses)).toStrictEqual([
+    { scores: [4, -1], right: 1 },
+    { scores: [4.5, -5], right: 0 },
+  ]);
+  const plain = choices.map((choice) => ({ ...choice, neutral: null }));
+  expect(chosenScores(plain, sequences, losses).map(({ scores }) => scores)).toStrictEqual([
+    [-1, -3],
+    [-0.5, -7],
+  ]);
+});
+
+test("of equal scores none is right", () => {
+  expect(errorOf([1, 1], 0)).toBe(1);
+  expect(errorOf([1, 2], 1)).toBe(0);
+  expect(errorOf([NaN, 2], 0)).toBe(1);
+});
+
+test.each(devices)("both sides of a choice are those of the candidates' losses: $name", async (device) => {
+  const model = await loadModel(await openModelFolder(await randomModel()), device, "rademacher");
+  const sequences = sequencesOf(choices);
+  const losses = await model.perturbedLosses(sequences, perturbation);
+  for (const side of ["plus", "minus"] as const) {
+    const scored = chosenScores(choices, sequences, losses[side]);
+    const accuracy = await choiceTask(choices, "ACCURACY").measure(model, [1, 0], perturbation);
+    expect([...accuracy[side]]).toStrictEqual(scored.toReversed().map(({ scores, right }) => errorOf(scores, right)));
+    const entropy = await choiceTask(choices, "CLASSIFICATION").measure(model, [0, 1], perturbation);
+    const exact = scored.map(({ scores, right }) => {
+      const weights = scores.map((score) => Math.exp(score));
+      return -Math.log((weights[right] ?? NaN) / weights.reduce((a, b) => a + b));
+    });
+    [...entropy[side]].forEach((value, i) => expect(value).toBeCloseTo(exact[i] ?? NaN, 10));
+  }
+});
+
+test("answers are judged by their words", () => {
+  expect(exactMatch(" The  Cat, sat.", "cat sat")).toBe(1);
+  expect(exactMatch("cat", "cats")).toBe(0);
+  expect(f1("the black cat sat", "a cat sat down")).toBeCloseTo((2 * 2) / (3 + 3), 12);
+  expect(f1("cat cat", "cat")).toBeCloseTo(2 / 3, 12);
+  expect(f1("", "cat")).toBe(0);
+  expect(f1("the", "a")).toBe(1);
+});
+
+test.each(devices)("answers of both sides are the greedy ones of perturbed weights: $name", async (device) => {
+  const folder = await openModelFolder(await randomModel());
+  const model = await loadModel(folder, device, "rademacher");
+  const decode = (ids: readonly number[]) => ids.map((id) => `w${id}`).join(" ");
+  const prompts = [
+    [1, 2, 3],
+    [9, 4],
+    [5, 6, 7, 8],
+  ];
+  // The same weights by an update: w - a*n with a = -e is w + e*n, bit for bit.
+  const moved = await loadModel(folder, device, "rademacher");
+  moved.update([{ seed: perturbation.seed, scalar: -perturbation.size }]);
+  const said = await Promise.all(
+    prompts.map(async (prompt) => decode((await generate(moved, prompt, 5)).filter((id) => id !== 2))),
+  );
+  const questions = prompts.map((prompt, i) => ({ prompt: Int32Array.from(prompt), answers: [said[i] ?? ""] }));
+  const answering = { maxTokens: 5, decode };
+  const { plus, minus } = await answerTask(questions, "EXACT_MATCH", answering).measure(model, [0, 1, 2], perturbation);
+  expect([...plus]).toStrictEqual([0, 0, 0]);
+  expect([...minus]).not.toStrictEqual([0, 0, 0]);
+  expect(await judgeAnswers(moved, questions, answering)).toStrictEqual({ f1: 1, exactMatch: 1 });
+});
