@@ -3,8 +3,11 @@ import { createRequire } from "node:module";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { deviceNames } from "../engine/devices/choose.ts";
 import { asSteplogError } from "../schema/errors.ts";
+import type { PresetName } from "../dataset/presets.ts";
+import { presetNames } from "../dataset/presets.ts";
 import { limits } from "../schema/limits.ts";
 import type { ContinueOptions } from "./commands/continue.ts";
+import type { DatasetOptions } from "./commands/dataset.ts";
 import type { GenerateOptions } from "./commands/generate.ts";
 import type { InitOptions } from "./commands/init.ts";
 import type { ModelAddOptions } from "./commands/model-add.ts";
@@ -114,6 +117,35 @@ function addClientCommands(program: Command): void {
     .addHelpText("after", "\nExample:\n  steplog tune fine-tune.json --url http://127.0.0.1:4000")
     .action(async (file: string, options: { url: string; json?: true }) =>
       (await import("./commands/tune.ts")).tune(file, options),
+    );
+  program
+    .command("dataset")
+    .description("rows as a task publishes them (JSON Lines or parquet) as datasets of a run; docs/DATA.md")
+    .argument("<file>", "the rows")
+    .requiredOption("--out <folder>", "where training.jsonl, validation.jsonl and test.jsonl go")
+    .addOption(
+      new Option("--preset <task>", "the task that the rows are of").choices(presetNames).argParser(presetNamed),
+    )
+    .option("--template <text>", 'a prompt with fields in braces, "{text} It was", for rows of no preset')
+    .option("--label-field <name>", "the field of the label, for --template", "label")
+    .addOption(
+      new Option("--labels <json>", 'completion of each label: {"0": " bad", "1": " good"}').argParser(labelsOf),
+    )
+    .option("--validation <share>", "share of the rows to validate on", share, 0)
+    .option("--test <share>", "share of the rows to test on", share, 0)
+    .option(
+      "--per-class <number>",
+      "rows of each completion to learn from; all when left out",
+      integer(1, limits.datasetRows),
+    )
+    .option("--seed <number>", "of the split and the sample", integer(0, 2 ** 32 - 1), 0)
+    .option("--json", "one JSON object with what was written")
+    .addHelpText(
+      "after",
+      "\nExample:\n  steplog dataset train.parquet --preset SST2 --per-class 16 --validation 0.1 --out sst2",
+    )
+    .action(async (file: string, options: DatasetOptions) =>
+      (await import("./commands/dataset.ts")).dataset(file, options),
     );
   program
     .command("continue")
@@ -257,4 +289,28 @@ function tokenList(text: string): number[] {
   const ids = text.split(",").map((part) => (/^\s*\d+\s*$/u.test(part) ? Number(part) : NaN));
   if (ids.every(Number.isSafeInteger)) return ids;
   throw new InvalidArgumentError("Give token ids as whole numbers with commas between, as 1,2,3.");
+}
+
+function presetNamed(text: string): PresetName {
+  const name = presetNames.find((known) => known === text.toUpperCase());
+  if (name) return name;
+  throw new InvalidArgumentError(`There are ${presetNames.join(", ")}.`);
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value >= 0 && value < 1) return value;
+  throw new InvalidArgumentError("Give a share of the rows, from 0 to below 1.");
+}
+
+function labelsOf(text: string): Record<string, string> {
+  try {
+    const value: unknown = JSON.parse(text);
+    const texts = typeof value === "object" && value !== null ? Object.entries(value) : [];
+    if (texts.length >= 2 && texts.every(([, word]) => typeof word === "string"))
+      return value as Record<string, string>;
+  } catch {
+    // Said below.
+  }
+  throw new InvalidArgumentError('Give a JSON object of two or more labels: {"0": " bad", "1": " good"}.');
 }

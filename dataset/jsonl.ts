@@ -102,6 +102,19 @@ export async function* readRows(source: AsyncIterable<Uint8Array>): AsyncGenerat
   }
 }
 
+/** The objects of a file, whatever their fields. @throws DATASET_INVALID with the first lines that are none */
+export async function* readObjects(
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<{ line: number; value: Readonly<Record<string, unknown>> }> {
+  const issues = new IssueList();
+  for await (const { line, text } of linesOf(source)) {
+    const parsed = parseObject(line, text);
+    if ("value" in parsed) yield { line, value: parsed.value as Readonly<Record<string, unknown>> };
+    else issues.add(...parsed.issues);
+  }
+  issues.throwIfAny("lines cannot be used");
+}
+
 /** Collects wrong places, keeps the first of them, and counts the rest. */
 export class IssueList {
   readonly #kept: InputIssue[] = [];
@@ -132,6 +145,14 @@ function invalid(message: string, issues: readonly InputIssue[] = []): SteplogEr
 }
 
 function parseLine(line: number, text: string | null): ParsedLine {
+  const parsed = parseObject(line, text);
+  if (!("value" in parsed)) return parsed;
+  const { value } = parsed;
+  if ("input_ids" in value) return parseTokens(line, value);
+  return "messages" in value ? parseChat(line, value) : parseText(line, value);
+}
+
+function parseObject(line: number, text: string | null): { value: object } | { issues: InputIssue[] } {
   if (text === null) return { issues: [{ line, message: "the line is not UTF-8 text" }] };
   let value: unknown;
   try {
@@ -143,8 +164,7 @@ function parseLine(line: number, text: string | null): ParsedLine {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return { issues: [{ line, message: "the line is not a JSON object" }] };
   }
-  if ("input_ids" in value) return parseTokens(line, value);
-  return "messages" in value ? parseChat(line, value) : parseText(line, value);
+  return { value };
 }
 
 function parseChat(line: number, value: object): ParsedLine {

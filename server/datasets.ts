@@ -3,6 +3,8 @@
  * so that nothing is stored of a dataset with a wrong line.
  */
 import { checkDataset } from "../dataset/jsonl.ts";
+import type { Preparation } from "../dataset/prepare.ts";
+import { jsonRows, preparedLines } from "../dataset/prepare.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
 import type { Dataset } from "../schema/tables.ts";
@@ -11,16 +13,27 @@ import type { Services } from "./context.ts";
 type Source = () => AsyncIterable<Uint8Array>;
 
 /** @throws DATASET_INVALID, PAYLOAD_TOO_LARGE */
-export async function storeDataset({ store }: Services, name: string, open: Source): Promise<Dataset> {
+export async function storeDataset(
+  { store }: Services,
+  name: string,
+  source: Source,
+  preparation: Preparation | null = null,
+): Promise<Dataset> {
+  const open = preparation ? () => preparedLines(jsonRows(source()), preparation) : source;
   const { rows } = await checkDataset(open());
   const blob = await store.blobs.put(open(), { maxBytes: limits.datasetBytes });
   return store.datasets.create({ name, ...blob, rows });
 }
 
 /** Turns a complete upload into a dataset. The upload is removed, also when its rows turned out wrong. */
-export async function storeUpload(services: Services, name: string, idOrUrl: string): Promise<Dataset> {
+export async function storeUpload(
+  services: Services,
+  name: string,
+  idOrUrl: string,
+  preparation: Preparation | null,
+): Promise<Dataset> {
   const upload = await services.uploads.complete(idOrUrl, "input.uploadId");
-  return storeAndRemove(services, name, upload);
+  return storeAndRemove(services, name, upload, preparation);
 }
 
 /** Stores the body of a request as it comes. */
@@ -34,9 +47,14 @@ interface Spooled {
 }
 
 /** A fault of ours leaves the upload, so that the client can try again; anything else has used it up. */
-async function storeAndRemove(services: Services, name: string, upload: Spooled): Promise<Dataset> {
+async function storeAndRemove(
+  services: Services,
+  name: string,
+  upload: Spooled,
+  preparation: Preparation | null = null,
+): Promise<Dataset> {
   try {
-    const dataset = await storeDataset(services, name, () => upload.open());
+    const dataset = await storeDataset(services, name, () => upload.open(), preparation);
     await upload.remove();
     return dataset;
   } catch (error) {

@@ -3,9 +3,11 @@ import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
 import { storeDataset, storeUpload } from "../datasets.ts";
+import type { Preparation } from "../../dataset/prepare.ts";
 import { builder, queryCost } from "./builder.ts";
 import { DatasetRef } from "./nodes.ts";
 import { pageCost, pageOf } from "./page.ts";
+import { preparationOf, PreparationInput } from "./preparation.ts";
 
 DatasetRef.implement({
   description:
@@ -50,6 +52,7 @@ const CreateDatasetInput = builder.inputType("CreateDatasetInput", {
         "An upload made with the tus protocol (resumable) at /uploads, complete: its URL, or the URL's last part. At " +
         `most ${limits.datasetBytes} bytes. It is gone once this mutation answered.`,
     }),
+    prepare: t.field({ type: PreparationInput, description: "What to make of the rows first; nothing when left out." }),
   }),
 });
 
@@ -62,8 +65,10 @@ builder.mutationField("createDataset", (t) =>
     complexity: queryCost,
     args: { input: t.arg({ type: CreateDatasetInput, required: true, description: "The dataset." }) },
     resolve: (_root, { input }, context) => {
-      if (input.uploadId != null && input.jsonl == null) return storeUpload(context, input.name, input.uploadId);
-      if (input.jsonl != null && input.uploadId == null) return storeInline(context, input.name, input.jsonl);
+      const preparation = input.prepare ? preparationOf(input.prepare) : null;
+      const { name, uploadId, jsonl } = input;
+      if (uploadId != null && jsonl == null) return storeUpload(context, name, uploadId, preparation);
+      if (jsonl != null && uploadId == null) return storeInline(context, name, jsonl, preparation);
       throw new SteplogError("INVALID_ARGUMENT", "Give exactly one of `jsonl` and `uploadId`.", [
         { field: "input.jsonl", message: "exactly one of `jsonl` and `uploadId` is needed" },
       ]);
@@ -71,13 +76,19 @@ builder.mutationField("createDataset", (t) =>
   }),
 );
 
-function storeInline(context: Parameters<typeof storeDataset>[0], name: string, jsonl: string) {
+function storeInline(
+  context: Parameters<typeof storeDataset>[0],
+  name: string,
+  jsonl: string,
+  preparation: Preparation | null,
+) {
   const bytes = Buffer.from(jsonl);
   if (bytes.length > limits.inlineDatasetBytes) {
     const message = `has ${bytes.length} bytes; the most inline is ${limits.inlineDatasetBytes}. Upload it to /uploads`;
     throw new SteplogError("PAYLOAD_TOO_LARGE", `jsonl ${message}.`, [{ field: "input.jsonl", message }]);
   }
-  return storeDataset(context, name, async function* () {
+  const source = async function* () {
     yield bytes;
-  });
+  };
+  return storeDataset(context, name, source, preparation);
 }

@@ -118,6 +118,45 @@ describe("datasets", () => {
   });
 });
 
+test("rows of a known task are converted, split and sampled as they come in", async () => {
+  const mutation = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { id rows } }";
+  const jsonl = Array.from({ length: 40 }, (_, i) => JSON.stringify({ sentence: `film ${i}`, label: i % 2 })).join(
+    "\n",
+  );
+  const rowsOf = async (prepare: object) => {
+    const { createDataset: stored } = await server.ask<{ createDataset: { rows: number; id: string } }>(mutation, {
+      input: { name: "sst", jsonl, prepare },
+    });
+    return stored;
+  };
+  expect(await rowsOf({ preset: "SST2" })).toMatchObject({ rows: 40 });
+  const parts = await Promise.all(
+    ["TRAINING", "VALIDATION"].map(async (part) => (await rowsOf({ preset: "SST2", part, validationShare: 0.5 })).rows),
+  );
+  expect((parts[0] ?? 0) + (parts[1] ?? 0)).toBe(40);
+  const template = {
+    prompt: "{sentence} was",
+    labels: [
+      { value: "0", completion: " bad" },
+      { value: "1", completion: " good" },
+    ],
+  };
+  const { id, rows: count } = await rowsOf({ template, perClass: 3 });
+  expect(count).toBe(6);
+  const input = { name: "choice", baseModel: "bytes", dataset: id, hyperparameters: { objective: "CLASSIFICATION" } };
+  const { createFineTune: run } = await server.ask<CreatedFineTune>(createFineTuneMutation, { input });
+  await server.store.fineTunes.cancel(rowId(run.fineTune.id));
+
+  const wrong = await server.gql(mutation, { input: { name: "sst", jsonl, prepare: { preset: "RTE" } } });
+  expect(wrong.errors?.[0]?.extensions).toMatchObject({ code: "DATASET_INVALID" });
+  const both = await server.gql(mutation, { input: { name: "sst", jsonl, prepare: { preset: "RTE", template } } });
+  expect(both.errors?.[0]?.extensions).toMatchObject({ issues: [{ field: "input.prepare.preset" }] });
+  const { datasetPresets } = await server.ask<{ datasetPresets: { name: string }[] }>(
+    "{ datasetPresets { name fields prompt completions metric } }",
+  );
+  expect(datasetPresets).toHaveLength(15);
+});
+
 describe("fine-tunes", () => {
   test("a create queues a run with defaults filled in", async () => {
     const dataset = await createDataset(server, "train");

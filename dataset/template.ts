@@ -1,0 +1,77 @@
+/**
+ * Rows of labelled text as prompts and completions. A template names fields of the row in braces, "{text} It was"; labels say
+ * which completion each value of the label's field stands for, and all of them are the row's candidates.
+ */
+import type { InputIssue } from "../schema/errors.ts";
+import type { TextRow } from "./jsonl.ts";
+
+/** A row as its task publishes it. */
+export type TaskRow = Readonly<Record<string, unknown>>;
+
+/** The row as Steplog trains it, or what is wrong with it; the line is added by who knows it. */
+export type Converted = { readonly row: TextRow } | { readonly issues: readonly InputIssue[] };
+
+export type Convert = (row: TaskRow) => Converted;
+
+export interface LabelTemplate {
+  /** The prompt, with fields in braces; a dot leads into an object. */
+  readonly prompt: string;
+  readonly labelField: string;
+  /** The completion of each label, by the label's text: {"0": " terrible", "1": " great"}. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export function byTemplate({ prompt, labelField, labels }: LabelTemplate): Convert {
+  return (row) =>
+    attempt(() => {
+      const seen = textOf(row, labelField);
+      const completion = labels[seen];
+      if (completion === undefined) throw new RowProblem(labelField, unknownLabel(seen, Object.keys(labels)));
+      return { prompt: fill(prompt, row), completion, candidates: [...new Set(Object.values(labels))] };
+    });
+}
+
+export function unknownLabel(seen: string, known: readonly string[]): string {
+  const hint = seen === "-1" ? "; rows of a hidden test set have no labels" : "";
+  return `the label ${JSON.stringify(seen)} is none of ${known.join(", ")}${hint}`;
+}
+
+/** What is wrong with a field of a row. */
+export class RowProblem extends Error {
+  readonly field: string;
+
+  constructor(field: string, message: string) {
+    super(message);
+    this.field = field;
+  }
+}
+
+/** `convert`, its RowProblem as an issue. */
+export function attempt(convert: () => TextRow): Converted {
+  try {
+    return { row: convert() };
+  } catch (error) {
+    if (!(error instanceof RowProblem)) throw error;
+    return { issues: [{ field: error.field, message: error.message }] };
+  }
+}
+
+/** The template with the row's fields put in. @throws RowProblem for one that is missing or no text */
+export function fill(template: string, row: TaskRow): string {
+  return template.replaceAll(/\{([\w.-]+)\}/gu, (_, field: string) => textOf(row, field));
+}
+
+/** A field that is text, a number or a truth value, as text. @throws RowProblem */
+export function textOf(row: TaskRow, field: string): string {
+  const value = valueOf(row, field);
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return String(value);
+  if (typeof value === "bigint") return String(value);
+  const seen = value === undefined ? `the row has ${Object.keys(row).join(", ") || "no fields"}` : "it is no text";
+  throw new RowProblem(field, `the field "${field}" is needed; ${seen}`);
+}
+
+export function valueOf(row: TaskRow, field: string): unknown {
+  return field.split(".").reduce<unknown>((value, part) => {
+    return typeof value === "object" && value !== null && part in value ? (value as TaskRow)[part] : undefined;
+  }, row);
+}

@@ -1,0 +1,56 @@
+/** steplog dataset, as its users run it. */
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parquetWriteFile } from "hyparquet-writer";
+import { expect, test } from "vitest";
+import { scratch } from "../support/models.ts";
+import { runSteplog } from "../support/processes.ts";
+
+const sentences = Array.from({ length: 60 }, (_, i) => ({ sentence: `film number ${i}`, label: i % 2 }));
+
+test("writes a sample to learn from and the rest to be judged by, the same from JSON Lines and parquet", async () => {
+  const folder = await scratch();
+  const [lines, parquet] = [join(folder, "rows.jsonl"), join(folder, "rows.parquet")];
+  await writeFile(lines, sentences.map((row) => JSON.stringify(row)).join("\n"));
+  parquetWriteFile({
+    filename: parquet,
+    rowGroupSize: 25,
+    columnData: [
+      { name: "sentence", data: sentences.map(({ sentence }) => sentence), type: "STRING" },
+      { name: "label", data: sentences.map(({ label }) => BigInt(label)), type: "INT64" },
+    ],
+  });
+  const contents: string[][] = [];
+  for (const file of [lines, parquet]) {
+    const out = join(folder, `out-${contents.length}`);
+    const options = ["--preset", "sst2", "--per-class", "8", "--validation", "0.2", "--test", "0.2", "--seed", "3"];
+    const { code, stdout, stderr } = await runSteplog(["dataset", file, "--out", out, "--json", ...options]);
+    expect({ code, stderr }).toStrictEqual({ code: 0, stderr: "" });
+    const { written } = JSON.parse(stdout) as { written: { file: string; rows: number; classes: object }[] };
+    expect(written[0]).toMatchObject({ rows: 16, classes: { " great": 8, " terrible": 8 } });
+    expect(written).toHaveLength(3);
+    contents.push(await Promise.all(written.map(async (one) => readFile(one.file, "utf8"))));
+  }
+  expect(contents[1]).toStrictEqual(contents[0]);
+});
+
+test("says what is wrong with options and rows", async () => {
+  const folder = await scratch();
+  const rows = join(folder, "rows.jsonl");
+  await writeFile(rows, '{"text": "a", "label": 9}\n');
+  const of = (...options: string[]) => runSteplog(["dataset", rows, "--out", join(folder, "out"), ...options]);
+  const unknown = await of("--preset", "SST3");
+  expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining("SST2, SST5") as string });
+  const labels = ["--template", "{text} is", "--labels", '{"0": " bad", "1": " good"}'];
+  const wrong = await of(...labels);
+  expect(wrong).toMatchObject({
+    code: 3,
+    stderr: expect.stringMatching(/line 1.*label "9" is none of 0, 1/su) as string,
+  });
+  expect((await of("--template", "{text} is")).stderr).toContain("--template needs --labels");
+  await writeFile(rows, "PAR1 and no more");
+  expect(await of("--preset", "SST2")).toMatchObject({
+    code: 3,
+    stderr: expect.stringContaining("as parquet") as string,
+  });
+});
