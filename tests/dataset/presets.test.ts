@@ -194,7 +194,7 @@ describe.each(presetNames)("%s", (preset) => {
       const { [field]: _, ...rest } = row;
       if (preset === "BOOLQ" && field === "label") continue;
       const issues = await issuesOf([row, rest], { preset });
-      expect(issues, field).toMatchObject([{ line: 2 }]);
+      expect({ field, issues }).toMatchObject({ field, issues: [{ line: 2 }] });
       expect(JSON.stringify(issues)).toContain(field);
     }
   });
