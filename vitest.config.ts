@@ -7,6 +7,8 @@ export default defineConfig({
     alias: [{ find: /^graphql$/u, replacement: fileURLToPath(import.meta.resolve("graphql")) }],
   },
   test: {
+    // Gradients of tfjs, which its bundle for Node leaves out, are modules that Node takes for CommonJS.
+    server: { deps: { inline: [/tfjs-core\/dist\/(?!tf-core)/u] } },
     include: ["tests/**/*.test.ts"],
     globalSetup: ["tests/support/global-setup.ts"],
     pool: "forks",

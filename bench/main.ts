@@ -8,6 +8,8 @@ import type { AutoOptions } from "./auto.ts";
 import { autoTable, benchAuto } from "./auto.ts";
 import type { ChartOptions } from "./chart.ts";
 import { chart } from "./chart.ts";
+import type { EstimatorOptions } from "./estimators.ts";
+import { benchEstimators, estimatorTable } from "./estimators.ts";
 import type { GenerateOptions } from "./generate.ts";
 import { benchGenerate } from "./generate.ts";
 import type { GemmOptions } from "./gemm.ts";
@@ -123,6 +125,18 @@ program
   .action(async ({ json, ...options }: AutoOptions & { json?: true }) => {
     const rows = await benchAuto(options);
     console.log(json ? JSON.stringify(rows, null, 2) : autoTable(rows));
+  });
+
+program
+  .command("estimators")
+  .description("ways to estimate the gradient, by what they need to learn the demo's task")
+  .addOption(new Option("--device <name>", "compute device").choices(deviceNames).default("auto"))
+  .addOption(count("--seeds", "runs of each", 5))
+  .addOption(count("--passes", "forward passes after which a run has failed", 2400))
+  .option("--json", "print JSON instead of a table")
+  .action(async ({ json, ...options }: EstimatorOptions & { json?: true }) => {
+    const rows = await benchEstimators(options);
+    console.log(json ? JSON.stringify(rows, null, 2) : estimatorTable(rows, options.seeds));
   });
 
 program

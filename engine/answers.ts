@@ -3,6 +3,7 @@
  * a user cares for, and has no gradient. Training continues every prompt of a batch under both sides of the noise.
  */
 import type { Perturbation } from "./devices/device.ts";
+import { sidesOf } from "./devices/device.ts";
 import { likeliest } from "./generate.ts";
 import type { Model } from "./model/model.ts";
 import type { Task } from "./task.ts";
@@ -26,10 +27,10 @@ export function answerTask(questions: readonly Question[], kind: "F1" | "EXACT_M
     count: questions.length,
     async measure(model, places, perturbation) {
       const asked = places.flatMap((place) => questions[place] ?? []);
-      const texts = await answerBothSides(model, asked, answering, perturbation);
-      const errors = (side: "plus" | "minus") =>
-        Float64Array.from(asked, ({ answers }, i) => 1 - best(score, texts[i]?.[side] ?? "", answers));
-      return { plus: errors("plus"), minus: errors("minus") };
+      const sides = await answerBySide(model, asked, answering, perturbation);
+      return sides.map((texts) =>
+        Float64Array.from(asked, ({ answers }, i) => 1 - best(score, texts[i] ?? "", answers)),
+      );
     },
   };
 }
@@ -58,30 +59,30 @@ async function answer(model: Model, prompt: Int32Array, answering: Answering): P
   return growing.text;
 }
 
-const sides = ["plus", "minus"] as const;
-
 /**
- * Greedy under w + e*n and w - e*n. Until they differ, the sides have one sequence in common; a pass computes both sides of
- * every sequence that has not ended, and each side reads its own.
+ * Greedy, on each side of the noise. Until they differ, the sides have one sequence in common; a pass computes all sides of
+ * every sequence that has not ended, and each side reads its own. What each side says, question by question.
  */
-async function answerBothSides(
+async function answerBySide(
   model: Model,
   questions: readonly Question[],
   answering: Answering,
-  perturbation: Perturbation,
-): Promise<Record<(typeof sides)[number], string>[]> {
-  const grow = (prompt: Int32Array) => new GrowingAnswer(model, prompt, answering);
-  const pairs = questions.map(({ prompt }) => ({ plus: grow(prompt), minus: grow(prompt) }));
+  perturbation: Perturbation | null,
+): Promise<string[][]> {
+  const sides = Array.from({ length: sidesOf(perturbation) }, () =>
+    questions.map(({ prompt }) => new GrowingAnswer(model, prompt, answering)),
+  );
   for (;;) {
-    const open = pairs.flatMap((pair) => sides.filter((side) => !pair[side].ended).map((side) => ({ pair, side })));
-    const sequences = new Map(open.map(({ pair, side }) => [pair[side].key, pair[side].ids]));
+    const open = sides.flatMap((answers, side) => answers.filter((one) => !one.ended).map((one) => ({ one, side })));
+    const sequences = new Map(open.map(({ one }) => [one.key, one.ids]));
     if (sequences.size === 0) break;
     const keys = [...sequences.keys()];
-    const logits = await model.perturbedLogits([...sequences.values()], perturbation);
-    const wanted = open.map(({ pair, side }) => ({ one: pair[side], side, place: keys.indexOf(pair[side].key) }));
-    for (const { one, side, place } of wanted) one.take(rowOf(logits[side], place, sequences.size));
+    const logits = await model.sideLogits([...sequences.values()], perturbation);
+    const wanted = open.map(({ one, side }) => ({ one, side, place: keys.indexOf(one.key) }));
+    for (const { one, side, place } of wanted)
+      one.take(rowOf(logits[side] ?? new Float32Array(), place, sequences.size));
   }
-  return pairs.map(({ plus, minus }) => ({ plus: plus.text, minus: minus.text }));
+  return sides.map((answers) => answers.map(({ text }) => text));
 }
 
 function rowOf(logits: Float32Array, row: number, rows: number): Float32Array {

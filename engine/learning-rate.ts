@@ -10,7 +10,7 @@
  */
 import { ruleSeed } from "../schema/step-log.ts";
 import type { MezoSettings } from "./mezo.ts";
-import { batchOf, estimate } from "./mezo.ts";
+import { batchOf, estimateAlong } from "./mezo.ts";
 import type { Model } from "./model/model.ts";
 import type { Task } from "./task.ts";
 
@@ -40,9 +40,9 @@ export async function pickLearningRate(
   const squares: number[] = [];
   for (let i = 0; i < probes; i++) {
     const batch = batchOf(task, settings, i);
-    const probe = await estimate(model, task, batch, settings, ruleSeed(seed, lastEntry - i));
-    if (!Number.isFinite(probe.projectedGradient)) continue;
-    losses.push((probe.plus + probe.minus) / 2);
+    const [probe] = await estimateAlong(model, task, batch, settings, [ruleSeed(seed, lastEntry - i)]);
+    if (!probe || !Number.isFinite(probe.projectedGradient)) continue;
+    losses.push(probe.loss);
     squares.push(probe.projectedGradient ** 2);
   }
   const [loss, square] = [mean(losses), mean(squares)];

@@ -38,7 +38,10 @@ export interface Step {
 /** The hyperparameters that the algorithm reads; what may be left out is off then. */
 export type MezoSettings = Pick<Hyperparameters, "steps" | "batchSize" | "epsilon" | "weightDecay" | "seed"> &
   Partial<
-    Pick<Hyperparameters, "schedule" | "warmupSteps" | "clipGradient" | "accumulate" | "estimates" | "estimatesAtEnd">
+    Pick<
+      Hyperparameters,
+      "schedule" | "warmupSteps" | "clipGradient" | "accumulate" | "estimator" | "estimates" | "estimatesAtEnd"
+    >
   > & {
     readonly noise: Noise;
     readonly learningRate: number;
@@ -90,10 +93,8 @@ async function mezoStep(
   const { noise, seed, logSeed = seed, firstStep = 0 } = settings;
   const learningRate = learningRateAt(settings, t);
   const batch = batchOf(task, settings, firstStep + t);
-  const estimates: Estimate[] = [];
-  for (let i = 0; i < estimatesAt(settings, t); i++) {
-    estimates.push(await estimate(model, task, batch, settings, ruleSeed(logSeed, first + i)));
-  }
+  const seeds = Array.from({ length: estimatesAt(settings, t) }, (_, i) => ruleSeed(logSeed, first + i));
+  const estimates = await estimateAlong(model, task, batch, settings, seeds);
   const scalars = estimates.map(({ projectedGradient }) =>
     toBfloat16((learningRate * clipped(projectedGradient, settings.clipGradient)) / estimates.length / sigma[noise]),
   );
@@ -101,50 +102,68 @@ async function mezoStep(
   const decays = decaysOf(settings, learningRate, bad !== undefined);
   return {
     step: t + 1,
-    entries: estimates.map(({ seed }, i) => ({ seed, scalar: bad ? 0 : (scalars[i] ?? 0), ...decays(i) })),
-    loss: mean(estimates.map(({ plus, minus }) => (plus + minus) / 2)),
+    entries: seeds.map((one, i) => ({ seed: one, scalar: bad ? 0 : (scalars[i] ?? 0), ...decays(i) })),
+    loss: mean(estimates.map(({ loss }) => loss)),
     projectedGradient: rootMeanSquare(estimates.map((one) => one.projectedGradient)),
     learningRate,
-    skipped: bad ? `loss ${bad.plus} on the plus side, ${bad.minus} on the minus side` : null,
+    skipped: bad ? bad.seen : null,
   };
 }
 
-interface Estimate {
-  readonly seed: bigint;
-  /** Losses at theta + epsilon z and theta - epsilon z. */
-  readonly plus: number;
-  readonly minus: number;
+export interface Estimate {
+  /** Mean of the two measured losses; of a one-sided estimate, the loss without noise. */
+  readonly loss: number;
   readonly projectedGradient: number;
+  /** The measured losses, for people. */
+  readonly seen: string;
 }
 
-/** SPSA (Spall 1992; MeZO, definition 1): the slope of the loss along the noise of a seed. */
-export async function estimate(
+/**
+ * The slopes of the loss along the noise of each seed: two-sided, (L+ - L-) / 2 epsilon (SPSA: Spall 1992; MeZO, definition 1);
+ * or one-sided, (L+ - L) / epsilon, where all of them share L.
+ */
+export async function estimateAlong(
   model: Model,
   task: Task,
   batch: readonly number[],
-  { batchSize, epsilon, noise }: Pick<MezoSettings, "batchSize" | "epsilon" | "noise">,
-  seed: bigint,
-): Promise<Estimate> {
+  { batchSize, epsilon, noise, estimator }: Pick<MezoSettings, "batchSize" | "epsilon" | "noise" | "estimator">,
+  seeds: readonly bigint[],
+): Promise<Estimate[]> {
   const size = perturbationSize(epsilon, noise);
-  const { plus, minus } = await lossesOf(model, task, batch, batchSize, { seed, size, noise });
-  return { seed, plus, minus, projectedGradient: (plus - minus) / (2 * size * sigma[noise]) };
+  const width = size * sigma[noise];
+  const measure = (perturbation: Perturbation | null) => lossesOf(model, task, batch, batchSize, perturbation);
+  const oneSided = estimator === "ONE_SIDED";
+  const [still = NaN] = oneSided ? await measure(null) : [];
+  const estimates: Estimate[] = [];
+  for (const seed of seeds) {
+    const [plus = NaN, minus = NaN] = await measure({ seed, size, noise, oneSided });
+    estimates.push(
+      oneSided
+        ? { loss: still, projectedGradient: (plus - still) / width, seen: `loss ${plus} under noise, ${still} without` }
+        : {
+            loss: (plus + minus) / 2,
+            projectedGradient: (plus - minus) / (2 * width),
+            seen: `loss ${plus} on the plus side, ${minus} on the minus side`,
+          },
+    );
+  }
+  return estimates;
 }
 
-/** Mean losses of a batch, measured `atOnce` rows at a time. */
+/** Mean losses of a batch on each side, measured `atOnce` rows at a time. */
 async function lossesOf(
   model: Model,
   task: Task,
   batch: readonly number[],
   atOnce: number,
-  perturbation: Perturbation,
-): Promise<{ plus: number; minus: number }> {
-  const losses: { plus: number[]; minus: number[] } = { plus: [], minus: [] };
+  perturbation: Perturbation | null,
+): Promise<number[]> {
+  const losses: number[][] = [];
   for (let at = 0; at < batch.length; at += atOnce) {
-    const part = await task.measure(model, batch.slice(at, at + atOnce), perturbation);
-    losses.plus.push(...part.plus);
-    losses.minus.push(...part.minus);
+    const sides = await task.measure(model, batch.slice(at, at + atOnce), perturbation);
+    sides.forEach((values, side) => (losses[side] ??= []).push(...values));
   }
-  return { plus: mean(losses.plus), minus: mean(losses.minus) };
+  return losses.map(mean);
 }
 
 /** The places of the rows of a batch. */
@@ -226,6 +245,7 @@ function unusual(settings: MezoSettings): Record<string, string | number> {
     warmupSteps: 0,
     clipGradient: 0,
     accumulate: 1,
+    estimator: "SPSA",
     estimates: 1,
     estimatesAtEnd: 0,
   };

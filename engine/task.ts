@@ -5,20 +5,20 @@
 import { invariant } from "../schema/errors.ts";
 import type { EncodedRow } from "../dataset/encode.ts";
 import type { Perturbation } from "./devices/device.ts";
-import type { Model, TokenLosses } from "./model/model.ts";
+import type { Model } from "./model/model.ts";
 
 export interface Task {
   /** Rows that batches are drawn from. */
   readonly count: number;
-  /** Of the rows at `places`, the values whose mean is lowered, under w + e*n and w - e*n. */
-  measure(model: Model, places: readonly number[], perturbation: Perturbation): Promise<TokenLosses>;
+  /** Of the rows at `places`, the values whose mean is lowered, on each side of a pass (Model.sideLosses). */
+  measure(model: Model, places: readonly number[], perturbation: Perturbation | null): Promise<readonly Float64Array[]>;
 }
 
 /** The mean loss over the scored tokens of a batch, nats: language modelling. */
 export function tokenTask(rows: readonly EncodedRow[]): Task {
   return {
     count: rows.length,
-    measure: (model, places, perturbation) => model.perturbedLosses(pick(rows, places), perturbation),
+    measure: (model, places, perturbation) => model.sideLosses(pick(rows, places), perturbation),
   };
 }
 
@@ -41,10 +41,10 @@ export function choiceTask(choices: readonly Choice[], kind: "CLASSIFICATION" | 
     async measure(model, places, perturbation) {
       const chosen = pick(choices, places);
       const sequences = sequencesOf(chosen);
-      const { plus, minus } = await model.perturbedLosses(sequences, perturbation);
-      const values = (losses: Float64Array) =>
-        Float64Array.from(chosenScores(chosen, sequences, losses), ({ scores, right }) => valueOf(scores, right));
-      return { plus: values(plus), minus: values(minus) };
+      const sides = await model.sideLosses(sequences, perturbation);
+      return sides.map((losses) =>
+        Float64Array.from(chosenScores(chosen, sequences, losses), ({ scores, right }) => valueOf(scores, right)),
+      );
     },
   };
 }

@@ -14,6 +14,9 @@ export type ObjectiveKind = (typeof objectives)[number];
 export const schedules = ["CONSTANT", "LINEAR", "COSINE"] as const;
 export type ScheduleKind = (typeof schedules)[number];
 
+export const estimators = ["SPSA", "ONE_SIDED"] as const;
+export type EstimatorKind = (typeof estimators)[number];
+
 export const noiseKinds = ["NORMAL", "RADEMACHER"] as const;
 export type NoiseKind = (typeof noiseKinds)[number];
 
@@ -42,6 +45,8 @@ export const hyperparameterFields = z.strictObject({
   batchSize: z.int().min(1).max(limits.batchSize).default(16),
   /** Batches of one step, measured one after the other: the step is that of a batch so many times as large. */
   accumulate: z.int().min(1).max(limits.accumulate).default(1),
+  /** How the loss is measured along noise: on both sides, or on one and without noise, which all estimates of a step share. */
+  estimator: z.enum(estimators).default("SPSA"),
   /** Estimates of the gradient in a step, each along noise of its own; their mean is applied (n-SPSA). */
   estimates: z.int().min(1).max(limits.estimates).default(1),
   /** Estimates of the last step, to which their number rises or falls in a line; 0 keeps it. */

@@ -39,6 +39,13 @@ export interface Perturbation {
   readonly seed: bigint;
   readonly size: number;
   readonly noise: Noise;
+  /** Measures w + e * n alone: the pass has one side. */
+  readonly oneSided?: boolean;
+}
+
+/** How often a pass computes every row. */
+export function sidesOf(perturbation: Perturbation | null): 1 | 2 {
+  return perturbation && perturbation.oneSided !== true ? 2 : 1;
 }
 
 export interface AttentionShape {
@@ -120,10 +127,10 @@ export interface Pass {
   gather(x: Activation, index: Int32Array): Activation;
   /**
    * Cross-entropy in nats of each row of x [rows, in] against its target under softmax(x times head [vocab, in]
-   * transposed). [rows] for an unperturbed pass; else [2 * rows], the plus side first.
+   * transposed). [sides * rows], the plus side first; an unperturbed or one-sided pass has one side.
    */
   losses(x: Activation, head: Weight, targets: Int32Array, options?: HeadOptions): Promise<Float64Array>;
-  /** x times head transposed: [rows, vocab], row-major; of a perturbed pass [2 * rows, vocab], the plus side first. */
+  /** x times head transposed: [sides * rows, vocab], row-major, the plus side first. */
   logits(x: Activation, head: Weight, options?: HeadOptions): Promise<Float32Array>;
   /** Frees every activation of the pass. */
   end(): void;

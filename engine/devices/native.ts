@@ -38,7 +38,7 @@ import type {
   WeightLayout,
   WeightSpec,
 } from "./device.ts";
-import { bytesPerElement } from "./device.ts";
+import { bytesPerElement, sidesOf } from "./device.ts";
 import { Owned } from "./stored.ts";
 
 const dtypes: Readonly<Record<WeightDtype, number>> = { F32: 0, BF16: 1 };
@@ -305,6 +305,7 @@ class NativePass implements Pass {
       seed: this.#perturbation.seed,
       size: this.#perturbation.size,
       noise: noises[this.#perturbation.noise],
+      sides: sidesOf(this.#perturbation),
     };
     const running = this.#native.run({
       code: Int32Array.of(...this.#code, ...head),

@@ -30,6 +30,7 @@ import type {
   WeightLayout,
   WeightSpec,
 } from "./device.ts";
+import { sidesOf } from "./device.ts";
 import {
   activationFunctions,
   attend,
@@ -218,9 +219,9 @@ class PlainPass implements Pass {
   /** The values that each side computes with: one array, or w + e*n and w - e*n. */
   #sidesOf(weight: Weight): Float32Array[] {
     const stored = this.#weights.find(weight);
-    if (!this.#perturbation) return [valuesOf(stored.elements)];
-    if (!weight.trainable) return [valuesOf(stored.elements), valuesOf(stored.elements)];
-    return perturb(stored, this.#perturbation);
+    const sides = sidesOf(this.#perturbation);
+    if (this.#perturbation && weight.trainable) return perturb(stored, this.#perturbation).slice(0, sides);
+    return Array.from({ length: sides }, () => valuesOf(stored.elements));
   }
 
   /** An activation of x's shape, made of x side by side. */
@@ -229,7 +230,7 @@ class PlainPass implements Pass {
   }
 
   #make(rows: number, columns: number, make: (side: number) => Float32Array): PlainActivation {
-    return { rows, columns, sides: this.#perturbation ? [make(0), make(1)] : [make(0)] };
+    return { rows, columns, sides: Array.from({ length: sidesOf(this.#perturbation) }, (_, side) => make(side)) };
   }
 }
 

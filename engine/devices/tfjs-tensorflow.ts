@@ -32,6 +32,7 @@ import type {
   Weight,
   WeightLayout,
 } from "./device.ts";
+import { sidesOf } from "./device.ts";
 import { Owned, replayPiece } from "./stored.ts";
 import { attend, capped, rotated } from "./tfjs-tensorflow-attention.ts";
 import type { Handle } from "./tfjs-binding.ts";
@@ -246,7 +247,7 @@ class TensorflowPass implements Pass {
 
   losses(x: Activation, head: Weight, targets: Int32Array, options: HeadOptions = {}): Promise<Float64Array> {
     checkTargets(x, head, targets, options);
-    const sides = this.#perturbation ? 2 : 1;
+    const sides = sidesOf(this.#perturbation);
     const totals = new Float64Array(sides * x.rows).fill(-Infinity);
     const scores = new Float64Array(sides * x.rows).fill(NaN);
     this.#forHeadChunks(x, head, options, (logits, first, count) => {
@@ -266,7 +267,7 @@ class TensorflowPass implements Pass {
 
   logits(x: Activation, head: Weight, options: HeadOptions = {}): Promise<Float32Array> {
     const [vocab = 0] = head.shape;
-    const rows = (this.#perturbation ? 2 : 1) * x.rows;
+    const rows = sidesOf(this.#perturbation) * x.rows;
     const all = new Float32Array(rows * vocab);
     this.#forHeadChunks(x, head, options, (logits, first, count) => {
       const values = this.#tf.floats(logits);
@@ -329,11 +330,12 @@ class TensorflowPass implements Pass {
     );
   }
 
-  /** w [1, ., .] as it is, or w + e*n and w - e*n [2, ., .] with the noise that `draw` makes in w's shape. */
+  /** w [1, ., .] as it is, or w + e*n and, of two sides, w - e*n [sides, ., .] with the noise that `draw` makes in w's shape. */
   #perturb(weight: TensorflowWeight, w: Handle, draw: (seed: bigint, noise: Perturbation["noise"]) => Handle): Handle {
     if (!this.#perturbation || !weight.trainable) return w;
     const { seed, size, noise } = this.#perturbation;
-    const sizes = this.#tf.constant(Float32Array.of(size, -size), [2, 1, 1]);
+    const sides = sidesOf(this.#perturbation);
+    const sizes = this.#tf.constant(Float32Array.of(size, -size).subarray(0, sides), [sides, 1, 1]);
     return this.#tf.binary("AddV2", w, this.#tf.binary("Mul", sizes, draw(seed, noise)));
   }
 

@@ -35,6 +35,7 @@ import type {
   Weight,
   WeightLayout,
 } from "./device.ts";
+import { sidesOf } from "./device.ts";
 import type { StoredCache, StoredWeight } from "./stored.ts";
 import { Owned, createStoredCache, replayPiece, storeWeight, storedBytes, updateStored, valuesOf } from "./stored.ts";
 import type { WasmHeap } from "./tfjs-heap.ts";
@@ -348,18 +349,20 @@ class WasmPass implements Pass {
       perturbInto(plus, 0, w, n, size);
       perturbInto(minus, 0, w, n, -size);
     }
-    return { tensors: [...tensors], owned: true };
+    if (sidesOf(this.#perturbation) === 2) return { tensors: [...tensors], owned: true };
+    this.#heap.free(tensors[1]);
+    return { tensors: [tensors[0]], owned: true };
   }
 
   /** The values of a vector (bias, norm) on each side. */
   #vectors(handle: Weight): Float32Array[] {
     const weight = this.#shared.weights.find(handle);
     const values = valuesOf(weight.elements);
-    if (!this.#perturbation) return [values];
-    if (!weight.trainable) return [values, values];
+    const sides = sidesOf(this.#perturbation);
+    if (!this.#perturbation || !weight.trainable) return Array.from({ length: sides }, () => values);
     const n = this.#shared.noise.of(weight, this.#perturbation, 0, values.length);
     const { size } = this.#perturbation;
-    return [size, -size].map((signed) => {
+    return [size, -size].slice(0, sides).map((signed) => {
       const side = new Float32Array(values.length);
       perturbInto(side, 0, values, n, signed);
       return side;
@@ -368,7 +371,7 @@ class WasmPass implements Pass {
 
   /** A new activation, filled side by side. Every view is taken after the memory: growing the heap detaches them. */
   #make(rows: number, columns: number, fill: (out: Float32Array, side: number) => void): WasmActivation {
-    const sides = (this.#perturbation ? [0, 1] : [0]).map(() => this.#heap.allocate(rows, columns));
+    const sides = Array.from({ length: sidesOf(this.#perturbation) }, () => this.#heap.allocate(rows, columns));
     this.#made.push(...sides);
     sides.forEach((tensor, side) => fill(this.#heap.view(tensor), side));
     return activation(rows, columns, sides);

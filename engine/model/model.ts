@@ -4,6 +4,7 @@ import { SteplogError, invariant } from "../../schema/errors.ts";
 import type { LogEntry, TrainableTensor } from "../../schema/step-log.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
 import type { Device, KeyValueCache, Pass, Perturbation, Precision, Weight, WeightDtype } from "../devices/device.ts";
+import { sidesOf } from "../devices/device.ts";
 import type { Noise } from "../noise.ts";
 import type { Architecture, PackedTokens } from "./family.ts";
 import type { ModelFolder } from "./folder.ts";
@@ -21,11 +22,6 @@ export interface TokenLosses {
   readonly minus: Float64Array;
 }
 
-export interface SideLogits {
-  readonly plus: Float32Array;
-  readonly minus: Float32Array;
-}
-
 export interface Model {
   readonly folder: ModelFolder;
   readonly device: Device;
@@ -34,8 +30,10 @@ export interface Model {
   /** Losses under w + e*n and w - e*n. */
   perturbedLosses(rows: readonly EncodedRow[], perturbation: Perturbation): Promise<TokenLosses>;
   losses(rows: readonly EncodedRow[]): Promise<Float64Array>;
-  /** Scores of the vocabulary behind each of some sequences, under w + e*n and w - e*n: [sequences, vocab] each. */
-  perturbedLogits(sequences: readonly Int32Array[], perturbation: Perturbation): Promise<SideLogits>;
+  /** The same on each side of a pass: one without a perturbation or of a one-sided one, else plus and minus. */
+  sideLosses(rows: readonly EncodedRow[], perturbation: Perturbation | null): Promise<Float64Array[]>;
+  /** Scores of the vocabulary behind each of some sequences, on each side: [sequences, vocab]. */
+  sideLogits(sequences: readonly Int32Array[], perturbation: Perturbation | null): Promise<Float32Array[]>;
   /** Scores of the vocabulary at some positions of a sequence: [positions, vocab]. */
   logits(ids: Int32Array, positions: Int32Array): Promise<Float32Array>;
   /** A text to be continued token by token; for causal models. */
@@ -223,13 +221,13 @@ function modelOf(
       return { plus: losses.subarray(0, half), minus: losses.subarray(half) };
     },
     losses: (rows) => measure(rows, null),
-    async perturbedLogits(sequences, perturbation) {
+    sideLosses: async (rows, perturbation) => bySide(await measure(rows, perturbation), perturbation),
+    async sideLogits(sequences, perturbation) {
       const lengths = sequences.map((ids) => ids.length);
       const ids = Int32Array.from(sequences.flatMap((sequence) => [...sequence]));
       let end = 0;
       const last = Int32Array.from(lengths, (length) => (end += length) - 1);
-      const both = await logits({ ids, lengths }, last, perturbation);
-      return { plus: both.subarray(0, both.length / 2), minus: both.subarray(both.length / 2) };
+      return bySide(await logits({ ids, lengths }, last, perturbation), perturbation);
     },
     logits(ids, positions) {
       const seen = seenOf(architecture, ids, positions);
@@ -243,6 +241,17 @@ function modelOf(
     },
     digest: () => weightsDigest(trainable, read),
   };
+}
+
+function bySide<Values extends Float32Array | Float64Array>(
+  values: Values,
+  perturbation: Perturbation | null,
+): Values[] {
+  const length = values.length / sidesOf(perturbation);
+  return Array.from(
+    { length: sidesOf(perturbation) },
+    (_, side) => values.subarray(side * length, (side + 1) * length) as Values,
+  );
 }
 
 class CachedContinuation implements Continuation {

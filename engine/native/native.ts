@@ -12,7 +12,12 @@ export interface NativePass {
   readonly numbers: Float64Array;
   readonly lists: readonly Int32Array[];
   readonly tables: readonly Float64Array[];
-  readonly perturbation: { readonly seed: bigint; readonly size: number; readonly noise: number } | null;
+  readonly perturbation: {
+    readonly seed: bigint;
+    readonly size: number;
+    readonly noise: number;
+    readonly sides: number;
+  } | null;
   readonly bf16: boolean;
 }
 

@@ -1,6 +1,7 @@
 /** Hyperparameters in the API. Ranges, defaults and their texts come from schema/hyperparameters.ts. */
 import { z } from "zod";
 import type {
+  EstimatorKind,
   Hyperparameters,
   MethodKind,
   NoiseKind as Kind,
@@ -30,6 +31,7 @@ const meanings: Record<Name, string> = {
   batchSize: "Rows measured at once.",
   accumulate:
     "Batches of one step, measured one after the other: the step is that of a batch so many times as large, in the memory of one.",
+  estimator: "How the loss is measured along the noise.",
   estimates: "Estimates of the gradient in one step, each along noise of its own; their mean is applied (n-SPSA).",
   estimatesAtEnd: "Estimates of the last step, to which their number goes in a line; 0 keeps it as it is.",
   schedule: "How the learning rate goes on after the warm-up.",
@@ -88,6 +90,19 @@ const Schedule = builder.enumType("Schedule", {
   } satisfies Record<ScheduleKind, { description: string }>,
 });
 
+const EstimatorRef = builder.enumType("Estimator", {
+  description: "How the loss is measured along the noise.",
+  values: {
+    SPSA: {
+      description: "On both sides of the weights: two forward passes an estimate, and no error of the first order.",
+    },
+    ONE_SIDED: {
+      description:
+        "On one side, and once a step without noise: one forward pass an estimate and one more, with the curvature as an error.",
+    },
+  } satisfies Record<EstimatorKind, { description: string }>,
+});
+
 const NoiseKind = builder.enumType("NoiseKind", {
   description: "Distribution of the perturbation; mean 0 and variance 1 both.",
   values: {
@@ -120,6 +135,7 @@ export const HyperparametersRef = builder.objectRef<Hyperparameters>("Hyperparam
     steps: t.exposeInt("steps", { description: meanings.steps }),
     batchSize: t.exposeInt("batchSize", { description: meanings.batchSize }),
     accumulate: t.exposeInt("accumulate", { description: meanings.accumulate }),
+    estimator: t.expose("estimator", { type: EstimatorRef, description: meanings.estimator }),
     estimates: t.exposeInt("estimates", { description: meanings.estimates }),
     estimatesAtEnd: t.exposeInt("estimatesAtEnd", { description: meanings.estimatesAtEnd }),
     learningRate: t.expose("learningRate", { type: "LearningRate", description: meanings.learningRate }),
@@ -151,6 +167,7 @@ export const HyperparametersInput = builder.inputType("HyperparametersInput", {
     steps: t.int({ description: textOf("steps") }),
     batchSize: t.int({ description: textOf("batchSize") }),
     accumulate: t.int({ description: textOf("accumulate") }),
+    estimator: t.field({ type: EstimatorRef, description: textOf("estimator") }),
     estimates: t.int({ description: textOf("estimates") }),
     estimatesAtEnd: t.int({ description: textOf("estimatesAtEnd") }),
     learningRate: t.field({ type: "LearningRate", description: textOf("learningRate") }),

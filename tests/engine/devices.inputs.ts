@@ -149,5 +149,5 @@ export function computationOf(operation: Operation, shape: Shape): Computation {
 /** None, and one of each noise; e is large, so that a device which forgets the noise is seen. */
 export function perturbations(seed: number): (Perturbation | null)[] {
   const of = (noise: Noise): Perturbation => ({ seed: 2n ** 63n + BigInt(seed) * 2n ** 31n, size: 0.03125, noise });
-  return [null, of("normal"), of("rademacher")];
+  return [null, of("normal"), of("rademacher"), { ...of(seed % 2 === 0 ? "normal" : "rademacher"), oneSided: true }];
 }

@@ -22,11 +22,11 @@ async function steep(loss: number, gradient: number): Promise<Model & { seeds: S
   return {
     ...model,
     seeds,
-    perturbedLosses(_, { seed }) {
+    sideLosses(_, perturbation) {
+      const seed = perturbation?.seed ?? 0n;
       seeds.add(seed);
       const sign = seed % 2n === 0n ? 1 : -1;
-      const of = (change: number) => Float64Array.of(loss + sign * change);
-      return Promise.resolve({ plus: of(rise), minus: of(-rise) });
+      return Promise.resolve([rise, -rise].map((change) => Float64Array.of(loss + sign * change)));
     },
   };
 }

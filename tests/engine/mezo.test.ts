@@ -141,10 +141,10 @@ test("steps whose loss is not finite are logged with scalar 0, and three in a ro
   const model = await load(await randomModel(), createPlainDevice());
   const broken: Model = {
     ...model,
-    perturbedLosses: (batch, perturbation) =>
-      perturbation.seed % 2n === 0n
-        ? Promise.resolve({ plus: Float64Array.of(NaN), minus: Float64Array.of(1) })
-        : model.perturbedLosses(batch, perturbation),
+    sideLosses: (batch, perturbation) =>
+      (perturbation?.seed ?? 0n) % 2n === 0n
+        ? Promise.resolve([Float64Array.of(NaN), Float64Array.of(1)])
+        : model.sideLosses(batch, perturbation),
   };
   const steps = await collect(broken, beginning, { weightDecay: 0.1 });
   expect(steps.map((step) => step.skipped !== null)).toStrictEqual(steps.map((_, k) => k % 2 === 0));
@@ -153,7 +153,7 @@ test("steps whose loss is not finite are logged with scalar 0, and three in a ro
 
   const always: Model = {
     ...model,
-    perturbedLosses: () => Promise.resolve({ plus: Float64Array.of(Infinity), minus: Float64Array.of(1) }),
+    sideLosses: () => Promise.resolve([Float64Array.of(Infinity), Float64Array.of(1)]),
   };
   const seen: Step[] = [];
   const run = async () => {
@@ -279,16 +279,37 @@ describe("several estimates a step", () => {
     const model = await load(await randomModel(), createPlainDevice());
     const broken: Model = {
       ...model,
-      perturbedLosses: (batch, perturbation) =>
-        perturbation.seed % 4n === 1n
-          ? Promise.resolve({ plus: Float64Array.of(1), minus: Float64Array.of(Infinity) })
-          : model.perturbedLosses(batch, perturbation),
+      sideLosses: (batch, perturbation) =>
+        (perturbation?.seed ?? 0n) % 4n === 1n
+          ? Promise.resolve([Float64Array.of(1), Float64Array.of(Infinity)])
+          : model.sideLosses(batch, perturbation),
     };
     const [bad, good] = await collect(broken, beginning, { steps: 2, estimates: 2 });
     expect(bad?.entries.map(({ scalar }) => scalar)).toStrictEqual([0, 0]);
     expect(bad?.skipped).toContain("Infinity on the minus side");
     expect(good?.skipped).toBeNull();
   });
+});
+
+test.each(devices)("one-sided estimates share the loss without noise: $name", async (device) => {
+  const path = await randomModel();
+  const { epsilon, noise } = settings;
+  const changes = { estimator: "ONE_SIDED", estimates: 2, steps: 3 } as const;
+  const steps = await collect(await load(path, device), beginning, changes);
+  const model = await load(path, device);
+  const size = perturbationSize(epsilon, noise);
+  const mean = (losses: Float64Array) => losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+  for (const [t, { entries, loss }] of steps.entries()) {
+    const batch = batchRows(rows, settings.batchSize, settings.seed, t);
+    const still = mean(await model.losses(batch));
+    expect(Math.abs(loss / still - 1)).toBeLessThan(1e-6);
+    for (const { seed, scalar } of entries) {
+      const { plus } = await model.perturbedLosses(batch, { seed, size, noise });
+      const exact = (settings.learningRate * (mean(plus) - still)) / (size * sigma[noise]) / 2 / sigma[noise];
+      expect(Math.abs(scalar - exact)).toBeLessThanOrEqual(Math.abs(exact) * 2 ** -8 + 1e-6);
+    }
+    model.update(entries);
+  }
 });
 
 test.each(devices)("batches that are accumulated make the step of one large batch: $name", async (device) => {

@@ -401,8 +401,8 @@ describe.runIf(sets.length > 0)("the door", () => {
       () => native?.run({ ...pass(embed), code: [0] as never }),
       () => native?.run(null as never),
       () => native?.run({ ...pass(embed), lists: [Float32Array.of(1)] as never }),
-      () => native?.run({ ...pass(embed), perturbation: { seed: 1 as never, size: 1, noise: 0 } }),
-      () => native?.run({ ...pass(embed), perturbation: { seed: 1n << 64n, size: 1, noise: 0 } }),
+      () => native?.run({ ...pass(embed), perturbation: { seed: 1 as never, size: 1, noise: 0, sides: 2 } }),
+      () => native?.run({ ...pass(embed), perturbation: { seed: 1n << 64n, size: 1, noise: 0, sides: 2 } }),
       () => native?.createWeight({ shape: [2, 2], dtype: 0, trainable: true, tensor: 1 }, new Uint8Array(15)),
       () =>
         native?.createWeight({ shape: [2 ** 30, 2 ** 30], dtype: 0, trainable: true, tensor: 1 }, new Uint8Array(16)),
@@ -429,7 +429,7 @@ describe.runIf(sets.length > 0)("the door", () => {
   test("answers or refuses whatever it is given", async () => {
     const word = fc.oneof(fc.integer({ min: -2, max: 15 }), fc.constantFrom(table, vector), fc.integer());
     const property = fc.asyncProperty(fc.array(word, { maxLength: 40 }), fc.boolean(), async (words, perturbed) => {
-      const perturbation = perturbed ? { seed: 1n, size: 0.001, noise: 1 } : null;
+      const perturbation = perturbed ? { seed: 1n, size: 0.001, noise: 1, sides: 1 + (words.length % 3) } : null;
       try {
         await native?.run(pass([...embed, ...words], { perturbation }));
       } catch (error) {

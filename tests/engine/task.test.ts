@@ -47,16 +47,18 @@ test.each(devices)("both sides of a choice are those of the candidates' losses: 
   const model = await loadModel(await openModelFolder(await randomModel()), device, "rademacher");
   const sequences = sequencesOf(choices);
   const losses = await model.perturbedLosses(sequences, perturbation);
-  for (const side of ["plus", "minus"] as const) {
-    const scored = chosenScores(choices, sequences, losses[side]);
+  for (const [side, name] of (["plus", "minus"] as const).entries()) {
+    const scored = chosenScores(choices, sequences, losses[name]);
     const accuracy = await choiceTask(choices, "ACCURACY").measure(model, [1, 0], perturbation);
-    expect([...accuracy[side]]).toStrictEqual(scored.toReversed().map(({ scores, right }) => errorOf(scores, right)));
+    expect([...(accuracy[side] ?? [])]).toStrictEqual(
+      scored.toReversed().map(({ scores, right }) => errorOf(scores, right)),
+    );
     const entropy = await choiceTask(choices, "CLASSIFICATION").measure(model, [0, 1], perturbation);
     const exact = scored.map(({ scores, right }) => {
       const weights = scores.map((score) => Math.exp(score));
       return -Math.log((weights[right] ?? NaN) / weights.reduce((a, b) => a + b));
     });
-    [...entropy[side]].forEach((value, i) => expect(value).toBeCloseTo(exact[i] ?? NaN, 10));
+    [...(entropy[side] ?? [])].forEach((value, i) => expect(value).toBeCloseTo(exact[i] ?? NaN, 10));
   }
 });
 
@@ -86,8 +88,14 @@ test.each(devices)("answers of both sides are the greedy ones of perturbed weigh
   );
   const questions = prompts.map((prompt, i) => ({ prompt: Int32Array.from(prompt), answers: [said[i] ?? ""] }));
   const answering = { maxTokens: 5, decode };
-  const { plus, minus } = await answerTask(questions, "EXACT_MATCH", answering).measure(model, [0, 1, 2], perturbation);
-  expect([...plus]).toStrictEqual([0, 0, 0]);
-  expect([...minus]).not.toStrictEqual([0, 0, 0]);
+  const task = answerTask(questions, "EXACT_MATCH", answering);
+  const [plus, minus] = await task.measure(model, [0, 1, 2], perturbation);
+  expect([...(plus ?? [])]).toStrictEqual([0, 0, 0]);
+  expect([...(minus ?? [])]).not.toStrictEqual([0, 0, 0]);
+  const [alone, ...none] = await task.measure(model, [0, 1, 2], { ...perturbation, oneSided: true });
+  expect([...(alone ?? [])]).toStrictEqual([0, 0, 0]);
+  expect(none).toStrictEqual([]);
+  const [still] = await task.measure(moved, [0, 1, 2], null);
+  expect([...(still ?? [])]).toStrictEqual([0, 0, 0]);
   expect(await judgeAnswers(moved, questions, answering)).toStrictEqual({ f1: 1, exactMatch: 1 });
 });

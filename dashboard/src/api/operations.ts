@@ -25,6 +25,7 @@ export interface HyperparametersInput {
   readonly epsilon?: number | null;
   readonly estimates?: number | null;
   readonly estimatesAtEnd?: number | null;
+  readonly estimator?: "ONE_SIDED" | "SPSA" | null;
   readonly evaluateEvery?: number | null;
   readonly inContextRows?: number | null;
   readonly learningRate?: number | "AUTO" | null;
@@ -211,6 +212,7 @@ export type FineTuneResult = {
       readonly steps: number;
       readonly batchSize: number;
       readonly accumulate: number;
+      readonly estimator: "ONE_SIDED" | "SPSA";
       readonly estimates: number;
       readonly estimatesAtEnd: number;
       readonly learningRate: number | "AUTO";
@@ -339,6 +341,7 @@ query FineTune($id: ID!) {
       steps
       batchSize
       accumulate
+      estimator
       estimates
       estimatesAtEnd
       learningRate

@@ -210,6 +210,13 @@ export function FineTuneForm({ choices, stored }: FormProps) {
               </select>
             </label>
             <label>
+              Estimates
+              <select name="estimator" defaultValue={hyperparameterDefaults.FULL.estimator}>
+                <option value="SPSA">Two-sided</option>
+                <option value="ONE_SIDED">One-sided</option>
+              </select>
+            </label>
+            <label>
               Noise
               <select name="noise" defaultValue={hyperparameterDefaults.FULL.noise}>
                 <option value="RADEMACHER">Rademacher (+1 or -1)</option>
@@ -285,6 +292,7 @@ function readForm(form: FormData): CreateFineTuneInput {
   const method = methodNamed(text("method"));
   const schedule = schedules.find((known) => known === text("schedule")) ?? "CONSTANT";
   const objective = objectiveKinds.find((known) => known === text("objective")) ?? "LOSS";
+  const estimator = text("estimator") === "ONE_SIDED" ? "ONE_SIDED" : "SPSA";
   const noise = text("noise") === "NORMAL" ? "NORMAL" : "RADEMACHER";
   const precision = text("precision") === "BFLOAT16" ? "BFLOAT16" : "FLOAT32";
   return {
@@ -305,6 +313,7 @@ function readForm(form: FormData): CreateFineTuneInput {
       ...Object.fromEntries(numbers),
       ...lists,
       schedule,
+      estimator,
       noise,
       precision,
     },

@@ -224,8 +224,9 @@ function batchText({ batchSize, accumulate }: Run["hyperparameters"]): string {
   return accumulate > 1 ? `${formatInteger(accumulate)} times ${batchSize} rows` : `${batchSize} rows`;
 }
 
-function estimatesText({ estimates, estimatesAtEnd }: Run["hyperparameters"]): string {
-  return estimatesAtEnd > 0 ? `from ${estimates} to ${estimatesAtEnd}` : String(estimates);
+function estimatesText({ estimates, estimatesAtEnd, estimator }: Run["hyperparameters"]): string {
+  const sides = estimator === "SPSA" ? "two-sided" : "one-sided";
+  return `${estimatesAtEnd > 0 ? `from ${estimates} to ${estimatesAtEnd}` : estimates}, ${sides}`;
 }
 
 function rateText({ learningRate, schedule, warmupSteps }: Run["hyperparameters"], pickedRate: number | null): string {

@@ -340,7 +340,7 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
     if (!perturbation.IsObject()) return;
     const Napi::Object given = perturbation.As<Napi::Object>();
     recording.perturbed = true;
-    recording.perturbation = {noiseOf(given.Get("noise")), seedOf(given.Get("seed")), given.Get("size").ToNumber().FloatValue()};
+    recording.perturbation = {noiseOf(given.Get("noise")), seedOf(given.Get("seed")), given.Get("size").ToNumber().FloatValue(), given.Get("sides").ToNumber().Int32Value()};
   }
 
   // (bytes Uint8Array, dtype, tensor, first, seeds, scalars, decays, noise) -> Promise<void>, in place.

@@ -67,9 +67,9 @@ void* Executor::scratch(size_t thread, size_t bytes) {
 // ------------------------------------------------------------------ a pass
 Result Executor::run(Program& program, const Recording& recording) {
   requireWhole();
-  const size_t sides = recording.perturbed ? 2 : 1;
+  const size_t sides = recording.perturbed ? size_t(recording.perturbation.sides) : 1;
   const bool bf16 = recording.multiplyBf16 && kernels_.multipliesBf16;
-  Pass pass{program, recording, makePlan(program, sides, bf16), sides, bf16, recording.perturbed ? &recording.perturbation : nullptr, {}, {}};
+  Pass pass{program, recording, makePlan(program, sides, recording.perturbed, bf16), sides, bf16, recording.perturbed ? &recording.perturbation : nullptr, {}, {}};
   if (arena_.size() < pass.plan.bytes) {
     arena_ = Pages();
     arena_ = Pages::anonymous(pass.plan.bytes);
@@ -124,7 +124,10 @@ void Executor::prepareVectors(Pass& pass) {
       values.assign(pass.sides * padded, 0.0f);
       const Perturbation* perturbation = weight->trainable ? pass.perturbation : nullptr;
       float* minus = pass.sides == 2 ? values.data() + padded : nullptr;
-      kernels_.perturb(weight->data(), weight->dtype, count, {weight->tensor, 0}, perturbation, values.data(), minus);
+      // A side that nobody reads.
+      std::vector<float> spare(perturbation && !minus ? padded : 0);
+      float* other = minus ? minus : spare.data();
+      kernels_.perturb(weight->data(), weight->dtype, count, {weight->tensor, 0}, perturbation, values.data(), other);
       if (minus && !perturbation) std::copy_n(values.data(), count, minus);
     }
   }
@@ -154,13 +157,14 @@ void Executor::embed(Pass& pass, const Node& node) {
   const Perturbation* perturbation = table.trainable ? pass.perturbation : nullptr;
   eachRows(out.rows, 1, columns * 8, [&](int, size_t from, size_t to) {
     std::vector<char> copy(rowBytes);
+    std::vector<float> spare(perturbation && pass.sides == 1 ? strideOf(columns, true) : 0);
     for (size_t row = from; row < to; row++) {
       const uint64_t first = uint64_t((*node.list)[row]) * columns;
       std::memcpy(copy.data(), table.data() + first * table.bytesPerElement(), rowBytes);
       // The table itself takes its pending update later, where it is multiplied with or when enough has come together.
       kernels_.update(copy.data(), table.dtype, columns, {table.tensor, first}, table.pendingNoise, table.pending.data(), table.pending.size());
       float* minus = pass.sides == 2 ? out.f32(1, row) : nullptr;
-      kernels_.perturb(copy.data(), table.dtype, columns, {table.tensor, first}, perturbation, out.f32(0, row), minus);
+      kernels_.perturb(copy.data(), table.dtype, columns, {table.tensor, first}, perturbation, out.f32(0, row), minus ? minus : spare.data());
       if (minus && !perturbation) std::memcpy(minus, out.f32(0, row), columns * 4);
     }
   });

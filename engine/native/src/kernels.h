@@ -27,6 +27,7 @@ struct Perturbation {
   Noise noise;
   uint64_t seed;
   float size;  // e of docs/STEP_LOG.md; w + e*n on the plus side, w - e*n on the minus side
+  int sides = 2;  // 1: the plus side alone
 };
 
 // Rows of floats, or of bfloat16 where a matrix product reads them next. Both sides lie one after the other.

@@ -117,7 +117,7 @@ inline void rowsToPanel(const float* rows, size_t padded, bool pairs, void* pane
 inline void packOutIn(const Matrix& w, const PackKeys& keys, size_t first, size_t last, size_t firstInput, size_t lastInput,
                       bool pairs, char* const panels[2], size_t panelBytes) {
   alignas(64) float rows[2][lanes * runInputs];
-  const int sides = w.perturbation ? 2 : 1;
+  const int sides = w.perturbation ? w.perturbation->sides : 1;
   for (size_t output = first; output < roundUp(last - first, panelOutputs) + first; output += lanes) {
     const size_t panel = (output - first) / panelOutputs, column = (output - first) % panelOutputs;
     for (size_t input = firstInput; input < lastInput; input += runInputs) {
@@ -141,7 +141,7 @@ inline void packOutIn(const Matrix& w, const PackKeys& keys, size_t first, size_
 inline void packInOut(const Matrix& w, const PackKeys& keys, size_t first, size_t last, size_t firstInput, size_t lastInput,
                       bool pairs, char* const panels[2], size_t panelBytes) {
   alignas(64) float rows[2][runInputs];
-  const int sides = w.perturbation ? 2 : 1;
+  const int sides = w.perturbation ? w.perturbation->sides : 1;
   const size_t padded = roundUp(lastInput - firstInput, panelInputs);
   for (size_t input = 0; input < padded; input++) {
     for (size_t output = first; output < last; output += runInputs) {

@@ -13,7 +13,8 @@ constexpr size_t headBytes = size_t(16) << 20, headGroups = 4;
 
 class Planner {
  public:
-  Planner(Program& program, size_t sides, bool bf16) : program_(program), sides_(sides), bf16_(bf16) {}
+  Planner(Program& program, size_t sides, bool perturbed, bool bf16)
+      : program_(program), sides_(sides), perturbed_(perturbed), bf16_(bf16) {}
 
   Plan make() {
     countUses();
@@ -163,7 +164,7 @@ class Planner {
   // The last layer's sums do not overwrite what the first one reads, chunk after chunk.
   bool apart(int up, int down) { return node(down).residual < 0 || root(node(down).residual) != root(node(up).in[0]); }
 
-  bool few(int at) const { return isFew(sides_, value(program_.nodes[size_t(at)].out).rows); }
+  bool few(int at) const { return isFew(sides_, perturbed_, value(program_.nodes[size_t(at)].out).rows); }
 
   static bool joins(const Node& product, int a, int b) {
     return (product.in[0] == a && product.in[1] == b) || (product.in[0] == b && product.in[1] == a);
@@ -207,7 +208,7 @@ class Planner {
   bool multiplies(const Use& use) const {
     const Node& node = program_.nodes[size_t(use.node)];
     const bool product = node.op == Op::linear || node.op == Op::losses || node.op == Op::logits;
-    if (!product || node.residual == use.value || isFew(sides_, value(use.value).rows)) return false;
+    if (!product || node.residual == use.value || isFew(sides_, perturbed_, value(use.value).rows)) return false;
     // Kernels read inputs in whole groups of 32: a slice has neighbours there that are not zero.
     return whole(use.value) || value(use.value).columns % 32 == 0;
   }
@@ -244,7 +245,7 @@ class Planner {
     }
     const bool product = step.kind != Step::single || first.op == Op::losses || first.op == Op::logits;
     const Value& input = value(first.in.empty() ? 0 : first.in[0]);
-    if (bf16_ && product && !isFew(sides_, input.rows) && !plan_.buffers[size_t(input.root)].bf16) {
+    if (bf16_ && product && !isFew(sides_, perturbed_, input.rows) && !plan_.buffers[size_t(input.root)].bf16) {
       step.converts = true;
       step.converted = borrow(bytesOf(sides_, input.rows, input.columns, true));
     }
@@ -350,6 +351,7 @@ class Planner {
 
   Program& program_;
   const size_t sides_;
+  const bool perturbed_;
   const bool bf16_;
   Plan plan_;
   std::vector<std::vector<Use>> uses_;  // of roots: by them or their slices
@@ -362,6 +364,8 @@ class Planner {
 
 }  // namespace
 
-Plan makePlan(Program& program, size_t sides, bool multiplyBf16) { return Planner(program, sides, multiplyBf16).make(); }
+Plan makePlan(Program& program, size_t sides, bool perturbed, bool multiplyBf16) {
+  return Planner(program, sides, perturbed, multiplyBf16).make();
+}
 
 }  // namespace steplog

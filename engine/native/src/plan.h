@@ -42,9 +42,10 @@ inline size_t bytesOf(size_t sides, size_t rows, size_t columns, bool bf16) {
   return sides * rows * strideOf(columns, bf16) * (bf16 ? 2 : 4) + 256;
 }
 
-inline bool isFew(size_t sides, size_t rows) { return sides == 1 && rows <= fewRows; }
+// Rows few enough to be multiplied without packing, which knows no noise.
+inline bool isFew(size_t sides, bool perturbed, size_t rows) { return sides == 1 && !perturbed && rows <= fewRows; }
 
 // Joins operations of the program (changing its nodes) and lays out memory.
-Plan makePlan(Program&, size_t sides, bool multiplyBf16);
+Plan makePlan(Program&, size_t sides, bool perturbed, bool multiplyBf16);
 
 }  // namespace steplog

@@ -14,7 +14,10 @@ class Decoder {
 
   Program decode() {
     require(!recording_.code.empty(), "a pass has at least one operation");
-    if (recording_.perturbed) require(std::isfinite(recording_.perturbation.size), "the perturbation is finite");
+    if (recording_.perturbed) {
+      require(std::isfinite(recording_.perturbation.size), "the perturbation is finite");
+      require(recording_.perturbation.sides == 1 || recording_.perturbation.sides == 2, "a perturbed pass has one side or two");
+    }
     while (at_ < recording_.code.size()) {
       require(!ended_, "losses or logits end a pass");
       operation();

@@ -98,7 +98,7 @@ class Writer {
     x = norm(x, columns, rms);
     code({12, x, head, -1, number(random.chance() ? 0 : 3), list(targets)});
     sketch.recording.perturbed = random.chance(4) ? false : true;
-    sketch.recording.perturbation = {random.chance() ? Noise::normal : Noise::rademacher, random.engine(), 0.00048828125f};
+    sketch.recording.perturbation = {random.chance() ? Noise::normal : Noise::rademacher, random.engine(), 0.00048828125f, random.chance() ? 1 : 2};
     const size_t passes = random.upTo(3);
     for (size_t pass = 0; pass < passes; pass++) {
       std::vector<Entry> entries(random.chance(3) ? 40 : random.upTo(12) - 1);
