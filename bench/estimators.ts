@@ -114,12 +114,18 @@ function lozo(rank: number, lazy: number, rates: readonly number[]): Subject {
     rates,
     async begin(folder, device, rate, seed) {
       const weights = new Map<string, Float32Array>();
-      for (const { name } of (await loadModel(folder, device, "rademacher")).trainable) {
-        const bytes = await readOf(folder, device, name);
-        weights.set(name, bytes);
-      }
+      for (const [name, values] of await weightsOf(folder, device)) weights.set(name, values);
       const shapes = new Map(folder.tensors.map(({ name, shape }) => [name, shape]));
+      const known = new Map<string, Float32Array>();
+      let latest = -1;
       const direction = (name: string, t: number): Float32Array => {
+        if (t !== latest) known.clear();
+        latest = t;
+        const along = known.get(name) ?? drawn(name, t);
+        known.set(name, along);
+        return along;
+      };
+      const drawn = (name: string, t: number): Float32Array => {
         const [rows = 1, columns] = shapes.get(name) ?? [];
         if (columns === undefined) return signs(ruleSeed(seed, t), name, rows);
         const u = signs(ruleSeed(seed, t), `${name} u`, rows * rank);
@@ -178,8 +184,9 @@ function moved(
   along: Float32Array,
   by: number,
 ): Float32Array {
-  const from = weights.get(name) ?? new Float32Array();
-  return from.map((value, i) => value + by * (along[i] ?? 0));
+  const out = Float32Array.from(weights.get(name) ?? []);
+  for (let i = 0; i < out.length; i++) out[i] = (out[i] ?? 0) + by * (along[i] ?? 0);
+  return out;
 }
 
 /** The model with other weights than its folder's. */
@@ -194,11 +201,12 @@ function placed(folder: ModelFolder, device: Device, weightsOf: (name: string) =
   return loadModel(folder, replaced, "rademacher");
 }
 
-async function readOf(folder: ModelFolder, device: Device, name: string): Promise<Float32Array> {
+async function weightsOf(folder: ModelFolder, device: Device): Promise<Map<string, Float32Array>> {
   const model = await loadModel(folder, device, "rademacher");
-  const bytes = await model.read(name);
+  const weights = new Map<string, Float32Array>();
+  for (const { name } of model.trainable) weights.set(name, new Float32Array((await model.read(name)).slice().buffer));
   model.free();
-  return new Float32Array(bytes.slice().buffer);
+  return weights;
 }
 
 function signs(seed: bigint, name: string, count: number): Float32Array {

@@ -6,6 +6,7 @@
  *
  *   eta = part * mean(L) / mean(g^2)        part = 1 %, or 4 / steps in runs of more than 400 steps
  *
+ * FZOO divides its slopes by their spread, so that a step lowers the loss by eta * g, and eta = part * mean(L) / rms(g).
  * Both numbers come from runs of the demo base (docs/decisions/0010-auto-learning-rate.md).
  */
 import { ruleSeed } from "../schema/step-log.ts";
@@ -48,7 +49,9 @@ export async function pickLearningRate(
   const [loss, square] = [mean(losses), mean(squares)];
   if (!(square > 0)) return null;
   const part = Math.min(largestPart, partOfAllSteps / steps);
-  return { learningRate: rounded((part * loss) / square), loss, gradient: Math.sqrt(square) };
+  const gradient = Math.sqrt(square);
+  const lowered = settings.estimator === "FZOO" ? gradient : square;
+  return { learningRate: rounded((part * loss) / lowered), loss, gradient };
 }
 
 function mean(values: readonly number[]): number {

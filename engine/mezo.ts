@@ -95,9 +95,9 @@ async function mezoStep(
   const batch = batchOf(task, settings, firstStep + t);
   const seeds = Array.from({ length: estimatesAt(settings, t) }, (_, i) => ruleSeed(logSeed, first + i));
   const estimates = await estimateAlong(model, task, batch, settings, seeds);
-  const scalars = estimates.map(({ projectedGradient }) =>
-    toBfloat16((learningRate * clipped(projectedGradient, settings.clipGradient)) / estimates.length / sigma[noise]),
-  );
+  const slopes = estimates.map(({ projectedGradient }) => clipped(projectedGradient, settings.clipGradient));
+  const rate = learningRate / scaleOf(settings, slopes);
+  const scalars = slopes.map((slope) => toBfloat16(slope === 0 ? 0 : (rate * slope) / estimates.length / sigma[noise]));
   const bad = estimates[scalars.findIndex((scalar) => !Number.isFinite(scalar))];
   const decays = decaysOf(settings, learningRate, bad !== undefined);
   return {
@@ -108,6 +108,17 @@ async function mezoStep(
     learningRate,
     skipped: bad ? bad.seen : null,
   };
+}
+
+/**
+ * What the slopes are divided by: 1, or for FZOO (arXiv 2506.09034, algorithm 1) their standard deviation, which is the spread
+ * of the losses over epsilon. Slopes that are all the same say nothing of the noise: they are left out, as if it were infinite.
+ */
+function scaleOf({ estimator }: MezoSettings, slopes: readonly number[]): number {
+  if (estimator !== "FZOO") return 1;
+  const middle = mean(slopes);
+  const squares = slopes.reduce((sum, slope) => sum + (slope - middle) ** 2, 0);
+  return squares === 0 ? Infinity : Math.sqrt(squares / (slopes.length - 1));
 }
 
 export interface Estimate {
@@ -132,7 +143,7 @@ export async function estimateAlong(
   const size = perturbationSize(epsilon, noise);
   const width = size * sigma[noise];
   const measure = (perturbation: Perturbation | null) => lossesOf(model, task, batch, batchSize, perturbation);
-  const oneSided = estimator === "ONE_SIDED";
+  const oneSided = estimator === "ONE_SIDED" || estimator === "FZOO";
   const [still = NaN] = oneSided ? await measure(null) : [];
   const estimates: Estimate[] = [];
   for (const seed of seeds) {

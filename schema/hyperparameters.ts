@@ -14,7 +14,7 @@ export type ObjectiveKind = (typeof objectives)[number];
 export const schedules = ["CONSTANT", "LINEAR", "COSINE"] as const;
 export type ScheduleKind = (typeof schedules)[number];
 
-export const estimators = ["SPSA", "ONE_SIDED"] as const;
+export const estimators = ["SPSA", "ONE_SIDED", "FZOO"] as const;
 export type EstimatorKind = (typeof estimators)[number];
 
 export const noiseKinds = ["NORMAL", "RADEMACHER"] as const;
@@ -45,7 +45,10 @@ export const hyperparameterFields = z.strictObject({
   batchSize: z.int().min(1).max(limits.batchSize).default(16),
   /** Batches of one step, measured one after the other: the step is that of a batch so many times as large. */
   accumulate: z.int().min(1).max(limits.accumulate).default(1),
-  /** How the loss is measured along noise: on both sides, or on one and without noise, which all estimates of a step share. */
+  /**
+   * How the loss is measured along noise: on both sides, or on one and without noise, which all estimates of a step share; FZOO
+   * does the latter, and divides what comes of it by the spread of the losses (arXiv 2506.09034).
+   */
   estimator: z.enum(estimators).default("SPSA"),
   /** Estimates of the gradient in a step, each along noise of its own; their mean is applied (n-SPSA). */
   estimates: z.int().min(1).max(limits.estimates).default(1),
@@ -85,11 +88,17 @@ export const methodDefaults: Readonly<Record<MethodKind, Partial<Hyperparameters
   LORA: { learningRate: 1e-4, epsilon: 1e-2 },
 };
 
+/** What an estimator changes of them: a rate of FZOO is of another scale, and a spread needs several losses. */
+export const estimatorDefaults: Readonly<Partial<Record<EstimatorKind, Partial<Hyperparameters>>>> = {
+  FZOO: { estimates: 4, learningRate: "AUTO" },
+};
+
 /** All settings, what is left out filled in for the method that is asked for. */
 export const hyperparametersSchema = z.preprocess((given) => {
   if (typeof given !== "object" || given === null) return given;
   const method = methods.find((known) => "method" in given && given.method === known) ?? "FULL";
-  return { ...methodDefaults[method], ...given };
+  const estimator = estimators.find((known) => "estimator" in given && given.estimator === known) ?? "SPSA";
+  return { ...methodDefaults[method], ...estimatorDefaults[estimator], ...given };
 }, hyperparameterFields);
 
 export type Hyperparameters = z.output<typeof hyperparameterFields>;

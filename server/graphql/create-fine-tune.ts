@@ -155,11 +155,18 @@ function checkEvaluations({ patience, evaluateEvery, inContextRows }: Hyperparam
   if (issues.length > 0) throw invalidArgument(issues, ["input", "hyperparameters"]);
 }
 
-/** @throws INVALID_ARGUMENT for an objective that the settings or the base model do not allow */
-function checkObjective({ objective, answerTokens }: Hyperparameters, { family }: BaseModel): void {
+/** @throws INVALID_ARGUMENT for an objective or estimator that the settings or the base model do not allow */
+function checkObjective(
+  { objective, answerTokens, estimator, estimates, estimatesAtEnd }: Hyperparameters,
+  { family }: BaseModel,
+): void {
   const answers = objective === "F1" || objective === "EXACT_MATCH";
   const masked = objectiveOf(family) === "masked";
+  const spreadless = estimator === "FZOO" && (estimates < 2 || estimatesAtEnd === 1);
   const issues = [
+    ...(spreadless
+      ? [{ path: [estimates < 2 ? "estimates" : "estimatesAtEnd"], message: "FZOO needs 2 or more" }]
+      : []),
     ...(answers && answerTokens === 0 ? [{ path: ["answerTokens"], message: `${objective} needs some` }] : []),
     ...(masked && (answers || answerTokens > 0)
       ? [

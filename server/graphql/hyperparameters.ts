@@ -100,6 +100,10 @@ const EstimatorRef = builder.enumType("Estimator", {
       description:
         "On one side, and once a step without noise: one forward pass an estimate and one more, with the curvature as an error.",
     },
+    FZOO: {
+      description:
+        "One-sided, and divided by the spread of a step's losses (arXiv 2506.09034), of 2 estimates or more: fewer forward passes, and a learning rate of another scale, 1e-3 to 1e-2 for a start. With this, estimates are 4 and learningRate is AUTO when left out.",
+    },
   } satisfies Record<EstimatorKind, { description: string }>,
 });
 

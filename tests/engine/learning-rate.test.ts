@@ -41,6 +41,14 @@ test("takes the rate at which a step lowers the loss by a hundredth, in long run
   expect((await pickLearningRate(model, rows, { ...settings, steps: 10 }))?.learningRate).toBe(5e-4);
 });
 
+test("of FZOO it is of another scale: a step lowers the loss by the rate times the slope", async () => {
+  const picked = await pickLearningRate(await steep(5, 10), rows, { ...settings, estimator: "SPSA" });
+  const fzoo = await pickLearningRate(await steep(5, 10), rows, { ...settings, estimator: "FZOO" });
+  expect(picked?.learningRate).toBe(5e-4);
+  // One-sided, the fake's losses differ by twice their rise from the one without noise, or not at all.
+  expect(fzoo?.learningRate).toBeGreaterThan(1e-3);
+});
+
 test("measures along noise that no step has, and leaves the weights as they are", async () => {
   const model = await steep(5, 10);
   const before = await model.digest();

@@ -312,6 +312,28 @@ test.each(devices)("one-sided estimates share the loss without noise: $name", as
   }
 });
 
+test("FZOO divides the slopes of a step by their spread, and leaves out slopes that are all the same", async () => {
+  const path = await randomModel();
+  const changes = { estimates: 4, steps: 1 } as const;
+  const [plain] = await collect(await load(path, createPlainDevice()), beginning, {
+    ...changes,
+    estimator: "ONE_SIDED",
+  });
+  const [fzoo] = await collect(await load(path, createPlainDevice()), beginning, { ...changes, estimator: "FZOO" });
+  const slopes = plain?.entries.map(({ scalar }) => (scalar * 4 * sigma.normal) / settings.learningRate) ?? [];
+  const middle = slopes.reduce((sum, slope) => sum + slope, 0) / 4;
+  const spread = Math.sqrt(slopes.reduce((sum, slope) => sum + (slope - middle) ** 2, 0) / 3);
+  fzoo?.entries.forEach(({ scalar }, i) => {
+    const exact = (settings.learningRate * (slopes[i] ?? NaN)) / spread / 4 / sigma.normal;
+    expect(Math.abs(scalar / exact - 1)).toBeLessThan(2 ** -6);
+  });
+
+  const model = await load(path, createPlainDevice());
+  const flat: Model = { ...model, sideLosses: (_, given) => Promise.resolve([Float64Array.of(given ? 2 : 1)]) };
+  const [step] = await collect(flat, beginning, { ...changes, estimator: "FZOO" });
+  expect(step).toMatchObject({ skipped: null, entries: [0, 0, 0, 0].map((scalar) => ({ scalar })) });
+});
+
 test.each(devices)("batches that are accumulated make the step of one large batch: $name", async (device) => {
   const path = await randomModel();
   const one = await collect(await load(path, device), beginning, { steps: 3, batchSize: 6 });

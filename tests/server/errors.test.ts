@@ -171,7 +171,11 @@ describe("fine-tunes", () => {
     expect(answers.extensions.issues[0]?.message).toContain("roberta is a masked model, which writes no answers");
   });
 
-  test("objectives say what they need", async () => {
+  test("objectives and estimators say what they need", async () => {
+    const alone = await create({ hyperparameters: { estimator: "FZOO", estimates: 1 } });
+    expect(alone.extensions.issues).toEqual([
+      { field: "input.hyperparameters.estimates", message: "FZOO needs 2 or more" },
+    ]);
     const choice = await create({ hyperparameters: { objective: "ACCURACY" } });
     expect(choice.extensions.code).toBe("DATASET_INVALID");
     expect(choice.extensions.issues[0]?.message).toContain("the objective needs candidates");

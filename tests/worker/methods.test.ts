@@ -13,6 +13,7 @@ const lora: Partial<Hyperparameters> = { method: "LORA", loraTargets: ["fc1", "f
 test.each([
   ["LORA", { ...lora, steps: 1500 }],
   ["HEAD", { method: "HEAD", learningRate: 1e-4, schedule: "LINEAR", warmupSteps: 20, steps: 800, seed: 1 }],
+  ["FULL, by FZOO", { estimator: "FZOO", steps: 150, seed: 1 }],
   [
     "FULL, of named tensors",
     { tensors: ["fc1.*", "fc2.*", "embed_tokens.weight"], learningRate: 1e-4, steps: 600, seed: 1 },
@@ -21,7 +22,7 @@ test.each([
   "%s learns the demo's task, which its base does not know",
   async (_, settings) => {
     const { evaluations, header } = await run(settings as Partial<Hyperparameters>);
-    expect(evaluations.map(({ entries }) => entries)).toStrictEqual([0, settings.steps]);
+    expect(evaluations.map(({ step }) => step)).toStrictEqual([0, settings.steps]);
     const [before, after] = evaluations.map(({ accuracy }) => accuracy ?? NaN);
     expect(before).toBeLessThan(0.55);
     expect(after).toBeGreaterThan(0.9);

@@ -25,7 +25,7 @@ export interface HyperparametersInput {
   readonly epsilon?: number | null;
   readonly estimates?: number | null;
   readonly estimatesAtEnd?: number | null;
-  readonly estimator?: "ONE_SIDED" | "SPSA" | null;
+  readonly estimator?: "FZOO" | "ONE_SIDED" | "SPSA" | null;
   readonly evaluateEvery?: number | null;
   readonly inContextRows?: number | null;
   readonly learningRate?: number | "AUTO" | null;
@@ -103,6 +103,7 @@ export type Results = {
     readonly nodes: readonly ({
       readonly id: string;
       readonly entries: number;
+      readonly step: number;
       readonly chainHash: string;
       readonly logUrl: string;
       readonly logBytes: number;
@@ -212,7 +213,7 @@ export type FineTuneResult = {
       readonly steps: number;
       readonly batchSize: number;
       readonly accumulate: number;
-      readonly estimator: "ONE_SIDED" | "SPSA";
+      readonly estimator: "FZOO" | "ONE_SIDED" | "SPSA";
       readonly estimates: number;
       readonly estimatesAtEnd: number;
       readonly learningRate: number | "AUTO";
@@ -288,6 +289,7 @@ fragment Results on FineTune {
     nodes {
       id
       entries
+      step
       chainHash
       logUrl
       logBytes
@@ -387,6 +389,7 @@ export const results = operation<ResultsResult, { id: string }>(
     nodes {
       id
       entries
+      step
       chainHash
       logUrl
       logBytes

@@ -50,11 +50,11 @@ interface RowProps {
 }
 
 function CheckpointRow({ run, checkpoint, setFailure }: RowProps) {
-  const { entries, logUrl, logBytes, chainHash } = checkpoint;
+  const { entries, step, logUrl, logBytes, chainHash } = checkpoint;
   const times = Math.round(run.baseModel.bytes / logBytes);
   return (
     <tr>
-      <th scope="row">{formatInteger(entries)}</th>
+      <th scope="row">{formatInteger(step)}</th>
       <td data-label="Log">
         <Download url={logUrl} name={`${run.name}-${entries}.steplog`} onFailure={setFailure}>
           .steplog
@@ -74,7 +74,7 @@ function CheckpointRow({ run, checkpoint, setFailure }: RowProps) {
 
 function Weights({ run, checkpoint, setFailure }: RowProps) {
   const [asked, setAsked] = useState(false);
-  const { id, entries, weightsStatus, weightsUrl, weightsBytes, weightsFiles, weightsError } = checkpoint;
+  const { id, entries, step, weightsStatus, weightsUrl, weightsBytes, weightsFiles, weightsError } = checkpoint;
   const rebuild = async () => {
     setAsked(true);
     try {
@@ -118,7 +118,7 @@ function Weights({ run, checkpoint, setFailure }: RowProps) {
         type="button"
         disabled={asked}
         onClick={() => void rebuild()}
-        aria-label={`Rebuild weights of step ${entries}`}
+        aria-label={`Rebuild weights of step ${step}`}
       >
         Rebuild
       </button>

@@ -39,6 +39,8 @@ const objectives = {
 
 const objectiveKinds = ["LOSS", "CLASSIFICATION", "ACCURACY", "F1", "EXACT_MATCH"] as const;
 
+const estimatorKinds = ["SPSA", "ONE_SIDED", "FZOO"] as const;
+
 const schedules = ["CONSTANT", "LINEAR", "COSINE"] as const;
 
 type Method = keyof typeof hyperparameterDefaults;
@@ -214,6 +216,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
               <select name="estimator" defaultValue={hyperparameterDefaults.FULL.estimator}>
                 <option value="SPSA">Two-sided</option>
                 <option value="ONE_SIDED">One-sided</option>
+                <option value="FZOO">FZOO (2 or more a step)</option>
               </select>
             </label>
             <label>
@@ -292,7 +295,7 @@ function readForm(form: FormData): CreateFineTuneInput {
   const method = methodNamed(text("method"));
   const schedule = schedules.find((known) => known === text("schedule")) ?? "CONSTANT";
   const objective = objectiveKinds.find((known) => known === text("objective")) ?? "LOSS";
-  const estimator = text("estimator") === "ONE_SIDED" ? "ONE_SIDED" : "SPSA";
+  const estimator = estimatorKinds.find((known) => known === text("estimator")) ?? "SPSA";
   const noise = text("noise") === "NORMAL" ? "NORMAL" : "RADEMACHER";
   const precision = text("precision") === "BFLOAT16" ? "BFLOAT16" : "FLOAT32";
   return {

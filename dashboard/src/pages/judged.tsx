@@ -1,4 +1,4 @@
-/** What the run brought: its evaluations beside the baselines, worst of which is the base model as it was. */
+/** What the run brought: its evaluations beside the baselines, the first of which is what it began with. */
 import { formatInteger, formatLoss, formatShare } from "../format.ts";
 import type { Run } from "./run-state.ts";
 
@@ -8,13 +8,14 @@ export function Judged({ run }: { run: Run }) {
   const of = (kind: Evaluation["kind"]) => run.evaluations.filter((one) => one.kind === kind);
   const [validations, tests] = [of("VALIDATION"), of("TEST")];
   const { bestEvaluation: best } = run;
+  const start = run.from ? "Where it began" : "Base model";
   const rows: readonly (readonly [string, Evaluation | undefined])[] = [
-    ["Base model", validations.find(({ step }) => step === 0)],
-    ["Base model, with rows in its context", of("IN_CONTEXT")[0]],
+    [start, validations.find(({ step }) => step === 0)],
+    [`${start}, with rows in its context`, of("IN_CONTEXT")[0]],
     ["Best so far", validations.find(({ step }) => step === best?.step)],
     ["Latest", validations.at(-1)],
-    ["Test of the base model", tests.find(({ step }) => step === 0)],
-    ["Test of the best place", tests.findLast(({ step }) => step > 0)],
+    [`Test: ${start}`, tests.find(({ step }) => step === 0)],
+    ["Test: best place", tests.findLast(({ step }) => step > 0)],
   ];
   const known = rows.flatMap(([name, one]) => (one ? [[name, one] as const] : []));
   if (known.length === 0) return null;

@@ -225,7 +225,7 @@ function batchText({ batchSize, accumulate }: Run["hyperparameters"]): string {
 }
 
 function estimatesText({ estimates, estimatesAtEnd, estimator }: Run["hyperparameters"]): string {
-  const sides = estimator === "SPSA" ? "two-sided" : "one-sided";
+  const sides = { SPSA: "two-sided", ONE_SIDED: "one-sided", FZOO: "FZOO" }[estimator];
   return `${estimatesAtEnd > 0 ? `from ${estimates} to ${estimatesAtEnd}` : estimates}, ${sides}`;
 }
 
