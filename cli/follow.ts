@@ -16,6 +16,7 @@ export interface Outcome {
   readonly pickedRate: number | null;
   readonly evaluations: readonly OutcomeEvaluation[];
   readonly inContext: readonly OutcomeEvaluation[];
+  readonly probes: readonly OutcomeEvaluation[];
   readonly tests: readonly OutcomeEvaluation[];
   readonly bestEvaluation: OutcomeEvaluation | null;
   readonly checkpoints: { readonly nodes: readonly OutcomeCheckpoint[] };
@@ -48,6 +49,7 @@ const outcomeQuery = `query ($id: ID!) {
     pickedRate
     evaluations { step rows loss accuracy f1 exactMatch }
     inContext: evaluations(kind: IN_CONTEXT) { step rows loss accuracy f1 exactMatch }
+    probes: evaluations(kind: LINEAR_PROBE) { step rows loss accuracy f1 exactMatch }
     tests: evaluations(kind: TEST) { step rows loss accuracy f1 exactMatch }
     bestEvaluation { step rows loss accuracy f1 exactMatch }
     checkpoints(first: 1) {

@@ -35,6 +35,8 @@ function report(outcome: Outcome, log: string | undefined): void {
   print(`${outcome.status} after ${steps} steps (${skippedSteps} skipped${unmoved}).`);
   if (outcome.pickedRate !== null) print(`  AUTO took the learning rate ${outcome.pickedRate}`);
   for (const one of outcome.inContext) print(`  with rows in its context: ${inWords(one)} validation rows`);
+  for (const one of outcome.probes)
+    print(`  by a linear classifier on its hidden states: ${inWords(one)} validation rows`);
   for (const one of outcome.evaluations) print(`  at step ${one.step}: ${inWords(one)} validation rows`);
   const best = outcome.bestEvaluation;
   if (best && best.step !== outcome.evaluations.at(-1)?.step) print(`  the best was at step ${best.step}`);

@@ -77,6 +77,8 @@ export const hyperparameterFields = z.strictObject({
   patience: z.int().min(0).max(limits.steps).default(0),
   /** Training rows in front of each validation prompt in a baseline of in-context learning; 0 measures none. */
   inContextRows: z.int().min(0).max(limits.inContextRows).default(0),
+  /** Whether a linear classifier on the base model's hidden states is measured on the validation rows, as a baseline. */
+  linearProbe: z.boolean().default(false),
   /** Steps between two named checkpoints; 0 names the last one only. Every step can be rebuilt in any case. */
   checkpointEvery: z.int().min(0).max(limits.steps).default(0),
 });

@@ -24,6 +24,9 @@ export function isFinal(status: FineTuneStatus): boolean {
 export const weightsStatuses = ["NONE", "QUEUED", "STORED", "FAILED"] as const;
 export type WeightsStatus = (typeof weightsStatuses)[number];
 
-/** What an evaluation measures: validation rows, test rows, or validation rows with demonstrations before their prompts. */
-export const evaluationKinds = ["VALIDATION", "TEST", "IN_CONTEXT"] as const;
+/**
+ * What an evaluation measures: validation rows, test rows, validation rows with demonstrations before their prompts, or by a
+ * linear classifier on hidden states.
+ */
+export const evaluationKinds = ["VALIDATION", "TEST", "IN_CONTEXT", "LINEAR_PROBE"] as const;
 export type EvaluationKind = (typeof evaluationKinds)[number];

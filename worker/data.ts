@@ -10,10 +10,11 @@ import { answerTask } from "../engine/answers.ts";
 import type { Judging, PreparedRow, ValidationSet } from "../engine/evaluate.ts";
 import { chooser, prepareValidation, questionOf } from "../engine/evaluate.ts";
 import { Demonstrations } from "../engine/in-context.ts";
+import type { Probe } from "../engine/linear-probe.ts";
 import type { ModelFolder } from "../engine/model/folder.ts";
 import type { Task } from "../engine/task.ts";
 import { choiceTask, tokenTask } from "../engine/task.ts";
-import { invariant } from "../schema/errors.ts";
+import { SteplogError, invariant } from "../schema/errors.ts";
 import type { FineTuneRequest } from "./messages.ts";
 
 export interface RunData {
@@ -22,6 +23,7 @@ export interface RunData {
   readonly test: ValidationSet | null;
   /** The validation rows with demonstrations in front of their prompts. */
   readonly inContext: ValidationSet | null;
+  readonly probe: Probe | null;
 }
 
 /** @throws DATASET_INVALID, MODEL_INVALID; INVALID_ARGUMENT for settings that need rows of another kind */
@@ -41,6 +43,7 @@ export async function readData(request: FineTuneRequest, folder: ModelFolder): P
     validation: validation && prepareValidation(validation, judging),
     test: test && prepareValidation(test, judging),
     inContext: inContext && prepareValidation(inContext, judging),
+    probe: validation && hyperparameters.linearProbe ? probeOf(training, validation, labelWords) : null,
   };
 }
 
@@ -78,6 +81,28 @@ function taskOf({ hyperparameters }: FineTuneRequest, training: readonly Prepare
   }
   const questions = training.map(({ row }) => questionOf(row, judging));
   return answerTask(questions, objective, { maxTokens, decode: (ids) => judging.tokenizer?.decode(ids) ?? "" });
+}
+
+/** @throws INVALID_ARGUMENT when the rows are of no one set of classes */
+function probeOf(
+  training: readonly PreparedRow[],
+  validation: readonly PreparedRow[],
+  labelWords: readonly string[],
+): Probe {
+  const classesOf = (row: Row) => ("completion" in row ? (row.candidates ?? labelWords) : []);
+  const words = classesOf(training[0]?.row ?? { prompt: "", completion: "" });
+  const odd = [...training, ...validation].some(({ row }) => classesOf(row).join("\n") !== words.join("\n"));
+  if (words.length < 2 || odd) {
+    const message = "a linear probe needs label words, or the same candidates in every row";
+    throw new SteplogError("INVALID_ARGUMENT", `${message}. Leave linearProbe out.`, [
+      { field: "hyperparameters.linearProbe", message },
+    ]);
+  }
+  const rowsOf = (prepared: readonly PreparedRow[]) => ({
+    rows: prepared.map(({ encoded }) => encoded),
+    classes: prepared.map(({ row }) => words.indexOf("completion" in row ? row.completion : "")),
+  });
+  return { training: rowsOf(training), validation: rowsOf(validation), count: words.length };
 }
 
 function withContext(

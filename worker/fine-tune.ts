@@ -108,6 +108,8 @@ class Run {
       const baseline = await this.#judge.measure(kind, model, this.#place);
       if (baseline) yield baseline;
     }
+    const probe = await this.#judge.measureProbe(model, this.#place);
+    if (probe) yield probe;
   }
 
   async *#train(stopping: () => boolean): AsyncGenerator<EngineMessage> {

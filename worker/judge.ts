@@ -1,9 +1,11 @@
 /**
- * What is measured of a run beside its steps: the validation rows before, during and after, the baseline of in-context
- * learning before, and the test rows before and at the best place. What is recorded already is not measured again.
+ * What is measured of a run beside its steps: the validation rows before, during and after, the baselines of in-context
+ * learning and linear probing before, and the test rows before and at the best place. What is recorded already is not measured again.
  */
 import type { ValidationSet } from "../engine/evaluate.ts";
 import { evaluate } from "../engine/evaluate.ts";
+import type { Probe } from "../engine/linear-probe.ts";
+import { linearProbe } from "../engine/linear-probe.ts";
 import type { Place } from "../engine/mezo.ts";
 import type { Model } from "../engine/model/model.ts";
 import type { Judged } from "../schema/judged.ts";
@@ -12,14 +14,19 @@ import type { EvaluationKind } from "../schema/states.ts";
 import type { RunData } from "./data.ts";
 import type { EvaluationMessage, FineTuneRequest } from "./messages.ts";
 
+/** Sets of rows that are evaluated. */
+type Measured = Exclude<EvaluationKind, "LINEAR_PROBE">;
+
 export class Judge {
-  readonly #sets: Readonly<Record<EvaluationKind, ValidationSet | null>>;
+  readonly #sets: Readonly<Record<Measured, ValidationSet | null>>;
+  readonly #probe: Probe | null;
   readonly #patience: number;
   readonly #recorded: Set<string>;
   readonly #best = new BestSoFar();
 
-  constructor({ validation, test, inContext }: RunData, { evaluated, hyperparameters }: FineTuneRequest) {
+  constructor({ validation, test, inContext, probe }: RunData, { evaluated, hyperparameters }: FineTuneRequest) {
     this.#sets = { VALIDATION: validation, TEST: test, IN_CONTEXT: inContext };
+    this.#probe = probe;
     this.#patience = hyperparameters.patience;
     this.#recorded = new Set(evaluated.map(({ kind, entries }) => key(kind, entries)));
     for (const one of evaluated) if (one.kind === "VALIDATION") this.#best.add(one);
@@ -35,8 +42,15 @@ export class Judge {
     return this.#patience > 0 && this.#best.since >= this.#patience;
   }
 
+  /** By a linear classifier, where that was asked for and not done. */
+  async measureProbe(model: Model, place: Place): Promise<EvaluationMessage | null> {
+    if (!this.#probe || this.#recorded.has(key("LINEAR_PROBE", place.entries))) return null;
+    const judged = await linearProbe(model, this.#probe);
+    return { type: "evaluation", kind: "LINEAR_PROBE", ...place, ...judged, f1: null, exactMatch: null };
+  }
+
   /** Null when there is nothing of the kind to measure, or it was measured at this place. */
-  async measure(kind: EvaluationKind, model: Model, place: Place): Promise<EvaluationMessage | null> {
+  async measure(kind: Measured, model: Model, place: Place): Promise<EvaluationMessage | null> {
     const set = this.#sets[kind];
     if (!set || this.isDone(kind, place.entries)) return null;
     this.#recorded.add(key(kind, place.entries));
@@ -46,7 +60,7 @@ export class Judge {
   }
 
   /** Whether the rows of a kind were measured at a place, or there are none. */
-  isDone(kind: EvaluationKind, entries: number): boolean {
+  isDone(kind: Measured, entries: number): boolean {
     return this.#sets[kind] === null || this.#recorded.has(key(kind, entries));
   }
 }

@@ -3,7 +3,16 @@ import { createHash } from "node:crypto";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import type { LogEntry, TrainableTensor } from "../../schema/step-log.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
-import type { Device, KeyValueCache, Pass, Perturbation, Precision, Weight, WeightDtype } from "../devices/device.ts";
+import type {
+  Activation,
+  Device,
+  KeyValueCache,
+  Pass,
+  Perturbation,
+  Precision,
+  Weight,
+  WeightDtype,
+} from "../devices/device.ts";
 import { sidesOf } from "../devices/device.ts";
 import type { Noise } from "../noise.ts";
 import type { Architecture, PackedTokens } from "./family.ts";
@@ -34,6 +43,8 @@ export interface Model {
   sideLosses(rows: readonly EncodedRow[], perturbation: Perturbation | null): Promise<Float64Array[]>;
   /** Scores of the vocabulary behind each of some sequences, on each side: [sequences, vocab]. */
   sideLogits(sequences: readonly Int32Array[], perturbation: Perturbation | null): Promise<Float32Array[]>;
+  /** What the head sees at one place of each of some sequences: [sequences, hidden]. */
+  hiddenStates(places: readonly { readonly ids: Int32Array; readonly at: number }[]): Promise<Float32Array>;
   /** Scores of the vocabulary at some positions of a sequence: [positions, vocab]. */
   logits(ids: Int32Array, positions: Int32Array): Promise<Float32Array>;
   /** A text to be continued token by token; for causal models. */
@@ -229,6 +240,22 @@ function modelOf(
       const last = Int32Array.from(lengths, (length) => (end += length) - 1);
       return bySide(await logits({ ids, lengths }, last, perturbation), perturbation);
     },
+    hiddenStates: (places) =>
+      run(null, async (pass) => {
+        const seen = places.map(({ ids, at }) => seenOf(architecture, ids, Int32Array.of(at)));
+        let start = 0;
+        const positions = Int32Array.from(places, ({ at }, i) => {
+          const place = start + at;
+          start += seen[i]?.length ?? 0;
+          return place;
+        });
+        const tokens = {
+          ids: Int32Array.from(seen.flatMap((ids) => [...ids])),
+          lengths: seen.map((ids) => ids.length),
+        };
+        const hidden = forward(pass, tokens, positions);
+        return readActivation(device, pass, hidden);
+      }),
     logits(ids, positions) {
       const seen = seenOf(architecture, ids, positions);
       return logits({ ids: seen, lengths: [seen.length] }, positions);
@@ -241,6 +268,20 @@ function modelOf(
     },
     digest: () => weightsDigest(trainable, read),
   };
+}
+
+/** The one thing that is read of a pass is a head's logits, so they are taken of a head that leaves what it sees as it is. */
+async function readActivation(device: Device, pass: Pass, x: Activation): Promise<Float32Array> {
+  const { columns } = x;
+  const identity = new Float32Array(columns * columns);
+  for (let i = 0; i < columns; i++) identity[i * (columns + 1)] = 1;
+  const spec = { name: "identity", shape: [columns, columns], dtype: "F32", trainable: false } as const;
+  const weight = device.createWeight(spec, new Uint8Array(identity.buffer));
+  try {
+    return await pass.logits(x, weight);
+  } finally {
+    device.freeWeight(weight);
+  }
 }
 
 function bySide<Values extends Float32Array | Float64Array>(

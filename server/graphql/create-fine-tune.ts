@@ -146,10 +146,14 @@ async function datasetsOf(store: Store, input: Input, parent: Parent | null) {
 }
 
 /** @throws INVALID_ARGUMENT for settings that wait for evaluations that there will not be */
-function checkEvaluations({ patience, evaluateEvery, inContextRows }: Hyperparameters, validated: boolean): void {
+function checkEvaluations(
+  { patience, evaluateEvery, inContextRows, linearProbe }: Hyperparameters,
+  validated: boolean,
+): void {
   const issues = [
     ...(patience > 0 && !validated ? [{ path: ["patience"], message: "needs a validation dataset" }] : []),
     ...(patience > 0 && evaluateEvery === 0 ? [{ path: ["patience"], message: "needs evaluateEvery above 0" }] : []),
+    ...(linearProbe && !validated ? [{ path: ["linearProbe"], message: "needs a validation dataset" }] : []),
     ...(inContextRows > 0 && !validated ? [{ path: ["inContextRows"], message: "needs a validation dataset" }] : []),
   ];
   if (issues.length > 0) throw invalidArgument(issues, ["input", "hyperparameters"]);

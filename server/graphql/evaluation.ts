@@ -12,6 +12,10 @@ export const EvaluationKindRef = builder.enumType("EvaluationKind", {
     IN_CONTEXT: {
       description: "The validation rows with training rows in front of their prompts, by the base model: a baseline.",
     },
+    LINEAR_PROBE: {
+      description:
+        "The validation rows by a linear classifier on the base model's hidden states: a baseline. Its loss is over the classes.",
+    },
   } satisfies Record<EvaluationKind, { description: string }>,
 });
 

@@ -104,7 +104,7 @@ function continuation(
     labelWords,
     calibrationPrompt,
     keepWeights,
-    hyperparameters: { ...hyperparameters, learningRate, warmupSteps: 0, inContextRows: 0, steps },
+    hyperparameters: { ...hyperparameters, learningRate, warmupSteps: 0, inContextRows: 0, linearProbe: false, steps },
     from: { checkpointId: checkpoint.id, firstStep: run.firstStep + checkpoint.step },
   };
 }

@@ -49,6 +49,8 @@ const meanings: Record<Name, string> = {
     "Evaluations in a row that are no better than the best before the run ends early; 0 goes on to the last step. Needs a validation dataset and evaluateEvery.",
   inContextRows:
     "Training rows in front of each validation prompt, as many as fit, in a baseline of in-context learning that is measured before the first step; 0 measures none. Needs a validation dataset.",
+  linearProbe:
+    "Whether a linear classifier, fitted to the base model's hidden states of the training rows, is measured on the validation rows: a baseline. Needs a validation dataset, and label words or the same candidates in every row.",
   checkpointEvery: "Steps between two named checkpoints; 0 names the last step only.",
 };
 
@@ -154,6 +156,7 @@ export const HyperparametersRef = builder.objectRef<Hyperparameters>("Hyperparam
     evaluateEvery: t.exposeInt("evaluateEvery", { description: meanings.evaluateEvery }),
     patience: t.exposeInt("patience", { description: meanings.patience }),
     inContextRows: t.exposeInt("inContextRows", { description: meanings.inContextRows }),
+    linearProbe: t.exposeBoolean("linearProbe", { description: meanings.linearProbe }),
     checkpointEvery: t.exposeInt("checkpointEvery", { description: meanings.checkpointEvery }),
   }),
 });
@@ -186,6 +189,7 @@ export const HyperparametersInput = builder.inputType("HyperparametersInput", {
     evaluateEvery: t.int({ description: textOf("evaluateEvery") }),
     patience: t.int({ description: textOf("patience") }),
     inContextRows: t.int({ description: textOf("inContextRows") }),
+    linearProbe: t.boolean({ description: textOf("linearProbe") }),
     checkpointEvery: t.int({ description: textOf("checkpointEvery") }),
   }),
 });
@@ -226,6 +230,7 @@ function rangeOf(name: string): string {
 function rangeInWords(rule: Rule | undefined): string {
   if (rule?.anyOf) return rule.anyOf.map(rangeInWords).join(", or ");
   if (rule?.const !== undefined) return rule.const;
+  if (rule?.type === "boolean") return "true or false";
   if (rule?.enum) return rule.enum.join(" or ");
   if (rule?.type === "array") return `at most ${rule.maxItems} names of 1 to ${rule.items?.maxLength} characters`;
   const kind = rule?.type === "integer" ? "a whole number" : "a number";

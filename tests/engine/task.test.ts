@@ -37,6 +37,23 @@ test("a choice is scored by mean log-likelihoods, calibrated by those behind the
   ]);
 });
 
+test.each(devices)("hidden states give the logits of the model's head: $name", async (device) => {
+  const model = await loadModel(await openModelFolder(await randomModel()), device, "rademacher");
+  const [ids, at] = [Int32Array.of(3, 1, 4, 1, 5), 2];
+  const hidden = await model.hiddenStates([
+    { ids, at },
+    { ids: Int32Array.of(9, 2), at: 1 },
+  ]);
+  const columns = hidden.length / 2;
+  const table = new Float32Array((await model.read("model.decoder.embed_tokens.weight")).slice().buffer);
+  const logits = await model.logits(ids, Int32Array.of(at));
+  for (const [id, logit] of logits.entries()) {
+    const row = table.subarray(id * columns, (id + 1) * columns);
+    const sum = row.reduce((total, value, j) => total + value * (hidden[j] ?? NaN), 0);
+    expect(Math.abs(sum - logit)).toBeLessThan(1e-4 * Math.max(1, Math.abs(logit)));
+  }
+});
+
 test("of equal scores none is right", () => {
   expect(errorOf([1, 1], 0)).toBe(1);
   expect(errorOf([1, 2], 1)).toBe(0);

@@ -75,6 +75,20 @@ test("in-context learning is a baseline: as many rows in front of a prompt as fi
   });
 });
 
+test("a linear probe is a baseline, where rows have one set of classes", async () => {
+  const { evaluations } = await run({ steps: 1, linearProbe: true });
+  const [zeroShot, probe] = evaluations;
+  expect(probe).toMatchObject({ kind: "LINEAR_PROBE", step: 0, rows: 256, f1: null });
+  // Its hidden states tell good from bad, which the base does not say in words.
+  expect(zeroShot?.accuracy).toBeLessThan(0.55);
+  expect(probe?.accuracy).toBeGreaterThan(0.9);
+  expect(probe?.loss).toBeLessThan(Math.log(2));
+  await expect(messagesOf({ steps: 1, linearProbe: true }, { labelWords: [] })).rejects.toMatchObject({
+    code: "INVALID_ARGUMENT",
+    issues: [{ field: "hyperparameters.linearProbe" }],
+  });
+});
+
 test("AUTO finds a rate that learns, keeps it when the run goes on, and says so", async () => {
   const settings = { learningRate: "AUTO", steps: 600, seed: 1 } as const;
   const { messages, evaluations, entries, pickedRate, header } = await run(settings);

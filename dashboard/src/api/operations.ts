@@ -29,6 +29,7 @@ export interface HyperparametersInput {
   readonly evaluateEvery?: number | null;
   readonly inContextRows?: number | null;
   readonly learningRate?: number | "AUTO" | null;
+  readonly linearProbe?: boolean | null;
   readonly loraAlpha?: number | null;
   readonly loraRank?: number | null;
   readonly loraTargets?: readonly (string)[] | null;
@@ -89,7 +90,7 @@ export type Summary = {
 
 export type Results = {
   readonly evaluations: readonly ({
-    readonly kind: "IN_CONTEXT" | "TEST" | "VALIDATION";
+    readonly kind: "IN_CONTEXT" | "LINEAR_PROBE" | "TEST" | "VALIDATION";
     readonly step: number;
     readonly rows: number;
     readonly loss: number;
@@ -228,6 +229,7 @@ export type FineTuneResult = {
       readonly evaluateEvery: number;
       readonly patience: number;
       readonly inContextRows: number;
+      readonly linearProbe: boolean;
       readonly checkpointEvery: number;
     };
     readonly chart: readonly ({
@@ -358,6 +360,7 @@ query FineTune($id: ID!) {
       evaluateEvery
       patience
       inContextRows
+      linearProbe
       checkpointEvery
     }
     chart(points: 1000) {

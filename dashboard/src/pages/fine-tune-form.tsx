@@ -143,6 +143,10 @@ export function FineTuneForm({ choices, stored }: FormProps) {
           <input name="keepWeights" type="checkbox" />
           Store the weights too when it ends (they can be rebuilt from the log at any time)
         </label>
+        <label class="check">
+          <input name="linearProbe" type="checkbox" />
+          Measure a linear classifier on the model's hidden states first, as a baseline
+        </label>
         <details>
           <summary>Hyperparameters</summary>
           <div class="grid">
@@ -313,6 +317,7 @@ function readForm(form: FormData): CreateFineTuneInput {
       method,
       objective,
       ...rate,
+      linearProbe: form.has("linearProbe"),
       ...Object.fromEntries(numbers),
       ...lists,
       schedule,

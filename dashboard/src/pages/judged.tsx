@@ -12,6 +12,7 @@ export function Judged({ run }: { run: Run }) {
   const rows: readonly (readonly [string, Evaluation | undefined])[] = [
     [start, validations.find(({ step }) => step === 0)],
     [`${start}, with rows in its context`, of("IN_CONTEXT")[0]],
+    [`${start}, by a linear classifier`, of("LINEAR_PROBE")[0]],
     ["Best so far", validations.find(({ step }) => step === best?.step)],
     ["Latest", validations.at(-1)],
     [`Test: ${start}`, tests.find(({ step }) => step === 0)],
