@@ -11,6 +11,16 @@ interface LibraryTokenizer {
   encode(text: string, options?: { add_special_tokens?: boolean }): { ids: number[] };
   decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
   readonly decoder: LibraryDecoder | null;
+  readonly pre_tokenizer: LibrarySplitter | null;
+}
+
+interface LibrarySplitter {
+  /** Not every kind keeps it. */
+  readonly config?: { readonly type?: string };
+  /** Of a Sequence. */
+  readonly tokenizers?: readonly LibrarySplitter[];
+  /** Of ByteLevel: GPT-2's words. */
+  pattern?: RegExp;
 }
 
 interface LibraryDecoder {
@@ -56,7 +66,18 @@ export async function loadOptionalTokenizer(folder: string): Promise<Tokenizer |
   if (!tokenizer) return null;
   const config = (await readObject(join(folder, "tokenizer_config.json"))) ?? {};
   const chat = await readChatTemplate(folder, config);
-  return wrap(new Library(tokenizer, config), specialIds(tokenizer), chat, specialTokens(config)["mask_token"]);
+  const library = construct(join(folder, "tokenizer.json"), tokenizer, config);
+  return wrap(library, specialIds(tokenizer), chat, specialTokens(config)["mask_token"]);
+}
+
+/** @throws MODEL_INVALID for what the library cannot use */
+function construct(path: string, tokenizer: object, config: object): LibraryTokenizer {
+  try {
+    return new Library(tokenizer, config);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SteplogError("MODEL_INVALID", `${path} cannot be used: ${reason}.`, [], { cause });
+  }
 }
 
 function wrap(
@@ -66,6 +87,7 @@ function wrap(
   maskText: string | undefined,
 ): Tokenizer {
   if (tokenizer.decoder) correctBytes(tokenizer.decoder);
+  if (tokenizer.pre_tokenizer) correctSpaces(tokenizer.pre_tokenizer);
   const encodeMore = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
   const ending = endingOf(tokenizer.encode(probe).ids, encodeMore(probe));
   return {
@@ -133,6 +155,19 @@ function endingOf(whole: readonly number[], plain: readonly number[]): number {
   const start = whole.findIndex((_, at) => plain.every((id, i) => whole[at + i] === id));
   return plain.length === 0 || start < 0 ? 0 : whole.length - start - plain.length;
 }
+
+/**
+ * ByteLevel's own pattern, which a tokenizer.json does not write out, has white space as Unicode has it in the reference
+ * library. JavaScript's \s, which this one takes, has U+FEFF too and lacks U+0085.
+ */
+function correctSpaces(splitter: LibrarySplitter): void {
+  splitter.tokenizers?.forEach(correctSpaces);
+  if (splitter.config?.type === "ByteLevel") splitter.pattern = wordsOfGpt2;
+}
+
+/** The words of GPT-2 (Radford et al. 2019). */
+const wordsOfGpt2 =
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
 /**
  * Bytes that stand for a text (byte fallback of SentencePiece) as the reference library decodes them: together they are

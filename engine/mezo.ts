@@ -18,7 +18,7 @@ import type { Noise } from "./noise.ts";
 import type { Task } from "./task.ts";
 import { tokenTask } from "./task.ts";
 import { sigma } from "./noise.ts";
-import { batchRows } from "./order.ts";
+import { batchPlaces } from "./order.ts";
 import { perturbationSize, toBfloat16 } from "./scalar.ts";
 
 /** A step as it was measured; `step` counts from 1. */
@@ -183,8 +183,7 @@ export function batchOf(
   { batchSize, accumulate = 1, seed }: Pick<MezoSettings, "batchSize" | "accumulate" | "seed">,
   t: number,
 ): number[] {
-  const places = Array.from({ length: count }, (_, place) => place);
-  return batchRows(places, batchSize * accumulate, seed, t);
+  return batchPlaces(count, batchSize * accumulate, seed, t);
 }
 
 /** n of step t (from 0). */

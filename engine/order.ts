@@ -9,17 +9,24 @@ const orderStream = 3;
 
 /** Rows of step t (from 0): places t*B to t*B + B - 1 of the epochs' orders, one after the other. */
 export function batchRows<Row>(rows: readonly Row[], batchSize: number, seed: number, t: number): Row[] {
+  return batchPlaces(rows.length, batchSize, seed, t).map((place) => {
+    const row = rows[place];
+    if (row === undefined) throw new RangeError("a batch needs at least one row");
+    return row;
+  });
+}
+
+/** The same by the rows' places, of `count` rows. */
+export function batchPlaces(count: number, batchSize: number, seed: number, t: number): number[] {
   const orders = new Map<number, Uint32Array>();
   const orderOf = (epoch: number): Uint32Array => {
-    const order = orders.get(epoch) ?? cachedOrder(rows.length, seed, epoch);
+    const order = orders.get(epoch) ?? cachedOrder(count, seed, epoch);
     orders.set(epoch, order);
     return order;
   };
   return Array.from({ length: batchSize }, (_, index) => {
     const place = t * batchSize + index;
-    const row = rows[orderOf(Math.floor(place / rows.length))[place % rows.length] ?? 0];
-    if (row === undefined) throw new RangeError("a batch needs at least one row");
-    return row;
+    return orderOf(Math.floor(place / count))[place % count] ?? 0;
   });
 }
 

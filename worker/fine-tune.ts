@@ -68,6 +68,7 @@ class Run {
   readonly #task: RunData["task"];
   readonly #trainer: Trainer;
   readonly #judge: Judge;
+  /** The whole log, where the weights may go back to an earlier place of it; a long one takes its memory. */
   readonly #entries: LogEntry[];
   #place: Place;
 
@@ -76,7 +77,7 @@ class Run {
     this.#task = data.task;
     this.#trainer = trainer;
     this.#judge = new Judge(data, request);
-    this.#entries = [...request.entries];
+    this.#entries = request.testPath === null ? [] : [...request.entries];
     this.#place = { entries: request.entries.length, step: request.stepsDone };
   }
 
@@ -117,8 +118,8 @@ class Run {
     const { checkpointEvery, steps } = this.#request.hyperparameters;
     let started = performance.now();
     for await (const step of train(model, this.#task, settings, this.#place)) {
-      this.#entries.push(...step.entries);
-      this.#place = { entries: this.#entries.length, step: step.step };
+      if (this.#request.testPath !== null) this.#entries.push(...step.entries);
+      this.#place = { entries: this.#place.entries + step.entries.length, step: step.step };
       yield { type: "step", ...step, seconds: (performance.now() - started) / 1000 };
       if (this.#isEvaluated(step.step)) yield* this.#validate();
       if (step.step < steps && isEvery(checkpointEvery, step.step)) yield await this.#checkpoint(null);

@@ -1,4 +1,6 @@
 import { readFileSync, readdirSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadTokenizer } from "../../dataset/tokenizer.ts";
 import { golden, scratch } from "../support/models.ts";
@@ -48,5 +50,22 @@ test("a folder without tokenizer.json is told so", async () => {
   await expect(loadTokenizer(await scratch())).rejects.toMatchObject({
     code: "MODEL_INVALID",
     message: expect.stringContaining("tokenizer.json") as unknown,
+  });
+});
+
+test.each(["bytelevel-gpt2", "bytelevel-roberta"])("%s splits at white space as Unicode has it", async (kind) => {
+  const { encodings } = JSON.parse(readFileSync(golden("tokenizers", kind, "spaces.json"), "utf8")) as {
+    encodings: { text: string; ids: number[] }[];
+  };
+  const tokenizer = await loadTokenizer(golden("tokenizers", kind));
+  for (const { text, ids } of encodings) expect({ text, ids: tokenizer.encodeMore(text) }).toStrictEqual({ text, ids });
+});
+
+test("a tokenizer.json that cannot be used is named, with the reason", async () => {
+  const folder = await scratch();
+  await writeFile(join(folder, "tokenizer.json"), '{"model": {"type": "Morse"}}');
+  await expect(loadTokenizer(folder)).rejects.toMatchObject({
+    code: "MODEL_INVALID",
+    message: /tokenizer\.json cannot be used: /u,
   });
 });
