@@ -68,7 +68,7 @@ export function checkAttention(
   shape: AttentionShape,
   perturbation: Perturbation | null,
 ): void {
-  const { heads, keyValueHeads, lengths, causal, caches } = shape;
+  const { heads, keyValueHeads, lengths, causal, caches, prefix } = shape;
   const rows = lengths.reduce((sum, length) => sum + length, 0);
   invariant(rows === q.rows && rows === k.rows && rows === v.rows, "the sequences' lengths add up to the rows");
   invariant(heads % keyValueHeads === 0, "key and value heads divide the heads");
@@ -76,6 +76,11 @@ export function checkAttention(
   const keyColumns = (q.columns / heads) * keyValueHeads;
   invariant(k.columns === keyColumns && v.columns === keyColumns, "keys and values have heads of the queries' size");
   invariant(shape.window === undefined || (causal && shape.window > 0), "a window is causal and sees something");
+  if (prefix) {
+    const { keys, values } = prefix;
+    invariant(keys.columns === keyColumns && values.columns === keyColumns, "a prefix has heads of the keys' size");
+    invariant(keys.rows > 0 && keys.rows === values.rows, "a prefix has as many keys as values");
+  }
   if (!caches) return;
   invariant(causal && !perturbation, "caches are for unperturbed causal passes");
   invariant(caches.length === lengths.length, "every sequence has its cache");

@@ -66,6 +66,16 @@ export interface AttentionShape {
    * holds. Unperturbed causal passes only.
    */
   readonly caches?: readonly KeyValueCache[];
+  /**
+   * Keys and values [length, key columns] that every query of every sequence sees, as those of places before the first of
+   * its sequence: a learned prefix (Li and Liang 2021). A window counts them as such places.
+   */
+  readonly prefix?: Prefix;
+}
+
+export interface Prefix {
+  readonly keys: Activation;
+  readonly values: Activation;
 }
 
 /** Keys and values of the tokens of one sequence that earlier passes saw, of one layer; opaque. */

@@ -256,12 +256,14 @@ class NativePass implements Pass {
 
   attention(q: Activation, k: Activation, v: Activation, shape: AttentionShape): Activation {
     checkAttention([q, k, v], shape, this.#perturbation);
-    const { heads, keyValueHeads, lengths, causal, scale, window = 0, softcap = 0, caches } = shape;
+    const { heads, keyValueHeads, lengths, causal, scale, window = 0, softcap = 0, caches, prefix } = shape;
     this.#cached ||= caches !== undefined;
     const ids = caches ? this.#list(Int32Array.from(caches, (cache) => this.#find.cache(cache))) : -1;
     const flags = [this.#list(Int32Array.from(lengths)), causal ? 1 : 0, window];
     const numbers = [this.#number(scale), this.#number(softcap)];
-    this.#code.push(operations.attention, idOf(q), idOf(k), idOf(v), heads, keyValueHeads, ...flags, ...numbers, ids);
+    const before = prefix ? [idOf(prefix.keys), idOf(prefix.values)] : [-1];
+    const operands = [idOf(q), idOf(k), idOf(v), heads, keyValueHeads];
+    this.#code.push(operations.attention, ...operands, ...flags, ...numbers, ids, ...before);
     return this.#made(q.rows, q.columns);
   }
 

@@ -7,6 +7,14 @@ export function gatherRows(table: Float32Array, columns: number, index: Int32Arr
   return out;
 }
 
+/** The rows of `a`, then those of `b`. */
+export function joined(a: Float32Array, b: Float32Array): Float32Array {
+  const out = new Float32Array(a.length + b.length);
+  out.set(a);
+  out.set(b, a.length);
+  return out;
+}
+
 export function sliceColumns(x: Float32Array, columns: number, first: number, count: number): Float32Array {
   const out = new Float32Array((x.length / columns) * count);
   for (let row = 0; row * columns < x.length; row++) {

@@ -37,6 +37,7 @@ import {
   cap,
   crossEntropies,
   gatherRows,
+  joined,
   layerNormRows,
   multiplyMatrix,
   rmsNormGroups,
@@ -170,10 +171,14 @@ class PlainPass implements Pass {
         const rows = (x: Float32Array, columns: number) => x.subarray(start * columns, (start + length) * columns);
         const cache = shape.caches?.[index];
         const stored = cache && this.#caches.find(cache);
-        const sequence = {
-          q: rows(queries, q.columns),
+        const seen = {
           k: stored ? stored.keys.append(rows(keys, k.columns)) : rows(keys, k.columns),
           v: stored ? stored.values.append(rows(values, v.columns)) : rows(values, v.columns),
+        };
+        const sequence = {
+          q: rows(queries, q.columns),
+          k: shape.prefix ? joined(at(own(shape.prefix.keys).sides, side), seen.k) : seen.k,
+          v: shape.prefix ? joined(at(own(shape.prefix.values).sides, side), seen.v) : seen.v,
           columns: q.columns,
           keyColumns: k.columns,
         };

@@ -60,6 +60,23 @@ export function attend(
   return tf.gather(tf.reshape(mixed, rows), queries.packed, 1);
 }
 
+/** The rows of a prefix [sides, length, columns] in front of those of each sequence; one side may stand for both. */
+export function prefixed(tf: TensorFlow, prefix: Handle, x: Handle, lengths: readonly number[]): Handle {
+  const before = prefix.shape[1] ?? 0;
+  const sides = Math.max(prefix.shape[0] ?? 1, x.shape[0] ?? 1);
+  const [first, then] = [prefix, x].map((part) =>
+    part.shape[0] === sides ? part : tf.gather(part, new Int32Array(sides), 0),
+  ) as [Handle, Handle];
+  const rows: number[] = [];
+  let start = before;
+  for (const length of lengths) {
+    for (let row = 0; row < before; row++) rows.push(row);
+    for (let row = start; row < start + length; row++) rows.push(row);
+    start += length;
+  }
+  return tf.gather(tf.concat([first, then], 1), Int32Array.from(rows), 1);
+}
+
 /** Rows as padded sequences name them (padding repeats a row), and where the packed rows lie among those. */
 interface Padding {
   readonly longest: number;

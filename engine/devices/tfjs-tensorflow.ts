@@ -34,7 +34,7 @@ import type {
 } from "./device.ts";
 import { sidesOf } from "./device.ts";
 import { Owned, replayPiece } from "./stored.ts";
-import { attend, capped, rotated } from "./tfjs-tensorflow-attention.ts";
+import { attend, capped, prefixed, rotated } from "./tfjs-tensorflow-attention.ts";
 import type { Handle } from "./tfjs-binding.ts";
 import { TensorFlow, loadBinding, types } from "./tfjs-binding.ts";
 import type { TensorflowWeight } from "./tfjs-tensorflow-weights.ts";
@@ -201,18 +201,18 @@ class TensorflowPass implements Pass {
 
   attention(q: Activation, k: Activation, v: Activation, shape: AttentionShape): Activation {
     checkAttention([q, k, v], shape, this.#perturbation);
-    if (!shape.caches) {
-      return this.#make(q.rows, q.columns, (tf) => attend(tf, own(q), own(k), own(v), shape, shape.lengths));
-    }
-    const caches = shape.caches.map((handle) => this.#caches.find(handle));
-    this.#append(caches, shape.lengths, k, v);
-    const seen = caches.map(({ keys }) => keys?.shape[1] ?? 0);
+    const { prefix } = shape;
+    const caches = shape.caches?.map((handle) => this.#caches.find(handle));
+    if (caches) this.#append(caches, shape.lengths, k, v);
+    const seen = caches?.map(({ keys }) => keys?.shape[1] ?? 0) ?? shape.lengths;
     return this.#make(q.rows, q.columns, (tf) => {
-      const [keys, values] = [
-        caches.flatMap((cache) => cache.keys ?? []),
-        caches.flatMap((cache) => cache.values ?? []),
-      ];
-      return attend(tf, own(q), tf.concat(keys, 1), tf.concat(values, 1), shape, seen);
+      const of = (part: "keys" | "values", x: Activation): Handle => {
+        const kept = caches?.flatMap((cache) => cache[part] ?? []);
+        const rows = kept ? tf.concat(kept, 1) : own(x);
+        return prefix ? prefixed(tf, own(prefix[part]), rows, seen) : rows;
+      };
+      const all = seen.map((length) => (prefix?.keys.rows ?? 0) + length);
+      return attend(tf, own(q), of("keys", k), of("values", v), shape, all);
     });
   }
 

@@ -36,6 +36,7 @@ import type {
   WeightLayout,
 } from "./device.ts";
 import { sidesOf } from "./device.ts";
+import { joined } from "./plain-kernels.ts";
 import type { StoredCache, StoredWeight } from "./stored.ts";
 import { Owned, createStoredCache, replayPiece, storeWeight, storedBytes, updateStored, valuesOf } from "./stored.ts";
 import type { WasmHeap } from "./tfjs-heap.ts";
@@ -252,9 +253,11 @@ class WasmPass implements Pass {
         const [from, to] = [(ends[sequence - 1] ?? 0) * k.columns, (ends[sequence] ?? 0) * k.columns];
         const fresh = { k: keys.subarray(from, to), v: values.subarray(from, to) };
         const handle = shape.caches?.[sequence];
-        if (!handle) return fresh;
-        const cache = this.#shared.caches.find(handle);
-        return { k: cache.keys.append(fresh.k), v: cache.values.append(fresh.v) };
+        const cache = handle && this.#shared.caches.find(handle);
+        const seen = cache ? { k: cache.keys.append(fresh.k), v: cache.values.append(fresh.v) } : fresh;
+        if (!shape.prefix) return seen;
+        const { keys: firstKeys, values: firstValues } = shape.prefix;
+        return { k: joined(this.#view(firstKeys, side), seen.k), v: joined(this.#view(firstValues, side), seen.v) };
       });
     });
   }

@@ -2,20 +2,32 @@
 import type { ActivationFunction, AttentionShape, RotaryShape } from "../../engine/devices/device.ts";
 import type { Operation, Shape } from "./devices.inputs.ts";
 
-type Heads = Omit<AttentionShape, "lengths" | "scale" | "caches">;
+type Heads = Omit<AttentionShape, "lengths" | "scale" | "caches" | "prefix">;
 
-function attention(of: Heads): Operation {
+/** `before`: length of a prefix, whose keys and values lie in a table as prefix tuning's do. */
+function attention(of: Heads, before = 0): Operation {
   const keyColumns = ({ columns }: Shape) => (columns / of.heads) * of.keyValueHeads;
   return {
     weights: (shape) => ({
       q: [shape.columns, shape.columns],
       k: [keyColumns(shape), shape.columns],
       v: [keyColumns(shape), shape.columns],
+      ...(before > 0 && { prefix: [before, 2 * keyColumns(shape)] }),
     }),
     apply({ pass, x, weights, shape }) {
+      const columns = keyColumns(shape);
+      const table =
+        before > 0
+          ? pass.embed(
+              weights("prefix"),
+              Int32Array.from({ length: before }, (_, i) => i),
+            )
+          : null;
       const [q, k, v] = ["q", "k", "v"].map((name) => pass.linear(x, weights(name), null));
       if (!q || !k || !v) throw new Error("three projections");
-      return pass.attention(q, k, v, { ...of, lengths: shape.lengths, scale: (shape.columns / of.heads) ** -0.5 });
+      const prefix = table && { keys: pass.slice(table, 0, columns), values: pass.slice(table, columns, columns) };
+      const scale = (shape.columns / of.heads) ** -0.5;
+      return pass.attention(q, k, v, { ...of, lengths: shape.lengths, scale, ...(prefix && { prefix }) });
     },
   };
 }
@@ -128,6 +140,15 @@ export const headOperations: Readonly<Record<string, Operation>> = {
     causal: true,
     window: 9,
   }),
+  "causal attention behind a prefix": attention({ heads: 2, keyValueHeads: 2, causal: true }, 3),
+  "grouped-query attention over all tokens, behind a long prefix": attention(
+    { heads: 4, keyValueHeads: 2, causal: false },
+    70,
+  ),
+  "attention in a window that reaches into a prefix": attention(
+    { heads: 4, keyValueHeads: 1, causal: true, window: 4, softcap: 2 },
+    5,
+  ),
   "attention with a softcap": attention({ heads: 2, keyValueHeads: 2, causal: false, softcap: 0.5 }),
   "attention with a window and a softcap": attention({
     heads: 4,

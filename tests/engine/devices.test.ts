@@ -243,6 +243,10 @@ const misfits: Readonly<Record<string, (pass: Pass, x: Activation, y: Activation
     pass.attention(x, x, x, { ...whole, heads: 4, keyValueHeads: 3 }),
   "attention with a cache for too few sequences": (pass, x, _y, device) =>
     pass.attention(x, x, x, { ...whole, lengths: [1, 2], caches: [device.createCache()] }),
+  "attention behind a prefix of other columns": (pass, x, y) =>
+    pass.attention(x, x, x, { ...whole, prefix: { keys: pass.slice(y, 0, 2), values: y } }),
+  "attention behind a prefix of more keys than values": (pass, x, y) =>
+    pass.attention(x, x, x, { ...whole, prefix: { keys: x, values: y } }),
   "attention over a freed cache": (pass, x, _y, device) => {
     const cache = device.createCache();
     device.freeCache(cache);
@@ -261,7 +265,8 @@ const tokens = 9;
 
 function cachedInputs(device: Device, seed: number) {
   const shape = { seed, lengths: [tokens, tokens], columns: 16, vocab: 7, dtype: "F32", trainable: true } as const;
-  const operation: Operation = { weights: () => ({ q: [16, 16], k: [8, 16], v: [8, 16] }), apply: ({ x }) => x };
+  const shapes = { q: [16, 16], k: [8, 16], v: [8, 16], prefix: [3, 16] };
+  const operation: Operation = { weights: () => shapes, apply: ({ x }) => x };
   const weights = load(device, computationOf(operation, shape));
   const ids = new Draw(seed).indices(2 * tokens, shape.vocab);
   const attend = (pass: Pass, rows: Int32Array, lengths: readonly number[], caches?: readonly KeyValueCache[]) => {
@@ -277,7 +282,10 @@ function cachedInputs(device: Device, seed: number) {
       pass.linear(x, find("k"), null),
       pass.linear(x, find("v"), null),
     ];
-    return pass.attention(turn(q), turn(k), v, { ...cached, lengths, ...(caches && { caches }) });
+    const before = pass.embed(find("prefix"), Int32Array.of(0, 1, 2));
+    const prefix = { keys: pass.slice(before, 0, 8), values: pass.slice(before, 8, 8) };
+    const shape = { ...cached, lengths, ...(seed % 2 === 0 && { prefix }), ...(caches && { caches }) };
+    return pass.attention(turn(q), turn(k), v, shape);
   };
   const free = () => {
     for (const weight of weights.values()) device.freeWeight(weight);

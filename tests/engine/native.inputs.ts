@@ -26,6 +26,8 @@ export interface BlockShape {
   readonly frozen: boolean;
   readonly window: number;
   readonly softcap: number;
+  /** Keys and values before those of every sequence. */
+  readonly prefix: number;
 }
 
 export function blockOf(shape: BlockShape): Computation {
@@ -53,6 +55,7 @@ export function blockOf(shape: BlockShape): Computation {
     norm2: [columns],
     norm3: [columns],
     shift: [columns],
+    ...(shape.prefix > 0 && { prefix: [shape.prefix, 2 * keys] }),
   };
   const weights = Object.entries(shapes).map(([name, extent], index) => {
     const [first = 1, second = 1] = extent;
@@ -96,9 +99,20 @@ export function blockOf(shape: BlockShape): Computation {
       return linear(pass.multiply(pass.activate(linear(x, "gate"), "silu"), up), "down");
     };
     const x = pass.add(pass.embed(find("table"), ids), pass.embed(find("positions"), places));
+    const before =
+      shape.prefix > 0
+        ? pass.embed(
+            find("prefix"),
+            Int32Array.from({ length: shape.prefix }, (_, i) => i),
+          )
+        : null;
+    const prefix = before && { keys: pass.slice(before, 0, keys), values: pass.slice(before, keys, keys) };
     const normed = shape.postNorm ? x : norm(x, "norm1");
     const [q, k] = [turn(linear(normed, "q", "qBias")), turn(linear(normed, "k"))];
-    const attended = pass.gather(pass.attention(q, k, linear(normed, "v"), attention), kept);
+    const attended = pass.gather(
+      pass.attention(q, k, linear(normed, "v"), { ...attention, ...(prefix && { prefix }) }),
+      kept,
+    );
     let y = pass.add(pass.gather(x, kept), linear(attended, "o"));
     if (shape.postNorm) y = norm(y, "norm2");
     const z = pass.add(y, feed(shape.postNorm ? y : norm(y, "norm2")));

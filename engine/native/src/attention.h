@@ -347,14 +347,28 @@ inline void attendStrip(const AttentionTask& task, const Strip& strip, size_t bl
   if (some(after)) addValues<1>(task, strip, block, 1, after);
 }
 
+inline void attendKeys(const AttentionTask& task, const Strip& strip) {
+  const size_t end = strip.row + stripQueries < task.queries ? strip.row + stripQueries : task.queries;
+  const KeyRange seen = {seenBy(task, strip.row).from, seenBy(task, end - 1).to};
+  for (size_t block = seen.from / blockKeys * blockKeys; block < seen.to; block += blockKeys) attendStrip(task, strip, block);
+}
+
+// The same queries, with the prefix for their keys: it lies before whatever else they see.
+inline AttentionTask ofPrefix(const AttentionTask& task) {
+  AttentionTask before = task;
+  before.k = task.prefixK, before.v = task.prefixV, before.keyColumn = task.prefixColumn;
+  before.keyRow = 0, before.keys = task.prefix, before.past = task.prefix + task.past;
+  return before;
+}
+
 inline void attention(const AttentionTask& task) {
   if (task.queries == 0) return;
+  const AttentionTask before = ofPrefix(task);
   for (size_t row = 0; row < task.queries; row += stripQueries) {
     const Strip strip = stripAt(task, row);
     readStrip(task, strip), clearStrip(task, strip);
-    const size_t end = row + stripQueries < task.queries ? row + stripQueries : task.queries;
-    const KeyRange seen = {seenBy(task, row).from, seenBy(task, end - 1).to};
-    for (size_t block = seen.from / blockKeys * blockKeys; block < seen.to; block += blockKeys) attendStrip(task, strip, block);
+    if (task.prefix > 0) attendKeys(before, strip);
+    attendKeys(task, strip);
     writeStrip(task, strip);
   }
 }

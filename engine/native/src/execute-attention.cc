@@ -33,6 +33,8 @@ void append(Cache& cache, const Rows& keys, const Rows& values, size_t from, siz
 void Executor::attention(Pass& pass, const Node& node) {
   Timer timer(timings_.attention);
   const Rows q = rowsOf(pass, node.in[0]), k = rowsOf(pass, node.in[1]), v = rowsOf(pass, node.in[2]), out = rowsOf(pass, node.out);
+  const bool prefixed = node.in.size() > 3;
+  const Rows prefixK = prefixed ? rowsOf(pass, node.in[3]) : Rows{}, prefixV = prefixed ? rowsOf(pass, node.in[4]) : Rows{};
   const size_t columns = node.keyValueHeads * node.headSize, each = kernels_.attentionQueries();
   std::vector<AttentionTask> tasks;
   size_t start = 0;
@@ -41,6 +43,7 @@ void Executor::attention(Pass& pass, const Node& node) {
     AttentionTask whole{};
     whole.q = q, whole.k = k, whole.v = v, whole.out = out;
     whole.keyRow = start, whole.keys = length;
+    whole.prefixK = prefixK, whole.prefixV = prefixV, whole.prefix = prefixK.rows;
     size_t past = 0;
     if (!node.caches.empty()) {
       Cache& cache = *node.caches[s];
@@ -61,6 +64,7 @@ void Executor::attention(Pass& pass, const Node& node) {
           task.queryRow = start + at, task.queries = std::min(each, length - at), task.past = past + at;
           task.queryColumn = head * node.headSize;
           task.keyColumn = head / (node.heads / node.keyValueHeads) * node.headSize;
+          task.prefixColumn = task.keyColumn + node.firstHead * node.headSize;
           tasks.push_back(task);
         }
       }

@@ -190,7 +190,7 @@ void Executor::heads(Pass& pass, const Step& step) {
       if (node.op == Op::rotate) rotate(pass, node);
       else rowsOperation(pass, node);
     }
-    attending.keyValueHeads = to - from, attending.heads = (to - from) * each;
+    attending.keyValueHeads = to - from, attending.heads = (to - from) * each, attending.firstHead = from;
     out.firstColumn = from * each * size;
     attention(pass, attending);
   }

@@ -98,7 +98,10 @@ struct AttentionTask {
   size_t queries;     // rows of the task's queries
   size_t keys;        // keys there are in all
   size_t past;        // position of the first query among the keys (keys - queries of the sequence, plus the task's start)
+  Rows prefixK, prefixV;  // keys and values before those, of every sequence
+  size_t prefix;      // how many; 0: none
   size_t queryColumn, keyColumn;  // of the head
+  size_t prefixColumn;
   size_t headSize;
   bool causal;
   size_t window;   // 0: none

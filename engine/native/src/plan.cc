@@ -149,6 +149,7 @@ class Planner {
       step.nodes.push_back(at);
     }
     if (at >= count || node(at).op != Op::attention || !node(at).caches.empty() || !std::equal(made, made + 3, node(at).in.begin())) return step;
+    // Its prefix, if any, is made before: it lies in memory of its own.
     const Node& attention = node(at);
     for (size_t each = 3; each < step.nodes.size(); each++) {
       const Node& head = node(step.nodes[each]);
@@ -287,7 +288,7 @@ class Planner {
       // Another operand in the same memory (a value added to its own slice) would be overwritten before it is read.
       bool alone = true;
       for (size_t j = 0; j < node.in.size(); j++) alone = alone && (j == i || node.in[j] == operand || root(node.in[j]) != operand);
-      if (node.op == Op::attention) alone = root(node.in[1]) != operand && root(node.in[2]) != operand;
+      if (node.op == Op::attention) alone = std::none_of(node.in.begin() + 1, node.in.end(), [&](int other) { return root(other) == operand; });
       if (alone) return operand;
     }
     return -1;

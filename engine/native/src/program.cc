@@ -146,7 +146,19 @@ class Decoder {
     }
     require(rows == q.rows && rows == k.rows && rows == v.rows, "the sequences' lengths add up to the rows");
     if (caches >= 0) cachesOf(node, listAt(caches), k.columns);
+    prefixOf(node, k.columns);
     finish(node, q.rows, q.columns);
+  }
+
+  // Keys and values that come before those of every sequence: operands 3 and 4, where there are any.
+  void prefixOf(Node& node, size_t columns) {
+    const int32_t keys = word();
+    require(keys >= -1, "a prefix is a value or none");
+    if (keys < 0) return;
+    at_--;
+    const Value k = value(node), v = value(node);
+    require(k.rows == v.rows, "a prefix has as many keys as values");
+    require(k.columns == columns && v.columns == columns, "a prefix has the columns of the keys");
   }
 
   void cachesOf(Node& node, const List& ids, size_t columns) {

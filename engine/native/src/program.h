@@ -47,6 +47,7 @@ struct Node {
   const List* list = nullptr;
   const std::vector<double>* table = nullptr;
   size_t heads = 0, keyValueHeads = 0, headSize = 0, window = 0;
+  size_t firstHead = 0;  // of the keys at hand, among those of the prefix
   bool flag = false;  // causal; interleaved; [in, out]
   Activation activation = Activation::none;
   std::vector<CacheRef> caches;

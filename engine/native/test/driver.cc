@@ -63,6 +63,13 @@ class Writer {
     const int32_t table = matrix(vocab, columns), head = random.chance() ? table : matrix(vocab, columns);
     code({0, table, list(ids)});
     int32_t x = made();
+    std::vector<int32_t> prefixRows(random.chance() ? 0 : random.upTo(80));
+    int32_t prefix = -1;
+    if (!prefixRows.empty()) {
+      for (size_t i = 0; i < prefixRows.size(); i++) prefixRows[i] = int32_t(i);
+      code({0, matrix(prefixRows.size(), 2 * keys), list(prefixRows)});
+      prefix = made();
+    }
     const int32_t layers = int32_t(random.upTo(2)), where = list(positions), lengthList = list(lengths), keep = list(kept);
     for (int32_t layer = 0; layer < layers; layer++) {
       const int32_t normed = norm(x, columns, rms);
@@ -74,7 +81,15 @@ class Writer {
         }
       }
       const int32_t window = random.chance() ? 0 : int32_t(random.upTo(20));
-      code({9, q, k, v, int32_t(heads), int32_t(groups), lengthList, window > 0 || random.chance(), window, number(1 / std::sqrt(double(size))), number(random.chance() ? 0 : 5), -1});
+      int32_t prefixK = -1, prefixV = -1;
+      if (prefix >= 0) {
+        code({4, prefix, 0, int32_t(keys)});
+        prefixK = made();
+        code({4, prefix, int32_t(keys), int32_t(keys)});
+        prefixV = made();
+      }
+      code({9, q, k, v, int32_t(heads), int32_t(groups), lengthList, window > 0 || random.chance(), window, number(1 / std::sqrt(double(size))), number(random.chance() ? 0 : 5), -1, prefixK});
+      if (prefix >= 0) code({prefixV});
       int32_t attended = made();
       if (layer + 1 == layers) {
         x = gather(x, keep);
