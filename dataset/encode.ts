@@ -20,6 +20,8 @@ export interface EncodedRow {
 export interface ModelBounds {
   /** Longest sequence, tokens. */
   readonly contextLength: number;
+  /** What a prefix takes of it, tokens; none when left out. */
+  readonly taken?: number;
   /** Tokens the model knows, when that is to be checked: rows of tokens can name others. */
   readonly vocabulary?: number;
   /** "causal" when left out. */
@@ -180,19 +182,18 @@ export async function encodeRows(options: {
 /** The checks of `encodeRows` without keeping the rows. @throws DATASET_INVALID */
 export async function checkRowsFit(options: {
   tokenizer: Tokenizer | null;
-  contextLength: number;
-  objective?: Objective;
+  bounds: ModelBounds;
   rows: AsyncIterable<NumberedRow>;
   labelWords: readonly string[];
   needs?: Needs | null;
 }): Promise<void> {
   const issues = new IssueList();
   for await (const { line, row } of options.rows) {
-    const sequence = encodeOrRefuse(options.tokenizer, { line, row }, options.objective, issues);
+    const sequence = encodeOrRefuse(options.tokenizer, { line, row }, options.bounds.objective, issues);
     if (!sequence) continue;
     issues.add(...needIssues(row, options.needs ?? null, options.labelWords).map((message) => ({ line, message })));
-    issues.add(...rowIssues(line, row, sequence, options, options.labelWords));
-    issues.add(...candidateIssues(options.tokenizer, { line, row }, options, options.labelWords));
+    issues.add(...rowIssues(line, row, sequence, options.bounds, options.labelWords));
+    issues.add(...candidateIssues(options.tokenizer, { line, row }, options.bounds, options.labelWords));
   }
   issues.throwIfAny("rows do not fit the model");
 }
@@ -223,9 +224,7 @@ function rowIssues(
   const messages: string[] = [];
   const { length } = encoded.ids;
   if (encoded.targets.length === 0) messages.push("nothing is left to score after tokenising");
-  if (length > bounds.contextLength) {
-    messages.push(`the row has ${length} tokens, and the model's context is ${bounds.contextLength}`);
-  }
+  if (length > roomIn(bounds)) messages.push(`the row has ${length} tokens, and ${contextOf(bounds)}`);
   const strange = bounds.vocabulary === undefined ? undefined : encodedTokenAbove(encoded, bounds.vocabulary);
   if (strange !== undefined) messages.push(`token ${strange} is outside the vocabulary of ${bounds.vocabulary}`);
   messages.push(...labelWordIssues(row, labelWords));
@@ -236,24 +235,33 @@ function rowIssues(
 function candidateIssues(
   tokenizer: Tokenizer | null,
   { line, row }: NumberedRow,
-  { objective, contextLength }: ModelBounds,
+  bounds: ModelBounds,
   labelWords: readonly string[],
 ): InputIssue[] {
   if (!tokenizer || !("completion" in row)) return [];
   const candidates = (row.candidates ?? labelWords).filter((candidate) => candidate !== row.completion);
+  const masked = bounds.objective === "masked";
   // Words of one prompt differ in length alone; a masked model's are one token each.
-  const longest = candidates.toSorted((a, b) => b.length - a.length).slice(0, objective === "masked" ? undefined : 1);
+  const longest = candidates.toSorted((a, b) => b.length - a.length).slice(0, masked ? undefined : 1);
   const issues = new IssueList();
   const found: InputIssue[] = [];
   for (const candidate of longest) {
     const other = { line, row: { prompt: row.prompt, completion: candidate } };
-    const sequence = encodeOrRefuse(tokenizer, other, objective, issues);
-    if (sequence && sequence.ids.length > contextLength) {
+    const sequence = encodeOrRefuse(tokenizer, other, bounds.objective, issues);
+    if (sequence && sequence.ids.length > roomIn(bounds)) {
       const seen = `${sequence.ids.length} tokens with ${JSON.stringify(candidate)}`;
-      found.push({ line, message: `the row has ${seen}, and the model's context is ${contextLength}` });
+      found.push({ line, message: `the row has ${seen}, and ${contextOf(bounds)}` });
     }
   }
   return [...found, ...issues.list];
+}
+
+function roomIn({ contextLength, taken = 0 }: ModelBounds): number {
+  return contextLength - taken;
+}
+
+function contextOf({ contextLength, taken = 0 }: ModelBounds): string {
+  return `the model's context is ${contextLength}${taken > 0 ? `, of which a prefix takes ${taken}` : ""}`;
 }
 
 function encodedTokenAbove(encoded: EncodedRow, vocabulary: number): number | undefined {

@@ -3,8 +3,8 @@ import { invariant } from "../schema/errors.ts";
 import type { StepLog, TrainableTensor } from "../schema/step-log.ts";
 import type { Device } from "./devices/device.ts";
 import type { ModelFolder } from "./model/folder.ts";
-import type { AdaptedModule, Adapter, SeededAdapter } from "./model/lora.ts";
-import { adapterTensors } from "./model/lora.ts";
+import type { Adapter, SeededAdapter } from "./model/adapter.ts";
+import type { AdaptedModule, LoraAdapter } from "./model/lora.ts";
 import { trainableTensors } from "./model/model.ts";
 import { readOrigin } from "./model/origin.ts";
 import { adapterConfigName, adapterWeightsName, peftConfig } from "./model/peft.ts";
@@ -26,10 +26,10 @@ export async function* adapterFiles(
   const chunks = async function* chunks(tensor: TrainableTensor) {
     yield await read(tensor);
   };
-  yield { name: adapterWeightsName, bytes: writeSafetensors(adapterTensors(adapter), chunks) };
+  yield { name: adapterWeightsName, bytes: writeSafetensors(adapter.tensors, chunks) };
   const source = (await readOrigin(base.path))?.source;
   const name = source === undefined || "path" in source ? null : source.repository;
-  const config = peftConfig(base.architecture, adapter.modules, { ...adapter.lora, base: name });
+  const config = peftConfig(base.architecture, adapter, name);
   yield { name: adapterConfigName, bytes: jsonBytes(config) };
 }
 
@@ -69,7 +69,7 @@ export function adapterBeginning(adapter: Adapter): Beginning {
 }
 
 /** The base's own tensors that a merge changes. */
-export function mergedTensors(base: ModelFolder, adapter: Adapter): TrainableTensor[] {
+export function mergedTensors(base: ModelFolder, adapter: LoraAdapter): TrainableTensor[] {
   const changed = new Set(adapter.modules.map(({ weight }) => base.locations.get(weight)?.name));
   return trainableTensors(base).filter(({ name }) => changed.has(name));
 }
@@ -78,7 +78,7 @@ export function mergedTensors(base: ModelFolder, adapter: Adapter): TrainableTen
  * The files of the model that computes what its base does with the adapter: W + scale * B A in the place of W, summed in
  * float64 and rounded once, to nearest. In a bfloat16 base most of a small adapter is lost to that rounding.
  */
-export function mergedFiles(base: ModelFolder, adapter: Adapter, limit?: number): AsyncGenerator<OutputFile> {
+export function mergedFiles(base: ModelFolder, adapter: LoraAdapter, limit?: number): AsyncGenerator<OutputFile> {
   const tensors = mergedTensors(base, adapter);
   const modules = new Map(adapter.modules.map((module) => [base.locations.get(module.weight)?.name, module]));
   const read = async (name: string): Promise<Uint8Array> => {

@@ -101,11 +101,11 @@ class GrowingAnswer {
   #ended: boolean;
 
   constructor(model: Model, prompt: Int32Array, answering: Answering) {
-    const { contextLength, endOfSequence } = model.folder.architecture;
+    const { endOfSequence } = model.folder.architecture;
     this.#prompt = prompt;
     this.#answering = answering;
     this.#endOfSequence = endOfSequence;
-    this.#room = Math.min(answering.maxTokens, contextLength - prompt.length);
+    this.#room = Math.min(answering.maxTokens, model.contextLength - prompt.length);
     this.#ended = this.#room <= 0;
   }
 

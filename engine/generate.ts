@@ -8,7 +8,8 @@ import type { Model } from "./model/model.ts";
  *   language model, which continues nothing
  */
 export async function generate(model: Model, prompt: readonly number[], maxTokens: number): Promise<number[]> {
-  const { family, objective, contextLength, vocabulary, endOfSequence } = model.folder.architecture;
+  const { family, objective, vocabulary, endOfSequence } = model.folder.architecture;
+  const { contextLength } = model;
   if (objective !== "causal") {
     throw new SteplogError("MODEL_UNSUPPORTED", `${family} is a masked language model, which continues no text.`);
   }

@@ -12,7 +12,7 @@ import { ruleSeed } from "../schema/step-log.ts";
 import { SteplogError } from "../schema/errors.ts";
 import type { EncodedRow } from "../dataset/encode.ts";
 import type { Perturbation } from "./devices/device.ts";
-import type { LoraHeader } from "./model/lora.ts";
+import type { AdapterHeader } from "./model/adapter.ts";
 import type { Model } from "./model/model.ts";
 import type { Noise } from "./noise.ts";
 import type { Task } from "./task.ts";
@@ -234,15 +234,20 @@ function lossNotFinite(step: Step): SteplogError {
   );
 }
 
-/** The header that a new run's log begins with; `lora` where an adapter is trained. */
-export function logHeader(base: string, model: Model, settings: MezoSettings, lora?: LoraHeader): StepLogHeader {
+/** The header that a new run's log begins with; `adapter` says how one began, where one is trained. */
+export function logHeader(
+  base: string,
+  model: Model,
+  settings: MezoSettings,
+  adapter: AdapterHeader = {},
+): StepLogHeader {
   const { steps, batchSize, learningRate, epsilon, weightDecay } = settings;
   return {
     format: 1,
     base,
     trainable: [...model.trainable],
     noise: settings.noise,
-    ...(lora && { lora }),
+    ...adapter,
     seed: settings.seed,
     hyperparameters: { steps, batchSize, learningRate, epsilon, weightDecay, ...unusual(settings) },
   };

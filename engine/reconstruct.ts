@@ -6,15 +6,15 @@ import type { Hash } from "node:crypto";
 import { createHash } from "node:crypto";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { SteplogError } from "../schema/errors.ts";
+import { SteplogError, invariant } from "../schema/errors.ts";
 import type { StepLog, TrainableTensor } from "../schema/step-log.ts";
 import { adapterBeginning, mergedFiles, mergedTensors, replayedAdapterFiles } from "./adapter.ts";
 import type { Device } from "./devices/device.ts";
 import { copyCompanions } from "./model/companions.ts";
 import type { ModelFolder } from "./model/folder.ts";
 import { baseHash, hashLine, modelBytes, openModelFolder } from "./model/folder.ts";
-import type { Adapter } from "./model/lora.ts";
-import { adapterOfLog } from "./model/lora.ts";
+import type { Adapter } from "./model/adapter.ts";
+import { adapterOfLog } from "./model/log-adapter.ts";
 import { fineTunedOrigin, writeOrigin } from "./model/origin.ts";
 import { adapterWeightsName, openAdapter } from "./model/peft.ts";
 import type { TensorInfo } from "./model/safetensors.ts";
@@ -48,7 +48,7 @@ export async function writeReplayed(
   { shardBytes, onProgress }: WriteOptions = {},
 ): Promise<WrittenModel> {
   const { trainable } = log.header;
-  const adapter = adapterOfLog(base.architecture, log.header);
+  const adapter = adapterOfLog(base, log.header);
   const hashes = new Map<string, Hash>();
   const tensors = adapter ? trainable : outputTensors(base, trainable);
   const total = tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
@@ -111,13 +111,14 @@ export interface ReconstructOptions {
 export async function reconstruct(options: ReconstructOptions): Promise<Reconstruction> {
   const { base, log, out, onProgress } = options;
   if (options.merge && !log.header.lora) {
-    throw new SteplogError("INVALID_ARGUMENT", "The log trains the model itself: there is no adapter to merge.");
+    const what = log.header.prefix ? "a prefix, which no weight of the model can hold" : "the model itself";
+    throw new SteplogError("INVALID_ARGUMENT", `The log trains ${what}: there is no adapter to merge.`);
   }
   await refuseExisting(base.path, out, options.replace);
   let hashed = 0;
   const onBytes = (bytes: number) => onProgress?.("hashing", (hashed += bytes), modelBytes(base));
   matchBase(base, log.header, await baseHash(base, onBytes));
-  const adapter = adapterOfLog(base.architecture, log.header);
+  const adapter = adapterOfLog(base, log.header);
 
   const partial = join(dirname(out), `.${basename(out)}.partial-${process.pid}`);
   const unmerged = `${partial}-adapter`;
@@ -164,6 +165,7 @@ async function merge(
 ): Promise<readonly WrittenFile[]> {
   await mkdir(folder, { recursive: true });
   const adapter = await openAdapter(adapterFolder, base.architecture);
+  invariant(adapter.kind === "lora", "only the log of a LoRA adapter comes this far");
   await copyCompanions(base, mergedTensors(base, adapter), folder);
   return writeFiles(folder, mergedFiles(base, adapter, shardBytes));
 }

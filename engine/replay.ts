@@ -7,7 +7,7 @@ import { SteplogError, invariant } from "../schema/errors.ts";
 import type { StepLog, StepLogHeader, TrainableTensor } from "../schema/step-log.ts";
 import type { Device } from "./devices/device.ts";
 import type { ModelFolder } from "./model/folder.ts";
-import { adapterOfLog } from "./model/lora.ts";
+import { adapterOfLog } from "./model/log-adapter.ts";
 import { trainableTensors } from "./model/model.ts";
 import type { TensorInfo, TensorLocation } from "./model/safetensors.ts";
 import { bytesOf, readTensorChunks } from "./model/safetensors.ts";
@@ -27,7 +27,7 @@ export function matchBase(base: ModelFolder, header: StepLogHeader, seen: string
       `The log was made on the base model ${header.base}, and ${base.path} is ${seen}. Give the base it was made on.`,
     );
   }
-  if (adapterOfLog(base.architecture, header)) return;
+  if (adapterOfLog(base, header)) return;
   const known = new Map(trainableTensors(base).map((tensor) => [tensor.name, tensor]));
   const issues: InputIssue[] = header.trainable.flatMap(({ name, shape, dtype }) => {
     const tensor = known.get(name);

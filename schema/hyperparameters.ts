@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { limits } from "./limits.ts";
 
-export const methods = ["FULL", "HEAD", "LORA"] as const;
+export const methods = ["FULL", "HEAD", "LORA", "PREFIX"] as const;
 export type MethodKind = (typeof methods)[number];
 
 export const objectives = ["LOSS", "CLASSIFICATION", "ACCURACY", "F1", "EXACT_MATCH"] as const;
@@ -25,7 +25,7 @@ export type PrecisionKind = (typeof precisions)[number];
 
 /** The settings one by one, with the defaults of FULL. */
 export const hyperparameterFields = z.strictObject({
-  /** What is trained: the weights of the model, its output head alone, or a LoRA adapter beside some of them. */
+  /** What is trained: the weights of the model, its output head alone, a LoRA adapter beside some of them, or a prefix. */
   method: z.enum(methods).default("FULL"),
   /** Names or ends of names of the tensors that FULL trains; none given: all of them. */
   tensors: z.array(z.string().min(1).max(limits.nameLength)).max(limits.patterns).default([]),
@@ -35,6 +35,8 @@ export const hyperparameterFields = z.strictObject({
   loraAlpha: z.number().positive().max(1_000).default(16),
   /** Ends of names of the linear layers that get adapters; none given: those of queries and values. */
   loraTargets: z.array(z.string().min(1).max(limits.nameLength)).max(limits.patterns).default([]),
+  /** Keys and values before every sequence, in tokens; of PREFIX alone. */
+  prefixLength: z.int().min(1).max(limits.prefixLength).default(5),
   /** What is lowered: the loss of what is scored, that of a choice between candidates, or the errors of either (engine/task.ts). */
   objective: z.enum(objectives).default("LOSS"),
   /** Most tokens of an answer that the model writes, to be judged by F1 and exact match; 0 writes none. */
@@ -88,6 +90,7 @@ export const methodDefaults: Readonly<Record<MethodKind, Partial<Hyperparameters
   FULL: {},
   HEAD: {},
   LORA: { learningRate: 1e-4, epsilon: 1e-2 },
+  PREFIX: { learningRate: 1e-2, epsilon: 1e-1 },
 };
 
 /** What an estimator changes of them: a rate of FZOO is of another scale, and a spread needs several losses. */
@@ -104,3 +107,8 @@ export const hyperparametersSchema = z.preprocess((given) => {
 }, hyperparameterFields);
 
 export type Hyperparameters = z.output<typeof hyperparameterFields>;
+
+/** Tokens of the model's context that what is trained takes for itself. */
+export function placesTaken({ method, prefixLength }: Pick<Hyperparameters, "method" | "prefixLength">): number {
+  return method === "PREFIX" ? prefixLength : 0;
+}

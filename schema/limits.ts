@@ -20,6 +20,8 @@ export const limits = {
   /** Estimates of one step. */
   estimates: 256,
   loraRank: 1_024,
+  /** Tokens of a prefix. */
+  prefixLength: 512,
   /** Tokens of an answer that is judged. */
   answerTokens: 1_024,
   /** Demonstrations in front of a prompt. */

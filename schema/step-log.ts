@@ -33,6 +33,15 @@ const stepLogHeaderSchema = z.strictObject({
       seed: z.int().min(0).max(0xffff_ffff),
     })
     .optional(),
+  /** Where the trained tensor is a prefix: how it began. docs/STEP_LOG.md, "Prefixes". */
+  prefix: z
+    .strictObject({
+      length: z.int().positive(),
+      seed: z.int().min(0).max(0xffff_ffff),
+      /** SHA-256 of its bytes as it began, 64 hex digits. */
+      digest: z.string().regex(/^[0-9a-f]{64}$/u),
+    })
+    .optional(),
   /** Run seed, unsigned 32 bits: entry k has the seed (run seed << 32) + k unless the log says otherwise. */
   seed: z.int().min(0).max(0xffff_ffff),
   /** For the reader only; a replay needs none of them. */

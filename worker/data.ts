@@ -1,6 +1,6 @@
 /** A fine-tune's files, read and tokenised once: what to lower, and sets to be judged by. */
 import { createReadStream } from "node:fs";
-import type { EncodedRow, Needs } from "../dataset/encode.ts";
+import type { EncodedRow, ModelBounds, Needs } from "../dataset/encode.ts";
 import { encodeRows, encodeText, needsOf } from "../dataset/encode.ts";
 import type { Row } from "../dataset/jsonl.ts";
 import { readRows } from "../dataset/jsonl.ts";
@@ -15,6 +15,7 @@ import type { ModelFolder } from "../engine/model/folder.ts";
 import type { Task } from "../engine/task.ts";
 import { choiceTask, tokenTask } from "../engine/task.ts";
 import { SteplogError, invariant } from "../schema/errors.ts";
+import { placesTaken } from "../schema/hyperparameters.ts";
 import type { FineTuneRequest } from "./messages.ts";
 
 export interface RunData {
@@ -33,7 +34,8 @@ export async function readData(request: FineTuneRequest, folder: ModelFolder): P
   const { objective } = folder.architecture;
   const { answerTokens } = hyperparameters;
   const judging: Judging = { tokenizer, objective, labelWords, calibrationPrompt, answerTokens };
-  const read = (path: string, needs: Needs | null) => readPrepared(path, folder, judging, needs);
+  const bounds = { ...folder.architecture, taken: placesTaken(hyperparameters) };
+  const read = (path: string, needs: Needs | null) => readPrepared(path, bounds, judging, needs);
   const judged = async (path: string | null) => (path === null ? null : read(path, null));
   const training = await read(request.datasetPath, needsOf(hyperparameters.objective));
   const [validation, test] = [await judged(request.validationPath), await judged(request.testPath)];
@@ -49,7 +51,7 @@ export async function readData(request: FineTuneRequest, folder: ModelFolder): P
 
 async function readPrepared(
   path: string,
-  folder: ModelFolder,
+  bounds: ModelBounds,
   { tokenizer, labelWords }: Judging,
   needs: Needs | null,
 ): Promise<PreparedRow[]> {
@@ -60,7 +62,7 @@ async function readPrepared(
       yield numbered;
     }
   };
-  const encoded = await encodeRows({ tokenizer, bounds: folder.architecture, rows: keep(), labelWords, needs });
+  const encoded = await encodeRows({ tokenizer, bounds, rows: keep(), labelWords, needs });
   return encoded.flatMap((value, index) => {
     const row = source[index];
     return row ? [{ row, encoded: value }] : [];
@@ -114,12 +116,13 @@ function withContext(
   const { inContextRows, seed } = hyperparameters;
   if (inContextRows === 0) return null;
   const { contextLength, objective } = folder.architecture;
+  const room = contextLength - placesTaken(hyperparameters);
   const rows = training.map(({ row }) => row);
   const shown = new Demonstrations(tokenizer, rows, inContextRows, seed);
   return validation.map(({ row }) => {
     const words = "completion" in row ? [row.completion, ...(row.candidates ?? labelWords)] : [];
     const longest = Math.max(0, ...words.map((word) => tokenizer.encodeMore(word).length));
-    const text = shown.before(row, contextLength - longest);
+    const text = shown.before(row, room - longest);
     return { row: text, encoded: encodeText(tokenizer, text.prompt, text.completion, objective) };
   });
 }

@@ -16,13 +16,14 @@ import type { Device, Precision } from "../engine/devices/device.ts";
 import { pickLearningRate } from "../engine/learning-rate.ts";
 import type { MezoSettings, Place } from "../engine/mezo.ts";
 import { logHeader, train } from "../engine/mezo.ts";
+import type { SeededAdapter } from "../engine/model/adapter.ts";
 import type { ModelFolder } from "../engine/model/folder.ts";
 import { openModelFolder } from "../engine/model/folder.ts";
 import { keptBaseHash } from "../engine/model/hashes.ts";
-import type { SeededAdapter } from "../engine/model/lora.ts";
-import { seededAdapter, targetedModules } from "../engine/model/lora.ts";
+import { seededLora, targetedModules } from "../engine/model/lora.ts";
 import type { Model } from "../engine/model/model.ts";
 import { chosenTensors, headTensors, loadModel } from "../engine/model/model.ts";
+import { seededPrefix } from "../engine/model/prefix.ts";
 import { writeFiles } from "../engine/model/shards.ts";
 import type { Noise } from "../engine/noise.ts";
 import { trainedFiles } from "../engine/replay.ts";
@@ -49,7 +50,7 @@ export async function* runFineTune(
   const model = await load();
   const { settings, pickedRate, why } = await settingsOf(request, model, data);
   const adapter = trained.adapter ?? null;
-  const header = headerOf(request, logHeader(base, model, settings, adapter?.lora));
+  const header = headerOf(request, logHeader(base, model, settings, adapter?.header));
   yield { type: "began", headerBytes: encodeHeader(header), pickedRate };
   if (why) yield { type: "note", event: "LEARNING_RATE", message: why };
   yield* new Run(request, data, { model, load, adapter, settings }).messages(stopping);
@@ -105,11 +106,16 @@ class Run {
     }
     if (stepsDone === 0 || this.#isEvaluated(stepsDone)) yield* this.#validate();
     if (stepsDone > 0) return;
-    for (const kind of ["IN_CONTEXT", "TEST"] as const) {
-      const baseline = await this.#judge.measure(kind, model, this.#place);
+    // A prefix that has learned nothing yet is no part of the base.
+    const base = entries.length === 0 ? model.bare : model;
+    for (const [kind, of] of [
+      ["IN_CONTEXT", base],
+      ["TEST", model],
+    ] as const) {
+      const baseline = await this.#judge.measure(kind, of, this.#place);
       if (baseline) yield baseline;
     }
-    const probe = await this.#judge.measureProbe(model, this.#place);
+    const probe = await this.#judge.measureProbe(base, this.#place);
     if (probe) yield probe;
   }
 
@@ -177,8 +183,8 @@ function isEvery(interval: number, step: number): boolean {
 function headerOf({ fork }: FineTuneRequest, own: StepLogHeader): StepLogHeader {
   if (!fork) return own;
   const header = decodeHeader(fork.headerBytes);
-  const trains = ({ base, trainable, noise, lora }: StepLogHeader) =>
-    canonicalJson({ base, trainable, noise, ...(lora && { lora }) });
+  const trains = ({ base, trainable, noise, lora, prefix }: StepLogHeader) =>
+    canonicalJson({ base, trainable, noise, lora: lora ?? null, prefix: prefix ?? null });
   if (trains(header) === trains(own)) return header;
   throw new SteplogError(
     "INVALID_STATE",
@@ -207,11 +213,12 @@ function precisionOf({ hyperparameters }: FineTuneRequest, device: Device): Prec
 
 /** What the run's method trains. @throws INVALID_ARGUMENT naming a pattern that fits nothing of the model */
 function trainedBy({ hyperparameters, fork }: FineTuneRequest, folder: ModelFolder): Trained {
-  const { method, tensors, loraRank: rank, loraAlpha: alpha, loraTargets } = hyperparameters;
+  const { method, tensors, loraRank: rank, loraAlpha: alpha, loraTargets, prefixLength } = hyperparameters;
+  const seed = fork ? decodeHeader(fork.headerBytes).seed : hyperparameters.seed;
   if (method === "LORA") {
-    const seed = fork ? decodeHeader(fork.headerBytes).seed : hyperparameters.seed;
-    return { adapter: seededAdapter(targetedModules(folder.architecture, loraTargets), { rank, alpha, seed }) };
+    return { adapter: seededLora(targetedModules(folder.architecture, loraTargets), { rank, alpha, seed }) };
   }
+  if (method === "PREFIX") return { adapter: seededPrefix(folder, prefixLength, seed) };
   if (method === "HEAD") return { trainable: headTensors(folder) };
   return tensors.length > 0 ? { trainable: chosenTensors(folder, tensors) } : {};
 }
@@ -254,6 +261,6 @@ async function writeTrained(model: Model, adapter: SeededAdapter | null, weights
   const files = adapter
     ? adapterFiles(folder, adapter, ({ name }) => model.read(name))
     : trainedFiles(folder, trainable, (name) => model.read(name));
-  const header = { trainable: [...trainable], ...(adapter && { lora: adapter.lora }) };
+  const header = { trainable: [...trainable], ...adapter?.header };
   return wholeFolder(folder, header, weightsDir, await writeFiles(weightsDir, files));
 }

@@ -36,11 +36,12 @@ export async function* runMaterialise(
 /** Paths of written weights, and of the base's config, tokenizer and licence beside them. An adapter needs none. */
 export async function wholeFolder(
   base: ModelFolder,
-  header: Pick<StepLogHeader, "lora" | "trainable">,
+  header: Pick<StepLogHeader, "lora" | "prefix" | "trainable">,
   folder: string,
   weights: readonly WrittenFile[],
 ): Promise<string[]> {
-  const companions = header.lora ? [] : await copyCompanions(base, header.trainable, folder, isCompanion);
+  const adapted = header.lora ?? header.prefix;
+  const companions = adapted ? [] : await copyCompanions(base, header.trainable, folder, isCompanion);
   return [...weights.map(({ path }) => path), ...companions];
 }
 

@@ -18,7 +18,7 @@ export async function score(options: ScoreOptions): Promise<void> {
   await readUserFile(options.data);
   const encoded = await encodeRows({
     tokenizer,
-    bounds: model.folder.architecture,
+    bounds: { ...model.folder.architecture, contextLength: model.contextLength },
     rows: readRows(createReadStream(options.data)),
     labelWords: [],
   });

@@ -1,4 +1,8 @@
-/** The operations of the plain device, each as its formula reads: row-major matrices, sums in double. */
+/**
+ * The operations of the plain device, each as its formula reads: row-major matrices, sums in double, in order of index. No
+ * result depends on the machine: the functions are of exact.ts, the rest is IEEE 754.
+ */
+import { cos, exp, log, sin, tanh } from "../exact.ts";
 import type { ActivationFunction, AttentionShape, RotaryShape, WeightLayout } from "./device.ts";
 
 export function gatherRows(table: Float32Array, columns: number, index: Int32Array): Float32Array {
@@ -34,7 +38,7 @@ export function layerNormRows(
   for (let start = 0; start < x.length; start += columns) {
     const row = x.subarray(start, start + columns);
     const mean = row.reduce((sum, value) => sum + value, 0) / columns;
-    const variance = row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / columns;
+    const variance = row.reduce((sum, value) => sum + (value - mean) * (value - mean), 0) / columns;
     const inverse = 1 / Math.sqrt(variance + epsilon);
     row.forEach((value, c) => (out[start + c] = (value - mean) * inverse * (scale?.[c] ?? 1) + (shift?.[c] ?? 0)));
   }
@@ -46,7 +50,7 @@ export function rmsNormGroups(x: Float32Array, scale: Float32Array, epsilon: num
   const out = new Float32Array(x.length);
   for (let start = 0; start < x.length; start += scale.length) {
     const group = x.subarray(start, start + scale.length);
-    const square = group.reduce((sum, value) => sum + value ** 2, 0) / scale.length;
+    const square = group.reduce((sum, value) => sum + value * value, 0) / scale.length;
     const inverse = 1 / Math.sqrt(square + epsilon);
     group.forEach((value, c) => (out[start + c] = value * inverse * ((scale[c] ?? 0) + offset)));
   }
@@ -61,11 +65,11 @@ export function rotateHeads(x: Float32Array, columns: number, shape: RotaryShape
     for (let head = row * columns; head < (row + 1) * columns; head += headSize) {
       frequencies.forEach((frequency, pair) => {
         const [first, second] = pairing === "half" ? [pair, pair + frequencies.length] : [2 * pair, 2 * pair + 1];
-        const cos = Math.cos(position * frequency) * scale;
-        const sin = Math.sin(position * frequency) * scale;
+        const across = cos(position * frequency) * scale;
+        const up = sin(position * frequency) * scale;
         const [a, b] = [x[head + first] ?? 0, x[head + second] ?? 0];
-        out[head + first] = a * cos - b * sin;
-        out[head + second] = b * cos + a * sin;
+        out[head + first] = a * across - b * up;
+        out[head + second] = b * across + a * up;
       });
     }
   });
@@ -136,12 +140,12 @@ function dot(a: Float32Array, b: Float32Array, bStart: number): number {
 }
 
 export function cap(score: number, softcap: number | undefined): number {
-  return softcap === undefined ? score : softcap * Math.tanh(score / softcap);
+  return softcap === undefined ? score : softcap * tanh(score / softcap);
 }
 
 function softmax(scores: Float64Array): Float64Array {
   const peak = scores.reduce((a, b) => Math.max(a, b), -Infinity);
-  const powers = scores.map((score) => Math.exp(score - peak));
+  const powers = scores.map((score) => exp(score - peak));
   const sum = powers.reduce((a, b) => a + b, 0);
   return powers.map((power) => power / sum);
 }
@@ -151,16 +155,16 @@ export function crossEntropies(logits: Float32Array, vocab: number, targets: Int
   return Array.from(targets, (target, row) => {
     const scores = logits.subarray(row * vocab, (row + 1) * vocab);
     const peak = scores.reduce((a, b) => Math.max(a, b), -Infinity);
-    const sum = scores.reduce((a, b) => a + Math.exp(b - peak), 0);
-    return Math.log(sum) + peak - (scores[target] ?? NaN);
+    const sum = scores.reduce((a, b) => a + exp(b - peak), 0);
+    return log(sum) + peak - (scores[target] ?? NaN);
   });
 }
 
 export const activationFunctions: Readonly<Record<ActivationFunction, (x: number) => number>> = {
   relu: (x) => (x < 0 ? 0 : x),
   gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
-  gelu_tanh: (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
-  silu: (x) => x / (1 + Math.exp(-x)),
+  gelu_tanh: (x) => 0.5 * x * (1 + tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))),
+  silu: (x) => x / (1 + exp(-x)),
 };
 
 /** Error function by its series below 3 and its continued fraction above; about 1e-15 relative. */
@@ -183,5 +187,5 @@ function erfSeries(x: number): number {
 function erfcFraction(x: number): number {
   let fraction = 0;
   for (let k = 60; k > 0; k--) fraction = k / 2 / (x + fraction);
-  return Math.exp(-x * x) / Math.sqrt(Math.PI) / (x + fraction);
+  return exp(-x * x) / Math.sqrt(Math.PI) / (x + fraction);
 }

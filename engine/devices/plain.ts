@@ -239,6 +239,11 @@ class PlainPass implements Pass {
   }
 }
 
+/** The values [rows, columns] of an activation of an unperturbed pass. */
+export function plainValues(activation: Activation): Float32Array {
+  return at(own(activation).sides, 0);
+}
+
 function own(activation: Activation): PlainActivation {
   invariant("sides" in activation, "the activation was made by this device");
   return activation as PlainActivation;

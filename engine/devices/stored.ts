@@ -76,7 +76,7 @@ export function replayPiece(piece: TensorPiece, entries: readonly LogEntry[], no
 
 /** A copy of stored little-endian bytes. */
 function elementsOf(dtype: WeightDtype, bytes: Uint8Array): Stored {
-  const copy = bytes.slice().buffer;
+  const copy = new Uint8Array(bytes).buffer;
   return dtype === "F32" ? new Float32Array(copy) : new Uint16Array(copy);
 }
 

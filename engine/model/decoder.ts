@@ -106,7 +106,7 @@ export function plainDecoder(family: string, config: DecoderConfig, options?: { 
     postNorms: false,
     normOffset: 0,
     embeddingScale: 1,
-    queryScale: headSize ** -0.5,
+    queryScale: 1 / Math.sqrt(headSize),
     softcap: null,
     headSoftcap: null,
   };
@@ -144,6 +144,8 @@ export function decoder(shape: Decoder): Architecture {
     family: shape.family,
     objective: "causal",
     layers: shape.layers.length,
+    keyValueHeads: shape.keyValueHeads,
+    headSize: shape.headSize,
     contextLength: shape.contextLength,
     vocabulary: shape.vocabulary,
     endOfSequence: shape.endOfSequence,

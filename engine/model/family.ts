@@ -62,6 +62,9 @@ export interface Architecture {
   readonly family: string;
   readonly objective: Objective;
   readonly layers: number;
+  /** Heads of keys and values of each layer, and the columns of each. */
+  readonly keyValueHeads: number;
+  readonly headSize: number;
   /** Longest sequence, tokens. */
   readonly contextLength: number;
   readonly vocabulary: number;

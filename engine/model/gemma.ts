@@ -87,7 +87,7 @@ function gemmaDecoder(family: string, config: GemmaConfig): Decoder {
     normOffset: 1,
     // In float32, as the embeddings are multiplied.
     embeddingScale: Math.fround(Math.sqrt(config.hidden_size)),
-    queryScale: config.query_pre_attn_scalar ** -0.5,
+    queryScale: 1 / Math.sqrt(config.query_pre_attn_scalar),
   };
 }
 

@@ -51,6 +51,8 @@ function architecture(config: Config): Architecture {
     family: "gpt2",
     objective: "causal",
     layers: config.n_layer,
+    keyValueHeads: config.n_head,
+    headSize: headSizeIn(config),
     contextLength: config.n_positions,
     vocabulary: config.vocab_size,
     endOfSequence: endOfSequence(config.eos_token_id),
@@ -129,7 +131,7 @@ function forward(
 function attend(config: Config, pass: Pass, tokens: PackedTokens, index: number, qkv: Activation): Activation {
   const { n_embd: hidden, n_head: heads } = config;
   const [q, k, v] = [pass.slice(qkv, 0, hidden), pass.slice(qkv, hidden, hidden), pass.slice(qkv, 2 * hidden, hidden)];
-  const bySize = config.scale_attn_weights ? headSizeIn(config) ** -0.5 : 1;
+  const bySize = config.scale_attn_weights ? 1 / Math.sqrt(headSizeIn(config)) : 1;
   const byLayer = config.scale_attn_by_inverse_layer_idx ? 1 / (index + 1) : 1;
   const sequences = sequencesOf(tokens, index);
   return pass.attention(q, k, v, { ...sequences, heads, keyValueHeads: heads, causal: true, scale: bySize * byLayer });

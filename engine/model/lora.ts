@@ -7,11 +7,13 @@
  * Tensors have the names that peft stores them by. Families know nothing of this: an adapted pass adds the second term
  * to the linear layers that have one.
  */
-import { SteplogError, invariant } from "../../schema/errors.ts";
+import { SteplogError } from "../../schema/errors.ts";
 import type { StepLogHeader, TrainableTensor } from "../../schema/step-log.ts";
 import type { Activation, Pass, Weight, WeightLayout } from "../devices/device.ts";
 import { Philox, streams, tensorId } from "../noise.ts";
-import type { Architecture } from "./family.ts";
+import type { AdapterTensors } from "./adapter.ts";
+import { changedPass, refuseOtherTensors } from "./adapter.ts";
+import type { Architecture, WeightLookup } from "./family.ts";
 import { fitsPattern, lastPart } from "./names.ts";
 
 /** A linear layer of a model. */
@@ -34,17 +36,15 @@ export interface AdaptedModule extends LinearModule {
   readonly scale: number;
 }
 
-export interface Adapter {
+export interface LoraAdapter extends AdapterTensors {
+  readonly kind: "lora";
   readonly modules: readonly AdaptedModule[];
-  /** The stored little-endian bytes of a tensor of it, as training begins. */
-  read(tensor: TrainableTensor): Promise<Uint8Array>;
 }
 
 export type LoraHeader = NonNullable<StepLogHeader["lora"]>;
 
-/** An adapter that is or was trained from scratch. */
-export interface SeededAdapter extends Adapter {
-  readonly lora: LoraHeader;
+export interface SeededLora extends LoraAdapter {
+  readonly header: { readonly lora: LoraHeader };
 }
 
 /**
@@ -91,27 +91,36 @@ export function adapt(module: LinearModule, rank: number, scale: number): Adapte
   };
 }
 
-/** The tensors of an adapter, in order of name. */
-export function adapterTensors({ modules }: Pick<Adapter, "modules">): TrainableTensor[] {
-  const tensors = modules.flatMap(({ a, b }) => [a, b]);
-  return tensors.toSorted((one, other) => Buffer.compare(Buffer.from(one.name), Buffer.from(other.name)));
+/** An adapter beside these layers, whose tensors begin as `read` says. */
+export function loraAdapter(modules: readonly AdaptedModule[], read: AdapterTensors["read"]): LoraAdapter {
+  const tensors = modules
+    .flatMap(({ a, b }) => [a, b])
+    .toSorted((one, other) => Buffer.compare(Buffer.from(one.name), Buffer.from(other.name)));
+  return {
+    kind: "lora",
+    modules,
+    tensors,
+    places: 0,
+    read,
+    place(own, base) {
+      const placed = placedBeside(modules, own, base);
+      return (pass) => adaptedPass(pass, placed);
+    },
+  };
 }
 
 /** An adapter to be trained: A random, by seed, and B zero, so that the model begins as its base. */
-export function seededAdapter(modules: readonly LinearModule[], lora: LoraHeader): SeededAdapter {
+export function seededLora(modules: readonly LinearModule[], lora: LoraHeader): SeededLora {
   const { rank, alpha, seed } = lora;
   const adapted = modules.map((module) => adapt(module, rank, alpha / rank));
   const first = new Map(adapted.map(({ a, inputs }) => [a.name, inputs]));
-  return {
-    lora,
-    modules: adapted,
-    read: ({ name, shape }) => {
-      const inputs = first.get(name);
-      const elements = shape.reduce((product, size) => product * size, 1);
-      const values = inputs === undefined ? new Float32Array(elements) : kaimingUniform(name, elements, inputs, seed);
-      return Promise.resolve(new Uint8Array(values.buffer));
-    },
+  const read = ({ name, shape }: TrainableTensor) => {
+    const inputs = first.get(name);
+    const elements = shape.reduce((product, size) => product * size, 1);
+    const values = inputs === undefined ? new Float32Array(elements) : kaimingUniform(name, elements, inputs, seed);
+    return Promise.resolve(new Uint8Array(values.buffer));
   };
+  return { ...loraAdapter(adapted, read), header: { lora } };
 }
 
 /**
@@ -129,50 +138,47 @@ function kaimingUniform(name: string, elements: number, inputs: number, seed: nu
  * The adapter that a log trains, as it began.
  * @throws LOG_INVALID when the base has no such layers
  */
-export function adapterOfLog(architecture: Architecture, { trainable, lora }: StepLogHeader): SeededAdapter | null {
-  if (lora === undefined) return null;
+export function loraOfLog(
+  architecture: Architecture,
+  { trainable }: Pick<StepLogHeader, "trainable">,
+  lora: LoraHeader,
+): SeededLora {
   const names = new Set(trainable.map(({ name }) => name));
   const modules = linearModules(architecture).filter((module) => {
     const { a, b } = adapt(module, 1, 1);
     return names.has(a.name) || names.has(b.name);
   });
-  const adapter = seededAdapter(modules, lora);
-  const known = new Map(adapterTensors(adapter).map((tensor) => [tensor.name, tensor]));
-  for (const { name, shape, dtype } of trainable) {
-    const tensor = known.get(name);
-    if (tensor?.dtype === dtype && tensor.shape.join() === shape.join()) known.delete(name);
-    else throw foreign(name, `the base has no place for an adapter's ${name} of ${dtype} [${shape.join(",")}]`);
-  }
-  for (const name of known.keys()) throw foreign(name, `${name} is missing beside the other half of its adapter`);
+  const adapter = seededLora(modules, lora);
+  refuseOtherTensors(trainable, adapter.tensors);
   return adapter;
 }
 
-function foreign(field: string, message: string): SteplogError {
-  return new SteplogError("LOG_INVALID", `The log does not fit its base: ${message}.`, [{ field, message }]);
-}
-
 /** A and B of a layer on a device. */
-export interface AdapterWeights {
+interface AdapterWeights {
   readonly a: Weight;
   readonly b: Weight;
   readonly scale: number;
 }
 
+/** By the stored name of the weight that they stand beside. */
+function placedBeside(
+  modules: readonly AdaptedModule[],
+  own: WeightLookup,
+  base: WeightLookup,
+): Map<string, AdapterWeights> {
+  return new Map(
+    modules.map(({ weight, a, b, scale }) => [base(weight).name, { a: own(a.name), b: own(b.name), scale }]),
+  );
+}
+
 /** The pass, but for its linear layers: those whose weight has adapters by its stored name add what these say. */
-export function adaptedPass(pass: Pass, adapters: ReadonlyMap<string, AdapterWeights>): Pass {
+function adaptedPass(pass: Pass, adapters: ReadonlyMap<string, AdapterWeights>): Pass {
   const linear: Pass["linear"] = (x, weight, bias, layout) => {
     const y = pass.linear(x, weight, bias, layout);
     const adapter = adapters.get(weight.name);
     return adapter ? pass.add(y, lowRank(pass, x, adapter)) : y;
   };
-  return new Proxy(pass, {
-    get(target, name) {
-      if (name === "linear") return linear;
-      const member: unknown = Reflect.get(target, name, target);
-      invariant(typeof member === "function", "a pass has operations only");
-      return member.bind(target) as unknown;
-    },
-  });
+  return changedPass(pass, { linear });
 }
 
 function lowRank(pass: Pass, x: Activation, { a, b, scale }: AdapterWeights): Activation {

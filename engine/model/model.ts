@@ -15,12 +15,11 @@ import type {
 } from "../devices/device.ts";
 import { sidesOf } from "../devices/device.ts";
 import type { Noise } from "../noise.ts";
-import type { Architecture, PackedTokens } from "./family.ts";
+import type { Adapter } from "./adapter.ts";
+import type { Architecture, PackedTokens, WeightLookup } from "./family.ts";
 import type { ModelFolder } from "./folder.ts";
 import { hashLine } from "./folder.ts";
 import { widenHalf } from "./half.ts";
-import type { Adapter, AdapterWeights } from "./lora.ts";
-import { adaptedPass, adapterTensors } from "./lora.ts";
 import { fitsPattern } from "./names.ts";
 import type { TensorLocation } from "./safetensors.ts";
 import { readTensor } from "./safetensors.ts";
@@ -36,6 +35,10 @@ export interface Model {
   readonly device: Device;
   /** What the noise and the log reach, in order of stored name. */
   readonly trainable: readonly TrainableTensor[];
+  /** Longest sequence, tokens: the architecture's, less what an adapter takes of it. */
+  readonly contextLength: number;
+  /** The same without its adapter, on the same weights; not to be freed. */
+  readonly bare: Model;
   /** Losses under w + e*n and w - e*n. */
   perturbedLosses(rows: readonly EncodedRow[], perturbation: Perturbation): Promise<TokenLosses>;
   losses(rows: readonly EncodedRow[]): Promise<Float64Array>;
@@ -84,7 +87,7 @@ export async function loadModel(
   { precision = "float32", adapter = null, trainable: own = trainableTensors(folder) }: LoadOptions = {},
 ): Promise<Model> {
   const weights = new Map<string, Weight>();
-  const trainable = adapter ? adapterTensors(adapter) : own;
+  const trainable = adapter ? adapter.tensors : own;
   const trained = new Set(trainable.map(({ name }) => name));
   for (const definition of folder.architecture.tensors) {
     const tensor = locationOf(folder, definition.name);
@@ -97,25 +100,35 @@ export async function loadModel(
     const weight = device.mapWeight?.(spec, tensor) ?? device.createWeight(spec, await readForTraining(tensor));
     weights.set(definition.name, weight);
   }
-  const adapters = adapter && (await placeAdapter(device, weights, adapter));
-  return modelOf(folder, device, { noise, precision, trainable, adapters }, weights);
+  const placed = adapter && (await placeAdapter(device, lookupIn(weights), adapter));
+  return modelOf(folder, device, { noise, precision, trainable, placed }, weights);
 }
 
-/** By the stored name of the weight that they stand beside. */
-async function placeAdapter(
-  device: Device,
-  weights: ReadonlyMap<string, Weight>,
-  adapter: Adapter,
-): Promise<Map<string, AdapterWeights>> {
-  const placed = new Map<string, AdapterWeights>();
-  const place = async (tensor: TrainableTensor) =>
-    device.createWeight({ ...tensor, trainable: true }, await adapter.read(tensor));
-  for (const { weight, a, b, scale } of adapter.modules) {
-    const beside = weights.get(weight);
-    invariant(beside, `${weight} is a tensor of the model`);
-    placed.set(beside.name, { a: await place(a), b: await place(b), scale });
+/** An adapter whose tensors are on a device. */
+interface Placed {
+  readonly weights: readonly Weight[];
+  readonly places: number;
+  readonly change: (pass: Pass) => Pass;
+}
+
+async function placeAdapter(device: Device, base: WeightLookup, adapter: Adapter): Promise<Placed> {
+  const weights = new Map<string, Weight>();
+  for (const tensor of adapter.tensors) {
+    weights.set(tensor.name, device.createWeight({ ...tensor, trainable: true }, await adapter.read(tensor)));
   }
-  return placed;
+  return {
+    weights: [...weights.values()],
+    places: adapter.places,
+    change: adapter.place(lookupIn(weights), base),
+  };
+}
+
+function lookupIn(weights: ReadonlyMap<string, Weight>): WeightLookup {
+  return (name) => {
+    const weight = weights.get(name);
+    invariant(weight, `${name} is a tensor of the model or of its adapter`);
+    return weight;
+  };
 }
 
 function locationOf(folder: ModelFolder, name: string): TensorLocation {
@@ -173,19 +186,16 @@ function modelOf(
     readonly noise: Noise;
     readonly precision: Precision;
     readonly trainable: readonly TrainableTensor[];
-    readonly adapters: ReadonlyMap<string, AdapterWeights> | null;
+    readonly placed: Placed | null;
   },
   weights: ReadonlyMap<string, Weight>,
 ): Model {
   const { architecture } = folder;
-  const { noise, precision, trainable, adapters } = settings;
-  const lookup = (name: string): Weight => {
-    const weight = weights.get(name);
-    invariant(weight, `${name} is a tensor of ${architecture.family}`);
-    return weight;
-  };
-  const halves = [...(adapters?.values() ?? [])].flatMap(({ a, b }) => [a, b]);
-  const trained = [...weights.values(), ...halves].filter((weight) => weight.trainable);
+  const { noise, precision, trainable, placed } = settings;
+  const lookup = lookupIn(weights);
+  const places = placed?.places ?? 0;
+  const all = [...weights.values(), ...(placed?.weights ?? [])];
+  const trained = all.filter((weight) => weight.trainable);
   const stored = new Map(trained.map((weight) => [weight.name, weight]));
   const read = (name: string): Promise<Uint8Array> => {
     const weight = stored.get(name);
@@ -206,7 +216,7 @@ function modelOf(
     }
   };
   const forward = (pass: Pass, tokens: PackedTokens, positions: Int32Array) =>
-    architecture.forward(adapters ? adaptedPass(pass, adapters) : pass, lookup, tokens, positions);
+    architecture.forward(placed?.change(pass) ?? pass, lookup, behind(tokens, places), positions);
   const measure = (rows: readonly EncodedRow[], perturbation: Perturbation | null): Promise<Float64Array> =>
     run(perturbation, (pass) => {
       const packed = pack(architecture, rows);
@@ -226,6 +236,10 @@ function modelOf(
     folder,
     device,
     trainable,
+    contextLength: architecture.contextLength - places,
+    get bare() {
+      return placed ? modelOf(folder, device, { ...settings, trainable: [], placed: null }, weights) : this;
+    },
     async perturbedLosses(rows, perturbation) {
       const losses = await measure(rows, perturbation);
       const half = losses.length / 2;
@@ -260,11 +274,11 @@ function modelOf(
       const seen = seenOf(architecture, ids, positions);
       return logits({ ids: seen, lengths: [seen.length] }, positions);
     },
-    continuation: () => new CachedContinuation(architecture, device, logits),
+    continuation: () => new CachedContinuation(architecture, places, device, logits),
     update: (entries) => device.update(trained, entries, noise),
     read,
     free() {
-      for (const weight of [...weights.values(), ...halves]) device.freeWeight(weight);
+      for (const weight of all) device.freeWeight(weight);
     },
     digest: () => weightsDigest(trainable, read),
   };
@@ -284,6 +298,12 @@ async function readActivation(device: Device, pass: Pass, x: Activation): Promis
   }
 }
 
+/** The tokens, each sequence's places counted from behind some that come before it. */
+function behind(tokens: PackedTokens, places: number): PackedTokens {
+  if (places === 0) return tokens;
+  return { ...tokens, past: tokens.lengths.map((_, sequence) => places + (tokens.past?.[sequence] ?? 0)) };
+}
+
 function bySide<Values extends Float32Array | Float64Array>(
   values: Values,
   perturbation: Perturbation | null,
@@ -297,6 +317,8 @@ function bySide<Values extends Float32Array | Float64Array>(
 
 class CachedContinuation implements Continuation {
   readonly #architecture: Architecture;
+  /** Before it. */
+  readonly #places: number;
   readonly #device: Device;
   readonly #logits: (tokens: PackedTokens, positions: Int32Array) => Promise<Float32Array>;
   #caches: KeyValueCache[][] = [];
@@ -304,11 +326,13 @@ class CachedContinuation implements Continuation {
 
   constructor(
     architecture: Architecture,
+    places: number,
     device: Device,
     logits: (tokens: PackedTokens, positions: Int32Array) => Promise<Float32Array>,
   ) {
     invariant(architecture.objective === "causal", "what is continued is a causal model's");
     this.#architecture = architecture;
+    this.#places = places;
     this.#device = device;
     this.#logits = logits;
   }
@@ -320,7 +344,8 @@ class CachedContinuation implements Continuation {
     grown.set(this.#ids);
     grown.set(ids, past);
     this.#ids = grown;
-    const stale = cacheLimit !== null && past <= cacheLimit && grown.length > cacheLimit;
+    const room = (cacheLimit ?? Infinity) - this.#places;
+    const stale = past <= room && grown.length > room;
     if (past === 0 || stale) {
       this.#free();
       this.#caches = Array.from({ length: layers }, () => [this.#device.createCache()]);

@@ -45,6 +45,8 @@ function architecture(config: Config): Architecture {
     family: "opt",
     objective: "causal",
     layers: config.num_hidden_layers,
+    keyValueHeads: config.num_attention_heads,
+    headSize: headSizeOf(config),
     contextLength: config.max_position_embeddings,
     vocabulary: config.vocab_size,
     endOfSequence: endOfSequence(config.eos_token_id),
@@ -156,7 +158,7 @@ class Block {
     const heads = this.#config.num_attention_heads;
     const project = (name: string) => this.#linear(`${layerName(index)}.self_attn.${name}`, x);
     const [q, k, v] = [project("q_proj"), project("k_proj"), project("v_proj")];
-    const scale = headSizeOf(this.#config) ** -0.5;
+    const scale = 1 / Math.sqrt(headSizeOf(this.#config));
     const sequences = sequencesOf(this.#tokens, index);
     return this.#pass.attention(q, k, v, { ...sequences, heads, keyValueHeads: heads, causal: true, scale });
   }

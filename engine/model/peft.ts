@@ -7,18 +7,32 @@ import { join } from "node:path";
 import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
 import type { TrainableTensor } from "../../schema/step-log.ts";
+import type { Adapter, SeededAdapter } from "./adapter.ts";
 import type { Architecture } from "./family.ts";
 import { widenHalf } from "./half.ts";
-import type { Adapter, AdaptedModule, LinearModule } from "./lora.ts";
-import { adapt, linearModules } from "./lora.ts";
+import type { AdaptedModule, LinearModule, SeededLora } from "./lora.ts";
+import { adapt, linearModules, loraAdapter } from "./lora.ts";
 import { lastPart } from "./names.ts";
+import type { PrefixAdapter } from "./prefix.ts";
+import { keyColumns, prefixAdapter, prefixTensor } from "./prefix.ts";
 import type { TensorLocation } from "./safetensors.ts";
 import { readSafetensorsHeader, readTensor } from "./safetensors.ts";
 
 export const adapterConfigName = "adapter_config.json";
 export const adapterWeightsName = "adapter_model.safetensors";
 
-const configSchema = z.looseObject({
+const kindSchema = z.looseObject({ peft_type: z.string() });
+
+const prefixSchema = z.looseObject({
+  peft_type: z.string(),
+  num_virtual_tokens: z.int().positive(),
+  num_layers: z.int().positive().nullish(),
+  token_dim: z.int().positive().nullish(),
+  num_attention_heads: z.int().positive().nullish(),
+  num_transformer_submodules: z.int().nullish(),
+});
+
+const loraSchema = z.looseObject({
   peft_type: z.string(),
   r: z.int().positive(),
   lora_alpha: z.number(),
@@ -28,13 +42,19 @@ const configSchema = z.looseObject({
   init_lora_weights: z.union([z.boolean(), z.string()]).default(true),
 });
 
-type Config = z.output<typeof configSchema>;
+type LoraConfig = z.output<typeof loraSchema>;
 
 /** Fields that are read above, or that change nothing of what stored tensors mean. */
-const harmless = new Set(
+const harmless = ["base_model_name_or_path", "revision", "auto_mapping", "peft_version", "task_type", "inference_mode"];
+const harmlessOfPrefix = new Set([
+  ...harmless,
+  ...Object.keys(prefixSchema.shape),
+  ...["encoder_hidden_size", "init_weights"],
+]);
+const harmlessOfLora = new Set(
   [
-    Object.keys(configSchema.shape),
-    ["base_model_name_or_path", "revision", "auto_mapping", "peft_version", "task_type", "inference_mode"],
+    harmless,
+    Object.keys(loraSchema.shape),
     ["target_modules", "exclude_modules", "layers_to_transform", "layers_pattern", "rank_pattern", "lora_dropout"],
     ["fan_in_fan_out", "megatron_config", "megatron_core", "qalora_group_size", "ensure_weight_tying"],
     ["loftq_config", "eva_config", "corda_config", "lora_ga_config", "runtime_config"],
@@ -50,22 +70,42 @@ const plainBeginnings = new Set<unknown>([true, false, "gaussian", "orthogonal",
  */
 export async function openAdapter(folder: string, architecture: Architecture): Promise<Adapter> {
   const config = await readConfig(folder);
+  const { peft_type: kind } = parsedConfig(folder, kindSchema, config);
   const stored = await readSafetensorsHeader(join(folder, adapterWeightsName));
   const byName = new Map(stored.map((tensor) => [tensor.name, tensor]));
-  const modules = linearModules(architecture).flatMap((module) => adaptedBy(module, config, byName) ?? []);
-  refuseMisfits(folder, modules, byName);
-  return {
-    modules,
-    read: async ({ name }) => {
-      const tensor = byName.get(name);
-      if (!tensor) throw misfit(folder, `tensor ${name} is missing`);
-      const bytes = await readTensor(tensor);
-      return tensor.dtype === "F16" ? widenHalf(bytes) : bytes;
-    },
+  const read = async ({ name }: TrainableTensor) => {
+    const tensor = byName.get(name);
+    if (!tensor) throw misfit(folder, `tensor ${name} is missing`);
+    const bytes = await readTensor(tensor);
+    return tensor.dtype === "F16" ? widenHalf(bytes) : bytes;
   };
+  if (kind === "PREFIX_TUNING") return openPrefix(folder, architecture, config, byName, read);
+  if (kind !== "LORA") throw refused(folder, "peft_type", kind, "LORA and PREFIX_TUNING");
+  const lora = parsedConfig(folder, loraSchema, config);
+  refuseOthers(folder, lora);
+  const modules = linearModules(architecture).flatMap((module) => adaptedBy(module, lora, byName) ?? []);
+  if (modules.length === 0) throw misfit(folder, "it has adapters for no linear layer of it");
+  const adapter = loraAdapter(modules, read);
+  refuseMisfits(folder, adapter.tensors, byName, "linear layer");
+  return adapter;
 }
 
-async function readConfig(folder: string): Promise<Config> {
+function openPrefix(
+  folder: string,
+  architecture: Architecture,
+  config: unknown,
+  stored: ReadonlyMap<string, TensorLocation>,
+  read: Adapter["read"],
+): Adapter {
+  const { num_virtual_tokens: length, ...fields } = parsedConfig(folder, prefixSchema, config);
+  refuseUnknown(folder, fields, harmlessOfPrefix);
+  const tensor = prefixTensor(architecture, length);
+  const own = inDtypeOf(tensor, stored.get(tensor.name));
+  refuseMisfits(folder, [own], stored, "prefix");
+  return prefixAdapter(architecture, own, read);
+}
+
+async function readConfig(folder: string): Promise<unknown> {
   const path = join(folder, adapterConfigName);
   let text: string;
   try {
@@ -74,36 +114,40 @@ async function readConfig(folder: string): Promise<Config> {
     const advice = "Give a folder as peft's save_pretrained writes it.";
     throw new SteplogError("NOT_FOUND", `${folder} has no ${adapterConfigName}. ${advice}`, [], { cause });
   }
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text) as unknown;
   } catch (cause) {
     throw new SteplogError("MODEL_INVALID", `${path} is not JSON.`, [], { cause });
   }
-  const parsed = configSchema.safeParse(value);
-  if (!parsed.success) {
-    const issues = parsed.error.issues.map((issue) => ({ field: issue.path.join("."), message: issue.message }));
-    const [first] = issues;
-    throw new SteplogError("MODEL_INVALID", `${path} is wrong at ${first?.field}: ${first?.message}.`, issues);
-  }
-  refuseOthers(path, parsed.data);
-  return parsed.data;
 }
 
-function refuseOthers(path: string, config: Config): void {
-  const refused = (field: string, value: unknown, known: string) => {
-    const message = `${field} is ${JSON.stringify(value)}, and Steplog knows ${known}`;
-    return new SteplogError("MODEL_UNSUPPORTED", `${path}: ${message}.`, [{ field, message }]);
-  };
-  if (config.peft_type !== "LORA") throw refused("peft_type", config.peft_type, "LORA");
-  if (config.bias !== "none") throw refused("bias", config.bias, "none");
+function parsedConfig<Schema extends z.ZodType>(folder: string, schema: Schema, config: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(config);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map((issue) => ({ field: issue.path.join("."), message: issue.message }));
+  const [first] = issues;
+  const where = join(folder, adapterConfigName);
+  throw new SteplogError("MODEL_INVALID", `${where} is wrong at ${first?.field}: ${first?.message}.`, issues);
+}
+
+function refuseOthers(folder: string, config: LoraConfig): void {
+  if (config.bias !== "none") throw refused(folder, "bias", config.bias, "none");
   if (!plainBeginnings.has(config.init_lora_weights)) {
     const known = "adapters that leave the base as it is (true, gaussian, orthogonal, eva)";
-    throw refused("init_lora_weights", config.init_lora_weights, known);
+    throw refused(folder, "init_lora_weights", config.init_lora_weights, known);
   }
+  refuseUnknown(folder, config, harmlessOfLora);
+}
+
+function refuseUnknown(folder: string, config: Readonly<Record<string, unknown>>, known: ReadonlySet<string>): void {
   for (const [field, value] of Object.entries(config)) {
-    if (!harmless.has(field) && !isOff(value)) throw refused(field, value, "adapters without it");
+    if (!known.has(field) && !isOff(value)) throw refused(folder, field, value, "adapters without it");
   }
+}
+
+function refused(folder: string, field: string, value: unknown, known: string): SteplogError {
+  const message = `${field} is ${JSON.stringify(value)}, and Steplog knows ${known}`;
+  return new SteplogError("MODEL_UNSUPPORTED", `${join(folder, adapterConfigName)}: ${message}.`, [{ field, message }]);
 }
 
 function isOff(value: unknown): boolean {
@@ -113,7 +157,7 @@ function isOff(value: unknown): boolean {
 
 function adaptedBy(
   module: LinearModule,
-  config: Config,
+  config: LoraConfig,
   stored: ReadonlyMap<string, TensorLocation>,
 ): AdaptedModule | null {
   const { a, b } = adapt(module, 1, 1);
@@ -138,12 +182,11 @@ function patternValue(patterns: Readonly<Record<string, number>>, name: string):
 
 function refuseMisfits(
   folder: string,
-  modules: readonly AdaptedModule[],
+  tensors: readonly TrainableTensor[],
   stored: ReadonlyMap<string, TensorLocation>,
+  place: string,
 ): void {
-  if (modules.length === 0) throw misfit(folder, "it has adapters for no linear layer of it");
-  const wanted = new Map(modules.flatMap(({ a, b }) => [a, b]).map((tensor) => [tensor.name, tensor]));
-  for (const { name, shape } of wanted.values()) {
+  for (const { name, shape } of tensors) {
     const tensor = stored.get(name);
     if (!tensor) throw misfit(folder, `tensor ${name} is missing`);
     if (!["F32", "BF16", "F16"].includes(tensor.dtype))
@@ -152,8 +195,9 @@ function refuseMisfits(
       throw misfit(folder, `tensor ${name} has shape [${tensor.shape.join(",")}] where [${shape.join(",")}] fits`);
     }
   }
+  const wanted = new Set(tensors.map(({ name }) => name));
   const other = [...stored.keys()].find((name) => !wanted.has(name));
-  if (other !== undefined) throw misfit(folder, `tensor ${other} belongs to no linear layer of it`);
+  if (other !== undefined) throw misfit(folder, `tensor ${other} belongs to no ${place} of it`);
 }
 
 function misfit(folder: string, reason: string): SteplogError {
@@ -161,24 +205,42 @@ function misfit(folder: string, reason: string): SteplogError {
   return new SteplogError("MODEL_INVALID", `The adapter in ${folder} does not fit the model: ${reason}. ${advice}`);
 }
 
-/** What peft's LoraConfig is loaded from. `base` is a name or path for people and for peft's own loading of the base. */
+/** What peft loads the adapter's config from. `base` is a name or path for people and for peft's own loading of the base. */
 export function peftConfig(
   architecture: Architecture,
-  modules: readonly AdaptedModule[],
-  { rank, alpha, base }: { readonly rank: number; readonly alpha: number; readonly base: string | null },
+  adapter: SeededAdapter,
+  base: string | null,
 ): Record<string, unknown> {
   return {
     base_model_name_or_path: base,
+    inference_mode: true,
+    task_type: architecture.objective === "causal" ? "CAUSAL_LM" : null,
+    ...(adapter.kind === "lora" ? loraConfig(architecture, adapter) : prefixConfig(architecture, adapter)),
+  };
+}
+
+function loraConfig(architecture: Architecture, { modules, header: { lora } }: SeededLora) {
+  return {
     bias: "none",
     fan_in_fan_out: modules.some(({ layout }) => layout === "in-out"),
-    inference_mode: true,
     init_lora_weights: true,
-    lora_alpha: alpha,
+    lora_alpha: lora.alpha,
     lora_dropout: 0,
     peft_type: "LORA",
-    r: rank,
+    r: lora.rank,
     target_modules: targetsOf(architecture, modules),
-    task_type: architecture.objective === "causal" ? "CAUSAL_LM" : null,
+  };
+}
+
+function prefixConfig(architecture: Architecture, { places }: PrefixAdapter) {
+  return {
+    num_attention_heads: architecture.keyValueHeads,
+    num_layers: architecture.layers,
+    num_transformer_submodules: 1,
+    num_virtual_tokens: places,
+    peft_type: "PREFIX_TUNING",
+    prefix_projection: false,
+    token_dim: keyColumns(architecture),
   };
 }
 

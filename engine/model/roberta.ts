@@ -63,6 +63,8 @@ function architecture(config: Config): Architecture {
     family: "roberta",
     objective: "masked",
     layers: config.num_hidden_layers,
+    keyValueHeads: config.num_attention_heads,
+    headSize: headSizeOf(config),
     contextLength: contextLength(config),
     vocabulary: config.vocab_size,
     endOfSequence: [],
@@ -125,7 +127,7 @@ function forward(
   const embed = (name: string, ids: Int32Array) => pass.embed(weights(`${embeddings}.${name}.weight`), ids);
   const kind = activationNamed("hidden_act", config.hidden_act);
   const heads = config.num_attention_heads;
-  const attention = { heads, keyValueHeads: heads, causal: false, scale: headSizeOf(config) ** -0.5 };
+  const attention = { heads, keyValueHeads: heads, causal: false, scale: 1 / Math.sqrt(headSizeOf(config)) };
   const last = config.num_hidden_layers - 1;
 
   const words = pass.add(
@@ -154,12 +156,15 @@ function forward(
   return norm("lm_head.layer_norm", pass.activate(dense("lm_head.dense", x), "gelu"));
 }
 
-/** Rows of the table of positions: other tokens are counted from behind the padding's id, which padding keeps. */
-function places({ pad_token_id: padding }: Config, { ids, lengths }: PackedTokens): Int32Array {
+/**
+ * Rows of the table of positions: other tokens are counted from behind the padding's id, which padding keeps, and behind what
+ * came before.
+ */
+function places({ pad_token_id: padding }: Config, { ids, lengths, past }: PackedTokens): Int32Array {
   const out = new Int32Array(ids.length);
   let at = 0;
-  for (const length of lengths) {
-    let count = 0;
+  for (const [sequence, length] of lengths.entries()) {
+    let count = past?.[sequence] ?? 0;
     for (const end = at + length; at < end; at++) out[at] = ids[at] === padding ? padding : padding + ++count;
   }
   return out;

@@ -3,6 +3,7 @@
  * transformers 5 writes. The formulas are those that transformers documents for each rope_type (modeling_rope_utils).
  */
 import { z } from "zod";
+import { log, pow } from "../exact.ts";
 import { parseConfig, unsupportedField } from "./config.ts";
 
 export interface Frequencies {
@@ -123,8 +124,7 @@ const types: Readonly<Record<string, (base: Base, field: string) => Rotary>> = {
     const scaling = parseConfig(longropeSchema(Math.floor(base.size / 2)), base.parameters, field);
     const original = scaling.original_max_position_embeddings;
     const stretch = scaling.factor ?? base.context / original;
-    const scale =
-      scaling.attention_factor ?? (stretch <= 1 ? 1 : Math.sqrt(1 + Math.log(stretch) / Math.log(original)));
+    const scale = scaling.attention_factor ?? (stretch <= 1 ? 1 : Math.sqrt(1 + log(stretch) / log(original)));
     const by = (factors: readonly number[]) => plain(base).map((frequency, pair) => frequency / (factors[pair] ?? 1));
     const [short, long] = [by(scaling.short_factor), by(scaling.long_factor)];
     return {
@@ -140,7 +140,7 @@ function always(frequencies: Float64Array, scale = 1): Rotary {
 
 /** theta^(-2 pair / size). */
 function plain({ theta, size }: Base): Float64Array {
-  return Float64Array.from({ length: Math.ceil(size / 2) }, (_, pair) => theta ** ((-2 * pair) / size));
+  return Float64Array.from({ length: Math.ceil(size / 2) }, (_, pair) => pow(theta, (-2 * pair) / size));
 }
 
 const llama3Schema = z.object({
@@ -166,7 +166,7 @@ type Yarn = z.output<typeof yarnSchema>;
 /** How far a pair is stretched: 0 for those that turn fast, 1 for those that turn slowly. */
 function ramp({ theta, size }: Base, scaling: Yarn, pair: number): number {
   const pairOf = (turns: number) =>
-    (size * Math.log(scaling.original_max_position_embeddings / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+    (size * log(scaling.original_max_position_embeddings / (turns * 2 * Math.PI))) / (2 * log(theta));
   const fast = pairOf(scaling.beta_fast ?? 32);
   const slow = pairOf(scaling.beta_slow ?? 1);
   const first = Math.max(0, scaling.truncate ? Math.floor(fast) : fast);
@@ -175,7 +175,7 @@ function ramp({ theta, size }: Base, scaling: Yarn, pair: number): number {
 }
 
 function yarnScale({ mscale, mscale_all_dim: all }: Yarn, stretch: number): number {
-  const scale = (by: number) => (stretch <= 1 ? 1 : 0.1 * by * Math.log(stretch) + 1);
+  const scale = (by: number) => (stretch <= 1 ? 1 : 0.1 * by * log(stretch) + 1);
   return mscale && all ? scale(mscale) / scale(all) : scale(1);
 }
 

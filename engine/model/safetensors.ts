@@ -118,7 +118,7 @@ function refuseHoles(path: string, tensors: readonly TensorLocation[], dataStart
   if (at !== size) throw damaged(path, `${size - at} bytes follow its last tensor`);
 }
 
-function damaged(path: string, reason: string, cause?: unknown): SteplogError {
+export function damaged(path: string, reason: string, cause?: unknown): SteplogError {
   const advice = "Download or copy the file again.";
   return new SteplogError("MODEL_INVALID", `${path} is damaged: ${reason}. ${advice}`, [], { cause });
 }

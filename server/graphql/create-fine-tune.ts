@@ -5,6 +5,7 @@ import type { Needs } from "../../dataset/encode.ts";
 import { checkRowsFit, needsOf } from "../../dataset/encode.ts";
 import { readRows } from "../../dataset/jsonl.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
+import { placesTaken } from "../../schema/hyperparameters.ts";
 import { limits } from "../../schema/limits.ts";
 import type { BaseModel, Dataset } from "../../schema/tables.ts";
 import { objectiveOf } from "../../schema/objective.ts";
@@ -97,7 +98,7 @@ builder.mutationField("createFineTune", (t) =>
       checkObjective(hyperparameters, baseModel);
       for (const [use, some] of Object.entries(rows)) {
         const needs = use === "training" ? needsOf(hyperparameters.objective) : null;
-        if (some) await checkRows(context, baseModel, some, { labelWords, needs });
+        if (some) await checkRows(context, baseModel, some, { labelWords, needs, taken: placesTaken(hyperparameters) });
       }
       return store.fineTunes.create({
         idempotencyKey: input.idempotencyKey ?? null,
@@ -159,15 +160,16 @@ function checkEvaluations(
   if (issues.length > 0) throw invalidArgument(issues, ["input", "hyperparameters"]);
 }
 
-/** @throws INVALID_ARGUMENT for an objective or estimator that the settings or the base model do not allow */
-function checkObjective(
-  { objective, answerTokens, estimator, estimates, estimatesAtEnd }: Hyperparameters,
-  { family }: BaseModel,
-): void {
+/** @throws INVALID_ARGUMENT for a prefix, an objective or an estimator that the settings or the base model do not allow */
+function checkObjective(hyperparameters: Hyperparameters, { family, contextLength }: BaseModel): void {
+  const { objective, answerTokens, estimator, estimates, estimatesAtEnd } = hyperparameters;
   const answers = objective === "F1" || objective === "EXACT_MATCH";
   const masked = objectiveOf(family) === "masked";
   const spreadless = estimator === "FZOO" && (estimates < 2 || estimatesAtEnd === 1);
   const issues = [
+    ...(placesTaken(hyperparameters) >= contextLength
+      ? [{ path: ["prefixLength"], message: `leaves nothing of the model's context of ${contextLength}` }]
+      : []),
     ...(spreadless
       ? [{ path: [estimates < 2 ? "estimates" : "estimatesAtEnd"], message: "FZOO needs 2 or more" }]
       : []),
@@ -192,12 +194,14 @@ async function checkRows(
   context: Context,
   baseModel: BaseModel,
   dataset: Dataset,
-  wanted: { readonly labelWords: readonly string[]; readonly needs: Needs | null },
+  {
+    taken,
+    ...wanted
+  }: { readonly labelWords: readonly string[]; readonly needs: Needs | null; readonly taken: number },
 ) {
   await checkRowsFit({
     tokenizer: await context.tokenizers.of(baseModel),
-    contextLength: baseModel.contextLength,
-    objective: objectiveOf(baseModel.family),
+    bounds: { contextLength: baseModel.contextLength, taken, objective: objectiveOf(baseModel.family) },
     rows: readRows(await context.store.blobs.open(dataset.sha256)),
     ...wanted,
   });

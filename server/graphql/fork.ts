@@ -29,7 +29,7 @@ export async function requireParent(store: Store, id: string, field: string): Pr
 }
 
 /** What a log's header fixes. */
-const fixed = ["method", "tensors", "loraRank", "loraAlpha", "loraTargets", "noise"] as const;
+const fixed = ["method", "tensors", "loraRank", "loraAlpha", "loraTargets", "prefixLength", "noise"] as const;
 
 /** @throws INVALID_ARGUMENT naming each setting that a run from this checkpoint cannot have */
 export function checkFork(parent: Parent, hyperparameters: Hyperparameters, baseModelId: string | null): void {

@@ -23,6 +23,7 @@ const meanings: Record<Name, string> = {
   loraAlpha: "The adapter's output is multiplied by alpha / rank; of method LORA alone.",
   loraTargets:
     "Ends of names of the linear layers that get adapters (q_proj, layers.0.self_attn.q_proj; * stands for any text between two dots, ** for any text); of method LORA alone. With none, those of queries and values.",
+  prefixLength: "Tokens whose place before every sequence the prefix takes; of method PREFIX alone.",
   objective:
     "What is lowered. All but LOSS and CLASSIFICATION have no gradient; steps that measure no difference are counted (zeroSteps).",
   answerTokens:
@@ -65,6 +66,10 @@ const Method = builder.enumType("Method", {
     LORA: {
       description:
         "A low-rank adapter (Hu et al. 2021) beside linear layers, whose own weights stay as they are. What comes of it is an adapter that peft loads.",
+    },
+    PREFIX: {
+      description:
+        "A prefix (Li and Liang 2021): keys and values in each layer, before those of every sequence. It begins with those of tokens drawn from the vocabulary; what comes of it is an adapter that peft loads.",
     },
   } satisfies Record<MethodKind, { description: string }>,
 });
@@ -136,6 +141,7 @@ export const HyperparametersRef = builder.objectRef<Hyperparameters>("Hyperparam
     loraRank: t.exposeInt("loraRank", { description: meanings.loraRank }),
     loraAlpha: t.exposeFloat("loraAlpha", { description: meanings.loraAlpha }),
     loraTargets: t.exposeStringList("loraTargets", { description: meanings.loraTargets }),
+    prefixLength: t.exposeInt("prefixLength", { description: meanings.prefixLength }),
     objective: t.expose("objective", { type: ObjectiveRef, description: meanings.objective }),
     answerTokens: t.exposeInt("answerTokens", { description: meanings.answerTokens }),
     steps: t.exposeInt("steps", { description: meanings.steps }),
@@ -169,6 +175,7 @@ export const HyperparametersInput = builder.inputType("HyperparametersInput", {
     loraRank: t.int({ description: textOf("loraRank") }),
     loraAlpha: t.float({ description: textOf("loraAlpha") }),
     loraTargets: t.stringList({ description: textOf("loraTargets") }),
+    prefixLength: t.int({ description: textOf("prefixLength") }),
     objective: t.field({ type: ObjectiveRef, description: textOf("objective") }),
     answerTokens: t.int({ description: textOf("answerTokens") }),
     steps: t.int({ description: textOf("steps") }),

@@ -55,7 +55,7 @@ describe("a masked model's rows", async () => {
       { ...good, completion: " unreadable word" },
       { ...good, candidates: [" read", " unreadable word"] },
     ];
-    const fit = { tokenizer, contextLength: 32, objective: "masked" as const, labelWords: [] };
+    const fit = { tokenizer, bounds: { contextLength: 32, objective: "masked" as const }, labelWords: [] };
     const issues = await issuesOf(checkRowsFit({ ...fit, rows: readRows(bytes(...rows)) }));
     expect(issues.map(({ line }) => line)).toStrictEqual([2, 3, 4, 5]);
     expect(issues[0]?.message).toContain("has <mask> once, where the word belongs; it has 0");
@@ -66,6 +66,6 @@ describe("a masked model's rows", async () => {
 test("a candidate that does not fit the context is named, though the completion would", async () => {
   const tokenizer = await loadTokenizer(golden("tokenizers", "bytelevel-gpt2"));
   const rows = readRows(bytes({ prompt: "a", completion: " b", candidates: [" b", ` ${"long ".repeat(40)}`] }));
-  const [issue] = await issuesOf(checkRowsFit({ tokenizer, contextLength: 12, rows, labelWords: [] }));
+  const [issue] = await issuesOf(checkRowsFit({ tokenizer, bounds: { contextLength: 12 }, rows, labelWords: [] }));
   expect(issue).toMatchObject({ line: 1, message: expect.stringContaining("and the model's context is 12") as string });
 });

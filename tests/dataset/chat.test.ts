@@ -124,7 +124,7 @@ describe("a conversation", () => {
     const template = cases.find(({ name }) => name === "model turns")?.template ?? "";
     const tokenizer = await withTemplate("spm-gemma", template);
     const lines = [talk, talk.slice(1), talk].map((messages) => JSON.stringify({ messages })).join("\n");
-    const fits = checkRowsFit({ tokenizer, contextLength: 999, labelWords: [], rows: readRows(chunks(lines)) });
+    const fits = checkRowsFit({ tokenizer, bounds: { contextLength: 999 }, labelWords: [], rows: readRows(chunks(lines)) });
     await expect(fits).rejects.toMatchObject({
       code: "DATASET_INVALID",
       issues: [{ line: 2, message: expect.stringContaining("Roles must take turns") as unknown }],
@@ -134,7 +134,7 @@ describe("a conversation", () => {
   test("has no label words", async () => {
     const tokenizer = await withTemplate("bytelevel-qwen2", chatml);
     const rows = readRows(chunks(JSON.stringify({ messages: talk })));
-    await expect(checkRowsFit({ tokenizer, contextLength: 999, labelWords: ["a"], rows })).rejects.toThrow(
+    await expect(checkRowsFit({ tokenizer, bounds: { contextLength: 999 }, labelWords: ["a"], rows })).rejects.toThrow(
       /a conversation/u,
     );
   });

@@ -96,7 +96,7 @@ test("a byte order mark and U+2028 inside a string are no trouble", async () => 
 describe("rows against a model", async () => {
   const tokenizer = await loadTokenizer(golden("tokenizers/bytelevel-gpt2"));
   const rows = (text: string) => readRows(chunks(text));
-  const fit = { tokenizer, contextLength: 16, labelWords: [] };
+  const fit = { tokenizer, bounds: { contextLength: 16 }, labelWords: [] };
 
   test("score the completion and nothing else", () => {
     const { ids, positions, targets } = encodeRow(tokenizer, { prompt: "The soup was", completion: " great" });

@@ -12,7 +12,8 @@ import { beginning, logHeader, train } from "../../engine/mezo.ts";
 import { copyCompanions } from "../../engine/model/companions.ts";
 import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
 import type { LoraHeader } from "../../engine/model/lora.ts";
-import { adapterOfLog, linearModules, seededAdapter, targetedModules } from "../../engine/model/lora.ts";
+import { linearModules, seededLora, targetedModules } from "../../engine/model/lora.ts";
+import { adapterOfLog } from "../../engine/model/log-adapter.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { openAdapter } from "../../engine/model/peft.ts";
 import { readSafetensorsHeader } from "../../engine/model/safetensors.ts";
@@ -74,6 +75,7 @@ describe.each(goldenModels)("the golden adapter of %s", (name) => {
   test("has the losses of peft when it is merged", async () => {
     const folder = await openModelFolder(path);
     const adapter = await openAdapter(`${path}/adapter`, folder.architecture);
+    if (adapter.kind !== "lora") throw new Error("it is a LoRA adapter");
     const out = await scratch();
     await copyCompanions(folder, mergedTensors(folder, adapter), out);
     await writeFiles(out, mergedFiles(folder, adapter));
@@ -126,7 +128,7 @@ const rows: EncodedRow[] = Array.from({ length: 7 }, (_, i) => {
 
 async function loadSeeded(path: string, device: Device, noise = settings.noise) {
   const folder = await openModelFolder(path);
-  const adapter = seededAdapter(targetedModules(folder.architecture, []), lora);
+  const adapter = seededLora(targetedModules(folder.architecture, []), lora);
   return loadModel(folder, device, noise, { adapter });
 }
 
@@ -135,7 +137,7 @@ async function trained(path: string, device: Device, changes: Partial<MezoSettin
   const model = await loadSeeded(path, device, chosen.noise);
   const entries: LogEntry[] = [];
   for await (const step of train(model, rows, chosen, beginning)) entries.push(...step.entries);
-  const header = logHeader(await baseHash(model.folder), model, chosen, lora);
+  const header = logHeader(await baseHash(model.folder), model, chosen, { lora });
   return { model, log: decodeStepLog(encodeEntries(header, entries)) };
 }
 
@@ -197,9 +199,9 @@ describe("an adapter that is trained", () => {
   test("is written as peft writes one of the same layers", async () => {
     const path = golden("hf", "llama");
     const folder = await openModelFolder(path);
-    const adapter = seededAdapter(targetedModules(folder.architecture, []), { rank: 4, alpha: 8, seed: 0 });
+    const adapter = seededLora(targetedModules(folder.architecture, []), { rank: 4, alpha: 8, seed: 0 });
     const model = await loadModel(folder, plain, "rademacher", { adapter });
-    const header = logHeader(await baseHash(folder), model, settings, adapter.lora);
+    const header = logHeader(await baseHash(folder), model, settings, adapter.header);
     const out = join(await scratch(), "adapter");
     await rebuild(decodeStepLog(encodeEntries(header, [{ seed: 1n, scalar: 0.5 }])), folder, out);
     const reference = `${path}/adapter`;
@@ -224,7 +226,7 @@ test.each(
   }[],
 )("A of $module begins with the known bits", async ({ module: name, seed, inputs, bits }) => {
   const layer = { name, weight: `${name}.weight`, layout: "out-in", inputs, outputs: 2 } as const;
-  const adapter = seededAdapter([layer], { rank: 2, alpha: 4, seed });
+  const adapter = seededLora([layer], { rank: 2, alpha: 4, seed });
   const [a, b] = adapter.modules.flatMap((module) => [module.a, module.b]);
   if (!a || !b) throw new Error("an adapter has two tensors");
   const words = new Uint32Array((await adapter.read(a)).buffer);
@@ -318,7 +320,7 @@ describe("an adapter's folder is refused", () => {
 
   test("but rank-stabilised scales and patterns of alpha are peft's", async () => {
     const adapter = await edited({ use_rslora: true, alpha_pattern: { "layers.0.self_attn.q_proj": 3 } });
-    const scales = adapter.modules.map(({ scale }) => scale);
+    const scales = (adapter.kind === "lora" ? adapter.modules : []).map(({ scale }) => scale);
     expect(new Set(scales)).toStrictEqual(new Set([3 / 2, 8 / 2]));
     expect(scales.filter((scale) => scale === 1.5)).toHaveLength(1);
   });
@@ -327,9 +329,8 @@ describe("an adapter's folder is refused", () => {
 describe("a log is refused", () => {
   test("whose adapter has no place in its base, or only one half", async () => {
     const { model, log } = await trained(await randomModel(), plain, { steps: 1 });
-    const { architecture } = model.folder;
     const changed = (trainable: typeof log.header.trainable) => () =>
-      adapterOfLog(architecture, { ...log.header, trainable });
+      adapterOfLog(model.folder, { ...log.header, trainable });
     const [first, ...others] = log.header.trainable;
     if (!first) throw new Error("the log trains something");
     const invalid = (name: string) =>

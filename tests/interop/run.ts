@@ -22,8 +22,8 @@ import type { Device } from "../../engine/devices/device.ts";
 import type { MezoSettings } from "../../engine/mezo.ts";
 import { beginning, logHeader, train } from "../../engine/mezo.ts";
 import { baseHash, modelBytes, openModelFolder } from "../../engine/model/folder.ts";
-import type { SeededAdapter } from "../../engine/model/lora.ts";
-import { seededAdapter, targetedModules } from "../../engine/model/lora.ts";
+import type { SeededAdapter } from "../../engine/model/adapter.ts";
+import { seededLora, targetedModules } from "../../engine/model/lora.ts";
 import type { Model } from "../../engine/model/model.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { openAdapter } from "../../engine/model/peft.ts";
@@ -156,7 +156,7 @@ async function rebuild(subject: Subject, device: Device, folder: string): Promis
 async function rebuildAdapter(subject: Subject, device: Device, folder: string): Promise<Case[]> {
   const base = join(folder, "base");
   const opened = await openModelFolder(base);
-  const adapter = seededAdapter(targetedModules(opened.architecture, ["*"]), { rank: 4, alpha: 8, seed: 7 });
+  const adapter = seededLora(targetedModules(opened.architecture, ["*"]), { rank: 4, alpha: 8, seed: 7 });
   const { log, digest } = await fineTune(subject, base, device, adapter);
   const cases: Case[] = [];
   for (const merge of [false, true]) {
@@ -180,7 +180,7 @@ async function fineTune(
   const model = await loadModel(await openModelFolder(base), device, noise, { adapter });
   const entries = [];
   for await (const step of train(model, subject.rows, chosen, beginning)) entries.push(...step.entries);
-  const header = logHeader(await baseHash(model.folder), model, chosen, adapter?.lora);
+  const header = logHeader(await baseHash(model.folder), model, chosen, adapter?.header);
   return { log: decodeStepLog(encodeEntries(header, entries)), digest: await model.digest() };
 }
 
