@@ -31,7 +31,7 @@ Examples:
 Exit codes: 0 done, 1 a fault of Steplog, 2 wrong usage, 3 input refused, 4 the fine-tune failed, 5 it was cancelled.
 `;
 
-const adapterText = "a LoRA adapter for the model, as reconstruct and peft write it";
+const adapterText = "an adapter for the model (LoRA or a prefix), as reconstruct and peft write it";
 const deviceOption = () =>
   new Option("--device <name>", "compute device").choices(deviceNames).env("STEPLOG_DEVICE").default("auto");
 

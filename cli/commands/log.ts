@@ -37,6 +37,7 @@ function describe({ header, entries, chain }: StepLog, bytes: number): void {
     const { rank, alpha, seed } = header.lora;
     print(`adapter  LoRA of rank ${rank} and alpha ${alpha}, begun with seed ${seed}`);
   }
+  if (header.prefix) print(`adapter  prefix of ${header.prefix.length} tokens, begun with seed ${header.prefix.seed}`);
   print(`noise    ${header.noise}, run seed ${header.seed}`);
   print(`settings ${JSON.stringify(header.hyperparameters)}`);
   print(`entries  ${entries.length} in ${formatBytes(bytes)}`);

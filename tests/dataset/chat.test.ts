@@ -124,7 +124,12 @@ describe("a conversation", () => {
     const template = cases.find(({ name }) => name === "model turns")?.template ?? "";
     const tokenizer = await withTemplate("spm-gemma", template);
     const lines = [talk, talk.slice(1), talk].map((messages) => JSON.stringify({ messages })).join("\n");
-    const fits = checkRowsFit({ tokenizer, bounds: { contextLength: 999 }, labelWords: [], rows: readRows(chunks(lines)) });
+    const fits = checkRowsFit({
+      tokenizer,
+      bounds: { contextLength: 999 },
+      labelWords: [],
+      rows: readRows(chunks(lines)),
+    });
     await expect(fits).rejects.toMatchObject({
       code: "DATASET_INVALID",
       issues: [{ line: 2, message: expect.stringContaining("Roles must take turns") as unknown }],

@@ -130,7 +130,14 @@ describe("rows against a model", async () => {
     const long = JSON.stringify({ prompt: "word ".repeat(40), completion: " end" });
     const error = await refusal(checkRowsFit({ ...fit, rows: rows(`${good}\n${long}`) }));
     expect(error.issues).toStrictEqual([
-      { line: 2, message: expect.stringMatching(/tokens, and the model's context is 16/u) as string },
+      { line: 2, message: expect.stringMatching(/tokens, and the model's context is 16$/u) as string },
+    ]);
+    const tight = { ...fit, bounds: { contextLength: 16, taken: 12 } };
+    const beside = await refusal(
+      checkRowsFit({ ...tight, rows: rows(JSON.stringify({ prompt: "a b c d", completion: " e" })) }),
+    );
+    expect(beside.issues).toStrictEqual([
+      { line: 1, message: "the row has 6 tokens, and the model's context is 16, of which a prefix takes 12" },
     ]);
   });
 

@@ -25,6 +25,7 @@ const runs: Readonly<Record<string, readonly [base: string, settings: Partial<Hy
   estimates: ["demo/base", { estimates: 2, estimatesAtEnd: 4, weightDecay: 0.1 }],
   tensors: ["demo/base", { tensors: ["layers.0.**", "embed_tokens.weight"] }],
   lora: ["demo/base", { method: "LORA", learningRate: 1e-3 }],
+  prefix: ["tests/golden/hf/llama", { method: "PREFIX", noise: "NORMAL", prefixLength: 3 }],
   bfloat16: ["tests/golden/hf/llama-sharded-bf16", { noise: "NORMAL", weightDecay: 0.1 }],
 };
 

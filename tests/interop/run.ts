@@ -26,6 +26,7 @@ import type { SeededAdapter } from "../../engine/model/adapter.ts";
 import { seededLora, targetedModules } from "../../engine/model/lora.ts";
 import type { Model } from "../../engine/model/model.ts";
 import { loadModel } from "../../engine/model/model.ts";
+import { seededPrefix } from "../../engine/model/prefix.ts";
 import { openAdapter } from "../../engine/model/peft.ts";
 import { reconstruct } from "../../engine/reconstruct.ts";
 import { invariant } from "../../schema/errors.ts";
@@ -94,6 +95,7 @@ async function main(): Promise<number> {
     for (const subject of [...subjects, { ...opt, name: "opt in float16", path: half }]) {
       const place = join(folder, subject.name.replaceAll(" ", "-"));
       cases.push(...(await rebuild(subject, device, place)), ...(await rebuildAdapter(subject, device, place)));
+      cases.push(...(await rebuildPrefix(subject, device, place)));
     }
     await writeFile(join(folder, "cases.json"), JSON.stringify(cases));
     return ask(join(folder, "cases.json"));
@@ -167,6 +169,18 @@ async function rebuildAdapter(subject: Subject, device: Device, folder: string):
     cases.push(await describeCase(subject, name, base, merge ? out : base, device, merge ? null : out));
   }
   return cases;
+}
+
+/** Fine-tunes a prefix, and rebuilds it. peft has no forward pass for one of a masked model. */
+async function rebuildPrefix(subject: Subject, device: Device, folder: string): Promise<Case[]> {
+  const base = join(folder, "base");
+  const opened = await openModelFolder(base);
+  if (opened.architecture.objective === "masked") return [];
+  const { log, digest } = await fineTune(subject, base, device, seededPrefix(opened, 5, 7));
+  const out = join(folder, "prefix");
+  const rebuilt = await reconstruct({ base: opened, log, out, device, verify: true, replace: false });
+  invariant(rebuilt.digest === digest, `${subject.name}: the rebuilt prefix is the one that was trained`);
+  return [await describeCase(subject, `${subject.name}, prefix`, base, base, device, out)];
 }
 
 async function fineTune(

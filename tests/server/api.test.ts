@@ -221,8 +221,8 @@ describe("fine-tunes", () => {
     await server.store.fineTunes.cancel(rowId(created.fineTune.id));
   });
 
-  test("a LoRA run has the defaults of its method", async () => {
-    const fields = "method loraRank loraAlpha loraTargets learningRate epsilon";
+  test("a run has the defaults of its method", async () => {
+    const fields = "method loraRank loraAlpha loraTargets prefixLength learningRate epsilon";
     const settingsOf = async (hyperparameters: object) => {
       const id = await createFineTune(server, hyperparameters);
       const { fineTune } = await server.ask<{ fineTune: { hyperparameters: object } }>(
@@ -232,11 +232,42 @@ describe("fine-tunes", () => {
       await server.store.fineTunes.cancel(rowId(id));
       return fineTune.hyperparameters;
     };
-    const defaults = { method: "LORA", loraRank: 8, loraAlpha: 16, loraTargets: [], learningRate: 1e-4, epsilon: 1e-2 };
+    const defaults = {
+      method: "LORA",
+      loraRank: 8,
+      loraAlpha: 16,
+      loraTargets: [],
+      prefixLength: 5,
+      learningRate: 1e-4,
+      epsilon: 1e-2,
+    };
     expect(await settingsOf({ method: "LORA" })).toEqual(defaults);
     const given = { loraRank: 2, loraAlpha: 3.5, loraTargets: ["fc1"], learningRate: 1e-3 };
     expect(await settingsOf({ method: "LORA", ...given })).toEqual({ ...defaults, ...given });
+    const prefix = { ...defaults, method: "PREFIX", learningRate: 1e-2, epsilon: 1e-1 };
+    expect(await settingsOf({ method: "PREFIX", prefixLength: 7 })).toEqual({ ...prefix, prefixLength: 7 });
     expect(await settingsOf({})).toEqual({ ...defaults, method: "FULL", learningRate: 1e-6, epsilon: 1e-3 });
+  });
+
+  test("a prefix leaves room for the rows, or is refused by name", async () => {
+    const dataset = await createDataset(server, "prefix");
+    const refused = async (prefixLength: number) => {
+      const hyperparameters = { method: "PREFIX", prefixLength };
+      const input = { name: "prefix", baseModel: "bytes", dataset, hyperparameters };
+      return (await server.gql(createFineTuneMutation, { input })).errors?.[0]?.extensions;
+    };
+    const field = "input.hyperparameters.prefixLength";
+    expect(await refused(0)).toMatchObject({ code: "INVALID_ARGUMENT", issues: [{ field }] });
+    expect(await refused(64)).toMatchObject({
+      code: "INVALID_ARGUMENT",
+      issues: [{ field, message: "leaves nothing of the model's context of 64" }],
+    });
+    expect(await refused(63)).toMatchObject({
+      code: "DATASET_INVALID",
+      issues: expect.arrayContaining([
+        expect.objectContaining({ line: 1, message: expect.stringContaining("of which a prefix takes 63") as unknown }),
+      ]) as unknown,
+    });
   });
 
   test("the same key and input answer with the first run, another input is a conflict", async () => {

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { expect, test } from "vitest";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
-import { encodeEntries } from "../../schema/step-log.ts";
+import { encodeEntries, encodeHeader } from "../../schema/step-log.ts";
 import { runMaterialise } from "../../worker/materialise.ts";
 import { scratch } from "../support/models.ts";
 import { device, modelPath, run } from "./run.ts";
@@ -67,6 +67,43 @@ test("goes on from its log as it would have, and a rebuild gives the files that 
     const [one, other] = [await readFile(join(kept, name)), await readFile(join(rebuilt, name))];
     expect({ name, same: Buffer.compare(one, other) === 0 }).toStrictEqual({ name, same: true });
   }
+});
+
+test("a prefix goes on from its log as it would have, and from a checkpoint of another run", async () => {
+  const kept = await scratch();
+  const prefix: Partial<Hyperparameters> = { method: "PREFIX", learningRate: 0.1, seed: 1, prefixLength: 3 };
+  const whole = await run({ ...prefix, steps: 30 }, { weightsDir: kept });
+  expect(whole.header).toMatchObject({
+    trainable: [{ name: "prompt_embeddings", shape: [3, 384], dtype: "F32" }],
+    prefix: { length: 3, seed: 1 },
+  });
+  const resumed = await run({ ...prefix, steps: 30 }, { entries: whole.entries.slice(0, 15) });
+  expect(resumed.entries).toStrictEqual(whole.entries.slice(15));
+  expect(resumed.checkpoint?.digest).toBe(whole.checkpoint?.digest);
+  expect(whole.checkpoint?.files.map((path) => basename(path))).toStrictEqual([
+    "adapter_model.safetensors",
+    "adapter_config.json",
+  ]);
+  const fork = { headerBytes: encodeHeader(whole.header), firstStep: 0 };
+  const child = await run(
+    { ...prefix, steps: 5, seed: 9 },
+    { fork, entries: whole.entries.slice(0, 20), stepsDone: 0 },
+  );
+  expect(child.header).toStrictEqual(whole.header);
+  const other = { ...prefix, steps: 5, prefixLength: 4 };
+  await expect(run(other, { fork, entries: whole.entries, stepsDone: 0 })).rejects.toMatchObject({
+    code: "INVALID_STATE",
+  });
+});
+
+test("baselines are of the base, not of a prefix that has learned nothing", async () => {
+  const baselines = async (settings: Partial<Hyperparameters>) => {
+    const { evaluations } = await run({ ...settings, steps: 1, inContextRows: 2, linearProbe: true, seed: 1 });
+    return evaluations.filter(({ kind }) => kind === "IN_CONTEXT" || kind === "LINEAR_PROBE");
+  };
+  const [one, other] = [await baselines({ method: "PREFIX", prefixLength: 3 }), await baselines({ method: "LORA" })];
+  expect(one).toHaveLength(2);
+  expect(one).toStrictEqual(other);
 });
 
 test.each([

@@ -33,11 +33,12 @@ export interface HyperparametersInput {
   readonly loraAlpha?: number | null;
   readonly loraRank?: number | null;
   readonly loraTargets?: readonly (string)[] | null;
-  readonly method?: "FULL" | "HEAD" | "LORA" | null;
+  readonly method?: "FULL" | "HEAD" | "LORA" | "PREFIX" | null;
   readonly noise?: "NORMAL" | "RADEMACHER" | null;
   readonly objective?: "ACCURACY" | "CLASSIFICATION" | "EXACT_MATCH" | "F1" | "LOSS" | null;
   readonly patience?: number | null;
   readonly precision?: "BFLOAT16" | "FLOAT32" | null;
+  readonly prefixLength?: number | null;
   readonly schedule?: "CONSTANT" | "COSINE" | "LINEAR" | null;
   readonly seed?: number | null;
   readonly steps?: number | null;
@@ -204,11 +205,12 @@ export type FineTuneResult = {
       };
     } | null;
     readonly hyperparameters: {
-      readonly method: "FULL" | "HEAD" | "LORA";
+      readonly method: "FULL" | "HEAD" | "LORA" | "PREFIX";
       readonly tensors: readonly (string)[];
       readonly loraRank: number;
       readonly loraAlpha: number;
       readonly loraTargets: readonly (string)[];
+      readonly prefixLength: number;
       readonly objective: "ACCURACY" | "CLASSIFICATION" | "EXACT_MATCH" | "F1" | "LOSS";
       readonly answerTokens: number;
       readonly steps: number;
@@ -340,6 +342,7 @@ query FineTune($id: ID!) {
       loraRank
       loraAlpha
       loraTargets
+      prefixLength
       objective
       answerTokens
       steps

@@ -24,10 +24,16 @@ const settings = [
   ["checkpointEvery", "Checkpoint every (steps, 0: at the end)"],
 ] as const;
 
-const loraSettings = [
-  ["loraRank", "Rank"],
-  ["loraAlpha", "Alpha"],
-] as const;
+/** Those of one method alone. */
+const methodSettings = {
+  FULL: [],
+  HEAD: [],
+  LORA: [
+    ["loraRank", "Rank"],
+    ["loraAlpha", "Alpha"],
+  ],
+  PREFIX: [["prefixLength", "Length (tokens)"]],
+} as const;
 
 const objectives = {
   LOSS: "Loss of the completion",
@@ -43,10 +49,11 @@ const estimatorKinds = ["SPSA", "ONE_SIDED", "FZOO"] as const;
 
 const schedules = ["CONSTANT", "LINEAR", "COSINE"] as const;
 
-type Method = keyof typeof hyperparameterDefaults;
+const methods = ["FULL", "HEAD", "LORA", "PREFIX"] as const;
+type Method = (typeof methods)[number];
 
 function methodNamed(name: string): Method {
-  return name === "LORA" || name === "HEAD" ? name : "FULL";
+  return methods.find((known) => known === name) ?? "FULL";
 }
 
 interface FormProps {
@@ -160,6 +167,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
                 <option value="FULL">Weights</option>
                 <option value="HEAD">Output head</option>
                 <option value="LORA">LoRA adapter</option>
+                <option value="PREFIX">Prefix</option>
               </select>
             </label>
             <label>
@@ -171,7 +179,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
                 spellcheck={false}
               />
             </label>
-            {[...settings, ...(method === "LORA" ? loraSettings : [])].map(([name, label]) => (
+            {[...settings, ...methodSettings[method]].map(([name, label]) => (
               <label key={name}>
                 {label}
                 <input
@@ -286,7 +294,8 @@ function readForm(form: FormData): CreateFineTuneInput {
     const value = form.get(name);
     return typeof value === "string" ? value : "";
   };
-  const numbers = [...settings, ...loraSettings]
+  const method = methodNamed(text("method"));
+  const numbers = [...settings, ...methodSettings[method]]
     .filter(([name]) => text(name) !== "")
     .map(([name]) => [name, Number(text(name))] as const);
   const names = (field: string) =>
@@ -296,7 +305,6 @@ function readForm(form: FormData): CreateFineTuneInput {
   const given = text("learningRate").trim();
   const rate = given === "" ? {} : { learningRate: given === "AUTO" ? ("AUTO" as const) : Number(given) };
   const lists = { tensors: names("tensors"), loraTargets: names("loraTargets") };
-  const method = methodNamed(text("method"));
   const schedule = schedules.find((known) => known === text("schedule")) ?? "CONSTANT";
   const objective = objectiveKinds.find((known) => known === text("objective")) ?? "LOSS";
   const estimator = estimatorKinds.find((known) => known === text("estimator")) ?? "SPSA";

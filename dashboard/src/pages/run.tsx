@@ -213,9 +213,17 @@ const objectives = {
   EXACT_MATCH: "exact match of written answers",
 } satisfies Record<Run["hyperparameters"]["objective"], string>;
 
-function methodText({ method, tensors, loraRank, loraAlpha, loraTargets }: Run["hyperparameters"]): string {
+function methodText({
+  method,
+  tensors,
+  loraRank,
+  loraAlpha,
+  loraTargets,
+  prefixLength,
+}: Run["hyperparameters"]): string {
   if (method === "HEAD") return "the output head";
   if (method === "FULL") return tensors.length > 0 ? tensors.join(", ") : "every weight";
+  if (method === "PREFIX") return `a prefix of ${formatInteger(prefixLength)} tokens`;
   const layers = loraTargets.length > 0 ? loraTargets.join(", ") : "queries and values";
   return `LoRA of rank ${loraRank} and alpha ${loraAlpha} on ${layers}`;
 }
