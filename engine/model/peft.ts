@@ -49,7 +49,8 @@ const harmless = ["base_model_name_or_path", "revision", "auto_mapping", "peft_v
 const harmlessOfPrefix = new Set([
   ...harmless,
   ...Object.keys(prefixSchema.shape),
-  ...["encoder_hidden_size", "init_weights"],
+  "encoder_hidden_size",
+  "init_weights",
 ]);
 const harmlessOfLora = new Set(
   [
