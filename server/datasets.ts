@@ -1,7 +1,8 @@
 /**
- * How a dataset comes in, whatever the way: its source is read twice, once to check every line and once to store it,
+ * How a dataset comes in, whatever the way, as JSON Lines or parquet; what is stored is JSON Lines. Its source is read twice, once to check every line and once to store it,
  * so that nothing is stored of a dataset with a wrong line.
  */
+import { isParquet, linesOf, objectsOf } from "../dataset/files.ts";
 import { checkDataset } from "../dataset/jsonl.ts";
 import type { Preparation } from "../dataset/prepare.ts";
 import { jsonRows, preparedLines } from "../dataset/prepare.ts";
@@ -10,7 +11,11 @@ import { limits } from "../schema/limits.ts";
 import type { Dataset } from "../schema/tables.ts";
 import type { Services } from "./context.ts";
 
-type Source = () => AsyncIterable<Uint8Array>;
+/** Bytes that can be read more than once, and the file where they are in one: it may be parquet. */
+interface Source {
+  open(): AsyncIterable<Uint8Array>;
+  readonly path?: string;
+}
 
 /** @throws DATASET_INVALID, PAYLOAD_TOO_LARGE */
 export async function storeDataset(
@@ -19,10 +24,19 @@ export async function storeDataset(
   source: Source,
   preparation: Preparation | null = null,
 ): Promise<Dataset> {
-  const open = preparation ? () => preparedLines(jsonRows(source()), preparation) : source;
+  const open = await opener(source, preparation);
   const { rows } = await checkDataset(open());
   const blob = await store.blobs.put(open(), { maxBytes: limits.datasetBytes });
   return store.datasets.create({ name, ...blob, rows });
+}
+
+/** How the rows are read as JSON Lines. */
+async function opener(source: Source, preparation: Preparation | null): Promise<() => AsyncIterable<Uint8Array>> {
+  const { path } = source;
+  const parquet = path !== undefined && (await isParquet(path));
+  if (!parquet && !preparation) return () => source.open();
+  const objects = () => (parquet ? objectsOf(path) : jsonRows(source.open()));
+  return () => (preparation ? preparedLines(objects(), preparation) : linesOf(objects()));
 }
 
 /** Turns a complete upload into a dataset. The upload is removed, also when its rows turned out wrong. */
@@ -37,12 +51,16 @@ export async function storeUpload(
 }
 
 /** Stores the body of a request as it comes. */
-export async function storeStream(services: Services, name: string, body: AsyncIterable<Uint8Array>): Promise<Dataset> {
-  return storeAndRemove(services, name, await services.uploads.spool(body));
+export async function storeStream(
+  services: Services,
+  name: string,
+  body: AsyncIterable<Uint8Array>,
+  preparation: Preparation | null,
+): Promise<Dataset> {
+  return storeAndRemove(services, name, await services.uploads.spool(body), preparation);
 }
 
-interface Spooled {
-  open(): AsyncIterable<Uint8Array>;
+interface Spooled extends Source {
   remove(): Promise<void>;
 }
 
@@ -51,10 +69,10 @@ async function storeAndRemove(
   services: Services,
   name: string,
   upload: Spooled,
-  preparation: Preparation | null = null,
+  preparation: Preparation | null,
 ): Promise<Dataset> {
   try {
-    const dataset = await storeDataset(services, name, () => upload.open(), preparation);
+    const dataset = await storeDataset(services, name, upload, preparation);
     await upload.remove();
     return dataset;
   } catch (error) {

@@ -7,6 +7,8 @@ import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
 import type { Access } from "./access.ts";
 import type { Services } from "./context.ts";
+import type { PresetName } from "../dataset/presets.ts";
+import { presetNames } from "../dataset/presets.ts";
 import { storeStream } from "./datasets.ts";
 import { sendLog, sendWeights } from "./downloads.ts";
 import { invalidArgument, toHttpError } from "./errors.ts";
@@ -104,7 +106,7 @@ function onlyReads(request: IncomingMessage): void {
   throw new SteplogError("NOT_FOUND", `There is nothing to ${request.method} here.`);
 }
 
-/** curl --data-binary @rows.jsonl -X POST 'http://.../datasets?name=rows' */
+/** curl --data-binary @rows.jsonl -X POST 'http://.../datasets?name=rows[&preset=SST2]' */
 async function receiveDataset(services: Services, url: URL, request: IncomingMessage, response: ServerResponse) {
   if (request.method !== "POST") throw new SteplogError("NOT_FOUND", "Post a dataset here; GraphQL lists them.");
   if (Number(request.headers["content-length"] ?? 0) > limits.datasetBytes) {
@@ -117,10 +119,25 @@ async function receiveDataset(services: Services, url: URL, request: IncomingMes
     .max(limits.nameLength)
     .safeParse(url.searchParams.get("name") ?? "");
   if (!name.success) throw invalidArgument(name.error.issues, ["name"]);
+  const preset = presetIn(url);
   // A body that is refused half-way must not take the connection with it, on which the answer goes.
-  const dataset = await storeStream(services, name.data, request.iterator({ destroyOnReturn: false }));
+  const dataset = await storeStream(
+    services,
+    name.data,
+    request.iterator({ destroyOnReturn: false }),
+    preset && { preset },
+  );
   const { rows, bytes, sha256 } = dataset;
   sendJson(response, 201, { id: encodeGlobalID("Dataset", dataset.id), name: dataset.name, rows, bytes, sha256 });
+}
+
+/** @throws INVALID_ARGUMENT naming those that there are */
+function presetIn(url: URL): PresetName | null {
+  const given = url.searchParams.get("preset");
+  if (given === null) return null;
+  const known = presetNames.find((name) => name === given);
+  if (known) return known;
+  throw invalidArgument([{ path: [], message: `is ${given}, and there are ${presetNames.join(", ")}` }], ["preset"]);
 }
 
 async function sendReady({ store }: Services, response: ServerResponse): Promise<void> {

@@ -85,6 +85,7 @@ export class Uploads {
       throw uploadError("INVALID_STATE", field, `Of the upload ${upload.offset} of ${size} bytes are here. Resume it.`);
     }
     return {
+      path: join(this.#directory, id),
       open: () => createReadStream(join(this.#directory, id)),
       // Two mutations may have used one upload: gone is what it should be.
       remove: () => this.#files.remove(id).catch(() => {}),
@@ -101,7 +102,7 @@ export class Uploads {
       await remove();
       throw error;
     }
-    return { open: () => createReadStream(path), remove };
+    return { path, open: () => createReadStream(path), remove };
   }
 }
 

@@ -1,12 +1,11 @@
 /** steplog dataset FILE --preset sst2 --out DIR: rows as a task publishes them, as datasets of a run. */
-import { createReadStream } from "node:fs";
-import { mkdir, open, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { NumberedObject, Part, Preparation } from "../../dataset/prepare.ts";
-import { jsonRows, parts, prepare } from "../../dataset/prepare.ts";
+import { objectsOf } from "../../dataset/files.ts";
+import type { Part, Preparation } from "../../dataset/prepare.ts";
+import { parts, prepare } from "../../dataset/prepare.ts";
 import type { PresetName } from "../../dataset/presets.ts";
 import type { TextRow } from "../../dataset/jsonl.ts";
-import type { TaskRow } from "../../dataset/template.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { readUserFile } from "../files.ts";
 import { print, printJson } from "../output.ts";
@@ -44,7 +43,7 @@ export async function dataset(file: string, options: DatasetOptions): Promise<vo
     const rows: TextRow[] = [];
     // A sample is to learn from; what judges it has all its rows.
     const perClass = part === "TRAINING" ? options.perClass : undefined;
-    for await (const row of prepare(rowsOf(file), { ...preparation, part, perClass })) rows.push(row);
+    for await (const row of prepare(objectsOf(file), { ...preparation, part, perClass })) rows.push(row);
     const path = join(options.out, `${part.toLowerCase()}.jsonl`);
     await writeFile(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
     written.push({ file: path, rows: rows.length, classes: classesOf(rows) });
@@ -66,45 +65,6 @@ function usage(message: string): SteplogError {
 
 function partsOf({ validation, test }: DatasetOptions): Part[] {
   return parts.filter((part) => part === "TRAINING" || (part === "VALIDATION" ? validation > 0 : test > 0));
-}
-
-async function* rowsOf(file: string): AsyncGenerator<NumberedObject> {
-  if (await isParquet(file)) yield* parquetRows(file);
-  else yield* jsonRows(createReadStream(file));
-}
-
-async function isParquet(file: string): Promise<boolean> {
-  const handle = await open(file);
-  try {
-    const { buffer } = await handle.read(Buffer.alloc(4), 0, 4, 0);
-    return buffer.toString("latin1") === "PAR1";
-  } finally {
-    await handle.close();
-  }
-}
-
-/** A group of rows at a time; rows count from 1. */
-async function* parquetRows(path: string): AsyncGenerator<NumberedObject> {
-  const [{ asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects }, { compressors }] = await Promise.all([
-    import("hyparquet"),
-    import("hyparquet-compressors"),
-  ]);
-  try {
-    const file = await asyncBufferFromFile(path);
-    const metadata = await parquetMetadataAsync(file);
-    let line = 0;
-    for (const group of metadata.row_groups) {
-      const rowEnd = line + Number(group.num_rows);
-      for (const value of await parquetReadObjects({ file, metadata, compressors, rowStart: line, rowEnd })) {
-        line += 1;
-        yield { line, value: value as TaskRow };
-      }
-    }
-  } catch (cause) {
-    if (cause instanceof SteplogError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SteplogError("DATASET_INVALID", `${path} cannot be read as parquet: ${reason}.`, [], { cause });
-  }
 }
 
 function classesOf(rows: readonly TextRow[]): Record<string, number> | null {

@@ -49,7 +49,8 @@ const CreateDatasetInput = builder.inputType("CreateDatasetInput", {
     }),
     uploadId: t.string({
       description:
-        "An upload made with the tus protocol (resumable) at /uploads, complete: its URL, or the URL's last part. At " +
+        "An upload made with the tus protocol (resumable) at /uploads, complete: its URL, or the URL's last part. JSON Lines, or " +
+        "parquet with a column for each field. At " +
         `most ${limits.datasetBytes} bytes. It is gone once this mutation answered.`,
     }),
     prepare: t.field({ type: PreparationInput, description: "What to make of the rows first; nothing when left out." }),
@@ -87,8 +88,8 @@ function storeInline(
     const message = `has ${bytes.length} bytes; the most inline is ${limits.inlineDatasetBytes}. Upload it to /uploads`;
     throw new SteplogError("PAYLOAD_TOO_LARGE", `jsonl ${message}.`, [{ field: "input.jsonl", message }]);
   }
-  const source = async function* () {
+  const open = async function* open() {
     yield bytes;
   };
-  return storeDataset(context, name, source, preparation);
+  return storeDataset(context, name, { open }, preparation);
 }

@@ -1,8 +1,10 @@
 /** Uploads by the tus protocol: a broken connection costs nothing but the bytes that were under way. */
-import { readdir, readFile, utimes, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { request } from "node:http";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { parquetWriteFile } from "hyparquet-writer";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { rows, testServer, type TestServer } from "./harness.ts";
 
 let server: TestServer;
@@ -71,6 +73,63 @@ test("the bare id of an upload names it too", async () => {
   const url = await start(body.length);
   await send(url, 0, body);
   expect((await create(url.split("/").at(-1) ?? "")).data?.createDataset.rows).toBe(3);
+});
+
+test("a parquet file becomes the JSON Lines that it holds, or those that its task's rows stand for", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "steplog-parquet-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const file = join(folder, "rows.parquet");
+  const column = (name: string, data: unknown[], type: "STRING" | "INT64") => ({ name, data, type });
+  const columnsOf = async (...columnData: ReturnType<typeof column>[]) => {
+    parquetWriteFile({ filename: file, rowGroupSize: 2, columnData });
+    return new Uint8Array(await readFile(file));
+  };
+  const stored = async (sha256: string) => readFile(server.store.blobs.path(sha256), "utf8");
+
+  const plain = await columnsOf(
+    column("prompt", ["a", "b", "c"], "STRING"),
+    column("completion", [" x", " y", " z"], "STRING"),
+  );
+  const url = await start(plain.length);
+  await send(url, 0, plain);
+  const created = await server.ask<{ createDataset: { rows: number; sha256: string } }>(
+    "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { rows sha256 } }",
+    { input: { name: "parquet", uploadId: url } },
+  );
+  expect(await stored(created.createDataset.sha256)).toBe(
+    ["a", "b", "c"].map((prompt, i) => `{"prompt":"${prompt}","completion":" ${"xyz"[i]}"}\n`).join(""),
+  );
+
+  const task = await columnsOf(
+    column("sentence", ["bad", "good", "fine"], "STRING"),
+    column("label", [0n, 1n, 1n], "INT64"),
+  );
+  const post = (query: string, body = task) => fetch(`${server.url}/datasets?${query}`, { method: "POST", body });
+  const answer = (await (await post("name=sst2&preset=SST2")).json()) as { rows: number; sha256: string };
+  expect(answer.rows).toBe(3);
+  expect(await stored(answer.sha256)).toContain('" great"');
+
+  const refused = async (query: string, body?: Uint8Array<ArrayBuffer>) =>
+    ((await (await post(query, body)).json()) as { errors: { extensions: object }[] }).errors[0]?.extensions;
+  expect(await refused("name=x&preset=SST3")).toMatchObject({
+    code: "INVALID_ARGUMENT",
+    issues: [{ field: "preset" }],
+  });
+  expect(await refused("name=x")).toMatchObject({
+    code: "DATASET_INVALID",
+    issues: expect.arrayContaining([expect.objectContaining({ line: 3, field: "prompt" })]) as unknown,
+  });
+  expect(await refused("name=x&preset=RTE")).toMatchObject({ code: "DATASET_INVALID" });
+  const cut = task.slice(0, task.length - 9);
+  expect(await refused("name=x&preset=SST2", cut)).toMatchObject({ code: "DATASET_INVALID" });
+  // What is no metadata is not followed.
+  const metadata = Buffer.from(task);
+  expect(
+    await refused("name=x&preset=SST2", new Uint8Array(metadata.fill(0xff, 8, metadata.length - 8))),
+  ).toMatchObject({
+    code: "DATASET_INVALID",
+  });
+  expect(await readdir(server.uploadsDir)).not.toContainEqual(expect.stringMatching(/^stream-/u));
 });
 
 test("wrong rows are named, and the upload is gone", async () => {

@@ -48,13 +48,10 @@ export interface StoredDataset {
 }
 
 /** Text and files alike go up as a stream, so that neither has the size limit of a mutation. */
-export async function storeDataset(name: string, rows: Blob): Promise<StoredDataset> {
-  const headers = { "content-type": "application/jsonl" };
-  return (await call(`/datasets?name=${encodeURIComponent(name)}`, {
-    method: "POST",
-    body: rows,
-    headers,
-  })) as StoredDataset;
+export async function storeDataset(name: string, rows: Blob, preset: string): Promise<StoredDataset> {
+  const headers = { "content-type": "application/octet-stream" };
+  const query = new URLSearchParams({ name, ...(preset !== "" && { preset }) });
+  return (await call(`/datasets?${query.toString()}`, { method: "POST", body: rows, headers })) as StoredDataset;
 }
 
 async function call(

@@ -422,6 +422,10 @@ query Results($id: ID!) {
 );
 
 export type ChoicesResult = {
+  readonly datasetPresets: readonly ({
+    readonly name: "BOOLQ" | "CB" | "COPA" | "DROP" | "MNLI" | "MULTIRC" | "RECORD" | "RTE" | "SNLI" | "SQUAD" | "SST2" | "SST5" | "TREC" | "WIC" | "WSC";
+    readonly fields: string;
+  })[];
   readonly foundModels: readonly ({
     readonly name: string;
     readonly family: string | null;
@@ -449,6 +453,10 @@ export type ChoicesResult = {
 };
 export const choices = operation<ChoicesResult, {  }>(
   "Choices", `query Choices {
+  datasetPresets {
+    name
+    fields
+  }
   foundModels {
     name
     family

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { storeDataset, type StoredDataset } from "../api/client.ts";
+import type { ChoicesResult } from "../api/operations.ts";
 import { formatInteger } from "../format.ts";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
 
@@ -8,14 +9,16 @@ const example = '{"prompt": "A joy from start to end. It was", "completion": " g
 type Outcome = { readonly stored: StoredDataset } | { readonly failure: Failure; readonly text: string | undefined };
 
 interface FormProps {
+  readonly presets: ChoicesResult["datasetPresets"];
   /** Ends when the dataset can be chosen: "Stored" is said after that. */
   readonly onStored: (dataset: StoredDataset) => Promise<void>;
 }
 
-export function DatasetForm({ onStored }: FormProps) {
+export function DatasetForm({ presets, onStored }: FormProps) {
   const [name, setName] = useState("");
   const [text, setText] = useState("");
   const [file, setFile] = useState<File | null>(null);
+  const [preset, setPreset] = useState("");
   const [busy, setBusy] = useState(false);
   const [outcome, setOutcome] = useState<Outcome | null>(null);
 
@@ -23,7 +26,7 @@ export function DatasetForm({ onStored }: FormProps) {
     event.preventDefault();
     setBusy(true);
     try {
-      const stored = await storeDataset(name, file ?? new Blob([text]));
+      const stored = await storeDataset(name, file ?? new Blob([text]), preset);
       await onStored(stored);
       setOutcome({ stored });
     } catch (error) {
@@ -33,13 +36,14 @@ export function DatasetForm({ onStored }: FormProps) {
   };
   const choose = (chosen: File | null) => {
     setFile(chosen);
-    if (chosen && name === "") setName(chosen.name.replace(/\.jsonl?$/u, ""));
+    if (chosen && name === "") setName(chosen.name.replace(/\.(?:jsonl?|parquet)$/u, ""));
   };
   return (
     <section class="card">
       <h2>1. Dataset</h2>
       <p class="muted">
-        JSON Lines: one object a line, such as <code>{example}</code>. Skip this if your dataset is stored already.
+        JSON Lines: one object a line, such as <code>{example}</code>; or a parquet file. Skip this if your dataset is
+        stored already.
       </p>
       <form onSubmit={(event) => void store(event)}>
         <label>
@@ -62,9 +66,20 @@ export function DatasetForm({ onStored }: FormProps) {
           or a file
           <input
             type="file"
-            accept=".jsonl,.json,application/jsonl"
+            accept=".jsonl,.json,.parquet,application/jsonl"
             onChange={({ currentTarget }) => choose(currentTarget.files?.[0] ?? null)}
           />
+        </label>
+        <label>
+          Rows are
+          <select value={preset} onChange={({ currentTarget }) => setPreset(currentTarget.value)}>
+            <option value="">prompts and completions, conversations or tokens</option>
+            {presets.map((known) => (
+              <option key={known.name} value={known.name}>
+                {known.name}, as published: {known.fields}
+              </option>
+            ))}
+          </select>
         </label>
         <div class="actions">
           <button type="submit" disabled={busy}>

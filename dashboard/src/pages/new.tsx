@@ -28,6 +28,7 @@ export function NewPage() {
       <h1>New fine-tune</h1>
       {failure && <Problem title="Models and datasets cannot be read" failure={failure} />}
       <DatasetForm
+        presets={found?.datasetPresets ?? []}
         onStored={async (dataset) => {
           await read();
           setStored(dataset);
