@@ -20,6 +20,9 @@ export type EstimatorKind = (typeof estimators)[number];
 export const noiseKinds = ["NORMAL", "RADEMACHER"] as const;
 export type NoiseKind = (typeof noiseKinds)[number];
 
+export const bestMetrics = ["AUTO", "LOSS", "ACCURACY", "F1", "EXACT_MATCH"] as const;
+export type BestMetric = (typeof bestMetrics)[number];
+
 export const precisions = ["FLOAT32", "BFLOAT16"] as const;
 export type PrecisionKind = (typeof precisions)[number];
 
@@ -75,6 +78,8 @@ export const hyperparameterFields = z.strictObject({
   seed: z.int().min(0).max(0xffff_ffff).default(0),
   /** Steps between two measurements of the validation metric; 0 measures before and after only. */
   evaluateEvery: z.int().min(0).max(limits.steps).default(0),
+  /** What says which evaluation is best: AUTO takes F1 of answers, accuracy, or the loss, the first of them that there is. */
+  bestMetric: z.enum(bestMetrics).default("AUTO"),
   /** Evaluations in a row that are no better than the best before the run ends early; 0 goes on to the last step. */
   patience: z.int().min(0).max(limits.steps).default(0),
   /** Training rows in front of each validation prompt in a baseline of in-context learning; 0 measures none. */

@@ -22,12 +22,13 @@ export class Judge {
   readonly #probe: Probe | null;
   readonly #patience: number;
   readonly #recorded: Set<string>;
-  readonly #best = new BestSoFar();
+  readonly #best: BestSoFar;
 
   constructor({ validation, test, inContext, probe }: RunData, { evaluated, hyperparameters }: FineTuneRequest) {
     this.#sets = { VALIDATION: validation, TEST: test, IN_CONTEXT: inContext };
     this.#probe = probe;
     this.#patience = hyperparameters.patience;
+    this.#best = new BestSoFar(hyperparameters.bestMetric);
     this.#recorded = new Set(evaluated.map(({ kind, entries }) => key(kind, entries)));
     for (const one of evaluated) if (one.kind === "VALIDATION") this.#best.add(one);
   }

@@ -148,12 +148,16 @@ async function datasetsOf(store: Store, input: Input, parent: Parent | null) {
 
 /** @throws INVALID_ARGUMENT for settings that wait for evaluations that there will not be */
 function checkEvaluations(
-  { patience, evaluateEvery, inContextRows, linearProbe }: Hyperparameters,
+  { patience, evaluateEvery, inContextRows, linearProbe, bestMetric, answerTokens }: Hyperparameters,
   validated: boolean,
 ): void {
   const issues = [
     ...(patience > 0 && !validated ? [{ path: ["patience"], message: "needs a validation dataset" }] : []),
     ...(patience > 0 && evaluateEvery === 0 ? [{ path: ["patience"], message: "needs evaluateEvery above 0" }] : []),
+    ...(bestMetric !== "AUTO" && !validated ? [{ path: ["bestMetric"], message: "needs a validation dataset" }] : []),
+    ...((bestMetric === "F1" || bestMetric === "EXACT_MATCH") && answerTokens === 0
+      ? [{ path: ["bestMetric"], message: `${bestMetric} needs answerTokens above 0` }]
+      : []),
     ...(linearProbe && !validated ? [{ path: ["linearProbe"], message: "needs a validation dataset" }] : []),
     ...(inContextRows > 0 && !validated ? [{ path: ["inContextRows"], message: "needs a validation dataset" }] : []),
   ];

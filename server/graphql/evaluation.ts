@@ -1,6 +1,7 @@
 /** Evaluations: measurements on the validation rows. */
 import type { Evaluation } from "../../schema/tables.ts";
 import { isBetter } from "../../schema/judged.ts";
+import type { BestMetric } from "../../schema/hyperparameters.ts";
 import type { EvaluationKind } from "../../schema/states.ts";
 import { builder } from "./builder.ts";
 
@@ -43,9 +44,9 @@ export const EvaluationRef = builder.objectRef<Evaluation>("Evaluation").impleme
   }),
 });
 
-/** The rule that a worker stops early by: accuracy where there is one, of equal ones and without the loss. */
-export function bestOf(evaluations: readonly Evaluation[]): Evaluation | null {
+/** By the rule that a worker stops early by. */
+export function bestOf(evaluations: readonly Evaluation[], metric: BestMetric): Evaluation | null {
   return evaluations
     .filter(({ kind }) => kind === "VALIDATION")
-    .reduce<Evaluation | null>((best, next) => (best === null || isBetter(next, best) ? next : best), null);
+    .reduce<Evaluation | null>((best, next) => (best === null || isBetter(next, best, metric) ? next : best), null);
 }

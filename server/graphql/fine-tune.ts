@@ -131,10 +131,11 @@ FineTuneRef.implement({
       type: EvaluationRef,
       nullable: true,
       description:
-        "The best evaluation of the validation rows: by F1 or accuracy where there is one, else by loss; null before the first. " +
+        "The best evaluation of the validation rows, by the run's bestMetric; null before the first. " +
         "A run that evaluates while it trains names a checkpoint there.",
       complexity: queryCost,
-      resolve: async (run, _args, { store }) => bestOf(await store.fineTunes.evaluations(run.id)),
+      resolve: async (run, _args, { store }) =>
+        bestOf(await store.fineTunes.evaluations(run.id), hyperparametersSchema.parse(run.hyperparameters).bestMetric),
     }),
     pickedRate: t.exposeFloat("pickedRate", {
       nullable: true,

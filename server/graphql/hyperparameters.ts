@@ -1,6 +1,7 @@
 /** Hyperparameters in the API. Ranges, defaults and their texts come from schema/hyperparameters.ts. */
 import { z } from "zod";
 import type {
+  BestMetric,
   EstimatorKind,
   Hyperparameters,
   MethodKind,
@@ -46,6 +47,8 @@ const meanings: Record<Name, string> = {
   precision: "Number format that products are multiplied in; sums and stored weights are not touched by it.",
   seed: "Run seed: seeds of the noise and the order of the rows derive from it.",
   evaluateEvery: "Steps between two evaluations on the validation rows; 0 evaluates before and after only.",
+  bestMetric:
+    "What says which evaluation of the validation rows is best, for the checkpoint that it gets, for patience and for the test rows.",
   patience:
     "Evaluations in a row that are no better than the best before the run ends early; 0 goes on to the last step. Needs a validation dataset and evaluateEvery.",
   inContextRows:
@@ -122,6 +125,17 @@ const NoiseKind = builder.enumType("NoiseKind", {
   } satisfies Record<Kind, { description: string }>,
 });
 
+const BestMetricRef = builder.enumType("BestMetric", {
+  description: "What says which evaluation is best; of equal ones it is the loss.",
+  values: {
+    AUTO: { description: "F1 of written answers, then accuracy, where there is one; else the loss." },
+    LOSS: { description: "The lowest loss." },
+    ACCURACY: { description: "The highest accuracy; the loss for rows without candidates." },
+    F1: { description: "The highest F1 of written answers." },
+    EXACT_MATCH: { description: "The most answers that are an accepted one." },
+  } satisfies Record<BestMetric, { description: string }>,
+});
+
 const Precision = builder.enumType("Precision", {
   description: "Number format of multiplication.",
   values: {
@@ -160,6 +174,7 @@ export const HyperparametersRef = builder.objectRef<Hyperparameters>("Hyperparam
     precision: t.expose("precision", { type: Precision, description: meanings.precision }),
     seed: t.expose("seed", { type: "SafeInt", description: meanings.seed }),
     evaluateEvery: t.exposeInt("evaluateEvery", { description: meanings.evaluateEvery }),
+    bestMetric: t.expose("bestMetric", { type: BestMetricRef, description: meanings.bestMetric }),
     patience: t.exposeInt("patience", { description: meanings.patience }),
     inContextRows: t.exposeInt("inContextRows", { description: meanings.inContextRows }),
     linearProbe: t.exposeBoolean("linearProbe", { description: meanings.linearProbe }),
@@ -194,6 +209,7 @@ export const HyperparametersInput = builder.inputType("HyperparametersInput", {
     precision: t.field({ type: Precision, description: textOf("precision") }),
     seed: t.field({ type: "SafeInt", description: textOf("seed") }),
     evaluateEvery: t.int({ description: textOf("evaluateEvery") }),
+    bestMetric: t.field({ type: BestMetricRef, description: textOf("bestMetric") }),
     patience: t.int({ description: textOf("patience") }),
     inContextRows: t.int({ description: textOf("inContextRows") }),
     linearProbe: t.boolean({ description: textOf("linearProbe") }),

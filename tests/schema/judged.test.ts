@@ -16,6 +16,28 @@ test("accuracy decides, then the loss; a loss that is not a number never wins", 
   expect(isBetter(judged(1, NaN), judged(0, 1))).toBe(false);
 });
 
+test("a metric that was chosen decides alone, and of equal ones the loss", () => {
+  const of = (loss: number, accuracy: number, f1: number, exactMatch: number) => ({
+    entries: 0,
+    step: 0,
+    loss,
+    accuracy,
+    f1,
+    exactMatch,
+  });
+  const [one, other] = [of(1, 0.5, 0.5, 0.5), of(2, 0.6, 0.4, 0.7)];
+  const better = (["AUTO", "LOSS", "ACCURACY", "F1", "EXACT_MATCH"] as const).map((metric) =>
+    isBetter(other, one, metric),
+  );
+  expect(better).toStrictEqual([false, false, true, false, true]);
+  expect(isBetter(of(1, 0.5, 0, 0), of(2, 0.5, 1, 1), "ACCURACY")).toBe(true);
+  expect(isBetter(judged(1, 1), judged(0, 2), "F1")).toBe(true);
+  const best = new BestSoFar("LOSS");
+  for (const next of [of(3, 0.1, 0, 0), of(1, 0, 0, 0), of(2, 1, 1, 1)]) best.add(next);
+  expect(best.best?.loss).toBe(1);
+  expect(best.since).toBe(1);
+});
+
 test("counts the evaluations since the best", () => {
   const best = new BestSoFar();
   expect(best.best).toBeNull();

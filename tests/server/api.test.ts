@@ -289,11 +289,13 @@ describe("fine-tunes", () => {
     });
     expect(wrong.errors?.[0]?.message).toContain("a number above 0 and up to 10, or AUTO; it is 11");
     const waiting = await server.gql(createFineTuneMutation, {
-      input: { ...input, hyperparameters: { patience: 2, inContextRows: 1 } },
+      input: { ...input, hyperparameters: { patience: 2, inContextRows: 1, bestMetric: "F1" } },
     });
     expect(waiting.errors?.[0]?.extensions["issues"]).toMatchObject([
       { field: "input.hyperparameters.patience", message: "needs a validation dataset" },
       { field: "input.hyperparameters.patience", message: "needs evaluateEvery above 0" },
+      { field: "input.hyperparameters.bestMetric", message: "needs a validation dataset" },
+      { field: "input.hyperparameters.bestMetric", message: "F1 needs answerTokens above 0" },
       { field: "input.hyperparameters.inContextRows" },
     ]);
     const { errors } = await server.gql(createFineTuneMutation, {

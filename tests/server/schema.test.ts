@@ -50,7 +50,7 @@ test("texts of hyperparameters name range and default", () => {
   const type = schema.getType("HyperparametersInput");
   const fields = isInputObjectType(type) ? type.getFields() : {};
   expect(fields["learningRate"]?.description).toMatch(
-    /Must be a number above 0 and up to 10, or AUTO; 0.000001 \(0.0001 for LORA\) when left out/u,
+    /Must be a number above 0 and up to 10, or AUTO; 0.000001 \(0.0001 for LORA, 0.01 for PREFIX\) when left out/u,
   );
   expect(fields["seed"]?.description).toMatch(/a whole number from 0 to 4294967295; 0 when left out/u);
   expect(fields["noise"]?.description).toMatch(/NORMAL or RADEMACHER; RADEMACHER when left out/u);

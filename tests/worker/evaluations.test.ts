@@ -25,6 +25,15 @@ test("a run without patience goes on; one with patience ends when nothing gets b
   expect(messages.at(-1)).toStrictEqual({ type: "done" });
 });
 
+test("the metric that was chosen says which place is best", async () => {
+  const { evaluations } = await run({ ...wild, bestMetric: "LOSS" }, { testPath: demo("validation.jsonl") });
+  const validations = evaluations.filter(({ kind }) => kind === "VALIDATION");
+  const [byLoss] = validations.toSorted((a, b) => a.loss - b.loss);
+  const [byAccuracy] = validations.toSorted((a, b) => (b.accuracy ?? 0) - (a.accuracy ?? 0) || a.loss - b.loss);
+  expect(byLoss?.step).not.toBe(byAccuracy?.step);
+  expect(evaluations.at(-1)).toStrictEqual({ ...byLoss, kind: "TEST" });
+});
+
 test("the test rows are measured with the base and at the best place, to which the weights go back", async () => {
   const { evaluations } = await run({ ...wild, patience: 2 }, { testPath: demo("validation.jsonl") });
   const of = (kind: string) => evaluations.filter((one) => one.kind === kind);

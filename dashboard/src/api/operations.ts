@@ -20,6 +20,7 @@ export interface HyperparametersInput {
   readonly accumulate?: number | null;
   readonly answerTokens?: number | null;
   readonly batchSize?: number | null;
+  readonly bestMetric?: "ACCURACY" | "AUTO" | "EXACT_MATCH" | "F1" | "LOSS" | null;
   readonly checkpointEvery?: number | null;
   readonly clipGradient?: number | null;
   readonly epsilon?: number | null;
@@ -229,6 +230,7 @@ export type FineTuneResult = {
       readonly precision: "BFLOAT16" | "FLOAT32";
       readonly seed: number;
       readonly evaluateEvery: number;
+      readonly bestMetric: "ACCURACY" | "AUTO" | "EXACT_MATCH" | "F1" | "LOSS";
       readonly patience: number;
       readonly inContextRows: number;
       readonly linearProbe: boolean;
@@ -361,6 +363,7 @@ query FineTune($id: ID!) {
       precision
       seed
       evaluateEvery
+      bestMetric
       patience
       inContextRows
       linearProbe

@@ -47,6 +47,16 @@ const objectiveKinds = ["LOSS", "CLASSIFICATION", "ACCURACY", "F1", "EXACT_MATCH
 
 const estimatorKinds = ["SPSA", "ONE_SIDED", "FZOO"] as const;
 
+const bestMetrics = {
+  AUTO: "F1, accuracy or loss, whichever there is first",
+  LOSS: "Loss",
+  ACCURACY: "Accuracy",
+  F1: "F1 of written answers",
+  EXACT_MATCH: "Exact match of written answers",
+} as const;
+
+const bestMetricKinds = ["AUTO", "LOSS", "ACCURACY", "F1", "EXACT_MATCH"] as const;
+
 const schedules = ["CONSTANT", "LINEAR", "COSINE"] as const;
 
 const methods = ["FULL", "HEAD", "LORA", "PREFIX"] as const;
@@ -213,6 +223,16 @@ export function FineTuneForm({ choices, stored }: FormProps) {
               </select>
             </label>
             <label>
+              Best evaluation by
+              <select name="bestMetric" defaultValue={hyperparameterDefaults.FULL.bestMetric}>
+                {Object.entries(bestMetrics).map(([value, label]) => (
+                  <option key={value} value={value}>
+                    {label}
+                  </option>
+                ))}
+              </select>
+            </label>
+            <label>
               Schedule of the rate
               <select name="schedule" defaultValue={hyperparameterDefaults.FULL.schedule}>
                 {schedules.map((schedule) => (
@@ -308,6 +328,7 @@ function readForm(form: FormData): CreateFineTuneInput {
   const schedule = schedules.find((known) => known === text("schedule")) ?? "CONSTANT";
   const objective = objectiveKinds.find((known) => known === text("objective")) ?? "LOSS";
   const estimator = estimatorKinds.find((known) => known === text("estimator")) ?? "SPSA";
+  const bestMetric = bestMetricKinds.find((known) => known === text("bestMetric")) ?? "AUTO";
   const noise = text("noise") === "NORMAL" ? "NORMAL" : "RADEMACHER";
   const precision = text("precision") === "BFLOAT16" ? "BFLOAT16" : "FLOAT32";
   return {
@@ -330,6 +351,7 @@ function readForm(form: FormData): CreateFineTuneInput {
       ...lists,
       schedule,
       estimator,
+      bestMetric,
       noise,
       precision,
     },

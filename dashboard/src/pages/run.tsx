@@ -173,6 +173,7 @@ function Settings({ run }: { run: Run }) {
     ["Precision of products", set.precision.toLowerCase()],
     ["Seed", String(set.seed)],
     ["Evaluate every", set.evaluateEvery > 0 ? `${formatInteger(set.evaluateEvery)} steps` : "before and after"],
+    ["Best evaluation by", bestMetrics[set.bestMetric]],
     ["Patience", set.patience > 0 ? `${formatInteger(set.patience)} evaluations` : none],
     ["Checkpoint every", set.checkpointEvery > 0 ? `${formatInteger(set.checkpointEvery)} steps` : "at the end"],
     ["Skipped steps", formatCompact(run.progress.skippedSteps)],
@@ -212,6 +213,14 @@ const objectives = {
   F1: "F1 of written answers",
   EXACT_MATCH: "exact match of written answers",
 } satisfies Record<Run["hyperparameters"]["objective"], string>;
+
+const bestMetrics = {
+  AUTO: "F1, accuracy or loss, whichever there is first",
+  LOSS: "loss",
+  ACCURACY: "accuracy",
+  F1: "F1 of written answers",
+  EXACT_MATCH: "exact match of written answers",
+} satisfies Record<Run["hyperparameters"]["bestMetric"], string>;
 
 function methodText({
   method,
