@@ -3,6 +3,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { parquetWriteBuffer } from "hyparquet-writer";
 import type { Browser, Page } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, type TestContext } from "vitest";
@@ -224,6 +225,35 @@ describe("the form", () => {
     await page.getByRole("button", { name: "Cancel run" }).click();
     await page.getByRole("button", { name: "Cancel it" }).click();
     await page.locator(".status", { hasText: "Cancelled" }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  test("takes rows as a task publishes them, in parquet, and trains a prefix on them", async () => {
+    const buffer = Buffer.from(
+      parquetWriteBuffer({
+        columnData: [
+          { name: "sentence", data: ["stale soup", "fine tea", "dull film"], type: "STRING" },
+          { name: "label", data: [0n, 1n, 0n], type: "INT64" },
+        ],
+      }),
+    );
+    await page.goto(`${server.url}/new`);
+    await page.getByLabel("or a file").setInputFiles({ name: "sst2.parquet", mimeType: "", buffer });
+    expect(await page.getByLabel("Dataset name").inputValue()).toBe("sst2");
+    await page.getByRole("button", { name: "Check and store" }).click();
+    await page.getByRole("alert").getByText("Line 3", { exact: true }).first().waitFor();
+    await page.getByLabel("Rows are").selectOption({ label: "SST2, as published: sentence, label" });
+    await page.getByRole("button", { name: "Check and store" }).click();
+    await page.getByText("Stored “sst2”: 3 rows.").waitFor();
+    await page.getByLabel("Name", { exact: true }).fill("a prefix");
+    await page.getByText("Hyperparameters").click();
+    await page.getByLabel("Method").selectOption({ label: "Prefix" });
+    expect(await page.getByLabel("Epsilon").getAttribute("placeholder")).toBe("0.1");
+    await shoot("prefix");
+    await page.getByLabel("Length (tokens)").fill("3");
+    await page.getByRole("button", { name: "Create fine-tune" }).click();
+    await page.getByRole("heading", { name: "a prefix" }).waitFor();
+    await page.getByText("a prefix of 3 tokens").waitFor();
     expect(complaints).toEqual([]);
   });
 });
