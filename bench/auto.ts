@@ -24,12 +24,30 @@ const subjects: readonly (readonly [string, Partial<Hyperparameters>, readonly n
   ["FULL, batches of 4 rows", { steps: 600, batchSize: 4 }, [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]],
   ["FULL, 4 estimates", { steps: 300, estimates: 4 }, [3e-5, 1e-4, 3e-4, 1e-3]],
   ["HEAD", { steps: 500, method: "HEAD" }, [3e-5, 1e-4, 3e-4, 1e-3, 3e-3]],
+  ["FULL, FZOO", { steps: 300, estimator: "FZOO" }, [3e-4, 1e-3, 3e-3, 1e-2, 3e-2]],
+  [
+    "LORA on fc1 and fc2, FZOO",
+    { steps: 500, method: "LORA", loraTargets: ["fc1", "fc2"], estimator: "FZOO" },
+    [1e-3, 1e-2, 3e-2, 1e-1],
+  ],
+  [
+    "PREFIX, FZOO of 8 estimates",
+    { steps: 1200, method: "PREFIX", estimator: "FZOO", estimates: 8 },
+    [3e-2, 1e-1, 3e-1, 1, 3],
+  ],
+  [
+    "PREFIX, FZOO of 8 estimates, CLASSIFICATION",
+    { steps: 800, method: "PREFIX", estimator: "FZOO", estimates: 8, objective: "CLASSIFICATION" },
+    [3e-2, 1e-1, 3e-1, 1, 3],
+  ],
   ["LORA on fc1 and fc2", { steps: 1500, method: "LORA", loraTargets: ["fc1", "fc2"] }, [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]],
 ];
 
 export interface AutoOptions {
   readonly device: string;
   readonly seeds: number;
+  /** A part of the names of those that are measured; all when left out. */
+  readonly subject?: string;
   /** Of every run, in place of its own; for a trial. */
   readonly steps?: number;
 }
@@ -43,12 +61,12 @@ export interface AutoRow {
   readonly picked: readonly (number | null)[];
 }
 
-export async function benchAuto({ device: name, seeds, steps }: AutoOptions): Promise<AutoRow[]> {
+export async function benchAuto({ device: name, seeds, subject: wanted = "", steps }: AutoOptions): Promise<AutoRow[]> {
   const device = await openDevice({ device: name });
   const scratch = await mkdtemp(join(tmpdir(), "steplog-bench-"));
   try {
     const rows: AutoRow[] = [];
-    for (const [subject, settings, grid] of subjects) {
+    for (const [subject, settings, grid] of subjects.filter(([each]) => each.includes(wanted))) {
       const chosen = hyperparametersSchema.parse({ ...settings, ...(steps && { steps }) });
       rows.push({ subject, steps: chosen.steps, ...(await compare(device, scratch, chosen, grid, seeds)) });
     }

@@ -3,7 +3,6 @@
  * round runs in processes of its own, in turn; files are in the system's cache from the first on.
  */
 import { spawnSync } from "node:child_process";
-import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { WeightDtype } from "../engine/devices/device.ts";
 import { SteplogError } from "../schema/errors.ts";
@@ -42,7 +41,7 @@ export interface LoadResult {
 }
 
 const child = fileURLToPath(new URL("load-child.ts", import.meta.url));
-const tsx = createRequire(import.meta.url).resolve("tsx");
+const runner = fileURLToPath(new URL("../runtime/run.js", import.meta.url));
 
 export async function benchLoad(options: LoadOptions): Promise<LoadResult> {
   const { path } = await randomModel(options.config, options.dtype);
@@ -78,9 +77,7 @@ export async function benchLoad(options: LoadOptions): Promise<LoadResult> {
 }
 
 function run(args: readonly string[]): unknown {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", tsx, child, ...args], {
-    encoding: "utf8",
-  });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [runner, child, ...args], { encoding: "utf8" });
   if (status !== 0) throw new SteplogError("INTERNAL", `A process that was measured failed: ${stderr.trim()}`);
   return JSON.parse(stdout);
 }

@@ -120,6 +120,7 @@ program
   .description("learningRate AUTO against a grid of rates, on the demo's base and rows")
   .addOption(new Option("--device <name>", "compute device").choices(deviceNames).default("auto"))
   .addOption(count("--seeds", "runs of each", 3))
+  .option("--subject <text>", "a part of the names of those that are measured")
   .addOption(count("--steps", "steps of every run, for a trial"))
   .option("--json", "print JSON instead of a table")
   .action(async ({ json, ...options }: AutoOptions & { json?: true }) => {

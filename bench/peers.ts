@@ -3,7 +3,6 @@
  * a process of its own and is given the same shapes. What a peer must take and print is in bench/README.md.
  */
 import { spawn } from "node:child_process";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
@@ -99,8 +98,7 @@ function contender(program: Program, outcomes: readonly Outcome[]): Contender {
  */
 function ours(options: PeerOptions): Program[] {
   const { config, batch, tokens, steps, entries, device, threads } = options;
-  const tsx = createRequire(import.meta.url).resolve("tsx/cli");
-  const main = fileURLToPath(new URL("main.ts", import.meta.url));
+  const [runner, main] = ["../runtime/run.js", "main.ts"].map((file) => fileURLToPath(new URL(file, import.meta.url)));
   const common = ["--config", config, "--device", device, "--json"];
   const threaded = threads === undefined ? [] : ["--threads", String(threads)];
   const program = (command: string, dtype: "f32" | "bf16", how: string, args: readonly (string | number)[]) => ({
@@ -108,7 +106,7 @@ function ours(options: PeerOptions): Program[] {
     dtype,
     ours: true,
     file: process.execPath,
-    args: [tsx, main, command, ...common, ...threaded, "--dtype", dtype, ...args.map(String)],
+    args: [String(runner), String(main), command, ...common, ...threaded, "--dtype", dtype, ...args.map(String)],
   });
   const step = (dtype: "f32" | "bf16", how: string, multiply: Precision, labels: string) => {
     const args = ["--batch", batch, "--tokens", tokens, "--labels", labels, "--steps", steps];

@@ -1,7 +1,6 @@
 #!/usr/bin/env node
-// The command as it is installed: registers the TypeScript loader, then runs main.ts in this process.
-import { register } from "tsx/esm/api";
+// The command as it is installed.
+import { fileURLToPath } from "node:url";
+import { load } from "../runtime/load.js";
 
-register();
-const { main } = await import("./main.ts");
-await main(process.argv.slice(2));
+await load(fileURLToPath(new URL("run.ts", import.meta.url)));

@@ -6,8 +6,9 @@
  *
  *   eta = part * mean(L) / mean(g^2)        part = 1 %, or 4 / steps in runs of more than 400 steps
  *
- * FZOO divides its slopes by their spread, so that a step lowers the loss by eta * g, and eta = part * mean(L) / rms(g).
- * Both numbers come from runs of the demo base (docs/decisions/0010-auto-learning-rate.md).
+ * FZOO divides its slopes by their spread, so its steps are of one length, about eta a weight, whatever the losses: there is
+ * nothing to measure, and eta = 3 * epsilon, a little further than where the losses were taken.
+ * The numbers come from runs of the demo base (docs/decisions/0010-auto-learning-rate.md).
  */
 import { ruleSeed } from "../schema/step-log.ts";
 import type { MezoSettings } from "./mezo.ts";
@@ -19,15 +20,14 @@ import type { Task } from "./task.ts";
 export const probes = 32;
 const largestPart = 0.01;
 const partOfAllSteps = 4;
+const epsilonsOfFzoo = 3;
 /** Seeds of the probes are the last of the run's seeds, which no entry of a log reaches. */
 const lastEntry = 2 ** 32 - 1;
 
 export interface PickedRate {
   readonly learningRate: number;
-  /** Mean of the measured losses, nats. */
-  readonly loss: number;
-  /** Root mean square of the projected gradients. */
-  readonly gradient: number;
+  /** For people. */
+  readonly why: string;
 }
 
 /** Null when no probe had finite losses that differ: then there is nothing to go by. */
@@ -36,7 +36,11 @@ export async function pickLearningRate(
   task: Task,
   settings: Omit<MezoSettings, "learningRate">,
 ): Promise<PickedRate | null> {
-  const { seed, steps } = settings;
+  const { seed, steps, epsilon } = settings;
+  if (settings.estimator === "FZOO") {
+    const why = `FZOO's steps are of one length whatever the losses, and this is ${epsilonsOfFzoo} times epsilon`;
+    return { learningRate: rounded(epsilonsOfFzoo * epsilon), why };
+  }
   const losses: number[] = [];
   const squares: number[] = [];
   for (let i = 0; i < probes; i++) {
@@ -49,9 +53,9 @@ export async function pickLearningRate(
   const [loss, square] = [mean(losses), mean(squares)];
   if (!(square > 0)) return null;
   const part = Math.min(largestPart, partOfAllSteps / steps);
-  const gradient = Math.sqrt(square);
-  const lowered = settings.estimator === "FZOO" ? gradient : square;
-  return { learningRate: rounded((part * loss) / lowered), loss, gradient };
+  const gradient = Math.sqrt(square).toPrecision(3);
+  const why = `the first losses are about ${loss.toPrecision(3)}, the first projected gradients about ${gradient}`;
+  return { learningRate: rounded((part * loss) / square), why };
 }
 
 function mean(values: readonly number[]): number {

@@ -1,5 +1,5 @@
-// Where the engine thread begins: a thread does not inherit the TypeScript loader of its process.
-import { register } from "tsx/esm/api";
+// Where the engine thread begins.
+import { fileURLToPath } from "node:url";
+import { load } from "../runtime/load.js";
 
-register();
-await import("./engine-thread.ts");
+await load(fileURLToPath(new URL("engine-thread.ts", import.meta.url)));

@@ -243,8 +243,7 @@ async function settingsOf(request: FineTuneRequest, model: Model, { task }: RunD
   const picked = await pickLearningRate(model, task, settings);
   const rate = picked?.learningRate ?? defaultRate(request);
   const why = picked
-    ? `AUTO takes the learning rate ${rate}: the first losses are about ${picked.loss.toPrecision(3)}, the first ` +
-      `projected gradients about ${picked.gradient.toPrecision(3)}.`
+    ? `AUTO takes the learning rate ${rate}: ${picked.why}.`
     : `The first losses do not differ or are not finite, so AUTO takes the method's default, ${rate}.`;
   return { settings: { ...settings, learningRate: rate }, pickedRate: rate, why };
 }

@@ -2,9 +2,10 @@
  * Makes the addon of the native device when npm installs the package. An install never fails for want of it: the worker
  * then takes TensorFlow.js, and one line says why. What the compiler said is in build.log.
  *
- *   tsx engine/native/install.ts              builds what is not there yet, and exits 0 whatever happens
- *   tsx engine/native/install.ts --force      builds in any case, and fails when it cannot (npm run build:native)
- *   tsx engine/native/install.ts --prebuild   as --force, and puts the binary into prebuilds/ (npm run prebuild)
+ *   node runtime/run.js engine/native/install.ts
+ *                       builds what is not there yet, and exits 0 whatever happens
+ *     with --force      builds in any case, and fails when it cannot (npm run build:native)
+ *     with --prebuild   as --force, and puts the binary into prebuilds/ (npm run prebuild)
  *
  * A binary is there when it loads and was built of these sources, whose hash lies beside it. node-gyp-build finds it:
  * build/Release before prebuilds/<platform>-<arch>, which is where prebuildify would put it.

@@ -1,7 +1,6 @@
 /** The bench counts right, tells noise from quiet, and runs from end to end on a model of a second. */
 import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
@@ -15,11 +14,11 @@ import { openModelFolder } from "../../engine/model/folder.ts";
 import { randomModel, scratch, tinyConfig } from "../support/models.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const tsx = createRequire(import.meta.url).resolve("tsx/cli");
+const runner = join(root, "runtime/run.js");
 
 function bench(args: readonly string[], folder: string) {
   const env = { ...process.env, STEPLOG_BENCH_DIR: folder };
-  return spawnSync(process.execPath, [tsx, join(root, "bench/main.ts"), ...args], { encoding: "utf8", env });
+  return spawnSync(process.execPath, [runner, join(root, "bench/main.ts"), ...args], { encoding: "utf8", env });
 }
 
 describe("the work of a pass", () => {
@@ -135,7 +134,7 @@ test("auto and estimators compare ways to learn the demo's task, as tables", { t
   const auto = bench(["auto", "--seeds", "1", "--steps", "2"], folder);
   expect({ status: auto.status, stderr: auto.stderr }).toStrictEqual({ status: 0, stderr: "" });
   const lines = auto.stdout.trim().split("\n");
-  expect(lines).toHaveLength(8);
+  expect(lines).toHaveLength(12);
   for (const line of lines.slice(2)) expect(line).toMatch(/^\| .+ \| 2 \| .+ \| \d+\.\d \| \d+\.\d \| [\d.e-]+ \|$/u);
 
   const estimators = bench(["estimators", "--seeds", "1", "--passes", "10", "--json"], folder);

@@ -35,18 +35,17 @@ test("takes the rate at which a step lowers the loss by a hundredth, in long run
   const model = await steep(5, 10);
   const picked = await pickLearningRate(model, rows, settings);
   expect(picked?.learningRate).toBe(5e-4);
-  expect(picked?.loss).toBeCloseTo(5, 6);
-  expect(picked?.gradient).toBeCloseTo(10, 6);
+  expect(picked?.why).toBe("the first losses are about 5.00, the first projected gradients about 10.0");
   expect((await pickLearningRate(model, rows, { ...settings, steps: 4_000 }))?.learningRate).toBe(5e-5);
   expect((await pickLearningRate(model, rows, { ...settings, steps: 10 }))?.learningRate).toBe(5e-4);
 });
 
-test("of FZOO it is of another scale: a step lowers the loss by the rate times the slope", async () => {
-  const picked = await pickLearningRate(await steep(5, 10), rows, { ...settings, estimator: "SPSA" });
-  const fzoo = await pickLearningRate(await steep(5, 10), rows, { ...settings, estimator: "FZOO" });
-  expect(picked?.learningRate).toBe(5e-4);
-  // One-sided, the fake's losses differ by twice their rise from the one without noise, or not at all.
-  expect(fzoo?.learningRate).toBeGreaterThan(1e-3);
+test("of FZOO, whose steps have one length, it is three times epsilon, and nothing is measured", async () => {
+  const model = await steep(5, 10);
+  const rateAt = async (epsilon: number) =>
+    (await pickLearningRate(model, rows, { ...settings, epsilon, estimator: "FZOO" }))?.learningRate;
+  expect([await rateAt(1e-3), await rateAt(0.1)]).toStrictEqual([3e-3, 0.3]);
+  expect(model.seeds.size).toBe(0);
 });
 
 test("measures along noise that no step has, and leaves the weights as they are", async () => {

@@ -13,6 +13,7 @@ const lora: Partial<Hyperparameters> = { method: "LORA", loraTargets: ["fc1", "f
 test.each([
   ["LORA", { ...lora, steps: 1500 }],
   ["HEAD", { method: "HEAD", learningRate: 1e-4, schedule: "LINEAR", warmupSteps: 20, steps: 800, seed: 1 }],
+  ["PREFIX", { method: "PREFIX", estimator: "FZOO", estimates: 8, steps: 480, seed: 2 }],
   ["FULL, by FZOO", { estimator: "FZOO", steps: 150, seed: 1 }],
   [
     "FULL, of named tensors",
@@ -20,8 +21,9 @@ test.each([
   ],
 ] as const)(
   "%s learns the demo's task, which its base does not know",
-  async (_, settings) => {
+  async (name, settings) => {
     const { evaluations, header } = await run(settings as Partial<Hyperparameters>);
+    expect(header.prefix !== undefined).toBe(name === "PREFIX");
     expect(evaluations.map(({ step }) => step)).toStrictEqual([0, settings.steps]);
     const [before, after] = evaluations.map(({ accuracy }) => accuracy ?? NaN);
     expect(before).toBeLessThan(0.55);
