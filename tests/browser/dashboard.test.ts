@@ -168,6 +168,44 @@ describe("the page of a run", () => {
     expect(complaints).toEqual([]);
   });
 
+  test("forks a checkpoint with other rows and settings, and says what is wrong with them", async () => {
+    const [id, worker] = await training({ steps: 10, batchSize: 2 });
+    await worker.train(10);
+    await worker.checkpoint();
+    await worker.succeed();
+    await server.ask("mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { id } }", {
+      input: { name: "other rows", jsonl: rows(7) },
+    });
+    await page.goto(runUrl(id));
+    await page.getByRole("button", { name: "Fork" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Learn from").selectOption({ label: "other rows (7 rows)" });
+    await dialog.getByLabel("Name of the fork").fill("forked");
+    await dialog.getByLabel("Learning rate, or AUTO").fill("11");
+    await dialog.getByRole("button", { name: "Fork it" }).click();
+    await dialog.getByText("input.hyperparameters.learningRate").first().waitFor();
+    await dialog.getByLabel("Learning rate, or AUTO").fill("1e-3");
+    await dialog.getByLabel("Steps", { exact: true }).fill("30");
+    await shoot("fork");
+    await dialog.getByLabel("Steps", { exact: true }).fill("40");
+    await dialog.getByRole("button", { name: "Fork it" }).click();
+    await page.getByRole("heading", { name: "forked" }).waitFor();
+    const forked = decodeURIComponent(new URL(page.url()).pathname.split("/").at(-1) ?? "");
+    const { fineTune } = await server.ask<{ fineTune: object }>(
+      `query ($id: ID!) { fineTune(id: $id) {
+        from { entries } dataset { name } hyperparameters { steps batchSize learningRate }
+      } }`,
+      { id: forked },
+    );
+    expect(fineTune).toEqual({
+      from: { entries: 10 },
+      dataset: { name: "other rows" },
+      hyperparameters: { steps: 40, batchSize: 2, learningRate: 1e-3 },
+    });
+    await server.store.fineTunes.cancel(rowId(forked));
+    expect(complaints).toEqual([]);
+  });
+
   test("shows why a run failed", async () => {
     const [id, worker] = await training({ steps: 100 });
     const issues = [{ line: 7, message: "is longer than the context" }];

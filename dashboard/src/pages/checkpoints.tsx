@@ -4,6 +4,7 @@ import { download, readToken, request } from "../api/client.ts";
 import { materialiseCheckpoint, type Results } from "../api/operations.ts";
 import { formatBytes, formatInteger } from "../format.ts";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
+import { Fork } from "./fork.tsx";
 import type { Run } from "./run-state.ts";
 
 type Checkpoint = Results["checkpoints"]["nodes"][number];
@@ -29,6 +30,7 @@ export function Checkpoints({ run }: { run: Run }) {
               <th scope="col">Log</th>
               <th scope="col">Weights</th>
               <th scope="col">Chain hash</th>
+              <th scope="col">Go on</th>
             </tr>
           </thead>
           <tbody>
@@ -67,6 +69,9 @@ function CheckpointRow({ run, checkpoint, setFailure }: RowProps) {
       </td>
       <td data-label="Chain hash">
         <code title={chainHash}>{chainHash.slice(0, 12)}…</code>
+      </td>
+      <td data-label="Go on">
+        <Fork {...{ run, checkpoint }} />
       </td>
     </tr>
   );

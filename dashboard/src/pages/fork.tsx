@@ -1,0 +1,126 @@
+/** A fork: a new run that goes on from a checkpoint, with other rows or settings. What is left empty is as in its run. */
+import { useRef, useState } from "preact/hooks";
+import { request } from "../api/client.ts";
+import { choices, createFineTune, type ChoicesResult } from "../api/operations.ts";
+import { formatInteger } from "../format.ts";
+import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
+import { navigate, runPath } from "../route.ts";
+import type { Run } from "./run-state.ts";
+
+interface ForkProps {
+  readonly run: Run;
+  readonly checkpoint: { readonly id: string; readonly step: number };
+}
+
+const numbers = [
+  ["steps", "Steps"],
+  ["seed", "Seed of the order of rows"],
+  ["evaluateEvery", "Evaluate every (steps)"],
+] as const;
+
+export function Fork({ run, checkpoint }: ForkProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [datasets, setDatasets] = useState<ChoicesResult["datasets"]["nodes"]>([]);
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const [busy, setBusy] = useState(false);
+  const title = `fork-${checkpoint.id}`;
+  const attempt = async (work: () => Promise<void>) => {
+    setFailure(null);
+    try {
+      await work();
+    } catch (error) {
+      setFailure(asFailure(error));
+    }
+  };
+  const open = () => {
+    dialog.current?.showModal();
+    void attempt(async () => setDatasets((await request(choices, {})).datasets.nodes));
+  };
+  const fork = async (event: SubmitEvent) => {
+    event.preventDefault();
+    if (!(event.currentTarget instanceof HTMLFormElement)) return;
+    const input = readForm(new FormData(event.currentTarget));
+    setBusy(true);
+    await attempt(async () => {
+      const answer = await request(createFineTune, { input: { ...input, from: checkpoint.id } });
+      dialog.current?.close();
+      navigate(runPath(answer.createFineTune.fineTune.id));
+    });
+    setBusy(false);
+  };
+  return (
+    <>
+      <button type="button" onClick={open}>
+        Fork
+      </button>
+      <dialog ref={dialog} aria-labelledby={title}>
+        <h2 id={title}>
+          Fork “{run.name}” at step {formatInteger(checkpoint.step)}
+        </h2>
+        <p>A new run goes on from this checkpoint and shares its log. What is left empty is as in this run.</p>
+        <form onSubmit={(event) => void fork(event)}>
+          <label>
+            Name of the fork
+            <input name="name" required maxLength={200} defaultValue={`${run.name}, fork`} />
+          </label>
+          {(["dataset", "validationDataset"] as const).map((field) => (
+            <label key={field}>
+              {field === "dataset" ? "Learn from" : "Validate on"}
+              <select name={field}>
+                <option value="">as in this run</option>
+                {datasets.map(({ id, name, rows }) => (
+                  <option key={id} value={id}>
+                    {name} ({formatInteger(rows)} rows)
+                  </option>
+                ))}
+              </select>
+            </label>
+          ))}
+          <label>
+            Learning rate, or AUTO
+            <input
+              name="learningRate"
+              pattern="\s*(AUTO|[0-9.eE+\-]+)\s*"
+              placeholder={String(run.hyperparameters.learningRate)}
+              spellcheck={false}
+            />
+          </label>
+          {numbers.map(([name, label]) => (
+            <label key={name}>
+              {label}
+              <input name={name} type="number" step="any" placeholder={String(run.hyperparameters[name])} />
+            </label>
+          ))}
+          {failure && <Problem title="The fork was not created" failure={failure} />}
+          <div class="actions">
+            <button type="button" onClick={() => dialog.current?.close()}>
+              Leave it
+            </button>
+            <button type="submit" class="primary" disabled={busy}>
+              Fork it
+            </button>
+          </div>
+        </form>
+      </dialog>
+    </>
+  );
+}
+
+function readForm(form: FormData) {
+  const text = (name: string) => {
+    const value = form.get(name);
+    return typeof value === "string" ? value.trim() : "";
+  };
+  const given = (name: string) => (text(name) === "" ? {} : { [name]: text(name) });
+  const set = numbers.filter(([name]) => text(name) !== "").map(([name]) => [name, Number(text(name))] as const);
+  const rate = text("learningRate");
+  return {
+    name: text("name"),
+    ...given("dataset"),
+    ...given("validationDataset"),
+    hyperparameters: {
+      ...Object.fromEntries(set),
+      ...(rate !== "" && { learningRate: rate === "AUTO" ? ("AUTO" as const) : Number(rate) }),
+    },
+  };
+}
