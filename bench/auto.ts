@@ -137,7 +137,8 @@ async function outcomeOf(device: Device, scratch: string, hyperparameters: Hyper
 /** As Markdown. */
 export function autoTable(rows: readonly AutoRow[]): string {
   const lines = rows.map(({ subject, steps, accuracy, picked }) => {
-    const grid = Object.entries(accuracy).filter(([rate]) => rate !== "AUTO");
+    const rated = Object.entries(accuracy).filter(([rate]) => rate !== "AUTO");
+    const grid = rated.toSorted(([one], [other]) => Number(one) - Number(other));
     const best = Math.max(...grid.map(([, share]) => share));
     const cells = grid.map(([rate, share]) => `${Number(rate)}: ${percent(share)}`).join(", ");
     const auto = accuracy["AUTO"] ?? NaN;

@@ -1,16 +1,26 @@
 /** Files of rows as tasks publish them: JSON Lines or parquet, told apart by their first bytes. */
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
+import { Worker } from "node:worker_threads";
 import { SteplogError } from "../schema/errors.ts";
-import { limits } from "../schema/limits.ts";
+import type { ParquetMessage } from "./parquet-thread.ts";
 import type { NumberedObject } from "./prepare.ts";
 import { jsonRows } from "./prepare.ts";
 import type { TaskRow } from "./template.ts";
 
 /** The objects of a file; of parquet, `line` is the row's number, from 1. @throws DATASET_INVALID */
 export async function* objectsOf(path: string): AsyncGenerator<NumberedObject> {
-  if (await isParquet(path)) yield* parquetObjects(path);
-  else yield* jsonRows(createReadStream(path));
+  if (!(await isParquet(path))) {
+    yield* jsonRows(createReadStream(path));
+    return;
+  }
+  let line = 0;
+  for await (const row of parquetRows(path)) yield { line: ++line, value: JSON.parse(row) as TaskRow };
+}
+
+/** The rows of a parquet file as JSON Lines. @throws DATASET_INVALID */
+export async function* parquetLines(path: string): AsyncGenerator<Uint8Array> {
+  for await (const row of parquetRows(path)) yield Buffer.from(`${row}\n`);
 }
 
 export async function isParquet(path: string): Promise<boolean> {
@@ -23,42 +33,42 @@ export async function isParquet(path: string): Promise<boolean> {
   }
 }
 
-/** A group of rows at a time. */
-async function* parquetObjects(path: string): AsyncGenerator<NumberedObject> {
-  const [{ asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects }, { compressors }] = await Promise.all([
-    import("hyparquet"),
-    import("hyparquet-compressors"),
-  ]);
+/** Heap of the thread, MB: values of a row group are objects there. */
+const heapMb = 2_048;
+
+/** Each row as JSON text. */
+async function* parquetRows(path: string): AsyncGenerator<string> {
+  const resourceLimits = { maxOldGenerationSizeMb: heapMb };
+  const thread = new Worker(new URL("parquet-thread.js", import.meta.url), { workerData: { path }, resourceLimits });
   try {
-    const file = await asyncBufferFromFile(path);
-    const metadata = await parquetMetadataAsync(file);
-    let line = 0;
-    for (const group of metadata.row_groups) {
-      refuseLarge(Number(group.total_byte_size));
-      const rowEnd = line + Number(group.num_rows);
-      for (const value of await parquetReadObjects({ file, metadata, compressors, rowStart: line, rowEnd })) {
-        line += 1;
-        yield { line, value: value as TaskRow };
-      }
+    for (;;) {
+      const message = await messageOf(thread);
+      if (message.type === "end") return;
+      if (message.type === "refused") throw unreadable(message.message);
+      yield* message.rows;
+      thread.postMessage("next");
     }
-  } catch (cause) {
-    if (cause instanceof SteplogError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SteplogError("DATASET_INVALID", `The file cannot be read as parquet: ${reason}.`, [], { cause });
+  } finally {
+    await thread.terminate();
   }
 }
 
-/** A group is unpacked whole. */
-function refuseLarge(bytes: number): void {
-  if (bytes <= limits.parquetGroupBytes) return;
-  const seen = `A row group of the parquet file has ${bytes} bytes, unpacked`;
-  throw new SteplogError("DATASET_INVALID", `${seen}; the most is ${limits.parquetGroupBytes}. Write smaller groups.`);
+function messageOf(thread: Worker): Promise<ParquetMessage> {
+  return new Promise((resolve, reject) => {
+    const settle = (then: () => void) => {
+      thread.off("message", taken).off("error", failed).off("exit", ended);
+      then();
+    };
+    const taken = (message: ParquetMessage) => settle(() => resolve(message));
+    const failed = (error: Error & { code?: string }) => {
+      const large = error.code === "ERR_WORKER_OUT_OF_MEMORY";
+      settle(() => reject(large ? unreadable("it asks for more memory than its rows may take") : error));
+    };
+    const ended = () => settle(() => reject(new Error("The thread that reads parquet ended.")));
+    thread.once("message", taken).once("error", failed).once("exit", ended);
+  });
 }
 
-/** The objects as JSON Lines; whole numbers of 64 bits become numbers. */
-export async function* linesOf(objects: AsyncIterable<NumberedObject>): AsyncGenerator<Uint8Array> {
-  for await (const { value } of objects) {
-    const text = JSON.stringify(value, (_, field: unknown) => (typeof field === "bigint" ? Number(field) : field));
-    yield Buffer.from(`${text}\n`);
-  }
+function unreadable(reason: string): SteplogError {
+  return new SteplogError("DATASET_INVALID", `The file cannot be read as parquet: ${reason}.`);
 }

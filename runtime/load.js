@@ -1,17 +1,19 @@
 // Runs TypeScript as JavaScript: a source is compiled once, into build/js, and again when its bytes have changed, which is
 // looked at before anything runs. So what runs is what the sources say, and no compiler stays in memory: a loader that compiles
-// as modules are asked for (tsx) costs each process 40 MB and a third of a second. Where nothing can be written and something is
-// not compiled (a package that somebody else installed), that loader does it.
-import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join, relative, sep } from "node:path";
+// as modules are asked for (tsx) costs each process 40 MB and a quarter of a second. Where nothing can be written and something
+// is not compiled (a package that somebody else installed), that loader does it.
+//
+// Each compiled file begins with a hash of its source and of this file, and appears whole: there is no other state, so nothing can
+// disagree with it after a crash, or between processes that start at once.
+import { createHash, randomUUID } from "node:crypto";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, normalize, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const out = join(root, "build", "js");
-const manifestFile = join(out, "manifest.json");
-/** Part of every hash: another way of compiling makes other files. */
-const recipe = "1";
+/** What is written is part of every hash, so that another way of writing it makes other files. */
+const recipe = readFileSync(fileURLToPath(import.meta.url));
 
 /**
  * Runs a TypeScript file below the root.
@@ -19,28 +21,71 @@ const recipe = "1";
  * @returns {Promise<unknown>} its module
  */
 export async function load(path) {
-  const source = relative(root, path);
-  if (await compile()) return import(pathToFileURL(compiledPath(source)).href);
+  if (await compile(path)) return import(pathToFileURL(compiledPath(relative(root, path))).href);
   const { register } = await import("tsx/esm/api");
   register();
   return import(pathToFileURL(path).href);
 }
 
-/** Compiles what is not compiled as it is now; whether everything is. */
-async function compile() {
-  const before = readManifest();
-  const sources = new Map(sourceFiles().map((file) => [file, readFileSync(join(root, file))]));
-  const hashes = Object.fromEntries([...sources].map(([file, bytes]) => [file, hashOf(bytes)]));
-  const stale = [...sources].filter(([file]) => before[file] !== hashes[file]);
-  if (stale.length === 0) return true;
+/**
+ * Compiles a file and all that it imports, where they are not compiled as they are now.
+ * @param {string} path
+ * @returns {Promise<boolean>} whether all are compiled
+ */
+export async function compile(path) {
+  const known = new Set([relative(root, path)]);
+  let next = [...known];
   try {
-    await Promise.all(stale.map(([file, bytes]) => compileFile(file, bytes.toString("utf8"))));
-    writeWhole(manifestFile, JSON.stringify(hashes));
+    while (next.length > 0) {
+      const imported = (await Promise.all(next.map(compiled))).flat();
+      next = [...new Set(imported)].filter((file) => !known.has(file));
+      for (const file of next) known.add(file);
+    }
     return true;
   } catch (error) {
     if (isUnwritable(error)) return false;
     throw error;
+  } finally {
+    await stopCompiler();
   }
+}
+
+/**
+ * Makes sure of one file.
+ * @param {string} file
+ * @returns {Promise<string[]>} what it imports
+ */
+async function compiled(file) {
+  const source = readOrNothing(join(root, file));
+  if (!source) {
+    // What is imported and is not there any more must not be found compiled.
+    rmSync(compiledPath(file), { force: true });
+    return [];
+  }
+  const mark = `// ${createHash("sha256").update(recipe).update(source).digest("base64url")}\n`;
+  let text = readOrNothing(compiledPath(file))?.toString("utf8") ?? "";
+  if (!text.startsWith(mark)) {
+    text = mark + pointed(await transformed(file, source.toString("utf8")), file);
+    writeWhole(compiledPath(file), text);
+  }
+  return importsOf(text).map((specifier) => normalize(join(dirname(file), specifier)).replace(/\.js$/u, ".ts"));
+}
+
+let compiler = /** @type {Promise<typeof import("esbuild")> | null} */ (null);
+
+/**
+ * @param {string} file
+ * @param {string} text
+ */
+async function transformed(file, text) {
+  const { transform } = await (compiler ??= import("esbuild"));
+  return (await transform(text, { loader: "ts", format: "esm", target: "node20", sourcefile: file })).code;
+}
+
+/** It is a process, which would stay for as long as this one. */
+async function stopCompiler() {
+  if (compiler) await (await compiler).stop();
+  compiler = null;
 }
 
 /** @param {unknown} error */
@@ -49,40 +94,14 @@ function isUnwritable(error) {
   return ["EACCES", "EPERM", "EROFS", "ENOSPC"].includes(String(code));
 }
 
-/** @returns {Readonly<Record<string, unknown>>} hashes by file, as they were compiled last */
-function readManifest() {
+/** @param {string} path */
+function readOrNothing(path) {
   try {
-    return /** @type {Record<string, unknown>} */ (JSON.parse(readFileSync(manifestFile, "utf8")));
-  } catch {
-    return {};
+    return readFileSync(path);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    throw error;
   }
-}
-
-/** Folders of what runs, from the root; those that there are not (in an image, in a package) have no files. */
-const folders = ["schema", "dataset", "engine", "store", "server", "worker", "cli", "demo", "bench", "tests"];
-
-function sourceFiles() {
-  return folders.flatMap((folder) => {
-    const names = namesIn(join(root, folder)).filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
-    return names.map((name) => join(folder, name));
-  });
-}
-
-/**
- * @param {string} folder
- * @returns {string[]}
- */
-function namesIn(folder) {
-  try {
-    return readdirSync(folder, { recursive: true, encoding: "utf8" });
-  } catch {
-    return [];
-  }
-}
-
-/** @param {Buffer} bytes */
-function hashOf(bytes) {
-  return createHash("sha256").update(recipe).update(bytes).digest("base64url").slice(0, 22);
 }
 
 /** @param {string} source */
@@ -90,14 +109,11 @@ function compiledPath(source) {
   return join(out, source.replace(/\.ts$/u, ".js"));
 }
 
-/**
- * @param {string} file
- * @param {string} text
- */
-async function compileFile(file, text) {
-  const { transform } = await import("esbuild");
-  const { code } = await transform(text, { loader: "ts", format: "esm", target: "node20", sourcefile: file });
-  writeWhole(compiledPath(file), pointed(code, file));
+const importing = /((?:\bfrom|\bimport)\s*\(?\s*)"(\.{1,2}\/[^"\n]+)\.(ts|js)"/gu;
+
+/** @param {string} code */
+function importsOf(code) {
+  return [...code.matchAll(importing)].map(([, , path]) => `${path}.js`);
 }
 
 /**
@@ -110,18 +126,17 @@ function pointed(code, file) {
     .split(sep)
     .join("/");
   return code
-    .replaceAll(/((?:\bfrom|\bimport)\s*\(?\s*)"(\.{1,2}\/[^"\n]+)\.ts"/gu, '$1"$2.js"')
+    .replaceAll(importing, '$1"$2.js"')
     .replaceAll("import.meta.url", `new URL(${JSON.stringify(back)}, import.meta.url).href`);
 }
 
 /**
- * A file appears whole: others may be starting at the same time, and write the same.
  * @param {string} path
  * @param {string} text
  */
 function writeWhole(path, text) {
   mkdirSync(dirname(path), { recursive: true });
-  const temporary = `${path}.${process.pid}-${Math.random().toString(36).slice(2)}`;
+  const temporary = `${path}.${randomUUID()}`;
   writeFileSync(temporary, text);
   renameSync(temporary, path);
 }

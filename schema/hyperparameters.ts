@@ -59,7 +59,7 @@ export const hyperparameterFields = z.strictObject({
   estimates: z.int().min(1).max(limits.estimates).default(1),
   /** Estimates of the last step, to which their number rises or falls in a line; 0 keeps it. */
   estimatesAtEnd: z.int().min(0).max(limits.estimates).default(0),
-  /** Factor of the projected gradient (MeZO, Algorithm 1); AUTO picks it by the first gradients (engine/learning-rate.ts). The default is the paper's for the method (methodDefaults). */
+  /** Factor of the projected gradient (MeZO, Algorithm 1); AUTO picks it by the first gradients, for FZOO by epsilon (engine/learning-rate.ts). The default is the paper's for the method (methodDefaults). */
   learningRate: z.union([z.number().positive().max(10), z.literal("AUTO")]).default(1e-6),
   /** How the rate goes on after the warm-up: as it is, or down to 0 at the last step along a line or half a cosine. */
   schedule: z.enum(schedules).default("CONSTANT"),

@@ -9,8 +9,8 @@ export const limits = {
   datasetLineBytes: 4 * 1024 * 1024,
   /** Rows of one dataset. */
   datasetRows: 1_000_000,
-  /** Unpacked bytes of one row group of a parquet file. */
-  parquetGroupBytes: 1024 * 1024 * 1024,
+  /** Bytes of a parquet file's row group, unpacked, and of all its rows as JSON. */
+  parquetBytes: 1024 * 1024 * 1024,
   /** Wrong rows reported at once. */
   issuesReported: 20,
   /** Bytes of one GraphQL request body. */

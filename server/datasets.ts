@@ -2,7 +2,7 @@
  * How a dataset comes in, whatever the way, as JSON Lines or parquet; what is stored is JSON Lines. Its source is read twice, once to check every line and once to store it,
  * so that nothing is stored of a dataset with a wrong line.
  */
-import { isParquet, linesOf, objectsOf } from "../dataset/files.ts";
+import { isParquet, objectsOf, parquetLines } from "../dataset/files.ts";
 import { checkDataset } from "../dataset/jsonl.ts";
 import type { Preparation } from "../dataset/prepare.ts";
 import { jsonRows, preparedLines } from "../dataset/prepare.ts";
@@ -33,10 +33,10 @@ export async function storeDataset(
 /** How the rows are read as JSON Lines. */
 async function opener(source: Source, preparation: Preparation | null): Promise<() => AsyncIterable<Uint8Array>> {
   const { path } = source;
-  const parquet = path !== undefined && (await isParquet(path));
-  if (!parquet && !preparation) return () => source.open();
-  const objects = () => (parquet ? objectsOf(path) : jsonRows(source.open()));
-  return () => (preparation ? preparedLines(objects(), preparation) : linesOf(objects()));
+  if (path === undefined || !(await isParquet(path))) {
+    return () => (preparation ? preparedLines(jsonRows(source.open()), preparation) : source.open());
+  }
+  return () => (preparation ? preparedLines(objectsOf(path), preparation) : parquetLines(path));
 }
 
 /** Turns a complete upload into a dataset. The upload is removed, also when its rows turned out wrong. */

@@ -92,7 +92,8 @@ export function prefixOfLog(
 function startedPrefix(architecture: Architecture, prefix: PrefixHeader, start: () => Uint8Array): SeededPrefix {
   const tensor = prefixTensor(architecture, prefix.length);
   // A copy each time: whoever reads may change it.
-  const read = () => Promise.resolve().then(() => start().slice());
+  let started: Uint8Array | undefined;
+  const read = () => Promise.resolve().then(() => (started ??= start()).slice());
   return { ...prefixAdapter(architecture, tensor, read), header: { prefix } };
 }
 

@@ -40,7 +40,7 @@ const meanings: Record<Name, string> = {
   warmupSteps: "Steps in which the learning rate rises in a line to itself.",
   clipGradient: "Projected gradients beyond plus or minus this are cut to it; 0 cuts none.",
   learningRate:
-    "Factor of the projected gradient (MeZO, Algorithm 1), or AUTO, which picks it by the first projected gradients; pickedRate says what was picked.",
+    "Factor of the projected gradient (MeZO, Algorithm 1), or AUTO, which picks it by the first projected gradients, for FZOO by epsilon; pickedRate says what was picked.",
   epsilon: "Size of the perturbation, in standard deviations of the noise.",
   weightDecay: "Decoupled weight decay: a step multiplies trained weights by 1 - learningRate * weightDecay.",
   noise: "Distribution of the perturbation.",
@@ -112,7 +112,7 @@ const EstimatorRef = builder.enumType("Estimator", {
     },
     FZOO: {
       description:
-        "One-sided, and divided by the spread of a step's losses (arXiv 2506.09034), of 2 estimates or more: fewer forward passes, and a learning rate of another scale, 1e-3 to 1e-2 for a start. With this, estimates are 4 and learningRate is AUTO when left out.",
+        "One-sided, and divided by the spread of a step's losses (arXiv 2506.09034), of 2 estimates or more: fewer forward passes, and a learning rate of another scale, 1 to 10 times epsilon. With this, estimates are 4 and learningRate is AUTO when left out.",
     },
   } satisfies Record<EstimatorKind, { description: string }>,
 });

@@ -108,9 +108,10 @@ export function blockOf(shape: BlockShape): Computation {
         : null;
     const prefix = before && { keys: pass.slice(before, 0, keys), values: pass.slice(before, keys, keys) };
     const normed = shape.postNorm ? x : norm(x, "norm1");
-    const [q, k] = [turn(linear(normed, "q", "qBias")), turn(linear(normed, "k"))];
+    // In the order that families have, which the native device knows.
+    const [q, k, v] = [linear(normed, "q", "qBias"), linear(normed, "k"), linear(normed, "v")];
     const attended = pass.gather(
-      pass.attention(q, k, linear(normed, "v"), { ...attention, ...(prefix && { prefix }) }),
+      pass.attention(turn(q), turn(k), v, { ...attention, ...(prefix && { prefix }) }),
       kept,
     );
     let y = pass.add(pass.gather(x, kept), linear(attended, "o"));

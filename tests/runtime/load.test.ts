@@ -1,6 +1,6 @@
 /** Sources that run as JavaScript: in processes of their own, below a root of their own. */
 import { spawn } from "node:child_process";
-import { chmod, cp, mkdir, readFile, readdir, symlink, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
@@ -53,15 +53,38 @@ test("a source runs compiled, and one that has changed is compiled before anythi
     `export type Word = string;\nexport const word: Word = "two";\n`,
   );
   expect(await run(folder)).toStrictEqual(said("two"));
-  await writeFile(compiled, "export const word = 'compiled by hand';");
-  expect((await run(folder)).out).toContain("compiled by hand");
+  // Nothing of it was compiled again that had not changed.
+  await writeFile(compiled, (await readFile(compiled, "utf8")).replace('"two"', '"by hand"'));
+  expect(await run(folder)).toStrictEqual(said("by hand"));
+});
+
+test("a start that failed leaves nothing that the sources do not say", async () => {
+  const folder = await root();
+  const [word, later] = ["word", "later"].map((name) => join(folder, "cli", "parts", `${name}.ts`)) as [string, string];
+  const before = await Promise.all([readFile(word, "utf8"), readFile(later, "utf8")]);
+  expect(await run(folder)).toStrictEqual(said("one"));
+  await writeFile(word, `export type Word = string;\nexport const word: Word = "two";\n`);
+  await writeFile(later, "export const later: = 1;\n");
+  expect((await run(folder)).code).not.toBe(0);
+  await writeFile(word, before[0]);
+  await writeFile(later, before[1]);
+  expect(await run(folder)).toStrictEqual(said("one"));
+});
+
+test("a source that is gone is not found compiled, and one that nothing imports may be broken", async () => {
+  const folder = await root();
+  await writeFile(join(folder, "cli", "broken.ts"), "const: =\n");
+  expect(await run(folder)).toStrictEqual(said("one"));
+  await rm(join(folder, "cli", "parts", "later.ts"));
+  expect((await run(folder)).out).toContain("ERR_MODULE_NOT_FOUND");
 });
 
 test("many that start at once find whole files", async () => {
   const folder = await root();
   const results = await Promise.all(Array.from({ length: 6 }, () => run(folder)));
   expect(results).toStrictEqual(results.map(() => said("one")));
-  expect((await readdir(join(folder, "build/js"))).toSorted()).toStrictEqual(["cli", "manifest.json"]);
+  expect((await readdir(join(folder, "build/js"))).toSorted()).toStrictEqual(["cli"]);
+  expect((await readdir(join(folder, "build/js/cli/parts"))).toSorted()).toStrictEqual(["later.js", "word.js"]);
 });
 
 test("what does not compile says where", async () => {

@@ -130,6 +130,15 @@ test("a parquet file becomes the JSON Lines that it holds, or those that its tas
     code: "DATASET_INVALID",
   });
   expect(await readdir(server.uploadsDir)).not.toContainEqual(expect.stringMatching(/^stream-/u));
+
+  // A missing value is a missing field, also of the rows that a service of conversations would read otherwise.
+  const some = await columnsOf(
+    column("prompt", ["a", "b"], "STRING"),
+    column("completion", [" x", " y"], "STRING"),
+    column("messages", [null, null], "STRING"),
+  );
+  const sparse = (await (await post("name=sparse", some)).json()) as { rows: number; sha256: string };
+  expect(await stored(sparse.sha256)).toBe('{"prompt":"a","completion":" x"}\n{"prompt":"b","completion":" y"}\n');
 });
 
 test("wrong rows are named, and the upload is gone", async () => {

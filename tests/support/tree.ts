@@ -13,7 +13,7 @@ export type Tree = ReadonlyMap<string, string | null>;
 export const arrows: Readonly<Record<string, readonly string[]>> = {
   runtime: [],
   schema: [],
-  dataset: ["schema"],
+  dataset: ["schema", "runtime"],
   engine: ["schema", "dataset"],
   store: ["schema"],
   server: ["store", "schema", "dataset"],
