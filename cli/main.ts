@@ -251,15 +251,23 @@ function addModelCommands(program: Command): void {
     .action(async (options: ScoreOptions) => (await import("./commands/score.ts")).score(options));
   program
     .command("generate")
-    .description("continue a prompt greedily")
+    .description("continue a prompt by the likeliest tokens, or by drawn ones where an option of the draw is given")
     .requiredOption("--model <folder>", "a model in Hugging Face layout")
     .option("--adapter <folder>", adapterText)
     .addOption(new Option("--prompt <text>", "text to continue").conflicts("inputIds"))
     .option("--input-ids <ids>", "tokens to continue, as 1,2,3", tokenList)
     .option("--max-tokens <number>", "tokens to add at most", integer(1, 1_000_000), 20)
+    .option("--temperature <number>", "draw tokens, from logits divided by it (0: take the likeliest)", temperature)
+    .option("--top-k <number>", "draw from so many of the likeliest tokens", integer(1, 1_000_000_000))
+    .option("--top-p <share>", "draw from the likeliest tokens that have this probability together", probability)
+    .option("--seed <number>", "seed of the draw, 0 when left out", integer(0, Number.MAX_SAFE_INTEGER))
     .option("--json", "print {tokens, text}")
     .addOption(deviceOption())
-    .addHelpText("after", '\nExample:\n  steplog generate --model tuned --prompt "Once upon" --max-tokens 20 --json')
+    .addHelpText(
+      "after",
+      '\nExamples:\n  steplog generate --model tuned --prompt "Once upon" --max-tokens 20 --json\n' +
+        '  steplog generate --model tuned --prompt "Once upon" --temperature 0.8 --top-p 0.95 --seed 1',
+    )
     .action(async (options: GenerateOptions) => (await import("./commands/generate.ts")).generateCommand(options));
   program
     .command("init")
@@ -295,6 +303,18 @@ function presetNamed(text: string): PresetName {
   const name = presetNames.find((known) => known === text.toUpperCase());
   if (name) return name;
   throw new InvalidArgumentError(`There are ${presetNames.join(", ")}.`);
+}
+
+function temperature(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
+  throw new InvalidArgumentError("Give a number from 0.");
+}
+
+function probability(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value > 0 && value <= 1) return value;
+  throw new InvalidArgumentError("Give a probability, above 0 and up to 1.");
 }
 
 function share(text: string): number {

@@ -1,13 +1,22 @@
-/** Greedy continuation: one pass over the prompt, then one a token. */
+/** Continuation: one pass over the prompt, then one a token. */
 import { SteplogError } from "../schema/errors.ts";
 import type { Model } from "./model/model.ts";
 
+/** Takes the next token by its logits [vocab]; `sampler` of sampling.ts makes one that draws. */
+export type Choose = (logits: Float32Array) => number;
+
 /**
- * Up to `maxTokens` tokens after `prompt`, the likeliest each time, ending with an end-of-sequence token of the config.
+ * Up to `maxTokens` tokens after `prompt`, by default the likeliest each time, ending with an end-of-sequence token of the
+ * config.
  * @throws INVALID_ARGUMENT when prompt and continuation do not fit the model's context; MODEL_UNSUPPORTED for a masked
  *   language model, which continues nothing
  */
-export async function generate(model: Model, prompt: readonly number[], maxTokens: number): Promise<number[]> {
+export async function generate(
+  model: Model,
+  prompt: readonly number[],
+  maxTokens: number,
+  choose: Choose = likeliest,
+): Promise<number[]> {
   const { family, objective, vocabulary, endOfSequence } = model.folder.architecture;
   const { contextLength } = model;
   if (objective !== "causal") {
@@ -27,7 +36,7 @@ export async function generate(model: Model, prompt: readonly number[], maxToken
   try {
     let fresh = Int32Array.from(prompt);
     while (tokens.length < maxTokens) {
-      const next = likeliest(await continuation.next(fresh));
+      const next = choose(await continuation.next(fresh));
       tokens.push(next);
       if (endOfSequence.includes(next)) break;
       fresh = Int32Array.of(next);

@@ -12,8 +12,8 @@ export type Noise = StepLogHeader["noise"];
 /** Standard deviation of the integers n, by which z = n / sigma has variance 1. */
 export const sigma: Readonly<Record<Noise, number>> = { normal: 2, rademacher: 1 };
 
-/** The last word of the counter; 3 is the order of the rows (order.ts). */
-export const streams = { normal: 0, rademacher: 1, rounding: 2, adapter: 4 } as const;
+/** The last word of the counter; 3 is the order of the rows (order.ts), and what logs say nothing of comes from 5. */
+export const streams = { normal: 0, rademacher: 1, rounding: 2, adapter: 4, sampling: 5 } as const;
 const elementsPerBlock = { normal: 8, rademacher: 128, rounding: 8 } as const;
 
 /** First four bytes, little-endian, of SHA-256 of the tensor's name in UTF-8. */

@@ -164,6 +164,28 @@ describe("steplog generate", () => {
     }
   });
 
+  test("draws the same tokens for the same seed, and others for another", async () => {
+    const draw = async (...options: string[]) => {
+      const { code, stdout } = await runSteplog([
+        "generate",
+        "--model",
+        opt,
+        "--input-ids",
+        "1,2",
+        "--json",
+        ...options,
+      ]);
+      expect(code).toBe(0);
+      return (JSON.parse(stdout) as { tokens: number[] }).tokens;
+    };
+    const drawn = await draw("--temperature", "3", "--seed", "7");
+    expect(await draw("--temperature", "3", "--seed", "7")).toEqual(drawn);
+    expect(await draw("--temperature", "3", "--seed", "8")).not.toEqual(drawn);
+    const likeliest = await draw();
+    expect(await draw("--temperature", "0", "--seed", "7")).toEqual(likeliest);
+    expect(await draw("--top-k", "1")).toEqual(likeliest);
+  });
+
   test("continues text where there is a tokenizer", async () => {
     const folder = join(await scratch(), "model");
     await cp(opt, folder, { recursive: true });
@@ -230,6 +252,13 @@ describe("a typo", () => {
     [["hash"], /missing required argument/u],
     [["generate", "--model", "x", "--input-ids", "1,b"], /Give token ids/u],
     [["generate", "--model", "x", "--max-tokens", "0"], /whole number from 1/u],
+    [["generate", "--model", "x", "--temperature", "-1"], /number from 0/u],
+    [["generate", "--model", "x", "--temperature", "warm"], /number from 0/u],
+    [["generate", "--model", "x", "--temperature", "Infinity"], /number from 0/u],
+    [["generate", "--model", "x", "--top-k", "0"], /whole number from 1/u],
+    [["generate", "--model", "x", "--top-p", "0"], /above 0 and up to 1/u],
+    [["generate", "--model", "x", "--top-p", "1.1"], /above 0 and up to 1/u],
+    [["generate", "--model", "x", "--seed", "-1"], /whole number from 0/u],
     [["score", "--model", "x", "--data", "y", "--device", "abacus"], /Allowed choices/u],
   ])("%j is told with exit code 2", async (args, words) => {
     const { code, stderr } = await runSteplog(args);
