@@ -54,7 +54,7 @@ COPY demo demo
 COPY deploy/health.js deploy/health.js
 COPY --from=page /app/dashboard/dist dashboard/dist
 # Compiles the sources, which the user below could not.
-RUN node runtime/compile.js cli/run.ts worker/engine-thread.ts dataset/parquet-thread.ts
+RUN npm run -s compile
 
 # Blobs and models. The gateway and the workers share them: see deploy/README.md. Made here, so that a new volume
 # belongs to the user that the processes run as; the program itself stays root's, and so cannot be changed by them.

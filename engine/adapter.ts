@@ -3,6 +3,7 @@ import { invariant } from "../schema/errors.ts";
 import type { StepLog, TrainableTensor } from "../schema/step-log.ts";
 import type { Device } from "./devices/device.ts";
 import type { ModelFolder } from "./model/folder.ts";
+import { asTrained } from "./model/half.ts";
 import type { Adapter, SeededAdapter } from "./model/adapter.ts";
 import type { AdaptedModule, LoraAdapter } from "./model/lora.ts";
 import { trainableTensors } from "./model/model.ts";
@@ -10,7 +11,6 @@ import { readOrigin } from "./model/origin.ts";
 import { adapterConfigName, adapterWeightsName, peftConfig } from "./model/peft.ts";
 import { readTensor, writeSafetensors } from "./model/safetensors.ts";
 import type { OutputFile } from "./model/shards.ts";
-import { asTrained } from "./pieces.ts";
 import { trainedFiles } from "./replay.ts";
 import type { Beginning } from "./verify.ts";
 

@@ -6,8 +6,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
 import { SteplogError, invariant } from "../schema/errors.ts";
-import { widenHalf } from "./model/half.ts";
-import type { TensorInfo, TensorLocation } from "./model/safetensors.ts";
+import type { TensorLocation } from "./model/safetensors.ts";
 import { dtypeBytes } from "./model/safetensors.ts";
 
 /** Large enough that a device's threads share it well, small against any model that is worth streaming. */
@@ -79,11 +78,6 @@ function bytesPerElement({ dtype }: TensorLocation): number {
   const size = dtypeBytes[dtype];
   invariant(size !== undefined, `${dtype} is a known dtype`);
   return size;
-}
-
-/** Elements of a tensor in the dtype that they are trained in: float16 as float32. */
-export function asTrained({ dtype }: TensorInfo, bytes: Uint8Array): Uint8Array {
-  return dtype === "F16" ? widenHalf(bytes) : bytes;
 }
 
 /**

@@ -7,6 +7,7 @@ import { SteplogError, invariant } from "../schema/errors.ts";
 import type { StepLog, StepLogHeader, TrainableTensor } from "../schema/step-log.ts";
 import type { Device } from "./devices/device.ts";
 import type { ModelFolder } from "./model/folder.ts";
+import { asTrained } from "./model/half.ts";
 import { adapterOfLog } from "./model/log-adapter.ts";
 import { trainableTensors } from "./model/model.ts";
 import type { TensorInfo, TensorLocation } from "./model/safetensors.ts";
@@ -14,7 +15,7 @@ import { bytesOf, readTensorChunks } from "./model/safetensors.ts";
 import type { OutputFile } from "./model/shards.ts";
 import { shardBytes, writeModelFiles } from "./model/shards.ts";
 import type { Piece } from "./pieces.ts";
-import { ahead, asTrained, readPieces } from "./pieces.ts";
+import { ahead, readPieces } from "./pieces.ts";
 
 /**
  * Proves that a log belongs to a base, whose base hash is `seen`.

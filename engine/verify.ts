@@ -12,8 +12,9 @@ import { createHash } from "node:crypto";
 import { SteplogError, invariant } from "../schema/errors.ts";
 import type { StepLog, TrainableTensor } from "../schema/step-log.ts";
 import { createPlainDevice } from "./devices/plain.ts";
+import { asTrained } from "./model/half.ts";
 import type { TensorLocation } from "./model/safetensors.ts";
-import { TensorReader, ahead, asTrained, elementsOf, readPieces } from "./pieces.ts";
+import { TensorReader, ahead, elementsOf, readPieces } from "./pieces.ts";
 
 /** Progress of long work: what is being done, and how much of it. */
 export type OnProgress = (stage: "hashing" | "replaying" | "verifying", done: number, total: number) => void;

@@ -7,7 +7,7 @@ import { access, readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { InputIssue } from "../../schema/errors.ts";
-import { SteplogError } from "../../schema/errors.ts";
+import { SteplogError, invariant } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
 import { configureModel } from "./families.ts";
 import type { Architecture, TensorDefinition } from "./family.ts";
@@ -23,6 +23,13 @@ export interface ModelFolder {
   readonly tensors: readonly TensorLocation[];
   /** Where the tensor of each of the architecture's definitions is stored. */
   readonly locations: ReadonlyMap<string, TensorLocation>;
+}
+
+/** Where the tensor of a definition is stored. */
+export function locationOf({ locations }: ModelFolder, name: string): TensorLocation {
+  const location = locations.get(name);
+  invariant(location, `${name} was matched when the folder was opened`);
+  return location;
 }
 
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });

@@ -1,4 +1,15 @@
-/** IEEE 754 binary16, which is read from base models and never written. */
+/** IEEE 754 binary16, which is read from base models and never written: what is stored so is trained as float32. */
+import type { WeightDtype } from "../devices/device.ts";
+
+/** In which a stored tensor is trained. */
+export function trainedDtype({ dtype }: { readonly dtype: string }): WeightDtype {
+  return dtype === "BF16" ? "BF16" : "F32";
+}
+
+/** Elements of a stored tensor in the dtype that they are trained in. */
+export function asTrained({ dtype }: { readonly dtype: string }, bytes: Uint8Array): Uint8Array {
+  return dtype === "F16" ? widenHalf(bytes) : bytes;
+}
 
 /** Little-endian float16 values as little-endian float32 values; exact. */
 export function widenHalf(bytes: Uint8Array): Uint8Array {

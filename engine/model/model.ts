@@ -3,25 +3,15 @@ import { createHash } from "node:crypto";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import type { LogEntry, TrainableTensor } from "../../schema/step-log.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
-import type {
-  Activation,
-  Device,
-  KeyValueCache,
-  Pass,
-  Perturbation,
-  Precision,
-  Weight,
-  WeightDtype,
-} from "../devices/device.ts";
+import type { Activation, Device, KeyValueCache, Pass, Perturbation, Precision, Weight } from "../devices/device.ts";
 import { sidesOf } from "../devices/device.ts";
 import type { Noise } from "../noise.ts";
 import type { Adapter } from "./adapter.ts";
 import type { Architecture, PackedTokens, WeightLookup } from "./family.ts";
 import type { ModelFolder } from "./folder.ts";
-import { hashLine } from "./folder.ts";
-import { widenHalf } from "./half.ts";
+import { hashLine, locationOf } from "./folder.ts";
+import { asTrained, trainedDtype } from "./half.ts";
 import { fitsPattern } from "./names.ts";
-import type { TensorLocation } from "./safetensors.ts";
 import { readTensor } from "./safetensors.ts";
 
 /** Loss of each scored token, in nats, in the order of the rows and their positions. */
@@ -97,7 +87,8 @@ export async function loadModel(
       dtype: trainedDtype(tensor),
       trainable: trained.has(tensor.name),
     };
-    const weight = device.mapWeight?.(spec, tensor) ?? device.createWeight(spec, await readForTraining(tensor));
+    const weight =
+      device.mapWeight?.(spec, tensor) ?? device.createWeight(spec, asTrained(tensor, await readTensor(tensor)));
     weights.set(definition.name, weight);
   }
   const placed = adapter && (await placeAdapter(device, lookupIn(weights), adapter));
@@ -129,22 +120,6 @@ function lookupIn(weights: ReadonlyMap<string, Weight>): WeightLookup {
     invariant(weight, `${name} is a tensor of the model or of its adapter`);
     return weight;
   };
-}
-
-function locationOf(folder: ModelFolder, name: string): TensorLocation {
-  const tensor = folder.locations.get(name);
-  invariant(tensor, `${name} was matched when the folder was opened`);
-  return tensor;
-}
-
-/** float16 base tensors are trained as float32. */
-function trainedDtype(tensor: { dtype: string }): WeightDtype {
-  return tensor.dtype === "BF16" ? "BF16" : "F32";
-}
-
-async function readForTraining(tensor: TensorLocation): Promise<Uint8Array> {
-  const bytes = await readTensor(tensor);
-  return tensor.dtype === "F16" ? widenHalf(bytes) : bytes;
 }
 
 /**

@@ -9,7 +9,7 @@ import { SteplogError } from "../../schema/errors.ts";
 import type { TrainableTensor } from "../../schema/step-log.ts";
 import type { Adapter, SeededAdapter } from "./adapter.ts";
 import type { Architecture } from "./family.ts";
-import { widenHalf } from "./half.ts";
+import { asTrained, trainedDtype } from "./half.ts";
 import type { AdaptedModule, LinearModule, SeededLora } from "./lora.ts";
 import { adapt, linearModules, loraAdapter } from "./lora.ts";
 import { lastPart } from "./names.ts";
@@ -78,7 +78,7 @@ export async function openAdapter(folder: string, architecture: Architecture): P
     const tensor = byName.get(name);
     if (!tensor) throw misfit(folder, `tensor ${name} is missing`);
     const bytes = await readTensor(tensor);
-    return tensor.dtype === "F16" ? widenHalf(bytes) : bytes;
+    return asTrained(tensor, bytes);
   };
   if (kind === "PREFIX_TUNING") return openPrefix(folder, architecture, config, byName, read);
   if (kind !== "LORA") throw refused(folder, "peft_type", kind, "LORA and PREFIX_TUNING");
@@ -171,7 +171,7 @@ function adaptedBy(
 }
 
 function inDtypeOf(tensor: TrainableTensor, stored: TensorLocation | undefined): TrainableTensor {
-  return { ...tensor, dtype: stored?.dtype === "BF16" ? "BF16" : "F32" };
+  return { ...tensor, dtype: trainedDtype(stored ?? tensor) };
 }
 
 /** peft takes the first pattern that fits the whole name or its end, from behind a dot. */

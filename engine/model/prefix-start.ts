@@ -5,11 +5,12 @@
  */
 import { closeSync, openSync, readSync } from "node:fs";
 import { invariant } from "../../schema/errors.ts";
-import type { Activation, Pass, Weight, WeightSpec } from "../devices/device.ts";
+import type { Activation, Pass, Weight } from "../devices/device.ts";
 import { createPlainDevice, plainValues } from "../devices/plain.ts";
 import { changedPass } from "./adapter.ts";
 import type { ModelFolder } from "./folder.ts";
-import { widenHalf } from "./half.ts";
+import { locationOf } from "./folder.ts";
+import { asTrained, trainedDtype } from "./half.ts";
 import type { TensorLocation } from "./safetensors.ts";
 import { damaged } from "./safetensors.ts";
 
@@ -33,30 +34,26 @@ export function keysAndValues(base: ModelFolder, ids: Int32Array): Float32Array 
 function readingPass(base: ModelFolder, files: OpenFiles, attended: Activation[]): Pass {
   const device = createPlainDevice();
   const pass = device.begin(null);
-  const use = <T>(weights: readonly (readonly [WeightSpec, Uint8Array])[], run: (...read: Weight[]) => T): T => {
-    const read = weights.map(([spec, bytes]) => device.createWeight(spec, bytes));
+  const use = <T>(weights: readonly (Weight | null)[], run: (...read: (Weight | null)[]) => T): T => {
+    const read = weights.map(
+      (weight) => weight && device.createWeight(weight, files.read(locationOf(base, weight.name))),
+    );
     const result = run(...read);
-    for (const weight of read) device.freeWeight(weight);
+    for (const weight of read) if (weight) device.freeWeight(weight);
     return result;
   };
-  const whole = (weight: Weight) => [weight, files.read(locationOf(base, weight.name))] as const;
   return changedPass(pass, {
     embed(table, ids) {
-      const rows = { ...table, shape: [ids.length, table.shape[1] ?? 0] };
-      const bytes = files.readRows(locationOf(base, table.name), ids);
-      return use([[rows, bytes]], (few) => pass.embed(few, Int32Array.from(ids.keys())));
+      const shape = [ids.length, table.shape[1] ?? 0];
+      const rows = device.createWeight({ ...table, shape }, files.readRows(locationOf(base, table.name), ids));
+      const out = pass.embed(rows, Int32Array.from(ids.keys()));
+      device.freeWeight(rows);
+      return out;
     },
-    linear: (x, weight, bias, layout) =>
-      use([whole(weight), ...(bias ? [whole(bias)] : [])], (w, b) => pass.linear(x, one(w), b ?? null, layout)),
+    linear: (x, weight, bias, layout) => use([weight, bias], (w, b) => pass.linear(x, one(w), b ?? null, layout)),
     layerNorm: (x, weight, bias, epsilon) =>
-      use(
-        [weight, bias].flatMap((each) => (each ? [whole(each)] : [])),
-        (...read) => {
-          const [w, b] = weight ? read : [null, ...read];
-          return pass.layerNorm(x, w ?? null, b ?? null, epsilon);
-        },
-      ),
-    rmsNorm: (x, weight, ...rest) => use([whole(weight)], (w) => pass.rmsNorm(x, one(w), ...rest)),
+      use([weight, bias], (w, b) => pass.layerNorm(x, w ?? null, b ?? null, epsilon)),
+    rmsNorm: (x, weight, ...rest) => use([weight], (w) => pass.rmsNorm(x, one(w), ...rest)),
     attention(q, k, v, shape) {
       attended.push(k, v);
       return pass.attention(q, k, v, shape);
@@ -64,21 +61,15 @@ function readingPass(base: ModelFolder, files: OpenFiles, attended: Activation[]
   });
 }
 
-function one(weight: Weight | undefined): Weight {
+function one(weight: Weight | null | undefined): Weight {
   invariant(weight, "an operation has its weight");
   return weight;
 }
 
 /** A weight by the name of its definition, for the pass to read. */
 function described(base: ModelFolder, name: string): Weight {
-  const { shape, dtype } = locationOf(base, name);
-  return { name, shape, dtype: dtype === "BF16" ? "BF16" : "F32", trainable: false, device: "file" };
-}
-
-function locationOf(base: ModelFolder, name: string): TensorLocation {
-  const location = base.locations.get(name);
-  invariant(location, `${name} was matched when the folder was opened`);
-  return location;
+  const location = locationOf(base, name);
+  return { name, shape: location.shape, dtype: trainedDtype(location), trainable: false, device: "file" };
 }
 
 /** Matrices [rows, columns] side by side. */
@@ -122,7 +113,7 @@ class OpenFiles {
       if (count === 0) throw damaged(tensor.path, `it ended inside tensor ${tensor.name}`);
       at += count;
     }
-    return tensor.dtype === "F16" ? widenHalf(bytes) : bytes;
+    return asTrained(tensor, bytes);
   }
 }
 

@@ -22,7 +22,6 @@ export const prefixTensorName = "prompt_embeddings";
 
 export interface PrefixAdapter extends AdapterTensors {
   readonly kind: "prefix";
-  readonly tensor: TrainableTensor;
 }
 
 export type PrefixHeader = NonNullable<StepLogHeader["prefix"]>;
@@ -51,7 +50,6 @@ export function prefixAdapter(
   const [length = 0] = tensor.shape;
   return {
     kind: "prefix",
-    tensor,
     tensors: [tensor],
     places: length,
     read,
@@ -61,7 +59,7 @@ export function prefixAdapter(
 
 /**
  * A prefix to be trained. It begins with the keys and values of tokens of the model's own vocabulary, drawn by seed: from
- * random numbers MeZO learns far less (Malladi et al. 2023, appendix E.5).
+ * random numbers MeZO learns far less (Malladi et al. 2023).
  */
 export function seededPrefix(base: ModelFolder, length: number, seed: number): SeededPrefix {
   const start = prefixStart(base, length, seed);

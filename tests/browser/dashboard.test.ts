@@ -288,6 +288,11 @@ describe("the form", () => {
     await page.getByLabel("Method").selectOption({ label: "Prefix" });
     expect(await page.getByLabel("Epsilon").getAttribute("placeholder")).toBe("0.1");
     await shoot("prefix");
+    // A rate that is no number is not sent: it would be none.
+    await page.getByLabel("Learning rate, or AUTO").fill("fast");
+    await page.getByRole("button", { name: "Create fine-tune" }).click();
+    expect(await page.locator("input:invalid").getAttribute("name")).toBe("learningRate");
+    await page.getByLabel("Learning rate, or AUTO").fill("1e-2");
     await page.getByLabel("Length (tokens)").fill("3");
     await page.getByRole("button", { name: "Create fine-tune" }).click();
     await page.getByRole("heading", { name: "a prefix" }).waitFor();

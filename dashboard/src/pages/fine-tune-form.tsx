@@ -3,6 +3,7 @@ import { request, type StoredDataset } from "../api/client.ts";
 import { createFineTune, type ChoicesResult, type CreateFineTuneInput } from "../api/operations.ts";
 import { formatCompact, formatInteger } from "../format.ts";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
+import { RateInput, rateIn } from "../parts/rate.tsx";
 import { navigate, runPath } from "../route.ts";
 
 /** Labels of the number settings; what is left empty takes the default that the field shows. */
@@ -180,15 +181,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
                 <option value="PREFIX">Prefix</option>
               </select>
             </label>
-            <label>
-              Learning rate, or AUTO
-              <input
-                name="learningRate"
-                pattern="\\s*(AUTO|[0-9.eE+\\-]+)\\s*"
-                placeholder={String(hyperparameterDefaults[method].learningRate)}
-                spellcheck={false}
-              />
-            </label>
+            <RateInput placeholder={String(hyperparameterDefaults[method].learningRate)} />
             {[...settings, ...methodSettings[method]].map(([name, label]) => (
               <label key={name}>
                 {label}
@@ -322,8 +315,6 @@ function readForm(form: FormData): CreateFineTuneInput {
     text(field)
       .split(/[\s,]+/u)
       .filter((name) => name !== "");
-  const given = text("learningRate").trim();
-  const rate = given === "" ? {} : { learningRate: given === "AUTO" ? ("AUTO" as const) : Number(given) };
   const lists = { tensors: names("tensors"), loraTargets: names("loraTargets") };
   const schedule = schedules.find((known) => known === text("schedule")) ?? "CONSTANT";
   const objective = objectiveKinds.find((known) => known === text("objective")) ?? "LOSS";
@@ -345,7 +336,7 @@ function readForm(form: FormData): CreateFineTuneInput {
     hyperparameters: {
       method,
       objective,
-      ...rate,
+      ...rateIn(text("learningRate")),
       linearProbe: form.has("linearProbe"),
       ...Object.fromEntries(numbers),
       ...lists,

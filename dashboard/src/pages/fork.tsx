@@ -4,6 +4,7 @@ import { request } from "../api/client.ts";
 import { choices, createFineTune, type ChoicesResult } from "../api/operations.ts";
 import { formatInteger } from "../format.ts";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
+import { RateInput, rateIn } from "../parts/rate.tsx";
 import { navigate, runPath } from "../route.ts";
 import type { Run } from "./run-state.ts";
 
@@ -76,15 +77,7 @@ export function Fork({ run, checkpoint }: ForkProps) {
               </select>
             </label>
           ))}
-          <label>
-            Learning rate, or AUTO
-            <input
-              name="learningRate"
-              pattern="\s*(AUTO|[0-9.eE+\-]+)\s*"
-              placeholder={String(run.hyperparameters.learningRate)}
-              spellcheck={false}
-            />
-          </label>
+          <RateInput placeholder={String(run.hyperparameters.learningRate)} />
           {numbers.map(([name, label]) => (
             <label key={name}>
               {label}
@@ -113,14 +106,10 @@ function readForm(form: FormData) {
   };
   const given = (name: string) => (text(name) === "" ? {} : { [name]: text(name) });
   const set = numbers.filter(([name]) => text(name) !== "").map(([name]) => [name, Number(text(name))] as const);
-  const rate = text("learningRate");
   return {
     name: text("name"),
     ...given("dataset"),
     ...given("validationDataset"),
-    hyperparameters: {
-      ...Object.fromEntries(set),
-      ...(rate !== "" && { learningRate: rate === "AUTO" ? ("AUTO" as const) : Number(rate) }),
-    },
+    hyperparameters: { ...Object.fromEntries(set), ...rateIn(text("learningRate")) },
   };
 }
