@@ -2,9 +2,9 @@
 import type { Device, Perturbation, Precision, Weight, WeightDtype } from "../engine/devices/device.ts";
 import { bytesPerElement, elementCount } from "../engine/devices/device.ts";
 import type { Noise } from "../engine/noise.ts";
-import { openDevice, timingsOf } from "./device.ts";
-import type { Machine, Sample, Summary } from "./measure.ts";
-import { machine, summarise, timed } from "./measure.ts";
+import { openDevice, peakOf, timingsOf } from "./device.ts";
+import type { BoundedSample, Machine, Sample, Summary } from "./measure.ts";
+import { bounded, machine, shareOfPeak, summarise, timed } from "./measure.ts";
 
 export interface GemmOptions {
   /** Of one side. */
@@ -27,6 +27,8 @@ export interface GemmResult {
   /** Seconds of the product, as the device reports its linear layers; of the whole pass where it does not. */
   readonly product: Summary;
   readonly gflopPerSecond: number;
+  /** Share of what the processor did at most beside each run, between registers; NaN where the device does not know. */
+  readonly shareOfPeak: number;
   readonly machine: Machine;
 }
 
@@ -39,16 +41,21 @@ export async function benchGemm(options: GemmOptions): Promise<GemmResult> {
     head: randomWeight(device, "head", [2, outputs], dtype),
   };
   await onePass(device, weights, options, 0);
-  const samples: Sample[] = [];
-  for (let run = 1; run <= options.runs; run++) samples.push(await onePass(device, weights, options, run));
-  const product = summarise(samples);
+  const runs: BoundedSample[] = [];
+  for (let run = 1; run <= options.runs; run++) {
+    const peak = () => peakOf(device, options.multiply);
+    runs.push(await bounded(peak, async () => ({ sample: await onePass(device, weights, options, run), result: run })));
+  }
+  const product = summarise(runs.map(({ sample }) => sample));
   const sides = options.noise === "none" ? 1 : 2;
+  const gflop = (2 * sides * rows * inputs * outputs) / 1e9;
   const result: GemmResult = {
     bench: "gemm",
     options,
     device: `${device.name}: ${device.description}`,
     product,
-    gflopPerSecond: (2 * sides * rows * inputs * outputs) / product.median / 1e9,
+    gflopPerSecond: gflop / product.median,
+    shareOfPeak: shareOfPeak(runs, gflop),
     machine: machine(),
   };
   device.dispose();

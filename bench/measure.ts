@@ -53,6 +53,27 @@ function busySeconds(): number {
   }
 }
 
+/** A run between two looks at what the processor could do at that moment: a shared machine is not always as fast. */
+export interface BoundedSample {
+  readonly sample: Sample;
+  /** 10^9 floating-point operations a second, the mean of the two; NaN where it is not known. */
+  readonly peak: number;
+}
+
+export async function bounded<T>(
+  peak: () => Promise<number>,
+  work: () => Promise<{ sample: Sample; result: T }>,
+): Promise<BoundedSample & { readonly result: T }> {
+  const before = await peak();
+  const { sample, result } = await work();
+  return { sample, result, peak: (before + (await peak())) / 2 };
+}
+
+/** Share of the peak that the products reached, the median of the runs. */
+export function shareOfPeak(runs: readonly BoundedSample[], gflop: number): number {
+  return median(runs.map(({ sample, peak }) => gflop / sample.seconds / peak));
+}
+
 export function summarise(samples: readonly Sample[]): Summary {
   const calm = samples.filter(({ foreignCores }) => !(foreignCores >= quietCores));
   const used = (calm.length >= 3 ? calm : samples).map(({ seconds }) => seconds);

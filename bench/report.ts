@@ -64,7 +64,7 @@ function linesOf(result: Exclude<AnyResult, PeersResult>): readonly Line[] {
         ["peak memory", `${number(result.peakMemory)} MB`],
       ];
     case "gemm":
-      return [device, ["product", seconds(result.product)], ["speed", `${number(result.gflopPerSecond)} GFLOP/s`]];
+      return [device, ["product", seconds(result.product)], ["speed", speed(result)]];
     case "noise":
       return [device, ["run", seconds(result.run)], ["speed", `${number(result.gigaElementsPerSecond)} G elements/s`]];
     default:
@@ -80,11 +80,16 @@ function stepLines(result: StepResult): readonly Line[] {
     ["forward pass", seconds(result.forward)],
     ["step / 2 passes", number(result.stepOverForwards)],
     ["tokens", `${number(result.tokensPerSecond)} a second`],
-    ["products", `${number(result.gflopPerSecond)} GFLOP/s, of ${number(result.gflop)} GFLOP a step`],
+    ["products", `${speed(result)}, for ${number(result.gflop)} GFLOP a step`],
     ["memory", `${number(memory.peak)} MB at most in the steps; ${number(memory.bare)} MB before the weights`],
     ["weights", `${number(memory.weights)} MB stored; ${number(memory.loaded)} MB in all once loaded`],
     ...Object.entries(parts ?? {}).map(([part, value]) => [`  ${part}`, `${number(value)} s`] as const),
   ];
+}
+
+function speed({ gflopPerSecond, shareOfPeak }: { gflopPerSecond: number; shareOfPeak: number }): string {
+  const share = Number.isFinite(shareOfPeak) ? `, ${number(100 * shareOfPeak)} % of the processor's peak` : "";
+  return `${number(gflopPerSecond)} GFLOP/s${share}`;
 }
 
 function lines(rows: readonly Line[]): string {

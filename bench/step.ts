@@ -6,9 +6,9 @@ import { parameterCount } from "../engine/model/folder.ts";
 import type { Model } from "../engine/model/model.ts";
 import { loadModel } from "../engine/model/model.ts";
 import type { Noise } from "../engine/noise.ts";
-import { openDevice, timingsOf } from "./device.ts";
-import type { Machine, Sample, Summary } from "./measure.ts";
-import { machine, memory, resetPeak, summarise, timed } from "./measure.ts";
+import { openDevice, peakOf, timingsOf } from "./device.ts";
+import type { BoundedSample, Machine, Sample, Summary } from "./measure.ts";
+import { bounded, machine, memory, resetPeak, shareOfPeak, summarise, timed } from "./measure.ts";
 import { randomModel, randomRows } from "./model.ts";
 import { workOf } from "./work.ts";
 
@@ -43,6 +43,8 @@ export interface StepResult {
   /** 10^9 floating-point operations of a step's products, both sides (bench/work.ts). */
   readonly gflop: number;
   readonly gflopPerSecond: number;
+  /** Share of what the processor did at most beside each step, between registers; NaN where the device does not know. */
+  readonly shareOfPeak: number;
   /** Seconds of the parts of a step, as the device reports them; null where it does not. */
   readonly parts: Readonly<Record<string, number>> | null;
   /** MB: the process with its device, with the weights, and at most during the steps. */
@@ -69,7 +71,7 @@ export async function benchStep(options: StepOptions): Promise<StepResult> {
   forwards.push(...(await forwardPasses(model, batch, options.steps)));
 
   const work = await workOf(folder, batch);
-  const [step, forward] = [summarise(steps.samples), summarise(forwards)];
+  const [step, forward] = [summarise(steps.runs.map(({ sample }) => sample)), summarise(forwards)];
   const gflop = (2 * work.flops) / 1e9;
   const parameters = parameterCount(folder);
   const result: StepResult = {
@@ -85,6 +87,7 @@ export async function benchStep(options: StepOptions): Promise<StepResult> {
     tokensPerSecond: (options.batch * options.tokens) / step.median,
     gflop,
     gflopPerSecond: gflop / step.median,
+    shareOfPeak: shareOfPeak(steps.runs, gflop),
     parts: steps.parts,
     memory: { bare, loaded, peak, weights: (parameters * (options.dtype === "F32" ? 4 : 2)) / 1e6 },
     lastLoss: steps.lastLoss,
@@ -125,14 +128,14 @@ async function mezoSteps(model: Model, device: Device, rows: ReturnType<typeof r
   };
   const { sample: first } = await timed(next);
   await timingsOf(device);
-  const samples: Sample[] = [];
+  const runs: BoundedSample[] = [];
   let lastLoss = NaN;
   for (let k = 0; k < options.steps; k++) {
-    const { sample, result } = await timed(next);
-    samples.push(sample);
-    lastLoss = result.loss;
+    const run = await bounded(() => peakOf(device, options.multiply), () => timed(next));
+    runs.push(run);
+    lastLoss = run.result.loss;
   }
   const total = await timingsOf(device);
   const parts = total && Object.fromEntries(Object.entries(total).map(([part, sum]) => [part, sum / options.steps]));
-  return { first: first.seconds, samples, lastLoss, parts };
+  return { first: first.seconds, runs, lastLoss, parts };
 }

@@ -79,6 +79,8 @@ interface Recorded extends Activation {
 export interface NativeTimedDevice extends Device {
   /** Seconds since the last call, by part of a pass. */
   timings(): Promise<NativeTimings>;
+  /** 10^9 floating-point operations a second that the processor does at most, by products between registers alone. */
+  peak(precision: Precision): Promise<number>;
 }
 
 /**
@@ -143,6 +145,7 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
       caches.free(cache);
     },
     timings: () => native.timings(),
+    peak: (precision) => native.peak(precision === "bfloat16"),
     dispose() {
       for (const weight of weights.all()) native.freeWeight(weight.id);
       for (const cache of caches.all()) native.freeCache(cache.id);

@@ -58,6 +58,8 @@ export interface NativeDevice {
   freeCache(id: number): void;
   timings(): Promise<NativeTimings>;
   noise(count: number, noise: number, seed: bigint, tensor: number, first: number): Promise<Int8Array>;
+  /** 10^9 floating-point operations a second of products between registers alone: what the processor does at most. */
+  peak(bf16: boolean): Promise<number>;
 }
 
 interface Addon {

@@ -2,10 +2,12 @@
 // in which it was asked for.
 #include <napi.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <numeric>
 #include <unordered_map>
 
 #include "cpu.h"
@@ -101,6 +103,7 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
                            InstanceMethod<&Device::freeCache>("freeCache"),
                            InstanceMethod<&Device::timings>("timings"),
                            InstanceMethod<&Device::noise>("noise"),
+                           InstanceMethod<&Device::peak>("peak"),
                            InstanceAccessor<&Device::instructionSet>("instructionSet"),
                            InstanceAccessor<&Device::threadCount>("threads"),
                            InstanceAccessor<&Device::multipliesBf16>("multipliesBf16"),
@@ -404,6 +407,26 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
             return array;
           });
     });
+  }
+
+  // (bf16) -> Promise<number>: 10^9 floating-point operations a second that all threads do at most, over about 10 ms.
+  Napi::Value peak(const Napi::CallbackInfo& info) {
+    const bool bf16 = info[0].ToBoolean() && executor_->kernels().multipliesBf16;
+    auto rates = std::make_shared<std::vector<double>>(executor_->threads());
+    return promise(
+        [this, bf16, rates] {
+          executor_->pool().run(rates->size(), [&](size_t task, size_t) {
+            using Clock = std::chrono::steady_clock;
+            float out[16];
+            double operations = 0, seconds = 0;
+            for (const auto start = Clock::now(); seconds < 0.01; seconds = std::chrono::duration<double>(Clock::now() - start).count())
+              operations += executor_->kernels().multiplyAdds(size_t(1) << 14, bf16, out);
+            (*rates)[task] = operations / seconds;
+          });
+        },
+        [rates](Napi::Env env) -> Napi::Value {
+          return Napi::Number::New(env, std::accumulate(rates->begin(), rates->end(), 0.0) / 1e9);
+        });
   }
 
   Napi::Value instructionSet(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), executor_->kernels().name); }

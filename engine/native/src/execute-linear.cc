@@ -10,6 +10,8 @@ namespace {
 
 // Parts of the vocabulary whose running softmaxes are kept apart.
 constexpr size_t headGroups = 64;
+// Logits that a task makes before it takes them into the softmaxes.
+constexpr size_t logitBytesATask = size_t(2) << 20;
 // A region is cut no finer than this for the sake of balance.
 constexpr size_t tasksAThread = 8;
 
@@ -215,7 +217,8 @@ void Executor::losses(Pass& pass, const Step& step) {
   const size_t vocab = whole.last, rows = x.rows, all = rows * pass.sides;
   const size_t panels = ceilDivide(vocab, kernels_.panel);
   const size_t groups = std::min(headGroups, panels), group = ceilDivide(panels, groups) * kernels_.panel;
-  const size_t outputs = std::min(group, kernels_.linearOutputs(whole));
+  const size_t fitting = std::max<size_t>(1, logitBytesATask / (all * 4 * kernels_.panel)) * kernels_.panel;
+  const size_t outputs = std::min({group, fitting, kernels_.linearOutputs(whole)});
   const size_t stride = strideOf(outputs, false);
   const size_t logitBytes = (all * stride * 4 + 319) / 64 * 64;
   const size_t bytes = logitBytes + kernels_.linearScratch(whole, outputs);

@@ -4,6 +4,7 @@
 #include "attention.h"
 #include "linear.h"
 #include "pack.h"
+#include "peak.h"
 #include "rows.h"
 #include "update.h"
 
@@ -35,6 +36,7 @@ static const Kernels table = {
     attentionQueries,
     attention,
     softmax,
+    multiplyAdds,
 };
 
 }  // namespace STEPLOG_NAMESPACE

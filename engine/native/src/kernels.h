@@ -153,6 +153,10 @@ struct Kernels {
 
   // Takes logits [columns] of one row into its running softmax; softcap 0: none.
   void (*softmax)(float* logits, size_t columns, float softcap, LossPartial*);
+
+  // Multiply-adds between registers alone, in the format of products; returns the floating-point operations done. `out`
+  // has room for 16 floats.
+  double (*multiplyAdds)(size_t rounds, bool bf16, float* out);
 };
 
 // Tables of the instruction sets that this binary was built with; null where the processor lacks one.

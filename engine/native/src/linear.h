@@ -12,17 +12,18 @@ namespace steplog {
 namespace STEPLOG_NAMESPACE {
 
 constexpr size_t alignment = 64;
-// What both sides' panels may take of the second-level cache.
-constexpr size_t panelBudget = STEPLOG_ISA == STEPLOG_AMX ? size_t(1) << 20 : size_t(1) << 19;
-constexpr size_t mostInputs = 512;
+// Bytes of both sides' panels in a task. In float32 many panels, though they come from beyond the second-level cache then,
+// are better than few: all rows are read, and their sums written, once a task.
+constexpr size_t panelBudget(bool pairs) { return size_t(1) << (!pairs ? 21 : STEPLOG_ISA == STEPLOG_AMX ? 20 : 19); }
+// Inputs of a panel at most; where there are more, sums are taken up again.
+constexpr size_t mostInputs = 1024;
 
 // Inputs packed at once. Sums that leave as bfloat16, or through an activation, are not taken up again, so their inputs
 // are not split.
 inline size_t inputsAtOnce(const LinearTask& task) {
   const size_t inputs = task.lastInput - task.firstInput;
   if (task.y.bf16 || task.activation != Activation::none) return inputs;
-  const size_t most = task.multiplyBf16 ? 2 * mostInputs : mostInputs;
-  const size_t parts = (inputs + most - 1) / most;
+  const size_t parts = (inputs + mostInputs - 1) / mostInputs;
   return parts == 0 ? 0 : roundUp((inputs + parts - 1) / parts, runInputs);
 }
 
@@ -35,7 +36,7 @@ inline size_t linearScratch(const LinearTask& task, size_t outputs) {
 
 inline size_t linearOutputs(const LinearTask& task) {
   const size_t both = 2 * panelBytesFor(inputsAtOnce(task), task.multiplyBf16);
-  const size_t panels = panelBudget / (both == 0 ? 1 : both);
+  const size_t panels = panelBudget(task.multiplyBf16) / (both == 0 ? 1 : both);
   return (panels == 0 ? 1 : panels) * panelOutputs;
 }
 

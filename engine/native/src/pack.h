@@ -13,7 +13,7 @@ namespace STEPLOG_NAMESPACE {
 constexpr size_t panelOutputs = 2 * lanes;
 constexpr size_t panelInputs = 32;
 // Inputs that are packed at once: rows of them fit the first-level cache, for both sides.
-constexpr size_t runInputs = 256;
+constexpr size_t runInputs = runElements;
 
 constexpr size_t roundUp(size_t value, size_t to) { return (value + to - 1) / to * to; }
 
@@ -38,18 +38,8 @@ inline void sidesOfRun(const Matrix& w, const PackKeys& keys, size_t first, size
   alignas(64) float values[runInputs];
   char* at = static_cast<char*>(w.data) + first * (w.dtype == Dtype::F32 ? 4 : 2);
   const float* current = updateRun(at, w.dtype, count, first, w.pendingNoise, keys.pending, keys.pendingCount, values);
-  if (w.perturbation && w.perturbation->noise == Noise::rademacher && first % rademacherPerBlock == 0) {
-    static_assert(runInputs <= rademacherGroup, "one group of blocks covers a run");
-    alignas(64) uint8_t bits[wordBytes + 8];
-    storeWords(bits, wordsAt(first / rademacherPerBlock, keys.noise));
-    perturbSigns(current, count, bits, w.perturbation->size, plus, minus);
-  } else if (w.perturbation) {
-    alignas(64) int16_t n[noiseRoom(runInputs)];
-    const size_t skip = noiseInto(n, count, first, w.perturbation->noise, keys.noise);
-    perturbRun(current, count, n + skip, w.perturbation->size, plus, minus);
-  } else {
-    std::memcpy(plus, current, count * 4);
-  }
+  if (w.perturbation) perturbValues(current, count, first, *w.perturbation, keys.noise, plus, minus);
+  else std::memcpy(plus, current, count * 4);
   for (size_t i = count; i < roundUp(count, panelInputs); i++) {
     plus[i] = 0;
     if (w.perturbation) minus[i] = 0;

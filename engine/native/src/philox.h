@@ -26,7 +26,6 @@ STEPLOG_INLINE W wideSet(uint64_t v) { return _mm256_set1_epi64x(int64_t(v)); }
 STEPLOG_INLINE W wideMul(W a, W b) { return _mm256_mul_epu32(a, b); }
 STEPLOG_INLINE W wideHigh(W a) { return _mm256_srli_epi64(a, 32); }
 STEPLOG_INLINE W wideHighShuffled(W a) { return _mm256_shuffle_epi32(a, 0xB1); }
-STEPLOG_INLINE W wideXor(W a, W b, W c) { return _mm256_xor_si256(_mm256_xor_si256(a, b), c); }
 #else
 constexpr size_t wide = 2;
 typedef uint64_t W __attribute__((vector_size(16)));
@@ -44,11 +43,22 @@ constexpr size_t normalPerBlock = 8, rademacherPerBlock = 128;
 constexpr size_t philoxBlocks = 2 * wide;
 constexpr uint32_t multiplier0 = 0xd2511f53, multiplier1 = 0xcd9e8d57;
 
+// A key as an operand in memory: AVX-512 spreads one over its lanes as it reads it, AVX2 does not.
+#if STEPLOG_ISA == STEPLOG_AVX2
+using KeyWord = W;
+STEPLOG_INLINE KeyWord keyWord(uint64_t v) { return wideSet(v); }
+STEPLOG_INLINE KeyWord nextKey(KeyWord key, uint32_t by) { return _mm256_add_epi32(key, wideSet(by)); }
+#else
+using KeyWord = uint64_t;
+STEPLOG_INLINE KeyWord keyWord(uint64_t v) { return v; }
+STEPLOG_INLINE KeyWord nextKey(KeyWord key, uint32_t by) { return uint32_t(key) + by; }
+#endif
+
 // The keys of the ten rounds, and what of the first two rounds is the same for every block.
 struct Keys {
-  uint64_t k0[10], k1[10];
-  uint64_t c2First;                     // what round 1 adds to word 2
-  uint64_t c0Second, c2Second, c3Second;  // what round 2 adds to words 0 and 2, and its word 3
+  KeyWord k0[10], k1[10];
+  KeyWord c2First;                     // what round 1 adds to word 2
+  KeyWord c0Second, c2Second, c3Second;  // what round 2 adds to words 0 and 2, and its word 3
   uint64_t seed;
   uint32_t tensor, stream;
   uint32_t high;  // upper word of the block numbers that these are for
@@ -57,20 +67,28 @@ struct Keys {
 inline Keys makeKeys(uint64_t seed, uint32_t tensor, uint32_t stream, uint32_t high = 0) {
   Keys keys;
   keys.seed = seed, keys.tensor = tensor, keys.stream = stream, keys.high = high;
-  uint32_t a = uint32_t(seed), b = uint32_t(seed >> 32);
-  for (int i = 0; i < 10; i++, a += 0x9e3779b9, b += 0xbb67ae85) keys.k0[i] = a, keys.k1[i] = b;
+  const uint32_t a = uint32_t(seed), b = uint32_t(seed >> 32), nextA = 0x9e3779b9, nextB = 0xbb67ae85;
+  keys.k0[0] = keyWord(a), keys.k1[0] = keyWord(b);
+  for (int i = 1; i < 10; i++) keys.k0[i] = nextKey(keys.k0[i - 1], nextA), keys.k1[i] = nextKey(keys.k1[i - 1], nextB);
   // Round 1: only word 0 differs between blocks.
   const uint64_t p1 = uint64_t(multiplier1) * tensor;
-  const uint32_t c0 = uint32_t(p1 >> 32) ^ high ^ uint32_t(keys.k0[0]);
-  keys.c2First = stream ^ keys.k1[0];
+  const uint32_t c0 = uint32_t(p1 >> 32) ^ high ^ a;
+  keys.c2First = keyWord(stream ^ b);
   // Round 2: words 0 and 1 are the same for all, 2 and 3 are not.
   const uint64_t p0 = uint64_t(multiplier0) * c0;
-  keys.c0Second = uint32_t(p1) ^ keys.k0[1];
-  keys.c2Second = (p0 >> 32) ^ keys.k1[1];
-  keys.c3Second = uint32_t(p0);
+  keys.c0Second = keyWord(uint32_t(p1) ^ (a + nextA));
+  keys.c2Second = keyWord((p0 >> 32) ^ (b + nextB));
+  keys.c3Second = keyWord(uint32_t(p0));
   return keys;
 }
 
+#if STEPLOG_ISA == STEPLOG_AVX2
+}  // namespace STEPLOG_NAMESPACE
+}  // namespace steplog
+#include "philox-avx2.h"
+namespace steplog {
+namespace STEPLOG_NAMESPACE {
+#else
 // Words 0 to 3 of `wide` blocks, whose numbers' lower words are in the lanes of `block`. Upper halves hold rubbish.
 STEPLOG_INLINE void philoxRounds(W block, const Keys& keys, W out[4]) {
   const W m0 = wideSet(multiplier0), m1 = wideSet(multiplier1);
@@ -91,6 +109,7 @@ STEPLOG_INLINE void philoxRounds(W block, const Keys& keys, W out[4]) {
   }
   out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
+#endif
 
 // The words of the blocks first, ..., first + philoxBlocks - 1, as the 16-byte little-endian blocks lie in memory. All of
 // them share the upper word of their number with the keys.
@@ -120,17 +139,8 @@ STEPLOG_INLINE void storeWords(void* out, const Words& words) {
 struct Words { __m256i v[4]; };
 
 STEPLOG_INLINE Words philoxWords(uint64_t first, const Keys& keys) {
-  const __m256i base = _mm256_add_epi64(_mm256_set1_epi64x(int64_t(first)), _mm256_setr_epi64x(0, 2, 1, 3));
   Words words;
-#pragma GCC unroll 2
-  for (int half = 0; half < 2; half++) {
-    W c[4];
-    philoxRounds(_mm256_add_epi64(base, _mm256_set1_epi64x(half * 4)), keys, c);
-    const __m256i lower = _mm256_blend_epi32(c[0], _mm256_slli_epi64(c[1], 32), 0xAA);
-    const __m256i upper = _mm256_blend_epi32(c[2], _mm256_slli_epi64(c[3], 32), 0xAA);
-    words.v[2 * half] = _mm256_unpacklo_epi64(lower, upper);
-    words.v[2 * half + 1] = _mm256_unpackhi_epi64(lower, upper);
-  }
+  philoxChains<2, Layout::ordered>(laneBlocks<Layout::ordered>(first), keys, words.v);
   return words;
 }
 STEPLOG_INLINE void storeWords(void* out, const Words& words) {
@@ -163,14 +173,8 @@ STEPLOG_INLINE void storeNormal(int16_t* out, const Words& words) {
   for (int i = 0; i < 4; i++)
     _mm512_storeu_si512(out + 32 * i, _mm512_sub_epi16(_mm512_popcnt_epi16(words.v[i]), _mm512_set1_epi16(8)));
 #elif STEPLOG_ISA == STEPLOG_AVX2
-  const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
-  const __m256i nibble = _mm256_set1_epi8(15);
-  for (int i = 0; i < 4; i++) {
-    const __m256i low = _mm256_shuffle_epi8(table, _mm256_and_si256(words.v[i], nibble));
-    const __m256i high = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(words.v[i], 4), nibble));
-    const __m256i ones = _mm256_maddubs_epi16(_mm256_add_epi8(low, high), _mm256_set1_epi8(1));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 16 * i), _mm256_sub_epi16(ones, _mm256_set1_epi16(8)));
-  }
+  for (int i = 0; i < 4; i++)
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 16 * i), _mm256_sub_epi16(countOnes(words.v[i]), _mm256_set1_epi16(8)));
 #else
   for (size_t i = 0; i < 4 * philoxBlocks; i++) {
     uint32_t v = words.v[i];
@@ -212,6 +216,15 @@ STEPLOG_INLINE Words wordsAt(uint64_t first, const Keys& keys) {
   return words;
 }
 
+// The words of many blocks, in order; writes whole groups.
+inline void wordsInto(void* out, size_t blocks, uint64_t first, const Keys& keys) {
+#if STEPLOG_ISA == STEPLOG_AVX2
+  philoxInto<Layout::ordered>(static_cast<W*>(out), blocks, first, keys);
+#else
+  for (size_t b = 0; b < blocks; b += philoxBlocks) storeWords(static_cast<char*>(out) + 16 * b, wordsAt(first + b, keys));
+#endif
+}
+
 inline Keys noiseKeys(Noise noise, uint64_t seed, uint32_t tensor) {
   return makeKeys(seed, tensor, noise == Noise::normal ? streamNormal : streamRademacher);
 }
@@ -226,7 +239,14 @@ inline size_t noiseInto(int16_t* out, size_t count, uint64_t first, Noise noise,
   const uint64_t block = first / perBlock;
   const size_t skip = size_t(first % perBlock);
   if (normal) {
+#if STEPLOG_ISA == STEPLOG_AVX2
+    const size_t blocks = (skip + count + normalPerBlock - 1) / normalPerBlock;
+    W* const words = reinterpret_cast<W*>(out);
+    wordsInto(words, blocks, block, keys);
+    for (size_t pair = 0; 2 * pair < blocks; pair++) words[pair] = _mm256_sub_epi16(countOnes(words[pair]), _mm256_set1_epi16(8));
+#else
     for (size_t at = 0; at < skip + count; at += normalGroup) storeNormal(out + at, wordsAt(block + at / perBlock, keys));
+#endif
   } else {
     for (size_t at = 0; at < skip + count; at += rademacherGroup) {
       alignas(64) uint8_t bits[wordBytes];
@@ -239,9 +259,8 @@ inline size_t noiseInto(int16_t* out, size_t count, uint64_t first, Noise noise,
 
 // The 16 bits that stochastic rounding adds, in the same way.
 inline size_t roundingInto(uint16_t* out, size_t count, uint64_t first, const Keys& keys) {
-  const uint64_t block = first / normalPerBlock;
   const size_t skip = size_t(first % normalPerBlock);
-  for (size_t at = 0; at < skip + count; at += normalGroup) storeWords(out + at, wordsAt(block + at / normalPerBlock, keys));
+  wordsInto(out, (skip + count + normalPerBlock - 1) / normalPerBlock, first / normalPerBlock, keys);
   return skip;
 }
 

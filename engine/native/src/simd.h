@@ -94,7 +94,8 @@ STEPLOG_INLINE F roundStochastic(F v, const uint16_t* r) {
 STEPLOG_INLINE void storeUpper(uint16_t* p, F v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(v), 16)));
 }
-// w + a where the element's bit is set, w - a where it is not. `bits` starts at the first element's byte.
+// w + a where the element's bit is set, w + minus where it is not. `bits` starts at the first element's byte; three bytes
+// beyond the last may be read.
 STEPLOG_INLINE F addSigned(F w, const uint8_t* bits, size_t element, F a, F minus) {
   uint16_t mask;
   std::memcpy(&mask, bits + element / 8, 2);
@@ -170,9 +171,22 @@ STEPLOG_INLINE F roundStochastic(F v, const uint16_t* r) {
 }
 STEPLOG_INLINE void storeUpper(uint16_t* p, F v) { storeUpperHalves(p, _mm256_castps_si256(v)); }
 STEPLOG_INLINE F addSigned(F w, const uint8_t* bits, size_t element, F a, F minus) {
-  const __m256i each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-  const __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits[element / 8]), each), each);
-  return _mm256_add_ps(w, _mm256_blendv_ps(minus, a, _mm256_castsi256_ps(set)));
+  int four;  // read as a whole: a load spreads it, which a byte in a register costs two instructions more
+  std::memcpy(&four, bits + element / 8, 4);
+  const __m256i toSign = _mm256_sllv_epi32(_mm256_set1_epi32(four), _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24));
+  return _mm256_add_ps(w, _mm256_blendv_ps(minus, a, _mm256_castsi256_ps(toSign)));
+}
+// The same for 32 elements, whose bits are one word.
+constexpr size_t signVectors = 4;
+STEPLOG_INLINE void addSignedWord(F w[signVectors], const uint8_t* bits, size_t element, F a, F minus) {
+  int word;
+  std::memcpy(&word, bits + element / 8, 4);
+#pragma GCC unroll 4
+  for (int i = 0; i < int(signVectors); i++) {
+    const int top = 31 - 8 * i;
+    const __m256i toSign = _mm256_sllv_epi32(_mm256_set1_epi32(word), _mm256_setr_epi32(top, top - 1, top - 2, top - 3, top - 4, top - 5, top - 6, top - 7));
+    w[i] = _mm256_add_ps(w[i], _mm256_blendv_ps(minus, a, _mm256_castsi256_ps(toSign)));
+  }
 }
 
 #else
@@ -235,6 +249,11 @@ STEPLOG_INLINE F addSigned(F w, const uint8_t* bits, size_t element, F a, F minu
 #endif
 
 // ------------------------------------------------------------------ the same for all
+#if STEPLOG_ISA != STEPLOG_AVX2
+constexpr size_t signVectors = 1;
+STEPLOG_INLINE void addSignedWord(F w[signVectors], const uint8_t* bits, size_t element, F a, F minus) { w[0] = addSigned(w[0], bits, element, a, minus); }
+#endif
+
 // e^x to about 2 units in the last place; 0 below -87, infinity never (x is clamped to 88). NaN stays NaN: of two
 // operands, vmin and vmax give the second when one is NaN.
 STEPLOG_INLINE F exp(F x) {

@@ -4,6 +4,8 @@
 // a*n and e*n are exact, so that a fused multiply-add rounds as the one subtraction does; the decay is a rounded multiply
 // of its own, which is why this is compiled without contraction.
 #pragma once
+#include <algorithm>
+
 #include "kernels.h"
 #include "philox.h"
 
@@ -58,6 +60,57 @@ STEPLOG_INLINE void applySigns(float* w, size_t count, const uint8_t* bits, cons
   }
 }
 
+#if STEPLOG_ISA == STEPLOG_AVX2
+// Elements whose words are made before they are used.
+constexpr size_t batchElements = 768;
+constexpr size_t pairElements = 2 * normalPerBlock;
+
+// One entry with normal noise over as many whole pairs of Philox blocks as there are; returns the elements done.
+template <bool rounds, bool decayed>
+inline size_t updatePairs(float* w, size_t count, uint64_t block, const Keys& keys, const Keys& roundingKeys, const Entry& entry) {
+  alignas(32) W n[batchElements / pairElements + 1], r[batchElements / pairElements + 1];
+  const F a = set1(entry.scalar), d = set1(entry.decay);
+  const size_t whole = count - count % pairElements;
+  for (size_t at = 0; at < whole; at += batchElements) {
+    const size_t some = whole - at < batchElements ? whole - at : batchElements;
+    philoxInto<Layout::split>(n, some / normalPerBlock, block + at / normalPerBlock, keys);
+    if (rounds) philoxInto<Layout::split>(r, some / normalPerBlock, block + at / normalPerBlock, roundingKeys);
+    for (size_t pair = 0; pair < some / pairElements; pair++) {
+      float* p = w + at + pair * pairElements;
+      F z[2], v[2] = {load(p), load(p + lanes)};
+      normalPair(n[pair], z);
+      for (size_t i = 0; i < 2; i++) v[i] = fnma(a, z[i], decayed ? mul(v[i], d) : v[i]);
+      if (rounds) roundPair(r[pair], v);
+      store(p, v[0]);
+      store(p + lanes, v[1]);
+    }
+  }
+  return whole;
+}
+
+// plus = w + e*n, minus = w - e*n of as many whole pairs of Philox blocks as there are; returns the elements done.
+inline size_t perturbPairs(const float* w, size_t count, uint64_t block, const Keys& keys, float size, float* plus, float* minus) {
+  alignas(32) W n[batchElements / pairElements + 1];
+  const F e = set1(size);
+  const size_t whole = count - count % pairElements;
+  for (size_t at = 0; at < whole; at += batchElements) {
+    const size_t some = whole - at < batchElements ? whole - at : batchElements;
+    philoxInto<Layout::split>(n, some / normalPerBlock, block + at / normalPerBlock, keys);
+    for (size_t pair = 0; pair < some / pairElements; pair++) {
+      const size_t i = at + pair * pairElements;
+      F z[2];
+      normalPair(n[pair], z);
+      for (size_t half = 0; half < 2; half++) {
+        const F v = load(w + i + half * lanes);
+        store(plus + i + half * lanes, fma(e, z[half], v));
+        store(minus + i + half * lanes, fnma(e, z[half], v));
+      }
+    }
+  }
+  return whole;
+}
+#endif
+
 // One entry over a block, a group of Philox blocks at a time.
 template <bool rounds>
 inline void updateBlock(float* w, size_t count, uint64_t first, Noise noise, const Keys& keys, const Keys& roundingKeys, const Entry& entry) {
@@ -65,13 +118,18 @@ inline void updateBlock(float* w, size_t count, uint64_t first, Noise noise, con
   alignas(64) uint16_t r[noiseRoom(normalGroup)];
   if (noise == Noise::normal && first % normalPerBlock == 0) {
     size_t at = 0;
-    uint64_t block = first / normalPerBlock;
-    for (; at + normalGroup <= count; at += normalGroup, block += philoxBlocks) {
+#if STEPLOG_ISA == STEPLOG_AVX2
+    at = (entry.decay == 1.0f ? updatePairs<rounds, false> : updatePairs<rounds, true>)(w, count, first / normalPerBlock, keys, roundingKeys, entry);
+#else
+    for (; at + normalGroup <= count; at += normalGroup) {
+      const uint64_t block = (first + at) / normalPerBlock;
       storeNormal(n, wordsAt(block, keys));
       if (rounds) storeWords(r, wordsAt(block, roundingKeys));
       applyEntry<rounds>(w + at, normalGroup, n, r, entry);
     }
+#endif
     if (at == count) return;
+    const uint64_t block = (first + at) / normalPerBlock;
     storeNormal(n, wordsAt(block, keys));
     if (rounds) storeWords(r, wordsAt(block, roundingKeys));
     return applyEntry<rounds>(w + at, count - at, n, r, entry);
@@ -102,24 +160,27 @@ inline void updateBlock(float* w, size_t count, uint64_t first, Noise noise, con
 template <bool withDecay>
 inline void updateSigns(float* w, size_t count, uint64_t first, uint32_t tensor, const Entry* entries, size_t entryCount) {
   constexpr size_t registers = STEPLOG_ISA >= STEPLOG_AVX512 ? 16 : 8;
-  alignas(64) static thread_local uint8_t bits[bitEntries][blockElements / 8 + wordBytes];
+  alignas(64) static thread_local uint8_t memory[bitEntries][blockElements / 8 + wordBytes];
+  auto* const bits = memory;  // a thread's own memory is looked up at each mention of it
+  float plus[bitEntries], minus[bitEntries];
   for (size_t from = 0; from < entryCount; from += bitEntries) {
     const size_t some = entryCount - from < bitEntries ? entryCount - from : bitEntries;
     for (size_t e = 0; e < some; e++) {
       const Keys keys = makeKeys(entries[from + e].seed, tensor, streamRademacher);
-      for (size_t at = 0; at < count; at += rademacherGroup)
-        storeWords(bits[e] + at / 8, wordsAt((first + at) / rademacherPerBlock, keys));
+      plus[e] = entries[from + e].scalar, minus[e] = -entries[from + e].scalar;
+      wordsInto(bits[e], (count + rademacherPerBlock - 1) / rademacherPerBlock, first / rademacherPerBlock, keys);
     }
     for (size_t at = 0; at < count; at += registers * lanes) {
       F v[registers];
 #pragma GCC unroll 16
       for (size_t i = 0; i < registers; i++) v[i] = load(w + at + i * lanes);
       for (size_t e = 0; e < some; e++) {
-        const F a = set1(entries[from + e].scalar), minus = set1(-entries[from + e].scalar);
+        const F a = set1(plus[e]), negative = set1(minus[e]), d = set1(withDecay ? entries[from + e].decay : 1.0f);
 #pragma GCC unroll 16
-        for (size_t i = 0; i < registers; i++) {
-          if (withDecay) v[i] = mul(v[i], set1(entries[from + e].decay));
-          v[i] = addSigned(v[i], bits[e], at + i * lanes, a, minus);
+        for (size_t i = 0; i < registers; i += signVectors) {
+#pragma GCC unroll 4
+          for (size_t j = 0; withDecay && j < signVectors; j++) v[i + j] = mul(v[i + j], d);
+          addSignedWord(v + i, bits[e], at + i * lanes, a, negative);
         }
       }
 #pragma GCC unroll 16
@@ -187,13 +248,20 @@ inline void updateFloats(float* w, size_t count, Place place, Noise noise, const
   }
 }
 
+// Has the second-level cache fetch what is needed soon.
+STEPLOG_INLINE void askFor(const char* memory, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(memory + at, 0, 2);
+}
+
 inline void update(void* weights, Dtype dtype, size_t count, Place place, Noise noise, const Entry* entries, size_t entryCount) {
+  const size_t size = dtype == Dtype::F32 ? 4 : 2;
   alignas(64) static thread_local float values[blockElements];
   for (size_t at = 0; at < count;) {
     // The first block ends where the tensor's blocks do, so that all others are aligned with the noise.
     const size_t room = blockElements - size_t((place.first + at) % blockElements);
     const size_t some = count - at < room ? count - at : room;
     const Place here = {place.tensor, place.first + at};
+    askFor(static_cast<const char*>(weights) + (at + some) * size, std::min(count - at - some, blockElements) * size);
     if (dtype == Dtype::F32) {
       updateFloats(static_cast<float*>(weights) + at, some, here, noise, entries, entryCount);
     } else {
@@ -208,6 +276,9 @@ inline void update(void* weights, Dtype dtype, size_t count, Place place, Noise 
     at += some;
   }
 }
+
+// Elements that are perturbed at once.
+constexpr size_t runElements = 256;
 
 // plus = w + e*n, minus = w - e*n of a run of float32 values; plus and minus have room for whole vectors.
 STEPLOG_INLINE void perturbRun(const float* w, size_t count, const int16_t* n, float size, float* plus, float* minus) {
@@ -242,24 +313,40 @@ STEPLOG_INLINE void perturbSigns(const float* w, size_t count, const uint8_t* bi
   }
 }
 
+// A run of float32 values from `first` on, perturbed by one draw of the noise.
+inline void perturbValues(const float* w, size_t count, uint64_t first, const Perturbation& perturbation, const Keys& keys, float* plus, float* minus) {
+  size_t at = 0;
+#if STEPLOG_ISA == STEPLOG_AVX2
+  if (perturbation.noise == Noise::normal && first % normalPerBlock == 0)
+    at = perturbPairs(w, count, first / normalPerBlock, keys, perturbation.size, plus, minus);
+#endif
+  for (; at < count; at += runElements) {
+    const size_t some = std::min(count - at, runElements);
+    if (perturbation.noise == Noise::rademacher && (first + at) % rademacherPerBlock == 0) {
+      alignas(64) uint8_t bits[(runElements / rademacherGroup + 1) * wordBytes + 8];
+      wordsInto(bits, (some + rademacherPerBlock - 1) / rademacherPerBlock, (first + at) / rademacherPerBlock, keys);
+      perturbSigns(w + at, some, bits, perturbation.size, plus + at, minus + at);
+    } else {
+      alignas(64) int16_t n[noiseRoom(runElements)];
+      const size_t skip = noiseInto(n, some, first + at, perturbation.noise, keys);
+      perturbRun(w + at, some, n + skip, perturbation.size, plus + at, minus + at);
+    }
+  }
+}
+
 inline void perturb(const void* weights, Dtype dtype, size_t count, Place place, const Perturbation* perturbation, float* plus, float* minus) {
-  alignas(64) float values[normalGroup];
-  alignas(64) int16_t n[noiseRoom(normalGroup)];
+  alignas(64) float values[runElements];
   Keys keys;
   if (perturbation) keys = noiseKeys(perturbation->noise, perturbation->seed, place.tensor);
-  for (size_t at = 0; at < count; at += normalGroup) {
-    const size_t some = count - at < normalGroup ? count - at : normalGroup;
+  for (size_t at = 0; at < count; at += runElements) {
+    const size_t some = std::min(count - at, runElements);
     const float* w = static_cast<const float*>(weights) + at;
     if (dtype == Dtype::BF16) {
       widen(static_cast<const uint16_t*>(weights) + at, values, some);
       w = values;
     }
-    if (!perturbation) {
-      std::memmove(plus + at, w, some * 4);
-      continue;
-    }
-    const size_t skip = noiseInto(n, some, place.first + at, perturbation->noise, keys);
-    perturbRun(w, some, n + skip, perturbation->size, plus + at, minus + at);
+    if (perturbation) perturbValues(w, some, place.first + at, *perturbation, keys, plus + at, minus + at);
+    else std::memmove(plus + at, w, some * 4);
   }
 }
 
