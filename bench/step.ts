@@ -131,7 +131,10 @@ async function mezoSteps(model: Model, device: Device, rows: ReturnType<typeof r
   const runs: BoundedSample[] = [];
   let lastLoss = NaN;
   for (let k = 0; k < options.steps; k++) {
-    const run = await bounded(() => peakOf(device, options.multiply), () => timed(next));
+    const run = await bounded(
+      () => peakOf(device, options.multiply),
+      () => timed(next),
+    );
     runs.push(run);
     lastLoss = run.result.loss;
   }

@@ -6,7 +6,7 @@
 
 namespace steplog {
 
-// Entries that packing can fold into its pass over a weight (PackKeys).
+// Entries that packing can fold into its pass over a weight (PackNoise).
 constexpr size_t foldedEntries = 8;
 
 inline int64_t now() {

@@ -131,11 +131,11 @@ inline void linear(const LinearTask& task) {
   float* tile = reinterpret_cast<float*>(scratch);
   char* plus = scratch + amxRows * panelOutputs * 4;
   char* panels[2] = {plus, plus + count * panelBytes};
-  const PackKeys keys = packKeys(task.w);
+  PackNoise noise(task.w);
   for (size_t input = task.firstInput; input < task.lastInput; input += step) {
     const size_t end = task.lastInput - input < step ? task.lastInput : input + step;
     const int64_t start = nowNanoseconds();
-    (task.w.inOut ? packInOut : packOutIn)(task.w, keys, task.first, task.last, input, end, pairs, panels, panelBytes);
+    (task.w.inOut ? packInOut : packOutIn)(task.w, noise, task.first, task.last, input, end, pairs, panels, panelBytes);
     *task.packNanoseconds += nowNanoseconds() - start;
     for (int side = 0; side < task.sides; side++)
       multiplyPanels(task, side, input, end - input, panels[task.w.perturbation ? side : 0], panelBytes, tile);

@@ -17,28 +17,30 @@ constexpr size_t runInputs = runElements;
 
 constexpr size_t roundUp(size_t value, size_t to) { return (value + to - 1) / to * to; }
 
-// Keys of everything that packing one weight needs, made once a task.
-struct PackKeys {
+// Noise of everything that packing one weight needs, made once a task.
+struct PackNoise {
   static constexpr size_t most = 8;
-  EntryKeys pending[most];
+  RunEntry pending[most];
   size_t pendingCount;
-  Keys noise;
+  RunNoise perturbation;
+
+  explicit PackNoise(const Matrix& w) : pendingCount(w.pendingCount) {
+    for (size_t i = 0; i < w.pendingCount; i++) {
+      const Entry& entry = w.pending[i];
+      pending[i].noise.keys = noiseKeys(w.pendingNoise, entry.seed, w.tensor);
+      pending[i].rounding = makeKeys(entry.seed, w.tensor, streamRounding);
+      pending[i].entry = entry;
+    }
+    if (w.perturbation) perturbation.keys = noiseKeys(w.perturbation->noise, w.perturbation->seed, w.tensor);
+  }
 };
 
-inline PackKeys packKeys(const Matrix& w) {
-  PackKeys keys;
-  keys.pendingCount = w.pendingCount;
-  for (size_t i = 0; i < w.pendingCount; i++) keys.pending[i] = entryKeys(w.pending[i], w.pendingNoise, w.tensor);
-  if (w.perturbation) keys.noise = noiseKeys(w.perturbation->noise, w.perturbation->seed, w.tensor);
-  return keys;
-}
-
 // Values of one run of elements, for each side; zero from `count` on, to a multiple of panelInputs.
-inline void sidesOfRun(const Matrix& w, const PackKeys& keys, size_t first, size_t count, float* plus, float* minus) {
+inline void sidesOfRun(const Matrix& w, PackNoise& noise, size_t first, size_t count, float* plus, float* minus) {
   alignas(64) float values[runInputs];
   char* at = static_cast<char*>(w.data) + first * (w.dtype == Dtype::F32 ? 4 : 2);
-  const float* current = updateRun(at, w.dtype, count, first, w.pendingNoise, keys.pending, keys.pendingCount, values);
-  if (w.perturbation) perturbValues(current, count, first, *w.perturbation, keys.noise, plus, minus);
+  const float* current = updateRun(at, w.dtype, count, first, w.pendingNoise, noise.pending, noise.pendingCount, values);
+  if (w.perturbation) perturbValues(current, count, first, *w.perturbation, noise.perturbation, plus, minus);
   else std::memcpy(plus, current, count * 4);
   for (size_t i = count; i < roundUp(count, panelInputs); i++) {
     plus[i] = 0;
@@ -104,7 +106,7 @@ inline void rowsToPanel(const float* rows, size_t padded, bool pairs, void* pane
 }
 
 // Outputs first, ..., last - 1 of a weight [out, in], inputs firstInput, ..., lastInput - 1.
-inline void packOutIn(const Matrix& w, const PackKeys& keys, size_t first, size_t last, size_t firstInput, size_t lastInput,
+inline void packOutIn(const Matrix& w, PackNoise& noise, size_t first, size_t last, size_t firstInput, size_t lastInput,
                       bool pairs, char* const panels[2], size_t panelBytes) {
   alignas(64) float rows[2][lanes * runInputs];
   const int sides = w.perturbation ? w.perturbation->sides : 1;
@@ -117,7 +119,7 @@ inline void packOutIn(const Matrix& w, const PackKeys& keys, size_t first, size_
         float* plus = rows[0] + r * runInputs;
         float* minus = rows[1] + r * runInputs;
         if (output + r < last) {
-          sidesOfRun(w, keys, (output + r) * w.inputs + input, count, plus, minus);
+          sidesOfRun(w, noise, (output + r) * w.inputs + input, count, plus, minus);
         } else {
           for (size_t i = 0; i < padded; i++) plus[i] = minus[i] = 0;
         }
@@ -128,7 +130,7 @@ inline void packOutIn(const Matrix& w, const PackKeys& keys, size_t first, size_
 }
 
 // The same of a weight [in, out].
-inline void packInOut(const Matrix& w, const PackKeys& keys, size_t first, size_t last, size_t firstInput, size_t lastInput,
+inline void packInOut(const Matrix& w, PackNoise& noise, size_t first, size_t last, size_t firstInput, size_t lastInput,
                       bool pairs, char* const panels[2], size_t panelBytes) {
   alignas(64) float rows[2][runInputs];
   const int sides = w.perturbation ? w.perturbation->sides : 1;
@@ -138,7 +140,7 @@ inline void packInOut(const Matrix& w, const PackKeys& keys, size_t first, size_
       const size_t count = last - output < runInputs ? last - output : runInputs;
       const bool real = firstInput + input < lastInput;
       const size_t whole = roundUp(count, panelOutputs);
-      if (real) sidesOfRun(w, keys, (firstInput + input) * w.outputs + output, count, rows[0], rows[1]);
+      if (real) sidesOfRun(w, noise, (firstInput + input) * w.outputs + output, count, rows[0], rows[1]);
       for (int side = 0; side < sides; side++) {
         for (size_t i = real ? count : 0; i < whole; i++) rows[side][i] = 0;
         for (size_t i = 0; i < whole; i += panelOutputs) {

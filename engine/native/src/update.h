@@ -8,6 +8,7 @@
 
 #include "kernels.h"
 #include "philox.h"
+#include "signs.h"
 
 namespace steplog {
 namespace STEPLOG_NAMESPACE {
@@ -189,15 +190,18 @@ inline void updateSigns(float* w, size_t count, uint64_t first, uint32_t tensor,
   }
 }
 
-// Keys of an entry for one tensor, made once for many small pieces of it.
-struct EntryKeys {
-  Keys noise, rounding;
-  Entry entry;
+// What many small pieces of one tensor need of its noise, made once for all of them.
+struct RunNoise {
+  Keys keys;
+  Signs signs;
 };
 
-inline EntryKeys entryKeys(const Entry& entry, Noise noise, uint32_t tensor) {
-  return {noiseKeys(noise, entry.seed, tensor), makeKeys(entry.seed, tensor, streamRounding), entry};
-}
+// The same of an entry.
+struct RunEntry {
+  RunNoise noise;
+  Keys rounding;
+  Entry entry;
+};
 
 inline void widen(const uint16_t* from, float* to, size_t count) {
   size_t i = 0;
@@ -218,17 +222,30 @@ inline void narrow(const float* from, uint16_t* to, size_t count) {
   }
 }
 
-// A short run of elements, as packing takes them; leaves the values as float32 in `values`, unless the weights are float32
+// Elements of a run at most.
+constexpr size_t runElements = Signs::mostElements;
+
+template <bool rounds>
+inline void updateRunValues(float* w, size_t count, uint64_t first, Noise noise, RunEntry& entry) {
+  Keys& keys = entry.noise.keys;
+  const uint8_t* bits = noise == Noise::rademacher ? entry.noise.signs.of(first, count, keys) : nullptr;
+  if (!bits) return updateBlock<rounds>(w, count, first, noise, keys, entry.rounding, entry.entry);
+  alignas(64) uint16_t r[noiseRoom(runElements)];
+  if (rounds) roundingInto(r, count, first, entry.rounding);
+  applySigns<rounds>(w, count, bits, r, entry.entry);
+}
+
+// A run of elements, as packing takes them; leaves the values as float32 in `values`, unless the weights are float32
 // already, and stores what changed.
-inline const float* updateRun(void* weights, Dtype dtype, size_t count, uint64_t first, Noise noise, const EntryKeys* entries, size_t entryCount, float* values) {
+inline const float* updateRun(void* weights, Dtype dtype, size_t count, uint64_t first, Noise noise, RunEntry* entries, size_t entryCount, float* values) {
   if (dtype == Dtype::F32) {
     float* w = static_cast<float*>(weights);
-    for (size_t e = 0; e < entryCount; e++) updateBlock<false>(w, count, first, noise, entries[e].noise, entries[e].rounding, entries[e].entry);
+    for (size_t e = 0; e < entryCount; e++) updateRunValues<false>(w, count, first, noise, entries[e]);
     return w;
   }
   uint16_t* w = static_cast<uint16_t*>(weights);
   widen(w, values, count);
-  for (size_t e = 0; e < entryCount; e++) updateBlock<true>(values, count, first, noise, entries[e].noise, entries[e].rounding, entries[e].entry);
+  for (size_t e = 0; e < entryCount; e++) updateRunValues<true>(values, count, first, noise, entries[e]);
   if (entryCount > 0) narrow(values, w, count);
   return values;
 }
@@ -268,17 +285,15 @@ inline void update(void* weights, Dtype dtype, size_t count, Place place, Noise 
       uint16_t* w = static_cast<uint16_t*>(weights) + at;
       widen(w, values, some);
       for (size_t e = 0; e < entryCount; e++) {
-        const EntryKeys keys = entryKeys(entries[e], noise, place.tensor);
-        updateBlock<true>(values, some, here.first, noise, keys.noise, keys.rounding, entries[e]);
+        const uint64_t seed = entries[e].seed;
+        const Keys keys = noiseKeys(noise, seed, place.tensor), rounding = makeKeys(seed, place.tensor, streamRounding);
+        updateBlock<true>(values, some, here.first, noise, keys, rounding, entries[e]);
       }
       narrow(values, w, some);
     }
     at += some;
   }
 }
-
-// Elements that are perturbed at once.
-constexpr size_t runElements = 256;
 
 // plus = w + e*n, minus = w - e*n of a run of float32 values; plus and minus have room for whole vectors.
 STEPLOG_INLINE void perturbRun(const float* w, size_t count, const int16_t* n, float size, float* plus, float* minus) {
@@ -314,30 +329,25 @@ STEPLOG_INLINE void perturbSigns(const float* w, size_t count, const uint8_t* bi
 }
 
 // A run of float32 values from `first` on, perturbed by one draw of the noise.
-inline void perturbValues(const float* w, size_t count, uint64_t first, const Perturbation& perturbation, const Keys& keys, float* plus, float* minus) {
+inline void perturbValues(const float* w, size_t count, uint64_t first, const Perturbation& perturbation, RunNoise& noise, float* plus, float* minus) {
+  if (perturbation.noise == Noise::rademacher) {
+    if (const uint8_t* bits = noise.signs.of(first, count, noise.keys)) return perturbSigns(w, count, bits, perturbation.size, plus, minus);
+  }
   size_t at = 0;
 #if STEPLOG_ISA == STEPLOG_AVX2
   if (perturbation.noise == Noise::normal && first % normalPerBlock == 0)
-    at = perturbPairs(w, count, first / normalPerBlock, keys, perturbation.size, plus, minus);
+    at = perturbPairs(w, count, first / normalPerBlock, noise.keys, perturbation.size, plus, minus);
 #endif
-  for (; at < count; at += runElements) {
-    const size_t some = std::min(count - at, runElements);
-    if (perturbation.noise == Noise::rademacher && (first + at) % rademacherPerBlock == 0) {
-      alignas(64) uint8_t bits[(runElements / rademacherGroup + 1) * wordBytes + 8];
-      wordsInto(bits, (some + rademacherPerBlock - 1) / rademacherPerBlock, (first + at) / rademacherPerBlock, keys);
-      perturbSigns(w + at, some, bits, perturbation.size, plus + at, minus + at);
-    } else {
-      alignas(64) int16_t n[noiseRoom(runElements)];
-      const size_t skip = noiseInto(n, some, first + at, perturbation.noise, keys);
-      perturbRun(w + at, some, n + skip, perturbation.size, plus + at, minus + at);
-    }
-  }
+  if (at == count) return;
+  alignas(64) int16_t n[noiseRoom(runElements)];
+  const size_t skip = noiseInto(n, count - at, first + at, perturbation.noise, noise.keys);
+  perturbRun(w + at, count - at, n + skip, perturbation.size, plus + at, minus + at);
 }
 
 inline void perturb(const void* weights, Dtype dtype, size_t count, Place place, const Perturbation* perturbation, float* plus, float* minus) {
   alignas(64) float values[runElements];
-  Keys keys;
-  if (perturbation) keys = noiseKeys(perturbation->noise, perturbation->seed, place.tensor);
+  RunNoise noise;
+  if (perturbation) noise.keys = noiseKeys(perturbation->noise, perturbation->seed, place.tensor);
   for (size_t at = 0; at < count; at += runElements) {
     const size_t some = std::min(count - at, runElements);
     const float* w = static_cast<const float*>(weights) + at;
@@ -345,7 +355,7 @@ inline void perturb(const void* weights, Dtype dtype, size_t count, Place place,
       widen(static_cast<const uint16_t*>(weights) + at, values, some);
       w = values;
     }
-    if (perturbation) perturbValues(w, some, place.first + at, *perturbation, keys, plus + at, minus + at);
+    if (perturbation) perturbValues(w, some, place.first + at, *perturbation, noise, plus + at, minus + at);
     else std::memmove(plus + at, w, some * 4);
   }
 }

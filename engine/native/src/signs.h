@@ -1,0 +1,56 @@
+// Signs of rademacher noise for runs of elements that lie near each other, as the rows of a weight do.
+//
+// Philox makes the bits of hundreds or thousands of elements at a time, of which packing takes some hundred in a run; the
+// runs of the next rows often want the others.
+#pragma once
+#include <algorithm>
+
+#include "philox.h"
+
+namespace steplog {
+namespace STEPLOG_NAMESPACE {
+
+class Signs {
+ public:
+  static constexpr size_t mostElements = 256;
+
+  Signs() { std::fill(group_, group_ + places, ~uint64_t(0)); }
+
+  // The bits of at most mostElements elements from `first` on; null unless `first` begins a byte. The keys are the same at
+  // every call. They are good until the next one.
+  const uint8_t* of(uint64_t first, size_t count, const Keys& keys) {
+    if (first % 8 != 0) return nullptr;
+    const size_t skip = size_t(first % groupElements) / 8, bytes = (count + 7) / 8;
+    const uint8_t* start = group(first / groupElements, keys) + skip;
+    const size_t here = groupElements / 8 - skip;
+    if (bytes <= here) return start;
+    std::memcpy(joined_, start, here);
+    std::memcpy(joined_ + here, group(first / groupElements + 1, keys), bytes - here);
+    return joined_;
+  }
+
+ private:
+  static constexpr size_t groupBlocks = STEPLOG_ISA == STEPLOG_AVX2 ? 4 : philoxBlocks;
+  static constexpr size_t groupElements = groupBlocks * rademacherPerBlock;
+  static constexpr size_t places = 16;
+  // Kernels read a few bytes beyond the last bit.
+  static constexpr size_t beyond = 8;
+
+  const uint8_t* group(uint64_t number, const Keys& keys) {
+    const size_t place = size_t(number % places);
+    if (group_[place] != number) {
+      alignas(64) uint8_t made[16 * groupBlocks];
+      wordsInto(made, groupBlocks, number * groupBlocks, keys);
+      std::memcpy(bits_[place], made, sizeof made);
+      group_[place] = number;
+    }
+    return bits_[place];
+  }
+
+  uint64_t group_[places];
+  uint8_t bits_[places][16 * groupBlocks + beyond];
+  uint8_t joined_[mostElements / 8 + beyond];
+};
+
+}  // namespace STEPLOG_NAMESPACE
+}  // namespace steplog
