@@ -26,6 +26,8 @@ import type { ReplayOptions } from "./replay.ts";
 import { benchReplay } from "./replay.ts";
 import type { AnyResult } from "./report.ts";
 import { report } from "./report.ts";
+import type { ScalingOptions } from "./scaling.ts";
+import { benchScaling } from "./scaling.ts";
 import type { StepOptions } from "./step.ts";
 import { benchStep } from "./step.ts";
 
@@ -92,6 +94,18 @@ measuring("noise", "the noise of the native device, alone")
   .addOption(noise())
   .addOption(count("--runs", "runs that are measured", 10))
   .action((options: NoiseOptions & Output) => run(options, benchNoise));
+
+measuring("scaling", "one thread against all, in turn, and against what the machine allows")
+  .addOption(new Option("--subject <name>", "the work").choices(["step", "replay"]).default("step"))
+  .addOption(config())
+  .addOption(count("--batch", "rows of a step", 16))
+  .addOption(count("--tokens", "tokens of a row, the last 8 scored", 128))
+  .addOption(count("--entries", "entries of a replayed log", 100))
+  .addOption(dtype())
+  .addOption(multiply())
+  .addOption(noise())
+  .addOption(count("--rounds", "times that each is measured, after a first one", 7))
+  .action((options: ScalingOptions & Output) => run(options, benchScaling));
 
 measuring("peers", "Steplog and other programs in turn, in one run")
   .requiredOption(

@@ -38,9 +38,7 @@ export interface ReplayResult {
 export async function benchReplay(options: ReplayOptions): Promise<ReplayResult> {
   const pieces = piecesOf(await configNamed(options.config), options.dtype);
   const device = await openDevice(options);
-  const entries = Array.from({ length: options.entries }, (_, k) => {
-    return { seed: ruleSeed(1, k), scalar: toBfloat16(1e-6 * Math.sin(k + 1)) };
-  });
+  const entries = entriesOf(options.entries);
   await replayAll(device, pieces.slice(0, 1), entries, options.noise);
   resetPeak();
   const samples: Sample[] = [];
@@ -61,6 +59,22 @@ export async function benchReplay(options: ReplayOptions): Promise<ReplayResult>
   };
   device.dispose();
   return result;
+}
+
+/** A replay on memory of its own, to be repeated. */
+export async function preparedReplay(
+  device: Device,
+  options: Pick<ReplayOptions, "config" | "dtype" | "entries" | "noise">,
+): Promise<() => Promise<void>> {
+  const pieces = piecesOf(await configNamed(options.config), options.dtype);
+  const entries = entriesOf(options.entries);
+  return () => replayAll(device, pieces, entries, options.noise);
+}
+
+function entriesOf(count: number): LogEntry[] {
+  return Array.from({ length: count }, (_, k) => {
+    return { seed: ruleSeed(1, k), scalar: toBfloat16(1e-6 * Math.sin(k + 1)) };
+  });
 }
 
 /** Every tensor of the config, in pieces; each has memory of its own, as in a model that is read. */

@@ -7,6 +7,7 @@ import type { NoiseResult } from "./noise.ts";
 import type { Contender, PeersResult } from "./peers.ts";
 import type { RebuildResult } from "./rebuild.ts";
 import type { ReplayResult } from "./replay.ts";
+import type { ScalingResult } from "./scaling.ts";
 import type { StepResult } from "./step.ts";
 
 export type AnyResult =
@@ -17,6 +18,7 @@ export type AnyResult =
   | GenerateResult
   | GemmResult
   | NoiseResult
+  | ScalingResult
   | PeersResult;
 
 /** A few lines for a terminal; the peers' tables as they are. */
@@ -67,6 +69,14 @@ function linesOf(result: Exclude<AnyResult, PeersResult>): readonly Line[] {
       return [device, ["product", seconds(result.product)], ["speed", speed(result)]];
     case "noise":
       return [device, ["run", seconds(result.run)], ["speed", `${number(result.gigaElementsPerSecond)} G elements/s`]];
+    case "scaling":
+      return [
+        device,
+        ["one thread", seconds(result.one)],
+        [`${result.threads} threads`, seconds(result.all)],
+        ["side by side", `${seconds(result.sideBySide)}: ${result.threads} at once, of one thread each`],
+        ["speedup", `${number(result.speedup)} times; ${number(result.allowed)} is what the machine allows`],
+      ];
     default:
       return result satisfies never;
   }

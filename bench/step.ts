@@ -97,8 +97,21 @@ export async function benchStep(options: StepOptions): Promise<StepResult> {
   return result;
 }
 
+/** Steps on a model of its own, one a call. */
+export async function preparedSteps(
+  device: Device,
+  options: Omit<StepOptions, "steps" | "labels">,
+): Promise<() => Promise<void>> {
+  const folder = await randomModel(options.config, options.dtype);
+  const model = await loadModel(folder, device, options.noise, { precision: options.multiply });
+  const next = stepsOf(model, rowsOf(model, { ...options, labels: 8 }), options);
+  return async () => {
+    await next();
+  };
+}
+
 /** Enough rows that batches differ from step to step. */
-function rowsOf(model: Model, { batch, tokens, labels }: StepOptions) {
+function rowsOf(model: Model, { batch, tokens, labels }: Pick<StepOptions, "batch" | "tokens" | "labels">) {
   const scored = labels === "all" ? tokens : labels;
   return randomRows(model.folder.architecture.vocabulary, 4 * batch, tokens, scored);
 }
@@ -111,9 +124,14 @@ async function forwardPasses(model: Model, batch: ReturnType<typeof rowsOf>, cou
   return samples;
 }
 
-async function mezoSteps(model: Model, device: Device, rows: ReturnType<typeof rowsOf>, options: StepOptions) {
+/** The next step of a long training, at each call. */
+function stepsOf(
+  model: Model,
+  rows: ReturnType<typeof rowsOf>,
+  options: Pick<StepOptions, "batch" | "noise">,
+): () => Promise<Step> {
   const settings: MezoSettings = {
-    steps: options.steps + 1,
+    steps: 1_000_000,
     batchSize: options.batch,
     learningRate: 1e-6,
     epsilon: 1e-3,
@@ -122,10 +140,14 @@ async function mezoSteps(model: Model, device: Device, rows: ReturnType<typeof r
     seed: 1,
   };
   const steps = train(model, rows, settings, beginning);
-  const next = async (): Promise<Step> => {
+  return async () => {
     const { value } = (await steps.next()) as IteratorResult<Step, Step>;
     return value;
   };
+}
+
+async function mezoSteps(model: Model, device: Device, rows: ReturnType<typeof rowsOf>, options: StepOptions) {
+  const next = stepsOf(model, rows, options);
   const { sample: first } = await timed(next);
   await timingsOf(device);
   const runs: BoundedSample[] = [];
