@@ -239,6 +239,12 @@ int main(int count, char** arguments) {
   const auto expect = [&](bool holds, uint64_t seed, const char* name, const char* what) {
     if (!holds && !memoryOnly) std::printf("program %llu on %s: %s\n", static_cast<unsigned long long>(seed), name, what), wrong++;
   };
+  for (const Kernels* kernels : sets) {
+    for (const bool bf16 : {false, kernels->multipliesBf16}) {
+      float out[16];
+      expect(kernels->multiplyAdds(3, bf16, out) > 0 && std::isfinite(out[0]), 0, kernels->name, "multiply-adds end in no number");
+    }
+  }
   for (uint64_t seed = 1; seed <= programs; seed++) {
     const Sketch sketch = Writer(seed).write();
     const Outcome truth = runOn(sketch, *kernelsPortable(), 1, false);
