@@ -44,7 +44,7 @@ export async function benchGemm(options: GemmOptions): Promise<GemmResult> {
   const runs: BoundedSample[] = [];
   for (let run = 1; run <= options.runs; run++) {
     const peak = () => peakOf(device, options.multiply);
-    runs.push(await bounded(peak, async () => ({ sample: await onePass(device, weights, options, run), result: run })));
+    runs.push(await bounded(peak, async () => ({ sample: await onePass(device, weights, options, run) })));
   }
   const product = summarise(runs.map(({ sample }) => sample));
   const sides = options.noise === "none" ? 1 : 2;

@@ -95,7 +95,7 @@ measuring("noise", "the noise of the native device, alone")
   .addOption(count("--runs", "runs that are measured", 10))
   .action((options: NoiseOptions & Output) => run(options, benchNoise));
 
-measuring("scaling", "one thread against all, in turn, and against what the machine allows")
+measuring("scaling", "one thread against all, and against as many devices of one thread, each with a model of its own")
   .addOption(new Option("--subject <name>", "the work").choices(["step", "replay"]).default("step"))
   .addOption(config())
   .addOption(count("--batch", "rows of a step", 16))

@@ -60,13 +60,13 @@ export interface BoundedSample {
   readonly peak: number;
 }
 
-export async function bounded<T>(
+export async function bounded<R extends { readonly sample: Sample }>(
   peak: () => Promise<number>,
-  work: () => Promise<{ sample: Sample; result: T }>,
-): Promise<BoundedSample & { readonly result: T }> {
+  work: () => Promise<R>,
+): Promise<R & BoundedSample> {
   const before = await peak();
-  const { sample, result } = await work();
-  return { sample, result, peak: (before + (await peak())) / 2 };
+  const done = await work();
+  return { ...done, peak: (before + (await peak())) / 2 };
 }
 
 /** Share of the peak that the products reached, the median of the runs. */

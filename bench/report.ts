@@ -75,7 +75,7 @@ function linesOf(result: Exclude<AnyResult, PeersResult>): readonly Line[] {
         ["one thread", seconds(result.one)],
         [`${result.threads} threads`, seconds(result.all)],
         ["side by side", `${seconds(result.sideBySide)}: ${result.threads} at once, of one thread each`],
-        ["speedup", `${number(result.speedup)} times; ${number(result.allowed)} is what the machine allows`],
+        ["speedup", `${number(result.speedup)} times; side by side ${number(result.sideBySideGain)}`],
       ];
     default:
       return result satisfies never;

@@ -1,9 +1,10 @@
 /**
  * bench scaling: the same work on one thread, on all threads, and by as many devices of one thread at once as there are
- * threads, in turn. The last says what the machine allows: its cores share memory, caches and heat.
+ * threads, in turn. The last says what cores that share memory, caches and heat do when their work shares nothing.
  */
 import { availableParallelism } from "node:os";
 import type { Device } from "../engine/devices/device.ts";
+import { SteplogError } from "../schema/errors.ts";
 import { openDevice } from "./device.ts";
 import type { Machine, Sample, Summary } from "./measure.ts";
 import { machine, median, summarise, timed } from "./measure.ts";
@@ -29,16 +30,27 @@ export interface ScalingResult {
   readonly sideBySide: Summary;
   /** How many times as fast all threads are as one; the median of the rounds. */
   readonly speedup: number;
-  /** How many times as much gets done by processes of one thread each, at once, as by one alone; the median of the rounds. */
-  readonly allowed: number;
+  /** How many times as much devices of one thread get done at once as one alone; the median of the rounds. */
+  readonly sideBySideGain: number;
   readonly machine: Machine;
 }
 
 export async function benchScaling(options: ScalingOptions): Promise<ScalingResult> {
   const threads = options.threads ?? availableParallelism();
-  const alone = await Promise.all(Array.from({ length: threads }, () => openDevice({ ...options, threads: 1 })));
+  // A device of one thread computes on a thread of libuv's pool.
+  const pool = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4);
+  if (threads > pool) {
+    const advice = `set UV_THREADPOOL_SIZE=${threads}, or give fewer --threads`;
+    throw new SteplogError(
+      "INVALID_ARGUMENT",
+      `${threads} devices at once need as many threads of Node's pool: ${advice}.`,
+    );
+  }
   const whole = await openDevice({ ...options, threads });
-  const works = await Promise.all(alone.map((device) => prepared(device, options)));
+  const alone = await Promise.all(Array.from({ length: threads }, () => openDevice({ ...options, threads: 1 })));
+  // One after the other: the first makes the model's folder.
+  const works: (() => Promise<void>)[] = [];
+  for (const device of alone) works.push(await prepared(device, options));
   const together = await prepared(whole, options);
 
   const samples: { one: Sample; all: Sample; sideBySide: Sample }[] = [];
@@ -57,7 +69,7 @@ export async function benchScaling(options: ScalingOptions): Promise<ScalingResu
     all: summarise(samples.map(({ all }) => all)),
     sideBySide: summarise(samples.map(({ sideBySide }) => sideBySide)),
     speedup: median(samples.map(({ one, all }) => one.seconds / all.seconds)),
-    allowed: median(samples.map(({ one, sideBySide }) => (threads * one.seconds) / sideBySide.seconds)),
+    sideBySideGain: median(samples.map(({ one, sideBySide }) => (threads * one.seconds) / sideBySide.seconds)),
     machine: machine(),
   };
   for (const device of [...alone, whole]) device.dispose();

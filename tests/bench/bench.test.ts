@@ -6,15 +6,25 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { LoadResult } from "../../bench/load.ts";
 import type { PeersResult } from "../../bench/peers.ts";
+import type { ScalingResult } from "../../bench/scaling.ts";
 import type { StepResult } from "../../bench/step.ts";
 import { summarise } from "../../bench/measure.ts";
 import { randomRows } from "../../bench/model.ts";
 import { workOf } from "../../bench/work.ts";
 import { openModelFolder } from "../../engine/model/folder.ts";
+import { nativeAddon } from "../../engine/native/native.ts";
 import { randomModel, scratch, tinyConfig } from "../support/models.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const runner = join(root, "runtime/run.js");
+
+function nativeIsHere(): boolean {
+  try {
+    return nativeAddon().instructionSets().length > 0;
+  } catch {
+    return false;
+  }
+}
 
 function bench(args: readonly string[], folder: string) {
   const env = { ...process.env, STEPLOG_BENCH_DIR: folder };
@@ -81,6 +91,27 @@ test("bench load tells what loading takes beside reading", { timeout: 60_000 }, 
   for (const { median } of [read, load, firstStep]) expect(median).toBeGreaterThan(0);
   expect(process.median).toBeGreaterThan(load.median);
   expect(loadOverRead).toBeCloseTo(load.median / read.median, 9);
+});
+
+test("bench scaling is of the native device's threads, and says what else is wrong", { timeout: 60_000 }, async () => {
+  const small = ["--config", "tiny", "--batch", "2", "--tokens", "8", "--entries", "3", "--rounds", "3", "--json"];
+  const folder = await scratch();
+  const plain = bench(["scaling", ...small, "--device", "plain"], folder);
+  expect(plain).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(/^INVALID_ARGUMENT: .*native.*plain/u) as string,
+  });
+  const many = bench(["scaling", ...small, "--threads", "64"], folder);
+  expect(many.stderr).toMatch(/^INVALID_ARGUMENT: .*UV_THREADPOOL_SIZE=64/u);
+  if (!nativeIsHere()) return;
+  for (const subject of ["step", "replay"]) {
+    const args = ["scaling", ...small, "--subject", subject, "--device", "native", "--threads", "2"];
+    const { status, stdout, stderr } = bench(args, folder);
+    expect({ status, stderr: status === 0 ? "" : stderr }).toStrictEqual({ status: 0, stderr: "" });
+    const result = JSON.parse(stdout) as ScalingResult;
+    expect(result).toMatchObject({ bench: "scaling", threads: 2, one: { samples: 3 }, sideBySide: { samples: 3 } });
+    for (const value of [result.all.median, result.speedup, result.sideBySideGain]) expect(value).toBeGreaterThan(0);
+  }
 });
 
 test("a wrong option is told with what to give", async () => {

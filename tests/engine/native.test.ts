@@ -167,35 +167,37 @@ describe.each(sets)("on %s", (set) => {
   }, 240_000);
 
   test("weights of long rows take up updates and noise as on plain, wherever a row begins", async () => {
-    const hidden = fc.oneof(
-      fc.integer({ min: 257, max: 1500 }),
-      fc.integer({ min: 33, max: 180 }).map((k) => 8 * k),
-    );
-    const wide = fc.tuple(shapes, hidden).map(([shape, width]) => {
-      return { ...shape, lengths: [3, 1], hidden: width, pairs: 24, keyValueHeads: 1, vocab: 20, frozen: false };
+    // Rows that begin with whole bytes of signs, rows that do not, and some that fall into few places of a cache.
+    const hidden = fc.constantFrom(264, 1016, 1337, 1409, 2048);
+    const inOuts = fc.uniqueArray(fc.boolean(), { minLength: 2, maxLength: 2 });
+    const property = fc.asyncProperty(shapes, hidden, inOuts, async (shape, width, layouts) => {
+      for (const [k, perturbation] of [noisy, signs, signs].entries()) {
+        const inOut = layouts[k % 2] ?? false;
+        const small = { lengths: [3, 1], hidden: width, pairs: 24, keyValueHeads: 1, group: 1, vocab: 20 };
+        const block = blockOf({ ...shape, ...small, frozen: false, inOut });
+        const results = [device, plain].map(async (each) => {
+          const weights = load(each, block);
+          const trained = [...weights.values()].filter(({ trainable }) => trainable);
+          each.update(trained, entriesOf(3, 2), perturbation.noise);
+          const { losses } = await run(each, block, weights, perturbation);
+          const bytes = await Promise.all([...weights.values()].map((weight) => each.readWeight(weight)));
+          for (const weight of weights.values()) each.freeWeight(weight);
+          return { losses, bytes };
+        });
+        const [seen, expected] = await Promise.all(results);
+        expect(seen?.bytes).toEqual(expected?.bytes);
+        expect(distance(seen?.losses ?? new Float64Array(), expected?.losses ?? new Float64Array(1))).toBeLessThan(
+          1e-4,
+        );
+      }
     });
-    const property = fc.asyncProperty(wide, fc.constantFrom(noisy, signs), async (shape, perturbation) => {
-      const block = blockOf(shape);
-      const results = [device, plain].map(async (each) => {
-        const weights = load(each, block);
-        const trained = [...weights.values()].filter(({ trainable }) => trainable);
-        each.update(trained, entriesOf(3, 2), perturbation.noise);
-        const { losses } = await run(each, block, weights, perturbation);
-        const bytes = await Promise.all([...weights.values()].map((weight) => each.readWeight(weight)));
-        for (const weight of weights.values()) each.freeWeight(weight);
-        return { losses, bytes };
-      });
-      const [seen, expected] = await Promise.all(results);
-      expect(seen?.bytes).toEqual(expected?.bytes);
-      expect(distance(seen?.losses ?? new Float64Array(), expected?.losses ?? new Float64Array(1))).toBeLessThan(1e-4);
-    });
-    await fc.assert(property, { ...parameters, numRuns: 4 });
+    await fc.assert(property, { ...parameters, numRuns: 3 });
   }, 240_000);
 
   test("knows a peak of its processor", async () => {
     const native = new (nativeAddon().NativeDevice)(set, 2);
     const peaks = await Promise.all([native.peak(false), native.peak(true)]);
-    // No processor of one thread does less than this, nor one of today more.
+    // No two threads do less than this, nor those of today more.
     for (const peak of peaks) expect(peak > 0.1 && peak < 1e6, `${peak} GFLOP/s`).toBe(true);
   });
 

@@ -2,12 +2,14 @@
 // in which it was asked for.
 #include <napi.h>
 
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstring>
 #include <deque>
 #include <functional>
 #include <numeric>
+#include <thread>
 #include <unordered_map>
 
 #include "cpu.h"
@@ -415,7 +417,11 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
     auto rates = std::make_shared<std::vector<double>>(executor_->threads());
     return promise(
         [this, bf16, rates] {
+          // A thread that waits for the others takes no second task, and all are busy at once.
+          std::atomic<size_t> arrived{0};
           executor_->pool().run(rates->size(), [&](size_t task, size_t) {
+            arrived++;
+            while (arrived < rates->size()) std::this_thread::yield();
             using Clock = std::chrono::steady_clock;
             float out[16];
             double operations = 0, seconds = 0;

@@ -10,8 +10,9 @@ namespace {
 
 // Parts of the vocabulary whose running softmaxes are kept apart.
 constexpr size_t headGroups = 64;
-// Logits that a task makes before it takes them into the softmaxes.
-constexpr size_t logitBytesATask = size_t(2) << 20;
+// Logits that a task makes before it takes them into the softmaxes, and the panels for which it reads all rows at least.
+// Products of bfloat16 are bounded by their panels alone.
+constexpr size_t logitBytesATask = size_t(2) << 20, fewestPanels = 4;
 // A region is cut no finer than this for the sake of balance.
 constexpr size_t tasksAThread = 8;
 
@@ -79,7 +80,7 @@ void Executor::runItems(Pass& pass, std::vector<Item>& items) {
     total += each.task.last - each.task.first;
     if (each.few) flush(*each.weight), each.task.w.pendingCount = 0;
   }
-  // As many outputs a task as the cache allows, as long as no thread gets more work than it must.
+  // As many outputs a task as it should take, as long as no thread gets more work than it must.
   size_t outputs = most, best = std::numeric_limits<size_t>::max();
   for (size_t candidate = most; candidate >= kernels_.panel; candidate -= kernels_.panel) {
     size_t tasks = 0;
@@ -217,8 +218,9 @@ void Executor::losses(Pass& pass, const Step& step) {
   const size_t vocab = whole.last, rows = x.rows, all = rows * pass.sides;
   const size_t panels = ceilDivide(vocab, kernels_.panel);
   const size_t groups = std::min(headGroups, panels), group = ceilDivide(panels, groups) * kernels_.panel;
-  const size_t fitting = std::max<size_t>(1, logitBytesATask / (all * 4 * kernels_.panel)) * kernels_.panel;
-  const size_t outputs = std::min({group, fitting, kernels_.linearOutputs(whole)});
+  const size_t fitting = std::max(fewestPanels, logitBytesATask / (all * 4 * kernels_.panel)) * kernels_.panel;
+  const size_t most = kernels_.linearOutputs(whole);
+  const size_t outputs = std::min(group, x.bf16 ? most : std::min(most, fitting));
   const size_t stride = strideOf(outputs, false);
   const size_t logitBytes = (all * stride * 4 + 319) / 64 * 64;
   const size_t bytes = logitBytes + kernels_.linearScratch(whole, outputs);

@@ -129,7 +129,7 @@ struct Kernels {
   // Stored elements as float32 of either side; `minus` may be null (no perturbation: plus is the plain value).
   void (*perturb)(const void* weights, Dtype, size_t count, Place, const Perturbation*, float* plus, float* minus);
 
-  // Outputs that a task of this kind should take at most, for its panels to stay in the second-level cache.
+  // Outputs that a task of this kind should take at most.
   size_t (*linearOutputs)(const LinearTask&);
   // Bytes of scratch for a task of these outputs.
   size_t (*linearScratch)(const LinearTask&, size_t outputs);

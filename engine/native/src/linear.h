@@ -15,7 +15,7 @@ constexpr size_t alignment = 64;
 // Bytes of both sides' panels in a task. In float32 many panels, though they come from beyond the second-level cache then,
 // are better than few: all rows are read, and their sums written, once a task.
 constexpr size_t panelBudget(bool pairs) { return size_t(1) << (!pairs ? 21 : STEPLOG_ISA == STEPLOG_AMX ? 20 : 19); }
-// Inputs of a panel at most; where there are more, sums are taken up again.
+// Inputs of a panel at most, where sums may be taken up again.
 constexpr size_t mostInputs = 1024;
 
 // Inputs packed at once. Sums that leave as bfloat16, or through an activation, are not taken up again, so their inputs

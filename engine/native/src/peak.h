@@ -11,17 +11,18 @@ namespace STEPLOG_NAMESPACE {
 inline double multiplyAdds(size_t rounds, bool bf16, float* out) {
 #if STEPLOG_ISA == STEPLOG_AMX
   if (bf16) {
-    alignas(64) static const uint16_t zeros[16 * 32] = {};
+    alignas(64) uint16_t ones[16 * 32];
+    for (uint16_t& each : ones) each = 0x3f80;
     alignas(64) float sums[16 * 16];
     shapeTiles(amxRows);
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    _tile_loadd(4, zeros, 64);
-    _tile_loadd(5, zeros, 64);
-    _tile_loadd(6, zeros, 64);
-    _tile_loadd(7, zeros, 64);
+    _tile_loadd(4, ones, 64);
+    _tile_loadd(5, ones, 64);
+    _tile_loadd(6, ones, 64);
+    _tile_loadd(7, ones, 64);
     for (size_t k = 0; k < rounds; k++) {
       _tile_dpbf16ps(0, 4, 6);
       _tile_dpbf16ps(1, 4, 7);
@@ -39,10 +40,13 @@ inline double multiplyAdds(size_t rounds, bool bf16, float* out) {
   for (size_t i = 0; i < count; i++) sums[i] = set1(float(i));
 #if STEPLOG_ISA == STEPLOG_AVX512_BF16
   if (bf16) {
-    const F tenth = set1(0.1f);
+    float pair;
+    const uint32_t bits = 0x3f803f80;  // 1 and 1
+    std::memcpy(&pair, &bits, 4);
+    const F ones = set1(pair);
     for (size_t k = 0; k < rounds; k++) {
 #pragma GCC unroll 28
-      for (size_t i = 0; i < count; i++) sums[i] = _mm512_dpbf16_ps(sums[i], asPairs(tenth), asPairs(tenth));
+      for (size_t i = 0; i < count; i++) sums[i] = _mm512_dpbf16_ps(sums[i], asPairs(ones), asPairs(ones));
     }
   } else
 #endif

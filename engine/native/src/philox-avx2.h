@@ -18,7 +18,7 @@ struct Chain {
   W c0, c1, c2, c3;
 };
 
-// Keeps the compiler from moving the rounds of one chain across those of another: it would run out of registers.
+// In practice this keeps GCC from moving the rounds of one chain across those of another, and so out of registers.
 STEPLOG_INLINE void settle(W& a, W& b) { asm("" : "+x"(a), "+x"(b)); }
 
 STEPLOG_INLINE Chain firstRounds(W block, const Keys& keys) {
@@ -75,7 +75,7 @@ STEPLOG_INLINE void philoxChains(W blocks, const Keys& keys, W* out) {
   for (size_t c = 0; c < chains; c++) lastRound<layout>(chain[c], keys, out + 2 * c);
 }
 
-// Words of the blocks first, ..., first + blocks - 1; writes whole chains.
+// Words of the blocks first, ..., first + blocks - 1. `out` has room for whole chains.
 template <Layout layout>
 inline void philoxInto(W* out, size_t blocks, uint64_t first, const Keys& keys) {
   if (__builtin_expect((first >> 32) != keys.high || ((first + blocks + chainBlocks) >> 32) != keys.high, 0)) {

@@ -216,7 +216,14 @@ STEPLOG_INLINE Words wordsAt(uint64_t first, const Keys& keys) {
   return words;
 }
 
-// The words of many blocks, in order; writes whole groups.
+// Blocks that cost no more than one.
+#if STEPLOG_ISA == STEPLOG_AVX2
+constexpr size_t leastBlocks = chainBlocks;
+#else
+constexpr size_t leastBlocks = philoxBlocks;
+#endif
+
+// The words of many blocks, in order. `out` is aligned as a vector, with room for whole groups.
 inline void wordsInto(void* out, size_t blocks, uint64_t first, const Keys& keys) {
 #if STEPLOG_ISA == STEPLOG_AVX2
   philoxInto<Layout::ordered>(static_cast<W*>(out), blocks, first, keys);

@@ -3,8 +3,6 @@
 // Philox makes the bits of hundreds or thousands of elements at a time, of which packing takes some hundred in a run; the
 // runs of the next rows often want the others.
 #pragma once
-#include <algorithm>
-
 #include "philox.h"
 
 namespace steplog {
@@ -14,10 +12,12 @@ class Signs {
  public:
   static constexpr size_t mostElements = 256;
 
-  Signs() { std::fill(group_, group_ + places, ~uint64_t(0)); }
+  Signs() {
+    for (uint64_t& each : group_) each = ~uint64_t(0);
+  }
 
-  // The bits of at most mostElements elements from `first` on; null unless `first` begins a byte. The keys are the same at
-  // every call. They are good until the next one.
+  // The bits of at most mostElements elements from `first` on, valid until the next call; null unless `first` begins a
+  // byte. The keys are the same at every call.
   const uint8_t* of(uint64_t first, size_t count, const Keys& keys) {
     if (first % 8 != 0) return nullptr;
     const size_t skip = size_t(first % groupElements) / 8, bytes = (count + 7) / 8;
@@ -30,9 +30,10 @@ class Signs {
   }
 
  private:
-  static constexpr size_t groupBlocks = STEPLOG_ISA == STEPLOG_AVX2 ? 4 : philoxBlocks;
+  static constexpr size_t groupBlocks = leastBlocks;
   static constexpr size_t groupElements = groupBlocks * rademacherPerBlock;
-  static constexpr size_t places = 16;
+  // A prime number: rows whose length is a power of two would fall into few of 16 places.
+  static constexpr size_t places = 17;
   // Kernels read a few bytes beyond the last bit.
   static constexpr size_t beyond = 8;
 

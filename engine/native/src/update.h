@@ -4,8 +4,6 @@
 // a*n and e*n are exact, so that a fused multiply-add rounds as the one subtraction does; the decay is a rounded multiply
 // of its own, which is why this is compiled without contraction.
 #pragma once
-#include <algorithm>
-
 #include "kernels.h"
 #include "philox.h"
 #include "signs.h"
@@ -65,11 +63,12 @@ STEPLOG_INLINE void applySigns(float* w, size_t count, const uint8_t* bits, cons
 // Elements whose words are made before they are used.
 constexpr size_t batchElements = 768;
 constexpr size_t pairElements = 2 * normalPerBlock;
+static_assert(batchElements % (mostChains * chainBlocks * normalPerBlock) == 0, "a batch is whole chains, as they are written");
 
 // One entry with normal noise over as many whole pairs of Philox blocks as there are; returns the elements done.
 template <bool rounds, bool decayed>
 inline size_t updatePairs(float* w, size_t count, uint64_t block, const Keys& keys, const Keys& roundingKeys, const Entry& entry) {
-  alignas(32) W n[batchElements / pairElements + 1], r[batchElements / pairElements + 1];
+  alignas(32) W n[batchElements / pairElements], r[batchElements / pairElements];
   const F a = set1(entry.scalar), d = set1(entry.decay);
   const size_t whole = count - count % pairElements;
   for (size_t at = 0; at < whole; at += batchElements) {
@@ -91,7 +90,7 @@ inline size_t updatePairs(float* w, size_t count, uint64_t block, const Keys& ke
 
 // plus = w + e*n, minus = w - e*n of as many whole pairs of Philox blocks as there are; returns the elements done.
 inline size_t perturbPairs(const float* w, size_t count, uint64_t block, const Keys& keys, float size, float* plus, float* minus) {
-  alignas(32) W n[batchElements / pairElements + 1];
+  alignas(32) W n[batchElements / pairElements];
   const F e = set1(size);
   const size_t whole = count - count % pairElements;
   for (size_t at = 0; at < whole; at += batchElements) {
@@ -227,7 +226,7 @@ constexpr size_t runElements = Signs::mostElements;
 
 template <bool rounds>
 inline void updateRunValues(float* w, size_t count, uint64_t first, Noise noise, RunEntry& entry) {
-  Keys& keys = entry.noise.keys;
+  const Keys& keys = entry.noise.keys;
   const uint8_t* bits = noise == Noise::rademacher ? entry.noise.signs.of(first, count, keys) : nullptr;
   if (!bits) return updateBlock<rounds>(w, count, first, noise, keys, entry.rounding, entry.entry);
   alignas(64) uint16_t r[noiseRoom(runElements)];
@@ -278,7 +277,8 @@ inline void update(void* weights, Dtype dtype, size_t count, Place place, Noise 
     const size_t room = blockElements - size_t((place.first + at) % blockElements);
     const size_t some = count - at < room ? count - at : room;
     const Place here = {place.tensor, place.first + at};
-    askFor(static_cast<const char*>(weights) + (at + some) * size, std::min(count - at - some, blockElements) * size);
+    const size_t left = count - at - some;
+    askFor(static_cast<const char*>(weights) + (at + some) * size, (left < blockElements ? left : blockElements) * size);
     if (dtype == Dtype::F32) {
       updateFloats(static_cast<float*>(weights) + at, some, here, noise, entries, entryCount);
     } else {
@@ -349,7 +349,7 @@ inline void perturb(const void* weights, Dtype dtype, size_t count, Place place,
   RunNoise noise;
   if (perturbation) noise.keys = noiseKeys(perturbation->noise, perturbation->seed, place.tensor);
   for (size_t at = 0; at < count; at += runElements) {
-    const size_t some = std::min(count - at, runElements);
+    const size_t some = count - at < runElements ? count - at : runElements;
     const float* w = static_cast<const float*>(weights) + at;
     if (dtype == Dtype::BF16) {
       widen(static_cast<const uint16_t*>(weights) + at, values, some);

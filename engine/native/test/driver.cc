@@ -42,7 +42,7 @@ class Writer {
 
   Sketch write() {
     const size_t heads = random.upTo(4), groups = random.chance() ? heads : 1, size = 2 * random.upTo(20);
-    const size_t columns = heads * size, keys = groups * size, hidden = random.upTo(300), vocab = random.upTo(150);
+    const size_t columns = heads * size, keys = groups * size, hidden = random.chance(8) ? 1024 + random.upTo(300) : random.upTo(300), vocab = random.upTo(150);
     const bool gated = random.chance(), rms = random.chance(), rotary = random.chance();
     std::vector<int32_t> lengths(random.upTo(4));
     std::vector<int32_t> ids, positions, kept, targets;
@@ -242,7 +242,7 @@ int main(int count, char** arguments) {
   for (const Kernels* kernels : sets) {
     for (const bool bf16 : {false, kernels->multipliesBf16}) {
       float out[16];
-      expect(kernels->multiplyAdds(3, bf16, out) > 0 && std::isfinite(out[0]), 0, kernels->name, "multiply-adds end in no number");
+      expect(kernels->multiplyAdds(3, bf16, out) > 0 && out[0] > 0 && std::isfinite(out[0]), 0, kernels->name, "multiply-adds end in no number");
     }
   }
   for (uint64_t seed = 1; seed <= programs; seed++) {
