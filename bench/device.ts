@@ -8,7 +8,10 @@ export async function openDevice(options: { device: string; multiply?: Precision
   const { multiply = "float32", threads = 0 } = options;
   const { device } = await chooseDevice(options.device, { threads });
   if (threads > 0 && device.name !== "native") {
-    throw new SteplogError("INVALID_ARGUMENT", `Threads are set for the native device alone, and this is ${device.name}.`);
+    throw new SteplogError(
+      "INVALID_ARGUMENT",
+      `Threads are set for the native device alone, and this is ${device.name}.`,
+    );
   }
   if (device.precisions.includes(multiply)) return device;
   const known = device.precisions.join(", ");
