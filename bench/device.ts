@@ -24,6 +24,10 @@ interface Timed {
   timings(): Promise<Readonly<Record<string, number>>>;
 }
 
+export async function timingsOf(device: Device): Promise<Readonly<Record<string, number>> | null> {
+  return "timings" in device ? (device as Device & Timed).timings() : null;
+}
+
 /** A device that knows what its processor could do. */
 interface Bounded {
   /** 10^9 floating-point operations a second between registers alone. */
@@ -33,8 +37,4 @@ interface Bounded {
 /** NaN where the device does not know. */
 export async function peakOf(device: Device, precision: Precision): Promise<number> {
   return "peak" in device ? (device as Device & Bounded).peak(precision) : NaN;
-}
-
-export async function timingsOf(device: Device): Promise<Readonly<Record<string, number>> | null> {
-  return "timings" in device ? (device as Device & Timed).timings() : null;
 }

@@ -60,6 +60,7 @@ export interface BoundedSample {
   readonly peak: number;
 }
 
+/** Runs the work once, with a look at the peak before it and behind it. */
 export async function bounded<R extends { readonly sample: Sample }>(
   peak: () => Promise<number>,
   work: () => Promise<R>,

@@ -109,7 +109,6 @@ STEPLOG_INLINE void philoxRounds(W block, const Keys& keys, W out[4]) {
   }
   out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
-#endif
 
 // The words of the blocks first, ..., first + philoxBlocks - 1, as the 16-byte little-endian blocks lie in memory. All of
 // them share the upper word of their number with the keys.
@@ -135,17 +134,6 @@ STEPLOG_INLINE Words philoxWords(uint64_t first, const Keys& keys) {
 STEPLOG_INLINE void storeWords(void* out, const Words& words) {
   for (int i = 0; i < 4; i++) _mm512_storeu_si512(static_cast<char*>(out) + 64 * i, words.v[i]);
 }
-#elif STEPLOG_ISA == STEPLOG_AVX2
-struct Words { __m256i v[4]; };
-
-STEPLOG_INLINE Words philoxWords(uint64_t first, const Keys& keys) {
-  Words words;
-  philoxChains<2, Layout::ordered>(laneBlocks<Layout::ordered>(first), keys, words.v);
-  return words;
-}
-STEPLOG_INLINE void storeWords(void* out, const Words& words) {
-  for (int i = 0; i < 4; i++) _mm256_storeu_si256(reinterpret_cast<__m256i*>(static_cast<char*>(out) + 32 * i), words.v[i]);
-}
 #else
 struct Words { uint32_t v[4 * philoxBlocks]; };
 
@@ -163,18 +151,26 @@ STEPLOG_INLINE Words philoxWords(uint64_t first, const Keys& keys) {
 STEPLOG_INLINE void storeWords(void* out, const Words& words) { std::memcpy(out, words.v, sizeof words.v); }
 #endif
 
-constexpr size_t wordBytes = 16 * philoxBlocks;
-// Elements of a whole group of blocks.
-constexpr size_t normalGroup = normalPerBlock * philoxBlocks, rademacherGroup = rademacherPerBlock * philoxBlocks;
+// As philoxWords for any blocks: a group that reaches another upper word is made block by block.
+STEPLOG_INLINE Words wordsAt(uint64_t first, const Keys& keys) {
+  if (__builtin_expect((first >> 32) == keys.high && ((first + philoxBlocks - 1) >> 32) == keys.high, 1)) {
+    return philoxWords(first, keys);
+  }
+  Words words;
+  for (size_t b = 0; b < philoxBlocks; b++) {
+    alignas(64) char one[sizeof(Words)];
+    const uint64_t block = first + b;
+    storeWords(one, philoxWords(uint32_t(block), makeKeys(keys.seed, keys.tensor, keys.stream, uint32_t(block >> 32))));
+    std::memcpy(reinterpret_cast<char*>(&words) + 16 * b, one, 16);
+  }
+  return words;
+}
 
 // Number of ones in each 16-bit half, less 8.
 STEPLOG_INLINE void storeNormal(int16_t* out, const Words& words) {
 #if STEPLOG_ISA >= STEPLOG_AVX512
   for (int i = 0; i < 4; i++)
     _mm512_storeu_si512(out + 32 * i, _mm512_sub_epi16(_mm512_popcnt_epi16(words.v[i]), _mm512_set1_epi16(8)));
-#elif STEPLOG_ISA == STEPLOG_AVX2
-  for (int i = 0; i < 4; i++)
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 16 * i), _mm256_sub_epi16(countOnes(words.v[i]), _mm256_set1_epi16(8)));
 #else
   for (size_t i = 0; i < 4 * philoxBlocks; i++) {
     uint32_t v = words.v[i];
@@ -187,6 +183,11 @@ STEPLOG_INLINE void storeNormal(int16_t* out, const Words& words) {
   }
 #endif
 }
+#endif
+
+constexpr size_t wordBytes = 16 * philoxBlocks;
+// Elements of a whole group of blocks.
+constexpr size_t normalGroup = normalPerBlock * philoxBlocks, rademacherGroup = rademacherPerBlock * philoxBlocks;
 
 // 1 - 2 * bit of 128 * philoxBlocks elements, from their bits.
 STEPLOG_INLINE void storeSigns(int16_t* out, const uint8_t* bits, size_t count) {
@@ -199,21 +200,6 @@ STEPLOG_INLINE void storeSigns(int16_t* out, const uint8_t* bits, size_t count) 
 #else
   for (size_t i = 0; i < count; i++) out[i] = int16_t(1 - 2 * ((bits[i >> 3] >> (i & 7)) & 1));
 #endif
-}
-
-// As philoxWords for any blocks: a group that reaches another upper word is made block by block.
-STEPLOG_INLINE Words wordsAt(uint64_t first, const Keys& keys) {
-  if (__builtin_expect((first >> 32) == keys.high && ((first + philoxBlocks - 1) >> 32) == keys.high, 1)) {
-    return philoxWords(first, keys);
-  }
-  Words words;
-  for (size_t b = 0; b < philoxBlocks; b++) {
-    alignas(64) char one[wordBytes];
-    const uint64_t block = first + b;
-    storeWords(one, philoxWords(uint32_t(block), makeKeys(keys.seed, keys.tensor, keys.stream, uint32_t(block >> 32))));
-    std::memcpy(reinterpret_cast<char*>(&words) + 16 * b, one, 16);
-  }
-  return words;
 }
 
 // Blocks that cost no more than one.
@@ -257,7 +243,7 @@ inline size_t noiseInto(int16_t* out, size_t count, uint64_t first, Noise noise,
   } else {
     for (size_t at = 0; at < skip + count; at += rademacherGroup) {
       alignas(64) uint8_t bits[wordBytes];
-      storeWords(bits, wordsAt(block + at / perBlock, keys));
+      wordsInto(bits, philoxBlocks, block + at / perBlock, keys);
       storeSigns(out + at, bits, skip + count - at < rademacherGroup ? skip + count - at : rademacherGroup);
     }
   }

@@ -129,16 +129,15 @@ inline void updateBlock(float* w, size_t count, uint64_t first, Noise noise, con
     }
 #endif
     if (at == count) return;
-    const uint64_t block = (first + at) / normalPerBlock;
-    storeNormal(n, wordsAt(block, keys));
-    if (rounds) storeWords(r, wordsAt(block, roundingKeys));
+    noiseInto(n, count - at, first + at, noise, keys);
+    if (rounds) roundingInto(r, count - at, first + at, roundingKeys);
     return applyEntry<rounds>(w + at, count - at, n, r, entry);
   }
   if (noise == Noise::rademacher && first % rademacherPerBlock == 0) {
     alignas(64) uint8_t bits[wordBytes + 8];
     for (size_t at = 0; at < count; at += rademacherGroup) {
       const size_t part = count - at < rademacherGroup ? count - at : rademacherGroup;
-      storeWords(bits, wordsAt((first + at) / rademacherPerBlock, keys));
+      wordsInto(bits, (part + rademacherPerBlock - 1) / rademacherPerBlock, (first + at) / rademacherPerBlock, keys);
       if (rounds) roundingInto(r, part, first + at, roundingKeys);
       applySigns<rounds>(w + at, part, bits, r, entry);
     }
