@@ -5,15 +5,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { baseHash, openModelFolder } from "../engine/model/folder.ts";
+import { baseHash, openModelFolder } from "../engine/model/files/folder.ts";
 import type { Device } from "../engine/devices/device.ts";
 import type { Hyperparameters } from "../schema/hyperparameters.ts";
 import { hyperparametersSchema } from "../schema/hyperparameters.ts";
-import { runFineTune } from "../worker/fine-tune.ts";
+import { runFineTune } from "../engine/train/run.ts";
 import { openDevice } from "./device.ts";
+import { packagePath } from "../schema/package.ts";
 
-const demo = (name: string) => fileURLToPath(new URL(`../demo/${name}`, import.meta.url));
+const demo = (name: string) => packagePath(`demo/${name}`);
 
 type Rate = Hyperparameters["learningRate"];
 

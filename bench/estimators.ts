@@ -4,27 +4,27 @@
  * rules: FZOO (arXiv 2506.09034) and LOZO (arXiv 2410.07698). docs/decisions/0009-estimators.md has what came of it.
  */
 import { createReadStream } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { encodeRows } from "../dataset/encode.ts";
 import type { EncodedRow } from "../dataset/encode.ts";
 import { readRows } from "../dataset/jsonl.ts";
 import type { Row } from "../dataset/jsonl.ts";
 import { loadTokenizer } from "../dataset/tokenizer.ts";
 import type { Device } from "../engine/devices/device.ts";
-import type { ValidationSet } from "../engine/evaluate.ts";
-import { evaluate, prepareValidation } from "../engine/evaluate.ts";
-import type { ModelFolder } from "../engine/model/folder.ts";
-import { openModelFolder } from "../engine/model/folder.ts";
+import type { ValidationSet } from "../engine/objective/evaluate.ts";
+import { evaluate, prepareValidation } from "../engine/objective/evaluate.ts";
+import type { ModelFolder } from "../engine/model/files/folder.ts";
+import { openModelFolder } from "../engine/model/files/folder.ts";
 import type { Model } from "../engine/model/model.ts";
 import { loadModel } from "../engine/model/model.ts";
-import type { Noise } from "../engine/noise.ts";
-import { Philox, sigma } from "../engine/noise.ts";
-import { batchRows } from "../engine/order.ts";
-import { perturbationSize, toBfloat16 } from "../engine/scalar.ts";
+import type { Noise } from "../engine/numbers/noise.ts";
+import { Philox, sigma } from "../engine/numbers/noise.ts";
+import { batchRows } from "../engine/train/batches.ts";
+import { perturbationSize, toBfloat16 } from "../engine/numbers/scalar.ts";
 import { ruleSeed } from "../schema/step-log.ts";
 import { openDevice } from "./device.ts";
+import { packagePath } from "../schema/package.ts";
 
-const demo = (name: string) => fileURLToPath(new URL(`../demo/${name}`, import.meta.url));
+const demo = (name: string) => packagePath(`demo/${name}`);
 const labelWords = [" great", " terrible"];
 const batchSize = 16;
 const epsilon = 1e-3;

@@ -1,7 +1,7 @@
 /** bench gemm: one linear layer, as a step computes it: both sides, the noise drawn while the weight is packed. */
 import type { Device, Perturbation, Precision, Weight, WeightDtype } from "../engine/devices/device.ts";
 import { bytesPerElement, elementCount } from "../engine/devices/device.ts";
-import type { Noise } from "../engine/noise.ts";
+import type { Noise } from "../engine/numbers/noise.ts";
 import { openDevice, peakOf, timingsOf } from "./device.ts";
 import type { BoundedSample, Machine, Sample, Summary } from "./measure.ts";
 import { bounded, machine, shareOfPeak, summarise, timed } from "./measure.ts";

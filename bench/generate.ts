@@ -1,6 +1,6 @@
 /** bench generate: tokens a second of a continuation, and how fast weights must be read for them. */
 import type { WeightDtype } from "../engine/devices/device.ts";
-import { generate } from "../engine/generate.ts";
+import { generate } from "../engine/generation/generate.ts";
 import type { Model } from "../engine/model/model.ts";
 import { loadModel } from "../engine/model/model.ts";
 import { openDevice } from "./device.ts";

@@ -1,7 +1,7 @@
 /** A process that bench load measures: load-child.ts read FOLDER, or load-child.ts load FOLDER DEVICE THREADS. */
 import { open } from "node:fs/promises";
-import { beginning, train } from "../engine/mezo.ts";
-import { modelBytes, openModelFolder } from "../engine/model/folder.ts";
+import { beginning, train } from "../engine/train/mezo.ts";
+import { modelBytes, openModelFolder } from "../engine/model/files/folder.ts";
 import { loadModel } from "../engine/model/model.ts";
 import { openDevice } from "./device.ts";
 import type { Sample } from "./measure.ts";

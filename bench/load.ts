@@ -3,13 +3,13 @@
  * round runs in processes of its own, in turn; files are in the system's cache from the first on.
  */
 import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import type { WeightDtype } from "../engine/devices/device.ts";
 import { SteplogError } from "../schema/errors.ts";
 import type { Loaded } from "./load-child.ts";
 import type { Machine, Sample, Summary } from "./measure.ts";
 import { machine, summarise } from "./measure.ts";
 import { randomModel } from "./model.ts";
+import { program } from "../schema/package.ts";
 
 export interface LoadOptions {
   readonly config: string;
@@ -40,8 +40,7 @@ export interface LoadResult {
   readonly machine: Machine;
 }
 
-const child = fileURLToPath(new URL("load-child.ts", import.meta.url));
-const runner = fileURLToPath(new URL("../runtime/run.js", import.meta.url));
+const child = program("bench/load-child");
 
 export async function benchLoad(options: LoadOptions): Promise<LoadResult> {
   const { path } = await randomModel(options.config, options.dtype);
@@ -77,7 +76,9 @@ export async function benchLoad(options: LoadOptions): Promise<LoadResult> {
 }
 
 function run(args: readonly string[]): unknown {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [runner, child, ...args], { encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...child.execArgv, child.path, ...args], {
+    encoding: "utf8",
+  });
   if (status !== 0) throw new SteplogError("INTERNAL", `A process that was measured failed: ${stderr.trim()}`);
   return JSON.parse(stdout);
 }

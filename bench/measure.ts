@@ -1,7 +1,7 @@
 /** What is measured of a piece of work: how long it took, who else used the machine meanwhile, and memory. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { availableParallelism, cpus, totalmem } from "node:os";
+import { version } from "../schema/package.ts";
 
 /** One run of the work. */
 export interface Sample {
@@ -122,7 +122,6 @@ export interface Machine {
 }
 
 export function machine(): Machine {
-  const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
   return {
     processor: cpus()[0]?.model ?? "unknown",
     cores: availableParallelism(),

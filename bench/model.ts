@@ -6,9 +6,9 @@ import { basename, join } from "node:path";
 import type { EncodedRow } from "../dataset/encode.ts";
 import { encodeRow } from "../dataset/encode.ts";
 import type { WeightDtype } from "../engine/devices/device.ts";
-import { initModel } from "../engine/init.ts";
-import type { ModelFolder } from "../engine/model/folder.ts";
-import { openModelFolder } from "../engine/model/folder.ts";
+import { initModel } from "../engine/model/random-weights.ts";
+import type { ModelFolder } from "../engine/model/files/folder.ts";
+import { openModelFolder } from "../engine/model/files/folder.ts";
 import { configNamed } from "./configs.ts";
 
 /** Opens the model of a config with random weights; it is made once and kept in STEPLOG_BENCH_DIR. */

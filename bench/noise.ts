@@ -1,6 +1,6 @@
 /** bench noise: how fast the native device makes noise, alone. */
 import { nativeAddon } from "../engine/native/native.ts";
-import type { Noise } from "../engine/noise.ts";
+import type { Noise } from "../engine/numbers/noise.ts";
 import type { Machine, Sample, Summary } from "./measure.ts";
 import { machine, summarise, timed } from "./measure.ts";
 

@@ -4,7 +4,6 @@
  */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import type { Precision } from "../engine/devices/device.ts";
 import { SteplogError } from "../schema/errors.ts";
@@ -12,6 +11,7 @@ import type { Machine } from "./measure.ts";
 import { machine, median } from "./measure.ts";
 import type { ReplayResult } from "./replay.ts";
 import type { StepResult } from "./step.ts";
+import { program } from "../schema/package.ts";
 
 export interface PeerOptions {
   readonly peers: string;
@@ -98,24 +98,24 @@ function contender(program: Program, outcomes: readonly Outcome[]): Contender {
  */
 function ours(options: PeerOptions): Program[] {
   const { config, batch, tokens, steps, entries, device, threads } = options;
-  const [runner, main] = ["../runtime/run.js", "main.ts"].map((file) => fileURLToPath(new URL(file, import.meta.url)));
+  const main = program("bench/main");
   const common = ["--config", config, "--device", device, "--json"];
   const threaded = threads === undefined ? [] : ["--threads", String(threads)];
-  const program = (command: string, dtype: "f32" | "bf16", how: string, args: readonly (string | number)[]) => ({
+  const measured = (command: string, dtype: "f32" | "bf16", how: string, args: readonly (string | number)[]) => ({
     name: `Steplog ${dtype}${how}`,
     dtype,
     ours: true,
     file: process.execPath,
-    args: [String(runner), String(main), command, ...common, ...threaded, "--dtype", dtype, ...args.map(String)],
+    args: [...main.execArgv, main.path, command, ...common, ...threaded, "--dtype", dtype, ...args.map(String)],
   });
   const step = (dtype: "f32" | "bf16", how: string, multiply: Precision, labels: string) => {
     const args = ["--batch", batch, "--tokens", tokens, "--labels", labels, "--steps", steps];
-    const own = program("step", dtype, how, ["--noise", "normal", ...args, "--multiply", multiply]);
+    const own = measured("step", dtype, how, ["--noise", "normal", ...args, "--multiply", multiply]);
     return { ...own, group: "step" as const, read: readStep };
   };
   const answer = String(Math.min(8, tokens - 1));
   const replay = (how: string, noise: string) => {
-    const own = program("replay", "f32", how, ["--noise", noise, "--entries", entries]);
+    const own = measured("replay", "f32", how, ["--noise", noise, "--entries", entries]);
     return { ...own, group: "replay" as const, read: readReplay };
   };
   const mixed =

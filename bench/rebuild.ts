@@ -2,11 +2,11 @@
 import { rm } from "node:fs/promises";
 import type { WeightDtype } from "../engine/devices/device.ts";
 import { elementCount } from "../engine/devices/device.ts";
-import { baseHash } from "../engine/model/folder.ts";
+import { baseHash } from "../engine/model/files/folder.ts";
 import { trainableTensors } from "../engine/model/model.ts";
-import type { Noise } from "../engine/noise.ts";
-import { reconstruct } from "../engine/reconstruct.ts";
-import { toBfloat16 } from "../engine/scalar.ts";
+import type { Noise } from "../engine/numbers/noise.ts";
+import { reconstruct } from "../engine/replay/reconstruct.ts";
+import { toBfloat16 } from "../engine/numbers/scalar.ts";
 import type { LogEntry, StepLogHeader } from "../schema/step-log.ts";
 import { decodeStepLog, encodeEntries, ruleSeed } from "../schema/step-log.ts";
 import { openDevice } from "./device.ts";

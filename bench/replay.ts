@@ -1,10 +1,10 @@
 /** bench replay: log entries applied to a model's worth of elements in memory, by the pieces that a rebuild uses. */
 import type { Device, TensorPiece, WeightDtype } from "../engine/devices/device.ts";
 import { bytesPerElement, elementCount } from "../engine/devices/device.ts";
-import { configureModel } from "../engine/model/families.ts";
-import type { Noise } from "../engine/noise.ts";
-import { pieceBytes } from "../engine/pieces.ts";
-import { toBfloat16 } from "../engine/scalar.ts";
+import { configureModel } from "../engine/model/families/all.ts";
+import type { Noise } from "../engine/numbers/noise.ts";
+import { pieceBytes } from "../engine/replay/pieces.ts";
+import { toBfloat16 } from "../engine/numbers/scalar.ts";
 import type { LogEntry } from "../schema/step-log.ts";
 import { ruleSeed } from "../schema/step-log.ts";
 import { configNamed } from "./configs.ts";

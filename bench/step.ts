@@ -1,11 +1,11 @@
 /** bench step: MeZO steps as training makes them, against forward passes of the same rows on the same device. */
 import type { Device, Precision, WeightDtype } from "../engine/devices/device.ts";
-import type { MezoSettings, Step } from "../engine/mezo.ts";
-import { beginning, train } from "../engine/mezo.ts";
-import { parameterCount } from "../engine/model/folder.ts";
+import type { MezoSettings, Step } from "../engine/train/mezo.ts";
+import { beginning, train } from "../engine/train/mezo.ts";
+import { parameterCount } from "../engine/model/files/folder.ts";
 import type { Model } from "../engine/model/model.ts";
 import { loadModel } from "../engine/model/model.ts";
-import type { Noise } from "../engine/noise.ts";
+import type { Noise } from "../engine/numbers/noise.ts";
 import { openDevice, peakOf, timingsOf } from "./device.ts";
 import type { BoundedSample, Machine, Sample, Summary } from "./measure.ts";
 import { bounded, machine, memory, resetPeak, shareOfPeak, summarise, timed } from "./measure.ts";

@@ -6,7 +6,7 @@
 import type { EncodedRow } from "../dataset/encode.ts";
 import type { Activation, Device, Pass, Weight } from "../engine/devices/device.ts";
 import { bytesPerElement, elementCount } from "../engine/devices/device.ts";
-import type { ModelFolder } from "../engine/model/folder.ts";
+import type { ModelFolder } from "../engine/model/files/folder.ts";
 import { loadModel } from "../engine/model/model.ts";
 
 export interface Work {

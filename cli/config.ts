@@ -2,9 +2,9 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { SteplogError } from "../schema/errors.ts";
-import type { HubAccess } from "./models/hub.ts";
-import type { Proxies } from "./models/proxy.ts";
-import { readTokenFile, tokenOf } from "./models/token.ts";
+import type { HubAccess } from "../models/hub/hub.ts";
+import type { Proxies } from "../models/hub/proxy.ts";
+import { readTokenFile, tokenOf } from "../models/hub/token.ts";
 
 export interface ServiceConfig {
   /** Null: `start` brings up an embedded Postgres. */

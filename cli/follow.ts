@@ -1,8 +1,9 @@
 /** Following a fine-tune to its end: its steps as a line of progress, then its outcome. */
 import type { FineTuneStatus } from "../schema/states.ts";
 import type { InputIssue } from "../schema/errors.ts";
-import type { Client } from "./client.ts";
-import { ProgressLine, formatDuration } from "./output.ts";
+import type { Client } from "../client/client.ts";
+import { ProgressLine } from "./output.ts";
+import { formatDuration } from "../schema/units.ts";
 
 /** Steps over which the rate is measured. */
 const rateWindow = 50;

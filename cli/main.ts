@@ -1,11 +1,11 @@
 /** The steplog command. Each subcommand is a file of cli/commands, loaded when it is asked for. */
-import { createRequire } from "node:module";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { deviceNames } from "../engine/devices/choose.ts";
 import { asSteplogError } from "../schema/errors.ts";
 import type { PresetName } from "../dataset/presets.ts";
 import { presetNames } from "../dataset/presets.ts";
 import { limits } from "../schema/limits.ts";
+import { version } from "../schema/package.ts";
 import type { ContinueOptions } from "./commands/continue.ts";
 import type { DatasetOptions } from "./commands/dataset.ts";
 import type { GenerateOptions } from "./commands/generate.ts";
@@ -15,8 +15,6 @@ import type { ModelRemoveOptions } from "./commands/model-remove.ts";
 import type { ReconstructOptions } from "./commands/reconstruct.ts";
 import type { ScoreOptions } from "./commands/score.ts";
 import { exitCodes, reportError } from "./exit.ts";
-
-const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
 
 const examples = `
 Examples:

@@ -3,10 +3,10 @@ import { resolve } from "node:path";
 import type { Tokenizer } from "../dataset/tokenizer.ts";
 import { loadOptionalTokenizer } from "../dataset/tokenizer.ts";
 import { chooseDevice } from "../engine/devices/choose.ts";
-import { openModelFolder } from "../engine/model/folder.ts";
+import { openModelFolder } from "../engine/model/files/folder.ts";
 import type { Model } from "../engine/model/model.ts";
 import { loadModel } from "../engine/model/model.ts";
-import { openAdapter } from "../engine/model/peft.ts";
+import { openAdapter } from "../engine/model/adapters/peft.ts";
 
 export interface ReadingOptions {
   model: string;

@@ -1,10 +1,11 @@
 /** A fine-tune that was created, followed to its end: what it did, where its log is, and the exit code. */
 import { writeFile } from "node:fs/promises";
-import type { Client } from "./client.ts";
+import type { Client } from "../client/client.ts";
 import { exitCodes, reportFailure } from "./exit.ts";
 import type { Outcome, OutcomeEvaluation } from "./follow.ts";
 import { follow } from "./follow.ts";
-import { formatBytes, print, printJson } from "./output.ts";
+import { print, printJson } from "./output.ts";
+import { formatBytes } from "../schema/units.ts";
 
 export interface CreatedFineTune {
   readonly id: string;

@@ -9,14 +9,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { SteplogError } from "../schema/errors.ts";
-import { startEmbeddedPostgres } from "../store/embedded.ts";
+import { packagePath, program } from "../schema/package.ts";
+import { startEmbeddedPostgres } from "../store/postgres/embedded.ts";
 import type { ServiceConfig } from "./config.ts";
 import { createLog } from "./process.ts";
 
-const command = fileURLToPath(new URL("./steplog.js", import.meta.url));
-export const demoBase = fileURLToPath(new URL("../demo/base", import.meta.url));
+const command = program("cli/steplog");
+export const demoBase = packagePath("demo/base");
 const restartMs = 1_000;
 /** A child that has not ended this long after it was told to is killed. */
 const stopMs = 10_000;
@@ -104,7 +104,7 @@ class Child {
 
   #spawn(): ChildProcess {
     const { logTo } = this.#options;
-    const child = spawn(process.execPath, [command, ...this.arguments], {
+    const child = spawn(process.execPath, [...command.execArgv, command.path, ...this.arguments], {
       env: this.#env,
       detached: true,
       stdio: ["ignore", logTo, logTo, "ipc"],

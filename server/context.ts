@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import type { Store } from "../store/store.ts";
 import type { Tokenizers } from "./tokenizers.ts";
-import type { Uploads } from "./uploads.ts";
+import type { Uploads } from "./http/uploads.ts";
 
 export interface Services {
   readonly store: Store;

@@ -10,10 +10,10 @@ import type { Store } from "../store/store.ts";
 import { Access } from "./access.ts";
 import type { Services } from "./context.ts";
 import { createGateway } from "./gateway.ts";
-import { createRoutes } from "./routes.ts";
+import { createRoutes } from "./http/routes.ts";
 import { serveSockets } from "./sockets.ts";
 import { Tokenizers } from "./tokenizers.ts";
-import { Uploads } from "./uploads.ts";
+import { Uploads } from "./http/uploads.ts";
 
 export interface ServerConfig {
   readonly store: Store;

@@ -3,7 +3,7 @@ import { type SQL, and, count, desc, eq, inArray } from "drizzle-orm";
 import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
 import { type BaseModel, type FineTune, baseModels, fineTunes, foundModels } from "../schema/tables.ts";
-import { type Database, type Transaction, inOrderOf, only } from "./database.ts";
+import { type Database, type Transaction, inOrderOf, only } from "./postgres/database.ts";
 import { pageOf } from "./pages.ts";
 import type { BaseModels, NewBaseModel } from "./types.ts";
 

@@ -1,7 +1,7 @@
 /** Names for checked rows; the bytes lie in the blob store. */
 import { and, inArray } from "drizzle-orm";
 import { datasets } from "../schema/tables.ts";
-import { type Database, inOrderOf, only } from "./database.ts";
+import { type Database, inOrderOf, only } from "./postgres/database.ts";
 import { pageOf } from "./pages.ts";
 import type { Datasets } from "./types.ts";
 

@@ -6,7 +6,7 @@
 import { and, asc, eq, inArray, isNotNull, isNull, lt, notExists, notInArray, or, sql } from "drizzle-orm";
 import { SteplogError } from "../schema/errors.ts";
 import { type FoundModel, baseModels, foundModels } from "../schema/tables.ts";
-import { type Database, type Transaction, only } from "./database.ts";
+import { type Database, type Transaction, only } from "./postgres/database.ts";
 import type { FoundModels, SeenModel } from "./types.ts";
 
 type Claim = Parameters<FoundModels["claimRegistration"]>[0];

@@ -5,7 +5,7 @@
 import { type SQL, asc, desc, eq, sql } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import { SteplogError } from "../schema/errors.ts";
-import { type Executor, isUuid } from "./database.ts";
+import { type Executor, isUuid } from "./postgres/database.ts";
 import type { Page } from "./types.ts";
 
 /** What the list is sorted by; the id settles ties. */

@@ -5,20 +5,20 @@
  * (leases.ts); what was acknowledged is on disk.
  */
 import { sql } from "drizzle-orm";
-import { appendsOf } from "./appends.ts";
+import { appendsOf } from "./runs/appends.ts";
 import { baseModelsOf } from "./base-models.ts";
 import { openBlobs } from "./blobs.ts";
-import { checkpointsOf } from "./checkpoints.ts";
-import { openPool } from "./database.ts";
+import { checkpointsOf } from "./runs/checkpoints.ts";
+import { openPool } from "./postgres/database.ts";
 import { datasetsOf } from "./datasets.ts";
-import { translated } from "./failures.ts";
-import { feedOf } from "./feed.ts";
-import { fineTunesOf } from "./fine-tunes.ts";
+import { translated } from "./postgres/failures.ts";
+import { feedOf } from "./live/feed.ts";
+import { fineTunesOf } from "./runs/fine-tunes.ts";
 import { foundModelsOf } from "./found-models.ts";
-import { openHub } from "./hub.ts";
-import { queueOf } from "./jobs.ts";
-import { migrateDatabase } from "./migrate.ts";
-import { outcomesOf } from "./outcomes.ts";
+import { openHub } from "./postgres/notifications.ts";
+import { queueOf } from "./queue/jobs.ts";
+import { migrateDatabase } from "./postgres/migrate.ts";
+import { outcomesOf } from "./runs/lifecycle.ts";
 import type { Store, StoreOptions } from "./types.ts";
 
 export type * from "./types.ts";

@@ -19,20 +19,14 @@ import type {
   StepMetric,
   WeightsFile,
 } from "../schema/tables.ts";
+import type { Log } from "../schema/log.ts";
 
 export interface StoreOptions {
   /** postgres://user:password@host:port/database */
   readonly databaseUrl: string;
   /** Folder of the blobs; made when it is missing. */
   readonly storageDir: string;
-  readonly log?: StoreLog;
-}
-
-/** The part of a pino logger that the store uses. */
-export interface StoreLog {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
+  readonly log?: Log;
 }
 
 /**

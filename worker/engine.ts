@@ -1,7 +1,8 @@
 /** The worker's side of the engine thread: start it, iterate its messages, stop it or end it. */
 import { Worker } from "node:worker_threads";
 import { SteplogError } from "../schema/errors.ts";
-import type { ControlMessage, EngineMessage, EngineRequest, EngineThreadData } from "./messages.ts";
+import { program } from "../schema/package.ts";
+import type { ControlMessage, EngineMessage, EngineRequest, EngineThreadData } from "../engine/thread/messages.ts";
 
 export interface EngineRun {
   /** What the thread says, in order; each message counts as dealt with when the next is asked for. */
@@ -14,7 +15,8 @@ export interface EngineRun {
 
 export function startEngine(request: EngineRequest, deviceName: string, threads: number): EngineRun {
   const workerData: EngineThreadData = { request, deviceName, threads };
-  const thread = new Worker(new URL("./engine-thread.js", import.meta.url), { workerData });
+  const { path, execArgv } = program("engine/thread/engine-thread");
+  const thread = new Worker(path, { execArgv: [...execArgv], workerData });
   const tell = (message: ControlMessage) => thread.postMessage(message);
   return {
     messages: messagesOf(thread, () => tell({ type: "taken" })),

@@ -9,7 +9,7 @@ import { appendMs, leaseMs } from "../schema/limits.ts";
 import type { LogEntry } from "../schema/step-log.ts";
 import { Chain, packDecays, packScalars } from "../schema/step-log.ts";
 import type { ClaimedJob, Store } from "../store/store.ts";
-import type { StepMessage } from "./messages.ts";
+import type { StepMessage } from "../engine/thread/messages.ts";
 
 const retryMs = 250;
 /** Steps that may wait while the store does not answer. */

@@ -18,11 +18,11 @@ import type { WeightsFile } from "../schema/tables.ts";
 import type { ClaimedJob, Store } from "../store/store.ts";
 import type { EngineRun } from "./engine.ts";
 import { startEngine } from "./engine.ts";
-import type { WorkerLog } from "./log.ts";
-import type { EngineMessage, EngineRequest } from "./messages.ts";
-import { failureOf } from "./messages.ts";
-import { hashesDirOf } from "./models.ts";
+import type { EngineMessage, EngineRequest } from "../engine/thread/messages.ts";
+import { failureOf } from "../engine/thread/messages.ts";
+import { hashesDirOf } from "../models/registration.ts";
 import { Recorder } from "./recorder.ts";
+import type { Log } from "../schema/log.ts";
 
 /** Claims after which a job that makes its workers die is failed instead of tried again. */
 const maxAttempts = 20;
@@ -37,7 +37,7 @@ export interface WorkerOptions {
   readonly deviceNote: string;
   /** Of the native device; 0 for as many as there are cores. */
   readonly threads: number;
-  readonly log: WorkerLog;
+  readonly log: Log;
   /** Aborted to stop: the job at hand is given back. */
   readonly signal: AbortSignal;
 }

@@ -1,5 +1,5 @@
 /** steplog continue ID --steps N: more steps for a run that has ended, followed to their end. */
-import { Client } from "../client.ts";
+import { Client } from "../../client/client.ts";
 import { readConfig } from "../config.ts";
 import type { CreatedFineTune } from "../outcome.ts";
 import { followToEnd } from "../outcome.ts";

@@ -11,16 +11,17 @@ import { cp, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises
 import { join, relative } from "node:path";
 import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
-import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
-import { Client } from "../client.ts";
+import { packagePath, program } from "../../schema/package.ts";
+import { Client } from "../../client/client.ts";
 import { readConfig } from "../config.ts";
 import type { ServiceConfig } from "../config.ts";
 import type { Outcome, OutcomeCheckpoint } from "../follow.ts";
 import { follow } from "../follow.ts";
-import { formatBytes, print } from "../output.ts";
+import { print } from "../output.ts";
+import { formatBytes } from "../../schema/units.ts";
 import { stopSignal } from "../process.ts";
 import { demoBase, startService } from "../service.ts";
 
@@ -30,8 +31,8 @@ const wantedRise = 0.15;
 
 const chunkBytes = 1024 * 1024;
 
-const demoFile = (name: string) => fileURLToPath(new URL(`../../demo/${name}`, import.meta.url));
-const command = fileURLToPath(new URL("../steplog.js", import.meta.url));
+const demoFile = (name: string) => packagePath(`demo/${name}`);
+const command = program("cli/steplog");
 
 const taskSchema = z.object({ labelWords: z.array(z.string()), hyperparameters: hyperparametersSchema });
 
@@ -155,7 +156,7 @@ async function rebuild(paths: Paths, checkpoint: OutcomeCheckpoint): Promise<voi
   const parts = ["--base", paths.base, "--log", paths.log, "--out", paths.rebuilt];
   const child = spawn(
     process.execPath,
-    [command, "reconstruct", ...parts, "--verify", "--digest", checkpoint.weightsDigest],
+    [...command.execArgv, command.path, "reconstruct", ...parts, "--verify", "--digest", checkpoint.weightsDigest],
     { env, stdio: "inherit" },
   );
   const [code] = (await once(child, "exit")) as [number | null];

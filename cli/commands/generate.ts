@@ -1,7 +1,7 @@
 /** steplog generate --model FOLDER [--adapter FOLDER] --prompt TEXT | --input-ids 1,2,3 [--temperature 0.8 --seed 1] */
-import type { Choose } from "../../engine/generate.ts";
-import { generate, likeliest } from "../../engine/generate.ts";
-import { sampler } from "../../engine/sampling.ts";
+import type { Choose } from "../../engine/generation/generate.ts";
+import { generate, likeliest } from "../../engine/generation/generate.ts";
+import { sampler } from "../../engine/generation/sampling.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import type { ReadingOptions } from "../model.ts";
 import { openForReading } from "../model.ts";

@@ -1,5 +1,5 @@
 /** steplog hash FOLDER */
-import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
+import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import { print } from "../output.ts";
 
 export async function hash(folder: string): Promise<void> {

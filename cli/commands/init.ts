@@ -1,7 +1,7 @@
 /** steplog init --config FILE --seed N --dtype f32|bf16 --out FOLDER */
 import { readdir } from "node:fs/promises";
 import { resolve } from "node:path";
-import { initModel } from "../../engine/init.ts";
+import { initModel } from "../../engine/model/random-weights.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { readUserJson } from "../files.ts";
 import { print } from "../output.ts";

@@ -2,7 +2,8 @@
 import type { StepLog } from "../../schema/step-log.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import { readUserFile } from "../files.ts";
-import { formatBytes, print, printJson } from "../output.ts";
+import { print, printJson } from "../output.ts";
+import { formatBytes } from "../../schema/units.ts";
 
 export async function log(path: string, options: { json?: true }): Promise<void> {
   const bytes = await readUserFile(path);

@@ -1,13 +1,14 @@
 /** steplog model add PATH | REPOSITORY[@REVISION] [--name NAME] */
 import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
-import { describeSource } from "../../engine/model/origin.ts";
+import { describeSource } from "../../engine/model/files/origin.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { readConfig, readHubAccess, readProxies } from "../config.ts";
-import { addFolder } from "../models/add-folder.ts";
-import type { AddedModel } from "../models/place.ts";
-import { placeOf } from "../models/place.ts";
-import { ProgressLine, formatBytes, formatCount, formatDuration, print, printJson } from "../output.ts";
+import { addFolder } from "../../models/add-folder.ts";
+import type { AddedModel } from "../../models/staging-folder.ts";
+import { placeOf } from "../../models/staging-folder.ts";
+import { ProgressLine, print, printJson } from "../output.ts";
+import { formatBytes, formatCount, formatDuration } from "../../schema/units.ts";
 
 export interface ModelAddOptions {
   name?: string;
@@ -32,10 +33,10 @@ export async function modelAdd(what: string, options: ModelAddOptions): Promise<
     } else {
       // Loaded when it is needed: the hub's library is large.
       const [{ addRepository }, { Hub }, { pausesMs }, { fetchThrough }] = await Promise.all([
-        import("../models/add-repository.ts"),
-        import("../models/hub.ts"),
-        import("../models/download.ts"),
-        import("../models/proxy.ts"),
+        import("../../models/add-repository.ts"),
+        import("../../models/hub/hub.ts"),
+        import("../../models/hub/download.ts"),
+        import("../../models/hub/proxy.ts"),
       ]);
       const { name, revision } = repository;
       const place = placeOf(modelsDir, options.name ?? basename(name));

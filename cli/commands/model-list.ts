@@ -1,12 +1,13 @@
 /** steplog model list [--json] */
 import { join } from "node:path";
-import { openModelFolder } from "../../engine/model/folder.ts";
-import { describeOrigin, readOrigin } from "../../engine/model/origin.ts";
+import { openModelFolder } from "../../engine/model/files/folder.ts";
+import { describeOrigin, readOrigin } from "../../engine/model/files/origin.ts";
 import { asSteplogError } from "../../schema/errors.ts";
-import { describeModel, modelNames } from "../../worker/models.ts";
+import { describeModel, modelNames } from "../../models/registration.ts";
 import { readConfig } from "../config.ts";
-import { hashModel } from "../models/place.ts";
-import { ProgressLine, formatBytes, formatCount, print, printJson, printTable } from "../output.ts";
+import { hashModel } from "../../models/staging-folder.ts";
+import { ProgressLine, print, printJson, printTable } from "../output.ts";
+import { formatBytes, formatCount } from "../../schema/units.ts";
 
 type Listed =
   | (ReturnType<typeof describeModel> & { readonly hash: string; readonly source: string | null })

@@ -3,16 +3,16 @@ import { randomUUID } from "node:crypto";
 import { access, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
-import { forgetHash } from "../../engine/model/hashes.ts";
+import { forgetHash } from "../../engine/model/files/hashes.ts";
 import { SteplogError } from "../../schema/errors.ts";
-import { startEmbeddedPostgres } from "../../store/embedded.ts";
+import { startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
 import { openStore } from "../../store/store.ts";
-import { hashesDirOf, modelNames, ownDirOf } from "../../worker/models.ts";
+import { hashesDirOf, modelNames, ownDirOf } from "../../models/registration.ts";
 import type { ServiceConfig } from "../config.ts";
 import { readConfig } from "../config.ts";
-import { clearPartial } from "../models/partial.ts";
-import type { Place } from "../models/place.ts";
-import { isThere, placeOf } from "../models/place.ts";
+import { clearPartial } from "../../models/hub/partial.ts";
+import type { Place } from "../../models/staging-folder.ts";
+import { isThere, placeOf } from "../../models/staging-folder.ts";
 import { print } from "../output.ts";
 
 export interface ModelRemoveOptions {

@@ -1,13 +1,14 @@
 /** steplog reconstruct --base FOLDER --log FILE --out FOLDER [--verify [all]] [--merge] */
 import { resolve } from "node:path";
 import { chooseDevice } from "../../engine/devices/choose.ts";
-import { openModelFolder } from "../../engine/model/folder.ts";
-import { reconstruct } from "../../engine/reconstruct.ts";
-import type { Verification } from "../../engine/verify.ts";
+import { openModelFolder } from "../../engine/model/files/folder.ts";
+import { reconstruct } from "../../engine/replay/reconstruct.ts";
+import type { Verification } from "../../engine/replay/verify.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import { readUserFile } from "../files.ts";
-import { ProgressLine, formatBytes, print, printJson } from "../output.ts";
+import { ProgressLine, print, printJson } from "../output.ts";
+import { formatBytes } from "../../schema/units.ts";
 
 export interface ReconstructOptions {
   base: string;

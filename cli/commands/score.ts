@@ -2,7 +2,7 @@
 import { createReadStream } from "node:fs";
 import { encodeRows } from "../../dataset/encode.ts";
 import { readRows } from "../../dataset/jsonl.ts";
-import { scoreRows } from "../../engine/evaluate.ts";
+import { scoreRows } from "../../engine/objective/evaluate.ts";
 import { readUserFile } from "../files.ts";
 import type { ReadingOptions } from "../model.ts";
 import { openForReading } from "../model.ts";

@@ -1,7 +1,7 @@
 /** steplog server: the gateway alone, against DATABASE_URL. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { packagePath } from "../../schema/package.ts";
 import { startServer } from "../../server/server.ts";
 import { openStore } from "../../store/store.ts";
 import { needDatabaseUrl, readConfig } from "../config.ts";
@@ -36,6 +36,6 @@ export async function server(options: { port?: number }): Promise<void> {
 }
 
 function builtDashboard(): string | undefined {
-  const folder = fileURLToPath(new URL("../../dashboard/dist", import.meta.url));
+  const folder = packagePath("dashboard/dist");
   return existsSync(join(folder, "index.html")) ? folder : undefined;
 }

@@ -3,7 +3,7 @@ import { basename, dirname, resolve } from "node:path";
 import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
-import { Client } from "../client.ts";
+import { Client } from "../../client/client.ts";
 import { readConfig } from "../config.ts";
 import { readUserJson } from "../files.ts";
 import type { CreatedFineTune } from "../outcome.ts";

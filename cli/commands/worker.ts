@@ -2,7 +2,7 @@
 import { hostname } from "node:os";
 import { chooseDevice } from "../../engine/devices/choose.ts";
 import { openStore } from "../../store/store.ts";
-import { registerModels, watchModels } from "../../worker/models.ts";
+import { registerModels, watchModels } from "../../models/registration.ts";
 import { runWorker } from "../../worker/worker.ts";
 import { needDatabaseUrl, readConfig } from "../config.ts";
 import { createLog, reportReady, stopSignal } from "../process.ts";

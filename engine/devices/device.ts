@@ -11,7 +11,7 @@
  * invariant.
  */
 import type { LogEntry } from "../../schema/step-log.ts";
-import type { Noise } from "../noise.ts";
+import type { Noise } from "../numbers/noise.ts";
 
 export type WeightDtype = "F32" | "BF16";
 

@@ -6,8 +6,8 @@ import { invariant } from "../../schema/errors.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import type { NativeDevice, NativeEntries, NativeTimings, NativeWeight } from "../native/native.ts";
 import { nativeAddon } from "../native/native.ts";
-import type { Noise } from "../noise.ts";
-import { tensorId } from "../noise.ts";
+import type { Noise } from "../numbers/noise.ts";
+import { tensorId } from "../numbers/noise.ts";
 import {
   checkAttention,
   checkGather,

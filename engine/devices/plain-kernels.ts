@@ -2,7 +2,7 @@
  * The operations of the plain device, each as its formula reads: row-major matrices, sums in double, in order of index. No
  * result depends on the machine: the functions are of exact.ts, the rest is IEEE 754.
  */
-import { cos, exp, log, sin, tanh } from "../exact.ts";
+import { cos, exp, log, sin, tanh } from "../numbers/deterministic-math.ts";
 import type { ActivationFunction, AttentionShape, RotaryShape, WeightLayout } from "./device.ts";
 
 export function gatherRows(table: Float32Array, columns: number, index: Int32Array): Float32Array {

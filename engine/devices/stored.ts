@@ -1,10 +1,10 @@
 /** Weights, caches and pieces in plain memory, as every device that computes noise in TypeScript keeps them. */
 import { invariant } from "../../schema/errors.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
-import type { FillNoise, Noise } from "../noise.ts";
-import { fillNoise, tensorId } from "../noise.ts";
-import type { Stored } from "../update.ts";
-import { update } from "../update.ts";
+import type { FillNoise, Noise } from "../numbers/noise.ts";
+import { fillNoise, tensorId } from "../numbers/noise.ts";
+import type { Stored } from "../replay/update.ts";
+import { update } from "../replay/update.ts";
 import type { KeyValueCache, Perturbation, TensorPiece, Weight, WeightDtype, WeightSpec } from "./device.ts";
 import { bytesPerElement, elementCount } from "./device.ts";
 

@@ -2,8 +2,8 @@
  * The noise of a pass, kept until the update that usually follows with the same seed, at one byte an element: a step
  * then draws it once instead of twice. Weights beyond the budget are drawn again.
  */
-import type { FillNoise, Noise } from "../noise.ts";
-import { fillNoise } from "../noise.ts";
+import type { FillNoise, Noise } from "../numbers/noise.ts";
+import { fillNoise } from "../numbers/noise.ts";
 import type { Perturbation } from "./device.ts";
 import type { StoredWeight } from "./stored.ts";
 

@@ -9,10 +9,10 @@
  */
 import { invariant } from "../../schema/errors.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
-import type { Noise } from "../noise.ts";
-import { streams, tensorId } from "../noise.ts";
-import type { Stored } from "../update.ts";
-import { update } from "../update.ts";
+import type { Noise } from "../numbers/noise.ts";
+import { streams, tensorId } from "../numbers/noise.ts";
+import type { Stored } from "../replay/update.ts";
+import { update } from "../replay/update.ts";
 import type { Weight, WeightSpec } from "./device.ts";
 import { bytesPerElement, elementCount } from "./device.ts";
 import { valuesOf as widened } from "./stored.ts";

@@ -8,7 +8,7 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core";
 import { invariant } from "../../schema/errors.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
-import type { Noise } from "../noise.ts";
+import type { Noise } from "../numbers/noise.ts";
 import {
   checkAttention,
   checkGather,

@@ -5,14 +5,14 @@ import type { LogEntry, TrainableTensor } from "../../schema/step-log.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
 import type { Activation, Device, KeyValueCache, Pass, Perturbation, Precision, Weight } from "../devices/device.ts";
 import { sidesOf } from "../devices/device.ts";
-import type { Noise } from "../noise.ts";
-import type { Adapter } from "./adapter.ts";
-import type { Architecture, PackedTokens, WeightLookup } from "./family.ts";
-import type { ModelFolder } from "./folder.ts";
-import { hashLine, locationOf } from "./folder.ts";
-import { asTrained, trainedDtype } from "./half.ts";
-import { fitsPattern } from "./names.ts";
-import { readTensor } from "./safetensors.ts";
+import type { Noise } from "../numbers/noise.ts";
+import type { Adapter } from "./adapters/adapter.ts";
+import type { Architecture, PackedTokens, WeightLookup } from "./families/family.ts";
+import type { ModelFolder } from "./files/folder.ts";
+import { hashLine, locationOf } from "./files/folder.ts";
+import { asTrained, trainedDtype } from "./files/half.ts";
+import { fitsPattern } from "./files/names.ts";
+import { readTensor } from "./files/safetensors.ts";
 
 /** Loss of each scored token, in nats, in the order of the rows and their positions. */
 export interface TokenLosses {

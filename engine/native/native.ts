@@ -4,7 +4,7 @@
  * wrong.
  */
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
+import { packagePath } from "../../schema/package.ts";
 
 /** A pass as a list of operations; operation codes and their operands are those of src/program.h. */
 export interface NativePass {
@@ -75,5 +75,5 @@ let addon: Addon | undefined;
 export function nativeAddon(): Addon {
   const require = createRequire(import.meta.url);
   const load = require("node-gyp-build") as (folder: string) => Addon;
-  return (addon ??= load(fileURLToPath(new URL(".", import.meta.url))));
+  return (addon ??= load(packagePath("engine/native")));
 }

@@ -1,15 +1,15 @@
 /** The GraphQL schema. One noun a file; importing it adds it. schema/api.graphql is this, printed. */
 import { lexicographicSortSchema, printSchema } from "graphql";
 import "./scalars.ts";
-import "./base-model.ts";
-import "./found-model.ts";
-import "./dataset.ts";
-import "./fine-tune.ts";
-import "./create-fine-tune.ts";
-import "./fork.ts";
-import "./step.ts";
-import "./event.ts";
-import "./checkpoint.ts";
+import "./model/base-model.ts";
+import "./model/found-model.ts";
+import "./dataset/dataset.ts";
+import "./fine-tune/fine-tune.ts";
+import "./fine-tune/create-fine-tune.ts";
+import "./fine-tune/fork.ts";
+import "./fine-tune/step.ts";
+import "./fine-tune/event.ts";
+import "./fine-tune/checkpoint.ts";
 import "./service.ts";
 import { builder } from "./builder.ts";
 

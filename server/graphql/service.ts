@@ -1,12 +1,8 @@
 /** What this server is. */
-import { readFileSync } from "node:fs";
-import { z } from "zod";
 import { limits } from "../../schema/limits.ts";
+import { version } from "../../schema/package.ts";
 import { stepLogVersion } from "../../schema/step-log.ts";
 import { builder } from "./builder.ts";
-
-const packageJson = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-const { version } = z.object({ version: z.string() }).parse(JSON.parse(packageJson));
 
 const ServiceRef = builder.objectRef<typeof limits>("Service").implement({
   description: "What this server is and what it takes.",

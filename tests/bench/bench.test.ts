@@ -2,7 +2,6 @@
 import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { LoadResult } from "../../bench/load.ts";
 import type { PeersResult } from "../../bench/peers.ts";
@@ -11,12 +10,12 @@ import type { StepResult } from "../../bench/step.ts";
 import { summarise } from "../../bench/measure.ts";
 import { randomRows } from "../../bench/model.ts";
 import { workOf } from "../../bench/work.ts";
-import { openModelFolder } from "../../engine/model/folder.ts";
+import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { nativeAddon } from "../../engine/native/native.ts";
 import { randomModel, scratch, tinyConfig } from "../support/models.ts";
+import { program } from "../../schema/package.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const runner = join(root, "runtime/run.js");
+const main = program("bench/main");
 
 function nativeIsHere(): boolean {
   try {
@@ -28,7 +27,7 @@ function nativeIsHere(): boolean {
 
 function bench(args: readonly string[], folder: string) {
   const env = { ...process.env, STEPLOG_BENCH_DIR: folder };
-  return spawnSync(process.execPath, [runner, join(root, "bench/main.ts"), ...args], { encoding: "utf8", env });
+  return spawnSync(process.execPath, [...main.execArgv, main.path, ...args], { encoding: "utf8", env });
 }
 
 describe("the work of a pass", () => {

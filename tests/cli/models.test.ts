@@ -2,11 +2,11 @@
 import { chmod, cp, lstat, mkdir, readdir, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { needSpace } from "../../cli/models/space.ts";
+import { needSpace } from "../../models/space.ts";
 import { demoBase } from "../../cli/service.ts";
-import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
-import { readOrigin, writeOrigin } from "../../engine/model/origin.ts";
-import { startEmbeddedPostgres } from "../../store/embedded.ts";
+import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
+import { readOrigin, writeOrigin } from "../../engine/model/files/origin.ts";
+import { startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
 import { openStore } from "../../store/store.ts";
 import { newInput } from "../store/fixtures.ts";
 import { golden, randomModel, scratch } from "../support/models.ts";

@@ -11,7 +11,7 @@ import type {
   WeightSpec,
 } from "../../engine/devices/device.ts";
 import { elementCount } from "../../engine/devices/device.ts";
-import type { Noise } from "../../engine/noise.ts";
+import type { Noise } from "../../engine/numbers/noise.ts";
 
 /** Numbers from a seed (mulberry32), the same on every machine. */
 export class Draw {

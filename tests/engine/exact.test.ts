@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { cos, exp, log, pow, sin, tanh } from "../../engine/exact.ts";
+import { cos, exp, log, pow, sin, tanh } from "../../engine/numbers/deterministic-math.ts";
 import { Draw } from "./devices.inputs.ts";
 
 const draw = new Draw(1);

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { encodeRow } from "../../dataset/encode.ts";
-import { scoreRows } from "../../engine/evaluate.ts";
-import { generate } from "../../engine/generate.ts";
-import { openModelFolder } from "../../engine/model/folder.ts";
-import { configureModel } from "../../engine/model/families.ts";
+import { scoreRows } from "../../engine/objective/evaluate.ts";
+import { generate } from "../../engine/generation/generate.ts";
+import { openModelFolder } from "../../engine/model/files/folder.ts";
+import { configureModel } from "../../engine/model/families/all.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { objectiveOf } from "../../schema/objective.ts";

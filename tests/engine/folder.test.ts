@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
-import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
-import { readTensor } from "../../engine/model/safetensors.ts";
+import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
+import { readTensor } from "../../engine/model/files/safetensors.ts";
 import { trainableTensors } from "../../engine/model/model.ts";
-import { reconstruct } from "../../engine/reconstruct.ts";
+import { reconstruct } from "../../engine/replay/reconstruct.ts";
 import { decodeStepLog, encodeEntries } from "../../schema/step-log.ts";
 import { damagedModel, editHeader, golden, randomModel, scratch } from "../support/models.ts";
 

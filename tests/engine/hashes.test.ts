@@ -2,8 +2,8 @@
 import { cp, mkdir, open, readFile, readdir, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { baseHash, modelBytes, openModelFolder } from "../../engine/model/folder.ts";
-import { forgetHash, keptBaseHash } from "../../engine/model/hashes.ts";
+import { baseHash, modelBytes, openModelFolder } from "../../engine/model/files/folder.ts";
+import { forgetHash, keptBaseHash } from "../../engine/model/files/hashes.ts";
 import { golden, randomModel, scratch } from "../support/models.ts";
 
 /** A clock by which every file here is old. */

@@ -2,8 +2,8 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { openModelFolder } from "../../engine/model/folder.ts";
-import { writeReplayed } from "../../engine/reconstruct.ts";
+import { openModelFolder } from "../../engine/model/files/folder.ts";
+import { writeReplayed } from "../../engine/replay/reconstruct.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import { scratch } from "../support/models.ts";
 import { openDevices } from "../support/open-devices.ts";

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { encodeRow } from "../../dataset/encode.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
-import { pickLearningRate, probes } from "../../engine/learning-rate.ts";
-import { openModelFolder } from "../../engine/model/folder.ts";
+import { pickLearningRate, probes } from "../../engine/train/learning-rate.ts";
+import { openModelFolder } from "../../engine/model/files/folder.ts";
 import type { Model } from "../../engine/model/model.ts";
 import { loadModel } from "../../engine/model/model.ts";
-import { perturbationSize } from "../../engine/scalar.ts";
-import { tokenTask } from "../../engine/task.ts";
+import { perturbationSize } from "../../engine/numbers/scalar.ts";
+import { tokenTask } from "../../engine/objective/task.ts";
 import { randomModel } from "../support/models.ts";
 
 const rows = tokenTask(

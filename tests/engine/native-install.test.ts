@@ -8,7 +8,6 @@ import { describe, expect, test } from "vitest";
 import { scratch } from "../support/models.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const tsx = join(root, "node_modules/tsx/dist/cli.mjs");
 const compiles = ["g++", "make", "python3"].every((tool) => spawnSync(tool, ["--version"]).status === 0);
 const gyp = '{"targets": [{"target_name": "steplog_native", "sources": ["src/addon.cc"]}]}';
 const source = `#include <node_api.h>
@@ -21,7 +20,7 @@ async function addonFolder(): Promise<string> {
   const folder = join(top, "engine", "native");
   await mkdir(join(folder, "src"), { recursive: true });
   await symlink(join(root, "node_modules"), join(top, "node_modules"));
-  await cp(join(root, "engine/native/install.ts"), join(folder, "install.ts"));
+  await cp(join(root, "engine/native/install.js"), join(folder, "install.js"));
   await writeFile(join(top, "package.json"), '{"type": "module"}');
   await writeFile(join(folder, "binding.gyp"), gyp);
   await writeFile(join(folder, "src", "addon.cc"), source);
@@ -30,7 +29,7 @@ async function addonFolder(): Promise<string> {
 
 function install(folder: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
   const options = { encoding: "utf8", env: { ...process.env, STEPLOG_NATIVE: "", ...env } } as const;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [tsx, join(folder, "install.ts"), ...args], options);
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, "install.js"), ...args], options);
   return { code: status, line: `${stdout}${stderr}` };
 }
 

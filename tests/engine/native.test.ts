@@ -11,13 +11,13 @@ import type { Device, Perturbation, Weight } from "../../engine/devices/device.t
 import { createNativeDevice } from "../../engine/devices/native.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { loadModel } from "../../engine/model/model.ts";
-import { openModelFolder } from "../../engine/model/folder.ts";
-import { beginning, train } from "../../engine/mezo.ts";
+import { openModelFolder } from "../../engine/model/files/folder.ts";
+import { beginning, train } from "../../engine/train/mezo.ts";
 import type { NativePass } from "../../engine/native/native.ts";
 import { nativeAddon } from "../../engine/native/native.ts";
 import { encodeRow } from "../../dataset/encode.ts";
-import { tensorId } from "../../engine/noise.ts";
-import { toBfloat16 } from "../../engine/scalar.ts";
+import { tensorId } from "../../engine/numbers/noise.ts";
+import { toBfloat16 } from "../../engine/numbers/scalar.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import { golden, scratch } from "../support/models.ts";
 import { Draw, load, run } from "./devices.inputs.ts";

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Philox, fillNoise, fillRounding, sigma, tensorId } from "../../engine/noise.ts";
-import { update } from "../../engine/update.ts";
+import { Philox, fillNoise, fillRounding, sigma, tensorId } from "../../engine/numbers/noise.ts";
+import { update } from "../../engine/replay/update.ts";
 
 interface Vectors {
   philox: { counter: string[]; key: string[]; words: string[] }[];

@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Activation, Pass, RotaryShape } from "../../engine/devices/device.ts";
-import { generate } from "../../engine/generate.ts";
+import { generate } from "../../engine/generation/generate.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
-import { openModelFolder } from "../../engine/model/folder.ts";
-import { configureModel } from "../../engine/model/families.ts";
+import { openModelFolder } from "../../engine/model/files/folder.ts";
+import { configureModel } from "../../engine/model/families/all.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { golden, randomModel } from "../support/models.ts";
 

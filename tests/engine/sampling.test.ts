@@ -1,9 +1,9 @@
 /** Tokens are drawn as their probabilities say, from no others than those asked for, and alike for a seed. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { likeliest } from "../../engine/generate.ts";
-import type { Sampling } from "../../engine/sampling.ts";
-import { sampler } from "../../engine/sampling.ts";
+import { likeliest } from "../../engine/generation/generate.ts";
+import type { Sampling } from "../../engine/generation/sampling.ts";
+import { sampler } from "../../engine/generation/sampling.ts";
 
 const probabilities = [0.1, 0.4, 0.05, 0.3, 0.15];
 const logits = Float32Array.from(probabilities, Math.log);

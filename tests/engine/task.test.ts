@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { encodeRow } from "../../dataset/encode.ts";
-import { answerTask, exactMatch, f1, judgeAnswers } from "../../engine/answers.ts";
-import { generate } from "../../engine/generate.ts";
-import { openModelFolder } from "../../engine/model/folder.ts";
+import { answerTask, exactMatch, f1, judgeAnswers } from "../../engine/objective/answers.ts";
+import { generate } from "../../engine/generation/generate.ts";
+import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { loadModel } from "../../engine/model/model.ts";
-import { choiceTask, chosenScores, errorOf, sequencesOf } from "../../engine/task.ts";
+import { choiceTask, chosenScores, errorOf, sequencesOf } from "../../engine/objective/task.ts";
 import { openDevices } from "../support/open-devices.ts";
 import { randomModel } from "../support/models.ts";
 

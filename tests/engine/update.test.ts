@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fillNoise } from "../../engine/noise.ts";
-import { perturbationSize, toBfloat16 } from "../../engine/scalar.ts";
-import { update } from "../../engine/update.ts";
+import { fillNoise } from "../../engine/numbers/noise.ts";
+import { perturbationSize, toBfloat16 } from "../../engine/numbers/scalar.ts";
+import { update } from "../../engine/replay/update.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 
 const entryArb: fc.Arbitrary<LogEntry> = fc

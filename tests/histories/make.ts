@@ -7,12 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
-import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
+import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import { decodeHeader, encodeEntries } from "../../schema/step-log.ts";
-import { runFineTune } from "../../worker/fine-tune.ts";
+import { runFineTune } from "../../engine/train/run.ts";
 
 const root = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const [out = ""] = process.argv.slice(2);

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { outcomeOf } from "../../cli/follow.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
-import { openModelFolder } from "../../engine/model/folder.ts";
-import { reconstruct } from "../../engine/reconstruct.ts";
+import { openModelFolder } from "../../engine/model/files/folder.ts";
+import { reconstruct } from "../../engine/replay/reconstruct.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import { createRun, testService, until } from "./service.ts";
 

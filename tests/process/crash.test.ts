@@ -2,11 +2,11 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Client, StepPayload } from "../../cli/client.ts";
+import type { Client, StepPayload } from "../../client/client.ts";
 import { outcomeOf } from "../../cli/follow.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
-import { openModelFolder } from "../../engine/model/folder.ts";
-import { reconstruct } from "../../engine/reconstruct.ts";
+import { openModelFolder } from "../../engine/model/files/folder.ts";
+import { reconstruct } from "../../engine/replay/reconstruct.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import type { TestService } from "./service.ts";
 import { createRun, testService, until } from "./service.ts";

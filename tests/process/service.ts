@@ -2,7 +2,7 @@
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { Client } from "../../cli/client.ts";
+import { Client } from "../../client/client.ts";
 import { randomModel, scratch } from "../support/models.ts";
 import { testDatabase } from "../support/postgres.ts";
 import type { Running } from "../support/processes.ts";

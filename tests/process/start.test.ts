@@ -2,7 +2,7 @@
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { Client } from "../../cli/client.ts";
+import { Client } from "../../client/client.ts";
 import { outcomeOf } from "../../cli/follow.ts";
 import { demoBase } from "../../cli/service.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";

@@ -1,5 +1,5 @@
 /** A process that starts the embedded Postgres in a folder, says its URL, and lives until it is killed. */
-import { startEmbeddedPostgres } from "../../store/embedded.ts";
+import { startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
 
 const [dataDir = ""] = process.argv.slice(2);
 const { url } = await startEmbeddedPostgres({ dataDir });

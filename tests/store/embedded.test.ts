@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../store/embedded.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
 import { directly } from "./fixtures.ts";
 
 let folder: string;

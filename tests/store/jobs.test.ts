@@ -1,7 +1,7 @@
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { leaseMs } from "../../schema/limits.ts";
-import { connectionOptions } from "../../store/database.ts";
+import { connectionOptions } from "../../store/postgres/database.ts";
 import type { ClaimedJob, Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import { append, chainStart, claimed, directly, headerBytes, lapse, longMs, newRun, newTraining } from "./fixtures.ts";

@@ -3,7 +3,7 @@ import { generateDrizzleJson, generateMigration } from "drizzle-kit/api";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import * as tables from "../../schema/tables.ts";
-import { dumpSchema, schemaFile } from "../../store/dump-schema.ts";
+import { dumpSchema, schemaFile } from "../../store/postgres/dump-schema.ts";
 import { testDatabase } from "../support/postgres.ts";
 
 /** Every field of drizzle's snapshot comes from the file; only the id is read here. */

@@ -9,8 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import type { TestProject } from "vitest/node";
-import { startEmbeddedPostgres } from "../../store/embedded.ts";
-import { migrateDatabase } from "../../store/migrate.ts";
+import { startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
+import { migrateDatabase } from "../../store/postgres/migrate.ts";
 import { databaseUrl, randomName } from "./postgres.ts";
 
 export interface TestPostgres {

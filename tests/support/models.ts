@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import type { WeightDtype } from "../../engine/devices/device.ts";
-import { initModel } from "../../engine/init.ts";
+import { initModel } from "../../engine/model/random-weights.ts";
 
 export function golden(...parts: string[]): string {
   return fileURLToPath(new URL(`../golden/${parts.join("/")}`, import.meta.url));

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import { inject } from "vitest";
-import { type Store, type StoreLog, openStore } from "../../store/store.ts";
+import { type Store, openStore } from "../../store/store.ts";
+import type { Log } from "../../schema/log.ts";
 
 export interface TestDatabase {
   readonly url: string;
@@ -37,7 +38,7 @@ export interface TestStore {
   drop(): Promise<void>;
 }
 
-export async function testStore(options: { log?: StoreLog } = {}): Promise<TestStore> {
+export async function testStore(options: { log?: Log } = {}): Promise<TestStore> {
   const database = await testDatabase();
   const storageDir = await mkdtemp(join(tmpdir(), "steplog-storage-"));
   const stores: Store[] = [];

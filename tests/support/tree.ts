@@ -11,29 +11,31 @@ export type Tree = ReadonlyMap<string, string | null>;
 
 /** Who may import whom. The path of a run is client -> server -> store -> worker -> engine; imports point down it. */
 export const arrows: Readonly<Record<string, readonly string[]>> = {
-  runtime: [],
   schema: [],
-  dataset: ["schema", "runtime"],
+  dataset: ["schema"],
   engine: ["schema", "dataset"],
   store: ["schema"],
+  models: ["schema", "dataset", "engine", "store"],
   server: ["store", "schema", "dataset"],
-  worker: ["store", "engine", "dataset", "schema", "runtime"],
-  cli: ["runtime", "schema", "dataset", "engine", "store", "server", "worker", "demo"],
-  demo: ["schema", "dataset", "engine", "store", "server", "worker"],
-  bench: ["schema", "dataset", "engine", "store", "server", "worker", "demo"],
-  // The page runs in a browser: of the server it knows schema/api.graphql and the shared words.
-  dashboard: ["schema"],
+  worker: ["store", "engine", "models", "schema"],
+  // Published for programs of others: of the service it knows schema/api.graphql and the shared words.
+  client: ["schema"],
+  cli: ["schema", "dataset", "engine", "models", "store", "server", "worker", "client"],
+  bench: ["schema", "dataset", "engine"],
+  // The page runs in a browser.
+  dashboard: ["schema", "client"],
 };
 
 /** Folders whose files must stay short enough to be read in one sitting. */
 const mainFolders = new Set([
-  "runtime",
   "schema",
   "dataset",
   "engine",
   "store",
   "server",
   "worker",
+  "client",
+  "models",
   "cli",
   "bench",
   "dashboard",
@@ -62,7 +64,8 @@ export function checkTree(tree: Tree): string[] {
     ...imports.flatMap(checkArrow),
     ...imports.flatMap(checkOwner),
     ...imports.flatMap((found) => checkTarget(found, tree)),
-    ...checkCycles(imports),
+    ...checkCycles(imports, folderOf, "Folders"),
+    ...checkCycles(imports, (file) => file, "Files"),
     ...[...tree].flatMap(([file, text]) => checkLength(file, text)),
     ...[...tree].flatMap(([file, text]) => checkLinks(file, text, tree)),
   ];
@@ -155,10 +158,11 @@ function checkTarget(found: Import, tree: Tree): string[] {
   return [`${at(found)}, and there is no such file.`];
 }
 
-function checkCycles(imports: readonly Import[]): string[] {
+/** Type imports count as well: files that need each other are one file in two pieces. */
+function checkCycles(imports: readonly Import[], nodeOf: (file: string) => string, what: string): string[] {
   const edges = new Map<string, Map<string, Import>>();
   for (const found of imports) {
-    const [from, to] = [folderOf(found.file), folderOf(found.target ?? "")];
+    const [from, to] = [nodeOf(found.file), nodeOf(found.target ?? "")];
     if (from === "" || to === "" || from === to) continue;
     const targets = edges.get(from) ?? new Map<string, Import>();
     edges.set(from, targets.set(to, targets.get(to) ?? found));
@@ -167,7 +171,7 @@ function checkCycles(imports: readonly Import[]): string[] {
   if (cycle === null) return [];
   const [first = "", second = ""] = cycle;
   const example = edges.get(first)?.get(second);
-  return [`Folders import each other in a circle: ${cycle.join(" -> ")}${example ? ` (${at(example)})` : ""}.`];
+  return [`${what} import each other in a circle: ${cycle.join(" -> ")}${example ? ` (${at(example)})` : ""}.`];
 }
 
 function findCycle(edges: ReadonlyMap<string, ReadonlyMap<string, Import>>): string[] | null {

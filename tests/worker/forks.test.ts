@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { encodeEntries, encodeHeader } from "../../schema/step-log.ts";
-import { runMaterialise } from "../../worker/materialise.ts";
+import { runMaterialise } from "../../engine/replay/rebuild.ts";
 import { scratch } from "../support/models.ts";
 import { device, messagesOf, modelPath, ofType, run } from "./run.ts";
 

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { expect, test } from "vitest";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { encodeEntries, encodeHeader } from "../../schema/step-log.ts";
-import { runMaterialise } from "../../worker/materialise.ts";
+import { runMaterialise } from "../../engine/replay/rebuild.ts";
 import { scratch } from "../support/models.ts";
 import { device, modelPath, run } from "./run.ts";
 

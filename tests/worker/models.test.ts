@@ -3,14 +3,20 @@ import { cp, mkdir, readFile, symlink, truncate, writeFile } from "node:fs/promi
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
+import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import type { Store } from "../../store/store.ts";
-import { hashesDirOf, registerModels, registerRequested, reportModels, watchModels } from "../../worker/models.ts";
-import type { WorkerLog } from "../../worker/log.ts";
+import {
+  hashesDirOf,
+  registerModels,
+  registerRequested,
+  reportModels,
+  watchModels,
+} from "../../models/registration.ts";
 import { until } from "../process/service.ts";
 import { directly } from "../store/fixtures.ts";
 import { randomModel, scratch } from "../support/models.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
+import type { Log } from "../../schema/log.ts";
 
 let fixture: TestStore;
 let store: Store;
@@ -21,7 +27,7 @@ beforeAll(async () => {
 afterAll(() => fixture.drop());
 beforeEach(() => directly(fixture.url, (sql) => sql`truncate found_models, base_models cascade`));
 
-function quietLog(): WorkerLog & { lines: string[] } {
+function quietLog(): Log & { lines: string[] } {
   const lines: string[] = [];
   const keep = (_: object, message: string) => void lines.push(message);
   return { lines, info: keep, warn: keep, error: keep };

@@ -2,8 +2,8 @@
 import { copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { initModel } from "../../engine/init.ts";
-import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
+import { initModel } from "../../engine/model/random-weights.ts";
+import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import { encodeHeader } from "../../schema/step-log.ts";
 import { golden, scratch } from "../support/models.ts";
 import { messagesOf, ofType, run } from "./run.ts";

@@ -2,12 +2,12 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chooseDevice } from "../../engine/devices/choose.ts";
-import { baseHash, openModelFolder } from "../../engine/model/folder.ts";
+import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import { decodeHeader } from "../../schema/step-log.ts";
-import { runFineTune } from "../../worker/fine-tune.ts";
-import type { EngineMessage, FineTuneRequest } from "../../worker/messages.ts";
+import { runFineTune } from "../../engine/train/run.ts";
+import type { EngineMessage, FineTuneRequest } from "../../engine/thread/messages.ts";
 import { scratch } from "../support/models.ts";
 
 export const demo = (name: string) => fileURLToPath(new URL(`../../demo/${name}`, import.meta.url));

@@ -1,0 +1,53 @@
+/** Continuation: one pass over the prompt, then one a token. */
+import { SteplogError } from "../../schema/errors.ts";
+import type { Model } from "../model/model.ts";
+
+/** Takes the next token by its logits [vocab]; `sampler` of sampling.ts makes one that draws. */
+export type Choose = (logits: Float32Array) => number;
+
+/**
+ * Up to `maxTokens` tokens after `prompt`, by default the likeliest each time, ending with an end-of-sequence token of the
+ * config.
+ * @throws INVALID_ARGUMENT when prompt and continuation do not fit the model's context; MODEL_UNSUPPORTED for a masked
+ *   language model, which continues nothing
+ */
+export async function generate(
+  model: Model,
+  prompt: readonly number[],
+  maxTokens: number,
+  choose: Choose = likeliest,
+): Promise<number[]> {
+  const { family, objective, vocabulary, endOfSequence } = model.folder.architecture;
+  const { contextLength } = model;
+  if (objective !== "causal") {
+    throw new SteplogError("MODEL_UNSUPPORTED", `${family} is a masked language model, which continues no text.`);
+  }
+  if (prompt.length === 0) throw new SteplogError("INVALID_ARGUMENT", "The prompt has no tokens.");
+  const strange = prompt.find((id) => id >= vocabulary);
+  if (strange !== undefined) {
+    throw new SteplogError("INVALID_ARGUMENT", `Token ${strange} is outside the vocabulary of ${vocabulary}.`);
+  }
+  if (prompt.length + maxTokens > contextLength) {
+    const seen = `${prompt.length} tokens of prompt and ${maxTokens} to come`;
+    throw new SteplogError("INVALID_ARGUMENT", `${seen} do not fit the model's context of ${contextLength}.`);
+  }
+  const tokens: number[] = [];
+  const continuation = model.continuation();
+  try {
+    let fresh = Int32Array.from(prompt);
+    while (tokens.length < maxTokens) {
+      const next = choose(await continuation.next(fresh));
+      tokens.push(next);
+      if (endOfSequence.includes(next)) break;
+      fresh = Int32Array.of(next);
+    }
+  } finally {
+    continuation.end();
+  }
+  return tokens;
+}
+
+/** The first of the highest. */
+export function likeliest(logits: Float32Array): number {
+  return logits.reduce((best, logit, index) => (logit > (logits[best] ?? -Infinity) ? index : best), 0);
+}

@@ -1,0 +1,186 @@
+/**
+ * LoRA (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"): beside the frozen matrix W of a linear
+ * layer, two small ones are learned, A [rank, inputs] and B [outputs, rank], and
+ *
+ *   y = W x + scale * B (A x)        scale = alpha / rank (equation 3)
+ *
+ * Tensors have the names that peft stores them by. Families know nothing of this: an adapted pass adds the second term
+ * to the linear layers that have one.
+ */
+import { SteplogError } from "../../../schema/errors.ts";
+import type { StepLogHeader, TrainableTensor } from "../../../schema/step-log.ts";
+import type { Activation, Pass, Weight, WeightLayout } from "../../devices/device.ts";
+import { Philox, streams, tensorId } from "../../numbers/noise.ts";
+import type { Adapter } from "./adapter.ts";
+import { changedPass, refuseOtherTensors } from "./adapter.ts";
+import type { Architecture, WeightLookup } from "../families/family.ts";
+import { fitsPattern, lastPart } from "../files/names.ts";
+
+/** A linear layer of a model. */
+export interface LinearModule {
+  /** As transformers names it: the weight's name without ".weight". */
+  readonly name: string;
+  /** Name of its weight among the architecture's definitions. */
+  readonly weight: string;
+  readonly layout: WeightLayout;
+  readonly inputs: number;
+  readonly outputs: number;
+}
+
+/** A linear layer with an adapter. */
+export interface AdaptedModule extends LinearModule {
+  /** [rank, inputs] */
+  readonly a: TrainableTensor;
+  /** [outputs, rank] */
+  readonly b: TrainableTensor;
+  readonly scale: number;
+}
+
+export interface LoraAdapter extends Adapter {
+  readonly kind: "lora";
+  readonly modules: readonly AdaptedModule[];
+}
+
+export type LoraHeader = NonNullable<StepLogHeader["lora"]>;
+
+export interface SeededLora extends LoraAdapter {
+  readonly header: { readonly lora: LoraHeader };
+}
+
+/**
+ * Layers that are adapted where nothing else is asked for: those of queries and values, as the paper advises, by the
+ * names that the families have for them. GPT-2 and Phi-3 keep them in one matrix with the keys.
+ */
+const defaultTargets = ["q_proj", "v_proj", "query", "value", "c_attn", "qkv_proj"];
+
+/** The linear layers of a model, without its head. */
+export function linearModules({ tensors }: Architecture): LinearModule[] {
+  return tensors.flatMap(({ name: weight, shape, linear: layout }) => {
+    if (layout === undefined) return [];
+    const [outputs = 0, inputs = 0] = layout === "out-in" ? shape : shape.toReversed();
+    return [{ name: weight.replace(/\.weight$/u, ""), weight, layout, inputs, outputs }];
+  });
+}
+
+/**
+ * The layers whose names fit one of the targets (names.ts). No targets: the default ones.
+ * @throws INVALID_ARGUMENT naming the target that fits no layer, and what there is
+ */
+export function targetedModules(architecture: Architecture, targets: readonly string[]): LinearModule[] {
+  const all = linearModules(architecture);
+  if (targets.length === 0)
+    return all.filter((module) => defaultTargets.some((target) => fitsPattern(target, module.name)));
+  const unknown = targets.findIndex((target) => !all.some((module) => fitsPattern(target, module.name)));
+  if (unknown >= 0) {
+    const seen = `${JSON.stringify(targets[unknown])} is the name of no linear layer of this ${architecture.family} model`;
+    const there = [...new Set(all.map(({ name }) => lastPart(name)))].join(", ");
+    const field = `hyperparameters.loraTargets[${unknown}]`;
+    throw new SteplogError("INVALID_ARGUMENT", `${seen}. Its layers are called ${there}.`, [{ field, message: seen }]);
+  }
+  return all.filter((module) => targets.some((target) => fitsPattern(target, module.name)));
+}
+
+/** Puts an adapter beside a layer. It is trained as float32, whatever the base is stored as: it is small. */
+export function adapt(module: LinearModule, rank: number, scale: number): AdaptedModule {
+  const name = `base_model.model.${module.name}`;
+  return {
+    ...module,
+    scale,
+    a: { name: `${name}.lora_A.weight`, shape: [rank, module.inputs], dtype: "F32" },
+    b: { name: `${name}.lora_B.weight`, shape: [module.outputs, rank], dtype: "F32" },
+  };
+}
+
+/** An adapter beside these layers, whose tensors begin as `read` says. */
+export function loraAdapter(modules: readonly AdaptedModule[], read: Adapter["read"]): LoraAdapter {
+  const tensors = modules
+    .flatMap(({ a, b }) => [a, b])
+    .toSorted((one, other) => Buffer.compare(Buffer.from(one.name), Buffer.from(other.name)));
+  return {
+    kind: "lora",
+    modules,
+    tensors,
+    places: 0,
+    read,
+    place(own, base) {
+      const placed = placedBeside(modules, own, base);
+      return (pass) => adaptedPass(pass, placed);
+    },
+  };
+}
+
+/** An adapter to be trained: A random, by seed, and B zero, so that the model begins as its base. */
+export function seededLora(modules: readonly LinearModule[], lora: LoraHeader): SeededLora {
+  const { rank, alpha, seed } = lora;
+  const adapted = modules.map((module) => adapt(module, rank, alpha / rank));
+  const first = new Map(adapted.map(({ a, inputs }) => [a.name, inputs]));
+  const read = ({ name, shape }: TrainableTensor) => {
+    const inputs = first.get(name);
+    const elements = shape.reduce((product, size) => product * size, 1);
+    const values = inputs === undefined ? new Float32Array(elements) : kaimingUniform(name, elements, inputs, seed);
+    return Promise.resolve(new Uint8Array(values.buffer));
+  };
+  return { ...loraAdapter(adapted, read), header: { lora } };
+}
+
+/**
+ * Uniform over +-1 / sqrt(inputs), which is He's initialisation (He et al. 2015) with the slope sqrt(5) that torch's
+ * linear layers and peft's A begin with. docs/STEP_LOG.md, "Adapters", defines the bits.
+ */
+function kaimingUniform(name: string, elements: number, inputs: number, seed: number): Float32Array {
+  const words = new Uint32Array(4 * Math.ceil(elements / 4));
+  new Philox(BigInt(seed), tensorId(name), streams.adapter).blocks(0, words.length / 4, words);
+  const bound = Math.fround(1 / Math.sqrt(inputs));
+  return Float32Array.from(words.subarray(0, elements), (word) => ((2 * (word >>> 8) + 1) / 2 ** 24 - 1) * bound);
+}
+
+/**
+ * The adapter that a log trains, as it began.
+ * @throws LOG_INVALID when the base has no such layers
+ */
+export function loraOfLog(
+  architecture: Architecture,
+  { trainable }: Pick<StepLogHeader, "trainable">,
+  lora: LoraHeader,
+): SeededLora {
+  const names = new Set(trainable.map(({ name }) => name));
+  const modules = linearModules(architecture).filter((module) => {
+    const { a, b } = adapt(module, 1, 1);
+    return names.has(a.name) || names.has(b.name);
+  });
+  const adapter = seededLora(modules, lora);
+  refuseOtherTensors(trainable, adapter.tensors);
+  return adapter;
+}
+
+/** A and B of a layer on a device. */
+interface AdapterWeights {
+  readonly a: Weight;
+  readonly b: Weight;
+  readonly scale: number;
+}
+
+/** By the stored name of the weight that they stand beside. */
+function placedBeside(
+  modules: readonly AdaptedModule[],
+  own: WeightLookup,
+  base: WeightLookup,
+): Map<string, AdapterWeights> {
+  return new Map(
+    modules.map(({ weight, a, b, scale }) => [base(weight).name, { a: own(a.name), b: own(b.name), scale }]),
+  );
+}
+
+/** The pass, but for its linear layers: those whose weight has adapters by its stored name add what these say. */
+function adaptedPass(pass: Pass, adapters: ReadonlyMap<string, AdapterWeights>): Pass {
+  const linear: Pass["linear"] = (x, weight, bias, layout) => {
+    const y = pass.linear(x, weight, bias, layout);
+    const adapter = adapters.get(weight.name);
+    return adapter ? pass.add(y, lowRank(pass, x, adapter)) : y;
+  };
+  return changedPass(pass, { linear });
+}
+
+function lowRank(pass: Pass, x: Activation, { a, b, scale }: AdapterWeights): Activation {
+  return pass.scale(pass.linear(pass.linear(x, a, null), b, null), scale);
+}

@@ -1,0 +1,29 @@
+/** The registry of model families. Adding one is a file beside this one, a line here and a golden fixture. */
+import { SteplogError } from "../../../schema/errors.ts";
+import type { Architecture, Family } from "./family.ts";
+import { unsupportedField } from "./config.ts";
+import { gemma2, gemma3 } from "./gemma.ts";
+import { gpt2 } from "./gpt2.ts";
+import { llama } from "./llama.ts";
+import { mistral } from "./mistral.ts";
+import { opt } from "./opt.ts";
+import { phi3 } from "./phi3.ts";
+import { qwen2, qwen3 } from "./qwen.ts";
+import { roberta } from "./roberta.ts";
+
+const families: readonly Family[] = [gpt2, opt, llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3, roberta];
+
+/** @throws MODEL_UNSUPPORTED or MODEL_INVALID naming the field of config.json */
+export function configureModel(config: unknown): Architecture {
+  if (typeof config !== "object" || config === null) {
+    throw new SteplogError("MODEL_INVALID", "config.json is not a JSON object.");
+  }
+  const modelType: unknown = "model_type" in config ? config.model_type : undefined;
+  const family = families.find((candidate) => candidate.modelType === modelType);
+  const known = families.map((candidate) => candidate.modelType);
+  if (!family) throw unsupportedField("model_type", modelType ?? null, known);
+  if ("quantization_config" in config && config.quantization_config) {
+    throw unsupportedField("quantization_config", config.quantization_config, ["unquantised weights"]);
+  }
+  return family.configure(config);
+}

@@ -1,0 +1,70 @@
+/** Reading config.json: known fields by a family's schema, errors that name the field. */
+import { z } from "zod";
+import { SteplogError } from "../../../schema/errors.ts";
+import type { ActivationFunction } from "../../devices/device.ts";
+
+/** Parses the fields a family uses, of the config or of `within` it. @throws MODEL_INVALID naming those that are wrong */
+export function parseConfig<T extends z.ZodType>(schema: T, config: unknown, within?: string): z.output<T> {
+  const parsed = schema.safeParse(config);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map(({ path, message }) => {
+    return { field: [...(within === undefined ? [] : [within]), ...path].join("."), message };
+  });
+  const fields = issues.map((issue) => `${issue.field} (${issue.message})`).join(", ");
+  throw new SteplogError("MODEL_INVALID", `config.json is wrong at ${fields}.`, issues);
+}
+
+/** The fields that every family reads alike. */
+export const commonConfig = {
+  vocab_size: z.int().positive(),
+  num_hidden_layers: z.int().positive(),
+  num_attention_heads: z.int().positive(),
+  eos_token_id: z.union([z.int(), z.array(z.int())]).nullish(),
+  tie_word_embeddings: z.boolean().optional(),
+};
+
+/** Columns of an attention head. @throws MODEL_INVALID when the heads do not divide the hidden size */
+export function headSizeOf(
+  config: { hidden_size: number; num_attention_heads: number },
+  [hidden, heads]: readonly [string, string] = ["hidden_size", "num_attention_heads"],
+): number {
+  const size = config.hidden_size / config.num_attention_heads;
+  if (Number.isInteger(size)) return size;
+  throw invalidField(hidden, `${hidden} ${config.hidden_size} is not a multiple of ${heads}`);
+}
+
+export function invalidField(field: string, message: string): SteplogError {
+  return new SteplogError("MODEL_INVALID", `config.json: ${message}.`, [{ field, message }]);
+}
+
+export function endOfSequence(value: number | readonly number[] | null | undefined): readonly number[] {
+  if (value === null || value === undefined) return [];
+  return typeof value === "number" ? [value] : value;
+}
+
+/** transformers' names of activation functions (ACT2FN) that Steplog implements. */
+const activationNames: Readonly<Record<string, ActivationFunction>> = {
+  relu: "relu",
+  gelu: "gelu",
+  gelu_new: "gelu_tanh",
+  gelu_pytorch_tanh: "gelu_tanh",
+  silu: "silu",
+  swish: "silu",
+};
+
+export function activationNamed(field: string, name: string): ActivationFunction {
+  const found = activationNames[name];
+  if (found) return found;
+  throw unsupportedField(field, name, Object.keys(activationNames));
+}
+
+/** @returns the error that refuses a value of a config field that Steplog does not implement. */
+export function unsupportedField(field: string, value: unknown, known: readonly string[]): SteplogError {
+  const message = `config.json has ${field} = ${JSON.stringify(value)}; Steplog implements ${known.join(", ")}.`;
+  return new SteplogError("MODEL_UNSUPPORTED", message, [{ field, message }]);
+}
+
+/** Refuses a field that, when it is set, changes what the model computes in a way that Steplog does not implement. */
+export function refuseFlag(field: string, value: unknown): void {
+  if (value !== undefined && value !== null && value !== false) throw unsupportedField(field, value, ["false", "null"]);
+}

@@ -1,0 +1,189 @@
+/**
+ * The safetensors file format: eight bytes of header length, a JSON header of {name: {dtype, shape, data_offsets}}, then
+ * the tensors' bytes, little-endian, row-major, without holes. Read by ranges, written as a stream.
+ */
+import type { FileHandle } from "node:fs/promises";
+import { open } from "node:fs/promises";
+import { z } from "zod";
+import { SteplogError, invariant } from "../../../schema/errors.ts";
+
+/** Bytes of one element. */
+export const dtypeBytes: Readonly<Record<string, number>> = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+};
+
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+}
+
+/** Where a tensor's bytes lie. */
+export interface TensorLocation extends TensorInfo {
+  readonly path: string;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+const headerSchema = z.record(
+  z.string(),
+  z.object({
+    dtype: z.string(),
+    shape: z.array(z.int().min(0)),
+    data_offsets: z.tuple([z.int().min(0), z.int().min(0)]),
+  }),
+);
+
+/** Headers above this size are refused by every reader of the format. */
+const maxHeaderBytes = 100_000_000;
+const chunkBytes = 4 * 1024 * 1024;
+
+/** @throws MODEL_INVALID for a file that is truncated, has trailing bytes or a header that contradicts it. */
+export async function readSafetensorsHeader(path: string): Promise<TensorLocation[]> {
+  const file = await open(path, "r");
+  try {
+    const { size } = await file.stat();
+    const text = await readHeaderText(file, path, size);
+    const dataStart = 8 + Buffer.byteLength(text);
+    const tensors = parseHeader(path, text).map((tensor) => ({ ...tensor, offset: tensor.offset + dataStart }));
+    refuseHoles(path, tensors, dataStart, size);
+    return tensors;
+  } finally {
+    await file.close();
+  }
+}
+
+async function readHeaderText(file: FileHandle, path: string, size: number): Promise<string> {
+  if (size < 8) throw damaged(path, `it has only ${size} bytes`);
+  const lengthBytes = Buffer.alloc(8);
+  await file.read(lengthBytes, 0, 8, 0);
+  const length = Number(lengthBytes.readBigUInt64LE());
+  if (length > maxHeaderBytes) throw damaged(path, `its header claims ${length} bytes`);
+  if (8 + length > size) throw damaged(path, `it is truncated inside its header (${size} bytes)`);
+  const header = Buffer.alloc(length);
+  await file.read(header, 0, length, 8);
+  return header.toString("utf8");
+}
+
+function parseHeader(path: string, text: string): TensorLocation[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw damaged(path, "its header is not JSON", cause);
+  }
+  if (typeof value !== "object" || value === null) throw damaged(path, "its header is not a JSON object");
+  const { __metadata__: _, ...fields } = value as Record<string, unknown>;
+  const parsed = headerSchema.safeParse(fields);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw damaged(path, `its header is wrong at ${issue?.path.join(".")}: ${issue?.message}`);
+  }
+  return Object.entries(parsed.data).map(([name, entry]) => {
+    const [start, end] = entry.data_offsets;
+    const bytes = end - start;
+    const expected = expectedBytes(path, name, entry.dtype, entry.shape);
+    if (bytes !== expected) {
+      throw damaged(
+        path,
+        `tensor ${name} has ${bytes} bytes where ${entry.dtype} [${entry.shape.join(",")}] needs ${expected}`,
+      );
+    }
+    return { name, dtype: entry.dtype, shape: entry.shape, path, offset: start, bytes };
+  });
+}
+
+function expectedBytes(path: string, name: string, dtype: string, shape: readonly number[]): number {
+  const size = dtypeBytes[dtype];
+  if (size === undefined) throw damaged(path, `tensor ${name} has the unknown dtype ${dtype}`);
+  return shape.reduce((product, length) => product * length, size);
+}
+
+function refuseHoles(path: string, tensors: readonly TensorLocation[], dataStart: number, size: number): void {
+  let at = dataStart;
+  for (const tensor of tensors.toSorted((a, b) => a.offset - b.offset || a.bytes - b.bytes)) {
+    if (tensor.offset !== at) throw damaged(path, `tensor ${tensor.name} overlaps another or leaves a hole`);
+    at += tensor.bytes;
+    if (at > size) throw damaged(path, `it is truncated: tensor ${tensor.name} ends at byte ${at} of ${size}`);
+  }
+  if (at !== size) throw damaged(path, `${size - at} bytes follow its last tensor`);
+}
+
+export function damaged(path: string, reason: string, cause?: unknown): SteplogError {
+  const advice = "Download or copy the file again.";
+  return new SteplogError("MODEL_INVALID", `${path} is damaged: ${reason}. ${advice}`, [], { cause });
+}
+
+/** A tensor's bytes, in pieces. */
+export async function* readTensorChunks(tensor: TensorLocation): AsyncGenerator<Uint8Array> {
+  const file = await open(tensor.path, "r");
+  try {
+    for (let at = 0; at < tensor.bytes;) {
+      const length = Math.min(chunkBytes, tensor.bytes - at);
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(length), 0, length, tensor.offset + at);
+      if (bytesRead === 0) throw damaged(tensor.path, `it ended inside tensor ${tensor.name}`);
+      yield buffer.subarray(0, bytesRead);
+      at += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+export async function readTensor(tensor: TensorLocation): Promise<Uint8Array> {
+  const out = new Uint8Array(tensor.bytes);
+  let at = 0;
+  for await (const chunk of readTensorChunks(tensor)) {
+    out.set(chunk, at);
+    at += chunk.length;
+  }
+  return out;
+}
+
+/** The bytes of a safetensors file of `tensors`, whose own bytes `read` supplies in turn. */
+export async function* writeSafetensors<T extends TensorInfo>(
+  tensors: readonly T[],
+  read: (tensor: T) => AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield encodeHeader(tensors);
+  for (const tensor of tensors) {
+    let written = 0;
+    for await (const chunk of read(tensor)) {
+      written += chunk.length;
+      yield chunk;
+    }
+    invariant(written === bytesOf(tensor), `tensor ${tensor.name} was written whole`);
+  }
+}
+
+function encodeHeader(tensors: readonly TensorInfo[]): Uint8Array {
+  const header: Record<string, unknown> = { __metadata__: { format: "pt" } };
+  let offset = 0;
+  for (const tensor of tensors) {
+    const end = offset + bytesOf(tensor);
+    header[tensor.name] = { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [offset, end] };
+    offset = end;
+  }
+  const text = JSON.stringify(header);
+  const padding = (8 - (Buffer.byteLength(text) % 8)) % 8;
+  const json = Buffer.from(text + " ".repeat(padding));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  return Buffer.concat([length, json]);
+}
+
+/** Bytes of a tensor. */
+export function bytesOf(tensor: TensorInfo): number {
+  const size = dtypeBytes[tensor.dtype];
+  invariant(size !== undefined, `${tensor.dtype} is a known dtype`);
+  return tensor.shape.reduce((product, length) => product * length, size);
+}

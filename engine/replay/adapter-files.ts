@@ -1,0 +1,135 @@
+/** A trained adapter on its way to disk: as the two files that peft loads, or merged into its base. */
+import { invariant } from "../../schema/errors.ts";
+import type { StepLog, TrainableTensor } from "../../schema/step-log.ts";
+import type { Device } from "../devices/device.ts";
+import type { ModelFolder } from "../model/files/folder.ts";
+import { asTrained } from "../model/files/half.ts";
+import type { Adapter } from "../model/adapters/adapter.ts";
+import type { AnySeededAdapter } from "../model/adapters/all.ts";
+import type { AdaptedModule, LoraAdapter } from "../model/adapters/lora.ts";
+import { trainableTensors } from "../model/model.ts";
+import { readOrigin } from "../model/files/origin.ts";
+import { adapterConfigName, adapterWeightsName, peftConfig } from "../model/adapters/peft.ts";
+import { readTensor, writeSafetensors } from "../model/files/safetensors.ts";
+import type { OutputFile } from "../model/files/shards.ts";
+import { trainedFiles } from "./replay.ts";
+import type { Beginning } from "./verify.ts";
+
+/** The stored bytes of a tensor of an adapter. */
+export type ReadTensor = (tensor: TrainableTensor) => Promise<Uint8Array>;
+
+/** The files of an adapter whose tensors are as `read` says. */
+export async function* adapterFiles(
+  base: ModelFolder,
+  adapter: AnySeededAdapter,
+  read: ReadTensor,
+): AsyncGenerator<OutputFile> {
+  const chunks = async function* chunks(tensor: TrainableTensor) {
+    yield await read(tensor);
+  };
+  yield { name: adapterWeightsName, bytes: writeSafetensors(adapter.tensors, chunks) };
+  const source = (await readOrigin(base.path))?.source;
+  const name = source === undefined || "path" in source ? null : source.repository;
+  const config = peftConfig(base.architecture, adapter, name);
+  yield { name: adapterConfigName, bytes: jsonBytes(config) };
+}
+
+async function* jsonBytes(value: object): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** The files of the adapter that a log trains, by the update that trained it. `onTensor` is called with each tensor. */
+export function replayedAdapterFiles(
+  base: ModelFolder,
+  adapter: AnySeededAdapter,
+  log: StepLog,
+  device: Device,
+  onTensor: (tensor: TrainableTensor, bytes: Uint8Array) => void,
+): AsyncGenerator<OutputFile> {
+  return adapterFiles(base, adapter, async (tensor) => {
+    const bytes = await adapter.read(tensor);
+    const { name, dtype } = tensor;
+    await device.replay({ name, dtype, first: 0, bytes }, log.entries, log.header.noise);
+    onTensor(tensor, bytes);
+    return bytes;
+  });
+}
+
+/** For verification, which asks for the elements of one tensor after the other. */
+export function adapterBeginning(adapter: Adapter): Beginning {
+  let last: { readonly name: string; readonly bytes: Uint8Array } | null = null;
+  return {
+    async read(tensor, first, count) {
+      const { name, dtype } = tensor;
+      const { bytes } = last?.name === name ? last : (last = { name, bytes: await adapter.read(tensor) });
+      const size = dtype === "BF16" ? 2 : 4;
+      return bytes.slice(first * size, (first + count) * size);
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** The base's own tensors that a merge changes. */
+export function mergedTensors(base: ModelFolder, adapter: LoraAdapter): TrainableTensor[] {
+  const changed = new Set(adapter.modules.map(({ weight }) => base.locations.get(weight)?.name));
+  return trainableTensors(base).filter(({ name }) => changed.has(name));
+}
+
+/**
+ * The files of the model that computes what its base does with the adapter: W + scale * B A in the place of W, summed in
+ * float64 and rounded once, to nearest. In a bfloat16 base most of a small adapter is lost to that rounding.
+ */
+export function mergedFiles(base: ModelFolder, adapter: LoraAdapter, limit?: number): AsyncGenerator<OutputFile> {
+  const tensors = mergedTensors(base, adapter);
+  const modules = new Map(adapter.modules.map((module) => [base.locations.get(module.weight)?.name, module]));
+  const read = async (name: string): Promise<Uint8Array> => {
+    const [module, location] = [modules.get(name), base.tensors.find((tensor) => tensor.name === name)];
+    invariant(module && location, `${name} is a weight beside which there is an adapter`);
+    const stored = asTrained(location, await readTensor(location));
+    const [a, b] = [await valuesOf(adapter, module.a), await valuesOf(adapter, module.b)];
+    if (location.dtype !== "BF16") {
+      merge(new Float32Array(stored.buffer), module, a, b);
+      return stored;
+    }
+    const values = widened(new Uint16Array(stored.buffer));
+    merge(values, module, a, b);
+    return rounded(values);
+  };
+  return trainedFiles(base, tensors, read, limit);
+}
+
+async function valuesOf(adapter: Adapter, tensor: TrainableTensor): Promise<Float32Array> {
+  const bytes = await adapter.read(tensor);
+  return tensor.dtype === "BF16" ? widened(new Uint16Array(bytes.buffer)) : new Float32Array(bytes.buffer);
+}
+
+/** Adds scale * B A to W in place; the sum over the rank goes up from 0. */
+function merge(w: Float32Array, module: AdaptedModule, a: Float32Array, b: Float32Array): void {
+  const { inputs, outputs, layout, scale } = module;
+  const rank = b.length / outputs;
+  const [stepOut, stepIn] = layout === "out-in" ? [inputs, 1] : [1, outputs];
+  const row = new Float64Array(inputs);
+  for (let out = 0; out < outputs; out++) {
+    row.fill(0);
+    for (let k = 0; k < rank; k++) {
+      const factor = b[out * rank + k] ?? NaN;
+      for (let i = 0; i < inputs; i++) row[i] = (row[i] ?? NaN) + factor * (a[k * inputs + i] ?? NaN);
+    }
+    for (let i = 0; i < inputs; i++) {
+      const at = out * stepOut + i * stepIn;
+      w[at] = (w[at] ?? NaN) + scale * (row[i] ?? NaN);
+    }
+  }
+}
+
+function widened(halves: Uint16Array): Float32Array {
+  const bits = Uint32Array.from(halves, (half) => half << 16);
+  return new Float32Array(bits.buffer);
+}
+
+/** float32 values as bfloat16, nearest, ties to even. */
+function rounded(values: Float32Array): Uint8Array {
+  const bits = new Uint32Array(values.buffer);
+  const halves = Uint16Array.from(bits, (word) => (word + 0x7fff + ((word >>> 16) & 1)) >>> 16);
+  return new Uint8Array(halves.buffer);
+}

@@ -1,0 +1,135 @@
+/**
+ * From a base model and a log to the fine-tuned weights, bit for bit. Pieces of the base are read, taken through all
+ * entries by the device's update, the same that trained it, and written; no database, no network, no forward pass.
+ */
+import type { InputIssue } from "../../schema/errors.ts";
+import { SteplogError, invariant } from "../../schema/errors.ts";
+import type { StepLog, StepLogHeader, TrainableTensor } from "../../schema/step-log.ts";
+import type { Device } from "../devices/device.ts";
+import type { ModelFolder } from "../model/files/folder.ts";
+import { asTrained } from "../model/files/half.ts";
+import { adapterOfLog } from "../model/adapters/all.ts";
+import { trainableTensors } from "../model/model.ts";
+import type { TensorInfo, TensorLocation } from "../model/files/safetensors.ts";
+import { bytesOf, readTensorChunks } from "../model/files/safetensors.ts";
+import type { OutputFile } from "../model/files/shards.ts";
+import { shardBytes, writeModelFiles } from "../model/files/shards.ts";
+import type { Piece } from "./pieces.ts";
+import { ahead, readPieces } from "./pieces.ts";
+
+/**
+ * Proves that a log belongs to a base, whose base hash is `seen`.
+ * @throws BASE_MISMATCH naming both hashes; LOG_INVALID when the log trains a tensor that the base does not have so.
+ */
+export function matchBase(base: ModelFolder, header: StepLogHeader, seen: string): void {
+  if (seen !== header.base) {
+    throw new SteplogError(
+      "BASE_MISMATCH",
+      `The log was made on the base model ${header.base}, and ${base.path} is ${seen}. Give the base it was made on.`,
+    );
+  }
+  if (adapterOfLog(base, header)) return;
+  const known = new Map(trainableTensors(base).map((tensor) => [tensor.name, tensor]));
+  const issues: InputIssue[] = header.trainable.flatMap(({ name, shape, dtype }) => {
+    const tensor = known.get(name);
+    if (tensor?.dtype === dtype && tensor.shape.join() === shape.join()) return [];
+    return [{ field: name, message: `the base has no tensor ${name} of ${dtype} [${shape.join(",")}]` }];
+  });
+  if (issues[0]) throw new SteplogError("LOG_INVALID", `The log does not fit its base: ${issues[0].message}.`, issues);
+}
+
+/** A tensor of the output, and where the base has it. */
+export interface OutputTensor extends TensorInfo {
+  readonly location: TensorLocation;
+  readonly trained: boolean;
+}
+
+/**
+ * What training leaves, in order of name: the tensors of the base, without copies of tied weights, which training made
+ * stale.
+ */
+export function outputTensors(base: ModelFolder, trainable: readonly TrainableTensor[]): OutputTensor[] {
+  const trained = new Map(trainable.map((tensor) => [tensor.name, tensor]));
+  return base.tensors
+    .filter((tensor) => !base.architecture.ignores(tensor.name))
+    .map((location) => {
+      const { name, dtype, shape } = trained.get(location.name) ?? location;
+      return { name, dtype, shape, location, trained: trained.has(name) };
+    });
+}
+
+/** The files of the weights after training: trained tensors from `read`, the others as they are in the base. */
+export function trainedFiles(
+  base: ModelFolder,
+  trainable: readonly TrainableTensor[],
+  read: (name: string) => Promise<Uint8Array>,
+  limit = shardBytes,
+): AsyncGenerator<OutputFile> {
+  const chunks = async function* chunks(tensor: OutputTensor): AsyncGenerator<Uint8Array> {
+    if (tensor.trained) yield await read(tensor.name);
+    else yield* readTensorChunks(tensor.location);
+  };
+  return writeModelFiles(outputTensors(base, trainable), chunks, limit);
+}
+
+export interface ReplayOptions {
+  /** Called with every piece of a tensor as it will be in its file, in order. */
+  readonly onPiece?: (tensor: TensorInfo, bytes: Uint8Array) => void;
+  readonly pieceBytes?: number;
+  /** Bytes of the tensors of one file; shards.ts says what is usual. */
+  readonly shardBytes?: number;
+}
+
+/**
+ * The files of the weights that a log makes of its base. A piece is read while the one before it is replayed and the one
+ * before that is with the caller: three are in memory, whatever the size of the model.
+ */
+export async function* replayedFiles(
+  base: ModelFolder,
+  log: StepLog,
+  device: Device,
+  options: ReplayOptions = {},
+): AsyncGenerator<OutputFile> {
+  const output = outputTensors(base, log.header.trainable);
+  const stored = readPieces(
+    output.map((tensor) => tensor.location),
+    options.pieceBytes,
+  );
+  const pieces = ahead(replayPieces(ahead(stored), log, device));
+  const take = async function* take(tensor: TensorInfo): AsyncGenerator<Uint8Array> {
+    for (let left = bytesOf(tensor); left > 0;) {
+      const { bytes } = await following(pieces);
+      options.onPiece?.(tensor, bytes);
+      yield bytes;
+      left -= bytes.length;
+    }
+  };
+  try {
+    yield* writeModelFiles(output, take, options.shardBytes);
+  } finally {
+    await pieces.return(undefined);
+  }
+}
+
+/** Takes pieces of trained tensors through all entries, by the update that trained them; passes the others on. */
+async function* replayPieces(pieces: AsyncIterable<Piece>, log: StepLog, device: Device): AsyncGenerator<Piece> {
+  const dtypes = new Map(log.header.trainable.map(({ name, dtype }) => [name, dtype]));
+  for await (const piece of pieces) {
+    const { tensor, first } = piece;
+    const dtype = dtypes.get(tensor.name);
+    if (dtype === undefined) {
+      yield piece;
+      continue;
+    }
+    const bytes = asTrained(tensor, piece.bytes);
+    await device.replay({ name: tensor.name, dtype, first, bytes }, log.entries, log.header.noise);
+    yield { tensor, first, bytes };
+  }
+}
+
+/** The pieces of all tensors are one stream: each tensor takes its own from it. */
+async function following(pieces: AsyncGenerator<Piece>): Promise<Piece> {
+  const next: IteratorResult<Piece, unknown> = await pieces.next();
+  invariant(next.done !== true, "every tensor of the output has its pieces");
+  return next.value;
+}

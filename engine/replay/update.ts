@@ -1,0 +1,61 @@
+/**
+ * The update, the one place where a stored weight changes; training and replay both come here. One rounded subtraction
+ * a weight, as docs/STEP_LOG.md says under "Update". The plain twin of every faster kernel.
+ */
+import type { LogEntry } from "../../schema/step-log.ts";
+import type { FillNoise, Noise } from "../numbers/noise.ts";
+import { fillNoise, fillRounding } from "../numbers/noise.ts";
+
+/** Weights as they are stored: float32 values, or the upper 16 bits of float32 (bfloat16). */
+export type Stored = Float32Array | Uint16Array;
+
+/** Elements that are updated by all entries before the next are touched: a block stays in the first-level cache. */
+const blockElements = 4096;
+
+/**
+ * Applies `entries` in order to the elements first, first + 1, ... of the tensor with id `tensor`.
+ * a * n is exact, and the double difference rounds to float32 as one IEEE 754 single subtraction would (53 >= 2 * 24 + 2).
+ * A device that keeps the noise of its last pass gives it by `fill`.
+ */
+export function update(
+  weights: Stored,
+  first: number,
+  tensor: number,
+  noise: Noise,
+  entries: readonly LogEntry[],
+  fill: FillNoise = fillNoise,
+): void {
+  for (let at = 0; at < weights.length; at += blockElements) {
+    const block = weights.subarray(at, at + blockElements);
+    const n = integers.subarray(0, block.length);
+    for (const entry of entries) {
+      fill(n, noise, entry.seed, tensor, first + at);
+      if (block instanceof Float32Array) updateFloat32(block, n, entry);
+      else updateBfloat16(block, n, first + at, tensor, entry);
+    }
+  }
+}
+
+const integers = new Int8Array(blockElements);
+const roundingBits = new Uint16Array(blockElements);
+
+function updateFloat32(block: Float32Array, n: Int8Array, entry: LogEntry): void {
+  if (entry.decay !== undefined) for (let i = 0; i < block.length; i++) block[i] = (block[i] ?? 0) * entry.decay;
+  const a = entry.scalar;
+  for (let i = 0; i < block.length; i++) block[i] = (block[i] ?? 0) - a * (n[i] ?? 0);
+}
+
+const float = new Float32Array(1);
+const bits = new Uint32Array(float.buffer);
+
+function updateBfloat16(block: Uint16Array, n: Int8Array, first: number, tensor: number, entry: LogEntry): void {
+  const r = roundingBits.subarray(0, block.length);
+  fillRounding(r, entry.seed, tensor, first);
+  const { scalar, decay } = entry;
+  for (let i = 0; i < block.length; i++) {
+    bits[0] = (block[i] ?? 0) << 16;
+    if (decay !== undefined) float[0] = (float[0] ?? 0) * decay;
+    float[0] = (float[0] ?? 0) - scalar * (n[i] ?? 0);
+    block[i] = ((bits[0] ?? 0) + (r[i] ?? 0)) >>> 16;
+  }
+}

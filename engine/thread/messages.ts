@@ -1,0 +1,108 @@
+/** What worker and engine thread tell each other. Everything here survives a structured clone. */
+import type { ErrorCode, InputIssue } from "../../schema/errors.ts";
+import { SteplogError, asSteplogError } from "../../schema/errors.ts";
+import type { Judged } from "../../schema/judged.ts";
+import type { Hyperparameters } from "../../schema/hyperparameters.ts";
+import type { EvaluationKind } from "../../schema/states.ts";
+import type { LogEntry } from "../../schema/step-log.ts";
+
+/** Everything a fine-tune needs, in values and paths: the engine knows no database. */
+export interface FineTuneRequest {
+  readonly kind: "FINE_TUNE";
+  /** Folder of the base model and the base hash it must have. */
+  readonly modelPath: string;
+  readonly base: string;
+  /** Folder of kept hashes (engine/model/hashes.ts). */
+  readonly hashesDir: string;
+  readonly datasetPath: string;
+  readonly validationPath: string | null;
+  /** Rows that are judged once, at the base and at the best place. */
+  readonly testPath: string | null;
+  readonly labelWords: readonly string[];
+  readonly calibrationPrompt: string | null;
+  readonly hyperparameters: Hyperparameters;
+  /** Of a run that goes on from another: the header of their log, and the steps behind which it goes on with the rows. */
+  readonly fork: { readonly headerBytes: Uint8Array; readonly firstStep: number } | null;
+  /** Entries of the log that are acknowledged already, and the run's own steps among them; training goes on after them. */
+  readonly entries: readonly LogEntry[];
+  readonly stepsDone: number;
+  /** Evaluations that are recorded already, in order. */
+  readonly evaluated: readonly (Judged & { readonly kind: EvaluationKind })[];
+  /** The learning rate that AUTO picked when the run began; null before, and where it was given. */
+  readonly pickedRate: number | null;
+  /** An empty folder for the last checkpoint's weights, as trained; null to leave that to a replay. */
+  readonly weightsDir: string | null;
+}
+
+export interface MaterialiseRequest {
+  readonly kind: "MATERIALISE";
+  readonly modelPath: string;
+  readonly hashesDir: string;
+  /** A whole .steplog file up to the checkpoint, and the digest of the weights that were trained there. */
+  readonly log: Uint8Array;
+  readonly digest: string;
+  /** An empty folder. */
+  readonly weightsDir: string;
+}
+
+export type EngineRequest = FineTuneRequest | MaterialiseRequest;
+
+export interface StepMessage {
+  readonly type: "step";
+  readonly step: number;
+  readonly entries: readonly LogEntry[];
+  readonly loss: number;
+  readonly projectedGradient: number;
+  readonly learningRate: number;
+  readonly skipped: string | null;
+  readonly seconds: number;
+}
+
+export interface EvaluationMessage extends Judged {
+  readonly type: "evaluation";
+  readonly kind: EvaluationKind;
+  readonly rows: number;
+  readonly exactMatch: number | null;
+}
+
+export type EngineMessage =
+  | { readonly type: "began"; readonly headerBytes: Uint8Array; readonly pickedRate: number | null }
+  | { readonly type: "note"; readonly event: string; readonly message: string }
+  | StepMessage
+  | EvaluationMessage
+  | {
+      readonly type: "checkpoint";
+      readonly entries: number;
+      readonly step: number;
+      readonly digest: string;
+      /** Paths of the files of its weights; none when they were not wanted. */
+      readonly files: readonly string[];
+    }
+  | { readonly type: "materialised"; readonly files: readonly string[] }
+  | { readonly type: "stopped" }
+  | { readonly type: "done" }
+  | {
+      readonly type: "failed";
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly issues: readonly InputIssue[];
+    };
+
+/** From the worker: `stop` after the step at hand, `taken` for every message that was dealt with. */
+export type ControlMessage = { readonly type: "stop" } | { readonly type: "taken" };
+
+export function failedMessage(error: unknown): EngineMessage & { type: "failed" } {
+  const { code, message, issues } = asSteplogError(error);
+  return { type: "failed", code, message, issues };
+}
+
+export function failureOf(message: EngineMessage & { type: "failed" }): SteplogError {
+  return new SteplogError(message.code, message.message, message.issues);
+}
+
+/** What the engine's thread is started with. */
+export interface EngineThreadData {
+  readonly request: EngineRequest;
+  readonly deviceName: string;
+  readonly threads: number;
+}

@@ -1,0 +1,116 @@
+/**
+ * A model from a folder of this machine. Files are cloned where the file system can (the copy then takes neither time nor
+ * space, and is independent), copied where it cannot, and hard-linked only when that was asked for: whoever writes into a
+ * linked file later changes the base model.
+ */
+import { constants } from "node:fs";
+import { copyFile, link, mkdir, open, readdir, realpath, rm, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { isCompanion } from "../engine/model/files/companions.ts";
+import type { ModelFolder } from "../engine/model/files/folder.ts";
+import { openModelFolder } from "../engine/model/files/folder.ts";
+import { originName } from "../engine/model/files/origin.ts";
+import { indexName } from "../engine/model/files/shards.ts";
+import { SteplogError } from "../schema/errors.ts";
+import { clearPartial } from "./hub/partial.ts";
+import type { AddedModel, Place } from "./staging-folder.ts";
+import { publish, withPlace } from "./staging-folder.ts";
+import { needSpace } from "./space.ts";
+
+export interface AddFolderOptions {
+  readonly link: boolean;
+  readonly onProgress: (stage: string, done: number, total: number) => void;
+}
+
+/** @throws what openModelFolder throws; CONFLICT, UNAVAILABLE without space for a copy */
+export async function addFolder(path: string, place: Place, options: AddFolderOptions): Promise<AddedModel> {
+  const folder = await openModelFolder(path);
+  const files = await filesOf(folder);
+  return withPlace(place, async () => {
+    try {
+      // What another attempt left.
+      await clearPartial(place);
+      await mkdir(place.partial);
+      await bring(files, place.partial, options);
+      return await publish(place, { path }, (done, total) => options.onProgress("hashing", done, total));
+    } catch (error) {
+      await clearPartial(place);
+      throw error;
+    }
+  });
+}
+
+interface SourceFile {
+  readonly name: string;
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** What a model needs of its folder, links followed: in the hub's own cache every file is one. The largest file first. */
+async function filesOf(folder: ModelFolder): Promise<SourceFile[]> {
+  const weights = new Set(folder.tensors.map((tensor) => basename(tensor.path)));
+  const names = (await readdir(folder.path)).filter(
+    (name) => weights.has(name) || name === indexName || name === originName || isCompanion(name),
+  );
+  const files: SourceFile[] = [];
+  for (const name of names) {
+    // A link to nowhere is no weight, or the folder would not have been opened.
+    const path = await realpath(join(folder.path, name)).catch(() => null);
+    if (path === null) continue;
+    const found = await stat(path);
+    if (found.isFile()) files.push({ name, path, bytes: found.size });
+  }
+  return files.toSorted((a, b) => b.bytes - a.bytes);
+}
+
+async function bring(files: readonly SourceFile[], to: string, options: AddFolderOptions): Promise<void> {
+  const total = files.reduce((sum, file) => sum + file.bytes, 0);
+  let done = 0;
+  let cloning = true;
+  for (const file of files) {
+    const target = join(to, file.name);
+    if (options.link) {
+      await hardLink(file.path, target);
+    } else {
+      // The first file, the largest, tells.
+      cloning &&= await clone(file.path, target);
+      if (!cloning) {
+        await needSpace(to, total - done);
+        await copy(file.path, target);
+      }
+    }
+    options.onProgress("copying", (done += file.bytes), total);
+  }
+}
+
+async function clone(from: string, to: string): Promise<boolean> {
+  return copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function copy(from: string, to: string): Promise<void> {
+  await rm(to, { force: true });
+  await copyFile(from, to, constants.COPYFILE_EXCL);
+  const file = await open(to, "r");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function hardLink(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
+    throw new SteplogError(
+      "INVALID_ARGUMENT",
+      `${from} cannot be linked into the models folder (${code}; EXDEV: it is on another disk). Leave --link out.`,
+      [],
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,24 @@
+/** Sizes and times in words, for messages and command lines. */
+
+/** 1,234,567 bytes as 1.2 MB (units of 1000). */
+export function formatBytes(bytes: number): string {
+  const units = ["bytes", "kB", "MB", "GB", "TB"];
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
+  return power === 0 ? `${bytes} bytes` : `${(bytes / 1000 ** power).toFixed(1)} ${units[power]}`;
+}
+
+/** 124,439,808 as 124.4 M. */
+export function formatCount(count: number): string {
+  const units = ["", " k", " M", " B", " T"];
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, count)) / 3)));
+  return power === 0 ? String(count) : `${(count / 1000 ** power).toFixed(1)}${units[power]}`;
+}
+
+/** 3725 seconds as 1h 02m 05s. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (value: number) => String(value).padStart(2, "0");
+  if (h > 0) return `${h}h ${two(m)}m ${two(s)}s`;
+  return m > 0 ? `${m}m ${two(s)}s` : `${s}s`;
+}

@@ -1,0 +1,104 @@
+/** Downloads of a checkpoint: its log, made from the rows when asked for, and its weights, a stored file. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { basename, dirname } from "node:path";
+import { decodeGlobalID } from "@pothos/plugin-relay";
+import { SteplogError } from "../../schema/errors.ts";
+import { encodeStepLog } from "../../schema/step-log.ts";
+import type { Checkpoint, WeightsFile } from "../../schema/tables.ts";
+import type { Store } from "../../store/store.ts";
+import { sendFile } from "./files.ts";
+
+/** What is at a link never changes: a log prefix is permanent, and stored weights have the digest of the checkpoint. */
+const forEver = "private, max-age=31536000, immutable";
+
+export async function sendLog(store: Store, id: string, request: IncomingMessage, response: ServerResponse) {
+  const checkpoint = await find(store, id);
+  const log = await store.fineTunes.logPrefix(checkpoint.fineTuneId, checkpoint.entries);
+  if (!log) throw new SteplogError("NOT_FOUND", "The run of this checkpoint has no log.");
+  const etag = `"${Buffer.from(log.chain).toString("hex")}"`;
+  response.setHeader("etag", etag);
+  response.setHeader("cache-control", forEver);
+  if (request.headers["if-none-match"]?.includes(etag)) {
+    response.writeHead(304).end();
+    return;
+  }
+  const file = encodeStepLog(log);
+  response.setHeader("content-type", "application/octet-stream");
+  response.setHeader("content-disposition", await attachment(store, checkpoint, "steplog"));
+  response.setHeader("content-length", file.length);
+  response.end(request.method === "HEAD" ? undefined : file);
+}
+
+/** The file of this name; null for the one file of weights that are in one. */
+export async function sendWeights(
+  store: Store,
+  id: string,
+  name: string | null,
+  request: IncomingMessage,
+  response: ServerResponse,
+) {
+  const checkpoint = await find(store, id);
+  const file = chooseFile(checkpoint, name);
+  const path = store.blobs.path(file.sha256);
+  response.setHeader("etag", `"${file.sha256}"`);
+  response.setHeader("cache-control", forEver);
+  response.setHeader("content-type", "application/octet-stream");
+  const disposition = name === null ? await attachment(store, checkpoint, "safetensors") : named(file.name);
+  response.setHeader("content-disposition", disposition);
+  await sendFile(request, response, { root: dirname(path), path: basename(path), cacheControl: false });
+}
+
+/** The one file that holds all weights; null when there are none, or shards. */
+export function singleFile(checkpoint: Checkpoint): WeightsFile | null {
+  const [first, ...others] = filesOf(checkpoint).filter(({ name }) => name.endsWith(".safetensors"));
+  return first && others.length === 0 ? first : null;
+}
+
+/** Files of the checkpoint's folder that are stored. Rows of before there were shards have one blob. */
+export function filesOf({
+  weightsStatus,
+  weightsFiles,
+  weightsBlob,
+  weightsBytes,
+}: Checkpoint): readonly WeightsFile[] {
+  if (weightsStatus !== "STORED") return [];
+  if (weightsFiles) return weightsFiles;
+  return weightsBlob === null ? [] : [{ name: "model.safetensors", sha256: weightsBlob, bytes: weightsBytes ?? 0 }];
+}
+function chooseFile(checkpoint: Checkpoint, name: string | null): WeightsFile {
+  const files = filesOf(checkpoint);
+  if (files.length === 0) {
+    const state = `The weights of this checkpoint are ${checkpoint.weightsStatus}.`;
+    throw new SteplogError("INVALID_STATE", `${state} Ask for them with the mutation materialiseCheckpoint.`);
+  }
+  const file = name === null ? singleFile(checkpoint) : files.find((known) => known.name === name);
+  if (file) return file;
+  const names = files.map((known) => known.name).join(", ");
+  throw new SteplogError("NOT_FOUND", `There is no such file. There are ${names}; weightsFiles has their links.`);
+}
+
+/** By the id of the API, or the bare row id inside of it. */
+async function find(store: Store, id: string): Promise<Checkpoint> {
+  const checkpoint = await store.checkpoints.get(rowId(id));
+  if (!checkpoint) throw new SteplogError("NOT_FOUND", "There is no checkpoint with this id.");
+  return checkpoint;
+}
+
+function rowId(id: string): string {
+  try {
+    const decoded = decodeGlobalID(id);
+    return decoded.typename === "Checkpoint" ? decoded.id : id;
+  } catch {
+    return id;
+  }
+}
+
+async function attachment(store: Store, checkpoint: Checkpoint, extension: string): Promise<string> {
+  const fineTune = await store.fineTunes.get(checkpoint.fineTuneId);
+  const name = (fineTune?.name ?? "").replaceAll(/[^\w.-]+/gu, "-").replaceAll(/^[.-]+|-+$/gu, "");
+  return named(`${name || "fine-tune"}-${checkpoint.entries}.${extension}`);
+}
+
+function named(file: string): string {
+  return `attachment; filename="${file}"`;
+}

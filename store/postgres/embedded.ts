@@ -1,0 +1,291 @@
+/**
+ * A Postgres of one's own, for a machine where nobody set DATABASE_URL: the real server, from an npm package, with its
+ * data in a folder. It listens on 127.0.0.1 alone and asks for a random password.
+ *
+ * Starting is one loop: if a server runs on the folder and answers, adopt it; else make the cluster if there is none,
+ * start it, and look again. So it does not matter whether the folder is new, was stopped well, was left by a process
+ * that was killed (its Postgres lives on) or by a machine that lost power, or whether two processes start at once:
+ * Postgres' own postmaster.pid lets one of them win, and the other adopts.
+ *
+ * home/ cluster/  the data          password  random, readable by the owner alone
+ *       port      the last one      postgres.log   users/  one file for each process that uses the server
+ */
+import { execFile } from "node:child_process";
+import { randomBytes, randomUUID } from "node:crypto";
+import { link, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+import postgres from "postgres";
+import { SteplogError } from "../../schema/errors.ts";
+import { type Install, advice, exists, handOver, prepareInstall } from "./embedded-install.ts";
+import type { Log } from "../../schema/log.ts";
+
+const run = promisify(execFile);
+
+/** Recovery after a crash is counted in this, so it is long. */
+const startSeconds = 120;
+const stopSeconds = 60;
+
+export interface EmbeddedOptions {
+  readonly dataDir: string;
+  readonly log?: Log | undefined;
+  /** False only for tests: a crash of the machine may then lose the data. */
+  readonly durable?: boolean;
+}
+
+export interface EmbeddedPostgres {
+  readonly url: string;
+  /** Ends the server, and waits for it; but leaves it to other processes that use it. */
+  stop(): Promise<void>;
+}
+
+export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
+  const { dataDir, log, durable = true } = options;
+  try {
+    const install = await prepareInstall(dataDir, log);
+    const user = await registerUser(install.home);
+    const server = await adoptOrStart(install, durable, log);
+    await ensureDatabase(server);
+    return { url: urlOf(server, "steplog"), stop: () => stop(install, user, log) };
+  } catch (error) {
+    if (error instanceof SteplogError) throw error;
+    const reason = error instanceof Error ? error.message.trim() : String(error);
+    const message = `The embedded Postgres in ${dataDir} did not start: ${reason} ${advice}`;
+    throw new SteplogError("UNAVAILABLE", message, [], { cause: error });
+  }
+}
+
+interface Server {
+  readonly port: number;
+  readonly password: string;
+}
+
+async function adoptOrStart(install: Install, durable: boolean, log: Log | undefined): Promise<Server> {
+  const cluster = join(install.home, "cluster");
+  const password = await keptPassword(install.home);
+  const deadline = Date.now() + startSeconds * 1_000;
+  let started = false;
+  for (;;) {
+    const running = await readPostmaster(cluster);
+    if (running && (await answers({ port: running.port, password }, cluster))) {
+      if (!started) log?.info({ pid: running.pid, port: running.port }, "adopted the embedded Postgres that runs here");
+      return { port: running.port, password };
+    }
+    if (Date.now() > deadline) throw new Error(`no answer in ${startSeconds} s. ${await lastWords(install.home)}`);
+    if (running) {
+      // It starts, recovers or stops. Each ends by itself.
+      await delay(50);
+      continue;
+    }
+    if (!(await exists(cluster))) await createCluster(install, password, durable);
+    started = await tryStart(install, durable, deadline);
+  }
+}
+
+// A server that runs
+
+interface Postmaster {
+  readonly pid: number;
+  readonly port: number;
+}
+
+/** The server of postmaster.pid if that process is alive and is a Postgres; a file left by a dead one is cleared. */
+async function readPostmaster(cluster: string): Promise<Postmaster | null> {
+  const file = join(cluster, "postmaster.pid");
+  const lines = (await readFile(file, "utf8").catch(() => "")).split("\n");
+  const pid = Number(lines[0]);
+  if (!pid) return null;
+  if (await isPostgres(pid)) return { pid, port: Number(lines[3]) };
+  // In a container the next start reuses low pids, and Postgres would take a stranger for its predecessor.
+  await rm(file, { force: true });
+  return null;
+}
+
+async function isPostgres(pid: number): Promise<boolean> {
+  if (!isAlive(pid)) return false;
+  if (process.platform === "linux") {
+    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    return command.includes("postgres");
+  }
+  const { stdout } = await run("ps", ["-o", "command=", "-p", String(pid)]).catch(() => ({ stdout: "" }));
+  return stdout.includes("postgres");
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
+
+/** Whether it lets us in and serves this very folder: another Steplog's server may have taken the port. */
+async function answers(server: Server, cluster: string): Promise<boolean> {
+  const ask = "select current_setting('data_directory') as folder";
+  const rows = await query(server, ask).catch(() => []);
+  return rows[0]?.["folder"] === cluster;
+}
+
+async function query(server: Server, statement: string): Promise<Record<string, unknown>[]> {
+  const client = postgres(urlOf(server, "postgres"), { max: 1, connect_timeout: 5, onnotice: () => {} });
+  try {
+    return await client.unsafe<Record<string, unknown>[]>(statement);
+  } finally {
+    await client.end({ timeout: 1 });
+  }
+}
+
+// Making and starting one
+
+/** Made once; of two processes that make it at once, the second reads the first's. */
+async function keptPassword(home: string): Promise<string> {
+  const file = join(home, "password");
+  const partial = `${file}.${randomUUID()}`;
+  if (!(await exists(file))) {
+    await writeFile(partial, randomBytes(24).toString("hex"), { mode: 0o600 });
+    // Unlike a rename, a link never replaces what is there.
+    await link(partial, file).catch(() => {});
+    await rm(partial, { force: true });
+  }
+  return (await readFile(file, "utf8")).trim();
+}
+
+/** Under another name first: a cluster is there whole or not at all. */
+async function createCluster(install: Install, password: string, durable: boolean): Promise<void> {
+  const partial = join(install.home, `cluster.${randomUUID()}`);
+  const passwordFile = `${partial}.password`;
+  try {
+    await mkdir(partial);
+    await handOver(partial, install.runAs, 0o700);
+    await writeFile(passwordFile, password, { mode: 0o600 });
+    await handOver(passwordFile, install.runAs, 0o400);
+    const access = ["--username", "steplog", "--pwfile", passwordFile, "--auth", "scram-sha-256"];
+    const text = ["--encoding", "UTF8", "--no-locale"];
+    await call(install, "initdb", ["--pgdata", partial, ...access, ...text, ...syncing(durable)]);
+    // Fails when another process was faster, whose cluster then serves both.
+    await rename(partial, join(install.home, "cluster")).catch(() => {});
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+    await rm(passwordFile, { force: true });
+  }
+}
+
+/** One sync of the file system takes 0.3 s where one for each of a thousand files takes 3 s. */
+function syncing(durable: boolean): string[] {
+  if (!durable) return ["--no-sync"];
+  return process.platform === "linux" ? ["--sync-method", "syncfs"] : [];
+}
+
+/** True when this call started it; false when there is reason to look again. Throws what a new try would not mend. */
+async function tryStart(install: Install, durable: boolean, deadline: number): Promise<boolean> {
+  const { home } = install;
+  const port = await freePort(Number(await readFile(join(home, "port"), "utf8").catch(() => "0")));
+  const logFile = join(home, "postgres.log");
+  await writeFile(logFile, "");
+  await handOver(logFile, install.runAs, 0o600);
+  const settings = {
+    port,
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: "",
+    max_connections: 200,
+    log_checkpoints: "off",
+    ...(durable ? {} : { fsync: "off", synchronous_commit: "off", full_page_writes: "off" }),
+  };
+  const flags = Object.entries(settings).map(([name, value]) => `-c ${name}='${value}'`);
+  try {
+    const files = ["--pgdata", join(home, "cluster"), "--log", logFile];
+    const wait = ["--wait", "--timeout", String(startSeconds)];
+    await call(install, "pg_ctl", ["start", ...wait, ...files, "--options", flags.join(" ")]);
+  } catch (error) {
+    const words = await lastWords(home);
+    // The children of a server that was killed hold its memory for a moment; a port may be taken meanwhile; another
+    // process may be starting the same server.
+    const passing = /pre-existing shared memory|could not bind|lock file ".*" already exists/u.test(words);
+    if (!passing || Date.now() > deadline) throw new Error(words || String(error), { cause: error });
+    await delay(200);
+    return false;
+  }
+  await writeFile(join(home, "port"), String(port));
+  return true;
+}
+
+/** The wanted port if nobody has it, so that a URL that was noted down stays true, else any. */
+async function freePort(wanted: number): Promise<number> {
+  for (const port of [wanted, 0]) {
+    const free = await new Promise<number | null>((resolve) => {
+      const probe = createServer();
+      probe.once("error", () => resolve(null));
+      probe.listen(port, "127.0.0.1", () => {
+        const address = probe.address();
+        probe.close(() => resolve(typeof address === "object" && address ? address.port : null));
+      });
+    });
+    if (free !== null) return free;
+  }
+  throw new Error("no port is free on 127.0.0.1.");
+}
+
+async function lastWords(home: string): Promise<string> {
+  const text = await readFile(join(home, "postgres.log"), "utf8").catch(() => "");
+  return text.trim().split("\n").slice(-8).join(" ");
+}
+
+async function ensureDatabase(server: Server): Promise<void> {
+  const found = await query(server, "select 1 from pg_database where datname = 'steplog'");
+  if (found.length === 0) await query(server, "create database steplog").catch(ignoreDuplicate);
+}
+
+/** 42P04 and 23505: another process made it at the same moment. */
+function ignoreDuplicate(error: unknown): void {
+  const code = error instanceof postgres.PostgresError ? error.code : null;
+  if (code !== "42P04" && code !== "23505") throw error;
+}
+
+function urlOf({ port, password }: Server, database: string): string {
+  return `postgres://steplog:${password}@127.0.0.1:${port}/${database}`;
+}
+
+/** Without our environment, whose PG variables are meant for others. */
+async function call(install: Install, program: string, args: string[]): Promise<void> {
+  const env = { PATH: process.env["PATH"] ?? "", LC_ALL: "C" };
+  await run(join(install.bin, program), args, { ...install.runAs, env, cwd: install.home });
+}
+
+// Users and the end
+
+async function registerUser(home: string): Promise<string> {
+  const file = join(home, "users", `${process.pid}.${randomUUID()}`);
+  await mkdir(join(home, "users"), { recursive: true });
+  await writeFile(file, "");
+  return file;
+}
+
+async function stop(install: Install, user: string, log: Log | undefined): Promise<void> {
+  if (!(await exists(user))) return;
+  await rm(user, { force: true });
+  const others = await liveUsers(install.home);
+  if (others.length > 0) {
+    log?.info({ others }, "left the embedded Postgres to the other processes that use it");
+    return;
+  }
+  const args = ["stop", "--mode", "fast", "--wait", "--timeout", String(stopSeconds)];
+  try {
+    await call(install, "pg_ctl", [...args, "--pgdata", join(install.home, "cluster")]);
+  } catch (error) {
+    if (await exists(join(install.home, "cluster", "postmaster.pid"))) throw error;
+  }
+}
+
+/** A process that was killed leaves its file behind; a pid that is used again only keeps the server running. */
+async function liveUsers(home: string): Promise<number[]> {
+  const live: number[] = [];
+  for (const name of await readdir(join(home, "users"))) {
+    const pid = Number.parseInt(name, 10);
+    if (isAlive(pid)) live.push(pid);
+    else await rm(join(home, "users", name), { force: true });
+  }
+  return live;
+}

@@ -1,0 +1,56 @@
+/** Turns what Postgres and the network throw into the codes of schema/errors.ts, once, at the store's door. */
+import { SteplogError } from "../../schema/errors.ts";
+
+/** Node's codes for a connection that could not be made or was lost. */
+const networkCodes = ["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "EAI_AGAIN", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH"];
+/** Postgres': admin shutdown, crash shutdown, cannot connect now, too many connections, idle-in-transaction timeout. */
+const postgresCodes = ["57P01", "57P02", "57P03", "53300", "25P03", "08000", "08001", "08003", "08004", "08006"];
+/** postgres.js' own, for a connection that ended under a query or could not be had. */
+const driverCodes = ["CONNECTION_CLOSED", "CONNECTION_ENDED", "CONNECTION_DESTROYED", "CONNECT_TIMEOUT"];
+const unavailable = new Set([...networkCodes, ...postgresCodes, ...driverCodes]);
+
+/** U+0000 in text or jsonb: the only text that Postgres cannot hold. */
+const unstorableText = new Set(["22021", "22P05"]);
+
+/** `error` under a code where it has one of ours, else itself. */
+export function asStoreError(error: unknown): unknown {
+  if (error instanceof SteplogError) return error;
+  const seen = deepest(error);
+  const code = seen !== null && "code" in seen ? String(seen.code) : "";
+  if (unstorableText.has(code)) {
+    return new SteplogError("INVALID_ARGUMENT", "Text must not contain the character U+0000.", [], { cause: error });
+  }
+  if (!unavailable.has(code)) return error;
+  const message = `Postgres does not answer (${code}). Check that it runs and that DATABASE_URL points to it.`;
+  return new SteplogError("UNAVAILABLE", message, [], { cause: error });
+}
+
+export function isUnavailable(error: unknown): boolean {
+  const known = asStoreError(error);
+  return known instanceof SteplogError && known.code === "UNAVAILABLE";
+}
+
+/** Drizzle wraps the driver's error, and Node those of the addresses it tried; what went wrong is the innermost. */
+function deepest(error: unknown): Error | null {
+  if (!(error instanceof Error)) return null;
+  if (error instanceof AggregateError) return deepest(error.errors[0]) ?? error;
+  return deepest(error.cause) ?? error;
+}
+
+/** The same object, whose promises are rejected with store errors. */
+export function translated<Group extends object>(group: Group): Group {
+  return new Proxy(group, {
+    get(target, key) {
+      const member: unknown = Reflect.get(target, key);
+      if (typeof member !== "function") return member;
+      return (...args: unknown[]) => {
+        const result: unknown = Reflect.apply(member, target, args);
+        return result instanceof Promise ? result.catch(rethrow) : result;
+      };
+    },
+  });
+}
+
+function rethrow(error: unknown): never {
+  throw asStoreError(error);
+}

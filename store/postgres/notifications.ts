@@ -1,0 +1,175 @@
+/**
+ * One LISTEN connection a process, shared by all who wait for news.
+ *
+ * A notification says only that a run changed, or that there is work; it is kept as a flag and never queued. So a
+ * subscriber that does not read costs one flag, whatever happens meanwhile, and cannot slow the others. Notifications
+ * may be lost (connection gone, not yet listening): then every flag is raised once LISTEN stands again, and as a last
+ * resort each waiter looks for itself every few seconds.
+ */
+import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import postgres from "postgres";
+import { connectionOptions } from "./database.ts";
+import { channels } from "../runs/events.ts";
+import type { Log } from "../../schema/log.ts";
+
+/** How long a waiter trusts silence. */
+const silenceMs = 5_000;
+const reconnectMs = [50, 250, 1_000, 2_000] as const;
+
+export interface Hub {
+  /** The signal, too, counts as news, so that a waiter sees it at once. */
+  subscribe(fineTuneId: string, signal: AbortSignal): Subscription;
+  /** A number that rises with each announcement of work. */
+  jobNews(): number;
+  waitForJobNews(options: { after: number; timeoutMs: number; signal?: AbortSignal | undefined }): Promise<void>;
+  readonly closed: boolean;
+  close(): Promise<void>;
+}
+
+export interface Subscription {
+  /** Returns when something may have changed since it last returned; the first time at once. */
+  change(): Promise<void>;
+  close(): void;
+}
+
+/** Somebody's flag: raised by news, lowered by the one who goes to look. */
+class Flag {
+  #raised: boolean;
+  #wake: (() => void) | null = null;
+
+  constructor(raised: boolean) {
+    this.#raised = raised;
+  }
+
+  raise(): void {
+    this.#raised = true;
+    this.#wake?.();
+  }
+
+  /** Waits until it is raised or the time is up. */
+  async lower(timeoutMs: number): Promise<void> {
+    if (!this.#raised) await this.#raisedWithin(timeoutMs);
+    this.#raised = false;
+  }
+
+  async #raisedWithin(timeoutMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = null;
+  }
+}
+
+export function openHub(databaseUrl: string, log: Log | undefined): Hub {
+  const watchers = new Map<string, Set<Flag>>();
+  const workers = new Set<Flag>();
+  const closing = new AbortController();
+  let news = 0;
+  let listening: Promise<void> | null = null;
+
+  const workHere = (): void => {
+    news += 1;
+    for (const flag of workers) flag.raise();
+  };
+  const everything = (): void => {
+    workHere();
+    for (const flags of watchers.values()) for (const flag of flags) flag.raise();
+  };
+  const heard = (channel: string, payload: string): void => {
+    if (channel === channels.jobs) workHere();
+    else for (const flag of watchers.get(payload) ?? []) flag.raise();
+  };
+  /** Not before somebody waits: a command that only reads needs no second connection. */
+  const listen = (): void => {
+    listening ??= listenUntil(closing.signal, databaseUrl, { heard, everything, log });
+  };
+
+  return {
+    jobNews: () => news,
+    subscribe(fineTuneId, signal) {
+      listen();
+      const flag = new Flag(true);
+      const flags = watchers.get(fineTuneId) ?? new Set();
+      watchers.set(fineTuneId, flags.add(flag));
+      const raise = (): void => flag.raise();
+      signal.addEventListener("abort", raise);
+      return {
+        change: () => flag.lower(silenceMs),
+        close() {
+          signal.removeEventListener("abort", raise);
+          flags.delete(flag);
+          if (flags.size === 0 && watchers.get(fineTuneId) === flags) watchers.delete(fineTuneId);
+        },
+      };
+    },
+    async waitForJobNews({ after, timeoutMs, signal }) {
+      listen();
+      const flag = new Flag(news !== after || closing.signal.aborted || (signal?.aborted ?? false));
+      const raise = (): void => flag.raise();
+      workers.add(flag);
+      signal?.addEventListener("abort", raise);
+      await flag.lower(timeoutMs);
+      signal?.removeEventListener("abort", raise);
+      workers.delete(flag);
+    },
+    get closed() {
+      return closing.signal.aborted;
+    },
+    async close() {
+      closing.abort();
+      everything();
+      await listening;
+    },
+  };
+}
+
+interface Ears {
+  heard(channel: string, payload: string): void;
+  everything(): void;
+  readonly log: Log | undefined;
+}
+
+/** Keeps one connection listening until the signal, with a new one for each that is lost. */
+async function listenUntil(closing: AbortSignal, databaseUrl: string, ears: Ears): Promise<void> {
+  for (let failures = 0; !closing.aborted;) {
+    const established = await listenOnce(closing, databaseUrl, ears);
+    if (closing.aborted) return;
+    failures = established ? 0 : failures + 1;
+    const pause = reconnectMs[Math.min(failures, reconnectMs.length - 1)];
+    await delay(pause, undefined, { signal: closing }).catch(() => {});
+  }
+}
+
+/** Listens until the connection is lost or the signal comes; true when it had been established. */
+async function listenOnce(closing: AbortSignal, databaseUrl: string, ears: Ears): Promise<boolean> {
+  const over = new AbortController();
+  const end = (): void => over.abort();
+  // onnotify is postgres.js' own hook below its listen(), whose way of reconnecting gives up when one attempt fails.
+  const lasting = { max: 1, idle_timeout: 0, max_lifetime: null };
+  const options = {
+    ...connectionOptions,
+    ...lasting,
+    onclose: end,
+    onnotify: (channel: string, payload: string) => ears.heard(channel, payload),
+  };
+  const client = postgres(databaseUrl, options);
+  closing.addEventListener("abort", end);
+  try {
+    await client.unsafe(`listen ${channels.fineTunes}; listen ${channels.jobs}`);
+    ears.everything();
+    if (!over.signal.aborted && !closing.aborted) await once(over.signal, "abort");
+    if (!closing.aborted) ears.log?.warn({}, "lost the connection that listens for notifications; making a new one");
+    return true;
+  } catch (error) {
+    if (!closing.aborted) ears.log?.warn({ error: String(error) }, "cannot listen for notifications; trying again");
+    return false;
+  } finally {
+    closing.removeEventListener("abort", end);
+    await client.end({ timeout: 0 }).catch(() => {});
+  }
+}
