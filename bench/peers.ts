@@ -11,7 +11,7 @@ import type { Machine } from "./measure.ts";
 import { machine, median } from "./measure.ts";
 import type { ReplayResult } from "./replay.ts";
 import type { StepResult } from "./step.ts";
-import { program } from "../schema/package.ts";
+import { programPath } from "../schema/package.ts";
 
 export interface PeerOptions {
   readonly peers: string;
@@ -98,7 +98,7 @@ function contender(program: Program, outcomes: readonly Outcome[]): Contender {
  */
 function ours(options: PeerOptions): Program[] {
   const { config, batch, tokens, steps, entries, device, threads } = options;
-  const main = program("bench/main");
+  const main = programPath("bench/main");
   const common = ["--config", config, "--device", device, "--json"];
   const threaded = threads === undefined ? [] : ["--threads", String(threads)];
   const measured = (command: string, dtype: "f32" | "bf16", how: string, args: readonly (string | number)[]) => ({
@@ -106,7 +106,7 @@ function ours(options: PeerOptions): Program[] {
     dtype,
     ours: true,
     file: process.execPath,
-    args: [...main.execArgv, main.path, command, ...common, ...threaded, "--dtype", dtype, ...args.map(String)],
+    args: [main, command, ...common, ...threaded, "--dtype", dtype, ...args.map(String)],
   });
   const step = (dtype: "f32" | "bf16", how: string, multiply: Precision, labels: string) => {
     const args = ["--batch", batch, "--tokens", tokens, "--labels", labels, "--steps", steps];

@@ -10,12 +10,12 @@ import { once } from "node:events";
 import { cp, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { SteplogError } from "../schema/errors.ts";
-import { packagePath, program } from "../schema/package.ts";
+import { packagePath, programPath } from "../schema/package.ts";
 import { startEmbeddedPostgres } from "../store/postgres/embedded.ts";
 import type { ServiceConfig } from "./config.ts";
 import { createLog } from "./process.ts";
 
-const command = program("cli/steplog");
+const command = programPath("cli/steplog");
 export const demoBase = packagePath("demo/base");
 const restartMs = 1_000;
 /** A child that has not ended this long after it was told to is killed. */
@@ -104,7 +104,7 @@ class Child {
 
   #spawn(): ChildProcess {
     const { logTo } = this.#options;
-    const child = spawn(process.execPath, [...command.execArgv, command.path, ...this.arguments], {
+    const child = spawn(process.execPath, [command, ...this.arguments], {
       env: this.#env,
       detached: true,
       stdio: ["ignore", logTo, logTo, "ipc"],

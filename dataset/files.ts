@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
 import { SteplogError } from "../schema/errors.ts";
-import { program } from "../schema/package.ts";
+import { programPath } from "../schema/package.ts";
 import type { ParquetMessage } from "./parquet-thread.ts";
 import type { NumberedObject } from "./prepare.ts";
 import { jsonRows } from "./prepare.ts";
@@ -40,8 +40,7 @@ const heapMb = 2_048;
 /** Each row as JSON text. */
 async function* parquetRows(path: string): AsyncGenerator<string> {
   const resourceLimits = { maxOldGenerationSizeMb: heapMb };
-  const { path: module, execArgv } = program("dataset/parquet-thread");
-  const thread = new Worker(module, { execArgv: [...execArgv], workerData: { path }, resourceLimits });
+  const thread = new Worker(programPath("dataset/parquet-thread"), { workerData: { path }, resourceLimits });
   try {
     for (;;) {
       const message = await messageOf(thread);

@@ -1,7 +1,7 @@
 /** The worker's side of the engine thread: start it, iterate its messages, stop it or end it. */
 import { Worker } from "node:worker_threads";
 import { SteplogError } from "../schema/errors.ts";
-import { program } from "../schema/package.ts";
+import { programPath } from "../schema/package.ts";
 import type { ControlMessage, EngineMessage, EngineRequest, EngineThreadData } from "../engine/thread/messages.ts";
 
 export interface EngineRun {
@@ -15,8 +15,7 @@ export interface EngineRun {
 
 export function startEngine(request: EngineRequest, deviceName: string, threads: number): EngineRun {
   const workerData: EngineThreadData = { request, deviceName, threads };
-  const { path, execArgv } = program("engine/thread/engine-thread");
-  const thread = new Worker(path, { execArgv: [...execArgv], workerData });
+  const thread = new Worker(programPath("engine/thread/engine-thread"), { workerData });
   const tell = (message: ControlMessage) => thread.postMessage(message);
   return {
     messages: messagesOf(thread, () => tell({ type: "taken" })),

@@ -14,7 +14,7 @@ import type { ReadableStream } from "node:stream/web";
 import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
-import { packagePath, program } from "../../schema/package.ts";
+import { packagePath, programPath } from "../../schema/package.ts";
 import { Client } from "../../client/client.ts";
 import { readConfig } from "../config.ts";
 import type { ServiceConfig } from "../config.ts";
@@ -32,7 +32,7 @@ const wantedRise = 0.15;
 const chunkBytes = 1024 * 1024;
 
 const demoFile = (name: string) => packagePath(`demo/${name}`);
-const command = program("cli/steplog");
+const command = programPath("cli/steplog");
 
 const taskSchema = z.object({ labelWords: z.array(z.string()), hyperparameters: hyperparametersSchema });
 
@@ -156,7 +156,7 @@ async function rebuild(paths: Paths, checkpoint: OutcomeCheckpoint): Promise<voi
   const parts = ["--base", paths.base, "--log", paths.log, "--out", paths.rebuilt];
   const child = spawn(
     process.execPath,
-    [...command.execArgv, command.path, "reconstruct", ...parts, "--verify", "--digest", checkpoint.weightsDigest],
+    [command, "reconstruct", ...parts, "--verify", "--digest", checkpoint.weightsDigest],
     { env, stdio: "inherit" },
   );
   const [code] = (await once(child, "exit")) as [number | null];

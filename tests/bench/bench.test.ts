@@ -13,9 +13,9 @@ import { workOf } from "../../bench/work.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { nativeAddon } from "../../engine/native/native.ts";
 import { randomModel, scratch, tinyConfig } from "../support/models.ts";
-import { program } from "../../schema/package.ts";
+import { programPath } from "../../schema/package.ts";
 
-const main = program("bench/main");
+const main = programPath("bench/main");
 
 function nativeIsHere(): boolean {
   try {
@@ -27,7 +27,7 @@ function nativeIsHere(): boolean {
 
 function bench(args: readonly string[], folder: string) {
   const env = { ...process.env, STEPLOG_BENCH_DIR: folder };
-  return spawnSync(process.execPath, [...main.execArgv, main.path, ...args], { encoding: "utf8", env });
+  return spawnSync(process.execPath, [main, ...args], { encoding: "utf8", env });
 }
 
 describe("the work of a pass", () => {

@@ -2,13 +2,18 @@
  * One Postgres for a whole run of the tests, with one migrated database that every test file clones (postgres.ts), so
  * that files run in parallel. STEPLOG_TEST_DATABASE_URL, the URL of a superuser, uses a server that is there; else the
  * embedded one starts in a temporary folder. Without either, the tests that need a database fail and say so, and the
- * others run.
+ * others run. Beside it, the sources are compiled: tests import them, but processes and threads that tests start run what
+ * is in dist/.
  */
+import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import postgres from "postgres";
 import type { TestProject } from "vitest/node";
+import { packagePath } from "../../schema/package.ts";
 import { startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
 import { migrateDatabase } from "../../store/postgres/migrate.ts";
 import { databaseUrl, randomName } from "./postgres.ts";
@@ -27,6 +32,17 @@ declare module "vitest" {
 
 /** Its name is the one that vitest looks for. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const [stop] = await Promise.all([setupPostgres(project), compile()]);
+  return stop;
+}
+
+/** Only what has changed. @throws with the compiler's output */
+async function compile(): Promise<void> {
+  const compiler = fileURLToPath(new URL("../../node_modules/typescript/bin/tsc", import.meta.url));
+  await promisify(execFile)(process.execPath, [compiler, "-p", "tsconfig.build.json"], { cwd: packagePath(".") });
+}
+
+async function setupPostgres(project: TestProject): Promise<() => Promise<void>> {
   const server = await startServer().catch((error: unknown) => String(error));
   if (typeof server === "string") {
     project.provide("postgres", server);

@@ -3,9 +3,9 @@ import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { onTestFinished } from "vitest";
-import { program } from "../../schema/package.ts";
+import { programPath } from "../../schema/package.ts";
 
-const command = program("cli/steplog");
+const command = programPath("cli/steplog");
 
 export interface Running {
   readonly child: ChildProcess;
@@ -21,7 +21,7 @@ export interface Running {
 /** Starts the command; it is killed at the end of the test if it still runs. */
 export function startSteplog(args: readonly string[], env: Readonly<Record<string, string>>): Running {
   const { DATABASE_URL: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, [...command.execArgv, command.path, ...args], {
+  const child = spawn(process.execPath, [command, ...args], {
     env: { ...inherited, ...env },
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
@@ -56,7 +56,7 @@ export async function runSteplog(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Finished> {
-  const child = spawn(process.execPath, [...command.execArgv, command.path, ...args], {
+  const child = spawn(process.execPath, [command, ...args], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
