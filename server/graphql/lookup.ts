@@ -1,10 +1,10 @@
 /** Things that an argument names and that must be there. */
 import { SteplogError } from "../../schema/errors.ts";
-import type { BaseModel, Checkpoint, Dataset, FineTune, FoundModel } from "../../schema/tables.ts";
+import type { BaseModel, Checkpoint, Dataset, FineTune } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";
 
 /** How many of what there is an error lists. */
-const listed = 10;
+export const listed = 10;
 
 export async function requireFineTune(store: Store, id: string, field: string): Promise<FineTune> {
   return (await store.fineTunes.get(id)) ?? notFound(field, "There is no fine-tune with this id.");
@@ -23,15 +23,6 @@ export async function requireBaseModel(store: Store, name: string, field: string
   return notFound(field, `There is no base model "${name}". ${known}`);
 }
 
-/** Asks for its registration. A name that no worker found is refused, so that clients cannot reach for a path. */
-export async function requestFoundModel(store: Store, name: string, field: string): Promise<FoundModel> {
-  const found = await store.foundModels.requestRegistration(name);
-  if (found) return found;
-  const names = (await store.foundModels.list(listed)).map((row) => row.name);
-  const known = names.length > 0 ? `There are: ${names.join(", ")}.` : "There is none that is not a base model.";
-  return notFound(field, `No worker found a folder "${name}". ${known}`);
-}
-
 export async function requireDataset(
   store: Store,
   id: string,
@@ -46,6 +37,6 @@ export async function requireDataset(
   return notFound(field, `There is no dataset with this id. ${known}`);
 }
 
-function notFound(field: string, message: string): never {
+export function notFound(field: string, message: string): never {
   throw new SteplogError("NOT_FOUND", `${field}: ${message}`, [{ field, message }]);
 }

@@ -6,6 +6,7 @@ import { SteplogError } from "../../schema/errors.ts";
 import { encodeStepLog } from "../../schema/step-log.ts";
 import type { Checkpoint, WeightsFile } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";
+import { filesOf, singleFile } from "../weights-files.ts";
 import { sendFile } from "./files.ts";
 
 /** What is at a link never changes: a log prefix is permanent, and stored weights have the digest of the checkpoint. */
@@ -48,23 +49,6 @@ export async function sendWeights(
   await sendFile(request, response, { root: dirname(path), path: basename(path), cacheControl: false });
 }
 
-/** The one file that holds all weights; null when there are none, or shards. */
-export function singleFile(checkpoint: Checkpoint): WeightsFile | null {
-  const [first, ...others] = filesOf(checkpoint).filter(({ name }) => name.endsWith(".safetensors"));
-  return first && others.length === 0 ? first : null;
-}
-
-/** Files of the checkpoint's folder that are stored. Rows of before there were shards have one blob. */
-export function filesOf({
-  weightsStatus,
-  weightsFiles,
-  weightsBlob,
-  weightsBytes,
-}: Checkpoint): readonly WeightsFile[] {
-  if (weightsStatus !== "STORED") return [];
-  if (weightsFiles) return weightsFiles;
-  return weightsBlob === null ? [] : [{ name: "model.safetensors", sha256: weightsBlob, bytes: weightsBytes ?? 0 }];
-}
 function chooseFile(checkpoint: Checkpoint, name: string | null): WeightsFile {
   const files = filesOf(checkpoint);
   if (files.length === 0) {

@@ -1,20 +1,17 @@
 /** What is at which path. Every error of every route leaves through one door. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
-import { encodeGlobalID } from "@pothos/plugin-relay";
-import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
 import type { Access } from "../access.ts";
 import type { Services } from "../context.ts";
-import type { PresetName } from "../../dataset/presets.ts";
-import { presetNames } from "../../dataset/presets.ts";
-import { storeStream } from "./datasets.ts";
+import { receiveDataset } from "./datasets.ts";
 import { sendLog, sendWeights } from "./downloads.ts";
-import { invalidArgument, toHttpError } from "../errors.ts";
+import { toHttpError } from "../errors.ts";
 import { sendFile } from "./files.ts";
 import type { Gateway } from "../gateway.ts";
 import { sendGraphiQL, wantsGraphiQL } from "./graphiql.ts";
+import { sendJson } from "./json.ts";
 import { atMost } from "./uploads.ts";
 
 export interface RoutesOptions {
@@ -106,40 +103,6 @@ function onlyReads(request: IncomingMessage): void {
   throw new SteplogError("NOT_FOUND", `There is nothing to ${request.method} here.`);
 }
 
-/** curl --data-binary @rows.jsonl -X POST 'http://.../datasets?name=rows[&preset=SST2]' */
-async function receiveDataset(services: Services, url: URL, request: IncomingMessage, response: ServerResponse) {
-  if (request.method !== "POST") throw new SteplogError("NOT_FOUND", "Post a dataset here; GraphQL lists them.");
-  if (Number(request.headers["content-length"] ?? 0) > limits.datasetBytes) {
-    throw new SteplogError("PAYLOAD_TOO_LARGE", `A dataset has at most ${limits.datasetBytes} bytes.`);
-  }
-  const name = z
-    .string()
-    .trim()
-    .min(1)
-    .max(limits.nameLength)
-    .safeParse(url.searchParams.get("name") ?? "");
-  if (!name.success) throw invalidArgument(name.error.issues, ["name"]);
-  const preset = presetIn(url);
-  // A body that is refused half-way must not take the connection with it, on which the answer goes.
-  const dataset = await storeStream(
-    services,
-    name.data,
-    request.iterator({ destroyOnReturn: false }),
-    preset && { preset },
-  );
-  const { rows, bytes, sha256 } = dataset;
-  sendJson(response, 201, { id: encodeGlobalID("Dataset", dataset.id), name: dataset.name, rows, bytes, sha256 });
-}
-
-/** @throws INVALID_ARGUMENT naming those that there are */
-function presetIn(url: URL): PresetName | null {
-  const given = url.searchParams.get("preset");
-  if (given === null) return null;
-  const known = presetNames.find((name) => name === given);
-  if (known) return known;
-  throw invalidArgument([{ path: [], message: `is ${given}, and there are ${presetNames.join(", ")}` }], ["preset"]);
-}
-
 async function sendReady({ store }: Services, response: ServerResponse): Promise<void> {
   await store.ping();
   sendJson(response, 200, { status: "ready" });
@@ -156,10 +119,6 @@ function sendLinks(pathname: string, response: ServerResponse): void {
   const links = '<a href="/graphql">GraphQL API and its docs</a> · <a href="/readyz">status</a>';
   response.setHeader("content-type", "text/html; charset=utf-8");
   response.end(`<!doctype html><meta charset="utf-8"><title>Steplog</title><h1>Steplog</h1><p>${links}</p>\n`);
-}
-
-function sendJson(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, { "content-type": "application/json" }).end(`${JSON.stringify(body)}\n`);
 }
 
 function sendError({ log }: Services, error: unknown, request: IncomingMessage, response: ServerResponse): void {

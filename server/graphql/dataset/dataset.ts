@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { SteplogError } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
-import { storeDataset, storeUpload } from "../../http/datasets.ts";
+import { storeDataset, storeUpload } from "../../store-dataset.ts";
 import type { Preparation } from "../../../dataset/prepare.ts";
 import { builder, queryCost } from "../builder.ts";
 import { DatasetRef } from "../nodes.ts";

@@ -1,18 +1,10 @@
 /** What a dataset's rows are made of: presets of tasks, templates, splits and samples (docs/DATA.md). */
 import { z } from "zod";
 import type { Part, Preparation } from "../../../dataset/prepare.ts";
-import type { Preset, PresetName } from "../../../dataset/presets.ts";
-import { presetNames, presets } from "../../../dataset/presets.ts";
 import { limits } from "../../../schema/limits.ts";
 import { invalidArgument } from "../../errors.ts";
 import { builder } from "../builder.ts";
-
-const PresetRef = builder.enumType("DatasetPreset", {
-  description: "A task whose published rows are known; datasetPresets says how each is read.",
-  values: Object.fromEntries(
-    presetNames.map((name) => [name, { description: `Fields ${presets[name].fields}.` }]),
-  ) as Record<PresetName, { description: string }>,
-});
+import { PresetRef } from "./preset.ts";
 
 const PartRef = builder.enumType("DatasetPart", {
   description: "A part of a split; the parts of one seed and its shares have no prompt in common.",
@@ -89,22 +81,3 @@ export function preparationOf(input: typeof PreparationInput.$inferInput): Prepa
     seed: seed ?? 0,
   };
 }
-
-const PresetInfo = builder.objectRef<Preset & { readonly name: PresetName }>("DatasetPresetInfo").implement({
-  description: "How the rows of a task are read.",
-  fields: (t) => ({
-    name: t.expose("name", { type: PresetRef, description: "The preset." }),
-    fields: t.exposeString("fields", { description: "The fields that a row needs." }),
-    prompt: t.exposeString("prompt", { description: "The prompt that comes of them." }),
-    completions: t.exposeString("completions", { description: "What is chosen from, or accepted." }),
-    metric: t.exposeString("metric", { description: "What its results are given in: accuracy or F1." }),
-  }),
-});
-
-builder.queryField("datasetPresets", (t) =>
-  t.field({
-    type: [PresetInfo],
-    description: "The tasks whose published rows are known.",
-    resolve: () => presetNames.map((name) => ({ name, ...presets[name] })),
-  }),
-);

@@ -4,15 +4,16 @@ import { hyperparametersSchema } from "../../../schema/hyperparameters.ts";
 import { limits } from "../../../schema/limits.ts";
 import type { fineTuneStatuses } from "../../../schema/states.ts";
 import { builder, queryCost } from "../builder.ts";
+import { ChartPointRef } from "./chart.ts";
 import { bestOf, EvaluationKindRef, EvaluationRef } from "./evaluation.ts";
 import { EventRef } from "./event.ts";
-import { failureOf, FineTuneErrorRef } from "../failure.ts";
+import { errorOf, FineTuneErrorRef } from "./error.ts";
 import { HyperparametersRef } from "./hyperparameters.ts";
 import { requireFineTune } from "../lookup.ts";
 import { BaseModelRef, CheckpointRef, DatasetRef, FineTuneRef } from "../nodes.ts";
 import { pageCost, pageOf } from "../page.ts";
 import { latestLoss, ProgressRef } from "./progress.ts";
-import { ChartPointRef, StepRef } from "./step.ts";
+import { StepRef } from "./step.ts";
 
 const FineTuneStatus = builder.enumType("FineTuneStatus", {
   description: "How far a run is. The last three are final.",
@@ -174,7 +175,7 @@ FineTuneRef.implement({
       type: FineTuneErrorRef,
       nullable: true,
       description: "Why it failed; null unless it did.",
-      resolve: failureOf,
+      resolve: errorOf,
     }),
     device: t.exposeString("device", {
       nullable: true,

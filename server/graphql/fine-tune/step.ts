@@ -1,7 +1,6 @@
 /** Steps of a run: what each measured, charts of them, and the live stream. */
 import { z } from "zod";
 import type { StepMetric } from "../../../schema/tables.ts";
-import type { ChartPoint } from "../../../store/store.ts";
 import { builder } from "../builder.ts";
 import { requireFineTune } from "../lookup.ts";
 import { FineTuneRef } from "../nodes.ts";
@@ -27,20 +26,6 @@ export const StepRef = builder.objectRef<StepMetric>("Step").implement({
     }),
     seconds: t.exposeFloat("seconds", { description: "Time the step took on the worker, seconds." }),
     at: t.expose("at", { type: "DateTime", description: "When the step was stored." }),
-  }),
-});
-
-export const ChartPointRef = builder.objectRef<ChartPoint>("ChartPoint").implement({
-  description: "Consecutive steps merged into one point of a chart.",
-  fields: (t) => ({
-    step: t.exposeInt("step", { description: "The last step of the point." }),
-    loss: t.exposeFloat("loss", {
-      nullable: true,
-      description: "Mean loss, nats per scored token; null when no step's was finite.",
-    }),
-    lossMin: t.exposeFloat("lossMin", { nullable: true, description: "Lowest loss of a step." }),
-    lossMax: t.exposeFloat("lossMax", { nullable: true, description: "Highest loss of a step." }),
-    count: t.exposeInt("count", { description: "Number of steps merged." }),
   }),
 });
 

@@ -1,8 +1,9 @@
 /** Found models: folders that lie beside the base models and are none yet. An operator makes them so, by name. */
 import { limits } from "../../../schema/limits.ts";
 import type { BaseModel, FoundModel } from "../../../schema/tables.ts";
+import type { Store } from "../../../store/store.ts";
 import { builder, queryCost } from "../builder.ts";
-import { requestFoundModel } from "../lookup.ts";
+import { listed, notFound } from "../lookup.ts";
 import { BaseModelRef } from "../nodes.ts";
 
 const FoundModelRef = builder.objectRef<FoundModel>("FoundModel").implement({
@@ -76,7 +77,16 @@ builder.mutationField("registerBaseModel", (t) =>
     resolve: async (_root, { name }, { store }): Promise<Registration> => {
       const model = await store.baseModels.getByName(name);
       if (model) return { model, found: null };
-      return { model: null, found: await requestFoundModel(store, name, "name") };
+      return { model: null, found: await requestRegistration(store, name) };
     },
   }),
 );
+
+/** Asks for its registration. A name that no worker found is refused, so that clients cannot reach for a path. */
+async function requestRegistration(store: Store, name: string): Promise<FoundModel> {
+  const found = await store.foundModels.requestRegistration(name);
+  if (found) return found;
+  const names = (await store.foundModels.list(listed)).map((row) => row.name);
+  const known = names.length > 0 ? `There are: ${names.join(", ")}.` : "There is none that is not a base model.";
+  return notFound("name", `No worker found a folder "${name}". ${known}`);
+}

@@ -1,8 +1,8 @@
 /** Why a run failed, and the error codes, which are those of errors of requests too. */
-import { errorCodes, type ErrorCode, type InputIssue } from "../../schema/errors.ts";
-import type { FineTune } from "../../schema/tables.ts";
-import { isErrorCode } from "../errors.ts";
-import { builder } from "./builder.ts";
+import { errorCodes, type ErrorCode, type InputIssue } from "../../../schema/errors.ts";
+import type { FineTune } from "../../../schema/tables.ts";
+import { isErrorCode } from "../../errors.ts";
+import { builder } from "../builder.ts";
 
 const ErrorCodeRef = builder.enumType("ErrorCode", {
   description:
@@ -25,13 +25,13 @@ const IssueRef = builder.objectRef<InputIssue>("Issue").implement({
   }),
 });
 
-interface Failure {
+interface RunError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly issues: readonly InputIssue[];
 }
 
-export const FineTuneErrorRef = builder.objectRef<Failure>("FineTuneError").implement({
+export const FineTuneErrorRef = builder.objectRef<RunError>("FineTuneError").implement({
   description: "Why a run failed.",
   fields: (t) => ({
     code: t.expose("code", { type: ErrorCodeRef, description: "Stable code, to switch on." }),
@@ -39,13 +39,13 @@ export const FineTuneErrorRef = builder.objectRef<Failure>("FineTuneError").impl
     issues: t.field({
       type: [IssueRef],
       description: "Places of the input that are wrong, when it was the input.",
-      resolve: (failure) => failure.issues,
+      resolve: (error) => error.issues,
     }),
   }),
 });
 
 /** A code that a newer worker wrote, unknown here, is a fault of this installation. */
-export function failureOf(run: FineTune): Failure | null {
+export function errorOf(run: FineTune): RunError | null {
   if (run.errorCode === null) return null;
   const code = isErrorCode(run.errorCode) ? run.errorCode : "INTERNAL";
   return { code, message: run.errorMessage ?? "", issues: run.errorIssues ?? [] };
