@@ -1,38 +1,37 @@
 /**
- * Every error a user can cause, by stable code. A code is a promise: clients switch on it, so it never changes
- * meaning and is never reused. `expected` is what went wrong with the input or the world; an impossible state is
- * an `invariant` and stops the process instead.
+ * Every error that a user can cause, by stable code. Clients depend on the codes, so a code never changes its meaning and
+ * is never reused. These are expected failures; an impossible state is an `invariant`, which stops the process.
  */
 
 export const errorCodes = {
-  INVALID_ARGUMENT: "An argument is missing, of the wrong type or out of its range.",
-  UNAUTHENTICATED: "The request carries no valid API token.",
-  NOT_FOUND: "The thing named does not exist.",
-  CONFLICT: "The request contradicts one that was accepted before.",
-  INVALID_STATE: "The thing exists, but its state does not allow this.",
-  DATASET_INVALID: "Rows of the dataset cannot be used; `issues` names lines and reasons.",
-  MODEL_INVALID: "The model folder is incomplete, damaged or not what its config says.",
-  MODEL_UNSUPPORTED: "The model's family, or a field of its config, is not implemented.",
-  LOG_INVALID: "The bytes are not a whole, undamaged .steplog of a version this program reads.",
-  BASE_MISMATCH: "The log was made on another base model than the one given.",
-  DEVICE_UNAVAILABLE: "The compute device asked for cannot be used on this machine.",
-  LEASE_LOST: "Another worker holds the job; this one must stop writing.",
-  LOSS_NOT_FINITE: "The loss was not finite for several steps in a row.",
-  PAYLOAD_TOO_LARGE: "The upload is larger than the limit.",
-  UNAVAILABLE: "A service that this one needs (Postgres, storage) does not answer.",
-  INTERNAL: "A fault of Steplog itself.",
+  INVALID_ARGUMENT: "An argument is missing, of the wrong type or out of range.",
+  UNAUTHENTICATED: "The request has no valid API token, or comes from a web page of another origin.",
+  NOT_FOUND: "The requested object does not exist.",
+  CONFLICT: "The request contradicts an earlier one, for example by reusing an idempotency key with other input.",
+  INVALID_STATE: "The object exists, but its current state does not allow the operation.",
+  DATASET_INVALID: "Rows of the dataset cannot be used; issues names lines and reasons.",
+  MODEL_INVALID: "The model folder is incomplete or damaged, or does not match its config.",
+  MODEL_UNSUPPORTED: "The model's architecture, or a setting in its config, is not supported.",
+  LOG_INVALID: "The file is not a complete, undamaged .steplog file of a supported version.",
+  BASE_MISMATCH: "The log was made with a different base model.",
+  DEVICE_UNAVAILABLE: "The requested compute device cannot be used on this machine.",
+  LEASE_LOST: "Another worker has taken over the job; this one must stop writing.",
+  LOSS_NOT_FINITE: "The loss was not finite for several consecutive steps.",
+  PAYLOAD_TOO_LARGE: "The request, dataset or upload is larger than the limit.",
+  UNAVAILABLE: "A required service (Postgres, storage) is not available.",
+  INTERNAL: "A bug or an unexpected failure in Steplog.",
 } as const;
 
 export type ErrorCode = keyof typeof errorCodes;
 
-/** One thing wrong with one place of the input: `line` is 1-based, `field` a dotted path. */
+/** One problem in the input. `line` counts from 1; `field` is a dotted path. */
 export interface InputIssue {
   readonly line?: number;
   readonly field?: string;
   readonly message: string;
 }
 
-/** An expected failure: what was seen, where, and what to do, under a stable code. */
+/** An expected failure: a stable code, and a message that says what was seen, where, and what to do. */
 export class SteplogError extends Error {
   readonly code: ErrorCode;
   readonly issues: readonly InputIssue[];
@@ -45,12 +44,12 @@ export class SteplogError extends Error {
   }
 }
 
-/** Stops on a state that cannot be, however bad the input. */
+/** Stops on a state that no input should be able to cause. */
 export function invariant(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(`Invariant broken: ${message}`);
 }
 
-/** `error` as a SteplogError: itself if it is one, else INTERNAL with the original as its cause. */
+/** `error` itself if it is a SteplogError, otherwise INTERNAL with the original as its cause. */
 export function asSteplogError(error: unknown): SteplogError {
   if (error instanceof SteplogError) return error;
   const message = error instanceof Error ? error.message : String(error);

@@ -1,7 +1,7 @@
 /**
- * The step log: a header and a list of (seed, scalar) pairs, which with the base model is a fine-tuned model.
- * docs/STEP_LOG.md says what the words mean; this file holds them in memory, chains them and turns them into the bytes
- * of a .steplog file and back. The same header and entries always give the same bytes.
+ * The step log: a header and a list of (seed, scalar) pairs that, with the base model, define a fine-tuned model.
+ * docs/STEP_LOG.md specifies the format; this file encodes and decodes .steplog files and computes the hash chain. The same
+ * header and entries always give the same bytes.
  */
 import { createHash } from "node:crypto";
 import { z } from "zod";
@@ -9,12 +9,12 @@ import { SteplogError, invariant } from "./errors.ts";
 
 export const stepLogVersion = 1;
 
-/** What was trained, from what, with which noise. Serialised as canonical JSON, whose bytes start the chain. */
+/** What was trained, from which base, with which noise. Serialised as canonical JSON, whose bytes start the chain. */
 const stepLogHeaderSchema = z.strictObject({
   format: z.literal(stepLogVersion),
   /** Base hash, 64 hex digits. */
   base: z.string().regex(/^[0-9a-f]{64}$/u),
-  /** Trained tensors in order of name; dtype as safetensors names it, in which the tensor was trained. */
+  /** Trained tensors, sorted by name. dtype is the format in which the tensor was trained, as safetensors names it. */
   trainable: z
     .array(
       z.strictObject({
@@ -25,7 +25,7 @@ const stepLogHeaderSchema = z.strictObject({
     )
     .min(1),
   noise: z.enum(["normal", "rademacher"]),
-  /** Where the trained tensors are LoRA adapters: how they began. docs/STEP_LOG.md, "Adapters". */
+  /** Set if the trained tensors are LoRA adapters: how they were initialised. docs/STEP_LOG.md, "Adapters". */
   lora: z
     .strictObject({
       rank: z.int().positive(),
@@ -33,25 +33,25 @@ const stepLogHeaderSchema = z.strictObject({
       seed: z.int().min(0).max(0xffff_ffff),
     })
     .optional(),
-  /** Where the trained tensor is a prefix: how it began. docs/STEP_LOG.md, "Prefixes". */
+  /** Set if the trained tensor is a prefix: how it was initialised. docs/STEP_LOG.md, "Prefixes". */
   prefix: z
     .strictObject({
       length: z.int().positive(),
       seed: z.int().min(0).max(0xffff_ffff),
-      /** SHA-256 of its bytes as it began, 64 hex digits. */
+      /** SHA-256 of its initial bytes, 64 hex digits. */
       digest: z.string().regex(/^[0-9a-f]{64}$/u),
     })
     .optional(),
-  /** Run seed, unsigned 32 bits: entry k has the seed (run seed << 32) + k unless the log says otherwise. */
+  /** Run seed, unsigned 32 bits. Entry k has the seed (run seed << 32) + k unless the log stores another. */
   seed: z.int().min(0).max(0xffff_ffff),
-  /** For the reader only; a replay needs none of them. */
+  /** For information only; a replay does not use them. */
   hyperparameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
 });
 
 export type StepLogHeader = z.output<typeof stepLogHeaderSchema>;
 export type TrainableTensor = StepLogHeader["trainable"][number];
 
-/** One pair. `scalar` is a bfloat16 value and `decay` a float32 value, both held as numbers. */
+/** One entry. `scalar` is a bfloat16 value and `decay` a float32 value, both as numbers. */
 export interface LogEntry {
   readonly seed: bigint;
   readonly scalar: number;
@@ -65,7 +65,7 @@ export interface StepLog {
   readonly chain: Uint8Array;
 }
 
-/** The parts of a log as the store keeps them: seeds by the rule, scalars and decays packed. */
+/** A log as the store keeps it: seeds follow the rule (`ruleSeed`), scalars and decays are packed. */
 export interface PackedLog {
   readonly headerBytes: Uint8Array;
   /** bfloat16, two bytes each, little-endian. */
@@ -85,14 +85,14 @@ export function encodeHeader(header: StepLogHeader): Uint8Array {
   return new TextEncoder().encode(canonicalJson(stepLogHeaderSchema.parse(header)));
 }
 
-/** @throws LOG_INVALID naming the field, when the bytes are not a canonical header of this version. */
+/** @throws LOG_INVALID naming the field, if the bytes are not a canonical header of this version. */
 export function decodeHeader(bytes: Uint8Array): StepLogHeader {
   const text = new TextDecoder().decode(bytes);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new SteplogError("LOG_INVALID", "The log's header is not JSON.", [], { cause });
+    throw new SteplogError("LOG_INVALID", "The log's header is not valid JSON. The file is damaged.", [], { cause });
   }
   const parsed = stepLogHeaderSchema.safeParse(value);
   if (!parsed.success) {
@@ -100,7 +100,7 @@ export function decodeHeader(bytes: Uint8Array): StepLogHeader {
     throw new SteplogError("LOG_INVALID", "The log's header does not have the fields of a version 1 header.", issues);
   }
   if (canonicalJson(parsed.data) !== text) {
-    throw new SteplogError("LOG_INVALID", "The log's header is not canonical JSON (keys sorted, no white space).");
+    throw new SteplogError("LOG_INVALID", "The log's header is not canonical JSON (sorted keys, no white space).");
   }
   return parsed.data;
 }
@@ -131,7 +131,7 @@ export class Chain {
     return new Chain(createHash("sha256").update(headerBytes).digest());
   }
 
-  /** An entry without decay counts as decay 1. */
+  /** An entry without decay is hashed with decay 1. */
   add(entry: LogEntry): void {
     this.#record.setBigUint64(0, entry.seed, true);
     this.#record.setFloat32(8, entry.scalar, true);
@@ -172,7 +172,7 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** The entries of a packed log, seeds by the rule. */
+/** The entries of a packed log, whose seeds follow the rule. */
 export function unpackEntries(log: { seed: number; scalars: Uint8Array; decays: Uint8Array | null }): LogEntry[] {
   const scalars = viewOf(log.scalars);
   const decays = log.decays && viewOf(log.decays);
@@ -184,21 +184,21 @@ export function unpackEntries(log: { seed: number; scalars: Uint8Array; decays: 
   }));
 }
 
-// The file
+// The file format
 //
-//   offset  bytes   what
+//   offset  bytes   content
 //   0       8       magic "STEPLOG" and 0
 //   8       4       version, u32
 //   12      4       length of the header, u32
 //   16      4       number of entries, u32
 //   20      4       number of seed runs, u32 (0: every seed follows the rule)
-//   24      4       1 when entries have decays, else 0, u32
+//   24      4       1 if entries have decays, else 0, u32
 //   28      h       header, canonical JSON
-//           12 a run   seed runs: count u32, first seed u64; seeds within a run rise by one
+//           12 a run   seed runs: count u32, first seed u64; seeds within a run increase by one
 //           2 an entry scalars, bfloat16
-//           4 an entry decays, float32, when there are any
+//           4 an entry decays, float32, if there are any
 //           32      chain hash
-// All numbers little-endian.
+// All numbers are little-endian.
 
 const magic = new TextEncoder().encode("STEPLOG\0");
 const fixedBytes = 28;
@@ -208,12 +208,12 @@ interface SeedRun {
   readonly first: bigint;
 }
 
-/** The bytes of a .steplog file of a log whose seeds follow the rule. */
+/** The bytes of a .steplog file for a log whose seeds follow the rule. */
 export function encodeStepLog(log: PackedLog): Uint8Array {
   return assemble(log, []);
 }
 
-/** The bytes of a .steplog file of any log, its seeds stored only where they leave the rule. */
+/** The bytes of a .steplog file for any log. Seeds are stored only if some do not follow the rule. */
 export function encodeEntries(header: StepLogHeader, entries: readonly LogEntry[]): Uint8Array {
   const headerBytes = encodeHeader(header);
   const chain = Chain.start(headerBytes);
@@ -256,15 +256,15 @@ function assemble(log: PackedLog, runs: readonly SeedRun[]): Uint8Array {
   return Buffer.concat([head, log.headerBytes, runBytes, log.scalars, log.decays ?? new Uint8Array(), log.chain]);
 }
 
-/** Size of the file of `entries` entries whose seeds follow the rule, in bytes. */
+/** Size in bytes of a file with `entries` entries whose seeds follow the rule. */
 export function stepLogBytes(headerBytes: number, entries: number, decayed: boolean): number {
   return fixedBytes + headerBytes + entries * (decayed ? 6 : 2) + 32;
 }
 
 /**
- * Reads a .steplog file and proves its chain.
- * @throws LOG_INVALID with the reason, for a file that is truncated, has trailing bytes, an unknown version, a wrong
- *   header or a chain hash that does not match its entries.
+ * Reads a .steplog file and verifies its hash chain.
+ * @throws LOG_INVALID if the file is truncated, has trailing bytes, an unknown version or an invalid header, or if its
+ *   chain hash does not match its entries.
  */
 export function decodeStepLog(bytes: Uint8Array): StepLog {
   const fixed = readFixed(bytes);
@@ -291,15 +291,15 @@ export function decodeStepLog(bytes: Uint8Array): StepLog {
 
 function readFixed(bytes: Uint8Array) {
   if (bytes.length < fixedBytes || !magic.every((byte, index) => bytes[index] === byte)) {
-    throw new SteplogError("LOG_INVALID", "This is not a .steplog file: it does not begin with its magic bytes.");
+    throw new SteplogError("LOG_INVALID", "This is not a .steplog file: it does not start with the bytes STEPLOG.");
   }
   const view = viewOf(bytes);
   const version = view.getUint32(8, true);
   if (version !== stepLogVersion) {
-    const advice = "Use a release of Steplog that knows it.";
+    const advice = "Use a release of Steplog that supports it.";
     throw new SteplogError(
       "LOG_INVALID",
-      `The .steplog file has version ${version}; this program reads ${stepLogVersion}. ${advice}`,
+      `The .steplog file has version ${version}; this release reads version ${stepLogVersion}. ${advice}`,
     );
   }
   const decayed = view.getUint32(24, true);
@@ -315,7 +315,10 @@ function readFixed(bytes: Uint8Array) {
 function refuseWrongLength(seen: number, expected: number): void {
   if (seen === expected) return;
   const what = seen < expected ? "truncated" : "followed by trailing bytes";
-  throw new SteplogError("LOG_INVALID", `The .steplog file is ${what}: it should have ${expected} bytes, not ${seen}.`);
+  throw new SteplogError(
+    "LOG_INVALID",
+    `The .steplog file is ${what}: it has ${seen} bytes, and should have ${expected}.`,
+  );
 }
 
 function withSeeds(entries: readonly LogEntry[], view: DataView, runs: number): LogEntry[] {
@@ -347,6 +350,6 @@ function refuseWrongChain(headerBytes: Uint8Array, entries: readonly LogEntry[],
   const [seen, stored] = [chain.hash, expected].map((hash) => Buffer.from(hash).toString("hex"));
   throw new SteplogError(
     "LOG_INVALID",
-    `The log's chain hash does not match: its entries give ${seen}, the file says ${stored}. It was changed or damaged.`,
+    `The log's chain hash does not match: its entries give ${seen}, but the file has ${stored}. The file was changed or damaged.`,
   );
 }

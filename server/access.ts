@@ -1,7 +1,7 @@
 /**
- * Who may talk to this server. With an API token, every request but pages and health checks needs it. Without one the
- * server is open, which is why it listens on 127.0.0.1 unless told otherwise. In both cases a web page of another origin
- * may not reach it through a visitor's browser, unless that origin is on the list.
+ * Who may use this server. If an API token is set, every request needs it except pages and health checks. Without one
+ * the server is open, which is why it listens on 127.0.0.1 by default. Either way, a web page of another origin cannot
+ * reach it through a visitor's browser unless that origin is on the list.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -9,7 +9,7 @@ import { SteplogError } from "../schema/errors.ts";
 
 export interface AccessOptions {
   readonly apiToken?: string | undefined;
-  /** Origins of other sites whose pages may use the API: https://app.example.org; "*" for any. */
+  /** Origins whose pages may use the API, such as https://app.example.org; "*" allows any. */
   readonly corsOrigins?: readonly string[] | undefined;
 }
 
@@ -22,7 +22,7 @@ export class Access {
     this.#origins = corsOrigins ?? [];
   }
 
-  /** Whether this value of an Authorization header opens the door. Hashing first makes lengths equal too. */
+  /** Whether this Authorization header is accepted. Both tokens are hashed first, so that their lengths are equal. */
   allows(authorization: unknown): boolean {
     if (this.#token === null) return true;
     const given = typeof authorization === "string" ? /^Bearer (.+)$/iu.exec(authorization)?.[1] : undefined;
@@ -39,24 +39,24 @@ export class Access {
     return this.#origins.includes("*") || this.#origins.includes(origin);
   }
 
-  /** Programs send no Origin. A browser does, with every write and every WebSocket, and pages cannot forge it. */
+  /** Programs send no Origin header. A browser sends one with every write and WebSocket, and pages cannot forge it. */
   originAllowed({ headers }: IncomingMessage): boolean {
     const { origin, host } = headers;
     if (origin === undefined || this.listed(origin)) return true;
     return URL.canParse(origin) && new URL(origin).host === host;
   }
 
-  /** @throws UNAUTHENTICATED for a page of a foreign origin */
+  /** @throws UNAUTHENTICATED for a page of another origin that is not listed */
   checkOrigin(request: IncomingMessage): void {
     if (this.originAllowed(request)) return;
     const { origin } = request.headers;
     throw new SteplogError(
       "UNAUTHENTICATED",
-      `Pages of ${origin} may not use this server. Allow them as a CORS origin.`,
+      `Pages from ${origin} may not use this server. Add it to the allowed CORS origins.`,
     );
   }
 
-  /** Sets the CORS headers; true when the request was a preflight and is answered. */
+  /** Sets the CORS headers. Returns true when the request was a preflight, which is then answered. */
   cors(request: IncomingMessage, response: ServerResponse): boolean {
     const { origin } = request.headers;
     if (origin === undefined || !this.listed(origin)) return false;

@@ -1,4 +1,4 @@
-/** What resolvers and routes work with. All of it arrives as arguments; nothing here reads the environment. */
+/** What resolvers and routes work with. It arrives as arguments; nothing here reads the environment. */
 import type { Logger } from "pino";
 import type { Store } from "../store/store.ts";
 import type { Tokenizers } from "./tokenizers.ts";
@@ -11,8 +11,8 @@ export interface Services {
   readonly tokenizers: Tokenizers;
 }
 
-/** One request's view: the services, and the address under which the client sees this server. */
+/** The context of one request: the services, and this server's address as the client sees it. */
 export interface Context extends Services {
-  /** Scheme, host and port, with no slash at the end. Links in answers start with it. */
+  /** Scheme, host and port, without a trailing slash. Links in answers start with it. */
   readonly origin: string;
 }

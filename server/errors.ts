@@ -1,11 +1,11 @@
 /**
- * One design of errors for every way in. A failure that the caller can act on is a SteplogError, and leaves as
+ * One shape of error for the whole server. A failure that the caller can act on is a SteplogError, and is sent as
  *
  *     {"errors": [{"message": "...", "extensions": {"code": "NOT_FOUND", "issues": [{"line", "field", "message"}]}}]}
  *
- * in GraphQL answers over HTTP, in subscriptions and on the plain HTTP routes alike; there the code also picks the
- * status. `code` is one of schema/errors.ts. What GraphQL itself finds wrong with a request is INVALID_ARGUMENT. Any
- * other failure is a fault of ours: the caller gets INTERNAL and an id, and the log has the details under that id.
+ * in GraphQL answers, in subscriptions and by the plain HTTP routes, where the code also decides the status. `code` is
+ * one of schema/errors.ts. Errors that GraphQL finds in a request become INVALID_ARGUMENT. Any other failure is our
+ * fault: the caller gets INTERNAL and an id, and the server's log has the details under that id.
  */
 import { randomUUID } from "node:crypto";
 import { GraphQLError } from "graphql";
@@ -13,7 +13,7 @@ import { PothosValidationError } from "@pothos/core";
 import type { Logger } from "pino";
 import { errorCodes, SteplogError, type ErrorCode, type InputIssue } from "../schema/errors.ts";
 
-/** `error` as the client may see it. Giving the result in again changes nothing. */
+/** `error` as the client may see it. Idempotent. */
 export function toClientError(error: unknown, log: Logger): GraphQLError {
   const root = rootOf(error);
   if (root instanceof GraphQLError && isErrorCode(root.extensions["code"])) return root;
@@ -26,7 +26,7 @@ export function toClientError(error: unknown, log: Logger): GraphQLError {
   return clientError(error, "INTERNAL", maskedMessage(root, log), []);
 }
 
-/** What the plain HTTP routes answer with: the same shape, and a status. */
+/** The answer of a plain HTTP route: the same shape, and a status. */
 export function toHttpError(error: unknown, log: Logger): { status: number; body: string } {
   const client = toClientError(error, log);
   const { message, extensions } = client;
@@ -45,7 +45,7 @@ const httpStatus: Partial<Record<ErrorCode, number>> = {
   UNAVAILABLE: 503,
 };
 
-/** GraphQL wraps what a resolver throws; the innermost error says what it was. */
+/** GraphQL wraps what a resolver throws; this is the innermost error. */
 function rootOf(error: unknown): unknown {
   return error instanceof GraphQLError && error.originalError ? rootOf(error.originalError) : error;
 }
@@ -54,7 +54,7 @@ export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === "string" && Object.hasOwn(errorCodes, code);
 }
 
-/** Syntax, validation, variables and HTTP errors have no path; one with a path came from our own resolvers. */
+/** Errors of syntax, validation, variables and HTTP have no path; an error with a path came from a resolver. */
 function isRequestError(error: GraphQLError): boolean {
   return error instanceof PothosValidationError || error.path === undefined;
 }
@@ -80,7 +80,7 @@ function clientError(from: unknown, code: ErrorCode, message: string, issues: re
 function maskedMessage(error: unknown, log: Logger): string {
   const errorId = randomUUID();
   log.error({ err: error, errorId }, "request failed");
-  return `Something went wrong inside Steplog. Its log has the details under ${errorId}.`;
+  return `Something went wrong inside Steplog. The server's log has the details under ${errorId}.`;
 }
 
 interface SchemaIssue {

@@ -1,4 +1,4 @@
-/** The GraphQL gateway: the schema behind graphql-yoga. HTTP and WebSocket both go through it. */
+/** The GraphQL gateway: the schema, served by graphql-yoga. HTTP and WebSocket both use it. */
 import { createYoga, type Plugin } from "graphql-yoga";
 import type { Logger } from "pino";
 import type { Context } from "./context.ts";
@@ -13,19 +13,19 @@ export function createGateway(log: Logger) {
     graphqlEndpoint: "/graphql",
     maskedErrors: { maskError: (error) => toClientError(error, log) },
     plugins: [requestErrors(log)],
-    // These are done by routes.ts, for all routes alike.
+    // routes.ts does these for all routes.
     maxRequestBodySize: false,
     cors: false,
     graphiql: false,
     landingPage: false,
     logging: false,
-    // A form post is what a foreign web page could send without asking; datasets come in by other ways.
+    // Another site's page could send a form post without a preflight, so none is accepted; datasets are uploaded otherwise.
     multipart: false,
     batching: false,
   });
 }
 
-/** Masking sees what execution throws; errors of syntax and validation end an operation before that. */
+/** `maskError` only sees what execution throws; this covers errors of syntax and validation. */
 function requestErrors(log: Logger): Plugin {
   return {
     onExecutionResult: (payload) => {

@@ -1,6 +1,6 @@
 /**
  * The server: GraphQL over HTTP, server-sent events and WebSocket, uploads, downloads and the web page, on one port.
- * It holds no state of its own but sockets and half-finished uploads; everything else is in the store.
+ * Its only state is open sockets and unfinished uploads; everything else is in the store.
  */
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { isIPv6 } from "node:net";
@@ -19,29 +19,29 @@ export interface ServerConfig {
   readonly store: Store;
   readonly log: Logger;
   readonly host: string;
-  /** 0 takes a free one. */
+  /** 0 picks a free port. */
   readonly port: number;
   /** Folder of the base models; their tokenizers check datasets. */
   readonly modelsDir: string;
-  /** Folder of uploads that are not datasets yet. */
+  /** Folder for uploads that are not datasets yet. */
   readonly uploadsDir: string;
   /** Folder of the built web page. */
   readonly dashboardDir?: string | undefined;
-  /** Needed with every request when set. */
+  /** When set, every request needs it. */
   readonly apiToken?: string | undefined;
-  /** Address that clients use, where it is not the one they connect to: https://steplog.example.org. */
+  /** Address that clients use when a proxy hides the real one: https://steplog.example.org. */
   readonly publicUrl?: string | undefined;
-  /** Origins of other sites whose pages may use the API. */
+  /** Origins whose pages may use the API. */
   readonly corsOrigins?: readonly string[] | undefined;
 }
 
 export interface RunningServer {
   readonly url: string;
-  /** Stops taking requests, tells live clients to come back, and is done within 5 seconds. Safe to call twice. */
+  /** Stops taking requests and tells live clients to reconnect. Done within 5 seconds. Safe to call twice. */
   close(): Promise<void>;
 }
 
-/** How long requests that run may take to finish when the server closes. */
+/** How long running requests may take to finish when the server closes. */
 const drainMs = 3_000;
 
 export async function startServer(config: ServerConfig): Promise<RunningServer> {
@@ -65,7 +65,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     if (request.headers.accept?.includes("text/event-stream")) track(streams, response);
     void routes(request, response);
   });
-  // Uploads of 256 MB over a slow line take longer than the five minutes that Node gives a request.
+  // Node gives a request five minutes; an upload of 256 MB over a slow connection takes longer.
   http.requestTimeout = 0;
   const sockets = serveSockets({ http, ...parts });
   await listen(http, config);
@@ -77,7 +77,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const closed = new Promise<void>((resolve) => http.close(() => resolve()));
     sockets.close();
     for (const stream of streams) stream.destroy();
-    // Connections that are kept alive fall idle when their last answer is out.
+    // Kept-alive connections become idle once their last answer is sent.
     const idle = setInterval(() => http.closeIdleConnections(), 50);
     const drained = setTimeout(() => http.closeAllConnections(), drainMs);
     await closed;
@@ -89,13 +89,13 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   return { url, close: () => (closing ??= close()) };
 }
 
-/** An event stream does not end by itself: closing breaks it off, and EventSource connects again. */
+/** An event stream does not end by itself. Closing destroys it, and the EventSource reconnects. */
 function track(streams: Set<ServerResponse>, response: ServerResponse): void {
   streams.add(response);
   response.once("close", () => streams.delete(response));
 }
 
-/** @throws UNAVAILABLE when the port is taken, or may not be used */
+/** @throws UNAVAILABLE when the port is taken or not permitted */
 function listen(http: Server, { host, port }: ServerConfig): Promise<void> {
   return new Promise((resolve, reject) => {
     http.once("error", (cause) => {

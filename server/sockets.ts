@@ -1,10 +1,10 @@
 /**
  * GraphQL over WebSocket at /graphql (protocol graphql-transport-ws), by graphql-ws.
  *
- * Memory stays bounded whatever a client does. An answer is waited for until the operating system has taken it, and
- * only then the next item of the stream is read from the store: of a subscriber whose socket is stuck there is one
- * item per subscription in memory and not more. Operations per socket are bounded, and a socket that makes us owe it
- * answers without reading them is closed. Nothing is lost by that: streams are resumed behind a cursor.
+ * Memory stays bounded whatever a client does. The next item of a stream is read from the store only after the operating
+ * system has taken the one before, so a stuck subscriber holds one item per subscription in memory. The number of
+ * operations per socket is limited, and a socket that requests answers without reading them is closed. Nothing is lost:
+ * the client resumes its streams from a cursor.
  */
 import type { IncomingMessage, Server } from "node:http";
 import type { DocumentNode, ExecutionArgs, ExecutionResult, GraphQLError, GraphQLSchema } from "graphql";
@@ -25,13 +25,13 @@ import { toClientError } from "./errors.ts";
 import type { Gateway } from "./gateway.ts";
 import { schema } from "./graphql/schema.ts";
 
-/** Operations at a time on one socket. */
+/** Concurrent operations on one socket. */
 const operationsPerSocket = 100;
-/** Bytes that may wait for a socket to take them; what is beyond is the fault of a client that does not read. */
+/** Bytes that may be buffered for one socket. A client that exceeds this is not reading. */
 const maxBufferedBytes = 16 * 1024 * 1024;
-/** A socket that answers no ping for this long is gone. */
+/** A socket that does not answer a ping within this time is closed. */
 const pingMs = 15_000;
-/** "Service restart": clients of graphql-ws connect again and subscribe anew. */
+/** "Service restart": graphql-ws clients reconnect and subscribe again. */
 const restartCode = 1012;
 
 export interface SocketsOptions {
@@ -47,7 +47,7 @@ interface Extra {
 }
 
 export interface Sockets {
-  /** Closes every socket so that its client comes back, and takes no new ones. */
+  /** Closes every socket with a code that makes clients reconnect, and accepts no new ones. */
   close(): void;
 }
 
@@ -68,8 +68,8 @@ export function serveSockets(options: SocketsOptions): Sockets {
   });
   return {
     close: () => {
-      for (const socket of server.clients) socket.close(restartCode, "The server restarts");
-      // A client that does not answer the close is not waited for.
+      for (const socket of server.clients) socket.close(restartCode, "The server is restarting");
+      // Do not wait for clients that never answer the close.
       setTimeout(() => server.clients.forEach((socket) => socket.terminate()), 1_000).unref();
       server.close();
     },
@@ -85,7 +85,7 @@ function makeProtocol({ gateway, services, access, originOf }: SocketsOptions) {
     onConnect: ({ connectionParams, extra }) =>
       access.allows(extra.request.headers.authorization) ||
       access.allows(connectionParams?.["Authorization"] ?? connectionParams?.["authorization"]),
-    // An error thrown here would close the socket under all of its subscriptions; one returned ends this operation.
+    // A thrown error would close the socket with all of its subscriptions; a returned one ends this operation only.
     onSubscribe: async (context, _id, payload) => {
       try {
         return await prepare(context, payload);
@@ -100,7 +100,7 @@ function makeProtocol({ gateway, services, access, originOf }: SocketsOptions) {
 
   async function prepare(context: SocketContext<Record<string, unknown>, Extra>, payload: SubscribePayload) {
     if (Object.keys(context.subscriptions).length > operationsPerSocket) {
-      const message = `A socket carries at most ${operationsPerSocket} operations at a time. Open another.`;
+      const message = `One socket carries at most ${operationsPerSocket} operations at a time. Open another socket.`;
       throw new SteplogError("INVALID_ARGUMENT", message);
     }
     const origin = originOf(context.extra.request.headers.host);
@@ -120,7 +120,7 @@ function makeProtocol({ gateway, services, access, originOf }: SocketsOptions) {
   }
 }
 
-/** What the gateway offers for one operation; envelop leaves its results untyped. */
+/** What the gateway offers for one operation. Envelop leaves the results untyped. */
 interface Enveloped {
   parse(query: string): DocumentNode;
   validate(of: GraphQLSchema, document: DocumentNode): readonly GraphQLError[];
@@ -129,7 +129,7 @@ interface Enveloped {
   subscribe(args: ExecutionArgs): Promise<ExecutionResult | AsyncGenerator<ExecutionResult>>;
 }
 
-/** Which functions run an operation; the plugins of the gateway wrap them for each one. */
+/** The functions that run each operation, wrapped by the plugins of the gateway. */
 const operations = new WeakMap<object, Enveloped>();
 
 function operationOf(contextValue: unknown): Enveloped {
@@ -165,12 +165,12 @@ function attach(socket: WebSocket, request: IncomingMessage, protocol: Protocol,
   });
 }
 
-/** `ws` hands a message on as one Buffer, unless it is told otherwise. */
+/** `ws` delivers a message as one Buffer by default. */
 function textOf(data: RawData): string {
   return Buffer.isBuffer(data) ? data.toString() : "";
 }
 
-/** Resolves when the operating system has taken the bytes. A socket that closed meanwhile takes nothing. */
+/** Resolves when the operating system has taken the bytes, or the socket has closed. */
 function sendWhole(socket: WebSocket, data: string): Promise<void> {
   return new Promise((resolve) => {
     if (socket.readyState !== socket.OPEN) resolve();

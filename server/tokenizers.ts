@@ -1,10 +1,10 @@
-/** Tokenizers of base models, kept so that a create does not read the files again. */
+/** Tokenizers of base models, cached so that creating a run does not read the files again. */
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { loadTokenizer, type Tokenizer } from "../dataset/tokenizer.ts";
 import type { BaseModel } from "../schema/tables.ts";
 
-/** A vocabulary takes tens of megabytes in memory, so only the last few stay. */
+/** A vocabulary takes tens of megabytes of memory, so only the most recently used ones are kept. */
 const kept = 4;
 
 export class Tokenizers {
@@ -15,14 +15,14 @@ export class Tokenizers {
     this.#modelsDir = modelsDir;
   }
 
-  /** Null for a model without one, which takes rows of tokens. @throws MODEL_INVALID when it cannot be read. */
+  /** Null for a model without a tokenizer, which needs rows of token ids. @throws MODEL_INVALID when it cannot be read. */
   async of(model: BaseModel): Promise<Tokenizer | null> {
     const key = `${model.name}\n${model.hash}`;
     const tokenizer = this.#byHash.get(key) ?? load(join(this.#modelsDir, model.name));
     this.#byHash.delete(key);
     this.#byHash.set(key, tokenizer);
     for (const oldest of [...this.#byHash.keys()].slice(0, -kept)) this.#byHash.delete(oldest);
-    // Neither a failure nor an absence is kept: the folder may be completed meanwhile.
+    // Do not cache a failure or an absence: the folder may be completed later.
     const loaded = await tokenizer.catch(() => null);
     if (loaded === null) this.#byHash.delete(key);
     return tokenizer;

@@ -1,4 +1,4 @@
-/** The schema builder: which plugins the API uses, and what holds for all of its fields. */
+/** The schema builder: the plugins that the API uses, and the settings of all of its fields. */
 import SchemaBuilder from "@pothos/core";
 import ComplexityPlugin from "@pothos/plugin-complexity";
 import DataloaderPlugin from "@pothos/plugin-dataloader";
@@ -11,11 +11,11 @@ import type { Context } from "../context.ts";
 import { invalidArgument } from "../errors.ts";
 
 /**
- * What one operation may cost. A field costs 1, one that reads the database 10, and a list multiplies what is asked
- * of each item by the number of items asked for. The largest page of everything about a run costs some 20,000.
+ * Limits on the cost of one operation. A field costs 1, or 10 if it queries the database; a list multiplies the cost of
+ * an item by the number of items requested. The largest page with every field of a run costs about 20,000.
  */
 const operationLimits = { complexity: 50_000, depth: 12, breadth: 400 };
-/** Cost of a field with a query of its own. */
+/** Cost of a field that queries the database. */
 export const queryCost = 10;
 
 export const builder = new SchemaBuilder<{
@@ -33,44 +33,46 @@ export const builder = new SchemaBuilder<{
   relay: {
     decodeGlobalID: decodeId,
     nodesOnConnection: { description: "The items.", complexity: { field: 1, multiplier: 1 } },
-    nodeTypeOptions: { description: "Anything with an id by which it can be asked for again." },
-    idFieldOptions: { description: "Opaque name of the object, unique over all types." },
+    nodeTypeOptions: { description: "An object that can be fetched again by its id." },
+    idFieldOptions: { description: "Opaque id, unique across all types." },
     nodeQueryOptions: {
-      description: "The object of this id; null when there is none.",
-      args: { id: { description: "Id as this API gave it out." } },
+      description: "The object with this id; null if there is none.",
+      args: { id: { description: "An id that this API returned." } },
     },
     nodesQueryOptions: {
-      description: "The objects of these ids, in their order; null where there is none.",
+      description: "The objects with these ids, in the same order; null where there is none.",
       args: {
         ids: {
-          description: `Ids as this API gave them out, at most ${limits.pageSize}.`,
+          description: `Ids that this API returned, at most ${limits.pageSize}.`,
           validate: z.array(z.unknown()).max(limits.pageSize),
         },
       },
     },
-    pageInfoTypeOptions: { description: "Where a page lies in its list." },
-    hasNextPageFieldOptions: { description: "Whether there are items after this page." },
-    hasPreviousPageFieldOptions: { description: "Whether there are items before this page." },
-    startCursorFieldOptions: { description: "Cursor of the first item, for `before`." },
-    endCursorFieldOptions: { description: "Cursor of the last item, for `after`." },
-    firstArgOptions: { description: `Items from the start, 0 to ${limits.pageSize}; 20 when not said.` },
-    lastArgOptions: { description: `Items from the end, 0 to ${limits.pageSize}.` },
-    afterArgOptions: { description: "Only items behind the one of this cursor." },
-    beforeArgOptions: { description: "Only items before the one of this cursor." },
-    defaultConnectionTypeOptions: { description: "One page of a list, the newest first." },
-    defaultEdgeTypeOptions: { description: "An item of a page and its cursor." },
-    cursorFieldOptions: { description: "Place of the item in its list, for `after` and `before`." },
+    pageInfoTypeOptions: { description: "The position of a page in its list." },
+    hasNextPageFieldOptions: { description: "Whether more items follow this page." },
+    hasPreviousPageFieldOptions: { description: "Whether items precede this page." },
+    startCursorFieldOptions: { description: "Cursor of the first item, for `before`; null for an empty page." },
+    endCursorFieldOptions: { description: "Cursor of the last item, for `after`; null for an empty page." },
+    firstArgOptions: {
+      description: `Number of items from the start, 0 to ${limits.pageSize}. Default 20. Cannot be combined with \`last\`.`,
+    },
+    lastArgOptions: { description: `Number of items from the end, 0 to ${limits.pageSize}.` },
+    afterArgOptions: { description: "Return items after this cursor." },
+    beforeArgOptions: { description: "Return items before this cursor." },
+    defaultConnectionTypeOptions: { description: "One page of a list, newest first." },
+    defaultEdgeTypeOptions: { description: "An item and its cursor." },
+    cursorFieldOptions: { description: "Position of the item in the list, for `after` and `before`." },
     nodeFieldOptions: { description: "The item." },
     edgesFieldOptions: { description: "The items with their cursors.", complexity: { field: 1, multiplier: 1 } },
-    pageInfoFieldOptions: { description: "Where this page lies in the list." },
+    pageInfoFieldOptions: { description: "The position of this page in the list." },
   },
   complexity: {
     limit: operationLimits,
     complexityError: (kind, found) =>
       new SteplogError(
         "INVALID_ARGUMENT",
-        `The operation is too large: ${kind.toLowerCase()} ${costOf(found, kind)} of at most ` +
-          `${operationLimits[kind.toLowerCase() as keyof typeof operationLimits]}. Ask for fewer items or fields.`,
+        `The operation is too large: its ${kind.toLowerCase()} is ${costOf(found, kind)}, and the limit is ` +
+          `${operationLimits[kind.toLowerCase() as keyof typeof operationLimits]}. Request fewer items or fields.`,
       ),
   },
   validation: { validationError: (failure) => invalidArgument(failure.issues) },
@@ -85,16 +87,19 @@ function decodeId(id: string): { typename: string; id: string } {
   try {
     return decodeGlobalID(id);
   } catch {
-    throw new SteplogError("INVALID_ARGUMENT", `"${id.slice(0, 100)}" is not an id of this API.`, [
-      { message: "Give an id as this API gave it out." },
+    throw new SteplogError("INVALID_ARGUMENT", `"${id.slice(0, 100)}" is not a valid id.`, [
+      { message: "Use an id that this API returned." },
     ]);
   }
 }
 
-builder.queryType({ description: "Reads." });
-builder.mutationType({ description: "Writes. Each is safe to repeat when its answer was lost, as its text says." });
+builder.queryType({ description: "Reads data." });
+builder.mutationType({
+  description:
+    "Changes data. Each description says whether the mutation can be repeated safely when its answer was lost.",
+});
 builder.subscriptionType({
   description:
-    "Live streams, over WebSocket (graphql-transport-ws) or server-sent events. Each can be resumed: say behind which " +
-    "cursor, and the rest comes with no gap and no double.",
+    "Live streams over WebSocket (graphql-transport-ws) or server-sent events. After a broken connection, subscribe " +
+    "again with the last cursor: the stream continues without gaps or duplicates.",
 });

@@ -1,9 +1,9 @@
-/** Things that an argument names and that must be there. */
+/** Looks up what an argument names. @throws NOT_FOUND naming the argument, and what there is instead. */
 import { SteplogError } from "../../schema/errors.ts";
 import type { BaseModel, Checkpoint, Dataset, FineTune } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";
 
-/** How many of what there is an error lists. */
+/** How many existing things a NOT_FOUND error lists. */
 export const listed = 10;
 
 export async function requireFineTune(store: Store, id: string, field: string): Promise<FineTune> {
@@ -14,12 +14,12 @@ export async function requireCheckpoint(store: Store, id: string, field: string)
   return (await store.checkpoints.get(id)) ?? notFound(field, "There is no checkpoint with this id.");
 }
 
-/** By name, which is how people know models. */
+/** By name, since that is how people refer to models. */
 export async function requireBaseModel(store: Store, name: string, field: string): Promise<BaseModel> {
   const model = await store.baseModels.getByName(name);
   if (model) return model;
   const names = (await store.baseModels.list({ limit: listed })).map((row) => row.name);
-  const known = names.length > 0 ? `There are: ${names.join(", ")}.` : "No worker has registered one yet.";
+  const known = names.length > 0 ? `Base models: ${names.join(", ")}.` : "No worker has registered one yet.";
   return notFound(field, `There is no base model "${name}". ${known}`);
 }
 
@@ -33,7 +33,7 @@ export async function requireDataset(
   if (dataset) return dataset;
   const rows = await store.datasets.list({ limit: listed });
   const names = rows.map((row) => `${row.name} (${toGlobalId(row.id)})`).join(", ");
-  const known = rows.length > 0 ? `The newest are: ${names}.` : "There are none yet.";
+  const known = rows.length > 0 ? `The newest datasets: ${names}.` : "There are no datasets yet.";
   return notFound(field, `There is no dataset with this id. ${known}`);
 }
 

@@ -1,6 +1,6 @@
 /**
- * The four things that have an id, and how they are loaded. Their fields are in a file each. Loaders batch but do not
- * cache: a subscription or a mutation must see a row as it is now.
+ * The four types with an id (Relay's Node), and how their rows are loaded; each type's fields are in its own file. Loaders
+ * batch but do not cache, since a subscription or a mutation must see the current row.
  */
 import type { BaseModel, Checkpoint, Dataset, FineTune } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";

@@ -1,4 +1,4 @@
-/** Pages of a list: Relay's arguments checked, and handed to the store, whose cursors are ids of rows. */
+/** Pages of a list: checks Relay's arguments and asks the store, whose cursors are row ids. */
 import { resolveCursorConnection } from "@pothos/plugin-relay";
 import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
@@ -19,7 +19,7 @@ export function pageOf<R extends { readonly id: string }>(args: PageArgs, list: 
   return resolveCursorConnection({ args, defaultSize, maxSize: limits.pageSize, toCursor: (row: R) => row.id }, list);
 }
 
-/** Cost of a connection: its query, and what is asked of each of its items. */
+/** Cost of a connection: its query, and the requested fields of each item. */
 export function pageCost(args: PageArgs) {
   return { field: queryCost, multiplier: args.first ?? args.last ?? defaultSize };
 }
@@ -31,7 +31,7 @@ function checkPage(args: PageArgs): void {
   }
   if (args.first != null && args.last != null) refuse("last", "cannot be given together with `first`");
   for (const name of ["after", "before"] as const) {
-    if (args[name] && !uuid.test(args[name])) refuse(name, "must be a cursor as a page gave it out");
+    if (args[name] && !uuid.test(args[name])) refuse(name, "must be a cursor that this API returned");
   }
 }
 

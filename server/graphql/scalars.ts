@@ -1,9 +1,9 @@
-/** Scalars that GraphQL does not have. */
+/** Scalars beyond those of GraphQL. */
 import { GraphQLError } from "graphql";
 import { builder } from "./builder.ts";
 
 builder.scalarType("DateTime", {
-  description: "A moment, ISO 8601 in UTC with milliseconds: 2026-01-31T12:00:00.000Z.",
+  description: "A point in time, ISO 8601 in UTC with milliseconds: 2026-01-31T12:00:00.000Z.",
   serialize: (date) => date.toISOString(),
   parseValue: (value) => {
     const date = new Date(typeof value === "string" ? value : Number.NaN);
@@ -13,19 +13,21 @@ builder.scalarType("DateTime", {
 });
 
 builder.scalarType("SafeInt", {
-  description: "A whole number of at most 2^53 - 1 either way, as a JSON number. Int ends at 2^31.",
+  description: "A whole number from -(2^53 - 1) to 2^53 - 1, as a JSON number. Int only holds 32 bits.",
   serialize: (value) => value,
   parseValue: (value) => {
     if (typeof value === "number" && Number.isSafeInteger(value)) return value;
-    throw new GraphQLError(`SafeInt must be a whole number of at most 2^53 - 1; got ${JSON.stringify(value)}.`);
+    throw new GraphQLError(
+      `SafeInt must be a whole number from -(2^53 - 1) to 2^53 - 1; got ${JSON.stringify(value)}.`,
+    );
   },
 });
 
 builder.scalarType("LearningRate", {
-  description: "A number, or AUTO: then the worker picks the rate by the scale of the first projected gradients.",
+  description: "A number, or AUTO: the worker then chooses the rate from the scale of the first projected gradients.",
   serialize: (value) => value,
   parseValue: (value) => {
     if (typeof value === "number" || value === "AUTO") return value;
-    throw new GraphQLError(`LearningRate must be a number, or AUTO; got ${JSON.stringify(value)}.`);
+    throw new GraphQLError(`LearningRate must be a number or AUTO; got ${JSON.stringify(value)}.`);
   },
 });

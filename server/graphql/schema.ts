@@ -1,4 +1,4 @@
-/** The GraphQL schema. One noun a file; importing it adds it. schema/api.graphql is this, printed. */
+/** The GraphQL schema. Each file adds one type when it is imported. schema/api.graphql is the printed schema. */
 import { lexicographicSortSchema, printSchema } from "graphql";
 import "./scalars.ts";
 import "./model/base-model.ts";

@@ -18,9 +18,13 @@ export async function receiveDataset(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  if (request.method !== "POST") throw new SteplogError("NOT_FOUND", "Post a dataset here; GraphQL lists them.");
+  if (request.method !== "POST")
+    throw new SteplogError(
+      "NOT_FOUND",
+      "POST a dataset to this path. To list datasets, use the GraphQL query `datasets`.",
+    );
   if (Number(request.headers["content-length"] ?? 0) > limits.datasetBytes) {
-    throw new SteplogError("PAYLOAD_TOO_LARGE", `A dataset has at most ${limits.datasetBytes} bytes.`);
+    throw new SteplogError("PAYLOAD_TOO_LARGE", `A dataset may have at most ${limits.datasetBytes} bytes.`);
   }
   const name = z
     .string()
@@ -30,7 +34,7 @@ export async function receiveDataset(
     .safeParse(url.searchParams.get("name") ?? "");
   if (!name.success) throw invalidArgument(name.error.issues, ["name"]);
   const preset = presetIn(url);
-  // A body that is refused half-way must not take the connection with it, on which the answer goes.
+  // Refusing a body half-way must not close the connection: the answer is still to be sent on it.
   const dataset = await storeStream(
     services,
     name.data,
@@ -41,11 +45,14 @@ export async function receiveDataset(
   sendJson(response, 201, { id: encodeGlobalID("Dataset", dataset.id), name: dataset.name, rows, bytes, sha256 });
 }
 
-/** @throws INVALID_ARGUMENT naming those that there are */
+/** @throws INVALID_ARGUMENT listing the known presets */
 function presetIn(url: URL): PresetName | null {
   const given = url.searchParams.get("preset");
   if (given === null) return null;
   const known = presetNames.find((name) => name === given);
   if (known) return known;
-  throw invalidArgument([{ path: [], message: `is ${given}, and there are ${presetNames.join(", ")}` }], ["preset"]);
+  throw invalidArgument(
+    [{ path: [], message: `must be one of ${presetNames.join(", ")}; it is ${given}` }],
+    ["preset"],
+  );
 }

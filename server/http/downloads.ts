@@ -1,4 +1,4 @@
-/** Downloads of a checkpoint: its log, made from the rows when asked for, and its weights, a stored file. */
+/** Downloads of a checkpoint: its log, built on request from rows of the store, and its weights, stored files. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { basename, dirname } from "node:path";
 import { decodeGlobalID } from "@pothos/plugin-relay";
@@ -9,13 +9,13 @@ import type { Store } from "../../store/store.ts";
 import { filesOf, singleFile } from "../weights-files.ts";
 import { sendFile } from "./files.ts";
 
-/** What is at a link never changes: a log prefix is permanent, and stored weights have the digest of the checkpoint. */
+/** What a link returns never changes: logs only grow, and stored weights have the checkpoint's digest. */
 const forEver = "private, max-age=31536000, immutable";
 
 export async function sendLog(store: Store, id: string, request: IncomingMessage, response: ServerResponse) {
   const checkpoint = await find(store, id);
   const log = await store.fineTunes.logPrefix(checkpoint.fineTuneId, checkpoint.entries);
-  if (!log) throw new SteplogError("NOT_FOUND", "The run of this checkpoint has no log.");
+  if (!log) throw new SteplogError("NOT_FOUND", "The run of this checkpoint has no log yet.");
   const etag = `"${Buffer.from(log.chain).toString("hex")}"`;
   response.setHeader("etag", etag);
   response.setHeader("cache-control", forEver);
@@ -30,7 +30,7 @@ export async function sendLog(store: Store, id: string, request: IncomingMessage
   response.end(request.method === "HEAD" ? undefined : file);
 }
 
-/** The file of this name; null for the one file of weights that are in one. */
+/** Sends the file of this name; null stands for the weights, if they are a single file. */
 export async function sendWeights(
   store: Store,
   id: string,
@@ -52,16 +52,19 @@ export async function sendWeights(
 function chooseFile(checkpoint: Checkpoint, name: string | null): WeightsFile {
   const files = filesOf(checkpoint);
   if (files.length === 0) {
-    const state = `The weights of this checkpoint are ${checkpoint.weightsStatus}.`;
-    throw new SteplogError("INVALID_STATE", `${state} Ask for them with the mutation materialiseCheckpoint.`);
+    const state = `The weights of this checkpoint are not stored; their status is ${checkpoint.weightsStatus}.`;
+    throw new SteplogError("INVALID_STATE", `${state} Request them with the mutation materialiseCheckpoint.`);
   }
   const file = name === null ? singleFile(checkpoint) : files.find((known) => known.name === name);
   if (file) return file;
   const names = files.map((known) => known.name).join(", ");
-  throw new SteplogError("NOT_FOUND", `There is no such file. There are ${names}; weightsFiles has their links.`);
+  throw new SteplogError(
+    "NOT_FOUND",
+    `There is no such file. The files are ${names}; the field weightsFiles has their links.`,
+  );
 }
 
-/** By the id of the API, or the bare row id inside of it. */
+/** Accepts the id that the API returns, or the row id inside it. */
 async function find(store: Store, id: string): Promise<Checkpoint> {
   const checkpoint = await store.checkpoints.get(rowId(id));
   if (!checkpoint) throw new SteplogError("NOT_FOUND", "There is no checkpoint with this id.");

@@ -6,7 +6,7 @@ import { SteplogError } from "../../schema/errors.ts";
 
 export interface SendFileOptions {
   readonly root: string;
-  /** Relative to the root; an attempt to leave it is NOT_FOUND. */
+  /** Relative to the root. A path that leads out of it is NOT_FOUND. */
   readonly path: string;
   readonly cacheControl?: boolean;
 }
@@ -17,7 +17,7 @@ export async function sendFile(request: IncomingMessage, response: ServerRespons
   const stream = send(request, encodeURI(path), { root, cacheControl, index: "index.html", dotfiles: "deny" });
   const failed = new Promise<never>((_resolve, reject) => {
     stream.on("error", (error: unknown) => reject(asError(error, response)));
-    stream.on("directory", () => reject(new SteplogError("NOT_FOUND", "There is nothing here.")));
+    stream.on("directory", () => reject(new SteplogError("NOT_FOUND", "There is nothing at this path.")));
   });
   const closed = once(response, "close");
   stream.pipe(response);
@@ -29,11 +29,14 @@ function asError(error: unknown, response: ServerResponse): Error {
   if (status === 416) {
     response.statusCode = 416;
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, String(value));
-    return new SteplogError("INVALID_ARGUMENT", "The range lies outside the file.");
+    return new SteplogError("INVALID_ARGUMENT", "The requested range is outside the file.");
   }
   if (status === 412) {
     response.statusCode = 412;
-    return new SteplogError("INVALID_STATE", "The file is not the one that the request's condition names.");
+    return new SteplogError(
+      "INVALID_STATE",
+      "The file does not match the condition of the request (If-Match or If-Unmodified-Since).",
+    );
   }
   if (status >= 500 || !(error instanceof Error)) return error instanceof Error ? error : new Error(String(error));
   return new SteplogError("NOT_FOUND", "There is no such file.", [], { cause: error });

@@ -1,9 +1,9 @@
-/** The GraphiQL page at /graphql in a browser: one file with everything in it, so that it works without a network. */
+/** The GraphiQL page, shown at /graphql in a browser: one self-contained file, so that it works offline. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 
-/** Belt and braces: the browser is told that this page has nothing to fetch elsewhere. */
+/** Makes the browser refuse anything that this page would load from another host. */
 const policy = [
   "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:",
   "connect-src 'self' ws: wss:",
@@ -26,7 +26,7 @@ interface Page {
 
 let page: Promise<Page> | undefined;
 
-/** The page has 9 MB, 2 MB zipped: it is made when a browser first asks for it. */
+/** The page is 9 MB, 2 MB compressed, so it is built when a browser first requests it. */
 async function makePage(): Promise<Page> {
   const { renderGraphiQL } = await import("@graphql-yoga/render-graphiql");
   const html = Buffer.from(renderGraphiQL({ title: "Steplog", defaultQuery, defaultEditorToolsVisibility: true }));

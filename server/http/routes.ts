@@ -1,4 +1,4 @@
-/** What is at which path. Every error of every route leaves through one door. */
+/** Maps paths to what answers them. Every error of every route is sent by `sendError`. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { SteplogError } from "../../schema/errors.ts";
@@ -19,7 +19,7 @@ export interface RoutesOptions {
   readonly gateway: Gateway;
   readonly access: Access;
   readonly originOf: (host: string | undefined) => string;
-  /** Folder of the web page; without one, / is a page of links. */
+  /** Folder of the web page. Without it, / shows a few links. */
   readonly dashboardDir?: string | undefined;
 }
 
@@ -45,7 +45,7 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
   const { pathname } = url;
   if (pathname === "/healthz") return sendJson(response, 200, { status: "ok" });
   if (pathname === "/readyz") return sendReady(services, response);
-  // The upload protocol has CORS rules of its own.
+  // The upload protocol has its own CORS rules.
   const isUpload = pathname === "/uploads" || pathname.startsWith("/uploads/");
   if (!isUpload && access.cors(request, response)) return;
   if (pathname === "/graphql" && wantsGraphiQL(request)) return sendGraphiQL(request, response);
@@ -79,14 +79,15 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
 }
 
 /**
- * The body in memory, as a parser before the gateway would leave it. The gateway's own limit stops reading where it
- * is reached, which leaves the connection stuck for the next request.
+ * Reads the body into memory, as body-parsing middleware would. The gateway's own size limit stops reading in the middle
+ * of the body, which leaves the connection unusable for the next request.
  */
 async function readBody(request: IncomingMessage): Promise<Readable> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of atMost(limits.requestBytes)(request.iterator({ destroyOnReturn: false })))
     chunks.push(chunk);
-  if (chunks.length === 0) throw new SteplogError("INVALID_ARGUMENT", 'The body is empty. Send {"query": "..."}.');
+  if (chunks.length === 0)
+    throw new SteplogError("INVALID_ARGUMENT", 'The body is empty. Send JSON such as {"query": "..."}.');
   return Readable.from([Buffer.concat(chunks)]);
 }
 
@@ -94,13 +95,13 @@ function decodePart(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
-    throw new SteplogError("INVALID_ARGUMENT", "The path is not percent-encoded UTF-8.");
+    throw new SteplogError("INVALID_ARGUMENT", "The path is not valid percent-encoded UTF-8.");
   }
 }
 
 function onlyReads(request: IncomingMessage): void {
   if (request.method === "GET" || request.method === "HEAD") return;
-  throw new SteplogError("NOT_FOUND", `There is nothing to ${request.method} here.`);
+  throw new SteplogError("NOT_FOUND", `This path does not accept ${request.method}; it accepts GET and HEAD.`);
 }
 
 async function sendReady({ store }: Services, response: ServerResponse): Promise<void> {
@@ -108,7 +109,7 @@ async function sendReady({ store }: Services, response: ServerResponse): Promise
   sendJson(response, 200, { status: "ready" });
 }
 
-/** Paths of the page's own router have no extension and get the page. */
+/** Paths without an extension belong to the page's own router, so they get the page. */
 async function sendDashboard(root: string, path: string, request: IncomingMessage, response: ServerResponse) {
   const isFile = path === "/" || /\.\w+$/u.test(path);
   await sendFile(request, response, { root, path: isFile ? path : "/index.html" });
@@ -116,21 +117,21 @@ async function sendDashboard(root: string, path: string, request: IncomingMessag
 
 function sendLinks(pathname: string, response: ServerResponse): void {
   if (pathname !== "/") throw new SteplogError("NOT_FOUND", `There is nothing at ${pathname}.`);
-  const links = '<a href="/graphql">GraphQL API and its docs</a> · <a href="/readyz">status</a>';
+  const links = '<a href="/graphql">GraphQL API and its documentation</a> · <a href="/readyz">status</a>';
   response.setHeader("content-type", "text/html; charset=utf-8");
   response.end(`<!doctype html><meta charset="utf-8"><title>Steplog</title><h1>Steplog</h1><p>${links}</p>\n`);
 }
 
 function sendError({ log }: Services, error: unknown, request: IncomingMessage, response: ServerResponse): void {
   if (response.headersSent || response.destroyed) {
-    log.debug({ err: error, url: request.url }, "an answer broke off");
+    log.debug({ err: error, url: request.url }, "an answer was cut off");
     response.destroy();
     return;
   }
   const { status, body } = toHttpError(error, log);
   for (const header of ["content-length", "content-disposition", "cache-control", "etag"])
     response.removeHeader(header);
-  // A client reads no answer before its body is out, so the rest of a refused body is taken and dropped.
+  // A client reads the answer after it has sent its body, so the rest of a refused body is read and dropped.
   if (!request.complete) request.resume();
   response.writeHead(response.statusCode === 200 ? status : response.statusCode, {
     "content-type": "application/json",

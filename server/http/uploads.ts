@@ -1,6 +1,6 @@
 /**
- * Uploads: large files that come over the tus protocol, which goes on where a broken connection stopped. They lie in
- * a folder of their own until a mutation makes datasets of them, or for a day.
+ * Uploads: large files sent over the tus protocol, which resumes after a broken connection. They stay in a folder until
+ * a mutation turns them into datasets, or for one day.
  */
 import { randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
@@ -22,7 +22,7 @@ const sweepMs = 60 * 60 * 1000;
 export interface UploadsOptions {
   readonly directory: string;
   readonly log: Logger;
-  /** Address of this server as a client of these headers sees it. */
+  /** Address of this server as a client with this Host header sees it. */
   readonly originOf: (host: string) => string;
   readonly originAllowed: (origin: string) => boolean;
 }
@@ -46,7 +46,7 @@ export class Uploads {
       onResponseError: (_request, error) => tusError(error, log),
     });
     const sweep = () => {
-      this.#removeOld().catch((error: unknown) => log.warn({ err: error }, "old uploads were not removed"));
+      this.#removeOld().catch((error: unknown) => log.warn({ err: error }, "cannot remove old uploads"));
     };
     this.#sweep = setInterval(sweep, sweepMs).unref();
   }
@@ -56,7 +56,7 @@ export class Uploads {
     await this.#removeOld();
   }
 
-  /** Uploads that nobody came back for, and streams of a server that was killed. */
+  /** Removes abandoned uploads, and spooled bodies left by a server that was killed. */
   async #removeOld(): Promise<void> {
     await this.#files.deleteExpired();
     const streams = (await readdir(this.#directory)).filter((name) => name.startsWith(streamPrefix));
@@ -75,19 +75,24 @@ export class Uploads {
     return this.#tus.handle(request, response);
   }
 
-  /** An upload of which every byte is here. @throws NOT_FOUND, INVALID_STATE */
+  /** A complete upload. @throws NOT_FOUND, INVALID_STATE */
   async complete(idOrUrl: string, field: string) {
     const id = idOrUrl.slice(idOrUrl.lastIndexOf("/") + 1);
     const upload = await this.#files.getUpload(id).catch(() => null);
-    if (!upload) throw uploadError("NOT_FOUND", field, "There is no upload of this id. It may have been used already.");
+    if (!upload)
+      throw uploadError("NOT_FOUND", field, "There is no upload with this id. It may have been used already.");
     if (upload.size === undefined || upload.offset !== upload.size) {
       const size = upload.size ?? "an unknown number of";
-      throw uploadError("INVALID_STATE", field, `Of the upload ${upload.offset} of ${size} bytes are here. Resume it.`);
+      throw uploadError(
+        "INVALID_STATE",
+        field,
+        `The upload is incomplete: ${upload.offset} of ${size} bytes have arrived. Resume it.`,
+      );
     }
     return {
       path: join(this.#directory, id),
       open: () => createReadStream(join(this.#directory, id)),
-      // Two mutations may have used one upload: gone is what it should be.
+      // Two mutations may have used the same upload; then the file is already gone.
       remove: () => this.#files.remove(id).catch(() => {}),
     };
   }
@@ -106,13 +111,14 @@ export class Uploads {
   }
 }
 
-/** Passes bytes on up to a limit. */
+/** Passes bytes through, up to a limit. @throws PAYLOAD_TOO_LARGE */
 export function atMost(limit: number) {
   return async function* (source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     let bytes = 0;
     for await (const chunk of source) {
       bytes += chunk.length;
-      if (bytes > limit) throw new SteplogError("PAYLOAD_TOO_LARGE", `The body has more than ${limit} bytes.`);
+      if (bytes > limit)
+        throw new SteplogError("PAYLOAD_TOO_LARGE", `The body is larger than the limit of ${limit} bytes.`);
       yield chunk;
     }
   };
@@ -124,7 +130,7 @@ function uploadError(code: ErrorCode, field: string, message: string): SteplogEr
 
 type TusError = Error | { status_code: number; body: string };
 
-/** The protocol's own errors keep their status, which tus clients act on, and get the body of all other errors. */
+/** Errors of the protocol keep their status, which tus clients act on, but get the same body as all other errors. */
 function tusError(error: TusError, log: Logger): { status_code: number; body: string } {
   if (!("status_code" in error)) {
     const { status, body } = toHttpError(error, log);

@@ -449,7 +449,7 @@ describe("fine-tunes", () => {
     await server.store.baseModels.register(modelRow("second"));
     const input = { name: "x", baseModel: "gpt-9", dataset: await createDataset(server) };
     const { errors } = await server.gql(createFineTuneMutation, { input });
-    expect(errors?.[0]?.message).toMatch(/no base model "gpt-9"\. There are: second, bytes\./u);
+    expect(errors?.[0]?.message).toMatch(/no base model "gpt-9"\. Base models: second, bytes\./u);
     expect(errors?.[0]?.extensions).toMatchObject({ code: "NOT_FOUND", issues: [{ field: "input.baseModel" }] });
   });
 });

@@ -35,7 +35,7 @@ test("only names that a worker found are taken: no path, no address", async () =
   for (const name of ["nobody", "../later", "/etc", "later/", "https://hub.example/a/b", "", "LATER"]) {
     const { code, message } = await refusal(name);
     expect(code).toBe("NOT_FOUND");
-    expect(message).toContain("There are: damaged, later.");
+    expect(message).toContain("Found models: damaged, later.");
   }
   expect(await refusal("damaged")).toMatchObject({
     code: "INVALID_STATE",

@@ -1,4 +1,4 @@
-/** Datasets: rows of prompt and completion, checked when they come in. */
+/** Datasets: rows of prompt and completion, checked before they are stored. */
 import { z } from "zod";
 import { SteplogError } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
@@ -11,11 +11,13 @@ import { preparationOf, PreparationInput } from "./preparation.ts";
 
 DatasetRef.implement({
   description:
-    'Checked rows as JSON Lines: text, {"prompt": "...", "completion": "..."}, conversations, {"messages": [{"role": "user", "content": "..."}, ...]}, or tokens, {"input_ids": [...], "labels": [...]}.',
+    "Rows to train or evaluate on, checked and stored as JSON Lines. A row is text " +
+    '{"prompt": "...", "completion": "..."}, a conversation {"messages": [{"role": "user", "content": "..."}, ...]}, ' +
+    'or tokens {"input_ids": [...], "labels": [...]}.',
   fields: (t) => ({
-    name: t.exposeString("name", { description: "Name that its author gave it; need not be unique." }),
-    sha256: t.exposeString("sha256", { description: "SHA-256 of its bytes, 64 hex digits." }),
-    bytes: t.expose("bytes", { type: "SafeInt", description: "Size, bytes." }),
+    name: t.exposeString("name", { description: "Name given by its author; need not be unique." }),
+    sha256: t.exposeString("sha256", { description: "SHA-256 of the stored file, 64 hex digits." }),
+    bytes: t.expose("bytes", { type: "SafeInt", description: "Size of the stored file in bytes." }),
     rows: t.exposeInt("rows", { description: "Number of rows." }),
     createdAt: t.expose("createdAt", { type: "DateTime", description: "When it was stored." }),
   }),
@@ -25,7 +27,7 @@ builder.queryField("datasets", (t) =>
   t.connection(
     {
       type: DatasetRef,
-      description: "The stored datasets, the newest first.",
+      description: "The stored datasets, newest first.",
       complexity: pageCost,
       resolve: (_root, args, { store }) => pageOf(args, (page) => store.datasets.list(page)),
     },
@@ -35,25 +37,28 @@ builder.queryField("datasets", (t) =>
 );
 
 const CreateDatasetInput = builder.inputType("CreateDatasetInput", {
-  description: "A new dataset: its rows inline, or an upload that is complete. Give exactly one of the two.",
+  description: "A new dataset. Give its rows inline (`jsonl`) or as a complete upload (`uploadId`), not both.",
   fields: (t) => ({
     name: t.string({
       required: true,
-      description: `Name for people, 1 to ${limits.nameLength} characters.`,
+      description: `Name of the dataset, 1 to ${limits.nameLength} characters.`,
       validate: z.string().trim().min(1).max(limits.nameLength),
     }),
     jsonl: t.string({
       description:
-        'The rows, one JSON object a line: {"prompt": "...", "completion": "..."}. At most ' +
-        `${limits.inlineDatasetBytes} bytes; a larger dataset goes through an upload.`,
+        'The rows, one JSON object per line: {"prompt": "...", "completion": "..."}. At most ' +
+        `${limits.inlineDatasetBytes} bytes; upload larger datasets.`,
     }),
     uploadId: t.string({
       description:
-        "An upload made with the tus protocol (resumable) at /uploads, complete: its URL, or the URL's last part. JSON Lines, or " +
-        "parquet with a column for each field. At " +
-        `most ${limits.datasetBytes} bytes. It is gone once this mutation answered.`,
+        "URL, or last part of the URL, of a complete upload made at /uploads with the tus protocol (resumable). JSON Lines, " +
+        `or parquet with one column per field; at most ${limits.datasetBytes} bytes. The upload is deleted once its rows ` +
+        "are stored or refused.",
     }),
-    prepare: t.field({ type: PreparationInput, description: "What to make of the rows first; nothing when left out." }),
+    prepare: t.field({
+      type: PreparationInput,
+      description: "How to convert, split or sample the rows first. Left out, the rows are stored unchanged.",
+    }),
   }),
 });
 
@@ -61,8 +66,8 @@ builder.mutationField("createDataset", (t) =>
   t.field({
     type: DatasetRef,
     description:
-      `Checks and stores a dataset, of at most ${limits.datasetRows} rows. Wrong rows are DATASET_INVALID: issues name ` +
-      "line and field, and nothing is stored.",
+      `Checks and stores a dataset of at most ${limits.datasetRows} rows. If rows are wrong, it fails with DATASET_INVALID, ` +
+      "names their lines and fields, and stores nothing. Repeating it creates another dataset.",
     complexity: queryCost,
     args: { input: t.arg({ type: CreateDatasetInput, required: true, description: "The dataset." }) },
     resolve: (_root, { input }, context) => {
@@ -71,7 +76,7 @@ builder.mutationField("createDataset", (t) =>
       if (uploadId != null && jsonl == null) return storeUpload(context, name, uploadId, preparation);
       if (jsonl != null && uploadId == null) return storeInline(context, name, jsonl, preparation);
       throw new SteplogError("INVALID_ARGUMENT", "Give exactly one of `jsonl` and `uploadId`.", [
-        { field: "input.jsonl", message: "exactly one of `jsonl` and `uploadId` is needed" },
+        { field: "input.jsonl", message: "give exactly one of `jsonl` and `uploadId`" },
       ]);
     },
   }),
@@ -85,7 +90,7 @@ function storeInline(
 ) {
   const bytes = Buffer.from(jsonl);
   if (bytes.length > limits.inlineDatasetBytes) {
-    const message = `has ${bytes.length} bytes; the most inline is ${limits.inlineDatasetBytes}. Upload it to /uploads`;
+    const message = `has ${bytes.length} bytes; the inline limit is ${limits.inlineDatasetBytes}. Upload the file to /uploads instead`;
     throw new SteplogError("PAYLOAD_TOO_LARGE", `jsonl ${message}.`, [{ field: "input.jsonl", message }]);
   }
   const open = async function* open() {

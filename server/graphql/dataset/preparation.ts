@@ -1,4 +1,4 @@
-/** What a dataset's rows are made of: presets of tasks, templates, splits and samples (docs/DATA.md). */
+/** Preparation of a dataset's rows: conversion by preset or template, splits, samples (docs/DATA.md). */
 import { z } from "zod";
 import type { Part, Preparation } from "../../../dataset/prepare.ts";
 import { limits } from "../../../schema/limits.ts";
@@ -7,31 +7,34 @@ import { builder } from "../builder.ts";
 import { PresetRef } from "./preset.ts";
 
 const PartRef = builder.enumType("DatasetPart", {
-  description: "A part of a split; the parts of one seed and its shares have no prompt in common.",
+  description: "Part of a split. With the same seed and shares, no two parts have a prompt in common.",
   values: {
-    TRAINING: { description: "What the others leave." },
-    VALIDATION: { description: "Of the size of validationShare." },
-    TEST: { description: "Of the size of testShare." },
+    TRAINING: { description: "The rows in neither of the other parts." },
+    VALIDATION: { description: "A share of the rows: validationShare." },
+    TEST: { description: "A share of the rows: testShare." },
   } satisfies Record<Part, { description: string }>,
 });
 
 const LabelInput = builder.inputType("LabelInput", {
-  description: "A label and what stands for it.",
+  description: "A label and the completion that stands for it.",
   fields: (t) => ({
-    value: t.string({ required: true, description: "The label's value, as text." }),
-    completion: t.string({ required: true, description: "The completion that stands for it, leading space included." }),
+    value: t.string({ required: true, description: "The label's value in the rows, as text." }),
+    completion: t.string({
+      required: true,
+      description: "The completion that stands for it, including a leading space if it needs one.",
+    }),
   }),
 });
 
 const TemplateInput = builder.inputType("TemplateInput", {
-  description: "How rows with labels become prompts and completions.",
+  description: "How labelled rows become prompts and completions.",
   fields: (t) => ({
-    prompt: t.string({ required: true, description: "The prompt, with fields in braces: {text} It was" }),
-    labelField: t.string({ description: "The field of the label; `label` when left out." }),
+    prompt: t.string({ required: true, description: "The prompt, with names of fields in braces: {text} It was" }),
+    labelField: t.string({ description: "Field that holds the label. Default `label`." }),
     labels: t.field({
       type: [LabelInput],
       required: true,
-      description: "Every label; their completions are the candidates of each row.",
+      description: "All labels. Their completions are the candidates of every row.",
     }),
   }),
 });
@@ -39,29 +42,41 @@ const TemplateInput = builder.inputType("TemplateInput", {
 const share = z.number().min(0).lt(1).nullish();
 
 export const PreparationInput = builder.inputType("PreparationInput", {
-  description:
-    "What is made of a file's rows, in this order: conversion, equal rows kept once, a part of a split, a sample.",
+  description: "How rows are prepared, in this order: convert, remove duplicates, take one part of a split, sample.",
   fields: (t) => ({
-    preset: t.field({ type: PresetRef, description: "The task whose rows they are; or give a template." }),
-    template: t.field({ type: TemplateInput, description: "For rows of no preset." }),
-    part: t.field({ type: PartRef, description: "The part to store; all rows when left out." }),
-    validationShare: t.float({ description: "Share of the rows, 0 to below 1; 0 when left out.", validate: share }),
-    testShare: t.float({ description: "Share of the rows, 0 to below 1; 0 when left out.", validate: share }),
+    preset: t.field({
+      type: PresetRef,
+      description: "The task that the rows come from. Cannot be combined with `template`.",
+    }),
+    template: t.field({ type: TemplateInput, description: "How to convert rows that no preset covers." }),
+    part: t.field({ type: PartRef, description: "The part to store. Left out, all rows." }),
+    validationShare: t.float({
+      description: "Share of rows in the validation part, 0 to below 1. Default 0.",
+      validate: share,
+    }),
+    testShare: t.float({ description: "Share of rows in the test part, 0 to below 1. Default 0.", validate: share }),
     perClass: t.int({
-      description: "Rows of each completion, drawn by the seed; all when left out.",
+      description: "Number of rows to sample for each completion. Left out, all rows.",
       validate: z.int().min(1).max(limits.datasetRows).nullish(),
     }),
-    seed: t.field({ type: "SafeInt", description: "Of the split and the sample; 0 when left out." }),
+    seed: t.field({ type: "SafeInt", description: "Seed of the split and the sample. Default 0." }),
   }),
 });
 
-/** @throws INVALID_ARGUMENT for a preset and a template at once, or shares of more than everything */
+/** @throws INVALID_ARGUMENT for both a preset and a template, or for shares that add up to 1 or more */
 export function preparationOf(input: typeof PreparationInput.$inferInput): Preparation {
   const { preset, template, part, validationShare, testShare, perClass, seed } = input;
   const issues = [
-    ...(preset != null && template != null ? [{ path: ["preset"], message: "is given, and a template too" }] : []),
+    ...(preset != null && template != null
+      ? [{ path: ["preset"], message: "cannot be combined with a template" }]
+      : []),
     ...((validationShare ?? 0) + (testShare ?? 0) >= 1
-      ? [{ path: ["validationShare"], message: "and testShare leave nothing to learn from" }]
+      ? [
+          {
+            path: ["validationShare"],
+            message: "and testShare must add up to less than 1, so that training rows are left",
+          },
+        ]
       : []),
   ];
   if (issues.length > 0) throw invalidArgument(issues, ["input", "prepare"]);

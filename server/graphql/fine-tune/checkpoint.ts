@@ -1,4 +1,4 @@
-/** Checkpoints: places in a log, each as good as the weights it stands for. */
+/** Checkpoints: steps of a run from which its weights can be rebuilt. */
 import { encodeGlobalID } from "@pothos/plugin-relay";
 import type { weightsStatuses } from "../../../schema/states.ts";
 import { stepLogBytes } from "../../../schema/step-log.ts";
@@ -10,66 +10,65 @@ import { requireCheckpoint } from "../lookup.ts";
 import { CheckpointRef, FineTuneRef } from "../nodes.ts";
 
 const WeightsStatus = builder.enumType("WeightsStatus", {
-  description: "How far the weights of a checkpoint are.",
+  description: "Whether the weights of a checkpoint are stored.",
   values: {
-    NONE: { description: "Not asked for. The log is enough to rebuild them at any time." },
-    QUEUED: { description: "Asked for; a worker rebuilds them." },
+    NONE: { description: "Not requested. They can be rebuilt from the log at any time." },
+    QUEUED: { description: "Requested; a worker is going to rebuild them." },
     STORED: { description: "Ready for download." },
-    FAILED: { description: "Could not be rebuilt; weightsError says why. Asking again tries again." },
+    FAILED: { description: "Could not be rebuilt; weightsError says why. Requesting them again retries." },
   } satisfies Record<(typeof weightsStatuses)[number], { description: string }>,
 });
 
 const WeightsFileRef = builder.objectRef<WeightsFile & { readonly url: string }>("WeightsFile").implement({
-  description: "A file of a checkpoint's weights.",
+  description: "A file of a checkpoint.",
   fields: (t) => ({
-    name: t.exposeString("name", { description: "Its name in a model folder." }),
-    url: t.exposeString("url", { description: "Where to get it, with ranges." }),
-    bytes: t.expose("bytes", { type: "SafeInt", description: "Size, bytes." }),
-    sha256: t.exposeString("sha256", { description: "SHA-256 of its bytes, 64 hex digits." }),
+    name: t.exposeString("name", { description: "Name of the file in the model folder." }),
+    url: t.exposeString("url", { description: "Download link; supports range requests." }),
+    bytes: t.expose("bytes", { type: "SafeInt", description: "Size in bytes." }),
+    sha256: t.exposeString("sha256", { description: "SHA-256 of the file, 64 hex digits." }),
   }),
 });
 
 CheckpointRef.implement({
   description:
-    "A place in the log of a run. With the base model, the log up to here is the fine-tuned model, bit for bit.",
+    "A step of a run whose model can be rebuilt. The base model and the log up to this step give its weights, bit for bit.",
   fields: (t) => ({
     fineTune: t.field({
       type: FineTuneRef,
-      description: "The run whose log this is a place in.",
+      description: "The run that the checkpoint belongs to.",
       resolve: (checkpoint) => checkpoint.fineTuneId,
     }),
-    entries: t.exposeInt("entries", { description: "Log entries up to here." }),
-    step: t.exposeInt("step", { description: "Steps done here." }),
+    entries: t.exposeInt("entries", { description: "Number of log entries up to this step." }),
+    step: t.exposeInt("step", { description: "Number of steps done." }),
     chainHash: t.string({
-      description: "Chain hash after these entries, 64 hex digits. Two checkpoints of one hash are one model.",
+      description: "Chain hash of these entries, 64 hex digits. Checkpoints with the same hash are the same model.",
       resolve: (checkpoint) => Buffer.from(checkpoint.chain).toString("hex"),
     }),
     weightsDigest: t.exposeString("weightsDigest", {
-      description:
-        "Digest of the fine-tuned tensors as they were trained, 64 hex digits: a rebuild must give the same.",
+      description: "Digest of the trained tensors, 64 hex digits. A rebuild must give the same.",
     }),
     logUrl: t.string({
-      description: "Where to get the log up to here, a .steplog file.",
+      description: "Download link of the log up to this step, a .steplog file.",
       resolve: (checkpoint, _args, { origin }) => `${origin}${checkpointPath(checkpoint)}/log.steplog`,
     }),
     logBytes: t.int({
-      description: "Size of that file, bytes.",
+      description: "Size of the .steplog file in bytes.",
       complexity: queryCost,
       resolve: logBytes,
     }),
-    weightsStatus: t.expose("weightsStatus", { type: WeightsStatus, description: "How far the weights are." }),
+    weightsStatus: t.expose("weightsStatus", { type: WeightsStatus, description: "Whether the weights are stored." }),
     weightsUrl: t.string({
       nullable: true,
       description:
-        "Where to get the weights, a .safetensors file; null until they are stored, and when they are several files.",
+        "Download link of the weights, a .safetensors file; null until they are stored, or if they are several files.",
       resolve: (checkpoint, _args, { origin }) =>
         singleFile(checkpoint) ? `${origin}${checkpointPath(checkpoint)}/weights.safetensors` : null,
     }),
     weightsFiles: t.field({
       type: [WeightsFileRef],
       description:
-        "The files of the folder that transformers loads: the weights, one file, or, above 5 GB, shards and their index, with " +
-        "the base model's config, tokenizer and licence; or of an adapter, the two files that peft loads. None until they are stored.",
+        "The stored files, empty until the weights are stored. Of a full model: the weights (above 5 GB: shards and an index), " +
+        "config, tokenizer and licence, as transformers loads them. Of an adapter: the two files that peft loads.",
       resolve: (checkpoint, _args, { origin }) =>
         filesOf(checkpoint).map((file) => ({
           ...file,
@@ -79,13 +78,13 @@ CheckpointRef.implement({
     weightsBytes: t.expose("weightsBytes", {
       type: "SafeInt",
       nullable: true,
-      description: "Size of these files together, bytes; null until they are stored.",
+      description: "Total size of weightsFiles in bytes; null until they are stored.",
     }),
     weightsError: t.exposeString("weightsError", {
       nullable: true,
       description: "Why the weights could not be rebuilt; null otherwise.",
     }),
-    createdAt: t.expose("createdAt", { type: "DateTime", description: "When it was named." }),
+    createdAt: t.expose("createdAt", { type: "DateTime", description: "When the checkpoint was made." }),
   }),
 });
 
@@ -99,7 +98,7 @@ async function logBytes(checkpoint: Checkpoint, _args: object, context: Context)
   return stepLogBytes(header, checkpoint.entries, await hasDecays(fineTune, context));
 }
 
-/** A run without weight decay has them where it goes on from one with. */
+/** A run without weight decay has decays in its log if it continues a run with weight decay. */
 async function hasDecays(run: FineTune, context: Context): Promise<boolean> {
   if (run.hyperparameters.weightDecay > 0) return true;
   if (run.fromCheckpointId === null) return false;
@@ -111,7 +110,7 @@ builder.queryField("checkpoint", (t) =>
   t.field({
     type: CheckpointRef,
     nullable: true,
-    description: "The checkpoint of this id; null when there is none.",
+    description: "The checkpoint with this id; null if there is none.",
     complexity: queryCost,
     args: { id: t.arg.globalID({ for: CheckpointRef, required: true, description: "Id of a checkpoint." }) },
     resolve: (_root, { id }, { store }) => store.checkpoints.get(id.id),
@@ -122,8 +121,8 @@ builder.mutationField("materialiseCheckpoint", (t) =>
   t.field({
     type: CheckpointRef,
     description:
-      "Has a worker rebuild the weights of a checkpoint from the log, for download. Asking again while it is under " +
-      "way, or done, changes nothing.",
+      "Asks a worker to rebuild the weights of a checkpoint from the log, for download. Repeating it while the rebuild " +
+      "runs, or after it succeeded, changes nothing; after a failure it tries again.",
     complexity: queryCost,
     args: { id: t.arg.globalID({ for: CheckpointRef, required: true, description: "Id of a checkpoint." }) },
     resolve: async (_root, { id }, { store }) => {

@@ -1,4 +1,4 @@
-/** What the mutations that create runs answer with. */
+/** The answer of the mutations that create runs. */
 import type { FineTune } from "../../../schema/tables.ts";
 import { builder } from "../builder.ts";
 import { FineTuneRef } from "../nodes.ts";
@@ -6,11 +6,11 @@ import { FineTuneRef } from "../nodes.ts";
 export const CreateFineTunePayload = builder
   .objectRef<{ fineTune: FineTune; created: boolean }>("CreateFineTunePayload")
   .implement({
-    description: "The run that a create answered with.",
+    description: "A run that was created, now or by an earlier request with the same idempotency key.",
     fields: (t) => ({
       fineTune: t.expose("fineTune", { type: FineTuneRef, description: "The run." }),
       created: t.exposeBoolean("created", {
-        description: "False when the idempotency key was known and this is the run of the first create.",
+        description: "False if an earlier request with the same idempotency key created the run.",
       }),
     }),
   });

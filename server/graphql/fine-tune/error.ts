@@ -1,4 +1,4 @@
-/** Why a run failed, and the error codes, which are those of errors of requests too. */
+/** Why a run failed. Its codes and issues are those of request errors too. */
 import { errorCodes, type ErrorCode, type InputIssue } from "../../../schema/errors.ts";
 import type { FineTune } from "../../../schema/tables.ts";
 import { isErrorCode } from "../../errors.ts";
@@ -6,7 +6,7 @@ import { builder } from "../builder.ts";
 
 const ErrorCodeRef = builder.enumType("ErrorCode", {
   description:
-    "Stable codes to switch on. Every error of a request carries one in extensions.code, and the wrong places of the " +
+    "Stable error codes for programs. Every request error has one in extensions.code, and lists what is wrong with the " +
     "input in extensions.issues.",
   values: valuesOf(errorCodes),
 });
@@ -17,11 +17,17 @@ function valuesOf(texts: Readonly<Record<ErrorCode, string>>) {
 }
 
 const IssueRef = builder.objectRef<InputIssue>("Issue").implement({
-  description: "One thing wrong with one place of the input.",
+  description: "One problem in the input, and where it is.",
   fields: (t) => ({
-    line: t.exposeInt("line", { nullable: true, description: "Line of the dataset, from 1." }),
-    field: t.exposeString("field", { nullable: true, description: "Path of the field, its parts joined by dots." }),
-    message: t.exposeString("message", { description: "What is wrong, for people." }),
+    line: t.exposeInt("line", {
+      nullable: true,
+      description: "Line of the dataset, counted from 1; null if the problem is not in a line.",
+    }),
+    field: t.exposeString("field", {
+      nullable: true,
+      description: "Path of the field, joined by dots: input.hyperparameters.steps. Null if there is none.",
+    }),
+    message: t.exposeString("message", { description: "What is wrong, in words." }),
   }),
 });
 
@@ -34,17 +40,17 @@ interface RunError {
 export const FineTuneErrorRef = builder.objectRef<RunError>("FineTuneError").implement({
   description: "Why a run failed.",
   fields: (t) => ({
-    code: t.expose("code", { type: ErrorCodeRef, description: "Stable code, to switch on." }),
-    message: t.exposeString("message", { description: "What happened and what to do, for people." }),
+    code: t.expose("code", { type: ErrorCodeRef, description: "Stable code for programs." }),
+    message: t.exposeString("message", { description: "What happened and what to do, in words." }),
     issues: t.field({
       type: [IssueRef],
-      description: "Places of the input that are wrong, when it was the input.",
+      description: "Problems in the input; empty when the cause is elsewhere.",
       resolve: (error) => error.issues,
     }),
   }),
 });
 
-/** A code that a newer worker wrote, unknown here, is a fault of this installation. */
+/** An unknown code, written by a newer worker, is shown as INTERNAL. */
 export function errorOf(run: FineTune): RunError | null {
   if (run.errorCode === null) return null;
   const code = isErrorCode(run.errorCode) ? run.errorCode : "INTERNAL";

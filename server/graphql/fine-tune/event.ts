@@ -1,4 +1,4 @@
-/** Events: the story of a run, in words. */
+/** Events: the history of a run, in words. */
 import { z } from "zod";
 import type { Event } from "../../../schema/tables.ts";
 import { builder } from "../builder.ts";
@@ -6,19 +6,21 @@ import { requireFineTune } from "../lookup.ts";
 import { FineTuneRef } from "../nodes.ts";
 
 export const EventRef = builder.objectRef<Event>("Event").implement({
-  description: "A change of state, or another notable moment, of a run.",
+  description: "A change of status, or another notable event, of a run.",
   fields: (t) => ({
-    sequence: t.exposeInt("sequence", { description: "Number of the event within its run, from 1, with no gap." }),
-    type: t.exposeString("type", { description: "Kind of event: QUEUED, RUNNING, SUCCEEDED, ..." }),
-    message: t.exposeString("message", { description: "What happened, for people." }),
+    sequence: t.exposeInt("sequence", {
+      description: "Number of the event within its run, counted from 1 without gaps.",
+    }),
+    type: t.exposeString("type", { description: "Type of event: QUEUED, RUNNING, SUCCEEDED, ..." }),
+    message: t.exposeString("message", { description: "What happened, in words." }),
     at: t.expose("at", { type: "DateTime", description: "When it happened." }),
   }),
 });
 
 const EventPayload = builder.objectRef<Event>("EventPayload").implement({
-  description: "One event, as the stream gives it.",
+  description: "One event of the stream.",
   fields: (t) => ({
-    cursor: t.exposeInt("sequence", { description: "Give it as `after` to go on behind this event." }),
+    cursor: t.exposeInt("sequence", { description: "Pass it as `after` to continue after this event." }),
     event: t.field({ type: EventRef, description: "The event.", resolve: (event) => event }),
   }),
 });
@@ -26,12 +28,12 @@ const EventPayload = builder.objectRef<Event>("EventPayload").implement({
 builder.subscriptionField("events", (t) =>
   t.field({
     type: EventPayload,
-    description: "Every event of a run once and in order. Completes when the run has ended and all are given.",
+    description: "Every event of a run, once and in order. Completes after the last event of a run that has ended.",
     args: {
       fineTuneId: t.arg.globalID({ for: FineTuneRef, required: true, description: "The run." }),
       after: t.arg.int({
         defaultValue: 0,
-        description: "Cursor (number) of the last event that you have, 0 or more.",
+        description: "Number of the last event that you have; 0 starts from the first.",
         validate: z.int().min(0).nullish(),
       }),
     },

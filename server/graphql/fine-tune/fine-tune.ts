@@ -1,4 +1,4 @@
-/** Fine-tunes: one run of MeZO over a dataset, from a base model. How one is created is in create-fine-tune.ts. */
+/** Fine-tunes: runs of MeZO. create-fine-tune.ts creates them; fork.ts continues and forks them. */
 import { z } from "zod";
 import { hyperparametersSchema } from "../../../schema/hyperparameters.ts";
 import { limits } from "../../../schema/limits.ts";
@@ -16,59 +16,68 @@ import { latestLoss, ProgressRef } from "./progress.ts";
 import { StepRef } from "./step.ts";
 
 const FineTuneStatus = builder.enumType("FineTuneStatus", {
-  description: "How far a run is. The last three are final.",
+  description: "The status of a run. SUCCEEDED, FAILED and CANCELLED are final.",
   values: {
-    QUEUED: { description: "Waits for a worker." },
-    RUNNING: { description: "A worker trains it, or another is about to go on from its log." },
-    SUCCEEDED: { description: "All steps are done." },
-    FAILED: { description: "It cannot go on; error says why." },
-    CANCELLED: { description: "Ended on request. Steps done until then are kept." },
+    QUEUED: { description: "Waiting for a worker." },
+    RUNNING: { description: "Being trained, or about to be continued by another worker." },
+    SUCCEEDED: { description: "Completed, with all steps done or stopped early by patience." },
+    FAILED: { description: "Stopped by an error; the field error explains it." },
+    CANCELLED: { description: "Stopped on request. The steps done so far are kept." },
   } satisfies Record<(typeof fineTuneStatuses)[number], { description: string }>,
 });
 
 FineTuneRef.implement({
-  description: "A fine-tuning run: a base model, a dataset, settings, and the log of its steps.",
+  description: "A fine-tuning run: a base model, a dataset, settings, and a log of the steps.",
   fields: (t) => ({
-    name: t.exposeString("name", { description: "Name that its author gave it; need not be unique." }),
-    status: t.expose("status", { type: FineTuneStatus, description: "How far it is." }),
+    name: t.exposeString("name", { description: "Name given by its author; need not be unique." }),
+    status: t.expose("status", { type: FineTuneStatus, description: "Status of the run." }),
     cancelRequested: t.exposeBoolean("cancelRequested", {
-      description: "Whether it was asked to stop; the worker stops behind its present step.",
+      description: "Whether the run was cancelled. A running worker stops after the current step.",
     }),
-    baseModel: t.field({ type: BaseModelRef, description: "What it starts from.", resolve: (run) => run.baseModelId }),
+    baseModel: t.field({
+      type: BaseModelRef,
+      description: "The base model of the run.",
+      resolve: (run) => run.baseModelId,
+    }),
     from: t.field({
       type: CheckpointRef,
       nullable: true,
-      description: "The checkpoint of another run that it goes on from; null for a run from the base model itself.",
+      description: "The checkpoint of another run that this run continues from; null if it starts from the base model.",
       resolve: (run) => run.fromCheckpointId,
     }),
-    dataset: t.field({ type: DatasetRef, description: "What it learns from.", resolve: (run) => run.datasetId }),
+    dataset: t.field({
+      type: DatasetRef,
+      description: "The dataset that it trains on.",
+      resolve: (run) => run.datasetId,
+    }),
     validationDataset: t.field({
       type: DatasetRef,
       nullable: true,
-      description: "What it is evaluated on; null for a run without evaluations.",
+      description: "The dataset that it is evaluated on; null if it is not evaluated.",
       resolve: (run) => run.validationDatasetId,
     }),
     testDataset: t.field({
       type: DatasetRef,
       nullable: true,
-      description: "What its best place is tested on at the end; null for none.",
+      description: "The dataset that the base model and the best checkpoint are tested on; null if there is none.",
       resolve: (run) => run.testDatasetId,
     }),
     labelWords: t.stringList({
-      description: "Candidate completions among which accuracy is judged; empty when the loss alone is measured.",
+      description: "Candidate completions for measuring accuracy; empty if only the loss is measured.",
       resolve: (run) => [...run.labelWords],
     }),
     calibrationPrompt: t.exposeString("calibrationPrompt", {
       nullable: true,
-      description: "The prompt that says nothing, by which candidates' scores are calibrated; null without.",
+      description:
+        "A prompt without content, against which the scores of candidates are calibrated; null if they are not.",
     }),
     keepWeights: t.exposeBoolean("keepWeights", {
-      description: "Whether the last checkpoint's weights are stored as they were trained.",
+      description: "Whether the weights of the last checkpoint are stored at the end of training, without a rebuild.",
     }),
     hyperparameters: t.field({
       type: HyperparametersRef,
-      description: "Its settings.",
-      // What a run was stored without, by a release that did not know it, has its default.
+      description: "The settings of the run.",
+      // A setting that an older release did not store gets its default.
       resolve: (run) => hyperparametersSchema.parse(run.hyperparameters),
     }),
     progress: t.field({
@@ -78,23 +87,23 @@ FineTuneRef.implement({
     }),
     loss: t.float({
       nullable: true,
-      description: "Loss of the latest step that had a finite one, nats per scored token; null before the first.",
+      description: "Latest finite loss, in the unit of Step.loss; null before the first step.",
       complexity: queryCost,
       resolve: (run, _args, { store }) => latestLoss(store, run),
     }),
     metrics: t.field({
       type: [StepRef],
-      description: "Steps with their measurements, in order.",
+      description: "Steps and their measurements, in order.",
       complexity: (args) => ({ field: queryCost, multiplier: args.first ?? 100 }),
       args: {
         afterStep: t.arg.int({
           defaultValue: 0,
-          description: "Only steps behind this one, 0 or more.",
+          description: "Return steps after this one; 0 starts from the first.",
           validate: z.int().min(0).nullish(),
         }),
         first: t.arg.int({
           defaultValue: 100,
-          description: `Most steps to give, 1 to ${limits.chartPoints}.`,
+          description: `Most steps to return, 1 to ${limits.chartPoints}.`,
           validate: z.int().min(1).max(limits.chartPoints).nullish(),
         }),
       },
@@ -103,12 +112,12 @@ FineTuneRef.implement({
     }),
     chart: t.field({
       type: [ChartPointRef],
-      description: "All steps so far, merged into at most so many points, in order.",
+      description: "All steps so far, merged into a limited number of points, in order.",
       complexity: (args) => ({ field: queryCost, multiplier: args.points ?? 500 }),
       args: {
         points: t.arg.int({
           defaultValue: 500,
-          description: `Most points to give, 1 to ${limits.chartPoints}.`,
+          description: `Most points to return, 1 to ${limits.chartPoints}.`,
           validate: z.int().min(1).max(limits.chartPoints).nullish(),
         }),
       },
@@ -116,13 +125,13 @@ FineTuneRef.implement({
     }),
     evaluations: t.field({
       type: [EvaluationRef],
-      description: "Measurements on rows that are not learned from, in order of step.",
+      description: "Measurements on rows that are not trained on, in order of steps.",
       complexity: { field: queryCost, multiplier: 10 },
       args: {
         kind: t.arg({
           type: EvaluationKindRef,
           defaultValue: "VALIDATION",
-          description: "Those of this kind; of every kind when null.",
+          description: "Return evaluations of this kind; null returns all kinds.",
         }),
       },
       resolve: async (run, { kind }, { store }) =>
@@ -132,29 +141,29 @@ FineTuneRef.implement({
       type: EvaluationRef,
       nullable: true,
       description:
-        "The best evaluation of the validation rows, by the run's bestMetric; null before the first. " +
-        "A run that evaluates while it trains names a checkpoint there.",
+        "The best evaluation of the validation rows, by the setting bestMetric; null before the first. If the run evaluates " +
+        "during training (evaluateEvery), there is a checkpoint at its step.",
       complexity: queryCost,
       resolve: async (run, _args, { store }) =>
         bestOf(await store.fineTunes.evaluations(run.id), hyperparametersSchema.parse(run.hyperparameters).bestMetric),
     }),
     pickedRate: t.exposeFloat("pickedRate", {
       nullable: true,
-      description: "The learning rate that AUTO picked; null before, and where a rate was given.",
+      description: "The learning rate that AUTO chose; null until then, and if a rate was given.",
     }),
     events: t.field({
       type: [EventRef],
-      description: "What happened to it, in order.",
+      description: "The history of the run, in order.",
       complexity: (args) => ({ field: queryCost, multiplier: args.first ?? 100 }),
       args: {
         after: t.arg.int({
           defaultValue: 0,
-          description: "Only events behind the one of this number, 0 or more.",
+          description: "Return events after this number; 0 starts from the first.",
           validate: z.int().min(0).nullish(),
         }),
         first: t.arg.int({
           defaultValue: 100,
-          description: `Most events to give, 1 to ${limits.chartPoints}.`,
+          description: `Most events to return, 1 to ${limits.chartPoints}.`,
           validate: z.int().min(1).max(limits.chartPoints).nullish(),
         }),
       },
@@ -164,7 +173,7 @@ FineTuneRef.implement({
     checkpoints: t.connection(
       {
         type: CheckpointRef,
-        description: "Named places of its log, the latest first.",
+        description: "The checkpoints of the run, latest first.",
         complexity: pageCost,
         resolve: (run, args, { store }) => pageOf(args, (page) => store.checkpoints.list(run.id, page)),
       },
@@ -174,23 +183,23 @@ FineTuneRef.implement({
     error: t.field({
       type: FineTuneErrorRef,
       nullable: true,
-      description: "Why it failed; null unless it did.",
+      description: "Why the run failed; null unless it did.",
       resolve: errorOf,
     }),
     device: t.exposeString("device", {
       nullable: true,
-      description: "Compute device of the worker that ran it last, and why that one; null before the first step.",
+      description: "Compute device of the latest worker, and why it was chosen; null before the first step.",
     }),
     createdAt: t.expose("createdAt", { type: "DateTime", description: "When it was created." }),
     startedAt: t.expose("startedAt", {
       type: "DateTime",
       nullable: true,
-      description: "When a worker first took it; null before.",
+      description: "When a worker first claimed it; null until then.",
     }),
     finishedAt: t.expose("finishedAt", {
       type: "DateTime",
       nullable: true,
-      description: "When it reached its final status; null before.",
+      description: "When it reached a final status; null until then.",
     }),
   }),
 });
@@ -199,7 +208,7 @@ builder.queryField("fineTune", (t) =>
   t.field({
     type: FineTuneRef,
     nullable: true,
-    description: "The fine-tune of this id; null when there is none.",
+    description: "The fine-tune with this id; null if there is none.",
     complexity: queryCost,
     args: { id: t.arg.globalID({ for: FineTuneRef, required: true, description: "Id of a fine-tune." }) },
     resolve: (_root, { id }, { store }) => store.fineTunes.get(id.id),
@@ -210,9 +219,9 @@ builder.queryField("fineTunes", (t) =>
   t.connection(
     {
       type: FineTuneRef,
-      description: "The fine-tunes, the newest first.",
+      description: "The fine-tunes, newest first.",
       complexity: pageCost,
-      args: { status: t.arg({ type: FineTuneStatus, description: "Only those of this status." }) },
+      args: { status: t.arg({ type: FineTuneStatus, description: "Return fine-tunes with this status." }) },
       resolve: (_root, { status, ...args }, { store }) =>
         pageOf(args, (page) => store.fineTunes.list({ ...page, status: status ?? undefined })),
     },
@@ -225,8 +234,8 @@ builder.mutationField("cancelFineTune", (t) =>
   t.field({
     type: FineTuneRef,
     description:
-      "Stops a run: at once when it is queued, behind its present step when it is running. Cancelling twice changes " +
-      "nothing; one that has succeeded or failed is INVALID_STATE.",
+      "Stops a run: immediately if it is queued, after the current step if it is running. Cancelling again changes " +
+      "nothing. A run that succeeded or failed cannot be cancelled (INVALID_STATE).",
     complexity: queryCost,
     args: { id: t.arg.globalID({ for: FineTuneRef, required: true, description: "Id of a fine-tune." }) },
     resolve: async (_root, { id }, { store }) => {
@@ -240,8 +249,8 @@ builder.subscriptionField("fineTuneStatus", (t) =>
   t.field({
     type: FineTuneRef,
     description:
-      "The run as it is now, and again after each change of status or progress; changes that come fast are merged. " +
-      "Completes behind the final status. Subscribing again resumes it.",
+      "The current state of a run, then its state after each change of status or progress; rapid changes are merged. " +
+      "Completes after a final status. Subscribe again to resume.",
     args: { fineTuneId: t.arg.globalID({ for: FineTuneRef, required: true, description: "The run." }) },
     subscribe: async (_root, { fineTuneId }, { store }) => {
       const { id } = await requireFineTune(store, fineTuneId.id, "fineTuneId");

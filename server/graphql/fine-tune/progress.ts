@@ -1,29 +1,29 @@
-/** How far a run is. Rates are of the latest steps, since the first ones on a cold worker are slower. */
+/** Progress of a run. Rates are of the latest steps, since the first ones on a cold worker are slower. */
 import type { FineTune, StepMetric } from "../../../schema/tables.ts";
 import type { Store } from "../../../store/store.ts";
 import { builder, queryCost } from "../builder.ts";
 
-/** Steps over which rates are taken. */
+/** Number of steps that rates are averaged over. */
 const recentSteps = 50;
 
 export const ProgressRef = builder.objectRef<FineTune>("Progress").implement({
-  description: "How far a run is.",
+  description: "The progress of a run.",
   fields: (t) => ({
-    step: t.exposeInt("stepsDone", { description: "Steps done and stored." }),
-    steps: t.int({ description: "Steps in all.", resolve: (run) => run.hyperparameters.steps }),
+    step: t.exposeInt("stepsDone", { description: "Number of steps done and stored." }),
+    steps: t.int({ description: "Total number of steps.", resolve: (run) => run.hyperparameters.steps }),
     fraction: t.float({
-      description: "Share of the steps that are done, 0 to 1.",
+      description: "Share of the steps done, 0 to 1.",
       resolve: (run) => run.stepsDone / run.hyperparameters.steps,
     }),
     stepsPerSecond: t.float({
       nullable: true,
-      description: `Rate on the worker over the latest ${recentSteps} steps; null before the first.`,
+      description: `Speed of the latest ${recentSteps} steps; null before the first step.`,
       complexity: queryCost,
       resolve: (run, _args, { store }) => stepsPerSecond(store, run),
     }),
     etaSeconds: t.float({
       nullable: true,
-      description: "Seconds until the last step at this rate; null unless the run is running.",
+      description: "Estimated seconds until the last step; null unless the run is RUNNING and has done a step.",
       complexity: queryCost,
       resolve: async (run, _args, { store }) => {
         const rate = run.status === "RUNNING" ? await stepsPerSecond(store, run) : null;
@@ -31,12 +31,12 @@ export const ProgressRef = builder.objectRef<FineTune>("Progress").implement({
       },
     }),
     skippedSteps: t.exposeInt("skippedSteps", {
-      description: "Steps whose loss was not finite, which left the weights as they were.",
+      description: "Number of steps that did not change the weights because the loss was not finite.",
     }),
     zeroSteps: t.exposeInt("zeroSteps", {
       description:
-        "Steps that measured no difference between the two sides, so that the weights stayed as they were. Frequent where " +
-        "what is measured is a count, as accuracy is.",
+        "Number of steps that did not change the weights because both sides of the perturbation measured the same. Frequent " +
+        "with objectives that count rows, such as ACCURACY.",
     }),
   }),
 });
@@ -51,7 +51,7 @@ async function stepsPerSecond(store: Store, run: FineTune): Promise<number | nul
   return seconds > 0 ? steps.length / seconds : null;
 }
 
-/** Several fields of one row want the same steps: they are read once a row. */
+/** Several fields of one run need the same steps, which are read once per row. */
 const readOnce = new WeakMap<FineTune, Promise<StepMetric[]>>();
 
 function latest(store: Store, run: FineTune): Promise<StepMetric[]> {

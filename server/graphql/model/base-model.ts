@@ -1,21 +1,21 @@
-/** Base models: what a fine-tune starts from. Workers register what they find in their models folder. */
+/** Base models: what a fine-tune starts from. Workers register those in their models folder. */
 import { builder } from "../builder.ts";
 import { BaseModelRef } from "../nodes.ts";
 import { pageCost, pageOf } from "../page.ts";
 
 BaseModelRef.implement({
-  description: "A language model in Hugging Face layout that the workers can fine-tune.",
+  description: "A language model in Hugging Face format that the workers can fine-tune.",
   fields: (t) => ({
-    name: t.exposeString("name", { description: "Name of its folder, unique." }),
+    name: t.exposeString("name", { description: "Unique name: that of its folder." }),
     hash: t.exposeString("hash", {
       description:
-        "Base hash of the step log format, 64 hex digits: names the exact weights, however they are sharded.",
+        "Base hash (see the step log format), 64 hex digits. It identifies the exact weights, however they are sharded.",
     }),
-    family: t.exposeString("family", { description: "Architecture, as its config says: llama, gpt2, ..." }),
-    dtype: t.exposeString("dtype", { description: "Number format of its weights: F32 or BF16." }),
+    family: t.exposeString("family", { description: "Architecture, from its config: llama, gpt2, ..." }),
+    dtype: t.exposeString("dtype", { description: "Number format of the weights: F32 or BF16." }),
     parameters: t.expose("parameters", { type: "SafeInt", description: "Number of weights." }),
-    bytes: t.expose("bytes", { type: "SafeInt", description: "Size of its weights, bytes." }),
-    contextLength: t.exposeInt("contextLength", { description: "Longest sequence, tokens." }),
+    bytes: t.expose("bytes", { type: "SafeInt", description: "Size of the weights in bytes." }),
+    contextLength: t.exposeInt("contextLength", { description: "Longest sequence in tokens." }),
     createdAt: t.expose("createdAt", { type: "DateTime", description: "When a worker first registered it." }),
   }),
 });
@@ -24,7 +24,7 @@ builder.queryField("baseModels", (t) =>
   t.connection(
     {
       type: BaseModelRef,
-      description: "The base models that can be fine-tuned, the newest first.",
+      description: "The base models that can be fine-tuned, newest first.",
       complexity: pageCost,
       resolve: (_root, args, { store }) => pageOf(args, (page) => store.baseModels.list(page)),
     },
