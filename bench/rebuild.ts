@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import type { WeightDtype } from "../engine/devices/device.ts";
 import { elementCount } from "../engine/devices/device.ts";
 import { baseHash } from "../engine/model/files/folder.ts";
-import { trainableTensors } from "../engine/model/model.ts";
+import { trainableTensors } from "../engine/model/trainable.ts";
 import type { Noise } from "../engine/numbers/noise.ts";
 import { reconstruct } from "../engine/replay/reconstruct.ts";
 import { toBfloat16 } from "../engine/numbers/scalar.ts";

@@ -1,15 +1,15 @@
-/** Continuation: one pass over the prompt, then one a token. */
+/** Generates text: one pass over the prompt, then one per token. */
 import { SteplogError } from "../../schema/errors.ts";
 import type { Model } from "../model/model.ts";
 
-/** Takes the next token by its logits [vocab]; `sampler` of sampling.ts makes one that draws. */
+/** Picks the next token by its logits, [vocab]. `sampler` (sampling.ts) makes one that samples. */
 export type Choose = (logits: Float32Array) => number;
 
 /**
- * Up to `maxTokens` tokens after `prompt`, by default the likeliest each time, ending with an end-of-sequence token of the
+ * Up to `maxTokens` tokens after `prompt`, by default the likeliest each time. Stops after an end-of-sequence token of the
  * config.
- * @throws INVALID_ARGUMENT when prompt and continuation do not fit the model's context; MODEL_UNSUPPORTED for a masked
- *   language model, which continues nothing
+ * @throws INVALID_ARGUMENT if prompt and continuation do not fit the model's context; MODEL_UNSUPPORTED for a masked language
+ *   model
  */
 export async function generate(
   model: Model,
@@ -20,7 +20,7 @@ export async function generate(
   const { family, objective, vocabulary, endOfSequence } = model.folder.architecture;
   const { contextLength } = model;
   if (objective !== "causal") {
-    throw new SteplogError("MODEL_UNSUPPORTED", `${family} is a masked language model, which continues no text.`);
+    throw new SteplogError("MODEL_UNSUPPORTED", `${family} is a masked language model, which cannot continue text.`);
   }
   if (prompt.length === 0) throw new SteplogError("INVALID_ARGUMENT", "The prompt has no tokens.");
   const strange = prompt.find((id) => id >= vocabulary);
@@ -28,8 +28,8 @@ export async function generate(
     throw new SteplogError("INVALID_ARGUMENT", `Token ${strange} is outside the vocabulary of ${vocabulary}.`);
   }
   if (prompt.length + maxTokens > contextLength) {
-    const seen = `${prompt.length} tokens of prompt and ${maxTokens} to come`;
-    throw new SteplogError("INVALID_ARGUMENT", `${seen} do not fit the model's context of ${contextLength}.`);
+    const seen = `A prompt of ${prompt.length} tokens and ${maxTokens} new ones`;
+    throw new SteplogError("INVALID_ARGUMENT", `${seen} do not fit the model's context of ${contextLength} tokens.`);
   }
   const tokens: number[] = [];
   const continuation = model.continuation();
@@ -47,7 +47,7 @@ export async function generate(
   return tokens;
 }
 
-/** The first of the highest. */
+/** The token with the highest logit; the first of several. */
 export function likeliest(logits: Float32Array): number {
   return logits.reduce((best, logit, index) => (logit > (logits[best] ?? -Infinity) ? index : best), 0);
 }

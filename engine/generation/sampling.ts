@@ -1,36 +1,36 @@
 /**
- * Drawing the next token: temperature, the k likeliest, and the nucleus (Holtzman et al., "The Curious Case of Neural Text
- * Degeneration", ICLR 2020), one after the other. Token t of a continuation takes block t of the seed's Philox stream, so
- * that equal logits and an equal seed give equal text.
+ * Sampling the next token: temperature, then top-k, then top-p, the nucleus of Holtzman et al., "The Curious Case of Neural
+ * Text Degeneration", ICLR 2020. Token t of a continuation uses block t of the seed's Philox stream, so equal logits and
+ * seeds give equal text.
  */
 import type { Choose } from "./generate.ts";
 import { likeliest } from "./generate.ts";
 import { Philox, streams } from "../numbers/noise.ts";
 
 export interface Sampling {
-  /** Logits are divided by it; 0 takes the likeliest token. */
+  /** Logits are divided by it; 0 picks the likeliest token. */
   readonly temperature: number;
-  /** Tokens to draw from at most; equals by their number. All when left out. */
+  /** Samples from this many of the likeliest tokens; of equal ones, those with the lowest id. All if left out. */
   readonly topK?: number;
-  /** Draws from the fewest of the likeliest tokens that have this probability together: above 0, up to 1. */
+  /** Samples from the smallest set of likeliest tokens with this total probability: above 0, up to 1. */
   readonly topP?: number;
   readonly seed: number;
 }
 
-/** What chooses the tokens of one continuation. */
+/** Picks the tokens of one continuation. */
 export function sampler(sampling: Sampling): Choose {
   if (sampling.temperature === 0) return likeliest;
   const random = uniform(sampling.seed);
   return (logits) => {
     const at = random();
     const tokens = candidates(logits, sampling);
-    // Neither a sum nor a share of it can be taken of logits that are infinite or no numbers.
+    // With infinite or NaN logits there is no distribution to sample from.
     const total = sum(tokens);
     return total > 0 && total < Infinity ? drawn(tokens, at * total) : likeliest(logits);
   };
 }
 
-/** From 0 to below 1, with the 53 bits that a double holds. */
+/** Uniform in [0, 1), with the 53 bits of a double. */
 function uniform(seed: number): () => number {
   const philox = new Philox(BigInt(seed), 0, streams.sampling);
   const words = new Uint32Array(2 * 2);
@@ -44,7 +44,7 @@ function uniform(seed: number): () => number {
 
 interface Candidate {
   readonly token: number;
-  /** Its probability, but for a factor that all have in common. */
+  /** Its probability, up to a common factor. */
   readonly weight: number;
 }
 
@@ -55,28 +55,28 @@ function candidates(logits: Float32Array, { temperature, topK = logits.length, t
   const floor = lowestWanted(weights, topK, topP);
   const found: Candidate[] = [];
   for (const [token, weight] of weights.entries()) if (weight >= floor) found.push({ token, weight });
-  // Sorting keeps the order of equals.
+  // The sort is stable: equal tokens stay in order of id.
   const sorted = found.toSorted((a, b) => b.weight - a.weight).slice(0, topK);
   return nucleus(sorted, topP * (topK < weights.length ? sum(sorted) : weights.reduce(add)));
 }
 
 /**
- * What lies below is never drawn, and need not be sorted, as most of a vocabulary: it is not among the k likeliest, or, where
- * all are wanted, all of its like together have less than the nucleus leaves out.
+ * Tokens with lower weights are never picked, so most of a vocabulary need not be sorted: they are not among the k likeliest,
+ * or, without top-k, all of them together weigh less than the nucleus leaves out.
  */
 function lowestWanted(weights: Float64Array, topK: number, topP: number): number {
   if (topK < weights.length) return weights.toSorted()[weights.length - topK] ?? 0;
   return (weights.reduce(add) * (1 - topP)) / (2 * weights.length);
 }
 
-/** The first of `sorted` that weigh `enough`; all of them where rounding keeps their sum below it. */
+/** The first of `sorted` that together weigh `enough`; all of them if rounding keeps their sum below it. */
 function nucleus(sorted: Candidate[], enough: number): Candidate[] {
   let reached = 0;
   const last = sorted.findIndex(({ weight }) => (reached += weight) >= enough);
   return last < 0 ? sorted : sorted.slice(0, last + 1);
 }
 
-/** The token in whose part of the line `at` falls. */
+/** With the weights laid end to end from 0, the token whose interval contains `at`. */
 function drawn(tokens: readonly Candidate[], at: number): number {
   let reached = 0;
   let last = 0;

@@ -1,18 +1,23 @@
-/** A model on a device: its weights loaded, its passes run, its log applied. */
+/** A model on a device: its weights are loaded, its passes run, its log's entries applied. */
 import { createHash } from "node:crypto";
-import { SteplogError, invariant } from "../../schema/errors.ts";
+import { invariant } from "../../schema/errors.ts";
 import type { LogEntry, TrainableTensor } from "../../schema/step-log.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
-import type { Activation, Device, KeyValueCache, Pass, Perturbation, Precision, Weight } from "../devices/device.ts";
+import type { Device, Perturbation, Precision, Weight } from "../devices/device.ts";
 import { sidesOf } from "../devices/device.ts";
 import type { Noise } from "../numbers/noise.ts";
 import type { Adapter } from "./adapters/adapter.ts";
-import type { Architecture, PackedTokens, WeightLookup } from "./families/family.ts";
+import { Continuation } from "./continuation.ts";
+import type { WeightLookup } from "./families/family.ts";
+import { tensorsDigest } from "./files/digest.ts";
 import type { ModelFolder } from "./files/folder.ts";
-import { hashLine, locationOf } from "./files/folder.ts";
+import { locationOf } from "./files/folder.ts";
 import { asTrained, trainedDtype } from "./files/half.ts";
-import { fitsPattern } from "./files/names.ts";
 import { readTensor } from "./files/safetensors.ts";
+import type { AttachedAdapter } from "./forward.ts";
+import { ForwardPasses, lookupIn } from "./forward.ts";
+import { packSequences, visibleTokens } from "./packing.ts";
+import { trainableTensors } from "./trainable.ts";
 
 /** Loss of each scored token, in nats, in the order of the rows and their positions. */
 export interface TokenLosses {
@@ -23,135 +28,85 @@ export interface TokenLosses {
 export interface Model {
   readonly folder: ModelFolder;
   readonly device: Device;
-  /** What the noise and the log reach, in order of stored name. */
+  /** The tensors that training changes, in order of stored name. */
   readonly trainable: readonly TrainableTensor[];
-  /** Longest sequence, tokens: the architecture's, less what an adapter takes of it. */
+  /** Longest sequence in tokens: the architecture's, less the positions that an adapter takes. */
   readonly contextLength: number;
-  /** The same without its adapter, on the same weights; not to be freed. */
+  /** The same model without its adapter. It shares the weights; do not free it. */
   readonly bare: Model;
   /** Losses under w + e*n and w - e*n. */
   perturbedLosses(rows: readonly EncodedRow[], perturbation: Perturbation): Promise<TokenLosses>;
   losses(rows: readonly EncodedRow[]): Promise<Float64Array>;
-  /** The same on each side of a pass: one without a perturbation or of a one-sided one, else plus and minus. */
+  /** Losses of each side: plus and minus, or one side without a perturbation or with a one-sided one. */
   sideLosses(rows: readonly EncodedRow[], perturbation: Perturbation | null): Promise<Float64Array[]>;
-  /** Scores of the vocabulary behind each of some sequences, on each side: [sequences, vocab]. */
+  /** Logits of the token after each sequence, for each side: [sequences, vocab]. */
   sideLogits(sequences: readonly Int32Array[], perturbation: Perturbation | null): Promise<Float32Array[]>;
-  /** What the head sees at one place of each of some sequences: [sequences, hidden]. */
-  hiddenStates(places: readonly { readonly ids: Int32Array; readonly at: number }[]): Promise<Float32Array>;
-  /** Scores of the vocabulary at some positions of a sequence: [positions, vocab]. */
+  /** The input of the head at position `at` of each sequence: [sequences, hidden]. */
+  hiddenStates(sequences: readonly { readonly ids: Int32Array; readonly at: number }[]): Promise<Float32Array>;
+  /** Logits at some positions of a sequence: [positions, vocab]. */
   logits(ids: Int32Array, positions: Int32Array): Promise<Float32Array>;
-  /** A text to be continued token by token; for causal models. */
+  /** Starts a text that is continued token by token. Causal models only. */
   continuation(): Continuation;
-  /** Applies log entries, in order: the only way in which the weights change. */
+  /** Applies log entries in order. Nothing else changes the weights. */
   update(entries: readonly LogEntry[]): void;
   /** The stored bytes of a trainable tensor, by its stored name. */
   read(name: string): Promise<Uint8Array>;
-  /** Gives its memory back; it must not be used again. */
+  /** Frees its memory. Do not use it afterwards. */
   free(): void;
-  /** Weights digest: the base hash's rule over the trainable tensors as they are now. Hex. */
+  /** The weights digest (docs/STEP_LOG.md, "Hashes") of the trainable tensors as they are now, in hex. */
   digest(): Promise<string>;
 }
 
-/** A sequence that grows: its keys and values are kept, so that each token is computed once. */
-export interface Continuation {
-  /** Appends tokens; the scores of what follows the last of them: [vocab]. */
-  next(ids: Int32Array): Promise<Float32Array>;
-  /** Gives its memory back. */
-  end(): void;
-}
-
 export interface LoadOptions {
-  /** What products are multiplied in; float32 when left out. */
+  /** Precision of matrix products; float32 by default. */
   readonly precision?: Precision;
-  /** What is trained instead of the model's own tensors. */
+  /** Trained instead of the model's own tensors. */
   readonly adapter?: Adapter | null;
-  /** Which of the model's own tensors are trained, in order of name; all when left out. */
+  /** Which of the model's own tensors are trained, in order of name; all by default. */
   readonly trainable?: readonly TrainableTensor[];
 }
 
-/** Loads every tensor. All of them are trainable unless the options say otherwise. */
+/** Loads every tensor. */
 export async function loadModel(
   folder: ModelFolder,
   device: Device,
   noise: Noise,
   { precision = "float32", adapter = null, trainable: own = trainableTensors(folder) }: LoadOptions = {},
 ): Promise<Model> {
-  const weights = new Map<string, Weight>();
   const trainable = adapter ? adapter.tensors : own;
-  const trained = new Set(trainable.map(({ name }) => name));
+  const weights = await loadWeights(folder, device, new Set(trainable.map(({ name }) => name)));
+  const attached = adapter && (await attachAdapter(device, lookupIn(weights), adapter));
+  return modelOf(folder, device, { noise, precision, trainable, attached }, weights);
+}
+
+/** The weights by the names of their definitions. */
+async function loadWeights(
+  folder: ModelFolder,
+  device: Device,
+  trained: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, Weight>> {
+  const weights = new Map<string, Weight>();
   for (const definition of folder.architecture.tensors) {
     const tensor = locationOf(folder, definition.name);
-    const spec = {
-      name: tensor.name,
-      shape: tensor.shape,
-      dtype: trainedDtype(tensor),
-      trainable: trained.has(tensor.name),
-    };
+    const { name, shape } = tensor;
+    const spec = { name, shape, dtype: trainedDtype(tensor), trainable: trained.has(name) };
     const weight =
       device.mapWeight?.(spec, tensor) ?? device.createWeight(spec, asTrained(tensor, await readTensor(tensor)));
     weights.set(definition.name, weight);
   }
-  const placed = adapter && (await placeAdapter(device, lookupIn(weights), adapter));
-  return modelOf(folder, device, { noise, precision, trainable, placed }, weights);
+  return weights;
 }
 
-/** An adapter whose tensors are on a device. */
-interface Placed {
-  readonly weights: readonly Weight[];
-  readonly places: number;
-  readonly change: (pass: Pass) => Pass;
-}
-
-async function placeAdapter(device: Device, base: WeightLookup, adapter: Adapter): Promise<Placed> {
+async function attachAdapter(device: Device, base: WeightLookup, adapter: Adapter): Promise<AttachedAdapter> {
   const weights = new Map<string, Weight>();
   for (const tensor of adapter.tensors) {
     weights.set(tensor.name, device.createWeight({ ...tensor, trainable: true }, await adapter.read(tensor)));
   }
   return {
     weights: [...weights.values()],
-    places: adapter.places,
-    change: adapter.place(lookupIn(weights), base),
+    prefixLength: adapter.prefixLength,
+    change: adapter.attach(lookupIn(weights), base),
   };
-}
-
-function lookupIn(weights: ReadonlyMap<string, Weight>): WeightLookup {
-  return (name) => {
-    const weight = weights.get(name);
-    invariant(weight, `${name} is a tensor of the model or of its adapter`);
-    return weight;
-  };
-}
-
-/**
- * Those of the tensors whose stored names fit one of the patterns (names.ts).
- * @throws INVALID_ARGUMENT naming the pattern that fits none
- */
-export function chosenTensors(folder: ModelFolder, patterns: readonly string[]): TrainableTensor[] {
-  const all = trainableTensors(folder);
-  const unknown = patterns.findIndex((pattern) => !all.some(({ name }) => fitsPattern(pattern, name)));
-  if (unknown >= 0) {
-    const seen = `${JSON.stringify(patterns[unknown])} is the name of no tensor of this ${folder.architecture.family} model`;
-    const parts = new Set(all.map(({ name }) => name.split(".").slice(-2).join(".")));
-    const field = `hyperparameters.tensors[${unknown}]`;
-    const message = `${seen}. Its tensors' names end with ${[...parts].join(", ")}.`;
-    throw new SteplogError("INVALID_ARGUMENT", message, [{ field, message: seen }]);
-  }
-  return all.filter(({ name }) => patterns.some((pattern) => fitsPattern(pattern, name)));
-}
-
-/** The output head: where it is tied to the table of embeddings, that table. */
-export function headTensors(folder: ModelFolder): TrainableTensor[] {
-  const { weight, bias } = folder.architecture.head;
-  const names = new Set([weight, ...(bias === undefined ? [] : [bias])].map((name) => locationOf(folder, name).name));
-  return trainableTensors(folder).filter(({ name }) => names.has(name));
-}
-
-/** The tensors that full-parameter training reaches, as a log's header lists them: in order of stored name. */
-export function trainableTensors(folder: ModelFolder): TrainableTensor[] {
-  const read = new Set(folder.locations.values());
-  return folder.tensors
-    .filter((tensor) => read.has(tensor))
-    .map((tensor) => ({ name: tensor.name, shape: [...tensor.shape], dtype: trainedDtype(tensor) }));
 }
 
 function modelOf(
@@ -161,15 +116,15 @@ function modelOf(
     readonly noise: Noise;
     readonly precision: Precision;
     readonly trainable: readonly TrainableTensor[];
-    readonly placed: Placed | null;
+    readonly attached: AttachedAdapter | null;
   },
   weights: ReadonlyMap<string, Weight>,
 ): Model {
   const { architecture } = folder;
-  const { noise, precision, trainable, placed } = settings;
-  const lookup = lookupIn(weights);
-  const places = placed?.places ?? 0;
-  const all = [...weights.values(), ...(placed?.weights ?? [])];
+  const { noise, precision, trainable, attached } = settings;
+  const passes = new ForwardPasses(architecture, device, precision, lookupIn(weights), attached);
+  const prefixLength = attached?.prefixLength ?? 0;
+  const all = [...weights.values(), ...(attached?.weights ?? [])];
   const trained = all.filter((weight) => weight.trainable);
   const stored = new Map(trained.map((weight) => [weight.name, weight]));
   const read = (name: string): Promise<Uint8Array> => {
@@ -177,79 +132,34 @@ function modelOf(
     invariant(weight, `${name} is a trained tensor`);
     return device.readWeight(weight);
   };
-  const { weight: head, bias, softcap } = architecture.head;
-  const headOptions = {
-    ...(bias !== undefined && { bias: lookup(bias) }),
-    ...(softcap !== undefined && { softcap }),
-  };
-  const run = async <T>(perturbation: Perturbation | null, use: (pass: Pass) => Promise<T>): Promise<T> => {
-    const pass = device.begin(perturbation, precision);
-    try {
-      return await use(pass);
-    } finally {
-      pass.end();
-    }
-  };
-  const forward = (pass: Pass, tokens: PackedTokens, positions: Int32Array) =>
-    architecture.forward(placed?.change(pass) ?? pass, lookup, behind(tokens, places), positions);
-  const measure = (rows: readonly EncodedRow[], perturbation: Perturbation | null): Promise<Float64Array> =>
-    run(perturbation, (pass) => {
-      const packed = pack(architecture, rows);
-      const hidden = forward(pass, packed, packed.positions);
-      return pass.losses(hidden, lookup(head), packed.targets, headOptions);
-    });
-  const logits = (
-    tokens: PackedTokens,
-    positions: Int32Array,
-    perturbation: Perturbation | null = null,
-  ): Promise<Float32Array> =>
-    run(perturbation, (pass) => {
-      const hidden = forward(pass, tokens, positions);
-      return pass.logits(hidden, lookup(head), headOptions);
-    });
   return {
     folder,
     device,
     trainable,
-    contextLength: architecture.contextLength - places,
+    contextLength: architecture.contextLength - prefixLength,
     get bare() {
-      return placed ? modelOf(folder, device, { ...settings, trainable: [], placed: null }, weights) : this;
+      return attached ? modelOf(folder, device, { ...settings, trainable: [], attached: null }, weights) : this;
     },
     async perturbedLosses(rows, perturbation) {
-      const losses = await measure(rows, perturbation);
+      const losses = await passes.losses(rows, perturbation);
       const half = losses.length / 2;
       return { plus: losses.subarray(0, half), minus: losses.subarray(half) };
     },
-    losses: (rows) => measure(rows, null),
-    sideLosses: async (rows, perturbation) => bySide(await measure(rows, perturbation), perturbation),
+    losses: (rows) => passes.losses(rows, null),
+    sideLosses: async (rows, perturbation) => bySide(await passes.losses(rows, perturbation), perturbation),
     async sideLogits(sequences, perturbation) {
-      const lengths = sequences.map((ids) => ids.length);
-      const ids = Int32Array.from(sequences.flatMap((sequence) => [...sequence]));
-      let end = 0;
-      const last = Int32Array.from(lengths, (length) => (end += length) - 1);
-      return bySide(await logits({ ids, lengths }, last, perturbation), perturbation);
+      const tokens = packSequences(sequences);
+      const last = Int32Array.from(tokens.lengths, (length, i) => (tokens.starts[i] ?? 0) + length - 1);
+      return bySide(await passes.logits(tokens, last, perturbation), perturbation);
     },
-    hiddenStates: (places) =>
-      run(null, async (pass) => {
-        const seen = places.map(({ ids, at }) => seenOf(architecture, ids, Int32Array.of(at)));
-        let start = 0;
-        const positions = Int32Array.from(places, ({ at }, i) => {
-          const place = start + at;
-          start += seen[i]?.length ?? 0;
-          return place;
-        });
-        const tokens = {
-          ids: Int32Array.from(seen.flatMap((ids) => [...ids])),
-          lengths: seen.map((ids) => ids.length),
-        };
-        const hidden = forward(pass, tokens, positions);
-        return readActivation(device, pass, hidden);
-      }),
-    logits(ids, positions) {
-      const seen = seenOf(architecture, ids, positions);
-      return logits({ ids: seen, lengths: [seen.length] }, positions);
+    hiddenStates(sequences) {
+      const tokens = packSequences(sequences.map(({ ids, at }) => visibleTokens(architecture, ids, Int32Array.of(at))));
+      const positions = Int32Array.from(sequences, ({ at }, i) => (tokens.starts[i] ?? 0) + at);
+      return passes.hiddenStates(tokens, positions);
     },
-    continuation: () => new CachedContinuation(architecture, places, device, logits),
+    logits: (ids, positions) => passes.logits(packSequences([visibleTokens(architecture, ids, positions)]), positions),
+    continuation: () =>
+      new Continuation(architecture, prefixLength, device, (tokens, positions) => passes.logits(tokens, positions)),
     update: (entries) => device.update(trained, entries, noise),
     read,
     free() {
@@ -259,118 +169,27 @@ function modelOf(
   };
 }
 
-/** The one thing that is read of a pass is a head's logits, so they are taken of a head that leaves what it sees as it is. */
-async function readActivation(device: Device, pass: Pass, x: Activation): Promise<Float32Array> {
-  const { columns } = x;
-  const identity = new Float32Array(columns * columns);
-  for (let i = 0; i < columns; i++) identity[i * (columns + 1)] = 1;
-  const spec = { name: "identity", shape: [columns, columns], dtype: "F32", trainable: false } as const;
-  const weight = device.createWeight(spec, new Uint8Array(identity.buffer));
-  try {
-    return await pass.logits(x, weight);
-  } finally {
-    device.freeWeight(weight);
-  }
-}
-
-/** The tokens, each sequence's places counted from behind some that come before it. */
-function behind(tokens: PackedTokens, places: number): PackedTokens {
-  if (places === 0) return tokens;
-  return { ...tokens, past: tokens.lengths.map((_, sequence) => places + (tokens.past?.[sequence] ?? 0)) };
-}
-
 function bySide<Values extends Float32Array | Float64Array>(
   values: Values,
   perturbation: Perturbation | null,
 ): Values[] {
-  const length = values.length / sidesOf(perturbation);
-  return Array.from(
-    { length: sidesOf(perturbation) },
-    (_, side) => values.subarray(side * length, (side + 1) * length) as Values,
-  );
-}
-
-class CachedContinuation implements Continuation {
-  readonly #architecture: Architecture;
-  /** Before it. */
-  readonly #places: number;
-  readonly #device: Device;
-  readonly #logits: (tokens: PackedTokens, positions: Int32Array) => Promise<Float32Array>;
-  #caches: KeyValueCache[][] = [];
-  #ids = new Int32Array();
-
-  constructor(
-    architecture: Architecture,
-    places: number,
-    device: Device,
-    logits: (tokens: PackedTokens, positions: Int32Array) => Promise<Float32Array>,
-  ) {
-    invariant(architecture.objective === "causal", "what is continued is a causal model's");
-    this.#architecture = architecture;
-    this.#places = places;
-    this.#device = device;
-    this.#logits = logits;
-  }
-
-  next(ids: Int32Array): Promise<Float32Array> {
-    const { layers, cacheLimit } = this.#architecture;
-    const past = this.#ids.length;
-    const grown = new Int32Array(past + ids.length);
-    grown.set(this.#ids);
-    grown.set(ids, past);
-    this.#ids = grown;
-    const room = (cacheLimit ?? Infinity) - this.#places;
-    const stale = past <= room && grown.length > room;
-    if (past === 0 || stale) {
-      this.#free();
-      this.#caches = Array.from({ length: layers }, () => [this.#device.createCache()]);
-    }
-    const fresh = stale ? grown : ids;
-    const tokens = { ids: fresh, lengths: [fresh.length], past: [grown.length - fresh.length], caches: this.#caches };
-    return this.#logits(tokens, Int32Array.of(fresh.length - 1));
-  }
-
-  end(): void {
-    this.#free();
-    this.#ids = new Int32Array();
-  }
-
-  #free(): void {
-    for (const cache of this.#caches.flat()) this.#device.freeCache(cache);
-    this.#caches = [];
-  }
+  const sides = sidesOf(perturbation);
+  const length = values.length / sides;
+  return Array.from({ length: sides }, (_, side) => values.subarray(side * length, (side + 1) * length) as Values);
 }
 
 async function weightsDigest(
   trainable: readonly TrainableTensor[],
   read: (name: string) => Promise<Uint8Array>,
 ): Promise<string> {
-  const lines = createHash("sha256");
-  for (const { name, dtype, shape } of trainable) {
-    const bytes = createHash("sha256")
-      .update(await read(name))
-      .digest("hex");
-    lines.update(hashLine(name, dtype, shape, bytes));
+  const sha256 = new Map<string, string>();
+  for (const { name } of trainable) {
+    sha256.set(
+      name,
+      createHash("sha256")
+        .update(await read(name))
+        .digest("hex"),
+    );
   }
-  return lines.digest("hex");
-}
-
-/** Rows one after the other, their scored positions counted over all of them. */
-function pack(architecture: Architecture, rows: readonly EncodedRow[]) {
-  const seen = rows.map(({ ids, positions }) => seenOf(architecture, ids, positions));
-  const lengths = seen.map((ids) => ids.length);
-  const starts = lengths.map((_, index) => lengths.slice(0, index).reduce((sum, length) => sum + length, 0));
-  return {
-    lengths,
-    ids: Int32Array.from(seen.flatMap((ids) => [...ids])),
-    positions: Int32Array.from(rows.flatMap((row, i) => Array.from(row.positions, (at) => at + (starts[i] ?? 0)))),
-    targets: Int32Array.from(rows.flatMap((row) => [...row.targets])),
-  };
-}
-
-/** The tokens that what is wanted at `positions` depends on: no later ones in a causal model, and never padding. */
-function seenOf({ objective, padding }: Architecture, ids: Int32Array, positions: Int32Array): Int32Array {
-  const wanted = positions.reduce((last, at) => Math.max(last, at), 0) + 1;
-  if (objective === "causal") return ids.subarray(0, wanted);
-  return ids.subarray(0, Math.max(wanted, ids.findLastIndex((id) => id !== padding) + 1));
+  return tensorsDigest(trainable, sha256);
 }

@@ -1,4 +1,4 @@
-/** A trained adapter on its way to disk: as the two files that peft loads, or merged into its base. */
+/** Writing a trained adapter: as the two files that peft loads, or merged into its base. */
 import { invariant } from "../../schema/errors.ts";
 import type { StepLog, TrainableTensor } from "../../schema/step-log.ts";
 import type { Device } from "../devices/device.ts";
@@ -7,18 +7,18 @@ import { asTrained } from "../model/files/half.ts";
 import type { Adapter } from "../model/adapters/adapter.ts";
 import type { AnySeededAdapter } from "../model/adapters/all.ts";
 import type { AdaptedModule, LoraAdapter } from "../model/adapters/lora.ts";
-import { trainableTensors } from "../model/model.ts";
+import { trainableTensors } from "../model/trainable.ts";
 import { readOrigin } from "../model/files/origin.ts";
 import { adapterConfigName, adapterWeightsName, peftConfig } from "../model/adapters/peft.ts";
 import { readTensor, writeSafetensors } from "../model/files/safetensors.ts";
 import type { OutputFile } from "../model/files/shards.ts";
 import { trainedFiles } from "./replay.ts";
-import type { Beginning } from "./verify.ts";
+import type { InitialWeights } from "./verify.ts";
 
-/** The stored bytes of a tensor of an adapter. */
-export type ReadTensor = (tensor: TrainableTensor) => Promise<Uint8Array>;
+/** The stored bytes of one tensor of an adapter. */
+type ReadTensor = (tensor: TrainableTensor) => Promise<Uint8Array>;
 
-/** The files of an adapter whose tensors are as `read` says. */
+/** The files of an adapter whose trained tensors `read` supplies. */
 export async function* adapterFiles(
   base: ModelFolder,
   adapter: AnySeededAdapter,
@@ -38,7 +38,7 @@ async function* jsonBytes(value: object): AsyncGenerator<Uint8Array> {
   yield Buffer.from(`${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** The files of the adapter that a log trains, by the update that trained it. `onTensor` is called with each tensor. */
+/** The files of the adapter that a log trains, rebuilt by the update that trained it. `onTensor` receives every tensor. */
 export function replayedAdapterFiles(
   base: ModelFolder,
   adapter: AnySeededAdapter,
@@ -55,8 +55,8 @@ export function replayedAdapterFiles(
   });
 }
 
-/** For verification, which asks for the elements of one tensor after the other. */
-export function adapterBeginning(adapter: Adapter): Beginning {
+/** The adapter at its start, for verification. Keeps the tensor read last, since elements are read tensor by tensor. */
+export function initialAdapter(adapter: Adapter): InitialWeights {
   let last: { readonly name: string; readonly bytes: Uint8Array } | null = null;
   return {
     async read(tensor, first, count) {
@@ -69,22 +69,22 @@ export function adapterBeginning(adapter: Adapter): Beginning {
   };
 }
 
-/** The base's own tensors that a merge changes. */
+/** The tensors of the base that a merge changes. */
 export function mergedTensors(base: ModelFolder, adapter: LoraAdapter): TrainableTensor[] {
   const changed = new Set(adapter.modules.map(({ weight }) => base.locations.get(weight)?.name));
   return trainableTensors(base).filter(({ name }) => changed.has(name));
 }
 
 /**
- * The files of the model that computes what its base does with the adapter: W + scale * B A in the place of W, summed in
- * float64 and rounded once, to nearest. In a bfloat16 base most of a small adapter is lost to that rounding.
+ * The files of the merged model: W + scale * B A replaces W. The product is summed in float64 and the result rounded to
+ * nearest. In a bfloat16 base, most of a small adapter is lost to that rounding.
  */
 export function mergedFiles(base: ModelFolder, adapter: LoraAdapter, limit?: number): AsyncGenerator<OutputFile> {
   const tensors = mergedTensors(base, adapter);
   const modules = new Map(adapter.modules.map((module) => [base.locations.get(module.weight)?.name, module]));
   const read = async (name: string): Promise<Uint8Array> => {
     const [module, location] = [modules.get(name), base.tensors.find((tensor) => tensor.name === name)];
-    invariant(module && location, `${name} is a weight beside which there is an adapter`);
+    invariant(module && location, `${name} is the weight of an adapted layer`);
     const stored = asTrained(location, await readTensor(location));
     const [a, b] = [await valuesOf(adapter, module.a), await valuesOf(adapter, module.b)];
     if (location.dtype !== "BF16") {
@@ -103,7 +103,7 @@ async function valuesOf(adapter: Adapter, tensor: TrainableTensor): Promise<Floa
   return tensor.dtype === "BF16" ? widened(new Uint16Array(bytes.buffer)) : new Float32Array(bytes.buffer);
 }
 
-/** Adds scale * B A to W in place; the sum over the rank goes up from 0. */
+/** Adds scale * B A to W in place, summing over the rank in order. */
 function merge(w: Float32Array, module: AdaptedModule, a: Float32Array, b: Float32Array): void {
   const { inputs, outputs, layout, scale } = module;
   const rank = b.length / outputs;
@@ -127,7 +127,7 @@ function widened(halves: Uint16Array): Float32Array {
   return new Float32Array(bits.buffer);
 }
 
-/** float32 values as bfloat16, nearest, ties to even. */
+/** float32 values rounded to the nearest bfloat16, ties to even. */
 function rounded(values: Float32Array): Uint8Array {
   const bits = new Uint32Array(values.buffer);
   const halves = Uint16Array.from(bits, (word) => (word + 0x7fff + ((word >>> 16) & 1)) >>> 16);

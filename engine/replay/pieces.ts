@@ -1,7 +1,7 @@
 /**
- * Tensors as a stream of pieces, so that a model of any size passes through a bounded amount of memory, and so that one
- * piece is read while another is computed with and a third is written. A stage of such a stream is an async generator;
- * `ahead` between two stages is what makes them run at once.
+ * Tensors as a stream of pieces, so that a model of any size needs a bounded amount of memory, and one piece is read while
+ * another is computed and a third written. Each stage of the stream is an async generator; `prefetch` between two stages lets
+ * them run at the same time.
  */
 import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
@@ -9,19 +9,19 @@ import { SteplogError, invariant } from "../../schema/errors.ts";
 import type { TensorLocation } from "../model/files/safetensors.ts";
 import { dtypeBytes } from "../model/files/safetensors.ts";
 
-/** Large enough that a device's threads share it well, small against any model that is worth streaming. */
+/** Large enough to keep a device's threads busy, and small compared to any model worth streaming. */
 export const pieceBytes = 16 * 1024 * 1024;
 
-/** A run of elements of a stored tensor. */
+/** Consecutive elements of a stored tensor. */
 export interface Piece {
   readonly tensor: TensorLocation;
   /** Flat index of the first element. */
   readonly first: number;
-  /** Stored little-endian elements; the receiver's own. */
+  /** Stored little-endian elements. The receiver owns them. */
   readonly bytes: Uint8Array;
 }
 
-/** All elements of the tensors, in order, in pieces of at most `limit` bytes (of one element, where that is more). */
+/** All elements of the tensors, in order, in pieces of at most `limit` bytes but at least one element. */
 export async function* readPieces(tensors: readonly TensorLocation[], limit = pieceBytes): AsyncGenerator<Piece> {
   const reader = new TensorReader();
   try {
@@ -39,13 +39,13 @@ async function* piecesOf(tensor: TensorLocation, reader: TensorReader, limit: nu
   }
 }
 
-/** Reads ranges of tensors; their files stay open until it is closed. */
+/** Reads ranges of tensors. Files stay open until `close`. */
 export class TensorReader {
   readonly #files = new Map<string, FileHandle>();
 
-  /** The elements first, ..., first + count - 1, as a Piece has them. @throws MODEL_INVALID when the file ends before */
+  /** The stored elements first, ..., first + count - 1. @throws MODEL_INVALID if the file ends before them */
   async read(tensor: TensorLocation, first: number, count: number): Promise<Uint8Array> {
-    invariant(first >= 0 && first + count <= elementsOf(tensor), `elements lie in ${tensor.name}`);
+    invariant(first >= 0 && first + count <= elementsOf(tensor), `the elements are in ${tensor.name}`);
     const size = bytesPerElement(tensor);
     const bytes = new Uint8Array(count * size);
     await this.#fill(bytes, tensor, first * size);
@@ -81,17 +81,17 @@ function bytesPerElement({ dtype }: TensorLocation): number {
 }
 
 /**
- * The items of `source`, each asked for while the one before it is still being used: at most two are alive, one with
- * whoever iterates and one made or being made. Ends its source when it is ended, after what is being made.
+ * The items of `source`, each requested while the one before it is still in use. At most two exist at a time: one in use, and
+ * one being made or waiting. Ending this generator ends its source, after the item being made.
  */
-export async function* ahead<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
+export async function* prefetch<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();
-  let next = begin(iterator);
+  let next = requestNext(iterator);
   try {
     for (;;) {
       const { done, value } = await next;
       if (done) return;
-      next = begin(iterator);
+      next = requestNext(iterator);
       yield value;
     }
   } finally {
@@ -100,8 +100,8 @@ export async function* ahead<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
   }
 }
 
-/** A failure is seen by whoever awaits the result, later; until then it is not unhandled. */
-function begin<T>(iterator: AsyncIterator<T>): Promise<IteratorResult<T, unknown>> {
+/** Whoever awaits the result sees a failure; the empty catch keeps it from counting as unhandled until then. */
+function requestNext<T>(iterator: AsyncIterator<T>): Promise<IteratorResult<T, unknown>> {
   const next = iterator.next();
   next.catch(() => {});
   return next;

@@ -1,4 +1,4 @@
-/** A checkpoint as the files of a folder that transformers or peft loads, rebuilt from the base and the log. */
+/** Rebuilds a checkpoint from the base and the log, as files that transformers or peft loads. */
 import { basename } from "node:path";
 import type { Device } from "../devices/device.ts";
 import { copyCompanions, isCompanion } from "../model/files/companions.ts";
@@ -13,7 +13,7 @@ import type { StepLogHeader } from "../../schema/step-log.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import type { EngineMessage, MaterialiseRequest } from "../thread/messages.ts";
 
-/** @throws BASE_MISMATCH, MODEL_INVALID, LOG_INVALID; INTERNAL when other weights come of it than were trained */
+/** @throws BASE_MISMATCH, MODEL_INVALID, LOG_INVALID; INTERNAL if the rebuilt weights differ from those trained */
 export async function* runMaterialise(
   request: MaterialiseRequest,
   device: Device,
@@ -26,14 +26,14 @@ export async function* runMaterialise(
   matchBase(base, log.header, await keptBaseHash(base, name, { folder: hashesDir, now: Date.now }));
   const { files, digest } = await writeReplayed(base, log, device, weightsDir, options);
   if (digest !== request.digest) {
-    // A disk that changes bytes leaves their times as they are: the base is to be read whole before the next try.
+    // A failing disk changes bytes but not times, so the next attempt must hash the base again.
     await forgetHash(name, { folder: hashesDir });
-    throw otherWeights(request, digest);
+    throw wrongDigest(request, digest);
   }
   yield { type: "materialised", files: await wholeFolder(base, log.header, weightsDir, files) };
 }
 
-/** Paths of written weights, and of the base's config, tokenizer and licence beside them. An adapter needs none. */
+/** Paths of the written weights and, except for an adapter, copies of the base's config, tokenizer and licence. */
 export async function wholeFolder(
   base: ModelFolder,
   header: Pick<StepLogHeader, "lora" | "prefix" | "trainable">,
@@ -45,10 +45,10 @@ export async function wholeFolder(
   return [...weights.map(({ path }) => path), ...companions];
 }
 
-function otherWeights({ digest, modelPath }: MaterialiseRequest, seen: string): SteplogError {
+function wrongDigest({ digest, modelPath }: MaterialiseRequest, seen: string): SteplogError {
   return new SteplogError(
     "INTERNAL",
-    `The rebuilt weights have the digest ${seen}, and those that were trained had ${digest}. Either the files in ` +
-      `${modelPath} are damaged, which the next try will find, or this machine computes wrongly.`,
+    `The rebuilt weights have the digest ${seen}, but the trained weights had ${digest}. Either the files in ` +
+      `${modelPath} are damaged, which the next attempt will detect, or this machine makes errors.`,
   );
 }

@@ -1,18 +1,19 @@
 /**
- * A fine-tuned model as a folder: the base with other weights, in Hugging Face layout; or an adapter, as peft has it; or
- * the base with the adapter merged. A folder appears when it is complete.
+ * Rebuilds a fine-tuned model as a folder: the base with new weights, in Hugging Face layout; an adapter, in peft's format; or
+ * the base with the adapter merged. A folder appears only when it is complete.
  */
 import type { Hash } from "node:crypto";
 import { createHash } from "node:crypto";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { SteplogError, invariant } from "../../schema/errors.ts";
-import type { StepLog, TrainableTensor } from "../../schema/step-log.ts";
-import { adapterBeginning, mergedFiles, mergedTensors, replayedAdapterFiles } from "./adapter-files.ts";
+import type { StepLog } from "../../schema/step-log.ts";
+import { initialAdapter, mergedFiles, mergedTensors, replayedAdapterFiles } from "./adapter-files.ts";
 import type { Device } from "../devices/device.ts";
 import { copyCompanions } from "../model/files/companions.ts";
+import { tensorsDigest } from "../model/files/digest.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
-import { baseHash, hashLine, modelBytes, openModelFolder } from "../model/files/folder.ts";
+import { baseHash, modelBytes, openModelFolder } from "../model/files/folder.ts";
 import type { Adapter } from "../model/adapters/adapter.ts";
 import { adapterOfLog } from "../model/adapters/all.ts";
 import { fineTunedOrigin, writeOrigin } from "../model/files/origin.ts";
@@ -23,7 +24,7 @@ import type { WrittenFile } from "../model/files/shards.ts";
 import { writeFiles } from "../model/files/shards.ts";
 import { matchBase, outputTensors, replayedFiles } from "./replay.ts";
 import type { OnProgress, Verification, WrittenWeights } from "./verify.ts";
-import { baseBeginning, verifyWeights } from "./verify.ts";
+import { initialBase, verifyWeights } from "./verify.ts";
 
 export interface WrittenModel extends WrittenWeights {
   readonly files: readonly WrittenFile[];
@@ -37,8 +38,8 @@ interface WriteOptions {
 }
 
 /**
- * Writes the files of replayed weights into a folder: a model's, or an adapter's where the log trains one. Each tensor is
- * hashed as it passes: no file is read again.
+ * Writes the files of replayed weights into a folder: a model's, or an adapter's if the log trains one. Tensors are hashed on
+ * the way, so no file is read again.
  */
 export async function writeReplayed(
   base: ModelFolder,
@@ -64,19 +65,8 @@ export async function writeReplayed(
       : replayedFiles(base, log, device, { onPiece, ...(shardBytes !== undefined && { shardBytes }) }),
   );
   const sha256 = new Map([...hashes].map(([name, hash]) => [name, hash.digest("hex")]));
-  return { files, sha256, digest: digestOf(sha256, trainable) };
+  return { files, sha256, digest: tensorsDigest(trainable, sha256) };
 }
-
-/** docs/STEP_LOG.md, "Hashes": over the trained tensors, in order of name. */
-function digestOf(sha256: ReadonlyMap<string, string>, trainable: readonly TrainableTensor[]): string {
-  const lines = createHash("sha256");
-  for (const { name, dtype, shape } of trainable)
-    lines.update(hashLine(name, dtype, shape, sha256.get(name) ?? emptyHash));
-  return lines.digest("hex");
-}
-
-/** Of a tensor without elements, which has no pieces. */
-const emptyHash = createHash("sha256").digest("hex");
 
 export interface Reconstruction {
   /** Hex. */
@@ -84,7 +74,7 @@ export interface Reconstruction {
   /** Weights digest, hex. */
   readonly digest: string;
   readonly entries: number;
-  /** Of the files of the weights. */
+  /** Size of the weight files together. */
   readonly bytes: number;
   readonly verified: Verification | null;
 }
@@ -96,22 +86,21 @@ export interface ReconstructOptions {
   readonly device: Device;
   readonly verify: boolean | "all";
   readonly replace: boolean;
-  /** Of a log that trains an adapter: the whole model instead, with the adapter merged. */
+  /** For the log of a LoRA adapter: writes the whole model with the adapter merged. */
   readonly merge?: boolean;
   readonly shardBytes?: number;
   readonly onProgress?: OnProgress;
 }
 
 /**
- * Writes the fine-tuned model as a whole folder: the base's, with other weights, or an adapter's. The folder appears when
- * it is complete, and checked when that was asked for (verify.ts).
- * @throws BASE_MISMATCH, LOG_INVALID; CONFLICT when `out` is there already and `replace` is not set; INVALID_ARGUMENT for
- *   a merge of what is no adapter
+ * Writes the folder of the fine-tuned model, and checks it if `verify` is set (verify.ts).
+ * @throws BASE_MISMATCH, LOG_INVALID; CONFLICT if `out` exists and `replace` is not set; INVALID_ARGUMENT for a merge without a
+ *   LoRA adapter
  */
 export async function reconstruct(options: ReconstructOptions): Promise<Reconstruction> {
   const { base, log, out, onProgress } = options;
   if (options.merge && !log.header.lora) {
-    const what = log.header.prefix ? "a prefix, which no weight of the model can hold" : "the model itself";
+    const what = log.header.prefix ? "a prefix, which cannot be merged into the weights" : "the model itself";
     throw new SteplogError("INVALID_ARGUMENT", `The log trains ${what}: there is no adapter to merge.`);
   }
   await refuseExisting(base.path, out, options.replace);
@@ -139,7 +128,7 @@ export async function reconstruct(options: ReconstructOptions): Promise<Reconstr
   }
 }
 
-/** Replays into a new folder, and checks it when that was asked for. */
+/** Replays into a new folder, and checks it if `verify` is set. */
 async function rebuild(
   { base, log, device, verify, shardBytes, onProgress }: ReconstructOptions,
   adapter: Adapter | null,
@@ -152,12 +141,12 @@ async function rebuild(
   const tensors = adapter
     ? await readSafetensorsHeader(join(folder, adapterWeightsName))
     : (await openModelFolder(folder)).tensors;
-  const beginning = adapter ? adapterBeginning(adapter) : baseBeginning(base.tensors);
+  const initial = adapter ? initialAdapter(adapter) : initialBase(base.tensors);
   const extent = verify === "all" ? "all" : "affordable";
-  return { ...written, verified: await verifyWeights(tensors, written, beginning, log, extent, onProgress) };
+  return { ...written, verified: await verifyWeights(tensors, written, initial, log, extent, onProgress) };
 }
 
-/** Writes the base with the adapter of a folder merged. */
+/** Writes the base with the adapter in `adapterFolder` merged. */
 async function merge(
   { base, shardBytes }: ReconstructOptions,
   adapterFolder: string,
@@ -165,7 +154,7 @@ async function merge(
 ): Promise<readonly WrittenFile[]> {
   await mkdir(folder, { recursive: true });
   const adapter = await openAdapter(adapterFolder, base.architecture);
-  invariant(adapter.kind === "lora", "only the log of a LoRA adapter comes this far");
+  invariant(adapter.kind === "lora", "only LoRA adapters are merged");
   await copyCompanions(base, mergedTensors(base, adapter), folder);
   return writeFiles(folder, mergedFiles(base, adapter, shardBytes));
 }
@@ -173,8 +162,8 @@ async function merge(
 async function refuseExisting(base: string, out: string, replace: boolean): Promise<void> {
   const present: string[] = await readdir(out).catch(() => []);
   if (present.includes("config.json") && out === base) {
-    throw new SteplogError("INVALID_ARGUMENT", "The output folder is the base itself. Give another.");
+    throw new SteplogError("INVALID_ARGUMENT", "The output folder is the base itself. Give another folder.");
   }
   if (present.length === 0 || replace) return;
-  throw new SteplogError("CONFLICT", `${out} is not empty. Give another folder, or --force to replace it.`);
+  throw new SteplogError("CONFLICT", `${out} is not empty. Give another folder, or pass --force to replace it.`);
 }

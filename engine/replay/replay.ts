@@ -1,6 +1,6 @@
 /**
- * From a base model and a log to the fine-tuned weights, bit for bit. Pieces of the base are read, taken through all
- * entries by the device's update, the same that trained it, and written; no database, no network, no forward pass.
+ * Replay: from a base model and a log to the fine-tuned weights, bit for bit. Pieces of the base are read, updated with all
+ * entries by the same device update that trained them, and written. It needs no database, network or forward pass.
  */
 import type { InputIssue } from "../../schema/errors.ts";
 import { SteplogError, invariant } from "../../schema/errors.ts";
@@ -9,23 +9,23 @@ import type { Device } from "../devices/device.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
 import { asTrained } from "../model/files/half.ts";
 import { adapterOfLog } from "../model/adapters/all.ts";
-import { trainableTensors } from "../model/model.ts";
+import { trainableTensors } from "../model/trainable.ts";
 import type { TensorInfo, TensorLocation } from "../model/files/safetensors.ts";
 import { bytesOf, readTensorChunks } from "../model/files/safetensors.ts";
 import type { OutputFile } from "../model/files/shards.ts";
 import { shardBytes, writeModelFiles } from "../model/files/shards.ts";
 import type { Piece } from "./pieces.ts";
-import { ahead, readPieces } from "./pieces.ts";
+import { prefetch, readPieces } from "./pieces.ts";
 
 /**
- * Proves that a log belongs to a base, whose base hash is `seen`.
- * @throws BASE_MISMATCH naming both hashes; LOG_INVALID when the log trains a tensor that the base does not have so.
+ * Checks that a log belongs to a base with the base hash `seen`.
+ * @throws BASE_MISMATCH naming both hashes; LOG_INVALID if a tensor of the log is missing in the base or differs there
  */
 export function matchBase(base: ModelFolder, header: StepLogHeader, seen: string): void {
   if (seen !== header.base) {
     throw new SteplogError(
       "BASE_MISMATCH",
-      `The log was made on the base model ${header.base}, and ${base.path} is ${seen}. Give the base it was made on.`,
+      `The log belongs to the base model with hash ${header.base}, but ${base.path} has ${seen}. Give the base that the log was trained on.`,
     );
   }
   if (adapterOfLog(base, header)) return;
@@ -38,14 +38,14 @@ export function matchBase(base: ModelFolder, header: StepLogHeader, seen: string
   if (issues[0]) throw new SteplogError("LOG_INVALID", `The log does not fit its base: ${issues[0].message}.`, issues);
 }
 
-/** A tensor of the output, and where the base has it. */
+/** A tensor of the output, and its location in the base. */
 export interface OutputTensor extends TensorInfo {
   readonly location: TensorLocation;
   readonly trained: boolean;
 }
 
 /**
- * What training leaves, in order of name: the tensors of the base, without copies of tied weights, which training made
+ * The tensors after training, in order of name: those of the base, without copies of tied weights, which training has made
  * stale.
  */
 export function outputTensors(base: ModelFolder, trainable: readonly TrainableTensor[]): OutputTensor[] {
@@ -58,7 +58,7 @@ export function outputTensors(base: ModelFolder, trainable: readonly TrainableTe
     });
 }
 
-/** The files of the weights after training: trained tensors from `read`, the others as they are in the base. */
+/** The weight files after training: trained tensors from `read`, the others from the base. */
 export function trainedFiles(
   base: ModelFolder,
   trainable: readonly TrainableTensor[],
@@ -73,16 +73,16 @@ export function trainedFiles(
 }
 
 export interface ReplayOptions {
-  /** Called with every piece of a tensor as it will be in its file, in order. */
+  /** Called with every piece of a tensor as it is written, in order. */
   readonly onPiece?: (tensor: TensorInfo, bytes: Uint8Array) => void;
   readonly pieceBytes?: number;
-  /** Bytes of the tensors of one file; shards.ts says what is usual. */
+  /** Bytes of the tensors of one file, at most; shards.ts has the default. */
   readonly shardBytes?: number;
 }
 
 /**
- * The files of the weights that a log makes of its base. A piece is read while the one before it is replayed and the one
- * before that is with the caller: three are in memory, whatever the size of the model.
+ * The weight files that a log makes of its base. A piece is read while the one before it is replayed and the caller uses the
+ * one before that: three are in memory, whatever the size of the model.
  */
 export async function* replayedFiles(
   base: ModelFolder,
@@ -95,10 +95,10 @@ export async function* replayedFiles(
     output.map((tensor) => tensor.location),
     options.pieceBytes,
   );
-  const pieces = ahead(replayPieces(ahead(stored), log, device));
+  const pieces = prefetch(replayPieces(prefetch(stored), log, device));
   const take = async function* take(tensor: TensorInfo): AsyncGenerator<Uint8Array> {
     for (let left = bytesOf(tensor); left > 0;) {
-      const { bytes } = await following(pieces);
+      const { bytes } = await nextPiece(pieces);
       options.onPiece?.(tensor, bytes);
       yield bytes;
       left -= bytes.length;
@@ -111,7 +111,7 @@ export async function* replayedFiles(
   }
 }
 
-/** Takes pieces of trained tensors through all entries, by the update that trained them; passes the others on. */
+/** Applies all entries to the pieces of trained tensors, and passes the others through. */
 async function* replayPieces(pieces: AsyncIterable<Piece>, log: StepLog, device: Device): AsyncGenerator<Piece> {
   const dtypes = new Map(log.header.trainable.map(({ name, dtype }) => [name, dtype]));
   for await (const piece of pieces) {
@@ -127,9 +127,9 @@ async function* replayPieces(pieces: AsyncIterable<Piece>, log: StepLog, device:
   }
 }
 
-/** The pieces of all tensors are one stream: each tensor takes its own from it. */
-async function following(pieces: AsyncGenerator<Piece>): Promise<Piece> {
+/** All tensors share one stream of pieces; each takes its own from it in turn. */
+async function nextPiece(pieces: AsyncGenerator<Piece>): Promise<Piece> {
   const next: IteratorResult<Piece, unknown> = await pieces.next();
-  invariant(next.done !== true, "every tensor of the output has its pieces");
+  invariant(next.done !== true, "the stream has pieces for every tensor of the output");
   return next.value;
 }

@@ -1,6 +1,6 @@
 /**
- * The update, the one place where a stored weight changes; training and replay both come here. One rounded subtraction
- * a weight, as docs/STEP_LOG.md says under "Update". The plain twin of every faster kernel.
+ * The update, the only code that changes a stored weight: training and replay both call it. One rounded subtraction per weight,
+ * as docs/STEP_LOG.md defines under "Update". Every faster kernel is tested against this plain version.
  */
 import type { LogEntry } from "../../schema/step-log.ts";
 import type { FillNoise, Noise } from "../numbers/noise.ts";
@@ -9,13 +9,13 @@ import { fillNoise, fillRounding } from "../numbers/noise.ts";
 /** Weights as they are stored: float32 values, or the upper 16 bits of float32 (bfloat16). */
 export type Stored = Float32Array | Uint16Array;
 
-/** Elements that are updated by all entries before the next are touched: a block stays in the first-level cache. */
+/** Elements updated with all entries before the next ones: a block fits in the first-level cache. */
 const blockElements = 4096;
 
 /**
  * Applies `entries` in order to the elements first, first + 1, ... of the tensor with id `tensor`.
  * a * n is exact, and the double difference rounds to float32 as one IEEE 754 single subtraction would (53 >= 2 * 24 + 2).
- * A device that keeps the noise of its last pass gives it by `fill`.
+ * A device that has kept the noise of its last pass passes it as `fill`.
  */
 export function update(
   weights: Stored,

@@ -1,12 +1,11 @@
 /**
- * Written weights, checked against what they should be. Two things can go wrong, and each has its check:
+ * Checks written weights. Two things can go wrong, and each has its check:
  *
- * - the disk does not hold what was computed: every byte is read back, and its hash compared with the one taken on the
- *   way out;
- * - what was computed is wrong: weights are replayed a second time, from the base, by the plain update, whatever device
- *   did it the first time, and compared bit by bit. The plain update is slow, so that of a large model with a long log
- *   only samples are replayed, spread evenly over every tensor. Elements do not depend on each other, and a fault in a
- *   kernel, a seed, a tensor's id or an offset touches whole runs of them, so that samples find it. "all" spares nothing.
+ * - The disk does not hold what was computed: every byte is read back, and its hash compared with the one taken while writing.
+ * - The computation was wrong: weights are replayed again from the base, by the plain update whatever device made them, and
+ *   compared bit by bit. The plain update is slow, so for a large model with a long log only samples are replayed, spread
+ *   evenly over every tensor. Elements are independent, and a fault in a kernel, a seed, a tensor's id or an offset affects
+ *   long runs of them, so samples find it. "all" replays every element.
  */
 import { createHash } from "node:crypto";
 import { SteplogError, invariant } from "../../schema/errors.ts";
@@ -14,38 +13,38 @@ import type { StepLog, TrainableTensor } from "../../schema/step-log.ts";
 import { createPlainDevice } from "../devices/plain.ts";
 import { asTrained } from "../model/files/half.ts";
 import type { TensorLocation } from "../model/files/safetensors.ts";
-import { TensorReader, ahead, elementsOf, readPieces } from "./pieces.ts";
+import { TensorReader, elementsOf, prefetch, readPieces } from "./pieces.ts";
 
-/** Progress of long work: what is being done, and how much of it. */
+/** Progress of long work: the stage, and how many of its bytes or elements are done. */
 export type OnProgress = (stage: "hashing" | "replaying" | "verifying", done: number, total: number) => void;
 
 export interface WrittenWeights {
-  /** Of each tensor's bytes as they were written, by name; hex. */
+  /** The hash of each tensor's bytes as written, by name, in hex. */
   readonly sha256: ReadonlyMap<string, string>;
 }
 
 export interface Verification {
-  /** Trained elements that were replayed a second time. */
+  /** Trained elements that were replayed again. */
   readonly replayed: number;
-  /** Trained elements there are. */
+  /** All trained elements. */
   readonly of: number;
 }
 
-/** Updates of single elements that the plain device makes in less than a minute (56 to 280 million a second here). */
+/** Updates of one element that the plain device does in less than a minute (measured: 56 to 280 million a second). */
 const affordableUpdates = 3e9;
 
-/** Elements replayed at a time: all of them, or of a sample, which must be small for there to be many. */
+/** Elements replayed at a time. Samples are small so that there are many of them. */
 const blockElements = { all: 65_536, sample: 256 };
 
-/** What training began with, by elements. */
-export interface Beginning {
-  /** Elements first, ..., first + count - 1, in the dtype that they are trained in; the receiver's own. */
+/** The weights at the start of training. */
+export interface InitialWeights {
+  /** Elements first, ..., first + count - 1, in the dtype of training. The receiver owns them. */
   read(tensor: TrainableTensor, first: number, count: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
-/** Trained tensors begin as the base has them. */
-export function baseBeginning(base: readonly TensorLocation[]): Beginning {
+/** Full-parameter training starts from the tensors of the base. */
+export function initialBase(base: readonly TensorLocation[]): InitialWeights {
   const reader = new TensorReader();
   const byName = new Map(base.map((tensor) => [tensor.name, tensor]));
   return {
@@ -59,18 +58,18 @@ export function baseBeginning(base: readonly TensorLocation[]): Beginning {
 
 /**
  * Checks the tensors of written files.
- * @throws INTERNAL naming the tensor that differs
+ * @throws INTERNAL naming a tensor that differs
  */
 export async function verifyWeights(
   tensors: readonly TensorLocation[],
   written: WrittenWeights,
-  beginning: Beginning,
+  initial: InitialWeights,
   log: StepLog,
   extent: "all" | "affordable",
   onProgress?: OnProgress,
 ): Promise<Verification> {
   await compareHashes(tensors, written, onProgress);
-  return compareReplays(tensors, beginning, log, extent, onProgress);
+  return compareReplays(tensors, initial, log, extent, onProgress);
 }
 
 async function compareHashes(
@@ -81,19 +80,22 @@ async function compareHashes(
   const seen = new Map(tensors.map(({ name }) => [name, createHash("sha256")]));
   const total = tensors.reduce((sum, { bytes }) => sum + bytes, 0);
   let done = 0;
-  for await (const { tensor, bytes } of ahead(readPieces(tensors))) {
+  for await (const { tensor, bytes } of prefetch(readPieces(tensors))) {
     seen.get(tensor.name)?.update(bytes);
     onProgress?.("verifying", (done += bytes.length), total);
   }
   for (const [name, hash] of written.sha256) {
     if (seen.get(name)?.digest("hex") === hash) continue;
-    throw new SteplogError("INTERNAL", `Tensor ${name} reads back from its file as other bytes than were written.`);
+    throw new SteplogError(
+      "INTERNAL",
+      `Tensor ${name} was read back from its file with other bytes than were written.`,
+    );
   }
 }
 
 async function compareReplays(
   tensors: readonly TensorLocation[],
-  beginning: Beginning,
+  initial: InitialWeights,
   log: StepLog,
   extent: "all" | "affordable",
   onProgress?: OnProgress,
@@ -111,7 +113,7 @@ async function compareReplays(
     for (const { trained, now, runs } of planned) {
       const { name, dtype } = trained;
       for (const { first, count } of runs) {
-        const bytes = await beginning.read(trained, first, count);
+        const bytes = await initial.read(trained, first, count);
         await plain.replay({ name, dtype, first, bytes }, log.entries, log.header.noise);
         refuseDifference(name, first, bytes, await reader.read(now, first, count));
         onProgress?.("verifying", (done += count), total);
@@ -119,18 +121,18 @@ async function compareReplays(
     }
   } finally {
     await reader.close();
-    await beginning.close();
+    await initial.close();
   }
   return { replayed: total, of };
 }
 
 function named(tensors: ReadonlyMap<string, TensorLocation>, name: string): TensorLocation {
   const found = tensors.get(name);
-  invariant(found, `${name} is a tensor of the base and of what was made of it`);
+  invariant(found, `${name} is a tensor of the base and of the output`);
   return found;
 }
 
-/** Runs of elements that make up about `share` of all: evenly spread, the first and the last always among them. */
+/** Runs of elements that are about `share` of all, evenly spread and including the first and the last. */
 export function* samples(elements: number, share: number): Generator<{ first: number; count: number }> {
   const size = share >= 1 ? blockElements.all : blockElements.sample;
   const blocks = Math.ceil(elements / size);
@@ -145,5 +147,5 @@ function refuseDifference(name: string, first: number, expected: Uint8Array, see
   if (Buffer.compare(expected, seen) === 0) return;
   const at = expected.findIndex((byte, index) => byte !== seen[index]);
   const where = `element ${first} and byte ${at} after it`;
-  throw new SteplogError("INTERNAL", `Tensor ${name} differs from a second, plain replay at ${where}.`);
+  throw new SteplogError("INTERNAL", `Tensor ${name} differs from a second replay, by the plain device, at ${where}.`);
 }

@@ -1,6 +1,6 @@
 /**
- * The thread that computes, one request at a time, so that a long step never keeps the worker from renewing its lease.
- * It is started for a request, answers with messages, and waits when too many of them have not been taken.
+ * The thread that computes, so that a long step never keeps the worker from renewing its lease. It is started for one
+ * request, answers with messages, and waits while the worker has too many of them still to handle.
  */
 import { once } from "node:events";
 import { parentPort, workerData } from "node:worker_threads";
@@ -11,18 +11,18 @@ import { runMaterialise } from "../replay/rebuild.ts";
 import type { ControlMessage, EngineMessage, EngineThreadData } from "./messages.ts";
 import { failedMessage } from "./messages.ts";
 
-/** Messages under way: at two thousand steps a second, half a second of a store that does not answer. */
-const maxUntaken = 1_000;
+/** Unhandled messages, at most: at two thousand steps a second, half a second of a slow database. */
+const maxUnhandled = 1_000;
 
 const port = parentPort;
-invariant(port, "the engine runs in a thread of its own");
+invariant(port, "engine-thread.ts runs in a worker thread");
 const { request, deviceName, threads } = workerData as EngineThreadData;
 
 let stopping = false;
-let untaken = 0;
+let unhandled = 0;
 port.on("message", (message: ControlMessage) => {
   if (message.type === "stop") stopping = true;
-  else untaken -= 1;
+  else unhandled -= 1;
 });
 
 try {
@@ -37,15 +37,15 @@ function messages(device: Awaited<ReturnType<typeof chooseDevice>>["device"]): A
   return request.kind === "FINE_TUNE" ? runFineTune(request, device, () => stopping) : runMaterialise(request, device);
 }
 
-function tooManyUntaken(): boolean {
-  return untaken > maxUntaken;
+function tooManyUnhandled(): boolean {
+  return unhandled > maxUnhandled;
 }
 
 async function send(message: EngineMessage): Promise<void> {
-  invariant(port, "the engine runs in a thread of its own");
+  invariant(port, "engine-thread.ts runs in a worker thread");
   port.postMessage(message);
-  untaken += 1;
-  // Lets a request to stop in, which devices that compute without waiting would otherwise keep out.
+  unhandled += 1;
+  // Lets the event loop receive a stop message; devices that never await would block it.
   await new Promise(setImmediate);
-  while (tooManyUntaken()) await once(port, "message");
+  while (tooManyUnhandled()) await once(port, "message");
 }

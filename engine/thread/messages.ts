@@ -1,4 +1,4 @@
-/** What worker and engine thread tell each other. Everything here survives a structured clone. */
+/** The messages between worker and engine thread. All of them survive a structured clone. */
 import type { ErrorCode, InputIssue } from "../../schema/errors.ts";
 import { SteplogError, asSteplogError } from "../../schema/errors.ts";
 import type { Judged } from "../../schema/judged.ts";
@@ -6,31 +6,31 @@ import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import type { EvaluationKind } from "../../schema/states.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 
-/** Everything a fine-tune needs, in values and paths: the engine knows no database. */
+/** Everything a fine-tune needs, as values and paths: the engine knows no database. */
 export interface FineTuneRequest {
   readonly kind: "FINE_TUNE";
-  /** Folder of the base model and the base hash it must have. */
+  /** Folder of the base model, and the base hash it must have. */
   readonly modelPath: string;
   readonly base: string;
-  /** Folder of kept hashes (engine/model/hashes.ts). */
+  /** Folder of the cache of base hashes (engine/model/files/hashes.ts). */
   readonly hashesDir: string;
   readonly datasetPath: string;
   readonly validationPath: string | null;
-  /** Rows that are judged once, at the base and at the best place. */
+  /** Rows evaluated twice: on the base, and at the best step. */
   readonly testPath: string | null;
   readonly labelWords: readonly string[];
   readonly calibrationPrompt: string | null;
   readonly hyperparameters: Hyperparameters;
-  /** Of a run that goes on from another: the header of their log, and the steps behind which it goes on with the rows. */
+  /** For a fork of another run: the header of their shared log, and the number of steps whose rows are already used. */
   readonly fork: { readonly headerBytes: Uint8Array; readonly firstStep: number } | null;
-  /** Entries of the log that are acknowledged already, and the run's own steps among them; training goes on after them. */
+  /** Log entries that are already stored, and how many of them are steps of this run; training continues after them. */
   readonly entries: readonly LogEntry[];
   readonly stepsDone: number;
-  /** Evaluations that are recorded already, in order. */
+  /** Evaluations that are already recorded, in order. */
   readonly evaluated: readonly (Judged & { readonly kind: EvaluationKind })[];
-  /** The learning rate that AUTO picked when the run began; null before, and where it was given. */
+  /** The learning rate that AUTO picked when the run started; null before that, and for a given rate. */
   readonly pickedRate: number | null;
-  /** An empty folder for the last checkpoint's weights, as trained; null to leave that to a replay. */
+  /** An empty folder for the trained weights of the last checkpoint; null to leave them to a replay. */
   readonly weightsDir: string | null;
 }
 
@@ -38,7 +38,7 @@ export interface MaterialiseRequest {
   readonly kind: "MATERIALISE";
   readonly modelPath: string;
   readonly hashesDir: string;
-  /** A whole .steplog file up to the checkpoint, and the digest of the weights that were trained there. */
+  /** A whole .steplog file up to the checkpoint, and the digest of its weights as trained. */
   readonly log: Uint8Array;
   readonly digest: string;
   /** An empty folder. */
@@ -75,7 +75,7 @@ export type EngineMessage =
       readonly entries: number;
       readonly step: number;
       readonly digest: string;
-      /** Paths of the files of its weights; none when they were not wanted. */
+      /** Paths of its weight files; none if no weights were requested. */
       readonly files: readonly string[];
     }
   | { readonly type: "materialised"; readonly files: readonly string[] }
@@ -88,7 +88,7 @@ export type EngineMessage =
       readonly issues: readonly InputIssue[];
     };
 
-/** From the worker: `stop` after the step at hand, `taken` for every message that was dealt with. */
+/** From the worker: `stop` after the current step; `taken` for every message it has handled. */
 export type ControlMessage = { readonly type: "stop" } | { readonly type: "taken" };
 
 export function failedMessage(error: unknown): EngineMessage & { type: "failed" } {
@@ -100,7 +100,7 @@ export function failureOf(message: EngineMessage & { type: "failed" }): SteplogE
   return new SteplogError(message.code, message.message, message.issues);
 }
 
-/** What the engine's thread is started with. */
+/** Arguments of the engine thread. */
 export interface EngineThreadData {
   readonly request: EngineRequest;
   readonly deviceName: string;

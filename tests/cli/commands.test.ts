@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { trainableTensors } from "../../engine/model/model.ts";
+import { trainableTensors } from "../../engine/model/trainable.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import { encodeEntries, ruleSeed } from "../../schema/step-log.ts";
 import { golden, randomModel, scratch, tinyConfig } from "../support/models.ts";

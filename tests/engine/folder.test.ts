@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import { readTensor } from "../../engine/model/files/safetensors.ts";
-import { trainableTensors } from "../../engine/model/model.ts";
+import { trainableTensors } from "../../engine/model/trainable.ts";
 import { reconstruct } from "../../engine/replay/reconstruct.ts";
 import { decodeStepLog, encodeEntries } from "../../schema/step-log.ts";
 import { damagedModel, editHeader, golden, randomModel, scratch } from "../support/models.ts";
@@ -42,12 +42,12 @@ describe("a model folder is refused, saying what is wrong,", () => {
     [
       "with a tensor that has no place",
       (f) => editHeader(f, (h) => void (h["extra"] = { dtype: "F32", shape: [0], data_offsets: [0, 0] })),
-      /extra has no place/u,
+      /extra is not part/u,
     ],
     [
       "with an index that leaves the folder",
       (f) => writeFile(join(f, `${weights}.index.json`), '{"weight_map":{"a":"../../etc/passwd"}}'),
-      /no plain file name/u,
+      /not a plain file name/u,
     ],
     [
       "with a shard missing",

@@ -7,7 +7,8 @@ import type { MezoSettings, Step } from "../../engine/train/mezo.ts";
 import { beginning, estimatesAt, learningRateAt, logHeader, train } from "../../engine/train/mezo.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import type { Model } from "../../engine/model/model.ts";
-import { chosenTensors, headTensors, loadModel } from "../../engine/model/model.ts";
+import { loadModel } from "../../engine/model/model.ts";
+import { chosenTensors, headTensors } from "../../engine/model/trainable.ts";
 import { fillNoise, sigma, tensorId } from "../../engine/numbers/noise.ts";
 import { epochOrder, batchRows } from "../../engine/train/batches.ts";
 import { reconstruct } from "../../engine/replay/reconstruct.ts";
@@ -386,7 +387,7 @@ describe("a part of the tensors", () => {
   test("names what there is where a pattern fits nothing", async () => {
     const folder = await openModelFolder(await randomModel());
     expect(() => chosenTensors(folder, ["fc1.weight", "fc3.weight"])).toThrow(
-      /"fc3.weight" is the name of no tensor .* fc2\.weight/u,
+      /"fc3.weight" matches no tensor .* fc2\.weight/u,
     );
     expect(chosenTensors(folder, ["layers.0.**"])).toHaveLength(16);
     expect(chosenTensors(folder, ["decoder.*.weight"]).map(({ name }) => name)).toStrictEqual([

@@ -8,15 +8,16 @@ import type { Device } from "../../engine/devices/device.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import type { ModelFolder } from "../../engine/model/files/folder.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
-import { loadModel, trainableTensors } from "../../engine/model/model.ts";
+import { loadModel } from "../../engine/model/model.ts";
+import { trainableTensors } from "../../engine/model/trainable.ts";
 import { readOrigin, writeOrigin } from "../../engine/model/files/origin.ts";
 import { writeSafetensors } from "../../engine/model/files/safetensors.ts";
 import type { OutputFile } from "../../engine/model/files/shards.ts";
 import type { Noise } from "../../engine/numbers/noise.ts";
-import { ahead } from "../../engine/replay/pieces.ts";
+import { prefetch } from "../../engine/replay/pieces.ts";
 import { reconstruct } from "../../engine/replay/reconstruct.ts";
 import { replayedFiles, trainedFiles } from "../../engine/replay/replay.ts";
-import { baseBeginning, samples, verifyWeights } from "../../engine/replay/verify.ts";
+import { initialBase, samples, verifyWeights } from "../../engine/replay/verify.ts";
 import type { StepLog } from "../../schema/step-log.ts";
 import { decodeStepLog, encodeEntries, ruleSeed } from "../../schema/step-log.ts";
 import { runMaterialise } from "../../engine/replay/rebuild.ts";
@@ -163,7 +164,7 @@ describe("memory is bounded", () => {
       while (made < 5) yield ++made;
     };
     const lead: number[] = [];
-    for await (const item of ahead(source())) {
+    for await (const item of prefetch(source())) {
       await delay(1);
       lead.push(made - item);
     }
@@ -179,7 +180,7 @@ describe("memory is bounded", () => {
         ended = true;
       }
     };
-    for await (const item of ahead(source())) if (item === 2) break;
+    for await (const item of prefetch(source())) if (item === 2) break;
     expect(ended).toBe(true);
 
     const broken = async function* broken() {
@@ -188,7 +189,7 @@ describe("memory is bounded", () => {
     };
     const seen: number[] = [];
     const read = async () => {
-      for await (const item of ahead(broken())) {
+      for await (const item of prefetch(broken())) {
         // The failure comes while the first item is in use: it must wait, not be unhandled.
         await delay(5);
         seen.push(item);
@@ -377,7 +378,9 @@ describe("--verify", () => {
       };
       const folder = await scratch();
       const options = { base, log: await logOf(base), out: join(folder, "out"), device, verify, replace: false };
-      await expect(reconstruct(options)).rejects.toThrow(/fc2\.bias differs from a second, plain replay/u);
+      await expect(reconstruct(options)).rejects.toThrow(
+        /fc2\.bias differs from a second replay, by the plain device/u,
+      );
       expect(await readdir(folder)).toStrictEqual([]);
     },
   );
@@ -393,15 +396,15 @@ describe("--verify", () => {
     const sha256 = new Map([[last.name, "0".repeat(64)]]);
     const path = join(out, "model.safetensors");
     const { length } = await readFile(path);
-    await expect(verifyWeights(folder.tensors, { sha256 }, baseBeginning(base.tensors), log, "all")).rejects.toThrow(
-      /reads back .* other/u,
+    await expect(verifyWeights(folder.tensors, { sha256 }, initialBase(base.tensors), log, "all")).rejects.toThrow(
+      /was read back .* other/u,
     );
 
     const file = await open(path, "r+");
     await file.write(Uint8Array.of(77), 0, 1, length - 1);
     await file.close();
-    const replay = verifyWeights(folder.tensors, { sha256: new Map() }, baseBeginning(base.tensors), log, "all");
-    await expect(replay).rejects.toThrow(/second, plain replay/u);
+    const replay = verifyWeights(folder.tensors, { sha256: new Map() }, initialBase(base.tensors), log, "all");
+    await expect(replay).rejects.toThrow(/second replay, by the plain device/u);
   });
 
   test("samples are spread over a tensor, its first and its last element among them", () => {

@@ -1,31 +1,31 @@
-/** What is trained beside a frozen model: small tensors of its own, and what a pass does with them. */
+/** The interface of an adapter; lora.ts and prefix.ts implement it, all.ts lists the kinds. */
 import { SteplogError } from "../../../schema/errors.ts";
 import type { StepLogHeader, TrainableTensor } from "../../../schema/step-log.ts";
 import type { Pass } from "../../devices/device.ts";
 import type { WeightLookup } from "../families/family.ts";
 
-/** What a log's header says of how an adapter began. */
+/** The part of a log's header that describes how an adapter starts. */
 export type AdapterHeader = Pick<StepLogHeader, "lora" | "prefix">;
 
-/** Small tensors that are trained beside a frozen model, and what they do to its passes. */
+/** Small tensors that are trained while the model's own weights stay frozen, and how they change its passes. */
 export interface Adapter {
   readonly kind: "lora" | "prefix";
-  /** By the names that peft stores them by, and in their order. */
+  /** Named as peft stores them, in order of name. */
   readonly tensors: readonly TrainableTensor[];
-  /** Places before every sequence that it takes from the model's context. */
-  readonly places: number;
-  /** The stored little-endian bytes of a tensor of it, as training begins. */
+  /** Positions that it takes from the model's context, before every sequence. */
+  readonly prefixLength: number;
+  /** The stored little-endian bytes of one of its tensors at the start of training. */
   read(tensor: TrainableTensor): Promise<Uint8Array>;
-  /** How its passes differ from the base's, given its own tensors on a device, by name, and the base's, by definition. */
-  place(own: WeightLookup, base: WeightLookup): (pass: Pass) => Pass;
+  /** Turns a pass of the base into one with the adapter. `own` finds its tensors by name, `base` the model's by definition. */
+  attach(own: WeightLookup, base: WeightLookup): (pass: Pass) => Pass;
 }
 
-/** An adapter that is or was trained from scratch. */
+/** An adapter whose start follows from the seed in the header. */
 export interface SeededAdapter extends Adapter {
   readonly header: AdapterHeader;
 }
 
-/** The pass, but for some of its operations. */
+/** The pass with some operations replaced. */
 export function changedPass(pass: Pass, changed: Partial<Pass>): Pass {
   return new Proxy(pass, {
     get(target, name) {
@@ -35,15 +35,15 @@ export function changedPass(pass: Pass, changed: Partial<Pass>): Pass {
   });
 }
 
-/** @throws LOG_INVALID when a log trains other tensors than the adapter that its header tells of has on its base */
+/** @throws LOG_INVALID unless the log trains exactly the tensors that its header's adapter has on this base */
 export function refuseOtherTensors(trainable: readonly TrainableTensor[], tensors: readonly TrainableTensor[]): void {
   const known = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   for (const { name, shape, dtype } of trainable) {
     const tensor = known.get(name);
     if (tensor?.dtype === dtype && tensor.shape.join() === shape.join()) known.delete(name);
-    else throw foreign(name, `the base has no place for an adapter's ${name} of ${dtype} [${shape.join(",")}]`);
+    else throw foreign(name, `the base has no layer for the adapter's ${name} of ${dtype} [${shape.join(",")}]`);
   }
-  for (const name of known.keys()) throw foreign(name, `${name} is missing beside the rest of its adapter`);
+  for (const name of known.keys()) throw foreign(name, `the adapter's tensor ${name} is missing`);
 }
 
 function foreign(field: string, message: string): SteplogError {

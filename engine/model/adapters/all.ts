@@ -1,4 +1,4 @@
-/** The kinds of adapters, and the one that a log trains. */
+/** The kinds of adapters, and which one a log trains. */
 import type { StepLogHeader } from "../../../schema/step-log.ts";
 import type { ModelFolder } from "../files/folder.ts";
 import type { LoraAdapter, SeededLora } from "./lora.ts";
@@ -9,7 +9,7 @@ import { prefixOfLog } from "./prefix.ts";
 export type AnyAdapter = LoraAdapter | PrefixAdapter;
 export type AnySeededAdapter = SeededLora | SeededPrefix;
 
-/** As it began; null where the log trains the model itself. @throws LOG_INVALID when the base has no place for it */
+/** The adapter at its start; null if the log trains the model itself. @throws LOG_INVALID if it does not fit the base */
 export function adapterOfLog(
   base: ModelFolder,
   header: Pick<StepLogHeader, "trainable" | "lora" | "prefix">,

@@ -1,11 +1,11 @@
 /**
- * LoRA (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"): beside the frozen matrix W of a linear
- * layer, two small ones are learned, A [rank, inputs] and B [outputs, rank], and
+ * LoRA (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"): a linear layer keeps its frozen matrix W and
+ * learns two small ones, A [rank, inputs] and B [outputs, rank]:
  *
  *   y = W x + scale * B (A x)        scale = alpha / rank (equation 3)
  *
- * Tensors have the names that peft stores them by. Families know nothing of this: an adapted pass adds the second term
- * to the linear layers that have one.
+ * Tensors have peft's names. Model families know nothing of this: an adapted pass adds the second term to the linear layers
+ * that have one.
  */
 import { SteplogError } from "../../../schema/errors.ts";
 import type { StepLogHeader, TrainableTensor } from "../../../schema/step-log.ts";
@@ -18,7 +18,7 @@ import { fitsPattern, lastPart } from "../files/names.ts";
 
 /** A linear layer of a model. */
 export interface LinearModule {
-  /** As transformers names it: the weight's name without ".weight". */
+  /** Its name in transformers: the weight's name without ".weight". */
   readonly name: string;
   /** Name of its weight among the architecture's definitions. */
   readonly weight: string;
@@ -48,12 +48,12 @@ export interface SeededLora extends LoraAdapter {
 }
 
 /**
- * Layers that are adapted where nothing else is asked for: those of queries and values, as the paper advises, by the
- * names that the families have for them. GPT-2 and Phi-3 keep them in one matrix with the keys.
+ * Layers that are adapted by default: queries and values, as the paper advises, under the names that the families use.
+ * GPT-2 and Phi-3 keep them in one matrix with the keys.
  */
 const defaultTargets = ["q_proj", "v_proj", "query", "value", "c_attn", "qkv_proj"];
 
-/** The linear layers of a model, without its head. */
+/** The linear layers of a model, except the head. */
 export function linearModules({ tensors }: Architecture): LinearModule[] {
   return tensors.flatMap(({ name: weight, shape, linear: layout }) => {
     if (layout === undefined) return [];
@@ -63,8 +63,8 @@ export function linearModules({ tensors }: Architecture): LinearModule[] {
 }
 
 /**
- * The layers whose names fit one of the targets (names.ts). No targets: the default ones.
- * @throws INVALID_ARGUMENT naming the target that fits no layer, and what there is
+ * The layers whose names match one of the targets (names.ts); the default ones without targets.
+ * @throws INVALID_ARGUMENT naming the target that matches no layer, and the names there are
  */
 export function targetedModules(architecture: Architecture, targets: readonly string[]): LinearModule[] {
   const all = linearModules(architecture);
@@ -72,7 +72,7 @@ export function targetedModules(architecture: Architecture, targets: readonly st
     return all.filter((module) => defaultTargets.some((target) => fitsPattern(target, module.name)));
   const unknown = targets.findIndex((target) => !all.some((module) => fitsPattern(target, module.name)));
   if (unknown >= 0) {
-    const seen = `${JSON.stringify(targets[unknown])} is the name of no linear layer of this ${architecture.family} model`;
+    const seen = `${JSON.stringify(targets[unknown])} matches no linear layer of this ${architecture.family} model`;
     const there = [...new Set(all.map(({ name }) => lastPart(name)))].join(", ");
     const field = `hyperparameters.loraTargets[${unknown}]`;
     throw new SteplogError("INVALID_ARGUMENT", `${seen}. Its layers are called ${there}.`, [{ field, message: seen }]);
@@ -80,7 +80,7 @@ export function targetedModules(architecture: Architecture, targets: readonly st
   return all.filter((module) => targets.some((target) => fitsPattern(target, module.name)));
 }
 
-/** Puts an adapter beside a layer. It is trained as float32, whatever the base is stored as: it is small. */
+/** Adds an adapter to a layer. It is trained as float32 whatever the dtype of the base, since it is small. */
 export function adapt(module: LinearModule, rank: number, scale: number): AdaptedModule {
   const name = `base_model.model.${module.name}`;
   return {
@@ -91,7 +91,7 @@ export function adapt(module: LinearModule, rank: number, scale: number): Adapte
   };
 }
 
-/** An adapter beside these layers, whose tensors begin as `read` says. */
+/** An adapter on these layers. `read` supplies its tensors at the start of training. */
 export function loraAdapter(modules: readonly AdaptedModule[], read: Adapter["read"]): LoraAdapter {
   const tensors = modules
     .flatMap(({ a, b }) => [a, b])
@@ -100,16 +100,16 @@ export function loraAdapter(modules: readonly AdaptedModule[], read: Adapter["re
     kind: "lora",
     modules,
     tensors,
-    places: 0,
+    prefixLength: 0,
     read,
-    place(own, base) {
-      const placed = placedBeside(modules, own, base);
-      return (pass) => adaptedPass(pass, placed);
+    attach(own, base) {
+      const weights = weightsByLayer(modules, own, base);
+      return (pass) => adaptedPass(pass, weights);
     },
   };
 }
 
-/** An adapter to be trained: A random, by seed, and B zero, so that the model begins as its base. */
+/** A new adapter: A is random, from the seed, and B is zero, so that the model starts equal to its base. */
 export function seededLora(modules: readonly LinearModule[], lora: LoraHeader): SeededLora {
   const { rank, alpha, seed } = lora;
   const adapted = modules.map((module) => adapt(module, rank, alpha / rank));
@@ -124,8 +124,8 @@ export function seededLora(modules: readonly LinearModule[], lora: LoraHeader): 
 }
 
 /**
- * Uniform over +-1 / sqrt(inputs), which is He's initialisation (He et al. 2015) with the slope sqrt(5) that torch's
- * linear layers and peft's A begin with. docs/STEP_LOG.md, "Adapters", defines the bits.
+ * Uniform over +-1 / sqrt(inputs): He initialisation (He et al. 2015) with the slope sqrt(5), the default of torch's linear
+ * layers and of peft's A. docs/STEP_LOG.md, "Adapters", defines the bits.
  */
 function kaimingUniform(name: string, elements: number, inputs: number, seed: number): Float32Array {
   const words = new Uint32Array(4 * Math.ceil(elements / 4));
@@ -135,8 +135,8 @@ function kaimingUniform(name: string, elements: number, inputs: number, seed: nu
 }
 
 /**
- * The adapter that a log trains, as it began.
- * @throws LOG_INVALID when the base has no such layers
+ * The adapter that a log trains, at its start.
+ * @throws LOG_INVALID if the base lacks its layers
  */
 export function loraOfLog(
   architecture: Architecture,
@@ -153,15 +153,15 @@ export function loraOfLog(
   return adapter;
 }
 
-/** A and B of a layer on a device. */
+/** A and B of one layer, on a device. */
 interface AdapterWeights {
   readonly a: Weight;
   readonly b: Weight;
   readonly scale: number;
 }
 
-/** By the stored name of the weight that they stand beside. */
-function placedBeside(
+/** By the stored name of the layer's own weight. */
+function weightsByLayer(
   modules: readonly AdaptedModule[],
   own: WeightLookup,
   base: WeightLookup,
@@ -171,7 +171,7 @@ function placedBeside(
   );
 }
 
-/** The pass, but for its linear layers: those whose weight has adapters by its stored name add what these say. */
+/** The pass with the second term added to linear layers whose weight, by its stored name, has an adapter. */
 function adaptedPass(pass: Pass, adapters: ReadonlyMap<string, AdapterWeights>): Pass {
   const linear: Pass["linear"] = (x, weight, bias, layout) => {
     const y = pass.linear(x, weight, bias, layout);

@@ -1,6 +1,6 @@
 /**
- * An adapter on disk as peft keeps it: adapter_config.json and adapter_model.safetensors. Read by what the fields mean in
- * peft 0.21, and refused where they ask for what is not implemented.
+ * An adapter on disk in peft's format: adapter_config.json and adapter_model.safetensors. Fields are read as peft 0.21
+ * defines them; a field that asks for something not implemented is refused.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -44,7 +44,7 @@ const loraSchema = z.looseObject({
 
 type LoraConfig = z.output<typeof loraSchema>;
 
-/** Fields that are read above, or that change nothing of what stored tensors mean. */
+/** Fields that are read above, or that do not change what the stored tensors mean. */
 const harmless = ["base_model_name_or_path", "revision", "auto_mapping", "peft_version", "task_type", "inference_mode"];
 const harmlessOfPrefix = new Set([
   ...harmless,
@@ -62,8 +62,8 @@ const harmlessOfLora = new Set(
   ].flat(),
 );
 
-/** Ways of beginning that leave the base's weights as they are; the others put a part of them into the adapter. */
-const plainBeginnings = new Set<unknown>([true, false, "gaussian", "orthogonal", "eva"]);
+/** Initialisations that leave the base's weights alone; the others move part of them into the adapter. */
+const plainInitialisations = new Set<unknown>([true, false, "gaussian", "orthogonal", "eva"]);
 
 /**
  * Opens an adapter for a model.
@@ -85,7 +85,7 @@ export async function openAdapter(folder: string, architecture: Architecture): P
   const lora = parsedConfig(folder, loraSchema, config);
   refuseOthers(folder, lora);
   const modules = linearModules(architecture).flatMap((module) => adaptedBy(module, lora, byName) ?? []);
-  if (modules.length === 0) throw misfit(folder, "it has adapters for no linear layer of it");
+  if (modules.length === 0) throw misfit(folder, "it adapts none of the model's linear layers");
   const adapter = loraAdapter(modules, read);
   refuseMisfits(folder, adapter.tensors, byName, "linear layer");
   return adapter;
@@ -112,7 +112,7 @@ async function readConfig(folder: string): Promise<unknown> {
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
-    const advice = "Give a folder as peft's save_pretrained writes it.";
+    const advice = "Give a folder written by peft's save_pretrained.";
     throw new SteplogError("NOT_FOUND", `${folder} has no ${adapterConfigName}. ${advice}`, [], { cause });
   }
   try {
@@ -133,7 +133,7 @@ function parsedConfig<Schema extends z.ZodType>(folder: string, schema: Schema, 
 
 function refuseOthers(folder: string, config: LoraConfig): void {
   if (config.bias !== "none") throw refused(folder, "bias", config.bias, "none");
-  if (!plainBeginnings.has(config.init_lora_weights)) {
+  if (!plainInitialisations.has(config.init_lora_weights)) {
     const known = "adapters that leave the base as it is (true, gaussian, orthogonal, eva)";
     throw refused(folder, "init_lora_weights", config.init_lora_weights, known);
   }
@@ -147,7 +147,7 @@ function refuseUnknown(folder: string, config: Readonly<Record<string, unknown>>
 }
 
 function refused(folder: string, field: string, value: unknown, known: string): SteplogError {
-  const message = `${field} is ${JSON.stringify(value)}, and Steplog knows ${known}`;
+  const message = `${field} is ${JSON.stringify(value)}, and Steplog supports only ${known}`;
   return new SteplogError("MODEL_UNSUPPORTED", `${join(folder, adapterConfigName)}: ${message}.`, [{ field, message }]);
 }
 
@@ -174,7 +174,7 @@ function inDtypeOf(tensor: TrainableTensor, stored: TensorLocation | undefined):
   return { ...tensor, dtype: trainedDtype(stored ?? tensor) };
 }
 
-/** peft takes the first pattern that fits the whole name or its end, from behind a dot. */
+/** As in peft: the value of the first pattern that matches the whole name or its end after a dot. */
 function patternValue(patterns: Readonly<Record<string, number>>, name: string): number | undefined {
   return Object.entries(patterns).find(([pattern]) =>
     new RegExp(String.raw`^(?:.*\.)?(?:${pattern})$`, "u").test(name),
@@ -185,7 +185,7 @@ function refuseMisfits(
   folder: string,
   tensors: readonly TrainableTensor[],
   stored: ReadonlyMap<string, TensorLocation>,
-  place: string,
+  part: string,
 ): void {
   for (const { name, shape } of tensors) {
     const tensor = stored.get(name);
@@ -193,20 +193,23 @@ function refuseMisfits(
     if (!["F32", "BF16", "F16"].includes(tensor.dtype))
       throw misfit(folder, `tensor ${name} has dtype ${tensor.dtype}`);
     if (tensor.shape.join() !== shape.join()) {
-      throw misfit(folder, `tensor ${name} has shape [${tensor.shape.join(",")}] where [${shape.join(",")}] fits`);
+      throw misfit(
+        folder,
+        `tensor ${name} has shape [${tensor.shape.join(",")}] where the model needs [${shape.join(",")}]`,
+      );
     }
   }
   const wanted = new Set(tensors.map(({ name }) => name));
   const other = [...stored.keys()].find((name) => !wanted.has(name));
-  if (other !== undefined) throw misfit(folder, `tensor ${other} belongs to no ${place} of it`);
+  if (other !== undefined) throw misfit(folder, `tensor ${other} belongs to no ${part} of the model`);
 }
 
 function misfit(folder: string, reason: string): SteplogError {
-  const advice = "Give the adapter's own base model.";
+  const advice = "Give the base model that the adapter was trained on.";
   return new SteplogError("MODEL_INVALID", `The adapter in ${folder} does not fit the model: ${reason}. ${advice}`);
 }
 
-/** What peft loads the adapter's config from. `base` is a name or path for people and for peft's own loading of the base. */
+/** The contents of adapter_config.json. `base` is the name or path from which peft loads the base model. */
 export function peftConfig(
   architecture: Architecture,
   adapter: AnySeededAdapter,
@@ -233,19 +236,19 @@ function loraConfig(architecture: Architecture, { modules, header: { lora } }: S
   };
 }
 
-function prefixConfig(architecture: Architecture, { places }: PrefixAdapter) {
+function prefixConfig(architecture: Architecture, { prefixLength }: PrefixAdapter) {
   return {
     num_attention_heads: architecture.keyValueHeads,
     num_layers: architecture.layers,
     num_transformer_submodules: 1,
-    num_virtual_tokens: places,
+    num_virtual_tokens: prefixLength,
     peft_type: "PREFIX_TUNING",
     prefix_projection: false,
     token_dim: keyColumns(architecture),
   };
 }
 
-/** Last parts of names where these mean the same layers, else whole names. */
+/** The last parts of the names if they select the same layers, else whole names. */
 function targetsOf(architecture: Architecture, modules: readonly AdaptedModule[]): string[] {
   const parts = [...new Set(modules.map(({ name }) => lastPart(name)))];
   const meant = linearModules(architecture).filter(({ name }) => parts.includes(lastPart(name)));

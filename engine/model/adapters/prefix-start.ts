@@ -1,7 +1,8 @@
 /**
- * What a prefix begins with: the keys and values of a forward pass of the base over a few tokens. A log must give the same bits
- * on every machine, so the pass is the plain device's, which computes the same everywhere (exact.ts), whatever device trains.
- * The base need not fit in memory: a tensor is read when an operation asks for it, of a table only the rows.
+ * The start of a prefix: the keys and values of a forward pass of the base over a few tokens. A log must give the same bits on
+ * every machine, so the plain device runs the pass, whatever device trains: it computes the same bits everywhere
+ * (deterministic-math.ts). The base need not fit in memory: a tensor is read when an operation needs it, and only the rows
+ * used of a table.
  */
 import { closeSync, openSync, readSync } from "node:fs";
 import { invariant } from "../../../schema/errors.ts";
@@ -14,7 +15,7 @@ import { asTrained, trainedDtype } from "../files/half.ts";
 import type { TensorLocation } from "../files/safetensors.ts";
 import { damaged } from "../files/safetensors.ts";
 
-/** [tokens, 2 * layers * columns]: of layer l keys in part 2l, values in part 2l + 1. @throws MODEL_INVALID */
+/** [tokens, 2 * layers * columns]: the keys of layer l in part 2l, its values in part 2l + 1. @throws MODEL_INVALID */
 export function keysAndValues(base: ModelFolder, ids: Int32Array): Float32Array {
   const { architecture } = base;
   const files = new OpenFiles();
@@ -22,15 +23,15 @@ export function keysAndValues(base: ModelFolder, ids: Int32Array): Float32Array 
     const attended: Activation[] = [];
     const pass = readingPass(base, files, attended);
     const tokens = { ids, lengths: [ids.length] };
-    architecture.forward(pass, (name) => described(base, name), tokens, Int32Array.of(ids.length - 1));
+    architecture.forward(pass, (name) => unreadWeight(base, name), tokens, Int32Array.of(ids.length - 1));
     invariant(attended.length === 2 * architecture.layers, "every layer attends once");
-    return beside(attended.map(plainValues), ids.length);
+    return sideBySide(attended.map(plainValues), ids.length);
   } finally {
     files.close();
   }
 }
 
-/** A pass of the plain device whose weights are read when they are used; keys and values of its attention are kept. */
+/** A pass on the plain device that reads weights when it uses them and collects the keys and values of its attention. */
 function readingPass(base: ModelFolder, files: OpenFiles, attended: Activation[]): Pass {
   const device = createPlainDevice();
   const pass = device.begin(null);
@@ -66,14 +67,14 @@ function one(weight: Weight | null | undefined): Weight {
   return weight;
 }
 
-/** A weight by the name of its definition, for the pass to read. */
-function described(base: ModelFolder, name: string): Weight {
+/** A weight that the pass has yet to read, under the name of its definition. */
+function unreadWeight(base: ModelFolder, name: string): Weight {
   const location = locationOf(base, name);
   return { name, shape: location.shape, dtype: trainedDtype(location), trainable: false, device: "file" };
 }
 
 /** Matrices [rows, columns] side by side. */
-function beside(parts: readonly Float32Array[], rows: number): Float32Array {
+function sideBySide(parts: readonly Float32Array[], rows: number): Float32Array {
   const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (let row = 0; row < rows; row++) {
@@ -86,11 +87,11 @@ function beside(parts: readonly Float32Array[], rows: number): Float32Array {
   return out;
 }
 
-/** Reads tensors at once, as a pass cannot wait. */
+/** Reads tensors synchronously, because a pass cannot wait. */
 class OpenFiles {
   readonly #files = new Map<string, number>();
 
-  /** In the dtype that the plain device keeps. */
+  /** The elements in the dtype of training. */
   read(tensor: TensorLocation): Uint8Array {
     return this.#read(tensor, 0, tensor.bytes);
   }
@@ -117,5 +118,5 @@ class OpenFiles {
   }
 }
 
-/** One call reads less than 2 GiB. */
+/** One call of readSync reads less than 2 GiB. */
 const pieceBytes = 2 ** 30;

@@ -1,11 +1,11 @@
 /**
- * Prefix tuning (Li and Liang 2021, "Prefix-Tuning: Optimizing Continuous Prompts for Generation"): before the keys and values
- * of every sequence, each layer attends to some that are learned. One tensor holds them, as peft stores it:
+ * Prefix tuning (Li and Liang 2021, "Prefix-Tuning: Optimizing Continuous Prompts for Generation"): each layer also attends to
+ * learned keys and values, which come before those of every sequence. One tensor holds them, as peft stores it:
  *
- *   prompt_embeddings [length, 2 * layers * columns]      of layer l keys in part 2l, values in part 2l + 1
+ *   prompt_embeddings [length, 2 * layers * columns]      keys of layer l in part 2l, values in part 2l + 1
  *
- * A sequence's own places are counted from behind the prefix. Families know nothing of this: a pass with a prefix gives it to
- * its attention, layer after layer.
+ * A sequence's own positions start after the prefix. Model families know nothing of this: a pass with a prefix hands it to its
+ * attention, layer by layer.
  */
 import { createHash } from "node:crypto";
 import { SteplogError } from "../../../schema/errors.ts";
@@ -18,7 +18,7 @@ import type { Architecture } from "../families/family.ts";
 import type { ModelFolder } from "../files/folder.ts";
 import { keysAndValues } from "./prefix-start.ts";
 
-export const prefixTensorName = "prompt_embeddings";
+const prefixTensorName = "prompt_embeddings";
 
 export interface PrefixAdapter extends Adapter {
   readonly kind: "prefix";
@@ -30,18 +30,18 @@ export interface SeededPrefix extends PrefixAdapter {
   readonly header: { readonly prefix: PrefixHeader };
 }
 
-/** Columns of the keys, and of the values, of a layer. */
+/** Columns of the keys of a layer; its values have as many. */
 export function keyColumns({ keyValueHeads, headSize }: Architecture): number {
   return keyValueHeads * headSize;
 }
 
-/** It is trained as float32, whatever the base is stored as: it is small. */
+/** It is trained as float32 whatever the dtype of the base, since it is small. */
 export function prefixTensor(architecture: Architecture, length: number): TrainableTensor {
   const columns = 2 * architecture.layers * keyColumns(architecture);
   return { name: prefixTensorName, shape: [length, columns], dtype: "F32" };
 }
 
-/** A prefix whose tensor begins as `read` says. */
+/** A prefix. `read` supplies its tensor at the start of training. */
 export function prefixAdapter(
   architecture: Architecture,
   tensor: TrainableTensor,
@@ -51,15 +51,15 @@ export function prefixAdapter(
   return {
     kind: "prefix",
     tensors: [tensor],
-    places: length,
+    prefixLength: length,
     read,
-    place: (own) => (pass) => prefixedPass(pass, own(prefixTensorName), keyColumns(architecture)),
+    attach: (own) => (pass) => prefixedPass(pass, own(prefixTensorName), keyColumns(architecture)),
   };
 }
 
 /**
- * A prefix to be trained. It begins with the keys and values of tokens of the model's own vocabulary, drawn by seed: from
- * random numbers MeZO learns far less (Malladi et al. 2023).
+ * A new prefix. It starts as the keys and values of tokens drawn from the model's vocabulary by the seed: from random numbers
+ * MeZO learns far less (Malladi et al. 2023).
  */
 export function seededPrefix(base: ModelFolder, length: number, seed: number): SeededPrefix {
   const start = prefixStart(base, length, seed);
@@ -67,8 +67,8 @@ export function seededPrefix(base: ModelFolder, length: number, seed: number): S
 }
 
 /**
- * The prefix that a log trains, as it began.
- * @throws LOG_INVALID when the base has no place for it; from `read`, when its header has another digest of its beginning
+ * The prefix that a log trains, at its start.
+ * @throws LOG_INVALID if it does not fit the base; `read` throws it if the start has another digest than the header's
  */
 export function prefixOfLog(
   base: ModelFolder,
@@ -78,7 +78,7 @@ export function prefixOfLog(
   const adapter = startedPrefix(base.architecture, prefix, () => {
     const start = prefixStart(base, prefix.length, prefix.seed);
     if (sha256(start) === prefix.digest) return start;
-    const seen = `the prefix begins with the digest ${sha256(start)}, and the header says ${prefix.digest}`;
+    const seen = `the digest of the prefix at its start is ${sha256(start)}, and the header says ${prefix.digest}`;
     throw new SteplogError("LOG_INVALID", `The log does not fit its base: ${seen}.`, [
       { field: "prefix.digest", message: seen },
     ]);
@@ -89,7 +89,7 @@ export function prefixOfLog(
 
 function startedPrefix(architecture: Architecture, prefix: PrefixHeader, start: () => Uint8Array): SeededPrefix {
   const tensor = prefixTensor(architecture, prefix.length);
-  // A copy each time: whoever reads may change it.
+  // A copy each time, since the caller may change it.
   let started: Uint8Array | undefined;
   const read = () => Promise.resolve().then(() => (started ??= start()).slice());
   return { ...prefixAdapter(architecture, tensor, read), header: { prefix } };
@@ -101,13 +101,13 @@ function prefixStart(base: ModelFolder, length: number, seed: number): Uint8Arra
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
-/** Tokens of the vocabulary but for padding, each as likely as the others. */
+/** Tokens of the vocabulary without padding, uniformly drawn. */
 export function drawnTokens({ vocabulary, padding }: Architecture, length: number, seed: number): Int32Array {
   const words = new Uint32Array(4 * Math.ceil(length / 4));
   new Philox(BigInt(seed), tensorId(prefixTensorName), streams.adapter).blocks(0, words.length / 4, words);
   const count = padding === null ? vocabulary : vocabulary - 1;
   return Int32Array.from(words.subarray(0, length), (word) => {
-    // Below 2^53: exact.
+    // The product is below 2^53, so it is exact.
     const id = Math.floor((word * count) / 2 ** 32);
     return padding !== null && id >= padding ? id + 1 : id;
   });
@@ -117,7 +117,7 @@ function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** The pass, but for its attention, which sees the prefix's part of its layer: layers attend in their order. */
+/** The pass with each layer's part of the prefix added to its attention. Layers attend in order. */
 function prefixedPass(pass: Pass, table: Weight, columns: number): Pass {
   const [length = 0] = table.shape;
   const all = pass.embed(

@@ -1,4 +1,4 @@
-/** The registry of model families. Adding one is a file beside this one, a line here and a golden fixture. */
+/** The model families. CONTRIBUTING.md, "Add a model family", tells how to add one. */
 import { SteplogError } from "../../../schema/errors.ts";
 import type { Architecture, Family } from "./family.ts";
 import { unsupportedField } from "./config.ts";

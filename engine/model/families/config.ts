@@ -1,9 +1,9 @@
-/** Reading config.json: known fields by a family's schema, errors that name the field. */
+/** Reading config.json: each family has a schema of the fields it uses, and errors name the field. */
 import { z } from "zod";
 import { SteplogError } from "../../../schema/errors.ts";
 import type { ActivationFunction } from "../../devices/device.ts";
 
-/** Parses the fields a family uses, of the config or of `within` it. @throws MODEL_INVALID naming those that are wrong */
+/** Parses the fields a family uses, of the config or of its dictionary `within`. @throws MODEL_INVALID naming wrong fields */
 export function parseConfig<T extends z.ZodType>(schema: T, config: unknown, within?: string): z.output<T> {
   const parsed = schema.safeParse(config);
   if (parsed.success) return parsed.data;
@@ -14,7 +14,7 @@ export function parseConfig<T extends z.ZodType>(schema: T, config: unknown, wit
   throw new SteplogError("MODEL_INVALID", `config.json is wrong at ${fields}.`, issues);
 }
 
-/** The fields that every family reads alike. */
+/** Fields with the same meaning in every family. */
 export const commonConfig = {
   vocab_size: z.int().positive(),
   num_hidden_layers: z.int().positive(),
@@ -23,7 +23,7 @@ export const commonConfig = {
   tie_word_embeddings: z.boolean().optional(),
 };
 
-/** Columns of an attention head. @throws MODEL_INVALID when the heads do not divide the hidden size */
+/** Columns of an attention head. @throws MODEL_INVALID if the number of heads does not divide the hidden size */
 export function headSizeOf(
   config: { hidden_size: number; num_attention_heads: number },
   [hidden, heads]: readonly [string, string] = ["hidden_size", "num_attention_heads"],
@@ -42,7 +42,7 @@ export function endOfSequence(value: number | readonly number[] | null | undefin
   return typeof value === "number" ? [value] : value;
 }
 
-/** transformers' names of activation functions (ACT2FN) that Steplog implements. */
+/** The activation functions that Steplog implements, by their names in transformers (ACT2FN). */
 const activationNames: Readonly<Record<string, ActivationFunction>> = {
   relu: "relu",
   gelu: "gelu",
@@ -58,13 +58,13 @@ export function activationNamed(field: string, name: string): ActivationFunction
   throw unsupportedField(field, name, Object.keys(activationNames));
 }
 
-/** @returns the error that refuses a value of a config field that Steplog does not implement. */
+/** The error for a value of a config field that Steplog does not implement. */
 export function unsupportedField(field: string, value: unknown, known: readonly string[]): SteplogError {
   const message = `config.json has ${field} = ${JSON.stringify(value)}; Steplog implements ${known.join(", ")}.`;
   return new SteplogError("MODEL_UNSUPPORTED", message, [{ field, message }]);
 }
 
-/** Refuses a field that, when it is set, changes what the model computes in a way that Steplog does not implement. */
+/** Refuses a field that, if set, changes the computation in a way that Steplog does not implement. */
 export function refuseFlag(field: string, value: unknown): void {
   if (value !== undefined && value !== null && value !== false) throw unsupportedField(field, value, ["false", "null"]);
 }

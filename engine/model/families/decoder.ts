@@ -1,6 +1,6 @@
 /**
- * The decoder that Llama (Touvron et al. 2023) began and most later families vary: RMS norm before attention and before a
- * gated MLP, rotary positions, grouped key and value heads. A family's file says what is its own; this one computes it.
+ * The decoder of Llama (Touvron et al. 2023), which most later families vary: RMS norm before attention and before a gated MLP,
+ * rotary positions, grouped key and value heads. A family's file lists its differences; this file computes them.
  */
 import { z } from "zod";
 import type { Activation, ActivationFunction, Pass, RotaryShape, Weight } from "../../devices/device.ts";
@@ -25,7 +25,7 @@ export interface Layer {
   readonly window: number | null;
 }
 
-/** A family's variant with its sizes filled in. */
+/** A family's variant of the decoder, with its sizes. */
 export interface Decoder {
   readonly family: string;
   readonly vocabulary: number;
@@ -40,27 +40,27 @@ export interface Decoder {
   readonly layers: readonly Layer[];
   readonly activation: ActivationFunction;
   readonly epsilon: number;
-  /** The head is the table of the embeddings. */
+  /** The head uses the embedding table. */
   readonly tied: boolean;
-  /** Which projections have a bias: q, k and v; o; those of the MLP. */
+  /** Which projections have a bias: q, k and v; the output of attention; those of the MLP. */
   readonly biases: { readonly qkv: boolean; readonly out: boolean; readonly mlp: boolean };
   /** q, k and v are stored as one matrix, and so are gate and up (Phi-3). */
   readonly fused: boolean;
-  /** RMS norm of each head of q and k before they are turned (Qwen3, Gemma 3). */
+  /** RMS norm of each head of q and k before the rotation (Qwen3, Gemma 3). */
   readonly headNorms: boolean;
-  /** RMS norms after attention and after the MLP too (Gemma 2 and 3). */
+  /** RMS norms also after attention and after the MLP (Gemma 2 and 3). */
   readonly postNorms: boolean;
-  /** Added to the weights of the norms: 1 where they are stored less one (Gemma). */
+  /** Added to the stored weights of the norms, which Gemma stores minus 1. */
   readonly normOffset: 0 | 1;
   readonly embeddingScale: number;
-  /** Factor of the attention's scores. */
+  /** Attention scores are multiplied by it. */
   readonly queryScale: number;
-  /** Of the attention's scores (Gemma 2), or null. */
+  /** Soft cap of the attention scores (Gemma 2), or null. */
   readonly softcap: number | null;
   readonly headSoftcap: number | null;
 }
 
-/** The fields of a config that all these families read alike. */
+/** Config fields with the same meaning in all these families. */
 export const decoderConfig = {
   ...commonConfig,
   ...rotaryConfig,
@@ -75,7 +75,7 @@ export const decoderConfig = {
 
 export type DecoderConfig = z.output<z.ZodObject<typeof decoderConfig>>;
 
-/** Llama itself, from which the other families differ in what they say. All its layers are alike. */
+/** Llama, the starting point of the other families. All layers are alike. */
 export function plainDecoder(family: string, config: DecoderConfig, options?: { partialRotary: true }): Decoder {
   if (!options?.partialRotary) refusePartialRotary(config);
   const headSize = config.head_dim ?? headSizeOf(config);
@@ -112,19 +112,19 @@ export function plainDecoder(family: string, config: DecoderConfig, options?: { 
   };
 }
 
-/** Only some families turn part of a head; the others' classes heed the factor for some rope types and not for others. */
+/** Only some families rotate part of a head. In the others, transformers applies the factor to some rope types only. */
 function refusePartialRotary(config: DecoderConfig): void {
   const inner = (config.rope_scaling ?? config.rope_parameters)?.["partial_rotary_factor"];
   const part = inner ?? config.partial_rotary_factor ?? 1;
   if (part !== 1) throw unsupportedField("partial_rotary_factor", part, ["1"]);
 }
 
-/** transformers' names of the attention of a layer (layer_types). */
+/** Kinds of attention of a layer, by their names in transformers (layer_types). */
 export type LayerType = "full_attention" | "sliding_attention";
 
 const layerTypeNames: readonly LayerType[] = ["full_attention", "sliding_attention"];
 
-/** The type of each layer: as `named` by the config, or by the family's rule. @throws naming layer_types */
+/** The type of each layer: as `named` in the config, or by the family's rule. @throws MODEL_INVALID, MODEL_UNSUPPORTED */
 export function layerTypes(named: unknown, count: number, rule: (index: number) => LayerType): LayerType[] {
   if (named === undefined || named === null) return Array.from({ length: count }, (_, index) => rule(index));
   const { layer_types: names } = parseConfig(
@@ -153,7 +153,7 @@ export function decoder(shape: Decoder): Architecture {
     cacheLimit: limits.length > 0 ? Math.min(...limits) : null,
     tensors: definitions(shape),
     storedNames: (name) => (name.startsWith("model.") ? [name, name.slice("model.".length)] : [name]),
-    // Older checkpoints carry the rotary frequencies, which follow from the config.
+    // Older checkpoints store the rotary frequencies, which follow from the config.
     ignores: (name) => (shape.tied && name === "lm_head.weight") || name.endsWith(".rotary_emb.inv_freq"),
     initStd: shape.initStd,
     head: {
@@ -229,17 +229,17 @@ class Block {
   readonly #pass: Pass;
   readonly #weights: WeightLookup;
   readonly #tokens: PackedTokens;
-  readonly #places: Int32Array;
+  readonly #positions: Int32Array;
 
   constructor(shape: Decoder, pass: Pass, weights: WeightLookup, tokens: PackedTokens) {
     this.#shape = shape;
     this.#pass = pass;
     this.#weights = weights;
     this.#tokens = tokens;
-    this.#places = positionsOf(tokens);
+    this.#positions = positionsOf(tokens);
   }
 
-  /** One layer. `keep` names the rows wanted of the last one: what is left after its attention is row by row. */
+  /** One layer. After attention it computes row by row, so the last layer continues with the wanted rows, `keep`, alone. */
   run(index: number, layer: Layer, x: Activation, keep: Int32Array | null): Activation {
     const name = layerName(index);
     const { postNorms } = this.#shape;
@@ -294,7 +294,7 @@ class Block {
 
   #rotaryShape(rotary: Rotary): RotaryShape {
     const { frequencies, scale } = rotary.at(longestOf(this.#tokens));
-    return { headSize: this.#shape.headSize, positions: this.#places, frequencies, pairing: "half", scale };
+    return { headSize: this.#shape.headSize, positions: this.#positions, frequencies, pairing: "half", scale };
   }
 
   #feedForward(name: string, x: Activation): Activation {

@@ -1,4 +1,4 @@
-/** The tensors of a model's parts, as transformers names and shapes them. */
+/** Definitions of the tensors of common parts, with their names and shapes in transformers. */
 import type { WeightLayout } from "../../devices/device.ts";
 import type { TensorDefinition } from "./family.ts";
 
@@ -10,7 +10,7 @@ export function biasVector(name: string, size: number): TensorDefinition {
   return { name, shape: [size], init: "zeros" };
 }
 
-/** torch's Linear, weight [outputs, inputs], or Conv1D, [inputs, outputs]; and, if it has one, bias [outputs]. */
+/** torch's Linear with weight [outputs, inputs], or Conv1D with [inputs, outputs]; with a bias [outputs] if it has one. */
 export function linear(
   name: string,
   outputs: number,
@@ -27,7 +27,7 @@ export function layerNorm(name: string, size: number): TensorDefinition[] {
   return [{ name: `${name}.weight`, shape: [size], init: "ones" }, biasVector(`${name}.bias`, size)];
 }
 
-/** `offset` is what the norm adds to its weight: one that adds 1 begins with zeros. */
+/** The norm adds `offset` to its weight, which is initialised to 1 - offset. */
 export function rmsNorm(name: string, size: number, offset: number): TensorDefinition {
   return { name: `${name}.weight`, shape: [size], init: offset === 1 ? "zeros" : "ones" };
 }

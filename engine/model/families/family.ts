@@ -1,39 +1,39 @@
 /**
- * What a model family tells the engine: which tensors a config asks for, and how a pass runs through them. One file a
- * family, listed in families.ts.
+ * What a model family tells the engine: the tensors that a config asks for, and the forward pass. One file per family, listed
+ * in all.ts.
  */
 import type { Objective } from "../../../schema/objective.ts";
 import type { Activation, AttentionShape, KeyValueCache, Pass, Weight, WeightLayout } from "../../devices/device.ts";
 
-/** Packed sequences: no padding, one after the other. */
+/** Sequences packed one after the other, without padding. */
 export interface PackedTokens {
   /** [tokens] */
   readonly ids: Int32Array;
   /** Tokens of each sequence. */
   readonly lengths: readonly number[];
-  /** Tokens of each sequence that came before and whose keys and values `caches` hold; none when left out. */
+  /** Earlier tokens of each sequence, whose keys and values are in `caches`; none if left out. */
   readonly past?: readonly number[];
   /** [layer][sequence]; causal models only. */
   readonly caches?: readonly (readonly KeyValueCache[])[];
 }
 
-/** Place of each token in its sequence: [tokens]. */
+/** Position of each token in its sequence: [tokens]. */
 export function positionsOf({ lengths, past }: PackedTokens): Int32Array {
   return Int32Array.from(lengths.flatMap((length, i) => Array.from({ length }, (_, at) => (past?.[i] ?? 0) + at)));
 }
 
-/** Tokens of the longest sequence, with those that came before. */
+/** Tokens of the longest sequence, including earlier ones. */
 export function longestOf({ lengths, past }: PackedTokens): number {
   return Math.max(0, ...lengths.map((length, i) => (past?.[i] ?? 0) + length));
 }
 
-/** What attention is given of the packed tokens. */
+/** The fields of an attention shape that describe the packed sequences. */
 export function sequencesOf(tokens: PackedTokens, layer: number): Pick<AttentionShape, "lengths" | "caches"> {
   const caches = tokens.caches?.[layer];
   return { lengths: tokens.lengths, ...(caches && { caches }) };
 }
 
-/** What random weights of a tensor begin with (the `init` command). */
+/** How random weights of a tensor are initialised (the `init` command). */
 export type Initialiser = "normal" | "zeros" | "ones";
 
 export interface TensorDefinition {
@@ -41,14 +41,14 @@ export interface TensorDefinition {
   readonly name: string;
   readonly shape: readonly number[];
   readonly init: Initialiser;
-  /** Of the weight of a linear layer, by its layout: what `Pass.linear` is given, and adapters can be put beside. */
+  /** Layout of the weight of a linear layer, which may have an adapter; absent for other tensors. */
   readonly linear?: WeightLayout;
 }
 
-/** Weights by the names of the family's definitions. */
+/** Finds a weight by the name of its definition. */
 export type WeightLookup = (name: string) => Weight;
 
-/** The output projection, by the names of the definitions. */
+/** The output projection, by names of definitions. */
 export interface Head {
   /** [vocab, hidden] */
   readonly weight: string;
@@ -57,34 +57,34 @@ export interface Head {
   readonly softcap?: number;
 }
 
-/** A family with a config's sizes filled in. */
+/** A family with the sizes of a config. */
 export interface Architecture {
   readonly family: string;
   readonly objective: Objective;
   readonly layers: number;
-  /** Heads of keys and values of each layer, and the columns of each. */
+  /** Key and value heads of each layer; `headSize` is the columns of each. */
   readonly keyValueHeads: number;
   readonly headSize: number;
   /** Longest sequence, tokens. */
   readonly contextLength: number;
   readonly vocabulary: number;
   readonly endOfSequence: readonly number[];
-  /** Id that fills rows up at their end and is not to be seen; null where nothing after a scored place is seen anyway. */
+  /** Token id that pads the end of rows and is never attended to; null for causal models, which see no later tokens anyway. */
   readonly padding: number | null;
   /**
-   * A length in tokens: keys of a sequence up to it do not serve one that is longer, so its caches begin anew (longrope
-   * turns by other frequencies then). Null: they serve for ever.
+   * Tokens after which cached keys are no longer valid and the caches are filled again, because longrope changes its
+   * frequencies there. Null: they stay valid.
    */
   readonly cacheLimit: number | null;
   readonly tensors: readonly TensorDefinition[];
-  /** Names under which a definition's tensor may be stored, in order of preference. */
+  /** Names under which the tensor of a definition may be stored, in order of preference. */
   storedNames(name: string): readonly string[];
-  /** Tensors of a file that the model does not read (copies of tied weights, buffers); they are left out of its output. */
+  /** Whether the model does not read a stored tensor (copies of tied weights, buffers). Rebuilt folders leave it out. */
   ignores(storedName: string): boolean;
   /** Standard deviation of random normal weights. */
   readonly initStd: number;
   readonly head: Head;
-  /** Hidden states [positions, hidden] that the head is multiplied with, at the given rows of the packed tokens. */
+  /** The input of the head, [positions, hidden], at the given rows of the packed tokens. */
   forward(pass: Pass, weights: WeightLookup, tokens: PackedTokens, positions: Int32Array): Activation;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Gemma 2 (Gemma Team 2024) and the text model of Gemma 3 (Gemma Team 2025), as transformers' classes compute them:
- * Llama with scaled embeddings, norms around each part, weights of norms stored less one, and layers that see a window.
- * Gemma 2 caps its scores; Gemma 3 norms its heads instead and turns the windowed layers by shorter waves.
+ * Llama with scaled embeddings, norms before and after each part, norm weights stored minus 1, and layers with a sliding
+ * window. Gemma 2 caps its scores; Gemma 3 normalises its heads instead, and windowed layers have higher rotary frequencies.
  */
 import { z } from "zod";
 import { activationNamed, parseConfig, refuseFlag } from "./config.ts";
@@ -60,7 +60,7 @@ export const gemma3: Family = {
   modelType: "gemma3_text",
   configure(value) {
     const config = parseConfig(gemma3Schema, value);
-    // Its attention takes no softcap, whatever the config says.
+    // transformers ignores this field in Gemma 3.
     refuseFlag("attn_logit_softcapping", config.attn_logit_softcapping);
     const rotary = rotaryByType(config);
     const types = layerTypes(config.layer_types, config.num_hidden_layers, (index) =>
@@ -85,7 +85,7 @@ function gemmaDecoder(family: string, config: GemmaConfig): Decoder {
     biases: { qkv: biased, out: biased, mlp: false },
     postNorms: true,
     normOffset: 1,
-    // In float32, as the embeddings are multiplied.
+    // float32, like the embeddings it multiplies.
     embeddingScale: Math.fround(Math.sqrt(config.hidden_size)),
     queryScale: 1 / Math.sqrt(config.query_pre_attn_scalar),
   };
@@ -98,8 +98,8 @@ function windowOf(config: GemmaConfig, type: LayerType | undefined): number | nu
 const globalTheta = 1_000_000;
 
 /**
- * rope_parameters has a dictionary for each type of layer. In hub checkpoints rope_theta and rope_scaling are those of
- * full attention, and rope_local_base_freq is the theta of the windows.
+ * rope_parameters has a dictionary for each type of layer. In hub checkpoints, rope_theta and rope_scaling apply to full
+ * attention, and rope_local_base_freq is the theta of sliding windows.
  */
 function rotaryByType(config: z.output<typeof gemma3Schema>): Readonly<Record<LayerType, Rotary>> {
   const nested = parseConfig(nestedRope, config.rope_parameters ?? {}, "rope_parameters");

@@ -60,7 +60,7 @@ function architecture(config: Config): Architecture {
     cacheLimit: null,
     tensors: definitions(config, tied),
     storedNames: (name) => (name.startsWith(prefix) ? [name, name.slice(prefix.length)] : [name]),
-    // The first checkpoints carry the causal mask.
+    // The first checkpoints store the causal mask.
     ignores: (name) => (tied && name === "lm_head.weight") || /\.attn\.(?:masked_)?bias$/u.test(name),
     initStd: config.initializer_range,
     head: { weight: tied ? tokenTable : "lm_head.weight" },
@@ -117,7 +117,7 @@ function forward(
   );
   for (let index = 0; index <= last; index++) {
     const name = layerName(index);
-    // What is left of the last layer after its attention is row by row, for the rows that are wanted.
+    // After attention a layer computes row by row, so the last one continues with the wanted rows alone.
     const kept = (rows: Activation) => (index === last ? pass.gather(rows, positions) : rows);
     const attended = kept(attend(config, pass, tokens, index, conv(`${name}.attn.c_attn`, norm(`${name}.ln_1`, x))));
     const y = pass.add(kept(x), conv(`${name}.attn.c_proj`, attended));

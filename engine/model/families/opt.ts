@@ -1,5 +1,5 @@
 /**
- * OPT (Zhang et al. 2022), as transformers' OPTForCausalLM computes it: learned positions offset by two, layer norm
+ * OPT (Zhang et al. 2022), as transformers' OPTForCausalLM computes it: learned positions with an offset of 2, layer norm
  * before each block (after it in the 350m model, which also projects its embeddings), tied head.
  */
 import { z } from "zod";
@@ -25,7 +25,7 @@ const configSchema = z.object({
 
 type Config = z.output<typeof configSchema>;
 
-/** Rows that the table of positions has before position 0 (OPTLearnedPositionalEmbedding). */
+/** Rows of the position table before position 0 (OPTLearnedPositionalEmbedding). */
 const positionOffset = 2;
 const normEpsilon = 1e-5;
 
@@ -117,8 +117,8 @@ function forward(
 
   let x = pass.embed(weights(embedTokens), tokens.ids);
   if (projected) x = pass.linear(x, weights(`${decoder}.project_in.weight`), null);
-  const places = positionsOf(tokens).map((position) => position + positionOffset);
-  x = pass.add(x, pass.embed(weights(`${decoder}.embed_positions.weight`), places));
+  const positionRows = positionsOf(tokens).map((position) => position + positionOffset);
+  x = pass.add(x, pass.embed(weights(`${decoder}.embed_positions.weight`), positionRows));
   for (let index = 0; index <= last; index++) x = block.run(index, x, index === last ? positions : null);
   if (hasFinalNorm(config)) x = block.norm(`${decoder}.final_layer_norm`, x);
   return projected ? pass.linear(x, weights(`${decoder}.project_out.weight`), null) : x;
@@ -137,7 +137,7 @@ class Block {
     this.#tokens = tokens;
   }
 
-  /** One decoder layer. `keep` names the rows wanted of the last one: what is left after its attention is row by row. */
+  /** One layer. After attention it computes row by row, so the last layer continues with the wanted rows, `keep`, alone. */
   run(index: number, x: Activation, keep: Int32Array | null): Activation {
     const before = this.#config.do_layer_norm_before;
     const layer = layerName(index);

@@ -13,7 +13,7 @@ const configSchema = z.object({
   mlp_bias: z.unknown().optional(),
 });
 
-/** Names of longrope in early Phi-3 configs, and of what they meant by yarn. */
+/** Names of longrope in Phi-3 configs; early ones say su, or yarn. */
 const longropeNames = ["su", "yarn", "longrope"];
 
 export const phi3: Family = {

@@ -1,6 +1,6 @@
 /**
  * Qwen2 (Yang et al. 2024) and Qwen3 (Yang et al. 2025), as transformers' classes compute them: Llama with biases of q, k
- * and v, or with a norm of each head instead. Their upper layers may see a sliding window.
+ * and v (Qwen2) or a norm of each head (Qwen3). Their upper layers may have a sliding window.
  */
 import { z } from "zod";
 import { parseConfig } from "./config.ts";

@@ -1,7 +1,7 @@
 /**
  * RoBERTa (Liu et al. 2019), as transformers' RobertaForMaskedLM computes it: attention over all tokens, layer norm after
- * each block, positions counted from behind the padding's id, a head of its own on the tied table. Sequences are of one
- * segment (token type 0).
+ * each block, positions numbered from the padding id + 1, and a head with a dense layer before the tied embedding table.
+ * All tokens have type 0.
  */
 import { z } from "zod";
 import type { Activation, Pass } from "../../devices/device.ts";
@@ -47,13 +47,13 @@ export const roberta: Family = {
     }
     if (config.tie_word_embeddings === false) throw unsupportedField("tie_word_embeddings", false, ["true"]);
     if (contextLength(config) < 1) {
-      throw invalidField("max_position_embeddings", `max_position_embeddings leaves no place behind pad_token_id`);
+      throw invalidField("max_position_embeddings", `max_position_embeddings leaves no positions after pad_token_id`);
     }
     return architecture(config);
   },
 };
 
-/** Positions begin behind the padding's. */
+/** The first position comes after the padding id. */
 function contextLength(config: Config): number {
   return config.max_position_embeddings - config.pad_token_id - 1;
 }
@@ -79,7 +79,7 @@ function architecture(config: Config): Architecture {
   };
 }
 
-/** The head's names for tied weights, the pooler, which the head does without, and a buffer. */
+/** The head's copies of tied weights, the pooler, which this head does not use, and a buffer. */
 const ignored = [/^lm_head\.decoder\./u, /^roberta\.pooler\./u, /\.position_ids$/u];
 
 const embeddings = "roberta.embeddings";
@@ -137,7 +137,7 @@ function forward(
       tokens.ids.map(() => 0),
     ),
   );
-  let x = norm(`${embeddings}.LayerNorm`, pass.add(words, embed("position_embeddings", places(config, tokens))));
+  let x = norm(`${embeddings}.LayerNorm`, pass.add(words, embed("position_embeddings", positionRows(config, tokens))));
   for (let index = 0; index <= last; index++) {
     const name = layerName(index);
     const [q, k, v] = [
@@ -145,7 +145,7 @@ function forward(
       dense(`${name}.attention.self.key`, x),
       dense(`${name}.attention.self.value`, x),
     ];
-    // What is left of the last layer after its attention is row by row, for the rows that are wanted.
+    // After attention a layer computes row by row, so the last one continues with the wanted rows alone.
     const kept = (rows: Activation) => (index === last ? pass.gather(rows, positions) : rows);
     const attended = kept(pass.attention(q, k, v, { ...attention, lengths: tokens.lengths }));
     const added = pass.add(kept(x), dense(`${name}.attention.output.dense`, attended));
@@ -157,10 +157,10 @@ function forward(
 }
 
 /**
- * Rows of the table of positions: other tokens are counted from behind the padding's id, which padding keeps, and behind what
- * came before.
+ * The row of each token in the position table. Padding has the row of its id; other tokens are numbered from the next row on,
+ * after the earlier tokens of their sequence.
  */
-function places({ pad_token_id: padding }: Config, { ids, lengths, past }: PackedTokens): Int32Array {
+function positionRows({ pad_token_id: padding }: Config, { ids, lengths, past }: PackedTokens): Int32Array {
   const out = new Int32Array(ids.length);
   let at = 0;
   for (const [sequence, length] of lengths.entries()) {

@@ -1,26 +1,26 @@
 /**
- * Rotary frequencies as a config asks for them: rope_theta and rope_scaling of hub checkpoints, or rope_parameters, which
- * transformers 5 writes. The formulas are those that transformers documents for each rope_type (modeling_rope_utils).
+ * Rotary frequencies from a config: rope_theta and rope_scaling in hub checkpoints, or rope_parameters as transformers 5
+ * writes it. The formulas are those of transformers for each rope_type (modeling_rope_utils).
  */
 import { z } from "zod";
 import { log, pow } from "../../numbers/deterministic-math.ts";
 import { parseConfig, unsupportedField } from "./config.ts";
 
 export interface Frequencies {
-  /** Radians a position, one for each pair of columns. */
+  /** Radians per position, for each pair of columns. */
   readonly frequencies: Float64Array;
-  /** Factor of sine and cosine. */
+  /** Sine and cosine are multiplied by it. */
   readonly scale: number;
 }
 
 export interface Rotary {
   /** For passes whose longest sequence has `length` tokens. */
   at(length: number): Frequencies;
-  /** The length beyond which the frequencies change, or null. */
+  /** The length in tokens after which the frequencies change, or null. */
   readonly changesAfter: number | null;
 }
 
-/** The fields of a config that rotary positions are made of. */
+/** The config fields of rotary positions. */
 export const rotaryConfig = {
   max_position_embeddings: z.int().positive(),
   original_max_position_embeddings: z.int().positive().nullish(),
@@ -32,26 +32,26 @@ export const rotaryConfig = {
 
 export type RotaryConfig = z.output<z.ZodObject<typeof rotaryConfig>>;
 
-/** What of a rope's parameters is the same for all types. */
+/** Parameters that all rope types have. */
 interface Base {
   readonly theta: number;
-  /** Columns of a head that are turned. */
+  /** Rotated columns of a head. */
   readonly size: number;
-  /** Longest sequence of the model. */
+  /** Longest sequence of the model, in tokens. */
   readonly context: number;
   readonly parameters: unknown;
 }
 
 const defaultTheta = 10_000;
 
-/** @throws MODEL_UNSUPPORTED for a rope_type not implemented, MODEL_INVALID for parameters that are missing or wrong */
+/** @throws MODEL_UNSUPPORTED for a rope_type not implemented; MODEL_INVALID for missing or wrong parameters */
 export function readRotary(config: RotaryConfig, headSize: number): Rotary {
   const field = config.rope_scaling ? "rope_scaling" : "rope_parameters";
   const parameters = config.rope_scaling ?? config.rope_parameters ?? {};
   return rotaryFrom(field, { rope_theta: config.rope_theta ?? defaultTheta, ...parameters }, config, headSize);
 }
 
-/** Rotary positions of one dictionary of parameters, which `field` of the config holds. */
+/** Rotary positions from one dictionary of parameters, found in `field` of the config. */
 export function rotaryFrom(
   field: string,
   parameters: Readonly<Record<string, unknown>>,
@@ -90,13 +90,13 @@ const types: Readonly<Record<string, (base: Base, field: string) => Rotary>> = {
     return always(plain(base).map((frequency) => frequency / scaling.factor));
   },
 
-  /** NTK scaling by the length of a sequence beyond the model's context, where Steplog takes none: the plain one. */
+  /** NTK scaling applies to sequences longer than the model's context, which Steplog refuses, so this equals the default. */
   dynamic(base, field) {
     parseConfig(z.object({ factor }), base.parameters, field);
     return always(plain(base));
   },
 
-  /** Long waves are stretched, short ones kept, those between blended (Llama 3.1). */
+  /** Low frequencies are divided by the factor, high ones kept, those between blended (Llama 3.1). */
   llama3(base, field) {
     const scaling = parseConfig(llama3Schema, base.parameters, field);
     const { low_freq_factor: low, high_freq_factor: high } = scaling;
@@ -108,7 +108,7 @@ const types: Readonly<Record<string, (base: Base, field: string) => Rotary>> = {
     return always(frequencies);
   },
 
-  /** As llama3, blended along the pairs (Peng et al. 2023), with a factor of sine and cosine. */
+  /** Like llama3, but blended by the index of the pair, with a factor of sine and cosine (Peng et al. 2023). */
   yarn(base, field) {
     const scaling = parseConfig(yarnSchema, base.parameters, field);
     const stretch = scaling.factor ?? base.context / scaling.original_max_position_embeddings;
@@ -119,7 +119,7 @@ const types: Readonly<Record<string, (base: Base, field: string) => Rotary>> = {
     return always(frequencies, scaling.attention_factor ?? yarnScale(scaling, stretch));
   },
 
-  /** A factor for each pair, others for long sequences than for short ones (Ding et al. 2024, Phi-3). */
+  /** Each pair has a factor, with different factors for long and short sequences (Ding et al. 2024, Phi-3). */
   longrope(base, field) {
     const scaling = parseConfig(longropeSchema(Math.floor(base.size / 2)), base.parameters, field);
     const original = scaling.original_max_position_embeddings;
@@ -163,7 +163,7 @@ const yarnSchema = z.object({
 
 type Yarn = z.output<typeof yarnSchema>;
 
-/** How far a pair is stretched: 0 for those that turn fast, 1 for those that turn slowly. */
+/** How much of the scaling applies to a pair: 0 for high frequencies, 1 for low ones. */
 function ramp({ theta, size }: Base, scaling: Yarn, pair: number): number {
   const pairOf = (turns: number) =>
     (size * log(scaling.original_max_position_embeddings / (turns * 2 * Math.PI))) / (2 * log(theta));

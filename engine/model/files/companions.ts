@@ -1,11 +1,11 @@
-/** What a model folder holds beside its weights: config, generation config, tokenizer, chat template, licence. */
+/** The files of a model folder other than its weights: config, generation config, tokenizer, chat template, licence. */
 import { copyFile, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TrainableTensor } from "../../../schema/step-log.ts";
 import type { ModelFolder } from "./folder.ts";
 import { originName } from "./origin.ts";
 
-/** Files that transformers reads with a model, and those that say what may be done with it. */
+/** Files that transformers reads with a model, and licences. */
 const companions = [
   /^(?:config|generation_config|special_tokens_map|added_tokens|vocab)\.json$/u,
   /^tokenizer[\w.-]*$/u,
@@ -22,34 +22,35 @@ export function isCompanion(name: string): boolean {
 const weights = /\.(?:safetensors|bin|pt|pth|h5|msgpack|gguf|onnx)$|\.index\.json$/u;
 
 /**
- * Copies what a base has but its weights (of that, what `wanted` asks for by name), and makes the config say what the
- * weights are that `changed` are among. The paths of the copies.
+ * Copies the files of a base other than its weights (those whose names are `wanted`), and sets the dtype in the copied config
+ * to that of the trained tensors.
+ * @returns the paths of the copies
  */
 export async function copyCompanions(
   base: ModelFolder,
-  changed: readonly TrainableTensor[],
+  trained: readonly TrainableTensor[],
   to: string,
   wanted: (name: string) => boolean = () => true,
 ): Promise<string[]> {
   const copied: string[] = [];
   for (const name of await readdir(base.path)) {
     if (name.startsWith(".") || name === originName || weights.test(name) || !wanted(name)) continue;
-    // Not by what the folder's listing says: in the hub's own cache every file is a link.
+    // stat follows links: in the hub's own cache every file is one.
     if (!(await stat(join(base.path, name))).isFile()) continue;
     await copyFile(join(base.path, name), join(to, name));
     copied.push(join(to, name));
   }
-  await widenConfig(base, changed, to);
+  await widenConfig(base, trained, to);
   return copied;
 }
 
 /**
- * A float16 base is trained, and written, as float32. transformers loads weights in the dtype of the config, and would
- * round them back, which is more than many updates are.
+ * A float16 base is trained and written as float32. transformers loads weights in the dtype of the config: rounding them back
+ * to float16 would lose many updates.
  */
-async function widenConfig(base: ModelFolder, changed: readonly TrainableTensor[], to: string): Promise<void> {
-  const trained = new Set(changed.map(({ name }) => name));
-  if (!base.tensors.some(({ name, dtype }) => dtype === "F16" && trained.has(name))) return;
+async function widenConfig(base: ModelFolder, trained: readonly TrainableTensor[], to: string): Promise<void> {
+  const names = new Set(trained.map(({ name }) => name));
+  if (!base.tensors.some(({ name, dtype }) => dtype === "F16" && names.has(name))) return;
   const path = join(to, "config.json");
   const config = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
   for (const field of ["dtype", "torch_dtype"]) if (field in config) config[field] = "float32";

@@ -1,6 +1,6 @@
 /**
- * A base model on disk: a folder in Hugging Face layout, checked whole before anything is computed from it. Its name is
- * its base hash (docs/STEP_LOG.md).
+ * A base model on disk: a folder in Hugging Face layout, fully checked before anything is computed from it. Its base hash
+ * (docs/STEP_LOG.md) identifies it.
  */
 import { createHash } from "node:crypto";
 import { access, readFile, readdir } from "node:fs/promises";
@@ -11,6 +11,7 @@ import { SteplogError, invariant } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
 import { configureModel } from "../families/all.ts";
 import type { Architecture, TensorDefinition } from "../families/family.ts";
+import { tensorsDigest } from "./digest.ts";
 import type { TensorLocation } from "./safetensors.ts";
 import { readSafetensorsHeader, readTensorChunks } from "./safetensors.ts";
 import { indexName, weightsName } from "./shards.ts";
@@ -19,9 +20,9 @@ export interface ModelFolder {
   readonly path: string;
   readonly config: unknown;
   readonly architecture: Architecture;
-  /** Every tensor of the files, in order of name. */
+  /** All tensors in the files, in order of name. */
   readonly tensors: readonly TensorLocation[];
-  /** Where the tensor of each of the architecture's definitions is stored. */
+  /** Where the tensor of each definition of the architecture is stored, by the definition's name. */
   readonly locations: ReadonlyMap<string, TensorLocation>;
 }
 
@@ -36,8 +37,8 @@ const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 const floatDtypes = ["F32", "BF16", "F16"];
 
 /**
- * @throws NOT_FOUND for a folder that is not there; MODEL_INVALID for one with a missing, damaged or unexpected tensor
- *   or a shape that does not fit its config; MODEL_UNSUPPORTED for a family or field that Steplog does not implement.
+ * @throws NOT_FOUND if there is no such folder; MODEL_INVALID for a missing, damaged or unexpected tensor, or a shape that
+ *   does not fit the config; MODEL_UNSUPPORTED for a family or field that Steplog does not implement
  */
 export async function openModelFolder(path: string): Promise<ModelFolder> {
   const { config, architecture } = await readModelConfig(path);
@@ -45,7 +46,7 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
   return { path, config, architecture, tensors, locations: matchTensors(path, architecture, tensors) };
 }
 
-/** The config of a folder alone. @throws as openModelFolder does */
+/** Only the config of a folder. @throws as openModelFolder does */
 export async function readModelConfig(path: string): Promise<Pick<ModelFolder, "config" | "architecture">> {
   const config = await readJson(path, "config.json");
   return { config, architecture: configureModel(config) };
@@ -87,19 +88,19 @@ async function readSingleFile(folder: string): Promise<TensorLocation[]> {
   const pickled = (await readdir(folder)).filter((name) => /\.(?:bin|pt|pth)$/u.test(name));
   const advice =
     pickled.length > 0
-      ? `It has ${pickled.join(", ")}, which is pickled code that Steplog never runs; save the model with safe_serialization=True.`
+      ? `It has ${pickled.join(", ")}, pickled code that Steplog never runs. Save the model with safe_serialization=True.`
       : "Give a folder in Hugging Face layout.";
   throw new SteplogError("MODEL_INVALID", `${folder} has no ${weightsName}. ${advice}`);
 }
 
 /**
- * Reads the index of a folder's shards: the file of each tensor.
- * @throws MODEL_INVALID when it is damaged, or names what is not a file of its folder
+ * Reads the index of a folder's shards: the file of each tensor, by the tensor's name.
+ * @throws MODEL_INVALID if it is damaged or names a file outside its folder
  */
 export async function readShardIndex(folder: string): Promise<Map<string, string>> {
   const parsed = indexSchema.safeParse(await readJson(folder, indexName));
   if (!parsed.success) {
-    throw new SteplogError("MODEL_INVALID", `${folder}/${indexName} has no weight_map of names to files.`);
+    throw new SteplogError("MODEL_INVALID", `${folder}/${indexName} has no weight_map from tensor names to files.`);
   }
   const map = new Map(Object.entries(parsed.data.weight_map));
   for (const file of map.values()) refuseForeignPath(folder, file);
@@ -111,25 +112,28 @@ async function readShards(folder: string): Promise<TensorLocation[]> {
   const found: TensorLocation[] = [];
   for (const file of new Set(map.values())) {
     if (!(await exists(join(folder, file)))) {
-      throw new SteplogError("MODEL_INVALID", `${folder} has no ${file}, which its index names.`);
+      throw new SteplogError("MODEL_INVALID", `${folder} has no ${file}, which its index lists.`);
     }
     found.push(...(await readSafetensorsHeader(join(folder, file))));
   }
   const missing = [...map.keys()].find((name) => !found.some((tensor) => tensor.name === name));
   if (missing !== undefined) {
-    throw new SteplogError("MODEL_INVALID", `Tensor ${missing} is not in ${map.get(missing)}, where the index has it.`);
+    throw new SteplogError(
+      "MODEL_INVALID",
+      `Tensor ${missing} is not in ${map.get(missing)}, where the index puts it.`,
+    );
   }
   const doubled = found.find((tensor, index) => found.findIndex((other) => other.name === tensor.name) !== index);
   if (doubled) throw new SteplogError("MODEL_INVALID", `Tensor ${doubled.name} is in two files of ${folder}.`);
   return found;
 }
 
-/** An index is input: it names files of its own folder only. */
+/** An index is untrusted input: it may only name files in its own folder. */
 function refuseForeignPath(folder: string, file: string): void {
   if (!/^[\w.-]+$/u.test(file) || file.startsWith("..")) {
     throw new SteplogError(
       "MODEL_INVALID",
-      `${folder}'s index names ${JSON.stringify(file)}, which is no plain file name.`,
+      `${folder}'s index names ${JSON.stringify(file)}, which is not a plain file name.`,
     );
   }
 }
@@ -153,7 +157,7 @@ function matchTensors(
   for (const { name } of tensors) {
     const wanted = architecture.tensors.some((definition) => architecture.storedNames(definition.name).includes(name));
     if (!read.has(name) && !wanted && !architecture.ignores(name)) {
-      issues.push({ field: name, message: `tensor ${name} has no place in a model of its config` });
+      issues.push({ field: name, message: `tensor ${name} is not part of the model in config.json` });
     }
   }
   throwIfAny(folder, issues);
@@ -165,7 +169,7 @@ function misfit(definition: TensorDefinition, tensor: TensorLocation): string | 
     return `tensor ${tensor.name} has dtype ${tensor.dtype}; Steplog reads ${floatDtypes.join(", ")}`;
   }
   if (tensor.shape.join() === definition.shape.join()) return null;
-  return `tensor ${tensor.name} has shape [${tensor.shape.join(",")}], and the config asks for [${definition.shape.join(",")}]`;
+  return `tensor ${tensor.name} has shape [${tensor.shape.join(",")}], and the config needs [${definition.shape.join(",")}]`;
 }
 
 function throwIfAny(folder: string, issues: readonly InputIssue[]): void {
@@ -176,31 +180,26 @@ function throwIfAny(folder: string, issues: readonly InputIssue[]): void {
   throw new SteplogError("MODEL_INVALID", message, issues.slice(0, limits.issuesReported));
 }
 
-/** Base hash: SHA-256 over the lines "name dtype shape sha256(bytes)\n" of all tensors in order of name. Hex. */
+/** The base hash: the digest of all tensors, in order of name. `onBytes` is told of every chunk hashed. */
 export async function baseHash(folder: ModelFolder, onBytes?: (bytes: number) => void): Promise<string> {
-  const lines = createHash("sha256");
+  const sha256 = new Map<string, string>();
   for (const tensor of folder.tensors) {
     const bytes = createHash("sha256");
     for await (const chunk of readTensorChunks(tensor)) {
       bytes.update(chunk);
       onBytes?.(chunk.length);
     }
-    lines.update(hashLine(tensor.name, tensor.dtype, tensor.shape, bytes.digest("hex")));
+    sha256.set(tensor.name, bytes.digest("hex"));
   }
-  return lines.digest("hex");
+  return tensorsDigest(folder.tensors, sha256);
 }
 
-/** One tensor's line under a base hash or a weights digest; the shape is written like [768,3072]. */
-export function hashLine(name: string, dtype: string, shape: readonly number[], sha256: string): string {
-  return `${name} ${dtype} [${shape.join(",")}] ${sha256}\n`;
-}
-
-/** Bytes of all tensors. */
+/** Bytes of all tensors together. */
 export function modelBytes(folder: ModelFolder): number {
   return folder.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
 }
 
-/** Number of parameters that the model reads. */
+/** Number of parameters that the model uses. */
 export function parameterCount(folder: ModelFolder): number {
   return folder.architecture.tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }

@@ -1,18 +1,18 @@
-/** IEEE 754 binary16, which is read from base models and never written: what is stored so is trained as float32. */
+/** IEEE 754 binary16 (float16): read from base models and never written, since such tensors are trained as float32. */
 import type { WeightDtype } from "../../devices/device.ts";
 
-/** In which a stored tensor is trained. */
+/** The dtype in which a stored tensor is trained. */
 export function trainedDtype({ dtype }: { readonly dtype: string }): WeightDtype {
   return dtype === "BF16" ? "BF16" : "F32";
 }
 
-/** Elements of a stored tensor in the dtype that they are trained in. */
+/** The elements of a stored tensor in the dtype of training. */
 export function asTrained({ dtype }: { readonly dtype: string }, bytes: Uint8Array): Uint8Array {
   return dtype === "F16" ? widenHalf(bytes) : bytes;
 }
 
-/** Little-endian float16 values as little-endian float32 values; exact. */
-export function widenHalf(bytes: Uint8Array): Uint8Array {
+/** Little-endian float16 values as little-endian float32 values. Exact. */
+function widenHalf(bytes: Uint8Array): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const out = new Float32Array(bytes.byteLength / 2);
   for (let i = 0; i < out.length; i++) out[i] = halfToNumber(view.getUint16(i * 2, true));

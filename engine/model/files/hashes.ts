@@ -1,14 +1,14 @@
 /**
- * Base hashes that are kept, so that a model of 60 GB is not read again for what is known of it: a small JSON file a model,
- * which names the weight files with their sizes and times. A file that differs in one of these is hashed again.
+ * A cache of base hashes, so that a model of 60 GB is not read again to compute a known hash. Each model has a small JSON file
+ * with the sizes and times of its weight files; if one of these differs, the model is hashed again.
  *
- * What must stay true: a kept hash is the hash of what lies there.
- * - The time of the last change (ctime) counts as well, for nobody can set it back.
- * - A file that was written just now may be written again within one tick of its file system's clock, and look the same.
- *   So hashes of files younger than two seconds, the coarsest tick there is, are not kept.
- * - Files that changed while they were read are not kept either.
- * - Each file of hashes appears whole, by a rename, so that processes may keep and look up at once. One that cannot be
- *   read counts as none, and one that cannot be written is done without.
+ * What must stay true: a cached hash is the hash of the files on disk.
+ * - The time of the last change (ctime) is compared too, because nobody can set it back.
+ * - A file may be written twice within one tick of its file system's clock and look the same. So hashes of files younger than
+ *   two seconds, the coarsest tick there is, are not cached.
+ * - Neither are hashes of files that changed while they were read.
+ * - Cache files appear by a rename, whole, so that several processes may share them. One that cannot be read counts as
+ *   missing, and failing to write one is no error.
  */
 import { randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
@@ -25,17 +25,17 @@ const keptSchema = z.object({
 
 type StampedFile = z.output<typeof keptSchema>["files"][number];
 
-/** The coarsest clock of a file system, that of FAT. */
+/** The tick of the coarsest file system clock, that of FAT. */
 const tickMs = 2_000;
 
 export interface HashKeeper {
-  /** Folder of the kept hashes; made when it is missing. */
+  /** Folder of the cache; created if it is missing. */
   readonly folder: string;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
-/** The base hash of a model: the one kept under `name` while its files are as they were, else a new one, which is kept. */
+/** The base hash of a model: the one cached under `name` if its files have not changed, else a new one, which is cached. */
 export async function keptBaseHash(
   model: ModelFolder,
   name: string,
@@ -52,7 +52,7 @@ export async function keptBaseHash(
   return hash;
 }
 
-/** Forgets what is kept under a name. */
+/** Deletes the hash cached under a name. */
 export async function forgetHash(name: string, keeper: Pick<HashKeeper, "folder">): Promise<void> {
   await rm(keptPath(keeper, name), { force: true });
 }

@@ -1,8 +1,8 @@
-/** Patterns that choose tensors and layers by name. */
+/** Patterns that select tensors and layers by name. */
 
 /**
- * Whether a dotted name is what a pattern says, or ends with it from behind a dot: "q_proj" and "0.self_attn.q_proj" fit
- * "model.layers.0.self_attn.q_proj". In a pattern * stands for any text between two dots, ** for any text.
+ * Whether a pattern matches a dotted name, or its end after a dot: "q_proj" and "0.self_attn.q_proj" match
+ * "model.layers.0.self_attn.q_proj". In a pattern, * stands for any text between two dots and ** for any text.
  */
 export function fitsPattern(pattern: string, name: string): boolean {
   const text = pattern.replaceAll(/\*\*|\*|[^\w*]/gu, (part) => wildcards.get(part) ?? `\\${part}`);

@@ -1,6 +1,6 @@
 /**
  * steplog.json of a model folder: where its weights come from. It is for people and for `steplog model list`; nothing is
- * computed from it, and a folder without one is as good.
+ * computed from it, and a folder may lack one.
  */
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ export const originName = "steplog.json";
 
 const sourceSchema = z.union([
   z.object({
-    /** The hub's address, repository, and the revision that was asked for with the commit that it was. */
+    /** The hub's address, the repository, the revision asked for, and the commit it resolved to. */
     hub: z.string(),
     repository: z.string(),
     revision: z.string(),
@@ -21,9 +21,9 @@ const sourceSchema = z.union([
 
 const originSchema = z.object({
   format: z.literal(1),
-  /** Of a folder that was added: where its files were got. */
+  /** For an added folder: where its files came from. */
   source: sourceSchema.optional(),
-  /** Of a folder that a log made: the base, and the place in the log. */
+  /** For a folder rebuilt from a log: the base, and the entries of the log that were applied. */
   fineTuned: z
     .object({
       base: z.object({ hash: z.string(), source: sourceSchema.optional() }),
@@ -37,7 +37,7 @@ const originSchema = z.object({
 export type Source = z.output<typeof sourceSchema>;
 export type Origin = z.output<typeof originSchema>;
 
-/** Null where there is none that this program reads. */
+/** Null if there is none, or none in a known format. */
 export async function readOrigin(folder: string): Promise<Origin | null> {
   try {
     return originSchema.parse(JSON.parse(await readFile(join(folder, originName), "utf8")));
@@ -48,26 +48,26 @@ export async function readOrigin(folder: string): Promise<Origin | null> {
 
 export async function writeOrigin(folder: string, origin: Origin): Promise<void> {
   const path = join(folder, originName);
-  // One that is there may be read-only, or a link to another folder's.
+  // An existing file may be read-only, or a link into another folder.
   await rm(path, { force: true });
   await writeFile(path, `${JSON.stringify(origin, null, 2)}\n`, { flag: "wx" });
 }
 
-/** The origin of what a log makes of the base in a folder. */
+/** The origin of a folder rebuilt from a log and the base in `base`. */
 export async function fineTunedOrigin(
   base: string,
   hash: string,
-  place: { readonly entries: number; readonly chain: string; readonly digest: string },
+  rebuilt: { readonly entries: number; readonly chain: string; readonly digest: string },
 ): Promise<Origin> {
   const source = (await readOrigin(base))?.source;
-  const { entries, chain, digest } = place;
+  const { entries, chain, digest } = rebuilt;
   return {
     format: 1,
     fineTuned: { base: { hash, ...(source && { source }) }, entries, chain, weightsDigest: digest },
   };
 }
 
-/** For people: organisation/name@commit, a path, or what it was made of. */
+/** For people: organisation/name@commit, a path, or "100 steps from" one of these. */
 export function describeOrigin(origin: Origin | null): string | null {
   const { source, fineTuned } = origin ?? {};
   if (fineTuned) {

@@ -1,6 +1,6 @@
 /**
  * The safetensors file format: eight bytes of header length, a JSON header of {name: {dtype, shape, data_offsets}}, then
- * the tensors' bytes, little-endian, row-major, without holes. Read by ranges, written as a stream.
+ * the tensors' bytes, little-endian, row-major, without gaps. Read by ranges, written as a stream.
  */
 import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
@@ -27,7 +27,7 @@ export interface TensorInfo {
   readonly shape: readonly number[];
 }
 
-/** Where a tensor's bytes lie. */
+/** Where a tensor's bytes are stored. */
 export interface TensorLocation extends TensorInfo {
   readonly path: string;
   readonly offset: number;
@@ -43,11 +43,11 @@ const headerSchema = z.record(
   }),
 );
 
-/** Headers above this size are refused by every reader of the format. */
+/** Every reader of the format refuses larger headers. */
 const maxHeaderBytes = 100_000_000;
 const chunkBytes = 4 * 1024 * 1024;
 
-/** @throws MODEL_INVALID for a file that is truncated, has trailing bytes or a header that contradicts it. */
+/** @throws MODEL_INVALID for a file that is truncated, has trailing bytes, or contradicts its header */
 export async function readSafetensorsHeader(path: string): Promise<TensorLocation[]> {
   const file = await open(path, "r");
   try {
@@ -55,7 +55,7 @@ export async function readSafetensorsHeader(path: string): Promise<TensorLocatio
     const text = await readHeaderText(file, path, size);
     const dataStart = 8 + Buffer.byteLength(text);
     const tensors = parseHeader(path, text).map((tensor) => ({ ...tensor, offset: tensor.offset + dataStart }));
-    refuseHoles(path, tensors, dataStart, size);
+    refuseGaps(path, tensors, dataStart, size);
     return tensors;
   } finally {
     await file.close();
@@ -108,10 +108,10 @@ function expectedBytes(path: string, name: string, dtype: string, shape: readonl
   return shape.reduce((product, length) => product * length, size);
 }
 
-function refuseHoles(path: string, tensors: readonly TensorLocation[], dataStart: number, size: number): void {
+function refuseGaps(path: string, tensors: readonly TensorLocation[], dataStart: number, size: number): void {
   let at = dataStart;
   for (const tensor of tensors.toSorted((a, b) => a.offset - b.offset || a.bytes - b.bytes)) {
-    if (tensor.offset !== at) throw damaged(path, `tensor ${tensor.name} overlaps another or leaves a hole`);
+    if (tensor.offset !== at) throw damaged(path, `tensor ${tensor.name} overlaps another or leaves a gap`);
     at += tensor.bytes;
     if (at > size) throw damaged(path, `it is truncated: tensor ${tensor.name} ends at byte ${at} of ${size}`);
   }
@@ -123,7 +123,7 @@ export function damaged(path: string, reason: string, cause?: unknown): SteplogE
   return new SteplogError("MODEL_INVALID", `${path} is damaged: ${reason}. ${advice}`, [], { cause });
 }
 
-/** A tensor's bytes, in pieces. */
+/** A tensor's bytes, in chunks. */
 export async function* readTensorChunks(tensor: TensorLocation): AsyncGenerator<Uint8Array> {
   const file = await open(tensor.path, "r");
   try {
@@ -149,7 +149,7 @@ export async function readTensor(tensor: TensorLocation): Promise<Uint8Array> {
   return out;
 }
 
-/** The bytes of a safetensors file of `tensors`, whose own bytes `read` supplies in turn. */
+/** The bytes of a safetensors file. `read` supplies the bytes of each tensor in turn. */
 export async function* writeSafetensors<T extends TensorInfo>(
   tensors: readonly T[],
   read: (tensor: T) => AsyncIterable<Uint8Array>,

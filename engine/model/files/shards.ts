@@ -1,25 +1,25 @@
 /**
- * The files that a model's weights are written to, named as transformers names them: model.safetensors, or, above a size,
- * shards of at most that size (of one tensor, where that is more) with the index that says which tensor is in which.
+ * The files that a model's weights are written to, named as in transformers: model.safetensors, or, above a size limit, shards
+ * up to that limit (a larger tensor gets a shard to itself) and an index that maps tensors to shards.
  */
 import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TensorInfo } from "./safetensors.ts";
 import { bytesOf, writeSafetensors } from "./safetensors.ts";
 
-/** Bytes of the tensors of one file: what the hub takes whole, and what transformers 4 cut at. */
+/** Bytes of the tensors of one file, at most: the hub takes such files whole, and transformers 4 has the same limit. */
 export const shardBytes = 5_000_000_000;
 
 export const weightsName = "model.safetensors";
 export const indexName = `${weightsName}.index.json`;
 
-/** A file to be written. Read its bytes to their end before the next file is asked for. */
+/** A file to write. Read all its bytes before asking for the next file. */
 export interface OutputFile {
   readonly name: string;
   readonly bytes: AsyncIterable<Uint8Array>;
 }
 
-/** The files of `tensors`, in this order; `read` supplies the bytes of each in turn. */
+/** The files of `tensors`, in this order. `read` supplies the bytes of each tensor in turn. */
 export async function* writeModelFiles<T extends TensorInfo>(
   tensors: readonly T[],
   read: (tensor: T) => AsyncIterable<Uint8Array>,
@@ -32,11 +32,11 @@ export async function* writeModelFiles<T extends TensorInfo>(
 
 export interface WrittenFile {
   readonly path: string;
-  /** Size. */
+  /** Size of the file. */
   readonly bytes: number;
 }
 
-/** Writes the files into a folder, durably; one that is there already is an error. */
+/** Writes the files into a folder and flushes them to disk. It is an error if one exists. */
 export async function writeFiles(folder: string, files: AsyncIterable<OutputFile>): Promise<WrittenFile[]> {
   const written: WrittenFile[] = [];
   for await (const { name, bytes } of files) {
@@ -53,7 +53,7 @@ interface Shard<T> {
   readonly tensors: readonly T[];
 }
 
-/** In the order given: a shard ends where the next tensor would take it above the limit. */
+/** Keeps the order of the tensors; a shard ends before the tensor that would take it over the limit. */
 function cutIntoShards<T extends TensorInfo>(tensors: readonly T[], limit: number): Shard<T>[] {
   const cuts: T[][] = [[]];
   let size = 0;

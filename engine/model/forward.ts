@@ -1,0 +1,114 @@
+/** Forward passes of a model whose weights are on a device. */
+import { invariant } from "../../schema/errors.ts";
+import type { EncodedRow } from "../../dataset/encode.ts";
+import type { Activation, Device, Pass, Perturbation, Precision, Weight } from "../devices/device.ts";
+import type { Architecture, PackedTokens, WeightLookup } from "./families/family.ts";
+import { packRows } from "./packing.ts";
+
+/** An adapter whose tensors are on the device. */
+export interface AttachedAdapter {
+  readonly weights: readonly Weight[];
+  /** Positions before every sequence that it takes from the model's context. */
+  readonly prefixLength: number;
+  readonly change: (pass: Pass) => Pass;
+}
+
+export function lookupIn(weights: ReadonlyMap<string, Weight>): WeightLookup {
+  return (name) => {
+    const weight = weights.get(name);
+    invariant(weight, `${name} is a tensor of the model or of its adapter`);
+    return weight;
+  };
+}
+
+/** A pass without a perturbation, or with a one-sided one, has one side; others have w + e*n, then w - e*n. */
+export class ForwardPasses {
+  readonly #architecture: Architecture;
+  readonly #device: Device;
+  readonly #precision: Precision;
+  readonly #weights: WeightLookup;
+  readonly #adapter: AttachedAdapter | null;
+
+  constructor(
+    architecture: Architecture,
+    device: Device,
+    precision: Precision,
+    weights: WeightLookup,
+    adapter: AttachedAdapter | null,
+  ) {
+    this.#architecture = architecture;
+    this.#device = device;
+    this.#precision = precision;
+    this.#weights = weights;
+    this.#adapter = adapter;
+  }
+
+  /** Loss of each scored token in nats: [sides * targets]. */
+  losses(rows: readonly EncodedRow[], perturbation: Perturbation | null): Promise<Float64Array> {
+    return this.#run(perturbation, (pass) => {
+      const packed = packRows(this.#architecture, rows);
+      const hidden = this.#forward(pass, packed, packed.positions);
+      return pass.losses(hidden, this.#headWeight, packed.targets, this.#headOptions);
+    });
+  }
+
+  /** [sides * positions, vocab] */
+  logits(tokens: PackedTokens, positions: Int32Array, perturbation: Perturbation | null = null): Promise<Float32Array> {
+    return this.#run(perturbation, (pass) => {
+      const hidden = this.#forward(pass, tokens, positions);
+      return pass.logits(hidden, this.#headWeight, this.#headOptions);
+    });
+  }
+
+  /** The input of the head: [positions, hidden]. */
+  hiddenStates(tokens: PackedTokens, positions: Int32Array): Promise<Float32Array> {
+    return this.#run(null, (pass) => readActivation(this.#device, pass, this.#forward(pass, tokens, positions)));
+  }
+
+  async #run<T>(perturbation: Perturbation | null, use: (pass: Pass) => Promise<T>): Promise<T> {
+    const pass = this.#device.begin(perturbation, this.#precision);
+    try {
+      return await use(pass);
+    } finally {
+      pass.end();
+    }
+  }
+
+  #forward(pass: Pass, tokens: PackedTokens, positions: Int32Array): Activation {
+    const changed = this.#adapter?.change(pass) ?? pass;
+    return this.#architecture.forward(changed, this.#weights, this.#afterPrefix(tokens), positions);
+  }
+
+  /** The tokens, with their positions counted from the end of the prefix. */
+  #afterPrefix(tokens: PackedTokens): PackedTokens {
+    const prefixLength = this.#adapter?.prefixLength ?? 0;
+    if (prefixLength === 0) return tokens;
+    return { ...tokens, past: tokens.lengths.map((_, sequence) => prefixLength + (tokens.past?.[sequence] ?? 0)) };
+  }
+
+  get #headWeight(): Weight {
+    return this.#weights(this.#architecture.head.weight);
+  }
+
+  get #headOptions() {
+    const { bias, softcap } = this.#architecture.head;
+    return {
+      ...(bias !== undefined && { bias: this.#weights(bias) }),
+      ...(softcap !== undefined && { softcap }),
+    };
+  }
+}
+
+/** The only output of a pass is a head's logits, so an activation is read as the logits of an identity head. */
+async function readActivation(device: Device, pass: Pass, x: Activation): Promise<Float32Array> {
+  const { columns } = x;
+  const identity = new Float32Array(columns * columns);
+  for (let i = 0; i < columns; i++) identity[i * (columns + 1)] = 1;
+  const spec = { name: "identity", shape: [columns, columns], dtype: "F32", trainable: false } as const;
+  const weight = device.createWeight(spec, new Uint8Array(identity.buffer));
+  try {
+    return await pass.logits(x, weight);
+  } finally {
+    device.freeWeight(weight);
+  }
+}
