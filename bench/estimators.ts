@@ -10,8 +10,8 @@ import { readRows } from "../dataset/jsonl.ts";
 import type { Row } from "../dataset/jsonl.ts";
 import { loadTokenizer } from "../dataset/tokenizer.ts";
 import type { Device } from "../engine/devices/device.ts";
-import type { ValidationSet } from "../engine/objective/evaluate.ts";
-import { evaluate, prepareValidation } from "../engine/objective/evaluate.ts";
+import type { EvaluationSet } from "../engine/objective/evaluate.ts";
+import { evaluate, prepareEvaluation } from "../engine/objective/evaluate.ts";
 import type { ModelFolder } from "../engine/model/files/folder.ts";
 import { openModelFolder } from "../engine/model/files/folder.ts";
 import type { Model } from "../engine/model/model.ts";
@@ -35,7 +35,7 @@ interface Run {
   readonly passes: number;
   /** Whether weights are still finite. */
   step(batch: readonly EncodedRow[], t: number): Promise<boolean>;
-  judge(set: ValidationSet): Promise<number>;
+  judge(set: EvaluationSet): Promise<number>;
   free(): void;
 }
 
@@ -298,7 +298,7 @@ async function stepsToTarget(run: Run, { rows, set }: DemoData, seed: number, mo
 
 interface DemoData {
   readonly rows: readonly EncodedRow[];
-  readonly set: ValidationSet;
+  readonly set: EvaluationSet;
 }
 
 async function readDemo(folder: ModelFolder): Promise<DemoData> {
@@ -317,10 +317,10 @@ async function readDemo(folder: ModelFolder): Promise<DemoData> {
       return row ? [{ row, encoded: value }] : [];
     });
   };
-  const judging = { tokenizer, objective: "causal", labelWords, calibrationPrompt: null, answerTokens: 0 } as const;
+  const settings = { tokenizer, kind: "causal", labelWords, calibrationPrompt: null, answerTokens: 0 } as const;
   return {
     rows: (await read("train.jsonl")).map(({ encoded }) => encoded),
-    set: prepareValidation(await read("validation.jsonl"), judging),
+    set: prepareEvaluation(await read("validation.jsonl"), settings),
   };
 }
 

@@ -1,5 +1,6 @@
 /** A process that bench load measures: load-child.ts read FOLDER, or load-child.ts load FOLDER DEVICE THREADS. */
 import { open } from "node:fs/promises";
+import { tokenLoss } from "../engine/objective/objective.ts";
 import { beginning, train } from "../engine/train/mezo.ts";
 import { modelBytes, openModelFolder } from "../engine/model/files/folder.ts";
 import { loadModel } from "../engine/model/model.ts";
@@ -51,7 +52,7 @@ async function load(path: string, name: string, count: number): Promise<Loaded> 
   const batch = randomRows(model.folder.architecture.vocabulary, rows, tokens, labels);
   const settings = { steps: 1, batchSize: rows, learningRate: 1e-6, epsilon: 1e-3, weightDecay: 0, seed: 1 };
   const { sample: step } = await timed(() =>
-    train(model, batch, { ...settings, noise: "rademacher" }, beginning).next(),
+    train(model, tokenLoss(batch), { ...settings, noise: "rademacher" }, beginning).next(),
   );
   return {
     device: `${opened.name}: ${opened.description}`,

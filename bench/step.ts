@@ -1,6 +1,8 @@
 /** bench step: MeZO steps as training makes them, against forward passes of the same rows on the same device. */
 import type { Device, Precision, WeightDtype } from "../engine/devices/device.ts";
-import type { MezoSettings, Step } from "../engine/train/mezo.ts";
+import type { Step } from "../engine/train/mezo.ts";
+import type { MezoSettings } from "../engine/train/settings.ts";
+import { tokenLoss } from "../engine/objective/objective.ts";
 import { beginning, train } from "../engine/train/mezo.ts";
 import { parameterCount } from "../engine/model/files/folder.ts";
 import type { Model } from "../engine/model/model.ts";
@@ -139,7 +141,7 @@ function stepsOf(
     noise: options.noise,
     seed: 1,
   };
-  const steps = train(model, rows, settings, beginning);
+  const steps = train(model, tokenLoss(rows), settings, beginning);
   return async () => {
     const { value } = (await steps.next()) as IteratorResult<Step, Step>;
     return value;

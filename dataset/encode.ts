@@ -2,7 +2,7 @@
 import type { InputIssue } from "../schema/errors.ts";
 import { SteplogError } from "../schema/errors.ts";
 import type { ObjectiveKind } from "../schema/hyperparameters.ts";
-import type { Objective } from "../schema/objective.ts";
+import type { ModelKind } from "../schema/model-kind.ts";
 import type { ChatRow, NumberedRow, Row } from "./jsonl.ts";
 import { IssueList } from "./jsonl.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -25,17 +25,17 @@ export interface ModelBounds {
   /** Tokens the model knows, when that is to be checked: rows of tokens can name others. */
   readonly vocabulary?: number;
   /** "causal" when left out. */
-  readonly objective?: Objective;
+  readonly kind?: ModelKind;
 }
 
 /** A row as a language model sees it. Token rows need no tokenizer. @throws DATASET_INVALID, MODEL_INVALID */
-export function encodeRow(tokenizer: Tokenizer | null, row: Row, objective: Objective = "causal"): EncodedRow {
-  if ("input_ids" in row) return encodeTokens(row.input_ids, row.labels, objective);
+export function encodeRow(tokenizer: Tokenizer | null, row: Row, kind: ModelKind = "causal"): EncodedRow {
+  if ("input_ids" in row) return encodeTokens(row.input_ids, row.labels, kind);
   if ("messages" in row) {
-    if (objective === "masked") throw chatForMasked();
+    if (kind === "masked") throw chatForMasked();
     return encodeChat(needed(tokenizer), row);
   }
-  return encodeText(needed(tokenizer), row.prompt, row.completion, objective);
+  return encodeText(needed(tokenizer), row.prompt, row.completion, kind);
 }
 
 /**
@@ -93,9 +93,9 @@ export function encodeText(
   tokenizer: Tokenizer,
   prompt: string,
   completion: string,
-  objective: Objective = "causal",
+  kind: ModelKind = "causal",
 ): EncodedRow {
-  if (objective === "masked") return encodeCloze(tokenizer, prompt, completion);
+  if (kind === "masked") return encodeCloze(tokenizer, prompt, completion);
   const start = tokenizer.encodeStart(prompt);
   const more = tokenizer.encodeMore(completion);
   const labels = [...start.map(() => -100), ...more];
@@ -128,8 +128,8 @@ function encodeCloze(tokenizer: Tokenizer, prompt: string, completion: string): 
  * Labels as transformers takes them: label i is the token wanted at place i, which a causal model predicts at i - 1 and a
  * masked one at i; -100 is unscored.
  */
-function encodeTokens(ids: readonly number[], labels: readonly number[], objective: Objective): EncodedRow {
-  const ahead = objective === "causal" ? 1 : 0;
+function encodeTokens(ids: readonly number[], labels: readonly number[], kind: ModelKind): EncodedRow {
+  const ahead = kind === "causal" ? 1 : 0;
   const scored = labels.flatMap((label, index) => (label >= 0 && index >= ahead ? [index] : []));
   return {
     ids: Int32Array.from(ids),
@@ -168,7 +168,7 @@ export async function encodeRows(options: {
   const issues = new IssueList();
   const encoded: EncodedRow[] = [];
   for await (const { line, row } of options.rows) {
-    const sequence = encodeOrRefuse(options.tokenizer, { line, row }, options.bounds.objective, issues);
+    const sequence = encodeOrRefuse(options.tokenizer, { line, row }, options.bounds.kind, issues);
     if (!sequence) continue;
     issues.add(...needIssues(row, options.needs ?? null, options.labelWords).map((message) => ({ line, message })));
     issues.add(...rowIssues(line, row, sequence, options.bounds, options.labelWords));
@@ -189,7 +189,7 @@ export async function checkRowsFit(options: {
 }): Promise<void> {
   const issues = new IssueList();
   for await (const { line, row } of options.rows) {
-    const sequence = encodeOrRefuse(options.tokenizer, { line, row }, options.bounds.objective, issues);
+    const sequence = encodeOrRefuse(options.tokenizer, { line, row }, options.bounds.kind, issues);
     if (!sequence) continue;
     issues.add(...needIssues(row, options.needs ?? null, options.labelWords).map((message) => ({ line, message })));
     issues.add(...rowIssues(line, row, sequence, options.bounds, options.labelWords));
@@ -202,11 +202,11 @@ export async function checkRowsFit(options: {
 function encodeOrRefuse(
   tokenizer: Tokenizer | null,
   { line, row }: NumberedRow,
-  objective: Objective | undefined,
+  kind: ModelKind | undefined,
   issues: IssueList,
 ): EncodedRow | null {
   try {
-    return encodeRow(tokenizer, row, objective);
+    return encodeRow(tokenizer, row, kind);
   } catch (error) {
     if (!(error instanceof SteplogError) || error.issues.length === 0) throw error;
     issues.add(...error.issues.map(({ message }) => ({ line, message })));
@@ -240,14 +240,14 @@ function candidateIssues(
 ): InputIssue[] {
   if (!tokenizer || !("completion" in row)) return [];
   const candidates = (row.candidates ?? labelWords).filter((candidate) => candidate !== row.completion);
-  const masked = bounds.objective === "masked";
+  const masked = bounds.kind === "masked";
   // Words of one prompt differ in length alone; a masked model's are one token each.
   const longest = candidates.toSorted((a, b) => b.length - a.length).slice(0, masked ? undefined : 1);
   const issues = new IssueList();
   const found: InputIssue[] = [];
   for (const candidate of longest) {
     const other = { line, row: { prompt: row.prompt, completion: candidate } };
-    const sequence = encodeOrRefuse(tokenizer, other, bounds.objective, issues);
+    const sequence = encodeOrRefuse(tokenizer, other, bounds.kind, issues);
     if (sequence && sequence.ids.length > roomIn(bounds)) {
       const seen = `${sequence.ids.length} tokens with ${JSON.stringify(candidate)}`;
       found.push({ line, message: `the row has ${seen}, and ${contextOf(bounds)}` });

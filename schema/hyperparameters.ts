@@ -113,7 +113,7 @@ export const hyperparametersSchema = z.preprocess((given) => {
 
 export type Hyperparameters = z.output<typeof hyperparameterFields>;
 
-/** Tokens of the model's context that what is trained takes for itself. */
-export function placesTaken({ method, prefixLength }: Pick<Hyperparameters, "method" | "prefixLength">): number {
+/** Tokens of the model's context that a prefix takes up. */
+export function contextTaken({ method, prefixLength }: Pick<Hyperparameters, "method" | "prefixLength">): number {
   return method === "PREFIX" ? prefixLength : 0;
 }

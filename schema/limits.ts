@@ -26,7 +26,7 @@ export const limits = {
   prefixLength: 512,
   /** Tokens of a generated answer. */
   answerTokens: 1_024,
-  /** Demonstrations before a prompt. */
+  /** Examples before a prompt in the in-context baseline. */
   inContextRows: 256,
   /** Name patterns of tensors or layers. */
   patterns: 64,

@@ -17,9 +17,9 @@ export async function generate(
   maxTokens: number,
   choose: Choose = likeliest,
 ): Promise<number[]> {
-  const { family, objective, vocabulary, endOfSequence } = model.folder.architecture;
+  const { family, kind, vocabulary, endOfSequence } = model.folder.architecture;
   const { contextLength } = model;
-  if (objective !== "causal") {
+  if (kind !== "causal") {
     throw new SteplogError("MODEL_UNSUPPORTED", `${family} is a masked language model, which cannot continue text.`);
   }
   if (prompt.length === 0) throw new SteplogError("INVALID_ARGUMENT", "The prompt has no tokens.");

@@ -19,7 +19,7 @@ export class Continuation {
     device: Device,
     logits: (tokens: PackedTokens, positions: Int32Array) => Promise<Float32Array>,
   ) {
-    invariant(architecture.objective === "causal", "only causal models continue text");
+    invariant(architecture.kind === "causal", "only causal models continue text");
     this.#architecture = architecture;
     this.#prefixLength = prefixLength;
     this.#device = device;

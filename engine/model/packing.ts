@@ -26,11 +26,11 @@ export function packRows(architecture: Architecture, rows: readonly EncodedRow[]
 
 /** The tokens that outputs at `positions` depend on: no later ones in a causal model, and never padding at the end. */
 export function visibleTokens(
-  { objective, padding }: Architecture,
+  { kind, padding }: Architecture,
   ids: Int32Array,
   positions: Int32Array,
 ): Int32Array {
   const wanted = positions.reduce((last, at) => Math.max(last, at), 0) + 1;
-  if (objective === "causal") return ids.subarray(0, wanted);
+  if (kind === "causal") return ids.subarray(0, wanted);
   return ids.subarray(0, Math.max(wanted, ids.findLastIndex((id) => id !== padding) + 1));
 }

@@ -1,33 +1,54 @@
 /**
- * Answers that a model writes by itself, judged against accepted ones by exact match and F1 (Rajpurkar et al. 2016, SQuAD): what
- * a user cares for, and has no gradient. Training continues every prompt of a batch under both sides of the noise.
+ * Answers that the model generates, scored against accepted ones by exact match and F1 (SQuAD, Rajpurkar et al. 2016).
+ * These scores have no gradient. In training, every prompt of a batch is continued at the weights of both sides of the
+ * perturbation.
  */
+import { SteplogError } from "../../schema/errors.ts";
+import type { Row } from "../../dataset/jsonl.ts";
+import type { Tokenizer } from "../../dataset/tokenizer.ts";
 import type { Perturbation } from "../devices/device.ts";
 import { sidesOf } from "../devices/device.ts";
 import { likeliest } from "../generation/generate.ts";
 import type { Model } from "../model/model.ts";
-import type { Task } from "./task.ts";
+import type { Objective } from "./objective.ts";
+import { pick } from "./objective.ts";
 
-/** A prompt, and the answers that are right. */
+/** A prompt and its accepted answers. */
 export interface Question {
   readonly prompt: Int32Array;
   readonly answers: readonly string[];
 }
 
-export interface Answering {
-  /** Most tokens of an answer; it ends before at a line's end or the model's end of sequence. */
+export interface AnswerSettings {
+  /** Maximum length in tokens; an answer also ends at a line break or the model's end of sequence. */
   readonly maxTokens: number;
   readonly decode: (ids: readonly number[]) => string;
 }
 
-/** 1 - F1, or 1 - exact match, of the answers to a batch. */
-export function answerTask(questions: readonly Question[], kind: "F1" | "EXACT_MATCH", answering: Answering): Task {
+/** @throws INVALID_ARGUMENT if the row is not text */
+export function questionOf(row: Row, tokenizer: Tokenizer | null): Question {
+  if ("completion" in row && tokenizer) {
+    const prompt = Int32Array.from(tokenizer.encodeStart(row.prompt));
+    return { prompt, answers: row.answers ?? [row.completion] };
+  }
+  const message = "answers need rows of prompt and completion; these rows are conversations or tokens";
+  throw new SteplogError("INVALID_ARGUMENT", `${message}. Leave answerTokens out.`, [
+    { field: "hyperparameters.answerTokens", message },
+  ]);
+}
+
+/** Minimises 1 - F1, or 1 - exact match, of the answers to a batch. */
+export function answerObjective(
+  questions: readonly Question[],
+  kind: "F1" | "EXACT_MATCH",
+  settings: AnswerSettings,
+): Objective {
   const score = kind === "F1" ? f1 : exactMatch;
   return {
     count: questions.length,
-    async measure(model, places, perturbation) {
-      const asked = places.flatMap((place) => questions[place] ?? []);
-      const sides = await answerBySide(model, asked, answering, perturbation);
+    async measure(model, indices, perturbation) {
+      const asked = pick(questions, indices);
+      const sides = await answersBySide(model, asked, settings, perturbation);
       return sides.map((texts) =>
         Float64Array.from(asked, ({ answers }, i) => 1 - best(score, texts[i] ?? "", answers)),
       );
@@ -35,52 +56,56 @@ export function answerTask(questions: readonly Question[], kind: "F1" | "EXACT_M
   };
 }
 
-/** Mean F1 and exact match of the answers to all questions, 0 to 1, by the weights as they are. */
-export async function judgeAnswers(model: Model, questions: readonly Question[], answering: Answering) {
+/** Mean F1 and exact match of the answers to all questions, from 0 to 1, at the stored weights. */
+export async function scoreAnswers(model: Model, questions: readonly Question[], settings: AnswerSettings) {
   let [sumF1, sumExact] = [0, 0];
   for (const { prompt, answers } of questions) {
-    const text = await answer(model, prompt, answering);
+    const text = await generateAnswer(model, prompt, settings);
     sumF1 += best(f1, text, answers);
     sumExact += best(exactMatch, text, answers);
   }
   return { f1: sumF1 / questions.length, exactMatch: sumExact / questions.length };
 }
 
-/** Greedy, with keys and values kept. */
-async function answer(model: Model, prompt: Int32Array, answering: Answering): Promise<string> {
-  const growing = new GrowingAnswer(model, prompt, answering);
+/** Greedy decoding with a cache of keys and values. */
+async function generateAnswer(model: Model, prompt: Int32Array, settings: AnswerSettings): Promise<string> {
+  const answer = new GrowingAnswer(model, prompt, settings);
   const continuation = model.continuation();
   try {
     let fresh = prompt;
-    while (!growing.ended) fresh = Int32Array.of(growing.take(await continuation.next(fresh)));
+    while (!answer.ended) fresh = Int32Array.of(answer.take(await continuation.next(fresh)));
   } finally {
     continuation.end();
   }
-  return growing.text;
+  return answer.text;
 }
 
 /**
- * Greedy, on each side of the noise. Until they differ, the sides have one sequence in common; a pass computes all sides of
- * every sequence that has not ended, and each side reads its own. What each side says, question by question.
+ * Greedy decoding on each side of the perturbation: the answers of each side, in the order of the questions. Every pass
+ * computes all sides of each distinct sequence that is still growing, and each side reads its own logits; while the sides
+ * agree, they share one sequence.
  */
-async function answerBySide(
+async function answersBySide(
   model: Model,
   questions: readonly Question[],
-  answering: Answering,
+  settings: AnswerSettings,
   perturbation: Perturbation | null,
 ): Promise<string[][]> {
   const sides = Array.from({ length: sidesOf(perturbation) }, () =>
-    questions.map(({ prompt }) => new GrowingAnswer(model, prompt, answering)),
+    questions.map(({ prompt }) => new GrowingAnswer(model, prompt, settings)),
   );
   for (;;) {
-    const open = sides.flatMap((answers, side) => answers.filter((one) => !one.ended).map((one) => ({ one, side })));
-    const sequences = new Map(open.map(({ one }) => [one.key, one.ids]));
+    const open = sides.flatMap((answers, side) =>
+      answers.filter((answer) => !answer.ended).map((answer) => ({ answer, side })),
+    );
+    const sequences = new Map(open.map(({ answer }) => [answer.key, answer.ids]));
     if (sequences.size === 0) break;
     const keys = [...sequences.keys()];
     const logits = await model.sideLogits([...sequences.values()], perturbation);
-    const wanted = open.map(({ one, side }) => ({ one, side, place: keys.indexOf(one.key) }));
-    for (const { one, side, place } of wanted)
-      one.take(rowOf(logits[side] ?? new Float32Array(), place, sequences.size));
+    // Rows are looked up before any answer grows, since growing changes its key.
+    const rows = open.map(({ answer, side }) => ({ answer, side, row: keys.indexOf(answer.key) }));
+    for (const { answer, side, row } of rows)
+      answer.take(rowOf(logits[side] ?? new Float32Array(), row, sequences.size));
   }
   return sides.map((answers) => answers.map(({ text }) => text));
 }
@@ -90,23 +115,23 @@ function rowOf(logits: Float32Array, row: number, rows: number): Float32Array {
   return logits.subarray(row * columns, (row + 1) * columns);
 }
 
-/** An answer that grows by the likeliest token. */
+/** An answer that grows by the most likely token. */
 class GrowingAnswer {
   readonly #prompt: Int32Array;
-  readonly #answering: Answering;
+  readonly #settings: AnswerSettings;
   readonly #endOfSequence: readonly number[];
-  readonly #room: number;
+  readonly #maxTokens: number;
   readonly #tokens: number[] = [];
   #text = "";
   #ended: boolean;
 
-  constructor(model: Model, prompt: Int32Array, answering: Answering) {
+  constructor(model: Model, prompt: Int32Array, settings: AnswerSettings) {
     const { endOfSequence } = model.folder.architecture;
     this.#prompt = prompt;
-    this.#answering = answering;
+    this.#settings = settings;
     this.#endOfSequence = endOfSequence;
-    this.#room = Math.min(answering.maxTokens, model.contextLength - prompt.length);
-    this.#ended = this.#room <= 0;
+    this.#maxTokens = Math.min(settings.maxTokens, model.contextLength - prompt.length);
+    this.#ended = this.#maxTokens <= 0;
   }
 
   get ended(): boolean {
@@ -121,12 +146,12 @@ class GrowingAnswer {
     return this.ids.join();
   }
 
-  /** Up to the first line's end. */
+  /** Up to the first line break. */
   get text(): string {
     return this.#text.split("\n", 1)[0] ?? "";
   }
 
-  /** The token that it grew by. */
+  /** Appends the most likely token, and returns it. */
   take(logits: Float32Array): number {
     const next = likeliest(logits);
     if (this.#endOfSequence.includes(next)) {
@@ -134,32 +159,36 @@ class GrowingAnswer {
       return next;
     }
     this.#tokens.push(next);
-    this.#text = this.#answering.decode(this.#tokens);
-    this.#ended = this.#text.includes("\n") || this.#tokens.length >= this.#room;
+    this.#text = this.#settings.decode(this.#tokens);
+    this.#ended = this.#text.includes("\n") || this.#tokens.length >= this.#maxTokens;
     return next;
   }
 }
 
-function best(score: (said: string, right: string) => number, said: string, answers: readonly string[]): number {
-  return Math.max(0, ...answers.map((right) => score(said, right)));
+function best(
+  score: (answer: string, accepted: string) => number,
+  answer: string,
+  accepted: readonly string[],
+): number {
+  return Math.max(0, ...accepted.map((one) => score(answer, one)));
 }
 
-/** 1 when both are the same but for case, punctuation, articles and white space. */
-export function exactMatch(said: string, right: string): number {
-  return wordsOf(said).join(" ") === wordsOf(right).join(" ") ? 1 : 0;
+/** 1 if both are the same apart from case, punctuation, articles and white space, else 0. */
+export function exactMatch(answer: string, accepted: string): number {
+  return wordsOf(answer).join(" ") === wordsOf(accepted).join(" ") ? 1 : 0;
 }
 
-/** Harmonic mean of precision and recall of the words, counted as often as they occur. */
-export function f1(said: string, right: string): number {
-  const [mine, theirs] = [wordsOf(said), wordsOf(right)];
-  if (mine.length === 0 || theirs.length === 0) return mine.length === theirs.length ? 1 : 0;
-  const left = [...theirs];
-  const shared = mine.filter((word) => {
+/** Harmonic mean of the precision and recall of the words, each counted as often as it occurs. */
+export function f1(answer: string, accepted: string): number {
+  const [words, wanted] = [wordsOf(answer), wordsOf(accepted)];
+  if (words.length === 0 || wanted.length === 0) return words.length === wanted.length ? 1 : 0;
+  const left = [...wanted];
+  const shared = words.filter((word) => {
     const at = left.indexOf(word);
     if (at >= 0) left.splice(at, 1);
     return at >= 0;
   }).length;
-  return (2 * shared) / (mine.length + theirs.length);
+  return (2 * shared) / (words.length + wanted.length);
 }
 
 function wordsOf(text: string): string[] {

@@ -1,35 +1,35 @@
 /**
- * In-context learning (Brown et al. 2020) as a baseline of what tuning brings: rows of the training set stand in front of
- * each prompt that is judged, and no weight changes.
+ * In-context learning (Brown et al. 2020), a baseline for fine-tuning: examples from the training set precede each prompt
+ * that is evaluated, and no weight changes.
  */
 import { SteplogError } from "../../schema/errors.ts";
 import type { Row, TextRow } from "../../dataset/jsonl.ts";
 import type { Tokenizer } from "../../dataset/tokenizer.ts";
 import { epochOrder } from "../train/batches.ts";
 
-/** Behind each demonstration. */
+/** Follows each example. */
 const separator = "\n\n";
-/** An epoch that no run reaches: demonstrations are drawn as the rows of a batch are, but not in their order. */
-const demonstrationEpoch = 2 ** 32 - 1;
+/** Examples are drawn as the rows of an epoch are, from an epoch that no run reaches. */
+const exampleEpoch = 2 ** 32 - 1;
 
-export class Demonstrations {
+export class InContextExamples {
   readonly #tokenizer: Tokenizer;
   readonly #texts: readonly string[];
-  /** Tokens of each text by itself: about what it takes among others. */
+  /** Tokens of each text by itself: about as many as it takes when others surround it. */
   readonly #lengths: readonly number[];
 
-  /** `count` rows of the training set, by the run seed. @throws INVALID_ARGUMENT for rows that are not text */
+  /** Draws `count` rows of the training set; the seed decides which. @throws INVALID_ARGUMENT if rows are not text */
   constructor(tokenizer: Tokenizer, rows: readonly Row[], count: number, seed: number) {
-    const chosen = epochOrder(rows.length, seed, demonstrationEpoch).subarray(0, count);
+    const indices = epochOrder(rows.length, seed, exampleEpoch).subarray(0, count);
     this.#tokenizer = tokenizer;
-    this.#texts = Array.from(chosen, (place) => {
-      const { prompt, completion } = asText(rows[place]);
+    this.#texts = Array.from(indices, (index) => {
+      const { prompt, completion } = asText(rows[index]);
       return `${prompt}${completion}${separator}`;
     });
     this.#lengths = this.#texts.map((text) => tokenizer.encodeMore(text).length);
   }
 
-  /** The row with demonstrations in front of its prompt, the last ones, as many as `room` tokens hold with the prompt. */
+  /** The row with as many examples before its prompt as fit into `room` tokens with it; the first ones are left out first. */
   before(row: Row, room: number): TextRow {
     const text = asText(row);
     const tokens = (prompt: string) => this.#tokenizer.encodeStart(prompt).length;
@@ -49,7 +49,7 @@ export class Demonstrations {
 
 function asText(row: Row | undefined): TextRow {
   if (row && "prompt" in row) return row;
-  const message = "in-context rows are of prompt and completion; these rows are conversations or tokens";
+  const message = "in-context examples need rows of prompt and completion; these rows are conversations or tokens";
   throw new SteplogError("INVALID_ARGUMENT", `${message}. Leave inContextRows out.`, [
     { field: "hyperparameters.inContextRows", message },
   ]);

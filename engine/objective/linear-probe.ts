@@ -1,12 +1,12 @@
 /**
- * Linear probing (Kumar et al. 2022; a baseline of the MeZO paper): the model stays as it is, and a linear classifier is fitted to
- * the hidden states from which it would predict a completion. What tuning has to beat, where prompts do not help.
+ * Linear probing (Kumar et al. 2022), a baseline of the MeZO paper: the model does not change, and a linear classifier is
+ * fitted to the hidden states at which the model would predict the completion.
  */
 import { invariant } from "../../schema/errors.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
 import type { Model } from "../model/model.ts";
 
-/** Rows of a classification, by the number of their class. */
+/** Rows of a classification, and the class of each, from 0. */
 export interface ProbeRows {
   readonly rows: readonly EncodedRow[];
   readonly classes: readonly number[];
@@ -15,13 +15,13 @@ export interface ProbeRows {
 export interface Probe {
   readonly training: ProbeRows;
   readonly validation: ProbeRows;
-  /** How many classes there are. */
+  /** Number of classes. */
   readonly count: number;
 }
 
 const rowsAtOnce = 32;
 const iterations = 500;
-/** Weight of the penalty |w|^2 / 2, of standardised features, a row: as scikit-learn's default of C = 1. */
+/** Weight of the penalty |w|^2 / 2 on standardised features, as scikit-learn's default C = 1. */
 const penalty = 1;
 
 /** Mean cross-entropy over the classes, nats, and accuracy on the validation rows. */
@@ -41,7 +41,7 @@ export async function linearProbe(model: Model, { training, validation, count }:
   };
 }
 
-/** The hidden state behind which the first scored token is predicted, of every row. */
+/** The hidden state at which each row's first scored token is predicted. */
 async function featuresOf(model: Model, rows: readonly EncodedRow[]): Promise<Float64Array[]> {
   const features: Float64Array[] = [];
   for (let at = 0; at < rows.length; at += rowsAtOnce) {
@@ -53,7 +53,7 @@ async function featuresOf(model: Model, rows: readonly EncodedRow[]): Promise<Fl
   return features;
 }
 
-/** Features with mean 0 and variance 1 over the given rows, and a 1 behind them for the bias. */
+/** Scales features to mean 0 and variance 1 over the given rows, and appends a 1 for the bias. */
 function standardised(rows: readonly Float64Array[]): (features: Float64Array) => Float64Array {
   const [first] = rows;
   invariant(first, "there are rows to learn from");
@@ -68,7 +68,7 @@ function standardised(rows: readonly Float64Array[]): (features: Float64Array) =
     );
 }
 
-/** Multinomial logistic regression by accelerated gradient steps (Nesterov): a convex problem, from zero. */
+/** Multinomial logistic regression, a convex problem, by Nesterov's accelerated gradient descent from zero. */
 function fit(rows: readonly Float64Array[], classes: readonly number[], count: number): Float64Array[] {
   const columns = rows[0]?.length ?? 0;
   const zeros = () => Array.from({ length: count }, () => new Float64Array(columns));
@@ -95,7 +95,7 @@ function fit(rows: readonly Float64Array[], classes: readonly number[], count: n
   return weights;
 }
 
-/** Of the rows' covariance, by power iteration: what the steepness of the loss is bounded by. */
+/** An upper estimate of the largest eigenvalue of the rows' covariance, by power iteration: it bounds the loss's curvature. */
 function largestEigenvalue(rows: readonly Float64Array[]): number {
   let direction = new Float64Array(rows[0]?.length ?? 0).fill(1);
   let value = 1;

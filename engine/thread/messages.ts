@@ -1,7 +1,7 @@
 /** The messages between worker and engine thread. All of them survive a structured clone. */
 import type { ErrorCode, InputIssue } from "../../schema/errors.ts";
 import { SteplogError, asSteplogError } from "../../schema/errors.ts";
-import type { Judged } from "../../schema/judged.ts";
+import type { StepEvaluation } from "../../schema/best-evaluation.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import type { EvaluationKind } from "../../schema/states.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
@@ -27,7 +27,7 @@ export interface FineTuneRequest {
   readonly entries: readonly LogEntry[];
   readonly stepsDone: number;
   /** Evaluations that are already recorded, in order. */
-  readonly evaluated: readonly (Judged & { readonly kind: EvaluationKind })[];
+  readonly evaluated: readonly (StepEvaluation & { readonly kind: EvaluationKind })[];
   /** The learning rate that AUTO picked when the run started; null before that, and for a given rate. */
   readonly pickedRate: number | null;
   /** An empty folder for the trained weights of the last checkpoint; null to leave them to a replay. */
@@ -58,7 +58,7 @@ export interface StepMessage {
   readonly seconds: number;
 }
 
-export interface EvaluationMessage extends Judged {
+export interface EvaluationMessage extends StepEvaluation {
   readonly type: "evaluation";
   readonly kind: EvaluationKind;
   readonly rows: number;

@@ -1,50 +1,51 @@
-/** A fine-tune's files, read and tokenised once: what to lower, and sets to be judged by. */
+/** A run's datasets, read and tokenised once: the objective on the training rows, and the rows to evaluate. */
 import { createReadStream } from "node:fs";
-import type { EncodedRow, ModelBounds, Needs } from "../../dataset/encode.ts";
+import type { ModelBounds, Needs } from "../../dataset/encode.ts";
 import { encodeRows, encodeText, needsOf } from "../../dataset/encode.ts";
 import type { Row } from "../../dataset/jsonl.ts";
 import { readRows } from "../../dataset/jsonl.ts";
 import type { Tokenizer } from "../../dataset/tokenizer.ts";
 import { loadOptionalTokenizer } from "../../dataset/tokenizer.ts";
-import { answerTask } from "../objective/answers.ts";
-import type { Judging, PreparedRow, ValidationSet } from "../objective/evaluate.ts";
-import { chooser, prepareValidation, questionOf } from "../objective/evaluate.ts";
-import { Demonstrations } from "../objective/in-context.ts";
-import type { Probe } from "../objective/linear-probe.ts";
-import type { ModelFolder } from "../model/files/folder.ts";
-import type { Task } from "../objective/task.ts";
-import { choiceTask, tokenTask } from "../objective/task.ts";
 import { SteplogError, invariant } from "../../schema/errors.ts";
-import { placesTaken } from "../../schema/hyperparameters.ts";
+import { contextTaken } from "../../schema/hyperparameters.ts";
+import type { ModelFolder } from "../model/files/folder.ts";
+import { answerObjective, questionOf } from "../objective/answers.ts";
+import { choiceEncoder, choiceObjective } from "../objective/choices.ts";
+import type { EvaluationSet, EvaluationSettings, PreparedRow } from "../objective/evaluate.ts";
+import { prepareEvaluation } from "../objective/evaluate.ts";
+import { InContextExamples } from "../objective/in-context.ts";
+import type { Probe } from "../objective/linear-probe.ts";
+import type { Objective } from "../objective/objective.ts";
+import { tokenLoss } from "../objective/objective.ts";
 import type { FineTuneRequest } from "../thread/messages.ts";
 
 export interface RunData {
-  readonly task: Task;
-  readonly validation: ValidationSet | null;
-  readonly test: ValidationSet | null;
-  /** The validation rows with demonstrations in front of their prompts. */
-  readonly inContext: ValidationSet | null;
+  readonly objective: Objective;
+  readonly validation: EvaluationSet | null;
+  readonly test: EvaluationSet | null;
+  /** The validation rows with examples before their prompts. */
+  readonly inContext: EvaluationSet | null;
   readonly probe: Probe | null;
 }
 
-/** @throws DATASET_INVALID, MODEL_INVALID; INVALID_ARGUMENT for settings that need rows of another kind */
+/** @throws DATASET_INVALID, MODEL_INVALID; INVALID_ARGUMENT for settings that need other rows */
 export async function readData(request: FineTuneRequest, folder: ModelFolder): Promise<RunData> {
   const { labelWords, calibrationPrompt, hyperparameters } = request;
   const tokenizer = await loadOptionalTokenizer(folder.path);
-  const { objective } = folder.architecture;
+  const { kind } = folder.architecture;
   const { answerTokens } = hyperparameters;
-  const judging: Judging = { tokenizer, objective, labelWords, calibrationPrompt, answerTokens };
-  const bounds = { ...folder.architecture, taken: placesTaken(hyperparameters) };
-  const read = (path: string, needs: Needs | null) => readPrepared(path, bounds, judging, needs);
-  const judged = async (path: string | null) => (path === null ? null : read(path, null));
+  const settings: EvaluationSettings = { tokenizer, kind, labelWords, calibrationPrompt, answerTokens };
+  const bounds = { ...folder.architecture, taken: contextTaken(hyperparameters) };
+  const read = (path: string, needs: Needs | null) => readPrepared(path, bounds, settings, needs);
+  const readOptional = async (path: string | null) => (path === null ? null : read(path, null));
   const training = await read(request.datasetPath, needsOf(hyperparameters.objective));
-  const [validation, test] = [await judged(request.validationPath), await judged(request.testPath)];
-  const inContext = validation && tokenizer && withContext(request, folder, tokenizer, { training, validation });
+  const [validation, test] = [await readOptional(request.validationPath), await readOptional(request.testPath)];
+  const inContext = validation && tokenizer && withExamples(request, folder, tokenizer, { training, validation });
   return {
-    task: taskOf(request, training, judging),
-    validation: validation && prepareValidation(validation, judging),
-    test: test && prepareValidation(test, judging),
-    inContext: inContext && prepareValidation(inContext, judging),
+    objective: objectiveOf(request, training, settings),
+    validation: validation && prepareEvaluation(validation, settings),
+    test: test && prepareEvaluation(test, settings),
+    inContext: inContext && prepareEvaluation(inContext, settings),
     probe: validation && hyperparameters.linearProbe ? probeOf(training, validation, labelWords) : null,
   };
 }
@@ -52,7 +53,7 @@ export async function readData(request: FineTuneRequest, folder: ModelFolder): P
 async function readPrepared(
   path: string,
   bounds: ModelBounds,
-  { tokenizer, labelWords }: Judging,
+  { tokenizer, labelWords }: EvaluationSettings,
   needs: Needs | null,
 ): Promise<PreparedRow[]> {
   const source: Row[] = [];
@@ -69,23 +70,28 @@ async function readPrepared(
   });
 }
 
-function taskOf({ hyperparameters }: FineTuneRequest, training: readonly PreparedRow[], judging: Judging): Task {
+function objectiveOf(
+  { hyperparameters }: FineTuneRequest,
+  training: readonly PreparedRow[],
+  settings: EvaluationSettings,
+): Objective {
   const { objective, answerTokens: maxTokens } = hyperparameters;
-  if (objective === "LOSS") return tokenTask(training.map(({ encoded }): EncodedRow => encoded));
+  if (objective === "LOSS") return tokenLoss(training.map(({ encoded }) => encoded));
   if (objective === "CLASSIFICATION" || objective === "ACCURACY") {
-    const choose = chooser(judging);
+    const encodeChoice = choiceEncoder(settings);
     const choices = training.map(({ row }) => {
-      const choice = choose(row);
+      const choice = encodeChoice(row);
       invariant(choice, "every row was found to have candidates");
       return choice;
     });
-    return choiceTask(choices, objective);
+    return choiceObjective(choices, objective);
   }
-  const questions = training.map(({ row }) => questionOf(row, judging));
-  return answerTask(questions, objective, { maxTokens, decode: (ids) => judging.tokenizer?.decode(ids) ?? "" });
+  const { tokenizer } = settings;
+  const questions = training.map(({ row }) => questionOf(row, tokenizer));
+  return answerObjective(questions, objective, { maxTokens, decode: (ids) => tokenizer?.decode(ids) ?? "" });
 }
 
-/** @throws INVALID_ARGUMENT when the rows are of no one set of classes */
+/** @throws INVALID_ARGUMENT if the rows do not share one set of classes */
 function probeOf(
   training: readonly PreparedRow[],
   validation: readonly PreparedRow[],
@@ -107,7 +113,8 @@ function probeOf(
   return { training: rowsOf(training), validation: rowsOf(validation), count: words.length };
 }
 
-function withContext(
+/** The validation rows with in-context examples; null if the run asks for none. */
+function withExamples(
   { hyperparameters, labelWords }: FineTuneRequest,
   folder: ModelFolder,
   tokenizer: Tokenizer,
@@ -115,14 +122,14 @@ function withContext(
 ): PreparedRow[] | null {
   const { inContextRows, seed } = hyperparameters;
   if (inContextRows === 0) return null;
-  const { contextLength, objective } = folder.architecture;
-  const room = contextLength - placesTaken(hyperparameters);
+  const { contextLength, kind } = folder.architecture;
+  const room = contextLength - contextTaken(hyperparameters);
   const rows = training.map(({ row }) => row);
-  const shown = new Demonstrations(tokenizer, rows, inContextRows, seed);
+  const examples = new InContextExamples(tokenizer, rows, inContextRows, seed);
   return validation.map(({ row }) => {
     const words = "completion" in row ? [row.completion, ...(row.candidates ?? labelWords)] : [];
     const longest = Math.max(0, ...words.map((word) => tokenizer.encodeMore(word).length));
-    const text = shown.before(row, room - longest);
-    return { row: text, encoded: encodeText(tokenizer, text.prompt, text.completion, objective) };
+    const text = examples.before(row, room - longest);
+    return { row: text, encoded: encodeText(tokenizer, text.prompt, text.completion, kind) };
   });
 }

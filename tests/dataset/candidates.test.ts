@@ -55,7 +55,7 @@ describe("a masked model's rows", async () => {
       { ...good, completion: " unreadable word" },
       { ...good, candidates: [" read", " unreadable word"] },
     ];
-    const fit = { tokenizer, bounds: { contextLength: 32, objective: "masked" as const }, labelWords: [] };
+    const fit = { tokenizer, bounds: { contextLength: 32, kind: "masked" as const }, labelWords: [] };
     const issues = await issuesOf(checkRowsFit({ ...fit, rows: readRows(bytes(...rows)) }));
     expect(issues.map(({ line }) => line)).toStrictEqual([2, 3, 4, 5]);
     expect(issues[0]?.message).toContain("has <mask> once, where the word belongs; it has 0");

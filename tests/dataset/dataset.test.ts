@@ -109,8 +109,8 @@ describe("rows against a model", async () => {
 
   test("score a label where it stands for a masked model, one place ahead for a causal one", () => {
     const row = { input_ids: [5, 6, 7, 8], labels: [9, -100, 10, -100] };
-    const places = (objective: "causal" | "masked") => {
-      const { positions, targets } = encodeRow(null, row, objective);
+    const places = (kind: "causal" | "masked") => {
+      const { positions, targets } = encodeRow(null, row, kind);
       return [...positions].map((position, i) => [position, targets[i]]);
     };
     expect(places("masked")).toStrictEqual([

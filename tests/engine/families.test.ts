@@ -7,7 +7,7 @@ import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { configureModel } from "../../engine/model/families/all.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
-import { objectiveOf } from "../../schema/objective.ts";
+import { modelKindOf } from "../../schema/model-kind.ts";
 import { openDevices } from "../support/open-devices.ts";
 import { golden, goldenModels, tinyConfig } from "../support/models.ts";
 
@@ -30,10 +30,10 @@ const plain = createPlainDevice();
 describe.each(goldenModels)("the golden model %s", (name) => {
   const path = golden("hf", name);
   const expected = JSON.parse(readFileSync(`${path}/expected.json`, "utf8")) as Expected;
-  const objective = expected.kind === "causal_lm" ? "causal" : "masked";
+  const kind = expected.kind === "causal_lm" ? "causal" : "masked";
   const encode = (row: number, length?: number) => {
     const [ids, labels] = [expected.input_ids[row] ?? [], expected.labels[row] ?? []];
-    return encodeRow(null, { input_ids: ids.slice(0, length), labels: labels.slice(0, length) }, objective);
+    return encodeRow(null, { input_ids: ids.slice(0, length), labels: labels.slice(0, length) }, kind);
   };
   const unpadded = expected.lengths.map((length, row) => encode(row, length));
   const padded = expected.lengths.map((_, row) => encode(row));
@@ -71,9 +71,9 @@ describe.each(goldenModels)("the golden model %s", (name) => {
     });
   });
 
-  test("is of a family whose objective the gateway knows as well", async () => {
+  test("is of the kind that the gateway takes its family for", async () => {
     const { family } = (await openModelFolder(path)).architecture;
-    expect(objectiveOf(family)).toBe(objective);
+    expect(modelKindOf(family)).toBe(kind);
   });
 
   test("has the same losses with the config that hub checkpoints have", async () => {

@@ -1,15 +1,16 @@
 import { expect, test } from "vitest";
 import { encodeRow } from "../../dataset/encode.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
-import { pickLearningRate, probes } from "../../engine/train/learning-rate.ts";
+import { probes } from "../../engine/train/estimators/auto-rate.ts";
+import { pickLearningRate } from "../../engine/train/learning-rate.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import type { Model } from "../../engine/model/model.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { perturbationSize } from "../../engine/numbers/scalar.ts";
-import { tokenTask } from "../../engine/objective/task.ts";
+import { tokenLoss } from "../../engine/objective/objective.ts";
 import { randomModel } from "../support/models.ts";
 
-const rows = tokenTask(
+const rows = tokenLoss(
   Array.from({ length: 5 }, (_, i) => encodeRow(null, { input_ids: [1, 2 + i, 3, 4], labels: [-100, -100, 3, 4] })),
 );
 const settings = { steps: 400, batchSize: 2, epsilon: 1e-3, weightDecay: 0, seed: 1, noise: "rademacher" as const };

@@ -7,8 +7,10 @@ import type { EncodedRow } from "../../dataset/encode.ts";
 import { mergedFiles, mergedTensors } from "../../engine/replay/adapter-files.ts";
 import type { Device } from "../../engine/devices/device.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
-import type { MezoSettings } from "../../engine/train/mezo.ts";
-import { beginning, logHeader, train } from "../../engine/train/mezo.ts";
+import type { MezoSettings } from "../../engine/train/settings.ts";
+import { tokenLoss } from "../../engine/objective/objective.ts";
+import { logHeader } from "../../engine/train/log-header.ts";
+import { beginning, train } from "../../engine/train/mezo.ts";
 import { copyCompanions } from "../../engine/model/files/companions.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import type { LoraHeader } from "../../engine/model/adapters/lora.ts";
@@ -44,10 +46,10 @@ const plain = createPlainDevice();
 describe.each(goldenModels)("the golden adapter of %s", (name) => {
   const path = golden("hf", name);
   const expected = JSON.parse(readFileSync(`${path}/expected.json`, "utf8")) as Expected;
-  const objective = expected.kind === "causal_lm" ? "causal" : "masked";
+  const kind = expected.kind === "causal_lm" ? "causal" : "masked";
   const encode = (row: number, length?: number) => {
     const [ids, labels] = [expected.input_ids[row] ?? [], expected.labels[row] ?? []];
-    return encodeRow(null, { input_ids: ids.slice(0, length), labels: labels.slice(0, length) }, objective);
+    return encodeRow(null, { input_ids: ids.slice(0, length), labels: labels.slice(0, length) }, kind);
   };
   const load = async (device: (typeof devices)[number]) => {
     const folder = await openModelFolder(path);
@@ -136,7 +138,7 @@ async function trained(path: string, device: Device, changes: Partial<MezoSettin
   const chosen = { ...settings, ...changes };
   const model = await loadSeeded(path, device, chosen.noise);
   const entries: LogEntry[] = [];
-  for await (const step of train(model, rows, chosen, beginning)) entries.push(...step.entries);
+  for await (const step of train(model, tokenLoss(rows), chosen, beginning)) entries.push(...step.entries);
   const header = logHeader(await baseHash(model.folder), model, chosen, { lora });
   return { model, log: decodeStepLog(encodeEntries(header, entries)) };
 }

@@ -3,8 +3,12 @@ import type { EncodedRow } from "../../dataset/encode.ts";
 import { encodeRow } from "../../dataset/encode.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import type { Device } from "../../engine/devices/device.ts";
-import type { MezoSettings, Step } from "../../engine/train/mezo.ts";
-import { beginning, estimatesAt, learningRateAt, logHeader, train } from "../../engine/train/mezo.ts";
+import { logHeader } from "../../engine/train/log-header.ts";
+import type { Step } from "../../engine/train/mezo.ts";
+import { beginning, train } from "../../engine/train/mezo.ts";
+import { estimatesAt, learningRateAt } from "../../engine/train/schedules.ts";
+import type { MezoSettings } from "../../engine/train/settings.ts";
+import { tokenLoss } from "../../engine/objective/objective.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import type { Model } from "../../engine/model/model.ts";
 import { loadModel } from "../../engine/model/model.ts";
@@ -36,7 +40,7 @@ const devices = await openDevices();
 
 async function collect(model: Model, from = beginning, overrides: Partial<MezoSettings> = {}): Promise<Step[]> {
   const steps: Step[] = [];
-  for await (const step of train(model, rows, { ...settings, ...overrides }, from)) steps.push(step);
+  for await (const step of train(model, tokenLoss(rows), { ...settings, ...overrides }, from)) steps.push(step);
   return steps;
 }
 
@@ -158,7 +162,7 @@ test("steps whose loss is not finite are logged with scalar 0, and three in a ro
   };
   const seen: Step[] = [];
   const run = async () => {
-    for await (const step of train(always, rows, settings, beginning)) seen.push(step);
+    for await (const step of train(always, tokenLoss(rows), settings, beginning)) seen.push(step);
   };
   await expect(run()).rejects.toThrow(/LOSS|3 steps in a row.*learning rate/u);
   expect(seen).toHaveLength(3);

@@ -12,6 +12,7 @@ import { createNativeDevice } from "../../engine/devices/native.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
+import { tokenLoss } from "../../engine/objective/objective.ts";
 import { beginning, train } from "../../engine/train/mezo.ts";
 import type { NativePass } from "../../engine/native/native.ts";
 import { nativeAddon } from "../../engine/native/native.ts";
@@ -299,7 +300,7 @@ describe.runIf(sets.length > 0)("the native device", () => {
     };
     const steps: (string | null)[] = [];
     const training = (async () => {
-      for await (const step of train(model, rows, settings, beginning)) steps.push(step.skipped);
+      for await (const step of train(model, tokenLoss(rows), settings, beginning)) steps.push(step.skipped);
     })();
     await expect(training).rejects.toMatchObject({ code: "LOSS_NOT_FINITE", message: /NaN in the base model/u });
     expect(steps).toHaveLength(3);

@@ -7,8 +7,10 @@ import { encodeRow } from "../../dataset/encode.ts";
 import type { Device } from "../../engine/devices/device.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { generate } from "../../engine/generation/generate.ts";
-import type { MezoSettings } from "../../engine/train/mezo.ts";
-import { beginning, logHeader, train } from "../../engine/train/mezo.ts";
+import type { MezoSettings } from "../../engine/train/settings.ts";
+import { tokenLoss } from "../../engine/objective/objective.ts";
+import { logHeader } from "../../engine/train/log-header.ts";
+import { beginning, train } from "../../engine/train/mezo.ts";
 import type { Adapter } from "../../engine/model/adapters/adapter.ts";
 import type { ModelFolder } from "../../engine/model/files/folder.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
@@ -132,7 +134,7 @@ async function trained(path: string, device: Device, changes: Partial<MezoSettin
   const adapter = seededPrefix(folder, 4, chosen.seed);
   const model = await loadModel(folder, device, chosen.noise, { adapter });
   const entries: LogEntry[] = [];
-  for await (const step of train(model, rows, chosen, beginning)) entries.push(...step.entries);
+  for await (const step of train(model, tokenLoss(rows), chosen, beginning)) entries.push(...step.entries);
   const header = logHeader(await baseHash(folder), model, chosen, adapter.header);
   return { model, adapter, log: decodeStepLog(encodeEntries(header, entries)) };
 }

@@ -8,14 +8,14 @@ import "@tensorflow/tfjs-backend-cpu";
 import { beforeAll, expect, test } from "vitest";
 import { encodeRow } from "../../dataset/encode.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
-import { beginning, estimateAlong, train } from "../../engine/train/mezo.ts";
+import { beginning, estimate, train } from "../../engine/train/mezo.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import type { Model } from "../../engine/model/model.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import type { Noise } from "../../engine/numbers/noise.ts";
 import { fillNoise, sigma, tensorId } from "../../engine/numbers/noise.ts";
 import { batchRows } from "../../engine/train/batches.ts";
-import { tokenTask } from "../../engine/objective/task.ts";
+import { tokenLoss } from "../../engine/objective/objective.ts";
 import { ruleSeed } from "../../schema/step-log.ts";
 import type { TinyOpt, Weights } from "../support/float64-opt.ts";
 import { lossOf } from "../support/float64-opt.ts";
@@ -95,7 +95,7 @@ test.each(["normal", "rademacher"] as const)(
     const epsilon = 2 ** -10;
     const model = await load(noise);
     let weights = await weightsOf(model);
-    for await (const step of train(model, rows, { ...settings, epsilon, noise }, beginning)) {
+    for await (const step of train(model, tokenLoss(rows), { ...settings, epsilon, noise }, beginning)) {
       const along = directionOf(weights, noise, step.entries[0]?.seed ?? 0n);
       const batch = batchRows(rows, settings.batchSize, settings.seed, step.step - 1);
       const exact = twoSided(weights, along, batch, epsilon);
@@ -115,8 +115,8 @@ test("a one-sided estimate is off by half the curvature along the noise times ep
   const oneSided = (epsilon: number) => (lossOf(config, moved(weights, along, epsilon), rows) - still) / epsilon;
   const epsilon = 2 ** -10;
   const chosen = { batchSize: 4, epsilon, noise, estimator: "ONE_SIDED" } as const;
-  const [estimate] = await estimateAlong(model, tokenTask(rows), [0, 1, 2, 3], chosen, [seed]);
-  const seen = estimate?.projectedGradient ?? NaN;
+  const [measured] = await estimate(model, tokenLoss(rows), [0, 1, 2, 3], chosen, [seed]);
+  const seen = measured?.projectedGradient ?? NaN;
   expect(Math.abs(seen - oneSided(epsilon))).toBeLessThan(within(2e-3, seen));
 
   const [small, exact] = [2 ** -16, derivative(weights, along, rows)];
@@ -210,7 +210,7 @@ test.each(["normal", "rademacher"] as const)(
     const mean = new Map(names.map((name) => [name, new Float64Array(weights.get(name)?.length ?? 0)]));
     for (let i = 0; i < count; i++) {
       const seed = ruleSeed(17, i);
-      const [one] = await estimateAlong(model, tokenTask(rows), [0, 1, 2, 3], { ...settings, noise }, [seed]);
+      const [one] = await estimate(model, tokenLoss(rows), [0, 1, 2, 3], { ...settings, noise }, [seed]);
       const g = (one?.projectedGradient ?? NaN) / count;
       for (const [name, z] of directionOf(weights, noise, seed)) {
         const sums = mean.get(name) ?? new Float64Array();

@@ -19,8 +19,10 @@ import { encodeRow } from "../../dataset/encode.ts";
 import { loadOptionalTokenizer } from "../../dataset/tokenizer.ts";
 import { chooseDevice } from "../../engine/devices/choose.ts";
 import type { Device } from "../../engine/devices/device.ts";
-import type { MezoSettings } from "../../engine/train/mezo.ts";
-import { beginning, logHeader, train } from "../../engine/train/mezo.ts";
+import type { MezoSettings } from "../../engine/train/settings.ts";
+import { tokenLoss } from "../../engine/objective/objective.ts";
+import { logHeader } from "../../engine/train/log-header.ts";
+import { beginning, train } from "../../engine/train/mezo.ts";
 import { baseHash, modelBytes, openModelFolder } from "../../engine/model/files/folder.ts";
 import type { SeededAdapter } from "../../engine/model/adapters/adapter.ts";
 import { seededLora, targetedModules } from "../../engine/model/adapters/lora.ts";
@@ -117,11 +119,11 @@ async function goldenSubject(name: string): Promise<Subject> {
     labels: number[][];
     lengths: number[];
   };
-  const objective = expected.kind === "causal_lm" ? "causal" : "masked";
+  const kind = expected.kind === "causal_lm" ? "causal" : "masked";
   const upTo = (lists: number[][]) => expected.lengths.map((length, row) => (lists[row] ?? []).slice(0, length));
   const sequences = upTo(expected.input_ids);
   const labels = upTo(expected.labels);
-  const rows = sequences.map((ids, row) => encodeRow(null, { input_ids: ids, labels: labels[row] ?? [] }, objective));
+  const rows = sequences.map((ids, row) => encodeRow(null, { input_ids: ids, labels: labels[row] ?? [] }, kind));
   return { name, path, sequences, rows, texts: [] };
 }
 
@@ -175,7 +177,7 @@ async function rebuildAdapter(subject: Subject, device: Device, folder: string):
 async function rebuildPrefix(subject: Subject, device: Device, folder: string): Promise<Case[]> {
   const base = join(folder, "base");
   const opened = await openModelFolder(base);
-  if (opened.architecture.objective === "masked") return [];
+  if (opened.architecture.kind === "masked") return [];
   const { log, digest } = await fineTune(subject, base, device, seededPrefix(opened, 5, 7));
   const out = join(folder, "prefix");
   const rebuilt = await reconstruct({ base: opened, log, out, device, verify: true, replace: false });
@@ -193,7 +195,7 @@ async function fineTune(
   const chosen: MezoSettings = { ...settings, noise, ...(adapter && { learningRate: 0.02, epsilon: 1e-2 }) };
   const model = await loadModel(await openModelFolder(base), device, noise, { adapter });
   const entries = [];
-  for await (const step of train(model, subject.rows, chosen, beginning)) entries.push(...step.entries);
+  for await (const step of train(model, tokenLoss(subject.rows), chosen, beginning)) entries.push(...step.entries);
   const header = logHeader(await baseHash(model.folder), model, chosen, adapter?.header);
   return { log: decodeStepLog(encodeEntries(header, entries)), digest: await model.digest() };
 }
@@ -218,7 +220,7 @@ async function describeCase(
     folder,
     base,
     adapter: adapterFolder,
-    masked: model.folder.architecture.objective === "masked",
+    masked: model.folder.architecture.kind === "masked",
     dtype: dtypes.has("BF16") ? "bfloat16" : "float32",
     sequences,
     logits,

@@ -20,7 +20,7 @@ test("a run without patience goes on; one with patience ends when nothing gets b
   const [best] = evaluations.toSorted((a, b) => (b.accuracy ?? 0) - (a.accuracy ?? 0) || a.loss - b.loss);
   expect(last - (best?.step ?? NaN)).toBe(60);
   expect(ofType(messages, "checkpoint").map(({ step }) => step)).toContain(best?.step);
-  const words = `The last 3 evaluations are no better than the one at step ${best?.step}: the run ends here.`;
+  const words = `Stopped early: the last 3 evaluations were no better than the one at step ${best?.step}.`;
   expect(ofType(messages, "note")).toContainEqual({ type: "note", event: "STOPPED_EARLY", message: words });
   expect(messages.at(-1)).toStrictEqual({ type: "done" });
 });
@@ -107,7 +107,7 @@ test("AUTO finds a rate that learns, keeps it when the run goes on, and says so"
   expect(header.hyperparameters["learningRate"]).toBe(pickedRate);
   expect(ofType(messages, "step")[0]?.learningRate).toBe(pickedRate);
   expect(ofType(messages, "note").map(({ message }) => message)).toStrictEqual([
-    expect.stringContaining(`AUTO takes the learning rate ${pickedRate}`),
+    expect.stringContaining(`AUTO chose the learning rate ${pickedRate}`),
   ]);
   const resumed = await run(settings, {
     entries: entries.slice(0, 590),

@@ -23,7 +23,7 @@ import { smooth } from "../points.ts";
 import { runPath } from "../route.ts";
 import { Checkpoints } from "./checkpoints.tsx";
 import { Continue } from "./continue.tsx";
-import { Judged } from "./judged.tsx";
+import { Evaluations } from "./evaluations.tsx";
 import { useRun, type Run, type RunEvent, type RunState } from "./run-state.ts";
 
 export function RunPage({ id }: { id: string }) {
@@ -56,7 +56,7 @@ export function RunPage({ id }: { id: string }) {
         <h2>Loss</h2>
         <Chart points={state.points} version={state.version} evaluations={validationsOf(run)} />
       </section>
-      <Judged run={run} />
+      <Evaluations run={run} />
       <Checkpoints run={run} />
       <div class="columns">
         <Settings run={run} />

@@ -218,7 +218,7 @@ export function peftConfig(
   return {
     base_model_name_or_path: base,
     inference_mode: true,
-    task_type: architecture.objective === "causal" ? "CAUSAL_LM" : null,
+    task_type: architecture.kind === "causal" ? "CAUSAL_LM" : null,
     ...(adapter.kind === "lora" ? loraConfig(architecture, adapter) : prefixConfig(architecture, adapter)),
   };
 }

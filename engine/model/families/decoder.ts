@@ -142,7 +142,7 @@ export function decoder(shape: Decoder): Architecture {
   const limits = shape.layers.flatMap(({ rotary }) => rotary.changesAfter ?? []);
   return {
     family: shape.family,
-    objective: "causal",
+    kind: "causal",
     layers: shape.layers.length,
     keyValueHeads: shape.keyValueHeads,
     headSize: shape.headSize,

@@ -2,7 +2,7 @@
  * What a model family tells the engine: the tensors that a config asks for, and the forward pass. One file per family, listed
  * in all.ts.
  */
-import type { Objective } from "../../../schema/objective.ts";
+import type { ModelKind } from "../../../schema/model-kind.ts";
 import type { Activation, AttentionShape, KeyValueCache, Pass, Weight, WeightLayout } from "../../devices/device.ts";
 
 /** Sequences packed one after the other, without padding. */
@@ -60,7 +60,7 @@ export interface Head {
 /** A family with the sizes of a config. */
 export interface Architecture {
   readonly family: string;
-  readonly objective: Objective;
+  readonly kind: ModelKind;
   readonly layers: number;
   /** Key and value heads of each layer; `headSize` is the columns of each. */
   readonly keyValueHeads: number;

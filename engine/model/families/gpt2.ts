@@ -49,7 +49,7 @@ function architecture(config: Config): Architecture {
   const tied = config.tie_word_embeddings ?? true;
   return {
     family: "gpt2",
-    objective: "causal",
+    kind: "causal",
     layers: config.n_layer,
     keyValueHeads: config.n_head,
     headSize: headSizeIn(config),

@@ -43,7 +43,7 @@ function architecture(config: Config): Architecture {
   const tied = config.tie_word_embeddings ?? true;
   return {
     family: "opt",
-    objective: "causal",
+    kind: "causal",
     layers: config.num_hidden_layers,
     keyValueHeads: config.num_attention_heads,
     headSize: headSizeOf(config),

@@ -61,7 +61,7 @@ function contextLength(config: Config): number {
 function architecture(config: Config): Architecture {
   return {
     family: "roberta",
-    objective: "masked",
+    kind: "masked",
     layers: config.num_hidden_layers,
     keyValueHeads: config.num_attention_heads,
     headSize: headSizeOf(config),

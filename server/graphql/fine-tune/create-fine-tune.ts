@@ -5,10 +5,10 @@ import type { Needs } from "../../../dataset/encode.ts";
 import { checkRowsFit, needsOf } from "../../../dataset/encode.ts";
 import { readRows } from "../../../dataset/jsonl.ts";
 import type { Hyperparameters } from "../../../schema/hyperparameters.ts";
-import { placesTaken } from "../../../schema/hyperparameters.ts";
+import { contextTaken } from "../../../schema/hyperparameters.ts";
 import { limits } from "../../../schema/limits.ts";
 import type { BaseModel, Dataset } from "../../../schema/tables.ts";
-import { objectiveOf } from "../../../schema/objective.ts";
+import { modelKindOf } from "../../../schema/model-kind.ts";
 import type { Store } from "../../../store/store.ts";
 import type { Context } from "../../context.ts";
 import { invalidArgument } from "../../errors.ts";
@@ -98,7 +98,8 @@ builder.mutationField("createFineTune", (t) =>
       checkObjective(hyperparameters, baseModel);
       for (const [use, some] of Object.entries(rows)) {
         const needs = use === "training" ? needsOf(hyperparameters.objective) : null;
-        if (some) await checkRows(context, baseModel, some, { labelWords, needs, taken: placesTaken(hyperparameters) });
+        if (some)
+          await checkRows(context, baseModel, some, { labelWords, needs, taken: contextTaken(hyperparameters) });
       }
       return store.fineTunes.create({
         idempotencyKey: input.idempotencyKey ?? null,
@@ -168,10 +169,10 @@ function checkEvaluations(
 function checkObjective(hyperparameters: Hyperparameters, { family, contextLength }: BaseModel): void {
   const { objective, answerTokens, estimator, estimates, estimatesAtEnd } = hyperparameters;
   const answers = objective === "F1" || objective === "EXACT_MATCH";
-  const masked = objectiveOf(family) === "masked";
+  const masked = modelKindOf(family) === "masked";
   const spreadless = estimator === "FZOO" && (estimates < 2 || estimatesAtEnd === 1);
   const issues = [
-    ...(placesTaken(hyperparameters) >= contextLength
+    ...(contextTaken(hyperparameters) >= contextLength
       ? [{ path: ["prefixLength"], message: `leaves nothing of the model's context of ${contextLength}` }]
       : []),
     ...(spreadless
@@ -205,7 +206,7 @@ async function checkRows(
 ) {
   await checkRowsFit({
     tokenizer: await context.tokenizers.of(baseModel),
-    bounds: { contextLength: baseModel.contextLength, taken, objective: objectiveOf(baseModel.family) },
+    bounds: { contextLength: baseModel.contextLength, taken, kind: modelKindOf(baseModel.family) },
     rows: readRows(await context.store.blobs.open(dataset.sha256)),
     ...wanted,
   });

@@ -1,6 +1,6 @@
 /** Evaluations: measurements on rows that are not trained on. */
 import type { Evaluation } from "../../../schema/tables.ts";
-import { isBetter } from "../../../schema/judged.ts";
+import { isBetter } from "../../../schema/best-evaluation.ts";
 import type { BestMetric } from "../../../schema/hyperparameters.ts";
 import type { EvaluationKind } from "../../../schema/states.ts";
 import { builder } from "../builder.ts";

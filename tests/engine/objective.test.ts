@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { encodeRow } from "../../dataset/encode.ts";
-import { answerTask, exactMatch, f1, judgeAnswers } from "../../engine/objective/answers.ts";
+import { answerObjective, exactMatch, f1, scoreAnswers } from "../../engine/objective/answers.ts";
 import { generate } from "../../engine/generation/generate.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { loadModel } from "../../engine/model/model.ts";
-import { choiceTask, chosenScores, errorOf, sequencesOf } from "../../engine/objective/task.ts";
+import { candidateScores, choiceObjective, errorOf, sequencesOf } from "../../engine/objective/choices.ts";
 import { openDevices } from "../support/open-devices.ts";
 import { randomModel } from "../support/models.ts";
 
@@ -26,12 +26,12 @@ test("a choice is scored by mean log-likelihoods, calibrated by those behind the
   expect(sequences).toHaveLength(6);
   // Losses in the order of the sequences: [7], [8 9], neutral [7], neutral [8 9], [7], [8 9].
   const losses = Float64Array.of(1, 2, 4, 5, 1, 3, 0.5, 6, 8);
-  expect(chosenScores(choices, sequences, losses)).toStrictEqual([
+  expect(candidateScores(choices, sequences, losses)).toStrictEqual([
     { scores: [4, -1], right: 1 },
     { scores: [4.5, -5], right: 0 },
   ]);
   const plain = choices.map((choice) => ({ ...choice, neutral: null }));
-  expect(chosenScores(plain, sequences, losses).map(({ scores }) => scores)).toStrictEqual([
+  expect(candidateScores(plain, sequences, losses).map(({ scores }) => scores)).toStrictEqual([
     [-1, -3],
     [-0.5, -7],
   ]);
@@ -65,12 +65,12 @@ test.each(devices)("both sides of a choice are those of the candidates' losses: 
   const sequences = sequencesOf(choices);
   const losses = await model.perturbedLosses(sequences, perturbation);
   for (const [side, name] of (["plus", "minus"] as const).entries()) {
-    const scored = chosenScores(choices, sequences, losses[name]);
-    const accuracy = await choiceTask(choices, "ACCURACY").measure(model, [1, 0], perturbation);
+    const scored = candidateScores(choices, sequences, losses[name]);
+    const accuracy = await choiceObjective(choices, "ACCURACY").measure(model, [1, 0], perturbation);
     expect([...(accuracy[side] ?? [])]).toStrictEqual(
       scored.toReversed().map(({ scores, right }) => errorOf(scores, right)),
     );
-    const entropy = await choiceTask(choices, "CLASSIFICATION").measure(model, [0, 1], perturbation);
+    const entropy = await choiceObjective(choices, "CLASSIFICATION").measure(model, [0, 1], perturbation);
     const exact = scored.map(({ scores, right }) => {
       const weights = scores.map((score) => Math.exp(score));
       return -Math.log((weights[right] ?? NaN) / weights.reduce((a, b) => a + b));
@@ -105,14 +105,14 @@ test.each(devices)("answers of both sides are the greedy ones of perturbed weigh
   );
   const questions = prompts.map((prompt, i) => ({ prompt: Int32Array.from(prompt), answers: [said[i] ?? ""] }));
   const answering = { maxTokens: 5, decode };
-  const task = answerTask(questions, "EXACT_MATCH", answering);
-  const [plus, minus] = await task.measure(model, [0, 1, 2], perturbation);
+  const objective = answerObjective(questions, "EXACT_MATCH", answering);
+  const [plus, minus] = await objective.measure(model, [0, 1, 2], perturbation);
   expect([...(plus ?? [])]).toStrictEqual([0, 0, 0]);
   expect([...(minus ?? [])]).not.toStrictEqual([0, 0, 0]);
-  const [alone, ...none] = await task.measure(model, [0, 1, 2], { ...perturbation, oneSided: true });
+  const [alone, ...none] = await objective.measure(model, [0, 1, 2], { ...perturbation, oneSided: true });
   expect([...(alone ?? [])]).toStrictEqual([0, 0, 0]);
   expect(none).toStrictEqual([]);
-  const [still] = await task.measure(moved, [0, 1, 2], null);
+  const [still] = await objective.measure(moved, [0, 1, 2], null);
   expect([...(still ?? [])]).toStrictEqual([0, 0, 0]);
-  expect(await judgeAnswers(moved, questions, answering)).toStrictEqual({ f1: 1, exactMatch: 1 });
+  expect(await scoreAnswers(moved, questions, answering)).toStrictEqual({ f1: 1, exactMatch: 1 });
 });

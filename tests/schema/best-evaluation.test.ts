@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { BestSoFar, isBetter } from "../../schema/judged.ts";
+import { BestSoFar, isBetter } from "../../schema/best-evaluation.ts";
 
-const judged = (step: number, loss: number, accuracy: number | null = null) => ({
+const evaluated = (step: number, loss: number, accuracy: number | null = null) => ({
   entries: step,
   step,
   loss,
@@ -9,11 +9,11 @@ const judged = (step: number, loss: number, accuracy: number | null = null) => (
 });
 
 test("accuracy decides, then the loss; a loss that is not a number never wins", () => {
-  expect(isBetter(judged(1, 9, 0.6), judged(0, 1, 0.5))).toBe(true);
-  expect(isBetter(judged(1, 1, 0.5), judged(0, 9, 0.6))).toBe(false);
-  expect(isBetter(judged(1, 0.9, 0.5), judged(0, 1, 0.5))).toBe(true);
-  expect(isBetter(judged(1, 1), judged(0, 1))).toBe(false);
-  expect(isBetter(judged(1, NaN), judged(0, 1))).toBe(false);
+  expect(isBetter(evaluated(1, 9, 0.6), evaluated(0, 1, 0.5))).toBe(true);
+  expect(isBetter(evaluated(1, 1, 0.5), evaluated(0, 9, 0.6))).toBe(false);
+  expect(isBetter(evaluated(1, 0.9, 0.5), evaluated(0, 1, 0.5))).toBe(true);
+  expect(isBetter(evaluated(1, 1), evaluated(0, 1))).toBe(false);
+  expect(isBetter(evaluated(1, NaN), evaluated(0, 1))).toBe(false);
 });
 
 test("a metric that was chosen decides alone, and of equal ones the loss", () => {
@@ -31,7 +31,7 @@ test("a metric that was chosen decides alone, and of equal ones the loss", () =>
   );
   expect(better).toStrictEqual([false, false, true, false, true]);
   expect(isBetter(of(1, 0.5, 0, 0), of(2, 0.5, 1, 1), "ACCURACY")).toBe(true);
-  expect(isBetter(judged(1, 1), judged(0, 2), "F1")).toBe(true);
+  expect(isBetter(evaluated(1, 1), evaluated(0, 2), "F1")).toBe(true);
   const best = new BestSoFar("LOSS");
   for (const next of [of(3, 0.1, 0, 0), of(1, 0, 0, 0), of(2, 1, 1, 1)]) best.add(next);
   expect(best.best?.loss).toBe(1);
@@ -41,7 +41,7 @@ test("a metric that was chosen decides alone, and of equal ones the loss", () =>
 test("counts the evaluations since the best", () => {
   const best = new BestSoFar();
   expect(best.best).toBeNull();
-  expect([3, 2, 4, 2, 1].map((loss, step) => [best.add(judged(step, loss)), best.since])).toStrictEqual([
+  expect([3, 2, 4, 2, 1].map((loss, step) => [best.add(evaluated(step, loss)), best.since])).toStrictEqual([
     [true, 0],
     [true, 0],
     [false, 1],

@@ -1,21 +1,21 @@
-/** Which of two evaluations is better; the best of a run so far, and how many have come since: what early stopping goes by. */
+/** Which of two evaluations is better, and the best one of a run so far: early stopping and checkpoints depend on it. */
 
 import type { BestMetric } from "./hyperparameters.ts";
 
-/** An evaluation of the validation rows; `entries` says of which place in the log. */
-export interface Judged {
+/** An evaluation, and after which step and which entry of the log it was made. */
+export interface StepEvaluation {
   readonly entries: number;
   readonly step: number;
   readonly loss: number;
   readonly accuracy: number | null;
-  /** These two are of answers that the model writes; none when left out. */
+  /** Scores of generated answers; null or left out when none were generated. */
   readonly f1?: number | null;
   readonly exactMatch?: number | null;
 }
 
 export class BestSoFar {
   readonly #metric: BestMetric;
-  #best: Judged | null = null;
+  #best: StepEvaluation | null = null;
   #since = 0;
 
   constructor(metric: BestMetric = "AUTO") {
@@ -23,17 +23,17 @@ export class BestSoFar {
   }
 
   /** Null before the first evaluation. */
-  get best(): Judged | null {
+  get best(): StepEvaluation | null {
     return this.#best;
   }
 
-  /** Evaluations since the best one. */
+  /** Number of evaluations since the best one. */
   get since(): number {
     return this.#since;
   }
 
-  /** Takes the next evaluation; whether it is the best now. */
-  add(next: Judged): boolean {
+  /** Adds the next evaluation. Returns whether it is the best so far. */
+  add(next: StepEvaluation): boolean {
     const better = this.#best === null || isBetter(next, this.#best, this.#metric);
     if (better) this.#best = next;
     this.#since = better ? 0 : this.#since + 1;
@@ -41,8 +41,8 @@ export class BestSoFar {
   }
 }
 
-/** The shares that a metric goes by, in this order. */
-const sharesOf: Readonly<Record<BestMetric, readonly ("f1" | "accuracy" | "exactMatch")[]>> = {
+/** The scores that each metric compares, in this order. */
+const scoresOf: Readonly<Record<BestMetric, readonly ("f1" | "accuracy" | "exactMatch")[]>> = {
   AUTO: ["f1", "accuracy"],
   LOSS: [],
   ACCURACY: ["accuracy"],
@@ -50,9 +50,9 @@ const sharesOf: Readonly<Record<BestMetric, readonly ("f1" | "accuracy" | "exact
   EXACT_MATCH: ["exactMatch"],
 };
 
-/** By the metric's shares where there are any; of equal ones, and without, by loss. A loss that is not a number never wins. */
-export function isBetter(a: Judged, b: Judged, metric: BestMetric = "AUTO"): boolean {
-  for (const name of sharesOf[metric]) {
+/** Compares the metric's scores if both evaluations have them, then the losses. A loss of NaN never wins. */
+export function isBetter(a: StepEvaluation, b: StepEvaluation, metric: BestMetric = "AUTO"): boolean {
+  for (const name of scoresOf[metric]) {
     const [one, other] = [a[name] ?? null, b[name] ?? null];
     if (one !== null && other !== null && one !== other) return one > other;
   }

@@ -1,22 +1,22 @@
-/** What the run brought: its evaluations beside the baselines, the first of which is what it began with. */
+/** A run's evaluations beside its baselines; the first is that of the weights it started from. */
 import { formatInteger, formatLoss, formatShare } from "../format.ts";
 import type { Run } from "./run-state.ts";
 
 type Evaluation = Run["evaluations"][number];
 
-export function Judged({ run }: { run: Run }) {
+export function Evaluations({ run }: { run: Run }) {
   const of = (kind: Evaluation["kind"]) => run.evaluations.filter((one) => one.kind === kind);
   const [validations, tests] = [of("VALIDATION"), of("TEST")];
   const { bestEvaluation: best } = run;
-  const start = run.from ? "Where it began" : "Base model";
+  const start = run.from ? "Start of the fork" : "Base model";
   const rows: readonly (readonly [string, Evaluation | undefined])[] = [
     [start, validations.find(({ step }) => step === 0)],
-    [`${start}, with rows in its context`, of("IN_CONTEXT")[0]],
+    [`${start}, with examples in its context`, of("IN_CONTEXT")[0]],
     [`${start}, by a linear classifier`, of("LINEAR_PROBE")[0]],
     ["Best so far", validations.find(({ step }) => step === best?.step)],
     ["Latest", validations.at(-1)],
     [`Test: ${start}`, tests.find(({ step }) => step === 0)],
-    ["Test: best place", tests.findLast(({ step }) => step > 0)],
+    ["Test: best step", tests.findLast(({ step }) => step > 0)],
   ];
   const known = rows.flatMap(([name, one]) => (one ? [[name, one] as const] : []));
   if (known.length === 0) return null;

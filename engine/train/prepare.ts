@@ -1,0 +1,133 @@
+/** Everything before a run's first step: checks the base model, reads the data, loads the model, fills in the settings. */
+import { basename } from "node:path";
+import { SteplogError, invariant } from "../../schema/errors.ts";
+import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
+import type { StepLogHeader, TrainableTensor } from "../../schema/step-log.ts";
+import { canonicalJson, decodeHeader } from "../../schema/step-log.ts";
+import type { Device, Precision } from "../devices/device.ts";
+import type { AnySeededAdapter } from "../model/adapters/all.ts";
+import { seededLora, targetedModules } from "../model/adapters/lora.ts";
+import { seededPrefix } from "../model/adapters/prefix.ts";
+import type { ModelFolder } from "../model/files/folder.ts";
+import { openModelFolder } from "../model/files/folder.ts";
+import { keptBaseHash } from "../model/files/hashes.ts";
+import type { Model } from "../model/model.ts";
+import { loadModel } from "../model/model.ts";
+import { chosenTensors, headTensors } from "../model/trainable.ts";
+import type { Noise } from "../numbers/noise.ts";
+import type { FineTuneRequest } from "../thread/messages.ts";
+import type { RunData } from "./data.ts";
+import { readData } from "./data.ts";
+import { pickLearningRate } from "./learning-rate.ts";
+import { logHeader } from "./log-header.ts";
+import type { MezoSettings } from "./settings.ts";
+
+export interface PreparedRun {
+  readonly data: RunData;
+  readonly model: Model;
+  /** Loads the model again, as it was before training. */
+  readonly load: () => Promise<Model>;
+  readonly adapter: AnySeededAdapter | null;
+  readonly settings: MezoSettings;
+  readonly header: StepLogHeader;
+  /** The learning rate that AUTO chose, now or when the run started; null if it was given. */
+  readonly pickedRate: number | null;
+  /** Why AUTO chose it, if it did so now. */
+  readonly pickedWhy: string | null;
+}
+
+/** @throws BASE_MISMATCH, DEVICE_UNAVAILABLE, DATASET_INVALID, INVALID_ARGUMENT, INVALID_STATE */
+export async function prepareRun(request: FineTuneRequest, device: Device): Promise<PreparedRun> {
+  const folder = await openModelFolder(request.modelPath);
+  const base = await keptBaseHash(folder, basename(request.modelPath), { folder: request.hashesDir, now: Date.now });
+  if (base !== request.base) throw changedBase(request, base);
+  const data = await readData(request, folder);
+  const trained = trainedBy(request, folder);
+  const precision = precisionOf(request, device);
+  const load = () => loadModel(folder, device, noiseOf(request), { precision, ...trained });
+  const model = await load();
+  const { learningRate, picked, why } = await learningRateOf(request, model, data);
+  const settings = { ...settingsOf(request), learningRate };
+  const adapter = trained.adapter ?? null;
+  const header = headerOf(request, logHeader(base, model, settings, adapter?.header));
+  return { data, model, load, adapter, settings, header, pickedRate: picked, pickedWhy: why };
+}
+
+function changedBase(request: FineTuneRequest, seen: string): SteplogError {
+  return new SteplogError(
+    "BASE_MISMATCH",
+    `The base model was registered as ${request.base}, but its folder is now ${seen}. Restore the registered files, or add the changed model under another name.`,
+  );
+}
+
+type Trained =
+  | { readonly adapter: AnySeededAdapter }
+  | { readonly adapter?: never; readonly trainable?: TrainableTensor[] };
+
+/** What the run's method trains. @throws INVALID_ARGUMENT naming a pattern that matches no tensor of the model */
+function trainedBy({ hyperparameters, fork }: FineTuneRequest, folder: ModelFolder): Trained {
+  const { method, tensors, loraRank: rank, loraAlpha: alpha, loraTargets, prefixLength } = hyperparameters;
+  const seed = fork ? decodeHeader(fork.headerBytes).seed : hyperparameters.seed;
+  if (method === "LORA") {
+    return { adapter: seededLora(targetedModules(folder.architecture, loraTargets), { rank, alpha, seed }) };
+  }
+  if (method === "PREFIX") return { adapter: seededPrefix(folder, prefixLength, seed) };
+  if (method === "HEAD") return { trainable: headTensors(folder) };
+  return tensors.length > 0 ? { trainable: chosenTensors(folder, tensors) } : {};
+}
+
+/** @throws DEVICE_UNAVAILABLE if the device does not support the run's precision */
+function precisionOf({ hyperparameters }: FineTuneRequest, device: Device): Precision {
+  const precision = hyperparameters.precision === "BFLOAT16" ? "bfloat16" : "float32";
+  if (device.precisions.includes(precision)) return precision;
+  throw new SteplogError(
+    "DEVICE_UNAVAILABLE",
+    `The run needs precision BFLOAT16, but this worker's device (${device.description}) supports ${device.precisions.join(", ")} only. ` +
+      "Create the run with precision FLOAT32, or start a worker on a processor with AVX-512 BF16 or AMX.",
+  );
+}
+
+function noiseOf({ hyperparameters }: FineTuneRequest): Noise {
+  return hyperparameters.noise === "NORMAL" ? "normal" : "rademacher";
+}
+
+/** All but the learning rate, which AUTO chooses by means of the others. */
+function settingsOf(request: FineTuneRequest): Omit<MezoSettings, "learningRate"> {
+  const { fork, hyperparameters } = request;
+  const log = fork && { logSeed: decodeHeader(fork.headerBytes).seed, firstStep: fork.firstStep };
+  return { ...hyperparameters, noise: noiseOf(request), ...log };
+}
+
+/** The learning rate as given, or as AUTO chooses it now (`why`) or chose it when the run started. */
+async function learningRateOf(request: FineTuneRequest, model: Model, { objective }: RunData) {
+  const { learningRate } = request.hyperparameters;
+  if (learningRate !== "AUTO") return { learningRate, picked: null, why: null };
+  const before = request.pickedRate;
+  if (before !== null) return { learningRate: before, picked: before, why: null };
+  const auto = await pickLearningRate(model, objective, settingsOf(request));
+  const rate = auto?.learningRate ?? defaultRate(request);
+  const why = auto
+    ? `AUTO chose the learning rate ${rate}: ${auto.why}.`
+    : `AUTO chose the method's default learning rate, ${rate}: the first losses are equal or not finite.`;
+  return { learningRate: rate, picked: rate, why };
+}
+
+function defaultRate({ hyperparameters: { method } }: FineTuneRequest): number {
+  const { learningRate } = hyperparametersSchema.parse({ method });
+  invariant(learningRate !== "AUTO", "the default rate is a number");
+  return learningRate;
+}
+
+/** A fork continues its parent's log. @throws INVALID_STATE if it would train something else */
+function headerOf({ fork }: FineTuneRequest, own: StepLogHeader): StepLogHeader {
+  if (!fork) return own;
+  const header = decodeHeader(fork.headerBytes);
+  const trains = ({ base, trainable, noise, lora, prefix }: StepLogHeader) =>
+    canonicalJson({ base, trainable, noise, lora: lora ?? null, prefix: prefix ?? null });
+  if (trains(header) === trains(own)) return header;
+  throw new SteplogError(
+    "INVALID_STATE",
+    "The run would train other tensors, or use other noise, than the log it continues: its base model, or the version of " +
+      "this worker, differs from the one that started the log.",
+  );
+}

@@ -1,0 +1,9 @@
+/** What a model predicts at a position: the next token (causal), or the token behind a mask (masked, as RoBERTa). */
+export type ModelKind = "causal" | "masked";
+
+/** Families (model_type of config.json) that are trained to fill masks; all others are causal. */
+const maskedFamilies = new Set(["roberta"]);
+
+export function modelKindOf(family: string): ModelKind {
+  return maskedFamilies.has(family) ? "masked" : "causal";
+}
