@@ -25,11 +25,7 @@ export function packRows(architecture: Architecture, rows: readonly EncodedRow[]
 }
 
 /** The tokens that outputs at `positions` depend on: no later ones in a causal model, and never padding at the end. */
-export function visibleTokens(
-  { kind, padding }: Architecture,
-  ids: Int32Array,
-  positions: Int32Array,
-): Int32Array {
+export function visibleTokens({ kind, padding }: Architecture, ids: Int32Array, positions: Int32Array): Int32Array {
   const wanted = positions.reduce((last, at) => Math.max(last, at), 0) + 1;
   if (kind === "causal") return ids.subarray(0, wanted);
   return ids.subarray(0, Math.max(wanted, ids.findLastIndex((id) => id !== padding) + 1));
