@@ -50,7 +50,8 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-function build(): Command {
+/** Also what the tests hold the pages against. */
+export function build(): Command {
   const program = new Command("steplog")
     .description("Fine-tune language models with forward passes only, and rebuild them from logs of two bytes a step.")
     .version(version)
@@ -109,7 +110,7 @@ function addClientCommands(program: Command): void {
   program
     .command("tune")
     .description("create the fine-tune that a file describes on a running service, follow it, exit with its outcome")
-    .argument("<file.json>", "settings; docs/TUNE.md lists the fields")
+    .argument("<file.json>", "settings; docs/CLI.md lists the fields")
     .option("--url <url>", "the service", process.env["STEPLOG_URL"] ?? "http://127.0.0.1:4000")
     .option("--json", "print one JSON object at the end instead of progress")
     .addHelpText("after", "\nExample:\n  steplog tune fine-tune.json --url http://127.0.0.1:4000")
@@ -118,7 +119,7 @@ function addClientCommands(program: Command): void {
     );
   program
     .command("dataset")
-    .description("rows as a task publishes them (JSON Lines or parquet) as datasets of a run; docs/DATA.md")
+    .description("rows as a task publishes them (JSON Lines or parquet) as datasets of a run; docs/YOUR_DATA.md")
     .argument("<file>", "the rows")
     .requiredOption("--out <folder>", "where training.jsonl, validation.jsonl and test.jsonl go")
     .addOption(

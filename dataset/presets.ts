@@ -1,7 +1,7 @@
 /**
  * Tasks of the MeZO paper by the field names that they are published under (GLUE, SuperGLUE and the tasks' own releases, as
  * JSON Lines or parquet on the Hugging Face hub): how a row becomes a prompt and its candidates, or accepted answers. The prompts are
- * in our words, to the sense of those in the paper's appendix. docs/DATA.md has them as a table.
+ * in our words, to the sense of those in the paper's appendix. docs/YOUR_DATA.md has them as a table.
  */
 import type { Convert, TaskRow } from "./template.ts";
 import { RowProblem, attempt, fill, textOf, unknownLabel, valueOf } from "./template.ts";

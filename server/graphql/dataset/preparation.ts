@@ -1,4 +1,4 @@
-/** Preparation of a dataset's rows: conversion by preset or template, splits, samples (docs/DATA.md). */
+/** Preparation of a dataset's rows: conversion by preset or template, splits, samples (docs/YOUR_DATA.md). */
 import { z } from "zod";
 import type { Part, Preparation } from "../../../dataset/prepare.ts";
 import { limits } from "../../../schema/limits.ts";

@@ -1,0 +1,136 @@
+/** Commands, settings and rows in the pages are what the program takes. */
+import { readFileSync } from "node:fs";
+import type { Command } from "commander";
+import { expect, test } from "vitest";
+import { build } from "../../cli/main.ts";
+import { checkDataset } from "../../dataset/jsonl.ts";
+import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
+import { packagePath } from "../../schema/package.ts";
+import { pageNamed, pages, placeOf } from "./pages.ts";
+
+const manifest = JSON.parse(readFileSync(packagePath("package.json"), "utf8")) as {
+  readonly scripts: Readonly<Record<string, string>>;
+};
+
+interface Line {
+  readonly place: string;
+  readonly line: string;
+}
+
+/** Lines of shell blocks and of indented code, with their continuations, without comments. */
+const lines: readonly Line[] = pages.flatMap(({ name, text, blocks }) => {
+  const indented = [...text.matchAll(/(?<=\n\n)(?: {4}\S.*\n(?:\n(?= {4}))?)+/gu)].map((match) => ({
+    text: match[0],
+    place: placeOf(name, text, match.index),
+  }));
+  return [...blocks.filter(({ language }) => language === "sh"), ...indented].flatMap((block) =>
+    block.text
+      .replaceAll("\\\n", " ")
+      .split("\n")
+      .map((line) => ({ place: block.place, line: line.replace(/(^| )\s*# .*$/u, "").trim() })),
+  );
+});
+
+const steplogLines = lines.flatMap(({ place, line }) => {
+  const args = steplogArguments(line);
+  return args ? [{ place, line, args }] : [];
+});
+
+test("there are commands to check", () => {
+  expect(steplogLines.length).toBeGreaterThan(10);
+});
+
+test.each(steplogLines)("$place: $line", async ({ args }) => {
+  let ran = false;
+  const program = build();
+  for (const command of commandsOf(program)) {
+    command.configureOutput({ writeErr: () => {} });
+    if (command.commands.length === 0) command.action(() => void (ran = true));
+  }
+  await program.parseAsync(args, { from: "user" });
+  expect(ran).toBe(true);
+});
+
+test("npm scripts that the pages run exist", () => {
+  const wrong = lines.flatMap(({ place, line }) => {
+    const name = /\bnpm run (?:-s )?([\w:]+)/u.exec(line)?.[1];
+    return name === undefined || name in manifest.scripts ? [] : [`${place}: ${line}`];
+  });
+  expect(wrong).toStrictEqual([]);
+});
+
+const spans = pages
+  .filter(({ name }) => !name.startsWith("docs/decisions/"))
+  .flatMap(({ name, text }) =>
+    [...text.matchAll(/`(?:npx )?steplog ([a-z][^`]*)`/gu)].map((match) => ({
+      place: placeOf(name, text, match.index),
+      words: (match[1] ?? "").split(/[\s[\]]+/u),
+    })),
+  );
+
+test.each(spans)("$place: steplog $words", ({ words }) => {
+  let command = build();
+  for (const word of words) command = command.commands.find((known) => known.name() === word) ?? command;
+  expect(command.name()).not.toBe("steplog");
+  const known = command.options.map(({ long }) => long);
+  const options = words.filter((word) => word.startsWith("--") && word !== "--help");
+  expect(options.filter((option) => !known.includes(option))).toStrictEqual([]);
+});
+
+test("every command is in docs/CLI.md", () => {
+  const { text } = pageNamed("docs/CLI.md");
+  const leaves = commandsOf(build()).filter(({ commands }) => commands.length === 0);
+  const named = leaves.map((command) => `\`steplog ${pathOf(command)}`);
+  expect(named.filter((start) => !text.includes(start))).toStrictEqual([]);
+});
+
+const settings = pages.flatMap(({ blocks }) =>
+  blocks.flatMap(({ language, text, place }) => {
+    const value = language === "json" ? (JSON.parse(text) as { hyperparameters?: object }) : {};
+    return value.hyperparameters ? [{ place, hyperparameters: value.hyperparameters }] : [];
+  }),
+);
+
+test.each(settings)("$place: $hyperparameters", ({ hyperparameters }) => {
+  expect(hyperparametersSchema.safeParse(hyperparameters).error?.issues).toBeUndefined();
+});
+
+test.each(pageNamed("docs/YOUR_DATA.md").blocks.filter(({ language }) => language === "json"))(
+  "$place is a row of a dataset",
+  async ({ text }) => {
+    const line = Buffer.from(JSON.stringify(JSON.parse(text)));
+    expect(await checkDataset(inPieces(line))).toStrictEqual({ rows: 1 });
+  },
+);
+
+/** What the steplog command is called with, or null for other programs. */
+function steplogArguments(line: string): string[] | null {
+  const starts = [
+    /^(?:\w+=\S+ )*(?:npx )?steplog /u,
+    /^(?:\w+=\S+ )*npm run -s steplog -- /u,
+    /^docker compose .* run (?:--\S+ |-e \S+ )*worker /u,
+  ];
+  const start = starts.map((pattern) => pattern.exec(line)?.[0]).find((found) => found !== undefined);
+  if (start !== undefined) return wordsOf(line.slice(start.length));
+  const npm = /^(?:\w+=\S+ )*npm (?:run )?(start|server|worker|demo)(?: -- (.*))?$/u.exec(line);
+  return npm ? [npm[1] ?? "", ...wordsOf(npm[2] ?? "")] : null;
+}
+
+/** As a shell splits words, with quotes but no variables. Redirections and pipes end the command. */
+function wordsOf(text: string): string[] {
+  const [command = ""] = text.split(/ [|>] /u);
+  return [...command.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/gu)].map(([, double, single, bare]) => double ?? single ?? bare ?? "");
+}
+
+function commandsOf(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(commandsOf)];
+}
+
+function pathOf(command: Command): string {
+  const parent = command.parent?.name() ?? "steplog";
+  return parent === "steplog" ? command.name() : `${parent} ${command.name()}`;
+}
+
+async function* inPieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}

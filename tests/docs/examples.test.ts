@@ -1,0 +1,131 @@
+/**
+ * The examples of the pages work: GraphQL and curl run in order against a real service with the demo's base, and so do the
+ * commands of the first run. As the pages say, $dataset, $fineTune and $checkpoint are the ids returned above, and other
+ * variables are in the JSON after an example; JSON with errors is what the example must answer.
+ */
+import { execFile } from "node:child_process";
+import { cp, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { createClient } from "graphql-ws";
+import { buildSchema } from "graphql";
+import { readFileSync } from "node:fs";
+import { expect, onTestFinished, test } from "vitest";
+import { WebSocket } from "ws";
+import { packagePath, programPath } from "../../schema/package.ts";
+import { testDatabase } from "../support/postgres.ts";
+import { scratch } from "../support/models.ts";
+import { startSteplog } from "../support/processes.ts";
+import { until } from "../process/service.ts";
+import type { Block } from "./pages.ts";
+import { pages } from "./pages.ts";
+
+const pageUrl = "http://127.0.0.1:4000";
+/** Two that start a service, which the test has, and one that needs the hub. */
+const leftOut = /npm (?:install|start|run)|steplog model add facebook/u;
+const executed = pages.filter(({ name, blocks }) => name === "docs/START.md" || blocks.some(isRequest));
+
+test("there is an example of every field of Query, Mutation and Subscription", () => {
+  const schema = buildSchema(readFileSync(packagePath("schema/api.graphql"), "utf8"));
+  const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
+  const fields = roots.flatMap((root) => Object.keys(root?.getFields() ?? {}));
+  const examples = pages.flatMap(({ blocks }) => blocks.filter(isRequest)).map(({ text }) => text);
+  const missing = fields.filter((field) => !examples.some((text) => new RegExp(`\\b${field}\\b`, "u").test(text)));
+  expect(missing).toStrictEqual([]);
+});
+
+test.each(executed)("the examples of $name work", { timeout: 240_000 }, async ({ blocks }) => {
+  const service = await startService();
+  const values: Record<string, string> = {};
+  for (const [index, block] of blocks.entries()) {
+    const after = jsonOf(blocks[index + 1]);
+    if (block.language === "json") await writeNamed(service.folder, block);
+    if (block.language === "graphql") {
+      const answers = await request(service.url, block, { ...values, ...(after && "errors" in after ? {} : after) });
+      if (after && "errors" in after) expect(answers.at(-1), block.place).toMatchObject(after);
+      else for (const answer of answers) remember(answer, values, block.place);
+    }
+    if (block.language === "sh" && !leftOut.test(block.text)) await runShell(service, block, values);
+  }
+});
+
+function isRequest({ language, text }: Block): boolean {
+  return language === "graphql" || (language === "sh" && text.includes("curl"));
+}
+
+interface Service {
+  readonly folder: string;
+  readonly url: string;
+}
+
+/** A gateway and a worker with the base `demo`; one more model comes when they run, for the examples that register it. */
+async function startService(): Promise<Service> {
+  const folder = await scratch();
+  const database = await testDatabase();
+  onTestFinished(() => database.drop());
+  const models = join(folder, "data", "models");
+  await cp(packagePath("demo/base"), join(models, "demo"), { recursive: true });
+  await symlink(packagePath("demo"), join(folder, "demo"));
+  await cp(packagePath("demo/validation.jsonl"), join(folder, "rows.jsonl"));
+  const env = { DATABASE_URL: database.url, STEPLOG_DATA: join(folder, "data"), STEPLOG_LOG_LEVEL: "warn" };
+  const server = startSteplog(["server", "--port", "0"], env);
+  const worker = startSteplog(["worker"], env);
+  await worker.ready;
+  const url = String((await server.ready)["url"]);
+  await cp(packagePath("demo/base"), join(models, "opt-125m"), { recursive: true });
+  await until("the worker's look into the models folder", 30_000, async () => {
+    const answer = await fetch(`${url}/graphql?query={foundModels{name}}`);
+    return (await answer.text()).includes("opt-125m");
+  });
+  return { folder, url };
+}
+
+/** What a query, a mutation or a whole subscription answers. */
+async function request(url: string, { text }: Block, variables: Readonly<Record<string, unknown>>): Promise<unknown[]> {
+  const client = createClient({ url: `${url.replace(/^http/u, "ws")}/graphql`, webSocketImpl: WebSocket });
+  try {
+    const answers: unknown[] = [];
+    for await (const answer of client.iterate({ query: text, variables: { ...variables } })) answers.push(answer);
+    return answers;
+  } finally {
+    await client.dispose();
+  }
+}
+
+/** Keeps ids under the name of their type, dataset, and URLs under the name of their field, logUrl. */
+function remember(answer: unknown, values: Record<string, string>, place: string): void {
+  expect(answer, place).not.toHaveProperty("errors");
+  JSON.stringify(answer, (key, value: unknown) => {
+    if (typeof value === "string" && key === "id") values[typeOf(value)] = value;
+    if (typeof value === "string" && key.endsWith("Url")) values[key] = value;
+    return value;
+  });
+}
+
+function typeOf(id: string): string {
+  const type = Buffer.from(id, "base64").toString().split(":")[0] ?? "";
+  return `${type.slice(0, 1).toLowerCase()}${type.slice(1)}`;
+}
+
+/** Runs the block in a folder beside demo/ and data/, with what was remembered as FINE_TUNE, LOG_URL and so on. */
+async function runShell({ folder, url }: Service, block: Block, values: Readonly<Record<string, string>>) {
+  const upper = (name: string) => name.replaceAll(/[A-Z]/gu, (letter) => `_${letter}`).toUpperCase();
+  const env = Object.fromEntries(Object.entries(values).map(([name, value]) => [upper(name), value]));
+  const command = `'${process.execPath}' '${programPath("cli/steplog")}'`;
+  const script = block.text.replaceAll(pageUrl, url).replaceAll("npx steplog", command);
+  const { stdout } = await promisify(execFile)("sh", ["-ec", script], {
+    cwd: folder,
+    env: { ...process.env, ...env, STEPLOG_URL: url },
+  });
+  expect(stdout, block.place).not.toContain('"errors"');
+}
+
+/** "Save this as `first.json`": the file that the prose before the block names last. */
+async function writeNamed(folder: string, { prose, text }: Block): Promise<void> {
+  const name = [...prose.matchAll(/`([\w-]+\.json)`/gu)].at(-1)?.[1];
+  if (name !== undefined) await writeFile(join(folder, name), text);
+}
+
+function jsonOf(block: Block | undefined): object | null {
+  return block?.language === "json" ? (JSON.parse(block.text) as object) : null;
+}
