@@ -31,7 +31,12 @@ function readPage(name: string, text: string): Page {
   let end = 0;
   const blocks = [...text.matchAll(/^ *```(\w+)\n([\s\S]*?)^ *```$/gmu)].map((match) => {
     const [whole, language = "", code = ""] = match;
-    const block = { language, text: code, prose: text.slice(end, match.index), place: placeOf(name, text, match.index) };
+    const block = {
+      language,
+      text: code,
+      prose: text.slice(end, match.index),
+      place: placeOf(name, text, match.index),
+    };
     end = match.index + whole.length;
     return block;
   });
