@@ -42,8 +42,8 @@ test.each(executed)("the examples of $name work", { timeout: 240_000 }, async ({
     if (block.language === "json") await writeNamed(service.folder, block);
     if (block.language === "graphql") {
       const answers = await request(service.url, block, { ...values, ...(after && "errors" in after ? {} : after) });
-      if (after && "errors" in after) expect(answers.at(-1), block.place).toMatchObject(after);
-      else for (const answer of answers) remember(answer, values, block.place);
+      if (after && "errors" in after) expect(answers).toMatchObject([after]);
+      else for (const answer of answers) remember(block.place, answer, values);
     }
     if (block.language === "sh" && !leftOut.test(block.text)) await runShell(service, block, values);
   }
@@ -81,10 +81,10 @@ async function startService(): Promise<Service> {
 }
 
 /** What a query, a mutation or a whole subscription answers. */
-async function request(url: string, { text }: Block, variables: Readonly<Record<string, unknown>>): Promise<unknown[]> {
+async function request(url: string, { text }: Block, variables: Readonly<Record<string, unknown>>) {
   const client = createClient({ url: `${url.replace(/^http/u, "ws")}/graphql`, webSocketImpl: WebSocket });
   try {
-    const answers: unknown[] = [];
+    const answers: { errors?: unknown }[] = [];
     for await (const answer of client.iterate({ query: text, variables: { ...variables } })) answers.push(answer);
     return answers;
   } finally {
@@ -93,8 +93,8 @@ async function request(url: string, { text }: Block, variables: Readonly<Record<
 }
 
 /** Keeps ids under the name of their type, dataset, and URLs under the name of their field, logUrl. */
-function remember(answer: unknown, values: Record<string, string>, place: string): void {
-  expect(answer, place).not.toHaveProperty("errors");
+function remember(place: string, answer: { errors?: unknown }, values: Record<string, string>): void {
+  expect({ place, errors: answer.errors }).toStrictEqual({ place, errors: undefined });
   JSON.stringify(answer, (key, value: unknown) => {
     if (typeof value === "string" && key === "id") values[typeOf(value)] = value;
     if (typeof value === "string" && key.endsWith("Url")) values[key] = value;
@@ -117,7 +117,7 @@ async function runShell({ folder, url }: Service, block: Block, values: Readonly
     cwd: folder,
     env: { ...process.env, ...env, STEPLOG_URL: url },
   });
-  expect(stdout, block.place).not.toContain('"errors"');
+  expect({ place: block.place, refused: stdout.includes('"errors"') && stdout }).toMatchObject({ refused: false });
 }
 
 /** "Save this as `first.json`": the file that the prose before the block names last. */
