@@ -1,6 +1,6 @@
 /**
- * Types of the page's operations, from schema/api.graphql and src/api/operations.graphql. Small enough to be our own:
- * the usual generator brings 35 packages that ask for a newer Node than we do.
+ * Generates the types of the page's operations from schema/api.graphql and src/api/operations.graphql. The usual
+ * generator would bring 35 packages, which need a newer Node than we do.
  */
 import {
   buildSchema,
@@ -57,7 +57,7 @@ export function operationTypes(schemaText: string, operationsText: string): stri
   ].join("\n\n");
 }
 
-/** Input objects that the operations' variables name, and those within them. */
+/** Input objects used by the operations' variables, including nested ones. */
 function inputTypes(schema: GraphQLSchema, operations: readonly OperationDefinitionNode[]): string[] {
   const found = new Map<string, string>();
   const add = (type: GraphQLType): void => {
@@ -112,7 +112,7 @@ function operationType(schema: GraphQLSchema, document: DocumentNode, node: Oper
   ].join("\n");
 }
 
-/** Fragments that the operation uses, those of fragments included. */
+/** Fragments that the operation uses, directly or through other fragments. */
 function fragmentsOf(document: DocumentNode, node: OperationDefinitionNode): Map<string, FragmentDefinitionNode> {
   const found = new Map<string, FragmentDefinitionNode>();
   const collect = (part: OperationDefinitionNode | FragmentDefinitionNode): void => {
@@ -137,12 +137,12 @@ function fragmentType(schema: GraphQLSchema, node: FragmentDefinitionNode): stri
   return `export type ${node.name.value} = ${selectionTs(parent, node.selectionSet, "")};`;
 }
 
-/** An object type, joined with the types of the fragments that the selection spreads. */
+/** An object type, intersected with the types of the fragments that the selection spreads. */
 function selectionTs(parent: GraphQLObjectType, set: SelectionSetNode, indent: string): string {
   const spread: string[] = [];
   const fields: string[] = [];
   for (const selection of set.selections) {
-    if (selection.kind === Kind.INLINE_FRAGMENT) throw new Error("inline fragments have no use here yet");
+    if (selection.kind === Kind.INLINE_FRAGMENT) throw new Error("inline fragments are not supported");
     if (selection.kind === Kind.FRAGMENT_SPREAD) spread.push(selection.name.value);
     else fields.push(`${indent}  readonly ${fieldTs(parent, selection, indent)};`);
   }

@@ -10,7 +10,7 @@ export function App() {
   const path = usePath();
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
-  // A screen reader hears the new page; a fresh load stays where the browser puts it.
+  // After navigation, focus moves to the new page for screen readers; on a fresh load the browser decides.
   useEffect(() => {
     if (!first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
@@ -49,9 +49,9 @@ function Page({ path }: { path: string }) {
   if (path === "/") return <ListPage />;
   return (
     <>
-      <h1>There is nothing here</h1>
+      <h1>Page not found</h1>
       <p>
-        <Link href="/">See the fine-tunes</Link>
+        <Link href="/">Show all fine-tunes</Link>
       </p>
     </>
   );

@@ -1,4 +1,4 @@
-/** Numbers, sizes and times as people read them, in the visitor's language. */
+/** Formats numbers, sizes and times in the visitor's language. */
 
 const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumSignificantDigits: 3 });

@@ -1,7 +1,7 @@
-/** The points of the loss chart: steps, merged in pairs when there are more than a screen can show. */
+/** The points of the loss chart: steps, merged in pairs when there are too many to show. */
 
 export interface Point {
-  /** The last step of the point. */
+  /** The last of the merged steps. */
   readonly step: number;
   /** Mean loss of its steps; null when none was finite. */
   readonly loss: number | null;
@@ -10,7 +10,7 @@ export interface Point {
 
 const mostPoints = 2_000;
 
-/** Adds a step behind the last one. A step that is there already (a stream that resumed too early) changes nothing. */
+/** Appends a step; false for one that is there already, as after a stream that resumed too early. */
 export function addStep(points: Point[], step: number, loss: number | null): boolean {
   if (step <= lastStep(points)) return false;
   points.push({ step, loss, count: 1 });
@@ -33,8 +33,8 @@ function merge(points: readonly Point[]): Point {
 }
 
 /**
- * Moving average that forgets exponentially, weighted by the steps of each point, so that merging does not bend it.
- * Divided by the weight it has gathered: the start is not pulled to the first value (Adam's bias correction).
+ * Exponential moving average, weighted by the number of steps in each point, so that merging points does not change it.
+ * Divided by the accumulated weight, so that it is not biased towards the first value (as Adam's bias correction).
  */
 export function smooth(points: readonly Point[]): (number | null)[] {
   const memory = Math.max(8, stepCount(points) / 40);

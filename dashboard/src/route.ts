@@ -1,4 +1,4 @@
-/** Which page is shown: the path of the address, kept by the browser's history. */
+/** Navigation: the path decides which page is shown, and the browser's history keeps it. */
 import { useEffect, useState } from "preact/hooks";
 
 const changed = "steplog:navigate";

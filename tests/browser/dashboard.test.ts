@@ -1,4 +1,4 @@
-/** The page in a real browser, before a real server and store; a worker's part is played through the store. */
+/** The page in a real browser, with a real server and store; the tests act as the worker through the store. */
 import { mkdir, readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
@@ -12,14 +12,14 @@ import { createFineTune, FakeWorker, globalId, rowId, rows, testServer, type Tes
 import { missing, openBrowser } from "./browser.ts";
 
 const dashboard = fileURLToPath(new URL("../../dashboard/", import.meta.url));
-/** Set, it is the folder for screenshots of every page. */
+/** Folder for screenshots of every page, if set. */
 const shots = process.env["STEPLOG_SCREENSHOTS"];
 
 let server: TestServer;
 let restarted: RunningServer | undefined;
 let browser: Browser;
 let page: Page;
-/** What the page's console complained about, and hosts that it asked beside ours. */
+/** Errors in the page's console, and requests to other hosts. */
 const complaints: string[] = [];
 
 function needBrowser(context: TestContext): void {
@@ -49,7 +49,7 @@ async function newPage(options: { width?: number; colorScheme?: "dark" | "light"
   const { width = 1200, colorScheme = "light" } = options;
   const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
   const opened = await context.newPage();
-  // Below a test's own time, so that what was waited for is named.
+  // Shorter than a test's timeout, so that the error names what was missing.
   opened.setDefaultTimeout(10_000);
   complaints.length = 0;
   opened.on("pageerror", (error) => complaints.push(String(error)));
@@ -69,13 +69,13 @@ async function shoot(name: string, of: Page = page): Promise<void> {
   await of.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
 }
 
-/** What the chart holds: its last step, and how many steps it counts in all. */
+/** The content of the chart: its last step, and how many steps it shows. */
 async function chart(of: Page = page): Promise<[number, number]> {
   const box = of.getByRole("img", { name: "Loss chart" });
   return [Number(await box.getAttribute("data-last-step")), Number(await box.getAttribute("data-steps"))];
 }
 
-/** A run whose fake worker has begun. Every test ends its run, so that the next claim gets the next one. */
+/** A run claimed by a fake worker. Every test ends its run, so that the next claim gets the next one. */
 async function training(hyperparameters: object): Promise<[string, FakeWorker]> {
   const id = await createFineTune(server, hyperparameters);
   return [id, await FakeWorker.claim(server.store)];
@@ -99,8 +99,8 @@ describe("the page of a run", () => {
     await page.locator(".status", { hasText: "Succeeded" }).waitFor();
     await expect.poll(() => chart()).toEqual([600, 600]);
     await page.locator(".figures").getByText("92.5%").waitFor();
-    await page.getByRole("row", { name: /^Best so far 600 92\.5%/u }).waitFor();
-    await page.getByText("before 52.5%").waitFor();
+    await page.getByRole("row", { name: /^Best 600 92\.5%/u }).waitFor();
+    await page.getByText("from 52.5%").waitFor();
     const link = page.getByRole("link", { name: /^Download .*600\.steplog$/u });
     const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
     expect(download.suggestedFilename()).toMatch(/\.steplog$/u);
@@ -136,7 +136,7 @@ describe("the page of a run", () => {
     await worker.train(3);
     await page.goto(runUrl(id));
     await page.getByRole("button", { name: "Cancel run" }).click();
-    await page.getByRole("button", { name: "Cancel it" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel run" }).click();
     await page.getByText("Stopping").waitFor();
     const { cancelRequested } = await worker.store.renewLease(worker.job, 60_000);
     expect(cancelRequested).toBe(true);
@@ -179,16 +179,16 @@ describe("the page of a run", () => {
     await page.goto(runUrl(id));
     await page.getByRole("button", { name: "Fork" }).click();
     const dialog = page.getByRole("dialog");
-    await dialog.getByLabel("Learn from").selectOption({ label: "other rows (7 rows)" });
+    await dialog.getByLabel("Training dataset").selectOption({ label: "other rows (7 rows)" });
     await dialog.getByLabel("Name of the fork").fill("forked");
-    await dialog.getByLabel("Learning rate, or AUTO").fill("11");
-    await dialog.getByRole("button", { name: "Fork it" }).click();
+    await dialog.getByLabel("Learning rate (number or AUTO)").fill("11");
+    await dialog.getByRole("button", { name: "Start fork" }).click();
     await dialog.getByText("input.hyperparameters.learningRate").first().waitFor();
-    await dialog.getByLabel("Learning rate, or AUTO").fill("1e-3");
+    await dialog.getByLabel("Learning rate (number or AUTO)").fill("1e-3");
     await dialog.getByLabel("Steps", { exact: true }).fill("30");
     await shoot("fork");
     await dialog.getByLabel("Steps", { exact: true }).fill("40");
-    await dialog.getByRole("button", { name: "Fork it" }).click();
+    await dialog.getByRole("button", { name: "Start fork" }).click();
     await page.getByRole("heading", { name: "forked" }).waitFor();
     const forked = decodeURIComponent(new URL(page.url()).pathname.split("/").at(-1) ?? "");
     const { fineTune } = await server.ask<{ fineTune: object }>(
@@ -246,7 +246,7 @@ describe("the form", () => {
       await route.continue();
     });
     await page
-      .getByLabel("or a file")
+      .getByLabel("Or a file")
       .setInputFiles({ name: "reviews.jsonl", mimeType: "application/jsonl", buffer: Buffer.from(rows(4)) });
     await page.getByRole("button", { name: "Check and store" }).click();
     await page.getByText("Stored “reviews”: 4 rows.").waitFor();
@@ -261,7 +261,7 @@ describe("the form", () => {
     await page.getByRole("heading", { name: "from the page" }).waitFor();
     await page.locator(".status", { hasText: "Queued" }).waitFor();
     await page.getByRole("button", { name: "Cancel run" }).click();
-    await page.getByRole("button", { name: "Cancel it" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel run" }).click();
     await page.locator(".status", { hasText: "Cancelled" }).waitFor();
     expect(complaints).toEqual([]);
   });
@@ -276,11 +276,11 @@ describe("the form", () => {
       }),
     );
     await page.goto(`${server.url}/new`);
-    await page.getByLabel("or a file").setInputFiles({ name: "sst2.parquet", mimeType: "", buffer });
+    await page.getByLabel("Or a file").setInputFiles({ name: "sst2.parquet", mimeType: "", buffer });
     expect(await page.getByLabel("Dataset name").inputValue()).toBe("sst2");
     await page.getByRole("button", { name: "Check and store" }).click();
     await page.getByRole("alert").getByText("Line 3", { exact: true }).first().waitFor();
-    await page.getByLabel("Rows are").selectOption({ label: "SST2, as published: sentence, label" });
+    await page.getByLabel("Format of the rows").selectOption({ label: "SST2 as published: sentence, label" });
     await page.getByRole("button", { name: "Check and store" }).click();
     await page.getByText("Stored “sst2”: 3 rows.").waitFor();
     await page.getByLabel("Name", { exact: true }).fill("a prefix");
@@ -289,10 +289,10 @@ describe("the form", () => {
     expect(await page.getByLabel("Epsilon").getAttribute("placeholder")).toBe("0.1");
     await shoot("prefix");
     // A rate that is no number is not sent: it would be none.
-    await page.getByLabel("Learning rate, or AUTO").fill("fast");
+    await page.getByLabel("Learning rate (number or AUTO)").fill("fast");
     await page.getByRole("button", { name: "Create fine-tune" }).click();
     expect(await page.locator("input:invalid").getAttribute("name")).toBe("learningRate");
-    await page.getByLabel("Learning rate, or AUTO").fill("1e-2");
+    await page.getByLabel("Learning rate (number or AUTO)").fill("1e-2");
     await page.getByLabel("Length (tokens)").fill("3");
     await page.getByRole("button", { name: "Create fine-tune" }).click();
     await page.getByRole("heading", { name: "a prefix" }).waitFor();

@@ -1,4 +1,4 @@
-/** Checkpoints of a run: the log is the model, and tiny beside its weights. */
+/** Checkpoints of a run: downloads of logs and weights, and forks. */
 import { useState } from "preact/hooks";
 import { download, readToken, request } from "../api/client.ts";
 import { materialiseCheckpoint, type Results } from "../api/operations.ts";
@@ -17,11 +17,11 @@ export function Checkpoints({ run }: { run: Run }) {
     <section class="card">
       <h2>Checkpoints</h2>
       <p class="muted">
-        A .steplog file and the base model give the fine-tuned weights, bit for bit. The weights of this model are{" "}
-        {formatBytes(bytes)}.
+        A .steplog file and the base model ({formatBytes(bytes)}) are enough to rebuild the fine-tuned weights, bit for
+        bit.
       </p>
-      {failure && <Problem title="That did not work" failure={failure} />}
-      {nodes.length === 0 && <p>None yet. The last step of a run always gets one.</p>}
+      {failure && <Problem title="The request failed" failure={failure} />}
+      {nodes.length === 0 && <p>None yet. There is always a checkpoint after the last step.</p>}
       {nodes.length > 0 && (
         <table class="stacking">
           <thead>
@@ -30,7 +30,7 @@ export function Checkpoints({ run }: { run: Run }) {
               <th scope="col">Log</th>
               <th scope="col">Weights</th>
               <th scope="col">Chain hash</th>
-              <th scope="col">Go on</th>
+              <th scope="col">Fork</th>
             </tr>
           </thead>
           <tbody>
@@ -40,7 +40,7 @@ export function Checkpoints({ run }: { run: Run }) {
           </tbody>
         </table>
       )}
-      {pageInfo.hasNextPage && <p class="muted">Older checkpoints are in the API.</p>}
+      {pageInfo.hasNextPage && <p class="muted">Older checkpoints are available through the API.</p>}
     </section>
   );
 }
@@ -62,7 +62,7 @@ function CheckpointRow({ run, checkpoint, setFailure }: RowProps) {
           .steplog
         </Download>{" "}
         {formatBytes(logBytes)}
-        {times >= 2 && <span class="muted">, {formatInteger(times)} times smaller than the weights</span>}
+        {times >= 2 && <span class="muted">, {formatInteger(times)} times smaller than the base model</span>}
       </td>
       <td data-label="Weights">
         <Weights {...{ run, checkpoint, setFailure }} />
@@ -70,7 +70,7 @@ function CheckpointRow({ run, checkpoint, setFailure }: RowProps) {
       <td data-label="Chain hash">
         <code title={chainHash}>{chainHash.slice(0, 12)}…</code>
       </td>
-      <td data-label="Go on">
+      <td data-label="Fork">
         <Fork {...{ run, checkpoint }} />
       </td>
     </tr>
@@ -115,7 +115,7 @@ function Weights({ run, checkpoint, setFailure }: RowProps) {
       </>
     );
   }
-  if (weightsStatus === "QUEUED") return <span role="status">Being rebuilt…</span>;
+  if (weightsStatus === "QUEUED") return <span role="status">Rebuilding…</span>;
   return (
     <>
       {weightsError !== null && <span class="bad">{weightsError} </span>}
@@ -123,7 +123,7 @@ function Weights({ run, checkpoint, setFailure }: RowProps) {
         type="button"
         disabled={asked}
         onClick={() => void rebuild()}
-        aria-label={`Rebuild weights of step ${step}`}
+        aria-label={`Rebuild the weights of step ${step}`}
       >
         Rebuild
       </button>

@@ -1,4 +1,4 @@
-/** More steps for a run that has ended: a new run, which goes on with its log. */
+/** Continues a run that has ended: a new run that adds steps to its log. */
 import { useRef, useState } from "preact/hooks";
 import { request } from "../api/client.ts";
 import { continueFineTune } from "../api/operations.ts";
@@ -10,7 +10,7 @@ export function Continue({ run }: { run: Run }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [failure, setFailure] = useState<Failure | null>(null);
   const [busy, setBusy] = useState(false);
-  const goOn = async (event: SubmitEvent) => {
+  const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     if (!(event.currentTarget instanceof HTMLFormElement)) return;
     const steps = Number(new FormData(event.currentTarget).get("steps"));
@@ -31,19 +31,19 @@ export function Continue({ run }: { run: Run }) {
       </button>
       <dialog ref={dialog} aria-labelledby="continue-title">
         <h2 id="continue-title">Continue “{run.name}”</h2>
-        <p>A new run goes on from its last checkpoint, with its data and settings.</p>
-        <form onSubmit={(event) => void goOn(event)}>
+        <p>Starts a new run from the last checkpoint, with the same data and settings.</p>
+        <form onSubmit={(event) => void submit(event)}>
           <label>
-            Steps more
+            Additional steps
             <input name="steps" type="number" min={1} required defaultValue={run.progress.steps} />
           </label>
-          {failure && <Problem title="It was not continued" failure={failure} />}
+          {failure && <Problem title="The run was not continued" failure={failure} />}
           <div class="actions">
             <button type="button" onClick={() => dialog.current?.close()}>
-              Leave it
+              Cancel
             </button>
             <button type="submit" class="primary" disabled={busy}>
-              Continue it
+              Start
             </button>
           </div>
         </form>

@@ -10,7 +10,7 @@ type Outcome = { readonly stored: StoredDataset } | { readonly failure: Failure;
 
 interface FormProps {
   readonly presets: ChoicesResult["datasetPresets"];
-  /** Ends when the dataset can be chosen: "Stored" is said after that. */
+  /** Resolves when the dataset can be selected; the form shows "Stored" after that. */
   readonly onStored: (dataset: StoredDataset) => Promise<void>;
 }
 
@@ -42,8 +42,8 @@ export function DatasetForm({ presets, onStored }: FormProps) {
     <section class="card">
       <h2>1. Dataset</h2>
       <p class="muted">
-        JSON Lines: one object a line, such as <code>{example}</code>; or a parquet file. Skip this if your dataset is
-        stored already.
+        JSON Lines, one object per line, such as <code>{example}</code>; or a parquet file. Skip this step if your
+        dataset is already stored.
       </p>
       <form onSubmit={(event) => void store(event)}>
         <label>
@@ -63,7 +63,7 @@ export function DatasetForm({ presets, onStored }: FormProps) {
           />
         </label>
         <label>
-          or a file
+          Or a file
           <input
             type="file"
             accept=".jsonl,.json,.parquet,application/jsonl"
@@ -71,12 +71,12 @@ export function DatasetForm({ presets, onStored }: FormProps) {
           />
         </label>
         <label>
-          Rows are
+          Format of the rows
           <select value={preset} onChange={({ currentTarget }) => setPreset(currentTarget.value)}>
-            <option value="">prompts and completions, conversations or tokens</option>
+            <option value="">Prompts and completions, conversations or tokens</option>
             {presets.map((known) => (
               <option key={known.name} value={known.name}>
-                {known.name}, as published: {known.fields}
+                {known.name} as published: {known.fields}
               </option>
             ))}
           </select>

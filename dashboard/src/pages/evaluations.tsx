@@ -1,4 +1,4 @@
-/** A run's evaluations beside its baselines; the first is that of the weights it started from. */
+/** Results of a run: its evaluations beside the baselines, starting with the model before training. */
 import { formatInteger, formatLoss, formatShare } from "../format.ts";
 import type { Run } from "./run-state.ts";
 
@@ -8,15 +8,15 @@ export function Evaluations({ run }: { run: Run }) {
   const of = (kind: Evaluation["kind"]) => run.evaluations.filter((one) => one.kind === kind);
   const [validations, tests] = [of("VALIDATION"), of("TEST")];
   const { bestEvaluation: best } = run;
-  const start = run.from ? "Start of the fork" : "Base model";
+  const start = run.from ? "Before this run" : "Base model";
   const rows: readonly (readonly [string, Evaluation | undefined])[] = [
     [start, validations.find(({ step }) => step === 0)],
-    [`${start}, with examples in its context`, of("IN_CONTEXT")[0]],
-    [`${start}, by a linear classifier`, of("LINEAR_PROBE")[0]],
-    ["Best so far", validations.find(({ step }) => step === best?.step)],
+    [`${start}, in-context examples`, of("IN_CONTEXT")[0]],
+    [`${start}, linear probe`, of("LINEAR_PROBE")[0]],
+    ["Best", validations.find(({ step }) => step === best?.step)],
     ["Latest", validations.at(-1)],
-    [`Test: ${start}`, tests.find(({ step }) => step === 0)],
-    ["Test: best step", tests.findLast(({ step }) => step > 0)],
+    [`Test: ${run.from ? "before this run" : "base model"}`, tests.find(({ step }) => step === 0)],
+    ["Test: best checkpoint", tests.findLast(({ step }) => step > 0)],
   ];
   const known = rows.flatMap(([name, one]) => (one ? [[name, one] as const] : []));
   if (known.length === 0) return null;
@@ -27,7 +27,7 @@ export function Evaluations({ run }: { run: Run }) {
       <table>
         <thead>
           <tr>
-            <th scope="col">What</th>
+            <th scope="col">Evaluation</th>
             <th scope="col">Step</th>
             <th scope="col">Accuracy</th>
             {answered && <th scope="col">F1</th>}

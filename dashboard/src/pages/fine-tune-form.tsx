@@ -69,7 +69,7 @@ function methodNamed(name: string): Method {
 
 interface FormProps {
   readonly choices: ChoicesResult;
-  /** The dataset that the form above stored last. */
+  /** The dataset that the form above stored last; null if none. */
   readonly stored: StoredDataset | null;
 }
 
@@ -83,7 +83,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
   const [method, setMethod] = useState<Method>("FULL");
   const key = useIdempotencyKey();
 
-  // The first dataset stored here is what to learn from, the second what to be judged by.
+  // The first dataset stored on this page is selected for training, the second for validation.
   useEffect(() => {
     if (!stored) return;
     if (dataset === "") setDataset(stored.id);
@@ -108,7 +108,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
       <h2>2. Fine-tune</h2>
       {baseModels.nodes.length === 0 && (
         <p class="problem" role="alert">
-          No base model is known. A worker registers the models of its models folder when it starts.
+          There are no base models yet. A worker registers those in its models folder when it starts.
         </p>
       )}
       <form onSubmit={(event) => void create(event)}>
@@ -129,7 +129,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
           </label>
           <DatasetSelect
             name="dataset"
-            label="Learn from"
+            label="Training dataset"
             none="Choose a dataset"
             required
             {...{ datasets }}
@@ -138,32 +138,32 @@ export function FineTuneForm({ choices, stored }: FormProps) {
           />
           <DatasetSelect
             name="validationDataset"
-            label="Validate on"
-            none="No validation"
+            label="Validation dataset (optional)"
+            none="None"
             {...{ datasets }}
             value={validation}
             onValue={setValidation}
           />
           <DatasetSelect
             name="testDataset"
-            label="Test on, when it ends"
-            none="No test"
+            label="Test dataset (optional)"
+            none="None"
             {...{ datasets }}
             value={test}
             onValue={setTest}
           />
         </div>
         <label>
-          Label words, one a line, leading space included (for accuracy; optional)
+          Label words for accuracy, one per line, with leading spaces (optional)
           <textarea name="labelWords" rows={2} spellcheck={false} placeholder={" great\n terrible"} />
         </label>
         <label class="check">
           <input name="keepWeights" type="checkbox" />
-          Store the weights too when it ends (they can be rebuilt from the log at any time)
+          Store the weights at the end (otherwise they are rebuilt from the log on request)
         </label>
         <label class="check">
           <input name="linearProbe" type="checkbox" />
-          Measure a linear classifier on the model's hidden states first, as a baseline
+          Measure a linear probe before training, as a baseline
         </label>
         <details>
           <summary>Hyperparameters</summary>
@@ -349,15 +349,15 @@ function readForm(form: FormData): CreateFineTuneInput {
   };
 }
 
-/** One key for one wish: pressing the button again after a lost answer gives the same run, not a second one. */
+/** One key per input: pressing the button again after a lost answer returns the same run instead of creating another. */
 function useIdempotencyKey(): (input: CreateFineTuneInput) => string {
-  const last = useRef({ wish: "", key: "" });
+  const last = useRef({ content: "", key: "" });
   return (input) => {
-    const wish = JSON.stringify(input);
-    if (last.current.wish !== wish) last.current = { wish, key: randomKey() };
+    const content = JSON.stringify(input);
+    if (last.current.content !== content) last.current = { content, key: randomKey() };
     return last.current.key;
   };
 }
 
-/** crypto.randomUUID is missing on plain http to another machine. */
+/** Browsers have no crypto.randomUUID on plain http, except on localhost. */
 const randomKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(16)).join("-");

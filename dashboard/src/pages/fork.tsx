@@ -1,4 +1,4 @@
-/** A fork: a new run that goes on from a checkpoint, with other rows or settings. What is left empty is as in its run. */
+/** Forks a checkpoint: a new run that continues from it with other data or settings. */
 import { useRef, useState } from "preact/hooks";
 import { request } from "../api/client.ts";
 import { choices, createFineTune, type ChoicesResult } from "../api/operations.ts";
@@ -58,7 +58,7 @@ export function Fork({ run, checkpoint }: ForkProps) {
         <h2 id={title}>
           Fork “{run.name}” at step {formatInteger(checkpoint.step)}
         </h2>
-        <p>A new run goes on from this checkpoint and shares its log. What is left empty is as in this run.</p>
+        <p>Starts a new run from this checkpoint. Fields left empty keep the settings of this run.</p>
         <form onSubmit={(event) => void fork(event)}>
           <label>
             Name of the fork
@@ -66,9 +66,9 @@ export function Fork({ run, checkpoint }: ForkProps) {
           </label>
           {(["dataset", "validationDataset"] as const).map((field) => (
             <label key={field}>
-              {field === "dataset" ? "Learn from" : "Validate on"}
+              {field === "dataset" ? "Training dataset" : "Validation dataset"}
               <select name={field}>
-                <option value="">as in this run</option>
+                <option value="">Same as this run</option>
                 {datasets.map(({ id, name, rows }) => (
                   <option key={id} value={id}>
                     {name} ({formatInteger(rows)} rows)
@@ -87,10 +87,10 @@ export function Fork({ run, checkpoint }: ForkProps) {
           {failure && <Problem title="The fork was not created" failure={failure} />}
           <div class="actions">
             <button type="button" onClick={() => dialog.current?.close()}>
-              Leave it
+              Cancel
             </button>
             <button type="submit" class="primary" disabled={busy}>
-              Fork it
+              Start fork
             </button>
           </div>
         </form>

@@ -1,4 +1,4 @@
-/** What lies in the models folder and is no base model yet: shown with what it is or what is wrong with it, and registered. */
+/** Models found in the models folder that are not registered yet: what they are, or why they cannot be used. */
 import { useEffect, useState } from "preact/hooks";
 import { request } from "../api/client.ts";
 import { registerBaseModel, type ChoicesResult } from "../api/operations.ts";
@@ -7,12 +7,12 @@ import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
 
 type FoundModel = ChoicesResult["foundModels"][number];
 
-/** How often a registration under way is looked after. */
+/** How often the list is refreshed while a registration runs. */
 const pollMs = 1_000;
 
 interface Props {
   readonly models: readonly FoundModel[];
-  /** Reads the lists again. */
+  /** Refreshes the lists. */
   readonly read: () => Promise<void>;
 }
 
@@ -42,7 +42,7 @@ export function FoundModels({ models, read }: Props) {
         <thead>
           <tr>
             <th>Folder</th>
-            <th>What it is</th>
+            <th>Model</th>
             <th />
           </tr>
         </thead>

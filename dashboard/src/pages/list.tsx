@@ -1,4 +1,4 @@
-/** All fine-tunes, the newest first, read again every few seconds while somebody looks. */
+/** All fine-tunes, newest first, refreshed every few seconds while the page is visible. */
 import { useEffect, useState } from "preact/hooks";
 import { request } from "../api/client.ts";
 import { pause } from "../api/live.ts";
@@ -13,7 +13,7 @@ const refreshMs = 2_000;
 
 interface Listing {
   readonly runs: readonly Summary[];
-  /** Cursor of the next page; null when there is none. */
+  /** Cursor of the next page; null if there is none. */
   readonly next: string | null;
 }
 
@@ -47,13 +47,13 @@ export function ListPage() {
           New fine-tune
         </Link>
       </div>
-      {failure && <Problem title="The list cannot be read" failure={failure} />}
+      {failure && <Problem title="Cannot load the fine-tunes" failure={failure} />}
       {page === null && failure === null && <p class="muted">Loading…</p>}
       {page !== null && runs.length === 0 && (
         <div class="empty card">
-          <p>No fine-tune yet. Start one from a dataset of prompts and completions.</p>
+          <p>There are no fine-tunes yet. All you need is a dataset of prompts and completions.</p>
           <p>
-            <Link href="/new">New fine-tune</Link> · <a href="/graphql">use the API</a>
+            <Link href="/new">New fine-tune</Link> · <a href="/graphql">Use the API</a>
           </p>
         </div>
       )}
@@ -90,7 +90,7 @@ async function refresh(
   }
 }
 
-/** A run moves from the first page to an older one when new runs come in. */
+/** A run moves from the first page to an older one when new runs are created. */
 const unique = (runs: readonly Summary[]) =>
   [...new Map(runs.toReversed().map((run) => [run.id, run])).values()].toReversed();
 

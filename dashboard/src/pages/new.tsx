@@ -1,4 +1,4 @@
-/** Creates a dataset and a fine-tune. What the server finds wrong is shown where it is, with its line. */
+/** Creates a dataset and a fine-tune. Errors from the server are shown beside the form, with their lines. */
 import { useEffect, useState } from "preact/hooks";
 import { request, type StoredDataset } from "../api/client.ts";
 import { choices, type ChoicesResult } from "../api/operations.ts";
@@ -26,7 +26,7 @@ export function NewPage() {
   return (
     <>
       <h1>New fine-tune</h1>
-      {failure && <Problem title="Models and datasets cannot be read" failure={failure} />}
+      {failure && <Problem title="Cannot load models and datasets" failure={failure} />}
       <DatasetForm
         presets={found?.datasetPresets ?? []}
         onStored={async (dataset) => {

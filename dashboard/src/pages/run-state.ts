@@ -1,6 +1,6 @@
 /**
- * What the page of one run knows, kept up to date by three streams. Each goes on behind the last item it saw, so a
- * break of the connection, or a restart of the server, leaves no gap in the chart or the story and no double.
+ * The state of a run's page, kept up to date by three streams. Each resumes after the last item it received, so a broken
+ * connection or a restart of the server causes neither gaps nor duplicates in the chart and the events.
  */
 import { useEffect, useState } from "preact/hooks";
 import { ApiError, request, unreachable } from "../api/client.ts";
@@ -14,7 +14,7 @@ export type RunEvent = EventsResult["events"]["event"];
 
 export interface RunState {
   readonly run: Run | null;
-  /** Changes in place; `version` rises with each change. */
+  /** Changes in place; `version` increases with each change. */
   readonly points: Point[];
   readonly version: number;
   readonly events: readonly RunEvent[];
@@ -22,7 +22,7 @@ export interface RunState {
   readonly failure: Failure | null;
 }
 
-/** Results are asked for again this often. */
+/** How often evaluations and checkpoints are refreshed. */
 const resultsMs = 2_000;
 const retryMs = 1_000;
 
@@ -64,12 +64,12 @@ async function watch(id: string, signal: AbortSignal, update: Update): Promise<v
   ]);
 }
 
-/** The run as it is now; tried again for as long as the server cannot be reached. */
+/** The current state of the run. Retries while the server is unreachable. */
 async function readRun(id: string, signal: AbortSignal, update: Update): Promise<Run | null> {
   while (!signal.aborted) {
     try {
       const { fineTune: found } = await request(fineTune, { id });
-      if (found === null) throw new ApiError("NOT_FOUND", "There is no fine-tune of this id.");
+      if (found === null) throw new ApiError("NOT_FOUND", "There is no fine-tune with this id.");
       return found;
     } catch (error) {
       if (!(error instanceof ApiError) || error.code !== unreachable) throw error;
@@ -81,7 +81,7 @@ async function readRun(id: string, signal: AbortSignal, update: Update): Promise
 }
 
 async function watchSteps(id: string, points: Point[], signal: AbortSignal, update: Update): Promise<void> {
-  // Steps may come by the thousand; the page is drawn once a frame at most.
+  // Thousands of steps may arrive per second; the page is drawn at most once per frame.
   const redraw = oncePerFrame(() => update((before) => ({ ...before, version: before.version + 1 })));
   await follow({
     operation: steps,
@@ -129,7 +129,7 @@ async function watchEvents(id: string, signal: AbortSignal, update: Update): Pro
   });
 }
 
-/** Evaluations and checkpoints have no stream of their own: they are read again while somebody looks. */
+/** Evaluations and checkpoints have no stream: they are refreshed while the page is visible. */
 async function watchResults(id: string, signal: AbortSignal, update: Update): Promise<void> {
   while (!signal.aborted) {
     await pause(resultsMs, signal);

@@ -1,4 +1,4 @@
-/** One fine-tune: how it goes now, how the loss went, what happened, and what can be downloaded. */
+/** One fine-tune: progress, loss chart, evaluations, checkpoints, settings and events. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { request } from "../api/client.ts";
@@ -36,7 +36,7 @@ export function RunPage({ id }: { id: string }) {
     return (
       <>
         <h1>Fine-tune</h1>
-        {failure ? <Problem title="The run cannot be read" failure={failure} /> : <p class="muted">Loading…</p>}
+        {failure ? <Problem title="Cannot load the run" failure={failure} /> : <p class="muted">Loading…</p>}
       </>
     );
   }
@@ -48,7 +48,7 @@ export function RunPage({ id }: { id: string }) {
         <Connection live={state.live} over={isFinal(run.status)} />
         {isFinal(run.status) ? <Continue run={run} /> : <Cancel run={run} onCancelled={change} />}
       </div>
-      {failure && <Problem title="The live streams ended" failure={failure} />}
+      {failure && <Problem title="Live updates stopped" failure={failure} />}
       {run.error && <Problem title="The run failed" failure={run.error} />}
       <Progress run={run} />
       <Figures state={state} run={run} />
@@ -80,16 +80,16 @@ function Figures({ state, run }: { state: RunState; run: Run }) {
   const evaluations = validationsOf(run);
   const [before, after] = [evaluations[0], evaluations.length > 1 ? evaluations.at(-1) : undefined];
   const judged = evaluations.some(({ accuracy }) => accuracy !== null);
-  const figures: readonly [string, string, string?][] = [
+  const figures: readonly [string, string, (string | undefined)?][] = [
     ["Step", formatInteger(progress.step), `of ${formatInteger(progress.steps)}`],
     ["Loss", formatLoss(smooth(state.points).at(-1)), "smoothed"],
     ["Steps per second", formatRate(progress.stepsPerSecond)],
     isFinal(run.status)
-      ? ["Took", formatDuration(seconds(run.startedAt, run.finishedAt))]
+      ? ["Duration", formatDuration(seconds(run.startedAt, run.finishedAt))]
       : ["Time left", formatDuration(progress.etaSeconds)],
     judged
-      ? ["Accuracy", formatShare(after?.accuracy), `before ${formatShare(before?.accuracy)}`]
-      : ["Validation loss", formatLoss(after?.loss), `before ${formatLoss(before?.loss)}`],
+      ? ["Accuracy", formatShare(after?.accuracy), before && `from ${formatShare(before.accuracy)}`]
+      : ["Validation loss", formatLoss(after?.loss), before && `from ${formatLoss(before.loss)}`],
   ];
   return (
     <dl class="figures">
@@ -132,14 +132,14 @@ function Cancel({ run, onCancelled }: { run: Run; onCancelled: (run: Partial<Run
       </button>
       <dialog ref={dialog} aria-labelledby="cancel-title">
         <h2 id="cancel-title">Cancel “{run.name}”?</h2>
-        <p>It stops behind its present step. The steps done until then, and their log, are kept.</p>
-        {failure && <Problem title="It was not cancelled" failure={failure} />}
+        <p>The run stops after the current step. The steps done so far and their log are kept.</p>
+        {failure && <Problem title="The run was not cancelled" failure={failure} />}
         <div class="actions">
           <button type="button" onClick={() => dialog.current?.close()}>
             Keep running
           </button>
           <button type="button" class="danger" onClick={() => void cancel()}>
-            Cancel it
+            Cancel run
           </button>
         </div>
       </dialog>
@@ -151,7 +151,7 @@ function Settings({ run }: { run: Run }) {
   const { hyperparameters: set, dataset, validationDataset, testDataset } = run;
   const { from } = run;
   const settings: readonly (readonly [string, ComponentChildren])[] = [
-    ...(from ? [["Goes on from", <Origin key="from" from={from} />] as const] : []),
+    ...(from ? [["Continues from", <Origin key="from" from={from} />] as const] : []),
     ["Base model", `${run.baseModel.name} (${formatBytes(run.baseModel.bytes)})`],
     ["Dataset", `${dataset.name} (${formatInteger(dataset.rows)} rows)`],
     [
@@ -164,20 +164,23 @@ function Settings({ run }: { run: Run }) {
     ["Objective", objectives[set.objective]],
     ["Steps", formatInteger(set.steps)],
     ["Batch size", batchText(set)],
-    ["Estimates a step", estimatesText(set)],
+    ["Estimates per step", estimatesText(set)],
     ["Learning rate", rateText(set, run.pickedRate)],
-    ["Clip gradient at", set.clipGradient > 0 ? String(set.clipGradient) : none],
+    ["Gradient clipping", set.clipGradient > 0 ? String(set.clipGradient) : none],
     ["Epsilon", String(set.epsilon)],
     ["Weight decay", String(set.weightDecay)],
-    ["Noise", set.noise.toLowerCase()],
-    ["Precision of products", set.precision.toLowerCase()],
+    ["Noise", set.noise === "NORMAL" ? "normal" : "Rademacher"],
+    ["Precision", set.precision.toLowerCase()],
     ["Seed", String(set.seed)],
-    ["Evaluate every", set.evaluateEvery > 0 ? `${formatInteger(set.evaluateEvery)} steps` : "before and after"],
-    ["Best evaluation by", bestMetrics[set.bestMetric]],
+    [
+      "Evaluate every",
+      set.evaluateEvery > 0 ? `${formatInteger(set.evaluateEvery)} steps` : "before and after training",
+    ],
+    ["Best evaluation", bestMetrics[set.bestMetric]],
     ["Patience", set.patience > 0 ? `${formatInteger(set.patience)} evaluations` : none],
-    ["Checkpoint every", set.checkpointEvery > 0 ? `${formatInteger(set.checkpointEvery)} steps` : "at the end"],
+    ["Checkpoint every", set.checkpointEvery > 0 ? `${formatInteger(set.checkpointEvery)} steps` : "only at the end"],
     ["Skipped steps", formatCompact(run.progress.skippedSteps)],
-    ["Steps without a difference", formatCompact(run.progress.zeroSteps)],
+    ["Steps with no difference", formatCompact(run.progress.zeroSteps)],
     ["Device", run.device ?? none],
     ["Created", formatTime(run.createdAt)],
     ["Started", formatTime(run.startedAt)],
@@ -208,18 +211,18 @@ function Origin({ from }: { from: NonNullable<Run["from"]> }) {
 
 const objectives = {
   LOSS: "loss of the scored tokens",
-  CLASSIFICATION: "loss of the choice between candidates",
-  ACCURACY: "accuracy of the choice between candidates",
-  F1: "F1 of written answers",
-  EXACT_MATCH: "exact match of written answers",
+  CLASSIFICATION: "cross-entropy between candidates",
+  ACCURACY: "accuracy among candidates",
+  F1: "F1 of generated answers",
+  EXACT_MATCH: "exact match of generated answers",
 } satisfies Record<Run["hyperparameters"]["objective"], string>;
 
 const bestMetrics = {
-  AUTO: "F1, accuracy or loss, whichever there is first",
+  AUTO: "F1, else accuracy, else loss",
   LOSS: "loss",
   ACCURACY: "accuracy",
-  F1: "F1 of written answers",
-  EXACT_MATCH: "exact match of written answers",
+  F1: "F1 of generated answers",
+  EXACT_MATCH: "exact match of generated answers",
 } satisfies Record<Run["hyperparameters"]["bestMetric"], string>;
 
 function methodText({
@@ -238,7 +241,7 @@ function methodText({
 }
 
 function batchText({ batchSize, accumulate }: Run["hyperparameters"]): string {
-  return accumulate > 1 ? `${formatInteger(accumulate)} times ${batchSize} rows` : `${batchSize} rows`;
+  return accumulate > 1 ? `${batchSize} rows, ${formatInteger(accumulate)} batches per step` : `${batchSize} rows`;
 }
 
 function estimatesText({ estimates, estimatesAtEnd, estimator }: Run["hyperparameters"]): string {
@@ -247,8 +250,8 @@ function estimatesText({ estimates, estimatesAtEnd, estimator }: Run["hyperparam
 }
 
 function rateText({ learningRate, schedule, warmupSteps }: Run["hyperparameters"], pickedRate: number | null): string {
-  const rate = pickedRate === null ? learningRate : `${pickedRate}, picked by AUTO`;
-  const warm = warmupSteps > 0 ? `, after ${formatInteger(warmupSteps)} steps of warm-up` : "";
+  const rate = pickedRate === null ? learningRate : `${pickedRate}, chosen by AUTO`;
+  const warm = warmupSteps > 0 ? `, ${formatInteger(warmupSteps)} warm-up steps` : "";
   return `${rate}, ${schedule.toLowerCase()}${warm}`;
 }
 

@@ -1,4 +1,4 @@
-/** The loss chart: measured losses, their moving average, and the validation loss. Drawn by uPlot on a canvas. */
+/** The loss chart: measured losses, their moving average, and the validation loss, drawn by uPlot on a canvas. */
 import { useEffect, useRef } from "preact/hooks";
 import UPlot, { type AlignedData, type Options } from "uplot";
 import type { Results } from "../api/operations.ts";
@@ -6,7 +6,7 @@ import { formatInteger, formatLoss } from "../format.ts";
 import { lastStep, smooth, stepCount, type Point } from "../points.ts";
 
 interface ChartProps {
-  /** Changes in place; `version` says when. */
+  /** Changes in place; `version` increases with each change. */
   readonly points: readonly Point[];
   readonly version: number;
   readonly evaluations: Results["evaluations"];
@@ -47,18 +47,16 @@ export function Chart({ points, version, evaluations }: ChartProps) {
   const text =
     points.length === 0
       ? "Loss chart, no steps yet"
-      : `Loss chart, ${formatInteger(lastStep(points))} steps, smoothed loss now ${formatLoss(smoothed)}`;
+      : `Loss chart, ${formatInteger(lastStep(points))} steps, smoothed loss ${formatLoss(smoothed)}`;
   return (
     <figure class="chart">
       <div ref={box} role="img" aria-label={text} data-last-step={lastStep(points)} data-steps={stepCount(points)} />
-      <figcaption>
-        Loss in nats per scored token, by step. Drag over the chart to zoom, double-click to zoom out.
-      </figcaption>
+      <figcaption>Loss in nats per scored token, by step. Drag to zoom in; double-click to zoom out.</figcaption>
     </figure>
   );
 }
 
-/** All series on one axis of steps, as uPlot wants them. */
+/** All series on one axis of steps, in uPlot's format. */
 function alignedData(points: readonly Point[], evaluations: Results["evaluations"]): AlignedData {
   const smoothed = smooth(points);
   const rows = new Map<number, [number | null, number | null, number | null]>(

@@ -8,7 +8,7 @@ interface LinkProps {
   readonly children: ComponentChildren;
 }
 
-/** A link within the page. With a modifier key the browser does what it always does. */
+/** A link within the page. With a modifier key, the browser handles the click as usual. */
 export function Link({ href, current = false, children, class: className }: LinkProps) {
   const go = (event: MouseEvent) => {
     if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;

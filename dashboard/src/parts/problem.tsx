@@ -1,4 +1,4 @@
-/** A failure, said where it happened: the code, the reason, and each wrong place with its line. */
+/** Shows an error: its code, the message, and each issue with its line, unless the message already says it. */
 import { useState } from "preact/hooks";
 import { ApiError, readToken, writeToken, type Issue } from "../api/client.ts";
 
@@ -8,7 +8,7 @@ export interface Failure {
   readonly issues: readonly Issue[];
 }
 
-/** Any error as one that can be shown. */
+/** Converts any error into one that can be shown. */
 export function asFailure(error: unknown): Failure {
   return error instanceof ApiError ? error : { code: "INTERNAL", message: String(error), issues: [] };
 }
@@ -16,21 +16,22 @@ export function asFailure(error: unknown): Failure {
 interface ProblemProps {
   readonly title: string;
   readonly failure: Failure;
-  /** The text that the issues' lines are lines of, to show them. */
+  /** The text that line numbers of issues refer to; those lines are then shown. */
   readonly text?: string | undefined;
 }
 
 export function Problem({ title, failure, text }: ProblemProps) {
   const lines = text?.split("\n");
+  const issues = failure.issues.filter(({ line, message }) => line != null || !failure.message.includes(message));
   return (
     <div class="problem" role="alert">
       <p>
         <strong>{title}</strong> <code>{failure.code}</code>
       </p>
       <p>{failure.message}</p>
-      {failure.issues.length > 0 && (
+      {issues.length > 0 && (
         <ul>
-          {failure.issues.map((issue) => (
+          {issues.map((issue) => (
             <li key={`${issue.line} ${issue.field} ${issue.message}`}>
               <IssueText issue={issue} />
               {issue.line != null && lines?.[issue.line - 1] && <pre>{lines[issue.line - 1]?.slice(0, 200)}</pre>}

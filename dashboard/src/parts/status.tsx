@@ -11,7 +11,7 @@ const words: Record<Summary["status"], string> = {
 
 export const isFinal = (status: Summary["status"]) => status !== "QUEUED" && status !== "RUNNING";
 
-/** Said in words; the colour only repeats it. */
+/** The status in words; the colour only repeats it. */
 export function Status({ run }: { run: Pick<Summary, "status" | "cancelRequested"> }) {
   const stopping = run.status === "RUNNING" && run.cancelRequested;
   return <span class={`status ${run.status.toLowerCase()}`}>{stopping ? "Stopping" : words[run.status]}</span>;
