@@ -98,6 +98,7 @@ create table fine_tunes (
   first_entry integer not null default 0,
   first_step integer not null default 0,
   calibration_prompt text,
+  wanted text not null default 'RUN'::text,
   constraint fine_tunes_entries CHECK ((entries >= 0)),
   constraint fine_tunes_first_entry CHECK (((first_entry >= 0) AND (first_entry <= entries))),
   constraint fine_tunes_pkey PRIMARY KEY (id),
@@ -127,13 +128,17 @@ create table found_models (
 create table jobs (
   id bigint not null default nextval('jobs_id_seq'::regclass),
   kind text not null,
-  fine_tune_id uuid not null,
+  fine_tune_id uuid,
   checkpoint_id uuid,
   attempts integer not null default 0,
   lease_token bigint not null default 0,
   lease_worker text,
   lease_expires_at timestamp with time zone,
   created_at timestamp with time zone not null default now(),
+  subject text not null,
+  payload jsonb not null default '{}'::jsonb,
+  priority integer not null default 0,
+  needs jsonb not null default '{}'::jsonb,
   constraint jobs_pkey PRIMARY KEY (id),
   constraint jobs_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id) ON DELETE CASCADE,
   constraint jobs_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
@@ -163,6 +168,21 @@ create table step_metrics (
   constraint step_metrics_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
 );
 
+create table workers (
+  id uuid not null,
+  name text not null,
+  device text not null,
+  kinds jsonb not null,
+  families jsonb not null,
+  precisions jsonb not null,
+  memory_bytes bigint not null,
+  models jsonb not null,
+  version text not null,
+  started_at timestamp with time zone not null default now(),
+  last_seen_at timestamp with time zone not null default now(),
+  constraint workers_pkey PRIMARY KEY (id)
+);
+
 ALTER TABLE log_segments ALTER COLUMN decays SET STORAGE EXTERNAL;
 ALTER TABLE log_segments ALTER COLUMN scalars SET STORAGE EXTERNAL;
 CREATE INDEX datasets_created ON public.datasets USING btree (created_at, id);
@@ -171,3 +191,39 @@ CREATE INDEX fine_tunes_status_created ON public.fine_tunes USING btree (status,
 CREATE UNIQUE INDEX checkpoints_place ON public.checkpoints USING btree (fine_tune_id, entries);
 CREATE UNIQUE INDEX jobs_checkpoint ON public.jobs USING btree (checkpoint_id) WHERE (kind = 'MATERIALISE'::text);
 CREATE UNIQUE INDEX jobs_fine_tune ON public.jobs USING btree (fine_tune_id) WHERE (kind = 'FINE_TUNE'::text);
+CREATE UNIQUE INDEX jobs_subject ON public.jobs USING btree (kind, subject);
+
+CREATE OR REPLACE FUNCTION public.cancels_of_earlier_release()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+	IF new.wanted IS DISTINCT FROM old.wanted THEN
+		new.cancel_requested := new.wanted = 'CANCEL';
+	ELSIF new.cancel_requested IS DISTINCT FROM old.cancel_requested THEN
+		new.wanted := CASE WHEN new.cancel_requested THEN 'CANCEL' ELSE 'RUN' END;
+	END IF;
+	RETURN new;
+END $function$
+;
+
+CREATE OR REPLACE FUNCTION public.jobs_of_earlier_release()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+	IF new.subject IS NULL THEN
+		new.subject := coalesce(new.checkpoint_id, new.fine_tune_id)::text;
+	ELSIF new.kind = 'FINE_TUNE' THEN
+		new.fine_tune_id := new.subject::uuid;
+	ELSIF new.kind = 'MATERIALISE' THEN
+		new.checkpoint_id := new.subject::uuid;
+		new.fine_tune_id := (SELECT fine_tune_id FROM checkpoints WHERE id = new.checkpoint_id);
+	END IF;
+	RETURN new;
+END $function$
+;
+
+CREATE TRIGGER cancels_of_earlier_release BEFORE UPDATE OF wanted, cancel_requested ON public.fine_tunes FOR EACH ROW EXECUTE FUNCTION cancels_of_earlier_release();
+
+CREATE TRIGGER jobs_of_earlier_release BEFORE INSERT ON public.jobs FOR EACH ROW EXECUTE FUNCTION jobs_of_earlier_release();

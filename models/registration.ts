@@ -1,10 +1,10 @@
 /**
- * The models folder: a folder a model, which becomes a base model by being read whole and registered by name. When a worker
- * starts it registers all of them. What comes later it reports as found, and registers when an operator asks for that, beside
- * its jobs: reading is a matter of minutes for a large model, and a job may last for days.
+ * The models folder has one folder per model. A model becomes a base model when a worker has read all of it, for its hash, and
+ * registered it by name. A worker registers every model when it starts. Models that arrive later it reports as found, and
+ * registers when an operator requests it, while jobs run: a large model takes minutes to read, and a job may take days.
  *
  * models/ NAME/          a model
- *         .steplog/      Steplog's own: hashes/ (engine/model/hashes.ts), partial/ and removed/ (cli/models)
+ *         .steplog/      Steplog's files: hashes/ (engine/model/files/hashes.ts), partial/ and removed/ (staging-folder.ts)
  */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,6 +13,7 @@ import type { ModelFolder } from "../engine/model/files/folder.ts";
 import { modelBytes, openModelFolder, parameterCount } from "../engine/model/files/folder.ts";
 import { keptBaseHash } from "../engine/model/files/hashes.ts";
 import { SteplogError, asSteplogError } from "../schema/errors.ts";
+import type { NamedModel } from "../schema/jobs.ts";
 import { leaseMs, pollMs, renewMs, scanModelsMs } from "../schema/limits.ts";
 import type { SeenModel, Store } from "../store/store.ts";
 import type { Log } from "../schema/log.ts";
@@ -20,40 +21,72 @@ import type { Log } from "../schema/log.ts";
 export const ownDirOf = (modelsDir: string) => join(modelsDir, ".steplog");
 export const hashesDirOf = (modelsDir: string) => join(ownDirOf(modelsDir), "hashes");
 
-/** Names of the models folder's folders, usable or not, in order. */
+/** Names of the folders in the models folder, usable or not, in order. */
 export async function modelNames(modelsDir: string): Promise<string[]> {
   const entries = await readdir(modelsDir, { withFileTypes: true }).catch(() => []);
   const folders = entries.filter((entry) => entry.isDirectory() || entry.isSymbolicLink());
   return folders.flatMap(({ name }) => (name.startsWith(".") ? [] : [name])).toSorted();
 }
 
-/** Registers every usable folder; one that is not is named in the log with its reason and left out. */
-export async function registerModels(store: Store, modelsDir: string, log: Log): Promise<string[]> {
+/** The models that this worker has, by name and base hash: it claims runs of these only. */
+export class ModelsAtHand {
+  readonly #hashes = new Map<string, string>();
+
+  list(): NamedModel[] {
+    return [...this.#hashes].map(([name, hash]) => ({ name, hash }));
+  }
+
+  add(name: string, hash: string): void {
+    this.#hashes.set(name, hash);
+  }
+
+  has(name: string): boolean {
+    return this.#hashes.has(name);
+  }
+
+  /** Forgets the models that are not among the names. */
+  keep(names: readonly string[]): void {
+    for (const name of this.#hashes.keys()) if (!names.includes(name)) this.#hashes.delete(name);
+  }
+}
+
+/** What reading and registering models needs. */
+export interface ModelsFolder {
+  readonly store: Store;
+  readonly modelsDir: string;
+  readonly atHand: ModelsAtHand;
+  readonly log: Log;
+}
+
+/** Registers every usable folder; the names. For a folder that is not usable the log has the reason. */
+export async function registerModels(models: ModelsFolder): Promise<string[]> {
   const names: string[] = [];
-  for (const name of await modelNames(modelsDir)) {
+  for (const name of await modelNames(models.modelsDir)) {
     try {
-      await registerModel(store, modelsDir, name);
+      await registerModel(models, name);
       names.push(name);
     } catch (error) {
       const { code, message } = asSteplogError(error);
-      log.warn({ model: name, code }, `Left out of the base models: ${message}`);
+      models.log.warn({ model: name, code }, `Not registered as a base model: ${message}`);
     }
   }
   return names;
 }
 
-async function registerModel(
-  store: Store,
-  modelsDir: string,
-  name: string,
-  onBytes?: (bytes: number) => void,
-): Promise<void> {
-  const folder = await openModelFolder(join(modelsDir, name));
-  const hash = await keptBaseHash(folder, name, { folder: hashesDirOf(modelsDir), now: Date.now }, onBytes);
-  await store.baseModels.register({ ...describeModel(name, folder), hash });
+/** The model is at hand even if the store has another one of this name: runs name the hash that they need. */
+async function registerModel(models: ModelsFolder, name: string, onBytes?: (bytes: number) => void): Promise<void> {
+  const { folder, hash } = await readModel(models, name, onBytes);
+  await models.store.baseModels.register({ ...describeModel(name, folder), hash });
 }
 
-/** What is known of a model without reading its weights. */
+async function readModel({ modelsDir, atHand }: ModelsFolder, name: string, onBytes?: (bytes: number) => void) {
+  const folder = await openModelFolder(join(modelsDir, name));
+  const hash = await keptBaseHash(folder, name, { folder: hashesDirOf(modelsDir), now: Date.now }, onBytes);
+  atHand.add(name, hash);
+  return { folder, hash };
+}
+
+/** What can be said of a model without reading its weights. */
 export function describeModel(name: string, folder: ModelFolder) {
   const dtypes = new Set([...folder.locations.values()].map((tensor) => tensor.dtype));
   return {
@@ -66,41 +99,50 @@ export function describeModel(name: string, folder: ModelFolder) {
   };
 }
 
-export interface ModelsWatch {
-  readonly store: Store;
+export interface ModelsWatch extends ModelsFolder {
   /** Name of this worker. */
   readonly name: string;
-  readonly modelsDir: string;
-  readonly log: Log;
   readonly signal: AbortSignal;
 }
 
-/** Reports and registers until the signal. An unreachable store is waited for. */
+/** Looks, reports and registers until the signal; waits while the store is unreachable. */
 export async function watchModels(watch: ModelsWatch): Promise<void> {
-  const { store, modelsDir, log, signal } = watch;
+  const { log, signal } = watch;
   let scanned = -Infinity;
-  let silent = false;
+  let warned = false;
   while (!signal.aborted) {
     try {
       if (performance.now() - scanned >= scanModelsMs) {
-        await reportModels(store, modelsDir);
+        await scanModels(watch);
         scanned = performance.now();
       }
       await registerRequested(watch);
-      silent = false;
+      warned = false;
     } catch (error) {
-      // The worker's own loop says so every time.
-      if (!silent) log.warn({ error }, "Models cannot be reported to the store; trying again.");
-      silent = true;
+      // The worker's own loop logs every failure.
+      if (!warned) log.warn({ error }, "Models cannot be reported to the store; trying again.");
+      warned = true;
     }
     await delay(pollMs, undefined, { signal }).catch(() => {});
   }
 }
 
-/** Tells the store which folders are no base models, and what they are. */
-export async function reportModels(store: Store, modelsDir: string): Promise<void> {
-  const names = await store.foundModels.unregistered(await modelNames(modelsDir));
-  await store.foundModels.report(await Promise.all(names.map((name) => lookAt(modelsDir, name))));
+/**
+ * Reports the folders that are not base models, and reads those that are and that this worker did not have before, such as a
+ * copy of another worker's model. A folder at hand is not read again: if it changed, its next run fails and says so.
+ */
+export async function scanModels(watch: ModelsWatch): Promise<void> {
+  const { store, modelsDir, atHand, log, signal } = watch;
+  const names = await modelNames(modelsDir);
+  atHand.keep(names);
+  const unregistered = await store.foundModels.unregistered(names);
+  await store.foundModels.report(await Promise.all(unregistered.map((name) => lookAt(modelsDir, name))));
+  for (const name of names) {
+    if (atHand.has(name) || unregistered.includes(name)) continue;
+    await readModel(watch, name, () => signal.throwIfAborted()).catch((error: unknown) => {
+      if (!signal.aborted) log.warn({ model: name, error }, "A registered model cannot be read here.");
+    });
+  }
 }
 
 async function lookAt(modelsDir: string, name: string): Promise<SeenModel> {
@@ -112,22 +154,22 @@ async function lookAt(modelsDir: string, name: string): Promise<SeenModel> {
   }
 }
 
-/** Registers a folder that was asked for, if there is one. */
+/** Registers a folder whose registration was requested, if there is one. */
 export async function registerRequested(watch: ModelsWatch): Promise<void> {
-  const { store, log, signal, modelsDir } = watch;
+  const { store, log, signal } = watch;
   const claim = { worker: watch.name, leaseMs };
   const name = await store.foundModels.claimRegistration(claim);
   if (name === null) return;
-  log.info({ model: name }, "Registers a model.");
+  log.info({ model: name }, "Registering a model.");
   let lost = false;
   const renew = () => store.foundModels.renewRegistration(name, claim).then((mine) => (lost = !mine));
   const timer = setInterval(() => void renew().catch(() => {}), renewMs);
-  const goOn = () => {
+  const checkClaim = () => {
     signal.throwIfAborted();
-    if (lost) throw new SteplogError("LEASE_LOST", `The folder ${name} is gone, or another worker registers it.`);
+    if (lost) throw new SteplogError("LEASE_LOST", `The folder ${name} is gone, or another worker is registering it.`);
   };
   try {
-    await registerModel(store, modelsDir, name, goOn);
+    await registerModel(watch, name, checkClaim);
     log.info({ model: name }, "Registered a model.");
   } catch (error) {
     await giveUp(watch, name, error);

@@ -46,6 +46,12 @@ export const leaseMs = 8_000;
 export const renewMs = 2_000;
 /** How often an idle worker polls, in case it missed a notification. */
 export const pollMs = 2_000;
+/** How often a worker reports itself. */
+export const reportMs = 2_000;
+/** A worker that has not reported for this long no longer counts as live. */
+export const liveMs = 10_000;
+/** Rows of workers that have not reported for this long are deleted. */
+export const forgetWorkerMs = 3_600_000;
 /** How often a worker scans the models folder for models that are not registered. */
 export const scanModelsMs = 10_000;
 /** How long a measured step may wait before it is written to the store, and so acknowledged. */

@@ -1,16 +1,15 @@
-/** The states of a fine-tune and of a materialisation, and the only moves between them. */
+/** The states of a fine-tune and of a checkpoint's weights, and the only moves between them. */
 
 export const fineTuneStatuses = ["QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"] as const;
 export type FineTuneStatus = (typeof fineTuneStatuses)[number];
 
 /**
- * QUEUED waits for a worker. RUNNING has been claimed at least once; a lapsed lease leaves it RUNNING, and the next
- * worker goes on from the log. The other three are final. A cancel of a QUEUED run is immediate; of a RUNNING one it
- * is a request that the worker honours at its next step, so that the log ends where the weights do.
+ * What each status may become; store/runs/lifecycle.ts tells the states in words and checks every move against this.
+ * RUNNING follows RUNNING when a worker releases the run, another one continues it, or a cancel is requested.
  */
 export const fineTuneTransitions: Readonly<Record<FineTuneStatus, readonly FineTuneStatus[]>> = {
   QUEUED: ["RUNNING", "CANCELLED"],
-  RUNNING: ["SUCCEEDED", "FAILED", "CANCELLED"],
+  RUNNING: ["RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"],
   SUCCEEDED: [],
   FAILED: [],
   CANCELLED: [],
@@ -20,13 +19,16 @@ export function isFinal(status: FineTuneStatus): boolean {
   return fineTuneTransitions[status].length === 0;
 }
 
-/** A checkpoint's weights: not asked for, being rebuilt by a worker, stored, or impossible (with the reason kept). */
+/** What is wanted of a run. Its worker reads this with every renewal and append, and acts after the current step. */
+export type Wanted = "RUN" | "CANCEL";
+
+/** A checkpoint's weights: not requested, queued for a worker to rebuild, stored, or failed (with the reason). */
 export const weightsStatuses = ["NONE", "QUEUED", "STORED", "FAILED"] as const;
 export type WeightsStatus = (typeof weightsStatuses)[number];
 
 /**
- * What an evaluation measures: validation rows, test rows, validation rows with demonstrations before their prompts, or by a
- * linear classifier on hidden states.
+ * What an evaluation measures: validation rows, test rows, validation rows with demonstrations in front of their prompts, or
+ * validation rows classified by a linear probe on hidden states.
  */
 export const evaluationKinds = ["VALIDATION", "TEST", "IN_CONTEXT", "LINEAR_PROBE"] as const;
 export type EvaluationKind = (typeof evaluationKinds)[number];

@@ -1,6 +1,6 @@
 /**
- * The rows of the service. They are the truth: notifications carry an id at most, and every reader re-reads from here.
- * migrations/ holds the SQL that leads to these tables, one file a change, never edited after it landed.
+ * The tables of the service. Rows are the truth: a notification carries an id at most, and every reader reads again.
+ * migrations/ holds the SQL that leads to these tables, one file per change; files that have landed are never edited.
  */
 import { sql } from "drizzle-orm";
 import type { AnyPgColumn } from "drizzle-orm/pg-core";
@@ -22,14 +22,15 @@ import {
   uuid,
 } from "drizzle-orm/pg-core";
 import type { InputIssue } from "./errors.ts";
-import type { Hyperparameters } from "./hyperparameters.ts";
-import type { EvaluationKind, FineTuneStatus, WeightsStatus } from "./states.ts";
+import type { Hyperparameters, PrecisionKind } from "./hyperparameters.ts";
+import type { JobKind, NamedModel, Needs } from "./jobs.ts";
+import type { EvaluationKind, FineTuneStatus, Wanted, WeightsStatus } from "./states.ts";
 
 const bytea = customType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => "bytea" });
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: "date" });
 const createdAt = () => instant("created_at").notNull().defaultNow();
 
-/** Models in Hugging Face layout that workers found in their models folder; `name` is the folder's name. */
+/** Models in Hugging Face layout that workers have registered; `name` is the name of the folder. */
 export const baseModels = pgTable("base_models", {
   id: uuid("id").primaryKey().defaultRandom(),
   name: text("name").notNull().unique(),
@@ -45,12 +46,12 @@ export const baseModels = pgTable("base_models", {
 });
 
 /**
- * Folders of the models folder that are no base models yet, as the workers last saw them. A row goes when its folder does,
- * or when the folder becomes a base model.
+ * Folders of the models folder that are not base models yet, as a worker last saw them. A row is deleted when its folder
+ * disappears or becomes a base model.
  */
 export const foundModels = pgTable("found_models", {
   name: text("name").primaryKey(),
-  /** As of a base model; null when the folder cannot be used. */
+  /** As in base_models; null when the folder cannot be used. */
   family: text("family"),
   dtype: text("dtype"),
   parameters: bigint("parameters", { mode: "number" }),
@@ -58,16 +59,16 @@ export const foundModels = pgTable("found_models", {
   contextLength: integer("context_length"),
   /** Why it cannot be used: code and message. */
   problem: text("problem"),
-  /** Why it could not be registered when that was last asked for. */
+  /** Why the last request to register it failed. */
   failure: text("failure"),
-  /** When somebody asked for that; null when nobody waits for it. */
+  /** When its registration was requested; null when nobody waits for it. */
   requestedAt: instant("requested_at"),
-  /** The worker that registers it, and until when it may be silent. */
+  /** The worker that is registering it, and when that claim lapses. */
   claimedBy: text("claimed_by"),
   claimExpiresAt: instant("claim_expires_at"),
 });
 
-/** Checked rows of prompt and completion. The bytes lie in the blob store under their SHA-256. */
+/** Checked rows of prompt and completion. The bytes are in the blob store, under their SHA-256. */
 export const datasets = pgTable(
   "datasets",
   {
@@ -85,9 +86,9 @@ export const fineTunes = pgTable(
   "fine_tunes",
   {
     id: uuid("id").primaryKey().defaultRandom(),
-    /** The client's name for one wish: a second create with the same key and input answers with the first. */
+    /** A key the client chose for its request: a second create with the same key and input returns the first run. */
     idempotencyKey: text("idempotency_key").unique(),
-    /** SHA-256 of the canonical input, to tell a repeat from a contradiction. */
+    /** SHA-256 of the canonical input: distinguishes a repeated request from another one with the same key. */
     inputHash: text("input_hash").notNull(),
     name: text("name").notNull(),
     baseModelId: uuid("base_model_id")
@@ -98,36 +99,38 @@ export const fineTunes = pgTable(
       .references(() => datasets.id),
     validationDatasetId: uuid("validation_dataset_id").references(() => datasets.id),
     testDatasetId: uuid("test_dataset_id").references(() => datasets.id),
-    /** Candidate completions among which accuracy is judged; empty when the metric is the loss alone. */
+    /** Candidate completions for accuracy; empty when only the loss is measured. */
     labelWords: jsonb("label_words").$type<readonly string[]>().notNull(),
-    /** A prompt that says nothing, by which the candidates' scores are calibrated; null without. */
+    /** A content-free prompt that calibrates the candidates' scores; null for no calibration. */
     calibrationPrompt: text("calibration_prompt"),
     hyperparameters: jsonb("hyperparameters").$type<Hyperparameters>().notNull(),
-    /** Whether the last checkpoint's weights are stored as the worker holds them, beside the log that rebuilds them. */
+    /** Whether the weights of the last checkpoint are stored as trained, in addition to the log that rebuilds them. */
     keepWeights: boolean("keep_weights").notNull().default(false),
     status: text("status").$type<FineTuneStatus>().notNull().default("QUEUED"),
+    wanted: text("wanted").$type<Wanted>().notNull().default("RUN"),
+    /** What the release before this one reads and writes; a trigger keeps it equal to wanted = CANCEL. To be dropped. */
     cancelRequested: boolean("cancel_requested").notNull().default(false),
     errorCode: text("error_code"),
     errorMessage: text("error_message"),
     errorIssues: jsonb("error_issues").$type<readonly InputIssue[]>(),
-    /** The checkpoint of another run that this one goes on from; its log up to there is the beginning of this one's. */
+    /** The checkpoint of another run that this one continues from: its log up to there is the start of this run's log. */
     fromCheckpointId: uuid("from_checkpoint_id").references((): AnyPgColumn => checkpoints.id),
-    /** The first entry that is this run's own, and steps of runs before it whose rows it goes on behind. */
+    /** The first entry of this run's own; and how many steps of batches it skips, because earlier runs trained on them. */
     firstEntry: integer("first_entry").notNull().default(0),
     firstStep: integer("first_step").notNull().default(0),
-    /** Canonical JSON header of the log, fixed by the first worker or the run that it goes on from; null until then. */
+    /** Canonical JSON header of the log: from the first worker or from the run that it continues; null until then. */
     logHeader: bytea("log_header"),
-    /** Entries of the whole log that are acknowledged, and the chain hash over them (32 bytes). */
+    /** Acknowledged entries of the whole log, and the chain hash over them (32 bytes). */
     entries: integer("entries").notNull().default(0),
     chain: bytea("chain"),
-    /** Steps acknowledged; a step has an entry for each of its estimates. */
+    /** Acknowledged steps of this run; a step has one entry per estimate. */
     stepsDone: integer("steps_done").notNull().default(0),
-    /** Steps whose loss was not finite, and steps that measured no difference: both left the weights as they were. */
+    /** Steps whose loss was not finite, and steps that measured no difference. Neither changed the weights. */
     skippedSteps: integer("skipped_steps").notNull().default(0),
     zeroSteps: integer("zero_steps").notNull().default(0),
-    /** The learning rate in use, where AUTO picked it. */
+    /** The learning rate that AUTO picked; null otherwise. */
     pickedRate: doublePrecision("picked_rate"),
-    /** The compute device of the worker that ran last, and why it was chosen. */
+    /** The compute device of the last worker, and why it was chosen. */
     device: text("device"),
     createdAt: createdAt(),
     startedAt: instant("started_at"),
@@ -141,15 +144,15 @@ export const fineTunes = pgTable(
   ],
 );
 
-/** A stored file of a checkpoint's weights. */
+/** A stored file of the weights of a checkpoint. */
 export interface WeightsFile {
   readonly name: string;
-  /** Its blob. */
+  /** Names its blob. */
   readonly sha256: string;
   readonly bytes: number;
 }
 
-/** A checkpoint is a place in a log: (run, number of entries, chain hash, weights digest). */
+/** A checkpoint is a position in a log: (run, number of entries, chain hash, weights digest). */
 export const checkpoints = pgTable(
   "checkpoints",
   {
@@ -158,17 +161,17 @@ export const checkpoints = pgTable(
       .notNull()
       .references(() => fineTunes.id, { onDelete: "cascade" }),
     entries: integer("entries").notNull(),
-    /** Steps done at that place. */
+    /** Steps done at this position. */
     step: integer("step").notNull(),
     chain: bytea("chain").notNull(),
-    /** Weights digest of docs/STEP_LOG.md, 64 hex digits, measured on the weights that were trained. */
+    /** Weights digest of docs/STEP_LOG.md, 64 hex digits, computed from the trained weights. */
     weightsDigest: text("weights_digest").notNull(),
     weightsStatus: text("weights_status").$type<WeightsStatus>().notNull().default("NONE"),
-    /** Files of the weights, once they are stored: one, or shards and their index. */
+    /** Files of the weights once stored: one file, or shards and their index. */
     weightsFiles: jsonb("weights_files").$type<readonly WeightsFile[]>(),
-    /** Blob of the file where there is one only; all that rows have that were stored before there were shards. */
+    /** Blob of a single file. Rows from before there were shards have only this. */
     weightsBlob: text("weights_blob"),
-    /** Of all files. */
+    /** Sum over the files. */
     weightsBytes: bigint("weights_bytes", { mode: "number" }),
     weightsError: text("weights_error"),
     createdAt: createdAt(),
@@ -177,25 +180,33 @@ export const checkpoints = pgTable(
 );
 
 /**
- * Work for workers. A claim sets worker, token and expiry; the token rises with every claim, so that a worker that
- * lost its lease cannot write (fencing). A job is deleted when it is done.
+ * Work for workers (store/queue/jobs.ts). A claim sets worker, token and expiry. The token rises with every claim, so that
+ * a worker that has lost its lease cannot write (fencing). A finished job is deleted.
  */
 export const jobs = pgTable(
   "jobs",
   {
     id: bigserial("id", { mode: "number" }).primaryKey(),
-    kind: text("kind").$type<"FINE_TUNE" | "MATERIALISE">().notNull(),
-    fineTuneId: uuid("fine_tune_id")
-      .notNull()
-      .references(() => fineTunes.id, { onDelete: "cascade" }),
-    checkpointId: uuid("checkpoint_id").references(() => checkpoints.id, { onDelete: "cascade" }),
+    kind: text("kind").$type<JobKind>().notNull(),
+    /** Id of what the job is about; schema/jobs.ts names it for each kind. */
+    subject: text("subject").notNull(),
+    /** What else the kind wants to know. */
+    payload: jsonb("payload").$type<Readonly<Record<string, unknown>>>().notNull().default({}),
+    /** Higher first; jobs of one priority are claimed in order of id. */
+    priority: integer("priority").notNull().default(0),
+    needs: jsonb("needs").$type<Needs>().notNull().default({}),
+    /** Claims so far, without those that ended in a release. */
     attempts: integer("attempts").notNull().default(0),
     leaseToken: bigint("lease_token", { mode: "number" }).notNull().default(0),
     leaseWorker: text("lease_worker"),
     leaseExpiresAt: instant("lease_expires_at"),
     createdAt: createdAt(),
+    /** What the release before this one reads and writes; a trigger keeps both in agreement with subject. To be dropped. */
+    fineTuneId: uuid("fine_tune_id").references(() => fineTunes.id, { onDelete: "cascade" }),
+    checkpointId: uuid("checkpoint_id").references(() => checkpoints.id, { onDelete: "cascade" }),
   },
   (t) => [
+    uniqueIndex("jobs_subject").on(t.kind, t.subject),
     uniqueIndex("jobs_fine_tune")
       .on(t.fineTuneId)
       .where(sql`${t.kind} = 'FINE_TUNE'`),
@@ -206,8 +217,29 @@ export const jobs = pgTable(
 );
 
 /**
- * The log, packed: bfloat16 scalars, two bytes each, little-endian; decays, four bytes each, where the run has weight
- * decay. Seeds follow the rule (run seed << 32) + entry. Permanent and append-only but for the growth of the last row.
+ * Workers as they report themselves every few seconds (reportMs). A row is deleted when its worker stops; a worker that
+ * has not reported for liveMs counts as gone.
+ */
+export const workers = pgTable("workers", {
+  id: uuid("id").primaryKey(),
+  /** Unique among processes, as in jobs.lease_worker: host name and process id. */
+  name: text("name").notNull(),
+  /** The compute device and why it was chosen. */
+  device: text("device").notNull(),
+  /** What it can do (Capabilities of schema/jobs.ts). */
+  kinds: jsonb("kinds").$type<readonly JobKind[]>().notNull(),
+  families: jsonb("families").$type<readonly string[]>().notNull(),
+  precisions: jsonb("precisions").$type<readonly PrecisionKind[]>().notNull(),
+  memoryBytes: bigint("memory_bytes", { mode: "number" }).notNull(),
+  models: jsonb("models").$type<readonly NamedModel[]>().notNull(),
+  version: text("version").notNull(),
+  startedAt: instant("started_at").notNull().defaultNow(),
+  lastSeenAt: instant("last_seen_at").notNull().defaultNow(),
+});
+
+/**
+ * The log, packed: bfloat16 scalars of two bytes, little-endian; decays of four bytes where the run has weight decay.
+ * Seeds follow the rule (run seed << 32) + entry. Rows are permanent, and only the last one grows.
  */
 export const logSegments = pgTable(
   "log_segments",
@@ -229,7 +261,7 @@ export const logSegments = pgTable(
   ],
 );
 
-/** What a chart shows of a step, counted from 1. */
+/** Measurements of a step, for charts; steps count from 1. */
 export const stepMetrics = pgTable(
   "step_metrics",
   {
@@ -237,20 +269,20 @@ export const stepMetrics = pgTable(
       .notNull()
       .references(() => fineTunes.id, { onDelete: "cascade" }),
     step: integer("step").notNull(),
-    /** Mean of the two measured losses, nats per scored token; null when not finite. */
+    /** Mean of the measured losses, nats per scored token; null when not finite. */
     loss: doublePrecision("loss"),
     projectedGradient: doublePrecision("projected_gradient"),
     learningRate: doublePrecision("learning_rate").notNull(),
-    /** Why the step was skipped (scalar 0), or null. */
+    /** Why the step was skipped (scalar 0); null when it was not. */
     skipped: text("skipped"),
-    /** Seconds the step took on the worker. */
+    /** Duration on the worker, seconds. */
     seconds: doublePrecision("seconds").notNull(),
     at: instant("at").notNull().defaultNow(),
   },
   (t) => [primaryKey({ columns: [t.fineTuneId, t.step] })],
 );
 
-/** Measurements of rows that are not learned from: step 0 is zero-shot, before any step. */
+/** Measurements on rows that are not trained on; step 0 is before any step (zero-shot). */
 export const evaluations = pgTable(
   "evaluations",
   {
@@ -259,14 +291,14 @@ export const evaluations = pgTable(
       .references(() => fineTunes.id, { onDelete: "cascade" }),
     kind: text("kind").$type<EvaluationKind>().notNull().default("VALIDATION"),
     entries: integer("entries").notNull(),
-    /** Steps done at that place. */
+    /** Steps done at this position. */
     step: integer("step").notNull(),
     rows: integer("rows").notNull(),
     /** Mean loss over the scored tokens, nats. */
     loss: doublePrecision("loss").notNull(),
-    /** Share of rows whose best label word is the right one; null without label words. */
+    /** Share of rows whose best candidate is the right one, 0 to 1; null without candidates. */
     accuracy: doublePrecision("accuracy"),
-    /** Of answers that the model writes, 0 to 1; null where it writes none. */
+    /** Of generated answers, 0 to 1; null when none are generated. */
     f1: doublePrecision("f1"),
     exactMatch: doublePrecision("exact_match"),
     at: instant("at").notNull().defaultNow(),
@@ -274,7 +306,7 @@ export const evaluations = pgTable(
   (t) => [primaryKey({ columns: [t.fineTuneId, t.kind, t.entries] })],
 );
 
-/** The story of a fine-tune, in words: one row a change of state or a notable moment, numbered without gaps from 1. */
+/** The history of a fine-tune in words: changes of state and other notable moments, numbered from 1 without gaps. */
 export const events = pgTable(
   "events",
   {
@@ -295,6 +327,7 @@ export type Dataset = typeof datasets.$inferSelect;
 export type FineTune = typeof fineTunes.$inferSelect;
 export type Checkpoint = typeof checkpoints.$inferSelect;
 export type Job = typeof jobs.$inferSelect;
+export type WorkerRow = typeof workers.$inferSelect;
 export type StepMetric = typeof stepMetrics.$inferSelect;
 export type Evaluation = typeof evaluations.$inferSelect;
 export type Event = typeof events.$inferSelect;

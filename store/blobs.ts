@@ -1,16 +1,25 @@
 /**
- * Files by their SHA-256, in a folder that server and workers share: blobs/ab/abcdef...
+ * Blobs: files named by their SHA-256, in a folder that server and workers share: blobs/ab/abcdef...
  *
- * A blob appears whole or not at all: bytes go to a file of their own under incoming/, are hashed on the way and synced,
- * and the file is renamed into place. Two uploads of the same bytes end as one file.
+ * A blob appears whole or not at all: the bytes are written to a new file under incoming/, hashed on the way and synced, and
+ * the file is renamed. Two uploads of the same bytes end as one file.
  */
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SteplogError } from "../schema/errors.ts";
-import type { Blobs } from "./types.ts";
+import type { Readable } from "node:stream";
 
-/** An upload that took longer than this belongs to a process that is gone. */
+export interface Blobs {
+  /** Stores the bytes under their SHA-256, on disk before it returns; an interrupted source leaves nothing. */
+  put(source: AsyncIterable<Uint8Array>, options?: { maxBytes?: number }): Promise<{ sha256: string; bytes: number }>;
+  /** @throws NOT_FOUND when there is no such blob */
+  open(sha256: string): Promise<Readable>;
+  path(sha256: string): string;
+  remove(sha256: string): Promise<void>;
+}
+
+/** An upload older than this belongs to a process that is gone. */
 const abandonedMs = 24 * 3_600_000;
 
 export async function openBlobs(storageDir: string): Promise<Blobs> {
@@ -42,7 +51,7 @@ export async function openBlobs(storageDir: string): Promise<Blobs> {
 }
 
 function pathOf(storageDir: string, sha256: string): string {
-  // The name comes from callers, so nothing but a hash may become part of a path.
+  // The name comes from clients, so only a hash may become part of a path.
   if (!/^[0-9a-f]{64}$/u.test(sha256)) {
     throw new SteplogError("INVALID_ARGUMENT", `${JSON.stringify(sha256)} is not a SHA-256 of 64 hex digits.`);
   }
@@ -67,7 +76,7 @@ async function writeAndHash(path: string, source: AsyncIterable<Uint8Array>, max
   return { sha256: hash.digest("hex"), bytes };
 }
 
-/** The rename lasts once the folder is synced, and the folder once its parent is. */
+/** A rename survives a crash once its folder is synced, and a new folder once its parent is. */
 async function publish(temporary: string, path: string): Promise<void> {
   const folder = dirname(path);
   await mkdir(folder, { recursive: true });
@@ -100,7 +109,7 @@ function tooLarge(maxBytes: number): SteplogError {
   return new SteplogError("PAYLOAD_TOO_LARGE", `The upload is larger than ${maxBytes} bytes.`);
 }
 
-/** A fault of the disk, by code; an error of the source is the caller's own and passes. */
+/** Disk errors get a code; other errors come from the caller's source and pass through. */
 function storageFailed(error: unknown, sha256?: string): never {
   const code = error instanceof Error && "code" in error ? error.code : null;
   if (code === "ENOENT" && sha256) throw new SteplogError("NOT_FOUND", `There is no blob ${sha256}.`);

@@ -1,9 +1,22 @@
-/** Names for checked rows; the bytes lie in the blob store. */
+/** Datasets: names for checked rows. The bytes are in the blob store. */
 import { and, inArray } from "drizzle-orm";
-import { datasets } from "../schema/tables.ts";
+import { type Dataset, datasets } from "../schema/tables.ts";
+import { type Page, pageOf } from "./pages.ts";
 import { type Database, inOrderOf, only } from "./postgres/database.ts";
-import { pageOf } from "./pages.ts";
-import type { Datasets } from "./types.ts";
+
+export interface NewDataset {
+  readonly name: string;
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly rows: number;
+}
+
+export interface Datasets {
+  create(dataset: NewDataset): Promise<Dataset>;
+  get(id: string): Promise<Dataset | null>;
+  list(page: Page): Promise<Dataset[]>;
+  byIds(ids: readonly string[]): Promise<(Dataset | null)[]>;
+}
 
 const keys = { table: datasets, sort: datasets.createdAt, id: datasets.id };
 

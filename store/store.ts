@@ -1,50 +1,95 @@
 /**
- * The store: the only door to Postgres and to the blobs. Server and workers meet here and nowhere else.
+ * The store: the only way to Postgres and to the blobs. Server and workers meet here and nowhere else.
  *
  * What must stay true: rows are the truth and notifications only hints; whatever a worker writes is fenced by its lease
- * (leases.ts); what was acknowledged is on disk.
+ * (queue/leases.ts); what was acknowledged is on disk.
+ *
+ * Readers get rows of schema/tables.ts unchanged. Looking up an unknown or malformed id returns null; something required that
+ * is missing throws NOT_FOUND. Every call may throw UNAVAILABLE when Postgres or the storage folder does not answer.
  */
 import { sql } from "drizzle-orm";
-import { appendsOf } from "./runs/appends.ts";
-import { baseModelsOf } from "./base-models.ts";
-import { openBlobs } from "./blobs.ts";
-import { checkpointsOf } from "./runs/checkpoints.ts";
+import type { Log } from "../schema/log.ts";
+import { type Blobs, openBlobs } from "./blobs.ts";
+import { type Datasets, datasetsOf } from "./datasets.ts";
+import { type Feed, feedOf } from "./live/feed.ts";
+import { type BaseModels, baseModelsOf } from "./models/base-models.ts";
+import { type FoundModels, foundModelsOf } from "./models/found-models.ts";
 import { openPool } from "./postgres/database.ts";
-import { datasetsOf } from "./datasets.ts";
 import { translated } from "./postgres/failures.ts";
-import { feedOf } from "./live/feed.ts";
-import { fineTunesOf } from "./runs/fine-tunes.ts";
-import { foundModelsOf } from "./found-models.ts";
-import { openHub } from "./postgres/notifications.ts";
-import { queueOf } from "./queue/jobs.ts";
 import { migrateDatabase } from "./postgres/migrate.ts";
-import { outcomesOf } from "./runs/lifecycle.ts";
-import type { Store, StoreOptions } from "./types.ts";
+import { openNotifications } from "./postgres/notifications.ts";
+import { type Queue, queueOf } from "./queue/jobs.ts";
+import type { Lease } from "./queue/leases.ts";
+import { type Workers, workersOf } from "./queue/workers.ts";
+import { type Appends, appendsOf } from "./runs/appends.ts";
+import { type Checkpoints, checkpointsOf } from "./runs/checkpoints.ts";
+import { type FineTunes, fineTunesOf } from "./runs/fine-tunes.ts";
+import { type FineTuneOutcome, fineTuneJobs, finishFineTune } from "./runs/lifecycle.ts";
+import { type Records, recordsOf } from "./runs/records.ts";
+import { type Weights, materialiseJobs, weightsOf } from "./runs/weights.ts";
 
-export type * from "./types.ts";
+export type { ForkPoint, NewFineTune } from "./runs/create.ts";
+export type { Lease } from "./queue/leases.ts";
+export type { ClaimedJob } from "./queue/jobs.ts";
+export type { LiveWorker, WorkerReport } from "./queue/workers.ts";
+export type { NewStepMetric, StepBatch } from "./runs/appends.ts";
+export type { ChartPoint, StoredLog } from "./runs/logs.ts";
+export type { Rows } from "./live/feed.ts";
+export type { SeenModel } from "./models/found-models.ts";
+export type { Page } from "./pages.ts";
 
-/** Connects lazily: a database that does not answer shows at the first call, as UNAVAILABLE. */
+export interface StoreOptions {
+  /** postgres://user:password@host:port/database */
+  readonly databaseUrl: string;
+  /** Folder of the blobs; created when it is missing. */
+  readonly storageDir: string;
+  readonly log?: Log;
+}
+
+/** What a worker calls with its lease is at the top level; what anyone may call is grouped by noun. */
+export interface Store extends Queue, Appends, Records, Weights {
+  /** Brings the tables up to date, under an advisory lock, so that several processes may start at once. */
+  migrate(): Promise<void>;
+  close(): Promise<void>;
+  /** @throws UNAVAILABLE when Postgres does not answer */
+  ping(): Promise<void>;
+  /** Ends a run and its job. */
+  finishFineTune(job: Lease, outcome: FineTuneOutcome): Promise<void>;
+  readonly blobs: Blobs;
+  readonly baseModels: BaseModels;
+  readonly foundModels: FoundModels;
+  readonly datasets: Datasets;
+  readonly fineTunes: FineTunes;
+  readonly checkpoints: Checkpoints;
+  readonly workers: Workers;
+  readonly feed: Feed;
+}
+
+/** Connects when first used: a database that does not answer shows at the first call, as UNAVAILABLE. */
 export async function openStore({ databaseUrl, storageDir, log }: StoreOptions): Promise<Store> {
   const blobs = await openBlobs(storageDir);
   const pool = openPool(databaseUrl);
   const { database } = pool;
-  const hub = openHub(databaseUrl, log);
+  const notifications = openNotifications(databaseUrl, log);
   let closed: Promise<void> | null = null;
   return translated<Store>({
     migrate: () => migrateDatabase(databaseUrl),
-    close: () => (closed ??= hub.close().then(() => pool.close())),
+    close: () => (closed ??= notifications.close().then(() => pool.close())),
     async ping() {
       await database.execute(sql`select 1`);
     },
+    finishFineTune: (lease, outcome) => database.transaction((tx) => finishFineTune(tx, lease, outcome)),
     blobs,
     baseModels: translated(baseModelsOf(database)),
     foundModels: translated(foundModelsOf(database)),
     datasets: translated(datasetsOf(database)),
     fineTunes: translated(fineTunesOf(database)),
     checkpoints: translated(checkpointsOf(database)),
-    feed: feedOf(database, hub),
-    ...queueOf(database, hub),
+    workers: translated(workersOf(database)),
+    feed: feedOf(database, notifications),
+    ...queueOf(database, notifications, { FINE_TUNE: fineTuneJobs, MATERIALISE: materialiseJobs }),
     ...appendsOf(database),
-    ...outcomesOf(database, log),
+    ...recordsOf(database, log),
+    ...weightsOf(database),
   });
 }

@@ -2,7 +2,7 @@
 import { hostname } from "node:os";
 import { chooseDevice } from "../../engine/devices/choose.ts";
 import { openStore } from "../../store/store.ts";
-import { registerModels, watchModels } from "../../models/registration.ts";
+import { ModelsAtHand, registerModels, watchModels } from "../../models/registration.ts";
 import { runWorker } from "../../worker/worker.ts";
 import { needDatabaseUrl, readConfig } from "../config.ts";
 import { createLog, reportReady, stopSignal } from "../process.ts";
@@ -19,13 +19,14 @@ export async function worker(): Promise<void> {
   const store = await openStore({ databaseUrl, storageDir: config.storageDir, log });
   try {
     await store.migrate();
-    const models = await registerModels(store, config.modelsDir, log);
-    log.info({ models, modelsDir: config.modelsDir }, `Registered ${models.length} base models.`);
+    const { modelsDir } = config;
+    const atHand = new ModelsAtHand();
+    const models = await registerModels({ store, modelsDir, atHand, log });
+    log.info({ models, modelsDir }, `Registered ${models.length} base models.`);
     reportReady({ models, device: deviceNote });
-    const name = `${hostname()}-${process.pid}`;
-    const shared = { store, name, modelsDir: config.modelsDir, log, signal };
-    const compute = { device: device.name, deviceNote, threads: config.threads };
-    await Promise.all([runWorker({ ...shared, ...compute }), watchModels(shared)]);
+    const shared = { store, name: `${hostname()}-${process.pid}`, modelsDir, log, signal };
+    const compute = { device: device.name, deviceNote, precisions: device.precisions, threads: config.threads };
+    await Promise.all([runWorker({ ...shared, ...compute, models: atHand }), watchModels({ ...shared, atHand })]);
   } finally {
     await store.close();
   }

@@ -1,6 +1,6 @@
 /**
- * A run as it goes on. Rows are the truth: each look reads what is after the last row given. The hub only says when it is
- * worth looking.
+ * A run while it happens. Rows are the truth: each read takes what comes after the last row given. Notifications only say when
+ * to read.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { and, asc, eq, gt } from "drizzle-orm";
@@ -9,66 +9,89 @@ import { isFinal } from "../../schema/states.ts";
 import { type Event, type FineTune, type StepMetric, events, fineTunes, stepMetrics } from "../../schema/tables.ts";
 import { type Database, isUuid } from "../postgres/database.ts";
 import { asStoreError, isUnavailable } from "../postgres/failures.ts";
-import type { Hub } from "../postgres/notifications.ts";
-import type { Feed, Rows } from "../types.ts";
+import type { Notifications } from "../postgres/notifications.ts";
 
-/** Rows of one read: what a subscriber that fell behind holds at most. */
+/** return() ends it at once, even while a next() is waiting. */
+export interface Rows<Row> extends AsyncIterableIterator<Row, void> {
+  return(): Promise<IteratorResult<Row, void>>;
+}
+
+/**
+ * Rows as they appear. A subscriber gives the index of its last row and gets the rest from the tables, so it sees each row
+ * once and in order, whatever happens to its connection. An unknown id throws NOT_FOUND at the first pull. Leaving the
+ * loop, return() or the signal ends a feed.
+ */
+export interface Feed {
+  /** Ends when the run has ended and all its steps were given. */
+  steps(fineTuneId: string, options: { afterStep: number; signal?: AbortSignal | undefined }): Rows<StepMetric>;
+  /** The current row, then a row after each change of status or progress (merged); ends after a final status. */
+  status(fineTuneId: string, options?: { signal?: AbortSignal | undefined }): Rows<FineTune>;
+  /** Ends when the run has ended and all its events were given. */
+  events(fineTuneId: string, options: { after: number; signal?: AbortSignal | undefined }): Rows<Event>;
+}
+
+/** Rows of one read: the most that a slow subscriber holds in memory. */
 const pageRows = 500;
-/** Pause before a read is tried again while Postgres does not answer. */
+/** Pause before a read is repeated while Postgres does not answer. */
 const retryMs = 1_000;
 
 interface Source<Row> {
-  /** The next rows after the index, a page at most. */
+  /** The next rows after the index, at most a page. */
   read(after: number): Promise<Row[]>;
   indexOf(row: Row): number;
 }
 
-export function feedOf(database: Database, hub: Hub): Feed {
+export function feedOf(database: Database, notifications: Notifications): Feed {
   return {
     steps: (id, { afterStep, signal }) =>
-      endable(signal, (over) => rowsAfter(database, hub, id, stepsOf(database, id), afterStep, over)),
+      endable(signal, (over) => rowsAfter(database, notifications, id, stepsOf(database, id), afterStep, over)),
     events: (id, { after, signal }) =>
-      endable(signal, (over) => rowsAfter(database, hub, id, eventsOf(database, id), after, over)),
-    status: (id, options) => endable(options?.signal, (over) => statuses(database, hub, id, over)),
+      endable(signal, (over) => rowsAfter(database, notifications, id, eventsOf(database, id), after, over)),
+    status: (id, options) => endable(options?.signal, (over) => statuses(database, notifications, id, over)),
   };
 }
 
 async function* rowsAfter<Row>(
   database: Database,
-  hub: Hub,
+  notifications: Notifications,
   id: string,
   source: Source<Row>,
   start: number,
   over: AbortSignal,
 ): AsyncGenerator<Row, void> {
-  const subscription = hub.subscribe(id, over);
+  const subscription = notifications.subscribe(id, over);
   try {
     let after = start;
-    let behind = false;
+    let morePages = false;
     while (!over.aborted) {
-      if (!behind) await subscription.change();
-      const page = await patiently(hub, over, () => readPage(database, id, source, after));
+      if (!morePages) await subscription.change();
+      const page = await patiently(notifications, over, () => readPage(database, id, source, after));
       if (over.aborted) return;
       if (!page) throw notFound(id);
       for (const row of page.rows) {
         after = source.indexOf(row);
         yield row;
       }
-      behind = page.rows.length === pageRows;
-      if (!behind && isFinal(page.status)) return;
+      morePages = page.rows.length === pageRows;
+      if (!morePages && isFinal(page.status)) return;
     }
   } finally {
     subscription.close();
   }
 }
 
-async function* statuses(database: Database, hub: Hub, id: string, over: AbortSignal): AsyncGenerator<FineTune, void> {
-  const subscription = hub.subscribe(id, over);
+async function* statuses(
+  database: Database,
+  notifications: Notifications,
+  id: string,
+  over: AbortSignal,
+): AsyncGenerator<FineTune, void> {
+  const subscription = notifications.subscribe(id, over);
   try {
     let last: string | null = null;
     while (!over.aborted) {
       await subscription.change();
-      const row = await patiently(hub, over, () => readRun(database, id));
+      const row = await patiently(notifications, over, () => readRun(database, id));
       if (over.aborted) return;
       if (!row) throw notFound(id);
       const now = visible(row);
@@ -81,10 +104,10 @@ async function* statuses(database: Database, hub: Hub, id: string, over: AbortSi
   }
 }
 
-/** The columns whose change is worth telling; the log's header is long and never changes. */
+/** The columns whose change subscribers see; the log's header is long and never changes. */
 function visible(row: FineTune): string {
-  const { status, cancelRequested, stepsDone, skippedSteps, zeroSteps, device } = row;
-  return JSON.stringify([status, cancelRequested, stepsDone, skippedSteps, zeroSteps, device]);
+  const { status, wanted, stepsDone, skippedSteps, zeroSteps, device } = row;
+  return JSON.stringify([status, wanted, stepsDone, skippedSteps, zeroSteps, device]);
 }
 
 // Reads
@@ -106,7 +129,7 @@ function eventsOf(database: Database, id: string): Source<Event> {
   };
 }
 
-/** The status first: when it is final, the rows read after it are all there are. */
+/** The status first: if it is final, the rows read after it are complete. */
 async function readPage<Row>(database: Database, id: string, source: Source<Row>, after: number) {
   if (!isUuid(id)) return null;
   const [run] = await database.select({ status: fineTunes.status }).from(fineTunes).where(eq(fineTunes.id, id));
@@ -119,10 +142,15 @@ async function readRun(database: Database, id: string): Promise<FineTune | null>
   return row ?? null;
 }
 
-/** A subscription outlives a restart of Postgres: it tries until Postgres answers or nobody wants to know any more. */
-async function patiently<Result>(hub: Hub, over: AbortSignal, read: () => Promise<Result>): Promise<Result | null> {
+/** A subscription survives a restart of Postgres: it retries until Postgres answers or the subscriber leaves. */
+async function patiently<Result>(
+  notifications: Notifications,
+  over: AbortSignal,
+  read: () => Promise<Result>,
+): Promise<Result | null> {
   while (!over.aborted) {
-    if (hub.closed) throw new SteplogError("UNAVAILABLE", "This process is stopping. Subscribe again where you stood.");
+    if (notifications.closed)
+      throw new SteplogError("UNAVAILABLE", "This process is stopping. Subscribe again after the last item you have.");
     try {
       return await read();
     } catch (error) {
@@ -138,8 +166,8 @@ function notFound(id: string): SteplogError {
 }
 
 /**
- * A generator that waits would hear of return() only after its wait, which for a quiet run is never; so return() ends
- * the wait first, as the caller's signal does.
+ * A waiting generator notices return() only after its wait, which for a quiet run may never end; so return() ends the wait
+ * first, as the caller's signal does.
  */
 function endable<Row>(
   signal: AbortSignal | undefined,

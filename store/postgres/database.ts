@@ -1,4 +1,4 @@
-/** The connection pool, and the few things that every file of store/ says to it. */
+/** The connection pool, and helpers that every file of store/ uses. */
 import { type PostgresJsDatabase, drizzle } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
 import { leaseMs } from "../../schema/limits.ts";
@@ -14,17 +14,17 @@ export interface Pool {
 }
 
 /**
- * A worker that freezes, or whose machine is gone, in the middle of a transaction would hold its job's row for ever,
- * and SKIP LOCKED would pass that job by. So Postgres ends a transaction that idles for a lease.
+ * A worker that freezes, or whose machine is lost, in the middle of a transaction would lock its job's row for ever, and SKIP
+ * LOCKED would skip the job. So Postgres ends a transaction that is idle for the length of a lease.
  */
 const session = { application_name: "steplog", idle_in_transaction_session_timeout: leaseMs };
 
-/** No fetch_types: nobody hears the error of that first question when its connection ends, and Node ends the process. */
+/** Without fetch_types: nothing catches the error of that first query when its connection ends, and Node would exit. */
 export const connectionOptions = { connection: session, connect_timeout: 10, fetch_types: false, onnotice: () => {} };
 
 /**
- * A pool that begins anew whenever one of its connections ends: a connection of postgres.js (3.4) that is lost within an
- * answer and made again counts its rows on, so that the next answer begins with holes where its rows should be.
+ * A pool that is replaced whenever one of its connections ends. A connection of postgres.js (3.4) that is lost in the middle
+ * of a result and opened again continues to count rows, so the next result would start with holes.
  */
 export function openPool(databaseUrl: string, connections = 10): Pool {
   let closing = false;
@@ -59,9 +59,9 @@ export function openPool(databaseUrl: string, connections = 10): Pool {
 }
 
 /**
- * A transaction whose connection is lost is over: postgres.js rejects it as soon as the socket closes. But if its work
- * fails first, with the error that announces the loss, postgres.js (3.4) sends a rollback into the socket that is gone,
- * and the TypeError of that ends the process. So such work does not fail: nobody waits for it any more.
+ * postgres.js rejects a transaction as soon as its socket closes. But if the work in it fails first, with the error that
+ * announces the loss, postgres.js (3.4) sends a rollback to the closed socket, and the resulting TypeError ends the process.
+ * So such work never settles: nobody waits for it any more.
  */
 async function silentWhenLost(error: unknown): Promise<never> {
   if (isUnavailable(error)) await new Promise<never>(() => {});
@@ -70,19 +70,19 @@ async function silentWhenLost(error: unknown): Promise<never> {
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/iu;
 
-/** Postgres refuses a malformed uuid with an error; for a lookup it is only an id that nothing has. */
+/** Postgres rejects a malformed uuid with an error; for a lookup it is just an unknown id. */
 export function isUuid(id: string): boolean {
   return uuidPattern.test(id);
 }
 
-/** The one row of a statement that cannot answer otherwise. */
+/** The row of a statement that always returns exactly one. */
 export function only<Row>(rows: readonly Row[]): Row {
   const [row] = rows;
   if (row === undefined || rows.length > 1) throw new Error(`Expected one row, got ${rows.length}.`);
   return row;
 }
 
-/** Rows in the order of the ids, null where there is none. */
+/** Rows in the order of the ids, null for unknown ones. */
 export async function inOrderOf<Row extends { id: string }>(
   ids: readonly string[],
   read: (ids: string[]) => Promise<Row[]>,

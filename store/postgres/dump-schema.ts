@@ -1,6 +1,6 @@
 /**
- * Prints the tables of a migrated database in a settled order, as migrations/schema.sql keeps them for reviewers: a
- * change of the schema is read there as a diff. (pg_dump does not come with the embedded Postgres.)
+ * Prints the tables of a migrated database in a fixed order. migrations/schema.sql keeps the result, so that reviewers see a
+ * change of the schema as a diff. (The embedded Postgres comes without pg_dump.)
  *
  *   npm run schema:dump
  */
@@ -25,7 +25,7 @@ const columns = `
   where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
   order by c.relname, a.attnum`;
 
-/** Not null is said with the column. */
+/** Without NOT NULL, which is part of the column. */
 const constraints = `
   select conrelid::regclass::text as table, format('  constraint %I %s', conname, pg_get_constraintdef(oid)) as line
   from pg_constraint
@@ -43,6 +43,12 @@ const others = `
   from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_type t on t.oid = a.atttypid
   where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and attnum > 0 and attstorage <> typstorage`;
 
+const functions = `
+  select pg_get_functiondef(oid) || ';' as line from pg_proc where pronamespace = 'public'::regnamespace
+  union all
+  select pg_get_triggerdef(t.oid) || ';' from pg_trigger t join pg_class c on c.oid = t.tgrelid
+  where c.relnamespace = 'public'::regnamespace and not t.tgisinternal`;
+
 export async function dumpSchema(databaseUrl: string): Promise<string> {
   const client = postgres(databaseUrl, { max: 1, onnotice: () => {} });
   try {
@@ -53,8 +59,9 @@ export async function dumpSchema(databaseUrl: string): Promise<string> {
       return `create table ${name} (\n${body.join(",\n")}\n);`;
     });
     const rest = (await rowsOf(client, others)).map(({ line }) => line).toSorted();
+    const code = (await rowsOf(client, functions)).map(({ line }) => line).toSorted();
     const head = "-- The end state of the migrations, for readers. Made by `npm run schema:dump`; do not edit.";
-    return `${[head, ...tables, rest.join("\n")].join("\n\n")}\n`;
+    return `${[head, ...tables, rest.join("\n"), ...code].join("\n\n")}\n`;
   } finally {
     await client.end();
   }

@@ -1,18 +1,18 @@
-/** Turns what Postgres and the network throw into the codes of schema/errors.ts, once, at the store's door. */
+/** Translates errors of Postgres and the network into the codes of schema/errors.ts, once, where they leave the store. */
 import { SteplogError } from "../../schema/errors.ts";
 
 /** Node's codes for a connection that could not be made or was lost. */
 const networkCodes = ["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "EAI_AGAIN", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH"];
 /** Postgres': admin shutdown, crash shutdown, cannot connect now, too many connections, idle-in-transaction timeout. */
 const postgresCodes = ["57P01", "57P02", "57P03", "53300", "25P03", "08000", "08001", "08003", "08004", "08006"];
-/** postgres.js' own, for a connection that ended under a query or could not be had. */
+/** postgres.js': a connection that ended during a query or could not be opened. */
 const driverCodes = ["CONNECTION_CLOSED", "CONNECTION_ENDED", "CONNECTION_DESTROYED", "CONNECT_TIMEOUT"];
 const unavailable = new Set([...networkCodes, ...postgresCodes, ...driverCodes]);
 
-/** U+0000 in text or jsonb: the only text that Postgres cannot hold. */
+/** U+0000 in text or jsonb: the only character that Postgres cannot store. */
 const unstorableText = new Set(["22021", "22P05"]);
 
-/** `error` under a code where it has one of ours, else itself. */
+/** `error` as a SteplogError if it has one of these codes; else unchanged. */
 export function asStoreError(error: unknown): unknown {
   if (error instanceof SteplogError) return error;
   const seen = deepest(error);
@@ -30,14 +30,14 @@ export function isUnavailable(error: unknown): boolean {
   return known instanceof SteplogError && known.code === "UNAVAILABLE";
 }
 
-/** Drizzle wraps the driver's error, and Node those of the addresses it tried; what went wrong is the innermost. */
+/** Drizzle wraps the error of the driver, and Node those of each address it tried; the innermost is the cause. */
 function deepest(error: unknown): Error | null {
   if (!(error instanceof Error)) return null;
   if (error instanceof AggregateError) return deepest(error.errors[0]) ?? error;
   return deepest(error.cause) ?? error;
 }
 
-/** The same object, whose promises are rejected with store errors. */
+/** The same object; its promises reject with translated errors. */
 export function translated<Group extends object>(group: Group): Group {
   return new Proxy(group, {
     get(target, key) {

@@ -1,24 +1,23 @@
 /**
- * One LISTEN connection a process, shared by all who wait for news.
+ * One LISTEN connection per process, shared by everything that waits for news.
  *
- * A notification says only that a run changed, or that there is work; it is kept as a flag and never queued. So a
- * subscriber that does not read costs one flag, whatever happens meanwhile, and cannot slow the others. Notifications
- * may be lost (connection gone, not yet listening): then every flag is raised once LISTEN stands again, and as a last
- * resort each waiter looks for itself every few seconds.
+ * A notification says only that a run changed, or that there is work. It is kept as a flag and never queued, so a subscriber
+ * that does not read costs one flag and cannot slow the others. Notifications can be lost (connection lost, not yet
+ * listening): every flag is raised once LISTEN is back, and as a last resort each waiter looks every few seconds.
  */
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import postgres from "postgres";
 import { connectionOptions } from "./database.ts";
-import { channels } from "../runs/events.ts";
+import { channels } from "./notify.ts";
 import type { Log } from "../../schema/log.ts";
 
-/** How long a waiter trusts silence. */
+/** How long a waiter waits without news before it looks anyway. */
 const silenceMs = 5_000;
 const reconnectMs = [50, 250, 1_000, 2_000] as const;
 
-export interface Hub {
-  /** The signal, too, counts as news, so that a waiter sees it at once. */
+export interface Notifications {
+  /** The signal counts as news too, so that a waiter sees it at once. */
   subscribe(fineTuneId: string, signal: AbortSignal): Subscription;
   /** A number that rises with each announcement of work. */
   jobNews(): number;
@@ -28,12 +27,12 @@ export interface Hub {
 }
 
 export interface Subscription {
-  /** Returns when something may have changed since it last returned; the first time at once. */
+  /** Returns when something may have changed since it last returned; at once the first time. */
   change(): Promise<void>;
   close(): void;
 }
 
-/** Somebody's flag: raised by news, lowered by the one who goes to look. */
+/** The flag of one waiter: raised by news, lowered when the waiter looks. */
 class Flag {
   #raised: boolean;
   #wake: (() => void) | null = null;
@@ -47,7 +46,7 @@ class Flag {
     this.#wake?.();
   }
 
-  /** Waits until it is raised or the time is up. */
+  /** Waits until it is raised or the time is over. */
   async lower(timeoutMs: number): Promise<void> {
     if (!this.#raised) await this.#raisedWithin(timeoutMs);
     this.#raised = false;
@@ -65,7 +64,7 @@ class Flag {
   }
 }
 
-export function openHub(databaseUrl: string, log: Log | undefined): Hub {
+export function openNotifications(databaseUrl: string, log: Log | undefined): Notifications {
   const watchers = new Map<string, Set<Flag>>();
   const workers = new Set<Flag>();
   const closing = new AbortController();
@@ -84,7 +83,7 @@ export function openHub(databaseUrl: string, log: Log | undefined): Hub {
     if (channel === channels.jobs) workHere();
     else for (const flag of watchers.get(payload) ?? []) flag.raise();
   };
-  /** Not before somebody waits: a command that only reads needs no second connection. */
+  /** Only once somebody waits: a command that only reads needs no second connection. */
   const listen = (): void => {
     listening ??= listenUntil(closing.signal, databaseUrl, { heard, everything, log });
   };
@@ -128,16 +127,16 @@ export function openHub(databaseUrl: string, log: Log | undefined): Hub {
   };
 }
 
-interface Ears {
+interface Listener {
   heard(channel: string, payload: string): void;
   everything(): void;
   readonly log: Log | undefined;
 }
 
-/** Keeps one connection listening until the signal, with a new one for each that is lost. */
-async function listenUntil(closing: AbortSignal, databaseUrl: string, ears: Ears): Promise<void> {
+/** Keeps one connection listening until the signal, and replaces it when it is lost. */
+async function listenUntil(closing: AbortSignal, databaseUrl: string, listener: Listener): Promise<void> {
   for (let failures = 0; !closing.aborted;) {
-    const established = await listenOnce(closing, databaseUrl, ears);
+    const established = await listenOnce(closing, databaseUrl, listener);
     if (closing.aborted) return;
     failures = established ? 0 : failures + 1;
     const pause = reconnectMs[Math.min(failures, reconnectMs.length - 1)];
@@ -145,28 +144,30 @@ async function listenUntil(closing: AbortSignal, databaseUrl: string, ears: Ears
   }
 }
 
-/** Listens until the connection is lost or the signal comes; true when it had been established. */
-async function listenOnce(closing: AbortSignal, databaseUrl: string, ears: Ears): Promise<boolean> {
+/** Listens until the connection is lost or the signal; true when it had been established. */
+async function listenOnce(closing: AbortSignal, databaseUrl: string, listener: Listener): Promise<boolean> {
   const over = new AbortController();
   const end = (): void => over.abort();
-  // onnotify is postgres.js' own hook below its listen(), whose way of reconnecting gives up when one attempt fails.
+  // onnotify is the hook below postgres.js' listen(), which would give up when one attempt to reconnect fails.
   const lasting = { max: 1, idle_timeout: 0, max_lifetime: null };
   const options = {
     ...connectionOptions,
     ...lasting,
     onclose: end,
-    onnotify: (channel: string, payload: string) => ears.heard(channel, payload),
+    onnotify: (channel: string, payload: string) => listener.heard(channel, payload),
   };
   const client = postgres(databaseUrl, options);
   closing.addEventListener("abort", end);
   try {
     await client.unsafe(`listen ${channels.fineTunes}; listen ${channels.jobs}`);
-    ears.everything();
+    listener.everything();
     if (!over.signal.aborted && !closing.aborted) await once(over.signal, "abort");
-    if (!closing.aborted) ears.log?.warn({}, "lost the connection that listens for notifications; making a new one");
+    if (!closing.aborted)
+      listener.log?.warn({}, "Lost the connection that listens for notifications; opening a new one.");
     return true;
   } catch (error) {
-    if (!closing.aborted) ears.log?.warn({ error: String(error) }, "cannot listen for notifications; trying again");
+    if (!closing.aborted)
+      listener.log?.warn({ error: String(error) }, "Cannot listen for notifications; trying again.");
     return false;
   } finally {
     closing.removeEventListener("abort", end);

@@ -1,34 +1,29 @@
 /**
- * The fence. A worker writes only in a transaction that has first locked its job's row and found its own token there:
- * until that transaction ends no other worker can claim the job, and after another claim this finds nothing.
- * Locks are taken in one order, job before run, so that writers never wait for each other in a ring.
+ * The fence. A worker writes only in a transaction that has first locked the row of its job and found its token there.
+ * Until that transaction ends no other worker can claim the job; after another claim the row is not found.
+ *
+ * Locks are taken in one order, the job before its subject, so that writers never deadlock.
  */
 import { and, eq } from "drizzle-orm";
-import { SteplogError, invariant } from "../../schema/errors.ts";
-import { type FineTune, type Job, fineTunes, jobs } from "../../schema/tables.ts";
-import { type Transaction, only } from "../postgres/database.ts";
-import type { Lease } from "../types.ts";
+import { SteplogError } from "../../schema/errors.ts";
+import { type Job, jobs } from "../../schema/tables.ts";
+import type { Transaction } from "../postgres/database.ts";
+
+/** The right to write about a job, proved by its fencing token. */
+export interface Lease {
+  readonly id: number;
+  readonly token: number;
+}
 
 /**
- * A lease whose time is up but that nobody else took is still the only one, so it holds: refusing it would throw away
- * work that no one else does.
+ * Locks the job's row. A lease that has expired but that nobody else has claimed still holds: refusing it would throw away
+ * work that nobody else is doing.
+ * @throws LEASE_LOST
  */
-export async function holdLease(tx: Transaction, lease: Lease): Promise<Job> {
+export async function lockJob(tx: Transaction, lease: Lease): Promise<Job> {
   const [job] = await tx.select().from(jobs).where(jobOf(lease)).for("update");
   if (!job) throw leaseLost(lease);
   return job;
-}
-
-/** The run's row, locked against a cancel and against other jobs of the same run; the job is held already. */
-export async function holdRun(tx: Transaction, job: Job): Promise<FineTune> {
-  return only(await tx.select().from(fineTunes).where(eq(fineTunes.id, job.fineTuneId)).for("no key update"));
-}
-
-/** Lease and run together, for what only the training job may write. */
-export async function holdTraining(tx: Transaction, lease: Lease): Promise<FineTune> {
-  const job = await holdLease(tx, lease);
-  invariant(job.kind === "FINE_TUNE", `job ${job.id} trains`);
-  return holdRun(tx, job);
 }
 
 export function jobOf(lease: Lease) {
@@ -38,7 +33,7 @@ export function jobOf(lease: Lease) {
 export function leaseLost(lease: Lease): SteplogError {
   return new SteplogError(
     "LEASE_LOST",
-    `Job ${lease.id} is no longer held under token ${lease.token}: another worker has it, or it is finished. ` +
+    `This worker no longer holds job ${lease.id} (token ${lease.token}): another worker has claimed it, or it is finished. ` +
       "Nothing was written.",
   );
 }

@@ -1,23 +1,61 @@
 /**
- * Writing the log. An append is one transaction: fence, segments, metrics, count and chain, notification; so a reader
- * finds either all of a batch or nothing, and what was acknowledged is on disk.
+ * Writing the log. An append is one transaction: fence, segments, metrics, counts, chain hash and notification. A reader sees
+ * all of a batch or nothing of it, and what was acknowledged is on disk.
  */
 import { and, desc, eq, sql } from "drizzle-orm";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import { type FineTune, fineTunes, logSegments, stepMetrics } from "../../schema/tables.ts";
+import type { Wanted } from "../../schema/states.ts";
 import type { Database, Transaction } from "../postgres/database.ts";
-import { holdTraining } from "../queue/leases.ts";
-import { wakeWatchers } from "./events.ts";
-import type { Lease, LogBegin, NewStepMetric, StepBatch, Store } from "../types.ts";
+import { wakeWatchers } from "../postgres/notify.ts";
+import type { Lease } from "../queue/leases.ts";
+import { lockRunOf } from "./lifecycle.ts";
 
-/** Entries of one row: few enough to rewrite the last row with each append, many enough to keep rows few. */
+/** Entries of one row: few enough that each append can rewrite the last row, many enough that rows stay few. */
 export const segmentEntries = 4_096;
 
-type Appends = Pick<Store, "beginLog" | "appendSteps">;
+export interface LogStart {
+  readonly headerBytes: Uint8Array;
+  readonly chain: Uint8Array;
+  readonly device: string;
+  /** The learning rate that AUTO picked; null when the run gave one. */
+  readonly pickedRate?: number | null;
+}
+
+export interface NewStepMetric {
+  readonly step: number;
+  readonly loss: number | null;
+  readonly projectedGradient: number | null;
+  readonly learningRate: number;
+  readonly skipped: string | null;
+  /** Whether nothing was applied because both sides of every estimate had the same loss. */
+  readonly zero: boolean;
+  readonly seconds: number;
+}
+
+export interface StepBatch {
+  /** Entries in the log before this batch. */
+  readonly firstEntry: number;
+  /** Two bytes per entry. */
+  readonly scalars: Uint8Array;
+  /** Four bytes per entry; null in a run without weight decay. */
+  readonly decays: Uint8Array | null;
+  /** Chain hash after the last entry of the batch. */
+  readonly chainAfter: Uint8Array;
+  /** Of whole steps, each of one or more entries, in order and without a gap. */
+  readonly metrics: readonly NewStepMetric[];
+}
+
+export interface Appends {
+  /** Sets the header of the log once. @throws INVALID_STATE when the log has another header */
+  beginLog(job: Lease, start: LogStart): Promise<void>;
+  /** All or nothing. @throws LEASE_LOST also when the log does not end at `firstEntry` */
+  appendSteps(job: Lease, batch: StepBatch): Promise<{ wanted: Wanted }>;
+}
 
 export function appendsOf(database: Database): Appends {
   return {
-    beginLog: (lease, begin) => database.transaction((tx) => beginLog(tx, lease, begin)),
+    beginLog: (lease, start) => database.transaction((tx) => beginLog(tx, lease, start)),
     async appendSteps(lease, batch) {
       checkBatch(batch);
       return database.transaction((tx) => append(tx, lease, batch));
@@ -25,19 +63,19 @@ export function appendsOf(database: Database): Appends {
   };
 }
 
-async function beginLog(tx: Transaction, lease: Lease, begin: LogBegin): Promise<void> {
-  const run = await holdTraining(tx, lease);
-  if (run.logHeader && !Buffer.from(begin.headerBytes).equals(run.logHeader)) {
+async function beginLog(tx: Transaction, lease: Lease, start: LogStart): Promise<void> {
+  const run = await lockRunOf(tx, lease);
+  if (run.logHeader && !Buffer.from(start.headerBytes).equals(run.logHeader)) {
     throw new SteplogError(
       "INVALID_STATE",
-      `Fine-tune ${run.id} has a log that begins with another header, so this worker would not go on with the same ` +
-        "run. Its base model or its version differs from the first worker's.",
+      `The log of fine-tune ${run.id} has another header, so this worker would not continue the same run. ` +
+        "Its base model or its version differs from the first worker's.",
     );
   }
-  const header = run.logHeader ? {} : { logHeader: begin.headerBytes, chain: begin.chain };
+  const header = run.logHeader ? {} : { logHeader: start.headerBytes, chain: start.chain };
   await tx
     .update(fineTunes)
-    .set({ ...header, device: begin.device, pickedRate: begin.pickedRate ?? null })
+    .set({ ...header, device: start.device, pickedRate: start.pickedRate ?? null })
     .where(eq(fineTunes.id, run.id));
   await wakeWatchers(tx, run.id);
 }
@@ -46,7 +84,7 @@ function countOf(batch: StepBatch): number {
   return batch.scalars.length / 2;
 }
 
-/** What only a fault in the worker can break. */
+/** Only a fault in the worker can break these. */
 function checkBatch(batch: StepBatch): void {
   const count = countOf(batch);
   invariant(Number.isInteger(count) && count > 0, "a batch has one or more scalars of two bytes");
@@ -56,17 +94,17 @@ function checkBatch(batch: StepBatch): void {
   );
   invariant(batch.chainAfter.length === 32, "a chain hash has 32 bytes");
   const steps = batch.metrics.length;
-  invariant(steps > 0 && steps <= count, "a batch has whole steps, with an entry or more each");
+  invariant(steps > 0 && steps <= count, "a batch has whole steps, each of one or more entries");
   const [first] = batch.metrics;
   const gap = batch.metrics.find(({ step }, index) => step !== (first?.step ?? 0) + index);
   invariant(!gap, `step ${gap?.step} follows the one before it`);
 }
 
-async function append(tx: Transaction, lease: Lease, batch: StepBatch): Promise<{ cancelRequested: boolean }> {
-  const run = await holdTraining(tx, lease);
-  if (!run.logHeader) throw new SteplogError("INVALID_STATE", `The log of fine-tune ${run.id} has not begun.`);
+async function append(tx: Transaction, lease: Lease, batch: StepBatch): Promise<{ wanted: Wanted }> {
+  const run = await lockRunOf(tx, lease);
+  if (!run.logHeader) throw new SteplogError("INVALID_STATE", `The log of fine-tune ${run.id} has no header yet.`);
   if (run.entries !== batch.firstEntry) throw notAtEnd(run, batch);
-  invariant(batch.metrics[0]?.step === run.stepsDone + 1, `the batch begins behind step ${run.stepsDone}`);
+  invariant(batch.metrics[0]?.step === run.stepsDone + 1, `the batch starts after step ${run.stepsDone}`);
   await growLog(tx, run.id, batch);
   await insertMetrics(tx, run.id, batch.metrics);
   const skipped = batch.metrics.filter((metric) => metric.skipped !== null).length;
@@ -82,18 +120,18 @@ async function append(tx: Transaction, lease: Lease, batch: StepBatch): Promise<
     })
     .where(eq(fineTunes.id, run.id));
   await wakeWatchers(tx, run.id);
-  return { cancelRequested: run.cancelRequested };
+  return { wanted: run.wanted };
 }
 
 function notAtEnd(run: FineTune, batch: StepBatch): SteplogError {
   return new SteplogError(
     "LEASE_LOST",
-    `The log of fine-tune ${run.id} ends at entry ${run.entries}, not at ${batch.firstEntry}: this worker's place in ` +
-      "it is out of date. Claim again and go on from the log.",
+    `The log of fine-tune ${run.id} ends at entry ${run.entries}, not at ${batch.firstEntry}: this worker's view ` +
+      "of it is out of date. Claim the job again and continue from the log.",
   );
 }
 
-/** Fills the last row up, then begins new ones. */
+/** Fills the last row, then adds new ones. */
 async function growLog(tx: Transaction, fineTuneId: string, batch: StepBatch): Promise<void> {
   const [tail] = await tx
     .select({
@@ -114,7 +152,7 @@ async function growLog(tx: Transaction, fineTuneId: string, batch: StepBatch): P
   }
 }
 
-/** Entries `from` to `to` of the batch, or to its end. */
+/** Entries `from` (inclusive) to `to` (exclusive) of the batch, or to its end. */
 function cut(batch: StepBatch, from: number, to: number) {
   const scalars = batch.scalars.subarray(from * 2, to * 2);
   return { scalars, decays: batch.decays?.subarray(from * 4, to * 4) ?? null, count: scalars.length / 2 };
@@ -136,10 +174,10 @@ async function growSegment(
     .where(and(eq(logSegments.fineTuneId, fineTuneId), eq(logSegments.firstEntry, first)));
 }
 
-/** As one JSON parameter: the statement stays the same whatever the number of rows, and is parsed in no time. */
+/** One JSON parameter keeps the statement the same whatever the number of rows, so Postgres parses it once. */
 async function insertMetrics(tx: Transaction, fineTuneId: string, metrics: readonly NewStepMetric[]): Promise<void> {
   if (metrics.length === 0) return;
-  // JSON has no NaN; JSON.stringify makes it null, as the table wants it.
+  // JSON.stringify turns NaN into null, which the table wants as well.
   const rows = JSON.stringify(metrics);
   await tx.execute(sql`
     insert into ${stepMetrics} (fine_tune_id, step, loss, projected_gradient, learning_rate, skipped, seconds)

@@ -1,13 +1,20 @@
-/** Places in a log by name, and the wish to have one's weights as a file. */
+/** Checkpoints: named positions in the log of a run. */
 import { and, eq, inArray } from "drizzle-orm";
-import { SteplogError } from "../../schema/errors.ts";
-import { type Checkpoint, checkpoints, jobs } from "../../schema/tables.ts";
-import { type Database, type Transaction, inOrderOf, isUuid, only } from "../postgres/database.ts";
-import { pageOf } from "../pages.ts";
-import { wakeWatchers, wakeWorkers } from "./events.ts";
-import type { Checkpoints } from "../types.ts";
+import { type Checkpoint, checkpoints } from "../../schema/tables.ts";
+import { type Page, pageOf } from "../pages.ts";
+import { type Database, inOrderOf, isUuid } from "../postgres/database.ts";
+import { requestWeights } from "./weights.ts";
 
-/** Within one run the place in the log sorts better than the clock does, and is unique. */
+export interface Checkpoints {
+  get(id: string): Promise<Checkpoint | null>;
+  byIds(ids: readonly string[]): Promise<(Checkpoint | null)[]>;
+  /** Those of a run, the latest position first. */
+  list(fineTuneId: string, page: Page): Promise<Checkpoint[]>;
+  /** Has a worker rebuild the weights, unless they are stored or already queued. @throws NOT_FOUND */
+  requestWeights(id: string): Promise<Checkpoint>;
+}
+
+/** Within one run the number of entries is unique, and sorts better than the clock. */
 const keys = { table: checkpoints, sort: checkpoints.entries, id: checkpoints.id };
 
 export function checkpointsOf(database: Database): Checkpoints {
@@ -29,19 +36,4 @@ export function checkpointsOf(database: Database): Checkpoints {
         .limit(page.limit);
     },
   };
-}
-
-/** QUEUED and "a job exists" are the same fact, held together by the lock on the checkpoint's row. */
-async function requestWeights(tx: Transaction, id: string): Promise<Checkpoint> {
-  const here = eq(checkpoints.id, id);
-  const [checkpoint] = isUuid(id) ? await tx.select().from(checkpoints).where(here).for("no key update") : [];
-  if (!checkpoint) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${JSON.stringify(id)}.`);
-  if (checkpoint.weightsStatus === "QUEUED" || checkpoint.weightsStatus === "STORED") return checkpoint;
-
-  await tx.insert(jobs).values({ kind: "MATERIALISE", fineTuneId: checkpoint.fineTuneId, checkpointId: id });
-  await wakeWorkers(tx);
-  await wakeWatchers(tx, checkpoint.fineTuneId);
-  return only(
-    await tx.update(checkpoints).set({ weightsStatus: "QUEUED", weightsError: null }).where(here).returning(),
-  );
 }

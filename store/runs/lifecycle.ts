@@ -1,126 +1,156 @@
-/** What a worker says of a run besides its steps: measurements, checkpoints, moments, and how it ended. */
-import { and, eq, sql } from "drizzle-orm";
-import { SteplogError, invariant } from "../../schema/errors.ts";
-import { fineTuneTransitions } from "../../schema/states.ts";
-import { type Checkpoint, type WeightsFile, checkpoints, evaluations, fineTunes, jobs } from "../../schema/tables.ts";
-import { type Database, type Transaction, only } from "../postgres/database.ts";
-import { holdLease, holdRun, holdTraining, jobOf } from "../queue/leases.ts";
-import { tell, wakeWatchers } from "./events.ts";
-import type { FineTuneOutcome, Lease, MaterialiseOutcome, NewCheckpoint, NewEvaluation, Store } from "../types.ts";
-import type { Log } from "../../schema/log.ts";
+/**
+ * The life of a run, and the only code that changes its status.
+ *
+ * - QUEUED: stored together with its job; waits for a worker that can run it.
+ * - RUNNING: a worker has claimed it. When that worker stops it releases the run, and when it dies its lease expires; the
+ *   run stays RUNNING either way, and the next claim continues it from its log.
+ * - SUCCEEDED: all steps are done, or it stopped early. FAILED: it cannot continue; the error explains. CANCELLED: ended on
+ *   request. These three are final, and the job is gone.
+ *
+ *     create -> QUEUED -- claim --> RUNNING -- finish --> SUCCEEDED, FAILED, CANCELLED
+ *                 |                  claim, release and cancel: it stays RUNNING
+ *                 +----- cancel --> CANCELLED
+ *
+ * `wanted` is what people want of the run: RUN or CANCEL. Its worker reads it with every renewal and append, and ends the
+ * run after the current step, so that the log ends where the weights do. To pause a run will be a third wish, and PAUSED a
+ * status that RUNNING may become: a line in schema/states.ts and a function here.
+ *
+ * Every move is made by `move`: it locks the row, checks the move against schema/states.ts, writes, adds an event, and wakes
+ * whoever watches; all in the caller's transaction, after the caller has locked the job.
+ */
+import { eq, sql } from "drizzle-orm";
+import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
+import { type ErrorCode, type InputIssue, SteplogError, invariant } from "../../schema/errors.ts";
+import type { Hyperparameters } from "../../schema/hyperparameters.ts";
+import type { Needs } from "../../schema/jobs.ts";
+import { type FineTuneStatus, fineTuneTransitions } from "../../schema/states.ts";
+import { type BaseModel, type FineTune, type Job, fineTunes } from "../../schema/tables.ts";
+import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
+import { wakeWatchers } from "../postgres/notify.ts";
+import { type JobHooks, addJob, finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
+import { type Lease, lockJob } from "../queue/leases.ts";
+import { addEvent } from "./events.ts";
 
-type Outcomes = Pick<
-  Store,
-  "recordEvaluation" | "recordCheckpoint" | "recordEvent" | "finishFineTune" | "finishMaterialise"
->;
+export type FineTuneOutcome =
+  | { readonly status: "SUCCEEDED" | "CANCELLED" }
+  | {
+      readonly status: "FAILED";
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly issues: readonly InputIssue[];
+    };
 
-export function outcomesOf(database: Database, log: Log | undefined): Outcomes {
-  return {
-    recordEvaluation: (lease, evaluation) => database.transaction((tx) => recordEvaluation(tx, lease, evaluation)),
-    recordCheckpoint: (lease, checkpoint) => database.transaction((tx) => recordCheckpoint(tx, lease, checkpoint, log)),
-    recordEvent: (lease, event) => database.transaction((tx) => recordEvent(tx, lease, event)),
-    finishFineTune: (lease, outcome) => database.transaction((tx) => finishFineTune(tx, lease, outcome)),
-    finishMaterialise: (lease, outcome) => database.transaction((tx) => finishMaterialise(tx, lease, outcome)),
-  };
+interface Move {
+  readonly to: FineTuneStatus;
+  readonly event: string;
+  readonly message: string;
+  readonly set?: PgUpdateSetSource<typeof fineTunes>;
 }
 
-/** A worker that took over may measure a place again; the first measurement stands. */
-async function recordEvaluation(tx: Transaction, lease: Lease, evaluation: NewEvaluation): Promise<void> {
-  const run = await holdTraining(tx, lease);
-  await tx
-    .insert(evaluations)
-    .values({ fineTuneId: run.id, ...evaluation })
-    .onConflictDoNothing();
+/** Makes the move that `decide` chooses for the locked run; none when that is null. */
+async function move(tx: Transaction, id: string, decide: (run: FineTune) => Move | null): Promise<FineTune> {
+  const run = await lockRun(tx, id);
+  const next = decide(run);
+  if (!next) return run;
+  const { to, event, message, set } = next;
+  invariant(fineTuneTransitions[run.status].includes(to), `fine-tune ${id} is ${run.status} and cannot become ${to}`);
+  const change = { ...set, status: to };
+  const moved = only(await tx.update(fineTunes).set(change).where(eq(fineTunes.id, id)).returning());
+  await addEvent(tx, id, event, message);
+  await wakeWatchers(tx, id);
+  return moved;
+}
+
+/** The run, locked against everything else that moves it or adds an event. @throws NOT_FOUND */
+export async function lockRun(tx: Transaction, id: string): Promise<FineTune> {
+  const here = eq(fineTunes.id, id);
+  const [run] = isUuid(id) ? await tx.select().from(fineTunes).where(here).for("no key update") : [];
+  if (!run) throw new SteplogError("NOT_FOUND", `There is no fine-tune ${JSON.stringify(id)}.`);
+  return run;
+}
+
+/** Lease and run together, for what only the worker that trains the run may write. @throws LEASE_LOST */
+export async function lockRunOf(tx: Transaction, lease: Lease): Promise<FineTune> {
+  const job = await lockJob(tx, lease);
+  invariant(job.kind === "FINE_TUNE", `job ${job.id} trains a run`);
+  return lockRun(tx, job.subject);
+}
+
+// Create
+
+/** Starts the life of a run that has just been inserted: its job and its first event. */
+export async function queueRun(tx: Transaction, run: FineTune, baseModel: BaseModel): Promise<void> {
+  invariant(run.status === "QUEUED", `new fine-tune ${run.id} is QUEUED`);
+  await addJob(tx, { kind: "FINE_TUNE", subject: run.id, needs: trainingNeeds(run.hyperparameters, baseModel) });
+  await addEvent(tx, run.id, "QUEUED", "Waiting for a worker.");
   await wakeWatchers(tx, run.id);
 }
 
-async function recordEvent(tx: Transaction, lease: Lease, event: { type: string; message: string }): Promise<void> {
-  const run = await holdRun(tx, await holdLease(tx, lease));
-  await tell(tx, run.id, event.type, event.message);
-  await wakeWatchers(tx, run.id);
+/** Without room for the weights themselves a worker cannot train them; float16 weights are trained as float32. */
+function trainingNeeds({ precision }: Hyperparameters, { name, hash, family, dtype, bytes }: BaseModel): Needs {
+  const memoryBytes = dtype === "F16" ? 2 * bytes : bytes;
+  return { models: [{ name, hash }], families: [family], precisions: [precision], memoryBytes };
 }
 
-// Checkpoints
+// Claim and release
 
-async function recordCheckpoint(
-  tx: Transaction,
-  lease: Lease,
-  { weightsFiles = [], ...place }: NewCheckpoint,
-  log: Log | undefined,
-): Promise<Checkpoint> {
-  const run = await holdTraining(tx, lease);
-  if (place.entries > run.entries) {
-    throw new SteplogError(
-      "INVALID_STATE",
-      `The log ends at ${run.entries}, before the checkpoint at ${place.entries}.`,
-    );
-  }
-  await tx
-    .insert(checkpoints)
-    .values({ fineTuneId: run.id, ...place })
-    .onConflictDoNothing();
-  const here = and(eq(checkpoints.fineTuneId, run.id), eq(checkpoints.entries, place.entries));
-  const checkpoint = only(await tx.select().from(checkpoints).where(here).for("no key update"));
-  refuseOther(checkpoint, place, log);
-  await wakeWatchers(tx, run.id);
-  if (weightsFiles.length === 0 || checkpoint.weightsStatus !== "NONE") return checkpoint;
-  return only(await tx.update(checkpoints).set(storedAs(weightsFiles)).where(here).returning());
+export const fineTuneJobs: JobHooks = {
+  claimed: (tx, job, worker) => startOrContinue(tx, job, worker),
+  async released(tx, job) {
+    const message = "The worker stopped and released the run.";
+    await move(tx, job.subject, () => ({ to: "RUNNING", event: "RELEASED", message }));
+  },
+  wanted: (database, job) => wantedOf(database, job.subject),
+};
+
+async function startOrContinue(tx: Transaction, job: Job, worker: string): Promise<void> {
+  await move(tx, job.subject, ({ status, stepsDone }) => {
+    const set = { startedAt: sql`coalesce(${fineTunes.startedAt}, now())` };
+    return status === "QUEUED"
+      ? { to: "RUNNING", event: "RUNNING", message: `Worker ${worker} starts.`, set }
+      : { to: "RUNNING", event: "RESUMED", message: `Worker ${worker} continues after step ${stepsDone}.`, set };
+  });
 }
 
-function storedAs(weightsFiles: readonly WeightsFile[]) {
-  const [first, ...others] = weightsFiles.filter(({ name }) => name.endsWith(".safetensors"));
-  return {
-    weightsStatus: "STORED" as const,
-    weightsFiles,
-    weightsBlob: first && others.length === 0 ? first.sha256 : null,
-    weightsBytes: weightsFiles.reduce((sum, file) => sum + file.bytes, 0),
-  };
+async function wantedOf(database: Database, id: string) {
+  return only(await database.select({ wanted: fineTunes.wanted }).from(fineTunes).where(eq(fineTunes.id, id))).wanted;
 }
 
-/** One place in one log has one set of weights. If not, the promise of the whole service is broken: say so loudly. */
-function refuseOther(checkpoint: Checkpoint, place: NewCheckpoint, log: Log | undefined): void {
-  const sameChain = Buffer.from(place.chain).equals(checkpoint.chain);
-  if (sameChain && checkpoint.weightsDigest === place.weightsDigest) return;
-  const seen = { fineTuneId: checkpoint.fineTuneId, entries: place.entries };
-  const digests = { recorded: checkpoint.weightsDigest, measured: place.weightsDigest };
-  log?.error({ ...seen, ...digests, sameChain }, "two workers got different weights from one log");
-  throw new SteplogError(
-    "INTERNAL",
-    `At entry ${place.entries} of fine-tune ${checkpoint.fineTuneId} this worker has weights ${place.weightsDigest}, ` +
-      `but ${checkpoint.weightsDigest} were recorded there${sameChain ? " for the same log" : " for another log"}. ` +
-      "One of the two machines or builds computes wrongly.",
-  );
+// Cancel
+
+/** A QUEUED run ends at once; a RUNNING one is asked to; a cancelled one stays as it is. @throws INVALID_STATE, NOT_FOUND */
+export async function cancel(tx: Transaction, id: string): Promise<FineTune> {
+  await lockJobAbout(tx, "FINE_TUNE", id);
+  const run = await move(tx, id, (current) => {
+    if (current.status === "SUCCEEDED" || current.status === "FAILED") throw tooLate(current);
+    if (current.status === "CANCELLED" || current.wanted === "CANCEL") return null;
+    const set = { wanted: "CANCEL" as const };
+    if (current.status === "RUNNING") {
+      return { to: "RUNNING", event: "CANCEL_REQUESTED", message: "Stops after the current step.", set };
+    }
+    const end = { ...set, finishedAt: sql`now()` };
+    return { to: "CANCELLED", event: "CANCELLED", message: "Cancelled before it started.", set: end };
+  });
+  if (run.status === "CANCELLED") await withdrawJob(tx, "FINE_TUNE", id);
+  return run;
 }
 
-// Ends
-
-async function finishFineTune(tx: Transaction, lease: Lease, outcome: FineTuneOutcome): Promise<void> {
-  const run = await holdTraining(tx, lease);
-  invariant(fineTuneTransitions[run.status].includes(outcome.status), `${run.status} may become ${outcome.status}`);
-  const error =
-    outcome.status === "FAILED"
-      ? { errorCode: outcome.code, errorMessage: outcome.message, errorIssues: outcome.issues }
-      : {};
-  await tell(tx, run.id, outcome.status, endInWords(outcome, run.stepsDone));
-  const end = { status: outcome.status, finishedAt: sql`now()`, ...error };
-  await tx.update(fineTunes).set(end).where(eq(fineTunes.id, run.id));
-  await tx.delete(jobs).where(jobOf(lease));
-  await wakeWatchers(tx, run.id);
+function tooLate({ id, status }: FineTune): SteplogError {
+  return new SteplogError("INVALID_STATE", `Fine-tune ${id} is ${status} and cannot be cancelled.`);
 }
 
-function endInWords(outcome: FineTuneOutcome, steps: number): string {
-  if (outcome.status === "FAILED") return outcome.message;
-  return outcome.status === "SUCCEEDED" ? `Done after ${steps} steps.` : `Cancelled after ${steps} steps.`;
-}
+// Finish
 
-async function finishMaterialise(tx: Transaction, lease: Lease, outcome: MaterialiseOutcome): Promise<void> {
-  const job = await holdLease(tx, lease);
-  invariant(job.kind === "MATERIALISE" && job.checkpointId, `job ${job.id} rebuilds weights`);
-  const result =
-    "error" in outcome
-      ? { weightsStatus: "FAILED" as const, weightsError: outcome.error }
-      : { weightsError: null, ...storedAs(outcome.weightsFiles) };
-  await tx.update(checkpoints).set(result).where(eq(checkpoints.id, job.checkpointId));
-  await tx.delete(jobs).where(jobOf(lease));
-  await wakeWatchers(tx, job.fineTuneId);
+export async function finishFineTune(tx: Transaction, lease: Lease, outcome: FineTuneOutcome): Promise<void> {
+  const { id } = await lockRunOf(tx, lease);
+  await move(tx, id, ({ stepsDone }) => {
+    const end = { finishedAt: sql`now()` };
+    if (outcome.status !== "FAILED") {
+      const how = outcome.status === "SUCCEEDED" ? "Finished" : "Cancelled";
+      return { to: outcome.status, event: outcome.status, message: `${how} after ${stepsDone} steps.`, set: end };
+    }
+    const { code: errorCode, message, issues: errorIssues } = outcome;
+    return { to: "FAILED", event: "FAILED", message, set: { ...end, errorCode, errorMessage: message, errorIssues } };
+  });
+  await finishJob(tx, lease);
 }

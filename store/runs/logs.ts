@@ -1,14 +1,39 @@
-/** What a run has logged and measured, for readers. */
+/** Reading what a run has logged and measured. */
 import { and, asc, eq, gt, lt, sql } from "drizzle-orm";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import { Chain, decodeHeader, packDecays, unpackEntries } from "../../schema/step-log.ts";
+import type { PackedLog } from "../../schema/step-log.ts";
+import type { Evaluation, Event, StepMetric } from "../../schema/tables.ts";
 import { checkpoints, evaluations, events, fineTunes, logSegments, stepMetrics } from "../../schema/tables.ts";
 import { type Database, isUuid } from "../postgres/database.ts";
-import type { ChartPoint, FineTunes, StoredLog } from "../types.ts";
 
-type LogReaders = Pick<FineTunes, "log" | "logPrefix" | "metrics" | "chart" | "evaluations" | "events">;
+/** The first `entries` entries of a log; `chain` is the hash over exactly these. */
+export interface StoredLog extends PackedLog {
+  readonly entries: number;
+}
 
-export function logReaders(database: Database): LogReaders {
+/** Steps of a chart, merged: losses are null when no step of the bucket had a finite one. */
+export interface ChartPoint {
+  /** Last step of the bucket. */
+  readonly step: number;
+  readonly loss: number | null;
+  readonly lossMin: number | null;
+  readonly lossMax: number | null;
+  readonly count: number;
+}
+
+export interface RunReaders {
+  /** Null when the run is unknown or has no log yet. */
+  log(id: string): Promise<StoredLog | null>;
+  /** @throws INVALID_ARGUMENT when the log has fewer than `entries` entries */
+  logPrefix(id: string, entries: number): Promise<StoredLog | null>;
+  metrics(id: string, range: { readonly afterStep: number; readonly limit: number }): Promise<StepMetric[]>;
+  chart(id: string, options: { readonly points: number }): Promise<ChartPoint[]>;
+  evaluations(id: string): Promise<Evaluation[]>;
+  events(id: string, range: { readonly after: number; readonly limit: number }): Promise<Event[]>;
+}
+
+export function runReaders(database: Database): RunReaders {
   return {
     log: (id) => readLog(database, id, null),
     logPrefix: (id, entries) => readLog(database, id, entries),
@@ -35,8 +60,8 @@ export function logReaders(database: Database): LogReaders {
 }
 
 /**
- * The row is read before the segments, which only ever grow, so cutting them to the row's count gives one moment of the
- * log without a transaction.
+ * The row is read before the segments, and segments only grow. Cut to the row's count they are the log of one moment,
+ * without a transaction.
  */
 async function readLog(database: Database, id: string, prefix: number | null): Promise<StoredLog | null> {
   if (!isUuid(id)) return null;
@@ -55,7 +80,7 @@ async function readLog(database: Database, id: string, prefix: number | null): P
   return { headerBytes, ...packed, chain, entries };
 }
 
-/** A log of which one part has decays has them throughout: 1 where there is none, which is what the chain hashes. */
+/** If one segment has decays, all get them: 1 where there were none, which is what the chain hashes. */
 async function readSegments(database: Database, id: string, entries: number) {
   const segments = await segmentsOf(database, id, entries);
   const decayed = segments.some((segment) => segment.decays !== null);
@@ -72,7 +97,7 @@ interface Segment {
   readonly decays: Uint8Array | null;
 }
 
-/** The first `entries` entries: those before the run's own are in the log of the run that it goes on from. */
+/** The first `entries` entries: those before the run's own are in the log of the run that it continues from. */
 async function segmentsOf(database: Database, id: string, entries: number): Promise<Segment[]> {
   const [run] = await database
     .select({ firstEntry: fineTunes.firstEntry, parent: checkpoints.fineTuneId })
@@ -98,7 +123,7 @@ function cut({ count, scalars, decays }: Segment, entries: number): Segment {
   };
 }
 
-/** A checkpoint has its hash; any other place is hashed anew from the start, about a microsecond an entry. */
+/** A checkpoint has its hash; elsewhere the log is hashed again from the start, about a microsecond per entry. */
 async function chainAt(database: Database, id: string, log: Omit<StoredLog, "chain">): Promise<Uint8Array> {
   const [checkpoint] = await database
     .select({ chain: checkpoints.chain })
@@ -111,7 +136,7 @@ async function chainAt(database: Database, id: string, log: Omit<StoredLog, "cha
   return chain.hash;
 }
 
-/** As many buckets of equal width as there are points, over the steps so far; fewer steps are given one by one. */
+/** The steps so far in `points` buckets of equal width; when there are fewer steps than points, one bucket per step. */
 async function chart(database: Database, id: string, points: number): Promise<ChartPoint[]> {
   if (!isUuid(id)) return [];
   const mine = eq(stepMetrics.fineTuneId, id);

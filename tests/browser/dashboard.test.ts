@@ -127,7 +127,7 @@ describe("the page of a run", () => {
     await expect.poll(() => chart()).toEqual([100, 100]);
     const events = page.getByRole("listitem").filter({ hasText: /./u });
     expect(await events.count()).toBe(
-      (await server.store.fineTunes.events(worker.job.fineTune.id, { after: 0, limit: 100 })).length,
+      (await server.store.fineTunes.events(worker.job.subject, { after: 0, limit: 100 })).length,
     );
   });
 
@@ -138,8 +138,7 @@ describe("the page of a run", () => {
     await page.getByRole("button", { name: "Cancel run" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Cancel run" }).click();
     await page.getByText("Stopping").waitFor();
-    const { cancelRequested } = await worker.store.renewLease(worker.job, 60_000);
-    expect(cancelRequested).toBe(true);
+    expect(await worker.store.renewLease(worker.job, 60_000)).toEqual({ wanted: "CANCEL" });
     await worker.store.finishFineTune(worker.job, { status: "CANCELLED" });
     await page.locator(".status", { hasText: "Cancelled" }).waitFor();
     expect(await page.getByRole("button", { name: "Cancel run" }).count()).toBe(0);

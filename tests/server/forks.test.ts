@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { CreatedFineTune, TestServer } from "./harness.ts";
 import { createDataset, createFineTune, createFineTuneMutation, FakeWorker, globalId, testServer } from "./harness.ts";
+import { claimAny } from "../support/claims.ts";
 
 let server: TestServer;
 
@@ -29,7 +30,7 @@ async function ended(settings: object = {}) {
 }
 
 async function claimed() {
-  const job = await server.store.claimJob({ worker: "test", leaseMs: 60_000 });
+  const job = await claimAny(server.store, "test", 60_000);
   if (!job) throw new Error("a run waits for a worker");
   return job;
 }
@@ -49,7 +50,7 @@ test("a fork has what it says, and the rest of its parent", async () => {
     progress: { step: 0 },
   });
   const job = await claimed();
-  expect(job.fineTune).toMatchObject({ entries: 10, firstEntry: 10, firstStep: 0 });
+  expect(await server.store.fineTunes.get(job.subject)).toMatchObject({ entries: 10, firstEntry: 10, firstStep: 0 });
   await server.store.finishFineTune(job, { status: "CANCELLED" });
 });
 
@@ -83,7 +84,11 @@ test("a continuation goes on with the rows; one of a run that has not ended is r
   expect(early.errors?.[0]).toMatchObject({ extensions: { code: "INVALID_STATE" }, message: /is QUEUED/u });
 
   const job = await claimed();
-  expect(job.fineTune).toMatchObject({ firstEntry: 10, firstStep: 10, hyperparameters: { steps: 4 } });
+  expect(await server.store.fineTunes.get(job.subject)).toMatchObject({
+    firstEntry: 10,
+    firstStep: 10,
+    hyperparameters: { steps: 4 },
+  });
   await server.store.finishFineTune(job, { status: "CANCELLED" });
   const bare = await server.gql(continueMutation, { input: { fineTune: more.fineTune.id, steps: 4 } });
   expect(bare.errors?.[0]).toMatchObject({ extensions: { code: "INVALID_STATE" }, message: /has no checkpoint/u });

@@ -11,6 +11,7 @@ import { startServer, type RunningServer, type ServerConfig } from "../../server
 import type { BaseModel } from "../../schema/tables.ts";
 import type { ClaimedJob, Store } from "../../store/store.ts";
 import { testStore } from "../support/postgres.ts";
+import { claimAny } from "../support/claims.ts";
 
 export interface GraphQLIssue {
   readonly line?: number;
@@ -155,12 +156,11 @@ export class FakeWorker {
 
   /** Claims the oldest job, which the test has just made, and starts its log. */
   static async claim(store: Store): Promise<FakeWorker> {
-    const job = await store.claimJob({ worker: "test", leaseMs: leaseMs * 100 });
+    const job = await claimAny(store, "test", leaseMs * 100);
     if (!job) throw new Error("there is no job to claim");
-    const headerBytes = encodeHeader(header(job));
+    const headerBytes = encodeHeader(await headerOf(store, job));
     const chain = Chain.start(headerBytes);
-    if (job.kind === "FINE_TUNE")
-      await store.beginLog(job, { headerBytes, chain: chain.hash, device: "plain: a test" });
+    await store.beginLog(job, { headerBytes, chain: chain.hash, device: "plain: a test" });
     return new FakeWorker(store, job, chain);
   }
 
@@ -199,7 +199,10 @@ export class FakeWorker {
   }
 }
 
-function header({ baseModel, fineTune }: ClaimedJob): StepLogHeader {
+async function headerOf(store: Store, { subject }: ClaimedJob): Promise<StepLogHeader> {
+  const fineTune = await store.fineTunes.get(subject);
+  const baseModel = await store.baseModels.get(fineTune?.baseModelId ?? "");
+  if (!fineTune || !baseModel) throw new Error("the job trains a run");
   const trainable = [{ name: "weight", shape: [4, 4], dtype: "F32" as const }];
   const { seed, steps } = fineTune.hyperparameters;
   return { format: 1, base: baseModel.hash, trainable, noise: "rademacher", seed, hyperparameters: { steps } };

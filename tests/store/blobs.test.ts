@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openBlobs } from "../../store/blobs.ts";
-import type { Blobs } from "../../store/store.ts";
+import type { Blobs } from "../../store/blobs.ts";
 
 let folder: string;
 let blobs: Blobs;

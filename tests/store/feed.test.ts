@@ -146,11 +146,11 @@ describe("status", () => {
     const status = gateway.feed.status(run.id);
     expect((await status.next()).value).toMatchObject({ status: "QUEUED" });
     const running = status.next();
-    while ((await claimed(store)).fineTune.id !== run.id) await newRun(store);
+    while ((await claimed(store)).subject !== run.id) await newRun(store);
     expect((await running).value).toMatchObject({ status: "RUNNING" });
     const asked = status.next();
     await store.fineTunes.cancel(run.id);
-    expect((await asked).value).toMatchObject({ status: "RUNNING", cancelRequested: true });
+    expect((await asked).value).toMatchObject({ status: "RUNNING", wanted: "CANCEL" });
     const end = status.next();
     await finish(run);
     expect((await end).value).toMatchObject({ status: "CANCELLED" });
@@ -188,7 +188,7 @@ async function finish(run: FineTune): Promise<void> {
   const [job] = await directly(
     fixture.url,
     (sql) => sql`
-    select id, lease_token from jobs where fine_tune_id = ${run.id}`,
+    select id, lease_token from jobs where subject = ${run.id}`,
   );
   const lease = { id: Number(job?.["id"]), token: Number(job?.["lease_token"]) };
   await store.renewLease(lease, longMs);

@@ -13,6 +13,7 @@ import {
   newTraining,
   sha256,
 } from "./fixtures.ts";
+import { claimAny } from "../support/claims.ts";
 
 let fixture: TestStore;
 let store: Store;
@@ -25,18 +26,18 @@ afterAll(() => fixture.drop());
 const nowhere = "00000000-0000-4000-8000-000000000000";
 
 describe("create", () => {
-  test("a new run is queued, has one job and tells so", async () => {
+  test("a new run is queued, with one job and an event", async () => {
     const input = await newInput(store);
     const { fineTune, created } = await store.fineTunes.create(input);
     expect(created).toBe(true);
-    expect(fineTune).toMatchObject({ ...input, status: "QUEUED", entries: 0, cancelRequested: false });
+    expect(fineTune).toMatchObject({ ...input, status: "QUEUED", entries: 0, wanted: "RUN" });
     expect(await store.fineTunes.events(fineTune.id, { after: 0, limit: 10 })).toMatchObject([
       { sequence: 1, type: "QUEUED" },
     ]);
-    expect((await claimed(store)).fineTune.id).toBe(fineTune.id);
+    expect((await claimed(store)).subject).toBe(fineTune.id);
   });
 
-  test("idempotent create: the same key and input answer with the first", async () => {
+  test("a second create with the same key and input returns the first run", async () => {
     const input = await newInput(store, "wish-1");
     const first = await store.fineTunes.create(input);
     const again = await store.fineTunes.create({ ...input });
@@ -89,20 +90,20 @@ describe("lookups", () => {
 });
 
 describe("cancel", () => {
-  test("of a queued run ends it at once and takes its job away", async () => {
+  test("of a queued run ends it at once and deletes its job", async () => {
     await drain();
     const run = await newRun(store);
     const cancelled = await store.fineTunes.cancel(run.id);
     expect(cancelled.status).toBe("CANCELLED");
     expect(cancelled.finishedAt).toBeInstanceOf(Date);
-    expect(await store.claimJob({ worker: "w", leaseMs: 1_000 })).toBeNull();
+    expect(await claimAny(store, "w", 1_000)).toBeNull();
   });
 
-  test("of a running run asks its worker, who is told at its next renewal and append", async () => {
+  test("of a running run reaches its worker with the next renewal and append", async () => {
     const { run, job } = await newTraining(store);
-    expect(await store.renewLease(job, 60_000)).toEqual({ cancelRequested: false });
-    expect(await store.fineTunes.cancel(run.id)).toMatchObject({ status: "RUNNING", cancelRequested: true });
-    expect(await store.renewLease(job, 60_000)).toEqual({ cancelRequested: true });
+    expect(await store.renewLease(job, 60_000)).toEqual({ wanted: "RUN" });
+    expect(await store.fineTunes.cancel(run.id)).toMatchObject({ status: "RUNNING", wanted: "CANCEL" });
+    expect(await store.renewLease(job, 60_000)).toEqual({ wanted: "CANCEL" });
     await append(store, job, 0, 1);
     await store.finishFineTune(job, { status: "CANCELLED" });
     expect(await store.fineTunes.get(run.id)).toMatchObject({ status: "CANCELLED", entries: 1 });
@@ -134,10 +135,10 @@ describe("cancel", () => {
   test("against claim: whoever comes first, the run is either cancelled or told to stop", async () => {
     await drain();
     const runs = await Promise.all(Array.from({ length: 12 }, () => newRun(store)));
-    const claims = runs.map(() => store.claimJob({ worker: "w", leaseMs: 60_000 }));
+    const claims = runs.map(() => claimAny(store, "w", 60_000));
     await Promise.all([...claims, ...runs.map((run) => store.fineTunes.cancel(run.id))]);
     for (const run of await store.fineTunes.byIds(runs.map(({ id }) => id))) {
-      expect(run?.status === "CANCELLED" || (run?.status === "RUNNING" && run.cancelRequested)).toBe(true);
+      expect(run?.status === "CANCELLED" || (run?.status === "RUNNING" && run.wanted === "CANCEL")).toBe(true);
     }
   });
 });
@@ -198,8 +199,8 @@ describe("the store as a whole", () => {
 /** Claims whatever is free, and begins the log of one run. */
 async function drain(id?: string): Promise<void> {
   for (let job = await next(); job; job = await next()) {
-    if (job.fineTune.id === id) await store.beginLog(job, { headerBytes, chain: chainStart, device: "plain" });
+    if (job.subject === id) await store.beginLog(job, { headerBytes, chain: chainStart, device: "plain" });
   }
 }
 
-const next = () => store.claimJob({ worker: "drain", leaseMs: 60_000 });
+const next = () => claimAny(store, "drain", 60_000);

@@ -4,6 +4,7 @@ import postgres from "postgres";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import { Chain, encodeHeader, packScalars, unpackEntries } from "../../schema/step-log.ts";
 import type { FineTune } from "../../schema/tables.ts";
+import { claimAny } from "../support/claims.ts";
 import type { ClaimedJob, Lease, NewFineTune, NewStepMetric, StepBatch, Store } from "../../store/store.ts";
 
 export const headerBytes = encodeHeader({
@@ -41,7 +42,7 @@ export async function newRun(store: Store): Promise<FineTune> {
 }
 
 export async function claimed(store: Store, worker = "worker", leaseMs = longMs): Promise<ClaimedJob> {
-  const job = await store.claimJob({ worker, leaseMs });
+  const job = await claimAny(store, worker, leaseMs);
   if (!job) throw new Error("There was no job to claim.");
   return job;
 }

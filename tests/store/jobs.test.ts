@@ -5,6 +5,7 @@ import { connectionOptions } from "../../store/postgres/database.ts";
 import type { ClaimedJob, Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import { append, chainStart, claimed, directly, headerBytes, lapse, longMs, newRun, newTraining } from "./fixtures.ts";
+import { claimAny } from "../support/claims.ts";
 
 // A queue of its own for each test: what is free must be what the test put there.
 let fixture: TestStore;
@@ -20,25 +21,24 @@ const typesOf = async (id: string) =>
   (await store.fineTunes.events(id, { after: 0, limit: 100 })).map(({ sequence, type }) => `${sequence} ${type}`);
 
 describe("claim", () => {
-  test("a claim begins the oldest run and brings all that a worker needs", async () => {
+  test("a claim takes the oldest job and starts its run", async () => {
     const [first] = [await newRun(store), await newRun(store)];
     const job = await claimed(store, "alice");
-    expect(job.fineTune).toMatchObject({ id: first.id, status: "RUNNING" });
-    expect(job.fineTune.startedAt).toBeInstanceOf(Date);
-    expect(job).toMatchObject({ kind: "FINE_TUNE", token: 1, attempts: 1, checkpoint: null, validationDataset: null });
-    expect(job.baseModel.id).toBe(first.baseModelId);
-    expect(job.dataset.id).toBe(first.datasetId);
+    expect(job).toMatchObject({ kind: "FINE_TUNE", subject: first.id, token: 1, attempts: 1, payload: {} });
+    const run = await store.fineTunes.get(first.id);
+    expect(run?.status).toBe("RUNNING");
+    expect(run?.startedAt).toBeInstanceOf(Date);
     expect(await typesOf(first.id)).toEqual(["1 QUEUED", "2 RUNNING"]);
   });
 
-  test("two workers never claim one job", async () => {
+  test("two workers never claim the same job", async () => {
     const runs = await Promise.all(Array.from({ length: 30 }, () => newRun(store)));
     const others = await Promise.all([fixture.another(), fixture.another()]);
     const worker = async (from: Store, name: string): Promise<ClaimedJob[]> => {
       const jobs: ClaimedJob[] = [];
       // A claim may find nothing while others hold all the rows that are left, so it tries until none is left.
       while ((await unclaimed()) > 0) {
-        const job = await from.claimJob({ worker: name, leaseMs: longMs });
+        const job = await claimAny(from, name, longMs);
         if (job) jobs.push(job);
       }
       return jobs;
@@ -53,15 +53,15 @@ describe("claim", () => {
   test("a job that is held is not claimed", async () => {
     await newRun(store);
     await claimed(store);
-    expect(await store.claimJob({ worker: "b", leaseMs: longMs })).toBeNull();
+    expect(await claimAny(store, "b", longMs)).toBeNull();
   });
 
-  test("a lapsed lease returns the job to the queue, and the run goes on where its log ends", async () => {
+  test("a lapsed lease returns the job to the queue, and the run continues where its log ends", async () => {
     const run = await newRun(store);
     const first = await claimed(store, "a", 30);
     await store.beginLog(first, { headerBytes, chain: chainStart, device: "plain" });
     await append(store, first, 0, 3);
-    await expect.poll(() => store.claimJob({ worker: "b", leaseMs: longMs }), { timeout: 5_000 }).not.toBeNull();
+    await expect.poll(() => claimAny(store, "b", longMs), { timeout: 5_000 }).not.toBeNull();
     expect(await store.fineTunes.get(run.id)).toMatchObject({ status: "RUNNING", entries: 3 });
     expect(await typesOf(run.id)).toEqual(["1 QUEUED", "2 RUNNING", "3 RESUMED"]);
   });
@@ -71,7 +71,7 @@ describe("claim", () => {
     const job = await claimed(store, "a", 1);
     await store.renewLease(job, longMs);
     await new Promise((resolve) => setTimeout(resolve, 20));
-    expect(await store.claimJob({ worker: "b", leaseMs: longMs })).toBeNull();
+    expect(await claimAny(store, "b", longMs)).toBeNull();
   });
 });
 
@@ -82,7 +82,7 @@ describe("a worker that lost its lease", () => {
     await lapse(fixture.url, job);
     const next = await claimed(store, "next");
     expect(next.token).toBe(job.token + 1);
-    const before = await everything();
+    const before = await allRows();
 
     await expect(append(store, job, 2, 1)).rejects.toMatchObject(lost);
     await expect(store.renewLease(job, longMs)).rejects.toMatchObject(lost);
@@ -97,7 +97,7 @@ describe("a worker that lost its lease", () => {
     const checkpoint = { entries: 2, step: 2, chain: chainStart, weightsDigest: "d" };
     await expect(store.recordCheckpoint(job, checkpoint)).rejects.toMatchObject(lost);
 
-    expect(await everything()).toEqual(before);
+    expect(await allRows()).toEqual(before);
     await append(store, next, 2, 1);
     expect((await store.fineTunes.get(run.id))?.entries).toBe(3);
   });
@@ -108,7 +108,7 @@ describe("a worker that lost its lease", () => {
     await append(store, job, 0, 1);
     await store.renewLease(job, longMs);
     expect((await store.fineTunes.get(run.id))?.entries).toBe(1);
-    expect(await store.claimJob({ worker: "b", leaseMs: longMs })).toBeNull();
+    expect(await claimAny(store, "b", longMs)).toBeNull();
   });
 
   test("a worker that freezes within a transaction does not hold its job for ever", async () => {
@@ -118,8 +118,8 @@ describe("a worker that lost its lease", () => {
     const frozen = postgres(fixture.url, { max: 1, connection: { idle_in_transaction_session_timeout: 500 } });
     await frozen.unsafe("begin");
     await frozen`select 1 from jobs where id = ${job.id} for update`;
-    expect(await store.claimJob({ worker: "b", leaseMs: longMs })).toBeNull();
-    await expect.poll(() => store.claimJob({ worker: "b", leaseMs: longMs }), { timeout: 5_000 }).not.toBeNull();
+    expect(await claimAny(store, "b", longMs)).toBeNull();
+    await expect.poll(() => claimAny(store, "b", longMs), { timeout: 5_000 }).not.toBeNull();
     await frozen.end();
     expect(connectionOptions.connection.idle_in_transaction_session_timeout).toBe(leaseMs);
   });
@@ -132,7 +132,7 @@ describe("release", () => {
     await store.releaseJob(job);
     await expect(append(store, job, 1, 1)).rejects.toMatchObject(lost);
     const next = await claimed(store, "next");
-    expect(next.fineTune.id).toBe(run.id);
+    expect(next.subject).toBe(run.id);
     await append(store, next, 1, 1);
     expect(await typesOf(run.id)).toEqual(["1 QUEUED", "2 RUNNING", "3 RELEASED", "4 RESUMED"]);
   });
@@ -146,9 +146,9 @@ describe("waitForJob", () => {
     ]);
   /** Looks for work and waits until the listening connection stands, whose coming up counts as news. */
   const settled = async (): Promise<void> => {
-    expect(await store.claimJob({ worker: "w", leaseMs: longMs })).toBeNull();
+    expect(await claimAny(store, "w", longMs)).toBeNull();
     await store.waitForJob({ timeoutMs: 2_000 });
-    expect(await store.claimJob({ worker: "w", leaseMs: longMs })).toBeNull();
+    expect(await claimAny(store, "w", longMs)).toBeNull();
   };
 
   test("returns when another process submits work", async () => {
@@ -194,7 +194,7 @@ const unclaimed = () =>
   });
 
 /** All that a late worker could have touched. */
-const everything = () =>
+const allRows = () =>
   directly(fixture.url, async (sql) => [
     await sql`select * from jobs`,
     await sql`select * from fine_tunes`,

@@ -14,6 +14,7 @@ import {
   newTraining,
   scalarsOf,
 } from "./fixtures.ts";
+import { claimAny } from "../support/claims.ts";
 
 let fixture: TestStore;
 let store: Store;
@@ -47,7 +48,7 @@ describe("append", () => {
     const measured = { step: 3, loss: Number.NaN, projectedGradient: null, learningRate: 1e-6 };
     const metric = { ...measured, skipped: "not finite", zero: false, seconds: 0.5 };
     expect(await store.appendSteps(job, { ...batchOf(2, 2), metrics: [metric, ...metricsOf(3, 1)] })).toEqual({
-      cancelRequested: false,
+      wanted: "RUN",
     });
     await expectLog(run.id, 4);
     expect(await store.fineTunes.get(run.id)).toMatchObject({ entries: 4, skippedSteps: 1 });
@@ -241,9 +242,8 @@ describe("measurements and checkpoints", () => {
     expect(asked.every(({ weightsStatus }) => weightsStatus === "QUEUED")).toBe(true);
 
     const rebuild = await claimed(store);
-    expect(rebuild).toMatchObject({ kind: "MATERIALISE", checkpoint: { id } });
-    expect(rebuild.fineTune.status).toBe("SUCCEEDED");
-    expect(await store.claimJob({ worker: "b", leaseMs: 1_000 })).toBeNull();
+    expect(rebuild).toMatchObject({ kind: "MATERIALISE", subject: id });
+    expect(await claimAny(store, "b", 1_000)).toBeNull();
     await store.finishMaterialise(rebuild, { error: "disk full" });
     expect(await store.checkpoints.get(id)).toMatchObject({ weightsStatus: "FAILED", weightsError: "disk full" });
 
@@ -258,7 +258,7 @@ describe("measurements and checkpoints", () => {
       weightsBytes: 16,
       weightsError: null,
     });
-    expect(await store.claimJob({ worker: "b", leaseMs: 1_000 })).toBeNull();
+    expect(await claimAny(store, "b", 1_000)).toBeNull();
     await expect(store.checkpoints.requestWeights("x")).rejects.toMatchObject({ code: "NOT_FOUND" });
   });
 });

@@ -4,6 +4,7 @@ import type { StepMetric } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import { append, chainAfter, directly, metricsOf, newRun, newTraining, scalarsOf } from "./fixtures.ts";
+import { claimAny } from "../support/claims.ts";
 
 let fixture: TestStore;
 let store: Store;
@@ -117,12 +118,12 @@ describe("feed", () => {
 });
 
 test("an outage while a worker waits for work does not hide the work", async () => {
-  expect(await store.claimJob({ worker: "w", leaseMs: 1_000 })).toBeNull();
+  expect(await claimAny(store, "w", 1_000)).toBeNull();
   await endConnections();
   await newRun(await fixture.another());
   const claim = async () => {
     await store.waitForJob({ timeoutMs: 200 });
-    return untilAnswered(() => store.claimJob({ worker: "w", leaseMs: 1_000 }));
+    return untilAnswered(() => claimAny(store, "w", 1_000));
   };
   await expect.poll(claim).not.toBeNull();
 });

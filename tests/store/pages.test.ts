@@ -66,7 +66,7 @@ describe("keyset pages neither skip nor repeat", () => {
 
 test("fine-tunes are filtered by status across pages", async () => {
   const runs = [await newRun(store), await newRun(store), await newRun(store), await newRun(store)];
-  const running = (await claimed(store)).fineTune.id;
+  const running = (await claimed(store)).subject;
   const queued = runs
     .map(({ id }) => id)
     .filter((id) => id !== running)

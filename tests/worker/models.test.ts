@@ -6,10 +6,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import type { Store } from "../../store/store.ts";
 import {
+  ModelsAtHand,
   hashesDirOf,
   registerModels,
   registerRequested,
-  reportModels,
+  scanModels,
   watchModels,
 } from "../../models/registration.ts";
 import { until } from "../process/service.ts";
@@ -56,55 +57,57 @@ describe("at the start", () => {
     await mkdir(join(modelsDir, ".steplog", "partial", "b"), { recursive: true });
     await writeFile(join(modelsDir, "notes.txt"), "");
     const log = quietLog();
-    expect(await registerModels(store, modelsDir, log)).toStrictEqual(["a", "linked"]);
+    expect(await registerModels({ store, modelsDir, atHand: new ModelsAtHand(), log })).toStrictEqual(["a", "linked"]);
     expect(log.lines).toStrictEqual([expect.stringContaining("truncated")]);
     expect(await store.baseModels.getByName("a")).toMatchObject({ hash: await hashOf(modelsDir, "a"), family: "opt" });
-    expect(await registerModels(store, join(modelsDir, "missing"), log)).toStrictEqual([]);
+    expect(
+      await registerModels({ store, modelsDir: join(modelsDir, "missing"), atHand: new ModelsAtHand(), log }),
+    ).toStrictEqual([]);
   });
 
   test("a hash that is kept is not computed again", async () => {
     const modelsDir = await modelsOf("a");
     await delay(2_100); // Hashes of files this young are not kept.
-    await registerModels(store, modelsDir, quietLog());
+    await registerModels({ store, modelsDir, atHand: new ModelsAtHand(), log: quietLog() });
     const path = join(hashesDirOf(modelsDir), "a.json");
     const kept = JSON.parse(await readFile(path, "utf8")) as { hash: string };
     expect(kept.hash).toBe(await hashOf(modelsDir, "a"));
     // Only whoever believes it can come to this hash.
     await writeFile(path, JSON.stringify({ ...kept, hash: "5".repeat(64) }));
-    await registerModels(store, modelsDir, quietLog());
+    await registerModels({ store, modelsDir, atHand: new ModelsAtHand(), log: quietLog() });
     expect(await store.baseModels.getByName("a")).toMatchObject({ hash: "5".repeat(64) });
   });
 });
 
 describe("later", () => {
   const watchOf = async (modelsDir: string, signal = new AbortController().signal) => {
-    return { store, modelsDir, name: "w", log: quietLog(), signal };
+    return { store, modelsDir, atHand: new ModelsAtHand(), name: "w", log: quietLog(), signal };
   };
 
   test("what came into the folder is reported, and what left it is not", async () => {
     const modelsDir = await modelsOf("a");
-    await registerModels(store, modelsDir, quietLog());
+    await registerModels({ store, modelsDir, atHand: new ModelsAtHand(), log: quietLog() });
     await addModel(modelsDir, "b");
     await addModel(modelsDir, "damaged");
-    await reportModels(store, modelsDir);
+    await scanModels(await watchOf(modelsDir));
     expect(await found()).toStrictEqual([
       ["b", null],
       ["damaged", expect.stringMatching(/^MODEL_INVALID: .*truncated/u)],
     ]);
     await cp(join(modelsDir, "a"), join(modelsDir, "damaged"), { recursive: true });
-    await reportModels(store, modelsDir);
+    await scanModels(await watchOf(modelsDir));
     expect(await found()).toStrictEqual([
       ["b", null],
       ["damaged", null],
     ]);
-    await reportModels(store, await modelsOf());
+    await scanModels(await watchOf(await modelsOf()));
     expect(await found()).toStrictEqual([]);
   });
 
   test("what is asked for is registered", async () => {
     const modelsDir = await modelsOf("b");
     const watch = await watchOf(modelsDir);
-    await reportModels(store, modelsDir);
+    await scanModels(await watchOf(modelsDir));
     await registerRequested(watch);
     expect(await store.baseModels.getByName("b")).toBeNull();
     await store.foundModels.requestRegistration("b");
@@ -115,7 +118,7 @@ describe("later", () => {
 
   test("what cannot be registered says why", async () => {
     const modelsDir = await modelsOf("b");
-    await reportModels(store, modelsDir);
+    await scanModels(await watchOf(modelsDir));
     await store.foundModels.requestRegistration("b");
     await truncate(join(modelsDir, "b", "model.safetensors"), 5_000);
     await registerRequested(await watchOf(modelsDir));
@@ -127,7 +130,7 @@ describe("later", () => {
 
   test("a worker that stops while it reads gives the wish to another", async () => {
     const modelsDir = await modelsOf("b");
-    await reportModels(store, modelsDir);
+    await scanModels(await watchOf(modelsDir));
     await store.foundModels.requestRegistration("b");
     await registerRequested(await watchOf(modelsDir, AbortSignal.abort()));
     expect(await store.baseModels.getByName("b")).toBeNull();

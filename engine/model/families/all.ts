@@ -13,6 +13,9 @@ import { roberta } from "./roberta.ts";
 
 const families: readonly Family[] = [gpt2, opt, llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3, roberta];
 
+/** model_type of every family that can be trained. */
+export const familyNames: readonly string[] = families.map(({ modelType }) => modelType);
+
 /** @throws MODEL_UNSUPPORTED or MODEL_INVALID naming the field of config.json */
 export function configureModel(config: unknown): Architecture {
   if (typeof config !== "object" || config === null) {
@@ -20,8 +23,7 @@ export function configureModel(config: unknown): Architecture {
   }
   const modelType: unknown = "model_type" in config ? config.model_type : undefined;
   const family = families.find((candidate) => candidate.modelType === modelType);
-  const known = families.map((candidate) => candidate.modelType);
-  if (!family) throw unsupportedField("model_type", modelType ?? null, known);
+  if (!family) throw unsupportedField("model_type", modelType ?? null, familyNames);
   if ("quantization_config" in config && config.quantization_config) {
     throw unsupportedField("quantization_config", config.quantization_config, ["unquantised weights"]);
   }

@@ -31,8 +31,9 @@ FineTuneRef.implement({
   fields: (t) => ({
     name: t.exposeString("name", { description: "Name given by its author; need not be unique." }),
     status: t.expose("status", { type: FineTuneStatus, description: "Status of the run." }),
-    cancelRequested: t.exposeBoolean("cancelRequested", {
+    cancelRequested: t.boolean({
       description: "Whether the run was cancelled. A running worker stops after the current step.",
+      resolve: (run) => run.wanted === "CANCEL",
     }),
     baseModel: t.field({
       type: BaseModelRef,

@@ -1,11 +1,32 @@
-/** Models that workers found in their models folder. A name keeps its weights for as long as a fine-tune needs them. */
+/** Base models: what workers have registered. A name keeps its weights for as long as a fine-tune needs them. */
 import { type SQL, and, count, desc, eq, inArray } from "drizzle-orm";
-import { SteplogError } from "../schema/errors.ts";
-import { limits } from "../schema/limits.ts";
-import { type BaseModel, type FineTune, baseModels, fineTunes, foundModels } from "../schema/tables.ts";
-import { type Database, type Transaction, inOrderOf, only } from "./postgres/database.ts";
-import { pageOf } from "./pages.ts";
-import type { BaseModels, NewBaseModel } from "./types.ts";
+import { SteplogError } from "../../schema/errors.ts";
+import { limits } from "../../schema/limits.ts";
+import { type BaseModel, type FineTune, baseModels, fineTunes, foundModels } from "../../schema/tables.ts";
+import { type Page, pageOf } from "../pages.ts";
+import { type Database, type Transaction, inOrderOf, only } from "../postgres/database.ts";
+
+export interface NewBaseModel {
+  readonly name: string;
+  readonly hash: string;
+  readonly family: string;
+  readonly dtype: string;
+  readonly parameters: number;
+  readonly bytes: number;
+  readonly contextLength: number;
+}
+
+export interface BaseModels {
+  /** Inserts or updates by name; the found model of that name is deleted. @throws CONFLICT when a fine-tune needs another hash */
+  register(model: NewBaseModel): Promise<BaseModel>;
+  /** Deletes a base model or found model; an unknown name is ignored. @throws CONFLICT, with names, while fine-tunes need it */
+  unregister(name: string): Promise<void>;
+  get(id: string): Promise<BaseModel | null>;
+  getByName(name: string): Promise<BaseModel | null>;
+  list(page: Page): Promise<BaseModel[]>;
+  /** In the order of the ids, null for unknown ones: what a DataLoader needs. */
+  byIds(ids: readonly string[]): Promise<(BaseModel | null)[]>;
+}
 
 const keys = { table: baseModels, sort: baseModels.createdAt, id: baseModels.id };
 
@@ -35,7 +56,7 @@ export function baseModelsOf(database: Database): BaseModels {
 
 async function register(tx: Transaction, model: NewBaseModel): Promise<BaseModel> {
   await tx.insert(baseModels).values(model).onConflictDoNothing({ target: baseModels.name });
-  // The lock keeps out a create that is about to refer to this row, so that the look at fine_tunes below holds.
+  // The lock excludes a create that is about to refer to this row, so the check of fine_tunes below stays true.
   const known = only(await tx.select().from(baseModels).where(eq(baseModels.name, model.name)).for("update"));
   if (known.hash !== model.hash) await refuseIfUsed(tx, known, model.hash);
   await tx.delete(foundModels).where(eq(foundModels.name, model.name));
@@ -69,7 +90,7 @@ function stillNeeded(
 ): SteplogError {
   return new SteplogError(
     "CONFLICT",
-    `The base model "${name}" is needed by ${users} fine-tunes: without it their logs rebuild nothing. Keep it.`,
+    `The base model "${name}" is needed by ${users} fine-tunes: their logs cannot be rebuilt without it. Keep it.`,
     newest.map((run) => ({ field: run.name, message: `${run.status}, fine-tune ${run.id}` })),
   );
 }
@@ -83,7 +104,7 @@ async function refuseIfUsed(tx: Transaction, known: BaseModel, hash: string): Pr
   if (!user) return;
   throw new SteplogError(
     "CONFLICT",
-    `The base model "${known.name}" has other weights (${hash.slice(0, 12)}) than those fine-tuned before ` +
-      `(${known.hash.slice(0, 12)}), which fine-tunes still need. Put the new weights under another name.`,
+    `The base model "${known.name}" now has other weights (${hash.slice(0, 12)}) than the registered ones ` +
+      `(${known.hash.slice(0, 12)}), which fine-tunes need. Add the new weights under another name.`,
   );
 }

@@ -1,20 +1,50 @@
 /**
- * Folders of the models folder that are no base models yet. A worker reports what it sees; an operator asks that one be
- * registered; a worker claims that, reads the folder whole, and makes it a base model (base-models.ts). A claim lapses like
- * a lease of a job does, but needs no fencing: two workers that register one folder write the same row.
+ * Found models: folders of the models folder that are not base models yet. Workers report what they see; an operator requests
+ * that one be registered; a worker claims the request, reads the whole folder, and makes it a base model (base-models.ts).
+ * A claim expires like the lease of a job. It needs no fencing: two workers that register one folder write the same row.
+ *
+ * These claims are not jobs of the queue: workers of the release before claim jobs of any kind, and would fail on this one.
  */
 import { and, asc, eq, inArray, isNotNull, isNull, lt, notExists, notInArray, or, sql } from "drizzle-orm";
-import { SteplogError } from "../schema/errors.ts";
-import { type FoundModel, baseModels, foundModels } from "../schema/tables.ts";
-import { type Database, type Transaction, only } from "./postgres/database.ts";
-import type { FoundModels, SeenModel } from "./types.ts";
+import { SteplogError } from "../../schema/errors.ts";
+import { type FoundModel, baseModels, foundModels } from "../../schema/tables.ts";
+import { type Database, type Transaction, only } from "../postgres/database.ts";
+import type { NewBaseModel } from "./base-models.ts";
 
-type Claim = Parameters<FoundModels["claimRegistration"]>[0];
+/** What a worker sees of a folder without reading its weights. */
+export type SeenModel =
+  | Omit<NewBaseModel, "hash">
+  /** Why it cannot be used: code and message. */
+  | { readonly name: string; readonly problem: string };
+
+interface Claim {
+  readonly worker: string;
+  readonly leaseMs: number;
+}
+
+export interface FoundModels {
+  /** Those of the names that are not base models. */
+  unregistered(names: readonly string[]): Promise<string[]>;
+  /** Makes these the found models: others are deleted, requests and failures are kept. */
+  report(models: readonly SeenModel[]): Promise<void>;
+  /** In order of name. */
+  list(limit: number): Promise<FoundModel[]>;
+  get(name: string): Promise<FoundModel | null>;
+  /** Requests that a worker register it; null when no worker found it. A repeat while one is under way changes nothing. */
+  requestRegistration(name: string): Promise<FoundModel | null>;
+  /** The oldest request that no live worker has claimed; null when there is none. */
+  claimRegistration(claim: Claim): Promise<string | null>;
+  /** False when another worker has the claim, or the folder is gone. */
+  renewRegistration(name: string, claim: Claim): Promise<boolean>;
+  failRegistration(name: string, worker: string, problem: string): Promise<void>;
+  /** Releases the claim, so that another worker registers it at once. */
+  releaseRegistration(name: string, worker: string): Promise<void>;
+}
 
 const free = { claimedBy: null, claimExpiresAt: null };
 
 export function foundModelsOf(database: Database): FoundModels {
-  /** A worker that reports late may have seen what has become a base model meanwhile. */
+  /** Leaves out what became a base model after the worker looked. */
   const still = notExists(database.select().from(baseModels).where(eq(baseModels.name, foundModels.name)));
   return {
     unregistered: (names) => unregistered(database, names),
@@ -56,7 +86,7 @@ async function unregistered(database: Database, names: readonly string[]): Promi
 async function report(tx: Transaction, models: readonly SeenModel[]): Promise<void> {
   const names = models.map((model) => model.name);
   await tx.delete(foundModels).where(names.length > 0 ? notInArray(foundModels.name, names) : undefined);
-  // In one order everywhere, so that two workers that report at once do not wait for each other.
+  // In one order everywhere, so that two workers that report at once do not deadlock.
   for (const model of models.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const seen = { ...unknown, ...model };
     await tx.insert(foundModels).values(seen).onConflictDoUpdate({ target: foundModels.name, set: seen });

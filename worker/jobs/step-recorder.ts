@@ -1,23 +1,30 @@
 /**
- * From measured steps to acknowledged ones. Steps wait here until the oldest is `appendMs` old, then go into the store
- * together, in one transaction; anything else about the run is written after the steps before it. A store that does not
- * answer is asked again until the lease must have lapsed; then the run belongs to whoever claims it next.
+ * Turns finished steps into acknowledged ones. Steps wait here until the oldest is `appendMs` old, then go into the store
+ * together, in one transaction. Whatever else is recorded about the run follows the steps before it. While the store does not
+ * answer, the append is retried until the lease must have expired; then the run belongs to whoever claims it next.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { SteplogError } from "../schema/errors.ts";
-import { appendMs, leaseMs } from "../schema/limits.ts";
-import type { LogEntry } from "../schema/step-log.ts";
-import { Chain, packDecays, packScalars } from "../schema/step-log.ts";
-import type { ClaimedJob, Store } from "../store/store.ts";
-import type { StepMessage } from "../engine/thread/messages.ts";
+import { SteplogError } from "../../schema/errors.ts";
+import { appendMs, leaseMs } from "../../schema/limits.ts";
+import type { LogEntry } from "../../schema/step-log.ts";
+import { Chain, packDecays, packScalars } from "../../schema/step-log.ts";
+import type { ClaimedJob, Store } from "../../store/store.ts";
+import type { StepMessage } from "../../engine/thread/messages.ts";
 
 const retryMs = 250;
-/** Steps that may wait while the store does not answer. */
+/** The most steps that wait while the store does not answer. */
 const maxPending = 1_000;
 
-export class Recorder {
+/** Where the log of the run ends when the recorder starts. */
+interface LogEnd {
+  readonly entries: number;
+  readonly chain: Uint8Array | null;
+}
+
+export class StepRecorder {
   readonly #store: Store;
   readonly #job: ClaimedJob;
+  readonly #logEnd: LogEnd;
   readonly #onCancel: () => void;
   #chain: Chain | null = null;
   #entries: number;
@@ -27,14 +34,15 @@ export class Recorder {
   #timer: NodeJS.Timeout | undefined;
   #failure: Error | undefined;
 
-  constructor(store: Store, job: ClaimedJob, onCancel: () => void) {
+  constructor(store: Store, job: ClaimedJob, logEnd: LogEnd, onCancel: () => void) {
     this.#store = store;
     this.#job = job;
+    this.#logEnd = logEnd;
     this.#onCancel = onCancel;
-    this.#entries = job.fineTune.entries;
+    this.#entries = logEnd.entries;
   }
 
-  /** Entries acknowledged. */
+  /** Acknowledged entries. */
   get entries(): number {
     return this.#entries;
   }
@@ -42,11 +50,11 @@ export class Recorder {
   async begin(headerBytes: Uint8Array, device: string, pickedRate: number | null): Promise<void> {
     const start = Chain.start(headerBytes);
     await this.#store.beginLog(this.#job, { headerBytes, chain: start.hash, device, pickedRate });
-    const { chain } = this.#job.fineTune;
+    const { chain } = this.#logEnd;
     this.#chain = this.#entries > 0 && chain ? new Chain(chain) : start;
   }
 
-  /** Takes a step; it is acknowledged within `appendMs` and the time of one transaction. Waits when too many are not. */
+  /** Takes a step, which is acknowledged within `appendMs` and a transaction. Waits when too many steps are pending. */
   async add(step: StepMessage): Promise<void> {
     if (this.#failure) throw this.#failure;
     if (this.#pending.length >= maxPending) await this.flush();
@@ -60,7 +68,7 @@ export class Recorder {
     this.flush().catch((error: unknown) => (this.#failure = asError(error)));
   }
 
-  /** Writes what is pending. @throws LEASE_LOST, UNAVAILABLE */
+  /** Writes the pending steps. @throws LEASE_LOST, UNAVAILABLE */
   flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -69,11 +77,11 @@ export class Recorder {
   }
 
   get chain(): Uint8Array {
-    if (!this.#chain) throw new SteplogError("INTERNAL", "The log has not begun.");
+    if (!this.#chain) throw new SteplogError("INTERNAL", "The log has no header yet.");
     return this.#chain.hash;
   }
 
-  /** Stops the timer; pending steps stay unwritten. */
+  /** Stops the timer; pending steps are not written. */
   abandon(): void {
     clearTimeout(this.#timer);
   }
@@ -92,10 +100,10 @@ export class Recorder {
       chainAfter: chain.hash,
       metrics: steps.map(metricOf),
     };
-    const { cancelRequested } = await withRetries(() => this.#store.appendSteps(this.#job, batch));
+    const { wanted } = await withRetries(() => this.#store.appendSteps(this.#job, batch));
     this.#chain = chain;
     this.#entries += entries.length;
-    if (cancelRequested) this.#onCancel();
+    if (wanted === "CANCEL") this.#onCancel();
   }
 }
 
@@ -115,15 +123,15 @@ function metricOf({ entries, step, loss, projectedGradient, learningRate, skippe
   return { step, ...measured, learningRate, skipped, zero, seconds };
 }
 
-/** Asks again while Postgres is out of reach and the lease can still be ours. */
+/** Retries while Postgres is unreachable and the lease may still be ours. */
 async function withRetries<T>(attempt: () => Promise<T>): Promise<T> {
   const deadline = performance.now() + leaseMs;
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
-      const passing = error instanceof SteplogError ? error.code === "UNAVAILABLE" : true;
-      if (!passing || performance.now() > deadline) throw error;
+      const temporary = error instanceof SteplogError ? error.code === "UNAVAILABLE" : true;
+      if (!temporary || performance.now() > deadline) throw error;
       await delay(retryMs);
     }
   }

@@ -1,13 +1,13 @@
-/** The worker's side of the engine thread: start it, iterate its messages, stop it or end it. */
+/** The worker's side of the engine thread: start it, read its messages, stop it or kill it. */
 import { Worker } from "node:worker_threads";
 import { SteplogError } from "../schema/errors.ts";
 import { programPath } from "../schema/package.ts";
 import type { ControlMessage, EngineMessage, EngineRequest, EngineThreadData } from "../engine/thread/messages.ts";
 
 export interface EngineRun {
-  /** What the thread says, in order; each message counts as dealt with when the next is asked for. */
+  /** The thread's messages in order. A message counts as handled when the next one is pulled. */
   readonly messages: AsyncIterable<EngineMessage>;
-  /** Asks it to stop after the step at hand. */
+  /** Asks it to stop after the current step. */
   stop(): void;
   /** Ends the thread now. */
   kill(): Promise<void>;
@@ -16,10 +16,10 @@ export interface EngineRun {
 export function startEngine(request: EngineRequest, deviceName: string, threads: number): EngineRun {
   const workerData: EngineThreadData = { request, deviceName, threads };
   const thread = new Worker(programPath("engine/thread/engine-thread"), { workerData });
-  const tell = (message: ControlMessage) => thread.postMessage(message);
+  const send = (message: ControlMessage) => thread.postMessage(message);
   return {
-    messages: messagesOf(thread, () => tell({ type: "taken" })),
-    stop: () => tell({ type: "stop" }),
+    messages: messagesOf(thread, () => send({ type: "taken" })),
+    stop: () => send({ type: "stop" }),
     kill: async () => {
       await thread.terminate();
     },
@@ -59,6 +59,6 @@ function isLast(message: EngineMessage): boolean {
 }
 
 function crashed(reason: Error | "exit"): SteplogError {
-  const why = reason === "exit" ? "ended without a word" : `crashed: ${reason.message}`;
+  const why = reason === "exit" ? "ended without an answer" : `crashed: ${reason.message}`;
   return new SteplogError("INTERNAL", `The engine thread ${why}.`, [], { cause: reason });
 }

@@ -1,0 +1,29 @@
+/**
+ * Jobs and workers in the words that both sides share. A worker says what it can do with every claim; a job says what it
+ * needs. A worker may claim a job of a kind that it serves when it has everything that the job needs.
+ */
+import type { PrecisionKind } from "./hyperparameters.ts";
+
+/** FINE_TUNE trains a run (its subject); MATERIALISE rebuilds the weights of a checkpoint (its subject). */
+export const jobKinds = ["FINE_TUNE", "MATERIALISE"] as const;
+export type JobKind = (typeof jobKinds)[number];
+
+/** A model by the name of its folder and its base hash (docs/STEP_LOG.md). */
+export interface NamedModel {
+  readonly name: string;
+  readonly hash: string;
+}
+
+/** Of each list a worker needs every item. An older worker lacks what a newer list names, and so leaves the job alone. */
+export interface Needs {
+  readonly models?: readonly NamedModel[];
+  readonly families?: readonly string[];
+  readonly precisions?: readonly PrecisionKind[];
+  /** A lower bound: with less memory the job cannot run. */
+  readonly memoryBytes?: number;
+}
+
+/** What a worker can do. */
+export interface Capabilities extends Required<Needs> {
+  readonly kinds: readonly JobKind[];
+}

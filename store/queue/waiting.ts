@@ -1,0 +1,109 @@
+/** Why a job waits, in words: which of its needs no live worker meets, or who comes first. */
+import { and, count, eq, gt, lt, or } from "drizzle-orm";
+import type { Capabilities, JobKind, Needs } from "../../schema/jobs.ts";
+import { type Job, jobs } from "../../schema/tables.ts";
+import { formatBytes } from "../../schema/units.ts";
+import type { Database } from "../postgres/database.ts";
+import { isFree } from "./claimable.ts";
+import { liveWorkers } from "./workers.ts";
+
+/** A worker as far as a waiting job is concerned. */
+export interface Candidate extends Capabilities {
+  /** The job that it holds now; null when it is idle. */
+  readonly job: unknown;
+}
+
+/** Null when the job does not exist, is held by a worker, or can be claimed now. */
+export async function whyJobWaits(database: Database, kind: JobKind, subject: string): Promise<string | null> {
+  const about = and(eq(jobs.kind, kind), eq(jobs.subject, subject), isFree);
+  const [job] = await database.select().from(jobs).where(about);
+  if (!job) return null;
+  return waitingReason(job, await liveWorkers(database), await jobsAhead(database, job));
+}
+
+/** Free jobs of the same kind that are claimed before this one. */
+async function jobsAhead(database: Database, { id, kind, priority }: Job): Promise<number> {
+  const earlier = or(gt(jobs.priority, priority), and(eq(jobs.priority, priority), lt(jobs.id, id)));
+  const [row] = await database
+    .select({ count: count() })
+    .from(jobs)
+    .where(and(eq(jobs.kind, kind), isFree, earlier));
+  return row?.count ?? 0;
+}
+
+/**
+ * @param ahead jobs that are claimed before this one
+ * @returns null when an idle worker can claim the job now
+ */
+export function waitingReason(
+  { kind, needs }: Pick<Job, "kind" | "needs">,
+  workers: readonly Candidate[],
+  ahead: number,
+): string | null {
+  if (workers.length === 0) return "No worker is running.";
+  const demands = demandsOf(kind, needs);
+  const able = workers.filter((worker) => demands.every(({ isMet }) => isMet(worker)));
+  if (able.length > 0) return waitForTurn(able, ahead);
+  const unmet = demands.find(({ isMet }) => !workers.some(isMet));
+  if (unmet) return unmet.whyNobody(workers);
+  return `No live worker has everything that the job needs: ${demands.map(({ what }) => what).join(", ")}.`;
+}
+
+function waitForTurn(able: readonly Candidate[], ahead: number): string | null {
+  if (able.some(({ job }) => job === null)) return null;
+  if (ahead === 0) return "Waiting for a worker: next in line.";
+  return `Waiting for a worker: ${ahead === 1 ? "1 run is" : `${ahead} runs are`} ahead.`;
+}
+
+/** One thing that a job needs. */
+interface Demand {
+  readonly what: string;
+  isMet(worker: Candidate): boolean;
+  whyNobody(workers: readonly Candidate[]): string;
+}
+
+/** The rules of claimable.ts, one by one. */
+function demandsOf(kind: JobKind, { models = [], families = [], precisions = [], memoryBytes = 0 }: Needs): Demand[] {
+  return [
+    {
+      what: `jobs of kind ${kind}`,
+      isMet: (worker) => worker.kinds.includes(kind),
+      whyNobody: () => `No live worker takes jobs of kind ${kind}.`,
+    },
+    ...models.map(({ name, hash }) => ({
+      what: `the base model ${name}`,
+      isMet: (worker: Candidate) => worker.models.some((model) => model.name === name && model.hash === hash),
+      whyNobody: (workers: readonly Candidate[]) => noModel(name, hash, workers),
+    })),
+    ...families.map((family) => ({
+      what: `the family ${family}`,
+      isMet: (worker: Candidate) => worker.families.includes(family),
+      whyNobody: () => `No live worker supports the model family ${family}. Start a worker of a newer release.`,
+    })),
+    ...precisions.map((precision) => ({
+      what: `products in ${precision.toLowerCase()}`,
+      isMet: (worker: Candidate) => worker.precisions.includes(precision),
+      whyNobody: () => `No live worker multiplies in ${precision.toLowerCase()}.`,
+    })),
+    {
+      what: `${formatBytes(memoryBytes)} of memory`,
+      isMet: (worker) => worker.memoryBytes >= memoryBytes,
+      whyNobody: (workers) => {
+        const largest = Math.max(...workers.map((worker) => worker.memoryBytes));
+        return `The job needs ${formatBytes(memoryBytes)} of memory; the largest live worker has ${formatBytes(largest)}.`;
+      },
+    },
+  ];
+}
+
+function noModel(name: string, hash: string, workers: readonly Candidate[]): string {
+  const short = hash.slice(0, 12);
+  const other = workers.flatMap(({ models }) => models).find((model) => model.name === name);
+  if (other) {
+    return (
+      `No live worker has the base model ${name} with hash ${short}; the folder of that name has ` +
+      `${other.hash.slice(0, 12)}. Put the registered files back.`
+    );
+  }
+  return `No live worker has the base model ${name} (hash ${short}). Put it into the models folder of one (steplog model add).`;
+}

@@ -1,0 +1,52 @@
+/** The workers that are running, as they report themselves every few seconds. */
+import { and, asc, eq, gt, lt, sql } from "drizzle-orm";
+import { forgetWorkerMs, liveMs } from "../../schema/limits.ts";
+import { type Job, type WorkerRow, jobs, workers } from "../../schema/tables.ts";
+import type { Database } from "../postgres/database.ts";
+
+export type WorkerReport = Omit<WorkerRow, "startedAt" | "lastSeenAt">;
+
+export interface LiveWorker extends WorkerRow {
+  /** The job that it holds. */
+  readonly job: Pick<Job, "kind" | "subject"> | null;
+}
+
+export interface Workers {
+  /** Says that a worker is alive, and what it can do now. */
+  report(worker: WorkerReport): Promise<void>;
+  /** Called by a worker that stops. One that dies is no longer listed after liveMs. */
+  remove(id: string): Promise<void>;
+  /** The live workers, the longest running first. */
+  list(): Promise<LiveWorker[]>;
+}
+
+const ago = (ms: number) => sql`clock_timestamp() - ${ms} * interval '1 millisecond'`;
+
+export function workersOf(database: Database): Workers {
+  return {
+    async report(worker) {
+      const seen = { ...worker, lastSeenAt: sql`clock_timestamp()` };
+      await database.insert(workers).values(seen).onConflictDoUpdate({ target: workers.id, set: seen });
+      await database.delete(workers).where(lt(workers.lastSeenAt, ago(forgetWorkerMs)));
+    },
+    async remove(id) {
+      await database.delete(workers).where(eq(workers.id, id));
+    },
+    list: () => liveWorkers(database),
+  };
+}
+
+/** The queue knows which job a worker holds, so the worker need not report it. */
+export async function liveWorkers(database: Database): Promise<LiveWorker[]> {
+  const held = and(eq(jobs.leaseWorker, workers.name), gt(jobs.leaseExpiresAt, sql`clock_timestamp()`));
+  const rows = await database
+    .select({ worker: workers, kind: jobs.kind, subject: jobs.subject })
+    .from(workers)
+    .leftJoin(jobs, held)
+    .where(gt(workers.lastSeenAt, ago(liveMs)))
+    .orderBy(asc(workers.startedAt), asc(workers.id));
+  return rows.map(({ worker, kind, subject }) => ({
+    ...worker,
+    job: kind !== null && subject !== null ? { kind, subject } : null,
+  }));
+}

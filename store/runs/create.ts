@@ -1,0 +1,99 @@
+/** Creating a run: its input is checked, a repeated request finds the first run, and a fork gets the start of its log. */
+import { createHash } from "node:crypto";
+import { eq } from "drizzle-orm";
+import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
+import { SteplogError, invariant } from "../../schema/errors.ts";
+import type { Hyperparameters } from "../../schema/hyperparameters.ts";
+import { canonicalJson } from "../../schema/step-log.ts";
+import { type BaseModel, type FineTune, baseModels, checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
+import { type Transaction, isUuid, only } from "../postgres/database.ts";
+import { queueRun } from "./lifecycle.ts";
+
+export interface NewFineTune {
+  readonly idempotencyKey: string | null;
+  readonly name: string;
+  readonly baseModelId: string;
+  readonly datasetId: string;
+  readonly validationDatasetId: string | null;
+  readonly testDatasetId: string | null;
+  readonly labelWords: readonly string[];
+  /** None when left out. */
+  readonly calibrationPrompt?: string | null;
+  readonly hyperparameters: Hyperparameters;
+  /** False when left out. */
+  readonly keepWeights?: boolean;
+  /** The checkpoint to continue from, instead of the base model; null when left out. */
+  readonly from?: ForkPoint | null;
+}
+
+export interface ForkPoint {
+  readonly checkpointId: string;
+  /** How many steps of batches to skip, because earlier runs trained on them; 0 starts with the first batch. */
+  readonly firstStep: number;
+}
+
+/** @throws NOT_FOUND; CONFLICT for a key that was used with another input */
+export async function create(
+  tx: Transaction,
+  input: NewFineTune,
+): Promise<{ readonly fineTune: FineTune; readonly created: boolean }> {
+  const baseModel = await requireInputs(tx, input);
+  const { from = null, ...rest } = input;
+  const request = { ...rest, keepWeights: input.keepWeights ?? false };
+  const inputHash = hashOf({ ...request, ...(from && { from }) });
+  const start = from ? await startOfFork(tx, from, input.baseModelId) : {};
+  // Waits for a concurrent create with the same key: then either its row conflicts, or ours is the first.
+  const [fineTune] = await tx
+    .insert(fineTunes)
+    .values({ ...request, ...start, inputHash })
+    .onConflictDoNothing({ target: fineTunes.idempotencyKey })
+    .returning();
+  if (!fineTune) return { fineTune: await firstOfKey(tx, input, inputHash), created: false };
+  await queueRun(tx, fineTune, baseModel);
+  return { fineTune, created: true };
+}
+
+async function requireInputs(tx: Transaction, input: NewFineTune): Promise<BaseModel> {
+  await requireRow(tx, baseModels, baseModels.id, input.baseModelId, "base model");
+  await requireRow(tx, datasets, datasets.id, input.datasetId, "dataset");
+  const optional = { "validation dataset": input.validationDatasetId, "test dataset": input.testDatasetId };
+  for (const [noun, id] of Object.entries(optional)) {
+    if (id !== null) await requireRow(tx, datasets, datasets.id, id, noun);
+  }
+  return only(await tx.select().from(baseModels).where(eq(baseModels.id, input.baseModelId)));
+}
+
+/** Keeps the row until the transaction ends, so that the run can refer to it. */
+async function requireRow(tx: Transaction, table: PgTable, column: PgColumn, id: string, noun: string): Promise<void> {
+  const found = isUuid(id) ? await tx.select({ id: column }).from(table).where(eq(column, id)).for("key share") : [];
+  if (found.length === 0) throw new SteplogError("NOT_FOUND", `There is no ${noun} ${JSON.stringify(id)}.`);
+}
+
+/** The log of a fork is the parent's up to the checkpoint, by reference: only its header and chain hash are copied. */
+async function startOfFork(tx: Transaction, { checkpointId, firstStep }: ForkPoint, baseModelId: string) {
+  const here = eq(checkpoints.id, checkpointId);
+  const [checkpoint] = isUuid(checkpointId) ? await tx.select().from(checkpoints).where(here).for("key share") : [];
+  if (!checkpoint) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${JSON.stringify(checkpointId)}.`);
+  const parent = only(await tx.select().from(fineTunes).where(eq(fineTunes.id, checkpoint.fineTuneId)));
+  invariant(parent.baseModelId === baseModelId, "a fork has the base model of its checkpoint");
+  const { entries, chain } = checkpoint;
+  const log = { entries, chain, firstEntry: entries, logHeader: parent.logHeader };
+  return { ...log, fromCheckpointId: checkpoint.id, firstStep };
+}
+
+function hashOf(input: NewFineTune): string {
+  return createHash("sha256")
+    .update(canonicalJson({ ...input, idempotencyKey: null }))
+    .digest("hex");
+}
+
+async function firstOfKey(tx: Transaction, input: NewFineTune, inputHash: string): Promise<FineTune> {
+  const key = input.idempotencyKey ?? "";
+  const first = only(await tx.select().from(fineTunes).where(eq(fineTunes.idempotencyKey, key)));
+  if (first.inputHash === inputHash) return first;
+  throw new SteplogError(
+    "CONFLICT",
+    `The idempotency key ${JSON.stringify(key)} was used for fine-tune ${first.id} with another input. ` +
+      "Repeat that input to get the same run, or use a new key for a new run.",
+  );
+}

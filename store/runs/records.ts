@@ -1,0 +1,109 @@
+/** What a worker records about a run besides its steps: evaluations, checkpoints and events. */
+import { and, eq } from "drizzle-orm";
+import { SteplogError } from "../../schema/errors.ts";
+import type { Log } from "../../schema/log.ts";
+import type { EvaluationKind } from "../../schema/states.ts";
+import { type Checkpoint, type WeightsFile, checkpoints, evaluations } from "../../schema/tables.ts";
+import { type Database, type Transaction, only } from "../postgres/database.ts";
+import { wakeWatchers } from "../postgres/notify.ts";
+import type { Lease } from "../queue/leases.ts";
+import { addEvent } from "./events.ts";
+import { lockRunOf } from "./lifecycle.ts";
+import { storedWeights } from "./weights.ts";
+
+export interface NewEvaluation {
+  readonly f1?: number | null;
+  readonly exactMatch?: number | null;
+  /** VALIDATION when left out. */
+  readonly kind?: EvaluationKind;
+  readonly entries: number;
+  readonly step: number;
+  readonly rows: number;
+  readonly loss: number;
+  readonly accuracy: number | null;
+}
+
+export interface NewCheckpoint {
+  readonly entries: number;
+  readonly step: number;
+  readonly chain: Uint8Array;
+  readonly weightsDigest: string;
+  /** Files of the weights, when they are kept. */
+  readonly weightsFiles?: readonly WeightsFile[];
+}
+
+export interface Records {
+  /** Once per kind and position in the log; a repeat changes nothing. */
+  recordEvaluation(job: Lease, evaluation: NewEvaluation): Promise<void>;
+  /** Once per position in the log; a repeat returns the first. @throws INTERNAL when its weights had another digest */
+  recordCheckpoint(job: Lease, checkpoint: NewCheckpoint): Promise<Checkpoint>;
+  recordEvent(job: Lease, event: { readonly type: string; readonly message: string }): Promise<void>;
+}
+
+export function recordsOf(database: Database, log: Log | undefined): Records {
+  return {
+    recordEvaluation: (lease, evaluation) => database.transaction((tx) => recordEvaluation(tx, lease, evaluation)),
+    recordCheckpoint: (lease, checkpoint) => database.transaction((tx) => recordCheckpoint(tx, lease, checkpoint, log)),
+    recordEvent: (lease, event) => database.transaction((tx) => recordEvent(tx, lease, event)),
+  };
+}
+
+/** A worker that takes over may measure the same position again; the first measurement stands. */
+async function recordEvaluation(tx: Transaction, lease: Lease, evaluation: NewEvaluation): Promise<void> {
+  const run = await lockRunOf(tx, lease);
+  await tx
+    .insert(evaluations)
+    .values({ fineTuneId: run.id, ...evaluation })
+    .onConflictDoNothing();
+  await wakeWatchers(tx, run.id);
+}
+
+async function recordEvent(
+  tx: Transaction,
+  lease: Lease,
+  { type, message }: { readonly type: string; readonly message: string },
+): Promise<void> {
+  const run = await lockRunOf(tx, lease);
+  await addEvent(tx, run.id, type, message);
+  await wakeWatchers(tx, run.id);
+}
+
+async function recordCheckpoint(
+  tx: Transaction,
+  lease: Lease,
+  { weightsFiles = [], ...position }: NewCheckpoint,
+  log: Log | undefined,
+): Promise<Checkpoint> {
+  const run = await lockRunOf(tx, lease);
+  if (position.entries > run.entries) {
+    throw new SteplogError(
+      "INVALID_STATE",
+      `The log ends at entry ${run.entries}, before the checkpoint at entry ${position.entries}.`,
+    );
+  }
+  await tx
+    .insert(checkpoints)
+    .values({ fineTuneId: run.id, ...position })
+    .onConflictDoNothing();
+  const here = and(eq(checkpoints.fineTuneId, run.id), eq(checkpoints.entries, position.entries));
+  const checkpoint = only(await tx.select().from(checkpoints).where(here).for("no key update"));
+  refuseOtherWeights(checkpoint, position, log);
+  await wakeWatchers(tx, run.id);
+  if (weightsFiles.length === 0 || checkpoint.weightsStatus !== "NONE") return checkpoint;
+  return only(await tx.update(checkpoints).set(storedWeights(weightsFiles)).where(here).returning());
+}
+
+/** One position in one log has one set of weights. If not, the promise of the whole service is broken. */
+function refuseOtherWeights(checkpoint: Checkpoint, position: NewCheckpoint, log: Log | undefined): void {
+  const sameChain = Buffer.from(position.chain).equals(checkpoint.chain);
+  if (sameChain && checkpoint.weightsDigest === position.weightsDigest) return;
+  const seen = { fineTuneId: checkpoint.fineTuneId, entries: position.entries };
+  const digests = { recorded: checkpoint.weightsDigest, measured: position.weightsDigest };
+  log?.error({ ...seen, ...digests, sameChain }, "Two workers got different weights from one log.");
+  throw new SteplogError(
+    "INTERNAL",
+    `At entry ${position.entries} of fine-tune ${checkpoint.fineTuneId} this worker has weights with the digest ` +
+      `${position.weightsDigest}, but ${checkpoint.weightsDigest} was recorded there for ` +
+      `${sameChain ? "the same log" : "another log"}. One of the two machines or builds computes wrong results.`,
+  );
+}

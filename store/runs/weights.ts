@@ -1,0 +1,76 @@
+/**
+ * The weights of a checkpoint as files. Whoever wants them requests them; a worker rebuilds them from the log (a MATERIALISE
+ * job) and stores the files. QUEUED means that the job exists; the lock on the checkpoint's row keeps the two together.
+ */
+import { eq } from "drizzle-orm";
+import { SteplogError, invariant } from "../../schema/errors.ts";
+import type { Needs } from "../../schema/jobs.ts";
+import { type Checkpoint, type WeightsFile, baseModels, checkpoints, fineTunes } from "../../schema/tables.ts";
+import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
+import { wakeWatchers } from "../postgres/notify.ts";
+import { type JobHooks, addJob, finishJob } from "../queue/jobs.ts";
+import { type Lease, lockJob } from "../queue/leases.ts";
+
+export type MaterialiseOutcome = { readonly weightsFiles: readonly WeightsFile[] } | { readonly error: string };
+
+export interface Weights {
+  /** Stores the outcome of a MATERIALISE job and ends it. */
+  finishMaterialise(job: Lease, outcome: MaterialiseOutcome): Promise<void>;
+}
+
+export function weightsOf(database: Database): Weights {
+  return {
+    finishMaterialise: (lease, outcome) => database.transaction((tx) => finishMaterialise(tx, lease, outcome)),
+  };
+}
+
+/** The checkpoint stays QUEUED from the request to the end of the job, whoever claims or releases that. */
+export const materialiseJobs: JobHooks = {};
+
+/** NONE or FAILED becomes QUEUED with a job; QUEUED and STORED stay as they are. @throws NOT_FOUND */
+export async function requestWeights(tx: Transaction, id: string): Promise<Checkpoint> {
+  const here = eq(checkpoints.id, id);
+  const [checkpoint] = isUuid(id) ? await tx.select().from(checkpoints).where(here).for("no key update") : [];
+  if (!checkpoint) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${JSON.stringify(id)}.`);
+  if (checkpoint.weightsStatus === "QUEUED" || checkpoint.weightsStatus === "STORED") return checkpoint;
+  await addJob(tx, { kind: "MATERIALISE", subject: id, needs: await rebuildNeeds(tx, checkpoint) });
+  await wakeWatchers(tx, checkpoint.fineTuneId);
+  const queued = { weightsStatus: "QUEUED" as const, weightsError: null };
+  return only(await tx.update(checkpoints).set(queued).where(here).returning());
+}
+
+/** A rebuild reads the base in pieces, so it needs no memory for the whole. */
+async function rebuildNeeds(tx: Transaction, { fineTuneId }: Checkpoint): Promise<Needs> {
+  const { name, hash, family } = only(
+    await tx
+      .select({ name: baseModels.name, hash: baseModels.hash, family: baseModels.family })
+      .from(fineTunes)
+      .innerJoin(baseModels, eq(baseModels.id, fineTunes.baseModelId))
+      .where(eq(fineTunes.id, fineTuneId)),
+  );
+  return { models: [{ name, hash }], families: [family] };
+}
+
+async function finishMaterialise(tx: Transaction, lease: Lease, outcome: MaterialiseOutcome): Promise<void> {
+  const job = await lockJob(tx, lease);
+  invariant(job.kind === "MATERIALISE", `job ${job.id} rebuilds weights`);
+  const result =
+    "error" in outcome
+      ? { weightsStatus: "FAILED" as const, weightsError: outcome.error }
+      : { weightsError: null, ...storedWeights(outcome.weightsFiles) };
+  const here = eq(checkpoints.id, job.subject);
+  const { fineTuneId } = only(await tx.update(checkpoints).set(result).where(here).returning());
+  await finishJob(tx, lease);
+  await wakeWatchers(tx, fineTuneId);
+}
+
+/** Columns of a checkpoint whose weights are stored. */
+export function storedWeights(weightsFiles: readonly WeightsFile[]) {
+  const [first, ...others] = weightsFiles.filter(({ name }) => name.endsWith(".safetensors"));
+  return {
+    weightsStatus: "STORED" as const,
+    weightsFiles,
+    weightsBlob: first && others.length === 0 ? first.sha256 : null,
+    weightsBytes: weightsFiles.reduce((sum, file) => sum + file.bytes, 0),
+  };
+}

@@ -1,0 +1,114 @@
+/** Jobs that train a run: from where its log ends to its last step, or until it is cancelled or the worker stops. */
+import type { FineTuneRequest } from "../../engine/thread/messages.ts";
+import { invariant } from "../../schema/errors.ts";
+import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
+import { leaseMs } from "../../schema/limits.ts";
+import { decodeHeader, unpackEntries } from "../../schema/step-log.ts";
+import type { BaseModel, FineTune } from "../../schema/tables.ts";
+import { modelPaths, readRun, storeFiles } from "./inputs.ts";
+import type { JobContext, JobHandler, JobMessage, RunningJob } from "./job.ts";
+import { StepRecorder } from "./step-recorder.ts";
+
+export const fineTuneHandler: JobHandler = {
+  start,
+  async fail(store, job, { code, message, issues }) {
+    await store.finishFineTune(job, { status: "FAILED", code, message, issues });
+  },
+};
+
+async function start(context: JobContext): Promise<RunningJob> {
+  const { store, job, stop } = context;
+  const { run, baseModel } = await readRun(store, job.subject);
+  const request = await requestFor(context, run, baseModel);
+  const recorder = new StepRecorder(store, job, run, stop);
+  return {
+    request,
+    async take(message) {
+      if (message.type === "step") {
+        await recorder.add(message);
+      } else {
+        await recorder.flush();
+        await record(context, recorder, message);
+      }
+    },
+    close: () => recorder.abandon(),
+  };
+}
+
+async function requestFor(context: JobContext, run: FineTune, baseModel: BaseModel): Promise<FineTuneRequest> {
+  const { store, weightsDir } = context;
+  const log = await store.fineTunes.log(run.id);
+  return {
+    kind: "FINE_TUNE",
+    ...modelPaths(context, baseModel),
+    base: baseModel.hash,
+    ...(await datasetPaths(context, run)),
+    labelWords: run.labelWords,
+    calibrationPrompt: run.calibrationPrompt,
+    // A setting that the release that stored the run did not know has its default.
+    hyperparameters: hyperparametersSchema.parse(run.hyperparameters),
+    fork: log && run.fromCheckpointId !== null ? { ...log, firstStep: run.firstStep } : null,
+    entries: log ? unpackEntries({ seed: decodeHeader(log.headerBytes).seed, ...log }) : [],
+    stepsDone: run.stepsDone,
+    evaluated: await store.fineTunes.evaluations(run.id),
+    pickedRate: run.pickedRate,
+    weightsDir: run.keepWeights ? weightsDir : null,
+  };
+}
+
+async function datasetPaths({ store }: JobContext, run: FineTune) {
+  const pathOf = async (id: string) => {
+    const dataset = await store.datasets.get(id);
+    invariant(dataset, `fine-tune ${run.id} has its dataset ${id}`);
+    return store.blobs.path(dataset.sha256);
+  };
+  return {
+    datasetPath: await pathOf(run.datasetId),
+    validationPath: run.validationDatasetId === null ? null : await pathOf(run.validationDatasetId),
+    testPath: run.testDatasetId === null ? null : await pathOf(run.testDatasetId),
+  };
+}
+
+/** Records what is not a step; the steps before it are acknowledged. */
+async function record(context: JobContext, recorder: StepRecorder, message: JobMessage): Promise<void> {
+  const { store, job, deviceNote } = context;
+  switch (message.type) {
+    case "began":
+      await recorder.begin(message.headerBytes, deviceNote, message.pickedRate);
+      break;
+    case "note":
+      await store.recordEvent(job, { type: message.event, message: message.message });
+      break;
+    case "evaluation":
+      await store.recordEvaluation(job, message);
+      break;
+    case "checkpoint":
+      await recordCheckpoint(context, recorder, message);
+      break;
+    case "stopped":
+      await endStopped(context);
+      break;
+    case "done":
+      await store.finishFineTune(job, { status: "SUCCEEDED" });
+      break;
+    default:
+      invariant(false, `training sends no ${message.type} here`);
+  }
+}
+
+async function recordCheckpoint(
+  { store, job }: JobContext,
+  recorder: StepRecorder,
+  { entries, step, digest: weightsDigest, files }: JobMessage & { type: "checkpoint" },
+): Promise<void> {
+  invariant(entries === recorder.entries, "a checkpoint is at the end of the acknowledged log");
+  const weightsFiles = await storeFiles(store, files);
+  await store.recordCheckpoint(job, { entries, step, chain: recorder.chain, weightsDigest, weightsFiles });
+}
+
+/** Stopped before the last step: because of a cancel, which ends the run, or because this worker stops. */
+async function endStopped({ store, job }: JobContext): Promise<void> {
+  const { wanted } = await store.renewLease(job, leaseMs);
+  if (wanted === "CANCEL") await store.finishFineTune(job, { status: "CANCELLED" });
+  else await store.releaseJob(job);
+}

@@ -1,0 +1,33 @@
+/** What jobs read from the store before they start, and the files that they leave in it. */
+import { createReadStream } from "node:fs";
+import { rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { invariant } from "../../schema/errors.ts";
+import type { BaseModel, FineTune, WeightsFile } from "../../schema/tables.ts";
+import { hashesDirOf } from "../../models/registration.ts";
+import type { Store } from "../../store/store.ts";
+import type { JobContext } from "./job.ts";
+
+/** A run and its base model. */
+export async function readRun(store: Store, id: string): Promise<{ run: FineTune; baseModel: BaseModel }> {
+  const run = await store.fineTunes.get(id);
+  invariant(run, `the job's fine-tune ${id} exists`);
+  const baseModel = await store.baseModels.get(run.baseModelId);
+  invariant(baseModel, `fine-tune ${id} has its base model`);
+  return { run, baseModel };
+}
+
+/** Where this worker has the model and its kept hashes. */
+export function modelPaths({ modelsDir }: JobContext, { name }: BaseModel) {
+  return { modelPath: join(modelsDir, name), hashesDir: hashesDirOf(modelsDir) };
+}
+
+/** Moves files of this worker into the store. */
+export async function storeFiles(store: Store, paths: readonly string[]): Promise<WeightsFile[]> {
+  const stored: WeightsFile[] = [];
+  for (const path of paths) {
+    stored.push({ name: basename(path), ...(await store.blobs.put(createReadStream(path))) });
+    await rm(path);
+  }
+  return stored;
+}
