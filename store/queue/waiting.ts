@@ -58,8 +58,8 @@ function waitForTurn(able: readonly Candidate[], ahead: number): string | null {
 /** One thing that a job needs. */
 interface Demand {
   readonly what: string;
-  isMet(worker: Candidate): boolean;
-  whyNobody(workers: readonly Candidate[]): string;
+  readonly isMet: (worker: Candidate) => boolean;
+  readonly whyNobody: (workers: readonly Candidate[]) => string;
 }
 
 /** The rules of claimable.ts, one by one. */

@@ -69,8 +69,10 @@ async function datasetPaths({ store }: JobContext, run: FineTune) {
   };
 }
 
-/** Records what is not a step; the steps before it are acknowledged. */
-async function record(context: JobContext, recorder: StepRecorder, message: JobMessage): Promise<void> {
+type Recorded = Exclude<JobMessage, { readonly type: "step" }>;
+
+/** Records what is not a step, after the steps before it are acknowledged. */
+async function record(context: JobContext, recorder: StepRecorder, message: Recorded): Promise<void> {
   const { store, job, deviceNote } = context;
   switch (message.type) {
     case "began":
@@ -91,8 +93,8 @@ async function record(context: JobContext, recorder: StepRecorder, message: JobM
     case "done":
       await store.finishFineTune(job, { status: "SUCCEEDED" });
       break;
-    default:
-      invariant(false, `training sends no ${message.type} here`);
+    case "materialised":
+      invariant(false, "training rebuilds nothing");
   }
 }
 
