@@ -39,10 +39,14 @@ export class Draw {
 
   /** The stored bytes of `count` values in (-scale, scale). */
   bytes(count: number, dtype: WeightDtype, scale: number): Uint8Array {
-    const values = Float32Array.from({ length: count }, () => (2 * this.unit() - 1) * scale);
+    // Loops, which take a tenth of the time of Float32Array.from().
+    const values = new Float32Array(count);
+    for (let i = 0; i < count; i++) values[i] = (2 * this.unit() - 1) * scale;
     if (dtype === "F32") return new Uint8Array(values.buffer);
     const words = new Uint32Array(values.buffer);
-    return new Uint8Array(Uint16Array.from(words, (word) => word >>> 16).buffer);
+    const halves = new Uint16Array(count);
+    for (let i = 0; i < count; i++) halves[i] = (words[i] ?? 0) >>> 16;
+    return new Uint8Array(halves.buffer);
   }
 }
 

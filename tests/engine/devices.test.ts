@@ -12,6 +12,8 @@ import { createPlainDevice } from "../../engine/devices/plain.ts";
 import type { Noise } from "../../engine/numbers/noise.ts";
 import { toBfloat16 } from "../../engine/numbers/scalar.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
+import { expectClose, expectSameBytes } from "../support/equal.ts";
+import { remember } from "../support/remember.ts";
 import type { Operation, Shape } from "./devices.inputs.ts";
 import { Draw, computationOf, load, lookup, perturbations, run } from "./devices.inputs.ts";
 import { headOperations, linear, norm, operations } from "./devices.operations.ts";
@@ -41,30 +43,77 @@ function shapes(columns: fc.Arbitrary<number>): fc.Arbitrary<Shape> {
   return fc.record({ seed: fc.nat(), lengths, columns, vocab, dtype, trainable: fc.boolean() });
 }
 
-describe.each(present)("device $name agrees with the plain one", ({ open }) => {
+const tooLarge = "a head too large for one piece";
+const allOperations: Readonly<Record<string, Operation>> = {
+  ...operations,
+  ...headOperations,
+  [tooLarge]: { tied: true, headBias: true, headSoftcap: 3, apply: ({ x }) => x },
+};
+
+interface Case {
+  readonly operation: string;
+  readonly shape: Shape;
+}
+
+/** Losses and logits of a case, one for each perturbation. */
+async function resultsOn(device: Device, { operation, shape }: Case) {
+  const computation = computationOf(got(new Map(Object.entries(allOperations)), operation), shape);
+  const weights = load(device, computation);
+  const results = [];
+  for (const perturbation of perturbations(shape.seed)) {
+    results.push(await run(device, computation, weights, perturbation));
+  }
+  for (const weight of weights.values()) device.freeWeight(weight);
+  return results;
+}
+
+interface Log {
+  readonly shape: Shape;
+  readonly log: { readonly noise: Noise; readonly count: number; readonly decay: boolean; readonly passFirst: boolean };
+}
+
+/** The weights after a log, and the losses with them. */
+async function trainedOn(device: Device, { shape, log }: Log) {
+  const computation = computationOf(norm, { ...shape, trainable: true });
+  const weights = load(device, computation);
+  const entries = randomEntries(shape.seed, log.count, log.decay);
+  const perturbation = { seed: entries[0]?.seed ?? 0n, size: 0.03125, noise: log.noise };
+  if (log.passFirst) await run(device, computation, weights, perturbation);
+  device.update([...weights.values()], entries, log.noise);
+  const { losses } = await run(device, computation, weights, perturbation);
+  const bytes = await Promise.all([...weights.values()].map((weight) => device.readWeight(weight)));
+  for (const weight of weights.values()) device.freeWeight(weight);
+  return { losses, bytes };
+}
+
+const plain = createPlainDevice();
+const expectedResults = remember((input: Case) => resultsOn(plain, input));
+const expectedTraining = remember((input: Log) => trainedOn(plain, input));
+const expectedAttention = remember(async (seed: number) => {
+  const expected = await attendAtOnce(plain, seed);
+  expectClose(await attendByParts(plain, seed), expected);
+  return expected;
+});
+
+describe.each(present)("device $name agrees with the plain one", ({ name: deviceName, open }) => {
   let tested: Device;
-  const plain = createPlainDevice();
   beforeAll(async () => void (tested = await open()));
   afterAll(() => tested.dispose());
 
-  async function agrees(operation: Operation, shape: Shape): Promise<void> {
-    const computation = computationOf(operation, shape);
-    const [here, there] = [load(tested, computation), load(plain, computation)];
-    for (const perturbation of perturbations(shape.seed)) {
-      const seen = await run(tested, computation, here, perturbation);
-      const expected = await run(plain, computation, there, perturbation);
-      expectClose(seen.losses, expected.losses);
-      expectClose(seen.logits, expected.logits);
+  async function agrees(operation: string, shape: Shape): Promise<void> {
+    const seen = await resultsOn(tested, { operation, shape });
+    for (const [i, expected] of (await expectedResults({ operation, shape })).entries()) {
+      expectClose(seen[i]?.losses ?? [], expected.losses);
+      expectClose(seen[i]?.logits ?? [], expected.logits);
     }
-    for (const weight of here.values()) tested.freeWeight(weight);
   }
 
-  test.each(Object.entries(operations))("on %s", async (_name, operation) => {
+  test.each(Object.keys(operations))("on %s", async (operation) => {
     const property = fc.asyncProperty(shapes(fc.integer({ min: 1, max: 37 })), (shape) => agrees(operation, shape));
     await fc.assert(property, parameters);
   });
 
-  test.each(Object.entries(headOperations))("on %s", async (_name, operation) => {
+  test.each(Object.keys(headOperations))("on %s", async (operation) => {
     const columns = fc.constantFrom(4, 8, 12, 64);
     await fc.assert(
       fc.asyncProperty(shapes(columns), (shape) => agrees(operation, shape)),
@@ -73,16 +122,17 @@ describe.each(present)("device $name agrees with the plain one", ({ open }) => {
   });
 
   test("on a head too large for one piece", async () => {
-    const shape = { seed: 5, lengths: [1], columns: 2_100, vocab: 4_099, dtype: "BF16", trainable: true } as const;
-    await agrees({ tied: true, headBias: true, headSoftcap: 3, apply: ({ x }) => x }, shape);
+    // A piece is 2^23 elements on TensorFlow and 2^20 on wasm. The native device cuts the inputs at 1,024, and gives more
+    // than one panel of outputs (32 at most) to each of 64 groups.
+    const [columns, vocab] = deviceName === "tfjs-tensorflow" ? [2_100, 4_099] : [1_100, 2_053];
+    await agrees(tooLarge, { seed: 5, lengths: [1], columns, vocab, dtype: "BF16", trainable: true });
   });
 
   test("on attention over what its caches hold, which is what one pass over all tokens gives", async () => {
     const property = fc.asyncProperty(fc.nat(), async (seed) => {
-      const expected = await attendAtOnce(plain, seed);
+      const expected = await expectedAttention(seed);
       expectClose(await attendAtOnce(tested, seed), expected);
       expectClose(await attendByParts(tested, seed), expected);
-      expectClose(await attendByParts(plain, seed), expected);
     });
     await fc.assert(property, parameters);
   });
@@ -91,22 +141,9 @@ describe.each(present)("device $name agrees with the plain one", ({ open }) => {
     const count = fc.integer({ min: 1, max: 6 });
     const logs = fc.record({ noise, count, decay: fc.boolean(), passFirst: fc.boolean() });
     const property = fc.asyncProperty(shapes(fc.integer({ min: 1, max: 300 })), logs, async (shape, log) => {
-      const computation = computationOf(norm, { ...shape, trainable: true });
-      const [here, there] = [load(tested, computation), load(plain, computation)];
-      const entries = randomEntries(shape.seed, log.count, log.decay);
-      const perturbation = { seed: entries[0]?.seed ?? 0n, size: 0.03125, noise: log.noise };
-      if (log.passFirst) await run(tested, computation, here, perturbation);
-
-      tested.update([...here.values()], entries, log.noise);
-      plain.update([...there.values()], entries, log.noise);
-
-      const seen = await run(tested, computation, here, perturbation);
-      const expected = await run(plain, computation, there, perturbation);
+      const [seen, expected] = [await trainedOn(tested, { shape, log }), await expectedTraining({ shape, log })];
       expectClose(seen.losses, expected.losses);
-      for (const [name, weight] of here) {
-        expect(await tested.readWeight(weight)).toEqual(await plain.readWeight(got(there, name)));
-        tested.freeWeight(weight);
-      }
+      expected.bytes.forEach((bytes, i) => expectSameBytes(seen.bytes[i], bytes));
     });
     await fc.assert(property, { ...parameters, numRuns: 30 });
   });
@@ -120,8 +157,9 @@ describe.each(present)("device $name agrees with the plain one", ({ open }) => {
         tested.update([a], randomEntries(9, 5, true), kind);
         plain.update([b], randomEntries(9, 5, true), kind);
       }
-      expect(await tested.readWeight(a)).toEqual(await plain.readWeight(b));
-      expect(await tested.readWeight(a)).not.toEqual(bytes);
+      const updated = await tested.readWeight(a);
+      expectSameBytes(updated, await plain.readWeight(b));
+      expect(Buffer.compare(updated, bytes)).not.toBe(0);
     }
   });
 
@@ -144,7 +182,7 @@ describe.each(present)("device $name agrees with the plain one", ({ open }) => {
         const piece = { name: "w", dtype: type, first, bytes: bytes.subarray(first * size, end * size) };
         await tested.replay(piece, entries, "normal");
       }
-      expect(bytes).toEqual(await plain.readWeight(weight));
+      expectSameBytes(bytes, await plain.readWeight(weight));
     },
   );
 
@@ -170,7 +208,7 @@ describe.each(present)("device $name agrees with the plain one", ({ open }) => {
           }));
           tested.update([a], entries, "normal");
           plain.update([b], entries, "normal");
-          expect(await tested.readWeight(a)).toEqual(await plain.readWeight(b));
+          expectSameBytes(await tested.readWeight(a), await plain.readWeight(b));
           tested.freeWeight(a);
         }
       }
@@ -185,7 +223,7 @@ describe.each(present)("device $name agrees with the plain one", ({ open }) => {
     for (const { name, bytes } of computation.weights) {
       const weight = got(weights, name);
       expect(() => tested.update([weight], randomEntries(1, 1, false), "normal")).toThrow("trainable");
-      expect(await tested.readWeight(weight)).toEqual(bytes);
+      expectSameBytes(await tested.readWeight(weight), bytes);
     }
   });
 
@@ -347,16 +385,6 @@ function randomEntries(seed: number, count: number, decay: boolean): LogEntry[] 
     scalar: draw.below(8) === 0 ? 0 : toBfloat16((draw.unit() - 0.5) * 10 ** -draw.below(6)),
     ...(decay && { decay: Math.fround(1 - draw.unit() * 1e-3) }),
   }));
-}
-
-function expectClose(seen: ArrayLike<number>, expected: ArrayLike<number>): void {
-  expect(seen.length).toBe(expected.length);
-  for (let i = 0; i < expected.length; i++) {
-    const value = expected[i] ?? NaN;
-    expect(Math.abs((seen[i] ?? NaN) - value), `${seen[i]} for ${value} at ${i}`).toBeLessThan(
-      1e-5 + 1e-4 * Math.abs(value),
-    );
-  }
 }
 
 function got<T, K>(found: { get(key: K): T | undefined } | { at(key: K): T | undefined }, key: K): T {
