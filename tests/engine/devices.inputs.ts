@@ -13,6 +13,9 @@ import type {
 import { elementCount } from "../../engine/devices/device.ts";
 import type { Noise } from "../../engine/numbers/noise.ts";
 
+/** fast-check prints the seed of a failure; STEPLOG_TEST_SEED repeats it. */
+export const propertySeed = Number(process.env["STEPLOG_TEST_SEED"] ?? Date.now() & 0x7fffffff);
+
 /** Numbers from a seed (mulberry32), the same on every machine. */
 export class Draw {
   #state: number;

@@ -15,7 +15,7 @@ import type { LogEntry } from "../../schema/step-log.ts";
 import { expectClose, expectSameBytes } from "../support/equal.ts";
 import { remember } from "../support/remember.ts";
 import type { Operation, Shape } from "./devices.inputs.ts";
-import { Draw, computationOf, load, lookup, perturbations, run } from "./devices.inputs.ts";
+import { Draw, computationOf, load, lookup, perturbations, propertySeed, run } from "./devices.inputs.ts";
 import { headOperations, linear, norm, operations } from "./devices.operations.ts";
 
 const listed = await listDevices();
@@ -23,8 +23,7 @@ const present = listed.flatMap((device) => ("open" in device ? [device] : []));
 const missing = listed.flatMap((device) => ("missing" in device ? [device] : []));
 const promised = (process.env["STEPLOG_TEST_DEVICES"] ?? "").split(",").filter((name) => name !== "");
 
-/** fast-check prints the seed of a failure; STEPLOG_TEST_SEED repeats it. */
-const parameters = { numRuns: 12, seed: Number(process.env["STEPLOG_TEST_SEED"] ?? Date.now() & 0x7fffffff) };
+const parameters = { numRuns: 12, seed: propertySeed };
 
 test.each(promised)("the promised device %s is on this machine", (name) => {
   expect(present.map((device) => device.name)).toContain(name);

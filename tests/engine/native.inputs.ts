@@ -1,8 +1,33 @@
 /** Transformer blocks of random shape, which exercise what the native device joins; run on several devices. */
-import type { Activation, AttentionShape, Pass, WeightDtype } from "../../engine/devices/device.ts";
+import type { Activation, AttentionShape, Pass, Perturbation, WeightDtype } from "../../engine/devices/device.ts";
 import { elementCount } from "../../engine/devices/device.ts";
+import { nativeAddon } from "../../engine/native/native.ts";
+import { toBfloat16 } from "../../engine/numbers/scalar.ts";
+import type { LogEntry } from "../../schema/step-log.ts";
 import type { Computation, Lookup } from "./devices.inputs.ts";
 import { Draw } from "./devices.inputs.ts";
+
+/** Those of this machine; without the addon there are none, and nothing to test, unless the device was promised. */
+export const instructionSets = listInstructionSets();
+
+function listInstructionSets(): string[] {
+  try {
+    return nativeAddon().instructionSets();
+  } catch {
+    return [];
+  }
+}
+
+export const noisy: Perturbation = { seed: 0x1234_5678_9abc_def0n, size: 2 ** -11, noise: "normal" };
+
+export function entriesOf(seed: number, count: number): LogEntry[] {
+  const draw = new Draw(seed);
+  return Array.from({ length: count }, (_, k) => ({
+    seed: (BigInt(draw.below(2 ** 32)) << 32n) + BigInt(k),
+    scalar: toBfloat16((draw.unit() - 0.5) * 1e-3),
+    ...(draw.below(3) === 0 && { decay: Math.fround(1 - draw.unit() * 1e-3) }),
+  }));
+}
 
 export interface BlockShape {
   readonly seed: number;
