@@ -1,5 +1,5 @@
 /** How the command ends: what the exit codes mean, and how an error is told. */
-import type { InputIssue, SteplogError } from "../schema/errors.ts";
+import type { SteplogError } from "../schema/errors.ts";
 
 export const exitCodes = { done: 0, fault: 1, usage: 2, refused: 3, runFailed: 4, runCancelled: 5 } as const;
 
@@ -11,11 +11,21 @@ export function reportError(error: SteplogError): void {
   process.exitCode = fault ? exitCodes.fault : exitCodes.refused;
 }
 
-/** Prints what failed, with its places, to stderr. */
-export function reportFailure(failure: { code: string; message: string; issues: readonly InputIssue[] }): void {
+interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly issues: readonly {
+    readonly line?: number | null;
+    readonly field?: string | null;
+    readonly message: string;
+  }[];
+}
+
+/** Prints what failed to stderr, with the line and field of each issue. */
+export function reportFailure(failure: Failure): void {
   process.stderr.write(`${failure.code}: ${failure.message}\n`);
   for (const { line, field, message } of failure.issues) {
-    const place = [line ? [`line ${line}`] : [], field ? [field] : []].flat().join(", ");
-    process.stderr.write(`  ${place}${place === "" ? "" : ": "}${message}\n`);
+    const where = [line ? [`line ${line}`] : [], field ? [field] : []].flat().join(", ");
+    process.stderr.write(`  ${where}${where === "" ? "" : ": "}${message}\n`);
   }
 }

@@ -1,85 +1,47 @@
-/** Following a fine-tune to its end: its steps as a line of progress, then its outcome. */
-import type { FineTuneStatus } from "../schema/states.ts";
-import type { InputIssue } from "../schema/errors.ts";
-import type { Client } from "../client/client.ts";
-import { ProgressLine } from "./output.ts";
-import { formatDuration } from "../schema/units.ts";
+/** A fine-tune followed to its end: a progress line for its steps, then its outcome, its log and the exit code. */
+import type { Evaluation, FineTune, SteplogClient } from "../client/index.ts";
+import { formatBytes, formatDuration } from "../schema/units.ts";
+import { exitCodes, reportFailure } from "./exit.ts";
+import { ProgressLine, print, printJson } from "./output.ts";
 
 /** Steps over which the rate is measured. */
 const rateWindow = 50;
+/** Weight of the latest step in the loss that the line shows. */
+const smoothing = 0.1;
 
-export interface Outcome {
-  readonly id: string;
-  readonly status: FineTuneStatus;
-  readonly device: string | null;
-  readonly error: { code: string; message: string; issues: readonly InputIssue[] } | null;
-  readonly progress: { readonly step: number; readonly skippedSteps: number; readonly zeroSteps: number };
-  readonly pickedRate: number | null;
-  readonly evaluations: readonly OutcomeEvaluation[];
-  readonly inContext: readonly OutcomeEvaluation[];
-  readonly probes: readonly OutcomeEvaluation[];
-  readonly tests: readonly OutcomeEvaluation[];
-  readonly bestEvaluation: OutcomeEvaluation | null;
-  readonly checkpoints: { readonly nodes: readonly OutcomeCheckpoint[] };
-}
-
-export interface OutcomeEvaluation {
-  readonly step: number;
-  readonly rows: number;
-  readonly loss: number;
-  readonly accuracy: number | null;
-  readonly f1: number | null;
-  readonly exactMatch: number | null;
-}
-
-export interface OutcomeCheckpoint {
-  readonly id: string;
-  readonly entries: number;
-  readonly chainHash: string;
-  readonly weightsDigest: string;
-  readonly weightsUrl: string | null;
-  readonly weightsBytes: number | null;
-  readonly logUrl: string;
-  readonly logBytes: number;
-}
-
-const outcomeQuery = `query ($id: ID!) {
-  fineTune(id: $id) {
-    id status device error { code message issues { line field message } }
-    progress { step skippedSteps zeroSteps }
-    pickedRate
-    evaluations { step rows loss accuracy f1 exactMatch }
-    inContext: evaluations(kind: IN_CONTEXT) { step rows loss accuracy f1 exactMatch }
-    probes: evaluations(kind: LINEAR_PROBE) { step rows loss accuracy f1 exactMatch }
-    tests: evaluations(kind: TEST) { step rows loss accuracy f1 exactMatch }
-    bestEvaluation { step rows loss accuracy f1 exactMatch }
-    checkpoints(first: 1) {
-      nodes { id entries chainHash weightsDigest weightsUrl weightsBytes logUrl logBytes }
-    }
-  }
-}`;
-
-export async function outcomeOf(client: Client, id: string): Promise<Outcome> {
-  const { fineTune } = await client.query<{ fineTune: Outcome }>(outcomeQuery, { id });
-  return fineTune;
+/** @param options log: where to write the .steplog of the last checkpoint */
+export async function followToEnd(
+  client: SteplogClient,
+  fineTune: FineTune,
+  { log, json }: { log?: string; json?: true },
+): Promise<void> {
+  if (!json) print(`Fine-tune ${fineTune.name} is ${fineTune.id}.`);
+  const outcome = await showSteps(client, fineTune);
+  const [checkpoint] = outcome.checkpoints.nodes;
+  if (log !== undefined && checkpoint) await (await client.download(checkpoint.logUrl)).save(log);
+  if (json) printJson(outcome);
+  else report(outcome, log);
+  process.exitCode = exitCodeOf(outcome);
 }
 
 /** Shows every step until the run has ended. */
-export async function follow(client: Client, id: string, steps: number): Promise<Outcome> {
+export async function showSteps(client: SteplogClient, { id, progress }: FineTune): Promise<FineTune> {
   const line = new ProgressLine();
   const arrivals: { step: number; at: number }[] = [];
-  let smoothed: number | null = null;
-  for await (const { step } of client.steps(id)) {
+  let loss: number | null = null;
+  for await (const update of client.follow(id)) {
+    if (update.type !== "step") continue;
+    const { step } = update;
     arrivals.push({ step: step.step, at: performance.now() });
     if (arrivals.length > rateWindow) arrivals.shift();
-    if (step.loss !== null) smoothed = smoothed === null ? step.loss : smoothed + 0.1 * (step.loss - smoothed);
-    line.show(describe(step.step, steps, smoothed, rateOf(arrivals)));
+    if (step.loss !== null) loss = loss === null ? step.loss : loss + smoothing * (step.loss - loss);
+    line.show(describe(step.step, progress.steps, loss, rateOf(arrivals)));
   }
   line.end();
-  return outcomeOf(client, id);
+  return client.fineTune(id);
 }
 
-/** Steps a second over the window. */
+/** Steps per second over the window. */
 function rateOf(arrivals: readonly { step: number; at: number }[]): number | null {
   const [first, last] = [arrivals[0], arrivals.at(-1)];
   if (!first || !last || last.at === first.at) return null;
@@ -91,4 +53,34 @@ function describe(step: number, steps: number, loss: number | null, rate: number
   const parts = [`step ${String(step).padStart(width)}/${steps}`, `loss ${loss === null ? "-" : loss.toFixed(4)}`];
   if (rate !== null) parts.push(`${rate.toFixed(1)} steps/s`, `ETA ${formatDuration((steps - step) / rate)}`);
   return parts.join("   ");
+}
+
+function report(outcome: FineTune, log: string | undefined): void {
+  const { step: steps, skippedSteps, zeroSteps } = outcome.progress;
+  const unmoved = zeroSteps > 0 ? `, ${zeroSteps} without a difference` : "";
+  print(`${outcome.status} after ${steps} steps (${skippedSteps} skipped${unmoved}).`);
+  if (outcome.pickedRate !== null) print(`  AUTO chose the learning rate ${outcome.pickedRate}`);
+  for (const one of outcome.inContext) print(`  in-context baseline: ${inWords(one)} validation rows`);
+  for (const one of outcome.probes) print(`  linear probe baseline: ${inWords(one)} validation rows`);
+  for (const one of outcome.evaluations) print(`  at step ${one.step}: ${inWords(one)} validation rows`);
+  const best = outcome.bestEvaluation;
+  if (best && best.step !== outcome.evaluations.at(-1)?.step) print(`  best at step ${best.step}`);
+  for (const one of outcome.tests) print(`  test at step ${one.step}: ${inWords(one)} rows`);
+  const [checkpoint] = outcome.checkpoints.nodes;
+  if (checkpoint) print(`  checkpoint ${checkpoint.id}: ${formatBytes(checkpoint.logBytes)} at ${checkpoint.logUrl}`);
+  if (checkpoint && log !== undefined) print(`  log written to ${log}`);
+  if (outcome.error) reportFailure(outcome.error);
+}
+
+function inWords({ loss, accuracy, f1, exactMatch, rows }: Evaluation): string {
+  const shares = { accuracy, F1: f1, "exact match": exactMatch };
+  const known = Object.entries(shares).flatMap(([name, share]) =>
+    share === null ? [] : [`, ${name} ${(100 * share).toFixed(1)}%`],
+  );
+  return `loss ${loss.toFixed(4)}${known.join("")} on ${rows}`;
+}
+
+function exitCodeOf({ status }: FineTune): number {
+  if (status === "SUCCEEDED") return exitCodes.done;
+  return status === "CANCELLED" ? exitCodes.runCancelled : exitCodes.runFailed;
 }

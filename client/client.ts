@@ -1,132 +1,283 @@
-/** A client of a running service: GraphQL over HTTP, streams over WebSocket, files over HTTP. */
-import { createReadStream } from "node:fs";
-import { Readable } from "node:stream";
-import { setTimeout as delay } from "node:timers/promises";
-import { createClient } from "graphql-ws";
-import { WebSocket } from "ws";
-import type { ErrorCode, InputIssue } from "../schema/errors.ts";
-import { SteplogError, errorCodes } from "../schema/errors.ts";
+/**
+ * The client of a running service: GraphQL over HTTP, streams over one WebSocket, datasets and files over HTTP. Knows
+ * nothing of Node or a browser beyond fetch and streams; the rest is its Platform.
+ */
+import { SteplogError } from "../schema/errors.ts";
+import { isFinal } from "../schema/states.ts";
+import type { DatasetInput } from "./dataset-body.ts";
+import { datasetBody } from "./dataset-body.ts";
+import { errorIn, unreachable } from "./errors.ts";
+import type { FineTuneUpdate, FollowOptions } from "./follow.ts";
+import { followRun } from "./follow.ts";
+import type { Operation } from "./operation.ts";
+import * as operations from "./operations.ts";
+import type { CheckpointFragment, EvaluationFragment, FineTuneFragment } from "./operations.ts";
+import { pause } from "./pause.ts";
+import type { Platform } from "./platform.ts";
+import type { ContinueFineTuneInput, CreateFineTuneInput } from "./schema-types.ts";
+import { Streams, type StreamOptions } from "./streams.ts";
 
-const reconnectMs = 500;
-/** How long a service may be away before a client gives up. */
-const patienceMs = 60_000;
-
-export interface StepPayload {
-  readonly cursor: number;
-  readonly step: { readonly step: number; readonly loss: number | null; readonly skipped: string | null };
+export interface SteplogClientOptions {
+  /** Address of the service, such as http://127.0.0.1:4000. */
+  readonly url: string;
+  /** API token, if the service needs one; a function is called before every request. */
+  readonly token?: string | (() => string | undefined) | undefined;
+  /** Constructor of WebSockets; left out, that of the browser or of Node 22, or of the package ws. */
+  readonly webSocketImpl?: unknown;
 }
+
+/** A fine-tune: its state and, once it has ended, its outcome. `checkpoints` are the latest 100, latest first. */
+export type FineTune = FineTuneFragment;
+export type Evaluation = EvaluationFragment;
+export type Checkpoint = CheckpointFragment;
+
+export interface StoredDataset {
+  readonly id: string;
+  readonly name: string;
+  readonly rows: number;
+  readonly bytes: number;
+  /** Of its bytes, 64 hex digits. */
+  readonly sha256: string;
+}
+
+export interface WaitOptions {
+  /** How long an outage may last before the call fails, milliseconds; 60000 when left out. */
+  readonly patienceMs?: number;
+  /** Ends the call with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** A file of the service that has started to arrive. Read it once, in one of these ways. */
+export interface Download {
+  readonly stream: ReadableStream<Uint8Array>;
+  bytes(): Promise<Uint8Array>;
+  /** Writes the file to disk (Node only); it appears there when it is complete. */
+  save(path: string): Promise<void>;
+}
+
+const defaultPatienceMs = 60_000;
+const outageRetryMs = 500;
+const rebuildPollMs = 1_000;
 
 export class Client {
   readonly #url: string;
-  readonly #headers: Record<string, string>;
-  readonly #token: string | undefined;
+  readonly #token: () => string | undefined;
+  readonly #platform: Platform;
+  readonly #streams: Streams;
 
-  constructor(url: string, token: string | undefined) {
+  constructor({ url, token, webSocketImpl }: SteplogClientOptions, platform: Platform) {
     this.#url = url.replace(/\/+$/u, "");
-    this.#token = token;
-    this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    this.#token = typeof token === "function" ? token : () => token;
+    this.#platform = platform;
+    const webSocket = async () => webSocketImpl ?? platform.webSocket();
+    this.#streams = new Streams({ url: this.#url, token: this.#token, webSocket });
   }
 
-  /** The data of one operation. @throws the error that the service answered with, by its code */
-  async query<T>(query: string, variables: object = {}): Promise<T> {
-    const response = await this.#fetch("/graphql", {
+  /**
+   * Stores rows as a dataset.
+   * @throws SteplogError DATASET_INVALID with the line of each wrong row, PAYLOAD_TOO_LARGE, NOT_FOUND for a missing
+   *   file, INVALID_ARGUMENT, UNAUTHENTICATED, UNAVAILABLE
+   */
+  async createDataset(input: DatasetInput): Promise<StoredDataset> {
+    const { name, preset } = input;
+    const parameters = new URLSearchParams({ name, ...(preset !== undefined && { preset }) });
+    const body = await datasetBody(input, this.#platform);
+    const headers = { "content-type": "application/octet-stream" };
+    return (await this.#ask(`/datasets?${parameters.toString()}`, {
       method: "POST",
-      headers: { ...this.#headers, "content-type": "application/json" },
-      body: JSON.stringify({ query, variables }),
-    });
-    const answer = (await response.json()) as { data?: T | null; errors?: readonly GraphQLFailure[] };
-    const [first] = answer.errors ?? [];
-    if (first) throw failure(first);
-    if (!answer.data) throw new SteplogError("UNAVAILABLE", `${this.#url} answered without data (${response.status}).`);
-    return answer.data;
+      headers,
+      ...body,
+    })) as StoredDataset;
   }
 
-  /** Uploads a JSONL file as a dataset; its global id. */
-  async uploadDataset(name: string, path: string): Promise<{ id: string; rows: number }> {
-    const response = await this.#fetch(`/datasets?name=${encodeURIComponent(name)}`, {
+  /**
+   * Creates a fine-tune, which waits for a worker. Safe to repeat with an `idempotencyKey`.
+   * @throws SteplogError INVALID_ARGUMENT with the wrong fields, NOT_FOUND, DATASET_INVALID with the lines of rows that
+   *   do not fit the model's context, CONFLICT, UNAUTHENTICATED, UNAVAILABLE
+   */
+  async createFineTune(input: CreateFineTuneInput): Promise<FineTune> {
+    return (await this.query(operations.createFineTune, { input })).createFineTune.fineTune;
+  }
+
+  /** The fine-tune as it is now. @throws SteplogError NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE */
+  async fineTune(id: string): Promise<FineTune> {
+    const { fineTune } = await this.query(operations.fineTune, { id });
+    if (fineTune) return fineTune;
+    throw new SteplogError("NOT_FOUND", `There is no fine-tune ${id}.`);
+  }
+
+  /**
+   * Every step and event of a fine-tune once and in order, and its status whenever it changes. The last update is the
+   * final status; then the iteration ends. An interrupted connection resumes where it stopped, so that no step or event is
+   * missing or doubled; a later call resumes with the `cursor` of the last update as `after`.
+   * @throws SteplogError NOT_FOUND, UNAUTHENTICATED; UNAVAILABLE when an outage outlasts `patienceMs`
+   */
+  follow(id: string, options: FollowOptions = {}): AsyncGenerator<FineTuneUpdate, void, undefined> {
+    return followRun(this.#streams, id, { ...options, patienceMs: options.patienceMs ?? defaultPatienceMs });
+  }
+
+  /**
+   * The fine-tune once it has succeeded, failed or been cancelled; `status` tells which.
+   * @throws SteplogError as `follow`
+   */
+  async wait(id: string, options: WaitOptions = {}): Promise<FineTune> {
+    const { patienceMs = defaultPatienceMs, signal = new AbortController().signal } = options;
+    const seen = { ended: false };
+    const onItem = ({ fineTuneStatus }: operations.StatusSubscription) => {
+      seen.ended = isFinal(fineTuneStatus.status);
+    };
+    while (!seen.ended) {
+      await this.#streams.run({ operation: operations.status, variables: () => ({ id }), onItem, patienceMs, signal });
+      signal.throwIfAborted();
+      if (!seen.ended) await pause(outageRetryMs, signal);
+    }
+    return this.#patiently(() => this.fineTune(id), options);
+  }
+
+  /**
+   * Asks a fine-tune to stop: a queued one does at once, a running one after its current step. Wait for it to read how
+   * it ended.
+   * @throws SteplogError INVALID_STATE when it has succeeded or failed, NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE
+   */
+  async cancel(id: string): Promise<FineTune> {
+    return (await this.query(operations.cancelFineTune, { id })).cancelFineTune;
+  }
+
+  /**
+   * Creates a fine-tune that continues one that has ended, from its last checkpoint, for `steps` more steps.
+   * @throws SteplogError INVALID_STATE when it has not ended or has no checkpoint, INVALID_ARGUMENT, NOT_FOUND,
+   *   CONFLICT, UNAUTHENTICATED, UNAVAILABLE
+   */
+  async continue(id: string, input: Omit<ContinueFineTuneInput, "fineTune">): Promise<FineTune> {
+    const { continueFineTune } = await this.query(operations.continueFineTune, { input: { ...input, fineTune: id } });
+    return continueFineTune.fineTune;
+  }
+
+  /**
+   * Has a worker rebuild the weights of a checkpoint from the log, unless they are stored, and waits for them.
+   * @returns the checkpoint, with its `weightsFiles`
+   * @throws SteplogError INTERNAL when they cannot be rebuilt, NOT_FOUND, UNAUTHENTICATED; UNAVAILABLE when an outage
+   *   outlasts `patienceMs`
+   */
+  async rebuild(checkpointId: string, options: WaitOptions = {}): Promise<Checkpoint> {
+    const variables = { id: checkpointId };
+    let checkpoint = (await this.query(operations.materialiseCheckpoint, variables)).materialiseCheckpoint;
+    while (checkpoint.weightsStatus === "QUEUED") {
+      await pause(rebuildPollMs, options.signal);
+      const found = await this.#patiently(() => this.query(operations.checkpoint, variables), options);
+      if (!found.checkpoint) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${checkpointId}.`);
+      checkpoint = found.checkpoint;
+    }
+    if (checkpoint.weightsStatus === "STORED") return checkpoint;
+    throw new SteplogError(
+      "INTERNAL",
+      `The weights cannot be rebuilt: ${checkpoint.weightsError ?? "no reason given"}`,
+    );
+  }
+
+  /**
+   * Starts to download a file of the service: a checkpoint's `logUrl`, or the `url` of one of its `weightsFiles`.
+   * @throws SteplogError NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE
+   */
+  async download(url: string): Promise<Download> {
+    const response = await this.#fetch(url, {});
+    if (!response.ok) throw await this.#failure(response);
+    const stream = response.body ?? new Blob().stream();
+    return {
+      stream,
+      bytes: async () => new Uint8Array(await new Response(stream).arrayBuffer()),
+      save: (path) => this.#platform.saveFile(path, stream),
+    };
+  }
+
+  /**
+   * Downloads the weights of a checkpoint into a folder (Node only), as transformers or peft loads them. Rebuild them
+   * first. Each file is checked against its SHA-256 and appears when it is complete.
+   * @throws SteplogError INVALID_STATE when the weights are not stored; UNAVAILABLE also for bytes damaged on the way
+   */
+  async downloadWeights(checkpoint: Checkpoint, folder: string): Promise<void> {
+    if (checkpoint.weightsFiles.length === 0) {
+      throw new SteplogError(
+        "INVALID_STATE",
+        `The weights of checkpoint ${checkpoint.id} are not stored. Rebuild them.`,
+      );
+    }
+    for (const { name, url, sha256 } of checkpoint.weightsFiles) {
+      const { stream } = await this.download(url);
+      await this.#platform.saveFile(`${folder}/${name}`, stream, sha256);
+    }
+  }
+
+  /**
+   * The data of any GraphQL operation: one generated with types, or text, whose result type the caller names.
+   * @throws SteplogError the first error of the response, with its code and issues; UNAVAILABLE without a response
+   */
+  query<Result, Variables extends object>(
+    operation: Operation<Result, Variables>,
+    variables: Variables,
+  ): Promise<Result>;
+  query<Result>(text: string, variables?: object): Promise<Result>;
+  async query(operation: string | Operation<unknown, object>, variables: object = {}): Promise<unknown> {
+    const named = typeof operation === "string" ? { text: operation, name: undefined } : operation;
+    const answer = await this.#ask("/graphql", {
       method: "POST",
-      headers: { ...this.#headers, "content-type": "application/x-ndjson" },
-      body: Readable.toWeb(createReadStream(path)) as ReadableStream<Uint8Array>,
-      duplex: "half",
+      headers: { "content-type": "application/json", accept: "application/json" },
+      body: JSON.stringify({ query: named.text, operationName: named.name, variables }),
     });
-    const answer = (await response.json()) as { id: string; rows: number; errors?: readonly GraphQLFailure[] };
-    const [first] = answer.errors ?? [];
-    if (first) throw failure(first);
+    return (answer as { data: unknown }).data;
+  }
+
+  /**
+   * A GraphQL subscription that survives outages: after each, it subscribes anew with fresh `variables`. Resolves when
+   * the stream is complete, or the signal aborts.
+   * @throws SteplogError the service's; UNAVAILABLE when an outage outlasts `patienceMs`
+   */
+  subscribe<Result, Variables extends object>(options: StreamOptions<Result, Variables>): Promise<void> {
+    return this.#streams.run(options);
+  }
+
+  /** The JSON that the service answers with. */
+  async #ask(path: string, init: RequestInit): Promise<unknown> {
+    const response = await this.#fetch(this.#url + path, init);
+    const answer: unknown = await response
+      .clone()
+      .json()
+      .catch(() => null);
+    const error = errorIn(answer);
+    if (error) throw error;
+    if (answer === null || !response.ok) throw await this.#failure(response);
     return answer;
   }
 
-  /** The bytes at a URL that the service gave. */
-  async download(url: string): Promise<Response> {
-    const response = await fetch(url, { headers: this.#headers });
-    if (!response.ok) throw new SteplogError("UNAVAILABLE", `${url} answered ${response.status}.`);
-    return response;
+  async #fetch(url: string, init: RequestInit): Promise<Response> {
+    const token = this.#token();
+    const headers = new Headers(init.headers);
+    if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
+    try {
+      return await fetch(url, { ...init, headers });
+    } catch (error) {
+      throw error instanceof SteplogError ? error : unreachable(this.#url, error);
+    }
   }
 
-  /** Every step of a run once, from the first: goes on behind the last one it saw when the connection breaks. */
-  async *steps(fineTuneId: string): AsyncGenerator<StepPayload> {
-    let after = 0;
-    let lastSeen = performance.now();
+  async #failure(response: Response): Promise<SteplogError> {
+    const answer: unknown = await response.json().catch(() => null);
+    const unknown = new SteplogError("UNAVAILABLE", `${response.url} answered with HTTP status ${response.status}.`);
+    return errorIn(answer) ?? unknown;
+  }
+
+  /** Repeats a read while the service is unavailable. */
+  async #patiently<T>(read: () => Promise<T>, { patienceMs = defaultPatienceMs, signal }: WaitOptions): Promise<T> {
+    const start = performance.now();
     for (;;) {
-      const socket = createClient({
-        url: `${this.#url.replace(/^http/u, "ws")}/graphql`,
-        webSocketImpl: WebSocket,
-        retryAttempts: 0,
-        connectionParams: this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` },
-      });
+      signal?.throwIfAborted();
       try {
-        const query = `subscription ($id: ID!, $after: Int) {
-          steps(fineTuneId: $id, after: $after) { cursor step { step loss skipped } }
-        }`;
-        const stream = socket.iterate<{ steps: StepPayload }>({ query, variables: { id: fineTuneId, after } });
-        for await (const { data, errors } of stream) {
-          if (errors?.[0]) throw failure(errors[0]);
-          if (!data) continue;
-          after = data.steps.cursor;
-          lastSeen = performance.now();
-          yield data.steps;
-        }
-        return;
+        return await read();
       } catch (error) {
-        if (error instanceof SteplogError) throw error;
-        if (isGraphQLFailures(error)) throw failure(error[0]);
-        if (performance.now() - lastSeen > patienceMs) throw unreachable(this.#url, error);
-        await delay(reconnectMs);
-      } finally {
-        await socket.dispose();
+        const outage = error instanceof SteplogError && error.code === "UNAVAILABLE";
+        if (!outage || performance.now() - start >= patienceMs) throw error;
+        await pause(outageRetryMs, signal);
       }
     }
   }
-
-  async #fetch(path: string, init: RequestInit & { duplex?: "half" }): Promise<Response> {
-    try {
-      return await fetch(this.#url + path, init);
-    } catch (error) {
-      throw unreachable(this.#url, error);
-    }
-  }
-}
-
-interface GraphQLFailure {
-  readonly message: string;
-  readonly extensions?: Readonly<Record<string, unknown>> | undefined;
-}
-
-function isGraphQLFailures(error: unknown): error is readonly [GraphQLFailure] {
-  return Array.isArray(error) && error.length > 0;
-}
-
-/** The service's error as it was there; a code this client does not know counts as a fault. */
-function failure({ message, extensions }: GraphQLFailure): SteplogError {
-  const code = stringOf(extensions?.["code"]);
-  const issues = (extensions?.["issues"] ?? []) as readonly InputIssue[];
-  return new SteplogError(code in errorCodes ? (code as ErrorCode) : "INTERNAL", message, issues);
-}
-
-function stringOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
-
-function unreachable(url: string, cause: unknown): SteplogError {
-  const advice = "Is it running (steplog start), and is --url right?";
-  return new SteplogError("UNAVAILABLE", `The service at ${url} does not answer. ${advice}`, [], { cause });
 }

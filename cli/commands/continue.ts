@@ -1,8 +1,7 @@
-/** steplog continue ID --steps N: more steps for a run that has ended, followed to their end. */
-import { Client } from "../../client/client.ts";
+/** steplog continue ID --steps N: creates a fine-tune that continues one that has ended, and follows it. */
+import { SteplogClient } from "../../client/index.ts";
 import { readConfig } from "../config.ts";
-import type { CreatedFineTune } from "../outcome.ts";
-import { followToEnd } from "../outcome.ts";
+import { followToEnd } from "../follow.ts";
 
 export interface ContinueOptions {
   readonly url: string;
@@ -12,16 +11,8 @@ export interface ContinueOptions {
   readonly json?: true;
 }
 
-const continueMutation = `mutation ($input: ContinueFineTuneInput!) {
-  continueFineTune(input: $input) { fineTune { id name hyperparameters { steps } } }
-}`;
-
 export async function continueRun(id: string, { url, steps, name, ...options }: ContinueOptions): Promise<void> {
-  const client = new Client(url, readConfig().apiToken);
-  const input = { fineTune: id, steps, ...(name !== undefined && { name }) };
-  const { continueFineTune } = await client.query<{ continueFineTune: { fineTune: CreatedFineTune } }>(
-    continueMutation,
-    { input },
-  );
-  await followToEnd(client, continueFineTune.fineTune, options);
+  const client = new SteplogClient({ url, token: readConfig().apiToken });
+  const fineTune = await client.continue(id, { steps, ...(name !== undefined && { name }) });
+  await followToEnd(client, fineTune, options);
 }

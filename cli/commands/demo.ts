@@ -7,19 +7,16 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { Readable } from "node:stream";
-import type { ReadableStream } from "node:stream/web";
 import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import { packagePath, programPath } from "../../schema/package.ts";
-import { Client } from "../../client/client.ts";
+import { SteplogClient, type Checkpoint, type FineTune } from "../../client/index.ts";
 import { readConfig } from "../config.ts";
 import type { ServiceConfig } from "../config.ts";
-import type { Outcome, OutcomeCheckpoint } from "../follow.ts";
-import { follow } from "../follow.ts";
+import { showSteps } from "../follow.ts";
 import { print } from "../output.ts";
 import { formatBytes } from "../../schema/units.ts";
 import { stopSignal } from "../process.ts";
@@ -86,7 +83,10 @@ async function trainWithService(config: ServiceConfig, paths: Paths) {
   signal.addEventListener("abort", () => failed.reject(new SteplogError("UNAVAILABLE", "The demo was stopped.")));
   print(`The gateway is at ${service.url}, the worker computes on ${service.device}.`);
   try {
-    return await Promise.race([failed.promise, tuneAndDownload(new Client(service.url, config.apiToken), paths)]);
+    return await Promise.race([
+      failed.promise,
+      tuneAndDownload(new SteplogClient({ url: service.url, token: config.apiToken }), paths),
+    ]);
   } finally {
     await service.stop();
     await logFile.close();
@@ -100,17 +100,13 @@ function withReject(): { promise: Promise<never>; reject: (error: Error) => void
   return { promise, reject };
 }
 
-const createMutation = `mutation ($input: CreateFineTuneInput!) {
-  createFineTune(input: $input) { fineTune { id } }
-}`;
-
 async function tuneAndDownload(
-  client: Client,
+  client: SteplogClient,
   paths: Paths,
-): Promise<{ outcome: Outcome; checkpoint: OutcomeCheckpoint }> {
+): Promise<{ outcome: FineTune; checkpoint: Checkpoint }> {
   const task = taskSchema.parse(JSON.parse(await readFile(demoFile("task.json"), "utf8")));
-  const train = await client.uploadDataset("demo train", demoFile("train.jsonl"));
-  const validation = await client.uploadDataset("demo validation", demoFile("validation.jsonl"));
+  const train = await client.createDataset({ name: "demo train", path: demoFile("train.jsonl") });
+  const validation = await client.createDataset({ name: "demo validation", path: demoFile("validation.jsonl") });
   print(`Uploaded ${train.rows} rows to train on and ${validation.rows} held-out rows.`);
   const input = {
     name: "demo",
@@ -120,28 +116,20 @@ async function tuneAndDownload(
     keepWeights: true,
     ...task,
   };
-  const { createFineTune } = await client.query<{ createFineTune: { fineTune: { id: string } } }>(createMutation, {
-    input,
-  });
-  print(`Created the fine-tune ${createFineTune.fineTune.id}: ${task.hyperparameters.steps} steps of MeZO.`);
-  const outcome = await follow(client, createFineTune.fineTune.id, task.hyperparameters.steps);
+  const fineTune = await client.createFineTune(input);
+  print(`Created the fine-tune ${fineTune.id}: ${task.hyperparameters.steps} steps of MeZO.`);
+  const outcome = await showSteps(client, fineTune);
   const [checkpoint] = outcome.checkpoints.nodes;
   if (outcome.status !== "SUCCEEDED" || !checkpoint?.weightsUrl) {
     const { code = outcome.status, message = "no error was recorded" } = outcome.error ?? {};
     throw new SteplogError("INTERNAL", `The fine-tune did not succeed: ${code}, ${message}`);
   }
-  await download(client, checkpoint.logUrl, paths.log);
-  await download(client, checkpoint.weightsUrl, paths.trained);
+  await (await client.download(checkpoint.logUrl)).save(paths.log);
+  await (await client.download(checkpoint.weightsUrl)).save(paths.trained);
   return { outcome, checkpoint };
 }
 
-async function download(client: Client, url: string, path: string): Promise<void> {
-  const { body } = await client.download(url);
-  if (!body) throw new SteplogError("UNAVAILABLE", `${url} answered without a body.`);
-  await writeFile(path, Readable.fromWeb(body as ReadableStream));
-}
-
-function reportAccuracy({ evaluations }: Outcome): void {
+function reportAccuracy({ evaluations }: FineTune): void {
   const [before, after] = [evaluations[0]?.accuracy ?? 0, evaluations.at(-1)?.accuracy ?? 0];
   const percent = (share: number) => `${(100 * share).toFixed(1)}%`;
   print(`Accuracy on held-out rows: ${percent(before)} before, ${percent(after)} after.`);
@@ -150,7 +138,7 @@ function reportAccuracy({ evaluations }: Outcome): void {
 }
 
 /** A fresh process that knows the base, the log and nothing else. */
-async function rebuild(paths: Paths, checkpoint: OutcomeCheckpoint): Promise<void> {
+async function rebuild(paths: Paths, checkpoint: Checkpoint): Promise<void> {
   const { DATABASE_URL: _, ...env } = process.env;
   print("Rebuilding the weights in a fresh process, from the base and the log alone.");
   const parts = ["--base", paths.base, "--log", paths.log, "--out", paths.rebuilt];
@@ -187,7 +175,7 @@ function differs(how: string): SteplogError {
   return new SteplogError("INTERNAL", `The rebuilt weights are not the trained ones: ${how}.`);
 }
 
-function reportSizes(model: { size: number }, checkpoint: OutcomeCheckpoint, { progress }: Outcome): void {
+function reportSizes(model: { size: number }, checkpoint: Checkpoint, { progress }: FineTune): void {
   const ratio = Math.round(model.size / checkpoint.logBytes);
   print(
     `model ${formatBytes(model.size)} (${model.size}), log ${formatBytes(checkpoint.logBytes)} (${checkpoint.logBytes})`,

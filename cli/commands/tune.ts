@@ -3,11 +3,10 @@ import { basename, dirname, resolve } from "node:path";
 import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
-import { Client } from "../../client/client.ts";
+import { SteplogClient } from "../../client/index.ts";
 import { readConfig } from "../config.ts";
 import { readUserJson } from "../files.ts";
-import type { CreatedFineTune } from "../outcome.ts";
-import { followToEnd } from "../outcome.ts";
+import { followToEnd } from "../follow.ts";
 
 /** A dataset is a JSONL file beside the settings, or the id of one that the service has. */
 const datasetSchema = z.union([z.string().min(1), z.strictObject({ id: z.string().min(1) })]);
@@ -39,30 +38,21 @@ const settingsSchema = z.strictObject({
 
 type Settings = z.output<typeof settingsSchema>;
 
-const createMutation = `mutation ($input: CreateFineTuneInput!) {
-  createFineTune(input: $input) { fineTune { id name hyperparameters { steps } } }
-}`;
-
-interface Created {
-  readonly createFineTune: { readonly fineTune: CreatedFineTune };
-}
-
 export async function tune(file: string, options: { url: string; json?: true }): Promise<void> {
   const settings = parseSettings(file, await readUserJson(file));
-  const client = new Client(options.url, readConfig().apiToken);
+  const client = new SteplogClient({ url: options.url, token: readConfig().apiToken });
   const here = dirname(resolve(file));
   const idOf = async (dataset: z.output<typeof datasetSchema> | undefined) => {
     if (dataset === undefined) return undefined;
     if (typeof dataset !== "string") return dataset.id;
     const path = resolve(here, dataset);
-    const { id } = await client.uploadDataset(basename(path), path);
+    const { id } = await client.createDataset({ name: basename(path), path });
     return id;
   };
   const { log, name = basename(file, ".json"), dataset, validationDataset, testDataset, ...rest } = settings;
   const judges = { validationDataset: await idOf(validationDataset), testDataset: await idOf(testDataset) };
   const input = { ...rest, name, dataset: await idOf(dataset), ...judges };
-  const { createFineTune } = await client.query<Created>(createMutation, { input });
-  const { fineTune } = createFineTune;
+  const fineTune = await client.createFineTune(input);
   await followToEnd(client, fineTune, { ...options, ...(log !== undefined && { log: resolve(here, log) }) });
 }
 

@@ -2,8 +2,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Client, StepPayload } from "../../client/client.ts";
-import { outcomeOf } from "../../cli/follow.ts";
+import type { SteplogClient } from "../../client/index.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { reconstruct } from "../../engine/replay/reconstruct.ts";
@@ -14,25 +13,25 @@ import { createRun, testService, until } from "./service.ts";
 const steps = 900;
 const takeoverMs = 15_000;
 
-function collectSteps(client: Client, id: string): { seen: StepPayload[]; done: Promise<void> } {
-  const seen: StepPayload[] = [];
+function collectSteps(client: SteplogClient, id: string): { seen: number[]; done: Promise<void> } {
+  const seen: number[] = [];
   const collect = async () => {
-    for await (const payload of client.steps(id)) seen.push(payload);
+    for await (const update of client.follow(id)) if (update.type === "step") seen.push(update.step.step);
   };
   return { seen, done: collect() };
 }
 
-function expectEveryStepOnce(seen: readonly StepPayload[]): void {
-  expect(seen.map(({ step }) => step.step)).toStrictEqual(Array.from({ length: steps }, (_, k) => k + 1));
+function expectEveryStepOnce(seen: readonly number[]): void {
+  expect(seen).toStrictEqual(Array.from({ length: steps }, (_, k) => k + 1));
 }
 
 /** Downloads log and trained weights, rebuilds, and compares. */
-async function expectRebuilt(service: TestService, client: Client, id: string): Promise<void> {
-  const outcome = await outcomeOf(client, id);
+async function expectRebuilt(service: TestService, client: SteplogClient, id: string): Promise<void> {
+  const outcome = await client.fineTune(id);
   expect(outcome).toMatchObject({ status: "SUCCEEDED", error: null });
   const [checkpoint] = outcome.checkpoints.nodes;
   if (!checkpoint?.weightsUrl) throw new Error("the last checkpoint has weights");
-  const bytesAt = async (url: string) => Buffer.from(await (await client.download(url)).arrayBuffer());
+  const bytesAt = async (url: string) => Buffer.from(await (await client.download(url)).bytes());
   const log = decodeStepLog(await bytesAt(checkpoint.logUrl));
   expect(log.entries).toHaveLength(steps);
   expect(Buffer.from(log.chain).toString("hex")).toBe(checkpoint.chainHash);
@@ -58,10 +57,10 @@ describe("kill -9", () => {
       const second = await service.startWorker();
 
       await first.kill("SIGKILL");
-      const atKill = (await outcomeOf(client, id)).progress.step;
+      const atKill = (await client.fineTune(id)).progress.step;
       expect(atKill).toBeLessThan(steps);
       const waited = await until("the second worker's first step", takeoverMs, async () => {
-        return (await outcomeOf(client, id)).progress.step > atKill;
+        return (await client.fineTune(id)).progress.step > atKill;
       });
       expect(waited).toBeLessThan(takeoverMs);
 
@@ -100,14 +99,10 @@ test("a worker that is told to stop gives its run back at once", { timeout: 120_
   await until("the first steps", 20_000, () => seen.length > 50);
 
   expect(await first.kill("SIGTERM")).toBe(0);
-  const atStop = (await outcomeOf(client, id)).progress.step;
+  const atStop = (await client.fineTune(id)).progress.step;
   const second = await service.startWorker();
   // Well below the lease: nothing had to lapse.
-  await until(
-    "the second worker's first step",
-    5_000,
-    async () => (await outcomeOf(client, id)).progress.step > atStop,
-  );
+  await until("the second worker's first step", 5_000, async () => (await client.fineTune(id)).progress.step > atStop);
   await done;
   expectEveryStepOnce(seen);
   await expectRebuilt(service, client, id);
@@ -121,14 +116,14 @@ test("a run that is cancelled ends with a checkpoint that rebuilds", { timeout: 
   const id = await createRun(service, client, 1_000_000);
   const { seen, done } = collectSteps(client, id);
   await until("the first steps", 20_000, () => seen.length > 20);
-  await client.query("mutation ($id: ID!) { cancelFineTune(id: $id) { id } }", { id });
+  await client.cancel(id);
   await done;
-  const { status, progress, checkpoints } = await outcomeOf(client, id);
+  const { status, progress, checkpoints } = await client.fineTune(id);
   expect(status).toBe("CANCELLED");
   const [checkpoint] = checkpoints.nodes;
   expect(checkpoint?.entries).toBe(progress.step);
-  expect(seen.at(-1)?.step.step).toBe(progress.step);
-  const log = decodeStepLog(Buffer.from(await (await client.download(checkpoint?.logUrl ?? "")).arrayBuffer()));
+  expect(seen.at(-1)).toBe(progress.step);
+  const log = decodeStepLog(Buffer.from(await (await client.download(checkpoint?.logUrl ?? "")).bytes()));
   const base = await openModelFolder(service.modelPath);
   const out = join(service.folder, "rebuilt");
   const { digest } = await reconstruct({ base, log, out, device: createPlainDevice(), verify: false, replace: false });
@@ -144,6 +139,6 @@ test("a run whose base model was changed on disk fails and says so", { timeout: 
   bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
   await writeFile(path, bytes);
   const id = await createRun(service, client, 10);
-  await until("the failure", 20_000, async () => (await outcomeOf(client, id)).status === "FAILED");
-  expect((await outcomeOf(client, id)).error).toMatchObject({ code: "BASE_MISMATCH" });
+  await until("the failure", 20_000, async () => (await client.fineTune(id)).status === "FAILED");
+  expect((await client.fineTune(id)).error).toMatchObject({ code: "BASE_MISMATCH" });
 });

@@ -2,7 +2,6 @@
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { outcomeOf } from "../../cli/follow.ts";
 import { randomModel } from "../support/models.ts";
 import { createRun, testService, until } from "./service.ts";
 
@@ -28,6 +27,6 @@ test("a model that is added later is registered without a restart", { timeout: 6
   expect(await found()).toStrictEqual([]);
 
   const id = await createRun(service, client, 5, "later");
-  await until("the end of the run", 20_000, async () => (await outcomeOf(client, id)).status === "SUCCEEDED");
+  await until("the end of the run", 20_000, async () => (await client.fineTune(id)).status === "SUCCEEDED");
   expect(await worker.kill("SIGTERM")).toBe(0);
 });

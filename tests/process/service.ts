@@ -2,7 +2,7 @@
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { Client } from "../../client/client.ts";
+import { SteplogClient } from "../../client/index.ts";
 import { randomModel, scratch } from "../support/models.ts";
 import { testDatabase } from "../support/postgres.ts";
 import type { Running } from "../support/processes.ts";
@@ -12,7 +12,7 @@ export interface TestService {
   readonly folder: string;
   readonly modelPath: string;
   readonly env: Readonly<Record<string, string>>;
-  startServer(port?: number): Promise<{ running: Running; url: string; client: Client }>;
+  startServer(port?: number): Promise<{ running: Running; url: string; client: SteplogClient }>;
   startWorker(): Promise<Running>;
 }
 
@@ -31,7 +31,7 @@ export async function testService(): Promise<TestService> {
     async startServer(port = 0) {
       const running = startSteplog(["server", "--port", String(port)], env);
       const { url } = await running.ready;
-      return { running, url: String(url), client: new Client(String(url), undefined) };
+      return { running, url: String(url), client: new SteplogClient({ url: String(url) }) };
     },
     async startWorker() {
       const running = startSteplog(["worker"], env);
@@ -46,7 +46,7 @@ const rowCount = 20;
 /** Creates a run of `steps` steps whose batches are large enough that it lasts some seconds; its id. */
 export async function createRun(
   service: TestService,
-  client: Client,
+  client: SteplogClient,
   steps: number,
   baseModel = "tiny",
 ): Promise<string> {
@@ -56,21 +56,16 @@ export async function createRun(
     return JSON.stringify({ input_ids: ids, labels: ids.map((id, i) => (i < 4 ? -100 : id)) });
   });
   await writeFile(path, rows.join("\n"));
-  const { id } = await client.uploadDataset("rows", path);
-  const { createFineTune } = await client.query<{ createFineTune: { fineTune: { id: string } } }>(
-    `mutation ($input: CreateFineTuneInput!) { createFineTune(input: $input) { fineTune { id } } }`,
-    {
-      input: {
-        name: "process test",
-        baseModel,
-        dataset: id,
-        validationDataset: id,
-        keepWeights: true,
-        hyperparameters: { steps, batchSize: 16, learningRate: 1e-4, weightDecay: 0.01, seed: 11 },
-      },
-    },
-  );
-  return createFineTune.fineTune.id;
+  const { id } = await client.createDataset({ name: "rows", path });
+  const fineTune = await client.createFineTune({
+    name: "process test",
+    baseModel,
+    dataset: id,
+    validationDataset: id,
+    keepWeights: true,
+    hyperparameters: { steps, batchSize: 16, learningRate: 1e-4, weightDecay: 0.01, seed: 11 },
+  });
+  return fineTune.id;
 }
 
 /** Waits until `condition` holds, asking every 50 ms. @throws after `timeoutMs` */

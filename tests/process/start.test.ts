@@ -2,8 +2,7 @@
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { Client } from "../../client/client.ts";
-import { outcomeOf } from "../../cli/follow.ts";
+import { SteplogClient } from "../../client/index.ts";
 import { demoBase } from "../../cli/service.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import { scratch } from "../support/models.ts";
@@ -25,7 +24,7 @@ test(
     const folder = await scratch();
     const env = { STEPLOG_DATA: folder, STEPLOG_LOG_LEVEL: "warn", PORT: "0", STEPLOG_DEVICE: "tfjs-wasm" };
     const first = startSteplog(["start"], env);
-    const client = new Client(await urlOf(first), undefined);
+    const client = new SteplogClient({ url: await urlOf(first) });
     expect(first.output()).toContain("GraphiQL");
     const { baseModels } = await client.query<{ baseModels: { nodes: { name: string }[] } }>(
       "{ baseModels { nodes { name } } }",
@@ -34,27 +33,27 @@ test(
 
     const rows = join(folder, "rows.jsonl");
     await writeFile(rows, '{"prompt":"The soup was","completion":" great"}\n'.repeat(8));
-    const { id: dataset } = await client.uploadDataset("rows", rows);
+    const { id: dataset } = await client.createDataset({ name: "rows", path: rows });
     const { createFineTune } = await client.query<{ createFineTune: { fineTune: { id: string } } }>(
       "mutation ($input: CreateFineTuneInput!) { createFineTune(input: $input) { fineTune { id } } }",
       { input: { name: "unfinished", baseModel: "demo", dataset, hyperparameters: { steps: 400, batchSize: 8 } } },
     );
     const { id } = createFineTune.fineTune;
-    await until("some steps", 30_000, async () => (await outcomeOf(client, id)).progress.step > 10);
+    await until("some steps", 30_000, async () => (await client.fineTune(id)).progress.step > 10);
     expect(await first.kill("SIGINT")).toBe(0);
 
     const second = startSteplog(["start"], env);
-    const again = new Client(await urlOf(second), undefined);
-    const before = (await outcomeOf(again, id)).progress.step;
+    const again = new SteplogClient({ url: await urlOf(second) });
+    const before = (await again.fineTune(id)).progress.step;
     expect(before).toBeGreaterThan(10);
-    await until("the end of the run", 60_000, async () => (await outcomeOf(again, id)).status === "SUCCEEDED");
-    expect((await outcomeOf(again, id)).progress.step).toBe(400);
+    await until("the end of the run", 60_000, async () => (await again.fineTune(id)).status === "SUCCEEDED");
+    expect((await again.fineTune(id)).progress.step).toBe(400);
 
     // Killed without a chance to end anything: the next start finds its way all the same.
     await second.kill("SIGKILL");
     const third = startSteplog(["start"], env);
-    const last = new Client(await urlOf(third), undefined);
-    expect((await outcomeOf(last, id)).status).toBe("SUCCEEDED");
+    const last = new SteplogClient({ url: await urlOf(third) });
+    expect((await last.fineTune(id)).status).toBe("SUCCEEDED");
     expect(await third.kill("SIGTERM")).toBe(0);
   },
 );
@@ -115,7 +114,7 @@ describe("steplog tune", () => {
     const weights = join(service.modelPath, "model.safetensors");
     await until("the run", 20_000, () => failing.output().includes("Fine-tune"));
     await service.startWorker();
-    await until("the first run's end", 30_000, async () => (await outcomeOf(client, id)).status !== "QUEUED");
+    await until("the first run's end", 30_000, async () => (await client.fineTune(id)).status !== "QUEUED");
     await writeFile(weights, "broken");
     expect(await failing.ended).toBe(4);
     expect(failing.output()).toMatch(/MODEL_INVALID|BASE_MISMATCH/u);

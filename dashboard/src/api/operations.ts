@@ -1,141 +1,315 @@
-// Made by `npm run generate:dashboard` from schema/api.graphql and operations.graphql. Do not edit.
+// Made by `npm run generate:operations` from schema/api.graphql. Do not edit.
+import { operation } from "../../../client/operation.ts";
+/** Internal type. DO NOT USE DIRECTLY. */
+type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
+/** Internal type. DO NOT USE DIRECTLY. */
+export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
+import type * as Types from '../../../client/schema-types.ts';
 
-import { operation } from "./operation.ts";
-
-export interface CreateFineTuneInput {
-  readonly baseModel?: string | null;
-  readonly calibrationPrompt?: string | null;
-  readonly dataset?: string | null;
-  readonly from?: string | null;
-  readonly hyperparameters?: HyperparametersInput | null;
-  readonly idempotencyKey?: string | null;
-  readonly keepWeights?: boolean | null;
-  readonly labelWords?: readonly (string)[] | null;
-  readonly name: string;
-  readonly testDataset?: string | null;
-  readonly validationDataset?: string | null;
-}
-
-export interface HyperparametersInput {
-  readonly accumulate?: number | null;
-  readonly answerTokens?: number | null;
-  readonly batchSize?: number | null;
-  readonly bestMetric?: "ACCURACY" | "AUTO" | "EXACT_MATCH" | "F1" | "LOSS" | null;
-  readonly checkpointEvery?: number | null;
-  readonly clipGradient?: number | null;
-  readonly epsilon?: number | null;
-  readonly estimates?: number | null;
-  readonly estimatesAtEnd?: number | null;
-  readonly estimator?: "FZOO" | "ONE_SIDED" | "SPSA" | null;
-  readonly evaluateEvery?: number | null;
-  readonly inContextRows?: number | null;
-  readonly learningRate?: number | "AUTO" | null;
-  readonly linearProbe?: boolean | null;
-  readonly loraAlpha?: number | null;
-  readonly loraRank?: number | null;
-  readonly loraTargets?: readonly (string)[] | null;
-  readonly method?: "FULL" | "HEAD" | "LORA" | "PREFIX" | null;
-  readonly noise?: "NORMAL" | "RADEMACHER" | null;
-  readonly objective?: "ACCURACY" | "CLASSIFICATION" | "EXACT_MATCH" | "F1" | "LOSS" | null;
-  readonly patience?: number | null;
-  readonly precision?: "BFLOAT16" | "FLOAT32" | null;
-  readonly prefixLength?: number | null;
-  readonly schedule?: "CONSTANT" | "COSINE" | "LINEAR" | null;
-  readonly seed?: number | null;
-  readonly steps?: number | null;
-  readonly tensors?: readonly (string)[] | null;
-  readonly warmupSteps?: number | null;
-  readonly weightDecay?: number | null;
-}
-
-export interface ContinueFineTuneInput {
-  readonly fineTune: string;
-  readonly idempotencyKey?: string | null;
-  readonly name?: string | null;
-  readonly steps: number;
-}
-
-export type Summary = {
-  readonly id: string;
-  readonly name: string;
-  readonly status: "CANCELLED" | "FAILED" | "QUEUED" | "RUNNING" | "SUCCEEDED";
-  readonly cancelRequested: boolean;
+export type SummaryFragment = {
+  readonly id: string,
+  readonly name: string,
+  readonly status: Types.FineTuneStatus,
+  readonly cancelRequested: boolean,
+  readonly loss: number | null,
+  readonly device: string | null,
+  readonly pickedRate: number | null,
+  readonly createdAt: string,
+  readonly startedAt: string | null,
+  readonly finishedAt: string | null,
   readonly baseModel: {
-    readonly name: string;
-    readonly bytes: number;
-  };
-  readonly loss: number | null;
-  readonly device: string | null;
-  readonly pickedRate: number | null;
+    readonly name: string,
+    readonly bytes: number
+  },
   readonly progress: {
-    readonly step: number;
-    readonly steps: number;
-    readonly fraction: number;
-    readonly stepsPerSecond: number | null;
-    readonly etaSeconds: number | null;
-    readonly skippedSteps: number;
-    readonly zeroSteps: number;
-  };
+    readonly step: number,
+    readonly steps: number,
+    readonly fraction: number,
+    readonly stepsPerSecond: number | null,
+    readonly etaSeconds: number | null,
+    readonly skippedSteps: number,
+    readonly zeroSteps: number
+  },
   readonly error: {
-    readonly code: "BASE_MISMATCH" | "CONFLICT" | "DATASET_INVALID" | "DEVICE_UNAVAILABLE" | "INTERNAL" | "INVALID_ARGUMENT" | "INVALID_STATE" | "LEASE_LOST" | "LOG_INVALID" | "LOSS_NOT_FINITE" | "MODEL_INVALID" | "MODEL_UNSUPPORTED" | "NOT_FOUND" | "PAYLOAD_TOO_LARGE" | "UNAUTHENTICATED" | "UNAVAILABLE";
-    readonly message: string;
-    readonly issues: readonly ({
-      readonly line: number | null;
-      readonly field: string | null;
-      readonly message: string;
-    })[];
-  } | null;
-  readonly createdAt: string;
-  readonly startedAt: string | null;
-  readonly finishedAt: string | null;
+    readonly code: Types.ErrorCode,
+    readonly message: string,
+    readonly issues: ReadonlyArray<{
+      readonly line: number | null,
+      readonly field: string | null,
+      readonly message: string
+    }>
+  } | null
 };
 
-export type Results = {
-  readonly evaluations: readonly ({
-    readonly kind: "IN_CONTEXT" | "LINEAR_PROBE" | "TEST" | "VALIDATION";
-    readonly step: number;
-    readonly rows: number;
-    readonly loss: number;
-    readonly accuracy: number | null;
-    readonly f1: number | null;
-  })[];
+export type ResultsFragment = {
+  readonly evaluations: ReadonlyArray<{
+    readonly kind: Types.EvaluationKind,
+    readonly step: number,
+    readonly rows: number,
+    readonly loss: number,
+    readonly accuracy: number | null,
+    readonly f1: number | null
+  }>,
   readonly bestEvaluation: {
-    readonly step: number;
-  } | null;
+    readonly step: number
+  } | null,
   readonly checkpoints: {
-    readonly nodes: readonly ({
-      readonly id: string;
-      readonly entries: number;
-      readonly step: number;
-      readonly chainHash: string;
-      readonly logUrl: string;
-      readonly logBytes: number;
-      readonly weightsStatus: "FAILED" | "NONE" | "QUEUED" | "STORED";
-      readonly weightsUrl: string | null;
-      readonly weightsBytes: number | null;
-      readonly weightsFiles: readonly ({
-        readonly name: string;
-        readonly url: string;
-      })[];
-      readonly weightsError: string | null;
-    })[];
+    readonly nodes: ReadonlyArray<{
+      readonly id: string,
+      readonly entries: number,
+      readonly step: number,
+      readonly chainHash: string,
+      readonly logUrl: string,
+      readonly logBytes: number,
+      readonly weightsStatus: Types.WeightsStatus,
+      readonly weightsUrl: string | null,
+      readonly weightsBytes: number | null,
+      readonly weightsError: string | null,
+      readonly weightsFiles: ReadonlyArray<{
+        readonly name: string,
+        readonly url: string
+      }>
+    }>,
     readonly pageInfo: {
-      readonly hasNextPage: boolean;
-    };
-  };
+      readonly hasNextPage: boolean
+    }
+  }
 };
 
-export type FineTunesResult = {
+export type FineTunesQueryVariables = Exact<{
+  after?: string | null | undefined;
+}>;
+
+
+export type FineTunesQuery = {
   readonly fineTunes: {
-    readonly nodes: readonly (Summary)[];
+    readonly nodes: ReadonlyArray<SummaryFragment>,
     readonly pageInfo: {
-      readonly hasNextPage: boolean;
-      readonly endCursor: string | null;
-    };
-  };
+      readonly hasNextPage: boolean,
+      readonly endCursor: string | null
+    }
+  }
 };
-export const fineTunes = operation<FineTunesResult, { after?: string | null }>(
-  "FineTunes", `fragment Summary on FineTune {
+
+export type FineTuneQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type FineTuneQuery = {
+  readonly fineTune: (
+    {
+    readonly labelWords: ReadonlyArray<string>,
+    readonly dataset: {
+      readonly name: string,
+      readonly rows: number
+    },
+    readonly validationDataset: {
+      readonly name: string,
+      readonly rows: number
+    } | null,
+    readonly testDataset: {
+      readonly name: string,
+      readonly rows: number
+    } | null,
+    readonly from: {
+      readonly step: number,
+      readonly fineTune: {
+        readonly id: string,
+        readonly name: string
+      }
+    } | null,
+    readonly hyperparameters: {
+      readonly method: Types.Method,
+      readonly tensors: ReadonlyArray<string>,
+      readonly loraRank: number,
+      readonly loraAlpha: number,
+      readonly loraTargets: ReadonlyArray<string>,
+      readonly prefixLength: number,
+      readonly objective: Types.Objective,
+      readonly answerTokens: number,
+      readonly steps: number,
+      readonly batchSize: number,
+      readonly accumulate: number,
+      readonly estimator: Types.Estimator,
+      readonly estimates: number,
+      readonly estimatesAtEnd: number,
+      readonly learningRate: number | "AUTO",
+      readonly schedule: Types.Schedule,
+      readonly warmupSteps: number,
+      readonly clipGradient: number,
+      readonly epsilon: number,
+      readonly weightDecay: number,
+      readonly noise: Types.NoiseKind,
+      readonly precision: Types.Precision,
+      readonly seed: number,
+      readonly evaluateEvery: number,
+      readonly bestMetric: Types.BestMetric,
+      readonly patience: number,
+      readonly inContextRows: number,
+      readonly linearProbe: boolean,
+      readonly checkpointEvery: number
+    },
+    readonly chart: ReadonlyArray<{
+      readonly step: number,
+      readonly loss: number | null,
+      readonly count: number
+    }>
+  }
+    & SummaryFragment
+    & ResultsFragment
+  ) | null
+};
+
+export type ResultsQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type ResultsQuery = {
+  readonly fineTune: ResultsFragment | null
+};
+
+export type ChoicesQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type ChoicesQuery = {
+  readonly datasetPresets: ReadonlyArray<{
+    readonly name: Types.DatasetPreset,
+    readonly fields: string
+  }>,
+  readonly foundModels: ReadonlyArray<{
+    readonly name: string,
+    readonly family: string | null,
+    readonly dtype: string | null,
+    readonly parameters: number | null,
+    readonly registering: boolean,
+    readonly problem: string | null
+  }>,
+  readonly baseModels: {
+    readonly nodes: ReadonlyArray<{
+      readonly name: string,
+      readonly family: string,
+      readonly dtype: string,
+      readonly parameters: number,
+      readonly contextLength: number
+    }>
+  },
+  readonly datasets: {
+    readonly nodes: ReadonlyArray<{
+      readonly id: string,
+      readonly name: string,
+      readonly rows: number
+    }>
+  }
+};
+
+export type RegisterBaseModelMutationVariables = Exact<{
+  name: string;
+}>;
+
+
+export type RegisterBaseModelMutation = {
+  readonly registerBaseModel: {
+    readonly baseModel: {
+      readonly name: string
+    } | null
+  }
+};
+
+export type CreateFineTuneMutationVariables = Exact<{
+  input: Types.CreateFineTuneInput;
+}>;
+
+
+export type CreateFineTuneMutation = {
+  readonly createFineTune: {
+    readonly fineTune: {
+      readonly id: string
+    }
+  }
+};
+
+export type ContinueFineTuneMutationVariables = Exact<{
+  input: Types.ContinueFineTuneInput;
+}>;
+
+
+export type ContinueFineTuneMutation = {
+  readonly continueFineTune: {
+    readonly fineTune: {
+      readonly id: string
+    }
+  }
+};
+
+export type CancelFineTuneMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type CancelFineTuneMutation = {
+  readonly cancelFineTune: SummaryFragment
+};
+
+export type MaterialiseCheckpointMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type MaterialiseCheckpointMutation = {
+  readonly materialiseCheckpoint: {
+    readonly id: string,
+    readonly weightsStatus: Types.WeightsStatus
+  }
+};
+
+export type StatusSubscriptionVariables = Exact<{
+  id: string;
+}>;
+
+
+export type StatusSubscription = {
+  readonly fineTuneStatus: SummaryFragment
+};
+
+export type StepsSubscriptionVariables = Exact<{
+  id: string;
+  after: number;
+}>;
+
+
+export type StepsSubscription = {
+  readonly steps: {
+    readonly cursor: number,
+    readonly step: {
+      readonly step: number,
+      readonly loss: number | null
+    }
+  }
+};
+
+export type EventsSubscriptionVariables = Exact<{
+  id: string;
+  after: number;
+}>;
+
+
+export type EventsSubscription = {
+  readonly events: {
+    readonly cursor: number,
+    readonly event: {
+      readonly sequence: number,
+      readonly type: string,
+      readonly message: string,
+      readonly at: string
+    }
+  }
+};
+
+export const fineTunes = operation<FineTunesQuery, FineTunesQueryVariables>(
+  "FineTunes",
+  `fragment Summary on FineTune {
   id
   name
   status
@@ -183,68 +357,9 @@ query FineTunes($after: String) {
 }`,
 );
 
-export type FineTuneResult = {
-  readonly fineTune: Summary & Results & {
-    readonly labelWords: readonly (string)[];
-    readonly dataset: {
-      readonly name: string;
-      readonly rows: number;
-    };
-    readonly validationDataset: {
-      readonly name: string;
-      readonly rows: number;
-    } | null;
-    readonly testDataset: {
-      readonly name: string;
-      readonly rows: number;
-    } | null;
-    readonly from: {
-      readonly step: number;
-      readonly fineTune: {
-        readonly id: string;
-        readonly name: string;
-      };
-    } | null;
-    readonly hyperparameters: {
-      readonly method: "FULL" | "HEAD" | "LORA" | "PREFIX";
-      readonly tensors: readonly (string)[];
-      readonly loraRank: number;
-      readonly loraAlpha: number;
-      readonly loraTargets: readonly (string)[];
-      readonly prefixLength: number;
-      readonly objective: "ACCURACY" | "CLASSIFICATION" | "EXACT_MATCH" | "F1" | "LOSS";
-      readonly answerTokens: number;
-      readonly steps: number;
-      readonly batchSize: number;
-      readonly accumulate: number;
-      readonly estimator: "FZOO" | "ONE_SIDED" | "SPSA";
-      readonly estimates: number;
-      readonly estimatesAtEnd: number;
-      readonly learningRate: number | "AUTO";
-      readonly schedule: "CONSTANT" | "COSINE" | "LINEAR";
-      readonly warmupSteps: number;
-      readonly clipGradient: number;
-      readonly epsilon: number;
-      readonly weightDecay: number;
-      readonly noise: "NORMAL" | "RADEMACHER";
-      readonly precision: "BFLOAT16" | "FLOAT32";
-      readonly seed: number;
-      readonly evaluateEvery: number;
-      readonly bestMetric: "ACCURACY" | "AUTO" | "EXACT_MATCH" | "F1" | "LOSS";
-      readonly patience: number;
-      readonly inContextRows: number;
-      readonly linearProbe: boolean;
-      readonly checkpointEvery: number;
-    };
-    readonly chart: readonly ({
-      readonly step: number;
-      readonly loss: number | null;
-      readonly count: number;
-    })[];
-  } | null;
-};
-export const fineTune = operation<FineTuneResult, { id: string }>(
-  "FineTune", `fragment Summary on FineTune {
+export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
+  "FineTune",
+  `fragment Summary on FineTune {
   id
   name
   status
@@ -378,11 +493,9 @@ query FineTune($id: ID!) {
 }`,
 );
 
-export type ResultsResult = {
-  readonly fineTune: Results | null;
-};
-export const results = operation<ResultsResult, { id: string }>(
-  "Results", `fragment Results on FineTune {
+export const results = operation<ResultsQuery, ResultsQueryVariables>(
+  "Results",
+  `fragment Results on FineTune {
   evaluations(kind: null) {
     kind
     step
@@ -424,38 +537,9 @@ query Results($id: ID!) {
 }`,
 );
 
-export type ChoicesResult = {
-  readonly datasetPresets: readonly ({
-    readonly name: "BOOLQ" | "CB" | "COPA" | "DROP" | "MNLI" | "MULTIRC" | "RECORD" | "RTE" | "SNLI" | "SQUAD" | "SST2" | "SST5" | "TREC" | "WIC" | "WSC";
-    readonly fields: string;
-  })[];
-  readonly foundModels: readonly ({
-    readonly name: string;
-    readonly family: string | null;
-    readonly dtype: string | null;
-    readonly parameters: number | null;
-    readonly registering: boolean;
-    readonly problem: string | null;
-  })[];
-  readonly baseModels: {
-    readonly nodes: readonly ({
-      readonly name: string;
-      readonly family: string;
-      readonly dtype: string;
-      readonly parameters: number;
-      readonly contextLength: number;
-    })[];
-  };
-  readonly datasets: {
-    readonly nodes: readonly ({
-      readonly id: string;
-      readonly name: string;
-      readonly rows: number;
-    })[];
-  };
-};
-export const choices = operation<ChoicesResult, {  }>(
-  "Choices", `query Choices {
+export const choices = operation<ChoicesQuery, ChoicesQueryVariables>(
+  "Choices",
+  `query Choices {
   datasetPresets {
     name
     fields
@@ -487,15 +571,9 @@ export const choices = operation<ChoicesResult, {  }>(
 }`,
 );
 
-export type RegisterBaseModelResult = {
-  readonly registerBaseModel: {
-    readonly baseModel: {
-      readonly name: string;
-    } | null;
-  };
-};
-export const registerBaseModel = operation<RegisterBaseModelResult, { name: string }>(
-  "RegisterBaseModel", `mutation RegisterBaseModel($name: String!) {
+export const registerBaseModel = operation<RegisterBaseModelMutation, RegisterBaseModelMutationVariables>(
+  "RegisterBaseModel",
+  `mutation RegisterBaseModel($name: String!) {
   registerBaseModel(name: $name) {
     baseModel {
       name
@@ -504,15 +582,9 @@ export const registerBaseModel = operation<RegisterBaseModelResult, { name: stri
 }`,
 );
 
-export type CreateFineTuneResult = {
-  readonly createFineTune: {
-    readonly fineTune: {
-      readonly id: string;
-    };
-  };
-};
-export const createFineTune = operation<CreateFineTuneResult, { input: CreateFineTuneInput }>(
-  "CreateFineTune", `mutation CreateFineTune($input: CreateFineTuneInput!) {
+export const createFineTune = operation<CreateFineTuneMutation, CreateFineTuneMutationVariables>(
+  "CreateFineTune",
+  `mutation CreateFineTune($input: CreateFineTuneInput!) {
   createFineTune(input: $input) {
     fineTune {
       id
@@ -521,15 +593,9 @@ export const createFineTune = operation<CreateFineTuneResult, { input: CreateFin
 }`,
 );
 
-export type ContinueFineTuneResult = {
-  readonly continueFineTune: {
-    readonly fineTune: {
-      readonly id: string;
-    };
-  };
-};
-export const continueFineTune = operation<ContinueFineTuneResult, { input: ContinueFineTuneInput }>(
-  "ContinueFineTune", `mutation ContinueFineTune($input: ContinueFineTuneInput!) {
+export const continueFineTune = operation<ContinueFineTuneMutation, ContinueFineTuneMutationVariables>(
+  "ContinueFineTune",
+  `mutation ContinueFineTune($input: ContinueFineTuneInput!) {
   continueFineTune(input: $input) {
     fineTune {
       id
@@ -538,11 +604,9 @@ export const continueFineTune = operation<ContinueFineTuneResult, { input: Conti
 }`,
 );
 
-export type CancelFineTuneResult = {
-  readonly cancelFineTune: Summary;
-};
-export const cancelFineTune = operation<CancelFineTuneResult, { id: string }>(
-  "CancelFineTune", `fragment Summary on FineTune {
+export const cancelFineTune = operation<CancelFineTuneMutation, CancelFineTuneMutationVariables>(
+  "CancelFineTune",
+  `fragment Summary on FineTune {
   id
   name
   status
@@ -584,14 +648,9 @@ mutation CancelFineTune($id: ID!) {
 }`,
 );
 
-export type MaterialiseCheckpointResult = {
-  readonly materialiseCheckpoint: {
-    readonly id: string;
-    readonly weightsStatus: "FAILED" | "NONE" | "QUEUED" | "STORED";
-  };
-};
-export const materialiseCheckpoint = operation<MaterialiseCheckpointResult, { id: string }>(
-  "MaterialiseCheckpoint", `mutation MaterialiseCheckpoint($id: ID!) {
+export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, MaterialiseCheckpointMutationVariables>(
+  "MaterialiseCheckpoint",
+  `mutation MaterialiseCheckpoint($id: ID!) {
   materialiseCheckpoint(id: $id) {
     id
     weightsStatus
@@ -599,11 +658,9 @@ export const materialiseCheckpoint = operation<MaterialiseCheckpointResult, { id
 }`,
 );
 
-export type StatusResult = {
-  readonly fineTuneStatus: Summary;
-};
-export const status = operation<StatusResult, { id: string }>(
-  "Status", `fragment Summary on FineTune {
+export const status = operation<StatusSubscription, StatusSubscriptionVariables>(
+  "Status",
+  `fragment Summary on FineTune {
   id
   name
   status
@@ -645,17 +702,9 @@ subscription Status($id: ID!) {
 }`,
 );
 
-export type StepsResult = {
-  readonly steps: {
-    readonly cursor: number;
-    readonly step: {
-      readonly step: number;
-      readonly loss: number | null;
-    };
-  };
-};
-export const steps = operation<StepsResult, { id: string; after: number }>(
-  "Steps", `subscription Steps($id: ID!, $after: Int!) {
+export const steps = operation<StepsSubscription, StepsSubscriptionVariables>(
+  "Steps",
+  `subscription Steps($id: ID!, $after: Int!) {
   steps(fineTuneId: $id, after: $after) {
     cursor
     step {
@@ -666,19 +715,9 @@ export const steps = operation<StepsResult, { id: string; after: number }>(
 }`,
 );
 
-export type EventsResult = {
-  readonly events: {
-    readonly cursor: number;
-    readonly event: {
-      readonly sequence: number;
-      readonly type: string;
-      readonly message: string;
-      readonly at: string;
-    };
-  };
-};
-export const events = operation<EventsResult, { id: string; after: number }>(
-  "Events", `subscription Events($id: ID!, $after: Int!) {
+export const events = operation<EventsSubscription, EventsSubscriptionVariables>(
+  "Events",
+  `subscription Events($id: ID!, $after: Int!) {
   events(fineTuneId: $id, after: $after) {
     cursor
     event {

@@ -1,13 +1,13 @@
 /** Checkpoints of a run: downloads of logs and weights, and forks. */
 import { useState } from "preact/hooks";
-import { download, readToken, request } from "../api/client.ts";
-import { materialiseCheckpoint, type Results } from "../api/operations.ts";
+import { client, download, readToken } from "../api/client.ts";
+import { materialiseCheckpoint, type ResultsFragment } from "../api/operations.ts";
 import { formatBytes, formatInteger } from "../format.ts";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
 import { Fork } from "./fork.tsx";
 import type { Run } from "./run-state.ts";
 
-type Checkpoint = Results["checkpoints"]["nodes"][number];
+type Checkpoint = ResultsFragment["checkpoints"]["nodes"][number];
 
 export function Checkpoints({ run }: { run: Run }) {
   const [failure, setFailure] = useState<Failure | null>(null);
@@ -83,7 +83,7 @@ function Weights({ run, checkpoint, setFailure }: RowProps) {
   const rebuild = async () => {
     setAsked(true);
     try {
-      await request(materialiseCheckpoint, { id });
+      await client.query(materialiseCheckpoint, { id });
       setFailure(null);
     } catch (error) {
       setFailure(asFailure(error));

@@ -1,6 +1,6 @@
 /** Continues a run that has ended: a new run that adds steps to its log. */
 import { useRef, useState } from "preact/hooks";
-import { request } from "../api/client.ts";
+import { client } from "../api/client.ts";
 import { continueFineTune } from "../api/operations.ts";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
 import { navigate, runPath } from "../route.ts";
@@ -16,7 +16,7 @@ export function Continue({ run }: { run: Run }) {
     const steps = Number(new FormData(event.currentTarget).get("steps"));
     setBusy(true);
     try {
-      const answer = await request(continueFineTune, { input: { fineTune: run.id, steps } });
+      const answer = await client.query(continueFineTune, { input: { fineTune: run.id, steps } });
       dialog.current?.close();
       navigate(runPath(answer.continueFineTune.fineTune.id));
     } catch (error) {

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
-import { storeDataset, type StoredDataset } from "../api/client.ts";
-import type { ChoicesResult } from "../api/operations.ts";
+import type { DatasetPreset, StoredDataset } from "../../../client/browser.ts";
+import { client } from "../api/client.ts";
+import type { ChoicesQuery } from "../api/operations.ts";
 import { formatInteger } from "../format.ts";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
 
@@ -9,7 +10,7 @@ const example = '{"prompt": "A joy from start to end. It was", "completion": " g
 type Outcome = { readonly stored: StoredDataset } | { readonly failure: Failure; readonly text: string | undefined };
 
 interface FormProps {
-  readonly presets: ChoicesResult["datasetPresets"];
+  readonly presets: ChoicesQuery["datasetPresets"];
   /** Resolves when the dataset can be selected; the form shows "Stored" after that. */
   readonly onStored: (dataset: StoredDataset) => Promise<void>;
 }
@@ -18,7 +19,7 @@ export function DatasetForm({ presets, onStored }: FormProps) {
   const [name, setName] = useState("");
   const [text, setText] = useState("");
   const [file, setFile] = useState<File | null>(null);
-  const [preset, setPreset] = useState("");
+  const [preset, setPreset] = useState<DatasetPreset | "">("");
   const [busy, setBusy] = useState(false);
   const [outcome, setOutcome] = useState<Outcome | null>(null);
 
@@ -26,7 +27,8 @@ export function DatasetForm({ presets, onStored }: FormProps) {
     event.preventDefault();
     setBusy(true);
     try {
-      const stored = await storeDataset(name, file ?? new Blob([text]), preset);
+      const stream = file ?? new Blob([text]);
+      const stored = await client.createDataset({ name, stream, ...(preset !== "" && { preset }) });
       await onStored(stored);
       setOutcome({ stored });
     } catch (error) {
@@ -72,7 +74,7 @@ export function DatasetForm({ presets, onStored }: FormProps) {
         </label>
         <label>
           Format of the rows
-          <select value={preset} onChange={({ currentTarget }) => setPreset(currentTarget.value)}>
+          <select value={preset} onChange={({ currentTarget }) => setPreset(currentTarget.value as DatasetPreset | "")}>
             <option value="">Prompts and completions, conversations or tokens</option>
             {presets.map((known) => (
               <option key={known.name} value={known.name}>

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { request, type StoredDataset } from "../api/client.ts";
-import { createFineTune, type ChoicesResult, type CreateFineTuneInput } from "../api/operations.ts";
+import type { CreateFineTuneInput, StoredDataset } from "../../../client/browser.ts";
+import { client } from "../api/client.ts";
+import { createFineTune, type ChoicesQuery } from "../api/operations.ts";
 import { formatCompact, formatInteger } from "../format.ts";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
 import { RateInput, rateIn } from "../parts/rate.tsx";
@@ -68,7 +69,7 @@ function methodNamed(name: string): Method {
 }
 
 interface FormProps {
-  readonly choices: ChoicesResult;
+  readonly choices: ChoicesQuery;
   /** The dataset that the form above stored last; null if none. */
   readonly stored: StoredDataset | null;
 }
@@ -96,7 +97,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
     const input = readForm(new FormData(event.currentTarget));
     setBusy(true);
     try {
-      const answer = await request(createFineTune, { input: { ...input, idempotencyKey: key(input) } });
+      const answer = await client.query(createFineTune, { input: { ...input, idempotencyKey: key(input) } });
       navigate(runPath(answer.createFineTune.fineTune.id));
     } catch (error) {
       setFailure(asFailure(error));
@@ -276,7 +277,7 @@ interface SelectProps {
   readonly label: string;
   readonly none: string;
   readonly required?: boolean;
-  readonly datasets: ChoicesResult["datasets"];
+  readonly datasets: ChoicesQuery["datasets"];
   readonly value: string;
   readonly onValue: (id: string) => void;
 }

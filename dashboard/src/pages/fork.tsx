@@ -1,7 +1,7 @@
 /** Forks a checkpoint: a new run that continues from it with other data or settings. */
 import { useRef, useState } from "preact/hooks";
-import { request } from "../api/client.ts";
-import { choices, createFineTune, type ChoicesResult } from "../api/operations.ts";
+import { client } from "../api/client.ts";
+import { choices, createFineTune, type ChoicesQuery } from "../api/operations.ts";
 import { formatInteger } from "../format.ts";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
 import { RateInput, rateIn } from "../parts/rate.tsx";
@@ -21,7 +21,7 @@ const numbers = [
 
 export function Fork({ run, checkpoint }: ForkProps) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const [datasets, setDatasets] = useState<ChoicesResult["datasets"]["nodes"]>([]);
+  const [datasets, setDatasets] = useState<ChoicesQuery["datasets"]["nodes"]>([]);
   const [failure, setFailure] = useState<Failure | null>(null);
   const [busy, setBusy] = useState(false);
   const title = `fork-${checkpoint.id}`;
@@ -35,7 +35,7 @@ export function Fork({ run, checkpoint }: ForkProps) {
   };
   const open = () => {
     dialog.current?.showModal();
-    void attempt(async () => setDatasets((await request(choices, {})).datasets.nodes));
+    void attempt(async () => setDatasets((await client.query(choices, {})).datasets.nodes));
   };
   const fork = async (event: SubmitEvent) => {
     event.preventDefault();
@@ -43,7 +43,7 @@ export function Fork({ run, checkpoint }: ForkProps) {
     const input = readForm(new FormData(event.currentTarget));
     setBusy(true);
     await attempt(async () => {
-      const answer = await request(createFineTune, { input: { ...input, from: checkpoint.id } });
+      const answer = await client.query(createFineTune, { input: { ...input, from: checkpoint.id } });
       dialog.current?.close();
       navigate(runPath(answer.createFineTune.fineTune.id));
     });

@@ -1,11 +1,11 @@
 /** Models found in the models folder that are not registered yet: what they are, or why they cannot be used. */
 import { useEffect, useState } from "preact/hooks";
-import { request } from "../api/client.ts";
-import { registerBaseModel, type ChoicesResult } from "../api/operations.ts";
+import { client } from "../api/client.ts";
+import { registerBaseModel, type ChoicesQuery } from "../api/operations.ts";
 import { formatCompact } from "../format.ts";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
 
-type FoundModel = ChoicesResult["foundModels"][number];
+type FoundModel = ChoicesQuery["foundModels"][number];
 
 /** How often the list is refreshed while a registration runs. */
 const pollMs = 1_000;
@@ -27,7 +27,7 @@ export function FoundModels({ models, read }: Props) {
 
   const register = async (name: string) => {
     try {
-      await request(registerBaseModel, { name });
+      await client.query(registerBaseModel, { name });
       setFailure(null);
     } catch (error) {
       setFailure(asFailure(error));

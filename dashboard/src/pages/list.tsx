@@ -1,8 +1,8 @@
 /** All fine-tunes, newest first, refreshed every few seconds while the page is visible. */
 import { useEffect, useState } from "preact/hooks";
-import { request } from "../api/client.ts";
-import { pause } from "../api/live.ts";
-import { fineTunes, type Summary } from "../api/operations.ts";
+import { client } from "../api/client.ts";
+import { pause } from "../../../client/pause.ts";
+import { fineTunes, type SummaryFragment } from "../api/operations.ts";
 import { formatLoss, formatTime } from "../format.ts";
 import { Link } from "../parts/link.tsx";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
@@ -12,7 +12,7 @@ import { runPath } from "../route.ts";
 const refreshMs = 2_000;
 
 interface Listing {
-  readonly runs: readonly Summary[];
+  readonly runs: readonly SummaryFragment[];
   /** Cursor of the next page; null if there is none. */
   readonly next: string | null;
 }
@@ -68,7 +68,7 @@ export function ListPage() {
 }
 
 async function read(after: string | null): Promise<Listing> {
-  const { fineTunes: found } = await request(fineTunes, { after });
+  const { fineTunes: found } = await client.query(fineTunes, { after });
   return { runs: found.nodes, next: found.pageInfo.hasNextPage ? found.pageInfo.endCursor : null };
 }
 
@@ -91,10 +91,10 @@ async function refresh(
 }
 
 /** A run moves from the first page to an older one when new runs are created. */
-const unique = (runs: readonly Summary[]) =>
+const unique = (runs: readonly SummaryFragment[]) =>
   [...new Map(runs.toReversed().map((run) => [run.id, run])).values()].toReversed();
 
-function RunTable({ runs }: { runs: readonly Summary[] }) {
+function RunTable({ runs }: { runs: readonly SummaryFragment[] }) {
   return (
     <table class="runs stacking card">
       <thead>

@@ -1,19 +1,20 @@
 /** Creates a dataset and a fine-tune. Errors from the server are shown beside the form, with their lines. */
 import { useEffect, useState } from "preact/hooks";
-import { request, type StoredDataset } from "../api/client.ts";
-import { choices, type ChoicesResult } from "../api/operations.ts";
+import type { StoredDataset } from "../../../client/browser.ts";
+import { client } from "../api/client.ts";
+import { choices, type ChoicesQuery } from "../api/operations.ts";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
 import { DatasetForm } from "./dataset-form.tsx";
 import { FineTuneForm } from "./fine-tune-form.tsx";
 import { FoundModels } from "./found-models.tsx";
 
 export function NewPage() {
-  const [found, setFound] = useState<ChoicesResult | null>(null);
+  const [found, setFound] = useState<ChoicesQuery | null>(null);
   const [failure, setFailure] = useState<Failure | null>(null);
   const [stored, setStored] = useState<StoredDataset | null>(null);
   const read = async () => {
     try {
-      setFound(await request(choices, {}));
+      setFound(await client.query(choices, {}));
       setFailure(null);
     } catch (error) {
       setFailure(asFailure(error));

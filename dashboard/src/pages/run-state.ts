@@ -3,14 +3,23 @@
  * connection or a restart of the server causes neither gaps nor duplicates in the chart and the events.
  */
 import { useEffect, useState } from "preact/hooks";
-import { ApiError, request, unreachable } from "../api/client.ts";
-import { follow, pause } from "../api/live.ts";
-import { events, fineTune, results, status, steps, type EventsResult, type FineTuneResult } from "../api/operations.ts";
+import { SteplogError } from "../../../client/browser.ts";
+import { pause } from "../../../client/pause.ts";
+import { client } from "../api/client.ts";
+import {
+  events,
+  fineTune,
+  results,
+  status,
+  steps,
+  type EventsSubscription,
+  type FineTuneQuery,
+} from "../api/operations.ts";
 import { asFailure, type Failure } from "../parts/problem.tsx";
 import { addStep, lastStep, type Point } from "../points.ts";
 
-export type Run = NonNullable<FineTuneResult["fineTune"]>;
-export type RunEvent = EventsResult["events"]["event"];
+export type Run = NonNullable<FineTuneQuery["fineTune"]>;
+export type RunEvent = EventsSubscription["events"]["event"];
 
 export interface RunState {
   readonly run: Run | null;
@@ -68,11 +77,11 @@ async function watch(id: string, signal: AbortSignal, update: Update): Promise<v
 async function readRun(id: string, signal: AbortSignal, update: Update): Promise<Run | null> {
   while (!signal.aborted) {
     try {
-      const { fineTune: found } = await request(fineTune, { id });
-      if (found === null) throw new ApiError("NOT_FOUND", "There is no fine-tune with this id.");
+      const { fineTune: found } = await client.query(fineTune, { id });
+      if (found === null) throw new SteplogError("NOT_FOUND", "There is no fine-tune with this id.");
       return found;
     } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== unreachable) throw error;
+      if (!(error instanceof SteplogError) || error.code !== "UNAVAILABLE") throw error;
       update((before) => ({ ...before, failure: asFailure(error) }));
       await pause(retryMs, signal);
     }
@@ -83,7 +92,8 @@ async function readRun(id: string, signal: AbortSignal, update: Update): Promise
 async function watchSteps(id: string, points: Point[], signal: AbortSignal, update: Update): Promise<void> {
   // Thousands of steps may arrive per second; the page is drawn at most once per frame.
   const redraw = oncePerFrame(() => update((before) => ({ ...before, version: before.version + 1 })));
-  await follow({
+  await client.subscribe({
+    patienceMs: Infinity,
     operation: steps,
     variables: () => ({ id, after: lastStep(points) }),
     onItem: ({ steps: { step } }) => {
@@ -106,7 +116,8 @@ function oncePerFrame(draw: () => void): () => void {
 }
 
 async function watchStatus(id: string, signal: AbortSignal, update: Update): Promise<void> {
-  await follow({
+  await client.subscribe({
+    patienceMs: Infinity,
     operation: status,
     variables: () => ({ id }),
     onItem: ({ fineTuneStatus }) => update((before) => withRun(before, fineTuneStatus)),
@@ -117,7 +128,8 @@ async function watchStatus(id: string, signal: AbortSignal, update: Update): Pro
 
 async function watchEvents(id: string, signal: AbortSignal, update: Update): Promise<void> {
   let last = 0;
-  await follow({
+  await client.subscribe({
+    patienceMs: Infinity,
     operation: events,
     variables: () => ({ id, after: last }),
     onItem: ({ events: { cursor, event } }) => {
@@ -134,7 +146,7 @@ async function watchResults(id: string, signal: AbortSignal, update: Update): Pr
   while (!signal.aborted) {
     await pause(resultsMs, signal);
     if (signal.aborted || document.hidden) continue;
-    const answer = await request(results, { id }).catch(() => null);
+    const answer = await client.query(results, { id }).catch(() => null);
     const found = answer?.fineTune;
     if (found) update((before) => withRun(before, found));
   }

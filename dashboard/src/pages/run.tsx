@@ -1,7 +1,7 @@
 /** One fine-tune: progress, loss chart, evaluations, checkpoints, settings and events. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { request } from "../api/client.ts";
+import { client } from "../api/client.ts";
 import { cancelFineTune } from "../api/operations.ts";
 import {
   formatBytes,
@@ -118,7 +118,7 @@ function Cancel({ run, onCancelled }: { run: Run; onCancelled: (run: Partial<Run
   const [failure, setFailure] = useState<Failure | null>(null);
   const cancel = async () => {
     try {
-      const { cancelFineTune: cancelled } = await request(cancelFineTune, { id: run.id });
+      const { cancelFineTune: cancelled } = await client.query(cancelFineTune, { id: run.id });
       dialog.current?.close();
       onCancelled(cancelled);
     } catch (error) {

@@ -1,7 +1,7 @@
 /** The loss chart: measured losses, their moving average, and the validation loss, drawn by uPlot on a canvas. */
 import { useEffect, useRef } from "preact/hooks";
 import UPlot, { type AlignedData, type Options } from "uplot";
-import type { Results } from "../api/operations.ts";
+import type { ResultsFragment } from "../api/operations.ts";
 import { formatInteger, formatLoss } from "../format.ts";
 import { lastStep, smooth, stepCount, type Point } from "../points.ts";
 
@@ -9,7 +9,7 @@ interface ChartProps {
   /** Changes in place; `version` increases with each change. */
   readonly points: readonly Point[];
   readonly version: number;
-  readonly evaluations: Results["evaluations"];
+  readonly evaluations: ResultsFragment["evaluations"];
 }
 
 const height = () => (innerWidth < 600 ? 260 : 360);
@@ -57,7 +57,7 @@ export function Chart({ points, version, evaluations }: ChartProps) {
 }
 
 /** All series on one axis of steps, in uPlot's format. */
-function alignedData(points: readonly Point[], evaluations: Results["evaluations"]): AlignedData {
+function alignedData(points: readonly Point[], evaluations: ResultsFragment["evaluations"]): AlignedData {
   const smoothed = smooth(points);
   const rows = new Map<number, [number | null, number | null, number | null]>(
     points.map(({ step, loss }, index) => [step, [loss, smoothed[index] ?? null, null]]),

@@ -1,6 +1,13 @@
 /** Shows an error: its code, the message, and each issue with its line, unless the message already says it. */
 import { useState } from "preact/hooks";
-import { ApiError, readToken, writeToken, type Issue } from "../api/client.ts";
+import { SteplogError } from "../../../client/browser.ts";
+import { readToken, writeToken } from "../api/client.ts";
+
+interface Issue {
+  readonly line?: number | null;
+  readonly field?: string | null;
+  readonly message: string;
+}
 
 export interface Failure {
   readonly code: string;
@@ -10,7 +17,7 @@ export interface Failure {
 
 /** Converts any error into one that can be shown. */
 export function asFailure(error: unknown): Failure {
-  return error instanceof ApiError ? error : { code: "INTERNAL", message: String(error), issues: [] };
+  return error instanceof SteplogError ? error : { code: "INTERNAL", message: String(error), issues: [] };
 }
 
 interface ProblemProps {

@@ -1,7 +1,7 @@
-import type { Summary } from "../api/operations.ts";
+import type { SummaryFragment } from "../api/operations.ts";
 import { formatInteger } from "../format.ts";
 
-const words: Record<Summary["status"], string> = {
+const words: Record<SummaryFragment["status"], string> = {
   QUEUED: "Queued",
   RUNNING: "Running",
   SUCCEEDED: "Succeeded",
@@ -9,15 +9,15 @@ const words: Record<Summary["status"], string> = {
   CANCELLED: "Cancelled",
 };
 
-export const isFinal = (status: Summary["status"]) => status !== "QUEUED" && status !== "RUNNING";
+export const isFinal = (status: SummaryFragment["status"]) => status !== "QUEUED" && status !== "RUNNING";
 
 /** The status in words; the colour only repeats it. */
-export function Status({ run }: { run: Pick<Summary, "status" | "cancelRequested"> }) {
+export function Status({ run }: { run: Pick<SummaryFragment, "status" | "cancelRequested"> }) {
   const stopping = run.status === "RUNNING" && run.cancelRequested;
   return <span class={`status ${run.status.toLowerCase()}`}>{stopping ? "Stopping" : words[run.status]}</span>;
 }
 
-export function Progress({ run }: { run: Pick<Summary, "progress" | "name"> }) {
+export function Progress({ run }: { run: Pick<SummaryFragment, "progress" | "name"> }) {
   const { step, steps, fraction } = run.progress;
   return (
     <div class="progress">

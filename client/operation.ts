@@ -1,10 +1,9 @@
-/** An operation's text, which carries the types of its answer and its variables. */
+/** A GraphQL operation that carries the types of its variables and its result. */
 export interface Operation<Result, Variables> {
   readonly name: string;
   readonly text: string;
-  /** Never there: these two hold the types. */
-  readonly result?: Result;
-  readonly variables?: Variables;
+  /** Never set: it holds the two types. */
+  readonly types?: (variables: Variables) => Result;
 }
 
 export function operation<Result, Variables>(name: string, text: string): Operation<Result, Variables> {

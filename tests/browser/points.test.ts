@@ -1,23 +1,6 @@
-/** The page's types are those of the printed schema, and the points of its chart keep every step. */
-import { readFileSync } from "node:fs";
+/** The points of the chart keep every step. */
 import { describe, expect, test } from "vitest";
-import { operationTypes } from "../../dashboard/api-types.ts";
 import { addStep, lastStep, smooth, stepCount, type Point } from "../../dashboard/src/points.ts";
-
-const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
-
-describe("the operations of the page", () => {
-  const schema = read("schema/api.graphql");
-  const operations = read("dashboard/src/api/operations.graphql");
-
-  test("fit the schema, and their types are up to date (else: npm run generate:dashboard)", () => {
-    expect(operationTypes(schema, operations)).toBe(read("dashboard/src/api/operations.ts"));
-  });
-
-  test("are refused when they ask for what the schema does not have", () => {
-    expect(() => operationTypes(schema, "query Wrong { fineTunes { colour } }")).toThrow(/colour/u);
-  });
-});
 
 describe("the points of the chart", () => {
   test("count every step once, also when a stream gives some again", () => {

@@ -1,0 +1,26 @@
+/** What the service answers when something fails, as a SteplogError. */
+import type { ErrorCode, InputIssue } from "../schema/errors.ts";
+import { SteplogError, errorCodes } from "../schema/errors.ts";
+
+interface WireError {
+  readonly message?: string;
+  readonly extensions?: { readonly code?: string; readonly issues?: readonly InputIssue[] };
+}
+
+/** The first of a response's errors. A code that this version of the client does not know becomes INTERNAL. */
+export function errorFrom(errors: readonly unknown[]): SteplogError {
+  const { message = "The service gave no reason.", extensions = {} } = (errors[0] ?? {}) as WireError;
+  const { code = "INTERNAL", issues = [] } = extensions;
+  return new SteplogError(code in errorCodes ? (code as ErrorCode) : "INTERNAL", message, issues);
+}
+
+/** The error in a JSON response; null where it has none. */
+export function errorIn(answer: unknown): SteplogError | null {
+  const errors = typeof answer === "object" && answer !== null && "errors" in answer ? answer.errors : null;
+  return Array.isArray(errors) && errors.length > 0 ? errorFrom(errors) : null;
+}
+
+export function unreachable(url: string, cause: unknown): SteplogError {
+  const message = `The service at ${url} does not answer. Check that it is running and that the URL is right.`;
+  return new SteplogError("UNAVAILABLE", message, [], { cause });
+}

@@ -1,0 +1,122 @@
+/** One run from a cursor to its end, as one iteration over its steps, its events and its status. */
+import { isFinal } from "../schema/states.ts";
+import * as operations from "./operations.ts";
+import type { EventsSubscription, FineTuneStatusFragment, StepsSubscription } from "./operations.ts";
+import { pause } from "./pause.ts";
+import type { Streams } from "./streams.ts";
+
+/** How far a consumer has read: the numbers of its last step and its last event, 0 for none. */
+export interface FollowCursor {
+  readonly step: number;
+  readonly event: number;
+}
+
+/** `cursor` is what to pass as `after` to resume behind this update. */
+export type FineTuneUpdate = { readonly cursor: FollowCursor } & (
+  | { readonly type: "step"; readonly step: StepsSubscription["steps"]["step"] }
+  | { readonly type: "event"; readonly event: EventsSubscription["events"]["event"] }
+  | { readonly type: "status"; readonly fineTune: FineTuneStatusFragment }
+);
+
+export interface FollowOptions {
+  /** Resume after this cursor; from the first step and event when left out. */
+  readonly after?: Partial<FollowCursor>;
+  /** How long an outage may last before the iteration fails, milliseconds; 60000 when left out. */
+  readonly patienceMs?: number;
+  /** Ends the iteration with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+export async function* followRun(
+  streams: Streams,
+  id: string,
+  { after, patienceMs, signal: outer }: FollowOptions & { readonly patienceMs: number },
+): AsyncGenerator<FineTuneUpdate, void, undefined> {
+  const ended = new AbortController();
+  const signal = outer ? AbortSignal.any([outer, ended.signal]) : ended.signal;
+  const queue = new Queue<FineTuneUpdate>();
+  const seen = { step: after?.step ?? 0, event: after?.event ?? 0 };
+  const ending: { status: FineTuneStatusFragment | null } = { status: null };
+
+  const shared = { patienceMs, signal };
+  const follow = () =>
+    Promise.all([
+      streams.run({
+        ...shared,
+        operation: operations.steps,
+        variables: () => ({ id, after: seen.step }),
+        onItem: ({ steps: { cursor, step } }) => {
+          seen.step = cursor;
+          queue.push({ type: "step", step, cursor: { ...seen } });
+        },
+      }),
+      streams.run({
+        ...shared,
+        operation: operations.events,
+        variables: () => ({ id, after: seen.event }),
+        onItem: ({ events: { cursor, event } }) => {
+          seen.event = cursor;
+          queue.push({ type: "event", event, cursor: { ...seen } });
+        },
+      }),
+      streams.run({
+        ...shared,
+        operation: operations.status,
+        variables: () => ({ id }),
+        onItem: ({ fineTuneStatus: fineTune }) => {
+          if (isFinal(fineTune.status)) ending.status = fineTune;
+          else queue.push({ type: "status", fineTune, cursor: { ...seen } });
+        },
+      }),
+    ]);
+  const followToEnd = async () => {
+    // A gateway that shuts down may complete streams whose run goes on.
+    while (!signal.aborted && !ending.status) {
+      await follow();
+      if (!ending.status) await pause(1_000, signal);
+    }
+    // Held back until now, so that it is the last update.
+    if (ending.status) queue.push({ type: "status", fineTune: ending.status, cursor: { ...seen } });
+  };
+  queue.closeAfter(followToEnd());
+  try {
+    yield* queue;
+    outer?.throwIfAborted();
+  } finally {
+    ended.abort();
+  }
+}
+
+/** Items pushed by callbacks, read by one async iteration. */
+class Queue<T> {
+  readonly #items: T[] = [];
+  #wake: () => void = () => {};
+  #done = false;
+  #work: Promise<void> = Promise.resolve();
+
+  push(item: T): void {
+    this.#items.push(item);
+    this.#wake();
+  }
+
+  /** Ends the iteration, after what is queued, when `work` is done or fails. */
+  closeAfter(work: Promise<void>): void {
+    this.#work = work;
+    void work
+      .catch(() => {})
+      .finally(() => {
+        this.#done = true;
+        this.#wake();
+      });
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    for (;;) {
+      yield* this.#items.splice(0);
+      if (this.#items.length > 0) continue;
+      if (this.#done) break;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+    await this.#work;
+  }
+}

@@ -1,0 +1,716 @@
+// Made by `npm run generate:operations` from schema/api.graphql. Do not edit.
+import { operation } from "./operation.ts";
+/** Internal type. DO NOT USE DIRECTLY. */
+type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
+/** Internal type. DO NOT USE DIRECTLY. */
+export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
+import type * as Types from './schema-types.ts';
+
+export type FineTuneStatusFragment = {
+  readonly id: string,
+  readonly name: string,
+  readonly status: Types.FineTuneStatus,
+  readonly cancelRequested: boolean,
+  readonly device: string | null,
+  readonly loss: number | null,
+  readonly progress: {
+    readonly step: number,
+    readonly steps: number,
+    readonly fraction: number,
+    readonly stepsPerSecond: number | null,
+    readonly etaSeconds: number | null,
+    readonly skippedSteps: number,
+    readonly zeroSteps: number
+  },
+  readonly error: {
+    readonly code: Types.ErrorCode,
+    readonly message: string,
+    readonly issues: ReadonlyArray<{
+      readonly line: number | null,
+      readonly field: string | null,
+      readonly message: string
+    }>
+  } | null
+};
+
+export type EvaluationFragment = {
+  readonly kind: Types.EvaluationKind,
+  readonly step: number,
+  readonly rows: number,
+  readonly loss: number,
+  readonly accuracy: number | null,
+  readonly f1: number | null,
+  readonly exactMatch: number | null
+};
+
+export type CheckpointFragment = {
+  readonly id: string,
+  readonly entries: number,
+  readonly step: number,
+  readonly chainHash: string,
+  readonly logUrl: string,
+  readonly logBytes: number,
+  readonly weightsDigest: string,
+  readonly weightsStatus: Types.WeightsStatus,
+  readonly weightsError: string | null,
+  readonly weightsUrl: string | null,
+  readonly weightsBytes: number | null,
+  readonly weightsFiles: ReadonlyArray<{
+    readonly name: string,
+    readonly bytes: number,
+    readonly sha256: string,
+    readonly url: string
+  }>
+};
+
+export type FineTuneFragment = (
+  {
+  readonly createdAt: string,
+  readonly startedAt: string | null,
+  readonly finishedAt: string | null,
+  readonly pickedRate: number | null,
+  readonly baseModel: {
+    readonly name: string,
+    readonly hash: string
+  },
+  readonly evaluations: ReadonlyArray<EvaluationFragment>,
+  readonly inContext: ReadonlyArray<EvaluationFragment>,
+  readonly probes: ReadonlyArray<EvaluationFragment>,
+  readonly tests: ReadonlyArray<EvaluationFragment>,
+  readonly bestEvaluation: EvaluationFragment | null,
+  readonly checkpoints: {
+    readonly nodes: ReadonlyArray<CheckpointFragment>
+  }
+}
+  & FineTuneStatusFragment
+);
+
+export type FineTuneQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type FineTuneQuery = {
+  readonly fineTune: FineTuneFragment | null
+};
+
+export type CheckpointQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type CheckpointQuery = {
+  readonly checkpoint: CheckpointFragment | null
+};
+
+export type CreateFineTuneMutationVariables = Exact<{
+  input: Types.CreateFineTuneInput;
+}>;
+
+
+export type CreateFineTuneMutation = {
+  readonly createFineTune: {
+    readonly fineTune: FineTuneFragment
+  }
+};
+
+export type ContinueFineTuneMutationVariables = Exact<{
+  input: Types.ContinueFineTuneInput;
+}>;
+
+
+export type ContinueFineTuneMutation = {
+  readonly continueFineTune: {
+    readonly fineTune: FineTuneFragment
+  }
+};
+
+export type CancelFineTuneMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type CancelFineTuneMutation = {
+  readonly cancelFineTune: FineTuneFragment
+};
+
+export type MaterialiseCheckpointMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type MaterialiseCheckpointMutation = {
+  readonly materialiseCheckpoint: CheckpointFragment
+};
+
+export type StepsSubscriptionVariables = Exact<{
+  id: string;
+  after: number;
+}>;
+
+
+export type StepsSubscription = {
+  readonly steps: {
+    readonly cursor: number,
+    readonly step: {
+      readonly step: number,
+      readonly loss: number | null,
+      readonly projectedGradient: number | null,
+      readonly learningRate: number,
+      readonly skipped: string | null,
+      readonly seconds: number,
+      readonly at: string
+    }
+  }
+};
+
+export type EventsSubscriptionVariables = Exact<{
+  id: string;
+  after: number;
+}>;
+
+
+export type EventsSubscription = {
+  readonly events: {
+    readonly cursor: number,
+    readonly event: {
+      readonly sequence: number,
+      readonly type: string,
+      readonly message: string,
+      readonly at: string
+    }
+  }
+};
+
+export type StatusSubscriptionVariables = Exact<{
+  id: string;
+}>;
+
+
+export type StatusSubscription = {
+  readonly fineTuneStatus: FineTuneStatusFragment
+};
+
+export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
+  "FineTune",
+  `fragment FineTuneStatus on FineTune {
+  id
+  name
+  status
+  cancelRequested
+  device
+  loss
+  progress {
+    step
+    steps
+    fraction
+    stepsPerSecond
+    etaSeconds
+    skippedSteps
+    zeroSteps
+  }
+  error {
+    code
+    message
+    issues {
+      line
+      field
+      message
+    }
+  }
+}
+
+fragment Evaluation on Evaluation {
+  kind
+  step
+  rows
+  loss
+  accuracy
+  f1
+  exactMatch
+}
+
+fragment Checkpoint on Checkpoint {
+  id
+  entries
+  step
+  chainHash
+  logUrl
+  logBytes
+  weightsDigest
+  weightsStatus
+  weightsError
+  weightsUrl
+  weightsBytes
+  weightsFiles {
+    name
+    bytes
+    sha256
+    url
+  }
+}
+
+fragment FineTune on FineTune {
+  ...FineTuneStatus
+  createdAt
+  startedAt
+  finishedAt
+  pickedRate
+  baseModel {
+    name
+    hash
+  }
+  evaluations {
+    ...Evaluation
+  }
+  inContext: evaluations(kind: IN_CONTEXT) {
+    ...Evaluation
+  }
+  probes: evaluations(kind: LINEAR_PROBE) {
+    ...Evaluation
+  }
+  tests: evaluations(kind: TEST) {
+    ...Evaluation
+  }
+  bestEvaluation {
+    ...Evaluation
+  }
+  checkpoints(first: 100) {
+    nodes {
+      ...Checkpoint
+    }
+  }
+}
+
+query FineTune($id: ID!) {
+  fineTune(id: $id) {
+    ...FineTune
+  }
+}`,
+);
+
+export const checkpoint = operation<CheckpointQuery, CheckpointQueryVariables>(
+  "Checkpoint",
+  `fragment Checkpoint on Checkpoint {
+  id
+  entries
+  step
+  chainHash
+  logUrl
+  logBytes
+  weightsDigest
+  weightsStatus
+  weightsError
+  weightsUrl
+  weightsBytes
+  weightsFiles {
+    name
+    bytes
+    sha256
+    url
+  }
+}
+
+query Checkpoint($id: ID!) {
+  checkpoint(id: $id) {
+    ...Checkpoint
+  }
+}`,
+);
+
+export const createFineTune = operation<CreateFineTuneMutation, CreateFineTuneMutationVariables>(
+  "CreateFineTune",
+  `fragment FineTuneStatus on FineTune {
+  id
+  name
+  status
+  cancelRequested
+  device
+  loss
+  progress {
+    step
+    steps
+    fraction
+    stepsPerSecond
+    etaSeconds
+    skippedSteps
+    zeroSteps
+  }
+  error {
+    code
+    message
+    issues {
+      line
+      field
+      message
+    }
+  }
+}
+
+fragment Evaluation on Evaluation {
+  kind
+  step
+  rows
+  loss
+  accuracy
+  f1
+  exactMatch
+}
+
+fragment Checkpoint on Checkpoint {
+  id
+  entries
+  step
+  chainHash
+  logUrl
+  logBytes
+  weightsDigest
+  weightsStatus
+  weightsError
+  weightsUrl
+  weightsBytes
+  weightsFiles {
+    name
+    bytes
+    sha256
+    url
+  }
+}
+
+fragment FineTune on FineTune {
+  ...FineTuneStatus
+  createdAt
+  startedAt
+  finishedAt
+  pickedRate
+  baseModel {
+    name
+    hash
+  }
+  evaluations {
+    ...Evaluation
+  }
+  inContext: evaluations(kind: IN_CONTEXT) {
+    ...Evaluation
+  }
+  probes: evaluations(kind: LINEAR_PROBE) {
+    ...Evaluation
+  }
+  tests: evaluations(kind: TEST) {
+    ...Evaluation
+  }
+  bestEvaluation {
+    ...Evaluation
+  }
+  checkpoints(first: 100) {
+    nodes {
+      ...Checkpoint
+    }
+  }
+}
+
+mutation CreateFineTune($input: CreateFineTuneInput!) {
+  createFineTune(input: $input) {
+    fineTune {
+      ...FineTune
+    }
+  }
+}`,
+);
+
+export const continueFineTune = operation<ContinueFineTuneMutation, ContinueFineTuneMutationVariables>(
+  "ContinueFineTune",
+  `fragment FineTuneStatus on FineTune {
+  id
+  name
+  status
+  cancelRequested
+  device
+  loss
+  progress {
+    step
+    steps
+    fraction
+    stepsPerSecond
+    etaSeconds
+    skippedSteps
+    zeroSteps
+  }
+  error {
+    code
+    message
+    issues {
+      line
+      field
+      message
+    }
+  }
+}
+
+fragment Evaluation on Evaluation {
+  kind
+  step
+  rows
+  loss
+  accuracy
+  f1
+  exactMatch
+}
+
+fragment Checkpoint on Checkpoint {
+  id
+  entries
+  step
+  chainHash
+  logUrl
+  logBytes
+  weightsDigest
+  weightsStatus
+  weightsError
+  weightsUrl
+  weightsBytes
+  weightsFiles {
+    name
+    bytes
+    sha256
+    url
+  }
+}
+
+fragment FineTune on FineTune {
+  ...FineTuneStatus
+  createdAt
+  startedAt
+  finishedAt
+  pickedRate
+  baseModel {
+    name
+    hash
+  }
+  evaluations {
+    ...Evaluation
+  }
+  inContext: evaluations(kind: IN_CONTEXT) {
+    ...Evaluation
+  }
+  probes: evaluations(kind: LINEAR_PROBE) {
+    ...Evaluation
+  }
+  tests: evaluations(kind: TEST) {
+    ...Evaluation
+  }
+  bestEvaluation {
+    ...Evaluation
+  }
+  checkpoints(first: 100) {
+    nodes {
+      ...Checkpoint
+    }
+  }
+}
+
+mutation ContinueFineTune($input: ContinueFineTuneInput!) {
+  continueFineTune(input: $input) {
+    fineTune {
+      ...FineTune
+    }
+  }
+}`,
+);
+
+export const cancelFineTune = operation<CancelFineTuneMutation, CancelFineTuneMutationVariables>(
+  "CancelFineTune",
+  `fragment FineTuneStatus on FineTune {
+  id
+  name
+  status
+  cancelRequested
+  device
+  loss
+  progress {
+    step
+    steps
+    fraction
+    stepsPerSecond
+    etaSeconds
+    skippedSteps
+    zeroSteps
+  }
+  error {
+    code
+    message
+    issues {
+      line
+      field
+      message
+    }
+  }
+}
+
+fragment Evaluation on Evaluation {
+  kind
+  step
+  rows
+  loss
+  accuracy
+  f1
+  exactMatch
+}
+
+fragment Checkpoint on Checkpoint {
+  id
+  entries
+  step
+  chainHash
+  logUrl
+  logBytes
+  weightsDigest
+  weightsStatus
+  weightsError
+  weightsUrl
+  weightsBytes
+  weightsFiles {
+    name
+    bytes
+    sha256
+    url
+  }
+}
+
+fragment FineTune on FineTune {
+  ...FineTuneStatus
+  createdAt
+  startedAt
+  finishedAt
+  pickedRate
+  baseModel {
+    name
+    hash
+  }
+  evaluations {
+    ...Evaluation
+  }
+  inContext: evaluations(kind: IN_CONTEXT) {
+    ...Evaluation
+  }
+  probes: evaluations(kind: LINEAR_PROBE) {
+    ...Evaluation
+  }
+  tests: evaluations(kind: TEST) {
+    ...Evaluation
+  }
+  bestEvaluation {
+    ...Evaluation
+  }
+  checkpoints(first: 100) {
+    nodes {
+      ...Checkpoint
+    }
+  }
+}
+
+mutation CancelFineTune($id: ID!) {
+  cancelFineTune(id: $id) {
+    ...FineTune
+  }
+}`,
+);
+
+export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, MaterialiseCheckpointMutationVariables>(
+  "MaterialiseCheckpoint",
+  `fragment Checkpoint on Checkpoint {
+  id
+  entries
+  step
+  chainHash
+  logUrl
+  logBytes
+  weightsDigest
+  weightsStatus
+  weightsError
+  weightsUrl
+  weightsBytes
+  weightsFiles {
+    name
+    bytes
+    sha256
+    url
+  }
+}
+
+mutation MaterialiseCheckpoint($id: ID!) {
+  materialiseCheckpoint(id: $id) {
+    ...Checkpoint
+  }
+}`,
+);
+
+export const steps = operation<StepsSubscription, StepsSubscriptionVariables>(
+  "Steps",
+  `subscription Steps($id: ID!, $after: Int!) {
+  steps(fineTuneId: $id, after: $after) {
+    cursor
+    step {
+      step
+      loss
+      projectedGradient
+      learningRate
+      skipped
+      seconds
+      at
+    }
+  }
+}`,
+);
+
+export const events = operation<EventsSubscription, EventsSubscriptionVariables>(
+  "Events",
+  `subscription Events($id: ID!, $after: Int!) {
+  events(fineTuneId: $id, after: $after) {
+    cursor
+    event {
+      sequence
+      type
+      message
+      at
+    }
+  }
+}`,
+);
+
+export const status = operation<StatusSubscription, StatusSubscriptionVariables>(
+  "Status",
+  `fragment FineTuneStatus on FineTune {
+  id
+  name
+  status
+  cancelRequested
+  device
+  loss
+  progress {
+    step
+    steps
+    fraction
+    stepsPerSecond
+    etaSeconds
+    skippedSteps
+    zeroSteps
+  }
+  error {
+    code
+    message
+    issues {
+      line
+      field
+      message
+    }
+  }
+}
+
+subscription Status($id: ID!) {
+  fineTuneStatus(fineTuneId: $id) {
+    ...FineTuneStatus
+  }
+}`,
+);
+

@@ -1,0 +1,16 @@
+/** What both entries of steplog/client export beside SteplogClient. */
+export { SteplogError, errorCodes } from "../schema/errors.ts";
+export type { ErrorCode, InputIssue } from "../schema/errors.ts";
+export type {
+  Checkpoint,
+  Download,
+  Evaluation,
+  FineTune,
+  SteplogClientOptions,
+  StoredDataset,
+  WaitOptions,
+} from "./client.ts";
+export type { DatasetInput, DatasetRow } from "./dataset-body.ts";
+export type { FineTuneUpdate, FollowCursor, FollowOptions } from "./follow.ts";
+export type { Operation } from "./operation.ts";
+export type * from "./schema-types.ts";
