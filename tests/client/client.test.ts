@@ -8,6 +8,7 @@ import type { FineTuneUpdate, FollowOptions } from "../../client/index.ts";
 import { SteplogClient, SteplogError } from "../../client/index.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import { FakeWorker, globalId, rows, testServer, type TestServer } from "../server/harness.ts";
+import { claimAny } from "../support/claims.ts";
 import { scratch } from "../support/models.ts";
 
 /** An id of the right form that nothing has. */
@@ -253,7 +254,7 @@ describe("a run", () => {
 
 async function claimRebuild() {
   for (;;) {
-    const job = await server.store.claimJob({ worker: "test", leaseMs: 60_000 });
+    const job = await claimAny(server.store, "test", 60_000);
     if (job) return job;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
