@@ -1,12 +1,15 @@
 /** Commands, settings and rows in the pages are what the program takes. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { expect, test } from "vitest";
 import { build } from "../../cli/main.ts";
 import { checkDataset } from "../../dataset/jsonl.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import { packagePath } from "../../schema/package.ts";
+import { arrows } from "../support/tree.ts";
 import { pageNamed, pages, placeOf } from "./pages.ts";
+
+const folders = [...Object.keys(arrows), "tests", "migrations", "scripts"];
 
 const manifest = JSON.parse(readFileSync(packagePath("package.json"), "utf8")) as {
   readonly scripts: Readonly<Record<string, string>>;
@@ -75,6 +78,18 @@ test.each(spans)("$place: steplog $words", ({ words }) => {
   const known = new Set(command.options.map(({ long }) => long));
   const options = words.filter((word) => word.startsWith("--") && word !== "--help");
   expect(options.filter((option) => !known.has(option))).toStrictEqual([]);
+});
+
+/** Pages that tell of the code as it is now; others tell of what was. */
+const current = pages.filter(({ name }) => !name.startsWith("docs/decisions/") && name !== "CHANGELOG.md");
+
+test("source files that the pages name exist", () => {
+  const source = new RegExp(`(?<![\\w/])(?:${folders.join("|")})/[\\w./-]+\\.(?:ts|tsx|js|cc|h|sh|sql|graphql)\\b`, "gu");
+  const named = current.flatMap(({ name, text }) =>
+    [...text.matchAll(source)].map((match) => ({ place: placeOf(name, text, match.index), file: match[0] })),
+  );
+  expect(named.length).toBeGreaterThan(30);
+  expect(named.filter(({ file }) => !existsSync(packagePath(file)))).toStrictEqual([]);
 });
 
 test("every command is in docs/CLI.md", () => {
