@@ -84,7 +84,10 @@ test.each(spans)("$place: steplog $words", ({ words }) => {
 const current = pages.filter(({ name }) => !name.startsWith("docs/decisions/") && name !== "CHANGELOG.md");
 
 test("source files that the pages name exist", () => {
-  const source = new RegExp(`(?<![\\w/])(?:${folders.join("|")})/[\\w./-]+\\.(?:ts|tsx|js|cc|h|sh|sql|graphql)\\b`, "gu");
+  const source = new RegExp(
+    `(?<![\\w/])(?:${folders.join("|")})/[\\w./-]+\\.(?:ts|tsx|js|cc|h|sh|sql|graphql)\\b`,
+    "gu",
+  );
   const named = current.flatMap(({ name, text }) =>
     [...text.matchAll(source)].map((match) => ({ place: placeOf(name, text, match.index), file: match[0] })),
   );
