@@ -20,7 +20,7 @@ export const formatTime = (value: string | null) => orNone(value, (text) => date
 export const formatClock = (value: string) => clock.format(new Date(value));
 
 export function formatBytes(bytes: number): string {
-  const units = ["B", "KB", "MB", "GB", "TB"];
+  const units = ["B", "kB", "MB", "GB", "TB"];
   const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
   const value = bytes / 1_000 ** power;
   return `${power === 0 ? value : value.toPrecision(3)} ${units[power] ?? ""}`;
