@@ -1,4 +1,5 @@
 /** A fine-tune followed to its end: a progress line for its steps, then its outcome, its log and the exit code. */
+import { setTimeout as delay } from "node:timers/promises";
 import type { Evaluation, FineTune, SteplogClient } from "../client/index.ts";
 import { formatBytes, formatDuration } from "../schema/units.ts";
 import { exitCodes, reportFailure } from "./exit.ts";
@@ -24,21 +25,50 @@ export async function followToEnd(
   process.exitCode = exitCodeOf(outcome);
 }
 
-/** Shows every step until the run has ended. */
+/** Shows every step until the run has ended; while no steps come, why the run waits. */
 export async function showSteps(client: SteplogClient, { id, progress }: FineTune): Promise<FineTune> {
   const line = new ProgressLine();
   const arrivals: { step: number; at: number }[] = [];
+  const ended = new AbortController();
+  const isQuiet = () => performance.now() - (arrivals.at(-1)?.at ?? -Infinity) > waitingMs;
+  const waiting = showWaiting(client, id, line, { isQuiet, signal: ended.signal });
   let loss: number | null = null;
-  for await (const update of client.follow(id)) {
-    if (update.type !== "step") continue;
-    const { step } = update;
-    arrivals.push({ step: step.step, at: performance.now() });
-    if (arrivals.length > rateWindow) arrivals.shift();
-    if (step.loss !== null) loss = loss === null ? step.loss : loss + smoothing * (step.loss - loss);
-    line.show(describe(step.step, progress.steps, loss, rateOf(arrivals)));
+  try {
+    for await (const update of client.follow(id)) {
+      if (update.type !== "step") continue;
+      const { step } = update;
+      arrivals.push({ step: step.step, at: performance.now() });
+      if (arrivals.length > rateWindow) arrivals.shift();
+      if (step.loss !== null) loss = loss === null ? step.loss : loss + smoothing * (step.loss - loss);
+      line.show(describe(step.step, progress.steps, loss, rateOf(arrivals)));
+    }
+  } finally {
+    ended.abort();
+    await waiting;
   }
   line.end();
   return client.fineTune(id);
+}
+
+/** How often a run without steps is asked why it waits. */
+const waitingMs = 2_000;
+
+/** Shows each reason once. */
+async function showWaiting(
+  client: SteplogClient,
+  id: string,
+  line: ProgressLine,
+  { isQuiet, signal }: { isQuiet: () => boolean; signal: AbortSignal },
+): Promise<void> {
+  let shown: string | null = null;
+  while (!signal.aborted) {
+    // If the service does not answer, the stream of steps says so.
+    const run = isQuiet() ? await client.fineTune(id).catch(() => null) : null;
+    const reason = run?.waitingReason ?? null;
+    if (reason !== null && reason !== shown && !signal.aborted) line.note(reason);
+    shown = reason;
+    await delay(waitingMs, undefined, { signal }).catch(() => {});
+  }
 }
 
 /** Steps per second over the window. */

@@ -22,6 +22,11 @@ export class ProgressLine {
     process.stderr.write(this.#terminal ? `\r\u001b[2K${text}` : `${text}\n`);
   }
 
+  /** Prints a line that stays. */
+  note(text: string): void {
+    process.stderr.write(this.#terminal ? `\r\u001b[2K${text}\n` : `${text}\n`);
+  }
+
   /** Ends the line, so that what follows begins on its own. */
   end(): void {
     if (this.#terminal && this.#last > -Infinity) process.stderr.write("\r\u001b[2K");

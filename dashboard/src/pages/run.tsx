@@ -50,6 +50,7 @@ export function RunPage({ id }: { id: string }) {
       </div>
       {failure && <Problem title="Live updates stopped" failure={failure} />}
       {run.error && <Problem title="The run failed" failure={run.error} />}
+      {run.waitingReason !== null && <p role="status">{run.waitingReason}</p>}
       <Progress run={run} />
       <Figures state={state} run={run} />
       <section class="card">

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { hyperparametersSchema } from "../../../schema/hyperparameters.ts";
 import { limits } from "../../../schema/limits.ts";
 import type { fineTuneStatuses } from "../../../schema/states.ts";
+import { isFinal } from "../../../schema/states.ts";
 import { builder, queryCost } from "../builder.ts";
 import { ChartPointRef } from "./chart.ts";
 import { bestOf, EvaluationKindRef, EvaluationRef } from "./evaluation.ts";
@@ -34,6 +35,14 @@ FineTuneRef.implement({
     cancelRequested: t.boolean({
       description: "Whether the run was cancelled. A running worker stops after the current step.",
       resolve: (run) => run.wanted === "CANCEL",
+    }),
+    waitingReason: t.string({
+      nullable: true,
+      description:
+        "Why no worker is training the run: no worker can, or other runs are ahead of it. Null while a worker trains it, " +
+        "when one can start at once, and after the run has ended.",
+      complexity: 3 * queryCost,
+      resolve: (run, _args, { store }) => (isFinal(run.status) ? null : store.fineTunes.waitingReason(run.id)),
     }),
     baseModel: t.field({
       type: BaseModelRef,

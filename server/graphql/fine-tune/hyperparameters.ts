@@ -136,7 +136,7 @@ const BestMetricRef = builder.enumType("BestMetric", {
   } satisfies Record<BestMetric, { description: string }>,
 });
 
-const Precision = builder.enumType("Precision", {
+export const Precision = builder.enumType("Precision", {
   description: "Number format of multiplication.",
   values: {
     FLOAT32: { description: "Single precision, on every device." },

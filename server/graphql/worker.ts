@@ -1,0 +1,89 @@
+/** Workers: the processes that train runs and rebuild weights, as they report themselves. */
+import type { LiveWorker } from "../../store/store.ts";
+import type { NamedModel } from "../../schema/jobs.ts";
+import { liveMs, reportMs } from "../../schema/limits.ts";
+import { builder, queryCost } from "./builder.ts";
+import { Precision } from "./fine-tune/hyperparameters.ts";
+import { CheckpointRef, FineTuneRef } from "./nodes.ts";
+
+const WorkerModelRef = builder.objectRef<NamedModel>("WorkerModel").implement({
+  description: "A model in the models folder of a worker.",
+  fields: (t) => ({
+    name: t.exposeString("name", { description: "Name of the folder." }),
+    hash: t.exposeString("hash", { description: "Base hash of its weights, 64 hex digits." }),
+  }),
+});
+
+type HeldJob = NonNullable<LiveWorker["job"]>;
+
+const WorkerJobRef = builder.objectRef<HeldJob>("WorkerJob").implement({
+  description: "What a worker is working on.",
+  fields: (t) => ({
+    kind: t.exposeString("kind", { description: "FINE_TUNE trains a run, MATERIALISE rebuilds weights." }),
+    fineTune: t.field({
+      type: FineTuneRef,
+      nullable: true,
+      description: "The run that it trains; null for other kinds.",
+      resolve: ({ kind, subject }) => (kind === "FINE_TUNE" ? subject : null),
+    }),
+    checkpoint: t.field({
+      type: CheckpointRef,
+      nullable: true,
+      description: "The checkpoint whose weights it rebuilds; null for other kinds.",
+      resolve: ({ kind, subject }) => (kind === "MATERIALISE" ? subject : null),
+    }),
+  }),
+});
+
+const WorkerRef = builder.objectRef<LiveWorker>("Worker").implement({
+  description: "A running worker. It claims only runs that it can train.",
+  fields: (t) => ({
+    name: t.exposeString("name", { description: "Host name and process id." }),
+    device: t.exposeString("device", { description: "Compute device, and why the worker chose it." }),
+    kinds: t.stringList({ description: "Kinds of jobs that it takes.", resolve: ({ kinds }) => [...kinds] }),
+    families: t.stringList({
+      description: "Model families that it can train, as config.json names them.",
+      resolve: ({ families }) => [...families],
+    }),
+    precisions: t.field({
+      type: [Precision],
+      description: "Number formats that its device can multiply in.",
+      resolve: ({ precisions }) => [...precisions],
+    }),
+    memoryBytes: t.expose("memoryBytes", {
+      type: "SafeInt",
+      description: "Memory of its machine, or of its container, in bytes.",
+    }),
+    models: t.field({
+      type: [WorkerModelRef],
+      description: "Models in its models folder.",
+      resolve: ({ models }) => models,
+    }),
+    job: t.field({
+      type: WorkerJobRef,
+      nullable: true,
+      description: "The job that it holds; null while it is idle.",
+      resolve: ({ job }) => job,
+    }),
+    version: t.exposeString("version", { description: "Steplog version that it runs." }),
+    startedAt: t.expose("startedAt", { type: "DateTime", description: "When it first reported." }),
+    lastSeenAt: t.expose("lastSeenAt", {
+      type: "DateTime",
+      description: `When it last reported; it reports every ${reportMs / 1_000} seconds.`,
+    }),
+  }),
+});
+
+/** Workers that an operation is charged for, so that what is asked of each counts. */
+const expectedWorkers = 20;
+
+builder.queryField("workers", (t) =>
+  t.field({
+    type: [WorkerRef],
+    description:
+      "The running workers, the longest running first. A worker that stops disappears at once; one that dies disappears " +
+      `after ${liveMs / 1_000} seconds.`,
+    complexity: { field: queryCost, multiplier: expectedWorkers },
+    resolve: (_root, _args, { store }) => store.workers.list(),
+  }),
+);
