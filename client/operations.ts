@@ -65,6 +65,7 @@ export type CheckpointFragment = {
 
 export type FineTuneFragment = (
   {
+  readonly waitingReason: string | null,
   readonly createdAt: string,
   readonly startedAt: string | null,
   readonly finishedAt: string | null,
@@ -252,6 +253,7 @@ fragment Checkpoint on Checkpoint {
 
 fragment FineTune on FineTune {
   ...FineTuneStatus
+  waitingReason
   createdAt
   startedAt
   finishedAt
@@ -379,6 +381,7 @@ fragment Checkpoint on Checkpoint {
 
 fragment FineTune on FineTune {
   ...FineTuneStatus
+  waitingReason
   createdAt
   startedAt
   finishedAt
@@ -479,6 +482,7 @@ fragment Checkpoint on Checkpoint {
 
 fragment FineTune on FineTune {
   ...FineTuneStatus
+  waitingReason
   createdAt
   startedAt
   finishedAt
@@ -579,6 +583,7 @@ fragment Checkpoint on Checkpoint {
 
 fragment FineTune on FineTune {
   ...FineTuneStatus
+  waitingReason
   createdAt
   startedAt
   finishedAt

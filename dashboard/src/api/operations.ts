@@ -42,6 +42,7 @@ export type SummaryFragment = {
 };
 
 export type ResultsFragment = {
+  readonly waitingReason: string | null,
   readonly evaluations: ReadonlyArray<{
     readonly kind: Types.EvaluationKind,
     readonly step: number,
@@ -395,6 +396,7 @@ export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
 }
 
 fragment Results on FineTune {
+  waitingReason
   evaluations(kind: null) {
     kind
     step
@@ -496,6 +498,7 @@ query FineTune($id: ID!) {
 export const results = operation<ResultsQuery, ResultsQueryVariables>(
   "Results",
   `fragment Results on FineTune {
+  waitingReason
   evaluations(kind: null) {
     kind
     step
