@@ -5,7 +5,7 @@ import type { DatasetPreset } from "./schema-types.ts";
 
 /**
  * One row: text, `{ prompt, completion }`; a conversation, `{ messages: [{ role, content }] }`; or tokens,
- * `{ input_ids, labels }`, two arrays of one length, where a label of -100 is not scored. docs/DATA.md lists the fields.
+ * `{ input_ids, labels }`, two arrays of one length, where a label of -100 is not scored. docs/YOUR_DATA.md lists the fields.
  */
 export type DatasetRow = Readonly<Record<string, unknown>>;
 

@@ -6,7 +6,7 @@ import { build } from "../../cli/main.ts";
 import { checkDataset } from "../../dataset/jsonl.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import { packagePath } from "../../schema/package.ts";
-import { arrows } from "../support/tree.ts";
+import { arrows, readTree } from "../support/tree.ts";
 import { pageNamed, pages, placeOf } from "./pages.ts";
 
 const folders = [...Object.keys(arrows), "tests", "migrations", "scripts"];
@@ -93,6 +93,17 @@ test("source files that the pages name exist", () => {
   );
   expect(named.length).toBeGreaterThan(30);
   expect(named.filter(({ file }) => !existsSync(packagePath(file)))).toStrictEqual([]);
+});
+
+test("pages that the sources name exist", async () => {
+  const tree = [...(await readTree(packagePath(".")))];
+  const named = tree.flatMap(([file, text]) =>
+    file.startsWith("tests/") || file.endsWith(".md")
+      ? []
+      : [...(text ?? "").matchAll(/\bdocs\/[\w/-]+\.md\b/gu)].map(([page]) => ({ file, page })),
+  );
+  expect(named.length).toBeGreaterThan(5);
+  expect(named.filter(({ page }) => !existsSync(packagePath(page)))).toStrictEqual([]);
 });
 
 test("every command is in docs/CLI.md", () => {

@@ -1,10 +1,10 @@
 /**
- * The examples of the pages work: GraphQL and curl run in order against a real service with the demo's base, and so do the
- * commands of the first run. As the pages say, $dataset, $fineTune and $checkpoint are the ids returned above, and other
+ * The examples of the pages work: GraphQL, curl and JavaScript run in order against a real service with the demo's base, and so
+ * do the commands of the first run. As the pages say, $dataset, $fineTune and $checkpoint are the ids returned above, and other
  * variables are in the JSON after an example; JSON with errors is what the example must answer.
  */
 import { execFile } from "node:child_process";
-import { cp, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { createClient } from "graphql-ws";
@@ -29,8 +29,8 @@ test("there is an example of every field of Query, Mutation and Subscription", (
   const schema = buildSchema(readFileSync(packagePath("schema/api.graphql"), "utf8"));
   const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
   const fields = roots.flatMap((root) => Object.keys(root?.getFields() ?? {}));
-  const examples = pages.flatMap(({ blocks }) => blocks.filter(isRequest)).map(({ text }) => text);
-  const missing = fields.filter((field) => !examples.some((text) => new RegExp(`\\b${field}\\b`, "u").test(text)));
+  const examples = pages.flatMap(({ blocks }) => blocks.filter(({ language }) => language === "graphql"));
+  const missing = fields.filter((field) => !examples.some(({ text }) => new RegExp(`\\b${field}\\b`, "u").test(text)));
   expect(missing).toStrictEqual([]);
 });
 
@@ -46,11 +46,12 @@ test.each(executed)("the examples of $name work", { timeout: 240_000 }, async ({
       else for (const answer of answers) remember(block.place, answer, values);
     }
     if (block.language === "sh" && !leftOut.test(block.text)) await runShell(service, block, values);
+    if (block.language === "js") await runModule(service, block);
   }
 });
 
 function isRequest({ language, text }: Block): boolean {
-  return language === "graphql" || (language === "sh" && text.includes("curl"));
+  return language === "graphql" || language === "js" || (language === "sh" && text.includes("curl"));
 }
 
 interface Service {
@@ -118,6 +119,14 @@ async function runShell({ folder, url }: Service, block: Block, values: Readonly
     env: { ...process.env, ...env, STEPLOG_URL: url },
   });
   expect({ place: block.place, refused: stdout.includes('"errors"') && stdout }).toMatchObject({ refused: false });
+}
+
+/** Runs the block as a program that has installed the package. */
+async function runModule({ folder, url }: Service, block: Block): Promise<void> {
+  await mkdir(join(folder, "node_modules"), { recursive: true });
+  await symlink(packagePath("."), join(folder, "node_modules", "steplog"));
+  await writeFile(join(folder, "example.mjs"), block.text.replaceAll(pageUrl, url));
+  await promisify(execFile)(process.execPath, ["example.mjs"], { cwd: folder });
 }
 
 /** "Save this as `first.json`": the file that the prose before the block names last. */
