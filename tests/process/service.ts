@@ -13,7 +13,7 @@ export interface TestService {
   readonly modelPath: string;
   readonly env: Readonly<Record<string, string>>;
   startServer(port?: number): Promise<{ running: Running; url: string; client: SteplogClient }>;
-  startWorker(): Promise<Running>;
+  startWorker(changes?: Readonly<Record<string, string>>): Promise<Running>;
 }
 
 export async function testService(): Promise<TestService> {
@@ -33,8 +33,8 @@ export async function testService(): Promise<TestService> {
       const { url } = await running.ready;
       return { running, url: String(url), client: new SteplogClient({ url: String(url) }) };
     },
-    async startWorker() {
-      const running = startSteplog(["worker"], env);
+    async startWorker(changes = {}) {
+      const running = startSteplog(["worker"], { ...env, ...changes });
       await running.ready;
       return running;
     },

@@ -94,7 +94,7 @@ describe("steplog tune", () => {
     expect(badRows.stderr).toMatch(/line 1.*completion/u);
   });
 
-  test("exits with 5 when the run is cancelled and 4 when it fails", { timeout: 60_000 }, async () => {
+  test("exits with 5 when the run is cancelled and 4 when it fails", { timeout: 120_000 }, async () => {
     const service = await testService();
     const { url, client } = await service.startServer();
     await (await service.startWorker()).kill("SIGTERM"); // It has registered the model, and runs stay queued now.
@@ -107,6 +107,7 @@ describe("steplog tune", () => {
     const running = startSteplog(["tune", settings, "--url", url], {});
     await until("the run", 20_000, () => running.output().includes("Fine-tune"));
     const created = /is (\S+)\./u.exec(running.output())?.[1];
+    await until("the reason", 20_000, () => running.output().includes("No worker is running."));
     await client.query("mutation ($id: ID!) { cancelFineTune(id: $id) { id } }", { id: created });
     expect(await running.ended).toBe(5);
 
