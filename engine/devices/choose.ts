@@ -6,6 +6,7 @@ import { SteplogError } from "../../schema/errors.ts";
 import type { Device } from "./device.ts";
 import { createPlainDevice } from "./plain.ts";
 
+/** `threads` of the native device; 0 for as many as there are cores. */
 type Open = (threads: number) => Promise<Device>;
 
 /** The native device, at its best or held to an instruction set. */
@@ -101,7 +102,7 @@ function messageOf(error: unknown): string {
 
 /** One device of this machine, or why it has none of that name. */
 export type ListedDevice =
-  | { readonly name: DeviceName; readonly open: () => Promise<Device> }
+  | { readonly name: DeviceName; readonly open: Open }
   | { readonly name: DeviceName; readonly missing: string };
 
 /** Every device, opened once to see whether it can be. */
@@ -111,7 +112,7 @@ export async function listDevices(): Promise<ListedDevice[]> {
     if (!isKey(devices, name)) continue;
     try {
       (await devices[name](1)).dispose();
-      listed.push({ name, open: () => devices[name](0) });
+      listed.push({ name, open: devices[name] });
     } catch (error) {
       listed.push({ name, missing: messageOf(error) });
     }

@@ -13,6 +13,7 @@ import type { Noise } from "../../engine/numbers/noise.ts";
 import { toBfloat16 } from "../../engine/numbers/scalar.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import { expectClose, expectSameBytes } from "../support/equal.ts";
+import { threadsOf } from "../support/open-devices.ts";
 import { remember } from "../support/remember.ts";
 import type { Operation, Shape } from "./devices.inputs.ts";
 import { Draw, computationOf, load, lookup, perturbations, propertySeed, run } from "./devices.inputs.ts";
@@ -96,7 +97,7 @@ const expectedAttention = remember(async (seed: number) => {
 
 describe.each(present)("device $name agrees with the plain one", ({ name: deviceName, open }) => {
   let tested: Device;
-  beforeAll(async () => void (tested = await open()));
+  beforeAll(async () => void (tested = await open(threadsOf(deviceName))));
   afterAll(() => tested.dispose());
 
   async function agrees(operation: string, shape: Shape): Promise<void> {

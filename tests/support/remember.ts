@@ -1,6 +1,6 @@
 /**
- * What a function computed, by its input. Every device is compared with the plain one on the same inputs, since the same
- * seed of a property gives each of them the same: the plain results are computed for the first one alone.
+ * Computes each input once, and gives the result to every test that asks. Devices are compared with the plain one on the
+ * same inputs, since a property of one seed gives each of them the same: the plain results are computed for the first.
  */
 export function remember<Input, Output>(compute: (input: Input) => Promise<Output>): typeof compute {
   const known = new Map<string, Promise<Output>>();

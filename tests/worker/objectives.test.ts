@@ -6,6 +6,7 @@ import { initModel } from "../../engine/model/random-weights.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import { encodeHeader } from "../../schema/step-log.ts";
 import { golden, scratch } from "../support/models.ts";
+import { remember } from "../support/remember.ts";
 import { messagesOf, ofType, run } from "./run.ts";
 
 const unmoved = (messages: Awaited<ReturnType<typeof messagesOf>>) =>
@@ -29,9 +30,11 @@ test.each([
   }
 });
 
+const answers = { answerTokens: 2, seed: 1 };
+const parentOf = remember(() => run({ ...answers, learningRate: 3e-5, steps: 200 }));
+
 test.each(["F1", "EXACT_MATCH"] as const)("%s makes the answers better that the model writes", async (objective) => {
-  const answers = { answerTokens: 2, seed: 1 };
-  const parent = await run({ ...answers, learningRate: 3e-5, steps: 200 });
+  const parent = await parentOf("both");
   const fork = { headerBytes: encodeHeader(parent.header), firstStep: 0 };
   const settings = { ...answers, objective, learningRate: 3e-4, epsilon: 1e-2, batchSize: 32, steps: 100 };
   const { evaluations } = await run(settings, { fork, entries: parent.entries, stepsDone: 0 });

@@ -12,7 +12,8 @@ import { scratch } from "../support/models.ts";
 
 export const demo = (name: string) => fileURLToPath(new URL(`../../demo/${name}`, import.meta.url));
 export const modelPath = demo("base");
-export const { device } = await chooseDevice("auto");
+/** One thread: the other core has another file's tests. The weights are the same, whatever the number of threads. */
+export const { device } = await chooseDevice("auto", { threads: 1 });
 
 export async function messagesOf(
   settings: Partial<Hyperparameters>,
