@@ -1,6 +1,6 @@
 /**
- * A real Chromium for the tests of the page: Debian's, driven by playwright-core, which downloads nothing. Without one
- * the tests skip and say so; in CI, where one is promised, they fail.
+ * Chromium for the tests of the page, driven by playwright-core, which downloads nothing. Without a Chromium on this
+ * machine the tests are skipped, with a reason; in CI they fail.
  */
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -9,7 +9,7 @@ import { chromium, type Browser } from "playwright-core";
 const names = ["chromium", "chromium-browser", "google-chrome"];
 
 export const chromiumPath = findChromium();
-/** Why the tests of the page cannot run here; null when they can. */
+/** Why the tests of the page cannot run here; null if they can. */
 export const missing =
   chromiumPath === null
     ? `no Chromium: none of ${names.join(", ")} is on the PATH (apt-get install chromium), and STEPLOG_CHROMIUM names none`
@@ -35,7 +35,7 @@ export async function openBrowser(): Promise<Browser> {
   if (chromiumPath === null) throw new Error(missing ?? "");
   return chromium.launch({
     executablePath: chromiumPath,
-    // No sandbox: CI runs as root in a container. The rest keeps the browser from talking to anyone but the test.
+    // No sandbox, since CI runs as root in a container. The other flags keep the browser from contacting other hosts.
     args: [
       "--headless",
       "--no-sandbox",

@@ -82,7 +82,7 @@ async function training(hyperparameters: object): Promise<[string, FakeWorker]> 
 }
 
 describe("the page of a run", () => {
-  test("follows a run live to its end", async () => {
+  test("follows a run live until it ends", async () => {
     const [id, worker] = await training({ steps: 600 });
     await worker.train(5);
     await page.goto(runUrl(id));
@@ -109,7 +109,7 @@ describe("the page of a run", () => {
     expect(complaints).toEqual([]);
   });
 
-  test("misses no step and doubles none when the server restarts", async () => {
+  test("misses and repeats no step when the server restarts", async () => {
     const [id, worker] = await training({ steps: 100 });
     await worker.train(10);
     await page.goto(runUrl(id));
@@ -131,7 +131,7 @@ describe("the page of a run", () => {
     );
   });
 
-  test("cancels a run, and says so", async () => {
+  test("cancels a run and shows it", async () => {
     const [id, worker] = await training({ steps: 100 });
     await worker.train(3);
     await page.goto(runUrl(id));
@@ -144,7 +144,7 @@ describe("the page of a run", () => {
     expect(await page.getByRole("button", { name: "Cancel run" }).count()).toBe(0);
   });
 
-  test("offers weights in several files file by file", async () => {
+  test("offers weights in several files one by one", async () => {
     const [id, worker] = await training({ steps: 10 });
     await worker.train(10);
     const names = [
@@ -154,8 +154,8 @@ describe("the page of a run", () => {
     ];
     const weightsFiles = [];
     for (const name of names) weightsFiles.push({ name, ...(await server.store.blobs.put(Readable.from([name]))) });
-    const place = { entries: 10, step: 10, chain: worker.chain, weightsDigest: "ab".repeat(32), weightsFiles };
-    await server.store.recordCheckpoint(worker.job, place);
+    const checkpoint = { entries: 10, step: 10, chain: worker.chain, weightsDigest: "ab".repeat(32), weightsFiles };
+    await server.store.recordCheckpoint(worker.job, checkpoint);
     await worker.succeed();
     await page.goto(runUrl(id));
     await page.getByText("3 files").click();
@@ -167,7 +167,7 @@ describe("the page of a run", () => {
     expect(complaints).toEqual([]);
   });
 
-  test("forks a checkpoint with other rows and settings, and says what is wrong with them", async () => {
+  test("forks a checkpoint with other data and settings, and shows errors in them", async () => {
     const [id, worker] = await training({ steps: 10, batchSize: 2 });
     await worker.train(10);
     await worker.checkpoint();
@@ -219,14 +219,14 @@ describe("the page of a run", () => {
     await page.getByText("Line 7", { exact: true }).waitFor();
   });
 
-  test("says so when there is no such run", async () => {
+  test("shows an error for an unknown run", async () => {
     await page.goto(runUrl(globalId("FineTune", "00000000-0000-4000-8000-000000000000")));
     await page.getByRole("alert").getByText("NOT_FOUND").waitFor();
   });
 });
 
 describe("the form", () => {
-  test("names the lines of bad JSONL, then stores the good and starts a run", async () => {
+  test("shows the lines of bad JSONL, then stores good rows and starts a run", async () => {
     await page.goto(`${server.url}/new`);
     await page.getByLabel("Dataset name").fill("reviews");
     await page
@@ -239,7 +239,7 @@ describe("the form", () => {
     await problem.getByText("Line 3", { exact: true }).waitFor();
     await shoot("bad-rows");
 
-    // A server that is slow to list: what was stored must be there to choose all the same.
+    // Even if the server is slow to list datasets, a stored dataset can be selected.
     await page.route("**/graphql", async (route) => {
       await delay(1_000);
       await route.continue();
@@ -265,7 +265,7 @@ describe("the form", () => {
     expect(complaints).toEqual([]);
   });
 
-  test("takes rows as a task publishes them, in parquet, and trains a prefix on them", async () => {
+  test("accepts published rows in parquet, and trains a prefix on them", async () => {
     const buffer = Buffer.from(
       parquetWriteBuffer({
         columnData: [
@@ -287,7 +287,7 @@ describe("the form", () => {
     await page.getByLabel("Method").selectOption({ label: "Prefix" });
     expect(await page.getByLabel("Epsilon").getAttribute("placeholder")).toBe("0.1");
     await shoot("prefix");
-    // A rate that is no number is not sent: it would be none.
+    // A rate that is not a number is not sent: as JSON it would be null.
     await page.getByLabel("Learning rate (number or AUTO)").fill("fast");
     await page.getByRole("button", { name: "Create fine-tune" }).click();
     expect(await page.locator("input:invalid").getAttribute("name")).toBe("learningRate");
@@ -301,7 +301,7 @@ describe("the form", () => {
 });
 
 describe("models of the models folder", () => {
-  test("are registered from the form, and then can be chosen", async () => {
+  test("can be registered from the form, then selected", async () => {
     const sizes = { family: "opt", dtype: "BF16", parameters: 5e9, bytes: 1e10, contextLength: 2048 };
     const { foundModels, baseModels } = server.store;
     await foundModels.report([
@@ -334,7 +334,7 @@ describe("models of the models folder", () => {
 });
 
 describe("the list", () => {
-  test("shows runs by name and status, and leads to one by keyboard", async () => {
+  test("shows runs by name and status, and opens one by keyboard", async () => {
     const { id } = await server.store.fineTunes.cancel(rowId(await createFineTune(server)));
     await page.goto(server.url);
     const row = page.getByRole("row").filter({ hasText: "Cancelled" }).first();
@@ -347,7 +347,7 @@ describe("the list", () => {
     expect(complaints).toEqual([]);
   });
 
-  test.each(["light", "dark"] as const)("fits a screen of 360 pixels, %s", async (colorScheme) => {
+  test.each(["light", "dark"] as const)("fits a screen 360 pixels wide, %s", async (colorScheme) => {
     const narrow = await newPage({ width: 360, colorScheme });
     const run = (await server.store.fineTunes.list({ limit: 100 })).find(({ status }) => status === "SUCCEEDED");
     const id = globalId("FineTune", run?.id ?? "");

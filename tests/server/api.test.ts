@@ -28,7 +28,7 @@ afterAll(() => server.dispose());
 const unknownId = "00000000-0000-4000-8000-000000000000";
 
 describe("reading", () => {
-  test("service says its version and limits", async () => {
+  test("service returns version and limits", async () => {
     const { service } = await server.ask<{ service: object }>(
       "{ service { version stepLogVersion datasetBytes pageSize } }",
     );
@@ -40,7 +40,7 @@ describe("reading", () => {
     });
   });
 
-  test("base models have numbers above 2^31", async () => {
+  test("numbers of base models may exceed 2^31", async () => {
     const { baseModels } = await server.ask<{ baseModels: { nodes: object[] } }>(
       "{ baseModels { nodes { id name hash family dtype parameters bytes contextLength createdAt } } }",
     );
@@ -49,7 +49,7 @@ describe("reading", () => {
     expect(baseModels.nodes).toEqual([{ ...row, id, createdAt: createdAt.toISOString() }]);
   });
 
-  test("node and nodes give what has an id, in order, and null for what is not there", async () => {
+  test("node and nodes return objects by id, in order, and null for missing ones", async () => {
     const dataset = await createDataset(server, "by id");
     const ids = [globalId("FineTune", unknownId), dataset, globalId("BaseModel", server.model.id)];
     const data = await server.ask<object>(
@@ -65,7 +65,7 @@ describe("reading", () => {
     });
   });
 
-  test("unknown and malformed row ids inside of good ids are null", async () => {
+  test("valid ids with unknown or malformed row ids return null", async () => {
     const data = await server.ask<object>(
       "query ($a: ID!, $b: ID!) { a: fineTune(id: $a) { id } b: checkpoint(id: $b) { id } }",
       {
@@ -76,7 +76,7 @@ describe("reading", () => {
     expect(data).toEqual({ a: null, b: null });
   });
 
-  test("pages go forwards and backwards over every row once", async () => {
+  test("paging forwards and backwards returns every row once", async () => {
     const created: string[] = [];
     for (let index = 0; index < 7; index += 1) created.unshift(await createDataset(server, `page ${index}`));
     interface Page {
@@ -106,7 +106,7 @@ describe("reading", () => {
 });
 
 describe("datasets", () => {
-  test("rows given inline are stored under their hash", async () => {
+  test("inline rows are stored under their hash", async () => {
     const jsonl = rows(5);
     const { createDataset: dataset } = await server.ask<{ createDataset: { sha256: string } }>(
       "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { name rows bytes sha256 } }",
@@ -118,7 +118,7 @@ describe("datasets", () => {
   });
 });
 
-test("rows of a known task are converted, split and sampled as they come in", async () => {
+test("rows of a known task are converted, split and sampled before they are stored", async () => {
   const mutation = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { id rows } }";
   const jsonl = Array.from({ length: 40 }, (_, i) => JSON.stringify({ sentence: `film ${i}`, label: i % 2 })).join(
     "\n",
@@ -158,7 +158,7 @@ test("rows of a known task are converted, split and sampled as they come in", as
 });
 
 describe("fine-tunes", () => {
-  test("a create queues a run with defaults filled in", async () => {
+  test("createFineTune queues a run with defaults filled in", async () => {
     const dataset = await createDataset(server, "train");
     const validation = await createDataset(server, "validate");
     const input = {
@@ -221,7 +221,7 @@ describe("fine-tunes", () => {
     await server.store.fineTunes.cancel(rowId(created.fineTune.id));
   });
 
-  test("a run has the defaults of its method", async () => {
+  test("a run gets the defaults of its method", async () => {
     const fields = "method loraRank loraAlpha loraTargets prefixLength learningRate epsilon";
     const settingsOf = async (hyperparameters: object) => {
       const id = await createFineTune(server, hyperparameters);
@@ -249,7 +249,7 @@ describe("fine-tunes", () => {
     expect(await settingsOf({})).toEqual({ ...defaults, method: "FULL", learningRate: 1e-6, epsilon: 1e-3 });
   });
 
-  test("a prefix leaves room for the rows, or is refused by name", async () => {
+  test("a prefix that leaves no room for the rows is refused", async () => {
     const dataset = await createDataset(server, "prefix");
     const refused = async (prefixLength: number) => {
       const hyperparameters = { method: "PREFIX", prefixLength };
@@ -270,7 +270,7 @@ describe("fine-tunes", () => {
     });
   });
 
-  test("the same key and input answer with the first run, another input is a conflict", async () => {
+  test("the same key and input return the first run; other input is a conflict", async () => {
     const dataset = await createDataset(server);
     const input = { idempotencyKey: "again", name: "once", baseModel: "bytes", dataset };
     const first = await server.ask<CreatedFineTune>(createFineTuneMutation, { input });
@@ -281,7 +281,7 @@ describe("fine-tunes", () => {
     await server.store.fineTunes.cancel(rowId(first.createFineTune.fineTune.id));
   });
 
-  test("the learning rate is a number or AUTO, and what waits for evaluations needs them", async () => {
+  test("the learning rate is a number or AUTO; settings that use evaluations need them", async () => {
     const dataset = await createDataset(server, "auto");
     const input = { name: "auto", baseModel: "bytes", dataset };
     const wrong = await server.gql(createFineTuneMutation, {
@@ -403,7 +403,7 @@ describe("fine-tunes", () => {
     });
   });
 
-  test("a failed run says why", async () => {
+  test("a failed run has an error", async () => {
     const id = await createFineTune(server);
     const worker = await FakeWorker.claim(server.store);
     const issues = [{ line: 2, field: "completion", message: "is strange" }];
@@ -420,7 +420,7 @@ describe("fine-tunes", () => {
     expect(fineTune).toEqual({ status: "FAILED", error: { code: "DATASET_INVALID", message: "Bad.", issues } });
   });
 
-  test("lists can be narrowed to a status", async () => {
+  test("fine-tunes can be listed by status", async () => {
     const query = "query ($status: FineTuneStatus) { fineTunes(status: $status) { nodes { status } } }";
     const { fineTunes } = await server.ask<{ fineTunes: { nodes: { status: string }[] } }>(query, {
       status: "SUCCEEDED",
@@ -430,14 +430,14 @@ describe("fine-tunes", () => {
 
   const cancel = "mutation ($id: ID!) { cancelFineTune(id: $id) { status cancelRequested } }";
 
-  test("a queued run is cancelled at once, and again is the same", async () => {
+  test("a queued run is cancelled immediately; cancelling again changes nothing", async () => {
     const id = await createFineTune(server);
     for (let turn = 0; turn < 2; turn += 1) {
       expect(await server.ask(cancel, { id })).toMatchObject({ cancelFineTune: { status: "CANCELLED" } });
     }
   });
 
-  test("a running run is asked to stop; one that succeeded cannot be", async () => {
+  test("a running run is asked to stop; a run that succeeded cannot be cancelled", async () => {
     const id = await createFineTune(server);
     const worker = await FakeWorker.claim(server.store);
     expect(await server.ask(cancel, { id })).toEqual({ cancelFineTune: { status: "RUNNING", cancelRequested: true } });
@@ -445,7 +445,7 @@ describe("fine-tunes", () => {
     expect((await server.gql(cancel, { id })).errors?.[0]?.extensions.code).toBe("INVALID_STATE");
   });
 
-  test("names of models that are gone from the list are told", async () => {
+  test("an unknown base model is NOT_FOUND, and the error lists the known ones", async () => {
     await server.store.baseModels.register(modelRow("second"));
     const input = { name: "x", baseModel: "gpt-9", dataset: await createDataset(server) };
     const { errors } = await server.gql(createFineTuneMutation, { input });

@@ -1,4 +1,4 @@
-/** What is wrong with a request is said by code, field and line, whatever kind of wrong it is. */
+/** Every error of a request has a code, and names fields and lines. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CreatedFineTune, TestServer } from "./harness.ts";
 import { createDataset, createFineTuneMutation, globalId, modelRow, rowId, rows, testServer } from "./harness.ts";
@@ -40,7 +40,7 @@ describe("datasets", () => {
     expect(error.message).toMatch(/empty/u);
   });
 
-  test("twenty wrong lines are listed and the rest counted; nothing is stored", async () => {
+  test("twenty wrong lines are listed, the rest are counted, and nothing is stored", async () => {
     const before = await server.ask("{ datasets { nodes { id } } }");
     const error = await firstError(createDatasetMutation, { input: { name: "bad", jsonl: "x\n".repeat(50) } });
     expect(error.extensions.issues).toHaveLength(20);
@@ -48,7 +48,7 @@ describe("datasets", () => {
     expect(await server.ask("{ datasets { nodes { id } } }")).toEqual(before);
   });
 
-  test("more than a mebibyte inline is pointed to uploads", async () => {
+  test("inline rows above one mebibyte are refused, with advice to upload them", async () => {
     const error = await firstError(createDatasetMutation, {
       input: { name: "big", jsonl: "x".repeat(1024 * 1024 + 1) },
     });
@@ -93,7 +93,7 @@ describe("fine-tunes", () => {
     });
   });
 
-  test("all wrong settings are told at once", async () => {
+  test("all wrong settings are reported together", async () => {
     const error = await create({ hyperparameters: { steps: 0, epsilon: 0 } });
     expect(error.extensions.issues.map((issue) => issue.field)).toEqual([
       "input.hyperparameters.steps",
@@ -125,7 +125,7 @@ describe("fine-tunes", () => {
     expect(error.message).toMatch(message);
   });
 
-  test("an unknown dataset is named, with those there are", async () => {
+  test("an unknown dataset is NOT_FOUND, and the error lists the newest ones", async () => {
     const error = await create({ dataset: globalId("Dataset", "00000000-0000-4000-8000-000000000000") });
     expect(error.extensions).toMatchObject({ code: "NOT_FOUND", issues: [{ field: "input.dataset" }] });
     expect(error.message).toContain(`rows (${dataset})`);
@@ -136,7 +136,7 @@ describe("fine-tunes", () => {
     expect(error.extensions.code).toBe("INVALID_ARGUMENT");
   });
 
-  test("rows longer than the context, and rows without a label word, are named by line", async () => {
+  test("rows that exceed the context or match no label word are reported by line", async () => {
     const long = JSON.stringify({ prompt: "p".repeat(60), completion: "c".repeat(5) });
     const id = await createDataset(server, "long", `${rows(2)}\n${long}`);
     const tooLong = await create({ dataset: id });
@@ -152,7 +152,7 @@ describe("fine-tunes", () => {
     expect(fineTunes.nodes).toEqual([]);
   });
 
-  test("conversations are refused for a model that fills masks, before a worker sees them", async () => {
+  test("conversations are refused for a masked model when the run is created", async () => {
     await server.store.baseModels.register({ ...modelRow("masks"), family: "roberta" });
     const messages = [{ role: "assistant", content: "b" }];
     const conversations = await createDataset(server, "conversations", JSON.stringify({ messages }));
@@ -171,9 +171,9 @@ describe("fine-tunes", () => {
     expect(answers.extensions.issues[0]?.message).toContain("roberta is a masked model, which writes no answers");
   });
 
-  test("objectives and estimators say what they need", async () => {
-    const alone = await create({ hyperparameters: { estimator: "FZOO", estimates: 1 } });
-    expect(alone.extensions.issues).toEqual([
+  test("objectives and estimators that lack a setting are refused", async () => {
+    const single = await create({ hyperparameters: { estimator: "FZOO", estimates: 1 } });
+    expect(single.extensions.issues).toEqual([
       { field: "input.hyperparameters.estimates", message: "FZOO needs 2 or more" },
     ]);
     const choice = await create({ hyperparameters: { objective: "ACCURACY" } });
@@ -216,7 +216,7 @@ describe("anything else", () => {
     expect((await firstError(query)).extensions).toMatchObject({ code: "INVALID_ARGUMENT" });
   });
 
-  test("mutations on things that are not there are told", async () => {
+  test("mutations on missing objects are NOT_FOUND", async () => {
     const unknown = "00000000-0000-4000-8000-000000000000";
     const cancel = `mutation { cancelFineTune(id: "${globalId("FineTune", unknown)}") { id } }`;
     expect((await firstError(cancel)).extensions).toMatchObject({ code: "NOT_FOUND", issues: [{ field: "id" }] });
@@ -224,7 +224,7 @@ describe("anything else", () => {
     expect((await firstError(weights)).extensions).toMatchObject({ code: "NOT_FOUND", issues: [{ field: "id" }] });
   });
 
-  test("an operation that asks for too much is refused before it runs", async () => {
+  test("an operation that is too large is refused before it runs", async () => {
     const nested = "fineTunes(first: 100) { nodes { metrics(first: 2000) { step loss } } }";
     const error = await firstError(`{ ${nested} }`);
     expect(error.extensions.code).toBe("INVALID_ARGUMENT");
@@ -235,7 +235,7 @@ describe("anything else", () => {
     );
   });
 
-  test("what everything about a run costs is allowed", async () => {
+  test("the limits allow a query for every field of a run", async () => {
     const { errors } = await server.gql(`{ fineTune(id: "${globalId("FineTune", "x")}") {
       id name status loss chart(points: 2000) { step loss lossMin lossMax count } metrics(first: 2000) { step loss projectedGradient learningRate skipped seconds at }
       events(first: 1000) { sequence type message at } evaluations { step loss accuracy } checkpoints(first: 100) { nodes { id entries logUrl logBytes } }
@@ -243,7 +243,7 @@ describe("anything else", () => {
     expect(errors).toBeUndefined();
   });
 
-  test("a fault of ours is masked, and its id leads to the log", async () => {
+  test("an internal error is masked, and its id is in the log", async () => {
     server.store.baseModels.list = () => Promise.reject(new Error("secret detail"));
     const error = await firstError("{ baseModels { nodes { id } } }");
     expect(error.extensions).toEqual({ code: "INTERNAL", issues: [] });

@@ -19,7 +19,7 @@ const fields = `query ($id: ID!) { fineTune(id: $id) {
   hyperparameters { steps learningRate seed weightDecay } progress { step }
 } }`;
 
-/** A run of ten steps that has ended, with a checkpoint at its end. */
+/** A run of ten steps that has ended, with a checkpoint after the last one. */
 async function ended(settings: object = {}) {
   const id = await createFineTune(server, { steps: 10, learningRate: 1e-4, seed: 5, ...settings });
   const worker = await FakeWorker.claim(server.store);
@@ -35,7 +35,7 @@ async function claimed() {
   return job;
 }
 
-test("a fork has what it says, and the rest of its parent", async () => {
+test("a fork has its own settings and inherits the others", async () => {
   const { id, checkpoint } = await ended();
   const dataset = await createDataset(server, "other rows");
   const input = { name: "fork", from: checkpoint, dataset, hyperparameters: { steps: 7, weightDecay: 0.5 } };
@@ -54,7 +54,7 @@ test("a fork has what it says, and the rest of its parent", async () => {
   await server.store.finishFineTune(job, { status: "CANCELLED" });
 });
 
-test("a fork trains what its checkpoint trained", async () => {
+test("a fork cannot change what is trained", async () => {
   const { checkpoint } = await ended();
   const hyperparameters = { method: "LORA", noise: "NORMAL", loraRank: 4 };
   const { errors } = await server.gql(createFineTuneMutation, {
@@ -66,14 +66,14 @@ test("a fork trains what its checkpoint trained", async () => {
   });
 });
 
-test("a run from no checkpoint needs a base model and a dataset", async () => {
+test("without a checkpoint, a run needs a base model and a dataset", async () => {
   const missing = async (input: object) =>
     (await server.gql(createFineTuneMutation, { input: { name: "none", ...input } })).errors?.[0]?.extensions;
   expect(await missing({})).toMatchObject({ code: "INVALID_ARGUMENT", issues: [{ field: "input.baseModel" }] });
   expect(await missing({ baseModel: "bytes" })).toMatchObject({ issues: [{ field: "input.dataset" }] });
 });
 
-test("a continuation goes on with the rows; one of a run that has not ended is refused", async () => {
+test("a continuation continues with the next rows; a run that has not ended cannot be continued", async () => {
   const { id } = await ended();
   const input = { fineTune: id, steps: 4, idempotencyKey: "more" };
   type Answer = { continueFineTune: { created: boolean; fineTune: { id: string; name: string } } };

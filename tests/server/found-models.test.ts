@@ -1,4 +1,4 @@
-/** An operator lists what lies in the models folder, and registers it by name. */
+/** Clients list the models found in the models folder and register them by name. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { testServer, type TestServer } from "./harness.ts";
 
@@ -22,7 +22,7 @@ async function refusal(name: string) {
   return { code: errors?.[0]?.extensions.code, message: errors?.[0]?.message ?? "" };
 }
 
-test("found models are listed with what they are, or why they cannot be used", async () => {
+test("found models are listed with their sizes, or with why they cannot be used", async () => {
   expect(await server.ask(list)).toStrictEqual({
     foundModels: [
       { name: "damaged", ...unknown, registering: false, problem: "MODEL_INVALID: it is truncated" },
@@ -31,7 +31,7 @@ test("found models are listed with what they are, or why they cannot be used", a
   });
 });
 
-test("only names that a worker found are taken: no path, no address", async () => {
+test("only names that a worker found are accepted, not paths or URLs", async () => {
   for (const name of ["nobody", "../later", "/etc", "later/", "https://hub.example/a/b", "", "LATER"]) {
     const { code, message } = await refusal(name);
     expect(code).toBe("NOT_FOUND");
@@ -43,7 +43,7 @@ test("only names that a worker found are taken: no path, no address", async () =
   });
 });
 
-test("a registration is asked for once, and leads to a base model", async () => {
+test("a registration is requested once and leads to a base model", async () => {
   const waiting = { foundModel: { name: "later", registering: true, problem: null }, baseModel: null };
   for (let turn = 0; turn < 2; turn++) {
     expect(await server.ask(register, { name: "later" })).toStrictEqual({ registerBaseModel: waiting });
@@ -61,7 +61,7 @@ test("a registration is asked for once, and leads to a base model", async () => 
   expect(await server.ask(list)).toMatchObject({ foundModels: [{ name: "damaged" }] });
 });
 
-test("both need the API token where there is one", async () => {
+test("both need the API token if one is set", async () => {
   const closed = await server.another({ apiToken: "secret" });
   for (const [query, variables] of [
     [list, {}],

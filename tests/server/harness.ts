@@ -1,4 +1,4 @@
-/** A server over a real store, a client for it, and a worker that measures nothing. */
+/** A server with a real store, a client for it, and a fake worker that computes nothing. */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -34,14 +34,14 @@ export interface TestServer extends RunningServer {
   readonly logged: string[];
   readonly uploadsDir: string;
   readonly gql: <T = object>(query: string, variables?: object) => Promise<GraphQLAnswer<T>>;
-  /** The same, for an answer that must be without errors. */
+  /** The same, but throws if the answer has errors. */
   readonly ask: <T>(query: string, variables?: object) => Promise<T>;
-  /** A second server over the same store and folders. */
+  /** A second server with the same store and folders. */
   readonly another: (options?: Partial<ServerConfig>) => Promise<RunningServer>;
   readonly dispose: () => Promise<void>;
 }
 
-/** Context of the test model, tokens. Its tokenizer gives one token a byte. */
+/** Context of the test model in tokens. Its tokenizer makes one token of each byte. */
 export const contextLength = 64;
 
 export async function testServer(options: Partial<ServerConfig> = {}): Promise<TestServer> {
@@ -105,7 +105,7 @@ async function writeTokenizer(folder: string): Promise<void> {
   await writeFile(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
 }
 
-/** GPT-2's visible character of a byte. */
+/** The visible character that GPT-2 uses for a byte. */
 function byteCharacter(byte: number): string {
   const visible = (code: number) => (code >= 33 && code <= 126) || (code >= 161 && code <= 172) || code >= 174;
   if (visible(byte)) return String.fromCodePoint(byte);
@@ -141,7 +141,7 @@ export async function createFineTune(server: TestServer, hyperparameters: object
 export const globalId = (type: string, id: string) => Buffer.from(`${type}:${id}`).toString("base64");
 export const rowId = (id: string) => Buffer.from(id, "base64").toString().split(":")[1] ?? "";
 
-/** A worker's part, with losses from nowhere. */
+/** Acts as a worker through the store, with made-up losses. */
 export class FakeWorker {
   readonly store: Store;
   readonly job: ClaimedJob;
@@ -154,7 +154,7 @@ export class FakeWorker {
     this.#chain = chain;
   }
 
-  /** Claims the oldest job, which the test has just made, and starts its log. */
+  /** Claims the oldest job, which the test has just created, and starts its log. */
   static async claim(store: Store): Promise<FakeWorker> {
     const job = await claimAny(store, "test", leaseMs * 100);
     if (!job) throw new Error("there is no job to claim");
@@ -190,8 +190,8 @@ export class FakeWorker {
   }
 
   checkpoint() {
-    const place = { entries: this.step, step: this.step, chain: this.chain, weightsDigest: "ab".repeat(32) };
-    return this.store.recordCheckpoint(this.job, place);
+    const checkpoint = { entries: this.step, step: this.step, chain: this.chain, weightsDigest: "ab".repeat(32) };
+    return this.store.recordCheckpoint(this.job, checkpoint);
   }
 
   succeed(): Promise<void> {
@@ -217,7 +217,7 @@ export function wsClient(server: RunningServer, options: Partial<Parameters<type
   });
 }
 
-/** All payloads of a stream, until it completes or `enough` of them came. */
+/** All payloads of a stream, until it completes or `enough` of them have arrived. */
 export async function collect<T>(
   client: Client,
   query: string,

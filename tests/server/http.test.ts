@@ -1,4 +1,4 @@
-/** The plain HTTP side: downloads, health, the page, access and limits. */
+/** Plain HTTP routes: downloads, health checks, the page, access and limits. */
 import { createHash, randomBytes } from "node:crypto";
 import { request } from "node:http";
 import { Readable } from "node:stream";
@@ -58,7 +58,7 @@ describe("checkpoints", () => {
     await worker.succeed();
   });
 
-  test("the log is downloaded, proves itself and has the size that was told", async () => {
+  test("a downloaded log verifies and has the size that logBytes gives", async () => {
     const { checkpoint } = await links();
     expect(checkpoint.logUrl.startsWith(`${server.url}/checkpoints/`)).toBe(true);
     const response = await fetch(checkpoint.logUrl);
@@ -72,7 +72,7 @@ describe("checkpoints", () => {
     expect(Buffer.from(log.chain).toString("hex")).toBe(chain);
   });
 
-  test("the log has HEAD and conditional requests", async () => {
+  test("the log supports HEAD and conditional requests", async () => {
     const { checkpoint } = await links();
     const head = await fetch(checkpoint.logUrl, { method: "HEAD" });
     expect([head.status, head.headers.get("content-length")]).toEqual([200, String(checkpoint.logBytes)]);
@@ -80,7 +80,7 @@ describe("checkpoints", () => {
     expect(same.status).toBe(304);
   });
 
-  test("weights that nobody asked for are refused with what to do", async () => {
+  test("weights that were not requested are refused, with advice", async () => {
     const { checkpoint } = await links();
     expect(checkpoint.weightsUrl).toBeNull();
     const response = await fetch(checkpoint.logUrl.replace("log.steplog", "weights.safetensors"));
@@ -88,7 +88,7 @@ describe("checkpoints", () => {
     expect(await response.text()).toMatch(/INVALID_STATE.*|materialiseCheckpoint/u);
   });
 
-  test("materialised weights are downloaded, whole and in ranges", async () => {
+  test("stored weights can be downloaded whole and in ranges", async () => {
     const ask = "mutation ($id: ID!) { materialiseCheckpoint(id: $id) { weightsStatus } }";
     for (let turn = 0; turn < 2; turn += 1) {
       expect(await server.ask(ask, { id: checkpointId })).toEqual({
@@ -130,7 +130,7 @@ describe("checkpoints", () => {
     expect(whole.headers.get("etag")).toBe(`"${createHash("sha256").update(weights).digest("hex")}"`);
   });
 
-  test("weights in several files are downloaded file by file", async () => {
+  test("weights in several files can be downloaded one by one", async () => {
     await createFineTune(server, { steps: 5_000 });
     const worker = await FakeWorker.claim(server.store);
     await worker.train(5_000);
@@ -145,8 +145,14 @@ describe("checkpoints", () => {
       "model.safetensors.index.json",
     ];
     const weightsFiles = blobs.map((blob, k) => ({ name: names[k] ?? "", ...blob }));
-    const place = { entries: 5_000, step: 5_000, chain: worker.chain, weightsDigest: "cd".repeat(32), weightsFiles };
-    const { id } = await server.store.recordCheckpoint(worker.job, place);
+    const written = {
+      entries: 5_000,
+      step: 5_000,
+      chain: worker.chain,
+      weightsDigest: "cd".repeat(32),
+      weightsFiles,
+    };
+    const { id } = await server.store.recordCheckpoint(worker.job, written);
     await worker.succeed();
 
     const { checkpoint } = await server.ask<{
@@ -185,7 +191,7 @@ describe("checkpoints", () => {
   );
 });
 
-describe("datasets by curl", () => {
+describe("POST /datasets", () => {
   test("a body becomes a dataset", async () => {
     const response = await fetch(`${server.url}/datasets?name=by%20curl`, { method: "POST", body: rows(1000) });
     expect(response.status).toBe(201);
@@ -198,7 +204,7 @@ describe("datasets by curl", () => {
     });
   });
 
-  test("a wrong line is named", async () => {
+  test("a wrong line is reported with its number", async () => {
     const response = await fetch(`${server.url}/datasets?name=bad`, { method: "POST", body: `${rows(2)}\nx` });
     expect(response.status).toBe(422);
     expect(await response.json()).toMatchObject({
@@ -206,12 +212,12 @@ describe("datasets by curl", () => {
     });
   });
 
-  test("a name is needed", async () => {
+  test("a name is required", async () => {
     const response = await fetch(`${server.url}/datasets`, { method: "POST", body: rows(1) });
     expect([response.status, await codeOf(response)]).toEqual([400, "INVALID_ARGUMENT"]);
   });
 
-  test("a body that says it is too large is refused unread", async () => {
+  test("a body whose content-length is too large is refused unread", async () => {
     const status = await new Promise((resolve, reject) => {
       const headers = { "content-length": String(300 * 1024 * 1024) };
       const post = request(`${server.url}/datasets?name=big`, { method: "POST", headers }, (response) => {
@@ -226,7 +232,7 @@ describe("datasets by curl", () => {
 });
 
 describe("health and pages", () => {
-  test("the process is up, and ready while the store answers", async () => {
+  test("/healthz always answers, /readyz only while the store does", async () => {
     expect(await (await fetch(`${server.url}/healthz`)).json()).toEqual({ status: "ok" });
     expect(await (await fetch(`${server.url}/readyz`)).json()).toEqual({ status: "ready" });
     const ping = server.store.ping.bind(server.store);
@@ -236,7 +242,7 @@ describe("health and pages", () => {
     server.store.ping = ping;
   });
 
-  test("GraphiQL is one page that needs no other host", async () => {
+  test("GraphiQL is one page that loads nothing from other hosts", async () => {
     const response = await fetch(`${server.url}/graphql`, { headers: { accept: "text/html" } });
     const page = await response.text();
     expect(response.headers.get("content-type")).toContain("text/html");
@@ -255,7 +261,7 @@ describe("health and pages", () => {
     expect((await fetch(`${server.url}/nothing`, { method: "DELETE" })).status).toBe(404);
   });
 
-  test("a dashboard folder is served, and nothing beside it", async () => {
+  test("the dashboard folder is served, and nothing outside it", async () => {
     const folder = new URL("../../schema/", import.meta.url).pathname;
     const other = await server.another({ dashboardDir: folder });
     expect((await fetch(`${other.url}/errors.ts`)).status).toBe(200);
@@ -266,10 +272,10 @@ describe("health and pages", () => {
 });
 
 describe("limits", () => {
-  test("a GraphQL body that is too large is refused, whether or not it says so", async () => {
+  test("a GraphQL body that is too large is refused, with or without a content-length", async () => {
     const body = JSON.stringify({ query: `{ service { version } } #${"x".repeat(5 * 1024 * 1024)}` });
-    const said = await fetch(`${server.url}/graphql`, { method: "POST", headers: json, body });
-    expect([said.status, await codeOf(said)]).toEqual([413, "PAYLOAD_TOO_LARGE"]);
+    const announced = await fetch(`${server.url}/graphql`, { method: "POST", headers: json, body });
+    expect([announced.status, await codeOf(announced)]).toEqual([413, "PAYLOAD_TOO_LARGE"]);
     const stream = new Blob([body]).stream();
     const streamed = await fetch(`${server.url}/graphql`, {
       method: "POST",
@@ -280,13 +286,13 @@ describe("limits", () => {
     expect([streamed.status, await codeOf(streamed)]).toEqual([413, "PAYLOAD_TOO_LARGE"]);
   });
 
-  test("a body that is no JSON is an invalid argument", async () => {
+  test("a body that is not JSON is an invalid argument", async () => {
     const headers = { ...json, accept: "application/graphql-response+json" };
     const response = await fetch(`${server.url}/graphql`, { method: "POST", headers, body: "{" });
     expect([response.status, await codeOf(response)]).toEqual([400, "INVALID_ARGUMENT"]);
   });
 
-  test("a mutation does not run by GET", async () => {
+  test("mutations by GET are refused", async () => {
     const query = encodeURIComponent('mutation { createDataset(input: { name: "x", jsonl: "" }) { id } }');
     const response = await fetch(`${server.url}/graphql?query=${query}`);
     expect([response.status, await codeOf(response)]).toEqual([405, "INVALID_ARGUMENT"]);
@@ -303,7 +309,7 @@ describe("access", () => {
   const post = (headers: object) =>
     fetch(`${guarded.url}/graphql`, { method: "POST", headers: { ...json, ...headers }, body });
 
-  test("the token opens the API", async () => {
+  test("the right token gives access", async () => {
     expect((await post({ authorization: "Bearer secret" })).status).toBe(200);
     expect((await post({ authorization: "bearer secret" })).status).toBe(200);
   });
@@ -321,12 +327,12 @@ describe("access", () => {
     expect((await fetch(`${guarded.url}${path}`, { method })).status).toBe(401);
   });
 
-  test("pages and health do not", async () => {
+  test("pages and health checks do not", async () => {
     for (const path of ["/healthz", "/readyz", "/"]) expect((await fetch(`${guarded.url}${path}`)).status).toBe(200);
     expect((await fetch(`${guarded.url}/graphql`, { headers: { accept: "text/html" } })).status).toBe(200);
   });
 
-  test("a socket brings the token in its first message", async () => {
+  test("a WebSocket sends the token in its first message", async () => {
     const query = "{ service { pageSize } }";
     const good = wsClient(guarded, { connectionParams: { Authorization: "Bearer secret" } });
     expect(await collect(good, query, {})).toEqual([{ service: { pageSize: 100 } }]);
@@ -337,7 +343,7 @@ describe("access", () => {
     }
   });
 
-  test("a page of a listed origin may use it, of another not", async () => {
+  test("pages of a listed origin have access, others do not", async () => {
     const preflight = (origin: string) => fetch(`${guarded.url}/graphql`, { method: "OPTIONS", headers: { origin } });
     const listed = await preflight("https://app.example.org");
     expect([listed.status, listed.headers.get("access-control-allow-origin")]).toEqual([
@@ -347,7 +353,7 @@ describe("access", () => {
     expect((await preflight("https://evil.example.org")).headers.get("access-control-allow-origin")).toBeNull();
   });
 
-  test("a foreign page can neither write nor open a socket on an open server", async () => {
+  test("another site's page can neither write nor open a WebSocket, even without a token", async () => {
     const headers = { origin: "https://evil.example.org" };
     const form = await fetch(`${server.url}/datasets?name=evil`, { method: "POST", headers, body: rows(1) });
     expect(form.status).toBe(401);
@@ -365,7 +371,7 @@ describe("access", () => {
   });
 });
 
-test("links start with the public address when there is one", async () => {
+test("links start with the public URL if one is set", async () => {
   const other = await server.another({ publicUrl: "https://steplog.example.org/" });
   const query = "{ fineTunes { nodes { checkpoints { nodes { logUrl } } } } }";
   const response = await fetch(`${other.url}/graphql`, {
@@ -377,14 +383,14 @@ test("links start with the public address when there is one", async () => {
   await other.close();
 });
 
-test("a port that is taken is UNAVAILABLE and names it", async () => {
+test("a port that is taken is UNAVAILABLE, and the message names it", async () => {
   const port = Number(new URL(server.url).port);
   const failed = await server.another({ port }).catch((error: unknown) => error);
   expect(failed).toMatchObject({ code: "UNAVAILABLE" });
   expect(String(failed)).toContain(`127.0.0.1:${port}`);
 });
 
-test("queries by GET work, for links and caches", async () => {
+test("queries by GET work", async () => {
   const response = await fetch(`${server.url}/graphql?query=${encodeURIComponent("{ service { pageSize } }")}`);
   expect(await response.json()).toEqual({ data: { service: { pageSize: 100 } } });
 });

@@ -1,4 +1,4 @@
-/** The public schema: what is committed is what is served, and every word of it is explained. */
+/** The public schema: the committed file is the served schema, and everything in it has a description. */
 import { readFileSync } from "node:fs";
 import {
   getNamedType,
@@ -37,7 +37,7 @@ function bare(owner: string, parts: readonly { name: string; description?: strin
   return parts.filter((part) => !part.description).map((part) => `${owner}.${part.name}`);
 }
 
-test("the API takes and shows every hyperparameter", () => {
+test("the API accepts and returns every hyperparameter", () => {
   const names = Object.keys(hyperparameterFields.shape).toSorted();
   for (const name of ["Hyperparameters", "HyperparametersInput"]) {
     const type = schema.getType(name);
@@ -46,7 +46,7 @@ test("the API takes and shows every hyperparameter", () => {
   }
 });
 
-test("texts of hyperparameters name range and default", () => {
+test("descriptions of hyperparameters give range and default", () => {
   const type = schema.getType("HyperparametersInput");
   const fields = isInputObjectType(type) ? type.getFields() : {};
   expect(fields["learningRate"]?.description).toMatch(

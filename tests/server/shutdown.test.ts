@@ -1,4 +1,4 @@
-/** Closing: what runs is finished, live clients are told to come back, and it does not take long. */
+/** Closing: running requests finish, live clients are told to reconnect, and it does not take long. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { createFineTune, FakeWorker, rows, testServer, wsClient, type TestServer } from "./harness.ts";
@@ -13,7 +13,7 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
-test("a live client comes back to the next server and misses nothing", async () => {
+test("a live client reconnects to the next server and misses nothing", async () => {
   const id = await createFineTune(server, { steps: 40 });
   const worker = await FakeWorker.claim(server.store);
   await worker.train(10);
@@ -21,7 +21,7 @@ test("a live client comes back to the next server and misses nothing", async () 
   const port = Number(new URL(first.url).port);
   const closed: number[] = [];
   const client = wsClient(first, {
-    retryAttempts: 20,
+    retryAttempts: 200,
     retryWait: () => new Promise((resolve) => setTimeout(resolve, 50)),
     on: { closed: (event) => closed.push((event as { code: number }).code) },
   });
@@ -34,7 +34,7 @@ test("a live client comes back to the next server and misses nothing", async () 
       {
         next: ({ data }) => {
           cursors.push(data?.steps.cursor ?? 0);
-          // graphql-ws sends the same operation again when it reconnects: the cursor moves on in place.
+          // graphql-ws sends the same operation object when it reconnects, so the cursor is updated in it.
           variables.after = cursors.at(-1) ?? 0;
         },
         error: reject,
@@ -57,11 +57,11 @@ test("a live client comes back to the next server and misses nothing", async () 
   await second.close();
 });
 
-test("a request that runs is answered, new ones are not taken", async () => {
+test("a running request is answered; new ones are refused", async () => {
   const other = await server.another();
   const { store } = server;
   const original = store.datasets.create.bind(store.datasets);
-  const begun = new Promise<void>((resolve) => {
+  const started = new Promise<void>((resolve) => {
     store.datasets.create = async (dataset) => {
       resolve();
       await new Promise((wait) => setTimeout(wait, 300));
@@ -69,7 +69,7 @@ test("a request that runs is answered, new ones are not taken", async () => {
     };
   });
   const answer = fetch(`${other.url}/datasets?name=slow`, { method: "POST", body: rows(2) });
-  await begun;
+  await started;
   const closing = other.close();
   await expect(fetch(`${other.url}/healthz`)).rejects.toThrow(/fetch failed/u);
   expect((await answer).status).toBe(201);
@@ -77,7 +77,7 @@ test("a request that runs is answered, new ones are not taken", async () => {
   store.datasets.create = original;
 });
 
-test("event streams and silent sockets do not hold it up", async () => {
+test("event streams and silent sockets do not delay it", async () => {
   const id = await createFineTune(server);
   const other = await server.another();
   const query = `subscription { steps(fineTuneId: "${id}") { cursor } }`;

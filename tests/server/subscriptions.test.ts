@@ -1,4 +1,4 @@
-/** Live streams: every item once and in order, whatever the sockets do. */
+/** Live streams: every item once and in order, whatever happens to the sockets. */
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
@@ -28,7 +28,7 @@ interface StepData {
 
 const upTo = (last: number, from = 1) => Array.from({ length: last - from + 1 }, (_, index) => from + index);
 
-/** A client that speaks the protocol by hand, so that a test can do what a good client does not. */
+/** A client that speaks the protocol by hand, so that tests can misbehave. */
 class RawClient {
   readonly socket: WebSocket;
   readonly received: { type: string; id?: string; payload?: unknown }[] = [];
@@ -67,7 +67,7 @@ class RawClient {
 }
 
 describe("steps", () => {
-  test("past and future steps come once, in order, and then the stream completes", async () => {
+  test("past and future steps arrive once and in order, then the stream completes", async () => {
     const id = await createFineTune(server, { steps: 60 });
     const worker = await FakeWorker.claim(server.store);
     await worker.train(20);
@@ -81,7 +81,7 @@ describe("steps", () => {
     await client.dispose();
   });
 
-  test("a client whose connection broke goes on behind its cursor", async () => {
+  test("a client whose connection broke continues after its cursor", async () => {
     const id = await createFineTune(server, { steps: 100 });
     const worker = await FakeWorker.claim(server.store);
     await worker.train(30);
@@ -100,11 +100,11 @@ describe("steps", () => {
     await client.dispose();
   });
 
-  test("a stalled socket holds next to nothing, hurts nobody, and catches up with no gap and no double", async () => {
+  test("a stalled socket buffers almost nothing, delays nobody, and catches up without gaps or duplicates", async () => {
     const total = 12_000;
     const id = await createFineTune(server, { steps: total });
     const worker = await FakeWorker.claim(server.store);
-    // Long answers, so that the buffers of the operating system do not hide the stall.
+    // Long answers, so that the operating system's buffers do not hide the stall.
     const padding = upTo(12)
       .map((index) => `${"x".repeat(150)}${index}: skipped`)
       .join(" ");
@@ -136,7 +136,7 @@ describe("steps", () => {
     for (const client of [stalled, quick]) client.socket.close();
   }, 60_000);
 
-  /** How many steps each subscriber has taken from the store, by order of subscribing. */
+  /** Number of steps that each subscriber has read from the store, in order of subscription. */
   function countPulls(): number[] {
     const counts: number[] = [];
     const { feed } = server.store;
@@ -176,7 +176,7 @@ describe("steps", () => {
 });
 
 describe("status and events", () => {
-  test("status starts with the run as it is and ends with the final one", async () => {
+  test("the status stream starts with the current state and ends with a final status", async () => {
     const id = await createFineTune(server, { steps: 30 });
     const client = wsClient(server);
     const query = "subscription ($id: ID!) { fineTuneStatus(fineTuneId: $id) { id status progress { step } } }";
@@ -197,7 +197,7 @@ describe("status and events", () => {
     await client.dispose();
   });
 
-  test("events resume behind a cursor", async () => {
+  test("events resume after a cursor", async () => {
     const id = await createFineTune(server);
     const worker = await FakeWorker.claim(server.store);
     await server.store.recordEvent(worker.job, { type: "NOTE", message: "hello" });
@@ -273,7 +273,7 @@ describe("a socket outlives its operations", () => {
     await server.store.fineTunes.cancel(rowId(id));
   });
 
-  test("a socket carries a bounded number of operations", async () => {
+  test("the number of operations on a socket is limited", async () => {
     const id = await createFineTune(server);
     const client = await new RawClient(server.url).open();
     for (const index of upTo(101))

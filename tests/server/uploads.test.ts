@@ -1,4 +1,4 @@
-/** Uploads by the tus protocol: a broken connection costs nothing but the bytes that were under way. */
+/** Uploads by the tus protocol: a broken connection loses only the bytes in flight. */
 import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
@@ -37,7 +37,7 @@ const create = (uploadId: string) =>
     { input: { name: "uploaded", uploadId } },
   );
 
-/** Sends the first bytes of a body that says it is longer, and cuts the line. */
+/** Sends the first bytes of a longer body, then breaks the connection. */
 function breakOff(url: string, body: Uint8Array, after: number): Promise<void> {
   return new Promise((resolve) => {
     const headers = { ...patchHeaders, "upload-offset": "0", "content-length": String(body.length) };
@@ -48,7 +48,7 @@ function breakOff(url: string, body: Uint8Array, after: number): Promise<void> {
   });
 }
 
-test("an upload goes on where the connection broke, and becomes a dataset", async () => {
+test("an upload resumes after a broken connection and becomes a dataset", async () => {
   const body = new TextEncoder().encode(rows(50_000));
   const url = await start(body.length);
   expect(url.startsWith(`${server.url}/uploads/`)).toBe(true);
@@ -68,14 +68,14 @@ test("an upload goes on where the connection broke, and becomes a dataset", asyn
   expect((await fetch(url, { method: "HEAD", headers: tus })).status).toBe(404);
 });
 
-test("the bare id of an upload names it too", async () => {
+test("the id of an upload works like its URL", async () => {
   const body = new TextEncoder().encode(rows(3));
   const url = await start(body.length);
   await send(url, 0, body);
   expect((await create(url.split("/").at(-1) ?? "")).data?.createDataset.rows).toBe(3);
 });
 
-test("a parquet file becomes the JSON Lines that it holds, or those that its task's rows stand for", async () => {
+test("a parquet file is stored as JSON Lines, converted if its task is given", async () => {
   const folder = await mkdtemp(join(tmpdir(), "steplog-parquet-"));
   onTestFinished(() => rm(folder, { recursive: true }));
   const file = join(folder, "rows.parquet");
@@ -122,7 +122,7 @@ test("a parquet file becomes the JSON Lines that it holds, or those that its tas
   expect(await refused("name=x&preset=RTE")).toMatchObject({ code: "DATASET_INVALID" });
   const cut = task.slice(0, task.length - 9);
   expect(await refused("name=x&preset=SST2", cut)).toMatchObject({ code: "DATASET_INVALID" });
-  // What is no metadata is not followed.
+  // A file with damaged metadata is refused.
   const metadata = Buffer.from(task);
   expect(
     await refused("name=x&preset=SST2", new Uint8Array(metadata.fill(0xff, 8, metadata.length - 8))),
@@ -131,7 +131,7 @@ test("a parquet file becomes the JSON Lines that it holds, or those that its tas
   });
   expect(await readdir(server.uploadsDir)).not.toContainEqual(expect.stringMatching(/^stream-/u));
 
-  // A missing value is a missing field, also of the rows that a service of conversations would read otherwise.
+  // A missing value becomes a missing field, also in rows that would otherwise be read as conversations.
   const some = await columnsOf(
     column("prompt", ["a", "b"], "STRING"),
     column("completion", [" x", " y"], "STRING"),
@@ -141,7 +141,7 @@ test("a parquet file becomes the JSON Lines that it holds, or those that its tas
   expect(await stored(sparse.sha256)).toBe('{"prompt":"a","completion":" x"}\n{"prompt":"b","completion":" y"}\n');
 });
 
-test("wrong rows are named, and the upload is gone", async () => {
+test("wrong rows are reported, and the upload is deleted", async () => {
   const body = new TextEncoder().encode(`${rows(3)}\nx`);
   const url = await start(body.length);
   await send(url, 0, body);
@@ -149,7 +149,7 @@ test("wrong rows are named, and the upload is gone", async () => {
   expect((await create(url)).errors?.[0]?.extensions.code).toBe("NOT_FOUND");
 });
 
-test("what nobody came back for within a day is removed", async () => {
+test("uploads are removed after a day", async () => {
   const body = new TextEncoder().encode(rows(3));
   const [old, fresh] = [await start(body.length), await start(body.length)];
   for (const url of [old, fresh]) await send(url, 0, body);
@@ -169,20 +169,20 @@ test("what nobody came back for within a day is removed", async () => {
   expect(left).not.toContain("stream-old");
 });
 
-test("an offset that is not the server's is a conflict", async () => {
+test("a wrong offset is a conflict", async () => {
   const url = await start(10);
   const response = await send(url, 5, new Uint8Array(5));
   expect(response.status).toBe(409);
   expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: "CONFLICT" } }] });
 });
 
-test("an upload that would be too large is refused at the start", async () => {
+test("an upload that is too large is refused at the start", async () => {
   const headers = { ...tus, "upload-length": String(257 * 1024 * 1024) };
   const response = await fetch(`${server.url}/uploads`, { method: "POST", headers });
   expect(response.status).toBe(413);
   expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: "PAYLOAD_TOO_LARGE" } }] });
 });
 
-test.each(["nothing", "../../package.json", "..", ""])("%j is no upload", async (id) => {
+test.each(["nothing", "../../package.json", "..", ""])("%j is not an upload", async (id) => {
   expect((await create(id)).errors?.[0]?.extensions.code).toBe("NOT_FOUND");
 });
