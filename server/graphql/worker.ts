@@ -40,7 +40,7 @@ const WorkerRef = builder.objectRef<LiveWorker>("Worker").implement({
   fields: (t) => ({
     name: t.exposeString("name", { description: "Host name and process id." }),
     device: t.exposeString("device", { description: "Compute device, and why the worker chose it." }),
-    kinds: t.stringList({ description: "Kinds of jobs that it takes.", resolve: ({ kinds }) => [...kinds] }),
+    kinds: t.stringList({ description: "Kinds of jobs that it accepts.", resolve: ({ kinds }) => [...kinds] }),
     families: t.stringList({
       description: "Model families that it can train, as config.json names them.",
       resolve: ({ families }) => [...families],
@@ -65,7 +65,7 @@ const WorkerRef = builder.objectRef<LiveWorker>("Worker").implement({
       description: "The job that it holds; null while it is idle.",
       resolve: ({ job }) => job,
     }),
-    version: t.exposeString("version", { description: "Steplog version that it runs." }),
+    version: t.exposeString("version", { description: "Version of Steplog that it runs." }),
     startedAt: t.expose("startedAt", { type: "DateTime", description: "When it first reported." }),
     lastSeenAt: t.expose("lastSeenAt", {
       type: "DateTime",
@@ -74,14 +74,14 @@ const WorkerRef = builder.objectRef<LiveWorker>("Worker").implement({
   }),
 });
 
-/** Workers that an operation is charged for, so that what is asked of each counts. */
+/** Number of workers that the cost of an operation is computed with. */
 const expectedWorkers = 20;
 
 builder.queryField("workers", (t) =>
   t.field({
     type: [WorkerRef],
     description:
-      "The running workers, the longest running first. A worker that stops disappears at once; one that dies disappears " +
+      "The running workers, the longest running first. A worker that is stopped disappears immediately, one that crashes " +
       `after ${liveMs / 1_000} seconds.`,
     complexity: { field: queryCost, multiplier: expectedWorkers },
     resolve: (_root, _args, { store }) => store.workers.list(),

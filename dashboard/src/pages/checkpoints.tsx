@@ -56,7 +56,9 @@ function CheckpointRow({ run, checkpoint, setFailure }: RowProps) {
   const times = Math.round(run.baseModel.bytes / logBytes);
   return (
     <tr>
-      <th scope="row">{formatInteger(step)}</th>
+      <th scope="row" data-label="Step">
+        {formatInteger(step)}
+      </th>
       <td data-label="Log">
         <Download url={logUrl} name={`${run.name}-${entries}.steplog`} onFailure={setFailure}>
           .steplog
