@@ -76,7 +76,7 @@ export async function registerModels(models: ModelsFolder): Promise<string[]> {
 /** The model is at hand even if the store has another one of this name: runs name the hash that they need. */
 async function registerModel(models: ModelsFolder, name: string, onBytes?: (bytes: number) => void): Promise<void> {
   const { folder, hash } = await readModel(models, name, onBytes);
-  await models.store.baseModels.register({ ...describeModel(name, folder), hash });
+  await models.store.baseModels.register({ ...modelSummary(name, folder), hash });
 }
 
 async function readModel({ modelsDir, atHand }: ModelsFolder, name: string, onBytes?: (bytes: number) => void) {
@@ -87,7 +87,7 @@ async function readModel({ modelsDir, atHand }: ModelsFolder, name: string, onBy
 }
 
 /** What can be said of a model without reading its weights. */
-export function describeModel(name: string, folder: ModelFolder) {
+export function modelSummary(name: string, folder: ModelFolder) {
   const dtypes = new Set([...folder.locations.values()].map((tensor) => tensor.dtype));
   return {
     name,
@@ -147,7 +147,7 @@ export async function scanModels(watch: ModelsWatch): Promise<void> {
 
 async function lookAt(modelsDir: string, name: string): Promise<SeenModel> {
   try {
-    return describeModel(name, await openModelFolder(join(modelsDir, name)));
+    return modelSummary(name, await openModelFolder(join(modelsDir, name)));
   } catch (error) {
     const { code, message } = asSteplogError(error);
     return { name, problem: `${code}: ${message}` };

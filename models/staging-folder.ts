@@ -17,7 +17,7 @@ import type { Source } from "../engine/model/files/origin.ts";
 import { readOrigin, writeOrigin } from "../engine/model/files/origin.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
-import { describeModel, hashesDirOf, ownDirOf } from "./registration.ts";
+import { modelSummary, hashesDirOf, ownDirOf } from "./registration.ts";
 
 export interface Place {
   readonly name: string;
@@ -110,7 +110,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-export interface AddedModel extends ReturnType<typeof describeModel> {
+export interface AddedModel extends ReturnType<typeof modelSummary> {
   readonly hash: string;
   readonly source: Source;
   readonly hasTokenizer: boolean;
@@ -129,7 +129,7 @@ export async function publish(
   await writeOrigin(place.partial, { format: 1, source, ...(fineTuned && { fineTuned }) });
   await refuseTaken(place);
   await rename(place.partial, place.target);
-  return { ...describeModel(place.name, folder), hash, source, hasTokenizer: tokenizer !== null };
+  return { ...modelSummary(place.name, folder), hash, source, hasTokenizer: tokenizer !== null };
 }
 
 /** The base hash of a folder under the name of a place, kept for the workers. */

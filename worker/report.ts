@@ -9,12 +9,12 @@ export interface Reporting {
 }
 
 /** Reports at once and then every `reportMs`. A failed report is repeated with the next one. */
-export function startReporting(store: Store, describeWorker: () => WorkerReport, log: Log): Reporting {
-  const { id } = describeWorker();
+export function startReporting(store: Store, currentReport: () => WorkerReport, log: Log): Reporting {
+  const { id } = currentReport();
   let underway: Promise<void> | null = null;
   const report = () => {
     underway ??= store.workers
-      .report(describeWorker())
+      .report(currentReport())
       .catch((error: unknown) => log.warn({ error }, "The worker cannot be reported; trying again."))
       .finally(() => (underway = null));
   };

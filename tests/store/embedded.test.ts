@@ -75,7 +75,7 @@ describe("data survives", () => {
     const next = await start();
     expect(next.url).toBe(url);
     expect(await pidOf()).toBe(pid);
-    expect(said).toContain("adopted the embedded Postgres that runs here");
+    expect(said).toContain("Using the embedded Postgres that already runs here.");
     await next.stop();
     await expect(read(url)).rejects.toThrow("ECONNREFUSED");
   });

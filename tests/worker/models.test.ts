@@ -1,5 +1,5 @@
 /** The models folder, as a worker sees it: registered at the start, reported later, registered when asked for. */
-import { cp, mkdir, readFile, symlink, truncate, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -14,7 +14,7 @@ import {
   watchModels,
 } from "../../models/registration.ts";
 import { until } from "../process/service.ts";
-import { directly } from "../store/fixtures.ts";
+import { directly, newInput } from "../store/fixtures.ts";
 import { randomModel, scratch } from "../support/models.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import type { Log } from "../../schema/log.ts";
@@ -47,6 +47,7 @@ async function addModel(modelsDir: string, name: string): Promise<void> {
   if (name === "damaged") await truncate(join(modelsDir, name, "model.safetensors"), 5_000);
 }
 
+const other = { family: "opt", dtype: "F32", parameters: 4, bytes: 16, contextLength: 32 };
 const hashOf = async (modelsDir: string, name: string) => baseHash(await openModelFolder(join(modelsDir, name)));
 const found = async () => (await store.foundModels.list(100)).map(({ name, problem }) => [name, problem] as const);
 
@@ -102,6 +103,33 @@ describe("later", () => {
     ]);
     await scanModels(await watchOf(await modelsOf()));
     expect(await found()).toStrictEqual([]);
+  });
+
+  test("a registered model is at hand when it is copied here, until it is deleted", async () => {
+    const modelsDir = await modelsOf("a");
+    await registerModels({ store, modelsDir, atHand: new ModelsAtHand(), log: quietLog() });
+    const watch = await watchOf(await modelsOf("b"));
+    await scanModels(watch);
+    expect(watch.atHand.list()).toStrictEqual([]);
+    await cp(join(modelsDir, "a"), join(watch.modelsDir, "a"), { recursive: true });
+    await scanModels(watch);
+    expect(watch.atHand.list()).toStrictEqual([{ name: "a", hash: await hashOf(modelsDir, "a") }]);
+    await rm(join(watch.modelsDir, "a"), { recursive: true });
+    await scanModels(watch);
+    expect(watch.atHand.list()).toStrictEqual([]);
+  });
+
+  test("a model that differs from the registered one is at hand with its own hash", async () => {
+    const modelsDir = await modelsOf("a");
+    await store.baseModels.register({ ...other, name: "a", hash: "5".repeat(64) });
+    await store.fineTunes.create({
+      ...(await newInput(store)),
+      baseModelId: (await store.baseModels.getByName("a"))?.id ?? "",
+    });
+    const watch = await watchOf(modelsDir);
+    expect(await registerModels(watch)).toStrictEqual([]);
+    expect(watch.log.lines).toStrictEqual([expect.stringContaining("now has other weights")]);
+    expect(watch.atHand.list()).toStrictEqual([{ name: "a", hash: await hashOf(modelsDir, "a") }]);
   });
 
   test("what is asked for is registered", async () => {
