@@ -87,7 +87,7 @@ export type DatasetPreset =
 export type ErrorCode =
   /** The log was made with a different base model. */
   | 'BASE_MISMATCH'
-  /** The request contradicts an earlier one, for example by reusing an idempotency key with other input. */
+  /** The request conflicts with an earlier one or with existing data, such as a reused idempotency key with other input. */
   | 'CONFLICT'
   /** Rows of the dataset cannot be used; issues names lines and reasons. */
   | 'DATASET_INVALID'
