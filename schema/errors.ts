@@ -7,7 +7,8 @@ export const errorCodes = {
   INVALID_ARGUMENT: "An argument is missing, of the wrong type or out of range.",
   UNAUTHENTICATED: "The request has no valid API token, or comes from a web page of another origin.",
   NOT_FOUND: "The requested object does not exist.",
-  CONFLICT: "The request conflicts with an earlier one or with existing data, such as a reused idempotency key with other input.",
+  CONFLICT:
+    "The request conflicts with an earlier one or with existing data, such as a reused idempotency key with other input.",
   INVALID_STATE: "The object exists, but its current state does not allow the operation.",
   DATASET_INVALID: "Rows of the dataset cannot be used; issues names lines and reasons.",
   MODEL_INVALID: "The model folder is incomplete or damaged, or does not match its config.",
