@@ -1,5 +1,5 @@
 /** bench noise: how fast the native device makes noise, alone. */
-import { nativeAddon } from "../engine/native/native.ts";
+import { nativeAddon } from "../engine/native/addon.ts";
 import type { Noise } from "../engine/numbers/noise.ts";
 import type { Machine, Sample, Summary } from "./measure.ts";
 import { machine, summarise, timed } from "./measure.ts";

@@ -1,4 +1,4 @@
-/** What every device demands of a pass's operands. What fails here is a bug in a model family, never input. */
+/** Checks of a pass's operands, shared by all devices. A failure is a bug in a model family, never bad input. */
 import { invariant } from "../../schema/errors.ts";
 import type {
   Activation,
@@ -20,12 +20,12 @@ export function checkIds(table: Weight, ids: Int32Array): void {
   const [entries = 0] = table.shape;
   invariant(
     ids.every((id) => id >= 0 && id < entries),
-    `ids lie in ${table.name}`,
+    `ids are rows of ${table.name}`,
   );
 }
 
 export function checkSameShape(a: Activation, b: Activation): void {
-  invariant(a.rows === b.rows && a.columns === b.columns, "both operands have one shape");
+  invariant(a.rows === b.rows && a.columns === b.columns, "both operands have the same shape");
 }
 
 export function checkSlice(x: Activation, first: number, count: number): void {
@@ -39,7 +39,7 @@ export function checkGather(x: Activation, index: Int32Array): void {
   );
 }
 
-/** @returns columns of a group */
+/** @returns the columns of a group */
 export function checkGroups(x: Activation, weight: Weight): number {
   const [size = 0] = weight.shape;
   invariant(x.columns % size === 0, `${x.columns} columns are whole groups of ${weight.name}`);
@@ -60,7 +60,7 @@ export function checkLinear(
 export function checkRotary(x: Activation, { headSize, positions, frequencies }: RotaryShape): void {
   invariant(x.columns % headSize === 0, "rows are whole heads");
   invariant(positions.length === x.rows, "every row has a position");
-  invariant(2 * frequencies.length <= headSize, "turned columns lie in a head");
+  invariant(2 * frequencies.length <= headSize, "rotated columns are within a head");
 }
 
 export function checkAttention(
@@ -75,7 +75,10 @@ export function checkAttention(
   invariant(q.columns % heads === 0, "rows are whole heads");
   const keyColumns = (q.columns / heads) * keyValueHeads;
   invariant(k.columns === keyColumns && v.columns === keyColumns, "keys and values have heads of the queries' size");
-  invariant(shape.window === undefined || (causal && shape.window > 0), "a window is causal and sees something");
+  invariant(
+    shape.window === undefined || (causal && shape.window > 0),
+    "a window has at least one position and causal attention",
+  );
   if (prefix) {
     const { keys, values } = prefix;
     invariant(keys.columns === keyColumns && values.columns === keyColumns, "a prefix has heads of the keys' size");
@@ -83,7 +86,7 @@ export function checkAttention(
   }
   if (!caches) return;
   invariant(causal && !perturbation, "caches are for unperturbed causal passes");
-  invariant(caches.length === lengths.length, "every sequence has its cache");
+  invariant(caches.length === lengths.length, "every sequence has a cache");
 }
 
 export function checkTargets(x: Activation, head: Weight, targets: Int32Array, options: HeadOptions): void {
@@ -91,7 +94,7 @@ export function checkTargets(x: Activation, head: Weight, targets: Int32Array, o
   invariant(targets.length === x.rows, "every row has a target");
   invariant(
     targets.every((target) => target >= 0 && target < vocab),
-    "targets lie in the vocabulary",
+    "targets are in the vocabulary",
   );
   invariant(!options.bias || options.bias.shape[0] === vocab, "the head's bias has the vocabulary's length");
 }

@@ -1,23 +1,23 @@
 /**
- * Which device computes. A device that is asked for by name and cannot be had is an error; only `auto` looks further,
- * and says what it took and what it passed over.
+ * Chooses the device. If a device requested by name cannot be opened, that is an error; only a group such as `auto` tries the
+ * next one, and reports what it chose and what failed.
  */
 import { SteplogError } from "../../schema/errors.ts";
 import type { Device } from "./device.ts";
 import { createPlainDevice } from "./plain.ts";
 
-/** `threads` of the native device; 0 for as many as there are cores. */
+/** Opens a device. `threads` is for the native device; 0 is one per core. */
 type Open = (threads: number) => Promise<Device>;
 
-/** The native device, at its best or held to an instruction set. */
+/** The native device, with the best instruction set of the processor or a given one. */
 const native =
   (instructionSet = ""): Open =>
   async (threads) =>
     (await import("./native.ts")).createNativeDevice(instructionSet, threads);
 
 /**
- * Devices by name, in the order in which `auto` tries them. Libraries are loaded when a device is opened. Those named after
- * an instruction set are the native device held to it, so that one machine can try them all.
+ * Devices by name. Their libraries are loaded only when a device is opened. native-... is the native device restricted to an
+ * instruction set, so that one machine can test them all.
  */
 const devices = {
   native: native(),
@@ -26,14 +26,14 @@ const devices = {
   "native-avx512": native("avx512"),
   "native-avx2": native("avx2"),
   "native-portable": native("portable"),
-  "tfjs-tensorflow": async () => (await import("./tfjs-tensorflow.ts")).createTensorflowDevice(),
-  "tfjs-wasm": async () => (await import("./tfjs-wasm.ts")).createWasmDevice(),
+  "tfjs-tensorflow": async () => (await import("./tensorflow/tensorflow.ts")).createTensorflowDevice(),
+  "tfjs-wasm": async () => (await import("./wasm/wasm.ts")).createWasmDevice(),
   plain: () => Promise.resolve(createPlainDevice()),
 } as const satisfies Readonly<Record<string, Open>>;
 
-export type DeviceName = keyof typeof devices;
+type DeviceName = keyof typeof devices;
 
-/** Names that stand for the first of several devices that can be opened. */
+/** Groups: the first device of a group that opens is chosen. */
 const groups = {
   auto: ["native", "tfjs-tensorflow", "tfjs-wasm", "plain"],
   tfjs: ["tfjs-tensorflow", "tfjs-wasm"],
@@ -41,16 +41,15 @@ const groups = {
 
 export const deviceNames: readonly string[] = [...Object.keys(groups), ...Object.keys(devices)];
 
-export interface ChosenDevice {
+interface ChosenDevice {
   readonly device: Device;
-  /** For people: why this one. */
+  /** For people: why this device. */
   readonly why: string;
 }
 
 /**
- * @param options.threads of the native device; 0 for as many as there are cores. Other devices have their own ways.
- * @throws INVALID_ARGUMENT for a name that is none of `deviceNames`; DEVICE_UNAVAILABLE, with what was tried and what to
- * do, when the device cannot be opened
+ * @param options.threads threads of the native device; 0 for one per core. Other devices manage threads themselves.
+ * @throws INVALID_ARGUMENT for a name that is not in `deviceNames`; DEVICE_UNAVAILABLE if no device opens
  */
 export async function chooseDevice(
   name: string,
@@ -61,11 +60,11 @@ export async function chooseDevice(
   for (const candidate of candidates) {
     try {
       const device = await devices[candidate](threads);
-      const why = `${describe(name, candidate)}${failures.map((failure) => `; ${failure}`).join("")}`;
+      const why = `${reasonFor(name, candidate)}${failures.map((failure) => `; ${failure}`).join("")}`;
       log?.(`Device: ${device.description} (${why}).`);
       return { device, why };
     } catch (error) {
-      failures.push(`${candidate} cannot be used: ${messageOf(error)}`);
+      failures.push(`${candidate} cannot be opened: ${messageOf(error)}`);
     }
   }
   throw new SteplogError(
@@ -75,13 +74,13 @@ export async function chooseDevice(
 }
 
 const advice =
-  "For native, run npm run build:native, which says what it lacks; for tfjs-tensorflow, install @tensorflow/tfjs-node-gpu or @tensorflow/tfjs-node beside Steplog (docs/devices.md); " +
-  "for tfjs-wasm, run npm install; or set STEPLOG_DEVICE=auto to take what there is.";
+  "For native, run npm run build:native, which reports what is missing; for tfjs-tensorflow, install @tensorflow/tfjs-node-gpu or @tensorflow/tfjs-node beside Steplog (docs/devices.md); " +
+  "for tfjs-wasm, run npm install; or set STEPLOG_DEVICE=auto to use the first device that opens.";
 
 function candidatesFor(name: string): readonly DeviceName[] {
   if (isKey(groups, name)) return groups[name];
   if (isKey(devices, name)) return [name];
-  throw new SteplogError("INVALID_ARGUMENT", `Unknown device "${name}". Known are: ${deviceNames.join(", ")}.`, [
+  throw new SteplogError("INVALID_ARGUMENT", `Unknown device "${name}". Devices: ${deviceNames.join(", ")}.`, [
     { field: "device", message: `must be one of ${deviceNames.join(", ")}` },
   ]);
 }
@@ -90,22 +89,22 @@ function isKey<T extends object>(object: T, key: string): key is keyof T & strin
   return Object.hasOwn(object, key);
 }
 
-function describe(name: string, taken: DeviceName): string {
-  return name === taken ? "asked for by name" : `${name} takes the first that opens: ${taken}`;
+function reasonFor(name: string, chosen: DeviceName): string {
+  return name === chosen ? "requested by name" : `${name} uses the first that opens: ${chosen}`;
 }
 
-/** First line of an error: what loaders append (require stacks) helps nobody here. */
+/** The first line of an error; loaders append require stacks. */
 function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.split("\n", 1)[0] ?? message;
 }
 
-/** One device of this machine, or why it has none of that name. */
+/** A device of this machine, or why it is missing. */
 export type ListedDevice =
   | { readonly name: DeviceName; readonly open: Open }
   | { readonly name: DeviceName; readonly missing: string };
 
-/** Every device, opened once to see whether it can be. */
+/** All devices. Each is opened once to see whether it works. */
 export async function listDevices(): Promise<ListedDevice[]> {
   const listed: ListedDevice[] = [];
   for (const name of Object.keys(devices)) {

@@ -1,14 +1,12 @@
 /**
- * The narrow waist between models and devices. A model family is written once against a Pass; a device supplies it.
+ * The interface between models and devices. A model family is written once against a Pass; each device implements it.
  *
- * A pass is one forward computation over packed sequences: activations are float32 [rows, columns], one row a token,
- * no padding. A perturbed pass measures both sides of SPSA at once: every activation then stands for two halves, the
- * rows under w + e*n and the rows under w - e*n, made from one draw of the noise. A model does not see this: it counts
- * the rows of one side, and only the losses come back per side. Perturbed weights are used and thrown away; stored
- * weights change in `update` alone.
+ * A pass is one forward computation over packed sequences: activations are float32 [rows, columns], one row per token,
+ * without padding. A perturbed pass measures both sides of SPSA at once: every activation then has two halves, the rows
+ * under w + e*n and those under w - e*n, from the same noise. The model does not see this: it counts the rows of one side,
+ * and only losses and logits are returned per side. Perturbed weights are temporary; only `update` changes stored weights.
  *
- * Operations are queued and may run later; what `losses` and `logits` return has run. Shapes that do not fit break an
- * invariant.
+ * Operations are queued and may run later; `losses` and `logits` wait for them. Shapes that do not fit break an invariant.
  */
 import type { LogEntry } from "../../schema/step-log.ts";
 import type { Noise } from "../numbers/noise.ts";
@@ -19,16 +17,16 @@ export interface WeightSpec {
   readonly name: string;
   readonly shape: readonly number[];
   readonly dtype: WeightDtype;
-  /** Whether the noise and the update reach it. */
+  /** Whether passes perturb it and updates change it. */
   readonly trainable: boolean;
 }
 
-/** A weight as a device keeps it; opaque but for what it is called and its shape. */
+/** A weight on a device. Opaque, except for its spec. */
 export interface Weight extends WeightSpec {
   readonly device: string;
 }
 
-/** Activations [rows, columns] of one side; opaque. Freed when its pass ends. */
+/** An activation [rows, columns], counted for one side. Opaque. Freed when its pass ends. */
 export interface Activation {
   readonly rows: number;
   readonly columns: number;
@@ -39,11 +37,11 @@ export interface Perturbation {
   readonly seed: bigint;
   readonly size: number;
   readonly noise: Noise;
-  /** Measures w + e * n alone: the pass has one side. */
+  /** Measures only w + e * n: the pass has one side. */
   readonly oneSided?: boolean;
 }
 
-/** How often a pass computes every row. */
+/** How many times a pass computes each row. */
 export function sidesOf(perturbation: Perturbation | null): 1 | 2 {
   return perturbation && perturbation.oneSided !== true ? 2 : 1;
 }
@@ -55,45 +53,45 @@ export interface AttentionShape {
   /** Lengths of the packed sequences; their sum is the number of rows. */
   readonly lengths: readonly number[];
   readonly causal: boolean;
-  /** Factor of the scores, usually 1 / sqrt(head size). */
+  /** Scores are multiplied by it; usually 1 / sqrt(head size). */
   readonly scale: number;
   /** Sliding window: a query sees the last `window` positions up to its own (Mistral). Causal attention only. */
   readonly window?: number;
   /** Scores become softcap * tanh(score / softcap) (Gemma 2). */
   readonly softcap?: number;
   /**
-   * What came before, one cache a sequence: the rows of k and v are appended to it, and queries see all that it then
-   * holds. Unperturbed causal passes only.
+   * One cache per sequence, with its earlier tokens: the rows of k and v are appended, and queries see all cached rows.
+   * Unperturbed causal passes only.
    */
   readonly caches?: readonly KeyValueCache[];
   /**
-   * Keys and values [length, key columns] that every query of every sequence sees, as those of places before the first of
-   * its sequence: a learned prefix (Li and Liang 2021). A window counts them as such places.
+   * A learned prefix (Li and Liang 2021): keys and values [length, key columns] at the positions before every sequence,
+   * which all queries see. A window counts these positions too.
    */
   readonly prefix?: Prefix;
 }
 
-export interface Prefix {
+interface Prefix {
   readonly keys: Activation;
   readonly values: Activation;
 }
 
-/** Keys and values of the tokens of one sequence that earlier passes saw, of one layer; opaque. */
+/** Keys and values of one layer, for the tokens of one sequence in earlier passes. Opaque. */
 export interface KeyValueCache {
   readonly device: string;
 }
 
-/** Rotary positions (Su et al. 2021, RoFormer): pairs of columns of each head are turned by position * frequency. */
+/** Rotary positions (Su et al. 2021, RoFormer): pairs of columns of each head are rotated by position * frequency. */
 export interface RotaryShape {
   /** Columns of a head; x has a whole number of heads. */
   readonly headSize: number;
   /** Position of each row in its sequence. */
   readonly positions: Int32Array;
-  /** Radians a position, one for each pair; the first 2 * frequencies.length columns of a head are turned. */
+  /** Radians per position, for each pair. Only the first 2 * frequencies.length columns of a head are rotated. */
   readonly frequencies: Float64Array;
   /** Column i is paired with i + frequencies.length ("half", as Llama's weights are stored) or 2i with 2i + 1. */
   readonly pairing: "half" | "interleaved";
-  /** Factor of sine and cosine (attention scaling of longrope and yarn), usually 1. */
+  /** Sine and cosine are multiplied by it (attention scaling of longrope and yarn); usually 1. */
   readonly scale: number;
 }
 
@@ -104,10 +102,10 @@ export interface HeadOptions {
   readonly softcap?: number;
 }
 
-/** How a linear layer's weight is stored: [out, in] as torch's Linear, or [in, out] as GPT-2's Conv1D. */
+/** How a linear layer's weight is stored: [out, in] like torch's Linear, or [in, out] like GPT-2's Conv1D. */
 export type WeightLayout = "out-in" | "in-out";
 
-/** Number format that products are multiplied in; sums are float32 or wider. */
+/** Number format of the factors in matrix products; sums are float32 or wider. */
 export type Precision = "float32" | "bfloat16";
 
 export type ActivationFunction = "relu" | "gelu" | "gelu_tanh" | "silu";
@@ -121,11 +119,11 @@ export interface Pass {
   scale(x: Activation, factor: number): Activation;
   /** Columns first, ..., first + count - 1. */
   slice(x: Activation, first: number, count: number): Activation;
-  /** (x - mean) / sqrt(variance + epsilon) * weight + bias, over each row; no weight, no scaling. */
+  /** (x - mean) / sqrt(variance + epsilon) * weight + bias, over each row; null is a weight of ones or a bias of zeros. */
   layerNorm(x: Activation, weight: Weight | null, bias: Weight | null, epsilon: number): Activation;
   /**
    * x / sqrt(mean(x^2) + epsilon) * (weight + offset), over each group of weight.shape[0] columns of a row: the whole row,
-   * or each head of it (Qwen3). `offset` is 1 for Gemma, which stores its weights less one, else 0.
+   * or each head of it (Qwen3). `offset` is 1 for Gemma, which stores its weights minus 1, else 0.
    */
   rmsNorm(x: Activation, weight: Weight, epsilon: number, offset: number): Activation;
   rotate(x: Activation, shape: RotaryShape): Activation;
@@ -146,19 +144,19 @@ export interface Pass {
   end(): void;
 }
 
-/** Where a tensor's elements lie in a file. */
+/** Where a tensor's elements are in a file. */
 export interface StoredTensor {
   readonly path: string;
   /** Bytes from the start of the file. */
   readonly offset: number;
   readonly bytes: number;
-  /** As safetensors names it; F16 is widened to the F32 that the weight then has. */
+  /** The dtype in safetensors. F16 is widened to F32, the dtype of the weight. */
   readonly dtype: string;
 }
 
-/** A run of elements of a tensor, for replay by pieces. */
+/** Consecutive elements of a tensor, for replay in pieces. */
 export interface TensorPiece {
-  /** Name of the tensor, which its noise is drawn by. */
+  /** Name of the tensor, which determines its noise. */
   readonly name: string;
   readonly dtype: WeightDtype;
   /** Flat index of its first element. */
@@ -168,30 +166,30 @@ export interface TensorPiece {
 }
 
 export interface Device {
-  /** Stable short name: plain, tfjs. */
+  /** Stable short name: plain, native, tfjs. */
   readonly name: string;
-  /** What it runs on, for people: backend, library version. */
+  /** For people: backend, library version. */
   readonly description: string;
-  /** What `begin` may be asked to multiply in; float32 is always among them. */
+  /** The precisions that `begin` accepts; float32 is always one of them. */
   readonly precisions: readonly Precision[];
-  /** Takes the stored little-endian bytes of a tensor; the device's copy is its own. */
+  /** Copies the stored little-endian bytes of a tensor to the device. */
   createWeight(spec: WeightSpec, bytes: Uint8Array): Weight;
-  /** As createWeight, by a device that reads model files itself (by mapping them into memory). */
+  /** Like createWeight, for a device that maps model files into memory itself. */
   mapWeight?(spec: WeightSpec, stored: StoredTensor): Weight;
-  /** Gives a weight's memory back; it must not be used again. */
+  /** Frees a weight. Do not use it afterwards. */
   freeWeight(weight: Weight): void;
-  /** The stored bytes as they are after every update so far. */
+  /** The stored bytes after all updates so far. */
   readWeight(weight: Weight): Promise<Uint8Array>;
   /**
-   * Applies entries, in order, to a trainable weight (docs/STEP_LOG.md, "Update"). A device may put the work off until
-   * the weight is next used or read; it may not change the outcome.
+   * Applies entries in order to trainable weights (docs/STEP_LOG.md, "Update"). A device may delay the work until a weight is
+   * next used or read, as long as the result is the same.
    */
   update(weights: readonly Weight[], entries: readonly LogEntry[], noise: Noise): void;
-  /** Applies entries, in order, to a piece of a tensor that is no weight of the device: the same update, for replay. */
+  /** Applies entries in order to a piece of a tensor that is not a weight of the device: the same update, for replay. */
   replay(piece: TensorPiece, entries: readonly LogEntry[], noise: Noise): Promise<void>;
-  /** Begins a pass; one at a time. */
+  /** Starts a pass; one at a time. */
   begin(perturbation: Perturbation | null, precision?: Precision): Pass;
-  /** An empty cache, until it is freed. */
+  /** An empty cache. */
   createCache(): KeyValueCache;
   freeCache(cache: KeyValueCache): void;
   dispose(): void;

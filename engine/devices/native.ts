@@ -1,11 +1,11 @@
 /**
- * The native device: a pass is recorded here and run whole by the addon, off the event loop. What a pass needs is known
- * before it runs, so the addon joins operations and shares memory between activations.
+ * The native device: a pass is recorded here and run by the addon as a whole, off the event loop. Since the addon knows the
+ * whole pass before it runs, it can fuse operations and share memory between activations.
  */
 import { invariant } from "../../schema/errors.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
-import type { NativeDevice, NativeEntries, NativeTimings, NativeWeight } from "../native/native.ts";
-import { nativeAddon } from "../native/native.ts";
+import type { NativeDevice, NativeEntries, NativeTimings, NativeWeight } from "../native/addon.ts";
+import { nativeAddon } from "../native/addon.ts";
 import type { Noise } from "../numbers/noise.ts";
 import { tensorId } from "../numbers/noise.ts";
 import {
@@ -39,13 +39,13 @@ import type {
   WeightSpec,
 } from "./device.ts";
 import { bytesPerElement, sidesOf } from "./device.ts";
-import { Owned } from "./stored.ts";
+import { Owned } from "./host-memory.ts";
 
 const dtypes: Readonly<Record<WeightDtype, number>> = { F32: 0, BF16: 1 };
 const noises: Readonly<Record<Noise, number>> = { normal: 0, rademacher: 1 };
 const activations: Readonly<Record<ActivationFunction, number>> = { relu: 1, gelu: 2, gelu_tanh: 3, silu: 4 };
 
-/** Operation codes: enum Op of native/src/program.h. */
+/** Operation codes: enum Op in engine/native/src/program.h. */
 const operations = {
   embed: 0,
   add: 1,
@@ -71,22 +71,22 @@ interface OwnCache extends KeyValueCache {
   readonly id: number;
 }
 
-/** Counted in the order of their making, as the addon counts them. */
+/** Numbered in the order of creation, as in the addon. */
 interface Recorded extends Activation {
   readonly id: number;
 }
 
-export interface NativeTimedDevice extends Device {
-  /** Seconds since the last call, by part of a pass. */
+interface NativeTimedDevice extends Device {
+  /** Seconds spent since the last call, by part of a pass. */
   timings(): Promise<NativeTimings>;
-  /** 10^9 floating-point operations a second that the processor does at most, by products between registers alone. */
+  /** The processor's peak in 10^9 floating-point operations per second, measured on registers alone. */
   peak(precision: Precision): Promise<number>;
 }
 
 /**
- * @param instructionSet "" for the best that the processor has
- * @param threads 0 for as many as it has cores
- * @throws when the addon was not built or the processor lacks the instruction set
+ * @param instructionSet "" for the best one of the processor
+ * @param threads 0 for one per core
+ * @throws if the addon was not built or the processor lacks the instruction set
  */
 export function createNativeDevice(instructionSet = "", threads = 0): NativeTimedDevice {
   const name = instructionSet === "" ? "native" : `native-${instructionSet}`;
@@ -98,18 +98,18 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
     weight: (weight: Weight) => weights.find(weight).id,
     cache: (cache: KeyValueCache) => caches.find(cache).id,
   };
-  /** An update that failed shows at the next use: nothing may go on without it. */
+  /** Rejects if an update has failed; later reads and passes await it. */
   let failure: Promise<void> = Promise.resolve();
   return {
     name,
     description: `native, ${native.instructionSet}, ${native.threads} threads`,
     precisions,
     createWeight: (spec, bytes) =>
-      weights.add({ ...spec, device: "native", id: native.createWeight(described(spec), bytes) }),
+      weights.add({ ...spec, device: "native", id: native.createWeight(nativeSpec(spec), bytes) }),
     mapWeight(spec: WeightSpec, stored: StoredTensor) {
       const half = stored.dtype === "F16";
-      invariant(half || stored.dtype === spec.dtype, `${spec.name} is stored as it is trained`);
-      const id = native.mapWeight(described(spec), stored.path, stored.offset, half);
+      invariant(half || stored.dtype === spec.dtype, `${spec.name} is stored in its dtype of training`);
+      const id = native.mapWeight(nativeSpec(spec), stored.path, stored.offset, half);
       return weights.add({ ...spec, device: "native", id });
     },
     freeWeight(weight) {
@@ -117,7 +117,7 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
       weights.free(weight);
     },
     async readWeight(weight) {
-      // Asked for at once, so that what is asked for later comes later.
+      // The read is queued before awaiting, so that it keeps its position among other calls.
       const [bytes] = await Promise.all([native.readWeight(find.weight(weight)), failure]);
       return bytes;
     },
@@ -129,10 +129,10 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
     },
     async replay(piece: TensorPiece, entries, noise) {
       const { bytes } = piece;
-      // Only whole elements at whole addresses can be updated in place.
+      // Only aligned elements can be updated in place.
       const aligned = bytes.byteOffset % bytesPerElement[piece.dtype] === 0 ? bytes : bytes.slice();
-      const place = [dtypes[piece.dtype], tensorId(piece.name), piece.first] as const;
-      await native.replay(aligned, ...place, ...packed(entries), noises[noise]);
+      const location = [dtypes[piece.dtype], tensorId(piece.name), piece.first] as const;
+      await native.replay(aligned, ...location, ...packed(entries), noises[noise]);
       if (aligned !== bytes) bytes.set(aligned);
     },
     begin(perturbation, precision = "float32") {
@@ -155,7 +155,7 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
   };
 }
 
-function described({ name, shape, dtype, trainable }: WeightSpec): NativeWeight {
+function nativeSpec({ name, shape, dtype, trainable }: WeightSpec): NativeWeight {
   return { shape, dtype: dtypes[dtype], trainable, tensor: tensorId(name) };
 }
 
@@ -284,25 +284,25 @@ class NativePass implements Pass {
   async losses(x: Activation, head: Weight, targets: Int32Array, options: HeadOptions = {}): Promise<Float64Array> {
     checkTargets(x, head, targets, options);
     const losses = await this.#run([...this.#head(operations.losses, x, head, options), this.#list(targets)]);
-    invariant(losses instanceof Float64Array, "losses are in double");
+    invariant(losses instanceof Float64Array, "losses are float64");
     return losses;
   }
 
   async logits(x: Activation, head: Weight, options: HeadOptions = {}): Promise<Float32Array> {
     const logits = await this.#run(this.#head(operations.logits, x, head, options));
-    invariant(logits instanceof Float32Array, "logits are in single");
+    invariant(logits instanceof Float32Array, "logits are float32");
     return logits;
   }
 
   end(): void {
-    // The addon's memory is shared by all passes and goes with the device.
+    // All passes share the addon's memory, which is freed with the device.
   }
 
   #head(operation: number, x: Activation, head: Weight, { bias = null, softcap = 0 }: HeadOptions): number[] {
     return [operation, idOf(x), this.#find.weight(head), this.#optional(bias), this.#number(softcap)];
   }
 
-  /** Runs what was recorded, ending with `head`; a second result of one pass computes it again. */
+  /** Runs the recorded operations, then `head`. Asking a pass for a second result runs it again. */
   async #run(head: readonly number[]): Promise<Float64Array | Float32Array> {
     invariant(!(this.#ran && this.#cached), "a pass with caches has one result");
     this.#ran = true;

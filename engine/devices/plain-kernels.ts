@@ -1,6 +1,6 @@
 /**
- * The operations of the plain device, each as its formula reads: row-major matrices, sums in double, in order of index. No
- * result depends on the machine: the functions are of exact.ts, the rest is IEEE 754.
+ * The operations of the plain device, each written like its formula: row-major matrices, sums in float64 in order of index. No
+ * result depends on the machine: elementary functions come from deterministic-math.ts, and the rest is IEEE 754.
  */
 import { cos, exp, log, sin, tanh } from "../numbers/deterministic-math.ts";
 import type { ActivationFunction, AttentionShape, RotaryShape, WeightLayout } from "./device.ts";
@@ -45,7 +45,7 @@ export function layerNormRows(
   return out;
 }
 
-/** Over groups of scale.length columns. */
+/** RMS norm of each group of scale.length columns. */
 export function rmsNormGroups(x: Float32Array, scale: Float32Array, epsilon: number, offset: number): Float32Array {
   const out = new Float32Array(x.length);
   for (let start = 0; start < x.length; start += scale.length) {
@@ -98,8 +98,8 @@ export function multiplyMatrix(
   return out;
 }
 
-/** Queries [tokens, columns] of one sequence, its keys and values [seen, keyColumns]: its last token has the last key. */
-export interface Sequence {
+/** One sequence: queries [tokens, columns], keys and values [seen, keyColumns]. The last key is the last token's. */
+interface Sequence {
   readonly q: Float32Array;
   readonly k: Float32Array;
   readonly v: Float32Array;
@@ -107,7 +107,7 @@ export interface Sequence {
   readonly keyColumns: number;
 }
 
-/** softmax(scale * q k^T) v in each head of a sequence: [tokens, columns]. */
+/** softmax(scale * q k^T) v for each head of a sequence: [tokens, columns]. */
 export function attend({ q, k, v, columns, keyColumns }: Sequence, shape: AttentionShape): Float32Array {
   const size = columns / shape.heads;
   const group = shape.heads / shape.keyValueHeads;
@@ -167,7 +167,7 @@ export const activationFunctions: Readonly<Record<ActivationFunction, (x: number
   silu: (x) => x / (1 + exp(-x)),
 };
 
-/** Error function by its series below 3 and its continued fraction above; about 1e-15 relative. */
+/** The error function, by its series below 3 and its continued fraction above. Relative error about 1e-15. */
 function erf(x: number): number {
   const size = Math.abs(x);
   if (size > 6) return Math.sign(x);

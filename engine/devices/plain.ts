@@ -1,6 +1,6 @@
 /**
- * The plain device: readable TypeScript, one loop an operation (plain-kernels.ts), sums in double. Slow, and the truth
- * that the other devices are tested against.
+ * The plain device: readable TypeScript, one loop per operation (plain-kernels.ts), sums in float64. Slow; the other devices
+ * are tested against it.
  */
 import { invariant } from "../../schema/errors.ts";
 import {
@@ -44,7 +44,7 @@ import {
   rotateHeads,
   sliceColumns,
 } from "./plain-kernels.ts";
-import type { StoredCache, StoredWeight } from "./stored.ts";
+import type { StoredCache, StoredWeight } from "./host-memory.ts";
 import {
   Owned,
   createStoredCache,
@@ -54,7 +54,7 @@ import {
   storedBytes,
   updateStored,
   valuesOf,
-} from "./stored.ts";
+} from "./host-memory.ts";
 
 const name = "plain";
 const precisions: readonly Precision[] = ["float32"];
@@ -213,7 +213,7 @@ class PlainPass implements Pass {
   }
 
   end(): void {
-    // Memory goes with the last reference.
+    // The garbage collector frees the memory.
   }
 
   #scores(x: Activation, head: Weight, { bias, softcap }: HeadOptions): Float32Array[] {
@@ -221,7 +221,7 @@ class PlainPass implements Pass {
     return sides.map((logits) => logits.map((logit) => cap(logit, softcap)));
   }
 
-  /** The values that each side computes with: one array, or w + e*n and w - e*n. */
+  /** The weight on each side: w itself, or w + e*n and w - e*n. */
   #sidesOf(weight: Weight): Float32Array[] {
     const stored = this.#weights.find(weight);
     const sides = sidesOf(this.#perturbation);
@@ -229,7 +229,7 @@ class PlainPass implements Pass {
     return Array.from({ length: sides }, () => valuesOf(stored.elements));
   }
 
-  /** An activation of x's shape, made of x side by side. */
+  /** An activation of the same shape as x, computed from x on each side. */
   #each(x: Activation, make: (values: Float32Array, side: number) => Float32Array): PlainActivation {
     return this.#make(x.rows, x.columns, (side) => make(at(own(x).sides, side), side));
   }

@@ -1,4 +1,4 @@
-/** Random weights for a config, by seed: for benches and tests, not for training (MeZO needs a pretrained model). */
+/** Random weights for a config, from a seed: for benchmarks and tests, not for training (MeZO needs a pretrained model). */
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { WeightDtype } from "../devices/device.ts";
@@ -7,7 +7,7 @@ import { configureModel } from "./families/all.ts";
 import { writeSafetensors } from "./files/safetensors.ts";
 import { fillNoise, sigma, tensorId } from "../numbers/noise.ts";
 
-/** Elements made at a time, to bound memory. */
+/** Elements made at a time, to limit memory. */
 const chunkElements = 1 << 20;
 
 /** Writes config.json and model.safetensors into a new folder. Normal weights are the log's own noise, scaled. */
@@ -62,7 +62,7 @@ async function* randomTensor(
   }
 }
 
-/** Of the 17 values that normal noise takes: each is scaled once, not once an element. */
+/** Normal noise has 17 values, from -8 to 8; each is scaled once instead of once per element. */
 const largestNoise = 8;
 
 function initialValue(tensor: TensorDefinition, noise: number, std: number): number {
@@ -70,7 +70,7 @@ function initialValue(tensor: TensorDefinition, noise: number, std: number): num
   return tensor.init === "ones" ? 1 : (noise / sigma.normal) * std;
 }
 
-/** float32 values cut to bfloat16. */
+/** float32 values truncated to bfloat16. */
 function upperHalves(values: Float32Array): Uint8Array {
   const bits = new Uint32Array(values.buffer);
   const halves = new Uint16Array(bits.length);

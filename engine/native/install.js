@@ -1,14 +1,14 @@
 /**
- * Makes the addon of the native device when npm installs the package. An install never fails for want of it: the worker
- * then takes TensorFlow.js, and one line says why. What the compiler said is in build.log.
+ * Builds the addon of the native device when npm installs the package. If the build fails, the install still succeeds: the
+ * worker uses TensorFlow.js instead, and one line explains why. The compiler's output is in build.log.
  *
  *   node engine/native/install.js
- *                       builds what is not there yet, and exits 0 whatever happens
- *     with --force      builds in any case, and fails when it cannot (npm run build:native)
- *     with --prebuild   as --force, and puts the binary into prebuilds/ (npm run prebuild)
+ *                       builds the addon if it is missing or outdated, and always exits 0
+ *     with --force      always builds, and fails if it cannot (npm run build:native)
+ *     with --prebuild   as --force, and puts the binary into prebuilds/ (npm run native:prebuild)
  *
- * A binary is there when it loads and was built of these sources, whose hash lies beside it. node-gyp-build finds it:
- * build/Release before prebuilds/<platform>-<arch>, which is where prebuildify would put it.
+ * A binary is up to date if it loads and the hash beside it is that of these sources. node-gyp-build finds it in build/Release,
+ * or else in prebuilds/<platform>-<arch>, where prebuildify would put it.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -35,7 +35,7 @@ const require = createRequire(import.meta.url);
 const nodeGypBuild = /** @type {{ path(folder: string): string }} */ (require("node-gyp-build"));
 const built = join(folder, "build", "Release", "steplog_native.node");
 const log = join(folder, "build.log");
-/** A build that downloads headers through a dead network must end some day. */
+/** Ends a build that waits for headers from an unreachable network. */
 const timeoutMs = 10 * 60_000;
 
 const prebuild = process.argv.includes("--prebuild");
@@ -44,17 +44,17 @@ const force = prebuild || process.argv.includes("--force");
 try {
   console.log(`Native device: ${install()}`);
 } catch (error) {
-  const advice = "The worker takes TensorFlow.js instead. After a remedy: npm run build:native";
+  const advice = "The worker will use TensorFlow.js instead. To try again: npm run build:native";
   console.error(`Native device: not built. ${error instanceof Error ? error.message : String(error)}. ${advice}`);
   if (force) process.exitCode = 1;
 }
 
-/** What happened, for people. */
+/** @returns what happened, for people */
 function install() {
-  if (process.env["STEPLOG_NATIVE"] === "off" && !force) return "left out, as STEPLOG_NATIVE=off says.";
+  if (process.env["STEPLOG_NATIVE"] === "off" && !force) return "skipped, because STEPLOG_NATIVE=off.";
   const hash = sourcesHash();
   if (!force && isThere(hash)) return "up to date.";
-  // What is left of other sources must not be loaded should the build fail.
+  // If the build fails, an outdated binary must not be loaded.
   rmSync(built, { force: true });
   const started = performance.now();
   build();
@@ -65,7 +65,7 @@ function install() {
   return `built in ${seconds} s${prebuild ? `, and put into ${prebuildFolder()}` : ""}.`;
 }
 
-/** SHA-256 over binding.gyp and the files of src/, with their names. */
+/** SHA-256 of binding.gyp and the files in src/, with their names. */
 function sourcesHash() {
   const names = readdirSync(join(folder, "src"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -101,26 +101,26 @@ function isThere(hash) {
 }
 
 /**
- * In a process of its own: an addon of another platform may end the one that loads it.
+ * Loads the binary in a separate process, since an addon built for another platform may crash it.
  * @param {string} binary
  */
 function refuseUnloadable(binary) {
   const load = ["-e", "require(process.argv[1])", binary];
   const { status, stderr } = spawnSync(process.execPath, load, { encoding: "utf8" });
   if (status === 0) return;
-  const reason = stderr.split("\n").find((line) => /Error/u.test(line)) ?? "node ended without a word";
+  const reason = stderr.split("\n").find((line) => /Error/u.test(line)) ?? "node exited without an error message";
   throw new Error(`The addon does not load: ${reason}`);
 }
 
 function build() {
-  if (process.platform === "win32") throw new Error("It is made for Linux and macOS");
+  if (process.platform === "win32") throw new Error("Only Linux and macOS are supported");
   const compiler = process.env["CXX"] ?? ["g++", "c++", "clang++"].find(inPath);
   const python = process.env["npm_config_python"] ?? process.env["PYTHON"] ?? ["python3", "python"].find(inPath);
   const missing = [compiler ? [] : "g++ (11 or later)", inPath("make") ? [] : "make", python ? [] : "python3"].flat();
-  if (missing.length > 0) throw new Error(`Missing here: ${missing.join(", ")}`);
+  if (missing.length > 0) throw new Error(`Not installed: ${missing.join(", ")}`);
   const { program, start } = findNodeGyp();
   const headers = nodeHeaders();
-  // By hand, what did not change is kept; an install begins anew.
+  // npm run build:native compiles only what has changed; an install compiles everything.
   const steps = force && !prebuild ? ["configure", "build"] : ["rebuild"];
   const args = [...steps, "--release", "--jobs", String(availableParallelism())];
   if (headers !== null) args.push("--nodedir", headers);
@@ -132,8 +132,8 @@ function build() {
       stdio: ["ignore", output, output],
       timeout: timeoutMs,
     });
-    if (error) throw new Error(`node-gyp could not do it: ${error.message}`);
-    if (status !== 0) throw new Error(`The build failed: ${firstError()} (all of it is in ${log})`);
+    if (error) throw new Error(`node-gyp could not run: ${error.message}`);
+    if (status !== 0) throw new Error(`The build failed: ${firstError()} (full output in ${log})`);
   } finally {
     closeSync(output);
   }
@@ -143,7 +143,7 @@ function build() {
  * @param {string} name
  */
 function inPath(name) {
-  return (process.env["PATH"] ?? "").split(delimiter).some((place) => isExecutable(join(place, name)));
+  return (process.env["PATH"] ?? "").split(delimiter).some((directory) => isExecutable(join(directory, name)));
 }
 
 /**
@@ -158,17 +158,17 @@ function isExecutable(path) {
   }
 }
 
-/** npm names its own; run by hand, npm's lies beside node. */
+/** npm sets the path of its node-gyp; without npm, it is looked for beside node. */
 function findNodeGyp() {
   const beside = join("node_modules", "npm", "node_modules", "node-gyp", "bin", "node-gyp.js");
   const scripts = [process.env["npm_config_node_gyp"] ?? "", join(nodePrefix(), "lib", beside)];
   const script = scripts.find((path) => path !== "" && existsSync(path));
   if (script !== undefined) return { program: process.execPath, start: [script] };
   if (inPath("node-gyp")) return { program: "node-gyp", start: [] };
-  throw new Error("Missing here: node-gyp, which comes with npm");
+  throw new Error("Not installed: node-gyp, which comes with npm");
 }
 
-/** Node's headers, so that nothing is downloaded: those that npm was told of, or that lie beside node. */
+/** Node's headers, so that nothing is downloaded: those configured in npm, or those beside node. */
 function nodeHeaders() {
   const told = process.env["npm_config_nodedir"];
   if (told !== undefined && told !== "") return told;
@@ -191,7 +191,7 @@ function firstError() {
 }
 
 /**
- * Puts the binary where node-gyp-build finds it without build/: the layout and the tags of prebuildify.
+ * Copies the binary to where node-gyp-build finds it without build/, with the layout and tags of prebuildify.
  * @param {string} hash
  */
 function publish(hash) {

@@ -1,12 +1,12 @@
 /**
- * Elementary functions made of IEEE 754 operations alone (+, -, *, /, square root, rounding to whole numbers), which have one
- * result each. Math's own may differ in their last bit between engines, releases and processors; these are the same bits
- * everywhere, so that what the plain device computes is too. That is what a prefix begins with (docs/STEP_LOG.md).
- * Within a few units in the last place; series are summed from their smallest term.
+ * Elementary functions built only from IEEE 754 operations whose results are exactly defined: +, -, *, /, square root and
+ * rounding to whole numbers. The functions of Math may differ in their last bit between engines, releases and processors;
+ * these give the same bits everywhere, and so does the plain device. The start of a prefix depends on that
+ * (docs/STEP_LOG.md). Errors are a few units in the last place; series are summed from their smallest term.
  */
 const bits = new DataView(new ArrayBuffer(8));
 
-/** ln 2 and half of pi, as sums: products of the first parts with whole numbers below 2^20 are exact. */
+/** ln 2 and pi / 2 as sums: products of the first parts with whole numbers below 2^20 are exact. */
 const ln2 = [0.6931471803691238, 1.9082149292705877e-10] as const;
 const halfPi = [1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-21] as const;
 
@@ -28,7 +28,7 @@ export function exp(x: number): number {
   return sum * powerOfTwo(half) * powerOfTwo(k - half);
 }
 
-/** Of a positive, finite number that is not subnormal. */
+/** ln x of a positive, finite number that is not subnormal. */
 export function log(x: number): number {
   bits.setFloat64(0, x);
   let k = (bits.getUint16(0) >>> 4) - 1023;
@@ -60,12 +60,12 @@ export function tanh(x: number): number {
   return x < 0 ? -value : value;
 }
 
-/** Radians, up to 10^6 either way. */
+/** Radians, from -10^6 to 10^6. */
 export function sin(x: number): number {
   return quarter(x, 0);
 }
 
-/** As sin. */
+/** Radians, from -10^6 to 10^6. */
 export function cos(x: number): number {
   return quarter(x, 1);
 }
@@ -74,9 +74,9 @@ export function cos(x: number): number {
 function quarter(x: number, turns: number): number {
   const k = Math.round(x / (Math.PI / 2));
   const r = x - k * halfPi[0] - k * halfPi[1] - k * halfPi[2];
-  const place = (((k + turns) % 4) + 4) % 4;
-  const value = place % 2 === 0 ? sinNear0(r) : cosNear0(r);
-  return place < 2 ? value : -value;
+  const quadrant = (((k + turns) % 4) + 4) % 4;
+  const value = quadrant % 2 === 0 ? sinNear0(r) : cosNear0(r);
+  return quadrant < 2 ? value : -value;
 }
 
 function sinNear0(r: number): number {

@@ -1,7 +1,7 @@
 /**
  * The noise: integers from Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011),
- * addressed by (seed, tensor, element), so that any element of any step can be made alone, anywhere, with the same
- * bits. docs/STEP_LOG.md, "Noise", is the definition.
+ * addressed by (seed, tensor, element), so that any element of any step can be computed alone, anywhere, with the same bits.
+ * docs/STEP_LOG.md, "Noise", defines it.
  */
 import { createHash } from "node:crypto";
 import { invariant } from "../../schema/errors.ts";
@@ -9,19 +9,19 @@ import type { StepLogHeader } from "../../schema/step-log.ts";
 
 export type Noise = StepLogHeader["noise"];
 
-/** Standard deviation of the integers n, by which z = n / sigma has variance 1. */
+/** Standard deviation of the integers n: z = n / sigma has variance 1. */
 export const sigma: Readonly<Record<Noise, number>> = { normal: 2, rademacher: 1 };
 
-/** The last word of the counter; 3 is the order of the rows (order.ts), and what logs say nothing of comes from 5. */
+/** The last word of the counter. 3 is the order of the rows (engine/train/batches.ts); 5 and above are not part of any log. */
 export const streams = { normal: 0, rademacher: 1, rounding: 2, adapter: 4, sampling: 5 } as const;
 const elementsPerBlock = { normal: 8, rademacher: 128, rounding: 8 } as const;
 
-/** First four bytes, little-endian, of SHA-256 of the tensor's name in UTF-8. */
+/** The first four bytes, little-endian, of SHA-256 of the tensor's name in UTF-8. */
 export function tensorId(name: string): number {
   return createHash("sha256").update(name, "utf8").digest().readUInt32LE(0);
 }
 
-/** Writes n of the elements start, start + 1, ... of a tensor into `out`. `start` below 2^53. */
+/** Writes n of elements start, start + 1, ... of a tensor into `out`. `start` is below 2^53. */
 export type FillNoise = (out: Int8Array, noise: Noise, seed: bigint, tensor: number, start: number) => void;
 
 export function fillNoise(out: Int8Array, noise: Noise, seed: bigint, tensor: number, start: number): void {
@@ -29,7 +29,7 @@ export function fillNoise(out: Int8Array, noise: Noise, seed: bigint, tensor: nu
   else fillRademacher(out, seed, tensor, start);
 }
 
-/** Centred binomial: ones among 16 bits, minus 8. */
+/** Centred binomial: the number of ones in 16 bits, minus 8. */
 function fillNormal(out: Int8Array, seed: bigint, tensor: number, start: number): void {
   forEachChunk(seed, tensor, "normal", start, out.length, (at, skip, count) => {
     for (let i = 0; 2 * i < skip + count; i++) words[i] = onesInHalves(words[i] ?? 0);
@@ -37,7 +37,7 @@ function fillNormal(out: Int8Array, seed: bigint, tensor: number, start: number)
   });
 }
 
-/** The 16 bits of each element that stochastic rounding adds below a bfloat16. */
+/** The 16 bits per element that stochastic rounding to bfloat16 adds below the kept bits. */
 export function fillRounding(out: Uint16Array, seed: bigint, tensor: number, start: number): void {
   forEachChunk(seed, tensor, "rounding", start, out.length, (at, skip, count) => {
     out.set(halves.subarray(skip, skip + count), at);
@@ -55,13 +55,13 @@ function fillRademacher(out: Int8Array, seed: bigint, tensor: number, start: num
   });
 }
 
-/** Words of a chunk of blocks; their little-endian 16-bit halves are in the order of the elements. */
+/** Words of a chunk of blocks. Their little-endian 16-bit halves are in the order of the elements. */
 const words = new Uint32Array(4 * 128);
 const halves = new Uint16Array(words.buffer);
 
 /**
- * Makes the words of the elements start, ..., start + length - 1 a chunk at a time, and calls `write` when the elements
- * skip, ..., skip + count - 1 of the chunk are those from `at` on.
+ * Makes the words of elements start, ..., start + length - 1 a chunk at a time. Calls `write` for each chunk: its elements skip,
+ * ..., skip + count - 1 are the elements from `at` on of the output.
  */
 function forEachChunk(
   seed: bigint,
@@ -84,7 +84,7 @@ function forEachChunk(
   }
 }
 
-/** Number of ones in each 16-bit half, as two 16-bit numbers in one word. */
+/** The number of ones in each 16-bit half, as two 16-bit numbers in one word. */
 function onesInHalves(word: number): number {
   let v = word - ((word >>> 1) & 0x55555555);
   v = (v & 0x33333333) + ((v >>> 2) & 0x33333333);
@@ -92,7 +92,7 @@ function onesInHalves(word: number): number {
   return (v + (v >>> 8)) & 0x001f001f;
 }
 
-/** Philox4x32-10 with the key of a seed and the upper counter words of a tensor and a stream. */
+/** Philox4x32-10. The key is the seed; the upper counter words are the tensor and the stream. */
 export class Philox {
   readonly #key0: number;
   readonly #key1: number;
@@ -106,7 +106,7 @@ export class Philox {
     this.#stream = streamId;
   }
 
-  /** Writes the four words of each of `count` blocks, from `first` on, into `out`. Block numbers below 2^53. */
+  /** Writes the four words of each of blocks first, ..., first + count - 1 into `out`. Block numbers are below 2^53. */
   blocks(first: number, count: number, out: Uint32Array): void {
     invariant(Number.isSafeInteger(first + count) && first >= 0, "block numbers are safe integers");
     for (let i = 0; i < count; i++) this.#block(first + i, out, 4 * i);
@@ -139,8 +139,8 @@ export class Philox {
 }
 
 /**
- * Upper 32 bits of the product of two unsigned 32-bit numbers, from the products of their halves. No sum here exceeds
- * 2^32 - 1, so 32-bit integer arithmetic holds it.
+ * The upper 32 bits of the product of two unsigned 32-bit numbers, from the products of their halves. No sum exceeds 2^32 - 1,
+ * so 32-bit integer arithmetic suffices.
  */
 function multiplyHigh(a: number, b: number): number {
   const aLow = a & 0xffff;

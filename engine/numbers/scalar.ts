@@ -6,7 +6,7 @@ const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 const smallest = 2 ** -100;
 
-/** `value` as the nearest bfloat16, ties to even; 0 when it is smaller than 2^-100. */
+/** `value` as the nearest bfloat16, ties to even; 0 if it is smaller than 2^-100 in size. */
 export function toBfloat16(value: number): number {
   if (Math.abs(value) < smallest) return 0;
   float[0] = toFloat32OddRounded(value);
@@ -16,8 +16,8 @@ export function toBfloat16(value: number): number {
 }
 
 /**
- * float32 rounded to odd: when `value` is not a float32, the neighbour whose last bit is one. Rounding that to bfloat16
- * gives what rounding `value` at once would give; the nearest float32 would be rounded twice.
+ * float32 rounded to odd: if `value` is not a float32, the neighbour whose last bit is 1. Rounding that to bfloat16 gives the
+ * same result as rounding `value` directly; the nearest float32 could be rounded twice the wrong way.
  */
 function toFloat32OddRounded(value: number): number {
   float[0] = value;
@@ -30,8 +30,8 @@ function toFloat32OddRounded(value: number): number {
 }
 
 /**
- * The size e of the perturbation w +- e * n: epsilon / sigma as float32, its low four mantissa bits cleared, so that
- * e * n is exact for |n| <= 8.
+ * The size e of the perturbation w +- e * n: epsilon / sigma as float32 with the low four mantissa bits cleared, so that e * n
+ * is exact for |n| <= 8.
  */
 export function perturbationSize(epsilon: number, noise: Noise): number {
   float[0] = epsilon / sigma[noise];

@@ -11,7 +11,7 @@ import { summarise } from "../../bench/measure.ts";
 import { randomRows } from "../../bench/model.ts";
 import { workOf } from "../../bench/work.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
-import { nativeAddon } from "../../engine/native/native.ts";
+import { nativeAddon } from "../../engine/native/addon.ts";
 import { randomModel, scratch, tinyConfig } from "../support/models.ts";
 import { programPath } from "../../schema/package.ts";
 

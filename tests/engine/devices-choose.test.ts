@@ -2,8 +2,8 @@
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
 import { chooseDevice, deviceNames, listDevices } from "../../engine/devices/choose.ts";
-import { createTensorflowDevice } from "../../engine/devices/tfjs-tensorflow.ts";
-import { createWasmDevice } from "../../engine/devices/tfjs-wasm.ts";
+import { createTensorflowDevice } from "../../engine/devices/tensorflow/tensorflow.ts";
+import { createWasmDevice } from "../../engine/devices/wasm/wasm.ts";
 import type { Operation } from "./devices.inputs.ts";
 import { computationOf, load, perturbations, run } from "./devices.inputs.ts";
 
@@ -14,14 +14,14 @@ describe("chooseDevice", () => {
   test("plain is there on every machine", async () => {
     const { device, why } = await chooseDevice("plain");
     expect(device.name).toBe("plain");
-    expect(why).toBe("asked for by name");
+    expect(why).toBe("requested by name");
   });
 
   test("auto takes the first that opens, and says why", async () => {
     const messages: string[] = [];
     const { device, why } = await chooseDevice("auto", { log: (message) => messages.push(message) });
     const first = listed.find((candidate) => "open" in candidate);
-    expect(why).toContain(`auto takes the first that opens: ${first?.name}`);
+    expect(why).toContain(`auto uses the first that opens: ${first?.name}`);
     expect(first?.name).toMatch(new RegExp(`^${device.name}`, "u"));
     expect(messages).toEqual([expect.stringContaining(device.description)]);
     device.dispose();

@@ -1,18 +1,18 @@
 /**
- * The wasm backend of TensorFlow.js as a heap with one kernel: tensors are allocated, viewed in place, multiplied and
- * freed by hand. Its own kernels are called below tfjs's engine, which would only add book-keeping.
+ * The wasm backend of TensorFlow.js as a heap with one kernel: tensors are allocated, viewed in place, multiplied and freed
+ * explicitly. The kernel is called without tfjs's engine, which would only add bookkeeping.
  */
 import type { KernelFunc, TensorInfo } from "@tensorflow/tfjs-core";
 import { findBackend, getKernel, setBackend, version_core as version } from "@tensorflow/tfjs-core";
 import { BackendWasm } from "@tensorflow/tfjs-backend-wasm";
-import { invariant } from "../../schema/errors.ts";
+import { invariant } from "../../../schema/errors.ts";
 
-/** Starts the backend, once a process: every device shares its heap. */
+/** Starts the backend once per process: all wasm devices share its heap. */
 export async function openWasmBackend(): Promise<{ heap: WasmHeap; version: string }> {
   if (!(await setBackend("wasm"))) throw new Error("The wasm backend of TensorFlow.js did not start.");
   const backend: unknown = findBackend("wasm");
   const kernel = getKernel("_FusedMatMul", "wasm");
-  invariant(backend instanceof BackendWasm && kernel, "a started backend has its kernels");
+  invariant(backend instanceof BackendWasm && kernel, "the backend has started and has its kernels");
   return { heap: new WasmHeap(backend, kernel.kernelFunc), version };
 }
 
@@ -25,12 +25,12 @@ export class WasmHeap {
     this.#fusedMatMul = fusedMatMul;
   }
 
-  /** A tensor [1, rows, columns] of arbitrary values. */
+  /** A tensor [1, rows, columns], not initialised. */
   allocate(rows: number, columns: number): TensorInfo {
     return this.#backend.makeOutput([1, rows, columns], "float32");
   }
 
-  /** A vector. */
+  /** A copy of a vector. */
   copy(values: Float32Array): TensorInfo {
     return this.#backend.makeOutput([values.length], "float32", undefined, values);
   }

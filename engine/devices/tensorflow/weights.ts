@@ -1,30 +1,30 @@
 /**
- * Weights, noise and update as TensorFlow operations: the same bits as engine/noise.ts and engine/update.ts, made where
- * the weights are. StatelessRandomUniformFullIntV2 with algorithm 1 is Philox4x32-10, word for word; the rest is shifts,
- * counts and products that are exact, and one rounded subtraction.
+ * Weights, noise and update as TensorFlow operations, on the processor that has the weights: the same bits as
+ * engine/numbers/noise.ts and engine/replay/update.ts. StatelessRandomUniformFullIntV2 with algorithm 1 is Philox4x32-10, word
+ * for word; the rest is exact shifts, bit counts and products, and one rounded subtraction.
  *
- * TensorFlow takes subnormal numbers for zero, on CPU and GPU alike. A weight whose elements are all 0 or at least
- * `smallest` = 2^-64 in size cannot meet one: they are multiples of 2^-87, a * n is one of 2^-107, and so is every
- * difference. One that has smaller elements, or gets them by decay, is updated by engine/update.ts instead.
+ * TensorFlow flushes subnormal numbers to zero, on CPU and GPU. They cannot occur in a weight whose elements are all 0 or at
+ * least `smallest` = 2^-64 in size: such elements are multiples of 2^-87, a * n is a multiple of 2^-107, and so is every
+ * difference. A weight with smaller elements, from the start or by decay, is updated by engine/replay/update.ts instead.
  */
-import { invariant } from "../../schema/errors.ts";
-import type { LogEntry } from "../../schema/step-log.ts";
-import type { Noise } from "../numbers/noise.ts";
-import { streams, tensorId } from "../numbers/noise.ts";
-import type { Stored } from "../replay/update.ts";
-import { update } from "../replay/update.ts";
-import type { Weight, WeightSpec } from "./device.ts";
-import { bytesPerElement, elementCount } from "./device.ts";
-import { valuesOf as widened } from "./stored.ts";
-import type { Handle, TensorFlow } from "./tfjs-binding.ts";
-import { types } from "./tfjs-binding.ts";
+import { invariant } from "../../../schema/errors.ts";
+import type { LogEntry } from "../../../schema/step-log.ts";
+import type { Noise } from "../../numbers/noise.ts";
+import { streams, tensorId } from "../../numbers/noise.ts";
+import type { Stored } from "../../replay/update.ts";
+import { update } from "../../replay/update.ts";
+import type { Weight, WeightSpec } from "../device.ts";
+import { bytesPerElement, elementCount } from "../device.ts";
+import { valuesOf as float32Values } from "../host-memory.ts";
+import type { Handle, TensorFlow } from "./binding.ts";
+import { types } from "./binding.ts";
 
 export interface TensorflowWeight extends Weight {
   readonly id: number;
   readonly elements: number;
   /** [elements], float32 or bfloat16; replaced by each update. */
   values: Handle;
-  /** Whether TensorFlow's arithmetic is too coarse for its smallest elements. */
+  /** Whether it has elements so small that TensorFlow could meet subnormal numbers. */
   subnormal: boolean;
 }
 
@@ -40,7 +40,7 @@ export function storeTensorflowWeight(tf: TensorFlow, spec: WeightSpec, bytes: U
   return { ...spec, device: "tfjs", id, elements, values: upload(tf, stored), subnormal: hasTiny(stored) };
 }
 
-/** `stored` as a tensor of its own length; it must not change afterwards. */
+/** The elements as a tensor [elements]. `stored` must not change afterwards. */
 function upload(tf: TensorFlow, stored: Stored): Handle {
   if (stored instanceof Float32Array) return tf.constant(stored);
   return tf.scope(() => {
@@ -51,7 +51,7 @@ function upload(tf: TensorFlow, stored: Stored): Handle {
 
 /** Whether an element other than 0 is smaller than `smallest`. */
 function hasTiny(stored: Stored): boolean {
-  return widened(stored).some((value) => value !== 0 && Math.abs(value) < smallest);
+  return float32Values(stored).some((value) => value !== 0 && Math.abs(value) < smallest);
 }
 
 export function readTensorflowWeight(tf: TensorFlow, weight: TensorflowWeight): Uint8Array {
@@ -76,7 +76,7 @@ export function valuesOf(tf: TensorFlow, weight: TensorflowWeight, first: number
   return tf.cast(tf.slice(weight.values, first, count, types.bfloat16), types.bfloat16, types.float32);
 }
 
-/** Noise of elements that begin a block: `first` is a multiple of this. */
+/** Noise is drawn from the start of a block: `first` must be a multiple of this. */
 export const noiseAlignment = 128;
 
 /** n of the elements first, ..., first + count - 1 as float32 [count]. */
@@ -91,7 +91,7 @@ export function noiseOf(
   return noise === "normal" ? normal(tf, seed, tensor, first, count) : rademacher(tf, seed, tensor, first, count);
 }
 
-/** Ones among 16 bits, minus 8. */
+/** The number of ones in 16 bits, minus 8. */
 function normal(tf: TensorFlow, seed: bigint, tensor: number, first: number, count: number): Handle {
   const halves = halfWords(tf, seed, tensor, streams.normal, first, count);
   const ones = tf.unary("PopulationCount", halves, types.uint16);
@@ -102,11 +102,11 @@ function normal(tf: TensorFlow, seed: bigint, tensor: number, first: number, cou
 function rademacher(tf: TensorFlow, seed: bigint, tensor: number, first: number, count: number): Handle {
   const rows = Math.ceil(count / 32);
   const drawn = tf.reshape(words(tf, seed, tensor, streams.rademacher, first / 128, rows), [rows, 1], types.uint32);
-  const places = unsigned(
+  const bitIndexes = unsigned(
     tf,
     Int32Array.from({ length: 32 }, (_, bit) => bit),
   );
-  const shifted = tf.binary("RightShift", drawn, places, types.uint32);
+  const shifted = tf.binary("RightShift", drawn, bitIndexes, types.uint32);
   const bits = tf.binary("BitwiseAnd", shifted, unsigned(tf, Int32Array.of(1)), types.uint32);
   const doubled = tf.binary("Mul", tf.cast(bits, types.uint32, types.float32), tf.scalar(2));
   return tf.slice(tf.reshape(tf.binary("Sub", tf.scalar(1), doubled), [32 * rows]), 0, count);
@@ -121,7 +121,7 @@ function halfWords(tf: TensorFlow, seed: bigint, tensor: number, stream: number,
 
 const philox = 1;
 
-/** `count` Philox words from a block on: uint32 [count]. Key and counter are uint64, low word first. */
+/** `count` Philox words, starting at a block: uint32 [count]. Key and counter are uint64, low word first. */
 function words(tf: TensorFlow, seed: bigint, tensor: number, stream: number, block: number, count: number): Handle {
   invariant(Number.isInteger(block), "noise is drawn from the first element of a block");
   const low = Number(seed & 0xffff_ffffn) | 0;
@@ -149,7 +149,7 @@ export function updateTensorflowWeight(
 ): void {
   invariant(weight.trainable, `${weight.name} is trainable`);
   for (const [at, entry] of entries.entries()) {
-    // From 2^-64, a decay below a half could reach the subnormal numbers at once.
+    // A single decay below 0.5 could take elements from 2^-64 to subnormal numbers.
     if (weight.subnormal || (entry.decay !== undefined && Math.abs(entry.decay) < 0.5)) {
       updateInPlainMemory(tf, weight, entries.slice(at), noise);
       return;

@@ -1,13 +1,13 @@
 /**
- * The small operations of the wasm device, in TypeScript on views of the wasm heap: each is faster so than as several
- * TensorFlow.js kernels, and needs no intermediate tensors. Matrices are row-major; sums are in double.
+ * The small operations of the wasm device, in TypeScript on views of the wasm heap: each is faster than several TensorFlow.js
+ * kernels and needs no intermediate tensors. Matrices are row-major; sums are float64.
  */
-import type { ActivationFunction, AttentionShape, RotaryShape } from "./device.ts";
+import type { ActivationFunction, AttentionShape, RotaryShape } from "../device.ts";
 
-/** Rows and columns that are transposed together: their cache lines stay in the first-level cache. */
+/** Rows transposed together: their cache lines stay in the first-level cache. */
 const tile = 16;
 
-/** to [columns, rows] becomes the transpose of w [rows, columns]. */
+/** Writes the transpose of w [rows, columns] into `to` [columns, rows]. */
 export function transpose(w: Float32Array, to: Float32Array, rows: number, columns: number): void {
   for (let row = 0; row < rows; row += tile) {
     const end = Math.min(rows, row + tile);
@@ -17,7 +17,7 @@ export function transpose(w: Float32Array, to: Float32Array, rows: number, colum
   }
 }
 
-/** plus and minus [columns, rows] become the transposes of w + size * n and w - size * n, w and n [rows, columns]. */
+/** Writes the transposes of w + size * n and w - size * n, [rows, columns], into `plus` and `minus`, [columns, rows]. */
 export function perturbTransposed(
   w: Float32Array,
   n: Int8Array,
@@ -127,7 +127,7 @@ export function normInto(
   }
 }
 
-/** In two sums, so that an addition need not wait for the one before it. */
+/** Two partial sums, so that additions do not wait for each other. */
 function sumOfRow(x: Float32Array, start: number, columns: number): number {
   const even = columns & ~1;
   let a = 0;
@@ -152,15 +152,15 @@ function squaresOfRow(x: Float32Array, start: number, columns: number, mean: num
   return even === columns ? a + b : a + b + ((x[start + even] ?? 0) - mean) ** 2;
 }
 
-/** Keys and values [seen, keyColumns] of one sequence; its last token has the last of them. */
-export interface Seen {
+/** Keys and values [seen, keyColumns] of one sequence; the last ones are the last token's. */
+interface Seen {
   readonly k: Float32Array;
   readonly v: Float32Array;
 }
 
 /**
- * softmax(scale * q k^T) v within each sequence and head; q and out [rows, columns]. `seenBy` gives the keys and values
- * of the sequence with an index.
+ * softmax(scale * q k^T) v within each sequence and head; q and out are [rows, columns]. `seenBy` returns the keys and values
+ * of a sequence by its index.
  */
 export function attendInto(
   out: Float32Array,
@@ -190,7 +190,7 @@ export function attendInto(
       for (let row = 0; row < length; row++) {
         const at = (start + row) * columns + head * size;
         const end = shape.causal ? count - length + row + 1 : count;
-        // Whole fours of keys: what lies before the window scores -Infinity, which weighs nothing.
+        // Groups of four keys: those before the window get the score -Infinity, so their weight is 0.
         const hidden = shape.causal ? Math.max(0, end - window) : 0;
         const first = hidden & ~3;
         for (let c = 0; c < size; c++) query[c] = (q[at + c] ?? 0) * shape.scale;
@@ -218,7 +218,7 @@ function widenRows(to: Float64Array, x: Float32Array, from: number, stride: numb
   to.fill(0, rows * size, paddedTo4(rows) * size);
 }
 
-/** scores[j] = query . key j for first <= j < end, four keys at a time: four sums that do not wait for one another. */
+/** scores[j] = query . key j for first <= j < end, four keys at a time, so that sums do not wait for each other. */
 function scoreKeys(
   scores: Float64Array,
   query: Float64Array,
@@ -244,7 +244,7 @@ function scoreKeys(
   }
 }
 
-/** Replaces scores by exp(score - the greatest) and returns their sum. */
+/** Replaces scores by exp(score - maximum) and returns their sum. */
 function exponentiate(scores: Float64Array, first: number, end: number): number {
   let peak = -Infinity;
   for (let j = first; j < end; j++) if ((scores[j] ?? 0) > peak) peak = scores[j] ?? 0;
@@ -257,7 +257,7 @@ function exponentiate(scores: Float64Array, first: number, end: number): number 
   return total;
 }
 
-/** sums = the values weighted, four at a time; weights from `end` on are cleared. */
+/** sums = the weighted sum of the values, four at a time. Clears the weights from `end` to a multiple of four. */
 function sumValues(
   sums: Float64Array,
   weights: Float64Array,
@@ -283,10 +283,10 @@ export function activateInto(out: Float32Array, x: Float32Array, kind: Activatio
   loops[kind](out, x);
 }
 
-/** A loop each, so that its body is compiled for one function. */
+/** One loop per function, so that each is compiled separately. */
 const loops: Readonly<Record<ActivationFunction, (out: Float32Array, x: Float32Array) => void>> = {
   relu(out, x) {
-    // Exact, and five times as fast as a branch on random signs, or as Math.max.
+    // Exact, and five times as fast as Math.max or a branch on random signs.
     for (let i = 0; i < x.length; i++) out[i] = 0.5 * ((x[i] ?? 0) + Math.abs(x[i] ?? 0));
   },
   gelu(out, x) {
@@ -307,7 +307,7 @@ const loops: Readonly<Record<ActivationFunction, (out: Float32Array, x: Float32A
   },
 };
 
-/** x times the normal distribution function, by Abramowitz and Stegun 7.1.26: within 1.5e-7 of erf. */
+/** x times the normal distribution function, with erf by Abramowitz and Stegun 7.1.26 (error below 1.5e-7). */
 function gelu(x: number): number {
   const size = Math.abs(x) * Math.SQRT1_2;
   const t = 1 / (1 + 0.3275911 * size);
@@ -316,7 +316,7 @@ function gelu(x: number): number {
   return x < 0 ? x * tail : x * (1 - tail);
 }
 
-/** Cross-entropy of rows whose scores come some columns at a time: log(sum(exp(scores))) - scores[target]. */
+/** Cross-entropy log(sum(exp(scores))) - scores[target] of rows whose scores arrive in chunks of columns. */
 export class CrossEntropy {
   readonly #targets: Int32Array;
   readonly #peaks: Float64Array;
@@ -330,7 +330,7 @@ export class CrossEntropy {
     this.#scores = new Float64Array(targets.length).fill(NaN);
   }
 
-  /** Takes the scores [rows, count] of the columns from `first` on. */
+  /** Adds the scores [rows, count] of columns first, ..., first + count - 1. */
   add(scores: Float32Array, first: number, count: number): void {
     for (let row = 0; row < this.#targets.length; row++) {
       const start = row * count;

@@ -1,14 +1,12 @@
 /**
- * TensorFlow.js on its wasm backend: matrix products by XNNPACK on the wasm heap, everything else by loops in TypeScript
- * over views of that heap, so that nothing is copied in between.
+ * TensorFlow.js on its wasm backend: XNNPACK does matrix products on the wasm heap, and loops in TypeScript do the rest on views
+ * of that heap, without copies.
  *
- * Weights are typed arrays outside the heap. XNNPACK wants [in, out], and is ten times slower where tfjs transposes for
- * it, so a weight [out, in] is transposed while it is perturbed, multiplied with, and thrown away.
+ * Weights are typed arrays outside the heap. XNNPACK needs [in, out], and is ten times slower if tfjs transposes for it, so a
+ * weight [out, in] is transposed while it is perturbed; the copy is freed after the product.
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core";
-import { invariant } from "../../schema/errors.ts";
-import type { LogEntry } from "../../schema/step-log.ts";
-import type { Noise } from "../numbers/noise.ts";
+import { invariant } from "../../../schema/errors.ts";
 import {
   checkAttention,
   checkGather,
@@ -20,27 +18,26 @@ import {
   checkSameShape,
   checkSlice,
   checkTargets,
-} from "./checks.ts";
+} from "../checks.ts";
 import type {
   Activation,
   ActivationFunction,
   AttentionShape,
   Device,
   HeadOptions,
-  KeyValueCache,
   Pass,
   Perturbation,
   Precision,
   RotaryShape,
   Weight,
   WeightLayout,
-} from "./device.ts";
-import { sidesOf } from "./device.ts";
-import { joined } from "./plain-kernels.ts";
-import type { StoredCache, StoredWeight } from "./stored.ts";
-import { Owned, createStoredCache, replayPiece, storeWeight, storedBytes, updateStored, valuesOf } from "./stored.ts";
-import type { WasmHeap } from "./tfjs-heap.ts";
-import { openWasmBackend } from "./tfjs-heap.ts";
+} from "../device.ts";
+import { sidesOf } from "../device.ts";
+import { joined } from "../plain-kernels.ts";
+import type { StoredWeight } from "../host-memory.ts";
+import { createStoredCache, replayPiece, storeWeight, storedBytes, valuesOf } from "../host-memory.ts";
+import type { WasmHeap } from "./heap.ts";
+import { openWasmBackend } from "./heap.ts";
 import {
   CrossEntropy,
   activateInto,
@@ -55,33 +52,30 @@ import {
   rotateInto,
   scaleInto,
   sliceInto,
-  transpose,
-} from "./tfjs-kernels.ts";
-import { KeptNoise } from "./tfjs-noise.ts";
+} from "./kernels.ts";
+import type { Outputs } from "./weights.ts";
+import { WasmWeights } from "./weights.ts";
 
-/** Elements of the head that are multiplied with at once: scores of the whole vocabulary are never held. */
+/** Elements of the head used at a time, so that the scores of the whole vocabulary are never in memory at once. */
 const headChunkElements = 2 ** 20;
-
-/** Transposes of weights that training does not change are kept up to this size in all; the heap ends at 4 GiB. */
-const frozenBudgetElements = 2 ** 27;
 
 const name = "tfjs";
 const precisions: readonly Precision[] = ["float32"];
 
-/** One tensor [1, rows, columns] a side: plus, minus. */
+/** One tensor [1, rows, columns] per side: plus, minus. */
 interface WasmActivation extends Activation {
   readonly sides: readonly TensorInfo[];
 }
 
-export interface WasmDevice extends Device {
-  /** Tensors on the wasm heap now. */
+interface WasmDevice extends Device {
+  /** Number of tensors on the wasm heap. */
   tensors(): number;
 }
 
-/** @throws when the backend cannot be loaded or started */
+/** @throws if the backend cannot be loaded or started */
 export async function createWasmDevice(): Promise<WasmDevice> {
   const { heap, version } = await openWasmBackend();
-  const shared = new Shared(heap);
+  const shared = new WasmWeights(heap);
   return {
     name,
     description: `TensorFlow.js ${version}, wasm backend`,
@@ -102,74 +96,13 @@ export async function createWasmDevice(): Promise<WasmDevice> {
   };
 }
 
-/** A run of a weight's outputs: rows first, ..., first + count - 1 of one [out, in]; all of one [in, out]. */
-interface Outputs {
-  readonly layout: WeightLayout;
-  readonly first: number;
-  readonly count: number;
-}
-
-/** What the passes of a device share: its weights and caches, and what was kept of the weights. */
-class Shared {
-  readonly heap: WasmHeap;
-  readonly noise = new KeptNoise();
-  readonly weights = new Owned<Weight, StoredWeight>();
-  readonly caches = new Owned<KeyValueCache, StoredCache>();
-  /** Matrices of frozen weights, by their first output. */
-  readonly #frozen = new Map<StoredWeight, Map<string, TensorInfo>>();
-  #frozenElements = 0;
-
-  constructor(heap: WasmHeap) {
-    this.heap = heap;
-  }
-
-  update(handles: readonly Weight[], entries: readonly LogEntry[], noise: Noise): void {
-    for (const weight of handles.map((handle) => this.weights.find(handle))) {
-      updateStored(weight, entries, noise, this.noise.fillFor(weight));
-    }
-  }
-
-  /** The matrix [inputs, count] of some outputs. `owned`: whoever asked must free it. */
-  matrix(weight: StoredWeight, inputs: number, outputs: Outputs): { tensor: TensorInfo; owned: boolean } {
-    const { layout, first, count } = outputs;
-    const key = `${layout} ${first}`;
-    const kept = this.#frozen.get(weight)?.get(key);
-    if (kept) return { tensor: kept, owned: false };
-    const tensor = this.heap.allocate(inputs, count);
-    const values = valuesOf(weight.elements.subarray(first * inputs, (first + count) * inputs));
-    if (layout === "in-out") this.heap.view(tensor).set(values);
-    else transpose(values, this.heap.view(tensor), count, inputs);
-    if (weight.trainable || this.#frozenElements + values.length > frozenBudgetElements) return { tensor, owned: true };
-    const tensors = this.#frozen.get(weight) ?? new Map<string, TensorInfo>();
-    this.#frozen.set(weight, tensors.set(key, tensor));
-    this.#frozenElements += values.length;
-    return { tensor, owned: false };
-  }
-
-  freeWeight(handle: Weight): void {
-    const weight = this.weights.find(handle);
-    for (const tensor of this.#frozen.get(weight)?.values() ?? []) {
-      this.#frozenElements -= tensor.shape.reduce((product, size) => product * size, 1);
-      this.heap.free(tensor);
-    }
-    this.#frozen.delete(weight);
-    this.noise.forget(weight);
-    this.weights.free(handle);
-  }
-
-  dispose(): void {
-    for (const handle of this.weights.all()) this.freeWeight(handle);
-    this.caches.clear();
-  }
-}
-
 class WasmPass implements Pass {
-  readonly #shared: Shared;
+  readonly #shared: WasmWeights;
   readonly #heap: WasmHeap;
   readonly #perturbation: Perturbation | null;
   readonly #made: TensorInfo[] = [];
 
-  constructor(shared: Shared, perturbation: Perturbation | null) {
+  constructor(shared: WasmWeights, perturbation: Perturbation | null) {
     this.#shared = shared;
     this.#heap = shared.heap;
     this.#perturbation = perturbation;
@@ -297,7 +230,7 @@ class WasmPass implements Pass {
     for (const tensor of this.#made.splice(0)) this.#heap.free(tensor);
   }
 
-  /** Calls `use` with the scores [rows, count] of each side under the head's rows from `first` on, for all its rows. */
+  /** Calls `use` for each side with the scores [rows, count] of rows first, ..., first + count - 1 of the head, chunk by chunk. */
   #forHeadChunks(
     x: Activation,
     head: Weight,
@@ -319,7 +252,7 @@ class WasmPass implements Pass {
     }
   }
 
-  /** x times some of a weight's outputs, plus a shift, on each side. */
+  /** x times some outputs of a weight, plus a shift, on each side. */
   #multiply(x: Activation, handle: Weight, outputs: Outputs, shifts: readonly Float32Array[] | null): TensorInfo[] {
     const { inputs } = checkLinear(x, handle, outputs.layout);
     const copies = shifts?.map((shift) => this.#heap.copy(shift)) ?? [];
@@ -334,7 +267,7 @@ class WasmPass implements Pass {
     return products;
   }
 
-  /** The matrices that the sides multiply with: one for all of them, or one each. */
+  /** The matrices of the sides: one for both, or one each. */
   #matrices(weight: StoredWeight, inputs: number, outputs: Outputs): { tensors: TensorInfo[]; owned: boolean } {
     if (!this.#perturbation || !weight.trainable) {
       const { tensor, owned } = this.#shared.matrix(weight, inputs, outputs);
@@ -357,7 +290,7 @@ class WasmPass implements Pass {
     return { tensors: [tensors[0]], owned: true };
   }
 
-  /** The values of a vector (bias, norm) on each side. */
+  /** A vector weight (of a bias or a norm) on each side. */
   #vectors(handle: Weight): Float32Array[] {
     const weight = this.#shared.weights.find(handle);
     const values = valuesOf(weight.elements);
@@ -372,7 +305,7 @@ class WasmPass implements Pass {
     });
   }
 
-  /** A new activation, filled side by side. Every view is taken after the memory: growing the heap detaches them. */
+  /** A new activation, filled for each side. Views are taken after all allocations, since growing the heap detaches them. */
   #make(rows: number, columns: number, fill: (out: Float32Array, side: number) => void): WasmActivation {
     const sides = Array.from({ length: sidesOf(this.#perturbation) }, () => this.#heap.allocate(rows, columns));
     this.#made.push(...sides);

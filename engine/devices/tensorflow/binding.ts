@@ -1,10 +1,10 @@
 /**
- * The raw binding of tfjs-node: any TensorFlow operation by its name, on handles that are freed by hand. tfjs's own
- * kernels know neither uint16 nor bfloat16 nor counter-based random numbers, and the noise needs all three.
+ * The raw binding of tfjs-node: any TensorFlow operation by name, on handles that are freed explicitly. The noise needs uint16,
+ * bfloat16 and counter-based random numbers, and tfjs's own kernels have none of them.
  */
 import { createRequire } from "node:module";
 import util from "node:util";
-import { invariant } from "../../schema/errors.ts";
+import { invariant } from "../../../schema/errors.ts";
 
 /** DataType of tensorflow/core/framework/types.proto. */
 export const types = {
@@ -20,7 +20,7 @@ export const types = {
 
 type Type = (typeof types)[keyof typeof types];
 
-/** What is used of tfjs-node's TFJSBinding; its ids are handles of TensorFlow's eager tensors. */
+/** The part of tfjs-node's TFJSBinding that is used. Its ids are handles of TensorFlow's eager tensors. */
 interface Binding {
   createTensor(shape: readonly number[], type: number, values: Float32Array | Int32Array): number;
   deleteTensor(id: number): void;
@@ -47,7 +47,7 @@ interface Output {
 
 const packages = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"] as const;
 
-/** @throws when neither package can be loaded, saying why for each */
+/** @throws if neither package can be loaded, with the reason for each */
 export function loadBinding(): { binding: Binding; description: string } {
   const failures: string[] = [];
   for (const name of packages) {
@@ -63,8 +63,8 @@ export function loadBinding(): { binding: Binding; description: string } {
 }
 
 /**
- * Loads with what TensorFlow must find in its environment: no chatter, and no TF32, whose ten bits of mantissa would
- * drown the difference of two losses. tfjs-node also wants a function that Node.js 23 took away.
+ * Loads a package with TensorFlow's environment variables set: no informational logs, and no TF32, whose ten bits of mantissa
+ * would hide the difference of two losses. tfjs-node also needs a function that Node.js 23 removed.
  */
 function requireQuietly(name: string): unknown {
   process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
@@ -76,13 +76,13 @@ function requireQuietly(name: string): unknown {
 }
 
 function bindingOf(tf: unknown): Binding {
-  invariant(typeof tf === "object" && tf !== null && "findBackend" in tf, "tfjs-node is TensorFlow.js");
+  invariant(typeof tf === "object" && tf !== null && "findBackend" in tf, "tfjs-node exports TensorFlow.js");
   const backend = (tf as { findBackend(name: string): unknown }).findBackend("tensorflow");
   invariant(typeof backend === "object" && backend !== null && "binding" in backend, "tfjs-node has its backend");
   return backend.binding as Binding;
 }
 
-/** A tensor of TensorFlow's. */
+/** A TensorFlow tensor. */
 export interface Handle {
   readonly id: number;
   readonly shape: readonly number[];
@@ -91,8 +91,8 @@ export interface Handle {
 type Attributes = Readonly<Record<string, Type | { readonly int: number } | boolean>>;
 
 /**
- * Operations on handles. Inside `scope` every handle made is freed at its end but the one returned; outside, handles
- * live until they are freed.
+ * Operations on handles. `scope` frees all handles made inside it except the one it returns; outside a scope, handles live
+ * until `free`.
  */
 export class TensorFlow {
   readonly #binding: Binding;
@@ -116,7 +116,7 @@ export class TensorFlow {
     return { name, type: this.#binding.TF_ATTR_INT, value: value?.int ?? 0 };
   }
 
-  /** A tensor of `values`, whose memory it shares: they must not change afterwards. */
+  /** A tensor that shares the memory of `values`, which must not change afterwards. */
   constant(values: Float32Array | Int32Array, shape: readonly number[] = [values.length]): Handle {
     const type = values instanceof Float32Array ? types.float32 : types.int32;
     return this.#made({ id: this.#binding.createTensor(shape, type, values), shape });
@@ -166,7 +166,7 @@ export class TensorFlow {
     return handle;
   }
 
-  // The operations used, by TensorFlow's names; T is float32 unless it says otherwise.
+  // TensorFlow's operations; T is float32 by default.
 
   unary(name: string, x: Handle, type: Type = types.float32): Handle {
     return this.run(name, [x], { T: type });
@@ -207,7 +207,7 @@ export class TensorFlow {
     return this.run("GatherV2", inputs, attributes);
   }
 
-  /** One after the other along an axis. */
+  /** Concatenates along an axis. */
   concat(parts: readonly Handle[], axis: number): Handle {
     const [only] = parts;
     if (only && parts.length === 1) return only;
@@ -215,7 +215,7 @@ export class TensorFlow {
     return this.run("ConcatV2", inputs, { N: { int: parts.length }, T: types.float32, Tidx: types.int32 });
   }
 
-  /** A reduction over the last axis, which is kept with length one. */
+  /** Reduces the last axis, which keeps length 1. */
   reduce(name: "Mean" | "Sum" | "Max" | "Min", x: Handle): Handle {
     const axis = this.constant(Int32Array.of(x.shape.length - 1));
     return this.run(name, [x, axis], { T: types.float32, Tidx: types.int32, keep_dims: true });

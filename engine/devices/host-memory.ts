@@ -1,4 +1,4 @@
-/** Weights, caches and pieces in plain memory, as every device that computes noise in TypeScript keeps them. */
+/** Weights, caches and pieces in typed arrays, for devices that compute noise in TypeScript. */
 import { invariant } from "../../schema/errors.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import type { FillNoise, Noise } from "../numbers/noise.ts";
@@ -8,7 +8,7 @@ import { update } from "../replay/update.ts";
 import type { KeyValueCache, Perturbation, TensorPiece, Weight, WeightDtype, WeightSpec } from "./device.ts";
 import { bytesPerElement, elementCount } from "./device.ts";
 
-/** What a device made, by the handles that it gave out for it. */
+/** The objects that a device has made, by the handles it returned for them. */
 export class Owned<Handle extends object, Made extends Handle> {
   readonly #made = new Map<Handle, Made>();
 
@@ -37,7 +37,7 @@ export class Owned<Handle extends object, Made extends Handle> {
   }
 }
 
-/** A weight whose stored elements lie in a typed array. */
+/** A weight whose stored elements are in a typed array. */
 export interface StoredWeight extends Weight {
   readonly id: number;
   readonly elements: Stored;
@@ -65,9 +65,9 @@ export function updateStored(
   update(weight.elements, 0, weight.id, noise, entries, fill);
 }
 
-/** Device.replay, by the plain update. */
+/** Device.replay with the plain update. */
 export function replayPiece(piece: TensorPiece, entries: readonly LogEntry[], noise: Noise): Promise<void> {
-  // A copy, since elements in the piece's own buffer may lie at any byte.
+  // A copy, since the elements in the piece's own buffer may be unaligned.
   const elements = elementsOf(piece.dtype, piece.bytes);
   update(elements, piece.first, tensorId(piece.name), noise, entries);
   piece.bytes.set(new Uint8Array(elements.buffer));
@@ -80,7 +80,7 @@ function elementsOf(dtype: WeightDtype, bytes: Uint8Array): Stored {
   return dtype === "F32" ? new Float32Array(copy) : new Uint16Array(copy);
 }
 
-/** The stored values, as float32: the array itself where it is one already. */
+/** The stored values as float32; the array itself if it is float32 already. */
 export function valuesOf(elements: Stored): Float32Array {
   if (elements instanceof Float32Array) return elements;
   const words = new Uint32Array(elements.length);
@@ -88,7 +88,7 @@ export function valuesOf(elements: Stored): Float32Array {
   return new Float32Array(words.buffer);
 }
 
-/** fl32(w + e*n) and fl32(w - e*n) of the elements from `first` on, from one draw of the noise. */
+/** fl32(w + e*n) and fl32(w - e*n) for the elements from `first` on, from the same noise. */
 export function perturb(
   weight: StoredWeight,
   perturbation: Perturbation,
@@ -109,12 +109,12 @@ export function perturb(
   return [plus, minus];
 }
 
-/** Rows of one sequence, in memory that doubles as it fills. */
-export class GrowingRows {
+/** Rows of one sequence, in memory that doubles when it is full. */
+class GrowingRows {
   #values = new Float32Array(0);
   #length = 0;
 
-  /** All rows so far, with the new ones; valid until the next call. */
+  /** All rows so far, including the new ones; valid until the next call. */
   append(rows: Float32Array): Float32Array {
     const length = this.#length + rows.length;
     if (length > this.#values.length) {

@@ -1,11 +1,11 @@
 /**
  * TensorFlow.js on libtensorflow (tfjs-node-gpu or tfjs-node): weights, noise, update and forward pass are TensorFlow
- * operations, on a GPU where it has one.
+ * operations, on a GPU if there is one.
  *
- * An activation is one tensor [sides, rows, columns], so that both sides of a perturbed pass go through every operation
- * together. One side stands for both as long as nothing perturbed has touched it: the operations broadcast.
+ * An activation is one tensor [sides, rows, columns], so that each operation computes both sides of a perturbed pass. Until a
+ * perturbed weight has been used, one side counts for both: the operations broadcast.
  */
-import { invariant } from "../../schema/errors.ts";
+import { invariant } from "../../../schema/errors.ts";
 import {
   checkAttention,
   checkGather,
@@ -17,7 +17,7 @@ import {
   checkSameShape,
   checkSlice,
   checkTargets,
-} from "./checks.ts";
+} from "../checks.ts";
 import type {
   Activation,
   ActivationFunction,
@@ -31,13 +31,14 @@ import type {
   RotaryShape,
   Weight,
   WeightLayout,
-} from "./device.ts";
-import { sidesOf } from "./device.ts";
-import { Owned, replayPiece } from "./stored.ts";
-import { attend, capped, prefixed, rotated } from "./tfjs-tensorflow-attention.ts";
-import type { Handle } from "./tfjs-binding.ts";
-import { TensorFlow, loadBinding, types } from "./tfjs-binding.ts";
-import type { TensorflowWeight } from "./tfjs-tensorflow-weights.ts";
+} from "../device.ts";
+import { sidesOf } from "../device.ts";
+import { Owned, replayPiece } from "../host-memory.ts";
+import { attend, capped, prefixed, rotated } from "./attention.ts";
+import type { Handle } from "./binding.ts";
+import { TensorFlow, loadBinding } from "./binding.ts";
+import { activations, addLogs, logSumExp, pickLogits } from "./operations.ts";
+import type { TensorflowWeight } from "./weights.ts";
 import {
   noiseAlignment,
   noiseOf,
@@ -45,9 +46,9 @@ import {
   storeTensorflowWeight,
   updateTensorflowWeight,
   valuesOf,
-} from "./tfjs-tensorflow-weights.ts";
+} from "./weights.ts";
 
-/** Elements of the head that are multiplied with at once: scores of the whole vocabulary are never held. */
+/** Elements of the head used at a time, so that the scores of the whole vocabulary are never in memory at once. */
 const headChunkElements = 2 ** 23;
 
 const name = "tfjs";
@@ -57,18 +58,18 @@ interface TensorflowActivation extends Activation {
   readonly values: Handle;
 }
 
-/** Keys and values [1, tokens, columns], or null while they are empty. */
+/** Keys and values [1, tokens, columns], or null while empty. */
 interface TensorflowCache extends KeyValueCache {
   keys: Handle | null;
   values: Handle | null;
 }
 
-export interface TensorflowDevice extends Device {
-  /** Tensors that TensorFlow holds now. */
+interface TensorflowDevice extends Device {
+  /** Number of tensors that TensorFlow has allocated. */
   tensors(): number;
 }
 
-/** @throws when neither tfjs-node package can be loaded */
+/** @throws if neither tfjs-node package can be loaded */
 export function createTensorflowDevice(): TensorflowDevice {
   const { binding, description } = loadBinding();
   const tf = new TensorFlow(binding);
@@ -94,7 +95,7 @@ export function createTensorflowDevice(): TensorflowDevice {
     update(handles, entries, noise) {
       for (const weight of handles) updateTensorflowWeight(tf, weights.find(weight), entries, noise);
     },
-    // In plain memory: a piece is used once, and would cost two copies to and from a GPU.
+    // On the CPU: a piece is used once, and copying it to a GPU and back would cost more.
     replay: replayPiece,
     begin(perturbation, precision = "float32") {
       checkPrecision({ name, precisions }, precision);
@@ -252,10 +253,10 @@ class TensorflowPass implements Pass {
     const scores = new Float64Array(sides * x.rows).fill(NaN);
     this.#forHeadChunks(x, head, options, (logits, first, count) => {
       const sums = this.#read((tf) => logSumExp(tf, logits));
-      const places = targets.map((target) => Math.min(Math.max(target - first, 0), count - 1));
-      const picked = this.#read((tf) => pick(tf, logits, places));
+      const columns = targets.map((target) => Math.min(Math.max(target - first, 0), count - 1));
+      const picked = this.#read((tf) => pickLogits(tf, logits, columns));
       totals.forEach((total, i) => {
-        // One side may stand for both.
+        // One side may count for both.
         const at = i % sums.length;
         const target = (targets[i % x.rows] ?? 0) - first;
         totals[i] = addLogs(total, sums[at] ?? NaN);
@@ -272,7 +273,7 @@ class TensorflowPass implements Pass {
     this.#forHeadChunks(x, head, options, (logits, first, count) => {
       const values = this.#tf.floats(logits);
       for (let row = 0; row < rows; row++) {
-        // One side may stand for both.
+        // One side may count for both.
         const from = (row * count) % values.length;
         all.set(values.subarray(from, from + count), row * vocab + first);
       }
@@ -284,7 +285,7 @@ class TensorflowPass implements Pass {
     for (const handle of this.#made.splice(0)) this.#tf.free(handle);
   }
 
-  /** Calls `use` with the logits [sides, rows, count] of the head's rows from `first` on, until it had all. */
+  /** Calls `use` with the logits [sides, rows, count] for rows first, ..., first + count - 1 of the head, chunk by chunk. */
   #forHeadChunks(
     x: Activation,
     head: Weight,
@@ -307,7 +308,7 @@ class TensorflowPass implements Pass {
     }
   }
 
-  /** x times the outputs first, ..., first + count - 1 of a weight (all of them, of one [in, out]): [sides, rows, count]. */
+  /** x times outputs first, ..., first + count - 1 of a weight, or all outputs if it is [in, out]: [sides, rows, count]. */
   #multiply(x: Activation, handle: Weight, first: number, count: number, layout: WeightLayout): Handle {
     const weight = this.#weights.find(handle);
     const matrix = layout === "out-in" ? [1, count, x.columns] : [1, x.columns, count];
@@ -320,7 +321,7 @@ class TensorflowPass implements Pass {
     return this.#sides(weight, 0, [1, 1, weight.elements]);
   }
 
-  /** Elements from `first` on, in a shape that begins with the sides: one, or w + e*n and w - e*n. */
+  /** Elements from `first` on, with the sides as the first axis: w itself, or w + e*n and w - e*n. */
   #sides(weight: TensorflowWeight, first: number, shape: readonly number[]): Handle {
     const tf = this.#tf;
     const count = shape.reduce((product, size) => product * size, 1);
@@ -330,7 +331,7 @@ class TensorflowPass implements Pass {
     );
   }
 
-  /** w [1, ., .] as it is, or w + e*n and, of two sides, w - e*n [sides, ., .] with the noise that `draw` makes in w's shape. */
+  /** w [1, ., .] itself, or w + e*n and (of two sides) w - e*n: [sides, ., .]. `draw` makes the noise in the shape of w. */
   #perturb(weight: TensorflowWeight, w: Handle, draw: (seed: bigint, noise: Perturbation["noise"]) => Handle): Handle {
     if (!this.#perturbation || !weight.trainable) return w;
     const { seed, size, noise } = this.#perturbation;
@@ -356,41 +357,4 @@ class TensorflowPass implements Pass {
 function own(x: Activation): Handle {
   invariant("values" in x, "the activation was made by this device");
   return (x as TensorflowActivation).values;
-}
-
-const activations: Readonly<Record<ActivationFunction, (tf: TensorFlow, x: Handle) => Handle>> = {
-  relu: (tf, x) => tf.unary("Relu", x),
-  gelu: (tf, x) => gated(tf, x, tf.unary("Erf", tf.binary("Mul", x, tf.scalar(Math.SQRT1_2)))),
-  gelu_tanh(tf, x) {
-    const cubes = tf.binary("Mul", tf.binary("Mul", tf.unary("Square", x), x), tf.scalar(0.044715));
-    const scaled = tf.binary("Mul", tf.binary("AddV2", x, cubes), tf.scalar(Math.sqrt(2 / Math.PI)));
-    return gated(tf, x, tf.unary("Tanh", scaled));
-  },
-  silu: (tf, x) => tf.binary("Mul", x, tf.unary("Sigmoid", x)),
-};
-
-/** 0.5 * x * (1 + gate). */
-function gated(tf: TensorFlow, x: Handle, gate: Handle): Handle {
-  return tf.binary("Mul", tf.binary("Mul", x, tf.scalar(0.5)), tf.binary("AddV2", gate, tf.scalar(1)));
-}
-
-/** Over the last axis: [sides, rows, 1]. */
-function logSumExp(tf: TensorFlow, logits: Handle): Handle {
-  const peaks = tf.reduce("Max", logits);
-  const sums = tf.reduce("Sum", tf.unary("Exp", tf.binary("Sub", logits, peaks)));
-  return tf.binary("AddV2", tf.unary("Log", sums), peaks);
-}
-
-/** Of each row the logit at its place: [sides * rows]. */
-function pick(tf: TensorFlow, logits: Handle, places: Int32Array): Handle {
-  const [sides = 0, rows = 0, count = 0] = logits.shape;
-  const flat = tf.reshape(logits, [sides * rows * count]);
-  const index = Int32Array.from({ length: sides * rows }, (_, i) => i * count + (places[i % rows] ?? 0));
-  return tf.gather(flat, index, 0, types.float32);
-}
-
-/** log(exp(a) + exp(b)). */
-function addLogs(a: number, b: number): number {
-  const peak = Math.max(a, b);
-  return peak + Math.log(Math.exp(a - peak) + Math.exp(b - peak));
 }

@@ -1,8 +1,8 @@
 /** Rotary positions and attention as TensorFlow operations, on packed activations [sides, rows, columns]. */
-import type { AttentionShape, RotaryShape } from "./device.ts";
-import type { Handle, TensorFlow } from "./tfjs-binding.ts";
+import type { AttentionShape, RotaryShape } from "../device.ts";
+import type { Handle, TensorFlow } from "./binding.ts";
 
-/** x cos + partner sin, where a column's partner is the other of its pair; columns that are not turned stay. */
+/** x cos + partner sin, where a column's partner is the other column of its pair. Columns without a partner do not change. */
 export function rotated(tf: TensorFlow, x: Handle, shape: RotaryShape): Handle {
   const { headSize, positions, frequencies, pairing, scale } = shape;
   const [sides = 1, rows = 0, columns = 0] = x.shape;
@@ -34,8 +34,8 @@ export function capped(tf: TensorFlow, x: Handle, softcap: number | undefined): 
 }
 
 /**
- * softmax(scale * q k^T) v of sequences padded to the longest: [sides, sequences, key heads, group, tokens, size]. A
- * sequence has shape.lengths queries and `seen` keys and values, and its last query stands at its last key.
+ * softmax(scale * q k^T) v of sequences padded to the longest: [sides, sequences, key heads, group, tokens, size]. Sequence i
+ * has shape.lengths[i] queries and seen[i] keys and values; its last query is at the position of its last key.
  */
 export function attend(
   tf: TensorFlow,
@@ -60,7 +60,7 @@ export function attend(
   return tf.gather(tf.reshape(mixed, rows), queries.packed, 1);
 }
 
-/** The rows of a prefix [sides, length, columns] in front of those of each sequence; one side may stand for both. */
+/** Puts the rows of a prefix, [sides, length, columns], before those of each sequence. Either may have one side for both. */
 export function prefixed(tf: TensorFlow, prefix: Handle, x: Handle, lengths: readonly number[]): Handle {
   const before = prefix.shape[1] ?? 0;
   const sides = Math.max(prefix.shape[0] ?? 1, x.shape[0] ?? 1);
@@ -77,7 +77,7 @@ export function prefixed(tf: TensorFlow, prefix: Handle, x: Handle, lengths: rea
   return tf.gather(tf.concat([first, then], 1), Int32Array.from(rows), 1);
 }
 
-/** Rows as padded sequences name them (padding repeats a row), and where the packed rows lie among those. */
+/** `padded` has the packed row at each padded position (padding repeats a row); `packed` the padded position of each row. */
 interface Padding {
   readonly longest: number;
   readonly padded: Int32Array;
@@ -97,10 +97,10 @@ function padding(lengths: readonly number[]): Padding {
   return { longest, padded: Int32Array.from(padded), packed: Int32Array.from(packed) };
 }
 
-/** Added to scores that attention must not see; far below any score, and finite, as infinities would make NaN. */
+/** Added to masked scores. Far below any score, but finite, since infinities would make NaN. */
 const masked = -1e30;
 
-/** What a query may not see: [1, sequences, 1, 1, longest queries, longest keys]. */
+/** Masks the keys that a query must not see: [1, sequences, 1, 1, longest queries, longest keys]. */
 function mask(tf: TensorFlow, shape: AttentionShape, seen: readonly number[]): Handle {
   const { lengths, causal, window = Infinity } = shape;
   const [tokens, keys] = [Math.max(0, ...lengths), Math.max(0, ...seen)];

@@ -1,12 +1,11 @@
 /**
- * The door to the addon: what it exports, with types. Everything handed in is checked on the other side (src/addon.cc,
- * src/program.cc), so that no mistake here can read or write out of bounds; it answers with an Error that says what was
- * wrong.
+ * The exports of the addon, with types. The addon checks all arguments (src/addon.cc, src/program.cc), so that no mistake here
+ * can make it read or write out of bounds; it throws an Error that explains what was wrong.
  */
 import { createRequire } from "node:module";
 import { packagePath } from "../../schema/package.ts";
 
-/** A pass as a list of operations; operation codes and their operands are those of src/program.h. */
+/** A pass as a list of operations. src/program.h defines the codes and their operands. */
 export interface NativePass {
   readonly code: Int32Array;
   readonly numbers: Float64Array;
@@ -23,17 +22,17 @@ export interface NativePass {
 
 export interface NativeWeight {
   readonly shape: readonly number[];
-  /** 0 float32, 1 bfloat16. */
+  /** 0 is float32, 1 bfloat16. */
   readonly dtype: number;
   readonly trainable: boolean;
-  /** Tensor id of docs/STEP_LOG.md. */
+  /** Tensor id (docs/STEP_LOG.md, "Noise"). */
   readonly tensor: number;
 }
 
-/** One element an entry. */
+/** One element per log entry. */
 export type NativeEntries = [seeds: BigUint64Array, scalars: Float32Array, decays: Float32Array];
 
-/** Where the time of passes went, in seconds of wall time; `noise` is the share of packing in linear and losses. */
+/** Wall time of passes by part, in seconds. `noise` is the time spent packing weights within linear and losses. */
 export type NativeTimings = Record<"embed" | "linear" | "attention" | "rows" | "losses" | "noise" | "update", number>;
 
 export interface NativeDevice {
@@ -41,7 +40,7 @@ export interface NativeDevice {
   readonly threads: number;
   readonly multipliesBf16: boolean;
   createWeight(weight: NativeWeight, bytes: Uint8Array): number;
-  /** `half`: the file has float16, which is widened to the weight's float32. */
+  /** `half`: the file has float16, which is widened to float32. */
   mapWeight(weight: NativeWeight, path: string, offset: number, half: boolean): number;
   freeWeight(id: number): void;
   readWeight(id: number): Promise<Uint8Array>;
@@ -58,20 +57,20 @@ export interface NativeDevice {
   freeCache(id: number): void;
   timings(): Promise<NativeTimings>;
   noise(count: number, noise: number, seed: bigint, tensor: number, first: number): Promise<Int8Array>;
-  /** 10^9 floating-point operations a second of products between registers alone: what the processor does at most. */
+  /** The processor's peak in 10^9 floating-point operations per second, measured on registers alone. */
   peak(bf16: boolean): Promise<number>;
 }
 
 interface Addon {
-  /** Those that this processor has, the best first. */
+  /** The instruction sets that this processor has, best first. */
   instructionSets(): string[];
-  /** @throws when the processor has no such instruction set; "" is the best, 0 threads as many as it has cores */
+  /** "" is the best instruction set; 0 is one thread per core. @throws if the processor lacks the instruction set */
   readonly NativeDevice: new (instructionSet: string, threads: number) => NativeDevice;
 }
 
 let addon: Addon | undefined;
 
-/** @throws with the loader's reason when the addon was not built for this platform */
+/** @throws the loader's error if the addon was not built for this platform */
 export function nativeAddon(): Addon {
   const require = createRequire(import.meta.url);
   const load = require("node-gyp-build") as (folder: string) => Addon;

@@ -1,15 +1,15 @@
 /**
- * The noise of a pass, kept until the update that usually follows with the same seed, at one byte an element: a step
- * then draws it once instead of twice. Weights beyond the budget are drawn again.
+ * Keeps the noise of a pass, one byte per element, for the update that usually follows with the same seed, so that a step draws
+ * it once instead of twice. For weights beyond the memory budget it is drawn again.
  */
-import type { FillNoise, Noise } from "../numbers/noise.ts";
-import { fillNoise } from "../numbers/noise.ts";
-import type { Perturbation } from "./device.ts";
-import type { StoredWeight } from "./stored.ts";
+import type { FillNoise, Noise } from "../../numbers/noise.ts";
+import { fillNoise } from "../../numbers/noise.ts";
+import type { Perturbation } from "../device.ts";
+import type { StoredWeight } from "../host-memory.ts";
 
 const budgetBytes = 128 * 2 ** 20;
 
-/** All of a weight's noise of one seed; `noise` is null before the first. */
+/** The noise of a whole weight for one seed; `noise` is null before the first draw. */
 interface Drawn {
   readonly n: Int8Array;
   seed: bigint;
@@ -21,7 +21,7 @@ export class KeptNoise {
   #bytes = 0;
   #scratch = new Int8Array(0);
 
-  /** n of `count` elements from `first` on; valid until the next call. */
+  /** n of elements first, ..., first + count - 1; valid until the next call. */
   of(weight: StoredWeight, { noise, seed }: Perturbation, first: number, count: number): Int8Array {
     const drawn = this.#drawn.get(weight) ?? this.#admit(weight);
     if (!drawn) {
@@ -38,7 +38,7 @@ export class KeptNoise {
     return drawn.n.subarray(first, first + count);
   }
 
-  /** fillNoise for a weight, by copying when that noise was drawn last. */
+  /** fillNoise for a weight, which copies the kept noise if it has the same seed. */
   fillFor(weight: StoredWeight): FillNoise {
     const drawn = this.#drawn.get(weight);
     if (!drawn) return fillNoise;
