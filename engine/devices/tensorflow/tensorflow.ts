@@ -64,7 +64,7 @@ interface TensorflowCache extends KeyValueCache {
   values: Handle | null;
 }
 
-interface TensorflowDevice extends Device {
+export interface TensorflowDevice extends Device {
   /** Number of tensors that TensorFlow has allocated. */
   tensors(): number;
 }

@@ -67,7 +67,7 @@ interface WasmActivation extends Activation {
   readonly sides: readonly TensorInfo[];
 }
 
-interface WasmDevice extends Device {
+export interface WasmDevice extends Device {
   /** Number of tensors on the wasm heap. */
   tensors(): number;
 }
