@@ -1,31 +1,31 @@
 /**
- * Conversations as a model's chat template writes them, and which characters of that are the assistant's. The template is
- * Jinja, run by Hugging Face's own library with what transformers' apply_chat_template gives it.
+ * Renders conversations with a model's chat template, and finds the characters that the assistant says. The template is Jinja,
+ * run by Hugging Face's library with the same variables as transformers' apply_chat_template.
  */
 import { Template } from "@huggingface/jinja";
 import { SteplogError } from "../schema/errors.ts";
 import type { Message } from "./jsonl.ts";
 
-/** Places of a text, from the first character to the one behind the last. */
-export interface Span {
+/** Characters start, ..., end - 1 of a text. */
+interface Span {
   readonly start: number;
   readonly end: number;
 }
 
-export interface RenderedChat {
+interface RenderedChat {
   readonly text: string;
-  /** What the assistant says in each of its turns that are to be learned, in order; without header and end of turn. */
+  /** The content of each assistant turn to be learned, in order, without header and end of turn. */
   readonly spans: readonly Span[];
 }
 
-/** Stands for what an assistant says, to find its place. Of a private use area: no conversation has it. */
+/** Replaces the content of a turn, to find its position. From a private use area, so no conversation has it. */
 const placeholder = "\u{f8ff}\u{f8fe}\u{f8ff}";
 
 export class ChatTemplate {
   readonly #template: Template;
   readonly #specialTokens: Readonly<Record<string, string>>;
 
-  /** `specialTokens` by their names in tokenizer_config.json: bos_token and so on. @throws MODEL_INVALID */
+  /** `specialTokens` are named as in tokenizer_config.json: bos_token and so on. @throws MODEL_INVALID */
   constructor(source: string, specialTokens: Readonly<Record<string, string>>) {
     try {
       this.#template = new Template(source);
@@ -38,8 +38,8 @@ export class ChatTemplate {
   }
 
   /**
-   * @throws DATASET_INVALID with the template's own reason, when it refuses the conversation; MODEL_UNSUPPORTED when it
-   *   writes one turn so that its place depends on what is said in it
+   * @throws DATASET_INVALID with the template's reason if it refuses the conversation; MODEL_UNSUPPORTED if the content of a turn
+   *   changes the text around it
    */
   render(messages: readonly Message[]): RenderedChat {
     const text = this.#run(messages);
@@ -60,8 +60,8 @@ export class ChatTemplate {
     }
     throw new SteplogError(
       "MODEL_UNSUPPORTED",
-      "The model's chat template changes other turns with what the assistant says in one, so that its part cannot be " +
-        "told from the rest. Give rows of prompt and completion, or of input_ids and labels.",
+      "The model's chat template renders other turns differently depending on what the assistant says in one, so its " +
+        "content cannot be located. Give rows of prompt and completion, or of input_ids and labels.",
     );
   }
 

@@ -1,4 +1,4 @@
-/** Rows to token sequences with their scored positions, and the checks that need a model's tokenizer and context. */
+/** Turns rows into token sequences with scored positions, and checks them against a model's tokenizer and context. */
 import type { InputIssue } from "../schema/errors.ts";
 import { SteplogError } from "../schema/errors.ts";
 import type { ObjectiveKind } from "../schema/hyperparameters.ts";
@@ -7,28 +7,28 @@ import type { ChatRow, NumberedRow, Row } from "./jsonl.ts";
 import { IssueList } from "./jsonl.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
-/** A sequence and what is scored of it: what the model predicts at `positions[i]` should be `targets[i]`. */
+/** A sequence and its scored tokens: at `positions[i]` the model should predict `targets[i]`. */
 export interface EncodedRow {
   /** [length] */
   readonly ids: Int32Array;
-  /** [scored], rising */
+  /** [scored], ascending */
   readonly positions: Int32Array;
   /** [scored] */
   readonly targets: Int32Array;
 }
 
 export interface ModelBounds {
-  /** Longest sequence, tokens. */
+  /** Longest sequence, in tokens. */
   readonly contextLength: number;
-  /** What a prefix takes of it, tokens; none when left out. */
+  /** Tokens of it that a prefix takes; 0 by default. */
   readonly taken?: number;
-  /** Tokens the model knows, when that is to be checked: rows of tokens can name others. */
+  /** Size of the vocabulary. If given, token ids in rows are checked against it. */
   readonly vocabulary?: number;
-  /** "causal" when left out. */
+  /** "causal" by default. */
   readonly kind?: ModelKind;
 }
 
-/** A row as a language model sees it. Token rows need no tokenizer. @throws DATASET_INVALID, MODEL_INVALID */
+/** Encodes a row. Rows of tokens need no tokenizer. @throws DATASET_INVALID, MODEL_INVALID */
 export function encodeRow(tokenizer: Tokenizer | null, row: Row, kind: ModelKind = "causal"): EncodedRow {
   if ("input_ids" in row) return encodeTokens(row.input_ids, row.labels, kind);
   if ("messages" in row) {
@@ -39,16 +39,16 @@ export function encodeRow(tokenizer: Tokenizer | null, row: Row, kind: ModelKind
 }
 
 /**
- * A conversation as the model's chat template writes it, tokenised as one text, as apply_chat_template does. Scored are the
- * tokens of what the assistant says, with one that holds the border to its header or to what follows, and the special token
- * that ends a turn, where one comes next.
+ * Renders a conversation with the model's chat template and tokenises it as one text, like apply_chat_template. Scored are the
+ * tokens of what the assistant says, including tokens that straddle its borders, and the special token that ends the turn, if
+ * there is one.
  */
 function encodeChat(tokenizer: Tokenizer, { messages }: ChatRow): EncodedRow {
   if (!tokenizer.chat) {
     const advice = "Add its chat_template to tokenizer_config.json, or give rows of prompt and completion.";
     throw new SteplogError(
       "MODEL_INVALID",
-      `The rows are conversations, and the model has no chat template. ${advice}`,
+      `The rows are conversations, but the model has no chat template. ${advice}`,
     );
   }
   const { text, spans } = tokenizer.chat.render(messages);
@@ -57,14 +57,14 @@ function encodeChat(tokenizer: Tokenizer, { messages }: ChatRow): EncodedRow {
   for (const { start, end } of spans) {
     const first = tokensBefore(tokenizer, ids, text.slice(0, start)).shared;
     const { shared, whole } = tokensBefore(tokenizer, ids, text.slice(0, end));
-    const behind = whole ? shared : shared + 1;
-    const last = tokenizer.isSpecial(ids[behind] ?? -1) ? behind + 1 : behind;
+    const after = whole ? shared : shared + 1;
+    const last = tokenizer.isSpecial(ids[after] ?? -1) ? after + 1 : after;
     for (let i = first; i < last; i++) labels[i] = ids[i] ?? -100;
   }
   return encodeTokens(ids, labels, "causal");
 }
 
-/** How many first tokens of a text are those of its beginning alone, and whether that is all of the beginning. */
+/** How many tokens a text shares with its beginning tokenised alone, and whether these are all tokens of the beginning. */
 function tokensBefore(tokenizer: Tokenizer, ids: readonly number[], beginning: string) {
   const alone = tokenizer.encodeMore(beginning);
   const differs = alone.findIndex((id, i) => id !== ids[i]);
@@ -72,22 +72,22 @@ function tokensBefore(tokenizer: Tokenizer, ids: readonly number[], beginning: s
 }
 
 function chatForMasked(): SteplogError {
-  const advice = "Give rows of prompt, with the mask where a word is wanted, and completion, which is that word.";
-  return new SteplogError("DATASET_INVALID", `The rows are conversations, which a masked model has none of. ${advice}`);
+  const advice = "Give rows of prompt, with the mask token in place of a word, and completion, that word.";
+  return new SteplogError("DATASET_INVALID", `The rows are conversations, which masked models cannot learn. ${advice}`);
 }
 
 function needed(tokenizer: Tokenizer | null): Tokenizer {
   if (tokenizer) return tokenizer;
   throw new SteplogError(
     "MODEL_INVALID",
-    "The rows are text, and the model folder has no tokenizer.json. Add it, or give rows of input_ids and labels.",
+    "The rows are text, but the model folder has no tokenizer.json. Add it, or give rows of input_ids and labels.",
   );
 }
 
 /**
- * The prompt as it stands, then the completion, whose tokens are scored; nothing is added between or after. For a masked
- * model the prompt has the mask once, and the completion is the one token that it stands for.
- * @throws DATASET_INVALID when a masked model's prompt or completion is not so
+ * The prompt, then the completion, whose tokens are scored; nothing is added between or after them. For a masked model, the
+ * prompt contains the mask token once, and the completion is the single token it replaces.
+ * @throws DATASET_INVALID if a masked model's prompt or completion has another form
  */
 export function encodeText(
   tokenizer: Tokenizer,
@@ -111,12 +111,14 @@ function encodeCloze(tokenizer: Tokenizer, prompt: string, completion: string): 
   const issues: InputIssue[] = [];
   if (masks !== 1) {
     issues.push({
-      message: `the prompt of a masked model has ${mask.text} once, where the word belongs; it has ${masks}`,
+      message: `the prompt of a masked model must contain ${mask.text} once, in place of the word, and this one contains it ${masks} times`,
     });
   }
   if (word.length !== 1) {
-    const seen = `${JSON.stringify(completion)} is ${word.length}`;
-    issues.push({ message: `what stands for ${mask.text} is one token, and ${seen} (a leading space may be missing)` });
+    const seen = `${JSON.stringify(completion)} has ${word.length}`;
+    issues.push({
+      message: `the word that replaces ${mask.text} must be one token, and ${seen} (a leading space may be missing)`,
+    });
   }
   const [first] = issues;
   if (first) throw new SteplogError("DATASET_INVALID", `A row does not fit the model: ${first.message}.`, issues);
@@ -125,8 +127,8 @@ function encodeCloze(tokenizer: Tokenizer, prompt: string, completion: string): 
 }
 
 /**
- * Labels as transformers takes them: label i is the token wanted at place i, which a causal model predicts at i - 1 and a
- * masked one at i; -100 is unscored.
+ * Labels as in transformers: label i is the expected token at position i, which a causal model predicts at i - 1 and a masked
+ * model at i; -100 is not scored.
  */
 function encodeTokens(ids: readonly number[], labels: readonly number[], kind: ModelKind): EncodedRow {
   const ahead = kind === "causal" ? 1 : 0;
@@ -138,7 +140,7 @@ function encodeTokens(ids: readonly number[], labels: readonly number[], kind: M
   };
 }
 
-/** What an objective needs of every row beside something to score: candidates to choose from, or a prompt to answer. */
+/** What an objective needs in every row, besides something to score: candidates to choose from, or a prompt to answer. */
 export type Needs = "candidates" | "text";
 
 export function needsOf(objective: ObjectiveKind): Needs | null {
@@ -150,13 +152,13 @@ function needIssues(row: Row, needs: Needs | null, labelWords: readonly string[]
   if (needs === null) return [];
   if (!("completion" in row)) return ["the objective needs rows of prompt and completion"];
   if (needs === "text" || row.candidates || labelWords.length > 0) return [];
-  return ["the objective needs candidates: those of the row, or label words of the run"];
+  return ["the objective needs candidates, in the row or as label words of the run"];
 }
 
 /**
  * Encodes every row.
- * @throws DATASET_INVALID with the lines of rows that have nothing to score, do not fit the model's context, name
- *   tokens outside its vocabulary, or whose completion is none of the label words (when there are any).
+ * @throws DATASET_INVALID with the lines of rows that have nothing to score, do not fit the model's context, have token ids
+ *   outside its vocabulary, or whose completion is not one of the label words (if there are any)
  */
 export async function encodeRows(options: {
   tokenizer: Tokenizer | null;
@@ -179,7 +181,7 @@ export async function encodeRows(options: {
   return encoded;
 }
 
-/** The checks of `encodeRows` without keeping the rows. @throws DATASET_INVALID */
+/** Checks rows like `encodeRows`, without keeping them. @throws DATASET_INVALID */
 export async function checkRowsFit(options: {
   tokenizer: Tokenizer | null;
   bounds: ModelBounds;
@@ -198,7 +200,7 @@ export async function checkRowsFit(options: {
   issues.throwIfAny("rows do not fit the model");
 }
 
-/** Null, and an issue more, for a conversation that the chat template refuses. */
+/** Null, and another issue, for a conversation that the chat template refuses. */
 function encodeOrRefuse(
   tokenizer: Tokenizer | null,
   { line, row }: NumberedRow,
@@ -223,15 +225,15 @@ function rowIssues(
 ): InputIssue[] {
   const messages: string[] = [];
   const { length } = encoded.ids;
-  if (encoded.targets.length === 0) messages.push("nothing is left to score after tokenising");
-  if (length > roomIn(bounds)) messages.push(`the row has ${length} tokens, and ${contextOf(bounds)}`);
+  if (encoded.targets.length === 0) messages.push("there is nothing to score after tokenising");
+  if (length > roomIn(bounds)) messages.push(`the row has ${length} tokens, but ${contextOf(bounds)}`);
   const strange = bounds.vocabulary === undefined ? undefined : encodedTokenAbove(encoded, bounds.vocabulary);
   if (strange !== undefined) messages.push(`token ${strange} is outside the vocabulary of ${bounds.vocabulary}`);
   messages.push(...labelWordIssues(row, labelWords));
   return messages.map((message) => ({ line, message }));
 }
 
-/** What is chosen from has to fit as what is right does. */
+/** The other candidates must fit the context too. */
 function candidateIssues(
   tokenizer: Tokenizer | null,
   { line, row }: NumberedRow,
@@ -241,7 +243,7 @@ function candidateIssues(
   if (!tokenizer || !("completion" in row)) return [];
   const candidates = (row.candidates ?? labelWords).filter((candidate) => candidate !== row.completion);
   const masked = bounds.kind === "masked";
-  // Words of one prompt differ in length alone; a masked model's are one token each.
+  // Only the longest can be too long; for a masked model, each must be one token.
   const longest = candidates.toSorted((a, b) => b.length - a.length).slice(0, masked ? undefined : 1);
   const issues = new IssueList();
   const found: InputIssue[] = [];
@@ -250,7 +252,7 @@ function candidateIssues(
     const sequence = encodeOrRefuse(tokenizer, other, bounds.kind, issues);
     if (sequence && sequence.ids.length > roomIn(bounds)) {
       const seen = `${sequence.ids.length} tokens with ${JSON.stringify(candidate)}`;
-      found.push({ line, message: `the row has ${seen}, and ${contextOf(bounds)}` });
+      found.push({ line, message: `the row has ${seen}, but ${contextOf(bounds)}` });
     }
   }
   return [...found, ...issues.list];
@@ -272,9 +274,9 @@ function labelWordIssues(row: Row, labelWords: readonly string[]): string[] {
   if (labelWords.length === 0 || ("candidates" in row && row.candidates)) return [];
   if (!("completion" in row)) {
     const what = "messages" in row ? "a conversation" : "a row of tokens";
-    return [`label words need rows of prompt and completion, and this is ${what}`];
+    return [`label words need rows of prompt and completion, but this is ${what}`];
   }
   if (labelWords.includes(row.completion)) return [];
   const known = labelWords.map((word) => JSON.stringify(word)).join(", ");
-  return [`the completion ${JSON.stringify(row.completion)} is none of the label words (${known})`];
+  return [`the completion ${JSON.stringify(row.completion)} is not one of the label words (${known})`];
 }

@@ -1,4 +1,4 @@
-/** Files of rows as tasks publish them: JSON Lines or parquet, told apart by their first bytes. */
+/** Files of rows as tasks publish them: JSON Lines or parquet, distinguished by their first bytes. */
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
@@ -9,7 +9,7 @@ import type { NumberedObject } from "./prepare.ts";
 import { jsonRows } from "./prepare.ts";
 import type { TaskRow } from "./template.ts";
 
-/** The objects of a file; of parquet, `line` is the row's number, from 1. @throws DATASET_INVALID */
+/** The objects of a file. For parquet, `line` is the number of the row, from 1. @throws DATASET_INVALID */
 export async function* objectsOf(path: string): AsyncGenerator<NumberedObject> {
   if (!(await isParquet(path))) {
     yield* jsonRows(createReadStream(path));
@@ -34,7 +34,7 @@ export async function isParquet(path: string): Promise<boolean> {
   }
 }
 
-/** Heap of the thread, MB: values of a row group are objects there. */
+/** Heap of the thread in MB; it holds the values of a row group as objects. */
 const heapMb = 2_048;
 
 /** Each row as JSON text. */
@@ -63,9 +63,9 @@ function messageOf(thread: Worker): Promise<ParquetMessage> {
     const taken = (message: ParquetMessage) => settle(() => resolve(message));
     const failed = (error: Error & { code?: string }) => {
       const large = error.code === "ERR_WORKER_OUT_OF_MEMORY";
-      settle(() => reject(large ? unreadable("it asks for more memory than its rows may take") : error));
+      settle(() => reject(large ? unreadable("reading it takes more memory than allowed") : error));
     };
-    const ended = () => settle(() => reject(new Error("The thread that reads parquet ended.")));
+    const ended = () => settle(() => reject(new Error("The parquet thread exited unexpectedly.")));
     thread.once("message", taken).once("error", failed).once("exit", ended);
   });
 }

@@ -1,8 +1,12 @@
 /**
- * Datasets as files: JSONL in UTF-8, one row a line. A row is text, {"prompt": "...", "completion": "..."}, of which the
- * completion is scored (optionally with "candidates" to choose from, or all "answers" that are right); a conversation, {"messages": [{"role": "user", "content": "..."}, ...]}, of which the assistant's
- * turns are scored; or tokens, {"input_ids": [...], "labels": [...]}, of which every label but -100 is scored. Other fields
- * are ignored. Files are read as streams; a wrong file is refused whole, with the first wrong lines.
+ * Dataset files: JSON Lines in UTF-8, one row per line. There are three kinds of rows:
+ *
+ * - text, {"prompt": "...", "completion": "..."}: the completion is scored. Optional are "candidates" to choose from, and
+ *   "answers", all that are accepted.
+ * - a conversation, {"messages": [{"role": "user", "content": "..."}, ...]}: the assistant's turns are scored.
+ * - tokens, {"input_ids": [...], "labels": [...]}: every label except -100 is scored.
+ *
+ * Other fields are ignored. Files are read as streams; a file with wrong lines is refused, and the first of them are reported.
  */
 import { z } from "zod";
 import type { InputIssue } from "../schema/errors.ts";
@@ -12,22 +16,22 @@ import { limits } from "../schema/limits.ts";
 export interface TextRow {
   readonly prompt: string;
   readonly completion: string;
-  /** Completions to choose from, the right one among them; without, the run's label words. */
+  /** Completions to choose from, including the right one; the run's label words by default. */
   readonly candidates?: readonly string[] | undefined;
-  /** Every answer that is right, the completion among them, for answers that a model writes by itself. */
+  /** All accepted answers, including the completion, for objectives in which the model generates the answer. */
   readonly answers?: readonly string[] | undefined;
 }
 
-export interface TokenRow {
+interface TokenRow {
   readonly input_ids: readonly number[];
   readonly labels: readonly number[];
 }
 
-/** A turn of a conversation, as hosted fine-tuning takes them. */
+/** A turn of a conversation, in the format of hosted fine-tuning services. */
 export interface Message {
   readonly role: "system" | "user" | "assistant";
   readonly content: string;
-  /** 0 leaves a turn of the assistant unscored. */
+  /** 0 excludes a turn of the assistant from scoring. */
   readonly weight?: number | undefined;
 }
 
@@ -37,7 +41,7 @@ export interface ChatRow {
 
 export type Row = TextRow | ChatRow | TokenRow;
 
-/** `line` counts from 1 and counts blank lines, so that it is what an editor shows. */
+/** `line` starts at 1 and counts blank lines, like an editor. */
 export interface NumberedRow {
   readonly line: number;
   readonly row: Row;
@@ -55,9 +59,9 @@ const textRowSchema = z
   })
   .superRefine(({ completion, candidates, answers }, context) => {
     const wrong = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
-    if (candidates && !candidates.includes(completion)) wrong("candidates", "the completion is none of them");
-    if (candidates && new Set(candidates).size < candidates.length) wrong("candidates", "one of them is there twice");
-    if (answers && !answers.includes(completion)) wrong("answers", "the completion is none of them");
+    if (candidates && !candidates.includes(completion)) wrong("candidates", "the completion is not one of them");
+    if (candidates && new Set(candidates).size < candidates.length) wrong("candidates", "two of them are equal");
+    if (answers && !answers.includes(completion)) wrong("answers", "the completion is not one of them");
   });
 const chatRowSchema = z.object({
   messages: z
@@ -77,7 +81,7 @@ const tokenRowSchema = z.object({
 
 /**
  * Reads a whole file and counts its rows.
- * @throws DATASET_INVALID with the first wrong lines, or for a file without rows or with too many.
+ * @throws DATASET_INVALID with the first wrong lines, or for a file with no rows or too many
  */
 export async function checkDataset(source: AsyncIterable<Uint8Array>): Promise<{ rows: number }> {
   const issues = new IssueList();
@@ -89,11 +93,11 @@ export async function checkDataset(source: AsyncIterable<Uint8Array>): Promise<{
     if (rows > limits.datasetRows) throw invalid(`The dataset has more than ${limits.datasetRows} rows.`);
   }
   issues.throwIfAny("lines cannot be used");
-  if (rows === 0) throw invalid('The dataset is empty. Give one {"prompt": "...", "completion": "..."} a line.');
+  if (rows === 0) throw invalid('The dataset is empty. Give one {"prompt": "...", "completion": "..."} per line.');
   return { rows };
 }
 
-/** The rows of a file that was checked. @throws DATASET_INVALID at the first line that is wrong after all. */
+/** The rows of a file that was checked before. @throws DATASET_INVALID at the first wrong line */
 export async function* readRows(source: AsyncIterable<Uint8Array>): AsyncGenerator<NumberedRow> {
   for await (const { line, text } of linesOf(source)) {
     const parsed = parseLine(line, text);
@@ -102,7 +106,7 @@ export async function* readRows(source: AsyncIterable<Uint8Array>): AsyncGenerat
   }
 }
 
-/** The objects of a file, whatever their fields. @throws DATASET_INVALID with the first lines that are none */
+/** The objects of a file, with any fields. @throws DATASET_INVALID with the first lines that are not objects */
 export async function* readObjects(
   source: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<{ line: number; value: Readonly<Record<string, unknown>> }> {
@@ -115,12 +119,12 @@ export async function* readObjects(
   issues.throwIfAny("lines cannot be used");
 }
 
-/** Collects wrong places, keeps the first of them, and counts the rest. */
+/** Collects issues: keeps the first ones and counts the rest. */
 export class IssueList {
   readonly #kept: InputIssue[] = [];
   #count = 0;
 
-  /** The first of them. */
+  /** The first issues. */
   get list(): readonly InputIssue[] {
     return this.#kept;
   }
@@ -130,13 +134,13 @@ export class IssueList {
     this.#kept.push(...issues.slice(0, Math.max(0, limits.issuesReported - this.#kept.length)));
   }
 
-  /** @throws DATASET_INVALID "N `what`", when there are any. */
+  /** @throws DATASET_INVALID with the message "N `what`" if there are any issues */
   throwIfAny(what: string): void {
     const [first] = this.#kept;
     if (!first) return;
     const shown = this.#count > this.#kept.length ? `; the first ${this.#kept.length} are listed` : "";
-    const place = first.line === undefined ? "" : `line ${first.line}: `;
-    throw invalid(`${this.#count} ${what}${shown}. First, ${place}${first.message}.`, this.#kept);
+    const where = first.line === undefined ? "" : `line ${first.line}: `;
+    throw invalid(`${this.#count} ${what}${shown}. First, ${where}${first.message}.`, this.#kept);
   }
 }
 
@@ -169,35 +173,37 @@ function parseObject(line: number, text: string | null): { value: object } | { i
 
 function parseChat(line: number, value: object): ParsedLine {
   const parsed = chatRowSchema.safeParse(value);
-  if (!parsed.success) return { issues: describe(line, value, parsed.error) };
+  if (!parsed.success) return { issues: fieldIssues(line, value, parsed.error) };
   const { messages } = parsed.data;
   if (messages.some(({ role, content, weight }) => role === "assistant" && content !== "" && weight !== 0)) {
     return { row: parsed.data };
   }
-  const message = "scores nothing: no turn of the assistant says anything, or all have the weight 0";
+  const message = "has nothing to score: all turns of the assistant are empty or have weight 0";
   return { issues: [{ line, field: "messages", message }] };
 }
 
 function parseText(line: number, value: object): ParsedLine {
   const parsed = textRowSchema.safeParse(value);
-  return parsed.success ? { row: parsed.data } : { issues: describe(line, value, parsed.error) };
+  return parsed.success ? { row: parsed.data } : { issues: fieldIssues(line, value, parsed.error) };
 }
 
 function parseTokens(line: number, value: object): ParsedLine {
   const parsed = tokenRowSchema.safeParse(value);
-  if (!parsed.success) return { issues: describe(line, value, parsed.error) };
+  if (!parsed.success) return { issues: fieldIssues(line, value, parsed.error) };
   const { input_ids: ids, labels } = parsed.data;
   if (ids.length !== labels.length) {
     const message = `has ${labels.length} numbers where input_ids has ${ids.length}`;
     return { issues: [{ line, field: "labels", message }] };
   }
   if (labels.slice(1).every((label) => label < 0)) {
-    return { issues: [{ line, field: "labels", message: "scores no token: every label after the first is -100" }] };
+    return {
+      issues: [{ line, field: "labels", message: "has nothing to score: every label after the first is -100" }],
+    };
   }
   return { row: parsed.data };
 }
 
-function describe(line: number, value: object, error: z.ZodError): InputIssue[] {
+function fieldIssues(line: number, value: object, error: z.ZodError): InputIssue[] {
   return error.issues.map((issue) => {
     const field = issue.path.join(".");
     const missing = issue.path.length === 1 && !(field in value);
@@ -205,7 +211,7 @@ function describe(line: number, value: object, error: z.ZodError): InputIssue[] 
   });
 }
 
-/** Lines that are not blank, as text; null for one that is not UTF-8. */
+/** The text of lines that are not blank; null for a line that is not UTF-8. */
 async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<{ line: number; text: string | null }> {
   let line = 0;
   for await (const bytes of splitLines(source)) {
@@ -215,7 +221,7 @@ async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<{ lin
   }
 }
 
-/** A byte order mark is an editor's habit, and allowed at the start. */
+/** Some editors write a byte order mark, so one is allowed at the start. */
 function decode(bytes: Uint8Array, first: boolean): string | null {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: !first }).decode(bytes);
@@ -225,8 +231,8 @@ function decode(bytes: Uint8Array, first: boolean): string | null {
 }
 
 /**
- * Splits at line feeds only (node:readline would also split at U+2028, which JSON strings may hold).
- * @throws DATASET_INVALID for a line longer than the limit, before it fills the memory.
+ * Splits at line feeds only (node:readline would also split at U+2028, which JSON strings may contain).
+ * @throws DATASET_INVALID for a line over the limit, before it fills the memory
  */
 async function* splitLines(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let parts: Uint8Array[] = [];

@@ -1,7 +1,7 @@
 /**
- * Rows of a task as the dataset of a run: converted, equal ones kept once, a part of a split, some of each class. All of it goes
- * by hashes of the rows and a seed, so it does not depend on the order of a file, parts are disjoint, and the same rows
- * come out on any machine. Only the hashes are kept in memory, and of a sample its rows.
+ * Prepares the rows of a task as the dataset of a run: converts them, drops duplicates, selects a part of a split and a number
+ * of rows per class. Hashes of the rows and a seed decide, so the result does not depend on the order of a file, parts are
+ * disjoint, and every machine selects the same rows. Only hashes are kept in memory, and the rows of a sample.
  */
 import { createHash } from "node:crypto";
 import type { TextRow } from "./jsonl.ts";
@@ -15,14 +15,14 @@ export const parts = ["TRAINING", "VALIDATION", "TEST"] as const;
 export type Part = (typeof parts)[number];
 
 export interface Preparation {
-  /** How rows are published; rows of prompt and completion when both are left out. */
+  /** The format of the rows; prompt and completion if neither preset nor template is given. */
   readonly preset?: PresetName | undefined;
   readonly template?: LabelTemplate | undefined;
-  /** The part of a split by `seed`, whose shares are of all rows; all rows when left out. */
+  /** The part of a split by `seed`, with shares of all rows; all rows by default. */
   readonly part?: Part | undefined;
   readonly validationShare?: number | undefined;
   readonly testShare?: number | undefined;
-  /** Rows of each completion, drawn by `seed`; all when left out. */
+  /** Rows per completion, drawn by `seed`; all by default. */
   readonly perClass?: number | undefined;
   readonly seed?: number | undefined;
 }
@@ -58,7 +58,7 @@ function asTextRow(row: TaskRow) {
   if (typeof row["prompt"] === "string" && typeof row["completion"] === "string") {
     return { row: row as unknown as TextRow };
   }
-  const message = "is no row of prompt and completion; say by a preset or template how the rows are published";
+  const message = "is not a row of prompt and completion; choose a preset or template for the format of the rows";
   return { issues: [{ field: "prompt", message }] };
 }
 
@@ -72,7 +72,7 @@ async function* convertAll(rows: AsyncIterable<NumberedObject>, convert: Convert
   issues.throwIfAny("rows cannot be converted");
 }
 
-/** The same prompt with the same completion is one row, wherever it stands. */
+/** Drops rows whose prompt and completion occurred before. */
 async function* unique(rows: AsyncIterable<TextRow>): AsyncGenerator<TextRow> {
   const seen = new Set<string>();
   for await (const row of rows) {
@@ -86,9 +86,9 @@ async function* unique(rows: AsyncIterable<TextRow>): AsyncGenerator<TextRow> {
 async function* inPart(rows: AsyncIterable<TextRow>, preparation: Preparation): AsyncGenerator<TextRow> {
   const { part, validationShare = 0, testShare = 0, seed = 0 } = preparation;
   for await (const row of rows) {
-    // By the prompt alone: one prompt with two completions must not be learned from and tested on.
-    const place = fraction(hash(`part ${seed}`, { prompt: row.prompt }));
-    const its = place < testShare ? "TEST" : place < testShare + validationShare ? "VALIDATION" : "TRAINING";
+    // By the prompt alone, so that a prompt with two completions is not in both training and test.
+    const share = fraction(hash(`part ${seed}`, { prompt: row.prompt }));
+    const its = share < testShare ? "TEST" : share < testShare + validationShare ? "VALIDATION" : "TRAINING";
     if (part === undefined || part === its) yield row;
   }
 }
@@ -98,7 +98,7 @@ interface Drawn {
   readonly order: number;
 }
 
-/** The `count` rows of each completion that come first by their hashes, the completions in turn. */
+/** The `count` rows of each completion with the lowest hashes, one of each completion in turn. */
 async function* sample(rows: AsyncIterable<TextRow>, count: number, seed: number): AsyncGenerator<TextRow> {
   const classes = new Map<string, Drawn[]>();
   for await (const row of rows) {
@@ -123,7 +123,7 @@ function hash(purpose: string, { prompt, completion = "" }: { prompt: string; co
     .digest();
 }
 
-/** 48 bits of a hash, 0 to 1. */
+/** 48 bits of a hash as a number in [0, 1). */
 function fraction(digest: Buffer): number {
   return digest.readUIntBE(0, 6) / 2 ** 48;
 }

@@ -1,7 +1,7 @@
 /**
- * Tasks of the MeZO paper by the field names that they are published under (GLUE, SuperGLUE and the tasks' own releases, as
- * JSON Lines or parquet on the Hugging Face hub): how a row becomes a prompt and its candidates, or accepted answers. The prompts are
- * in our words, to the sense of those in the paper's appendix. docs/YOUR_DATA.md has them as a table.
+ * Tasks of the MeZO paper, with the field names under which they are published (GLUE, SuperGLUE and the tasks' own releases, as
+ * JSON Lines or parquet on the Hugging Face hub): how a row becomes a prompt with candidates or accepted answers. The prompts
+ * have our wording and the sense of those in the paper's appendix. docs/YOUR_DATA.md lists them in a table.
  */
 import type { Convert, TaskRow } from "./template.ts";
 import { RowProblem, attempt, fill, textOf, unknownLabel, valueOf } from "./template.ts";
@@ -28,7 +28,7 @@ export type PresetName = (typeof presetNames)[number];
 export interface Preset {
   /** The fields that a row needs. */
   readonly fields: string;
-  /** For people: what stands before what is completed. */
+  /** For people: the prompt. */
   readonly prompt: string;
   /** For people: the completions. */
   readonly completions: string;
@@ -36,14 +36,14 @@ export interface Preset {
   readonly convert: Convert;
 }
 
-/** Labels as the release has them, by number and by name, in the order of the numbers; with the word of each. */
+/** A label of the release, with its word. Its number is its index in the list of labels. */
 type Label = readonly [name: string, word: string];
 
 interface Labelled {
   readonly fields: string;
   readonly prompt: string;
   readonly labels: readonly Label[];
-  /** The label's field; the first that a row has. */
+  /** Names of the label's field; the first one in the row is used. */
   readonly labelFields?: readonly string[];
 }
 
@@ -68,7 +68,7 @@ function classification({ fields, prompt, labels, labelFields = ["label"] }: Lab
   };
 }
 
-/** By number, or by name in any case. */
+/** Finds a label by its number, or by its name ignoring case. */
 function labelIndex(seen: string, labels: readonly Label[], field: string): number {
   const index = labels.findIndex(
     ([name], number) => seen === String(number) || seen.toLowerCase() === name.toLowerCase(),
@@ -198,7 +198,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
 
 function copa(row: TaskRow) {
   const link = { cause: "because", effect: "so" }[textOf(row, "question")];
-  if (!link) throw new RowProblem("question", 'the question is "cause" or "effect"');
+  if (!link) throw new RowProblem("question", 'the question must be "cause" or "effect"');
   const premise = textOf(row, "premise").trim().replace(/\.$/u, "");
   const candidates = ["choice1", "choice2"].map((field) => ` ${lowerFirst(textOf(row, field).trim())}`);
   const label = textOf(row, "label");
@@ -207,7 +207,7 @@ function copa(row: TaskRow) {
   return { prompt: `${premise} ${link}`, completion, candidates };
 }
 
-/** A sentence in the midst of another: "I" and names stay as they are, as far as one can see that from two letters. */
+/** Lowercases the start of a sentence inside another, except "I" and acronyms. */
 function lowerFirst(text: string): string {
   return /^(?:I\b|[A-Z][A-Z])/u.test(text) ? text : `${text.slice(0, 1).toLowerCase()}${text.slice(1)}`;
 }
@@ -220,19 +220,19 @@ function record(row: TaskRow) {
   if (at < 0) throw new RowProblem("query", `the query has no ${placeholder}`);
   const rest = query.slice(at + placeholder.length);
   const before = query.slice(0, at);
-  // What is completed brings the space before it, as tokens of words do.
+  // The completion includes the space before it, like the tokens of words.
   const space = before.endsWith(" ") || before === "" ? " " : "";
   const completed = (entity: string) => `${space}${entity}${rest}`;
   const answers = textsOf(row, "answers");
   const candidates = [
     ...new Set([...answers.slice(0, 1), ...textsOf(row, "entities").filter((one) => !answers.includes(one))]),
   ];
-  if (candidates.length < 2) throw new RowProblem("entities", "there is nothing to choose from");
+  if (candidates.length < 2) throw new RowProblem("entities", "there are fewer than two entities to choose from");
   const prompt = `${textOf(row, "passage")}\n${before.trimEnd()}`;
   return { prompt, completion: completed(answers[0] ?? ""), candidates: candidates.map(completed) };
 }
 
-/** A question with its accepted answers, each on a line of its own: the line's end is where an answer ends. */
+/** A question with its accepted answers. A line feed marks the end of an answer. */
 function asked(prompt: string, answers: readonly string[]) {
   const accepted = [...new Set(answers)].map((answer) => ` ${answer.trim()}\n`);
   return { prompt, completion: accepted[0] ?? "", answers: accepted };
@@ -242,5 +242,5 @@ function textsOf(row: TaskRow, field: string): string[] {
   const value = valueOf(row, field);
   const texts = Array.isArray(value) ? value.filter((text): text is string => typeof text === "string") : [];
   if (texts.length > 0) return texts;
-  throw new RowProblem(field, `the field "${field}" has no texts; rows of a hidden test set have none`);
+  throw new RowProblem(field, `the field "${field}" has no texts (hidden test sets have none)`);
 }

@@ -1,6 +1,6 @@
 /**
- * Rows of labelled text as prompts and completions. A template names fields of the row in braces, "{text} It was"; labels say
- * which completion each value of the label's field stands for, and all of them are the row's candidates.
+ * Turns rows of labelled text into prompts and completions. A template has fields of the row in braces, "{text} It was"; labels
+ * map each value of the label field to a completion, and all completions are the row's candidates.
  */
 import type { InputIssue } from "../schema/errors.ts";
 import type { TextRow } from "./jsonl.ts";
@@ -8,16 +8,16 @@ import type { TextRow } from "./jsonl.ts";
 /** A row as its task publishes it. */
 export type TaskRow = Readonly<Record<string, unknown>>;
 
-/** The row as Steplog trains it, or what is wrong with it; the line is added by who knows it. */
-export type Converted = { readonly row: TextRow } | { readonly issues: readonly InputIssue[] };
+/** The row in the form that Steplog trains, or what is wrong with it. The caller adds the line number. */
+type Converted = { readonly row: TextRow } | { readonly issues: readonly InputIssue[] };
 
 export type Convert = (row: TaskRow) => Converted;
 
 export interface LabelTemplate {
-  /** The prompt, with fields in braces; a dot leads into an object. */
+  /** The prompt, with fields in braces; a dot selects a field of an object. */
   readonly prompt: string;
   readonly labelField: string;
-  /** The completion of each label, by the label's text: {"0": " terrible", "1": " great"}. */
+  /** The completion of each label: {"0": " terrible", "1": " great"}. */
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -32,8 +32,8 @@ export function byTemplate({ prompt, labelField, labels }: LabelTemplate): Conve
 }
 
 export function unknownLabel(seen: string, known: readonly string[]): string {
-  const hint = seen === "-1" ? "; rows of a hidden test set have no labels" : "";
-  return `the label ${JSON.stringify(seen)} is none of ${known.join(", ")}${hint}`;
+  const hint = seen === "-1" ? " (hidden test sets have no labels)" : "";
+  return `the label ${JSON.stringify(seen)} is not one of ${known.join(", ")}${hint}`;
 }
 
 /** What is wrong with a field of a row. */
@@ -46,7 +46,7 @@ export class RowProblem extends Error {
   }
 }
 
-/** `convert`, its RowProblem as an issue. */
+/** Runs `convert` and returns a RowProblem as an issue. */
 export function attempt(convert: () => TextRow): Converted {
   try {
     return { row: convert() };
@@ -56,17 +56,17 @@ export function attempt(convert: () => TextRow): Converted {
   }
 }
 
-/** The template with the row's fields put in. @throws RowProblem for one that is missing or no text */
+/** The template with the fields of the row filled in. @throws RowProblem for a field that is missing or not text */
 export function fill(template: string, row: TaskRow): string {
   return template.replaceAll(/\{([\w.-]+)\}/gu, (_, field: string) => textOf(row, field));
 }
 
-/** A field that is text, a number or a truth value, as text. @throws RowProblem */
+/** A field that is text, a number or a boolean, as text. @throws RowProblem */
 export function textOf(row: TaskRow, field: string): string {
   const value = valueOf(row, field);
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return String(value);
   if (typeof value === "bigint") return String(value);
-  const seen = value === undefined ? `the row has ${Object.keys(row).join(", ") || "no fields"}` : "it is no text";
+  const seen = value === undefined ? `the row has ${Object.keys(row).join(", ") || "no fields"}` : "it is not text";
   throw new RowProblem(field, `the field "${field}" is needed; ${seen}`);
 }
 

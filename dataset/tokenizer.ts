@@ -1,4 +1,4 @@
-/** Text to tokens and back, by the tokenizer.json that a model folder brings. */
+/** Text to tokens and back, with the tokenizer.json of a model folder. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
@@ -6,7 +6,7 @@ import { z } from "zod";
 import { SteplogError } from "../schema/errors.ts";
 import { ChatTemplate } from "./chat.ts";
 
-/** What is used of the library, whose own types do not resolve under Node's module rules. */
+/** The part of the library that is used. Its own types do not resolve under Node's module rules. */
 interface LibraryTokenizer {
   encode(text: string, options?: { add_special_tokens?: boolean }): { ids: number[] };
   decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
@@ -15,17 +15,17 @@ interface LibraryTokenizer {
 }
 
 interface LibrarySplitter {
-  /** Not every kind keeps it. */
+  /** Some kinds have none. */
   readonly config?: { readonly type?: string };
-  /** Of a Sequence. */
+  /** In a Sequence. */
   readonly tokenizers?: readonly LibrarySplitter[];
-  /** Of ByteLevel: GPT-2's words. */
+  /** In ByteLevel: the pattern of GPT-2's words. */
   pattern?: RegExp;
 }
 
 interface LibraryDecoder {
   readonly config: { readonly type?: string };
-  /** Of a Sequence. */
+  /** In a Sequence. */
   readonly decoders?: readonly LibraryDecoder[];
   text_decoder?: { decode(bytes: Uint8Array): string };
 }
@@ -34,25 +34,25 @@ const Library = HuggingFaceTokenizer as unknown as new (tokenizer: object, confi
 
 export interface Tokenizer {
   /**
-   * Tokens of a text that begins a sequence: with the special tokens (BOS) that the model's tokenizer puts before it, and
-   * without those that it would put behind a whole one (RoBERTa's </s>), since more may follow.
+   * Tokens of a text at the start of a sequence: with the special tokens that the tokenizer adds before it (BOS), but without
+   * those it adds after a whole sequence (RoBERTa's </s>), since more may follow.
    */
   encodeStart(text: string): number[];
-  /** Tokens of a text that is a whole sequence, with all special tokens. */
+  /** Tokens of a whole sequence, with all special tokens. */
   encodeWhole(text: string): number[];
-  /** The token that a masked language model fills; null where the folder names none. */
+  /** The token that a masked language model fills in; null if the folder defines none. */
   readonly mask: { readonly id: number; readonly text: string } | null;
-  /** Tokens of a text that goes on a sequence, without special tokens. */
+  /** Tokens of a text inside a sequence, without special tokens. */
   encodeMore(text: string): number[];
-  /** Text of tokens, special tokens left out. */
+  /** The text of tokens, without special tokens. */
   decode(ids: readonly number[]): string;
-  /** Whether a token is one of the tokenizer's special ones, which ends a turn for example. */
+  /** Whether a token is special, such as one that ends a turn. */
   isSpecial(id: number): boolean;
-  /** How the model writes conversations; null where its folder does not say. */
+  /** The model's chat template; null if its folder has none. */
   readonly chat: ChatTemplate | null;
 }
 
-/** @throws MODEL_INVALID when the folder's tokenizer.json is missing or cannot be used. */
+/** @throws MODEL_INVALID if the folder's tokenizer.json is missing or cannot be used */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const tokenizer = await loadOptionalTokenizer(folder);
   if (tokenizer) return tokenizer;
@@ -60,7 +60,7 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   throw new SteplogError("MODEL_INVALID", `${folder} has no tokenizer.json. ${advice}`);
 }
 
-/** Null for a folder without tokenizer.json: rows and prompts of tokens need none. @throws MODEL_INVALID */
+/** Null for a folder without tokenizer.json: rows and prompts given as tokens need none. @throws MODEL_INVALID */
 export async function loadOptionalTokenizer(folder: string): Promise<Tokenizer | null> {
   const tokenizer = await readObject(join(folder, "tokenizer.json"));
   if (!tokenizer) return null;
@@ -70,7 +70,7 @@ export async function loadOptionalTokenizer(folder: string): Promise<Tokenizer |
   return wrap(library, specialIds(tokenizer), chat, specialTokens(config)["mask_token"]);
 }
 
-/** @throws MODEL_INVALID for what the library cannot use */
+/** @throws MODEL_INVALID if the library refuses the tokenizer */
 function construct(path: string, tokenizer: object, config: object): LibraryTokenizer {
   try {
     return new Library(tokenizer, config);
@@ -122,7 +122,7 @@ function specialIds(tokenizer: object): Set<number> {
   return new Set((success ? data.added_tokens : []).filter((token) => token.special).map(({ id }) => id));
 }
 
-/** A template alone, or named ones, of which "default" is for plain conversations. */
+/** One template, or several named ones, of which "default" is for plain conversations. */
 const templateSchema = z.union([
   z.string(),
   z
@@ -130,7 +130,7 @@ const templateSchema = z.union([
     .transform((named) => named.find(({ name }) => name === "default")?.template),
 ]);
 
-/** In a file of its own, as transformers writes it now, or in a field, as it did before. @throws MODEL_INVALID */
+/** From chat_template.jinja, which transformers writes now, or the JSON fields it wrote before. @throws MODEL_INVALID */
 async function readChatTemplate(folder: string, config: object): Promise<ChatTemplate | null> {
   const inJson = (await readObject(join(folder, "chat_template.json"))) ?? config;
   const field = "chat_template" in inJson ? templateSchema.safeParse(inJson.chat_template).data : undefined;
@@ -138,7 +138,7 @@ async function readChatTemplate(folder: string, config: object): Promise<ChatTem
   return source === undefined ? null : new ChatTemplate(source, specialTokens(config));
 }
 
-/** The texts of bos_token and its like, which are strings or objects with a content. */
+/** The texts of bos_token and the like, which are strings or objects with a content. */
 function specialTokens(config: object): Record<string, string> {
   const tokens = Object.entries(config).flatMap(([name, value]: [string, unknown]) => {
     const text: unknown = typeof value === "object" && value !== null && "content" in value ? value.content : value;
@@ -147,18 +147,18 @@ function specialTokens(config: object): Record<string, string> {
   return Object.fromEntries(tokens);
 }
 
-/** Any text will do: special tokens do not depend on it. */
+/** Any text works, since special tokens do not depend on it. */
 const probe = "a";
 
-/** How many special tokens stand behind a text: its tokens are `whole` with them and `plain` without. */
+/** How many special tokens end a text whose tokens are `whole` with special tokens and `plain` without. */
 function endingOf(whole: readonly number[], plain: readonly number[]): number {
   const start = whole.findIndex((_, at) => plain.every((id, i) => whole[at + i] === id));
   return plain.length === 0 || start < 0 ? 0 : whole.length - start - plain.length;
 }
 
 /**
- * ByteLevel's own pattern, which a tokenizer.json does not write out, has white space as Unicode has it in the reference
- * library. JavaScript's \s, which this one takes, has U+FEFF too and lacks U+0085.
+ * ByteLevel's pattern is built into the libraries. The reference library uses Unicode's white space; this one uses JavaScript's
+ * \s, which has U+FEFF too and lacks U+0085.
  */
 function correctSpaces(splitter: LibrarySplitter): void {
   splitter.tokenizers?.forEach(correctSpaces);
@@ -170,9 +170,9 @@ const wordsOfGpt2 =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
 /**
- * Bytes that stand for a text (byte fallback of SentencePiece) as the reference library decodes them: together they are
- * UTF-8, a byte order mark included, or else each of them is a character that is missing. This library's own way drops
- * the mark, and counts broken characters instead of their bytes.
+ * Decodes byte tokens (byte fallback of SentencePiece) like the reference library: if the bytes together are UTF-8, as that
+ * text, including a byte order mark; otherwise as one U+FFFD per byte. This library drops the mark and emits one U+FFFD per
+ * broken character.
  */
 function correctBytes(decoder: LibraryDecoder): void {
   decoder.decoders?.forEach(correctBytes);

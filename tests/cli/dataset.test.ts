@@ -45,7 +45,7 @@ test("says what is wrong with options and rows", async () => {
   const wrong = await of(...labels);
   expect(wrong).toMatchObject({
     code: 3,
-    stderr: expect.stringMatching(/line 1.*label "9" is none of 0, 1/su) as string,
+    stderr: expect.stringMatching(/line 1.*label "9" is not one of 0, 1/su) as string,
   });
   expect((await of("--template", "{text} is")).stderr).toContain("--template needs --labels");
   await writeFile(rows, "PAR1 and no more");

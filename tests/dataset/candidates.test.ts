@@ -59,7 +59,7 @@ describe("a masked model's rows", async () => {
     const issues = await issuesOf(checkRowsFit({ ...fit, rows: readRows(bytes(...rows)) }));
     expect(issues.map(({ line }) => line)).toStrictEqual([2, 3, 4, 5]);
     expect(issues[0]?.message).toContain("has <mask> once, where the word belongs; it has 0");
-    expect(issues[3]?.message).toContain('" unreadable word" is ');
+    expect(issues[3]?.message).toContain('" unreadable word" has ');
   });
 });
 

@@ -30,7 +30,7 @@ describe("a dataset is refused, naming line and reason,", () => {
     ["an empty completion", '{"prompt":"a","completion":""}', 1, /"completion": is empty/u],
     ["not an object", "[1,2]", 1, /not a JSON object/u],
     ["labels of another length", '{"input_ids":[1,2],"labels":[1]}', 1, /1 numbers where input_ids has 2/u],
-    ["tokens that score nothing", '{"input_ids":[1,2],"labels":[1,-100]}', 1, /scores no token/u],
+    ["tokens that score nothing", '{"input_ids":[1,2],"labels":[1,-100]}', 1, /has nothing to score/u],
     ["a token below zero", '{"input_ids":[-1,2],"labels":[1,2]}', 1, /input_ids\.0/u],
   ])("%s", async (_, text, line, words) => {
     const error = await refusal(checkDataset(chunks(text)));
@@ -123,37 +123,37 @@ describe("rows against a model", async () => {
 
   test("are refused as conversations by a masked model", () => {
     const messages = [{ role: "assistant", content: "b" }] as const;
-    expect(() => encodeRow(tokenizer, { messages }, "masked")).toThrow(/conversations, which a masked model/u);
+    expect(() => encodeRow(tokenizer, { messages }, "masked")).toThrow(/conversations, which masked models/u);
   });
 
   test("are refused when longer than the context, with their line", async () => {
     const long = JSON.stringify({ prompt: "word ".repeat(40), completion: " end" });
     const error = await refusal(checkRowsFit({ ...fit, rows: rows(`${good}\n${long}`) }));
     expect(error.issues).toStrictEqual([
-      { line: 2, message: expect.stringMatching(/tokens, and the model's context is 16$/u) as string },
+      { line: 2, message: expect.stringMatching(/tokens, but the model's context is 16$/u) as string },
     ]);
     const tight = { ...fit, bounds: { contextLength: 16, taken: 12 } };
     const beside = await refusal(
       checkRowsFit({ ...tight, rows: rows(JSON.stringify({ prompt: "a b c d", completion: " e" })) }),
     );
     expect(beside.issues).toStrictEqual([
-      { line: 1, message: "the row has 6 tokens, and the model's context is 16, of which a prefix takes 12" },
+      { line: 1, message: "the row has 6 tokens, but the model's context is 16, of which a prefix takes 12" },
     ]);
   });
 
-  test("are refused when nothing is left to score", async () => {
+  test("are refused when there is nothing to score", async () => {
     const noStart = { ...tokenizer, encodeStart: () => [], encodeMore: () => [5] };
     const error = await refusal(
       checkRowsFit({ ...fit, tokenizer: noStart, rows: rows('{"prompt":"","completion":"x"}') }),
     );
-    expect(error.issues[0]?.message).toContain("nothing is left to score");
+    expect(error.issues[0]?.message).toContain("there is nothing to score");
   });
 
   test("are refused when the completion is none of the label words", async () => {
     const error = await refusal(checkRowsFit({ ...fit, labelWords: [" yes", " no"], rows: rows(good) }));
     expect(error.issues[0]).toMatchObject({
       line: 1,
-      message: expect.stringContaining('" b" is none of the label words') as string,
+      message: expect.stringContaining('" b" is not one of the label words') as string,
     });
   });
 });

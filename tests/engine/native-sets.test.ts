@@ -10,7 +10,7 @@ import { createNativeDevice } from "../../engine/devices/native.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
-import { nativeAddon } from "../../engine/native/native.ts";
+import { nativeAddon } from "../../engine/native/addon.ts";
 import { encodeRow } from "../../dataset/encode.ts";
 import { tensorId } from "../../engine/numbers/noise.ts";
 import { expectSameBytes } from "../support/equal.ts";

@@ -1,7 +1,7 @@
 /** Transformer blocks of random shape, which exercise what the native device joins; run on several devices. */
 import type { Activation, AttentionShape, Pass, Perturbation, WeightDtype } from "../../engine/devices/device.ts";
 import { elementCount } from "../../engine/devices/device.ts";
-import { nativeAddon } from "../../engine/native/native.ts";
+import { nativeAddon } from "../../engine/native/addon.ts";
 import { toBfloat16 } from "../../engine/numbers/scalar.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import type { Computation, Lookup } from "./devices.inputs.ts";

@@ -142,7 +142,7 @@ describe("fine-tunes", () => {
     const tooLong = await create({ dataset: id });
     expect(tooLong.extensions).toEqual({
       code: "DATASET_INVALID",
-      issues: [{ line: 3, message: "the row has 65 tokens, and the model's context is 64" }],
+      issues: [{ line: 3, message: "the row has 65 tokens, but the model's context is 64" }],
     });
     const validation = await create({ validationDataset: id });
     expect(validation.extensions.issues).toEqual([expect.objectContaining({ line: 3 })]);
@@ -159,7 +159,7 @@ describe("fine-tunes", () => {
     const text = await create({ baseModel: "masks", dataset: conversations });
     expect(text).toMatchObject({
       extensions: { code: "DATASET_INVALID" },
-      message: expect.stringContaining("which a masked model has none of. Give rows of prompt") as unknown,
+      message: expect.stringContaining("which masked models cannot learn. Give rows of prompt") as unknown,
     });
     const tokens = JSON.stringify({ input_ids: [0, 4, 2], labels: [-100, 7, -100] });
     const id = await createDataset(server, "masked", tokens);
