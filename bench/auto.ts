@@ -1,6 +1,6 @@
 /**
- * learningRate: AUTO against a grid of rates, on the demo's base and rows: the accuracy on the validation rows after a
- * run of each, by method. What comes of it is in docs/decisions/0010-auto-learning-rate.md.
+ * Compares learningRate AUTO with a grid of rates on the demo's base and rows: the validation accuracy after a run with each, by
+ * method. docs/decisions/0010-auto-learning-rate.md has the results.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -17,7 +17,7 @@ const demo = (name: string) => packagePath(`demo/${name}`);
 
 type Rate = Hyperparameters["learningRate"];
 
-/** Each with a grid that spans a factor of 30 or more around what suits it. */
+/** Each has a grid around its usual rate that spans a factor of 30 or more. */
 const subjects: readonly (readonly [string, Partial<Hyperparameters>, readonly number[]])[] = [
   ["FULL, rademacher", { steps: 600 }, [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]],
   ["FULL, normal", { steps: 600, noise: "NORMAL" }, [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]],
@@ -46,18 +46,18 @@ const subjects: readonly (readonly [string, Partial<Hyperparameters>, readonly n
 export interface AutoOptions {
   readonly device: string;
   readonly seeds: number;
-  /** A part of the names of those that are measured; all when left out. */
+  /** Only measures subjects whose name contains this; all by default. */
   readonly subject?: string;
-  /** Of every run, in place of its own; for a trial. */
+  /** Steps of every run, instead of the subject's own; for a trial. */
   readonly steps?: number;
 }
 
-export interface AutoRow {
+interface AutoRow {
   readonly subject: string;
   readonly steps: number;
-  /** Mean accuracy over the seeds, 0 to 1, by rate. */
+  /** Mean accuracy over the seeds, from 0 to 1, by rate. */
   readonly accuracy: Readonly<Record<string, number>>;
-  /** The rates that AUTO picked, one a seed. */
+  /** The rates that AUTO picked, one per seed. */
   readonly picked: readonly (number | null)[];
 }
 
@@ -101,7 +101,7 @@ interface Outcome {
   readonly picked: number | null;
 }
 
-/** A run whose loss is not finite any more has learned nothing. */
+/** A run whose loss became infinite or NaN counts as accuracy 0. */
 async function outcomeOf(device: Device, scratch: string, hyperparameters: Hyperparameters): Promise<Outcome> {
   const outcome = { accuracy: 0, picked: null as number | null };
   const modelPath = demo("base");
@@ -145,7 +145,7 @@ export function autoTable(rows: readonly AutoRow[]): string {
     const rates = picked.map(String).join(", ");
     return `| ${[subject, steps, cells, percent(best), percent(auto), rates].join(" | ")} |`;
   });
-  return ["| what | steps | grid | best | AUTO | it picked |", "|---|---|---|---|---|---|", ...lines].join("\n");
+  return ["| run | steps | grid | best | AUTO | rates picked |", "|---|---|---|---|---|---|", ...lines].join("\n");
 }
 
 function percent(share: number): string {

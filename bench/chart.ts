@@ -1,4 +1,4 @@
-/** bench chart: result files as an SVG, and as the tables of a page, so that both show what was measured. */
+/** bench chart: draws result files as an SVG, and writes them as tables into a page, so that both show the same numbers. */
 import { readFile, writeFile } from "node:fs/promises";
 import { SteplogError } from "../schema/errors.ts";
 import type { Machine } from "./measure.ts";
@@ -16,7 +16,7 @@ export interface ChartOptions {
 export async function chart(files: readonly string[], options: ChartOptions): Promise<void> {
   const results = await Promise.all(files.map(async (file) => JSON.parse(await readFile(file, "utf8")) as AnyResult));
   const groups = results.flatMap((result) => (result.bench === "peers" ? peerGroups(result) : []));
-  await writeFile(options.svg, barChart("Steplog's speed, and other programs'", groups));
+  await writeFile(options.svg, barChart("Speed of Steplog and other programs", groups));
   if (options.page !== undefined)
     await writeFile(options.page, withResults(options.page, await page(options), results));
 }
@@ -32,7 +32,7 @@ function peerGroups(result: PeersResult): Group[] {
   return kinds.flatMap(([group, dtype]) => {
     const contenders = result.contenders.filter((one) => one.group === group && one.dtype === dtype);
     if (contenders.length === 0) return [];
-    const title = `${titleOf(group, result)}, ${dtype}: seconds, less is better`;
+    const title = `${titleOf(group, result)}, ${dtype}: seconds, lower is better`;
     return [{ title, bars: contenders.map((one) => barOf(one, contenders)) }];
   });
 }
@@ -45,12 +45,15 @@ function barOf(one: Contender, contenders: readonly Contender[]) {
 const begin = "<!-- results: made by npm run bench -- chart -->";
 const end = "<!-- end of results -->";
 
-/** The page with what lies between its markers replaced. */
+/** The page with the part between its markers replaced. */
 function withResults(path: string, text: string, results: readonly AnyResult[]): string {
   const [before, rest = ""] = text.split(begin);
   const after = rest.split(end)[1];
   if (before === undefined || after === undefined) {
-    throw new SteplogError("INVALID_ARGUMENT", `${path} has no lines ${begin} and ${end}, between which results go.`);
+    throw new SteplogError(
+      "INVALID_ARGUMENT",
+      `${path} needs the lines ${begin} and ${end}; the results go between them.`,
+    );
   }
   const body = results.length === 0 ? "Nothing has been measured yet." : results.map(section).join("\n\n");
   return `${before}${begin}\n\n${body}\n\n${end}${after}`;

@@ -1,4 +1,4 @@
-/** config.json of the models that are measured, as their publishers' pages on the Hugging Face Hub show them. */
+/** config.json of the measured models, as on their pages on the Hugging Face Hub. */
 import { readFile } from "node:fs/promises";
 import { SteplogError } from "../schema/errors.ts";
 
@@ -15,8 +15,8 @@ const opt = {
   init_std: 0.02,
 };
 
-export const configs: Readonly<Record<string, object>> = {
-  /** For trying the bench out; not a published model. */
+const configs: Readonly<Record<string, object>> = {
+  /** For trying out the benchmarks; not a published model. */
   tiny: {
     ...opt,
     vocab_size: 512,
@@ -114,7 +114,7 @@ export const configs: Readonly<Record<string, object>> = {
   },
 };
 
-/** A config by its name above, or from a file. */
+/** A config by its name above, or from a file. @throws INVALID_ARGUMENT */
 export async function configNamed(nameOrPath: string): Promise<object> {
   const known = configs[nameOrPath];
   if (known) return known;

@@ -1,26 +1,29 @@
-/** The device of a measurement: chosen as a worker chooses it. */
+/** The device of a measurement, chosen like a worker's. */
 import { chooseDevice } from "../engine/devices/choose.ts";
 import type { Device, Precision } from "../engine/devices/device.ts";
 import { SteplogError } from "../schema/errors.ts";
 
-/** @throws INVALID_ARGUMENT for what the device cannot do: a number must not stand under a setting it does not have */
+/** @throws INVALID_ARGUMENT for settings that the device does not support, so that no result is reported under them */
 export async function openDevice(options: { device: string; multiply?: Precision; threads?: number }): Promise<Device> {
   const { multiply = "float32", threads = 0 } = options;
   const { device } = await chooseDevice(options.device, { threads });
   if (threads > 0 && device.name !== "native") {
     throw new SteplogError(
       "INVALID_ARGUMENT",
-      `Threads are set for the native device alone, and this is ${device.name}.`,
+      `--threads applies to the native device only, and this is ${device.name}.`,
     );
   }
   if (device.precisions.includes(multiply)) return device;
   const known = device.precisions.join(", ");
-  throw new SteplogError("INVALID_ARGUMENT", `Device ${device.name} multiplies in ${known}, not in ${multiply}.`);
+  throw new SteplogError(
+    "INVALID_ARGUMENT",
+    `Device ${device.name} supports products in ${known}, not in ${multiply}.`,
+  );
 }
 
-/** A device that can tell what its time went to. */
+/** A device that reports where its time went. */
 interface Timed {
-  /** Seconds of each part since the last call. */
+  /** Seconds spent on each part since the last call. */
   timings(): Promise<Readonly<Record<string, number>>>;
 }
 
@@ -28,13 +31,13 @@ export async function timingsOf(device: Device): Promise<Readonly<Record<string,
   return "timings" in device ? (device as Device & Timed).timings() : null;
 }
 
-/** A device that knows what its processor could do. */
+/** A device that measures the peak of its processor. */
 interface Bounded {
-  /** 10^9 floating-point operations a second between registers alone. */
+  /** 10^9 floating-point operations per second, on registers alone. */
   peak(precision: Precision): Promise<number>;
 }
 
-/** NaN where the device does not know. */
+/** NaN if the device does not measure it. */
 export async function peakOf(device: Device, precision: Precision): Promise<number> {
   return "peak" in device ? (device as Device & Bounded).peak(precision) : NaN;
 }

@@ -1,7 +1,7 @@
 /**
- * Ways to estimate the gradient, by what they need to learn the demo's task: forward passes, steps and seconds until 95 % of
- * the validation rows are right. SPSA as MeZO has it, n-SPSA, and two later methods, which are emulated here by their published
- * rules: FZOO (arXiv 2506.09034) and LOZO (arXiv 2410.07698). docs/decisions/0009-estimators.md has what came of it.
+ * Compares gradient estimators by what they need to learn the demo's task: forward passes and steps until 95 % of the validation
+ * rows are right. SPSA as in MeZO, n-SPSA, and two later methods, emulated here by their published rules: FZOO
+ * (arXiv 2506.09034) and LOZO (arXiv 2410.07698). docs/decisions/0009-estimators.md has the results.
  */
 import { createReadStream } from "node:fs";
 import { encodeRows } from "../dataset/encode.ts";
@@ -30,10 +30,10 @@ const batchSize = 16;
 const epsilon = 1e-3;
 const target = 0.95;
 
-/** One run's weights, and a step of a method on them; `passes` is what a step costs in forward passes of a batch. */
+/** The weights of one run, and a step of a method on them. A step costs `passes` forward passes of a batch. */
 interface Run {
   readonly passes: number;
-  /** Whether weights are still finite. */
+  /** @returns whether the scalars of the step are finite */
   step(batch: readonly EncodedRow[], t: number): Promise<boolean>;
   judge(set: EvaluationSet): Promise<number>;
   free(): void;
@@ -78,8 +78,8 @@ function spsa(name: string, noise: Noise, estimates: number, rates: readonly num
 }
 
 /**
- * FZOO, its algorithm 1: n one-sided losses L_i along rademacher noise z_i, and the mean of (L_i - L) z_i, divided by the
- * losses' standard deviation.
+ * FZOO, algorithm 1: n one-sided losses L_i along rademacher noise z_i; the step is the mean of (L_i - L) z_i, divided by the
+ * standard deviation of the losses.
  */
 function fzoo(estimates: number, rates: readonly number[]): Subject {
   return {
@@ -107,7 +107,7 @@ function fzoo(estimates: number, rates: readonly number[]): Subject {
   };
 }
 
-/** LOZO, its algorithm 1: matrices are perturbed by u v', u [outputs, rank] fresh each step, v [inputs, rank] every `lazy` steps. */
+/** LOZO, algorithm 1: matrices are perturbed by u v', with a new u [outputs, rank] each step and v [inputs, rank] every `lazy` steps. */
 function lozo(rank: number, lazy: number, rates: readonly number[]): Subject {
   return {
     name: `LOZO, rank ${rank}, every ${lazy} steps`,
@@ -142,7 +142,7 @@ function lozo(rank: number, lazy: number, rates: readonly number[]): Subject {
         return out;
       };
       const lossAt = async (batch: readonly EncodedRow[], t: number, size: number) => {
-        const model = await placed(folder, device, (name) => moved(weights, name, direction(name, t), size));
+        const model = await modelWith(folder, device, (name) => moved(weights, name, direction(name, t), size));
         const loss = mean(await model.losses(batch));
         model.free();
         return loss;
@@ -157,7 +157,7 @@ function lozo(rank: number, lazy: number, rates: readonly number[]): Subject {
         passes: 2,
         step,
         async judge(set) {
-          const model = await placed(folder, device, (name) => weights.get(name) ?? new Float32Array());
+          const model = await modelWith(folder, device, (name) => weights.get(name) ?? new Float32Array());
           const { accuracy } = await evaluate(model, set);
           model.free();
           return accuracy ?? 0;
@@ -190,12 +190,12 @@ function moved(
 }
 
 /** The model with other weights than its folder's. */
-function placed(folder: ModelFolder, device: Device, weightsOf: (name: string) => Float32Array): Promise<Model> {
+function modelWith(folder: ModelFolder, device: Device, weightsOf: (name: string) => Float32Array): Promise<Model> {
   const createWeight: Device["createWeight"] = (spec) => {
     const values = weightsOf(spec.name);
     return device.createWeight(spec, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   };
-  // A spread keeps the device's own functions; without mapWeight every weight comes through createWeight.
+  // Without mapWeight, every weight is created by createWeight.
   const replaced: Device = { ...device, createWeight };
   delete (replaced as { mapWeight?: unknown }).mapWeight;
   return loadModel(folder, replaced, "rademacher");
@@ -223,16 +223,16 @@ function signs(seed: bigint, name: string, count: number): Float32Array {
 export interface EstimatorOptions {
   readonly device: string;
   readonly seeds: number;
-  /** Forward passes of a batch after which a run has failed. */
+  /** A run fails after this many forward passes of a batch. */
   readonly passes: number;
 }
 
-export interface EstimatorRow {
+interface EstimatorRow {
   readonly name: string;
-  /** The rate of its grid that was best, and by how many of the seeds the target was reached with it. */
+  /** The best rate of the grid, and with how many seeds it reached the target. */
   readonly rate: number;
   readonly reached: number;
-  /** Of the runs that reached it: mean and standard deviation. */
+  /** Mean and standard deviation over the runs that reached the target. */
   readonly passes: readonly [number, number];
   readonly steps: readonly [number, number];
 }
@@ -256,7 +256,7 @@ export async function benchEstimators({ device: name, seeds, passes }: Estimator
   return rows;
 }
 
-/** Seeds that a rate is chosen by. */
+/** Seeds used to choose a rate. */
 const tuningSeeds = 2;
 
 async function measured(
@@ -286,7 +286,7 @@ function isBetter(a: EstimatorRow, b: EstimatorRow): boolean {
   return a.reached === b.reached ? a.passes[0] < b.passes[0] : a.reached > b.reached;
 }
 
-/** Evaluated about every 40 forward passes, so that no method is judged more often than another. */
+/** Evaluates about every 40 forward passes, so that all methods are judged equally often. */
 async function stepsToTarget(run: Run, { rows, set }: DemoData, seed: number, most: number): Promise<number | null> {
   const every = Math.max(1, Math.round(40 / run.passes));
   for (let t = 0; (t + 1) * run.passes <= most; t++) {
@@ -328,7 +328,7 @@ function mean(values: ArrayLike<number>): number {
   return Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Sample standard deviation; 0 of one value. */
+/** Sample standard deviation; 0 for one value. */
 function deviation(values: readonly number[]): number {
   const middle = mean(values);
   const sum = values.reduce((total, value) => total + (value - middle) ** 2, 0);

@@ -1,4 +1,4 @@
-/** bench gemm: one linear layer, as a step computes it: both sides, the noise drawn while the weight is packed. */
+/** bench gemm: one linear layer as in a step: both sides, with the noise drawn while the weight is packed. */
 import type { Device, Perturbation, Precision, Weight, WeightDtype } from "../engine/devices/device.ts";
 import { bytesPerElement, elementCount } from "../engine/devices/device.ts";
 import type { Noise } from "../engine/numbers/noise.ts";
@@ -7,13 +7,13 @@ import type { BoundedSample, Machine, Sample, Summary } from "./measure.ts";
 import { bounded, machine, shareOfPeak, summarise, timed } from "./measure.ts";
 
 export interface GemmOptions {
-  /** Of one side. */
+  /** Rows of one side. */
   readonly rows: number;
   readonly inputs: number;
   readonly outputs: number;
   readonly dtype: WeightDtype;
   readonly multiply: Precision;
-  /** Both sides under one draw of the noise; "none": one side, the weight itself. */
+  /** Both sides with the same noise; "none" is one side with the weight itself. */
   readonly noise: Noise | "none";
   readonly device: string;
   readonly runs: number;
@@ -24,10 +24,10 @@ export interface GemmResult {
   readonly bench: "gemm";
   readonly options: GemmOptions;
   readonly device: string;
-  /** Seconds of the product, as the device reports its linear layers; of the whole pass where it does not. */
+  /** Seconds of linear layers as the device reports them; of the whole pass if it does not. */
   readonly product: Summary;
   readonly gflopPerSecond: number;
-  /** Share of what the processor did at most beside each run, between registers; NaN where the device does not know. */
+  /** Share of the processor's peak, measured before and after each run; NaN if the device does not measure it. */
   readonly shareOfPeak: number;
   readonly machine: Machine;
 }
@@ -62,7 +62,7 @@ export async function benchGemm(options: GemmOptions): Promise<GemmResult> {
   return result;
 }
 
-/** Rows come from a small table, and one row of the product is looked at: next to the product, both cost nothing. */
+/** Rows come from a small table, and one row of the product is read: both cost almost nothing compared to the product. */
 async function onePass(
   device: Device,
   { table, matrix, head }: Readonly<Record<"table" | "matrix" | "head", Weight>>,

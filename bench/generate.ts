@@ -1,4 +1,4 @@
-/** bench generate: tokens a second of a continuation, and how fast weights must be read for them. */
+/** bench generate: tokens per second of a continuation, and the rate at which it reads weights. */
 import type { WeightDtype } from "../engine/devices/device.ts";
 import { generate } from "../engine/generation/generate.ts";
 import type { Model } from "../engine/model/model.ts";
@@ -15,7 +15,7 @@ export interface GenerateOptions {
   readonly device: string;
   /** Tokens of the prompt. */
   readonly prompt: number;
-  /** Tokens generated after the first, which costs the pass over the prompt. */
+  /** Tokens generated after the first one, which includes the pass over the prompt. */
   readonly tokens: number;
   readonly runs: number;
   readonly threads?: number;
@@ -27,10 +27,10 @@ export interface GenerateResult {
   readonly device: string;
   /** Seconds to the first token. */
   readonly first: Summary;
-  /** Seconds of a token after it. */
+  /** Seconds per later token. */
   readonly token: Summary;
   readonly tokensPerSecond: number;
-  /** Stored bytes of the weights that a token needs, over the time that it took. */
+  /** Stored bytes of the weights used for a token, divided by its time. */
   readonly weightGbPerSecond: number;
   readonly peakMemory: number;
   readonly machine: Machine;

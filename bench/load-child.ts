@@ -1,4 +1,4 @@
-/** A process that bench load measures: load-child.ts read FOLDER, or load-child.ts load FOLDER DEVICE THREADS. */
+/** The process that bench load measures: load-child.js read FOLDER, or load-child.js load FOLDER DEVICE THREADS. */
 import { open } from "node:fs/promises";
 import { tokenLoss } from "../engine/objective/objective.ts";
 import { beginning, train } from "../engine/train/mezo.ts";
@@ -9,12 +9,12 @@ import type { Sample } from "./measure.ts";
 import { memory, timed } from "./measure.ts";
 import { randomRows } from "./model.ts";
 
-/** What a process that loads prints, as JSON. */
+/** What `load` prints, as JSON. */
 export interface Loaded {
   readonly device: string;
   readonly bytes: number;
   readonly load: Sample;
-  /** When it was loaded, milliseconds of the epoch. */
+  /** When loading ended, in milliseconds since 1970. */
   readonly loadedAt: number;
   readonly step: Sample;
   readonly memory: { readonly loaded: number; readonly stepped: number };

@@ -1,6 +1,6 @@
 /**
- * bench load: from a new process to a loaded model, and to the end of its first step, against reading the same bytes. Each
- * round runs in processes of its own, in turn; files are in the system's cache from the first on.
+ * bench load: the time from a new process to a loaded model and to the end of its first step, compared with reading the same
+ * bytes. Each round uses new processes; files are in the system's cache after the first round.
  */
 import { spawnSync } from "node:child_process";
 import type { WeightDtype } from "../engine/devices/device.ts";
@@ -25,17 +25,17 @@ export interface LoadResult {
   readonly device: string;
   /** Bytes of the weights. */
   readonly bytes: number;
-  /** Seconds to read the bytes of all files into memory that is new, in a process that does nothing else. */
+  /** Seconds to read all files into newly allocated memory, in a process that does nothing else. */
   readonly read: Summary;
-  /** Seconds to open the folder and put every weight on the device, without opening the device. */
+  /** Seconds to open the folder and load every weight onto an open device. */
   readonly load: Summary;
-  /** Median of `load` over that of `read`. */
+  /** Median of `load` divided by that of `read`. */
   readonly loadOverRead: number;
-  /** Seconds from the start of a process, which compiles its TypeScript, to the loaded model. */
+  /** Seconds from the start of a process to the loaded model. */
   readonly process: Summary;
-  /** Seconds of the step that follows, of 4 rows of 64 tokens; it is the first to use the weights. */
+  /** Seconds of the first step, with 4 rows of 64 tokens, which is the first to use the weights. */
   readonly firstStep: Summary;
-  /** MB of resident memory once the model is loaded, and after the step. */
+  /** Resident memory in MB, with the model loaded and after the step. */
   readonly memory: { readonly loaded: number; readonly stepped: number };
   readonly machine: Machine;
 }
@@ -47,7 +47,7 @@ export async function benchLoad(options: LoadOptions): Promise<LoadResult> {
   const reads: Sample[] = [];
   const loads: Loaded[] = [];
   const wholes: Sample[] = [];
-  // The first round warms the cache, and is not counted.
+  // The first round warms the cache and is not counted.
   for (let round = 0; round <= options.rounds; round++) {
     const read = run(["read", path]) as { readonly read: Sample };
     const started = Date.now();
@@ -58,7 +58,7 @@ export async function benchLoad(options: LoadOptions): Promise<LoadResult> {
     wholes.push({ seconds: (loaded.loadedAt - started) / 1000, foreignCores: loaded.load.foreignCores });
   }
   const [first] = loads;
-  if (!first) throw new SteplogError("INVALID_ARGUMENT", "Give --rounds above 0.");
+  if (!first) throw new SteplogError("INVALID_ARGUMENT", "--rounds must be above 0.");
   const [read, load] = [summarise(reads), summarise(loads.map((one) => one.load))];
   return {
     bench: "load",
@@ -79,6 +79,6 @@ function run(args: readonly string[]): unknown {
   const { status, stdout, stderr } = spawnSync(process.execPath, [child, ...args], {
     encoding: "utf8",
   });
-  if (status !== 0) throw new SteplogError("INTERNAL", `A process that was measured failed: ${stderr.trim()}`);
+  if (status !== 0) throw new SteplogError("INTERNAL", `The measured process failed: ${stderr.trim()}`);
   return JSON.parse(stdout);
 }

@@ -1,4 +1,4 @@
-/** npm run -s bench -- COMMAND: measures Steplog on this machine. bench/README.md tells how to measure well. */
+/** npm run -s bench -- COMMAND: measures Steplog on this machine. bench/README.md explains how to measure well. */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { writeFile } from "node:fs/promises";
 import { deviceNames } from "../engine/devices/choose.ts";
@@ -31,7 +31,7 @@ import { benchScaling } from "./scaling.ts";
 import type { StepOptions } from "./step.ts";
 import { benchStep } from "./step.ts";
 
-/** Options of every command that measures. */
+/** Options of every measuring command. */
 interface Output {
   readonly json?: true;
   readonly out?: string;
@@ -39,36 +39,36 @@ interface Output {
 
 const program = new Command("bench").description("Measure Steplog on this machine.").exitOverride();
 
-measuring("step", "MeZO steps of a random model, against forward passes alone")
+measuring("step", "MeZO steps of a random model, compared with forward passes alone")
   .addOption(config())
-  .addOption(count("--batch", "rows of a step", 16))
-  .addOption(count("--tokens", "tokens of a row", 128))
+  .addOption(count("--batch", "rows per step", 16))
+  .addOption(count("--tokens", "tokens per row", 128))
   .addOption(labels())
   .addOption(dtype())
   .addOption(multiply())
   .addOption(noise())
-  .addOption(count("--steps", "steps that are measured, after a first one", 7))
+  .addOption(count("--steps", "measured steps, after a first one", 7))
   .action((options: StepOptions & Output) => run(options, benchStep));
 
-measuring("replay", "log entries applied to a model's worth of elements in memory")
+measuring("replay", "log entries applied in memory to as many elements as a model has")
   .addOption(config())
   .addOption(count("--entries", "entries of the log", 100))
   .addOption(dtype())
   .addOption(noise())
-  .addOption(count("--runs", "runs that are measured", 3))
+  .addOption(count("--runs", "measured runs", 3))
   .action((options: ReplayOptions & Output) => run(options, benchReplay));
 
-measuring("rebuild", "a model rebuilt from a log on disk, against what the speed of replay foretells")
+measuring("rebuild", "a model rebuilt on disk from a log, compared with the time predicted from the speed of replay")
   .addOption(config())
   .addOption(count("--entries", "entries of the log", 1000))
   .addOption(dtype())
   .addOption(noise())
   .action((options: RebuildOptions & Output) => run(options, benchRebuild));
 
-measuring("load", "from a new process to a loaded model and its first step, against reading the same bytes")
+measuring("load", "time from a new process to a loaded model and its first step, compared with reading the same bytes")
   .addOption(config())
   .addOption(dtype())
-  .addOption(count("--rounds", "times that each is measured, after a first one", 5))
+  .addOption(count("--rounds", "measured rounds, after a first one", 5))
   .action((options: LoadOptions & Output) => run(options, benchLoad));
 
 measuring("generate", "greedy continuation, token by token")
@@ -76,43 +76,43 @@ measuring("generate", "greedy continuation, token by token")
   .addOption(dtype())
   .addOption(count("--prompt", "tokens of the prompt", 64))
   .addOption(count("--tokens", "tokens generated after the first", 64))
-  .addOption(count("--runs", "runs that are measured", 3))
+  .addOption(count("--runs", "measured runs", 3))
   .action((options: GenerateOptions & Output) => run(options, benchGenerate));
 
-measuring("gemm", "one linear layer, both sides under noise")
+measuring("gemm", "one linear layer, both sides with noise")
   .addOption(count("--rows", "rows of one side", 2048))
   .addOption(count("--inputs", "columns of x", 768))
   .addOption(count("--outputs", "columns of the product", 3072))
   .addOption(dtype())
   .addOption(multiply())
   .addOption(noise("none"))
-  .addOption(count("--runs", "runs that are measured", 20))
+  .addOption(count("--runs", "measured runs", 20))
   .action((options: GemmOptions & Output) => run(options, benchGemm));
 
-measuring("noise", "the noise of the native device, alone")
+measuring("noise", "the noise of the native device alone")
   .addOption(count("--elements", "elements of noise", 2 ** 24))
   .addOption(noise())
-  .addOption(count("--runs", "runs that are measured", 10))
+  .addOption(count("--runs", "measured runs", 10))
   .action((options: NoiseOptions & Output) => run(options, benchNoise));
 
-measuring("scaling", "one thread against all, and against as many devices of one thread, each with a model of its own")
-  .addOption(new Option("--subject <name>", "the work").choices(["step", "replay"]).default("step"))
+measuring(
+  "scaling",
+  "one thread compared with all threads, and with as many single-thread devices, each with its own model",
+)
+  .addOption(new Option("--subject <name>", "what to run").choices(["step", "replay"]).default("step"))
   .addOption(config())
-  .addOption(count("--batch", "rows of a step", 16))
-  .addOption(count("--tokens", "tokens of a row, the last 8 scored", 128))
-  .addOption(count("--entries", "entries of a replayed log", 100))
+  .addOption(count("--batch", "rows per step", 16))
+  .addOption(count("--tokens", "tokens per row, of which the last 8 are scored", 128))
+  .addOption(count("--entries", "entries of the replayed log", 100))
   .addOption(dtype())
   .addOption(multiply())
   .addOption(noise())
-  .addOption(count("--rounds", "times that each is measured, after a first one", 7))
+  .addOption(count("--rounds", "measured rounds, after a first one", 7))
   .action((options: ScalingOptions & Output) => run(options, benchScaling));
 
-measuring("peers", "Steplog and other programs in turn, in one run")
-  .requiredOption(
-    "--peers <folder>",
-    "the other programs: mezo_step.py and replay.py, as bench/README.md describes them",
-  )
-  .option("--python <path>", "the Python that has what they import", "python3")
+measuring("peers", "Steplog and other programs, in turn, in one run")
+  .requiredOption("--peers <folder>", "folder of the other programs, mezo_step.py and replay.py (bench/README.md)")
+  .option("--python <path>", "a Python with the packages that they import", "python3")
   .option("--variants <list>", "variants of mezo_step.py", list, [
     "mezo-f32",
     "compile-f32",
@@ -121,20 +121,20 @@ measuring("peers", "Steplog and other programs in turn, in one run")
   ])
   .option("--replays <list>", "variants of replay.py", list, ["mezo", "threaded", "fused"])
   .addOption(config())
-  .addOption(count("--batch", "rows of a step", 16))
-  .addOption(count("--tokens", "tokens of a row, all scored", 128))
+  .addOption(count("--batch", "rows per step", 16))
+  .addOption(count("--tokens", "tokens per row, all scored", 128))
   .addOption(multiply("bfloat16"))
-  .addOption(count("--steps", "steps that are measured", 7))
+  .addOption(count("--steps", "measured steps", 7))
   .addOption(count("--entries", "entries of the replayed log", 20))
-  .addOption(count("--rounds", "times that each is measured", 1))
+  .addOption(count("--rounds", "measured rounds", 1))
   .action((options: PeerOptions & Output) => run(options, benchPeers));
 
 program
   .command("auto")
-  .description("learningRate AUTO against a grid of rates, on the demo's base and rows")
+  .description("learningRate AUTO compared with a grid of rates, on the demo's base and rows")
   .addOption(new Option("--device <name>", "compute device").choices(deviceNames).default("auto"))
-  .addOption(count("--seeds", "runs of each", 3))
-  .option("--subject <text>", "a part of the names of those that are measured")
+  .addOption(count("--seeds", "runs per rate", 3))
+  .option("--subject <text>", "measure only those whose name contains this")
   .addOption(count("--steps", "steps of every run, for a trial"))
   .option("--json", "print JSON instead of a table")
   .action(async ({ json, ...options }: AutoOptions & { json?: true }) => {
@@ -144,10 +144,10 @@ program
 
 program
   .command("estimators")
-  .description("ways to estimate the gradient, by what they need to learn the demo's task")
+  .description("gradient estimators, compared by what they need to learn the demo's task")
   .addOption(new Option("--device <name>", "compute device").choices(deviceNames).default("auto"))
-  .addOption(count("--seeds", "runs of each", 5))
-  .addOption(count("--passes", "forward passes after which a run has failed", 2400))
+  .addOption(count("--seeds", "runs per method", 5))
+  .addOption(count("--passes", "a run fails after this many forward passes", 2400))
   .option("--json", "print JSON instead of a table")
   .action(async ({ json, ...options }: EstimatorOptions & { json?: true }) => {
     const rows = await benchEstimators(options);
@@ -156,10 +156,10 @@ program
 
 program
   .command("chart")
-  .description("an SVG and a page's tables of result files")
-  .argument("[files...]", "files that --out of the other commands wrote")
+  .description("an SVG chart, and the tables of a page, from result files")
+  .argument("[files...]", "result files, written by --out of the other commands")
   .requiredOption("--svg <file>", "the chart")
-  .option("--page <file>", "a Markdown page, whose part between the markers is replaced")
+  .option("--page <file>", "a Markdown page; the part between its markers is replaced")
   .action((files: string[], options: ChartOptions) => chart(files, options));
 
 function measuring(name: string, description: string): Command {
@@ -167,9 +167,9 @@ function measuring(name: string, description: string): Command {
     .command(name)
     .description(description)
     .addOption(new Option("--device <name>", "compute device").choices(deviceNames).default("auto"))
-    .addOption(count("--threads", "threads of the device; all cores when left out"))
+    .addOption(count("--threads", "threads of the device; one per core by default"))
     .option("--json", "print one JSON object")
-    .option("--out <file>", "write the JSON object to a file as well");
+    .option("--out <file>", "also write the JSON object to a file");
 }
 
 function config(): Option {
@@ -179,12 +179,14 @@ function config(): Option {
 function dtype(): Option {
   return new Option("--dtype <dtype>", "dtype of the weights")
     .choices(["f32", "bf16"])
-    .argParser((text) => (text === "bf16" ? "BF16" : text === "f32" ? "F32" : refuse("Give f32 or bf16.")))
+    .argParser((text) => (text === "bf16" ? "BF16" : text === "f32" ? "F32" : refuse("must be f32 or bf16")))
     .default("F32", "f32");
 }
 
 function multiply(value: Precision = "float32"): Option {
-  return new Option("--multiply <format>", "format of the products").choices(["float32", "bfloat16"]).default(value);
+  return new Option("--multiply <format>", "number format of matrix products")
+    .choices(["float32", "bfloat16"])
+    .default(value);
 }
 
 /** The default of a fine-tune is rademacher (schema/hyperparameters.ts). */
@@ -195,7 +197,7 @@ function noise(more?: "none"): Option {
 
 function labels(): Option {
   const parse = (text: string) => (text === "all" ? text : positive(text));
-  return new Option("--labels <number>", "scored tokens at the end of a row, or all").argParser(parse).default(8);
+  return new Option("--labels <number>", "scored tokens at the end of each row, or all").argParser(parse).default(8);
 }
 
 function count(flag: string, description: string, value?: number): Option {
@@ -205,7 +207,7 @@ function count(flag: string, description: string, value?: number): Option {
 
 function positive(text: string): number {
   const value = Number(text);
-  return Number.isSafeInteger(value) && value > 0 ? value : refuse("Give a whole number above 0.");
+  return Number.isSafeInteger(value) && value > 0 ? value : refuse("must be a whole number above 0");
 }
 
 function list(text: string): string[] {

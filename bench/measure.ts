@@ -1,4 +1,4 @@
-/** What is measured of a piece of work: how long it took, who else used the machine meanwhile, and memory. */
+/** Measures a piece of work: its time, how busy other processes kept the machine meanwhile, and memory. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { version } from "../schema/package.ts";
@@ -6,7 +6,7 @@ import { version } from "../schema/package.ts";
 /** One run of the work. */
 export interface Sample {
   readonly seconds: number;
-  /** Cores that other processes used meanwhile, on average; NaN where the system does not say. */
+  /** Cores that other processes used meanwhile, on average; NaN if the system does not report it. */
   readonly foreignCores: number;
 }
 
@@ -14,13 +14,13 @@ export interface Summary {
   readonly median: number;
   readonly min: number;
   readonly max: number;
-  /** Samples taken. */
+  /** Number of samples. */
   readonly samples: number;
-  /** Those during which the machine was quiet; the three numbers are theirs alone, unless they are fewer than three. */
+  /** Number of quiet samples. If there are three or more, median, min and max are theirs alone. */
   readonly quiet: number;
 }
 
-/** A sample is quiet when others used less than this many cores. */
+/** A sample is quiet if other processes used fewer cores than this. */
 const quietCores = 0.15;
 
 export async function timed<T>(work: () => Promise<T>): Promise<{ sample: Sample; result: T }> {
@@ -39,7 +39,7 @@ function ownSeconds(): number {
   return (user + system) / 1e6;
 }
 
-/** Step of Linux's count of CPU time: what a short sample cannot tell apart from nothing. */
+/** The resolution of Linux's CPU time: less than this cannot be distinguished from zero. */
 const tickSeconds = 0.01;
 
 /** CPU seconds of the whole machine, from Linux. */
@@ -53,14 +53,14 @@ function busySeconds(): number {
   }
 }
 
-/** A run between two looks at what the processor could do at that moment: a shared machine is not always as fast. */
+/** A run between two measurements of the processor's peak, since a shared machine is not always equally fast. */
 export interface BoundedSample {
   readonly sample: Sample;
-  /** 10^9 floating-point operations a second, the mean of the two; NaN where it is not known. */
+  /** The mean of the two peaks, in 10^9 floating-point operations per second; NaN if unknown. */
   readonly peak: number;
 }
 
-/** Runs the work once, with a look at the peak before it and behind it. */
+/** Runs the work once and measures the peak before and after it. */
 export async function bounded<R extends { readonly sample: Sample }>(
   peak: () => Promise<number>,
   work: () => Promise<R>,
@@ -70,7 +70,7 @@ export async function bounded<R extends { readonly sample: Sample }>(
   return { ...done, peak: (before + (await peak())) / 2 };
 }
 
-/** Share of the peak that the products reached, the median of the runs. */
+/** The share of the peak that the products reached; the median over the runs. */
 export function shareOfPeak(runs: readonly BoundedSample[], gflop: number): number {
   return median(runs.map(({ sample, peak }) => gflop / sample.seconds / peak));
 }
@@ -94,7 +94,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? NaN)) / 2;
 }
 
-/** Resident memory of this process, MB of 10^6 bytes: now, and at most since `resetPeak`. NaN where /proc is missing. */
+/** Resident memory of this process in MB (10^6 bytes): now, and the peak since `resetPeak`. NaN without /proc. */
 export function memory(): { now: number; peak: number } {
   try {
     const status = readFileSync("/proc/self/status", "utf8");
@@ -109,7 +109,7 @@ export function resetPeak(): void {
   try {
     writeFileSync("/proc/self/clear_refs", "5");
   } catch {
-    // The peak is then that of the whole run.
+    // Without it, the peak is that of the whole process.
   }
 }
 

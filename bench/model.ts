@@ -1,4 +1,4 @@
-/** Random models and rows, which take as long to compute with as real ones. */
+/** Random models and rows; they take as long to compute as real ones. */
 import { createHash } from "node:crypto";
 import { access, mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,9 +11,9 @@ import type { ModelFolder } from "../engine/model/files/folder.ts";
 import { openModelFolder } from "../engine/model/files/folder.ts";
 import { configNamed } from "./configs.ts";
 
-/** Opens the model of a config with random weights; it is made once and kept in STEPLOG_BENCH_DIR. */
+/** Opens a model with random weights for a config. It is made once and kept in STEPLOG_BENCH_DIR. */
 export async function randomModel(configName: string, dtype: WeightDtype): Promise<ModelFolder> {
-  // No end of sequence: a random model might choose it at any token, and end a measurement early.
+  // Without an end-of-sequence token: a random model might generate it and end a measurement early.
   const config = { ...(await configNamed(configName)), eos_token_id: null };
   const top = process.env["STEPLOG_BENCH_DIR"] ?? join(tmpdir(), "steplog-bench");
   const hash = createHash("sha256").update(JSON.stringify(config)).digest("hex").slice(0, 8);
@@ -24,13 +24,13 @@ export async function randomModel(configName: string, dtype: WeightDtype): Promi
     () => false,
   );
   if (!made) {
-    console.error(`Making random weights in ${out}; the next run will find them there.`);
+    console.error(`Making random weights in ${out}; later runs reuse them.`);
     await initModel({ config, seed: 1, dtype, out });
   }
   return openModelFolder(out);
 }
 
-/** `count` rows of random tokens, the last `labels` of which are scored; the same for the same sizes. */
+/** `count` rows of random tokens, of which the last `labels` are scored. Equal sizes give equal rows. */
 export function randomRows(vocabulary: number, count: number, tokens: number, labels: number): EncodedRow[] {
   const random = lehmer(count * tokens + labels);
   return Array.from({ length: count }, () => {
@@ -39,7 +39,7 @@ export function randomRows(vocabulary: number, count: number, tokens: number, la
   });
 }
 
-/** Park and Miller's generator: enough for token ids that nobody looks at. */
+/** Park and Miller's generator, good enough for token ids here. */
 function lehmer(seed: number): () => number {
   let state = (seed % 2_147_483_646) + 1;
   return () => (state = (state * 48_271) % 2_147_483_647);

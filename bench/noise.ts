@@ -1,4 +1,4 @@
-/** bench noise: how fast the native device makes noise, alone. */
+/** bench noise: how fast the native device makes noise, without anything else. */
 import { nativeAddon } from "../engine/native/addon.ts";
 import type { Noise } from "../engine/numbers/noise.ts";
 import type { Machine, Sample, Summary } from "./measure.ts";
@@ -15,9 +15,9 @@ export interface NoiseResult {
   readonly bench: "noise";
   readonly options: NoiseOptions;
   readonly device: string;
-  /** Seconds for all elements, memory for them included. */
+  /** Seconds for all elements, including allocating their memory. */
   readonly run: Summary;
-  /** 10^9 elements a second. */
+  /** 10^9 elements per second. */
   readonly gigaElementsPerSecond: number;
   readonly machine: Machine;
 }

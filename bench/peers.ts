@@ -1,6 +1,6 @@
 /**
- * bench peers: other programs and ours, in turn, in one run, so that both have the same machine on the same day. Each is
- * a process of its own and is given the same shapes. What a peer must take and print is in bench/README.md.
+ * bench peers: runs other programs and ours in turn, so that all have the same machine on the same day. Each runs in its own
+ * process with the same shapes. bench/README.md defines what a peer must accept and print.
  */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -19,9 +19,9 @@ export interface PeerOptions {
   readonly variants: readonly string[];
   readonly replays: readonly string[];
   readonly device: string;
-  /** Of ours; the peers know opt-125m. */
+  /** Config of our runs; the peers have opt-125m built in. */
   readonly config: string;
-  /** Of our bfloat16 run; the float32 run multiplies in float32. */
+  /** Format of products in our bfloat16 run; the float32 run uses float32. */
   readonly multiply: Precision;
   readonly batch: number;
   readonly tokens: number;
@@ -37,13 +37,13 @@ export interface Contender {
   readonly name: string;
   readonly dtype: "f32" | "bf16";
   readonly ours: boolean;
-  /** Median of the rounds' medians: of a step, or of replaying the log once. */
+  /** Median over the rounds of the median time of a step, or of replaying the log once. */
   readonly seconds: number;
   /** The fastest sample of all rounds. */
   readonly min: number;
-  /** MB, at most while it was measured. */
+  /** Peak in MB while it was measured. */
   readonly peakMemory: number;
-  /** Versions and settings as the program gives them. */
+  /** Versions and settings, as reported by the program. */
   readonly about: string;
   readonly command: string;
 }
@@ -55,7 +55,7 @@ export interface PeersResult {
   readonly machine: Machine;
 }
 
-/** A program that can be run. */
+/** A program to run. */
 interface Program extends Pick<Contender, "group" | "name" | "dtype" | "ours"> {
   readonly file: string;
   readonly args: readonly string[];
@@ -93,8 +93,8 @@ function contender(program: Program, outcomes: readonly Outcome[]): Contender {
 }
 
 /**
- * Ours take normal noise, as the peers do. The peers score every token, as MeZO's code does, though labels are on the
- * answer; ours are measured both ways. The first of a dtype is what the others are compared with.
+ * Our runs use normal noise, like the peers. The peers score every token, as MeZO's code does, although only the answer has
+ * labels; ours are measured both ways. The first run of a dtype is the reference for the ratios.
  */
 function ours(options: PeerOptions): Program[] {
   const { config, batch, tokens, steps, entries, device, threads } = options;
@@ -171,7 +171,7 @@ const peerSchema = z.object({
 function readPeer(stdout: string): Outcome {
   const line = stdout.split("\n").findLast((text) => text.startsWith("RESULT "));
   const parsed = peerSchema.safeParse(line === undefined ? null : JSON.parse(line.slice("RESULT ".length)));
-  if (!parsed.success) throw new SteplogError("INTERNAL", `A peer printed no RESULT line that can be read: ${stdout}`);
+  if (!parsed.success) throw new SteplogError("INTERNAL", `A peer printed no valid RESULT line: ${stdout}`);
   const { step, peak_rss_steps_mb: mebibytes, source, machine: at } = parsed.data;
   const versions = ["torch", "transformers"].flatMap((name) => (name in at ? [`${name} ${String(at[name])}`] : []));
   return {
@@ -184,10 +184,10 @@ function readPeer(stdout: string): Outcome {
 
 function commandOf({ ours, file, args }: Program): string {
   if (!ours) return [file, ...args].join(" ");
-  return `npm run -s bench -- ${args.slice(args.findIndex((arg) => arg.endsWith("main.ts")) + 1).join(" ")}`;
+  return `npm run -s bench -- ${args.slice(1).join(" ")}`;
 }
 
-/** What a program prints. Huge pages are what the compiled peers are fastest with. */
+/** The output of a program. Huge pages make the compiled peers fastest. */
 async function outputOf(program: Program): Promise<string> {
   const env = { ...process.env, THP_MEM_ALLOC_ENABLE: "1" };
   const child = spawn(program.file, program.args, { env, stdio: ["ignore", "pipe", "inherit"] });
@@ -199,5 +199,5 @@ async function outputOf(program: Program): Promise<string> {
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   const code = await ended;
   if (code === 0) return stdout;
-  throw new SteplogError("INTERNAL", `${commandOf(program)} ended with code ${code}.`);
+  throw new SteplogError("INTERNAL", `${commandOf(program)} exited with code ${code}.`);
 }

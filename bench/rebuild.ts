@@ -1,4 +1,4 @@
-/** bench rebuild: a model rebuilt from a log on disk, against what the speed of replay in the same run foretells. */
+/** bench rebuild: rebuilds a model on disk from a log, and compares the time with a prediction from the speed of replay. */
 import { rm } from "node:fs/promises";
 import type { WeightDtype } from "../engine/devices/device.ts";
 import { elementCount } from "../engine/devices/device.ts";
@@ -28,19 +28,19 @@ export interface RebuildResult {
   readonly bench: "rebuild";
   readonly options: RebuildOptions;
   readonly device: string;
-  /** Bytes of the .steplog file, and of the weights made from it. */
+  /** Bytes of the .steplog file, and of the rebuilt weights. */
   readonly logBytes: number;
   readonly bytes: number;
-  /** Seconds from the opened base and log to the finished folder. */
+  /** Seconds from the open base and log to the finished folder. */
   readonly seconds: number;
-  /** Seconds that the updates alone would take at the speed of `bench replay`, before and after. */
+  /** Predicted seconds of the updates alone, from the speed of `bench replay` before and after. */
   readonly foretold: number;
   readonly ratio: number;
   readonly peakMemory: number;
   readonly machine: Machine;
 }
 
-/** Entries replayed in memory to learn the speed. */
+/** Entries replayed in memory to measure the speed. */
 const sampleEntries = 200;
 
 export async function benchRebuild(options: RebuildOptions): Promise<RebuildResult> {

@@ -1,4 +1,4 @@
-/** bench replay: log entries applied to a model's worth of elements in memory, by the pieces that a rebuild uses. */
+/** bench replay: applies log entries in memory to as many elements as a model has, in the pieces that a rebuild uses. */
 import type { Device, TensorPiece, WeightDtype } from "../engine/devices/device.ts";
 import { bytesPerElement, elementCount } from "../engine/devices/device.ts";
 import { configureModel } from "../engine/model/families/all.ts";
@@ -29,7 +29,7 @@ export interface ReplayResult {
   readonly elements: number;
   /** Seconds for all entries on all elements. */
   readonly replay: Summary;
-  /** 10^9 updates of single elements a second. */
+  /** 10^9 updates of one element per second. */
   readonly gigaUpdatesPerSecond: number;
   readonly peakMemory: number;
   readonly machine: Machine;
@@ -61,7 +61,7 @@ export async function benchReplay(options: ReplayOptions): Promise<ReplayResult>
   return result;
 }
 
-/** A replay on memory of its own, to be repeated. */
+/** A repeatable replay with its own memory. */
 export async function preparedReplay(
   device: Device,
   options: Pick<ReplayOptions, "config" | "dtype" | "entries" | "noise">,
@@ -77,7 +77,7 @@ function entriesOf(count: number): LogEntry[] {
   });
 }
 
-/** Every tensor of the config, in pieces; each has memory of its own, as in a model that is read. */
+/** All tensors of the config in pieces, each with its own memory, as when a model is read. */
 function piecesOf(config: object, dtype: WeightDtype): TensorPiece[] {
   const size = bytesPerElement[dtype];
   const most = pieceBytes / size;

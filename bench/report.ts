@@ -1,4 +1,4 @@
-/** Results for people: a few lines for a terminal, Markdown tables for a page, bars for the chart. */
+/** Results for people: a few lines for a terminal, or Markdown tables for a page. */
 import type { GemmResult } from "./gemm.ts";
 import type { GenerateResult } from "./generate.ts";
 import type { LoadResult } from "./load.ts";
@@ -21,7 +21,7 @@ export type AnyResult =
   | ScalingResult
   | PeersResult;
 
-/** A few lines for a terminal; the peers' tables as they are. */
+/** A few lines for a terminal; for peers, Markdown tables. */
 export function report(result: AnyResult): string {
   return result.bench === "peers" ? contenderTables(result) : lines(linesOf(result));
 }
@@ -37,14 +37,17 @@ function linesOf(result: Exclude<AnyResult, PeersResult>): readonly Line[] {
       return [
         device,
         ["replay", seconds(result.replay)],
-        ["updates", `${number(result.gigaUpdatesPerSecond)} G a second, of ${result.elements} elements`],
+        ["updates", `${number(result.gigaUpdatesPerSecond)} G per second, of ${result.elements} elements`],
         ["peak memory", `${number(result.peakMemory)} MB`],
       ];
     case "rebuild":
       return [
         device,
-        ["rebuild", `${number(result.seconds)} s, of a log of ${result.logBytes} bytes`],
-        ["foretold", `${number(result.foretold)} s of replay alone; ${number(result.ratio)} times that`],
+        ["rebuild", `${number(result.seconds)} s, from a log of ${result.logBytes} bytes`],
+        [
+          "predicted",
+          `${number(result.foretold)} s of replay alone; the rebuild took ${number(result.ratio)} times that`,
+        ],
         ["peak memory", `${number(result.peakMemory)} MB, for ${number(result.bytes / 1e6)} MB of weights`],
       ];
     case "load":
@@ -61,8 +64,8 @@ function linesOf(result: Exclude<AnyResult, PeersResult>): readonly Line[] {
         device,
         ["first token", seconds(result.first)],
         ["token", seconds(result.token)],
-        ["tokens", `${number(result.tokensPerSecond)} a second`],
-        ["weights", `${number(result.weightGbPerSecond)} GB read a second`],
+        ["tokens", `${number(result.tokensPerSecond)} per second`],
+        ["weights", `${number(result.weightGbPerSecond)} GB read per second`],
         ["peak memory", `${number(result.peakMemory)} MB`],
       ];
     case "gemm":
@@ -74,8 +77,8 @@ function linesOf(result: Exclude<AnyResult, PeersResult>): readonly Line[] {
         device,
         ["one thread", seconds(result.one)],
         [`${result.threads} threads`, seconds(result.all)],
-        ["side by side", `${seconds(result.sideBySide)}: ${result.threads} at once, of one thread each`],
-        ["speedup", `${number(result.speedup)} times; side by side ${number(result.sideBySideGain)}`],
+        ["side by side", `${seconds(result.sideBySide)}: ${result.threads} devices at once, one thread each`],
+        ["speedup", `${number(result.speedup)} times; side by side ${number(result.sideBySideGain)} times`],
       ];
     default:
       return result satisfies never;
@@ -89,10 +92,10 @@ function stepLines(result: StepResult): readonly Line[] {
     ["first step", `${number(result.firstStep)} s, after ${number(result.load)} s of loading`],
     ["forward pass", seconds(result.forward)],
     ["step / 2 passes", number(result.stepOverForwards)],
-    ["tokens", `${number(result.tokensPerSecond)} a second`],
-    ["products", `${speed(result)}, for ${number(result.gflop)} GFLOP a step`],
-    ["memory", `${number(memory.peak)} MB at most in the steps; ${number(memory.bare)} MB before the weights`],
-    ["weights", `${number(memory.weights)} MB stored; ${number(memory.loaded)} MB in all once loaded`],
+    ["tokens", `${number(result.tokensPerSecond)} per second`],
+    ["products", `${speed(result)}, for ${number(result.gflop)} GFLOP per step`],
+    ["memory", `${number(memory.peak)} MB at the peak of the steps; ${number(memory.bare)} MB before loading weights`],
+    ["weights", `${number(memory.weights)} MB stored; ${number(memory.loaded)} MB in total after loading`],
     ...Object.entries(parts ?? {}).map(([part, value]) => [`  ${part}`, `${number(value)} s`] as const),
   ];
 }
@@ -117,7 +120,7 @@ export function number(value: number): string {
   return value >= 1000 ? value.toFixed(0) : value.toPrecision(3);
 }
 
-/** How often ours is done in the time of another, among those of its group and dtype. */
+/** The time of a contender divided by ours in the same group and dtype. */
 export function ratioTo(contenders: readonly Contender[], one: Contender): number {
   const ours = contenders.find(({ ours, group, dtype }) => ours && group === one.group && dtype === one.dtype);
   return ours ? one.seconds / ours.seconds : NaN;
@@ -130,8 +133,8 @@ export function titleOf(group: Contender["group"], { options }: PeersResult): st
   return `${titles[group]}, ${config}, ${group === "step" ? `${batch} x ${tokens} tokens` : `${entries} entries`}`;
 }
 
-/** Markdown, a table a group. */
-export function contenderTables(result: PeersResult): string {
+/** Markdown, one table per group. */
+function contenderTables(result: PeersResult): string {
   const groups = (["step", "replay"] as const).filter((group) => result.contenders.some((c) => c.group === group));
   return groups.map((group) => contenderTable(group, result)).join("\n\n");
 }
@@ -146,7 +149,7 @@ function contenderTable(group: Contender["group"], result: PeersResult): string 
   return markdownTable(header, cells);
 }
 
-/** Columns padded, as the formatter would have them. */
+/** Columns are padded, as the formatter does. */
 function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((title, at) => Math.max(3, title.length, ...rows.map((row) => row[at]?.length ?? 0)));
   const line = (cells: readonly string[]) => `| ${cells.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(" | ")} |`;

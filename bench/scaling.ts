@@ -1,6 +1,6 @@
 /**
- * bench scaling: the same work on one thread, on all threads, and by as many devices of one thread at once as there are
- * threads, in turn. The last says what cores that share memory, caches and heat do when their work shares nothing.
+ * bench scaling: the same work on one thread, on all threads, and on as many single-thread devices at once, in turn. The last
+ * shows the limit set by shared memory, caches and heat when the work itself shares nothing.
  */
 import { availableParallelism } from "node:os";
 import type { Device } from "../engine/devices/device.ts";
@@ -24,31 +24,31 @@ export interface ScalingResult {
   readonly options: ScalingOptions;
   readonly device: string;
   readonly threads: number;
-  /** Seconds of the work on one thread, on all, and of as many works on one thread each, at once, as there are threads. */
+  /** Seconds of the work on one thread, on all threads, and of one copy of the work per thread, all at once. */
   readonly one: Summary;
   readonly all: Summary;
   readonly sideBySide: Summary;
-  /** How many times as fast all threads are as one; the median of the rounds. */
+  /** Speed of all threads relative to one; the median over the rounds. */
   readonly speedup: number;
-  /** How many times as much devices of one thread get done at once as one alone; the median of the rounds. */
+  /** Total speed of the single-thread devices relative to one alone; the median over the rounds. */
   readonly sideBySideGain: number;
   readonly machine: Machine;
 }
 
 export async function benchScaling(options: ScalingOptions): Promise<ScalingResult> {
   const threads = options.threads ?? availableParallelism();
-  // A device of one thread computes on a thread of libuv's pool.
+  // A single-thread device computes on a thread of libuv's pool.
   const pool = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4);
   if (threads > pool) {
-    const advice = `set UV_THREADPOOL_SIZE=${threads}, or give fewer --threads`;
+    const advice = `set UV_THREADPOOL_SIZE=${threads}, or give a lower --threads`;
     throw new SteplogError(
       "INVALID_ARGUMENT",
-      `${threads} devices at once need as many threads of Node's pool: ${advice}.`,
+      `${threads} devices at once need ${threads} threads in Node's pool: ${advice}.`,
     );
   }
   const whole = await openDevice({ ...options, threads });
   const alone = await Promise.all(Array.from({ length: threads }, () => openDevice({ ...options, threads: 1 })));
-  // One after the other: the first makes the model's folder.
+  // In sequence, since the first one makes the model's folder.
   const works: (() => Promise<void>)[] = [];
   for (const device of alone) works.push(await prepared(device, options));
   const together = await prepared(whole, options);
@@ -76,7 +76,7 @@ export async function benchScaling(options: ScalingOptions): Promise<ScalingResu
   return result;
 }
 
-/** The work, ready to be repeated: what only a first time does is done. */
+/** The work, run once so that later runs do not include setup. */
 async function prepared(device: Device, options: ScalingOptions): Promise<() => Promise<void>> {
   const work =
     options.subject === "replay" ? await preparedReplay(device, options) : await preparedSteps(device, options);

@@ -1,4 +1,4 @@
-/** bench step: MeZO steps as training makes them, against forward passes of the same rows on the same device. */
+/** bench step: MeZO steps as in training, compared with forward passes of the same rows on the same device. */
 import type { Device, Precision, WeightDtype } from "../engine/devices/device.ts";
 import type { Step } from "../engine/train/mezo.ts";
 import type { MezoSettings } from "../engine/train/settings.ts";
@@ -33,23 +33,23 @@ export interface StepResult {
   readonly options: StepOptions;
   readonly device: string;
   readonly parameters: number;
-  /** Seconds a step; the first, which prepares, is not among them. */
+  /** Seconds per step, without the first one, which includes setup. */
   readonly step: Summary;
   readonly firstStep: number;
   readonly load: number;
-  /** Seconds an unperturbed forward pass over the batch. */
+  /** Seconds of an unperturbed forward pass over the batch. */
   readonly forward: Summary;
-  /** A step over the two forward passes that MeZO needs at least. */
+  /** Time of a step divided by that of two forward passes, the minimum for MeZO. */
   readonly stepOverForwards: number;
   readonly tokensPerSecond: number;
-  /** 10^9 floating-point operations of a step's products, both sides (bench/work.ts). */
+  /** 10^9 floating-point operations in the products of a step, both sides (bench/work.ts). */
   readonly gflop: number;
   readonly gflopPerSecond: number;
-  /** Share of what the processor did at most beside each step, between registers; NaN where the device does not know. */
+  /** Share of the processor's peak, measured before and after each step; NaN if the device does not measure it. */
   readonly shareOfPeak: number;
-  /** Seconds of the parts of a step, as the device reports them; null where it does not. */
+  /** Seconds of the parts of a step as the device reports them; null if it does not. */
   readonly parts: Readonly<Record<string, number>> | null;
-  /** MB: the process with its device, with the weights, and at most during the steps. */
+  /** MB: the process with its device, with the weights loaded, and at the peak of the steps; and the weights as stored. */
   readonly memory: { readonly bare: number; readonly loaded: number; readonly peak: number; readonly weights: number };
   readonly lastLoss: number;
   readonly machine: Machine;
@@ -99,7 +99,7 @@ export async function benchStep(options: StepOptions): Promise<StepResult> {
   return result;
 }
 
-/** Steps on a model of its own, one a call. */
+/** A function that runs the next step on its own model. */
 export async function preparedSteps(
   device: Device,
   options: Omit<StepOptions, "steps" | "labels">,
@@ -112,21 +112,21 @@ export async function preparedSteps(
   };
 }
 
-/** Enough rows that batches differ from step to step. */
+/** Enough rows for batches to differ from step to step. */
 function rowsOf(model: Model, { batch, tokens, labels }: Pick<StepOptions, "batch" | "tokens" | "labels">) {
   const scored = labels === "all" ? tokens : labels;
   return randomRows(model.folder.architecture.vocabulary, 4 * batch, tokens, scored);
 }
 
 async function forwardPasses(model: Model, batch: ReturnType<typeof rowsOf>, count: number): Promise<Sample[]> {
-  // The first pass makes ready what later ones find, and applies an update that was put off.
+  // The first pass includes setup and applies delayed updates.
   await model.losses(batch);
   const samples: Sample[] = [];
   for (let k = 0; k < Math.ceil(count / 2); k++) samples.push((await timed(() => model.losses(batch))).sample);
   return samples;
 }
 
-/** The next step of a long training, at each call. */
+/** A function that runs the next step of a long training. */
 function stepsOf(
   model: Model,
   rows: ReturnType<typeof rowsOf>,

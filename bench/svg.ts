@@ -1,9 +1,9 @@
-/** A chart of horizontal bars as SVG: groups with a title, a bar with its label and its value each. */
+/** A chart of horizontal bars as SVG: groups with a title, bars with a label and a value. */
 
-export interface Bar {
+interface Bar {
   readonly label: string;
   readonly value: number;
-  /** Beside the bar. */
+  /** Text beside the bar. */
   readonly text: string;
   readonly ours: boolean;
 }
@@ -20,7 +20,7 @@ const rowHeight = 24;
 const titleHeight = 40;
 const margin = 16;
 
-/** Legible on light and on dark pages: the colours are those of the viewer's scheme. */
+/** Legible on light and dark pages: the colours follow the viewer's colour scheme. */
 const style = `
   text { font: 13px system-ui, sans-serif; fill: #24292f; }
   .title { font-weight: 600; }

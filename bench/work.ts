@@ -1,7 +1,7 @@
 /**
- * How much arithmetic a pass needs: a device that computes nothing but counts. Models are written against the waist, so
- * that what it is asked for is what every device is asked for: linear layers on the rows that are still wanted,
- * attention up to the diagonal, the head at labelled rows.
+ * Counts the arithmetic of a pass, with a device that counts instead of computing. Models use it like any device, so it counts
+ * what every device is asked for: linear layers on the rows still needed, attention up to the diagonal, the head at labelled
+ * rows.
  */
 import type { EncodedRow } from "../dataset/encode.ts";
 import type { Activation, Device, Pass, Weight } from "../engine/devices/device.ts";
@@ -9,14 +9,14 @@ import { bytesPerElement, elementCount } from "../engine/devices/device.ts";
 import type { ModelFolder } from "../engine/model/files/folder.ts";
 import { loadModel } from "../engine/model/model.ts";
 
-export interface Work {
+interface Work {
   /** Floating-point operations of matrix products and attention, a multiply-add as two. */
   flops: number;
-  /** Stored bytes of the weights that were read, as often as they were. */
+  /** Stored bytes of weights read, counting every read. */
   weightBytes: number;
 }
 
-/** Of one unperturbed pass over the rows; a perturbed one is twice the flops. */
+/** The work of one unperturbed pass over the rows; a perturbed pass has twice the flops. */
 export async function workOf(folder: ModelFolder, rows: readonly EncodedRow[]): Promise<Work> {
   const work: Work = { flops: 0, weightBytes: 0 };
   const model = await loadModel(folder, countingDevice(work), "rademacher");
@@ -103,7 +103,7 @@ function weightBytes(weight: Weight): number {
   return elementCount(weight.shape) * bytesPerElement[weight.dtype];
 }
 
-/** Pairs of a query and a key that it sees. */
+/** Pairs of a query and a key visible to it. */
 function pairs(length: number, causal: boolean, window: number): number {
   if (!causal) return length * length;
   const hidden = Math.max(0, length - window);

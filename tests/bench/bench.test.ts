@@ -156,7 +156,7 @@ test("bench peers measures both in turn, and a chart shows the ratios", { timeou
   expect(text).toMatch(/^before\n[\s\S]*\| fast-f32 [\s\S]*\nafter\n$/u);
   expect(text).not.toContain("old");
   await writeFile(page, "no markers");
-  expect(bench(["chart", out, "--svg", svg, "--page", page], folder).stderr).toContain("has no lines");
+  expect(bench(["chart", out, "--svg", svg, "--page", page], folder).stderr).toContain("needs the lines");
 });
 
 test("auto and estimators compare ways to learn the demo's task, as tables", { timeout: 120_000 }, async () => {

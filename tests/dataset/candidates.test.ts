@@ -58,7 +58,9 @@ describe("a masked model's rows", async () => {
     const fit = { tokenizer, bounds: { contextLength: 32, kind: "masked" as const }, labelWords: [] };
     const issues = await issuesOf(checkRowsFit({ ...fit, rows: readRows(bytes(...rows)) }));
     expect(issues.map(({ line }) => line)).toStrictEqual([2, 3, 4, 5]);
-    expect(issues[0]?.message).toContain("has <mask> once, where the word belongs; it has 0");
+    expect(issues[0]?.message).toContain(
+      "must contain <mask> once, in place of the word, and this one contains it 0 times",
+    );
     expect(issues[3]?.message).toContain('" unreadable word" has ');
   });
 });
@@ -67,5 +69,5 @@ test("a candidate that does not fit the context is named, though the completion 
   const tokenizer = await loadTokenizer(golden("tokenizers", "bytelevel-gpt2"));
   const rows = readRows(bytes({ prompt: "a", completion: " b", candidates: [" b", ` ${"long ".repeat(40)}`] }));
   const [issue] = await issuesOf(checkRowsFit({ tokenizer, bounds: { contextLength: 12 }, rows, labelWords: [] }));
-  expect(issue).toMatchObject({ line: 1, message: expect.stringContaining("and the model's context is 12") as string });
+  expect(issue).toMatchObject({ line: 1, message: expect.stringContaining("but the model's context is 12") as string });
 });
