@@ -31,7 +31,7 @@ const devices = {
   plain: () => Promise.resolve(createPlainDevice()),
 } as const satisfies Readonly<Record<string, Open>>;
 
-type DeviceName = keyof typeof devices;
+export type DeviceName = keyof typeof devices;
 
 /** Groups: the first device of a group that opens is chosen. */
 const groups = {
