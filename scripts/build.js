@@ -1,7 +1,7 @@
 // npm run build, and npm's `prepare` after an install in a clone: compiles the sources into dist/, and builds the web page.
 // An install without development packages can do neither; it says so and goes on, since whoever made it may have brought both.
 import { spawnSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { chmodSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,6 +17,8 @@ if (compiler === null || bundler === null) {
 } else {
   rmSync(join(root, "dist"), { recursive: true, force: true });
   run(compiler, ["-p", "tsconfig.build.json"]);
+  // npx links to it, and makes it executable only when it links for the first time.
+  chmodSync(join(root, "dist/cli/steplog.js"), 0o755);
   if (!process.argv.includes("--no-page")) run(bundler, ["build", "dashboard", "--logLevel", "warn"]);
 }
 
