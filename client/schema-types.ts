@@ -1,13 +1,13 @@
 // Made by `npm run generate:operations` from schema/api.graphql. Do not edit.
-/** What says which evaluation is best; of equal ones it is the loss. */
+/** Which metric decides which evaluation is best. The loss decides between equal ones. */
 export type BestMetric =
-  /** The highest accuracy; the loss for rows without candidates. */
+  /** The highest accuracy; the lowest loss if no row has candidates. */
   | 'ACCURACY'
-  /** F1 of written answers, then accuracy, where there is one; else the loss. */
+  /** F1 of generated answers if there are any, else accuracy if rows have candidates, else the loss. */
   | 'AUTO'
-  /** The most answers that are an accepted one. */
+  /** The highest share of generated answers that match an accepted one. Needs answerTokens of at least 1. */
   | 'EXACT_MATCH'
-  /** The highest F1 of written answers. */
+  /** The highest F1 of generated answers. Needs answerTokens of at least 1. */
   | 'F1'
   /** The lowest loss. */
   | 'LOSS';
@@ -16,37 +16,37 @@ export type BestMetric =
 export type ContinueFineTuneInput = {
   /** The run. */
   readonly fineTune: string;
-  /** As of createFineTune. */
+  /** As in createFineTune. */
   readonly idempotencyKey?: string | null | undefined;
-  /** Name for people, 1 to 200 characters; the run's own when left out. */
+  /** Name for people, 1 to 200 characters. Default: the run's name. */
   readonly name?: string | null | undefined;
-  /** Steps more, 1 to 1000000. */
+  /** Number of further steps, 1 to 1000000. */
   readonly steps: number;
 };
 
 /** A new fine-tune. */
 export type CreateFineTuneInput = {
-  /** Name of a base model; needed unless `from` is given. */
+  /** Name of a base model. Required unless `from` is given. */
   readonly baseModel?: string | null | undefined;
-  /** A prompt that says nothing of a row. Candidates are then judged by how much likelier a row's prompt makes them than this one does. */
+  /** A prompt without content. A candidate's score is then how much likelier the row's prompt makes it than this prompt does. */
   readonly calibrationPrompt?: string | null | undefined;
-  /** Id of the dataset to learn from; needed unless `from` is given. */
+  /** Id of the dataset to train on. Required unless `from` is given. */
   readonly dataset?: string | null | undefined;
-  /** Id of a checkpoint to go on from instead of a base model: a fork. What is left out is then as in its run, and the method, its settings and the noise must be. */
+  /** Id of a checkpoint to start from instead of a base model: a fork. Fields left out are then as in its run. The method, its settings and the noise cannot change. */
   readonly from?: string | null | undefined;
-  /** Settings that differ from the defaults. */
+  /** Settings that differ from their defaults (for a fork: from those of its run). */
   readonly hyperparameters?: HyperparametersInput | null | undefined;
-  /** Your name for this wish, 1 to 200 characters. Creating again with the same key and input answers with the first run; with another input it is a CONFLICT. */
+  /** A key you choose for this request, 1 to 200 characters. A second request with the same key and input returns the first run; one with a different input is a CONFLICT. */
   readonly idempotencyKey?: string | null | undefined;
-  /** Whether the last checkpoint's weights are stored as they were trained, for download at once. Without it they are rebuilt from the log when somebody asks (materialiseCheckpoint). False when left out. */
+  /** Whether to store the weights of the last checkpoint, ready for download. Otherwise materialiseCheckpoint rebuilds them from the log on request. Default: false. */
   readonly keepWeights?: boolean | null | undefined;
-  /** Candidate completions, at most 64, among which accuracy is judged. Leave out to measure the loss alone. */
+  /** Candidate completions, at most 64, of rows that list none. Accuracy is how often the model prefers the right one. Leave out to measure only the loss. */
   readonly labelWords?: ReadonlyArray<string> | null | undefined;
   /** Name for people, 1 to 200 characters. */
   readonly name: string;
-  /** Id of a dataset that the base model is tested on, and the best place of the run when it ends (the last one, without a validation dataset). */
+  /** Id of a dataset to test on: the base model before training, and afterwards the weights of the best evaluation (the last weights if there is no validation dataset). */
   readonly testDataset?: string | null | undefined;
-  /** Id of a dataset to evaluate on. Without one there are no evaluations. */
+  /** Id of a dataset to evaluate on during the run. Without one there are no evaluations. */
   readonly validationDataset?: string | null | undefined;
 };
 
@@ -118,13 +118,13 @@ export type ErrorCode =
   /** A required service (Postgres, storage) is not available. */
   | 'UNAVAILABLE';
 
-/** How the loss is measured along the noise. */
+/** How the gradient is estimated from losses. */
 export type Estimator =
-  /** One-sided, and divided by the spread of a step's losses (arXiv 2506.09034), of 2 estimates or more: fewer forward passes, and a learning rate of another scale, 1 to 10 times epsilon. With this, estimates are 4 and learningRate is AUTO when left out. */
+  /** One-sided, divided by the standard deviation of the step's losses (arXiv 2506.09034): fewer forward passes. Its learning rates have another scale, 1 to 10 times epsilon. Needs estimates of at least 2 and estimatesAtEnd of at least 2. */
   | 'FZOO'
-  /** On one side, and once a step without noise: one forward pass an estimate and one more, with the curvature as an error. */
+  /** From the loss on one side and the loss without noise: one forward pass per estimate and one more per step, with an error that grows with the curvature. */
   | 'ONE_SIDED'
-  /** On both sides of the weights: two forward passes an estimate, and no error of the first order. */
+  /** From the losses on both sides of the weights: two forward passes per estimate, without an error of first order. */
   | 'SPSA';
 
 /** What an evaluation measures. */
@@ -153,111 +153,111 @@ export type FineTuneStatus =
 
 /** The settings of a fine-tune. What is left out takes its default. */
 export type HyperparametersInput = {
-  /** Batches of one step, measured one after the other: the step is that of a batch so many times as large, in the memory of one. Must be a whole number from 1 to 1024; 1 when left out. */
+  /** Batches of a step, measured one after the other. A step is that of a larger batch, in the memory of one. Must be a whole number from 1 to 1024; default: 1. */
   readonly accumulate?: number | null | undefined;
-  /** Most tokens of an answer that the model writes to a prompt, greedily, up to a line's end; answers are judged by F1 and exact match in every evaluation, and needed by objectives F1 and EXACT_MATCH. 0 writes none. Must be a whole number from 0 to 1024; 0 when left out. */
+  /** Maximum length of an answer, which the model generates greedily and which ends at a line break. Every evaluation scores answers by F1 and exact match. 0 generates none. Must be a whole number from 0 to 1024, in tokens; default: 0. */
   readonly answerTokens?: number | null | undefined;
-  /** Rows measured at once. Must be a whole number from 1 to 1024; 16 when left out. */
+  /** Rows measured in one pass. Must be a whole number from 1 to 1024, in rows; default: 16. */
   readonly batchSize?: number | null | undefined;
-  /** What says which evaluation of the validation rows is best, for the checkpoint that it gets, for patience and for the test rows. Must be AUTO or LOSS or ACCURACY or F1 or EXACT_MATCH; AUTO when left out. */
+  /** Which metric decides which evaluation of the validation rows is best. The best gets a checkpoint, `patience` counts from it, and the test rows are measured at it. Needs a validation dataset. Must be AUTO, LOSS, ACCURACY, F1 or EXACT_MATCH; default: AUTO. */
   readonly bestMetric?: BestMetric | null | undefined;
-  /** Steps between two named checkpoints; 0 names the last step only. Must be a whole number from 0 to 1000000; 0 when left out. */
+  /** Steps between two checkpoints. 0 makes one after the last step only. Any step can be rebuilt in any case. Must be a whole number from 0 to 1000000, in steps; default: 0. */
   readonly checkpointEvery?: number | null | undefined;
-  /** Projected gradients beyond plus or minus this are cut to it; 0 cuts none. Must be a number from 0 to 1000000000; 0 when left out. */
+  /** Projected gradients are clipped to plus or minus this value. 0 disables clipping. Must be a number from 0 to 1000000000; default: 0. */
   readonly clipGradient?: number | null | undefined;
-  /** Size of the perturbation, in standard deviations of the noise. Must be a number from 0.000001 to 1; 0.001 (0.01 for LORA, 0.1 for PREFIX) when left out. */
+  /** Size of the perturbation, in standard deviations of the noise. Must be a number from 0.000001 to 1; default: 0.001 (0.01 for LORA, 0.1 for PREFIX). */
   readonly epsilon?: number | null | undefined;
-  /** Estimates of the gradient in one step, each along noise of its own; their mean is applied (n-SPSA). Must be a whole number from 1 to 256; 1 when left out. */
+  /** Estimates of the gradient in a step, each along its own noise. Their mean is applied (n-SPSA). Must be a whole number from 1 to 256; default: 1 (4 for FZOO). */
   readonly estimates?: number | null | undefined;
-  /** Estimates of the last step, to which their number goes in a line; 0 keeps it as it is. Must be a whole number from 0 to 256; 0 when left out. */
+  /** Estimates in the last step; their number changes linearly up to it. 0 keeps the number constant. Must be a whole number from 0 to 256; default: 0. */
   readonly estimatesAtEnd?: number | null | undefined;
-  /** How the loss is measured along the noise. Must be SPSA or ONE_SIDED or FZOO; SPSA when left out. */
+  /** How the gradient along random noise is estimated from losses. Must be SPSA, ONE_SIDED or FZOO; default: SPSA. */
   readonly estimator?: Estimator | null | undefined;
-  /** Steps between two evaluations on the validation rows; 0 evaluates before and after only. Must be a whole number from 0 to 1000000; 0 when left out. */
+  /** Steps between two evaluations of the validation rows. 0 evaluates only before and after training. Must be a whole number from 0 to 1000000, in steps; default: 0. */
   readonly evaluateEvery?: number | null | undefined;
-  /** Training rows in front of each validation prompt, as many as fit, in a baseline of in-context learning that is measured before the first step; 0 measures none. Needs a validation dataset. Must be a whole number from 0 to 256; 0 when left out. */
+  /** Training rows before each validation prompt, as many as fit, in a baseline of in-context learning that is measured before the first step. 0 measures no such baseline. Needs a validation dataset. Must be a whole number from 0 to 256, in rows; default: 0. */
   readonly inContextRows?: number | null | undefined;
-  /** Factor of the projected gradient (MeZO, Algorithm 1), or AUTO, which picks it by the first projected gradients, for FZOO by epsilon; pickedRate says what was picked. Must be a number above 0 and up to 10, or AUTO; 0.000001 (0.0001 for LORA, 0.01 for PREFIX) when left out. */
+  /** Factor of the projected gradient (MeZO, Algorithm 1). AUTO chooses it from the first projected gradients, or for FZOO from epsilon; pickedRate is what it chose. Must be a number above 0 and up to 10, or AUTO; default: 0.000001 (0.0001 for LORA, 0.01 for PREFIX, AUTO for FZOO). */
   readonly learningRate?: number | "AUTO" | null | undefined;
-  /** Whether a linear classifier, fitted to the base model's hidden states of the training rows, is measured on the validation rows: a baseline. Needs a validation dataset, and label words or the same candidates in every row. Must be true or false; false when left out. */
+  /** Whether to fit a linear classifier to the base model's hidden states of the training rows, and to measure it on the validation rows. It needs label words, or the same candidates in every row. Needs a validation dataset. Must be true or false; default: false. */
   readonly linearProbe?: boolean | null | undefined;
-  /** The adapter's output is multiplied by alpha / rank; of method LORA alone. Must be a number above 0 and up to 1000; 16 when left out. */
+  /** The adapter's output is multiplied by alpha / rank (Hu et al. 2021, section 4.1). Only for method LORA. Must be a number above 0 and up to 1000; default: 16. */
   readonly loraAlpha?: number | null | undefined;
-  /** Rank of the adapter's matrices; of method LORA alone. Must be a whole number from 1 to 1024; 8 when left out. */
+  /** Rank of the adapter's matrices. Only for method LORA. Must be a whole number from 1 to 1024; default: 8. */
   readonly loraRank?: number | null | undefined;
-  /** Ends of names of the linear layers that get adapters (q_proj, layers.0.self_attn.q_proj; * stands for any text between two dots, ** for any text); of method LORA alone. With none, those of queries and values. Must be at most 64 names of 1 to 200 characters; none when left out. */
+  /** Ends of the names of the linear layers that get adapters, such as q_proj or layers.0.self_attn.q_proj; `*` stands for any text between two dots, `**` for any text. Only for method LORA. Must be at most 64 names of 1 to 200 characters; default: the layers of queries and values. */
   readonly loraTargets?: ReadonlyArray<string> | null | undefined;
-  /** What is trained. Must be FULL or HEAD or LORA or PREFIX; FULL when left out. */
+  /** What is trained. Must be FULL, HEAD, LORA or PREFIX; default: FULL. */
   readonly method?: Method | null | undefined;
-  /** Distribution of the perturbation. Must be NORMAL or RADEMACHER; RADEMACHER when left out. */
+  /** Distribution of the perturbation. Must be NORMAL or RADEMACHER; default: RADEMACHER. */
   readonly noise?: NoiseKind | null | undefined;
-  /** What is lowered. All but LOSS and CLASSIFICATION have no gradient; steps that measure no difference are counted (zeroSteps). Must be LOSS or CLASSIFICATION or ACCURACY or F1 or EXACT_MATCH; LOSS when left out. */
+  /** What is minimised. Only LOSS and CLASSIFICATION have a gradient; with the others, steps in which no loss differs change nothing and are counted (zeroSteps). Must be LOSS, CLASSIFICATION, ACCURACY, F1 or EXACT_MATCH; default: LOSS. */
   readonly objective?: Objective | null | undefined;
-  /** Evaluations in a row that are no better than the best before the run ends early; 0 goes on to the last step. Needs a validation dataset and evaluateEvery. Must be a whole number from 0 to 1000000; 0 when left out. */
+  /** Evaluations in a row without a new best after which the run stops early. 0 disables early stopping. Needs a validation dataset and evaluateEvery. Must be a whole number from 0 to 1000000, in evaluations; default: 0. */
   readonly patience?: number | null | undefined;
-  /** Number format that products are multiplied in; sums and stored weights are not touched by it. Must be FLOAT32 or BFLOAT16; FLOAT32 when left out. */
+  /** Number format of multiplications. Sums are float32 in any case, and stored weights keep their format. Must be FLOAT32 or BFLOAT16; default: FLOAT32. */
   readonly precision?: Precision | null | undefined;
-  /** Tokens whose place before every sequence the prefix takes; of method PREFIX alone. Must be a whole number from 1 to 512; 5 when left out. */
+  /** Length of the prefix. It takes this much of the model's context. Only for method PREFIX. Must be a whole number from 1 to 512, in tokens; default: 5. */
   readonly prefixLength?: number | null | undefined;
-  /** How the learning rate goes on after the warm-up. Must be CONSTANT or LINEAR or COSINE; CONSTANT when left out. */
+  /** How the learning rate changes after the warm-up. Must be CONSTANT, LINEAR or COSINE; default: CONSTANT. */
   readonly schedule?: Schedule | null | undefined;
-  /** Run seed: seeds of the noise and the order of the rows derive from it. Must be a whole number from 0 to 4294967295; 0 when left out. */
+  /** The seeds of the noise and the order of the rows derive from it. Must be a whole number from 0 to 4294967295; default: 0. */
   readonly seed?: number | null | undefined;
-  /** SPSA steps. Each measures the loss twice, and adds one entry to the log, for each of its estimates. Must be a whole number from 1 to 1000000; 1000 when left out. */
+  /** Steps to train. Each step adds one entry to the log for each of its estimates. Must be a whole number from 1 to 1000000; default: 1000. */
   readonly steps?: number | null | undefined;
-  /** Names of tensors, or ends of names (* stands for any text between two dots, ** for any text), that method FULL trains; others stay as they are. With none, all are trained. Must be at most 64 names of 1 to 200 characters; none when left out. */
+  /** Names of the tensors to train, or ends of names; `*` stands for any text between two dots, `**` for any text. All other tensors stay as they are. Only for method FULL. Must be at most 64 names of 1 to 200 characters; default: all tensors. */
   readonly tensors?: ReadonlyArray<string> | null | undefined;
-  /** Steps in which the learning rate rises in a line to itself. Must be a whole number from 0 to 1000000; 0 when left out. */
+  /** Steps in which the learning rate rises linearly to its full value. Must be a whole number from 0 to 1000000, in steps; default: 0. */
   readonly warmupSteps?: number | null | undefined;
-  /** Decoupled weight decay: a step multiplies trained weights by 1 - learningRate * weightDecay. Must be a number from 0 to 100; 0 when left out. */
+  /** Decoupled weight decay: each step multiplies the trained weights by 1 - learningRate * weightDecay. Must be a number from 0 to 100; default: 0. */
   readonly weightDecay?: number | null | undefined;
 };
 
 /** What a fine-tune trains. */
 export type Method =
-  /** Every weight of the model, or of the tensors that are named. */
+  /** All weights of the model, or those of the tensors named in `tensors`. */
   | 'FULL'
-  /** The output head alone. Where it is tied to the table of the embeddings, that table changes in both places. */
+  /** Only the output head. If it shares its weights with the input embeddings, both change. */
   | 'HEAD'
-  /** A low-rank adapter (Hu et al. 2021) beside linear layers, whose own weights stay as they are. What comes of it is an adapter that peft loads. */
+  /** A low-rank adapter (Hu et al. 2021) on linear layers whose own weights do not change. The result is an adapter that peft loads. */
   | 'LORA'
-  /** A prefix (Li and Liang 2021): keys and values in each layer, before those of every sequence. It begins with those of tokens drawn from the vocabulary; what comes of it is an adapter that peft loads. */
+  /** A prefix (Li and Liang 2021): keys and values in each layer that precede those of every sequence. They start as those of tokens drawn from the vocabulary. The result is an adapter that peft loads. */
   | 'PREFIX';
 
-/** Distribution of the perturbation; mean 0 and variance 1 both. */
+/** Distribution of the perturbation. Both have mean 0 and variance 1. */
 export type NoiseKind =
-  /** 17 levels of a centred binomial, up to 4 standard deviations: close to a normal. */
+  /** A centred binomial with 17 levels, up to 4 standard deviations: close to a normal distribution. */
   | 'NORMAL'
-  /** +1 or -1 with equal chance. Cheapest, and the default. */
+  /** +1 or -1 with equal probability: the cheapest. */
   | 'RADEMACHER';
 
-/** What a fine-tune lowers. */
+/** What a fine-tune minimises. */
 export type Objective =
-  /** The share of rows whose right candidate has not the best score. */
+  /** The share of rows whose right candidate does not have the best score: 1 - accuracy. */
   | 'ACCURACY'
-  /** The cross-entropy of the right candidate under a softmax over the mean log-likelihoods of all candidates: a row's own, or the label words. */
+  /** The cross-entropy of the right candidate under a softmax over the candidates' mean log-likelihoods. Candidates are those of the row, or the label words. */
   | 'CLASSIFICATION'
-  /** The share of answers that the model writes which are no accepted one. */
+  /** The share of generated answers that match no accepted answer. Needs answerTokens of at least 1. */
   | 'EXACT_MATCH'
-  /** 1 - F1 of the words of the answers that the model writes, against the best accepted one. */
+  /** 1 - F1 between the words of the generated answer and those of the closest accepted answer. Needs answerTokens of at least 1. */
   | 'F1'
   /** The mean loss over the scored tokens. */
   | 'LOSS';
 
-/** Number format of multiplication. */
+/** Number format of multiplications. */
 export type Precision =
-  /** Factors are rounded to 8 bits of mantissa, products summed up in single precision: faster where the worker's processor multiplies so. A run on a worker that cannot fails with DEVICE_UNAVAILABLE. */
+  /** Factors are rounded to 8 bits of mantissa: faster on processors that multiply bfloat16. On a worker without such a processor the run fails with DEVICE_UNAVAILABLE. */
   | 'BFLOAT16'
   /** Single precision, on every device. */
   | 'FLOAT32';
 
-/** How the learning rate goes on after the warm-up. */
+/** How the learning rate changes after the warm-up. */
 export type Schedule =
-  /** As it is. */
+  /** It stays the same. */
   | 'CONSTANT'
-  /** Down to 0 behind the last step, along half a cosine. */
+  /** It falls along half a cosine, to 0 after the last step. */
   | 'COSINE'
-  /** Down to 0 behind the last step, along a line. */
+  /** It falls linearly, to 0 after the last step. */
   | 'LINEAR';
 
 /** Whether the weights of a checkpoint are stored. */

@@ -2,7 +2,7 @@
 import { basename, dirname, resolve } from "node:path";
 import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
-import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
+import { wrongHyperparameters } from "../../schema/hyperparameters.ts";
 import { SteplogClient } from "../../client/index.ts";
 import { readConfig } from "../config.ts";
 import { readUserJson } from "../files.ts";
@@ -25,8 +25,8 @@ const settingsSchema = z.strictObject({
   hyperparameters: z
     .record(z.string(), z.unknown())
     .superRefine((given, context) => {
-      for (const { path, message } of hyperparametersSchema.safeParse(given).error?.issues ?? []) {
-        context.addIssue({ code: "custom", path, message });
+      for (const { path, message } of wrongHyperparameters(given)) {
+        context.addIssue({ code: "custom", path: [...path], message });
       }
     })
     .optional(),

@@ -1,4 +1,5 @@
 /** The header of a new run's log: what a rebuild needs, and the hyperparameters for people to read. */
+import { hyperparameterEntries } from "../../schema/hyperparameter-table.ts";
 import type { StepLogHeader } from "../../schema/step-log.ts";
 import type { AdapterHeader } from "../model/adapters/adapter.ts";
 import type { Model } from "../model/model.ts";
@@ -11,7 +12,6 @@ export function logHeader(
   settings: MezoSettings,
   adapter: AdapterHeader = {},
 ): StepLogHeader {
-  const { steps, batchSize, learningRate, epsilon, weightDecay } = settings;
   return {
     format: 1,
     base,
@@ -19,27 +19,17 @@ export function logHeader(
     noise: settings.noise,
     ...adapter,
     seed: settings.seed,
-    hyperparameters: { steps, batchSize, learningRate, epsilon, weightDecay, ...changed(settings) },
+    hyperparameters: inHeader(settings),
   };
 }
 
-/** The defaults of settings that came after the first release; at their default the header leaves them out. */
-const laterDefaults = {
-  schedule: "CONSTANT",
-  warmupSteps: 0,
-  clipGradient: 0,
-  accumulate: 1,
-  estimator: "SPSA",
-  estimates: 1,
-  estimatesAtEnd: 0,
-} as const satisfies Partial<MezoSettings>;
-
-function changed(settings: MezoSettings): Record<string, string | number> {
-  const names = Object.keys(laterDefaults) as (keyof typeof laterDefaults)[];
-  return Object.fromEntries(
-    names.flatMap((name) => {
-      const value = settings[name];
-      return value === undefined || value === laterDefaults[name] ? [] : [[name, value]];
-    }),
-  );
+/** The table says which settings belong here; those of later releases are left out at their default. */
+function inHeader(settings: MezoSettings): Record<string, string | number> {
+  const values: Readonly<Record<string, unknown>> = { ...settings };
+  const named = hyperparameterEntries.flatMap(([name, { inLogHeader, default: usual }]) => {
+    const value = values[name];
+    const wanted = inLogHeader === "always" || (inLogHeader === "changed" && value !== usual);
+    return wanted && (typeof value === "string" || typeof value === "number") ? [[name, value] as const] : [];
+  });
+  return Object.fromEntries(named);
 }

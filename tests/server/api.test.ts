@@ -260,7 +260,7 @@ describe("fine-tunes", () => {
     expect(await refused(0)).toMatchObject({ code: "INVALID_ARGUMENT", issues: [{ field }] });
     expect(await refused(64)).toMatchObject({
       code: "INVALID_ARGUMENT",
-      issues: [{ field, message: "leaves nothing of the model's context of 64" }],
+      issues: [{ field, message: "leaves no room in the model's context of 64 tokens" }],
     });
     expect(await refused(63)).toMatchObject({
       code: "DATASET_INVALID",
@@ -292,10 +292,10 @@ describe("fine-tunes", () => {
       input: { ...input, hyperparameters: { patience: 2, inContextRows: 1, bestMetric: "F1" } },
     });
     expect(waiting.errors?.[0]?.extensions["issues"]).toMatchObject([
-      { field: "input.hyperparameters.patience", message: "needs a validation dataset" },
-      { field: "input.hyperparameters.patience", message: "needs evaluateEvery above 0" },
       { field: "input.hyperparameters.bestMetric", message: "needs a validation dataset" },
-      { field: "input.hyperparameters.bestMetric", message: "F1 needs answerTokens above 0" },
+      { field: "input.hyperparameters.answerTokens", message: "must be at least 1 with bestMetric F1; it is 0" },
+      { field: "input.hyperparameters.patience", message: "needs a validation dataset" },
+      { field: "input.hyperparameters.evaluateEvery", message: "must be at least 1 with patience; it is 0" },
       { field: "input.hyperparameters.inContextRows" },
     ]);
     const { errors } = await server.gql(createFineTuneMutation, {

@@ -168,13 +168,15 @@ describe("fine-tunes", () => {
     await server.store.fineTunes.cancel(rowId(createFineTune.fineTune.id));
     const settings = { objective: "F1", answerTokens: 4 };
     const answers = await create({ baseModel: "masks", dataset: id, hyperparameters: settings });
-    expect(answers.extensions.issues[0]?.message).toContain("roberta is a masked model, which writes no answers");
+    expect(answers.extensions.issues[0]?.message).toContain(
+      "roberta is a masked language model, which cannot generate answers",
+    );
   });
 
   test("objectives and estimators that lack a setting are refused", async () => {
     const single = await create({ hyperparameters: { estimator: "FZOO", estimates: 1 } });
     expect(single.extensions.issues).toEqual([
-      { field: "input.hyperparameters.estimates", message: "FZOO needs 2 or more" },
+      { field: "input.hyperparameters.estimates", message: "must be at least 2 with estimator FZOO; it is 1" },
     ]);
     const choice = await create({ hyperparameters: { objective: "ACCURACY" } });
     expect(choice.extensions.code).toBe("DATASET_INVALID");
@@ -182,7 +184,12 @@ describe("fine-tunes", () => {
     const silent = await create({ hyperparameters: { objective: "EXACT_MATCH" } });
     expect(silent.extensions).toMatchObject({
       code: "INVALID_ARGUMENT",
-      issues: [{ field: "input.hyperparameters.answerTokens", message: "EXACT_MATCH needs some" }],
+      issues: [
+        {
+          field: "input.hyperparameters.answerTokens",
+          message: "must be at least 1 with objective EXACT_MATCH; it is 0",
+        },
+      ],
     });
   });
 

@@ -11,7 +11,7 @@ import {
 } from "graphql";
 import { expect, test } from "vitest";
 import { printedSchema, schema } from "../../server/graphql/schema.ts";
-import { hyperparameterFields } from "../../schema/hyperparameters.ts";
+import { hyperparameterTable } from "../../schema/hyperparameter-table.ts";
 
 test("schema/api.graphql is the served schema; npm run schema:print writes it", () => {
   const committed = readFileSync(new URL("../../schema/api.graphql", import.meta.url), "utf8");
@@ -38,7 +38,7 @@ function bare(owner: string, parts: readonly { name: string; description?: strin
 }
 
 test("the API accepts and returns every hyperparameter", () => {
-  const names = Object.keys(hyperparameterFields.shape).toSorted();
+  const names = Object.keys(hyperparameterTable).toSorted();
   for (const name of ["Hyperparameters", "HyperparametersInput"]) {
     const type = schema.getType(name);
     const fields = isObjectType(type) || isInputObjectType(type) ? Object.keys(type.getFields()) : [];
@@ -50,9 +50,9 @@ test("descriptions of hyperparameters give range and default", () => {
   const type = schema.getType("HyperparametersInput");
   const fields = isInputObjectType(type) ? type.getFields() : {};
   expect(fields["learningRate"]?.description).toMatch(
-    /Must be a number above 0 and up to 10, or AUTO; 0.000001 \(0.0001 for LORA, 0.01 for PREFIX\) when left out/u,
+    /Must be a number above 0 and up to 10, or AUTO; default: 0.000001 \(0.0001 for LORA, 0.01 for PREFIX, AUTO for FZOO\)/u,
   );
-  expect(fields["seed"]?.description).toMatch(/a whole number from 0 to 4294967295; 0 when left out/u);
-  expect(fields["noise"]?.description).toMatch(/NORMAL or RADEMACHER; RADEMACHER when left out/u);
+  expect(fields["seed"]?.description).toMatch(/a whole number from 0 to 4294967295; default: 0/u);
+  expect(fields["noise"]?.description).toMatch(/NORMAL or RADEMACHER; default: RADEMACHER/u);
   expect(String(getNamedType(fields["seed"]?.type))).toBe("SafeInt");
 });

@@ -1,11 +1,11 @@
-/** How a fine-tune is created: everything that can be known to be wrong is said before anything is stored. */
+/** Creating a fine-tune: everything that can be checked is checked before anything is stored. */
 import { encodeGlobalID } from "@pothos/plugin-relay";
 import { z } from "zod";
 import type { Needs } from "../../../dataset/encode.ts";
 import { checkRowsFit, needsOf } from "../../../dataset/encode.ts";
 import { readRows } from "../../../dataset/jsonl.ts";
 import type { Hyperparameters } from "../../../schema/hyperparameters.ts";
-import { contextTaken } from "../../../schema/hyperparameters.ts";
+import { conflictingHyperparameters, contextTaken } from "../../../schema/hyperparameters.ts";
 import { limits } from "../../../schema/limits.ts";
 import type { BaseModel, Dataset } from "../../../schema/tables.ts";
 import { modelKindOf } from "../../../schema/model-kind.ts";
@@ -25,8 +25,8 @@ const CreateFineTuneInput = builder.inputType("CreateFineTuneInput", {
   fields: (t) => ({
     idempotencyKey: t.string({
       description:
-        `Your name for this wish, 1 to ${limits.idempotencyKeyLength} characters. Creating again with the same key and ` +
-        "input answers with the first run; with another input it is a CONFLICT.",
+        `A key you choose for this request, 1 to ${limits.idempotencyKeyLength} characters. A second request with the same ` +
+        "key and input returns the first run; one with a different input is a CONFLICT.",
       validate: z.string().min(1).max(limits.idempotencyKeyLength).nullish(),
     }),
     name: t.string({
@@ -37,42 +37,45 @@ const CreateFineTuneInput = builder.inputType("CreateFineTuneInput", {
     from: t.globalID({
       for: CheckpointRef,
       description:
-        "Id of a checkpoint to go on from instead of a base model: a fork. What is left out is then as in its run, and the " +
-        "method, its settings and the noise must be.",
+        "Id of a checkpoint to start from instead of a base model: a fork. Fields left out are then as in its run. The " +
+        "method, its settings and the noise cannot change.",
     }),
-    baseModel: t.string({ description: "Name of a base model; needed unless `from` is given." }),
+    baseModel: t.string({ description: "Name of a base model. Required unless `from` is given." }),
     dataset: t.globalID({
       for: DatasetRef,
-      description: "Id of the dataset to learn from; needed unless `from` is given.",
+      description: "Id of the dataset to train on. Required unless `from` is given.",
     }),
     validationDataset: t.globalID({
       for: DatasetRef,
-      description: "Id of a dataset to evaluate on. Without one there are no evaluations.",
+      description: "Id of a dataset to evaluate on during the run. Without one there are no evaluations.",
     }),
     testDataset: t.globalID({
       for: DatasetRef,
       description:
-        "Id of a dataset that the base model is tested on, and the best place of the run when it ends (the last one, without " +
-        "a validation dataset).",
+        "Id of a dataset to test on: the base model before training, and afterwards the weights of the best evaluation (the " +
+        "last weights if there is no validation dataset).",
     }),
     labelWords: t.stringList({
       description:
-        `Candidate completions, at most ${limits.labelWords}, among which accuracy is judged. Leave out to measure the ` +
-        "loss alone.",
+        `Candidate completions, at most ${limits.labelWords}, of rows that list none. Accuracy is how often the model ` +
+        "prefers the right one. Leave out to measure only the loss.",
       validate: z.array(z.string().min(1).max(limits.nameLength)).max(limits.labelWords).nullish(),
     }),
     calibrationPrompt: t.string({
       description:
-        "A prompt that says nothing of a row. Candidates are then judged by how much likelier a row's prompt makes them than " +
-        "this one does.",
+        "A prompt without content. A candidate's score is then how much likelier the row's prompt makes it than this prompt " +
+        "does.",
       validate: z.string().max(limits.calibrationLength).nullish(),
     }),
     keepWeights: t.boolean({
       description:
-        "Whether the last checkpoint's weights are stored as they were trained, for download at once. Without it they are " +
-        "rebuilt from the log when somebody asks (materialiseCheckpoint). False when left out.",
+        "Whether to store the weights of the last checkpoint, ready for download. Otherwise materialiseCheckpoint rebuilds " +
+        "them from the log on request. Default: false.",
     }),
-    hyperparameters: t.field({ type: HyperparametersInput, description: "Settings that differ from the defaults." }),
+    hyperparameters: t.field({
+      type: HyperparametersInput,
+      description: "Settings that differ from their defaults (for a fork: from those of its run).",
+    }),
   }),
 });
 
@@ -80,8 +83,8 @@ builder.mutationField("createFineTune", (t) =>
   t.field({
     type: CreateFineTunePayload,
     description:
-      "Queues a run. Rows that are longer than the base model's context are refused here (DATASET_INVALID, with lines). " +
-      "Safe to repeat with an idempotency key.",
+      "Queues a run. Rows that do not fit the base model are refused at once (DATASET_INVALID, with line numbers). Safe to " +
+      "repeat with an idempotency key.",
     complexity: queryCost,
     args: { input: t.arg({ type: CreateFineTuneInput, required: true, description: "The run." }) },
     resolve: async (_root, { input }, context) => {
@@ -94,12 +97,11 @@ builder.mutationField("createFineTune", (t) =>
       const baseModel = named ?? (await parentModel(store, parent));
       const labelWords = input.labelWords ?? parent?.run.labelWords ?? [];
       const rows = await datasetsOf(store, input, parent);
-      checkEvaluations(hyperparameters, rows.validation !== null);
-      checkObjective(hyperparameters, baseModel);
-      for (const [use, some] of Object.entries(rows)) {
+      checkSettings(hyperparameters, rows.validation !== null, baseModel);
+      const taken = contextTaken(hyperparameters);
+      for (const [use, dataset] of Object.entries(rows)) {
         const needs = use === "training" ? needsOf(hyperparameters.objective) : null;
-        if (some)
-          await checkRows(context, baseModel, some, { labelWords, needs, taken: contextTaken(hyperparameters) });
+        if (dataset) await checkRows(context, baseModel, dataset, { labelWords, needs, taken });
       }
       return store.fineTunes.create({
         idempotencyKey: input.idempotencyKey ?? null,
@@ -129,12 +131,12 @@ async function parentModel(store: Store, parent: Parent | null): Promise<BaseMod
 }
 
 function missing(name: string): never {
-  throw invalidArgument([{ path: [name], message: "is needed, unless `from` names a checkpoint" }], ["input"]);
+  throw invalidArgument([{ path: [name], message: "is required unless `from` names a checkpoint" }], ["input"]);
 }
 
 type Input = typeof CreateFineTuneInput.$inferInput;
 
-/** As they are named; what is left out of a fork is as in its parent, and null means none. */
+/** The datasets by their ids. A fork inherits those left out; null means none. */
 async function datasetsOf(store: Store, input: Input, parent: Parent | null) {
   const of = (field: "dataset" | "validationDataset" | "testDataset", inherited: string | null | undefined) => {
     const id = input[field] === undefined ? inherited : input[field]?.id;
@@ -147,47 +149,21 @@ async function datasetsOf(store: Store, input: Input, parent: Parent | null) {
   };
 }
 
-/** @throws INVALID_ARGUMENT for settings that wait for evaluations that there will not be */
-function checkEvaluations(
-  { patience, evaluateEvery, inContextRows, linearProbe, bestMetric, answerTokens }: Hyperparameters,
-  validated: boolean,
-): void {
-  const issues = [
-    ...(patience > 0 && !validated ? [{ path: ["patience"], message: "needs a validation dataset" }] : []),
-    ...(patience > 0 && evaluateEvery === 0 ? [{ path: ["patience"], message: "needs evaluateEvery above 0" }] : []),
-    ...(bestMetric !== "AUTO" && !validated ? [{ path: ["bestMetric"], message: "needs a validation dataset" }] : []),
-    ...((bestMetric === "F1" || bestMetric === "EXACT_MATCH") && answerTokens === 0
-      ? [{ path: ["bestMetric"], message: `${bestMetric} needs answerTokens above 0` }]
-      : []),
-    ...(linearProbe && !validated ? [{ path: ["linearProbe"], message: "needs a validation dataset" }] : []),
-    ...(inContextRows > 0 && !validated ? [{ path: ["inContextRows"], message: "needs a validation dataset" }] : []),
-  ];
-  if (issues.length > 0) throw invalidArgument(issues, ["input", "hyperparameters"]);
-}
-
-/** @throws INVALID_ARGUMENT for a prefix, an objective or an estimator that the settings or the base model do not allow */
-function checkObjective(hyperparameters: Hyperparameters, { family, contextLength }: BaseModel): void {
-  const { objective, answerTokens, estimator, estimates, estimatesAtEnd } = hyperparameters;
+/** @throws INVALID_ARGUMENT for settings that do not go together, or not with the base model */
+function checkSettings(settings: Hyperparameters, validated: boolean, { family, contextLength }: BaseModel): void {
+  const { objective, answerTokens } = settings;
+  const issues = conflictingHyperparameters(settings, validated);
+  if (contextTaken(settings) >= contextLength) {
+    issues.push({
+      path: ["prefixLength"],
+      message: `leaves no room in the model's context of ${contextLength} tokens`,
+    });
+  }
   const answers = objective === "F1" || objective === "EXACT_MATCH";
-  const masked = modelKindOf(family) === "masked";
-  const spreadless = estimator === "FZOO" && (estimates < 2 || estimatesAtEnd === 1);
-  const issues = [
-    ...(contextTaken(hyperparameters) >= contextLength
-      ? [{ path: ["prefixLength"], message: `leaves nothing of the model's context of ${contextLength}` }]
-      : []),
-    ...(spreadless
-      ? [{ path: [estimates < 2 ? "estimates" : "estimatesAtEnd"], message: "FZOO needs 2 or more" }]
-      : []),
-    ...(answers && answerTokens === 0 ? [{ path: ["answerTokens"], message: `${objective} needs some` }] : []),
-    ...(masked && (answers || answerTokens > 0)
-      ? [
-          {
-            path: [answers ? "objective" : "answerTokens"],
-            message: `${family} is a masked model, which writes no answers`,
-          },
-        ]
-      : []),
-  ];
+  if (modelKindOf(family) === "masked" && (answers || answerTokens > 0)) {
+    const message = `${family} is a masked language model, which cannot generate answers`;
+    issues.push({ path: [answers ? "objective" : "answerTokens"], message });
+  }
   if (issues.length > 0) throw invalidArgument(issues, ["input", "hyperparameters"]);
 }
 
@@ -199,11 +175,9 @@ async function checkRows(
   context: Context,
   baseModel: BaseModel,
   dataset: Dataset,
-  {
-    taken,
-    ...wanted
-  }: { readonly labelWords: readonly string[]; readonly needs: Needs | null; readonly taken: number },
+  settings: { readonly labelWords: readonly string[]; readonly needs: Needs | null; readonly taken: number },
 ) {
+  const { taken, ...wanted } = settings;
   await checkRowsFit({
     tokenizer: await context.tokenizers.of(baseModel),
     bounds: { contextLength: baseModel.contextLength, taken, kind: modelKindOf(baseModel.family) },

@@ -1,8 +1,9 @@
 /**
- * Runs that go on from a checkpoint: forks, with data or settings of their own, and continuations, which go on as if the run
- * had been longer. They train what the checkpoint's run trained, with its noise, since they go on with its log.
+ * Runs that start from a checkpoint: forks, with other data or settings, and continuations, which are as if the run had
+ * been longer. Both continue the log of the checkpoint's run, so they train the same tensors with the same noise.
  */
 import { z } from "zod";
+import { hyperparameterEntries } from "../../../schema/hyperparameter-table.ts";
 import type { Hyperparameters } from "../../../schema/hyperparameters.ts";
 import { hyperparametersSchema } from "../../../schema/hyperparameters.ts";
 import { SteplogError } from "../../../schema/errors.ts";
@@ -28,20 +29,21 @@ export async function requireParent(store: Store, id: string, field: string): Pr
   return { checkpoint, run, hyperparameters: hyperparametersSchema.parse(run.hyperparameters) };
 }
 
-/** What a log's header fixes. */
-const fixed = ["method", "tensors", "loraRank", "loraAlpha", "loraTargets", "prefixLength", "noise"] as const;
-
 /** @throws INVALID_ARGUMENT naming each setting that a run from this checkpoint cannot have */
 export function checkFork(parent: Parent, hyperparameters: Hyperparameters, baseModelId: string | null): void {
-  const issues = fixed
-    .filter((name) => JSON.stringify(hyperparameters[name]) !== JSON.stringify(parent.hyperparameters[name]))
-    .map((name) => {
+  const issues = hyperparameterEntries
+    .filter(([name, { fixedByLog }]) => fixedByLog && !isSame(hyperparameters[name], parent.hyperparameters[name]))
+    .map(([name]) => {
       const was = JSON.stringify(parent.hyperparameters[name]);
-      return { path: ["hyperparameters", name], message: `is ${was} in the log that is gone on with; leave it out` };
+      return { path: ["hyperparameters", name], message: `is ${was} in the log that the fork continues; leave it out` };
     });
   const other = baseModelId !== null && baseModelId !== parent.run.baseModelId;
-  const base = { path: ["baseModel"], message: "is another than the checkpoint's; leave it out" };
+  const base = { path: ["baseModel"], message: "differs from that of the checkpoint's run; leave it out" };
   if (other || issues.length > 0) throw invalidArgument(other ? [base, ...issues] : issues, ["input"]);
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 const ContinueFineTuneInput = builder.inputType("ContinueFineTuneInput", {
@@ -50,15 +52,15 @@ const ContinueFineTuneInput = builder.inputType("ContinueFineTuneInput", {
     fineTune: t.globalID({ for: FineTuneRef, required: true, description: "The run." }),
     steps: t.int({
       required: true,
-      description: `Steps more, 1 to ${limits.steps}.`,
+      description: `Number of further steps, 1 to ${limits.steps}.`,
       validate: z.int().min(1).max(limits.steps),
     }),
     name: t.string({
-      description: `Name for people, 1 to ${limits.nameLength} characters; the run's own when left out.`,
+      description: `Name for people, 1 to ${limits.nameLength} characters. Default: the run's name.`,
       validate: z.string().trim().min(1).max(limits.nameLength).nullish(),
     }),
     idempotencyKey: t.string({
-      description: "As of createFineTune.",
+      description: "As in createFineTune.",
       validate: z.string().min(1).max(limits.idempotencyKeyLength).nullish(),
     }),
   }),
@@ -68,9 +70,9 @@ builder.mutationField("continueFineTune", (t) =>
   t.field({
     type: CreateFineTunePayload,
     description:
-      "Queues a run that goes on where another has ended, from its last checkpoint: with its data, settings and learning " +
-      "rate, and the rows that come next. With a constant schedule it is what the longer run would have been, bit for bit. " +
-      "A run that has not ended, or has no checkpoint, is INVALID_STATE.",
+      "Queues a run that continues another from its last checkpoint, with its data, settings and learning rate, and the " +
+      "rows that come next. With a constant schedule, the result is what one longer run would have been, bit for bit. " +
+      "INVALID_STATE if the run has not ended, or has no checkpoint.",
     complexity: queryCost,
     args: { input: t.arg({ type: ContinueFineTuneInput, required: true, description: "The run." }) },
     resolve: async (_root, { input }, { store }) => {
@@ -86,7 +88,7 @@ builder.mutationField("continueFineTune", (t) =>
   }),
 );
 
-/** The rate that AUTO picked stays, and what was warm needs no warm-up. */
+/** It keeps the rate that AUTO chose, and repeats neither warm-up nor baselines. */
 function continuation(
   run: FineTune,
   checkpoint: Checkpoint,
@@ -112,7 +114,7 @@ function continuation(
 function notEnded(run: FineTune): SteplogError {
   const seen = isFinal(run.status) ? "has no checkpoint" : `is ${run.status}`;
   const advice = isFinal(run.status)
-    ? "Create it anew."
-    : "Wait for its end, or cancel it; a fork (createFineTune with `from`) can begin at a checkpoint of it now.";
+    ? "Create a new run."
+    : "Wait until it ends, or cancel it. A fork (createFineTune with `from`) can start from one of its checkpoints now.";
   return new SteplogError("INVALID_STATE", `Fine-tune ${run.id} ${seen}, so it cannot be continued. ${advice}`);
 }

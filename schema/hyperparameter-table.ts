@@ -1,0 +1,549 @@
+/**
+ * Every hyperparameter of a fine-tune, described once. From this table come the validation and its messages
+ * (hyperparameters.ts), the API's types and descriptions, the page's form with its help, docs/SETTINGS.md, and the
+ * hyperparameters in a log's header. It has no dependencies, so the page can load it.
+ */
+import { limits } from "./limits.ts";
+
+interface Described {
+  /** For forms: a few words. */
+  readonly label: string;
+  /** One or two sentences: what it does, and what its special values do. */
+  readonly meaning: string;
+  /** The only method that uses it. */
+  readonly method?: "FULL" | "HEAD" | "LORA" | "PREFIX";
+  /** Other values than the default need a validation dataset. */
+  readonly needsValidation?: true;
+  /** Other settings, and the least value they need when this is not the default. */
+  readonly needs?: Needs;
+  /** Whether the log of a run fixes it, so that a fork cannot change it. */
+  readonly fixedByLog?: true;
+  /** Whether the log's header has it; `changed`: only if it is not the default. */
+  readonly inLogHeader?: "always" | "changed";
+}
+
+type Needs = Readonly<Record<string, number>>;
+
+export interface NumberSetting extends Described {
+  readonly type: "integer" | "number";
+  readonly unit?: string;
+  /** Smallest value; `above` excludes its own value. */
+  readonly min?: number;
+  readonly above?: number;
+  readonly max: number;
+  /** May also be "AUTO". */
+  readonly auto?: true;
+  readonly default: number;
+}
+
+export interface ChoiceSetting extends Described {
+  readonly type: "choice";
+  /** Name and description of the API's enum. */
+  readonly enum: string;
+  readonly enumMeaning: string;
+  readonly values: Readonly<Record<string, Choice>>;
+  readonly default: string;
+}
+
+export interface Choice {
+  readonly label: string;
+  readonly meaning: string;
+  /** Defaults of other settings that are different with this value. */
+  readonly defaults?: Readonly<Record<string, number | "AUTO">>;
+  /** Other settings, and the least value they need with this one. */
+  readonly needs?: Needs;
+}
+
+export interface NamesSetting extends Described {
+  readonly type: "names";
+  /** What an empty list stands for. */
+  readonly whenEmpty: string;
+  readonly default: readonly [];
+}
+
+export interface SwitchSetting extends Described {
+  readonly type: "switch";
+  readonly default: boolean;
+}
+
+export type Setting = NumberSetting | ChoiceSetting | NamesSetting | SwitchSetting;
+
+export const hyperparameterTable = {
+  // What is trained
+  method: {
+    type: "choice",
+    label: "Method",
+    enum: "Method",
+    enumMeaning: "What a fine-tune trains.",
+    meaning: "What is trained.",
+    values: {
+      FULL: { label: "Weights", meaning: "All weights of the model, or those of the tensors named in `tensors`." },
+      HEAD: {
+        label: "Output head",
+        meaning: "Only the output head. If it shares its weights with the input embeddings, both change.",
+      },
+      LORA: {
+        label: "LoRA adapter",
+        meaning:
+          "A low-rank adapter (Hu et al. 2021) on linear layers whose own weights do not change. The result is an adapter that peft loads.",
+        // This and the defaults of PREFIX: from the ranges that the MeZO paper searched.
+        defaults: { learningRate: 1e-4, epsilon: 1e-2 },
+      },
+      PREFIX: {
+        label: "Prefix",
+        meaning:
+          "A prefix (Li and Liang 2021): keys and values in each layer that precede those of every sequence. They start as those of tokens drawn from the vocabulary. The result is an adapter that peft loads.",
+        defaults: { learningRate: 1e-2, epsilon: 1e-1 },
+      },
+    },
+    default: "FULL",
+    fixedByLog: true,
+  },
+  tensors: {
+    type: "names",
+    label: "Tensors, by the ends of their names",
+    meaning:
+      "Names of the tensors to train, or ends of names; `*` stands for any text between two dots, `**` for any text. All other tensors stay as they are.",
+    whenEmpty: "all tensors",
+    default: [],
+    method: "FULL",
+    fixedByLog: true,
+  },
+  loraRank: {
+    type: "integer",
+    label: "Rank",
+    meaning: "Rank of the adapter's matrices.",
+    min: 1,
+    max: limits.loraRank,
+    default: 8,
+    method: "LORA",
+    fixedByLog: true,
+  },
+  loraAlpha: {
+    type: "number",
+    label: "Alpha",
+    meaning: "The adapter's output is multiplied by alpha / rank (Hu et al. 2021, section 4.1).",
+    above: 0,
+    max: 1_000,
+    default: 16,
+    method: "LORA",
+    fixedByLog: true,
+  },
+  loraTargets: {
+    type: "names",
+    label: "Layers, by the ends of their names",
+    meaning:
+      "Ends of the names of the linear layers that get adapters, such as q_proj or layers.0.self_attn.q_proj; `*` stands for any text between two dots, `**` for any text.",
+    whenEmpty: "the layers of queries and values",
+    default: [],
+    method: "LORA",
+    fixedByLog: true,
+  },
+  prefixLength: {
+    type: "integer",
+    label: "Prefix length",
+    meaning: "Length of the prefix. It takes this much of the model's context.",
+    unit: "tokens",
+    min: 1,
+    max: limits.prefixLength,
+    default: 5,
+    method: "PREFIX",
+    fixedByLog: true,
+  },
+
+  // What is minimised
+  objective: {
+    type: "choice",
+    label: "Objective",
+    enum: "Objective",
+    enumMeaning: "What a fine-tune minimises.",
+    meaning:
+      "What is minimised. Only LOSS and CLASSIFICATION have a gradient; with the others, steps in which no loss differs change nothing and are counted (zeroSteps).",
+    values: {
+      LOSS: { label: "Loss of the completion", meaning: "The mean loss over the scored tokens." },
+      CLASSIFICATION: {
+        label: "Loss of the choice between candidates",
+        meaning:
+          "The cross-entropy of the right candidate under a softmax over the candidates' mean log-likelihoods. Candidates are those of the row, or the label words.",
+      },
+      ACCURACY: {
+        label: "Accuracy",
+        meaning: "The share of rows whose right candidate does not have the best score: 1 - accuracy.",
+      },
+      F1: {
+        label: "F1 of generated answers",
+        meaning: "1 - F1 between the words of the generated answer and those of the closest accepted answer.",
+        needs: { answerTokens: 1 },
+      },
+      EXACT_MATCH: {
+        label: "Exact match of generated answers",
+        meaning: "The share of generated answers that match no accepted answer.",
+        needs: { answerTokens: 1 },
+      },
+    },
+    default: "LOSS",
+  },
+  answerTokens: {
+    type: "integer",
+    label: "Maximum answer length",
+    meaning:
+      "Maximum length of an answer, which the model generates greedily and which ends at a line break. Every evaluation scores answers by F1 and exact match. 0 generates none.",
+    unit: "tokens",
+    min: 0,
+    max: limits.answerTokens,
+    default: 0,
+  },
+
+  // Steps
+  steps: {
+    type: "integer",
+    label: "Steps",
+    meaning: "Steps to train. Each step adds one entry to the log for each of its estimates.",
+    min: 1,
+    max: limits.steps,
+    default: 1_000,
+    inLogHeader: "always",
+  },
+  batchSize: {
+    type: "integer",
+    label: "Batch size",
+    meaning: "Rows measured in one pass.",
+    unit: "rows",
+    min: 1,
+    max: limits.batchSize,
+    default: 16,
+    inLogHeader: "always",
+  },
+  accumulate: {
+    type: "integer",
+    label: "Batches per step",
+    meaning: "Batches of a step, measured one after the other. A step is that of a larger batch, in the memory of one.",
+    min: 1,
+    max: limits.accumulate,
+    default: 1,
+    inLogHeader: "changed",
+  },
+
+  // How the gradient is estimated
+  estimator: {
+    type: "choice",
+    label: "Estimator",
+    enum: "Estimator",
+    enumMeaning: "How the gradient is estimated from losses.",
+    meaning: "How the gradient along random noise is estimated from losses.",
+    values: {
+      SPSA: {
+        label: "Two-sided (SPSA)",
+        meaning:
+          "From the losses on both sides of the weights: two forward passes per estimate, without an error of first order.",
+      },
+      ONE_SIDED: {
+        label: "One-sided",
+        meaning:
+          "From the loss on one side and the loss without noise: one forward pass per estimate and one more per step, with an error that grows with the curvature.",
+      },
+      FZOO: {
+        label: "FZOO",
+        meaning:
+          "One-sided, divided by the standard deviation of the step's losses (arXiv 2506.09034): fewer forward passes. Its learning rates have another scale, 1 to 10 times epsilon.",
+        defaults: { estimates: 4, learningRate: "AUTO" },
+        needs: { estimates: 2, estimatesAtEnd: 2 },
+      },
+    },
+    default: "SPSA",
+    inLogHeader: "changed",
+  },
+  estimates: {
+    type: "integer",
+    label: "Estimates per step",
+    meaning: "Estimates of the gradient in a step, each along its own noise. Their mean is applied (n-SPSA).",
+    min: 1,
+    max: limits.estimates,
+    default: 1,
+    inLogHeader: "changed",
+  },
+  estimatesAtEnd: {
+    type: "integer",
+    label: "Estimates in the last step",
+    meaning: "Estimates in the last step; their number changes linearly up to it. 0 keeps the number constant.",
+    min: 0,
+    max: limits.estimates,
+    default: 0,
+    inLogHeader: "changed",
+  },
+
+  // How far a step goes
+  learningRate: {
+    type: "number",
+    label: "Learning rate, or AUTO",
+    meaning:
+      "Factor of the projected gradient (MeZO, Algorithm 1). AUTO chooses it from the first projected gradients, or for FZOO from epsilon; pickedRate is what it chose.",
+    above: 0,
+    max: 10,
+    auto: true,
+    default: 1e-6,
+    inLogHeader: "always",
+  },
+  schedule: {
+    type: "choice",
+    label: "Schedule of the learning rate",
+    enum: "Schedule",
+    enumMeaning: "How the learning rate changes after the warm-up.",
+    meaning: "How the learning rate changes after the warm-up.",
+    values: {
+      CONSTANT: { label: "Constant", meaning: "It stays the same." },
+      LINEAR: { label: "Linear", meaning: "It falls linearly, to 0 after the last step." },
+      COSINE: { label: "Cosine", meaning: "It falls along half a cosine, to 0 after the last step." },
+    },
+    default: "CONSTANT",
+    inLogHeader: "changed",
+  },
+  warmupSteps: {
+    type: "integer",
+    label: "Warm-up",
+    meaning: "Steps in which the learning rate rises linearly to its full value.",
+    unit: "steps",
+    min: 0,
+    max: limits.steps,
+    default: 0,
+    inLogHeader: "changed",
+  },
+  clipGradient: {
+    type: "number",
+    label: "Clip gradient at",
+    meaning: "Projected gradients are clipped to plus or minus this value. 0 disables clipping.",
+    min: 0,
+    max: 1e9,
+    default: 0,
+    inLogHeader: "changed",
+  },
+  epsilon: {
+    type: "number",
+    label: "Epsilon",
+    meaning: "Size of the perturbation, in standard deviations of the noise.",
+    min: 1e-6,
+    max: 1,
+    default: 1e-3,
+    inLogHeader: "always",
+  },
+  weightDecay: {
+    type: "number",
+    label: "Weight decay",
+    meaning: "Decoupled weight decay: each step multiplies the trained weights by 1 - learningRate * weightDecay.",
+    min: 0,
+    max: 100,
+    default: 0,
+    inLogHeader: "always",
+  },
+
+  // Numbers
+  noise: {
+    type: "choice",
+    label: "Noise",
+    enum: "NoiseKind",
+    enumMeaning: "Distribution of the perturbation. Both have mean 0 and variance 1.",
+    meaning: "Distribution of the perturbation.",
+    values: {
+      NORMAL: {
+        label: "Normal (centred binomial)",
+        meaning: "A centred binomial with 17 levels, up to 4 standard deviations: close to a normal distribution.",
+      },
+      RADEMACHER: { label: "Rademacher (+1 or -1)", meaning: "+1 or -1 with equal probability: the cheapest." },
+    },
+    default: "RADEMACHER",
+    fixedByLog: true,
+  },
+  precision: {
+    type: "choice",
+    label: "Precision of products",
+    enum: "Precision",
+    enumMeaning: "Number format of multiplications.",
+    meaning: "Number format of multiplications. Sums are float32 in any case, and stored weights keep their format.",
+    values: {
+      FLOAT32: { label: "float32", meaning: "Single precision, on every device." },
+      BFLOAT16: {
+        label: "bfloat16 (faster where the processor supports it)",
+        meaning:
+          "Factors are rounded to 8 bits of mantissa: faster on processors that multiply bfloat16. On a worker without such a processor the run fails with DEVICE_UNAVAILABLE.",
+      },
+    },
+    default: "FLOAT32",
+  },
+  seed: {
+    type: "integer",
+    label: "Seed",
+    meaning: "The seeds of the noise and the order of the rows derive from it.",
+    min: 0,
+    max: 0xffff_ffff,
+    default: 0,
+  },
+
+  // Evaluations and checkpoints
+  evaluateEvery: {
+    type: "integer",
+    label: "Evaluate every",
+    meaning: "Steps between two evaluations of the validation rows. 0 evaluates only before and after training.",
+    unit: "steps",
+    min: 0,
+    max: limits.steps,
+    default: 0,
+  },
+  bestMetric: {
+    type: "choice",
+    label: "Best evaluation by",
+    enum: "BestMetric",
+    enumMeaning: "Which metric decides which evaluation is best. The loss decides between equal ones.",
+    meaning:
+      "Which metric decides which evaluation of the validation rows is best. The best gets a checkpoint, `patience` counts from it, and the test rows are measured at it.",
+    values: {
+      AUTO: {
+        label: "F1, accuracy or loss, the first available",
+        meaning: "F1 of generated answers if there are any, else accuracy if rows have candidates, else the loss.",
+      },
+      LOSS: { label: "Loss", meaning: "The lowest loss." },
+      ACCURACY: { label: "Accuracy", meaning: "The highest accuracy; the lowest loss if no row has candidates." },
+      F1: {
+        label: "F1 of generated answers",
+        meaning: "The highest F1 of generated answers.",
+        needs: { answerTokens: 1 },
+      },
+      EXACT_MATCH: {
+        label: "Exact match of generated answers",
+        meaning: "The highest share of generated answers that match an accepted one.",
+        needs: { answerTokens: 1 },
+      },
+    },
+    default: "AUTO",
+    needsValidation: true,
+  },
+  patience: {
+    type: "integer",
+    label: "Patience",
+    meaning: "Evaluations in a row without a new best after which the run stops early. 0 disables early stopping.",
+    unit: "evaluations",
+    min: 0,
+    max: limits.steps,
+    default: 0,
+    needsValidation: true,
+    needs: { evaluateEvery: 1 },
+  },
+  inContextRows: {
+    type: "integer",
+    label: "Examples in the in-context baseline",
+    meaning:
+      "Training rows before each validation prompt, as many as fit, in a baseline of in-context learning that is measured before the first step. 0 measures no such baseline.",
+    unit: "rows",
+    min: 0,
+    max: limits.inContextRows,
+    default: 0,
+    needsValidation: true,
+  },
+  linearProbe: {
+    type: "switch",
+    label: "Measure a linear probe as a baseline",
+    meaning:
+      "Whether to fit a linear classifier to the base model's hidden states of the training rows, and to measure it on the validation rows. It needs label words, or the same candidates in every row.",
+    default: false,
+    needsValidation: true,
+  },
+  checkpointEvery: {
+    type: "integer",
+    label: "Checkpoint every",
+    meaning:
+      "Steps between two checkpoints. 0 makes one after the last step only. Any step can be rebuilt in any case.",
+    unit: "steps",
+    min: 0,
+    max: limits.steps,
+    default: 0,
+  },
+} as const satisfies Record<string, Setting>;
+
+type Table = typeof hyperparameterTable;
+export type HyperparameterName = keyof Table;
+
+type ValueOf<One> = One extends { readonly values: infer Values }
+  ? keyof Values
+  : One extends { readonly auto: true }
+    ? number | "AUTO"
+    : One extends { readonly type: "names" }
+      ? string[]
+      : One extends { readonly type: "switch" }
+        ? boolean
+        : number;
+
+export type Hyperparameters = { [Name in HyperparameterName]: ValueOf<Table[Name]> };
+
+export type MethodKind = Hyperparameters["method"];
+export type ObjectiveKind = Hyperparameters["objective"];
+export type ScheduleKind = Hyperparameters["schedule"];
+export type EstimatorKind = Hyperparameters["estimator"];
+export type NoiseKind = Hyperparameters["noise"];
+export type BestMetric = Hyperparameters["bestMetric"];
+export type PrecisionKind = Hyperparameters["precision"];
+
+/** The table's rows by name, each as what it has in common with the others of its type. */
+export const hyperparameterEntries = Object.entries(hyperparameterTable) as readonly (readonly [
+  HyperparameterName,
+  Setting,
+])[];
+
+/** The defaults, which depend on the values that are given for others, such as `method`. */
+export function defaultsWith(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const defaults = Object.fromEntries(hyperparameterEntries.map(([name, one]) => [name, one.default]));
+  const special = hyperparameterEntries.map(([name, one]) => choiceOf(one, given[name])?.defaults ?? {});
+  return Object.assign(defaults, ...special) as Record<string, unknown>;
+}
+
+/** A value of a choice with its meaning; undefined for other settings and values. */
+export function choiceOf(one: Setting, value: unknown): Choice | undefined {
+  return one.type === "choice" && typeof value === "string" ? one.values[value] : undefined;
+}
+
+/** The allowed values in words: "a whole number from 1 to 1024". */
+export function rangeInWords(one: Setting): string {
+  if (one.type === "switch") return "true or false";
+  if (one.type === "choice") return listInWords(Object.keys(one.values));
+  if (one.type === "names") return `at most ${limits.patterns} names of 1 to ${limits.nameLength} characters`;
+  const kind = one.type === "integer" ? "a whole number" : "a number";
+  const from = one.above === undefined ? `from ${one.min}` : `above ${one.above} and up`;
+  return `${kind} ${from} to ${one.max}${one.auto ? ", or AUTO" : ""}`;
+}
+
+function listInWords(items: readonly string[]): string {
+  return items.length > 1 ? `${items.slice(0, -1).join(", ")} or ${items.at(-1)}` : items.join();
+}
+
+/** The same with the unit. */
+export function allowedInWords(one: Setting): string {
+  return "unit" in one && one.unit !== undefined ? `${rangeInWords(one)}, in ${one.unit}` : rangeInWords(one);
+}
+
+/** The default in words, with those of other methods and estimators: "0.001 (0.01 for LORA, 0.1 for PREFIX)". */
+export function defaultInWords(name: HyperparameterName): string {
+  const one: Setting = hyperparameterTable[name];
+  const usual = one.type === "names" ? one.whenEmpty : String(one.default);
+  const others = hyperparameterEntries.flatMap(([, other]) =>
+    other.type === "choice"
+      ? Object.entries(other.values).flatMap(([value, { defaults }]) =>
+          defaults?.[name] === undefined ? [] : [`${defaults[name]} for ${value}`],
+        )
+      : [],
+  );
+  return others.length > 0 ? `${usual} (${others.join(", ")})` : usual;
+}
+
+/** A value of a choice in words, with what it needs: "1 - F1. Needs answerTokens of at least 1." */
+export function choiceInWords({ meaning, needs = {} }: Choice): string {
+  const needed = Object.entries(needs).map(([name, least]) => `${name} of at least ${least}`);
+  return needed.length > 0 ? `${meaning} Needs ${needed.join(" and ")}.` : meaning;
+}
+
+/** When it applies: "Only for method LORA." or "Needs a validation dataset."; "" if always. */
+export function conditionInWords({ method, needsValidation, needs }: Setting): string {
+  const needed = [...(needsValidation ? ["a validation dataset"] : []), ...Object.keys(needs ?? {})];
+  const parts = [
+    ...(method ? [`Only for method ${method}.`] : []),
+    ...(needed.length > 0 ? [`Needs ${needed.join(" and ")}.`] : []),
+  ];
+  return parts.join(" ");
+}

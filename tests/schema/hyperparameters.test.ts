@@ -1,0 +1,79 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { choiceOf, hyperparameterEntries, hyperparameterTable } from "../../schema/hyperparameter-table.ts";
+import {
+  conflictingHyperparameters,
+  hyperparametersSchema,
+  wrongHyperparameters,
+} from "../../schema/hyperparameters.ts";
+import { settingsPage } from "../../schema/settings-page.ts";
+
+test("docs/SETTINGS.md is what npm run settings:print writes", () => {
+  expect(readFileSync(new URL("../../docs/SETTINGS.md", import.meta.url), "utf8")).toBe(settingsPage());
+});
+
+test("what the table says of other settings is about settings that exist, and allows their values", () => {
+  for (const [name, one] of hyperparameterEntries) {
+    const choices = one.type === "choice" ? Object.keys(one.values).map((value) => choiceOf(one, value)) : [];
+    const needed = [one.needs, ...choices.map((choice) => choice?.needs)].flatMap((needs) => Object.keys(needs ?? {}));
+    expect({ name, unknown: needed.filter((other) => !(other in hyperparameterTable)) }).toEqual({ name, unknown: [] });
+    for (const choice of choices) expect(wrongHyperparameters(choice?.defaults ?? {})).toEqual([]);
+  }
+});
+
+describe("hyperparameters", () => {
+  test("take the defaults of their method and estimator", () => {
+    expect(hyperparametersSchema.parse({})).toMatchObject({ method: "FULL", learningRate: 1e-6, epsilon: 1e-3 });
+    expect(hyperparametersSchema.parse({ method: "LORA" })).toMatchObject({ learningRate: 1e-4, epsilon: 1e-2 });
+    const fzoo = hyperparametersSchema.parse({ method: "LORA", estimator: "FZOO", epsilon: 0.5 });
+    expect(fzoo).toMatchObject({ estimates: 4, learningRate: "AUTO", epsilon: 0.5 });
+  });
+
+  test("that the first release stored still parse", () => {
+    const stored = {
+      steps: 5,
+      batchSize: 2,
+      learningRate: 1e-4,
+      epsilon: 1e-3,
+      weightDecay: 0,
+      noise: "NORMAL",
+      seed: 1,
+    };
+    expect(hyperparametersSchema.parse({ ...stored, evaluateEvery: 0, checkpointEvery: 0 })).toMatchObject({
+      ...stored,
+      estimator: "SPSA",
+      estimates: 1,
+      tensors: [],
+      linearProbe: false,
+    });
+  });
+
+  test.each([
+    [{ loraAlpha: 0 }, "loraAlpha", "must be a number above 0 and up to 1000; it is 0"],
+    [{ noise: "PINK" }, "noise", 'must be NORMAL or RADEMACHER; it is "PINK"'],
+    [{ steps: 1.5 }, "steps", "must be a whole number from 1 to 1000000; it is 1.5"],
+    [{ learningRate: "FAST" }, "learningRate", 'must be a number above 0 and up to 10, or AUTO; it is "FAST"'],
+    [{ linearProbe: "yes" }, "linearProbe", 'must be true or false; it is "yes"'],
+    [{ tensors: ["a", ""] }, "tensors", 'must be at most 64 names of 1 to 200 characters; it is ["a",""]'],
+  ])("%j is refused with what is allowed", (given, name, message) => {
+    const [issue, ...more] = wrongHyperparameters(given);
+    expect([issue?.path[0], issue?.message, more]).toEqual([name, message, []]);
+  });
+
+  test("of unknown names are refused with those that there are", () => {
+    const [issue] = wrongHyperparameters({ momentum: 0.9 });
+    expect(issue?.path).toEqual(["momentum"]);
+    expect(issue?.message).toMatch(/^is not a hyperparameter\. There are method, .*checkpointEvery$/u);
+  });
+
+  test("that do not go together name the one to change", () => {
+    const conflicts = (given: object, validated = true) =>
+      conflictingHyperparameters(hyperparametersSchema.parse(given), validated).map(({ path }) => path.join("."));
+    expect(conflicts({ estimator: "FZOO" })).toEqual([]);
+    expect(conflicts({ estimator: "FZOO", estimates: 1 })).toEqual(["estimates"]);
+    expect(conflicts({ estimator: "FZOO", estimatesAtEnd: 1 })).toEqual(["estimatesAtEnd"]);
+    expect(conflicts({ patience: 1 })).toEqual(["evaluateEvery"]);
+    expect(conflicts({ patience: 1, evaluateEvery: 5, linearProbe: true }, false)).toEqual(["patience", "linearProbe"]);
+    expect(conflicts({ objective: "F1", bestMetric: "F1", answerTokens: 8 })).toEqual([]);
+  });
+});
