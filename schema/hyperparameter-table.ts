@@ -275,7 +275,7 @@ export const hyperparameterTable = {
   // How far a step goes
   learningRate: {
     type: "number",
-    label: "Learning rate, or AUTO",
+    label: "Learning rate (number or AUTO)",
     meaning:
       "Factor of the projected gradient (MeZO, Algorithm 1). AUTO chooses it from the first projected gradients, or for FZOO from epsilon; pickedRate is what it chose.",
     above: 0,
@@ -466,7 +466,7 @@ type ValueOf<One> = One extends { readonly values: infer Values }
   : One extends { readonly auto: true }
     ? number | "AUTO"
     : One extends { readonly type: "names" }
-      ? string[]
+      ? readonly string[]
       : One extends { readonly type: "switch" }
         ? boolean
         : number;

@@ -16,6 +16,7 @@ export type {
   Hyperparameters,
   MethodKind,
   ObjectiveKind,
+  PrecisionKind,
   ScheduleKind,
 } from "./hyperparameter-table.ts";
 

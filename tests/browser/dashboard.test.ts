@@ -225,6 +225,12 @@ describe("the page of a run", () => {
   });
 });
 
+/** The text that describes a field to a screen reader; runs in the page. */
+function descriptionOf(field: Element): string | undefined {
+  const id = field.getAttribute("aria-describedby") ?? "";
+  return field.ownerDocument.getElementById(id)?.textContent.trim();
+}
+
 describe("the form", () => {
   test("shows the lines of bad JSONL, then stores good rows and starts a run", async () => {
     await page.goto(`${server.url}/new`);
@@ -251,11 +257,18 @@ describe("the form", () => {
     await page.getByText("Stored “reviews”: 4 rows.").waitFor();
     await page.getByLabel("Name", { exact: true }).fill("from the page");
     await page.getByText("Hyperparameters").click();
-    await page.getByLabel("Batch size").fill("100000");
+    // The field shows its help and knows its range; what settings need of each other, the server says.
+    const batchSize = page.getByLabel("Batch size");
+    expect(await batchSize.evaluate(descriptionOf)).toBe("Rows measured in one pass.");
+    await batchSize.fill("100000");
     await page.getByRole("button", { name: "Create fine-tune" }).click();
-    await page.getByRole("alert").getByText("hyperparameters.batchSize").first().waitFor();
+    expect(await page.locator("input:invalid").getAttribute("name")).toBe("batchSize");
+    await batchSize.fill("2");
+    await page.getByLabel("Objective").selectOption({ label: "F1 of generated answers" });
+    await page.getByRole("button", { name: "Create fine-tune" }).click();
+    await page.getByRole("alert").getByText("hyperparameters.answerTokens").first().waitFor();
     await shoot("bad-settings");
-    await page.getByLabel("Batch size").fill("2");
+    await page.getByLabel("Objective").selectOption({ label: "Loss of the completion" });
     await page.getByRole("button", { name: "Create fine-tune" }).click();
     await page.getByRole("heading", { name: "from the page" }).waitFor();
     await page.locator(".status", { hasText: "Queued" }).waitFor();
@@ -295,7 +308,9 @@ describe("the form", () => {
     await page.getByLabel("Length (tokens)").fill("3");
     await page.getByRole("button", { name: "Create fine-tune" }).click();
     await page.getByRole("heading", { name: "a prefix" }).waitFor();
-    await page.getByText("a prefix of 3 tokens").waitFor();
+    const setting = (label: string) => page.locator(".pairs div", { has: page.getByText(label, { exact: true }) });
+    expect(await setting("Prefix length (tokens)").locator("dd").textContent()).toBe("3");
+    expect(await setting("Method").locator("dd").textContent()).toBe("Prefix");
     expect(complaints).toEqual([]);
   });
 });

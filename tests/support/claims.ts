@@ -1,7 +1,10 @@
 /** Claims as a worker that can do everything and has every registered model. */
-import { precisions } from "../../schema/hyperparameters.ts";
+import { hyperparameterTable } from "../../schema/hyperparameter-table.ts";
+import type { PrecisionKind } from "../../schema/hyperparameters.ts";
 import { type Capabilities, jobKinds } from "../../schema/jobs.ts";
 import type { ClaimedJob, Store } from "../../store/store.ts";
+
+const precisions = Object.keys(hyperparameterTable.precision.values) as PrecisionKind[];
 
 export async function everything(store: Store): Promise<Capabilities> {
   const models = await store.baseModels.list({ limit: 100 });

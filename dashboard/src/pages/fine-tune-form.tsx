@@ -1,72 +1,12 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { defaultsWith } from "../../../schema/hyperparameter-table.ts";
 import type { CreateFineTuneInput, StoredDataset } from "../../../client/browser.ts";
 import { client } from "../api/client.ts";
 import { createFineTune, type ChoicesQuery } from "../api/operations.ts";
 import { formatCompact, formatInteger } from "../format.ts";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
-import { RateInput, rateIn } from "../parts/rate.tsx";
+import { HyperparameterField, hyperparametersFor, hyperparametersIn } from "../parts/hyperparameters.tsx";
 import { navigate, runPath } from "../route.ts";
-
-/** Labels of the number settings; what is left empty takes the default that the field shows. */
-const settings = [
-  ["steps", "Steps"],
-  ["batchSize", "Batch size (rows)"],
-  ["accumulate", "Batches a step"],
-  ["estimates", "Estimates a step"],
-  ["estimatesAtEnd", "Estimates of the last step (0: the same)"],
-  ["warmupSteps", "Warm-up (steps)"],
-  ["clipGradient", "Clip gradient at (0: never)"],
-  ["epsilon", "Epsilon"],
-  ["weightDecay", "Weight decay"],
-  ["seed", "Seed"],
-  ["answerTokens", "Tokens of a written answer (0: none is written)"],
-  ["evaluateEvery", "Evaluate every (steps, 0: before and after)"],
-  ["patience", "Patience (evaluations without a better one, 0: no end)"],
-  ["inContextRows", "Rows in the context of a baseline (0: no baseline)"],
-  ["checkpointEvery", "Checkpoint every (steps, 0: at the end)"],
-] as const;
-
-/** Those of one method alone. */
-const methodSettings = {
-  FULL: [],
-  HEAD: [],
-  LORA: [
-    ["loraRank", "Rank"],
-    ["loraAlpha", "Alpha"],
-  ],
-  PREFIX: [["prefixLength", "Length (tokens)"]],
-} as const;
-
-const objectives = {
-  LOSS: "Loss of the completion",
-  CLASSIFICATION: "Loss of the choice between label words",
-  ACCURACY: "Accuracy",
-  F1: "F1 of written answers",
-  EXACT_MATCH: "Exact match of written answers",
-} as const;
-
-const objectiveKinds = ["LOSS", "CLASSIFICATION", "ACCURACY", "F1", "EXACT_MATCH"] as const;
-
-const estimatorKinds = ["SPSA", "ONE_SIDED", "FZOO"] as const;
-
-const bestMetrics = {
-  AUTO: "F1, accuracy or loss, whichever there is first",
-  LOSS: "Loss",
-  ACCURACY: "Accuracy",
-  F1: "F1 of written answers",
-  EXACT_MATCH: "Exact match of written answers",
-} as const;
-
-const bestMetricKinds = ["AUTO", "LOSS", "ACCURACY", "F1", "EXACT_MATCH"] as const;
-
-const schedules = ["CONSTANT", "LINEAR", "COSINE"] as const;
-
-const methods = ["FULL", "HEAD", "LORA", "PREFIX"] as const;
-type Method = (typeof methods)[number];
-
-function methodNamed(name: string): Method {
-  return methods.find((known) => known === name) ?? "FULL";
-}
 
 interface FormProps {
   readonly choices: ChoicesQuery;
@@ -81,7 +21,10 @@ export function FineTuneForm({ choices, stored }: FormProps) {
   const [dataset, setDataset] = useState("");
   const [validation, setValidation] = useState("");
   const [test, setTest] = useState("");
-  const [method, setMethod] = useState<Method>("FULL");
+  /** Other settings have other defaults and fields with another method or estimator. */
+  const [chosen, setChosen] = useState<Readonly<Record<string, string>>>({});
+  const details = useRef<HTMLDetailsElement>(null);
+  const defaults = defaultsWith(chosen);
   const key = useIdempotencyKey();
 
   // The first dataset stored on this page is selected for training, the second for validation.
@@ -162,103 +105,17 @@ export function FineTuneForm({ choices, stored }: FormProps) {
           <input name="keepWeights" type="checkbox" />
           Store the weights at the end (otherwise they are rebuilt from the log on request)
         </label>
-        <label class="check">
-          <input name="linearProbe" type="checkbox" />
-          Measure a linear probe before training, as a baseline
-        </label>
-        <details>
+        <details ref={details} onInvalidCapture={() => details.current?.setAttribute("open", "")}>
           <summary>Hyperparameters</summary>
           <div class="grid">
-            <label>
-              Method
-              <select
-                name="method"
-                value={method}
-                onChange={({ currentTarget }) => setMethod(methodNamed(currentTarget.value))}
-              >
-                <option value="FULL">Weights</option>
-                <option value="HEAD">Output head</option>
-                <option value="LORA">LoRA adapter</option>
-                <option value="PREFIX">Prefix</option>
-              </select>
-            </label>
-            <RateInput placeholder={String(hyperparameterDefaults[method].learningRate)} />
-            {[...settings, ...methodSettings[method]].map(([name, label]) => (
-              <label key={name}>
-                {label}
-                <input
-                  name={name}
-                  type="number"
-                  step="any"
-                  placeholder={String(hyperparameterDefaults[method][name])}
-                />
-              </label>
+            {hyperparametersFor(chosen["method"]).map((name) => (
+              <HyperparameterField
+                key={name}
+                name={name}
+                defaultTo={defaults[name]}
+                onChoice={(value) => setChosen({ ...chosen, [name]: value })}
+              />
             ))}
-            {method === "LORA" && (
-              <label>
-                Layers, by the ends of their names
-                <input name="loraTargets" placeholder="queries and values" spellcheck={false} />
-              </label>
-            )}
-            {method === "FULL" && (
-              <label>
-                Tensors, by the ends of their names
-                <input name="tensors" placeholder="all" spellcheck={false} />
-              </label>
-            )}
-            <label>
-              Objective
-              <select name="objective" defaultValue={hyperparameterDefaults.FULL.objective}>
-                {Object.entries(objectives).map(([value, label]) => (
-                  <option key={value} value={value}>
-                    {label}
-                  </option>
-                ))}
-              </select>
-            </label>
-            <label>
-              Best evaluation by
-              <select name="bestMetric" defaultValue={hyperparameterDefaults.FULL.bestMetric}>
-                {Object.entries(bestMetrics).map(([value, label]) => (
-                  <option key={value} value={value}>
-                    {label}
-                  </option>
-                ))}
-              </select>
-            </label>
-            <label>
-              Schedule of the rate
-              <select name="schedule" defaultValue={hyperparameterDefaults.FULL.schedule}>
-                {schedules.map((schedule) => (
-                  <option key={schedule} value={schedule}>
-                    {schedule[0]}
-                    {schedule.slice(1).toLowerCase()}
-                  </option>
-                ))}
-              </select>
-            </label>
-            <label>
-              Estimates
-              <select name="estimator" defaultValue={hyperparameterDefaults.FULL.estimator}>
-                <option value="SPSA">Two-sided</option>
-                <option value="ONE_SIDED">One-sided</option>
-                <option value="FZOO">FZOO (2 or more a step)</option>
-              </select>
-            </label>
-            <label>
-              Noise
-              <select name="noise" defaultValue={hyperparameterDefaults.FULL.noise}>
-                <option value="RADEMACHER">Rademacher (+1 or -1)</option>
-                <option value="NORMAL">Normal (centred binomial)</option>
-              </select>
-            </label>
-            <label>
-              Precision of products
-              <select name="precision" defaultValue={hyperparameterDefaults.FULL.precision}>
-                <option value="FLOAT32">float32</option>
-                <option value="BFLOAT16">bfloat16 (faster where the processor has it)</option>
-              </select>
-            </label>
           </div>
         </details>
         <div class="actions">
@@ -308,21 +165,6 @@ function readForm(form: FormData): CreateFineTuneInput {
     const value = form.get(name);
     return typeof value === "string" ? value : "";
   };
-  const method = methodNamed(text("method"));
-  const numbers = [...settings, ...methodSettings[method]]
-    .filter(([name]) => text(name) !== "")
-    .map(([name]) => [name, Number(text(name))] as const);
-  const names = (field: string) =>
-    text(field)
-      .split(/[\s,]+/u)
-      .filter((name) => name !== "");
-  const lists = { tensors: names("tensors"), loraTargets: names("loraTargets") };
-  const schedule = schedules.find((known) => known === text("schedule")) ?? "CONSTANT";
-  const objective = objectiveKinds.find((known) => known === text("objective")) ?? "LOSS";
-  const estimator = estimatorKinds.find((known) => known === text("estimator")) ?? "SPSA";
-  const bestMetric = bestMetricKinds.find((known) => known === text("bestMetric")) ?? "AUTO";
-  const noise = text("noise") === "NORMAL" ? "NORMAL" : "RADEMACHER";
-  const precision = text("precision") === "BFLOAT16" ? "BFLOAT16" : "FLOAT32";
   return {
     name: text("name"),
     baseModel: text("baseModel"),
@@ -334,19 +176,7 @@ function readForm(form: FormData): CreateFineTuneInput {
       .split(/\r?\n/u)
       .filter((word) => word !== ""),
     keepWeights: form.has("keepWeights"),
-    hyperparameters: {
-      method,
-      objective,
-      ...rateIn(text("learningRate")),
-      linearProbe: form.has("linearProbe"),
-      ...Object.fromEntries(numbers),
-      ...lists,
-      schedule,
-      estimator,
-      bestMetric,
-      noise,
-      precision,
-    },
+    hyperparameters: hyperparametersIn(form),
   };
 }
 

@@ -4,7 +4,7 @@ import { client } from "../api/client.ts";
 import { choices, createFineTune, type ChoicesQuery } from "../api/operations.ts";
 import { formatInteger } from "../format.ts";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
-import { RateInput, rateIn } from "../parts/rate.tsx";
+import { HyperparameterField, hyperparametersIn } from "../parts/hyperparameters.tsx";
 import { navigate, runPath } from "../route.ts";
 import type { Run } from "./run-state.ts";
 
@@ -13,11 +13,7 @@ interface ForkProps {
   readonly checkpoint: { readonly id: string; readonly step: number };
 }
 
-const numbers = [
-  ["steps", "Steps"],
-  ["seed", "Seed of the order of rows"],
-  ["evaluateEvery", "Evaluate every (steps)"],
-] as const;
+const settings = ["learningRate", "steps", "seed", "evaluateEvery"] as const;
 
 export function Fork({ run, checkpoint }: ForkProps) {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -77,12 +73,8 @@ export function Fork({ run, checkpoint }: ForkProps) {
               </select>
             </label>
           ))}
-          <RateInput placeholder={String(run.hyperparameters.learningRate)} />
-          {numbers.map(([name, label]) => (
-            <label key={name}>
-              {label}
-              <input name={name} type="number" step="any" placeholder={String(run.hyperparameters[name])} />
-            </label>
+          {settings.map((name) => (
+            <HyperparameterField key={name} name={name} defaultTo={run.hyperparameters[name]} />
           ))}
           {failure && <Problem title="The fork was not created" failure={failure} />}
           <div class="actions">
@@ -105,11 +97,10 @@ function readForm(form: FormData) {
     return typeof value === "string" ? value.trim() : "";
   };
   const given = (name: string) => (text(name) === "" ? {} : { [name]: text(name) });
-  const set = numbers.filter(([name]) => text(name) !== "").map(([name]) => [name, Number(text(name))] as const);
   return {
     name: text("name"),
     ...given("dataset"),
     ...given("validationDataset"),
-    hyperparameters: { ...Object.fromEntries(set), ...rateIn(text("learningRate")) },
+    hyperparameters: hyperparametersIn(form),
   };
 }

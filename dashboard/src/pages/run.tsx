@@ -16,6 +16,7 @@ import {
   none,
 } from "../format.ts";
 import { Chart } from "../parts/chart.tsx";
+import { hyperparameterPairs } from "../parts/hyperparameters.tsx";
 import { Link } from "../parts/link.tsx";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
 import { isFinal, Progress, Status } from "../parts/status.tsx";
@@ -149,8 +150,7 @@ function Cancel({ run, onCancelled }: { run: Run; onCancelled: (run: Partial<Run
 }
 
 function Settings({ run }: { run: Run }) {
-  const { hyperparameters: set, dataset, validationDataset, testDataset } = run;
-  const { from } = run;
+  const { dataset, validationDataset, testDataset, from } = run;
   const settings: readonly (readonly [string, ComponentChildren])[] = [
     ...(from ? [["Continues from", <Origin key="from" from={from} />] as const] : []),
     ["Base model", `${run.baseModel.name} (${formatBytes(run.baseModel.bytes)})`],
@@ -161,25 +161,7 @@ function Settings({ run }: { run: Run }) {
     ],
     ["Test", testDataset ? `${testDataset.name} (${formatInteger(testDataset.rows)} rows)` : none],
     ["Label words", run.labelWords.map((word) => `“${word}”`).join(", ") || none],
-    ["Method", methodText(set)],
-    ["Objective", objectives[set.objective]],
-    ["Steps", formatInteger(set.steps)],
-    ["Batch size", batchText(set)],
-    ["Estimates per step", estimatesText(set)],
-    ["Learning rate", rateText(set, run.pickedRate)],
-    ["Gradient clipping", set.clipGradient > 0 ? String(set.clipGradient) : none],
-    ["Epsilon", String(set.epsilon)],
-    ["Weight decay", String(set.weightDecay)],
-    ["Noise", set.noise === "NORMAL" ? "normal" : "Rademacher"],
-    ["Precision", set.precision.toLowerCase()],
-    ["Seed", String(set.seed)],
-    [
-      "Evaluate every",
-      set.evaluateEvery > 0 ? `${formatInteger(set.evaluateEvery)} steps` : "before and after training",
-    ],
-    ["Best evaluation", bestMetrics[set.bestMetric]],
-    ["Patience", set.patience > 0 ? `${formatInteger(set.patience)} evaluations` : none],
-    ["Checkpoint every", set.checkpointEvery > 0 ? `${formatInteger(set.checkpointEvery)} steps` : "only at the end"],
+    ...hyperparameterPairs(run.hyperparameters, run.pickedRate),
     ["Skipped steps", formatCompact(run.progress.skippedSteps)],
     ["Steps with no difference", formatCompact(run.progress.zeroSteps)],
     ["Device", run.device ?? none],
@@ -208,52 +190,6 @@ function Origin({ from }: { from: NonNullable<Run["from"]> }) {
       step {formatInteger(from.step)} of <Link href={runPath(from.fineTune.id)}>{from.fineTune.name}</Link>
     </>
   );
-}
-
-const objectives = {
-  LOSS: "loss of the scored tokens",
-  CLASSIFICATION: "cross-entropy between candidates",
-  ACCURACY: "accuracy among candidates",
-  F1: "F1 of generated answers",
-  EXACT_MATCH: "exact match of generated answers",
-} satisfies Record<Run["hyperparameters"]["objective"], string>;
-
-const bestMetrics = {
-  AUTO: "F1, else accuracy, else loss",
-  LOSS: "loss",
-  ACCURACY: "accuracy",
-  F1: "F1 of generated answers",
-  EXACT_MATCH: "exact match of generated answers",
-} satisfies Record<Run["hyperparameters"]["bestMetric"], string>;
-
-function methodText({
-  method,
-  tensors,
-  loraRank,
-  loraAlpha,
-  loraTargets,
-  prefixLength,
-}: Run["hyperparameters"]): string {
-  if (method === "HEAD") return "the output head";
-  if (method === "FULL") return tensors.length > 0 ? tensors.join(", ") : "every weight";
-  if (method === "PREFIX") return `a prefix of ${formatInteger(prefixLength)} tokens`;
-  const layers = loraTargets.length > 0 ? loraTargets.join(", ") : "queries and values";
-  return `LoRA of rank ${loraRank} and alpha ${loraAlpha} on ${layers}`;
-}
-
-function batchText({ batchSize, accumulate }: Run["hyperparameters"]): string {
-  return accumulate > 1 ? `${batchSize} rows, ${formatInteger(accumulate)} batches per step` : `${batchSize} rows`;
-}
-
-function estimatesText({ estimates, estimatesAtEnd, estimator }: Run["hyperparameters"]): string {
-  const sides = { SPSA: "two-sided", ONE_SIDED: "one-sided", FZOO: "FZOO" }[estimator];
-  return `${estimatesAtEnd > 0 ? `from ${estimates} to ${estimatesAtEnd}` : estimates}, ${sides}`;
-}
-
-function rateText({ learningRate, schedule, warmupSteps }: Run["hyperparameters"], pickedRate: number | null): string {
-  const rate = pickedRate === null ? learningRate : `${pickedRate}, chosen by AUTO`;
-  const warm = warmupSteps > 0 ? `, ${formatInteger(warmupSteps)} warm-up steps` : "";
-  return `${rate}, ${schedule.toLowerCase()}${warm}`;
 }
 
 function Events({ events }: { events: readonly RunEvent[] }) {

@@ -1,0 +1,100 @@
+/** Hyperparameters in forms and on a run's page. Labels, ranges, placeholders and help come from their table. */
+import { useId } from "preact/hooks";
+import type { HyperparameterName, Hyperparameters, Setting } from "../../../schema/hyperparameter-table.ts";
+import {
+  choiceOf,
+  conditionInWords,
+  hyperparameterEntries,
+  hyperparameterTable,
+} from "../../../schema/hyperparameter-table.ts";
+import type { CreateFineTuneInput } from "../../../client/browser.ts";
+
+interface FieldProps {
+  readonly name: HyperparameterName;
+  /** What an empty field stands for. */
+  readonly defaultTo: unknown;
+  /** Called with the name of a choice's value. */
+  readonly onChoice?: (value: string) => void;
+}
+
+export function HyperparameterField({ name, defaultTo, onChoice }: FieldProps) {
+  const id = useId();
+  const one: Setting = hyperparameterTable[name];
+  const shared = { id, name, "aria-describedby": `${id}-help` };
+  return (
+    <div class={one.type === "switch" ? "field check" : "field"}>
+      <label for={id}>{labelOf(one)}</label>
+      {one.type === "choice" ? (
+        <select
+          {...shared}
+          defaultValue={String(defaultTo)}
+          onChange={({ currentTarget }) => onChoice?.(currentTarget.value)}
+        >
+          {Object.entries(one.values).map(([value, choice]) => (
+            <option key={value} value={value} title={choice.meaning}>
+              {choice.label}
+            </option>
+          ))}
+        </select>
+      ) : (
+        <input {...shared} {...inputAttributes(one, defaultTo)} />
+      )}
+      <small id={`${id}-help`}>{[one.meaning.replaceAll("`", ""), conditionInWords(one)].join(" ")}</small>
+    </div>
+  );
+}
+
+function inputAttributes(one: Exclude<Setting, { type: "choice" }>, defaultTo: unknown) {
+  if (one.type === "switch") return { type: "checkbox" } as const;
+  if (one.type === "names") return { type: "text", placeholder: one.whenEmpty, spellcheck: false } as const;
+  const placeholder = String(defaultTo);
+  // A text, since it may be AUTO; the server checks its range.
+  if (one.auto)
+    return { type: "text", pattern: String.raw`\s*(AUTO|[0-9.eE+\-]+)\s*`, placeholder, spellcheck: false } as const;
+  const step = one.type === "integer" ? 1 : "any";
+  return { type: "number", step, min: one.min ?? one.above, max: one.max, placeholder } as const;
+}
+
+/** The hyperparameters that apply to a method, in the table's order. */
+export function hyperparametersFor(method = "FULL"): HyperparameterName[] {
+  return hyperparameterEntries.flatMap(([name, one]) =>
+    one.method === undefined || one.method === method ? [name] : [],
+  );
+}
+
+/** The form's values; fields that are empty, unchecked or absent are left out. The server checks them. */
+export function hyperparametersIn(form: FormData): NonNullable<CreateFineTuneInput["hyperparameters"]> {
+  const filled = hyperparameterEntries.flatMap(([name, one]) => {
+    const given = form.get(name);
+    const text = typeof given === "string" ? given.trim() : "";
+    return text === "" ? [] : [[name, valueOf(one, text)] as const];
+  });
+  return Object.fromEntries(filled);
+}
+
+function valueOf(one: Setting, text: string): unknown {
+  if (one.type === "switch") return true;
+  if (one.type === "choice") return text;
+  if (one.type === "names") return text.split(/[\s,]+/u);
+  return one.auto && text === "AUTO" ? "AUTO" : Number(text);
+}
+
+/** Label and value of each hyperparameter that applies to a run's method. */
+export function hyperparameterPairs(settings: Hyperparameters, pickedRate: number | null) {
+  return hyperparametersFor(settings.method).map((name) => {
+    const one: Setting = hyperparameterTable[name];
+    const picked = name === "learningRate" && pickedRate !== null ? `${pickedRate}, chosen by AUTO` : null;
+    return [labelOf(one), picked ?? valueInWords(one, settings[name])] as const;
+  });
+}
+
+function valueInWords(one: Setting, value: Hyperparameters[HyperparameterName]): string {
+  if (typeof value === "object")
+    return value.length > 0 ? value.join(", ") : ("whenEmpty" in one && one.whenEmpty) || "";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return choiceOf(one, value)?.label ?? String(value);
+}
+
+function labelOf(one: Setting): string {
+  return "unit" in one && one.unit !== undefined ? `${one.label} (${one.unit})` : one.label;
+}
