@@ -305,7 +305,7 @@ describe("the form", () => {
     await page.getByRole("button", { name: "Create fine-tune" }).click();
     expect(await page.locator("input:invalid").getAttribute("name")).toBe("learningRate");
     await page.getByLabel("Learning rate (number or AUTO)").fill("1e-2");
-    await page.getByLabel("Length (tokens)").fill("3");
+    await page.getByLabel("Prefix length (tokens)").fill("3");
     await page.getByRole("button", { name: "Create fine-tune" }).click();
     await page.getByRole("heading", { name: "a prefix" }).waitFor();
     const setting = (label: string) => page.locator(".pairs div", { has: page.getByText(label, { exact: true }) });
