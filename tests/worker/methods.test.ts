@@ -22,7 +22,7 @@ test.each([
 ] as const)(
   "%s learns the demo's task, which its base does not know",
   async (name, settings) => {
-    const { evaluations, header } = await run(settings as Partial<Hyperparameters>);
+    const { evaluations, header } = await run(settings);
     expect(header.prefix !== undefined).toBe(name === "PREFIX");
     expect(evaluations.map(({ step }) => step)).toStrictEqual([0, settings.steps]);
     const [before, after] = evaluations.map(({ accuracy }) => accuracy ?? NaN);

@@ -1,12 +1,14 @@
 /** Hyperparameters in the API: types, ranges, defaults and descriptions come from schema/hyperparameter-table.ts. */
-import type { ChoiceSetting, HyperparameterName, Setting } from "../../../schema/hyperparameter-table.ts";
 import {
   allowedInWords,
   choiceInWords,
   conditionInWords,
   defaultInWords,
   hyperparameterEntries,
+  type ChoiceSetting,
+  type HyperparameterName,
   type hyperparameterTable,
+  type Setting,
 } from "../../../schema/hyperparameter-table.ts";
 import type { Hyperparameters } from "../../../schema/hyperparameters.ts";
 import { hyperparametersSchema, wrongHyperparameters } from "../../../schema/hyperparameters.ts";
