@@ -1,7 +1,7 @@
 /**
- * A model from a folder of this machine. Files are cloned where the file system can (the copy then takes neither time nor
- * space, and is independent), copied where it cannot, and hard-linked only when that was asked for: whoever writes into a
- * linked file later changes the base model.
+ * A model from a folder on this machine. Its files are cloned if the file system can do that (an independent copy that takes
+ * neither time nor space), and copied otherwise. They are hard-linked only on request, because writing to a linked file
+ * changes the base model.
  */
 import { constants } from "node:fs";
 import { copyFile, link, mkdir, open, readdir, realpath, rm, stat } from "node:fs/promises";
@@ -13,8 +13,8 @@ import { originName } from "../engine/model/files/origin.ts";
 import { indexName } from "../engine/model/files/shards.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { clearPartial } from "./hub/partial.ts";
-import type { AddedModel, Place } from "./staging-folder.ts";
-import { publish, withPlace } from "./staging-folder.ts";
+import type { AddedModel, StagingFolder } from "./staging-folder.ts";
+import { publish, withStagingFolder } from "./staging-folder.ts";
 import { needSpace } from "./space.ts";
 
 export interface AddFolderOptions {
@@ -22,19 +22,19 @@ export interface AddFolderOptions {
   readonly onProgress: (stage: string, done: number, total: number) => void;
 }
 
-/** @throws what openModelFolder throws; CONFLICT, UNAVAILABLE without space for a copy */
-export async function addFolder(path: string, place: Place, options: AddFolderOptions): Promise<AddedModel> {
+/** @throws as openModelFolder; CONFLICT; UNAVAILABLE without space for a copy */
+export async function addFolder(path: string, staging: StagingFolder, options: AddFolderOptions): Promise<AddedModel> {
   const folder = await openModelFolder(path);
   const files = await filesOf(folder);
-  return withPlace(place, async () => {
+  return withStagingFolder(staging, async () => {
     try {
-      // What another attempt left.
-      await clearPartial(place);
-      await mkdir(place.partial);
-      await bring(files, place.partial, options);
-      return await publish(place, { path }, (done, total) => options.onProgress("hashing", done, total));
+      // Left by an earlier attempt.
+      await clearPartial(staging);
+      await mkdir(staging.partial);
+      await transfer(files, staging.partial, options);
+      return await publish(staging, { path }, (done, total) => options.onProgress("hashing", done, total));
     } catch (error) {
-      await clearPartial(place);
+      await clearPartial(staging);
       throw error;
     }
   });
@@ -46,7 +46,7 @@ interface SourceFile {
   readonly bytes: number;
 }
 
-/** What a model needs of its folder, links followed: in the hub's own cache every file is one. The largest file first. */
+/** The files that a model needs, largest first. Links are followed, because in the hub's cache every file is one. */
 async function filesOf(folder: ModelFolder): Promise<SourceFile[]> {
   const weights = new Set(folder.tensors.map((tensor) => basename(tensor.path)));
   const names = (await readdir(folder.path)).filter(
@@ -54,7 +54,7 @@ async function filesOf(folder: ModelFolder): Promise<SourceFile[]> {
   );
   const files: SourceFile[] = [];
   for (const name of names) {
-    // A link to nowhere is no weight, or the folder would not have been opened.
+    // A dangling link is not a weight, or the folder could not have been opened.
     const path = await realpath(join(folder.path, name)).catch(() => null);
     if (path === null) continue;
     const found = await stat(path);
@@ -63,7 +63,7 @@ async function filesOf(folder: ModelFolder): Promise<SourceFile[]> {
   return files.toSorted((a, b) => b.bytes - a.bytes);
 }
 
-async function bring(files: readonly SourceFile[], to: string, options: AddFolderOptions): Promise<void> {
+async function transfer(files: readonly SourceFile[], to: string, options: AddFolderOptions): Promise<void> {
   const total = files.reduce((sum, file) => sum + file.bytes, 0);
   let done = 0;
   let cloning = true;
@@ -72,7 +72,7 @@ async function bring(files: readonly SourceFile[], to: string, options: AddFolde
     if (options.link) {
       await hardLink(file.path, target);
     } else {
-      // The first file, the largest, tells.
+      // The first file, the largest, shows whether cloning works.
       cloning &&= await clone(file.path, target);
       if (!cloning) {
         await needSpace(to, total - done);
@@ -108,7 +108,7 @@ async function hardLink(from: string, to: string): Promise<void> {
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown";
     throw new SteplogError(
       "INVALID_ARGUMENT",
-      `${from} cannot be linked into the models folder (${code}; EXDEV: it is on another disk). Leave --link out.`,
+      `${from} cannot be linked into the models folder (${code}; EXDEV: it is on another disk). Omit --link.`,
       [],
       { cause },
     );

@@ -1,8 +1,8 @@
 /**
- * A model from the hub. The revision becomes a commit once, and everything is of that commit. First comes what is small:
- * the list of files, the config and the index of shards; whatever would make the model useless is found there, before
- * gigabytes are fetched. Files that are there from an attempt before are kept if the hub still lists them with the same
- * checksum, whole or in part, so that the same command again goes on where it stopped.
+ * A model from the hub. The revision is resolved to a commit once, and every file is from that commit. The small files come
+ * first (the list of files, the config, the index of shards), so that an unusable model is refused before gigabytes are
+ * downloaded. Files from an earlier attempt, whole or partial, are kept if the hub still lists them with the same checksum, so
+ * that running the same command again resumes the download.
  */
 import { join } from "node:path";
 import { isCompanion } from "../engine/model/files/companions.ts";
@@ -13,11 +13,11 @@ import type { Download } from "./hub/download.ts";
 import { downloadFile, persist, sizeOf } from "./hub/download.ts";
 import type { Hub, HubCommit, HubFile } from "./hub/hub.ts";
 import { clearPartial, keepOnlyKnown } from "./hub/partial.ts";
-import type { AddedModel, Place } from "./staging-folder.ts";
-import { publish, withPlace } from "./staging-folder.ts";
+import type { AddedModel, StagingFolder } from "./staging-folder.ts";
+import { publish, withStagingFolder } from "./staging-folder.ts";
 import { needSpace } from "./space.ts";
 
-/** Files fetched at a time: one connection seldom fills a line. */
+/** Files downloaded at a time: one connection rarely uses the whole bandwidth. */
 const connections = 4;
 
 export interface AddRepositoryOptions {
@@ -26,11 +26,11 @@ export interface AddRepositoryOptions {
   readonly onProgress: (stage: string, done: number, total: number) => void;
 }
 
-/** @throws NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE of the hub; MODEL_INVALID, MODEL_UNSUPPORTED, CONFLICT */
+/** @throws NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE from the hub; MODEL_INVALID, MODEL_UNSUPPORTED, CONFLICT */
 export async function addRepository(
   repository: string,
   revision: string,
-  place: Place,
+  staging: StagingFolder,
   options: AddRepositoryOptions,
 ): Promise<AddedModel> {
   const { hub, pausesMs } = options;
@@ -40,45 +40,47 @@ export async function addRepository(
     async () => false,
     () => hub.commitOf(repository, revision),
   );
-  refuseUseless(commit);
-  return withPlace(place, async () => {
-    await keepOnlyKnown(place, commit.files);
-    const weights = await fetchConfig(commit, place, options);
-    await fetchAll(commit, weights, place, options);
-    return publishAll(commit, place, options);
+  refuseUnusable(commit);
+  return withStagingFolder(staging, async () => {
+    await keepOnlyKnown(staging, commit.files);
+    const weights = await fetchConfig(commit, staging, options);
+    await fetchAll(commit, weights, staging, options);
+    return publishAll(commit, staging, options);
   });
 }
 
-/** What can be told from the names of the files. */
-function refuseUseless({ repository, commit, files }: HubCommit): void {
+/** Refuses what the names of the files already rule out. */
+function refuseUnusable({ repository, commit, files }: HubCommit): void {
   const names = files.map((file) => file.name);
   const refuse = (what: string): never => {
     throw new SteplogError("MODEL_INVALID", `${repository}@${commit.slice(0, 12)} ${what}`);
   };
   if (names.includes("config.json") && (names.includes(weightsName) || names.includes(indexName))) return;
   if (names.includes("adapter_config.json")) {
-    refuse("is an adapter (LoRA) and no whole model. Merge it into its base with peft, and add the folder that gives.");
+    refuse("is an adapter, not a whole model. Merge it into its base with peft and add the resulting folder.");
   }
   const pickled = names.filter((name) => /\.(?:bin|pt|pth|ckpt)$/u.test(name));
   if (pickled.length > 0 && !names.includes(weightsName) && !names.includes(indexName)) {
     refuse(
-      `has its weights in ${pickled.slice(0, 3).join(", ")} only, pickled code that Steplog never runs. Look among its ` +
-        "pull requests for one that adds safetensors and give REPO@refs/pr/NUMBER; or load it with transformers, " +
-        "save_pretrained(FOLDER, safe_serialization=True), and add that folder.",
+      `has its weights only in ${pickled.slice(0, 3).join(", ")}, which is pickled code that Steplog never runs. Look for a ` +
+        "pull request of it that adds safetensors and give REPO@refs/pr/NUMBER; or load it with transformers, " +
+        "call save_pretrained(FOLDER, safe_serialization=True), and add that folder.",
     );
   }
   const missing = names.includes("config.json") ? weightsName : "config.json";
-  const quantised = names.some((name) => name.endsWith(".gguf")) ? " Quantised weights (gguf) cannot be trained." : "";
-  refuse(`has no ${missing}: it is no model that transformers loads.${quantised}`);
+  const quantised = names.some((name) => name.endsWith(".gguf"))
+    ? " Steplog cannot train quantised weights (gguf)."
+    : "";
+  refuse(`has no ${missing}, so transformers cannot load it.${quantised}`);
 }
 
-/** Names of the weight files, once it is clear that Steplog can train them. */
+/** Downloads and checks the config; the names of the weight files. @throws for a model that Steplog cannot train */
 async function fetchConfig(
   commit: HubCommit,
-  place: Place,
+  staging: StagingFolder,
   options: AddRepositoryOptions,
 ): Promise<ReadonlySet<string>> {
-  const { partial: folder } = place;
+  const { partial: folder } = staging;
   const small = commit.files.filter(({ name }) => name === "config.json" || name === indexName);
   await fetchFiles({ ...options, commit, folder, onBytes: () => {} }, small);
   try {
@@ -87,9 +89,9 @@ async function fetchConfig(
     const weights = new Set(sharded ? (await readShardIndex(folder)).values() : [weightsName]);
     const missing = [...weights].find((name) => !commit.files.some((file) => file.name === name));
     if (missing === undefined) return weights;
-    throw new SteplogError("MODEL_INVALID", `${commit.repository} has no ${missing}, which its index names.`);
+    throw new SteplogError("MODEL_INVALID", `${commit.repository} has no ${missing}, which its index lists.`);
   } catch (error) {
-    await clearPartial(place);
+    await clearPartial(staging);
     throw error;
   }
 }
@@ -97,7 +99,7 @@ async function fetchConfig(
 async function fetchAll(
   commit: HubCommit,
   weights: ReadonlySet<string>,
-  { partial: folder }: Place,
+  { partial: folder }: StagingFolder,
   options: AddRepositoryOptions,
 ): Promise<void> {
   const files = commit.files.filter(({ name }) => weights.has(name) || name === indexName || isCompanion(name));
@@ -112,17 +114,17 @@ async function fetchAll(
   await fetchFiles({ ...options, commit, folder, onBytes }, files);
 }
 
-/** The files are those of the hub by now; what does not fit together is so there as well. */
-async function publishAll(commit: HubCommit, place: Place, { hub, onProgress }: AddRepositoryOptions) {
+/** By now the files are those of the hub; if they do not fit together, they do not there either. */
+async function publishAll(commit: HubCommit, staging: StagingFolder, { hub, onProgress }: AddRepositoryOptions) {
   const { repository, revision } = commit;
   const source = { hub: hub.access.endpoint, repository, revision, commit: commit.commit };
   try {
-    const added = await publish(place, source, (done, total) => onProgress("hashing", done, total));
-    await clearPartial(place);
+    const added = await publish(staging, source, (done, total) => onProgress("hashing", done, total));
+    await clearPartial(staging);
     return added;
   } catch (error) {
     const { code, message, issues } = asSteplogError(error);
-    const advice = `What was downloaded is in ${place.partial}; steplog model remove ${place.name} deletes it.`;
+    const advice = `The downloaded files are in ${staging.partial}; steplog model remove ${staging.name} deletes them.`;
     throw new SteplogError(code, `${message} ${advice}`, issues, { cause: error });
   }
 }
@@ -135,7 +137,7 @@ async function present(folder: string, files: readonly HubFile[]): Promise<numbe
   return bytes;
 }
 
-/** A few at a time, in order. The first failure stops the others, and is thrown once they have stopped. */
+/** Downloads a few files at a time, in order. The first failure stops the others and is thrown once they have stopped. */
 async function fetchFiles(download: Omit<Download, "signal">, files: readonly HubFile[]): Promise<void> {
   const queue = [...files];
   const stop = new AbortController();

@@ -1,9 +1,9 @@
-/** Room on the disk, asked for before gigabytes are written. */
+/** Checks for free disk space before gigabytes are written. */
 import { statfs } from "node:fs/promises";
 import { SteplogError } from "../schema/errors.ts";
 import { formatBytes } from "../schema/units.ts";
 
-/** @throws UNAVAILABLE when the file system of `folder` has less room than `bytes` */
+/** @throws UNAVAILABLE when the file system of `folder` has fewer than `bytes` free */
 export async function needSpace(folder: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
@@ -11,6 +11,6 @@ export async function needSpace(folder: string, bytes: number): Promise<void> {
   throw new SteplogError(
     "UNAVAILABLE",
     `The model needs ${formatBytes(bytes)} more on the disk of ${folder}, which has ${formatBytes(free)} free. ` +
-      "Make room, or set STEPLOG_MODELS to a folder on a larger disk.",
+      "Free space, or set STEPLOG_MODELS to a folder on a larger disk.",
   );
 }

@@ -1,10 +1,10 @@
 /**
- * A model's place in the models folder, and how it gets there: its files come together under .steplog/partial, are checked
- * as a whole, and one rename makes them the folder that workers see. What is half there is never seen, and a download goes
- * on from it (add-repository.ts).
+ * How a model gets into the models folder: its files are collected in a staging folder under .steplog/partial and checked as
+ * a whole, then one rename makes it the folder that workers see. They never see an incomplete model, and an interrupted
+ * download resumes from the staging folder (add-repository.ts).
  *
- * models/.steplog/ partial/NAME/       the files so far        partial/NAME.json   what they are to become
- *                  partial/NAME.lock   who works on them       removed/            what is being deleted
+ * models/.steplog/ partial/NAME/       the files so far           partial/NAME.json   checksums of the wanted files
+ *                  partial/NAME.lock   who is working on them     removed/            models being deleted
  */
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
@@ -19,35 +19,36 @@ import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
 import { modelSummary, hashesDirOf, ownDirOf } from "./registration.ts";
 
-export interface Place {
+export interface StagingFolder {
   readonly name: string;
   readonly modelsDir: string;
-  /** The folder that workers see, once it is complete. */
+  /** The folder that workers see, once the model is complete. */
   readonly target: string;
-  /** Where its files come together. */
+  /** Where its files are collected until then. */
   readonly partial: string;
 }
 
-/** @throws INVALID_ARGUMENT for a name that is no plain file name */
-export function placeOf(modelsDir: string, name: string): Place {
+/** @throws INVALID_ARGUMENT for a name that is not a plain file name */
+export function stagingFolder(modelsDir: string, name: string): StagingFolder {
   if (!/^\w[\w.-]*$/u.test(name) || name.length > limits.nameLength) {
     throw new SteplogError(
       "INVALID_ARGUMENT",
-      `${JSON.stringify(name)} cannot be the name of a model. Give --name, of letters, digits, dots, - and _.`,
+      `${JSON.stringify(name)} cannot be the name of a model. Use --name with letters, digits, dots, - and _.`,
     );
   }
   return { name, modelsDir, target: join(modelsDir, name), partial: join(ownDirOf(modelsDir), "partial", name) };
 }
 
 /**
- * Runs `work` as the only one who works on this place.
- * @throws CONFLICT when somebody else does, or it is taken; UNAVAILABLE when the disk is full or closed to us
+ * Runs `work` under a lock on the staging folder.
+ * @throws CONFLICT when another process holds the lock, or a model of this name exists; UNAVAILABLE when the disk is full or
+ *   not writable
  */
-export async function withPlace<T>(place: Place, work: () => Promise<T>): Promise<T> {
-  await refuseTaken(place);
-  const lock = `${place.partial}.lock`;
+export async function withStagingFolder<T>(staging: StagingFolder, work: () => Promise<T>): Promise<T> {
+  await refuseTaken(staging);
+  const lock = `${staging.partial}.lock`;
   try {
-    await mkdir(place.partial, { recursive: true });
+    await mkdir(staging.partial, { recursive: true });
     await takeLock(lock);
     try {
       return await work();
@@ -55,26 +56,26 @@ export async function withPlace<T>(place: Place, work: () => Promise<T>): Promis
       await rm(lock, { force: true });
     }
   } catch (error) {
-    throw diskError(place, error);
+    throw diskError(staging, error);
   }
 }
 
-function diskError({ modelsDir }: Place, error: unknown): unknown {
+function diskError({ modelsDir }: StagingFolder, error: unknown): unknown {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (!/^(?:EACCES|EPERM|EROFS|ENOSPC|EDQUOT|EIO|ENOTDIR|EEXIST)$/u.test(code)) return error;
-  const message = `${modelsDir} cannot be written to (${code}). Make room or see to its rights, or set STEPLOG_MODELS.`;
+  const message = `${modelsDir} cannot be written to (${code}). Free space, fix its permissions, or set STEPLOG_MODELS.`;
   return new SteplogError("UNAVAILABLE", message, [], { cause: error });
 }
 
-async function refuseTaken({ name, target }: Place): Promise<void> {
-  if (!(await isThere(target))) return;
+async function refuseTaken({ name, target }: StagingFolder): Promise<void> {
+  if (!(await exists(target))) return;
   throw new SteplogError(
     "CONFLICT",
-    `${target} is there already. Give another --name, or remove it first: steplog model remove ${name}`,
+    `${target} already exists. Choose another --name, or remove it first: steplog model remove ${name}`,
   );
 }
 
-export async function isThere(path: string): Promise<boolean> {
+export async function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
     () => false,
@@ -99,7 +100,7 @@ async function takeLock(path: string): Promise<void> {
     }
     await rm(path, { force: true });
   }
-  throw new SteplogError("CONFLICT", `Somebody else is adding this model: ${path}.`);
+  throw new SteplogError("CONFLICT", `Another process is adding this model: ${path}.`);
 }
 
 function isAlive(pid: number): boolean {
@@ -116,25 +117,25 @@ export interface AddedModel extends ReturnType<typeof modelSummary> {
   readonly hasTokenizer: boolean;
 }
 
-/** Checks what lies in the partial folder as a whole, and makes it the model. @throws MODEL_INVALID, MODEL_UNSUPPORTED */
+/** Checks the staged files as a whole and makes them the model. @throws MODEL_INVALID, MODEL_UNSUPPORTED */
 export async function publish(
-  place: Place,
+  staging: StagingFolder,
   source: Source,
   onProgress: (done: number, total: number) => void,
 ): Promise<AddedModel> {
-  const folder = await openModelFolder(place.partial);
-  const tokenizer = await loadOptionalTokenizer(place.partial);
-  const hash = await hashModel(place, folder, onProgress);
-  const { fineTuned } = (await readOrigin(place.partial)) ?? {};
-  await writeOrigin(place.partial, { format: 1, source, ...(fineTuned && { fineTuned }) });
-  await refuseTaken(place);
-  await rename(place.partial, place.target);
-  return { ...modelSummary(place.name, folder), hash, source, hasTokenizer: tokenizer !== null };
+  const folder = await openModelFolder(staging.partial);
+  const tokenizer = await loadOptionalTokenizer(staging.partial);
+  const hash = await hashModel(staging, folder, onProgress);
+  const { fineTuned } = (await readOrigin(staging.partial)) ?? {};
+  await writeOrigin(staging.partial, { format: 1, source, ...(fineTuned && { fineTuned }) });
+  await refuseTaken(staging);
+  await rename(staging.partial, staging.target);
+  return { ...modelSummary(staging.name, folder), hash, source, hasTokenizer: tokenizer !== null };
 }
 
-/** The base hash of a folder under the name of a place, kept for the workers. */
+/** The base hash of a model's folder, which is kept so that workers need not compute it again. */
 export async function hashModel(
-  { name, modelsDir }: Pick<Place, "name" | "modelsDir">,
+  { name, modelsDir }: Pick<StagingFolder, "name" | "modelsDir">,
   folder: ModelFolder,
   onProgress: (done: number, total: number) => void,
 ): Promise<string> {

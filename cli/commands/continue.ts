@@ -1,9 +1,12 @@
 /** steplog continue ID --steps N: creates a fine-tune that continues one that has ended, and follows it. */
+import type { Command } from "commander";
 import { SteplogClient } from "../../client/index.ts";
 import { readConfig } from "../config.ts";
 import { followToEnd } from "../follow.ts";
+import { integer, urlOption } from "../options.ts";
+import { limits } from "../../schema/limits.ts";
 
-export interface ContinueOptions {
+interface ContinueOptions {
   readonly url: string;
   readonly steps: number;
   readonly name?: string;
@@ -11,7 +14,20 @@ export interface ContinueOptions {
   readonly json?: true;
 }
 
-export async function continueRun(id: string, { url, steps, name, ...options }: ContinueOptions): Promise<void> {
+export function define(command: Command): void {
+  command
+    .description("Train a finished fine-tune for more steps, from its last checkpoint; exit with the outcome.")
+    .argument("<id>", "the id of the finished fine-tune")
+    .requiredOption("--steps <number>", "additional steps", integer(1, limits.steps))
+    .option("--name <name>", "name of the new fine-tune; the default is that of the finished one")
+    .option("--log <file>", "where to write the .steplog of the last checkpoint")
+    .addOption(urlOption())
+    .option("--json", "print the outcome as one JSON object")
+    .addHelpText("after", "\nExample:\n  steplog continue RmluZVR1bmU6... --steps 500")
+    .action(continueRun);
+}
+
+async function continueRun(id: string, { url, steps, name, ...options }: ContinueOptions): Promise<void> {
   const client = new SteplogClient({ url, token: readConfig().apiToken });
   const fineTune = await client.continue(id, { steps, ...(name !== undefined && { name }) });
   await followToEnd(client, fineTune, options);

@@ -1,16 +1,21 @@
-/** steplog dataset FILE --preset sst2 --out DIR: rows as a task publishes them, as datasets of a run. */
+/** steplog dataset FILE --preset sst2 --out DIR: converts the published rows of a task into datasets. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Command } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import { objectsOf } from "../../dataset/files.ts";
 import type { Part, Preparation } from "../../dataset/prepare.ts";
 import { parts, prepare } from "../../dataset/prepare.ts";
 import type { PresetName } from "../../dataset/presets.ts";
+import { presetNames } from "../../dataset/presets.ts";
 import type { TextRow } from "../../dataset/jsonl.ts";
 import { SteplogError } from "../../schema/errors.ts";
+import { limits } from "../../schema/limits.ts";
 import { readUserFile } from "../files.ts";
+import { integer, number } from "../options.ts";
 import { print, printJson } from "../output.ts";
 
-export interface DatasetOptions {
+interface DatasetOptions {
   readonly out: string;
   readonly preset?: PresetName;
   readonly template?: string;
@@ -27,21 +32,68 @@ export interface DatasetOptions {
 interface Written {
   readonly file: string;
   readonly rows: number;
-  /** Rows of each completion, where there are few. */
+  /** Number of rows for each completion; null when there are too many completions to be classes. */
   readonly classes: Readonly<Record<string, number>> | null;
 }
 
-/** Completions that are counted; more are no classes. */
+/** With more distinct completions than this, they are not classes. */
 const mostClasses = 20;
 
-export async function dataset(file: string, options: DatasetOptions): Promise<void> {
+export function define(command: Command): void {
+  const share = number((value) => value >= 0 && value < 1, "Give a share of the rows, from 0 to below 1.");
+  command
+    .description("Convert rows as a task publishes them (JSON Lines or parquet) into datasets; docs/YOUR_DATA.md.")
+    .argument("<file>", "the rows")
+    .requiredOption("--out <folder>", "where to write training.jsonl, validation.jsonl and test.jsonl")
+    .addOption(
+      new Option("--preset <task>", "the task that the rows belong to").choices(presetNames).argParser(presetNamed),
+    )
+    .option("--template <text>", 'for other rows: a prompt with fields in braces, such as "{text} It was"')
+    .option("--label-field <name>", "with --template: the field that holds the label", "label")
+    .addOption(
+      new Option(
+        "--labels <json>",
+        'with --template: the completion for each label, {"0": " bad", "1": " good"}',
+      ).argParser(labelsOf),
+    )
+    .option("--validation <share>", "share of the rows for validation", share, 0)
+    .option("--test <share>", "share of the rows for testing", share, 0)
+    .option("--per-class <number>", "training rows per completion; the default is all", integer(1, limits.datasetRows))
+    .option("--seed <number>", "seed of the split and the sample", integer(0, 2 ** 32 - 1), 0)
+    .option("--json", "print what was written as one JSON object")
+    .addHelpText(
+      "after",
+      "\nExample:\n  steplog dataset train.parquet --preset SST2 --per-class 16 --validation 0.1 --out sst2",
+    )
+    .action(dataset);
+}
+
+function presetNamed(text: string): PresetName {
+  const name = presetNames.find((known) => known === text.toUpperCase());
+  if (name) return name;
+  throw new InvalidArgumentError(`The presets are ${presetNames.join(", ")}.`);
+}
+
+function labelsOf(text: string): Record<string, string> {
+  try {
+    const value: unknown = JSON.parse(text);
+    const texts = typeof value === "object" && value !== null ? Object.entries(value) : [];
+    if (texts.length >= 2 && texts.every(([, word]) => typeof word === "string"))
+      return value as Record<string, string>;
+  } catch {
+    // Reported below.
+  }
+  throw new InvalidArgumentError('Give a JSON object of two or more labels: {"0": " bad", "1": " good"}.');
+}
+
+async function dataset(file: string, options: DatasetOptions): Promise<void> {
   const preparation = preparationOf(options);
   await readUserFile(file);
   await mkdir(options.out, { recursive: true });
   const written: Written[] = [];
   for (const part of partsOf(options)) {
     const rows: TextRow[] = [];
-    // A sample is to learn from; what judges it has all its rows.
+    // Only training rows are sampled; validation and test keep all of theirs.
     const perClass = part === "TRAINING" ? options.perClass : undefined;
     for await (const row of prepare(objectsOf(file), { ...preparation, part, perClass })) rows.push(row);
     const path = join(options.out, `${part.toLowerCase()}.jsonl`);

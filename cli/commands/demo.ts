@@ -1,14 +1,15 @@
 /**
  * steplog demo: the whole path once, with real processes. Postgres, gateway and worker start; a client uploads data,
- * creates a fine-tune, follows it, and downloads its log; then, with all of them gone, a fresh process rebuilds the
- * weights from the base and the log, and every byte is compared with the weights that the worker trained.
+ * creates a fine-tune, follows it and downloads its log. Then all of them stop, a new process rebuilds the weights from
+ * the base and the log, and every byte is compared with the weights that the worker trained.
  *
- * Leaves data/demo/base, data/demo/run.steplog and data/demo/rebuilt behind.
+ * Keeps data/demo/base, data/demo/run.steplog and data/demo/rebuilt.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
+import type { Command } from "commander";
 import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
@@ -22,18 +23,25 @@ import { formatBytes } from "../../schema/units.ts";
 import { stopSignal } from "../process.ts";
 import { demoBase, startService } from "../service.ts";
 
-/** What counts as clearly risen: this share of held-out rows right, and this much more than before. */
+/** Accuracy on held-out rows that the demo must reach, and by how much it must rise. */
 const wantedAccuracy = 0.85;
 const wantedRise = 0.15;
 
 const chunkBytes = 1024 * 1024;
 
 const demoFile = (name: string) => packagePath(`demo/${name}`);
-const command = programPath("cli/steplog");
+const steplog = programPath("cli/steplog");
 
 const taskSchema = z.object({ labelWords: z.array(z.string()), hyperparameters: hyperparametersSchema });
 
-export async function demo(): Promise<void> {
+export function define(command: Command): void {
+  command
+    .description("Run the whole path once: train the demo model, download its log, rebuild it and compare every byte.")
+    .addHelpText("after", "\nExample:\n  steplog demo")
+    .action(demo);
+}
+
+async function demo(): Promise<void> {
   const read = readConfig();
   const folder = join(read.dataDir, "demo");
   const paths = {
@@ -62,7 +70,7 @@ export async function demo(): Promise<void> {
   reportSizes(await stat(paths.trained), checkpoint, outcome);
   await rm(paths.trained);
   const here = (path: string) => relative(process.cwd(), path);
-  print(`\nLeft behind: ${here(paths.base)}, ${here(paths.log)}, ${here(paths.rebuilt)}. Now try: npm start`);
+  print(`\nKept: ${here(paths.base)}, ${here(paths.log)}, ${here(paths.rebuilt)}. Now try: npm start`);
 }
 
 interface Paths {
@@ -81,7 +89,7 @@ async function trainWithService(config: ServiceConfig, paths: Paths) {
   const failed = withReject();
   const service = await startService({ config, logTo: logFile.fd, restart: false, onFailure: failed.reject });
   signal.addEventListener("abort", () => failed.reject(new SteplogError("UNAVAILABLE", "The demo was stopped.")));
-  print(`The gateway is at ${service.url}, the worker computes on ${service.device}.`);
+  print(`The gateway is at ${service.url}, the worker uses ${service.device}.`);
   try {
     return await Promise.race([
       failed.promise,
@@ -107,7 +115,7 @@ async function tuneAndDownload(
   const task = taskSchema.parse(JSON.parse(await readFile(demoFile("task.json"), "utf8")));
   const train = await client.createDataset({ name: "demo train", path: demoFile("train.jsonl") });
   const validation = await client.createDataset({ name: "demo validation", path: demoFile("validation.jsonl") });
-  print(`Uploaded ${train.rows} rows to train on and ${validation.rows} held-out rows.`);
+  print(`Uploaded ${train.rows} training rows and ${validation.rows} held-out rows.`);
   const input = {
     name: "demo",
     baseModel: "demo",
@@ -137,14 +145,14 @@ function reportAccuracy({ evaluations }: FineTune): void {
   throw new SteplogError("INTERNAL", `Accuracy did not clearly rise: ${percent(before)} to ${percent(after)}.`);
 }
 
-/** A fresh process that knows the base, the log and nothing else. */
+/** In a new process that knows only the base and the log. */
 async function rebuild(paths: Paths, checkpoint: Checkpoint): Promise<void> {
   const { DATABASE_URL: _, ...env } = process.env;
-  print("Rebuilding the weights in a fresh process, from the base and the log alone.");
+  print("Rebuilding the weights in a new process, from the base and the log alone.");
   const parts = ["--base", paths.base, "--log", paths.log, "--out", paths.rebuilt];
   const child = spawn(
     process.execPath,
-    [command, "reconstruct", ...parts, "--verify", "--digest", checkpoint.weightsDigest],
+    [steplog, "reconstruct", ...parts, "--verify", "--digest", checkpoint.weightsDigest],
     { env, stdio: "inherit" },
   );
   const [code] = (await once(child, "exit")) as [number | null];
@@ -162,9 +170,9 @@ async function compareBytes(trained: string, rebuilt: string): Promise<void> {
       const length = Math.min(chunkBytes, size - at);
       await a.read(left, 0, length, at);
       await b.read(right, 0, length, at);
-      if (left.compare(right, 0, length, 0, length) !== 0) throw differs(`a byte differs after byte ${at}`);
+      if (left.compare(right, 0, length, 0, length) !== 0) throw differs(`the first difference is after byte ${at}`);
     }
-    print(`All ${size} bytes are the bytes that the worker trained.`);
+    print(`All ${size} bytes are identical to those that the worker trained.`);
   } finally {
     await a.close();
     await b.close();
@@ -172,7 +180,7 @@ async function compareBytes(trained: string, rebuilt: string): Promise<void> {
 }
 
 function differs(how: string): SteplogError {
-  return new SteplogError("INTERNAL", `The rebuilt weights are not the trained ones: ${how}.`);
+  return new SteplogError("INTERNAL", `The rebuilt weights differ from the trained ones: ${how}.`);
 }
 
 function reportSizes(model: { size: number }, checkpoint: Checkpoint, { progress }: FineTune): void {
@@ -180,5 +188,5 @@ function reportSizes(model: { size: number }, checkpoint: Checkpoint, { progress
   print(
     `model ${formatBytes(model.size)} (${model.size}), log ${formatBytes(checkpoint.logBytes)} (${checkpoint.logBytes})`,
   );
-  print(`The log of ${progress.step} steps is ${ratio} times smaller than the weights it rebuilds.`);
+  print(`The log of ${progress.step} steps is ${ratio} times smaller than the weights that it rebuilds.`);
 }

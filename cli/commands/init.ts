@@ -1,22 +1,35 @@
 /** steplog init --config FILE --seed N --dtype f32|bf16 --out FOLDER */
 import { readdir } from "node:fs/promises";
 import { resolve } from "node:path";
+import type { Command } from "commander";
+import { Option } from "commander";
 import { initModel } from "../../engine/model/random-weights.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { readUserJson } from "../files.ts";
+import { integer } from "../options.ts";
 import { print } from "../output.ts";
 
-export interface InitOptions {
+interface InitOptions {
   config: string;
   seed: number;
   dtype: "f32" | "bf16";
   out: string;
 }
 
-export async function init(options: InitOptions): Promise<void> {
+export function define(command: Command): void {
+  command
+    .requiredOption("--config <config.json>", "config of a supported model family")
+    .option("--seed <number>", "seed of the weights", integer(0, Number.MAX_SAFE_INTEGER), 0)
+    .addOption(new Option("--dtype <dtype>", "dtype of the weights").choices(["f32", "bf16"]).default("f32"))
+    .requiredOption("--out <folder>", "where to write the model")
+    .addHelpText("after", "\nExample:\n  steplog init --config config.json --seed 1 --dtype bf16 --out random")
+    .action(init);
+}
+
+async function init(options: InitOptions): Promise<void> {
   const config = await readUserJson(options.config);
   const present: string[] = await readdir(options.out).catch(() => []);
-  if (present.length > 0) throw new SteplogError("CONFLICT", `${options.out} is not empty. Give another folder.`);
+  if (present.length > 0) throw new SteplogError("CONFLICT", `${options.out} is not empty. Choose another folder.`);
   const dtype = options.dtype === "f32" ? "F32" : "BF16";
   const { family, tensors } = await initModel({ config, seed: options.seed, dtype, out: resolve(options.out) });
   const parameters = tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);

@@ -1,11 +1,20 @@
 /** steplog log FILE [--json] */
+import type { Command } from "commander";
 import type { StepLog } from "../../schema/step-log.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import { readUserFile } from "../files.ts";
 import { print, printJson } from "../output.ts";
 import { formatBytes } from "../../schema/units.ts";
 
-export async function log(path: string, options: { json?: true }): Promise<void> {
+export function define(command: Command): void {
+  command
+    .argument("<file>", "a .steplog file")
+    .option("--json", "print one JSON object: header, entries, chain")
+    .addHelpText("after", "\nExample:\n  steplog log run.steplog --json | jq .header.noise")
+    .action(log);
+}
+
+async function log(path: string, options: { json?: true }): Promise<void> {
   const bytes = await readUserFile(path);
   const stepLog = decodeStepLog(bytes);
   if (options.json) printJson(asJson(stepLog));
@@ -33,14 +42,15 @@ function float32Hex(value: number): string {
 function describe({ header, entries, chain }: StepLog, bytes: number): void {
   const elements = header.trainable.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   print(`base     ${header.base}`);
-  print(`trains   ${elements} elements of ${header.trainable.length} tensors`);
+  print(`trains   ${elements} weights in ${header.trainable.length} tensors`);
   if (header.lora) {
     const { rank, alpha, seed } = header.lora;
-    print(`adapter  LoRA of rank ${rank} and alpha ${alpha}, begun with seed ${seed}`);
+    print(`adapter  LoRA of rank ${rank} and alpha ${alpha}, initialised with seed ${seed}`);
   }
-  if (header.prefix) print(`adapter  prefix of ${header.prefix.length} tokens, begun with seed ${header.prefix.seed}`);
+  if (header.prefix)
+    print(`adapter  prefix of ${header.prefix.length} tokens, initialised with seed ${header.prefix.seed}`);
   print(`noise    ${header.noise}, run seed ${header.seed}`);
   print(`settings ${JSON.stringify(header.hyperparameters)}`);
   print(`entries  ${entries.length} in ${formatBytes(bytes)}`);
-  print(`chain    ${Buffer.from(chain).toString("hex")}, which matches`);
+  print(`chain    ${Buffer.from(chain).toString("hex")} (verified)`);
 }

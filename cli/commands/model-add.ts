@@ -1,22 +1,39 @@
 /** steplog model add PATH | REPOSITORY[@REVISION] [--name NAME] */
 import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
+import type { Command } from "commander";
 import { describeSource } from "../../engine/model/files/origin.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { readConfig, readHubAccess, readProxies } from "../config.ts";
 import { addFolder } from "../../models/add-folder.ts";
 import type { AddedModel } from "../../models/staging-folder.ts";
-import { placeOf } from "../../models/staging-folder.ts";
+import { stagingFolder } from "../../models/staging-folder.ts";
 import { ProgressLine, print, printJson } from "../output.ts";
 import { formatBytes, formatCount, formatDuration } from "../../schema/units.ts";
 
-export interface ModelAddOptions {
+interface ModelAddOptions {
   name?: string;
   link?: true;
   json?: true;
 }
 
-export async function modelAdd(what: string, options: ModelAddOptions): Promise<void> {
+export function define(command: Command): void {
+  command
+    .description("Add a model to the models folder, from a folder on this machine or from the Hugging Face hub.")
+    .argument("<what>", "a folder, or ORGANISATION/NAME[@REVISION]")
+    .option("--name <name>", "name of the model in fine-tunes; the default is that of the folder or repository")
+    .option("--link", "hard-link the files of a folder instead of copying them")
+    .option("--json", "print one JSON object at the end")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  steplog model add facebook/opt-125m\n  steplog model add Qwen/Qwen3-0.6B@main --name qwen\n" +
+        "  steplog model add ./my-model\n\nHF_TOKEN, or the token of hf auth login, gives access to private and gated " +
+        "models; HF_ENDPOINT names a mirror.\nTo resume an interrupted download, run the same command again.",
+    )
+    .action(modelAdd);
+}
+
+async function modelAdd(what: string, options: ModelAddOptions): Promise<void> {
   const { modelsDir } = readConfig();
   const progress = new ProgressLine();
   const speed = new Speed();
@@ -28,10 +45,10 @@ export async function modelAdd(what: string, options: ModelAddOptions): Promise<
   let added: AddedModel;
   try {
     if (repository === null) {
-      const place = placeOf(modelsDir, options.name ?? basename(resolve(what)));
-      added = await addFolder(resolve(what), place, { link: options.link ?? false, onProgress });
+      const staging = stagingFolder(modelsDir, options.name ?? basename(resolve(what)));
+      added = await addFolder(resolve(what), staging, { link: options.link ?? false, onProgress });
     } else {
-      // Loaded when it is needed: the hub's library is large.
+      // Loaded only when needed: the hub's library is large.
       const [{ addRepository }, { Hub }, { pausesMs }, { fetchThrough }] = await Promise.all([
         import("../../models/add-repository.ts"),
         import("../../models/hub/hub.ts"),
@@ -39,9 +56,9 @@ export async function modelAdd(what: string, options: ModelAddOptions): Promise<
         import("../../models/hub/proxy.ts"),
       ]);
       const { name, revision } = repository;
-      const place = placeOf(modelsDir, options.name ?? basename(name));
+      const staging = stagingFolder(modelsDir, options.name ?? basename(name));
       const hub = new Hub(await readHubAccess(), { fetch: await fetchThrough(readProxies()) });
-      added = await addRepository(name, revision, place, { hub, pausesMs, onProgress });
+      added = await addRepository(name, revision, staging, { hub, pausesMs, onProgress });
     }
   } finally {
     progress.end();
@@ -57,20 +74,20 @@ async function isFolder(path: string): Promise<boolean> {
   );
 }
 
-/** ORGANISATION/NAME or NAME, and behind an @ a branch, tag or commit. @throws NOT_FOUND for what can only be a path */
+/** ORGANISATION/NAME or NAME, then perhaps @ and a branch, tag or commit. @throws NOT_FOUND for anything else */
 export function parseRepository(text: string): { name: string; revision: string } {
   const [, name, revision = "main"] = /^((?:[\w-][\w.-]*\/)?[\w-][\w.-]*)(?:@(.+))?$/u.exec(text) ?? [];
   if (name !== undefined) return { name, revision };
   throw new SteplogError(
     "NOT_FOUND",
-    `There is no folder ${text}, and it is no repository of the hub, which would be ORGANISATION/NAME[@REVISION].`,
+    `There is no folder ${text}, and a repository of the hub is written ORGANISATION/NAME[@REVISION].`,
   );
 }
 
-/** Before this, a speed would be that of a connection which has just begun. */
+/** A speed measured over less time would be that of a connection that is still opening. */
 const measuredMs = 2_000;
 
-/** How fast bytes come, and how long the rest takes, from what came since the first look. */
+/** The speed of a download and the time left, measured since the first call. */
 class Speed {
   #start: { readonly at: number; readonly done: number } | null = null;
 
@@ -88,9 +105,9 @@ function report({ name, family, parameters, bytes, dtype, hash, source, hasToken
   const size = `${family} of ${formatCount(parameters)} parameters, ${formatBytes(bytes)} of ${dtype}`;
   print(`Added ${name}: ${size}, from ${describeSource(source)}.`);
   print(`base hash ${hash}`);
-  if (!hasTokenizer) print("It has no tokenizer.json: rows and prompts for it are tokens.");
+  if (!hasTokenizer) print("It has no tokenizer.json, so its rows and prompts must be given as tokens.");
   print(
-    `A worker registers it when it starts. One that runs finds it within seconds, and registers it when asked:\n` +
+    `A worker registers it at its next start. A running worker finds it within seconds and registers it on request:\n` +
       `  mutation { registerBaseModel(name: "${name}") { foundModel { registering } baseModel { id } } }`,
   );
 }

@@ -1,5 +1,6 @@
 /** steplog model list [--json] */
 import { join } from "node:path";
+import type { Command } from "commander";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { describeOrigin, readOrigin } from "../../engine/model/files/origin.ts";
 import { asSteplogError } from "../../schema/errors.ts";
@@ -13,7 +14,15 @@ type Listed =
   | (ReturnType<typeof modelSummary> & { readonly hash: string; readonly source: string | null })
   | { readonly name: string; readonly problem: string };
 
-export async function modelList(options: { json?: true }): Promise<void> {
+export function define(command: Command): void {
+  command
+    .description("List the models folder, with sizes, base hashes and sources.")
+    .option("--json", "print {modelsDir, models}")
+    .addHelpText("after", "\nExample:\n  steplog model list")
+    .action(modelList);
+}
+
+async function modelList(options: { json?: true }): Promise<void> {
   const { modelsDir } = readConfig();
   const progress = new ProgressLine();
   const models: Listed[] = [];
@@ -36,7 +45,7 @@ async function look(modelsDir: string, name: string, progress: ProgressLine): Pr
   }
 }
 
-/** Digits of a hash that people compare. */
+/** Enough hex digits of a hash to tell models apart. */
 const shownDigits = 16;
 
 function report(modelsDir: string, models: readonly Listed[]): void {

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { access, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
+import type { Command } from "commander";
 import { forgetHash } from "../../engine/model/files/hashes.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
@@ -11,42 +12,52 @@ import { hashesDirOf, modelNames, ownDirOf } from "../../models/registration.ts"
 import type { ServiceConfig } from "../config.ts";
 import { readConfig } from "../config.ts";
 import { clearPartial } from "../../models/hub/partial.ts";
-import type { Place } from "../../models/staging-folder.ts";
-import { isThere, placeOf } from "../../models/staging-folder.ts";
+import type { StagingFolder } from "../../models/staging-folder.ts";
+import { exists, stagingFolder } from "../../models/staging-folder.ts";
 import { print } from "../output.ts";
 
-export interface ModelRemoveOptions {
+interface ModelRemoveOptions {
   yes?: true;
   force?: true;
 }
 
+export function define(command: Command): void {
+  command
+    .description("Delete a model, unless fine-tunes need it.")
+    .argument("<name>", "name of the model")
+    .option("--yes", "do not ask for confirmation")
+    .option("--force", "delete it even if fine-tunes need it, whose logs then rebuild nothing")
+    .addHelpText("after", "\nExample:\n  steplog model remove opt-125m")
+    .action(modelRemove);
+}
+
 /**
- * First the store forgets the model, unless fine-tunes need it; then one rename takes the folder away from the workers; then
- * it is deleted. Whatever stops this leaves a whole model or none.
+ * Unregisters the model in the store, unless fine-tunes need it; renames its folder, so that workers no longer see it; then
+ * deletes the folder. An interruption leaves a whole model or none.
  */
-export async function modelRemove(name: string, options: ModelRemoveOptions): Promise<void> {
+async function modelRemove(name: string, options: ModelRemoveOptions): Promise<void> {
   const config = readConfig();
-  const place = placeOf(config.modelsDir, name);
-  const there = await isThere(place.target);
-  if (!there && !(await isThere(place.partial))) throw await noSuchModel(place);
-  if (!options.yes) await ask(there ? `Remove ${place.target}?` : `Remove what was downloaded of ${name}?`);
-  if (there) {
-    await forget(config, name, options.force ?? false);
-    await takeAway(place);
+  const staging = stagingFolder(config.modelsDir, name);
+  const complete = await exists(staging.target);
+  if (!complete && !(await exists(staging.partial))) throw await noSuchModel(staging);
+  if (!options.yes) await ask(complete ? `Remove ${staging.target}?` : `Remove the partial download of ${name}?`);
+  if (complete) {
+    await unregister(config, name, options.force ?? false);
+    await deleteFolder(staging);
   }
-  await clearPartial(place);
+  await clearPartial(staging);
   print(`Removed ${name}.`);
 }
 
-async function noSuchModel({ name, modelsDir }: Place): Promise<SteplogError> {
+async function noSuchModel({ name, modelsDir }: StagingFolder): Promise<SteplogError> {
   const names = await modelNames(modelsDir);
-  const known = names.length > 0 ? `There are: ${names.join(", ")}.` : "There are none.";
+  const known = names.length > 0 ? `Its models are ${names.join(", ")}.` : "It is empty.";
   return new SteplogError("NOT_FOUND", `There is no model ${name} in ${modelsDir}. ${known}`);
 }
 
-/** @throws INVALID_ARGUMENT when the answer is not yes, or nobody is there to give one */
+/** @throws INVALID_ARGUMENT unless the answer is yes, or when there is no terminal to ask on */
 async function ask(question: string): Promise<void> {
-  if (!process.stdin.isTTY) throw new SteplogError("INVALID_ARGUMENT", `${question} Say so with --yes.`);
+  if (!process.stdin.isTTY) throw new SteplogError("INVALID_ARGUMENT", `${question} Confirm with --yes.`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await terminal.question(`${question} [y/N] `);
   terminal.close();
@@ -54,10 +65,10 @@ async function ask(question: string): Promise<void> {
 }
 
 /**
- * Has the store forget the model. A store that is configured and does not answer is an error, for fine-tunes may need it.
- * @throws CONFLICT naming the fine-tunes that do, UNAVAILABLE
+ * Unregisters the model in the store. A configured store that does not answer is an error, because fine-tunes may need it.
+ * @throws CONFLICT naming the fine-tunes that need it, UNAVAILABLE
  */
-async function forget(config: ServiceConfig, name: string, force: boolean): Promise<void> {
+async function unregister(config: ServiceConfig, name: string, force: boolean): Promise<void> {
   if (force) return;
   const postgres = await embeddedPostgres(config);
   const databaseUrl = config.databaseUrl ?? postgres?.url;
@@ -68,7 +79,7 @@ async function forget(config: ServiceConfig, name: string, force: boolean): Prom
     await store.baseModels.unregister(name);
   } catch (error) {
     if (!(error instanceof SteplogError && error.code === "UNAVAILABLE")) throw error;
-    const advice = "Whether fine-tunes need the model cannot be known; --force removes it all the same.";
+    const advice = "So it is not known whether fine-tunes need the model; --force removes it anyway.";
     throw new SteplogError("UNAVAILABLE", `${error.message} ${advice}`, [], { cause: error });
   } finally {
     await store.close();
@@ -76,7 +87,7 @@ async function forget(config: ServiceConfig, name: string, force: boolean): Prom
   }
 }
 
-/** The one that `steplog start` uses, where it ever ran: adopted while it runs, else started for the question. */
+/** That of `steplog start`, if it ever ran here: adopted if it is running, else started for this check. */
 async function embeddedPostgres({ databaseUrl, dataDir }: ServiceConfig) {
   const folder = join(dataDir, "postgres");
   const ran = await access(folder).then(
@@ -86,11 +97,11 @@ async function embeddedPostgres({ databaseUrl, dataDir }: ServiceConfig) {
   return databaseUrl === null && ran ? startEmbeddedPostgres({ dataDir: folder }) : null;
 }
 
-async function takeAway({ name, modelsDir, target }: Place): Promise<void> {
+async function deleteFolder({ name, modelsDir, target }: StagingFolder): Promise<void> {
   const removed = join(ownDirOf(modelsDir), "removed");
   await mkdir(removed, { recursive: true });
   await rename(target, join(removed, `${name}-${randomUUID()}`));
   await forgetHash(name, { folder: hashesDirOf(modelsDir) });
-  // With what another removal left that was stopped.
+  // Including what interrupted removals have left.
   for (const entry of await readdir(removed)) await rm(join(removed, entry), { recursive: true, force: true });
 }

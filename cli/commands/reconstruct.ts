@@ -1,5 +1,7 @@
 /** steplog reconstruct --base FOLDER --log FILE --out FOLDER [--verify [all]] [--merge] */
 import { resolve } from "node:path";
+import type { Command } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import { chooseDevice } from "../../engine/devices/choose.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { reconstruct } from "../../engine/replay/reconstruct.ts";
@@ -7,10 +9,11 @@ import type { Verification } from "../../engine/replay/verify.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import { readUserFile } from "../files.ts";
+import { deviceOption } from "../options.ts";
 import { ProgressLine, print, printJson } from "../output.ts";
 import { formatBytes } from "../../schema/units.ts";
 
-export interface ReconstructOptions {
+interface ReconstructOptions {
   base: string;
   log: string;
   out: string;
@@ -22,7 +25,36 @@ export interface ReconstructOptions {
   json?: true;
 }
 
-export async function reconstructCommand(options: ReconstructOptions): Promise<void> {
+export function define(command: Command): void {
+  command
+    .description("Rebuild a fine-tuned model from its base and its log, as a folder that transformers or peft loads.")
+    .requiredOption("--base <folder>", "the base model that was fine-tuned")
+    .requiredOption("--log <file>", "the .steplog file")
+    .requiredOption("--out <folder>", "where to write the model")
+    .addOption(
+      new Option(
+        "--verify [all]",
+        "read the result back, and replay a sample of the weights, or all, a second time in plain TypeScript",
+      ).argParser(verifyExtent),
+    )
+    .option("--merge", "for a LoRA adapter: write the whole model with the adapter merged into it")
+    .option("--digest <hex>", "fail unless the weights have this digest")
+    .option("--force", "replace the output folder")
+    .option("--json", "print one JSON object at the end")
+    .addOption(deviceOption())
+    .addHelpText(
+      "after",
+      "\nExample:\n  steplog reconstruct --base models/opt-125m --log run.steplog --out tuned --verify",
+    )
+    .action(reconstructCommand);
+}
+
+function verifyExtent(text: string): "all" {
+  if (text === "all") return text;
+  throw new InvalidArgumentError("Give no value, for a check of at most a minute, or all.");
+}
+
+async function reconstructCommand(options: ReconstructOptions): Promise<void> {
   const log = decodeStepLog(await readUserFile(options.log));
   const base = await openModelFolder(resolve(options.base));
   const { device } = await chooseDevice(options.device);
@@ -41,14 +73,14 @@ export async function reconstructCommand(options: ReconstructOptions): Promise<v
   if (options.digest !== undefined && options.digest !== result.digest) {
     throw new SteplogError(
       "LOG_INVALID",
-      `The rebuilt weights have the digest ${result.digest}, and ${options.digest} was asked for. They are in ${options.out}.`,
+      `The rebuilt weights have the digest ${result.digest} instead of ${options.digest}. They are in ${options.out}.`,
     );
   }
   if (options.json) {
     printJson({ ...result, out: options.out });
     return;
   }
-  print(`Rebuilt ${formatBytes(result.bytes)} of weights from ${result.entries} entries in ${options.out}.`);
+  print(`Rebuilt ${formatBytes(result.bytes)} of weights in ${options.out} from ${result.entries} log entries.`);
   if (result.verified) print(verifiedLine(result.verified));
   print(`weights digest ${result.digest}`);
   print(`chain          ${result.chain}`);
@@ -56,6 +88,6 @@ export async function reconstructCommand(options: ReconstructOptions): Promise<v
 
 function verifiedLine({ replayed, of }: Verification): string {
   const share = (100 * replayed) / of;
-  const extent = replayed === of ? "all" : `${share.toPrecision(2)}%, spread over every tensor,`;
-  return `Verified: the file was read back whole, and ${extent} of its ${of} weights were replayed a second time.`;
+  const extent = replayed === of ? "all" : `${share.toPrecision(2)}% (spread over every tensor)`;
+  return `Verified: every byte was read back, and ${extent} of ${of} trained weights were replayed a second time.`;
 }

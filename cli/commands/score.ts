@@ -1,19 +1,32 @@
 /** steplog score --model FOLDER [--adapter FOLDER] --data FILE [--json] */
 import { createReadStream } from "node:fs";
+import type { Command } from "commander";
 import { encodeRows } from "../../dataset/encode.ts";
 import { readRows } from "../../dataset/jsonl.ts";
 import { scoreRows } from "../../engine/objective/evaluate.ts";
 import { readUserFile } from "../files.ts";
 import type { ReadingOptions } from "../model.ts";
 import { openForReading } from "../model.ts";
+import { adapterOption, deviceOption } from "../options.ts";
 import { print, printJson } from "../output.ts";
 
-export interface ScoreOptions extends ReadingOptions {
+interface ScoreOptions extends ReadingOptions {
   data: string;
   json?: true;
 }
 
-export async function score(options: ScoreOptions): Promise<void> {
+export function define(command: Command): void {
+  command
+    .requiredOption("--model <folder>", "a model in Hugging Face layout")
+    .addOption(adapterOption())
+    .requiredOption("--data <file.jsonl>", "rows of prompt and completion, or of input_ids and labels")
+    .option("--json", "print {rows: [{loss, tokens}]}")
+    .addOption(deviceOption())
+    .addHelpText("after", "\nExample:\n  steplog score --model tuned --data rows.jsonl --json")
+    .action(score);
+}
+
+async function score(options: ScoreOptions): Promise<void> {
   const { model, tokenizer } = await openForReading(options);
   await readUserFile(options.data);
   const encoded = await encodeRows({

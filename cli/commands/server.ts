@@ -1,13 +1,25 @@
 /** steplog server: the gateway alone, against DATABASE_URL. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { Command } from "commander";
 import { packagePath } from "../../schema/package.ts";
 import { startServer } from "../../server/server.ts";
 import { openStore } from "../../store/store.ts";
 import { needDatabaseUrl, readConfig } from "../config.ts";
+import { portOption } from "../options.ts";
 import { createLog, reportReady, stopSignal, whenAborted } from "../process.ts";
 
-export async function server(options: { port?: number }): Promise<void> {
+export function define(command: Command): void {
+  command
+    .addOption(portOption())
+    .addHelpText(
+      "after",
+      "\nExample:\n  DATABASE_URL=postgres://user:secret@localhost/steplog steplog server --port 4000",
+    )
+    .action(server);
+}
+
+async function server(options: { port?: number }): Promise<void> {
   const config = readConfig();
   const databaseUrl = needDatabaseUrl(config);
   const signal = stopSignal();

@@ -1,25 +1,37 @@
 /** steplog start: the whole service on this machine, until Ctrl-C. */
+import type { Command } from "commander";
 import { readConfig } from "../config.ts";
+import { portOption } from "../options.ts";
 import { print } from "../output.ts";
 import { stopSignal, whenAborted } from "../process.ts";
 import { seedModels, startService } from "../service.ts";
 
-export async function start(options: { port?: number }): Promise<void> {
+export function define(command: Command): void {
+  command
+    .description(
+      "Run Postgres (embedded, unless DATABASE_URL is set), the gateway and a worker on this machine. Ctrl-C stops them.",
+    )
+    .addOption(portOption())
+    .addHelpText("after", "\nExample:\n  steplog start --port 4001")
+    .action(start);
+}
+
+async function start(options: { port?: number }): Promise<void> {
   const read = readConfig();
   const config = { ...read, port: options.port ?? read.port };
   const signal = stopSignal();
-  if (await seedModels(config.modelsDir)) print(`The models folder was empty; the demo base is in it now, as "demo".`);
+  if (await seedModels(config.modelsDir)) print(`The models folder was empty; it now has the demo model, "demo".`);
   const service = await startService({ config, logTo: "inherit", restart: true });
   print(`
-Steplog is up.
+Steplog is running.
   dashboard   ${service.url}/
   GraphiQL    ${service.url}/graphql
   GraphQL     ${service.url}/graphql (HTTP), ${service.url.replace(/^http/u, "ws")}/graphql (WebSocket)
   models      ${config.modelsDir}
   device      ${service.device}
-Ctrl-C stops it; fine-tunes under way go on at the next start.
+Ctrl-C stops it; unfinished fine-tunes continue at the next start.
 `);
   await whenAborted(signal);
-  print("Stopping: the worker gives its job back, streams are closed.");
+  print("Stopping: the worker releases its job, and live streams are closed.");
   await service.stop();
 }

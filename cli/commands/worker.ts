@@ -1,5 +1,6 @@
 /** steplog worker: a worker alone, against DATABASE_URL. */
 import { hostname } from "node:os";
+import type { Command } from "commander";
 import { chooseDevice } from "../../engine/devices/choose.ts";
 import { openStore } from "../../store/store.ts";
 import { ModelsAtHand, registerModels, watchModels } from "../../models/registration.ts";
@@ -7,7 +8,16 @@ import { runWorker } from "../../worker/worker.ts";
 import { needDatabaseUrl, readConfig } from "../config.ts";
 import { createLog, reportReady, stopSignal } from "../process.ts";
 
-export async function worker(): Promise<void> {
+export function define(command: Command): void {
+  command
+    .addHelpText(
+      "after",
+      "\nExample:\n  DATABASE_URL=postgres://user:secret@localhost/steplog STEPLOG_DEVICE=tfjs steplog worker",
+    )
+    .action(worker);
+}
+
+async function worker(): Promise<void> {
   const config = readConfig();
   const databaseUrl = needDatabaseUrl(config);
   const signal = stopSignal();

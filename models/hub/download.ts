@@ -1,6 +1,6 @@
 /**
- * One file of the hub, whole and proved. Bytes go to NAME.part; what an interruption leaves of it is hashed and gone on from.
- * The file has its name once its size and checksum are those that the hub lists, so that a file with its name is done.
+ * Downloads one file of the hub and verifies it. Bytes go to NAME.part, from which an interrupted download resumes. The file
+ * gets its name once its size and checksum are those that the hub lists, so a file with its name is complete.
  */
 import { createHash } from "node:crypto";
 import type { Hash } from "node:crypto";
@@ -11,7 +11,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { SteplogError } from "../../schema/errors.ts";
 import type { Hub, HubCommit, HubFile } from "./hub.ts";
 
-/** Pauses between attempts that bring nothing; after the last one the download is given up. */
+/** Pauses between attempts that make no progress; after the last one the download fails. */
 export const pausesMs: readonly number[] = [1_000, 2_000, 5_000, 10_000, 20_000];
 
 export interface Download {
@@ -19,14 +19,14 @@ export interface Download {
   readonly commit: HubCommit;
   /** Folder that the file goes into. */
   readonly folder: string;
-  /** Called with how many bytes of a file are there. */
+  /** Called with the number of bytes of a file so far. */
   readonly onBytes: (name: string, bytes: number) => void;
   readonly pausesMs: readonly number[];
-  /** Aborted to stop; what is there by then stays. */
+  /** Aborting it stops the download and keeps the bytes so far. */
   readonly signal: AbortSignal;
 }
 
-/** @throws what Hub.read does; MODEL_INVALID when the bytes are not those that the hub lists */
+/** @throws as Hub.read; MODEL_INVALID when the checksum is not that of the hub */
 export async function downloadFile(download: Download, file: HubFile): Promise<void> {
   const { folder, onBytes } = download;
   const path = join(folder, file.name);
@@ -39,12 +39,12 @@ export async function downloadFile(download: Download, file: HubFile): Promise<v
   const advanced = async () => (await sizeOf(part)) > before;
   await persist(download, advanced, async () => {
     before = await sizeOf(part);
-    await goOn(download, file, part);
+    await resume(download, file, part);
   });
   await rename(part, path);
 }
 
-/** Tries until it succeeds, fails for good, or has failed too often with nothing gained. */
+/** Retries until an attempt succeeds or fails for good, or too many in a row make no progress. */
 export async function persist<T>(
   { pausesMs, signal }: Pick<Download, "pausesMs" | "signal">,
   advanced: () => Promise<boolean>,
@@ -71,8 +71,8 @@ export async function sizeOf(path: string): Promise<number> {
   );
 }
 
-/** Fetches what is missing of the part, and proves the whole. */
-async function goOn({ hub, commit, onBytes, signal }: Download, file: HubFile, part: string): Promise<void> {
+/** Downloads what the .part file lacks, and verifies the whole. */
+async function resume({ hub, commit, onBytes, signal }: Download, file: HubFile, part: string): Promise<void> {
   if ((await sizeOf(part)) > file.bytes) await rm(part);
   const hash = hashOf(file);
   let at = 0;
@@ -81,7 +81,7 @@ async function goOn({ hub, commit, onBytes, signal }: Download, file: HubFile, p
   onBytes(file.name, at);
   const handle = await open(part, "a");
   try {
-    // Nothing is missing of an empty file, and a hub cannot be asked for a range of it.
+    // An empty file lacks nothing, and a hub cannot serve a range of it.
     const missing = at < file.bytes ? hub.read(commit, file, at) : [];
     for await (const chunk of missing) {
       if (signal.aborted) throw new SteplogError("UNAVAILABLE", `The download of ${file.name} was stopped.`);
@@ -102,7 +102,7 @@ async function goOn({ hub, commit, onBytes, signal }: Download, file: HubFile, p
 }
 
 function hashOf({ bytes, checksum }: HubFile): Hash {
-  // Git hashes a file behind a line that says what it is.
+  // Git hashes a header with type and size before the bytes.
   return checksum.kind === "sha256" ? createHash("sha256") : createHash("sha1").update(`blob ${bytes}\0`);
 }
 
@@ -111,12 +111,12 @@ function update(hash: Hash, chunk: Uint8Array): number {
   return chunk.length;
 }
 
-/** A part that was gone on from may itself be what is wrong: then the file is worth another try from its start. */
+/** If the download was resumed, the .part file may be what is wrong: then another attempt from the start is worthwhile. */
 function wrongBytes({ name, checksum }: HubFile, seen: string, resumed: boolean): SteplogError {
   const kind = checksum.kind === "sha256" ? "SHA-256" : "git hash";
   return new SteplogError(
     resumed ? "UNAVAILABLE" : "MODEL_INVALID",
-    `${name} came with the ${kind} ${seen}, and the hub lists ${checksum.hex}. What came of it is thrown away; try again, ` +
-      "and if it stays so, the hub or what lies between changes the file.",
+    `${name} has the ${kind} ${seen}, but the hub lists ${checksum.hex}. The bytes were discarded. Try again; if it happens ` +
+      "again, the hub, or a proxy on the way, alters the file.",
   );
 }

@@ -1,22 +1,22 @@
 /**
- * The Hugging Face hub, by its own library: which commit a revision is, which files it has, and their bytes. Every request
- * goes through one fetch of ours, which adds what the library leaves open:
+ * The Hugging Face hub, through its own library: the commit of a revision, its files, and their bytes. Every request goes
+ * through our own fetch, which adds what the library lacks:
  *
- * - The token goes to the hub alone, not to the storage that it redirects to.
- * - A refusal becomes an error that says what to do; its code tells whether it may pass (UNAVAILABLE).
- * - A connection that says nothing for a while is given up.
+ * - The token is sent to the hub alone, not to the storage that it redirects to.
+ * - A refusal becomes an error that explains what to do; the code UNAVAILABLE marks those worth retrying.
+ * - A connection without data for a while is closed.
  */
 import { downloadFile, listFiles, modelInfo } from "@huggingface/hub";
 import { SteplogError } from "../../schema/errors.ts";
 import type { HubToken } from "./token.ts";
 
 export interface HubAccess {
-  /** Address of the hub, or of a mirror of it. */
+  /** Address of the hub or of a mirror. */
   readonly endpoint: string;
   readonly token: HubToken | undefined;
 }
 
-/** A file of a commit. Git names small files by a SHA-1 of their own; large ones have a SHA-256. */
+/** A file of a commit. The hub gives small files the SHA-1 of git, and large ones a SHA-256. */
 export interface HubFile {
   readonly name: string;
   readonly bytes: number;
@@ -25,18 +25,18 @@ export interface HubFile {
 
 export interface HubCommit {
   readonly repository: string;
-  /** As it was asked for: a branch, tag or commit. */
+  /** As requested: a branch, tag or commit. */
   readonly revision: string;
   /** 40 hex digits. */
   readonly commit: string;
-  /** Files of its main folder. */
+  /** Files of the root folder. */
   readonly files: readonly HubFile[];
 }
 
 export interface HubOptions {
-  /** How long a connection may be silent. */
+  /** How long a connection may be without data, milliseconds. */
   readonly silenceMs: number;
-  /** Sends a request, through a proxy where there is one. */
+  /** Sends a request, through a proxy if there is one. */
   readonly fetch: typeof fetch;
 }
 
@@ -65,7 +65,7 @@ export class Hub {
     return { repository, revision, commit: sha, files };
   }
 
-  /** The bytes of a file from `start` on. @throws NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE; MODEL_INVALID for another size */
+  /** The bytes of a file from offset `start`. @throws NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE; MODEL_INVALID for another size */
   async *read(commit: HubCommit, file: HubFile, start: number): AsyncGenerator<Uint8Array> {
     const line = new Line(this.access, commit, this.#options);
     try {
@@ -85,9 +85,9 @@ export class Hub {
 
   async #blobOf(line: Line, commit: HubCommit, file: HubFile): Promise<Blob> {
     const repo = { type: "model", name: commit.repository } as const;
-    // Not by xet, the hub's other way for large files: this one has ranges, so that it goes on where it stopped.
-    const place = { repo, path: file.name, revision: commit.commit, xet: false };
-    const blob = await line.ask((params) => downloadFile({ ...params, ...place }));
+    // Not by xet, the hub's other protocol for large files: this one has ranges, so that a download can resume.
+    const location = { repo, path: file.name, revision: commit.commit, xet: false };
+    const blob = await line.ask((params) => downloadFile({ ...params, ...location }));
     if (blob?.size !== file.bytes) throw otherSize(file, blob?.size ?? 0);
     return blob;
   }
@@ -111,9 +111,9 @@ function fileOf(entry: { path: string; size: number; oid?: string; lfs?: { oid: 
 type About = Pick<HubCommit, "repository" | "revision">;
 type Question<T> = (params: { hubUrl: string; fetch: typeof fetch }) => Promise<T>;
 
-/** The requests of one question or one file. */
+/** The requests of one query or one file. */
 class Line {
-  /** What ended it, as the caller should see it: the library passes on only the words of an error, or none. */
+  /** Why it ended, for the caller: the library passes on only the message of an error, or nothing. */
   failure: SteplogError | null = null;
   readonly #access: HubAccess;
   readonly #about: About;
@@ -126,7 +126,7 @@ class Line {
     this.#about = about;
     this.#send = fetch;
     this.#patience = setTimeout(() => {
-      this.failure ??= unreachable(access, `it said nothing for ${silenceMs / 1000} s`);
+      this.failure ??= unreachable(access, `it sent no data for ${silenceMs / 1000} s`);
       this.#ending.abort();
     }, silenceMs);
   }
@@ -152,13 +152,14 @@ class Line {
     const { endpoint, token } = this.#access;
     const url = new URL(input instanceof Request ? input.url : input);
     const headers = new Headers(init?.headers);
-    // A redirect to another origin is followed without it: fetch takes it off.
+    // fetch removes it when it follows a redirect to another origin.
     if (token && url.origin === new URL(endpoint).origin) headers.set("authorization", `Bearer ${token.secret}`);
     try {
       const response = await this.#send(url, { ...init, headers, signal: this.#ending.signal });
       this.heard();
       if (!response.ok) throw await refusal(response, this.#access, this.#about);
-      if (isWhole(headers, response)) throw unreachable(this.#access, "it does not send files in parts");
+      if (isWhole(headers, response))
+        throw unreachable(this.#access, "it does not support ranges, which downloads need");
       return response;
     } catch (error) {
       this.failure ??= error instanceof SteplogError ? error : unreachable(this.#access, reasonOf(error), error);
@@ -167,10 +168,10 @@ class Line {
   };
 }
 
-/** Whether the rest of a file was asked for and the whole came, which would be written behind what is there. */
+/** Whether the rest of a file was requested and all of it came, which would be appended to the bytes so far. */
 function isWhole(headers: Headers, response: Response): boolean {
   const range = headers.get("range");
-  // One byte is asked for to learn the size, and the hub may answer that with what it knows of the file.
+  // A request for one byte asks for the size, and the hub may answer it with other information on the file.
   return range !== null && range !== "bytes=0-0" && response.status !== 206;
 }
 
@@ -186,20 +187,20 @@ async function refusal(
     .slice(0, 300);
   const said = `The hub answers ${status}${words === "" ? "" : `, "${words}"`}`;
   const tokenAdvice =
-    token === undefined ? "set HF_TOKEN to a token that may" : `see whether the token in ${token.from} may`;
+    token === undefined ? "set HF_TOKEN to a token that may" : `check that the token in ${token.from} may`;
   if (code === "GatedRepo") {
     const advice = `Accept its terms on its page, and ${tokenAdvice} read it.`;
-    return new SteplogError("UNAUTHENTICATED", `${repository} is open only to those who ask. ${advice} ${said}.`);
+    return new SteplogError("UNAUTHENTICATED", `${repository} is gated. ${advice} ${said}.`);
   }
   if (code === "RevisionNotFound") {
     return new SteplogError("NOT_FOUND", `${repository} has no revision "${revision}". Give a branch, tag or commit.`);
   }
   if (status === 401 || status === 403) {
-    const advice = `Look at how it is spelled; if it is private, ${tokenAdvice} read it.`;
-    return new SteplogError("UNAUTHENTICATED", `There is no ${repository} that we may see. ${advice} ${said}.`);
+    const advice = `Check the spelling; if it is private, ${tokenAdvice} read it.`;
+    return new SteplogError("UNAUTHENTICATED", `${repository} does not exist or is private. ${advice} ${said}.`);
   }
   if (status === 404 || status === 410) {
-    return new SteplogError("NOT_FOUND", `There is no ${repository} on the hub, or not this file of it. ${said}.`);
+    return new SteplogError("NOT_FOUND", `The hub has no ${repository}, or it lacks a file. ${said}.`);
   }
   const passing = status === 408 || status === 429 || status >= 500;
   return new SteplogError(passing ? "UNAVAILABLE" : "INVALID_ARGUMENT", `${said} about ${repository}.`);
@@ -219,12 +220,12 @@ function unreachable({ endpoint }: HubAccess, reason: string, cause?: unknown): 
   return new SteplogError("UNAVAILABLE", `${endpoint} cannot be used: ${reason}.`, [], { cause });
 }
 
-/** What the library says of an answer that is none of the hub's. */
+/** The library's error for a response that is not a hub's. */
 function notTheHub({ endpoint }: HubAccess, cause: unknown): SteplogError {
-  const advice = "Is HF_ENDPOINT the address of a hub?";
+  const advice = "Check that HF_ENDPOINT is the address of a hub.";
   return new SteplogError(
     "UNAVAILABLE",
-    `${endpoint} does not answer as a hub does (${reasonOf(cause)}). ${advice}`,
+    `${endpoint} does not respond like a hub (${reasonOf(cause)}). ${advice}`,
     [],
     {
       cause,
@@ -239,10 +240,10 @@ function cut({ name }: HubFile, cause: unknown): SteplogError {
 }
 
 function otherSize({ name, bytes }: HubFile, seen: number): SteplogError {
-  return new SteplogError("MODEL_INVALID", `The hub lists ${name} with ${bytes} bytes and has ${seen} of it.`);
+  return new SteplogError("MODEL_INVALID", `The hub lists ${name} with ${bytes} bytes, but serves ${seen}.`);
 }
 
-/** fetch says "fetch failed", and the last of its causes why. */
+/** fetch says only "fetch failed"; its innermost cause explains why. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;

@@ -1,25 +1,25 @@
-/** What a download has so far, and the list of what it is to become. */
+/** The files of an unfinished download, and the list of files that it is to have. */
 import { readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import type { Place } from "../staging-folder.ts";
+import type { StagingFolder } from "../staging-folder.ts";
 
-/** Checksums of the files that the partial folder is to hold, by name. */
+/** Checksums of the wanted files, by name. */
 const manifestSchema = z.record(z.string(), z.string());
-const manifestOf = (place: Place) => `${place.partial}.json`;
+const manifestOf = (staging: StagingFolder) => `${staging.partial}.json`;
 
-/** Takes away what another attempt left of files that the hub now lists otherwise, and writes down what it lists. */
+/** Deletes files of an earlier attempt that the hub no longer lists with the same checksum, and stores the new list. */
 export async function keepOnlyKnown(
-  place: Place,
+  staging: StagingFolder,
   files: readonly { readonly name: string; readonly checksum: { readonly hex: string } }[],
 ): Promise<void> {
-  const path = manifestOf(place);
+  const path = manifestOf(staging);
   const before = await readManifest(path);
   const wanted = new Map(files.map((file) => [file.name, file.checksum.hex]));
-  for (const entry of await readdir(place.partial)) {
+  for (const entry of await readdir(staging.partial)) {
     const name = entry.replace(/\.part$/u, "");
     const known = wanted.get(name);
-    if (known === undefined || known !== before.get(name)) await rm(join(place.partial, entry), { recursive: true });
+    if (known === undefined || known !== before.get(name)) await rm(join(staging.partial, entry), { recursive: true });
   }
   await writeFile(`${path}.tmp`, JSON.stringify(Object.fromEntries(wanted)));
   await rename(`${path}.tmp`, path);
@@ -33,8 +33,8 @@ async function readManifest(path: string): Promise<ReadonlyMap<string, string>> 
   }
 }
 
-/** Deletes what a download has left under a name. */
-export async function clearPartial(place: Place): Promise<void> {
-  await rm(place.partial, { recursive: true, force: true });
-  await rm(manifestOf(place), { force: true });
+/** Deletes an unfinished download. */
+export async function clearPartial(staging: StagingFolder): Promise<void> {
+  await rm(staging.partial, { recursive: true, force: true });
+  await rm(manifestOf(staging), { force: true });
 }

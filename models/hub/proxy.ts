@@ -1,30 +1,30 @@
 /**
- * fetch through the proxies of a network. Node 20's own knows none; undici, which it is made of, does. Only the hub is asked
- * this way: nothing is set for the whole process.
+ * fetch through the proxies of a network. The fetch of Node 20 supports none, and from Node 24 on only for a whole process;
+ * undici, on which it is built, does. Only requests to the hub go through proxies.
  */
 
 export interface Proxies {
-  /** Address of the one for http://. */
+  /** The proxy for http:// addresses. */
   readonly http: string | undefined;
-  /** Address of the one for https://, which sees names of hosts alone: what goes through is a tunnel. */
+  /** The proxy for https:// addresses. It tunnels them, and sees only the names of hosts. */
   readonly https: string;
-  /** Hosts that are reached without, as NO_PROXY writes them. */
+  /** Hosts reached without a proxy, in the format of NO_PROXY. */
   readonly except: string;
 }
 
-/** Null: Node's own. */
+/** Without proxies, Node's own fetch. */
 export async function fetchThrough(proxies: Proxies | null): Promise<typeof fetch> {
   if (proxies === null) return fetch;
   const undici = await import("undici");
   const dispatcher = new undici.EnvHttpProxyAgent({
-    // Empty is none; left out, undici would look for variables itself.
+    // Empty means none; undefined would make undici read the environment itself.
     httpProxy: proxies.http ?? "",
     httpsProxy: proxies.https,
     noProxy: proxies.except,
-    // What is not encrypted is asked of the proxy, not through a tunnel: many refuse one to a port other than 443.
+    // Plain http goes to the proxy without a tunnel: many proxies refuse tunnels to ports other than 443.
     proxyTunnel: false,
   });
-  // The package's fetch with the package's agent: Node's own is an older undici. They differ in types, not in deeds.
+  // The package's fetch, because Node's is an older undici that cannot use this agent. They differ only in types.
   const through = undici.fetch as unknown as (input: unknown, init: object) => Promise<Response>;
   return (input, init) => through(input, { ...init, dispatcher });
 }

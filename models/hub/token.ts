@@ -1,21 +1,24 @@
-/** The token that opens what is private or gated on the hub: from a variable, or from the file that a login leaves. */
+/** The token for private and gated models of the hub: from a variable, or from the file that a login stores. */
 import { readFile } from "node:fs/promises";
 import { SteplogError } from "../../schema/errors.ts";
 
 export interface HubToken {
-  /** Told to the hub, and never printed. */
+  /** Sent to the hub, never printed. */
   readonly secret: string;
-  /** What a person would change: the name of a variable, or a path. */
+  /** Where it is set, for messages: the name of a variable, or a path. */
   readonly from: string;
 }
 
-/** Undefined when there is none in `text`. @throws INVALID_ARGUMENT */
+/** Undefined when `text` has none. @throws INVALID_ARGUMENT */
 export function tokenOf(text: string | undefined, from: string): HubToken | undefined {
   const secret = text?.trim() ?? "";
   if (secret === "") return undefined;
-  // fetch would refuse it as well, with the token in its message.
+  // fetch would also refuse it, but with the token in its message.
   if (/^[\x21-\x7e]+$/u.test(secret)) return { secret, from };
-  throw new SteplogError("INVALID_ARGUMENT", `What ${from} holds is no token: those are letters, digits and signs.`);
+  throw new SteplogError(
+    "INVALID_ARGUMENT",
+    `${from} does not contain a token: letters, digits and punctuation without spaces.`,
+  );
 }
 
 /** Undefined when nobody has logged in. @throws INVALID_ARGUMENT */

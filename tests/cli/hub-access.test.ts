@@ -82,7 +82,7 @@ describe("the token", () => {
     const client = new Hub(await readHubAccess({ HF_HOME, HF_ENDPOINT: hub.url }));
     await expect(client.commitOf("tiny/base", "main")).rejects.toMatchObject({
       code: "UNAUTHENTICATED",
-      message: expect.stringContaining(`see whether the token in ${join(HF_HOME, "token")} may`) as unknown,
+      message: expect.stringContaining(`check that the token in ${join(HF_HOME, "token")} may`) as unknown,
     });
   });
 

@@ -39,7 +39,7 @@ describe("steplog model add FOLDER", () => {
     expect(await readdir(join(models, ".steplog", "partial"))).toStrictEqual([]);
 
     const again = await run("add", demoBase, "--name", "demo");
-    expect(again).toMatchObject({ code: 3, stderr: expect.stringMatching(/CONFLICT.*is there already/u) as unknown });
+    expect(again).toMatchObject({ code: 3, stderr: expect.stringMatching(/CONFLICT.*already exists/u) as unknown });
   });
 
   test("follows links, leaves out what is not needed, and writes into nothing of the folder", async () => {

@@ -45,7 +45,7 @@ test("there are commands to check", () => {
 
 test.each(steplogLines)("$place: $line", async ({ args }) => {
   let ran = false;
-  const program = build();
+  const program = await build(() => true);
   for (const command of commandsOf(program)) {
     command.configureOutput({ writeErr: () => {} });
     if (command.commands.length === 0) command.action(() => void (ran = true));
@@ -71,8 +71,8 @@ const spans = pages
     })),
   );
 
-test.each(spans)("$place: steplog $words", ({ words }) => {
-  let command = build();
+test.each(spans)("$place: steplog $words", async ({ words }) => {
+  let command = await build(() => true);
   for (const word of words) command = command.commands.find((known) => known.name() === word) ?? command;
   expect(command.name()).not.toBe("steplog");
   const known = new Set(command.options.map(({ long }) => long));
@@ -106,9 +106,9 @@ test("pages that the sources name exist", async () => {
   expect(named.filter(({ page }) => !existsSync(packagePath(page)))).toStrictEqual([]);
 });
 
-test("every command is in docs/CLI.md", () => {
+test("every command is in docs/CLI.md", async () => {
   const { text } = pageNamed("docs/CLI.md");
-  const leaves = commandsOf(build()).filter(({ commands }) => commands.length === 0);
+  const leaves = commandsOf(await build(() => true)).filter(({ commands }) => commands.length === 0);
   const named = leaves.map((command) => `\`steplog ${pathOf(command)}`);
   expect(named.filter((start) => !text.includes(start))).toStrictEqual([]);
 });

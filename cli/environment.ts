@@ -1,0 +1,158 @@
+/**
+ * Every environment variable that Steplog reads: its meaning, default and check. A variable that is set to nothing counts
+ * as not set. deploy/README.md shows this list as a table; tests/cli/environment.test.ts compares them.
+ */
+import { z } from "zod";
+import { SteplogError } from "../schema/errors.ts";
+
+interface Variable {
+  readonly meaning: string;
+  /** For the table, where the default is not a value of the type. */
+  readonly default?: string;
+  /** The message of a failed check says what to give instead. */
+  readonly type: z.ZodType;
+  /** Never printed. */
+  readonly secret?: true;
+}
+
+const text = z.string();
+const optional = text.optional();
+
+export const variables = {
+  DATABASE_URL: {
+    meaning: "`postgres://user:password@host:5432/database`; without it, `steplog start` runs an embedded Postgres",
+    type: optional,
+    secret: true,
+  },
+  STEPLOG_DATA: { meaning: "folder for everything the service keeps on this machine", type: text.default("data") },
+  STEPLOG_MODELS: {
+    meaning: "base models, one folder each",
+    default: "$STEPLOG_DATA/models",
+    type: optional,
+  },
+  STEPLOG_STORAGE: {
+    meaning: "datasets, uploads and rebuilt weights; the gateway and all workers must see the same",
+    default: "$STEPLOG_DATA/storage",
+    type: optional,
+  },
+  STEPLOG_HOST: {
+    meaning: "address that the gateway listens on; the image sets `0.0.0.0`",
+    type: text.default("127.0.0.1"),
+  },
+  PORT: { meaning: "port of the gateway; 0 chooses a free one", type: wholeNumber(0, 65_535).default(4_000) },
+  STEPLOG_DEVICE: {
+    meaning: "the worker's compute device; a missing one is an error, never a fallback",
+    type: text.default("auto"),
+  },
+  STEPLOG_THREADS: {
+    meaning: "threads of the native device; 0 means one per core",
+    type: wholeNumber(0, 1_024).default(0),
+  },
+  STEPLOG_API_TOKEN: {
+    meaning: "if set, every request needs `Authorization: Bearer TOKEN`; the dashboard asks for it",
+    type: optional,
+    secret: true,
+  },
+  STEPLOG_PUBLIC_URL: { meaning: "address that clients use, if the gateway is behind a proxy", type: optional },
+  STEPLOG_CORS_ORIGINS: {
+    meaning: "origins of other sites that may use the API from a browser, separated by commas",
+    type: optional,
+  },
+  STEPLOG_LOG_LEVEL: {
+    meaning: "`debug`, `info`, `warn` or `error`; logs are JSON lines on stderr",
+    type: z.enum(["debug", "info", "warn", "error"], { error: "Give debug, info, warn or error." }).default("info"),
+  },
+  STEPLOG_URL: {
+    meaning: "the service that `steplog tune` and `steplog continue` use",
+    type: text.default("http://127.0.0.1:4000"),
+  },
+  HF_ENDPOINT: {
+    meaning: "the hub that `steplog model add` downloads from, or a mirror",
+    type: text
+      .refine((url) => /^https?:\/\//u.test(url) && URL.canParse(url), "Give an address, https://...")
+      .default("https://huggingface.co"),
+  },
+  HF_TOKEN: {
+    meaning: "token for private and gated models; sent to that hub only",
+    default: "the token of a login",
+    type: optional,
+    secret: true,
+  },
+  HUGGING_FACE_HUB_TOKEN: {
+    meaning: "the old name of `HF_TOKEN`, read if that is not set",
+    type: optional,
+    secret: true,
+  },
+  HF_TOKEN_PATH: {
+    meaning: "file with the token of `hf auth login`, read if neither is set; `/dev/null` for none",
+    default: "$HF_HOME/token",
+    type: optional,
+  },
+  HF_HOME: { meaning: "folder of that login", default: "$XDG_CACHE_HOME/huggingface", type: optional },
+  XDG_CACHE_HOME: { meaning: "parent of that folder", type: text.default("~/.cache") },
+  HTTPS_PROXY: {
+    meaning: "`http://[USER:PASSWORD@]HOST:PORT`, the proxy to https:// hubs for `steplog model add`",
+    default: "HTTP_PROXY",
+    type: proxy(),
+    secret: true,
+  },
+  HTTP_PROXY: { meaning: "the same for http://; lower-case names win", type: proxy(), secret: true },
+  NO_PROXY: {
+    meaning: "hosts (with their subdomains) to reach without a proxy, separated by commas; `*` for all",
+    type: optional,
+  },
+} as const satisfies Readonly<Record<string, Variable>>;
+
+export type VariableName = keyof typeof variables;
+
+/** @throws SteplogError INVALID_ARGUMENT naming the variable, its value unless that is secret, and what to give */
+export function readVariable<Name extends VariableName>(
+  name: Name,
+  env: NodeJS.ProcessEnv = process.env,
+): z.output<(typeof variables)[Name]["type"]> {
+  const { type, secret }: Variable = variables[name];
+  const value = namesOf(name)
+    .map((known) => env[known])
+    .find((found) => found !== undefined && found !== "");
+  const parsed = type.safeParse(value);
+  if (parsed.success) return parsed.data as z.output<(typeof variables)[Name]["type"]>;
+  const seen = secret ? "not valid" : JSON.stringify(value);
+  throw new SteplogError("INVALID_ARGUMENT", `${name} is ${seen}. ${parsed.error.issues[0]?.message ?? ""}`);
+}
+
+/** The names of a variable; programs agree that proxies are in lower case first. */
+function namesOf(name: VariableName): string[] {
+  return name.endsWith("_PROXY") ? [name.toLowerCase(), name] : [name];
+}
+
+/** The rows of the table in deploy/README.md: names, default, meaning. */
+export function variableRows(): string[][] {
+  return (Object.keys(variables) as VariableName[]).map((name) => {
+    const { type, meaning, default: shown = String(type.parse(undefined) ?? "none") }: Variable = variables[name];
+    const names = namesOf(name).toReversed();
+    const inWords = shown === "none" || shown.includes(" ");
+    return [names.map((known) => `\`${known}\``).join(", "), inWords ? shown : `\`${shown}\``, meaning];
+  });
+}
+
+function wholeNumber(min: number, max: number) {
+  const valid = (given: string) => /^\d+$/u.test(given.trim()) && Number(given) >= min && Number(given) <= max;
+  return text.refine(valid, `Give a whole number from ${min} to ${max}.`).transform(Number);
+}
+
+function proxy() {
+  return text
+    .transform((address) => (address.includes("://") ? address : `http://${address}`))
+    .refine(isProxy, "Give the address of an HTTP proxy, http://HOST:PORT.")
+    .optional();
+}
+
+function isProxy(address: string): boolean {
+  try {
+    const { protocol, username, password } = new URL(address);
+    decodeURIComponent(username + password);
+    return protocol === "http:" || protocol === "https:";
+  } catch {
+    return false;
+  }
+}

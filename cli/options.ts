@@ -1,0 +1,32 @@
+/** Options that several commands have, and parsers of option values. */
+import { InvalidArgumentError, Option } from "commander";
+import { deviceNames } from "../engine/devices/choose.ts";
+import { readVariable } from "./environment.ts";
+
+export const deviceOption = () =>
+  new Option("--device <name>", "compute device; the default is STEPLOG_DEVICE, or else auto")
+    .choices(deviceNames)
+    .default(readVariable("STEPLOG_DEVICE"), "auto");
+
+export const adapterOption = () =>
+  new Option("--adapter <folder>", "apply this adapter (LoRA or prefix), as written by reconstruct or peft");
+
+export const portOption = () =>
+  new Option("--port <number>", "port of the gateway; the default is PORT, or else 4000").argParser(integer(0, 65_535));
+
+export const urlOption = () =>
+  new Option("--url <url>", "address of the service; the default is STEPLOG_URL").default(readVariable("STEPLOG_URL"));
+
+export function integer(min: number, max: number): (text: string) => number {
+  const valid = (value: number) => Number.isInteger(value) && value >= min && value <= max;
+  return number(valid, `Give a whole number from ${min} to ${max}.`);
+}
+
+/** A parser of numbers that satisfy `valid`; `advice` is the message for others. */
+export function number(valid: (value: number) => boolean, advice: string): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === "" ? NaN : Number(text);
+    if (valid(value)) return value;
+    throw new InvalidArgumentError(advice);
+  };
+}
