@@ -10,7 +10,7 @@ interface Variable {
   /** For the table, where the default is not a value of the type. */
   readonly default?: string;
   /** The message of a failed check says what to give instead. */
-  readonly type: z.ZodType;
+  readonly type: z.ZodType<string | number | undefined>;
   /** Never printed. */
   readonly secret?: true;
 }
