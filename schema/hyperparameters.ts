@@ -1,13 +1,9 @@
 /** Validation of hyperparameters, made from their table: the API, the command line and the worker all use this schema. */
 import { z } from "zod";
-import type { HyperparameterName, Hyperparameters, Setting } from "./hyperparameter-table.ts";
-import {
-  choiceOf,
-  defaultsWith,
-  hyperparameterEntries,
-  hyperparameterTable,
-  rangeInWords,
-} from "./hyperparameter-table.ts";
+import type { HyperparameterName, Hyperparameters } from "./hyperparameter-table.ts";
+import type { Setting } from "./setting.ts";
+import { defaultsWith, hyperparameterEntries, hyperparameterTable } from "./hyperparameter-table.ts";
+import { choiceOf, rangeInWords } from "./setting.ts";
 import { limits } from "./limits.ts";
 
 export type {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { choiceOf, hyperparameterEntries, hyperparameterTable } from "../../schema/hyperparameter-table.ts";
+import { hyperparameterEntries, hyperparameterTable } from "../../schema/hyperparameter-table.ts";
+import { choiceOf } from "../../schema/setting.ts";
 import {
   conflictingHyperparameters,
   hyperparametersSchema,

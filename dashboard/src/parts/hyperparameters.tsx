@@ -1,12 +1,9 @@
 /** Hyperparameters in forms and on a run's page. Labels, ranges, placeholders and help come from their table. */
 import { useId } from "preact/hooks";
-import type { HyperparameterName, Hyperparameters, Setting } from "../../../schema/hyperparameter-table.ts";
-import {
-  choiceOf,
-  conditionInWords,
-  hyperparameterEntries,
-  hyperparameterTable,
-} from "../../../schema/hyperparameter-table.ts";
+import type { HyperparameterName, Hyperparameters } from "../../../schema/hyperparameter-table.ts";
+import type { Setting } from "../../../schema/setting.ts";
+import { hyperparameterEntries, hyperparameterTable } from "../../../schema/hyperparameter-table.ts";
+import { choiceOf, conditionInWords } from "../../../schema/setting.ts";
 import type { CreateFineTuneInput } from "../../../client/browser.ts";
 
 interface FieldProps {

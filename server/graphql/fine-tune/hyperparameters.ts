@@ -1,15 +1,12 @@
 /** Hyperparameters in the API: types, ranges, defaults and descriptions come from schema/hyperparameter-table.ts. */
 import {
-  allowedInWords,
-  choiceInWords,
-  conditionInWords,
   defaultInWords,
   hyperparameterEntries,
-  type ChoiceSetting,
   type HyperparameterName,
   type hyperparameterTable,
-  type Setting,
 } from "../../../schema/hyperparameter-table.ts";
+import { type ChoiceSetting, type Setting } from "../../../schema/setting.ts";
+import { allowedInWords, choiceInWords, conditionInWords } from "../../../schema/setting.ts";
 import type { Hyperparameters } from "../../../schema/hyperparameters.ts";
 import { hyperparametersSchema, wrongHyperparameters } from "../../../schema/hyperparameters.ts";
 import { invalidArgument } from "../../errors.ts";
