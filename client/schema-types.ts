@@ -18,7 +18,7 @@ export type ContinueFineTuneInput = {
   readonly fineTune: string;
   /** As in createFineTune. */
   readonly idempotencyKey?: string | null | undefined;
-  /** Name for people, 1 to 200 characters. Default: the run's name. */
+  /** Name of the new run, 1 to 200 characters. Default: the same name. */
   readonly name?: string | null | undefined;
   /** Number of further steps, 1 to 1000000. */
   readonly steps: number;
@@ -42,7 +42,7 @@ export type CreateFineTuneInput = {
   readonly keepWeights?: boolean | null | undefined;
   /** Candidate completions, at most 64, of rows that list none. Accuracy is how often the model prefers the right one. Leave out to measure only the loss. */
   readonly labelWords?: ReadonlyArray<string> | null | undefined;
-  /** Name for people, 1 to 200 characters. */
+  /** Name of the run, 1 to 200 characters. */
   readonly name: string;
   /** Id of a dataset to test on: the base model before training, and afterwards the weights of the best evaluation (the last weights if there is no validation dataset). */
   readonly testDataset?: string | null | undefined;

@@ -31,7 +31,7 @@ const CreateFineTuneInput = builder.inputType("CreateFineTuneInput", {
     }),
     name: t.string({
       required: true,
-      description: `Name for people, 1 to ${limits.nameLength} characters.`,
+      description: `Name of the run, 1 to ${limits.nameLength} characters.`,
       validate: z.string().trim().min(1).max(limits.nameLength),
     }),
     from: t.globalID({

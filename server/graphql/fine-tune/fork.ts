@@ -56,7 +56,7 @@ const ContinueFineTuneInput = builder.inputType("ContinueFineTuneInput", {
       validate: z.int().min(1).max(limits.steps),
     }),
     name: t.string({
-      description: `Name for people, 1 to ${limits.nameLength} characters. Default: the run's name.`,
+      description: `Name of the new run, 1 to ${limits.nameLength} characters. Default: the same name.`,
       validate: z.string().trim().min(1).max(limits.nameLength).nullish(),
     }),
     idempotencyKey: t.string({
