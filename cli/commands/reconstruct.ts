@@ -1,13 +1,9 @@
 /** steplog reconstruct --base FOLDER --log FILE --out FOLDER [--verify [all]] [--merge] */
-import { resolve } from "node:path";
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
-import { chooseDevice } from "../../engine/devices/choose.ts";
-import { openModelFolder } from "../../engine/model/files/folder.ts";
-import { reconstruct } from "../../engine/replay/reconstruct.ts";
-import type { Verification } from "../../engine/replay/verify.ts";
+import type { Verification } from "../../log/index.ts";
+import { readLog, replay } from "../../log/index.ts";
 import { SteplogError } from "../../schema/errors.ts";
-import { decodeStepLog } from "../../schema/step-log.ts";
 import { readUserFile } from "../files.ts";
 import { deviceOption } from "../options.ts";
 import { ProgressLine, print, printJson } from "../output.ts";
@@ -55,15 +51,13 @@ function verifyExtent(text: string): "all" {
 }
 
 async function reconstructCommand(options: ReconstructOptions): Promise<void> {
-  const log = decodeStepLog(await readUserFile(options.log));
-  const base = await openModelFolder(resolve(options.base));
-  const { device } = await chooseDevice(options.device);
+  const log = readLog(await readUserFile(options.log));
   const progress = new ProgressLine();
-  const result = await reconstruct({
-    base,
+  const result = await replay({
+    baseDir: options.base,
     log,
-    device,
-    out: resolve(options.out),
+    outDir: options.out,
+    device: options.device,
     verify: options.verify ?? false,
     replace: options.force ?? false,
     merge: options.merge ?? false,

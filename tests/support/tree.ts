@@ -20,7 +20,9 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   worker: ["store", "engine", "models", "schema"],
   // Published for programs of others: of the service it knows schema/api.graphql and the shared words.
   client: ["schema"],
-  cli: ["schema", "dataset", "engine", "models", "store", "server", "worker", "client"],
+  // Published for programs of others: reads logs and rebuilds weights without a service.
+  log: ["schema", "engine"],
+  cli: ["schema", "dataset", "engine", "models", "store", "server", "worker", "client", "log"],
   bench: ["schema", "dataset", "engine"],
   // The page runs in a browser.
   dashboard: ["schema", "client"],
@@ -35,6 +37,7 @@ const mainFolders = new Set([
   "server",
   "worker",
   "client",
+  "log",
   "models",
   "cli",
   "bench",
