@@ -303,7 +303,7 @@ export const hyperparameterTable = {
       BFLOAT16: {
         label: "bfloat16 (faster where the processor supports it)",
         meaning:
-          "Factors are rounded to 8 bits of mantissa: faster on processors that multiply bfloat16. On a worker without such a processor the run fails with DEVICE_UNAVAILABLE.",
+          "Factors are rounded to 8 bits of mantissa: faster on processors that multiply bfloat16. The run waits for a worker with such a processor.",
       },
     },
     default: "FLOAT32",
