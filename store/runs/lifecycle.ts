@@ -86,10 +86,19 @@ export async function queueRun(tx: Transaction, run: FineTune, baseModel: BaseMo
   await wakeWatchers(tx, run.id);
 }
 
-/** Without room for the weights themselves a worker cannot train them; float16 weights are trained as float32. */
-function trainingNeeds({ precision }: Hyperparameters, { name, hash, family, dtype, bytes }: BaseModel): Needs {
-  const memoryBytes = dtype === "F16" ? 2 * bytes : bytes;
-  return { models: [{ name, hash }], families: [family], precisions: [precision], memoryBytes };
+function trainingNeeds(settings: Hyperparameters, baseModel: BaseModel): Needs {
+  const { name, hash, family } = baseModel;
+  const memoryBytes = weightsInMemory(settings, baseModel);
+  return { models: [{ name, hash }], families: [family], precisions: [settings.precision], memoryBytes };
+}
+
+/**
+ * A lower bound in bytes: trained weights are held in memory, bfloat16 ones as they are, others as float32. Frozen weights may
+ * stay in the mapped file, so they count nothing.
+ */
+function weightsInMemory({ method, tensors }: Hyperparameters, { dtype, parameters }: BaseModel): number {
+  if (method !== "FULL" || tensors.length > 0) return 0;
+  return parameters * (dtype.includes("BF16") ? 2 : 4);
 }
 
 // Claim and release

@@ -82,7 +82,7 @@ describe("nobody claims what it cannot run", () => {
     },
   );
 
-  test("float16 weights are trained as float32, so they need twice their bytes", async () => {
+  test("float16 weights are trained as float32, so they need four bytes each; frozen weights need none", async () => {
     const size = { parameters: 4, bytes: 8, contextLength: 32 };
     const model = await store.baseModels.register({
       name: "half",
@@ -94,6 +94,9 @@ describe("nobody claims what it cannot run", () => {
     await store.fineTunes.create({ ...(await newInput(store)), baseModelId: model.id });
     expect(await claimAs(await capabilities({ memoryBytes: 15 }))).toBeNull();
     expect(await claimAs(await capabilities({ memoryBytes: 16 }))).not.toBeNull();
+    const input = await newInput(store);
+    await store.fineTunes.create({ ...input, hyperparameters: { ...input.hyperparameters, method: "LORA" } });
+    expect(await claimAs(await capabilities({ memoryBytes: 0 }))).not.toBeNull();
   });
 
   test("a need that this release does not know is never met", async () => {
