@@ -246,7 +246,7 @@ export type Objective =
 
 /** Number format of multiplications. */
 export type Precision =
-  /** Factors are rounded to 8 bits of mantissa: faster on processors that multiply bfloat16. On a worker without such a processor the run fails with DEVICE_UNAVAILABLE. */
+  /** Factors are rounded to 8 bits of mantissa: faster on processors that multiply bfloat16. The run waits for a worker with such a processor. */
   | 'BFLOAT16'
   /** Single precision, on every device. */
   | 'FLOAT32';
