@@ -92,7 +92,9 @@ test("source files that the pages name exist", () => {
     [...text.matchAll(source)].map((match) => ({ place: placeOf(name, text, match.index), file: match[0] })),
   );
   expect(named.length).toBeGreaterThan(30);
-  expect(named.filter(({ file }) => !existsSync(packagePath(file)))).toStrictEqual([]);
+  // server/graphql/NOUN/NOUN.ts stands for many.
+  const exact = named.filter(({ file }) => !/[A-Z]{2}/u.test(file));
+  expect(exact.filter(({ file }) => !existsSync(packagePath(file)))).toStrictEqual([]);
 });
 
 test("pages that the sources name exist", async () => {
