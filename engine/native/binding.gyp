@@ -1,8 +1,8 @@
-# The native device as one addon, steplog_native. Kernels are compiled once for each instruction set, into a library of
-# its own, and the addon chooses among them when it is loaded: one binary runs on every processor of its architecture.
+# The native device as one addon, steplog_native. Kernels are compiled once for each instruction set, each into its own library,
+# and the addon chooses among them when it is loaded: one binary runs on every processor of its architecture.
 {
   "variables": {
-    # Adding a source is a line here. Headers are found by #include.
+    # A new source file needs a line here; headers do not.
     "addon_sources": [
       "src/addon.cc",
       "src/cpu.cc",

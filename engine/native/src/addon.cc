@@ -1,5 +1,5 @@
-// The N-API door: checks what TypeScript hands in, and runs work off the event loop, one job after the other in the order
-// in which it was asked for.
+// The N-API interface: checks the arguments from TypeScript and runs jobs off the event loop, one after the other in the order
+// of the calls.
 #include <napi.h>
 
 #include <atomic>
@@ -54,7 +54,7 @@ uint32_t tensorOf(const Napi::Value& value) {
   return uint32_t(id);
 }
 
-// IEEE 754 binary16 to binary32; exact.
+// IEEE 754 binary16 to binary32. Exact.
 void widenHalves(const char* from, float* to, size_t count) {
   for (size_t i = 0; i < count; i++) {
     uint16_t half;
@@ -75,7 +75,7 @@ T typed(const Napi::Value& value, napi_typedarray_type type, const char* what) {
   return value.As<T>();
 }
 
-// (seeds BigUint64Array, scalars Float32Array, decays Float32Array), one entry each.
+// (seeds BigUint64Array, scalars Float32Array, decays Float32Array), one element per entry.
 std::vector<Entry> entriesOf(const Napi::Value& seeds, const Napi::Value& scalars, const Napi::Value& decays) {
   const auto s = typed<Napi::BigUint64Array>(seeds, napi_biguint64_array, "seeds are a BigUint64Array");
   const auto a = typed<Napi::Float32Array>(scalars, napi_float32_array, "scalars are a Float32Array");
@@ -160,7 +160,7 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
     std::vector<Napi::ObjectReference> references;
   };
 
-  // Queues work; what it answers is made on the event loop. `keep` is what TypeScript must not collect before.
+  // Queues work. The answer is made on the event loop. `keep` protects JavaScript values from garbage collection until then.
   Napi::Value promise(Work work, Answer answer = nullptr, std::vector<Napi::Value> keep = {}) {
     Job* job = new Job(*this, std::move(work), std::move(answer), std::move(keep));
     Napi::Promise promise = job->deferred.Promise();
@@ -191,7 +191,7 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
   // ---------------------------------------------------------------- weights
   // ({shape: number[], dtype, trainable, tensor})
   static WeightRef described(const Napi::Value& value) {
-    require(value.IsObject(), "a weight is described by an object");
+    require(value.IsObject(), "a weight's description is an object");
     const Napi::Object object = value.As<Napi::Object>();
     auto weight = std::make_shared<Weight>();
     const Napi::Value shapes = object.Get("shape");
@@ -220,15 +220,15 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
     return guarded(info.Env(), [&] {
       const WeightRef weight = described(info[0]);
       const auto bytes = typed<Napi::Uint8Array>(info[1], napi_uint8_array, "bytes are a Uint8Array");
-      require(bytes.ByteLength() == weight->bytes(), "the bytes are those of the shape");
+      require(bytes.ByteLength() == weight->bytes(), "the number of bytes fits the shape");
       weight->pages = Pages::anonymous(weight->bytes());
       std::copy_n(bytes.Data(), bytes.ByteLength(), weight->data());
       return add(info.Env(), weight);
     });
   }
 
-  // (description, path, offset, half) -> id. A trainable weight becomes memory of its own, in large pages; a frozen one
-  // stays the file's, shared with whoever else has it mapped. Half: the file has float16, which becomes float32.
+  // (description, path, offset, half) -> id. A trainable weight is copied into large pages; a frozen one stays mapped to the
+  // file, shared with other processes that map it. half: the file has float16, which is widened to float32.
   Napi::Value mapWeight(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
       const WeightRef weight = described(info[0]);
@@ -260,7 +260,7 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
   }
 
   void freeWeight(const Napi::CallbackInfo& info) {
-    weights_.erase(int32_t(info[0].ToNumber()));  // a queued job keeps it until it has run
+    weights_.erase(int32_t(info[0].ToNumber()));  // queued jobs keep it alive until they have run
   }
 
   // (id) -> Promise<Uint8Array>
@@ -276,7 +276,7 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
     });
   }
 
-  // (ids Int32Array, seeds, scalars, decays, noise) -> Promise<void>; put off until the weights are next used.
+  // (ids Int32Array, seeds, scalars, decays, noise) -> Promise<void>. Delayed until the weights are next used.
   Napi::Value update(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
       const auto ids = typed<Napi::Int32Array>(info[0], napi_int32_array, "ids are an Int32Array");
@@ -356,7 +356,7 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
       const size_t size = dtype == Dtype::F32 ? 4 : 2;
       uint8_t* data = bytes.Data();
       require(bytes.ByteLength() % size == 0, "the bytes are whole elements");
-      require(reinterpret_cast<uintptr_t>(data) % size == 0, "the bytes are aligned as their elements");
+      require(reinterpret_cast<uintptr_t>(data) % size == 0, "the bytes are aligned to their elements");
       const size_t count = bytes.ByteLength() / size;
       const Place place = {tensorOf(info[2]), sizeOf(info[3], "the first element is a whole number")};
       const std::vector<Entry> entries = entriesOf(info[4], info[5], info[6]);
@@ -372,8 +372,8 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
 
   void freeCache(const Napi::CallbackInfo& info) { caches_.erase(int32_t(info[0].ToNumber())); }
 
-  // ---------------------------------------------------------------- for the bench
-  // -> Promise<{part: seconds}> since the last call
+  // ---------------------------------------------------------------- for benchmarks
+  // -> Promise<{part: seconds}>, since the last call
   Napi::Value timings(const Napi::CallbackInfo&) {
     auto timings = std::make_shared<Timings>();
     return promise([this, timings] { *timings = executor_->takeTimings(); },
@@ -411,13 +411,13 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
     });
   }
 
-  // (bf16) -> Promise<number>: 10^9 floating-point operations a second that all threads do at most, over about 10 ms.
+  // (bf16) -> Promise<number>: the peak of all threads in 10^9 floating-point operations per second, over about 10 ms.
   Napi::Value peak(const Napi::CallbackInfo& info) {
     const bool bf16 = info[0].ToBoolean() && executor_->kernels().multipliesBf16;
     auto rates = std::make_shared<std::vector<double>>(executor_->threads());
     return promise(
         [this, bf16, rates] {
-          // A thread that waits for the others takes no second task, and all are busy at once.
+          // Each thread waits for the others, so none takes a second task, and all are busy at once.
           std::atomic<size_t> arrived{0};
           executor_->pool().run(rates->size(), [&](size_t task, size_t) {
             arrived++;
@@ -446,7 +446,7 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
   int32_t last_ = 0;
 };
 
-// Names of the instruction sets that can be used here, the best first.
+// Names of the instruction sets of this processor, best first.
 Napi::Value instructionSets(const Napi::CallbackInfo& info) {
   Napi::Array names = Napi::Array::New(info.Env());
   uint32_t i = 0;

@@ -1,14 +1,13 @@
 // Attention of one head: softmax(scale * q k^T) v for a few rows of queries, without a matrix of queries x keys
 // (Dao et al. 2022, "FlashAttention"; the running softmax is Milakov and Gimelshein 2018).
 //
-// Queries lie across the lanes: a strip of them, two vectors wide, is transposed once, and then each number of a key or a
-// value is broadcast from where it lies. So keys and values are neither packed nor read beyond the head, peaks and sums
-// are taken lane by lane. The road not taken, keys transposed and queries broadcast, spent a sixth of its time on packing.
-// A query alone, as in generation, would leave most lanes empty: its products, and nothing else, lie across the columns of
-// the head, for twice the speed.
+// Each lane has a query: a strip of queries, two vectors wide, is transposed once, and then each number of a key or value is
+// broadcast from memory. So keys and values are neither packed nor read outside the head, and maxima and sums are computed
+// per lane. The alternative, transposed keys and broadcast queries, spent a sixth of its time packing. A single query, as in
+// generation, would leave most lanes empty, so its products use lanes for the columns of the head, which is twice as fast.
 //
-// Keys are taken a block at a time, at fixed positions, and lanes do not mix: a query's result is the same bits whichever
-// queries share its task; alone, it may differ by a rounding.
+// Keys are processed in blocks at fixed positions, and lanes do not mix: the result of a query has the same bits whichever
+// queries share its task; as a single query, it may differ by a rounding.
 #pragma once
 #include <cfloat>
 #include <type_traits>
@@ -21,14 +20,14 @@ namespace STEPLOG_NAMESPACE {
 
 constexpr size_t stripVectors = 2;
 constexpr size_t stripQueries = stripVectors * lanes;
-// Strips of a task share what they read of keys and values through the second-level cache.
+// Strips of a task share keys and values through the second-level cache.
 constexpr size_t taskQueries = 64;
-// A strip's scores of a block, and its part of the products, stay in the first-level cache.
+// The scores of a strip for a block, and its products, stay in the first-level cache.
 constexpr size_t blockKeys = 64;
 constexpr size_t scratchAlignment = 64;
-static_assert(taskQueries % stripQueries == 0, "a task is whole strips");
+static_assert(taskQueries % stripQueries == 0, "a task is a whole number of strips");
 
-// Rows of a tile of V vectors of queries: sums that the registers hold, and enough of them to hide an FMA's latency.
+// Rows of a tile with V vectors of queries: the sums fit the registers and are enough to hide the latency of an FMA.
 template <size_t V>
 constexpr size_t stripTileRows = STEPLOG_ISA >= STEPLOG_AVX512 || V == 1 ? 12 : 6;
 
@@ -37,14 +36,14 @@ struct KeyRange {
   size_t from, to;
 };
 
-// The queries at work, and where their numbers lie in the task's scratch.
+// A strip of queries, and its memory in the task's scratch.
 struct Strip {
-  size_t row;      // the first's, of the task's queries
-  float* queries;  // [headSize, stripQueries], times the scale
-  float* out;      // [headSize, stripQueries], not yet divided by the totals
-  float* scores;   // [blockKeys, stripQueries]; then their powers
-  float* peaks;    // [stripQueries], of the scores so far
-  float* totals;   // [stripQueries], of the powers so far
+  size_t row;      // of the first query, among the task's queries
+  float* queries;  // [headSize, stripQueries], multiplied by the scale
+  float* out;      // [headSize, stripQueries], not divided by the totals yet
+  float* scores;   // [blockKeys, stripQueries]; later their exponentials
+  float* peaks;    // [stripQueries], maxima of the scores so far
+  float* totals;   // [stripQueries], sums of the exponentials so far
 };
 
 inline size_t attentionQueries() { return taskQueries; }
@@ -67,18 +66,18 @@ inline Strip stripAt(const AttentionTask& task, size_t row) {
   return strip;
 }
 
-// The task's queries in a strip's vector.
+// The number of the task's queries in a vector of a strip.
 inline size_t queriesIn(const AttentionTask& task, const Strip& strip, size_t vector) {
   const size_t row = strip.row + vector * lanes;
   return task.queries <= row ? 0 : task.queries - row < lanes ? task.queries - row : lanes;
 }
 
-// With a softcap, scores come out of the product divided by it.
+// With a softcap, the product gives scores divided by it.
 inline float scoreFactor(const AttentionTask& task) { return task.softcap > 0 ? task.scale / task.softcap : task.scale; }
 
 // ------------------------------------------------------------------ into and out of lanes
-// Up to `lanes` columns of a vector of queries. What is beyond the head is not even loaded: another thread may be writing
-// it, where out is q.
+// Up to `lanes` columns of a vector of queries. Columns outside the head are not loaded: if out is q, another thread may be
+// writing them.
 inline void readSquare(const AttentionTask& task, const Strip& strip, size_t vector, size_t c) {
   const float* q = task.q.f32(task.side, task.queryRow + strip.row + vector * lanes) + task.queryColumn + c;
   float* to = strip.queries + c * stripQueries + vector * lanes;
@@ -90,7 +89,7 @@ inline void readSquare(const AttentionTask& task, const Strip& strip, size_t vec
   for (size_t r = 0; r < lanes && r < columns; r++) store(to + r * stripQueries, load(turned + r * lanes));
 }
 
-// Transposes queries into the lanes, zeros in lanes that have none, and takes them times the scale.
+// Transposes queries into the lanes, with zeros in empty lanes, and multiplies them by the scale.
 inline void readStrip(const AttentionTask& task, const Strip& strip) {
   for (size_t vector = 0; vector < stripVectors; vector++)
     for (size_t c = 0; c < task.headSize; c += lanes) readSquare(task, strip, vector, c);
@@ -106,7 +105,7 @@ inline void clearStrip(const AttentionTask& task, const Strip& strip) {
   }
 }
 
-// One vector of a row of out, of which `count` columns are the head's.
+// One vector of a row of out; `count` of its columns belong to the head.
 STEPLOG_INLINE void putHead(const AttentionTask& task, size_t row, size_t column, F v, size_t count) {
   if (!task.out.bf16) {
     float* to = task.out.f32(task.side, row) + column;
@@ -153,7 +152,7 @@ STEPLOG_INLINE void stripTile(const float* x, size_t rowStride, size_t innerStri
   for (size_t r = 0; r < R; r++)
     for (size_t v = 0; v < V; v++) sums[r][v] = onto ? load(y + r * stripQueries + v * lanes) : zero();
   for (size_t k = 0; k < inner; k++) {
-    // Not an array: GCC 12 would load its vectors anew for every row.
+    // Not an array: GCC 12 would reload its vectors for every row.
     const F b0 = load(b + k * stripQueries), b1 = V > 1 ? load(b + k * stripQueries + lanes) : b0;
 #pragma GCC unroll 16
     for (size_t r = 0; r < R; r++) {
@@ -167,7 +166,7 @@ STEPLOG_INLINE void stripTile(const float* x, size_t rowStride, size_t innerStri
     for (size_t v = 0; v < V; v++) store(y + r * stripQueries + v * lanes, sums[r][v]);
 }
 
-// The same for any number of rows, in tiles of much the same height.
+// The same for any number of rows, in tiles of similar height.
 template <size_t V>
 STEPLOG_INLINE void multiplyStrip(const float* x, size_t rowStride, size_t innerStride, size_t rows, size_t inner, const float* b, float* y, bool onto) {
   constexpr size_t most = stripTileRows<V>;
@@ -180,7 +179,7 @@ STEPLOG_INLINE void multiplyStrip(const float* x, size_t rowStride, size_t inner
   }
 }
 
-// Scores of some keys by V vectors of queries, from `vector` on.
+// Scores of some keys for V vectors of queries, from `vector` on.
 template <size_t V>
 inline void scoreKeys(const AttentionTask& task, const Strip& strip, size_t block, size_t vector, KeyRange keys) {
   const float* k = task.k.f32(task.side, task.keyRow + block + keys.from) + task.keyColumn;
@@ -195,7 +194,7 @@ inline void addValues(const AttentionTask& task, const Strip& strip, size_t bloc
                    strip.out + vector * lanes, true);
 }
 
-// ------------------------------------------------------------------ products for a query alone
+// ------------------------------------------------------------------ products for a single query
 STEPLOG_INLINE F loadHead(const float* p, size_t left) { return left < lanes ? loadPart(p, left, 0.0f) : load(p); }
 
 inline float dotHead(const float* x, const float* y, size_t headSize) {
@@ -228,7 +227,7 @@ inline void addValuesAlone(const AttentionTask& task, const Strip& strip, size_t
 }
 
 // ------------------------------------------------------------------ the softmax
-// What the task's query at `row` sees.
+// The keys visible to the task's query at `row`.
 inline KeyRange seenBy(const AttentionTask& task, size_t row) {
   const size_t after = task.past + row + 1;
   const size_t to = task.causal && after < task.keys ? after : task.keys;
@@ -241,7 +240,7 @@ inline KeyRange inBlock(KeyRange keys, size_t block) {
   return {clamp(keys.from), clamp(keys.to)};
 }
 
-// What any query, and what every query, of a vector sees of a block, counted from the block's first key.
+// The keys of a block visible to any query, and to every query, of a vector, counted from the first key of the block.
 struct Seen {
   KeyRange any, every;
 };
@@ -253,7 +252,7 @@ inline Seen seenInBlock(const AttentionTask& task, const Strip& strip, size_t ve
   return {{first.from, last.to}, {last.from, first.to}};
 }
 
-// Scores of a key; -inf in lanes whose query does not see it. `distance`: from the key to the first lane's query.
+// Scores of a key; -inf in lanes whose query does not see it. `distance` is from the key to the query of the first lane.
 STEPLOG_INLINE F maskKey(const AttentionTask& task, F score, int64_t distance) {
   alignas(64) static constexpr float numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   const F at = add(load(numbers), set1(float(distance))), masked = set1(-INFINITY);
@@ -276,7 +275,7 @@ inline void maskScores(const AttentionTask& task, const Strip& strip, size_t vec
   mask(to, seen.any.to);
 }
 
-// The highest of scores and `peak`, by lane. Two at a time, as a maximum takes some cycles.
+// The maximum of scores and `peak` per lane. Two at a time, because a maximum takes several cycles.
 inline F highest(const float* scores, KeyRange keys, F peak) {
   F other = peak;
   size_t key = keys.from;
@@ -288,9 +287,9 @@ inline F highest(const float* scores, KeyRange keys, F peak) {
   return vmax(peak, other);
 }
 
-// Scales down what a vector of queries has summed, where the peaks have grown.
+// Rescales the sums of a vector of queries whose maxima have grown.
 inline void shrinkSums(const AttentionTask& task, const Strip& strip, size_t vector, F before, F peak) {
-  // -inf before: nothing has been summed.
+  // The maximum was -inf: nothing has been summed yet.
   const F grown = selectLess(before, peak, selectLess(set1(-FLT_MAX), before, set1(1.0f), zero()), zero());
   if (maximum(grown) == 0) return;
   const F shrink = selectLess(zero(), grown, exp(sub(before, peak)), set1(1.0f));
@@ -302,7 +301,7 @@ inline void shrinkSums(const AttentionTask& task, const Strip& strip, size_t vec
   }
 }
 
-// Turns scores of a vector of queries into powers of their distance to the peaks.
+// Replaces the scores of a vector of queries by exp(score - maximum).
 inline void softmaxVector(const AttentionTask& task, const Strip& strip, size_t vector, size_t block, const Seen& seen) {
   const KeyRange keys = seen.any;
   if (keys.from >= keys.to) return;
@@ -310,7 +309,7 @@ inline void softmaxVector(const AttentionTask& task, const Strip& strip, size_t 
   const F before = load(strip.peaks + vector * lanes), peak = highest(strip.scores + vector * lanes, keys, before);
   shrinkSums(task, strip, vector, before, peak);
   store(strip.peaks + vector * lanes, peak);
-  // A query that has seen no key yet has no peak to subtract: -inf - -inf would be NaN.
+  // A query that has seen no key yet has the maximum -inf, and -inf - -inf would be NaN.
   const F center = selectLess(peak, set1(-FLT_MAX), zero(), peak);
   F total = load(strip.totals + vector * lanes);
   for (size_t key = keys.from; key < keys.to; key++) {
@@ -323,8 +322,8 @@ inline void softmaxVector(const AttentionTask& task, const Strip& strip, size_t 
 }
 
 // ------------------------------------------------------------------ the task
-// One block of keys for one strip. Both vectors of queries are multiplied at once where both see the keys; on the slope of
-// causal attention, and where a window begins, only one does.
+// One block of keys for one strip. Both vectors of queries are multiplied together if both see the keys; near the diagonal of
+// causal attention, and at the start of a window, only one does.
 inline void attendStrip(const AttentionTask& task, const Strip& strip, size_t block) {
   const Seen seen[] = {seenInBlock(task, strip, 0, block), seenInBlock(task, strip, 1, block)};
   const KeyRange first = seen[0].any, second = seen[1].any;
@@ -353,7 +352,7 @@ inline void attendKeys(const AttentionTask& task, const Strip& strip) {
   for (size_t block = seen.from / blockKeys * blockKeys; block < seen.to; block += blockKeys) attendStrip(task, strip, block);
 }
 
-// The same queries, with the prefix for their keys: it lies before whatever else they see.
+// The same queries with the prefix as keys. It comes before all other keys.
 inline AttentionTask ofPrefix(const AttentionTask& task) {
   AttentionTask before = task;
   before.k = task.prefixK, before.v = task.prefixV, before.keyColumn = task.prefixColumn;

@@ -9,7 +9,7 @@ namespace steplog {
 
 #if defined(__x86_64__)
 #if defined(__linux__)
-// Linux hands out the tile registers on request only (arch_prctl(2), Documentation/arch/x86/xstate.rst).
+// Linux grants the tile registers on request only (arch_prctl(2), Documentation/arch/x86/xstate.rst).
 static bool tilesPermitted() {
   constexpr int requestPermission = 0x1023, tileData = 18;
   return syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
@@ -18,7 +18,7 @@ static bool tilesPermitted() {
 static bool tilesPermitted() { return false; }
 #endif
 
-// Bits of leaf 7 that __builtin_cpu_supports of older compilers does not know.
+// Bits of leaf 7 that __builtin_cpu_supports of older compilers lacks.
 static bool leaf7(unsigned subleaf, int index, unsigned bit) {
   unsigned a = 7, b = 0, c = subleaf, d = 0;
   __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));

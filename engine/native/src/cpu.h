@@ -7,9 +7,9 @@
 
 namespace steplog {
 
-// Those that can be used here, the best first.
+// Those of this processor, best first.
 std::vector<const Kernels*> usableKernels();
-// One of them by name; null when it is not there. An empty name takes the best.
+// One of them by name, or null. An empty name is the best.
 const Kernels* findKernels(const std::string& name);
 
 }  // namespace steplog

@@ -1,4 +1,4 @@
-// Attention: a task is some queries of one head of one sequence, on one side.
+// Attention. A task is some queries of one head of one sequence, on one side.
 #include <algorithm>
 #include <cstring>
 

@@ -1,4 +1,4 @@
-// What the parts of the executor share.
+// Shared by the parts of the executor.
 #pragma once
 #include <chrono>
 
@@ -6,7 +6,7 @@
 
 namespace steplog {
 
-// Entries that packing can fold into its pass over a weight (PackNoise).
+// Most entries that packing can apply in its pass over a weight (PackNoise).
 constexpr size_t foldedEntries = 8;
 
 inline int64_t now() {

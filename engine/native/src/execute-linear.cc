@@ -8,17 +8,17 @@
 namespace steplog {
 namespace {
 
-// Parts of the vocabulary whose running softmaxes are kept apart.
+// Parts of the vocabulary with separate running softmaxes.
 constexpr size_t headGroups = 64;
-// Logits that a task makes before it takes them into the softmaxes, and the panels for which it reads all rows at least.
-// Products of bfloat16 are bounded by their panels alone.
+// Logits that a task computes before it adds them to the softmaxes, and the fewest panels for which it reads all rows. Products
+// in bfloat16 are limited by their panels alone.
 constexpr size_t logitBytesATask = size_t(2) << 20, fewestPanels = 4;
-// A region is cut no finer than this for the sake of balance.
+// Smallest part of a region when work is balanced.
 constexpr size_t tasksAThread = 8;
 
 }  // namespace
 
-// A linear layer's outputs of one region, cut into tasks of `outputs`.
+// The outputs of a linear layer in one region, split into tasks of `outputs`.
 struct Executor::Item {
   LinearTask task;
   Weight* weight;
@@ -27,7 +27,7 @@ struct Executor::Item {
 
 namespace {
 
-// Matrix kernels read bfloat16 inputs in groups of 32: what lies beyond the last column must be zero.
+// Matrix kernels read bfloat16 inputs in groups of 32: columns after the last must be zero.
 void clearPadding(const Rows& x, size_t sides, size_t columns) {
   if (!x.bf16 || columns % 32 == 0) return;
   for (size_t side = 0; side < sides; side++)
@@ -80,7 +80,7 @@ void Executor::runItems(Pass& pass, std::vector<Item>& items) {
     total += each.task.last - each.task.first;
     if (each.few) flush(*each.weight), each.task.w.pendingCount = 0;
   }
-  // As many outputs a task as it should take, as long as no thread gets more work than it must.
+  // As many outputs per task as is best, unless that gives one thread more than its share.
   size_t outputs = most, best = std::numeric_limits<size_t>::max();
   for (size_t candidate = most; candidate >= kernels_.panel; candidate -= kernels_.panel) {
     size_t tasks = 0;
@@ -122,7 +122,8 @@ void Executor::linears(Pass& pass, const Step& step) {
   for (Item& each : items) each.weight->pending.clear();
 }
 
-// down(activation(up(x))) or down(gate(x) * up(x)), some hidden columns at a time: the whole hidden row never exists.
+// down(activation(up(x))) or down(gate(x) * up(x)), some hidden columns at a time, so that whole hidden rows are
+// never in memory.
 void Executor::feedForward(Pass& pass, const Step& step) {
   Timer timer(timings_.linear);
   const auto node = [&](size_t i) -> const Node& { return pass.program.nodes[size_t(step.nodes[i])]; };
@@ -161,8 +162,8 @@ void Executor::feedForward(Pass& pass, const Step& step) {
   down[0].weight->pending.clear();
 }
 
-// Queries, keys, values and attention, some heads at a time: those of all heads never exist together. The operations in
-// between see values that hold these heads alone.
+// Queries, keys, values and attention, some heads at a time, so that all heads are never in memory together. The operations in
+// between see values with these heads alone.
 void Executor::heads(Pass& pass, const Step& step) {
   auto& nodes = pass.program.nodes;
   Node attending = nodes[size_t(step.nodes.back())];
@@ -201,15 +202,15 @@ void Executor::heads(Pass& pass, const Step& step) {
   for (Item& each : items) each.weight->pending.clear();
 }
 
-// Lets a value lie in borrowed memory, with these columns.
+// Puts a value with these columns into borrowed memory.
 void Executor::hold(Pass& pass, int value, size_t offset, size_t columns) {
   pass.program.values[size_t(value)].columns = columns;
   pass.plan.buffers[size_t(value)] = {offset, strideOf(columns, false), false, true};
 }
 
 // ------------------------------------------------------------------ the head
-// Linear layer and cross-entropy, a panel of the vocabulary at a time: a running softmax a row and group of the
-// vocabulary, put together in the groups' order, so that the number of threads does not show.
+// Linear layer and cross-entropy, a panel of the vocabulary at a time: each row has a running softmax per group of the
+// vocabulary, and they are combined in the order of the groups, so that results do not depend on the number of threads.
 void Executor::losses(Pass& pass, const Step& step) {
   Timer timer(timings_.losses);
   const Node& node = pass.program.nodes[size_t(step.nodes[0])];

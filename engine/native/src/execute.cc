@@ -1,5 +1,4 @@
-// A pass, step by step, and what is done row by row. Linear layers are in execute-linear.cc, attention in
-// execute-attention.cc.
+// Runs a pass step by step, and operations on rows. Linear layers are in execute-linear.cc, attention in execute-attention.cc.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -10,9 +9,9 @@
 namespace steplog {
 namespace {
 
-// Updates of a weight that may wait for a pass to take them along.
+// Pending entries of a weight, at most, before they are applied without waiting for a pass.
 constexpr size_t waitingEntries = 32;
-// Elements that one task of an update takes, and of row operations.
+// Elements per task, of an update and of row operations.
 constexpr size_t updateElements = size_t(1) << 16, rowElements = size_t(1) << 15;
 
 }  // namespace
@@ -20,7 +19,7 @@ constexpr size_t updateElements = size_t(1) << 16, rowElements = size_t(1) << 15
 // ------------------------------------------------------------------ updates
 void Executor::replay(void* elements, Dtype dtype, size_t count, Place place, Noise noise, const std::vector<Entry>& entries) {
   const size_t size = dtype == Dtype::F32 ? 4 : 2;
-  // Pieces end where the tensor's blocks do, whatever element these begin with.
+  // Pieces end at blocks of the tensor, whatever element the run starts with.
   const size_t skip = size_t(place.first % updateElements);
   const size_t tasks = ceilDivide(skip + count, updateElements);
   pool_.run(count == 0 ? 0 : tasks, [&](size_t task, size_t) {
@@ -43,7 +42,7 @@ void Executor::settleAll(Weight& weight) {
 }
 
 void Executor::requireWhole() const {
-  require(!halfway_, "an earlier pass failed halfway, so the weights cannot be trusted: load the model again");
+  require(!halfway_, "an earlier pass failed halfway, so the weights are no longer valid: load the model again");
 }
 
 void Executor::settle(Weight& weight, size_t most) {
@@ -124,7 +123,7 @@ void Executor::prepareVectors(Pass& pass) {
       values.assign(pass.sides * padded, 0.0f);
       const Perturbation* perturbation = weight->trainable ? pass.perturbation : nullptr;
       float* minus = pass.sides == 2 ? values.data() + padded : nullptr;
-      // A side that nobody reads.
+      // A side that is not read.
       std::vector<float> spare(perturbation && !minus ? padded : 0);
       float* other = minus ? minus : spare.data();
       kernels_.perturb(weight->data(), weight->dtype, count, {weight->tensor, 0}, perturbation, values.data(), other);
@@ -161,7 +160,7 @@ void Executor::embed(Pass& pass, const Node& node) {
     for (size_t row = from; row < to; row++) {
       const uint64_t first = uint64_t((*node.list)[row]) * columns;
       std::memcpy(copy.data(), table.data() + first * table.bytesPerElement(), rowBytes);
-      // The table itself takes its pending update later, where it is multiplied with or when enough has come together.
+      // The table itself is updated later: when it is used in a product, or when enough entries are pending.
       kernels_.update(copy.data(), table.dtype, columns, {table.tensor, first}, table.pendingNoise, table.pending.data(), table.pending.size());
       float* minus = pass.sides == 2 ? out.f32(1, row) : nullptr;
       kernels_.perturb(copy.data(), table.dtype, columns, {table.tensor, first}, perturbation, out.f32(0, row), minus ? minus : spare.data());
@@ -203,7 +202,7 @@ void Executor::rotate(Pass& pass, const Node& node) {
   Timer timer(timings_.rows);
   const List& positions = *node.list;
   const std::vector<double>& frequencies = *node.table;
-  // Angles of every position that occurs, once.
+  // The angles of each position that occurs, once.
   std::map<int32_t, int32_t> slotOf;
   List slots;
   for (int32_t position : positions) slots.push_back(slotOf.emplace(position, int32_t(slotOf.size())).first->second);

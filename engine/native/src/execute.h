@@ -8,8 +8,8 @@
 
 namespace steplog {
 
-// Where the time of passes went, in nanoseconds of wall time; `noise` is the share of linear layers (and losses) that
-// their threads spent on packing with noise and update.
+// Wall time of passes by part, in nanoseconds. `noise` is the part of linear layers and losses that their threads spent packing
+// weights, including noise and update.
 struct Timings {
   int64_t embed = 0, linear = 0, attention = 0, rows = 0, losses = 0, noise = 0, update = 0;
 };
@@ -24,9 +24,9 @@ class Executor {
   Executor(const Kernels& kernels, size_t threads) : kernels_(kernels), pool_(threads), scratch_(pool_.threads()) {}
 
   Result run(Program&, const Recording&);
-  // Applies what is pending of a weight, for reading it.
+  // Applies the pending updates of a weight, before it is read.
   void settleAll(Weight&);
-  // Applies entries to elements first, first + 1, ... of a tensor, outside of any weight.
+  // Applies entries to elements first, first + 1, ... of a tensor that is not a weight of the device.
   void replay(void* elements, Dtype, size_t count, Place, Noise, const std::vector<Entry>&);
 
   const Kernels& kernels() const { return kernels_; }
@@ -35,7 +35,7 @@ class Executor {
   Pool& pool() { return pool_; }
 
  private:
-  // One run's operands.
+  // Operands of one run.
   struct Pass {
     Program& program;
     const Recording& recording;
@@ -46,7 +46,7 @@ class Executor {
     std::map<const Weight*, std::vector<float>> vectors;  // biases and norms: [sides][padded]
     Result result;
   };
-  struct Item;  // a linear layer of a step
+  struct Item;  // one linear layer of a step
 
   void step(Pass&, const Step&);
   void embed(Pass&, const Node&);
@@ -84,7 +84,7 @@ class Executor {
   Pool pool_;
   std::vector<Scratch> scratch_;
   Pages arena_;
-  // A pass ended halfway: some weights took an update that others did not.
+  // A pass failed halfway: some weights have taken an update that others have not.
   bool halfway_ = false;
   Timings timings_;
 };

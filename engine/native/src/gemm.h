@@ -1,4 +1,4 @@
-// The innermost products: a few rows of x times one panel, into a tile of y.
+// The innermost products: a few rows of x times one panel give a tile of y.
 #pragma once
 #include "kernels.h"
 #include "pack.h"
@@ -6,7 +6,7 @@
 namespace steplog {
 namespace STEPLOG_NAMESPACE {
 
-// Rows of a tile: as many accumulators of two vectors as the registers hold, beside two of the panel and one of x.
+// Rows of a tile: as many accumulators of two vectors as fit the registers, next to two vectors of the panel and one of x.
 #if STEPLOG_ISA >= STEPLOG_AVX512
 constexpr size_t tileRows = 14;
 #elif STEPLOG_ISA == STEPLOG_AVX2
@@ -44,7 +44,7 @@ STEPLOG_INLINE void multiplyTile(const float* x, size_t xStride, const float* pa
 #if STEPLOG_ISA >= STEPLOG_AVX512_BF16
 STEPLOG_INLINE __m512bh asPairs(F v) { return reinterpret_cast<__m512bh>(v); }
 
-// The same with pairs of bfloat16: products are exact, sums are float32.
+// The same for pairs of bfloat16: products are exact, sums are float32.
 template <size_t R>
 STEPLOG_INLINE void multiplyTilePairs(const uint16_t* x, size_t xStride, const float* panel, size_t inputs, float* y, size_t yStride, bool accumulate) {
   F sums[R][2];
@@ -89,8 +89,7 @@ struct alignas(64) TileShape {
   uint8_t rows[16] = {};
 };
 
-// For `rows` (at most 32) rows of x. Where there are 16 or fewer, the second tile of x repeats the first, and its sums are
-// not kept.
+// For `rows` (at most 32) rows of x. With 16 or fewer, the second tile of x repeats the first, and its sums are dropped.
 inline void shapeTiles(size_t rows) {
   TileShape shape;
   const uint8_t upper = uint8_t(rows < 16 ? rows : 16), lower = uint8_t(rows > 16 ? rows - 16 : rows);

@@ -1,4 +1,4 @@
-// The table of one instruction set: compiled once for each, with its own flags (binding.gyp).
+// The kernel table of one instruction set. This file is compiled once for each, with its flags (binding.gyp).
 #include "kernels.h"
 
 #include "attention.h"

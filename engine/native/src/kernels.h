@@ -1,5 +1,5 @@
-// What the instruction sets have in common: the table of kernels that each fills in, and the arguments they take.
-// Everything here works on memory that its caller has checked; kernels trust their arguments.
+// What the instruction sets share: the table of kernels that each one fills in, and their arguments. Kernels trust their
+// arguments; the caller has checked the memory.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -10,14 +10,14 @@ enum class Dtype : int { F32 = 0, BF16 = 1 };
 enum class Noise : int { normal = 0, rademacher = 1 };
 enum class Activation : int { none = 0, relu = 1, gelu = 2, geluTanh = 3, silu = 4 };
 
-// One pair of the log. `decay` is 1 where the run has none: multiplying by it changes no bit.
+// One entry of the log. Without decay, `decay` is 1, and multiplying by it changes no bit.
 struct Entry {
   uint64_t seed;
   float scalar;
   float decay;
 };
 
-// Where elements lie in their tensor's stream of noise (docs/STEP_LOG.md, "Noise").
+// Position of elements in the noise of their tensor (docs/STEP_LOG.md, "Noise").
 struct Place {
   uint32_t tensor;
   uint64_t first;
@@ -27,13 +27,13 @@ struct Perturbation {
   Noise noise;
   uint64_t seed;
   float size;  // e of docs/STEP_LOG.md; w + e*n on the plus side, w - e*n on the minus side
-  int sides = 2;  // 1: the plus side alone
+  int sides = 2;  // 1: only the plus side
 };
 
-// Rows of floats, or of bfloat16 where a matrix product reads them next. Both sides lie one after the other.
+// Rows of float32, or of bfloat16 if a matrix product reads them next. The sides are one after the other.
 struct Rows {
   void* data;
-  size_t stride;      // elements from a row to the next
+  size_t stride;      // elements from one row to the next
   size_t rows;        // of one side
   size_t sideStride;  // elements from the plus side to the minus side
   bool bf16;
@@ -42,8 +42,8 @@ struct Rows {
   uint16_t* half(int side, size_t row) const { return static_cast<uint16_t*>(data) + side * sideStride + row * stride; }
 };
 
-// A weight as a matrix product sees it. The update of the steps in `pending` is written back by the first product that
-// reads the weight after them, in the same pass over its memory that packs it.
+// A weight as a matrix product uses it. The first product that reads the weight after the steps in `pending` also applies and
+// writes back their updates, in the same pass over memory that packs it.
 struct Matrix {
   void* data;
   Dtype dtype;
@@ -54,12 +54,11 @@ struct Matrix {
   const Entry* pending;
   size_t pendingCount;
   Noise pendingNoise;
-  const Perturbation* perturbation;  // null: both sides are multiplied by the weight itself
+  const Perturbation* perturbation;  // null: both sides use the weight itself
 };
 
-// y[side] (+)= activation(x[side] * w[side] + bias[side]) for the outputs first, ..., last - 1 and the inputs firstInput,
-// ..., lastInput - 1. y's column 0 is output `origin`, x's column 0 is input `firstInput`. An activation and `accumulate`
-// exclude each other.
+// y[side] (+)= activation(x[side] * w[side] + bias[side]) for outputs first, ..., last - 1 and inputs firstInput, ...,
+// lastInput - 1. Column 0 of y is output `origin`, column 0 of x is input `firstInput`. `accumulate` excludes an activation.
 struct LinearTask {
   Rows x;
   Matrix w;
@@ -68,20 +67,20 @@ struct LinearTask {
   size_t first, last, origin;
   size_t firstInput, lastInput;
   const float* bias[2];  // [outputs] or null; by side
-  bool accumulate;       // onto what y holds
+  bool accumulate;       // adds to y
   Activation activation;
   bool multiplyBf16;
   void* scratch;  // linearScratch bytes
-  int64_t* packNanoseconds;  // of this thread, for the report of a step's parts
+  int64_t* packNanoseconds;  // counter of this thread, for the timings of a step
 };
 
 struct RowsTask {
-  Rows x, other, y;  // `other` where an operation has two operands
+  Rows x, other, y;  // `other` for operations with two operands
   int side;
   size_t from, to, columns;
 };
 
-// Rotary positions: row r takes the angles of slot slots[r].
+// Rotary positions: row r uses the angles of slot slots[r].
 struct Rotation {
   size_t headSize, pairs;
   bool interleaved;
@@ -96,10 +95,10 @@ struct AttentionTask {
   size_t queryRow;    // first row of the sequence's queries, in q and out
   size_t keyRow;      // first row of its keys, in k and v
   size_t queries;     // rows of the task's queries
-  size_t keys;        // keys there are in all
+  size_t keys;        // all keys
   size_t past;        // position of the first query among the keys (keys - queries of the sequence, plus the task's start)
-  Rows prefixK, prefixV;  // keys and values before those, of every sequence
-  size_t prefix;      // how many; 0: none
+  Rows prefixK, prefixV;  // keys and values before those of every sequence
+  size_t prefix;      // number of them; 0: none
   size_t queryColumn, keyColumn;  // of the head
   size_t prefixColumn;
   size_t headSize;
@@ -110,7 +109,7 @@ struct AttentionTask {
   void* scratch;   // attentionScratch(headSize) bytes
 };
 
-// Running softmax of rows: after all outputs, loss = log(sum) + peak - target.
+// Running softmax of a row: after all outputs, loss = log(sum) + peak - target.
 struct LossPartial {
   float peak;
   float sum;
@@ -119,22 +118,22 @@ struct LossPartial {
 struct Kernels {
   const char* name;
   bool multipliesBf16;
-  // Outputs are given to linear tasks in multiples of this.
+  // Linear tasks have a multiple of this many outputs.
   size_t panel;
 
-  // Applies entries in order. The one way in which stored weights change.
+  // Applies entries in order. Nothing else changes stored weights.
   void (*update)(void* weights, Dtype, size_t count, Place, Noise, const Entry*, size_t entries);
   // n of `count` elements.
   void (*noise)(int8_t* out, size_t count, Place, Noise, uint64_t seed);
-  // Stored elements as float32 of either side; `minus` may be null (no perturbation: plus is the plain value).
+  // Stored elements as float32 for each side. Without a perturbation, plus has the plain values and `minus` may be null.
   void (*perturb)(const void* weights, Dtype, size_t count, Place, const Perturbation*, float* plus, float* minus);
 
-  // Outputs that a task of this kind should take at most.
+  // Most outputs for a task of this kind.
   size_t (*linearOutputs)(const LinearTask&);
-  // Bytes of scratch for a task of these outputs.
+  // Bytes of scratch for a task with these outputs.
   size_t (*linearScratch)(const LinearTask&, size_t outputs);
   void (*linear)(const LinearTask&);
-  // The same for a handful of rows of one unperturbed side in float32, without packing: memory-bound.
+  // The same for a few rows of one unperturbed side in float32, without packing: memory-bound.
   void (*linearFew)(const LinearTask&);
 
   // Rows from, ..., to - 1 of one side. y may be x.
@@ -148,18 +147,18 @@ struct Kernels {
   void (*copy)(const RowsTask&, const int32_t* index);  // y's row is x's row index[row]; null: the same row
 
   size_t (*attentionScratch)(size_t headSize);
-  size_t (*attentionQueries)();  // rows of queries that a task should take
+  size_t (*attentionQueries)();  // rows of queries per task
   void (*attention)(const AttentionTask&);
 
-  // Takes logits [columns] of one row into its running softmax; softcap 0: none.
+  // Adds the logits [columns] of one row to its running softmax. softcap 0: none.
   void (*softmax)(float* logits, size_t columns, float softcap, LossPartial*);
 
-  // Multiply-adds between registers alone, in the format of products; returns the floating-point operations done. `out`
-  // has room for 16 floats.
+  // Multiply-adds on registers alone, in the format of products. Returns the number of floating-point operations. `out` has
+  // room for 16 floats.
   double (*multiplyAdds)(size_t rounds, bool bf16, float* out);
 };
 
-// Tables of the instruction sets that this binary was built with; null where the processor lacks one.
+// Tables of the instruction sets in this binary; null if the processor lacks the instruction set.
 const Kernels* kernelsPortable();
 const Kernels* kernelsAvx2();
 const Kernels* kernelsAvx512();

@@ -1,5 +1,5 @@
-// A linear layer's task: some outputs of one weight, for all rows. It packs its part of the weight for itself, so tasks
-// share nothing and need no order.
+// A task of a linear layer: some outputs of one weight, for all rows. Each task packs its own part of the weight, so tasks share
+// nothing and can run in any order.
 #pragma once
 #include <time.h>
 #include <type_traits>
@@ -12,14 +12,14 @@ namespace steplog {
 namespace STEPLOG_NAMESPACE {
 
 constexpr size_t alignment = 64;
-// Bytes of both sides' panels in a task. In float32 many panels, though they come from beyond the second-level cache then,
-// are better than few: all rows are read, and their sums written, once a task.
+// Bytes of the panels of both sides in a task. In float32, many panels are better than few, even if they exceed the second-level
+// cache: each task reads all rows and writes their sums once.
 constexpr size_t panelBudget(bool pairs) { return size_t(1) << (!pairs ? 21 : STEPLOG_ISA == STEPLOG_AMX ? 20 : 19); }
-// Inputs of a panel at most, where sums may be taken up again.
+// Most inputs of a panel, if sums may be continued.
 constexpr size_t mostInputs = 1024;
 
-// Inputs packed at once. Sums that leave as bfloat16, or through an activation, are not taken up again, so their inputs
-// are not split.
+// Inputs packed at a time. Sums that are written as bfloat16 or through an activation cannot be continued, so their inputs are
+// not split.
 inline size_t inputsAtOnce(const LinearTask& task) {
   const size_t inputs = task.lastInput - task.firstInput;
   if (task.y.bf16 || task.activation != Activation::none) return inputs;
@@ -46,7 +46,7 @@ inline int64_t nowNanoseconds() {
   return int64_t(t.tv_sec) * 1000000000 + t.tv_nsec;
 }
 
-// y (+)= activation(sums + bias); sums [rows, panelOutputs], which may be y's own memory.
+// y (+)= activation(sums + bias), with sums [rows, panelOutputs], which may be the memory of y.
 template <Activation kind>
 STEPLOG_INLINE void finishRows(const LinearTask& task, int side, size_t row, size_t rows, size_t output, const float* sums, size_t stride, bool last, bool onto) {
   const size_t column = output - task.origin;
@@ -76,7 +76,7 @@ inline void finishTile(const LinearTask& task, int side, size_t row, size_t rows
   }
 }
 
-// A tile's rows times the panel of the outputs from `output` on. `onto`: y holds sums to be added to.
+// The rows of a tile times the panel of outputs from `output` on. `onto`: adds to the sums in y.
 STEPLOG_INLINE void productTile(const LinearTask& task, int side, size_t row, size_t rows, size_t output, size_t input, size_t inputs,
                                 const char* panel, float* tile, bool last, bool onto) {
   const size_t at = input - task.firstInput;
@@ -100,8 +100,8 @@ STEPLOG_INLINE void productTile(const LinearTask& task, int side, size_t row, si
   if (last && finishes) finishTile(task, side, row, rows, output, sums, stride, true, false);
 }
 
-// One side's rows times the packed panels, for the inputs packed. A few rows stay in the first-level cache while all panels
-// pass; asking for the next rows or for y ahead of time was measured and gained nothing.
+// The rows of one side times the packed panels, for the packed inputs. A few rows stay in the first-level cache for all panels.
+// Prefetching the next rows or y was measured and gained nothing.
 inline void multiplyPanels(const LinearTask& task, int side, size_t input, size_t inputs, const char* panels, size_t panelBytes, float* tile) {
   const bool last = input + inputs == task.lastInput;
   const bool onto = task.accumulate || input > task.firstInput;
@@ -145,7 +145,7 @@ inline void linear(const LinearTask& task) {
 #endif
 }
 
-// ------------------------------------------------------------------ a handful of rows
+// ------------------------------------------------------------------ few rows
 STEPLOG_INLINE F weightsAt(const Matrix& w, size_t element) {
   return w.dtype == Dtype::F32 ? load(static_cast<const float*>(w.data) + element) : fromBf16(static_cast<const uint16_t*>(w.data) + element);
 }
@@ -176,7 +176,7 @@ inline void writeOne(const LinearTask& task, size_t row, size_t output, float va
   *y = task.accumulate ? *y + lane[0] : lane[0];
 }
 
-// Reads each weight once and multiplies it with every row: for one side of unperturbed weights, x and y in float32.
+// Reads each weight once and multiplies it with every row: for one side, unperturbed weights, and x and y in float32.
 inline void linearFew(const LinearTask& task) {
   const Matrix& w = task.w;
   const size_t inputs = task.lastInput - task.firstInput;

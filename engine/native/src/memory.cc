@@ -17,7 +17,7 @@
 
 namespace steplog {
 
-// From this size on large pages save more misses of the translation cache than they waste.
+// From this size on, large pages save more in translation cache misses than they waste in memory.
 constexpr size_t largeFrom = size_t(4) << 20;
 
 Pages::~Pages() { release(); }
@@ -73,10 +73,10 @@ Pages Pages::ofFile(const std::string& path, uint64_t offset, size_t bytes) {
 
 namespace {
 
-// What a thread reads at a time: some large pages.
+// Bytes that a thread reads at a time: several large pages.
 constexpr size_t readBytes = size_t(8) << 20;
 
-// 0, or what errno said; EIO for a file that ends too early.
+// 0, or errno; EIO for a file that ends too early.
 int readPart(int file, uint64_t offset, char* to, size_t bytes) {
   while (bytes > 0) {
     const ssize_t count = pread(file, to, bytes, off_t(offset));

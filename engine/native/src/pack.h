@@ -1,7 +1,7 @@
-// Packing a piece of a weight for the matrix kernels. On the way through, the updates of the last steps are written back,
-// and w + e*n and w - e*n are made from one draw of the noise, so that a step reads and writes each weight once.
+// Packs a piece of a weight for the matrix kernels. On the way, pending updates are applied and written back, and w + e*n and
+// w - e*n are made from the same noise, so a step reads and writes each weight once.
 //
-// A panel holds `panelOutputs` outputs of one side: [input][output] floats, or, for products of bfloat16, pairs of inputs
+// A panel has `panelOutputs` outputs of one side: floats [input][output], or, for products in bfloat16, pairs of inputs
 // [input / 2][output][2]. Inputs are padded with zeros to a multiple of panelInputs, outputs to a whole panel.
 #pragma once
 #include "kernels.h"
@@ -12,12 +12,12 @@ namespace STEPLOG_NAMESPACE {
 
 constexpr size_t panelOutputs = 2 * lanes;
 constexpr size_t panelInputs = 32;
-// Inputs that are packed at once: rows of them fit the first-level cache, for both sides.
+// Inputs packed at a time: rows of them fit the first-level cache, for both sides.
 constexpr size_t runInputs = runElements;
 
 constexpr size_t roundUp(size_t value, size_t to) { return (value + to - 1) / to * to; }
 
-// Noise of everything that packing one weight needs, made once a task.
+// The noise setup for packing one weight, made once per task.
 struct PackNoise {
   static constexpr size_t most = 8;
   RunEntry pending[most];
@@ -35,7 +35,7 @@ struct PackNoise {
   }
 };
 
-// Values of one run of elements, for each side; zero from `count` on, to a multiple of panelInputs.
+// Values of one run of elements for each side, padded with zeros to a multiple of panelInputs.
 inline void sidesOfRun(const Matrix& w, PackNoise& noise, size_t first, size_t count, float* plus, float* minus) {
   alignas(64) float values[runInputs];
   char* at = static_cast<char*>(w.data) + first * (w.dtype == Dtype::F32 ? 4 : 2);
@@ -48,7 +48,7 @@ inline void sidesOfRun(const Matrix& w, PackNoise& noise, size_t first, size_t c
   }
 }
 
-// dst[c][r] = src[r][c] of a square of `lanes` words.
+// dst[c][r] = src[r][c] for a square of `lanes` words.
 STEPLOG_INLINE void transposeSquare(const float* src, size_t srcStride, float* dst, size_t dstStride) {
 #if STEPLOG_ISA >= STEPLOG_AVX512
 #pragma GCC unroll 4
@@ -56,7 +56,7 @@ STEPLOG_INLINE void transposeSquare(const float* src, size_t srcStride, float* d
     F row[4];
 #pragma GCC unroll 4
     for (size_t r = 0; r < 4; r++) {
-      // Lane l: words 4c, ..., 4c + 3 of row 4l + r, so that only words within 128 bits are left to be exchanged.
+      // 128-bit lane l has words 4c, ..., 4c + 3 of row 4l + r, so that only words within 128 bits remain to be exchanged.
       const float* p = src + r * srcStride + 4 * c;
       F v = _mm512_castps128_ps512(_mm_loadu_ps(p));
       v = _mm512_insertf32x4(v, _mm_loadu_ps(p + 4 * srcStride), 1);
@@ -88,7 +88,7 @@ STEPLOG_INLINE void transposeSquare(const float* src, size_t srcStride, float* d
 #endif
 }
 
-// Rows [lanes][runInputs] of values into inputs at, ..., at + padded - 1 and outputs column, ..., column + lanes - 1 of a
+// Writes rows [lanes][runInputs] of values to inputs at, ..., at + padded - 1 and outputs column, ..., column + lanes - 1 of a
 // panel.
 inline void rowsToPanel(const float* rows, size_t padded, bool pairs, void* panel, size_t at, size_t column) {
   if (!pairs) {
@@ -129,7 +129,7 @@ inline void packOutIn(const Matrix& w, PackNoise& noise, size_t first, size_t la
   }
 }
 
-// The same of a weight [in, out].
+// The same for a weight [in, out].
 inline void packInOut(const Matrix& w, PackNoise& noise, size_t first, size_t last, size_t firstInput, size_t lastInput,
                       bool pairs, char* const panels[2], size_t panelBytes) {
   alignas(64) float rows[2][runInputs];

@@ -1,13 +1,13 @@
-// What the processor could do at most: multiply-adds between registers alone, as many sums at once as the products have.
-// For the bench, which says how much of it the products reach.
+// The peak of the processor: multiply-adds on registers alone, with as many sums at once as the products have. Benchmarks
+// report the share of it that the products reach.
 #pragma once
 #include "gemm.h"
 
 namespace steplog {
 namespace STEPLOG_NAMESPACE {
 
-// `rounds` multiply-adds on each of the sums; returns the floating-point operations done. The sums go to `out` [lanes], so
-// that they are computed.
+// Does `rounds` multiply-adds on each sum and returns the number of floating-point operations. The sums go to `out` [lanes],
+// so that the compiler must compute them.
 inline double multiplyAdds(size_t rounds, bool bf16, float* out) {
 #if STEPLOG_ISA == STEPLOG_AMX
   if (bf16) {

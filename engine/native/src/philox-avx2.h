@@ -1,7 +1,7 @@
 // Philox for AVX2, many blocks at a time; philox.h includes this.
 //
-// A round waits for its multiplication, so that one chain of four blocks alone leaves half of the execution ports idle.
-// Three chains, in turn, keep them busy, and are as many as the registers hold.
+// A round waits for its multiplication, so one chain of four blocks leaves half of the execution ports idle. Three interleaved
+// chains keep them busy, and more would not fit the registers.
 #pragma once
 
 namespace steplog {
@@ -9,16 +9,16 @@ namespace STEPLOG_NAMESPACE {
 
 constexpr size_t chainBlocks = 4, mostChains = 3;
 
-// How words lie in memory. `ordered`: the 16-byte little-endian blocks one after the other. `split`: of two blocks, words
-// 0 and 1 of both, then words 2 and 3 of both; unpacking within 128 bits then gives elements in their order.
+// Layout of words in memory. `ordered`: 16-byte little-endian blocks one after the other. `split`: words 0 and 1 of two blocks,
+// then words 2 and 3 of both, so that unpacking within 128 bits gives elements in order.
 enum class Layout { ordered, split };
 
-// Words 0 to 3 of four blocks, one to a 64-bit lane; upper halves hold rubbish.
+// Words 0 to 3 of four blocks, one per 64-bit lane. The upper halves are undefined.
 struct Chain {
   W c0, c1, c2, c3;
 };
 
-// In practice this keeps GCC from moving the rounds of one chain across those of another, and so out of registers.
+// In practice this keeps GCC from reordering the rounds of different chains, which would spill registers.
 STEPLOG_INLINE void settle(W& a, W& b) { asm("" : "+x"(a), "+x"(b)); }
 
 STEPLOG_INLINE Chain firstRounds(W block, const Keys& keys) {
@@ -37,8 +37,8 @@ STEPLOG_INLINE void nextRound(Chain& chain, const Keys& keys, int round) {
   settle(chain.c2, chain.c3);
 }
 
-// The tenth round. A product has the new low word below and the high one above, so that each pair of words comes out in
-// one lane, swapped, when the rest is shifted up instead of the product down.
+// The tenth round. A product has the new low word below and the high word above, so shifting the other operand up, instead of
+// the product down, leaves each pair of words in one lane, swapped.
 template <Layout layout>
 STEPLOG_INLINE void lastRound(const Chain& chain, const Keys& keys, W out[2]) {
   const W p0 = wideMul(wideSet(multiplier0), chain.c0), p1 = wideMul(wideSet(multiplier1), chain.c2);
@@ -54,8 +54,8 @@ STEPLOG_INLINE void lastRound(const Chain& chain, const Keys& keys, W out[2]) {
   }
 }
 
-// The numbers of four blocks as a chain's lanes have them. In order, lane 2j + i holds block 2i + j: shuffling within 128
-// bits then leaves blocks in order.
+// The numbers of four blocks in the lanes of a chain. For ordered output, lane 2j + i has block 2i + j, so that shuffling within
+// 128 bits leaves blocks in order.
 template <Layout layout>
 STEPLOG_INLINE W laneBlocks(uint64_t first) {
   return _mm256_add_epi64(wideSet(first), layout == Layout::split ? _mm256_setr_epi64x(0, 1, 2, 3) : _mm256_setr_epi64x(0, 2, 1, 3));
@@ -75,7 +75,7 @@ STEPLOG_INLINE void philoxChains(W blocks, const Keys& keys, W* out) {
   for (size_t c = 0; c < chains; c++) lastRound<layout>(chain[c], keys, out + 2 * c);
 }
 
-// Words of the blocks first, ..., first + blocks - 1. `out` has room for whole chains.
+// Words of blocks first, ..., first + blocks - 1. `out` has room for whole chains.
 template <Layout layout>
 inline void philoxInto(W* out, size_t blocks, uint64_t first, const Keys& keys) {
   if (__builtin_expect((first >> 32) != keys.high || ((first + blocks + chainBlocks) >> 32) != keys.high, 0)) {
@@ -112,7 +112,7 @@ STEPLOG_INLINE W countOnes(W words) {
   return _mm256_maddubs_epi16(_mm256_add_epi8(low, high), _mm256_set1_epi8(1));
 }
 
-// n of the sixteen elements of two blocks, `words` split. Behind the upper half of 2^23 as a float, a count is 2^23 more.
+// n of the sixteen elements of two blocks, from split words. A count in the low bits of the float 2^23 makes 2^23 + count.
 STEPLOG_INLINE void normalPair(W words, F n[2]) {
   const W counts = countOnes(words), exponent = _mm256_set1_epi16(0x4B00);
   const F offset = set1(8388608.0f + 8.0f);

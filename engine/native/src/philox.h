@@ -1,8 +1,8 @@
 // Noise by Philox4x32-10 (Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3"), several blocks at a time.
-// docs/STEP_LOG.md, "Noise", defines what is made here; engine/noise.ts is the readable twin.
+// docs/STEP_LOG.md, "Noise", defines it; engine/numbers/noise.ts is the readable twin.
 //
-// State words are kept one to a 64-bit lane: the multiplication reads only the lower 32 bits of a lane, so its full
-// product serves as the next low word as it is, and a shift of it as the high word. What lies above is never cleared.
+// Each 64-bit lane has one state word: the multiplication reads only the lower 32 bits of a lane, so the full product is the
+// next low word as it is, and the product shifted is the high word. Upper halves are never cleared.
 #pragma once
 #include "kernels.h"
 #include "simd.h"
@@ -16,7 +16,7 @@ using W = __m512i;
 STEPLOG_INLINE W wideSet(uint64_t v) { return _mm512_set1_epi64(int64_t(v)); }
 STEPLOG_INLINE W wideMul(W a, W b) { return _mm512_mul_epu32(a, b); }
 STEPLOG_INLINE W wideHigh(W a) { return _mm512_srli_epi64(a, 32); }
-// As wideHigh in the lower 32 bits; on another execution port.
+// Like wideHigh in the lower 32 bits, but on another execution port.
 STEPLOG_INLINE W wideHighShuffled(W a) { return _mm512_shuffle_epi32(a, _MM_PERM_CDAB); }
 STEPLOG_INLINE W wideXor(W a, W b, W c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
 #elif STEPLOG_ISA == STEPLOG_AVX2
@@ -39,11 +39,11 @@ STEPLOG_INLINE W wideXor(W a, W b, W c) { return a ^ b ^ c; }
 enum Stream : uint32_t { streamNormal = 0, streamRademacher = 1, streamRounding = 2 };
 
 constexpr size_t normalPerBlock = 8, rademacherPerBlock = 128;
-// Blocks that `philox` makes at once.
+// Blocks that `philox` makes at a time.
 constexpr size_t philoxBlocks = 2 * wide;
 constexpr uint32_t multiplier0 = 0xd2511f53, multiplier1 = 0xcd9e8d57;
 
-// A key as an operand in memory: AVX-512 spreads one over its lanes as it reads it, AVX2 does not.
+// A key as an operand in memory: AVX-512 can broadcast it while reading, AVX2 cannot.
 #if STEPLOG_ISA == STEPLOG_AVX2
 using KeyWord = W;
 STEPLOG_INLINE KeyWord keyWord(uint64_t v) { return wideSet(v); }
@@ -54,14 +54,14 @@ STEPLOG_INLINE KeyWord keyWord(uint64_t v) { return v; }
 STEPLOG_INLINE KeyWord nextKey(KeyWord key, uint32_t by) { return uint32_t(key) + by; }
 #endif
 
-// The keys of the ten rounds, and what of the first two rounds is the same for every block.
+// The keys of the ten rounds, and the parts of the first two rounds that all blocks share.
 struct Keys {
   KeyWord k0[10], k1[10];
   KeyWord c2First;                     // what round 1 adds to word 2
   KeyWord c0Second, c2Second, c3Second;  // what round 2 adds to words 0 and 2, and its word 3
   uint64_t seed;
   uint32_t tensor, stream;
-  uint32_t high;  // upper word of the block numbers that these are for
+  uint32_t high;  // upper word of the block numbers
 };
 
 inline Keys makeKeys(uint64_t seed, uint32_t tensor, uint32_t stream, uint32_t high = 0) {
@@ -89,7 +89,7 @@ inline Keys makeKeys(uint64_t seed, uint32_t tensor, uint32_t stream, uint32_t h
 namespace steplog {
 namespace STEPLOG_NAMESPACE {
 #else
-// Words 0 to 3 of `wide` blocks, whose numbers' lower words are in the lanes of `block`. Upper halves hold rubbish.
+// Words 0 to 3 of `wide` blocks; `block` has the lower words of their numbers. Upper halves are undefined.
 STEPLOG_INLINE void philoxRounds(W block, const Keys& keys, W out[4]) {
   const W m0 = wideSet(multiplier0), m1 = wideSet(multiplier1);
   const W p = wideMul(m0, block);
@@ -110,13 +110,13 @@ STEPLOG_INLINE void philoxRounds(W block, const Keys& keys, W out[4]) {
   out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-// The words of the blocks first, ..., first + philoxBlocks - 1, as the 16-byte little-endian blocks lie in memory. All of
-// them share the upper word of their number with the keys.
+// The words of blocks first, ..., first + philoxBlocks - 1, as 16-byte little-endian blocks in memory. The upper word of all
+// their numbers must be that of the keys.
 #if STEPLOG_ISA >= STEPLOG_AVX512
 struct Words { __m512i v[4]; };
 
 STEPLOG_INLINE Words philoxWords(uint64_t first, const Keys& keys) {
-  // Lane 2j + i holds block 4i + j, so that unpacking within 128 bits leaves blocks in order.
+  // Lane 2j + i has block 4i + j, so that unpacking within 128 bits leaves blocks in order.
   const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
   const __m512i base = _mm512_add_epi64(_mm512_set1_epi64(int64_t(first)), order);
   Words words;
@@ -151,7 +151,7 @@ STEPLOG_INLINE Words philoxWords(uint64_t first, const Keys& keys) {
 STEPLOG_INLINE void storeWords(void* out, const Words& words) { std::memcpy(out, words.v, sizeof words.v); }
 #endif
 
-// As philoxWords for any blocks: a group that reaches another upper word is made block by block.
+// philoxWords for any blocks: a group that crosses into another upper word is made block by block.
 STEPLOG_INLINE Words wordsAt(uint64_t first, const Keys& keys) {
   if (__builtin_expect((first >> 32) == keys.high && ((first + philoxBlocks - 1) >> 32) == keys.high, 1)) {
     return philoxWords(first, keys);
@@ -166,7 +166,7 @@ STEPLOG_INLINE Words wordsAt(uint64_t first, const Keys& keys) {
   return words;
 }
 
-// Number of ones in each 16-bit half, less 8.
+// The number of ones in each 16-bit half, minus 8.
 STEPLOG_INLINE void storeNormal(int16_t* out, const Words& words) {
 #if STEPLOG_ISA >= STEPLOG_AVX512
   for (int i = 0; i < 4; i++)
@@ -189,7 +189,7 @@ constexpr size_t wordBytes = 16 * philoxBlocks;
 // Elements of a whole group of blocks.
 constexpr size_t normalGroup = normalPerBlock * philoxBlocks, rademacherGroup = rademacherPerBlock * philoxBlocks;
 
-// 1 - 2 * bit of 128 * philoxBlocks elements, from their bits.
+// 1 - 2 * bit for 128 * philoxBlocks elements.
 STEPLOG_INLINE void storeSigns(int16_t* out, const uint8_t* bits, size_t count) {
 #if STEPLOG_ISA >= STEPLOG_AVX512
   for (size_t i = 0; i < count; i += 32) {
@@ -202,14 +202,14 @@ STEPLOG_INLINE void storeSigns(int16_t* out, const uint8_t* bits, size_t count) 
 #endif
 }
 
-// Blocks that cost no more than one.
+// Blocks made in the time of one.
 #if STEPLOG_ISA == STEPLOG_AVX2
 constexpr size_t leastBlocks = chainBlocks;
 #else
 constexpr size_t leastBlocks = philoxBlocks;
 #endif
 
-// The words of many blocks, in order. `out` is aligned as a vector, with room for whole groups.
+// The words of many blocks, in order. `out` is aligned to a vector and has room for whole groups.
 inline void wordsInto(void* out, size_t blocks, uint64_t first, const Keys& keys) {
 #if STEPLOG_ISA == STEPLOG_AVX2
   philoxInto<Layout::ordered>(static_cast<W*>(out), blocks, first, keys);
@@ -222,10 +222,10 @@ inline Keys noiseKeys(Noise noise, uint64_t seed, uint32_t tensor) {
   return makeKeys(seed, tensor, noise == Noise::normal ? streamNormal : streamRademacher);
 }
 
-// Room that noiseInto and roundingInto need for `count` elements: they write whole groups.
+// Room that noiseInto and roundingInto need for `count` elements, since they write whole groups.
 constexpr size_t noiseRoom(size_t count) { return count + rademacherGroup + rademacherPerBlock; }
 
-// n of elements first, ..., first + count - 1; the first of them is at the returned offset of `out`.
+// n of elements first, ..., first + count - 1, starting at the returned offset of `out`.
 inline size_t noiseInto(int16_t* out, size_t count, uint64_t first, Noise noise, const Keys& keys) {
   const bool normal = noise == Noise::normal;
   const size_t perBlock = normal ? normalPerBlock : rademacherPerBlock;
@@ -250,7 +250,7 @@ inline size_t noiseInto(int16_t* out, size_t count, uint64_t first, Noise noise,
   return skip;
 }
 
-// The 16 bits that stochastic rounding adds, in the same way.
+// The 16 bits that stochastic rounding adds, likewise.
 inline size_t roundingInto(uint16_t* out, size_t count, uint64_t first, const Keys& keys) {
   const size_t skip = size_t(first % normalPerBlock);
   wordsInto(out, (skip + count + normalPerBlock - 1) / normalPerBlock, first / normalPerBlock, keys);

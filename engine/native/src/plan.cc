@@ -6,9 +6,9 @@
 namespace steplog {
 namespace {
 
-// A feed-forward layer's hidden columns take at most this at a time, both sides together.
+// Most memory for the hidden columns of a feed-forward layer at a time, both sides together.
 constexpr size_t hiddenBytes = size_t(16) << 20;
-// Queries, keys and values that take more than this are computed for some heads at a time.
+// Queries, keys and values larger than this are computed for some heads at a time.
 constexpr size_t headBytes = size_t(16) << 20, headGroups = 4;
 
 class Planner {
@@ -43,7 +43,7 @@ class Planner {
 
   int root(int value) const { return program_.values[size_t(value)].root; }
   bool whole(int value) const { return root(value) == value; }
-  // The value is used once, as it is.
+  // The value is used once, as a whole.
   bool usedOnce(int value) const { return whole(value) && uses_[size_t(value)].size() == 1 && uses_[size_t(value)][0].value == value; }
   int lastUse(int value) const {
     int last = producer_[size_t(root(value))];
@@ -53,8 +53,8 @@ class Planner {
   Node& node(int index) { return program_.nodes[size_t(index)]; }
   const Value& value(int index) const { return program_.values[size_t(index)]; }
 
-  // ---------------------------------------------------------------- joining
-  // activation(linear(x)): by the linear layer, on its way out.
+  // ---------------------------------------------------------------- fusing
+  // activation(linear(x)): the linear layer applies it to its output.
   void foldActivations() {
     for (Node& activate : program_.nodes) {
       if (activate.op != Op::activate || !usedOnce(activate.in[0])) continue;
@@ -68,7 +68,7 @@ class Planner {
     }
   }
 
-  // r + linear(x): the products are summed up in r's memory, when nobody reads r later.
+  // r + linear(x): the products are added to the memory of r, if r is not read later.
   void foldResiduals() {
     int previous = -1;
     for (size_t i = 0; i < program_.nodes.size(); i++) {
@@ -127,15 +127,15 @@ class Planner {
       std::vector<int> together = step.nodes;
       together.push_back(next);
       if (!distinct(together)) break;
-      // The first of a feed-forward pair is left to it.
+      // The first layer of a feed-forward pair belongs to the pair.
       if (isLinear(next + 1) && node(next + 1).in[0] == node(next).out) break;
       step.nodes = together;
     }
     return step;
   }
 
-  // Queries, keys and values of one input, what is done to each head of them, and their attention; `chunk` is 0 where
-  // there is something else, or too little to be worth it.
+  // Queries, keys and values of one input, the operations on each head of them, and their attention. `chunk` is 0 if the
+  // operations are different, or too small to be worth it.
   Step headsStep(int i, int count) {
     Step step{Step::heads, {i, i + 1, i + 2}, 0, {}, false, 0};
     const int input = node(i).in[0];
@@ -149,7 +149,7 @@ class Planner {
       step.nodes.push_back(at);
     }
     if (at >= count || node(at).op != Op::attention || !node(at).caches.empty() || !std::equal(made, made + 3, node(at).in.begin())) return step;
-    // Its prefix, if any, is made before: it lies in memory of its own.
+    // A prefix is computed before and has its own memory.
     const Node& attention = node(at);
     for (size_t each = 3; each < step.nodes.size(); each++) {
       const Node& head = node(step.nodes[each]);
@@ -162,7 +162,7 @@ class Planner {
     return step;
   }
 
-  // The last layer's sums do not overwrite what the first one reads, chunk after chunk.
+  // The sums of the last layer must not overwrite the input that the first layer reads for later chunks.
   bool apart(int up, int down) { return node(down).residual < 0 || root(node(down).residual) != root(node(up).in[0]); }
 
   bool few(int at) const { return isFew(sides_, perturbed_, value(program_.nodes[size_t(at)].out).rows); }
@@ -171,7 +171,7 @@ class Planner {
     return (product.in[0] == a && product.in[1] == b) || (product.in[0] == b && product.in[1] == a);
   }
 
-  // A weight takes its pending updates in one task at a time.
+  // The pending updates of a weight are applied by one task at a time.
   bool distinct(const std::vector<int>& nodes) {
     for (size_t i = 0; i < nodes.size(); i++)
       for (size_t j = 0; j < i; j++)
@@ -183,14 +183,14 @@ class Planner {
     Step step{Step::feedForward, nodes, 0, {}, false, 0};
     const Value& hidden = value(node(nodes[0]).out);
     const size_t bytes = sides_ * hidden.rows * (bf16_ ? 2 : 4) * (nodes.size() == 3 ? 3 : 1);
-    // Whole panels of every instruction set, in chunks of one size.
+    // Whole panels of every instruction set, in chunks of equal size.
     const size_t chunks = std::max<size_t>(1, (hidden.columns * bytes + hiddenBytes - 1) / hiddenBytes);
     step.chunk = std::min(hidden.columns, ((hidden.columns + chunks - 1) / chunks + 127) / 128 * 128);
     return step;
   }
 
   // ---------------------------------------------------------------- formats
-  // What only matrix products read is stored as they read it.
+  // Values that only matrix products read are stored in the format of the products.
   void chooseFormats() {
     plan_.buffers.resize(program_.values.size());
     if (!bf16_) return;
@@ -210,7 +210,7 @@ class Planner {
     const Node& node = program_.nodes[size_t(use.node)];
     const bool product = node.op == Op::linear || node.op == Op::losses || node.op == Op::logits;
     if (!product || node.residual == use.value || isFew(sides_, perturbed_, value(use.value).rows)) return false;
-    // Kernels read inputs in whole groups of 32: a slice has neighbours there that are not zero.
+    // Kernels read inputs in groups of 32, where the neighbours of a slice are not zero.
     return whole(use.value) || value(use.value).columns % 32 == 0;
   }
 
@@ -275,7 +275,7 @@ class Planner {
     }
   }
 
-  // The operand whose memory an operation done element by element may write to.
+  // The operand whose memory an elementwise operation may overwrite.
   int inPlace(const Node& node, int at) const {
     const bool elementwise = node.op == Op::add || node.op == Op::multiply || node.op == Op::scale || node.op == Op::layerNorm ||
                              node.op == Op::rmsNorm || node.op == Op::rotate || node.op == Op::activate || node.op == Op::attention;
@@ -311,7 +311,7 @@ class Planner {
     }
   }
 
-  // First fit among what is free, else at the end.
+  // The first free range that fits, else at the end.
   size_t take(size_t bytes) {
     bytes = (bytes + 63) / 64 * 64;
     for (auto it = free_.begin(); it != free_.end(); ++it) {
@@ -355,7 +355,7 @@ class Planner {
   const bool perturbed_;
   const bool bf16_;
   Plan plan_;
-  std::vector<std::vector<Use>> uses_;  // of roots: by them or their slices
+  std::vector<std::vector<Use>> uses_;  // of roots, including uses of their slices
   std::vector<int> producer_;
   std::vector<int> stepOf_;
   std::map<int, Held> held_;

@@ -2,7 +2,7 @@
 
 namespace steplog {
 
-// How often a helper looks for the next round before it sleeps: rounds follow each other within microseconds in a pass.
+// How often a helper checks for the next round before it sleeps: within a pass, rounds follow within microseconds.
 constexpr int spins = 4000;
 
 static inline void pause() {

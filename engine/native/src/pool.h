@@ -1,4 +1,4 @@
-// A pool of threads that takes numbered tasks. The caller works too, so a pool of one has no threads of its own.
+// A pool of threads that runs numbered tasks. The caller works too, so a pool of one starts no threads.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -19,8 +19,8 @@ class Pool {
 
   size_t threads() const { return helpers_.size() + 1; }
 
-  // Calls work(task, thread) for the tasks 0, ..., count - 1, in any order, and returns when all have run. `thread` is
-  // below threads(). One call at a time. The first exception of a task is thrown again here.
+  // Calls work(task, thread) for tasks 0, ..., count - 1 in any order, and returns when all have run. `thread` is below
+  // threads(). One call at a time. Rethrows the first exception of a task.
   void run(size_t count, const std::function<void(size_t task, size_t thread)>& work);
 
  private:

@@ -5,7 +5,7 @@
 namespace steplog {
 namespace {
 
-// Bounds that keep every later product of sizes far from overflow.
+// Limits that keep all later products of sizes far from overflow.
 constexpr size_t mostRows = size_t(1) << 24, mostColumns = size_t(1) << 24;
 
 class Decoder {
@@ -16,7 +16,7 @@ class Decoder {
     require(!recording_.code.empty(), "a pass has at least one operation");
     if (recording_.perturbed) {
       require(std::isfinite(recording_.perturbation.size), "the perturbation is finite");
-      require(recording_.perturbation.sides == 1 || recording_.perturbation.sides == 2, "a perturbed pass has one side or two");
+      require(recording_.perturbation.sides == 1 || recording_.perturbation.sides == 2, "a perturbed pass has one or two sides");
     }
     while (at_ < recording_.code.size()) {
       require(!ended_, "losses or logits end a pass");
@@ -54,13 +54,13 @@ class Decoder {
   void embed(Node& node) {
     node.weight = matrix();
     node.list = &list();
-    for (int32_t id : *node.list) require(id >= 0 && size_t(id) < node.weight->shape[0], "ids lie in the table");
+    for (int32_t id : *node.list) require(id >= 0 && size_t(id) < node.weight->shape[0], "ids are rows of the table");
     finish(node, node.list->size(), node.weight->shape[1]);
   }
 
   void pair(Node& node) {
     const Value a = value(node), b = value(node);
-    require(a.rows == b.rows && a.columns == b.columns, "both operands have one shape");
+    require(a.rows == b.rows && a.columns == b.columns, "both operands have the same shape");
     finish(node, a.rows, a.columns);
   }
 
@@ -73,7 +73,7 @@ class Decoder {
   void slice(Node& node) {
     const Value x = value(node);
     const size_t first = size(), count = size();
-    require(count > 0 && first + count <= x.columns, "a slice lies in its columns");
+    require(count > 0 && first + count <= x.columns, "a slice is within the columns");
     Value out = x;
     out.columns = count;
     out.firstColumn += first;
@@ -141,7 +141,7 @@ class Decoder {
     require(node.window == 0 || node.flag, "a window is causal");
     size_t rows = 0;
     for (int32_t length : *node.list) {
-      require(length > 0, "a sequence has a token");
+      require(length > 0, "a sequence has at least one token");
       rows += size_t(length);
     }
     require(rows == q.rows && rows == k.rows && rows == v.rows, "the sequences' lengths add up to the rows");
@@ -150,7 +150,7 @@ class Decoder {
     finish(node, q.rows, q.columns);
   }
 
-  // Keys and values that come before those of every sequence: operands 3 and 4, where there are any.
+  // A prefix: keys and values before those of every sequence, as operands 3 and 4.
   void prefixOf(Node& node, size_t columns) {
     const int32_t keys = word();
     require(keys >= -1, "a prefix is a value or none");
@@ -166,8 +166,8 @@ class Decoder {
     require(ids.size() == node.list->size(), "every sequence has a cache");
     for (int32_t id : ids) {
       CacheRef cache = names_.cache(id);
-      for (const CacheRef& other : node.caches) require(other != cache, "every sequence has a cache of its own");
-      require(cache->rows == 0 || cache->columns == columns, "a cache keeps the columns that it began with");
+      for (const CacheRef& other : node.caches) require(other != cache, "every sequence has its own cache");
+      require(cache->rows == 0 || cache->columns == columns, "a cache keeps its number of columns");
       node.caches.push_back(std::move(cache));
     }
   }
@@ -190,7 +190,7 @@ class Decoder {
   void head(Node& node) {
     const Value x = value(node);
     node.weight = matrix();
-    require(node.weight->shape[1] == x.columns, "the head takes as many columns as the last activation has");
+    require(node.weight->shape[1] == x.columns, "the head has as many inputs as the last activation has columns");
     const size_t vocab = node.weight->shape[0];
     node.bias = vector(vocab);
     node.numbers = {number()};
@@ -198,7 +198,7 @@ class Decoder {
     if (node.op == Op::losses) {
       node.list = &list();
       require(node.list->size() == x.rows, "every row has a target");
-      for (int32_t target : *node.list) require(target >= 0 && size_t(target) < vocab, "targets lie in the vocabulary");
+      for (int32_t target : *node.list) require(target >= 0 && size_t(target) < vocab, "targets are in the vocabulary");
     }
     program_.result = node.op;
     program_.resultRows = x.rows;
@@ -216,9 +216,9 @@ class Decoder {
     program_.nodes.push_back(std::move(node));
   }
 
-  // ---------------------------------------------------------------- words of the recording
+  // ---------------------------------------------------------------- reading the recording
   int32_t word() {
-    require(at_ < recording_.code.size(), "the recording is whole");
+    require(at_ < recording_.code.size(), "the recording is complete");
     return recording_.code[at_++];
   }
   size_t size() {
@@ -257,7 +257,7 @@ class Decoder {
   WeightRef vectorOf(int32_t id, size_t size) const {
     if (id < 0) return nullptr;
     WeightRef weight = names_.weight(id);
-    require(weight->shape.size() == 1 && weight->shape[0] == size, "the vector has one element a column");
+    require(weight->shape.size() == 1 && weight->shape[0] == size, "the vector has one element per column");
     return weight;
   }
   WeightRef vector(size_t size) { return vectorOf(word(), size); }

@@ -1,4 +1,4 @@
-// A pass as TypeScript recorded it: a list of operations on activations, checked whole before anything is computed.
+// A pass as recorded in TypeScript: a list of operations on activations, all checked before anything is computed.
 #pragma once
 #include <memory>
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace steplog {
 
-// The numbers are those of engine/native/program.ts.
+// The numbers are those in engine/devices/native.ts.
 enum class Op : int {
   embed = 0,
   add,
@@ -31,10 +31,10 @@ using List = std::vector<int32_t>;
 using WeightRef = std::shared_ptr<Weight>;
 using CacheRef = std::shared_ptr<Cache>;
 
-// An activation [rows, columns]; a slice lies in the columns of another.
+// An activation [rows, columns]. A slice consists of columns of another activation.
 struct Value {
   size_t rows = 0, columns = 0;
-  int root = -1;           // the value whose memory it is in
+  int root = -1;           // the value that owns its memory
   size_t firstColumn = 0;  // within the root
 };
 
@@ -47,15 +47,15 @@ struct Node {
   const List* list = nullptr;
   const std::vector<double>* table = nullptr;
   size_t heads = 0, keyValueHeads = 0, headSize = 0, window = 0;
-  size_t firstHead = 0;  // of the keys at hand, among those of the prefix
+  size_t firstHead = 0;  // position of the current key heads among those of the prefix
   bool flag = false;  // causal; interleaved; [in, out]
   Activation activation = Activation::none;
   std::vector<CacheRef> caches;
-  // Set when operations are joined (plan.h).
-  int residual = -1;  // value that a linear layer's output is added onto, in its memory
+  // Set when operations are fused (plan.h).
+  int residual = -1;  // a linear layer adds its output to this value, in its memory
 };
 
-// What a pass is made of before it is checked.
+// A recorded pass, not checked yet.
 struct Recording {
   std::vector<int32_t> code;
   std::vector<double> numbers;
@@ -74,14 +74,14 @@ struct Program {
   size_t resultRows = 0, resultColumns = 0;
 };
 
-// Finds the weights and caches that a recording names.
+// Finds the weights and caches of a recording by their ids.
 struct Names {
   virtual WeightRef weight(int32_t id) const = 0;
   virtual CacheRef cache(int32_t id) const = 0;
   virtual ~Names() = default;
 };
 
-// Checks every name, shape, index and number. Throws Invalid. The recording must outlive the program.
+// Checks every id, shape, index and number. Throws Invalid. The recording must outlive the program.
 Program decode(const Recording&, const Names&);
 
 }  // namespace steplog

@@ -1,7 +1,7 @@
-// What is done row by row: norms, activations, sums, rotary positions, and the softmax of the loss.
+// Operations on rows: norms, activations, sums, rotary positions, and the softmax of the loss.
 //
-// Rows are padded to whole vectors, so elementwise loops run over whole vectors; what lies in the padding is rubbish that
-// no reduction may read.
+// Rows are padded to whole vectors, so elementwise loops run over whole vectors. The padding is undefined: reductions must not
+// read it.
 #pragma once
 #include <type_traits>
 
@@ -28,7 +28,7 @@ STEPLOG_INLINE F activated(F x, Activation kind) {
   return x;
 }
 
-// Writes a vector of a row as the row is stored.
+// Writes a vector in the format of its row.
 STEPLOG_INLINE void put(const Rows& y, int side, size_t row, size_t column, F v) {
   if (y.bf16) storeBf16(y.half(side, row) + column, v);
   else store(y.f32(side, row) + column, v);
@@ -70,7 +70,7 @@ inline void copyRows(const RowsTask& task, const int32_t* index) {
   }
 }
 
-// Sum of each(vector) over a row; `each` sees zeros beyond the last column.
+// Sum of each(vector) over a row. `each` gets zeros after the last column.
 template <class Each>
 STEPLOG_INLINE float reduceRow(const float* x, size_t columns, float rest, Each&& each) {
   F total[2] = {zero(), zero()};
@@ -90,7 +90,7 @@ inline void layerNorm(const RowsTask& task, const float* weight, const float* bi
     const float* x = task.x.f32(task.side, row);
     const float mean = reduceRow(x, task.columns, 0, [](F v) { return v; }) / size;
     const F center = set1(mean);
-    // Beyond the last column the mean itself stands, which adds nothing.
+    // After the last column the value is the mean, which adds nothing.
     const float variance = reduceRow(x, task.columns, mean, [&](F v) { const F d = sub(v, center); return mul(d, d); }) / size;
     const F inverse = set1(1.0f / std::sqrt(variance + epsilon));
     for (size_t c = 0; c < task.columns; c += lanes) {
@@ -113,7 +113,7 @@ inline void rmsNorm(const RowsTask& task, size_t group, const float* weight, flo
         const size_t left = group - c;
         if (left >= lanes) {
           put(task.y, task.side, row, start + c, v);
-        } else if (task.y.bf16) {  // the next group's columns are not ours to write
+        } else if (task.y.bf16) {  // must not write the columns of the next group
           alignas(64) uint16_t halves[lanes];
           storeBf16(halves, v);
           for (size_t i = 0; i < left; i++) task.y.half(task.side, row)[start + c + i] = halves[i];

@@ -1,7 +1,7 @@
-// Signs of rademacher noise for runs of elements that lie near each other, as the rows of a weight do.
+// Signs of rademacher noise for runs of elements near each other, such as rows of a weight.
 //
-// Philox makes the bits of hundreds or thousands of elements at a time, of which packing takes some hundred in a run; the
-// runs of the next rows often want the others.
+// Philox makes the bits of hundreds or thousands of elements at a time, and packing uses a hundred or so per run; the runs of
+// the next rows often need the others.
 #pragma once
 #include "philox.h"
 
@@ -16,8 +16,8 @@ class Signs {
     for (uint64_t& each : group_) each = ~uint64_t(0);
   }
 
-  // The bits of at most mostElements elements from `first` on, valid until the next call; null unless `first` begins a
-  // byte. The keys are the same at every call.
+  // The bits of at most mostElements elements from `first` on, valid until the next call; null unless `first` is the start of a
+  // byte. Every call must have the same keys.
   const uint8_t* of(uint64_t first, size_t count, const Keys& keys) {
     if (first % 8 != 0) return nullptr;
     const size_t skip = size_t(first % groupElements) / 8, bytes = (count + 7) / 8;
@@ -32,9 +32,9 @@ class Signs {
  private:
   static constexpr size_t groupBlocks = leastBlocks;
   static constexpr size_t groupElements = groupBlocks * rademacherPerBlock;
-  // A prime number: rows whose length is a power of two would fall into few of 16 places.
+  // A prime number: with 16 slots, rows whose length is a power of two would share few of them.
   static constexpr size_t places = 17;
-  // Kernels read a few bytes beyond the last bit.
+  // Kernels read a few bytes after the last bit.
   static constexpr size_t beyond = 8;
 
   const uint8_t* group(uint64_t number, const Keys& keys) {

@@ -1,6 +1,6 @@
-// One vector type for every instruction set, so that each kernel is written once. STEPLOG_ISA (a number, from
-// binding.gyp) says which one this translation unit is for; everything is in a namespace of its own, so that the linker
-// never takes one set's code for another's.
+// One vector type for every instruction set, so that each kernel is written once. STEPLOG_ISA, a number from binding.gyp,
+// selects the instruction set of this translation unit. Each has its own namespace, so that the linker never uses the code of
+// one for another.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -60,7 +60,7 @@ STEPLOG_INLINE F copySign(F magnitude, F sign) {
 }
 // a < b ? x : y
 STEPLOG_INLINE F selectLess(F a, F b, F x, F y) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x); }
-// 2^n for whole n in the range of normal floats.
+// 2^n for whole numbers n in the range of normal floats.
 STEPLOG_INLINE F powerOfTwo(F n) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23)); }
 STEPLOG_INLINE float sum(F a) { return _mm512_reduce_add_ps(a); }
 STEPLOG_INLINE float maximum(F a) { return _mm512_reduce_max_ps(a); }
@@ -94,8 +94,8 @@ STEPLOG_INLINE F roundStochastic(F v, const uint16_t* r) {
 STEPLOG_INLINE void storeUpper(uint16_t* p, F v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(v), 16)));
 }
-// w + a where the element's bit is set, w + minus where it is not. `bits` starts at the first element's byte; three bytes
-// beyond the last may be read.
+// w + a where the bit of the element is set, else w + minus. `bits` starts at the byte of the first element; up to three bytes
+// after the last may be read.
 STEPLOG_INLINE F addSigned(F w, const uint8_t* bits, size_t element, F a, F minus) {
   uint16_t mask;
   std::memcpy(&mask, bits + element / 8, 2);
@@ -171,7 +171,7 @@ STEPLOG_INLINE F roundStochastic(F v, const uint16_t* r) {
 }
 STEPLOG_INLINE void storeUpper(uint16_t* p, F v) { storeUpperHalves(p, _mm256_castps_si256(v)); }
 STEPLOG_INLINE F addSigned(F w, const uint8_t* bits, size_t element, F a, F minus) {
-  int four;  // read as a whole: a load spreads it, which a byte in a register costs two instructions more
+  int four;  // read as a whole: a load can broadcast it; a byte in a register takes two more instructions
   std::memcpy(&four, bits + element / 8, 4);
   const __m256i toSign = _mm256_sllv_epi32(_mm256_set1_epi32(four), _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24));
   return _mm256_add_ps(w, _mm256_blendv_ps(minus, a, _mm256_castsi256_ps(toSign)));
@@ -203,7 +203,7 @@ STEPLOG_INLINE F add(F a, F b) { return a + b; }
 STEPLOG_INLINE F sub(F a, F b) { return a - b; }
 STEPLOG_INLINE F mul(F a, F b) { return a * b; }
 STEPLOG_INLINE F div(F a, F b) { return a / b; }
-// Where the product is not exact this rounds twice; only sums that may differ by a rounding use it so.
+// If the product is not exact, this rounds twice; only sums that may differ by a rounding use it that way.
 STEPLOG_INLINE F fma(F a, F b, F c) { return a * b + c; }
 STEPLOG_INLINE F fnma(F a, F b, F c) { return c - a * b; }
 STEPLOG_INLINE F pick(I mask, F x, F y) { return (F)(((I)x & mask) | ((I)y & ~mask)); }
@@ -248,14 +248,14 @@ STEPLOG_INLINE F addSigned(F w, const uint8_t* bits, size_t element, F a, F minu
 }
 #endif
 
-// ------------------------------------------------------------------ the same for all
+// ------------------------------------------------------------------ for all instruction sets
 #if STEPLOG_ISA != STEPLOG_AVX2
 constexpr size_t signVectors = 1;
 STEPLOG_INLINE void addSignedWord(F w[signVectors], const uint8_t* bits, size_t element, F a, F minus) { w[0] = addSigned(w[0], bits, element, a, minus); }
 #endif
 
-// e^x to about 2 units in the last place; 0 below -87, infinity never (x is clamped to 88). NaN stays NaN: of two
-// operands, vmin and vmax give the second when one is NaN.
+// e^x, to about 2 units in the last place; 0 below -87, and never infinity (x is clamped to 88). NaN stays NaN: vmin and vmax
+// return their second operand if one is NaN.
 STEPLOG_INLINE F exp(F x) {
   const F clamped = vmin(set1(88.37626f), vmax(set1(-87.33654f), x));
   const F n = round(mul(clamped, set1(1.44269504f)));
@@ -271,7 +271,7 @@ STEPLOG_INLINE F exp(F x) {
   return selectLess(x, set1(-87.33654f), zero(), mul(e, powerOfTwo(n)));
 }
 
-// Small arguments by the odd Taylor polynomial, where 1 - 2 / (e^2x + 1) would cancel.
+// Small arguments use the odd Taylor polynomial, because 1 - 2 / (e^2x + 1) would cancel.
 STEPLOG_INLINE F tanh(F x) {
   const F size = abs(x);
   const F square = mul(x, x);
@@ -284,7 +284,7 @@ STEPLOG_INLINE F tanh(F x) {
   return copySign(selectLess(size, set1(0.25f), small, large), x);
 }
 
-// Error function: Abramowitz and Stegun 7.1.26 has 1.5e-7 absolute, too coarse near 0; there a series.
+// Error function: Abramowitz and Stegun 7.1.26, with an absolute error of 1.5e-7; near 0 that is too coarse, so a series.
 STEPLOG_INLINE F erf(F x) {
   const F size = abs(x);
   const F square = mul(x, x);

@@ -1,8 +1,8 @@
-// The update, w <- w - a*n (docs/STEP_LOG.md, "Update"; engine/update.ts is the readable twin), and the perturbed values
-// w +- e*n. A block of a tensor stays in the first-level cache while all entries pass over it.
+// The update, w <- w - a*n (docs/STEP_LOG.md, "Update"; engine/replay/update.ts is the readable twin), and the perturbed
+// values w +- e*n. A block of a tensor stays in the first-level cache while all entries are applied to it.
 //
-// a*n and e*n are exact, so that a fused multiply-add rounds as the one subtraction does; the decay is a rounded multiply
-// of its own, which is why this is compiled without contraction.
+// a*n and e*n are exact, so a fused multiply-add rounds like the single subtraction. The decay is a separate rounded multiply,
+// which is why this is compiled without contraction.
 #pragma once
 #include "kernels.h"
 #include "philox.h"
@@ -12,7 +12,7 @@ namespace steplog {
 namespace STEPLOG_NAMESPACE {
 
 constexpr size_t blockElements = 4096;
-// Entries whose bits are kept at once when the noise is rademacher.
+// Entries whose rademacher bits are kept at a time.
 constexpr size_t bitEntries = 16;
 
 inline bool decays(const Entry* entries, size_t count) {
@@ -34,7 +34,7 @@ STEPLOG_INLINE void applyEntry(float* w, size_t count, const int16_t* n, const u
     if (rounds) v = roundStochastic(v, r + i);
     store(w + i, v);
   }
-  if (i < count) {  // n and r have room beyond the last element
+  if (i < count) {  // n and r may be read beyond the last element
     F v = loadPart(w + i, count - i, 0.0f);
     if (decayed) v = mul(v, d);
     v = fnma(a, fromInt16(n + i), v);
@@ -60,12 +60,12 @@ STEPLOG_INLINE void applySigns(float* w, size_t count, const uint8_t* bits, cons
 }
 
 #if STEPLOG_ISA == STEPLOG_AVX2
-// Elements whose words are made before they are used.
+// Elements whose words are made in advance.
 constexpr size_t batchElements = 768;
 constexpr size_t pairElements = 2 * normalPerBlock;
-static_assert(batchElements % (mostChains * chainBlocks * normalPerBlock) == 0, "a batch is whole chains, as they are written");
+static_assert(batchElements % (mostChains * chainBlocks * normalPerBlock) == 0, "a batch is a whole number of chains, as they are written");
 
-// One entry with normal noise over as many whole pairs of Philox blocks as there are; returns the elements done.
+// Applies one entry with normal noise to all whole pairs of Philox blocks; returns the number of elements done.
 template <bool rounds, bool decayed>
 inline size_t updatePairs(float* w, size_t count, uint64_t block, const Keys& keys, const Keys& roundingKeys, const Entry& entry) {
   alignas(32) W n[batchElements / pairElements], r[batchElements / pairElements];
@@ -88,7 +88,7 @@ inline size_t updatePairs(float* w, size_t count, uint64_t block, const Keys& ke
   return whole;
 }
 
-// plus = w + e*n, minus = w - e*n of as many whole pairs of Philox blocks as there are; returns the elements done.
+// plus = w + e*n, minus = w - e*n for all whole pairs of Philox blocks; returns the number of elements done.
 inline size_t perturbPairs(const float* w, size_t count, uint64_t block, const Keys& keys, float size, float* plus, float* minus) {
   alignas(32) W n[batchElements / pairElements];
   const F e = set1(size);
@@ -111,7 +111,7 @@ inline size_t perturbPairs(const float* w, size_t count, uint64_t block, const K
 }
 #endif
 
-// One entry over a block, a group of Philox blocks at a time.
+// Applies one entry to a block, a group of Philox blocks at a time.
 template <bool rounds>
 inline void updateBlock(float* w, size_t count, uint64_t first, Noise noise, const Keys& keys, const Keys& roundingKeys, const Entry& entry) {
   alignas(64) int16_t n[noiseRoom(normalGroup)];
@@ -143,7 +143,7 @@ inline void updateBlock(float* w, size_t count, uint64_t first, Noise noise, con
     }
     return;
   }
-  // Parts that end with a Philox block of either kind.
+  // Parts that end with a Philox block, for both kinds of noise.
   for (size_t at = 0; at < count;) {
     const size_t room = rademacherGroup - size_t((first + at) % rademacherPerBlock);
     const size_t part = count - at < room ? count - at : room;
@@ -154,13 +154,13 @@ inline void updateBlock(float* w, size_t count, uint64_t first, Noise noise, con
   }
 }
 
-// All entries over a block of float32 whose noise is rademacher, whole Philox blocks: the weights stay in registers while
-// a few entries pass.
+// Applies all entries with rademacher noise to a block of float32 that is whole Philox blocks: weights stay in registers for a
+// few entries.
 template <bool withDecay>
 inline void updateSigns(float* w, size_t count, uint64_t first, uint32_t tensor, const Entry* entries, size_t entryCount) {
   constexpr size_t registers = STEPLOG_ISA >= STEPLOG_AVX512 ? 16 : 8;
   alignas(64) static thread_local uint8_t memory[bitEntries][blockElements / 8 + wordBytes];
-  auto* const bits = memory;  // a thread's own memory is looked up at each mention of it
+  auto* const bits = memory;  // thread-local memory is looked up at every access
   float plus[bitEntries], minus[bitEntries];
   for (size_t from = 0; from < entryCount; from += bitEntries) {
     const size_t some = entryCount - from < bitEntries ? entryCount - from : bitEntries;
@@ -188,13 +188,13 @@ inline void updateSigns(float* w, size_t count, uint64_t first, uint32_t tensor,
   }
 }
 
-// What many small pieces of one tensor need of its noise, made once for all of them.
+// The part of a tensor's noise that many of its small pieces share, made once.
 struct RunNoise {
   Keys keys;
   Signs signs;
 };
 
-// The same of an entry.
+// The same for an entry.
 struct RunEntry {
   RunNoise noise;
   Keys rounding;
@@ -220,7 +220,7 @@ inline void narrow(const float* from, uint16_t* to, size_t count) {
   }
 }
 
-// Elements of a run at most.
+// Most elements of a run.
 constexpr size_t runElements = Signs::mostElements;
 
 template <bool rounds>
@@ -233,8 +233,8 @@ inline void updateRunValues(float* w, size_t count, uint64_t first, Noise noise,
   applySigns<rounds>(w, count, bits, r, entry.entry);
 }
 
-// A run of elements, as packing takes them; leaves the values as float32 in `values`, unless the weights are float32
-// already, and stores what changed.
+// Updates a run of elements for packing: stores changed elements, and leaves the values as float32 in `values`, unless the
+// weights are float32 already.
 inline const float* updateRun(void* weights, Dtype dtype, size_t count, uint64_t first, Noise noise, RunEntry* entries, size_t entryCount, float* values) {
   if (dtype == Dtype::F32) {
     float* w = static_cast<float*>(weights);
@@ -263,7 +263,7 @@ inline void updateFloats(float* w, size_t count, Place place, Noise noise, const
   }
 }
 
-// Has the second-level cache fetch what is needed soon.
+// Prefetches into the second-level cache what is needed soon.
 STEPLOG_INLINE void askFor(const char* memory, size_t bytes) {
   for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(memory + at, 0, 2);
 }
@@ -272,7 +272,7 @@ inline void update(void* weights, Dtype dtype, size_t count, Place place, Noise 
   const size_t size = dtype == Dtype::F32 ? 4 : 2;
   alignas(64) static thread_local float values[blockElements];
   for (size_t at = 0; at < count;) {
-    // The first block ends where the tensor's blocks do, so that all others are aligned with the noise.
+    // The first block ends at a block of the tensor, so that all others are aligned with the noise.
     const size_t room = blockElements - size_t((place.first + at) % blockElements);
     const size_t some = count - at < room ? count - at : room;
     const Place here = {place.tensor, place.first + at};
@@ -294,7 +294,7 @@ inline void update(void* weights, Dtype dtype, size_t count, Place place, Noise 
   }
 }
 
-// plus = w + e*n, minus = w - e*n of a run of float32 values; plus and minus have room for whole vectors.
+// plus = w + e*n, minus = w - e*n for a run of float32 values. plus and minus have room for whole vectors.
 STEPLOG_INLINE void perturbRun(const float* w, size_t count, const int16_t* n, float size, float* plus, float* minus) {
   const F e = set1(size);
   size_t i = 0;
@@ -327,7 +327,7 @@ STEPLOG_INLINE void perturbSigns(const float* w, size_t count, const uint8_t* bi
   }
 }
 
-// A run of float32 values from `first` on, perturbed by one draw of the noise.
+// A run of float32 values from `first` on, both sides perturbed with the same noise.
 inline void perturbValues(const float* w, size_t count, uint64_t first, const Perturbation& perturbation, RunNoise& noise, float* plus, float* minus) {
   if (perturbation.noise == Noise::rademacher) {
     if (const uint8_t* bits = noise.signs.of(first, count, noise.keys)) return perturbSigns(w, count, bits, perturbation.size, plus, minus);

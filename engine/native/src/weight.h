@@ -1,4 +1,4 @@
-// A weight as the device keeps it, and the updates it has yet to take.
+// A weight on the device, with its pending updates.
 #pragma once
 #include <memory>
 #include <stdexcept>
@@ -10,7 +10,7 @@
 
 namespace steplog {
 
-// What the caller of the device got wrong; its text reaches TypeScript.
+// An error of the caller; its text reaches TypeScript.
 struct Invalid : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -26,7 +26,7 @@ struct Weight {
   bool trainable = false;
   uint32_t tensor = 0;
   Pages pages;
-  // Entries in order that the stored elements have yet to take; all of one kind of noise.
+  // Pending entries, in order, all with the same kind of noise.
   std::vector<Entry> pending;
   Noise pendingNoise = Noise::normal;
 
@@ -40,7 +40,7 @@ struct Weight {
   char* data() const { return pages.data(); }
 };
 
-// Keys and values of one sequence that earlier passes saw, of one layer.
+// Keys and values of one layer for one sequence in earlier passes.
 struct Cache {
   size_t rows = 0, columns = 0, stride = 0, capacity = 0;
   Pages keys, values;

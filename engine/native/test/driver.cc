@@ -1,10 +1,10 @@
-// Random programs on every instruction set of this machine and several numbers of threads, for the sanitizers to watch
-// (sanitize.sh). What must hold besides: losses are equal bit for bit whatever the threads, close between instruction
-// sets, and weights are equal bit for bit between all.
+// Runs random programs on every instruction set of this machine with several numbers of threads, under the sanitizers
+// (sanitize.sh). It also checks that losses are equal bit for bit for any number of threads and close between instruction sets,
+// and that weights are equal bit for bit everywhere.
 //
-//   driver PROGRAMS [INSTRUCTION_SET...]      exit status 1 and the program's seed when something differs
+//   driver PROGRAMS [INSTRUCTION_SET...]      exits with 1 and prints the seed of a program that differs
 //
-// STEPLOG_MEMORY_ONLY=1 compares nothing: valgrind gives x - x by a fused multiply-add the wrong sign of zero.
+// STEPLOG_MEMORY_ONLY=1 skips the comparisons: valgrind gives x - x by a fused multiply-add the wrong sign of zero.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -26,7 +26,7 @@ struct Random {
   float value() { return float(int64_t(engine() % 2001) - 1000) * 1e-3f; }
 };
 
-// A program, and the weights that it begins with; made again, the same, for every device.
+// A program and its initial weights; made again for every device, with the same values.
 struct Sketch {
   Recording recording;
   std::vector<std::vector<size_t>> shapes;
@@ -242,7 +242,7 @@ int main(int count, char** arguments) {
   for (const Kernels* kernels : sets) {
     for (const bool bf16 : {false, kernels->multipliesBf16}) {
       float out[16];
-      expect(kernels->multiplyAdds(3, bf16, out) > 0 && out[0] > 0 && std::isfinite(out[0]), 0, kernels->name, "multiply-adds end in no number");
+      expect(kernels->multiplyAdds(3, bf16, out) > 0 && out[0] > 0 && std::isfinite(out[0]), 0, kernels->name, "multiply-adds do not give a number");
     }
   }
   for (uint64_t seed = 1; seed <= programs; seed++) {

@@ -1,6 +1,6 @@
-// AVX-512, its bfloat16 and AMX on a processor that has AVX2, for tests: SIMDe's functions under Intel's names, and below
-// those that its version 0.7.4 lacks, lane by lane from Intel's description of them (Intel Intrinsics Guide). Kernels are
-// compiled with this included before everything else (emulated.sh). Denormals are not flushed as dpbf16 would.
+// AVX-512, its bfloat16 and AMX on a processor with AVX2, for tests: SIMDe's functions under Intel's names, and, written lane by
+// lane from the Intel Intrinsics Guide, those that SIMDe 0.7.4 lacks. Kernels are compiled with this header included before
+// everything else (emulated.sh). Unlike dpbf16, it does not flush denormals.
 #pragma once
 #include <immintrin.h>
 
@@ -17,7 +17,7 @@ namespace emulated {
 template <class To, class From>
 inline To bits(const From& from) {
   To to{};
-  static_assert(sizeof(To) == sizeof(From), "the same bits");
+  static_assert(sizeof(To) == sizeof(From), "both have the same size");
   std::memcpy(&to, &from, sizeof to);
   return to;
 }
@@ -70,7 +70,7 @@ inline void store(void* to, uint16_t mask, __m512 a) {
   for (size_t i = 0; i < 16; i++)
     if (mask >> i & 1) std::memcpy(static_cast<char*>(to) + 4 * i, &in.v[i], 4);
 }
-// In the order of GCC's and Intel's: halves, quarters, and so on.
+// In the order of GCC and Intel: halves, quarters, and so on.
 template <class Join>
 inline float reduce(__m512 a, Join join) {
   Floats in = bits<Floats>(a);
@@ -87,7 +87,7 @@ inline uint16_t toBf16(float x) {
 inline float fromBf16(uint16_t x) { return bits<float>(uint32_t(x) << 16); }
 inline __m256bh toBf16s(__m512 a) { return bits<__m256bh>(map<Lanes<uint16_t, 16>>(bits<Floats>(a), toBf16)); }
 
-// Two products onto a sum.
+// Adds two products to a sum.
 inline float addPair(float sum, const uint16_t* a, const uint16_t* b) {
   return std::fma(fromBf16(a[0]), fromBf16(b[0]), std::fma(fromBf16(a[1]), fromBf16(b[1]), sum));
 }

@@ -1,4 +1,4 @@
-// In the place of src/cpu.cc: a processor that has everything, as emulate.h makes it.
+// Replaces src/cpu.cc: a processor with everything that emulate.h emulates.
 #include "../src/cpu.h"
 
 namespace steplog {

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# The kernels for AVX-512, bfloat16 and AMX on a processor that has AVX2 alone: the same random programs as under the
-# sanitizers (driver.cc), with those instructions emulated (emulate.h). It says that they are right, not how fast. With
-# CI=true a missing SIMDe fails; else it is left out, and said so.
+# Tests the kernels for AVX-512, bfloat16 and AMX on a processor with only AVX2: runs the same random programs as under the
+# sanitizers (driver.cc), with those instructions emulated (emulate.h). It checks results, not speed. Without SIMDe it fails if
+# CI=true, and otherwise skips with a message.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 if ! grep -q avx2 /proc/cpuinfo 2>/dev/null; then
-  echo "This processor has no AVX2: left out" >&2
+  echo "This processor has no AVX2: skipped" >&2
   [[ "${CI:-}" != true ]]
   exit
 fi
 if [[ ! -e /usr/include/simde/x86/avx512.h ]]; then
-  echo "SIMDe is not here (apt-get install libsimde-dev): left out" >&2
+  echo "SIMDe is not installed (apt-get install libsimde-dev): skipped" >&2
   [[ "${CI:-}" != true ]]
   exit
 fi

@@ -48,8 +48,8 @@ if command -v valgrind >/dev/null; then
   STEPLOG_MEMORY_ONLY=1 valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,possible --fair-sched=yes \
     "$work/plain-driver" 3 portable avx2
 elif [[ "${CI:-}" == true ]]; then
-  echo "valgrind is not here (apt-get install valgrind)" >&2
+  echo "valgrind is not installed (apt-get install valgrind)" >&2
   exit 1
 else
-  echo "valgrind is not here: left out"
+  echo "valgrind is not installed: skipped"
 fi
