@@ -1,4 +1,4 @@
-/** The bench counts right, tells noise from quiet, and runs from end to end on a model of a second. */
+/** Benchmarks count correctly, notice a busy machine, and run end to end on a small model. */
 import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -33,7 +33,7 @@ function bench(args: readonly string[], folder: string) {
 describe("the work of a pass", () => {
   const { hidden_size: hidden, ffn_dim: inner, vocab_size: vocab } = tinyConfig;
 
-  test("is what its products need: rows that are still wanted, pairs up to the diagonal, labelled rows", async () => {
+  test("counts its products: rows still needed, pairs up to the diagonal, labelled rows", async () => {
     const folder = await openModelFolder(await randomModel());
     const rows = randomRows(vocab, 3, 10, 4);
     const { flops } = await workOf(folder, rows);
@@ -80,7 +80,7 @@ test("bench step prints one JSON object", { timeout: 60_000 }, async () => {
   }
 });
 
-test("bench load tells what loading takes beside reading", { timeout: 60_000 }, async () => {
+test("bench load compares loading with reading", { timeout: 60_000 }, async () => {
   const args = ["load", "--config", "tiny", "--device", "plain", "--rounds", "2", "--json"];
   const { status, stdout, stderr } = bench(args, await scratch());
   expect({ status, stderr: status === 0 ? "" : stderr }).toStrictEqual({ status: 0, stderr: "" });
@@ -92,34 +92,38 @@ test("bench load tells what loading takes beside reading", { timeout: 60_000 }, 
   expect(loadOverRead).toBeCloseTo(load.median / read.median, 9);
 });
 
-test("bench scaling is of the native device's threads, and says what else is wrong", { timeout: 60_000 }, async () => {
-  const small = ["--config", "tiny", "--batch", "2", "--tokens", "8", "--entries", "3", "--rounds", "3", "--json"];
-  const folder = await scratch();
-  const plain = bench(["scaling", ...small, "--device", "plain"], folder);
-  expect(plain).toMatchObject({
-    status: 1,
-    stderr: expect.stringMatching(/^INVALID_ARGUMENT: .*native.*plain/u) as string,
-  });
-  const many = bench(["scaling", ...small, "--threads", "64"], folder);
-  expect(many.stderr).toMatch(/^INVALID_ARGUMENT: .*UV_THREADPOOL_SIZE=64/u);
-  if (!nativeIsHere()) return;
-  for (const subject of ["step", "replay"]) {
-    const args = ["scaling", ...small, "--subject", subject, "--device", "native", "--threads", "2"];
-    const { status, stdout, stderr } = bench(args, folder);
-    expect({ status, stderr: status === 0 ? "" : stderr }).toStrictEqual({ status: 0, stderr: "" });
-    const result = JSON.parse(stdout) as ScalingResult;
-    expect(result).toMatchObject({ bench: "scaling", threads: 2, one: { samples: 3 }, sideBySide: { samples: 3 } });
-    for (const value of [result.all.median, result.speedup, result.sideBySideGain]) expect(value).toBeGreaterThan(0);
-  }
-});
+test(
+  "bench scaling measures the native device's threads, and explains wrong settings",
+  { timeout: 60_000 },
+  async () => {
+    const small = ["--config", "tiny", "--batch", "2", "--tokens", "8", "--entries", "3", "--rounds", "3", "--json"];
+    const folder = await scratch();
+    const plain = bench(["scaling", ...small, "--device", "plain"], folder);
+    expect(plain).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^INVALID_ARGUMENT: .*native.*plain/u) as string,
+    });
+    const many = bench(["scaling", ...small, "--threads", "64"], folder);
+    expect(many.stderr).toMatch(/^INVALID_ARGUMENT: .*UV_THREADPOOL_SIZE=64/u);
+    if (!nativeIsHere()) return;
+    for (const subject of ["step", "replay"]) {
+      const args = ["scaling", ...small, "--subject", subject, "--device", "native", "--threads", "2"];
+      const { status, stdout, stderr } = bench(args, folder);
+      expect({ status, stderr: status === 0 ? "" : stderr }).toStrictEqual({ status: 0, stderr: "" });
+      const result = JSON.parse(stdout) as ScalingResult;
+      expect(result).toMatchObject({ bench: "scaling", threads: 2, one: { samples: 3 }, sideBySide: { samples: 3 } });
+      for (const value of [result.all.median, result.speedup, result.sideBySideGain]) expect(value).toBeGreaterThan(0);
+    }
+  },
+);
 
-test("a wrong option is told with what to give", async () => {
+test("a wrong option is reported with the allowed values", async () => {
   const { status, stderr } = bench(["step", "--config", "nope"], await scratch());
   expect(status).toBe(1);
   expect(stderr).toMatch(/^INVALID_ARGUMENT: There is no config nope\. .*opt-125m/u);
 });
 
-/** Stands for a Python script: whatever it is asked for takes a minute. */
+/** Replaces a Python script; everything it measures takes a minute. */
 const peer = `console.log("warming up");
 console.log("RESULT " + JSON.stringify({ step: { median: 60, min: 50 }, peak_rss_steps_mb: 1000, source: process.argv[3],
   machine: { torch: "9.9" } }));`;

@@ -1,4 +1,4 @@
-/** Rows to choose from or to answer, and rows of masked models. */
+/** Rows with candidates or answers, and rows of masked models. */
 import { describe, expect, test } from "vitest";
 import { checkRowsFit, encodeText } from "../../dataset/encode.ts";
 import { checkDataset, readRows } from "../../dataset/jsonl.ts";
@@ -15,7 +15,7 @@ const issuesOf = (check: Promise<unknown>) =>
     (error: unknown) => (error instanceof SteplogError ? [...error.issues] : []),
   );
 
-test("candidates and answers hold the completion", async () => {
+test("candidates and answers include the completion", async () => {
   const row = { prompt: "a", completion: " b" };
   expect(await checkDataset(bytes({ ...row, candidates: [" b", " c"], answers: [" b", " bee"] }))).toEqual({ rows: 1 });
   const wrong = [
@@ -37,7 +37,7 @@ describe("a masked model's rows", async () => {
   const tokenizer = await loadTokenizer(golden("tokenizers", "bytelevel-roberta"));
   const { mask } = tokenizer;
 
-  test("have the mask where the word belongs, in a whole sequence", () => {
+  test("have the mask in place of the word, in a whole sequence", () => {
     const { ids, positions, targets } = encodeText(tokenizer, "the crane was<mask> .", " read", "masked");
     expect(ids[0]).toBe(0);
     expect(ids.at(-1)).toBe(2);
@@ -65,7 +65,7 @@ describe("a masked model's rows", async () => {
   });
 });
 
-test("a candidate that does not fit the context is named, though the completion would", async () => {
+test("a candidate that does not fit the context is named, even if the completion fits", async () => {
   const tokenizer = await loadTokenizer(golden("tokenizers", "bytelevel-gpt2"));
   const rows = readRows(bytes({ prompt: "a", completion: " b", candidates: [" b", ` ${"long ".repeat(40)}`] }));
   const [issue] = await issuesOf(checkRowsFit({ tokenizer, bounds: { contextLength: 12 }, rows, labelWords: [] }));

@@ -10,7 +10,7 @@ import type { Tokenizer } from "../../dataset/tokenizer.ts";
 import { loadTokenizer } from "../../dataset/tokenizer.ts";
 import { golden, scratch } from "../support/models.ts";
 
-/** What transformers' apply_chat_template makes of conversations (tests/golden/README.md). */
+/** Conversations as rendered by transformers' apply_chat_template (tests/golden/README.md). */
 interface Case {
   tokenizer: string;
   name: string;
@@ -102,7 +102,7 @@ describe("a conversation", () => {
     ],
     ["chat_template.jinja", chatml, "chat_template.jinja"],
     ["chat_template.json", { chat_template: chatml }, "chat_template.json"],
-  ])("takes its template from %s too", async (_, template, file) => {
+  ])("can have its template in %s", async (_, template, file) => {
     expect(scoredBy(await withTemplate("bytelevel-qwen2", template, file), talk)).toBe("Hi!Hi!");
   });
 
@@ -120,7 +120,7 @@ describe("a conversation", () => {
     );
   });
 
-  test("that the template refuses is told with its line, among the others", async () => {
+  test("that the template refuses is reported with its line, with other issues", async () => {
     const template = cases.find(({ name }) => name === "model turns")?.template ?? "";
     const tokenizer = await withTemplate("spm-gemma", template);
     const lines = [talk, talk.slice(1), talk].map((messages) => JSON.stringify({ messages })).join("\n");

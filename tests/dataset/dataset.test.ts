@@ -88,7 +88,7 @@ test("rows come back as they were written, however the file is cut into pieces",
   );
 });
 
-test("a byte order mark and U+2028 inside a string are no trouble", async () => {
+test("a byte order mark, and U+2028 inside a string, are allowed", async () => {
   const text = `\ufeff{"prompt":"a\u2028b","completion":"c"}`;
   expect(await checkDataset(chunks(text))).toStrictEqual({ rows: 1 });
 });
@@ -107,18 +107,18 @@ describe("rows against a model", async () => {
     expect([...positions]).toStrictEqual(more.map((_, i) => start.length - 1 + i));
   });
 
-  test("score a label where it stands for a masked model, one place ahead for a causal one", () => {
+  test("score a label at its position for a masked model, one position before it for a causal one", () => {
     const row = { input_ids: [5, 6, 7, 8], labels: [9, -100, 10, -100] };
-    const places = (kind: "causal" | "masked") => {
+    const scoredPositions = (kind: "causal" | "masked") => {
       const { positions, targets } = encodeRow(null, row, kind);
       return [...positions].map((position, i) => [position, targets[i]]);
     };
-    expect(places("masked")).toStrictEqual([
+    expect(scoredPositions("masked")).toStrictEqual([
       [0, 9],
       [2, 10],
     ]);
     // Nothing comes before the first token to predict it from.
-    expect(places("causal")).toStrictEqual([[1, 10]]);
+    expect(scoredPositions("causal")).toStrictEqual([[1, 10]]);
   });
 
   test("are refused as conversations by a masked model", () => {
@@ -133,10 +133,10 @@ describe("rows against a model", async () => {
       { line: 2, message: expect.stringMatching(/tokens, but the model's context is 16$/u) as string },
     ]);
     const tight = { ...fit, bounds: { contextLength: 16, taken: 12 } };
-    const beside = await refusal(
+    const withPrefix = await refusal(
       checkRowsFit({ ...tight, rows: rows(JSON.stringify({ prompt: "a b c d", completion: " e" })) }),
     );
-    expect(beside.issues).toStrictEqual([
+    expect(withPrefix.issues).toStrictEqual([
       { line: 1, message: "the row has 6 tokens, but the model's context is 16, of which a prefix takes 12" },
     ]);
   });

@@ -1,4 +1,4 @@
-/** Rows in the shape that each task publishes, written for this test, and what becomes of them. */
+/** Rows in the format of each task, written for this test, and what they are converted to. */
 import { describe, expect, test } from "vitest";
 import type { TextRow } from "../../dataset/jsonl.ts";
 import { checkDataset } from "../../dataset/jsonl.ts";
@@ -200,7 +200,7 @@ describe.each(presetNames)("%s", (preset) => {
   });
 });
 
-test("a hidden test set is said to have no labels", async () => {
+test("a hidden test set is reported as having no labels", async () => {
   const issues = await issuesOf([{ sentence: "a", label: -1 }], { preset: "SST2" });
   expect(issues[0]?.message).toMatch(/the label "-1" is not one of 0 \(negative\), 1 \(positive\) \(hidden test sets/u);
 });
@@ -212,13 +212,13 @@ describe("a template", () => {
     labels: { "1": " bad", "5": " good" },
   };
 
-  test("puts fields in, of objects too, and takes the completions as candidates", async () => {
+  test("fills in fields, also of objects, and has all completions as candidates", async () => {
     const row = { meta: { title: "T" }, text: "x {y}", stars: 5 };
     const expected = { prompt: "T: x {y} It was", completion: " good", candidates: [" bad", " good"] };
     expect(await prepared([row], { template })).toStrictEqual([expected]);
   });
 
-  test("names fields and labels that there are not", async () => {
+  test("names unknown fields and labels", async () => {
     const rows = [
       { meta: { title: "T" }, stars: 1 },
       { meta: { title: "T" }, text: "x", stars: 3 },

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { loadTokenizer } from "../../dataset/tokenizer.ts";
 import { golden, scratch } from "../support/models.ts";
 
-/** What transformers makes of a tokenizer's folder (tests/golden/README.md). */
+/** What transformers computes with a tokenizer (tests/golden/README.md). */
 interface Expected {
   special_ids: Record<string, number>;
   encodings: {
@@ -16,7 +16,7 @@ interface Expected {
   }[];
 }
 
-/** Special tokens that a kind puts behind a whole sequence; text that may go on has none. */
+/** Special tokens that a kind adds after a whole sequence; text that may continue has none. */
 const endings: Record<string, number> = { "bytelevel-roberta": 1 };
 
 describe.each(readdirSync(golden("tokenizers")))("the tokenizer %s", async (kind) => {
@@ -25,7 +25,7 @@ describe.each(readdirSync(golden("tokenizers")))("the tokenizer %s", async (kind
   const { encodings, special_ids } = JSON.parse(readFileSync(`${path}/expected.json`, "utf8")) as Expected;
   const ending = endings[kind] ?? 0;
 
-  test.each(encodings)("makes of $text what transformers does", (expected) => {
+  test.each(encodings)("encodes and decodes $text like transformers", (expected) => {
     expect(tokenizer.encodeMore(expected.text)).toStrictEqual(expected.ids);
     const whole = expected.ids_with_special;
     expect(tokenizer.encodeStart(expected.text)).toStrictEqual(whole.slice(0, whole.length - ending));
@@ -46,7 +46,7 @@ test("bytes that are no UTF-8 are decoded as transformers does, one by one", asy
   expect(decoded).toStrictEqual(["\ufffd\ufffd", "\ufffd\ufffd\ufffd", "\u00e9", "\ufeffA", "\ufffd x"]);
 });
 
-test("a folder without tokenizer.json is told so", async () => {
+test("a folder without tokenizer.json is reported", async () => {
   await expect(loadTokenizer(await scratch())).rejects.toMatchObject({
     code: "MODEL_INVALID",
     message: expect.stringContaining("tokenizer.json") as unknown,

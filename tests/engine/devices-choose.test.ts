@@ -1,4 +1,4 @@
-/** Which device is taken, that devices give their memory back, and that wasm runs in a worker thread. */
+/** Which device is chosen, that devices free their memory, and that wasm runs in a worker thread. */
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
 import { chooseDevice, deviceNames, listDevices } from "../../engine/devices/choose.ts";
@@ -11,13 +11,13 @@ const listed = await listDevices();
 const missing = listed.filter((device) => "missing" in device);
 
 describe("chooseDevice", () => {
-  test("plain is there on every machine", async () => {
+  test("plain works on every machine", async () => {
     const { device, why } = await chooseDevice("plain");
     expect(device.name).toBe("plain");
     expect(why).toBe("requested by name");
   });
 
-  test("auto takes the first that opens, and says why", async () => {
+  test("auto uses the first that opens, and reports why", async () => {
     const messages: string[] = [];
     const { device, why } = await chooseDevice("auto", { log: (message) => messages.push(message) });
     const first = listed.find((candidate) => "open" in candidate);
@@ -34,14 +34,17 @@ describe("chooseDevice", () => {
     });
   });
 
-  test.runIf(missing.length > 0)("a device that is asked for and missing is an error, not another device", async () => {
-    for (const { name } of missing) {
-      await expect(chooseDevice(name)).rejects.toMatchObject({
-        code: "DEVICE_UNAVAILABLE",
-        message: expect.stringMatching(/Tried: .+docs\/devices\.md/u) as string,
-      });
-    }
-  });
+  test.runIf(missing.length > 0)(
+    "a missing device that is requested by name is an error, not another device",
+    async () => {
+      for (const { name } of missing) {
+        await expect(chooseDevice(name)).rejects.toMatchObject({
+          code: "DEVICE_UNAVAILABLE",
+          message: expect.stringMatching(/Tried: .+docs\/devices\.md/u) as string,
+        });
+      }
+    },
+  );
 });
 
 const everyOperation: Operation = {
@@ -83,7 +86,7 @@ describe.each(counting)("$name", ({ open }) => {
     expect(device.tensors()).toBe(before);
   });
 
-  test("gives the memory of a cache back", async () => {
+  test("frees the memory of a cache", async () => {
     const device = await open();
     const before = device.tensors();
     const spec = { name: "table", shape: [2, 4], dtype: "F32", trainable: false } as const;

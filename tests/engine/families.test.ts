@@ -61,7 +61,7 @@ describe.each(goldenModels)("the golden model %s", (name) => {
       }
     });
 
-    test("continues as transformers does, and refuses to what is masked or too long", async () => {
+    test("continues text like transformers, and refuses masked models and texts that are too long", async () => {
       const model = await loadModel(await openModelFolder(path), device, "normal");
       for (const { prompt, tokens } of expected.greedy ?? []) {
         expect(await generate(model, prompt, tokens.length)).toStrictEqual(tokens);
@@ -71,7 +71,7 @@ describe.each(goldenModels)("the golden model %s", (name) => {
     });
   });
 
-  test("is of the kind that the gateway takes its family for", async () => {
+  test("has the kind that the gateway derives from its family", async () => {
     const { family } = (await openModelFolder(path)).architecture;
     expect(modelKindOf(family)).toBe(kind);
   });
@@ -110,7 +110,7 @@ function goldenConfig(name: string): object {
   return JSON.parse(readFileSync(golden("hf", name, "config.json"), "utf8")) as object;
 }
 
-describe("a config is refused, naming the field, when its family has the like and Steplog does not:", () => {
+describe("a config is refused, naming the field, if the family supports a value and Steplog does not:", () => {
   test.each([
     ["gpt2", "add_cross_attention", true, "MODEL_UNSUPPORTED"],
     ["gpt2", "n_embd", 33, "MODEL_INVALID"],
@@ -133,7 +133,7 @@ describe("a config is refused, naming the field, when its family has the like an
   });
 });
 
-describe("the defaults of a family's class are taken where the config is silent:", () => {
+describe("missing fields have the defaults of the family's class:", () => {
   const without = (name: string, ...fields: string[]) => {
     const config = Object.entries(goldenConfig(name)).filter(([field]) => !fields.includes(field));
     return configureModel(Object.fromEntries(config));

@@ -40,7 +40,7 @@ describe("a model folder is refused, saying what is wrong,", () => {
     ["without a config", (f) => rm(join(f, "config.json")), /has no config\.json/u],
     ["with a config that is not JSON", (f) => writeFile(join(f, "config.json"), "{"), /config\.json is not JSON/u],
     [
-      "with a tensor that has no place",
+      "with a tensor that is not in the model",
       (f) => editHeader(f, (h) => void (h["extra"] = { dtype: "F32", shape: [0], data_offsets: [0, 0] })),
       /extra is not part/u,
     ],
@@ -60,7 +60,7 @@ describe("a model folder is refused, saying what is wrong,", () => {
     await expect(openModelFolder(folder)).rejects.toThrow(words);
   });
 
-  test("that is not there", async () => {
+  test("that does not exist", async () => {
     await expect(openModelFolder("/nowhere/at/all")).rejects.toThrow(expect.objectContaining({ code: "NOT_FOUND" }));
   });
 });
@@ -79,7 +79,7 @@ describe("the base hash", () => {
     expect(await baseHash(folder)).toBe(createHash("sha256").update(lines.toSorted().join("")).digest("hex"));
   });
 
-  test("is another when one bit of one weight is", async () => {
+  test("changes with one bit of one weight", async () => {
     const changed = await damagedModel(async (folder) => {
       const bytes = await readFile(join(folder, weights));
       bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
@@ -117,7 +117,7 @@ describe("a reconstruction", () => {
     await expect(readFile(join(out, "config.json"))).rejects.toThrow("ENOENT");
   });
 
-  test("does not write over a folder unasked", async () => {
+  test("does not overwrite a folder without --force", async () => {
     const out = await scratch();
     await writeFile(join(out, "precious"), "year of work");
     const base = await openModelFolder(golden("hf/opt"));
@@ -136,7 +136,7 @@ describe("a reconstruction", () => {
     await expect(reconstruct({ ...options, base, log: { ...log, header }, out })).rejects.toThrow(/no tensor other/u);
   });
 
-  test("writes the rest of the folder as it was", async () => {
+  test("copies the rest of the folder unchanged", async () => {
     const base = await openModelFolder(golden("hf/opt"));
     const out = join(await scratch(), "out");
     await reconstruct({ ...options, base, log: await logOf(golden("hf/opt")), out });

@@ -1,4 +1,4 @@
-/** Kept hashes: nothing is read twice for nothing, and what was changed is never taken for what it was. */
+/** Cached hashes: nothing is read twice without need, and a changed file never keeps its old hash. */
 import { cp, mkdir, open, readFile, readdir, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -32,8 +32,8 @@ async function changeQuietly(path: string): Promise<void> {
   await utimes(file, atime, mtime);
 }
 
-describe("a kept hash", () => {
-  test("is the base hash, and costs no reading the second time", async () => {
+describe("a cached hash", () => {
+  test("is the base hash, and needs no reading the second time", async () => {
     for (const path of [await randomModel(), golden("hf/llama-sharded-bf16")]) {
       const keeper = await keeperOf();
       const folder = await openModelFolder(path);
@@ -43,7 +43,7 @@ describe("a kept hash", () => {
     }
   });
 
-  test("is not taken for a file whose bytes changed, though size and time of modification did not", async () => {
+  test("is not used for a file whose bytes changed, even if size and modification time did not", async () => {
     const path = await randomModel();
     const keeper = await keeperOf();
     const before = await hashed(path, keeper);
@@ -54,7 +54,7 @@ describe("a kept hash", () => {
     expect(after.hash).toBe(await baseHash(await openModelFolder(path)));
   });
 
-  test("is not taken for another file in its place, or another set of files", async () => {
+  test("is not used for another file of that name, or another set of files", async () => {
     const path = await randomModel();
     const keeper = await keeperOf();
     const { hash } = await hashed(path, keeper);
@@ -64,7 +64,7 @@ describe("a kept hash", () => {
     expect(sharded.hash).toBe(await baseHash(await openModelFolder(golden("hf/llama-sharded-bf16"))));
   });
 
-  test("is not kept of a file that was written just now, which may be written again unseen", async () => {
+  test("is not stored for a file that was just written, which may be written again unnoticed", async () => {
     const path = await randomModel();
     const keeper = await keeperOf(Date.now);
     await hashed(path, keeper);
@@ -73,7 +73,7 @@ describe("a kept hash", () => {
     expect(await readdir(keeper.folder).catch(() => [])).toStrictEqual([]);
   });
 
-  test("is not kept of a file that changed while it was read", async () => {
+  test("is not stored for a file that changed while it was read", async () => {
     const path = await randomModel();
     const keeper = await keeperOf();
     const model = await openModelFolder(path);
@@ -85,7 +85,7 @@ describe("a kept hash", () => {
     expect((await hashed(path, keeper)).hash).toBe(await baseHash(await openModelFolder(path)));
   });
 
-  test("is forgotten when that is asked for", async () => {
+  test("can be deleted", async () => {
     const path = await randomModel();
     const keeper = await keeperOf();
     const { read } = await hashed(path, keeper);
@@ -95,7 +95,7 @@ describe("a kept hash", () => {
   });
 });
 
-describe("the file of a kept hash", () => {
+describe("the file of a cached hash", () => {
   const hash = "0".repeat(64);
 
   test.each(["", "{", "null", "[]", '{"format":1}', `{"format":2,"hash":"${hash}","files":[]}`, '{"hash":"x"}'])(
@@ -110,15 +110,15 @@ describe("the file of a kept hash", () => {
     },
   );
 
-  test("is done without where it cannot be written", async () => {
+  test("is optional: failing to write it is no error", async () => {
     const path = await randomModel();
     const keeper = await keeperOf();
-    await writeFile(keeper.folder, "a file in the folder's place");
+    await writeFile(keeper.folder, "a file instead of the folder");
     const { hash: right } = await hashed(path, keeper);
     expect(right).toBe(await baseHash(await openModelFolder(path)));
   });
 
-  test("is whole whoever writes it at the same time", async () => {
+  test("is whole even if several write it at once", async () => {
     const [a, b] = [await randomModel(), await randomModel("BF16")];
     const right = new Map([a, b].map((path) => [path, ""]));
     for (const path of [a, b]) right.set(path, await baseHash(await openModelFolder(path)));

@@ -83,12 +83,12 @@ describe.each(goldenModels)("the golden adapter of %s", (name) => {
     await writeFiles(out, mergedFiles(folder, adapter));
     const merged = await loadModel(await openModelFolder(out), plain, "normal");
     const losses = await merged.losses(expected.lengths.map((length, row) => encode(row, length)));
-    // A bfloat16 base takes the sum as bfloat16.
+    // A bfloat16 base stores the sum as bfloat16.
     const tolerance = folder.tensors.some(({ dtype }) => dtype === "BF16") ? 0.03 : 1e-4;
     expected.lora.nll.forEach(({ nll }, i) => expect(Math.abs((losses[i] ?? NaN) - nll)).toBeLessThan(tolerance));
   });
 
-  test("stands beside layers that the family runs as linear ones, and knows them all", async () => {
+  test("adapts exactly the layers that the family runs as linear layers", async () => {
     const seen = new Set<string>();
     const watching: Device = {
       ...plain,
@@ -147,14 +147,14 @@ function rebuild(base: StepLog, folder: Awaited<ReturnType<typeof openModelFolde
   return reconstruct({ base: folder, log: base, out, device: plain, verify: "all", replace: false, merge });
 }
 
-describe("an adapter that is trained", () => {
+describe("a trained adapter", () => {
   const cases = devices.flatMap((device) =>
     (["F32", "BF16"] as const).flatMap((dtype) =>
       (["normal", "rademacher"] as const).map((noise) => ({ device, name: device.name, dtype, noise })),
     ),
   );
 
-  test.each(cases)("comes back from its log, byte by byte: $name, $dtype base, $noise", async (kind) => {
+  test.each(cases)("is rebuilt from its log, byte by byte: $name, $dtype base, $noise", async (kind) => {
     const path = await randomModel(kind.dtype);
     const { model, log } = await trained(path, kind.device, { noise: kind.noise, weightDecay: 0.1 });
     const out = join(await scratch(), "adapter");
@@ -175,7 +175,7 @@ describe("an adapter that is trained", () => {
     }
   });
 
-  test("begins as its base, bit for bit, moves away from it, and leaves it as it was", async () => {
+  test("starts equal to its base, bit for bit, changes with training, and leaves the base unchanged", async () => {
     const path = await randomModel();
     const base = await loadModel(await openModelFolder(path), plain, "normal");
     const { model } = await trained(path, plain, { steps: 0 });
@@ -185,7 +185,7 @@ describe("an adapter that is trained", () => {
     expect(() => after.read("model.decoder.layers.0.self_attn.q_proj.weight")).toThrow(/trained tensor/u);
   });
 
-  test("computes the same merged into its base, which transformers' layout holds", async () => {
+  test("computes the same when merged into its base", async () => {
     const { model, log } = await trained(await randomModel(), plain);
     const out = join(await scratch(), "merged");
     await rebuild(log, model.folder, out, true);
@@ -198,7 +198,7 @@ describe("an adapter that is trained", () => {
     expect(Math.max(...before.map((loss, i) => Math.abs((seen[i] ?? NaN) - loss)))).toBeGreaterThan(1e-3);
   });
 
-  test("is written as peft writes one of the same layers", async () => {
+  test("is written as peft writes an adapter of the same layers", async () => {
     const path = golden("hf", "llama");
     const folder = await openModelFolder(path);
     const adapter = seededLora(targetedModules(folder.architecture, []), { rank: 4, alpha: 8, seed: 0 });
@@ -329,7 +329,7 @@ describe("an adapter's folder is refused", () => {
 });
 
 describe("a log is refused", () => {
-  test("whose adapter has no place in its base, or only one half", async () => {
+  test("whose adapter does not fit the base, or lacks a half", async () => {
     const { model, log } = await trained(await randomModel(), plain, { steps: 1 });
     const changed = (trainable: typeof log.header.trainable) => () =>
       adapterOfLog(model.folder, { ...log.header, trainable });
@@ -343,7 +343,7 @@ describe("a log is refused", () => {
     expect(changed([{ ...first, dtype: "BF16" }, ...others])).toThrow(invalid(first.name));
   });
 
-  test("when a merge is asked of one that trains the model itself", async () => {
+  test("when a merge is requested and it trains the model itself", async () => {
     const folder = await openModelFolder(await randomModel());
     const model = await loadModel(folder, plain, "rademacher");
     const header = logHeader(await baseHash(folder), model, settings);

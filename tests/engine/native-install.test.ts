@@ -14,7 +14,7 @@ const source = `#include <node_api.h>
 NAPI_MODULE_INIT() { napi_value two; napi_create_uint32(env, 2, &two); return two; }
 `;
 
-/** A package that holds nothing but the addon. */
+/** A package with only the addon. */
 async function addonFolder(): Promise<string> {
   const top = await scratch();
   const folder = join(top, "engine", "native");
@@ -41,7 +41,7 @@ function loaded(folder: string): string {
 }
 
 describe("without a compiler", () => {
-  test("an install goes on, and says what is missing and what computes instead", async () => {
+  test("an install succeeds, and reports what is missing and what is used instead", async () => {
     const folder = await addonFolder();
     const { code, line } = install(folder, [], { PATH: await scratch(), CXX: undefined, npm_config_python: undefined });
     expect(code).toBe(0);
@@ -53,7 +53,7 @@ describe("without a compiler", () => {
     expect({ code, line }).toStrictEqual({ code: 1, line: expect.stringContaining("Not installed") as string });
   });
 
-  test("STEPLOG_NATIVE=off leaves it out", async () => {
+  test("STEPLOG_NATIVE=off skips it", async () => {
     const folder = await addonFolder();
     expect(install(folder, [], { STEPLOG_NATIVE: "off" })).toMatchObject({ code: 0 });
     expect(await readdir(folder)).not.toContain("build");
@@ -77,7 +77,7 @@ describe.runIf(compiles)("with a compiler", { timeout: 60_000 }, () => {
     expect(loaded(folder)).toBe("3");
   });
 
-  test("a build that fails goes on, quotes the compiler, and leaves nothing of older sources to be loaded", async () => {
+  test("an install succeeds when the build fails, quotes the compiler, and removes outdated binaries", async () => {
     const folder = await addonFolder();
     install(folder);
     await appendFile(join(folder, "src", "addon.cc"), "int x = ;\n");

@@ -25,7 +25,7 @@ import { decodeStepLog, encodeEntries } from "../../schema/step-log.ts";
 import { golden, goldenModels, randomModel, scratch } from "../support/models.ts";
 import { openDevices } from "../support/open-devices.ts";
 
-/** A golden model's rows, and what peft computes behind its golden prefix (tests/golden/README.md). */
+/** A golden model's rows, and what peft computes after its golden prefix (tests/golden/README.md). */
 interface Rows {
   kind: "causal_lm" | "masked_lm";
   input_ids: number[][];
@@ -60,7 +60,7 @@ function expectClose(seen: ArrayLike<number>, expected: ArrayLike<number>): void
   Array.from(expected, (value, i) => expect(Math.abs((seen[i] ?? NaN) - value)).toBeLessThan(1e-4));
 }
 
-describe.each(causal)("%s behind a prefix", (name) => {
+describe.each(causal)("%s with a prefix", (name) => {
   const path = golden("hf", name);
 
   test.each(devices)("has the losses and logits of peft on $name", async (device) => {
@@ -76,24 +76,24 @@ describe.each(causal)("%s behind a prefix", (name) => {
     }
   });
 
-  test.each(devices)("that is made of tokens computes what it does behind those tokens, on $name", async (device) => {
+  test.each(devices)("made of tokens computes the same as after those tokens, on $name", async (device) => {
     const folder = await openModelFolder(path);
     const tokens = Int32Array.of(7, 3, 11);
     const model = await loadModel(folder, device, "normal", { adapter: prefixOf(folder, tokens) });
-    const behind = rowsIn(name).map(({ ids, positions, targets }) => ({
+    const afterTokens = rowsIn(name).map(({ ids, positions, targets }) => ({
       ids: Int32Array.of(...tokens, ...ids),
       positions: positions.map((at) => at + tokens.length),
       targets,
     }));
-    expectClose(await model.losses(rowsIn(name)), await model.bare.losses(behind));
+    expectClose(await model.losses(rowsIn(name)), await model.bare.losses(afterTokens));
     expect(model.contextLength).toBe(folder.architecture.contextLength - tokens.length);
     const prompt = [5, 9];
     expect(await generate(model, prompt, 6)).toStrictEqual(await generate(model.bare, [...tokens, ...prompt], 6));
   });
 });
 
-describe("a masked model behind a prefix", () => {
-  test("counts places from behind it, and sees it from everywhere", async () => {
+describe("a masked model with a prefix", () => {
+  test("counts positions after it, and sees it from every position", async () => {
     const folder = await openModelFolder(golden("hf/roberta"));
     const row = { ids: Int32Array.of(4, 6, 9), positions: Int32Array.of(0, 2), targets: Int32Array.of(5, 8) };
     const losses: number[][] = [];
@@ -139,14 +139,14 @@ async function trained(path: string, device: Device, changes: Partial<MezoSettin
   return { model, adapter, log: decodeStepLog(encodeEntries(header, entries)) };
 }
 
-describe("a prefix that is trained", () => {
+describe("a trained prefix", () => {
   const cases = devices.flatMap((device) =>
     (["F32", "BF16"] as const).flatMap((dtype) =>
       (["normal", "rademacher"] as const).map((noise) => ({ device, name: device.name, dtype, noise })),
     ),
   );
 
-  test.each(cases)("comes back from its log, byte by byte: $name, $dtype base, $noise", async (kind) => {
+  test.each(cases)("is rebuilt from its log, byte by byte: $name, $dtype base, $noise", async (kind) => {
     const { model, log } = await trained(await randomModel(kind.dtype), kind.device, {
       noise: kind.noise,
       weightDecay: 0.1,
@@ -193,7 +193,7 @@ describe("a prefix that is trained", () => {
   });
 });
 
-describe("what a prefix begins with", () => {
+describe("the start of a prefix", () => {
   test("is drawn from the whole vocabulary, without padding, by seed", async () => {
     const { architecture } = await openModelFolder(golden("hf/roberta"));
     const drawn = drawnTokens(architecture, 4_000, 1);

@@ -1,4 +1,4 @@
-/** Replay by pieces: the same bits wherever a tensor is cut, in bounded memory, and all or nothing on disk. */
+/** Replay in pieces: the same bits wherever a tensor is cut, in bounded memory, with all or nothing on disk. */
 import { lstat, open, readFile, readdir, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -60,21 +60,21 @@ async function whole(files: AsyncIterable<OutputFile>): Promise<Buffer> {
   return Buffer.concat(all);
 }
 
-/** The digest of the weights that training itself would leave. */
+/** The digest of the weights after training. */
 async function trainedDigest(base: ModelFolder, log: StepLog): Promise<string> {
   const model = await loadModel(base, createPlainDevice(), log.header.noise);
   model.update(log.entries);
   return model.digest();
 }
 
-/** What training itself would leave: weights on a device, updated whole. */
+/** The weights after training: on a device, updated as a whole. */
 async function trained(base: ModelFolder, log: StepLog): Promise<Buffer> {
   const model = await loadModel(base, createPlainDevice(), log.header.noise);
   model.update(log.entries);
   return whole(trainedFiles(base, log.header.trainable, (name) => model.read(name)));
 }
 
-describe("a replay by pieces", () => {
+describe("a replay in pieces", () => {
   const kinds = (["F32", "BF16", "F16"] as const).flatMap((dtype) =>
     (["normal", "rademacher"] as const).map((noise) => ({ dtype, noise })),
   );
@@ -100,15 +100,15 @@ describe("a replay by pieces", () => {
     }
   });
 
-  test("names each piece's place in its tensor, and shows it as it is written", async () => {
+  test("reports each piece with its position in its tensor, as it is written", async () => {
     const base = await openModelFolder(await randomModel("BF16"));
     const log = await logOf(base);
     const plain = createPlainDevice();
-    const places: string[] = [];
+    const pieces: string[] = [];
     const device: Device = {
       ...plain,
       replay: (piece, entries, noise) => {
-        places.push(`${piece.name} ${piece.first} ${piece.bytes.length / 2}`);
+        pieces.push(`${piece.name} ${piece.first} ${piece.bytes.length / 2}`);
         return plain.replay(piece, entries, noise);
       },
     };
@@ -117,8 +117,8 @@ describe("a replay by pieces", () => {
     await whole(replayedFiles(base, log, device, { pieceBytes: 1_000, onPiece }));
     const norm = "model.decoder.final_layer_norm.bias";
     const table = "model.decoder.embed_tokens.weight";
-    expect(places.filter((place) => place.startsWith(norm))).toStrictEqual([`${norm} 0 16`]);
-    expect(places.filter((place) => place.startsWith(table))).toStrictEqual([
+    expect(pieces.filter((piece) => piece.startsWith(norm))).toStrictEqual([`${norm} 0 16`]);
+    expect(pieces.filter((piece) => piece.startsWith(table))).toStrictEqual([
       `${table} 0 500`,
       `${table} 500 500`,
       `${table} 1000 24`,
@@ -132,14 +132,14 @@ describe("a replay by pieces", () => {
 });
 
 describe("memory is bounded", () => {
-  test("a device never has more than one piece that the caller has not asked for", async () => {
+  test("a device is at most one piece ahead of the caller", async () => {
     const base = await openModelFolder(await randomModel());
     const plain = createPlainDevice();
-    let begun = 0;
+    let started = 0;
     const device: Device = {
       ...plain,
       replay: async (piece, entries, noise) => {
-        begun += piece.bytes.length;
+        started += piece.bytes.length;
         await delay(1);
         await plain.replay(piece, entries, noise);
       },
@@ -150,15 +150,15 @@ describe("memory is bounded", () => {
     const onPiece = (_: unknown, bytes: Uint8Array) => void (taken += bytes.length);
     for await (const { bytes } of replayedFiles(base, log, device, { pieceBytes: 1_024, onPiece })) {
       for await (const _ of bytes) {
-        // Time for a stage that does not wait to run away.
+        // Time for a stage that does not wait to get ahead.
         await delay(3);
-        most = Math.max(most, begun - taken);
+        most = Math.max(most, started - taken);
       }
     }
     expect(most).toBe(1_024);
   });
 
-  test("a source is asked for one item beyond the one in use, while it is in use", async () => {
+  test("a source is asked for the next item while one is in use, and no further", async () => {
     let made = 0;
     const source = async function* count() {
       while (made < 5) yield ++made;
@@ -190,7 +190,7 @@ describe("memory is bounded", () => {
     const seen: number[] = [];
     const read = async () => {
       for await (const item of prefetch(broken())) {
-        // The failure comes while the first item is in use: it must wait, not be unhandled.
+        // The failure comes while the first item is in use, and must not count as unhandled.
         await delay(5);
         seen.push(item);
       }
@@ -218,7 +218,7 @@ test("a piece that fails leaves no folder", async () => {
   expect(await readdir(folder)).toStrictEqual([]);
 });
 
-describe("what is rebuilt", () => {
+describe("a rebuilt model", () => {
   const options = { device: createPlainDevice(), verify: "all", replace: false } as const;
 
   test.each(["F32", "BF16", "F16"] as const)("has the same %s tensors in shards as in one file", async (dtype) => {
@@ -248,7 +248,7 @@ describe("what is rebuilt", () => {
     }
   });
 
-  test("brings what lies beside the base's weights, and says what it is", async () => {
+  test("has copies of the base's other files, and its origin", async () => {
     const path = await randomModel();
     for (const name of ["generation_config.json", "tokenizer_config.json", "chat_template.jinja", "LICENSE"]) {
       await writeFile(join(path, name), `{"is": "${name}"}`);
@@ -296,7 +296,7 @@ describe("what is rebuilt", () => {
   });
 });
 
-describe("a checkpoint that is materialised", () => {
+describe("a materialised checkpoint", () => {
   async function request(change: Partial<MaterialiseRequest> = {}): Promise<MaterialiseRequest> {
     const modelPath = await randomModel();
     const log = await logOf(await openModelFolder(modelPath));
@@ -312,7 +312,7 @@ describe("a checkpoint that is materialised", () => {
     return messages;
   }
 
-  test("has the bytes that training leaves, and does not go over a file that is there", async () => {
+  test("has the bytes of the trained weights, and does not overwrite a file", async () => {
     const wish = await request();
     const path = join(wish.weightsDir, "model.safetensors");
     expect(await run(wish)).toStrictEqual([
@@ -326,7 +326,7 @@ describe("a checkpoint that is materialised", () => {
     await expect(run(wish)).rejects.toThrow("EEXIST");
   });
 
-  test("comes as shards and their index above a size", async () => {
+  test("consists of shards and an index above a size limit", async () => {
     const wish = await request();
     const names = (await run(wish, { shardBytes: 8_000 })).flatMap((message) =>
       message.type === "materialised" ? message.files.map((path) => basename(path)) : [],
@@ -339,7 +339,7 @@ describe("a checkpoint that is materialised", () => {
     expect((await readdir(wish.weightsDir)).toSorted()).toStrictEqual(["config.json", ...names].toSorted());
   });
 
-  test("is refused when it is not what was trained, and the base is hashed anew for the next try", async () => {
+  test("is refused if it differs from what was trained, and the base is hashed again for the next attempt", async () => {
     const wish = await request({ digest: "0".repeat(64) });
     await writeFile(join(wish.hashesDir, "model.json"), "{}");
     await expect(run(wish)).rejects.toThrow(/have the digest [0-9a-f]{64}, .* had 0{64}/u);
@@ -348,7 +348,7 @@ describe("a checkpoint that is materialised", () => {
 });
 
 describe("--verify", () => {
-  test("says how much was replayed a second time", async () => {
+  test("reports how much was replayed again", async () => {
     const base = await openModelFolder(await randomModel());
     const log = await logOf(base);
     const out = join(await scratch(), "out");
@@ -407,7 +407,7 @@ describe("--verify", () => {
     await expect(replay).rejects.toThrow(/second replay, by the plain device/u);
   });
 
-  test("samples are spread over a tensor, its first and its last element among them", () => {
+  test("samples are spread over a tensor, including its first and last element", () => {
     const shares = fc.double({ min: 0, max: 1.5, noNaN: true });
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 300_000 }), shares, (elements, share) => {

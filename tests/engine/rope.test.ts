@@ -1,4 +1,4 @@
-/** Rotary frequencies of every rope type, as transformers makes them of the same config, and what is refused. */
+/** Rotary frequencies of every rope type, as transformers computes them from the same config, and what is refused. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Activation, Pass, RotaryShape } from "../../engine/devices/device.ts";
@@ -27,7 +27,7 @@ test.each(cases)("$name", ({ config, length, frequencies, scale }) => {
   }
 });
 
-/** How a model of a config turns its queries and keys. */
+/** How a model rotates its queries and keys. */
 function rotations(config: object, length: number): RotaryShape[] {
   const shapes: RotaryShape[] = [];
   const architecture = configureModel(config);
@@ -109,7 +109,7 @@ describe("a config is refused, naming the field,", () => {
   });
 });
 
-test("a text that outgrows the short factors of longrope goes on as if it had been read at once", async () => {
+test("a text that grows beyond the short factors of longrope continues as if it had been read at once", async () => {
   const path = await randomModel("F32", {
     ...llama,
     model_type: "phi3",

@@ -1,4 +1,4 @@
-/** Tokens are drawn as their probabilities say, from no others than those asked for, and alike for a seed. */
+/** Tokens are drawn with their probabilities, only from the requested set, and reproducibly for a seed. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { likeliest } from "../../engine/generation/generate.ts";
@@ -19,11 +19,11 @@ function shares(sampling: Omit<Sampling, "seed">, of: Float32Array = logits, dra
   return counts.map((count) => count / draws);
 }
 
-/** Tokens that are drawn at all. */
+/** The tokens that are ever drawn. */
 const drawn = (sampling: Omit<Sampling, "seed">, of?: Float32Array) =>
   shares(sampling, of, 2000).flatMap((share, token) => (share > 0 ? [token] : []));
 
-/** Six deviations of 20,000 draws: 1 run in 10^9 errs, and the seed is fixed. */
+/** Six deviations of 20,000 draws: 1 run in 10^9 fails, and the seed is fixed. */
 function expectShares(found: readonly number[], expected: readonly number[]): void {
   const total = expected.reduce((a, b) => a + b);
   for (const [token, share] of found.entries()) {
@@ -33,7 +33,7 @@ function expectShares(found: readonly number[], expected: readonly number[]): vo
 }
 
 describe("a draw", () => {
-  test("takes tokens as often as the model says", () => {
+  test("picks tokens with the probabilities of the model", () => {
     expectShares(shares({ temperature: 1 }), probabilities);
   });
 
@@ -42,7 +42,7 @@ describe("a draw", () => {
     expectShares(shares({ temperature }), powers);
   });
 
-  test("at temperature 0, or nearly, takes the likeliest", () => {
+  test("at temperature 0, or nearly 0, picks the likeliest", () => {
     expect(drawn({ temperature: 0 })).toEqual([1]);
     expect(drawn({ temperature: 1e-300 })).toEqual([1]);
   });
@@ -53,11 +53,11 @@ describe("a draw", () => {
     expectShares(shares({ temperature: 1, topK: 99 }), probabilities);
   });
 
-  test("of equals beyond k takes the first", () => {
+  test("among equal tokens beyond k picks the first", () => {
     expect(drawn({ temperature: 1, topK: 2 }, Float32Array.of(0, 1, 0, 0))).toEqual([0, 1]);
   });
 
-  test("within the nucleus takes the fewest tokens that have the share together", () => {
+  test("within the nucleus picks from the fewest tokens that have the probability together", () => {
     expect(drawn({ temperature: 1, topP: 0.39 })).toEqual([1]);
     expect(drawn({ temperature: 1, topP: 0.41 })).toEqual([1, 3]);
     expect(drawn({ temperature: 1, topP: 0.69 })).toEqual([1, 3]);
@@ -65,20 +65,20 @@ describe("a draw", () => {
     expect(drawn({ temperature: 1, topP: 0.96 })).toEqual([0, 1, 2, 3, 4]);
   });
 
-  test("within a nucleus of next to nothing takes the likeliest, and of everything leaves nothing out", () => {
+  test("with a tiny nucleus picks the likeliest, and with topP 1 excludes nothing", () => {
     expect(drawn({ temperature: 1, topP: Number.MIN_VALUE })).toEqual([1]);
     expectShares(shares({ temperature: 1, topP: 1 }), probabilities);
     expectShares(shares({ temperature: 1, topP: 1 - 2 ** -53 }), probabilities);
   });
 
-  test("narrows by temperature, then k, then the nucleus of what is left", () => {
+  test("applies temperature, then k, then the nucleus of the rest", () => {
     // Of the two likeliest, 4/7 and 3/7, the first alone has half.
     expect(drawn({ temperature: 1, topK: 2, topP: 0.5 })).toEqual([1]);
     // Flattened, it has less.
     expect(drawn({ temperature: 4, topK: 3, topP: 0.5 })).toEqual([1, 3]);
   });
 
-  test("never takes a token of probability 0", () => {
+  test("never picks a token of probability 0", () => {
     expect(drawn({ temperature: 1 }, Float32Array.of(-Infinity, 0, -Infinity, 0, -Infinity))).toEqual([1, 3]);
     expect(drawn({ temperature: 1, topK: 4 }, Float32Array.of(-Infinity, 0, -Infinity, 0, -Infinity))).toEqual([1, 3]);
   });
@@ -92,7 +92,7 @@ describe("a draw", () => {
     },
   );
 
-  test("of a large vocabulary has the nucleus that sorting all of it has", () => {
+  test("with a large vocabulary has the same nucleus as sorting all of it", () => {
     const logit = fc.float({ min: -12, max: 12, noNaN: true });
     const share = fc.double({ min: 0.01, max: 0.999, noNaN: true });
     fc.assert(
@@ -108,7 +108,7 @@ describe("a draw", () => {
           const sorted = weights.toSorted((a, b) => b.weight - a.weight);
           const total = weights.reduce((sum, { weight }) => sum + weight, 0);
           let reached = 0;
-          // A little more than asked for: sums in another order round otherwise.
+          // Slightly more than requested, since sums in another order round differently.
           const allowed = new Set<number>();
           for (const { token, weight } of sorted) {
             if (reached >= topP * total * (1 + 1e-9)) break;

@@ -358,10 +358,10 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
       require(bytes.ByteLength() % size == 0, "the bytes are whole elements");
       require(reinterpret_cast<uintptr_t>(data) % size == 0, "the bytes are aligned to their elements");
       const size_t count = bytes.ByteLength() / size;
-      const Place place = {tensorOf(info[2]), sizeOf(info[3], "the first element is a whole number")};
+      const Position position = {tensorOf(info[2]), sizeOf(info[3], "the first element is a whole number")};
       const std::vector<Entry> entries = entriesOf(info[4], info[5], info[6]);
       const Noise noise = noiseOf(info[7]);
-      return promise([=] { executor_->replay(data, dtype, count, place, noise, entries); }, nullptr, {info[0]});
+      return promise([=] { executor_->replay(data, dtype, count, position, noise, entries); }, nullptr, {info[0]});
     });
   }
 
@@ -393,14 +393,14 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
       require(count <= size_t(1) << 31, "the count is at most 2^31");
       const Noise kind = noiseOf(info[1]);
       const uint64_t seed = seedOf(info[2]);
-      const Place place = {tensorOf(info[3]), sizeOf(info[4], "the first element is a whole number")};
+      const Position position = {tensorOf(info[3]), sizeOf(info[4], "the first element is a whole number")};
       auto out = std::make_shared<std::vector<int8_t>>(count);
       constexpr size_t part = size_t(1) << 16;
       return promise(
           [=] {
             executor_->pool().run((count + part - 1) / part, [&](size_t task, size_t) {
               const size_t from = task * part, some = std::min(part, count - from);
-              executor_->kernels().noise(out->data() + from, some, {place.tensor, place.first + from}, kind, seed);
+              executor_->kernels().noise(out->data() + from, some, {position.tensor, position.first + from}, kind, seed);
             });
           },
           [out](Napi::Env env) -> Napi::Value {

@@ -17,15 +17,15 @@ constexpr size_t updateElements = size_t(1) << 16, rowElements = size_t(1) << 15
 }  // namespace
 
 // ------------------------------------------------------------------ updates
-void Executor::replay(void* elements, Dtype dtype, size_t count, Place place, Noise noise, const std::vector<Entry>& entries) {
+void Executor::replay(void* elements, Dtype dtype, size_t count, Position position, Noise noise, const std::vector<Entry>& entries) {
   const size_t size = dtype == Dtype::F32 ? 4 : 2;
   // Pieces end at blocks of the tensor, whatever element the run starts with.
-  const size_t skip = size_t(place.first % updateElements);
+  const size_t skip = size_t(position.first % updateElements);
   const size_t tasks = ceilDivide(skip + count, updateElements);
   pool_.run(count == 0 ? 0 : tasks, [&](size_t task, size_t) {
     const size_t from = task == 0 ? 0 : task * updateElements - skip;
     const size_t to = std::min(count, (task + 1) * updateElements - skip);
-    kernels_.update(static_cast<char*>(elements) + from * size, dtype, to - from, {place.tensor, place.first + from}, noise, entries.data(), entries.size());
+    kernels_.update(static_cast<char*>(elements) + from * size, dtype, to - from, {position.tensor, position.first + from}, noise, entries.data(), entries.size());
   });
 }
 

@@ -27,7 +27,7 @@ class Executor {
   // Applies the pending updates of a weight, before it is read.
   void settleAll(Weight&);
   // Applies entries to elements first, first + 1, ... of a tensor that is not a weight of the device.
-  void replay(void* elements, Dtype, size_t count, Place, Noise, const std::vector<Entry>&);
+  void replay(void* elements, Dtype, size_t count, Position, Noise, const std::vector<Entry>&);
 
   const Kernels& kernels() const { return kernels_; }
   size_t threads() const { return pool_.threads(); }

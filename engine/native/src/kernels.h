@@ -18,7 +18,7 @@ struct Entry {
 };
 
 // Position of elements in the noise of their tensor (docs/STEP_LOG.md, "Noise").
-struct Place {
+struct Position {
   uint32_t tensor;
   uint64_t first;
 };
@@ -122,11 +122,11 @@ struct Kernels {
   size_t panel;
 
   // Applies entries in order. Nothing else changes stored weights.
-  void (*update)(void* weights, Dtype, size_t count, Place, Noise, const Entry*, size_t entries);
+  void (*update)(void* weights, Dtype, size_t count, Position, Noise, const Entry*, size_t entries);
   // n of `count` elements.
-  void (*noise)(int8_t* out, size_t count, Place, Noise, uint64_t seed);
+  void (*noise)(int8_t* out, size_t count, Position, Noise, uint64_t seed);
   // Stored elements as float32 for each side. Without a perturbation, plus has the plain values and `minus` may be null.
-  void (*perturb)(const void* weights, Dtype, size_t count, Place, const Perturbation*, float* plus, float* minus);
+  void (*perturb)(const void* weights, Dtype, size_t count, Position, const Perturbation*, float* plus, float* minus);
 
   // Most outputs for a task of this kind.
   size_t (*linearOutputs)(const LinearTask&);

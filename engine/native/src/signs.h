@@ -33,23 +33,23 @@ class Signs {
   static constexpr size_t groupBlocks = leastBlocks;
   static constexpr size_t groupElements = groupBlocks * rademacherPerBlock;
   // A prime number: with 16 slots, rows whose length is a power of two would share few of them.
-  static constexpr size_t places = 17;
+  static constexpr size_t slots = 17;
   // Kernels read a few bytes after the last bit.
   static constexpr size_t beyond = 8;
 
   const uint8_t* group(uint64_t number, const Keys& keys) {
-    const size_t place = size_t(number % places);
-    if (group_[place] != number) {
+    const size_t slot = size_t(number % slots);
+    if (group_[slot] != number) {
       alignas(64) uint8_t made[16 * groupBlocks];
       wordsInto(made, groupBlocks, number * groupBlocks, keys);
-      std::memcpy(bits_[place], made, sizeof made);
-      group_[place] = number;
+      std::memcpy(bits_[slot], made, sizeof made);
+      group_[slot] = number;
     }
-    return bits_[place];
+    return bits_[slot];
   }
 
-  uint64_t group_[places];
-  uint8_t bits_[places][16 * groupBlocks + beyond];
+  uint64_t group_[slots];
+  uint8_t bits_[slots][16 * groupBlocks + beyond];
   uint8_t joined_[mostElements / 8 + beyond];
 };
 

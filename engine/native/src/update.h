@@ -248,18 +248,18 @@ inline const float* updateRun(void* weights, Dtype dtype, size_t count, uint64_t
   return values;
 }
 
-inline void updateFloats(float* w, size_t count, Place place, Noise noise, const Entry* entries, size_t entryCount) {
+inline void updateFloats(float* w, size_t count, Position position, Noise noise, const Entry* entries, size_t entryCount) {
   const size_t registers = STEPLOG_ISA >= STEPLOG_AVX512 ? 16 : 8;
-  if (noise == Noise::rademacher && place.first % rademacherPerBlock == 0) {
+  if (noise == Noise::rademacher && position.first % rademacherPerBlock == 0) {
     const size_t whole = count - count % (registers * lanes);
-    if (decays(entries, entryCount)) updateSigns<true>(w, whole, place.first, place.tensor, entries, entryCount);
-    else updateSigns<false>(w, whole, place.first, place.tensor, entries, entryCount);
-    w += whole, count -= whole, place.first += whole;
+    if (decays(entries, entryCount)) updateSigns<true>(w, whole, position.first, position.tensor, entries, entryCount);
+    else updateSigns<false>(w, whole, position.first, position.tensor, entries, entryCount);
+    w += whole, count -= whole, position.first += whole;
     if (count == 0) return;
   }
   for (size_t e = 0; e < entryCount; e++) {
-    const Keys keys = noiseKeys(noise, entries[e].seed, place.tensor);
-    updateBlock<false>(w, count, place.first, noise, keys, keys, entries[e]);
+    const Keys keys = noiseKeys(noise, entries[e].seed, position.tensor);
+    updateBlock<false>(w, count, position.first, noise, keys, keys, entries[e]);
   }
 }
 
@@ -268,14 +268,14 @@ STEPLOG_INLINE void askFor(const char* memory, size_t bytes) {
   for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(memory + at, 0, 2);
 }
 
-inline void update(void* weights, Dtype dtype, size_t count, Place place, Noise noise, const Entry* entries, size_t entryCount) {
+inline void update(void* weights, Dtype dtype, size_t count, Position position, Noise noise, const Entry* entries, size_t entryCount) {
   const size_t size = dtype == Dtype::F32 ? 4 : 2;
   alignas(64) static thread_local float values[blockElements];
   for (size_t at = 0; at < count;) {
     // The first block ends at a block of the tensor, so that all others are aligned with the noise.
-    const size_t room = blockElements - size_t((place.first + at) % blockElements);
+    const size_t room = blockElements - size_t((position.first + at) % blockElements);
     const size_t some = count - at < room ? count - at : room;
-    const Place here = {place.tensor, place.first + at};
+    const Position here = {position.tensor, position.first + at};
     const size_t left = count - at - some;
     askFor(static_cast<const char*>(weights) + (at + some) * size, (left < blockElements ? left : blockElements) * size);
     if (dtype == Dtype::F32) {
@@ -285,7 +285,7 @@ inline void update(void* weights, Dtype dtype, size_t count, Place place, Noise 
       widen(w, values, some);
       for (size_t e = 0; e < entryCount; e++) {
         const uint64_t seed = entries[e].seed;
-        const Keys keys = noiseKeys(noise, seed, place.tensor), rounding = makeKeys(seed, place.tensor, streamRounding);
+        const Keys keys = noiseKeys(noise, seed, position.tensor), rounding = makeKeys(seed, position.tensor, streamRounding);
         updateBlock<true>(values, some, here.first, noise, keys, rounding, entries[e]);
       }
       narrow(values, w, some);
@@ -343,10 +343,10 @@ inline void perturbValues(const float* w, size_t count, uint64_t first, const Pe
   perturbRun(w + at, count - at, n + skip, perturbation.size, plus + at, minus + at);
 }
 
-inline void perturb(const void* weights, Dtype dtype, size_t count, Place place, const Perturbation* perturbation, float* plus, float* minus) {
+inline void perturb(const void* weights, Dtype dtype, size_t count, Position position, const Perturbation* perturbation, float* plus, float* minus) {
   alignas(64) float values[runElements];
   RunNoise noise;
-  if (perturbation) noise.keys = noiseKeys(perturbation->noise, perturbation->seed, place.tensor);
+  if (perturbation) noise.keys = noiseKeys(perturbation->noise, perturbation->seed, position.tensor);
   for (size_t at = 0; at < count; at += runElements) {
     const size_t some = count - at < runElements ? count - at : runElements;
     const float* w = static_cast<const float*>(weights) + at;
@@ -354,17 +354,17 @@ inline void perturb(const void* weights, Dtype dtype, size_t count, Place place,
       widen(static_cast<const uint16_t*>(weights) + at, values, some);
       w = values;
     }
-    if (perturbation) perturbValues(w, some, place.first + at, *perturbation, noise, plus + at, minus + at);
+    if (perturbation) perturbValues(w, some, position.first + at, *perturbation, noise, plus + at, minus + at);
     else std::memmove(plus + at, w, some * 4);
   }
 }
 
-inline void noise(int8_t* out, size_t count, Place place, Noise kind, uint64_t seed) {
+inline void noise(int8_t* out, size_t count, Position position, Noise kind, uint64_t seed) {
   alignas(64) int16_t n[noiseRoom(normalGroup)];
-  const Keys keys = noiseKeys(kind, seed, place.tensor);
+  const Keys keys = noiseKeys(kind, seed, position.tensor);
   for (size_t at = 0; at < count; at += normalGroup) {
     const size_t some = count - at < normalGroup ? count - at : normalGroup;
-    const size_t skip = noiseInto(n, some, place.first + at, kind, keys);
+    const size_t skip = noiseInto(n, some, position.first + at, kind, keys);
     for (size_t i = 0; i < some; i++) out[at + i] = int8_t(n[skip + i]);
   }
 }

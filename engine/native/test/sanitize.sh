@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The native device under the address, undefined-behaviour and thread sanitizers, and under valgrind: random programs on
-# every instruction set (driver.cc). With CI=true a missing valgrind fails; else it is left out, and said so.
+# Runs random programs on every instruction set (driver.cc) under the address, undefined-behaviour and thread sanitizers, and
+# under valgrind. Without valgrind it fails if CI=true, and otherwise skips with a message.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 work="$(mktemp -d)"
