@@ -1,9 +1,9 @@
-/** How the command ends: what the exit codes mean, and how an error is told. */
+/** How the command ends: exit codes and error messages. */
 import type { SteplogError } from "../schema/errors.ts";
 
 export const exitCodes = { done: 0, fault: 1, usage: 2, refused: 3, runFailed: 4, runCancelled: 5 } as const;
 
-/** Prints an error with its places to stderr and sets the exit code of the process. */
+/** Prints an error to stderr and sets the exit code of the process. */
 export function reportError(error: SteplogError): void {
   reportFailure(error);
   const fault = error.code === "INTERNAL";

@@ -1,4 +1,4 @@
-/** A model folder, with an adapter or without, opened for scoring and generation. */
+/** Opens a model folder, with or without an adapter, for scoring and generation. */
 import { resolve } from "node:path";
 import type { Tokenizer } from "../dataset/tokenizer.ts";
 import { loadOptionalTokenizer } from "../dataset/tokenizer.ts";

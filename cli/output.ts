@@ -1,4 +1,4 @@
-/** What commands print: results on stdout, progress on stderr. */
+/** The output of commands: results on stdout, progress on stderr. */
 
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -10,7 +10,7 @@ export function print(line: string): void {
 
 const progressMs = 1_000;
 
-/** A line of progress on stderr: redrawn in a terminal, else printed at most once a second. */
+/** A progress line on stderr: redrawn in place in a terminal, otherwise printed at most once a second. */
 export class ProgressLine {
   readonly #terminal = process.stderr.isTTY;
   #last = -Infinity;
@@ -27,13 +27,13 @@ export class ProgressLine {
     process.stderr.write(this.#terminal ? `\r\u001b[2K${text}\n` : `${text}\n`);
   }
 
-  /** Ends the line, so that what follows begins on its own. */
+  /** Clears the line, so that other output can follow. */
   end(): void {
     if (this.#terminal && this.#last > -Infinity) process.stderr.write("\r\u001b[2K");
   }
 }
 
-/** Rows in columns under their headings. */
+/** Prints rows in columns under headings. */
 export function printTable(headings: readonly string[], rows: readonly (readonly string[])[]): void {
   const widths = headings.map((heading, column) =>
     Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),

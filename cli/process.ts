@@ -1,15 +1,15 @@
-/** What the long-lived commands share: a log, and one way to be told to stop. */
+/** What long-running commands share: a log, and a signal to stop. */
 import { pino } from "pino";
 import type { Logger } from "pino";
 
-/** JSON lines on stderr; stdout is for what a command prints. */
+/** JSON lines on stderr; stdout is for the output of commands. */
 export function createLog(name: string, level: string): Logger {
   return pino({ name, level, serializers: { error: pino.stdSerializers.err } }, pino.destination(2));
 }
 
 /**
- * Aborted by Ctrl-C, by SIGTERM, or when the parent that started this process over IPC is gone. A second signal ends the
- * process at once: whoever is impatient must not need kill -9.
+ * Aborted by Ctrl-C, by SIGTERM, or when the parent that started this process over IPC has exited. A second signal exits at
+ * once, so that nobody needs kill -9.
  */
 export function stopSignal(): AbortSignal {
   const controller = new AbortController();
@@ -30,7 +30,7 @@ export function whenAborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Tells the parent that started this process, if one did, that it is ready. */
+/** Tells the parent that started this process, if any, that it is ready. */
 export function reportReady(message: object): void {
   process.send?.({ type: "ready", ...message });
 }

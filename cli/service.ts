@@ -1,8 +1,8 @@
 /**
- * The whole service on this machine: Postgres, gateway and worker, each a process of its own that knows the others only
- * by DATABASE_URL. They run in process groups of their own, so that Ctrl-C reaches this process alone, which then ends
- * them in order: worker (gives its job back), gateway (closes its streams), Postgres. Should this process be killed, the
- * children notice the closed channel and end, and the next start adopts a Postgres that was left.
+ * The whole service on this machine: Postgres, gateway and worker, each in its own process, connected only by DATABASE_URL.
+ * They have their own process groups, so that Ctrl-C reaches this process alone, which then stops them in order: the worker
+ * (which releases its job), the gateway (which closes its streams), Postgres. If this process is killed, the children notice
+ * the closed channel and exit, and the next start adopts a Postgres that is still running.
  */
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
@@ -18,22 +18,22 @@ import { createLog } from "./process.ts";
 const command = programPath("cli/steplog");
 export const demoBase = packagePath("demo/base");
 const restartMs = 1_000;
-/** A child that has not ended this long after it was told to is killed. */
+/** A child that has not stopped after this time is killed. */
 const stopMs = 10_000;
 
 export interface Service {
   readonly url: string;
   readonly databaseUrl: string;
   readonly device: string;
-  /** Ends all processes; safe to call twice. */
+  /** Stops all processes; safe to call twice. */
   stop(): Promise<void>;
 }
 
 interface ServiceOptions {
   readonly config: ServiceConfig;
-  /** Where the children's logs go: a file descriptor, or this process' stderr. */
+  /** Where the children log: a file descriptor, or this process' stderr. */
   readonly logTo: number | "inherit";
-  /** Whether a child that dies is started again; else `onFailure` hears of it. */
+  /** Whether to restart a child that exits; otherwise `onFailure` is called. */
   readonly restart: boolean;
   readonly onFailure?: (error: SteplogError) => void;
 }
@@ -68,7 +68,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     const server = new Child(["server", "--port", String(config.port)], env, options);
     children.push(server);
     const { url = "" } = await server.ready;
-    // The port it got is the one it must come back on.
+    // After a restart it must listen on the same port.
     server.arguments = ["server", "--port", new URL(url).port];
     const worker = new Child(["worker"], env, options);
     children.push(worker);
@@ -116,7 +116,10 @@ class Child {
   async #whenReady(): Promise<Ready> {
     const child = this.#process;
     const gone = once(child, "exit").then(() => {
-      throw new SteplogError("UNAVAILABLE", `The ${this.arguments[0]} ended before it was ready; its log says why.`);
+      throw new SteplogError(
+        "UNAVAILABLE",
+        `The ${this.arguments[0]} exited before it was ready; its log explains why.`,
+      );
     });
     const message = once(child, "message").then(([value]) => value as Ready);
     return Promise.race([message, gone]);
@@ -126,10 +129,10 @@ class Child {
     if (this.#stopping) return;
     const { restart, onFailure } = this.#options;
     if (!restart) {
-      onFailure?.(new SteplogError("UNAVAILABLE", `The ${this.arguments[0]} ended by itself (${status}).`));
+      onFailure?.(new SteplogError("UNAVAILABLE", `The ${this.arguments[0]} exited unexpectedly (${status}).`));
       return;
     }
-    process.stderr.write(`The ${this.arguments[0]} ended by itself (${status}); starting it again.\n`);
+    process.stderr.write(`The ${this.arguments[0]} exited unexpectedly (${status}); restarting it.\n`);
     this.#restart = setTimeout(() => (this.#process = this.#spawn()), restartMs);
   }
 
@@ -146,7 +149,7 @@ class Child {
   }
 }
 
-/** Puts the demo model into an empty models folder, so that a new service has something to train. */
+/** Copies the demo model into an empty models folder, so that a new service has a model to train. */
 export async function seedModels(modelsDir: string): Promise<boolean> {
   await mkdir(modelsDir, { recursive: true });
   if ((await readdir(modelsDir)).some((name) => !name.startsWith("."))) return false;

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The steplog command, as it is installed. */
+/** The installed steplog command. */
 import { main } from "./main.ts";
 
 await main(process.argv.slice(2));
