@@ -5,7 +5,7 @@ import { connectionOptions } from "../../store/postgres/database.ts";
 import type { ClaimedJob, Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import { append, chainStart, claimed, directly, headerBytes, lapse, longMs, newRun, newTraining } from "./fixtures.ts";
-import { claimAny } from "../support/claims.ts";
+import { claimAny, everything } from "../support/claims.ts";
 
 // A queue of its own for each test: what is free must be what the test put there.
 let fixture: TestStore;
@@ -34,11 +34,12 @@ describe("claim", () => {
   test("two workers never claim the same job", async () => {
     const runs = await Promise.all(Array.from({ length: 30 }, () => newRun(store)));
     const others = await Promise.all([fixture.another(), fixture.another()]);
+    const capabilities = await everything(store);
     const worker = async (from: Store, name: string): Promise<ClaimedJob[]> => {
       const jobs: ClaimedJob[] = [];
       // A claim may find nothing while others hold all the rows that are left, so it tries until none is left.
       while ((await unclaimed()) > 0) {
-        const job = await claimAny(from, name, longMs);
+        const job = await from.claimJob({ worker: name, leaseMs: longMs, capabilities });
         if (job) jobs.push(job);
       }
       return jobs;
