@@ -1,5 +1,25 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import type { TestSpecification } from "vitest/node";
+import { BaseSequencer } from "vitest/node";
+
+/**
+ * Files that only compute: they need neither Postgres nor dist/, so they run without the global setup. They share
+ * processes, since each file would spend a second on imports.
+ */
+const compute = ["tests/{dataset,engine,schema}/**/*.test.ts"];
+
+/** The longest files come first, so that no worker is left with one of them at the end. */
+const longest = ["tests/process/", "tests/worker/", "tests/bench/"];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification) => longest.some((folder) => moduleId.includes(folder));
+    // oxlint-disable-next-line unicorn/no-array-sort -- the sequencer's own sort, which returns new files.
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 export default defineConfig({
   resolve: {
@@ -9,11 +29,23 @@ export default defineConfig({
   test: {
     // Gradients of tfjs, which its bundle for Node leaves out, are modules that Node takes for CommonJS.
     server: { deps: { inline: [/tfjs-core\/dist\/(?!tf-core)/u] } },
-    include: ["tests/**/*.test.ts"],
-    globalSetup: ["tests/support/global-setup.ts"],
     pool: "forks",
-    maxWorkers: 2,
+    // One more than CI's cores: some file is always waiting for a process, a lease or a lost connection.
+    maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      { extends: true, test: { name: "compute", include: compute, isolate: false } },
+      {
+        extends: true,
+        test: {
+          name: "service",
+          include: ["tests/**/*.test.ts"],
+          exclude: compute,
+          globalSetup: ["tests/support/global-setup.ts"],
+        },
+      },
+    ],
   },
 });
