@@ -67,6 +67,8 @@ async function startService(): Promise<Service> {
   const models = join(folder, "data", "models");
   await cp(packagePath("demo/base"), join(models, "demo"), { recursive: true });
   await symlink(packagePath("demo"), join(folder, "demo"));
+  await mkdir(join(folder, "node_modules"), { recursive: true });
+  await symlink(packagePath("."), join(folder, "node_modules", "steplog"));
   await cp(packagePath("demo/validation.jsonl"), join(folder, "rows.jsonl"));
   const env = { DATABASE_URL: database.url, STEPLOG_DATA: join(folder, "data"), STEPLOG_LOG_LEVEL: "warn" };
   const server = startSteplog(["server", "--port", "0"], env);
@@ -123,8 +125,6 @@ async function runShell({ folder, url }: Service, block: Block, values: Readonly
 
 /** Runs the block as a program that has installed the package. */
 async function runModule({ folder, url }: Service, block: Block): Promise<void> {
-  await mkdir(join(folder, "node_modules"), { recursive: true });
-  await symlink(packagePath("."), join(folder, "node_modules", "steplog"));
   await writeFile(join(folder, "example.mjs"), block.text.replaceAll(pageUrl, url));
   await promisify(execFile)(process.execPath, ["example.mjs"], { cwd: folder });
 }
