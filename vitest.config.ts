@@ -3,14 +3,20 @@ import { defineConfig } from "vitest/config";
 import type { TestSpecification } from "vitest/node";
 import { BaseSequencer } from "vitest/node";
 
-/**
- * Files that only compute: they need neither Postgres nor dist/, so they run without the global setup. They share
- * processes, since each file would spend a second on imports.
- */
+/** Files that only compute: they need neither Postgres nor dist/, so they run without the global setup. */
 const compute = ["tests/{dataset,engine,schema}/**/*.test.ts"];
 
 /** The longest files come first, so that no worker is left with one of them at the end. */
-const longest = ["tests/process/", "tests/worker/", "tests/bench/"];
+const longest = [
+  "/process/",
+  "/docs/",
+  "/browser/dashboard",
+  "/worker/",
+  "/bench/",
+  "/cli/commands",
+  "/cli/models",
+  "/store/embedded",
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -30,13 +36,15 @@ export default defineConfig({
     // Gradients of tfjs, which its bundle for Node leaves out, are modules that Node takes for CommonJS.
     server: { deps: { inline: [/tfjs-core\/dist\/(?!tf-core)/u] } },
     pool: "forks",
-    // One more than CI's cores: some file is always waiting for a process, a lease or a lost connection.
-    maxWorkers: 3,
+    // Files share processes: each would spend a second on imports, and none changes a module or the environment.
+    isolate: false,
+    // Twice CI's cores: some files are always waiting for a process, a lease or a lost connection.
+    maxWorkers: 4,
     testTimeout: 20_000,
     hookTimeout: 60_000,
     sequence: { sequencer: LongestFirst },
     projects: [
-      { extends: true, test: { name: "compute", include: compute, isolate: false } },
+      { extends: true, test: { name: "compute", include: compute } },
       {
         extends: true,
         test: {

@@ -199,7 +199,7 @@ test("a step may have several entries; steps that changed nothing are counted", 
   await store.appendSteps(job, { ...batchOf(6, 3), metrics: metricsOf(2, 1) });
   expect(await store.fineTunes.get(run.id)).toMatchObject({ entries: 9, stepsDone: 3, zeroSteps: 1 });
   const after = { ...batchOf(9, 3), metrics: metricsOf(4, 1) };
-  await expect(store.appendSteps(job, after)).rejects.toThrow(/behind step 3/u);
+  await expect(store.appendSteps(job, after)).rejects.toThrow(/after step 3/u);
   await expect(store.appendSteps(job, { ...after, metrics: [] })).rejects.toThrow(/whole steps/u);
 });
 
