@@ -40,7 +40,7 @@ export async function showSteps(client: SteplogClient, { id, progress }: FineTun
       arrivals.push({ step: step.step, at: performance.now() });
       if (arrivals.length > rateWindow) arrivals.shift();
       if (step.loss !== null) loss = loss === null ? step.loss : loss + smoothing * (step.loss - loss);
-      line.show(describe(step.step, progress.steps, loss, rateOf(arrivals)));
+      line.show(progressText(step.step, progress.steps, loss, rateOf(arrivals)));
     }
   } finally {
     ended.abort();
@@ -78,7 +78,7 @@ function rateOf(arrivals: readonly { step: number; at: number }[]): number | nul
   return (1000 * (last.step - first.step)) / (last.at - first.at);
 }
 
-function describe(step: number, steps: number, loss: number | null, rate: number | null): string {
+function progressText(step: number, steps: number, loss: number | null, rate: number | null): string {
   const width = String(steps).length;
   const parts = [`step ${String(step).padStart(width)}/${steps}`, `loss ${loss === null ? "-" : loss.toFixed(4)}`];
   if (rate !== null) parts.push(`${rate.toFixed(1)} steps/s`, `ETA ${formatDuration((steps - step) / rate)}`);

@@ -11,7 +11,7 @@ export interface FollowCursor {
   readonly event: number;
 }
 
-/** `cursor` is what to pass as `after` to resume behind this update. */
+/** `cursor` is what to pass as `after` to resume after this update. */
 export type FineTuneUpdate = { readonly cursor: FollowCursor } & (
   | { readonly type: "step"; readonly step: StepsSubscription["steps"]["step"] }
   | { readonly type: "event"; readonly event: EventsSubscription["events"]["event"] }

@@ -1,4 +1,4 @@
-/** What a model predicts at a position: the next token (causal), or the token behind a mask (masked, as RoBERTa). */
+/** What a model predicts at a position: the next token (causal), or the token that a mask hides (masked, as RoBERTa). */
 export type ModelKind = "causal" | "masked";
 
 /** Families (model_type of config.json) that are trained to fill masks; all others are causal. */

@@ -84,6 +84,17 @@ describe("each rule can fail", () => {
     expect(found).toContainEqual(expect.stringContaining("store -> server -> worker -> store"));
   });
 
+  test("files do not import each other in a circle, by types either", () => {
+    const found = problems({
+      "store/a.ts": 'import { b } from "./b.ts";',
+      "store/b.ts": 'import type { C } from "./rooms/c.ts";',
+      "store/rooms/c.ts": 'export type { A } from "../a.ts";',
+    });
+    expect(found).toEqual([
+      expect.stringContaining("Files import each other in a circle: store/a.ts -> store/b.ts -> store/rooms/c.ts"),
+    ]);
+  });
+
   test("an import names a file that is there", () => {
     expect(problems({ "store/a.ts": 'import "./b.js";' })).toEqual([expect.stringContaining("no such file")]);
   });

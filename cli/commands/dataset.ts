@@ -101,7 +101,7 @@ async function dataset(file: string, options: DatasetOptions): Promise<void> {
     written.push({ file: path, rows: rows.length, classes: classesOf(rows) });
   }
   if (options.json) printJson({ written });
-  else for (const one of written) print(describe(one));
+  else for (const one of written) print(summaryOf(one));
 }
 
 function preparationOf({ preset, template, labelField, labels, validation, test, seed }: DatasetOptions): Preparation {
@@ -125,7 +125,7 @@ function classesOf(rows: readonly TextRow[]): Record<string, number> | null {
   return Object.keys(counts).length <= mostClasses ? counts : null;
 }
 
-function describe({ file, rows, classes }: Written): string {
+function summaryOf({ file, rows, classes }: Written): string {
   const counts = Object.entries(classes ?? {}).map(([name, count]) => `${count} ${JSON.stringify(name)}`);
   return `${file}: ${rows} rows${counts.length > 1 ? ` (${counts.join(", ")})` : ""}`;
 }

@@ -25,7 +25,7 @@ export async function sendFile(request: IncomingMessage, response: ServerRespons
 }
 
 function asError(error: unknown, response: ServerResponse): Error {
-  const { status, headers } = describe(error);
+  const { status, headers } = responseTo(error);
   if (status === 416) {
     response.statusCode = 416;
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, String(value));
@@ -42,7 +42,7 @@ function asError(error: unknown, response: ServerResponse): Error {
   return new SteplogError("NOT_FOUND", "There is no such file.", [], { cause: error });
 }
 
-function describe(error: unknown): { status: number; headers: object } {
+function responseTo(error: unknown): { status: number; headers: object } {
   if (typeof error !== "object" || error === null) return { status: 500, headers: {} };
   const status = "status" in error && typeof error.status === "number" ? error.status : 500;
   const headers = "headers" in error && typeof error.headers === "object" ? (error.headers ?? {}) : {};
