@@ -38,8 +38,8 @@ export default defineConfig({
     pool: "forks",
     // Files share processes: each would spend a second on imports, and none changes a module or the environment.
     isolate: false,
-    // Twice CI's cores: some files are always waiting for a process, a lease or a lost connection.
-    maxWorkers: 4,
+    // One more than CI's cores: some file is always waiting for a process, a lease or a lost connection.
+    maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 60_000,
     sequence: { sequencer: LongestFirst },
