@@ -163,26 +163,31 @@ test("bench peers measures both in turn, and a chart shows the ratios", { timeou
   expect(bench(["chart", out, "--svg", svg, "--page", page], folder).stderr).toContain("needs the lines");
 });
 
-test("auto and estimators compare ways to learn the demo's task, as tables", { timeout: 120_000 }, async () => {
-  const folder = await scratch();
-  // Two of the ten methods. All of them take half a minute: a stage of CI of its own.
-  const [wanted, count] = process.env["STEPLOG_LONG_TESTS"] ? [[], 10] : [["--subject", "LORA"], 2];
-  const auto = bench(["auto", "--seeds", "1", "--steps", "2", ...wanted], folder);
-  expect({ status: auto.status, stderr: auto.stderr }).toStrictEqual({ status: 0, stderr: "" });
-  const lines = auto.stdout.trim().split("\n");
-  expect(lines).toHaveLength(2 + count);
-  for (const line of lines.slice(2)) expect(line).toMatch(/^\| .+ \| 2 \| .+ \| \d+\.\d \| \d+\.\d \| [\d.e-]+ \|$/u);
+/** Every way to learn, side by side, takes most of a minute: a stage of CI. */
+const long = process.env["STEPLOG_LONG_TESTS"] !== undefined;
 
-  const estimators = bench(["estimators", "--seeds", "1", "--passes", "10", "--json"], folder);
-  expect(estimators.status).toBe(0);
-  const rows = JSON.parse(estimators.stdout) as { name: string; reached: number }[];
-  expect(rows.map(({ name }) => name.split(/[ ,]/u)[0])).toStrictEqual([
-    "SPSA",
-    "SPSA",
-    "n-SPSA",
-    "FZOO",
-    "FZOO",
-    "LOZO",
-    "LOZO",
-  ]);
-});
+test.runIf(long)(
+  "auto and estimators compare ways to learn the demo's task, as tables",
+  { timeout: 120_000 },
+  async () => {
+    const folder = await scratch();
+    const auto = bench(["auto", "--seeds", "1", "--steps", "2"], folder);
+    expect({ status: auto.status, stderr: auto.stderr }).toStrictEqual({ status: 0, stderr: "" });
+    const lines = auto.stdout.trim().split("\n");
+    expect(lines).toHaveLength(2 + 10);
+    for (const line of lines.slice(2)) expect(line).toMatch(/^\| .+ \| 2 \| .+ \| \d+\.\d \| \d+\.\d \| [\d.e-]+ \|$/u);
+
+    const estimators = bench(["estimators", "--seeds", "1", "--passes", "10", "--json"], folder);
+    expect(estimators.status).toBe(0);
+    const rows = JSON.parse(estimators.stdout) as { name: string; reached: number }[];
+    expect(rows.map(({ name }) => name.split(/[ ,]/u)[0])).toStrictEqual([
+      "SPSA",
+      "SPSA",
+      "n-SPSA",
+      "FZOO",
+      "FZOO",
+      "LOZO",
+      "LOZO",
+    ]);
+  },
+);

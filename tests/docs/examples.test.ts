@@ -35,7 +35,7 @@ test("there is an example of every field of Query, Mutation and Subscription", (
 });
 
 test.each(executed)("the examples of $name work", { timeout: 240_000 }, async ({ blocks }) => {
-  const service = await startService();
+  const service = await startService(blocks.some(({ text }) => text.includes("foundModels")));
   const values: Record<string, string> = {};
   for (const [index, block] of blocks.entries()) {
     const after = jsonOf(blocks[index + 1]);
@@ -59,8 +59,11 @@ interface Service {
   readonly url: string;
 }
 
-/** A gateway and a worker with the base `demo`; one more model comes when they run, for the examples that register it. */
-async function startService(): Promise<Service> {
+/**
+ * A gateway and a worker with the base `demo`.
+ * @param withFoundModel whether one more model comes when they run, for the examples that register it
+ */
+async function startService(withFoundModel: boolean): Promise<Service> {
   const folder = await scratch();
   const database = await testDatabase();
   onTestFinished(() => database.drop());
@@ -75,6 +78,7 @@ async function startService(): Promise<Service> {
   const worker = startSteplog(["worker"], env);
   await worker.ready;
   const url = String((await server.ready)["url"]);
+  if (!withFoundModel) return { folder, url };
   await cp(packagePath("demo/base"), join(models, "opt-125m"), { recursive: true });
   await until("the worker's look into the models folder", 30_000, async () => {
     const answer = await fetch(`${url}/graphql?query={foundModels{name}}`);
