@@ -2,16 +2,18 @@
 
 /** 1,234,567 bytes as 1.2 MB (units of 1000). */
 export function formatBytes(bytes: number): string {
-  const units = ["bytes", "kB", "MB", "GB", "TB"];
-  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
-  return power === 0 ? `${bytes} bytes` : `${(bytes / 1000 ** power).toFixed(1)} ${units[power]}`;
+  return scaled(bytes, [" bytes", " kB", " MB", " GB", " TB"]);
 }
 
 /** 124,439,808 as 124.4 M. */
 export function formatCount(count: number): string {
-  const units = ["", " k", " M", " B", " T"];
-  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, count)) / 3)));
-  return power === 0 ? String(count) : `${(count / 1000 ** power).toFixed(1)}${units[power]}`;
+  return scaled(count, ["", " k", " M", " B", " T"]);
+}
+
+/** In the largest of `units`, each 1000 of the one before, in which it is at least 1. */
+function scaled(value: number, units: readonly string[]): string {
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, value)) / 3));
+  return `${power === 0 ? value : (value / 1000 ** power).toFixed(1)}${units[power] ?? ""}`;
 }
 
 /** 3725 seconds as 1h 02m 05s. */

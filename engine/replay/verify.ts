@@ -33,7 +33,7 @@ export interface Verification {
 /** Updates of one element that the plain device does in less than a minute (measured: 56 to 280 million a second). */
 const affordableUpdates = 3e9;
 
-/** Elements replayed at a time. Samples are small so that there are many of them. */
+/** Elements in a block: small blocks when sampling, so that many places are checked. */
 const blockElements = { all: 65_536, sample: 256 };
 
 /** The weights at the start of training. */

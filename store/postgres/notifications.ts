@@ -1,8 +1,8 @@
 /**
  * One LISTEN connection per process, shared by everything that waits for news.
  *
- * A notification says only that a run changed, or that there is work. It is kept as a flag and never queued, so a subscriber
- * that does not read costs one flag and cannot slow the others. Notifications can be lost (connection lost, not yet
+ * A notification says only that a run changed, or that there is work. It is kept as a flag, never queued, so a subscriber
+ * that stops reading costs one flag and does not slow the others. Notifications can be lost (connection lost, not yet
  * listening): every flag is raised once LISTEN is back, and as a last resort each waiter looks every few seconds.
  */
 import { once } from "node:events";

@@ -149,7 +149,7 @@ describe.each(instructionSets)("on %s", (set) => {
     await fc.assert(property, { ...parameters, numRuns: 25 });
   }, 240_000);
 
-  test("so has one so large that it is computed some heads at a time, behind a prefix or not", async () => {
+  test("a block too large to compute at once goes a few heads at a time, with or without a prefix", async () => {
     for (const prefix of [0, 7]) {
       // Queries, keys and values of both sides take 17 MB; beyond 16 MiB they are computed two heads at a time.
       const lengths = Array.from({ length: 560 }, () => 20);

@@ -61,7 +61,7 @@ describe("hyperparameters", () => {
     expect([issue?.path[0], issue?.message, more]).toEqual([name, message, []]);
   });
 
-  test("of unknown names are refused with those that there are", () => {
+  test("with unknown names are refused, and the message lists the known names", () => {
     const [issue] = wrongHyperparameters({ momentum: 0.9 });
     expect(issue?.path).toEqual(["momentum"]);
     expect(issue?.message).toMatch(/^is not a hyperparameter\. There are method, .*checkpointEvery$/u);
