@@ -4,6 +4,8 @@ import type { Log } from "../schema/log.ts";
 import type { Store, WorkerReport } from "../store/store.ts";
 
 export interface Reporting {
+  /** Returns once the store knows all that the worker can do now. @throws UNAVAILABLE */
+  upToDate(): Promise<void>;
   /** Takes the worker off the list. */
   end(): Promise<void>;
 }
@@ -11,19 +13,32 @@ export interface Reporting {
 /** Reports at once and then every `reportMs`. A failed report is repeated with the next one. */
 export function startReporting(store: Store, currentReport: () => WorkerReport, log: Log): Reporting {
   const { id } = currentReport();
-  let underway: Promise<void> | null = null;
-  const report = () => {
-    underway ??= store.workers
-      .report(currentReport())
-      .catch((error: unknown) => log.warn({ error }, "The worker cannot be reported; trying again."))
-      .finally(() => (underway = null));
+  let known = "";
+  let latest = Promise.resolve();
+  const send = async () => {
+    const report = currentReport();
+    await store.workers.report(report);
+    known = JSON.stringify(report);
   };
-  report();
-  const timer = setInterval(report, reportMs);
+  /** One after the other, so that an older report never replaces a newer one. */
+  const sendNext = () => {
+    const sent = latest.then(send);
+    latest = sent.catch(() => {});
+    return sent;
+  };
+  const regular = () => {
+    sendNext().catch((error: unknown) => log.warn({ error }, "The worker cannot be reported; trying again."));
+  };
+  regular();
+  const timer = setInterval(regular, reportMs);
   return {
+    async upToDate() {
+      await latest;
+      while (JSON.stringify(currentReport()) !== known) await sendNext();
+    },
     async end() {
       clearInterval(timer);
-      await underway;
+      await latest;
       await store.workers.remove(id).catch(() => {});
     },
   };

@@ -55,10 +55,11 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const capabilities = () => capabilitiesOf(precisions, models.list());
   const reporting = startReporting(store, () => ({ id, name, device, version, ...capabilities() }), log);
   try {
-    while (!options.signal.aborted) {
-      const claim = () => store.claimJob({ worker: name, leaseMs, capabilities: capabilities() });
-      await claimAndRun(options, claim);
-    }
+    const claim = async () => {
+      await reporting.upToDate();
+      return store.claimJob({ worker: name, leaseMs, capabilities: capabilities() });
+    };
+    while (!options.signal.aborted) await claimAndRun(options, claim);
   } finally {
     await reporting.end();
   }
