@@ -6,6 +6,10 @@ import { BaseSequencer } from "vitest/node";
 /** Files that only compute: they need neither Postgres nor dist/, so they run without the global setup. */
 const compute = ["tests/{dataset,engine,schema}/**/*.test.ts"];
 
+/** Long tests, which .ci/run runs on a real Postgres (and `npm run test:all` here). */
+const long = "tests/**/*.long.test.ts";
+const withLong = Boolean(process.env["STEPLOG_LONG_TESTS"]);
+
 /** The longest files come first, so that no worker is left with one of them at the end. */
 const longest = [
   "/process/",
@@ -44,13 +48,13 @@ export default defineConfig({
     hookTimeout: 60_000,
     sequence: { sequencer: LongestFirst },
     projects: [
-      { extends: true, test: { name: "compute", include: compute } },
+      { extends: true, test: { name: "compute", include: compute, exclude: withLong ? [] : [long] } },
       {
         extends: true,
         test: {
           name: "service",
           include: ["tests/**/*.test.ts"],
-          exclude: compute,
+          exclude: withLong ? compute : [...compute, long],
           globalSetup: ["tests/support/global-setup.ts"],
         },
       },

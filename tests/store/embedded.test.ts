@@ -1,26 +1,40 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import postgres from "postgres";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
 import { directly } from "./fixtures.ts";
 
+/** A stopped cluster. Tests start from a copy, so that only those about a new folder pay for creating one. */
+let template: string;
 let folder: string;
 let servers: EmbeddedPostgres[];
 let said: string[];
+beforeAll(async () => {
+  template = await newFolder();
+  await (await startEmbeddedPostgres({ dataDir: template })).stop();
+});
+afterAll(async () => rm(template, { recursive: true, force: true }));
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "steplog-embedded-"));
-  await chmod(folder, 0o755);
+  folder = await newFolder();
+  await promisify(execFile)("cp", ["-a", `${template}/.`, folder]); // Postgres may run as another user: keep owners.
   [servers, said] = [[], []];
 });
 afterEach(async () => {
   await Promise.all(servers.map((server) => server.stop()));
   await rm(folder, { recursive: true, force: true });
 });
+
+async function newFolder(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), "steplog-embedded-"));
+  await chmod(path, 0o755);
+  return path;
+}
 
 const say = (_: object, message: string): void => void said.push(message);
 const log = { info: say, warn: say, error: say };
@@ -102,10 +116,11 @@ describe("two on one folder", () => {
   });
 
   test("started at the same moment on a new folder, they share one server", async () => {
-    const [first, second] = await Promise.all([start(), start()]);
-    expect(second?.url).toBe(first?.url);
-    await write(first?.url ?? "", 1);
-    expect(await read(second?.url ?? "")).toEqual([1]);
+    const fresh = join(folder, "new");
+    const [first, second] = await Promise.all([start(fresh), start(fresh)]);
+    expect(second.url).toBe(first.url);
+    await write(first.url, 1);
+    expect(await read(second.url)).toEqual([1]);
   });
 });
 

@@ -18,7 +18,8 @@ export async function testDatabase(): Promise<TestDatabase> {
   if (typeof server === "string") throw new Error(`This test needs Postgres, and there is none: ${server}`);
   const admin = postgres(server.adminUrl, { max: 1, onnotice: () => {} });
   const name = randomName();
-  await admin.unsafe(`create database ${name} template ${server.template}`);
+  // Copying the template's files takes a third of the time of logging its pages, and nothing here needs that log.
+  await admin.unsafe(`create database ${name} template ${server.template} strategy file_copy`);
   return {
     url: databaseUrl(server.adminUrl, name),
     async drop() {

@@ -34,8 +34,16 @@ test("there is an example of every field of Query, Mutation and Subscription", (
   expect(missing).toStrictEqual([]);
 });
 
-test.each(executed)("the examples of $name work", { timeout: 240_000 }, async ({ blocks }) => {
-  const service = await startService(blocks.some(({ text }) => text.includes("foundModels")));
+test("the examples of the pages work", { timeout: 400_000 }, async () => {
+  const service = await startService();
+  for (const { name, blocks } of executed) {
+    await runPage({ ...service, folder: await pageFolder(service) }, blocks).catch((cause: unknown) => {
+      throw new Error(`an example of ${name} fails`, { cause });
+    });
+  }
+});
+
+async function runPage(service: Service, blocks: readonly Block[]): Promise<void> {
   const values: Record<string, string> = {};
   for (const [index, block] of blocks.entries()) {
     const after = jsonOf(blocks[index + 1]);
@@ -48,7 +56,7 @@ test.each(executed)("the examples of $name work", { timeout: 240_000 }, async ({
     if (block.language === "sh" && !leftOut.test(block.text)) await runShell(service, block, values);
     if (block.language === "js") await runModule(service, block);
   }
-});
+}
 
 function isRequest({ language, text }: Block): boolean {
   return language === "graphql" || language === "js" || (language === "sh" && text.includes("curl"));
@@ -59,26 +67,29 @@ interface Service {
   readonly url: string;
 }
 
-/**
- * A gateway and a worker with the base `demo`.
- * @param withFoundModel whether one more model comes when they run, for the examples that register it
- */
-async function startService(withFoundModel: boolean): Promise<Service> {
+/** A folder as somebody has it who follows a page: demo/, data/ and rows.jsonl, and the package installed. */
+async function pageFolder(service: Service): Promise<string> {
+  const folder = await scratch();
+  await symlink(packagePath("demo"), join(folder, "demo"));
+  await symlink(join(service.folder, "data"), join(folder, "data"));
+  await mkdir(join(folder, "node_modules"));
+  await symlink(packagePath("."), join(folder, "node_modules", "steplog"));
+  await cp(packagePath("demo/validation.jsonl"), join(folder, "rows.jsonl"));
+  return folder;
+}
+
+/** A gateway and a worker with the base `demo`, and a model that came after they had started, for the examples that register it. */
+async function startService(): Promise<Service> {
   const folder = await scratch();
   const database = await testDatabase();
   onTestFinished(() => database.drop());
   const models = join(folder, "data", "models");
   await cp(packagePath("demo/base"), join(models, "demo"), { recursive: true });
-  await symlink(packagePath("demo"), join(folder, "demo"));
-  await mkdir(join(folder, "node_modules"), { recursive: true });
-  await symlink(packagePath("."), join(folder, "node_modules", "steplog"));
-  await cp(packagePath("demo/validation.jsonl"), join(folder, "rows.jsonl"));
   const env = { DATABASE_URL: database.url, STEPLOG_DATA: join(folder, "data"), STEPLOG_LOG_LEVEL: "warn" };
   const server = startSteplog(["server", "--port", "0"], env);
   const worker = startSteplog(["worker"], env);
   await worker.ready;
   const url = String((await server.ready)["url"]);
-  if (!withFoundModel) return { folder, url };
   await cp(packagePath("demo/base"), join(models, "opt-125m"), { recursive: true });
   await until("the worker's look into the models folder", 30_000, async () => {
     const answer = await fetch(`${url}/graphql?query={foundModels{name}}`);

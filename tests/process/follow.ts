@@ -1,0 +1,43 @@
+/** Following a run as a subscriber does, and rebuilding what it trained. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "vitest";
+import type { SteplogClient } from "../../client/index.ts";
+import { createPlainDevice } from "../../engine/devices/plain.ts";
+import { openModelFolder } from "../../engine/model/files/folder.ts";
+import { reconstruct } from "../../engine/replay/reconstruct.ts";
+import { decodeStepLog } from "../../schema/step-log.ts";
+import type { TestService } from "./service.ts";
+
+/** Some seconds of training, so that processes are killed while it runs. */
+export const steps = 500;
+
+export function collectSteps(client: SteplogClient, id: string): { seen: number[]; done: Promise<void> } {
+  const seen: number[] = [];
+  const collect = async () => {
+    for await (const update of client.follow(id)) if (update.type === "step") seen.push(update.step.step);
+  };
+  return { seen, done: collect() };
+}
+
+export function expectEveryStepOnce(seen: readonly number[]): void {
+  expect(seen).toStrictEqual(Array.from({ length: steps }, (_, k) => k + 1));
+}
+
+/** Downloads log and trained weights, rebuilds, and compares. */
+export async function expectRebuilt(service: TestService, client: SteplogClient, id: string): Promise<void> {
+  const outcome = await client.fineTune(id);
+  expect(outcome).toMatchObject({ status: "SUCCEEDED", error: null });
+  const [checkpoint] = outcome.checkpoints.nodes;
+  if (!checkpoint?.weightsUrl) throw new Error("the last checkpoint has weights");
+  const bytesAt = async (url: string) => Buffer.from(await (await client.download(url)).bytes());
+  const log = decodeStepLog(await bytesAt(checkpoint.logUrl));
+  expect(log.entries).toHaveLength(steps);
+  expect(Buffer.from(log.chain).toString("hex")).toBe(checkpoint.chainHash);
+  const out = join(service.folder, "rebuilt");
+  const base = await openModelFolder(service.modelPath);
+  const { digest } = await reconstruct({ base, log, out, device: createPlainDevice(), verify: false, replace: false });
+  expect(digest).toBe(checkpoint.weightsDigest);
+  const trained = await bytesAt(checkpoint.weightsUrl);
+  expect((await readFile(join(out, "model.safetensors"))).equals(trained)).toBe(true);
+}
