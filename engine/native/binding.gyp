@@ -35,7 +35,9 @@
   "target_defaults": {
     "default_configuration": "Release",
     "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-    "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS"],
+    # Every exception becomes one of JavaScript, or ends where the environment is ending (a terminated thread): thrown there, it
+    # would abort the process.
+    "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
     # Node's own settings switch exceptions off and choose a standard.
     "cflags_cc!": ["-fno-exceptions", "-std=gnu++14", "-std=gnu++20"],
     "cflags_cc": ["-std=gnu++17", "<@(code_flags)"],

@@ -138,19 +138,31 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
 
   // ---------------------------------------------------------------- jobs
   struct Job : public Napi::AsyncWorker {
-    Job(Device& device, Work work, Answer answer, std::vector<Napi::Value> keep)
+    Job(Device& device, Work work, Answer answer, const std::vector<Napi::Value>& keep)
         : Napi::AsyncWorker(device.Env()), device(device), work(std::move(work)), answer(std::move(answer)), deferred(device.Env()) {
       for (const Napi::Value& value : keep) references.push_back(Napi::Persistent(value.As<Napi::Object>()));
-      device.Ref();
     }
     void Execute() override { work(); }
     void OnOK() override {
-      Napi::HandleScope scope(Env());
-      deferred.Resolve(answer ? answer(Env()) : Env().Undefined());
-      device.next();
+      settle([this] {
+        try {
+          deferred.Resolve(guarded(Env(), [this] { return answer ? answer(Env()) : Env().Undefined(); }));
+        } catch (const Napi::Error& error) {
+          deferred.Reject(error.Value());
+        }
+      });
     }
     void OnError(const Napi::Error& error) override {
-      deferred.Reject(error.Value());
+      settle([&] { deferred.Reject(error.Value()); });
+    }
+    // A promise can be settled unless the environment is ending: its thread was terminated while the work ran.
+    template <class F>
+    void settle(F&& f) {
+      try {
+        f();
+      } catch (const Napi::Error&) {
+        return device.abandon();
+      }
       device.next();
     }
     Device& device;
@@ -161,30 +173,37 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
   };
 
   // Queues work. The answer is made on the event loop. `keep` protects JavaScript values from garbage collection until then.
-  Napi::Value promise(Work work, Answer answer = nullptr, std::vector<Napi::Value> keep = {}) {
-    Job* job = new Job(*this, std::move(work), std::move(answer), std::move(keep));
-    Napi::Promise promise = job->deferred.Promise();
-    jobs_.push_back(job);
-    if (jobs_.size() == 1) job->Queue();
+  Napi::Value promise(Work work, Answer answer = nullptr, const std::vector<Napi::Value>& keep = {}) {
+    auto job = std::make_unique<Job>(*this, std::move(work), std::move(answer), keep);
+    const Napi::Promise promise = job->deferred.Promise();
+    if (jobs_.empty()) job->Queue();
+    Ref();
+    jobs_.push_back(job.release());
     return promise;
   }
 
+  // A job deletes itself when it is over.
   void next() {
     jobs_.pop_front();
     if (!jobs_.empty()) jobs_.front()->Queue();
     Unref();
   }
 
+  // Nobody waits for the jobs behind the one that is over: they are dropped without running.
+  void abandon() {
+    jobs_.pop_front();
+    for (Job* job : jobs_) delete job;
+    jobs_.clear();
+  }
+
+  // Errors become JavaScript's. What is thrown beside this, and errors of an environment that is ending, which can be thrown
+  // nowhere, are node-addon-api's to handle (binding.gyp).
   template <class F>
   static auto guarded(Napi::Env env, F&& f) -> decltype(f()) {
     try {
       return f();
-    } catch (const Napi::Error&) {
-      throw;
     } catch (const std::bad_alloc&) {
       throw Napi::Error::New(env, "not enough memory");
-    } catch (const std::exception& error) {
-      throw Napi::Error::New(env, error.what());
     }
   }
 
