@@ -63,8 +63,13 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const streams = new Set<ServerResponse>();
   const http = createServer((request, response) => {
     if (request.headers.accept?.includes("text/event-stream")) track(streams, response);
-    void routes(request, response);
+    routes(request, response).catch((error: unknown) => {
+      log.error({ err: error }, "a request could not be answered");
+      response.destroy();
+    });
   });
+  // Node takes its own listener off a connection that asks for an upgrade; without one, a reset would end the process.
+  http.on("connection", (socket) => socket.on("error", (error) => log.debug({ err: error }, "a connection broke")));
   // Node gives a request five minutes; an upload of 256 MB over a slow connection takes longer.
   http.requestTimeout = 0;
   const sockets = serveSockets({ http, ...parts });
@@ -96,12 +101,17 @@ function track(streams: Set<ServerResponse>, response: ServerResponse): void {
 }
 
 /** @throws UNAVAILABLE when the port is taken or not permitted */
-function listen(http: Server, { host, port }: ServerConfig): Promise<void> {
+function listen(http: Server, { host, port, log }: ServerConfig): Promise<void> {
   return new Promise((resolve, reject) => {
-    http.once("error", (cause) => {
+    const refused = (cause: Error) =>
       reject(new SteplogError("UNAVAILABLE", `Cannot listen on ${host}:${port}: ${cause.message}`, [], { cause }));
+    http.once("error", refused);
+    http.listen(port, host, () => {
+      http.off("error", refused);
+      // A connection that cannot be accepted (too many open files) costs that connection, not the process.
+      http.on("error", (error) => log.error({ err: error }, "cannot accept connections"));
+      resolve();
     });
-    http.listen(port, host, () => resolve());
   });
 }
 

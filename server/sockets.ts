@@ -6,7 +6,8 @@
  * operations per socket is limited, and a socket that requests answers without reading them is closed. Nothing is lost:
  * the client resumes its streams from a cursor.
  */
-import type { IncomingMessage, Server } from "node:http";
+import { STATUS_CODES, type IncomingMessage, type Server } from "node:http";
+import type { Duplex } from "node:stream";
 import type { DocumentNode, ExecutionArgs, ExecutionResult, GraphQLError, GraphQLSchema } from "graphql";
 import {
   CloseCode,
@@ -21,9 +22,10 @@ import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
 import type { Access } from "./access.ts";
 import type { Services } from "./context.ts";
-import { toClientError } from "./errors.ts";
+import { toClientError, toHttpError } from "./errors.ts";
 import type { Gateway } from "./gateway.ts";
 import { schema } from "./graphql/schema.ts";
+import { readTarget } from "./http/target.ts";
 
 /** Concurrent operations on one socket. */
 const operationsPerSocket = 100;
@@ -57,14 +59,12 @@ export function serveSockets(options: SocketsOptions): Sockets {
   const protocol = makeProtocol(options);
   server.on("connection", (socket, request) => attach(socket, request, protocol, services.log));
   http.on("upgrade", (request, socket, head) => {
-    const { pathname } = new URL(request.url ?? "/", "http://localhost");
-    if (pathname !== "/graphql" || !access.originAllowed(request)) {
-      socket.end(
-        `HTTP/1.1 ${pathname === "/graphql" ? "403 Forbidden" : "404 Not Found"}\r\nConnection: close\r\n\r\n`,
-      );
-      return;
+    try {
+      checkUpgrade(request, access);
+      server.handleUpgrade(request, socket, head, (webSocket) => server.emit("connection", webSocket, request));
+    } catch (error) {
+      refuseUpgrade(socket, toHttpError(error, services.log));
     }
-    server.handleUpgrade(request, socket, head, (webSocket) => server.emit("connection", webSocket, request));
   });
   return {
     close: () => {
@@ -74,6 +74,27 @@ export function serveSockets(options: SocketsOptions): Sockets {
       server.close();
     },
   };
+}
+
+/** @throws SteplogError */
+function checkUpgrade(request: IncomingMessage, access: Access): void {
+  const { pathname } = readTarget(request);
+  if (pathname !== "/graphql") throw new SteplogError("NOT_FOUND", "WebSockets are at /graphql.");
+  access.checkOrigin(request);
+}
+
+function refuseUpgrade(socket: Duplex, { status, body }: { status: number; body: string }): void {
+  // 401 asks for a token, which does not help a page of another origin.
+  const code = status === 401 ? 403 : status;
+  const lines = [
+    `HTTP/1.1 ${code} ${STATUS_CODES[code] ?? ""}`,
+    "Content-Type: application/json",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Connection: close",
+  ];
+  // The client may keep its half of the connection open for ever.
+  socket.once("finish", () => socket.destroy());
+  socket.end(`${lines.join("\r\n")}\r\n\r\n${body}`);
 }
 
 type Protocol = ReturnType<typeof makeProtocol>;
@@ -143,7 +164,7 @@ function attach(socket: WebSocket, request: IncomingMessage, protocol: Protocol,
     {
       protocol: socket.protocol,
       send: (data) => sendWhole(socket, data),
-      close: (code, reason) => socket.close(code, reason),
+      close: (code, reason) => socket.close(code, shortened(reason)),
       onMessage: (receive) => {
         socket.on("message", (data) => {
           if (isOverrun(socket)) return;
@@ -161,8 +182,13 @@ function attach(socket: WebSocket, request: IncomingMessage, protocol: Protocol,
   const stopPinging = keepAlive(socket);
   socket.once("close", (code, reason) => {
     stopPinging();
-    void closed(code, String(reason));
+    closed(code, String(reason)).catch((error: unknown) => log.error({ err: error }, "a stream did not close"));
   });
+}
+
+/** A close frame has room for 123 bytes, and some reasons quote an id that the client chose. */
+function shortened(reason = ""): string {
+  return Buffer.byteLength(reason) <= 123 ? reason : reason.slice(0, 40);
 }
 
 /** `ws` delivers a message as one Buffer by default. */

@@ -12,6 +12,7 @@ import { sendFile } from "./files.ts";
 import type { Gateway } from "../gateway.ts";
 import { sendGraphiQL, wantsGraphiQL } from "./graphiql.ts";
 import { sendJson } from "./json.ts";
+import { readTarget } from "./target.ts";
 import { atMost } from "./uploads.ts";
 
 export interface RoutesOptions {
@@ -27,6 +28,8 @@ export function createRoutes(options: RoutesOptions) {
   const { log } = options.services;
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const start = performance.now();
+    // What is written after a client has gone is an event, which would end the process if nobody listened.
+    response.on("error", (error) => log.debug({ err: error }, "an answer broke"));
     response.once("close", () => {
       const ms = Math.round(performance.now() - start);
       log.debug({ method: request.method, url: request.url, status: response.statusCode, ms }, "request");
@@ -41,7 +44,7 @@ export function createRoutes(options: RoutesOptions) {
 
 async function route(options: RoutesOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { services, gateway, access, originOf } = options;
-  const url = new URL(request.url ?? "/", "http://localhost");
+  const url = readTarget(request);
   const { pathname } = url;
   if (pathname === "/healthz") return sendJson(response, 200, { status: "ok" });
   if (pathname === "/readyz") return sendReady(services, response);

@@ -1,0 +1,167 @@
+/** Whatever bytes arrive on the port, the server answers plainly or hangs up, and goes on. */
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { testServer, type TestServer } from "./harness.ts";
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await testServer();
+});
+afterAll(() => server.dispose());
+
+function open(): Socket {
+  const { port } = new URL(server.url);
+  // The server may reset the connection while we write.
+  return connect({ port: Number(port), host: "127.0.0.1" }).on("error", () => {});
+}
+
+/** Sends the bytes as they are, and returns what comes back until the server hangs up. */
+async function send(request: string): Promise<string> {
+  const socket = open();
+  socket.end(Buffer.from(request, "latin1"));
+  return text(socket).catch(() => "");
+}
+
+const lines = (...parts: string[]) => `${parts.join("\r\n")}\r\n\r\n`;
+const upgrade = (target: string, ...headers: string[]) =>
+  lines(
+    `GET ${target} HTTP/1.1`,
+    ...(headers.some((header) => /^host:/iu.test(header)) ? [] : ["Host: localhost"]),
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Protocol: graphql-transport-ws",
+    ...headers,
+  );
+const get = (target: string, ...headers: string[]) =>
+  lines(`GET ${target} HTTP/1.1`, "Connection: close", ...(headers.length > 0 ? headers : ["Host: localhost"]));
+
+const healthy = async () => expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+
+const malformed = [
+  "//",
+  "//evil.example.org/graphql",
+  "///",
+  "/.//graphql",
+  "\\\\graphql",
+  "/\\graphql",
+  "*",
+  "graphql",
+  "http://",
+  "http://[",
+  "http://user@:/",
+  "ws://localhost/graphql",
+  "javascript:alert(1)",
+];
+const hosts = [
+  "Host: ",
+  "Host: [",
+  "Host: a b",
+  "Host: a/b",
+  "Host: user@localhost",
+  "Host: localhost:99999",
+  "Host: localhost:x",
+  "Host: 1.2.3.999",
+  "Host: <script>",
+  "Host: local\u00e9",
+];
+
+describe("a malformed request is a plain 400", () => {
+  const plain = (answer: string) => {
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /u);
+    expect(answer).not.toMatch(/node:|node_modules|\.ts\b|\.js\b|Invalid URL|evil|script/u);
+  };
+
+  test.each(malformed)("the target %j", async (target) => {
+    plain(await send(get(target)));
+    plain(await send(upgrade(target)));
+    await healthy();
+  });
+
+  test.each(hosts)("%j", async (host) => {
+    for (const path of ["/", "/graphql?query={__typename}", "/healthz", "/uploads"]) plain(await send(get(path, host)));
+    plain(await send(upgrade("/graphql", host)));
+    await healthy();
+  });
+
+  test("two Host headers, and none", async () => {
+    plain(await send(get("/", "Host: localhost", "Host: evil")));
+    plain(await send(upgrade("/graphql", "Host: localhost", "Host: evil")));
+    plain(await send(lines("GET / HTTP/1.1", "Connection: close")));
+  });
+});
+
+test.each([
+  ["no HTTP at all", "hello\r\n\r\n", 400],
+  ["a TLS handshake", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400],
+  ["a broken header", "GET / HTTP/1.1\r\nHost localhost\r\n\r\n", 400],
+  ["a large header", get("/", "Host: localhost", `X: ${"x".repeat(20_000)}`), 431],
+  ["a wrong content-length", lines("POST /graphql HTTP/1.1", "Host: localhost", "Content-Length: -1"), 400],
+  ["two lengths", lines("POST / HTTP/1.1", "Host: a", "Content-Length: 1", "Transfer-Encoding: chunked"), 400],
+  [
+    "a broken chunk",
+    `${lines("POST /datasets?name=x HTTP/1.1", "Host: localhost", "Transfer-Encoding: chunked")}zz\r\n`,
+    400,
+  ],
+  ["a malformed origin", upgrade("/graphql", "Origin: http://["), 403],
+  ["an origin of nothing", upgrade("/graphql", "Origin: null"), 403],
+  ["another origin", upgrade("/graphql", "Origin: https://evil.example.org"), 403],
+  ["a WebSocket elsewhere", upgrade("/nothing"), 404],
+  ["a WebSocket on /", upgrade("/"), 404],
+  ["an unknown WebSocket version", upgrade("/graphql").replace("Version: 13", "Version: 1"), 400],
+  ["a WebSocket without a key", upgrade("/graphql").replace(/Sec-WebSocket-Key.*\r\n/u, ""), 400],
+  ["another protocol", upgrade("/graphql").replace("Upgrade: websocket", "Upgrade: h2c"), 400],
+  ["a whole address", get("http://localhost/healthz"), 200],
+  ["HTTP/1.0 without a host", "GET /healthz HTTP/1.0\r\n\r\n", 200],
+  ["an unknown expectation", get("/", "Host: localhost", "Expect: miracles"), 417],
+])("%s is answered, and the next request too", async (_what, request, status) => {
+  const answer = await send(request);
+  expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `, "u"));
+  expect(answer).not.toMatch(/node:|node_modules|\.ts\b/u);
+  await healthy();
+});
+
+/** What a client sends before it resets the connection, at once and again when the answer begins. */
+test.each([
+  ["a refused upgrade", upgrade("/nothing")],
+  ["an upgrade of another origin", upgrade("/graphql", "Origin: https://evil.example.org")],
+  ["a malformed upgrade", upgrade("//")],
+  ["an accepted upgrade", upgrade("/graphql")],
+  ["an upgrade and a broken frame", `${upgrade("/graphql")}\xff\xff\xff\xff`],
+  ["a CONNECT", lines("CONNECT localhost:443 HTTP/1.1", "Host: localhost")],
+  ["a request", get("/graphql?query={__typename}")],
+  ["half a body", `${lines("POST /graphql HTTP/1.1", "Host: localhost", "Content-Length: 100")}{`],
+  ["half an upload", `${lines("POST /datasets?name=x HTTP/1.1", "Host: localhost", "Content-Length: 100")}{`],
+  [
+    "half a resumable upload",
+    lines("POST /uploads HTTP/1.1", "Host: localhost", "Tus-Resumable: 1.0.0", "Upload-Length: 5", "Content-Length: 5"),
+  ],
+])("%s that is reset at once ends nothing", async (_what, request) => {
+  for (const when of ["at once", "after the first byte"]) {
+    const socket = open();
+    await once(socket, "connect");
+    socket.write(Buffer.from(request, "latin1"));
+    if (when === "after the first byte") await Promise.race([once(socket, "data"), once(socket, "close"), tick()]);
+    socket.resetAndDestroy();
+    await tick();
+    await healthy();
+  }
+});
+
+test("an operation id that is used twice closes its socket, however long it is", async () => {
+  const socket = new WebSocket(`${server.url.replace("http", "ws")}/graphql`, "graphql-transport-ws");
+  const closed = once(socket, "close");
+  await once(socket, "open");
+  socket.send(JSON.stringify({ type: "connection_init" }));
+  await once(socket, "message");
+  const subscribe = { type: "subscribe", id: "\u20ac".repeat(500), payload: { query: "{ service { version } }" } };
+  for (let turn = 0; turn < 2; turn += 1) socket.send(JSON.stringify(subscribe));
+  expect((await closed)[0]).toBe(4409);
+  expect(server.logged.join("")).not.toContain("WebSocket message failed");
+});
+
+const tick = () => new Promise((resolve) => setTimeout(resolve, 20));
