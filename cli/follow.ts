@@ -17,24 +17,34 @@ export async function followToEnd(
   { log, json }: { log?: string; json?: true },
 ): Promise<void> {
   if (!json) print(`Fine-tune ${fineTune.name} is ${fineTune.id}.`);
-  const outcome = await showSteps(client, fineTune);
+  const { outcome, notes } = await showSteps(client, fineTune);
   const [checkpoint] = outcome.checkpoints.nodes;
   if (log !== undefined && checkpoint) await (await client.download(checkpoint.logUrl)).save(log);
-  if (json) printJson(outcome);
-  else report(outcome, log);
+  if (json) printJson({ ...outcome, notes });
+  else report(outcome, notes, log);
   process.exitCode = exitCodeOf(outcome);
 }
 
+/** Events that are about the run as a whole, and so are shown at its end. */
+const noteTypes: readonly string[] = ["HARDLY_MOVED"];
+
+interface Ended {
+  readonly outcome: FineTune;
+  readonly notes: readonly string[];
+}
+
 /** Shows every step until the run has ended; while no steps come, why the run waits. */
-export async function showSteps(client: SteplogClient, { id, progress }: FineTune): Promise<FineTune> {
+export async function showSteps(client: SteplogClient, { id, progress }: FineTune): Promise<Ended> {
   const line = new ProgressLine();
   const arrivals: { step: number; at: number }[] = [];
   const ended = new AbortController();
   const isQuiet = () => performance.now() - (arrivals.at(-1)?.at ?? -Infinity) > waitingMs;
   const waiting = showWaiting(client, id, line, { isQuiet, signal: ended.signal });
+  const notes: string[] = [];
   let loss: number | null = null;
   try {
     for await (const update of client.follow(id)) {
+      if (update.type === "event" && noteTypes.includes(update.event.type)) notes.push(update.event.message);
       if (update.type !== "step") continue;
       const { step } = update;
       arrivals.push({ step: step.step, at: performance.now() });
@@ -47,7 +57,7 @@ export async function showSteps(client: SteplogClient, { id, progress }: FineTun
     await waiting;
   }
   line.end();
-  return client.fineTune(id);
+  return { outcome: await client.fineTune(id), notes };
 }
 
 /** How often a run without steps is asked why it waits. */
@@ -85,7 +95,7 @@ function progressText(step: number, steps: number, loss: number | null, rate: nu
   return parts.join("   ");
 }
 
-function report(outcome: FineTune, log: string | undefined): void {
+function report(outcome: FineTune, notes: readonly string[], log: string | undefined): void {
   const { step: steps, skippedSteps, zeroSteps } = outcome.progress;
   const unmoved = zeroSteps > 0 ? `, ${zeroSteps} without a difference` : "";
   print(`${outcome.status} after ${steps} steps (${skippedSteps} skipped${unmoved}).`);
@@ -99,6 +109,7 @@ function report(outcome: FineTune, log: string | undefined): void {
   const [checkpoint] = outcome.checkpoints.nodes;
   if (checkpoint) print(`  checkpoint ${checkpoint.id}: ${formatBytes(checkpoint.logBytes)} at ${checkpoint.logUrl}`);
   if (checkpoint && log !== undefined) print(`  log written to ${log}`);
+  for (const note of notes) print(`  ${note}`);
   if (outcome.error) reportFailure(outcome.error);
 }
 

@@ -25,14 +25,14 @@ export const hyperparameterTable = {
         label: "LoRA adapter",
         meaning:
           "A low-rank adapter (Hu et al. 2021) on linear layers whose own weights do not change. The result is an adapter that peft loads.",
-        // This and the defaults of PREFIX: from the ranges that the MeZO paper searched.
-        defaults: { learningRate: 1e-4, epsilon: 1e-2 },
+        // This and the default of PREFIX: from the ranges that the MeZO paper searched.
+        defaults: { epsilon: 1e-2 },
       },
       PREFIX: {
         label: "Prefix",
         meaning:
           "A prefix (Li and Liang 2021): keys and values in each layer that precede those of every sequence. They start as those of tokens drawn from the vocabulary. The result is an adapter that peft loads.",
-        defaults: { learningRate: 1e-2, epsilon: 1e-1 },
+        defaults: { epsilon: 1e-1 },
       },
     },
     default: "FULL",
@@ -185,7 +185,7 @@ export const hyperparameterTable = {
         label: "FZOO",
         meaning:
           "One-sided, divided by the standard deviation of the step's losses (arXiv 2506.09034): fewer forward passes. Its learning rates have another scale, 1 to 10 times epsilon.",
-        defaults: { estimates: 4, learningRate: "AUTO" },
+        defaults: { estimates: 4 },
         needs: { estimates: 2, estimatesAtEnd: 2 },
       },
     },
@@ -216,11 +216,11 @@ export const hyperparameterTable = {
     type: "number",
     label: "Learning rate (number or AUTO)",
     meaning:
-      "Factor of the projected gradient (MeZO, Algorithm 1). AUTO chooses it from the first projected gradients, or for FZOO from epsilon; pickedRate is what it chose.",
+      "Factor of the projected gradient (MeZO, Algorithm 1). AUTO, the default, chooses it from the first projected gradients, or for FZOO from epsilon; pickedRate is what it chose.",
     above: 0,
     max: 10,
     auto: true,
-    default: 1e-6,
+    default: "AUTO",
     inLogHeader: "always",
   },
   schedule: {

@@ -29,7 +29,7 @@ export interface NumberSetting extends Described {
   readonly max: number;
   /** May also be "AUTO". */
   readonly auto?: true;
-  readonly default: number;
+  readonly default: number | "AUTO";
 }
 
 export interface ChoiceSetting extends Described {
@@ -45,7 +45,7 @@ export interface Choice {
   readonly label: string;
   readonly meaning: string;
   /** Defaults of other settings that are different with this value. */
-  readonly defaults?: Readonly<Record<string, number | "AUTO">>;
+  readonly defaults?: Readonly<Record<string, number>>;
   /** Other settings, and the least value they need with this one. */
   readonly needs?: Needs;
 }

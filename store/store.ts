@@ -32,6 +32,7 @@ export type { ForkPoint, NewFineTune } from "./runs/create.ts";
 export type { Lease } from "./queue/leases.ts";
 export type { ClaimedJob } from "./queue/jobs.ts";
 export type { LiveWorker, WorkerReport } from "./queue/workers.ts";
+export type { RunNote } from "./runs/lifecycle.ts";
 export type { NewStepMetric, StepBatch } from "./runs/appends.ts";
 export type { ChartPoint, StoredLog } from "./runs/logs.ts";
 export type { Rows } from "./live/feed.ts";

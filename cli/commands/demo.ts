@@ -126,7 +126,7 @@ async function tuneAndDownload(
   };
   const fineTune = await client.createFineTune(input);
   print(`Created the fine-tune ${fineTune.id}: ${task.hyperparameters.steps} steps of MeZO.`);
-  const outcome = await showSteps(client, fineTune);
+  const { outcome } = await showSteps(client, fineTune);
   const [checkpoint] = outcome.checkpoints.nodes;
   if (outcome.status !== "SUCCEEDED" || !checkpoint?.weightsUrl) {
     const { code = outcome.status, message = "no error was recorded" } = outcome.error ?? {};

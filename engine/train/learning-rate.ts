@@ -1,5 +1,6 @@
 /** learningRate: AUTO. The estimator has the rule (estimators/auto-rate.ts); here it gets batches to measure. */
 import { invariant } from "../../schema/errors.ts";
+import type { MethodKind } from "../../schema/hyperparameters.ts";
 import { ruleSeed } from "../../schema/step-log.ts";
 import type { Model } from "../model/model.ts";
 import type { Objective } from "../objective/objective.ts";
@@ -10,6 +11,9 @@ import type { MezoSettings } from "./settings.ts";
 
 /** Probes use the last of the run's seeds, which no entry of a log reaches. */
 const lastEntry = 2 ** 32 - 1;
+
+/** From the ranges that the MeZO paper searched, for models of billions of weights: where AUTO can measure nothing. */
+export const usualRate: Readonly<Record<MethodKind, number>> = { FULL: 1e-6, HEAD: 1e-6, LORA: 1e-4, PREFIX: 1e-2 };
 
 /** Null if the first losses say nothing. Weights do not change. */
 export function pickLearningRate(

@@ -1,7 +1,6 @@
 /** Everything before a run's first step: checks the base model, reads the data, loads the model, fills in the settings. */
 import { basename } from "node:path";
-import { SteplogError, invariant } from "../../schema/errors.ts";
-import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
+import { SteplogError } from "../../schema/errors.ts";
 import type { StepLogHeader, TrainableTensor } from "../../schema/step-log.ts";
 import { canonicalJson, decodeHeader } from "../../schema/step-log.ts";
 import type { Device, Precision } from "../devices/device.ts";
@@ -18,7 +17,7 @@ import type { Noise } from "../numbers/noise.ts";
 import type { FineTuneRequest } from "../thread/messages.ts";
 import type { RunData } from "./data.ts";
 import { readData } from "./data.ts";
-import { pickLearningRate } from "./learning-rate.ts";
+import { pickLearningRate, usualRate } from "./learning-rate.ts";
 import { logHeader } from "./log-header.ts";
 import type { MezoSettings } from "./settings.ts";
 
@@ -105,17 +104,11 @@ async function learningRateOf(request: FineTuneRequest, model: Model, { objectiv
   const before = request.pickedRate;
   if (before !== null) return { learningRate: before, picked: before, why: null };
   const auto = await pickLearningRate(model, objective, settingsOf(request));
-  const rate = auto?.learningRate ?? defaultRate(request);
+  const rate = auto?.learningRate ?? usualRate[request.hyperparameters.method];
   const why = auto
     ? `AUTO chose the learning rate ${rate}: ${auto.why}.`
-    : `AUTO chose the method's default learning rate, ${rate}: the first losses are equal or not finite.`;
+    : `AUTO chose the method's usual learning rate, ${rate}: the first losses are equal or not finite.`;
   return { learningRate: rate, picked: rate, why };
-}
-
-function defaultRate({ hyperparameters: { method } }: FineTuneRequest): number {
-  const { learningRate } = hyperparametersSchema.parse({ method });
-  invariant(learningRate !== "AUTO", "the default rate is a number");
-  return learningRate;
 }
 
 /** A fork continues its parent's log. @throws INVALID_STATE if it would train something else */

@@ -31,8 +31,15 @@ import { type JobHooks, addJob, finishJob, lockJobAbout, withdrawJob } from "../
 import { type Lease, lockJob } from "../queue/leases.ts";
 import { addEvent } from "./events.ts";
 
+/** An event that is no move. */
+export interface RunNote {
+  readonly type: string;
+  readonly message: string;
+}
+
 export type FineTuneOutcome =
-  | { readonly status: "SUCCEEDED" | "CANCELLED" }
+  | { readonly status: "SUCCEEDED"; readonly notes?: readonly RunNote[] }
+  | { readonly status: "CANCELLED" }
   | {
       readonly status: "FAILED";
       readonly code: ErrorCode;
@@ -152,6 +159,8 @@ function tooLate({ id, status }: FineTune): SteplogError {
 
 export async function finishFineTune(tx: Transaction, lease: Lease, outcome: FineTuneOutcome): Promise<void> {
   const { id } = await lockRunOf(tx, lease);
+  const notes = outcome.status === "SUCCEEDED" ? (outcome.notes ?? []) : [];
+  for (const { type, message } of notes) await addEvent(tx, id, type, message);
   await move(tx, id, ({ stepsDone }) => {
     const end = { finishedAt: sql`now()` };
     if (outcome.status !== "FAILED") {

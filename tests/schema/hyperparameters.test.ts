@@ -24,8 +24,8 @@ test("what the table says of other settings is about settings that exist, and al
 
 describe("hyperparameters", () => {
   test("take the defaults of their method and estimator", () => {
-    expect(hyperparametersSchema.parse({})).toMatchObject({ method: "FULL", learningRate: 1e-6, epsilon: 1e-3 });
-    expect(hyperparametersSchema.parse({ method: "LORA" })).toMatchObject({ learningRate: 1e-4, epsilon: 1e-2 });
+    expect(hyperparametersSchema.parse({})).toMatchObject({ method: "FULL", learningRate: "AUTO", epsilon: 1e-3 });
+    expect(hyperparametersSchema.parse({ method: "LORA" })).toMatchObject({ learningRate: "AUTO", epsilon: 1e-2 });
     const fzoo = hyperparametersSchema.parse({ method: "LORA", estimator: "FZOO", epsilon: 0.5 });
     expect(fzoo).toMatchObject({ estimates: 4, learningRate: "AUTO", epsilon: 0.5 });
   });

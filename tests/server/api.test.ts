@@ -238,15 +238,15 @@ describe("fine-tunes", () => {
       loraAlpha: 16,
       loraTargets: [],
       prefixLength: 5,
-      learningRate: 1e-4,
+      learningRate: "AUTO",
       epsilon: 1e-2,
     };
     expect(await settingsOf({ method: "LORA" })).toEqual(defaults);
     const given = { loraRank: 2, loraAlpha: 3.5, loraTargets: ["fc1"], learningRate: 1e-3 };
     expect(await settingsOf({ method: "LORA", ...given })).toEqual({ ...defaults, ...given });
-    const prefix = { ...defaults, method: "PREFIX", learningRate: 1e-2, epsilon: 1e-1 };
+    const prefix = { ...defaults, method: "PREFIX", epsilon: 1e-1 };
     expect(await settingsOf({ method: "PREFIX", prefixLength: 7 })).toEqual({ ...prefix, prefixLength: 7 });
-    expect(await settingsOf({})).toEqual({ ...defaults, method: "FULL", learningRate: 1e-6, epsilon: 1e-3 });
+    expect(await settingsOf({})).toEqual({ ...defaults, method: "FULL", epsilon: 1e-3 });
   });
 
   test("a prefix that leaves no room for the rows is refused", async () => {

@@ -6,7 +6,9 @@ import { leaseMs } from "../../schema/limits.ts";
 import { decodeHeader, unpackEntries } from "../../schema/step-log.ts";
 import type { BaseModel, FineTune } from "../../schema/tables.ts";
 import { modelPaths, readRun, storeFiles } from "./inputs.ts";
+import type { RunNote } from "../../store/store.ts";
 import type { JobContext, JobHandler, JobMessage, RunningJob } from "./job.ts";
+import { hardlyMoved, stepsCompared } from "./learning.ts";
 import { StepRecorder } from "./step-recorder.ts";
 
 export const fineTuneHandler: JobHandler = {
@@ -91,11 +93,25 @@ async function record(context: JobContext, recorder: StepRecorder, message: Reco
       await endStopped(context);
       break;
     case "done":
-      await store.finishFineTune(job, { status: "SUCCEEDED" });
+      await store.finishFineTune(job, { status: "SUCCEEDED", notes: await notesOf(context) });
       break;
     case "materialised":
       invariant(false, "training rebuilds nothing");
   }
+}
+
+/** What to say of the whole run at its end. Its first steps may be another worker's, so all is read from the store. */
+async function notesOf({ store, job }: JobContext): Promise<RunNote[]> {
+  const { fineTunes } = store;
+  const { run } = await readRun(store, job.subject);
+  const limit = stepsCompared(run.stepsDone);
+  const lossesAfter = async (afterStep: number) =>
+    (await fineTunes.metrics(run.id, { afterStep, limit })).map(({ loss }) => loss);
+  const [firstLosses, lastLosses] = [await lossesAfter(0), await lossesAfter(run.stepsDone - limit)];
+  const validations = (await fineTunes.evaluations(run.id)).filter(({ kind }) => kind === "VALIDATION");
+  const settings = hyperparametersSchema.parse(run.hyperparameters);
+  const message = hardlyMoved({ firstLosses, lastLosses, validations }, settings);
+  return message === null ? [] : [{ type: "HARDLY_MOVED", message }];
 }
 
 async function recordCheckpoint(

@@ -52,6 +52,14 @@ export function RunPage({ id }: { id: string }) {
       {failure && <Problem title="Live updates stopped" failure={failure} />}
       {run.error && <Problem title="The run failed" failure={run.error} />}
       {run.waitingReason !== null && <p role="status">{run.waitingReason}</p>}
+      {state.events.map(
+        ({ type, sequence, message }) =>
+          type === "HARDLY_MOVED" && (
+            <p key={sequence} class="notice" role="status">
+              {message}
+            </p>
+          ),
+      )}
       <Progress run={run} />
       <Figures state={state} run={run} />
       <section class="card">

@@ -9,6 +9,7 @@
  * losses. The second rule measures nothing: eta = 3 * epsilon, a little more than the distance at which the losses were
  * measured. The constants come from runs of the demo model (docs/decisions/0010-auto-learning-rate.md).
  */
+import { hyperparameterTable } from "../../../schema/hyperparameter-table.ts";
 import { mean } from "../../numbers/mean.ts";
 
 export interface PickedRate {
@@ -57,7 +58,7 @@ export const rateFromEpsilon: AutoRate = ({ epsilon }) => {
   return Promise.resolve({ learningRate: rounded(epsilons * epsilon), why });
 };
 
-/** To two digits: no more is known, and people can copy it. */
+/** To two digits: no more is known, and people can copy it. Within the range of given rates, since a fork gives it. */
 function rounded(rate: number): number {
-  return Number(rate.toPrecision(2));
+  return Math.min(Number(rate.toPrecision(2)), hyperparameterTable.learningRate.max);
 }
