@@ -34,9 +34,10 @@ test(
     const rows = join(folder, "rows.jsonl");
     await writeFile(rows, '{"prompt":"The soup was","completion":" great"}\n'.repeat(8));
     const { id: dataset } = await client.createDataset({ name: "rows", path: rows });
+    const hyperparameters = { steps: 400, batchSize: 8, learningRate: 1e-9 };
     const { createFineTune } = await client.query<{ createFineTune: { fineTune: { id: string } } }>(
       "mutation ($input: CreateFineTuneInput!) { createFineTune(input: $input) { fineTune { id } } }",
-      { input: { name: "unfinished", baseModel: "demo", dataset, hyperparameters: { steps: 400, batchSize: 8 } } },
+      { input: { name: "unfinished", baseModel: "demo", dataset, hyperparameters } },
     );
     const { id } = createFineTune.fineTune;
     await until("some steps", 30_000, async () => (await client.fineTune(id)).progress.step > 10);
@@ -48,6 +49,12 @@ test(
     expect(before).toBeGreaterThan(10);
     await until("the end of the run", 60_000, async () => (await again.fineTune(id)).status === "SUCCEEDED");
     expect((await again.fineTune(id)).progress.step).toBe(400);
+    // The rate is far too low, and most of the first steps are the other process'.
+    const said: string[] = [];
+    for await (const update of again.follow(id)) {
+      if (update.type === "event" && update.event.type === "HARDLY_MOVED") said.push(update.event.message);
+    }
+    expect(said).toStrictEqual([expect.stringContaining("Try learningRate AUTO")]);
 
     // Killed without a chance to end anything: the next start finds its way all the same.
     await second.kill("SIGKILL");

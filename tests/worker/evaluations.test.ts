@@ -64,7 +64,7 @@ test("a run that goes on in the midst measures nothing twice, and ends as it wou
 });
 
 test("in-context learning is a baseline: as many rows in front of a prompt as fit", async () => {
-  const settings = { steps: 1, inContextRows: 4, seed: 2 };
+  const settings = { learningRate: 1e-6, steps: 1, inContextRows: 4, seed: 2 };
   const { evaluations } = await run(settings);
   expect(evaluations.map(({ kind, step }) => [kind, step])).toStrictEqual([
     ["VALIDATION", 0],
@@ -87,14 +87,16 @@ test("in-context learning is a baseline: as many rows in front of a prompt as fi
 });
 
 test("a linear probe is a baseline, where rows have one set of classes", async () => {
-  const { evaluations } = await run({ steps: 1, linearProbe: true });
+  const { evaluations } = await run({ learningRate: 1e-6, steps: 1, linearProbe: true });
   const [zeroShot, probe] = evaluations;
   expect(probe).toMatchObject({ kind: "LINEAR_PROBE", step: 0, rows: 256, f1: null });
   // Its hidden states tell good from bad, which the base does not say in words.
   expect(zeroShot?.accuracy).toBeLessThan(0.55);
   expect(probe?.accuracy).toBeGreaterThan(0.9);
   expect(probe?.loss).toBeLessThan(Math.log(2));
-  await expect(messagesOf({ steps: 1, linearProbe: true }, { labelWords: [] })).rejects.toMatchObject({
+  await expect(
+    messagesOf({ learningRate: 1e-6, steps: 1, linearProbe: true }, { labelWords: [] }),
+  ).rejects.toMatchObject({
     code: "INVALID_ARGUMENT",
     issues: [{ field: "hyperparameters.linearProbe" }],
   });

@@ -53,7 +53,7 @@ test("a fork that would train something else is refused", async () => {
   const parent = await run({ tensors: ["fc1.weight"], learningRate: 1e-4, steps: 2 });
   const fork = { headerBytes: encodeHeader(parent.header), firstStep: 0 };
   const changes = { fork, entries: parent.entries, stepsDone: 0 };
-  await expect(messagesOf({ tensors: ["fc2.weight"], steps: 2 }, changes)).rejects.toMatchObject({
+  await expect(messagesOf({ tensors: ["fc2.weight"], learningRate: 1e-4, steps: 2 }, changes)).rejects.toMatchObject({
     code: "INVALID_STATE",
   });
 });
