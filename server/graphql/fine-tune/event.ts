@@ -11,7 +11,10 @@ export const EventRef = builder.objectRef<Event>("Event").implement({
     sequence: t.exposeInt("sequence", {
       description: "Number of the event within its run, counted from 1 without gaps.",
     }),
-    type: t.exposeString("type", { description: "Type of event: QUEUED, RUNNING, SUCCEEDED, ... HARDLY_MOVED comes at the end of a run that seems to have learned nothing." }),
+    type: t.exposeString("type", {
+      description:
+        "Type of event: QUEUED, RUNNING, SUCCEEDED, ... HARDLY_MOVED comes at the end of a run that seems to have learned nothing.",
+    }),
     message: t.exposeString("message", { description: "What happened, in words." }),
     at: t.expose("at", { type: "DateTime", description: "When it happened." }),
   }),
