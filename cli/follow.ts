@@ -26,7 +26,7 @@ export async function followToEnd(
 }
 
 /** Events that are about the run as a whole, and so are shown at its end. */
-const noteTypes: readonly string[] = ["HARDLY_MOVED"];
+const noteTypes = new Set(["HARDLY_MOVED"]);
 
 interface Ended {
   readonly outcome: FineTune;
@@ -44,7 +44,7 @@ export async function showSteps(client: SteplogClient, { id, progress }: FineTun
   let loss: number | null = null;
   try {
     for await (const update of client.follow(id)) {
-      if (update.type === "event" && noteTypes.includes(update.event.type)) notes.push(update.event.message);
+      if (update.type === "event" && noteTypes.has(update.event.type)) notes.push(update.event.message);
       if (update.type !== "step") continue;
       const { step } = update;
       arrivals.push({ step: step.step, at: performance.now() });
