@@ -4,22 +4,13 @@
  */
 import { Template } from "@huggingface/jinja";
 import { SteplogError } from "../schema/errors.ts";
+import type { Span } from "./chat-spans.ts";
+import { isScored, locate, mark, usesMarks } from "./chat-spans.ts";
+import { invalid, shorten } from "./issues.ts";
 import type { Message } from "./jsonl.ts";
 
-/** Characters start, ..., end - 1 of a text. */
-interface Span {
-  readonly start: number;
-  readonly end: number;
-}
-
-interface RenderedChat {
-  readonly text: string;
-  /** The content of each assistant turn to be learned, in order, without header and end of turn. */
-  readonly spans: readonly Span[];
-}
-
-/** Replaces the content of a turn, to find its position. From a private use area, so no conversation has it. */
-const placeholder = "\u{f8ff}\u{f8fe}\u{f8ff}";
+/** Characters that may be rendered to locate turns one by one, where they cannot be located together. */
+const mostRendered = 32_000_000;
 
 export class ChatTemplate {
   readonly #template: Template;
@@ -37,32 +28,46 @@ export class ChatTemplate {
     this.#specialTokens = specialTokens;
   }
 
-  /**
-   * @throws DATASET_INVALID with the template's reason if it refuses the conversation; MODEL_UNSUPPORTED if the content of a turn
-   *   changes the text around it
-   */
-  render(messages: readonly Message[]): RenderedChat {
+  /** The conversation as the template writes it. @throws DATASET_INVALID with the template's reason if it refuses it */
+  write(messages: readonly Message[]): string {
     const text = this.#run(messages);
-    const spans = messages.flatMap(({ role, weight }, index) =>
-      role === "assistant" && weight !== 0 ? [this.#spanOf(text, messages, index)] : [],
-    );
-    return { text, spans };
+    if (usesMarks(text)) throw refused("it contains U+FDD0, which is no character");
+    return text;
   }
 
-  #spanOf(text: string, messages: readonly Message[], index: number): Span {
-    const marked = this.#run(
-      messages.map((message, i) => (i === index ? { ...message, content: placeholder } : message)),
-    );
-    const [before = "", after, ...more] = marked.split(placeholder);
+  /**
+   * The content of each turn of the assistant that is to be learned, in order, without header and end of turn. `text` is what
+   * `write` wrote.
+   * @throws MODEL_UNSUPPORTED, with the turn as the issue's field, if what is said in it changes the text around it
+   */
+  locate(text: string, messages: readonly Message[]): Span[] {
+    const scored = messages.flatMap((message, turn) => (isScored(message) ? [turn] : []));
+    return this.#locateAll(text, messages, scored) ?? this.#locateEach(text, messages, scored);
+  }
+
+  #locateAll(text: string, messages: readonly Message[], turns: readonly number[]): Span[] | null {
+    if (turns.length === 0) return [];
+    const marked = mark(messages, new Set(turns));
+    const spans = locate(text, this.#run(marked.messages), marked);
+    return spans && turns.flatMap((turn) => spans.get(turn) ?? []);
+  }
+
+  /** Slower: a rendering for each turn. It also finds what a template rewrites, between texts that stay the same. */
+  #locateEach(text: string, messages: readonly Message[], turns: readonly number[]): Span[] {
+    const affordable = text.length * turns.length <= mostRendered;
+    return turns.map((turn) => {
+      const span = affordable ? this.#between(text, messages, turn) : null;
+      if (span) return span;
+      throw notLocated(turn, messages[turn]?.content ?? "");
+    });
+  }
+
+  #between(text: string, messages: readonly Message[], turn: number): Span | null {
+    const marked = messages.map((message, i) => (i === turn ? { ...message, content: lone } : message));
+    const [before = "", after, ...more] = this.#run(marked).split(lone);
     const fits = after !== undefined && more.length === 0 && before.length + after.length <= text.length;
-    if (fits && text.startsWith(before) && text.endsWith(after)) {
-      return { start: before.length, end: text.length - after.length };
-    }
-    throw new SteplogError(
-      "MODEL_UNSUPPORTED",
-      "The model's chat template renders other turns differently depending on what the assistant says in one, so its " +
-        "content cannot be located. Give rows of prompt and completion, or of input_ids and labels.",
-    );
+    if (!fits || !text.startsWith(before) || !text.endsWith(after)) return null;
+    return { start: before.length, end: text.length - after.length };
   }
 
   #run(messages: readonly Message[]): string {
@@ -70,10 +75,27 @@ export class ChatTemplate {
     try {
       return this.#template.render({ ...this.#specialTokens, messages: turns, add_generation_prompt: false });
     } catch (cause) {
-      const message = `the model's chat template refuses it: ${reasonOf(cause)}`;
-      throw new SteplogError("DATASET_INVALID", message, [{ message }], { cause });
+      throw refused(`the model's chat template refuses it: ${shorten(reasonOf(cause), longestReason)}`, cause);
     }
   }
+}
+
+/** Characters of the template's own words that are quoted. */
+const longestReason = 300;
+
+/** Replaces the content of one turn. */
+const lone = "\ufdd00\ufdd1";
+
+function refused(message: string, cause?: unknown): SteplogError {
+  return invalid(message, [{ message }], { cause });
+}
+
+function notLocated(turn: number, content: string): SteplogError {
+  const thinks = content.includes("</think>") ? " (its <think> part is the likely reason)" : "";
+  const message =
+    `the model's chat template writes the text around this turn differently depending on what the assistant says in ` +
+    `it${thinks}, so it cannot be located. Give the turn "weight": 0, or give rows of prompt and completion`;
+  return new SteplogError("MODEL_UNSUPPORTED", `${message}.`, [{ field: `messages.${turn}.content`, message }]);
 }
 
 function reasonOf(error: unknown): string {

@@ -3,8 +3,9 @@ import type { InputIssue } from "../schema/errors.ts";
 import { SteplogError } from "../schema/errors.ts";
 import type { ObjectiveKind } from "../schema/hyperparameters.ts";
 import type { ModelKind } from "../schema/model-kind.ts";
+import { labelSpans } from "./chat-labels.ts";
+import { invalid, IssueList, quote, unfittingRows } from "./issues.ts";
 import type { ChatRow, NumberedRow, Row } from "./jsonl.ts";
-import { IssueList } from "./jsonl.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** A sequence and its scored tokens: at `positions[i]` the model should predict `targets[i]`. */
@@ -28,14 +29,25 @@ export interface ModelBounds {
   readonly kind?: ModelKind;
 }
 
-/** Encodes a row. Rows of tokens need no tokenizer. @throws DATASET_INVALID, MODEL_INVALID */
-export function encodeRow(tokenizer: Tokenizer | null, row: Row, kind: ModelKind = "causal"): EncodedRow {
+/**
+ * Encodes a row. Rows of tokens need no tokenizer. A text that is certainly longer than `room`, in tokens, is refused before it
+ * is tokenised whole.
+ * @throws DATASET_INVALID, MODEL_INVALID, MODEL_UNSUPPORTED
+ */
+export function encodeRow(
+  tokenizer: Tokenizer | null,
+  row: Row,
+  kind: ModelKind = "causal",
+  room: number = Infinity,
+): EncodedRow {
   if ("input_ids" in row) return encodeTokens(row.input_ids, row.labels, kind);
   if ("messages" in row) {
     if (kind === "masked") throw chatForMasked();
-    return encodeChat(needed(tokenizer), row);
+    return encodeChat(needed(tokenizer), row, room);
   }
-  return encodeText(needed(tokenizer), row.prompt, row.completion, kind);
+  const its = needed(tokenizer);
+  for (const text of [row.prompt, row.completion]) refuseLong(its, text, room);
+  return encodeText(its, row.prompt, row.completion, kind);
 }
 
 /**
@@ -43,7 +55,7 @@ export function encodeRow(tokenizer: Tokenizer | null, row: Row, kind: ModelKind
  * tokens of what the assistant says, including tokens that straddle its borders, and the special token that ends the turn, if
  * there is one.
  */
-function encodeChat(tokenizer: Tokenizer, { messages }: ChatRow): EncodedRow {
+function encodeChat(tokenizer: Tokenizer, { messages }: ChatRow, room: number): EncodedRow {
   if (!tokenizer.chat) {
     const advice = "Add its chat_template to tokenizer_config.json, or give rows of prompt and completion.";
     throw new SteplogError(
@@ -51,24 +63,26 @@ function encodeChat(tokenizer: Tokenizer, { messages }: ChatRow): EncodedRow {
       `The rows are conversations, but the model has no chat template. ${advice}`,
     );
   }
-  const { text, spans } = tokenizer.chat.render(messages);
+  const text = tokenizer.chat.write(messages);
+  refuseLong(tokenizer, text, room);
   const ids = tokenizer.encodeMore(text);
-  const labels = ids.map(() => -100);
-  for (const { start, end } of spans) {
-    const first = tokensBefore(tokenizer, ids, text.slice(0, start)).shared;
-    const { shared, whole } = tokensBefore(tokenizer, ids, text.slice(0, end));
-    const after = whole ? shared : shared + 1;
-    const last = tokenizer.isSpecial(ids[after] ?? -1) ? after + 1 : after;
-    for (let i = first; i < last; i++) labels[i] = ids[i] ?? -100;
-  }
-  return encodeTokens(ids, labels, "causal");
+  // The caller refuses it; where its turns are does not matter.
+  const spans = ids.length > room ? [] : tokenizer.chat.locate(text, messages);
+  return encodeTokens(ids, labelSpans(tokenizer, text, ids, spans).labels, "causal");
 }
 
-/** How many tokens a text shares with its beginning tokenised alone, and whether these are all tokens of the beginning. */
-function tokensBefore(tokenizer: Tokenizer, ids: readonly number[], beginning: string) {
-  const alone = tokenizer.encodeMore(beginning);
-  const differs = alone.findIndex((id, i) => id !== ids[i]);
-  return { shared: differs < 0 ? alone.length : differs, whole: differs < 0 };
+/** Characters a token that a text may have before it is tried whether a beginning of it is too long already. */
+const charactersPerToken = 8;
+/** Tokens by which a beginning may have more than the whole text. */
+const slack = 16;
+
+/** So a text much longer than the context is refused after tokenising little more than fits. */
+function refuseLong(tokenizer: Tokenizer, text: string, room: number): void {
+  for (let length = charactersPerToken * (room + slack); length < text.length; length *= 4) {
+    if (tokenizer.encodeMore(text.slice(0, length).toWellFormed()).length <= room + slack) continue;
+    const message = `the row has more than ${room} tokens, but the model's context has room for ${room}`;
+    throw invalid(`A row does not fit the model: ${message}.`, [{ message }]);
+  }
 }
 
 function chatForMasked(): SteplogError {
@@ -114,16 +128,22 @@ function encodeCloze(tokenizer: Tokenizer, prompt: string, completion: string): 
       message: `the prompt of a masked model must contain ${mask.text} once, in place of the word, and this one contains it ${masks} times`,
     });
   }
-  if (word.length !== 1) {
-    const seen = `${JSON.stringify(completion)} has ${word.length}`;
-    issues.push({
-      message: `the word that replaces ${mask.text} must be one token, and ${seen} (a leading space may be missing)`,
-    });
-  }
+  issues.push(...wordIssues(tokenizer, completion));
   const [first] = issues;
   if (first) throw new SteplogError("DATASET_INVALID", `A row does not fit the model: ${first.message}.`, issues);
   const labels = ids.map((id) => (id === mask.id ? (word[0] ?? -100) : -100));
   return encodeTokens(ids, labels, "masked");
+}
+
+function wordIssues(tokenizer: Tokenizer, word: string): InputIssue[] {
+  const { length } = tokenizer.encodeMore(word);
+  if (length === 1) return [];
+  const seen = `${quote(word)} has ${length}`;
+  return [
+    {
+      message: `the word that replaces ${tokenizer.mask?.text ?? "the mask"} must be one token, and ${seen} (a leading space may be missing)`,
+    },
+  ];
 }
 
 /**
@@ -155,107 +175,101 @@ function needIssues(row: Row, needs: Needs | null, labelWords: readonly string[]
   return ["the objective needs candidates, in the row or as label words of the run"];
 }
 
+interface RowsToFit {
+  readonly tokenizer: Tokenizer | null;
+  readonly bounds: ModelBounds;
+  readonly rows: AsyncIterable<NumberedRow>;
+  readonly labelWords: readonly string[];
+  readonly needs?: Needs | null;
+}
+
 /**
  * Encodes every row.
  * @throws DATASET_INVALID with the lines of rows that have nothing to score, do not fit the model's context, have token ids
  *   outside its vocabulary, or whose completion is not one of the label words (if there are any)
  */
-export async function encodeRows(options: {
-  tokenizer: Tokenizer | null;
-  bounds: ModelBounds;
-  rows: AsyncIterable<NumberedRow>;
-  labelWords: readonly string[];
-  needs?: Needs | null;
-}): Promise<EncodedRow[]> {
-  const issues = new IssueList();
+export async function encodeRows(options: RowsToFit): Promise<EncodedRow[]> {
   const encoded: EncodedRow[] = [];
-  for await (const { line, row } of options.rows) {
-    const sequence = encodeOrRefuse(options.tokenizer, { line, row }, options.bounds.kind, issues);
-    if (!sequence) continue;
-    issues.add(...needIssues(row, options.needs ?? null, options.labelWords).map((message) => ({ line, message })));
-    issues.add(...rowIssues(line, row, sequence, options.bounds, options.labelWords));
-    issues.add(...candidateIssues(options.tokenizer, { line, row }, options.bounds, options.labelWords));
-    encoded.push(sequence);
-  }
-  issues.throwIfAny("rows do not fit the model");
+  for await (const row of encodeEach(options)) encoded.push(row);
   return encoded;
 }
 
 /** Checks rows like `encodeRows`, without keeping them. @throws DATASET_INVALID */
-export async function checkRowsFit(options: {
-  tokenizer: Tokenizer | null;
-  bounds: ModelBounds;
-  rows: AsyncIterable<NumberedRow>;
-  labelWords: readonly string[];
-  needs?: Needs | null;
-}): Promise<void> {
-  const issues = new IssueList();
-  for await (const { line, row } of options.rows) {
-    const sequence = encodeOrRefuse(options.tokenizer, { line, row }, options.bounds.kind, issues);
-    if (!sequence) continue;
-    issues.add(...needIssues(row, options.needs ?? null, options.labelWords).map((message) => ({ line, message })));
-    issues.add(...rowIssues(line, row, sequence, options.bounds, options.labelWords));
-    issues.add(...candidateIssues(options.tokenizer, { line, row }, options.bounds, options.labelWords));
-  }
-  issues.throwIfAny("rows do not fit the model");
+export async function checkRowsFit(options: RowsToFit): Promise<void> {
+  for await (const _ of encodeEach(options));
 }
 
-/** Null, and another issue, for a conversation that the chat template refuses. */
+async function* encodeEach(options: RowsToFit): AsyncGenerator<EncodedRow> {
+  const issues = new IssueList();
+  for await (const row of options.rows) {
+    const fitted = fit(row, options);
+    if (fitted.encoded) yield fitted.encoded;
+    issues.add(fitted.issues);
+  }
+  issues.throwIfAny(unfittingRows);
+}
+
+interface FittedRow {
+  /** Null for a row that cannot be encoded. */
+  readonly encoded: EncodedRow | null;
+  /** With the row's line. */
+  readonly issues: readonly InputIssue[];
+}
+
+/** One row, and what does not fit. @throws MODEL_INVALID if no row can be encoded */
+function fit({ line, row }: NumberedRow, { tokenizer, bounds, labelWords, needs }: Omit<RowsToFit, "rows">): FittedRow {
+  const { encoded, issues } = encodeOrRefuse(tokenizer, row, bounds);
+  const found = encoded
+    ? [
+        ...needIssues(row, needs ?? null, labelWords).map((message) => ({ message })),
+        ...rowIssues(row, encoded, bounds, labelWords),
+        ...candidateIssues(tokenizer, row, encoded, bounds, labelWords),
+      ]
+    : issues;
+  return { encoded, issues: found.map((issue) => ({ line, ...issue })) };
+}
+
+/** Null, and the reasons, for a row that cannot be encoded. */
 function encodeOrRefuse(
   tokenizer: Tokenizer | null,
-  { line, row }: NumberedRow,
-  kind: ModelKind | undefined,
-  issues: IssueList,
-): EncodedRow | null {
+  row: Row,
+  bounds: ModelBounds,
+): { readonly encoded: EncodedRow | null; readonly issues: readonly InputIssue[] } {
   try {
-    return encodeRow(tokenizer, row, kind);
+    return { encoded: encodeRow(tokenizer, row, bounds.kind, roomIn(bounds)), issues: [] };
   } catch (error) {
     if (!(error instanceof SteplogError) || error.issues.length === 0) throw error;
-    issues.add(...error.issues.map(({ message }) => ({ line, message })));
-    return null;
+    return { encoded: null, issues: error.issues };
   }
 }
 
-function rowIssues(
-  line: number,
+function rowIssues(row: Row, encoded: EncodedRow, bounds: ModelBounds, labelWords: readonly string[]): InputIssue[] {
+  const messages: string[] = [];
+  const { length } = encoded.ids;
+  if (length > roomIn(bounds)) messages.push(`the row has ${length} tokens, but ${contextOf(bounds)}`);
+  else if (encoded.targets.length === 0) messages.push("there is nothing to score after tokenising");
+  const strange = bounds.vocabulary === undefined ? undefined : encodedTokenAbove(encoded, bounds.vocabulary);
+  if (strange !== undefined) messages.push(`token ${strange} is outside the vocabulary of ${bounds.vocabulary}`);
+  messages.push(...labelWordIssues(row, labelWords));
+  return messages.map((message) => ({ message }));
+}
+
+/** The other candidates must fit too: into the context, or into one token for a masked model. */
+function candidateIssues(
+  tokenizer: Tokenizer | null,
   row: Row,
   encoded: EncodedRow,
   bounds: ModelBounds,
   labelWords: readonly string[],
 ): InputIssue[] {
-  const messages: string[] = [];
-  const { length } = encoded.ids;
-  if (encoded.targets.length === 0) messages.push("there is nothing to score after tokenising");
-  if (length > roomIn(bounds)) messages.push(`the row has ${length} tokens, but ${contextOf(bounds)}`);
-  const strange = bounds.vocabulary === undefined ? undefined : encodedTokenAbove(encoded, bounds.vocabulary);
-  if (strange !== undefined) messages.push(`token ${strange} is outside the vocabulary of ${bounds.vocabulary}`);
-  messages.push(...labelWordIssues(row, labelWords));
-  return messages.map((message) => ({ line, message }));
-}
-
-/** The other candidates must fit the context too. */
-function candidateIssues(
-  tokenizer: Tokenizer | null,
-  { line, row }: NumberedRow,
-  bounds: ModelBounds,
-  labelWords: readonly string[],
-): InputIssue[] {
   if (!tokenizer || !("completion" in row)) return [];
-  const candidates = (row.candidates ?? labelWords).filter((candidate) => candidate !== row.completion);
-  const masked = bounds.kind === "masked";
-  // Only the longest can be too long; for a masked model, each must be one token.
-  const longest = candidates.toSorted((a, b) => b.length - a.length).slice(0, masked ? undefined : 1);
-  const issues = new IssueList();
-  const found: InputIssue[] = [];
-  for (const candidate of longest) {
-    const other = { line, row: { prompt: row.prompt, completion: candidate } };
-    const sequence = encodeOrRefuse(tokenizer, other, bounds.kind, issues);
-    if (sequence && sequence.ids.length > roomIn(bounds)) {
-      const seen = `${sequence.ids.length} tokens with ${JSON.stringify(candidate)}`;
-      found.push({ line, message: `the row has ${seen}, but ${contextOf(bounds)}` });
-    }
-  }
-  return [...found, ...issues.list];
+  const others = (row.candidates ?? labelWords).filter((candidate) => candidate !== row.completion);
+  if (bounds.kind === "masked") return others.flatMap((word) => wordIssues(tokenizer, word));
+  const longest = others.reduce((a, b) => (b.length > a.length ? b : a), "");
+  const tokens = (text: string) => tokenizer.encodeMore(text).length;
+  const length = encoded.ids.length - tokens(row.completion) + tokens(longest);
+  if (longest === "" || length <= roomIn(bounds)) return [];
+  return [{ message: `the row has ${length} tokens with ${quote(longest)}, but ${contextOf(bounds)}` }];
 }
 
 function roomIn({ contextLength, taken = 0 }: ModelBounds): number {
@@ -277,6 +291,6 @@ function labelWordIssues(row: Row, labelWords: readonly string[]): string[] {
     return [`label words need rows of prompt and completion, but this is ${what}`];
   }
   if (labelWords.includes(row.completion)) return [];
-  const known = labelWords.map((word) => JSON.stringify(word)).join(", ");
-  return [`the completion ${JSON.stringify(row.completion)} is not one of the label words (${known})`];
+  const known = labelWords.map(quote).join(", ");
+  return [`the completion ${quote(row.completion)} is not one of the label words (${known})`];
 }

@@ -10,8 +10,10 @@
  */
 import { z } from "zod";
 import type { InputIssue } from "../schema/errors.ts";
-import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
+import { invalid, IssueList, shorten, unusableLines } from "./issues.ts";
+import type { Line } from "./lines.ts";
+import { linesOf } from "./lines.ts";
 
 export interface TextRow {
   readonly prompt: string;
@@ -47,13 +49,18 @@ export interface NumberedRow {
   readonly row: Row;
 }
 
-type ParsedLine = { row: Row } | { issues: InputIssue[] };
+type ParsedLine = { readonly row: Row } | { readonly issues: readonly InputIssue[] };
 
-const someTexts = z.array(z.string().min(1, "is empty")).max(limits.labelWords);
+const someText = z.string().superRefine((text, context) => {
+  const problem = textProblem(text);
+  if (problem !== null) context.addIssue({ code: "custom", message: problem });
+});
+const completionText = someText.min(1, "is empty");
+const someTexts = z.array(completionText);
 const textRowSchema = z
   .object({
-    prompt: z.string(),
-    completion: z.string().min(1, "is empty"),
+    prompt: someText,
+    completion: completionText,
     candidates: someTexts.min(2, "needs two or more").optional(),
     answers: someTexts.min(1, "is empty").optional(),
   })
@@ -68,16 +75,31 @@ const chatRowSchema = z.object({
     .array(
       z.object({
         role: z.enum(["system", "user", "assistant"]),
-        content: z.string(),
+        content: someText,
         weight: z.union([z.literal(0), z.literal(1)]).optional(),
       }),
     )
     .min(1, "is empty"),
 });
-const tokenRowSchema = z.object({
-  input_ids: z.array(z.int().min(0)).min(1, "is empty"),
-  labels: z.array(z.int().min(-100)),
-});
+
+/** Longest lists of a row. Longer ones are refused before their elements are checked. */
+const longestLists = {
+  messages: { most: limits.turns, what: "turns" },
+  candidates: { most: limits.labelWords, what: "texts" },
+  answers: { most: limits.labelWords, what: "texts" },
+} as const;
+
+/** What is wrong with any text of a row; null for nothing. */
+export function textProblem(text: string): string | null {
+  if (!text.isWellFormed()) return "contains half of a surrogate pair (\\ud800 to \\udfff), which is no character";
+  if (text.length <= limits.wordLength) return null;
+  for (const [word] of text.matchAll(/\S+/gu)) {
+    if (word.length > limits.wordLength) {
+      return `contains a word of ${word.length} characters without white space; the limit is ${limits.wordLength}`;
+    }
+  }
+  return null;
+}
 
 /**
  * Reads a whole file and counts its rows.
@@ -86,23 +108,27 @@ const tokenRowSchema = z.object({
 export async function checkDataset(source: AsyncIterable<Uint8Array>): Promise<{ rows: number }> {
   const issues = new IssueList();
   let rows = 0;
-  for await (const { line, text } of linesOf(source)) {
-    const parsed = parseLine(line, text);
+  for await (const line of linesOf(source)) {
+    const parsed = parseLine(line);
     if ("row" in parsed) rows += 1;
-    else issues.add(...parsed.issues);
+    else issues.add(parsed.issues);
     if (rows > limits.datasetRows) throw invalid(`The dataset has more than ${limits.datasetRows} rows.`);
   }
-  issues.throwIfAny("lines cannot be used");
+  issues.throwIfAny(unusableLines);
   if (rows === 0) throw invalid('The dataset is empty. Give one {"prompt": "...", "completion": "..."} per line.');
   return { rows };
 }
 
 /** The rows of a file that was checked before. @throws DATASET_INVALID at the first wrong line */
 export async function* readRows(source: AsyncIterable<Uint8Array>): AsyncGenerator<NumberedRow> {
-  for await (const { line, text } of linesOf(source)) {
-    const parsed = parseLine(line, text);
-    if (!("row" in parsed)) throw invalid(`Line ${line} of the dataset cannot be used.`, parsed.issues);
-    yield { line, row: parsed.row };
+  for await (const line of linesOf(source)) {
+    const parsed = parseLine(line);
+    if (!("row" in parsed)) {
+      const issues = new IssueList();
+      issues.add(parsed.issues);
+      throw invalid(`Line ${line.line} of the dataset cannot be used.`, issues.list);
+    }
+    yield { line: line.line, row: parsed.row };
   }
 }
 
@@ -111,67 +137,51 @@ export async function* readObjects(
   source: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<{ line: number; value: Readonly<Record<string, unknown>> }> {
   const issues = new IssueList();
-  for await (const { line, text } of linesOf(source)) {
-    const parsed = parseObject(line, text);
-    if ("value" in parsed) yield { line, value: parsed.value as Readonly<Record<string, unknown>> };
-    else issues.add(...parsed.issues);
+  for await (const line of linesOf(source)) {
+    const parsed = parseObject(line);
+    if ("value" in parsed) yield { line: line.line, value: parsed.value };
+    else issues.add(parsed.issues);
   }
-  issues.throwIfAny("lines cannot be used");
+  issues.throwIfAny(unusableLines);
 }
 
-/** Collects issues: keeps the first ones and counts the rest. */
-export class IssueList {
-  readonly #kept: InputIssue[] = [];
-  #count = 0;
+type Fields = Readonly<Record<string, unknown>>;
 
-  /** The first issues. */
-  get list(): readonly InputIssue[] {
-    return this.#kept;
-  }
-
-  add(...issues: readonly InputIssue[]): void {
-    this.#count += issues.length;
-    this.#kept.push(...issues.slice(0, Math.max(0, limits.issuesReported - this.#kept.length)));
-  }
-
-  /** @throws DATASET_INVALID with the message "N `what`" if there are any issues */
-  throwIfAny(what: string): void {
-    const [first] = this.#kept;
-    if (!first) return;
-    const shown = this.#count > this.#kept.length ? `; the first ${this.#kept.length} are listed` : "";
-    const where = first.line === undefined ? "" : `line ${first.line}: `;
-    throw invalid(`${this.#count} ${what}${shown}. First, ${where}${first.message}.`, this.#kept);
-  }
-}
-
-function invalid(message: string, issues: readonly InputIssue[] = []): SteplogError {
-  return new SteplogError("DATASET_INVALID", message, issues);
-}
-
-function parseLine(line: number, text: string | null): ParsedLine {
-  const parsed = parseObject(line, text);
+function parseLine(source: Line): ParsedLine {
+  const parsed = parseObject(source);
   if (!("value" in parsed)) return parsed;
+  const { line } = source;
   const { value } = parsed;
+  const issues = listIssues(value).map((issue) => ({ line, ...issue }));
+  if (issues.length > 0) return { issues };
   if ("input_ids" in value) return parseTokens(line, value);
   return "messages" in value ? parseChat(line, value) : parseText(line, value);
 }
 
-function parseObject(line: number, text: string | null): { value: object } | { issues: InputIssue[] } {
+function parseObject({ line, text }: Line): { value: Fields } | { issues: InputIssue[] } {
   if (text === null) return { issues: [{ line, message: "the line is not UTF-8 text" }] };
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = shorten(error instanceof Error ? error.message : String(error));
     return { issues: [{ line, message: `the line is not JSON (${reason})` }] };
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return { issues: [{ line, message: "the line is not a JSON object" }] };
   }
-  return { value };
+  return { value: value as Fields };
 }
 
-function parseChat(line: number, value: object): ParsedLine {
+function listIssues(value: Fields): InputIssue[] {
+  return Object.entries(longestLists).flatMap(([field, { most, what }]) => {
+    const list = value[field];
+    if (!Array.isArray(list) || list.length <= most) return [];
+    return [{ field, message: `"${field}" has ${list.length} ${what}; the limit is ${most}` }];
+  });
+}
+
+function parseChat(line: number, value: Fields): ParsedLine {
   const parsed = chatRowSchema.safeParse(value);
   if (!parsed.success) return { issues: fieldIssues(line, value, parsed.error) };
   const { messages } = parsed.data;
@@ -182,80 +192,50 @@ function parseChat(line: number, value: object): ParsedLine {
   return { issues: [{ line, field: "messages", message }] };
 }
 
-function parseText(line: number, value: object): ParsedLine {
+function parseText(line: number, value: Fields): ParsedLine {
   const parsed = textRowSchema.safeParse(value);
   return parsed.success ? { row: parsed.data } : { issues: fieldIssues(line, value, parsed.error) };
 }
 
-function parseTokens(line: number, value: object): ParsedLine {
-  const parsed = tokenRowSchema.safeParse(value);
-  if (!parsed.success) return { issues: fieldIssues(line, value, parsed.error) };
-  const { input_ids: ids, labels } = parsed.data;
+function parseTokens(line: number, value: Fields): ParsedLine {
+  const { input_ids: ids, labels } = value;
+  if (!isNumbers(ids, 0) || ids.length === 0) return { issues: [numbersIssue(line, value, "input_ids", 0)] };
+  if (!isNumbers(labels, -100)) return { issues: [numbersIssue(line, value, "labels", -100)] };
   if (ids.length !== labels.length) {
     const message = `has ${labels.length} numbers where input_ids has ${ids.length}`;
     return { issues: [{ line, field: "labels", message }] };
   }
-  if (labels.slice(1).every((label) => label < 0)) {
+  if (labels.every((label, index) => index === 0 || label < 0)) {
     return {
       issues: [{ line, field: "labels", message: "has nothing to score: every label after the first is -100" }],
     };
   }
-  return { row: parsed.data };
+  return { row: { input_ids: ids, labels } };
 }
 
-function fieldIssues(line: number, value: object, error: z.ZodError): InputIssue[] {
+/** Token ids and labels are kept as 32-bit integers. */
+function isNumber(value: unknown, least: number): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= least && value < 2 ** 31;
+}
+
+function isNumbers(value: unknown, least: number): value is number[] {
+  return Array.isArray(value) && value.every((number) => isNumber(number, least));
+}
+
+/** By hand, since a list may have a million elements that are all wrong. */
+function numbersIssue(line: number, value: Fields, field: string, least: number): InputIssue {
+  const list = value[field];
+  if (list === undefined) return { line, field, message: `the field "${field}" is missing` };
+  if (!Array.isArray(list)) return { line, field, message: `"${field}": must be a list of whole numbers` };
+  if (list.length === 0) return { line, field, message: `"${field}": is empty` };
+  const path = `${field}.${list.findIndex((number) => !isNumber(number, least))}`;
+  return { line, field: path, message: `"${path}": must be a whole number from ${least} to ${2 ** 31 - 1}` };
+}
+
+function fieldIssues(line: number, value: Fields, error: z.ZodError): InputIssue[] {
   return error.issues.map((issue) => {
     const field = issue.path.join(".");
     const missing = issue.path.length === 1 && !(field in value);
     return { line, field, message: missing ? `the field "${field}" is missing` : `"${field}": ${issue.message}` };
   });
-}
-
-/** The text of lines that are not blank; null for a line that is not UTF-8. */
-async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<{ line: number; text: string | null }> {
-  let line = 0;
-  for await (const bytes of splitLines(source)) {
-    line += 1;
-    const text = decode(bytes, line === 1);
-    if (text?.trim() !== "") yield { line, text };
-  }
-}
-
-/** Some editors write a byte order mark, so one is allowed at the start. */
-function decode(bytes: Uint8Array, first: boolean): string | null {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: !first }).decode(bytes);
-  } catch {
-    return null;
-  }
-}
-
-/**
- * Splits at line feeds only (node:readline would also split at U+2028, which JSON strings may contain).
- * @throws DATASET_INVALID for a line over the limit, before it fills the memory
- */
-async function* splitLines(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let parts: Uint8Array[] = [];
-  let length = 0;
-  let line = 1;
-  const keep = (part: Uint8Array) => {
-    parts.push(part);
-    length += part.length;
-    if (length > limits.datasetLineBytes) {
-      throw invalid(`Line ${line} is longer than ${limits.datasetLineBytes} bytes.`, [{ line, message: "too long" }]);
-    }
-  };
-  for await (const chunk of source) {
-    let start = 0;
-    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
-      keep(chunk.subarray(start, end));
-      yield Buffer.concat(parts);
-      parts = [];
-      length = 0;
-      line += 1;
-      start = end + 1;
-    }
-    if (start < chunk.length) keep(chunk.slice(start));
-  }
-  if (length > 0) yield Buffer.concat(parts);
 }

@@ -4,8 +4,10 @@
  * disjoint, and every machine selects the same rows. Only hashes are kept in memory, and the rows of a sample.
  */
 import { createHash } from "node:crypto";
+import type { InputIssue } from "../schema/errors.ts";
+import { IssueList, unconvertedRows } from "./issues.ts";
 import type { TextRow } from "./jsonl.ts";
-import { IssueList, readObjects } from "./jsonl.ts";
+import { readObjects, textProblem } from "./jsonl.ts";
 import type { PresetName } from "./presets.ts";
 import { presets } from "./presets.ts";
 import type { Convert, LabelTemplate, TaskRow } from "./template.ts";
@@ -66,10 +68,19 @@ async function* convertAll(rows: AsyncIterable<NumberedObject>, convert: Convert
   const issues = new IssueList();
   for await (const { line, value } of rows) {
     const converted = convert(value);
-    if ("row" in converted) yield converted.row;
-    else issues.add(...converted.issues.map((issue) => ({ line, ...issue })));
+    const problems = "row" in converted ? textIssues(converted.row) : converted.issues;
+    issues.add(problems.map((issue) => ({ line, ...issue })));
+    if ("row" in converted && problems.length === 0) yield converted.row;
   }
-  issues.throwIfAny("rows cannot be converted");
+  issues.throwIfAny(unconvertedRows);
+}
+
+/** Here and not when the converted rows are read, since their lines are others. */
+function textIssues({ prompt, completion }: TextRow): InputIssue[] {
+  return Object.entries({ prompt, completion }).flatMap(([field, text]) => {
+    const message = textProblem(text);
+    return message === null ? [] : [{ field, message }];
+  });
 }
 
 /** Drops rows whose prompt and completion occurred before. */
@@ -105,12 +116,21 @@ async function* sample(rows: AsyncIterable<TextRow>, count: number, seed: number
     const drawn = classes.get(row.completion) ?? [];
     classes.set(row.completion, drawn);
     drawn.push({ row, order: fraction(hash(`order ${seed}`, row)) });
-    if (drawn.length > count) drawn.splice(0, drawn.length, ...drawn.toSorted(byOrder).slice(0, count));
+    // Twice as many are kept before they are sorted, so that sorting takes time in proportion to the rows.
+    if (drawn.length >= 2 * count + 1) keepLowest(drawn, count);
   }
-  const names = [...classes.keys()].toSorted();
-  const all = names.map((name) => (classes.get(name) ?? []).toSorted(byOrder));
-  const most = Math.max(0, ...all.map((drawn) => drawn.length));
-  for (let i = 0; i < most; i++) yield* all.flatMap((drawn) => drawn[i]?.row ?? []);
+  let left = [...classes.keys()].toSorted().map((name) => keepLowest(classes.get(name) ?? [], count));
+  for (let i = 0; left.length > 0; i++) {
+    left = left.filter((drawn) => drawn.length > i);
+    for (const drawn of left) yield* drawn.slice(i, i + 1).map(({ row }) => row);
+  }
+}
+
+function keepLowest(drawn: Drawn[], count: number): Drawn[] {
+  const lowest = drawn.toSorted(byOrder);
+  drawn.length = 0;
+  for (const one of lowest.slice(0, count)) drawn.push(one);
+  return drawn;
 }
 
 function byOrder(a: Drawn, b: Drawn): number {

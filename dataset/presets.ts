@@ -224,8 +224,9 @@ function record(row: TaskRow) {
   const space = before.endsWith(" ") || before === "" ? " " : "";
   const completed = (entity: string) => `${space}${entity}${rest}`;
   const answers = textsOf(row, "answers");
+  const right = new Set(answers);
   const candidates = [
-    ...new Set([...answers.slice(0, 1), ...textsOf(row, "entities").filter((one) => !answers.includes(one))]),
+    ...new Set([...answers.slice(0, 1), ...textsOf(row, "entities").filter((one) => !right.has(one))]),
   ];
   if (candidates.length < 2) throw new RowProblem("entities", "there are fewer than two entities to choose from");
   const prompt = `${textOf(row, "passage")}\n${before.trimEnd()}`;

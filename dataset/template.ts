@@ -3,6 +3,7 @@
  * map each value of the label field to a completion, and all completions are the row's candidates.
  */
 import type { InputIssue } from "../schema/errors.ts";
+import { listOf, quote } from "./issues.ts";
 import type { TextRow } from "./jsonl.ts";
 
 /** A row as its task publishes it. */
@@ -33,7 +34,7 @@ export function byTemplate({ prompt, labelField, labels }: LabelTemplate): Conve
 
 export function unknownLabel(seen: string, known: readonly string[]): string {
   const hint = seen === "-1" ? " (hidden test sets have no labels)" : "";
-  return `the label ${JSON.stringify(seen)} is not one of ${known.join(", ")}${hint}`;
+  return `the label ${quote(seen)} is not one of ${listOf(known)}${hint}`;
 }
 
 /** What is wrong with a field of a row. */
@@ -66,7 +67,7 @@ export function textOf(row: TaskRow, field: string): string {
   const value = valueOf(row, field);
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return String(value);
   if (typeof value === "bigint") return String(value);
-  const seen = value === undefined ? `the row has ${Object.keys(row).join(", ") || "no fields"}` : "it is not text";
+  const seen = value === undefined ? `the row has ${listOf(Object.keys(row)) || "no fields"}` : "it is not text";
   throw new RowProblem(field, `the field "${field}" is needed; ${seen}`);
 }
 

@@ -48,6 +48,8 @@ export interface Tokenizer {
   decode(ids: readonly number[]): string;
   /** Whether a token is special, such as one that ends a turn. */
   isSpecial(id: number): boolean;
+  /** The text of a special token; undefined for other tokens. */
+  specialText(id: number): string | undefined;
   /** The model's chat template; null if its folder has none. */
   readonly chat: ChatTemplate | null;
 }
@@ -82,7 +84,7 @@ function construct(path: string, tokenizer: object, config: object): LibraryToke
 
 function wrap(
   tokenizer: LibraryTokenizer,
-  special: ReadonlySet<number>,
+  special: ReadonlyMap<number, string>,
   chat: ChatTemplate | null,
   maskText: string | undefined,
 ): Tokenizer {
@@ -99,6 +101,7 @@ function wrap(
     mask: maskOf(maskText, encodeMore),
     encodeMore,
     isSpecial: (id) => special.has(id),
+    specialText: (id) => special.get(id),
     chat,
     decode: (ids) => {
       if (ids.length === 0) return ""; // The library refuses an empty list.
@@ -113,13 +116,16 @@ function maskOf(text: string | undefined, encode: (text: string) => number[]): T
 }
 
 const addedSchema = z.object({
-  added_tokens: z.array(z.object({ id: z.int(), special: z.boolean().default(false) })).default([]),
+  added_tokens: z
+    .array(z.object({ id: z.int(), content: z.string(), special: z.boolean().default(false) }))
+    .default([]),
 });
 
-/** Ids of the special tokens of a tokenizer.json. */
-function specialIds(tokenizer: object): Set<number> {
+/** The special tokens of a tokenizer.json, by id. */
+function specialIds(tokenizer: object): Map<number, string> {
   const { success, data } = addedSchema.safeParse(tokenizer);
-  return new Set((success ? data.added_tokens : []).filter((token) => token.special).map(({ id }) => id));
+  const special = (success ? data.added_tokens : []).filter((token) => token.special);
+  return new Map(special.map(({ id, content }) => [id, content]));
 }
 
 /** One template, or several named ones, of which "default" is for plain conversations. */

@@ -7,6 +7,10 @@ export const limits = {
   inlineDatasetBytes: 1024 * 1024,
   /** Bytes of one line of a dataset. */
   datasetLineBytes: 4 * 1024 * 1024,
+  /** Turns of one conversation. */
+  turns: 2_048,
+  /** Characters of a text without white space between them. */
+  wordLength: 262_144,
   /** Rows of one dataset. */
   datasetRows: 1_000_000,
   /** Bytes of a parquet file's row group, uncompressed, and of all its rows as JSON. */

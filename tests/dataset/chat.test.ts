@@ -49,7 +49,7 @@ describe.each(cases)("$tokenizer, $name", ({ tokenizer: kind, name, template, me
       );
       return;
     }
-    expect(tokenizer.chat?.render(messages).text).toBe(text);
+    expect(tokenizer.chat?.write(messages)).toBe(text);
     const encoded = encodeRow(tokenizer, { messages });
     expect([...encoded.ids]).toStrictEqual(ids);
     const said = messages.filter(({ role }) => role === "assistant").map(({ content }) => content);
