@@ -12,17 +12,18 @@ export type Tree = ReadonlyMap<string, string | null>;
 /** Who may import whom. The path of a run is client -> server -> store -> worker -> engine; imports point down it. */
 export const arrows: Readonly<Record<string, readonly string[]>> = {
   schema: [],
-  dataset: ["schema"],
+  sandbox: ["schema"],
+  dataset: ["schema", "sandbox"],
   engine: ["schema", "dataset"],
   store: ["schema"],
-  models: ["schema", "dataset", "engine", "store"],
-  server: ["store", "schema", "dataset"],
-  worker: ["store", "engine", "models", "schema"],
+  models: ["schema", "sandbox", "dataset", "engine", "store"],
+  server: ["store", "schema", "sandbox", "dataset"],
+  worker: ["store", "engine", "models", "schema", "sandbox"],
   // Published for programs of others: of the service it knows schema/api.graphql and the shared words.
   client: ["schema"],
   // Published for programs of others: reads logs and rebuilds weights without a service.
   log: ["schema", "engine"],
-  cli: ["schema", "dataset", "engine", "models", "store", "server", "worker", "client", "log"],
+  cli: ["schema", "sandbox", "dataset", "engine", "models", "store", "server", "worker", "client", "log"],
   bench: ["schema", "dataset", "engine"],
   // The page runs in a browser.
   dashboard: ["schema", "client"],
@@ -31,6 +32,7 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
 /** Folders whose files must stay short enough to be read in one sitting. */
 const mainFolders = new Set([
   "schema",
+  "sandbox",
   "dataset",
   "engine",
   "store",
