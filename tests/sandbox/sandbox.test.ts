@@ -75,7 +75,7 @@ describe("a limit", () => {
     ["kills", /its process ended/u],
     ["unhandled", /later/u],
   ])("ends %s with the code of the caller", async (name, message) => {
-    const error = { code: "DATASET_INVALID", message: expect.stringMatching(message) };
+    const error = { code: "DATASET_INVALID", message: expect.stringMatching(message) as unknown };
     const limits = !/nothing/u.test(message.source) ? { ...small, ...slow } : small;
     await expect(call(name, null, { limits })).rejects.toMatchObject(error);
     expect(await call("echo", name)).toBe(name);
@@ -115,7 +115,7 @@ describe("a call ends", () => {
     const both = Promise.allSettled([running, waiting]);
     const next = call("echo", 2, { on: one });
     leaving.abort();
-    const left = { status: "rejected", reason: expect.objectContaining({ code: "UNAVAILABLE" }) };
+    const left = { status: "rejected", reason: expect.objectContaining({ code: "UNAVAILABLE" }) as unknown };
     expect(await both).toMatchObject([left, left]);
     expect(await next).toBe(2);
     one.close();
