@@ -10,7 +10,7 @@ import { isCompanion } from "../engine/model/files/companions.ts";
 import type { ModelFolder } from "../engine/model/files/folder.ts";
 import { openModelFolder } from "../engine/model/files/folder.ts";
 import { originName } from "../engine/model/files/origin.ts";
-import { indexName } from "../engine/model/files/shards.ts";
+import { indexName, weightsName } from "../engine/model/files/shards.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { clearPartial } from "./hub/partial.ts";
 import type { AddedModel, StagingFolder } from "./staging-folder.ts";
@@ -49,8 +49,10 @@ interface SourceFile {
 /** The files that a model needs, largest first. Links are followed, because in the hub's cache every file is one. */
 async function filesOf(folder: ModelFolder): Promise<SourceFile[]> {
   const weights = new Set(folder.tensors.map((tensor) => basename(tensor.path)));
+  // A single file may lie beside the index of older shards.
+  if (!weights.has(weightsName)) weights.add(indexName);
   const names = (await readdir(folder.path)).filter(
-    (name) => weights.has(name) || name === indexName || name === originName || isCompanion(name),
+    (name) => weights.has(name) || name === originName || isCompanion(name),
   );
   const files: SourceFile[] = [];
   for (const name of names) {

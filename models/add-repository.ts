@@ -81,12 +81,13 @@ async function fetchConfig(
   options: AddRepositoryOptions,
 ): Promise<ReadonlySet<string>> {
   const { partial: folder } = staging;
-  const small = commit.files.filter(({ name }) => name === "config.json" || name === indexName);
+  // A single file counts before shards (engine/model/files/folder.ts).
+  const sharded = !commit.files.some(({ name }) => name === weightsName);
+  const small = commit.files.filter(({ name }) => name === "config.json" || (sharded && name === indexName));
   await fetchFiles({ ...options, commit, folder, onBytes: () => {} }, small);
   try {
     await readModelConfig(folder);
-    const sharded = small.some(({ name }) => name === indexName);
-    const weights = new Set(sharded ? (await readShardIndex(folder)).values() : [weightsName]);
+    const weights = new Set(sharded ? [indexName, ...(await readShardIndex(folder)).values()] : [weightsName]);
     const missing = [...weights].find((name) => !commit.files.some((file) => file.name === name));
     if (missing === undefined) return weights;
     throw new SteplogError("MODEL_INVALID", `${commit.repository} has no ${missing}, which its index lists.`);
@@ -102,7 +103,7 @@ async function fetchAll(
   { partial: folder }: StagingFolder,
   options: AddRepositoryOptions,
 ): Promise<void> {
-  const files = commit.files.filter(({ name }) => weights.has(name) || name === indexName || isCompanion(name));
+  const files = commit.files.filter(({ name }) => weights.has(name) || isCompanion(name));
   const total = files.reduce((sum, file) => sum + file.bytes, 0);
   await needSpace(folder, total - (await present(folder, files)));
   const progress = new Map<string, number>();

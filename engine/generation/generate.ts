@@ -7,7 +7,7 @@ export type Choose = (logits: Float32Array) => number;
 
 /**
  * Up to `maxTokens` tokens after `prompt`, by default the likeliest each time. Stops after an end-of-sequence token of the
- * config.
+ * model.
  * @throws INVALID_ARGUMENT if prompt and continuation do not fit the model's context; MODEL_UNSUPPORTED for a masked language
  *   model
  */
@@ -17,8 +17,9 @@ export async function generate(
   maxTokens: number,
   choose: Choose = likeliest,
 ): Promise<number[]> {
-  const { family, kind, vocabulary, endOfSequence } = model.folder.architecture;
+  const { family, kind, vocabulary } = model.folder.architecture;
   const { contextLength } = model;
+  const { endOfSequence } = model.folder;
   if (kind !== "causal") {
     throw new SteplogError("MODEL_UNSUPPORTED", `${family} is a masked language model, which cannot continue text.`);
   }

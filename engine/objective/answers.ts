@@ -126,7 +126,7 @@ class GrowingAnswer {
   #ended: boolean;
 
   constructor(model: Model, prompt: Int32Array, settings: AnswerSettings) {
-    const { endOfSequence } = model.folder.architecture;
+    const { endOfSequence } = model.folder;
     this.#prompt = prompt;
     this.#settings = settings;
     this.#endOfSequence = endOfSequence;

@@ -51,7 +51,7 @@ export interface OutputTensor extends TensorInfo {
 export function outputTensors(base: ModelFolder, trainable: readonly TrainableTensor[]): OutputTensor[] {
   const trained = new Map(trainable.map((tensor) => [tensor.name, tensor]));
   return base.tensors
-    .filter((tensor) => !base.architecture.ignores(tensor.name))
+    .filter(({ name }) => !base.copies.has(name) && !base.architecture.ignores(name))
     .map((location) => {
       const { name, dtype, shape } = trained.get(location.name) ?? location;
       return { name, dtype, shape, location, trained: trained.has(name) };

@@ -122,6 +122,17 @@ describe("steplog model add REPOSITORY", () => {
       /has no model-00002-of-00006.safetensors, which its/u,
     );
   });
+
+  test("fetches a single file, and neither older shards beside it nor their index", async () => {
+    const index = Buffer.from('{"weight_map":{"a":"model-00001-of-00001.safetensors"}}');
+    const older = { "model.safetensors.index.json": index, "model-00001-of-00001.safetensors": Buffer.alloc(9) };
+    const hub = await testHub({ "tiny/base": await demoRepository(older) });
+    const models = await scratch();
+    expect((await adding(hub, models).add()).hash).toBe(demoHash);
+    expect((await visible(join(models, "base"))).filter((name) => name.startsWith("model"))).toStrictEqual([
+      "model.safetensors",
+    ]);
+  });
 });
 
 describe("a download", () => {
@@ -329,7 +340,11 @@ describe("a repository is refused", () => {
       [{ ...files, "config.json": mamba }, "MODEL_UNSUPPORTED", /model_type/u],
       [{ ...files, "config.json": Buffer.from("{") }, "MODEL_INVALID", /not JSON/u],
       [
-        { ...files, "model.safetensors.index.json": Buffer.from('{"weight_map":{"a":"../../x"}}') },
+        {
+          ...rest,
+          "config.json": config,
+          "model.safetensors.index.json": Buffer.from('{"weight_map":{"a":"../../x"}}'),
+        },
         "MODEL_INVALID",
         /plain file name/u,
       ],

@@ -44,16 +44,8 @@ describe("a model folder is refused, saying what is wrong,", () => {
       (f) => editHeader(f, (h) => void (h["extra"] = { dtype: "F32", shape: [0], data_offsets: [0, 0] })),
       /extra is not part/u,
     ],
-    [
-      "with an index that leaves the folder",
-      (f) => writeFile(join(f, `${weights}.index.json`), '{"weight_map":{"a":"../../etc/passwd"}}'),
-      /not a plain file name/u,
-    ],
-    [
-      "with a shard missing",
-      (f) => writeFile(join(f, `${weights}.index.json`), '{"weight_map":{"a":"model-2.safetensors"}}'),
-      /has no model-2\.safetensors/u,
-    ],
+    ["with an index that leaves the folder", (f) => sharded(f, "../../etc/passwd"), /not a plain file name/u],
+    ["with a shard missing", (f) => sharded(f, "model-2.safetensors"), /has no model-2\.safetensors/u],
   ])("%s", async (_, damage, words) => {
     const folder = await damagedModel(damage);
     await expect(openModelFolder(folder)).rejects.toThrow(expect.objectContaining({ code: "MODEL_INVALID" }));
@@ -151,6 +143,11 @@ function rename1(entries: Header, from: string, to: string): void {
   if (!entry) throw new Error(`${from} is in the header`);
   entries[to] = entry;
   delete entries[from];
+}
+
+async function sharded(folder: string, file: string): Promise<void> {
+  await rm(join(folder, weights));
+  await writeFile(join(folder, `${weights}.index.json`), JSON.stringify({ weight_map: { a: file } }));
 }
 
 function reshape(entries: Header, name: string, shape: number[]): void {

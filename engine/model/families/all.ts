@@ -1,7 +1,8 @@
 /** The model families. CONTRIBUTING.md, "Add a model family", tells how to add one. */
 import { SteplogError } from "../../../schema/errors.ts";
+import { refuseQuantisedConfig } from "../files/quantised.ts";
 import type { Architecture, Family } from "./family.ts";
-import { unsupportedField } from "./config.ts";
+import { refuseFlag, unsupportedField } from "./config.ts";
 import { gemma2, gemma3 } from "./gemma.ts";
 import { gpt2 } from "./gpt2.ts";
 import { llama } from "./llama.ts";
@@ -24,8 +25,18 @@ export function configureModel(config: unknown): Architecture {
   const modelType: unknown = "model_type" in config ? config.model_type : undefined;
   const family = families.find((candidate) => candidate.modelType === modelType);
   if (!family) throw unsupportedField("model_type", modelType ?? null, familyNames);
-  if ("quantization_config" in config && config.quantization_config) {
-    throw unsupportedField("quantization_config", config.quantization_config, ["unquantised weights"]);
-  }
+  refuseQuantisedConfig(config);
+  refuseForeignFields(config);
   return family.configure(config);
+}
+
+/** Fields that transformers honours in every family, and Steplog does not. */
+function refuseForeignFields(config: object): void {
+  const fields = config as Readonly<Record<string, unknown>>;
+  if (fields["is_causal"] === false) throw unsupportedField("is_causal", false, ["true"]);
+  refuseFlag("transformers_weights", fields["transformers_weights"]);
+  const { pruned_heads: pruned } = fields;
+  if (typeof pruned === "object" && pruned !== null && Object.keys(pruned).length > 0) {
+    throw unsupportedField("pruned_heads", pruned, ["models with all their heads"]);
+  }
 }

@@ -14,12 +14,25 @@ export function parseConfig<T extends z.ZodType>(schema: T, config: unknown, wit
   throw new SteplogError("MODEL_INVALID", `config.json is wrong at ${fields}.`, issues);
 }
 
+/** A number of columns, rows or heads. The bound is far above any model, so that a hostile config costs no memory. */
+export const size = z
+  .int()
+  .positive()
+  .max(2 ** 24);
+/** A number of layers. */
+export const layerCount = z.int().positive().max(10_000);
+/** A number of positions. */
+export const positionCount = z
+  .int()
+  .positive()
+  .max(2 ** 30);
+
+/** One token id or several. */
+export const tokenIds = z.union([z.int(), z.array(z.int())]).nullish();
+
 /** Fields with the same meaning in every family. */
 export const commonConfig = {
-  vocab_size: z.int().positive(),
-  num_hidden_layers: z.int().positive(),
-  num_attention_heads: z.int().positive(),
-  eos_token_id: z.union([z.int(), z.array(z.int())]).nullish(),
+  eos_token_id: tokenIds,
   tie_word_embeddings: z.boolean().optional(),
 };
 

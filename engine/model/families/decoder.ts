@@ -10,7 +10,10 @@ import {
   endOfSequence,
   headSizeOf,
   invalidField,
+  layerCount,
   parseConfig,
+  positionCount,
+  size,
   unsupportedField,
 } from "./config.ts";
 import { eachLayer, linear, matrix, rmsNorm } from "./definitions.ts";
@@ -60,20 +63,36 @@ export interface Decoder {
   readonly headSoftcap: number | null;
 }
 
-/** Config fields with the same meaning in all these families. */
-export const decoderConfig = {
-  ...commonConfig,
-  ...rotaryConfig,
-  hidden_size: z.int().positive(),
-  intermediate_size: z.int().positive(),
-  num_key_value_heads: z.int().positive().nullish(),
-  head_dim: z.int().positive().nullish(),
-  hidden_act: z.string().default("silu"),
-  rms_norm_eps: z.number().positive().default(1e-6),
-  initializer_range: z.number().positive().default(0.02),
-};
+/** The sizes that a family's class has by default. */
+interface DefaultSizes {
+  readonly vocab_size: number;
+  readonly hidden_size: number;
+  readonly intermediate_size: number;
+  readonly num_hidden_layers: number;
+  readonly num_attention_heads: number;
+  readonly max_position_embeddings: number;
+}
 
-export type DecoderConfig = z.output<z.ZodObject<typeof decoderConfig>>;
+/** Config fields with the same meaning in all these families. */
+export function decoderConfig(defaults: DefaultSizes) {
+  return {
+    ...commonConfig,
+    ...rotaryConfig,
+    max_position_embeddings: positionCount.default(defaults.max_position_embeddings),
+    vocab_size: size.default(defaults.vocab_size),
+    num_hidden_layers: layerCount.default(defaults.num_hidden_layers),
+    num_attention_heads: size.default(defaults.num_attention_heads),
+    hidden_size: size.default(defaults.hidden_size),
+    intermediate_size: size.default(defaults.intermediate_size),
+    num_key_value_heads: size.nullish(),
+    head_dim: size.nullish(),
+    hidden_act: z.string().default("silu"),
+    rms_norm_eps: z.number().positive().default(1e-6),
+    initializer_range: z.number().positive().default(0.02),
+  };
+}
+
+export type DecoderConfig = z.output<z.ZodObject<ReturnType<typeof decoderConfig>>>;
 
 /** Llama, the starting point of the other families. All layers are alike. */
 export function plainDecoder(family: string, config: DecoderConfig, options?: { partialRotary: true }): Decoder {
@@ -154,10 +173,12 @@ export function decoder(shape: Decoder): Architecture {
     tensors: definitions(shape),
     storedNames: (name) => (name.startsWith("model.") ? [name, name.slice("model.".length)] : [name]),
     // Older checkpoints store the rotary frequencies, which follow from the config.
-    ignores: (name) => (shape.tied && name === "lm_head.weight") || name.endsWith(".rotary_emb.inv_freq"),
+    ignores: (name) => name.endsWith(".rotary_emb.inv_freq"),
+    ties: shape.tied ? [{ head: headWeight, shared: embedTokens }] : [],
+    untie: () => decoder({ ...shape, tied: false }),
     initStd: shape.initStd,
     head: {
-      weight: shape.tied ? embedTokens : "lm_head.weight",
+      weight: shape.tied ? embedTokens : headWeight,
       ...(shape.headSoftcap !== null && { softcap: shape.headSoftcap }),
     },
     forward: (pass, weights, tokens, positions) => forward(shape, pass, weights, tokens, positions),
@@ -165,6 +186,7 @@ export function decoder(shape: Decoder): Architecture {
 }
 
 const embedTokens = "model.embed_tokens.weight";
+const headWeight = "lm_head.weight";
 
 function layerName(index: number): string {
   return `model.layers.${index}`;
@@ -205,7 +227,7 @@ function definitions(shape: Decoder): TensorDefinition[] {
       ),
     ]),
     norm("model.norm"),
-    ...(shape.tied ? [] : [matrix("lm_head.weight", shape.vocabulary, hidden)]),
+    ...(shape.tied ? [] : [matrix(headWeight, shape.vocabulary, hidden)]),
   ];
 }
 

@@ -57,6 +57,12 @@ export interface Head {
   readonly softcap?: number;
 }
 
+/** A weight of the head that is another weight of the model, unless the files hold a different one for it. Names of definitions. */
+export interface Tie {
+  readonly head: string;
+  readonly shared: string;
+}
+
 /** A family with the sizes of a config. */
 export interface Architecture {
   readonly family: string;
@@ -68,6 +74,7 @@ export interface Architecture {
   /** Longest sequence, tokens. */
   readonly contextLength: number;
   readonly vocabulary: number;
+  /** As the config has them; a folder's generation config may have others (ModelFolder). */
   readonly endOfSequence: readonly number[];
   /** Token id that pads the end of rows and is never attended to; null for causal models, which see no later tokens anyway. */
   readonly padding: number | null;
@@ -79,7 +86,11 @@ export interface Architecture {
   readonly tensors: readonly TensorDefinition[];
   /** Names under which the tensor of a definition may be stored, in order of preference. */
   storedNames(name: string): readonly string[];
-  /** Whether the model does not read a stored tensor (copies of tied weights, buffers). Rebuilt folders leave it out. */
+  /** The weights of the head that `tensors` leaves out, because they are others of the model. */
+  readonly ties: readonly Tie[];
+  /** The same model, whose head has these of its tied weights for itself. */
+  untie(heads: ReadonlySet<string>): Architecture;
+  /** Whether the model does not read a stored tensor (buffers, parts it does not have). Rebuilt folders leave it out. */
   ignores(storedName: string): boolean;
   /** Standard deviation of random normal weights. */
   readonly initStd: number;
@@ -92,5 +103,5 @@ export interface Family {
   /** model_type of config.json. */
   readonly modelType: string;
   /** @throws MODEL_UNSUPPORTED or MODEL_INVALID naming the field */
-  configure(config: unknown): Architecture;
+  configure(config: object): Architecture;
 }

@@ -4,40 +4,48 @@
  * window. Gemma 2 caps its scores; Gemma 3 normalises its heads instead, and windowed layers have higher rotary frequencies.
  */
 import { z } from "zod";
-import { activationNamed, parseConfig, refuseFlag } from "./config.ts";
+import { activationNamed, parseConfig, refuseFlag, size } from "./config.ts";
 import type { Decoder, DecoderConfig, LayerType } from "./decoder.ts";
 import { decoder, decoderConfig, layerTypes, plainDecoder } from "./decoder.ts";
 import type { Family } from "./family.ts";
 import type { Rotary } from "./rope.ts";
 import { rotaryFrom } from "./rope.ts";
 
-const gemmaConfig = {
-  ...decoderConfig,
-  num_key_value_heads: z.int().positive(),
-  head_dim: z.int().positive().default(256),
+const sizes = {
+  hidden_size: 2304,
+  intermediate_size: 9216,
+  num_hidden_layers: 26,
+  num_attention_heads: 8,
+};
+
+const gemmaFields = {
+  num_key_value_heads: size.default(4),
+  head_dim: size.default(256),
   hidden_activation: z.string().nullish(),
   query_pre_attn_scalar: z.number().positive().default(256),
-  sliding_window: z.int().positive().nullable().default(4096),
+  sliding_window: size.nullable().default(4096),
   layer_types: z.unknown().optional(),
   attention_bias: z.boolean().default(false),
   use_bidirectional_attention: z.unknown().optional(),
 };
 
 const gemma2Schema = z.object({
-  ...gemmaConfig,
+  ...decoderConfig({ ...sizes, vocab_size: 256_000, max_position_embeddings: 8192 }),
+  ...gemmaFields,
   attn_logit_softcapping: z.number().positive().nullable().default(50),
   final_logit_softcapping: z.number().positive().nullable().default(30),
 });
 
 const gemma3Schema = z.object({
-  ...gemmaConfig,
+  ...decoderConfig({ ...sizes, vocab_size: 262_208, max_position_embeddings: 131_072 }),
+  ...gemmaFields,
   attn_logit_softcapping: z.unknown().optional(),
   final_logit_softcapping: z.number().positive().nullish(),
   sliding_window_pattern: z.int().positive().default(6),
   rope_local_base_freq: z.number().positive().default(10_000),
 });
 
-type GemmaConfig = DecoderConfig & z.output<z.ZodObject<typeof gemmaConfig>>;
+type GemmaConfig = DecoderConfig & z.output<z.ZodObject<typeof gemmaFields>>;
 
 export const gemma2: Family = {
   modelType: "gemma2",

@@ -4,22 +4,29 @@
  */
 import { z } from "zod";
 import type { Activation, Pass } from "../../devices/device.ts";
-import { activationNamed, commonConfig, endOfSequence, headSizeOf, parseConfig, refuseFlag } from "./config.ts";
+import {
+  activationNamed,
+  commonConfig,
+  endOfSequence,
+  headSizeOf,
+  layerCount,
+  parseConfig,
+  positionCount,
+  refuseFlag,
+  size,
+} from "./config.ts";
 import { eachLayer, layerNorm, linear, matrix } from "./definitions.ts";
 import type { Architecture, Family, PackedTokens, TensorDefinition, WeightLookup } from "./family.ts";
 import { positionsOf, sequencesOf } from "./family.ts";
 
-const { vocab_size, eos_token_id, tie_word_embeddings } = commonConfig;
-
 const configSchema = z.object({
-  vocab_size,
-  eos_token_id,
-  tie_word_embeddings,
-  n_embd: z.int().positive(),
-  n_layer: z.int().positive(),
-  n_head: z.int().positive(),
-  n_positions: z.int().positive(),
-  n_inner: z.int().positive().nullish(),
+  ...commonConfig,
+  vocab_size: size.default(50_257),
+  n_embd: size.default(768),
+  n_layer: layerCount.default(12),
+  n_head: size.default(12),
+  n_positions: positionCount.default(1024),
+  n_inner: size.nullish(),
   activation_function: z.string().default("gelu_new"),
   layer_norm_epsilon: z.number().positive().default(1e-5),
   initializer_range: z.number().positive().default(0.02),
@@ -33,20 +40,40 @@ type Config = z.output<typeof configSchema>;
 export const gpt2: Family = {
   modelType: "gpt2",
   configure(value) {
-    const config = parseConfig(configSchema, value);
+    const config = parseConfig(configSchema, withoutAliases(value));
     refuseFlag("add_cross_attention", config.add_cross_attention);
     activationNamed("activation_function", config.activation_function);
     headSizeIn(config);
-    return architecture(config);
+    return architecture(config, config.tie_word_embeddings ?? true);
   },
 };
+
+/** Other families' names, under which a config may have the sizes (attribute_map of transformers' GPT2Config). */
+const aliases: Readonly<Record<string, string>> = {
+  hidden_size: "n_embd",
+  num_hidden_layers: "n_layer",
+  num_attention_heads: "n_head",
+  max_position_embeddings: "n_positions",
+};
+
+function withoutAliases(config: object): object {
+  return Object.fromEntries(
+    Object.entries(config)
+      .toSorted(aliasesLast)
+      .map(([field, value]) => [aliases[field] ?? field, value]),
+  );
+}
+
+/** If a config has both names, the alias counts, as in transformers. */
+function aliasesLast([one]: [string, unknown], [other]: [string, unknown]): number {
+  return Number(one in aliases) - Number(other in aliases);
+}
 
 function headSizeIn({ n_embd, n_head }: Config): number {
   return headSizeOf({ hidden_size: n_embd, num_attention_heads: n_head }, ["n_embd", "n_head"]);
 }
 
-function architecture(config: Config): Architecture {
-  const tied = config.tie_word_embeddings ?? true;
+function architecture(config: Config, tied: boolean): Architecture {
   return {
     family: "gpt2",
     kind: "causal",
@@ -61,15 +88,18 @@ function architecture(config: Config): Architecture {
     tensors: definitions(config, tied),
     storedNames: (name) => (name.startsWith(prefix) ? [name, name.slice(prefix.length)] : [name]),
     // The first checkpoints store the causal mask.
-    ignores: (name) => (tied && name === "lm_head.weight") || /\.attn\.(?:masked_)?bias$/u.test(name),
+    ignores: (name) => /\.attn\.(?:masked_)?bias$/u.test(name),
+    ties: tied ? [{ head: headWeight, shared: tokenTable }] : [],
+    untie: () => architecture(config, false),
     initStd: config.initializer_range,
-    head: { weight: tied ? tokenTable : "lm_head.weight" },
+    head: { weight: tied ? tokenTable : headWeight },
     forward: (pass, weights, tokens, positions) => forward(config, pass, weights, tokens, positions),
   };
 }
 
 const prefix = "transformer.";
 const tokenTable = `${prefix}wte.weight`;
+const headWeight = "lm_head.weight";
 const positionTable = `${prefix}wpe.weight`;
 
 function layerName(index: number): string {
@@ -93,7 +123,7 @@ function definitions(config: Config, tied: boolean): TensorDefinition[] {
       ...conv(`${layerName(index)}.mlp.c_proj`, inner, hidden),
     ]),
     ...norm(`${prefix}ln_f`),
-    ...(tied ? [] : [matrix("lm_head.weight", config.vocab_size, hidden)]),
+    ...(tied ? [] : [matrix(headWeight, config.vocab_size, hidden)]),
   ];
 }
 

@@ -1,13 +1,24 @@
-/** Mistral (Jiang et al. 2023), as transformers' MistralForCausalLM computes it: Llama with a sliding window. */
+/**
+ * Mistral (Jiang et al. 2023), as transformers' MistralForCausalLM computes it: Llama with a sliding window. With layer_types,
+ * as its MinistralForCausalLM, which it takes for such configs: the window is that of some layers.
+ */
 import { z } from "zod";
-import { parseConfig } from "./config.ts";
-import { decoder, decoderConfig, plainDecoder } from "./decoder.ts";
+import { parseConfig, size } from "./config.ts";
+import { decoder, decoderConfig, layerTypes, plainDecoder } from "./decoder.ts";
 import type { Family } from "./family.ts";
 
 const configSchema = z.object({
-  ...decoderConfig,
-  num_key_value_heads: z.int().positive().nullable(),
-  sliding_window: z.int().positive().nullable().default(4096),
+  ...decoderConfig({
+    vocab_size: 32_000,
+    hidden_size: 4096,
+    intermediate_size: 14_336,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    max_position_embeddings: 131_072,
+  }),
+  num_key_value_heads: size.nullable().default(8),
+  sliding_window: size.nullable().default(4096),
+  layer_types: z.unknown().optional(),
 });
 
 export const mistral: Family = {
@@ -15,6 +26,8 @@ export const mistral: Family = {
   configure(value) {
     const config = parseConfig(configSchema, value);
     const plain = plainDecoder("mistral", config);
-    return decoder({ ...plain, layers: plain.layers.map((layer) => ({ ...layer, window: config.sliding_window })) });
+    const types = layerTypes(config.layer_types, plain.layers.length, () => "sliding_attention");
+    const window = (index: number) => (types[index] === "sliding_attention" ? config.sliding_window : null);
+    return decoder({ ...plain, layers: plain.layers.map((layer, index) => ({ ...layer, window: window(index) })) });
   },
 };

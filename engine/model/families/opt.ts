@@ -4,17 +4,29 @@
  */
 import { z } from "zod";
 import type { Activation, Pass, Weight } from "../../devices/device.ts";
-import { activationNamed, commonConfig, endOfSequence, headSizeOf, parseConfig } from "./config.ts";
+import {
+  activationNamed,
+  commonConfig,
+  endOfSequence,
+  headSizeOf,
+  layerCount,
+  parseConfig,
+  positionCount,
+  size,
+} from "./config.ts";
 import { eachLayer, layerNorm, linear, matrix } from "./definitions.ts";
 import type { Architecture, Family, PackedTokens, TensorDefinition, WeightLookup } from "./family.ts";
 import { positionsOf, sequencesOf } from "./family.ts";
 
 const configSchema = z.object({
   ...commonConfig,
-  hidden_size: z.int().positive(),
-  ffn_dim: z.int().positive(),
-  max_position_embeddings: z.int().positive(),
-  word_embed_proj_dim: z.int().positive().nullish(),
+  vocab_size: size.default(50_272),
+  num_hidden_layers: layerCount.default(12),
+  num_attention_heads: size.default(12),
+  hidden_size: size.default(768),
+  ffn_dim: size.default(3072),
+  max_position_embeddings: positionCount.default(2048),
+  word_embed_proj_dim: size.nullish(),
   activation_function: z.string().default("relu"),
   do_layer_norm_before: z.boolean().default(true),
   _remove_final_layer_norm: z.boolean().default(false),
@@ -35,12 +47,11 @@ export const opt: Family = {
     const config = parseConfig(configSchema, value);
     headSizeOf(config);
     activationNamed("activation_function", config.activation_function);
-    return architecture(config);
+    return architecture(config, config.tie_word_embeddings ?? true);
   },
 };
 
-function architecture(config: Config): Architecture {
-  const tied = config.tie_word_embeddings ?? true;
+function architecture(config: Config, tied: boolean): Architecture {
   return {
     family: "opt",
     kind: "causal",
@@ -54,14 +65,17 @@ function architecture(config: Config): Architecture {
     cacheLimit: null,
     tensors: definitions(config, tied),
     storedNames: (name) => (name.startsWith("model.") ? [name, name.slice("model.".length)] : [name]),
-    ignores: (name) => tied && name === "lm_head.weight",
+    ignores: () => false,
+    ties: tied ? [{ head: headWeight, shared: embedTokens }] : [],
+    untie: () => architecture(config, false),
     initStd: config.init_std,
-    head: { weight: tied ? embedTokens : "lm_head.weight" },
+    head: { weight: tied ? embedTokens : headWeight },
     forward: (pass, weights, tokens, positions) => forward(config, pass, weights, tokens, positions),
   };
 }
 
 const decoder = "model.decoder";
+const headWeight = "lm_head.weight";
 const embedTokens = `${decoder}.embed_tokens.weight`;
 
 function definitions(config: Config, tied: boolean): TensorDefinition[] {
@@ -72,7 +86,7 @@ function definitions(config: Config, tied: boolean): TensorDefinition[] {
   return [
     matrix(embedTokens, config.vocab_size, embedding),
     matrix(`${decoder}.embed_positions.weight`, config.max_position_embeddings + positionOffset, hidden),
-    ...(tied ? [] : [matrix("lm_head.weight", config.vocab_size, embedding)]),
+    ...(tied ? [] : [matrix(headWeight, config.vocab_size, embedding)]),
     ...(embedding === hidden
       ? []
       : [

@@ -1,14 +1,21 @@
 /** Phi-3 (Abdin et al. 2024), as transformers' Phi3ForCausalLM computes it: Llama with fused projections and longrope. */
 import { z } from "zod";
-import { parseConfig, refuseFlag, unsupportedField } from "./config.ts";
+import { parseConfig, positionCount, refuseFlag, size, unsupportedField } from "./config.ts";
 import { decoder, decoderConfig, plainDecoder } from "./decoder.ts";
 import type { Family } from "./family.ts";
 
 const configSchema = z.object({
-  ...decoderConfig,
+  ...decoderConfig({
+    vocab_size: 32_064,
+    hidden_size: 3072,
+    intermediate_size: 8192,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    max_position_embeddings: 4096,
+  }),
   rms_norm_eps: z.number().positive().default(1e-5),
-  original_max_position_embeddings: z.int().positive().default(4096),
-  sliding_window: z.int().positive().nullish(),
+  original_max_position_embeddings: positionCount.default(4096),
+  sliding_window: size.nullish(),
   attention_bias: z.unknown().optional(),
   mlp_bias: z.unknown().optional(),
 });

@@ -3,16 +3,23 @@
  * and v (Qwen2) or a norm of each head (Qwen3). Their upper layers may have a sliding window.
  */
 import { z } from "zod";
-import { parseConfig } from "./config.ts";
+import { parseConfig, size } from "./config.ts";
 import type { Layer } from "./decoder.ts";
 import { decoder, decoderConfig, layerTypes, plainDecoder } from "./decoder.ts";
 import type { Family } from "./family.ts";
 
 const slidingConfig = {
-  ...decoderConfig,
-  num_key_value_heads: z.int().positive().nullable(),
+  ...decoderConfig({
+    vocab_size: 151_936,
+    hidden_size: 4096,
+    intermediate_size: 22_016,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    max_position_embeddings: 32_768,
+  }),
+  num_key_value_heads: size.nullable().default(32),
   use_sliding_window: z.boolean().default(false),
-  sliding_window: z.int().positive().nullable().default(4096),
+  sliding_window: size.nullable().default(4096),
   max_window_layers: z.int().min(0).default(28),
   layer_types: z.unknown().optional(),
 };
@@ -20,7 +27,7 @@ const slidingConfig = {
 const qwen2Schema = z.object(slidingConfig);
 const qwen3Schema = z.object({
   ...slidingConfig,
-  head_dim: z.int().positive().default(128),
+  head_dim: size.default(128),
   attention_bias: z.boolean().default(false),
 });
 

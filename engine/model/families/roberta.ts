@@ -10,8 +10,11 @@ import {
   commonConfig,
   headSizeOf,
   invalidField,
+  layerCount,
   parseConfig,
+  positionCount,
   refuseFlag,
+  size,
   unsupportedField,
 } from "./config.ts";
 import { biasVector, eachLayer, layerNorm, linear, matrix } from "./definitions.ts";
@@ -19,10 +22,13 @@ import type { Architecture, Family, PackedTokens, TensorDefinition, WeightLookup
 
 const configSchema = z.object({
   ...commonConfig,
-  hidden_size: z.int().positive(),
-  intermediate_size: z.int().positive(),
-  max_position_embeddings: z.int().positive(),
-  type_vocab_size: z.int().positive().default(2),
+  vocab_size: size.default(50_265),
+  num_hidden_layers: layerCount.default(12),
+  num_attention_heads: size.default(12),
+  hidden_size: size.default(768),
+  intermediate_size: size.default(3072),
+  max_position_embeddings: positionCount.default(512),
+  type_vocab_size: size.default(2),
   pad_token_id: z.int().min(0).default(1),
   hidden_act: z.string().default("gelu"),
   layer_norm_eps: z.number().positive().default(1e-12),
@@ -49,7 +55,7 @@ export const roberta: Family = {
     if (contextLength(config) < 1) {
       throw invalidField("max_position_embeddings", `max_position_embeddings leaves no positions after pad_token_id`);
     }
-    return architecture(config);
+    return architecture(config, new Set());
   },
 };
 
@@ -58,7 +64,8 @@ function contextLength(config: Config): number {
   return config.max_position_embeddings - config.pad_token_id - 1;
 }
 
-function architecture(config: Config): Architecture {
+/** `own` has the weights of the head that are not those of the model. */
+function architecture(config: Config, own: ReadonlySet<string>): Architecture {
   return {
     family: "roberta",
     kind: "masked",
@@ -70,31 +77,45 @@ function architecture(config: Config): Architecture {
     endOfSequence: [],
     padding: config.pad_token_id,
     cacheLimit: null,
-    tensors: definitions(config),
+    tensors: definitions(config, own),
     storedNames: (name) => [name],
-    ignores: (name) => ignored.some((pattern) => pattern.test(name)),
+    // A head with a bias of its own does not read the one that it would share.
+    ignores: (name) => ignored.test(name) || (own.has(headBias) && name === sharedBias),
+    ties: ties.filter(({ head }) => !own.has(head)),
+    untie: (heads) => architecture(config, new Set([...own, ...heads])),
     initStd: config.initializer_range,
-    head: { weight: `${embeddings}.word_embeddings.weight`, bias: "lm_head.bias" },
+    head: {
+      weight: own.has(headWeight) ? headWeight : wordTable,
+      bias: own.has(headBias) ? headBias : sharedBias,
+    },
     forward: (pass, weights, tokens, positions) => forward(config, pass, weights, tokens, positions),
   };
 }
 
-/** The head's copies of tied weights, the pooler, which this head does not use, and a buffer. */
-const ignored = [/^lm_head\.decoder\./u, /^roberta\.pooler\./u, /\.position_ids$/u];
+/** The pooler, which this head does not use, and a buffer. */
+const ignored = /^roberta\.pooler\.|\.position_ids$/u;
 
 const embeddings = "roberta.embeddings";
+const wordTable = `${embeddings}.word_embeddings.weight`;
+const headWeight = "lm_head.decoder.weight";
+const headBias = "lm_head.decoder.bias";
+const sharedBias = "lm_head.bias";
+const ties = [
+  { head: headWeight, shared: wordTable },
+  { head: headBias, shared: sharedBias },
+];
 
 function layerName(index: number): string {
   return `roberta.encoder.layer.${index}`;
 }
 
-function definitions(config: Config): TensorDefinition[] {
+function definitions(config: Config, own: ReadonlySet<string>): TensorDefinition[] {
   const hidden = config.hidden_size;
   const inner = config.intermediate_size;
   const norm = (name: string) => layerNorm(`${name}.LayerNorm`, hidden);
   const dense = (name: string, outputs: number, inputs: number) => linear(name, outputs, inputs, true);
   return [
-    matrix(`${embeddings}.word_embeddings.weight`, config.vocab_size, hidden),
+    matrix(wordTable, config.vocab_size, hidden),
     matrix(`${embeddings}.position_embeddings.weight`, config.max_position_embeddings, hidden),
     matrix(`${embeddings}.token_type_embeddings.weight`, config.type_vocab_size, hidden),
     ...norm(embeddings),
@@ -110,7 +131,8 @@ function definitions(config: Config): TensorDefinition[] {
     ]),
     ...dense("lm_head.dense", hidden, hidden),
     ...layerNorm("lm_head.layer_norm", hidden),
-    biasVector("lm_head.bias", config.vocab_size),
+    biasVector(own.has(headBias) ? headBias : sharedBias, config.vocab_size),
+    ...(own.has(headWeight) ? [matrix(headWeight, config.vocab_size, hidden)] : []),
   ];
 }
 

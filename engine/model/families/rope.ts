@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { log, pow } from "../../numbers/deterministic-math.ts";
-import { parseConfig, unsupportedField } from "./config.ts";
+import { parseConfig, positionCount, unsupportedField } from "./config.ts";
 
 export interface Frequencies {
   /** Radians per position, for each pair of columns. */
@@ -22,8 +22,8 @@ export interface Rotary {
 
 /** The config fields of rotary positions. */
 export const rotaryConfig = {
-  max_position_embeddings: z.int().positive(),
-  original_max_position_embeddings: z.int().positive().nullish(),
+  max_position_embeddings: positionCount,
+  original_max_position_embeddings: positionCount.nullish(),
   rope_theta: z.number().positive().optional(),
   rope_scaling: z.record(z.string(), z.unknown()).nullish(),
   rope_parameters: z.record(z.string(), z.unknown()).nullish(),

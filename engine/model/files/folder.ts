@@ -6,24 +6,24 @@ import { createHash } from "node:crypto";
 import { access, readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import type { InputIssue } from "../../../schema/errors.ts";
 import { SteplogError, invariant } from "../../../schema/errors.ts";
-import { limits } from "../../../schema/limits.ts";
 import { configureModel } from "../families/all.ts";
-import type { Architecture, TensorDefinition } from "../families/family.ts";
+import { endOfSequence, tokenIds } from "../families/config.ts";
 import { tensorsDigest } from "./digest.ts";
+import type { MatchedTensors } from "./matching.ts";
+import { matchTensors } from "./matching.ts";
+import { refuseQuantisedTensors } from "./quantised.ts";
 import type { TensorLocation } from "./safetensors.ts";
 import { readSafetensorsHeader, readTensorChunks } from "./safetensors.ts";
 import { indexName, weightsName } from "./shards.ts";
 
-export interface ModelFolder {
+export interface ModelFolder extends MatchedTensors {
   readonly path: string;
   readonly config: unknown;
-  readonly architecture: Architecture;
+  /** Tokens that end a text. */
+  readonly endOfSequence: readonly number[];
   /** All tensors in the files, in order of name. */
   readonly tensors: readonly TensorLocation[];
-  /** Where the tensor of each definition of the architecture is stored, by the definition's name. */
-  readonly locations: ReadonlyMap<string, TensorLocation>;
 }
 
 /** Where the tensor of a definition is stored. */
@@ -34,7 +34,6 @@ export function locationOf({ locations }: ModelFolder, name: string): TensorLoca
 }
 
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
-const floatDtypes = ["F32", "BF16", "F16"];
 
 /**
  * @throws NOT_FOUND if there is no such folder; MODEL_INVALID for a missing, damaged or unexpected tensor, or a shape that
@@ -43,8 +42,25 @@ const floatDtypes = ["F32", "BF16", "F16"];
 export async function openModelFolder(path: string): Promise<ModelFolder> {
   const { config, architecture } = await readModelConfig(path);
   const tensors = await readTensorLocations(path);
-  return { path, config, architecture, tensors, locations: matchTensors(path, architecture, tensors) };
+  refuseQuantisedTensors(path, tensors);
+  const matched = await matchTensors(path, architecture, tensors);
+  const ends = (await readGenerationEnds(path)) ?? architecture.endOfSequence;
+  return { path, config, tensors, endOfSequence: ends, ...matched };
 }
+
+/** The ids in generation_config.json, which count instead of the config's, as in transformers; null if it names none. */
+async function readGenerationEnds(path: string): Promise<readonly number[] | null> {
+  if (!(await exists(join(path, generationName)))) return null;
+  const parsed = generationSchema.safeParse(await readJson(path, generationName));
+  if (parsed.success) return parsed.data.eos_token_id == null ? null : endOfSequence(parsed.data.eos_token_id);
+  const message = "eos_token_id is neither a token id nor a list of token ids";
+  throw new SteplogError("MODEL_INVALID", `${join(path, generationName)}: ${message}.`, [
+    { field: "eos_token_id", message },
+  ]);
+}
+
+const generationName = "generation_config.json";
+const generationSchema = z.object({ eos_token_id: tokenIds });
 
 /** Only the config of a folder. @throws as openModelFolder does */
 export async function readModelConfig(path: string): Promise<Pick<ModelFolder, "config" | "architecture">> {
@@ -77,7 +93,8 @@ async function exists(path: string): Promise<boolean> {
 }
 
 async function readTensorLocations(folder: string): Promise<TensorLocation[]> {
-  const sharded = await exists(join(folder, indexName));
+  // A single file counts before shards, as in transformers: saving a smaller model over a sharded one leaves the index there.
+  const sharded = !(await exists(join(folder, weightsName))) && (await exists(join(folder, indexName)));
   const tensors = sharded ? await readShards(folder) : await readSingleFile(folder);
   return tensors.toSorted((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
 }
@@ -116,14 +133,15 @@ async function readShards(folder: string): Promise<TensorLocation[]> {
     }
     found.push(...(await readSafetensorsHeader(join(folder, file))));
   }
-  const missing = [...map.keys()].find((name) => !found.some((tensor) => tensor.name === name));
+  const names = new Set(found.map(({ name }) => name));
+  const missing = [...map.keys()].find((name) => !names.has(name));
   if (missing !== undefined) {
     throw new SteplogError(
       "MODEL_INVALID",
       `Tensor ${missing} is not in ${map.get(missing)}, where the index puts it.`,
     );
   }
-  const doubled = found.find((tensor, index) => found.findIndex((other) => other.name === tensor.name) !== index);
+  const doubled = found.find(({ name }) => !names.delete(name));
   if (doubled) throw new SteplogError("MODEL_INVALID", `Tensor ${doubled.name} is in two files of ${folder}.`);
   return found;
 }
@@ -136,48 +154,6 @@ function refuseForeignPath(folder: string, file: string): void {
       `${folder}'s index names ${JSON.stringify(file)}, which is not a plain file name.`,
     );
   }
-}
-
-function matchTensors(
-  folder: string,
-  architecture: Architecture,
-  tensors: readonly TensorLocation[],
-): Map<string, TensorLocation> {
-  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  const locations = new Map<string, TensorLocation>();
-  const issues: InputIssue[] = [];
-  for (const definition of architecture.tensors) {
-    const stored = architecture.storedNames(definition.name).find((name) => byName.has(name));
-    const tensor = stored === undefined ? undefined : byName.get(stored);
-    const message = tensor ? misfit(definition, tensor) : `tensor ${definition.name} is missing`;
-    if (message !== null) issues.push({ field: definition.name, message });
-    else if (tensor) locations.set(definition.name, tensor);
-  }
-  const read = new Set([...locations.values()].map((tensor) => tensor.name));
-  for (const { name } of tensors) {
-    const wanted = architecture.tensors.some((definition) => architecture.storedNames(definition.name).includes(name));
-    if (!read.has(name) && !wanted && !architecture.ignores(name)) {
-      issues.push({ field: name, message: `tensor ${name} is not part of the model in config.json` });
-    }
-  }
-  throwIfAny(folder, issues);
-  return locations;
-}
-
-function misfit(definition: TensorDefinition, tensor: TensorLocation): string | null {
-  if (!floatDtypes.includes(tensor.dtype)) {
-    return `tensor ${tensor.name} has dtype ${tensor.dtype}; Steplog reads ${floatDtypes.join(", ")}`;
-  }
-  if (tensor.shape.join() === definition.shape.join()) return null;
-  return `tensor ${tensor.name} has shape [${tensor.shape.join(",")}], and the config needs [${definition.shape.join(",")}]`;
-}
-
-function throwIfAny(folder: string, issues: readonly InputIssue[]): void {
-  const [first] = issues;
-  if (!first) return;
-  const more = issues.length > 1 ? ` and ${issues.length - 1} more` : "";
-  const message = `The weights in ${folder} do not fit its config.json: ${first.message}${more}.`;
-  throw new SteplogError("MODEL_INVALID", message, issues.slice(0, limits.issuesReported));
 }
 
 /** The base hash: the digest of all tensors, in order of name. `onBytes` is told of every chunk hashed. */

@@ -7,15 +7,27 @@ import { open } from "node:fs/promises";
 import { z } from "zod";
 import { SteplogError, invariant } from "../../../schema/errors.ts";
 
-/** Bytes of one element. */
+/** Bytes of one element, of every dtype that the format has; some are less than a byte. */
 export const dtypeBytes: Readonly<Record<string, number>> = {
+  C64: 8,
   F64: 8,
   F32: 4,
   F16: 2,
   BF16: 2,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  F8_E8M0: 1,
+  F8_E4M3FNUZ: 1,
+  F8_E5M2FNUZ: 1,
+  F6_E2M3: 0.75,
+  F6_E3M2: 0.75,
+  F4: 0.5,
   I64: 8,
+  U64: 8,
   I32: 4,
+  U32: 4,
   I16: 2,
+  U16: 2,
   I8: 1,
   U8: 1,
   BOOL: 1,
@@ -123,16 +135,20 @@ export function damaged(path: string, reason: string, cause?: unknown): SteplogE
   return new SteplogError("MODEL_INVALID", `${path} is damaged: ${reason}. ${advice}`, [], { cause });
 }
 
-/** A tensor's bytes, in chunks. */
+/** A tensor's bytes, in chunks of 4 MiB and the rest. */
 export async function* readTensorChunks(tensor: TensorLocation): AsyncGenerator<Uint8Array> {
   const file = await open(tensor.path, "r");
   try {
     for (let at = 0; at < tensor.bytes;) {
       const length = Math.min(chunkBytes, tensor.bytes - at);
-      const { bytesRead, buffer } = await file.read(Buffer.alloc(length), 0, length, tensor.offset + at);
-      if (bytesRead === 0) throw damaged(tensor.path, `it ended inside tensor ${tensor.name}`);
-      yield buffer.subarray(0, bytesRead);
-      at += bytesRead;
+      const chunk = Buffer.alloc(length);
+      for (let filled = 0; filled < length;) {
+        const { bytesRead } = await file.read(chunk, filled, length - filled, tensor.offset + at + filled);
+        if (bytesRead === 0) throw damaged(tensor.path, `it ended inside tensor ${tensor.name}`);
+        filled += bytesRead;
+      }
+      yield chunk;
+      at += length;
     }
   } finally {
     await file.close();
