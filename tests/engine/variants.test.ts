@@ -248,10 +248,10 @@ describe("fields left out have the defaults of transformers' class:", () => {
 
 /** What a config comes to: the tensors, and every operation of a forward pass with its numbers. */
 function recorded(config: object): unknown {
-  const { forward, tensors, contextLength, keyValueHeads, headSize, vocabulary, padding, head, ties } =
-    configureModel(config);
+  const architecture = configureModel(config);
+  const { tensors, contextLength, keyValueHeads, headSize, vocabulary, padding, head, ties } = architecture;
   const operations: unknown[] = [];
-  const pass = new Proxy({} as Parameters<typeof forward>[0], {
+  const pass = new Proxy({} as Parameters<typeof architecture.forward>[0], {
     get:
       (_, operation) =>
       (...values: unknown[]) => {
@@ -259,7 +259,7 @@ function recorded(config: object): unknown {
         return `result ${operations.length}`;
       },
   });
-  const named = (name: string) => name as unknown as ReturnType<Parameters<typeof forward>[1]>;
-  forward(pass, named, { ids: Int32Array.of(5, 6, 7), lengths: [3] }, Int32Array.of(2));
+  const named = (name: string) => name as unknown as ReturnType<Parameters<typeof architecture.forward>[1]>;
+  architecture.forward(pass, named, { ids: Int32Array.of(5, 6, 7), lengths: [3] }, Int32Array.of(2));
   return { operations, tensors, contextLength, keyValueHeads, headSize, vocabulary, padding, head, ties };
 }

@@ -54,8 +54,8 @@ async function haveSameBytes(one: TensorLocation, other: TensorLocation): Promis
   const others = readTensorChunks(other);
   try {
     for await (const chunk of readTensorChunks(one)) {
-      const { value } = await others.next();
-      if (!value || Buffer.compare(chunk, value) !== 0) return false;
+      const next = await others.next();
+      if (next.done === true || Buffer.compare(chunk, next.value) !== 0) return false;
     }
     return true;
   } finally {

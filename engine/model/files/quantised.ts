@@ -7,11 +7,11 @@ const advice =
   "hub names it as the base model).";
 
 /** Fields of config.json that say how weights were quantised; mlx-lm calls its own quantization. */
-const fields = ["quantization_config", "quantization", "compression_config"];
+const fields = new Set(["quantization_config", "quantization", "compression_config"]);
 
 /** @throws MODEL_UNSUPPORTED for a config of a quantised model */
 export function refuseQuantisedConfig(config: object): void {
-  const [field, value] = Object.entries(config).find(([name, set]) => fields.includes(name) && set) ?? [];
+  const [field, value] = Object.entries(config).find(([name, set]) => fields.has(name) && set) ?? [];
   if (field === undefined) return;
   const message = `the weights are quantised (${methodOf(field, value)}), as ${field} in config.json says`;
   throw new SteplogError("MODEL_UNSUPPORTED", `This model cannot be trained: ${message}. ${advice}`, [

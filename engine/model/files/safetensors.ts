@@ -136,7 +136,7 @@ export function damaged(path: string, reason: string, cause?: unknown): SteplogE
 }
 
 /** A tensor's bytes, in chunks of 4 MiB and the rest. */
-export async function* readTensorChunks(tensor: TensorLocation): AsyncGenerator<Uint8Array> {
+export async function* readTensorChunks(tensor: TensorLocation): AsyncGenerator<Uint8Array, undefined> {
   const file = await open(tensor.path, "r");
   try {
     for (let at = 0; at < tensor.bytes;) {
