@@ -50,8 +50,13 @@ const scoresOf: Readonly<Record<BestMetric, readonly ("f1" | "accuracy" | "exact
   EXACT_MATCH: ["exactMatch"],
 };
 
-/** Compares the metric's scores if both evaluations have them, then the losses. A loss of NaN never wins. */
+/**
+ * Compares the metric's scores if both evaluations have them, then the losses. One whose loss is not finite, because the
+ * run has diverged, is never better, and worse than any other.
+ */
 export function isBetter(a: StepEvaluation, b: StepEvaluation, metric: BestMetric = "AUTO"): boolean {
+  const [finite, otherFinite] = [a, b].map(({ loss }) => Number.isFinite(loss));
+  if (!finite || !otherFinite) return finite === true;
   for (const name of scoresOf[metric]) {
     const [one, other] = [a[name] ?? null, b[name] ?? null];
     if (one !== null && other !== null && one !== other) return one > other;

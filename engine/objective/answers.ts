@@ -37,7 +37,7 @@ export function questionOf(row: Row, tokenizer: Tokenizer | null): Question {
   ]);
 }
 
-/** Minimises 1 - F1, or 1 - exact match, of the answers to a batch. */
+/** Minimises 1 - F1, or 1 - exact match, of the answers to a batch. An answer from logits that are not finite has no value. */
 export function answerObjective(
   questions: readonly Question[],
   kind: "F1" | "EXACT_MATCH",
@@ -50,7 +50,7 @@ export function answerObjective(
       const asked = pick(questions, indices);
       const sides = await answersBySide(model, asked, settings, perturbation);
       return sides.map((texts) =>
-        Float64Array.from(asked, ({ answers }, i) => 1 - best(score, texts[i] ?? "", answers)),
+        Float64Array.from(asked, ({ answers }, i) => 1 - best(score, texts[i] ?? null, answers)),
       );
     },
   };
@@ -83,14 +83,14 @@ async function generateAnswer(model: Model, prompt: Int32Array, settings: Answer
 /**
  * Greedy decoding on each side of the perturbation: the answers of each side, in the order of the questions. Every pass
  * computes all sides of each distinct sequence that is still growing, and each side reads its own logits; while the sides
- * agree, they share one sequence.
+ * agree, they share one sequence. Null for an answer whose logits were not finite.
  */
 async function answersBySide(
   model: Model,
   questions: readonly Question[],
   settings: AnswerSettings,
   perturbation: Perturbation | null,
-): Promise<string[][]> {
+): Promise<(string | null)[][]> {
   const sides = Array.from({ length: sidesOf(perturbation) }, () =>
     questions.map(({ prompt }) => new GrowingAnswer(model, prompt, settings)),
   );
@@ -107,7 +107,7 @@ async function answersBySide(
     for (const { answer, side, row } of rows)
       answer.take(rowOf(logits[side] ?? new Float32Array(), row, sequences.size));
   }
-  return sides.map((answers) => answers.map(({ text }) => text));
+  return sides.map((answers) => answers.map(({ text, diverged }) => (diverged ? null : text)));
 }
 
 function rowOf(logits: Float32Array, row: number, rows: number): Float32Array {
@@ -124,6 +124,7 @@ class GrowingAnswer {
   readonly #tokens: number[] = [];
   #text = "";
   #ended: boolean;
+  #diverged = false;
 
   constructor(model: Model, prompt: Int32Array, settings: AnswerSettings) {
     const { endOfSequence } = model.folder;
@@ -136,6 +137,11 @@ class GrowingAnswer {
 
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** Whether some token was the likeliest of logits that are not finite. */
+  get diverged(): boolean {
+    return this.#diverged;
   }
 
   get ids(): Int32Array {
@@ -154,6 +160,7 @@ class GrowingAnswer {
   /** Appends the most likely token, and returns it. */
   take(logits: Float32Array): number {
     const next = likeliest(logits);
+    this.#diverged ||= !Number.isFinite(logits[next]);
     if (this.#endOfSequence.includes(next)) {
       this.#ended = true;
       return next;
@@ -167,10 +174,11 @@ class GrowingAnswer {
 
 function best(
   score: (answer: string, accepted: string) => number,
-  answer: string,
+  answer: string | null,
   accepted: readonly string[],
 ): number {
-  return Math.max(0, ...accepted.map((one) => score(answer, one)));
+  if (answer === null) return NaN;
+  return accepted.reduce((most, one) => Math.max(most, score(answer, one)), 0);
 }
 
 /** 1 if both are the same apart from case, punctuation, articles and white space, else 0. */

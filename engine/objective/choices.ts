@@ -52,10 +52,11 @@ export function choiceEncoder({ tokenizer, kind, labelWords, calibrationPrompt }
 
 /**
  * CLASSIFICATION minimises the cross-entropy of the right candidate under a softmax over the candidates' scores; ACCURACY
- * minimises the share of wrong choices (1 for a row whose right candidate does not have the best score, else 0).
+ * minimises the share of wrong choices (1 for a row whose right candidate does not have the best score, else 0). Scores that
+ * are not finite have no value, so that the step is skipped with either.
  */
 export function choiceObjective(choices: readonly Choice[], kind: "CLASSIFICATION" | "ACCURACY"): Objective {
-  const valueOf = kind === "ACCURACY" ? errorOf : crossEntropy;
+  const valueOf = kind === "ACCURACY" ? finiteErrorOf : crossEntropy;
   return {
     count: choices.length,
     async measure(model, indices, perturbation) {
@@ -98,6 +99,10 @@ export function candidateScores(choices: readonly Choice[], sequences: readonly 
 export function errorOf(scores: readonly number[], right: number): number {
   const rightScore = scores[right] ?? NaN;
   return scores.every((score, index) => index === right || rightScore > score) ? 0 : 1;
+}
+
+function finiteErrorOf(scores: readonly number[], right: number): number {
+  return scores.every(Number.isFinite) ? errorOf(scores, right) : NaN;
 }
 
 function crossEntropy(scores: readonly number[], right: number): number {

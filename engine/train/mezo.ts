@@ -88,7 +88,8 @@ async function mezoStep(
   // z = n / sigma, where n are the integers that the update multiplies with.
   const scalars = gradients.map((g) => toBfloat16(g === 0 ? 0 : (rate * g) / estimates.length / sigma[noise]));
 
-  const bad = estimates[scalars.findIndex((scalar) => !Number.isFinite(scalar))];
+  // Clipping makes an infinite gradient finite, but says nothing about the way down.
+  const bad = estimates.find((one, i) => !Number.isFinite(one.projectedGradient) || !Number.isFinite(scalars[i]));
   const decays = decaysOf(settings, learningRate, bad !== undefined);
   return {
     step: t + 1,

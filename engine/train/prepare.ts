@@ -1,4 +1,4 @@
-/** Everything before a run's first step: checks the base model, reads the data, loads the model, fills in the settings. */
+/** Everything before a run's first step: checks the base, reads the data, loads the model, replays its log, fills in the settings. */
 import { basename } from "node:path";
 import { SteplogError } from "../../schema/errors.ts";
 import type { StepLogHeader, TrainableTensor } from "../../schema/step-log.ts";
@@ -23,6 +23,7 @@ import type { MezoSettings } from "./settings.ts";
 
 export interface PreparedRun {
   readonly data: RunData;
+  /** As the log leaves it. */
   readonly model: Model;
   /** Loads the model again, as it was before training. */
   readonly load: () => Promise<Model>;
@@ -45,10 +46,14 @@ export async function prepareRun(request: FineTuneRequest, device: Device): Prom
   const precision = precisionOf(request, device);
   const load = () => loadModel(folder, device, noiseOf(request), { precision, ...trained });
   const model = await load();
+  const adapter = trained.adapter ?? null;
+  refuseOtherLog(request, { base, trainable: model.trainable, noise: noiseOf(request), ...adapter?.header });
+  if (request.entries.length > 0) model.update(request.entries);
   const { learningRate, picked, why } = await learningRateOf(request, model, data);
   const settings = { ...settingsOf(request), learningRate };
-  const adapter = trained.adapter ?? null;
-  const header = headerOf(request, logHeader(base, model, settings, adapter?.header));
+  const header = request.fork
+    ? decodeHeader(request.fork.headerBytes)
+    : logHeader(base, model, settings, adapter?.header);
   return { data, model, load, adapter, settings, header, pickedRate: picked, pickedWhy: why };
 }
 
@@ -111,13 +116,16 @@ async function learningRateOf(request: FineTuneRequest, model: Model, { objectiv
   return { learningRate: rate, picked: rate, why };
 }
 
+/** What a log trains. */
+type Training = Pick<StepLogHeader, "base" | "noise" | "lora" | "prefix"> & {
+  readonly trainable: readonly TrainableTensor[];
+};
+
 /** A fork continues its parent's log. @throws INVALID_STATE if it would train something else */
-function headerOf({ fork }: FineTuneRequest, own: StepLogHeader): StepLogHeader {
-  if (!fork) return own;
-  const header = decodeHeader(fork.headerBytes);
-  const trains = ({ base, trainable, noise, lora, prefix }: StepLogHeader) =>
-    canonicalJson({ base, trainable, noise, lora: lora ?? null, prefix: prefix ?? null });
-  if (trains(header) === trains(own)) return header;
+function refuseOtherLog({ fork }: FineTuneRequest, own: Training): void {
+  const trains = ({ base, trainable, noise, lora, prefix }: Training) =>
+    canonicalJson({ base, trainable: [...trainable], noise, lora: lora ?? null, prefix: prefix ?? null });
+  if (!fork || trains(decodeHeader(fork.headerBytes)) === trains(own)) return;
   throw new SteplogError(
     "INVALID_STATE",
     "The run would train other tensors, or use other noise, than the log it continues: its base model, or the version of " +

@@ -67,15 +67,14 @@ class Run {
     yield { type: finished ? "done" : "stopped" };
   }
 
-  /** Replays the log, and measures what is due at its end unless an earlier worker did. */
+  /** Measures what is due at the end of the log unless an earlier worker did. */
   async *#start(): AsyncGenerator<EngineMessage> {
     const { entries, stepsDone } = this.#request;
-    const { model } = this.#prepared;
-    if (entries.length > 0) {
-      model.update(entries);
-      yield stepsDone > 0
-        ? { type: "note", event: "RESUMED", message: `Replayed ${stepsDone} steps from the log.` }
-        : { type: "note", event: "FORKED", message: `Replayed the ${entries.length} log entries before the fork.` };
+    if (stepsDone > 0) {
+      yield { type: "note", event: "RESUMED", message: `Replayed ${stepsDone} steps from the log.` };
+    } else if (entries.length > 0) {
+      const message = `Replayed the ${entries.length} log entries before the fork.`;
+      yield { type: "note", event: "FORKED", message };
     }
     if (stepsDone === 0 || this.#evaluations.isDue(stepsDone)) yield* this.#validate();
     if (stepsDone === 0) yield* this.#baselines();

@@ -58,7 +58,12 @@ test("measures along noise that no step has, and leaves the weights as they are"
   for (const seed of model.seeds) expect(seed & 0xffff_ffffn).toBeGreaterThan(0xffff_ff00n);
 });
 
-test("has nothing to go by where no losses differ or none is finite", async () => {
+test("is never beyond what may be set, however flat the losses", async () => {
+  expect((await pickLearningRate(await steep(5, 1e-9), rows, settings))?.learningRate).toBe(10);
+});
+
+test("has nothing to go by where no losses differ, none is finite, or all are 0", async () => {
+  expect(await pickLearningRate(await steep(0, 1), rows, settings)).toBeNull();
   expect(await pickLearningRate(await steep(5, 0), rows, settings)).toBeNull();
   expect(await pickLearningRate(await steep(NaN, 1), rows, settings)).toBeNull();
 });

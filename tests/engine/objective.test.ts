@@ -3,6 +3,8 @@ import { encodeRow } from "../../dataset/encode.ts";
 import { answerObjective, exactMatch, f1, scoreAnswers } from "../../engine/objective/answers.ts";
 import { generate } from "../../engine/generation/generate.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
+import { createPlainDevice } from "../../engine/devices/plain.ts";
+import type { Model } from "../../engine/model/model.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { candidateScores, choiceObjective, errorOf, sequencesOf } from "../../engine/objective/choices.ts";
 import { openDevices } from "../support/open-devices.ts";
@@ -76,6 +78,26 @@ test.each(devices)("both sides of a choice are those of the candidates' losses: 
       return -Math.log((weights[right] ?? NaN) / weights.reduce((a, b) => a + b));
     });
     [...(entropy[side] ?? [])].forEach((value, i) => expect(value).toBeCloseTo(exact[i] ?? NaN, 10));
+  }
+});
+
+test("a choice or an answer of a model that has diverged has no value, so that its step is skipped", async () => {
+  const model = await loadModel(await openModelFolder(await randomModel()), createPlainDevice(), "rademacher");
+  const diverged: Model = {
+    ...model,
+    sideLosses: async (batch, noise) => (await model.sideLosses(batch, noise)).map((side) => side.fill(NaN, 0, 1)),
+    sideLogits: async (ids, noise) => (await model.sideLogits(ids, noise)).map((side) => side.fill(NaN)),
+  };
+  const questions = [{ prompt: Int32Array.of(1, 2), answers: ["w3"] }];
+  const answering = { maxTokens: 2, decode: (ids: readonly number[]) => ids.join(" ") };
+  for (const objective of [
+    choiceObjective(choices, "ACCURACY"),
+    choiceObjective(choices, "CLASSIFICATION"),
+    answerObjective(questions, "F1", answering),
+    answerObjective(questions, "EXACT_MATCH", answering),
+  ]) {
+    const sides = await objective.measure(diverged, [0], perturbation);
+    expect(sides.map((side) => [...side])).toStrictEqual([[NaN], [NaN]]);
   }
 });
 

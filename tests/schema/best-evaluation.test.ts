@@ -16,6 +16,23 @@ test("accuracy decides, then the loss; a loss that is not a number never wins", 
   expect(isBetter(evaluated(1, NaN), evaluated(0, 1))).toBe(false);
 });
 
+test("an evaluation of a run that has diverged is worse than any other, whatever its scores, and is replaced", () => {
+  for (const loss of [NaN, Infinity]) {
+    expect(isBetter(evaluated(1, loss, 0.9), evaluated(0, 9, 0.1))).toBe(false);
+    expect(isBetter(evaluated(1, 9, 0.1), evaluated(0, loss, 0.9))).toBe(true);
+    expect(isBetter(evaluated(1, loss), evaluated(0, NaN))).toBe(false);
+    const best = new BestSoFar();
+    expect([loss, 5, NaN, 4, Infinity].map((one, step) => best.add(evaluated(step, one)))).toStrictEqual([
+      true,
+      true,
+      false,
+      true,
+      false,
+    ]);
+    expect([best.best?.loss, best.since]).toStrictEqual([4, 1]);
+  }
+});
+
 test("a metric that was chosen decides alone, and of equal ones the loss", () => {
   const of = (loss: number, accuracy: number, f1: number, exactMatch: number) => ({
     entries: 0,

@@ -49,6 +49,18 @@ test("a fork of an adapter, with settings and a seed of its own, rebuilds from o
   expect((await runMaterialise(rebuilt, device).next()).value).toMatchObject({ type: "materialised" });
 });
 
+test("AUTO measures a fork at the weights that it starts from", async () => {
+  const parent = await run({ learningRate: 1e-3, steps: 12, seed: 1 }, { validationPath: null });
+  const fork = { headerBytes: encodeHeader(parent.header), firstStep: 0 };
+  const settings: Partial<Hyperparameters> = { learningRate: "AUTO", steps: 1, seed: 2 };
+  const child = await run(settings, { fork, entries: parent.entries, stepsDone: 0, validationPath: null });
+  const message = ofType(child.messages, "note").find(({ event }) => event === "LEARNING_RATE")?.message ?? "";
+  const probed = Number(/losses are about ([\d.]+)/u.exec(message)?.[1]);
+  // 13.8 at the base, 4.8 after the steps.
+  expect(ofType(parent.messages, "step")[0]?.loss).toBeGreaterThan(12);
+  expect(probed).toBeLessThan(7);
+});
+
 test("a fork that would train something else is refused", async () => {
   const parent = await run({ tensors: ["fc1.weight"], learningRate: 1e-4, steps: 2 });
   const fork = { headerBytes: encodeHeader(parent.header), firstStep: 0 };

@@ -24,7 +24,7 @@ interface Probe {
   readonly projectedGradient: number;
 }
 
-/** Null if nothing can be chosen: no probe has finite losses that differ. */
+/** Null if nothing can be chosen: no probe has finite losses that differ, or all losses are 0. */
 export type AutoRate = (
   settings: { readonly steps: number; readonly epsilon: number },
   probe: (batch: number) => Promise<Probe>,
@@ -48,17 +48,19 @@ export const rateFromFirstGradients: AutoRate = async ({ steps }, probe) => {
   const [loss, square] = [mean(losses), mean(squares)];
   if (!(square > 0)) return null;
   const part = Math.min(largestPart, partOfAllSteps / steps);
+  const learningRate = allowed((part * loss) / square);
+  if (!(learningRate > 0)) return null;
   const gradient = Math.sqrt(square).toPrecision(3);
   const why = `the first losses are about ${loss.toPrecision(3)}, the first projected gradients about ${gradient}`;
-  return { learningRate: rounded((part * loss) / square), why };
+  return { learningRate, why };
 };
 
 export const rateFromEpsilon: AutoRate = ({ epsilon }) => {
   const why = `it is ${epsilons} times epsilon, since this estimator's steps have one length whatever the losses`;
-  return Promise.resolve({ learningRate: rounded(epsilons * epsilon), why });
+  return Promise.resolve({ learningRate: allowed(epsilons * epsilon), why });
 };
 
 /** To two digits: no more is known, and people can copy it. Within the range of given rates, since a fork gives it. */
-function rounded(rate: number): number {
+function allowed(rate: number): number {
   return Math.min(Number(rate.toPrecision(2)), hyperparameterTable.learningRate.max);
 }
