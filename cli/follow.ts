@@ -118,7 +118,7 @@ function inWords({ loss, accuracy, f1, exactMatch, rows }: Evaluation): string {
   const known = Object.entries(shares).flatMap(([name, share]) =>
     share === null ? [] : [`, ${name} ${(100 * share).toFixed(1)}%`],
   );
-  return `loss ${loss.toFixed(4)}${known.join("")} on ${rows}`;
+  return `loss ${loss === null ? "not finite" : loss.toFixed(4)}${known.join("")} on ${rows}`;
 }
 
 function exitCodeOf({ status }: FineTune): number {

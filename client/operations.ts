@@ -37,7 +37,7 @@ export type EvaluationFragment = {
   readonly kind: Types.EvaluationKind,
   readonly step: number,
   readonly rows: number,
-  readonly loss: number,
+  readonly loss: number | null,
   readonly accuracy: number | null,
   readonly f1: number | null,
   readonly exactMatch: number | null

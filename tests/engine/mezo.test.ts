@@ -168,24 +168,27 @@ test("steps whose loss is not finite are logged with scalar 0, and three in a ro
   expect(seen).toHaveLength(3);
 });
 
-test.each(["SPSA", "ONE_SIDED", "FZOO"] as const)("an infinite loss skips a step of %s, with clipping too", async (estimator) => {
-  const model = await load(await randomModel(), createPlainDevice());
-  for (const loss of [Infinity, -Infinity, NaN]) {
-    const broken: Model = {
-      ...model,
-      // The first estimate of every second step.
-      sideLosses: (batch, perturbation) =>
-        (perturbation?.seed ?? 1n) % 4n === 0n
-          ? Promise.resolve([Float64Array.of(loss), Float64Array.of(1)])
-          : model.sideLosses(batch, perturbation),
-    };
-    const before = await model.digest();
-    const [step] = await collect(broken, beginning, { steps: 1, estimator, estimates: 2, clipGradient: 1 });
-    expect(step?.skipped).toContain(String(loss));
-    expect(step?.entries.map(({ scalar }) => scalar)).toStrictEqual([0, 0]);
-    expect(await model.digest()).toBe(before);
-  }
-});
+test.each(["SPSA", "ONE_SIDED", "FZOO"] as const)(
+  "an infinite loss skips a step of %s, with clipping too",
+  async (estimator) => {
+    const model = await load(await randomModel(), createPlainDevice());
+    for (const loss of [Infinity, -Infinity, NaN]) {
+      const broken: Model = {
+        ...model,
+        // The first estimate of every second step.
+        sideLosses: (batch, perturbation) =>
+          (perturbation?.seed ?? 1n) % 4n === 0n
+            ? Promise.resolve([Float64Array.of(loss), Float64Array.of(1)])
+            : model.sideLosses(batch, perturbation),
+      };
+      const before = await model.digest();
+      const [step] = await collect(broken, beginning, { steps: 1, estimator, estimates: 2, clipGradient: 1 });
+      expect(step?.skipped).toContain(String(loss));
+      expect(step?.entries.map(({ scalar }) => scalar)).toStrictEqual([0, 0]);
+      expect(await model.digest()).toBe(before);
+    }
+  },
+);
 
 describe("the order of rows", () => {
   test("takes every row once an epoch, each epoch in another order", () => {

@@ -341,6 +341,38 @@ describe("fine-tunes", () => {
     });
   });
 
+  test("a run that has diverged stays readable, and says so", async () => {
+    const id = await createFineTune(server, { steps: 9, learningRate: "AUTO" });
+    const worker = await FakeWorker.claim(server.store);
+    await worker.train(3);
+    const measured = { rows: 3, f1: NaN, exactMatch: NaN };
+    for (const [step, loss, accuracy] of [
+      [0, NaN, 0.9],
+      [1, 2.5, 0.5],
+      [2, Infinity, NaN],
+      [3, NaN, 1],
+    ] as const) {
+      await server.store.recordEvaluation(worker.job, { ...measured, entries: step, step, loss, accuracy });
+    }
+    await server.store.finishFineTune(worker.job, { status: "CANCELLED" });
+    const { fineTune } = await server.ask<{ fineTune: object }>(
+      `query ($id: ID!) { fineTune(id: $id) {
+        evaluations { loss diverged accuracy f1 exactMatch } bestEvaluation { step loss diverged }
+      } }`,
+      { id },
+    );
+    const none = { f1: null, exactMatch: null };
+    expect(fineTune).toEqual({
+      evaluations: [
+        { loss: null, diverged: true, accuracy: 0.9, ...none },
+        { loss: 2.5, diverged: false, accuracy: 0.5, ...none },
+        { loss: null, diverged: true, accuracy: null, ...none },
+        { loss: null, diverged: true, accuracy: 1, ...none },
+      ],
+      bestEvaluation: { step: 1, loss: 2.5, diverged: false },
+    });
+  });
+
   test("a run shows what its worker did", async () => {
     const id = await createFineTune(server, { steps: 200 });
     const worker = await FakeWorker.claim(server.store);

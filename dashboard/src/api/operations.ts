@@ -47,7 +47,7 @@ export type ResultsFragment = {
     readonly kind: Types.EvaluationKind,
     readonly step: number,
     readonly rows: number,
-    readonly loss: number,
+    readonly loss: number | null,
     readonly accuracy: number | null,
     readonly f1: number | null
   }>,

@@ -4,6 +4,7 @@ import { isBetter } from "../../../schema/best-evaluation.ts";
 import type { BestMetric } from "../../../schema/hyperparameters.ts";
 import type { EvaluationKind } from "../../../schema/states.ts";
 import { builder } from "../builder.ts";
+import { finiteOrNull } from "../finite.ts";
 
 export const EvaluationKindRef = builder.enumType("EvaluationKind", {
   description: "What an evaluation measures.",
@@ -27,18 +28,29 @@ export const EvaluationRef = builder.objectRef<Evaluation>("Evaluation").impleme
     kind: t.expose("kind", { type: EvaluationKindRef, description: "What is measured." }),
     step: t.exposeInt("step", { description: "Steps done when it was measured; 0 is before the first step." }),
     rows: t.exposeInt("rows", { description: "Number of rows measured." }),
-    loss: t.exposeFloat("loss", { description: "Mean loss in nats per scored token." }),
-    accuracy: t.exposeFloat("accuracy", {
+    loss: t.float({
+      nullable: true,
+      description: "Mean loss in nats per scored token. Null if it was not finite: the run had diverged.",
+      resolve: ({ loss }) => finiteOrNull(loss),
+    }),
+    diverged: t.boolean({
+      description: "Whether the loss was not finite. Such an evaluation is never the best one while there is another.",
+      resolve: ({ loss }) => !Number.isFinite(loss),
+    }),
+    accuracy: t.float({
       nullable: true,
       description: "Share of rows whose correct candidate scores best, 0 to 1; null without label words or candidates.",
+      resolve: ({ accuracy }) => finiteOrNull(accuracy),
     }),
-    f1: t.exposeFloat("f1", {
+    f1: t.float({
       nullable: true,
       description: "Mean F1 of the generated answers, 0 to 1; null if the run generates none (answerTokens is 0).",
+      resolve: ({ f1 }) => finiteOrNull(f1),
     }),
-    exactMatch: t.exposeFloat("exactMatch", {
+    exactMatch: t.float({
       nullable: true,
       description: "Share of generated answers that equal an accepted one, 0 to 1; null if the run generates none.",
+      resolve: ({ exactMatch }) => finiteOrNull(exactMatch),
     }),
     at: t.expose("at", { type: "DateTime", description: "When it was stored." }),
   }),

@@ -12,6 +12,7 @@ import { errorOf, FineTuneErrorRef } from "./error.ts";
 import { HyperparametersRef } from "./hyperparameters.ts";
 import { requireFineTune } from "../lookup.ts";
 import { BaseModelRef, CheckpointRef, DatasetRef, FineTuneRef } from "../nodes.ts";
+import { finiteOrNull } from "../finite.ts";
 import { pageCost, pageOf } from "../page.ts";
 import { latestLoss, ProgressRef } from "./progress.ts";
 import { StepRef } from "./step.ts";
@@ -157,9 +158,10 @@ FineTuneRef.implement({
       resolve: async (run, _args, { store }) =>
         bestOf(await store.fineTunes.evaluations(run.id), hyperparametersSchema.parse(run.hyperparameters).bestMetric),
     }),
-    pickedRate: t.exposeFloat("pickedRate", {
+    pickedRate: t.float({
       nullable: true,
       description: "The learning rate that AUTO chose; null until then, and if a rate was given.",
+      resolve: ({ pickedRate }) => finiteOrNull(pickedRate),
     }),
     events: t.field({
       type: [EventRef],
