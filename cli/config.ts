@@ -22,6 +22,8 @@ export interface ServiceConfig {
   readonly apiToken: string | undefined;
   readonly publicUrl: string | undefined;
   readonly corsOrigins: readonly string[];
+  readonly allowedHosts: readonly string[];
+  readonly openToEveryone: boolean;
   readonly logLevel: string;
 }
 
@@ -39,9 +41,15 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
     threads: readVariable("STEPLOG_THREADS", env),
     apiToken: readVariable("STEPLOG_API_TOKEN", env),
     publicUrl: readVariable("STEPLOG_PUBLIC_URL", env),
-    corsOrigins: (readVariable("STEPLOG_CORS_ORIGINS", env) ?? "").split(",").flatMap((origin) => origin.trim() || []),
+    corsOrigins: listOf(readVariable("STEPLOG_CORS_ORIGINS", env)),
+    allowedHosts: listOf(readVariable("STEPLOG_ALLOWED_HOSTS", env)),
+    openToEveryone: readVariable("STEPLOG_OPEN_TO_EVERYONE", env) === "yes",
     logLevel: readVariable("STEPLOG_LOG_LEVEL", env),
   };
+}
+
+function listOf(text = ""): string[] {
+  return text.split(",").flatMap((entry) => entry.trim() || []);
 }
 
 /** How to reach the hub: from the variables that its other programs read, too. */

@@ -37,7 +37,7 @@ export const variables = {
   },
   STEPLOG_HOST: {
     meaning: "address that the gateway listens on; the image sets `0.0.0.0`",
-    type: text.default("127.0.0.1"),
+    type: text.trim().min(1, "Give an address such as 127.0.0.1.").default("127.0.0.1"),
   },
   PORT: { meaning: "port of the gateway; 0 chooses a free one", type: wholeNumber(0, 65_535).default(4_000) },
   STEPLOG_DEVICE: {
@@ -50,8 +50,20 @@ export const variables = {
   },
   STEPLOG_API_TOKEN: {
     meaning: "if set, every request needs `Authorization: Bearer TOKEN`; the dashboard asks for it",
-    type: optional,
+    // Secrets that a program wrote into a file often end in a line feed.
+    type: text
+      .trim()
+      .regex(/^[\x21-\x7e]+$/u, "Give letters, digits and punctuation without spaces.")
+      .optional(),
     secret: true,
+  },
+  STEPLOG_OPEN_TO_EVERYONE: {
+    meaning: "`yes` lets a gateway without a token listen beyond this machine, where whoever reaches it can use it",
+    type: z.enum(["yes", "no"], { error: "Give yes or no." }).default("no"),
+  },
+  STEPLOG_ALLOWED_HOSTS: {
+    meaning: "names besides `localhost` that clients of a gateway without a token may call it by, separated by commas",
+    type: optional,
   },
   STEPLOG_PUBLIC_URL: { meaning: "address that clients use, if the gateway is behind a proxy", type: optional },
   STEPLOG_CORS_ORIGINS: {

@@ -14,6 +14,12 @@ export const adapterOption = () =>
 export const portOption = () =>
   new Option("--port <number>", "port of the gateway; the default is PORT, or else 4000").argParser(integer(0, 65_535));
 
+export const openOption = () =>
+  new Option(
+    "--open-to-everyone",
+    "listen beyond this machine (STEPLOG_HOST) without a token: whoever reaches it can use it",
+  );
+
 export const urlOption = () =>
   new Option("--url <url>", "address of the service; the default is STEPLOG_URL").default(readVariable("STEPLOG_URL"));
 

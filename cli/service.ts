@@ -58,6 +58,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     STEPLOG_DEVICE: config.device,
     STEPLOG_THREADS: String(config.threads),
     STEPLOG_HOST: config.host,
+    STEPLOG_OPEN_TO_EVERYONE: config.openToEveryone ? "yes" : "no",
   };
   const children: Child[] = [];
   const stop = async () => {

@@ -1,25 +1,60 @@
 /**
  * Who may use this server. If an API token is set, every request needs it except pages and health checks. Without one
- * the server is open, which is why it listens on 127.0.0.1 by default. Either way, a web page of another origin cannot
- * reach it through a visitor's browser unless that origin is on the list.
+ * the server is open to whoever reaches it. It then listens on this machine alone, unless its owner accepts more, and
+ * answers only under names of this machine or names that are listed: a page of another site may give its own name this
+ * machine's address (DNS rebinding), and its requests would otherwise look like those of our own page. Either way, a web
+ * page of another origin cannot reach it through a visitor's browser unless that origin is on the list.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { BlockList, isIP, isIPv6 } from "node:net";
 import { SteplogError } from "../schema/errors.ts";
 
 export interface AccessOptions {
+  /** When set, every request needs it. */
   readonly apiToken?: string | undefined;
   /** Origins whose pages may use the API, such as https://app.example.org; "*" allows any. */
   readonly corsOrigins?: readonly string[] | undefined;
+  /** Address to listen on. */
+  readonly host: string;
+  /** Address that clients use when a proxy hides the real one: https://steplog.example.org. */
+  readonly publicUrl?: string | undefined;
+  /** Names besides localhost, with or without a port, by which clients may call a server that has no token. */
+  readonly allowedHosts?: readonly string[] | undefined;
+  /** Lets a server without a token listen on more than this machine: whoever reaches it can use it. */
+  readonly openToEveryone?: boolean | undefined;
+}
+
+/** @throws INVALID_ARGUMENT for a server that anybody could use without its owner having said so */
+export function checkReach({ apiToken, host, openToEveryone }: AccessOptions): void {
+  if (apiToken || openToEveryone || isLoopback(host)) return;
+  throw new SteplogError(
+    "INVALID_ARGUMENT",
+    `Anybody who reaches ${host || "this machine"} could use this server, because it has no token. Set ` +
+      "STEPLOG_API_TOKEN, or listen on 127.0.0.1 (STEPLOG_HOST), or accept the risk with --open-to-everyone " +
+      "(STEPLOG_OPEN_TO_EVERYONE=yes).",
+  );
 }
 
 export class Access {
   readonly #token: Buffer | null;
   readonly #origins: readonly string[];
+  readonly #hosts: readonly string[];
 
-  constructor({ apiToken, corsOrigins }: AccessOptions) {
+  /** @throws INVALID_ARGUMENT */
+  constructor(options: AccessOptions) {
+    const { apiToken, corsOrigins, host, publicUrl, allowedHosts } = options;
+    checkReach(options);
+    if (apiToken && !/^[\x21-\x7e]+$/u.test(apiToken))
+      throw new SteplogError(
+        "INVALID_ARGUMENT",
+        "The API token has characters that no header can hold, such as a space.",
+      );
     this.#token = apiToken ? sha256(apiToken) : null;
-    this.#origins = corsOrigins ?? [];
+    this.#origins = (corsOrigins ?? []).map(originOf);
+    const own = publicUrl && URL.canParse(publicUrl) ? [new URL(publicUrl).host] : [];
+    const bound = host === "0.0.0.0" || host === "::" ? [] : [isIPv6(host) ? `[${host}]` : host];
+    this.#hosts = [...own, ...bound, ...(allowedHosts ?? [])].map((name) => name.toLowerCase());
   }
 
   /** Whether this Authorization header is accepted. Both tokens are hashed first, so that their lengths are equal. */
@@ -35,6 +70,23 @@ export class Access {
     throw new SteplogError("UNAUTHENTICATED", 'Send the API token in the header "Authorization: Bearer TOKEN".');
   }
 
+  /** Browsers always say which host they mean, and pages cannot forge it. */
+  hostAllowed({ headers: { host } }: IncomingMessage): boolean {
+    if (this.#token !== null || host === undefined) return true;
+    const { host: named, hostname } = new URL(`http://${host}`);
+    return isLoopback(hostname) || this.#hosts.includes(hostname) || this.#hosts.includes(named);
+  }
+
+  /** @throws UNAUTHENTICATED for a host that is neither this machine nor listed */
+  checkHost(request: IncomingMessage): void {
+    if (this.hostAllowed(request)) return;
+    throw new SteplogError(
+      "UNAUTHENTICATED",
+      `This server has no API token, so it does not answer as ${request.headers.host}. Set STEPLOG_API_TOKEN, or list the ` +
+        "name in STEPLOG_ALLOWED_HOSTS.",
+    );
+  }
+
   listed(origin: string): boolean {
     return this.#origins.includes("*") || this.#origins.includes(origin);
   }
@@ -43,7 +95,10 @@ export class Access {
   originAllowed({ headers }: IncomingMessage): boolean {
     const { origin, host } = headers;
     if (origin === undefined || this.listed(origin)) return true;
-    return URL.canParse(origin) && new URL(origin).host === host;
+    if (!/^https?:/iu.test(origin) || !URL.canParse(origin)) return false;
+    const page = new URL(origin);
+    // Read with the page's scheme, the header loses its port where that is the usual one, as an origin does.
+    return page.host === new URL(`${page.protocol}//${host}`).host;
   }
 
   /** @throws UNAUTHENTICATED for a page of another origin that is not listed */
@@ -70,6 +125,25 @@ export class Access {
     response.writeHead(204).end();
     return true;
   }
+}
+
+const loopback = new BlockList();
+loopback.addSubnet("127.0.0.0", 8);
+loopback.addAddress("::1", "ipv6");
+
+/** Whether a name or address, an IPv6 one with or without brackets, always means this machine. */
+function isLoopback(host: string): boolean {
+  const name = host
+    .toLowerCase()
+    .replace(/^\[(.*)\]$/u, "$1")
+    .replace(/\.$/u, "");
+  if (name === "localhost" || name.endsWith(".localhost")) return true;
+  return isIP(name) !== 0 && loopback.check(name, isIPv6(name) ? "ipv6" : "ipv4");
+}
+
+/** An origin as browsers send it: without the slash that people write at its end, and without the usual port. */
+function originOf(given: string): string {
+  return /^https?:/iu.test(given) && URL.canParse(given) ? new URL(given).origin : given.replace(/\/+$/u, "");
 }
 
 function sha256(text: string): Buffer {

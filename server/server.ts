@@ -7,18 +7,18 @@ import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import { SteplogError } from "../schema/errors.ts";
 import type { Store } from "../store/store.ts";
-import { Access } from "./access.ts";
+import { Access, type AccessOptions } from "./access.ts";
 import type { Services } from "./context.ts";
 import { createGateway } from "./gateway.ts";
 import { createRoutes } from "./http/routes.ts";
+import { hangUpOnStalled } from "./http/stalled.ts";
 import { serveSockets } from "./sockets.ts";
 import { Tokenizers } from "./tokenizers.ts";
 import { Uploads } from "./http/uploads.ts";
 
-export interface ServerConfig {
+export interface ServerConfig extends AccessOptions {
   readonly store: Store;
   readonly log: Logger;
-  readonly host: string;
   /** 0 picks a free port. */
   readonly port: number;
   /** Folder of the base models; their tokenizers check datasets. */
@@ -27,12 +27,8 @@ export interface ServerConfig {
   readonly uploadsDir: string;
   /** Folder of the built web page. */
   readonly dashboardDir?: string | undefined;
-  /** When set, every request needs it. */
-  readonly apiToken?: string | undefined;
-  /** Address that clients use when a proxy hides the real one: https://steplog.example.org. */
-  readonly publicUrl?: string | undefined;
-  /** Origins whose pages may use the API. */
-  readonly corsOrigins?: readonly string[] | undefined;
+  /** How long a client that has stopped keeps its connection; see http/stalled.ts. */
+  readonly stallMs?: number | undefined;
 }
 
 export interface RunningServer {
@@ -72,6 +68,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   http.on("connection", (socket) => socket.on("error", (error) => log.debug({ err: error }, "a connection broke")));
   // Node gives a request five minutes; an upload of 256 MB over a slow connection takes longer.
   http.requestTimeout = 0;
+  hangUpOnStalled(http, config.stallMs);
   const sockets = serveSockets({ http, ...parts });
   await listen(http, config);
   const url = urlOf(http, config.host);
@@ -103,8 +100,12 @@ function track(streams: Set<ServerResponse>, response: ServerResponse): void {
 /** @throws UNAVAILABLE when the port is taken or not permitted */
 function listen(http: Server, { host, port, log }: ServerConfig): Promise<void> {
   return new Promise((resolve, reject) => {
-    const refused = (cause: Error) =>
-      reject(new SteplogError("UNAVAILABLE", `Cannot listen on ${host}:${port}: ${cause.message}`, [], { cause }));
+    const refused = (cause: NodeJS.ErrnoException) => {
+      const advice =
+        cause.code === "EADDRINUSE" ? " Stop the program that has the port, or choose another with --port." : "";
+      const message = `Cannot listen on ${host}:${port}: ${cause.message}.${advice}`;
+      reject(new SteplogError("UNAVAILABLE", message, [], { cause }));
+    };
     http.once("error", refused);
     http.listen(port, host, () => {
       http.off("error", refused);

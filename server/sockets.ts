@@ -80,11 +80,12 @@ export function serveSockets(options: SocketsOptions): Sockets {
 function checkUpgrade(request: IncomingMessage, access: Access): void {
   const { pathname } = readTarget(request);
   if (pathname !== "/graphql") throw new SteplogError("NOT_FOUND", "WebSockets are at /graphql.");
+  access.checkHost(request);
   access.checkOrigin(request);
 }
 
 function refuseUpgrade(socket: Duplex, { status, body }: { status: number; body: string }): void {
-  // 401 asks for a token, which does not help a page of another origin.
+  // 401 would ask for a token, which does not help a page of another site.
   const code = status === 401 ? 403 : status;
   const lines = [
     `HTTP/1.1 ${code} ${STATUS_CODES[code] ?? ""}`,

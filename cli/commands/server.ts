@@ -6,12 +6,13 @@ import { packagePath } from "../../schema/package.ts";
 import { startServer } from "../../server/server.ts";
 import { openStore } from "../../store/store.ts";
 import { needDatabaseUrl, readConfig } from "../config.ts";
-import { portOption } from "../options.ts";
+import { openOption, portOption } from "../options.ts";
 import { createLog, reportReady, stopSignal, whenAborted } from "../process.ts";
 
 export function define(command: Command): void {
   command
     .addOption(portOption())
+    .addOption(openOption())
     .addHelpText(
       "after",
       "\nExample:\n  DATABASE_URL=postgres://user:secret@localhost/steplog steplog server --port 4000",
@@ -19,7 +20,7 @@ export function define(command: Command): void {
     .action(server);
 }
 
-async function server(options: { port?: number }): Promise<void> {
+async function server(options: { port?: number; openToEveryone?: true }): Promise<void> {
   const config = readConfig();
   const databaseUrl = needDatabaseUrl(config);
   const signal = stopSignal();
@@ -32,12 +33,14 @@ async function server(options: { port?: number }): Promise<void> {
       log,
       host: config.host,
       port: options.port ?? config.port,
+      openToEveryone: options.openToEveryone ?? config.openToEveryone,
       modelsDir: config.modelsDir,
       uploadsDir: join(config.storageDir, "uploads"),
       dashboardDir: builtDashboard(),
       apiToken: config.apiToken,
       publicUrl: config.publicUrl,
       corsOrigins: config.corsOrigins,
+      allowedHosts: config.allowedHosts,
     });
     reportReady({ url: running.url });
     await whenAborted(signal);

@@ -1,7 +1,8 @@
 /** steplog start: the whole service on this machine, until Ctrl-C. */
 import type { Command } from "commander";
+import { checkReach } from "../../server/access.ts";
 import { readConfig } from "../config.ts";
-import { portOption } from "../options.ts";
+import { openOption, portOption } from "../options.ts";
 import { print } from "../output.ts";
 import { stopSignal, whenAborted } from "../process.ts";
 import { seedModels, startService } from "../service.ts";
@@ -12,13 +13,17 @@ export function define(command: Command): void {
       "Run Postgres (embedded, unless DATABASE_URL is set), the gateway and a worker on this machine. Ctrl-C stops them.",
     )
     .addOption(portOption())
+    .addOption(openOption())
     .addHelpText("after", "\nExample:\n  steplog start --port 4001")
     .action(start);
 }
 
-async function start(options: { port?: number }): Promise<void> {
+async function start(options: { port?: number; openToEveryone?: true }): Promise<void> {
   const read = readConfig();
-  const config = { ...read, port: options.port ?? read.port };
+  const openToEveryone = options.openToEveryone ?? read.openToEveryone;
+  const config = { ...read, port: options.port ?? read.port, openToEveryone };
+  // The gateway would refuse it too, but only once Postgres runs.
+  checkReach(config);
   const signal = stopSignal();
   if (await seedModels(config.modelsDir)) print(`The models folder was empty; it now has the demo model, "demo".`);
   const service = await startService({ config, logTo: "inherit", restart: true });

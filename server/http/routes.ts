@@ -2,9 +2,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { SteplogError } from "../../schema/errors.ts";
-import { limits } from "../../schema/limits.ts";
 import type { Access } from "../access.ts";
 import type { Services } from "../context.ts";
+import { readBody } from "./body.ts";
 import { receiveDataset } from "./datasets.ts";
 import { sendLog, sendWeights } from "./downloads.ts";
 import { toHttpError } from "../errors.ts";
@@ -13,7 +13,6 @@ import type { Gateway } from "../gateway.ts";
 import { sendGraphiQL, wantsGraphiQL } from "./graphiql.ts";
 import { sendJson } from "./json.ts";
 import { readTarget } from "./target.ts";
-import { atMost } from "./uploads.ts";
 
 export interface RoutesOptions {
   readonly services: Services;
@@ -48,6 +47,7 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
   const { pathname } = url;
   if (pathname === "/healthz") return sendJson(response, 200, { status: "ok" });
   if (pathname === "/readyz") return sendReady(services, response);
+  checkHost(access, request, response);
   // The upload protocol has its own CORS rules.
   const isUpload = pathname === "/uploads" || pathname.startsWith("/uploads/");
   if (!isUpload && access.cors(request, response)) return;
@@ -56,7 +56,7 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
 
   if (pathname === "/graphql") {
     access.check(request);
-    if (request.method === "POST") Object.assign(request, { body: await readBody(request) });
+    if (request.method === "POST") Object.assign(request, { body: Readable.from([await readBody(request, response)]) });
     await gateway(request, response, { ...services, origin: originOf(request.headers.host) });
     return;
   }
@@ -81,17 +81,10 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
     : sendDashboard(options.dashboardDir, decodePart(pathname), request, response);
 }
 
-/**
- * Reads the body into memory, as body-parsing middleware would. The gateway's own size limit stops reading in the middle
- * of the body, which leaves the connection unusable for the next request.
- */
-async function readBody(request: IncomingMessage): Promise<Readable> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of atMost(limits.requestBytes)(request.iterator({ destroyOnReturn: false })))
-    chunks.push(chunk);
-  if (chunks.length === 0)
-    throw new SteplogError("INVALID_ARGUMENT", 'The body is empty. Send JSON such as {"query": "..."}.');
-  return Readable.from([Buffer.concat(chunks)]);
+/** 403, since 401 would ask for a token. @throws UNAUTHENTICATED */
+function checkHost(access: Access, request: IncomingMessage, response: ServerResponse): void {
+  if (!access.hostAllowed(request)) response.statusCode = 403;
+  access.checkHost(request);
 }
 
 function decodePart(part: string): string {

@@ -4,7 +4,8 @@ import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { testServer, type TestServer } from "./harness.ts";
+import type { RunningServer } from "../../server/server.ts";
+import { createFineTune, rows, testServer, type TestServer } from "./harness.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -18,11 +19,13 @@ function open(): Socket {
   return connect({ port: Number(port), host: "127.0.0.1" }).on("error", () => {});
 }
 
-/** Sends the bytes as they are, and returns what comes back until the server hangs up. */
+/** Sends the bytes as they are, and returns the first that come back. */
 async function send(request: string): Promise<string> {
   const socket = open();
-  socket.end(Buffer.from(request, "latin1"));
-  return text(socket).catch(() => "");
+  socket.write(Buffer.from(request, "latin1"));
+  const answer = await Promise.race([once(socket, "data"), once(socket, "close")]);
+  socket.destroy();
+  return String(answer[0]);
 }
 
 const lines = (...parts: string[]) => `${parts.join("\r\n")}\r\n\r\n`;
@@ -108,6 +111,7 @@ test.each([
     400,
   ],
   ["a malformed origin", upgrade("/graphql", "Origin: http://["), 403],
+  ["the origin of a file", upgrade("/graphql", "Origin: file://localhost:4000", "Host: localhost:4000"), 403],
   ["an origin of nothing", upgrade("/graphql", "Origin: null"), 403],
   ["another origin", upgrade("/graphql", "Origin: https://evil.example.org"), 403],
   ["a WebSocket elsewhere", upgrade("/nothing"), 404],
@@ -150,6 +154,144 @@ test.each([
     await tick();
     await healthy();
   }
+});
+
+describe("without a token", () => {
+  const asked = async (host: string) => {
+    const answers = [
+      await send(get("/", `Host: ${host}`)),
+      await send(get("/graphql?query={__typename}", `Host: ${host}`)),
+      await send(get("/checkpoints/x/log.steplog", `Host: ${host}`)),
+      await send(get("/uploads/x", `Host: ${host}`)),
+      await send(`${lines("POST /graphql HTTP/1.1", `Host: ${host}`, "Origin: http://" + host, "Content-Length: 0")}`),
+      await send(upgrade("/graphql", `Host: ${host}`, `Origin: http://${host}`)),
+    ];
+    return answers.map((answer) => /^HTTP\/1.1 (\d+)/u.exec(answer)?.[1]);
+  };
+
+  test.each([
+    "localhost",
+    "LocalHost.:4000",
+    "a.localhost",
+    "127.0.0.1:4000",
+    "127.9.9.9",
+    "[::1]:80",
+    "[::ffff:127.0.0.1]",
+  ])("%s is this machine", async (host) => {
+    expect(await asked(host)).not.toContain("403");
+  });
+
+  test.each([
+    "evil.example.org",
+    "evil.example.org:4000",
+    "localhost.evil.example.org",
+    "10.0.0.1",
+    "0.0.0.0",
+    "[::]",
+    "127.0.0.1.nip.io",
+  ])("%s is not, and gets nothing but its health", async (host) => {
+    expect(await asked(host)).toEqual(Array.from({ length: 6 }, () => "403"));
+    for (const path of ["/healthz", "/readyz"])
+      expect(await send(get(path, `Host: ${host}`))).toMatch(/^HTTP\/1.1 200/u);
+  });
+
+  test("a whole address counts, whatever the Host header says", async () => {
+    expect(await send(get("http://evil.example.org/", "Host: localhost"))).toMatch(/^HTTP\/1.1 403/u);
+  });
+
+  test("listed names and the public address are answered; with a token, all are", async () => {
+    const status = async (other: RunningServer, host: string) => {
+      const socket = connect({ port: Number(new URL(other.url).port), host: "127.0.0.1" });
+      socket.end(get("/", `Host: ${host}`));
+      return /^HTTP\/1.1 (\d+)/u.exec(await text(socket))?.[1];
+    };
+    const listed = await server.another({ allowedHosts: ["One.example"], publicUrl: "https://two.example/" });
+    const hosts = ["one.example", "ONE.example:80", "two.example", "three.example"];
+    expect(await Promise.all(hosts.map((host) => status(listed, host)))).toEqual(["200", "200", "200", "403"]);
+    const guarded = await server.another({ apiToken: "secret" });
+    expect(await status(guarded, "three.example")).toBe("200");
+    await Promise.all([listed.close(), guarded.close()]);
+  });
+
+  test.each(["0.0.0.0", "::", "", "192.0.2.1", "example.org"])("the server does not listen on %j", async (host) => {
+    const failed = await server.another({ host }).catch((error: unknown) => error);
+    expect(failed).toMatchObject({ code: "INVALID_ARGUMENT" });
+    expect(String(failed)).toMatch(/STEPLOG_API_TOKEN.*--open-to-everyone/u);
+  });
+
+  test("with a token, or with the risk accepted, it does", async () => {
+    for (const options of [{ apiToken: "secret" }, { openToEveryone: true }]) {
+      const other = await server.another({ host: "0.0.0.0", ...options });
+      expect((await fetch(`${other.url}/healthz`)).status).toBe(200);
+      await other.close();
+    }
+    const spaced = server.another({ apiToken: "open sesame\n" });
+    await expect(spaced).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+  });
+});
+
+describe("a client that stops is disconnected", () => {
+  let hasty: RunningServer;
+  beforeAll(async () => {
+    hasty = await server.another({ stallMs: 100 });
+  });
+  afterAll(() => hasty.close());
+  const reach = () => connect({ port: Number(new URL(hasty.url).port), host: "127.0.0.1" }).on("error", () => {});
+  const post = (path: string, bytes: number) =>
+    lines(`POST ${path} HTTP/1.1`, "Host: localhost", "Content-Type: application/json", `Content-Length: ${bytes}`);
+
+  test.each([
+    ["says nothing", "", /^$/u],
+    ["stops in its headers", "GET / HTTP/1.1\r\nHost: local", /^$/u],
+    ["stops in a query", `${post("/graphql", 100)}{`, /^HTTP\/1.1 408 [^]*INVALID_ARGUMENT/u],
+    ["stops in a dataset", `${post("/datasets?name=x", 100)}{`, /^HTTP\/1.1 408 /u],
+    ["stops after a refusal", `${post("/nothing", 100)}{`, /^HTTP\/1.1 404 /u],
+    ["asks nothing more", lines("GET /healthz HTTP/1.1", "Host: localhost"), /^HTTP\/1.1 200 /u],
+  ])("it %s", async (_what, request, answer) => {
+    const socket = reach();
+    socket.write(request);
+    expect(await text(socket)).toMatch(answer);
+  });
+
+  test("a slow upload that goes on is not", async () => {
+    const body = rows(20);
+    const socket = reach();
+    socket.write(`${post("/datasets?name=slow", Buffer.byteLength(body))}`);
+    const answer = once(socket, "data");
+    for (const line of body.split(/(?<=\n)/u)) {
+      await tick();
+      socket.write(line);
+    }
+    expect(String(await answer)).toMatch(/^HTTP\/1.1 201 /u);
+    socket.destroy();
+  });
+
+  test("an event stream that nobody reads ends, and frees its run", async () => {
+    const id = await createFineTune(server);
+    const { feed } = server.store;
+    const original = feed.events.bind(feed);
+    const message = "x".repeat(500_000);
+    const freed = new Promise<number>((resolve) => {
+      feed.events = async function* () {
+        let sent = 0;
+        try {
+          for (; sent < 1_000; sent += 1)
+            yield { fineTuneId: "", sequence: sent + 1, type: "NOTE", message, at: new Date() };
+        } finally {
+          resolve(sent);
+        }
+      };
+    });
+    const query = `subscription { events(fineTuneId: "${id}") { event { message } } }`;
+    const socket = reach();
+    const body = JSON.stringify({ query });
+    socket.write(post("/graphql", body.length).replace("\r\n", "\r\nAccept: text/event-stream\r\n") + body);
+    await once(socket, "data");
+    socket.pause();
+    expect(await freed).toBeLessThan(1_000);
+    socket.destroy();
+    feed.events = original;
+  });
 });
 
 test("an operation id that is used twice closes its socket, however long it is", async () => {
