@@ -163,7 +163,7 @@ describe("without a token", () => {
       await send(get("/graphql?query={__typename}", `Host: ${host}`)),
       await send(get("/checkpoints/x/log.steplog", `Host: ${host}`)),
       await send(get("/uploads/x", `Host: ${host}`)),
-      await send(`${lines("POST /graphql HTTP/1.1", `Host: ${host}`, "Origin: http://" + host, "Content-Length: 0")}`),
+      await send(lines("POST /graphql HTTP/1.1", `Host: ${host}`, `Origin: http://${host}`, "Content-Length: 0")),
       await send(upgrade("/graphql", `Host: ${host}`, `Origin: http://${host}`)),
     ];
     return answers.map((answer) => /^HTTP\/1.1 (\d+)/u.exec(answer)?.[1]);
@@ -256,7 +256,7 @@ describe("a client that stops is disconnected", () => {
   test("a slow upload that goes on is not", async () => {
     const body = rows(20);
     const socket = reach();
-    socket.write(`${post("/datasets?name=slow", Buffer.byteLength(body))}`);
+    socket.write(post("/datasets?name=slow", Buffer.byteLength(body)));
     const answer = once(socket, "data");
     for (const line of body.split(/(?<=\n)/u)) {
       await tick();
