@@ -111,11 +111,13 @@ export type ErrorCode =
   | 'MODEL_UNSUPPORTED'
   /** The requested object does not exist. */
   | 'NOT_FOUND'
+  /** The machine, or the process, has not enough memory for the work. */
+  | 'OUT_OF_MEMORY'
   /** The request, dataset or upload is larger than the limit. */
   | 'PAYLOAD_TOO_LARGE'
   /** The request has no valid API token, or comes from a web page of another origin. */
   | 'UNAUTHENTICATED'
-  /** A required service (Postgres, storage) is not available. */
+  /** A required service (Postgres, storage, a disk) is not available. */
   | 'UNAVAILABLE';
 
 /** How the gradient is estimated from losses. */

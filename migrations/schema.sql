@@ -122,6 +122,8 @@ create table found_models (
   requested_at timestamp with time zone,
   claimed_by text,
   claim_expires_at timestamp with time zone,
+  seen_by text,
+  last_seen_at timestamp with time zone not null default now(),
   constraint found_models_pkey PRIMARY KEY (name)
 );
 
@@ -139,6 +141,9 @@ create table jobs (
   payload jsonb not null default '{}'::jsonb,
   priority integer not null default 0,
   needs jsonb not null default '{}'::jsonb,
+  not_before timestamp with time zone,
+  failed_by text,
+  last_error text,
   constraint jobs_pkey PRIMARY KEY (id),
   constraint jobs_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id) ON DELETE CASCADE,
   constraint jobs_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE

@@ -44,6 +44,11 @@ export class ModelsAtHand {
     return this.#hashes.has(name);
   }
 
+  /** Until the folder is read again, by the next scan. */
+  forget(name: string): void {
+    this.#hashes.delete(name);
+  }
+
   /** Forgets the models that are not among the names. */
   keep(names: readonly string[]): void {
     for (const name of this.#hashes.keys()) if (!names.includes(name)) this.#hashes.delete(name);
@@ -109,14 +114,15 @@ export interface ModelsWatch extends ModelsFolder {
 export async function watchModels(watch: ModelsWatch): Promise<void> {
   const { log, signal } = watch;
   let scanned = -Infinity;
+  let usable: readonly string[] = [];
   let warned = false;
   while (!signal.aborted) {
     try {
       if (performance.now() - scanned >= scanModelsMs) {
-        await scanModels(watch);
+        usable = await scanModels(watch);
         scanned = performance.now();
       }
-      await registerRequested(watch);
+      await registerRequested(watch, usable);
       warned = false;
     } catch (error) {
       // The worker's own loop logs every failure.
@@ -129,20 +135,23 @@ export async function watchModels(watch: ModelsWatch): Promise<void> {
 
 /**
  * Reports the folders that are not base models, and reads those that are and that this worker did not have before, such as a
- * copy of another worker's model. A folder at hand is not read again: if it changed, its next run fails and says so.
+ * copy of another worker's model. A folder at hand is not read again; if it changed, the worker forgets it when a run needs it.
+ * @returns names of the reported folders that can be used
  */
-export async function scanModels(watch: ModelsWatch): Promise<void> {
+export async function scanModels(watch: ModelsWatch): Promise<string[]> {
   const { store, modelsDir, atHand, log, signal } = watch;
   const names = await modelNames(modelsDir);
   atHand.keep(names);
   const unregistered = await store.foundModels.unregistered(names);
-  await store.foundModels.report(await Promise.all(unregistered.map((name) => lookAt(modelsDir, name))));
+  const seen = await Promise.all(unregistered.map((name) => lookAt(modelsDir, name)));
+  await store.foundModels.report(watch.name, seen);
   for (const name of names) {
     if (atHand.has(name) || unregistered.includes(name)) continue;
     await readModel(watch, name, () => signal.throwIfAborted()).catch((error: unknown) => {
       if (!signal.aborted) log.warn({ model: name, error }, "A registered model cannot be read here.");
     });
   }
+  return seen.flatMap((model) => ("problem" in model ? [] : [model.name]));
 }
 
 async function lookAt(modelsDir: string, name: string): Promise<SeenModel> {
@@ -154,10 +163,10 @@ async function lookAt(modelsDir: string, name: string): Promise<SeenModel> {
   }
 }
 
-/** Registers a folder whose registration was requested, if there is one. */
-export async function registerRequested(watch: ModelsWatch): Promise<void> {
+/** Registers a folder whose registration was requested, if there is one among the names. */
+export async function registerRequested(watch: ModelsWatch, names: readonly string[]): Promise<void> {
   const { store, log, signal } = watch;
-  const claim = { worker: watch.name, leaseMs };
+  const claim = { worker: watch.name, leaseMs, names };
   const name = await store.foundModels.claimRegistration(claim);
   if (name === null) return;
   log.info({ model: name }, "Registering a model.");

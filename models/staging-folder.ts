@@ -15,7 +15,7 @@ import { modelBytes, openModelFolder } from "../engine/model/files/folder.ts";
 import { keptBaseHash } from "../engine/model/files/hashes.ts";
 import type { Source } from "../engine/model/files/origin.ts";
 import { readOrigin, writeOrigin } from "../engine/model/files/origin.ts";
-import { SteplogError } from "../schema/errors.ts";
+import { SteplogError, asDiskError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
 import { modelSummary, hashesDirOf, ownDirOf } from "./registration.ts";
 
@@ -56,15 +56,8 @@ export async function withStagingFolder<T>(staging: StagingFolder, work: () => P
       await rm(lock, { force: true });
     }
   } catch (error) {
-    throw diskError(staging, error);
+    throw asDiskError(error, `The models folder ${staging.modelsDir}`);
   }
-}
-
-function diskError({ modelsDir }: StagingFolder, error: unknown): unknown {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  if (!/^(?:EACCES|EPERM|EROFS|ENOSPC|EDQUOT|EIO|ENOTDIR|EEXIST)$/u.test(code)) return error;
-  const message = `${modelsDir} cannot be written to (${code}). Free space, fix its permissions, or set STEPLOG_MODELS.`;
-  return new SteplogError("UNAVAILABLE", message, [], { cause: error });
 }
 
 async function refuseTaken({ name, target }: StagingFolder): Promise<void> {

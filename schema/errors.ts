@@ -19,7 +19,8 @@ export const errorCodes = {
   LEASE_LOST: "Another worker has taken over the job; this one must stop writing.",
   LOSS_NOT_FINITE: "The loss was not finite for several consecutive steps.",
   PAYLOAD_TOO_LARGE: "The request, dataset or upload is larger than the limit.",
-  UNAVAILABLE: "A required service (Postgres, storage) is not available.",
+  UNAVAILABLE: "A required service (Postgres, storage, a disk) is not available.",
+  OUT_OF_MEMORY: "The machine, or the process, has not enough memory for the work.",
   INTERNAL: "A bug or an unexpected failure in Steplog.",
 } as const;
 
@@ -50,9 +51,44 @@ export function invariant(condition: unknown, message: string): asserts conditio
   if (!condition) throw new Error(`Invariant broken: ${message}`);
 }
 
-/** `error` itself if it is a SteplogError, otherwise INTERNAL with the original as its cause. */
+/** `error` itself if it is a SteplogError; a failure of the machine by its code; otherwise INTERNAL, with it as the cause. */
 export function asSteplogError(error: unknown): SteplogError {
   if (error instanceof SteplogError) return error;
+  const known = asDiskError(error);
+  if (known instanceof SteplogError) return known;
   const message = error instanceof Error ? error.message : String(error);
-  return new SteplogError("INTERNAL", message, [], { cause: error });
+  return new SteplogError(lacksMemory(error) ? "OUT_OF_MEMORY" : "INTERNAL", message, [], { cause: error });
+}
+
+const diskFaults: Readonly<Record<string, string>> = {
+  ENOSPC: "has no room left. Free some",
+  EDQUOT: "has no room left: a quota is used up. Free some, or raise it",
+  EROFS: "is on a read-only file system. Make it writable",
+  EACCES: "cannot be used: permission denied. Fix its owner or its mode",
+  EPERM: "cannot be used: not permitted. Fix its owner or its mode",
+  EIO: "cannot be used: its disk reports errors. Check the disk",
+  ENOTDIR: "cannot be used: a part of the path is not a folder",
+  EEXIST: "cannot be used: another file is in its place",
+  EMFILE: "cannot be used: this process has too many open files. Raise its limit",
+  ENFILE: "cannot be used: the machine has too many open files. Raise its limit",
+};
+
+/**
+ * UNAVAILABLE for an error by which Node says that a disk cannot be used; another error unchanged.
+ * @param path what was read or written; Node names it itself only when it opens a file
+ */
+export function asDiskError(error: unknown, path?: string): unknown {
+  if (!(error instanceof Error) || error instanceof SteplogError || !("code" in error)) return error;
+  const fault = diskFaults[String(error.code)];
+  if (fault === undefined) return error;
+  const where = path ?? ("path" in error ? String(error.path) : "A file");
+  return new SteplogError("UNAVAILABLE", `${where} ${fault} (${String(error.code)}).`, [], { cause: error });
+}
+
+/** As V8, Node and the native device say it. */
+function lacksMemory(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error ? error.code : null;
+  if (code === "ERR_WORKER_OUT_OF_MEMORY" || code === "ENOMEM") return true;
+  return /^(?:Array buffer allocation failed|not enough memory)/u.test(error.message);
 }

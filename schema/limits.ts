@@ -50,6 +50,12 @@ export const leaseMs = 8_000;
 export const renewMs = 2_000;
 /** How often an idle worker polls, in case it missed a notification. */
 export const pollMs = 2_000;
+/** A job that was claimed this often without any acknowledged progress fails. */
+export const maxAttempts = 20;
+/** How long a job waits after a failed attempt: the first time, twice as long each time after, and at most. */
+export const retryMs = { first: 1_000, longest: 300_000 } as const;
+/** How much longer it waits for the worker that failed, so that another one comes first. */
+export const leaveToOthersMs = 2 * pollMs;
 /** How often a worker reports itself. */
 export const reportMs = 2_000;
 /** A worker that has not reported for this long no longer counts as live. */
@@ -58,6 +64,8 @@ export const liveMs = 10_000;
 export const forgetWorkerMs = 3_600_000;
 /** How often a worker scans the models folder for models that are not registered. */
 export const scanModelsMs = 10_000;
+/** A found model that no worker has seen for this long is gone. */
+export const forgetFoundMs = 3 * scanModelsMs;
 /** How long a measured step may wait before it is written to the store, and so acknowledged. */
 export const appendMs = 100;
 /** Consecutive steps with a loss that is not finite before the run fails. */

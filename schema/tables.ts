@@ -46,8 +46,8 @@ export const baseModels = pgTable("base_models", {
 });
 
 /**
- * Folders of the models folder that are not base models yet, as a worker last saw them. A row is deleted when its folder
- * disappears or becomes a base model.
+ * Folders of models folders that are not base models yet, as a worker last saw them. A row is deleted when its folder
+ * becomes a base model, or no worker sees it any more.
  */
 export const foundModels = pgTable("found_models", {
   name: text("name").primaryKey(),
@@ -66,6 +66,9 @@ export const foundModels = pgTable("found_models", {
   /** The worker that is registering it, and when that claim lapses. */
   claimedBy: text("claimed_by"),
   claimExpiresAt: instant("claim_expires_at"),
+  /** The worker that saw it last, and when; other workers may have other folders. */
+  seenBy: text("seen_by"),
+  lastSeenAt: instant("last_seen_at").notNull().defaultNow(),
 });
 
 /** Checked rows of prompt and completion. The bytes are in the blob store, under their SHA-256. */
@@ -195,8 +198,13 @@ export const jobs = pgTable(
     /** Higher first; jobs of one priority are claimed in order of id. */
     priority: integer("priority").notNull().default(0),
     needs: jsonb("needs").$type<Needs>().notNull().default({}),
-    /** Claims so far, without those that ended in a release. */
+    /** Claims since the last acknowledged progress, without those that ended in a release. */
     attempts: integer("attempts").notNull().default(0),
+    /** When it may be claimed again after a failed attempt; null when nothing failed since the last progress. */
+    notBefore: instant("not_before"),
+    /** The worker that failed last, and why: code and message. */
+    failedBy: text("failed_by"),
+    lastError: text("last_error"),
     leaseToken: bigint("lease_token", { mode: "number" }).notNull().default(0),
     leaseWorker: text("lease_worker"),
     leaseExpiresAt: instant("lease_expires_at"),

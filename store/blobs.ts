@@ -7,7 +7,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { SteplogError } from "../schema/errors.ts";
+import { SteplogError, asDiskError } from "../schema/errors.ts";
 import type { Readable } from "node:stream";
 
 export interface Blobs {
@@ -24,8 +24,8 @@ const abandonedMs = 24 * 3_600_000;
 
 export async function openBlobs(storageDir: string): Promise<Blobs> {
   const incoming = join(storageDir, "incoming");
-  await mkdir(incoming, { recursive: true }).catch(storageFailed);
-  await removeAbandoned(incoming);
+  const failed = (error: unknown) => storageFailed(storageDir, error);
+  await mkdir(incoming, { recursive: true }).then(() => removeAbandoned(incoming), failed);
   const path = (sha256: string): string => pathOf(storageDir, sha256);
   return {
     path,
@@ -36,16 +36,16 @@ export async function openBlobs(storageDir: string): Promise<Blobs> {
         await publish(temporary, path(written.sha256));
         return written;
       } catch (error) {
-        await rm(temporary, { force: true });
-        return storageFailed(error);
+        await rm(temporary, { force: true }).catch(() => {});
+        return failed(error);
       }
     },
     async open(sha256) {
-      const file = await open(path(sha256)).catch((error: unknown) => storageFailed(error, sha256));
+      const file = await open(path(sha256)).catch((error: unknown) => failed(missingBlob(error, sha256)));
       return file.createReadStream();
     },
     async remove(sha256) {
-      await rm(path(sha256), { force: true }).catch(storageFailed);
+      await rm(path(sha256), { force: true }).catch(failed);
     },
   };
 }
@@ -109,12 +109,12 @@ function tooLarge(maxBytes: number): SteplogError {
   return new SteplogError("PAYLOAD_TOO_LARGE", `The upload is larger than ${maxBytes} bytes.`);
 }
 
+function missingBlob(error: unknown, sha256: string): unknown {
+  const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
+  return isMissing ? new SteplogError("NOT_FOUND", `There is no blob ${sha256}.`) : error;
+}
+
 /** Disk errors get a code; other errors come from the caller's source and pass through. */
-function storageFailed(error: unknown, sha256?: string): never {
-  const code = error instanceof Error && "code" in error ? error.code : null;
-  if (code === "ENOENT" && sha256) throw new SteplogError("NOT_FOUND", `There is no blob ${sha256}.`);
-  if (typeof code === "string" && /^(EACCES|EPERM|EROFS|ENOSPC|EDQUOT|EIO|ENOTDIR)$/u.test(code)) {
-    throw new SteplogError("UNAVAILABLE", `The storage folder cannot be used (${code}).`, [], { cause: error });
-  }
-  throw error;
+function storageFailed(storageDir: string, error: unknown): never {
+  throw asDiskError(error, `The storage folder ${storageDir}`);
 }

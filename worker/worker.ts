@@ -9,25 +9,23 @@
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Precision } from "../engine/devices/device.ts";
 import { failureOf } from "../engine/thread/messages.ts";
 import type { ModelsAtHand } from "../models/registration.ts";
-import { SteplogError, asSteplogError } from "../schema/errors.ts";
-import { leaseMs, pollMs, renewMs } from "../schema/limits.ts";
+import { SteplogError, asDiskError, asSteplogError } from "../schema/errors.ts";
+import { leaseMs, maxAttempts, pollMs, renewMs } from "../schema/limits.ts";
 import type { Log } from "../schema/log.ts";
 import { version } from "../schema/package.ts";
 import type { ClaimedJob, Store } from "../store/store.ts";
+import { attemptsFor, doubtsModel } from "./attempts.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { EngineRun } from "./engine-run.ts";
 import { startEngine } from "./engine-run.ts";
 import { jobHandlers } from "./jobs/all.ts";
 import type { RunningJob } from "./jobs/job.ts";
 import { startReporting } from "./report.ts";
-
-/** After this many claims without a result a job fails instead of being tried again: it makes its workers die. */
-const maxAttempts = 20;
 
 export interface WorkerOptions {
   readonly store: Store;
@@ -48,7 +46,7 @@ export interface WorkerOptions {
   readonly signal: AbortSignal;
 }
 
-/** Works until the signal. An error of a job ends that job; while the store is unreachable the worker waits. */
+/** Works until the signal. An error ends a job or its attempt (attempts.ts); while the store is unreachable the worker waits. */
 export async function runWorker(options: WorkerOptions): Promise<void> {
   const { store, name, precisions, models, deviceNote: device, log } = options;
   const id = randomUUID();
@@ -78,28 +76,55 @@ async function claimAndRun(options: WorkerOptions, claim: () => Promise<ClaimedJ
 }
 
 async function runJob(options: WorkerOptions, job: ClaimedJob): Promise<void> {
-  const { log, store } = options;
+  const { log } = options;
   const about = { job: job.id, kind: job.kind, subject: job.subject, attempt: job.attempts };
   log.info(about, "Claimed a job.");
-  const folder = await mkdtemp(join(tmpdir(), "steplog-worker-"));
   try {
-    if (job.attempts > maxAttempts) throw tooManyAttempts();
-    await workOn(options, job, folder);
+    if (job.attempts > maxAttempts) throw tooManyAttempts(job);
+    await inFolder((folder) => workOn(options, job, folder));
     log.info(about, "The job has ended.");
   } catch (caught) {
     const error = asSteplogError(caught);
     log.warn({ ...about, code: error.code, error: caught }, `The job ended with an error: ${error.message}`);
-    // A lost job is another worker's now, and while the store is unreachable the job stays for later.
-    const isOver = error.code === "LEASE_LOST" || error.code === "UNAVAILABLE";
-    if (!isOver) await jobHandlers[job.kind].fail(store, job, error);
+    await endAttempt(options.store, job, error).catch(unlessLost);
+  }
+}
+
+/** An empty folder for files of weights, deleted at the end. */
+async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const prefix = join(tmpdir(), "steplog-worker-");
+  const folder = await mkdtemp(prefix).catch((error: unknown) => {
+    throw asDiskError(error, `The folder for temporary files, ${tmpdir()},`);
+  });
+  try {
+    await work(folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-function tooManyAttempts(): SteplogError {
+function tooManyAttempts({ lastError }: ClaimedJob): SteplogError {
+  const last = lastError === null ? "" : ` The last error that a worker told: ${lastError}`;
   const advice = "Look at the logs of the workers; the model may be too large for their memory.";
-  return new SteplogError("INTERNAL", `${maxAttempts} workers claimed this job and died. ${advice}`);
+  return new SteplogError("INTERNAL", `${maxAttempts} workers claimed this job and died. ${advice}${last}`);
+}
+
+/** Has the attempt repeated, by another worker if there is one, or ends the job. */
+async function endAttempt(store: Store, job: ClaimedJob, error: SteplogError): Promise<void> {
+  if (error.code === "LEASE_LOST") return;
+  const attempts = attemptsFor[error.code];
+  const message = `${error.code}: ${error.message}`;
+  if (attempts > 1 && (await store.repeatJob(job, { message, attempts }))) return;
+  await jobHandlers[job.kind].fail(store, job, attempts > 1 ? afterAttempts(error, job.attempts) : error);
+}
+
+function afterAttempts({ code, message, issues }: SteplogError, attempts: number): SteplogError {
+  return new SteplogError(code, `${message} ${attempts} attempts without progress have failed.`, issues);
+}
+
+/** A lost job is another worker's now. */
+function unlessLost(error: unknown): void {
+  if (!(error instanceof SteplogError && error.code === "LEASE_LOST")) throw error;
 }
 
 async function workOn(options: WorkerOptions, job: ClaimedJob, weightsDir: string): Promise<void> {
@@ -114,6 +139,9 @@ async function workOn(options: WorkerOptions, job: ClaimedJob, weightsDir: strin
   const renewal = keepLease(store, job, stop);
   try {
     await Promise.race([renewal.lost, takeMessages(engine, running)]);
+  } catch (error) {
+    if (doubtsModel(asSteplogError(error).code)) options.models.forget(basename(running.request.modelPath));
+    throw error;
   } finally {
     renewal.end();
     running.close();

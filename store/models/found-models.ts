@@ -1,12 +1,17 @@
 /**
- * Found models: folders of the models folder that are not base models yet. Workers report what they see; an operator requests
- * that one be registered; a worker claims the request, reads the whole folder, and makes it a base model (base-models.ts).
- * A claim expires like the lease of a job. It needs no fencing: two workers that register one folder write the same row.
+ * Found models: folders of models folders that are not base models yet. Workers report what they see; an operator requests
+ * that one be registered; a worker that has it claims the request, reads the whole folder, and makes it a base model
+ * (base-models.ts). A claim expires like the lease of a job. It needs no fencing: two workers that register one folder write
+ * the same row.
+ *
+ * Workers may share a models folder or have their own, so a worker speaks for itself alone: it deletes what it was the last to
+ * see, and a folder that it cannot use does not hide another worker's usable one.
  *
  * These claims are not jobs of the queue: workers of the release before claim jobs of any kind, and would fail on this one.
  */
-import { and, asc, eq, inArray, isNotNull, isNull, lt, notExists, notInArray, or, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, isNotNull, isNull, lt, ne, not, notExists, notInArray, or, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
+import { forgetFoundMs } from "../../schema/limits.ts";
 import { type FoundModel, baseModels, foundModels } from "../../schema/tables.ts";
 import { type Database, type Transaction, only } from "../postgres/database.ts";
 import type { NewBaseModel } from "./base-models.ts";
@@ -22,18 +27,23 @@ interface Claim {
   readonly leaseMs: number;
 }
 
+interface RegistrationClaim extends Claim {
+  /** Usable folders that the worker has. */
+  readonly names: readonly string[];
+}
+
 export interface FoundModels {
   /** Those of the names that are not base models. */
   unregistered(names: readonly string[]): Promise<string[]>;
-  /** Makes these the found models: others are deleted, requests and failures are kept. */
-  report(models: readonly SeenModel[]): Promise<void>;
+  /** All that the worker sees. What it no longer sees is deleted, unless others see it; requests and failures are kept. */
+  report(worker: string, models: readonly SeenModel[]): Promise<void>;
   /** In order of name. */
   list(limit: number): Promise<FoundModel[]>;
   get(name: string): Promise<FoundModel | null>;
   /** Requests that a worker register it; null when no worker found it. A repeat while one is under way changes nothing. */
   requestRegistration(name: string): Promise<FoundModel | null>;
-  /** The oldest request that no live worker has claimed; null when there is none. */
-  claimRegistration(claim: Claim): Promise<string | null>;
+  /** The oldest request for one of the names that no live worker has claimed; null when there is none. */
+  claimRegistration(claim: RegistrationClaim): Promise<string | null>;
   /** False when another worker has the claim, or the folder is gone. */
   renewRegistration(name: string, claim: Claim): Promise<boolean>;
   failRegistration(name: string, worker: string, problem: string): Promise<void>;
@@ -48,7 +58,7 @@ export function foundModelsOf(database: Database): FoundModels {
   const still = notExists(database.select().from(baseModels).where(eq(baseModels.name, foundModels.name)));
   return {
     unregistered: (names) => unregistered(database, names),
-    report: (models) => database.transaction((tx) => report(tx, models)),
+    report: (worker, models) => database.transaction((tx) => report(tx, worker, models)),
     list: (limit) => database.select().from(foundModels).where(still).orderBy(asc(foundModels.name)).limit(limit),
     async get(name) {
       const [model] = await database
@@ -58,7 +68,7 @@ export function foundModelsOf(database: Database): FoundModels {
       return model ?? null;
     },
     requestRegistration: (name) => database.transaction((tx) => request(tx, name)),
-    claimRegistration: (claim) => database.transaction((tx) => claimOldest(tx, claim)),
+    claimRegistration: (claim) => claimOldest(database, claim),
     async renewRegistration(name, claim) {
       const mine = await database.update(foundModels).set(claimUntil(claim)).where(claimOf(name, claim)).returning();
       return mine.length > 0;
@@ -83,13 +93,26 @@ async function unregistered(database: Database, names: readonly string[]): Promi
   return names.filter((name) => !registered.has(name));
 }
 
-async function report(tx: Transaction, models: readonly SeenModel[]): Promise<void> {
+const isForgotten = sql`${foundModels.lastSeenAt} < clock_timestamp() - ${forgetFoundMs}::float8 * interval '1 millisecond'`;
+
+async function report(tx: Transaction, worker: string, models: readonly SeenModel[]): Promise<void> {
   const names = models.map((model) => model.name);
-  await tx.delete(foundModels).where(names.length > 0 ? notInArray(foundModels.name, names) : undefined);
+  const unseen = names.length > 0 ? notInArray(foundModels.name, names) : undefined;
+  // A request may be for another worker's folder of the same name, so it waits until all have forgotten it.
+  const isMine = and(eq(foundModels.seenBy, worker), isNull(foundModels.requestedAt));
+  await tx.delete(foundModels).where(and(unseen, or(isMine, isForgotten)));
   // In one order everywhere, so that two workers that report at once do not deadlock.
   for (const model of models.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-    const seen = { ...unknown, ...model };
-    await tx.insert(foundModels).values(seen).onConflictDoUpdate({ target: foundModels.name, set: seen });
+    const seen = { ...unknown, ...model, seenBy: worker, lastSeenAt: sql`clock_timestamp()` };
+    const hidesUsable = and(isNull(foundModels.problem), ne(foundModels.seenBy, worker), not(isForgotten));
+    await tx
+      .insert(foundModels)
+      .values(seen)
+      .onConflictDoUpdate({
+        target: foundModels.name,
+        set: seen,
+        ...("problem" in model && { setWhere: sql`not coalesce(${hidesUsable}, false)` }),
+      });
   }
 }
 
@@ -112,19 +135,26 @@ async function request(tx: Transaction, name: string): Promise<FoundModel | null
   );
 }
 
-async function claimOldest(tx: Transaction, claim: Claim): Promise<string | null> {
+/** One statement, as the claim of a job (queue/jobs.ts). */
+async function claimOldest(database: Database, { names, ...claim }: RegistrationClaim): Promise<string | null> {
+  if (names.length === 0) return null;
   const unclaimed = or(isNull(foundModels.claimExpiresAt), lt(foundModels.claimExpiresAt, sql`clock_timestamp()`));
-  const [free] = await tx
-    .select({ name: foundModels.name })
-    .from(foundModels)
-    .where(and(isNotNull(foundModels.requestedAt), unclaimed))
-    .orderBy(asc(foundModels.requestedAt))
-    .limit(1)
-    .for("update", { skipLocked: true });
-  if (!free) return null;
-  const taken = { claimedBy: claim.worker, ...claimUntil(claim) };
-  await tx.update(foundModels).set(taken).where(eq(foundModels.name, free.name));
-  return free.name;
+  const free = database.$with("free").as(
+    database
+      .select({ name: foundModels.name })
+      .from(foundModels)
+      .where(and(isNotNull(foundModels.requestedAt), inArray(foundModels.name, [...names]), unclaimed))
+      .orderBy(asc(foundModels.requestedAt))
+      .limit(1)
+      .for("update", { skipLocked: true }),
+  );
+  const [claimed] = await database
+    .with(free)
+    .update(foundModels)
+    .set({ claimedBy: claim.worker, ...claimUntil(claim) })
+    .where(eq(foundModels.name, sql`(select name from free)`))
+    .returning({ name: foundModels.name });
+  return claimed?.name ?? null;
 }
 
 function claimUntil({ leaseMs }: Pick<Claim, "leaseMs">) {

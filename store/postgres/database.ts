@@ -13,11 +13,11 @@ export interface Pool {
   close(): Promise<void>;
 }
 
-/**
- * A worker that freezes, or whose machine is lost, in the middle of a transaction would lock its job's row for ever, and SKIP
- * LOCKED would skip the job. So Postgres ends a transaction that is idle for the length of a lease.
- */
-const session = { application_name: "steplog", idle_in_transaction_session_timeout: leaseMs };
+/** Names our sessions in pg_stat_activity. */
+export const applicationName = "steplog";
+
+/** Postgres ends a transaction that is idle for the length of a lease; queue/frozen.ts has the reason, and ends the others. */
+const session = { application_name: applicationName, idle_in_transaction_session_timeout: leaseMs };
 
 /** Without fetch_types: nothing catches the error of that first query when its connection ends, and Node would exit. */
 export const connectionOptions = { connection: session, connect_timeout: 10, fetch_types: false, onnotice: () => {} };

@@ -1,9 +1,19 @@
 /** Which jobs a worker may claim, in SQL. waiting.ts explains the same rules to people, and a test holds the two together. */
 import { and, inArray, isNull, lt, or, sql } from "drizzle-orm";
 import type { Capabilities } from "../../schema/jobs.ts";
+import { leaveToOthersMs } from "../../schema/limits.ts";
 import { jobs } from "../../schema/tables.ts";
 
 export const isFree = or(isNull(jobs.leaseExpiresAt), lt(jobs.leaseExpiresAt, sql`clock_timestamp()`));
+
+/** How long the job still waits after a failed attempt, in milliseconds; negative when that is over, null without one. */
+export const waitsMs = sql<number | null>`(extract(epoch from ${jobs.notBefore} - clock_timestamp()) * 1000)::float8`;
+
+/** After a failed attempt it waits, and longer for the worker that failed. */
+export function isDue(worker: string) {
+  const longer = sql`case when ${jobs.failedBy} = ${worker} then ${leaveToOthersMs}::float8 else 0 end`;
+  return sql`coalesce(${waitsMs} + ${longer} <= 0, true)`;
+}
 
 /** The lists of a worker contain those of the job; a list that the worker does not know is one that it lacks. */
 export function fits({ kinds, memoryBytes, ...lists }: Capabilities) {

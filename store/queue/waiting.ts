@@ -1,22 +1,33 @@
-/** Why a job waits, in words: which of its needs no live worker meets, or who comes first. */
-import { and, count, eq, gt, lt, or } from "drizzle-orm";
+/** Why a job waits, in words: which of its needs no live worker meets, what failed last, or who comes first. */
+import { and, count, eq, getTableColumns, gt, lt, or, sql } from "drizzle-orm";
 import type { Capabilities, JobKind, Needs } from "../../schema/jobs.ts";
+import { leaveToOthersMs } from "../../schema/limits.ts";
 import { type Job, jobs } from "../../schema/tables.ts";
 import { formatBytes } from "../../schema/units.ts";
 import type { Database } from "../postgres/database.ts";
-import { isFree } from "./claimable.ts";
+import { isFree, waitsMs } from "./claimable.ts";
 import { liveWorkers } from "./workers.ts";
 
 /** A worker as far as a waiting job is concerned. */
 export interface Candidate extends Capabilities {
+  readonly name: string;
   /** The job that it holds now; null when it is idle. */
   readonly job: unknown;
+}
+
+/** A free job. */
+export interface WaitingJob extends Pick<Job, "kind" | "needs" | "failedBy" | "lastError"> {
+  /** How long it still waits after a failed attempt; negative when that is over, null without one. */
+  readonly waitsMs: number | null;
 }
 
 /** Null when the job does not exist, is held by a worker, or can be claimed now. */
 export async function whyJobWaits(database: Database, kind: JobKind, subject: string): Promise<string | null> {
   const about = and(eq(jobs.kind, kind), eq(jobs.subject, subject), isFree);
-  const [job] = await database.select().from(jobs).where(about);
+  const [job] = await database
+    .select({ ...getTableColumns(jobs), waitsMs })
+    .from(jobs)
+    .where(about);
   if (!job) return null;
   return waitingReason(job, await liveWorkers(database), await jobsAhead(database, job));
 }
@@ -24,10 +35,11 @@ export async function whyJobWaits(database: Database, kind: JobKind, subject: st
 /** Free jobs of the same kind that are claimed before this one. */
 async function jobsAhead(database: Database, { id, kind, priority }: Job): Promise<number> {
   const earlier = or(gt(jobs.priority, priority), and(eq(jobs.priority, priority), lt(jobs.id, id)));
+  const isDue = sql`coalesce(${waitsMs} <= 0, true)`;
   const [row] = await database
     .select({ count: count() })
     .from(jobs)
-    .where(and(eq(jobs.kind, kind), isFree, earlier));
+    .where(and(eq(jobs.kind, kind), isFree, isDue, earlier));
   return row?.count ?? 0;
 }
 
@@ -35,22 +47,36 @@ async function jobsAhead(database: Database, { id, kind, priority }: Job): Promi
  * @param ahead jobs that are claimed before this one
  * @returns null when an idle worker can claim the job now
  */
-export function waitingReason(
-  { kind, needs }: Pick<Job, "kind" | "needs">,
-  workers: readonly Candidate[],
-  ahead: number,
-): string | null {
+export function waitingReason(job: WaitingJob, workers: readonly Candidate[], ahead: number): string | null {
+  const reason = reasonOf(job, workers, ahead);
+  return reason === null || job.lastError === null ? reason : `${reason} The last attempt failed: ${job.lastError}`;
+}
+
+function reasonOf(job: WaitingJob, workers: readonly Candidate[], ahead: number): string | null {
   if (workers.length === 0) return "No worker is running.";
-  const demands = demandsOf(kind, needs);
+  const demands = demandsOf(job.kind, job.needs);
   const able = workers.filter((worker) => demands.every(({ isMet }) => isMet(worker)));
-  if (able.length > 0) return waitForTurn(able, ahead);
+  if (able.length > 0) return waitForTime(job, able) ?? waitForTurn(job, able, ahead);
   const unmet = demands.find(({ isMet }) => !workers.some(isMet));
   if (unmet) return unmet.whyNobody(workers);
   return `No live worker has everything that the job needs: ${demands.map(({ what }) => what).join(", ")}.`;
 }
 
-function waitForTurn(able: readonly Candidate[], ahead: number): string | null {
-  if (able.some(({ job }) => job === null)) return null;
+/** As isDue of claimable.ts. */
+function dueInMs({ waitsMs: ms, failedBy }: WaitingJob, { name }: Candidate): number {
+  return ms === null ? 0 : ms + (name === failedBy ? leaveToOthersMs : 0);
+}
+
+/** Null when some worker may claim it by now. */
+function waitForTime(job: WaitingJob, able: readonly Candidate[]): string | null {
+  const dueMs = Math.min(...able.map((worker) => dueInMs(job, worker)));
+  if (dueMs <= 0) return null;
+  const seconds = Math.ceil(dueMs / 1000);
+  return `Waiting for the next attempt, in ${seconds} ${seconds === 1 ? "second" : "seconds"}.`;
+}
+
+function waitForTurn(job: WaitingJob, able: readonly Candidate[], ahead: number): string | null {
+  if (able.some((worker) => worker.job === null && dueInMs(job, worker) <= 0)) return null;
   if (ahead === 0) return "Waiting for a worker: next in line.";
   return `Waiting for a worker: ${ahead === 1 ? "1 run is" : `${ahead} runs are`} ahead.`;
 }

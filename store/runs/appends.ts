@@ -8,8 +8,9 @@ import { type FineTune, fineTunes, logSegments, stepMetrics } from "../../schema
 import type { Wanted } from "../../schema/states.ts";
 import type { Database, Transaction } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
+import { madeProgress } from "../queue/jobs.ts";
 import type { Lease } from "../queue/leases.ts";
-import { lockRunOf } from "./lifecycle.ts";
+import { lockJobAndRun, lockRunOf } from "./lifecycle.ts";
 
 /** Entries of one row: few enough that each append can rewrite the last row, many enough that rows stay few. */
 export const segmentEntries = 4_096;
@@ -101,7 +102,7 @@ function checkBatch(batch: StepBatch): void {
 }
 
 async function append(tx: Transaction, lease: Lease, batch: StepBatch): Promise<{ wanted: Wanted }> {
-  const run = await lockRunOf(tx, lease);
+  const { job, run } = await lockJobAndRun(tx, lease);
   if (!run.logHeader) throw new SteplogError("INVALID_STATE", `The log of fine-tune ${run.id} has no header yet.`);
   if (run.entries !== batch.firstEntry) throw notAtEnd(run, batch);
   invariant(batch.metrics[0]?.step === run.stepsDone + 1, `the batch starts after step ${run.stepsDone}`);
@@ -119,6 +120,7 @@ async function append(tx: Transaction, lease: Lease, batch: StepBatch): Promise<
       zeroSteps: sql`${fineTunes.zeroSteps} + ${zero}`,
     })
     .where(eq(fineTunes.id, run.id));
+  await madeProgress(tx, job);
   await wakeWatchers(tx, run.id);
   return { wanted: run.wanted };
 }

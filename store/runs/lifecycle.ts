@@ -2,13 +2,13 @@
  * The life of a run, and the only code that changes its status.
  *
  * - QUEUED: stored together with its job; waits for a worker that can run it.
- * - RUNNING: a worker has claimed it. When that worker stops it releases the run, and when it dies its lease expires; the
- *   run stays RUNNING either way, and the next claim continues it from its log.
+ * - RUNNING: a worker has claimed it. When that worker stops it releases the run, when it cannot go on it gives the run back
+ *   to be repeated, and when it dies its lease expires; the run stays RUNNING, and the next claim continues it from its log.
  * - SUCCEEDED: all steps are done, or it stopped early. FAILED: it cannot continue; the error explains. CANCELLED: ended on
  *   request. These three are final, and the job is gone.
  *
  *     create -> QUEUED -- claim --> RUNNING -- finish --> SUCCEEDED, FAILED, CANCELLED
- *                 |                  claim, release and cancel: it stays RUNNING
+ *                 |                  claim, release, failed attempt and cancel: it stays RUNNING
  *                 +----- cancel --> CANCELLED
  *
  * `wanted` is what people want of the run: RUN or CANCEL. Its worker reads it with every renewal and append, and ends the
@@ -78,9 +78,13 @@ export async function lockRun(tx: Transaction, id: string): Promise<FineTune> {
 
 /** Lease and run together, for what only the worker that trains the run may write. @throws LEASE_LOST */
 export async function lockRunOf(tx: Transaction, lease: Lease): Promise<FineTune> {
+  return (await lockJobAndRun(tx, lease)).run;
+}
+
+export async function lockJobAndRun(tx: Transaction, lease: Lease): Promise<{ job: Job; run: FineTune }> {
   const job = await lockJob(tx, lease);
   invariant(job.kind === "FINE_TUNE", `job ${job.id} trains a run`);
-  return lockRun(tx, job.subject);
+  return { job, run: await lockRun(tx, job.subject) };
 }
 
 // Create
@@ -116,6 +120,7 @@ export const fineTuneJobs: JobHooks = {
     const message = "The worker stopped and released the run.";
     await move(tx, job.subject, () => ({ to: "RUNNING", event: "RELEASED", message }));
   },
+  failed: (tx, job, message) => repeatOrCancel(tx, job.subject, message),
   wanted: (database, job) => wantedOf(database, job.subject),
 };
 
@@ -128,19 +133,42 @@ async function startOrContinue(tx: Transaction, job: Job, worker: string): Promi
   });
 }
 
+/** A run that nobody wants any more is not repeated. */
+async function repeatOrCancel(tx: Transaction, id: string, message: string): Promise<"done" | "repeat"> {
+  const { status } = await move(tx, id, ({ wanted, stepsDone }) =>
+    wanted === "CANCEL"
+      ? cancelledAfter(stepsDone)
+      : { to: "RUNNING", event: "ATTEMPT_FAILED", message: `It will be repeated. ${message}` },
+  );
+  return status === "CANCELLED" ? "done" : "repeat";
+}
+
+function cancelledAfter(stepsDone: number): Move {
+  const set = { finishedAt: sql`now()` };
+  return { to: "CANCELLED", event: "CANCELLED", message: `Cancelled after ${stepsDone} steps.`, set };
+}
+
 async function wantedOf(database: Database, id: string) {
   return only(await database.select({ wanted: fineTunes.wanted }).from(fineTunes).where(eq(fineTunes.id, id))).wanted;
 }
 
 // Cancel
 
-/** A QUEUED run ends at once; a RUNNING one is asked to; a cancelled one stays as it is. @throws INVALID_STATE, NOT_FOUND */
+/**
+ * A QUEUED run ends at once, and so does one whose last attempt failed and that nobody holds; another RUNNING one is asked
+ * to; a cancelled one stays as it is. @throws INVALID_STATE, NOT_FOUND
+ */
 export async function cancel(tx: Transaction, id: string): Promise<FineTune> {
-  await lockJobAbout(tx, "FINE_TUNE", id);
+  const job = await lockJobAbout(tx, "FINE_TUNE", id);
+  const isHeld = job === null || job.leaseWorker !== null || job.lastError === null;
   const run = await move(tx, id, (current) => {
     if (current.status === "SUCCEEDED" || current.status === "FAILED") throw tooLate(current);
     if (current.status === "CANCELLED" || current.wanted === "CANCEL") return null;
     const set = { wanted: "CANCEL" as const };
+    if (current.status === "RUNNING" && !isHeld) {
+      const end = cancelledAfter(current.stepsDone);
+      return { ...end, set: { ...end.set, ...set } };
+    }
     if (current.status === "RUNNING") {
       return { to: "RUNNING", event: "CANCEL_REQUESTED", message: "Stops after the current step.", set };
     }

@@ -6,9 +6,10 @@ import type { EvaluationKind } from "../../schema/states.ts";
 import { type Checkpoint, type WeightsFile, checkpoints, evaluations } from "../../schema/tables.ts";
 import { type Database, type Transaction, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
+import { madeProgress } from "../queue/jobs.ts";
 import type { Lease } from "../queue/leases.ts";
 import { addEvent } from "./events.ts";
-import { lockRunOf } from "./lifecycle.ts";
+import { lockJobAndRun, lockRunOf } from "./lifecycle.ts";
 import { storedWeights } from "./weights.ts";
 
 export interface NewEvaluation {
@@ -50,11 +51,13 @@ export function recordsOf(database: Database, log: Log | undefined): Records {
 
 /** A worker that takes over may measure the same position again; the first measurement stands. */
 async function recordEvaluation(tx: Transaction, lease: Lease, evaluation: NewEvaluation): Promise<void> {
-  const run = await lockRunOf(tx, lease);
-  await tx
+  const { job, run } = await lockJobAndRun(tx, lease);
+  const added = await tx
     .insert(evaluations)
     .values({ fineTuneId: run.id, ...evaluation })
-    .onConflictDoNothing();
+    .onConflictDoNothing()
+    .returning({ entries: evaluations.entries });
+  if (added.length > 0) await madeProgress(tx, job);
   await wakeWatchers(tx, run.id);
 }
 

@@ -25,7 +25,14 @@ export function weightsOf(database: Database): Weights {
 }
 
 /** The checkpoint stays QUEUED from the request to the end of the job, whoever claims or releases that. */
-export const materialiseJobs: JobHooks = {};
+export const materialiseJobs: JobHooks = {
+  async failed(tx, job, weightsError) {
+    const here = eq(checkpoints.id, job.subject);
+    const { fineTuneId } = only(await tx.update(checkpoints).set({ weightsError }).where(here).returning());
+    await wakeWatchers(tx, fineTuneId);
+    return "repeat";
+  },
+};
 
 /** NONE or FAILED becomes QUEUED with a job; QUEUED and STORED stay as they are. @throws NOT_FOUND */
 export async function requestWeights(tx: Transaction, id: string): Promise<Checkpoint> {

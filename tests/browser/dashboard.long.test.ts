@@ -319,7 +319,7 @@ describe("models of the models folder", () => {
   test("can be registered from the form, then selected", async () => {
     const sizes = { family: "opt", dtype: "BF16", parameters: 5e9, bytes: 1e10, contextLength: 2048 };
     const { foundModels, baseModels } = server.store;
-    await foundModels.report([
+    await foundModels.report("w", [
       { name: "later", ...sizes },
       { name: "damaged", problem: "MODEL_INVALID: it is truncated" },
     ]);
@@ -329,7 +329,7 @@ describe("models of the models folder", () => {
     expect(await row("damaged").getByRole("button").count()).toBe(0);
     await row("later").getByRole("button", { name: "Register" }).click();
     await row("later").getByRole("button", { name: "Registering…" }).waitFor();
-    expect(await foundModels.claimRegistration({ worker: "w", leaseMs: 60_000 })).toBe("later");
+    expect(await foundModels.claimRegistration({ worker: "w", leaseMs: 60_000, names: ["later"] })).toBe("later");
     await foundModels.failRegistration("later", "w", "INTERNAL: the disk is on fire");
     await row("later").getByText("the disk is on fire").waitFor();
     await row("later").getByRole("button", { name: "Register" }).click();
@@ -340,7 +340,7 @@ describe("models of the models folder", () => {
       .getByLabel("Base model")
       .getByRole("option", { name: /^later/u })
       .waitFor({ state: "attached" });
-    await foundModels.report([]);
+    await foundModels.report("w", []);
     await page.reload();
     await page.getByLabel("Base model").waitFor();
     expect(await page.getByText("Found in the models folder").count()).toBe(0);

@@ -6,7 +6,7 @@ let server: TestServer;
 beforeAll(async () => {
   server = await testServer();
   const usable = { name: "later", family: "opt", dtype: "BF16", parameters: 5e9, bytes: 1e10, contextLength: 2048 };
-  await server.store.foundModels.report([usable, { name: "damaged", problem: "MODEL_INVALID: it is truncated" }]);
+  await server.store.foundModels.report("w", [usable, { name: "damaged", problem: "MODEL_INVALID: it is truncated" }]);
 });
 afterAll(() => server.dispose());
 
@@ -48,7 +48,9 @@ test("a registration is requested once and leads to a base model", async () => {
   for (let turn = 0; turn < 2; turn++) {
     expect(await server.ask(register, { name: "later" })).toStrictEqual({ registerBaseModel: waiting });
   }
-  expect(await server.store.foundModels.claimRegistration({ worker: "w", leaseMs: 1_000 })).toBe("later");
+  expect(await server.store.foundModels.claimRegistration({ worker: "w", leaseMs: 1_000, names: ["later"] })).toBe(
+    "later",
+  );
   await server.store.foundModels.failRegistration("later", "w", "INTERNAL: the disk is on fire");
   expect(await server.ask(list)).toMatchObject({
     foundModels: [{}, { registering: false, problem: "INTERNAL: the disk is on fire" }],

@@ -39,6 +39,9 @@ async function report(can: Capabilities, name = "w"): Promise<string> {
   return id;
 }
 
+/** A job that nobody has tried yet. */
+const fresh = { kind: "FINE_TUNE", failedBy: null, lastError: null, waitsMs: null } as const;
+
 test("the highest priority is claimed first, then the oldest", async () => {
   const runs = [await newRun(store), await newRun(store), await newRun(store), await newRun(store)];
   for (const [index, priority] of [0, 5, -1, 5].entries()) {
@@ -145,7 +148,7 @@ describe("nobody claims what it cannot run", () => {
       );
       for (const worker of workers) {
         const job = await claimAs(worker);
-        const reason = waitingReason({ kind: "FINE_TUNE", needs: need }, [{ ...worker, job: null }], 0);
+        const reason = waitingReason({ ...fresh, needs: need }, [{ ...worker, name: "w", job: null }], 0);
         expect({ need, worker, claimed: job !== null }).toEqual({ need, worker, claimed: reason === null });
         if (job) await store.releaseJob(job);
       }
@@ -179,6 +182,7 @@ describe("a run says why it waits", () => {
 
   test("when each need is met by some worker but no worker meets all", () => {
     const some = {
+      name: "w",
       kinds: ["FINE_TUNE"] as const,
       families: ["opt"],
       precisions: ["FLOAT32"] as const,
@@ -190,7 +194,7 @@ describe("a run says why it waits", () => {
       { ...some, memoryBytes: 1 },
     ];
     const needs = { families: ["opt"], memoryBytes: 5 };
-    expect(waitingReason({ kind: "FINE_TUNE", needs }, workers, 0)).toBe(
+    expect(waitingReason({ ...fresh, needs }, workers, 0)).toBe(
       "No live worker has everything that the job needs: jobs of kind FINE_TUNE, the family opt, 5 bytes of memory.",
     );
   });

@@ -136,10 +136,10 @@ describe("later", () => {
     const modelsDir = await modelsOf("b");
     const watch = await watchOf(modelsDir);
     await scanModels(await watchOf(modelsDir));
-    await registerRequested(watch);
+    await registerRequested(watch, ["b"]);
     expect(await store.baseModels.getByName("b")).toBeNull();
     await store.foundModels.requestRegistration("b");
-    await registerRequested(watch);
+    await registerRequested(watch, ["b"]);
     expect(await store.baseModels.getByName("b")).toMatchObject({ hash: await hashOf(modelsDir, "b") });
     expect(await found()).toStrictEqual([]);
   });
@@ -149,7 +149,7 @@ describe("later", () => {
     await scanModels(await watchOf(modelsDir));
     await store.foundModels.requestRegistration("b");
     await truncate(join(modelsDir, "b", "model.safetensors"), 5_000);
-    await registerRequested(await watchOf(modelsDir));
+    await registerRequested(await watchOf(modelsDir), ["b"]);
     expect(await store.foundModels.get("b")).toMatchObject({
       requestedAt: null,
       failure: expect.stringMatching(/^MODEL_INVALID: .*truncated/u) as unknown,
@@ -160,9 +160,9 @@ describe("later", () => {
     const modelsDir = await modelsOf("b");
     await scanModels(await watchOf(modelsDir));
     await store.foundModels.requestRegistration("b");
-    await registerRequested(await watchOf(modelsDir, AbortSignal.abort()));
+    await registerRequested(await watchOf(modelsDir, AbortSignal.abort()), ["b"]);
     expect(await store.baseModels.getByName("b")).toBeNull();
-    await registerRequested({ ...(await watchOf(modelsDir)), name: "x" });
+    await registerRequested({ ...(await watchOf(modelsDir)), name: "x" }, ["b"]);
     expect(await store.baseModels.getByName("b")).not.toBeNull();
   });
 

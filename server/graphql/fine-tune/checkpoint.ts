@@ -82,7 +82,8 @@ CheckpointRef.implement({
     }),
     weightsError: t.exposeString("weightsError", {
       nullable: true,
-      description: "Why the weights could not be rebuilt; null otherwise.",
+      description:
+        "Why the weights could not be rebuilt or, while they are QUEUED, why the last attempt failed; null otherwise.",
     }),
     createdAt: t.expose("createdAt", { type: "DateTime", description: "When the checkpoint was made." }),
   }),
