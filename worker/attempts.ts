@@ -30,9 +30,9 @@ export const attemptsFor: Readonly<Record<ErrorCode, number>> = {
   INTERNAL: 3,
 };
 
-const modelCodes: readonly ErrorCode[] = ["NOT_FOUND", "BASE_MISMATCH", "MODEL_INVALID", "MODEL_UNSUPPORTED"];
+const modelCodes = new Set<ErrorCode>(["NOT_FOUND", "BASE_MISMATCH", "MODEL_INVALID", "MODEL_UNSUPPORTED"]);
 
 /** Whether the worker's copy of the model may have changed since it was read, so that it should be read again. */
 export function doubtsModel(code: ErrorCode): boolean {
-  return modelCodes.includes(code);
+  return modelCodes.has(code);
 }

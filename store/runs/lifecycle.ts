@@ -159,13 +159,13 @@ async function wantedOf(database: Database, id: string) {
  * to; a cancelled one stays as it is. @throws INVALID_STATE, NOT_FOUND
  */
 export async function cancel(tx: Transaction, id: string): Promise<FineTune> {
-  const job = await lockJobAbout(tx, "FINE_TUNE", id);
-  const isHeld = job === null || job.leaseWorker !== null || job.lastError === null;
+  const { leaseWorker = null, lastError = null } = (await lockJobAbout(tx, "FINE_TUNE", id)) ?? {};
+  const waitsForAttempt = leaseWorker === null && lastError !== null;
   const run = await move(tx, id, (current) => {
     if (current.status === "SUCCEEDED" || current.status === "FAILED") throw tooLate(current);
     if (current.status === "CANCELLED" || current.wanted === "CANCEL") return null;
     const set = { wanted: "CANCEL" as const };
-    if (current.status === "RUNNING" && !isHeld) {
+    if (current.status === "RUNNING" && waitsForAttempt) {
       const end = cancelledAfter(current.stepsDone);
       return { ...end, set: { ...end.set, ...set } };
     }

@@ -35,7 +35,11 @@ async function endOf(error: Error, job: Partial<ClaimedJob> = {}, isLast = false
   const store = {
     workers: { report: async () => {}, remove: async () => {} },
     claimJob: async () => ({ ...held, ...job }),
-    fineTunes: { get: () => Promise.reject(error) },
+    fineTunes: {
+      async get() {
+        throw error;
+      },
+    },
     async repeatJob(_: ClaimedJob, { message }: { message: string }) {
       calls.push({ call: "repeat", message });
       if (!isLast) stop.abort();
