@@ -1,36 +1,11 @@
 /** Text to tokens and back, with the tokenizer.json of a model folder. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { z } from "zod";
 import { SteplogError } from "../schema/errors.ts";
 import { ChatTemplate } from "./chat.ts";
-
-/** The part of the library that is used. Its own types do not resolve under Node's module rules. */
-interface LibraryTokenizer {
-  encode(text: string, options?: { add_special_tokens?: boolean }): { ids: number[] };
-  decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
-  readonly decoder: LibraryDecoder | null;
-  readonly pre_tokenizer: LibrarySplitter | null;
-}
-
-interface LibrarySplitter {
-  /** Some kinds have none. */
-  readonly config?: { readonly type?: string };
-  /** In a Sequence. */
-  readonly tokenizers?: readonly LibrarySplitter[];
-  /** In ByteLevel: the pattern of GPT-2's words. */
-  pattern?: RegExp;
-}
-
-interface LibraryDecoder {
-  readonly config: { readonly type?: string };
-  /** In a Sequence. */
-  readonly decoders?: readonly LibraryDecoder[];
-  text_decoder?: { decode(bytes: Uint8Array): string };
-}
-
-const Library = HuggingFaceTokenizer as unknown as new (tokenizer: object, config: object) => LibraryTokenizer;
+import { type ConfigFiles, changesOf, tokenTexts } from "./tokenizing/config-changes.ts";
+import { type Pipeline, pipelineOf } from "./tokenizing/pipeline.ts";
 
 export interface Tokenizer {
   /**
@@ -68,64 +43,40 @@ export async function loadOptionalTokenizer(folder: string): Promise<Tokenizer |
   if (!tokenizer) return null;
   const config = (await readObject(join(folder, "tokenizer_config.json"))) ?? {};
   const chat = await readChatTemplate(folder, config);
-  const library = construct(join(folder, "tokenizer.json"), tokenizer, config);
-  return wrap(library, specialIds(tokenizer), chat, specialTokens(config)["mask_token"]);
+  const addedTokens = await readObject(join(folder, "added_tokens.json"));
+  const specialTokensMap = await readObject(join(folder, "special_tokens_map.json"));
+  const pipeline = construct(folder, { tokenizer, config, addedTokens, specialTokensMap });
+  return wrap(pipeline, chat, tokenTexts(config)["mask_token"]);
 }
 
-/** @throws MODEL_INVALID if the library refuses the tokenizer */
-function construct(path: string, tokenizer: object, config: object): LibraryTokenizer {
+/** @throws MODEL_INVALID if a part of the tokenizer is damaged or of a kind that would be cut otherwise than it should */
+function construct(folder: string, files: ConfigFiles): Pipeline {
   try {
-    return new Library(tokenizer, config);
+    return pipelineOf(files.tokenizer, changesOf(files));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
+    const path = join(folder, "tokenizer.json");
     throw new SteplogError("MODEL_INVALID", `${path} cannot be used: ${reason}.`, [], { cause });
   }
 }
 
-function wrap(
-  tokenizer: LibraryTokenizer,
-  special: ReadonlyMap<number, string>,
-  chat: ChatTemplate | null,
-  maskText: string | undefined,
-): Tokenizer {
-  if (tokenizer.decoder) correctBytes(tokenizer.decoder);
-  if (tokenizer.pre_tokenizer) correctSpaces(tokenizer.pre_tokenizer);
-  const encodeMore = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
-  const ending = endingOf(tokenizer.encode(probe).ids, encodeMore(probe));
+function wrap(pipeline: Pipeline, chat: ChatTemplate | null, maskText: string | undefined): Tokenizer {
+  const { encode, around } = pipeline;
   return {
-    encodeStart: (text) => {
-      const { ids } = tokenizer.encode(text);
-      return ids.slice(0, ids.length - ending);
-    },
-    encodeWhole: (text) => tokenizer.encode(text).ids,
-    mask: maskOf(maskText, encodeMore),
-    encodeMore,
-    isSpecial: (id) => special.has(id),
-    specialText: (id) => special.get(id),
+    encodeStart: (text) => [...around.before, ...encode(text)],
+    encodeWhole: (text) => [...around.before, ...encode(text), ...around.after],
+    mask: maskOf(maskText, encode),
+    encodeMore: encode,
+    isSpecial: (id) => pipeline.specialText(id) !== undefined,
+    specialText: pipeline.specialText,
     chat,
-    decode: (ids) => {
-      if (ids.length === 0) return ""; // The library refuses an empty list.
-      return tokenizer.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false });
-    },
+    decode: (ids) => pipeline.decode(ids, true),
   };
 }
 
 function maskOf(text: string | undefined, encode: (text: string) => number[]): Tokenizer["mask"] {
   const [id, ...more] = text === undefined ? [] : encode(text);
   return text === undefined || id === undefined || more.length > 0 ? null : { id, text };
-}
-
-const addedSchema = z.object({
-  added_tokens: z
-    .array(z.object({ id: z.int(), content: z.string(), special: z.boolean().default(false) }))
-    .default([]),
-});
-
-/** The special tokens of a tokenizer.json, by id. */
-function specialIds(tokenizer: object): Map<number, string> {
-  const { success, data } = addedSchema.safeParse(tokenizer);
-  const special = (success ? data.added_tokens : []).filter((token) => token.special);
-  return new Map(special.map(({ id, content }) => [id, content]));
 }
 
 /** One template, or several named ones, of which "default" is for plain conversations. */
@@ -141,58 +92,7 @@ async function readChatTemplate(folder: string, config: object): Promise<ChatTem
   const inJson = (await readObject(join(folder, "chat_template.json"))) ?? config;
   const field = "chat_template" in inJson ? templateSchema.safeParse(inJson.chat_template).data : undefined;
   const source = (await readText(join(folder, "chat_template.jinja"))) ?? field;
-  return source === undefined ? null : new ChatTemplate(source, specialTokens(config));
-}
-
-/** The texts of bos_token and the like, which are strings or objects with a content. */
-function specialTokens(config: object): Record<string, string> {
-  const tokens = Object.entries(config).flatMap(([name, value]: [string, unknown]) => {
-    const text: unknown = typeof value === "object" && value !== null && "content" in value ? value.content : value;
-    return name.endsWith("_token") && typeof text === "string" ? [[name, text] as const] : [];
-  });
-  return Object.fromEntries(tokens);
-}
-
-/** Any text works, since special tokens do not depend on it. */
-const probe = "a";
-
-/** How many special tokens end a text whose tokens are `whole` with special tokens and `plain` without. */
-function endingOf(whole: readonly number[], plain: readonly number[]): number {
-  const start = whole.findIndex((_, at) => plain.every((id, i) => whole[at + i] === id));
-  return plain.length === 0 || start < 0 ? 0 : whole.length - start - plain.length;
-}
-
-/**
- * ByteLevel's pattern is built into the libraries. The reference library uses Unicode's white space; this one uses JavaScript's
- * \s, which has U+FEFF too and lacks U+0085.
- */
-function correctSpaces(splitter: LibrarySplitter): void {
-  splitter.tokenizers?.forEach(correctSpaces);
-  if (splitter.config?.type === "ByteLevel") splitter.pattern = wordsOfGpt2;
-}
-
-/** The words of GPT-2 (Radford et al. 2019). */
-const wordsOfGpt2 =
-  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
-
-/**
- * Decodes byte tokens (byte fallback of SentencePiece) like the reference library: if the bytes together are UTF-8, as that
- * text, including a byte order mark; otherwise as one U+FFFD per byte. This library drops the mark and emits one U+FFFD per
- * broken character.
- */
-function correctBytes(decoder: LibraryDecoder): void {
-  decoder.decoders?.forEach(correctBytes);
-  if (decoder.config.type === "ByteFallback") decoder.text_decoder = { decode: decodeBytes };
-}
-
-const utf8 = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
-
-function decodeBytes(bytes: Uint8Array): string {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return "\ufffd".repeat(bytes.length);
-  }
+  return source === undefined ? null : new ChatTemplate(source, tokenTexts(config));
 }
 
 /** Null for a file that is not there. */

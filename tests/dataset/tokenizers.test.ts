@@ -1,8 +1,10 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { loadTokenizer } from "../../dataset/tokenizer.ts";
+import { type Changes, pipelineOf } from "../../dataset/tokenizing/pipeline.ts";
 import { golden, scratch } from "../support/models.ts";
 
 /** What transformers computes with a tokenizer (tests/golden/README.md). */
@@ -67,5 +69,37 @@ test("a tokenizer.json that cannot be used is named, with the reason", async () 
   await expect(loadTokenizer(folder)).rejects.toMatchObject({
     code: "MODEL_INVALID",
     message: /tokenizer\.json cannot be used: /u,
+  });
+});
+
+interface Kinds {
+  readonly texts: readonly string[];
+  readonly cases: readonly {
+    readonly name: string;
+    readonly tokenizer: object;
+    /** Tokens of each text; with special tokens where the kind is a post-processor. */
+    readonly ids?: readonly (readonly number[])[];
+    readonly decoded?: readonly [ids: readonly number[], text: string][];
+  }[];
+}
+
+/** Kinds that the reference knows and that are refused rather than cut otherwise. */
+const refused = new Set(["pre-tokenizer UnicodeScripts"]);
+
+describe("every kind of part of a tokenizer.json", () => {
+  const { texts, cases } = JSON.parse(gunzipSync(readFileSync(golden("tokenizer-kinds.json.gz"))).toString()) as Kinds;
+  const unchanged: Changes = { tokens: [], around: null, splitSpecial: false };
+
+  test.each(cases)("$name cuts and decodes like the reference", ({ name, tokenizer, ids = [], decoded = [] }) => {
+    if (refused.has(name)) {
+      expect(() => pipelineOf(tokenizer, unchanged)).toThrow(/Steplog has no "UnicodeScripts"/u);
+      return;
+    }
+    const { encode, decode, around } = pipelineOf(tokenizer, unchanged);
+    const special = name.startsWith("post-processor ");
+    const whole = (text: string) => [...around.before, ...encode(text), ...around.after];
+    const found = texts.slice(0, ids.length).map((text) => ({ text, ids: special ? whole(text) : encode(text) }));
+    expect(found).toStrictEqual(ids.map((wanted, i) => ({ text: texts[i], ids: wanted })));
+    for (const [tokens, text] of decoded) expect(decode(tokens, true)).toBe(text);
   });
 });

@@ -1,0 +1,122 @@
+/**
+ * What tokenizer_config.json and its older companions change in a tokenizer.json, as transformers 5.18 does it in
+ * TokenizersBackend: tokens that only they have are added, and add_bos_token and add_eos_token replace the post-processor.
+ */
+import { z } from "zod";
+import type { AddedToken } from "./added-tokens.ts";
+import type { Changes } from "./pipeline.ts";
+
+export interface ConfigFiles {
+  readonly tokenizer: object;
+  readonly config: object;
+  /** added_tokens.json and special_tokens_map.json: read only if the config has no added_tokens_decoder. */
+  readonly addedTokens: object | null;
+  readonly specialTokensMap: object | null;
+}
+
+const flag = z.boolean().default(false);
+const tokenSchema = z.object({
+  content: z.string(),
+  single_word: flag,
+  lstrip: flag,
+  rstrip: flag,
+  normalized: z.boolean().optional(),
+  special: flag,
+});
+
+const configSchema = z.object({
+  added_tokens_decoder: z.record(z.string(), tokenSchema).nullish(),
+  add_bos_token: z.boolean().nullish(),
+  add_eos_token: z.boolean().nullish(),
+  split_special_tokens: z.boolean().nullish(),
+});
+
+const namedToken = z.union([z.string(), tokenSchema]);
+const listed = z.union([z.array(namedToken), z.record(z.string(), namedToken)]);
+
+/** @throws if a token has no content or a property of another type */
+export function changesOf(files: ConfigFiles): Changes {
+  const config = configSchema.parse(files.config);
+  const decoder = config.added_tokens_decoder;
+  const named = decoder ? files.config : { ...files.config, ...files.specialTokensMap };
+  const special = specialTokens(named);
+  const listedTokens = decoder ? byId(decoder) : olderTokens(files, special);
+  const known = new Map(listedTokens.map((token) => [token.content, token]));
+  // A special token that is only named takes its properties from a list that has it.
+  const specials = special.map((token) => ({ ...(known.get(token.content) ?? token), special: true }));
+  const texts = tokenTexts(named);
+  return {
+    tokens: [...listedTokens, ...specials],
+    around: surroundings(files, config, texts),
+    splitSpecial: config.split_special_tokens ?? false,
+  };
+}
+
+/** The texts of bos_token and the like, which are strings or objects with a content. */
+export function tokenTexts(config: object): Record<string, string> {
+  return Object.fromEntries(namedTokens(config).map(([name, { content }]) => [name, content]));
+}
+
+const byId = (decoder: Record<string, z.infer<typeof tokenSchema>>): AddedToken[] =>
+  Object.entries(decoder)
+    .toSorted(([a], [b]) => Number(a) - Number(b))
+    .map(([, token]) => complete(token));
+
+const complete = (token: z.infer<typeof tokenSchema>): AddedToken => ({
+  ...token,
+  normalized: token.normalized ?? !token.special,
+});
+
+function namedTokens(config: object): [name: string, token: AddedToken][] {
+  return Object.entries(config).flatMap(([name, value]: [string, unknown]): [string, AddedToken][] => {
+    const token = name.endsWith("_token") ? namedToken.safeParse(value).data : undefined;
+    return token === undefined ? [] : [[name, specialToken(token)]];
+  });
+}
+
+const specialToken = (token: z.infer<typeof namedToken>): AddedToken =>
+  typeof token === "string" ? { ...plain, content: token } : { ...complete(token), special: true };
+
+const plain = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+
+/** Those that have a name, in the order of transformers, then those of a list. */
+function specialTokens(config: object): AddedToken[] {
+  const fields = new Map<string, unknown>(Object.entries(config));
+  const extra = fields.get("extra_special_tokens") ?? fields.get("additional_special_tokens");
+  const more = listed.safeParse(extra).data ?? [];
+  const named = new Map(namedTokens(config));
+  const ordered = [
+    ...order.filter((name) => named.has(name)),
+    ...[...named.keys()].filter((name) => !order.includes(name)),
+  ];
+  return [...ordered.flatMap((name) => named.get(name) ?? []), ...Object.values(more).map(specialToken)];
+}
+
+const order = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/** Before added_tokens_decoder: added_tokens.json maps texts to ids, and tokenizer.json has the properties of its own. */
+function olderTokens({ tokenizer, addedTokens }: ConfigFiles, special: readonly AddedToken[]): AddedToken[] {
+  const isSpecial = new Set(special.map(({ content }) => content));
+  const texts = Object.entries(addedTokens ?? {})
+    .toSorted(([, a], [, b]) => Number(a) - Number(b))
+    .map(([content]) => content);
+  const older = texts.map((content) => {
+    const known = isSpecial.has(content);
+    return { ...plain, content, special: known, normalized: !known };
+  });
+  const own = "added_tokens" in tokenizer ? z.array(tokenSchema).parse(tokenizer.added_tokens).map(complete) : [];
+  const ownTexts = new Set(own.map(({ content }) => content));
+  return [...older.filter(({ content }) => !ownTexts.has(content)), ...own];
+}
+
+function surroundings(
+  { tokenizer }: ConfigFiles,
+  { add_bos_token, add_eos_token }: z.infer<typeof configSchema>,
+  texts: Record<string, string>,
+): Changes["around"] {
+  const decided = typeof add_bos_token === "boolean" || typeof add_eos_token === "boolean";
+  if (!decided && "post_processor" in tokenizer && tokenizer.post_processor !== null) return null;
+  const before = add_bos_token ? texts["bos_token"] : undefined;
+  const after = add_eos_token ? texts["eos_token"] : undefined;
+  return { before: before === undefined ? [] : [before], after: after === undefined ? [] : [after] };
+}
