@@ -209,7 +209,7 @@ export type HyperparametersInput = {
   readonly steps?: number | null | undefined;
   /** Names of the tensors to train, or ends of names; `*` stands for any text between two dots, `**` for any text. All other tensors stay as they are. Only for method FULL. Must be at most 64 names of 1 to 200 characters; default: all tensors. */
   readonly tensors?: ReadonlyArray<string> | null | undefined;
-  /** Steps in which the learning rate rises linearly to its full value. Must be a whole number from 0 to 1000000, in steps; default: 0. */
+  /** Steps in which the learning rate rises linearly to its full value. At most steps. Must be a whole number from 0 to 1000000, in steps; default: 0. */
   readonly warmupSteps?: number | null | undefined;
   /** Decoupled weight decay: each step multiplies the trained weights by 1 - learningRate * weightDecay. Must be a number from 0 to 100; default: 0. */
   readonly weightDecay?: number | null | undefined;

@@ -1,5 +1,14 @@
 -- The end state of the migrations, for readers. Made by `npm run schema:dump`; do not edit.
 
+create table base_model_names (
+  base_model_id uuid not null,
+  hash text not null,
+  tensors jsonb not null,
+  layers jsonb not null,
+  constraint base_model_names_pkey PRIMARY KEY (base_model_id),
+  constraint base_model_names_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id) ON DELETE CASCADE
+);
+
 create table base_models (
   id uuid not null default gen_random_uuid(),
   name text not null,

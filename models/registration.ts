@@ -12,8 +12,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { ModelFolder } from "../engine/model/files/folder.ts";
 import { modelBytes, openModelFolder, parameterCount } from "../engine/model/files/folder.ts";
 import { keptBaseHash } from "../engine/model/files/hashes.ts";
+import { linearModules } from "../engine/model/adapters/lora.ts";
+import { trainableTensors } from "../engine/model/trainable.ts";
 import { SteplogError, asSteplogError } from "../schema/errors.ts";
 import type { NamedModel } from "../schema/jobs.ts";
+import type { PartNames } from "../schema/name-patterns.ts";
 import { leaseMs, pollMs, renewMs, scanModelsMs } from "../schema/limits.ts";
 import type { SeenModel, Store } from "../store/store.ts";
 import type { Log } from "../schema/log.ts";
@@ -81,7 +84,7 @@ export async function registerModels(models: ModelsFolder): Promise<string[]> {
 /** The model is at hand even if the store has another one of this name: runs name the hash that they need. */
 async function registerModel(models: ModelsFolder, name: string, onBytes?: (bytes: number) => void): Promise<void> {
   const { folder, hash } = await readModel(models, name, onBytes);
-  await models.store.baseModels.register({ ...modelSummary(name, folder), hash });
+  await models.store.baseModels.register({ ...modelSummary(name, folder), hash, names: partNames(folder) });
 }
 
 async function readModel({ modelsDir, atHand }: ModelsFolder, name: string, onBytes?: (bytes: number) => void) {
@@ -89,6 +92,14 @@ async function readModel({ modelsDir, atHand }: ModelsFolder, name: string, onBy
   const hash = await keptBaseHash(folder, name, { folder: hashesDirOf(modelsDir), now: Date.now }, onBytes);
   atHand.add(name, hash);
   return { folder, hash };
+}
+
+/** What patterns of `tensors` and `loraTargets` may select. */
+function partNames(folder: ModelFolder): PartNames {
+  return {
+    tensors: trainableTensors(folder).map(({ name }) => name),
+    layers: linearModules(folder.architecture).map(({ name }) => name),
+  };
 }
 
 /** What can be said of a model without reading its weights. */

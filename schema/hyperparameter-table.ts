@@ -244,6 +244,7 @@ export const hyperparameterTable = {
     unit: "steps",
     min: 0,
     max: limits.steps,
+    atMost: "steps",
     default: 0,
     inLogHeader: "changed",
   },

@@ -77,8 +77,12 @@ export function conflictingHyperparameters(settings: Hyperparameters, validated:
     const changed = JSON.stringify(value) !== JSON.stringify(one.default);
     const unvalidated = changed && one.needsValidation === true && !validated;
     const needs = { ...(changed && one.needs), ...choiceOf(one, value)?.needs };
+    const most = "atMost" in one && one.atMost ? Number(values[one.atMost]) : Infinity;
     const cause = one.type === "choice" ? `${name} ${String(value)}` : name;
     return [
+      ...(Number(value) > most
+        ? [{ path: [name], message: `must be at most the ${most} steps of the run; it is ${String(value)}` }]
+        : []),
       ...(unvalidated ? [{ path: [name], message: "needs a validation dataset" }] : []),
       ...Object.entries(needs)
         .map(([other, least]) => ({ other, least, seen: Number(values[other]) }))

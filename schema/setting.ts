@@ -27,6 +27,8 @@ export interface NumberSetting extends Described {
   readonly min?: number;
   readonly above?: number;
   readonly max: number;
+  /** The setting that it must not exceed. */
+  readonly atMost?: "steps";
   /** May also be "AUTO". */
   readonly auto?: true;
   readonly default: number | "AUTO";
@@ -95,11 +97,13 @@ export function choiceInWords({ meaning, needs = {} }: Choice): string {
 }
 
 /** When it applies: "Only for method LORA." or "Needs a validation dataset."; "" if always. */
-export function conditionInWords({ method, needsValidation, needs }: Setting): string {
+export function conditionInWords(one: Setting): string {
+  const { method, needsValidation, needs } = one;
   const needed = [...(needsValidation ? ["a validation dataset"] : []), ...Object.keys(needs ?? {})];
   const parts = [
     ...(method ? [`Only for method ${method}.`] : []),
     ...(needed.length > 0 ? [`Needs ${needed.join(" and ")}.`] : []),
+    ...("atMost" in one && one.atMost ? [`At most ${one.atMost}.`] : []),
   ];
   return parts.join(" ");
 }

@@ -46,6 +46,20 @@ export const baseModels = pgTable("base_models", {
 });
 
 /**
+ * Names of a base model's parts, which settings select by pattern. A model that an earlier release registered has none; and
+ * since that release may also replace a model's weights without them, they hold for one hash only.
+ */
+export const baseModelNames = pgTable("base_model_names", {
+  baseModelId: uuid("base_model_id")
+    .primaryKey()
+    .references(() => baseModels.id, { onDelete: "cascade" }),
+  hash: text("hash").notNull(),
+  /** As in PartNames of schema/name-patterns.ts. */
+  tensors: jsonb("tensors").$type<readonly string[]>().notNull(),
+  layers: jsonb("layers").$type<readonly string[]>().notNull(),
+});
+
+/**
  * Folders of models folders that are not base models yet, as a worker last saw them. A row is deleted when its folder
  * becomes a base model, or no worker sees it any more.
  */

@@ -1,10 +1,10 @@
 /** Which of a model's own tensors are trained. */
 import { SteplogError } from "../../schema/errors.ts";
+import { fitsPattern, unmatchedTensors } from "../../schema/name-patterns.ts";
 import type { TrainableTensor } from "../../schema/step-log.ts";
 import type { ModelFolder } from "./files/folder.ts";
 import { locationOf } from "./files/folder.ts";
 import { trainedDtype } from "./files/half.ts";
-import { fitsPattern } from "./files/names.ts";
 
 /** The tensors that full-parameter training changes, as a log's header lists them: in order of stored name. */
 export function trainableTensors(folder: ModelFolder): TrainableTensor[] {
@@ -15,18 +15,16 @@ export function trainableTensors(folder: ModelFolder): TrainableTensor[] {
 }
 
 /**
- * The trainable tensors whose stored names match one of the patterns (names.ts).
+ * The trainable tensors whose stored names match one of the patterns (schema/name-patterns.ts).
  * @throws INVALID_ARGUMENT naming the first pattern that matches no tensor
  */
 export function chosenTensors(folder: ModelFolder, patterns: readonly string[]): TrainableTensor[] {
   const all = trainableTensors(folder);
-  const unknown = patterns.findIndex((pattern) => !all.some(({ name }) => fitsPattern(pattern, name)));
-  if (unknown >= 0) {
-    const seen = `${JSON.stringify(patterns[unknown])} matches no tensor of this ${folder.architecture.family} model`;
-    const parts = new Set(all.map(({ name }) => name.split(".").slice(-2).join(".")));
-    const field = `hyperparameters.tensors[${unknown}]`;
-    const message = `${seen}. Its tensors' names end with ${[...parts].join(", ")}.`;
-    throw new SteplogError("INVALID_ARGUMENT", message, [{ field, message: seen }]);
+  const unknown = unmatchedTensors(patterns, { tensors: all.map(({ name }) => name) });
+  if (unknown) {
+    const { index, seen, advice } = unknown;
+    const field = `hyperparameters.tensors[${index}]`;
+    throw new SteplogError("INVALID_ARGUMENT", `${seen}. ${advice}`, [{ field, message: seen }]);
   }
   return all.filter(({ name }) => patterns.some((pattern) => fitsPattern(pattern, name)));
 }

@@ -2,7 +2,15 @@
 import { type SQL, and, count, desc, eq, inArray } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
-import { type BaseModel, type FineTune, baseModels, fineTunes, foundModels } from "../../schema/tables.ts";
+import type { PartNames } from "../../schema/name-patterns.ts";
+import {
+  type BaseModel,
+  type FineTune,
+  baseModelNames,
+  baseModels,
+  fineTunes,
+  foundModels,
+} from "../../schema/tables.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, type Transaction, inOrderOf, only } from "../postgres/database.ts";
 
@@ -14,6 +22,7 @@ export interface NewBaseModel {
   readonly parameters: number;
   readonly bytes: number;
   readonly contextLength: number;
+  readonly names?: PartNames;
 }
 
 export interface BaseModels {
@@ -23,6 +32,8 @@ export interface BaseModels {
   unregister(name: string): Promise<void>;
   get(id: string): Promise<BaseModel | null>;
   getByName(name: string): Promise<BaseModel | null>;
+  /** Null for a model that an earlier release registered. */
+  names(id: string): Promise<PartNames | null>;
   list(page: Page): Promise<BaseModel[]>;
   /** In the order of the ids, null for unknown ones: what a DataLoader needs. */
   byIds(ids: readonly string[]): Promise<(BaseModel | null)[]>;
@@ -42,6 +53,15 @@ export function baseModelsOf(database: Database): BaseModels {
       const [model] = await database.select().from(baseModels).where(eq(baseModels.name, name));
       return model ?? null;
     },
+    async names(id) {
+      const sameHash = and(eq(baseModels.id, baseModelNames.baseModelId), eq(baseModels.hash, baseModelNames.hash));
+      const [found] = await database
+        .select({ tensors: baseModelNames.tensors, layers: baseModelNames.layers })
+        .from(baseModelNames)
+        .innerJoin(baseModels, sameHash)
+        .where(eq(baseModels.id, id));
+      return found ?? null;
+    },
     async list(page) {
       const { where, order } = await pageOf(database, keys, page);
       return database
@@ -54,12 +74,20 @@ export function baseModelsOf(database: Database): BaseModels {
   };
 }
 
-async function register(tx: Transaction, model: NewBaseModel): Promise<BaseModel> {
+async function register(tx: Transaction, { names, ...model }: NewBaseModel): Promise<BaseModel> {
   await tx.insert(baseModels).values(model).onConflictDoNothing({ target: baseModels.name });
   // The lock excludes a create that is about to refer to this row, so the check of fine_tunes below stays true.
   const known = only(await tx.select().from(baseModels).where(eq(baseModels.name, model.name)).for("update"));
   if (known.hash !== model.hash) await refuseIfUsed(tx, known, model.hash);
   await tx.delete(foundModels).where(eq(foundModels.name, model.name));
+  if (names) {
+    const row = { hash: model.hash, ...names };
+    const target = baseModelNames.baseModelId;
+    await tx
+      .insert(baseModelNames)
+      .values({ baseModelId: known.id, ...row })
+      .onConflictDoUpdate({ target, set: row });
+  }
   return only(await tx.update(baseModels).set(model).where(eq(baseModels.id, known.id)).returning());
 }
 

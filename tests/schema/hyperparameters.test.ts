@@ -76,5 +76,7 @@ describe("hyperparameters", () => {
     expect(conflicts({ patience: 1 })).toEqual(["evaluateEvery"]);
     expect(conflicts({ patience: 1, evaluateEvery: 5, linearProbe: true }, false)).toEqual(["patience", "linearProbe"]);
     expect(conflicts({ objective: "F1", bestMetric: "F1", answerTokens: 8 })).toEqual([]);
+    expect(conflicts({ steps: 10, warmupSteps: 10 })).toEqual([]);
+    expect(conflicts({ steps: 10, warmupSteps: 11 })).toEqual(["warmupSteps"]);
   });
 });

@@ -193,6 +193,29 @@ describe("fine-tunes", () => {
     });
   });
 
+  test("a warm-up beyond the run, and patterns that select nothing, are refused by field", async () => {
+    const warmup = await create({ hyperparameters: { steps: 10, warmupSteps: 11 } });
+    expect(warmup.extensions.issues).toEqual([
+      { field: "input.hyperparameters.warmupSteps", message: "must be at most the 10 steps of the run; it is 11" },
+    ]);
+    const names = { tensors: ["h.0.fc.weight", "h.0.fc.bias"], layers: ["h.0.fc"] };
+    await server.store.baseModels.register({ ...modelRow("named"), names });
+    const tensors = await create({ baseModel: "named", hyperparameters: { tensors: ["fc.bias", "fd.weight"] } });
+    expect(tensors.extensions.issues).toEqual([
+      {
+        field: "input.hyperparameters.tensors.1",
+        message: '"fd.weight" matches no tensor of this model. Its tensors\' names end with fc.weight, fc.bias.',
+      },
+    ]);
+    const targets = await create({ baseModel: "named", hyperparameters: { method: "LORA", loraTargets: ["q_proj"] } });
+    expect(targets.extensions.issues).toEqual([
+      {
+        field: "input.hyperparameters.loraTargets.0",
+        message: '"q_proj" matches no linear layer of this model. Its layers are called fc.',
+      },
+    ]);
+  });
+
   test("too many label words, or an empty one, are refused by field", async () => {
     const many = await create({ labelWords: Array.from({ length: 65 }, (_, index) => `w${index}`) });
     expect(many.extensions.issues).toEqual([expect.objectContaining({ field: "input.labelWords" })]);

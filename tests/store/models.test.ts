@@ -40,6 +40,15 @@ describe("found models", () => {
     expect(await names()).toStrictEqual(["broken"]);
     expect(await store.foundModels.unregistered(["a", "b", "c"])).toStrictEqual(["a", "c"]);
     expect(await store.foundModels.unregistered([])).toStrictEqual([]);
+    // The names of its parts belong to its weights.
+    const b = (await store.baseModels.getByName("b"))?.id ?? "";
+    expect(await store.baseModels.names(b)).toBeNull();
+    const parts = { tensors: ["w.weight"], layers: ["w"] };
+    for (const hash of [sha256("b"), sha256("c")])
+      await store.baseModels.register({ ...usable("b"), hash, names: parts });
+    expect(await store.baseModels.names(b)).toStrictEqual(parts);
+    await store.baseModels.register({ ...usable("b"), hash: sha256("b") });
+    expect(await store.baseModels.names(b)).toBeNull();
     // A worker that looked before the other registered.
     await store.foundModels.report("w", [usable("b"), usable("broken")]);
     expect(await names()).toStrictEqual(["broken"]);

@@ -60,7 +60,11 @@ describe("at the start", () => {
     const log = quietLog();
     expect(await registerModels({ store, modelsDir, atHand: new ModelsAtHand(), log })).toStrictEqual(["a", "linked"]);
     expect(log.lines).toStrictEqual([expect.stringContaining("truncated")]);
-    expect(await store.baseModels.getByName("a")).toMatchObject({ hash: await hashOf(modelsDir, "a"), family: "opt" });
+    const a = await store.baseModels.getByName("a");
+    expect(a).toMatchObject({ hash: await hashOf(modelsDir, "a"), family: "opt" });
+    const names = await store.baseModels.names(a?.id ?? "");
+    expect(names?.tensors).toContain("model.decoder.layers.0.fc1.weight");
+    expect(names?.layers).toContain("model.decoder.layers.1.self_attn.q_proj");
     expect(
       await registerModels({ store, modelsDir: join(modelsDir, "missing"), atHand: new ModelsAtHand(), log }),
     ).toStrictEqual([]);

@@ -8,13 +8,13 @@
  * that have one.
  */
 import { SteplogError } from "../../../schema/errors.ts";
+import { fitsPattern, unmatchedLayers } from "../../../schema/name-patterns.ts";
 import type { StepLogHeader, TrainableTensor } from "../../../schema/step-log.ts";
 import type { Activation, Pass, Weight, WeightLayout } from "../../devices/device.ts";
 import { Philox, streams, tensorId } from "../../numbers/noise.ts";
 import type { Adapter } from "./adapter.ts";
 import { changedPass, refuseOtherTensors } from "./adapter.ts";
 import type { Architecture, WeightLookup } from "../families/family.ts";
-import { fitsPattern, lastPart } from "../files/names.ts";
 
 /** A linear layer of a model. */
 export interface LinearModule {
@@ -63,19 +63,18 @@ export function linearModules({ tensors }: Architecture): LinearModule[] {
 }
 
 /**
- * The layers whose names match one of the targets (names.ts); the default ones without targets.
+ * The layers whose names match one of the targets (schema/name-patterns.ts); the default ones without targets.
  * @throws INVALID_ARGUMENT naming the target that matches no layer, and the names there are
  */
 export function targetedModules(architecture: Architecture, targets: readonly string[]): LinearModule[] {
   const all = linearModules(architecture);
   if (targets.length === 0)
     return all.filter((module) => defaultTargets.some((target) => fitsPattern(target, module.name)));
-  const unknown = targets.findIndex((target) => !all.some((module) => fitsPattern(target, module.name)));
-  if (unknown >= 0) {
-    const seen = `${JSON.stringify(targets[unknown])} matches no linear layer of this ${architecture.family} model`;
-    const there = [...new Set(all.map(({ name }) => lastPart(name)))].join(", ");
-    const field = `hyperparameters.loraTargets[${unknown}]`;
-    throw new SteplogError("INVALID_ARGUMENT", `${seen}. Its layers are called ${there}.`, [{ field, message: seen }]);
+  const unknown = unmatchedLayers(targets, { layers: all.map(({ name }) => name) });
+  if (unknown) {
+    const { index, seen, advice } = unknown;
+    const field = `hyperparameters.loraTargets[${index}]`;
+    throw new SteplogError("INVALID_ARGUMENT", `${seen}. ${advice}`, [{ field, message: seen }]);
   }
   return all.filter((module) => targets.some((target) => fitsPattern(target, module.name)));
 }

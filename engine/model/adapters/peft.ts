@@ -12,7 +12,7 @@ import type { Architecture } from "../families/family.ts";
 import { asTrained, trainedDtype } from "../files/half.ts";
 import type { AdaptedModule, LinearModule, SeededLora } from "./lora.ts";
 import { adapt, linearModules, loraAdapter } from "./lora.ts";
-import { lastPart } from "../files/names.ts";
+import { lastPart } from "../../../schema/name-patterns.ts";
 import type { PrefixAdapter } from "./prefix.ts";
 import { keyColumns, prefixAdapter, prefixTensor } from "./prefix.ts";
 import type { TensorLocation } from "../files/safetensors.ts";

@@ -7,6 +7,7 @@ import { readRows } from "../../../dataset/jsonl.ts";
 import type { Hyperparameters } from "../../../schema/hyperparameters.ts";
 import { conflictingHyperparameters, contextTaken } from "../../../schema/hyperparameters.ts";
 import { limits } from "../../../schema/limits.ts";
+import { type PartNames, unmatchedLayers, unmatchedTensors } from "../../../schema/name-patterns.ts";
 import type { BaseModel, Dataset } from "../../../schema/tables.ts";
 import { modelKindOf } from "../../../schema/model-kind.ts";
 import type { Store } from "../../../store/store.ts";
@@ -97,7 +98,7 @@ builder.mutationField("createFineTune", (t) =>
       const baseModel = named ?? (await parentModel(store, parent));
       const labelWords = input.labelWords ?? parent?.run.labelWords ?? [];
       const rows = await datasetsOf(store, input, parent);
-      checkSettings(hyperparameters, rows.validation !== null, baseModel);
+      checkSettings(hyperparameters, rows.validation !== null, baseModel, await store.baseModels.names(baseModel.id));
       const taken = contextTaken(hyperparameters);
       for (const [use, dataset] of Object.entries(rows)) {
         const needs = use === "training" ? needsOf(hyperparameters.objective) : null;
@@ -150,9 +151,14 @@ async function datasetsOf(store: Store, input: Input, parent: Parent | null) {
 }
 
 /** @throws INVALID_ARGUMENT for settings that do not go together, or not with the base model */
-function checkSettings(settings: Hyperparameters, validated: boolean, { family, contextLength }: BaseModel): void {
+function checkSettings(
+  settings: Hyperparameters,
+  validated: boolean,
+  { family, contextLength }: BaseModel,
+  names: PartNames | null,
+): void {
   const { objective, answerTokens } = settings;
-  const issues = conflictingHyperparameters(settings, validated);
+  const issues = [...conflictingHyperparameters(settings, validated), ...unmatchedPatterns(settings, names)];
   if (contextTaken(settings) >= contextLength) {
     issues.push({
       path: ["prefixLength"],
@@ -165,6 +171,18 @@ function checkSettings(settings: Hyperparameters, validated: boolean, { family, 
     issues.push({ path: [answers ? "objective" : "answerTokens"], message });
   }
   if (issues.length > 0) throw invalidArgument(issues, ["input", "hyperparameters"]);
+}
+
+/** Patterns of the run's method that select nothing. Without names, the worker refuses them before the first step. */
+function unmatchedPatterns({ method, tensors, loraTargets }: Hyperparameters, names: PartNames | null) {
+  if (!names) return [];
+  const found = {
+    tensors: method === "FULL" ? unmatchedTensors(tensors, names) : null,
+    loraTargets: method === "LORA" ? unmatchedLayers(loraTargets, names) : null,
+  };
+  return Object.entries(found).flatMap(([name, one]) =>
+    one ? [{ path: [name, String(one.index)], message: `${one.seen}. ${one.advice}` }] : [],
+  );
 }
 
 function datasetId(id: string): string {
