@@ -6,6 +6,7 @@ import { SteplogError } from "../schema/errors.ts";
 import { ChatTemplate } from "./chat.ts";
 import { type ConfigFiles, changesOf, tokenTexts } from "./tokenizing/config-changes.ts";
 import { type Pipeline, pipelineOf } from "./tokenizing/pipeline.ts";
+import { tokenizerOfVocabulary } from "./vocabulary.ts";
 
 export interface Tokenizer {
   /**
@@ -39,14 +40,24 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
 
 /** Null for a folder without tokenizer.json: rows and prompts given as tokens need none. @throws MODEL_INVALID */
 export async function loadOptionalTokenizer(folder: string): Promise<Tokenizer | null> {
-  const tokenizer = await readObject(join(folder, "tokenizer.json"));
-  if (!tokenizer) return null;
   const config = (await readObject(join(folder, "tokenizer_config.json"))) ?? {};
+  const tokenizer = await readObject(join(folder, "tokenizer.json"));
+  if (!tokenizer) return loadVocabulary(folder, config);
   const chat = await readChatTemplate(folder, config);
   const addedTokens = await readObject(join(folder, "added_tokens.json"));
   const specialTokensMap = await readObject(join(folder, "special_tokens_map.json"));
   const pipeline = construct(folder, { tokenizer, config, addedTokens, specialTokensMap });
   return wrap(pipeline, chat, tokenTexts(config)["mask_token"]);
+}
+
+/** Of vocab.json and merges.txt; null if the folder lacks these too. */
+async function loadVocabulary(folder: string, config: object): Promise<Tokenizer | null> {
+  const built = await tokenizerOfVocabulary(folder);
+  if (!built) return null;
+  const chat = await readChatTemplate(folder, config);
+  // The other files are part of it already.
+  const none = { config: {}, addedTokens: null, specialTokensMap: null };
+  return wrap(construct(folder, { tokenizer: built.tokenizer, ...none }), chat, built.mask);
 }
 
 /** @throws MODEL_INVALID if a part of the tokenizer is damaged or of a kind that would be cut otherwise than it should */

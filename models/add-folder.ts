@@ -13,6 +13,7 @@ import { originName } from "../engine/model/files/origin.ts";
 import { indexName, weightsName } from "../engine/model/files/shards.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { clearPartial } from "./hub/partial.ts";
+import { isPyTorchFolder, openPyTorchModel, writeAsSafetensors } from "./pytorch/convert.ts";
 import type { AddedModel, StagingFolder } from "./staging-folder.ts";
 import { publish, withStagingFolder } from "./staging-folder.ts";
 import { needSpace } from "./space.ts";
@@ -24,14 +25,20 @@ export interface AddFolderOptions {
 
 /** @throws as openModelFolder; CONFLICT; UNAVAILABLE without space for a copy */
 export async function addFolder(path: string, staging: StagingFolder, options: AddFolderOptions): Promise<AddedModel> {
-  const folder = await openModelFolder(path);
-  const files = await filesOf(folder);
+  const names = await readdir(path).catch(() => []);
+  const pickled = isPyTorchFolder(names) ? await openPyTorchModel(path, names) : null;
+  const files = await filesOf(path, pickled ? new Set() : weightsOf(await openModelFolder(path)));
   return withStagingFolder(staging, async () => {
     try {
       // Left by an earlier attempt.
       await clearPartial(staging);
       await mkdir(staging.partial);
       await transfer(files, staging.partial, options);
+      if (pickled) {
+        await writeAsSafetensors(pickled, staging.partial, (done, total) =>
+          options.onProgress("converting", done, total),
+        );
+      }
       return await publish(staging, { path }, (done, total) => options.onProgress("hashing", done, total));
     } catch (error) {
       await clearPartial(staging);
@@ -46,18 +53,20 @@ interface SourceFile {
   readonly bytes: number;
 }
 
-/** The files that a model needs, largest first. Links are followed, because in the hub's cache every file is one. */
-async function filesOf(folder: ModelFolder): Promise<SourceFile[]> {
+/** Names of the files with a model's weights, and of their index. */
+function weightsOf(folder: ModelFolder): Set<string> {
   const weights = new Set(folder.tensors.map((tensor) => basename(tensor.path)));
   // A single file may lie beside the index of older shards.
-  if (!weights.has(weightsName)) weights.add(indexName);
-  const names = (await readdir(folder.path)).filter(
-    (name) => weights.has(name) || name === originName || isCompanion(name),
-  );
+  return weights.has(weightsName) ? weights : weights.add(indexName);
+}
+
+/** The files that a model needs, largest first. Links are followed, because in the hub's cache every file is one. */
+async function filesOf(folder: string, weights: ReadonlySet<string>): Promise<SourceFile[]> {
+  const names = (await readdir(folder)).filter((name) => weights.has(name) || name === originName || isCompanion(name));
   const files: SourceFile[] = [];
   for (const name of names) {
     // A dangling link is not a weight, or the folder could not have been opened.
-    const path = await realpath(join(folder.path, name)).catch(() => null);
+    const path = await realpath(join(folder, name)).catch(() => null);
     if (path === null) continue;
     const found = await stat(path);
     if (found.isFile()) files.push({ name, path, bytes: found.size });

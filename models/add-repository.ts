@@ -4,6 +4,7 @@
  * downloaded. Files from an earlier attempt, whole or partial, are kept if the hub still lists them with the same checksum, so
  * that running the same command again resumes the download.
  */
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isCompanion } from "../engine/model/files/companions.ts";
 import { readModelConfig, readShardIndex } from "../engine/model/files/folder.ts";
@@ -13,6 +14,13 @@ import type { Download } from "./hub/download.ts";
 import { downloadFile, persist, sizeOf } from "./hub/download.ts";
 import type { Hub, HubCommit, HubFile } from "./hub/hub.ts";
 import { clearPartial, keepOnlyKnown } from "./hub/partial.ts";
+import {
+  isPyTorchFolder,
+  openPyTorchModel,
+  pyTorchIndexName,
+  pyTorchName,
+  writeAsSafetensors,
+} from "./pytorch/convert.ts";
 import type { AddedModel, StagingFolder } from "./staging-folder.ts";
 import { publish, withStagingFolder } from "./staging-folder.ts";
 import { needSpace } from "./space.ts";
@@ -55,16 +63,17 @@ function refuseUnusable({ repository, commit, files }: HubCommit): void {
   const refuse = (what: string): never => {
     throw new SteplogError("MODEL_INVALID", `${repository}@${commit.slice(0, 12)} ${what}`);
   };
-  if (names.includes("config.json") && (names.includes(weightsName) || names.includes(indexName))) return;
+  const safetensors = names.includes(weightsName) || names.includes(indexName);
+  if (names.includes("config.json") && (safetensors || isPyTorchFolder(names))) return;
   if (names.includes("adapter_config.json")) {
     refuse("is an adapter, not a whole model. Merge it into its base with peft and add the resulting folder.");
   }
   const pickled = names.filter((name) => /\.(?:bin|pt|pth|ckpt)$/u.test(name));
-  if (pickled.length > 0 && !names.includes(weightsName) && !names.includes(indexName)) {
+  if (pickled.length > 0 && !safetensors && !isPyTorchFolder(names)) {
     refuse(
-      `has its weights only in ${pickled.slice(0, 3).join(", ")}, which is pickled code that Steplog never runs. Look for a ` +
-        "pull request of it that adds safetensors and give REPO@refs/pr/NUMBER; or load it with transformers, " +
-        "call save_pretrained(FOLDER, safe_serialization=True), and add that folder.",
+      `has its weights only in ${pickled.slice(0, 3).join(", ")}; Steplog reads ${weightsName} and ${pyTorchName}, or shards ` +
+        "of these with their index. Look for a pull request of it that adds safetensors and give REPO@refs/pr/NUMBER; or load " +
+        "it with transformers, call save_pretrained(FOLDER, safe_serialization=True), and add that folder.",
     );
   }
   const missing = names.includes("config.json") ? weightsName : "config.json";
@@ -81,14 +90,18 @@ async function fetchConfig(
   options: AddRepositoryOptions,
 ): Promise<ReadonlySet<string>> {
   const { partial: folder } = staging;
+  const names = commit.files.map(({ name }) => name);
+  const { single, index } = isPyTorchFolder(names)
+    ? { single: pyTorchName, index: pyTorchIndexName }
+    : { single: weightsName, index: indexName };
   // A single file counts before shards (engine/model/files/folder.ts).
-  const sharded = !commit.files.some(({ name }) => name === weightsName);
-  const small = commit.files.filter(({ name }) => name === "config.json" || (sharded && name === indexName));
+  const sharded = !names.includes(single);
+  const small = commit.files.filter(({ name }) => name === "config.json" || (sharded && name === index));
   await fetchFiles({ ...options, commit, folder, onBytes: () => {} }, small);
   try {
     await readModelConfig(folder);
-    const weights = new Set(sharded ? [indexName, ...(await readShardIndex(folder)).values()] : [weightsName]);
-    const missing = [...weights].find((name) => !commit.files.some((file) => file.name === name));
+    const weights = new Set(sharded ? [index, ...(await readShardIndex(folder, index)).values()] : [single]);
+    const missing = [...weights].find((name) => !names.includes(name));
     if (missing === undefined) return weights;
     throw new SteplogError("MODEL_INVALID", `${commit.repository} has no ${missing}, which its index lists.`);
   } catch (error) {
@@ -120,6 +133,7 @@ async function publishAll(commit: HubCommit, staging: StagingFolder, { hub, onPr
   const { repository, revision } = commit;
   const source = { hub: hub.access.endpoint, repository, revision, commit: commit.commit };
   try {
+    await convert(staging.partial, (done, total) => onProgress("converting", done, total));
     const added = await publish(staging, source, (done, total) => onProgress("hashing", done, total));
     await clearPartial(staging);
     return added;
@@ -128,6 +142,15 @@ async function publishAll(commit: HubCommit, staging: StagingFolder, { hub, onPr
     const advice = `The downloaded files are in ${staging.partial}; steplog model remove ${staging.name} deletes them.`;
     throw new SteplogError(code, `${message} ${advice}`, issues, { cause: error });
   }
+}
+
+/** Turns downloaded files of PyTorch into safetensors, and deletes them. */
+async function convert(folder: string, onProgress: (done: number, total: number) => void): Promise<void> {
+  const names = await readdir(folder);
+  if (!isPyTorchFolder(names)) return;
+  const model = await openPyTorchModel(folder, names);
+  await writeAsSafetensors(model, folder, onProgress);
+  for (const name of [...model.files, pyTorchIndexName]) await rm(join(folder, name), { force: true });
 }
 
 async function present(folder: string, files: readonly HubFile[]): Promise<number> {

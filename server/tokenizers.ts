@@ -1,7 +1,6 @@
 /** Tokenizers of base models, cached so that creating a run does not read the files again. */
-import { access } from "node:fs/promises";
 import { join } from "node:path";
-import { loadTokenizer, type Tokenizer } from "../dataset/tokenizer.ts";
+import { loadOptionalTokenizer, type Tokenizer } from "../dataset/tokenizer.ts";
 import type { BaseModel } from "../schema/tables.ts";
 
 /** A vocabulary takes tens of megabytes of memory, so only the most recently used ones are kept. */
@@ -18,7 +17,7 @@ export class Tokenizers {
   /** Null for a model without a tokenizer, which needs rows of token ids. @throws MODEL_INVALID when it cannot be read. */
   async of(model: BaseModel): Promise<Tokenizer | null> {
     const key = `${model.name}\n${model.hash}`;
-    const tokenizer = this.#byHash.get(key) ?? load(join(this.#modelsDir, model.name));
+    const tokenizer = this.#byHash.get(key) ?? loadOptionalTokenizer(join(this.#modelsDir, model.name));
     this.#byHash.delete(key);
     this.#byHash.set(key, tokenizer);
     for (const oldest of [...this.#byHash.keys()].slice(0, -kept)) this.#byHash.delete(oldest);
@@ -27,12 +26,4 @@ export class Tokenizers {
     if (loaded === null) this.#byHash.delete(key);
     return tokenizer;
   }
-}
-
-async function load(folder: string): Promise<Tokenizer | null> {
-  const there = await access(join(folder, "tokenizer.json")).then(
-    () => true,
-    () => false,
-  );
-  return there ? loadTokenizer(folder) : null;
 }

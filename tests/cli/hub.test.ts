@@ -330,9 +330,9 @@ describe("a repository is refused", () => {
     const mamba = Buffer.from('{"model_type":"mamba"}');
     const cases: [Record<string, Buffer>, string, RegExp][] = [
       [
-        { ...rest, "config.json": config, "pytorch_model.bin": weights },
+        { ...rest, "config.json": config, "consolidated.00.pth": weights },
         "MODEL_INVALID",
-        /only in pytorch_model\.bin.*refs\/pr/u,
+        /only in consolidated\.00\.pth.*refs\/pr/u,
       ],
       [{ "adapter_config.json": mamba, "adapter_model.safetensors": weights }, "MODEL_INVALID", /is an adapter/u],
       [{ "model.Q4.gguf": weights }, "MODEL_INVALID", /has no config\.json.*gguf/u],

@@ -36,7 +36,11 @@ describe("a model folder is refused, saying what is wrong,", () => {
     ["with a header that is not JSON", (f) => writeFile(join(f, weights), header("{nonsense")), /not JSON/u],
     ["with a header of absurd size", (f) => writeFile(join(f, weights), Buffer.alloc(16, 255)), /claims/u],
     ["without weights", (f) => rm(join(f, weights)), /has no model\.safetensors/u],
-    ["with pickled weights only", (f) => rename(join(f, weights), join(f, "pytorch_model.bin")), /pickled/u],
+    [
+      "with pickled weights only",
+      (f) => rename(join(f, weights), join(f, "pytorch_model.bin")),
+      /steplog model add turns/u,
+    ],
     ["without a config", (f) => rm(join(f, "config.json")), /has no config\.json/u],
     ["with a config that is not JSON", (f) => writeFile(join(f, "config.json"), "{"), /config\.json is not JSON/u],
     [

@@ -17,7 +17,7 @@ import type { TensorLocation } from "./safetensors.ts";
 import { readSafetensorsHeader, readTensorChunks } from "./safetensors.ts";
 import { indexName, weightsName } from "./shards.ts";
 
-export interface ModelFolder extends MatchedTensors {
+export interface ModelFolder extends MatchedTensors<TensorLocation> {
   readonly path: string;
   readonly config: unknown;
   /** Tokens that end a text. */
@@ -43,7 +43,7 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
   const { config, architecture } = await readModelConfig(path);
   const tensors = await readTensorLocations(path);
   refuseQuantisedTensors(path, tensors);
-  const matched = await matchTensors(path, architecture, tensors);
+  const matched = await matchTensors(path, architecture, tensors, readTensorChunks);
   const ends = (await readGenerationEnds(path)) ?? architecture.endOfSequence;
   return { path, config, tensors, endOfSequence: ends, ...matched };
 }
@@ -105,7 +105,7 @@ async function readSingleFile(folder: string): Promise<TensorLocation[]> {
   const pickled = (await readdir(folder)).filter((name) => /\.(?:bin|pt|pth)$/u.test(name));
   const advice =
     pickled.length > 0
-      ? `It has ${pickled.join(", ")}, pickled code that Steplog never runs. Save the model with safe_serialization=True.`
+      ? `It has ${pickled.slice(0, 3).join(", ")}, which steplog model add turns into safetensors, without running code.`
       : "Give a folder in Hugging Face layout.";
   throw new SteplogError("MODEL_INVALID", `${folder} has no ${weightsName}. ${advice}`);
 }
@@ -114,10 +114,10 @@ async function readSingleFile(folder: string): Promise<TensorLocation[]> {
  * Reads the index of a folder's shards: the file of each tensor, by the tensor's name.
  * @throws MODEL_INVALID if it is damaged or names a file outside its folder
  */
-export async function readShardIndex(folder: string): Promise<Map<string, string>> {
-  const parsed = indexSchema.safeParse(await readJson(folder, indexName));
+export async function readShardIndex(folder: string, name = indexName): Promise<Map<string, string>> {
+  const parsed = indexSchema.safeParse(await readJson(folder, name));
   if (!parsed.success) {
-    throw new SteplogError("MODEL_INVALID", `${folder}/${indexName} has no weight_map from tensor names to files.`);
+    throw new SteplogError("MODEL_INVALID", `${folder}/${name} has no weight_map from tensor names to files.`);
   }
   const map = new Map(Object.entries(parsed.data.weight_map));
   for (const file of map.values()) refuseForeignPath(folder, file);

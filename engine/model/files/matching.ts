@@ -7,26 +7,29 @@ import type { InputIssue } from "../../../schema/errors.ts";
 import { SteplogError } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
 import type { Architecture, TensorDefinition } from "../families/family.ts";
-import type { TensorLocation } from "./safetensors.ts";
-import { readTensorChunks } from "./safetensors.ts";
+import type { TensorInfo } from "./safetensors.ts";
 
-export interface MatchedTensors {
+export interface MatchedTensors<T extends TensorInfo> {
   /** With the head tied or not, as the files have it. */
   readonly architecture: Architecture;
   /** Where the tensor of each definition of the architecture is stored, by the definition's name. */
-  readonly locations: ReadonlyMap<string, TensorLocation>;
+  readonly locations: ReadonlyMap<string, T>;
   /** Stored names of copies of tied weights, which are not read. */
   readonly copies: ReadonlySet<string>;
 }
 
 const floatDtypes = ["F32", "BF16", "F16"];
 
+/** The bytes of a tensor, in chunks of 4 MiB and the rest. */
+type Read<T> = (tensor: T) => AsyncGenerator<Uint8Array, undefined>;
+
 /** @throws MODEL_INVALID for a missing or unexpected tensor, or a dtype or shape that does not fit */
-export async function matchTensors(
+export async function matchTensors<T extends TensorInfo>(
   folder: string,
   byConfig: Architecture,
-  tensors: readonly TensorLocation[],
-): Promise<MatchedTensors> {
+  tensors: readonly T[],
+  read: Read<T>,
+): Promise<MatchedTensors<T>> {
   const stored = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   const find = (name: string) => firstStored(byConfig.storedNames(name), stored);
   const own = new Set<string>();
@@ -34,26 +37,23 @@ export async function matchTensors(
   for (const { head, shared } of byConfig.ties) {
     const [one, other] = [find(head), find(shared)];
     if (!one || !other) continue;
-    if (await haveSameBytes(one, other)) copies.add(one.name);
+    if (await haveSameBytes(one, other, read)) copies.add(one.name);
     else own.add(head);
   }
   const architecture = own.size > 0 ? byConfig.untie(own) : byConfig;
   return { architecture, copies, locations: locate(folder, architecture, tensors, { stored, copies }) };
 }
 
-function firstStored(
-  names: readonly string[],
-  stored: ReadonlyMap<string, TensorLocation>,
-): TensorLocation | undefined {
+function firstStored<T>(names: readonly string[], stored: ReadonlyMap<string, T>): T | undefined {
   const name = names.find((candidate) => stored.has(candidate));
   return name === undefined ? undefined : stored.get(name);
 }
 
-async function haveSameBytes(one: TensorLocation, other: TensorLocation): Promise<boolean> {
+async function haveSameBytes<T extends TensorInfo>(one: T, other: T, read: Read<T>): Promise<boolean> {
   if (one.dtype !== other.dtype || one.shape.join() !== other.shape.join()) return false;
-  const others = readTensorChunks(other);
+  const others = read(other);
   try {
-    for await (const chunk of readTensorChunks(one)) {
+    for await (const chunk of read(one)) {
       const next = await others.next();
       if (next.done === true || Buffer.compare(chunk, next.value) !== 0) return false;
     }
@@ -63,13 +63,13 @@ async function haveSameBytes(one: TensorLocation, other: TensorLocation): Promis
   }
 }
 
-function locate(
+function locate<T extends TensorInfo>(
   folder: string,
   architecture: Architecture,
-  tensors: readonly TensorLocation[],
-  { stored, copies }: { stored: ReadonlyMap<string, TensorLocation>; copies: ReadonlySet<string> },
-): Map<string, TensorLocation> {
-  const locations = new Map<string, TensorLocation>();
+  tensors: readonly T[],
+  { stored, copies }: { stored: ReadonlyMap<string, T>; copies: ReadonlySet<string> },
+): Map<string, T> {
+  const locations = new Map<string, T>();
   const issues: InputIssue[] = [];
   for (const definition of architecture.tensors) {
     const tensor = firstStored(namesOf(architecture, definition.name), stored);
@@ -93,7 +93,7 @@ function namesOf(architecture: Architecture, name: string): readonly string[] {
   return [name, ...heads].flatMap((each) => architecture.storedNames(each));
 }
 
-function misfit(definition: TensorDefinition, tensor: TensorLocation): string | null {
+function misfit(definition: TensorDefinition, tensor: TensorInfo): string | null {
   if (!floatDtypes.includes(tensor.dtype)) {
     return `tensor ${tensor.name} has dtype ${tensor.dtype}; Steplog reads ${floatDtypes.join(", ")}`;
   }
