@@ -19,7 +19,7 @@ export function isFinal(status: FineTuneStatus): boolean {
   return fineTuneTransitions[status].length === 0;
 }
 
-/** What is wanted of a run. Its worker reads this with every renewal and append, and acts after the current step. */
+/** What is wanted of a run. Its worker reads this with every renewal and append, and acts within a batch. */
 export type Wanted = "RUN" | "CANCEL";
 
 /** A checkpoint's weights: not requested, queued for a worker to rebuild, stored, or failed (with the reason). */

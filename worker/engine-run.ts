@@ -7,7 +7,7 @@ import type { ControlMessage, EngineMessage, EngineRequest, EngineThreadData } f
 export interface EngineRun {
   /** The thread's messages in order. A message counts as handled when the next one is pulled. */
   readonly messages: AsyncIterable<EngineMessage>;
-  /** Asks it to stop after the current step. */
+  /** Asks it to stop: within a batch, whatever it does. */
   stop(): void;
   /** Ends the thread now. */
   kill(): Promise<void>;

@@ -3,7 +3,7 @@
  * stop. What differs between kinds of jobs is in jobs/.
  *
  * While a job runs, its lease is renewed from here, whatever the engine does. If the lease is lost, the engine is killed and
- * nothing more is written: the store would refuse it. When the worker is told to stop, the engine ends after its current step
+ * nothing more is written: the store would refuse it. When the worker is told to stop, the engine ends before its next pass
  * and the job is released, so that another worker continues at once.
  */
 import { randomUUID } from "node:crypto";

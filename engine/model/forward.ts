@@ -21,31 +21,36 @@ export function lookupIn(weights: ReadonlyMap<string, Weight>): WeightLookup {
   };
 }
 
+interface PassOptions {
+  readonly precision: Precision;
+  readonly beforePass: (() => Promise<void>) | undefined;
+}
+
 /** A pass without a perturbation, or with a one-sided one, has one side; others have w + e*n, then w - e*n. */
 export class ForwardPasses {
   readonly #architecture: Architecture;
   readonly #device: Device;
-  readonly #precision: Precision;
+  readonly #run: PassOptions;
   readonly #weights: WeightLookup;
   readonly #adapter: AttachedAdapter | null;
 
   constructor(
     architecture: Architecture,
     device: Device,
-    precision: Precision,
+    run: PassOptions,
     weights: WeightLookup,
     adapter: AttachedAdapter | null,
   ) {
     this.#architecture = architecture;
     this.#device = device;
-    this.#precision = precision;
+    this.#run = run;
     this.#weights = weights;
     this.#adapter = adapter;
   }
 
   /** Loss of each scored token in nats: [sides * targets]. */
   losses(rows: readonly EncodedRow[], perturbation: Perturbation | null): Promise<Float64Array> {
-    return this.#run(perturbation, (pass) => {
+    return this.#pass(perturbation, (pass) => {
       const packed = packRows(this.#architecture, rows);
       const hidden = this.#forward(pass, packed, packed.positions);
       return pass.losses(hidden, this.#headWeight, packed.targets, this.#headOptions);
@@ -54,7 +59,7 @@ export class ForwardPasses {
 
   /** [sides * positions, vocab] */
   logits(tokens: PackedTokens, positions: Int32Array, perturbation: Perturbation | null = null): Promise<Float32Array> {
-    return this.#run(perturbation, (pass) => {
+    return this.#pass(perturbation, (pass) => {
       const hidden = this.#forward(pass, tokens, positions);
       return pass.logits(hidden, this.#headWeight, this.#headOptions);
     });
@@ -62,11 +67,12 @@ export class ForwardPasses {
 
   /** The input of the head: [positions, hidden]. */
   hiddenStates(tokens: PackedTokens, positions: Int32Array): Promise<Float32Array> {
-    return this.#run(null, (pass) => readActivation(this.#device, pass, this.#forward(pass, tokens, positions)));
+    return this.#pass(null, (pass) => readActivation(this.#device, pass, this.#forward(pass, tokens, positions)));
   }
 
-  async #run<T>(perturbation: Perturbation | null, use: (pass: Pass) => Promise<T>): Promise<T> {
-    const pass = this.#device.begin(perturbation, this.#precision);
+  async #pass<T>(perturbation: Perturbation | null, use: (pass: Pass) => Promise<T>): Promise<T> {
+    await this.#run.beforePass?.();
+    const pass = this.#device.begin(perturbation, this.#run.precision);
     try {
       return await use(pass);
     } finally {

@@ -64,6 +64,8 @@ export interface LoadOptions {
   readonly adapter?: Adapter | null;
   /** Which of the model's own tensors are trained, in order of name; all by default. */
   readonly trainable?: readonly TrainableTensor[];
+  /** Waited for before each pass; what it throws ends the pass. */
+  readonly beforePass?: () => Promise<void>;
 }
 
 /** Loads every tensor. */
@@ -71,12 +73,13 @@ export async function loadModel(
   folder: ModelFolder,
   device: Device,
   noise: Noise,
-  { precision = "float32", adapter = null, trainable: own = trainableTensors(folder) }: LoadOptions = {},
+  options: LoadOptions = {},
 ): Promise<Model> {
+  const { precision = "float32", adapter = null, trainable: own = trainableTensors(folder), beforePass } = options;
   const trainable = adapter ? adapter.tensors : own;
   const weights = await loadWeights(folder, device, new Set(trainable.map(({ name }) => name)));
   const attached = adapter && (await attachAdapter(device, lookupIn(weights), adapter));
-  return modelOf(folder, device, { noise, precision, trainable, attached }, weights);
+  return modelOf(folder, device, { noise, precision, trainable, attached, beforePass }, weights);
 }
 
 /** The weights by the names of their definitions. */
@@ -117,12 +120,14 @@ function modelOf(
     readonly precision: Precision;
     readonly trainable: readonly TrainableTensor[];
     readonly attached: AttachedAdapter | null;
+    readonly beforePass: (() => Promise<void>) | undefined;
   },
   weights: ReadonlyMap<string, Weight>,
 ): Model {
   const { architecture } = folder;
   const { noise, precision, trainable, attached } = settings;
-  const passes = new ForwardPasses(architecture, device, precision, lookupIn(weights), attached);
+  const run = { precision, beforePass: settings.beforePass };
+  const passes = new ForwardPasses(architecture, device, run, lookupIn(weights), attached);
   const prefixLength = attached?.prefixLength ?? 0;
   const all = [...weights.values(), ...(attached?.weights ?? [])];
   const trained = all.filter((weight) => weight.trainable);

@@ -24,11 +24,11 @@ const iterations = 500;
 /** Weight of the penalty |w|^2 / 2 on standardised features, as scikit-learn's default C = 1. */
 const penalty = 1;
 
-/** Mean cross-entropy over the classes, nats, and accuracy on the validation rows. */
-export async function linearProbe(model: Model, { training, validation, count }: Probe) {
+/** Mean cross-entropy over the classes, nats, and accuracy on the validation rows. What `pause` throws ends it. */
+export async function linearProbe(model: Model, { training, validation, count }: Probe, pause = async () => {}) {
   const [known, asked] = [await featuresOf(model, training.rows), await featuresOf(model, validation.rows)];
   const scale = standardised(known);
-  const weights = fit(known.map(scale), training.classes, count);
+  const weights = await fit(known.map(scale), training.classes, count, pause);
   const losses = asked.map((features, i) => {
     const shares = softmax(scoresOf(weights, scale(features)));
     const wanted = shares[validation.classes[i] ?? -1] ?? NaN;
@@ -69,12 +69,18 @@ function standardised(rows: readonly Float64Array[]): (features: Float64Array) =
 }
 
 /** Multinomial logistic regression, a convex problem, by Nesterov's accelerated gradient descent from zero. */
-function fit(rows: readonly Float64Array[], classes: readonly number[], count: number): Float64Array[] {
+async function fit(
+  rows: readonly Float64Array[],
+  classes: readonly number[],
+  count: number,
+  pause: () => Promise<void>,
+): Promise<Float64Array[]> {
   const columns = rows[0]?.length ?? 0;
   const zeros = () => Array.from({ length: count }, () => new Float64Array(columns));
   const rate = 1 / (largestEigenvalue(rows) / 2 + penalty / rows.length);
   let [weights, ahead] = [zeros(), zeros()];
   for (let t = 0; t < iterations; t++) {
+    await pause();
     const gradient = zeros();
     for (const [i, row] of rows.entries()) {
       const shares = softmax(scoresOf(ahead, row));

@@ -12,25 +12,43 @@ import { SteplogError } from "../../schema/errors.ts";
 import type { StepLogHeader } from "../../schema/step-log.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import type { EngineMessage, MaterialiseRequest } from "../thread/messages.ts";
+import type { StopCheck } from "../thread/stopping.ts";
+import { Stopped, stopCheck } from "../thread/stopping.ts";
 
 /** @throws BASE_MISMATCH, MODEL_INVALID, LOG_INVALID; INTERNAL if the rebuilt weights differ from those trained */
 export async function* runMaterialise(
   request: MaterialiseRequest,
   device: Device,
-  options: { readonly shardBytes?: number } = {},
+  { stopping = () => false, ...options }: { readonly shardBytes?: number; readonly stopping?: () => boolean } = {},
 ): AsyncGenerator<EngineMessage> {
+  try {
+    yield { type: "materialised", files: await materialise(request, device, stopCheck(stopping), options) };
+  } catch (error) {
+    if (!(error instanceof Stopped)) throw error;
+    yield { type: "stopped" };
+  }
+}
+
+/** Paths of the files. A request to stop takes effect between two pieces of the base or of the output. */
+async function materialise(
+  request: MaterialiseRequest,
+  device: Device,
+  check: StopCheck,
+  options: { readonly shardBytes?: number },
+): Promise<string[]> {
   const { hashesDir, weightsDir } = request;
   const name = basename(request.modelPath);
   const base = await openModelFolder(request.modelPath);
   const log = decodeStepLog(request.log);
-  matchBase(base, log.header, await keptBaseHash(base, name, { folder: hashesDir, now: Date.now }));
-  const { files, digest } = await writeReplayed(base, log, device, weightsDir, options);
+  matchBase(base, log.header, await keptBaseHash(base, name, { folder: hashesDir, now: Date.now }, check.now));
+  const written = { ...options, onProgress: check.now };
+  const { files, digest } = await writeReplayed(base, log, device, weightsDir, written);
   if (digest !== request.digest) {
     // A failing disk changes bytes but not times, so the next attempt must hash the base again.
     await forgetHash(name, { folder: hashesDir });
     throw wrongDigest(request, digest);
   }
-  yield { type: "materialised", files: await wholeFolder(base, log.header, weightsDir, files) };
+  return wholeFolder(base, log.header, weightsDir, files);
 }
 
 /** Paths of the written weights and, except for an adapter, copies of the base's config, tokenizer and licence. */

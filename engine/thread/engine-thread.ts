@@ -34,7 +34,10 @@ try {
 port.close();
 
 function messages(device: Awaited<ReturnType<typeof chooseDevice>>["device"]): AsyncIterable<EngineMessage> {
-  return request.kind === "FINE_TUNE" ? runFineTune(request, device, () => stopping) : runMaterialise(request, device);
+  const isStopping = () => stopping;
+  return request.kind === "FINE_TUNE"
+    ? runFineTune(request, device, isStopping)
+    : runMaterialise(request, device, { stopping: isStopping });
 }
 
 function tooManyUnhandled(): boolean {

@@ -88,7 +88,7 @@ export type EngineMessage =
       readonly issues: readonly InputIssue[];
     };
 
-/** From the worker: `stop` after the current step; `taken` for every message it has handled. */
+/** From the worker: `stop` as soon as it can; `taken` for every message it has handled. */
 export type ControlMessage = { readonly type: "stop" } | { readonly type: "taken" };
 
 export function failedMessage(error: unknown): EngineMessage & { type: "failed" } {

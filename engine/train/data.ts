@@ -18,6 +18,7 @@ import type { Probe } from "../objective/linear-probe.ts";
 import type { Objective } from "../objective/objective.ts";
 import { tokenLoss } from "../objective/objective.ts";
 import type { FineTuneRequest } from "../thread/messages.ts";
+import type { StopCheck } from "../thread/stopping.ts";
 
 export interface RunData {
   readonly objective: Objective;
@@ -29,14 +30,14 @@ export interface RunData {
 }
 
 /** @throws DATASET_INVALID, MODEL_INVALID; INVALID_ARGUMENT for settings that need other rows */
-export async function readData(request: FineTuneRequest, folder: ModelFolder): Promise<RunData> {
+export async function readData(request: FineTuneRequest, folder: ModelFolder, check: StopCheck): Promise<RunData> {
   const { labelWords, calibrationPrompt, hyperparameters } = request;
   const tokenizer = await loadOptionalTokenizer(folder.path);
   const { kind } = folder.architecture;
   const { answerTokens } = hyperparameters;
   const settings: EvaluationSettings = { tokenizer, kind, labelWords, calibrationPrompt, answerTokens };
   const bounds = { ...folder.architecture, taken: contextTaken(hyperparameters) };
-  const read = (path: string, needs: Needs | null) => readPrepared(path, bounds, settings, needs);
+  const read = (path: string, needs: Needs | null) => readPrepared(path, bounds, settings, needs, check);
   const readOptional = async (path: string | null) => (path === null ? null : read(path, null));
   const training = await read(request.datasetPath, needsOf(hyperparameters.objective));
   const [validation, test] = [await readOptional(request.validationPath), await readOptional(request.testPath)];
@@ -55,10 +56,12 @@ async function readPrepared(
   bounds: ModelBounds,
   { tokenizer, labelWords }: EvaluationSettings,
   needs: Needs | null,
+  check: StopCheck,
 ): Promise<PreparedRow[]> {
   const source: Row[] = [];
   const keep = async function* () {
     for await (const numbered of readRows(createReadStream(path))) {
+      check.now();
       source.push(numbered.row);
       yield numbered;
     }

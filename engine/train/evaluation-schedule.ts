@@ -66,9 +66,13 @@ export class EvaluationSchedule {
   }
 
   /** The linear probe; null if the run has none, or it was measured. */
-  async measureProbe(model: Model, position: RunPosition): Promise<EvaluationMessage | null> {
+  async measureProbe(
+    model: Model,
+    position: RunPosition,
+    pause: () => Promise<void>,
+  ): Promise<EvaluationMessage | null> {
     if (!this.#probe || this.#recorded.has(key("LINEAR_PROBE", position.entries))) return null;
-    const scores = await linearProbe(model, this.#probe);
+    const scores = await linearProbe(model, this.#probe, pause);
     return { type: "evaluation", kind: "LINEAR_PROBE", ...position, ...scores, f1: null, exactMatch: null };
   }
 }

@@ -15,6 +15,7 @@ import { loadModel } from "../model/model.ts";
 import { chosenTensors, headTensors } from "../model/trainable.ts";
 import type { Noise } from "../numbers/noise.ts";
 import type { FineTuneRequest } from "../thread/messages.ts";
+import type { StopCheck } from "../thread/stopping.ts";
 import type { RunData } from "./data.ts";
 import { readData } from "./data.ts";
 import { pickLearningRate, usualRate } from "./learning-rate.ts";
@@ -36,15 +37,20 @@ export interface PreparedRun {
   readonly pickedWhy: string | null;
 }
 
-/** @throws BASE_MISMATCH, DEVICE_UNAVAILABLE, DATASET_INVALID, INVALID_ARGUMENT, INVALID_STATE */
-export async function prepareRun(request: FineTuneRequest, device: Device): Promise<PreparedRun> {
+/** @throws Stopped; BASE_MISMATCH, DEVICE_UNAVAILABLE, DATASET_INVALID, INVALID_ARGUMENT, INVALID_STATE */
+export async function prepareRun(request: FineTuneRequest, device: Device, check: StopCheck): Promise<PreparedRun> {
   const folder = await openModelFolder(request.modelPath);
-  const base = await keptBaseHash(folder, basename(request.modelPath), { folder: request.hashesDir, now: Date.now });
+  const base = await keptBaseHash(
+    folder,
+    basename(request.modelPath),
+    { folder: request.hashesDir, now: Date.now },
+    check.now,
+  );
   if (base !== request.base) throw changedBase(request, base);
-  const data = await readData(request, folder);
+  const data = await readData(request, folder, check);
   const trained = trainedBy(request, folder);
   const precision = precisionOf(request, device);
-  const load = () => loadModel(folder, device, noiseOf(request), { precision, ...trained });
+  const load = () => loadModel(folder, device, noiseOf(request), { precision, beforePass: check.pause, ...trained });
   const model = await load();
   const adapter = trained.adapter ?? null;
   refuseOtherLog(request, { base, trainable: model.trainable, noise: noiseOf(request), ...adapter?.header });

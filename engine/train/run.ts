@@ -7,8 +7,9 @@
  *   evaluation?, checkpoint, note?, evaluation?     the end: validation, last checkpoint, why it ended early, test rows
  *   done | stopped
  *
- * A request that brings log entries resumes after them. A request to stop takes effect between two steps, and ends with a
- * checkpoint too, so that the log and the weights end at the same step.
+ * A request that brings log entries resumes after them. A request to stop takes effect before the next pass, and what was
+ * measured since the last step or evaluation is thrown away. It ends with a checkpoint too, so that the log and the weights
+ * end at the same step.
  */
 import type { LogEntry } from "../../schema/step-log.ts";
 import { encodeHeader } from "../../schema/step-log.ts";
@@ -20,6 +21,8 @@ import { adapterFiles } from "../replay/adapter-files.ts";
 import { wholeFolder } from "../replay/rebuild.ts";
 import { trainedFiles } from "../replay/replay.ts";
 import type { EngineMessage, FineTuneRequest } from "../thread/messages.ts";
+import type { StopCheck } from "../thread/stopping.ts";
+import { Stopped, stopCheck } from "../thread/stopping.ts";
 import { EvaluationSchedule, isMultiple } from "./evaluation-schedule.ts";
 import type { RunPosition } from "./mezo.ts";
 import { train } from "./mezo.ts";
@@ -32,29 +35,53 @@ export async function* runFineTune(
   device: Device,
   stopping: () => boolean,
 ): AsyncGenerator<EngineMessage> {
-  const prepared = await prepareRun(request, device);
+  const check = stopCheck(stopping);
+  const prepared = await prepareRun(request, device, check).catch(nullIfStopped);
+  if (!prepared) {
+    yield { type: "stopped" };
+    return;
+  }
   yield { type: "began", headerBytes: encodeHeader(prepared.header), pickedRate: prepared.pickedRate };
   if (prepared.pickedWhy) yield { type: "note", event: "LEARNING_RATE", message: prepared.pickedWhy };
-  yield* new Run(request, prepared).messages(stopping);
+  yield* new Run(request, prepared, check).messages(stopping);
+}
+
+function nullIfStopped(error: unknown): null {
+  if (error instanceof Stopped) return null;
+  throw error;
 }
 
 class Run {
   readonly #request: FineTuneRequest;
   readonly #prepared: PreparedRun;
+  readonly #check: StopCheck;
   readonly #evaluations: EvaluationSchedule;
   /** The whole log, only if the test rows may need the weights of an earlier step: a long log takes memory. */
   readonly #entries: LogEntry[];
   #position: RunPosition;
+  #lastCheckpoint: RunPosition | null = null;
 
-  constructor(request: FineTuneRequest, prepared: PreparedRun) {
+  constructor(request: FineTuneRequest, prepared: PreparedRun, check: StopCheck) {
     this.#request = request;
     this.#prepared = prepared;
+    this.#check = check;
     this.#evaluations = new EvaluationSchedule(prepared.data, request);
     this.#entries = request.testPath === null ? [] : [...request.entries];
     this.#position = { entries: request.entries.length, step: request.stepsDone };
   }
 
   async *messages(stopping: () => boolean): AsyncGenerator<EngineMessage> {
+    try {
+      yield* this.#whole(stopping);
+    } catch (error) {
+      if (!(error instanceof Stopped)) throw error;
+      const { step } = this.#position;
+      if (step > 0 && this.#lastCheckpoint?.step !== step) yield await this.#checkpoint(null);
+      yield { type: "stopped" };
+    }
+  }
+
+  async *#whole(stopping: () => boolean): AsyncGenerator<EngineMessage> {
     const { steps } = this.#request.hyperparameters;
     yield* this.#start();
     if (!stopping() && !this.#evaluations.outOfPatience) yield* this.#train(stopping);
@@ -91,7 +118,7 @@ class Run {
       const evaluation = await this.#evaluations.measure(kind, measured, this.#position);
       if (evaluation) yield evaluation;
     }
-    const probe = await this.#evaluations.measureProbe(base, this.#position);
+    const probe = await this.#evaluations.measureProbe(base, this.#position, this.#check.pause);
     if (probe) yield probe;
   }
 
@@ -144,6 +171,7 @@ class Run {
   async #checkpoint(weightsDir: string | null): Promise<EngineMessage> {
     const { model, adapter } = this.#prepared;
     const files = weightsDir === null ? [] : await writeTrained(model, adapter, weightsDir);
+    this.#lastCheckpoint = this.#position;
     return { type: "checkpoint", ...this.#position, digest: await model.digest(), files };
   }
 }

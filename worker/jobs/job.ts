@@ -11,7 +11,7 @@ export interface JobContext {
   readonly deviceNote: string;
   /** An empty folder for files of weights, deleted after the job. */
   readonly weightsDir: string;
-  /** Asks the engine to stop after the current step. */
+  /** Asks the engine to stop. */
   readonly stop: () => void;
 }
 

@@ -27,6 +27,7 @@ async function start(context: JobContext): Promise<RunningJob> {
       weightsDir,
     },
     async take(message) {
+      if (message.type === "stopped") return store.releaseJob(job);
       invariant(message.type === "materialised", `a rebuild sends no ${message.type}`);
       await store.finishMaterialise(job, { weightsFiles: await storeFiles(store, message.files) });
     },
