@@ -10,6 +10,8 @@ import { readVariable } from "./environment.ts";
 export interface ServiceConfig {
   /** Null: `start` runs an embedded Postgres. */
   readonly databaseUrl: string | null;
+  /** Postgres itself, when databaseUrl is a pooler's. */
+  readonly directUrl: string | undefined;
   /** Folder of everything that the service keeps on this machine. */
   readonly dataDir: string;
   readonly modelsDir: string;
@@ -32,6 +34,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
   const dataDir = resolve(readVariable("STEPLOG_DATA", env));
   return {
     databaseUrl: readVariable("DATABASE_URL", env) ?? null,
+    directUrl: readVariable("DATABASE_DIRECT_URL", env),
     dataDir,
     modelsDir: resolve(readVariable("STEPLOG_MODELS", env) ?? `${dataDir}/models`),
     storageDir: resolve(readVariable("STEPLOG_STORAGE", env) ?? `${dataDir}/storage`),

@@ -24,6 +24,11 @@ export const variables = {
     type: optional,
     secret: true,
   },
+  DATABASE_DIRECT_URL: {
+    meaning: "Postgres itself, when `DATABASE_URL` is PgBouncer's in transaction mode and ends in `?pgbouncer=true`",
+    type: optional,
+    secret: true,
+  },
   STEPLOG_DATA: { meaning: "folder for everything the service keeps on this machine", type: text.default("data") },
   STEPLOG_MODELS: {
     meaning: "base models, one folder each",

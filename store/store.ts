@@ -8,16 +8,19 @@
  * is missing throws NOT_FOUND. Every call may throw UNAVAILABLE when Postgres or the storage folder does not answer.
  */
 import { sql } from "drizzle-orm";
+import { SteplogError } from "../schema/errors.ts";
 import type { Log } from "../schema/log.ts";
 import { type Blobs, openBlobs } from "./blobs.ts";
 import { type Datasets, datasetsOf } from "./datasets.ts";
 import { type Feed, feedOf } from "./live/feed.ts";
 import { type BaseModels, baseModelsOf } from "./models/base-models.ts";
 import { type FoundModels, foundModelsOf } from "./models/found-models.ts";
+import { unusedParameters } from "./postgres/connection.ts";
 import { openPool } from "./postgres/database.ts";
 import { translated } from "./postgres/failures.ts";
-import { migrateDatabase } from "./postgres/migrate.ts";
+import { checkPooled, migrateDatabase } from "./postgres/migrate.ts";
 import { openNotifications } from "./postgres/notifications.ts";
+import { readDatabaseUrl } from "./postgres/url.ts";
 import { type Queue, queueOf } from "./queue/jobs.ts";
 import type { Lease } from "./queue/leases.ts";
 import { type Workers, workersOf } from "./queue/workers.ts";
@@ -40,8 +43,10 @@ export type { SeenModel } from "./models/found-models.ts";
 export type { Page } from "./pages.ts";
 
 export interface StoreOptions {
-  /** postgres://user:password@host:port/database */
+  /** postgres://user:password@host:port/database; `pgbouncer=true` when a pooler in transaction mode answers there. */
   readonly databaseUrl: string;
+  /** Postgres itself, when databaseUrl is a pooler's: migrations and LISTEN need a session of their own. */
+  readonly directUrl?: string | undefined;
   /** Folder of the blobs; created when it is missing. */
   readonly storageDir: string;
   readonly log?: Log;
@@ -66,15 +71,24 @@ export interface Store extends Queue, Appends, Records, Weights {
   readonly feed: Feed;
 }
 
-/** Connects when first used: a database that does not answer shows at the first call, as UNAVAILABLE. */
-export async function openStore({ databaseUrl, storageDir, log }: StoreOptions): Promise<Store> {
+/**
+ * Connects when first used: a database that does not answer shows at the first call, as UNAVAILABLE.
+ * @throws INVALID_ARGUMENT for a URL that cannot be used
+ */
+export async function openStore({ databaseUrl, directUrl, storageDir, log }: StoreOptions): Promise<Store> {
+  const { address, direct } = addressesOf(databaseUrl, directUrl);
+  const unused = unusedParameters(address);
+  if (unused.length > 0) log?.info({ parameters: unused }, "Parameters of DATABASE_URL that have no effect.");
   const blobs = await openBlobs(storageDir);
-  const pool = openPool(databaseUrl);
+  const pool = openPool(address);
   const { database } = pool;
-  const notifications = openNotifications(databaseUrl, log);
+  const notifications = openNotifications(direct, log);
   let closed: Promise<void> | null = null;
   return translated<Store>({
-    migrate: () => migrateDatabase(databaseUrl),
+    async migrate() {
+      await migrateDatabase(direct);
+      if (address.pooled) await checkPooled(address);
+    },
     close: () => (closed ??= notifications.close().then(() => pool.close())),
     async ping() {
       await database.execute(sql`select 1`);
@@ -93,4 +107,14 @@ export async function openStore({ databaseUrl, storageDir, log }: StoreOptions):
     ...recordsOf(database, log),
     ...weightsOf(database),
   });
+}
+
+/** @throws INVALID_ARGUMENT when a pooler is given without the way to Postgres itself */
+function addressesOf(databaseUrl: string, directUrl: string | undefined) {
+  const address = readDatabaseUrl(databaseUrl);
+  if (!address.pooled) return { address, direct: address };
+  const direct = directUrl === undefined ? address : readDatabaseUrl(directUrl, "DATABASE_DIRECT_URL");
+  if (!direct.pooled) return { address, direct };
+  const advice = "Set DATABASE_DIRECT_URL to Postgres itself, without pgbouncer=true: migrations and LISTEN need it.";
+  throw new SteplogError("INVALID_ARGUMENT", `DATABASE_URL is a pooler's (pgbouncer=true). ${advice}`);
 }

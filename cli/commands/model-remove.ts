@@ -73,7 +73,7 @@ async function unregister(config: ServiceConfig, name: string, force: boolean): 
   const postgres = await embeddedPostgres(config);
   const databaseUrl = config.databaseUrl ?? postgres?.url;
   if (databaseUrl === undefined) return;
-  const store = await openStore({ databaseUrl, storageDir: config.storageDir });
+  const store = await openStore({ databaseUrl, directUrl: config.directUrl, storageDir: config.storageDir });
   try {
     await store.migrate();
     await store.baseModels.unregister(name);

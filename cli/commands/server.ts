@@ -25,7 +25,7 @@ async function server(options: { port?: number; openToEveryone?: true }): Promis
   const databaseUrl = needDatabaseUrl(config);
   const signal = stopSignal();
   const log = createLog("server", config.logLevel);
-  const store = await openStore({ databaseUrl, storageDir: config.storageDir, log });
+  const store = await openStore({ databaseUrl, directUrl: config.directUrl, storageDir: config.storageDir, log });
   try {
     await store.migrate();
     const running = await startServer({

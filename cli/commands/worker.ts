@@ -26,7 +26,7 @@ async function worker(): Promise<void> {
   const deviceNote = `${device.name}: ${device.description} (${why})`;
   device.dispose();
   log.info({ device: device.name }, `Computes on ${deviceNote}.`);
-  const store = await openStore({ databaseUrl, storageDir: config.storageDir, log });
+  const store = await openStore({ databaseUrl, directUrl: config.directUrl, storageDir: config.storageDir, log });
   try {
     await store.migrate();
     const { modelsDir } = config;

@@ -1,8 +1,10 @@
 /** The connection pool, and helpers that every file of store/ uses. */
+import { sql } from "drizzle-orm";
 import { type PostgresJsDatabase, drizzle } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
-import { leaseMs } from "../../schema/limits.ts";
+import { connectionOptions, idleTransactionMs } from "./connection.ts";
 import { isUnavailable } from "./failures.ts";
+import type { DatabaseAddress } from "./url.ts";
 
 export type Database = PostgresJsDatabase;
 export type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
@@ -13,20 +15,11 @@ export interface Pool {
   close(): Promise<void>;
 }
 
-/** Names our sessions in pg_stat_activity. */
-export const applicationName = "steplog";
-
-/** Postgres ends a transaction that is idle for the length of a lease; queue/frozen.ts has the reason, and ends the others. */
-const session = { application_name: applicationName, idle_in_transaction_session_timeout: leaseMs };
-
-/** Without fetch_types: nothing catches the error of that first query when its connection ends, and Node would exit. */
-export const connectionOptions = { connection: session, connect_timeout: 10, fetch_types: false, onnotice: () => {} };
-
 /**
  * A pool that is replaced whenever one of its connections ends. A connection of postgres.js (3.4) that is lost in the middle
  * of a result and opened again continues to count rows, so the next result would start with holes.
  */
-export function openPool(databaseUrl: string, connections = 10): Pool {
+export function openPool(address: DatabaseAddress, connections = 10): Pool {
   let closing = false;
   const retiring = new Set<Promise<void>>();
   const retire = (client: postgres.Sql): void => {
@@ -40,12 +33,18 @@ export function openPool(databaseUrl: string, connections = 10): Pool {
       current = open();
       setImmediate(retire, client);
     };
-    const client = postgres(databaseUrl, { ...connectionOptions, max: connections, onclose });
+    const client = postgres({ ...connectionOptions(address), max: connections, onclose });
     return { client, database: drizzle(client) };
   };
   let current = open();
   const transaction: Database["transaction"] = (work, config) =>
-    current.database.transaction((tx) => work(tx).catch(silentWhenLost), config);
+    current.database.transaction(
+      (tx) =>
+        begun(tx, address)
+          .then(() => work(tx))
+          .catch(silentWhenLost),
+      config,
+    );
   const database = new Proxy(current.database, {
     get: (_, key): unknown => (key === "transaction" ? transaction : Reflect.get(current.database, key)),
   });
@@ -56,6 +55,11 @@ export function openPool(databaseUrl: string, connections = 10): Pool {
       await Promise.all([current.client.end({ timeout: 5 }), ...retiring]);
     },
   };
+}
+
+/** Behind a pooler a session keeps no settings, so each transaction brings its own limit. */
+async function begun(tx: Transaction, { pooled }: DatabaseAddress): Promise<void> {
+  if (pooled) await tx.execute(sql.raw(`set local idle_in_transaction_session_timeout = ${idleTransactionMs}`));
 }
 
 /**

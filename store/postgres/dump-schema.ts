@@ -12,6 +12,7 @@ import postgres from "postgres";
 import { packagePath } from "../../schema/package.ts";
 import { startEmbeddedPostgres } from "./embedded.ts";
 import { migrateDatabase } from "./migrate.ts";
+import { readDatabaseUrl } from "./url.ts";
 
 export const schemaFile = packagePath("migrations/schema.sql");
 
@@ -75,7 +76,7 @@ async function main(): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), "steplog-schema-"));
   const server = await startEmbeddedPostgres({ dataDir, durable: false });
   try {
-    await migrateDatabase(server.url);
+    await migrateDatabase(readDatabaseUrl(server.url));
     await writeFile(schemaFile, await dumpSchema(server.url));
   } finally {
     await server.stop();

@@ -3,11 +3,23 @@ import { SteplogError } from "../../schema/errors.ts";
 
 /** Node's codes for a connection that could not be made or was lost. */
 const networkCodes = ["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "EAI_AGAIN", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH"];
-/** Postgres': admin shutdown, crash shutdown, cannot connect now, too many connections, idle-in-transaction timeout. */
-const postgresCodes = ["57P01", "57P02", "57P03", "53300", "25P03", "08000", "08001", "08003", "08004", "08006"];
+/**
+ * Postgres': admin shutdown, crash shutdown, cannot connect now, too many connections, disk full, out of memory,
+ * idle-in-transaction timeout, read-only (a standby), and what a password or a database that changed meanwhile gives.
+ */
+const postgresCodes = [
+  ...["57P01", "57P02", "57P03", "53300", "53100", "53200", "25P03", "25006", "28000", "28P01", "3D000"],
+  ...["08000", "08001", "08003", "08004", "08006"],
+];
 /** postgres.js': a connection that ended during a query or could not be opened. */
 const driverCodes = ["CONNECTION_CLOSED", "CONNECTION_ENDED", "CONNECTION_DESTROYED", "CONNECT_TIMEOUT"];
-const unavailable = new Set([...networkCodes, ...postgresCodes, ...driverCodes]);
+/** OpenSSL's, as Node names them: a certificate that is not trusted, is for another host or is out of date. */
+export const certificateCodes = [
+  ...["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID", "DEPTH_ZERO_SELF_SIGNED_CERT", "ERR_TLS_CERT_ALTNAME_INVALID"],
+  ...["SELF_SIGNED_CERT_IN_CHAIN", "UNABLE_TO_GET_ISSUER_CERT", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY"],
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+];
+const unavailable = new Set([...networkCodes, ...postgresCodes, ...driverCodes, ...certificateCodes]);
 
 /** U+0000 in text or jsonb: the only character that Postgres cannot store. */
 const unstorableText = new Set(["22021", "22P05"]);
@@ -15,19 +27,26 @@ const unstorableText = new Set(["22021", "22P05"]);
 /** `error` as a SteplogError if it has one of these codes; else unchanged. */
 export function asStoreError(error: unknown): unknown {
   if (error instanceof SteplogError) return error;
-  const seen = deepest(error);
-  const code = seen !== null && "code" in seen ? String(seen.code) : "";
+  const { code, reason } = causeOf(error);
   if (unstorableText.has(code)) {
     return new SteplogError("INVALID_ARGUMENT", "Text must not contain the character U+0000.", [], { cause: error });
   }
   if (!unavailable.has(code)) return error;
-  const message = `Postgres does not answer (${code}). Check that it runs and that DATABASE_URL points to it.`;
+  const message = `Postgres does not answer (${reason}). Check that it runs and that DATABASE_URL points to it.`;
   return new SteplogError("UNAVAILABLE", message, [], { cause: error });
 }
 
 export function isUnavailable(error: unknown): boolean {
   const known = asStoreError(error);
   return known instanceof SteplogError && known.code === "UNAVAILABLE";
+}
+
+/** The code of the innermost error; and the reason for people: Postgres' own words with its code, else the code. */
+export function causeOf(error: unknown): { code: string; reason: string } {
+  const seen = deepest(error);
+  const code = seen !== null && "code" in seen ? String(seen.code) : "";
+  const isPostgres = seen?.name === "PostgresError";
+  return { code, reason: isPostgres ? `${seen.message.replace(/\.$/u, "")}, ${code}` : code };
 }
 
 /** Drizzle wraps the error of the driver, and Node those of each address it tried; the innermost is the cause. */

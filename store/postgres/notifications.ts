@@ -8,9 +8,10 @@
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import postgres from "postgres";
-import { connectionOptions } from "./database.ts";
+import { connectionOptions } from "./connection.ts";
 import { channels } from "./notify.ts";
 import type { Log } from "../../schema/log.ts";
+import type { DatabaseAddress } from "./url.ts";
 
 /** How long a waiter waits without news before it looks anyway. */
 const silenceMs = 5_000;
@@ -64,7 +65,7 @@ class Flag {
   }
 }
 
-export function openNotifications(databaseUrl: string, log: Log | undefined): Notifications {
+export function openNotifications(address: DatabaseAddress, log: Log | undefined): Notifications {
   const watchers = new Map<string, Set<Flag>>();
   const workers = new Set<Flag>();
   const closing = new AbortController();
@@ -85,7 +86,7 @@ export function openNotifications(databaseUrl: string, log: Log | undefined): No
   };
   /** Only once somebody waits: a command that only reads needs no second connection. */
   const listen = (): void => {
-    listening ??= listenUntil(closing.signal, databaseUrl, { heard, everything, log });
+    listening ??= listenUntil(closing.signal, address, { heard, everything, log });
   };
 
   return {
@@ -134,9 +135,9 @@ interface Listener {
 }
 
 /** Keeps one connection listening until the signal, and replaces it when it is lost. */
-async function listenUntil(closing: AbortSignal, databaseUrl: string, listener: Listener): Promise<void> {
+async function listenUntil(closing: AbortSignal, address: DatabaseAddress, listener: Listener): Promise<void> {
   for (let failures = 0; !closing.aborted;) {
-    const established = await listenOnce(closing, databaseUrl, listener);
+    const established = await listenOnce(closing, address, listener);
     if (closing.aborted) return;
     failures = established ? 0 : failures + 1;
     const pause = reconnectMs[Math.min(failures, reconnectMs.length - 1)];
@@ -145,18 +146,18 @@ async function listenUntil(closing: AbortSignal, databaseUrl: string, listener: 
 }
 
 /** Listens until the connection is lost or the signal; true when it had been established. */
-async function listenOnce(closing: AbortSignal, databaseUrl: string, listener: Listener): Promise<boolean> {
+async function listenOnce(closing: AbortSignal, address: DatabaseAddress, listener: Listener): Promise<boolean> {
   const over = new AbortController();
   const end = (): void => over.abort();
   // onnotify is the hook below postgres.js' listen(), which would give up when one attempt to reconnect fails.
   const lasting = { max: 1, idle_timeout: 0, max_lifetime: null };
   const options = {
-    ...connectionOptions,
+    ...connectionOptions(address),
     ...lasting,
     onclose: end,
     onnotify: (channel: string, payload: string) => listener.heard(channel, payload),
   };
-  const client = postgres(databaseUrl, options);
+  const client = postgres(options);
   closing.addEventListener("abort", end);
   try {
     await client.unsafe(`listen ${channels.fineTunes}; listen ${channels.jobs}`);

@@ -8,7 +8,8 @@
  * it, and a pooler may not pass it on.
  */
 import { sql } from "drizzle-orm";
-import { type Database, applicationName } from "../postgres/database.ts";
+import { applicationName } from "../postgres/connection.ts";
+import type { Database } from "../postgres/database.ts";
 
 /** Ends the sessions that have locked something and have waited for their client for this long; how many there were. */
 export async function endFrozenSessions(database: Database, silentMs: number): Promise<number> {

@@ -1,7 +1,8 @@
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { leaseMs } from "../../schema/limits.ts";
-import { connectionOptions } from "../../store/postgres/database.ts";
+import { connectionOptions } from "../../store/postgres/connection.ts";
+import { readDatabaseUrl } from "../../store/postgres/url.ts";
 import type { ClaimedJob, Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import { append, chainStart, claimed, directly, headerBytes, lapse, longMs, newRun, newTraining } from "./fixtures.ts";
@@ -122,7 +123,8 @@ describe("a worker that lost its lease", () => {
     expect(await claimAny(store, "b", longMs)).toBeNull();
     await expect.poll(() => claimAny(store, "b", longMs), { timeout: 5_000 }).not.toBeNull();
     await frozen.end();
-    expect(connectionOptions.connection.idle_in_transaction_session_timeout).toBe(leaseMs);
+    const { connection } = connectionOptions(readDatabaseUrl(fixture.url));
+    expect(connection?.idle_in_transaction_session_timeout).toBe(String(leaseMs));
   });
 });
 

@@ -16,6 +16,7 @@ import type { TestProject } from "vitest/node";
 import { packagePath } from "../../schema/package.ts";
 import { startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
 import { migrateDatabase } from "../../store/postgres/migrate.ts";
+import { readDatabaseUrl } from "../../store/postgres/url.ts";
 import { databaseUrl, randomName } from "./postgres.ts";
 
 export interface TestPostgres {
@@ -51,7 +52,7 @@ async function setupPostgres(project: TestProject): Promise<() => Promise<void>>
   const { adminUrl } = server;
   const template = randomName();
   await administer(adminUrl, `create database ${template}`);
-  await migrateDatabase(databaseUrl(adminUrl, template));
+  await migrateDatabase(readDatabaseUrl(databaseUrl(adminUrl, template)));
   project.provide("postgres", { adminUrl, template });
   return async () => {
     await administer(adminUrl, `drop database ${template} with (force)`);
