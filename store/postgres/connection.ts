@@ -25,9 +25,7 @@ const session = {
 /** Parameters of the URL that have no effect, the settings that are ours included. */
 export function unusedParameters({ ignored, settings }: DatabaseAddress): string[] {
   const ours = new Set(Object.keys(session).map((name) => name.toLowerCase()));
-  const overridden = Object.keys(settings).filter(
-    (name) => ours.has(name.toLowerCase()),
-  );
+  const overridden = Object.keys(settings).filter((name) => ours.has(name.toLowerCase()));
   return [...ignored, ...overridden];
 }
 
