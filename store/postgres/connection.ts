@@ -54,7 +54,7 @@ export function connectionOptions({
 }: DatabaseAddress): postgres.Options<Record<string, never>> {
   return {
     ...(options as object as postgres.Options<Record<string, never>>),
-    connection: sessionOf(settings, pooled) as postgres.ConnectionParameters,
+    connection: sessionOf(settings, pooled),
     connect_timeout: 10,
     fetch_types: false,
     prepare: !pooled,

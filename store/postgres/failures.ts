@@ -1,24 +1,27 @@
 /** Translates errors of Postgres and the network into the codes of schema/errors.ts, once, where they leave the store. */
 import { SteplogError } from "../../schema/errors.ts";
 
+export function wordsOf(text: string): string[] {
+  return text.trim().split(/\s+/u);
+}
+
 /** Node's codes for a connection that could not be made or was lost. */
 const networkCodes = ["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "EAI_AGAIN", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH"];
 /**
  * Postgres': admin shutdown, crash shutdown, cannot connect now, too many connections, disk full, out of memory,
  * idle-in-transaction timeout, read-only (a standby), and what a password or a database that changed meanwhile gives.
  */
-const postgresCodes = [
-  ...["57P01", "57P02", "57P03", "53300", "53100", "53200", "25P03", "25006", "28000", "28P01", "3D000"],
-  ...["08000", "08001", "08003", "08004", "08006"],
-];
+const postgresCodes = wordsOf(`
+  57P01 57P02 57P03 53300 53100 53200 25P03 25006 28000 28P01 3D000 08000 08001 08003 08004 08006
+`);
 /** postgres.js': a connection that ended during a query or could not be opened. */
 const driverCodes = ["CONNECTION_CLOSED", "CONNECTION_ENDED", "CONNECTION_DESTROYED", "CONNECT_TIMEOUT"];
 /** OpenSSL's, as Node names them: a certificate that is not trusted, is for another host or is out of date. */
-export const certificateCodes = [
-  ...["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID", "DEPTH_ZERO_SELF_SIGNED_CERT", "ERR_TLS_CERT_ALTNAME_INVALID"],
-  ...["SELF_SIGNED_CERT_IN_CHAIN", "UNABLE_TO_GET_ISSUER_CERT", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY"],
-  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-];
+export const certificateCodes = wordsOf(`
+  CERT_HAS_EXPIRED CERT_NOT_YET_VALID DEPTH_ZERO_SELF_SIGNED_CERT ERR_TLS_CERT_ALTNAME_INVALID
+  SELF_SIGNED_CERT_IN_CHAIN UNABLE_TO_GET_ISSUER_CERT UNABLE_TO_GET_ISSUER_CERT_LOCALLY
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE
+`);
 const unavailable = new Set([...networkCodes, ...postgresCodes, ...driverCodes, ...certificateCodes]);
 
 /** U+0000 in text or jsonb: the only character that Postgres cannot store. */

@@ -7,6 +7,7 @@
 import { readFileSync } from "node:fs";
 import type postgres from "postgres";
 import { SteplogError } from "../../schema/errors.ts";
+import { wordsOf } from "./failures.ts";
 
 /** As postgres.js takes them: lists of hosts and ports, which its types do not tell, keep an IPv6 address whole. */
 interface AddressOptions {
@@ -37,29 +38,19 @@ export interface DatabaseAddress {
 
 const defaultPort = 5_432;
 
-const withoutEffect = new Set([
-  ...[
-    "channel_binding",
-    "client_encoding",
-    "connect_timeout",
-    "fallback_application_name",
-    "gssencmode",
-    "sslcompression",
-  ],
-  ...[
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "load_balance_hosts",
-    "tcp_user_timeout",
-  ],
-  ...["connection_limit", "pool_timeout", "socket_timeout", "statement_cache_size", "uselibpqcompat"],
-]);
-const unsupported = new Set([
-  ...["gsslib", "hostaddr", "krbsrvname", "passfile", "require_auth", "requiressl", "service", "sslaccept", "sslcert"],
-  ...["sslcrl", "sslidentity", "sslkey", "sslnegotiation", "sslpassword"],
-]);
+const withoutEffect = new Set(
+  wordsOf(`
+  channel_binding client_encoding connect_timeout fallback_application_name gssencmode sslcompression
+  keepalives keepalives_count keepalives_idle keepalives_interval load_balance_hosts tcp_user_timeout
+  connection_limit pool_timeout socket_timeout statement_cache_size uselibpqcompat
+`),
+);
+const unsupported = new Set(
+  wordsOf(`
+  gsslib hostaddr krbsrvname passfile require_auth requiressl service sslaccept sslcert sslcrl
+  sslidentity sslkey sslnegotiation sslpassword
+`),
+);
 const targets = ["read-write", "read-only", "primary", "standby", "prefer-standby"] as const;
 
 /** @throws INVALID_ARGUMENT naming what is wrong and what to give; never shows the password */

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { beforeAll, expect, inject, onTestFinished, test } from "vitest";
+import { SteplogError } from "../../schema/errors.ts";
 import { idleTransactionMs } from "../../store/postgres/connection.ts";
 import { openPool } from "../../store/postgres/database.ts";
 import { readDatabaseUrl } from "../../store/postgres/url.ts";
@@ -42,7 +43,7 @@ const sessions = 2;
 let pooler: { port: number };
 
 beforeAll(async () => {
-  if (!program) return;
+  if (!program) return async () => {};
   const postgres = inject("postgres");
   if (typeof postgres === "string") throw new Error(postgres);
   const url = new URL(postgres.adminUrl);
@@ -87,8 +88,8 @@ async function storeAt(databaseUrl: string, directUrl?: string): Promise<Store> 
 }
 
 /** False while it starts. */
-function refusedOnly(error: { code?: string }): boolean {
-  if (error.code === "UNAVAILABLE") return false;
+function refusedOnly(error: unknown): boolean {
+  if (error instanceof SteplogError && error.code === "UNAVAILABLE") return false;
   throw error;
 }
 
