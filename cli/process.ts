@@ -1,11 +1,16 @@
 /** What long-running commands share: a log, and a signal to stop. */
 import { pino } from "pino";
 import type { Logger } from "pino";
+import { faultOf } from "../schema/faults.ts";
 
 /** JSON lines on stderr; stdout is for the output of commands. */
 export function createLog(name: string, level: string): Logger {
-  return pino({ name, level, serializers: { error: pino.stdSerializers.err } }, pino.destination(2));
+  const serializers = { err: describe, error: describe };
+  return pino({ name, level, serializers }, pino.destination(2));
 }
+
+/** Without the messages of other programs, which may quote rows and prompts. */
+const describe = (error: unknown) => faultOf(error);
 
 /**
  * Aborted by Ctrl-C, by SIGTERM, or when the parent that started this process over IPC has exited. A second signal exits at

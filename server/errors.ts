@@ -11,7 +11,21 @@ import { randomUUID } from "node:crypto";
 import { GraphQLError } from "graphql";
 import { PothosValidationError } from "@pothos/core";
 import type { Logger } from "pino";
+import { limits } from "../schema/limits.ts";
 import { errorCodes, SteplogError, type ErrorCode, type InputIssue } from "../schema/errors.ts";
+
+/** Characters of a message, which may quote what was sent. */
+const messageLength = 2_000;
+
+/**
+ * A request that is refused before anything runs. The status is for clients that accept application/graphql-response+json,
+ * and for all where it says more than that the request is wrong.
+ */
+export function requestError(message: string, http: { readonly status: number; readonly spec?: true } = badRequest) {
+  return new GraphQLError(message, { extensions: { code: "INVALID_ARGUMENT", issues: [], http } });
+}
+
+const badRequest = { status: 400, spec: true } as const;
 
 /** `error` as the client may see it. Idempotent. */
 export function toClientError(error: unknown, log: Logger): GraphQLError {
@@ -68,13 +82,21 @@ function requestErrorCode(error: GraphQLError): ErrorCode {
 function clientError(from: unknown, code: ErrorCode, message: string, issues: readonly InputIssue[]): GraphQLError {
   const located = from instanceof GraphQLError ? from : null;
   const http = located?.extensions["http"];
-  return new GraphQLError(message, {
+  return new GraphQLError(cut(message), {
     nodes: located?.nodes ?? null,
     source: located?.source ?? null,
     positions: located?.positions ?? null,
     path: located?.path ?? null,
-    extensions: { code, issues, ...(http !== undefined && { http }) },
+    extensions: {
+      code,
+      issues: issues.map((issue) => ({ ...issue, message: cut(issue.message) })),
+      ...(http !== undefined && { http }),
+    },
   });
+}
+
+function cut(message: string): string {
+  return message.length <= messageLength ? message : `${message.slice(0, messageLength)}…`;
 }
 
 function maskedMessage(error: unknown, log: Logger): string {
@@ -90,12 +112,13 @@ interface SchemaIssue {
 
 /** Issues of a zod schema (or of any Standard Schema) as INVALID_ARGUMENT, each naming its field. */
 export function invalidArgument(issues: readonly SchemaIssue[], under: readonly string[] = []): SteplogError {
-  const named = issues.map((issue) => ({
+  const named = issues.slice(0, limits.issuesReported).map((issue) => ({
     field: [...under, ...(issue.path ?? []).map(segmentName)].join("."),
     message: issue.message,
   }));
   const message = named.map((issue) => `${issue.field}: ${issue.message}`).join("; ");
-  return new SteplogError("INVALID_ARGUMENT", message, named);
+  const more = issues.length > named.length ? `; and ${issues.length - named.length} more` : "";
+  return new SteplogError("INVALID_ARGUMENT", `${message}${more}`, named);
 }
 
 function segmentName(segment: unknown): string {

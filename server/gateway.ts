@@ -1,8 +1,11 @@
 /** The GraphQL gateway: the schema, served by graphql-yoga. HTTP and WebSocket both use it. */
-import { createYoga, type Plugin } from "graphql-yoga";
+import { GraphQLError, validate, type DocumentNode, type ExecutionArgs, type validate as Validate } from "graphql";
+import { createYoga, type GraphQLParams, type Plugin } from "graphql-yoga";
 import type { Logger } from "pino";
 import type { Context } from "./context.ts";
-import { toClientError } from "./errors.ts";
+import { requestError, toClientError } from "./errors.ts";
+import { checkCost } from "./graphql/cost.ts";
+import { checkDocument, checkQuery, checkVariables } from "./graphql/query-limits.ts";
 import { schema } from "./graphql/schema.ts";
 
 export type Gateway = ReturnType<typeof createGateway>;
@@ -12,7 +15,8 @@ export function createGateway(log: Logger) {
     schema,
     graphqlEndpoint: "/graphql",
     maskedErrors: { maskError: (error) => toClientError(error, log) },
-    plugins: [requestErrors(log)],
+    plugins: [typedRequests(), limitedOperations(), requestErrors(log)],
+    parserAndValidationCache: { documentCache: new DocumentCache(), errorCache: noCache },
     // routes.ts does these for all routes.
     maxRequestBodySize: false,
     cors: false,
@@ -25,6 +29,87 @@ export function createGateway(log: Logger) {
   });
 }
 
+/** Every request that cannot be read gets an error that says why, with the status that HTTP has for it. */
+function typedRequests(): Plugin {
+  return {
+    onRequestParse: ({ request, requestParser, setRequestParser }) => {
+      if (request.method === "POST" && !isAccepted(request.headers.get("content-type"))) {
+        setRequestParser(refuseType);
+      } else if (requestParser) {
+        setRequestParser(async (given) => readParams(await parsed(() => requestParser(given))));
+      }
+    },
+  };
+}
+
+function isAccepted(contentType: string | null): boolean {
+  const [type = ""] = (contentType ?? "").split(/[;,]/u);
+  return ["application/json", "application/graphql+json", "application/graphql"].includes(type.trim().toLowerCase());
+}
+
+function refuseType(): never {
+  throw requestError(
+    'Send JSON such as {"query": "..."} with the header "Content-Type: application/json". Forms are not accepted; files ' +
+      "are uploaded to /datasets or /uploads.",
+    { status: 415 },
+  );
+}
+
+/** In a URL, variables are JSON of their own. */
+async function parsed<T>(parse: () => T): Promise<Awaited<T>> {
+  try {
+    return await parse();
+  } catch (error) {
+    if (error instanceof SyntaxError)
+      throw requestError("The variables or extensions are not valid JSON.", { status: 400 });
+    throw error;
+  }
+}
+
+/** Tools send an empty operation name for none. Others try a hash first, and then send the query. */
+function readParams<T extends GraphQLParams | GraphQLParams[] | Response>(params: T): T {
+  if (Array.isArray(params) || params instanceof Response) return params;
+  if (params.query == null && params.extensions?.["persistedQuery"] !== undefined)
+    throw requestError("PersistedQueryNotSupported", { status: 200 });
+  return params.operationName === "" ? Object.assign(params, { operationName: undefined }) : params;
+}
+
+/** The limits hold for HTTP, event streams and WebSockets alike. */
+function limitedOperations(): Plugin {
+  return {
+    onParse: ({ params }) => {
+      checkQuery(String(params.source));
+      return ({ result }) => {
+        if (result && !(result instanceof Error)) checkDocument(result as DocumentNode);
+      };
+    },
+    onValidate: ({ setValidationFn }) => setValidationFn(validateBriefly),
+    onExecute: ({ args, setResultAndStopExecution }) => {
+      const refused = refusedOperation(args);
+      if (refused) setResultAndStopExecution({ errors: [refused] });
+    },
+    onSubscribe: ({ args, setResultAndStopExecution }) => {
+      const refused = refusedOperation(args);
+      if (refused) setResultAndStopExecution({ errors: [refused] });
+    },
+  };
+}
+
+/** A hundred errors, as is usual, help nobody more than ten, and each is compared with the names of the schema. */
+const validateBriefly: typeof Validate = (of, document, rules) => validate(of, document, rules, { maxErrors: 10 });
+
+/** Returned, not thrown: on a WebSocket a thrown error would end the other operations too. */
+function refusedOperation({ document, operationName, variableValues }: ExecutionArgs): GraphQLError | null {
+  try {
+    checkVariables(variableValues);
+    checkCost(schema, document, operationName, variableValues ?? {});
+    return null;
+  } catch (error) {
+    if (error instanceof GraphQLError) return error;
+    throw error;
+  }
+}
+
 /** `maskError` only sees what execution throws; this covers errors of syntax and validation. */
 function requestErrors(log: Logger): Plugin {
   return {
@@ -35,3 +120,34 @@ function requestErrors(log: Logger): Plugin {
     },
   };
 }
+
+/** Parsed queries by their text. A parsed query takes a few hundred times the memory of its text. */
+class DocumentCache {
+  /** UTF-16 units of all texts together. */
+  static readonly capacity = 100_000;
+  readonly #documents = new Map<string, DocumentNode>();
+  #size = 0;
+
+  get(text: string): DocumentNode | undefined {
+    const document = this.#documents.get(text);
+    if (!document) return undefined;
+    // A map keeps the order of insertion, so the first is the one used longest ago.
+    this.#documents.delete(text);
+    this.#documents.set(text, document);
+    return document;
+  }
+
+  set(text: string, document: DocumentNode): void {
+    if (text.length > DocumentCache.capacity / 10 || this.#documents.has(text)) return;
+    this.#documents.set(text, document);
+    this.#size += text.length;
+    for (const oldest of this.#documents.keys()) {
+      if (this.#size <= DocumentCache.capacity) return;
+      this.#documents.delete(oldest);
+      this.#size -= oldest.length;
+    }
+  }
+}
+
+/** Errors hold the text that they are about. */
+const noCache = { get: () => undefined, set: () => {} };

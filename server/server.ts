@@ -6,6 +6,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import { SteplogError } from "../schema/errors.ts";
+import { faultOf } from "../schema/faults.ts";
 import type { Store } from "../store/store.ts";
 import { Access, type AccessOptions } from "./access.ts";
 import type { Services } from "./context.ts";
@@ -41,7 +42,7 @@ export interface RunningServer {
 const drainMs = 3_000;
 
 export async function startServer(config: ServerConfig): Promise<RunningServer> {
-  const { log } = config;
+  const log = config.log.child({}, { serializers: { err: (error: unknown) => faultOf(error) } });
   const originOf = (host: string | undefined) =>
     config.publicUrl?.replace(/\/+$/u, "") ?? `http://${host ?? "localhost"}`;
   const access = new Access(config);
@@ -70,7 +71,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   http.requestTimeout = 0;
   hangUpOnStalled(http, config.stallMs);
   const sockets = serveSockets({ http, ...parts });
-  await listen(http, config);
+  await listen(http, { ...config, log });
   const url = urlOf(http, config.host);
   log.info({ url, auth: config.apiToken ? "token" : "none" }, "server is ready");
 

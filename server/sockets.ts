@@ -8,7 +8,14 @@
  */
 import { STATUS_CODES, type IncomingMessage, type Server } from "node:http";
 import type { Duplex } from "node:stream";
-import type { DocumentNode, ExecutionArgs, ExecutionResult, GraphQLError, GraphQLSchema } from "graphql";
+import type {
+  DocumentNode,
+  ExecutionArgs,
+  ExecutionResult,
+  GraphQLError,
+  GraphQLFormattedError,
+  GraphQLSchema,
+} from "graphql";
 import {
   CloseCode,
   handleProtocols,
@@ -24,6 +31,7 @@ import type { Access } from "./access.ts";
 import type { Services } from "./context.ts";
 import { toClientError, toHttpError } from "./errors.ts";
 import type { Gateway } from "./gateway.ts";
+import { isTooDeep } from "./graphql/query-limits.ts";
 import { schema } from "./graphql/schema.ts";
 import { readTarget } from "./http/target.ts";
 
@@ -117,7 +125,9 @@ function makeProtocol({ gateway, services, access, originOf }: SocketsOptions) {
     },
     execute: (args) => operationOf(args.contextValue).execute(args),
     subscribe: (args) => operationOf(args.contextValue).subscribe(args),
-    onError: (_context, _id, _payload, errors) => errors.map((error) => toClientError(error, log).toJSON()),
+    onNext: (_context, _id, _payload, _args, { data, errors }) =>
+      errors && { ...(data !== undefined && { data }), errors: errors.map(withoutStatus) },
+    onError: (_context, _id, _payload, errors) => errors.map((error) => withoutStatus(toClientError(error, log))),
   });
 
   async function prepare(context: SocketContext<Record<string, unknown>, Extra>, payload: SubscribePayload) {
@@ -136,10 +146,17 @@ function makeProtocol({ gateway, services, access, originOf }: SocketsOptions) {
       schema,
       document,
       contextValue,
-      operationName: payload.operationName,
+      // Tools send an empty name for none.
+      operationName: payload.operationName === "" ? undefined : payload.operationName,
       variableValues: payload.variables,
     };
   }
+}
+
+/** An error as it is sent where there is no HTTP status. */
+function withoutStatus(error: GraphQLError): GraphQLFormattedError {
+  const { http: _, ...extensions } = error.extensions;
+  return { ...error.toJSON(), extensions };
 }
 
 /** What the gateway offers for one operation. Envelop leaves the results untyped. */
@@ -169,6 +186,7 @@ function attach(socket: WebSocket, request: IncomingMessage, protocol: Protocol,
       onMessage: (receive) => {
         socket.on("message", (data) => {
           if (isOverrun(socket)) return;
+          if (Buffer.isBuffer(data) && isTooDeep(data)) return socket.close(CloseCode.BadRequest, "Nested too deeply");
           receive(textOf(data)).catch((error: unknown) => {
             log.error({ err: error }, "a WebSocket message failed");
             socket.close(CloseCode.InternalServerError, "Internal server error");

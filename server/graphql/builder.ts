@@ -10,11 +10,6 @@ import { limits } from "../../schema/limits.ts";
 import type { Context } from "../context.ts";
 import { invalidArgument } from "../errors.ts";
 
-/**
- * Limits on the cost of one operation. A field costs 1, or 10 if it queries the database; a list multiplies the cost of
- * an item by the number of items requested. The largest page with every field of a run costs about 20,000.
- */
-const operationLimits = { complexity: 50_000, depth: 12, breadth: 400 };
 /** Cost of a field that queries the database. */
 export const queryCost = 10;
 
@@ -66,22 +61,10 @@ export const builder = new SchemaBuilder<{
     edgesFieldOptions: { description: "The items with their cursors.", complexity: { field: 1, multiplier: 1 } },
     pageInfoFieldOptions: { description: "The position of this page in the list." },
   },
-  complexity: {
-    limit: operationLimits,
-    complexityError: (kind, found) =>
-      new SteplogError(
-        "INVALID_ARGUMENT",
-        `The operation is too large: its ${kind.toLowerCase()} is ${costOf(found, kind)}, and the limit is ` +
-          `${operationLimits[kind.toLowerCase() as keyof typeof operationLimits]}. Request fewer items or fields.`,
-      ),
-  },
+  // The plugin keeps each field's cost in the schema; cost.ts adds them up, those of introspection and __typename too.
+  complexity: { disabled: true },
   validation: { validationError: (failure) => invalidArgument(failure.issues) },
 });
-
-function costOf(found: { complexity: number; depth: number; breadth: number }, kind: string): number {
-  if (kind === "Depth") return found.depth;
-  return kind === "Breadth" ? found.breadth : found.complexity;
-}
 
 function decodeId(id: string): { typename: string; id: string } {
   try {

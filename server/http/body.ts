@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
+import { isTooDeep } from "../graphql/query-limits.ts";
 import { refuseSlow } from "./stalled.ts";
 import { atMost } from "./uploads.ts";
 
@@ -19,9 +20,14 @@ export async function readBody(request: IncomingMessage, response: ServerRespons
     const chunks: Uint8Array[] = [];
     for await (const chunk of atMost(limits.requestBytes)(request.iterator({ destroyOnReturn: false })))
       chunks.push(chunk);
-    if (chunks.length > 0) return Buffer.concat(chunks);
+    if (chunks.length > 0) return checked(Buffer.concat(chunks));
   } finally {
     clearTimeout(timer);
   }
   throw new SteplogError("INVALID_ARGUMENT", 'The body is empty. Send JSON such as {"query": "..."}.');
+}
+
+function checked(body: Buffer): Buffer {
+  if (!isTooDeep(body)) return body;
+  throw new SteplogError("INVALID_ARGUMENT", "The body is nested too deeply.");
 }

@@ -31,7 +31,7 @@ export function createRoutes(options: RoutesOptions) {
     response.on("error", (error) => log.debug({ err: error }, "an answer broke"));
     response.once("close", () => {
       const ms = Math.round(performance.now() - start);
-      log.debug({ method: request.method, url: request.url, status: response.statusCode, ms }, "request");
+      log.debug({ method: request.method, path: pathIn(request), status: response.statusCode, ms }, "request");
     });
     try {
       await route(options, request, response);
@@ -81,6 +81,11 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
     : sendDashboard(options.dashboardDir, decodePart(pathname), request, response);
 }
 
+/** For the log, in which nothing that a user wrote may appear: a path may be anything, a search a whole query. */
+function pathIn({ url = "" }: IncomingMessage): string {
+  return /^\/(?:graphql|datasets|uploads|checkpoints|healthz|readyz)\b/u.exec(url)?.[0] ?? "of the page";
+}
+
 /** 403, since 401 would ask for a token. @throws UNAUTHENTICATED */
 function checkHost(access: Access, request: IncomingMessage, response: ServerResponse): void {
   if (!access.hostAllowed(request)) response.statusCode = 403;
@@ -120,7 +125,7 @@ function sendLinks(pathname: string, response: ServerResponse): void {
 
 function sendError({ log }: Services, error: unknown, request: IncomingMessage, response: ServerResponse): void {
   if (response.headersSent || response.destroyed) {
-    log.debug({ err: error, url: request.url }, "an answer was cut off");
+    log.debug({ err: error, path: pathIn(request) }, "an answer was cut off");
     response.destroy();
     return;
   }
