@@ -1,14 +1,37 @@
-/** How the command ends: exit codes and error messages. */
-import type { SteplogError } from "../schema/errors.ts";
+/** How the command ends when something fails: messages and the exit code. */
+import type { ErrorCode } from "../schema/errors.ts";
+import { SteplogError, asSteplogError } from "../schema/errors.ts";
+import type { FileError } from "../schema/file-errors.ts";
+import { fileReason, isFileError } from "../schema/file-errors.ts";
+import { exitCodes } from "./exit-codes.ts";
+import { printJson } from "./output.ts";
 
-export const exitCodes = { done: 0, fault: 1, usage: 2, refused: 3, runFailed: 4, runCancelled: 5 } as const;
-
-/** Prints an error to stderr and sets the exit code of the process. */
-export function reportError(error: SteplogError): void {
+/** Prints an error to stderr, with `json` also as one JSON object to stdout, and sets the exit code of the process. */
+export function reportError(thrown: unknown, json: boolean): void {
+  const error = isFileError(thrown) ? ofFile(thrown) : asSteplogError(thrown);
   reportFailure(error);
+  if (json) printError(error);
   const fault = error.code === "INTERNAL";
   if (fault && error.cause instanceof Error) process.stderr.write(`${error.cause.stack ?? error.cause.message}\n`);
   process.exitCode = fault ? exitCodes.fault : exitCodes.refused;
+}
+
+/** The same for a command line that cannot be parsed, which the parser has explained on stderr. */
+export function reportUsage(message: string, json: boolean): void {
+  if (json) printError({ code: "INVALID_ARGUMENT", message, issues: [] });
+  process.exitCode = exitCodes.usage;
+}
+
+function printError({ code, message, issues }: Failure & { readonly code: ErrorCode }): void {
+  printJson({ error: { code, message, issues } });
+}
+
+/** A full disk or a missing permission, where no command expected one. */
+function ofFile(cause: FileError): SteplogError {
+  const where = cause.path ?? "A file";
+  return new SteplogError("UNAVAILABLE", `${where} cannot be used (${cause.syscall}): ${fileReason(cause)}.`, [], {
+    cause,
+  });
 }
 
 interface Failure {

@@ -1,28 +1,61 @@
 /** A fine-tune followed to its end: a progress line for its steps, then its outcome, its log and the exit code. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Evaluation, FineTune, SteplogClient } from "../client/index.ts";
-import { formatBytes, formatDuration } from "../schema/units.ts";
-import { exitCodes, reportFailure } from "./exit.ts";
+import { SteplogError } from "../schema/errors.ts";
+import { counted, formatBytes, formatDuration } from "../schema/units.ts";
+import { exitCodes } from "./exit-codes.ts";
+import { reportFailure } from "./exit.ts";
+import { requireWritable } from "./files.ts";
 import { ProgressLine, print, printJson } from "./output.ts";
+import { type Remote, commandFor } from "./remote.ts";
 
 /** Steps over which the rate is measured. */
 const rateWindow = 50;
 /** Weight of the latest step in the loss that the line shows. */
 const smoothing = 0.1;
 
-/** @param options log: where to write the .steplog of the last checkpoint */
+/**
+ * Follows the fine-tune that `begin` gives.
+ * @param options log: where to write the .steplog of the last checkpoint
+ */
 export async function followToEnd(
-  client: SteplogClient,
-  fineTune: FineTune,
-  { log, json }: { log?: string; json?: true },
+  service: Remote,
+  begin: () => Promise<FineTune>,
+  { log, json }: { readonly log?: string; readonly json?: true },
 ): Promise<void> {
+  // Before the fine-tune is created: it may take hours.
+  if (log !== undefined) await requireWritable(log, "file");
+  const { client } = service;
+  const fineTune = await begin();
+  const onInterrupt = () => {
+    process.stderr.write(`\n${howToGoOn(service, fineTune)}\n`);
+    process.exit(exitCodes.interrupted);
+  };
+  process.once("SIGINT", onInterrupt).once("SIGTERM", onInterrupt);
   if (!json) print(`Fine-tune ${fineTune.name} is ${fineTune.id}.`);
-  const { outcome, notes } = await showSteps(client, fineTune);
+  const { outcome, notes } = await showSteps(client, fineTune)
+    .catch((error: unknown) => {
+      if (!(error instanceof SteplogError && error.code === "UNAVAILABLE")) throw error;
+      const message = `${error.message} ${howToGoOn(service, fineTune)}`;
+      throw new SteplogError("UNAVAILABLE", message, [], { cause: error });
+    })
+    .finally(() => process.off("SIGINT", onInterrupt).off("SIGTERM", onInterrupt));
   const [checkpoint] = outcome.checkpoints.nodes;
   if (log !== undefined && checkpoint) await (await client.download(checkpoint.logUrl)).save(log);
   if (json) printJson({ ...outcome, notes });
   else report(outcome, notes, log);
   process.exitCode = exitCodeOf(outcome);
+}
+
+/** For people whose command ends before the fine-tune, which does not end with it. */
+function howToGoOn(service: Remote, { id }: FineTune): string {
+  const page = `${service.url.replace(/\/+$/u, "")}/fine-tunes/${encodeURIComponent(id)}`;
+  return [
+    "The fine-tune does not stop with this command.",
+    `  to follow it:  ${commandFor("follow", id, service)}`,
+    `                 ${page}`,
+    `  to stop it:    ${commandFor("cancel", id, service)}`,
+  ].join("\n");
 }
 
 /** Events that are about the run as a whole, and so are shown at its end. */
@@ -98,14 +131,14 @@ function progressText(step: number, steps: number, loss: number | null, rate: nu
 function report(outcome: FineTune, notes: readonly string[], log: string | undefined): void {
   const { step: steps, skippedSteps, zeroSteps } = outcome.progress;
   const unmoved = zeroSteps > 0 ? `, ${zeroSteps} without a difference` : "";
-  print(`${outcome.status} after ${steps} steps (${skippedSteps} skipped${unmoved}).`);
+  print(`${outcome.status} after ${counted(steps, "step")} (${skippedSteps} skipped${unmoved}).`);
   if (outcome.pickedRate !== null) print(`  AUTO chose the learning rate ${outcome.pickedRate}`);
-  for (const one of outcome.inContext) print(`  in-context baseline: ${inWords(one)} validation rows`);
-  for (const one of outcome.probes) print(`  linear probe baseline: ${inWords(one)} validation rows`);
-  for (const one of outcome.evaluations) print(`  at step ${one.step}: ${inWords(one)} validation rows`);
+  for (const one of outcome.inContext) print(`  in-context baseline: ${inWords(one, "validation row")}`);
+  for (const one of outcome.probes) print(`  linear probe baseline: ${inWords(one, "validation row")}`);
+  for (const one of outcome.evaluations) print(`  at step ${one.step}: ${inWords(one, "validation row")}`);
   const best = outcome.bestEvaluation;
   if (best && best.step !== outcome.evaluations.at(-1)?.step) print(`  best at step ${best.step}`);
-  for (const one of outcome.tests) print(`  test at step ${one.step}: ${inWords(one)} rows`);
+  for (const one of outcome.tests) print(`  test at step ${one.step}: ${inWords(one, "row")}`);
   const [checkpoint] = outcome.checkpoints.nodes;
   if (checkpoint) print(`  checkpoint ${checkpoint.id}: ${formatBytes(checkpoint.logBytes)} at ${checkpoint.logUrl}`);
   if (checkpoint && log !== undefined) print(`  log written to ${log}`);
@@ -113,12 +146,12 @@ function report(outcome: FineTune, notes: readonly string[], log: string | undef
   if (outcome.error) reportFailure(outcome.error);
 }
 
-function inWords({ loss, accuracy, f1, exactMatch, rows }: Evaluation): string {
+function inWords({ loss, accuracy, f1, exactMatch, rows }: Evaluation, noun: string): string {
   const shares = { accuracy, F1: f1, "exact match": exactMatch };
   const known = Object.entries(shares).flatMap(([name, share]) =>
     share === null ? [] : [`, ${name} ${(100 * share).toFixed(1)}%`],
   );
-  return `loss ${loss === null ? "not finite" : loss.toFixed(4)}${known.join("")} on ${rows}`;
+  return `loss ${loss === null ? "not finite" : loss.toFixed(4)}${known.join("")} on ${counted(rows, noun)}`;
 }
 
 function exitCodeOf({ status }: FineTune): number {

@@ -3,9 +3,8 @@
  * command line names it, so that a command loads only what it needs.
  */
 import { Command, CommanderError } from "commander";
-import { asSteplogError } from "../schema/errors.ts";
 import { version } from "../schema/package.ts";
-import { exitCodes, reportError } from "./exit.ts";
+import { reportError, reportUsage } from "./exit.ts";
 
 interface CommandFile {
   /** Adds arguments, options, examples and the action. */
@@ -19,6 +18,8 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["worker", "run a worker alone, against DATABASE_URL", () => import("./commands/worker.ts")],
   ["demo", "train the demo model, rebuild it from its log and compare every byte", () => import("./commands/demo.ts")],
   ["tune", "create a fine-tune from a settings file and follow it to its end", () => import("./commands/tune.ts")],
+  ["follow", "follow a fine-tune to its end", () => import("./commands/follow.ts")],
+  ["cancel", "stop a fine-tune after its current step", () => import("./commands/cancel.ts")],
   ["continue", "train a finished fine-tune for more steps", () => import("./commands/continue.ts")],
   ["dataset", "convert the published rows of a task into datasets", () => import("./commands/dataset.ts")],
   ["log", "verify a .steplog file and print what it contains", () => import("./commands/log.ts")],
@@ -46,23 +47,22 @@ Examples:
 
 steplog COMMAND --help describes the options of a command.
 
-Exit codes: 0 success, 1 a fault in Steplog, 2 wrong usage, 3 input refused, 4 the fine-tune failed, 5 it was cancelled.
+Exit codes: 0 success, 1 a fault in Steplog, 2 wrong usage, 3 input refused, 4 the fine-tune failed, 5 it was cancelled,
+130 interrupted, 141 nobody reads the output any more. With --json, an error is one JSON object on stdout: {"error": {code, message, issues}}.
 `;
 
 /** Runs the command line and sets the exit code of the process. */
 export async function main(args: readonly string[]): Promise<void> {
+  const json = args.includes("--json");
   try {
     const program = await build((name) => names(args, name));
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) {
-      process.exitCode = error.exitCode === 0 ? 0 : exitCodes.usage;
+      if (error.exitCode !== 0) reportUsage(error.message, json);
       return;
     }
-    reportError(asSteplogError(error));
-  } finally {
-    // An open channel to the parent that started this process would keep it alive.
-    if (process.connected) process.disconnect();
+    reportError(error, json);
   }
 }
 

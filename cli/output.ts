@@ -1,4 +1,5 @@
 /** The output of commands: results on stdout, progress on stderr. */
+import { exitCodes } from "./exit-codes.ts";
 
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -6,6 +7,19 @@ export function printJson(value: unknown): void {
 
 export function print(line: string): void {
   process.stdout.write(`${line}\n`);
+}
+
+/**
+ * Ends the process when the reader of its output has gone, as in `steplog ... | head`, with the exit code of a program that
+ * SIGPIPE ended. Without this, Node.js would print a stack trace.
+ */
+export function endQuietlyWithReader(): void {
+  const onError = (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(exitCodes.outputClosed);
+    throw error;
+  };
+  process.stdout.on("error", onError);
+  process.stderr.on("error", onError);
 }
 
 const progressMs = 1_000;

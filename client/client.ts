@@ -6,7 +6,7 @@ import { SteplogError } from "../schema/errors.ts";
 import { isFinal } from "../schema/states.ts";
 import type { DatasetInput } from "./dataset-body.ts";
 import { datasetBody } from "./dataset-body.ts";
-import { errorIn, unreachable } from "./errors.ts";
+import { errorIn, failureOf } from "./errors.ts";
 import type { FineTuneUpdate, FollowOptions } from "./follow.ts";
 import { followRun } from "./follow.ts";
 import type { Operation } from "./operation.ts";
@@ -74,13 +74,17 @@ export class Client {
   }
 
   /**
-   * Stores rows as a dataset.
+   * Stores rows as a dataset. Safe to repeat with an `idempotencyKey`.
    * @throws SteplogError DATASET_INVALID with the line of each wrong row, PAYLOAD_TOO_LARGE, NOT_FOUND for a missing
-   *   file, INVALID_ARGUMENT, UNAUTHENTICATED, UNAVAILABLE
+   *   file, CONFLICT for a key that was used with other rows, INVALID_ARGUMENT, UNAUTHENTICATED, UNAVAILABLE
    */
   async createDataset(input: DatasetInput): Promise<StoredDataset> {
-    const { name, preset } = input;
-    const parameters = new URLSearchParams({ name, ...(preset !== undefined && { preset }) });
+    const { name, preset, idempotencyKey } = input;
+    const optional = {
+      ...(preset !== undefined && { preset }),
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
+    };
+    const parameters = new URLSearchParams({ name, ...optional });
     const body = await datasetBody(input, this.#platform);
     const headers = { "content-type": "application/octet-stream" };
     return (await this.#ask(`/datasets?${parameters.toString()}`, {
@@ -256,13 +260,16 @@ export class Client {
     try {
       return await fetch(url, { ...init, headers });
     } catch (error) {
-      throw error instanceof SteplogError ? error : unreachable(this.#url, error);
+      throw failureOf(this.#url, error);
     }
   }
 
   async #failure(response: Response): Promise<SteplogError> {
     const answer: unknown = await response.json().catch(() => null);
-    const unknown = new SteplogError("UNAVAILABLE", `${response.url} answered with HTTP status ${response.status}.`);
+    const unknown = new SteplogError(
+      "UNAVAILABLE",
+      `${response.url} answered with HTTP status ${response.status}, and not as Steplog does. Check the URL.`,
+    );
     return errorIn(answer) ?? unknown;
   }
 

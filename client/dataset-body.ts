@@ -12,6 +12,8 @@ export type DatasetRow = Readonly<Record<string, unknown>>;
 export type DatasetInput = {
   /** Name for people, 1 to 200 characters. */
   readonly name: string;
+  /** A key of your own: repeating it with the same name and rows returns the first dataset. */
+  readonly idempotencyKey?: string;
   /** The task whose published rows these are; without one they are rows as DatasetRow describes. */
   readonly preset?: DatasetPreset;
 } & (

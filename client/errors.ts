@@ -20,7 +20,12 @@ export function errorIn(answer: unknown): SteplogError | null {
   return Array.isArray(errors) && errors.length > 0 ? errorFrom(errors) : null;
 }
 
-export function unreachable(url: string, cause: unknown): SteplogError {
-  const message = `The service at ${url} does not answer. Check that it is running and that the URL is right.`;
-  return new SteplogError("UNAVAILABLE", message, [], { cause });
+/** Why a request got no answer: its own body failed, such as a file that cannot be read, or nobody answered. */
+export function failureOf(url: string, error: unknown): SteplogError {
+  const cause = error instanceof Error ? error.cause : undefined;
+  const own = [error, cause].find((one) => one instanceof SteplogError);
+  if (own) return own;
+  const reason = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "";
+  const message = `The service at ${url} does not answer${reason}. Check that it is running and that the URL is right.`;
+  return new SteplogError("UNAVAILABLE", message, [], { cause: error });
 }

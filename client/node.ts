@@ -8,6 +8,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ReadableStream as NodeStream } from "node:stream/web";
 import { SteplogError } from "../schema/errors.ts";
+import { fileReason } from "../schema/file-errors.ts";
 import type { Platform } from "./platform.ts";
 
 export const nodePlatform: Platform = {
@@ -16,14 +17,20 @@ export const nodePlatform: Platform = {
     return (globalThis as { WebSocket?: unknown }).WebSocket ?? (await import("ws")).WebSocket;
   },
   async openFile(path) {
+    const unreadable = (cause: unknown) =>
+      new SteplogError("NOT_FOUND", `The file ${path} cannot be read: ${fileReason(cause)}.`, [], { cause });
     const file = createReadStream(path);
-    try {
-      await once(file, "open");
-    } catch (cause) {
-      const reason = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "";
-      throw new SteplogError("NOT_FOUND", `The file ${path} cannot be read${reason}.`, [], { cause });
-    }
-    return Readable.toWeb(file) as ReadableStream<Uint8Array>;
+    await once(file, "open").catch((cause: unknown) => {
+      throw unreadable(cause);
+    });
+    const chunks = async function* chunks() {
+      try {
+        yield* file as AsyncIterable<Uint8Array>;
+      } catch (cause) {
+        throw unreadable(cause);
+      }
+    };
+    return Readable.toWeb(Readable.from(chunks())) as ReadableStream<Uint8Array>;
   },
   async saveFile(path, bytes, sha256) {
     await mkdir(dirname(path), { recursive: true });

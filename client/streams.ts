@@ -7,7 +7,7 @@
  */
 import { createClient, type Client } from "graphql-ws/client";
 import { SteplogError } from "../schema/errors.ts";
-import { errorFrom, unreachable } from "./errors.ts";
+import { errorFrom, failureOf } from "./errors.ts";
 import type { Operation } from "./operation.ts";
 import { pause } from "./pause.ts";
 
@@ -64,7 +64,7 @@ export class Streams {
       onLive?.(false);
       if (ending.contact) pauseMs = firstPauseMs;
       if (ending.contact || failingSince === null) failingSince = performance.now();
-      if (performance.now() - failingSince >= patienceMs) throw unreachable(this.#options.url, ending.cause);
+      if (performance.now() - failingSince >= patienceMs) throw failureOf(this.#options.url, ending.cause);
       await pause(pauseMs, signal);
       pauseMs = Math.min(longestPauseMs, pauseMs * 2);
     }

@@ -47,7 +47,9 @@ create table datasets (
   bytes bigint not null,
   rows integer not null,
   created_at timestamp with time zone not null default now(),
-  constraint datasets_pkey PRIMARY KEY (id)
+  idempotency_key text,
+  constraint datasets_pkey PRIMARY KEY (id),
+  constraint datasets_idempotency_key_unique UNIQUE (idempotency_key)
 );
 
 create table evaluations (

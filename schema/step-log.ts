@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { SteplogError, invariant } from "./errors.ts";
+import { counted } from "./units.ts";
 
 export const stepLogVersion = 1;
 
@@ -317,7 +318,7 @@ function refuseWrongLength(seen: number, expected: number): void {
   const what = seen < expected ? "truncated" : "followed by trailing bytes";
   throw new SteplogError(
     "LOG_INVALID",
-    `The .steplog file is ${what}: it has ${seen} bytes, and should have ${expected}.`,
+    `The .steplog file is ${what}: it has ${counted(seen, "byte")}, and should have ${expected}.`,
   );
 }
 
@@ -332,7 +333,7 @@ function withSeeds(entries: readonly LogEntry[], view: DataView, runs: number): 
   if (seeds.length !== entries.length) {
     throw new SteplogError(
       "LOG_INVALID",
-      `The .steplog file's seed runs do not add up to its ${entries.length} entries.`,
+      `The .steplog file's seed runs do not add up to its ${counted(entries.length, "entry", "entries")}.`,
     );
   }
   return entries.map((entry, index) => ({ ...entry, seed: seeds[index] ?? 0n }));

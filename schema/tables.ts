@@ -90,6 +90,8 @@ export const datasets = pgTable(
   "datasets",
   {
     id: uuid("id").primaryKey().defaultRandom(),
+    /** A key the client chose: a second create with the same key, name and rows returns the first dataset. */
+    idempotencyKey: text("idempotency_key").unique(),
     name: text("name").notNull(),
     sha256: text("sha256").notNull(),
     bytes: bigint("bytes", { mode: "number" }).notNull(),

@@ -1,8 +1,13 @@
-/** Sizes and times in words, for messages and command lines. */
+/** Counts, sizes and times in words, for messages and command lines. */
+
+/** A number with its noun: "1 row", "2 rows"; `many` for nouns whose plural has no mere s. */
+export function counted(count: number, noun: string, many = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : many}`;
+}
 
 /** 1,234,567 bytes as 1.2 MB (units of 1000). */
 export function formatBytes(bytes: number): string {
-  return scaled(bytes, [" bytes", " kB", " MB", " GB", " TB"]);
+  return bytes === 1 ? "1 byte" : scaled(bytes, [" bytes", " kB", " MB", " GB", " TB"]);
 }
 
 /** 124,439,808 as 124.4 M. */

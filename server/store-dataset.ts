@@ -12,23 +12,29 @@ import { limits } from "../schema/limits.ts";
 import type { Dataset } from "../schema/tables.ts";
 import type { Services } from "./context.ts";
 
+/** What a client gives with the rows of a dataset. */
+export interface DatasetLabel {
+  readonly name: string;
+  readonly idempotencyKey: string | null;
+}
+
 /** Bytes that can be read more than once. `path` is set when they are in a file, which may then be parquet. */
 interface Source {
   open(): AsyncIterable<Uint8Array>;
   readonly path?: string;
 }
 
-/** @throws DATASET_INVALID, PAYLOAD_TOO_LARGE */
+/** @throws DATASET_INVALID, PAYLOAD_TOO_LARGE; CONFLICT for an idempotency key that was used with another input */
 export async function storeDataset(
   { store }: Services,
-  name: string,
+  label: DatasetLabel,
   source: Source,
   preparation: Preparation | null = null,
 ): Promise<Dataset> {
   const open = await opener(source, preparation);
   const { rows } = await checkDataset(open());
   const blob = await store.blobs.put(open(), { maxBytes: limits.datasetBytes });
-  return store.datasets.create({ name, ...blob, rows });
+  return store.datasets.create({ ...label, ...blob, rows });
 }
 
 /** A function that reads the source as JSON Lines. */
@@ -43,22 +49,33 @@ async function opener(source: Source, preparation: Preparation | null): Promise<
 /** Turns a complete upload into a dataset. The upload is removed, even when its rows are wrong. */
 export async function storeUpload(
   services: Services,
-  name: string,
+  label: DatasetLabel,
   idOrUrl: string,
   preparation: Preparation | null,
 ): Promise<Dataset> {
-  const upload = await services.uploads.complete(idOrUrl, "input.uploadId");
-  return storeAndRemove(services, name, upload, preparation);
+  const upload = await services.uploads.complete(idOrUrl, "input.uploadId").catch(async (error: unknown) => {
+    const first = await datasetOfUpload(services, label, error);
+    if (first) return first;
+    throw error;
+  });
+  return "open" in upload ? storeAndRemove(services, label, upload, preparation) : upload;
+}
+
+/** A repeated request finds its upload gone, and the dataset that the first one stored. */
+async function datasetOfUpload({ store }: Services, { name, idempotencyKey }: DatasetLabel, error: unknown) {
+  if (idempotencyKey === null || !(error instanceof SteplogError && error.code === "NOT_FOUND")) return null;
+  const first = await store.datasets.ofKey(idempotencyKey);
+  return first?.name === name ? first : null;
 }
 
 /** Stores the body of a request. */
 export async function storeStream(
   services: Services,
-  name: string,
+  label: DatasetLabel,
   body: AsyncIterable<Uint8Array>,
   preparation: Preparation | null,
 ): Promise<Dataset> {
-  return storeAndRemove(services, name, await services.uploads.spool(body), preparation);
+  return storeAndRemove(services, label, await services.uploads.spool(body), preparation);
 }
 
 interface Spooled extends Source {
@@ -68,12 +85,12 @@ interface Spooled extends Source {
 /** Removes the upload when it was stored or refused. After a fault of ours it stays, so that the client can try again. */
 async function storeAndRemove(
   services: Services,
-  name: string,
+  label: DatasetLabel,
   upload: Spooled,
   preparation: Preparation | null,
 ): Promise<Dataset> {
   try {
-    const dataset = await storeDataset(services, name, upload, preparation);
+    const dataset = await storeDataset(services, label, upload, preparation);
     await upload.remove();
     return dataset;
   } catch (error) {

@@ -1,10 +1,13 @@
 /** Datasets: names for checked rows. The bytes are in the blob store. */
-import { and, inArray } from "drizzle-orm";
+import { and, eq, inArray } from "drizzle-orm";
+import { SteplogError, invariant } from "../schema/errors.ts";
 import { type Dataset, datasets } from "../schema/tables.ts";
 import { type Page, pageOf } from "./pages.ts";
-import { type Database, inOrderOf, only } from "./postgres/database.ts";
+import { type Database, inOrderOf } from "./postgres/database.ts";
 
 export interface NewDataset {
+  /** None when left out. */
+  readonly idempotencyKey?: string | null;
   readonly name: string;
   readonly sha256: string;
   readonly bytes: number;
@@ -12,7 +15,10 @@ export interface NewDataset {
 }
 
 export interface Datasets {
+  /** Stores it, or finds the first with its key. @throws CONFLICT for a key that was used with another name or other rows */
   create(dataset: NewDataset): Promise<Dataset>;
+  /** The dataset that was stored with a key. */
+  ofKey(idempotencyKey: string): Promise<Dataset | null>;
   get(id: string): Promise<Dataset | null>;
   list(page: Page): Promise<Dataset[]>;
   byIds(ids: readonly string[]): Promise<(Dataset | null)[]>;
@@ -26,7 +32,8 @@ export function datasetsOf(database: Database): Datasets {
   return {
     byIds,
     get: async (id) => (await byIds([id]))[0] ?? null,
-    create: async (dataset) => only(await database.insert(datasets).values(dataset).returning()),
+    create: (dataset) => create(database, dataset),
+    ofKey: (key) => ofKey(database, key),
     async list(page) {
       const { where, order } = await pageOf(database, keys, page);
       return database
@@ -37,4 +44,27 @@ export function datasetsOf(database: Database): Datasets {
         .limit(page.limit);
     },
   };
+}
+
+async function create(database: Database, dataset: NewDataset): Promise<Dataset> {
+  const [created] = await database
+    .insert(datasets)
+    .values(dataset)
+    .onConflictDoNothing({ target: datasets.idempotencyKey })
+    .returning();
+  if (created) return created;
+  const key = dataset.idempotencyKey ?? "";
+  const first = await ofKey(database, key);
+  invariant(first, `a dataset has the key ${key}`);
+  if (first.name === dataset.name && first.sha256 === dataset.sha256) return first;
+  throw new SteplogError(
+    "CONFLICT",
+    `The idempotency key ${JSON.stringify(key)} was used for dataset "${first.name}" with another name or other rows. ` +
+      "Repeat that input to get the same dataset, or use a new key for a new one.",
+  );
+}
+
+async function ofKey(database: Database, key: string): Promise<Dataset | null> {
+  const [found] = await database.select().from(datasets).where(eq(datasets.idempotencyKey, key));
+  return found ?? null;
 }

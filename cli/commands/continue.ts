@@ -1,9 +1,8 @@
 /** steplog continue ID --steps N: creates a fine-tune that continues one that has ended, and follows it. */
 import type { Command } from "commander";
-import { SteplogClient } from "../../client/index.ts";
-import { readConfig } from "../config.ts";
 import { followToEnd } from "../follow.ts";
 import { integer, urlOption } from "../options.ts";
+import { withService } from "../remote.ts";
 import { limits } from "../../schema/limits.ts";
 
 interface ContinueOptions {
@@ -28,7 +27,6 @@ export function define(command: Command): void {
 }
 
 async function continueRun(id: string, { url, steps, name, ...options }: ContinueOptions): Promise<void> {
-  const client = new SteplogClient({ url, token: readConfig().apiToken });
-  const fineTune = await client.continue(id, { steps, ...(name !== undefined && { name }) });
-  await followToEnd(client, fineTune, options);
+  const input = { steps, ...(name !== undefined && { name }) };
+  await withService(url, async (service) => followToEnd(service, () => service.client.continue(id, input), options));
 }

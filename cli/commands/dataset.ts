@@ -11,7 +11,8 @@ import { presetNames } from "../../dataset/presets.ts";
 import type { TextRow } from "../../dataset/jsonl.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
-import { readUserFile } from "../files.ts";
+import { counted } from "../../schema/units.ts";
+import { requireReadable, requireWritable } from "../files.ts";
 import { integer, number } from "../options.ts";
 import { print, printJson } from "../output.ts";
 
@@ -88,7 +89,8 @@ function labelsOf(text: string): Record<string, string> {
 
 async function dataset(file: string, options: DatasetOptions): Promise<void> {
   const preparation = preparationOf(options);
-  await readUserFile(file);
+  await requireReadable(file);
+  await requireWritable(options.out, "folder");
   await mkdir(options.out, { recursive: true });
   const written: Written[] = [];
   for (const part of partsOf(options)) {
@@ -127,5 +129,5 @@ function classesOf(rows: readonly TextRow[]): Record<string, number> | null {
 
 function summaryOf({ file, rows, classes }: Written): string {
   const counts = Object.entries(classes ?? {}).map(([name, count]) => `${count} ${JSON.stringify(name)}`);
-  return `${file}: ${rows} rows${counts.length > 1 ? ` (${counts.join(", ")})` : ""}`;
+  return `${file}: ${counted(rows, "row")}${counts.length > 1 ? ` (${counts.join(", ")})` : ""}`;
 }

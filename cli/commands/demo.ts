@@ -17,9 +17,10 @@ import { packagePath, programPath } from "../../schema/package.ts";
 import { SteplogClient, type Checkpoint, type FineTune } from "../../client/index.ts";
 import { readConfig } from "../config.ts";
 import type { ServiceConfig } from "../config.ts";
+import { requireWritable } from "../files.ts";
 import { showSteps } from "../follow.ts";
 import { print } from "../output.ts";
-import { formatBytes } from "../../schema/units.ts";
+import { counted, formatBytes } from "../../schema/units.ts";
 import { stopSignal } from "../process.ts";
 import { demoBase, startService } from "../service.ts";
 
@@ -50,6 +51,7 @@ async function demo(): Promise<void> {
     trained: join(folder, "trained.safetensors"),
     rebuilt: join(folder, "rebuilt"),
   };
+  await requireWritable(folder, "folder");
   for (const path of Object.values(paths)) await rm(path, { recursive: true, force: true });
   await rm(join(folder, "models"), { recursive: true, force: true });
   await cp(demoBase, paths.base, { recursive: true });
@@ -115,7 +117,7 @@ async function tuneAndDownload(
   const task = taskSchema.parse(JSON.parse(await readFile(demoFile("task.json"), "utf8")));
   const train = await client.createDataset({ name: "demo train", path: demoFile("train.jsonl") });
   const validation = await client.createDataset({ name: "demo validation", path: demoFile("validation.jsonl") });
-  print(`Uploaded ${train.rows} training rows and ${validation.rows} held-out rows.`);
+  print(`Uploaded ${counted(train.rows, "training row")} and ${counted(validation.rows, "held-out row")}.`);
   const input = {
     name: "demo",
     baseModel: "demo",
@@ -125,7 +127,7 @@ async function tuneAndDownload(
     ...task,
   };
   const fineTune = await client.createFineTune(input);
-  print(`Created the fine-tune ${fineTune.id}: ${task.hyperparameters.steps} steps of MeZO.`);
+  print(`Created the fine-tune ${fineTune.id}: ${counted(task.hyperparameters.steps, "step")} of MeZO.`);
   const { outcome } = await showSteps(client, fineTune);
   const [checkpoint] = outcome.checkpoints.nodes;
   if (outcome.status !== "SUCCEEDED" || !checkpoint?.weightsUrl) {

@@ -54,10 +54,10 @@ function tokenList(text: string): number[] {
 }
 
 async function generateCommand(options: GenerateOptions): Promise<void> {
-  const { model, tokenizer } = await openForReading(options);
   if (options.prompt === undefined && options.inputIds === undefined) {
     throw new SteplogError("INVALID_ARGUMENT", "Give --prompt TEXT or --input-ids 1,2,3.");
   }
+  const { model, tokenizer } = await openForReading(options);
   if (options.prompt !== undefined && !tokenizer) {
     throw new SteplogError("MODEL_INVALID", `${options.model} has no tokenizer.json. Give --input-ids instead.`);
   }

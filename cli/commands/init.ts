@@ -5,7 +5,8 @@ import type { Command } from "commander";
 import { Option } from "commander";
 import { initModel } from "../../engine/model/random-weights.ts";
 import { SteplogError } from "../../schema/errors.ts";
-import { readUserJson } from "../files.ts";
+import { counted } from "../../schema/units.ts";
+import { readUserJson, requireWritable } from "../files.ts";
 import { integer } from "../options.ts";
 import { print } from "../output.ts";
 
@@ -28,10 +29,11 @@ export function define(command: Command): void {
 
 async function init(options: InitOptions): Promise<void> {
   const config = await readUserJson(options.config);
+  await requireWritable(options.out, "folder");
   const present: string[] = await readdir(options.out).catch(() => []);
   if (present.length > 0) throw new SteplogError("CONFLICT", `${options.out} is not empty. Choose another folder.`);
   const dtype = options.dtype === "f32" ? "F32" : "BF16";
   const { family, tensors } = await initModel({ config, seed: options.seed, dtype, out: resolve(options.out) });
   const parameters = tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  print(`Wrote a random ${family} model of ${parameters} parameters to ${options.out}.`);
+  print(`Wrote a random ${family} model of ${counted(parameters, "parameter")} to ${options.out}.`);
 }

@@ -4,7 +4,7 @@ import type { StepLog } from "../../schema/step-log.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import { readUserFile } from "../files.ts";
 import { print, printJson } from "../output.ts";
-import { formatBytes } from "../../schema/units.ts";
+import { counted, formatBytes } from "../../schema/units.ts";
 
 export function define(command: Command): void {
   command
@@ -42,13 +42,13 @@ function float32Hex(value: number): string {
 function describe({ header, entries, chain }: StepLog, bytes: number): void {
   const elements = header.trainable.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   print(`base     ${header.base}`);
-  print(`trains   ${elements} weights in ${header.trainable.length} tensors`);
+  print(`trains   ${counted(elements, "weight")} in ${counted(header.trainable.length, "tensor")}`);
   if (header.lora) {
     const { rank, alpha, seed } = header.lora;
     print(`adapter  LoRA of rank ${rank} and alpha ${alpha}, initialised with seed ${seed}`);
   }
   if (header.prefix)
-    print(`adapter  prefix of ${header.prefix.length} tokens, initialised with seed ${header.prefix.seed}`);
+    print(`adapter  prefix of ${counted(header.prefix.length, "token")}, initialised with seed ${header.prefix.seed}`);
   print(`noise    ${header.noise}, run seed ${header.seed}`);
   print(`settings ${JSON.stringify(header.hyperparameters)}`);
   print(`entries  ${entries.length} in ${formatBytes(bytes)}`);

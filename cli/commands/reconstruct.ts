@@ -4,10 +4,10 @@ import { InvalidArgumentError, Option } from "commander";
 import type { Verification } from "../../log/index.ts";
 import { readLog, replay } from "../../log/index.ts";
 import { SteplogError } from "../../schema/errors.ts";
-import { readUserFile } from "../files.ts";
+import { readUserFile, requireWritable } from "../files.ts";
 import { deviceOption } from "../options.ts";
 import { ProgressLine, print, printJson } from "../output.ts";
-import { formatBytes } from "../../schema/units.ts";
+import { counted, formatBytes } from "../../schema/units.ts";
 
 interface ReconstructOptions {
   base: string;
@@ -52,6 +52,7 @@ function verifyExtent(text: string): "all" {
 
 async function reconstructCommand(options: ReconstructOptions): Promise<void> {
   const log = readLog(await readUserFile(options.log));
+  await requireWritable(options.out, "folder");
   const progress = new ProgressLine();
   const result = await replay({
     baseDir: options.base,
@@ -74,7 +75,9 @@ async function reconstructCommand(options: ReconstructOptions): Promise<void> {
     printJson({ ...result, out: options.out });
     return;
   }
-  print(`Rebuilt ${formatBytes(result.bytes)} of weights in ${options.out} from ${result.entries} log entries.`);
+  print(
+    `Rebuilt ${formatBytes(result.bytes)} of weights in ${options.out} from ${counted(result.entries, "log entry", "log entries")}.`,
+  );
   if (result.verified) print(verifiedLine(result.verified));
   print(`weights digest ${result.digest}`);
   print(`chain          ${result.chain}`);

@@ -4,7 +4,8 @@ import type { Command } from "commander";
 import { encodeRows } from "../../dataset/encode.ts";
 import { readRows } from "../../dataset/jsonl.ts";
 import { scoreRows } from "../../engine/objective/evaluate.ts";
-import { readUserFile } from "../files.ts";
+import { requireReadable } from "../files.ts";
+import { counted } from "../../schema/units.ts";
 import type { ReadingOptions } from "../model.ts";
 import { openForReading } from "../model.ts";
 import { adapterOption, deviceOption } from "../options.ts";
@@ -27,8 +28,8 @@ export function define(command: Command): void {
 }
 
 async function score(options: ScoreOptions): Promise<void> {
+  await requireReadable(options.data);
   const { model, tokenizer } = await openForReading(options);
-  await readUserFile(options.data);
   const encoded = await encodeRows({
     tokenizer,
     bounds: { ...model.folder.architecture, contextLength: model.contextLength },
@@ -40,5 +41,7 @@ async function score(options: ScoreOptions): Promise<void> {
     printJson({ rows });
     return;
   }
-  rows.forEach(({ loss, tokens }, index) => print(`row ${index + 1}: loss ${loss.toFixed(6)} over ${tokens} tokens`));
+  rows.forEach(({ loss, tokens }, index) =>
+    print(`row ${index + 1}: loss ${loss.toFixed(6)} over ${counted(tokens, "token")}`),
+  );
 }

@@ -1,14 +1,15 @@
 /** steplog tune FILE.json: creates the fine-tune that a settings file describes, on a running service, and follows it. */
+import { createHash } from "node:crypto";
 import { basename, dirname, resolve } from "node:path";
 import type { Command } from "commander";
 import { z } from "zod";
-import { SteplogError } from "../../schema/errors.ts";
+import { SteplogError, asSteplogError } from "../../schema/errors.ts";
 import { wrongHyperparameters } from "../../schema/hyperparameters.ts";
-import { SteplogClient } from "../../client/index.ts";
-import { readConfig } from "../config.ts";
-import { readUserJson } from "../files.ts";
+import type { SteplogClient } from "../../client/index.ts";
+import { readUserJson, requireReadable } from "../files.ts";
 import { followToEnd } from "../follow.ts";
 import { urlOption } from "../options.ts";
+import { withService } from "../remote.ts";
 
 /** A dataset: the path of a JSONL file, relative to the settings file, or the id of a stored one. */
 const datasetSchema = z.union([z.string().min(1), z.strictObject({ id: z.string().min(1) })]);
@@ -46,28 +47,73 @@ export function define(command: Command): void {
       "Create the fine-tune that a file describes on a running service, follow it, and exit with its outcome.",
     )
     .argument("<file.json>", "settings; docs/CLI.md lists the fields")
+    .option("--key <text>", "idempotency key: running the same file with the same key again follows the first run")
     .addOption(urlOption())
     .option("--json", "print the outcome as one JSON object instead of progress")
     .addHelpText("after", "\nExample:\n  steplog tune fine-tune.json --url http://127.0.0.1:4000")
     .action(tune);
 }
 
-async function tune(file: string, options: { url: string; json?: true }): Promise<void> {
-  const settings = parseSettings(file, await readUserJson(file));
-  const client = new SteplogClient({ url: options.url, token: readConfig().apiToken });
+interface TuneOptions {
+  readonly url: string;
+  readonly key?: string;
+  readonly json?: true;
+}
+
+async function tune(file: string, { url, key, ...options }: TuneOptions): Promise<void> {
+  const given = parseSettings(file, await readUserJson(file));
+  const { dataset, validationDataset, testDataset, log, name = basename(file, ".json"), ...rest } = given;
+  const input = { ...rest, name, ...(key !== undefined && { idempotencyKey: key }) };
+  const rows = { dataset, validationDataset, testDataset };
   const here = dirname(resolve(file));
-  const idOf = async (dataset: z.output<typeof datasetSchema> | undefined) => {
-    if (dataset === undefined) return undefined;
-    if (typeof dataset !== "string") return dataset.id;
-    const path = resolve(here, dataset);
-    const { id } = await client.createDataset({ name: basename(path), path });
-    return id;
-  };
-  const { log, name = basename(file, ".json"), dataset, validationDataset, testDataset, ...rest } = settings;
-  const evaluation = { validationDataset: await idOf(validationDataset), testDataset: await idOf(testDataset) };
-  const input = { ...rest, name, dataset: await idOf(dataset), ...evaluation };
-  const fineTune = await client.createFineTune(input);
-  await followToEnd(client, fineTune, { ...options, ...(log !== undefined && { log: resolve(here, log) }) });
+  // Before the first of them is uploaded.
+  for (const role of roles) await requireDataset(rows[role], here, role);
+  const output = { ...options, ...(log !== undefined && { log: resolve(here, log) }) };
+  await withService(url, async (service) => {
+    const create = async () => {
+      const ids = await storedDatasets(service.client, rows, { here, key: input.idempotencyKey });
+      return service.client.createFineTune({ ...input, ...ids });
+    };
+    await followToEnd(service, create, output);
+  });
+}
+
+type Rows = Pick<Settings, (typeof roles)[number]>;
+
+const roles = ["dataset", "validationDataset", "testDataset"] as const;
+
+/** @throws NOT_FOUND naming the field and the file */
+async function requireDataset(given: Settings["dataset"], here: string, field: string): Promise<void> {
+  if (typeof given !== "string") return;
+  try {
+    await requireReadable(resolve(here, given));
+  } catch (error) {
+    const { code, message } = asSteplogError(error);
+    throw new SteplogError(code, message, [{ field, message: `is ${JSON.stringify(given)}` }], { cause: error });
+  }
+}
+
+/** The ids of the run's datasets; files are stored first. */
+async function storedDatasets(
+  client: SteplogClient,
+  rows: Rows,
+  { here, key }: { readonly here: string; readonly key: string | undefined },
+) {
+  const ids: Partial<Record<(typeof roles)[number], string>> = {};
+  for (const role of roles) {
+    const given = rows[role];
+    if (typeof given === "object") ids[role] = given.id;
+    if (typeof given !== "string") continue;
+    const path = resolve(here, given);
+    ids[role] = (await client.createDataset({ name: basename(path), path, ...datasetKey(role, key) })).id;
+  }
+  return ids;
+}
+
+/** A repeated run must name the same datasets: the run's key gives them theirs. */
+function datasetKey(role: string, key: string | undefined): { readonly idempotencyKey?: string } {
+  if (key === undefined) return {};
+  return { idempotencyKey: createHash("sha256").update(`${role} of ${key}`).digest("hex") };
 }
 
 function parseSettings(file: string, value: unknown): Settings {

@@ -3,6 +3,7 @@
  * whole pass before it runs, it can fuse operations and share memory between activations.
  */
 import { invariant } from "../../schema/errors.ts";
+import { counted } from "../../schema/units.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import type { NativeDevice, NativeEntries, NativeTimings, NativeWeight } from "../native/addon.ts";
 import { nativeAddon } from "../native/addon.ts";
@@ -102,7 +103,7 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
   let failure: Promise<void> = Promise.resolve();
   return {
     name,
-    description: `native, ${native.instructionSet}, ${native.threads} threads`,
+    description: `native, ${native.instructionSet}, ${counted(native.threads, "thread")}`,
     precisions,
     createWeight: (spec, bytes) =>
       weights.add({ ...spec, device: "native", id: native.createWeight(nativeSpec(spec), bytes) }),

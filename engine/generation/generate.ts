@@ -1,5 +1,6 @@
 /** Generates text: one pass over the prompt, then one per token. */
 import { SteplogError } from "../../schema/errors.ts";
+import { counted } from "../../schema/units.ts";
 import type { Model } from "../model/model.ts";
 
 /** Picks the next token by its logits, [vocab]. `sampler` (sampling.ts) makes one that samples. */
@@ -29,7 +30,7 @@ export async function generate(
     throw new SteplogError("INVALID_ARGUMENT", `Token ${strange} is outside the vocabulary of ${vocabulary}.`);
   }
   if (prompt.length + maxTokens > contextLength) {
-    const seen = `A prompt of ${prompt.length} tokens and ${maxTokens} new ones`;
+    const seen = `A prompt of ${counted(prompt.length, "token")} and ${maxTokens} new ones`;
     throw new SteplogError("INVALID_ARGUMENT", `${seen} do not fit the model's context of ${contextLength} tokens.`);
   }
   const tokens: number[] = [];

@@ -28,6 +28,7 @@ import type { RunPosition } from "./mezo.ts";
 import { train } from "./mezo.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { prepareRun } from "./prepare.ts";
+import { counted } from "../../schema/units.ts";
 
 /** @throws SteplogError for a base model, dataset or loss that training cannot continue with; the worker fails the run */
 export async function* runFineTune(
@@ -98,9 +99,9 @@ class Run {
   async *#start(): AsyncGenerator<EngineMessage> {
     const { entries, stepsDone } = this.#request;
     if (stepsDone > 0) {
-      yield { type: "note", event: "RESUMED", message: `Replayed ${stepsDone} steps from the log.` };
+      yield { type: "note", event: "RESUMED", message: `Replayed ${counted(stepsDone, "step")} from the log.` };
     } else if (entries.length > 0) {
-      const message = `Replayed the ${entries.length} log entries before the fork.`;
+      const message = `Replayed the ${counted(entries.length, "log entry", "log entries")} before the fork.`;
       yield { type: "note", event: "FORKED", message };
     }
     if (stepsDone === 0 || this.#evaluations.isDue(stepsDone)) yield* this.#validate();
@@ -150,7 +151,7 @@ class Run {
   #stoppedEarly(): EngineMessage {
     const { patience } = this.#request.hyperparameters;
     const best = `the one at step ${this.#evaluations.best?.step}`;
-    const message = `Stopped early: the last ${patience} evaluations were no better than ${best}.`;
+    const message = `Stopped early: ${patience === 1 ? "the last evaluation was" : `the last ${patience} evaluations were`} no better than ${best}.`;
     return { type: "note", event: "STOPPED_EARLY", message };
   }
 

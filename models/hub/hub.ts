@@ -8,6 +8,7 @@
  */
 import { downloadFile, listFiles, modelInfo } from "@huggingface/hub";
 import { SteplogError } from "../../schema/errors.ts";
+import { counted } from "../../schema/units.ts";
 import type { HubToken } from "./token.ts";
 
 export interface HubAccess {
@@ -240,7 +241,7 @@ function cut({ name }: HubFile, cause: unknown): SteplogError {
 }
 
 function otherSize({ name, bytes }: HubFile, seen: number): SteplogError {
-  return new SteplogError("MODEL_INVALID", `The hub lists ${name} with ${bytes} bytes, but serves ${seen}.`);
+  return new SteplogError("MODEL_INVALID", `The hub lists ${name} with ${counted(bytes, "byte")}, but serves ${seen}.`);
 }
 
 /** fetch says only "fetch failed"; its innermost cause explains why. */

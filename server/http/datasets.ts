@@ -8,10 +8,10 @@ import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
 import type { Services } from "../context.ts";
 import { invalidArgument } from "../errors.ts";
-import { storeStream } from "../store-dataset.ts";
+import { type DatasetLabel, storeStream } from "../store-dataset.ts";
 import { sendJson } from "./json.ts";
 
-/** curl --data-binary @rows.jsonl -X POST 'http://.../datasets?name=rows[&preset=SST2]' */
+/** curl --data-binary @rows.jsonl -X POST 'http://.../datasets?name=rows[&preset=SST2][&idempotencyKey=KEY]' */
 export async function receiveDataset(
   services: Services,
   url: URL,
@@ -26,23 +26,30 @@ export async function receiveDataset(
   if (Number(request.headers["content-length"] ?? 0) > limits.datasetBytes) {
     throw new SteplogError("PAYLOAD_TOO_LARGE", `A dataset may have at most ${limits.datasetBytes} bytes.`);
   }
-  const name = z
-    .string()
-    .trim()
-    .min(1)
-    .max(limits.nameLength)
-    .safeParse(url.searchParams.get("name") ?? "");
-  if (!name.success) throw invalidArgument(name.error.issues, ["name"]);
+  const label = labelIn(url);
   const preset = presetIn(url);
   // Refusing a body half-way must not close the connection: the answer is still to be sent on it.
   const dataset = await storeStream(
     services,
-    name.data,
+    label,
     request.iterator({ destroyOnReturn: false }),
     preset && { preset },
   );
   const { rows, bytes, sha256 } = dataset;
   sendJson(response, 201, { id: encodeGlobalID("Dataset", dataset.id), name: dataset.name, rows, bytes, sha256 });
+}
+
+const labelSchema = z.object({
+  name: z.string().trim().min(1).max(limits.nameLength),
+  idempotencyKey: z.string().min(1).max(limits.idempotencyKeyLength).nullable(),
+});
+
+/** @throws INVALID_ARGUMENT naming the parameter */
+function labelIn({ searchParams }: URL): DatasetLabel {
+  const given = { name: searchParams.get("name") ?? "", idempotencyKey: searchParams.get("idempotencyKey") };
+  const label = labelSchema.safeParse(given);
+  if (label.success) return label.data;
+  throw invalidArgument(label.error.issues);
 }
 
 /** @throws INVALID_ARGUMENT listing the known presets */

@@ -1,6 +1,7 @@
 /** Base models: what workers have registered. A name keeps its weights for as long as a fine-tune needs them. */
 import { type SQL, and, count, desc, eq, inArray } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
+import { counted } from "../../schema/units.ts";
 import { limits } from "../../schema/limits.ts";
 import type { PartNames } from "../../schema/name-patterns.ts";
 import {
@@ -118,7 +119,7 @@ function stillNeeded(
 ): SteplogError {
   return new SteplogError(
     "CONFLICT",
-    `The base model "${name}" is needed by ${users} fine-tunes: their logs cannot be rebuilt without it. Keep it.`,
+    `The base model "${name}" is needed by ${counted(users, "fine-tune")}, whose logs cannot be rebuilt without it. Keep it.`,
     newest.map((run) => ({ field: run.name, message: `${run.status}, fine-tune ${run.id}` })),
   );
 }

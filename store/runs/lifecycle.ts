@@ -21,6 +21,7 @@
 import { eq, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import { type ErrorCode, type InputIssue, SteplogError, invariant } from "../../schema/errors.ts";
+import { counted } from "../../schema/units.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import type { Needs } from "../../schema/jobs.ts";
 import { type FineTuneStatus, fineTuneTransitions } from "../../schema/states.ts";
@@ -193,7 +194,12 @@ export async function finishFineTune(tx: Transaction, lease: Lease, outcome: Fin
     const end = { finishedAt: sql`now()` };
     if (outcome.status !== "FAILED") {
       const how = outcome.status === "SUCCEEDED" ? "Finished" : "Cancelled";
-      return { to: outcome.status, event: outcome.status, message: `${how} after ${stepsDone} steps.`, set: end };
+      return {
+        to: outcome.status,
+        event: outcome.status,
+        message: `${how} after ${counted(stepsDone, "step")}.`,
+        set: end,
+      };
     }
     const { code: errorCode, message, issues: errorIssues } = outcome;
     return { to: "FAILED", event: "FAILED", message, set: { ...end, errorCode, errorMessage: message, errorIssues } };

@@ -1,6 +1,7 @@
 /** Reading what a run has logged and measured. */
 import { and, asc, eq, gt, lt, sql } from "drizzle-orm";
 import { SteplogError, invariant } from "../../schema/errors.ts";
+import { counted } from "../../schema/units.ts";
 import { Chain, decodeHeader, packDecays, unpackEntries } from "../../schema/step-log.ts";
 import type { PackedLog } from "../../schema/step-log.ts";
 import type { Evaluation, Event, StepMetric } from "../../schema/tables.ts";
@@ -73,7 +74,10 @@ async function readLog(database: Database, id: string, prefix: number | null): P
   const { headerBytes } = run;
   const entries = prefix ?? run.entries;
   if (!Number.isInteger(entries) || entries < 0 || entries > run.entries) {
-    throw new SteplogError("INVALID_ARGUMENT", `The log has ${run.entries} entries; ${entries} cannot be read.`);
+    throw new SteplogError(
+      "INVALID_ARGUMENT",
+      `The log has ${counted(run.entries, "entry", "entries")}; ${entries} cannot be read.`,
+    );
   }
   const packed = await readSegments(database, id, entries);
   const chain = entries === run.entries ? run.chain : await chainAt(database, id, { headerBytes, entries, ...packed });

@@ -92,7 +92,7 @@ describe("a dataset", () => {
     expect(await client.createDataset({ name: "file", path })).toMatchObject({ name: "file", rows: 3, sha256 });
     await expect(client.createDataset({ name: "file", path: `${path}.not` })).rejects.toMatchObject({
       code: "NOT_FOUND",
-      message: expect.stringContaining("rows.jsonl.not cannot be read (ENOENT)") as string,
+      message: expect.stringContaining("rows.jsonl.not cannot be read: there is no such file") as string,
     });
   });
 

@@ -115,6 +115,10 @@ describe("steplog tune", () => {
     await until("the run", 20_000, () => running.output().includes("Fine-tune"));
     const created = /is (\S+)\./u.exec(running.output())?.[1];
     await until("the reason", 20_000, () => running.output().includes("No worker is running."));
+    const watching = startSteplog(["follow", created ?? "", "--url", url], {});
+    await until("the reason", 20_000, () => watching.output().includes("No worker is running."));
+    expect(await watching.kill("SIGINT")).toBe(130);
+    expect(watching.output()).toContain(`to stop it:    steplog cancel ${created} --url ${url}`);
     await client.query("mutation ($id: ID!) { cancelFineTune(id: $id) { id } }", { id: created });
     expect(await running.ended).toBe(5);
 

@@ -281,6 +281,24 @@ describe("fine-tunes", () => {
     await server.store.fineTunes.cancel(rowId(first.createFineTune.fineTune.id));
   });
 
+  test("a dataset's key with the same name and rows returns the first one; other rows are a conflict", async () => {
+    const create = (input: object) =>
+      server.gql<{ createDataset: { id: string } }>(
+        "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { id } }",
+        { input: { idempotencyKey: "rows", name: "keyed", jsonl: rows(2), ...input } },
+      );
+    const first = await create({});
+    expect((await create({})).data).toEqual(first.data);
+    expect((await create({ jsonl: rows(3) })).errors?.[0]?.extensions.code).toBe("CONFLICT");
+    expect((await create({ name: "other" })).errors?.[0]?.extensions.code).toBe("CONFLICT");
+    // An upload is gone after its first use, and a repeated request still gets the dataset.
+    expect((await create({ jsonl: null, uploadId: "gone" })).data).toEqual(first.data);
+    expect((await create({ jsonl: null, uploadId: "gone", idempotencyKey: "new" })).errors).toHaveLength(1);
+    const url = `${server.url}/datasets?name=keyed&idempotencyKey=rows`;
+    const posted = await fetch(url, { method: "POST", body: rows(2) });
+    expect(await posted.json()).toMatchObject({ id: first.data?.createDataset.id });
+  });
+
   test("the learning rate is a number or AUTO; settings that use evaluations need them", async () => {
     const dataset = await createDataset(server, "auto");
     const input = { name: "auto", baseModel: "bytes", dataset };

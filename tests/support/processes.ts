@@ -52,11 +52,21 @@ export interface Finished {
 }
 
 /** Runs the command to its end. */
-export async function runSteplog(
+export function runSteplog(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Finished> {
+  return finished(process.execPath, [command, ...args], env);
+}
+
+/** Runs a line of bash, in which `steplog` is the command. */
+export function runShell(line: string): Promise<Finished> {
+  return finished("bash", ["-c", `steplog() { "${process.execPath}" "${command}" "$@"; }; ${line}`], {});
+}
+
+async function finished(
+  program: string,
   args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  env: Readonly<Record<string, string>>,
 ): Promise<Finished> {
-  const child = spawn(process.execPath, [command, ...args], {
+  const child = spawn(program, args, {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

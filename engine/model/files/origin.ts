@@ -5,6 +5,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { counted } from "../../../schema/units.ts";
 
 export const originName = "steplog.json";
 
@@ -72,7 +73,7 @@ export function describeOrigin(origin: Origin | null): string | null {
   const { source, fineTuned } = origin ?? {};
   if (fineTuned) {
     const base = fineTuned.base.source ? describeSource(fineTuned.base.source) : fineTuned.base.hash.slice(0, 12);
-    return `${fineTuned.entries} steps from ${base}`;
+    return `${counted(fineTuned.entries, "step")} from ${base}`;
   }
   return source ? describeSource(source) : null;
 }

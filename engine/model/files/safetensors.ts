@@ -6,6 +6,7 @@ import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
 import { z } from "zod";
 import { SteplogError, invariant } from "../../../schema/errors.ts";
+import { counted } from "../../../schema/units.ts";
 
 /** Bytes of one element, of every dtype that the format has; some are less than a byte. */
 export const dtypeBytes: Readonly<Record<string, number>> = {
@@ -75,12 +76,12 @@ export async function readSafetensorsHeader(path: string): Promise<TensorLocatio
 }
 
 async function readHeaderText(file: FileHandle, path: string, size: number): Promise<string> {
-  if (size < 8) throw damaged(path, `it has only ${size} bytes`);
+  if (size < 8) throw damaged(path, `it has only ${counted(size, "byte")}`);
   const lengthBytes = Buffer.alloc(8);
   await file.read(lengthBytes, 0, 8, 0);
   const length = Number(lengthBytes.readBigUInt64LE());
-  if (length > maxHeaderBytes) throw damaged(path, `its header claims ${length} bytes`);
-  if (8 + length > size) throw damaged(path, `it is truncated inside its header (${size} bytes)`);
+  if (length > maxHeaderBytes) throw damaged(path, `its header claims ${counted(length, "byte")}`);
+  if (8 + length > size) throw damaged(path, `it is truncated inside its header (${counted(size, "byte")})`);
   const header = Buffer.alloc(length);
   await file.read(header, 0, length, 8);
   return header.toString("utf8");
@@ -107,7 +108,7 @@ function parseHeader(path: string, text: string): TensorLocation[] {
     if (bytes !== expected) {
       throw damaged(
         path,
-        `tensor ${name} has ${bytes} bytes where ${entry.dtype} [${entry.shape.join(",")}] needs ${expected}`,
+        `tensor ${name} has ${counted(bytes, "byte")} where ${entry.dtype} [${entry.shape.join(",")}] needs ${expected}`,
       );
     }
     return { name, dtype: entry.dtype, shape: entry.shape, path, offset: start, bytes };
@@ -127,7 +128,7 @@ function refuseGaps(path: string, tensors: readonly TensorLocation[], dataStart:
     at += tensor.bytes;
     if (at > size) throw damaged(path, `it is truncated: tensor ${tensor.name} ends at byte ${at} of ${size}`);
   }
-  if (at !== size) throw damaged(path, `${size - at} bytes follow its last tensor`);
+  if (at !== size) throw damaged(path, `${counted(size - at, "byte")} after its last tensor`);
 }
 
 export function damaged(path: string, reason: string, cause?: unknown): SteplogError {

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { SteplogError } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
-import { storeDataset, storeUpload } from "../../store-dataset.ts";
+import { type DatasetLabel, storeDataset, storeUpload } from "../../store-dataset.ts";
 import type { Preparation } from "../../../dataset/prepare.ts";
 import { builder, queryCost } from "../builder.ts";
 import { DatasetRef } from "../nodes.ts";
@@ -39,6 +39,12 @@ builder.queryField("datasets", (t) =>
 const CreateDatasetInput = builder.inputType("CreateDatasetInput", {
   description: "A new dataset. Give its rows inline (`jsonl`) or as a complete upload (`uploadId`), not both.",
   fields: (t) => ({
+    idempotencyKey: t.string({
+      description:
+        `A key you choose for this request, 1 to ${limits.idempotencyKeyLength} characters. A second request with the same ` +
+        "key, name and rows returns the first dataset; one with another name or other rows is a CONFLICT.",
+      validate: z.string().min(1).max(limits.idempotencyKeyLength).nullish(),
+    }),
     name: t.string({
       required: true,
       description: `Name of the dataset, 1 to ${limits.nameLength} characters.`,
@@ -67,14 +73,15 @@ builder.mutationField("createDataset", (t) =>
     type: DatasetRef,
     description:
       `Checks and stores a dataset of at most ${limits.datasetRows} rows. If rows are wrong, it fails with DATASET_INVALID, ` +
-      "names their lines and fields, and stores nothing. Repeating it creates another dataset.",
+      "names their lines and fields, and stores nothing. Safe to repeat with an idempotency key; without one, repeating it creates another dataset.",
     complexity: queryCost,
     args: { input: t.arg({ type: CreateDatasetInput, required: true, description: "The dataset." }) },
     resolve: (_root, { input }, context) => {
       const preparation = input.prepare ? preparationOf(input.prepare) : null;
       const { name, uploadId, jsonl } = input;
-      if (uploadId != null && jsonl == null) return storeUpload(context, name, uploadId, preparation);
-      if (jsonl != null && uploadId == null) return storeInline(context, name, jsonl, preparation);
+      const label = { name, idempotencyKey: input.idempotencyKey ?? null };
+      if (uploadId != null && jsonl == null) return storeUpload(context, label, uploadId, preparation);
+      if (jsonl != null && uploadId == null) return storeInline(context, label, jsonl, preparation);
       throw new SteplogError("INVALID_ARGUMENT", "Give exactly one of `jsonl` and `uploadId`.", [
         { field: "input.jsonl", message: "give exactly one of `jsonl` and `uploadId`" },
       ]);
@@ -84,7 +91,7 @@ builder.mutationField("createDataset", (t) =>
 
 function storeInline(
   context: Parameters<typeof storeDataset>[0],
-  name: string,
+  label: DatasetLabel,
   jsonl: string,
   preparation: Preparation | null,
 ) {
@@ -96,5 +103,5 @@ function storeInline(
   const open = async function* open() {
     yield bytes;
   };
-  return storeDataset(context, name, { open }, preparation);
+  return storeDataset(context, label, { open }, preparation);
 }

@@ -1,0 +1,24 @@
+/** steplog cancel ID: asks a fine-tune to stop. */
+import type { Command } from "commander";
+import { urlOption } from "../options.ts";
+import { print, printJson } from "../output.ts";
+import { withService } from "../remote.ts";
+
+export function define(command: Command): void {
+  command
+    .description("Ask a fine-tune to stop. A queued one ends at once, a running one after its current step.")
+    .argument("<id>", "the id of the fine-tune")
+    .addOption(urlOption())
+    .option("--json", "print the fine-tune as one JSON object")
+    .addHelpText("after", "\nExample:\n  steplog cancel RmluZVR1bmU6...")
+    .action(cancel);
+}
+
+async function cancel(id: string, { url, json }: { readonly url: string; readonly json?: true }): Promise<void> {
+  await withService(url, async ({ client }) => {
+    const fineTune = await client.cancel(id);
+    if (json) printJson(fineTune);
+    else if (fineTune.status === "CANCELLED") print(`Fine-tune ${fineTune.name} is cancelled.`);
+    else print(`Fine-tune ${fineTune.name} stops after its current step. Its steps so far and their log are kept.`);
+  });
+}

@@ -1,0 +1,37 @@
+/** A running service, as commands reach it: its client, and errors that say what to do on a command line. */
+import { SteplogClient } from "../client/index.ts";
+import { SteplogError } from "../schema/errors.ts";
+import { readVariable } from "./environment.ts";
+
+export interface Remote {
+  readonly client: SteplogClient;
+  readonly url: string;
+}
+
+/**
+ * Does something with the service at `url`, with the token of STEPLOG_API_TOKEN.
+ * @throws INVALID_ARGUMENT for what is not an address; UNAUTHENTICATED naming the variable
+ */
+export async function withService(url: string, work: (service: Remote) => Promise<void>): Promise<void> {
+  if (!/^https?:\/\//u.test(url) || !URL.canParse(url)) {
+    const advice = "Give the address of the service with --url or STEPLOG_URL, such as http://127.0.0.1:4000.";
+    throw new SteplogError("INVALID_ARGUMENT", `${JSON.stringify(url)} is not an address. ${advice}`);
+  }
+  const token = readVariable("STEPLOG_API_TOKEN");
+  try {
+    await work({ client: new SteplogClient({ url, token }), url });
+  } catch (error) {
+    if (!(error instanceof SteplogError && error.code === "UNAUTHENTICATED")) throw error;
+    const message =
+      token === undefined
+        ? `The service at ${url} needs an API token. Set STEPLOG_API_TOKEN to it.`
+        : `The service at ${url} refused the API token in STEPLOG_API_TOKEN. Set it to the one that the service was started with.`;
+    throw new SteplogError("UNAUTHENTICATED", message, [], { cause: error });
+  }
+}
+
+/** The command line that does `command` with a fine-tune of the service. */
+export function commandFor(command: string, id: string, { url }: Remote): string {
+  const usual = url === readVariable("STEPLOG_URL");
+  return `steplog ${command} ${id}${usual ? "" : ` --url ${url}`}`;
+}
