@@ -28,7 +28,8 @@ export async function readUserJson(path: string): Promise<unknown> {
 export async function requireReadable(path: string): Promise<void> {
   try {
     const file = await open(path);
-    const found = await file.stat().finally(() => file.close());
+    const found = await file.stat();
+    await file.close();
     if (!found.isDirectory()) return;
   } catch (cause) {
     throw unreadable(path, cause);
