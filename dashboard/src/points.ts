@@ -32,20 +32,33 @@ function merge(points: readonly Point[]): Point {
   return { step: lastStep(points), loss: weight > 0 ? sum / weight : null, count: stepCount(points) };
 }
 
+/** Steps that a smoothed loss is an average of: a fiftieth of those shown. The line then lags by half of it, 50 steps at most. */
+export function smoothingWindow(stepsShown: number): number {
+  return Math.round(Math.min(100, Math.max(5, stepsShown / 50)));
+}
+
 /**
- * Exponential moving average, weighted by the number of steps in each point, so that merging points does not change it.
- * Divided by the accumulated weight, so that it is not biased towards the first value (as Adam's bias correction).
+ * Exponential moving average over a window of steps (its weights have the mean age of a plain average over the window).
+ * Points weigh as many steps as they merge, so that merging does not change it. Divided by the accumulated weight, so that it
+ * is not biased towards the first value (as Adam's bias correction).
  */
-export function smooth(points: readonly Point[]): (number | null)[] {
-  const memory = Math.max(8, stepCount(points) / 40);
+export function smooth(points: readonly Point[], window = smoothingWindow(stepCount(points))): (number | null)[] {
+  const keepOne = (window - 1) / (window + 1);
   let sum = 0;
   let weight = 0;
   return points.map(({ loss, count }) => {
     if (loss !== null) {
-      const keep = Math.exp(-count / memory);
+      const keep = keepOne ** count;
       sum = keep * sum + (1 - keep) * loss;
       weight = keep * weight + (1 - keep);
     }
     return weight > 0 ? sum / weight : null;
   });
+}
+
+/** The value at an index of a series, or the closest one before it, or else after it: series have gaps at each other's steps. */
+export function valueNear(series: ArrayLike<number | null | undefined>, index: number): number | null {
+  const values = Array.from(series);
+  const known = (value: number | null | undefined) => value != null;
+  return values.slice(0, index + 1).findLast(known) ?? values.slice(index).find(known) ?? null;
 }

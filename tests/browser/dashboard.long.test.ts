@@ -176,13 +176,14 @@ describe("the page of a run", () => {
       input: { name: "other rows", jsonl: rows(7) },
     });
     await page.goto(runUrl(id));
-    await page.getByRole("button", { name: "Fork" }).click();
+    await page.getByRole("button", { name: "Fork from step 10", exact: true }).click();
     const dialog = page.getByRole("dialog");
     await dialog.getByLabel("Training dataset").selectOption({ label: "other rows (7 rows)" });
     await dialog.getByLabel("Name of the fork").fill("forked");
     await dialog.getByLabel("Learning rate (number or AUTO)").fill("11");
     await dialog.getByRole("button", { name: "Start fork" }).click();
-    await dialog.getByText("input.hyperparameters.learningRate").first().waitFor();
+    const rate = dialog.getByLabel("Learning rate (number or AUTO)");
+    expect(await rate.evaluate(whenWrong)).toMatch(/^must be a number above 0 and up to 10, or AUTO; it is 11 /u);
     await dialog.getByLabel("Learning rate (number or AUTO)").fill("1e-3");
     await dialog.getByLabel("Steps", { exact: true }).fill("30");
     await shoot("fork");
@@ -231,6 +232,15 @@ function descriptionOf(field: Element): string | undefined {
   return field.ownerDocument.getElementById(id)?.textContent.trim();
 }
 
+/** What a field that is wrong says of itself to a screen reader, once it has the focus; runs in the page. */
+async function whenWrong(field: Element): Promise<string> {
+  const document = field.ownerDocument;
+  const isWrong = () => document.activeElement === field && field.getAttribute("aria-invalid") === "true";
+  while (!isWrong()) await new Promise((resolve) => setTimeout(resolve, 20));
+  const ids = (field.getAttribute("aria-describedby") ?? "").split(" ");
+  return ids.map((id) => document.getElementById(id)?.textContent.trim()).join(" ");
+}
+
 describe("the form", () => {
   test("shows the lines of bad JSONL, then stores good rows and starts a run", async () => {
     await page.goto(`${server.url}/new`);
@@ -266,7 +276,9 @@ describe("the form", () => {
     await batchSize.fill("2");
     await page.getByLabel("Objective").selectOption({ label: "F1 of generated answers" });
     await page.getByRole("button", { name: "Create fine-tune" }).click();
-    await page.getByRole("alert").getByText("hyperparameters.answerTokens").first().waitFor();
+    const answers = page.getByLabel("Maximum answer length (tokens)");
+    expect(await answers.evaluate(whenWrong)).toMatch(/^must be at least 1 with objective F1; it is 0 /u);
+    await page.getByRole("alert").getByText("See the marked fields.").waitFor();
     await shoot("bad-settings");
     await page.getByLabel("Objective").selectOption({ label: "Loss of the completion" });
     await page.getByRole("button", { name: "Create fine-tune" }).click();
@@ -348,6 +360,23 @@ describe("models of the models folder", () => {
   });
 });
 
+/** Words and numbers of tables that are broken over two lines; runs in the page. */
+function brokenWords(): string[] {
+  const broken: string[] = [];
+  for (const cell of document.querySelectorAll(":is(td, thead th):not(.long)")) {
+    const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    for (let node = texts.nextNode(); node; node = texts.nextNode()) {
+      for (const match of (node.textContent ?? "").matchAll(/[\p{L}\p{N}.,:%]+/gu)) {
+        const range = document.createRange();
+        range.setStart(node, match.index);
+        range.setEnd(node, match.index + match[0].length);
+        if (range.getClientRects().length > 1) broken.push(match[0]);
+      }
+    }
+  }
+  return broken;
+}
+
 describe("the list", () => {
   test("shows runs by name and status, and opens one by keyboard", async () => {
     const { id } = await server.store.fineTunes.cancel(rowId(await createFineTune(server)));
@@ -362,18 +391,24 @@ describe("the list", () => {
     expect(complaints).toEqual([]);
   });
 
-  test.each(["light", "dark"] as const)("fits a screen 360 pixels wide, %s", async (colorScheme) => {
+  test.each(["light", "dark"] as const)("fits every screen and breaks no word or number, %s", async (colorScheme) => {
     const narrow = await newPage({ width: 360, colorScheme });
+    const long = await createFineTune(server, { steps: 12_345 }, `${"long name ".repeat(9)}${"x".repeat(100)}`);
     const run = (await server.store.fineTunes.list({ limit: 100 })).find(({ status }) => status === "SUCCEEDED");
     const id = globalId("FineTune", run?.id ?? "");
     for (const [name, url] of Object.entries({ list: server.url, form: `${server.url}/new`, run: runUrl(id) })) {
       await narrow.goto(url);
       await narrow.locator("h1").waitFor();
       await narrow.waitForLoadState("networkidle", { timeout: 2_000 }).catch(() => undefined);
-      const width = await narrow.evaluate(() => document.documentElement.scrollWidth);
-      expect(width, `${name} is wider than the screen`).toBeLessThanOrEqual(360);
+      for (const width of [1280, 780, 390, 360]) {
+        await narrow.setViewportSize({ width, height: 900 });
+        const needed = await narrow.evaluate(() => document.documentElement.scrollWidth);
+        expect(needed, `${name} is wider than the screen`).toBeLessThanOrEqual(width);
+        expect(await narrow.evaluate(brokenWords), `${name} at ${width} pixels`).toEqual([]);
+      }
       await shoot(`narrow-${colorScheme}-${name}`, narrow);
     }
+    await server.store.fineTunes.cancel(rowId(long));
     expect(complaints).toEqual([]);
     await narrow.context().close();
   });

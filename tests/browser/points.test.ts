@@ -1,6 +1,15 @@
 /** The points of the chart keep every step. */
 import { describe, expect, test } from "vitest";
-import { addStep, lastStep, smooth, stepCount, type Point } from "../../dashboard/src/points.ts";
+import { placeIssues } from "../../dashboard/src/field-errors.ts";
+import {
+  addStep,
+  lastStep,
+  smooth,
+  smoothingWindow,
+  stepCount,
+  valueNear,
+  type Point,
+} from "../../dashboard/src/points.ts";
 
 describe("the points of the chart", () => {
   test("count every step once, even if a stream repeats some", () => {
@@ -32,4 +41,43 @@ describe("the points of the chart", () => {
       ]),
     ).toEqual([null, 4]);
   });
+
+  test("are smoothed over a window of steps, the same when they are merged, that lags 50 steps at most", () => {
+    const falling = Array.from({ length: 20_000 }, (_, index) => ({
+      step: index + 1,
+      loss: 1 - index / 20_000,
+      count: 1,
+    }));
+    const window = smoothingWindow(falling.length);
+    const lag = (points: Point[]) => ((smooth(points).at(-1) ?? NaN) - 1 / 20_000) * 20_000;
+    expect(window).toBe(100);
+    expect(lag(falling)).toBeCloseTo((window - 1) / 2, 1);
+    const merged: Point[] = [];
+    for (const { step, loss } of falling) addStep(merged, step, loss);
+    expect(Math.abs(lag(merged) - lag(falling))).toBeLessThan(10);
+    expect([smoothingWindow(0), smoothingWindow(1_000), smoothingWindow(2_000)]).toEqual([5, 20, 40]);
+    expect(smooth(falling, 1).at(-1)).toBe(falling.at(-1)?.loss);
+  });
+});
+
+test("a series has a value in the legend where it has a gap: the one before, or the first", () => {
+  const series = [null, 3, null, undefined, 4];
+  expect(series.map((_, index) => valueNear(series, index))).toEqual([3, 3, 3, 3, 4]);
+  expect(valueNear([null], 0)).toBeNull();
+});
+
+test("issues are placed at the fields that their paths name; those of lines and of no field are left", () => {
+  const issues = [
+    { field: "input.hyperparameters.steps", message: "must be at least 1" },
+    { field: "input.labelWords.0", message: "is empty" },
+    { field: "input.labelWords.2", message: "is a number" },
+    { field: "prompt", line: 3, message: "is missing" },
+    { field: "input.from", message: "is unknown" },
+  ];
+  const { fields, rest } = placeIssues(issues, new Set(["steps", "labelWords", "prompt"]));
+  expect([...fields]).toEqual([
+    ["steps", "must be at least 1"],
+    ["labelWords", "is empty; is a number"],
+  ]);
+  expect(rest.map(({ field }) => field)).toEqual(["prompt", "input.from"]);
 });

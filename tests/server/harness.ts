@@ -133,8 +133,8 @@ export interface CreatedFineTune {
   readonly createFineTune: { created: boolean; fineTune: { id: string; name: string; status: string } };
 }
 
-export async function createFineTune(server: TestServer, hyperparameters: object = {}): Promise<string> {
-  const input = { name: "run", baseModel: "bytes", dataset: await createDataset(server), hyperparameters };
+export async function createFineTune(server: TestServer, hyperparameters: object = {}, name = "run"): Promise<string> {
+  const input = { name, baseModel: "bytes", dataset: await createDataset(server), hyperparameters };
   return (await server.ask<CreatedFineTune>(createFineTuneMutation, { input })).createFineTune.fineTune.id;
 }
 

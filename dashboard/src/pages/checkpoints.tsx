@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { client, download, readToken } from "../api/client.ts";
 import { materialiseCheckpoint, type ResultsFragment } from "../api/operations.ts";
-import { formatBytes, formatInteger } from "../format.ts";
+import { formatBytes, formatCounted, formatInteger } from "../format.ts";
 import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
 import { Fork } from "./fork.tsx";
 import type { Run } from "./run-state.ts";
@@ -102,7 +102,7 @@ function Weights({ run, checkpoint, setFailure }: RowProps) {
         )}
         <details>
           <summary>
-            {formatInteger(weightsFiles.length)} files, {weightsBytes !== null && formatBytes(weightsBytes)}
+            {formatCounted(weightsFiles.length, "file")}, {weightsBytes !== null && formatBytes(weightsBytes)}
           </summary>
           <ul>
             {weightsFiles.map(({ name, url }) => (
@@ -120,7 +120,7 @@ function Weights({ run, checkpoint, setFailure }: RowProps) {
   if (weightsStatus === "QUEUED") return <span role="status">Rebuilding…</span>;
   return (
     <>
-      {weightsError !== null && <span class="bad">{weightsError} </span>}
+      {weightsError !== null && <span class="bad long">{weightsError} </span>}
       <button
         type="button"
         disabled={asked}

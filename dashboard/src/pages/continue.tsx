@@ -2,7 +2,9 @@
 import { useRef, useState } from "preact/hooks";
 import { client } from "../api/client.ts";
 import { continueFineTune } from "../api/operations.ts";
-import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
+import { CheckedForm } from "../parts/checked-form.tsx";
+import { Field } from "../parts/field.tsx";
+import { asFailure, type Failure } from "../parts/problem.tsx";
 import { navigate, runPath } from "../route.ts";
 import type { Run } from "./run-state.ts";
 
@@ -15,6 +17,7 @@ export function Continue({ run }: { run: Run }) {
     if (!(event.currentTarget instanceof HTMLFormElement)) return;
     const steps = Number(new FormData(event.currentTarget).get("steps"));
     setBusy(true);
+    setFailure(null);
     try {
       const answer = await client.query(continueFineTune, { input: { fineTune: run.id, steps } });
       dialog.current?.close();
@@ -32,21 +35,25 @@ export function Continue({ run }: { run: Run }) {
       <dialog ref={dialog} aria-labelledby="continue-title">
         <h2 id="continue-title">Continue “{run.name}”</h2>
         <p>Starts a new run from the last checkpoint, with the same data and settings.</p>
-        <form onSubmit={(event) => void submit(event)}>
-          <label>
-            Additional steps
-            <input name="steps" type="number" min={1} required defaultValue={run.progress.steps} />
-          </label>
-          {failure && <Problem title="The run was not continued" failure={failure} />}
-          <div class="actions">
-            <button type="button" onClick={() => dialog.current?.close()}>
-              Cancel
-            </button>
-            <button type="submit" class="primary" disabled={busy}>
-              Start
-            </button>
-          </div>
-        </form>
+        <CheckedForm
+          title="The run was not continued"
+          failure={failure}
+          onSubmit={(event) => void submit(event)}
+          actions={
+            <>
+              <button type="button" onClick={() => dialog.current?.close()}>
+                Cancel
+              </button>
+              <button type="submit" class="primary" disabled={busy}>
+                Start
+              </button>
+            </>
+          }
+        >
+          <Field label="Additional steps" name="steps">
+            {(shared) => <input {...shared} type="number" min={1} required defaultValue={run.progress.steps} />}
+          </Field>
+        </CheckedForm>
       </dialog>
     </>
   );

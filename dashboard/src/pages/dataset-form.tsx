@@ -2,8 +2,10 @@ import { useState } from "preact/hooks";
 import type { DatasetPreset, StoredDataset } from "../../../client/browser.ts";
 import { client } from "../api/client.ts";
 import type { ChoicesQuery } from "../api/operations.ts";
-import { formatInteger } from "../format.ts";
-import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
+import { formatCounted } from "../format.ts";
+import { CheckedForm } from "../parts/checked-form.tsx";
+import { Field } from "../parts/field.tsx";
+import { asFailure, type Failure } from "../parts/problem.tsx";
 
 const example = '{"prompt": "A joy from start to end. It was", "completion": " great"}';
 
@@ -26,6 +28,7 @@ export function DatasetForm({ presets, onStored }: FormProps) {
   const store = async (event: Event) => {
     event.preventDefault();
     setBusy(true);
+    setOutcome(null);
     try {
       const stream = file ?? new Blob([text]);
       const stored = await client.createDataset({ name, stream, ...(preset !== "" && { preset }) });
@@ -47,11 +50,28 @@ export function DatasetForm({ presets, onStored }: FormProps) {
         JSON Lines, one object per line, such as <code>{example}</code>; or a parquet file. Skip this step if your
         dataset is already stored.
       </p>
-      <form onSubmit={(event) => void store(event)}>
-        <label>
-          Dataset name
-          <input required maxLength={200} value={name} onInput={({ currentTarget }) => setName(currentTarget.value)} />
-        </label>
+      <CheckedForm
+        title="The dataset was not stored"
+        failure={outcome && "failure" in outcome ? outcome.failure : null}
+        text={outcome && "failure" in outcome ? outcome.text : undefined}
+        onSubmit={(event) => void store(event)}
+        actions={
+          <button type="submit" disabled={busy}>
+            {busy ? "Checking…" : "Check and store"}
+          </button>
+        }
+      >
+        <Field label="Dataset name" name="name">
+          {(shared) => (
+            <input
+              {...shared}
+              required
+              maxLength={200}
+              value={name}
+              onInput={({ currentTarget }) => setName(currentTarget.value)}
+            />
+          )}
+        </Field>
         <label>
           Rows
           <textarea
@@ -83,22 +103,14 @@ export function DatasetForm({ presets, onStored }: FormProps) {
             ))}
           </select>
         </label>
-        <div class="actions">
-          <button type="submit" disabled={busy}>
-            {busy ? "Checking…" : "Check and store"}
-          </button>
-        </div>
-      </form>
+      </CheckedForm>
       <div role="status">
         {outcome && "stored" in outcome && (
           <p class="good">
-            Stored “{outcome.stored.name}”: {formatInteger(outcome.stored.rows)} rows.
+            Stored “{outcome.stored.name}”: {formatCounted(outcome.stored.rows, "row")}.
           </p>
         )}
       </div>
-      {outcome && "failure" in outcome && (
-        <Problem title="The dataset was not stored" failure={outcome.failure} text={outcome.text} />
-      )}
     </section>
   );
 }

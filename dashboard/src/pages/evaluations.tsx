@@ -24,7 +24,7 @@ export function Evaluations({ run }: { run: Run }) {
   return (
     <section class="card">
       <h2>Evaluations</h2>
-      <table>
+      <table class="stacking">
         <thead>
           <tr>
             <th scope="col">Evaluation</th>
@@ -39,11 +39,11 @@ export function Evaluations({ run }: { run: Run }) {
           {known.map(([name, { step, accuracy, f1, loss, rows: count }]) => (
             <tr key={name}>
               <th scope="row">{name}</th>
-              <td>{formatInteger(step)}</td>
-              <td>{formatShare(accuracy)}</td>
-              {answered && <td>{formatShare(f1)}</td>}
-              <td>{formatLoss(loss)}</td>
-              <td>{formatInteger(count)}</td>
+              <td data-label="Step">{formatInteger(step)}</td>
+              <td data-label="Accuracy">{formatShare(accuracy)}</td>
+              {answered && <td data-label="F1">{formatShare(f1)}</td>}
+              <td data-label="Loss">{formatLoss(loss)}</td>
+              <td data-label="Rows">{formatInteger(count)}</td>
             </tr>
           ))}
         </tbody>

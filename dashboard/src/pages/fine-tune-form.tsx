@@ -3,8 +3,10 @@ import { defaultsWith } from "../../../schema/hyperparameter-table.ts";
 import type { CreateFineTuneInput, StoredDataset } from "../../../client/browser.ts";
 import { client } from "../api/client.ts";
 import { createFineTune, type ChoicesQuery } from "../api/operations.ts";
-import { formatCompact, formatInteger } from "../format.ts";
-import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
+import { formatCompact, formatCounted } from "../format.ts";
+import { CheckedForm } from "../parts/checked-form.tsx";
+import { Field } from "../parts/field.tsx";
+import { asFailure, type Failure } from "../parts/problem.tsx";
 import { HyperparameterField, hyperparametersFor, hyperparametersIn } from "../parts/hyperparameters.tsx";
 import { navigate, runPath } from "../route.ts";
 
@@ -39,6 +41,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
     if (!(event.currentTarget instanceof HTMLFormElement)) return;
     const input = readForm(new FormData(event.currentTarget));
     setBusy(true);
+    setFailure(null);
     try {
       const answer = await client.query(createFineTune, { input: { ...input, idempotencyKey: key(input) } });
       navigate(runPath(answer.createFineTune.fineTune.id));
@@ -55,22 +58,31 @@ export function FineTuneForm({ choices, stored }: FormProps) {
           There are no base models yet. A worker registers those in its models folder when it starts.
         </p>
       )}
-      <form onSubmit={(event) => void create(event)}>
+      <CheckedForm
+        title="The fine-tune was not created"
+        failure={failure}
+        onSubmit={(event) => void create(event)}
+        actions={
+          <button type="submit" class="primary" disabled={busy}>
+            {busy ? "Creating…" : "Create fine-tune"}
+          </button>
+        }
+      >
         <div class="grid">
-          <label>
-            Name
-            <input name="name" required maxLength={200} />
-          </label>
-          <label>
-            Base model
-            <select name="baseModel" required>
-              {baseModels.nodes.map((model) => (
-                <option key={model.name} value={model.name}>
-                  {model.name} ({model.family}, {formatCompact(model.parameters)} weights, {model.dtype})
-                </option>
-              ))}
-            </select>
-          </label>
+          <Field label="Name" name="name">
+            {(shared) => <input {...shared} required maxLength={200} />}
+          </Field>
+          <Field label="Base model" name="baseModel">
+            {(shared) => (
+              <select {...shared} required>
+                {baseModels.nodes.map((model) => (
+                  <option key={model.name} value={model.name}>
+                    {model.name} ({model.family}, {formatCompact(model.parameters)} weights, {model.dtype})
+                  </option>
+                ))}
+              </select>
+            )}
+          </Field>
           <DatasetSelect
             name="dataset"
             label="Training dataset"
@@ -97,10 +109,9 @@ export function FineTuneForm({ choices, stored }: FormProps) {
             onValue={setTest}
           />
         </div>
-        <label>
-          Label words for accuracy, one per line, with leading spaces (optional)
-          <textarea name="labelWords" rows={2} spellcheck={false} placeholder={" great\n terrible"} />
-        </label>
+        <Field label="Label words for accuracy, one per line, with leading spaces (optional)" name="labelWords">
+          {(shared) => <textarea {...shared} rows={2} spellcheck={false} placeholder={" great\n terrible"} />}
+        </Field>
         <label class="check">
           <input name="keepWeights" type="checkbox" />
           Store the weights at the end (otherwise they are rebuilt from the log on request)
@@ -118,13 +129,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
             ))}
           </div>
         </details>
-        <div class="actions">
-          <button type="submit" class="primary" disabled={busy}>
-            {busy ? "Creating…" : "Create fine-tune"}
-          </button>
-        </div>
-      </form>
-      {failure && <Problem title="The fine-tune was not created" failure={failure} />}
+      </CheckedForm>
     </section>
   );
 }
@@ -141,22 +146,23 @@ interface SelectProps {
 
 function DatasetSelect({ name, label, none, required = false, datasets, value, onValue }: SelectProps) {
   return (
-    <label>
-      {label}
-      <select
-        name={name}
-        required={required}
-        value={value}
-        onChange={({ currentTarget }) => onValue(currentTarget.value)}
-      >
-        <option value="">{none}</option>
-        {datasets.nodes.map(({ id, name: title, rows }) => (
-          <option key={id} value={id} selected={id === value}>
-            {title} ({formatInteger(rows)} rows)
-          </option>
-        ))}
-      </select>
-    </label>
+    <Field label={label} name={name}>
+      {(shared) => (
+        <select
+          {...shared}
+          required={required}
+          value={value}
+          onChange={({ currentTarget }) => onValue(currentTarget.value)}
+        >
+          <option value="">{none}</option>
+          {datasets.nodes.map(({ id, name: title, rows }) => (
+            <option key={id} value={id} selected={id === value}>
+              {title} ({formatCounted(rows, "row")})
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
   );
 }
 

@@ -2,8 +2,10 @@
 import { useRef, useState } from "preact/hooks";
 import { client } from "../api/client.ts";
 import { choices, createFineTune, type ChoicesQuery } from "../api/operations.ts";
-import { formatInteger } from "../format.ts";
-import { asFailure, Problem, type Failure } from "../parts/problem.tsx";
+import { formatCounted, formatInteger } from "../format.ts";
+import { CheckedForm } from "../parts/checked-form.tsx";
+import { Field } from "../parts/field.tsx";
+import { asFailure, type Failure } from "../parts/problem.tsx";
 import { HyperparameterField, hyperparametersIn } from "../parts/hyperparameters.tsx";
 import { navigate, runPath } from "../route.ts";
 import type { Run } from "./run-state.ts";
@@ -47,7 +49,7 @@ export function Fork({ run, checkpoint }: ForkProps) {
   };
   return (
     <>
-      <button type="button" onClick={open}>
+      <button type="button" onClick={open} aria-label={`Fork from step ${checkpoint.step}`}>
         Fork
       </button>
       <dialog ref={dialog} aria-labelledby={title}>
@@ -55,37 +57,42 @@ export function Fork({ run, checkpoint }: ForkProps) {
           Fork “{run.name}” at step {formatInteger(checkpoint.step)}
         </h2>
         <p>Starts a new run from this checkpoint. Fields left empty keep the settings of this run.</p>
-        <form onSubmit={(event) => void fork(event)}>
-          <label>
-            Name of the fork
-            <input name="name" required maxLength={200} defaultValue={`${run.name}, fork`} />
-          </label>
+        <CheckedForm
+          title="The fork was not created"
+          failure={failure}
+          onSubmit={(event) => void fork(event)}
+          actions={
+            <>
+              <button type="button" onClick={() => dialog.current?.close()}>
+                Cancel
+              </button>
+              <button type="submit" class="primary" disabled={busy}>
+                Start fork
+              </button>
+            </>
+          }
+        >
+          <Field label="Name of the fork" name="name">
+            {(shared) => <input {...shared} required maxLength={200} defaultValue={`${run.name}, fork`} />}
+          </Field>
           {(["dataset", "validationDataset"] as const).map((field) => (
-            <label key={field}>
-              {field === "dataset" ? "Training dataset" : "Validation dataset"}
-              <select name={field}>
-                <option value="">Same as this run</option>
-                {datasets.map(({ id, name, rows }) => (
-                  <option key={id} value={id}>
-                    {name} ({formatInteger(rows)} rows)
-                  </option>
-                ))}
-              </select>
-            </label>
+            <Field key={field} label={field === "dataset" ? "Training dataset" : "Validation dataset"} name={field}>
+              {(shared) => (
+                <select {...shared}>
+                  <option value="">Same as this run</option>
+                  {datasets.map(({ id, name, rows }) => (
+                    <option key={id} value={id}>
+                      {name} ({formatCounted(rows, "row")})
+                    </option>
+                  ))}
+                </select>
+              )}
+            </Field>
           ))}
           {settings.map((name) => (
             <HyperparameterField key={name} name={name} defaultTo={run.hyperparameters[name]} />
           ))}
-          {failure && <Problem title="The fork was not created" failure={failure} />}
-          <div class="actions">
-            <button type="button" onClick={() => dialog.current?.close()}>
-              Cancel
-            </button>
-            <button type="submit" class="primary" disabled={busy}>
-              Start fork
-            </button>
-          </div>
-        </form>
+        </CheckedForm>
       </dialog>
     </>
   );

@@ -38,22 +38,29 @@ export function FoundModels({ models, read }: Props) {
   return (
     <section class="card">
       <h2>Found in the models folder</h2>
-      <table>
+      <table class="stacking">
         <thead>
           <tr>
-            <th>Folder</th>
-            <th>Model</th>
+            <th scope="col">Folder</th>
+            <th scope="col">Model</th>
             <th />
           </tr>
         </thead>
         <tbody>
           {models.map((model) => (
             <tr key={model.name}>
-              <td>{model.name}</td>
-              <td>{model.problem ?? description(model)}</td>
+              <th scope="row">{model.name}</th>
+              <td data-label="Model" class="long">
+                {model.problem ?? description(model)}
+              </td>
               <td>
                 {model.family !== null && (
-                  <button type="button" disabled={model.registering} onClick={() => void register(model.name)}>
+                  <button
+                    type="button"
+                    disabled={model.registering}
+                    onClick={() => void register(model.name)}
+                    aria-label={`${model.registering ? "Registering…" : "Register"} ${model.name}`}
+                  >
                     {model.registering ? "Registering…" : "Register"}
                   </button>
                 )}

@@ -118,7 +118,9 @@ function RunTable({ runs }: { runs: readonly SummaryFragment[] }) {
             <td data-label="Status">
               <Status run={run} />
             </td>
-            <td data-label="Base model">{run.baseModel.name}</td>
+            <td data-label="Base model" class="long">
+              {run.baseModel.name}
+            </td>
             <td data-label="Steps">
               <Progress run={run} />
             </td>

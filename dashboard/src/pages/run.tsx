@@ -7,6 +7,7 @@ import {
   formatBytes,
   formatClock,
   formatCompact,
+  formatCounted,
   formatDuration,
   formatInteger,
   formatLoss,
@@ -162,12 +163,12 @@ function Settings({ run }: { run: Run }) {
   const settings: readonly (readonly [string, ComponentChildren])[] = [
     ...(from ? [["Continues from", <Origin key="from" from={from} />] as const] : []),
     ["Base model", `${run.baseModel.name} (${formatBytes(run.baseModel.bytes)})`],
-    ["Dataset", `${dataset.name} (${formatInteger(dataset.rows)} rows)`],
+    ["Dataset", `${dataset.name} (${formatCounted(dataset.rows, "row")})`],
     [
       "Validation",
-      validationDataset ? `${validationDataset.name} (${formatInteger(validationDataset.rows)} rows)` : none,
+      validationDataset ? `${validationDataset.name} (${formatCounted(validationDataset.rows, "row")})` : none,
     ],
-    ["Test", testDataset ? `${testDataset.name} (${formatInteger(testDataset.rows)} rows)` : none],
+    ["Test", testDataset ? `${testDataset.name} (${formatCounted(testDataset.rows, "row")})` : none],
     ["Label words", run.labelWords.map((word) => `“${word}”`).join(", ") || none],
     ...hyperparameterPairs(run.hyperparameters, run.pickedRate),
     ["Skipped steps", formatCompact(run.progress.skippedSteps)],

@@ -4,6 +4,7 @@ import type { HyperparameterName, Hyperparameters } from "../../../schema/hyperp
 import type { Setting } from "../../../schema/setting.ts";
 import { hyperparameterEntries, hyperparameterTable } from "../../../schema/hyperparameter-table.ts";
 import { choiceOf, conditionInWords } from "../../../schema/setting.ts";
+import { useFieldError } from "./checked-form.tsx";
 import type { CreateFineTuneInput } from "../../../client/browser.ts";
 
 interface FieldProps {
@@ -17,7 +18,8 @@ interface FieldProps {
 export function HyperparameterField({ name, defaultTo, onChoice }: FieldProps) {
   const id = useId();
   const one: Setting = hyperparameterTable[name];
-  const shared = { id, name, "aria-describedby": `${id}-help` };
+  const { attributes, error } = useFieldError(name, `${id}-help`);
+  const shared = { id, name, ...attributes };
   return (
     <div class={one.type === "switch" ? "field check" : "field"}>
       <label for={id}>{labelOf(one)}</label>
@@ -36,6 +38,7 @@ export function HyperparameterField({ name, defaultTo, onChoice }: FieldProps) {
       ) : (
         <input {...shared} {...inputAttributes(one, defaultTo)} />
       )}
+      {error}
       <small id={`${id}-help`}>{[one.meaning.replaceAll("`", ""), conditionInWords(one)].join(" ")}</small>
     </div>
   );

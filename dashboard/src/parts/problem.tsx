@@ -35,7 +35,7 @@ export function Problem({ title, failure, text }: ProblemProps) {
       <p>
         <strong>{title}</strong> <code>{failure.code}</code>
       </p>
-      <p>{failure.message}</p>
+      <p>{failure.code === "UNAUTHENTICATED" ? tokenAdvice() : failure.message}</p>
       {issues.length > 0 && (
         <ul>
           {issues.map((issue) => (
@@ -66,10 +66,19 @@ function IssueText({ issue }: { issue: Issue }) {
   );
 }
 
+/** The service's own words are for programs. */
+function tokenAdvice(): string {
+  return readToken() === ""
+    ? "This service asks for an API token. Enter it here; it stays in this browser."
+    : "The service does not accept the API token that this browser has. Enter the right one.";
+}
+
 function TokenForm() {
   const [token, setToken] = useState(readToken());
   const save = (event: Event) => {
     event.preventDefault();
+    // It may be within another form.
+    event.stopPropagation();
     writeToken(token.trim());
     location.reload();
   };
