@@ -101,6 +101,12 @@ describe("the page of a run", () => {
     await page.locator(".figures").getByText("92.5%").waitFor();
     await page.getByRole("row", { name: /^Best 600 92\.5%/u }).waitFor();
     await page.getByText("from 52.5%").waitFor();
+    // Each series has a value in the legend at every step, also between evaluations and at the one before the first step.
+    for (const part of [0, 0.5, 1]) {
+      const { x, y, width } = (await page.locator(".u-over").boundingBox()) ?? { x: 0, y: 0, width: 0 };
+      await page.mouse.move(x + 1 + part * (width - 2), y + 20);
+      await expect.poll(() => page.locator(".u-legend .u-value").allTextContents()).not.toContain("–");
+    }
     const link = page.getByRole("link", { name: /^Download .*600\.steplog$/u });
     const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
     expect(download.suggestedFilename()).toMatch(/\.steplog$/u);
@@ -267,6 +273,7 @@ describe("the form", () => {
     await page.getByText("Stored “reviews”: 4 rows.").waitFor();
     await page.getByLabel("Name", { exact: true }).fill("from the page");
     await page.getByText("Hyperparameters").click();
+    expect(await page.getByLabel("Noise").inputValue()).toBe("RADEMACHER");
     // The field shows its help and knows its range; what settings need of each other, the server says.
     const batchSize = page.getByLabel("Batch size");
     expect(await batchSize.evaluate(descriptionOf)).toBe("Rows measured in one pass.");

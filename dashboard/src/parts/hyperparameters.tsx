@@ -24,13 +24,9 @@ export function HyperparameterField({ name, defaultTo, onChoice }: FieldProps) {
     <div class={one.type === "switch" ? "field check" : "field"}>
       <label for={id}>{labelOf(one)}</label>
       {one.type === "choice" ? (
-        <select
-          {...shared}
-          defaultValue={String(defaultTo)}
-          onChange={({ currentTarget }) => onChoice?.(currentTarget.value)}
-        >
+        <select {...shared} onChange={({ currentTarget }) => onChoice?.(currentTarget.value)}>
           {Object.entries(one.values).map(([value, choice]) => (
-            <option key={value} value={value} title={choice.meaning}>
+            <option key={value} value={value} title={choice.meaning} selected={value === defaultTo}>
               {choice.label}
             </option>
           ))}
