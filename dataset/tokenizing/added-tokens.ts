@@ -1,7 +1,8 @@
 /** Tokens added to the vocabulary: they are found in a text before the model sees it, as a whole. */
 import type { Normalizer } from "./normalizers.ts";
 import type { Vocabulary } from "./model.ts";
-import { type Piece, slicePiece } from "./pieces.ts";
+import { asOfUnicode16 } from "./unicode.ts";
+import { type Piece, slicePiece, wholeText } from "./pieces.ts";
 
 export interface AddedToken {
   readonly content: string;
@@ -19,6 +20,8 @@ export interface AddedToken {
 export interface AddedVocabulary {
   readonly ids: ReadonlyMap<string, number>;
   readonly tokens: ReadonlyMap<number, AddedToken>;
+  /** Contents of special tokens. */
+  readonly special: ReadonlySet<string>;
 }
 
 /**
@@ -36,8 +39,13 @@ export function addTokens(added: readonly AddedToken[], model: Vocabulary): Adde
     ids.set(token.content, id);
     tokens.set(id, token);
   }
-  return { ids, tokens };
+  const special = new Set([...tokens.values()].filter((token) => token.special).map(({ content }) => content));
+  return { ids, tokens, special };
 }
+
+/** As the reference writes it: a token that is looked for in its normalised form is written in that form, too. */
+export const writtenForm = ({ content, normalized }: AddedToken, normalizer: Normalizer | null): string =>
+  normalized && normalizer !== null ? normalizer(wholeText(content)).text : content;
 
 /** A part of a text: an added token, or a piece for the model. */
 export type Section = { readonly id: number } | { readonly piece: Piece };
@@ -57,10 +65,10 @@ export function sectionsOf(
   const normalized = trieOf(
     entries
       .filter(({ token }) => token.normalized)
-      .map((entry) => ({ ...entry, content: normalize({ text: entry.content, first: true }).text })),
+      .map((entry) => ({ ...entry, content: writtenForm(entry.token, normalizer) })),
   );
   return (text) =>
-    sectionsIn({ text, first: true }, plain).flatMap((section) =>
+    sectionsIn(wholeText(text), plain).flatMap((section) =>
       "piece" in section ? sectionsIn(normalize(section.piece), normalized) : [section],
     );
 }
@@ -89,6 +97,7 @@ function trieOf(entries: readonly Entry[]): Trie {
       node.next.set(unit, child);
       node = child;
     }
+    // Of tokens with one normalised form the reference takes any; we take the first.
     node.entry ??= entry;
   }
   return root;
@@ -132,8 +141,10 @@ const word = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
 const space = /\p{White_Space}/u;
 
 function standsAlone(text: string, start: number, end: number): boolean {
-  return !word.test(charBefore(text, start)) && !word.test(String.fromCodePoint(text.codePointAt(end) ?? 0));
+  return !word.test(asOfUnicode16(charBefore(text, start))) && !word.test(asOfUnicode16(charAt(text, end)));
 }
+
+const charAt = (text: string, at: number) => String.fromCodePoint(text.codePointAt(at) ?? 0);
 
 function charBefore(text: string, at: number): string {
   const before = Array.from(text.slice(Math.max(0, at - 2), at));

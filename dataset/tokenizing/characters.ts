@@ -1,15 +1,16 @@
 /** Classes of characters as the reference library draws them, which is not always where JavaScript's \w, \d and \s do. */
-import { regexFinder } from "./patterns.ts";
+import { finderOfUnicode16, regexFinder } from "./patterns.ts";
+import { punctuationCharacter } from "./unicode.ts";
 
 export const whiteSpace = regexFinder(/\p{White_Space}/gu);
 export const numeric = regexFinder(/\p{N}/gu);
-export const punctuation = regexFinder(/[\p{P}!-/:-@[-`{-~]/gu);
-export const wordsAndSymbols = regexFinder(
+export const punctuation = regexFinder(punctuationCharacter);
+export const wordsAndSymbols = finderOfUnicode16(
   /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu,
 );
 
 /** The words of GPT-2 (Radford et al. 2019). */
-export const wordsOfGpt2 = regexFinder(
+export const wordsOfGpt2 = finderOfUnicode16(
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu,
 );
 

@@ -1,6 +1,7 @@
 /**
  * What tokenizer_config.json and its older companions change in a tokenizer.json, as transformers 5.18 does it in
- * TokenizersBackend: tokens that only they have are added, and add_bos_token and add_eos_token replace the post-processor.
+ * TokenizersBackend: tokens that only they have are added. It does not read add_bos_token and add_eos_token beside a
+ * tokenizer.json, whose post-processor decides.
  */
 import { z } from "zod";
 import type { AddedToken } from "./added-tokens.ts";
@@ -26,8 +27,6 @@ const tokenSchema = z.object({
 
 const configSchema = z.object({
   added_tokens_decoder: z.record(z.string(), tokenSchema).nullish(),
-  add_bos_token: z.boolean().nullish(),
-  add_eos_token: z.boolean().nullish(),
   split_special_tokens: z.boolean().nullish(),
 });
 
@@ -44,12 +43,7 @@ export function changesOf(files: ConfigFiles): Changes {
   const known = new Map(listedTokens.map((token) => [token.content, token]));
   // A special token that is only named takes its properties from a list that has it.
   const specials = special.map((token) => ({ ...(known.get(token.content) ?? token), special: true }));
-  const texts = tokenTexts(named);
-  return {
-    tokens: [...listedTokens, ...specials],
-    around: surroundings(files, config, texts),
-    splitSpecial: config.split_special_tokens ?? false,
-  };
+  return { tokens: [...listedTokens, ...specials], splitSpecial: config.split_special_tokens ?? false };
 }
 
 /** The texts of bos_token and the like, which are strings or objects with a content. */
@@ -107,16 +101,4 @@ function olderTokens({ tokenizer, addedTokens }: ConfigFiles, special: readonly 
   const own = "added_tokens" in tokenizer ? z.array(tokenSchema).parse(tokenizer.added_tokens).map(complete) : [];
   const ownTexts = new Set(own.map(({ content }) => content));
   return [...older.filter(({ content }) => !ownTexts.has(content)), ...own];
-}
-
-function surroundings(
-  { tokenizer }: ConfigFiles,
-  { add_bos_token, add_eos_token }: z.infer<typeof configSchema>,
-  texts: Record<string, string>,
-): Changes["around"] {
-  const decided = typeof add_bos_token === "boolean" || typeof add_eos_token === "boolean";
-  if (!decided && "post_processor" in tokenizer && tokenizer.post_processor !== null) return null;
-  const before = add_bos_token ? texts["bos_token"] : undefined;
-  const after = add_eos_token ? texts["eos_token"] : undefined;
-  return { before: before === undefined ? [] : [before], after: after === undefined ? [] : [after] };
 }

@@ -4,6 +4,7 @@ import { spellBytes } from "./characters.ts";
 import { type Kinds, kind, partOf } from "./kinds.ts";
 import { finderOf, patternSchema } from "./patterns.ts";
 import { precompiled } from "./precompiled.ts";
+import { markCharacter, nonspacingMark, normalizeUnicode, uncleanCharacter } from "./unicode.ts";
 import type { Piece } from "./pieces.ts";
 
 export type Normalizer = (piece: Piece) => Piece;
@@ -23,14 +24,11 @@ const kinds: Kinds<Normalizer> = {
   NFKC: () => unicode("NFKC"),
   NFKD: () => unicode("NFKD"),
   Lowercase: () => rewriting(lowercase),
-  StripAccents: () => removing(/\p{M}/gu),
+  StripAccents: () => removing(markCharacter),
   Nmt: () => inTurn([removing(nmtRemoved), rewriting((text) => text.replace(nmtSpaces, " "))]),
   ByteLevel: () => rewriting(spellBytes),
   Strip: kind(z.object({ strip_left: z.boolean(), strip_right: z.boolean() }), ({ strip_left, strip_right }) =>
-    inTurn([
-      ...(strip_left ? [removing(/^\p{White_Space}+/u)] : []),
-      ...(strip_right ? [removing(/\p{White_Space}+$/u)] : []),
-    ]),
+    inTurn([...(strip_left ? [removing(/^\p{White_Space}+/u)] : []), ...(strip_right ? [strippingRight] : [])]),
   ),
   Replace: kind(replaceSchema, replacing),
   Prepend: kind(z.object({ prepend: z.string() }), ({ prepend }) =>
@@ -48,21 +46,31 @@ const kinds: Kinds<Normalizer> = {
 /** @throws if the normalizer is of another kind or lacks a field */
 export const normalizerOf = (json: unknown): Normalizer => partOf(kinds, json);
 
-const unicode = (form: "NFC" | "NFD" | "NFKC" | "NFKD") => rewriting((text) => text.normalize(form));
+const unicode = (form: "NFC" | "NFD" | "NFKC" | "NFKD") => rewriting((text) => normalizeUnicode(text, form));
 
 const inTurn =
   (steps: readonly Normalizer[]): Normalizer =>
   (piece) =>
     steps.reduce((before, step) => step(before), piece);
 
+/** Character by character, or nearly so. */
 const rewriting =
   (rewrite: (text: string) => string): Normalizer =>
-  ({ text, first }) => ({ text: rewrite(text), first });
+  ({ text, opening }) => ({ text: rewrite(text), opening: opening === 0 ? 0 : rewrite(text.slice(0, opening)).length });
 
-/** Removes what `expression` matches. A text that loses its beginning no longer starts where the whole did. */
-const removing =
-  (expression: RegExp): Normalizer =>
-  ({ text, first }) => ({ text: text.replace(expression, ""), first: first && text.search(expression) !== 0 });
+const removing = (expression: RegExp) => rewriting((text) => text.replace(expression, ""));
+
+const strippingRight: Normalizer = ({ text, opening }) => {
+  const stripped = text.slice(0, endOf(text));
+  return { text: stripped, opening: Math.min(opening, stripped.length) };
+};
+
+/** Where the white space at the end of a text begins. A regular expression would take quadratic time to say so. */
+function endOf(text: string): number {
+  let end = text.length;
+  while (end > 0 && /\p{White_Space}/u.test(text.charAt(end - 1))) end--;
+  return end;
+}
 
 /** Letter by letter: the reference knows no final sigma. */
 const lowercase = (text: string) =>
@@ -75,37 +83,40 @@ const nmtSpaces = /[\t\n\f\r\u1680\u200B-\u200F\u2028\u2029\u2581\uFEFF\uFFFD]/g
 
 function replacing({ pattern, content }: z.infer<typeof replaceSchema>): Normalizer {
   const find = finderOf(pattern);
-  return rewriting((text) => {
+  return ({ text, opening }) => {
     const parts: string[] = [];
     let position = 0;
+    let opened = 0;
     for (const [start, end] of find(text)) {
       parts.push(text.slice(position, start), content);
+      // What replaces several characters counts as coming from the last of them.
+      if (end <= opening) opened += start - position + content.length;
+      else if (position < opening) opened += Math.min(start, opening) - position;
       position = end;
     }
-    return parts.join("") + text.slice(position);
-  });
+    parts.push(text.slice(position));
+    return { text: parts.join(""), opening: opened + Math.max(0, opening - position) };
+  };
 }
 
 function bertSteps(config: z.infer<typeof bertSchema>): Normalizer[] {
   const steps: Normalizer[] = [];
   if (config.clean_text) {
     steps.push(
-      removing(controls),
+      removing(uncleanCharacter),
       rewriting((text) => text.replace(/\p{White_Space}/gu, " ")),
     );
   }
   if (config.handle_chinese_chars) steps.push(rewriting((text) => text.replace(ideographs, " $& ")));
   if (config.strip_accents ?? config.lowercase) {
     steps.push(
-      rewriting((text) => text.normalize("NFD")),
-      removing(/\p{Mn}/gu),
+      rewriting((text) => normalizeUnicode(text, "NFD")),
+      removing(nonspacingMark),
     );
   }
   if (config.lowercase) steps.push(rewriting(lowercase));
   return steps;
 }
-
-const controls = /(?![\t\n\r])[\0\uFFFD\p{Cc}\p{Cf}\p{Co}\p{Cs}]/gu;
 
 /** BERT's idea of a Chinese character. */
 const ideographs =

@@ -9,6 +9,7 @@ import { traverse } from "oniguruma-parser/traverser";
 import { toRegExp } from "oniguruma-to-es";
 import { z } from "zod";
 import { invariant } from "../../schema/errors.ts";
+import { asOfUnicode16 } from "./unicode.ts";
 
 /** Start and end of each match in a text, in UTF-16 units, in order and without overlap. */
 export type Finder = (text: string) => Iterable<readonly [start: number, end: number]>;
@@ -17,7 +18,7 @@ export const patternSchema = z.union([z.object({ String: z.string() }), z.object
 
 /** @throws if the expression is not valid or has no equivalent in JavaScript */
 export function finderOf(pattern: z.infer<typeof patternSchema>): Finder {
-  if ("Regex" in pattern) return regexFinder(translate(pattern.Regex));
+  if ("Regex" in pattern) return finderOfUnicode16(translate(pattern.Regex));
   return pattern.String === "" ? regexFinder(/(?:)/gu) : stringFinder(pattern.String);
 }
 
@@ -37,7 +38,18 @@ function translate(expression: string): RegExp {
  */
 function withExactWords(expression: string): string {
   const ast = toOnigurumaAst(expression, { rules: { captureGroup: true } });
+  const ignoresCase = /\(\?[a-z]*i/u.test(expression);
   traverse(ast, {
+    Alternative: ({ node }) => {
+      const literal = node.body
+        .map((part) => (part.type === "Character" ? String.fromCodePoint(part.value) : " "))
+        .join("");
+      if (ignoresCase) refuseLongFolds(literal);
+    },
+    CharacterClass: ({ node }) => {
+      const chars = node.body.map((part) => (part.type === "Character" ? String.fromCodePoint(part.value) : ""));
+      if (ignoresCase) chars.forEach(refuseLongFolds);
+    },
     CharacterSet: ({ node, parent, replaceWith }) => {
       if (node.kind !== "word" && !(node.kind === "posix" && node.value === "word")) return;
       const inBrackets = parent.type === "CharacterClass" || parent.type === "CharacterClassRange";
@@ -51,6 +63,12 @@ function withExactWords(expression: string): string {
     },
   });
   return generate(ast).pattern;
+}
+
+/** To Oniguruma "ss" and U+00DF are one letter in two cases, and "fi" and its ligature; no JavaScript does that. */
+function refuseLongFolds(literal: string): void {
+  const longer = Array.from(literal).some((char) => char.toUpperCase().length > char.length);
+  if (longer || /ss|ff|fi|fl|st/iu.test(literal)) throw new Error("it ignores the case of letters that have ligatures");
 }
 
 const wordCharacters = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
@@ -70,6 +88,12 @@ function stringFinder(searched: string): Finder {
   };
 }
 
+/** Finds each match as Unicode 16 has its classes. */
+export function finderOfUnicode16(expression: RegExp): Finder {
+  const find = regexFinder(expression);
+  return (text) => find(asOfUnicode16(text));
+}
+
 /** Finds each match of an expression with the flags g and u or v. */
 export function regexFinder(expression: RegExp): Finder {
   return function* find(text) {
@@ -80,7 +104,7 @@ export function regexFinder(expression: RegExp): Finder {
       // Unlike JavaScript, the reference finds no empty match where another has just ended, nor does it look inside a pair
       // of surrogates, where V8 finds lookarounds.
       const skipped = start === end && (end === previousEnd || splitsPair(text, end));
-      const next = skipped ? end + charLength(text, end) : end;
+      const next = skipped ? end + characterLength(text, end) : end;
       if (!skipped) {
         previousEnd = end;
         yield [start, end];
@@ -92,4 +116,5 @@ export function regexFinder(expression: RegExp): Finder {
 
 const splitsPair = (text: string, at: number) => at > 0 && (text.codePointAt(at - 1) ?? 0) > 0xffff;
 
-const charLength = (text: string, at: number) => ((text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1);
+/** In UTF-16 units. */
+export const characterLength = (text: string, at: number) => ((text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1);

@@ -1,11 +1,16 @@
 /** A text on its way from row to tokens, cut into pieces, and the ways to cut it at matches of a pattern. */
-import type { Finder } from "./patterns.ts";
+import { type Finder, characterLength } from "./patterns.ts";
 
 export interface Piece {
   readonly text: string;
-  /** Whether it starts where the whole text did, before any normalisation: Metaspace's scheme "first" asks. */
-  readonly first: boolean;
+  /**
+   * How many of its UTF-16 units, from its start, stem from the first character that the whole text had before any
+   * normalisation; Metaspace's scheme "first" asks.
+   */
+  readonly opening: number;
 }
+
+export const wholeText = (text: string): Piece => ({ text, opening: text === "" ? 0 : characterLength(text, 0) });
 
 /** The five behaviours of Split in tokenizer.json. */
 export const behaviours = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"] as const;
@@ -25,7 +30,7 @@ export function splitPiece(piece: Piece, find: Finder, behaviour: Behaviour, inv
 }
 
 export function slicePiece(piece: Piece, start: number, end: number): Piece {
-  return { text: piece.text.slice(start, end), first: piece.first && start === 0 };
+  return { text: piece.text.slice(start, end), opening: Math.max(0, Math.min(piece.opening, end) - start) };
 }
 
 function stretchesOf(text: string, find: Finder, invert: boolean): Stretch[] {

@@ -4,7 +4,7 @@
  * does not have are refused by name: a text that is cut otherwise trains another model than the user has.
  */
 import { z } from "zod";
-import { type AddedToken, addTokens, sectionsOf } from "./added-tokens.ts";
+import { type AddedToken, addTokens, sectionsOf, writtenForm } from "./added-tokens.ts";
 import { bpeOf, bpeSchema } from "./bpe.ts";
 import { decoderOf } from "./decoders.ts";
 import { type Kinds, kind, partOf } from "./kinds.ts";
@@ -30,8 +30,6 @@ export interface Pipeline {
 export interface Changes {
   /** Added after those of tokenizer.json. */
   readonly tokens: readonly AddedToken[];
-  /** In place of the post-processor: the texts of the tokens before and after a sequence. */
-  readonly around: { readonly before: readonly string[]; readonly after: readonly string[] } | null;
   /** Special tokens in a text are cut as any text. */
   readonly splitSpecial: boolean;
 }
@@ -63,11 +61,8 @@ export function pipelineOf(tokenizer: unknown, changes: Changes): Pipeline {
   const decoder = optionalPart("decoder", json.decoder, decoderOf);
   const added = addTokens([...json.added_tokens, ...changes.tokens], model.vocabulary);
   const sections = part("added_tokens", added, () => sectionsOf(added, normalizer, changes.splitSpecial));
-  const idsOf = (tokens: readonly string[]) =>
-    tokens.flatMap((token) => added.ids.get(token) ?? model.vocabulary.idOf(token) ?? []);
-  const around = changes.around
-    ? { before: idsOf(changes.around.before), after: idsOf(changes.around.after) }
-    : optionalPart("post_processor", json.post_processor, surroundingsOf);
+  const written = new Map([...added.tokens].map(([id, token]) => [id, writtenForm(token, normalizer)]));
+  const around = optionalPart("post_processor", json.post_processor, surroundingsOf);
   return {
     encode: (text) => {
       const ids: number[] = [];
@@ -81,12 +76,9 @@ export function pipelineOf(tokenizer: unknown, changes: Changes): Pipeline {
     },
     around: around ?? { before: [], after: [] },
     decode: (ids, skipSpecial) => {
-      const texts = ids.flatMap((id) => {
-        const token = added.tokens.get(id);
-        const text = token?.content ?? model.vocabulary.tokenOf(id);
-        return text === undefined || (skipSpecial && token?.special) ? [] : [text];
-      });
-      return decoder ? decoder(texts).join("") : texts.join(" ");
+      const texts = ids.flatMap((id) => written.get(id) ?? model.vocabulary.tokenOf(id) ?? []);
+      const shown = skipSpecial ? texts.filter((text) => !added.special.has(text)) : texts;
+      return decoder ? decoder(shown).join("") : shown.join(" ");
     },
     specialText: (id) => {
       const token = added.tokens.get(id);

@@ -60,12 +60,21 @@ const inTurn =
 
 const notEmpty = ({ text }: Piece) => text !== "";
 
-function byteLevelSplitter(config: z.infer<typeof byteLevelSchema>): PreTokenizer {
+const prefixed = (prefix: string, { text, opening }: Piece): Piece => ({
+  text: prefix + text,
+  opening: opening === 0 ? 0 : prefix.length + opening,
+});
+
+const rewritten = ({ text, opening }: Piece, rewrite: (text: string) => string): Piece => ({
+  text: rewrite(text),
+  opening: opening === 0 ? 0 : rewrite(text.slice(0, opening)).length,
+});
+
+function byteLevelSplitter({ add_prefix_space, use_regex }: z.infer<typeof byteLevelSchema>): PreTokenizer {
   return (piece) => {
-    const spaced =
-      config.add_prefix_space && !piece.text.startsWith(" ") ? { ...piece, text: ` ${piece.text}` } : piece;
-    const words = config.use_regex ? splitPiece(spaced, wordsOfGpt2, "Isolated") : [spaced];
-    return words.map(({ text, first }) => ({ text: spellBytes(text), first }));
+    const spaced = add_prefix_space && !piece.text.startsWith(" ") ? prefixed(" ", piece) : piece;
+    const words = use_regex ? splitPiece(spaced, wordsOfGpt2, "Isolated") : [spaced];
+    return words.map((word) => rewritten(word, spellBytes));
   };
 }
 
@@ -80,10 +89,11 @@ function metaspaceSplitter({
     throw new Error(`add_prefix_space is false, but prepend_scheme is ${JSON.stringify(prepend_scheme)}`);
   }
   const find = finderOf({ String: replacement });
-  return ({ text, first }) => {
-    const marked = text.replaceAll(" ", () => replacement);
-    const prepends = prepend_scheme === "always" || (prepend_scheme === "first" && first);
-    const piece = { text: prepends && !marked.startsWith(replacement) ? replacement + marked : marked, first };
-    return split ? splitPiece(piece, find, "MergedWithNext") : [piece];
+  const mark = (text: string) => text.replaceAll(" ", () => replacement);
+  return (piece) => {
+    const marked = rewritten(piece, mark);
+    const prepends = prepend_scheme === "always" || (prepend_scheme === "first" && piece.opening > 0);
+    const whole = prepends && !marked.text.startsWith(replacement) ? prefixed(replacement, marked) : marked;
+    return split ? splitPiece(whole, find, "MergedWithNext") : [whole];
   };
 }

@@ -54,6 +54,7 @@ TEXTS = [
     "\u0e01\u0e33 \u0915\u094d\u0937\u093f \u0b95\u0bca \u1d00",
     "word<w>word <w>. _<w> \u00e9<w> \u0301<w> 1<w>",
     "<x><x> <x><y>  <y>  <x>",
+    "\u088f \u1acf e\u1abf\u0301 \ua7ce\ua7f2 \U000323b0 \u2e52 a\u07fd \u0295 \u061d\u166d \u08e2 \U000105c9 \u20c1",
 ]
 
 FLAGS = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
@@ -178,7 +179,8 @@ EXPRESSIONS = {
     "no boundaries": "\\B",
     "possessive": "a++b|[^\\W\\d]++(?=\\s)",
     "atomic": "(?>a+)b|(?>\\w+)s",
-    "inline flags": "(?i)the|o(?-i:V)er|(?i:\u00df|k)",
+    "inline flags": "(?i)the|o(?-i:V)er|(?i:k)",
+    "ligatures": "(?i:\u00df|fi)",
     "extended": "(?x) \\d+ # digits\n | \\p{Lu}",
     "POSIX": "[[:punct:]]+|[[:upper:]]|[^[:alnum:][:space:]]",
     "properties": "\\p{Han}+|\\p{Greek}+|\\P{L}|\\p{^Lu}",
