@@ -41,6 +41,8 @@ describe("a model folder is refused, saying what is wrong,", () => {
       (f) => rename(join(f, weights), join(f, "pytorch_model.bin")),
       /steplog model add turns/u,
     ],
+    ["with other pickled weights", (f) => rename(join(f, weights), join(f, "model.pt")), /safe_serialization/u],
+    ["with shards and no index", (f) => rename(join(f, weights), join(f, "model-1.safetensors")), /without the index/u],
     ["without a config", (f) => rm(join(f, "config.json")), /has no config\.json/u],
     ["with a config that is not JSON", (f) => writeFile(join(f, "config.json"), "{"), /config\.json is not JSON/u],
     [
@@ -54,6 +56,11 @@ describe("a model folder is refused, saying what is wrong,", () => {
     const folder = await damagedModel(damage);
     await expect(openModelFolder(folder)).rejects.toThrow(expect.objectContaining({ code: "MODEL_INVALID" }));
     await expect(openModelFolder(folder)).rejects.toThrow(words);
+  });
+
+  test("whose weights are in GGUF", async () => {
+    const folder = await damagedModel((f) => rename(join(f, weights), join(f, "model-Q4_K.gguf")));
+    await expect(openModelFolder(folder)).rejects.toMatchObject({ code: "MODEL_UNSUPPORTED" });
   });
 
   test("that does not exist", async () => {

@@ -1,6 +1,6 @@
 /** Folders and configs that differ from the golden ones as published models do, judged by transformers (tests/golden/variants.py). */
 import { readFileSync } from "node:fs";
-import { cp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { encodeRow } from "../../dataset/encode.ts";
@@ -39,13 +39,12 @@ async function changed(
   name: string,
   change: (tensors: Map<string, Stored>, config: Record<string, unknown>) => void,
 ): Promise<string> {
-  const folder = join(await scratch(), name);
-  await cp(golden("hf", name), folder, { recursive: true });
+  const folder = await scratch();
   const path = join(folder, "model.safetensors");
-  const header = await readSafetensorsHeader(path);
+  const header = await readSafetensorsHeader(golden("hf", name, "model.safetensors"));
   const stored = await Promise.all(header.map(async (tensor) => ({ ...tensor, bytes: await readTensor(tensor) })));
   const tensors = new Map<string, Stored>(stored.map((tensor) => [tensor.name, tensor]));
-  const config = JSON.parse(await readFile(join(folder, "config.json"), "utf8")) as Record<string, unknown>;
+  const config = json("hf", name, "config.json") as Record<string, unknown>;
   change(tensors, config);
   const list = [...tensors].map(([as, tensor]) => ({ ...tensor, name: as }));
   await writeFile(

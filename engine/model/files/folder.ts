@@ -12,7 +12,7 @@ import { endOfSequence, tokenIds } from "../families/config.ts";
 import { tensorsDigest } from "./digest.ts";
 import type { MatchedTensors } from "./matching.ts";
 import { matchTensors } from "./matching.ts";
-import { refuseQuantisedTensors } from "./quantised.ts";
+import { refuseQuantisedFiles, refuseQuantisedTensors } from "./quantised.ts";
 import type { TensorLocation } from "./safetensors.ts";
 import { readSafetensorsHeader, readTensorChunks } from "./safetensors.ts";
 import { indexName, weightsName } from "./shards.ts";
@@ -102,12 +102,22 @@ async function readTensorLocations(folder: string): Promise<TensorLocation[]> {
 async function readSingleFile(folder: string): Promise<TensorLocation[]> {
   const path = join(folder, weightsName);
   if (await exists(path)) return readSafetensorsHeader(path);
-  const pickled = (await readdir(folder)).filter((name) => /\.(?:bin|pt|pth)$/u.test(name));
-  const advice =
-    pickled.length > 0
-      ? `It has ${pickled.slice(0, 3).join(", ")}, which steplog model add turns into safetensors, without running code.`
-      : "Give a folder in Hugging Face layout.";
-  throw new SteplogError("MODEL_INVALID", `${folder} has no ${weightsName}. ${advice}`);
+  const names = await readdir(folder);
+  refuseQuantisedFiles(folder, names);
+  throw new SteplogError("MODEL_INVALID", `${folder} has no ${weightsName}. ${adviceFor(names)}`);
+}
+
+function adviceFor(names: readonly string[]): string {
+  const pickled = names.filter((name) => /\.(?:bin|pt|pth|ckpt)$/u.test(name)).slice(0, 3);
+  if (pickled.some((name) => /^pytorch_model[\w.-]*\.bin$/u.test(name))) {
+    return `It has ${pickled.join(", ")}, which steplog model add turns into safetensors, without running code.`;
+  }
+  if (pickled.length > 0) {
+    return `It has ${pickled.join(", ")}. Load it with transformers and save it with safe_serialization=True.`;
+  }
+  const shards = names.filter((name) => name.endsWith(".safetensors")).slice(0, 3);
+  if (shards.length > 0) return `It has ${shards.join(", ")}, without the index of shards, ${indexName}.`;
+  return "Give a folder in Hugging Face layout.";
 }
 
 /**

@@ -26,6 +26,13 @@ function methodOf(field: string, value: unknown): string {
   return typeof bits === "number" ? `${method}, ${bits} bits` : method;
 }
 
+/** @throws MODEL_UNSUPPORTED for the files of a folder whose weights are in GGUF, which holds quantised ones */
+export function refuseQuantisedFiles(folder: string, names: readonly string[]): void {
+  const file = names.find((name) => name.endsWith(".gguf"));
+  if (file === undefined) return;
+  throw new SteplogError("MODEL_UNSUPPORTED", `${folder} has its weights in ${file}, usually quantised. ${advice}`);
+}
+
 /** Endings of the names of tensors that quantised weights come with. */
 const traces: readonly (readonly [RegExp, string])[] = [
   [/\.(?:qweight|qzeros|g_idx)$/u, "GPTQ or AWQ"],
