@@ -63,6 +63,11 @@ function refuseUnusable({ repository, commit, files }: HubCommit): void {
   const refuse = (what: string): never => {
     throw new SteplogError("MODEL_INVALID", `${repository}@${commit.slice(0, 12)} ${what}`);
   };
+  const quantised = names.find((name) => /^quant(?:ize)?_config\.json$/u.test(name));
+  if (quantised !== undefined) {
+    const message = `${repository}@${commit.slice(0, 12)} has ${quantised}: its weights are quantised. Add the model they were made from.`;
+    throw new SteplogError("MODEL_UNSUPPORTED", message);
+  }
   const safetensors = names.includes(weightsName) || names.includes(indexName);
   if (names.includes("config.json") && (safetensors || isPyTorchFolder(names))) return;
   if (names.includes("adapter_config.json")) {
@@ -77,10 +82,8 @@ function refuseUnusable({ repository, commit, files }: HubCommit): void {
     );
   }
   const missing = names.includes("config.json") ? weightsName : "config.json";
-  const quantised = names.some((name) => name.endsWith(".gguf"))
-    ? " Steplog cannot train quantised weights (gguf)."
-    : "";
-  refuse(`has no ${missing}, so transformers cannot load it.${quantised}`);
+  const gguf = names.some((name) => name.endsWith(".gguf")) ? " Steplog cannot train quantised weights (gguf)." : "";
+  refuse(`has no ${missing}, so transformers cannot load it.${gguf}`);
 }
 
 /** Downloads and checks the config; the names of the weight files. @throws for a model that Steplog cannot train */

@@ -338,6 +338,7 @@ describe("a repository is refused", () => {
       [{ "model.Q4.gguf": weights }, "MODEL_INVALID", /has no config\.json.*gguf/u],
       [{ ...rest, "config.json": config }, "MODEL_INVALID", /has no model\.safetensors/u],
       [{ ...files, "config.json": mamba }, "MODEL_UNSUPPORTED", /model_type/u],
+      [{ ...files, "quantize_config.json": mamba }, "MODEL_UNSUPPORTED", /weights are quantised/u],
       [{ ...files, "config.json": Buffer.from("{") }, "MODEL_INVALID", /not JSON/u],
       [
         {

@@ -5,6 +5,8 @@
 opt/          a tiny OPT as the first releases are: pytorch_model.bin alone
 views.bin     every dtype, views with offsets and strides, shared storages
 legacy.bin    the same in the format before PyTorch 1.6
+protocol4.bin the same in a newer protocol of pickle
+zip64.bin     the same as a zip file with 64-bit sizes
 hostile/      files that no reader of weights may trust
 expected.json name, dtype, shape and SHA-256 of the bytes of each tensor, and the losses of opt/ by transformers
 """
@@ -74,6 +76,20 @@ views = {
 views |= {str(dtype): torch.arange(6).to(dtype) for dtype in dtypes}
 torch.save(views, here / "views.bin")
 torch.save(views, here / "legacy.bin", _use_new_zipfile_serialization=False)
+torch.save(views, here / "protocol4.bin", pickle_protocol=4)
+
+
+def as_zip64(source, target):
+    """The same entries, with the directory that files of more than 4 GiB have."""
+    zipfile.ZIP64_LIMIT = 100
+    with zipfile.ZipFile(source) as given, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as out:
+        for entry in given.infolist():
+            out.writestr(zipfile.ZipInfo(entry.filename), given.read(entry))
+
+
+limit = zipfile.ZIP64_LIMIT
+as_zip64(here / "views.bin", here / "zip64.bin")
+zipfile.ZIP64_LIMIT = limit
 
 
 # Hostile files, by the entries of their zip.

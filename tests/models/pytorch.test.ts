@@ -41,9 +41,12 @@ async function describeFile(path: string): Promise<Record<string, Described>> {
   return found;
 }
 
-test.each(["views.bin", "legacy.bin"])("%s has the tensors that PyTorch reads", async (name) => {
-  expect(await describeFile(golden("pytorch", name))).toStrictEqual(expected.views);
-});
+test.each(["views.bin", "legacy.bin", "protocol4.bin", "zip64.bin"])(
+  "%s has the tensors that PyTorch reads",
+  async (name) => {
+    expect(await describeFile(golden("pytorch", name))).toStrictEqual(expected.views);
+  },
+);
 
 describe("a file of anything but tensors is refused, and no code runs:", () => {
   test.each<[string, RegExp]>([
