@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import type { Command } from "commander";
 import { chooseDevice } from "../../engine/devices/choose.ts";
+import { counted } from "../../schema/units.ts";
 import { openStore } from "../../store/store.ts";
 import { ModelsAtHand, registerModels, watchModels } from "../../models/registration.ts";
 import { runWorker } from "../../worker/worker.ts";
@@ -32,7 +33,7 @@ async function worker(): Promise<void> {
     const { modelsDir } = config;
     const atHand = new ModelsAtHand();
     const models = await registerModels({ store, modelsDir, atHand, log });
-    log.info({ models, modelsDir }, `Registered ${models.length} base models.`);
+    log.info({ models, modelsDir }, `Registered ${counted(models.length, "base model")}.`);
     reportReady({ models, device: deviceNote });
     const shared = { store, name: `${hostname()}-${process.pid}`, modelsDir, log, signal };
     const compute = { device: device.name, deviceNote, precisions: device.precisions, threads: config.threads };
