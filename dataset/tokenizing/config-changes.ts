@@ -28,6 +28,8 @@ const tokenSchema = z.object({
 const configSchema = z.object({
   added_tokens_decoder: z.record(z.string(), tokenSchema).nullish(),
   split_special_tokens: z.boolean().nullish(),
+  tokenizer_class: z.string().nullish(),
+  add_prefix_space: z.boolean().nullish(),
 });
 
 const namedToken = z.union([z.string(), tokenSchema]);
@@ -43,8 +45,15 @@ export function changesOf(files: ConfigFiles): Changes {
   const known = new Map(listedTokens.map((token) => [token.content, token]));
   // A special token that is only named takes its properties from a list that has it.
   const specials = special.map((token) => ({ ...(known.get(token.content) ?? token), special: true }));
-  return { tokens: [...listedTokens, ...specials], splitSpecial: config.split_special_tokens ?? false };
+  return {
+    tokens: [...listedTokens, ...specials],
+    splitSpecial: config.split_special_tokens ?? false,
+    prefixSpace: prefixing.has(config.tokenizer_class ?? "") ? (config.add_prefix_space ?? false) : null,
+  };
 }
+
+/** Classes of transformers that set ByteLevel's add_prefix_space from the config, whatever tokenizer.json says. */
+const prefixing = new Set(["GPT2Tokenizer", "GPT2TokenizerFast", "RobertaTokenizer", "RobertaTokenizerFast"]);
 
 /** The texts of bos_token and the like, which are strings or objects with a content. */
 export function tokenTexts(config: object): Record<string, string> {

@@ -32,6 +32,8 @@ export interface Changes {
   readonly tokens: readonly AddedToken[];
   /** Special tokens in a text are cut as any text. */
   readonly splitSpecial: boolean;
+  /** add_prefix_space of a ByteLevel pre-tokenizer, in place of the file's; null to keep that. */
+  readonly prefixSpace: boolean | null;
 }
 
 const addedToken = z.object({
@@ -57,7 +59,7 @@ export function pipelineOf(tokenizer: unknown, changes: Changes): Pipeline {
   const json = part("tokenizer", tokenizer, (value) => tokenizerSchema.parse(value));
   const model = part("model", json.model, modelOf);
   const normalizer = optionalPart("normalizer", json.normalizer, normalizerOf);
-  const preTokenizer = optionalPart("pre_tokenizer", json.pre_tokenizer, preTokenizerOf);
+  const preTokenizer = optionalPart("pre_tokenizer", withPrefix(json.pre_tokenizer, changes), preTokenizerOf);
   const decoder = optionalPart("decoder", json.decoder, decoderOf);
   const added = addTokens([...json.added_tokens, ...changes.tokens], model.vocabulary);
   const sections = part("added_tokens", added, () => sectionsOf(added, normalizer, changes.splitSpecial));
@@ -85,6 +87,11 @@ export function pipelineOf(tokenizer: unknown, changes: Changes): Pipeline {
       return token?.special ? token.content : undefined;
     },
   };
+}
+
+function withPrefix(preTokenizer: unknown, { prefixSpace }: Changes): unknown {
+  const { success, data } = z.looseObject({ type: z.literal("ByteLevel") }).safeParse(preTokenizer);
+  return success && prefixSpace !== null ? { ...data, add_prefix_space: prefixSpace } : preTokenizer;
 }
 
 function optionalPart<T>(name: string, value: unknown, read: (value: unknown) => T): T | null {

@@ -39,6 +39,12 @@ def tokenizer(**parts):
 LOWER = {"normalizer": {"type": "Lowercase"}}
 BASE = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 
+BYTES = {"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+         "model": {**BPE, "unk_token": None, "vocab": {**VOCAB, "\u0120": len(VOCAB)}, "merges": []},
+         "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}}
+ROBERTA = {**BYTES, "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 1], "trim_offsets": True, "add_prefix_space": True}}
+PREFIXED = {**BYTES, "pre_tokenizer": {**BYTES["pre_tokenizer"], "add_prefix_space": True}}
+
 CASES = {
     "nothing": ({}, {}, {}),
     "a token of the config": ({}, {"added_tokens_decoder": {"28": token("<t>")}}, {}),
@@ -64,6 +70,10 @@ CASES = {
     "add none": ({}, {"add_bos_token": False, "add_eos_token": False}, {}),
     "no post-processor": ({"post_processor": None}, {}, {}),
     "no BOS to add": ({}, {"add_bos_token": True, "bos_token": None}, {}),
+    "GPT-2 with a prefix": (BYTES, {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": True}, {}),
+    "GPT-2 without a prefix": (PREFIXED, {"tokenizer_class": "GPT2Tokenizer"}, {}),
+    "RoBERTa with a prefix": (ROBERTA, {"tokenizer_class": "RobertaTokenizerFast", "add_prefix_space": True, "mask_token": "<m>", "sep_token": "</s>", "cls_token": "<s>"}, {}),
+    "a prefix of the file": (PREFIXED, {"add_prefix_space": False}, {}),
     "split special tokens": ({}, {"split_special_tokens": True, "added_tokens_decoder": {"40": token("<t>"), "41": token("ab", special=False)}}, {}),
 }
 
