@@ -60,6 +60,8 @@ async function parsed<T>(parse: () => T): Promise<Awaited<T>> {
   try {
     return await parse();
   } catch (error) {
+    // 400 for every client: nothing was executed that a partial answer could tell of.
+    if (error instanceof GraphQLError) throw requestError(error.message, { status: 400 });
     if (error instanceof SyntaxError)
       throw requestError("The variables or extensions are not valid JSON.", { status: 400 });
     throw error;

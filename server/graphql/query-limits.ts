@@ -2,7 +2,7 @@
  * Limits on what one GraphQL request may contain, each checked in one pass before anything slower reads it. Parsing,
  * validating and executing are recursive or quadratic in parts, so a request of 4 MB could otherwise hold up everybody.
  */
-import { Kind, Lexer, Source, TokenKind, visit, type DocumentNode } from "graphql";
+import { Kind, Lexer, Source, TokenKind, visit, type DocumentNode, type Token } from "graphql";
 import { requestError } from "../errors.ts";
 
 const most = {
@@ -33,14 +33,24 @@ export function checkQuery(query: string): void {
   const lexer = new Lexer(new Source(query));
   let tokens = 0;
   let nesting = 0;
-  while (lexer.advance().kind !== TokenKind.EOF) {
-    const { kind, value, start, end } = lexer.token;
+  for (let token = next(lexer); token; token = next(lexer)) {
+    const { kind, value, start, end } = token;
     if ((tokens += 1) > most.tokens) throw tooLarge(`has more than ${most.tokens} tokens`, most.tokens);
     if (kind === TokenKind.NAME && end - start > most.name) throw tooLarge("has a name that is too long", most.name);
     if (opening.has(kind)) nesting += 1;
     if (closing.has(kind)) nesting -= 1;
     if (nesting > most.nesting) throw tooLarge("is nested too deeply", most.nesting);
     if (kind === TokenKind.STRING || kind === TokenKind.BLOCK_STRING) checkText(value, "the query");
+  }
+}
+
+/** Null at the end, and at what is no token; the parser says what is wrong there. */
+function next(lexer: Lexer): Token | null {
+  try {
+    const token = lexer.advance();
+    return token.kind === TokenKind.EOF ? null : token;
+  } catch {
+    return null;
   }
 }
 

@@ -1,5 +1,8 @@
-/** The body of a GraphQL request, whole and in memory. */
+/** Bodies of requests: unpacked, and for GraphQL whole and in memory. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
 import { isTooDeep } from "../graphql/query-limits.ts";
@@ -18,8 +21,7 @@ export async function readBody(request: IncomingMessage, response: ServerRespons
   const timer = setTimeout(() => refuseSlow(response), bodyMs);
   try {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of atMost(limits.requestBytes)(request.iterator({ destroyOnReturn: false })))
-      chunks.push(chunk);
+    for await (const chunk of atMost(limits.requestBytes)(unpacked(request, response))) chunks.push(chunk);
     if (chunks.length > 0) return checked(Buffer.concat(chunks));
   } finally {
     clearTimeout(timer);
@@ -30,4 +32,43 @@ export async function readBody(request: IncomingMessage, response: ServerRespons
 function checked(body: Buffer): Buffer {
   if (!isTooDeep(body)) return body;
   throw new SteplogError("INVALID_ARGUMENT", "The body is nested too deeply.");
+}
+
+const unpackers = {
+  gzip: createGunzip,
+  "x-gzip": createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+} as const;
+
+/**
+ * The bytes that the client meant, for a reader that limits them. Refusing a body half-way does not close the connection:
+ * the answer is still to be sent on it.
+ * @throws INVALID_ARGUMENT
+ */
+export function unpacked(request: IncomingMessage, response: ServerResponse): AsyncIterable<Uint8Array> {
+  const source = request.iterator({ destroyOnReturn: false });
+  const encoding = (request.headers["content-encoding"] ?? "identity").trim().toLowerCase();
+  if (encoding === "identity") return source;
+  const unpacker = Object.entries(unpackers).find(([name]) => name === encoding)?.[1];
+  if (unpacker) return unpack(source, unpacker());
+  response.statusCode = 415;
+  response.setHeader("accept-encoding", "gzip, deflate, br");
+  throw new SteplogError(
+    "INVALID_ARGUMENT",
+    "The body has a Content-Encoding that is not known. Send it as it is, or packed with gzip, deflate or br.",
+  );
+}
+
+async function* unpack(source: AsyncIterable<Uint8Array>, unpacker: Transform): AsyncGenerator<Uint8Array> {
+  // Whatever ends the source or the unpacker early also ends the loop below.
+  pipeline(source, unpacker).catch(() => {});
+  try {
+    for await (const chunk of unpacker) yield chunk as Uint8Array;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    // Codes of zlib, and of brotli.
+    if (!/^(?:Z_|ERR__)/u.test(code)) throw error;
+    throw new SteplogError("INVALID_ARGUMENT", "The body is not what its Content-Encoding says, or it is cut off.");
+  }
 }

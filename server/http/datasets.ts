@@ -9,6 +9,7 @@ import { limits } from "../../schema/limits.ts";
 import type { Services } from "../context.ts";
 import { invalidArgument } from "../errors.ts";
 import { type DatasetLabel, storeStream } from "../store-dataset.ts";
+import { unpacked } from "./body.ts";
 import { sendJson } from "./json.ts";
 
 /** curl --data-binary @rows.jsonl -X POST 'http://.../datasets?name=rows[&preset=SST2][&idempotencyKey=KEY]' */
@@ -28,13 +29,8 @@ export async function receiveDataset(
   }
   const label = labelIn(url);
   const preset = presetIn(url);
-  // Refusing a body half-way must not close the connection: the answer is still to be sent on it.
-  const dataset = await storeStream(
-    services,
-    label,
-    request.iterator({ destroyOnReturn: false }),
-    preset && { preset },
-  );
+  refuseForm(request, response);
+  const dataset = await storeStream(services, label, unpacked(request, response), preset && { preset });
   const { rows, bytes, sha256 } = dataset;
   sendJson(response, 201, { id: encodeGlobalID("Dataset", dataset.id), name: dataset.name, rows, bytes, sha256 });
 }
@@ -50,6 +46,13 @@ function labelIn({ searchParams }: URL): DatasetLabel {
   const label = labelSchema.safeParse(given);
   if (label.success) return label.data;
   throw invalidArgument(label.error.issues);
+}
+
+/** `curl -F` wraps the file into a form. @throws INVALID_ARGUMENT */
+function refuseForm(request: IncomingMessage, response: ServerResponse): void {
+  if (!/^multipart\//iu.test(request.headers["content-type"] ?? "")) return;
+  response.statusCode = 415;
+  throw new SteplogError("INVALID_ARGUMENT", "Send the file itself as the body, not a form: curl --data-binary @FILE.");
 }
 
 /** @throws INVALID_ARGUMENT listing the known presets */

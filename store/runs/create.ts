@@ -93,7 +93,7 @@ async function firstOfKey(tx: Transaction, input: NewFineTune, inputHash: string
   if (first.inputHash === inputHash) return first;
   throw new SteplogError(
     "CONFLICT",
-    `The idempotency key ${JSON.stringify(key)} was used for fine-tune ${first.id} with another input. ` +
+    `The idempotency key ${JSON.stringify(key)} was used for the fine-tune ${JSON.stringify(first.name)}, with another input. ` +
       "Repeat that input to get the same run, or use a new key for a new run.",
   );
 }

@@ -180,8 +180,8 @@ export async function cancel(tx: Transaction, id: string): Promise<FineTune> {
   return run;
 }
 
-function tooLate({ id, status }: FineTune): SteplogError {
-  return new SteplogError("INVALID_STATE", `Fine-tune ${id} is ${status} and cannot be cancelled.`);
+function tooLate({ status }: FineTune): SteplogError {
+  return new SteplogError("INVALID_STATE", `The fine-tune is ${status} and cannot be cancelled.`);
 }
 
 // Finish

@@ -2,6 +2,7 @@
  * Runs that start from a checkpoint: forks, with other data or settings, and continuations, which are as if the run had
  * been longer. Both continue the log of the checkpoint's run, so they train the same tensors with the same noise.
  */
+import { encodeGlobalID } from "@pothos/plugin-relay";
 import { z } from "zod";
 import { hyperparameterEntries } from "../../../schema/hyperparameter-table.ts";
 import type { Hyperparameters } from "../../../schema/hyperparameters.ts";
@@ -116,5 +117,8 @@ function notEnded(run: FineTune): SteplogError {
   const advice = isFinal(run.status)
     ? "Create a new run."
     : "Wait until it ends, or cancel it. A fork (createFineTune with `from`) can start from one of its checkpoints now.";
-  return new SteplogError("INVALID_STATE", `Fine-tune ${run.id} ${seen}, so it cannot be continued. ${advice}`);
+  return new SteplogError(
+    "INVALID_STATE",
+    `Fine-tune ${encodeGlobalID("FineTune", run.id)} ${seen}, so it cannot be continued. ${advice}`,
+  );
 }
