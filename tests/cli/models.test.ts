@@ -103,7 +103,9 @@ describe("steplog model add FOLDER", () => {
     const { code, stderr } = await run("add", demoBase);
     expect({ code, stderr }).toMatchObject({
       code: 3,
-      stderr: expect.stringMatching(/^UNAVAILABLE.*models cannot be used: a part of the path is not a folder/u) as unknown,
+      stderr: expect.stringMatching(
+        /^UNAVAILABLE.*models cannot be used: a part of the path is not a folder/u,
+      ) as unknown,
     });
     await needSpace(data, 1);
     await expect(needSpace(data, 1e18)).rejects.toThrow(/needs 1000000\.0 TB more on the disk/u);
