@@ -2,6 +2,8 @@
 import { pino } from "pino";
 import type { Logger } from "pino";
 import { faultOf } from "../schema/faults.ts";
+import type { Store } from "../store/store.ts";
+import { whenAvailable } from "../store/store.ts";
 
 /** JSON lines on stderr; stdout is for the output of commands. */
 export function createLog(name: string, level: string): Logger {
@@ -33,6 +35,17 @@ export function whenAborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
+}
+
+/** Brings the tables up to date as soon as Postgres answers. False when the signal came first. */
+export async function migrateWhenUp(store: Store, log: Logger, signal: AbortSignal): Promise<boolean> {
+  try {
+    await whenAvailable(() => store.migrate(), { log, signal });
+    return true;
+  } catch (error) {
+    if (signal.aborted) return false;
+    throw error;
+  }
 }
 
 /** Tells the parent that started this process, if any, that it is ready. */

@@ -36,6 +36,8 @@ interface ServiceOptions {
   /** Whether to restart a child that exits; otherwise `onFailure` is called. */
   readonly restart: boolean;
   readonly onFailure?: (error: SteplogError) => void;
+  /** Ends the start, too: what waits for a database stops. */
+  readonly signal?: AbortSignal;
 }
 
 export async function startService(options: ServiceOptions): Promise<Service> {
@@ -65,6 +67,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     for (const child of children.toReversed()) await child.stop();
     await postgres?.stop();
   };
+  options.signal?.addEventListener("abort", () => void stop(), { once: true });
   try {
     const server = new Child(["server", "--port", String(config.port)], env, options);
     children.push(server);

@@ -6,7 +6,7 @@
  * models/ NAME/          a model
  *         .steplog/      Steplog's files: hashes/ (engine/model/files/hashes.ts), partial/ and removed/ (staging-folder.ts)
  */
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ModelFolder } from "../engine/model/files/folder.ts";
@@ -19,6 +19,7 @@ import type { NamedModel } from "../schema/jobs.ts";
 import type { PartNames } from "../schema/name-patterns.ts";
 import { leaseMs, pollMs, renewMs, scanModelsMs } from "../schema/limits.ts";
 import type { SeenModel, Store } from "../store/store.ts";
+import { whenAvailable } from "../store/store.ts";
 import type { Log } from "../schema/log.ts";
 
 export const ownDirOf = (modelsDir: string) => join(modelsDir, ".steplog");
@@ -33,28 +34,30 @@ export async function modelNames(modelsDir: string): Promise<string[]> {
 
 /** The models that this worker has, by name and base hash: it claims runs of these only. */
 export class ModelsAtHand {
-  readonly #hashes = new Map<string, string>();
+  readonly #models = new Map<string, { readonly hash: string; readonly stamp: string }>();
 
   list(): NamedModel[] {
-    return [...this.#hashes].map(([name, hash]) => ({ name, hash }));
+    return [...this.#models].map(([name, { hash }]) => ({ name, hash }));
   }
 
-  add(name: string, hash: string): void {
-    this.#hashes.set(name, hash);
+  /** @param stamp of its files when they were read */
+  add(name: string, hash: string, stamp = ""): void {
+    this.#models.set(name, { hash, stamp });
   }
 
-  has(name: string): boolean {
-    return this.#hashes.has(name);
+  /** Whether it is at hand as its files are now. */
+  has(name: string, stamp: string): boolean {
+    return this.#models.get(name)?.stamp === stamp;
   }
 
   /** Until the folder is read again, by the next scan. */
   forget(name: string): void {
-    this.#hashes.delete(name);
+    this.#models.delete(name);
   }
 
   /** Forgets the models that are not among the names. */
   keep(names: readonly string[]): void {
-    for (const name of this.#hashes.keys()) if (!names.includes(name)) this.#hashes.delete(name);
+    for (const name of this.#models.keys()) if (!names.includes(name)) this.#models.delete(name);
   }
 }
 
@@ -66,14 +69,19 @@ export interface ModelsFolder {
   readonly log: Log;
 }
 
-/** Registers every usable folder; the names. For a folder that is not usable the log has the reason. */
-export async function registerModels(models: ModelsFolder): Promise<string[]> {
+/**
+ * Registers every usable folder, until the signal; the names. For a folder that is not usable the log has the reason; a store
+ * that does not answer is waited for.
+ */
+export async function registerModels(models: ModelsFolder, signal?: AbortSignal): Promise<string[]> {
   const names: string[] = [];
   for (const name of await modelNames(models.modelsDir)) {
     try {
-      await registerModel(models, name);
+      const base = await readBase(models, name, () => signal?.throwIfAborted());
+      await whenAvailable(() => models.store.baseModels.register(base), { log: models.log, signal });
       names.push(name);
     } catch (error) {
+      if (signal?.aborted) break;
       const { code, message } = asSteplogError(error);
       models.log.warn({ model: name, code }, `Not registered as a base model: ${message}`);
     }
@@ -82,16 +90,27 @@ export async function registerModels(models: ModelsFolder): Promise<string[]> {
 }
 
 /** The model is at hand even if the store has another one of this name: runs name the hash that they need. */
-async function registerModel(models: ModelsFolder, name: string, onBytes?: (bytes: number) => void): Promise<void> {
+async function readBase(models: ModelsFolder, name: string, onBytes?: (bytes: number) => void) {
   const { folder, hash } = await readModel(models, name, onBytes);
-  await models.store.baseModels.register({ ...modelSummary(name, folder), hash, names: partNames(folder) });
+  return { ...modelSummary(name, folder), hash, names: partNames(folder) };
 }
 
 async function readModel({ modelsDir, atHand }: ModelsFolder, name: string, onBytes?: (bytes: number) => void) {
+  const stamp = await stampOf(join(modelsDir, name));
   const folder = await openModelFolder(join(modelsDir, name));
   const hash = await keptBaseHash(folder, name, { folder: hashesDirOf(modelsDir), now: Date.now }, onBytes);
-  atHand.add(name, hash);
+  atHand.add(name, hash, stamp);
   return { folder, hash };
+}
+
+/** Differs once a file of the folder was written, added or removed. */
+async function stampOf(path: string): Promise<string> {
+  const files = await readdir(path).catch((): string[] => []);
+  const stamps = files.map(async (name) => {
+    const file = await stat(join(path, name), { bigint: true }).catch(() => null);
+    return `${name} ${file?.size} ${file?.mtimeNs} ${file?.ctimeNs}`;
+  });
+  return (await Promise.all(stamps)).toSorted((a, b) => (a < b ? -1 : 1)).join();
 }
 
 /** What patterns of `tensors` and `loraTargets` may select. */
@@ -146,7 +165,7 @@ export async function watchModels(watch: ModelsWatch): Promise<void> {
 
 /**
  * Reports the folders that are not base models, and reads those that are and that this worker did not have before, such as a
- * copy of another worker's model. A folder at hand is not read again; if it changed, the worker forgets it when a run needs it.
+ * copy of another worker's model, or that changed since.
  * @returns names of the reported folders that can be used
  */
 export async function scanModels(watch: ModelsWatch): Promise<string[]> {
@@ -157,7 +176,8 @@ export async function scanModels(watch: ModelsWatch): Promise<string[]> {
   const seen = await Promise.all(unregistered.map((name) => lookAt(modelsDir, name)));
   await store.foundModels.report(watch.name, seen);
   for (const name of names) {
-    if (atHand.has(name) || unregistered.includes(name)) continue;
+    if (unregistered.includes(name) || atHand.has(name, await stampOf(join(modelsDir, name)))) continue;
+    atHand.forget(name);
     await readModel(watch, name, () => signal.throwIfAborted()).catch((error: unknown) => {
       if (!signal.aborted) log.warn({ model: name, error }, "A registered model cannot be read here.");
     });
@@ -189,7 +209,7 @@ export async function registerRequested(watch: ModelsWatch, names: readonly stri
     if (lost) throw new SteplogError("LEASE_LOST", `The folder ${name} is gone, or another worker is registering it.`);
   };
   try {
-    await registerModel(watch, name, checkClaim);
+    await store.baseModels.register(await readBase(watch, name, checkClaim));
     log.info({ model: name }, "Registered a model.");
   } catch (error) {
     await giveUp(watch, name, error);

@@ -54,7 +54,7 @@ export function invariant(condition: unknown, message: string): asserts conditio
 /** `error` itself if it is a SteplogError; a failure of the machine by its code; otherwise INTERNAL, with it as the cause. */
 export function asSteplogError(error: unknown): SteplogError {
   if (error instanceof SteplogError) return error;
-  const known = asDiskError(error);
+  const known = asDiskError(missingFile(error));
   if (known instanceof SteplogError) return known;
   const message = error instanceof Error ? error.message : String(error);
   return new SteplogError(lacksMemory(error) ? "OUT_OF_MEMORY" : "INTERNAL", message, [], { cause: error });
@@ -83,6 +83,13 @@ export function asDiskError(error: unknown, path?: string): unknown {
   if (fault === undefined) return error;
   const where = path ?? ("path" in error ? String(error.path) : "A file");
   return new SteplogError("UNAVAILABLE", `${where} ${fault} (${String(error.code)}).`, [], { cause: error });
+}
+
+/** A file that should be there, such as a dataset in a storage folder that is not mounted here. */
+function missingFile(error: unknown): unknown {
+  if (!(error instanceof Error) || !("code" in error && "path" in error) || error.code !== "ENOENT") return error;
+  const message = `${String(error.path)} does not exist. Check that its disk is mounted on this machine.`;
+  return new SteplogError("UNAVAILABLE", message, [], { cause: error });
 }
 
 /** As V8, Node and the native device say it. */

@@ -31,6 +31,7 @@ import { type FineTuneOutcome, fineTuneJobs, finishFineTune } from "./runs/lifec
 import { type Records, recordsOf } from "./runs/records.ts";
 import { type Weights, materialiseJobs, weightsOf } from "./runs/weights.ts";
 
+export { whenAvailable } from "./patience.ts";
 export type { ForkPoint, NewFineTune } from "./runs/create.ts";
 export type { Lease } from "./queue/leases.ts";
 export type { ClaimedJob } from "./queue/jobs.ts";

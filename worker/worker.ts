@@ -7,14 +7,12 @@
  * and the job is released, so that another worker continues at once.
  */
 import { randomUUID } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Precision } from "../engine/devices/device.ts";
 import { failureOf } from "../engine/thread/messages.ts";
 import type { ModelsAtHand } from "../models/registration.ts";
-import { SteplogError, asDiskError, asSteplogError } from "../schema/errors.ts";
+import { SteplogError, asSteplogError } from "../schema/errors.ts";
 import { leaseMs, maxAttempts, pollMs, renewMs } from "../schema/limits.ts";
 import type { Log } from "../schema/log.ts";
 import { version } from "../schema/package.ts";
@@ -23,6 +21,7 @@ import { attemptsFor, doubtsModel } from "./attempts.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { EngineRun } from "./engine-run.ts";
 import { startEngine } from "./engine-run.ts";
+import { inJobFolder } from "./job-folder.ts";
 import { jobHandlers } from "./jobs/all.ts";
 import type { RunningJob } from "./jobs/job.ts";
 import { startReporting } from "./report.ts";
@@ -81,25 +80,12 @@ async function runJob(options: WorkerOptions, job: ClaimedJob): Promise<void> {
   log.info(about, "Claimed a job.");
   try {
     if (job.attempts > maxAttempts) throw tooManyAttempts(job);
-    await inFolder((folder) => workOn(options, job, folder));
+    await inJobFolder((folder) => workOn(options, job, folder));
     log.info(about, "The job has ended.");
   } catch (caught) {
     const error = asSteplogError(caught);
     log.warn({ ...about, code: error.code, error: caught }, `The job ended with an error: ${error.message}`);
     await endAttempt(options.store, job, error).catch(unlessLost);
-  }
-}
-
-/** An empty folder for files of weights, deleted at the end. */
-async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const prefix = join(tmpdir(), "steplog-worker-");
-  const folder = await mkdtemp(prefix).catch((error: unknown) => {
-    throw asDiskError(error, `The folder for temporary files, ${tmpdir()},`);
-  });
-  try {
-    await work(folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
   }
 }
 

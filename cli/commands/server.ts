@@ -7,7 +7,7 @@ import { startServer } from "../../server/server.ts";
 import { openStore } from "../../store/store.ts";
 import { needDatabaseUrl, readConfig } from "../config.ts";
 import { openOption, portOption } from "../options.ts";
-import { createLog, reportReady, stopSignal, whenAborted } from "../process.ts";
+import { createLog, migrateWhenUp, reportReady, stopSignal, whenAborted } from "../process.ts";
 
 export function define(command: Command): void {
   command
@@ -27,7 +27,7 @@ async function server(options: { port?: number; openToEveryone?: true }): Promis
   const log = createLog("server", config.logLevel);
   const store = await openStore({ databaseUrl, directUrl: config.directUrl, storageDir: config.storageDir, log });
   try {
-    await store.migrate();
+    if (!(await migrateWhenUp(store, log, signal))) return;
     const running = await startServer({
       store,
       log,

@@ -26,7 +26,11 @@ async function start(options: { port?: number; openToEveryone?: true }): Promise
   checkReach(config);
   const signal = stopSignal();
   if (await seedModels(config.modelsDir)) print(`The models folder was empty; it now has the demo model, "demo".`);
-  const service = await startService({ config, logTo: "inherit", restart: true });
+  const service = await startService({ config, logTo: "inherit", restart: true, signal }).catch((error: unknown) => {
+    if (signal.aborted) return null;
+    throw error;
+  });
+  if (!service) return;
   print(`
 Steplog is running.
   dashboard   ${service.url}/

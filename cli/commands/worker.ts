@@ -5,9 +5,10 @@ import { chooseDevice } from "../../engine/devices/choose.ts";
 import { counted } from "../../schema/units.ts";
 import { openStore } from "../../store/store.ts";
 import { ModelsAtHand, registerModels, watchModels } from "../../models/registration.ts";
+import { sweepJobFolders } from "../../worker/job-folder.ts";
 import { runWorker } from "../../worker/worker.ts";
 import { needDatabaseUrl, readConfig } from "../config.ts";
-import { createLog, reportReady, stopSignal } from "../process.ts";
+import { createLog, migrateWhenUp, reportReady, stopSignal } from "../process.ts";
 
 export function define(command: Command): void {
   command
@@ -29,10 +30,12 @@ async function worker(): Promise<void> {
   log.info({ device: device.name }, `Computes on ${deviceNote}.`);
   const store = await openStore({ databaseUrl, directUrl: config.directUrl, storageDir: config.storageDir, log });
   try {
-    await store.migrate();
+    if (!(await migrateWhenUp(store, log, signal))) return;
+    await sweepJobFolders();
     const { modelsDir } = config;
     const atHand = new ModelsAtHand();
-    const models = await registerModels({ store, modelsDir, atHand, log });
+    const models = await registerModels({ store, modelsDir, atHand, log }, signal);
+    if (signal.aborted) return;
     log.info({ models, modelsDir }, `Registered ${counted(models.length, "base model")}.`);
     reportReady({ models, device: deviceNote });
     const shared = { store, name: `${hostname()}-${process.pid}`, modelsDir, log, signal };

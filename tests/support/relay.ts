@@ -14,7 +14,7 @@ export interface Relay {
   close(): void;
 }
 
-export async function relayTo(databaseUrl: string): Promise<Relay> {
+export async function relayTo(databaseUrl: string, port = 0): Promise<Relay> {
   const target = new URL(databaseUrl);
   let left = Infinity;
   let count = 0;
@@ -41,7 +41,7 @@ export async function relayTo(databaseUrl: string): Promise<Relay> {
       if (left > 0) client.write(bytes);
     });
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(port, "127.0.0.1");
   await once(server, "listening");
   const url = new URL(databaseUrl);
   url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;

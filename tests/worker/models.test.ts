@@ -123,6 +123,27 @@ describe("later", () => {
     expect(watch.atHand.list()).toStrictEqual([]);
   });
 
+  test("a model that changes is read again, and again when it is restored", async () => {
+    const modelsDir = await modelsOf("a");
+    const watch = await watchOf(modelsDir);
+    await registerModels(watch);
+    const before = watch.atHand.list();
+    const path = join(modelsDir, "a", "model.safetensors");
+    const bytes = await readFile(path);
+    const changed = Buffer.from(bytes);
+    changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
+    await writeFile(path, changed);
+    await scanModels(watch);
+    expect(watch.atHand.list()).toStrictEqual([{ name: "a", hash: await hashOf(modelsDir, "a") }]);
+    expect(watch.atHand.list()).not.toStrictEqual(before);
+    await truncate(path, 5_000);
+    await scanModels(watch);
+    expect(watch.atHand.list()).toStrictEqual([]);
+    await writeFile(path, bytes);
+    await scanModels(watch);
+    expect(watch.atHand.list()).toStrictEqual(before);
+  });
+
   test("a model that differs from the registered one is at hand with its own hash", async () => {
     const modelsDir = await modelsOf("a");
     await store.baseModels.register({ ...other, name: "a", hash: "5".repeat(64) });

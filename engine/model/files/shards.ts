@@ -4,6 +4,7 @@
  */
 import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { asDiskError } from "../../../schema/errors.ts";
 import type { TensorInfo } from "./safetensors.ts";
 import { bytesOf, writeSafetensors } from "./safetensors.ts";
 
@@ -36,12 +37,14 @@ export interface WrittenFile {
   readonly bytes: number;
 }
 
-/** Writes the files into a folder and flushes them to disk. It is an error if one exists. */
+/** Writes the files into a folder and flushes them to disk. @throws UNAVAILABLE for a full disk, or if one exists */
 export async function writeFiles(folder: string, files: AsyncIterable<OutputFile>): Promise<WrittenFile[]> {
   const written: WrittenFile[] = [];
   for await (const { name, bytes } of files) {
     const path = join(folder, name);
-    await writeFile(path, bytes, { flag: "wx", flush: true });
+    await writeFile(path, bytes, { flag: "wx", flush: true }).catch((error: unknown) => {
+      throw asDiskError(error, `The folder ${folder}`);
+    });
     const { size } = await stat(path);
     written.push({ path, bytes: size });
   }
