@@ -20,24 +20,30 @@ export function collectSteps(client: SteplogClient, id: string): { seen: number[
   return { seen, done: collect() };
 }
 
-export function expectEveryStepOnce(seen: readonly number[]): void {
-  expect(seen).toStrictEqual(Array.from({ length: steps }, (_, k) => k + 1));
+export function expectEveryStepOnce(seen: readonly number[], count = steps): void {
+  expect(seen).toStrictEqual(Array.from({ length: count }, (_, k) => k + 1));
 }
 
-/** Downloads log and trained weights, rebuilds, and compares. */
-export async function expectRebuilt(service: TestService, client: SteplogClient, id: string): Promise<void> {
+/** Downloads log and trained weights, rebuilds, and compares. Their digest. */
+export async function expectRebuilt(
+  service: TestService,
+  client: SteplogClient,
+  id: string,
+  count = steps,
+): Promise<string> {
   const outcome = await client.fineTune(id);
   expect(outcome).toMatchObject({ status: "SUCCEEDED", error: null });
   const [checkpoint] = outcome.checkpoints.nodes;
   if (!checkpoint?.weightsUrl) throw new Error("the last checkpoint has weights");
   const bytesAt = async (url: string) => Buffer.from(await (await client.download(url)).bytes());
   const log = decodeStepLog(await bytesAt(checkpoint.logUrl));
-  expect(log.entries).toHaveLength(steps);
+  expect(log.entries).toHaveLength(count);
   expect(Buffer.from(log.chain).toString("hex")).toBe(checkpoint.chainHash);
-  const out = join(service.folder, "rebuilt");
+  const out = join(service.folder, `rebuilt-${id}`);
   const base = await openModelFolder(service.modelPath);
   const { digest } = await reconstruct({ base, log, out, device: createPlainDevice(), verify: false, replace: false });
   expect(digest).toBe(checkpoint.weightsDigest);
   const trained = await bytesAt(checkpoint.weightsUrl);
   expect((await readFile(join(out, "model.safetensors"))).equals(trained)).toBe(true);
+  return digest;
 }

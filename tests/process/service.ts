@@ -16,14 +16,14 @@ export interface TestService {
   startWorker(changes?: Readonly<Record<string, string>>): Promise<Running>;
 }
 
-export async function testService(): Promise<TestService> {
+/** @param givenUrl of a database; one of its own when left out */
+export async function testService(givenUrl?: string): Promise<TestService> {
   const folder = await scratch();
-  const database = await testDatabase();
-  onTestFinished(() => database.drop());
+  const databaseUrl = givenUrl ?? (await ownDatabase());
   const modelPath = join(folder, "models", "tiny");
   await mkdir(join(folder, "models"));
   await cp(await randomModel(), modelPath, { recursive: true });
-  const env = { DATABASE_URL: database.url, STEPLOG_DATA: folder, STEPLOG_DEVICE: "plain", STEPLOG_LOG_LEVEL: "warn" };
+  const env = { DATABASE_URL: databaseUrl, STEPLOG_DATA: folder, STEPLOG_DEVICE: "plain", STEPLOG_LOG_LEVEL: "warn" };
   return {
     folder,
     modelPath,
@@ -39,6 +39,12 @@ export async function testService(): Promise<TestService> {
       return running;
     },
   };
+}
+
+async function ownDatabase(): Promise<string> {
+  const database = await testDatabase();
+  onTestFinished(() => database.drop());
+  return database.url;
 }
 
 const rowCount = 20;

@@ -10,6 +10,8 @@ export interface Relay {
   freezeAfter(sends: number): void;
   /** Sends since freezeAfter, with those that did not arrive. */
   sends(): number;
+  /** Ends every connection, as after an outage, and lets new ones through. */
+  restore(): void;
   /** Cuts every connection. */
   close(): void;
 }
@@ -52,6 +54,10 @@ export async function relayTo(databaseUrl: string, port = 0): Promise<Relay> {
       count = 0;
     },
     sends: () => count,
+    restore() {
+      left = Infinity;
+      for (const socket of sockets) socket.destroy();
+    },
     close() {
       for (const socket of sockets) socket.destroy();
       server.close();
