@@ -1,9 +1,9 @@
 /** Text to tokens and back, with the tokenizer.json of a model folder. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { SteplogError } from "../schema/errors.ts";
 import { ChatTemplate } from "./chat.ts";
+import { modelTextBytes, readModelText } from "./model-text.ts";
 import { type ConfigFiles, changesOf, tokenTexts } from "./tokenizing/config-changes.ts";
 import { type Pipeline, pipelineOf } from "./tokenizing/pipeline.ts";
 import { tokenizerOfVocabulary } from "./vocabulary.ts";
@@ -102,22 +102,12 @@ const templateSchema = z.union([
 async function readChatTemplate(folder: string, config: object): Promise<ChatTemplate | null> {
   const inJson = (await readObject(join(folder, "chat_template.json"))) ?? config;
   const field = "chat_template" in inJson ? templateSchema.safeParse(inJson.chat_template).data : undefined;
-  const source = (await readText(join(folder, "chat_template.jinja"))) ?? field;
+  const source = (await readModelText(join(folder, "chat_template.jinja"), modelTextBytes.config)) ?? field;
   return source === undefined ? null : new ChatTemplate(source, tokenTexts(config));
 }
 
-/** Null for a file that is not there. */
-async function readText(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
-    throw error;
-  }
-}
-
 async function readObject(path: string): Promise<object | null> {
-  const text = await readText(path);
+  const text = await readModelText(path, modelTextBytes.tokenizer);
   if (text === null) return null;
   try {
     const value: unknown = JSON.parse(text);

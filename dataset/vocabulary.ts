@@ -3,10 +3,10 @@
  * and RoBERTa do: byte-level BPE with the special tokens of the other files. It is built like transformers' GPT2Tokenizer and
  * RobertaTokenizer, as a tokenizer.json.
  */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { SteplogError } from "../schema/errors.ts";
+import { modelTextBytes, readModelText } from "./model-text.ts";
 
 type TokenizerClass = "gpt2" | "roberta";
 
@@ -21,7 +21,7 @@ export interface BuiltTokenizer {
 
 /** Null if the folder lacks one of the files, or says that they are for another kind of tokenizer. @throws MODEL_INVALID */
 export async function tokenizerOfVocabulary(folder: string): Promise<BuiltTokenizer | null> {
-  const merges = await readText(join(folder, names.merges));
+  const merges = await readModelText(join(folder, names.merges), modelTextBytes.tokenizer);
   const vocabulary = merges === null ? null : await readJson(folder, names.vocabulary, vocabularySchema);
   if (merges === null || vocabulary === null) return null;
   const config = (await readJson(folder, "tokenizer_config.json", configSchema)) ?? {};
@@ -244,19 +244,10 @@ function parseMerges(path: string, text: string, vocabulary: Readonly<Record<str
   });
 }
 
-async function readText(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
-    throw error;
-  }
-}
-
 /** Null for a file that is not there. @throws MODEL_INVALID naming the field */
 async function readJson<T extends z.ZodType>(folder: string, name: string, schema: T): Promise<z.output<T> | null> {
   const path = join(folder, name);
-  const text = await readText(path);
+  const text = await readModelText(path, modelTextBytes.tokenizer);
   if (text === null) return null;
   let value: unknown;
   try {

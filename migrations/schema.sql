@@ -171,6 +171,13 @@ create table log_segments (
   constraint log_segments_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
 );
 
+create table row_checks (
+  key text not null,
+  problem jsonb,
+  checked_at timestamp with time zone not null default now(),
+  constraint row_checks_pkey PRIMARY KEY (key)
+);
+
 create table step_metrics (
   fine_tune_id uuid not null,
   step integer not null,

@@ -9,7 +9,6 @@
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { loadOptionalTokenizer } from "../dataset/tokenizer.ts";
 import type { ModelFolder } from "../engine/model/files/folder.ts";
 import { modelBytes, openModelFolder } from "../engine/model/files/folder.ts";
 import { keptBaseHash } from "../engine/model/files/hashes.ts";
@@ -18,6 +17,7 @@ import { readOrigin, writeOrigin } from "../engine/model/files/origin.ts";
 import { SteplogError, asDiskError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
 import { modelSummary, hashesDirOf, ownDirOf } from "./registration.ts";
+import { tryTokenizer } from "./tokenizer-check.ts";
 
 export interface StagingFolder {
   readonly name: string;
@@ -117,13 +117,13 @@ export async function publish(
   onProgress: (done: number, total: number) => void,
 ): Promise<AddedModel> {
   const folder = await openModelFolder(staging.partial);
-  const tokenizer = await loadOptionalTokenizer(staging.partial);
+  const hasTokenizer = await tryTokenizer(staging.partial);
   const hash = await hashModel(staging, folder, onProgress);
   const { fineTuned } = (await readOrigin(staging.partial)) ?? {};
   await writeOrigin(staging.partial, { format: 1, source, ...(fineTuned && { fineTuned }) });
   await refuseTaken(staging);
   await rename(staging.partial, staging.target);
-  return { ...modelSummary(staging.name, folder), hash, source, hasTokenizer: tokenizer !== null };
+  return { ...modelSummary(staging.name, folder), hash, source, hasTokenizer };
 }
 
 /** The base hash of a model's folder, which is kept so that workers need not compute it again. */

@@ -14,7 +14,7 @@ export function limitsFor(bytes: number): Limits {
   return {
     heapMb,
     memoryMb: heapMb + 384,
-    stalledMs: 8_000 + Math.ceil((bytes / mib) * perMibMs.stalled),
+    stalledMs: 6_000 + Math.ceil((bytes / mib) * perMibMs.stalled),
     totalMs: 60_000 + Math.ceil((bytes / mib) * perMibMs.total),
   };
 }

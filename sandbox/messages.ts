@@ -32,9 +32,9 @@ export interface Call {
 /** How a function in the sandbox says where it is. */
 export interface Reporter {
   /** From now on this is being done. */
-  begin(blame: Blame): void;
+  readonly begin: (blame: Blame) => void;
   /** Some of it is done; the time without progress starts again. `line` is that of a dataset, for messages. */
-  progress(line?: number): void;
+  readonly progress: (line?: number) => void;
 }
 
 /** A function that a sandbox can run. Input and output are plain data. */

@@ -33,13 +33,16 @@ export interface InputIssue {
   readonly message: string;
 }
 
+/** Characters. A message may quote a file, whose texts may be megabytes. */
+const longestMessage = 4_000;
+
 /** An expected failure: a stable code, and a message that says what was seen, where, and what to do. */
 export class SteplogError extends Error {
   readonly code: ErrorCode;
   readonly issues: readonly InputIssue[];
 
   constructor(code: ErrorCode, message: string, issues: readonly InputIssue[] = [], options?: ErrorOptions) {
-    super(message, options);
+    super(message.length <= longestMessage ? message : `${message.slice(0, longestMessage)}...`, options);
     this.name = "SteplogError";
     this.code = code;
     this.issues = issues;

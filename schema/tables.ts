@@ -101,6 +101,20 @@ export const datasets = pgTable(
   (t) => [index("datasets_created").on(t.createdAt, t.id)],
 );
 
+/** Checks of a dataset's rows against a model, so that no gateway repeats one that takes minutes. */
+export const rowChecks = pgTable("row_checks", {
+  /** SHA-256 of everything that the result depends on, 64 hex digits. */
+  key: text("key").primaryKey(),
+  /** What is wrong with the rows; null when all of them fit. */
+  problem: jsonb("problem").$type<RowsProblem>(),
+  checkedAt: instant("checked_at").notNull().defaultNow(),
+});
+
+export interface RowsProblem {
+  readonly message: string;
+  readonly issues: readonly InputIssue[];
+}
+
 export const fineTunes = pgTable(
   "fine_tunes",
   {

@@ -1,18 +1,33 @@
 /** What resolvers and routes work with. It arrives as arguments; nothing here reads the environment. */
+import type { ServerResponse } from "node:http";
 import type { Logger } from "pino";
 import type { Store } from "../store/store.ts";
-import type { Tokenizers } from "./tokenizers.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Uploads } from "./http/uploads.ts";
 
 export interface Services {
   readonly store: Store;
   readonly log: Logger;
   readonly uploads: Uploads;
-  readonly tokenizers: Tokenizers;
+  /** Reads what clients and model folders bring. */
+  readonly sandbox: Sandbox;
+  /** Folder of the base models. */
+  readonly modelsDir: string;
 }
 
 /** The context of one request: the services, and this server's address as the client sees it. */
 export interface Context extends Services {
   /** Scheme, host and port, without a trailing slash. Links in answers start with it. */
   readonly origin: string;
+  /** Aborted when the client has left. */
+  readonly signal: AbortSignal;
+}
+
+/** Aborted when the connection closes before the whole answer was sent. */
+export function whenGone(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.once("close", () => {
+    if (!response.writableFinished) gone.abort();
+  });
+  return gone.signal;
 }

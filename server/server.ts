@@ -7,6 +7,7 @@ import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import { SteplogError } from "../schema/errors.ts";
 import { faultOf } from "../schema/faults.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Store } from "../store/store.ts";
 import { Access, type AccessOptions } from "./access.ts";
 import type { Services } from "./context.ts";
@@ -14,12 +15,13 @@ import { createGateway } from "./gateway.ts";
 import { createRoutes } from "./http/routes.ts";
 import { hangUpOnStalled } from "./http/stalled.ts";
 import { serveSockets } from "./sockets.ts";
-import { Tokenizers } from "./tokenizers.ts";
 import { Uploads } from "./http/uploads.ts";
 
 export interface ServerConfig extends AccessOptions {
   readonly store: Store;
   readonly log: Logger;
+  /** Where foreign bytes are read. Its owner closes it after the server. */
+  readonly sandbox: Sandbox;
   /** 0 picks a free port. */
   readonly port: number;
   /** Folder of the base models; their tokenizers check datasets. */
@@ -53,7 +55,8 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     originAllowed: (origin) => access.listed(origin),
   });
   await uploads.prepare();
-  const services: Services = { store: config.store, log, uploads, tokenizers: new Tokenizers(config.modelsDir) };
+  const { store, sandbox, modelsDir } = config;
+  const services: Services = { store, log, uploads, sandbox, modelsDir };
   const gateway = createGateway(log);
   const parts = { services, gateway, access, originOf };
   const routes = createRoutes({ ...parts, dashboardDir: config.dashboardDir });

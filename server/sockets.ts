@@ -54,6 +54,8 @@ export interface SocketsOptions {
 
 interface Extra {
   readonly request: IncomingMessage;
+  /** Aborted when the socket closes. */
+  readonly signal: AbortSignal;
 }
 
 export interface Sockets {
@@ -136,7 +138,12 @@ function makeProtocol({ gateway, services, access, originOf }: SocketsOptions) {
       throw new SteplogError("INVALID_ARGUMENT", message);
     }
     const origin = originOf(context.extra.request.headers.host);
-    const enveloped: Enveloped = gateway.getEnveloped({ ...services, origin, params: payload });
+    const enveloped: Enveloped = gateway.getEnveloped({
+      ...services,
+      origin,
+      signal: context.extra.signal,
+      params: payload,
+    });
     const document = enveloped.parse(payload.query);
     const errors = enveloped.validate(schema, document);
     if (errors.length > 0) return errors.map((error) => toClientError(error, log));
@@ -178,6 +185,7 @@ function operationOf(contextValue: unknown): Enveloped {
 }
 
 function attach(socket: WebSocket, request: IncomingMessage, protocol: Protocol, log: Logger): void {
+  const gone = new AbortController();
   const closed = protocol.opened(
     {
       protocol: socket.protocol,
@@ -194,13 +202,14 @@ function attach(socket: WebSocket, request: IncomingMessage, protocol: Protocol,
         });
       },
     },
-    { request },
+    { request, signal: gone.signal },
   );
   socket.on("ping", () => isOverrun(socket));
   socket.on("error", (error) => log.debug({ err: error }, "a WebSocket broke"));
   const stopPinging = keepAlive(socket);
   socket.once("close", (code, reason) => {
     stopPinging();
+    gone.abort();
     closed(code, String(reason)).catch((error: unknown) => log.error({ err: error }, "a stream did not close"));
   });
 }

@@ -1,14 +1,15 @@
 /**
  * Stores a dataset: given inline, from an upload, or from the body of a request, as JSON Lines or parquet. What is stored
- * is JSON Lines. The source is read twice, first to check every line, then to store it, so a dataset with a wrong line
- * leaves nothing behind.
+ * is JSON Lines. Its rows are read in the sandbox; only when all are right is anything stored.
  */
-import { isParquet, objectsOf, parquetLines } from "../dataset/files.ts";
-import { checkDataset } from "../dataset/jsonl.ts";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
 import type { Preparation } from "../dataset/prepare.ts";
-import { jsonRows, preparedLines } from "../dataset/prepare.ts";
+import type { makeDataset } from "../dataset/tasks.ts";
+import { limitsFor } from "../sandbox/limits.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
+import { programPath } from "../schema/package.ts";
 import type { Dataset } from "../schema/tables.ts";
 import type { Services } from "./context.ts";
 
@@ -18,47 +19,26 @@ export interface DatasetLabel {
   readonly idempotencyKey: string | null;
 }
 
-/** Bytes that can be read more than once. `path` is set when they are in a file, which may then be parquet. */
-interface Source {
-  open(): AsyncIterable<Uint8Array>;
-  readonly path?: string;
+interface NewDataset extends DatasetLabel {
+  readonly preparation: Preparation | null;
+  /** Aborted when the client has left. */
+  readonly signal: AbortSignal;
 }
 
-/** @throws DATASET_INVALID, PAYLOAD_TOO_LARGE; CONFLICT for an idempotency key that was used with another input */
-export async function storeDataset(
-  { store }: Services,
-  label: DatasetLabel,
-  source: Source,
-  preparation: Preparation | null = null,
-): Promise<Dataset> {
-  const open = await opener(source, preparation);
-  const { rows } = await checkDataset(open());
-  const blob = await store.blobs.put(open(), { maxBytes: limits.datasetBytes });
-  return store.datasets.create({ ...label, ...blob, rows });
-}
-
-/** A function that reads the source as JSON Lines. */
-async function opener(source: Source, preparation: Preparation | null): Promise<() => AsyncIterable<Uint8Array>> {
-  const { path } = source;
-  if (path === undefined || !(await isParquet(path))) {
-    return () => (preparation ? preparedLines(jsonRows(source.open()), preparation) : source.open());
-  }
-  return () => (preparation ? preparedLines(objectsOf(path), preparation) : parquetLines(path));
+/** Bytes of a client, in a file. */
+interface Spooled {
+  readonly path: string;
+  remove(): Promise<void>;
 }
 
 /** Turns a complete upload into a dataset. The upload is removed, even when its rows are wrong. */
-export async function storeUpload(
-  services: Services,
-  label: DatasetLabel,
-  idOrUrl: string,
-  preparation: Preparation | null,
-): Promise<Dataset> {
+export async function storeUpload(services: Services, dataset: NewDataset, idOrUrl: string): Promise<Dataset> {
   const upload = await services.uploads.complete(idOrUrl, "input.uploadId").catch(async (error: unknown) => {
-    const first = await datasetOfUpload(services, label, error);
+    const first = await datasetOfUpload(services, dataset, error);
     if (first) return first;
     throw error;
   });
-  return "open" in upload ? storeAndRemove(services, label, upload, preparation) : upload;
+  return "remove" in upload ? storeAndRemove(services, dataset, upload) : upload;
 }
 
 /** A repeated request finds its upload gone, and the dataset that the first one stored. */
@@ -71,32 +51,52 @@ async function datasetOfUpload({ store }: Services, { name, idempotencyKey }: Da
 /** Stores the body of a request. */
 export async function storeStream(
   services: Services,
-  label: DatasetLabel,
+  dataset: NewDataset,
   body: AsyncIterable<Uint8Array>,
-  preparation: Preparation | null,
 ): Promise<Dataset> {
-  return storeAndRemove(services, label, await services.uploads.spool(body), preparation);
-}
-
-interface Spooled extends Source {
-  remove(): Promise<void>;
+  const spooled = await services.uploads.spool(body);
+  try {
+    return await storeAndRemove(services, dataset, spooled);
+  } finally {
+    // Nobody can name it again.
+    await spooled.remove();
+  }
 }
 
 /** Removes the upload when it was stored or refused. After a fault of ours it stays, so that the client can try again. */
-async function storeAndRemove(
-  services: Services,
-  label: DatasetLabel,
-  upload: Spooled,
-  preparation: Preparation | null,
-): Promise<Dataset> {
+async function storeAndRemove(services: Services, dataset: NewDataset, upload: Spooled): Promise<Dataset> {
   try {
-    const dataset = await storeDataset(services, label, upload, preparation);
+    const stored = await storeDataset(services, dataset, upload.path);
     await upload.remove();
-    return dataset;
+    return stored;
   } catch (error) {
     if (error instanceof SteplogError && (error.code === "DATASET_INVALID" || error.code === "PAYLOAD_TOO_LARGE")) {
       await upload.remove();
     }
     throw error;
+  }
+}
+
+/** @throws DATASET_INVALID, PAYLOAD_TOO_LARGE; CONFLICT for an idempotency key that was used with another input */
+async function storeDataset(
+  { store, uploads, sandbox }: Services,
+  { preparation, signal, ...label }: NewDataset,
+  path: string,
+): Promise<Dataset> {
+  const made = uploads.scratch();
+  try {
+    const { size } = await stat(path);
+    const { rows, stored } = await sandbox.run<typeof makeDataset>({
+      file: programPath("dataset/tasks"),
+      name: "makeDataset",
+      input: { path, preparation, to: made.path },
+      limits: limitsFor(size),
+      blame: { code: "DATASET_INVALID", doing: "Reading the dataset" },
+      signal,
+    });
+    const blob = await store.blobs.put(createReadStream(stored), { maxBytes: limits.datasetBytes });
+    return await store.datasets.create({ ...label, ...blob, rows });
+  } finally {
+    await made.remove();
   }
 }

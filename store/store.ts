@@ -24,6 +24,7 @@ import { readDatabaseUrl } from "./postgres/url.ts";
 import { type Queue, queueOf } from "./queue/jobs.ts";
 import type { Lease } from "./queue/leases.ts";
 import { type Workers, workersOf } from "./queue/workers.ts";
+import { type RowChecks, rowChecksOf } from "./row-checks.ts";
 import { type Appends, appendsOf } from "./runs/appends.ts";
 import { type Checkpoints, checkpointsOf } from "./runs/checkpoints.ts";
 import { type FineTunes, fineTunesOf } from "./runs/fine-tunes.ts";
@@ -66,6 +67,7 @@ export interface Store extends Queue, Appends, Records, Weights {
   readonly baseModels: BaseModels;
   readonly foundModels: FoundModels;
   readonly datasets: Datasets;
+  readonly rowChecks: RowChecks;
   readonly fineTunes: FineTunes;
   readonly checkpoints: Checkpoints;
   readonly workers: Workers;
@@ -99,6 +101,7 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
     baseModels: translated(baseModelsOf(database)),
     foundModels: translated(foundModelsOf(database)),
     datasets: translated(datasetsOf(database)),
+    rowChecks: translated(rowChecksOf(database)),
     fineTunes: translated(fineTunesOf(database)),
     checkpoints: translated(checkpointsOf(database)),
     workers: translated(workersOf(database)),

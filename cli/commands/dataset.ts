@@ -1,16 +1,18 @@
 /** steplog dataset FILE --preset sst2 --out DIR: converts the published rows of a task into datasets. */
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
-import { objectsOf } from "../../dataset/files.ts";
 import type { Part, Preparation } from "../../dataset/prepare.ts";
-import { parts, prepare } from "../../dataset/prepare.ts";
+import { parts } from "../../dataset/prepare.ts";
 import type { PresetName } from "../../dataset/presets.ts";
 import { presetNames } from "../../dataset/presets.ts";
-import type { TextRow } from "../../dataset/jsonl.ts";
+import type { prepareFile } from "../../dataset/tasks.ts";
+import { limitsFor } from "../../sandbox/limits.ts";
+import { Sandbox } from "../../sandbox/sandbox.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
+import { programPath } from "../../schema/package.ts";
 import { counted } from "../../schema/units.ts";
 import { requireReadable, requireWritable } from "../files.ts";
 import { integer, number } from "../options.ts";
@@ -93,17 +95,31 @@ async function dataset(file: string, options: DatasetOptions): Promise<void> {
   await requireWritable(options.out, "folder");
   await mkdir(options.out, { recursive: true });
   const written: Written[] = [];
-  for (const part of partsOf(options)) {
-    const rows: TextRow[] = [];
-    // Only training rows are sampled; validation and test keep all of theirs.
-    const perClass = part === "TRAINING" ? options.perClass : undefined;
-    for await (const row of prepare(objectsOf(file), { ...preparation, part, perClass })) rows.push(row);
-    const path = join(options.out, `${part.toLowerCase()}.jsonl`);
-    await writeFile(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
-    written.push({ file: path, rows: rows.length, classes: classesOf(rows) });
+  const sandbox = new Sandbox();
+  try {
+    for (const part of partsOf(options)) {
+      // Only training rows are sampled; validation and test keep all of theirs.
+      const perClass = part === "TRAINING" ? options.perClass : undefined;
+      const to = join(options.out, `${part.toLowerCase()}.jsonl`);
+      written.push({ file: to, ...(await prepareIn(sandbox, file, { ...preparation, part, perClass }, to)) });
+    }
+  } finally {
+    sandbox.close();
   }
   if (options.json) printJson({ written });
   else for (const one of written) print(summaryOf(one));
+}
+
+/** @throws DATASET_INVALID */
+async function prepareIn(sandbox: Sandbox, file: string, preparation: Preparation, to: string) {
+  const path = resolve(file);
+  return sandbox.run<typeof prepareFile>({
+    file: programPath("dataset/tasks"),
+    name: "prepareFile",
+    input: { path, preparation, to: resolve(to), mostClasses },
+    limits: limitsFor((await stat(path)).size),
+    blame: { code: "DATASET_INVALID", doing: `Reading ${file}` },
+  });
 }
 
 function preparationOf({ preset, template, labelField, labels, validation, test, seed }: DatasetOptions): Preparation {
@@ -119,12 +135,6 @@ function usage(message: string): SteplogError {
 
 function partsOf({ validation, test }: DatasetOptions): Part[] {
   return parts.filter((part) => part === "TRAINING" || (part === "VALIDATION" ? validation > 0 : test > 0));
-}
-
-function classesOf(rows: readonly TextRow[]): Record<string, number> | null {
-  const counts: Record<string, number> = {};
-  for (const { completion } of rows) counts[completion] = (counts[completion] ?? 0) + 1;
-  return Object.keys(counts).length <= mostClasses ? counts : null;
 }
 
 function summaryOf({ file, rows, classes }: Written): string {

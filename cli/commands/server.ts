@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
+import { Sandbox } from "../../sandbox/sandbox.ts";
 import { packagePath } from "../../schema/package.ts";
 import { startServer } from "../../server/server.ts";
 import { openStore } from "../../store/store.ts";
@@ -26,11 +27,13 @@ async function server(options: { port?: number; openToEveryone?: true }): Promis
   const signal = stopSignal();
   const log = createLog("server", config.logLevel);
   const store = await openStore({ databaseUrl, directUrl: config.directUrl, storageDir: config.storageDir, log });
+  const sandbox = new Sandbox();
   try {
     if (!(await migrateWhenUp(store, log, signal))) return;
     const running = await startServer({
       store,
       log,
+      sandbox,
       host: config.host,
       port: options.port ?? config.port,
       openToEveryone: options.openToEveryone ?? config.openToEveryone,
@@ -46,6 +49,7 @@ async function server(options: { port?: number; openToEveryone?: true }): Promis
     await whenAborted(signal);
     await running.close();
   } finally {
+    sandbox.close();
     await store.close();
   }
 }

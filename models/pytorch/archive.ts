@@ -7,6 +7,7 @@ import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
 import type { Entry, ZipFile } from "yauzl";
 import { openPromise } from "yauzl";
+import { refuseUnreadable } from "../../dataset/model-text.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import type { PickledTensor } from "./pickle.ts";
 import { readStateDict } from "./pickle.ts";
@@ -92,6 +93,7 @@ async function refuseOtherParts(path: string, root: string, entries: ReadonlyMap
 
 async function readEntry(path: string, name: string, entry: ArchiveEntry | undefined): Promise<Buffer> {
   if (!entry || entry.bytes > maxPickleBytes) throw unusable(path, `its ${name} has ${entry?.bytes} bytes`);
+  await refuseUnreadable(path, Infinity);
   const file = await open(path, "r");
   try {
     return await readRange(file, path, entry.offset, entry.bytes);

@@ -7,6 +7,7 @@ import { presetNames } from "../../dataset/presets.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
 import type { Services } from "../context.ts";
+import { whenGone } from "../context.ts";
 import { invalidArgument } from "../errors.ts";
 import { type DatasetLabel, storeStream } from "../store-dataset.ts";
 import { unpacked } from "./body.ts";
@@ -30,7 +31,8 @@ export async function receiveDataset(
   const label = labelIn(url);
   const preset = presetIn(url);
   refuseForm(request, response);
-  const dataset = await storeStream(services, label, unpacked(request, response), preset && { preset });
+  const wanted = { ...label, preparation: preset && { preset }, signal: whenGone(response) };
+  const dataset = await storeStream(services, wanted, unpacked(request, response));
   const { rows, bytes, sha256 } = dataset;
   sendJson(response, 201, { id: encodeGlobalID("Dataset", dataset.id), name: dataset.name, rows, bytes, sha256 });
 }

@@ -4,6 +4,7 @@ import { Readable } from "node:stream";
 import { SteplogError } from "../../schema/errors.ts";
 import type { Access } from "../access.ts";
 import type { Services } from "../context.ts";
+import { whenGone } from "../context.ts";
 import { readBody } from "./body.ts";
 import { receiveDataset } from "./datasets.ts";
 import { sendLog, sendWeights } from "./downloads.ts";
@@ -57,7 +58,8 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
   if (pathname === "/graphql") {
     access.check(request);
     if (request.method === "POST") Object.assign(request, { body: Readable.from([await readBody(request, response)]) });
-    await gateway(request, response, { ...services, origin: originOf(request.headers.host) });
+    const signal = whenGone(response);
+    await gateway(request, response, { ...services, origin: originOf(request.headers.host), signal });
     return;
   }
   if (isUpload) {

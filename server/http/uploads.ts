@@ -3,7 +3,7 @@
  * a mutation turns them into datasets, or for one day.
  */
 import { randomUUID } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
+import { createWriteStream } from "node:fs";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
@@ -91,23 +91,27 @@ export class Uploads {
     }
     return {
       path: join(this.#directory, id),
-      open: () => createReadStream(join(this.#directory, id)),
       // Two mutations may have used the same upload; then the file is already gone.
       remove: () => this.#files.remove(id).catch(() => {}),
     };
   }
 
-  /** Writes a stream to a file that can be read more than once. @throws PAYLOAD_TOO_LARGE */
-  async spool(source: AsyncIterable<Uint8Array>) {
+  /** The path of a file for the work of one request; it is not there yet. */
+  scratch() {
     const path = join(this.#directory, streamPrefix + randomUUID());
-    const remove = () => rm(path, { force: true });
+    return { path, remove: () => rm(path, { force: true }) };
+  }
+
+  /** Writes a stream to a file. @throws PAYLOAD_TOO_LARGE */
+  async spool(source: AsyncIterable<Uint8Array>) {
+    const { path, remove } = this.scratch();
     try {
       await pipeline(source, atMost(limits.datasetBytes), createWriteStream(path));
     } catch (error) {
       await remove();
       throw error;
     }
-    return { path, open: () => createReadStream(path), remove };
+    return { path, remove };
   }
 }
 

@@ -13,6 +13,8 @@ export interface FineTunes extends RunReaders {
   /** Row, job, event and notification in one transaction. @throws NOT_FOUND; CONFLICT for a key used with another input */
   create(input: NewFineTune): Promise<{ readonly fineTune: FineTune; readonly created: boolean }>;
   get(id: string): Promise<FineTune | null>;
+  /** Whether a run was created with this idempotency key. */
+  hasKey(idempotencyKey: string): Promise<boolean>;
   list(page: Page & { readonly status?: FineTuneStatus | undefined }): Promise<FineTune[]>;
   byIds(ids: readonly string[]): Promise<(FineTune | null)[]>;
   /** A QUEUED run ends at once, a RUNNING one after its current step. @throws INVALID_STATE for one that succeeded or failed */
@@ -30,6 +32,13 @@ export function fineTunesOf(database: Database): FineTunes {
     byIds,
     ...runReaders(database),
     create: (input) => database.transaction((tx) => create(tx, input)),
+    async hasKey(key) {
+      const found = await database
+        .select({ id: fineTunes.id })
+        .from(fineTunes)
+        .where(eq(fineTunes.idempotencyKey, key));
+      return found.length > 0;
+    },
     get: async (id) => (await byIds([id]))[0] ?? null,
     cancel: (id) => database.transaction((tx) => cancel(tx, id)),
     waitingReason: (id) => whyJobWaits(database, "FINE_TUNE", id),

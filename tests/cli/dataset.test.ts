@@ -34,7 +34,7 @@ test("writes a sample to learn from and the rest to be judged by, the same from 
   expect(contents[1]).toStrictEqual(contents[0]);
 });
 
-test("says what is wrong with options and rows", async () => {
+test("says what is wrong with options and rows", { timeout: 60_000 }, async () => {
   const folder = await scratch();
   const rows = join(folder, "rows.jsonl");
   await writeFile(rows, '{"text": "a", "label": 9}\n');

@@ -1,10 +1,13 @@
 /** A gateway that is killed, a worker that is told to stop, a run that is cancelled: what was acknowledged stays. Real processes. */
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { reconstruct } from "../../engine/replay/reconstruct.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
+import { golden } from "../support/models.ts";
 import { collectSteps, expectEveryStepOnce, expectRebuilt, steps } from "./follow.ts";
 import { createRun, testService, until } from "./service.ts";
 
@@ -64,4 +67,16 @@ test("a run that is cancelled ends with a checkpoint that rebuilds", { timeout: 
   const out = join(service.folder, "rebuilt");
   const { digest } = await reconstruct({ base, log, out, device: createPlainDevice(), verify: false, replace: false });
   expect(digest).toBe(checkpoint?.weightsDigest);
+});
+
+test("a gateway that is told to stop ends while it reads a file without end", { timeout: 60_000 }, async () => {
+  const service = await testService();
+  const { running, url } = await service.startServer();
+  const body = await readFile(golden("datasets", "endless.parquet"));
+  const sent = fetch(`${url}/datasets?name=endless`, { method: "POST", body }).catch(() => null);
+  await delay(1_000);
+  const start = performance.now();
+  expect(await running.kill("SIGTERM")).toBe(0);
+  expect(performance.now() - start).toBeLessThan(10_000);
+  await sent;
 });

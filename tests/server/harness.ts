@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createClient, type Client } from "graphql-ws";
 import { pino } from "pino";
 import { WebSocket } from "ws";
+import { Sandbox } from "../../sandbox/sandbox.ts";
 import { leaseMs } from "../../schema/limits.ts";
 import { Chain, encodeHeader, packScalars, ruleSeed, type StepLogHeader } from "../../schema/step-log.ts";
 import { startServer, type RunningServer, type ServerConfig } from "../../server/server.ts";
@@ -44,6 +45,9 @@ export interface TestServer extends RunningServer {
 /** Context of the test model in tokens. Its tokenizer makes one token of each byte. */
 export const contextLength = 64;
 
+/** Its processes are shared by the tests of a process. They do not keep it from ending. */
+const sandbox = new Sandbox();
+
 export async function testServer(options: Partial<ServerConfig> = {}): Promise<TestServer> {
   const database = await testStore();
   const { store } = database;
@@ -53,7 +57,16 @@ export async function testServer(options: Partial<ServerConfig> = {}): Promise<T
   const model = await store.baseModels.register(modelRow("bytes"));
   const logged: string[] = [];
   const log = pino({ level: "debug" }, { write: (line: string) => void logged.push(line) });
-  const config = { store, log, host: "127.0.0.1", port: 0, modelsDir, uploadsDir: join(folder, "uploads"), ...options };
+  const config = {
+    store,
+    log,
+    sandbox,
+    host: "127.0.0.1",
+    port: 0,
+    modelsDir,
+    uploadsDir: join(folder, "uploads"),
+    ...options,
+  };
   const server = await startServer(config);
   const gql: TestServer["gql"] = async (query, variables) => {
     const response = await fetch(`${server.url}/graphql`, {

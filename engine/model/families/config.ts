@@ -1,13 +1,14 @@
 /** Reading config.json: each family has a schema of the fields it uses, and errors name the field. */
 import { z } from "zod";
 import { SteplogError } from "../../../schema/errors.ts";
+import { limits } from "../../../schema/limits.ts";
 import type { ActivationFunction } from "../../devices/device.ts";
 
 /** Parses the fields a family uses, of the config or of its dictionary `within`. @throws MODEL_INVALID naming wrong fields */
 export function parseConfig<T extends z.ZodType>(schema: T, config: unknown, within?: string): z.output<T> {
   const parsed = schema.safeParse(config);
   if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map(({ path, message }) => {
+  const issues = parsed.error.issues.slice(0, limits.issuesReported).map(({ path, message }) => {
     return { field: [...(within === undefined ? [] : [within]), ...path].join("."), message };
   });
   const fields = issues.map((issue) => `${issue.field} (${issue.message})`).join(", ");
@@ -73,8 +74,18 @@ export function activationNamed(field: string, name: string): ActivationFunction
 
 /** The error for a value of a config field that Steplog does not implement. */
 export function unsupportedField(field: string, value: unknown, known: readonly string[]): SteplogError {
-  const message = `config.json has ${field} = ${JSON.stringify(value)}; Steplog implements ${known.join(", ")}.`;
+  const message = `config.json has ${field} = ${quoted(value)}; Steplog implements ${known.join(", ")}.`;
   return new SteplogError("MODEL_UNSUPPORTED", message, [{ field, message }]);
+}
+
+/** The value as JSON, which is too deep for JSON.stringify in some files. */
+function quoted(value: unknown): string {
+  try {
+    const text = JSON.stringify(value);
+    return text.length > 200 ? `${text.slice(0, 200)}...` : text;
+  } catch {
+    return "a value with too many levels";
+  }
 }
 
 /** Refuses a field that, if set, changes the computation in a way that Steplog does not implement. */

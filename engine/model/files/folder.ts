@@ -3,9 +3,10 @@
  * (docs/STEP_LOG.md) identifies it.
  */
 import { createHash } from "node:crypto";
-import { access, readFile, readdir } from "node:fs/promises";
+import { access, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { modelTextBytes, readModelText } from "../../../dataset/model-text.ts";
 import { SteplogError, invariant } from "../../../schema/errors.ts";
 import { configureModel } from "../families/all.ts";
 import { endOfSequence, tokenIds } from "../families/config.ts";
@@ -68,21 +69,22 @@ export async function readModelConfig(path: string): Promise<Pick<ModelFolder, "
   return { config, architecture: configureModel(config) };
 }
 
-async function readJson(folder: string, name: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(join(folder, name), "utf8");
-  } catch (cause) {
-    const found = await exists(folder);
-    const what = found ? `${folder} has no ${name}` : `There is no folder ${folder}`;
-    const advice = "Give a folder in Hugging Face layout: config.json, model.safetensors, tokenizer.json.";
-    throw new SteplogError(found ? "MODEL_INVALID" : "NOT_FOUND", `${what}. ${advice}`, [], { cause });
-  }
+async function readJson(folder: string, name: string, limit: number = modelTextBytes.config): Promise<unknown> {
+  const text = await readText(folder, name, limit);
   try {
     return JSON.parse(text);
   } catch (cause) {
     throw new SteplogError("MODEL_INVALID", `${join(folder, name)} is not JSON.`, [], { cause });
   }
+}
+
+async function readText(folder: string, name: string, limit: number): Promise<string> {
+  const text = await readModelText(join(folder, name), limit);
+  if (text !== null) return text;
+  const found = await exists(folder);
+  const what = found ? `${folder} has no ${name}` : `There is no folder ${folder}`;
+  const advice = "Give a folder in Hugging Face layout: config.json, model.safetensors, tokenizer.json.";
+  throw new SteplogError(found ? "MODEL_INVALID" : "NOT_FOUND", `${what}. ${advice}`);
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -125,7 +127,7 @@ function adviceFor(names: readonly string[]): string {
  * @throws MODEL_INVALID if it is damaged or names a file outside its folder
  */
 export async function readShardIndex(folder: string, name = indexName): Promise<Map<string, string>> {
-  const parsed = indexSchema.safeParse(await readJson(folder, name));
+  const parsed = indexSchema.safeParse(await readJson(folder, name, modelTextBytes.index));
   if (!parsed.success) {
     throw new SteplogError("MODEL_INVALID", `${folder}/${name} has no weight_map from tensor names to files.`);
   }
@@ -141,7 +143,7 @@ async function readShards(folder: string): Promise<TensorLocation[]> {
     if (!(await exists(join(folder, file)))) {
       throw new SteplogError("MODEL_INVALID", `${folder} has no ${file}, which its index lists.`);
     }
-    found.push(...(await readSafetensorsHeader(join(folder, file))));
+    for (const tensor of await readSafetensorsHeader(join(folder, file))) found.push(tensor);
   }
   const names = new Set(found.map(({ name }) => name));
   const missing = [...map.keys()].find((name) => !names.has(name));

@@ -5,6 +5,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
 import { z } from "zod";
+import { refuseUnreadable } from "../../../dataset/model-text.ts";
 import { SteplogError, invariant } from "../../../schema/errors.ts";
 import { counted } from "../../../schema/units.ts";
 
@@ -56,12 +57,13 @@ const headerSchema = z.record(
   }),
 );
 
-/** Every reader of the format refuses larger headers. */
-const maxHeaderBytes = 100_000_000;
+/** Far above any model's: about 200,000 tensors in one file. */
+const maxHeaderBytes = 25_000_000;
 const chunkBytes = 4 * 1024 * 1024;
 
 /** @throws MODEL_INVALID for a file that is truncated, has trailing bytes, or contradicts its header */
 export async function readSafetensorsHeader(path: string): Promise<TensorLocation[]> {
+  await refuseUnreadable(path, Infinity);
   const file = await open(path, "r");
   try {
     const { size } = await file.stat();

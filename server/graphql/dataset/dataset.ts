@@ -1,9 +1,9 @@
 /** Datasets: rows of prompt and completion, checked before they are stored. */
+import { Readable } from "node:stream";
 import { z } from "zod";
 import { SteplogError } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
-import { type DatasetLabel, storeDataset, storeUpload } from "../../store-dataset.ts";
-import type { Preparation } from "../../../dataset/prepare.ts";
+import { storeStream, storeUpload } from "../../store-dataset.ts";
 import { builder, queryCost } from "../builder.ts";
 import { DatasetRef } from "../nodes.ts";
 import { pageCost, pageOf } from "../page.ts";
@@ -79,9 +79,10 @@ builder.mutationField("createDataset", (t) =>
     resolve: (_root, { input }, context) => {
       const preparation = input.prepare ? preparationOf(input.prepare) : null;
       const { name, uploadId, jsonl } = input;
-      const label = { name, idempotencyKey: input.idempotencyKey ?? null };
-      if (uploadId != null && jsonl == null) return storeUpload(context, label, uploadId, preparation);
-      if (jsonl != null && uploadId == null) return storeInline(context, label, jsonl, preparation);
+      const { signal } = context;
+      const dataset = { name, idempotencyKey: input.idempotencyKey ?? null, preparation, signal };
+      if (uploadId != null && jsonl == null) return storeUpload(context, dataset, uploadId);
+      if (jsonl != null && uploadId == null) return storeStream(context, dataset, inline(jsonl));
       throw new SteplogError("INVALID_ARGUMENT", "Give exactly one of `jsonl` and `uploadId`.", [
         { field: "input.jsonl", message: "give exactly one of `jsonl` and `uploadId`" },
       ]);
@@ -89,19 +90,10 @@ builder.mutationField("createDataset", (t) =>
   }),
 );
 
-function storeInline(
-  context: Parameters<typeof storeDataset>[0],
-  label: DatasetLabel,
-  jsonl: string,
-  preparation: Preparation | null,
-) {
+/** @throws PAYLOAD_TOO_LARGE */
+function inline(jsonl: string): Readable {
   const bytes = Buffer.from(jsonl);
-  if (bytes.length > limits.inlineDatasetBytes) {
-    const message = `has ${bytes.length} bytes; the inline limit is ${limits.inlineDatasetBytes}. Upload the file to /uploads instead`;
-    throw new SteplogError("PAYLOAD_TOO_LARGE", `jsonl ${message}.`, [{ field: "input.jsonl", message }]);
-  }
-  const open = async function* open() {
-    yield bytes;
-  };
-  return storeDataset(context, label, { open }, preparation);
+  if (bytes.length <= limits.inlineDatasetBytes) return Readable.from([bytes]);
+  const message = `has ${bytes.length} bytes; the inline limit is ${limits.inlineDatasetBytes}. Upload the file to /uploads instead`;
+  throw new SteplogError("PAYLOAD_TOO_LARGE", `jsonl ${message}.`, [{ field: "input.jsonl", message }]);
 }

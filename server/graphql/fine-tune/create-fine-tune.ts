@@ -1,18 +1,17 @@
 /** Creating a fine-tune: everything that can be checked is checked before anything is stored. */
 import { encodeGlobalID } from "@pothos/plugin-relay";
 import { z } from "zod";
-import type { Needs } from "../../../dataset/encode.ts";
-import { checkRowsFit, needsOf } from "../../../dataset/encode.ts";
-import { readRows } from "../../../dataset/jsonl.ts";
+import { needsOf } from "../../../dataset/encode.ts";
 import type { Hyperparameters } from "../../../schema/hyperparameters.ts";
 import { conflictingHyperparameters, contextTaken } from "../../../schema/hyperparameters.ts";
 import { limits } from "../../../schema/limits.ts";
 import { type PartNames, unmatchedLayers, unmatchedTensors } from "../../../schema/name-patterns.ts";
-import type { BaseModel, Dataset } from "../../../schema/tables.ts";
+import type { BaseModel } from "../../../schema/tables.ts";
 import { modelKindOf } from "../../../schema/model-kind.ts";
 import type { Store } from "../../../store/store.ts";
 import type { Context } from "../../context.ts";
 import { invalidArgument } from "../../errors.ts";
+import { checkRowsFitModel } from "../../row-checks.ts";
 import { builder, queryCost } from "../builder.ts";
 import { CreateFineTunePayload } from "./create-fine-tune-payload.ts";
 import type { Parent } from "./fork.ts";
@@ -99,11 +98,9 @@ builder.mutationField("createFineTune", (t) =>
       const labelWords = input.labelWords ?? parent?.run.labelWords ?? [];
       const rows = await datasetsOf(store, input, parent);
       checkSettings(hyperparameters, rows.validation !== null, baseModel, await store.baseModels.names(baseModel.id));
-      const taken = contextTaken(hyperparameters);
-      for (const [use, dataset] of Object.entries(rows)) {
-        const needs = use === "training" ? needsOf(hyperparameters.objective) : null;
-        if (dataset) await checkRows(context, baseModel, dataset, { labelWords, needs, taken });
-      }
+      // A repeated request finds its run, whose rows were checked.
+      const repeated = input.idempotencyKey != null && (await store.fineTunes.hasKey(input.idempotencyKey));
+      if (!repeated) await checkAllRows(context, baseModel, rows, { labelWords, hyperparameters });
       return store.fineTunes.create({
         idempotencyKey: input.idempotencyKey ?? null,
         name: input.name,
@@ -185,21 +182,19 @@ function unmatchedPatterns({ method, tensors, loraTargets }: Hyperparameters, na
   );
 }
 
-function datasetId(id: string): string {
-  return encodeGlobalID("Dataset", id);
-}
-
-async function checkRows(
+async function checkAllRows(
   context: Context,
   baseModel: BaseModel,
-  dataset: Dataset,
-  settings: { readonly labelWords: readonly string[]; readonly needs: Needs | null; readonly taken: number },
-) {
-  const { taken, ...wanted } = settings;
-  await checkRowsFit({
-    tokenizer: await context.tokenizers.of(baseModel),
-    bounds: { contextLength: baseModel.contextLength, taken, kind: modelKindOf(baseModel.family) },
-    rows: readRows(await context.store.blobs.open(dataset.sha256)),
-    ...wanted,
-  });
+  rows: Awaited<ReturnType<typeof datasetsOf>>,
+  { labelWords, hyperparameters }: { labelWords: readonly string[]; hyperparameters: Hyperparameters },
+): Promise<void> {
+  const taken = contextTaken(hyperparameters);
+  for (const [use, dataset] of Object.entries(rows)) {
+    const needs = use === "training" ? needsOf(hyperparameters.objective) : null;
+    if (dataset) await checkRowsFitModel(context, baseModel, dataset, { labelWords, needs, taken });
+  }
+}
+
+function datasetId(id: string): string {
+  return encodeGlobalID("Dataset", id);
 }

@@ -1,0 +1,56 @@
+/**
+ * The rows of a parquet file. Only for the sandbox: a damaged file can make the reader loop, and memory is allocated for the
+ * sizes that a file claims before its data can be checked.
+ */
+import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
+import { compressors } from "hyparquet-compressors";
+import { SteplogError } from "../schema/errors.ts";
+import { limits } from "../schema/limits.ts";
+
+/** Each row as JSON text. @throws DATASET_INVALID */
+export async function* parquetRows(path: string): AsyncGenerator<string> {
+  // If the file cannot be opened, that is not the file's fault.
+  const file = await asyncBufferFromFile(path);
+  const metadata = await attempt(() => parquetMetadataAsync(file));
+  const count = Number(metadata.num_rows);
+  if (count > limits.datasetRows) throw unreadable(`it has ${count} rows; the limit is ${limits.datasetRows}`);
+  let rowStart = 0;
+  let characters = 0;
+  for (const group of metadata.row_groups) {
+    const size = Number(group.total_byte_size);
+    if (size > limits.parquetBytes) {
+      throw unreadable(
+        `a row group has ${size} bytes uncompressed; the limit is ${limits.parquetBytes}. Write smaller row groups`,
+      );
+    }
+    const rowEnd = rowStart + Number(group.num_rows);
+    const from = rowStart;
+    const rows = await attempt(() => parquetReadObjects({ file, metadata, compressors, rowStart: from, rowEnd }));
+    for (const row of rows) {
+      const text = JSON.stringify(row, asJson);
+      characters += text.length;
+      if (characters > limits.parquetBytes)
+        throw unreadable(`its rows have more than ${limits.parquetBytes} characters`);
+      yield text;
+    }
+    rowStart = rowEnd;
+  }
+}
+
+/** A missing value of a column is left out; 64-bit integers become numbers. */
+function asJson(this: unknown, _key: string, value: unknown): unknown {
+  if (value === null) return Array.isArray(this) ? null : undefined;
+  return typeof value === "bigint" ? Number(value) : value;
+}
+
+async function attempt<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (cause) {
+    throw unreadable(cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+function unreadable(reason: string, cause?: unknown): SteplogError {
+  return new SteplogError("DATASET_INVALID", `The file cannot be read as parquet: ${reason}.`, [], { cause });
+}

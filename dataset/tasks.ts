@@ -1,0 +1,159 @@
+/** What is done to foreign files in the sandbox: each function takes and returns plain data, and says how far it is. */
+import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
+import type { Reporter } from "../sandbox/messages.ts";
+import { SteplogError } from "../schema/errors.ts";
+import type { ModelBounds, Needs } from "./encode.ts";
+import { checkRowsFit } from "./encode.ts";
+import { isParquet, objectsOf, parquetLines } from "./files.ts";
+import type { NumberedRow } from "./jsonl.ts";
+import { checkDataset, readRows } from "./jsonl.ts";
+import type { Preparation } from "./prepare.ts";
+import { prepare, preparedLines } from "./prepare.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+import { loadOptionalTokenizer } from "./tokenizer.ts";
+
+export interface DatasetFile {
+  /** JSON Lines or parquet. */
+  readonly path: string;
+  readonly preparation: Preparation | null;
+  /** Where to write the rows as JSON Lines, unless `path` has them as they are to be stored. */
+  readonly to: string;
+}
+
+/** Checks every row of a dataset; the file to store. @throws DATASET_INVALID */
+export async function makeDataset(
+  { path, preparation, to }: DatasetFile,
+  { progress }: Reporter,
+): Promise<{ rows: number; stored: string }> {
+  if (!preparation && !(await isParquet(path))) {
+    return { ...(await checkDataset(counted(createReadStream(path), progress))), stored: path };
+  }
+  const lines = preparation ? preparedLines(counted(objectsOf(path), progress), preparation) : parquetLines(path);
+  return { ...(await checkDataset(written(counted(lines, progress), to))), stored: to };
+}
+
+/** Passes the bytes on once they are in the file. */
+async function* written(source: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<Uint8Array> {
+  const file = await open(path, "wx");
+  try {
+    for await (const chunk of source) {
+      await file.writeFile(chunk);
+      yield chunk;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+export interface PreparedFile {
+  readonly path: string;
+  readonly preparation: Preparation;
+  readonly to: string;
+  /** With more distinct completions than this, they are not counted. */
+  readonly mostClasses: number;
+}
+
+/** Prepares the rows of a file; how many there are, in all and of each completion. @throws DATASET_INVALID */
+export async function prepareFile(
+  { path, preparation, to, mostClasses }: PreparedFile,
+  { progress }: Reporter,
+): Promise<{ rows: number; classes: Readonly<Record<string, number>> | null }> {
+  const classes = new Map<string, number>();
+  let rows = 0;
+  const file = await open(to, "w");
+  try {
+    for await (const row of prepare(counted(objectsOf(path), progress), preparation)) {
+      await file.writeFile(`${JSON.stringify(row)}\n`);
+      rows += 1;
+      progress();
+      if (classes.size <= mostClasses) classes.set(row.completion, (classes.get(row.completion) ?? 0) + 1);
+    }
+  } finally {
+    await file.close();
+  }
+  return { rows, classes: classes.size <= mostClasses ? Object.fromEntries(classes) : null };
+}
+
+export interface RowsToCheck {
+  /** Folder of the model, whose tokenizer is used if it has one, and its name. */
+  readonly folder: string;
+  readonly model: string;
+  /** Changes when the folder's tokenizer does. */
+  readonly tokenizerKey: string;
+  readonly bounds: ModelBounds;
+  /** A checked dataset, as stored. */
+  readonly path: string;
+  readonly labelWords: readonly string[];
+  readonly needs: Needs | null;
+}
+
+/** Checks that every row of a dataset fits a model. @throws DATASET_INVALID, MODEL_INVALID, MODEL_UNSUPPORTED */
+export async function checkRows(
+  { folder, model, tokenizerKey, path, ...settings }: RowsToCheck,
+  { begin, progress }: Reporter,
+): Promise<void> {
+  begin({ code: "MODEL_INVALID", doing: `Loading the tokenizer and chat template of ${model}` });
+  const tokenizer = await tokenizerOf(folder, tokenizerKey);
+  begin({ code: "MODEL_INVALID", doing: `Tokenising rows with the tokenizer and chat template of ${model}` });
+  await checkRowsFit({ ...settings, tokenizer, rows: numbered(readRows(createReadStream(path)), progress) });
+}
+
+/** A process checks one dataset after the other against the same model, so it keeps the last tokenizer. */
+let last: { readonly key: string; readonly tokenizer: Tokenizer | null } | null = null;
+
+async function tokenizerOf(folder: string, key: string): Promise<Tokenizer | null> {
+  if (last?.key === key) return last.tokenizer;
+  last = null;
+  const tokenizer = await loadAndTry(folder);
+  last = { key, tokenizer };
+  return tokenizer;
+}
+
+/** Whether a model folder has a tokenizer, which works. @throws MODEL_INVALID, MODEL_UNSUPPORTED */
+export async function checkTokenizer({ folder }: { readonly folder: string }, { begin }: Reporter): Promise<boolean> {
+  begin({ code: "MODEL_INVALID", doing: "Loading the tokenizer and chat template" });
+  return (await loadAndTry(folder)) !== null;
+}
+
+/** Texts on which regular expressions that backtrack take for ever. */
+const trials = [
+  "Hello, world! It's 12:30.\n\n  Words  \t1234567 ",
+  ...["a", " ", "1", "\n", "!"].map((one) => `${one.repeat(64)}\u{1f600}`),
+];
+
+/** A tokenizer that fails, or a template without end, is found before any row is blamed for it. @throws MODEL_INVALID */
+async function loadAndTry(folder: string): Promise<Tokenizer | null> {
+  const tokenizer = await loadOptionalTokenizer(folder);
+  if (!tokenizer) return null;
+  for (const text of trials) tokenizer.decode(tokenizer.encodeWhole(text));
+  try {
+    tokenizer.chat?.write([
+      { role: "user", content: "Hello?" },
+      { role: "assistant", content: "Hello!" },
+    ]);
+  } catch (error) {
+    // A template may refuse this conversation and take others.
+    if (!(error instanceof SteplogError)) throw error;
+  }
+  return tokenizer;
+}
+
+/** Reports each item. */
+async function* counted<T>(source: AsyncIterable<T>, progress: Reporter["progress"]): AsyncGenerator<T> {
+  for await (const item of source) {
+    progress();
+    yield item;
+  }
+}
+
+/** Reports each row's line once it was handled. */
+async function* numbered(
+  source: AsyncIterable<NumberedRow>,
+  progress: Reporter["progress"],
+): AsyncGenerator<NumberedRow> {
+  for await (const item of source) {
+    yield item;
+    progress(item.line);
+  }
+}

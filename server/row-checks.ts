@@ -1,0 +1,88 @@
+/**
+ * Checks that every row of a dataset fits a base model, in the sandbox. The store keeps the result: a run with the same
+ * dataset, model and settings starts at once, also after a restart and from another gateway.
+ */
+import { createHash } from "node:crypto";
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Needs } from "../dataset/encode.ts";
+import type { RowsToCheck, checkRows } from "../dataset/tasks.ts";
+import { limitsFor } from "../sandbox/limits.ts";
+import { modelKindOf } from "../schema/model-kind.ts";
+import { SteplogError } from "../schema/errors.ts";
+import { programPath, version } from "../schema/package.ts";
+import { canonicalJson } from "../schema/step-log.ts";
+import type { BaseModel, Dataset, RowsProblem } from "../schema/tables.ts";
+import type { Context } from "./context.ts";
+
+/** What else decides whether a row fits. */
+export interface RowSettings {
+  readonly labelWords: readonly string[];
+  readonly needs: Needs | null;
+  /** Tokens of the context that a prefix takes. */
+  readonly taken: number;
+}
+
+/** @throws DATASET_INVALID with lines; MODEL_INVALID for a tokenizer or chat template that cannot be used */
+export async function checkRowsFitModel(
+  context: Context,
+  model: BaseModel,
+  dataset: Dataset,
+  settings: RowSettings,
+): Promise<void> {
+  const { store, modelsDir } = context;
+  const rows = await rowsToCheck(join(modelsDir, model.name), model, settings);
+  const key = keyOf(dataset, rows);
+  const kept = await store.rowChecks.get(key);
+  const problem = kept ? kept.problem : await check(context, dataset, rows);
+  if (!kept) await store.rowChecks.keep(key, problem);
+  if (problem) throw new SteplogError("DATASET_INVALID", problem.message, problem.issues);
+}
+
+type Rows = Omit<RowsToCheck, "path">;
+
+async function rowsToCheck(
+  folder: string,
+  { name, hash, family, contextLength }: BaseModel,
+  { taken, ...settings }: RowSettings,
+): Promise<Rows> {
+  const tokenizerKey = `${hash}\n${await tokenizerFiles(folder)}`;
+  const bounds = { contextLength, taken, kind: modelKindOf(family) };
+  return { folder, model: name, tokenizerKey, bounds, ...settings };
+}
+
+/** Everything that the result depends on, wherever the folder is. Another release may check otherwise. */
+function keyOf({ sha256 }: Dataset, rows: Rows): string {
+  return createHash("sha256")
+    .update(canonicalJson({ version, sha256, ...rows, folder: null }))
+    .digest("hex");
+}
+
+/** What is wrong with the rows, or null. @throws what is not the rows' fault, or depends on the machine */
+async function check({ sandbox, store, signal }: Context, dataset: Dataset, rows: Rows): Promise<RowsProblem | null> {
+  try {
+    const { size } = await stat(join(rows.folder, "tokenizer.json")).catch(() => ({ size: 0 }));
+    await sandbox.run<typeof checkRows>({
+      file: programPath("dataset/tasks"),
+      name: "checkRows",
+      input: { ...rows, path: store.blobs.path(dataset.sha256) },
+      limits: limitsFor(dataset.bytes + size),
+      blame: { code: "DATASET_INVALID", doing: "Reading the dataset" },
+      signal,
+    });
+    return null;
+  } catch (error) {
+    if (!(error instanceof SteplogError) || error.code !== "DATASET_INVALID" || error.issues.length === 0) throw error;
+    return { message: error.message, issues: error.issues };
+  }
+}
+
+/** Names, sizes and times of the small files of a model, which change when its tokenizer or template does. */
+async function tokenizerFiles(folder: string): Promise<string> {
+  const names = (await readdir(folder).catch(() => [])).filter((name) => /\.(?:json|jinja|txt|model)$/u.test(name));
+  const files = names.toSorted().map(async (name) => {
+    const { size, mtimeMs } = await stat(join(folder, name)).catch(() => ({ size: 0, mtimeMs: 0 }));
+    return `${name} ${size} ${mtimeMs}`;
+  });
+  return (await Promise.all(files)).join("\n");
+}
