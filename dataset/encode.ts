@@ -152,7 +152,8 @@ function wordIssues(tokenizer: Tokenizer, word: string): InputIssue[] {
  */
 function encodeTokens(ids: readonly number[], labels: readonly number[], kind: ModelKind): EncodedRow {
   const ahead = kind === "causal" ? 1 : 0;
-  const scored = labels.flatMap((label, index) => (label >= 0 && index >= ahead ? [index] : []));
+  const scored: number[] = [];
+  for (let index = ahead; index < labels.length; index++) if ((labels[index] ?? -100) >= 0) scored.push(index);
   return {
     ids: Int32Array.from(ids),
     positions: Int32Array.from(scored, (index) => index - ahead),

@@ -32,6 +32,22 @@ const utf8 = new TextEncoder();
 
 /** The UTF-8 bytes of a text, each as its letter. */
 export function spellBytes(text: string): string {
+  return isAscii(text) ? spellAscii(text) : spellAll(text);
+}
+
+/** Most words of most texts, for which an encoder costs more than the rest. */
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= 0x80) return false;
+  return true;
+}
+
+function spellAscii(ascii: string): string {
+  let spelled = "";
+  for (let i = 0; i < ascii.length; i++) spelled += lettersOfBytes[ascii.charCodeAt(i)] ?? "";
+  return spelled;
+}
+
+function spellAll(text: string): string {
   let spelled = "";
   for (const byte of utf8.encode(text)) spelled += lettersOfBytes[byte] ?? "";
   return spelled;

@@ -46,7 +46,11 @@ test.each<readonly [string, string, (path: string) => Promise<unknown>]>([
   ["sizes that fit no weights", "config.json", asText({ ...config, num_hidden_layers: 2_000, vocab_size: 2 ** 24 })],
   ["a deep config", "config.json", text(`{"model_type":"llama","rope_scaling":${deep(200_000)}}`)],
   ["a deep model type", "config.json", text(`{"model_type":${deep(200_000)}}`)],
-  ["a deep field that must not be set", "config.json", text(`{"model_type":"gpt2","add_cross_attention":${deep(200_000)}}`)],
+  [
+    "a deep field that must not be set",
+    "config.json",
+    text(`{"model_type":"gpt2","add_cross_attention":${deep(200_000)}}`),
+  ],
   ["a model type of a megabyte", "config.json", asText({ model_type: "x".repeat(1e6) })],
   ["50,000 ends of sequence", "config.json", asText({ ...config, eos_token_id: Array(50_000).fill("x") })],
   ["a config of a terabyte", "config.json", sparse(2 ** 40)],
@@ -60,7 +64,11 @@ test.each<readonly [string, string, (path: string) => Promise<unknown>]>([
   ["a shape beyond all numbers", "model.safetensors", header({ w: tensor([2 ** 52, 2 ** 52, 2 ** 52]) })],
   ["a shape of 100,000 dimensions", "model.safetensors", header({ w: tensor(Array<number>(1e5).fill(2), 4) })],
   ["an endless tensor of no bytes", "model.safetensors", header({ w: tensor([0, 2 ** 52]) })],
-  ["20,000 tensors", "model.safetensors", header(Object.fromEntries(Array.from({ length: 2e4 }, (_, i) => [`t${i}`, tensor([0])])))],
+  [
+    "20,000 tensors",
+    "model.safetensors",
+    header(Object.fromEntries(Array.from({ length: 2e4 }, (_, i) => [`t${i}`, tensor([0])]))),
+  ],
   ["a deep header", "model.safetensors", header(`{"w":${deep(200_000)}}`)],
 ])("%s in %s", async (_, name, write) => {
   const folder = await folderWith(name, write);
@@ -80,8 +88,16 @@ test.each<readonly [string, string, (path: string) => Promise<unknown>]>([
   ["a tokenizer that is a device", "tokenizer.json", device],
   ["a tokenizer that is a pipe", "tokenizer.json", pipe],
   ["a deep tokenizer", "tokenizer.json", text(`{"model":${deep(200_000)}}`)],
-  ["no post-processor known", "tokenizer.json", asText({ model: { type: "BPE", vocab: { a: 0 }, merges: [] }, post_processor: { type: "Bad" } })],
-  ["a post-processor without tokens", "tokenizer.json", asText({ model: { type: "BPE", vocab: { a: 0 }, merges: [] }, post_processor: { type: "TemplateProcessing" } })],
+  [
+    "no post-processor known",
+    "tokenizer.json",
+    asText({ model: { type: "BPE", vocab: { a: 0 }, merges: [] }, post_processor: { type: "Bad" } }),
+  ],
+  [
+    "a post-processor without tokens",
+    "tokenizer.json",
+    asText({ model: { type: "BPE", vocab: { a: 0 }, merges: [] }, post_processor: { type: "TemplateProcessing" } }),
+  ],
   ["a model that is a number", "tokenizer.json", asText({ model: 7 })],
 ])("%s in %s", async (_, name, write) => {
   const folder = await folderWith(name, write);

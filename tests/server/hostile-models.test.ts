@@ -16,19 +16,25 @@ class HastySandbox extends Sandbox {
   }
 }
 
-const hostile: Readonly<Record<string, (good: Record<string, unknown>) => Readonly<Record<string, object | string>>>> = {
-  "a regular expression that backtracks": (good) => ({
-    "tokenizer.json": { ...good, pre_tokenizer: { type: "Split", pattern: { Regex: "(a+)+$" }, behavior: "Isolated", invert: false } },
-  }),
-  "a template without end": () => ({
-    "chat_template.jinja": "{% for i in range(100000) %}{% for j in range(100000) %}{{ j }}{% endfor %}{% endfor %}",
-  }),
-  "a template that lists a billion numbers": () => ({
-    "chat_template.jinja": "{% for i in range(1000000000) %}x{% endfor %}",
-  }),
-  "a post-processor that is a number": (good) => ({ "tokenizer.json": { ...good, post_processor: 7 } }),
-  "a vocabulary without tokens": (good) => ({ "tokenizer.json": { ...good, model: { type: "BPE", vocab: 3, merges: [] } } }),
-};
+const hostile: Readonly<Record<string, (good: Record<string, unknown>) => Readonly<Record<string, object | string>>>> =
+  {
+    "a regular expression that backtracks": (good) => ({
+      "tokenizer.json": {
+        ...good,
+        pre_tokenizer: { type: "Split", pattern: { Regex: "(a+)+$" }, behavior: "Isolated", invert: false },
+      },
+    }),
+    "a template without end": () => ({
+      "chat_template.jinja": "{% for i in range(100000) %}{% for j in range(100000) %}{{ j }}{% endfor %}{% endfor %}",
+    }),
+    "a template that lists a billion numbers": () => ({
+      "chat_template.jinja": "{% for i in range(1000000000) %}x{% endfor %}",
+    }),
+    "a post-processor that is a number": (good) => ({ "tokenizer.json": { ...good, post_processor: 7 } }),
+    "a vocabulary without tokens": (good) => ({
+      "tokenizer.json": { ...good, model: { type: "BPE", vocab: 3, merges: [] } },
+    }),
+  };
 
 test("createFineTune refuses it by name, and the next request is answered", { timeout: 60_000 }, async () => {
   const [sandbox, modelsDir] = [new HastySandbox(), await scratch()];

@@ -1,0 +1,64 @@
+/** 100 MB of rows are read and checked by a real gateway, which goes on answering. About two minutes. */
+import { createWriteStream, openAsBlob } from "node:fs";
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { golden } from "../support/models.ts";
+import { testService, until } from "./service.ts";
+
+const megabytes = 100;
+
+test(
+  "/healthz answers within 100 ms while 100 MB are checked, and a repeat costs nothing",
+  { timeout: 600_000 },
+  async () => {
+    const service = await testService();
+    await cp(golden("tokenizers", "bytelevel-gpt2", "tokenizer.json"), join(service.modelPath, "tokenizer.json"));
+    const { url, client } = await service.startServer();
+    await service.startWorker();
+    await until("the base model", 60_000, async () => {
+      const { baseModels } = (await client.query("{ baseModels { nodes { name } } }")) as {
+        baseModels: { nodes: object[] };
+      };
+      return baseModels.nodes.length > 0;
+    });
+    const path = join(service.folder, "large.jsonl");
+    await pipeline(Readable.from(lines(megabytes * 1e6)), createWriteStream(path));
+
+    let worst = 0;
+    const done = new AbortController();
+    const asking = (async () => {
+      while (!done.signal.aborted) {
+        const start = performance.now();
+        await (await fetch(`${url}/healthz`)).text();
+        worst = Math.max(worst, performance.now() - start);
+        await delay(20);
+      }
+    })();
+    const stored = await fetch(`${url}/datasets?name=large`, { method: "POST", body: await openAsBlob(path) });
+    const { id } = (await stored.json()) as { id: string };
+    const create = (key: string) => {
+      const start = performance.now();
+      const run = { name: key, baseModel: "tiny", dataset: id, idempotencyKey: key, hyperparameters: { steps: 1 } };
+      return client.createFineTune(run).then(() => performance.now() - start);
+    };
+    const first = await create("first");
+    expect(await create("first")).toBeLessThan(first / 10);
+    expect(await create("second")).toBeLessThan(first / 10);
+    done.abort();
+    await asking;
+    expect(worst).toBeLessThan(100);
+  },
+);
+
+/** Short rows of words and numbers. */
+function* lines(bytes: number): Generator<string> {
+  for (let written = 0, row = 0; written < bytes; row++) {
+    const line = `${JSON.stringify({ prompt: `Row ${row * 7919} of many, which says ${row % 13}`, completion: " so" })}\n`;
+    written += line.length;
+    yield line;
+  }
+}
