@@ -52,6 +52,8 @@ export type CreateFineTuneInput = {
 
 /** A task whose published rows Steplog can convert. The query datasetPresets describes each. */
 export type DatasetPreset =
+  /** Fields instruction, input (may be missing), output. */
+  | 'ALPACA'
   /** Fields passage, question, label (or answer). */
   | 'BOOLQ'
   /** Fields premise, hypothesis, label. */
@@ -68,6 +70,8 @@ export type DatasetPreset =
   | 'RECORD'
   /** Fields premise, hypothesis, label. */
   | 'RTE'
+  /** Fields conversations. */
+  | 'SHAREGPT'
   /** Fields premise, hypothesis, label. */
   | 'SNLI'
   /** Fields title, context, question, answers.text. */

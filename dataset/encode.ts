@@ -16,6 +16,8 @@ export interface EncodedRow {
   readonly positions: Int32Array;
   /** [scored] */
   readonly targets: Int32Array;
+  /** Of a conversation: turns whose end is scored too, as a special token. */
+  readonly endedTurns?: number;
 }
 
 export interface ModelBounds {
@@ -55,7 +57,7 @@ export function encodeRow(
  * tokens of what the assistant says, including tokens that straddle its borders, and the special token that ends the turn, if
  * there is one.
  */
-function encodeChat(tokenizer: Tokenizer, { messages }: ChatRow, room: number): EncodedRow {
+function encodeChat(tokenizer: Tokenizer, row: ChatRow, room: number): EncodedRow {
   if (!tokenizer.chat) {
     const advice = "Add its chat_template to tokenizer_config.json, or give rows of prompt and completion.";
     throw new SteplogError(
@@ -63,12 +65,13 @@ function encodeChat(tokenizer: Tokenizer, { messages }: ChatRow, room: number): 
       `The rows are conversations, but the model has no chat template. ${advice}`,
     );
   }
-  const text = tokenizer.chat.write(messages);
+  const text = tokenizer.chat.write(row);
   refuseLong(tokenizer, text, room);
   const ids = tokenizer.encodeMore(text);
   // The caller refuses it; where its turns are does not matter.
-  const spans = ids.length > room ? [] : tokenizer.chat.locate(text, messages);
-  return encodeTokens(ids, labelSpans(tokenizer, text, ids, spans).labels, "causal");
+  const spans = ids.length > room ? [] : tokenizer.chat.locate(text, row);
+  const { labels, ends } = labelSpans(tokenizer, text, ids, spans);
+  return { ...encodeTokens(ids, labels, "causal"), endedTurns: ends };
 }
 
 /** Characters a token that a text may have before it is tried whether a beginning of it is too long already. */

@@ -11,9 +11,13 @@
 import { z } from "zod";
 import type { InputIssue } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
+import { arrayAdvice, fieldsAdvice, syntaxAdvice } from "./advice.ts";
 import { invalid, IssueList, shorten, unusableLines } from "./issues.ts";
 import type { Line } from "./lines.ts";
 import { linesOf } from "./lines.ts";
+import type { Message } from "./message.ts";
+import { parseMessages } from "./message.ts";
+import { textProblem } from "./text.ts";
 
 export interface TextRow {
   readonly prompt: string;
@@ -29,16 +33,10 @@ interface TokenRow {
   readonly labels: readonly number[];
 }
 
-/** A turn of a conversation, in the format of hosted fine-tuning services. */
-export interface Message {
-  readonly role: "system" | "user" | "assistant";
-  readonly content: string;
-  /** 0 excludes a turn of the assistant from scoring. */
-  readonly weight?: number | undefined;
-}
-
 export interface ChatRow {
   readonly messages: readonly Message[];
+  /** Definitions of tools, as the model's chat template takes them. */
+  readonly tools?: readonly object[] | undefined;
 }
 
 export type Row = TextRow | ChatRow | TokenRow;
@@ -47,6 +45,14 @@ export type Row = TextRow | ChatRow | TokenRow;
 export interface NumberedRow {
   readonly line: number;
   readonly row: Row;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** An object of a file, with any fields. */
+export interface NumberedObject {
+  readonly line: number;
+  readonly value: Fields;
 }
 
 type ParsedLine = { readonly row: Row } | { readonly issues: readonly InputIssue[] };
@@ -70,36 +76,13 @@ const textRowSchema = z
     if (candidates && new Set(candidates).size < candidates.length) wrong("candidates", "two of them are equal");
     if (answers && !answers.includes(completion)) wrong("answers", "the completion is not one of them");
   });
-const chatRowSchema = z.object({
-  messages: z
-    .array(
-      z.object({
-        role: z.enum(["system", "user", "assistant"]),
-        content: someText,
-        weight: z.union([z.literal(0), z.literal(1)]).optional(),
-      }),
-    )
-    .min(1, "is empty"),
-});
-
 /** Longest lists of a row. Longer ones are refused before their elements are checked. */
 const longestLists = {
   messages: { most: limits.turns, what: "turns" },
+  tools: { most: limits.turns, what: "tools" },
   candidates: { most: limits.labelWords, what: "texts" },
   answers: { most: limits.labelWords, what: "texts" },
 } as const;
-
-/** What is wrong with any text of a row; null for nothing. */
-export function textProblem(text: string): string | null {
-  if (!text.isWellFormed()) return "contains half of a surrogate pair (\\ud800 to \\udfff), which is no character";
-  if (text.length <= limits.wordLength) return null;
-  for (const [word] of text.matchAll(/\S+/gu)) {
-    if (word.length > limits.wordLength) {
-      return `contains a word of ${word.length} characters without white space; the limit is ${limits.wordLength}`;
-    }
-  }
-  return null;
-}
 
 /**
  * Reads a whole file and counts its rows.
@@ -108,7 +91,7 @@ export function textProblem(text: string): string | null {
 export async function checkDataset(source: AsyncIterable<Uint8Array>): Promise<{ rows: number }> {
   const issues = new IssueList();
   let rows = 0;
-  for await (const line of linesOf(source)) {
+  for await (const line of jsonLinesOf(source)) {
     const parsed = parseLine(line);
     if ("row" in parsed) rows += 1;
     else issues.add(parsed.issues);
@@ -121,7 +104,7 @@ export async function checkDataset(source: AsyncIterable<Uint8Array>): Promise<{
 
 /** The rows of a file that was checked before. @throws DATASET_INVALID at the first wrong line */
 export async function* readRows(source: AsyncIterable<Uint8Array>): AsyncGenerator<NumberedRow> {
-  for await (const line of linesOf(source)) {
+  for await (const line of jsonLinesOf(source)) {
     const parsed = parseLine(line);
     if (!("row" in parsed)) {
       const issues = new IssueList();
@@ -133,11 +116,9 @@ export async function* readRows(source: AsyncIterable<Uint8Array>): AsyncGenerat
 }
 
 /** The objects of a file, with any fields. @throws DATASET_INVALID with the first lines that are not objects */
-export async function* readObjects(
-  source: AsyncIterable<Uint8Array>,
-): AsyncGenerator<{ line: number; value: Readonly<Record<string, unknown>> }> {
+export async function* readObjects(source: AsyncIterable<Uint8Array>): AsyncGenerator<NumberedObject> {
   const issues = new IssueList();
-  for await (const line of linesOf(source)) {
+  for await (const line of jsonLinesOf(source)) {
     const parsed = parseObject(line);
     if ("value" in parsed) yield { line: line.line, value: parsed.value };
     else issues.add(parsed.issues);
@@ -145,13 +126,22 @@ export async function* readObjects(
   issues.throwIfAny(unusableLines);
 }
 
-type Fields = Readonly<Record<string, unknown>>;
+/** @throws DATASET_INVALID for a file that is one JSON array */
+async function* jsonLinesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Line> {
+  let first = true;
+  for await (const line of linesOf(source)) {
+    const message = first ? arrayAdvice(line.text ?? "") : null;
+    if (message !== null) throw invalid(`These are not rows: ${message}.`, [{ line: line.line, message }]);
+    first = false;
+    yield line;
+  }
+}
 
 function parseLine(source: Line): ParsedLine {
   const parsed = parseObject(source);
   if (!("value" in parsed)) return parsed;
   const { line } = source;
-  const { value } = parsed;
+  const value = withoutNulls(parsed.value);
   const issues = listIssues(value).map((issue) => ({ line, ...issue }));
   if (issues.length > 0) return { issues };
   if ("input_ids" in value) return parseTokens(line, value);
@@ -165,7 +155,7 @@ function parseObject({ line, text }: Line): { value: Fields } | { issues: InputI
     value = JSON.parse(text);
   } catch (error) {
     const reason = shorten(error instanceof Error ? error.message : String(error));
-    return { issues: [{ line, message: `the line is not JSON (${reason})` }] };
+    return { issues: [{ line, message: syntaxAdvice(text, reason) }] };
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return { issues: [{ line, message: "the line is not a JSON object" }] };
@@ -181,20 +171,45 @@ function listIssues(value: Fields): InputIssue[] {
   });
 }
 
+/** A field that is null is missing: programs that write tables as JSON write nulls. */
+function withoutNulls(value: Fields): Fields {
+  const present = Object.entries(value).filter(([, field]) => field !== null);
+  return Object.fromEntries(present);
+}
+
 function parseChat(line: number, value: Fields): ParsedLine {
-  const parsed = chatRowSchema.safeParse(value);
-  if (!parsed.success) return { issues: fieldIssues(line, value, parsed.error) };
-  const { messages } = parsed.data;
-  if (messages.some(({ role, content, weight }) => role === "assistant" && content !== "" && weight !== 0)) {
-    return { row: parsed.data };
+  const parsed = parseMessages(value["messages"]);
+  if ("issues" in parsed) return { issues: parsed.issues.map((issue) => ({ line, ...issue })) };
+  const { messages } = parsed;
+  const { tools } = value;
+  if (tools !== undefined && !isObjects(tools)) {
+    return { issues: [{ line, field: "tools", message: '"tools": must be a list of objects' }] };
   }
+  if (messages.some(saysSomething)) return { row: tools ? { messages, tools } : { messages } };
   const message = "has nothing to score: all turns of the assistant are empty or have weight 0";
   return { issues: [{ line, field: "messages", message }] };
 }
 
+function isObjects(value: unknown): value is readonly object[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "object" && one !== null);
+}
+
+function saysSomething({ role, content, weight, tool_calls: calls }: Message): boolean {
+  const texts = typeof content === "string" ? [content] : content.map(({ text }) => text);
+  return role === "assistant" && weight !== 0 && (calls !== undefined || texts.some((text) => text !== ""));
+}
+
 function parseText(line: number, value: Fields): ParsedLine {
   const parsed = textRowSchema.safeParse(value);
-  return parsed.success ? { row: parsed.data } : { issues: fieldIssues(line, value, parsed.error) };
+  if (parsed.success) return { row: parsed.data };
+  const advice = "prompt" in value && "completion" in value ? null : fieldsAdvice(value);
+  const issues = fieldIssues(line, value, parsed.error);
+  // Once is enough: both fields may be missing.
+  return {
+    issues: issues.map((issue, i) =>
+      advice !== null && i === 0 ? { ...issue, message: `${issue.message}: ${advice}` } : issue,
+    ),
+  };
 }
 
 function parseTokens(line: number, value: Fields): ParsedLine {

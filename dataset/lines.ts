@@ -15,6 +15,10 @@ export async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerato
   for await (const bytes of splitLines(source)) {
     line += 1;
     const text = decode(bytes, line === 1);
+    if (text === null && line === 1 && isUtf16(bytes)) {
+      const message = "the file is UTF-16. Save it as UTF-8";
+      throw invalid(`The dataset cannot be read: ${message}.`, [{ line, message }]);
+    }
     if (text?.trim() !== "") yield { line, text };
   }
 }
@@ -26,6 +30,12 @@ function decode(bytes: Uint8Array, first: boolean): string | null {
   } catch {
     return null;
   }
+}
+
+/** By its byte order mark. */
+function isUtf16(bytes: Uint8Array): boolean {
+  const [first, second] = bytes;
+  return (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
 }
 
 /** Splits at line feeds only (node:readline would also split at U+2028, which JSON strings may contain). */

@@ -5,12 +5,14 @@
  */
 import { createHash } from "node:crypto";
 import type { InputIssue } from "../schema/errors.ts";
+import { fieldsAdvice } from "./advice.ts";
 import { IssueList, unconvertedRows } from "./issues.ts";
-import type { TextRow } from "./jsonl.ts";
-import { readObjects, textProblem } from "./jsonl.ts";
+import { parseMessages } from "./message.ts";
+import type { ChatRow, NumberedObject, TextRow } from "./jsonl.ts";
+import { textProblem } from "./text.ts";
 import type { PresetName } from "./presets.ts";
 import { presets } from "./presets.ts";
-import type { Convert, LabelTemplate, TaskRow } from "./template.ts";
+import type { Convert, Converted, LabelTemplate, TaskRow } from "./template.ts";
 import { byTemplate } from "./template.ts";
 
 export const parts = ["TRAINING", "VALIDATION", "TEST"] as const;
@@ -29,11 +31,6 @@ export interface Preparation {
   readonly seed?: number | undefined;
 }
 
-export interface NumberedObject {
-  readonly line: number;
-  readonly value: TaskRow;
-}
-
 /** Prepared rows as JSON Lines. @throws DATASET_INVALID with the first wrong lines */
 export async function* preparedLines(
   rows: AsyncIterable<NumberedObject>,
@@ -42,10 +39,13 @@ export async function* preparedLines(
   for await (const row of prepare(rows, preparation)) yield Buffer.from(`${JSON.stringify(row)}\n`);
 }
 
-/** The objects of a JSON Lines file, for `preparedLines`. @throws DATASET_INVALID */
-export const jsonRows: (source: AsyncIterable<Uint8Array>) => AsyncIterable<NumberedObject> = readObjects;
+/** What rows are converted into. */
+export type PreparedRow = TextRow | ChatRow;
 
-export async function* prepare(rows: AsyncIterable<NumberedObject>, preparation: Preparation): AsyncGenerator<TextRow> {
+export async function* prepare(
+  rows: AsyncIterable<NumberedObject>,
+  preparation: Preparation,
+): AsyncGenerator<PreparedRow> {
   const { perClass, seed = 0 } = preparation;
   const wanted = inPart(unique(convertAll(rows, converterOf(preparation))), preparation);
   yield* perClass === undefined ? wanted : sample(wanted, perClass, seed);
@@ -53,18 +53,19 @@ export async function* prepare(rows: AsyncIterable<NumberedObject>, preparation:
 
 function converterOf({ preset, template }: Preparation): Convert {
   if (preset) return presets[preset].convert;
-  return template ? byTemplate(template) : asTextRow;
+  return template ? byTemplate(template) : asRow;
 }
 
-function asTextRow(row: TaskRow) {
+function asRow(row: TaskRow): Converted {
+  if (Array.isArray(row["messages"])) return { row: row as unknown as ChatRow };
   if (typeof row["prompt"] === "string" && typeof row["completion"] === "string") {
     return { row: row as unknown as TextRow };
   }
-  const message = "is not a row of prompt and completion; choose a preset or template for the format of the rows";
-  return { issues: [{ field: "prompt", message }] };
+  const advice = fieldsAdvice(row) ?? "choose a preset or template for the format of the rows";
+  return { issues: [{ field: "prompt", message: `is not a row of prompt and completion; ${advice}` }] };
 }
 
-async function* convertAll(rows: AsyncIterable<NumberedObject>, convert: Convert): AsyncGenerator<TextRow> {
+async function* convertAll(rows: AsyncIterable<NumberedObject>, convert: Convert): AsyncGenerator<PreparedRow> {
   const issues = new IssueList();
   for await (const { line, value } of rows) {
     const converted = convert(value);
@@ -76,7 +77,12 @@ async function* convertAll(rows: AsyncIterable<NumberedObject>, convert: Convert
 }
 
 /** Here and not when the converted rows are read, since their lines are others. */
-function textIssues({ prompt, completion }: TextRow): InputIssue[] {
+function textIssues(row: PreparedRow): InputIssue[] {
+  if ("messages" in row) {
+    const parsed = parseMessages(row.messages);
+    return "issues" in parsed ? [...parsed.issues] : [];
+  }
+  const { prompt, completion } = row;
   return Object.entries({ prompt, completion }).flatMap(([field, text]) => {
     const message = textProblem(text);
     return message === null ? [] : [{ field, message }];
@@ -84,38 +90,39 @@ function textIssues({ prompt, completion }: TextRow): InputIssue[] {
 }
 
 /** Drops rows whose prompt and completion occurred before. */
-async function* unique(rows: AsyncIterable<TextRow>): AsyncGenerator<TextRow> {
+async function* unique(rows: AsyncIterable<PreparedRow>): AsyncGenerator<PreparedRow> {
   const seen = new Set<string>();
   for await (const row of rows) {
-    const key = hash("row", row).toString("base64");
+    const key = hash("row", halvesOf(row)).toString("base64");
     if (seen.has(key)) continue;
     seen.add(key);
     yield row;
   }
 }
 
-async function* inPart(rows: AsyncIterable<TextRow>, preparation: Preparation): AsyncGenerator<TextRow> {
+async function* inPart(rows: AsyncIterable<PreparedRow>, preparation: Preparation): AsyncGenerator<PreparedRow> {
   const { part, validationShare = 0, testShare = 0, seed = 0 } = preparation;
   for await (const row of rows) {
     // By the prompt alone, so that a prompt with two completions is not in both training and test.
-    const share = fraction(hash(`part ${seed}`, { prompt: row.prompt }));
+    const share = fraction(hash(`part ${seed}`, { prompt: halvesOf(row).prompt }));
     const its = share < testShare ? "TEST" : share < testShare + validationShare ? "VALIDATION" : "TRAINING";
     if (part === undefined || part === its) yield row;
   }
 }
 
 interface Drawn {
-  readonly row: TextRow;
+  readonly row: PreparedRow;
   readonly order: number;
 }
 
 /** The `count` rows of each completion with the lowest hashes, one of each completion in turn. */
-async function* sample(rows: AsyncIterable<TextRow>, count: number, seed: number): AsyncGenerator<TextRow> {
+async function* sample(rows: AsyncIterable<PreparedRow>, count: number, seed: number): AsyncGenerator<PreparedRow> {
   const classes = new Map<string, Drawn[]>();
   for await (const row of rows) {
-    const drawn = classes.get(row.completion) ?? [];
-    classes.set(row.completion, drawn);
-    drawn.push({ row, order: fraction(hash(`order ${seed}`, row)) });
+    const halves = halvesOf(row);
+    const drawn = classes.get(halves.completion) ?? [];
+    classes.set(halves.completion, drawn);
+    drawn.push({ row, order: fraction(hash(`order ${seed}`, halves)) });
     // Twice as many are kept before they are sorted, so that sorting takes time in proportion to the rows.
     if (drawn.length >= 2 * count + 1) keepLowest(drawn, count);
   }
@@ -131,6 +138,14 @@ function keepLowest(drawn: Drawn[], count: number): Drawn[] {
   drawn.length = 0;
   for (const one of lowest.slice(0, count)) drawn.push(one);
   return drawn;
+}
+
+/** What is asked and what is learned: of a conversation, the turns before the assistant's first one and the others. */
+function halvesOf(row: PreparedRow): { prompt: string; completion: string } {
+  if (!("messages" in row)) return row;
+  const first = row.messages.findIndex(({ role }) => role === "assistant");
+  const [asked, learned] = [row.messages.slice(0, first), row.messages.slice(first)];
+  return { prompt: JSON.stringify([row.tools ?? [], asked]), completion: JSON.stringify(learned) };
 }
 
 function byOrder(a: Drawn, b: Drawn): number {

@@ -1,8 +1,10 @@
 /**
  * Tasks of the MeZO paper, with the field names under which they are published (GLUE, SuperGLUE and the tasks' own releases, as
  * JSON Lines or parquet on the Hugging Face hub): how a row becomes a prompt with candidates or accepted answers. The prompts
- * have our wording and the sense of those in the paper's appendix. docs/YOUR_DATA.md lists them in a table.
+ * have our wording and the sense of those in the paper's appendix. ALPACA and SHAREGPT are formats of conversations.
+ * docs/YOUR_DATA.md lists them in a table.
  */
+import { alpaca, shareGpt } from "./conversations.ts";
 import type { Convert, TaskRow } from "./template.ts";
 import { RowProblem, attempt, fill, textOf, unknownLabel, valueOf } from "./template.ts";
 
@@ -22,6 +24,8 @@ export const presetNames = [
   "TREC",
   "MNLI",
   "SNLI",
+  "ALPACA",
+  "SHAREGPT",
 ] as const;
 export type PresetName = (typeof presetNames)[number];
 
@@ -32,7 +36,7 @@ export interface Preset {
   readonly prompt: string;
   /** For people: the completions. */
   readonly completions: string;
-  readonly metric: "accuracy" | "F1";
+  readonly metric: "accuracy" | "F1" | "loss";
   readonly convert: Convert;
 }
 
@@ -194,6 +198,20 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   }),
   MNLI: classification({ fields: "premise, hypothesis, label", prompt: inference, labels: entailment }),
   SNLI: classification({ fields: "premise, hypothesis, label", prompt: inference, labels: entailment }),
+  ALPACA: {
+    fields: "instruction, input (may be missing), output",
+    prompt: "a conversation: the user says {instruction} and, below it, {input}",
+    completions: "the assistant says {output}",
+    metric: "loss",
+    convert: (row) => attempt(() => alpaca(row)),
+  },
+  SHAREGPT: {
+    fields: "conversations",
+    prompt: "a conversation of turns {from, value}: human or user, gpt or assistant, system, tool or observation",
+    completions: "what the assistant says",
+    metric: "loss",
+    convert: (row) => attempt(() => shareGpt(row)),
+  },
 };
 
 function copa(row: TaskRow) {

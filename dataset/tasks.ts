@@ -5,7 +5,8 @@ import type { Reporter } from "../sandbox/messages.ts";
 import { SteplogError } from "../schema/errors.ts";
 import type { ModelBounds, Needs } from "./encode.ts";
 import { checkRowsFit } from "./encode.ts";
-import { isParquet, objectsOf, parquetLines } from "./files.ts";
+import type { RowsFile } from "./files.ts";
+import { objectsOf, openRows } from "./files.ts";
 import type { NumberedRow } from "./jsonl.ts";
 import { checkDataset, readRows } from "./jsonl.ts";
 import type { Preparation } from "./prepare.ts";
@@ -14,7 +15,7 @@ import type { Tokenizer } from "./tokenizer.ts";
 import { loadOptionalTokenizer } from "./tokenizer.ts";
 
 export interface DatasetFile {
-  /** JSON Lines or parquet. */
+  /** JSON Lines, CSV or parquet. */
   readonly path: string;
   readonly preparation: Preparation | null;
   /** Where to write the rows as JSON Lines, unless `path` has them as they are to be stored. */
@@ -26,11 +27,18 @@ export async function makeDataset(
   { path, preparation, to }: DatasetFile,
   { progress }: Reporter,
 ): Promise<{ rows: number; stored: string }> {
-  if (!preparation && !(await isParquet(path))) {
-    return { ...(await checkDataset(counted(createReadStream(path), progress))), stored: path };
-  }
-  const lines = preparation ? preparedLines(counted(objectsOf(path), progress), preparation) : parquetLines(path);
+  const { lines, asIs } = await rowsOf(path, preparation, progress);
+  if (asIs) return { ...(await checkDataset(counted(lines, progress))), stored: path };
   return { ...(await checkDataset(written(counted(lines, progress), to))), stored: to };
+}
+
+async function rowsOf(
+  path: string,
+  preparation: Preparation | null,
+  progress: Reporter["progress"],
+): Promise<RowsFile> {
+  if (!preparation) return openRows(path);
+  return { lines: preparedLines(counted(objectsOf(path), progress), preparation), asIs: false };
 }
 
 /** Passes the bytes on once they are in the file. */
@@ -67,12 +75,14 @@ export async function prepareFile(
       await file.writeFile(`${JSON.stringify(row)}\n`);
       rows += 1;
       progress();
-      if (classes.size <= mostClasses) classes.set(row.completion, (classes.get(row.completion) ?? 0) + 1);
+      const completion = "completion" in row ? row.completion : null;
+      if (completion !== null && classes.size <= mostClasses) classes.set(completion, (classes.get(completion) ?? 0) + 1);
     }
   } finally {
     await file.close();
   }
-  return { rows, classes: classes.size <= mostClasses ? Object.fromEntries(classes) : null };
+  const counted = classes.size > 0 && classes.size <= mostClasses;
+  return { rows, classes: counted ? Object.fromEntries(classes) : null };
 }
 
 export interface RowsToCheck {

@@ -1,32 +1,45 @@
 /**
- * Turns rows of labelled text into prompts and completions. A template has fields of the row in braces, "{text} It was"; labels
- * map each value of the label field to a completion, and all completions are the row's candidates.
+ * Turns rows of any fields into prompts and completions. A template has fields of the row in braces, "{text} It was". The
+ * completion is a template too, or labels map each value of the label field to a completion, and all are the row's candidates.
  */
 import type { InputIssue } from "../schema/errors.ts";
 import { listOf, quote } from "./issues.ts";
-import type { TextRow } from "./jsonl.ts";
+import type { ChatRow, TextRow } from "./jsonl.ts";
 
 /** A row as its task publishes it. */
 export type TaskRow = Readonly<Record<string, unknown>>;
 
 /** The row in the form that Steplog trains, or what is wrong with it. The caller adds the line number. */
-type Converted = { readonly row: TextRow } | { readonly issues: readonly InputIssue[] };
+export type Converted = { readonly row: TextRow | ChatRow } | { readonly issues: readonly InputIssue[] };
 
 export type Convert = (row: TaskRow) => Converted;
 
-export interface LabelTemplate {
-  /** The prompt, with fields in braces; a dot selects a field of an object. */
+/** The prompt, and either the completion, or labels with their completions. */
+export type LabelTemplate = {
+  /** With fields in braces; a dot selects a field of an object. */
   readonly prompt: string;
-  readonly labelField: string;
-  /** The completion of each label: {"0": " terrible", "1": " great"}. */
-  readonly labels: Readonly<Record<string, string>>;
-}
+} & (
+  | {
+      readonly labelField: string;
+      /** The completion of each label: {"0": " terrible", "1": " great"}. */
+      readonly labels: Readonly<Record<string, string>>;
+    }
+  | {
+      /** With fields in braces, as in the prompt. */
+      readonly completion: string;
+    }
+);
 
-export function byTemplate({ prompt, labelField, labels }: LabelTemplate): Convert {
+export function byTemplate(template: LabelTemplate): Convert {
+  const { prompt } = template;
+  if ("completion" in template) {
+    return (row) => attempt(() => ({ prompt: fill(prompt, row), completion: fill(template.completion, row) }));
+  }
+  const { labelField, labels } = template;
   return (row) =>
     attempt(() => {
       const seen = textOf(row, labelField);
-      const completion = labels[seen];
+      const completion = Object.hasOwn(labels, seen) ? labels[seen] : undefined;
       if (completion === undefined) throw new RowProblem(labelField, unknownLabel(seen, Object.keys(labels)));
       return { prompt: fill(prompt, row), completion, candidates: [...new Set(Object.values(labels))] };
     });
@@ -48,7 +61,7 @@ export class RowProblem extends Error {
 }
 
 /** Runs `convert` and returns a RowProblem as an issue. */
-export function attempt(convert: () => TextRow): Converted {
+export function attempt(convert: () => TextRow | ChatRow): Converted {
   try {
     return { row: convert() };
   } catch (error) {
@@ -71,8 +84,10 @@ export function textOf(row: TaskRow, field: string): string {
   throw new RowProblem(field, `the field "${field}" is needed; ${seen}`);
 }
 
+/** A field, or one of an object in it; undefined if it is missing or null. */
 export function valueOf(row: TaskRow, field: string): unknown {
-  return field.split(".").reduce<unknown>((value, part) => {
-    return typeof value === "object" && value !== null && part in value ? (value as TaskRow)[part] : undefined;
+  const value = field.split(".").reduce<unknown>((outer, part) => {
+    return typeof outer === "object" && outer !== null && Object.hasOwn(outer, part) ? (outer as TaskRow)[part] : null;
   }, row);
+  return value ?? undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * Stores a dataset: given inline, from an upload, or from the body of a request, as JSON Lines or parquet. What is stored
- * is JSON Lines. Its rows are read in the sandbox; only when all are right is anything stored.
+ * Stores a dataset: given inline, from an upload, or from the body of a request, as JSON Lines, CSV or parquet. What
+ * is stored is JSON Lines. Its rows are read in the sandbox; only when all are right is anything stored.
  */
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";

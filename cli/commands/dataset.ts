@@ -1,30 +1,23 @@
-/** steplog dataset FILE --preset sst2 --out DIR: converts the published rows of a task into datasets. */
+/** steplog dataset FILE --preset sst2 --out DIR: converts rows, such as the published ones of a task, into datasets. */
 import { mkdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
-import { InvalidArgumentError, Option } from "commander";
 import type { Part, Preparation } from "../../dataset/prepare.ts";
 import { parts } from "../../dataset/prepare.ts";
-import type { PresetName } from "../../dataset/presets.ts";
-import { presetNames } from "../../dataset/presets.ts";
 import type { prepareFile } from "../../dataset/tasks.ts";
 import { limitsFor } from "../../sandbox/limits.ts";
 import { Sandbox } from "../../sandbox/sandbox.ts";
-import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
 import { programPath } from "../../schema/package.ts";
 import { counted } from "../../schema/units.ts";
 import { requireReadable, requireWritable } from "../files.ts";
 import { integer, number } from "../options.ts";
 import { print, printJson } from "../output.ts";
+import type { FormatOptions } from "../preparation.ts";
+import { addFormatOptions, formatOf } from "../preparation.ts";
 
-interface DatasetOptions {
+interface DatasetOptions extends FormatOptions {
   readonly out: string;
-  readonly preset?: PresetName;
-  readonly template?: string;
-  readonly labelField: string;
-  /** JSON: {"0": " terrible", "1": " great"} */
-  readonly labels?: Readonly<Record<string, string>>;
   readonly validation: number;
   readonly test: number;
   readonly perClass?: number;
@@ -44,21 +37,10 @@ const mostClasses = 20;
 
 export function define(command: Command): void {
   const share = number((value) => value >= 0 && value < 1, "Give a share of the rows, from 0 to below 1.");
-  command
-    .description("Convert rows as a task publishes them (JSON Lines or parquet) into datasets; docs/YOUR_DATA.md.")
+  addFormatOptions(command)
+    .description("Convert rows as a task publishes them (JSON Lines, CSV or parquet) into datasets; docs/YOUR_DATA.md.")
     .argument("<file>", "the rows")
     .requiredOption("--out <folder>", "where to write training.jsonl, validation.jsonl and test.jsonl")
-    .addOption(
-      new Option("--preset <task>", "the task that the rows belong to").choices(presetNames).argParser(presetNamed),
-    )
-    .option("--template <text>", 'for other rows: a prompt with fields in braces, such as "{text} It was"')
-    .option("--label-field <name>", "with --template: the field that holds the label", "label")
-    .addOption(
-      new Option(
-        "--labels <json>",
-        'with --template: the completion for each label, {"0": " bad", "1": " good"}',
-      ).argParser(labelsOf),
-    )
     .option("--validation <share>", "share of the rows for validation", share, 0)
     .option("--test <share>", "share of the rows for testing", share, 0)
     .option("--per-class <number>", "training rows per completion; the default is all", integer(1, limits.datasetRows))
@@ -69,24 +51,6 @@ export function define(command: Command): void {
       "\nExample:\n  steplog dataset train.parquet --preset SST2 --per-class 16 --validation 0.1 --out sst2",
     )
     .action(dataset);
-}
-
-function presetNamed(text: string): PresetName {
-  const name = presetNames.find((known) => known === text.toUpperCase());
-  if (name) return name;
-  throw new InvalidArgumentError(`The presets are ${presetNames.join(", ")}.`);
-}
-
-function labelsOf(text: string): Record<string, string> {
-  try {
-    const value: unknown = JSON.parse(text);
-    const texts = typeof value === "object" && value !== null ? Object.entries(value) : [];
-    if (texts.length >= 2 && texts.every(([, word]) => typeof word === "string"))
-      return value as Record<string, string>;
-  } catch {
-    // Reported below.
-  }
-  throw new InvalidArgumentError('Give a JSON object of two or more labels: {"0": " bad", "1": " good"}.');
 }
 
 async function dataset(file: string, options: DatasetOptions): Promise<void> {
@@ -122,15 +86,9 @@ async function prepareIn(sandbox: Sandbox, file: string, preparation: Preparatio
   });
 }
 
-function preparationOf({ preset, template, labelField, labels, validation, test, seed }: DatasetOptions): Preparation {
-  if (preset && template !== undefined) throw usage("Give --preset or --template, not both.");
-  if (template !== undefined && !labels) throw usage("--template needs --labels.");
-  const given = template !== undefined && labels ? { template: { prompt: template, labelField, labels } } : {};
-  return { ...(preset && { preset }), ...given, validationShare: validation, testShare: test, seed };
-}
-
-function usage(message: string): SteplogError {
-  return new SteplogError("INVALID_ARGUMENT", message);
+function preparationOf(options: DatasetOptions): Preparation {
+  const { validation, test, seed } = options;
+  return { ...formatOf(options), validationShare: validation, testShare: test, seed };
 }
 
 function partsOf({ validation, test }: DatasetOptions): Part[] {

@@ -1,7 +1,7 @@
 /** steplog score --model FOLDER [--adapter FOLDER] --data FILE [--json] */
-import { createReadStream } from "node:fs";
 import type { Command } from "commander";
 import { encodeRows } from "../../dataset/encode.ts";
+import { openRows } from "../../dataset/files.ts";
 import { readRows } from "../../dataset/jsonl.ts";
 import { scoreRows } from "../../engine/objective/evaluate.ts";
 import { requireReadable } from "../files.ts";
@@ -30,10 +30,11 @@ export function define(command: Command): void {
 async function score(options: ScoreOptions): Promise<void> {
   await requireReadable(options.data);
   const { model, tokenizer } = await openForReading(options);
+  const { lines } = await openRows(options.data);
   const encoded = await encodeRows({
     tokenizer,
     bounds: { ...model.folder.architecture, contextLength: model.contextLength },
-    rows: readRows(createReadStream(options.data)),
+    rows: readRows(lines),
     labelWords: [],
   });
   const rows = await scoreRows(model, encoded);

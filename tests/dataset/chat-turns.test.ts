@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { labelSpans } from "../../dataset/chat-labels.ts";
 import { ChatTemplate } from "../../dataset/chat.ts";
-import type { Message } from "../../dataset/jsonl.ts";
+import type { Message } from "../../dataset/message.ts";
 import type { Tokenizer } from "../../dataset/tokenizer.ts";
 import { loadTokenizer } from "../../dataset/tokenizer.ts";
 import { golden } from "../support/models.ts";
@@ -54,10 +54,12 @@ describe.each(templates)("under the template $name of $tokenizer", async ({ toke
 
   test("tokens are scored as if each border were found from the beginning", () => {
     const messages = talk(24);
-    const text = chat.write(messages);
-    const spans = chat.locate(text, messages);
+    const text = chat.write({ messages });
+    const spans = chat.locate(text, { messages });
     expect(spans).toHaveLength(12);
-    const said = messages.filter(({ role }) => role === "assistant").map(({ content }) => content);
+    const said = messages
+      .filter(({ role }) => role === "assistant")
+      .map(({ content }) => (typeof content === "string" ? content : ""));
     const written = name === "headers" || name === "model turns" ? said.map((content) => content.trim()) : said;
     expect(spans.map(({ start, end }) => text.slice(start, end))).toStrictEqual(written);
     const ids = tokenizer.encodeMore(text);
@@ -66,8 +68,8 @@ describe.each(templates)("under the template $name of $tokenizer", async ({ toke
 
   test("many turns are rendered and tokenised about twice", () => {
     const messages = talk(200);
-    const text = chat.write(messages);
-    const spans = chat.locate(text, messages);
+    const text = chat.write({ messages });
+    const spans = chat.locate(text, { messages });
     let tokenised = 0;
     const counting: Tokenizer = {
       ...tokenizer,
@@ -88,8 +90,8 @@ describe("turns under a template that rewrites them", () => {
   ];
   const spansOf = (template: string, messages: readonly Message[]) => {
     const chat = new ChatTemplate(template, {});
-    const text = chat.write(messages);
-    return chat.locate(text, messages).map(({ start, end }) => text.slice(start, end));
+    const text = chat.write({ messages });
+    return chat.locate(text, { messages }).map(({ start, end }) => text.slice(start, end));
   };
 
   test("are found between what stays the same", () => {
@@ -114,7 +116,7 @@ describe("turns under a template that rewrites them", () => {
 
   test("are refused where they have the characters that mark them", () => {
     const chat = new ChatTemplate("{% for m in messages %}{{ m.content }}{% endfor %}", {});
-    expect(() => chat.write([{ role: "assistant", content: "\ufdd00\ufdd1" }])).toThrow(/U\+FDD0/u);
+    expect(() => chat.write({ messages: [{ role: "assistant", content: "\ufdd00\ufdd1" }] })).toThrow(/U\+FDD0/u);
   });
 });
 
@@ -128,8 +130,8 @@ describe("reasoning in the content", () => {
   ];
   const spansOf = (template: string, turns: readonly Message[]) => {
     const chat = new ChatTemplate(template, {});
-    const text = chat.write(turns);
-    return chat.locate(text, turns).map(({ start, end }) => text.slice(start, end));
+    const text = chat.write({ messages: turns });
+    return chat.locate(text, { messages: turns }).map(({ start, end }) => text.slice(start, end));
   };
   const plain = "{% for m in messages %}[{{ m.role }}]{{ m.content }}</s>{% endfor %}";
   const trimmed = "{% for m in messages %}[{{ m.role }}]{{ m.content | trim }}</s>{% endfor %}";

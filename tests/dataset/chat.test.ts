@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ChatTemplate } from "../../dataset/chat.ts";
 import { checkRowsFit, encodeRow } from "../../dataset/encode.ts";
-import type { Message } from "../../dataset/jsonl.ts";
+import type { Message } from "../../dataset/message.ts";
 import { checkDataset, readRows } from "../../dataset/jsonl.ts";
 import type { Tokenizer } from "../../dataset/tokenizer.ts";
 import { loadTokenizer } from "../../dataset/tokenizer.ts";
@@ -49,10 +49,12 @@ describe.each(cases)("$tokenizer, $name", ({ tokenizer: kind, name, template, me
       );
       return;
     }
-    expect(tokenizer.chat?.write(messages)).toBe(text);
+    expect(tokenizer.chat?.write({ messages })).toBe(text);
     const encoded = encodeRow(tokenizer, { messages });
     expect([...encoded.ids]).toStrictEqual(ids);
-    const said = messages.filter(({ role }) => role === "assistant").map(({ content }) => content);
+    const said = messages
+      .filter(({ role }) => role === "assistant")
+      .map(({ content }) => (typeof content === "string" ? content : ""));
     const scored = [...encoded.targets];
     const plain = scored.filter((id) => !tokenizer.isSpecial(id));
     const trims = name === "headers" || name === "model turns";

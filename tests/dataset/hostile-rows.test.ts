@@ -28,7 +28,7 @@ describe("refused at once, in few words, with line and field:", () => {
   const longWord = "x".repeat(4_000_000);
   test.each([
     ["300,000 turns", `{"messages":${many(300_000, "{}")}}`, "messages", /has 300000 turns; the limit is 2048/u],
-    ["turns that are all wrong", `{"messages":${many(2_000, "{}")}}`, "messages.0.role", /role/u],
+    ["turns that are all wrong", `{"messages":${many(2_000, "{}")}}`, "messages.0.role", /must be one of system/u],
     [
       "300,000 candidates",
       `{"prompt":"a","completion":"b","candidates":${many(300_000, "1")}}`,

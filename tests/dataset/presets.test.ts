@@ -14,7 +14,7 @@ const numbered = async function* (rows: readonly TaskRow[]) {
 };
 const prepared = async (rows: readonly TaskRow[], preparation: Preparation) => {
   const all: TextRow[] = [];
-  for await (const row of prepare(numbered(rows), preparation)) all.push(row);
+  for await (const row of prepare(numbered(rows), preparation)) all.push(row as TextRow);
   return all;
 };
 const issuesOf = async (rows: readonly TaskRow[], preparation: Preparation) => {
@@ -175,6 +175,36 @@ const examples: Record<PresetName, readonly (readonly [TaskRow, object])[]> = {
       },
     ],
   ],
+  ALPACA: [
+    [
+      { instruction: "Name a ferry.", input: "In Oslo.", output: "Ferry 9." },
+      {
+        messages: [
+          { role: "user", content: "Name a ferry.\n\nIn Oslo." },
+          { role: "assistant", content: "Ferry 9." },
+        ],
+      },
+    ],
+    [{ instruction: "Say hi.", input: null, output: "Hi." }, { messages: [{ role: "user", content: "Say hi." }, {}] }],
+  ],
+  SHAREGPT: [
+    [
+      {
+        system: "Be brief.",
+        conversations: [
+          { from: "human", value: "Hello" },
+          { from: "gpt", value: "Hi!" },
+        ],
+      },
+      {
+        messages: [
+          { role: "system", content: "Be brief." },
+          { role: "user", content: "Hello" },
+          { role: "assistant", content: "Hi!" },
+        ],
+      },
+    ],
+  ],
 };
 
 describe.each(presetNames)("%s", (preset) => {
@@ -192,7 +222,7 @@ describe.each(presetNames)("%s", (preset) => {
     const row: TaskRow = examples[preset][0]?.[0] ?? {};
     for (const field of presets[preset].fields.split(", ").map((words) => words.replace(/[ .].*$/u, ""))) {
       const { [field]: _, ...rest } = row;
-      if (preset === "BOOLQ" && field === "label") continue;
+      if ((preset === "BOOLQ" && field === "label") || (preset === "ALPACA" && field === "input")) continue;
       const issues = await issuesOf([row, rest], { preset });
       expect({ field, issues }).toMatchObject({ field, issues: [{ line: 2 }] });
       expect(JSON.stringify(issues)).toContain(field);

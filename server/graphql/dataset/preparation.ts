@@ -1,6 +1,7 @@
 /** Preparation of a dataset's rows: conversion by preset or template, splits, samples (docs/YOUR_DATA.md). */
 import { z } from "zod";
 import type { Part, Preparation } from "../../../dataset/prepare.ts";
+import type { LabelTemplate } from "../../../dataset/template.ts";
 import { limits } from "../../../schema/limits.ts";
 import { invalidArgument } from "../../errors.ts";
 import { builder } from "../builder.ts";
@@ -27,14 +28,17 @@ const LabelInput = builder.inputType("LabelInput", {
 });
 
 const TemplateInput = builder.inputType("TemplateInput", {
-  description: "How labelled rows become prompts and completions.",
+  description: "How rows of any fields become prompts and completions.",
   fields: (t) => ({
     prompt: t.string({ required: true, description: "The prompt, with names of fields in braces: {text} It was" }),
     labelField: t.string({ description: "Field that holds the label. Default `label`." }),
     labels: t.field({
       type: [LabelInput],
-      required: true,
-      description: "All labels. Their completions are the candidates of every row.",
+      description:
+        "All labels. Their completions are the candidates of every row. Required unless `completion` is given.",
+    }),
+    completion: t.string({
+      description: "Instead of labels: the completion, with names of fields in braces.",
     }),
   }),
 });
@@ -63,7 +67,7 @@ export const PreparationInput = builder.inputType("PreparationInput", {
   }),
 });
 
-/** @throws INVALID_ARGUMENT for both a preset and a template, or for shares that add up to 1 or more */
+/** @throws INVALID_ARGUMENT for both a preset and a template, a template without a completion, or for shares that add up to 1 or more */
 export function preparationOf(input: typeof PreparationInput.$inferInput): Preparation {
   const { preset, template, part, validationShare, testShare, perClass, seed } = input;
   const issues = [
@@ -79,20 +83,23 @@ export function preparationOf(input: typeof PreparationInput.$inferInput): Prepa
         ]
       : []),
   ];
+  if (template && (template.labels != null) === (template.completion != null)) {
+    issues.push({ path: ["template"], message: "needs either labels or completion" });
+  }
   if (issues.length > 0) throw invalidArgument(issues, ["input", "prepare"]);
   return {
     preset: preset ?? undefined,
-    template: template
-      ? {
-          prompt: template.prompt,
-          labelField: template.labelField ?? "label",
-          labels: Object.fromEntries(template.labels.map(({ value, completion }) => [value, completion])),
-        }
-      : undefined,
+    template: template ? templateOf(template) : undefined,
     part: part ?? undefined,
     validationShare: validationShare ?? 0,
     testShare: testShare ?? 0,
     perClass: perClass ?? undefined,
     seed: seed ?? 0,
   };
+}
+
+function templateOf({ prompt, labelField, labels, completion }: typeof TemplateInput.$inferInput): LabelTemplate {
+  if (completion != null) return { prompt, completion };
+  const words = (labels ?? []).map((label) => [label.value, label.completion] as const);
+  return { prompt, labelField: labelField ?? "label", labels: Object.fromEntries(words) };
 }
