@@ -206,7 +206,7 @@ export async function checkRowsFit(options: RowsToFit): Promise<void> {
 async function* encodeEach(options: RowsToFit): AsyncGenerator<EncodedRow> {
   const issues = new IssueList();
   for await (const row of options.rows) {
-    const fitted = fit(row, options);
+    const fitted = fitRow(row, options);
     if (fitted.encoded) yield fitted.encoded;
     issues.add(fitted.issues);
   }
@@ -221,7 +221,10 @@ interface FittedRow {
 }
 
 /** One row, and what does not fit. @throws MODEL_INVALID if no row can be encoded */
-function fit({ line, row }: NumberedRow, { tokenizer, bounds, labelWords, needs }: Omit<RowsToFit, "rows">): FittedRow {
+export function fitRow(
+  { line, row }: NumberedRow,
+  { tokenizer, bounds, labelWords, needs }: Omit<RowsToFit, "rows">,
+): FittedRow {
   const { encoded, issues } = encodeOrRefuse(tokenizer, row, bounds);
   const found = encoded
     ? [

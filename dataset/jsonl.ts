@@ -57,6 +57,9 @@ export interface NumberedObject {
 
 type ParsedLine = { readonly row: Row } | { readonly issues: readonly InputIssue[] };
 
+/** A row, or what is wrong with its line. */
+export type ParsedRow = NumberedRow | { readonly line: number; readonly issues: readonly InputIssue[] };
+
 const someText = z.string().superRefine((text, context) => {
   const problem = textProblem(text);
   if (problem !== null) context.addIssue({ code: "custom", message: problem });
@@ -91,8 +94,7 @@ const longestLists = {
 export async function checkDataset(source: AsyncIterable<Uint8Array>): Promise<{ rows: number }> {
   const issues = new IssueList();
   let rows = 0;
-  for await (const line of jsonLinesOf(source)) {
-    const parsed = parseLine(line);
+  for await (const parsed of parseRows(source)) {
     if ("row" in parsed) rows += 1;
     else issues.add(parsed.issues);
     if (rows > limits.datasetRows) throw invalid(`The dataset has more than ${limits.datasetRows} rows.`);
@@ -104,15 +106,19 @@ export async function checkDataset(source: AsyncIterable<Uint8Array>): Promise<{
 
 /** The rows of a file that was checked before. @throws DATASET_INVALID at the first wrong line */
 export async function* readRows(source: AsyncIterable<Uint8Array>): AsyncGenerator<NumberedRow> {
-  for await (const line of jsonLinesOf(source)) {
-    const parsed = parseLine(line);
+  for await (const parsed of parseRows(source)) {
     if (!("row" in parsed)) {
       const issues = new IssueList();
       issues.add(parsed.issues);
-      throw invalid(`Line ${line.line} of the dataset cannot be used.`, issues.list);
+      throw invalid(`Line ${parsed.line} of the dataset cannot be used.`, issues.list);
     }
-    yield { line: line.line, row: parsed.row };
+    yield parsed;
   }
+}
+
+/** Every line that is not blank. @throws DATASET_INVALID for a line that is too long, or a file that is one JSON array */
+export async function* parseRows(source: AsyncIterable<Uint8Array>): AsyncGenerator<ParsedRow> {
+  for await (const line of jsonLinesOf(source)) yield { line: line.line, ...parseLine(line) };
 }
 
 /** The objects of a file, with any fields. @throws DATASET_INVALID with the first lines that are not objects */

@@ -15,6 +15,9 @@ export const limits = {
   datasetRows: 1_000_000,
   /** Bytes of a parquet file's row group, uncompressed, and of all its rows as JSON. */
   parquetBytes: 1024 * 1024 * 1024,
+  /** Rows that a preview shows, and rows that it counts. */
+  previewShown: 10,
+  previewCounted: 1_000,
   /** Wrong rows reported in one error. */
   issuesReported: 20,
   /** Bytes of one GraphQL request body. */

@@ -2,6 +2,7 @@
 import { createReadStream } from "node:fs";
 import type { ModelBounds, Needs } from "../../dataset/encode.ts";
 import { encodeRows, encodeText, needsOf } from "../../dataset/encode.ts";
+import { EndsOfTurns } from "../../dataset/ends.ts";
 import type { Row } from "../../dataset/jsonl.ts";
 import { readRows } from "../../dataset/jsonl.ts";
 import type { Tokenizer } from "../../dataset/tokenizer.ts";
@@ -27,6 +28,8 @@ export interface RunData {
   /** The validation rows with examples before their prompts. */
   readonly inContext: EvaluationSet | null;
   readonly probe: Probe | null;
+  /** What the training rows will not teach; null for nothing. */
+  readonly endNote: string | null;
 }
 
 /** @throws DATASET_INVALID, MODEL_INVALID; INVALID_ARGUMENT for settings that need other rows */
@@ -47,6 +50,7 @@ export async function readData(request: FineTuneRequest, folder: ModelFolder, ch
     validation: validation && prepareEvaluation(validation, settings),
     test: test && prepareEvaluation(test, settings),
     inContext: inContext && prepareEvaluation(inContext, settings),
+    endNote: endNoteOf(training),
     probe: validation && hyperparameters.linearProbe ? probeOf(training, validation, labelWords) : null,
   };
 }
@@ -71,6 +75,12 @@ async function readPrepared(
     const row = source[index];
     return row ? [{ row, encoded: value }] : [];
   });
+}
+
+function endNoteOf(rows: readonly PreparedRow[]): string | null {
+  const ends = new EndsOfTurns();
+  for (const { encoded } of rows) ends.add(encoded);
+  return ends.note;
 }
 
 function objectiveOf(

@@ -2,7 +2,7 @@
  * A fine-tune from its request to its last checkpoint, as a sequence of messages; nothing here writes to the store.
  *
  *   began, note?                                    the log's header; the rate that AUTO chose
- *   note?, evaluation*                              replayed the log; the validation rows and baselines before step 1
+ *   note*, evaluation*                              replayed the log, no end of turn; validation rows, baselines before step 1
  *   (step, checkpoint?, evaluation?, checkpoint?)*  a checkpoint for the best evaluation so far, and every checkpointEvery
  *   evaluation?, checkpoint, note?, evaluation?     the end: validation, last checkpoint, why it ended early, test rows
  *   done | stopped
@@ -104,6 +104,8 @@ class Run {
       const message = `Replayed the ${counted(entries.length, "log entry", "log entries")} before the fork.`;
       yield { type: "note", event: "FORKED", message };
     }
+    const { endNote } = this.#prepared.data;
+    if (stepsDone === 0 && endNote !== null) yield { type: "note", event: "NO_END_OF_TURN", message: endNote };
     if (stepsDone === 0 || this.#evaluations.isDue(stepsDone)) yield* this.#validate();
     if (stepsDone === 0) yield* this.#baselines();
   }

@@ -13,7 +13,8 @@ export const EventRef = builder.objectRef<Event>("Event").implement({
     }),
     type: t.exposeString("type", {
       description:
-        "Type of event: QUEUED, RUNNING, SUCCEEDED, ... HARDLY_MOVED comes at the end of a run that seems to have learned nothing.",
+        "Type of event: QUEUED, RUNNING, SUCCEEDED, ... HARDLY_MOVED comes at the end of a run that seems to have learned nothing, " +
+        "NO_END_OF_TURN at the start of one whose conversations do not teach it to stop.",
     }),
     message: t.exposeString("message", { description: "What happened, in words." }),
     at: t.expose("at", { type: "DateTime", description: "When it happened." }),
