@@ -22,6 +22,7 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["cancel", "stop a fine-tune after its current step", () => import("./commands/cancel.ts")],
   ["continue", "train a finished fine-tune for more steps", () => import("./commands/continue.ts")],
   ["dataset", "convert the published rows of a task into datasets", () => import("./commands/dataset.ts")],
+  ["preview", "show rows of a file as a model sees them", () => import("./commands/preview.ts")],
   ["log", "verify a .steplog file and print what it contains", () => import("./commands/log.ts")],
   ["reconstruct", "rebuild a fine-tuned model from its base and its log", () => import("./commands/reconstruct.ts")],
   ["hash", "print the base hash of a model folder", () => import("./commands/hash.ts")],

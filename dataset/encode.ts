@@ -272,6 +272,7 @@ function candidateIssues(
   if (!tokenizer || !("completion" in row)) return [];
   const others = (row.candidates ?? labelWords).filter((candidate) => candidate !== row.completion);
   if (bounds.kind === "masked") return others.flatMap((word) => wordIssues(tokenizer, word));
+  if (encoded.ids.length > roomIn(bounds)) return [];
   const longest = others.reduce((a, b) => (b.length > a.length ? b : a), "");
   const tokens = (text: string) => tokenizer.encodeMore(text).length;
   const length = encoded.ids.length - tokens(row.completion) + tokens(longest);

@@ -3,14 +3,17 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import type { Reporter } from "../sandbox/messages.ts";
 import { SteplogError } from "../schema/errors.ts";
+import { limits } from "../schema/limits.ts";
 import type { ModelBounds, Needs } from "./encode.ts";
 import { checkRowsFit } from "./encode.ts";
 import type { RowsFile } from "./files.ts";
 import { objectsOf, openRows } from "./files.ts";
 import type { NumberedRow } from "./jsonl.ts";
-import { checkDataset, readRows } from "./jsonl.ts";
+import { checkDataset, parseRows, readRows } from "./jsonl.ts";
 import type { Preparation } from "./prepare.ts";
 import { prepare, preparedLines } from "./prepare.ts";
+import type { Preview } from "./preview.ts";
+import { previewRows } from "./preview.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { loadOptionalTokenizer } from "./tokenizer.ts";
 
@@ -76,13 +79,14 @@ export async function prepareFile(
       rows += 1;
       progress();
       const completion = "completion" in row ? row.completion : null;
-      if (completion !== null && classes.size <= mostClasses) classes.set(completion, (classes.get(completion) ?? 0) + 1);
+      if (completion !== null && classes.size <= mostClasses)
+        classes.set(completion, (classes.get(completion) ?? 0) + 1);
     }
   } finally {
     await file.close();
   }
-  const counted = classes.size > 0 && classes.size <= mostClasses;
-  return { rows, classes: counted ? Object.fromEntries(classes) : null };
+  const few = classes.size > 0 && classes.size <= mostClasses;
+  return { rows, classes: few ? Object.fromEntries(classes) : null };
 }
 
 export interface RowsToCheck {
@@ -107,6 +111,25 @@ export async function checkRows(
   const tokenizer = await tokenizerOf(folder, tokenizerKey);
   begin({ code: "MODEL_INVALID", doing: `Tokenising rows with the tokenizer and chat template of ${model}` });
   await checkRowsFit({ ...settings, tokenizer, rows: numbered(readRows(createReadStream(path)), progress) });
+}
+
+export interface RowsToPreview extends Omit<RowsToCheck, "needs"> {
+  readonly preparation: Preparation | null;
+  /** Rows to show. */
+  readonly show: number;
+}
+
+/** The first rows of a file as a model sees them. @throws DATASET_INVALID, MODEL_INVALID */
+export async function preview(
+  { folder, model, tokenizerKey, path, preparation, ...settings }: RowsToPreview,
+  { begin, progress }: Reporter,
+): Promise<Preview> {
+  begin({ code: "MODEL_INVALID", doing: `Loading the tokenizer of ${model}` });
+  const tokenizer = await tokenizerOf(folder, tokenizerKey);
+  begin({ code: "MODEL_INVALID", doing: `Tokenising rows with the tokenizer and chat template of ${model}` });
+  const { lines } = await rowsOf(path, preparation, progress);
+  const rows = parseRows(counted(lines, progress));
+  return previewRows({ ...settings, tokenizer, rows, count: limits.previewCounted });
 }
 
 /** A process checks one dataset after the other against the same model, so it keeps the last tokenizer. */

@@ -78,7 +78,7 @@ async function check({ sandbox, store, signal }: Context, dataset: Dataset, rows
 }
 
 /** Names, sizes and times of the small files of a model, which change when its tokenizer or template does. */
-async function tokenizerFiles(folder: string): Promise<string> {
+export async function tokenizerFiles(folder: string): Promise<string> {
   const names = (await readdir(folder).catch(() => [])).filter((name) => /\.(?:json|jinja|txt|model)$/u.test(name));
   const files = names.toSorted().map(async (name) => {
     const { size, mtimeMs } = await stat(join(folder, name)).catch(() => ({ size: 0, mtimeMs: 0 }));

@@ -4,6 +4,7 @@ import "./scalars.ts";
 import "./model/base-model.ts";
 import "./model/found-model.ts";
 import "./dataset/dataset.ts";
+import "./dataset/preview-rows.ts";
 import "./fine-tune/fine-tune.ts";
 import "./fine-tune/create-fine-tune.ts";
 import "./fine-tune/fork.ts";

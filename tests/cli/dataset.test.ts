@@ -3,6 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parquetWriteFile } from "hyparquet-writer";
 import { expect, test } from "vitest";
+import { packagePath } from "../../schema/package.ts";
 import { scratch } from "../support/models.ts";
 import { runSteplog } from "../support/processes.ts";
 
@@ -53,4 +54,14 @@ test("says what is wrong with options and rows", { timeout: 60_000 }, async () =
     code: 3,
     stderr: expect.stringContaining("as parquet") as string,
   });
+});
+
+test("preview shows tokens, those scored, and rows that would be refused", async () => {
+  const file = join(await scratch(), "rows.csv");
+  await writeFile(file, "prompt,completion\nIt was, terrible\nIt was,\n");
+  const shown = await runSteplog(["preview", "--model", packagePath("demo/base"), "--data", file]);
+  expect(shown).toMatchObject({ code: 0, stderr: "" });
+  expect(shown.stdout).toMatch(/^line 2: \d+ tokens, \d+ scored\n {2}[^[]*\[/u);
+  expect(shown.stdout).toMatch(/line 3, completion: "completion": is empty/u);
+  expect(shown.stdout).toMatch(/\n2 rows read, 1 refused\.\n/u);
 });

@@ -90,8 +90,8 @@ builder.mutationField("createDataset", (t) =>
   }),
 );
 
-/** @throws PAYLOAD_TOO_LARGE */
-function inline(jsonl: string): Readable {
+/** Rows given inline, as a stream. @throws PAYLOAD_TOO_LARGE */
+export function inline(jsonl: string): Readable {
   const bytes = Buffer.from(jsonl);
   if (bytes.length <= limits.inlineDatasetBytes) return Readable.from([bytes]);
   const message = `has ${bytes.length} bytes; the inline limit is ${limits.inlineDatasetBytes}. Upload the file to /uploads instead`;

@@ -16,7 +16,7 @@ function valuesOf(texts: Readonly<Record<ErrorCode, string>>) {
   return Object.fromEntries(values) as Record<ErrorCode, { description: string }>;
 }
 
-const IssueRef = builder.objectRef<InputIssue>("Issue").implement({
+export const IssueRef = builder.objectRef<InputIssue>("Issue").implement({
   description: "One problem in the input, and where it is.",
   fields: (t) => ({
     line: t.exposeInt("line", {

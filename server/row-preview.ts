@@ -1,0 +1,44 @@
+/** Previews rows as a base model sees them, in the sandbox. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Preparation } from "../dataset/prepare.ts";
+import type { Preview } from "../dataset/preview.ts";
+import type { preview } from "../dataset/tasks.ts";
+import { limitsFor } from "../sandbox/limits.ts";
+import { modelKindOf } from "../schema/model-kind.ts";
+import { programPath } from "../schema/package.ts";
+import type { BaseModel } from "../schema/tables.ts";
+import type { Context } from "./context.ts";
+import { tokenizerFiles } from "./row-checks.ts";
+
+interface RowsInFile {
+  readonly path: string;
+  readonly preparation: Preparation | null;
+}
+
+/** @throws DATASET_INVALID for rows that cannot be read at all; MODEL_INVALID for a tokenizer or chat template that cannot be used */
+export async function previewForModel(
+  { sandbox, modelsDir, signal }: Context,
+  { name, hash, family, contextLength }: BaseModel,
+  { path, preparation }: RowsInFile,
+  { labelWords, show }: { readonly labelWords: readonly string[]; readonly show: number },
+): Promise<Preview> {
+  const folder = join(modelsDir, name);
+  return sandbox.run<typeof preview>({
+    file: programPath("dataset/tasks"),
+    name: "preview",
+    input: {
+      folder,
+      model: name,
+      tokenizerKey: `${hash}\n${await tokenizerFiles(folder)}`,
+      bounds: { contextLength, kind: modelKindOf(family) },
+      path,
+      preparation,
+      labelWords,
+      show,
+    },
+    limits: limitsFor((await stat(path)).size),
+    blame: { code: "DATASET_INVALID", doing: "Reading the rows" },
+    signal,
+  });
+}
