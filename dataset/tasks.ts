@@ -161,10 +161,12 @@ async function loadAndTry(folder: string): Promise<Tokenizer | null> {
   if (!tokenizer) return null;
   for (const text of trials) tokenizer.decode(tokenizer.encodeWhole(text));
   try {
-    tokenizer.chat?.write([
-      { role: "user", content: "Hello?" },
-      { role: "assistant", content: "Hello!" },
-    ]);
+    tokenizer.chat?.write({
+      messages: [
+        { role: "user", content: "Hello?" },
+        { role: "assistant", content: "Hello!" },
+      ],
+    });
   } catch (error) {
     // A template may refuse this conversation and take others.
     if (!(error instanceof SteplogError)) throw error;
