@@ -10,7 +10,7 @@ import { Sandbox } from "../../sandbox/sandbox.ts";
 import type { InputIssue } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
 import { programPath } from "../../schema/package.ts";
-import { readUserFile } from "../files.ts";
+import { requireReadable } from "../files.ts";
 import { integer } from "../options.ts";
 import { print, printJson } from "../output.ts";
 import type { FormatOptions } from "../preparation.ts";
@@ -42,7 +42,7 @@ export function define(command: Command): void {
 
 async function show(options: PreviewOptions): Promise<void> {
   const format = formatOf(options);
-  await readUserFile(options.data);
+  await requireReadable(options.data);
   const { path: folder, architecture } = await openModelFolder(resolve(options.model));
   const path = resolve(options.data);
   const sandbox = new Sandbox();
