@@ -117,7 +117,7 @@ async function outcomeOf(device: Device, scratch: string, hyperparameters: Hyper
     calibrationPrompt: null,
     hyperparameters,
     fork: null,
-    entries: [],
+    entries: { seed: 0, scalars: new Uint8Array(), decays: null },
     stepsDone: 0,
     evaluated: [],
     pickedRate: null,

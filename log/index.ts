@@ -12,15 +12,17 @@ import { matchBase } from "../engine/replay/replay.ts";
 import { update } from "../engine/replay/update.ts";
 import type { OnProgress, Verification } from "../engine/replay/verify.ts";
 import { invariant } from "../schema/errors.ts";
-import { decodeStepLog, type LogEntry, type StepLog, type StepLogHeader } from "../schema/step-log.ts";
+import { decodeStepLog, type LogEntries, type LogEntry, type StepLog, type StepLogHeader } from "../schema/step-log.ts";
 
 export { SteplogError, errorCodes } from "../schema/errors.ts";
 export type { ErrorCode, InputIssue } from "../schema/errors.ts";
-export type { LogEntry, StepLogHeader, TrainableTensor } from "../schema/step-log.ts";
+export type { LogEntries, LogEntry, StepLogHeader, TrainableTensor } from "../schema/step-log.ts";
 export type { OnProgress, Reconstruction, Verification };
 
 /** A .steplog file in memory. */
 export interface Log extends StepLog {
+  /** As an array, made when it is first read: an object for each entry takes far more memory than the file. */
+  readonly entries: readonly LogEntry[];
   /** Hash over header and entries, 64 hex digits. Two logs with the same one are the same model. */
   readonly chainHash: string;
 }
@@ -31,9 +33,21 @@ export interface Log extends StepLog {
  * @throws SteplogError LOG_INVALID when the bytes are not a whole, undamaged log of a known version
  */
 export function readLog(bytes: Uint8Array): Log {
-  const log = decodeStepLog(bytes);
-  return { ...log, chainHash: Buffer.from(log.chain).toString("hex") };
+  const packed = decodeStepLog(bytes);
+  let entries: readonly LogEntry[] | undefined;
+  const log: Log = {
+    ...packed,
+    get entries() {
+      return (entries ??= [...packed.entries]);
+    },
+    chainHash: Buffer.from(packed.chain).toString("hex"),
+  };
+  packedLogs.set(log, packed);
+  return log;
 }
+
+/** What the logs of `readLog` were made from, so that a replay needs no objects. */
+const packedLogs = new WeakMap<StepLog, StepLog>();
 
 /**
  * Checks that a log belongs to a base model: computes the model's base hash, for which every weight is read, and compares it
@@ -74,7 +88,8 @@ export interface ReplayOptions {
  * @throws SteplogError BASE_MISMATCH, LOG_INVALID, MODEL_INVALID, MODEL_UNSUPPORTED, DEVICE_UNAVAILABLE; CONFLICT when
  *   `outDir` exists; INVALID_ARGUMENT for a merge of what is not a LoRA adapter; INTERNAL when verification fails
  */
-export async function replay({ baseDir, log, outDir, ...options }: ReplayOptions): Promise<Reconstruction> {
+export async function replay({ baseDir, log: given, outDir, ...options }: ReplayOptions): Promise<Reconstruction> {
+  const log = packedLogs.get(given) ?? given;
   const base = await openModelFolder(resolve(baseDir));
   const { device } = await chooseDevice(options.device ?? "auto");
   try {
@@ -111,7 +126,7 @@ export interface ReplayTensorOptions {
  * docs/STEP_LOG.md defines under "Update" (MeZO's update, arXiv 2305.17333, Algorithm 1). Runs in plain TypeScript.
  * @param values the tensor's elements before training, or a run of them; shape [count]
  */
-export function replayTensor(values: TensorValues, entries: readonly LogEntry[], options: ReplayTensorOptions): void {
+export function replayTensor(values: TensorValues, entries: LogEntries, options: ReplayTensorOptions): void {
   const { name, noise, first = 0 } = options;
   invariant(Number.isSafeInteger(first) && first >= 0, "the first element has an index from 0");
   update(values, first, tensorId(name), noise, entries);

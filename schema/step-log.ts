@@ -7,6 +7,11 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { SteplogError, invariant } from "./errors.ts";
 import { counted } from "./units.ts";
+import type { LogEntries, LogEntry, PackedNumbers, RuledEntries, SeedRuns } from "./log-entries.ts";
+import { PackedEntries, ones, ruleSeed } from "./log-entries.ts";
+
+export type { LogEntries, LogEntry, RuledEntries } from "./log-entries.ts";
+export { ruleSeed } from "./log-entries.ts";
 
 export const stepLogVersion = 1;
 
@@ -52,32 +57,17 @@ const stepLogHeaderSchema = z.strictObject({
 export type StepLogHeader = z.output<typeof stepLogHeaderSchema>;
 export type TrainableTensor = StepLogHeader["trainable"][number];
 
-/** One entry. `scalar` is a bfloat16 value and `decay` a float32 value, both as numbers. */
-export interface LogEntry {
-  readonly seed: bigint;
-  readonly scalar: number;
-  readonly decay?: number;
-}
-
 export interface StepLog {
   readonly header: StepLogHeader;
   readonly headerBytes: Uint8Array;
-  readonly entries: readonly LogEntry[];
+  readonly entries: LogEntries;
   readonly chain: Uint8Array;
 }
 
 /** A log as the store keeps it: seeds follow the rule (`ruleSeed`), scalars and decays are packed. */
-export interface PackedLog {
+export interface PackedLog extends PackedNumbers {
   readonly headerBytes: Uint8Array;
-  /** bfloat16, two bytes each, little-endian. */
-  readonly scalars: Uint8Array;
-  /** float32, four bytes each, little-endian; null when the run has no weight decay. */
-  readonly decays: Uint8Array | null;
   readonly chain: Uint8Array;
-}
-
-export function ruleSeed(runSeed: number, entry: number): bigint {
-  return BigInt.asUintN(64, (BigInt(runSeed) << 32n) + BigInt(entry));
 }
 
 // Header
@@ -158,11 +148,6 @@ export function packScalars(scalars: readonly number[]): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-function unpackScalar(view: DataView, index: number, bits: DataView): number {
-  bits.setUint16(0, view.getUint16(index * 2, true));
-  return bits.getFloat32(0);
-}
-
 export function packDecays(decays: readonly number[]): Uint8Array {
   const view = new DataView(new ArrayBuffer(decays.length * 4));
   decays.forEach((decay, index) => view.setFloat32(index * 4, decay, true));
@@ -174,15 +159,25 @@ function viewOf(bytes: Uint8Array): DataView {
 }
 
 /** The entries of a packed log, whose seeds follow the rule. */
-export function unpackEntries(log: { seed: number; scalars: Uint8Array; decays: Uint8Array | null }): LogEntry[] {
-  const scalars = viewOf(log.scalars);
-  const decays = log.decays && viewOf(log.decays);
+export function unpackEntries({ seed, scalars, decays }: RuledEntries): PackedEntries {
+  return PackedEntries.ofRule({ seed, scalars, decays });
+}
+
+/** The packed numbers of entries; decays only if one has some, and then 1 for the others. */
+export function packEntries(entries: LogEntries): PackedNumbers {
+  const scalars = new DataView(new ArrayBuffer(entries.length * 2));
   const bits = new DataView(new ArrayBuffer(4));
-  return Array.from({ length: log.scalars.length / 2 }, (_, index) => ({
-    seed: ruleSeed(log.seed, index),
-    scalar: unpackScalar(scalars, index, bits),
-    ...(decays && { decay: decays.getFloat32(index * 4, true) }),
-  }));
+  let decays: DataView | null = null;
+  let index = 0;
+  for (const { scalar, decay } of entries) {
+    bits.setFloat32(0, scalar);
+    invariant(bits.getUint16(2) === 0, `scalar ${scalar} is a bfloat16`);
+    scalars.setUint16(index * 2, bits.getUint16(0), true);
+    if (decay !== undefined) decays ??= viewOf(ones(entries.length));
+    decays?.setFloat32(index * 4, decay ?? 1, true);
+    index += 1;
+  }
+  return { scalars: new Uint8Array(scalars.buffer), decays: decays && new Uint8Array(decays.buffer) };
 }
 
 // The file format
@@ -204,53 +199,55 @@ export function unpackEntries(log: { seed: number; scalars: Uint8Array; decays: 
 const magic = new TextEncoder().encode("STEPLOG\0");
 const fixedBytes = 28;
 
-interface SeedRun {
-  readonly count: number;
-  readonly first: bigint;
-}
-
 /** The bytes of a .steplog file for a log whose seeds follow the rule. */
 export function encodeStepLog(log: PackedLog): Uint8Array {
-  return assemble(log, []);
+  return assemble(log, null);
 }
 
 /** The bytes of a .steplog file for any log. Seeds are stored only if some do not follow the rule. */
-export function encodeEntries(header: StepLogHeader, entries: readonly LogEntry[]): Uint8Array {
+export function encodeEntries(header: StepLogHeader, entries: LogEntries): Uint8Array {
   const headerBytes = encodeHeader(header);
+  const packed = { headerBytes, ...packEntries(entries), chain: chainOf(headerBytes, entries) };
+  return assemble(packed, storedRuns(entries, header.seed));
+}
+
+function chainOf(headerBytes: Uint8Array, entries: LogEntries): Uint8Array {
   const chain = Chain.start(headerBytes);
   for (const entry of entries) chain.add(entry);
-  const decayed = entries.some((entry) => entry.decay !== undefined);
-  const byRule = entries.every((entry, index) => entry.seed === ruleSeed(header.seed, index));
-  const packed = {
-    headerBytes,
-    scalars: packScalars(entries.map((entry) => entry.scalar)),
-    decays: decayed ? packDecays(entries.map((entry) => entry.decay ?? 1)) : null,
-    chain: chain.hash,
-  };
-  return assemble(packed, byRule ? [] : seedRuns(entries));
+  return chain.hash;
 }
 
-function seedRuns(entries: readonly LogEntry[]): SeedRun[] {
-  const runs: { count: number; first: bigint }[] = [];
+/** Null if all seeds follow the rule. */
+function storedRuns(entries: LogEntries, runSeed: number): SeedRuns | null {
+  const starts: number[] = [];
+  const firsts: bigint[] = [];
+  let next: bigint | null = null;
+  let index = 0;
   for (const { seed } of entries) {
-    const last = runs.at(-1);
-    if (last && seed === last.first + BigInt(last.count)) last.count += 1;
-    else runs.push({ count: 1, first: seed });
+    if (seed !== next) {
+      starts.push(index);
+      firsts.push(seed);
+    }
+    next = seed + 1n;
+    index += 1;
   }
-  return runs;
+  const byRule = starts.length === 0 || (starts.length === 1 && firsts[0] === ruleSeed(runSeed, 0));
+  return byRule ? null : { starts: Uint32Array.from(starts), firsts: BigUint64Array.from(firsts) };
 }
 
-function assemble(log: PackedLog, runs: readonly SeedRun[]): Uint8Array {
-  const fixed = new DataView(new ArrayBuffer(fixedBytes + runs.length * 12));
+function assemble(log: PackedLog, runs: SeedRuns | null): Uint8Array {
+  const { starts, firsts } = runs ?? { starts: new Uint32Array(), firsts: new BigUint64Array() };
+  const entries = log.scalars.length / 2;
+  const fixed = new DataView(new ArrayBuffer(fixedBytes + starts.length * 12));
   new Uint8Array(fixed.buffer).set(magic);
   fixed.setUint32(8, stepLogVersion, true);
   fixed.setUint32(12, log.headerBytes.length, true);
-  fixed.setUint32(16, log.scalars.length / 2, true);
-  fixed.setUint32(20, runs.length, true);
+  fixed.setUint32(16, entries, true);
+  fixed.setUint32(20, starts.length, true);
   fixed.setUint32(24, log.decays ? 1 : 0, true);
-  runs.forEach((run, index) => {
-    fixed.setUint32(fixedBytes + index * 12, run.count, true);
-    fixed.setBigUint64(fixedBytes + index * 12 + 4, run.first, true);
+  starts.forEach((start, run) => {
+    fixed.setUint32(fixedBytes + run * 12, (starts[run + 1] ?? entries) - start, true);
+    fixed.setBigUint64(fixedBytes + run * 12 + 4, firsts[run] ?? 0n, true);
   });
   const head = new Uint8Array(fixed.buffer, 0, fixedBytes);
   const runBytes = new Uint8Array(fixed.buffer, fixedBytes);
@@ -277,12 +274,14 @@ export function decodeStepLog(bytes: Uint8Array): StepLog {
 
   const headerBytes = bytes.slice(fixedBytes, runsAt);
   const header = decodeHeader(headerBytes);
-  const packed = unpackEntries({
-    seed: header.seed,
-    scalars: bytes.subarray(scalarsAt, decaysAt),
-    decays: fixed.decayed ? bytes.subarray(decaysAt, chainAt) : null,
-  });
-  const entries = fixed.runs === 0 ? packed : withSeeds(packed, viewOf(bytes.subarray(runsAt, scalarsAt)), fixed.runs);
+  const numbers = {
+    scalars: bytes.slice(scalarsAt, decaysAt),
+    decays: fixed.decayed ? bytes.slice(decaysAt, chainAt) : null,
+  };
+  const entries =
+    fixed.runs === 0
+      ? PackedEntries.ofRule({ seed: header.seed, ...numbers })
+      : new PackedEntries(numbers, readRuns(viewOf(bytes.subarray(runsAt, scalarsAt)), fixed.runs, fixed.entries));
   refuseNonFinite(entries);
 
   const chain = bytes.slice(chainAt);
@@ -322,33 +321,41 @@ function refuseWrongLength(seen: number, expected: number): void {
   );
 }
 
-function withSeeds(entries: readonly LogEntry[], view: DataView, runs: number): LogEntry[] {
-  const seeds: bigint[] = [];
-  for (let run = 0; run < runs; run++) {
+/** Runs without entries are left out. */
+function readRuns(view: DataView, runs: number, entries: number): SeedRuns {
+  const starts = new Uint32Array(runs);
+  const firsts = new BigUint64Array(runs);
+  let [at, used] = [0, 0];
+  for (let run = 0; run < runs && at <= entries; run++) {
     const count = view.getUint32(run * 12, true);
-    const first = view.getBigUint64(run * 12 + 4, true);
-    if (seeds.length + count > entries.length) break;
-    for (let k = 0; k < count; k++) seeds.push(BigInt.asUintN(64, first + BigInt(k)));
+    if (count === 0) continue;
+    starts[used] = at;
+    firsts[used++] = view.getBigUint64(run * 12 + 4, true);
+    at += count;
   }
-  if (seeds.length !== entries.length) {
+  if (at !== entries) {
     throw new SteplogError(
       "LOG_INVALID",
-      `The .steplog file's seed runs do not add up to its ${counted(entries.length, "entry", "entries")}.`,
+      `The .steplog file's seed runs do not add up to its ${counted(entries, "entry", "entries")}.`,
     );
   }
-  return entries.map((entry, index) => ({ ...entry, seed: seeds[index] ?? 0n }));
+  return { starts: starts.subarray(0, used), firsts: firsts.subarray(0, used) };
 }
 
-function refuseNonFinite(entries: readonly LogEntry[]): void {
-  const wrong = entries.findIndex((entry) => !Number.isFinite(entry.scalar) || !Number.isFinite(entry.decay ?? 1));
-  if (wrong >= 0) throw new SteplogError("LOG_INVALID", `Entry ${wrong} of the log is not finite.`);
+function refuseNonFinite(entries: LogEntries): void {
+  let index = 0;
+  for (const { scalar, decay = 1 } of entries) {
+    if (!Number.isFinite(scalar) || !Number.isFinite(decay)) {
+      throw new SteplogError("LOG_INVALID", `Entry ${index} of the log is not finite.`);
+    }
+    index += 1;
+  }
 }
 
-function refuseWrongChain(headerBytes: Uint8Array, entries: readonly LogEntry[], expected: Uint8Array): void {
-  const chain = Chain.start(headerBytes);
-  for (const entry of entries) chain.add(entry);
-  if (Buffer.compare(chain.hash, expected) === 0) return;
-  const [seen, stored] = [chain.hash, expected].map((hash) => Buffer.from(hash).toString("hex"));
+function refuseWrongChain(headerBytes: Uint8Array, entries: LogEntries, expected: Uint8Array): void {
+  const chain = chainOf(headerBytes, entries);
+  if (Buffer.compare(chain, expected) === 0) return;
+  const [seen, stored] = [chain, expected].map((hash) => Buffer.from(hash).toString("hex"));
   throw new SteplogError(
     "LOG_INVALID",
     `The log's chain hash does not match: its entries give ${seen}, but the file has ${stored}. The file was changed or damaged.`,

@@ -365,6 +365,7 @@ export type Dataset = typeof datasets.$inferSelect;
 export type FineTune = typeof fineTunes.$inferSelect;
 export type Checkpoint = typeof checkpoints.$inferSelect;
 export type Job = typeof jobs.$inferSelect;
+export type LogSegment = typeof logSegments.$inferSelect;
 export type WorkerRow = typeof workers.$inferSelect;
 export type StepMetric = typeof stepMetrics.$inferSelect;
 export type Evaluation = typeof evaluations.$inferSelect;

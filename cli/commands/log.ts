@@ -24,7 +24,7 @@ async function log(path: string, options: { json?: true }): Promise<void> {
 function asJson({ header, entries, chain }: StepLog): unknown {
   return {
     header,
-    entries: entries.map(({ seed, scalar, decay }) => ({
+    entries: Array.from(entries, ({ seed, scalar, decay }) => ({
       seed: seed.toString(),
       scalar: float32Hex(scalar),
       ...(decay !== undefined && { decay: float32Hex(decay) }),

@@ -8,7 +8,7 @@
  *
  * Operations are queued and may run later; `losses` and `logits` wait for them. Shapes that do not fit break an invariant.
  */
-import type { LogEntry } from "../../schema/step-log.ts";
+import type { LogEntries } from "../../schema/step-log.ts";
 import type { Noise } from "../numbers/noise.ts";
 
 export type WeightDtype = "F32" | "BF16";
@@ -184,9 +184,11 @@ export interface Device {
    * Applies entries in order to trainable weights (docs/STEP_LOG.md, "Update"). A device may delay the work until a weight is
    * next used or read, as long as the result is the same.
    */
-  update(weights: readonly Weight[], entries: readonly LogEntry[], noise: Noise): void;
+  update(weights: readonly Weight[], entries: LogEntries, noise: Noise): void;
+  /** Resolves when the device has taken the updates so far, so that those of a long log do not pile up; left out: at once. */
+  settled?(): Promise<void>;
   /** Applies entries in order to a piece of a tensor that is not a weight of the device: the same update, for replay. */
-  replay(piece: TensorPiece, entries: readonly LogEntry[], noise: Noise): Promise<void>;
+  replay(piece: TensorPiece, entries: LogEntries, noise: Noise): Promise<void>;
   /** Starts a pass; one at a time. */
   begin(perturbation: Perturbation | null, precision?: Precision): Pass;
   /** An empty cache. */

@@ -1,6 +1,6 @@
 /** Weights, caches and pieces in typed arrays, for devices that compute noise in TypeScript. */
 import { invariant } from "../../schema/errors.ts";
-import type { LogEntry } from "../../schema/step-log.ts";
+import type { LogEntries } from "../../schema/step-log.ts";
 import type { FillNoise, Noise } from "../numbers/noise.ts";
 import { fillNoise, tensorId } from "../numbers/noise.ts";
 import type { Stored } from "../replay/update.ts";
@@ -57,7 +57,7 @@ export function storedBytes(weight: StoredWeight): Uint8Array {
 
 export function updateStored(
   weight: StoredWeight,
-  entries: readonly LogEntry[],
+  entries: LogEntries,
   noise: Noise,
   fill: FillNoise = fillNoise,
 ): void {
@@ -66,7 +66,7 @@ export function updateStored(
 }
 
 /** Device.replay with the plain update. */
-export function replayPiece(piece: TensorPiece, entries: readonly LogEntry[], noise: Noise): Promise<void> {
+export function replayPiece(piece: TensorPiece, entries: LogEntries, noise: Noise): Promise<void> {
   // A copy, since the elements in the piece's own buffer may be unaligned.
   const elements = elementsOf(piece.dtype, piece.bytes);
   update(elements, piece.first, tensorId(piece.name), noise, entries);

@@ -4,7 +4,8 @@
  */
 import { invariant } from "../../schema/errors.ts";
 import { counted } from "../../schema/units.ts";
-import type { LogEntry } from "../../schema/step-log.ts";
+import type { LogEntries } from "../../schema/step-log.ts";
+import { partsOf } from "../../schema/log-entries.ts";
 import type { NativeDevice, NativeEntries, NativeTimings, NativeWeight } from "../native/addon.ts";
 import { nativeAddon } from "../native/addon.ts";
 import type { Noise } from "../numbers/noise.ts";
@@ -44,6 +45,8 @@ import { Owned } from "./host-memory.ts";
 
 const dtypes: Readonly<Record<WeightDtype, number>> = { F32: 0, BF16: 1 };
 const noises: Readonly<Record<Noise, number>> = { normal: 0, rademacher: 1 };
+/** A call has 16 bytes an entry. */
+const entriesAtOnce = 1 << 18;
 const activations: Readonly<Record<ActivationFunction, number>> = { relu: 1, gelu: 2, gelu_tanh: 3, silu: 4 };
 
 /** Operation codes: enum Op in engine/native/src/program.h. */
@@ -128,12 +131,15 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
       failure = Promise.all([failure, native.update(ids, ...packed(entries), noises[noise])]).then(() => undefined);
       failure.catch(() => undefined);
     },
+    settled: () => failure,
     async replay(piece: TensorPiece, entries, noise) {
       const { bytes } = piece;
       // Only aligned elements can be updated in place.
       const aligned = bytes.byteOffset % bytesPerElement[piece.dtype] === 0 ? bytes : bytes.slice();
       const location = [dtypes[piece.dtype], tensorId(piece.name), piece.first] as const;
-      await native.replay(aligned, ...location, ...packed(entries), noises[noise]);
+      for (const part of partsOf(entries, entriesAtOnce)) {
+        await native.replay(aligned, ...location, ...packed(part), noises[noise]);
+      }
       if (aligned !== bytes) bytes.set(aligned);
     },
     begin(perturbation, precision = "float32") {
@@ -160,12 +166,15 @@ function nativeSpec({ name, shape, dtype, trainable }: WeightSpec): NativeWeight
   return { shape, dtype: dtypes[dtype], trainable, tensor: tensorId(name) };
 }
 
-function packed(entries: readonly LogEntry[]): NativeEntries {
-  return [
-    BigUint64Array.from(entries, (entry) => entry.seed),
-    Float32Array.from(entries, (entry) => entry.scalar),
-    Float32Array.from(entries, (entry) => entry.decay ?? 1),
-  ];
+function packed(entries: LogEntries): NativeEntries {
+  const seeds = new BigUint64Array(entries.length);
+  const [scalars, decays] = [new Float32Array(entries.length), new Float32Array(entries.length)];
+  let k = 0;
+  for (const { seed, scalar, decay = 1 } of entries) {
+    [seeds[k], scalars[k], decays[k]] = [seed, scalar, decay];
+    k += 1;
+  }
+  return [seeds, scalars, decays];
 }
 
 interface Find {
@@ -314,7 +323,7 @@ class NativePass implements Pass {
       sides: sidesOf(this.#perturbation),
     };
     const running = this.#native.run({
-      code: Int32Array.of(...this.#code, ...head),
+      code: Int32Array.from([...this.#code, ...head]),
       numbers: Float64Array.from(this.#numbers),
       lists: this.#lists,
       tables: this.#tables,

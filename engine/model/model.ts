@@ -1,7 +1,8 @@
 /** A model on a device: its weights are loaded, its passes run, its log's entries applied. */
 import { createHash } from "node:crypto";
 import { invariant } from "../../schema/errors.ts";
-import type { LogEntry, TrainableTensor } from "../../schema/step-log.ts";
+import { partsOf } from "../../schema/log-entries.ts";
+import type { LogEntries, TrainableTensor } from "../../schema/step-log.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
 import type { Device, Perturbation, Precision, Weight } from "../devices/device.ts";
 import { sidesOf } from "../devices/device.ts";
@@ -48,7 +49,9 @@ export interface Model {
   /** Starts a text that is continued token by token. Causal models only. */
   continuation(): Continuation;
   /** Applies log entries in order. Nothing else changes the weights. */
-  update(entries: readonly LogEntry[]): void;
+  update(entries: LogEntries): void;
+  /** The same for a log of any length: part by part, so that memory does not grow with it. */
+  replay(entries: LogEntries): Promise<void>;
   /** The stored bytes of a trainable tensor, by its stored name. */
   read(name: string): Promise<Uint8Array>;
   /** Frees its memory. Do not use it afterwards. */
@@ -64,9 +67,12 @@ export interface LoadOptions {
   readonly adapter?: Adapter | null;
   /** Which of the model's own tensors are trained, in order of name; all by default. */
   readonly trainable?: readonly TrainableTensor[];
-  /** Waited for before each pass; what it throws ends the pass. */
+  /** Waited for before each pass, and before each part of a log that is replayed; what it throws ends the pass. */
   readonly beforePass?: () => Promise<void>;
 }
+
+/** Entries that a device takes at a time: enough that memory traffic does not count, and few beside any model. */
+const entriesAtOnce = 16_384;
 
 /** Loads every tensor. */
 export async function loadModel(
@@ -166,6 +172,13 @@ function modelOf(
     continuation: () =>
       new Continuation(architecture, prefixLength, device, (tokens, positions) => passes.logits(tokens, positions)),
     update: (entries) => device.update(trained, entries, noise),
+    async replay(entries) {
+      for (const part of partsOf(entries, entriesAtOnce)) {
+        await settings.beforePass?.();
+        device.update(trained, part, noise);
+        await device.settled?.();
+      }
+    },
     read,
     free() {
       for (const weight of all) device.freeWeight(weight);

@@ -145,7 +145,7 @@ class GrowingAnswer {
   }
 
   get ids(): Int32Array {
-    return Int32Array.of(...this.#prompt, ...this.#tokens);
+    return Int32Array.from([...this.#prompt, ...this.#tokens]);
   }
 
   get key(): string {

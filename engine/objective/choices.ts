@@ -106,7 +106,7 @@ function finiteErrorOf(scores: readonly number[], right: number): number {
 }
 
 function crossEntropy(scores: readonly number[], right: number): number {
-  const peak = Math.max(...scores);
+  const peak = scores.reduce((most, score) => Math.max(most, score), -Infinity);
   const sum = scores.reduce((total, score) => total + Math.exp(score - peak), 0);
   return Math.log(sum) + peak - (scores[right] ?? NaN);
 }

@@ -61,11 +61,11 @@ function standardised(rows: readonly Float64Array[]): (features: Float64Array) =
   const spread = first.map((_, j) =>
     Math.sqrt(rows.reduce((sum, row) => sum + ((row[j] ?? 0) - (mean[j] ?? 0)) ** 2, 0) / rows.length),
   );
-  return (features) =>
-    Float64Array.of(
-      ...features.map((value, j) => ((spread[j] ?? 0) > 0 ? (value - (mean[j] ?? 0)) / (spread[j] ?? 1) : 0)),
-      1,
-    );
+  return (features) => {
+    const scaled = new Float64Array(features.length + 1).fill(1);
+    scaled.set(features.map((value, j) => ((spread[j] ?? 0) > 0 ? (value - (mean[j] ?? 0)) / (spread[j] ?? 1) : 0)));
+    return scaled;
+  };
 }
 
 /** Multinomial logistic regression, a convex problem, by Nesterov's accelerated gradient descent from zero. */
@@ -128,7 +128,7 @@ function dot(a: Float64Array, b: Float64Array): number {
 }
 
 function softmax(scores: readonly number[]): number[] {
-  const peak = Math.max(...scores);
+  const peak = scores.reduce((most, score) => Math.max(most, score), -Infinity);
   const shares = scores.map((score) => Math.exp(score - peak));
   const total = shares.reduce((a, b) => a + b);
   return shares.map((share) => share / total);

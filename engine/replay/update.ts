@@ -2,7 +2,7 @@
  * The update, the only code that changes a stored weight: training and replay both call it. One rounded subtraction per weight,
  * as docs/STEP_LOG.md defines under "Update". Every faster kernel is tested against this plain version.
  */
-import type { LogEntry } from "../../schema/step-log.ts";
+import type { LogEntries, LogEntry } from "../../schema/step-log.ts";
 import type { FillNoise, Noise } from "../numbers/noise.ts";
 import { fillNoise, fillRounding } from "../numbers/noise.ts";
 
@@ -22,7 +22,7 @@ export function update(
   first: number,
   tensor: number,
   noise: Noise,
-  entries: readonly LogEntry[],
+  entries: LogEntries,
   fill: FillNoise = fillNoise,
 ): void {
   for (let at = 0; at < weights.length; at += blockElements) {

@@ -4,7 +4,7 @@ import { SteplogError, asSteplogError } from "../../schema/errors.ts";
 import type { StepEvaluation } from "../../schema/best-evaluation.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import type { EvaluationKind } from "../../schema/states.ts";
-import type { LogEntry } from "../../schema/step-log.ts";
+import type { LogEntry, RuledEntries } from "../../schema/step-log.ts";
 
 /** Everything a fine-tune needs, as values and paths: the engine knows no database. */
 export interface FineTuneRequest {
@@ -24,7 +24,7 @@ export interface FineTuneRequest {
   /** For a fork of another run: the header of their shared log, and the number of steps whose rows are already used. */
   readonly fork: { readonly headerBytes: Uint8Array; readonly firstStep: number } | null;
   /** Log entries that are already stored, and how many of them are steps of this run; training continues after them. */
-  readonly entries: readonly LogEntry[];
+  readonly entries: RuledEntries;
   readonly stepsDone: number;
   /** Evaluations that are already recorded, in order. */
   readonly evaluated: readonly (StepEvaluation & { readonly kind: EvaluationKind })[];

@@ -150,7 +150,10 @@ async function lossesOf(
   const losses: number[][] = [];
   for (let at = 0; at < rows.length; at += atOnce) {
     const sides = await objective.measure(model, rows.slice(at, at + atOnce), perturbation);
-    sides.forEach((values, side) => (losses[side] ??= []).push(...values));
+    sides.forEach((values, side) => {
+      const all = (losses[side] ??= []);
+      for (const value of values) all.push(value);
+    });
   }
   return losses.map(mean);
 }

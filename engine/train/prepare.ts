@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { SteplogError } from "../../schema/errors.ts";
 import type { StepLogHeader, TrainableTensor } from "../../schema/step-log.ts";
-import { canonicalJson, decodeHeader } from "../../schema/step-log.ts";
+import { canonicalJson, decodeHeader, unpackEntries } from "../../schema/step-log.ts";
 import type { Device, Precision } from "../devices/device.ts";
 import type { AnySeededAdapter } from "../model/adapters/all.ts";
 import { seededLora, targetedModules } from "../model/adapters/lora.ts";
@@ -54,7 +54,7 @@ export async function prepareRun(request: FineTuneRequest, device: Device, check
   const model = await load();
   const adapter = trained.adapter ?? null;
   refuseOtherLog(request, { base, trainable: model.trainable, noise: noiseOf(request), ...adapter?.header });
-  if (request.entries.length > 0) model.update(request.entries);
+  await model.replay(unpackEntries(request.entries));
   const { learningRate, picked, why } = await learningRateOf(request, model, data);
   const settings = { ...settingsOf(request), learningRate };
   const header = request.fork

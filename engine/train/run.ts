@@ -11,7 +11,7 @@
  * measured since the last step or evaluation is thrown away. It ends with a checkpoint too, so that the log and the weights
  * end at the same step.
  */
-import type { LogEntry } from "../../schema/step-log.ts";
+import { GrowingEntries } from "../../schema/log-entries.ts";
 import { encodeHeader } from "../../schema/step-log.ts";
 import type { Device } from "../devices/device.ts";
 import type { AnySeededAdapter } from "../model/adapters/all.ts";
@@ -57,8 +57,10 @@ class Run {
   readonly #prepared: PreparedRun;
   readonly #check: StopCheck;
   readonly #evaluations: EvaluationSchedule;
-  /** The whole log, only if the test rows may need the weights of an earlier step: a long log takes memory. */
-  readonly #entries: LogEntry[];
+  /** The whole log, packed, if the test rows may need the weights of an earlier step. */
+  readonly #log: GrowingEntries | null;
+  /** Entries that the request brought. */
+  readonly #replayed: number;
   #position: RunPosition;
   #lastCheckpoint: RunPosition | null = null;
 
@@ -67,8 +69,9 @@ class Run {
     this.#prepared = prepared;
     this.#check = check;
     this.#evaluations = new EvaluationSchedule(prepared.data, request);
-    this.#entries = request.testPath === null ? [] : [...request.entries];
-    this.#position = { entries: request.entries.length, step: request.stepsDone };
+    this.#log = request.testPath === null ? null : new GrowingEntries(request.entries);
+    this.#replayed = request.entries.scalars.length / 2;
+    this.#position = { entries: this.#replayed, step: request.stepsDone };
   }
 
   async *messages(stopping: () => boolean): AsyncGenerator<EngineMessage> {
@@ -97,11 +100,11 @@ class Run {
 
   /** Measures what is due at the end of the log unless an earlier worker did. */
   async *#start(): AsyncGenerator<EngineMessage> {
-    const { entries, stepsDone } = this.#request;
+    const { stepsDone } = this.#request;
     if (stepsDone > 0) {
       yield { type: "note", event: "RESUMED", message: `Replayed ${counted(stepsDone, "step")} from the log.` };
-    } else if (entries.length > 0) {
-      const message = `Replayed the ${counted(entries.length, "log entry", "log entries")} before the fork.`;
+    } else if (this.#replayed > 0) {
+      const message = `Replayed the ${counted(this.#replayed, "log entry", "log entries")} before the fork.`;
       yield { type: "note", event: "FORKED", message };
     }
     const { endNote } = this.#prepared.data;
@@ -113,7 +116,7 @@ class Run {
   async *#baselines(): AsyncGenerator<EngineMessage> {
     const { model } = this.#prepared;
     // An adapter that has learned nothing yet does not belong to the base.
-    const base = this.#request.entries.length === 0 ? model.bare : model;
+    const base = this.#replayed === 0 ? model.bare : model;
     for (const [kind, measured] of [
       ["IN_CONTEXT", base],
       ["TEST", model],
@@ -130,7 +133,7 @@ class Run {
     const { checkpointEvery, steps } = this.#request.hyperparameters;
     let started = performance.now();
     for await (const step of train(model, data.objective, settings, this.#position)) {
-      if (this.#request.testPath !== null) this.#entries.push(...step.entries);
+      this.#log?.add(step.entries);
       this.#position = { entries: this.#position.entries + step.entries.length, step: step.step };
       yield { type: "step", ...step, seconds: (performance.now() - started) / 1000 };
       if (this.#evaluations.isDue(step.step)) yield* this.#validate();
@@ -162,10 +165,10 @@ class Run {
     const { entries, step } = this.#evaluations.best ?? this.#position;
     if (this.#evaluations.isDone("TEST", entries)) return;
     let { model } = this.#prepared;
-    if (entries !== this.#position.entries) {
+    if (this.#log && entries !== this.#position.entries) {
       model.free();
       model = await this.#prepared.load();
-      model.update(this.#entries.slice(0, entries));
+      await model.replay(this.#log.first(entries));
     }
     const evaluation = await this.#evaluations.measure("TEST", model, { entries, step });
     if (evaluation) yield evaluation;

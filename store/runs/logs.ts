@@ -2,9 +2,10 @@
 import { and, asc, eq, gt, lt, sql } from "drizzle-orm";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import { counted } from "../../schema/units.ts";
-import { Chain, decodeHeader, packDecays, unpackEntries } from "../../schema/step-log.ts";
+import { ones, partsOf } from "../../schema/log-entries.ts";
+import { Chain, decodeHeader, unpackEntries } from "../../schema/step-log.ts";
 import type { PackedLog } from "../../schema/step-log.ts";
-import type { Evaluation, Event, StepMetric } from "../../schema/tables.ts";
+import type { Evaluation, Event, LogSegment, StepMetric } from "../../schema/tables.ts";
 import { checkpoints, evaluations, events, fineTunes, logSegments, stepMetrics } from "../../schema/tables.ts";
 import { type Database, isUuid } from "../postgres/database.ts";
 
@@ -84,50 +85,62 @@ async function readLog(database: Database, id: string, prefix: number | null): P
   return { headerBytes, ...packed, chain, entries };
 }
 
-/** If one segment has decays, all get them: 1 where there were none, which is what the chain hashes. */
+/**
+ * If one segment has decays, all get them: 1 where there were none, which is what the chain hashes. Segments are read a few
+ * at a time into their place, so that a long log is in memory once.
+ */
 async function readSegments(database: Database, id: string, entries: number) {
-  const segments = await segmentsOf(database, id, entries);
-  const decayed = segments.some((segment) => segment.decays !== null);
-  const decaysIn = ({ count, decays }: Segment) => decays ?? packDecays(Array.from({ length: count }, () => 1));
-  const scalars = Buffer.concat(segments.map((segment) => segment.scalars));
-  const decays = Buffer.concat(decayed ? segments.map(decaysIn) : []);
-  invariant(scalars.length === entries * 2, `the log of ${id} has its first ${entries} scalars`);
-  return { scalars, decays: decayed ? decays : null };
+  const scalars = new Uint8Array(2 * entries);
+  let decays: Uint8Array | null = null;
+  let at = 0;
+  for await (const segment of segmentsOf(database, id, entries)) {
+    invariant(segment.firstEntry === at, `the log of ${id} goes on at entry ${at}`);
+    const count = Math.min(segment.count, entries - at);
+    scalars.set(segment.scalars.subarray(0, 2 * count), 2 * at);
+    if (segment.decays) (decays ??= ones(entries)).set(segment.decays.subarray(0, 4 * count), 4 * at);
+    at += count;
+  }
+  invariant(at === entries, `the log of ${id} has its first ${entries} entries`);
+  return { scalars, decays };
 }
 
-interface Segment {
-  readonly count: number;
-  readonly scalars: Uint8Array;
-  readonly decays: Uint8Array | null;
-}
+/** Segments of 4,096 entries that one query reads. */
+const segmentsAtOnce = 128;
 
-/** The first `entries` entries: those before the run's own are in the log of the run that it continues from. */
-async function segmentsOf(database: Database, id: string, entries: number): Promise<Segment[]> {
+/** Up to `entries`, in order: those before the run's own are in the log of the run that it continues from. */
+async function* segmentsOf(database: Database, id: string, entries: number): AsyncGenerator<LogSegment> {
   const [run] = await database
     .select({ firstEntry: fineTunes.firstEntry, parent: checkpoints.fineTuneId })
     .from(fineTunes)
     .leftJoin(checkpoints, eq(checkpoints.id, fineTunes.fromCheckpointId))
     .where(eq(fineTunes.id, id));
   invariant(run, `${id} is a fine-tune`);
-  const before = run.parent === null ? [] : await segmentsOf(database, run.parent, Math.min(entries, run.firstEntry));
-  const own = await database
-    .select()
-    .from(logSegments)
-    .where(and(eq(logSegments.fineTuneId, id), lt(logSegments.firstEntry, entries)))
-    .orderBy(asc(logSegments.firstEntry));
-  return [...before, ...own.map((segment) => cut(segment, entries - segment.firstEntry))];
+  if (run.parent !== null)
+    yield* cutAt(run.firstEntry, segmentsOf(database, run.parent, Math.min(entries, run.firstEntry)));
+  for (let after = -1; ;) {
+    const segments = await database
+      .select()
+      .from(logSegments)
+      .where(
+        and(eq(logSegments.fineTuneId, id), gt(logSegments.firstEntry, after), lt(logSegments.firstEntry, entries)),
+      )
+      .orderBy(asc(logSegments.firstEntry))
+      .limit(segmentsAtOnce);
+    yield* segments;
+    if (segments.length < segmentsAtOnce) return;
+    after = segments.at(-1)?.firstEntry ?? after;
+  }
 }
 
-function cut({ count, scalars, decays }: Segment, entries: number): Segment {
-  if (entries >= count) return { count, scalars, decays };
-  return {
-    count: entries,
-    scalars: scalars.subarray(0, 2 * entries),
-    decays: decays?.subarray(0, 4 * entries) ?? null,
-  };
+/** The last segment of a parent may go beyond the fork. */
+async function* cutAt(end: number, segments: AsyncIterable<LogSegment>): AsyncGenerator<LogSegment> {
+  for await (const segment of segments) yield { ...segment, count: Math.min(segment.count, end - segment.firstEntry) };
 }
 
-/** A checkpoint has its hash; elsewhere the log is hashed again from the start, about a microsecond per entry. */
+/** Entries hashed between two turns of the event loop. */
+const hashedAtOnce = 4_096;
+
+/** A checkpoint has its hash; elsewhere the log is hashed again from the start, about two microseconds per entry. */
 async function chainAt(database: Database, id: string, log: Omit<StoredLog, "chain">): Promise<Uint8Array> {
   const [checkpoint] = await database
     .select({ chain: checkpoints.chain })
@@ -136,7 +149,10 @@ async function chainAt(database: Database, id: string, log: Omit<StoredLog, "cha
   if (checkpoint) return checkpoint.chain;
   const chain = Chain.start(log.headerBytes);
   const { seed } = decodeHeader(log.headerBytes);
-  for (const entry of unpackEntries({ seed, scalars: log.scalars, decays: log.decays })) chain.add(entry);
+  for (const part of partsOf(unpackEntries({ seed, scalars: log.scalars, decays: log.decays }), hashedAtOnce)) {
+    for (const entry of part) chain.add(entry);
+    await new Promise(setImmediate);
+  }
   return chain.hash;
 }
 

@@ -49,7 +49,7 @@ for (const [name, [base, settings]] of Object.entries(runs)) {
     calibrationPrompt: null,
     hyperparameters: hyperparametersSchema.parse({ learningRate: 1e-3, seed: 5, steps: 20, batchSize: 2, ...settings }),
     fork: null,
-    entries: [],
+    entries: { seed: 0, scalars: new Uint8Array(), decays: null },
     stepsDone: 0,
     evaluated: [],
     pickedRate: null,

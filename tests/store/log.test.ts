@@ -279,3 +279,57 @@ describe("finish", () => {
     await expect(store.renewLease(job, 1_000)).rejects.toMatchObject({ code: "LEASE_LOST" });
   });
 });
+
+describe("a long log", () => {
+  /** As if it had been appended; every second segment has decays. */
+  async function longLog(segments: number): Promise<string> {
+    const { run, job } = await newTraining(store);
+    await directly(
+      fixture.url,
+      (sql) => sql`
+        insert into log_segments (fine_tune_id, first_entry, count, scalars, decays)
+        select ${run.id}, k * 4096, 4096, decode(repeat(lpad(to_hex(k % 256), 2, '0') || '3c', 4096), 'hex'),
+          case when k % 2 = 1 and k < 200 then decode(repeat('0000003f', 4096), 'hex') end
+        from generate_series(0, ${segments - 1}::int) as k`,
+    );
+    await directly(fixture.url, (sql) => sql`update fine_tunes set entries = ${segments * 4096} where id = ${run.id}`);
+    await store.finishFineTune(job, { status: "CANCELLED" });
+    return run.id;
+  }
+
+  test("is read in parts, each in its place", async () => {
+    const id = await longLog(300);
+    const log = await store.fineTunes.log(id);
+    expect([log?.entries, log?.scalars.length, log?.decays?.length]).toStrictEqual([1_228_800, 2_457_600, 4_915_200]);
+    const decays = new Float32Array(log?.decays?.buffer ?? new ArrayBuffer(0));
+    for (const k of [0, 1, 127, 128, 129, 255, 256, 299]) {
+      for (const entry of [4096 * k, 4096 * k + 4095]) {
+        expect([log?.scalars[2 * entry], decays[entry]]).toStrictEqual([k % 256, k % 2 === 1 && k < 200 ? 0.5 : 1]);
+      }
+    }
+    const prefix = await store.fineTunes.logPrefix(id, 5_000);
+    expect(
+      Buffer.compare(prefix?.scalars ?? Buffer.alloc(0), log?.scalars.subarray(0, 10_000) ?? Buffer.alloc(0)),
+    ).toBe(0);
+  });
+
+  // About a minute.
+  test.runIf(process.env["STEPLOG_LONG_TESTS"])(
+    "of 10^6 steps of 256 estimates is read in little more memory than its bytes",
+    { timeout: 5 * 60_000 },
+    async () => {
+      const id = await longLog(62_500);
+      await directly(
+        fixture.url,
+        (sql) => sql`update log_segments set decays = null where fine_tune_id = ${id} and decays is not null`,
+      );
+      const before = process.memoryUsage.rss();
+      let most = before;
+      const timer = setInterval(() => (most = Math.max(most, process.memoryUsage.rss())), 50);
+      const log = await store.fineTunes.log(id);
+      clearInterval(timer);
+      expect(log?.scalars.length).toBe(512e6);
+      expect(most - before).toBeLessThan(512e6 + 300e6);
+    },
+  );
+});

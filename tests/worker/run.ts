@@ -5,7 +5,8 @@ import { chooseDevice } from "../../engine/devices/choose.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
-import { decodeHeader } from "../../schema/step-log.ts";
+import type { LogEntry } from "../../schema/step-log.ts";
+import { decodeHeader, packEntries } from "../../schema/step-log.ts";
 import { runFineTune } from "../../engine/train/run.ts";
 import type { EngineMessage, FineTuneRequest } from "../../engine/thread/messages.ts";
 import { scratch } from "../support/models.ts";
@@ -15,12 +16,16 @@ export const modelPath = demo("base");
 /** One thread: the other core has another file's tests. The weights are the same, whatever the number of threads. */
 export const { device } = await chooseDevice("auto", { threads: 1 });
 
+export type Changes = Partial<Omit<FineTuneRequest, "entries">> & { readonly entries?: readonly LogEntry[] };
+
 export async function messagesOf(
   settings: Partial<Hyperparameters>,
-  changes: Partial<FineTuneRequest> = {},
+  { entries = [], ...changes }: Changes = {},
   stopping: (message: EngineMessage | undefined) => boolean = () => false,
 ): Promise<EngineMessage[]> {
   const messages: EngineMessage[] = [];
+  const hyperparameters = hyperparametersSchema.parse(settings);
+  const seed = changes.fork ? decodeHeader(changes.fork.headerBytes).seed : hyperparameters.seed;
   const request: FineTuneRequest = {
     kind: "FINE_TUNE",
     modelPath,
@@ -31,10 +36,10 @@ export async function messagesOf(
     testPath: null,
     labelWords: [" great", " terrible"],
     calibrationPrompt: null,
-    hyperparameters: hyperparametersSchema.parse(settings),
+    hyperparameters,
     fork: null,
-    entries: [],
-    stepsDone: changes.entries?.length ?? 0,
+    entries: { seed, ...packEntries(entries) },
+    stepsDone: entries.length,
     evaluated: [],
     pickedRate: null,
     weightsDir: null,
@@ -49,7 +54,7 @@ export function ofType<T extends EngineMessage["type"]>(messages: readonly Engin
   return messages.filter((message): message is EngineMessage & { type: T } => message.type === type);
 }
 
-export async function run(settings: Partial<Hyperparameters>, changes: Partial<FineTuneRequest> = {}) {
+export async function run(settings: Partial<Hyperparameters>, changes: Changes = {}) {
   const messages = await messagesOf(settings, changes);
   const [began] = ofType(messages, "began");
   if (!began) throw new Error("a run begins");

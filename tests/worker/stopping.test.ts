@@ -5,11 +5,11 @@ import { expect, test } from "vitest";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { runMaterialise } from "../../engine/replay/rebuild.ts";
-import type { EngineMessage, FineTuneRequest } from "../../engine/thread/messages.ts";
+import type { EngineMessage } from "../../engine/thread/messages.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { encodeEntries } from "../../schema/step-log.ts";
 import { scratch } from "../support/models.ts";
-import { demo, messagesOf, modelPath, ofType, run } from "./run.ts";
+import { type Changes, demo, messagesOf, modelPath, ofType, run } from "./run.ts";
 
 const testPath = demo("validation.jsonl");
 const short: Partial<Hyperparameters> = { learningRate: 1e-4, steps: 4, seed: 1, batchSize: 4 };
@@ -18,7 +18,7 @@ const short: Partial<Hyperparameters> = { learningRate: 1e-4, steps: 4, seed: 1,
 async function stoppedAfter(
   isThere: (message: EngineMessage | undefined) => boolean,
   settings: Partial<Hyperparameters>,
-  changes: Partial<FineTuneRequest> = {},
+  changes: Changes = {},
 ) {
   let looks = 0;
   const messages = await messagesOf({ ...short, ...settings }, changes, (last) => isThere(last) && ++looks > 1);

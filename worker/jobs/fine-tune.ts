@@ -3,7 +3,7 @@ import type { FineTuneRequest } from "../../engine/thread/messages.ts";
 import { invariant } from "../../schema/errors.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import { leaseMs } from "../../schema/limits.ts";
-import { decodeHeader, unpackEntries } from "../../schema/step-log.ts";
+import { decodeHeader } from "../../schema/step-log.ts";
 import type { BaseModel, FineTune } from "../../schema/tables.ts";
 import { modelPaths, readRun, storeFiles } from "./inputs.ts";
 import type { RunNote } from "../../store/store.ts";
@@ -40,6 +40,8 @@ async function start(context: JobContext): Promise<RunningJob> {
 async function requestFor(context: JobContext, run: FineTune, baseModel: BaseModel): Promise<FineTuneRequest> {
   const { store, weightsDir } = context;
   const log = await store.fineTunes.log(run.id);
+  const { seed } = log ? decodeHeader(log.headerBytes) : run.hyperparameters;
+  const { scalars, decays } = log ?? { scalars: new Uint8Array(), decays: null };
   return {
     kind: "FINE_TUNE",
     ...modelPaths(context, baseModel),
@@ -49,8 +51,8 @@ async function requestFor(context: JobContext, run: FineTune, baseModel: BaseMod
     calibrationPrompt: run.calibrationPrompt,
     // A setting that the release that stored the run did not know has its default.
     hyperparameters: hyperparametersSchema.parse(run.hyperparameters),
-    fork: log && run.fromCheckpointId !== null ? { ...log, firstStep: run.firstStep } : null,
-    entries: log ? unpackEntries({ seed: decodeHeader(log.headerBytes).seed, ...log }) : [],
+    fork: log && run.fromCheckpointId !== null ? { headerBytes: log.headerBytes, firstStep: run.firstStep } : null,
+    entries: { seed, scalars, decays },
     stepsDone: run.stepsDone,
     evaluated: await store.fineTunes.evaluations(run.id),
     pickedRate: run.pickedRate,

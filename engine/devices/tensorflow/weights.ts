@@ -8,7 +8,7 @@
  * difference. A weight with smaller elements, from the start or by decay, is updated by engine/replay/update.ts instead.
  */
 import { invariant } from "../../../schema/errors.ts";
-import type { LogEntry } from "../../../schema/step-log.ts";
+import type { LogEntries, LogEntry } from "../../../schema/step-log.ts";
 import type { Noise } from "../../numbers/noise.ts";
 import { streams, tensorId } from "../../numbers/noise.ts";
 import type { Stored } from "../../replay/update.ts";
@@ -144,16 +144,18 @@ function unsigned(tf: TensorFlow, values: Int32Array): Handle {
 export function updateTensorflowWeight(
   tf: TensorFlow,
   weight: TensorflowWeight,
-  entries: readonly LogEntry[],
+  entries: LogEntries,
   noise: Noise,
 ): void {
   invariant(weight.trainable, `${weight.name} is trainable`);
-  for (const [at, entry] of entries.entries()) {
+  let at = 0;
+  for (const entry of entries) {
     // A single decay below 0.5 could take elements from 2^-64 to subnormal numbers.
     if (weight.subnormal || (entry.decay !== undefined && Math.abs(entry.decay) < 0.5)) {
       updateInPlainMemory(tf, weight, entries.slice(at), noise);
       return;
     }
+    at += 1;
     replace(
       tf,
       weight,
@@ -175,12 +177,7 @@ function leastOf(tf: TensorFlow, weight: TensorflowWeight): number {
   return value;
 }
 
-function updateInPlainMemory(
-  tf: TensorFlow,
-  weight: TensorflowWeight,
-  entries: readonly LogEntry[],
-  noise: Noise,
-): void {
+function updateInPlainMemory(tf: TensorFlow, weight: TensorflowWeight, entries: LogEntries, noise: Noise): void {
   const stored = download(tf, weight);
   update(stored, 0, weight.id, noise, entries);
   replace(tf, weight, upload(tf, stored));

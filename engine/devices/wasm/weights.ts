@@ -1,6 +1,6 @@
 /** What the passes of a wasm device share: its weights and caches, their noise, and the transposes of frozen weights. */
 import type { TensorInfo } from "@tensorflow/tfjs-core";
-import type { LogEntry } from "../../../schema/step-log.ts";
+import type { LogEntries } from "../../../schema/step-log.ts";
 import type { Noise } from "../../numbers/noise.ts";
 import type { KeyValueCache, Weight, WeightLayout } from "../device.ts";
 import type { StoredCache, StoredWeight } from "../host-memory.ts";
@@ -32,7 +32,7 @@ export class WasmWeights {
     this.heap = heap;
   }
 
-  update(handles: readonly Weight[], entries: readonly LogEntry[], noise: Noise): void {
+  update(handles: readonly Weight[], entries: LogEntries, noise: Noise): void {
     for (const weight of handles.map((handle) => this.weights.find(handle))) {
       updateStored(weight, entries, noise, this.noise.fillFor(weight));
     }

@@ -18,6 +18,9 @@
 namespace steplog {
 namespace {
 
+// Entries that a weight keeps for later: those of a long log would take more memory than the weight.
+constexpr size_t mostPending = 16384;
+
 using Work = std::function<void()>;
 using Answer = std::function<Napi::Value(Napi::Env)>;
 
@@ -311,6 +314,7 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
           if (weight->pendingNoise != noise) executor_->settleAll(*weight);
           weight->pendingNoise = noise;
           weight->pending.insert(weight->pending.end(), entries.begin(), entries.end());
+          if (weight->pending.size() >= mostPending) executor_->settleAll(*weight);
         }
       });
     });
