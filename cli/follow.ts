@@ -16,7 +16,7 @@ const smoothing = 0.1;
 
 /**
  * Follows the fine-tune that `begin` gives.
- * @param options log: where to write the .steplog of the last checkpoint
+ * @param options log: where to write the .steplog of the last checkpoint, or of a run that has none
  */
 export async function followToEnd(
   service: Remote,
@@ -40,8 +40,8 @@ export async function followToEnd(
       throw new SteplogError("UNAVAILABLE", message, [], { cause: error });
     })
     .finally(() => process.off("SIGINT", onInterrupt).off("SIGTERM", onInterrupt));
-  const [checkpoint] = outcome.checkpoints.nodes;
-  if (log !== undefined && checkpoint) await (await client.download(checkpoint.logUrl)).save(log);
+  const logUrl = outcome.checkpoints.nodes[0]?.logUrl ?? outcome.logUrl;
+  if (log !== undefined && logUrl !== null) await (await client.download(logUrl)).save(log);
   if (json) printJson({ ...outcome, notes });
   else report(outcome, notes, log);
   process.exitCode = exitCodeOf(outcome);
@@ -141,7 +141,7 @@ function report(outcome: FineTune, notes: readonly string[], log: string | undef
   for (const one of outcome.tests) print(`  test at step ${one.step}: ${inWords(one, "row")}`);
   const [checkpoint] = outcome.checkpoints.nodes;
   if (checkpoint) print(`  checkpoint ${checkpoint.id}: ${formatBytes(checkpoint.logBytes)} at ${checkpoint.logUrl}`);
-  if (checkpoint && log !== undefined) print(`  log written to ${log}`);
+  if (log !== undefined && (checkpoint || outcome.logUrl !== null)) print(`  log written to ${log}`);
   for (const note of notes) print(`  ${note}`);
   if (outcome.error) reportFailure(outcome.error);
 }

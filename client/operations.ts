@@ -70,6 +70,7 @@ export type FineTuneFragment = (
   readonly startedAt: string | null,
   readonly finishedAt: string | null,
   readonly pickedRate: number | null,
+  readonly logUrl: string | null,
   readonly baseModel: {
     readonly name: string,
     readonly hash: string
@@ -258,6 +259,7 @@ fragment FineTune on FineTune {
   startedAt
   finishedAt
   pickedRate
+  logUrl
   baseModel {
     name
     hash
@@ -386,6 +388,7 @@ fragment FineTune on FineTune {
   startedAt
   finishedAt
   pickedRate
+  logUrl
   baseModel {
     name
     hash
@@ -487,6 +490,7 @@ fragment FineTune on FineTune {
   startedAt
   finishedAt
   pickedRate
+  logUrl
   baseModel {
     name
     hash
@@ -588,6 +592,7 @@ fragment FineTune on FineTune {
   startedAt
   finishedAt
   pickedRate
+  logUrl
   baseModel {
     name
     hash

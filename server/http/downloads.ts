@@ -1,11 +1,11 @@
-/** Downloads of a checkpoint: its log, built on request from rows of the store, and its weights, stored files. */
+/** Downloads: logs of checkpoints and of runs, built on request from rows of the store, and weights, stored files. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { basename, dirname } from "node:path";
 import { decodeGlobalID } from "@pothos/plugin-relay";
 import { SteplogError } from "../../schema/errors.ts";
 import { encodeStepLog } from "../../schema/step-log.ts";
 import type { Checkpoint, WeightsFile } from "../../schema/tables.ts";
-import type { Store } from "../../store/store.ts";
+import type { Store, StoredLog } from "../../store/store.ts";
 import { filesOf, singleFile } from "../weights-files.ts";
 import { sendFile } from "./files.ts";
 
@@ -16,16 +16,34 @@ export async function sendLog(store: Store, id: string, request: IncomingMessage
   const checkpoint = await find(store, id);
   const log = await store.fineTunes.logPrefix(checkpoint.fineTuneId, checkpoint.entries);
   if (!log) throw new SteplogError("NOT_FOUND", "The run of this checkpoint has no log yet.");
+  response.setHeader("cache-control", forEver);
+  await sendStored(store, { ...log, fineTuneId: checkpoint.fineTuneId }, request, response);
+}
+
+/** The whole log of a run so far, whether or not it has checkpoints. */
+export async function sendRunLog(store: Store, id: string, request: IncomingMessage, response: ServerResponse) {
+  const fineTuneId = rowId(id, "FineTune");
+  const log = await store.fineTunes.log(fineTuneId);
+  if (!log) throw new SteplogError("NOT_FOUND", "There is no fine-tune with this id, or it has no log yet.");
+  response.setHeader("cache-control", "private, no-cache");
+  await sendStored(store, { ...log, fineTuneId }, request, response);
+}
+
+async function sendStored(
+  store: Store,
+  log: StoredLog & { readonly fineTuneId: string },
+  request: IncomingMessage,
+  response: ServerResponse,
+) {
   const etag = `"${Buffer.from(log.chain).toString("hex")}"`;
   response.setHeader("etag", etag);
-  response.setHeader("cache-control", forEver);
   if (request.headers["if-none-match"]?.includes(etag)) {
     response.writeHead(304).end();
     return;
   }
   const file = encodeStepLog(log);
   response.setHeader("content-type", "application/octet-stream");
-  response.setHeader("content-disposition", await attachment(store, checkpoint, "steplog"));
+  response.setHeader("content-disposition", await attachment(store, log, "steplog"));
   response.setHeader("content-length", file.length);
   response.end(request.method === "HEAD" ? undefined : file);
 }
@@ -66,24 +84,28 @@ function chooseFile(checkpoint: Checkpoint, name: string | null): WeightsFile {
 
 /** Accepts the id that the API returns, or the row id inside it. */
 async function find(store: Store, id: string): Promise<Checkpoint> {
-  const checkpoint = await store.checkpoints.get(rowId(id));
+  const checkpoint = await store.checkpoints.get(rowId(id, "Checkpoint"));
   if (!checkpoint) throw new SteplogError("NOT_FOUND", "There is no checkpoint with this id.");
   return checkpoint;
 }
 
-function rowId(id: string): string {
+function rowId(id: string, type: "Checkpoint" | "FineTune"): string {
   try {
     const decoded = decodeGlobalID(id);
-    return decoded.typename === "Checkpoint" ? decoded.id : id;
+    return decoded.typename === type ? decoded.id : id;
   } catch {
     return id;
   }
 }
 
-async function attachment(store: Store, checkpoint: Checkpoint, extension: string): Promise<string> {
-  const fineTune = await store.fineTunes.get(checkpoint.fineTuneId);
+async function attachment(
+  store: Store,
+  { fineTuneId, entries }: Pick<Checkpoint, "fineTuneId" | "entries">,
+  extension: string,
+): Promise<string> {
+  const fineTune = await store.fineTunes.get(fineTuneId);
   const name = (fineTune?.name ?? "").replaceAll(/[^\w.-]+/gu, "-").replaceAll(/^[.-]+|-+$/gu, "");
-  return named(`${name || "fine-tune"}-${checkpoint.entries}.${extension}`);
+  return named(`${name || "fine-tune"}-${entries}.${extension}`);
 }
 
 function named(file: string): string {

@@ -7,7 +7,7 @@ import type { Services } from "../context.ts";
 import { whenGone } from "../context.ts";
 import { readBody } from "./body.ts";
 import { receiveDataset } from "./datasets.ts";
-import { sendLog, sendWeights } from "./downloads.ts";
+import { sendLog, sendRunLog, sendWeights } from "./downloads.ts";
 import { toHttpError } from "../errors.ts";
 import { sendFile } from "./files.ts";
 import type { Gateway } from "../gateway.ts";
@@ -77,6 +77,11 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
     const id = decodePart(download[1] ?? "");
     if (download[2] === "log.steplog") return sendLog(services.store, id, request, response);
     return sendWeights(services.store, id, download[3] ?? null, request, response);
+  }
+  const [, runId] = /^\/fine-tunes\/([^/]+)\/log\.steplog$/u.exec(pathname) ?? [];
+  if (runId !== undefined) {
+    access.check(request);
+    return sendRunLog(services.store, decodePart(runId), request, response);
   }
   return options.dashboardDir === undefined
     ? sendLinks(pathname, response)

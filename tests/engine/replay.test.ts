@@ -17,7 +17,7 @@ import type { Noise } from "../../engine/numbers/noise.ts";
 import { prefetch } from "../../engine/replay/pieces.ts";
 import { reconstruct } from "../../engine/replay/reconstruct.ts";
 import { replayedFiles, trainedFiles } from "../../engine/replay/replay.ts";
-import { initialBase, samples, verifyWeights } from "../../engine/replay/verify.ts";
+import { initialBase, sampleElements, samples, verifyWeights } from "../../engine/replay/verify.ts";
 import type { StepLog } from "../../schema/step-log.ts";
 import { decodeStepLog, encodeEntries, ruleSeed } from "../../schema/step-log.ts";
 import { runMaterialise } from "../../engine/replay/rebuild.ts";
@@ -348,6 +348,35 @@ describe("a materialised checkpoint", () => {
 });
 
 describe("--verify", () => {
+  test("keeps its minute: the ends of every tensor come first, and no sample is begun later", async () => {
+    const base = await openModelFolder(await randomModel());
+    const log = await logOf(base);
+    const now: number[] = [];
+    const seen: string[] = [];
+    const initial = initialBase(base.tensors);
+    const watched: typeof initial = {
+      close: () => initial.close(),
+      read(tensor, first, count) {
+        seen.push(tensor.name);
+        return initial.read(tensor, first, count);
+      },
+    };
+    const out = join(await scratch(), "out");
+    await reconstruct({ base, log, out, device: createPlainDevice(), verify: false, replace: false });
+    const { tensors } = await openModelFolder(out);
+    // The clock goes 20 s with every look.
+    const clock = () => now.push(0) * 20_000;
+    const verified = await verifyWeights(tensors, { sha256: new Map() }, watched, log, "affordable", undefined, clock);
+    expect(seen).toStrictEqual(log.header.trainable.slice(0, 2).map(({ name }) => name));
+    expect(verified.replayed).toBeLessThan(verified.of);
+    const all = await verifyWeights(tensors, { sha256: new Map() }, initialBase(base.tensors), log, "all");
+    expect(all.replayed).toBe(all.of);
+  });
+
+  test("replays fewer elements of a log so long that 256 would take more than its time", () => {
+    expect([1, 100_000, 1_000_000, 256e6].map(sampleElements)).toStrictEqual([256, 256, 30, 8]);
+  });
+
   test("reports how much was replayed again", async () => {
     const base = await openModelFolder(await randomModel());
     const log = await logOf(base);

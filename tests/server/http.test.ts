@@ -72,6 +72,27 @@ describe("checkpoints", () => {
     expect(Buffer.from(log.chain).toString("hex")).toBe(chain);
   });
 
+  test("a run that failed before its first checkpoint gives its log", async () => {
+    const id = await createFineTune(server, { steps: 9 });
+    const ask = () =>
+      server.ask<{ fineTune: { logUrl: string | null } }>("query ($id: ID!) { fineTune(id: $id) { logUrl } }", { id });
+    expect(await ask()).toEqual({ fineTune: { logUrl: null } });
+    const worker = await FakeWorker.claim(server.store);
+    await worker.train(3);
+    const failure = { code: "LOSS_NOT_FINITE", message: "three steps in a row", issues: [] } as const;
+    await server.store.finishFineTune(worker.job, { status: "FAILED", ...failure });
+    const { fineTune } = await ask();
+    const response = await fetch(fineTune.logUrl ?? "");
+    expect(response.headers.get("content-disposition")).toBe('attachment; filename="run-3.steplog"');
+    const log = decodeStepLog(new Uint8Array(await response.arrayBuffer()));
+    expect(log.entries).toHaveLength(3);
+    expect(Buffer.compare(log.chain, worker.chain)).toBe(0);
+    expect((await fetch(`${server.url}/fine-tunes/${id}/log.steplog`)).status).toBe(200);
+    for (const unknown of ["nobody", "%C3%A9", globalId("Checkpoint", "x")]) {
+      expect((await fetch(`${server.url}/fine-tunes/${unknown}/log.steplog`)).status).toBe(404);
+    }
+  });
+
   test("the log supports HEAD and conditional requests", async () => {
     const { checkpoint } = await links();
     const head = await fetch(checkpoint.logUrl, { method: "HEAD" });

@@ -192,6 +192,13 @@ FineTuneRef.implement({
       { name: "CheckpointConnection" },
       { name: "CheckpointEdge" },
     ),
+    logUrl: t.string({
+      nullable: true,
+      description:
+        "Download link of the whole log so far, a .steplog file, also of a run that failed before its first checkpoint; null " +
+        "until training begins.",
+      resolve: (run, _args, { origin }) => (run.logHeader ? `${origin}/fine-tunes/${run.id}/log.steplog` : null),
+    }),
     error: t.field({
       type: FineTuneErrorRef,
       nullable: true,
