@@ -1,0 +1,131 @@
+/** Files of models, and logs. */
+import { cp, mkdir, readFile, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { baseHash, openModelFolder } from "../../../engine/model/files/folder.ts";
+import { decodeStepLog, encodeEntries } from "../../../schema/step-log.ts";
+import { loadTokenizer } from "../../../dataset/tokenizer.ts";
+import type { Door, OpenDoor } from "../door.ts";
+import { put } from "../door.ts";
+import type { Random } from "../mutate.ts";
+import { mutateBytes, mutateJson } from "../mutate.ts";
+
+const golden = (path: string) => fileURLToPath(new URL(`../../golden/${path}`, import.meta.url));
+
+const families = ["opt", "gpt2", "llama", "mistral", "qwen3", "phi3", "gemma3", "roberta"];
+const tokenizers = golden("tokenizers");
+
+const header = {
+  format: 1 as const,
+  base: "ab".repeat(32),
+  trainable: [{ name: "w", shape: [2, 2], dtype: "F32" as const }],
+  noise: "rademacher" as const,
+  seed: 7,
+  hyperparameters: { steps: 100 },
+};
+
+async function logs(): Promise<Door> {
+  const entries = (count: number, decay?: number) =>
+    Array.from({ length: count }, (_, k) => ({
+      seed: BigInt(k % 5 === 4 ? k * 7 : k),
+      scalar: k - 1.5,
+      ...(decay === undefined ? {} : { decay }),
+    }));
+  const seeds = [encodeEntries(header, entries(3)), encodeEntries(header, entries(40, 0.5))];
+  return {
+    input: (random) => mutateBytes(random.of(seeds), random),
+    feed: async (bytes) => void decodeStepLog(bytes),
+  };
+}
+
+async function safetensors(folder: string): Promise<Door> {
+  await cp(golden("hf/opt"), folder, { recursive: true });
+  const seed = await readFile(golden("hf/opt/model.safetensors"));
+  const length = Number(seed.readBigUInt64LE());
+  return {
+    input: (random) => (random.below(2) === 0 ? mutateBytes(seed, random) : withHeader(seed, length, random)),
+    async feed(bytes) {
+      await put(folder, "model.safetensors", bytes);
+      await baseHash(await openModelFolder(folder));
+    },
+  };
+}
+
+/** The tensors behind a header whose JSON was changed, and whose length is that of the new one. */
+function withHeader(file: Buffer, length: number, random: Random): Uint8Array {
+  const json = mutateJson(file.subarray(8, 8 + length).toString(), random);
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(json.length));
+  return Buffer.concat([size, json, file.subarray(8 + length)]);
+}
+
+async function configs(folder: string): Promise<Door> {
+  const seeds = new Map<string, string>();
+  for (const family of families) {
+    await cp(golden(`hf/${family}`), join(folder, family), { recursive: true });
+    seeds.set(family, await readFile(golden(`hf/${family}/config.json`), "utf8"));
+  }
+  let family = "";
+  return {
+    input(random) {
+      family = random.of([...seeds.keys()]);
+      return mutateJson(seeds.get(family) ?? "", random);
+    },
+    async feed(bytes) {
+      await put(join(folder, family), "config.json", bytes);
+      await openModelFolder(join(folder, family));
+    },
+  };
+}
+
+async function shardIndex(folder: string): Promise<Door> {
+  const name = "model.safetensors.index.json";
+  await cp(golden("hf/llama-sharded-bf16"), folder, { recursive: true });
+  const seed = await readFile(join(folder, name), "utf8");
+  return {
+    input: (random) => mutateJson(seed, random),
+    async feed(bytes) {
+      await put(folder, name, bytes);
+      await openModelFolder(folder);
+    },
+  };
+}
+
+async function tokenizerFiles(folder: string): Promise<Door> {
+  const names = await readdir(tokenizers);
+  const files: { name: string; file: string; text: string }[] = [];
+  for (const name of names) {
+    await mkdir(join(folder, name), { recursive: true });
+    for (const file of ["tokenizer.json", "tokenizer_config.json"]) {
+      const text = await readFile(join(tokenizers, name, file), "utf8").catch(() => null);
+      if (text === null) continue;
+      await put(join(folder, name), file, text);
+      files.push({ name, file, text });
+    }
+  }
+  let chosen = { name: "", file: "", text: "" };
+  return {
+    input(random) {
+      chosen = random.of(files);
+      return mutateJson(chosen.text, random);
+    },
+    async feed(bytes) {
+      const place = join(folder, chosen.name);
+      await put(place, chosen.file, bytes);
+      try {
+        const tokenizer = await loadTokenizer(place);
+        tokenizer.decode(tokenizer.encodeStart("A great film: 12.5 % élan\n\n<s> 漢字 👍"));
+      } finally {
+        await put(place, chosen.file, chosen.text);
+      }
+    },
+  };
+}
+
+export const fileDoors: Readonly<Record<string, OpenDoor>> = {
+  log: logs,
+  safetensors,
+  config: configs,
+  "shard index": shardIndex,
+  tokenizer: tokenizerFiles,
+};
