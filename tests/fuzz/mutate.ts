@@ -99,11 +99,15 @@ function splice(bytes: Uint8Array, random: Random, part: Uint8Array): Uint8Array
   return Buffer.concat([bytes.subarray(0, at), part, bytes.subarray(at)]);
 }
 
+/** Changes multiply; above this size an input says nothing new and only takes time. */
+const maxJson = 1_000_000;
+
 /** The JSON text with one to three values changed, and sometimes with bytes changed too. */
 export function mutateJson(seed: string, random: Random): Uint8Array {
   const root = { value: JSON.parse(seed) as unknown };
   for (let left = 1 + random.below(3); left > 0; left--) changeValue(root, random);
-  const text = Buffer.from(JSON.stringify(root.value) ?? "");
+  const changed = Buffer.from(JSON.stringify(root.value) ?? "");
+  const text = changed.length > maxJson ? Buffer.from(seed) : changed;
   return random.below(8) === 0 ? mutateBytes(text, random) : text;
 }
 
