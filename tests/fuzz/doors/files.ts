@@ -3,6 +3,7 @@ import { cp, mkdir, readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { baseHash, openModelFolder } from "../../../engine/model/files/folder.ts";
+import { readPyTorchHeader, readPyTorchTensor } from "../../../models/pytorch/tensors.ts";
 import { decodeStepLog, encodeEntries } from "../../../schema/step-log.ts";
 import { loadTokenizer } from "../../../dataset/tokenizer.ts";
 import type { Door, OpenDoor } from "../door.ts";
@@ -78,6 +79,20 @@ async function configs(folder: string): Promise<Door> {
   };
 }
 
+/** The small files of torch.save among the golden ones. */
+async function pyTorch(folder: string): Promise<Door> {
+  const names = (await readdir(golden("pytorch"))).filter((name) => /\.(?:bin|pt)$/u.test(name));
+  const seeds = await Promise.all(names.map((name) => readFile(golden(`pytorch/${name}`))));
+  return {
+    input: (random) => mutateBytes(random.of(seeds), random),
+    async feed(bytes) {
+      const path = await put(folder, "pytorch_model.bin", bytes);
+      for (const tensor of await readPyTorchHeader(path))
+        for await (const piece of readPyTorchTensor(tensor)) void piece;
+    },
+  };
+}
+
 async function shardIndex(folder: string): Promise<Door> {
   const name = "model.safetensors.index.json";
   await cp(golden("hf/llama-sharded-bf16"), folder, { recursive: true });
@@ -126,6 +141,7 @@ export const fileDoors: Readonly<Record<string, OpenDoor>> = {
   log: logs,
   safetensors,
   config: configs,
+  PyTorch: pyTorch,
   "shard index": shardIndex,
   tokenizer: tokenizerFiles,
 };
