@@ -5,7 +5,10 @@ import { fileURLToPath } from "node:url";
 import { baseHash, openModelFolder } from "../../../engine/model/files/folder.ts";
 import { readPyTorchHeader, readPyTorchTensor } from "../../../models/pytorch/tensors.ts";
 import { decodeStepLog, encodeEntries } from "../../../schema/step-log.ts";
-import { loadTokenizer } from "../../../dataset/tokenizer.ts";
+import type { checkTokenizer } from "../../../dataset/tasks.ts";
+import { limitsFor } from "../../../sandbox/limits.ts";
+import { Sandbox } from "../../../sandbox/sandbox.ts";
+import { programPath } from "../../../schema/package.ts";
 import type { Door, OpenDoor } from "../door.ts";
 import { put } from "../door.ts";
 import type { Random } from "../mutate.ts";
@@ -118,6 +121,7 @@ async function tokenizerFiles(folder: string): Promise<Door> {
       files.push({ name, file, text });
     }
   }
+  const sandbox = new Sandbox();
   let chosen = { name: "", file: "", text: "" };
   return {
     input(random) {
@@ -128,12 +132,18 @@ async function tokenizerFiles(folder: string): Promise<Door> {
       const place = join(folder, chosen.name);
       await put(place, chosen.file, bytes);
       try {
-        const tokenizer = await loadTokenizer(place);
-        tokenizer.decode(tokenizer.encodeStart("A great film: 12.5 % élan\n\n<s> 漢字 👍"));
+        await sandbox.run<typeof checkTokenizer>({
+          file: programPath("dataset/tasks"),
+          name: "checkTokenizer",
+          input: { folder: place },
+          limits: limitsFor(bytes.length),
+          blame: { code: "MODEL_INVALID", doing: "Loading the tokenizer" },
+        });
       } finally {
         await put(place, chosen.file, chosen.text);
       }
     },
+    close: async () => sandbox.close(),
   };
 }
 

@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { pino } from "pino";
 import { WebSocket } from "ws";
+import { Sandbox } from "../../../sandbox/sandbox.ts";
 import { packagePath } from "../../../schema/package.ts";
 import { startServer } from "../../../server/server.ts";
 import { openStore } from "../../../store/store.ts";
@@ -25,12 +26,14 @@ async function startGateway(folder: string): Promise<Gateway> {
   await store.baseModels.register({ name: "demo", hash: "ab".repeat(32), family: "llama", dtype: "F32", ...size });
   const log = pino({ level: "silent" });
   const uploadsDir = join(folder, "uploads");
-  const server = await startServer({ store, log, host: "127.0.0.1", port: 0, modelsDir, uploadsDir });
+  const sandbox = new Sandbox();
+  const server = await startServer({ store, sandbox, log, host: "127.0.0.1", port: 0, modelsDir, uploadsDir });
   return {
     url: server.url,
     port: Number(new URL(server.url).port),
     async close() {
       await server.close();
+      sandbox.close();
       await store.close();
     },
   };

@@ -1,7 +1,12 @@
 /** Rows, as files of several formats. */
 import { parquetWriteBuffer } from "hyparquet-writer";
-import { isParquet, parquetLines } from "../../../dataset/files.ts";
+import { stat, unlink } from "node:fs/promises";
+import { join } from "node:path";
 import { checkDataset } from "../../../dataset/jsonl.ts";
+import type { makeDataset } from "../../../dataset/tasks.ts";
+import { limitsFor } from "../../../sandbox/limits.ts";
+import { Sandbox } from "../../../sandbox/sandbox.ts";
+import { programPath } from "../../../schema/package.ts";
 import type { Door, OpenDoor } from "../door.ts";
 import { once, put } from "../door.ts";
 import { mutateBytes, mutateJson } from "../mutate.ts";
@@ -53,14 +58,50 @@ async function parquet(folder: string): Promise<Door> {
       columnData: [column("label", numbers), column("text", numbers.map(String))],
     }),
   ].map((buffer) => new Uint8Array(buffer));
+  return fileDoor(folder, seeds);
+}
+
+/** Formats that are told apart by how they begin. */
+async function otherFormats(folder: string): Promise<Door> {
+  const seeds = [
+    'prompt,completion\n"a, ""quoted"" one",x\nsecond,y\n',
+    "\uFEFFprompt;completion\r\none;x\r\n",
+    "messages\ttools\n[]\t\n",
+    JSON.stringify(rows),
+    JSON.stringify(rows, null, 2),
+    '{"instruction":"Say hi","input":"","output":"hi"}\n',
+    '{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"<think>b</think> c"}]}\n',
+    "A line of text.\nAnother one.\n",
+  ].map((text) => Buffer.from(text));
+  return fileDoor(folder, seeds);
+}
+
+/** As the gateway reads a file: in the sandbox, which ends what does not end by itself. */
+function fileDoor(folder: string, seeds: readonly Uint8Array[]): Door {
+  const sandbox = new Sandbox();
   return {
     input: (random) => mutateBytes(random.of(seeds), random),
     async feed(bytes) {
-      const path = await put(folder, "rows.parquet", bytes);
-      if (!(await isParquet(path))) return;
-      for await (const line of parquetLines(path)) void line;
+      const path = await put(folder, "rows", bytes);
+      const to = join(folder, "made");
+      try {
+        await sandbox.run<typeof makeDataset>({
+          file: programPath("dataset/tasks"),
+          name: "makeDataset",
+          input: { path, preparation: null, to },
+          limits: limitsFor((await stat(path)).size),
+          blame: { code: "DATASET_INVALID", doing: "Reading the dataset" },
+        });
+      } finally {
+        await unlink(to).catch(() => {});
+      }
     },
+    close: async () => sandbox.close(),
   };
 }
 
-export const rowDoors: Readonly<Record<string, OpenDoor>> = { "JSON Lines": jsonLines, parquet };
+export const rowDoors: Readonly<Record<string, OpenDoor>> = {
+  "JSON Lines": jsonLines,
+  parquet,
+  "other formats of rows": otherFormats,
+};
