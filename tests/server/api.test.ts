@@ -154,7 +154,7 @@ test("rows of a known task are converted, split and sampled before they are stor
   const { datasetPresets } = await server.ask<{ datasetPresets: { name: string }[] }>(
     "{ datasetPresets { name fields prompt completions metric } }",
   );
-  expect(datasetPresets).toHaveLength(15);
+  expect(datasetPresets).toHaveLength(17);
 });
 
 describe("fine-tunes", () => {

@@ -16,17 +16,11 @@ export function parseConfig<T extends z.ZodType>(schema: T, config: unknown, wit
 }
 
 /** A number of columns, rows or heads. The bound is far above any model, so that a hostile config costs no memory. */
-export const size = z
-  .int()
-  .positive()
-  .max(2 ** 24);
+export const size = z.int().positive().max(16_777_216);
 /** A number of layers. */
 export const layerCount = z.int().positive().max(10_000);
 /** A number of positions. */
-export const positionCount = z
-  .int()
-  .positive()
-  .max(2 ** 30);
+export const positionCount = z.int().positive().max(1_073_741_824);
 
 /** One token id or several. */
 export const tokenIds = z.union([z.int(), z.array(z.int())]).nullish();
