@@ -27,9 +27,9 @@ test.runIf(instructionSets.length > 0)("threads end at any moment of the addon's
 
 // About a minute.
 test.runIf(instructionSets.length > 0 && process.env["STEPLOG_LONG_TESTS"])(
-  "500 threads end at any moment of the addon's work",
+  "200 threads end at any moment of the addon's work",
   { timeout: 10 * 60_000 },
   async () => {
-    expect(await endThreads(500)).toStrictEqual({ status: 0, signal: null, stderr: "" });
+    expect(await endThreads(200)).toStrictEqual({ status: 0, signal: null, stderr: "" });
   },
 );
