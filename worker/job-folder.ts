@@ -5,6 +5,7 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { isAlive } from "../engine/model/files/partial.ts";
 import { asDiskError } from "../schema/errors.ts";
 
 /** Containers may share the folder, but not their process ids. */
@@ -28,13 +29,5 @@ export async function sweepJobFolders(parent = tmpdir()): Promise<void> {
     const pid = name.startsWith(mine) ? Number.parseInt(name.slice(mine.length), 10) : Number.NaN;
     if (Number.isNaN(pid) || (pid !== process.pid && isAlive(pid))) continue;
     await rm(join(parent, name), { recursive: true, force: true }).catch(() => {});
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
   }
 }

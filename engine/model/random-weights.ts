@@ -1,9 +1,10 @@
 /** Random weights for a config, from a seed: for benchmarks and tests, not for training (MeZO needs a pretrained model). */
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import type { WeightDtype } from "../devices/device.ts";
 import type { Architecture, TensorDefinition } from "./families/family.ts";
 import { configureModel } from "./families/all.ts";
+import { partialFolder } from "./files/partial.ts";
 import { writeSafetensors } from "./files/safetensors.ts";
 import { fillNoise, sigma, tensorId } from "../numbers/noise.ts";
 
@@ -18,7 +19,7 @@ export async function initModel(options: {
   out: string;
 }): Promise<Architecture> {
   const architecture = configureModel(options.config);
-  const partial = join(dirname(options.out), `.${basename(options.out)}.partial-${process.pid}`);
+  const partial = await partialFolder(options.out);
   await mkdir(partial, { recursive: true });
   try {
     await writeFile(join(partial, "config.json"), `${JSON.stringify(options.config, null, 2)}\n`);

@@ -5,7 +5,7 @@
 import type { Hash } from "node:crypto";
 import { createHash } from "node:crypto";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import type { StepLog } from "../../schema/step-log.ts";
 import { initialAdapter, mergedFiles, mergedTensors, replayedAdapterFiles } from "./adapter-files.ts";
@@ -18,6 +18,7 @@ import type { Adapter } from "../model/adapters/adapter.ts";
 import { adapterOfLog } from "../model/adapters/all.ts";
 import { fineTunedOrigin, writeOrigin } from "../model/files/origin.ts";
 import { adapterWeightsName, openAdapter } from "../model/adapters/peft.ts";
+import { partialFolder } from "../model/files/partial.ts";
 import type { TensorInfo } from "../model/files/safetensors.ts";
 import { bytesOf, readSafetensorsHeader } from "../model/files/safetensors.ts";
 import type { WrittenFile } from "../model/files/shards.ts";
@@ -109,7 +110,7 @@ export async function reconstruct(options: ReconstructOptions): Promise<Reconstr
   matchBase(base, log.header, await baseHash(base, onBytes));
   const adapter = adapterOfLog(base, log.header);
 
-  const partial = join(dirname(out), `.${basename(out)}.partial-${process.pid}`);
+  const partial = await partialFolder(out);
   const unmerged = `${partial}-adapter`;
   const clear = () => Promise.all([partial, unmerged].map((path) => rm(path, { recursive: true, force: true })));
   await clear();
