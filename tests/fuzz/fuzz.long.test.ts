@@ -8,7 +8,7 @@ import { testDatabase } from "../support/postgres.ts";
 import { doors } from "./doors.ts";
 import { fuzz } from "./run.ts";
 
-const inputs = Number(process.env["STEPLOG_FUZZ_INPUTS"] ?? 300);
+const inputs = Number(process.env["STEPLOG_FUZZ_INPUTS"] ?? 200);
 const seed = Number(process.env["STEPLOG_FUZZ_SEED"] ?? 1);
 const maxMb = 1_024;
 /** In one process, so that memory which is never given back would show. */

@@ -13,7 +13,7 @@ import { createRun, testService, until } from "./service.ts";
 /** For two processes on a busy machine, the query and the end of a frozen session. */
 const slackMs = 2_000;
 /** Half of them in the claim, half in training; each takes a dozen seconds. */
-const moments = Number(process.env["STEPLOG_FROZEN_MOMENTS"] ?? 6);
+const moments = Number(process.env["STEPLOG_FROZEN_MOMENTS"] ?? 4);
 const longestMs = 120;
 
 test(`at ${moments} moments`, { timeout: 60_000 + moments * 30_000 }, async () => {
