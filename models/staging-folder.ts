@@ -14,6 +14,7 @@ import { modelBytes, openModelFolder } from "../engine/model/files/folder.ts";
 import { keptBaseHash } from "../engine/model/files/hashes.ts";
 import type { Source } from "../engine/model/files/origin.ts";
 import { readOrigin, writeOrigin } from "../engine/model/files/origin.ts";
+import { isAlive } from "../engine/model/files/partial.ts";
 import { SteplogError, asDiskError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
 import { modelSummary, hashesDirOf, ownDirOf } from "./registration.ts";
@@ -94,14 +95,6 @@ async function takeLock(path: string): Promise<void> {
     await rm(path, { force: true });
   }
   throw new SteplogError("CONFLICT", `Another process is adding this model: ${path}.`);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
-  }
 }
 
 export interface AddedModel extends ReturnType<typeof modelSummary> {

@@ -3,13 +3,12 @@
  * it is, so that what a killed worker left is deleted when the next one starts on this machine.
  */
 import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { hostname, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isAlive } from "../engine/model/files/partial.ts";
+import { hostInNames, isAlive } from "../engine/model/files/partial.ts";
 import { asDiskError } from "../schema/errors.ts";
 
-/** Containers may share the folder, but not their process ids. */
-const mine = `steplog-worker-${hostname().replaceAll(/[^\w.-]/gu, "_")}-`;
+const mine = `steplog-worker-${hostInNames}-`;
 
 /** Runs `work` with an empty folder. @throws UNAVAILABLE naming the folder for temporary files when it cannot be used */
 export async function inJobFolder(work: (folder: string) => Promise<void>, parent = tmpdir()): Promise<void> {

@@ -30,7 +30,7 @@ export interface Pipeline {
 export interface Changes {
   /** Added after those of tokenizer.json. */
   readonly tokens: readonly AddedToken[];
-  /** Special tokens in a text are cut as any text. */
+  /** Special tokens in a text are split like any other text. */
   readonly splitSpecial: boolean;
   /** add_prefix_space of a ByteLevel pre-tokenizer, in place of the file's; null to keep that. */
   readonly prefixSpace: boolean | null;

@@ -57,7 +57,7 @@ export function openPool(address: DatabaseAddress, connections = 10): Pool {
   };
 }
 
-/** Behind a pooler a session keeps no settings, so each transaction brings its own limit. */
+/** A pooler does not keep the settings of a session, so each transaction sets its own limit. */
 async function begun(tx: Transaction, { pooled }: DatabaseAddress): Promise<void> {
   if (pooled) await tx.execute(sql.raw(`set local idle_in_transaction_session_timeout = ${idleTransactionMs}`));
 }

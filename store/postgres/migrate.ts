@@ -52,7 +52,7 @@ export async function checkPooled(address: DatabaseAddress): Promise<void> {
       const advice = `Run: alter role ${String(row?.["role"])} reset ${name}; alter database ... reset ${name};`;
       throw new SteplogError(
         "INVALID_ARGUMENT",
-        `Behind the pooler ${name} is ${value}, which cannot be read. ${advice}`,
+        `Through the pooler, ${name} is ${value}, which Steplog cannot read. ${advice}`,
       );
     }
   } catch (error) {

@@ -94,7 +94,7 @@ async function readSegments(database: Database, id: string, entries: number) {
   let decays: Uint8Array | null = null;
   let at = 0;
   for await (const segment of segmentsOf(database, id, entries)) {
-    invariant(segment.firstEntry === at, `the log of ${id} goes on at entry ${at}`);
+    invariant(segment.firstEntry === at, `the log of ${id} continues at entry ${at}`);
     const count = Math.min(segment.count, entries - at);
     scalars.set(segment.scalars.subarray(0, 2 * count), 2 * at);
     if (segment.decays) (decays ??= ones(entries)).set(segment.decays.subarray(0, 4 * count), 4 * at);

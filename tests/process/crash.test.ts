@@ -8,7 +8,7 @@ import { createRun, testService, until } from "./service.ts";
 const takeoverMs = 15_000;
 
 test(
-  "kill -9 of the worker: another goes on within 15 s, and the log rebuilds what was trained",
+  "kill -9 of the worker: another continues within 15 s, and the log rebuilds what was trained",
   { timeout: 120_000 },
   async () => {
     const service = await testService();

@@ -3,13 +3,13 @@ import { readdir, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 
-/** Machines may share the folder, but not their process ids. */
-const host = hostname().replaceAll(/[^\w.-]/gu, "_");
+/** This machine's name, as part of a file's name: machines may share a folder, but not their process ids. */
+export const hostInNames = hostname().replaceAll(/[^\w.-]/gu, "_");
 
 /** Where to make what will be renamed to `out`. What dead processes of this machine left there is deleted. */
 export async function partialFolder(out: string): Promise<string> {
   const parent = dirname(out);
-  const start = `.${basename(out)}.partial-${host}-`;
+  const start = `.${basename(out)}.partial-${hostInNames}-`;
   for (const name of await readdir(parent).catch(() => [])) {
     const pid = name.startsWith(start) ? Number.parseInt(name.slice(start.length), 10) : Number.NaN;
     if (Number.isNaN(pid) || isAlive(pid)) continue;

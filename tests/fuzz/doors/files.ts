@@ -55,7 +55,7 @@ async function safetensors(folder: string): Promise<Door> {
   };
 }
 
-/** The tensors behind a header whose JSON was changed, and whose length is that of the new one. */
+/** The same tensors after a header with changed JSON and the length that goes with it. */
 function withHeader(file: Buffer, length: number, random: Random): Uint8Array {
   const json = mutateJson(file.subarray(8, 8 + length).toString(), random);
   const size = Buffer.alloc(8);
