@@ -1,5 +1,6 @@
 /** The small files of a model folder, which anybody may have made: a link to a device, a pipe or gigabytes are refused. */
 import { readFile, stat } from "node:fs/promises";
+import type { Blame } from "../sandbox/messages.ts";
 import { SteplogError } from "../schema/errors.ts";
 
 const mib = 2 ** 20;
@@ -23,4 +24,12 @@ export async function refuseUnreadable(path: string, limit: number): Promise<voi
   if (!found.isFile()) throw new SteplogError("MODEL_INVALID", `${path} is not a file.`);
   if (found.size <= limit) return;
   throw new SteplogError("MODEL_INVALID", `${path} has ${found.size} bytes; the limit is ${limit}.`);
+}
+
+/** What to say of a model's file that takes too long or too much memory. */
+export function blameModel(doing: string): Blame {
+  const advice =
+    "A pattern or a template can take for ever, by mistake or to harm: compare config.json, tokenizer.json and the chat " +
+    "template with those that the model's makers publish.";
+  return { code: "MODEL_INVALID", doing, advice };
 }

@@ -10,6 +10,7 @@ import type { RowsFile } from "./files.ts";
 import { objectsOf, openRows } from "./files.ts";
 import type { NumberedRow } from "./jsonl.ts";
 import { checkDataset, parseRows, readRows } from "./jsonl.ts";
+import { blameModel } from "./model-text.ts";
 import type { Preparation } from "./prepare.ts";
 import { prepare, preparedLines } from "./prepare.ts";
 import type { Preview } from "./preview.ts";
@@ -107,9 +108,9 @@ export async function checkRows(
   { folder, model, tokenizerKey, path, ...settings }: RowsToCheck,
   { begin, progress }: Reporter,
 ): Promise<void> {
-  begin({ code: "MODEL_INVALID", doing: `Loading the tokenizer and chat template of ${model}` });
+  begin(blameModel(`Loading the tokenizer and chat template of ${model}`));
   const tokenizer = await tokenizerOf(folder, tokenizerKey);
-  begin({ code: "MODEL_INVALID", doing: `Tokenising rows with the tokenizer and chat template of ${model}` });
+  begin(blameModel(`Tokenising rows with the tokenizer and chat template of ${model}`));
   await checkRowsFit({ ...settings, tokenizer, rows: numbered(readRows(createReadStream(path)), progress) });
 }
 
@@ -124,9 +125,9 @@ export async function preview(
   { folder, model, tokenizerKey, path, preparation, ...settings }: RowsToPreview,
   { begin, progress }: Reporter,
 ): Promise<Preview> {
-  begin({ code: "MODEL_INVALID", doing: `Loading the tokenizer of ${model}` });
+  begin(blameModel(`Loading the tokenizer of ${model}`));
   const tokenizer = await tokenizerOf(folder, tokenizerKey);
-  begin({ code: "MODEL_INVALID", doing: `Tokenising rows with the tokenizer and chat template of ${model}` });
+  begin(blameModel(`Tokenising rows with the tokenizer and chat template of ${model}`));
   const { lines } = await rowsOf(path, preparation, progress);
   const rows = parseRows(counted(lines, progress));
   return previewRows({ ...settings, tokenizer, rows, count: limits.previewCounted });
@@ -145,7 +146,7 @@ async function tokenizerOf(folder: string, key: string): Promise<Tokenizer | nul
 
 /** Whether a model folder has a tokenizer, which works. @throws MODEL_INVALID, MODEL_UNSUPPORTED */
 export async function checkTokenizer({ folder }: { readonly folder: string }, { begin }: Reporter): Promise<boolean> {
-  begin({ code: "MODEL_INVALID", doing: "Loading the tokenizer and chat template" });
+  begin(blameModel(`Trying the tokenizer and chat template in ${folder}`));
   return (await loadAndTry(folder)) !== null;
 }
 

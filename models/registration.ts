@@ -6,11 +6,11 @@
  * models/ NAME/          a model
  *         .steplog/      Steplog's files: hashes/ (engine/model/files/hashes.ts), partial/ and removed/ (staging-folder.ts)
  */
-import { readdir, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ModelFolder } from "../engine/model/files/folder.ts";
-import { modelBytes, openModelFolder, parameterCount } from "../engine/model/files/folder.ts";
+import { modelBytes, parameterCount } from "../engine/model/files/folder.ts";
 import { keptBaseHash } from "../engine/model/files/hashes.ts";
 import { linearModules } from "../engine/model/adapters/lora.ts";
 import { trainableTensors } from "../engine/model/trainable.ts";
@@ -21,6 +21,8 @@ import { leaseMs, pollMs, renewMs, scanModelsMs } from "../schema/limits.ts";
 import type { SeenModel, Store } from "../store/store.ts";
 import { whenAvailable } from "../store/store.ts";
 import type { Log } from "../schema/log.ts";
+import type { FolderChecks } from "./folder-checks.ts";
+import { stampOf } from "./folder-checks.ts";
 
 export const ownDirOf = (modelsDir: string) => join(modelsDir, ".steplog");
 export const hashesDirOf = (modelsDir: string) => join(ownDirOf(modelsDir), "hashes");
@@ -66,6 +68,7 @@ export interface ModelsFolder {
   readonly store: Store;
   readonly modelsDir: string;
   readonly atHand: ModelsAtHand;
+  readonly checks: FolderChecks;
   readonly log: Log;
 }
 
@@ -77,7 +80,7 @@ export async function registerModels(models: ModelsFolder, signal?: AbortSignal)
   const names: string[] = [];
   for (const name of await modelNames(models.modelsDir)) {
     try {
-      const base = await readBase(models, name, () => signal?.throwIfAborted());
+      const base = await readBase(models, name, () => signal?.throwIfAborted(), signal);
       await whenAvailable(() => models.store.baseModels.register(base), { log: models.log, signal });
       names.push(name);
     } catch (error) {
@@ -90,27 +93,21 @@ export async function registerModels(models: ModelsFolder, signal?: AbortSignal)
 }
 
 /** The model is at hand even if the store has another one of this name: runs name the hash that they need. */
-async function readBase(models: ModelsFolder, name: string, onBytes?: (bytes: number) => void) {
-  const { folder, hash } = await readModel(models, name, onBytes);
+async function readBase(models: ModelsFolder, name: string, onBytes: () => void, signal: AbortSignal | undefined) {
+  const { folder, hash } = await readModel(models, name, onBytes, signal);
   return { ...modelSummary(name, folder), hash, names: partNames(folder) };
 }
 
-async function readModel({ modelsDir, atHand }: ModelsFolder, name: string, onBytes?: (bytes: number) => void) {
-  const stamp = await stampOf(join(modelsDir, name));
-  const folder = await openModelFolder(join(modelsDir, name));
+async function readModel(
+  { modelsDir, atHand, checks }: ModelsFolder,
+  name: string,
+  onBytes: () => void,
+  signal: AbortSignal | undefined,
+) {
+  const { folder, stamp } = await checks.open(join(modelsDir, name), signal);
   const hash = await keptBaseHash(folder, name, { folder: hashesDirOf(modelsDir), now: Date.now }, onBytes);
   atHand.add(name, hash, stamp);
   return { folder, hash };
-}
-
-/** Differs once a file of the folder was written, added or removed. */
-async function stampOf(path: string): Promise<string> {
-  const files = await readdir(path).catch((): string[] => []);
-  const stamps = files.map(async (name) => {
-    const file = await stat(join(path, name), { bigint: true }).catch(() => null);
-    return `${name} ${file?.size} ${file?.mtimeNs} ${file?.ctimeNs}`;
-  });
-  return (await Promise.all(stamps)).toSorted((a, b) => (a < b ? -1 : 1)).join();
 }
 
 /** What patterns of `tensors` and `loraTargets` may select. */
@@ -169,26 +166,29 @@ export async function watchModels(watch: ModelsWatch): Promise<void> {
  * @returns names of the reported folders that can be used
  */
 export async function scanModels(watch: ModelsWatch): Promise<string[]> {
-  const { store, modelsDir, atHand, log, signal } = watch;
+  const { store, modelsDir, atHand, checks, log, signal } = watch;
   const names = await modelNames(modelsDir);
   atHand.keep(names);
+  checks.keep(names.map((name) => join(modelsDir, name)));
   const unregistered = await store.foundModels.unregistered(names);
-  const seen = await Promise.all(unregistered.map((name) => lookAt(modelsDir, name)));
+  const seen: SeenModel[] = [];
+  for (const name of unregistered) seen.push(await lookAt(watch, name));
   await store.foundModels.report(watch.name, seen);
   for (const name of names) {
     if (unregistered.includes(name) || atHand.has(name, await stampOf(join(modelsDir, name)))) continue;
     atHand.forget(name);
-    await readModel(watch, name, () => signal.throwIfAborted()).catch((error: unknown) => {
+    await readModel(watch, name, () => signal.throwIfAborted(), signal).catch((error: unknown) => {
       if (!signal.aborted) log.warn({ model: name, error }, "A registered model cannot be read here.");
     });
   }
   return seen.flatMap((model) => ("problem" in model ? [] : [model.name]));
 }
 
-async function lookAt(modelsDir: string, name: string): Promise<SeenModel> {
+async function lookAt({ modelsDir, checks, signal }: ModelsWatch, name: string): Promise<SeenModel> {
   try {
-    return modelSummary(name, await openModelFolder(join(modelsDir, name)));
+    return modelSummary(name, (await checks.open(join(modelsDir, name), signal)).folder);
   } catch (error) {
+    signal.throwIfAborted();
     const { code, message } = asSteplogError(error);
     return { name, problem: `${code}: ${message}` };
   }
@@ -209,7 +209,7 @@ export async function registerRequested(watch: ModelsWatch, names: readonly stri
     if (lost) throw new SteplogError("LEASE_LOST", `The folder ${name} is gone, or another worker is registering it.`);
   };
   try {
-    await store.baseModels.register(await readBase(watch, name, checkClaim));
+    await store.baseModels.register(await readBase(watch, name, checkClaim, signal));
     log.info({ model: name }, "Registered a model.");
   } catch (error) {
     await giveUp(watch, name, error);

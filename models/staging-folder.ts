@@ -15,10 +15,11 @@ import { keptBaseHash } from "../engine/model/files/hashes.ts";
 import type { Source } from "../engine/model/files/origin.ts";
 import { readOrigin, writeOrigin } from "../engine/model/files/origin.ts";
 import { isAlive } from "../engine/model/files/partial.ts";
+import { inSandbox } from "../sandbox/sandbox.ts";
 import { SteplogError, asDiskError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
 import { modelSummary, hashesDirOf, ownDirOf } from "./registration.ts";
-import { tryTokenizer } from "./tokenizer-check.ts";
+import { tryInSandbox } from "./folder-checks.ts";
 
 export interface StagingFolder {
   readonly name: string;
@@ -109,8 +110,8 @@ export async function publish(
   source: Source,
   onProgress: (done: number, total: number) => void,
 ): Promise<AddedModel> {
+  const { hasTokenizer } = await inSandbox((sandbox) => tryInSandbox(sandbox, { path: staging.partial }));
   const folder = await openModelFolder(staging.partial);
-  const hasTokenizer = await tryTokenizer(staging.partial);
   const hash = await hashModel(staging, folder, onProgress);
   const { fineTuned } = (await readOrigin(staging.partial)) ?? {};
   await writeOrigin(staging.partial, { format: 1, source, ...(fineTuned && { fineTuned }) });

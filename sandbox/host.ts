@@ -4,6 +4,7 @@ import { fork } from "node:child_process";
 import { SteplogError } from "../schema/errors.ts";
 import { programPath } from "../schema/package.ts";
 import type { Answer, Call, Outcome } from "./messages.ts";
+import { failedOf } from "./messages.ts";
 
 /** The process keeps to the limits itself. If it does not answer for this much longer, start included, it is killed. */
 const graceMs = 120_000;
@@ -91,7 +92,7 @@ export function whyAborted({ reason }: AbortSignal): SteplogError {
 }
 
 /** V8 aborts a process when an allocation does not fit, and the system kills one when memory is short. */
-function crash({ blame: { code, doing } }: Call, end: string): Outcome {
-  const message = `${doing} was given up: its process ended (${end}), most likely because it needs more memory than allowed.`;
-  return { type: "failed", code, message, issues: [] };
+function crash({ blame }: Call, end: string): Outcome {
+  const why = `its process ended (${end}), most likely because it needs more memory than allowed`;
+  return failedOf(blame, `${blame.doing} was given up: ${why}.`);
 }

@@ -18,6 +18,8 @@ export interface Blame {
   readonly code: ErrorCode;
   /** What is being done: "Reading rows.parquet". */
   readonly doing: string;
+  /** What to do about it: the end of the message. */
+  readonly advice?: string;
 }
 
 export interface Call {
@@ -61,4 +63,9 @@ export type ThreadMessage = Outcome | { readonly type: "begin"; readonly blame: 
 export interface ThreadCall extends Call {
   /** [progress, line], shared. */
   readonly counters: Int32Array;
+}
+
+/** A failure that `blame` names, with its advice. */
+export function failedOf({ code, advice }: Pick<Blame, "code" | "advice">, message: string): Outcome {
+  return { type: "failed", code, message: advice === undefined ? message : `${message} ${advice}`, issues: [] };
 }

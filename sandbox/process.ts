@@ -6,6 +6,7 @@
 import { Worker } from "node:worker_threads";
 import { programPath } from "../schema/package.ts";
 import type { Answer, Blame, Call, Limits, Outcome, ThreadCall, ThreadMessage } from "./messages.ts";
+import { failedOf } from "./messages.ts";
 
 const watchMs = 50;
 /** Until the function is called. */
@@ -81,7 +82,7 @@ function heapReason({ heapMb }: Limits): string {
   return `its objects take more than ${heapMb} MB of memory`;
 }
 
-function refusal({ code, doing }: Blame, reason: string, line: number): Outcome {
+function refusal(blame: Blame, reason: string, line: number): Outcome {
   const where = line > 0 ? ` after line ${line}` : "";
-  return { type: "failed", code, message: `${doing} was given up${where}: ${reason}.`, issues: [] };
+  return failedOf(blame, `${blame.doing} was given up${where}: ${reason}.`);
 }

@@ -112,6 +112,16 @@ export class Sandbox {
   }
 }
 
+/** Runs `work` with a sandbox of its own. */
+export async function inSandbox<T>(work: (sandbox: Sandbox) => Promise<T>): Promise<T> {
+  const sandbox = new Sandbox();
+  try {
+    return await work(sandbox);
+  } finally {
+    sandbox.close();
+  }
+}
+
 function outputOf(outcome: Outcome): unknown {
   if (outcome.type === "done") return outcome.output;
   throw new SteplogError(outcome.code, outcome.message, outcome.issues);

@@ -1,9 +1,9 @@
 /** The thread of a sandbox that runs the function. */
 import { pathToFileURL } from "node:url";
 import { parentPort } from "node:worker_threads";
-import type { ErrorCode } from "../schema/errors.ts";
 import { SteplogError, invariant } from "../schema/errors.ts";
 import type { Blame, Outcome, Reporter, Task, ThreadCall, ThreadMessage } from "./messages.ts";
+import { failedOf } from "./messages.ts";
 
 const port = parentPort;
 invariant(port, "thread.ts runs in a worker thread");
@@ -38,14 +38,12 @@ async function run({ file, name, input, blame, counters }: ThreadCall): Promise<
 }
 
 /** Libraries fail on bytes that nobody foresaw with any error: that is the fault of the bytes, not INTERNAL. */
-function failure(error: unknown, { code, doing }: Blame): Outcome {
+function failure(error: unknown, { doing, ...blame }: Blame): Outcome {
   if (error instanceof SteplogError) {
     return { type: "failed", code: error.code, message: error.message, issues: error.issues };
   }
   const message = error instanceof Error ? error.message : String(error);
-  const failed = (itsCode: ErrorCode): Outcome => {
-    return { type: "failed", code: itsCode, message: `${doing} failed: ${message}.`, issues: [] };
-  };
-  if (error instanceof Error && "syscall" in error) return failed("UNAVAILABLE");
-  return failed(message.startsWith("Invariant broken") ? "INTERNAL" : code);
+  const failed = (its: Pick<Blame, "code" | "advice">) => failedOf(its, `${doing} failed: ${message}.`);
+  if (error instanceof Error && "syscall" in error) return failed({ code: "UNAVAILABLE" });
+  return failed(message.startsWith("Invariant broken") ? { code: "INTERNAL" } : blame);
 }

@@ -4,7 +4,9 @@ import type { Command } from "commander";
 import { chooseDevice } from "../../engine/devices/choose.ts";
 import { counted } from "../../schema/units.ts";
 import { openStore } from "../../store/store.ts";
+import { FolderChecks } from "../../models/folder-checks.ts";
 import { ModelsAtHand, registerModels, watchModels } from "../../models/registration.ts";
+import { Sandbox } from "../../sandbox/sandbox.ts";
 import { sweepJobFolders } from "../../worker/job-folder.ts";
 import { runWorker } from "../../worker/worker.ts";
 import { needDatabaseUrl, readConfig } from "../config.ts";
@@ -29,19 +31,26 @@ async function worker(): Promise<void> {
   device.dispose();
   log.info({ device: device.name }, `Computes on ${deviceNote}.`);
   const store = await openStore({ databaseUrl, directUrl: config.directUrl, storageDir: config.storageDir, log });
+  // One model at a time: the memory is for training.
+  const sandbox = new Sandbox({ places: 1 });
   try {
     if (!(await migrateWhenUp(store, log, signal))) return;
     await sweepJobFolders();
     const { modelsDir } = config;
     const atHand = new ModelsAtHand();
-    const models = await registerModels({ store, modelsDir, atHand, log }, signal);
+    const checks = new FolderChecks(sandbox);
+    const models = await registerModels({ store, modelsDir, atHand, checks, log }, signal);
     if (signal.aborted) return;
     log.info({ models, modelsDir }, `Registered ${counted(models.length, "base model")}.`);
     reportReady({ models, device: deviceNote });
     const shared = { store, name: `${hostname()}-${process.pid}`, modelsDir, log, signal };
     const compute = { device: device.name, deviceNote, precisions: device.precisions, threads: config.threads };
-    await Promise.all([runWorker({ ...shared, ...compute, models: atHand }), watchModels({ ...shared, atHand })]);
+    await Promise.all([
+      runWorker({ ...shared, ...compute, models: atHand }),
+      watchModels({ ...shared, atHand, checks }),
+    ]);
   } finally {
+    sandbox.close();
     await store.close();
   }
 }

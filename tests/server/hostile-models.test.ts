@@ -2,39 +2,10 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import type { Task } from "../../sandbox/messages.ts";
-import type { Work } from "../../sandbox/sandbox.ts";
-import { Sandbox } from "../../sandbox/sandbox.ts";
+import { HastySandbox, hostile } from "../support/hostile.ts";
 import { golden, scratch } from "../support/models.ts";
 import type { CreatedFineTune } from "./harness.ts";
 import { createDataset, createFineTuneMutation, modelRow, testServer } from "./harness.ts";
-
-/** Waits less long for what never ends. */
-class HastySandbox extends Sandbox {
-  override run<T extends Task>({ limits, ...work }: Work<T>) {
-    return super.run({ ...work, limits: { ...limits, stalledMs: 700 } });
-  }
-}
-
-const hostile: Readonly<Record<string, (good: Record<string, unknown>) => Readonly<Record<string, object | string>>>> =
-  {
-    "a regular expression that backtracks": (good) => ({
-      "tokenizer.json": {
-        ...good,
-        pre_tokenizer: { type: "Split", pattern: { Regex: "(a+)+$" }, behavior: "Isolated", invert: false },
-      },
-    }),
-    "a template without end": () => ({
-      "chat_template.jinja": "{% for i in range(100000) %}{% for j in range(100000) %}{{ j }}{% endfor %}{% endfor %}",
-    }),
-    "a template that lists a billion numbers": () => ({
-      "chat_template.jinja": "{% for i in range(1000000000) %}x{% endfor %}",
-    }),
-    "a post-processor that is a number": (good) => ({ "tokenizer.json": { ...good, post_processor: 7 } }),
-    "a vocabulary without tokens": (good) => ({
-      "tokenizer.json": { ...good, model: { type: "BPE", vocab: 3, merges: [] } },
-    }),
-  };
 
 test("createFineTune refuses it by name, and the next request is answered", { timeout: 60_000 }, async () => {
   const [sandbox, modelsDir] = [new HastySandbox(), await scratch()];

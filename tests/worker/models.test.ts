@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import type { Store } from "../../store/store.ts";
+import { FolderChecks } from "../../models/folder-checks.ts";
 import {
   ModelsAtHand,
   hashesDirOf,
@@ -13,6 +14,7 @@ import {
   scanModels,
   watchModels,
 } from "../../models/registration.ts";
+import { Sandbox } from "../../sandbox/sandbox.ts";
 import { until } from "../process/service.ts";
 import { directly, newInput } from "../store/fixtures.ts";
 import { randomModel, scratch } from "../support/models.ts";
@@ -25,13 +27,22 @@ beforeAll(async () => {
   fixture = await testStore();
   ({ store } = fixture);
 });
-afterAll(() => fixture.drop());
+const sandbox = new Sandbox();
+afterAll(async () => {
+  sandbox.close();
+  await fixture.drop();
+});
 beforeEach(() => directly(fixture.url, (sql) => sql`truncate found_models, base_models cascade`));
 
 function quietLog(): Log & { lines: string[] } {
   const lines: string[] = [];
   const keep = (_: object, message: string) => void lines.push(message);
   return { lines, info: keep, warn: keep, error: keep };
+}
+
+/** What a worker that has just started has. */
+function fresh(modelsDir: string, log = quietLog()) {
+  return { store, modelsDir, atHand: new ModelsAtHand(), checks: new FolderChecks(sandbox), log };
 }
 
 /** A models folder with these; "damaged" is cut short. */
@@ -58,40 +69,38 @@ describe("at the start", () => {
     await mkdir(join(modelsDir, ".steplog", "partial", "b"), { recursive: true });
     await writeFile(join(modelsDir, "notes.txt"), "");
     const log = quietLog();
-    expect(await registerModels({ store, modelsDir, atHand: new ModelsAtHand(), log })).toStrictEqual(["a", "linked"]);
+    expect(await registerModels(fresh(modelsDir, log))).toStrictEqual(["a", "linked"]);
     expect(log.lines).toStrictEqual([expect.stringContaining("truncated")]);
     const a = await store.baseModels.getByName("a");
     expect(a).toMatchObject({ hash: await hashOf(modelsDir, "a"), family: "opt" });
     const names = await store.baseModels.names(a?.id ?? "");
     expect(names?.tensors).toContain("model.decoder.layers.0.fc1.weight");
     expect(names?.layers).toContain("model.decoder.layers.1.self_attn.q_proj");
-    expect(
-      await registerModels({ store, modelsDir: join(modelsDir, "missing"), atHand: new ModelsAtHand(), log }),
-    ).toStrictEqual([]);
+    expect(await registerModels(fresh(join(modelsDir, "missing"), log))).toStrictEqual([]);
   });
 
   test("a hash that is kept is not computed again", async () => {
     const modelsDir = await modelsOf("a");
     await delay(2_100); // Hashes of files this young are not kept.
-    await registerModels({ store, modelsDir, atHand: new ModelsAtHand(), log: quietLog() });
+    await registerModels(fresh(modelsDir));
     const path = join(hashesDirOf(modelsDir), "a.json");
     const kept = JSON.parse(await readFile(path, "utf8")) as { hash: string };
     expect(kept.hash).toBe(await hashOf(modelsDir, "a"));
     // Only whoever believes it can come to this hash.
     await writeFile(path, JSON.stringify({ ...kept, hash: "5".repeat(64) }));
-    await registerModels({ store, modelsDir, atHand: new ModelsAtHand(), log: quietLog() });
+    await registerModels(fresh(modelsDir));
     expect(await store.baseModels.getByName("a")).toMatchObject({ hash: "5".repeat(64) });
   });
 });
 
 describe("later", () => {
   const watchOf = async (modelsDir: string, signal = new AbortController().signal) => {
-    return { store, modelsDir, atHand: new ModelsAtHand(), name: "w", log: quietLog(), signal };
+    return { ...fresh(modelsDir), name: "w", signal };
   };
 
   test("what came into the folder is reported, and what left it is not", async () => {
     const modelsDir = await modelsOf("a");
-    await registerModels({ store, modelsDir, atHand: new ModelsAtHand(), log: quietLog() });
+    await registerModels(fresh(modelsDir));
     await addModel(modelsDir, "b");
     await addModel(modelsDir, "damaged");
     await scanModels(await watchOf(modelsDir));
@@ -111,7 +120,7 @@ describe("later", () => {
 
   test("a registered model is at hand when it is copied here, until it is deleted", async () => {
     const modelsDir = await modelsOf("a");
-    await registerModels({ store, modelsDir, atHand: new ModelsAtHand(), log: quietLog() });
+    await registerModels(fresh(modelsDir));
     const watch = await watchOf(await modelsOf("b"));
     await scanModels(watch);
     expect(watch.atHand.list()).toStrictEqual([]);

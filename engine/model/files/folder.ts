@@ -3,7 +3,7 @@
  * (docs/STEP_LOG.md) identifies it.
  */
 import { createHash } from "node:crypto";
-import { access, readdir } from "node:fs/promises";
+import { access, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { modelTextBytes, readModelText } from "../../../dataset/model-text.ts";
@@ -37,16 +37,25 @@ export function locationOf({ locations }: ModelFolder, name: string): TensorLoca
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 
 /**
+ * Opens a folder. `onRead` is told of every file and every few megabytes that were read.
  * @throws NOT_FOUND if there is no such folder; MODEL_INVALID for a missing, damaged or unexpected tensor, or a shape that
  *   does not fit the config; MODEL_UNSUPPORTED for a family or field that Steplog does not implement
  */
-export async function openModelFolder(path: string): Promise<ModelFolder> {
+export async function openModelFolder(path: string, onRead: () => void = () => {}): Promise<ModelFolder> {
   const { config, architecture } = await readModelConfig(path);
-  const tensors = await readTensorLocations(path);
+  const tensors = await readTensorLocations(path, onRead);
   refuseQuantisedTensors(path, tensors);
-  const matched = await matchTensors(path, architecture, tensors, readTensorChunks);
+  const matched = await matchTensors(path, architecture, tensors, (tensor) => readReporting(tensor, onRead));
   const ends = (await readGenerationEnds(path)) ?? architecture.endOfSequence;
   return { path, config, tensors, endOfSequence: ends, ...matched };
+}
+
+/** A table that is stored twice may have gigabytes. */
+async function* readReporting(tensor: TensorLocation, onRead: () => void): AsyncGenerator<Uint8Array, undefined> {
+  for await (const chunk of readTensorChunks(tensor)) {
+    onRead();
+    yield chunk;
+  }
 }
 
 /** The ids in generation_config.json, which count instead of the config's, as in transformers; null if it names none. */
@@ -79,12 +88,20 @@ async function readJson(folder: string, name: string, limit: number = modelTextB
 }
 
 async function readText(folder: string, name: string, limit: number): Promise<string> {
+  await refuseNoFolder(folder);
   const text = await readModelText(join(folder, name), limit);
   if (text !== null) return text;
-  const found = await exists(folder);
-  const what = found ? `${folder} has no ${name}` : `There is no folder ${folder}`;
-  const advice = "Give a folder in Hugging Face layout: config.json, model.safetensors, tokenizer.json.";
-  throw new SteplogError(found ? "MODEL_INVALID" : "NOT_FOUND", `${what}. ${advice}`);
+  throw new SteplogError("MODEL_INVALID", `${folder} has no ${name}. ${folderAdvice}`);
+}
+
+const folderAdvice = "Give a folder in Hugging Face layout: config.json, model.safetensors, tokenizer.json.";
+
+/** @throws NOT_FOUND if nothing is there; MODEL_INVALID for a file */
+export async function refuseNoFolder(path: string): Promise<void> {
+  const found = await stat(path).catch(() => null);
+  if (found?.isDirectory()) return;
+  const what = found ? `${path} is a file, not a folder` : `There is no folder ${path}`;
+  throw new SteplogError(found ? "MODEL_INVALID" : "NOT_FOUND", `${what}. ${folderAdvice}`);
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -94,10 +111,10 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-async function readTensorLocations(folder: string): Promise<TensorLocation[]> {
+async function readTensorLocations(folder: string, onRead: () => void): Promise<TensorLocation[]> {
   // A single file counts before shards, as in transformers: saving a smaller model over a sharded one leaves the index there.
   const sharded = !(await exists(join(folder, weightsName))) && (await exists(join(folder, indexName)));
-  const tensors = sharded ? await readShards(folder) : await readSingleFile(folder);
+  const tensors = sharded ? await readShards(folder, onRead) : await readSingleFile(folder);
   return tensors.toSorted((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
 }
 
@@ -136,7 +153,7 @@ export async function readShardIndex(folder: string, name = indexName): Promise<
   return map;
 }
 
-async function readShards(folder: string): Promise<TensorLocation[]> {
+async function readShards(folder: string, onRead: () => void): Promise<TensorLocation[]> {
   const map = await readShardIndex(folder);
   const found: TensorLocation[] = [];
   for (const file of new Set(map.values())) {
@@ -144,6 +161,7 @@ async function readShards(folder: string): Promise<TensorLocation[]> {
       throw new SteplogError("MODEL_INVALID", `${folder} has no ${file}, which its index lists.`);
     }
     for (const tensor of await readSafetensorsHeader(join(folder, file))) found.push(tensor);
+    onRead();
   }
   const names = new Set(found.map(({ name }) => name));
   const missing = [...map.keys()].find((name) => !names.has(name));

@@ -1,0 +1,111 @@
+/**
+ * Opens model folders that anybody may have made. A pattern of a tokenizer can backtrack for ever, and so can a chat template
+ * loop, so a folder is first tried in a sandbox, with limits of time and memory. It is opened here only if it passed, and its
+ * files are the same as then.
+ */
+import { readdir, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { blameModel, modelTextBytes } from "../dataset/model-text.ts";
+import type { ModelFolder } from "../engine/model/files/folder.ts";
+import { openModelFolder } from "../engine/model/files/folder.ts";
+import { limitsFor } from "../sandbox/limits.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import { SteplogError } from "../schema/errors.ts";
+import { programPath } from "../schema/package.ts";
+import type { FolderToTry, TriedFolder, tryFolder } from "./folder-task.ts";
+
+/** Bytes of a tokenizer for which a try gets more time. The largest that are published have 33 MB. */
+const mostTimedBytes = 40 * 2 ** 20;
+
+/** @throws MODEL_INVALID, MODEL_UNSUPPORTED, NOT_FOUND; UNAVAILABLE when aborted */
+export async function tryInSandbox(sandbox: Sandbox, folder: FolderToTry, signal?: AbortSignal): Promise<TriedFolder> {
+  return sandbox.run<typeof tryFolder>({
+    file: programPath("models/folder-task"),
+    name: "tryFolder",
+    input: { path: resolve(folder.path), adapter: folder.adapter && resolve(folder.adapter) },
+    limits: limitsFor(await timedBytes(folder.path)),
+    blame: blameModel(`Opening ${folder.path}`),
+    signal,
+  });
+}
+
+async function timedBytes(folder: string): Promise<number> {
+  const sizes = ["config.json", "tokenizer.json", "vocab.json", "merges.txt"].map(async (name) => {
+    const found = await stat(join(folder, name)).catch(() => null);
+    return found && found.size <= modelTextBytes.tokenizer ? found.size : 0;
+  });
+  return Math.min(
+    mostTimedBytes,
+    (await Promise.all(sizes)).reduce((a, b) => a + b, 0),
+  );
+}
+
+export interface CheckedFolder {
+  readonly folder: ModelFolder;
+  /** Of its files when they were read (`stampOf`). */
+  readonly stamp: string;
+}
+
+type Verdict = { readonly opened: CheckedFolder } | { readonly stamp: string; readonly error: SteplogError };
+
+/** Keeps what it found of each folder until a file of it changes. */
+export class FolderChecks {
+  readonly #sandbox: Sandbox;
+  readonly #verdicts = new Map<string, Verdict>();
+
+  constructor(sandbox: Sandbox) {
+    this.#sandbox = sandbox;
+  }
+
+  /**
+   * @throws NOT_FOUND, MODEL_INVALID, MODEL_UNSUPPORTED; UNAVAILABLE when aborted, or when the folder changes meanwhile
+   */
+  async open(path: string, signal?: AbortSignal): Promise<CheckedFolder> {
+    const stamp = await stampOf(path);
+    const known = this.#verdicts.get(path);
+    if (known && stampIn(known) === stamp) return openedBy(known);
+    this.#verdicts.delete(path);
+    const verdict = await this.#judge(path, stamp, signal);
+    if ((await stampOf(path)) !== stamp) {
+      throw new SteplogError("UNAVAILABLE", `${path} changed while it was read. Wait until it is complete.`);
+    }
+    this.#verdicts.set(path, verdict);
+    return openedBy(verdict);
+  }
+
+  /** Forgets the folders that are not among the paths. */
+  keep(paths: readonly string[]): void {
+    for (const path of this.#verdicts.keys()) if (!paths.includes(path)) this.#verdicts.delete(path);
+  }
+
+  /** @throws what says nothing of the folder */
+  async #judge(path: string, stamp: string, signal?: AbortSignal): Promise<Verdict> {
+    try {
+      await tryInSandbox(this.#sandbox, { path }, signal);
+      return { opened: { folder: await openModelFolder(path), stamp } };
+    } catch (error) {
+      const ofFolder = error instanceof SteplogError && /^MODEL_|^NOT_FOUND$/u.test(error.code);
+      if (ofFolder) return { stamp, error };
+      throw error;
+    }
+  }
+}
+
+function stampIn(verdict: Verdict): string {
+  return "opened" in verdict ? verdict.opened.stamp : verdict.stamp;
+}
+
+function openedBy(verdict: Verdict): CheckedFolder {
+  if ("error" in verdict) throw verdict.error;
+  return verdict.opened;
+}
+
+/** Differs once a file of the folder was written, added or removed. */
+export async function stampOf(path: string): Promise<string> {
+  const files = await readdir(path).catch((): string[] => []);
+  const stamps = files.map(async (name) => {
+    const file = await stat(join(path, name), { bigint: true }).catch(() => null);
+    return `${name} ${file?.size} ${file?.mtimeNs} ${file?.ctimeNs}`;
+  });
+  return (await Promise.all(stamps)).toSorted((a, b) => (a < b ? -1 : 1)).join();
+}
