@@ -74,8 +74,13 @@ test("at a start, when reported, and when asked for", { timeout: 60_000 }, async
   const modelsDir = join(await scratch(), "models");
   const names = await hostileModels(modelsDir);
   const watch = {
-    ...{ store, modelsDir, atHand: new ModelsAtHand(), checks: new FolderChecks(sandbox) },
-    ...{ log: quietLog(), name: "w", signal: new AbortController().signal },
+    store,
+    modelsDir,
+    atHand: new ModelsAtHand(),
+    checks: new FolderChecks(sandbox),
+    log: quietLog(),
+    name: "w",
+    signal: new AbortController().signal,
   };
   const good = ["a-good", "b-without-tokenizer", "z-good"];
   expect(await registerModels(watch)).toStrictEqual(good);
@@ -108,8 +113,13 @@ test("a model whose tokenizer becomes hostile is at hand no more", async () => {
   const modelsDir = join(await scratch(), "models");
   await cp(await randomModel(), join(modelsDir, "m"), { recursive: true });
   const watch = {
-    ...{ store: fixture.store, modelsDir, atHand: new ModelsAtHand(), checks: new FolderChecks(sandbox) },
-    ...{ log: quietLog(), name: "w", signal: new AbortController().signal },
+    store: fixture.store,
+    modelsDir,
+    atHand: new ModelsAtHand(),
+    checks: new FolderChecks(sandbox),
+    log: quietLog(),
+    name: "w",
+    signal: new AbortController().signal,
   };
   expect(await registerModels(watch)).toStrictEqual(["m"]);
   await writeFile(join(modelsDir, "m", "tokenizer.json"), '{"model":7}');
