@@ -6,7 +6,7 @@
  * models/.steplog/ partial/NAME/       the files so far           partial/NAME.json   checksums of the wanted files
  *                  partial/NAME.lock   who is working on them     removed/            models being deleted
  */
-import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { ModelFolder } from "../engine/model/files/folder.ts";
@@ -30,6 +30,8 @@ export interface StagingFolder {
   readonly partial: string;
 }
 
+export const removedDirOf = (modelsDir: string) => join(ownDirOf(modelsDir), "removed");
+
 /** @throws INVALID_ARGUMENT for a name that is not a plain file name */
 export function stagingFolder(modelsDir: string, name: string): StagingFolder {
   if (!/^\w[\w.-]*$/u.test(name) || name.length > limits.nameLength) {
@@ -50,6 +52,7 @@ export async function withStagingFolder<T>(staging: StagingFolder, work: () => P
   await refuseTaken(staging);
   const lock = `${staging.partial}.lock`;
   try {
+    await deleteRemoved(staging.modelsDir).catch(() => {});
     await mkdir(staging.partial, { recursive: true });
     await takeLock(lock);
     try {
@@ -59,6 +62,14 @@ export async function withStagingFolder<T>(staging: StagingFolder, work: () => P
     }
   } catch (error) {
     throw asDiskError(error, `The models folder ${staging.modelsDir}`);
+  }
+}
+
+/** Deletes the models that are being removed, including what interrupted removals have left. */
+export async function deleteRemoved(modelsDir: string): Promise<void> {
+  const removed = removedDirOf(modelsDir);
+  for (const entry of await readdir(removed).catch((): string[] => [])) {
+    await rm(join(removed, entry), { recursive: true, force: true });
   }
 }
 

@@ -1,6 +1,6 @@
 /** steplog model remove NAME [--yes] [--force] */
 import { randomUUID } from "node:crypto";
-import { access, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { access, mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
@@ -8,12 +8,12 @@ import { forgetHash } from "../../engine/model/files/hashes.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
 import { openStore } from "../../store/store.ts";
-import { hashesDirOf, modelNames, ownDirOf } from "../../models/registration.ts";
+import { hashesDirOf, modelNames } from "../../models/registration.ts";
 import type { ServiceConfig } from "../config.ts";
 import { readConfig } from "../config.ts";
 import { clearPartial } from "../../models/hub/partial.ts";
 import type { StagingFolder } from "../../models/staging-folder.ts";
-import { exists, stagingFolder } from "../../models/staging-folder.ts";
+import { deleteRemoved, exists, removedDirOf, stagingFolder } from "../../models/staging-folder.ts";
 import { print } from "../output.ts";
 
 interface ModelRemoveOptions {
@@ -98,10 +98,9 @@ async function embeddedPostgres({ databaseUrl, dataDir }: ServiceConfig) {
 }
 
 async function deleteFolder({ name, modelsDir, target }: StagingFolder): Promise<void> {
-  const removed = join(ownDirOf(modelsDir), "removed");
+  const removed = removedDirOf(modelsDir);
   await mkdir(removed, { recursive: true });
   await rename(target, join(removed, `${name}-${randomUUID()}`));
   await forgetHash(name, { folder: hashesDirOf(modelsDir) });
-  // Including what interrupted removals have left.
-  for (const entry of await readdir(removed)) await rm(join(removed, entry), { recursive: true, force: true });
+  await deleteRemoved(modelsDir);
 }

@@ -15,6 +15,7 @@ import { promisify } from "node:util";
 import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
 import type { Log } from "../../schema/log.ts";
+import { noteStandIn, partialPath, standInName } from "./embedded-leftovers.ts";
 
 const run = promisify(execFile);
 
@@ -53,12 +54,13 @@ async function prepareHome(wanted: string, runAs: RunAs, log: Log | undefined): 
   await mkdir(wanted, { recursive: true });
   // One name per folder: the server reports the path of its data, which identifies it.
   if (await reachable(wanted, runAs)) return realpath(wanted);
-  const home = join(tmpdir(), `steplog-postgres-${createHash("sha256").update(wanted).digest("hex").slice(0, 16)}`);
+  const home = join(tmpdir(), standInName(createHash("sha256").update(wanted).digest("hex").slice(0, 16)));
   await mkdir(home, { recursive: true, mode: 0o755 });
   const entry = await lstat(home);
   if (!entry.isDirectory() || entry.uid !== process.getuid?.()) {
     throw new SteplogError("UNAVAILABLE", `${home} belongs to another user. ${advice}`);
   }
+  await noteStandIn(home, wanted);
   log?.warn(
     { wanted, home },
     "For root, Postgres runs as nobody, who cannot reach the data folder; using a temporary folder.",
@@ -91,7 +93,7 @@ async function usableBinaries(home: string, runAs: RunAs): Promise<string> {
 
   const { version } = packageSchema.parse(await readJson(join(packaged, "package.json")));
   const copy = join(home, `binaries-${version}`);
-  if (!(await exists(copy))) await copyBinaries(packaged, links, copy);
+  if (!(await exists(copy))) await copyBinaries(packaged, links, home, copy);
   return join(copy, "native");
 }
 
@@ -121,8 +123,8 @@ async function hydrate(folder: string, links: readonly Link[]): Promise<boolean>
 }
 
 /** Under another name first, so that an incomplete copy is never used. */
-async function copyBinaries(packaged: string, links: readonly Link[], copy: string): Promise<void> {
-  const partial = `${copy}.${process.pid}`;
+async function copyBinaries(packaged: string, links: readonly Link[], home: string, copy: string): Promise<void> {
+  const partial = partialPath(home);
   await cp(join(packaged, "native"), join(partial, "native"), { recursive: true, verbatimSymlinks: true });
   await hydrate(partial, links);
   // A package installed with a strict umask is closed to other users.

@@ -11,8 +11,8 @@
  *       port      the last one      postgres.log   users/  one file per process that uses the server
  */
 import { execFile } from "node:child_process";
-import { randomBytes, randomUUID } from "node:crypto";
-import { link, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -20,6 +20,8 @@ import { promisify } from "node:util";
 import postgres from "postgres";
 import { SteplogError } from "../../schema/errors.ts";
 import { type Install, advice, exists, handOver, prepareInstall } from "./embedded-install.ts";
+import { deleteDeadPartials, partialPath, sweepStandIns } from "./embedded-leftovers.ts";
+import { liveUsers, readPostmaster, registerUser } from "./embedded-processes.ts";
 import type { Log } from "../../schema/log.ts";
 
 const run = promisify(execFile);
@@ -45,6 +47,8 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   const { dataDir, log, durable = true } = options;
   try {
     const install = await prepareInstall(dataDir, log);
+    await sweepStandIns();
+    await deleteDeadPartials(install.home);
     const user = await registerUser(install.home);
     const server = await adoptOrStart(install, durable, log);
     await ensureDatabase(server);
@@ -87,42 +91,6 @@ async function adoptOrStart(install: Install, durable: boolean, log: Log | undef
 
 // A running server
 
-interface Postmaster {
-  readonly pid: number;
-  readonly port: number;
-}
-
-/** The server of postmaster.pid, if that process is alive and is a Postgres; a stale file is deleted. */
-async function readPostmaster(cluster: string): Promise<Postmaster | null> {
-  const file = join(cluster, "postmaster.pid");
-  const lines = (await readFile(file, "utf8").catch(() => "")).split("\n");
-  const pid = Number(lines[0]);
-  if (!pid) return null;
-  if (await isPostgres(pid)) return { pid, port: Number(lines[3]) };
-  // In a container the next start reuses low pids, and Postgres would mistake another process for its predecessor.
-  await rm(file, { force: true });
-  return null;
-}
-
-async function isPostgres(pid: number): Promise<boolean> {
-  if (!isAlive(pid)) return false;
-  if (process.platform === "linux") {
-    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-    return command.includes("postgres");
-  }
-  const { stdout } = await run("ps", ["-o", "command=", "-p", String(pid)]).catch(() => ({ stdout: "" }));
-  return stdout.includes("postgres");
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
-  }
-}
-
 /** Whether it accepts our password and serves this folder: the server of another Steplog may have taken the port. */
 async function answers(server: Server, cluster: string): Promise<boolean> {
   const ask = "select current_setting('data_directory') as folder";
@@ -144,7 +112,7 @@ async function query(server: Server, statement: string): Promise<Record<string, 
 /** Created once; when two processes create it at once, the second reads the first one's. */
 async function keptPassword(home: string): Promise<string> {
   const file = join(home, "password");
-  const partial = `${file}.${randomUUID()}`;
+  const partial = partialPath(home);
   if (!(await exists(file))) {
     await writeFile(partial, randomBytes(24).toString("hex"), { mode: 0o600 });
     // Unlike a rename, a link never replaces an existing file.
@@ -156,7 +124,7 @@ async function keptPassword(home: string): Promise<string> {
 
 /** Under another name first, so that a cluster exists whole or not at all. */
 async function createCluster(install: Install, password: string, durable: boolean): Promise<void> {
-  const partial = join(install.home, `cluster.${randomUUID()}`);
+  const partial = partialPath(install.home);
   const passwordFile = `${partial}.password`;
   try {
     await mkdir(partial);
@@ -255,14 +223,7 @@ async function call(install: Install, program: string, args: string[]): Promise<
   await run(join(install.bin, program), args, { ...install.runAs, env, cwd: install.home });
 }
 
-// Users of the server, and stopping it
-
-async function registerUser(home: string): Promise<string> {
-  const file = join(home, "users", `${process.pid}.${randomUUID()}`);
-  await mkdir(join(home, "users"), { recursive: true });
-  await writeFile(file, "");
-  return file;
-}
+// Stopping
 
 async function stop(install: Install, user: string, log: Log | undefined): Promise<void> {
   if (!(await exists(user))) return;
@@ -278,15 +239,4 @@ async function stop(install: Install, user: string, log: Log | undefined): Promi
   } catch (error) {
     if (await exists(join(install.home, "cluster", "postmaster.pid"))) throw error;
   }
-}
-
-/** A killed process leaves its file behind. A reused pid only keeps the server running. */
-async function liveUsers(home: string): Promise<number[]> {
-  const live: number[] = [];
-  for (const name of await readdir(join(home, "users"))) {
-    const pid = Number.parseInt(name, 10);
-    if (isAlive(pid)) live.push(pid);
-    else await rm(join(home, "users", name), { force: true });
-  }
-  return live;
 }

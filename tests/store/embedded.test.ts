@@ -175,7 +175,10 @@ test.runIf(isRoot)(
     const [row] = await directly(first.url, (sql) => sql`select current_setting('data_directory') as folder`);
     expect(String(row?.["folder"])).toMatch(/steplog-postgres-[0-9a-f]{16}\/cluster$/u);
     await Promise.all([first.stop(), same.stop()]);
-    await rm(join(String(row?.["folder"]), ".."), { recursive: true });
+    const standIn = join(String(row?.["folder"]), "..");
+    await rm(closed, { recursive: true });
+    await start();
+    await expect(stat(standIn)).rejects.toThrow("ENOENT");
   },
 );
 
