@@ -53,6 +53,7 @@ export type CheckpointFragment = {
   readonly weightsDigest: string,
   readonly weightsStatus: Types.WeightsStatus,
   readonly weightsError: string | null,
+  readonly weightsWaitingReason: string | null,
   readonly weightsUrl: string | null,
   readonly weightsBytes: number | null,
   readonly weightsFiles: ReadonlyArray<{
@@ -242,6 +243,7 @@ fragment Checkpoint on Checkpoint {
   weightsDigest
   weightsStatus
   weightsError
+  weightsWaitingReason
   weightsUrl
   weightsBytes
   weightsFiles {
@@ -305,6 +307,7 @@ export const checkpoint = operation<CheckpointQuery, CheckpointQueryVariables>(
   weightsDigest
   weightsStatus
   weightsError
+  weightsWaitingReason
   weightsUrl
   weightsBytes
   weightsFiles {
@@ -371,6 +374,7 @@ fragment Checkpoint on Checkpoint {
   weightsDigest
   weightsStatus
   weightsError
+  weightsWaitingReason
   weightsUrl
   weightsBytes
   weightsFiles {
@@ -473,6 +477,7 @@ fragment Checkpoint on Checkpoint {
   weightsDigest
   weightsStatus
   weightsError
+  weightsWaitingReason
   weightsUrl
   weightsBytes
   weightsFiles {
@@ -575,6 +580,7 @@ fragment Checkpoint on Checkpoint {
   weightsDigest
   weightsStatus
   weightsError
+  weightsWaitingReason
   weightsUrl
   weightsBytes
   weightsFiles {
@@ -638,6 +644,7 @@ export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, Ma
   weightsDigest
   weightsStatus
   weightsError
+  weightsWaitingReason
   weightsUrl
   weightsBytes
   weightsFiles {

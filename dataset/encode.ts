@@ -3,6 +3,7 @@ import type { InputIssue } from "../schema/errors.ts";
 import { SteplogError } from "../schema/errors.ts";
 import type { ObjectiveKind } from "../schema/hyperparameters.ts";
 import type { ModelKind } from "../schema/model-kind.ts";
+import { counted } from "../schema/units.ts";
 import { labelSpans } from "./chat-labels.ts";
 import { invalid, IssueList, quote, unfittingRows } from "./issues.ts";
 import type { ChatRow, NumberedRow, Row } from "./jsonl.ts";
@@ -83,7 +84,7 @@ const slack = 16;
 function refuseLong(tokenizer: Tokenizer, text: string, room: number): void {
   for (let length = charactersPerToken * (room + slack); length < text.length; length *= 4) {
     if (tokenizer.encodeMore(text.slice(0, length).toWellFormed()).length <= room + slack) continue;
-    const message = `the row has more than ${room} tokens, but the model's context has room for ${room}`;
+    const message = `the row has more than ${counted(room, "token")}, but the model's context has room for ${room}`;
     throw invalid(`A row does not fit the model: ${message}.`, [{ message }]);
   }
 }
@@ -253,7 +254,7 @@ function encodeOrRefuse(
 function rowIssues(row: Row, encoded: EncodedRow, bounds: ModelBounds, labelWords: readonly string[]): InputIssue[] {
   const messages: string[] = [];
   const { length } = encoded.ids;
-  if (length > roomIn(bounds)) messages.push(`the row has ${length} tokens, but ${contextOf(bounds)}`);
+  if (length > roomIn(bounds)) messages.push(`the row has ${counted(length, "token")}, but ${contextOf(bounds)}`);
   else if (encoded.targets.length === 0) messages.push("there is nothing to score after tokenising");
   const strange = bounds.vocabulary === undefined ? undefined : encodedTokenAbove(encoded, bounds.vocabulary);
   if (strange !== undefined) messages.push(`token ${strange} is outside the vocabulary of ${bounds.vocabulary}`);
@@ -277,7 +278,7 @@ function candidateIssues(
   const tokens = (text: string) => tokenizer.encodeMore(text).length;
   const length = encoded.ids.length - tokens(row.completion) + tokens(longest);
   if (longest === "" || length <= roomIn(bounds)) return [];
-  return [{ message: `the row has ${length} tokens with ${quote(longest)}, but ${contextOf(bounds)}` }];
+  return [{ message: `the row has ${counted(length, "token")} with ${quote(longest)}, but ${contextOf(bounds)}` }];
 }
 
 function roomIn({ contextLength, taken = 0 }: ModelBounds): number {

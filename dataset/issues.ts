@@ -2,6 +2,7 @@
 import type { InputIssue } from "../schema/errors.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
+import { counted } from "../schema/units.ts";
 
 /** What a list of issues is about: "1 line cannot be used", "2 rows do not fit the model". */
 export interface Subject {
@@ -54,7 +55,7 @@ export class IssueList {
     if (!first) return;
     const shown = this.#dropped ? `; the first ${this.#kept.length} problems are listed` : "";
     const where = first.line === undefined ? "" : `line ${first.line}: `;
-    const count = this.#lines === 1 ? `1 ${noun} ${singular}` : `${this.#lines} ${noun}s ${plural}`;
+    const count = `${counted(this.#lines, noun)} ${this.#lines === 1 ? singular : plural}`;
     throw invalid(`${count}${shown}. First, ${where}${first.message}.`, this.#kept);
   }
 }

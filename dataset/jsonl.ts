@@ -11,6 +11,7 @@
 import { z } from "zod";
 import type { InputIssue } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
+import { counted } from "../schema/units.ts";
 import { arrayAdvice, fieldsAdvice, syntaxAdvice } from "./advice.ts";
 import { invalid, IssueList, shorten, unusableLines } from "./issues.ts";
 import type { Line } from "./lines.ts";
@@ -223,7 +224,7 @@ function parseTokens(line: number, value: Fields): ParsedLine {
   if (!isNumbers(ids, 0) || ids.length === 0) return { issues: [numbersIssue(line, value, "input_ids", 0)] };
   if (!isNumbers(labels, -100)) return { issues: [numbersIssue(line, value, "labels", -100)] };
   if (ids.length !== labels.length) {
-    const message = `has ${labels.length} numbers where input_ids has ${ids.length}`;
+    const message = `has ${counted(labels.length, "number")} where input_ids has ${ids.length}`;
     return { issues: [{ line, field: "labels", message }] };
   }
   if (labels.every((label, index) => index === 0 || label < 0)) {

@@ -5,6 +5,7 @@ import type { Setting } from "./setting.ts";
 import { defaultsWith, hyperparameterEntries, hyperparameterTable } from "./hyperparameter-table.ts";
 import { choiceOf, rangeInWords } from "./setting.ts";
 import { limits } from "./limits.ts";
+import { counted } from "./units.ts";
 
 export type {
   BestMetric,
@@ -81,7 +82,7 @@ export function conflictingHyperparameters(settings: Hyperparameters, validated:
     const cause = one.type === "choice" ? `${name} ${String(value)}` : name;
     return [
       ...(Number(value) > most
-        ? [{ path: [name], message: `must be at most the ${most} steps of the run; it is ${String(value)}` }]
+        ? [{ path: [name], message: `must be at most the ${counted(most, "step")} of the run; it is ${String(value)}` }]
         : []),
       ...(unvalidated ? [{ path: [name], message: "needs a validation dataset" }] : []),
       ...Object.entries(needs)

@@ -190,5 +190,5 @@ function reportSizes(model: { size: number }, checkpoint: Checkpoint, { progress
   print(
     `model ${formatBytes(model.size)} (${model.size}), log ${formatBytes(checkpoint.logBytes)} (${checkpoint.logBytes})`,
   );
-  print(`The log of ${progress.step} steps is ${ratio} times smaller than the weights that it rebuilds.`);
+  print(`The log of ${counted(progress.step, "step")} is ${ratio} times smaller than the weights that it rebuilds.`);
 }

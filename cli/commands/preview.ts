@@ -10,6 +10,7 @@ import { Sandbox } from "../../sandbox/sandbox.ts";
 import type { InputIssue } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
 import { programPath } from "../../schema/package.ts";
+import { counted } from "../../schema/units.ts";
 import { requireReadable } from "../files.ts";
 import { integer } from "../options.ts";
 import { print, printJson } from "../output.ts";
@@ -70,12 +71,14 @@ async function show(options: PreviewOptions): Promise<void> {
   }
 }
 
-function printPreview({ rows, counted, refused, issues, tokens, notes }: Preview): void {
+function printPreview({ rows, counted: read, refused, issues, tokens, notes }: Preview): void {
   rows.forEach(printRow);
-  print(`${counted} ${counted === 1 ? "row" : "rows"} read, ${refused} refused.`);
-  if (counted > refused) {
+  print(`${counted(read, "row")} read, ${refused} refused.`);
+  if (read > refused) {
     const { total, scored, min, max, mean } = tokens;
-    print(`${total} tokens, ${scored} of them scored; ${min} to ${max} in a row, ${mean.toFixed(1)} on average.`);
+    print(
+      `${counted(total, "token")}, ${scored} of them scored; ${min} to ${max} in a row, ${mean.toFixed(1)} on average.`,
+    );
   }
   const shown = new Set(rows.flatMap((row) => row.issues.map(({ line }) => line)));
   for (const issue of issues) if (!shown.has(issue.line)) print(wordsOf(issue));
@@ -83,7 +86,7 @@ function printPreview({ rows, counted, refused, issues, tokens, notes }: Preview
 }
 
 function printRow({ line, tokens, length, scored, issues }: PreviewRow): void {
-  print(`line ${line}: ${length} ${length === 1 ? "token" : "tokens"}, ${scored} scored`);
+  print(`line ${line}: ${counted(length, "token")}, ${scored} scored`);
   const more = length > tokens.length ? `| ... ${length - tokens.length} more` : "";
   if (tokens.length > 0) print(`  ${tokens.map(tokenText).join("|")}${more}`);
   for (const issue of issues) print(`  ${wordsOf(issue)}`);

@@ -31,7 +31,10 @@ export async function generate(
   }
   if (prompt.length + maxTokens > contextLength) {
     const seen = `A prompt of ${counted(prompt.length, "token")} and ${maxTokens} new ones`;
-    throw new SteplogError("INVALID_ARGUMENT", `${seen} do not fit the model's context of ${contextLength} tokens.`);
+    throw new SteplogError(
+      "INVALID_ARGUMENT",
+      `${seen} do not fit the model's context of ${counted(contextLength, "token")}.`,
+    );
   }
   const tokens: number[] = [];
   const continuation = model.continuation();

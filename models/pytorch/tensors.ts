@@ -3,6 +3,7 @@ import { open } from "node:fs/promises";
 import type { TensorInfo } from "../../engine/model/files/safetensors.ts";
 import { bytesOf, dtypeBytes } from "../../engine/model/files/safetensors.ts";
 import { invariant } from "../../schema/errors.ts";
+import { counted } from "../../schema/units.ts";
 import type { SavedTensors } from "./archive.ts";
 import { readArchive, readRange, unusable } from "./archive.ts";
 import { readLegacy } from "./legacy.ts";
@@ -69,7 +70,7 @@ function refuseOutside(path: string, name: string, { storage, offset, shape, str
   const countable = Number.isSafeInteger(shape.reduce((product, length) => product * length, 8));
   if (!inside || !countable) {
     const view = `shape [${shape.join(",")}], strides [${strides.join(",")}], offset ${offset}`;
-    throw unusable(path, `${name} (${view}) reaches outside its storage of ${storage.elements} elements`);
+    throw unusable(path, `${name} (${view}) reaches outside its storage of ${counted(storage.elements, "element")}`);
   }
 }
 

@@ -1,9 +1,10 @@
 /** Why a job waits, in words: which of its needs no live worker meets, what failed last, or who comes first. */
 import { and, count, eq, getTableColumns, gt, lt, or, sql } from "drizzle-orm";
+import type { PrecisionKind } from "../../schema/hyperparameters.ts";
 import type { Capabilities, JobKind, Needs } from "../../schema/jobs.ts";
 import { leaveToOthersMs } from "../../schema/limits.ts";
 import { type Job, jobs } from "../../schema/tables.ts";
-import { formatBytes } from "../../schema/units.ts";
+import { counted, formatBytes } from "../../schema/units.ts";
 import type { Database } from "../postgres/database.ts";
 import { isFree, waitsMs } from "./claimable.ts";
 import { liveWorkers } from "./workers.ts";
@@ -53,13 +54,14 @@ export function waitingReason(job: WaitingJob, workers: readonly Candidate[], ah
 }
 
 function reasonOf(job: WaitingJob, workers: readonly Candidate[], ahead: number): string | null {
-  if (workers.length === 0) return "No worker is running.";
+  if (workers.length === 0) return "No worker is running. Start one: steplog worker.";
   const demands = demandsOf(job.kind, job.needs);
   const able = workers.filter((worker) => demands.every(({ isMet }) => isMet(worker)));
   if (able.length > 0) return waitForTime(job, able) ?? waitForTurn(job, able, ahead);
   const unmet = demands.find(({ isMet }) => !workers.some(isMet));
   if (unmet) return unmet.whyNobody(workers);
-  return `No live worker has everything that the job needs: ${demands.map(({ what }) => what).join(", ")}.`;
+  const everything = demands.map(({ what }) => what).join(", ");
+  return `No live worker has everything that the job needs: ${everything}. Start one that has it all.`;
 }
 
 /** As isDue of claimable.ts. */
@@ -71,14 +73,13 @@ function dueInMs({ waitsMs: ms, failedBy }: WaitingJob, { name }: Candidate): nu
 function waitForTime(job: WaitingJob, able: readonly Candidate[]): string | null {
   const dueMs = Math.min(...able.map((worker) => dueInMs(job, worker)));
   if (dueMs <= 0) return null;
-  const seconds = Math.ceil(dueMs / 1000);
-  return `Waiting for the next attempt, in ${seconds} ${seconds === 1 ? "second" : "seconds"}.`;
+  return `Waiting for the next attempt, in ${counted(Math.ceil(dueMs / 1000), "second")}.`;
 }
 
 function waitForTurn(job: WaitingJob, able: readonly Candidate[], ahead: number): string | null {
   if (able.some((worker) => worker.job === null && dueInMs(job, worker) <= 0)) return null;
   if (ahead === 0) return "Waiting for a worker: next in line.";
-  return `Waiting for a worker: ${ahead === 1 ? "1 run is" : `${ahead} runs are`} ahead.`;
+  return `Waiting for a worker: ${counted(ahead, "run")} ${ahead === 1 ? "is" : "are"} ahead.`;
 }
 
 /** One thing that a job needs. */
@@ -88,13 +89,18 @@ interface Demand {
   readonly whyNobody: (workers: readonly Candidate[]) => string;
 }
 
+const precisionAdvice: Readonly<Record<PrecisionKind, string>> = {
+  FLOAT32: "Start a worker with another device.",
+  BFLOAT16: "Start a worker whose device does (docs/devices.md), or create the run with precision FLOAT32.",
+};
+
 /** The rules of claimable.ts, one by one. */
 function demandsOf(kind: JobKind, { models = [], families = [], precisions = [], memoryBytes = 0 }: Needs): Demand[] {
   return [
     {
       what: `jobs of kind ${kind}`,
       isMet: (worker) => worker.kinds.includes(kind),
-      whyNobody: () => `No live worker takes jobs of kind ${kind}.`,
+      whyNobody: () => `No live worker takes jobs of kind ${kind}. Start a worker of this release.`,
     },
     ...models.map(({ name, hash }) => ({
       what: `the base model ${name}`,
@@ -109,14 +115,15 @@ function demandsOf(kind: JobKind, { models = [], families = [], precisions = [],
     ...precisions.map((precision) => ({
       what: `products in ${precision.toLowerCase()}`,
       isMet: (worker: Candidate) => worker.precisions.includes(precision),
-      whyNobody: () => `No live worker multiplies in ${precision.toLowerCase()}.`,
+      whyNobody: () => `No live worker multiplies in ${precision.toLowerCase()}. ${precisionAdvice[precision]}`,
     })),
     {
       what: `${formatBytes(memoryBytes)} of memory`,
       isMet: (worker) => worker.memoryBytes >= memoryBytes,
       whyNobody: (workers) => {
         const largest = Math.max(...workers.map((worker) => worker.memoryBytes));
-        return `The job needs ${formatBytes(memoryBytes)} of memory; the largest live worker has ${formatBytes(largest)}.`;
+        const seen = `The job needs ${formatBytes(memoryBytes)} of memory; the largest live worker has ${formatBytes(largest)}`;
+        return `${seen}. Start a worker where there is more.`;
       },
     },
   ];

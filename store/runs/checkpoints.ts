@@ -3,6 +3,7 @@ import { and, eq, inArray } from "drizzle-orm";
 import { type Checkpoint, checkpoints } from "../../schema/tables.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, inOrderOf, isUuid } from "../postgres/database.ts";
+import { whyJobWaits } from "../queue/waiting.ts";
 import { requestWeights } from "./weights.ts";
 
 export interface Checkpoints {
@@ -12,6 +13,8 @@ export interface Checkpoints {
   list(fineTuneId: string, page: Page): Promise<Checkpoint[]>;
   /** Has a worker rebuild the weights, unless they are stored or already queued. @throws NOT_FOUND */
   requestWeights(id: string): Promise<Checkpoint>;
+  /** Why no worker is rebuilding requested weights, for people; null while one is, and when none are requested. */
+  waitingReason(id: string): Promise<string | null>;
 }
 
 /** Within one run the number of entries is unique, and sorts better than the clock. */
@@ -23,6 +26,7 @@ export function checkpointsOf(database: Database): Checkpoints {
   return {
     byIds,
     get: async (id) => (await byIds([id]))[0] ?? null,
+    waitingReason: (id) => whyJobWaits(database, "MATERIALISE", id),
     requestWeights: (id) => database.transaction((tx) => requestWeights(tx, id)),
     async list(fineTuneId, page) {
       if (!isUuid(fineTuneId)) return [];

@@ -30,7 +30,7 @@ describe("a dataset is refused, naming line and reason,", () => {
     ["an empty completion", '{"prompt":"a","completion":""}', 1, /"completion": is empty/u],
     ["not an object", `${good}\n[1,2]`, 2, /not a JSON object/u],
     ["one array", "[1,2]", 1, /one JSON array, and a line must hold one row/u],
-    ["labels of another length", '{"input_ids":[1,2],"labels":[1]}', 1, /1 numbers where input_ids has 2/u],
+    ["labels of another length", '{"input_ids":[1,2],"labels":[1]}', 1, /1 number where input_ids has 2/u],
     ["tokens that score nothing", '{"input_ids":[1,2],"labels":[1,-100]}', 1, /has nothing to score/u],
     ["a token below zero", '{"input_ids":[-1,2],"labels":[1,2]}', 1, /input_ids\.0/u],
   ])("%s", async (_, text, line, words) => {

@@ -25,7 +25,7 @@ test(
     expect(await models()).toEqual([]);
 
     const id = await createRun(service, client, 5);
-    expect((await client.fineTune(id)).waitingReason).toBe("No worker is running.");
+    expect((await client.fineTune(id)).waitingReason).toMatch(/^No worker is running\./u);
     const otherModels = join(service.folder, "other-models");
     await mkdir(otherModels);
     const second = await service.startWorker({ STEPLOG_MODELS: otherModels });

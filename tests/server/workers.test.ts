@@ -33,9 +33,11 @@ const reasonOf = async (id: string) =>
 test("workers are listed with what they can do and the run that they train; runs say why they wait", async () => {
   expect(await server.ask(query)).toEqual({ workers: [] });
   const id = await createFineTune(server);
-  expect(await reasonOf(id)).toBe("No worker is running.");
+  expect(await reasonOf(id)).toBe("No worker is running. Start one: steplog worker.");
   const small = await report({ name: "small", memoryBytes: 8e9 });
-  expect(await reasonOf(id)).toBe("The job needs 20.0 GB of memory; the largest live worker has 8.0 GB.");
+  expect(await reasonOf(id)).toBe(
+    "The job needs 20.0 GB of memory; the largest live worker has 8.0 GB. Start a worker where there is more.",
+  );
   const { id: _, ...fit } = await report();
   expect(await reasonOf(id)).toBeNull();
 

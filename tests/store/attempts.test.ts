@@ -120,7 +120,7 @@ describe("a failed attempt", () => {
     expect(await reason()).toBeNull();
     await directly(fixture.url, (sql) => sql`delete from workers`);
     await lapse(fixture.url, other);
-    expect(await reason()).toBe(`No worker is running. ${last}`);
+    expect(await reason()).toBe(`No worker is running. Start one: steplog worker. ${last}`);
     await pass(job, leaveToOthersMs);
     expect(await claimAny(store, "worker")).not.toBeNull();
   });
@@ -132,7 +132,7 @@ describe("a failed attempt", () => {
     const next = await claimed(store);
     await append(store, next, 0, 1);
     await store.releaseJob(next);
-    expect(await store.fineTunes.waitingReason(run.id)).toBe("No worker is running.");
+    expect(await store.fineTunes.waitingReason(run.id)).toBe("No worker is running. Start one: steplog worker.");
     expect(await claimed(store, "worker")).toMatchObject({ attempts: 1, lastError: null });
   });
 

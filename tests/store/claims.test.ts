@@ -57,12 +57,12 @@ test("the highest priority is claimed first, then the oldest", async () => {
 
 describe("nobody claims what it cannot run", () => {
   const lacking: readonly [string, Partial<Capabilities>, RegExp][] = [
-    ["the kind", { kinds: ["MATERIALISE"] }, /takes jobs of kind FINE_TUNE/u],
+    ["the kind", { kinds: ["MATERIALISE"] }, /takes jobs of kind FINE_TUNE\. Start a worker/u],
     ["the model", { models: [] }, /has the base model tiny .*steplog model add/u],
     ["the model's weights", { models: [{ name: "tiny", hash: sha256("other") }] }, /tiny with hash/u],
     ["the family", { families: ["llama"] }, /supports the model family opt/u],
-    ["the precision", { precisions: ["FLOAT32"] }, /multiplies in bfloat16/u],
-    ["memory", { memoryBytes: 15 }, /needs 16 bytes of memory; the largest live worker has 15 bytes/u],
+    ["the precision", { precisions: ["FLOAT32"] }, /multiplies in bfloat16\. Start a worker .* FLOAT32/u],
+    ["memory", { memoryBytes: 15 }, /needs 16 bytes of memory; the largest live worker has 15 bytes\. Start a worker/u],
   ];
 
   test.for(lacking)(
@@ -72,7 +72,7 @@ describe("nobody claims what it cannot run", () => {
       const hyperparameters = { ...input.hyperparameters, precision: "BFLOAT16" as const };
       const { fineTune } = await store.fineTunes.create({ ...input, hyperparameters });
       const unfit = await capabilities(lack);
-      expect(await store.fineTunes.waitingReason(fineTune.id)).toBe("No worker is running.");
+      expect(await store.fineTunes.waitingReason(fineTune.id)).toBe("No worker is running. Start one: steplog worker.");
       await report(unfit);
       expect(await claimAs(unfit)).toBeNull();
       expect(await store.fineTunes.waitingReason(fineTune.id)).toMatch(reason);
@@ -85,7 +85,7 @@ describe("nobody claims what it cannot run", () => {
     },
   );
 
-  test("float16 weights are trained as float32, so they need four bytes each; frozen weights need none", async () => {
+  test("float16 weights are trained as float32, so they need four bytes each, frozen ones too", async () => {
     const size = { parameters: 4, bytes: 8, contextLength: 32 };
     const model = await store.baseModels.register({
       name: "half",
@@ -97,9 +97,17 @@ describe("nobody claims what it cannot run", () => {
     await store.fineTunes.create({ ...(await newInput(store)), baseModelId: model.id });
     expect(await claimAs(await capabilities({ memoryBytes: 15 }))).toBeNull();
     expect(await claimAs(await capabilities({ memoryBytes: 16 }))).not.toBeNull();
-    const input = await newInput(store);
-    await store.fineTunes.create({ ...input, hyperparameters: { ...input.hyperparameters, method: "LORA" } });
-    expect(await claimAs(await capabilities({ memoryBytes: 0 }))).not.toBeNull();
+    const input = { ...(await newInput(store)), baseModelId: model.id };
+    for (const changes of [
+      { method: "LORA" },
+      { method: "PREFIX" },
+      { method: "HEAD" },
+      { tensors: ["*.bias"] },
+    ] as const) {
+      await store.fineTunes.create({ ...input, hyperparameters: { ...input.hyperparameters, ...changes } });
+      expect(await claimAs(await capabilities({ memoryBytes: 15 }))).toBeNull();
+      expect(await claimAs(await capabilities({ memoryBytes: 16 }))).not.toBeNull();
+    }
   });
 
   test("a need that this release does not know is never met", async () => {
@@ -117,6 +125,8 @@ describe("nobody claims what it cannot run", () => {
     const { id } = await store.recordCheckpoint(job, position);
     await store.checkpoints.requestWeights(id);
     expect(await claimAs(await capabilities({ models: [] }))).toBeNull();
+    await report(await capabilities({ models: [] }));
+    expect(await store.checkpoints.waitingReason(id)).toMatch(/has the base model tiny .*steplog model add/u);
     expect(await claimAs(await capabilities({ memoryBytes: 0, precisions: [] }))).toMatchObject({ subject: id });
   });
 
@@ -170,7 +180,7 @@ describe("a run says why it waits", () => {
     await lapse(fixture.url, job);
     expect(await reasons()).toEqual([null, null, null]);
     await directly(fixture.url, (sql) => sql`delete from workers`);
-    expect(new Set(await reasons())).toEqual(new Set(["No worker is running."]));
+    expect(new Set(await reasons())).toEqual(new Set(["No worker is running. Start one: steplog worker."]));
   });
 
   test("not at all when it has ended, or does not exist", async () => {
@@ -195,7 +205,8 @@ describe("a run says why it waits", () => {
     ];
     const needs = { families: ["opt"], memoryBytes: 5 };
     expect(waitingReason({ ...fresh, needs }, workers, 0)).toBe(
-      "No live worker has everything that the job needs: jobs of kind FINE_TUNE, the family opt, 5 bytes of memory.",
+      "No live worker has everything that the job needs: jobs of kind FINE_TUNE, the family opt, 5 bytes of memory. " +
+        "Start one that has it all.",
     );
   });
 });

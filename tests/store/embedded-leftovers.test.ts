@@ -4,7 +4,12 @@ import { once } from "node:events";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { deleteDeadPartials, noteStandIn, partialPath, sweepStandIns } from "../../store/postgres/embedded-leftovers.ts";
+import {
+  deleteDeadPartials,
+  noteStandIn,
+  partialPath,
+  sweepStandIns,
+} from "../../store/postgres/embedded-leftovers.ts";
 import { scratch } from "../support/models.ts";
 
 async function deadPid(): Promise<number> {

@@ -66,6 +66,7 @@ export type ResultsFragment = {
       readonly weightsUrl: string | null,
       readonly weightsBytes: number | null,
       readonly weightsError: string | null,
+      readonly weightsWaitingReason: string | null,
       readonly weightsFiles: ReadonlyArray<{
         readonly name: string,
         readonly url: string
@@ -424,6 +425,7 @@ fragment Results on FineTune {
         url
       }
       weightsError
+      weightsWaitingReason
     }
     pageInfo {
       hasNextPage
@@ -526,6 +528,7 @@ export const results = operation<ResultsQuery, ResultsQueryVariables>(
         url
       }
       weightsError
+      weightsWaitingReason
     }
     pageInfo {
       hasNextPage

@@ -117,7 +117,7 @@ function Weights({ run, checkpoint, setFailure }: RowProps) {
       </>
     );
   }
-  if (weightsStatus === "QUEUED") return <span role="status">Rebuilding…</span>;
+  if (weightsStatus === "QUEUED") return <span role="status">{checkpoint.weightsWaitingReason ?? "Rebuilding…"}</span>;
   return (
     <>
       {weightsError !== null && <span class="bad long">{weightsError} </span>}

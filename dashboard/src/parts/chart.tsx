@@ -51,7 +51,7 @@ export function Chart({ points, version, evaluations }: ChartProps) {
   const text =
     points.length === 0
       ? "Loss chart, no steps yet"
-      : `Loss chart, ${formatInteger(lastStep(points))} steps, smoothed loss ${formatLoss(smoothed)}`;
+      : `Loss chart, ${formatCounted(lastStep(points), "step")}, smoothed loss ${formatLoss(smoothed)}`;
   return (
     <figure class="chart">
       <div ref={box} role="img" aria-label={text} data-last-step={lastStep(points)} data-steps={stepCount(points)} />

@@ -21,6 +21,7 @@ import type { Architecture, PackedTokens, TensorDefinition, WeightLookup } from 
 import { longestOf, positionsOf, sequencesOf } from "./family.ts";
 import type { Rotary } from "./rope.ts";
 import { readRotary, rotaryConfig } from "./rope.ts";
+import { counted } from "../../../schema/units.ts";
 
 export interface Layer {
   readonly rotary: Rotary;
@@ -147,7 +148,7 @@ const layerTypeNames: readonly LayerType[] = ["full_attention", "sliding_attenti
 export function layerTypes(named: unknown, count: number, rule: (index: number) => LayerType): LayerType[] {
   if (named === undefined || named === null) return Array.from({ length: count }, (_, index) => rule(index));
   const { layer_types: names } = parseConfig(
-    z.object({ layer_types: z.array(z.string()).length(count, `must name ${count} layers`) }),
+    z.object({ layer_types: z.array(z.string()).length(count, `must name ${counted(count, "layer")}`) }),
     { layer_types: named },
   );
   return names.map((name) => {

@@ -85,6 +85,14 @@ CheckpointRef.implement({
       description:
         "Why the weights could not be rebuilt or, while they are QUEUED, why the last attempt failed; null otherwise.",
     }),
+    weightsWaitingReason: t.string({
+      nullable: true,
+      description:
+        "Why no worker is rebuilding the weights while they are QUEUED, and what would serve them. Null while one does.",
+      complexity: queryCost,
+      resolve: ({ id, weightsStatus }, _args, { store }) =>
+        weightsStatus === "QUEUED" ? store.checkpoints.waitingReason(id) : null,
+    }),
     createdAt: t.expose("createdAt", { type: "DateTime", description: "When the checkpoint was made." }),
   }),
 });

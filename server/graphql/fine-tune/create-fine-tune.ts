@@ -8,6 +8,7 @@ import { limits } from "../../../schema/limits.ts";
 import { type PartNames, unmatchedLayers, unmatchedTensors } from "../../../schema/name-patterns.ts";
 import type { BaseModel } from "../../../schema/tables.ts";
 import { modelKindOf } from "../../../schema/model-kind.ts";
+import { counted } from "../../../schema/units.ts";
 import type { Store } from "../../../store/store.ts";
 import type { Context } from "../../context.ts";
 import { invalidArgument } from "../../errors.ts";
@@ -159,7 +160,7 @@ function checkSettings(
   if (contextTaken(settings) >= contextLength) {
     issues.push({
       path: ["prefixLength"],
-      message: `leaves no room in the model's context of ${contextLength} tokens`,
+      message: `leaves no room in the model's context of ${counted(contextLength, "token")}`,
     });
   }
   const answers = objective === "F1" || objective === "EXACT_MATCH";
