@@ -235,23 +235,53 @@ function storedRuns(entries: LogEntries, runSeed: number): SeedRuns | null {
   return byRule ? null : { starts: Uint32Array.from(starts), firsts: BigUint64Array.from(firsts) };
 }
 
-function assemble(log: PackedLog, runs: SeedRuns | null): Uint8Array {
-  const { starts, firsts } = runs ?? { starts: new Uint32Array(), firsts: new BigUint64Array() };
+/** A log whose seeds follow the rule, to be read part by part; each part may be read once. */
+export interface LogParts {
+  readonly headerBytes: Uint8Array;
+  readonly chain: Uint8Array;
+  readonly entries: number;
+  readonly decayed: boolean;
+  readonly scalars: () => AsyncIterable<Uint8Array>;
+  /** Empty unless `decayed`. */
+  readonly decays: () => AsyncIterable<Uint8Array>;
+}
+
+/** The bytes of `encodeStepLog`, part by part: a log of any length takes little memory. */
+export async function* streamStepLog(log: LogParts): AsyncGenerator<Uint8Array> {
+  yield startOf(log, 0);
+  yield log.headerBytes;
+  yield* log.scalars();
+  if (log.decayed) yield* log.decays();
+  yield log.chain;
+}
+
+function assemble(log: PackedLog, seedRuns: SeedRuns | null): Uint8Array {
+  const runs = seedRuns ?? { starts: new Uint32Array(), firsts: new BigUint64Array() };
   const entries = log.scalars.length / 2;
-  const fixed = new DataView(new ArrayBuffer(fixedBytes + starts.length * 12));
+  const start = startOf({ ...log, entries, decayed: log.decays !== null }, runs.starts.length);
+  const runBytes = packRuns(runs, entries);
+  return Buffer.concat([start, log.headerBytes, runBytes, log.scalars, log.decays ?? new Uint8Array(), log.chain]);
+}
+
+/** What comes before the header. */
+function startOf(log: Pick<LogParts, "headerBytes" | "entries" | "decayed">, runs: number): Uint8Array {
+  const fixed = new DataView(new ArrayBuffer(fixedBytes));
   new Uint8Array(fixed.buffer).set(magic);
   fixed.setUint32(8, stepLogVersion, true);
   fixed.setUint32(12, log.headerBytes.length, true);
-  fixed.setUint32(16, entries, true);
-  fixed.setUint32(20, starts.length, true);
-  fixed.setUint32(24, log.decays ? 1 : 0, true);
+  fixed.setUint32(16, log.entries, true);
+  fixed.setUint32(20, runs, true);
+  fixed.setUint32(24, log.decayed ? 1 : 0, true);
+  return new Uint8Array(fixed.buffer);
+}
+
+function packRuns({ starts, firsts }: SeedRuns, entries: number): Uint8Array {
+  const view = new DataView(new ArrayBuffer(starts.length * 12));
   starts.forEach((start, run) => {
-    fixed.setUint32(fixedBytes + run * 12, (starts[run + 1] ?? entries) - start, true);
-    fixed.setBigUint64(fixedBytes + run * 12 + 4, firsts[run] ?? 0n, true);
+    view.setUint32(run * 12, (starts[run + 1] ?? entries) - start, true);
+    view.setBigUint64(run * 12 + 4, firsts[run] ?? 0n, true);
   });
-  const head = new Uint8Array(fixed.buffer, 0, fixedBytes);
-  const runBytes = new Uint8Array(fixed.buffer, fixedBytes);
-  return Buffer.concat([head, log.headerBytes, runBytes, log.scalars, log.decays ?? new Uint8Array(), log.chain]);
+  return new Uint8Array(view.buffer);
 }
 
 /** Size in bytes of a file with `entries` entries whose seeds follow the rule. */

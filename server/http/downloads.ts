@@ -1,11 +1,13 @@
 /** Downloads: logs of checkpoints and of runs, built on request from rows of the store, and weights, stored files. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { basename, dirname } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { decodeGlobalID } from "@pothos/plugin-relay";
 import { SteplogError } from "../../schema/errors.ts";
-import { encodeStepLog } from "../../schema/step-log.ts";
+import { type LogParts, stepLogBytes, streamStepLog } from "../../schema/step-log.ts";
 import type { Checkpoint, WeightsFile } from "../../schema/tables.ts";
-import type { Store, StoredLog } from "../../store/store.ts";
+import type { Store } from "../../store/store.ts";
 import { filesOf, singleFile } from "../weights-files.ts";
 import { sendFile } from "./files.ts";
 
@@ -14,7 +16,7 @@ const forEver = "private, max-age=31536000, immutable";
 
 export async function sendLog(store: Store, id: string, request: IncomingMessage, response: ServerResponse) {
   const checkpoint = await find(store, id);
-  const log = await store.fineTunes.logPrefix(checkpoint.fineTuneId, checkpoint.entries);
+  const log = await store.fineTunes.logParts(checkpoint.fineTuneId, checkpoint.entries);
   if (!log) throw new SteplogError("NOT_FOUND", "The run of this checkpoint has no log yet.");
   response.setHeader("cache-control", forEver);
   await sendStored(store, { ...log, fineTuneId: checkpoint.fineTuneId }, request, response);
@@ -23,7 +25,7 @@ export async function sendLog(store: Store, id: string, request: IncomingMessage
 /** The whole log of a run so far, whether or not it has checkpoints. */
 export async function sendRunLog(store: Store, id: string, request: IncomingMessage, response: ServerResponse) {
   const fineTuneId = rowId(id, "FineTune");
-  const log = await store.fineTunes.log(fineTuneId);
+  const log = await store.fineTunes.logParts(fineTuneId, null);
   if (!log) throw new SteplogError("NOT_FOUND", "There is no fine-tune with this id, or it has no log yet.");
   response.setHeader("cache-control", "private, no-cache");
   await sendStored(store, { ...log, fineTuneId }, request, response);
@@ -31,7 +33,7 @@ export async function sendRunLog(store: Store, id: string, request: IncomingMess
 
 async function sendStored(
   store: Store,
-  log: StoredLog & { readonly fineTuneId: string },
+  log: LogParts & { readonly fineTuneId: string },
   request: IncomingMessage,
   response: ServerResponse,
 ) {
@@ -41,11 +43,12 @@ async function sendStored(
     response.writeHead(304).end();
     return;
   }
-  const file = encodeStepLog(log);
   response.setHeader("content-type", "application/octet-stream");
   response.setHeader("content-disposition", await attachment(store, log, "steplog"));
-  response.setHeader("content-length", file.length);
-  response.end(request.method === "HEAD" ? undefined : file);
+  response.setHeader("content-length", stepLogBytes(log.headerBytes.length, log.entries, log.decayed));
+  if (request.method === "HEAD") response.end();
+  // A client that leaves ends the reading.
+  else await pipeline(Readable.from(streamStepLog(log), { objectMode: false }), response);
 }
 
 /** Sends the file of this name; null stands for the weights, if they are a single file. */

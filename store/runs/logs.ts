@@ -1,10 +1,10 @@
 /** Reading what a run has logged and measured. */
-import { and, asc, eq, gt, lt, sql } from "drizzle-orm";
+import { and, asc, eq, gt, isNotNull, lt, sql } from "drizzle-orm";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import { counted } from "../../schema/units.ts";
 import { ones, partsOf } from "../../schema/log-entries.ts";
 import { Chain, decodeHeader, unpackEntries } from "../../schema/step-log.ts";
-import type { PackedLog } from "../../schema/step-log.ts";
+import type { LogParts, PackedLog } from "../../schema/step-log.ts";
 import type { Evaluation, Event, LogSegment, StepMetric } from "../../schema/tables.ts";
 import { checkpoints, evaluations, events, fineTunes, logSegments, stepMetrics } from "../../schema/tables.ts";
 import { type Database, isUuid } from "../postgres/database.ts";
@@ -29,6 +29,8 @@ export interface RunReaders {
   log(id: string): Promise<StoredLog | null>;
   /** @throws INVALID_ARGUMENT when the log has fewer than `entries` entries */
   logPrefix(id: string, entries: number): Promise<StoredLog | null>;
+  /** The same, with numbers that are read while they are used; the whole log when `entries` is null. */
+  logParts(id: string, entries: number | null): Promise<LogParts | null>;
   metrics(id: string, range: { readonly afterStep: number; readonly limit: number }): Promise<StepMetric[]>;
   chart(id: string, options: { readonly points: number }): Promise<ChartPoint[]>;
   evaluations(id: string): Promise<Evaluation[]>;
@@ -39,6 +41,7 @@ export function runReaders(database: Database): RunReaders {
   return {
     log: (id) => readLog(database, id, null),
     logPrefix: (id, entries) => readLog(database, id, entries),
+    logParts: (id, entries) => logParts(database, id, entries),
     chart: (id, { points }) => chart(database, id, points),
     async metrics(id, { afterStep, limit }) {
       if (!isUuid(id)) return [];
@@ -66,6 +69,21 @@ export function runReaders(database: Database): RunReaders {
  * without a transaction.
  */
 async function readLog(database: Database, id: string, prefix: number | null): Promise<StoredLog | null> {
+  const head = await readHead(database, id, prefix);
+  if (!head) return null;
+  const packed = await readSegments(database, id, head.entries);
+  const chain = head.chain ?? (await chainOf({ ...head, ...packed }));
+  return { headerBytes: head.headerBytes, ...packed, chain, entries: head.entries };
+}
+
+interface LogHead {
+  readonly headerBytes: Uint8Array;
+  readonly entries: number;
+  /** Null when it is not kept for this number of entries. */
+  readonly chain: Uint8Array | null;
+}
+
+async function readHead(database: Database, id: string, prefix: number | null): Promise<LogHead | null> {
   if (!isUuid(id)) return null;
   const [run] = await database
     .select({ headerBytes: fineTunes.logHeader, entries: fineTunes.entries, chain: fineTunes.chain })
@@ -80,9 +98,38 @@ async function readLog(database: Database, id: string, prefix: number | null): P
       `The log has ${counted(run.entries, "entry", "entries")}; ${entries} cannot be read.`,
     );
   }
-  const packed = await readSegments(database, id, entries);
-  const chain = entries === run.entries ? run.chain : await chainAt(database, id, { headerBytes, entries, ...packed });
-  return { headerBytes, ...packed, chain, entries };
+  const chain = entries === run.entries ? run.chain : await keptChain(database, id, entries);
+  return { headerBytes, chain, entries };
+}
+
+async function logParts(database: Database, id: string, prefix: number | null): Promise<LogParts | null> {
+  const head = await readHead(database, id, prefix);
+  if (!head) return null;
+  const { entries, headerBytes } = head;
+  const chain = head.chain ?? (await chainOf({ ...head, ...(await readSegments(database, id, entries)) }));
+  return {
+    ...{ headerBytes, chain, entries },
+    decayed: await hasDecays(database, id, entries),
+    async *scalars() {
+      for await (const { scalars, count } of segmentsOf(database, id, entries)) yield scalars.subarray(0, 2 * count);
+    },
+    async *decays() {
+      for await (const { decays, count } of segmentsOf(database, id, entries))
+        yield decays?.subarray(0, 4 * count) ?? ones(count);
+    },
+  };
+}
+
+async function hasDecays(database: Database, id: string, entries: number): Promise<boolean> {
+  const decayed = and(
+    eq(logSegments.fineTuneId, id),
+    lt(logSegments.firstEntry, entries),
+    isNotNull(logSegments.decays),
+  );
+  const found = await database.select({ at: logSegments.firstEntry }).from(logSegments).where(decayed).limit(1);
+  if (found.length > 0) return true;
+  const { parent, firstEntry } = await originOf(database, id);
+  return parent !== null && hasDecays(database, parent, Math.min(entries, firstEntry));
 }
 
 /**
@@ -95,7 +142,7 @@ async function readSegments(database: Database, id: string, entries: number) {
   let at = 0;
   for await (const segment of segmentsOf(database, id, entries)) {
     invariant(segment.firstEntry === at, `the log of ${id} continues at entry ${at}`);
-    const count = Math.min(segment.count, entries - at);
+    const { count } = segment;
     scalars.set(segment.scalars.subarray(0, 2 * count), 2 * at);
     if (segment.decays) (decays ??= ones(entries)).set(segment.decays.subarray(0, 4 * count), 4 * at);
     at += count;
@@ -107,16 +154,21 @@ async function readSegments(database: Database, id: string, entries: number) {
 /** Segments of 4,096 entries that one query reads. */
 const segmentsAtOnce = 128;
 
-/** Up to `entries`, in order: those before the run's own are in the log of the run that it continues from. */
-async function* segmentsOf(database: Database, id: string, entries: number): AsyncGenerator<LogSegment> {
+/** Where the log of a run has its first entries, and how many. */
+async function originOf(database: Database, id: string) {
   const [run] = await database
     .select({ firstEntry: fineTunes.firstEntry, parent: checkpoints.fineTuneId })
     .from(fineTunes)
     .leftJoin(checkpoints, eq(checkpoints.id, fineTunes.fromCheckpointId))
     .where(eq(fineTunes.id, id));
   invariant(run, `${id} is a fine-tune`);
-  if (run.parent !== null)
-    yield* cutAt(run.firstEntry, segmentsOf(database, run.parent, Math.min(entries, run.firstEntry)));
+  return run;
+}
+
+/** Up to `entries`, in order, the last one cut: those before the run's own are in the log of the run that it continues from. */
+async function* segmentsOf(database: Database, id: string, entries: number): AsyncGenerator<LogSegment> {
+  const { firstEntry, parent } = await originOf(database, id);
+  if (parent !== null) yield* segmentsOf(database, parent, Math.min(entries, firstEntry));
   for (let after = -1; ;) {
     const segments = await database
       .select()
@@ -126,27 +178,26 @@ async function* segmentsOf(database: Database, id: string, entries: number): Asy
       )
       .orderBy(asc(logSegments.firstEntry))
       .limit(segmentsAtOnce);
-    yield* segments;
+    for (const segment of segments) yield { ...segment, count: Math.min(segment.count, entries - segment.firstEntry) };
     if (segments.length < segmentsAtOnce) return;
     after = segments.at(-1)?.firstEntry ?? after;
   }
 }
 
-/** The last segment of a parent may go beyond the fork. */
-async function* cutAt(end: number, segments: AsyncIterable<LogSegment>): AsyncGenerator<LogSegment> {
-  for await (const segment of segments) yield { ...segment, count: Math.min(segment.count, end - segment.firstEntry) };
-}
-
 /** Entries hashed between two turns of the event loop. */
 const hashedAtOnce = 4_096;
 
-/** A checkpoint has its hash; elsewhere the log is hashed again from the start, about two microseconds per entry. */
-async function chainAt(database: Database, id: string, log: Omit<StoredLog, "chain">): Promise<Uint8Array> {
+/** That of a checkpoint. */
+async function keptChain(database: Database, id: string, entries: number): Promise<Uint8Array | null> {
   const [checkpoint] = await database
     .select({ chain: checkpoints.chain })
     .from(checkpoints)
-    .where(and(eq(checkpoints.fineTuneId, id), eq(checkpoints.entries, log.entries)));
-  if (checkpoint) return checkpoint.chain;
+    .where(and(eq(checkpoints.fineTuneId, id), eq(checkpoints.entries, entries)));
+  return checkpoint?.chain ?? null;
+}
+
+/** The log is hashed again from the start, about two microseconds per entry. */
+async function chainOf(log: Omit<StoredLog, "chain">): Promise<Uint8Array> {
   const chain = Chain.start(log.headerBytes);
   const { seed } = decodeHeader(log.headerBytes);
   for (const part of partsOf(unpackEntries({ seed, scalars: log.scalars, decays: log.decays }), hashedAtOnce)) {

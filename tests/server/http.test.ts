@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { request } from "node:http";
 import { Readable } from "node:stream";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { leaseMs } from "../../schema/limits.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import {
@@ -99,6 +99,31 @@ describe("checkpoints", () => {
     expect([head.status, head.headers.get("content-length")]).toEqual([200, String(checkpoint.logBytes)]);
     const same = await fetch(checkpoint.logUrl, { headers: { "if-none-match": `"${chain}"` } });
     expect(same.status).toBe(304);
+  });
+
+  test("a log is read while it is sent, and no further than its client wants", async () => {
+    const most = 10 ** 7;
+    const read = { parts: 0, ended: false };
+    vi.spyOn(server.store.fineTunes, "logParts").mockResolvedValueOnce({
+      ...{ headerBytes: Buffer.from("{}"), chain: Buffer.alloc(32), entries: most * 4_096, decayed: false },
+      async *scalars() {
+        try {
+          for (; read.parts < most; read.parts++) yield new Uint8Array(8_192);
+        } finally {
+          read.ended = true;
+        }
+      },
+      async *decays() {},
+    });
+    const { checkpoint } = await links();
+    const response = await fetch(checkpoint.logUrl);
+    const reader = response.body?.getReader();
+    expect((await reader?.read())?.value?.length).toBeGreaterThan(0);
+    // Beyond what is on its way: buffers of two sockets and of the client.
+    expect(read.parts).toBeLessThan(2_000);
+    await reader?.cancel();
+    await vi.waitFor(() => expect(read.ended).toBe(true));
+    expect(read.parts).toBeLessThan(most);
   });
 
   test("weights that were not requested are refused, with advice", async () => {

@@ -1,6 +1,7 @@
 /** A run that goes on from a checkpoint has the log before it without a copy. */
+import { Readable } from "node:stream";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { packDecays } from "../../schema/step-log.ts";
+import { encodeStepLog, packDecays, streamStepLog } from "../../schema/step-log.ts";
 import type { Checkpoint } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
@@ -43,6 +44,12 @@ async function fork(from: Checkpoint) {
   return { fineTune, job };
 }
 
+/** The file of a log as it is sent, part by part. */
+async function streamed(id: string, entries: number | null): Promise<Buffer | null> {
+  const parts = await store.fineTunes.logParts(id, entries);
+  return parts && Buffer.concat((await Readable.from(streamStepLog(parts)).toArray()) as Uint8Array[]);
+}
+
 test("its log is the parent's up to the checkpoint, then its own; a fork of the fork likewise", async () => {
   const { fineTune, job } = await fork(await checkpointAt(4));
   expect(fineTune).toMatchObject({ entries: 4, firstEntry: 4, stepsDone: 0 });
@@ -63,6 +70,7 @@ test("its log is the parent's up to the checkpoint, then its own; a fork of the 
     const prefix = await store.fineTunes.logPrefix(grandchild.fineTune.id, entries);
     expect(Buffer.compare(prefix?.scalars ?? Buffer.alloc(1), scalarsOf(0, entries))).toBe(0);
     expect(Buffer.compare(prefix?.chain ?? Buffer.alloc(1), chainAfter(entries))).toBe(0);
+    expect(await streamed(grandchild.fineTune.id, entries)).toEqual(prefix && encodeStepLog(prefix));
   }
 });
 
@@ -72,7 +80,10 @@ test("entries without a decay have a decay of 1 where others have one", async ()
   await store.appendSteps(job, { ...batchOf(2, 2), decays, metrics: batchOf(0, 2).metrics });
   const log = await store.fineTunes.log(fineTune.id);
   expect(Buffer.compare(log?.decays ?? Buffer.alloc(0), packDecays([1, 1, 0.5, 0.25]))).toBe(0);
-  expect((await store.fineTunes.logPrefix(fineTune.id, 2))?.decays).toBeNull();
+  expect(await streamed(fineTune.id, null)).toEqual(log && encodeStepLog(log));
+  const before = await store.fineTunes.logPrefix(fineTune.id, 2);
+  expect(before?.decays).toBeNull();
+  expect(await streamed(fineTune.id, 2)).toEqual(before && encodeStepLog(before));
 });
 
 test("a checkpoint that is not there is NOT_FOUND, and the same key with another origin a CONFLICT", async () => {

@@ -1,5 +1,6 @@
+import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Chain, packDecays } from "../../schema/step-log.ts";
+import { Chain, encodeStepLog, packDecays, streamStepLog } from "../../schema/step-log.ts";
 import type { Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import {
@@ -307,6 +308,10 @@ describe("a long log", () => {
         expect([log?.scalars[2 * entry], decays[entry]]).toStrictEqual([k % 256, k % 2 === 1 && k < 200 ? 0.5 : 1]);
       }
     }
+    const parts = (await store.fineTunes.logParts(id, null)) ?? expect.unreachable("it has a log");
+    const sent = (await Readable.from(streamStepLog(parts)).toArray()) as Uint8Array[];
+    expect(log && Buffer.compare(Buffer.concat(sent), encodeStepLog(log))).toBe(0);
+    expect(Math.max(...sent.map((part) => part.length))).toBe(4 * 4096);
     const prefix = await store.fineTunes.logPrefix(id, 5_000);
     expect(
       Buffer.compare(prefix?.scalars ?? Buffer.alloc(0), log?.scalars.subarray(0, 10_000) ?? Buffer.alloc(0)),
