@@ -108,7 +108,9 @@ async function logParts(database: Database, id: string, prefix: number | null): 
   const { entries, headerBytes } = head;
   const chain = head.chain ?? (await chainOf({ ...head, ...(await readSegments(database, id, entries)) }));
   return {
-    ...{ headerBytes, chain, entries },
+    headerBytes,
+    chain,
+    entries,
     decayed: await hasDecays(database, id, entries),
     async *scalars() {
       for await (const { scalars, count } of segmentsOf(database, id, entries)) yield scalars.subarray(0, 2 * count);

@@ -105,7 +105,10 @@ describe("checkpoints", () => {
     const most = 10 ** 7;
     const read = { parts: 0, ended: false };
     vi.spyOn(server.store.fineTunes, "logParts").mockResolvedValueOnce({
-      ...{ headerBytes: Buffer.from("{}"), chain: Buffer.alloc(32), entries: most * 4_096, decayed: false },
+      headerBytes: Buffer.from("{}"),
+      chain: Buffer.alloc(32),
+      entries: most * 4_096,
+      decayed: false,
       async *scalars() {
         try {
           for (; read.parts < most; read.parts++) yield new Uint8Array(8_192);
