@@ -27,7 +27,7 @@ export async function refuseUnreadable(path: string, limit: number): Promise<voi
 }
 
 /** What to say of a model's file that takes too long or too much memory. */
-export function blameModel(doing: string): Blame {
+export function blameModel(doing: string): Required<Blame> {
   const advice =
     "A pattern or a template can take for ever, by mistake or to harm: compare config.json, tokenizer.json and the chat " +
     "template with those that the model's makers publish.";

@@ -4,8 +4,8 @@ import { open } from "node:fs/promises";
 import type { Reporter } from "../sandbox/messages.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
-import type { ModelBounds, Needs } from "./encode.ts";
-import { checkRowsFit } from "./encode.ts";
+import type { EncodedRow, ModelBounds, Needs } from "./encode.ts";
+import { checkRowsFit, encodeRows } from "./encode.ts";
 import type { RowsFile } from "./files.ts";
 import { objectsOf, openRows } from "./files.ts";
 import type { NumberedRow } from "./jsonl.ts";
@@ -112,6 +112,40 @@ export async function checkRows(
   const tokenizer = await tokenizerOf(folder, tokenizerKey);
   begin(blameModel(`Tokenising rows with the tokenizer and chat template of ${model}`));
   await checkRowsFit({ ...settings, tokenizer, rows: numbered(readRows(createReadStream(path)), progress) });
+}
+
+/** The tokens of every row of a file. @throws DATASET_INVALID, MODEL_INVALID */
+export async function encodeRowsOf(
+  { folder, model, tokenizerKey, path, ...settings }: Omit<RowsToCheck, "needs">,
+  { begin, progress }: Reporter,
+): Promise<EncodedRow[]> {
+  begin(blameModel(`Loading the tokenizer and chat template of ${model}`));
+  const tokenizer = await tokenizerOf(folder, tokenizerKey);
+  begin(blameModel(`Tokenising rows with the tokenizer and chat template of ${model}`));
+  const { lines } = await openRows(path);
+  return encodeRows({ ...settings, tokenizer, rows: numbered(readRows(lines), progress) });
+}
+
+type ModelOfTexts = Pick<RowsToCheck, "folder" | "tokenizerKey">;
+
+/** The tokens of a prompt; null without a tokenizer. @throws MODEL_INVALID */
+export async function encodePrompt(
+  { folder, tokenizerKey, prompt }: ModelOfTexts & { readonly prompt: string },
+  { progress }: Reporter,
+): Promise<number[] | null> {
+  const tokenizer = await tokenizerOf(folder, tokenizerKey);
+  progress();
+  return tokenizer && tokenizer.encodeStart(prompt);
+}
+
+/** The text of tokens; null without a tokenizer. @throws MODEL_INVALID */
+export async function decodeTokens(
+  { folder, tokenizerKey, tokens }: ModelOfTexts & { readonly tokens: readonly number[] },
+  { progress }: Reporter,
+): Promise<string | null> {
+  const tokenizer = await tokenizerOf(folder, tokenizerKey);
+  progress();
+  return tokenizer && tokenizer.decode(tokens);
 }
 
 export interface RowsToPreview extends Omit<RowsToCheck, "needs"> {

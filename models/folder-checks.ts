@@ -9,6 +9,7 @@ import { blameModel, modelTextBytes } from "../dataset/model-text.ts";
 import type { ModelFolder } from "../engine/model/files/folder.ts";
 import { openModelFolder } from "../engine/model/files/folder.ts";
 import { limitsFor } from "../sandbox/limits.ts";
+import type { Limits } from "../sandbox/messages.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { programPath } from "../schema/package.ts";
@@ -23,10 +24,15 @@ export async function tryInSandbox(sandbox: Sandbox, folder: FolderToTry, signal
     file: programPath("models/folder-task"),
     name: "tryFolder",
     input: { path: resolve(folder.path), adapter: folder.adapter && resolve(folder.adapter) },
-    limits: limitsFor(await timedBytes(folder.path)),
+    limits: await limitsForFolder(folder.path),
     blame: blameModel(`Opening ${folder.path}`),
     signal,
   });
+}
+
+/** What may be used to load the tokenizer of a folder, and to work on so many bytes with it. */
+export async function limitsForFolder(folder: string, bytes = 0): Promise<Limits> {
+  return limitsFor(bytes + (await timedBytes(folder)));
 }
 
 async function timedBytes(folder: string): Promise<number> {

@@ -1,8 +1,11 @@
-/** The worker's side of the engine thread: start it, read its messages, stop it or kill it. */
+/** The worker's side of the engine thread: start it, read its messages, watch it, stop it or kill it. */
+import { basename } from "node:path";
 import { Worker } from "node:worker_threads";
+import type { CallMarks } from "../engine/thread/foreign.ts";
+import { blamedCall, callMarks, runningCall } from "../engine/thread/foreign.ts";
+import type { ControlMessage, EngineMessage, EngineRequest, EngineThreadData } from "../engine/thread/messages.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { programPath } from "../schema/package.ts";
-import type { ControlMessage, EngineMessage, EngineRequest, EngineThreadData } from "../engine/thread/messages.ts";
 
 export interface EngineRun {
   /** The thread's messages in order. A message counts as handled when the next one is pulled. */
@@ -13,43 +16,105 @@ export interface EngineRun {
   kill(): Promise<void>;
 }
 
-export function startEngine(request: EngineRequest, deviceName: string, threads: number): EngineRun {
-  const workerData: EngineThreadData = { request, deviceName, threads };
+/** How long one call of a model's tokenizer or chat template may take. Reading a tokenizer of 100 MB is one call. */
+export interface Patience {
+  readonly callMs: number;
+  /** The same once the thread was asked to stop. */
+  readonly stoppingMs: number;
+}
+
+const usualPatience: Patience = { callMs: 60_000, stoppingMs: 3_000 };
+
+export function startEngine(
+  request: EngineRequest,
+  deviceName: string,
+  threads: number,
+  patience: Patience = usualPatience,
+): EngineRun {
+  const marks = callMarks();
+  const workerData: EngineThreadData = { request, deviceName, threads, marks };
   const thread = new Worker(programPath("engine/thread/engine-thread"), { workerData });
   const send = (message: ControlMessage) => thread.postMessage(message);
+  const blamed = (reason: string) => blamedCall(basename(request.modelPath), reason);
+  const answers = new Answers(thread, () => send({ type: "taken" }));
+  thread.on("error", (error) =>
+    answers.end(lacksMemory(error) && runningCall(marks) !== null ? blamed(needsMemory) : error),
+  );
+  let stopping = false;
+  const watch = watchCalls(marks, (ms) => {
+    if (stopping && ms > patience.stoppingMs) answers.add({ type: "stopped" });
+    else if (ms > patience.callMs) answers.end(blamed(`it takes longer than ${Math.floor(ms / 100) / 10} s`));
+  });
   return {
-    messages: messagesOf(thread, () => send({ type: "taken" })),
-    stop: () => send({ type: "stop" }),
-    kill: async () => {
+    messages: answers.messages(),
+    stop() {
+      stopping = true;
+      send({ type: "stop" });
+    },
+    async kill() {
+      clearInterval(watch);
       await thread.terminate();
     },
   };
 }
 
-async function* messagesOf(thread: Worker, taken: () => void): AsyncGenerator<EngineMessage> {
-  const queue: EngineMessage[] = [];
-  let ended: Error | "exit" | null = null;
-  let wake = () => {};
-  const end = (reason: Error | "exit") => {
-    ended ??= reason;
-    wake();
-  };
-  thread.on("message", (message: EngineMessage) => {
-    queue.push(message);
-    wake();
-  });
-  thread.on("error", (error) => end(error instanceof Error ? error : new Error(String(error))));
-  thread.on("exit", () => end("exit"));
-  for (;;) {
-    const message = queue.shift();
-    if (message) {
-      yield message;
-      taken();
-      if (isLast(message)) return;
-    } else if (ended) {
-      throw crashed(ended);
-    } else {
-      await new Promise<void>((resolve) => (wake = resolve));
+const needsMemory = "it needs more memory than a thread has";
+
+function lacksMemory(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY";
+}
+
+const watchMs = 100;
+/** Of a process that was stopped or slept, a long time passes between two looks. */
+const longestLookMs = 500;
+
+/** Tells again and again for how long the running call has been running. */
+function watchCalls(marks: CallMarks, tell: (ms: number) => void): NodeJS.Timeout {
+  let [seen, ms, last]: [number | null, number, number] = [null, 0, performance.now()];
+  return setInterval(() => {
+    const now = performance.now();
+    const call = runningCall(marks);
+    ms = call !== null && call === seen ? ms + Math.min(now - last, longestLookMs) : 0;
+    [seen, last] = [call, now];
+    if (ms > 0) tell(ms);
+  }, watchMs);
+}
+
+/** What the thread says, until its last message or its end. */
+class Answers {
+  readonly #queue: EngineMessage[] = [];
+  readonly #taken: () => void;
+  #ended: Error | "exit" | null = null;
+  #wake = () => {};
+
+  constructor(thread: Worker, taken: () => void) {
+    this.#taken = taken;
+    thread.on("message", (message: EngineMessage) => this.add(message));
+    thread.on("exit", () => this.end("exit"));
+  }
+
+  add(message: EngineMessage): void {
+    this.#queue.push(message);
+    this.#wake();
+  }
+
+  end(reason: unknown): void {
+    this.#ended ??= reason instanceof Error || reason === "exit" ? reason : new Error(String(reason));
+    this.#wake();
+  }
+
+  async *messages(): AsyncGenerator<EngineMessage> {
+    for (;;) {
+      const message = this.#queue.shift();
+      if (message) {
+        yield message;
+        this.#taken();
+        if (isLast(message)) return;
+      } else if (this.#ended) {
+        throw crashed(this.#ended);
+      } else {
+        await new Promise<void>((resolve) => (this.#wake = resolve));
+      }
     }
   }
 }
@@ -59,6 +124,7 @@ function isLast(message: EngineMessage): boolean {
 }
 
 function crashed(reason: Error | "exit"): SteplogError {
+  if (reason instanceof SteplogError) return reason;
   const why = reason === "exit" ? "ended without an answer" : `crashed: ${reason.message}`;
   return new SteplogError("INTERNAL", `The engine thread ${why}.`, [], { cause: reason });
 }

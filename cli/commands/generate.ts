@@ -4,9 +4,10 @@ import { InvalidArgumentError, Option } from "commander";
 import type { Choose } from "../../engine/generation/generate.ts";
 import { generate, likeliest } from "../../engine/generation/generate.ts";
 import { sampler } from "../../engine/generation/sampling.ts";
+import { inSandbox } from "../../sandbox/sandbox.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import type { ReadingOptions } from "../model.ts";
-import { openForReading } from "../model.ts";
+import { encodePromptOf, openForReading, textOf } from "../model.ts";
 import { adapterOption, deviceOption, integer, number } from "../options.ts";
 import { print, printJson } from "../output.ts";
 
@@ -57,13 +58,15 @@ async function generateCommand(options: GenerateOptions): Promise<void> {
   if (options.prompt === undefined && options.inputIds === undefined) {
     throw new SteplogError("INVALID_ARGUMENT", "Give --prompt TEXT or --input-ids 1,2,3.");
   }
-  const { model, tokenizer } = await openForReading(options);
-  if (options.prompt !== undefined && !tokenizer) {
-    throw new SteplogError("MODEL_INVALID", `${options.model} has no tokenizer.json. Give --input-ids instead.`);
-  }
-  const prompt = options.inputIds ?? tokenizer?.encodeStart(options.prompt ?? "") ?? [];
-  const tokens = await generate(model, prompt, options.maxTokens, chooserOf(options));
-  const text = tokenizer ? tokenizer.decode(tokens) : null;
+  const { tokens, text } = await inSandbox(async (sandbox) => {
+    const model = await openForReading(sandbox, options);
+    const prompt = options.inputIds ?? (await encodePromptOf(sandbox, model, options.prompt ?? ""));
+    if (!prompt) {
+      throw new SteplogError("MODEL_INVALID", `${options.model} has no tokenizer.json. Give --input-ids instead.`);
+    }
+    const written = await generate(model, prompt, options.maxTokens, chooserOf(options));
+    return { tokens: written, text: await textOf(sandbox, model, written) };
+  });
   if (options.json) printJson({ tokens, text });
   else print(text ?? tokens.join(","));
 }

@@ -67,11 +67,11 @@ async function modelAdd(what: string, options: ModelAddOptions): Promise<void> {
   else report(added);
 }
 
+/** @throws INVALID_ARGUMENT for a file */
 async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
+  const found = await stat(path).catch(() => null);
+  if (!found || found.isDirectory()) return found !== null;
+  throw new SteplogError("INVALID_ARGUMENT", `${path} is a file. Give the folder that it is in.`);
 }
 
 /** ORGANISATION/NAME or NAME, then perhaps @ and a branch, tag or commit. @throws NOT_FOUND for anything else */

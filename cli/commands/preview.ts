@@ -5,8 +5,9 @@ import type { Command } from "commander";
 import type { Preview, PreviewRow, PreviewToken } from "../../dataset/preview.ts";
 import type { preview } from "../../dataset/tasks.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
+import { tryInSandbox } from "../../models/folder-checks.ts";
 import { limitsFor } from "../../sandbox/limits.ts";
-import { Sandbox } from "../../sandbox/sandbox.ts";
+import { inSandbox } from "../../sandbox/sandbox.ts";
 import type { InputIssue } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
 import { programPath } from "../../schema/package.ts";
@@ -44,11 +45,12 @@ export function define(command: Command): void {
 async function show(options: PreviewOptions): Promise<void> {
   const format = formatOf(options);
   await requireReadable(options.data);
-  const { path: folder, architecture } = await openModelFolder(resolve(options.model));
+  const folder = resolve(options.model);
   const path = resolve(options.data);
-  const sandbox = new Sandbox();
-  try {
-    const seen = await sandbox.run<typeof preview>({
+  const seen = await inSandbox(async (sandbox) => {
+    await tryInSandbox(sandbox, { path: folder });
+    const { architecture } = await openModelFolder(folder);
+    return sandbox.run<typeof preview>({
       file: programPath("dataset/tasks"),
       name: "preview",
       input: {
@@ -64,11 +66,9 @@ async function show(options: PreviewOptions): Promise<void> {
       limits: limitsFor((await stat(path)).size),
       blame: { code: "DATASET_INVALID", doing: `Reading ${options.data}` },
     });
-    if (options.json) printJson(seen);
-    else printPreview(seen);
-  } finally {
-    sandbox.close();
-  }
+  });
+  if (options.json) printJson(seen);
+  else printPreview(seen);
 }
 
 function printPreview({ rows, counted: read, refused, issues, tokens, notes }: Preview): void {

@@ -1,13 +1,11 @@
 /** steplog score --model FOLDER [--adapter FOLDER] --data FILE [--json] */
 import type { Command } from "commander";
-import { encodeRows } from "../../dataset/encode.ts";
-import { openRows } from "../../dataset/files.ts";
-import { readRows } from "../../dataset/jsonl.ts";
 import { scoreRows } from "../../engine/objective/evaluate.ts";
+import { inSandbox } from "../../sandbox/sandbox.ts";
 import { requireReadable } from "../files.ts";
 import { counted } from "../../schema/units.ts";
 import type { ReadingOptions } from "../model.ts";
-import { openForReading } from "../model.ts";
+import { encodeFile, openForReading } from "../model.ts";
 import { adapterOption, deviceOption } from "../options.ts";
 import { print, printJson } from "../output.ts";
 
@@ -29,15 +27,10 @@ export function define(command: Command): void {
 
 async function score(options: ScoreOptions): Promise<void> {
   await requireReadable(options.data);
-  const { model, tokenizer } = await openForReading(options);
-  const { lines } = await openRows(options.data);
-  const encoded = await encodeRows({
-    tokenizer,
-    bounds: { ...model.folder.architecture, contextLength: model.contextLength },
-    rows: readRows(lines),
-    labelWords: [],
+  const rows = await inSandbox(async (sandbox) => {
+    const model = await openForReading(sandbox, options);
+    return scoreRows(model, await encodeFile(sandbox, model, options.data));
   });
-  const rows = await scoreRows(model, encoded);
   if (options.json) {
     printJson({ rows });
     return;

@@ -8,6 +8,7 @@ import { chooseDevice } from "../devices/choose.ts";
 import { invariant } from "../../schema/errors.ts";
 import { runFineTune } from "../train/run.ts";
 import { runMaterialise } from "../replay/rebuild.ts";
+import { markingCalls } from "./foreign.ts";
 import type { ControlMessage, EngineMessage, EngineThreadData } from "./messages.ts";
 import { failedMessage } from "./messages.ts";
 
@@ -16,7 +17,7 @@ const maxUnhandled = 1_000;
 
 const port = parentPort;
 invariant(port, "engine-thread.ts runs in a worker thread");
-const { request, deviceName, threads } = workerData as EngineThreadData;
+const { request, deviceName, threads, marks } = workerData as EngineThreadData;
 
 let stopping = false;
 let unhandled = 0;
@@ -36,7 +37,7 @@ port.close();
 function messages(device: Awaited<ReturnType<typeof chooseDevice>>["device"]): AsyncIterable<EngineMessage> {
   const isStopping = () => stopping;
   return request.kind === "FINE_TUNE"
-    ? runFineTune(request, device, isStopping)
+    ? runFineTune(request, device, isStopping, markingCalls(marks))
     : runMaterialise(request, device, { stopping: isStopping });
 }
 

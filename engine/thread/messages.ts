@@ -5,6 +5,7 @@ import type { StepEvaluation } from "../../schema/best-evaluation.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import type { EvaluationKind } from "../../schema/states.ts";
 import type { LogEntry, RuledEntries } from "../../schema/step-log.ts";
+import type { CallMarks } from "./foreign.ts";
 
 /** Everything a fine-tune needs, as values and paths: the engine knows no database. */
 export interface FineTuneRequest {
@@ -105,4 +106,5 @@ export interface EngineThreadData {
   readonly request: EngineRequest;
   readonly deviceName: string;
   readonly threads: number;
+  readonly marks: CallMarks;
 }

@@ -18,6 +18,8 @@ import { InContextExamples } from "../objective/in-context.ts";
 import type { Probe } from "../objective/linear-probe.ts";
 import type { Objective } from "../objective/objective.ts";
 import { tokenLoss } from "../objective/objective.ts";
+import type { ForeignCalls } from "../thread/foreign.ts";
+import { watchedTokenizer } from "../thread/foreign.ts";
 import type { FineTuneRequest } from "../thread/messages.ts";
 import type { StopCheck } from "../thread/stopping.ts";
 
@@ -33,9 +35,14 @@ export interface RunData {
 }
 
 /** @throws DATASET_INVALID, MODEL_INVALID; INVALID_ARGUMENT for settings that need other rows */
-export async function readData(request: FineTuneRequest, folder: ModelFolder, check: StopCheck): Promise<RunData> {
+export async function readData(
+  request: FineTuneRequest,
+  folder: ModelFolder,
+  check: StopCheck,
+  calls: ForeignCalls,
+): Promise<RunData> {
   const { labelWords, calibrationPrompt, hyperparameters } = request;
-  const tokenizer = await loadOptionalTokenizer(folder.path);
+  const tokenizer = await loadWatched(folder.path, calls);
   const { kind } = folder.architecture;
   const { answerTokens } = hyperparameters;
   const settings: EvaluationSettings = { tokenizer, kind, labelWords, calibrationPrompt, answerTokens };
@@ -53,6 +60,16 @@ export async function readData(request: FineTuneRequest, folder: ModelFolder, ch
     endNote: endNoteOf(training),
     probe: validation && hyperparameters.linearProbe ? probeOf(training, validation, labelWords) : null,
   };
+}
+
+async function loadWatched(folder: string, calls: ForeignCalls): Promise<Tokenizer | null> {
+  calls.begin();
+  try {
+    const tokenizer = await loadOptionalTokenizer(folder);
+    return tokenizer && watchedTokenizer(tokenizer, calls);
+  } finally {
+    calls.end();
+  }
 }
 
 async function readPrepared(

@@ -14,6 +14,7 @@ import type { Model } from "../model/model.ts";
 import { loadModel } from "../model/model.ts";
 import { chosenTensors, headTensors } from "../model/trainable.ts";
 import type { Noise } from "../numbers/noise.ts";
+import type { ForeignCalls } from "../thread/foreign.ts";
 import type { FineTuneRequest } from "../thread/messages.ts";
 import type { StopCheck } from "../thread/stopping.ts";
 import type { RunData } from "./data.ts";
@@ -38,7 +39,12 @@ export interface PreparedRun {
 }
 
 /** @throws Stopped; BASE_MISMATCH, DEVICE_UNAVAILABLE, DATASET_INVALID, INVALID_ARGUMENT, INVALID_STATE */
-export async function prepareRun(request: FineTuneRequest, device: Device, check: StopCheck): Promise<PreparedRun> {
+export async function prepareRun(
+  request: FineTuneRequest,
+  device: Device,
+  check: StopCheck,
+  calls: ForeignCalls,
+): Promise<PreparedRun> {
   const folder = await openModelFolder(request.modelPath);
   const base = await keptBaseHash(
     folder,
@@ -47,7 +53,7 @@ export async function prepareRun(request: FineTuneRequest, device: Device, check
     check.now,
   );
   if (base !== request.base) throw changedBase(request, base);
-  const data = await readData(request, folder, check);
+  const data = await readData(request, folder, check, calls);
   const trained = trainedBy(request, folder);
   const precision = precisionOf(request, device);
   const load = () => loadModel(folder, device, noiseOf(request), { precision, beforePass: check.pause, ...trained });

@@ -20,6 +20,8 @@ import type { Model } from "../model/model.ts";
 import { adapterFiles } from "../replay/adapter-files.ts";
 import { wholeFolder } from "../replay/rebuild.ts";
 import { trainedFiles } from "../replay/replay.ts";
+import type { ForeignCalls } from "../thread/foreign.ts";
+import { unwatchedCalls } from "../thread/foreign.ts";
 import type { EngineMessage, FineTuneRequest } from "../thread/messages.ts";
 import type { StopCheck } from "../thread/stopping.ts";
 import { Stopped, stopCheck } from "../thread/stopping.ts";
@@ -35,9 +37,10 @@ export async function* runFineTune(
   request: FineTuneRequest,
   device: Device,
   stopping: () => boolean,
+  calls: ForeignCalls = unwatchedCalls,
 ): AsyncGenerator<EngineMessage> {
   const check = stopCheck(stopping);
-  const prepared = await prepareRun(request, device, check).catch(nullIfStopped);
+  const prepared = await prepareRun(request, device, check, calls).catch(nullIfStopped);
   if (!prepared) {
     yield { type: "stopped" };
     return;

@@ -103,7 +103,7 @@ async function unregister(tx: Transaction, name: string): Promise<void> {
 }
 
 function newestNames(tx: Transaction, where: SQL) {
-  const columns = { id: fineTunes.id, name: fineTunes.name, status: fineTunes.status };
+  const columns = { name: fineTunes.name, status: fineTunes.status, createdAt: fineTunes.createdAt };
   return tx
     .select(columns)
     .from(fineTunes)
@@ -115,12 +115,12 @@ function newestNames(tx: Transaction, where: SQL) {
 function stillNeeded(
   name: string,
   users: number,
-  newest: readonly Pick<FineTune, "id" | "name" | "status">[],
+  newest: readonly Pick<FineTune, "name" | "status" | "createdAt">[],
 ): SteplogError {
   return new SteplogError(
     "CONFLICT",
     `The base model "${name}" is needed by ${counted(users, "fine-tune")}, whose logs cannot be rebuilt without it. Keep it.`,
-    newest.map((run) => ({ field: run.name, message: `${run.status}, fine-tune ${run.id}` })),
+    newest.map((run) => ({ field: run.name, message: `${run.status}, created ${run.createdAt.toISOString()}` })),
   );
 }
 

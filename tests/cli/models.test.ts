@@ -174,7 +174,7 @@ describe("steplog model remove", () => {
       const { code, stderr } = await run("remove", "tiny", "--yes");
       expect(code).toBe(3);
       expect(stderr).toMatch(/CONFLICT: The base model "tiny" is needed by 1 fine-tune\b/u);
-      expect(stderr).toContain(`run: QUEUED, fine-tune ${fineTune.id}`);
+      expect(stderr).toContain(`run: QUEUED, created ${fineTune.createdAt.toISOString()}`);
       expect((await run("remove", "free", "--yes")).code).toBe(0);
       expect(await store.baseModels.getByName("free")).toBeNull();
       expect(await visible(models)).toStrictEqual(["tiny"]);

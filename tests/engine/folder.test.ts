@@ -64,6 +64,8 @@ describe("a model folder is refused, saying what is wrong,", () => {
   });
 
   test("that does not exist", async () => {
+    const file = golden("hf/opt/config.json");
+    await expect(openModelFolder(file)).rejects.toThrow(/config\.json is a file, not a folder\. Give a folder/u);
     await expect(openModelFolder("/nowhere/at/all")).rejects.toThrow(expect.objectContaining({ code: "NOT_FOUND" }));
   });
 });

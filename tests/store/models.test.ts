@@ -164,7 +164,7 @@ describe("a base model", () => {
     const run = await newRun(store);
     await expect(store.baseModels.unregister("tiny")).rejects.toMatchObject({
       code: "CONFLICT",
-      issues: [{ field: "run", message: `QUEUED, fine-tune ${run.id}` }],
+      issues: [{ field: "run", message: `QUEUED, created ${run.createdAt.toISOString()}` }],
     });
     expect(await store.baseModels.getByName("tiny")).not.toBeNull();
   });

@@ -2,13 +2,14 @@
  * An adapter on disk in peft's format: adapter_config.json and adapter_model.safetensors. Fields are read as peft 0.21
  * defines them; a field that asks for something not implemented is refused.
  */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { modelTextBytes, readModelText } from "../../../dataset/model-text.ts";
 import { SteplogError } from "../../../schema/errors.ts";
 import type { TrainableTensor } from "../../../schema/step-log.ts";
 import type { AnyAdapter, AnySeededAdapter } from "./all.ts";
 import type { Architecture } from "../families/family.ts";
+import { refuseNoFolder } from "../files/folder.ts";
 import { asTrained, trainedDtype } from "../files/half.ts";
 import type { AdaptedModule, LinearModule, SeededLora } from "./lora.ts";
 import { adapt, linearModules, loraAdapter } from "./lora.ts";
@@ -108,13 +109,10 @@ function openPrefix(
 
 async function readConfig(folder: string): Promise<unknown> {
   const path = join(folder, adapterConfigName);
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (cause) {
-    const advice = "Give a folder written by peft's save_pretrained.";
-    throw new SteplogError("NOT_FOUND", `${folder} has no ${adapterConfigName}. ${advice}`, [], { cause });
-  }
+  const advice = "Give a folder written by peft's save_pretrained.";
+  await refuseNoFolder(folder, advice);
+  const text = await readModelText(path, modelTextBytes.config);
+  if (text === null) throw new SteplogError("NOT_FOUND", `${folder} has no ${adapterConfigName}. ${advice}`);
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {

@@ -97,11 +97,11 @@ async function readText(folder: string, name: string, limit: number): Promise<st
 const folderAdvice = "Give a folder in Hugging Face layout: config.json, model.safetensors, tokenizer.json.";
 
 /** @throws NOT_FOUND if nothing is there; MODEL_INVALID for a file */
-export async function refuseNoFolder(path: string): Promise<void> {
+export async function refuseNoFolder(path: string, advice = folderAdvice): Promise<void> {
   const found = await stat(path).catch(() => null);
   if (found?.isDirectory()) return;
   const what = found ? `${path} is a file, not a folder` : `There is no folder ${path}`;
-  throw new SteplogError(found ? "MODEL_INVALID" : "NOT_FOUND", `${what}. ${folderAdvice}`);
+  throw new SteplogError(found ? "MODEL_INVALID" : "NOT_FOUND", `${what}. ${advice}`);
 }
 
 async function exists(path: string): Promise<boolean> {
