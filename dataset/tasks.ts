@@ -135,7 +135,7 @@ export async function encodePrompt(
 ): Promise<number[] | null> {
   const tokenizer = await tokenizerOf(folder, tokenizerKey);
   progress();
-  return tokenizer && tokenizer.encodeStart(prompt);
+  return tokenizer?.encodeStart(prompt) ?? null;
 }
 
 /** The text of tokens; null without a tokenizer. @throws MODEL_INVALID */
@@ -145,7 +145,7 @@ export async function decodeTokens(
 ): Promise<string | null> {
   const tokenizer = await tokenizerOf(folder, tokenizerKey);
   progress();
-  return tokenizer && tokenizer.decode(tokens);
+  return tokenizer?.decode(tokens) ?? null;
 }
 
 export interface RowsToPreview extends Omit<RowsToCheck, "needs"> {

@@ -13,6 +13,9 @@ export class HastySandbox extends Sandbox {
   }
 }
 
+export const endlessTemplate =
+  "{% for i in range(100000) %}{% for j in range(100000) %}{{ j }}{% endfor %}{% endfor %}";
+
 export const hostile: Readonly<
   Record<string, (good: Record<string, unknown>) => Readonly<Record<string, object | string>>>
 > = {
@@ -23,7 +26,7 @@ export const hostile: Readonly<
     },
   }),
   "a template without end": () => ({
-    "chat_template.jinja": "{% for i in range(100000) %}{% for j in range(100000) %}{{ j }}{% endfor %}{% endfor %}",
+    "chat_template.jinja": endlessTemplate,
   }),
   "a template that lists a billion numbers": () => ({
     "chat_template.jinja": "{% for i in range(1000000000) %}x{% endfor %}",
