@@ -1,12 +1,12 @@
 /** A model on a device: its weights are loaded, its passes run, its log's entries applied. */
 import { createHash } from "node:crypto";
 import { invariant } from "../../schema/errors.ts";
-import { partsOf } from "../../schema/log-entries.ts";
 import type { LogEntries, TrainableTensor } from "../../schema/step-log.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
 import type { Device, Perturbation, Precision, Weight } from "../devices/device.ts";
 import { sidesOf } from "../devices/device.ts";
 import type { Noise } from "../numbers/noise.ts";
+import { applyInParts } from "../replay/timed-parts.ts";
 import type { Adapter } from "./adapters/adapter.ts";
 import { Continuation } from "./continuation.ts";
 import type { WeightLookup } from "./families/family.ts";
@@ -67,12 +67,9 @@ export interface LoadOptions {
   readonly adapter?: Adapter | null;
   /** Which of the model's own tensors are trained, in order of name; all by default. */
   readonly trainable?: readonly TrainableTensor[];
-  /** Waited for before each pass, and before each part of a log that is replayed; what it throws ends the pass. */
+  /** Waited for before each pass, each chunk of weights that is loaded and each part of a log that is replayed; it may throw. */
   readonly beforePass?: () => Promise<void>;
 }
-
-/** Entries that a device takes at a time: enough that memory traffic does not count, and few beside any model. */
-const entriesAtOnce = 16_384;
 
 /** Loads every tensor. */
 export async function loadModel(
@@ -83,8 +80,8 @@ export async function loadModel(
 ): Promise<Model> {
   const { precision = "float32", adapter = null, trainable: own = trainableTensors(folder), beforePass } = options;
   const trainable = adapter ? adapter.tensors : own;
-  const weights = await loadWeights(folder, device, new Set(trainable.map(({ name }) => name)));
-  const attached = adapter && (await attachAdapter(device, lookupIn(weights), adapter));
+  const weights = await loadWeights(folder, device, new Set(trainable.map(({ name }) => name)), beforePass);
+  const attached = adapter && (await attachAdapter(device, lookupIn(weights), adapter, beforePass));
   return modelOf(folder, device, { noise, precision, trainable, attached, beforePass }, weights);
 }
 
@@ -93,22 +90,31 @@ async function loadWeights(
   folder: ModelFolder,
   device: Device,
   trained: ReadonlySet<string>,
+  beforeChunk?: () => Promise<void>,
 ): Promise<ReadonlyMap<string, Weight>> {
   const weights = new Map<string, Weight>();
   for (const definition of folder.architecture.tensors) {
     const tensor = locationOf(folder, definition.name);
     const { name, shape } = tensor;
     const spec = { name, shape, dtype: trainedDtype(tensor), trainable: trained.has(name) };
+    await beforeChunk?.();
     const weight =
-      device.mapWeight?.(spec, tensor) ?? device.createWeight(spec, asTrained(tensor, await readTensor(tensor)));
+      device.mapWeight?.(spec, tensor) ??
+      device.createWeight(spec, asTrained(tensor, await readTensor(tensor, beforeChunk)));
     weights.set(definition.name, weight);
   }
   return weights;
 }
 
-async function attachAdapter(device: Device, base: WeightLookup, adapter: Adapter): Promise<AttachedAdapter> {
+async function attachAdapter(
+  device: Device,
+  base: WeightLookup,
+  adapter: Adapter,
+  beforeTensor?: () => Promise<void>,
+): Promise<AttachedAdapter> {
   const weights = new Map<string, Weight>();
   for (const tensor of adapter.tensors) {
+    await beforeTensor?.();
     weights.set(tensor.name, device.createWeight({ ...tensor, trainable: true }, await adapter.read(tensor)));
   }
   return {
@@ -173,11 +179,11 @@ function modelOf(
       new Continuation(architecture, prefixLength, device, (tokens, positions) => passes.logits(tokens, positions)),
     update: (entries) => device.update(trained, entries, noise),
     async replay(entries) {
-      for (const part of partsOf(entries, entriesAtOnce)) {
-        await settings.beforePass?.();
+      const apply = (part: LogEntries) => {
         device.update(trained, part, noise);
-        await device.settled?.();
-      }
+        return device.settled?.();
+      };
+      await applyInParts(entries, apply, settings.beforePass);
     },
     read,
     free() {

@@ -13,6 +13,7 @@ import { adapterConfigName, adapterWeightsName, peftConfig } from "../model/adap
 import { readTensor, writeSafetensors } from "../model/files/safetensors.ts";
 import type { OutputFile } from "../model/files/shards.ts";
 import { trainedFiles } from "./replay.ts";
+import { applyInParts } from "./timed-parts.ts";
 import type { InitialWeights } from "./verify.ts";
 
 /** The stored bytes of one tensor of an adapter. */
@@ -45,11 +46,13 @@ export function replayedAdapterFiles(
   log: StepLog,
   device: Device,
   onTensor: (tensor: TrainableTensor, bytes: Uint8Array) => void,
+  beforePart?: () => Promise<void>,
 ): AsyncGenerator<OutputFile> {
   return adapterFiles(base, adapter, async (tensor) => {
     const bytes = await adapter.read(tensor);
     const { name, dtype } = tensor;
-    await device.replay({ name, dtype, first: 0, bytes }, log.entries, log.header.noise);
+    const piece = { name, dtype, first: 0, bytes };
+    await applyInParts(log.entries, (part) => device.replay(piece, part, log.header.noise), beforePart);
     onTensor(tensor, bytes);
     return bytes;
   });

@@ -29,7 +29,7 @@ export async function* runMaterialise(
   }
 }
 
-/** Paths of the files. A request to stop takes effect between two pieces of the base or of the output. */
+/** Paths of the files. A request to stop takes effect between two chunks of the base, and two parts of the log. */
 async function materialise(
   request: MaterialiseRequest,
   device: Device,
@@ -38,10 +38,10 @@ async function materialise(
 ): Promise<string[]> {
   const { hashesDir, weightsDir } = request;
   const name = basename(request.modelPath);
-  const base = await openModelFolder(request.modelPath);
+  const base = await openModelFolder(request.modelPath, check.now);
   const log = decodeStepLog(request.log);
   matchBase(base, log.header, await keptBaseHash(base, name, { folder: hashesDir, now: Date.now }, check.now));
-  const written = { ...options, onProgress: check.now };
+  const written = { ...options, onProgress: check.now, beforePart: check.pause };
   const { files, digest } = await writeReplayed(base, log, device, weightsDir, written);
   if (digest !== request.digest) {
     // A failing disk changes bytes but not times, so the next attempt must hash the base again.

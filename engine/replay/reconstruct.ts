@@ -36,6 +36,8 @@ export interface WrittenModel extends WrittenWeights {
 interface WriteOptions {
   readonly shardBytes?: number | undefined;
   readonly onProgress?: OnProgress | undefined;
+  /** As ReplayOptions has it. */
+  readonly beforePart?: (() => Promise<void>) | undefined;
 }
 
 /**
@@ -47,7 +49,7 @@ export async function writeReplayed(
   log: StepLog,
   device: Device,
   folder: string,
-  { shardBytes, onProgress }: WriteOptions = {},
+  { shardBytes, onProgress, beforePart }: WriteOptions = {},
 ): Promise<WrittenModel> {
   const { trainable } = log.header;
   const adapter = adapterOfLog(base, log.header);
@@ -62,8 +64,8 @@ export async function writeReplayed(
   const files = await writeFiles(
     folder,
     adapter
-      ? replayedAdapterFiles(base, adapter, log, device, onPiece)
-      : replayedFiles(base, log, device, { onPiece, ...(shardBytes !== undefined && { shardBytes }) }),
+      ? replayedAdapterFiles(base, adapter, log, device, onPiece, beforePart)
+      : replayedFiles(base, log, device, { onPiece, beforePart, ...(shardBytes !== undefined && { shardBytes }) }),
   );
   const sha256 = new Map([...hashes].map(([name, hash]) => [name, hash.digest("hex")]));
   return { files, sha256, digest: tensorsDigest(trainable, sha256) };

@@ -16,6 +16,7 @@ import type { OutputFile } from "../model/files/shards.ts";
 import { shardBytes, writeModelFiles } from "../model/files/shards.ts";
 import type { Piece } from "./pieces.ts";
 import { prefetch, readPieces } from "./pieces.ts";
+import { applyInParts } from "./timed-parts.ts";
 
 /**
  * Checks that a log belongs to a base with the base hash `seen`.
@@ -78,6 +79,8 @@ export interface ReplayOptions {
   readonly pieceBytes?: number;
   /** Bytes of the tensors of one file, at most; shards.ts has the default. */
   readonly shardBytes?: number;
+  /** Waited for before each part of the log is applied to a piece; what it throws ends the replay. */
+  readonly beforePart?: (() => Promise<void>) | undefined;
 }
 
 /**
@@ -95,7 +98,7 @@ export async function* replayedFiles(
     output.map((tensor) => tensor.location),
     options.pieceBytes,
   );
-  const pieces = prefetch(replayPieces(prefetch(stored), log, device));
+  const pieces = prefetch(replayPieces(prefetch(stored), log, device, options.beforePart));
   const take = async function* take(tensor: TensorInfo): AsyncGenerator<Uint8Array> {
     for (let left = bytesOf(tensor); left > 0;) {
       const { bytes } = await nextPiece(pieces);
@@ -112,7 +115,12 @@ export async function* replayedFiles(
 }
 
 /** Applies all entries to the pieces of trained tensors, and passes the others through. */
-async function* replayPieces(pieces: AsyncIterable<Piece>, log: StepLog, device: Device): AsyncGenerator<Piece> {
+async function* replayPieces(
+  pieces: AsyncIterable<Piece>,
+  log: StepLog,
+  device: Device,
+  beforePart?: () => Promise<void>,
+): AsyncGenerator<Piece> {
   const dtypes = new Map(log.header.trainable.map(({ name, dtype }) => [name, dtype]));
   for await (const piece of pieces) {
     const { tensor, first } = piece;
@@ -122,7 +130,8 @@ async function* replayPieces(pieces: AsyncIterable<Piece>, log: StepLog, device:
       continue;
     }
     const bytes = asTrained(tensor, piece.bytes);
-    await device.replay({ name: tensor.name, dtype, first, bytes }, log.entries, log.header.noise);
+    const stored = { name: tensor.name, dtype, first, bytes };
+    await applyInParts(log.entries, (part) => device.replay(stored, part, log.header.noise), beforePart);
     yield { tensor, first, bytes };
   }
 }

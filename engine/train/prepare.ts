@@ -45,7 +45,7 @@ export async function prepareRun(
   check: StopCheck,
   calls: ForeignCalls,
 ): Promise<PreparedRun> {
-  const folder = await openModelFolder(request.modelPath);
+  const folder = await openModelFolder(request.modelPath, check.now);
   const base = await keptBaseHash(
     folder,
     basename(request.modelPath),

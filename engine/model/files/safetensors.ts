@@ -158,10 +158,12 @@ export async function* readTensorChunks(tensor: TensorLocation): AsyncGenerator<
   }
 }
 
-export async function readTensor(tensor: TensorLocation): Promise<Uint8Array> {
+/** A tensor's bytes. `beforeChunk` is waited for before each chunk is copied; what it throws ends the reading. */
+export async function readTensor(tensor: TensorLocation, beforeChunk?: () => Promise<void>): Promise<Uint8Array> {
   const out = new Uint8Array(tensor.bytes);
   let at = 0;
   for await (const chunk of readTensorChunks(tensor)) {
+    await beforeChunk?.();
     out.set(chunk, at);
     at += chunk.length;
   }
