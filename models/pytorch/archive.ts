@@ -6,8 +6,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
 import type { Entry, ZipFile } from "yauzl";
-import { openPromise } from "yauzl";
-import { refuseUnreadable } from "../../dataset/model-text.ts";
+import { RandomAccessReader, fromRandomAccessReaderPromise } from "yauzl";
 import { SteplogError } from "../../schema/errors.ts";
 import type { PickledTensor } from "./pickle.ts";
 import { readStateDict } from "./pickle.ts";
@@ -44,22 +43,63 @@ export async function readArchive(path: string): Promise<SavedTensors> {
 }
 
 async function readEntries(path: string): Promise<Map<string, ArchiveEntry>> {
+  const file = await open(path, "r");
   try {
-    const zip = await openPromise(path, { lazyEntries: true, autoClose: false, strictFileNames: true });
-    try {
-      if (zip.entryCount > maxEntries) throw unusable(path, `it has ${zip.entryCount} entries`);
-      const entries = new Map<string, ArchiveEntry>();
-      for await (const entry of zip.eachEntry()) {
-        if (entries.has(entry.fileName)) throw unusable(path, `it has ${entry.fileName} twice`);
-        entries.set(entry.fileName, await locate(path, zip, entry));
-      }
-      return entries;
-    } finally {
-      zip.close();
-    }
+    const { size } = await file.stat();
+    return await new Promise((resolve, reject) => {
+      listEntries(path, new ZipReader(file, reject), size).then(resolve, reject);
+    });
   } catch (error) {
     if (error instanceof SteplogError || isSystemError(error)) throw error;
     throw unusable(path, error instanceof Error ? error.message : String(error));
+  } finally {
+    await file.close();
+  }
+}
+
+async function listEntries(path: string, reader: ZipReader, size: number): Promise<Map<string, ArchiveEntry>> {
+  const zip = await fromRandomAccessReaderPromise(reader, size, { autoClose: false, strictFileNames: true });
+  if (zip.entryCount > maxEntries) throw unusable(path, `it has ${zip.entryCount} entries`);
+  const entries = new Map<string, ArchiveEntry>();
+  for await (const entry of zip.eachEntry()) {
+    if (entries.has(entry.fileName)) throw unusable(path, `it has ${entry.fileName} twice`);
+    entries.set(entry.fileName, await locate(path, zip, entry));
+  }
+  return entries;
+}
+
+/**
+ * Reads for yauzl, which takes positions from the file as they are and goes on in callbacks, where an error that it did not
+ * expect would end the process. Here such an error goes to `fail`.
+ */
+class ZipReader extends RandomAccessReader {
+  readonly #file: FileHandle;
+  readonly #fail: (error: unknown) => void;
+
+  constructor(file: FileHandle, fail: (error: unknown) => void) {
+    super();
+    this.#file = file;
+    this.#fail = fail;
+  }
+
+  override read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    callback: (error: Error | null, bytesRead?: number) => void,
+  ): void {
+    this.#read(buffer, offset, length, position)
+      .then(
+        (bytesRead) => callback(null, bytesRead),
+        (error: Error) => callback(error),
+      )
+      .catch(this.#fail);
+  }
+
+  async #read(buffer: Buffer, offset: number, length: number, position: number): Promise<number> {
+    if (!Number.isSafeInteger(position)) throw new Error(`it refers to byte ${position}`);
+    return (await this.#file.read(buffer, offset, length, position)).bytesRead;
   }
 }
 
@@ -93,7 +133,6 @@ async function refuseOtherParts(path: string, root: string, entries: ReadonlyMap
 
 async function readEntry(path: string, name: string, entry: ArchiveEntry | undefined): Promise<Buffer> {
   if (!entry || entry.bytes > maxPickleBytes) throw unusable(path, `its ${name} has ${entry?.bytes} bytes`);
-  await refuseUnreadable(path, Infinity);
   const file = await open(path, "r");
   try {
     return await readRange(file, path, entry.offset, entry.bytes);

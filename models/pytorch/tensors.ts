@@ -1,5 +1,6 @@
 /** The tensors of a file that torch.save wrote: what they are, and their bytes in row-major order. */
 import { open } from "node:fs/promises";
+import { refuseUnreadable } from "../../dataset/model-text.ts";
 import type { TensorInfo } from "../../engine/model/files/safetensors.ts";
 import { bytesOf, dtypeBytes } from "../../engine/model/files/safetensors.ts";
 import { invariant } from "../../schema/errors.ts";
@@ -43,6 +44,7 @@ export async function readPyTorchHeader(path: string): Promise<PyTorchTensor[]> 
 }
 
 async function readSaved(path: string): Promise<SavedTensors> {
+  await refuseUnreadable(path, Infinity);
   try {
     return (await startsLikePickle(path)) ? await readLegacy(path) : await readArchive(path);
   } catch (error) {

@@ -8,6 +8,8 @@ export interface Door {
   input(random: Random): Uint8Array;
   /** Feeds it. @throws SteplogError, of any code but INTERNAL, when the door refuses it */
   feed(input: Uint8Array): Promise<void>;
+  /** Inputs that may be fed at once. Without it one, since its file has one path, and several such doors are opened. */
+  readonly atOnce?: number;
   close?(): Promise<void>;
 }
 

@@ -99,16 +99,34 @@ function splice(bytes: Uint8Array, random: Random, part: Uint8Array): Uint8Array
   return Buffer.concat([bytes.subarray(0, at), part, bytes.subarray(at)]);
 }
 
-/** Changes multiply; above this size an input says nothing new and only takes time. */
+/** Changes multiply; above this size an input says nothing new and only takes time and memory. */
 const maxJson = 1_000_000;
 
 /** The JSON text with one to three values changed, and sometimes with bytes changed too. */
 export function mutateJson(seed: string, random: Random): Uint8Array {
   const root = { value: JSON.parse(seed) as unknown };
-  for (let left = 1 + random.below(3); left > 0; left--) changeValue(root, random);
-  const changed = Buffer.from(JSON.stringify(root.value) ?? "");
-  const text = changed.length > maxJson ? Buffer.from(seed) : changed;
-  return random.below(8) === 0 ? mutateBytes(text, random) : text;
+  let text = seed;
+  for (let left = 1 + random.below(3); left > 0; left--) {
+    changeValue(root, random);
+    if (isLarge(root.value)) break;
+    text = JSON.stringify(root.value) ?? "";
+  }
+  const bytes = Buffer.from(text);
+  return random.below(8) === 0 ? mutateBytes(bytes, random) : bytes;
+}
+
+/** Whether the value's JSON is longer than `maxJson`, roughly; a value that is in two places counts twice. */
+function isLarge(root: unknown): boolean {
+  let length = 0;
+  const left = [root];
+  while (left.length > 0 && length <= maxJson) {
+    const value = left.pop();
+    length += 4 + (typeof value === "string" ? value.length : 0);
+    if (typeof value !== "object" || value === null) continue;
+    if (!Array.isArray(value)) for (const key of Object.keys(value)) length += 4 + key.length;
+    for (const item of Object.values(value)) left.push(item);
+  }
+  return length > maxJson;
 }
 
 function changeValue(root: { value: unknown }, random: Random): void {
@@ -132,7 +150,7 @@ const valueChanges: readonly ((value: unknown, random: Random) => unknown)[] = [
   (_, random) => random.of(texts),
   (value, random) => (typeof value === "number" ? value * random.of([-1, 0.5, 2, 1e3, 1e9]) : value),
   (value, random) => (typeof value === "string" ? value + random.of(texts) : String(value)),
-  (value, random) => (typeof value === "string" ? value.repeat(random.of([2, 100, 5_000])) : [value, value]),
+  (value, random) => (typeof value === "string" ? repeated(value, random.of([2, 100, 5_000])) : [value, value]),
   (value, random) => {
     let nested: unknown = value;
     for (let depth = random.of([1, 10, 2_000]); depth > 0; depth--) nested = depth % 2 === 0 ? [nested] : { a: nested };
@@ -141,3 +159,7 @@ const valueChanges: readonly ((value: unknown, random: Random) => unknown)[] = [
   (value, random) =>
     Array.isArray(value) ? Array.from({ length: random.of([0, 1, 3_000]) }, () => value[0] as unknown) : null,
 ];
+
+function repeated(text: string, times: number): string {
+  return text.repeat(Math.min(times, Math.ceil(maxJson / (text.length + 1))));
+}

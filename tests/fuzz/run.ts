@@ -1,18 +1,27 @@
-/** Runs a door's child and watches it from outside, since a loop that never ends cannot be seen from within. */
+/**
+ * Runs a door's child and watches it from outside, since a loop that never ends cannot be seen from within. A fault at one
+ * input does not lose the rest: a new child goes on after it. Inputs that were being fed when a child ended are fed again,
+ * each alone, to see which of them it was; one that was only late, on a busy machine, is no fault if it is in time alone.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { ChildMessage } from "./child.ts";
+import type { ChildMessage, Counts } from "./child.ts";
 
 const hangMs = 10_000;
+const watchMs = 500;
 const startMs = 120_000;
+/** A door with more is broken; the rest would take long and say nothing new. */
+const maxFaults = 20;
 
 export interface FuzzReport {
   readonly taken: number;
   readonly refused: number;
-  /** Of the whole process, at its highest. */
+  /** Inputs that were late among others and in time alone. */
+  readonly late: number;
+  /** Of a whole process, at its highest. */
   readonly peakMb: number;
-  /** Inputs that were answered wrongly: an error without a type, a crash, no answer for 10 s. */
+  /** Inputs that were answered wrongly: an error without a type, a crash, no answer for 10 s, too much memory. */
   readonly faults: readonly string[];
 }
 
@@ -23,38 +32,91 @@ export interface FuzzOptions {
   readonly count: number;
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Told of each input fed. */
+  readonly onFed?: (input: number, counts: Counts) => void;
+}
+
+interface ChildState {
+  counts: Counts;
+  readonly faults: string[];
+  /** The input to go on with. */
+  next: number;
+  end: "whole" | "late" | "crash";
+}
+
+interface ChildReport extends ChildState {
+  /** Inputs without an answer when it ended. */
+  readonly unanswered: readonly number[];
+  readonly why: string;
 }
 
 export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
-  const { door, seed, first, count, folder, env } = options;
+  const faults: string[] = [];
+  const sum = { taken: 0, refused: 0, late: 0, peakMb: 0 };
+  const add = (child: ChildReport) => {
+    sum.taken += child.counts.taken;
+    sum.refused += child.counts.refused;
+    sum.peakMb = Math.max(sum.peakMb, child.counts.peakMb);
+    faults.push(...child.faults);
+  };
+  const end = options.first + options.count;
+  for (let next = options.first; next < end && faults.length < maxFaults;) {
+    const child = await runChild({ ...options, first: next, count: end - next });
+    add(child);
+    const crashes: string[] = [];
+    for (const input of child.unanswered) {
+      const alone = await runChild({ ...options, first: input, count: 1 });
+      add(alone);
+      if (alone.end !== "whole") crashes.push(alone.why);
+      else if (child.end === "late") sum.late += 1;
+    }
+    if (child.end === "crash" && crashes.length === 0) crashes.push(`${child.why}, but not when it is fed alone`);
+    faults.push(...crashes);
+    next = child.next;
+  }
+  return { ...sum, faults };
+}
+
+/** Runs one child until it ends, or an input is late, or it has too many faults. */
+async function runChild(options: FuzzOptions): Promise<ChildReport> {
+  const { door, seed, first, count, folder, env, onFed } = options;
   const program = fileURLToPath(new URL("child.ts", import.meta.url));
   const args = ["--import", "tsx", program, door, String(seed), String(first), String(count), folder];
-  const child = spawn(process.execPath, args, {
-    env: { ...process.env, ...env },
-    stdio: ["ignore", "ignore", "pipe", "ipc"],
-  });
+  const stdio = ["ignore", "ignore", "pipe", "ipc"] as const;
+  const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: [...stdio] });
   let errors = "";
   child.stderr?.on("data", (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-4_000)));
-  const faults: string[] = [];
-  let report = { taken: 0, refused: 0, peakMb: 0 };
-  let last = first - 1;
-  let ended = false;
-  const hang = () => {
-    faults.push(`input ${last} of ${door}, seed ${seed}: no answer within ${hangMs / 1_000} s`);
-    child.kill("SIGKILL");
-  };
-  let watch = setTimeout(hang, startMs);
+  const fed = new Map<number, number>();
+  const seen: ChildState = { counts: none, faults: [], next: first, end: "crash" };
+  const named = (input: number | undefined) => `input ${input ?? "none"} of ${door}, seed ${seed}`;
+  let opened = performance.now() + startMs;
   child.on("message", (message: ChildMessage) => {
-    clearTimeout(watch);
-    watch = setTimeout(hang, hangMs);
-    if (message.type === "feeding") last = message.input;
-    if (message.type === "fault")
-      faults.push(`input ${message.input} of ${door}, seed ${seed}: ${message.message}\n${message.bytes}`);
-    if (message.type === "end") [ended, report] = [true, message];
+    opened = Infinity;
+    if (message.type === "end") seen.end = "whole";
+    if (message.type === "feeding") {
+      fed.set(message.input, performance.now() + hangMs);
+      seen.next = message.input + 1;
+    }
+    if (message.type === "fed") {
+      fed.delete(message.input);
+      seen.counts = message.counts;
+      onFed?.(message.input, message.counts);
+    }
+    if (message.type === "fault") seen.faults.push(`${named(message.input)}: ${message.message}`);
   });
+  const watch = setInterval(() => {
+    const late = performance.now() >= Math.min(opened, ...fed.values());
+    if (!late && seen.faults.length < maxFaults) return;
+    seen.end = late ? "late" : "whole";
+    child.kill("SIGKILL");
+  }, watchMs);
   const [code, signal] = (await once(child, "exit")) as [number | null, string | null];
-  clearTimeout(watch);
-  if (!ended && signal !== "SIGKILL")
-    faults.push(`input ${last} of ${door}, seed ${seed}: the process ended with ${code ?? signal}:\n${errors}`);
-  return { taken: report.taken, refused: report.refused, peakMb: report.peakMb, faults };
+  clearInterval(watch);
+  if (seen.end !== "whole" && seen.next === first) throw new Error(`door ${door} does not open: ${errors}`);
+  const unanswered = seen.end === "whole" ? [] : [...fed.keys()];
+  const why =
+    seen.end === "late" ? `no answer in ${hangMs / 1_000} s` : `its process ended with ${code ?? signal}: ${errors}`;
+  return { ...seen, unanswered, why: `${named(unanswered[0])}: ${why}` };
 }
+
+const none: Counts = { taken: 0, refused: 0, peakMb: 0 };

@@ -114,6 +114,25 @@ describe("a file of anything but tensors is refused, and no code runs:", () => {
   );
 });
 
+/** Positions and sizes of a zip file's directory are numbers of up to eight bytes; yauzl reads on in callbacks. */
+test("a zip file whose directory has an enormous number anywhere is read or refused", async () => {
+  const whole = await readFile(golden("pytorch/zip64.bin"));
+  const directory = whole.indexOf("PK\x01\x02");
+  const end = whole.indexOf("PK\x06\x06");
+  const path = join(await scratch(), "enormous.bin");
+  const firstEntry = Array.from(
+    { length: whole.indexOf("PK\x01\x02", directory + 4) - directory },
+    (_, i) => directory + i,
+  );
+  const endRecords = Array.from({ length: whole.length - 8 - end }, (_, i) => end + i);
+  for (const at of [...firstEntry, ...endRecords]) {
+    await writeFile(path, Buffer.concat([whole.subarray(0, at), Buffer.alloc(8, 0xfe), whole.subarray(at + 8)]));
+    await readPyTorchHeader(path).catch((error: unknown) => {
+      expect(error).toMatchObject({ code: "MODEL_INVALID" });
+    });
+  }
+});
+
 const quiet = { link: false, onProgress: () => {} };
 const opt = golden("pytorch/opt");
 

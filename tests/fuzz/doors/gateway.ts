@@ -73,6 +73,7 @@ const requests = [
 ].map((text) => Buffer.from(text));
 
 const giveUpMs = 2_000;
+const atOnce = 8;
 
 /** What a raw socket gets until it is closed; a request that the server waits to be completed is given up. */
 function exchange(port: number, bytes: Uint8Array): Promise<string> {
@@ -98,6 +99,7 @@ async function rawSockets(folder: string): Promise<Door> {
       refuseFaults(await exchange(port, bytes));
       await stillAnswers(url);
     },
+    atOnce,
     close,
   };
 }
@@ -149,6 +151,7 @@ async function graphql(folder: string): Promise<Door> {
       const response = await fetch(`${url}/graphql`, { method: "POST", headers, body: Buffer.from(bytes) });
       refuseFaults(`HTTP/1.1 ${response.status}\n${await response.text()}`);
     },
+    atOnce,
     close,
   };
 }
@@ -185,6 +188,7 @@ async function webSocket(folder: string): Promise<Door> {
       refuseFaults(answers);
       await stillAnswers(url);
     },
+    atOnce,
     close,
   };
 }
