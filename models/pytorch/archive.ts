@@ -68,6 +68,8 @@ async function listEntries(path: string, reader: ZipReader, size: number): Promi
   return entries;
 }
 
+type ReadCallback = (error: Error | null, bytesRead?: number) => void;
+
 /**
  * Reads for yauzl, which takes positions from the file as they are and goes on in callbacks, where an error that it did not
  * expect would end the process. Here such an error goes to `fail`.
@@ -82,19 +84,18 @@ class ZipReader extends RandomAccessReader {
     this.#fail = fail;
   }
 
-  override read(
-    buffer: Buffer,
-    offset: number,
-    length: number,
-    position: number,
-    callback: (error: Error | null, bytesRead?: number) => void,
-  ): void {
-    this.#read(buffer, offset, length, position)
-      .then(
-        (bytesRead) => callback(null, bytesRead),
-        (error: Error) => callback(error),
-      )
-      .catch(this.#fail);
+  override read(buffer: Buffer, offset: number, length: number, position: number, callback: ReadCallback): void {
+    void this.#answer(this.#read(buffer, offset, length, position), callback);
+  }
+
+  async #answer(reading: Promise<number>, callback: ReadCallback): Promise<void> {
+    const [result] = await Promise.allSettled([reading]);
+    try {
+      if (result.status === "fulfilled") callback(null, result.value);
+      else callback(result.reason as Error);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   async #read(buffer: Buffer, offset: number, length: number, position: number): Promise<number> {
