@@ -13,7 +13,7 @@ import { Access, type AccessOptions } from "./access.ts";
 import type { Services } from "./context.ts";
 import { createGateway } from "./gateway.ts";
 import { createRoutes } from "./http/routes.ts";
-import { hangUpOnStalled } from "./http/stalled.ts";
+import { hangUpOnStalled, stallMs } from "./http/stalled.ts";
 import { serveSockets } from "./sockets.ts";
 import { Uploads } from "./http/uploads.ts";
 
@@ -61,7 +61,8 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const parts = { services, gateway, access, originOf };
   const routes = createRoutes({ ...parts, dashboardDir: config.dashboardDir });
   const streams = new Set<ServerResponse>();
-  const http = createServer((request, response) => {
+  const connectionsCheckingInterval = config.stallMs ?? stallMs;
+  const http = createServer({ connectionsCheckingInterval }, (request, response) => {
     if (request.headers.accept?.includes("text/event-stream")) track(streams, response);
     routes(request, response).catch((error: unknown) => {
       log.error({ err: error }, "a request could not be answered");

@@ -1,13 +1,18 @@
 /**
  * Connections whose client has stopped: it sends nothing of a request that it began, or takes nothing of its answer. Node
- * calls a connection quiet when no byte has moved for a while; whose turn it was decides. A slow client that goes on is
- * never cut off, and neither is one that waits for us.
+ * calls a connection quiet when no byte has moved for a while; whose turn it was decides. A client that sends less than any
+ * line does, a byte now and then, counts as stopped too. A slow one that goes on is never cut off, and neither is one that
+ * waits for us.
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 /** How long a client may do nothing when it is its turn. */
 export const stallMs = 30_000;
+/** What a client must send of a body, in bytes per second: a tenth of what a modem does. */
+const leastRate = 100;
+/** Over how many times `stallMs` that is measured: a pause shorter than `stallMs` makes nobody slow. */
+const rateWindow = 4;
 
 interface Exchange {
   readonly request: IncomingMessage;
@@ -22,22 +27,53 @@ export function hangUpOnStalled(http: Server, patienceMs = stallMs): void {
     if (waitsForUs(socket, exchanges.get(socket))) socket.setTimeout(patienceMs);
     else hangUp(socket, exchanges.get(socket));
   });
+  // Node counts from the first byte of the headers to their last.
+  http.headersTimeout = 2 * patienceMs;
   http.keepAliveTimeout = Math.min(http.keepAliveTimeout, patienceMs);
-  keepTimeouts(http, patienceMs);
+  const sockets = openSockets(http);
+  keepTimeouts(http, sockets, patienceMs);
+  endSlow(http, sockets, exchanges, patienceMs * rateWindow);
 }
 
-/** graphql-yoga takes the timeout off a connection when it begins a stream; this puts it on again. */
-function keepTimeouts(http: Server, patienceMs: number): void {
+/** WebSockets have pings (sockets.ts). */
+function openSockets(http: Server): ReadonlySet<Socket> {
   const sockets = new Set<Socket>();
   http.on("connection", (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  // WebSockets have pings (sockets.ts).
   http.on("upgrade", (request) => sockets.delete(request.socket));
+  return sockets;
+}
+
+/** graphql-yoga takes the timeout off a connection when it begins a stream; this puts it on again. */
+function keepTimeouts(http: Server, sockets: ReadonlySet<Socket>, patienceMs: number): void {
   const timer = setInterval(() => {
     for (const socket of sockets) if (!socket.timeout) socket.setTimeout(patienceMs);
   }, patienceMs).unref();
+  http.once("close", () => clearInterval(timer));
+}
+
+/** Ends connections that, for a whole window, have been sending one body and sent too little of it. */
+function endSlow(
+  http: Server,
+  sockets: ReadonlySet<Socket>,
+  exchanges: WeakMap<Socket, Exchange>,
+  windowMs: number,
+): void {
+  const least = (leastRate * windowMs) / 1_000;
+  const before = new WeakMap<IncomingMessage, number>();
+  const timer = setInterval(() => {
+    for (const socket of sockets) {
+      const exchange = exchanges.get(socket);
+      if (!exchange || exchange.request.complete) continue;
+      const { request } = exchange;
+      const start = before.get(request);
+      if (start !== undefined && socket.bytesRead - start < least && !waitsForUs(socket, exchange))
+        hangUp(socket, exchange);
+      before.set(request, socket.bytesRead);
+    }
+  }, windowMs).unref();
   http.once("close", () => clearInterval(timer));
 }
 

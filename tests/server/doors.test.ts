@@ -240,6 +240,11 @@ describe("a client that stops is disconnected", () => {
   const post = (path: string, bytes: number) =>
     lines(`POST ${path} HTTP/1.1`, "Host: localhost", "Content-Type: application/json", `Content-Length: ${bytes}`);
 
+  const upload = (bytes: number) =>
+    post("/uploads", bytes)
+      .replace("application/json", "application/offset+octet-stream")
+      .replace("\r\n", `\r\nTus-Resumable: 1.0.0\r\nUpload-Length: ${bytes}\r\n`);
+
   test.each([
     ["says nothing", "", /^$/u],
     ["stops in its headers", "GET / HTTP/1.1\r\nHost: local", /^$/u],
@@ -251,6 +256,24 @@ describe("a client that stops is disconnected", () => {
     const socket = reach();
     socket.write(request);
     expect(await text(socket)).toMatch(answer);
+  });
+
+  test.each([
+    ["its headers", lines("GET / HTTP/1.1", "Host: localhost").slice(0, -4) + "\r\nX-Slow: "],
+    ["a query", `${post("/graphql", 10_000)}{`],
+    ["a dataset", `${post("/datasets?name=x", 10_000)}{`],
+    ["an upload", upload(10_000)],
+    ["what was refused", post("/nothing", 10_000)],
+  ])("it sends a byte of %s now and then", async (_what, start) => {
+    const socket = reach();
+    socket.write(start);
+    // 50 bytes a second.
+    const timer = setInterval(() => socket.write("1"), 20);
+    try {
+      await text(socket);
+    } finally {
+      clearInterval(timer);
+    }
   });
 
   test("a slow upload that goes on is not", async () => {
