@@ -14,9 +14,9 @@ const source = `#include <node_api.h>
 NAPI_MODULE_INIT() { napi_value two; napi_create_uint32(env, 2, &two); return two; }
 `;
 
-/** A package with only the addon. */
+/** A package with only the addon, under a path with a blank and a letter beyond ASCII. */
 async function addonFolder(): Promise<string> {
-  const top = await scratch();
+  const top = join(await scratch(), "my modèle dir");
   const folder = join(top, "engine", "native");
   await mkdir(join(folder, "src"), { recursive: true });
   await symlink(join(root, "node_modules"), join(top, "node_modules"));

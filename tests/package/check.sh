@@ -5,10 +5,13 @@ set -euo pipefail
 tarball="$(realpath "$1")"
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$here/../.."
-work="$(mktemp -d)"
-chmod 755 "$work" # The embedded Postgres runs as another user where this is root.
+top="$(mktemp -d)"
+# A blank and a letter beyond ASCII, as in many a home folder.
+work="$top/my modèle dir"
+mkdir "$work"
+chmod 755 "$top" "$work" # The embedded Postgres runs as another user where this is root.
 service=""
-trap '[[ -z "$service" ]] || kill -KILL "$service" 2>/dev/null || true; rm -rf "$work"' EXIT
+trap '[[ -z "$service" ]] || kill -KILL "$service" 2>/dev/null || true; rm -rf "$top"' EXIT
 fail() { printf 'the package: %s\n' "$*" >&2; exit 1; }
 echo "node $(node --version), npm $(npm --version), $(du -h "$tarball" | cut -f1)"
 

@@ -9,7 +9,6 @@ import {
   globalId,
   modelRow,
   rowId,
-  rows,
   testServer,
   type CreatedFineTune,
   type TestServer,
@@ -103,58 +102,6 @@ describe("reading", () => {
     const all = (await server.ask<Page>(query, { first: 100 })).datasets;
     expect(all.pageInfo.hasNextPage).toBe(false);
   });
-});
-
-describe("datasets", () => {
-  test("inline rows are stored under their hash", async () => {
-    const jsonl = rows(5);
-    const { createDataset: dataset } = await server.ask<{ createDataset: { sha256: string } }>(
-      "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { name rows bytes sha256 } }",
-      { input: { name: "five", jsonl } },
-    );
-    expect(dataset).toMatchObject({ name: "five", rows: 5, bytes: jsonl.length });
-    const chunks = await (await server.store.blobs.open(dataset.sha256)).toArray();
-    expect(Buffer.concat(chunks.map((chunk) => Buffer.from(chunk as Uint8Array))).toString()).toBe(jsonl);
-  });
-});
-
-test("rows of a known task are converted, split and sampled before they are stored", async () => {
-  const mutation = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { id rows } }";
-  const jsonl = Array.from({ length: 40 }, (_, i) => JSON.stringify({ sentence: `film ${i}`, label: i % 2 })).join(
-    "\n",
-  );
-  const rowsOf = async (prepare: object) => {
-    const { createDataset: stored } = await server.ask<{ createDataset: { rows: number; id: string } }>(mutation, {
-      input: { name: "sst", jsonl, prepare },
-    });
-    return stored;
-  };
-  expect(await rowsOf({ preset: "SST2" })).toMatchObject({ rows: 40 });
-  const parts = await Promise.all(
-    ["TRAINING", "VALIDATION"].map(async (part) => (await rowsOf({ preset: "SST2", part, validationShare: 0.5 })).rows),
-  );
-  expect((parts[0] ?? 0) + (parts[1] ?? 0)).toBe(40);
-  const template = {
-    prompt: "{sentence} was",
-    labels: [
-      { value: "0", completion: " bad" },
-      { value: "1", completion: " good" },
-    ],
-  };
-  const { id, rows: count } = await rowsOf({ template, perClass: 3 });
-  expect(count).toBe(6);
-  const input = { name: "choice", baseModel: "bytes", dataset: id, hyperparameters: { objective: "CLASSIFICATION" } };
-  const { createFineTune: run } = await server.ask<CreatedFineTune>(createFineTuneMutation, { input });
-  await server.store.fineTunes.cancel(rowId(run.fineTune.id));
-
-  const wrong = await server.gql(mutation, { input: { name: "sst", jsonl, prepare: { preset: "RTE" } } });
-  expect(wrong.errors?.[0]?.extensions).toMatchObject({ code: "DATASET_INVALID" });
-  const both = await server.gql(mutation, { input: { name: "sst", jsonl, prepare: { preset: "RTE", template } } });
-  expect(both.errors?.[0]?.extensions).toMatchObject({ issues: [{ field: "input.prepare.preset" }] });
-  const { datasetPresets } = await server.ask<{ datasetPresets: { name: string }[] }>(
-    "{ datasetPresets { name fields prompt completions metric } }",
-  );
-  expect(datasetPresets).toHaveLength(17);
 });
 
 describe("fine-tunes", () => {
@@ -279,24 +226,6 @@ describe("fine-tunes", () => {
     const other = await server.gql(createFineTuneMutation, { input: { ...input, name: "twice" } });
     expect(other.errors?.[0]?.extensions.code).toBe("CONFLICT");
     await server.store.fineTunes.cancel(rowId(first.createFineTune.fineTune.id));
-  });
-
-  test("a dataset's key with the same name and rows returns the first one; other rows are a conflict", async () => {
-    const create = (input: object) =>
-      server.gql<{ createDataset: { id: string } }>(
-        "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { id } }",
-        { input: { idempotencyKey: "rows", name: "keyed", jsonl: rows(2), ...input } },
-      );
-    const first = await create({});
-    expect((await create({})).data).toEqual(first.data);
-    expect((await create({ jsonl: rows(3) })).errors?.[0]?.extensions.code).toBe("CONFLICT");
-    expect((await create({ name: "other" })).errors?.[0]?.extensions.code).toBe("CONFLICT");
-    // An upload is gone after its first use, and a repeated request still gets the dataset.
-    expect((await create({ jsonl: null, uploadId: "gone" })).data).toEqual(first.data);
-    expect((await create({ jsonl: null, uploadId: "gone", idempotencyKey: "new" })).errors).toHaveLength(1);
-    const url = `${server.url}/datasets?name=keyed&idempotencyKey=rows`;
-    const posted = await fetch(url, { method: "POST", body: rows(2) });
-    expect(await posted.json()).toMatchObject({ id: first.data?.createDataset.id });
   });
 
   test("the learning rate is a number or AUTO; settings that use evaluations need them", async () => {
