@@ -139,7 +139,7 @@ describe("CSV with a header is read as rows", () => {
     ["an open quote", 'prompt,completion\n"a,b\n', 2, /never ends/u],
     ["text after a quote", 'prompt,completion\na,b\n"a"x,b\n', 3, /""/u],
     ["a quote inside a cell", 'prompt,completion\na "b" c,b\n', 2, /Quote the whole cell/u],
-    ["an empty completion", 'prompt,completion\n"a\nb",c\n\nd,\n', 5, /"completion": is empty/u],
+    ["an empty completion", 'prompt,completion\n"a\nb",c\n\n"d\ne",\n', 5, /"completion": is empty/u],
   ])("and refused by line for %s", async (_, text, line, words) => {
     expect((await refusal(rowsOf(text))).issues[0]).toMatchObject({
       line,
