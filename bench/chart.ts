@@ -1,7 +1,7 @@
 /** bench chart: draws result files as an SVG, and writes them as tables into a page, so that both show the same numbers. */
 import { readFile, writeFile } from "node:fs/promises";
-import { SteplogError } from "../schema/errors.ts";
 import type { Machine } from "./measure.ts";
+import { replaceBlock } from "./page.ts";
 import type { Contender, PeersResult } from "./peers.ts";
 import type { AnyResult } from "./report.ts";
 import { number, ratioTo, report, titleOf } from "./report.ts";
@@ -17,12 +17,7 @@ export async function chart(files: readonly string[], options: ChartOptions): Pr
   const results = await Promise.all(files.map(async (file) => JSON.parse(await readFile(file, "utf8")) as AnyResult));
   const groups = results.flatMap((result) => (result.bench === "peers" ? peerGroups(result) : []));
   await writeFile(options.svg, barChart("Speed of Steplog and other programs", groups));
-  if (options.page !== undefined)
-    await writeFile(options.page, withResults(options.page, await page(options), results));
-}
-
-async function page({ page: path = "" }: ChartOptions): Promise<string> {
-  return readFile(path, "utf8");
+  if (options.page !== undefined) await writePage(options.page, results);
 }
 
 function peerGroups(result: PeersResult): Group[] {
@@ -42,21 +37,9 @@ function barOf(one: Contender, contenders: readonly Contender[]) {
   return { label: one.name, value: one.seconds, text: `${number(one.seconds)} s${ratio}`, ours: one.ours };
 }
 
-const begin = "<!-- results: made by npm run bench -- chart -->";
-const end = "<!-- end of results -->";
-
-/** The page with the part between its markers replaced. */
-function withResults(path: string, text: string, results: readonly AnyResult[]): string {
-  const [before, rest = ""] = text.split(begin);
-  const after = rest.split(end)[1];
-  if (before === undefined || after === undefined) {
-    throw new SteplogError(
-      "INVALID_ARGUMENT",
-      `${path} needs the lines ${begin} and ${end}; the results go between them.`,
-    );
-  }
+async function writePage(path: string, results: readonly AnyResult[]): Promise<void> {
   const body = results.length === 0 ? "Nothing has been measured yet." : results.map(section).join("\n\n");
-  return `${before}${begin}\n\n${body}\n\n${end}${after}`;
+  await replaceBlock(path, "results: made by npm run bench -- chart", body);
 }
 
 function section(result: AnyResult): string {

@@ -15,6 +15,18 @@ const opt = {
   init_std: 0.02,
 };
 
+/** A larger OPT model, by the sizes of Zhang et al. 2022, table 1. */
+function largeOpt(hidden: number, layers: number, heads: number): object {
+  return {
+    ...opt,
+    hidden_size: hidden,
+    num_hidden_layers: layers,
+    num_attention_heads: heads,
+    ffn_dim: 4 * hidden,
+    word_embed_proj_dim: hidden,
+  };
+}
+
 const configs: Readonly<Record<string, object>> = {
   /** For trying out the benchmarks; not a published model. */
   tiny: {
@@ -36,15 +48,13 @@ const configs: Readonly<Record<string, object>> = {
     ffn_dim: 3072,
     word_embed_proj_dim: 768,
   },
-  /** https://huggingface.co/facebook/opt-1.3b */
-  "opt-1.3b": {
-    ...opt,
-    hidden_size: 2048,
-    num_hidden_layers: 24,
-    num_attention_heads: 32,
-    ffn_dim: 8192,
-    word_embed_proj_dim: 2048,
-  },
+  /** https://huggingface.co/facebook/opt-1.3b, and so on */
+  "opt-1.3b": largeOpt(2048, 24, 32),
+  "opt-2.7b": largeOpt(2560, 32, 32),
+  "opt-6.7b": largeOpt(4096, 32, 32),
+  "opt-13b": largeOpt(5120, 40, 40),
+  "opt-30b": largeOpt(7168, 48, 56),
+  "opt-66b": largeOpt(9216, 64, 72),
   /** https://huggingface.co/openai-community/gpt2 */
   gpt2: {
     model_type: "gpt2",

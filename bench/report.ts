@@ -150,7 +150,7 @@ function contenderTable(group: Contender["group"], result: PeersResult): string 
 }
 
 /** Columns are padded, as the formatter does. */
-function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((title, at) => Math.max(3, title.length, ...rows.map((row) => row[at]?.length ?? 0)));
   const line = (cells: readonly string[]) => `| ${cells.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(" | ")} |`;
   return [header, widths.map((width) => "-".repeat(width)), ...rows].map(line).join("\n");

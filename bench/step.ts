@@ -4,6 +4,7 @@ import type { Step } from "../engine/train/mezo.ts";
 import type { MezoSettings } from "../engine/train/settings.ts";
 import { tokenLoss } from "../engine/objective/objective.ts";
 import { beginning, train } from "../engine/train/mezo.ts";
+import type { ModelFolder } from "../engine/model/files/folder.ts";
 import { parameterCount } from "../engine/model/files/folder.ts";
 import type { Model } from "../engine/model/model.ts";
 import { loadModel } from "../engine/model/model.ts";
@@ -58,6 +59,13 @@ export interface StepResult {
 export async function benchStep(options: StepOptions): Promise<StepResult> {
   const folder = await randomModel(options.config, options.dtype);
   const device = await openDevice(options);
+  const result = await measureSteps(device, folder, options);
+  device.dispose();
+  return result;
+}
+
+/** The same on an open device, with a folder that need not be on disk if the device does not read it. */
+export async function measureSteps(device: Device, folder: ModelFolder, options: StepOptions): Promise<StepResult> {
   const bare = memory().now;
   const { result: model, sample: load } = await timed(() =>
     loadModel(folder, device, options.noise, { precision: options.multiply }),
@@ -76,7 +84,7 @@ export async function benchStep(options: StepOptions): Promise<StepResult> {
   const [step, forward] = [summarise(steps.runs.map(({ sample }) => sample)), summarise(forwards)];
   const gflop = (2 * work.flops) / 1e9;
   const parameters = parameterCount(folder);
-  const result: StepResult = {
+  return {
     bench: "step",
     options,
     device: `${device.name}: ${device.description}`,
@@ -95,8 +103,6 @@ export async function benchStep(options: StepOptions): Promise<StepResult> {
     lastLoss: steps.lastLoss,
     machine: machine(),
   };
-  device.dispose();
-  return result;
 }
 
 /** A function that runs the next step on its own model. */

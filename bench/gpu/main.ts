@@ -1,0 +1,90 @@
+/**
+ * bench/gpu.sh: what a GPU worker does on this machine, in under eight minutes and without a network. Stages run in turn, each
+ * in a process of its own with a time limit; the report is written after each. docs/GPU.md shows the last one.
+ */
+import { Command, CommanderError } from "commander";
+import { rm } from "node:fs/promises";
+import { asSteplogError } from "../../schema/errors.ts";
+import { packagePath } from "../../schema/package.ts";
+import { machine } from "../measure.ts";
+import { replaceBlock } from "../page.ts";
+import { findGpu, freeMemoryMb, watchMemory } from "./nvidia.ts";
+import type { GpuReport, StageReport } from "./result.ts";
+import { readReport, reportOf, writeReport } from "./result.ts";
+import type { Stage, StageOptions } from "./stages.ts";
+import { stagesOf } from "./stages.ts";
+import { reportTable, stageLine } from "./table.ts";
+
+interface Options extends StageOptions {
+  readonly out: string;
+  readonly minutes: string;
+  readonly table?: string;
+  readonly page: string;
+}
+
+const program = new Command("bench/gpu.sh")
+  .description("Measures a GPU worker on this machine and writes one JSON file.")
+  .option("--out <file>", "the report", "gpu.json")
+  .option("--device <name>", "compute device", "tfjs-tensorflow")
+  .option("--python <path>", "a Python with torch, to compare with", process.env["STEPLOG_PYTHON"] ?? "python3")
+  .option("--minutes <number>", "limit of the whole run", "7.5")
+  .option("--tiny", "small shapes, to see that it works; also without a GPU", false)
+  .option("--table <file>", "measure nothing: write the tables of a report into the page")
+  .option("--page <file>", "the page of --table", packagePath("docs/GPU.md"))
+  .exitOverride()
+  .action((options: Options) =>
+    options.table === undefined ? measure(options) : writeTable(options.table, options.page),
+  );
+
+async function measure(options: Options): Promise<void> {
+  const started = performance.now();
+  const secondsLeft = () => 60 * Number(options.minutes) - (performance.now() - started) / 1000;
+  const gpu = findGpu();
+  const { device, tiny } = options;
+  const about = { device, tiny, machine: machine(), gpu, started: new Date().toISOString() };
+  const stages: StageReport[] = [];
+  const report = reportOf(about, stages);
+  await rm(options.out, { force: true });
+  for (const stage of await stagesOf(options)) {
+    const done = await runStage(stage, report, secondsLeft());
+    stages.push(done);
+    await writeReport(options.out, report);
+    console.error(stageLine(done));
+  }
+  console.log(reportTable(report));
+  if (report.stages.some(({ status }) => status === "failed" || status === "timed out")) process.exitCode = 1;
+}
+
+/** Where the device does not open there is nothing to measure; a stage that would not fit is not begun. */
+async function runStage(stage: Stage, report: GpuReport, secondsLeft: number): Promise<StageReport> {
+  const { name, limit, needs = 0 } = stage;
+  const skipped = (why: string): StageReport => ({ name, status: "skipped", why, seconds: 0, result: null });
+  if (report.stages[0] && report.stages[0].status !== "ok") return skipped("The device did not open.");
+  if (secondsLeft < 5) return skipped("No time was left.");
+  const free = freeMemoryMb(report.gpu);
+  if (needs / 1e6 > free) return skipped(`It needs about ${mb(needs / 1e6)}, and ${mb(free)} are free.`);
+  const watch = report.gpu && watchMemory();
+  const began = performance.now();
+  const ending = await stage.run(Math.min(limit, secondsLeft));
+  const seconds = (performance.now() - began) / 1000;
+  const gpuMemory = watch ? { gpuMemory: watch.stop() } : {};
+  return { name, result: null, ...ending, seconds, ...gpuMemory };
+}
+
+const mb = (value: number): string => `${Math.round(value)} MB`;
+
+async function writeTable(file: string, page: string): Promise<void> {
+  await replaceBlock(page, "results: made by bench/gpu.sh --table", reportTable(await readReport(file)));
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode;
+  } else {
+    const { code, message } = asSteplogError(error);
+    console.error(`${code}: ${message}`);
+    process.exitCode = 1;
+  }
+}
