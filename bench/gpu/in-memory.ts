@@ -47,7 +47,7 @@ export function fillingDevice(device: Device, { architecture }: ModelFolder): De
   };
 }
 
-const blockElements = 1 << 20;
+const blockElements = 1 << 16;
 
 /** Makes the bytes of a weight. Normal values repeat after a block: nothing here takes longer on values that do not. */
 function fillerOf(std: number): (spec: WeightSpec, init: Initialiser) => Uint8Array {

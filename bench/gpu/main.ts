@@ -8,10 +8,11 @@ import { asSteplogError } from "../../schema/errors.ts";
 import { packagePath } from "../../schema/package.ts";
 import { machine } from "../measure.ts";
 import { replaceBlock } from "../page.ts";
-import { findGpu, freeMemoryMb, watchMemory } from "./nvidia.ts";
-import type { GpuReport, StageReport } from "./result.ts";
+import { findGpu, freeMemoryMb } from "./nvidia.ts";
+import type { StageReport } from "./result.ts";
 import { readReport, reportOf, writeReport } from "./result.ts";
-import type { Stage, StageOptions } from "./stages.ts";
+import { runStage } from "./stage.ts";
+import type { StageOptions } from "./stages.ts";
 import { stagesOf } from "./stages.ts";
 import { reportTable, stageLine } from "./table.ts";
 
@@ -46,7 +47,8 @@ async function measure(options: Options): Promise<void> {
   const report = reportOf(about, stages);
   await rm(options.out, { force: true });
   for (const stage of await stagesOf(options)) {
-    const done = await runStage(stage, report, secondsLeft());
+    const opened = stages[0] === undefined || stages[0].status === "ok";
+    const done = await runStage(stage, { opened, gpu, secondsLeft: secondsLeft(), freeMb: freeMemoryMb(gpu) });
     stages.push(done);
     await writeReport(options.out, report);
     console.error(stageLine(done));
@@ -54,24 +56,6 @@ async function measure(options: Options): Promise<void> {
   console.log(reportTable(report));
   if (report.stages.some(({ status }) => status === "failed" || status === "timed out")) process.exitCode = 1;
 }
-
-/** Where the device does not open there is nothing to measure; a stage that would not fit is not begun. */
-async function runStage(stage: Stage, report: GpuReport, secondsLeft: number): Promise<StageReport> {
-  const { name, limit, needs = 0 } = stage;
-  const skipped = (why: string): StageReport => ({ name, status: "skipped", why, seconds: 0, result: null });
-  if (report.stages[0] && report.stages[0].status !== "ok") return skipped("The device did not open.");
-  if (secondsLeft < 5) return skipped("No time was left.");
-  const free = freeMemoryMb(report.gpu);
-  if (needs / 1e6 > free) return skipped(`It needs about ${mb(needs / 1e6)}, and ${mb(free)} are free.`);
-  const watch = report.gpu && watchMemory();
-  const began = performance.now();
-  const ending = await stage.run(Math.min(limit, secondsLeft));
-  const seconds = (performance.now() - began) / 1000;
-  const gpuMemory = watch ? { gpuMemory: watch.stop() } : {};
-  return { name, result: null, ...ending, seconds, ...gpuMemory };
-}
-
-const mb = (value: number): string => `${Math.round(value)} MB`;
 
 async function writeTable(file: string, page: string): Promise<void> {
   await replaceBlock(page, "results: made by bench/gpu.sh --table", reportTable(await readReport(file)));

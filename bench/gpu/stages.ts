@@ -12,6 +12,7 @@ import { placementEnvironment, countPlacements } from "./placement.ts";
 import type { ReplayTask } from "./replay.ts";
 import type { Ending, Program } from "./run.ts";
 import { runProgram } from "./run.ts";
+import type { Skipped, Stage } from "./stage.ts";
 import type { StepTask } from "./step.ts";
 
 export interface StageOptions {
@@ -19,20 +20,6 @@ export interface StageOptions {
   readonly python: string;
   /** Small shapes, to see in a minute that every stage works. */
   readonly tiny: boolean;
-}
-
-export interface Stage {
-  readonly name: string;
-  /** Seconds. */
-  readonly limit: number;
-  /** Bytes that must be free, or nothing. */
-  readonly needs?: number;
-  run(seconds: number): Promise<Ending | Skipped>;
-}
-
-interface Skipped {
-  readonly status: "skipped";
-  readonly why: string;
 }
 
 interface Shape {
