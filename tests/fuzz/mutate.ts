@@ -109,10 +109,19 @@ export function mutateJson(seed: string, random: Random): Uint8Array {
   for (let left = 1 + random.below(3); left > 0; left--) {
     changeValue(root, random);
     if (isLarge(root.value)) break;
-    text = JSON.stringify(root.value) ?? "";
+    text = written(root.value) ?? text;
   }
   const bytes = Buffer.from(text);
   return random.below(8) === 0 ? mutateBytes(bytes, random) : bytes;
+}
+
+/** The value as JSON; undefined if it is no JSON, or has more levels than JSON.stringify can write. */
+function written(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether the value's JSON is longer than `maxJson`, roughly; a value that is in two places counts twice. */
