@@ -128,6 +128,8 @@ describe("a config is refused, naming the field, if the family supports a value 
     ["gemma2", "use_bidirectional_attention", true, "MODEL_UNSUPPORTED"],
     ["gemma3", "attn_logit_softcapping", 50, "MODEL_UNSUPPORTED"],
     ["gemma3", "rope_parameters", { chunked_attention: {} }, "MODEL_INVALID"],
+    ["gemma3", "head_dim", 2 ** 24, "MODEL_INVALID"],
+    ["llama", "head_dim", 2 ** 24, "MODEL_INVALID"],
     ["roberta", "is_decoder", true, "MODEL_UNSUPPORTED"],
     ["roberta", "position_embedding_type", "relative_key", "MODEL_UNSUPPORTED"],
     ["roberta", "tie_word_embeddings", false, "MODEL_UNSUPPORTED"],

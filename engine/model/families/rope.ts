@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { log, pow } from "../../numbers/deterministic-math.ts";
-import { parseConfig, positionCount, unsupportedField } from "./config.ts";
+import { invalidField, parseConfig, positionCount, unsupportedField } from "./config.ts";
 
 export interface Frequencies {
   /** Radians per position, for each pair of columns. */
@@ -43,6 +43,8 @@ interface Base {
 }
 
 const defaultTheta = 10_000;
+/** Far above any model. Each two columns have a frequency, whose defined bits take a microsecond. */
+const maxHeadSize = 65_536;
 
 /** @throws MODEL_UNSUPPORTED for a rope_type not implemented; MODEL_INVALID for missing or wrong parameters */
 export function readRotary(config: RotaryConfig, headSize: number): Rotary {
@@ -70,6 +72,8 @@ export function rotaryFrom(
     original_max_position_embeddings: original ?? config.max_position_embeddings,
   };
   const { rope_theta: theta, partial_rotary_factor: part } = parseConfig(baseSchema, known, field);
+  if (headSize > maxHeadSize)
+    throw invalidField("head_dim", `heads have ${headSize} columns; the limit is ${maxHeadSize}`);
   const size = Math.trunc(headSize * part);
   return make({ theta, size, context: config.max_position_embeddings, parameters: known }, field);
 }
