@@ -10,7 +10,7 @@ import type { ChildMessage, Counts } from "./child.ts";
 
 const hangMs = 10_000;
 const watchMs = 500;
-const startMs = 120_000;
+const startMs = 300_000;
 /** A door with more is broken; the rest would take long and say nothing new. */
 const maxFaults = 20;
 
@@ -112,7 +112,7 @@ async function runChild(options: FuzzOptions): Promise<ChildReport> {
   }, watchMs);
   const [code, signal] = (await once(child, "exit")) as [number | null, string | null];
   clearInterval(watch);
-  if (seen.end !== "whole" && seen.next === first) throw new Error(`door ${door} does not open: ${errors}`);
+  if (seen.end !== "whole" && seen.next === first) throw new Error(`door ${door} does not open (${code ?? signal}): ${errors}`);
   const unanswered = seen.end === "whole" ? [] : [...fed.keys()];
   const why =
     seen.end === "late" ? `no answer in ${hangMs / 1_000} s` : `its process ended with ${code ?? signal}: ${errors}`;
