@@ -20,8 +20,8 @@ test.each(Object.keys(doors))("%s", { timeout: 180_000 + inputs * perInputMs }, 
   const database = await testDatabase();
   try {
     const env = { DATABASE_URL: database.url };
-    const onFed = sayProgress(door);
-    const report = await fuzz({ door, seed, first, count: inputs, folder: await scratch(), env, onFed });
+    const said = { onFed: sayProgress(door), onFault: (fault: string) => console.error(fault) };
+    const report = await fuzz({ door, seed, first, count: inputs, folder: await scratch(), env, ...said });
     const { taken, refused, late, peakMb, faults } = report;
     console.info(`${door}: ${taken} taken, ${refused} refused, ${late} late, peak ${Math.round(peakMb)} MB`);
     expect(faults).toStrictEqual([]);

@@ -3,6 +3,7 @@
  * input does not lose the rest: a new child goes on after it. Inputs that were being fed when a child ended are fed again,
  * each alone, to see which of them it was; one that was only late, on a busy machine, is no fault if it is in time alone.
  */
+import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -34,6 +35,8 @@ export interface FuzzOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Told of each input fed. */
   readonly onFed?: (input: number, counts: Counts) => void;
+  /** Told of each fault as it is found. */
+  readonly onFault?: (fault: string) => void;
 }
 
 interface ChildState {
@@ -42,6 +45,8 @@ interface ChildState {
   /** The input to go on with. */
   next: number;
   end: "whole" | "late" | "crash";
+  /** Inputs that are being fed, and until when they may take. */
+  readonly feeding: Map<number, number>;
 }
 
 interface ChildReport extends ChildState {
@@ -71,6 +76,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
       else if (child.end === "late") sum.late += 1;
     }
     if (child.end === "crash" && crashes.length === 0) crashes.push(`${child.why}, but not when it is fed alone`);
+    for (const crash of crashes) options.onFault?.(crash);
     faults.push(...crashes);
     next = child.next;
   }
@@ -79,44 +85,56 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
 
 /** Runs one child until it ends, or an input is late, or it has too many faults. */
 async function runChild(options: FuzzOptions): Promise<ChildReport> {
-  const { door, seed, first, count, folder, env, onFed } = options;
-  const program = fileURLToPath(new URL("child.ts", import.meta.url));
-  const args = ["--import", "tsx", program, door, String(seed), String(first), String(count), folder];
-  const stdio = ["ignore", "ignore", "pipe", "ipc"] as const;
-  const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: [...stdio] });
+  const child = startChild(options);
   let errors = "";
   child.stderr?.on("data", (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-4_000)));
-  const fed = new Map<number, number>();
-  const seen: ChildState = { counts: none, faults: [], next: first, end: "crash" };
-  const named = (input: number | undefined) => `input ${input ?? "none"} of ${door}, seed ${seed}`;
-  let opened = performance.now() + startMs;
+  const seen: ChildState = { counts: none, faults: [], next: options.first, end: "crash", feeding: new Map() };
+  let openUntil = performance.now() + startMs;
   child.on("message", (message: ChildMessage) => {
-    opened = Infinity;
-    if (message.type === "end") seen.end = "whole";
-    if (message.type === "feeding") {
-      fed.set(message.input, performance.now() + hangMs);
-      seen.next = message.input + 1;
-    }
-    if (message.type === "fed") {
-      fed.delete(message.input);
-      seen.counts = message.counts;
-      onFed?.(message.input, message.counts);
-    }
-    if (message.type === "fault") seen.faults.push(`${named(message.input)}: ${message.message}`);
+    openUntil = Infinity;
+    take(message, seen, options);
   });
   const watch = setInterval(() => {
-    const late = performance.now() >= Math.min(opened, ...fed.values());
+    const late = performance.now() >= Math.min(openUntil, ...seen.feeding.values());
     if (!late && seen.faults.length < maxFaults) return;
     seen.end = late ? "late" : "whole";
     child.kill("SIGKILL");
   }, watchMs);
   const [code, signal] = (await once(child, "exit")) as [number | null, string | null];
   clearInterval(watch);
-  if (seen.end !== "whole" && seen.next === first) throw new Error(`door ${door} does not open (${code ?? signal}): ${errors}`);
-  const unanswered = seen.end === "whole" ? [] : [...fed.keys()];
-  const why =
-    seen.end === "late" ? `no answer in ${hangMs / 1_000} s` : `its process ended with ${code ?? signal}: ${errors}`;
-  return { ...seen, unanswered, why: `${named(unanswered[0])}: ${why}` };
+  const how = `its process ended with ${code ?? signal}: ${errors}`;
+  if (seen.end !== "whole" && seen.next === options.first) throw new Error(`${options.door} does not open; ${how}`);
+  const unanswered = seen.end === "whole" ? [] : [...seen.feeding.keys()];
+  const why = seen.end === "late" ? `no answer in ${hangMs / 1_000} s` : how;
+  return { ...seen, unanswered, why: `${nameOf(unanswered[0], options)}: ${why}` };
+}
+
+function startChild({ door, seed, first, count, folder, env }: FuzzOptions): ChildProcess {
+  const program = fileURLToPath(new URL("child.ts", import.meta.url));
+  const args = ["--import", "tsx", program, door, String(seed), String(first), String(count), folder];
+  return spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "pipe", "ipc"] });
+}
+
+function take(message: ChildMessage, seen: ChildState, options: FuzzOptions): void {
+  if (message.type === "end") seen.end = "whole";
+  if (message.type === "feeding") {
+    seen.feeding.set(message.input, performance.now() + hangMs);
+    seen.next = message.input + 1;
+  }
+  if (message.type === "fed") {
+    seen.feeding.delete(message.input);
+    seen.counts = message.counts;
+    options.onFed?.(message.input, message.counts);
+  }
+  if (message.type === "fault") {
+    const fault = `${nameOf(message.input, options)}: ${message.message}`;
+    seen.faults.push(fault);
+    options.onFault?.(fault);
+  }
+}
+
+function nameOf(input: number | undefined, { door, seed }: FuzzOptions): string {
+  return `input ${input ?? "none"} of ${door}, seed ${seed}`;
 }
 
 const none: Counts = { taken: 0, refused: 0, peakMb: 0 };
