@@ -6,7 +6,8 @@ import { SteplogError } from "../schema/errors.ts";
 /** @throws INVALID_ARGUMENT for settings that the device does not support, so that no result is reported under them */
 export async function openDevice(options: { device: string; multiply?: Precision; threads?: number }): Promise<Device> {
   const { multiply = "float32", threads = 0 } = options;
-  const { device } = await chooseDevice(options.device, { threads });
+  const devicesDir = process.env["STEPLOG_DEVICES"] ?? null;
+  const { device } = await chooseDevice(options.device, { threads, devicesDir });
   if (threads > 0 && device.name !== "native") {
     throw new SteplogError(
       "INVALID_ARGUMENT",

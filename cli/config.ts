@@ -16,6 +16,8 @@ export interface ServiceConfig {
   readonly dataDir: string;
   readonly modelsDir: string;
   readonly storageDir: string;
+  /** Installed devices (`steplog device install`). */
+  readonly devicesDir: string;
   readonly host: string;
   readonly port: number;
   readonly device: string;
@@ -38,6 +40,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
     dataDir,
     modelsDir: resolve(readVariable("STEPLOG_MODELS", env) ?? `${dataDir}/models`),
     storageDir: resolve(readVariable("STEPLOG_STORAGE", env) ?? `${dataDir}/storage`),
+    devicesDir: devicesFolder(env),
     host: readVariable("STEPLOG_HOST", env),
     port: readVariable("PORT", env),
     device: readVariable("STEPLOG_DEVICE", env),
@@ -49,6 +52,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
     openToEveryone: readVariable("STEPLOG_OPEN_TO_EVERYONE", env) === "yes",
     logLevel: readVariable("STEPLOG_LOG_LEVEL", env),
   };
+}
+
+/** The folder of installed devices. */
+export function devicesFolder(env: NodeJS.ProcessEnv = process.env): string {
+  return resolve(readVariable("STEPLOG_DEVICES", env) ?? join(readVariable("STEPLOG_DATA", env), "devices"));
 }
 
 function listOf(text = ""): string[] {

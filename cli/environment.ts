@@ -40,6 +40,11 @@ export const variables = {
     default: "$STEPLOG_DATA/storage",
     type: optional,
   },
+  STEPLOG_DEVICES: {
+    meaning: "devices that `steplog device install` makes, one folder each",
+    default: "$STEPLOG_DATA/devices",
+    type: optional,
+  },
   STEPLOG_HOST: {
     meaning: "address that the gateway listens on; the image sets `0.0.0.0`",
     type: text.trim().min(1, "Give an address such as 127.0.0.1.").default("127.0.0.1"),
@@ -82,6 +87,11 @@ export const variables = {
   STEPLOG_URL: {
     meaning: "the service that `steplog tune` and `steplog continue` use",
     type: text.default("http://127.0.0.1:4000"),
+  },
+  TENSORFLOW_LIB: {
+    meaning:
+      "folder of a libtensorflow with headers that `steplog device install` builds against, before it looks elsewhere",
+    type: optional,
   },
   HF_ENDPOINT: {
     meaning: "the hub that `steplog model add` downloads from, or a mirror",

@@ -29,17 +29,25 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["model add", "add a model from a folder or from the Hugging Face hub", () => import("./commands/model-add.ts")],
   ["model list", "list the models folder", () => import("./commands/model-list.ts")],
   ["model remove", "delete a model, unless fine-tunes need it", () => import("./commands/model-remove.ts")],
+  ["device install", "install TensorFlow for tfjs-tensorflow", () => import("./commands/device-install.ts")],
+  ["device list", "show every device, and why one does not open", () => import("./commands/device-list.ts")],
+  ["device remove", "delete an installed device", () => import("./commands/device-remove.ts")],
   ["score", "compute the loss of each row of a file under a model", () => import("./commands/score.ts")],
   ["generate", "continue a prompt, greedily or by sampling", () => import("./commands/generate.ts")],
   ["init", "write a model with random weights, for benchmarks and tests", () => import("./commands/init.ts")],
 ];
 
-const modelsDescription = "manage the models folder (STEPLOG_MODELS): the models that can be fine-tuned";
+/** Of the words that begin several commands. */
+const groupDescriptions: Readonly<Record<string, string>> = {
+  model: "manage the models folder (STEPLOG_MODELS): the models that can be fine-tuned",
+  device: "manage the compute devices of this machine, those to install too (STEPLOG_DEVICES)",
+};
 
 const examples = `
 Examples:
   steplog start                                         run the whole service until Ctrl-C
   steplog model add facebook/opt-125m                   add a model from the hub
+  steplog device install tfjs-gpu                       compute on an NVIDIA GPU
   steplog tune fine-tune.json                           create a fine-tune, follow it, exit with its outcome
   steplog log run.steplog --json                        print what a log contains
   steplog reconstruct --base BASE --log run.steplog --out TUNED
@@ -94,7 +102,7 @@ export async function build(wanted: (name: string) => boolean): Promise<Command>
 
 function groupNamed(program: Command, name: string): Command {
   const known = program.commands.find((command) => command.name() === name);
-  return known ?? prepare(program.command(name).description(modelsDescription), `steplog ${name}`);
+  return known ?? prepare(program.command(name).description(groupDescriptions[name] ?? ""), `steplog ${name}`);
 }
 
 /** Wrong usage is thrown, and names the help that describes the right one. */

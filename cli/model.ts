@@ -14,6 +14,7 @@ import { loadModel } from "../engine/model/model.ts";
 import { limitsForFolder, tryInSandbox } from "../models/folder-checks.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { programPath } from "../schema/package.ts";
+import { devicesFolder } from "./config.ts";
 
 export interface ReadingOptions {
   model: string;
@@ -28,7 +29,7 @@ export async function openForReading(sandbox: Sandbox, options: ReadingOptions):
   await tryInSandbox(sandbox, { path, adapter: adapterPath });
   const folder = await openModelFolder(path);
   const adapter = adapterPath ? await openAdapter(adapterPath, folder.architecture) : null;
-  const { device } = await chooseDevice(options.device);
+  const { device } = await chooseDevice(options.device, { devicesDir: devicesFolder() });
   return loadModel(folder, device, "rademacher", { adapter });
 }
 

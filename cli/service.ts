@@ -57,6 +57,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     STEPLOG_DATA: config.dataDir,
     STEPLOG_MODELS: config.modelsDir,
     STEPLOG_STORAGE: config.storageDir,
+    STEPLOG_DEVICES: config.devicesDir,
     STEPLOG_DEVICE: config.device,
     STEPLOG_THREADS: String(config.threads),
     STEPLOG_HOST: config.host,

@@ -68,6 +68,8 @@ export interface ReplayOptions {
   readonly outDir: string;
   /** Compute device, as STEPLOG_DEVICE names it; "auto" when left out. All give the same bits. */
   readonly device?: string;
+  /** Folder of the devices that `steplog device install` made (STEPLOG_DEVICES); none when left out. */
+  readonly devicesDir?: string;
   /**
    * Whether to read the result back and replay a sample of its weights, or all, a second time in plain TypeScript; false when
    * left out.
@@ -91,7 +93,7 @@ export interface ReplayOptions {
 export async function replay({ baseDir, log: given, outDir, ...options }: ReplayOptions): Promise<Reconstruction> {
   const log = packedLogs.get(given) ?? given;
   const base = await openModelFolder(resolve(baseDir));
-  const { device } = await chooseDevice(options.device ?? "auto");
+  const { device } = await chooseDevice(options.device ?? "auto", { devicesDir: options.devicesDir ?? null });
   try {
     return await reconstruct({
       base,

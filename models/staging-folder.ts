@@ -6,15 +6,14 @@
  * models/.steplog/ partial/NAME/       the files so far           partial/NAME.json   checksums of the wanted files
  *                  partial/NAME.lock   who is working on them     removed/            models being deleted
  */
-import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
-import { hostname } from "node:os";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { ModelFolder } from "../engine/model/files/folder.ts";
 import { modelBytes, openModelFolder } from "../engine/model/files/folder.ts";
 import { keptBaseHash } from "../engine/model/files/hashes.ts";
+import { withLock } from "../engine/model/files/lock.ts";
 import type { Source } from "../engine/model/files/origin.ts";
 import { readOrigin, writeOrigin } from "../engine/model/files/origin.ts";
-import { isAlive } from "../engine/model/files/partial.ts";
 import { inSandbox } from "../sandbox/sandbox.ts";
 import { SteplogError, asDiskError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
@@ -54,12 +53,7 @@ export async function withStagingFolder<T>(staging: StagingFolder, work: () => P
   try {
     await deleteRemoved(staging.modelsDir).catch(() => {});
     await mkdir(staging.partial, { recursive: true });
-    await takeLock(lock);
-    try {
-      return await work();
-    } finally {
-      await rm(lock, { force: true });
-    }
+    return await withLock(lock, "adding this model", work);
   } catch (error) {
     throw asDiskError(error, `The models folder ${staging.modelsDir}`);
   }
@@ -86,27 +80,6 @@ export async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-async function takeLock(path: string): Promise<void> {
-  const mine = `${process.pid} ${hostname()}`;
-  for (let turn = 0; turn < 2; turn++) {
-    try {
-      await writeFile(path, mine, { flag: "wx" });
-      return;
-    } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-    }
-    const [pid = "", host = ""] = (await readFile(path, "utf8").catch(() => "")).split(" ");
-    if (host !== hostname() || isAlive(Number(pid))) {
-      throw new SteplogError(
-        "CONFLICT",
-        `Process ${pid} on ${host} is adding this model. Wait for it; if it is gone, delete ${path}.`,
-      );
-    }
-    await rm(path, { force: true });
-  }
-  throw new SteplogError("CONFLICT", `Another process is adding this model: ${path}.`);
 }
 
 export interface AddedModel extends ReturnType<typeof modelSummary> {

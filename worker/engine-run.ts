@@ -3,7 +3,13 @@ import { basename } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { CallMarks } from "../engine/thread/foreign.ts";
 import { blamedCall, callMarks, runningCall } from "../engine/thread/foreign.ts";
-import type { ControlMessage, EngineMessage, EngineRequest, EngineThreadData } from "../engine/thread/messages.ts";
+import type {
+  ControlMessage,
+  EngineMessage,
+  EngineRequest,
+  EngineThreadData,
+  ThreadDevice,
+} from "../engine/thread/messages.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { programPath } from "../schema/package.ts";
 
@@ -27,12 +33,11 @@ const usualPatience: Patience = { callMs: 60_000, stoppingMs: 3_000 };
 
 export function startEngine(
   request: EngineRequest,
-  deviceName: string,
-  threads: number,
+  device: ThreadDevice,
   patience: Patience = usualPatience,
 ): EngineRun {
   const marks = callMarks();
-  const workerData: EngineThreadData = { request, deviceName, threads, marks };
+  const workerData: EngineThreadData = { request, device, marks };
   const thread = new Worker(programPath("engine/thread/engine-thread"), { workerData });
   const send = (message: ControlMessage) => thread.postMessage(message);
   const blamed = (reason: string) => blamedCall(basename(request.modelPath), reason);

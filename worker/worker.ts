@@ -10,6 +10,7 @@ import { randomUUID } from "node:crypto";
 import { basename } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Precision } from "../engine/devices/device.ts";
+import type { ThreadDevice } from "../engine/thread/messages.ts";
 import { failureOf } from "../engine/thread/messages.ts";
 import type { ModelsAtHand } from "../models/registration.ts";
 import { SteplogError, asSteplogError } from "../schema/errors.ts";
@@ -33,13 +34,11 @@ export interface WorkerOptions {
   readonly modelsDir: string;
   /** What the models folder holds; changes while the worker runs. */
   readonly models: ModelsAtHand;
-  /** Name of the compute device; and what it is and why it was chosen, which the run records. */
-  readonly device: string;
+  /** The compute device; and what it is and why it was chosen, which the run records. */
+  readonly device: ThreadDevice;
   readonly deviceNote: string;
   /** What the device can multiply in. */
   readonly precisions: readonly Precision[];
-  /** Threads of the native device; 0 for as many as there are cores. */
-  readonly threads: number;
   readonly log: Log;
   /** Aborted to stop: the current job is released. */
   readonly signal: AbortSignal;
@@ -118,7 +117,7 @@ async function workOn(options: WorkerOptions, job: ClaimedJob, weightsDir: strin
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   const running = await jobHandlers[job.kind].start({ store, job, modelsDir, deviceNote, weightsDir, stop });
-  const engine = startEngine(running.request, options.device, options.threads);
+  const engine = startEngine(running.request, options.device);
   stopping.signal.addEventListener("abort", () => engine.stop(), { once: true });
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();

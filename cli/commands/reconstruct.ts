@@ -4,6 +4,7 @@ import { InvalidArgumentError, Option } from "commander";
 import type { Verification } from "../../log/index.ts";
 import { readLog, replay } from "../../log/index.ts";
 import { SteplogError } from "../../schema/errors.ts";
+import { devicesFolder } from "../config.ts";
 import { readUserFile, requireWritable } from "../files.ts";
 import { deviceOption } from "../options.ts";
 import { ProgressLine, print, printJson } from "../output.ts";
@@ -59,6 +60,7 @@ async function reconstructCommand(options: ReconstructOptions): Promise<void> {
     log,
     outDir: options.out,
     device: options.device,
+    devicesDir: devicesFolder(),
     verify: options.verify ?? false,
     replace: options.force ?? false,
     merge: options.merge ?? false,

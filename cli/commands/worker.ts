@@ -26,7 +26,8 @@ async function worker(): Promise<void> {
   const databaseUrl = needDatabaseUrl(config);
   const signal = stopSignal();
   const log = createLog("worker", config.logLevel);
-  const { device, why } = await chooseDevice(config.device, { threads: config.threads });
+  const { threads, devicesDir } = config;
+  const { device, name, why } = await chooseDevice(config.device, { threads, devicesDir });
   const deviceNote = `${device.name}: ${device.description} (${why})`;
   device.dispose();
   log.info({ device: device.name }, `Computes on ${deviceNote}.`);
@@ -44,7 +45,7 @@ async function worker(): Promise<void> {
     log.info({ models, modelsDir }, `Registered ${counted(models.length, "base model")}.`);
     reportReady({ models, device: deviceNote });
     const shared = { store, name: `${hostname()}-${process.pid}`, modelsDir, log, signal };
-    const compute = { device: device.name, deviceNote, precisions: device.precisions, threads: config.threads };
+    const compute = { device: { name, threads, devicesDir }, deviceNote, precisions: device.precisions };
     await Promise.all([
       runWorker({ ...shared, ...compute, models: atHand }),
       watchModels({ ...shared, atHand, checks }),

@@ -17,7 +17,7 @@ const maxUnhandled = 1_000;
 
 const port = parentPort;
 invariant(port, "engine-thread.ts runs in a worker thread");
-const { request, deviceName, threads, marks } = workerData as EngineThreadData;
+const { request, device: wanted, marks } = workerData as EngineThreadData;
 
 let stopping = false;
 let unhandled = 0;
@@ -27,7 +27,7 @@ port.on("message", (message: ControlMessage) => {
 });
 
 try {
-  const { device } = await chooseDevice(deviceName, { threads });
+  const { device } = await chooseDevice(wanted.name, wanted);
   for await (const message of messages(device)) await send(message);
 } catch (error) {
   await send(failedMessage(error));

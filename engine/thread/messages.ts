@@ -101,10 +101,16 @@ export function failureOf(message: EngineMessage & { type: "failed" }): SteplogE
   return new SteplogError(message.code, message.message, message.issues);
 }
 
+/** The device to open, as chooseDevice takes it. */
+export interface ThreadDevice {
+  readonly name: string;
+  readonly threads: number;
+  readonly devicesDir: string | null;
+}
+
 /** Arguments of the engine thread. */
 export interface EngineThreadData {
   readonly request: EngineRequest;
-  readonly deviceName: string;
-  readonly threads: number;
+  readonly device: ThreadDevice;
   readonly marks: CallMarks;
 }

@@ -1,13 +1,14 @@
 /** Which device is chosen, that devices free their memory, and that wasm runs in a worker thread. */
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
-import { chooseDevice, deviceNames, listDevices } from "../../engine/devices/choose.ts";
+import { chooseDevice, deviceNames } from "../../engine/devices/choose.ts";
 import { createTensorflowDevice } from "../../engine/devices/tensorflow/tensorflow.ts";
 import { createWasmDevice } from "../../engine/devices/wasm/wasm.ts";
+import { devicesDir, devicesHere } from "../support/open-devices.ts";
 import type { Operation } from "./devices.inputs.ts";
 import { computationOf, load, perturbations, run } from "./devices.inputs.ts";
 
-const listed = await listDevices();
+const listed = await devicesHere();
 const missing = listed.filter((device) => "missing" in device);
 
 describe("chooseDevice", () => {
@@ -19,7 +20,7 @@ describe("chooseDevice", () => {
 
   test("auto uses the first that opens, and reports why", async () => {
     const messages: string[] = [];
-    const { device, why } = await chooseDevice("auto", { log: (message) => messages.push(message) });
+    const { device, why } = await chooseDevice("auto", { devicesDir, log: (message) => messages.push(message) });
     const first = listed.find((candidate) => "open" in candidate);
     expect(why).toContain(`auto uses the first that opens: ${first?.name}`);
     expect(first?.name).toMatch(new RegExp(`^${device.name}`, "u"));
@@ -38,7 +39,7 @@ describe("chooseDevice", () => {
     "a missing device that is requested by name is an error, not another device",
     async () => {
       for (const { name } of missing) {
-        await expect(chooseDevice(name)).rejects.toMatchObject({
+        await expect(chooseDevice(name, { devicesDir })).rejects.toMatchObject({
           code: "DEVICE_UNAVAILABLE",
           message: expect.stringMatching(/Tried: .+docs\/devices\.md/u) as string,
         });
@@ -63,7 +64,7 @@ const everyOperation: Operation = {
 
 const counting = [
   { name: "tfjs-wasm", open: createWasmDevice },
-  { name: "tfjs-tensorflow", open: () => Promise.resolve(createTensorflowDevice()) },
+  { name: "tfjs-tensorflow", open: () => Promise.resolve(createTensorflowDevice(devicesDir)) },
 ].filter(({ name }) => !missing.some((device) => device.name === name));
 
 describe.each(counting)("$name", ({ open }) => {

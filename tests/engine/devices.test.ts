@@ -6,20 +6,19 @@
  */
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { listDevices } from "../../engine/devices/choose.ts";
 import type { Activation, Device, KeyValueCache, Pass, WeightDtype } from "../../engine/devices/device.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import type { Noise } from "../../engine/numbers/noise.ts";
 import { toBfloat16 } from "../../engine/numbers/scalar.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import { expectClose, expectSameBytes } from "../support/equal.ts";
-import { threadsOf } from "../support/open-devices.ts";
+import { devicesHere, threadsOf } from "../support/open-devices.ts";
 import { remember } from "../support/remember.ts";
 import type { Operation, Shape } from "./devices.inputs.ts";
 import { Draw, computationOf, load, lookup, perturbations, propertySeed, run } from "./devices.inputs.ts";
 import { headOperations, linear, norm, operations } from "./devices.operations.ts";
 
-const listed = await listDevices();
+const listed = await devicesHere();
 const present = listed.flatMap((device) => ("open" in device ? [device] : []));
 const missing = listed.flatMap((device) => ("missing" in device ? [device] : []));
 const promised = (process.env["STEPLOG_TEST_DEVICES"] ?? "").split(",").filter((name) => name !== "");

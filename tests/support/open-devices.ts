@@ -2,12 +2,17 @@
  * Every device that this machine has, open. The native device held to an instruction set computes in one thread: files of
  * tests run side by side, and more threads than cores spend their time waiting for one another.
  */
-import type { DeviceName } from "../../engine/devices/choose.ts";
+import type { DeviceName, ListedDevice } from "../../engine/devices/choose.ts";
 import { listDevices } from "../../engine/devices/choose.ts";
 import type { Device } from "../../engine/devices/device.ts";
 
+/** The folder of installed devices that the tests are given, by the variable that a worker reads. */
+export const devicesDir = process.env["STEPLOG_DEVICES"] ?? null;
+
+export const devicesHere = (): Promise<ListedDevice[]> => listDevices(devicesDir);
+
 export async function openDevices(): Promise<Device[]> {
-  const listed = await listDevices();
+  const listed = await devicesHere();
   return Promise.all(listed.flatMap(({ name, ...device }) => ("open" in device ? [device.open(threadsOf(name))] : [])));
 }
 

@@ -15,6 +15,8 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   sandbox: ["schema"],
   dataset: ["schema", "sandbox"],
   engine: ["schema", "dataset"],
+  // Runs npm, pip and a compiler to install what a device needs.
+  devices: ["schema", "engine"],
   store: ["schema"],
   models: ["schema", "sandbox", "dataset", "engine", "store"],
   server: ["store", "schema", "sandbox", "dataset"],
@@ -23,7 +25,7 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   client: ["schema"],
   // Published for programs of others: reads logs and rebuilds weights without a service.
   log: ["schema", "engine"],
-  cli: ["schema", "sandbox", "dataset", "engine", "models", "store", "server", "worker", "client", "log"],
+  cli: ["schema", "sandbox", "dataset", "engine", "devices", "models", "store", "server", "worker", "client", "log"],
   bench: ["schema", "dataset", "engine"],
   // The page runs in a browser.
   dashboard: ["schema", "client"],
@@ -35,6 +37,7 @@ const mainFolders = new Set([
   "sandbox",
   "dataset",
   "engine",
+  "devices",
   "store",
   "server",
   "worker",

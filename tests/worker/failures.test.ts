@@ -15,7 +15,8 @@ import { randomModel, scratch } from "../support/models.ts";
 import { testStore } from "../support/postgres.ts";
 
 const silent: Log = { info() {}, warn() {}, error() {} };
-const compute = { device: "plain", deviceNote: "plain", precisions: ["float32"] as const, threads: 1 };
+const plain = { name: "plain", threads: 1, devicesDir: null };
+const compute = { device: plain, deviceNote: "plain", precisions: ["float32"] as const };
 const name = "w";
 
 const held: ClaimedJob = {

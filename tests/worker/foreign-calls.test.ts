@@ -9,6 +9,8 @@ import { startEngine } from "../../worker/engine-run.ts";
 import { scratch } from "../support/models.ts";
 import { modelPath } from "./run.ts";
 
+const plain = { name: "plain", threads: 1, devicesDir: null };
+
 /** A run on the demo's base, with this pattern in its tokenizer, and a row on which it takes for ever. */
 async function endlessRun(): Promise<FineTuneRequest> {
   const folder = await scratch();
@@ -41,7 +43,7 @@ async function endlessRun(): Promise<FineTuneRequest> {
 }
 
 test("it is given up, and the model is blamed by name", { timeout: 60_000 }, async () => {
-  const engine = startEngine(await endlessRun(), "plain", 1, { callMs: 300, stoppingMs: 300 });
+  const engine = startEngine(await endlessRun(), plain, { callMs: 300, stoppingMs: 300 });
   const all = async () => {
     for await (const message of engine.messages) expect(message.type).toBe("never");
   };
@@ -54,7 +56,7 @@ test("it is given up, and the model is blamed by name", { timeout: 60_000 }, asy
 
 test("a request to stop is answered, and the thread ends", { timeout: 60_000 }, async () => {
   let looks = 0;
-  const engine = startEngine(await endlessRun(), "plain", 1, {
+  const engine = startEngine(await endlessRun(), plain, {
     stoppingMs: 300,
     // Read at each look at a call that runs: by the fifth it is the endless one.
     get callMs() {

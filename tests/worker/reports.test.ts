@@ -26,7 +26,8 @@ test("a model that was found is reported before the claim that may need it", asy
       models.add("tiny", "ab".repeat(32));
     },
   };
-  const compute = { device: "plain", deviceNote: "plain", precisions: ["float32"] as const, threads: 1 };
+  const device = { name: "plain", threads: 1, devicesDir: null };
+  const compute = { device, deviceNote: "plain", precisions: ["float32"] as const };
   await runWorker({ store, name: "w", modelsDir: "", models, ...compute, log: silent, signal: stop.signal });
   expect(seen).toEqual([
     { claimed: [], listed: [[]] },

@@ -2,9 +2,9 @@
  * The raw binding of tfjs-node: any TensorFlow operation by name, on handles that are freed explicitly. The noise needs uint16,
  * bfloat16 and counter-based random numbers, and tfjs's own kernels have none of them.
  */
-import { createRequire } from "node:module";
-import util from "node:util";
 import { invariant } from "../../../schema/errors.ts";
+import type { InstallableName } from "./packages.ts";
+import { candidates } from "./packages.ts";
 
 /** DataType of tensorflow/core/framework/types.proto. */
 export const types = {
@@ -45,34 +45,31 @@ interface Output {
   readonly shape: readonly number[];
 }
 
-const packages = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"] as const;
-
-/** @throws if neither package can be loaded, with the reason for each */
-export function loadBinding(): { binding: Binding; description: string } {
+/**
+ * The first package that loads.
+ * @param devicesDir folder of installed devices (packages.ts), if there is one
+ * @param only this installed device
+ * @throws if there is none, with the reason for each
+ */
+export function loadBinding(
+  devicesDir: string | null = null,
+  only: InstallableName | null = null,
+): { binding: Binding; description: string; onGpu: boolean } {
   const failures: string[] = [];
-  for (const name of packages) {
+  for (const candidate of candidates(devicesDir, only)) {
     try {
-      const binding = bindingOf(requireQuietly(name));
-      const processor = binding.isUsingGpuDevice() ? "GPU" : "CPU";
-      return { binding, description: `TensorFlow.js, ${name}, TensorFlow ${binding.TF_Version} on ${processor}` };
+      const binding = bindingOf(candidate.load());
+      const onGpu = binding.isUsingGpuDevice();
+      const { TF_Version: version } = binding;
+      const description = `TensorFlow.js, ${candidate.package}, TensorFlow ${version} on ${onGpu ? "GPU" : "CPU"}`;
+      return { binding, description, onGpu };
     } catch (error) {
-      failures.push(`${name}: ${error instanceof Error ? (error.message.split("\n", 1)[0] ?? "") : String(error)}`);
+      const [reason = ""] = (error instanceof Error ? error.message : String(error)).split("\n", 1);
+      failures.push(`${candidate.label}: ${reason}`);
     }
   }
+  if (failures.length === 0) failures.push(`${only ?? "it"} is not installed`);
   throw new Error(failures.join("; "));
-}
-
-/**
- * Loads a package with TensorFlow's environment variables set: no informational logs, and no TF32, whose ten bits of mantissa
- * would hide the difference of two losses. tfjs-node also needs a function that Node.js 23 removed.
- */
-function requireQuietly(name: string): unknown {
-  process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
-  process.env["NVIDIA_TF32_OVERRIDE"] ??= "0";
-  if (!("isNullOrUndefined" in util)) {
-    Object.defineProperty(util, "isNullOrUndefined", { value: (value: unknown) => value == null });
-  }
-  return createRequire(import.meta.url)(name);
 }
 
 function bindingOf(tf: unknown): Binding {

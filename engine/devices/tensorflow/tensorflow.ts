@@ -65,13 +65,14 @@ interface TensorflowCache extends KeyValueCache {
 }
 
 export interface TensorflowDevice extends Device {
+  readonly onGpu: boolean;
   /** Number of tensors that TensorFlow has allocated. */
   tensors(): number;
 }
 
-/** @throws if neither tfjs-node package can be loaded */
-export function createTensorflowDevice(): TensorflowDevice {
-  const { binding, description } = loadBinding();
+/** @param found as loadBinding takes it @throws if no tfjs-node package can be loaded */
+export function createTensorflowDevice(...found: Parameters<typeof loadBinding>): TensorflowDevice {
+  const { binding, description, onGpu } = loadBinding(...found);
   const tf = new TensorFlow(binding);
   const weights = new Owned<Weight, TensorflowWeight>();
   const caches = new Owned<KeyValueCache, TensorflowCache>();
@@ -88,6 +89,7 @@ export function createTensorflowDevice(): TensorflowDevice {
   return {
     name,
     description,
+    onGpu,
     precisions,
     createWeight: (spec, bytes) => weights.add(storeTensorflowWeight(tf, spec, bytes)),
     freeWeight,

@@ -1,0 +1,64 @@
+/**
+ * Where @tensorflow/tfjs-node is looked for: first among the devices that `steplog device install` made, in a folder each,
+ * which no npm install touches; then beside Steplog.
+ */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import util from "node:util";
+
+/** What can be installed, the name of its folder, and the npm package in it. In the order in which they are tried. */
+export const installable = {
+  "tfjs-gpu": "@tensorflow/tfjs-node-gpu",
+  "tfjs-cpu": "@tensorflow/tfjs-node",
+} as const;
+
+export type InstallableName = keyof typeof installable;
+
+export const installableNames: readonly InstallableName[] = ["tfjs-gpu", "tfjs-cpu"];
+
+/** The folder of an installed device, below the folder of all of them. */
+export function installedFolder(devicesDir: string, name: InstallableName): string {
+  return join(devicesDir, name);
+}
+
+/** A package that may be there. */
+export interface Candidate {
+  readonly package: string;
+  /** Such as "@tensorflow/tfjs-node in /var/lib/steplog/devices/tfjs-cpu". */
+  readonly label: string;
+  load(): unknown;
+}
+
+/** @param only this installed device, and nothing else; null for all that may be there */
+export function candidates(devicesDir: string | null, only: InstallableName | null): Candidate[] {
+  const wanted = only === null ? installableNames : [only];
+  const installed = wanted.flatMap((name) => {
+    if (devicesDir === null) return [];
+    const folder = installedFolder(devicesDir, name);
+    return existsSync(folder) || only !== null ? [candidateIn(folder, installable[name])] : [];
+  });
+  return only === null ? [...installed, ...wanted.map((name) => candidateBeside(installable[name]))] : installed;
+}
+
+function candidateIn(folder: string, name: string): Candidate {
+  const require = createRequire(join(folder, "package.json"));
+  return { package: name, label: `${name} in ${folder}`, load: () => requireQuietly(require, name) };
+}
+
+function candidateBeside(name: string): Candidate {
+  return { package: name, label: name, load: () => requireQuietly(createRequire(import.meta.url), name) };
+}
+
+/**
+ * Loads a package with TensorFlow's environment variables set: no informational logs, and no TF32, whose ten bits of mantissa
+ * would hide the difference of two losses. tfjs-node also needs a function that Node.js 23 removed.
+ */
+function requireQuietly(require: NodeJS.Require, name: string): unknown {
+  process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
+  process.env["NVIDIA_TF32_OVERRIDE"] ??= "0";
+  if (!("isNullOrUndefined" in util)) {
+    Object.defineProperty(util, "isNullOrUndefined", { value: (value: unknown) => value == null });
+  }
+  return require(name);
+}
