@@ -1,14 +1,14 @@
 /** Which device is chosen, that devices free their memory, and that wasm runs in a worker thread. */
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
-import { chooseDevice, deviceNames } from "../../engine/devices/choose.ts";
+import { chooseDevice, deviceNames, listDevices } from "../../engine/devices/choose.ts";
 import { createTensorflowDevice } from "../../engine/devices/tensorflow/tensorflow.ts";
 import { createWasmDevice } from "../../engine/devices/wasm/wasm.ts";
-import { devicesDir, devicesHere } from "../support/open-devices.ts";
+import { devicesDir } from "../support/open-devices.ts";
 import type { Operation } from "./devices.inputs.ts";
 import { computationOf, load, perturbations, run } from "./devices.inputs.ts";
 
-const listed = await devicesHere();
+const listed = await listDevices(devicesDir);
 const missing = listed.filter((device) => "missing" in device);
 
 describe("chooseDevice", () => {

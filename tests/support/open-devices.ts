@@ -9,7 +9,16 @@ import type { Device } from "../../engine/devices/device.ts";
 /** The folder of installed devices that the tests are given, by the variable that a worker reads. */
 export const devicesDir = process.env["STEPLOG_DEVICES"] ?? null;
 
-export const devicesHere = (): Promise<ListedDevice[]> => listDevices(devicesDir);
+/** STEPLOG_TEST_ONLY (comma list) leaves out all other devices. */
+const only = (process.env["STEPLOG_TEST_ONLY"] ?? "").split(",").filter((name) => name !== "");
+
+export async function devicesHere(): Promise<ListedDevice[]> {
+  const listed = await listDevices(devicesDir);
+  return only.length === 0 ? listed : listed.filter(({ name }) => only.includes(name));
+}
+
+/** The device of tests that take one: the first that opens, of all or of STEPLOG_TEST_ONLY. */
+export const oneDevice = only[0] ?? "auto";
 
 export async function openDevices(): Promise<Device[]> {
   const listed = await devicesHere();

@@ -9,12 +9,13 @@ import type { LogEntry } from "../../schema/step-log.ts";
 import { decodeHeader, packEntries } from "../../schema/step-log.ts";
 import { runFineTune } from "../../engine/train/run.ts";
 import type { EngineMessage, FineTuneRequest } from "../../engine/thread/messages.ts";
+import { devicesDir, oneDevice } from "../support/open-devices.ts";
 import { scratch } from "../support/models.ts";
 
 export const demo = (name: string) => fileURLToPath(new URL(`../../demo/${name}`, import.meta.url));
 export const modelPath = demo("base");
 /** One thread: the other core has another file's tests. The weights are the same, whatever the number of threads. */
-export const { device } = await chooseDevice("auto", { threads: 1 });
+export const { device } = await chooseDevice(oneDevice, { threads: 1, devicesDir });
 
 export type Changes = Partial<Omit<FineTuneRequest, "entries">> & { readonly entries?: readonly LogEntry[] };
 
