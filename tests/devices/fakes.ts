@@ -38,10 +38,10 @@ esac`;
 export interface Fakes {
   readonly devicesDir: string;
   /** What the programs were called with. */
-  calls(): Promise<string>;
-  request(changes?: Partial<InstallRequest>, variables?: Readonly<Record<string, string>>): InstallRequest;
+  readonly calls: () => Promise<string>;
+  readonly request: (changes?: Partial<InstallRequest>, variables?: Readonly<Record<string, string>>) => InstallRequest;
   /** What is in the folder of devices. */
-  left(): Promise<string[]>;
+  readonly left: () => Promise<string[]>;
 }
 
 /** @param missing programs that are not on the PATH */
