@@ -6,13 +6,18 @@
 #   bench/gpu.sh --tiny --out tiny.json             small shapes, in a minute; also without a GPU
 #   bench/gpu.sh --table gpu.json                   writes the tables of docs/GPU.md
 #
-# It takes TensorFlow from where the device finds it: `steplog device install tfjs-gpu`, or NODE_PATH. STEPLOG_PYTHON, or
-# --python, names a Python with torch. The clone needs its packages (npm ci), which may have been copied.
+# It takes TensorFlow from where `steplog device install tfjs-gpu` puts it (STEPLOG_DEVICES, or data/devices of the clone), or
+# from NODE_PATH. STEPLOG_PYTHON, or --python, names a Python with torch. The clone needs its packages (npm ci), which may have
+# been copied.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
+export STEPLOG_DEVICES="${STEPLOG_DEVICES:-$root/data/devices}"
+
 # By default TensorFlow takes all the memory of a GPU when it starts, and its use could not be seen, nor torch run beside it.
 export TF_FORCE_GPU_ALLOW_GROWTH="${TF_FORCE_GPU_ALLOW_GROWTH:-true}"
+# What the driver compiles for this GPU is kept for the next process, all of it.
+export CUDA_CACHE_MAXSIZE="${CUDA_CACHE_MAXSIZE:-4294967296}"
 export NVIDIA_TF32_OVERRIDE="${NVIDIA_TF32_OVERRIDE:-0}"
 export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}"
 

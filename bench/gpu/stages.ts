@@ -38,9 +38,9 @@ export async function stagesOf(options: StageOptions): Promise<Stage[]> {
   const sizes = options.tiny ? [{ config: "tiny", limits: [20, 20] } as const] : shapes;
   const [small, ...larger] = await Promise.all(sizes.map((shape) => stagesOfShape(shape, options)));
   return [
-    childStage("open", "open", 60, options, {}),
-    childStage("bits of a log", "bits", 60, options, { vocabulary: options.tiny ? 5_000 : 70_000 }),
-    { name: "placement", limit: 60, run: (seconds) => runPlacement(options, seconds) },
+    childStage("open", "open", 120, options, {}),
+    childStage("bits of a log", "bits", 90, options, { vocabulary: options.tiny ? 5_000 : 70_000 }),
+    { name: "placement", limit: 90, run: (seconds) => runPlacement(options, seconds) },
     ...(small ?? []),
     { name: "conformance", limit: 100, run: (seconds) => runConformance(options, seconds) },
     ...larger.flat(),
@@ -119,7 +119,10 @@ async function runConformance({ device, tiny }: StageOptions, seconds: number): 
   if (vitest === null || !existsSync(suite)) return { status: "skipped", why: "There is no vitest here (npm ci)." };
   const pattern = `device '?${device}'? agrees with the plain one on ${tiny ? "every bit" : ""}`;
   const args = [programPath("bench/gpu/conformance"), vitest, suite, pattern];
-  return runProgram({ file: process.execPath, args, environment: { STEPLOG_TEST_DEVICES: device } }, seconds);
+  return runProgram(
+    { file: process.execPath, args, environment: { STEPLOG_TEST_DEVICES: device, STEPLOG_TEST_ONLY: device } },
+    seconds,
+  );
 }
 
 function programOf(name: string): string | null {
