@@ -1,118 +1,256 @@
-/** Rotary positions and attention as TensorFlow operations, on packed activations [sides, rows, columns]. */
-import type { AttentionShape, RotaryShape } from "../device.ts";
-import type { Handle, TensorFlow } from "./binding.ts";
-
-/** x cos + partner sin, where a column's partner is the other column of its pair. Columns without a partner do not change. */
-export function rotated(tf: TensorFlow, x: Handle, shape: RotaryShape): Handle {
-  const { headSize, positions, frequencies, pairing, scale } = shape;
-  const [sides = 1, rows = 0, columns = 0] = x.shape;
-  const partners = Int32Array.from({ length: headSize }, (_, c) => c);
-  const cosines = new Float32Array(rows * headSize).fill(1);
-  const sines = new Float32Array(rows * headSize);
-  frequencies.forEach((frequency, pair) => {
-    const [a, b] = pairing === "half" ? [pair, pair + frequencies.length] : [2 * pair, 2 * pair + 1];
-    partners[a] = b;
-    partners[b] = a;
-    positions.forEach((position, row) => {
-      const [cos, sin] = [Math.cos(position * frequency) * scale, Math.sin(position * frequency) * scale];
-      cosines[row * headSize + a] = cos;
-      cosines[row * headSize + b] = cos;
-      sines[row * headSize + a] = -sin;
-      sines[row * headSize + b] = sin;
-    });
-  });
-  const heads = tf.reshape(x, [sides, rows, columns / headSize, headSize]);
-  const table = [1, rows, 1, headSize];
-  const kept = tf.binary("Mul", heads, tf.constant(cosines, table));
-  const crossed = tf.binary("Mul", tf.gather(heads, partners, 3), tf.constant(sines, table));
-  return tf.reshape(tf.binary("AddV2", kept, crossed), [sides, rows, columns]);
-}
-
-export function capped(tf: TensorFlow, x: Handle, softcap: number | undefined): Handle {
-  if (softcap === undefined) return x;
-  return tf.binary("Mul", tf.unary("Tanh", tf.binary("Div", x, tf.scalar(softcap))), tf.scalar(softcap));
-}
-
 /**
- * softmax(scale * q k^T) v of sequences padded to the longest: [sides, sequences, key heads, group, tokens, size]. Sequence i
- * has shape.lengths[i] queries and seen[i] keys and values; its last query is at the position of its last key.
+ * Attention as TensorFlow operations. Scores exist for some sequences, heads and queries at a time: at most `scoreElements` of
+ * them, unless a single query sees more keys. Sequences of one group are padded to its longest, and share a group only if
+ * little of it is padding.
  */
+import type { AttentionShape } from "../device.ts";
+import type { Handle, TensorFlow } from "./binding.ts";
+import { types } from "./binding.ts";
+import { capped, steps } from "./operations.ts";
+
+/** Scores in memory at a time. */
+export const scoreElements = 2 ** 21;
+
+/** Scores of padding that a group may have however small it is. */
+const freePadding = 2 ** 14;
+
+/** Sequences whose queries and keys are consecutive rows of q, k and v [rows, columns]. */
+export interface Sequence {
+  readonly queries: number;
+  /** The last query is at the position of the last key. */
+  readonly keys: number;
+}
+
+/** Makes a constant, or finds it where the pass made it before. */
+export type Constants = (key: string, make: () => Handle) => Handle;
+
+interface Attention {
+  readonly tf: TensorFlow;
+  readonly shape: AttentionShape;
+  readonly size: number;
+  readonly constants: Constants;
+  readonly scores: number;
+}
+
+/** Sequences that are computed together, by their indexes, padded to the longest. */
+interface Group {
+  readonly members: readonly (Sequence & { readonly firstQuery: number; readonly firstKey: number; index: number })[];
+  readonly queries: number;
+  readonly keys: number;
+}
+
+/** softmax(scale * q k^T) v in each sequence and head: [rows of q, columns of q]. */
 export function attend(
   tf: TensorFlow,
-  q: Handle,
-  k: Handle,
-  v: Handle,
+  [q, k, v]: readonly [Handle, Handle, Handle],
   shape: AttentionShape,
-  seen: readonly number[],
+  sequences: readonly Sequence[],
+  constants: Constants,
+  scores = scoreElements,
 ): Handle {
-  const { lengths, heads, keyValueHeads } = shape;
-  const size = (q.shape[2] ?? 0) / heads;
-  const [queries, keys] = [padding(lengths), padding(seen)];
-  const split = (x: Handle, { padded, longest }: Padding, group: number) => {
-    const axes = [x.shape[0] ?? 1, lengths.length, longest, keyValueHeads, group, size];
-    return tf.transpose(tf.reshape(tf.gather(x, padded, 1), axes), [0, 1, 3, 4, 2, 5]);
-  };
-  const scores = tf.multiply(split(q, queries, heads / keyValueHeads), split(k, keys, 1), true);
-  const scaled = capped(tf, tf.binary("Mul", scores, tf.scalar(shape.scale)), shape.softcap);
-  const weights = tf.unary("Softmax", tf.binary("AddV2", scaled, mask(tf, shape, seen)));
-  const mixed = tf.transpose(tf.multiply(weights, split(v, keys, 1), false), [0, 1, 4, 2, 3, 5]);
-  const rows = [mixed.shape[0] ?? 1, lengths.length * queries.longest, heads * size];
-  return tf.gather(tf.reshape(mixed, rows), queries.packed, 1);
+  const attention = { tf, shape, size: (q.shape[1] ?? 0) / shape.heads, constants, scores };
+  const groups = groupsOf(sequences, Math.max(1, Math.floor(scores / shape.heads)));
+  const parts = groups.map((group) => attendGroup(attention, group, q, k, v));
+  const joined = tf.concat(parts, 0);
+  if (parts.length > 1) parts.forEach((part) => tf.free(part));
+  return ordered(attention, joined, groups);
 }
 
-/** Puts the rows of a prefix, [sides, length, columns], before those of each sequence. Either may have one side for both. */
-export function prefixed(tf: TensorFlow, prefix: Handle, x: Handle, lengths: readonly number[]): Handle {
-  const before = prefix.shape[1] ?? 0;
-  const sides = Math.max(prefix.shape[0] ?? 1, x.shape[0] ?? 1);
-  const [first, then] = [prefix, x].map((part) =>
-    part.shape[0] === sides ? part : tf.gather(part, new Int32Array(sides), 0),
-  ) as [Handle, Handle];
-  const rows: number[] = [];
-  let start = before;
-  for (const length of lengths) {
-    for (let row = 0; row < before; row++) rows.push(row);
-    for (let row = start; row < start + length; row++) rows.push(row);
-    start += length;
-  }
-  return tf.gather(tf.concat([first, then], 1), Int32Array.from(rows), 1);
-}
-
-/** `padded` has the packed row at each padded position (padding repeats a row); `packed` the padded position of each row. */
-interface Padding {
-  readonly longest: number;
-  readonly padded: Int32Array;
-  readonly packed: Int32Array;
-}
-
-function padding(lengths: readonly number[]): Padding {
-  const longest = Math.max(0, ...lengths);
-  const padded: number[] = [];
-  const packed: number[] = [];
+/** Puts the padded rows of the groups into the order of the packed rows. */
+function ordered({ tf, constants }: Attention, x: Handle, groups: readonly Group[]): Handle {
+  const order: number[] = [];
   let start = 0;
-  for (const length of lengths) {
-    for (let token = 0; token < length; token++) packed.push(padded.length + token);
-    for (let token = 0; token < longest; token++) padded.push(start + Math.min(token, length - 1));
-    start += length;
+  for (const { members, queries } of groups) {
+    for (const { firstQuery, queries: own } of members) {
+      for (let row = 0; row < own; row++) order[firstQuery + row] = start + row;
+      start += queries;
+    }
   }
-  return { longest, padded: Int32Array.from(padded), packed: Int32Array.from(packed) };
+  return gathered(tf, constants, x, order);
+}
+
+/** Rows of x; x itself, for all rows in order. Frees x otherwise. */
+function gathered(tf: TensorFlow, constants: Constants, x: Handle, rows: readonly number[]): Handle {
+  if (rows.length === x.shape[0] && rows.every((row, i) => row === i)) return x;
+  return tf.next(x, (y) => tf.gatherBy(y, index(tf, constants, rows), 0));
+}
+
+function index(tf: TensorFlow, constants: Constants, rows: readonly number[]): Handle {
+  return constants(`rows ${rows.join()}`, () => tf.constant(Int32Array.from(rows)));
+}
+
+/** Sequences of about the same length together, as many as have at most `scores` scores in a head; the longest first. */
+function groupsOf(sequences: readonly Sequence[], scores: number): Group[] {
+  let [firstQuery, firstKey] = [0, 0];
+  const placed = sequences.map(({ queries, keys }, at) => {
+    const member = { queries, keys, firstQuery, firstKey, index: at };
+    [firstQuery, firstKey] = [firstQuery + queries, firstKey + keys];
+    return member;
+  });
+  const groups: { members: typeof placed; queries: number; keys: number; own: number }[] = [];
+  for (const member of placed.toSorted((a, b) => b.keys - a.keys || a.index - b.index)) {
+    const last = groups.at(-1);
+    const own = member.queries * member.keys;
+    if (last) {
+      const queries = Math.max(last.queries, member.queries);
+      const padded = queries * last.keys * (last.members.length + 1);
+      if (padded <= scores && padded - last.own - own <= Math.max(freePadding, padded / 4)) {
+        last.members.push(member);
+        [last.queries, last.own] = [queries, last.own + own];
+        continue;
+      }
+    }
+    groups.push({ members: [member], queries: member.queries, keys: member.keys, own });
+  }
+  return groups;
+}
+
+/** [members * longest, columns of q] */
+function attendGroup(attention: Attention, group: Group, q: Handle, k: Handle, v: Handle): Handle {
+  const { tf, shape, size, constants, scores } = attention;
+  const { members, queries, keys } = group;
+  const rowsOf = (first: "firstQuery" | "firstKey", own: "queries" | "keys", longest: number) =>
+    members.flatMap((member) =>
+      Array.from({ length: longest }, (_, row) => member[first] + Math.min(row, member[own] - 1)),
+    );
+  // The inputs belong to the pass, so they are not freed when all rows are taken.
+  const taken = (x: Handle, rows: readonly number[]) =>
+    rows.length === x.shape[0] && rows.every((row, i) => row === i)
+      ? x
+      : tf.gatherBy(x, index(tf, constants, rows), 0);
+  const padded = [
+    taken(q, rowsOf("firstQuery", "queries", queries)),
+    taken(k, rowsOf("firstKey", "keys", keys)),
+    taken(v, rowsOf("firstKey", "keys", keys)),
+  ] as const;
+  const perHead = members.length * queries * keys * (shape.heads / shape.keyValueHeads);
+  const heads = Math.max(1, Math.min(shape.keyValueHeads, Math.floor(scores / perHead)));
+  const parts: Handle[] = [];
+  for (let first = 0; first < shape.keyValueHeads; first += heads) {
+    const count = Math.min(heads, shape.keyValueHeads - first);
+    parts.push(attendHeads(attention, group, padded, first, count, size));
+  }
+  [q, k, v].forEach((x, i) => {
+    const own = padded[i];
+    if (own && own !== x) tf.free(own);
+  });
+  const joined = tf.concat(parts, 1);
+  if (parts.length > 1) parts.forEach((part) => tf.free(part));
+  return joined;
+}
+
+/** Key heads first, ..., first + count - 1: [members * longest, their columns of q]. */
+function attendHeads(
+  attention: Attention,
+  group: Group,
+  [q, k, v]: readonly [Handle, Handle, Handle],
+  first: number,
+  count: number,
+  size: number,
+): Handle {
+  const { tf, shape, scores } = attention;
+  const { members, queries, keys } = group;
+  const each = shape.heads / shape.keyValueHeads;
+  const split = (x: Handle, tokens: number, heads: number) => {
+    const part = tf.columns(x, first * heads * size, count * heads * size);
+    const axes = tf.reshape(part, [members.length, tokens, count * heads, size]);
+    if (part !== x) tf.free(part);
+    return tf.next(axes, (y) => tf.transpose(y, [0, 2, 1, 3]));
+  };
+  const [keysOf, valuesOf] = [split(k, keys, 1), split(v, keys, 1)];
+  const queriesOf = tf.next(split(q, queries, each), (y) => tf.binary("Mul", y, tf.scalar(shape.scale)));
+  const most = Math.max(1, Math.min(queries, Math.floor(scores / (members.length * count * each * keys))));
+  const parts: Handle[] = [];
+  for (let start = 0; start < queries; start += most) {
+    const some = Math.min(most, queries - start);
+    const rows = some === queries ? queriesOf : tf.part(queriesOf, [0, 0, start, 0], [members.length, count * each, some, size]);
+    parts.push(attendQueries(attention, group, [rows, keysOf, valuesOf], count, { start, some }));
+    if (rows !== queriesOf) tf.free(rows);
+  }
+  for (const handle of [queriesOf, keysOf, valuesOf]) tf.free(handle);
+  const mixed = tf.concat(parts, 2);
+  if (parts.length > 1) parts.forEach((part) => tf.free(part));
+  return steps(tf, mixed, [
+    (y) => tf.transpose(y, [0, 2, 1, 3]),
+    (y) => tf.reshape(y, [members.length * queries, count * each * size]),
+  ]);
+}
+
+/** q [members, heads, some, size] on keys and values [members, key heads, keys, size]; heads of a key head are consecutive. */
+function attendQueries(
+  attention: Attention,
+  group: Group,
+  [q, k, v]: readonly [Handle, Handle, Handle],
+  keyHeads: number,
+  range: { readonly start: number; readonly some: number },
+): Handle {
+  const { tf, shape } = attention;
+  const [members = 0, heads = 0, some = 0, size = 0] = q.shape;
+  const each = heads / keyHeads;
+  // One product for all heads of a key head.
+  const stacked = tf.reshape(q, [members, keyHeads, each * some, size]);
+  const scores = tf.next(stacked, (x) => tf.multiply(x, k, true));
+  const weights = steps(tf, scores, [
+    (x) => capped(tf, x, shape.softcap),
+    (x) => tf.reshape(x, [members, heads, some, group.keys]),
+    (x) => masked(attention, group, x, range),
+    (x) => tf.reshape(x, [members, keyHeads, each * some, group.keys]),
+    (x) => tf.unary("Softmax", x),
+    (x) => tf.multiply(x, v, false),
+  ]);
+  return tf.next(weights, (x) => tf.reshape(x, [members, heads, some, size]));
 }
 
 /** Added to masked scores. Far below any score, but finite, since infinities would make NaN. */
-const masked = -1e30;
+const never = -1e30;
 
-/** Masks the keys that a query must not see: [1, sequences, 1, 1, longest queries, longest keys]. */
-function mask(tf: TensorFlow, shape: AttentionShape, seen: readonly number[]): Handle {
-  const { lengths, causal, window = Infinity } = shape;
-  const [tokens, keys] = [Math.max(0, ...lengths), Math.max(0, ...seen)];
-  const values = new Float32Array(lengths.length * tokens * keys);
-  lengths.forEach((length, sequence) => {
-    const count = seen[sequence] ?? 0;
-    for (let query = 0; query < tokens; query++) {
-      const row = (sequence * tokens + query) * keys;
-      const end = causal ? Math.min(count, count - length + query + 1) : count;
-      values.fill(masked, row, row + Math.max(0, causal ? end - window : 0));
-      values.fill(masked, row + end, row + keys);
+/** Larger masks are made again for every layer. */
+const keptMaskElements = 2 ** 18;
+
+/** Masks the keys that a query must not see. */
+function masked(
+  { tf, shape, constants }: Attention,
+  { members, keys, queries }: Group,
+  scores: Handle,
+  { start, some }: { readonly start: number; readonly some: number },
+): Handle {
+  const { causal, window = Infinity } = shape;
+  const whole = members.every((member) => member.keys === keys);
+  if (whole && (!causal || (queries === 1 && window >= keys))) return scores;
+  const make = () => maskOf(tf, { members, keys, queries }, { causal, window, start, some });
+  if (members.length * some * keys > keptMaskElements) {
+    const mask = make();
+    const made = tf.binary("AddV2", scores, mask);
+    tf.free(mask);
+    return made;
+  }
+  const lengths = members.map((member) => `${member.queries}:${member.keys}`).join();
+  const mask = constants(`mask ${causal} ${window} ${start} ${some} ${lengths}`, make);
+  return tf.binary("AddV2", scores, mask);
+}
+
+/** 0 for keys that a query sees, `never` for others: [members, 1, some queries, keys]. Only its bounds are copied to the device. */
+function maskOf(
+  tf: TensorFlow,
+  { members, keys }: Group,
+  range: { readonly causal: boolean; readonly window: number; readonly start: number; readonly some: number },
+): Handle {
+  const { causal, window, start, some } = range;
+  const [firsts, ends] = [new Float32Array(members.length * some), new Float32Array(members.length * some)];
+  members.forEach((member, m) => {
+    for (let query = 0; query < some; query++) {
+      const after = member.keys - member.queries + start + query + 1;
+      const end = causal ? Math.min(member.keys, after) : member.keys;
+      ends[m * some + query] = end;
+      firsts[m * some + query] = causal ? Math.max(0, end - window) : 0;
     }
   });
-  return tf.constant(values, [1, lengths.length, 1, 1, tokens, keys]);
+  return tf.scope(() => {
+    const places = tf.range(keys);
+    const bounds = [members.length, 1, some, 1];
+    const late = tf.binary("GreaterEqual", places, tf.constant(ends, bounds));
+    const early = tf.binary("Less", places, tf.constant(firsts, bounds));
+    const hidden = tf.cast(tf.run("LogicalOr", [late, early], {}), types.bool, types.float32);
+    return tf.binary("Mul", hidden, tf.scalar(never));
+  });
 }

@@ -87,21 +87,46 @@ export interface Handle {
 
 type Attributes = Readonly<Record<string, Type | { readonly int: number } | boolean>>;
 
+/** Bytes that have crossed between JavaScript and TensorFlow. */
+export interface Traffic {
+  readonly up: number;
+  readonly down: number;
+}
+
+/** Handles that outlive their scope, with those that `end` frees. */
+export interface Held {
+  readonly handles: readonly Handle[];
+  end(): void;
+}
+
+/** Small constants that are kept, at most: shapes, axes and scalars, which the same pass needs again in every step. */
+const keptConstants = 4096;
+
 /**
- * Operations on handles. `scope` frees all handles made inside it except the one it returns; outside a scope, handles live
+ * Operations on handles. `scope` frees all handles made inside it except those it returns; outside a scope, handles live
  * until `free`.
  */
 export class TensorFlow {
   readonly #binding: Binding;
-  #scope: Handle[] | null = null;
+  /** The innermost last. */
+  #scopes: Set<Handle>[] = [];
+  readonly #kept = new Map<string, Handle>();
+  #operations = 0;
+  #up = 0;
+  #down = 0;
 
   constructor(binding: Binding) {
     this.#binding = binding;
   }
 
+  get usesGpu(): boolean {
+    return this.#binding.isUsingGpuDevice();
+  }
+
   run(name: string, inputs: readonly Handle[], attributes: Attributes): Handle {
     const bound = Object.entries(attributes).map(([key, value]) => this.#bind(key, value));
     const ids = inputs.map((input) => input.id);
+    this.#operations += 1;
     const [output] = this.#binding.executeOp(name, bound, ids, 1);
     invariant(output, `${name} has an output`);
     return this.#made({ id: output.id, shape: output.shape });
@@ -115,51 +140,126 @@ export class TensorFlow {
 
   /** A tensor that shares the memory of `values`, which must not change afterwards. */
   constant(values: Float32Array | Int32Array, shape: readonly number[] = [values.length]): Handle {
+    return this.#made(this.#create(values, shape));
+  }
+
+  #create(values: Float32Array | Int32Array, shape: readonly number[]): Handle {
+    this.#up += values.byteLength;
     const type = values instanceof Float32Array ? types.float32 : types.int32;
-    return this.#made({ id: this.#binding.createTensor(shape, type, values), shape });
+    return { id: this.#binding.createTensor(shape, type, values), shape };
   }
 
   scalar(value: number): Handle {
-    return this.constant(Float32Array.of(value), []);
+    return this.#keep(`f${Object.is(value, -0) ? "-0" : value}`, () => this.#create(Float32Array.of(value), []));
+  }
+
+  /** A shape, a permutation or the like. Kept, and not to be freed. */
+  list(values: readonly number[]): Handle {
+    return this.#keep(`l${values.join()}`, () => this.#create(Int32Array.from(values), [values.length]));
+  }
+
+  /** An int32 scalar. Kept, and not to be freed. */
+  integer(value: number): Handle {
+    return this.#keep(`i${value}`, () => this.#create(Int32Array.of(value), []));
+  }
+
+  #keep(key: string, make: () => Handle): Handle {
+    const known = this.#kept.get(key);
+    if (known) return known;
+    const made = make();
+    this.#kept.set(key, made);
+    return made;
+  }
+
+  /** Frees the kept constants if there are many; not while an operation is being put together. */
+  trim(most = keptConstants): void {
+    if (this.#kept.size <= most) return;
+    for (const handle of this.#kept.values()) this.#binding.deleteTensor(handle.id);
+    this.#kept.clear();
   }
 
   floats(handle: Handle): Float32Array {
-    const values = this.#binding.tensorDataSync(handle.id);
+    const values = this.#read(handle);
     invariant(values instanceof Float32Array, "the tensor holds float32");
     return values;
   }
 
   integers(handle: Handle): Int32Array {
-    const values = this.#binding.tensorDataSync(handle.id);
+    const values = this.#read(handle);
     invariant(values instanceof Int32Array, "the tensor holds int32");
     return values;
   }
 
+  #read(handle: Handle): Float32Array | Int32Array {
+    const values = this.#binding.tensorDataSync(handle.id);
+    this.#down += values.byteLength;
+    return values;
+  }
+
   free(handle: Handle): void {
+    for (const scope of this.#scopes) scope.delete(handle);
     this.#binding.deleteTensor(handle.id);
   }
 
-  scope(make: () => Handle): Handle {
-    const outer = this.#scope;
-    const inner: Handle[] = [];
-    this.#scope = inner;
-    let kept: Handle | null = null;
+  /** What `make` makes of x, which is freed: for a chain of operations. */
+  next(x: Handle, make: (x: Handle) => Handle): Handle {
+    const made = make(x);
+    if (made !== x) this.free(x);
+    return made;
+  }
+
+  scope<Kept extends Handle | readonly Handle[]>(make: () => Kept): Kept {
+    const inner = new Set<Handle>();
+    const outer = this.#scopes.at(-1);
+    this.#scopes.push(inner);
+    let kept: readonly Handle[] = [];
     try {
-      kept = make();
-      return kept;
+      const made = make();
+      kept = "id" in made ? [made] : made;
+      return made;
     } finally {
-      this.#scope = outer;
-      for (const handle of inner) if (handle !== kept) this.free(handle);
-      if (kept && outer && inner.includes(kept)) outer.push(kept);
+      this.#scopes.pop();
+      for (const handle of inner) {
+        if (!kept.includes(handle)) this.#binding.deleteTensor(handle.id);
+        else outer?.add(handle);
+      }
     }
   }
 
+  /** The handles that `make` returns, for longer than any scope. Those of them that were there before are not freed. */
+  hold(make: () => readonly Handle[]): Held {
+    const own = new Set<Handle>();
+    const outer = this.#scopes;
+    this.#scopes = [own];
+    try {
+      const handles = this.scope(make);
+      return {
+        handles,
+        end: () => {
+          for (const handle of own) this.free(handle);
+          own.clear();
+        },
+      };
+    } finally {
+      this.#scopes = outer;
+    }
+  }
+
+  /** Tensors that TensorFlow has, without the kept constants. */
   tensors(): number {
-    return this.#binding.getNumOfTensors();
+    return this.#binding.getNumOfTensors() - this.#kept.size;
+  }
+
+  operations(): number {
+    return this.#operations;
+  }
+
+  traffic(): Traffic {
+    return { up: this.#up, down: this.#down };
   }
 
   #made(handle: Handle): Handle {
-    this.#scope?.push(handle);
+    this.#scopes.at(-1)?.add(handle);
     return handle;
   }
 
@@ -182,40 +282,76 @@ export class TensorFlow {
   }
 
   reshape(x: Handle, shape: readonly number[], type: Type = types.float32): Handle {
-    return this.run("Reshape", [x, this.constant(Int32Array.from(shape))], { T: type, Tshape: types.int32 });
+    return this.run("Reshape", [x, this.list(shape)], { T: type, Tshape: types.int32 });
   }
 
   transpose(x: Handle, order: readonly number[]): Handle {
-    return this.run("Transpose", [x, this.constant(Int32Array.from(order))], { T: types.float32, Tperm: types.int32 });
+    return this.run("Transpose", [x, this.list(order)], { T: types.float32, Tperm: types.int32 });
   }
 
   /** Elements or rows first, ..., first + count - 1 of the outermost axis. */
   slice(x: Handle, first: number, count: number, type: Type = types.float32): Handle {
     if (first === 0 && count === x.shape[0]) return x;
     const rest = x.shape.slice(1);
-    const begin = this.constant(Int32Array.of(first, ...rest.map(() => 0)));
-    const size = this.constant(Int32Array.of(count, ...rest));
-    return this.run("Slice", [x, begin, size], { T: type, Index: types.int32 });
+    return this.part(x, [first, ...rest.map(() => 0)], [count, ...rest], type);
+  }
+
+  part(x: Handle, begin: readonly number[], size: readonly number[], type: Type = types.float32): Handle {
+    return this.run("Slice", [x, this.list(begin), this.list(size)], { T: type, Index: types.int32 });
+  }
+
+  /** x [., columns]: columns first, ..., first + count - 1. */
+  columns(x: Handle, first: number, count: number): Handle {
+    const [rows = 0, columns = 0] = x.shape;
+    return count === columns ? x : this.part(x, [0, first], [rows, count]);
   }
 
   gather(x: Handle, index: Int32Array, axis: number, type: Type = types.float32): Handle {
-    const inputs = [x, this.constant(index), this.constant(Int32Array.of(axis), [])];
+    return this.scope(() => this.gatherBy(x, this.constant(index), axis, type));
+  }
+
+  gatherBy(x: Handle, index: Handle, axis: number, type: Type = types.float32): Handle {
     const attributes = { Tparams: type, Tindices: types.int32, Taxis: types.int32, batch_dims: { int: 0 } };
-    return this.run("GatherV2", inputs, attributes);
+    return this.run("GatherV2", [x, index, this.integer(axis)], attributes);
+  }
+
+  /** Moves elements along an axis by `shift`; what leaves at the end comes in at the start. */
+  roll(x: Handle, shift: number, axis: number): Handle {
+    const inputs = [x, this.list([shift]), this.list([axis])];
+    return this.run("Roll", inputs, { T: types.float32, Tshift: types.int32, Taxis: types.int32 });
+  }
+
+  /** 0, ..., count - 1 as float32. */
+  range(count: number): Handle {
+    return this.run("Range", [this.scalar(0), this.scalar(count), this.scalar(1)], { Tidx: types.float32 });
+  }
+
+  /** Float32, not initialised. */
+  empty(shape: readonly number[]): Handle {
+    return this.run("Empty", [this.list(shape)], { dtype: types.float32, init: false });
+  }
+
+  /** Rows `index` of x become `rows`, in place: the result is x's memory. */
+  replaceRows(x: Handle, index: Handle, rows: Handle): Handle {
+    return this.run("InplaceUpdate", [x, index, rows], { T: types.float32 });
   }
 
   /** Concatenates along an axis. */
-  concat(parts: readonly Handle[], axis: number): Handle {
+  concat(parts: readonly Handle[], axis: number, type: Type = types.float32): Handle {
     const [only] = parts;
     if (only && parts.length === 1) return only;
-    const inputs = [...parts, this.constant(Int32Array.of(axis), [])];
-    return this.run("ConcatV2", inputs, { N: { int: parts.length }, T: types.float32, Tidx: types.int32 });
+    const inputs = [...parts, this.integer(axis)];
+    return this.run("ConcatV2", inputs, { N: { int: parts.length }, T: type, Tidx: types.int32 });
   }
 
   /** Reduces the last axis, which keeps length 1. */
   reduce(name: "Mean" | "Sum" | "Max" | "Min", x: Handle): Handle {
-    const axis = this.constant(Int32Array.of(x.shape.length - 1));
-    return this.run(name, [x, axis], { T: types.float32, Tidx: types.int32, keep_dims: true });
+    return this.run(name, [x, this.list([x.shape.length - 1])], { T: types.float32, Tidx: types.int32, keep_dims: true });
+  }
+
+  /** a [m, k] times b [k, n], or b [n, k] transposed. */
+  product(a: Handle, b: Handle, transposed: boolean): Handle {
+    return this.run("MatMul", [a, b], { T: types.float32, transpose_a: false, transpose_b: transposed });
   }
 
   /** a times b, or b transposed, over the last two axes; the others broadcast. */

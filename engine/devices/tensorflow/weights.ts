@@ -13,38 +13,81 @@ import type { Noise } from "../../numbers/noise.ts";
 import { streams, tensorId } from "../../numbers/noise.ts";
 import type { Stored } from "../../replay/update.ts";
 import { update } from "../../replay/update.ts";
-import type { Weight, WeightSpec } from "../device.ts";
-import { bytesPerElement, elementCount } from "../device.ts";
+import type { Perturbation, Weight, WeightSpec } from "../device.ts";
+import { bytesPerElement, elementCount, sidesOf as sidesOfPass } from "../device.ts";
 import { valuesOf as float32Values } from "../host-memory.ts";
 import type { Handle, TensorFlow } from "./binding.ts";
 import { types } from "./binding.ts";
 
+/** Whole rows of a weight's matrix, as a tensor of their own: no operation ever makes a second copy of a whole weight. */
+export interface WeightPiece {
+  readonly firstRow: number;
+  readonly rows: number;
+  /** [rows, columns], float32 or bfloat16; replaced by each update. */
+  values: Handle;
+}
+
 export interface TensorflowWeight extends Weight {
   readonly id: number;
   readonly elements: number;
-  /** [elements], float32 or bfloat16; replaced by each update. */
-  values: Handle;
+  /** Of the weight's matrix; a vector is one row. */
+  readonly rows: number;
+  readonly columns: number;
+  /** In order of their rows. */
+  readonly pieces: readonly WeightPiece[];
   /** Whether it has elements so small that TensorFlow could meet subnormal numbers. */
   subnormal: boolean;
 }
 
+/** Elements of a piece: a bound on what an operation copies, yet large enough to keep a processor busy. */
+export const pieceElements = 2 ** 22;
+
 const smallest = 2 ** -64;
 
-export function storeTensorflowWeight(tf: TensorFlow, spec: WeightSpec, bytes: Uint8Array): TensorflowWeight {
+/** @param limit elements of a piece, at most, unless a few rows have more */
+export function storeTensorflowWeight(
+  tf: TensorFlow,
+  spec: WeightSpec,
+  bytes: Uint8Array,
+  limit = pieceElements,
+): TensorflowWeight {
   const elements = elementCount(spec.shape);
-  const expected = elements * bytesPerElement[spec.dtype];
-  invariant(bytes.byteLength === expected, `${spec.name} has ${expected} bytes, not ${bytes.byteLength}`);
-  const copy = bytes.slice().buffer;
-  const stored = spec.dtype === "F32" ? new Float32Array(copy) : new Uint16Array(copy);
-  const id = tensorId(spec.name);
-  return { ...spec, device: "tfjs", id, elements, values: upload(tf, stored), subnormal: hasTiny(stored) };
+  const size = bytesPerElement[spec.dtype];
+  invariant(bytes.byteLength === elements * size, `${spec.name} has ${elements * size} bytes, not ${bytes.byteLength}`);
+  const rows = spec.shape.length > 1 ? (spec.shape[0] ?? 1) : 1;
+  const columns = elements / Math.max(1, rows);
+  let subnormal = false;
+  const pieces = rowsOfPieces(rows, columns, limit).map(([firstRow, count]) => {
+    const stored = copyOf(spec, bytes.subarray(firstRow * columns * size, (firstRow + count) * columns * size));
+    subnormal ||= hasTiny(stored);
+    return { firstRow, rows: count, values: upload(tf, stored, [count, columns]) };
+  });
+  return { ...spec, device: "tfjs", id: tensorId(spec.name), elements, rows, columns, pieces, subnormal };
 }
 
-/** The elements as a tensor [elements]. `stored` must not change afterwards. */
-function upload(tf: TensorFlow, stored: Stored): Handle {
-  if (stored instanceof Float32Array) return tf.constant(stored);
+/** First row and number of rows of each piece. Each starts at the start of a block of noise. */
+function rowsOfPieces(rows: number, columns: number, limit: number): [first: number, count: number][] {
+  let step = 1;
+  while ((step * columns) % noiseAlignment !== 0) step *= 2;
+  const most = step * Math.max(1, Math.floor(limit / Math.max(1, columns) / step));
+  const count = Math.max(1, Math.ceil(rows / most));
+  return Array.from({ length: count }, (_, i) => [i * most, Math.min(most, rows - i * most)]);
+}
+
+function copyOf({ dtype }: WeightSpec, bytes: Uint8Array): Stored {
+  const { buffer } = bytes.slice();
+  return dtype === "F32" ? new Float32Array(buffer) : new Uint16Array(buffer);
+}
+
+export function freeTensorflowWeight(tf: TensorFlow, weight: TensorflowWeight): void {
+  for (const piece of weight.pieces) tf.free(piece.values);
+}
+
+/** The elements as a tensor. `stored` must not change afterwards. */
+function upload(tf: TensorFlow, stored: Stored, shape: readonly number[]): Handle {
+  if (stored instanceof Float32Array) return tf.constant(stored, shape);
   return tf.scope(() => {
-    const words = tf.constant(Int32Array.from(stored));
+    const words = tf.constant(Int32Array.from(stored), shape);
     return tf.bitcast(tf.cast(words, types.int32, types.uint16), types.uint16, types.bfloat16);
   });
 }
@@ -55,12 +98,17 @@ function hasTiny(stored: Stored): boolean {
 }
 
 export function readTensorflowWeight(tf: TensorFlow, weight: TensorflowWeight): Uint8Array {
-  const { buffer, byteOffset, byteLength } = download(tf, weight);
-  return new Uint8Array(buffer, byteOffset, byteLength).slice();
+  const size = bytesPerElement[weight.dtype];
+  const bytes = new Uint8Array(weight.elements * size);
+  for (const piece of weight.pieces) {
+    const { buffer, byteOffset, byteLength } = download(tf, weight, piece);
+    bytes.set(new Uint8Array(buffer, byteOffset, byteLength), piece.firstRow * weight.columns * size);
+  }
+  return bytes;
 }
 
-function download(tf: TensorFlow, { dtype, values }: TensorflowWeight): Stored {
-  if (dtype === "F32") return tf.floats(values).slice();
+function download(tf: TensorFlow, { dtype }: TensorflowWeight, { values }: WeightPiece): Stored {
+  if (dtype === "F32") return tf.floats(values);
   const words = tf.scope(() => {
     const halves = tf.bitcast(values, types.bfloat16, types.uint16);
     return tf.cast(halves, types.uint16, types.int32);
@@ -70,24 +118,88 @@ function download(tf: TensorFlow, { dtype, values }: TensorflowWeight): Stored {
   return stored;
 }
 
-/** Elements first, ..., first + count - 1 as float32 [count]. */
-export function valuesOf(tf: TensorFlow, weight: TensorflowWeight, first: number, count: number): Handle {
-  if (weight.dtype === "F32") return tf.slice(weight.values, first, count);
-  return tf.cast(tf.slice(weight.values, first, count, types.bfloat16), types.bfloat16, types.float32);
+/**
+ * A piece on each side of a pass, float32 [rows, columns]: w itself, or w + e*n and (of two sides) w - e*n. The enclosing scope
+ * frees what is made; the w of a float32 weight is the stored tensor.
+ */
+export function sidesOf(
+  tf: TensorFlow,
+  weight: TensorflowWeight,
+  piece: WeightPiece,
+  perturbation: Perturbation | null,
+): readonly Handle[] {
+  if (!perturbation || !weight.trainable) return [valuesOf(tf, weight, piece)];
+  return tf.scope(() =>
+    perturbed(tf, valuesOf(tf, weight, piece), noiseOfPiece(tf, weight, piece, perturbation), perturbation),
+  );
+}
+
+/** The rows `ids` of a weight on each side, float32 [ids, columns]; see sidesOf. */
+export function rowsOf(
+  tf: TensorFlow,
+  weight: TensorflowWeight,
+  ids: Int32Array,
+  perturbation: Perturbation | null,
+): readonly Handle[] {
+  return tf.scope(() => {
+    const w = gatherRows(tf, weight, ids, (piece) => valuesOf(tf, weight, piece));
+    if (!perturbation || !weight.trainable) return [w];
+    const n = gatherRows(tf, weight, ids, (piece) => noiseOfPiece(tf, weight, piece, perturbation));
+    return perturbed(tf, w, n, perturbation);
+  });
+}
+
+/** Gathers rows of what `make` makes of each piece, whatever piece they are in. */
+function gatherRows(
+  tf: TensorFlow,
+  { pieces }: TensorflowWeight,
+  ids: Int32Array,
+  make: (piece: WeightPiece) => Handle,
+): Handle {
+  const order = new Int32Array(ids.length);
+  let done = 0;
+  const parts: Handle[] = [];
+  for (const piece of pieces) {
+    const within: number[] = [];
+    ids.forEach((id, i) => {
+      if (id < piece.firstRow || id >= piece.firstRow + piece.rows) return;
+      order[i] = done + within.length;
+      within.push(id - piece.firstRow);
+    });
+    if (within.length === 0) continue;
+    parts.push(tf.scope(() => tf.gather(make(piece), Int32Array.from(within), 0)));
+    done += within.length;
+  }
+  const [only] = parts;
+  return only && parts.length === 1 ? only : tf.gather(tf.concat(parts, 0), order, 0);
+}
+
+function perturbed(tf: TensorFlow, w: Handle, n: Handle, perturbation: Perturbation): readonly Handle[] {
+  const step = tf.binary("Mul", n, tf.scalar(perturbation.size));
+  const plus = tf.binary("AddV2", w, step);
+  return sidesOfPass(perturbation) === 2 ? [plus, tf.binary("Sub", w, step)] : [plus];
+}
+
+/** The piece as float32 [rows, columns]. */
+function valuesOf(tf: TensorFlow, { dtype }: TensorflowWeight, { values }: WeightPiece): Handle {
+  return dtype === "F32" ? values : tf.cast(values, types.bfloat16, types.float32);
+}
+
+/** n of the piece, float32 [rows, columns]. */
+function noiseOfPiece(
+  tf: TensorFlow,
+  { id, columns }: TensorflowWeight,
+  { firstRow, rows }: WeightPiece,
+  { seed, noise }: Pick<Perturbation, "seed" | "noise">,
+): Handle {
+  return tf.scope(() => tf.reshape(noiseOf(tf, noise, seed, id, firstRow * columns, rows * columns), [rows, columns]));
 }
 
 /** Noise is drawn from the start of a block: `first` must be a multiple of this. */
 export const noiseAlignment = 128;
 
 /** n of the elements first, ..., first + count - 1 as float32 [count]. */
-export function noiseOf(
-  tf: TensorFlow,
-  noise: Noise,
-  seed: bigint,
-  tensor: number,
-  first: number,
-  count: number,
-): Handle {
+function noiseOf(tf: TensorFlow, noise: Noise, seed: bigint, tensor: number, first: number, count: number): Handle {
   return noise === "normal" ? normal(tf, seed, tensor, first, count) : rademacher(tf, seed, tensor, first, count);
 }
 
@@ -156,21 +268,25 @@ export function updateTensorflowWeight(
       return;
     }
     at += 1;
-    replace(
-      tf,
-      weight,
-      tf.scope(() => updated(tf, weight, entry, noise)),
-    );
-    if (entry.decay !== undefined) weight.subnormal = leastOf(tf, weight) < smallest;
+    for (const piece of weight.pieces) {
+      replace(
+        tf,
+        piece,
+        tf.scope(() => updated(tf, weight, piece, entry, noise)),
+      );
+    }
+    if (entry.decay !== undefined) {
+      weight.subnormal = weight.pieces.some((piece) => leastOf(tf, weight, piece) < smallest);
+    }
   }
 }
 
 /** The smallest size of an element other than 0, or 1. */
-function leastOf(tf: TensorFlow, weight: TensorflowWeight): number {
+function leastOf(tf: TensorFlow, weight: TensorflowWeight, piece: WeightPiece): number {
   const least = tf.scope(() => {
-    const sizes = tf.unary("Abs", valuesOf(tf, weight, 0, weight.elements));
+    const sizes = tf.unary("Abs", valuesOf(tf, weight, piece));
     const zeros = tf.cast(tf.binary("Equal", sizes, tf.scalar(0)), types.bool, types.float32);
-    return tf.reduce("Min", tf.binary("AddV2", sizes, zeros));
+    return tf.reduce("Min", tf.reshape(tf.binary("AddV2", sizes, zeros), [piece.rows * weight.columns]));
   });
   const [value = 1] = tf.floats(least);
   tf.free(least);
@@ -178,25 +294,36 @@ function leastOf(tf: TensorFlow, weight: TensorflowWeight): number {
 }
 
 function updateInPlainMemory(tf: TensorFlow, weight: TensorflowWeight, entries: LogEntries, noise: Noise): void {
-  const stored = download(tf, weight);
-  update(stored, 0, weight.id, noise, entries);
-  replace(tf, weight, upload(tf, stored));
-  weight.subnormal = hasTiny(stored);
+  weight.subnormal = false;
+  for (const piece of weight.pieces) {
+    const stored = download(tf, weight, piece);
+    update(stored, piece.firstRow * weight.columns, weight.id, noise, entries);
+    weight.subnormal ||= hasTiny(stored);
+    replace(tf, piece, upload(tf, stored, [piece.rows, weight.columns]));
+  }
 }
 
-function replace(tf: TensorFlow, weight: TensorflowWeight, values: Handle): void {
-  tf.free(weight.values);
-  weight.values = values;
+function replace(tf: TensorFlow, piece: WeightPiece, values: Handle): void {
+  tf.free(piece.values);
+  piece.values = values;
 }
 
-function updated(tf: TensorFlow, weight: TensorflowWeight, { seed, scalar, decay }: LogEntry, noise: Noise): Handle {
-  const { id, elements, dtype } = weight;
-  let w = valuesOf(tf, weight, 0, elements);
+function updated(
+  tf: TensorFlow,
+  weight: TensorflowWeight,
+  piece: WeightPiece,
+  { seed, scalar, decay }: LogEntry,
+  noise: Noise,
+): Handle {
+  const { id, dtype, columns } = weight;
+  const shape = [piece.rows, columns];
+  let w = valuesOf(tf, weight, piece);
   if (decay !== undefined) w = tf.binary("Mul", w, tf.scalar(decay));
-  const n = noiseOf(tf, noise, seed, id, 0, elements);
+  const n = noiseOfPiece(tf, weight, piece, { seed, noise });
   const t = tf.binary("Sub", w, tf.binary("Mul", tf.scalar(scalar), n));
   if (dtype === "F32") return t;
-  const rounding = tf.cast(halfWords(tf, seed, id, streams.rounding, 0, elements), types.uint16, types.uint32);
+  const halves = halfWords(tf, seed, id, streams.rounding, piece.firstRow * columns, piece.rows * columns);
+  const rounding = tf.reshape(tf.cast(halves, types.uint16, types.uint32), shape, types.uint32);
   const sum = tf.binary("AddV2", tf.bitcast(t, types.float32, types.uint32), rounding, types.uint32);
   const upper = tf.binary("RightShift", sum, unsigned(tf, Int32Array.of(16)), types.uint32);
   return tf.bitcast(tf.cast(upper, types.uint32, types.uint16), types.uint16, types.bfloat16);

@@ -1,0 +1,124 @@
+/** Products of activations with weights, piece by piece of the weight, so that no second copy of a large weight ever exists. */
+import { invariant } from "../../../schema/errors.ts";
+import type { Perturbation, WeightLayout } from "../device.ts";
+import { sidesOf as sidesOfPass } from "../device.ts";
+import type { Block, Cells, Work } from "../recorded.ts";
+import type { Handle, Held, TensorFlow } from "./binding.ts";
+import type { TensorflowWeight, WeightPiece } from "./weights.ts";
+import { sidesOf } from "./weights.ts";
+
+/** What a pass knows of the weights that it reads. */
+export interface Reading {
+  readonly tf: TensorFlow;
+  readonly perturbation: Perturbation | null;
+}
+
+/** Sides that differ: those of the pass for a weight that it perturbs. */
+export function sidesUnder({ perturbation }: Reading, ...weights: readonly (TensorflowWeight | null)[]): 1 | 2 {
+  return weights.some((weight) => weight?.trainable) ? sidesOfPass(perturbation) : 1;
+}
+
+export function held({ tf, perturbation }: Reading, weight: TensorflowWeight, piece: WeightPiece): Held {
+  return tf.hold(() => sidesOf(tf, weight, piece, perturbation));
+}
+
+/** A vector on each side: [1, columns]. */
+export function heldVector(reading: Reading, weight: TensorflowWeight): Held {
+  const { tf, perturbation } = reading;
+  const [piece] = weight.pieces;
+  return tf.hold(() => (piece ? sidesOf(tf, weight, piece, perturbation) : []));
+}
+
+export function ofSide(handles: readonly Handle[], side: number): Handle {
+  const handle = handles[Math.min(side, handles.length - 1)];
+  invariant(handle, "every weight has a side");
+  return handle;
+}
+
+/** Bytes that a product holds while blocks run through it: a frozen float32 weight is used where it lies. */
+export function heldBytes(reading: Reading, weight: TensorflowWeight): number {
+  const copied = weight.dtype !== "F32" || (reading.perturbation !== null && weight.trainable);
+  return copied ? 4 * weight.elements * sidesUnder(reading, weight) : 0;
+}
+
+/** x times a weight of one piece, plus bias, block by block. */
+export function product(
+  reading: Reading,
+  weight: TensorflowWeight,
+  bias: TensorflowWeight | null,
+  layout: WeightLayout,
+): Work<Handle> {
+  const { tf } = reading;
+  const [piece] = weight.pieces;
+  invariant(piece, `${weight.name} has a piece`);
+  const matrices = held(reading, weight, piece);
+  const shifts = bias && heldVector(reading, bias);
+  return {
+    block({ side }, [x]) {
+      invariant(x, "a product has an input");
+      const y = tf.product(x, ofSide(matrices.handles, side), layout === "out-in");
+      return shifts ? tf.next(y, (z) => tf.binary("AddV2", z, ofSide(shifts.handles, side))) : y;
+    },
+    end() {
+      matrices.end();
+      shifts?.end();
+    },
+  };
+}
+
+/** The same for a weight of several pieces: all blocks go through one piece before the next is made. */
+export function productByPieces(
+  reading: Reading,
+  weight: TensorflowWeight,
+  bias: TensorflowWeight | null,
+  layout: WeightLayout,
+) {
+  return ([x = []]: readonly Cells<Handle>[], blocks: readonly Block[]): Handle[][] => {
+    const sides = Math.max(x.length, sidesUnder(reading, weight, bias));
+    const sums = Array.from({ length: sides }, () => blocks.map((): Handle[] => []));
+    const { tf } = reading;
+    for (const piece of weight.pieces) {
+      const matrices = held(reading, weight, piece);
+      try {
+        sums.forEach((side, s) =>
+          side.forEach((parts, block) => {
+            const input = ofSide(x[Math.min(s, x.length - 1)] ?? [], block);
+            const matrix = ofSide(matrices.handles, s);
+            if (layout === "out-in") parts.push(tf.product(input, matrix, true));
+            else add(tf, parts, partial(tf, input, piece, matrix));
+          }),
+        );
+      } finally {
+        matrices.end();
+      }
+    }
+    const shifts = bias && heldVector(reading, bias);
+    const joined = sums.map((side, s) =>
+      side.map((parts) => {
+        const whole = tf.concat(parts, 1);
+        if (parts.length > 1) parts.forEach((part) => tf.free(part));
+        return shifts ? tf.next(whole, (y) => tf.binary("AddV2", y, ofSide(shifts.handles, s))) : whole;
+      }),
+    );
+    shifts?.end();
+    return joined;
+  };
+}
+
+/** The inputs that a piece of a weight [in, out] takes, times it. */
+function partial(tf: TensorFlow, x: Handle, { firstRow, rows }: WeightPiece, matrix: Handle): Handle {
+  const inputs = tf.columns(x, firstRow, rows);
+  const made = tf.product(inputs, matrix, false);
+  if (inputs !== x) tf.free(inputs);
+  return made;
+}
+
+/** Adds to the only part. */
+function add(tf: TensorFlow, parts: Handle[], more: Handle): void {
+  const [sum] = parts;
+  if (!sum) parts.push(more);
+  else {
+    parts[0] = tf.next(more, (y) => tf.binary("AddV2", y, sum));
+    tf.free(sum);
+  }
+}
