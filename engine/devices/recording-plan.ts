@@ -56,7 +56,8 @@ function widthsBefore<V>(needed: readonly Recorded<V>[]): number[] {
   const widths = new Array<number>(needed.length + 1).fill(0);
   needed.forEach((recorded, at) => {
     const width = recorded.columns * recorded.operation.sides;
-    for (let place = at + 1; place <= (lastUse.get(recorded) ?? at); place++) widths[place] = (widths[place] ?? 0) + width;
+    for (let place = at + 1; place <= (lastUse.get(recorded) ?? at); place++)
+      widths[place] = (widths[place] ?? 0) + width;
   });
   return widths;
 }

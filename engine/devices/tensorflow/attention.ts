@@ -115,9 +115,7 @@ function attendGroup(attention: Attention, group: Group, q: Handle, k: Handle, v
     );
   // The inputs belong to the pass, so they are not freed when all rows are taken.
   const taken = (x: Handle, rows: readonly number[]) =>
-    rows.length === x.shape[0] && rows.every((row, i) => row === i)
-      ? x
-      : tf.gatherBy(x, index(tf, constants, rows), 0);
+    rows.length === x.shape[0] && rows.every((row, i) => row === i) ? x : tf.gatherBy(x, index(tf, constants, rows), 0);
   const padded = [
     taken(q, rowsOf("firstQuery", "queries", queries)),
     taken(k, rowsOf("firstKey", "keys", keys)),
@@ -163,7 +161,8 @@ function attendHeads(
   const parts: Handle[] = [];
   for (let start = 0; start < queries; start += most) {
     const some = Math.min(most, queries - start);
-    const rows = some === queries ? queriesOf : tf.part(queriesOf, [0, 0, start, 0], [members.length, count * each, some, size]);
+    const rows =
+      some === queries ? queriesOf : tf.part(queriesOf, [0, 0, start, 0], [members.length, count * each, some, size]);
     parts.push(attendQueries(attention, group, [rows, keysOf, valuesOf], count, { start, some }));
     if (rows !== queriesOf) tf.free(rows);
   }

@@ -12,6 +12,7 @@ export const types = {
   int32: 3,
   uint8: 4,
   bool: 10,
+  quint8: 12,
   bfloat16: 14,
   uint16: 17,
   uint32: 22,
@@ -20,9 +21,11 @@ export const types = {
 
 type Type = (typeof types)[keyof typeof types];
 
+type Values = Float32Array | Int32Array | Uint8Array;
+
 /** The part of tfjs-node's TFJSBinding that is used. Its ids are handles of TensorFlow's eager tensors. */
 interface Binding {
-  createTensor(shape: readonly number[], type: number, values: Float32Array | Int32Array): number;
+  createTensor(shape: readonly number[], type: number, values: Values): number;
   deleteTensor(id: number): void;
   tensorDataSync(id: number): Float32Array | Int32Array;
   executeOp(name: string, attributes: readonly BoundAttribute[], inputs: readonly number[], outputs: number): Output[];
@@ -77,6 +80,11 @@ function bindingOf(tf: unknown): Binding {
   const backend = (tf as { findBackend(name: string): unknown }).findBackend("tensorflow");
   invariant(typeof backend === "object" && backend !== null && "binding" in backend, "tfjs-node has its backend");
   return backend.binding as Binding;
+}
+
+function typeOf(values: Values): Type {
+  if (values instanceof Float32Array) return types.float32;
+  return values instanceof Int32Array ? types.int32 : types.uint8;
 }
 
 /** A TensorFlow tensor. */
@@ -139,14 +147,13 @@ export class TensorFlow {
   }
 
   /** A tensor that shares the memory of `values`, which must not change afterwards. */
-  constant(values: Float32Array | Int32Array, shape: readonly number[] = [values.length]): Handle {
+  constant(values: Values, shape: readonly number[] = [values.length]): Handle {
     return this.#made(this.#create(values, shape));
   }
 
-  #create(values: Float32Array | Int32Array, shape: readonly number[]): Handle {
+  #create(values: Values, shape: readonly number[]): Handle {
     this.#up += values.byteLength;
-    const type = values instanceof Float32Array ? types.float32 : types.int32;
-    return { id: this.#binding.createTensor(shape, type, values), shape };
+    return { id: this.#binding.createTensor(shape, typeOf(values), values), shape };
   }
 
   scalar(value: number): Handle {
@@ -346,7 +353,11 @@ export class TensorFlow {
 
   /** Reduces the last axis, which keeps length 1. */
   reduce(name: "Mean" | "Sum" | "Max" | "Min", x: Handle): Handle {
-    return this.run(name, [x, this.list([x.shape.length - 1])], { T: types.float32, Tidx: types.int32, keep_dims: true });
+    return this.run(name, [x, this.list([x.shape.length - 1])], {
+      T: types.float32,
+      Tidx: types.int32,
+      keep_dims: true,
+    });
   }
 
   /** a [m, k] times b [k, n], or b [n, k] transposed. */

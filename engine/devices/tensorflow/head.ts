@@ -104,13 +104,25 @@ export function lossesOf(reading: Reading, x: Cells<Handle>, head: Head, targets
       const hits = within(targets.subarray(row, row + rows), first, count);
       if (hits.length === 0) return [sum];
       hits.forEach((hit) => (order[side * targets.length + row + hit] = found++));
-      const scores = picks(tf, logits, Int32Array.from(hits, (hit) => hit * count + (targets[row + hit] ?? 0) - first));
+      const scores = picks(
+        tf,
+        logits,
+        Int32Array.from(hits, (hit) => hit * count + (targets[row + hit] ?? 0) - first),
+      );
       picked.push(scores);
       return [sum, scores];
     });
-    const totals = [...sums.values()].map((parts) => (parts.length > 1 ? logSumExp(tf, tf.concat(parts, 1)) : parts[0]));
+    const totals = [...sums.values()].map((parts) =>
+      parts.length > 1 ? logSumExp(tf, tf.concat(parts, 1)) : parts[0],
+    );
     const all = [sides * targets.length];
-    const joined = tf.reshape(tf.concat(totals.filter((total) => total !== undefined), 0), all);
+    const joined = tf.reshape(
+      tf.concat(
+        totals.filter((total) => total !== undefined),
+        0,
+      ),
+      all,
+    );
     return tf.binary("Sub", joined, tf.gather(tf.concat(picked, 0), order.subarray(0, all[0]), 0));
   });
   return read(tf, losses);

@@ -292,9 +292,7 @@ export class TensorflowPass implements Pass {
     weights: readonly (TensorflowWeight | null)[],
     of: readonly Activation[],
     columns: number,
-    start: (
-      vectors: (side: number) => (Handle | null)[],
-    ) => (at: Block, inputs: readonly [Handle, Handle]) => Handle,
+    start: (vectors: (side: number) => (Handle | null)[]) => (at: Block, inputs: readonly [Handle, Handle]) => Handle,
   ): Value {
     const inputs = of.map(own);
     return this.#blocks({

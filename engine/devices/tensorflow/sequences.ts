@@ -19,7 +19,14 @@ export function rowsFrom(tf: TensorFlow, blocks: readonly Handle[], index: Int32
     const [rows = 0] = block.shape;
     const hits = [...index.keys()].filter((i) => (index[i] ?? 0) >= start && (index[i] ?? 0) < start + rows);
     hits.forEach((i) => (order[i] = found++));
-    if (hits.length > 0) parts.push(tf.gather(block, Int32Array.from(hits, (i) => (index[i] ?? 0) - start), 0));
+    if (hits.length > 0)
+      parts.push(
+        tf.gather(
+          block,
+          Int32Array.from(hits, (i) => (index[i] ?? 0) - start),
+          0,
+        ),
+      );
     start += rows;
   }
   const joined = tf.concat(parts, 0);

@@ -4,19 +4,23 @@
  */
 import { checkPrecision } from "../checks.ts";
 import type { Device, KeyValueCache, Precision, Weight } from "../device.ts";
-import { Owned, replayPiece } from "../host-memory.ts";
+import { Owned } from "../host-memory.ts";
+import { createNativeDevice } from "../native.ts";
 import type { Traffic } from "./binding.ts";
 import { TensorFlow, loadBinding } from "./binding.ts";
 import type { TensorflowCache } from "./caches.ts";
 import { createTensorflowCache, freeTensorflowCache } from "./caches.ts";
+import { TensorflowNoise } from "./noise.ts";
 import type { InstallableName } from "./packages.ts";
 import { TensorflowPass } from "./pass.ts";
+import { replayTensorflow, updateTensorflowWeight } from "./update.ts";
 import type { TensorflowWeight } from "./weights.ts";
 import {
   freeTensorflowWeight,
+  mapTensorflowWeight,
+  pieceElements as defaultPieceElements,
   readTensorflowWeight,
   storeTensorflowWeight,
-  updateTensorflowWeight,
 } from "./weights.ts";
 
 const name = "tfjs";
@@ -35,19 +39,24 @@ export interface TensorflowDevice extends Device {
 export interface TensorflowOptions {
   /** Elements of a piece of a weight, at most; weights.ts has the default. */
   readonly pieceElements?: number;
+  /** Replays with TensorFlow's operations even where the host is faster. */
+  readonly replayHere?: boolean;
 }
 
 /** @throws if no tfjs-node package can be loaded */
 export function createTensorflowDevice(
   devicesDir: string | null = null,
   only: InstallableName | null = null,
-  { pieceElements }: TensorflowOptions = {},
+  { pieceElements = defaultPieceElements, replayHere = false }: TensorflowOptions = {},
 ): TensorflowDevice {
   const { binding, description, onGpu } = loadBinding(devicesDir, only);
   const tf = new TensorFlow(binding);
   const weights = new Owned<Weight, TensorflowWeight>();
   const caches = new Owned<KeyValueCache, TensorflowCache>();
   const state = { tf, weights, caches };
+  const noise = new TensorflowNoise(tf);
+  const maker = { tf, noise, pieceElements };
+  const host = replayHere || tf.usesGpu ? null : nativeDevice();
   const freeWeight = (handle: Weight) => {
     freeTensorflowWeight(tf, weights.find(handle));
     weights.free(handle);
@@ -61,14 +70,15 @@ export function createTensorflowDevice(
     description,
     onGpu,
     precisions,
-    createWeight: (spec, bytes) => weights.add(storeTensorflowWeight(tf, spec, bytes, pieceElements)),
+    createWeight: (spec, bytes) => weights.add(storeTensorflowWeight(maker, spec, bytes)),
+    mapWeight: (spec, stored) => weights.add(mapTensorflowWeight(maker, spec, stored)),
     freeWeight,
     readWeight: (weight) => Promise.resolve(readTensorflowWeight(tf, weights.find(weight))),
-    update(handles, entries, noise) {
-      for (const weight of handles) updateTensorflowWeight(tf, weights.find(weight), entries, noise);
+    update(handles, entries, kind) {
+      for (const weight of handles) updateTensorflowWeight(tf, weights.find(weight), entries, kind);
     },
-    // On the CPU: a piece is used once, and copying it to a GPU and back would cost more.
-    replay: replayPiece,
+    replay: (piece, entries, kind) =>
+      host ? host.replay(piece, entries, kind) : replayTensorflow(tf, noise, piece, entries, kind),
     begin(perturbation, precision = "float32") {
       checkPrecision({ name, precisions }, precision);
       return new TensorflowPass(state, perturbation);
@@ -78,10 +88,21 @@ export function createTensorflowDevice(
     dispose() {
       weights.all().forEach(freeWeight);
       caches.all().forEach(freeCache);
+      noise.dispose();
+      host?.dispose();
       tf.trim(0);
     },
     tensors: () => tf.tensors(),
     operations: () => tf.operations(),
     traffic: () => tf.traffic(),
   };
+}
+
+/** Without a GPU, the native device replays ten times as fast as TensorFlow's operations (decision 33); null if it was not built. */
+function nativeDevice(): Device | null {
+  try {
+    return createNativeDevice();
+  } catch {
+    return null;
+  }
 }
