@@ -43,8 +43,8 @@ function heldBy<V>(recorded: Recorded<V> | undefined): number {
 function joins<V>(needed: readonly Recorded<V>[], start: number, at: number): boolean {
   const [first, next] = [needed[start], needed[at]];
   if (first?.operation.kind !== "blocks" || next?.operation.kind !== "blocks" || next.rows !== first.rows) return false;
-  const within = needed.slice(start, at);
-  return !sharedBy(next.operation).some((input) => within.includes(input));
+  const within = new Set(needed.slice(start, at));
+  return !sharedBy(next.operation).some((input) => within.has(input));
 }
 
 /** Columns, over all sides, of the activations that are computed before each operation and used by it or later ones. */
@@ -53,7 +53,7 @@ function widthsBefore<V>(needed: readonly Recorded<V>[]): number[] {
   needed.forEach(({ operation }, at) => {
     for (const input of [...operation.inputs, ...sharedBy(operation)]) lastUse.set(input, at);
   });
-  const widths = new Array<number>(needed.length + 1).fill(0);
+  const widths = Array.from({ length: needed.length + 1 }, () => 0);
   needed.forEach((recorded, at) => {
     const width = recorded.columns * recorded.operation.sides;
     for (let place = at + 1; place <= (lastUse.get(recorded) ?? at); place++)
@@ -85,7 +85,7 @@ export function cutsOf<V>(needed: readonly Recorded<V>[], cellElements: number):
   }
   return new Map(
     [...widest].map(([rows, columns]) => {
-      const groups = grouped.get(rows) ?? new Array<number>(rows).fill(1);
+      const groups = grouped.get(rows) ?? Array.from({ length: rows }, () => 1);
       return [rows, balanced(groups, Math.max(1, Math.floor(cellElements / columns)))];
     }),
   );

@@ -75,7 +75,11 @@ class Running<V> {
 
   constructor(needed: readonly Recorded<V>[], asked: Recorded<V>, options: RecordingOptions<V>) {
     this.#options = options;
-    for (const each of needed) this.#uses.set(each, new Array<number>(each.operation.sides).fill(0));
+    for (const each of needed)
+      this.#uses.set(
+        each,
+        Array.from({ length: each.operation.sides }, () => 0),
+      );
     for (const { operation } of needed) {
       operation.inputs.forEach((input) => this.#expect(input, operation.kind === "blocks" ? operation.sides : 0));
       sharedBy(operation).forEach((input) => this.#expect(input, 0));

@@ -12,7 +12,7 @@ import type { Noise } from "../../engine/numbers/noise.ts";
 import { toBfloat16 } from "../../engine/numbers/scalar.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import { expectClose, expectSameBytes } from "../support/equal.ts";
-import { devicesHere, threadsOf } from "../support/open-devices.ts";
+import { devicesDir, devicesHere, threadsOf } from "../support/open-devices.ts";
 import { remember } from "../support/remember.ts";
 import type { Operation, Shape } from "./devices.inputs.ts";
 import { Draw, computationOf, load, lookup, perturbations, propertySeed, run } from "./devices.inputs.ts";
@@ -23,13 +23,15 @@ const present = listed.flatMap((device) => {
   return "open" in device ? [{ ...device, label: device.name as string }] : [];
 });
 if (present.some(({ name }) => name === "tfjs-tensorflow")) {
-  // As the device itself, but every weight of these tests has many pieces.
+  // The device itself, but every weight here has many pieces, every activation many blocks, every product of attention a few rows.
+  const sizes = { cellElements: 64, scoreElements: 24, heldBytes: 512 };
   const open = async () =>
     (await import("../../engine/devices/tensorflow/tensorflow.ts")).createTensorflowDevice(devicesDir, null, {
       pieceElements: 256,
+      sizes,
       replayHere: true,
     });
-  present.push({ name: "tfjs-tensorflow", label: "tfjs-tensorflow, weights in small pieces", open });
+  present.push({ name: "tfjs-tensorflow", label: "tfjs-tensorflow in small pieces", open });
 }
 const missing = listed.flatMap((device) => ("missing" in device ? [device] : []));
 const promised = (process.env["STEPLOG_TEST_DEVICES"] ?? "").split(",").filter((name) => name !== "");

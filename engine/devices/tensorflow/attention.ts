@@ -8,9 +8,6 @@ import type { Handle, TensorFlow } from "./binding.ts";
 import { types } from "./binding.ts";
 import { capped, steps } from "./operations.ts";
 
-/** Scores in memory at a time. */
-export const scoreElements = 2 ** 21;
-
 /** Scores of padding that a group may have however small it is. */
 const freePadding = 2 ** 14;
 
@@ -24,12 +21,16 @@ export interface Sequence {
 /** Makes a constant, or finds it where the pass made it before. */
 export type Constants = (key: string, make: () => Handle) => Handle;
 
-interface Attention {
+interface Limits {
+  readonly constants: Constants;
+  readonly scoreElements: number;
+}
+
+interface Attention extends Limits {
   readonly tf: TensorFlow;
   readonly shape: AttentionShape;
+  /** Columns of a head. */
   readonly size: number;
-  readonly constants: Constants;
-  readonly scores: number;
 }
 
 /** Sequences that are computed together, by their indexes, padded to the longest. */
@@ -45,11 +46,10 @@ export function attend(
   [q, k, v]: readonly [Handle, Handle, Handle],
   shape: AttentionShape,
   sequences: readonly Sequence[],
-  constants: Constants,
-  scores = scoreElements,
+  limits: Limits,
 ): Handle {
-  const attention = { tf, shape, size: (q.shape[1] ?? 0) / shape.heads, constants, scores };
-  const groups = groupsOf(sequences, Math.max(1, Math.floor(scores / shape.heads)));
+  const attention = { tf, shape, size: (q.shape[1] ?? 0) / shape.heads, ...limits };
+  const groups = groupsOf(sequences, Math.max(1, Math.floor(limits.scoreElements / shape.heads)));
   const parts = groups.map((group) => attendGroup(attention, group, q, k, v));
   const joined = tf.concat(parts, 0);
   if (parts.length > 1) parts.forEach((part) => tf.free(part));
@@ -107,7 +107,7 @@ function groupsOf(sequences: readonly Sequence[], scores: number): Group[] {
 
 /** [members * longest, columns of q] */
 function attendGroup(attention: Attention, group: Group, q: Handle, k: Handle, v: Handle): Handle {
-  const { tf, shape, size, constants, scores } = attention;
+  const { tf, shape, constants, scoreElements } = attention;
   const { members, queries, keys } = group;
   const rowsOf = (first: "firstQuery" | "firstKey", own: "queries" | "keys", longest: number) =>
     members.flatMap((member) =>
@@ -122,11 +122,11 @@ function attendGroup(attention: Attention, group: Group, q: Handle, k: Handle, v
     taken(v, rowsOf("firstKey", "keys", keys)),
   ] as const;
   const perHead = members.length * queries * keys * (shape.heads / shape.keyValueHeads);
-  const heads = Math.max(1, Math.min(shape.keyValueHeads, Math.floor(scores / perHead)));
+  const heads = Math.max(1, Math.min(shape.keyValueHeads, Math.floor(scoreElements / perHead)));
   const parts: Handle[] = [];
   for (let first = 0; first < shape.keyValueHeads; first += heads) {
     const count = Math.min(heads, shape.keyValueHeads - first);
-    parts.push(attendHeads(attention, group, padded, first, count, size));
+    parts.push(attendHeads(attention, group, padded, first, count));
   }
   [q, k, v].forEach((x, i) => {
     const own = padded[i];
@@ -144,9 +144,8 @@ function attendHeads(
   [q, k, v]: readonly [Handle, Handle, Handle],
   first: number,
   count: number,
-  size: number,
 ): Handle {
-  const { tf, shape, scores } = attention;
+  const { tf, shape, size, scoreElements } = attention;
   const { members, queries, keys } = group;
   const each = shape.heads / shape.keyValueHeads;
   const split = (x: Handle, tokens: number, heads: number) => {
@@ -157,7 +156,7 @@ function attendHeads(
   };
   const [keysOf, valuesOf] = [split(k, keys, 1), split(v, keys, 1)];
   const queriesOf = tf.next(split(q, queries, each), (y) => tf.binary("Mul", y, tf.scalar(shape.scale)));
-  const most = Math.max(1, Math.min(queries, Math.floor(scores / (members.length * count * each * keys))));
+  const most = Math.max(1, Math.min(queries, Math.floor(scoreElements / (members.length * count * each * keys))));
   const parts: Handle[] = [];
   for (let start = 0; start < queries; start += most) {
     const some = Math.min(most, queries - start);

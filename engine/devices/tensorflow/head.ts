@@ -7,9 +7,6 @@ import type { Reading } from "./products.ts";
 import { held, heldVector, ofSide, sidesUnder } from "./products.ts";
 import type { TensorflowWeight, WeightPiece } from "./weights.ts";
 
-/** Scores in memory at a time. */
-const scoreElements = 2 ** 21;
-
 export interface Head {
   readonly weight: TensorflowWeight;
   readonly bias: TensorflowWeight | null;
@@ -31,7 +28,7 @@ type Use = (scores: Scores) => readonly Handle[];
 /** Calls `use` with scores, which are freed afterwards; what it returns is kept. @returns the number of sides */
 function forScores(reading: Reading, x: Cells<Handle>, head: Head, use: Use): number {
   const sides = Math.max(x.length, sidesUnder(reading, head.weight, head.bias));
-  const most = Math.ceil(scoreElements / Math.max(1, ...head.weight.pieces.map(({ rows }) => rows)));
+  const most = Math.ceil(reading.scoreElements / Math.max(1, ...head.weight.pieces.map(({ rows }) => rows)));
   const shifts = head.bias && heldVector(reading, head.bias);
   try {
     for (const piece of head.weight.pieces) {

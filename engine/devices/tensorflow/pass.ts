@@ -30,6 +30,7 @@ import { sidesOf as sidesOfPass } from "../device.ts";
 import type { Owned } from "../host-memory.ts";
 import type { Block, BlockOperation, Cells, Recorded, WholeOperation } from "../recorded.ts";
 import { Recording } from "../recording.ts";
+import type { Constants } from "./attention.ts";
 import { attend } from "./attention.ts";
 import type { Handle, Held, TensorFlow } from "./binding.ts";
 import type { TensorflowCache } from "./caches.ts";
@@ -43,16 +44,27 @@ import { attended, cut, rowsFrom } from "./sequences.ts";
 import type { TensorflowWeight } from "./weights.ts";
 import { rowsOf } from "./weights.ts";
 
-/** Elements of an activation that exist at a time where a layer is wide, on a processor and on a GPU, which needs more at once. */
-const cellElements = { cpu: 2 ** 21, gpu: 2 ** 25 };
+/** How much a pass has in memory at a time. */
+export interface PassSizes {
+  /** Elements of an activation where a layer is wide, unless a sequence has more. */
+  readonly cellElements: number;
+  /** Scores of attention, and of the head. */
+  readonly scoreElements: number;
+  /** Bytes of perturbed weights, unless a single operation has more. */
+  readonly heldBytes: number;
+}
 
-/** Bytes of perturbed weights at a time, unless a single operation has more. */
-const heldLimit = 2 ** 26;
+/** A GPU needs more at once to be busy. */
+export function defaultSizes(usesGpu: boolean): PassSizes {
+  const elements = usesGpu ? 2 ** 25 : 2 ** 21;
+  return { cellElements: elements, scoreElements: elements, heldBytes: 2 ** 26 };
+}
 
 export interface TensorflowState {
   readonly tf: TensorFlow;
   readonly weights: Owned<Weight, TensorflowWeight>;
   readonly caches: Owned<KeyValueCache, TensorflowCache>;
+  readonly sizes: PassSizes;
 }
 
 type Value = Recorded<Handle>;
@@ -67,14 +79,10 @@ export class TensorflowPass implements Pass {
   readonly #positions = new Map<Int32Array, number>();
 
   constructor(state: TensorflowState, perturbation: Perturbation | null) {
-    const { tf } = state;
+    const { tf, sizes } = state;
     this.#state = state;
-    this.#reading = { tf, perturbation };
-    this.#recording = new Recording<Handle>({
-      free: (handle) => tf.free(handle),
-      cellElements: tf.usesGpu ? cellElements.gpu : cellElements.cpu,
-      heldBytes: heldLimit,
-    });
+    this.#reading = { tf, perturbation, scoreElements: sizes.scoreElements };
+    this.#recording = new Recording<Handle>({ free: (handle) => tf.free(handle), ...sizes });
   }
 
   embed(table: Weight, ids: Int32Array): Activation {
@@ -173,11 +181,13 @@ export class TensorflowPass implements Pass {
           invariant(queries && keys && values, "attention has three operands");
           const { tf } = this.#state;
           const seen = attended(tf, at, [keys, values], shape.lengths, { caches, before });
-          return attend(tf, [queries, seen.keys, seen.values], shape, seen.sequences, (key, make) => {
+          const constants: Constants = (key, make) => {
             const [made] = this.#constant(key, () => [make()]);
             invariant(made, "a constant is one tensor");
             return made;
-          });
+          };
+          const { scoreElements } = this.#reading;
+          return attend(tf, [queries, seen.keys, seen.values], shape, seen.sequences, { constants, scoreElements });
         },
       }),
     });

@@ -11,6 +11,8 @@ import { sidesOf } from "./weights.ts";
 export interface Reading {
   readonly tf: TensorFlow;
   readonly perturbation: Perturbation | null;
+  /** Scores of attention, or of the head, in memory at a time. */
+  readonly scoreElements: number;
 }
 
 /** Sides that differ: those of the pass for a weight that it perturbs. */

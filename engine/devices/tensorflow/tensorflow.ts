@@ -11,8 +11,9 @@ import { TensorFlow, loadBinding } from "./binding.ts";
 import type { TensorflowCache } from "./caches.ts";
 import { createTensorflowCache, freeTensorflowCache } from "./caches.ts";
 import { TensorflowNoise } from "./noise.ts";
+import type { PassSizes } from "./pass.ts";
+import { TensorflowPass, defaultSizes } from "./pass.ts";
 import type { InstallableName } from "./packages.ts";
-import { TensorflowPass } from "./pass.ts";
 import { replayTensorflow, updateTensorflowWeight } from "./update.ts";
 import type { TensorflowWeight } from "./weights.ts";
 import {
@@ -39,6 +40,7 @@ export interface TensorflowDevice extends Device {
 export interface TensorflowOptions {
   /** Elements of a piece of a weight, at most; weights.ts has the default. */
   readonly pieceElements?: number;
+  readonly sizes?: PassSizes;
   /** Replays with TensorFlow's operations even where the host is faster. */
   readonly replayHere?: boolean;
 }
@@ -47,13 +49,13 @@ export interface TensorflowOptions {
 export function createTensorflowDevice(
   devicesDir: string | null = null,
   only: InstallableName | null = null,
-  { pieceElements = defaultPieceElements, replayHere = false }: TensorflowOptions = {},
+  { pieceElements = defaultPieceElements, sizes, replayHere = false }: TensorflowOptions = {},
 ): TensorflowDevice {
   const { binding, description, onGpu } = loadBinding(devicesDir, only);
   const tf = new TensorFlow(binding);
   const weights = new Owned<Weight, TensorflowWeight>();
   const caches = new Owned<KeyValueCache, TensorflowCache>();
-  const state = { tf, weights, caches };
+  const state = { tf, weights, caches, sizes: sizes ?? defaultSizes(tf.usesGpu) };
   const noise = new TensorflowNoise(tf);
   const maker = { tf, noise, pieceElements };
   const host = replayHere || tf.usesGpu ? null : nativeDevice();
