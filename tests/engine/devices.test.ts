@@ -20,7 +20,8 @@ import { headOperations, linear, norm, operations } from "./devices.operations.t
 
 const listed = await devicesHere();
 const present = listed.flatMap((device) => {
-  return "open" in device ? [{ ...device, label: device.name as string }] : [];
+  const label: string = device.name;
+  return "open" in device ? [{ ...device, label }] : [];
 });
 if (present.some(({ name }) => name === "tfjs-tensorflow")) {
   // The device itself, but every weight here has many pieces, every activation many blocks, every product of attention a few rows.
