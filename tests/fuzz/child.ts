@@ -33,6 +33,7 @@ function tell(message: ChildMessage): Promise<void> {
   });
 }
 
+process.on("disconnect", () => process.exit());
 const open = doors[name];
 if (!open) throw new Error(`there is no door ${name}; there are ${Object.keys(doors).join(", ")}`);
 /** Several inputs at once, as most of an input's time is waiting for files, threads or a server. */
