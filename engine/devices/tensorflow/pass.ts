@@ -57,7 +57,7 @@ export interface PassSizes {
 /** A GPU needs more at once to be busy. */
 export function defaultSizes(usesGpu: boolean): PassSizes {
   const elements = usesGpu ? 2 ** 25 : 2 ** 21;
-  return { cellElements: elements, scoreElements: elements, heldBytes: 2 ** 26 };
+  return { cellElements: elements, scoreElements: elements, heldBytes: 40 * 2 ** 20 };
 }
 
 export interface TensorflowState {
