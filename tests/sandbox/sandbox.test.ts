@@ -109,6 +109,7 @@ describe("a call ends", () => {
 
   test("when its client leaves, running or waiting", async () => {
     const one = new Sandbox({ places: 1 });
+    const pid = (await call("pid", null, { on: one })) as number;
     const leaving = new AbortController();
     const running = call("forever", null, { limits: patient, signal: leaving.signal, on: one });
     const waiting = call("echo", 1, { signal: leaving.signal, on: one });
@@ -118,6 +119,7 @@ describe("a call ends", () => {
     const left = { status: "rejected", reason: expect.objectContaining({ code: "UNAVAILABLE" }) as unknown };
     expect(await both).toMatchObject([left, left]);
     expect(await next).toBe(2);
+    await expect.poll(() => isAlive(pid)).toBe(false);
     one.close();
   });
 
