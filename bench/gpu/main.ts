@@ -8,6 +8,7 @@ import { asSteplogError } from "../../schema/errors.ts";
 import { packagePath } from "../../schema/package.ts";
 import { machine } from "../measure.ts";
 import { replaceBlock } from "../page.ts";
+import { memoryTable } from "./memory-table.ts";
 import { findGpu, freeMemoryMb } from "./nvidia.ts";
 import type { StageReport } from "./result.ts";
 import { readReport, reportOf, writeReport } from "./result.ts";
@@ -20,6 +21,7 @@ interface Options extends StageOptions {
   readonly out: string;
   readonly minutes: string;
   readonly table?: string;
+  readonly memory?: true;
   readonly page: string;
 }
 
@@ -31,11 +33,17 @@ const program = new Command("bench/gpu.sh")
   .option("--minutes <number>", "limit of the whole run", "7.5")
   .option("--tiny", "small shapes, to see that it works; also without a GPU", false)
   .option("--table <file>", "measure nothing: write the tables of a report into the page")
-  .option("--page <file>", "the page of --table", packagePath("docs/GPU.md"))
+  .option("--memory", "measure nothing: count the memory of models, and write the table into the page")
+  .option("--page <file>", "the page of --table and --memory", packagePath("docs/GPU.md"))
   .exitOverride()
-  .action((options: Options) =>
-    options.table === undefined ? measure(options) : writeTable(options.table, options.page),
-  );
+  .action(run);
+
+async function run(options: Options): Promise<void> {
+  const { table, memory, page } = options;
+  if (table !== undefined) await writeTable(table, page);
+  else if (memory) await replaceBlock(page, "memory: made by bench/gpu.sh --memory", await memoryTable());
+  else await measure(options);
+}
 
 async function measure(options: Options): Promise<void> {
   const started = performance.now();

@@ -9,7 +9,7 @@ import { randomRows } from "../model.ts";
 import { fillingDevice, modelInMemory } from "./in-memory.ts";
 
 /** Small models: between them layer norm and RMS norm, learned and rotary positions, grouped heads, and three activations. */
-async function smallConfigs(): Promise<readonly object[]> {
+export async function smallConfigs(): Promise<readonly object[]> {
   const gpt2 = { ...(await configNamed("gpt2")), n_embd: 64, n_head: 4, n_layer: 1, n_positions: 64, vocab_size: 512 };
   const sizes = { hidden_size: 64, intermediate_size: 128, num_hidden_layers: 1, vocab_size: 512 };
   const llama = { ...(await configNamed("llama-3.2-1b")), ...sizes, head_dim: 16, num_attention_heads: 4 };
@@ -33,7 +33,7 @@ export async function runEveryOperation(deviceName: string): Promise<{ runs: num
 }
 
 /** A perturbed pass, an update, weights read back, and two tokens of a text, in every precision. */
-async function runModel(device: Device, config: object, dtype: WeightDtype, noise: Noise): Promise<void> {
+export async function runModel(device: Device, config: object, dtype: WeightDtype, noise: Noise): Promise<void> {
   const folder = modelInMemory(config, dtype);
   for (const precision of device.precisions) {
     const model = await loadModel(folder, fillingDevice(device, folder), noise, { precision });

@@ -24,7 +24,7 @@ type Type = (typeof types)[keyof typeof types];
 type Values = Float32Array | Int32Array | Uint8Array;
 
 /** The part of tfjs-node's TFJSBinding that is used. Its ids are handles of TensorFlow's eager tensors. */
-interface Binding {
+export interface Binding {
   createTensor(shape: readonly number[], type: number, values: Values): number;
   deleteTensor(id: number): void;
   tensorDataSync(id: number): Float32Array | Int32Array;
@@ -37,7 +37,7 @@ interface Binding {
   readonly TF_Version: string;
 }
 
-interface BoundAttribute {
+export interface BoundAttribute {
   readonly name: string;
   readonly type: number;
   readonly value: number | boolean;
@@ -48,16 +48,20 @@ interface Output {
   readonly shape: readonly number[];
 }
 
+/** A TensorFlow to compute with. */
+export interface Library {
+  readonly binding: Binding;
+  readonly description: string;
+  readonly onGpu: boolean;
+}
+
 /**
  * The first package that loads.
  * @param devicesDir folder of installed devices (packages.ts), if there is one
  * @param only this installed device
  * @throws if there is none, with the reason for each
  */
-export function loadBinding(
-  devicesDir: string | null = null,
-  only: InstallableName | null = null,
-): { binding: Binding; description: string; onGpu: boolean } {
+export function loadBinding(devicesDir: string | null = null, only: InstallableName | null = null): Library {
   const failures: string[] = [];
   for (const candidate of candidates(devicesDir, only)) {
     try {

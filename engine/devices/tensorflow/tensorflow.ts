@@ -6,7 +6,7 @@ import { checkPrecision } from "../checks.ts";
 import type { Device, KeyValueCache, Precision, Weight } from "../device.ts";
 import { Owned } from "../host-memory.ts";
 import { createNativeDevice } from "../native.ts";
-import type { Traffic } from "./binding.ts";
+import type { Library, Traffic } from "./binding.ts";
 import { TensorFlow, loadBinding } from "./binding.ts";
 import type { TensorflowCache } from "./caches.ts";
 import { createTensorflowCache, freeTensorflowCache } from "./caches.ts";
@@ -43,15 +43,17 @@ export interface TensorflowOptions {
   readonly sizes?: PassSizes;
   /** Replays with TensorFlow's operations even where the host is faster. */
   readonly replayHere?: boolean;
+  /** Instead of a tfjs-node package: a TensorFlow that is open already, or one that only counts (bench/gpu). */
+  readonly library?: Library;
 }
 
 /** @throws if no tfjs-node package can be loaded */
 export function createTensorflowDevice(
   devicesDir: string | null = null,
   only: InstallableName | null = null,
-  { pieceElements = defaultPieceElements, sizes, replayHere = false }: TensorflowOptions = {},
+  { pieceElements = defaultPieceElements, sizes, replayHere = false, library }: TensorflowOptions = {},
 ): TensorflowDevice {
-  const { binding, description, onGpu } = loadBinding(devicesDir, only);
+  const { binding, description, onGpu } = library ?? loadBinding(devicesDir, only);
   const tf = new TensorFlow(binding);
   const weights = new Owned<Weight, TensorflowWeight>();
   const caches = new Owned<KeyValueCache, TensorflowCache>();
