@@ -55,12 +55,12 @@ async function rebuiltOn(device: Device, service: TestService, client: SteplogCl
 }
 
 test.skipIf(missing).each([
-  ["TensorFlow", onTensorflow, "the native device", onNative],
-  ["the native device", onNative, "TensorFlow", onTensorflow],
+  ["TensorFlow", "the native device", onTensorflow, onNative],
+  ["the native device", "TensorFlow", onNative, onTensorflow],
 ])(
-  "a run begun on %s, whose worker is killed, goes on on %3$s",
+  "a run begun on %s, whose worker is killed, goes on on %s",
   { timeout: 3 * minute },
-  async (_, first, __, second) => {
+  async (_, __, first, second) => {
     const steps = 400;
     const service = await testService();
     const { client } = await service.startServer();
