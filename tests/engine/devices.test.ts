@@ -34,6 +34,11 @@ if (present.some(({ name }) => name === "tfjs-tensorflow")) {
     });
   present.push({ name: "tfjs-tensorflow", label: "tfjs-tensorflow in small pieces", open });
 }
+if (present.some(({ name }) => name === "tfjs-wasm")) {
+  const sizes = { cellElements: 64, heldBytes: 512 };
+  const open = async () => (await import("../../engine/devices/wasm/wasm.ts")).createWasmDevice(sizes);
+  present.push({ name: "tfjs-wasm", label: "tfjs-wasm in small pieces", open });
+}
 const missing = listed.flatMap((device) => ("missing" in device ? [device] : []));
 const promised = (process.env["STEPLOG_TEST_DEVICES"] ?? "").split(",").filter((name) => name !== "");
 

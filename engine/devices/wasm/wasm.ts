@@ -36,6 +36,8 @@ import { sidesOf } from "../device.ts";
 import { joined } from "../plain-kernels.ts";
 import type { StoredWeight } from "../host-memory.ts";
 import { createStoredCache, replayPiece, storeWeight, storedBytes, valuesOf } from "../host-memory.ts";
+import type { Block, BlockOperation, Cells, Recorded, WholeOperation } from "../recorded.ts";
+import { Recording } from "../recording.ts";
 import type { WasmHeap } from "./heap.ts";
 import { openWasmBackend } from "./heap.ts";
 import {
@@ -62,10 +64,13 @@ const headChunkElements = 2 ** 20;
 const name = "tfjs";
 const precisions: readonly Precision[] = ["float32"];
 
-/** One tensor [1, rows, columns] per side: plus, minus. */
-interface WasmActivation extends Activation {
-  readonly sides: readonly TensorInfo[];
+/** How much a pass has on the heap at a time: elements of an activation where a layer is wide, bytes of perturbed weights. */
+export interface WasmSizes {
+  readonly cellElements: number;
+  readonly heldBytes: number;
 }
+
+const defaultSizes: WasmSizes = { cellElements: 2 ** 20, heldBytes: 40 * 2 ** 20 };
 
 export interface WasmDevice extends Device {
   /** Number of tensors on the wasm heap. */
@@ -73,7 +78,7 @@ export interface WasmDevice extends Device {
 }
 
 /** @throws if the backend cannot be loaded or started */
-export async function createWasmDevice(): Promise<WasmDevice> {
+export async function createWasmDevice(sizes = defaultSizes): Promise<WasmDevice> {
   const { heap, version } = await openWasmBackend();
   const shared = new WasmWeights(heap);
   return {
@@ -87,7 +92,7 @@ export async function createWasmDevice(): Promise<WasmDevice> {
     replay: replayPiece,
     begin(perturbation, precision = "float32") {
       checkPrecision({ name, precisions }, precision);
-      return new WasmPass(shared, perturbation);
+      return new WasmPass(shared, perturbation, sizes);
     },
     createCache: () => shared.caches.add(createStoredCache(name)),
     freeCache: (cache) => shared.caches.free(cache),
@@ -96,26 +101,41 @@ export async function createWasmDevice(): Promise<WasmDevice> {
   };
 }
 
+type Value = Recorded<TensorInfo>;
+
 class WasmPass implements Pass {
   readonly #shared: WasmWeights;
   readonly #heap: WasmHeap;
   readonly #perturbation: Perturbation | null;
-  readonly #made: TensorInfo[] = [];
+  readonly #recording: Recording<TensorInfo>;
 
-  constructor(shared: WasmWeights, perturbation: Perturbation | null) {
+  constructor(shared: WasmWeights, perturbation: Perturbation | null, sizes: WasmSizes) {
     this.#shared = shared;
     this.#heap = shared.heap;
     this.#perturbation = perturbation;
+    this.#recording = new Recording<TensorInfo>({ free: (tensor) => shared.heap.free(tensor), ...sizes });
   }
 
   embed(table: Weight, ids: Int32Array): Activation {
     checkIds(table, ids);
     const weight = this.#shared.weights.find(table);
     const [, columns = 0] = table.shape;
-    const out = this.#make(ids.length, columns, () => undefined);
-    const views = out.sides.map((side) => this.#heap.view(side));
-    ids.forEach((id, row) => this.#embedRow(views, row * columns, weight, id * columns, columns));
-    return out;
+    return this.#record({
+      rows: ids.length,
+      columns,
+      inputs: [],
+      kind: "whole",
+      compute: (_, blocks) => {
+        const cells = this.#sides().map(() => blocks.map(({ rows }) => this.#heap.allocate(rows, columns)));
+        blocks.forEach(({ first, rows }, block) => {
+          const views = cells.map((side) => this.#view(side[block]));
+          for (let row = 0; row < rows; row++) {
+            this.#embedRow(views, row * columns, weight, (ids[first + row] ?? 0) * columns, columns);
+          }
+        });
+        return cells;
+      },
+    });
   }
 
   #embedRow(views: readonly Float32Array[], at: number, weight: StoredWeight, first: number, columns: number): void {
@@ -131,111 +151,194 @@ class WasmPass implements Pass {
 
   add(a: Activation, b: Activation): Activation {
     checkSameShape(a, b);
-    return this.#make(a.rows, a.columns, (out, side) => addInto(out, this.#view(a, side), this.#view(b, side)));
+    return this.#make(
+      [a, b],
+      a.columns,
+      () =>
+        (out, [x, y]) =>
+          addInto(out, x, y),
+    );
   }
 
   multiply(a: Activation, b: Activation): Activation {
     checkSameShape(a, b);
-    return this.#make(a.rows, a.columns, (out, side) => multiplyInto(out, this.#view(a, side), this.#view(b, side)));
+    return this.#make(
+      [a, b],
+      a.columns,
+      () =>
+        (out, [x, y]) =>
+          multiplyInto(out, x, y),
+    );
   }
 
   scale(x: Activation, factor: number): Activation {
-    return this.#make(x.rows, x.columns, (out, side) => scaleInto(out, this.#view(x, side), factor));
+    return this.#make(
+      [x],
+      x.columns,
+      () =>
+        (out, [from]) =>
+          scaleInto(out, from, factor),
+    );
   }
 
   slice(x: Activation, first: number, count: number): Activation {
     checkSlice(x, first, count);
-    return this.#make(x.rows, count, (out, side) => sliceInto(out, this.#view(x, side), x.columns, first, count));
+    return this.#make(
+      [x],
+      count,
+      () =>
+        (out, [from]) =>
+          sliceInto(out, from, x.columns, first, count),
+    );
   }
 
   layerNorm(x: Activation, weight: Weight | null, bias: Weight | null, epsilon: number): Activation {
-    const scales = weight && this.#vectors(weight);
-    const shifts = bias && this.#vectors(bias);
-    const [ones, zeros] = [new Float32Array(x.columns).fill(1), new Float32Array(x.columns)];
-    return this.#make(x.rows, x.columns, (out, side) =>
-      normInto(out, this.#view(x, side), x.columns, epsilon, scales?.[side] ?? ones, shifts?.[side] ?? zeros),
-    );
+    return this.#make([x], x.columns, () => {
+      const scales = weight && this.#vectors(weight);
+      const shifts = bias && this.#vectors(bias);
+      const [ones, zeros] = [new Float32Array(x.columns).fill(1), new Float32Array(x.columns)];
+      return (out, [from], { side }) =>
+        normInto(out, from, x.columns, epsilon, scales?.[side] ?? ones, shifts?.[side] ?? zeros);
+    });
   }
 
   rmsNorm(x: Activation, weight: Weight, epsilon: number, offset: number): Activation {
     checkGroups(x, weight);
-    const scales = this.#vectors(weight);
-    return this.#make(x.rows, x.columns, (out, side) =>
-      rmsNormInto(out, this.#view(x, side), scales[side] ?? new Float32Array(), epsilon, offset),
-    );
+    return this.#make([x], x.columns, () => {
+      const scales = this.#vectors(weight);
+      return (out, [from], { side }) => rmsNormInto(out, from, scales[side] ?? new Float32Array(), epsilon, offset);
+    });
   }
 
   rotate(x: Activation, shape: RotaryShape): Activation {
     checkRotary(x, shape);
-    return this.#make(x.rows, x.columns, (out, side) => rotateInto(out, this.#view(x, side), x.columns, shape));
+    return this.#make([x], x.columns, () => (out, [from], { first, rows }) => {
+      rotateInto(out, from, x.columns, { ...shape, positions: shape.positions.subarray(first, first + rows) });
+    });
   }
 
   linear(x: Activation, weight: Weight, bias: Weight | null, layout: WeightLayout = "out-in"): Activation {
     const { outputs } = checkLinear(x, weight, layout);
-    const sides = this.#multiply(x, weight, { layout, first: 0, count: outputs }, bias && this.#vectors(bias));
-    this.#made.push(...sides);
-    return activation(x.rows, outputs, sides);
+    const stored = this.#shared.weights.find(weight);
+    return this.#record({
+      rows: x.rows,
+      columns: outputs,
+      inputs: [own(x)],
+      kind: "blocks",
+      held: 4 * stored.elements.length * this.#sides().length,
+      start: () => {
+        const product = this.#product(weight, { layout, first: 0, count: outputs }, bias && this.#vectors(bias));
+        return { block: ({ side }, [from]) => product.of(from, side), end: () => product.end() };
+      },
+    });
   }
 
   attention(q: Activation, k: Activation, v: Activation, shape: AttentionShape): Activation {
     checkAttention([q, k, v], shape, this.#perturbation);
-    const ends = shape.lengths.map((_, index) => shape.lengths.slice(0, index + 1).reduce((sum, n) => sum + n, 0));
-    return this.#make(q.rows, q.columns, (out, side) => {
-      const [keys, values] = [this.#view(k, side), this.#view(v, side)];
-      attendInto(out, this.#view(q, side), q.columns, shape, (sequence) => {
-        const [from, to] = [(ends[sequence - 1] ?? 0) * k.columns, (ends[sequence] ?? 0) * k.columns];
-        const fresh = { k: keys.subarray(from, to), v: values.subarray(from, to) };
-        const handle = shape.caches?.[sequence];
-        const cache = handle && this.#shared.caches.find(handle);
-        const seen = cache ? { k: cache.keys.append(fresh.k), v: cache.values.append(fresh.v) } : fresh;
-        if (!shape.prefix) return seen;
-        const { keys: firstKeys, values: firstValues } = shape.prefix;
-        return { k: joined(this.#view(firstKeys, side), seen.k), v: joined(this.#view(firstValues, side), seen.v) };
-      });
-    });
+    const caches = shape.caches?.map((handle) => this.#shared.caches.find(handle));
+    const { lengths, prefix } = shape;
+    const starts = lengths.map((_, index) => lengths.slice(0, index).reduce((sum, n) => sum + n, 0));
+    const options = {
+      lengths,
+      once: caches !== undefined,
+      shared: prefix ? [own(prefix.keys), own(prefix.values)] : [],
+    };
+    return this.#make(
+      [q, k, v],
+      q.columns,
+      (before) =>
+        (out, [queries, keys, values], { side, first, rows }) => {
+          const members = [...lengths.keys()].filter((i) => {
+            return (starts[i] ?? 0) >= first && (starts[i] ?? 0) + (lengths[i] ?? 0) <= first + rows;
+          });
+          const block = { ...shape, lengths: members.map((i) => lengths[i] ?? 0) };
+          attendInto(out, queries, q.columns, block, (member) => {
+            const sequence = members[member] ?? 0;
+            const from = ((starts[sequence] ?? 0) - first) * k.columns;
+            const to = from + (lengths[sequence] ?? 0) * k.columns;
+            const fresh = { k: keys.subarray(from, to), v: values.subarray(from, to) };
+            const cache = caches?.[sequence];
+            const seen = cache ? { k: cache.keys.append(fresh.k), v: cache.values.append(fresh.v) } : fresh;
+            if (!prefix) return seen;
+            const [prefixKeys, prefixValues] = before.map((cells) => this.#joined(cells[side] ?? []));
+            invariant(prefixKeys && prefixValues, "a prefix has keys and values");
+            return { k: joined(prefixKeys, seen.k), v: joined(prefixValues, seen.v) };
+          });
+        },
+      options,
+    );
   }
 
   activate(x: Activation, kind: ActivationFunction): Activation {
-    return this.#make(x.rows, x.columns, (out, side) => activateInto(out, this.#view(x, side), kind));
+    return this.#make(
+      [x],
+      x.columns,
+      () =>
+        (out, [from]) =>
+          activateInto(out, from, kind),
+    );
   }
 
   gather(x: Activation, index: Int32Array): Activation {
     checkGather(x, index);
     const { columns } = x;
-    return this.#make(index.length, columns, (out, side) => {
-      const from = this.#view(x, side);
-      index.forEach((row, i) => out.set(from.subarray(row * columns, (row + 1) * columns), i * columns));
+    return this.#record({
+      rows: index.length,
+      columns,
+      inputs: [own(x)],
+      kind: "whole",
+      compute: ([cells = []], blocks) =>
+        cells.map((side) =>
+          blocks.map(({ first, rows }) => {
+            const out = this.#heap.allocate(rows, columns);
+            const [to, from] = [this.#view(out), this.#rows(side, columns)];
+            for (let row = 0; row < rows; row++) to.set(from(index[first + row] ?? 0), row * columns);
+            return out;
+          }),
+        ),
     });
   }
 
   losses(x: Activation, head: Weight, targets: Int32Array, options: HeadOptions = {}): Promise<Float64Array> {
     checkTargets(x, head, targets, options);
-    const entropies = own(x).sides.map(() => new CrossEntropy(targets));
-    this.#forHeadChunks(x, head, options, (scores, side, first, count) => entropies[side]?.add(scores, first, count));
-    return Promise.resolve(Float64Array.from(entropies.flatMap((entropy) => [...entropy.losses()])));
+    const losses = this.#recording.run(own(x), (cells) => {
+      const blocks = cells.map((side) => side.map((block, at) => ({ block, first: firstRow(side, at) })));
+      const entropies = blocks.map((side) =>
+        side.map(({ block, first }) => new CrossEntropy(targets.subarray(first, first + rowsOf(block)))),
+      );
+      this.#forHeadChunks(cells, head, options, (scores, side, block, first, count) =>
+        entropies[side]?.[block]?.add(scores, first, count),
+      );
+      return entropies.flatMap((side) => side.flatMap((entropy) => [...entropy.losses()]));
+    });
+    return Promise.resolve(Float64Array.from(losses));
   }
 
   logits(x: Activation, head: Weight, options: HeadOptions = {}): Promise<Float32Array> {
     const [vocab = 0] = head.shape;
-    const logits = new Float32Array(own(x).sides.length * x.rows * vocab);
-    this.#forHeadChunks(x, head, options, (scores, side, first, count) => {
-      for (let row = 0; row < x.rows; row++) {
-        logits.set(scores.subarray(row * count, (row + 1) * count), (side * x.rows + row) * vocab + first);
-      }
+    const logits = this.#recording.run(own(x), (cells) => {
+      const all = new Float32Array(cells.length * x.rows * vocab);
+      this.#forHeadChunks(cells, head, options, (scores, side, block, first, count) => {
+        const start = side * x.rows + firstRow(cells[side] ?? [], block);
+        for (let row = 0; row < scores.length / count; row++) {
+          all.set(scores.subarray(row * count, (row + 1) * count), (start + row) * vocab + first);
+        }
+      });
+      return all;
     });
     return Promise.resolve(logits);
   }
 
   end(): void {
-    for (const tensor of this.#made.splice(0)) this.#heap.free(tensor);
+    this.#recording.end();
   }
 
-  /** Calls `use` for each side with the scores [rows, count] of rows first, ..., first + count - 1 of the head, chunk by chunk. */
+  /** Calls `use` for each block with the scores [rows, count] of rows first, ..., first + count - 1 of the head. */
   #forHeadChunks(
-    x: Activation,
+    cells: Cells<TensorInfo>,
     head: Weight,
     { bias, softcap }: HeadOptions,
-    use: (scores: Float32Array, side: number, first: number, count: number) => void,
+    use: (scores: Float32Array, side: number, block: number, first: number, count: number) => void,
   ): void {
     const [vocab = 0, inputs = 0] = head.shape;
     const shifts = bias && this.#vectors(bias);
@@ -243,28 +346,40 @@ class WasmPass implements Pass {
     for (let first = 0; first < vocab; first += chunk) {
       const count = Math.min(chunk, vocab - first);
       const some = shifts?.map((shift) => shift.subarray(first, first + count)) ?? null;
-      this.#multiply(x, head, { layout: "out-in", first, count }, some).forEach((product, side) => {
-        const scores = this.#heap.view(product);
-        if (softcap !== undefined) capInPlace(scores, softcap);
-        use(scores, side, first, count);
-        this.#heap.free(product);
-      });
+      const product = this.#product(head, { layout: "out-in", first, count }, some);
+      try {
+        cells.forEach((side, index) =>
+          side.forEach((block, at) => {
+            const made = product.of(block, index);
+            const scores = this.#heap.view(made);
+            if (softcap !== undefined) capInPlace(scores, softcap);
+            use(scores, index, at, first, count);
+            this.#heap.free(made);
+          }),
+        );
+      } finally {
+        product.end();
+      }
     }
   }
 
-  /** x times some outputs of a weight, plus a shift, on each side. */
-  #multiply(x: Activation, handle: Weight, outputs: Outputs, shifts: readonly Float32Array[] | null): TensorInfo[] {
-    const { inputs } = checkLinear(x, handle, outputs.layout);
+  /** Multiplies rows by some outputs of a weight, plus a shift, on each side. */
+  #product(handle: Weight, outputs: Outputs, shifts: readonly Float32Array[] | null) {
+    const [rows = 0, columns = 0] = handle.shape;
+    const inputs = outputs.layout === "out-in" ? columns : rows;
     const copies = shifts?.map((shift) => this.#heap.copy(shift)) ?? [];
     const matrices = this.#matrices(this.#shared.weights.find(handle), inputs, outputs);
-    const products = own(x).sides.map((side, index) => {
-      const matrix = matrices.tensors[index] ?? matrices.tensors[0];
-      invariant(matrix, "every side has a matrix");
-      return this.#heap.multiply(side, matrix, copies[index] ?? null);
-    });
-    for (const tensor of copies) this.#heap.free(tensor);
-    if (matrices.owned) for (const tensor of matrices.tensors) this.#heap.free(tensor);
-    return products;
+    return {
+      of: (x: TensorInfo | undefined, side: number): TensorInfo => {
+        const matrix = matrices.tensors[side] ?? matrices.tensors[0];
+        invariant(x && matrix, "every side has a matrix");
+        return this.#heap.multiply(x, matrix, copies[side] ?? null);
+      },
+      end: () => {
+        for (const tensor of copies) this.#heap.free(tensor);
+        if (matrices.owned) for (const tensor of matrices.tensors) this.#heap.free(tensor);
+      },
+    };
   }
 
   /** The matrices of the sides: one for both, or one each. */
@@ -305,26 +420,77 @@ class WasmPass implements Pass {
     });
   }
 
-  /** A new activation, filled for each side. Views are taken after all allocations, since growing the heap detaches them. */
-  #make(rows: number, columns: number, fill: (out: Float32Array, side: number) => void): WasmActivation {
-    const sides = Array.from({ length: sidesOf(this.#perturbation) }, () => this.#heap.allocate(rows, columns));
-    this.#made.push(...sides);
-    sides.forEach((tensor, side) => fill(this.#heap.view(tensor), side));
-    return activation(rows, columns, sides);
+  #sides(): readonly number[] {
+    return sidesOf(this.#perturbation) === 2 ? [0, 1] : [0];
   }
 
-  #view(x: Activation, side: number): Float32Array {
-    const tensor = own(x).sides[side];
+  /** An operation on rows. Views are taken after all allocations, since growing the heap detaches them. */
+  #make(
+    of: readonly Activation[],
+    columns: number,
+    start: (
+      shared: readonly Cells<TensorInfo>[],
+    ) => (out: Float32Array, inputs: readonly [Float32Array, Float32Array, Float32Array], at: Block) => void,
+    options: Pick<BlockOperation<TensorInfo>, "shared" | "lengths" | "once"> = {},
+  ): Activation {
+    return this.#record({
+      ...options,
+      rows: of[0]?.rows ?? 0,
+      columns,
+      inputs: of.map(own),
+      kind: "blocks",
+      start: (shared) => {
+        const fill = start(shared);
+        return {
+          block: (at, inputs) => {
+            const out = this.#heap.allocate(at.rows, columns);
+            const [a, b, c] = inputs.map((input) => this.#view(input));
+            const none = new Float32Array();
+            fill(this.#view(out), [a ?? none, b ?? none, c ?? none], at);
+            return out;
+          },
+        };
+      },
+    });
+  }
+
+  #record(operation: Unsided<BlockOperation<TensorInfo>> | Unsided<WholeOperation<TensorInfo>>): Value {
+    return this.#recording.record({ ...operation, sides: sidesOf(this.#perturbation) });
+  }
+
+  #view(tensor: TensorInfo | undefined): Float32Array {
     invariant(tensor, "every operand has both sides");
     return this.#heap.view(tensor);
   }
+
+  #joined(blocks: readonly TensorInfo[]): Float32Array {
+    return blocks.map((block) => this.#view(block)).reduce((all, block) => joined(all, block), new Float32Array());
+  }
+
+  /** Finds a row of an activation in its blocks. */
+  #rows(blocks: readonly TensorInfo[], columns: number): (row: number) => Float32Array {
+    const views = blocks.map((block) => this.#view(block));
+    const firsts = blocks.map((_, at) => firstRow(blocks, at));
+    return (row) => {
+      const at = firsts.findLastIndex((first) => first <= row);
+      const start = (row - (firsts[at] ?? 0)) * columns;
+      return (views[at] ?? new Float32Array()).subarray(start, start + columns);
+    };
+  }
 }
 
-function activation(rows: number, columns: number, sides: readonly TensorInfo[]): WasmActivation {
-  return { rows, columns, sides };
+type Unsided<T> = Omit<T, "sides">;
+
+function rowsOf({ shape }: TensorInfo): number {
+  return shape[1] ?? 0;
 }
 
-function own(x: Activation): WasmActivation {
-  invariant("sides" in x, "the activation was made by this device");
-  return x as WasmActivation;
+/** The first row of a block. */
+function firstRow(blocks: readonly TensorInfo[], at: number): number {
+  return blocks.slice(0, at).reduce((sum, block) => sum + rowsOf(block), 0);
+}
+
+function own(x: Activation): Value {
+  invariant("operation" in x, "the activation was made by this device");
+  return x as Value;
 }
