@@ -3,7 +3,8 @@
  * of that heap, without copies.
  *
  * Weights are typed arrays outside the heap. XNNPACK needs [in, out], and is ten times slower if tfjs transposes for it, so a
- * weight [out, in] is transposed while it is perturbed; the copy is freed after the product.
+ * weight [out, in] is transposed while it is perturbed; the copy is freed after the last block of rows that needs it. The heap
+ * never shrinks, so a pass is recorded, and runs some rows at a time (../recording.ts).
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core";
 import { invariant } from "../../../schema/errors.ts";
