@@ -90,7 +90,7 @@ export class TensorflowNoise {
   }
 
   /**
-   * size * (ones - 8), exact for |size| of at most 20 bits of mantissa. On a CPU it is one operation: Dequantize computes
+   * size * (ones - 8), exact for |size| of at most 20 bits of mantissa. On a CPU it is mostly one operation: Dequantize computes
    * ones * scale + min, with scale = (max - min) / 255, which `rangeOf` makes `size`. ones * size has at most 24 bits,
    * min = -8 * size, and their sum, (ones - 8) * size, at most 23: nothing is rounded, with FMA or without.
    */
@@ -98,11 +98,16 @@ export class TensorflowNoise {
     const tf = this.#tf;
     const range = this.#dequantizes ? rangeOf(size) : undefined;
     return tf.scope(() => {
-      if (range) return dequantized(tf, tf.bitcast(ones, types.uint8, types.quint8), range);
-      const counts = tf.cast(ones, types.uint8, types.float32);
-      const n = tf.next(counts, (x) => tf.binary("Sub", x, tf.scalar(8)));
-      return tf.binary("Mul", n, tf.constant(Float32Array.of(size), []));
+      if (range) return dequantized(tf, ones, range);
+      return tf.next(this.#centred(ones), (n) => tf.binary("Mul", n, tf.constant(Float32Array.of(size), [])));
     });
+  }
+
+  /** ones - 8. */
+  #centred(ones: Handle): Handle {
+    const tf = this.#tf;
+    if (this.#dequantizes) return dequantized(tf, ones, [-8, 247]);
+    return tf.next(tf.cast(ones, types.uint8, types.float32), (x) => tf.binary("Sub", x, tf.scalar(8)));
   }
 
   /** Eight elements by one look-up: a byte of the words has the bits of eight elements. */
@@ -171,8 +176,8 @@ function firstOf(tf: TensorFlow, x: Handle, count: number, type: (typeof types)[
 type Range = readonly [min: number, max: number];
 
 /**
- * A range from -8 * size whose 255th part is `size` in float32 arithmetic. None for 0, whose products need the sign of n, and for
- * a size beyond float32's range.
+ * A range from -8 * size whose 255th part is `size` in float32 arithmetic: there is one for every bfloat16 and most others. None
+ * for 0, whose products need the sign of n, and for a size beyond float32's range.
  */
 export function rangeOf(size: number): Range | undefined {
   if (size === 0) return undefined;
@@ -186,9 +191,13 @@ export function rangeOf(size: number): Range | undefined {
   return undefined;
 }
 
+/** x * (max - min) / 255 + min of uint8. */
 function dequantized(tf: TensorFlow, x: Handle, [min, max]: Range): Handle {
-  const [low, high] = [tf.constant(Float32Array.of(min), []), tf.constant(Float32Array.of(max), [])];
-  return tf.run("Dequantize", [x, low, high], { T: types.quint8 });
+  return tf.scope(() => {
+    const quantized = tf.bitcast(x, types.uint8, types.quint8);
+    const ends = [tf.constant(Float32Array.of(min), []), tf.constant(Float32Array.of(max), [])];
+    return tf.run("Dequantize", [quantized, ...ends], { T: types.quint8 });
+  });
 }
 
 /** Whether Dequantize is there and computes what `scaledOnes` relies on. */
@@ -198,7 +207,7 @@ function dequantizesExactly(tf: TensorFlow): boolean {
       const range = rangeOf(size);
       const seen = tf.scope(() => {
         const counts = tf.cast(tf.constant(Int32Array.from({ length: 17 }, (_, i) => i)), types.int32, types.uint8);
-        return dequantized(tf, tf.bitcast(counts, types.uint8, types.quint8), range ?? [0, 0]);
+        return dequantized(tf, counts, range ?? [0, 0]);
       });
       const values = tf.floats(seen);
       tf.free(seen);

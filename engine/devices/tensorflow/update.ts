@@ -162,11 +162,16 @@ class Sizes {
 function updated({ tf, source, dtype, noise }: Step, piece: Updated, values: Handle, entry: LogEntry): Handle {
   const { seed, scalar, decay } = entry;
   let w = dtype === "F32" ? values : tf.cast(values, types.bfloat16, types.float32);
-  if (decay !== undefined && decay !== 1) w = tf.binary("Mul", w, tf.constant(Float32Array.of(decay), []));
+  if (decay !== undefined && decay !== 1) {
+    const decayed = tf.binary("Mul", w, tf.constant(Float32Array.of(decay), []));
+    if (w !== values) tf.free(w);
+    w = decayed;
+  }
   // w + |a| n is w - a n for a negative a, down to the sign of a zero.
   const negative = scalar < 0 || Object.is(scalar, -0);
   const step = source.scaled(piece, noise, seed, Math.abs(scalar));
   const t = tf.next(step, (x) => tf.binary(negative ? "AddV2" : "Sub", w, x));
+  if (w !== values) tf.free(w);
   return dtype === "F32" ? t : rounded(tf, t, source.rounding(piece, seed));
 }
 

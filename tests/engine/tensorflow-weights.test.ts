@@ -1,0 +1,255 @@
+/**
+ * Noise and update of the TensorFlow device against engine/replay/update.ts, in every bit, where the conformance suite does not
+ * reach: other operations of a GPU, signs of zeros, scalars of any size; and what they hold in memory meanwhile.
+ */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { WeightSpec } from "../../engine/devices/device.ts";
+import { createPlainDevice } from "../../engine/devices/plain.ts";
+import { TensorFlow, loadBinding } from "../../engine/devices/tensorflow/binding.ts";
+import { TensorflowNoise, rangeOf } from "../../engine/devices/tensorflow/noise.ts";
+import { createTensorflowDevice } from "../../engine/devices/tensorflow/tensorflow.ts";
+import { updateTensorflowWeight } from "../../engine/devices/tensorflow/update.ts";
+import {
+  freeTensorflowWeight,
+  readTensorflowWeight,
+  sidesOf,
+  storeTensorflowWeight,
+} from "../../engine/devices/tensorflow/weights.ts";
+import type { LogEntry } from "../../schema/step-log.ts";
+import { expectSameBytes } from "../support/equal.ts";
+import { scratch } from "../support/models.ts";
+import { Draw } from "./devices.inputs.ts";
+
+type Binding = ReturnType<typeof loadBinding>["binding"];
+
+const loaded = (() => {
+  try {
+    return loadBinding().binding;
+  } catch {
+    return null;
+  }
+})();
+
+test("a range makes products with a size exact in one operation, and every bfloat16 has one", () => {
+  const bits = fc.constantFrom(8, 20);
+  const mantissa = bits.chain((count) => fc.tuple(fc.constant(count), fc.integer({ min: 1, max: 2 ** count - 1 })));
+  const exponents = fc.integer({ min: -100, max: 60 });
+  fc.assert(
+    fc.property(mantissa, exponents, fc.constantFrom(1, -1), ([count, m], exponent, sign) => {
+      const size = sign * m * 2 ** exponent;
+      const range = rangeOf(size);
+      if (count === 8) expect(range).toBeDefined();
+      const [min = NaN, max = NaN] = range ?? [];
+      const scale = Math.fround(Math.fround(max - min) / 255);
+      for (let ones = 0; range && ones <= 16; ones++) {
+        expect(Math.fround(Math.fround(ones * scale) + min) - size * (ones - 8)).toBe(0);
+      }
+    }),
+  );
+  expect([0, -0, 2 ** 126, Infinity, NaN].map((size) => rangeOf(size))).toEqual(new Array(5).fill(undefined));
+});
+
+describe.runIf(loaded)("weights on TensorFlow", () => {
+  /** As a GPU's kernels are chosen: without Dequantize, and without what is kept or copied on a CPU. */
+  const processors = [
+    ["CPU", (binding: Binding) => binding],
+    ["GPU", (binding: Binding) => over(binding, { isUsingGpuDevice: () => true })],
+  ] as const;
+
+  test.each(processors)("have every bit of the plain update, with the operations of a %s", async (_, processor) => {
+    const tf = new TensorFlow(processor(got(loaded)));
+    const maker = { tf, noise: new TensorflowNoise(tf), pieceElements: 1024 };
+    const plain = createPlainDevice();
+    const scalars = [0, -0, 1, -0.75, 2 ** -100, -(2 ** -100), 2 ** 120, -(2 ** 100), 0.001953125];
+    for (const dtype of ["F32", "BF16"] as const) {
+      const spec = { name: "w", shape: [65, 33], dtype, trainable: true } as const;
+      const bytes = new Draw(7).bytes(65 * 33, dtype, 0.1);
+      const zeros = dtype === "F32" ? new Float32Array(bytes.buffer) : new Uint16Array(bytes.buffer);
+      zeros.fill(0, 0, 500).fill(dtype === "F32" ? -0 : 0x8000, 500, 1000);
+      for (const noise of ["normal", "rademacher"] as const) {
+        for (const entries of [...scalars.map((scalar) => [scalar]), scalars.slice(2, 6)].map(logOf)) {
+          const [a, b] = [storeTensorflowWeight(maker, spec, bytes), plain.createWeight(spec, bytes)];
+          updateTensorflowWeight(tf, a, entries, noise);
+          plain.update([b], entries, noise);
+          expectSameBytes(readTensorflowWeight(tf, a), await plain.readWeight(b));
+          freeTensorflowWeight(tf, a);
+        }
+      }
+    }
+  });
+
+  test("have them when a decay follows entries without one, which may have left elements as small as 2^-107", async () => {
+    const device = createTensorflowDevice({ pieceElements: 256 });
+    const plain = createPlainDevice();
+    // After one step of 2^-100, most elements are within 8 * 2^-100 of zero.
+    const bytes = new Uint8Array(new Float32Array(300).buffer);
+    const spec = { name: "w", shape: [300], dtype: "F32", trainable: true } as const;
+    const [a, b] = [device.createWeight(spec, bytes), plain.createWeight(spec, bytes)];
+    for (const entries of [logOf([2 ** -100, 2 ** -99]), logOf([2 ** -100, 0], Math.fround(0.9)), logOf([0], 0.75)]) {
+      for (let k = 0; k < 40; k++) {
+        device.update([a], entries, "normal");
+        plain.update([b], entries, "normal");
+      }
+    }
+    expectSameBytes(await device.readWeight(a), await plain.readWeight(b));
+    device.dispose();
+  });
+
+  test("leave no tensor behind after a thousand updates", () => {
+    const device = createTensorflowDevice({ pieceElements: 256 });
+    const spec = { name: "w", shape: [20, 32], dtype: "BF16", trainable: true } as const;
+    const before = device.tensors();
+    const weight = device.createWeight(spec, new Draw(1).bytes(640, "BF16", 1));
+    const stored = device.tensors();
+    for (let k = 0; k < 1000; k++) device.update([weight], [{ seed: BigInt(k), scalar: 0.5, decay: 0.99 }], "normal");
+    expect(device.tensors()).toBe(stored);
+    device.freeWeight(weight);
+    expect(device.tensors()).toBe(before);
+    device.dispose();
+  });
+
+  test.each(["F32", "BF16"] as const)(
+    "are updated in the memory of a few pieces, however large they are (%s)",
+    (dtype) => {
+      const pieceElements = 4096;
+      const peakOf = (pieces: number, decay?: number) => {
+        const memory = new Memory(got(loaded));
+        const tf = new TensorFlow(memory.binding);
+        const maker = { tf, noise: new TensorflowNoise(tf), pieceElements };
+        const spec: WeightSpec = { name: "w", shape: [64 * pieces, 64], dtype, trainable: true };
+        const weight = storeTensorflowWeight(maker, spec, new Draw(2).bytes(pieces * pieceElements, dtype, 1));
+        memory.peak = memory.bytes;
+        const stored = memory.bytes;
+        for (const noise of ["normal", "rademacher"] as const) {
+          updateTensorflowWeight(tf, weight, logOf([0.5, -0.25, 0.125], decay), noise);
+        }
+        return (memory.peak - stored) / (4 * pieceElements);
+      };
+      for (const decay of [undefined, 0.9]) {
+        const few = peakOf(2, decay);
+        expect(few).toBeLessThan(5);
+        expect(peakOf(9, decay)).toBeCloseTo(few, 1);
+      }
+    },
+  );
+
+  test("keep the noise of a pass for the update, and no longer", () => {
+    const memory = new Memory(got(loaded));
+    const tf = new TensorFlow(memory.binding);
+    const maker = { tf, noise: new TensorflowNoise(tf), pieceElements: 4096 };
+    const spec = { name: "w", shape: [256, 64], dtype: "F32", trainable: true } as const;
+    const weight = storeTensorflowWeight(maker, spec, new Draw(2).bytes(256 * 64, "F32", 1));
+    const stored = memory.bytes;
+    // Besides constants of a few bytes.
+    const kilobytes = () => Math.floor((memory.bytes - stored) / 1024);
+    const words = () => memory.runs.get("StatelessRandomUniformFullIntV2") ?? 0;
+    for (let use = 0; use < 2; use++) {
+      for (const piece of weight.pieces) {
+        tf.hold(() => sidesOf(tf, weight, piece, { seed: 5n, size: 0.5, noise: "normal" })).end();
+      }
+    }
+    expect(kilobytes()).toBe(16);
+    updateTensorflowWeight(tf, weight, [{ seed: 5n, scalar: 1 }], "normal");
+    expect(words()).toBe(4);
+    expect(kilobytes()).toBe(0);
+    updateTensorflowWeight(tf, weight, [{ seed: 6n, scalar: 1 }], "normal");
+    expect(words()).toBe(8);
+    expect(kilobytes()).toBe(0);
+  });
+
+  test("come from a file as from memory: float32, bfloat16 and float16, at any offset", async () => {
+    const device = createTensorflowDevice({ pieceElements: 128 });
+    const path = join(await scratch(), "tensor");
+    const halves = Uint16Array.from({ length: 300 }, (_, i) => (i * 977) & 0x7bff);
+    for (const [stored, dtype] of [
+      ["F32", "F32"],
+      ["BF16", "BF16"],
+      ["F16", "F32"],
+    ] as const) {
+      const bytes = stored === "F32" ? new Draw(3).bytes(300, "F32", 1) : new Uint8Array(halves.buffer);
+      await writeFile(path, Buffer.concat([Buffer.alloc(5, 0xab), bytes, Buffer.from("end")]));
+      const spec = { name: "w", shape: [300], dtype, trainable: true } as const;
+      const location = { path, offset: 5, bytes: bytes.length, dtype: stored };
+      const weight = got(device.mapWeight?.(spec, location) ?? null);
+      const seen = await device.readWeight(weight);
+      if (stored === dtype) expectSameBytes(seen, bytes);
+      else expect(new Float32Array(seen.buffer)[1]).toBe(977 * 2 ** -24);
+      expect(() => device.mapWeight?.({ ...spec, shape: [310] }, location)).toThrow(/ends before byte/u);
+    }
+    device.dispose();
+  });
+});
+
+function logOf(scalars: readonly number[], decay?: number): LogEntry[] {
+  return scalars.map((scalar, k) => ({ seed: BigInt(k) + (7n << 40n), scalar, ...(decay !== undefined && { decay }) }));
+}
+
+/** Counts operations, and the bytes of the tensors that are alive: an operation that only looks at its input shares its memory. */
+class Memory {
+  readonly binding: Binding;
+  readonly runs = new Map<string, number>();
+  bytes = 0;
+  peak = 0;
+  readonly #buffers = new Map<number, { readonly bytes: number; uses: number }>();
+
+  constructor(binding: Binding) {
+    this.binding = over(binding, {
+      createTensor: (shape, type, values) => this.#made(binding.createTensor(shape, type, values), values.byteLength),
+      deleteTensor: (id) => {
+        this.#freed(id);
+        binding.deleteTensor(id);
+      },
+      executeOp: (name, attributes, inputs, outputs) => {
+        this.runs.set(name, (this.runs.get(name) ?? 0) + 1);
+        const made = binding.executeOp(name, attributes, inputs, outputs);
+        for (const output of made) {
+          const { dtype } = output as unknown as { dtype: number };
+          const count = output.shape.reduce((product, size) => product * size, 1);
+          this.#made(output.id, count * got(widths[dtype] ?? null), looks.has(name) ? inputs[0] : undefined);
+        }
+        return made;
+      },
+    });
+  }
+
+  #made(id: number, bytes: number, of?: number): number {
+    const shared = of === undefined ? undefined : this.#buffers.get(of);
+    if (shared) shared.uses += 1;
+    else this.bytes += bytes;
+    this.#buffers.set(id, shared ?? { bytes, uses: 1 });
+    this.peak = Math.max(this.peak, this.bytes);
+    return id;
+  }
+
+  #freed(id: number): void {
+    const buffer = got(this.#buffers.get(id) ?? null);
+    buffer.uses -= 1;
+    if (buffer.uses === 0) this.bytes -= buffer.bytes;
+    this.#buffers.delete(id);
+  }
+}
+
+const looks = new Set(["Bitcast", "Reshape"]);
+/** Bytes of an element, by TensorFlow's number of its type. */
+const widths: Readonly<Record<number, number>> = { 1: 4, 3: 4, 4: 1, 10: 1, 12: 1, 14: 2, 17: 2, 22: 4, 23: 8 };
+
+function over(binding: Binding, own: Partial<Binding>): Binding {
+  // The binding's own properties are fixed, so that a proxy of itself could not replace them.
+  return new Proxy(
+    { ...binding, ...own },
+    {
+      get(_, key) {
+        const found: unknown = Reflect.get(key in own ? own : binding, key);
+        return typeof found === "function" && !(key in own) ? found.bind(binding) : found;
+      },
+    },
+  );
+}
+
+function got<T>(value: T | null): T {
+  if (value === null) throw new Error("it is there");
+  return value;
+}
