@@ -49,7 +49,7 @@ test("a range makes products with a size exact in one operation, and every bfloa
       }
     }),
   );
-  expect([0, -0, 2 ** 126, Infinity, NaN].map((size) => rangeOf(size))).toEqual(new Array(5).fill(undefined));
+  for (const size of [0, -0, 2 ** 126, -(2 ** 127), NaN]) expect(rangeOf(size)).toBeUndefined();
 });
 
 describe.runIf(loaded)("weights on TensorFlow", () => {
@@ -100,9 +100,9 @@ describe.runIf(loaded)("weights on TensorFlow", () => {
 
   test("leave no tensor behind after a thousand updates", () => {
     const device = createTensorflowDevice({ pieceElements: 256 });
-    const spec = { name: "w", shape: [20, 32], dtype: "BF16", trainable: true } as const;
+    const spec = { name: "w", shape: [8, 32], dtype: "BF16", trainable: true } as const;
     const before = device.tensors();
-    const weight = device.createWeight(spec, new Draw(1).bytes(640, "BF16", 1));
+    const weight = device.createWeight(spec, new Draw(1).bytes(256, "BF16", 1));
     const stored = device.tensors();
     for (let k = 0; k < 1000; k++) device.update([weight], [{ seed: BigInt(k), scalar: 0.5, decay: 0.99 }], "normal");
     expect(device.tensors()).toBe(stored);
