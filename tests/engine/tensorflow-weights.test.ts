@@ -15,19 +15,21 @@ import { updateTensorflowWeight } from "../../engine/devices/tensorflow/update.t
 import {
   freeTensorflowWeight,
   readTensorflowWeight,
+  rowsOf,
   sidesOf,
   storeTensorflowWeight,
 } from "../../engine/devices/tensorflow/weights.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import { expectSameBytes } from "../support/equal.ts";
 import { scratch } from "../support/models.ts";
+import { devicesDir } from "../support/open-devices.ts";
 import { Draw } from "./devices.inputs.ts";
 
 type Binding = ReturnType<typeof loadBinding>["binding"];
 
 const loaded = (() => {
   try {
-    return loadBinding().binding;
+    return loadBinding(devicesDir).binding;
   } catch {
     return null;
   }
@@ -81,8 +83,33 @@ describe.runIf(loaded)("weights on TensorFlow", () => {
     }
   });
 
+  test.each(processors)(
+    "give an embedding the rows that a product has, with the operations of a %s",
+    (_, processor) => {
+      const tf = new TensorFlow(processor(got(loaded)));
+      const maker = { tf, noise: new TensorflowNoise(tf), pieceElements: 1024 };
+      for (const dtype of ["F32", "BF16"] as const) {
+        const spec = { name: "w", shape: [65, 33], dtype, trainable: true } as const;
+        const weight = storeTensorflowWeight(maker, spec, new Draw(8).bytes(65 * 33, dtype, 0.1));
+        const all = Int32Array.from({ length: 65 }, (_row, i) => 64 - i);
+        for (const noise of ["normal", "rademacher"] as const) {
+          const perturbation = { seed: 3n, size: 0.0005000084638595581, noise };
+          const rows = tf.hold(() => rowsOf(tf, weight, all, perturbation));
+          const pieces = weight.pieces.map((piece) => tf.hold(() => sidesOf(tf, weight, piece, perturbation)));
+          for (const side of [0, 1]) {
+            const whole = pieces.flatMap(({ handles }) => [...tf.floats(got(handles[side] ?? null))]);
+            const seen = [...tf.floats(got(rows.handles[side] ?? null))];
+            expect(seen).toEqual(Array.from(all, (row) => whole.slice(33 * row, 33 * (row + 1))).flat());
+          }
+          for (const held of [rows, ...pieces]) held.end();
+        }
+        freeTensorflowWeight(tf, weight);
+      }
+    },
+  );
+
   test("have them when a decay follows entries without one, which may have left elements as small as 2^-107", async () => {
-    const device = createTensorflowDevice({ pieceElements: 256 });
+    const device = createTensorflowDevice(devicesDir, null, { pieceElements: 256 });
     const plain = createPlainDevice();
     // After one step of 2^-100, most elements are within 8 * 2^-100 of zero.
     const bytes = new Uint8Array(new Float32Array(300).buffer);
@@ -99,7 +126,7 @@ describe.runIf(loaded)("weights on TensorFlow", () => {
   });
 
   test("leave no tensor behind after a thousand updates", () => {
-    const device = createTensorflowDevice({ pieceElements: 256 });
+    const device = createTensorflowDevice(devicesDir, null, { pieceElements: 256 });
     const spec = { name: "w", shape: [8, 32], dtype: "BF16", trainable: true } as const;
     const before = device.tensors();
     const weight = device.createWeight(spec, new Draw(1).bytes(256, "BF16", 1));
@@ -161,7 +188,7 @@ describe.runIf(loaded)("weights on TensorFlow", () => {
   });
 
   test("come from a file as from memory: float32, bfloat16 and float16, at any offset", async () => {
-    const device = createTensorflowDevice({ pieceElements: 128 });
+    const device = createTensorflowDevice(devicesDir, null, { pieceElements: 128 });
     const path = join(await scratch(), "tensor");
     const halves = Uint16Array.from({ length: 300 }, (_, i) => (i * 977) & 0x7bff);
     for (const [stored, dtype] of [

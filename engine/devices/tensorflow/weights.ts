@@ -123,23 +123,25 @@ export function rowsOf(
   perturbation: Perturbation | null,
 ): readonly Handle[] {
   const { dtype, noise } = weight;
-  const type = dtype === "F32" ? types.float32 : types.bfloat16;
+  // A GPU has kernels that gather float32, but none for bytes (docs/GPU.md).
+  const narrow = !tf.usesGpu;
   return tf.scope(() => {
-    const stored = gatherRows(tf, weight, ids, type, (piece) => piece.values);
-    const w = valuesIn(tf, dtype, stored, "float32");
+    const type = narrow && dtype === "BF16" ? types.bfloat16 : types.float32;
+    const stored = gatherRows(tf, weight, ids, type, (piece) =>
+      narrow ? piece.values : valuesIn(tf, dtype, piece.values, "float32"),
+    );
+    const w = type === types.bfloat16 ? tf.cast(stored, type, types.float32) : stored;
     if (!perturbation || !weight.trainable) return [w];
-    const { seed, size } = perturbation;
-    const step =
-      perturbation.noise === "normal"
-        ? noise.scaledOnes(
-            gatherRows(tf, weight, ids, types.uint8, (piece) => {
-              noise.keep(piece, "normal", seed);
-              return noise.ones(piece, seed);
-            }),
-            size,
-          )
-        : gatherRows(tf, weight, ids, types.float32, (piece) => noise.scaled(piece, "rademacher", seed, size));
-    return apart(tf, w, step, perturbation, "float32");
+    const { seed, size, noise: kind } = perturbation;
+    if (kind === "rademacher" || !narrow) {
+      const steps = gatherRows(tf, weight, ids, types.float32, (piece) => noise.scaled(piece, kind, seed, size));
+      return apart(tf, w, steps, perturbation, "float32");
+    }
+    const ones = gatherRows(tf, weight, ids, types.uint8, (piece) => {
+      noise.keep(piece, kind, seed);
+      return noise.ones(piece, seed);
+    });
+    return apart(tf, w, noise.scaledOnes(ones, size), perturbation, "float32");
   });
 }
 
