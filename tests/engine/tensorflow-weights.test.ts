@@ -270,8 +270,9 @@ function over(binding: Binding, own: Partial<Binding>): Binding {
     { ...binding, ...own },
     {
       get(_, key) {
-        const found: unknown = Reflect.get(key in own ? own : binding, key);
-        return typeof found === "function" && !(key in own) ? found.bind(binding) : found;
+        if (key in own) return Reflect.get(own, key) as unknown;
+        const found: unknown = Reflect.get(binding, key);
+        return typeof found === "function" ? (found.bind(binding) as unknown) : found;
       },
     },
   );
