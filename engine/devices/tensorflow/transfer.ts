@@ -83,10 +83,8 @@ export function withFile<T>({ path, offset, dtype }: StoredTensor, use: (read: R
 /** Elements other than 0 below this size could lead to subnormal numbers (update.ts). */
 export const smallest = 2 ** -64;
 
-/** What is known of the smallest element of a piece other than 0: whether it is at least `smallest`. */
-export type Least = "safe" | "unknown" | "tiny";
-
-export function leastOf(dtype: WeightDtype, bytes: Uint8Array): Least {
+/** Whether an element other than 0 is below `smallest`. */
+export function hasTiny(dtype: WeightDtype, bytes: Uint8Array): boolean {
   const { buffer, byteOffset, length } = elementsOf(dtype, bytes);
   // The bits of positive floats are in the order of their values; 2^-64 has exponent 63.
   const words =
@@ -94,7 +92,7 @@ export function leastOf(dtype: WeightDtype, bytes: Uint8Array): Least {
   const [mask, bound] = dtype === "F32" ? [0x7fff_ffff, 63 << 23] : [0x7fff, 63 << 7];
   for (let i = 0; i < words.length; i++) {
     const size = (words[i] ?? 0) & mask;
-    if (size !== 0 && size < bound) return "tiny";
+    if (size !== 0 && size < bound) return true;
   }
-  return "safe";
+  return false;
 }

@@ -2,10 +2,10 @@
  * The update of docs/STEP_LOG.md as TensorFlow operations, piece by piece: all entries are applied to one piece before the next,
  * and a few pieces' worth of memory is enough, whatever the size of a weight. The same bits as engine/replay/update.ts.
  *
- * TensorFlow flushes subnormal numbers to zero, on CPU and GPU. They cannot occur in a piece whose elements are all 0 or at
- * least `smallest` = 2^-64 in size: such elements are multiples of 2^-87, a * n is a multiple of 2^-107, and so is every
- * difference. So without decay a piece stays safe; after each decay, its least element is looked at. A piece with smaller
- * elements, from the start or by decay, is updated by engine/replay/update.ts instead.
+ * TensorFlow flushes subnormal numbers to zero, on CPU and GPU. A difference w - a * n of a normal w is never one, if a is 0 or at
+ * least `leastScalar`: less than 2^-126 would be left of |w| > 2^-101 only, and then it is a multiple of 2^-124. A product w * d
+ * is none if |w| is at least 2^-125 and |d| at least 0.5. So a piece is safe whose elements are all 0 or at least `smallest`;
+ * after decays, its least element is looked at. Other pieces and entries are left to engine/replay/update.ts.
  */
 import { partsOf } from "../../../schema/log-entries.ts";
 import { invariant } from "../../../schema/errors.ts";
@@ -19,9 +19,11 @@ import type { Handle, TensorFlow } from "./binding.ts";
 import { types } from "./binding.ts";
 import type { NoisePlace, TensorflowNoise } from "./noise.ts";
 import { noiseAlignment } from "./noise.ts";
-import type { Least } from "./transfer.ts";
-import { download, elementsOf, leastOf, smallest, upload } from "./transfer.ts";
+import { download, elementsOf, hasTiny, smallest, upload } from "./transfer.ts";
 import type { TensorflowWeight } from "./weights.ts";
+
+/** Training logs 0 for scalars below it (engine/numbers/scalar.ts); a log of another program may have smaller ones. */
+const leastScalar = 2 ** -100;
 
 /** Entries applied before the least element is read, and before a replay lets other work run. */
 const entriesAtOnce = 16;
@@ -29,7 +31,7 @@ const entriesAtOnce = 16;
 /** Elements that are updated. */
 interface Updated extends NoisePlace {
   values: Handle;
-  least: Least;
+  tiny: boolean;
 }
 
 /** Applies the entries in order. */
@@ -63,7 +65,7 @@ export async function replayTensorflow(
   stored.set(bytes, lead * size);
   const values = upload(tf, dtype, stored, [1, columns]);
   const place = { id: tensorId(name), first: first - lead, rows: 1, columns, kept: null };
-  const piece: Updated = { ...place, values, least: leastOf(dtype, bytes) };
+  const piece: Updated = { ...place, values, tiny: hasTiny(dtype, bytes) };
   try {
     for (const part of partsOf(entries, entriesAtOnce)) {
       applyPart({ tf, source, dtype, noise }, piece, part);
@@ -85,12 +87,12 @@ interface Step {
 
 function applyPart(step: Step, piece: Updated, entries: LogEntries): void {
   const { tf, dtype, noise } = step;
-  if (piece.least !== "tiny" && applyOnDevice(step, piece, entries)) return;
+  if (!piece.tiny && applyOnDevice(step, piece, entries)) return;
   const stored = elementsOf(dtype, download(tf, dtype, piece.values));
   update(stored, piece.first, piece.id, noise, entries);
   const bytes = new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
   replace(tf, piece, upload(tf, dtype, bytes, [piece.rows, piece.columns]));
-  piece.least = leastOf(dtype, bytes);
+  piece.tiny = hasTiny(dtype, bytes);
 }
 
 function replace(tf: TensorFlow, piece: Updated, values: Handle): void {
@@ -101,25 +103,25 @@ function replace(tf: TensorFlow, piece: Updated, values: Handle): void {
 /** Returns false, and leaves the piece as it is, where TensorFlow may have met subnormal numbers. */
 function applyOnDevice(step: Step, piece: Updated, entries: LogEntries): boolean {
   const { tf } = step;
-  // A single decay below 0.5 could take elements from 2^-64 to subnormal numbers.
-  for (const { decay } of entries) if (decay !== undefined && Math.abs(decay) < 0.5) return false;
-  let { values, least } = piece;
+  for (const entry of entries) if (!isSafe(entry)) return false;
+  let { values } = piece;
   const looked = new Sizes(step);
   for (const entry of entries) {
-    if (entry.decay !== undefined && entry.decay !== 1 && least === "unknown") looked.at(values);
     const before = values;
     values = tf.scope(() => updated(step, piece, before, entry));
     if (before !== piece.values) tf.free(before);
-    least = entry.decay === undefined ? "unknown" : "safe";
-    if (entry.decay !== undefined) looked.at(values);
+    if (entry.decay !== undefined && entry.decay !== 1) looked.at(values);
   }
-  if (looked.least() < smallest) {
-    if (values !== piece.values) tf.free(values);
-    return false;
+  const safe = looked.least() >= smallest;
+  if (values !== piece.values) {
+    if (safe) replace(tf, piece, values);
+    else tf.free(values);
   }
-  if (values !== piece.values) replace(tf, piece, values);
-  piece.least = least;
-  return true;
+  return safe;
+}
+
+function isSafe({ scalar, decay = 1 }: LogEntry): boolean {
+  return (scalar === 0 || Math.abs(scalar) >= leastScalar) && Math.abs(decay) >= 0.5;
 }
 
 /** The least size of elements other than 0, read once for several looks. */

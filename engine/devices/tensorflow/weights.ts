@@ -10,16 +10,16 @@ import type { Handle, TensorFlow } from "./binding.ts";
 import { types } from "./binding.ts";
 import type { NoisePlace, TensorflowNoise } from "./noise.ts";
 import { noiseAlignment } from "./noise.ts";
-import type { Least, ReadElements } from "./transfer.ts";
-import { download, leastOf, readFrom, upload, withFile } from "./transfer.ts";
+import type { ReadElements } from "./transfer.ts";
+import { download, hasTiny, readFrom, upload, withFile } from "./transfer.ts";
 
 /** Whole rows of a weight's matrix, as a tensor of their own. */
 export interface WeightPiece extends NoisePlace {
   readonly firstRow: number;
   /** [rows, columns], float32 or bfloat16; replaced by each update. */
   values: Handle;
-  /** Whether TensorFlow could meet subnormal numbers in it (update.ts). */
-  least: Least;
+  /** Whether it has elements so small that TensorFlow could meet subnormal numbers (update.ts). */
+  tiny: boolean;
 }
 
 export interface TensorflowWeight extends Weight {
@@ -66,7 +66,7 @@ function makeWeight({ tf, noise, pieceElements: limit }: WeightMaker, spec: Weig
     const first = firstRow * columns;
     const bytes = read(first, count * columns);
     const values = upload(tf, spec.dtype, bytes, [count, columns]);
-    pieces.push({ id, firstRow, first, rows: count, columns, values, least: leastOf(spec.dtype, bytes), kept: null });
+    pieces.push({ id, firstRow, first, rows: count, columns, values, tiny: hasTiny(spec.dtype, bytes), kept: null });
   }
   return { ...spec, device: "tfjs", noise, elements, rows, columns, pieces };
 }
