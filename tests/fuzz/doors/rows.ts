@@ -1,6 +1,6 @@
 /** Rows, as files of several formats. */
 import { parquetWriteBuffer } from "hyparquet-writer";
-import { stat, unlink } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { checkDataset } from "../../../dataset/jsonl.ts";
 import type { makeDataset } from "../../../dataset/tasks.ts";
@@ -84,6 +84,8 @@ async function fileDoor(folder: string, seeds: readonly Uint8Array[]): Promise<D
     async feed(bytes) {
       const path = await put(folder, "rows", bytes);
       const to = join(folder, "made");
+      // A child that was killed may have left it.
+      await rm(to, { force: true });
       try {
         await sandbox.run<typeof makeDataset>({
           file: programPath("dataset/tasks"),
@@ -93,7 +95,7 @@ async function fileDoor(folder: string, seeds: readonly Uint8Array[]): Promise<D
           blame: { code: "DATASET_INVALID", doing: "Reading the dataset" },
         });
       } finally {
-        await unlink(to).catch(() => {});
+        await rm(to, { force: true });
       }
     },
     close: async () => sandbox.close(),
