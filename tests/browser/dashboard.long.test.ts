@@ -409,8 +409,9 @@ describe("the list", () => {
       await narrow.waitForLoadState("networkidle", { timeout: 2_000 }).catch(() => undefined);
       for (const width of [1280, 780, 390, 360]) {
         await narrow.setViewportSize({ width, height: 900 });
-        const needed = await narrow.evaluate(() => document.documentElement.scrollWidth);
-        expect(needed, `${name} is wider than the screen`).toBeLessThanOrEqual(width);
+        // Charts follow a frame later.
+        const needed = () => narrow.evaluate(() => document.documentElement.scrollWidth);
+        await expect.poll(needed, { message: `${name} is wider than the screen` }).toBeLessThanOrEqual(width);
         expect(await narrow.evaluate(brokenWords), `${name} at ${width} pixels`).toEqual([]);
       }
       await shoot(`narrow-${colorScheme}-${name}`, narrow);
