@@ -1,9 +1,8 @@
 /** npm run -s bench -- COMMAND: measures Steplog on this machine. bench/README.md explains how to measure well. */
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { writeFile } from "node:fs/promises";
 import { deviceNames } from "../engine/devices/choose.ts";
 import type { Precision } from "../engine/devices/device.ts";
-import { asSteplogError } from "../schema/errors.ts";
 import type { AutoOptions } from "./auto.ts";
 import { autoTable, benchAuto } from "./auto.ts";
 import type { ChartOptions } from "./chart.ts";
@@ -26,6 +25,7 @@ import type { ReplayOptions } from "./replay.ts";
 import { benchReplay } from "./replay.ts";
 import type { AnyResult } from "./report.ts";
 import { report } from "./report.ts";
+import { runProgram } from "./run-program.ts";
 import type { ScalingOptions } from "./scaling.ts";
 import { benchScaling } from "./scaling.ts";
 import type { StepOptions } from "./step.ts";
@@ -225,14 +225,4 @@ async function run<T>({ json, out, ...options }: T & Output, bench: (options: T)
   console.log(json ? text : report(result));
 }
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode;
-  } else {
-    const { code, message } = asSteplogError(error);
-    console.error(`${code}: ${message}`);
-    process.exitCode = 1;
-  }
-}
+await runProgram(program);

@@ -1,6 +1,7 @@
 /** The process of a trial (trial.ts): opens a device, has it compute what is known, and prints what came of it as JSON. */
 import { openDevice } from "../engine/devices/choose.ts";
 import type { Device } from "../engine/devices/device.ts";
+import { firstLineOf } from "../engine/devices/first-line.ts";
 import { tryDevice } from "../engine/devices/trial.ts";
 import type { Answer, TrialRequest } from "./trial.ts";
 
@@ -16,14 +17,8 @@ async function tried(request: TrialRequest): Promise<Answer> {
     await tryDevice(device);
     return { opens: true, description: device.description, precisions: [...device.precisions] };
   } catch (error) {
-    return { opens: false, why: firstLine(error) };
+    return { opens: false, why: firstLineOf(error) };
   }
-}
-
-/** Loaders append their stacks. */
-function firstLine(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.split("\n", 1)[0] ?? message;
 }
 
 const answer = await tried(JSON.parse(process.argv[2] ?? "") as TrialRequest);

@@ -2,12 +2,12 @@
  * bench/gpu.sh: what a GPU worker does on this machine, in under eight minutes and without a network. Stages run in turn, each
  * in a process of its own with a time limit; the report is written after each. docs/GPU.md shows the last one.
  */
-import { Command, CommanderError } from "commander";
+import { Command } from "commander";
 import { rm } from "node:fs/promises";
-import { asSteplogError } from "../../schema/errors.ts";
 import { packagePath } from "../../schema/package.ts";
 import { machine } from "../measure.ts";
 import { replaceBlock } from "../page.ts";
+import { runProgram } from "../run-program.ts";
 import { memoryTable } from "./memory-table.ts";
 import { findGpu, freeMemoryMb } from "./nvidia.ts";
 import type { StageReport } from "./result.ts";
@@ -69,14 +69,4 @@ async function writeTable(file: string, page: string): Promise<void> {
   await replaceBlock(page, "results: made by bench/gpu.sh --table", reportTable(await readReport(file)));
 }
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode;
-  } else {
-    const { code, message } = asSteplogError(error);
-    console.error(`${code}: ${message}`);
-    process.exitCode = 1;
-  }
-}
+await runProgram(program);

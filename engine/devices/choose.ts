@@ -4,6 +4,7 @@
  */
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import type { Device } from "./device.ts";
+import { firstLineOf } from "./first-line.ts";
 import { createPlainDevice } from "./plain.ts";
 import type { InstallableName } from "./tensorflow/packages.ts";
 
@@ -96,7 +97,7 @@ export async function chooseDevice(
       log?.(`Device: ${device.description} (${why}).`);
       return { device, name: candidate, why };
     } catch (error) {
-      failures.push(`${candidate} cannot be opened: ${messageOf(error)}`);
+      failures.push(`${candidate} cannot be opened: ${firstLineOf(error)}`);
     }
   }
   throw new SteplogError(
@@ -133,12 +134,6 @@ function reasonFor(name: string, chosen: OpenerName): string {
   return name === chosen ? "requested by name" : `${name} uses the first that opens: ${chosen}`;
 }
 
-/** The first line of an error; loaders append require stacks. */
-function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.split("\n", 1)[0] ?? message;
-}
-
 /** A device of this machine, or why it is missing. */
 export type ListedDevice =
   | { readonly name: DeviceName; readonly open: (threads: number) => Promise<Device> }
@@ -154,7 +149,7 @@ export async function listDevices(devicesDir: string | null = null): Promise<Lis
       (await open(1)).dispose();
       listed.push({ name, open });
     } catch (error) {
-      listed.push({ name, missing: messageOf(error) });
+      listed.push({ name, missing: firstLineOf(error) });
     }
   }
   return listed;

@@ -3,6 +3,7 @@
  * bfloat16 and counter-based random numbers, and tfjs's own kernels have none of them.
  */
 import { invariant } from "../../../schema/errors.ts";
+import { firstLineOf } from "../first-line.ts";
 import type { InstallableName } from "./packages.ts";
 import { candidates } from "./packages.ts";
 
@@ -71,8 +72,7 @@ export function loadBinding(devicesDir: string | null = null, only: InstallableN
       const description = `TensorFlow.js, ${candidate.package}, TensorFlow ${version} on ${onGpu ? "GPU" : "CPU"}`;
       return { binding, description, onGpu };
     } catch (error) {
-      const [reason = ""] = (error instanceof Error ? error.message : String(error)).split("\n", 1);
-      failures.push(`${candidate.label}: ${reason}`);
+      failures.push(`${candidate.label}: ${firstLineOf(error)}`);
     }
   }
   if (failures.length === 0) failures.push(`${only ?? "it"} is not installed`);
