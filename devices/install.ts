@@ -1,7 +1,7 @@
 /**
- * Installs a device: the npm package and a TensorFlow library, in a folder of its own. It is made beside its place, tried in
- * a fresh process, and renamed when it is complete, so that there is a whole device or none; whatever a killed install
- * leaves, the next one deletes. Sources of the library are tried in turn.
+ * Installs a device: the npm package and a TensorFlow library, in a folder of its own. The folder is built under a temporary
+ * name, tried in a fresh process, and renamed once it works, so a device is there completely or not at all. The next install
+ * deletes what a killed one left. Sources of the library are tried in turn.
  */
 import { copyFile, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
