@@ -31,6 +31,9 @@ export type FineTune = FineTuneFragment;
 export type Evaluation = EvaluationFragment;
 export type Checkpoint = CheckpointFragment;
 
+/** What a fine-tune would take. */
+export type FineTuneEstimate = operations.EstimateFineTuneQuery["estimateFineTune"];
+
 export interface StoredDataset {
   readonly id: string;
   readonly name: string;
@@ -101,6 +104,14 @@ export class Client {
    */
   async createFineTune(input: CreateFineTuneInput): Promise<FineTune> {
     return (await this.query(operations.createFineTune, { input })).createFineTune.fineTune;
+  }
+
+  /**
+   * What a fine-tune would take, and everything for which it would be refused (`errors`). Creates nothing.
+   * @throws SteplogError UNAUTHENTICATED, UNAVAILABLE; INVALID_ARGUMENT for input that cannot be read at all
+   */
+  async estimateFineTune(input: CreateFineTuneInput): Promise<FineTuneEstimate> {
+    return (await this.query(operations.estimateFineTune, { input })).estimateFineTune;
   }
 
   /** The fine-tune as it is now. @throws SteplogError NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE */

@@ -106,6 +106,69 @@ export type CheckpointQuery = {
   readonly checkpoint: CheckpointFragment | null
 };
 
+export type EstimateFineTuneQueryVariables = Exact<{
+  input: Types.CreateFineTuneInput;
+}>;
+
+
+export type EstimateFineTuneQuery = {
+  readonly estimateFineTune: {
+    readonly uncounted: string | null,
+    readonly memoryBytes: number | null,
+    readonly storedWeightsBytes: number | null,
+    readonly errors: ReadonlyArray<{
+      readonly code: Types.ErrorCode,
+      readonly message: string,
+      readonly argument: string | null,
+      readonly issues: ReadonlyArray<{
+        readonly line: number | null,
+        readonly field: string | null,
+        readonly message: string
+      }>
+    }>,
+    readonly counts: {
+      readonly logEntries: number,
+      readonly logBytes: number,
+      readonly checkpoints: number,
+      readonly weightsBytes: number,
+      readonly exact: boolean,
+      readonly why: string | null,
+      readonly training: RowTokensFragment,
+      readonly validation: RowTokensFragment | null,
+      readonly test: RowTokensFragment | null,
+      readonly steps: {
+        readonly passes: number,
+        readonly tokens: number
+      },
+      readonly probes: {
+        readonly passes: number,
+        readonly tokens: number
+      },
+      readonly evaluations: ReadonlyArray<{
+        readonly kind: Types.EvaluationKind,
+        readonly times: number,
+        readonly passes: number,
+        readonly tokens: number
+      }>
+    } | null,
+    readonly workers: ReadonlyArray<{
+      readonly lacks: ReadonlyArray<string>,
+      readonly worker: {
+        readonly name: string,
+        readonly device: string,
+        readonly memoryBytes: number
+      }
+    }>
+  }
+};
+
+export type RowTokensFragment = {
+  readonly rows: number,
+  readonly tokens: number,
+  readonly scored: number,
+  readonly longest: number
+};
+
 export type CreateFineTuneMutationVariables = Exact<{
   input: Types.CreateFineTuneInput;
 }>;
@@ -322,6 +385,73 @@ query Checkpoint($id: ID!) {
   checkpoint(id: $id) {
     ...Checkpoint
   }
+}`,
+);
+
+export const estimateFineTune = operation<EstimateFineTuneQuery, EstimateFineTuneQueryVariables>(
+  "EstimateFineTune",
+  `query EstimateFineTune($input: CreateFineTuneInput!) {
+  estimateFineTune(input: $input) {
+    errors {
+      code
+      message
+      argument
+      issues {
+        line
+        field
+        message
+      }
+    }
+    counts {
+      training {
+        ...RowTokens
+      }
+      validation {
+        ...RowTokens
+      }
+      test {
+        ...RowTokens
+      }
+      steps {
+        passes
+        tokens
+      }
+      probes {
+        passes
+        tokens
+      }
+      evaluations {
+        kind
+        times
+        passes
+        tokens
+      }
+      logEntries
+      logBytes
+      checkpoints
+      weightsBytes
+      exact
+      why
+    }
+    uncounted
+    memoryBytes
+    storedWeightsBytes
+    workers {
+      worker {
+        name
+        device
+        memoryBytes
+      }
+      lacks
+    }
+  }
+}
+
+fragment RowTokens on RowTokenCounts {
+  rows
+  tokens
+  scored
+  longest
 }`,
 );
 

@@ -6,6 +6,7 @@ export type {
   Download,
   Evaluation,
   FineTune,
+  FineTuneEstimate,
   SteplogClientOptions,
   StoredDataset,
   WaitOptions,

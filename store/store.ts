@@ -37,6 +37,8 @@ export type { ForkPoint, NewFineTune } from "./runs/create.ts";
 export type { Lease } from "./queue/leases.ts";
 export type { ClaimedJob } from "./queue/jobs.ts";
 export type { LiveWorker, WorkerReport } from "./queue/workers.ts";
+export { lackedBy } from "./queue/waiting.ts";
+export { trainingNeeds } from "./runs/lifecycle.ts";
 export type { RunNote } from "./runs/lifecycle.ts";
 export type { NewStepMetric, StepBatch } from "./runs/appends.ts";
 export type { ChartPoint, StoredLog } from "./runs/logs.ts";

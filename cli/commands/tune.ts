@@ -1,11 +1,16 @@
-/** steplog tune FILE.json: creates the fine-tune that a settings file describes, on a running service, and follows it. */
+/**
+ * steplog tune FILE.json: creates the fine-tune that a settings file describes, on a running service, and follows it; or, with
+ * --dry-run, says what it would take.
+ */
 import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import type { Command } from "commander";
 import { z } from "zod";
 import { SteplogError, asSteplogError } from "../../schema/errors.ts";
 import { wrongHyperparameters } from "../../schema/hyperparameters.ts";
 import type { SteplogClient } from "../../client/index.ts";
+import { printEstimate } from "../estimate.ts";
 import { readUserJson, requireReadable } from "../files.ts";
 import { followToEnd } from "../follow.ts";
 import { urlOption } from "../options.ts";
@@ -48,6 +53,7 @@ export function define(command: Command): void {
     )
     .argument("<file.json>", "settings; docs/CLI.md lists the fields")
     .option("--key <text>", "idempotency key: running the same file with the same key again follows the first run")
+    .option("--dry-run", "create no fine-tune; show what it would take, and everything that would be refused")
     .addOption(urlOption())
     .option("--json", "print the outcome as one JSON object instead of progress")
     .addHelpText("after", "\nExample:\n  steplog tune fine-tune.json --url http://127.0.0.1:4000")
@@ -58,9 +64,10 @@ interface TuneOptions {
   readonly url: string;
   readonly key?: string;
   readonly json?: true;
+  readonly dryRun?: true;
 }
 
-async function tune(file: string, { url, key, ...options }: TuneOptions): Promise<void> {
+async function tune(file: string, { url, key, dryRun, ...options }: TuneOptions): Promise<void> {
   const given = parseSettings(file, await readUserJson(file));
   const { dataset, validationDataset, testDataset, log, name = basename(file, ".json"), ...rest } = given;
   const input = { ...rest, name, ...(key !== undefined && { idempotencyKey: key }) };
@@ -70,8 +77,16 @@ async function tune(file: string, { url, key, ...options }: TuneOptions): Promis
   for (const role of roles) await requireDataset(rows[role], here, role);
   const output = { ...options, ...(log !== undefined && { log: resolve(here, log) }) };
   await withService(url, async (service) => {
+    if (dryRun) {
+      const ids = await storedDatasets(service.client, rows, { here, keyOf: contentKey });
+      printEstimate(await service.client.estimateFineTune({ ...input, ...ids }), ids, options.json ?? false);
+      return;
+    }
     const create = async () => {
-      const ids = await storedDatasets(service.client, rows, { here, key: input.idempotencyKey });
+      const ids = await storedDatasets(service.client, rows, {
+        here,
+        keyOf: (role) => datasetKey(role, input.idempotencyKey),
+      });
       return service.client.createFineTune({ ...input, ...ids });
     };
     await followToEnd(service, create, output);
@@ -97,7 +112,7 @@ async function requireDataset(given: Settings["dataset"], here: string, field: s
 async function storedDatasets(
   client: SteplogClient,
   rows: Rows,
-  { here, key }: { readonly here: string; readonly key: string | undefined },
+  { here, keyOf }: { readonly here: string; readonly keyOf: (role: string, path: string) => Key | Promise<Key> },
 ) {
   const ids: Partial<Record<(typeof roles)[number], string>> = {};
   for (const role of roles) {
@@ -105,15 +120,26 @@ async function storedDatasets(
     if (typeof given === "object") ids[role] = given.id;
     if (typeof given !== "string") continue;
     const path = resolve(here, given);
-    ids[role] = (await client.createDataset({ name: basename(path), path, ...datasetKey(role, key) })).id;
+    ids[role] = (await client.createDataset({ name: basename(path), path, ...(await keyOf(role, path)) })).id;
   }
   return ids;
 }
 
+interface Key {
+  readonly idempotencyKey?: string;
+}
+
 /** A repeated run must name the same datasets: the run's key gives them theirs. */
-function datasetKey(role: string, key: string | undefined): { readonly idempotencyKey?: string } {
+function datasetKey(role: string, key: string | undefined): Key {
   if (key === undefined) return {};
   return { idempotencyKey: createHash("sha256").update(`${role} of ${key}`).digest("hex") };
+}
+
+/** However often a file is estimated, it is stored once. */
+async function contentKey(_role: string, path: string): Promise<Key> {
+  const hash = createHash("sha256").update(`${basename(path)}\n`);
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
+  return { idempotencyKey: `estimated ${hash.digest("hex")}` };
 }
 
 function parseSettings(file: string, value: unknown): Settings {

@@ -26,17 +26,11 @@ export interface TokenLosses {
   readonly minus: Float64Array;
 }
 
-export interface Model {
+/** What measuring needs of a model. */
+export interface ForwardModel {
   readonly folder: ModelFolder;
-  readonly device: Device;
-  /** The tensors that training changes, in order of stored name. */
-  readonly trainable: readonly TrainableTensor[];
   /** Longest sequence in tokens: the architecture's, less the positions that an adapter takes. */
   readonly contextLength: number;
-  /** The same model without its adapter. It shares the weights; do not free it. */
-  readonly bare: Model;
-  /** Losses under w + e*n and w - e*n. */
-  perturbedLosses(rows: readonly EncodedRow[], perturbation: Perturbation): Promise<TokenLosses>;
   losses(rows: readonly EncodedRow[]): Promise<Float64Array>;
   /** Losses of each side: plus and minus, or one side without a perturbation or with a one-sided one. */
   sideLosses(rows: readonly EncodedRow[], perturbation: Perturbation | null): Promise<Float64Array[]>;
@@ -44,10 +38,20 @@ export interface Model {
   sideLogits(sequences: readonly Int32Array[], perturbation: Perturbation | null): Promise<Float32Array[]>;
   /** The input of the head at position `at` of each sequence: [sequences, hidden]. */
   hiddenStates(sequences: readonly { readonly ids: Int32Array; readonly at: number }[]): Promise<Float32Array>;
+  /** Starts a text that is continued token by token. Causal models only. */
+  continuation(): Pick<Continuation, "next" | "end">;
+}
+
+export interface Model extends ForwardModel {
+  readonly device: Device;
+  /** The tensors that training changes, in order of stored name. */
+  readonly trainable: readonly TrainableTensor[];
+  /** The same model without its adapter. It shares the weights; do not free it. */
+  readonly bare: Model;
+  /** Losses under w + e*n and w - e*n. */
+  perturbedLosses(rows: readonly EncodedRow[], perturbation: Perturbation): Promise<TokenLosses>;
   /** Logits at some positions of a sequence: [positions, vocab]. */
   logits(ids: Int32Array, positions: Int32Array): Promise<Float32Array>;
-  /** Starts a text that is continued token by token. Causal models only. */
-  continuation(): Continuation;
   /** Applies log entries in order. Nothing else changes the weights. */
   update(entries: LogEntries): void;
   /** The same for a log of any length: part by part, so that memory does not grow with it. */

@@ -9,7 +9,7 @@ import type { Tokenizer } from "../../dataset/tokenizer.ts";
 import type { Perturbation } from "../devices/device.ts";
 import { sidesOf } from "../devices/device.ts";
 import { likeliest } from "../generation/generate.ts";
-import type { Model } from "../model/model.ts";
+import type { ForwardModel } from "../model/model.ts";
 import type { Objective } from "./objective.ts";
 import { pick } from "./objective.ts";
 
@@ -57,7 +57,7 @@ export function answerObjective(
 }
 
 /** Mean F1 and exact match of the answers to all questions, from 0 to 1, at the stored weights. */
-export async function scoreAnswers(model: Model, questions: readonly Question[], settings: AnswerSettings) {
+export async function scoreAnswers(model: ForwardModel, questions: readonly Question[], settings: AnswerSettings) {
   let [sumF1, sumExact] = [0, 0];
   for (const { prompt, answers } of questions) {
     const text = await generateAnswer(model, prompt, settings);
@@ -68,7 +68,7 @@ export async function scoreAnswers(model: Model, questions: readonly Question[],
 }
 
 /** Greedy decoding with a cache of keys and values. */
-async function generateAnswer(model: Model, prompt: Int32Array, settings: AnswerSettings): Promise<string> {
+async function generateAnswer(model: ForwardModel, prompt: Int32Array, settings: AnswerSettings): Promise<string> {
   const answer = new GrowingAnswer(model, prompt, settings);
   const continuation = model.continuation();
   try {
@@ -86,7 +86,7 @@ async function generateAnswer(model: Model, prompt: Int32Array, settings: Answer
  * agree, they share one sequence. Null for an answer whose logits were not finite.
  */
 async function answersBySide(
-  model: Model,
+  model: ForwardModel,
   questions: readonly Question[],
   settings: AnswerSettings,
   perturbation: Perturbation | null,
@@ -126,7 +126,7 @@ class GrowingAnswer {
   #ended: boolean;
   #diverged = false;
 
-  constructor(model: Model, prompt: Int32Array, settings: AnswerSettings) {
+  constructor(model: ForwardModel, prompt: Int32Array, settings: AnswerSettings) {
     const { endOfSequence } = model.folder;
     this.#prompt = prompt;
     this.#settings = settings;

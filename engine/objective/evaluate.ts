@@ -5,7 +5,7 @@
 import { invariant } from "../../schema/errors.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
 import type { Row } from "../../dataset/jsonl.ts";
-import type { Model } from "../model/model.ts";
+import type { ForwardModel } from "../model/model.ts";
 import type { Question } from "./answers.ts";
 import { questionOf, scoreAnswers } from "./answers.ts";
 import type { Choice, ChoiceSettings } from "./choices.ts";
@@ -62,7 +62,7 @@ export function prepareEvaluation(rows: readonly PreparedRow[], settings: Evalua
   };
 }
 
-export async function evaluate(model: Model, set: EvaluationSet): Promise<Evaluation> {
+export async function evaluate(model: ForwardModel, set: EvaluationSet): Promise<Evaluation> {
   const { encoded, choices, questions, settings } = set;
   const { right, accuracy } = await evaluateChoices(model, choices);
   const scores = [...(await scoreRows(model, encoded)), ...right];
@@ -75,7 +75,7 @@ export async function evaluate(model: Model, set: EvaluationSet): Promise<Evalua
 }
 
 /** The loss of the right candidate of each choice, and the share of choices in which it has the best score. */
-async function evaluateChoices(model: Model, choices: readonly Choice[]) {
+async function evaluateChoices(model: ForwardModel, choices: readonly Choice[]) {
   const sequences = sequencesOf(choices);
   const losses = await lossesOf(model, sequences);
   const scores = new Map(scoresOf(sequences, losses).map((score, index) => [sequences[index], score]));
@@ -90,12 +90,12 @@ async function evaluateChoices(model: Model, choices: readonly Choice[]) {
 }
 
 /** The loss of every row, in order. */
-export async function scoreRows(model: Model, rows: readonly EncodedRow[]): Promise<RowScore[]> {
+export async function scoreRows(model: ForwardModel, rows: readonly EncodedRow[]): Promise<RowScore[]> {
   return scoresOf(rows, await lossesOf(model, rows));
 }
 
 /** The losses of all scored tokens, in order. */
-async function lossesOf(model: Model, rows: readonly EncodedRow[]): Promise<Float64Array> {
+async function lossesOf(model: ForwardModel, rows: readonly EncodedRow[]): Promise<Float64Array> {
   const all = new Float64Array(rows.reduce((tokens, { targets }) => tokens + targets.length, 0));
   let at = 0;
   for (const group of groupByTokens(rows)) {

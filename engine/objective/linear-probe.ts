@@ -4,7 +4,7 @@
  */
 import { invariant } from "../../schema/errors.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
-import type { Model } from "../model/model.ts";
+import type { ForwardModel } from "../model/model.ts";
 
 /** Rows of a classification, and the class of each, from 0. */
 export interface ProbeRows {
@@ -25,8 +25,8 @@ const iterations = 500;
 const penalty = 1;
 
 /** Mean cross-entropy over the classes, nats, and accuracy on the validation rows. What `pause` throws ends it. */
-export async function linearProbe(model: Model, { training, validation, count }: Probe, pause = async () => {}) {
-  const [known, asked] = [await featuresOf(model, training.rows), await featuresOf(model, validation.rows)];
+export async function linearProbe(model: ForwardModel, { training, validation, count }: Probe, pause = async () => {}) {
+  const [known, asked] = [await probeFeatures(model, training.rows), await probeFeatures(model, validation.rows)];
   const scale = standardised(known);
   const weights = await fit(known.map(scale), training.classes, count, pause);
   const losses = asked.map((features, i) => {
@@ -42,7 +42,7 @@ export async function linearProbe(model: Model, { training, validation, count }:
 }
 
 /** The hidden state at which each row's first scored token is predicted. */
-async function featuresOf(model: Model, rows: readonly EncodedRow[]): Promise<Float64Array[]> {
+export async function probeFeatures(model: ForwardModel, rows: readonly EncodedRow[]): Promise<Float64Array[]> {
   const features: Float64Array[] = [];
   for (let at = 0; at < rows.length; at += rowsAtOnce) {
     const some = rows.slice(at, at + rowsAtOnce);

@@ -6,7 +6,7 @@
 import { invariant } from "../../schema/errors.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
 import type { Perturbation } from "../devices/device.ts";
-import type { Model } from "../model/model.ts";
+import type { ForwardModel } from "../model/model.ts";
 
 export interface Objective {
   /** Number of rows that batches are drawn from. */
@@ -16,7 +16,7 @@ export interface Objective {
    * (plus, then minus unless it is one-sided), or one at the stored weights when the perturbation is null.
    */
   measure(
-    model: Model,
+    model: ForwardModel,
     indices: readonly number[],
     perturbation: Perturbation | null,
   ): Promise<readonly Float64Array[]>;

@@ -8,6 +8,7 @@ import { readRows } from "../../dataset/jsonl.ts";
 import type { Tokenizer } from "../../dataset/tokenizer.ts";
 import { loadOptionalTokenizer } from "../../dataset/tokenizer.ts";
 import { SteplogError, invariant } from "../../schema/errors.ts";
+import type { PlannedRun, RowTokens } from "../../schema/estimate.ts";
 import { contextTaken } from "../../schema/hyperparameters.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
 import { answerObjective, questionOf } from "../objective/answers.ts";
@@ -20,8 +21,10 @@ import type { Objective } from "../objective/objective.ts";
 import { tokenLoss } from "../objective/objective.ts";
 import type { ForeignCalls } from "../thread/foreign.ts";
 import { watchedTokenizer } from "../thread/foreign.ts";
-import type { FineTuneRequest } from "../thread/messages.ts";
 import type { StopCheck } from "../thread/stopping.ts";
+
+/** What a run's data depends on, but for its model. */
+type DataRequest = Omit<PlannedRun, "modelPath">;
 
 export interface RunData {
   readonly objective: Objective;
@@ -32,13 +35,18 @@ export interface RunData {
   readonly probe: Probe | null;
   /** What the training rows will not teach; null for nothing. */
   readonly endNote: string | null;
+  readonly tokens: {
+    readonly training: RowTokens;
+    readonly validation: RowTokens | null;
+    readonly test: RowTokens | null;
+  };
 }
 
 /** @throws DATASET_INVALID, MODEL_INVALID; INVALID_ARGUMENT for settings that need other rows */
 export async function readData(
-  request: FineTuneRequest,
+  request: DataRequest,
   folder: ModelFolder,
-  check: StopCheck,
+  check: Pick<StopCheck, "now">,
   calls: ForeignCalls,
 ): Promise<RunData> {
   const { labelWords, calibrationPrompt, hyperparameters } = request;
@@ -58,6 +66,11 @@ export async function readData(
     test: test && prepareEvaluation(test, settings),
     inContext: inContext && prepareEvaluation(inContext, settings),
     endNote: endNoteOf(training),
+    tokens: {
+      training: tokensOf(training),
+      validation: validation && tokensOf(validation),
+      test: test && tokensOf(test),
+    },
     probe: validation && hyperparameters.linearProbe ? probeOf(training, validation, labelWords) : null,
   };
 }
@@ -77,7 +90,7 @@ async function readPrepared(
   bounds: ModelBounds,
   { tokenizer, labelWords }: EvaluationSettings,
   needs: Needs | null,
-  check: StopCheck,
+  check: Pick<StopCheck, "now">,
 ): Promise<PreparedRow[]> {
   const source: Row[] = [];
   const keep = async function* () {
@@ -94,6 +107,16 @@ async function readPrepared(
   });
 }
 
+function tokensOf(rows: readonly PreparedRow[]): RowTokens {
+  const lengths = rows.map(({ encoded }) => encoded.ids.length);
+  return {
+    rows: rows.length,
+    tokens: lengths.reduce((sum, length) => sum + length, 0),
+    scored: rows.reduce((sum, { encoded }) => sum + encoded.targets.length, 0),
+    longest: lengths.reduce((most, length) => Math.max(most, length), 0),
+  };
+}
+
 function endNoteOf(rows: readonly PreparedRow[]): string | null {
   const ends = new EndsOfTurns();
   for (const { encoded } of rows) ends.add(encoded);
@@ -101,7 +124,7 @@ function endNoteOf(rows: readonly PreparedRow[]): string | null {
 }
 
 function objectiveOf(
-  { hyperparameters }: FineTuneRequest,
+  { hyperparameters }: DataRequest,
   training: readonly PreparedRow[],
   settings: EvaluationSettings,
 ): Objective {
@@ -145,7 +168,7 @@ function probeOf(
 
 /** The validation rows with in-context examples; null if the run asks for none. */
 function withExamples(
-  { hyperparameters, labelWords }: FineTuneRequest,
+  { hyperparameters, labelWords }: DataRequest,
   folder: ModelFolder,
   tokenizer: Tokenizer,
   { training, validation }: { training: readonly PreparedRow[]; validation: readonly PreparedRow[] },

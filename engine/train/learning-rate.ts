@@ -2,7 +2,7 @@
 import { invariant } from "../../schema/errors.ts";
 import type { MethodKind } from "../../schema/hyperparameters.ts";
 import { ruleSeed } from "../../schema/step-log.ts";
-import type { Model } from "../model/model.ts";
+import type { ForwardModel } from "../model/model.ts";
 import type { Objective } from "../objective/objective.ts";
 import { estimatorOf } from "./estimators/all.ts";
 import type { PickedRate } from "./estimators/auto-rate.ts";
@@ -17,7 +17,7 @@ export const usualRate: Readonly<Record<MethodKind, number>> = { FULL: 1e-6, HEA
 
 /** Null if the first losses say nothing. Weights do not change. */
 export function pickLearningRate(
-  model: Model,
+  model: ForwardModel,
   objective: Objective,
   settings: Omit<MezoSettings, "learningRate">,
 ): Promise<PickedRate | null> {

@@ -15,7 +15,7 @@ import type { LogEntry } from "../../schema/step-log.ts";
 import { ruleSeed } from "../../schema/step-log.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import type { Perturbation } from "../devices/device.ts";
-import type { Model } from "../model/model.ts";
+import type { ForwardModel, Model } from "../model/model.ts";
 import { sigma } from "../numbers/noise.ts";
 import { mean } from "../numbers/mean.ts";
 import { perturbationSize, toBfloat16 } from "../numbers/scalar.ts";
@@ -112,7 +112,7 @@ export function batchOf(
 
 /** An estimate for each seed, of the loss of the given rows, at the model's present weights. */
 export function estimate(
-  model: Model,
+  model: ForwardModel,
   objective: Objective,
   rows: readonly number[],
   settings: Pick<MezoSettings, "batchSize" | "epsilon" | "noise" | "estimator">,
@@ -141,7 +141,7 @@ export function estimate(
 
 /** Mean losses of rows on each side, `atOnce` rows to a pass. */
 async function lossesOf(
-  model: Model,
+  model: ForwardModel,
   objective: Objective,
   rows: readonly number[],
   atOnce: number,

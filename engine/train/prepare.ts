@@ -76,12 +76,14 @@ function changedBase(request: FineTuneRequest, seen: string): SteplogError {
   );
 }
 
+type MethodRequest = Pick<FineTuneRequest, "hyperparameters" | "fork">;
+
 type Trained =
-  | { readonly adapter: AnySeededAdapter }
+  | { readonly adapter: AnySeededAdapter; readonly trainable?: never }
   | { readonly adapter?: never; readonly trainable?: TrainableTensor[] };
 
 /** What the run's method trains. @throws INVALID_ARGUMENT naming a pattern that matches no tensor of the model */
-function trainedBy({ hyperparameters, fork }: FineTuneRequest, folder: ModelFolder): Trained {
+export function trainedBy({ hyperparameters, fork }: MethodRequest, folder: ModelFolder): Trained {
   const { method, tensors, loraRank: rank, loraAlpha: alpha, loraTargets, prefixLength } = hyperparameters;
   const seed = fork ? decodeHeader(fork.headerBytes).seed : hyperparameters.seed;
   if (method === "LORA") {
@@ -103,12 +105,12 @@ function precisionOf({ hyperparameters }: FineTuneRequest, device: Device): Prec
   );
 }
 
-function noiseOf({ hyperparameters }: FineTuneRequest): Noise {
+function noiseOf({ hyperparameters }: MethodRequest): Noise {
   return hyperparameters.noise === "NORMAL" ? "normal" : "rademacher";
 }
 
 /** All but the learning rate, which AUTO chooses by means of the others. */
-function settingsOf(request: FineTuneRequest): Omit<MezoSettings, "learningRate"> {
+export function settingsOf(request: MethodRequest): Omit<MezoSettings, "learningRate"> {
   const { fork, hyperparameters } = request;
   const log = fork && { logSeed: decodeHeader(fork.headerBytes).seed, firstStep: fork.firstStep };
   return { ...hyperparameters, noise: noiseOf(request), ...log };

@@ -7,6 +7,7 @@ import "./dataset/dataset.ts";
 import "./dataset/preview-rows.ts";
 import "./fine-tune/fine-tune.ts";
 import "./fine-tune/create-fine-tune.ts";
+import "./fine-tune/estimate.ts";
 import "./fine-tune/fork.ts";
 import "./fine-tune/step.ts";
 import "./fine-tune/event.ts";

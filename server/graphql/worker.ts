@@ -35,7 +35,7 @@ const WorkerJobRef = builder.objectRef<HeldJob>("WorkerJob").implement({
   }),
 });
 
-const WorkerRef = builder.objectRef<LiveWorker>("Worker").implement({
+export const WorkerRef = builder.objectRef<LiveWorker>("Worker").implement({
   description: "A running worker. It claims only runs that it can train.",
   fields: (t) => ({
     name: t.exposeString("name", { description: "Host name and process id." }),

@@ -94,6 +94,11 @@ const precisionAdvice: Readonly<Record<PrecisionKind, string>> = {
   BFLOAT16: "Start a worker whose device does (docs/devices.md), or create the run with precision FLOAT32.",
 };
 
+/** What a worker lacks for such a job, in words: "the base model opt-125m", "3.1 GB of memory". */
+export function lackedBy(worker: Candidate, kind: JobKind, needs: Needs): string[] {
+  return demandsOf(kind, needs).flatMap(({ what, isMet }) => (isMet(worker) ? [] : [what]));
+}
+
 /** The rules of claimable.ts, one by one. */
 function demandsOf(kind: JobKind, { models = [], families = [], precisions = [], memoryBytes = 0 }: Needs): Demand[] {
   return [

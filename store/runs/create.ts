@@ -6,7 +6,7 @@ import { SteplogError, invariant } from "../../schema/errors.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
 import { type BaseModel, type FineTune, baseModels, checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
-import { type Transaction, isUuid, only } from "../postgres/database.ts";
+import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { queueRun } from "./lifecycle.ts";
 
 export interface NewFineTune {
@@ -38,9 +38,8 @@ export async function create(
   input: NewFineTune,
 ): Promise<{ readonly fineTune: FineTune; readonly created: boolean }> {
   const baseModel = await requireInputs(tx, input);
-  const { from = null, ...rest } = input;
-  const request = { ...rest, keepWeights: input.keepWeights ?? false };
-  const inputHash = hashOf({ ...request, ...(from && { from }) });
+  const { from = null } = input;
+  const { request, inputHash } = requestOf(input);
   const start = from ? await startOfFork(tx, from, input.baseModelId) : {};
   // Waits for a concurrent create with the same key: then either its row conflicts, or ours is the first.
   const [fineTune] = await tx
@@ -51,6 +50,20 @@ export async function create(
   if (!fineTune) return { fineTune: await firstOfKey(tx, input, inputHash), created: false };
   await queueRun(tx, fineTune, baseModel);
   return { fineTune, created: true };
+}
+
+function requestOf(input: NewFineTune) {
+  const { from = null, ...rest } = input;
+  const request = { ...rest, keepWeights: input.keepWeights ?? false };
+  return { request, inputHash: hashOf({ ...request, ...(from && { from }) }) };
+}
+
+/** Creates nothing. @throws CONFLICT as `create` does */
+export async function refuseUsedKey(database: Database, input: NewFineTune): Promise<void> {
+  if (input.idempotencyKey === null) return;
+  const here = eq(fineTunes.idempotencyKey, input.idempotencyKey);
+  const [first] = await database.select().from(fineTunes).where(here);
+  if (first) sameInput(first, input.idempotencyKey, requestOf(input).inputHash);
 }
 
 async function requireInputs(tx: Transaction, input: NewFineTune): Promise<BaseModel> {
@@ -90,6 +103,10 @@ function hashOf(input: NewFineTune): string {
 async function firstOfKey(tx: Transaction, input: NewFineTune, inputHash: string): Promise<FineTune> {
   const key = input.idempotencyKey ?? "";
   const first = only(await tx.select().from(fineTunes).where(eq(fineTunes.idempotencyKey, key)));
+  return sameInput(first, key, inputHash);
+}
+
+function sameInput(first: FineTune, key: string, inputHash: string): FineTune {
   if (first.inputHash === inputHash) return first;
   throw new SteplogError(
     "CONFLICT",

@@ -5,13 +5,15 @@ import { type FineTune, fineTunes } from "../../schema/tables.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, inOrderOf } from "../postgres/database.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
-import { type NewFineTune, create } from "./create.ts";
+import { type NewFineTune, create, refuseUsedKey } from "./create.ts";
 import { cancel } from "./lifecycle.ts";
 import { type RunReaders, runReaders } from "./logs.ts";
 
 export interface FineTunes extends RunReaders {
   /** Row, job, event and notification in one transaction. @throws NOT_FOUND; CONFLICT for a key used with another input */
   create(input: NewFineTune): Promise<{ readonly fineTune: FineTune; readonly created: boolean }>;
+  /** @throws CONFLICT for a key used with another input, as `create` does */
+  refuseUsedKey(input: NewFineTune): Promise<void>;
   get(id: string): Promise<FineTune | null>;
   /** Whether a run was created with this idempotency key. */
   hasKey(idempotencyKey: string): Promise<boolean>;
@@ -32,6 +34,7 @@ export function fineTunesOf(database: Database): FineTunes {
     byIds,
     ...runReaders(database),
     create: (input) => database.transaction((tx) => create(tx, input)),
+    refuseUsedKey: (input) => refuseUsedKey(database, input),
     async hasKey(key) {
       const found = await database
         .select({ id: fineTunes.id })

@@ -98,7 +98,8 @@ export async function queueRun(tx: Transaction, run: FineTune, baseModel: BaseMo
   await wakeWatchers(tx, run.id);
 }
 
-function trainingNeeds(settings: Hyperparameters, baseModel: BaseModel): Needs {
+/** What a worker needs to train such a run. */
+export function trainingNeeds(settings: Pick<Hyperparameters, "precision">, baseModel: BaseModel): Needs {
   const { name, hash, family } = baseModel;
   const memoryBytes = weightsInMemory(baseModel);
   return { models: [{ name, hash }], families: [family], precisions: [settings.precision], memoryBytes };

@@ -178,4 +178,21 @@ describe("with a service", () => {
     expect((await tune(file, "--key", "once")).stderr).toMatch(/^CONFLICT: .*other rows/u);
     expect(JSON.parse((await tune(file, "--key", "two", "--json", "--wrong")).stdout)).toHaveProperty("error");
   });
+
+  test("a dry run of tune creates no run, stores its rows once, and tells all that would be refused", async () => {
+    withToken("right");
+    const file = await settings({ validationDataset: "rows.jsonl" });
+    const before = await server.store.datasets.list({ limit: 9 });
+    const seen = await tune(file, "--dry-run");
+    expect(seen).toMatchObject({ code: 0, stderr: "" });
+    expect(seen.stdout).toMatch(/^dataset: stored as \S+\nvalidationDataset: stored as \S+\nNot counted: .*config\.json/u);
+    expect(seen.stdout).toContain("Memory: 20.0 GB at least.\nNo worker is running.");
+    const wrong = await settings({ hyperparameters: { patience: 2 }, labelWords: [" yes", " no"] });
+    const refused = await tune(wrong, "--dry-run");
+    expect(refused.code).toBe(3);
+    expect(refused.stderr).toMatch(/INVALID_ARGUMENT: .*patience[^]*DATASET_INVALID: input\.dataset: /u);
+    const json = JSON.parse((await tune(wrong, "--dry-run", "--json")).stdout) as { errors: unknown[] };
+    expect(json).toMatchObject({ errors: [{ code: "INVALID_ARGUMENT" }, { code: "DATASET_INVALID" }], counts: null });
+    expect(await server.store.datasets.list({ limit: 9 })).toHaveLength(before.length + 1);
+  });
 });

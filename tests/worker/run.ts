@@ -25,9 +25,19 @@ export async function messagesOf(
   stopping: (message: EngineMessage | undefined) => boolean = () => false,
 ): Promise<EngineMessage[]> {
   const messages: EngineMessage[] = [];
+  const request = await requestOf(settings, { entries, ...changes });
+  const over = () => stopping(messages.at(-1));
+  for await (const message of runFineTune(request, device, over)) messages.push(message);
+  return messages;
+}
+
+export async function requestOf(
+  settings: Partial<Hyperparameters>,
+  { entries = [], ...changes }: Changes = {},
+): Promise<FineTuneRequest> {
   const hyperparameters = hyperparametersSchema.parse(settings);
   const seed = changes.fork ? decodeHeader(changes.fork.headerBytes).seed : hyperparameters.seed;
-  const request: FineTuneRequest = {
+  return {
     kind: "FINE_TUNE",
     modelPath,
     base: await baseHash(await openModelFolder(modelPath)),
@@ -46,9 +56,6 @@ export async function messagesOf(
     weightsDir: null,
     ...changes,
   };
-  const over = () => stopping(messages.at(-1));
-  for await (const message of runFineTune(request, device, over)) messages.push(message);
-  return messages;
 }
 
 export function ofType<T extends EngineMessage["type"]>(messages: readonly EngineMessage[], type: T) {

@@ -4,7 +4,7 @@ import type { FineTune } from "../../../schema/tables.ts";
 import { isErrorCode } from "../../errors.ts";
 import { builder } from "../builder.ts";
 
-const ErrorCodeRef = builder.enumType("ErrorCode", {
+export const ErrorCodeRef = builder.enumType("ErrorCode", {
   description:
     "Stable error codes for programs. Every request error has one in extensions.code, and lists what is wrong with the " +
     "input in extensions.issues.",

@@ -1,0 +1,188 @@
+/**
+ * Counts what a run will do, by doing it with a model that only counts: batches, estimators, objectives and evaluations are
+ * those of the run. Long runs are counted on some of their steps.
+ */
+import { loadOptionalTokenizer } from "../../dataset/tokenizer.ts";
+import type { Tokenizer } from "../../dataset/tokenizer.ts";
+import type { Passes, PlannedEvaluation, PlannedRun, RunCounts } from "../../schema/estimate.ts";
+import type { Hyperparameters } from "../../schema/hyperparameters.ts";
+import { contextTaken } from "../../schema/hyperparameters.ts";
+import { ruleSeed } from "../../schema/step-log.ts";
+import { counted } from "../../schema/units.ts";
+import { bytesPerElement, elementCount } from "../devices/device.ts";
+import type { ModelFolder } from "../model/files/folder.ts";
+import { openModelFolder } from "../model/files/folder.ts";
+import type { ForwardModel } from "../model/model.ts";
+import { trainableTensors } from "../model/trainable.ts";
+import type { EvaluationSet } from "../objective/evaluate.ts";
+import { evaluate } from "../objective/evaluate.ts";
+import { probeFeatures } from "../objective/linear-probe.ts";
+import type { Objective } from "../objective/objective.ts";
+import type { RunData } from "../train/data.ts";
+import { readData } from "../train/data.ts";
+import { pickLearningRate } from "../train/learning-rate.ts";
+import { batchOf, estimate } from "../train/mezo.ts";
+import { settingsOf, trainedBy } from "../train/prepare.ts";
+import type { MezoSettings } from "../train/settings.ts";
+import { estimatesAt } from "../train/schedules.ts";
+import { PassCounter, countingModel } from "./counting-model.ts";
+
+/** How the sandbox hears that the work goes on (sandbox/messages.ts). */
+interface Progress {
+  readonly progress: () => void;
+}
+
+/** @throws as the run would, for a model, rows or settings that it cannot use */
+export async function countRun(run: PlannedRun, { progress }: Progress): Promise<RunCounts> {
+  const folder = await openModelFolder(run.modelPath, progress);
+  const data = await readData(run, folder, { now: progress }, { begin: progress, end: progress });
+  const { hyperparameters } = run;
+  const answers = hyperparameters.answerTokens > 0 ? await answersOf(folder) : ([0, 0] as const);
+  const taken = contextTaken(hyperparameters);
+  const count = async (measure: (model: ForwardModel) => Promise<unknown>): Promise<Passes> => {
+    const counter = new PassCounter();
+    await measure(countingModel(folder, { counter, taken, answers }));
+    progress();
+    return { passes: counter.passes, tokens: counter.tokens };
+  };
+  const settings = { ...settingsOf({ hyperparameters, fork: null }), learningRate: 1 };
+  const auto = hyperparameters.learningRate === "AUTO";
+  const probes = await count(async (model) => auto && (await pickLearningRate(model, data.objective, settings)));
+  const steps = await countSteps(hyperparameters, settings, data.objective, count);
+  const estimates = sum(stepsOf(hyperparameters), (t) => estimatesAt(settings, t));
+  const why = whyInexact(hyperparameters, steps.counted);
+  return {
+    ...data.tokens,
+    steps: { passes: steps.passes, tokens: steps.tokens },
+    probes,
+    evaluations: await countEvaluations(hyperparameters, data, count),
+    logEntries: estimates,
+    logBytes: estimates * (hyperparameters.weightDecay === 0 ? 2 : 6),
+    checkpoints: 1 + timesWithin(hyperparameters, hyperparameters.checkpointEvery),
+    weightsBytes: weightsBytes(hyperparameters, folder),
+    exact: why === null,
+    why,
+  };
+}
+
+type Count = (measure: (model: ForwardModel) => Promise<unknown>) => Promise<Passes>;
+
+/** Rows that are measured to count, at most: half a second or so. */
+const mostMeasured = 500_000;
+
+/** Some steps stand for all when there are many; `counted` is how many did. */
+async function countSteps(
+  hyperparameters: Hyperparameters,
+  settings: MezoSettings,
+  objective: Objective,
+  count: Count,
+): Promise<Passes & { counted: number }> {
+  const { steps, batchSize, accumulate, estimates, estimatesAtEnd, answerTokens, seed } = hyperparameters;
+  const kind = hyperparameters.objective;
+  const answers = kind === "F1" || kind === "EXACT_MATCH" ? answerTokens ** 2 : 1;
+  const costly = batchSize * accumulate * (Math.max(estimates, estimatesAtEnd) + 1) * answers;
+  const some = Math.min(steps, Math.max(1, Math.floor(mostMeasured / costly)));
+  const total = new PassCounter();
+  for (let i = 0; i < some; i++) {
+    const t = Math.floor(((i + 0.5) * steps) / some);
+    const seeds = Array.from({ length: estimatesAt(settings, t) }, (_, entry) => ruleSeed(seed, entry));
+    const { passes, tokens } = await count((model) => estimate(model, objective, batchOf(objective, settings, t), settings, seeds));
+    total.passes += passes;
+    total.tokens += tokens;
+  }
+  const scale = steps / some;
+  return { passes: Math.round(total.passes * scale), tokens: Math.round(total.tokens * scale), counted: some };
+}
+
+/** As evaluation-schedule.ts and run.ts have it, if the best weights are not those of the start. */
+async function countEvaluations(
+  settings: Hyperparameters,
+  { validation, test, inContext, probe }: RunData,
+  count: Count,
+): Promise<PlannedEvaluation[]> {
+  const measured = async (kind: PlannedEvaluation["kind"], times: number, passes: Promise<Passes>) => {
+    const once = await passes;
+    return [{ kind, times, passes: times * once.passes, tokens: times * once.tokens }];
+  };
+  const set = (kind: PlannedEvaluation["kind"], times: number, rows: EvaluationSet | null) =>
+    rows
+      ? measured(
+          kind,
+          times,
+          count((model) => evaluate(model, withoutTexts(rows))),
+        )
+      : [];
+  return [
+    ...(await set("VALIDATION", 2 + timesWithin(settings, settings.evaluateEvery), validation)),
+    ...(await set("IN_CONTEXT", 1, inContext)),
+    ...(await set("TEST", 2, test)),
+    ...(probe
+      ? await measured(
+          "LINEAR_PROBE",
+          1,
+          count(async (model) => {
+            await probeFeatures(model, probe.training.rows);
+            await probeFeatures(model, probe.validation.rows);
+          }),
+        )
+      : []),
+  ];
+}
+
+/** Answers that are only counted need not be read. */
+function withoutTexts(set: EvaluationSet): EvaluationSet {
+  const { tokenizer } = set.settings;
+  return { ...set, settings: { ...set.settings, tokenizer: tokenizer && { ...tokenizer, decode: () => "" } } };
+}
+
+/** How often something that is done every `interval` steps is done before the last step. */
+function timesWithin({ steps }: Hyperparameters, interval: number): number {
+  return interval === 0 ? 0 : Math.floor((steps - 1) / interval);
+}
+
+function weightsBytes(hyperparameters: Hyperparameters, folder: ModelFolder): number {
+  const trained = trainedBy({ hyperparameters, fork: null }, folder);
+  const own = trained.adapter?.tensors ?? trained.trainable ?? trainableTensors(folder);
+  const bytes = sum(own, ({ shape, dtype }) => elementCount(shape) * bytesPerElement[dtype]);
+  if (trained.adapter) return bytes;
+  const changed = new Set(own.map(({ name }) => name));
+  return (
+    bytes +
+    sum(
+      folder.tensors.filter(({ name }) => !changed.has(name)),
+      (tensor) => tensor.bytes,
+    )
+  );
+}
+
+function whyInexact({ answerTokens, steps }: Hyperparameters, some: number): string | null {
+  const reasons = [
+    ...(answerTokens > 0 ? ["answers may end before their longest"] : []),
+    ...(some < steps ? [`the passes of ${counted(some, "step")} stand for those of ${steps}`] : []),
+  ];
+  return reasons.length === 0 ? null : reasons.join("; ");
+}
+
+/** Two tokens of which answers may consist: they end neither a text nor a line. */
+async function answersOf({ path, endOfSequence }: ModelFolder): Promise<readonly [number, number]> {
+  const tokenizer = await loadOptionalTokenizer(path);
+  const words = tokenizer?.encodeMore("one of the words that answers are made of") ?? [];
+  const fits = (id: number) => tokenizer !== null && !endOfSequence.includes(id) && goesOn(tokenizer, id);
+  const [plus = 0, minus = plus] = new Set(words.filter(fits));
+  return [plus, minus];
+}
+
+function goesOn(tokenizer: Tokenizer, id: number): boolean {
+  const text = tokenizer.decode([id, id]);
+  return text !== "" && !text.includes("\n");
+}
+
+function* stepsOf({ steps }: Hyperparameters): Generator<number> {
+  for (let t = 0; t < steps; t++) yield t;
+}
+
+function sum<T>(items: Iterable<T>, value: (item: T) => number): number {
+  let total = 0;
+  for (const item of items) total += value(item);
+  return total;
+}

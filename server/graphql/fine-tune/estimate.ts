@@ -1,0 +1,108 @@
+/** estimateFineTune: what a run would take, and everything that would be refused. It creates nothing. */
+import { join } from "node:path";
+import { SteplogError, asSteplogError } from "../../../schema/errors.ts";
+import type { ErrorCode } from "../../../schema/errors.ts";
+import type { PlannedRun } from "../../../schema/estimate.ts";
+import { lackedBy, trainingNeeds } from "../../../store/store.ts";
+import type { Context } from "../../context.ts";
+import { countRun } from "../../run-counts.ts";
+import { builder, queryCost } from "../builder.ts";
+import { CreateFineTuneInput } from "./create-fine-tune-input.ts";
+import type { NewRunInput } from "./create-fine-tune-input.ts";
+import type { FineTuneEstimate, Refusal } from "./estimate-types.ts";
+import { FineTuneEstimateRef } from "./estimate-types.ts";
+import type { Attempt, CheckedRun } from "./read-run.ts";
+import { checkAllRows, isComplete, newFineTune, readRun } from "./read-run.ts";
+
+builder.queryField("estimateFineTune", (t) =>
+  t.field({
+    type: FineTuneEstimateRef,
+    description:
+      "What a run would take, and everything for which createFineTune would refuse it. Creates nothing, and leaves nothing " +
+      "in the queue.",
+    complexity: queryCost * 10,
+    args: { input: t.arg({ type: CreateFineTuneInput, required: true, description: "The run." }) },
+    resolve: (_root, { input }, context) => estimateRun(context, input),
+  }),
+);
+
+async function estimateRun(context: Context, input: NewRunInput): Promise<FineTuneEstimate> {
+  const { store } = context;
+  const { attempt, refusals } = collecting();
+  const run = await readRun(store, input, attempt);
+  if (!isComplete(run)) return { refusals, ...unknown };
+  await attempt(() => store.fineTunes.refuseUsedKey(newFineTune(input, run)), "input.idempotencyKey");
+  await checkAllRows(context, run, attempt);
+  // Whatever is refused by now would be refused again.
+  const { counts, uncounted } = refusals.length === 0 ? await counted(context, input, run, attempt) : notCounted;
+  const needs = trainingNeeds(run.hyperparameters, run.baseModel);
+  const workers = (await store.workers.list()).map((worker) => ({
+    worker,
+    lacks: lackedBy(worker, "FINE_TUNE", needs),
+  }));
+  const storedWeightsBytes = counts && (input.keepWeights ? counts.weightsBytes : 0);
+  return { refusals, counts, uncounted, memoryBytes: needs.memoryBytes ?? null, storedWeightsBytes, workers };
+}
+
+const notCounted = { counts: null, uncounted: null };
+const unknown = { ...notCounted, memoryBytes: null, storedWeightsBytes: null, workers: [] };
+
+/** Checks whose refusals are kept. Failures that are not the client's end it all the same. */
+function collecting(): { readonly attempt: Attempt; readonly refusals: readonly Refusal[] } {
+  const refusals: Refusal[] = [];
+  const attempt: Attempt = async (check, about = undefined) => {
+    try {
+      return await check();
+    } catch (error) {
+      const { code, message, issues } = asSteplogError(error);
+      if (!(error instanceof SteplogError) || !refusing.has(code)) throw error;
+      refusals.push({ code, message, issues, argument: about ?? null });
+      return null;
+    }
+  };
+  return { attempt, refusals };
+}
+
+/** Codes of what the input causes. */
+const refusing = new Set<ErrorCode>([
+  "INVALID_ARGUMENT",
+  "NOT_FOUND",
+  "CONFLICT",
+  "DATASET_INVALID",
+  "MODEL_INVALID",
+  "MODEL_UNSUPPORTED",
+]);
+
+/**
+ * What a worker would refuse before the first step is refused here too. What this gateway cannot read, such as a model that
+ * only workers have, is not: then nothing is counted.
+ */
+async function counted(context: Context, input: NewRunInput, run: CheckedRun, attempt: Attempt) {
+  try {
+    return { counts: await countRun(context, plannedRun(context, input, run)), uncounted: null };
+  } catch (error) {
+    if (!(error instanceof SteplogError) || error.code === "UNAVAILABLE") throw error;
+    const { code, message, issues } = error;
+    if (issues.length === 0 || !blamed.has(code)) return { counts: null, uncounted: `${code}: ${message}` };
+    // The engine's fields start at the run.
+    const named = issues.map((issue) => (issue.field === undefined ? issue : { ...issue, field: `input.${issue.field}` }));
+    await attempt(() => Promise.reject(new SteplogError(code, message, named, { cause: error })));
+    return notCounted;
+  }
+}
+
+const blamed = new Set<ErrorCode>(["INVALID_ARGUMENT", "DATASET_INVALID"]);
+
+function plannedRun({ store, modelsDir }: Context, input: NewRunInput, run: CheckedRun): PlannedRun {
+  const { dataset, validationDataset, testDataset } = run.datasets;
+  const { labelWords, calibrationPrompt, hyperparameters } = newFineTune(input, run);
+  return {
+    modelPath: join(modelsDir, run.baseModel.name),
+    datasetPath: store.blobs.path(dataset.sha256),
+    validationPath: validationDataset && store.blobs.path(validationDataset.sha256),
+    testPath: testDataset && store.blobs.path(testDataset.sha256),
+    labelWords,
+    calibrationPrompt: calibrationPrompt ?? null,
+    hyperparameters,
+  };
+}
