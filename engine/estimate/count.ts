@@ -86,7 +86,9 @@ async function countSteps(
   for (let i = 0; i < some; i++) {
     const t = Math.floor(((i + 0.5) * steps) / some);
     const seeds = Array.from({ length: estimatesAt(settings, t) }, (_, entry) => ruleSeed(seed, entry));
-    const { passes, tokens } = await count((model) => estimate(model, objective, batchOf(objective, settings, t), settings, seeds));
+    const { passes, tokens } = await count((model) =>
+      estimate(model, objective, batchOf(objective, settings, t), settings, seeds),
+    );
     total.passes += passes;
     total.tokens += tokens;
   }

@@ -185,7 +185,9 @@ describe("with a service", () => {
     const before = await server.store.datasets.list({ limit: 9 });
     const seen = await tune(file, "--dry-run");
     expect(seen).toMatchObject({ code: 0, stderr: "" });
-    expect(seen.stdout).toMatch(/^dataset: stored as \S+\nvalidationDataset: stored as \S+\nNot counted: .*config\.json/u);
+    expect(seen.stdout).toMatch(
+      /^dataset: stored as \S+\nvalidationDataset: stored as \S+\nNot counted: .*config\.json/u,
+    );
     expect(seen.stdout).toContain("Memory: 20.0 GB at least.\nNo worker is running.");
     const wrong = await settings({ hyperparameters: { patience: 2 }, labelWords: [" yes", " no"] });
     const refused = await tune(wrong, "--dry-run");

@@ -66,12 +66,25 @@ const estimate = async (input: object): Promise<Estimate> =>
   (await server.ask<{ estimateFineTune: Estimate }>(query, { input })).estimateFineTune;
 
 test("counts, memory and workers come without a run, a job or anything else that stays", async () => {
-  const worker = { kinds: jobKinds, families: ["opt"], precisions: ["FLOAT32" as const], version: "1", device: "plain" };
+  const worker = {
+    kinds: jobKinds,
+    families: ["opt"],
+    precisions: ["FLOAT32" as const],
+    version: "1",
+    device: "plain",
+  };
   const demo = { name: "demo", hash: modelRow("demo").hash };
   const id = "00000000-0000-4000-8000-00000000000";
   await server.store.workers.report({ ...worker, id: `${id}1`, name: "able-1", memoryBytes: 1e9, models: [demo] });
   await server.store.workers.report({ ...worker, id: `${id}2`, name: "poor-2", memoryBytes: 1e6, models: [] });
-  const settings = { steps: 10, batchSize: 5, weightDecay: 0.1, evaluateEvery: 4, learningRate: 1e-4, checkpointEvery: 3 };
+  const settings = {
+    steps: 10,
+    batchSize: 5,
+    weightDecay: 0.1,
+    evaluateEvery: 4,
+    learningRate: 1e-4,
+    checkpointEvery: 3,
+  };
   const seen = await estimate({ ...usual, validationDataset: dataset, hyperparameters: settings, keepWeights: true });
   expect(seen).toMatchObject({
     errors: [],
@@ -126,7 +139,11 @@ test.each(wrong)("what create refuses is refused here, in the same words: %s", a
 });
 
 test("all that is wrong comes at once, with the argument that wrong rows belong to", async () => {
-  const long = await createDataset(server, "long", JSON.stringify({ prompt: "very ".repeat(200), completion: " good" }));
+  const long = await createDataset(
+    server,
+    "long",
+    JSON.stringify({ prompt: "very ".repeat(200), completion: " good" }),
+  );
   const settings = { steps: 0 };
   const many = { ...usual, baseModel: "none", dataset: null, validationDataset: long, hyperparameters: settings };
   expect((await estimate(many)).errors.map(({ code, issues }) => [code, issues[0]?.field])).toStrictEqual([

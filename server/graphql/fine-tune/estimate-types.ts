@@ -42,7 +42,8 @@ const RefusalRef = builder.objectRef<Refusal>("FineTuneRefusal").implement({
     }),
     argument: t.exposeString("argument", {
       nullable: true,
-      description: "The argument whose rows are wrong, such as input.validationDataset; null if the issues name a field.",
+      description:
+        "The argument whose rows are wrong, such as input.validationDataset; null if the issues name a field.",
     }),
   }),
 });
@@ -130,7 +131,8 @@ export const FineTuneEstimateRef = builder.objectRef<FineTuneEstimate>("FineTune
   fields: (t) => ({
     errors: t.field({
       type: [RefusalRef],
-      description: "All errors for which createFineTune would refuse it, and those that would end it before its first step.",
+      description:
+        "All errors for which createFineTune would refuse it, and those that would end it before its first step.",
       resolve: ({ refusals }) => refusals,
     }),
     counts: t.expose("counts", {

@@ -85,7 +85,9 @@ async function counted(context: Context, input: NewRunInput, run: CheckedRun, at
     const { code, message, issues } = error;
     if (issues.length === 0 || !blamed.has(code)) return { counts: null, uncounted: `${code}: ${message}` };
     // The engine's fields start at the run.
-    const named = issues.map((issue) => (issue.field === undefined ? issue : { ...issue, field: `input.${issue.field}` }));
+    const named = issues.map((issue) =>
+      issue.field === undefined ? issue : { ...issue, field: `input.${issue.field}` },
+    );
     await attempt(() => Promise.reject(new SteplogError(code, message, named, { cause: error })));
     return notCounted;
   }

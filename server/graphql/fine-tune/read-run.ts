@@ -59,8 +59,7 @@ export async function readRun(store: Store, input: NewRunInput, attempt: Attempt
   if (parent && hyperparameters) await attempt(() => checkFork(parent, hyperparameters, named?.id ?? null));
   // What an unknown checkpoint would have given is not missing as well.
   const inherits = !from || parent !== null;
-  const baseModel =
-    named ?? (name == null && inherits ? await attempt(() => parentModel(store, parent)) : null);
+  const baseModel = named ?? (name == null && inherits ? await attempt(() => parentModel(store, parent)) : null);
   const datasets = await datasetsOf(store, input, parent, attempt);
   if (hyperparameters && baseModel) {
     const names = await store.baseModels.names(baseModel.id);
