@@ -50,7 +50,7 @@ const unknown = { ...notCounted, memoryBytes: null, storedWeightsBytes: null, wo
 /** Checks whose refusals are kept. Failures that are not the client's end it all the same. */
 function collecting(): { readonly attempt: Attempt; readonly refusals: readonly Refusal[] } {
   const refusals: Refusal[] = [];
-  const attempt: Attempt = async (check, about = undefined) => {
+  const attempt: Attempt = async (check, about) => {
     try {
       return await check();
     } catch (error) {
