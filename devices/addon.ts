@@ -1,5 +1,5 @@
 /** The npm package, with its addon: built here against a library, or installed by the package's own installer. */
-import { rm, writeFile } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { InstallableName } from "../engine/devices/tensorflow/packages.ts";
 import { installable } from "../engine/devices/tensorflow/packages.ts";
@@ -65,8 +65,13 @@ export async function buildAddon(device: Device, library: Library): Promise<void
     env: { ...npmEnv, ...(ldflags !== "" && { LDFLAGS: ldflags }) },
   });
   mustSucceed("Building the addon", ran, () => "Its compiler's output is in the log. It needs g++, make and python3.");
-  for (const name of ["build-tmp-napi-v8", "build"]) await rm(join(addon, name), { recursive: true, force: true });
-  await rm(join(addon, "deps", "include"), { force: true });
+  await dropBuild(addon);
+}
+
+/** What only the build needed. */
+async function dropBuild(addon: string): Promise<void> {
+  const built = (await readdir(addon)).filter((name) => name === "build" || name.startsWith("build-tmp-"));
+  for (const name of [...built, join("deps", "include")]) await rm(join(addon, name), { recursive: true, force: true });
 }
 
 /** Runs the package's own installer, which downloads a library and an addon from Google's storage. @throws StepFailure */
@@ -75,9 +80,10 @@ export async function runInstaller(device: Device): Promise<void> {
   await rm(join(addon, "deps"), { recursive: true, force: true });
   const args = ["run", "install"];
   const ran = await run(device.surroundings, "npm", { args, cwd: addon, env: npmEnv });
-  mustSucceed(
-    "The installer of the package",
-    ran,
-    () => "It downloads from storage.googleapis.com; TFJS_NODE_CDN_STORAGE names a mirror.",
+  mustSucceed("The installer of the package", ran, (output) =>
+    output.includes("gyp ERR!")
+      ? "It found no addon to download, and building one needs g++, make and python3."
+      : "It downloads from storage.googleapis.com; TFJS_NODE_CDN_STORAGE names a mirror, with a slash at its end.",
   );
+  await dropBuild(addon);
 }

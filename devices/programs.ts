@@ -1,13 +1,15 @@
 /**
  * The programs that an install runs: npm, pip, the compiler. Each has a process group of its own, so that an interruption
- * ends the compiler with the make that started it; what they print goes to the log, and its last lines into an error.
+ * ends the compiler with the make that started it, and so does the death of this process, however it dies. What they print
+ * goes to the log, and its last lines into an error.
  */
-import type { ChildProcess } from "node:child_process";
+import type { ChildProcess, SpawnOptions, StdioOptions } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, appendFileSync, constants } from "node:fs";
 import { setPriority } from "node:os";
 import { delimiter, join } from "node:path";
+import { Writable } from "node:stream";
 
 export interface Surroundings {
   readonly env: NodeJS.ProcessEnv;
@@ -40,12 +42,7 @@ export async function run(
 ): Promise<Ran> {
   signal.throwIfAborted();
   appendFileSync(log, `$ ${[program, ...args].join(" ")}\n`);
-  const child = spawn(program, args, {
-    cwd,
-    env: { ...env, ...more },
-    detached: true,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawnGuarded([program, ...args], { cwd, env: { ...env, ...more } });
   const end = () => endGroup(child, "SIGKILL");
   signal.addEventListener("abort", end, { once: true });
   try {
@@ -55,6 +52,21 @@ export async function run(
   } finally {
     signal.removeEventListener("abort", end);
   }
+}
+
+/**
+ * A shell leaves a guard in the group and becomes the program. The guard reads a pipe that nobody writes to: it ends with
+ * this process, even one that was killed, or with the program, and then the guard kills what is left of the group.
+ */
+const guard = '{ read -r _ <&3; kill -s KILL 0; } >/dev/null 2>&1 & exec "$@" 3<&-';
+
+function spawnGuarded([program, ...args]: readonly [string, ...string[]], where: Pick<SpawnOptions, "cwd" | "env">) {
+  if (process.platform === "win32") return spawn(program, args, { ...where, stdio: ["ignore", "pipe", "pipe"] });
+  const stdio: StdioOptions = ["ignore", "pipe", "pipe", "pipe"];
+  const child = spawn("/bin/sh", ["-c", guard, "sh", program, ...args], { ...where, detached: true, stdio });
+  const [, , , pipe] = child.stdio;
+  if (pipe instanceof Writable) child.once("exit", () => pipe.destroy());
+  return child;
 }
 
 async function toItsEnd(child: ChildProcess, log: string): Promise<Ran> {
@@ -105,12 +117,14 @@ export function isOnPath(name: string, env: NodeJS.ProcessEnv): boolean {
   });
 }
 
-/** The last lines that say something, on one line, for an error. */
+/** The last lines that say something, on one line, for an error: a program's own before those of what started it. */
 export function lastLines(output: string): string {
   const lines = output.split("\n").map((line) => line.trim());
   const said = lines.filter(
     (line) => line !== "" && !/^(?:gyp|npm|node-pre-gyp) (?:info|verb|http|notice)\b/u.test(line),
   );
   const errors = said.filter((line) => /\berror\b|cannot|not found|no space|no matching/iu.test(line));
-  return (errors.length > 0 ? errors : said).slice(-3).join(" | ").slice(-600) || "it printed nothing";
+  const inner = errors.filter((line) => !/^(?:gyp|npm|node-pre-gyp) (?:err!|error)/iu.test(line));
+  const best = [inner, errors, said].find((found) => found.length > 0) ?? [];
+  return best.slice(-3).join(" | ").slice(-600) || "it printed nothing";
 }

@@ -1,16 +1,17 @@
 /** Every way in which an install can fail: which step, why, what to do, and that nothing half done is left. */
-import { spawnSync } from "node:child_process";
 import { statfsSync } from "node:fs";
 import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
-import { hostname, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { installDevice } from "../../devices/install.ts";
 import type { InstallRequest } from "../../devices/install.ts";
 import { removeDevice } from "../../devices/remove.ts";
 import { chooseDevice } from "../../engine/devices/choose.ts";
+import { hostInNames, isAlive } from "../../engine/model/files/partial.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { scratch } from "../support/models.ts";
+import { startSteplog } from "../support/processes.ts";
 import { whyNoDisk, smallDisk } from "../support/small-disk.ts";
 import { fakes } from "./fakes.ts";
 
@@ -24,6 +25,8 @@ async function failure(request: InstallRequest): Promise<{ code: string; issues:
   const { code, issues } = error;
   return { code, issues: Object.fromEntries(issues.map(({ field = "", message }) => [field, message])) };
 }
+
+const gypSays = `"gyp ERR! stack Error: make failed" "node-pre-gyp ERR! build error" "npm error code 1"`;
 
 const failures: readonly (readonly [
   what: string,
@@ -61,6 +64,12 @@ const failures: readonly (readonly [
     [],
     { FAKE_NPM: '[ "$1" != exec ] || { echo "tfjs_backend.cc:3: error: no member named X"; exit 7; }' },
     /^Building the addon failed: tfjs_backend\.cc:3: error: no member named X \(exit status 7\)\. /u,
+  ],
+  [
+    "the compiler fails under npm's node-gyp: the compiler is quoted",
+    [],
+    { FAKE_NPM: `[ "$1" != exec ] || { printf '%s\\n' "a.cc:3: fatal error: b.h: No such file" ${gypSays}; exit 1; }` },
+    /^Building the addon failed: a\.cc:3: fatal error: b\.h: No such file \(exit status 1\)\. /u,
   ],
   ["the addon crashes", [], { FAKE_PACKAGE: "process.abort()" }, /^Trying the device failed: .* ended by SIGABRT\. /u],
   [
@@ -161,15 +170,33 @@ describe("an install that is under way", () => {
   });
 });
 
-test("what a killed install left is deleted by the next", async () => {
+test("a killed install takes its programs along, and what it left is deleted by the next", async () => {
   const here = await fakes();
-  const { pid } = spawnSync("true");
-  const partial = join(here.devicesDir, `.tfjs-cpu.partial-${hostname()}-${pid}`, "tfjs-cpu");
-  await mkdir(partial, { recursive: true });
-  await writeFile(join(here.devicesDir, ".tfjs-cpu.lock"), `${pid} ${hostname()}`);
+  const variables = {
+    FAKE_NPM: 'sleep 600 & echo "pids $$ $!" >>"$FAKE_CALLS"; wait',
+    STEPLOG_DEVICES: here.devicesDir,
+  };
+  const env = here.request({}, variables).env as Record<string, string>;
+  const running = startSteplog(["device", "install", "tfjs-cpu", "--source", "wheel"], env);
+  const pids = await vi.waitFor(
+    async () =>
+      /pids (\d+) (\d+)/u
+        .exec(await here.calls())
+        ?.slice(1)
+        .map(Number) ?? never(),
+    15_000,
+  );
+  await running.kill("SIGKILL");
+  await vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), 5000);
+  const { pid } = running.child;
+  expect(await here.left()).toEqual([".tfjs-cpu.lock", `.tfjs-cpu.partial-${hostInNames}-${pid}`]);
   await failure(here.request({}, { FAKE_PACKAGE: "process.abort()" }));
   expect(await here.left()).toEqual(["tfjs-cpu.log"]);
 });
+
+function never(): never {
+  throw new Error("not yet");
+}
 
 describe("a device that is installed", () => {
   async function installed() {
