@@ -42,6 +42,8 @@ export interface InstalledDevice extends Receipt {
   readonly bytes: number;
   /** In which the worker then takes runs. */
   readonly precisions: readonly string[];
+  /** Whether TensorFlow found a GPU here. Without one STEPLOG_DEVICE=tfjs-gpu is refused, until there is one. */
+  readonly onGpu: boolean;
   /** What TensorFlow said about a GPU. */
   readonly remarks: readonly string[];
 }
@@ -110,6 +112,7 @@ async function publish(made: string, place: string, old: string): Promise<void> 
 interface Made {
   readonly receipt: Receipt;
   readonly precisions: readonly string[];
+  readonly onGpu: boolean;
   readonly remarks: readonly string[];
 }
 
@@ -167,7 +170,7 @@ async function makeFrom(source: SourceName, options: SourceOptions, partial: str
   onStep("trying the device in a fresh process");
   const trial = await tryInProcess({ installed: name, devicesDir: partial }, surroundings);
   if (!trial.opens) throw new StepFailure("Trying the device", trial.why, "The log has what TensorFlow said.");
-  const { description, precisions, remarks } = trial;
+  const { description, precisions, onGpu, remarks } = trial;
   const receipt: Receipt = {
     format: 1,
     package: `${installable[name]}@${packageVersion}`,
@@ -176,5 +179,5 @@ async function makeFrom(source: SourceName, options: SourceOptions, partial: str
     source,
     installedAt: new Date().toISOString(),
   };
-  return { receipt, precisions, remarks };
+  return { receipt, precisions, onGpu, remarks };
 }

@@ -15,7 +15,8 @@ async function tried(request: TrialRequest): Promise<Answer> {
   try {
     const device = await opened(request);
     await tryDevice(device);
-    return { opens: true, description: device.description, precisions: [...device.precisions] };
+    const onGpu = "onGpu" in device && device.onGpu === true;
+    return { opens: true, description: device.description, precisions: [...device.precisions], onGpu };
   } catch (error) {
     return { opens: false, why: firstLineOf(error) };
   }

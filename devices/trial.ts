@@ -6,7 +6,7 @@ import type { Surroundings } from "./programs.ts";
 import { run } from "./programs.ts";
 
 const answerSchema = z.union([
-  z.object({ opens: z.literal(true), description: z.string(), precisions: z.array(z.string()) }),
+  z.object({ opens: z.literal(true), description: z.string(), precisions: z.array(z.string()), onGpu: z.boolean() }),
   z.object({ opens: z.literal(false), why: z.string() }),
 ]);
 

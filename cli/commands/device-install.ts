@@ -78,11 +78,16 @@ async function deviceInstall(name: InstallableName, options: DeviceInstallOption
 }
 
 function report(installed: InstalledDevice, seconds: number): void {
-  const { name, description, library, folder, bytes, precisions, remarks } = installed;
+  const { name, description, library, folder, bytes, precisions, remarks, onGpu } = installed;
   print(`Installed ${name} in ${formatDuration(seconds)}: ${description}.`);
   print(`library   ${library}`);
   print(`folder    ${folder}, ${formatBytes(bytes)}`);
   print(`computes  products in ${precisions.join(" and ")}; noise, update and losses agree with the plain device`);
   if (name === "tfjs-gpu") for (const remark of remarks) print(`TensorFlow says: ${remark}`);
-  print(`A worker uses it with STEPLOG_DEVICE=${name}.`);
+  if (name === "tfjs-gpu" && !onGpu) {
+    print(
+      "TensorFlow found no GPU here. Until it does, a worker with STEPLOG_DEVICE=tfjs-gpu fails at once, and one with",
+    );
+    print("STEPLOG_DEVICE=tfjs-tensorflow computes on the processor.");
+  } else print(`A worker uses it with STEPLOG_DEVICE=${name}.`);
 }
