@@ -186,7 +186,9 @@ const operations: Readonly<Record<string, Infer>> = {
   Cast: ([x], attributes) => ({ ...shapeOf(x), type: Number(attributes.get("DstT")) }),
   Bitcast: bitcast,
   Reshape: ([x, shape]) => ({ shape: shape?.values ?? [], type: shapeOf(x).type, shares: true }),
-  InplaceUpdate: ([x]) => ({ ...shapeOf(x), shares: true }),
+  ...Object.fromEntries(
+    ["InplaceUpdate", "InplaceAdd", "InplaceSub"].map((name) => [name, ([x]) => ({ ...shapeOf(x), shares: true })]),
+  ),
   Empty: ([shape], attributes) => ({ shape: shape?.values ?? [], type: Number(attributes.get("dtype")) }),
   Range: ([start, limit]) => ({ shape: [(limit?.values[0] ?? 0) - (start?.values[0] ?? 0)], type: float }),
   StatelessRandomUniformFullIntV2: ([shape]) => ({ shape: shape?.values ?? [], type: types.uint32 }),

@@ -347,6 +347,16 @@ export class TensorFlow {
     return this.run("InplaceUpdate", [x, index, rows], { T: types.float32 });
   }
 
+  /** All of x becomes y, x + y or x - y, in place. */
+  change(name: "InplaceUpdate" | "InplaceAdd" | "InplaceSub", x: Handle, y: Handle, type: Type = types.float32): void {
+    this.scope(() => {
+      // One row, which all threads of TensorFlow share.
+      const all = [1, x.shape.reduce((product, size) => product * size, 1)];
+      this.run(name, [this.reshape(x, all, type), this.list([0]), this.reshape(y, all, type)], { T: type });
+      return [];
+    });
+  }
+
   /** Concatenates along an axis. */
   concat(parts: readonly Handle[], axis: number, type: Type = types.float32): Handle {
     const [only] = parts;

@@ -91,19 +91,36 @@ function applyPart(step: Step, piece: Updated, entries: LogEntries): void {
   const stored = elementsOf(dtype, download(tf, dtype, piece.values));
   update(stored, piece.first, piece.id, noise, entries);
   const bytes = new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
-  replace(tf, piece, upload(tf, dtype, bytes, [piece.rows, piece.columns]));
+  replace(step, piece, upload(tf, dtype, bytes, [piece.rows, piece.columns]));
   piece.tiny = hasTiny(dtype, bytes);
 }
 
-function replace(tf: TensorFlow, piece: Updated, values: Handle): void {
-  tf.free(piece.values);
-  piece.values = values;
+/**
+ * In the memory that the piece has, without a GPU: TensorFlow keeps all memory that its tensors ever had there, and weights that
+ * moved at each update would leave gaps between the activations of the next pass.
+ */
+function replace({ tf, dtype }: Step, piece: Updated, values: Handle): void {
+  if (tf.usesGpu) {
+    tf.free(piece.values);
+    piece.values = values;
+  } else {
+    tf.change("InplaceUpdate", piece.values, values, dtype === "F32" ? types.float32 : types.bfloat16);
+    tf.free(values);
+  }
 }
 
 /** Returns false, and leaves the piece as it is, where TensorFlow may have met subnormal numbers. */
 function applyOnDevice(step: Step, piece: Updated, entries: LogEntries): boolean {
   const { tf } = step;
-  for (const entry of entries) if (!isSafe(entry)) return false;
+  let decays = false;
+  for (const entry of entries) {
+    if (!isSafe(entry)) return false;
+    decays ||= entry.decay !== undefined && entry.decay !== 1;
+  }
+  if (step.dtype === "F32" && !decays && !tf.usesGpu) {
+    for (const entry of entries) subtractInPlace(step, piece, entry);
+    return true;
+  }
   let { values } = piece;
   const looked = new Sizes(step);
   for (const entry of entries) {
@@ -114,7 +131,7 @@ function applyOnDevice(step: Step, piece: Updated, entries: LogEntries): boolean
   }
   const safe = looked.least() >= smallest;
   if (values !== piece.values) {
-    if (safe) replace(tf, piece, values);
+    if (safe) replace(step, piece, values);
     else tf.free(values);
   }
   return safe;
@@ -160,6 +177,18 @@ class Sizes {
   }
 }
 
+/** One entry without decay, on float32. */
+function subtractInPlace({ tf, source, noise }: Step, piece: Updated, { seed, scalar }: LogEntry): void {
+  const step = source.scaled(piece, noise, seed, Math.abs(scalar));
+  tf.change(isNegative(scalar) ? "InplaceAdd" : "InplaceSub", piece.values, step);
+  tf.free(step);
+}
+
+/** w + |a| n is w - a n for a negative a, down to the sign of a zero. */
+function isNegative(scalar: number): boolean {
+  return scalar < 0 || Object.is(scalar, -0);
+}
+
 /** The elements after one entry; docs/STEP_LOG.md, "Update". */
 function updated({ tf, source, dtype, noise }: Step, piece: Updated, values: Handle, entry: LogEntry): Handle {
   const { seed, scalar, decay } = entry;
@@ -169,10 +198,8 @@ function updated({ tf, source, dtype, noise }: Step, piece: Updated, values: Han
     if (w !== values) tf.free(w);
     w = decayed;
   }
-  // w + |a| n is w - a n for a negative a, down to the sign of a zero.
-  const negative = scalar < 0 || Object.is(scalar, -0);
   const step = source.scaled(piece, noise, seed, Math.abs(scalar));
-  const t = tf.next(step, (x) => tf.binary(negative ? "AddV2" : "Sub", w, x));
+  const t = tf.next(step, (x) => tf.binary(isNegative(scalar) ? "AddV2" : "Sub", w, x));
   if (w !== values) tf.free(w);
   return dtype === "F32" ? t : rounded(tf, t, source.rounding(piece, seed));
 }
