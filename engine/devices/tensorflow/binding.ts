@@ -337,14 +337,14 @@ export class TensorFlow {
     return this.run("Range", [this.scalar(0), this.scalar(count), this.scalar(1)], { Tidx: types.float32 });
   }
 
-  /** Float32, not initialised. */
-  empty(shape: readonly number[]): Handle {
-    return this.run("Empty", [this.list(shape)], { dtype: types.float32, init: false });
+  /** Not initialised. */
+  empty(shape: readonly number[], type: Type = types.float32): Handle {
+    return this.run("Empty", [this.list(shape)], { dtype: type, init: false });
   }
 
   /** Rows `index` of x become `rows`, in place: the result is x's memory. */
-  replaceRows(x: Handle, index: Handle, rows: Handle): Handle {
-    return this.run("InplaceUpdate", [x, index, rows], { T: types.float32 });
+  replaceRows(x: Handle, index: Handle, rows: Handle, type: Type = types.float32): Handle {
+    return this.run("InplaceUpdate", [x, index, rows], { T: type });
   }
 
   /** All of x becomes y, x + y or x - y, in place. */

@@ -1,4 +1,4 @@
-/** Stored elements to TensorFlow and back, a piece at a time, so that the host holds one piece whatever the size of a weight. */
+/** Stored elements to TensorFlow and back, so that the host holds a piece at most, whatever the size of a weight. */
 import { closeSync, openSync, readSync } from "node:fs";
 import { SteplogError } from "../../../schema/errors.ts";
 import { asTrained } from "../../model/files/half.ts";
@@ -16,6 +16,45 @@ export function upload(tf: TensorFlow, dtype: WeightDtype, bytes: Uint8Array, sh
     const own = tf.usesGpu ? shared : tf.next(shared, (x) => tf.unary("DeepCopy", x, types.uint8));
     return tf.bitcast(own, types.uint8, type);
   });
+}
+
+/** Bytes that the host holds on the way from a file to a processor without a GPU, unless a row has more. */
+const stagedBytes = 2 ** 21;
+
+/**
+ * Elements first, first + 1, ... as a matrix, a few rows at a time, and whether one of them is tiny (hasTiny). A GPU takes all
+ * rows at once.
+ */
+export function uploadRows(
+  tf: TensorFlow,
+  dtype: WeightDtype,
+  read: ReadElements,
+  first: number,
+  [rows, columns]: readonly [rows: number, columns: number],
+): { readonly values: Handle; readonly tiny: boolean } {
+  const type = dtype === "F32" ? types.float32 : types.bfloat16;
+  const size = bytesPerElement[dtype];
+  const most = tf.usesGpu ? rows : Math.max(1, Math.floor(stagedBytes / (size * Math.max(1, columns))));
+  if (rows <= most) {
+    const bytes = read(first, rows * columns);
+    return { values: upload(tf, dtype, bytes, [rows, columns]), tiny: hasTiny(dtype, bytes) };
+  }
+  let tiny = false;
+  const values = tf.scope(() => {
+    const all = tf.empty([rows, columns], type);
+    for (let row = 0; row < rows; row += most) {
+      const count = Math.min(most, rows - row);
+      const bytes = read(first + row * columns, count * columns);
+      tiny ||= hasTiny(dtype, bytes);
+      tf.scope(() => {
+        const part = tf.bitcast(tf.constant(bytes, [count, columns, size]), types.uint8, type);
+        tf.replaceRows(all, tf.constant(Int32Array.from({ length: count }, (_, i) => row + i)), part, type);
+        return [];
+      });
+    }
+    return all;
+  });
+  return { values, tiny };
 }
 
 /** The elements of a float32 or bfloat16 tensor, little-endian. */
@@ -57,15 +96,16 @@ export function readFrom(bytes: Uint8Array, dtype: WeightDtype): ReadElements {
   return (first, count) => bytes.subarray(first * size, (first + count) * size);
 }
 
+/** What is read lies here, or memory that the garbage collector has not come to would add up. */
+const staging = new Uint8Array(stagedBytes);
+
 /** Calls `use` with a reader of a tensor in a file. @throws MODEL_INVALID if the file ends before the tensor */
 export function withFile<T>({ path, offset, dtype }: StoredTensor, use: (read: ReadElements) => T): T {
   const size = dtype === "F32" ? 4 : 2;
   const file = openSync(path, "r");
-  let staged = new Uint8Array(0);
   try {
     return use((first, count) => {
-      if (staged.length < count * size) staged = new Uint8Array(count * size);
-      const bytes = staged.subarray(0, count * size);
+      const bytes = count * size <= stagedBytes ? staging.subarray(0, count * size) : new Uint8Array(count * size);
       for (let at = 0; at < bytes.length;) {
         const read = readSync(file, bytes, at, bytes.length - at, offset + first * size + at);
         if (read === 0) {

@@ -11,7 +11,7 @@ import { types } from "./binding.ts";
 import type { NoisePlace, TensorflowNoise } from "./noise.ts";
 import { noiseAlignment } from "./noise.ts";
 import type { ReadElements } from "./transfer.ts";
-import { download, hasTiny, readFrom, upload, withFile } from "./transfer.ts";
+import { download, readFrom, uploadRows, withFile } from "./transfer.ts";
 
 /** Whole rows of a weight's matrix, as a tensor of their own. */
 export interface WeightPiece extends NoisePlace {
@@ -64,9 +64,8 @@ function makeWeight({ tf, noise, pieceElements: limit }: WeightMaker, spec: Weig
   const pieces: WeightPiece[] = [];
   for (const [firstRow, count] of rowsOfPieces(rows, columns, limit)) {
     const first = firstRow * columns;
-    const bytes = read(first, count * columns);
-    const values = upload(tf, spec.dtype, bytes, [count, columns]);
-    pieces.push({ id, firstRow, first, rows: count, columns, values, tiny: hasTiny(spec.dtype, bytes), kept: null });
+    const up = uploadRows(tf, spec.dtype, read, first, [count, columns]);
+    pieces.push({ id, firstRow, first, rows: count, columns, ...up, kept: null });
   }
   return { ...spec, device: "tfjs", noise, elements, rows, columns, pieces };
 }
