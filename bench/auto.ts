@@ -119,6 +119,7 @@ async function outcomeOf(device: Device, scratch: string, hyperparameters: Hyper
     fork: null,
     entries: { seed: 0, scalars: new Uint8Array(), decays: null },
     stepsDone: 0,
+    losses: new Float64Array(),
     evaluated: [],
     pickedRate: null,
     weightsDir: null,

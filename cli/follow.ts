@@ -59,7 +59,7 @@ function howToGoOn(service: Remote, { id }: FineTune): string {
 }
 
 /** Events that are about the run as a whole, and so are shown at its end. */
-const noteTypes = new Set(["HARDLY_MOVED", "NO_END_OF_TURN"]);
+const noteTypes = new Set(["HARDLY_MOVED", "DIVERGED", "OVERFITTED", "NO_END_OF_TURN"]);
 
 interface Ended {
   readonly outcome: FineTune;

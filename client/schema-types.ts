@@ -97,6 +97,8 @@ export type ErrorCode =
   | 'DATASET_INVALID'
   /** The requested compute device cannot be used on this machine. */
   | 'DEVICE_UNAVAILABLE'
+  /** The run became clearly worse than it started, or than it was at its best. */
+  | 'DIVERGED'
   /** A bug or an unexpected failure in Steplog. */
   | 'INTERNAL'
   /** An argument is missing, of the wrong type or out of range. */
@@ -217,6 +219,8 @@ export type HyperparametersInput = {
   readonly warmupSteps?: number | null | undefined;
   /** Decoupled weight decay: each step multiplies the trained weights by 1 - learningRate * weightDecay. Must be a number from 0 to 100; default: 0. */
   readonly weightDecay?: number | null | undefined;
+  /** What happens when the run diverges: it has become clearly worse than it started, or than it was at its best, by its training losses or its validation rows. Must be END or GO_ON; default: END. */
+  readonly whenDiverged?: WhenDiverged | null | undefined;
 };
 
 /** What a fine-tune trains. */
@@ -276,3 +280,10 @@ export type WeightsStatus =
   | 'QUEUED'
   /** Ready for download. */
   | 'STORED';
+
+/** What happens when a run diverges. */
+export type WhenDiverged =
+  /** It ends as FAILED, with the error DIVERGED. Its log, checkpoints and evaluations stay usable. */
+  | 'END'
+  /** It goes on to its last step; an event (DIVERGED) says so. */
+  | 'GO_ON';

@@ -41,14 +41,30 @@ export class BestSoFar {
   }
 }
 
+type Score = "f1" | "accuracy" | "exactMatch";
+
 /** The scores that each metric compares, in this order. */
-const scoresOf: Readonly<Record<BestMetric, readonly ("f1" | "accuracy" | "exactMatch")[]>> = {
+const scoresOf: Readonly<Record<BestMetric, readonly Score[]>> = {
   AUTO: ["f1", "accuracy"],
   LOSS: [],
   ACCURACY: ["accuracy"],
   F1: ["f1"],
   EXACT_MATCH: ["exactMatch"],
 };
+
+const scoreNames = { f1: "F1", accuracy: "accuracy", exactMatch: "exact match" } as const;
+
+/** The score by which the metric compares an evaluation first; null if that is the loss. */
+export function scoreOf(
+  evaluation: StepEvaluation,
+  metric: BestMetric,
+): { readonly name: (typeof scoreNames)[Score]; readonly value: number } | null {
+  for (const score of scoresOf[metric]) {
+    const value = evaluation[score] ?? null;
+    if (value !== null) return { name: scoreNames[score], value };
+  }
+  return null;
+}
 
 /**
  * Compares the metric's scores if both evaluations have them, then the losses. One whose loss is not finite, because the

@@ -18,6 +18,7 @@ export const errorCodes = {
   DEVICE_UNAVAILABLE: "The requested compute device cannot be used on this machine.",
   LEASE_LOST: "Another worker has taken over the job; this one must stop writing.",
   LOSS_NOT_FINITE: "The loss was not finite for several consecutive steps.",
+  DIVERGED: "The run became clearly worse than it started, or than it was at its best.",
   PAYLOAD_TOO_LARGE: "The request, dataset or upload is larger than the limit.",
   UNAVAILABLE: "A required service (Postgres, storage, a disk) is not available.",
   OUT_OF_MEMORY: "The machine, or the process, has not enough memory for the work.",

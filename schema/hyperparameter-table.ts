@@ -386,6 +386,23 @@ export const hyperparameterTable = {
     default: false,
     needsValidation: true,
   },
+  whenDiverged: {
+    type: "choice",
+    label: "When the run diverges",
+    enum: "WhenDiverged",
+    enumMeaning: "What happens when a run diverges.",
+    meaning:
+      "What happens when the run diverges: it has become clearly worse than it started, or than it was at its best, by its training losses or its validation rows.",
+    values: {
+      END: {
+        label: "It ends",
+        meaning: "It ends as FAILED, with the error DIVERGED. Its log, checkpoints and evaluations stay usable.",
+      },
+      GO_ON: { label: "It goes on", meaning: "It goes on to its last step; an event (DIVERGED) says so." },
+    },
+    default: "END",
+    stored: "changed",
+  },
   checkpointEvery: {
     type: "integer",
     label: "Checkpoint every",
@@ -426,6 +443,15 @@ export const hyperparameterEntries = Object.entries(hyperparameterTable) as read
   HyperparameterName,
   Setting,
 ])[];
+
+/** The settings as a run is stored with them. */
+export function settingsToStore<Settings extends Partial<Hyperparameters>>(settings: Settings): Settings {
+  const kept = hyperparameterEntries.filter(
+    ([name, { stored, default: usual }]) => !stored || settings[name] !== usual,
+  );
+  const names = new Set<string>(kept.map(([name]) => name));
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => names.has(name))) as Settings;
+}
 
 /** The defaults, which depend on the values that are given for others, such as `method`. */
 export function defaultsWith(given: Readonly<Record<string, unknown>>): Record<string, unknown> {

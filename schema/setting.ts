@@ -16,6 +16,8 @@ interface Described {
   readonly fixedByLog?: true;
   /** Whether the log's header has it; `changed`: only if it is not the default. */
   readonly inLogHeader?: "always" | "changed";
+  /** Whether a stored run has it only if it is not the default: the release before refuses a setting that it does not know. */
+  readonly stored?: "changed";
 }
 
 type Needs = Readonly<Record<string, number>>;

@@ -15,6 +15,7 @@ export const attemptsFor: Readonly<Record<ErrorCode, number>> = {
   DATASET_INVALID: 1,
   LOG_INVALID: 1,
   LOSS_NOT_FINITE: 1,
+  DIVERGED: 1,
   PAYLOAD_TOO_LARGE: 1,
   // Of the worker: it may pass, or people may mend it.
   UNAVAILABLE: maxAttempts,

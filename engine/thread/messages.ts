@@ -5,6 +5,7 @@ import type { StepEvaluation } from "../../schema/best-evaluation.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import type { EvaluationKind } from "../../schema/states.ts";
 import type { LogEntry, RuledEntries } from "../../schema/step-log.ts";
+import type { Divergence, Fall } from "../train/divergence.ts";
 import type { CallMarks } from "./foreign.ts";
 
 /** Everything a fine-tune needs, as values and paths: the engine knows no database. */
@@ -27,8 +28,10 @@ export interface FineTuneRequest {
   /** Log entries that are already stored, and how many of them are steps of this run; training continues after them. */
   readonly entries: RuledEntries;
   readonly stepsDone: number;
+  /** Losses of these steps; NaN where not finite. */
+  readonly losses: Float64Array;
   /** Evaluations that are already recorded, in order. */
-  readonly evaluated: readonly (StepEvaluation & { readonly kind: EvaluationKind })[];
+  readonly evaluated: readonly (StepEvaluation & { readonly kind: EvaluationKind; readonly rows: number })[];
   /** The learning rate that AUTO picked when the run started; null before that, and for a given rate. */
   readonly pickedRate: number | null;
   /** An empty folder for the trained weights of the last checkpoint; null to leave them to a replay. */
@@ -71,6 +74,7 @@ export type EngineMessage =
   | { readonly type: "note"; readonly event: string; readonly message: string }
   | StepMessage
   | EvaluationMessage
+  | { readonly type: "diverged"; readonly divergence: Divergence }
   | {
       readonly type: "checkpoint";
       readonly entries: number;
@@ -81,7 +85,11 @@ export type EngineMessage =
     }
   | { readonly type: "materialised"; readonly files: readonly string[] }
   | { readonly type: "stopped" }
-  | { readonly type: "done" }
+  | {
+      readonly type: "done";
+      /** Of a fine-tune whose last evaluation is clearly below its best, though it has not diverged. */
+      readonly overfit: Fall | null;
+    }
   | {
       readonly type: "failed";
       readonly code: ErrorCode;

@@ -4,6 +4,7 @@
  *   began, note?                                    the log's header; the rate that AUTO chose
  *   note*, evaluation*                              replayed the log, no end of turn; validation rows, baselines before step 1
  *   (step, checkpoint?, evaluation?, checkpoint?)*  a checkpoint for the best evaluation so far, and every checkpointEvery
+ *   diverged?                                       once seen, between any two of these; the run ends then, unless it goes on
  *   evaluation?, checkpoint, note?, evaluation?     the end: validation, last checkpoint, why it ended early, test rows
  *   done | stopped
  *
@@ -25,6 +26,7 @@ import { unwatchedCalls } from "../thread/foreign.ts";
 import type { EngineMessage, FineTuneRequest } from "../thread/messages.ts";
 import type { StopCheck } from "../thread/stopping.ts";
 import { Stopped, stopCheck } from "../thread/stopping.ts";
+import { DivergenceWatch } from "./divergence.ts";
 import { EvaluationSchedule, isMultiple } from "./evaluation-schedule.ts";
 import type { RunPosition } from "./mezo.ts";
 import { train } from "./mezo.ts";
@@ -60,18 +62,21 @@ class Run {
   readonly #prepared: PreparedRun;
   readonly #check: StopCheck;
   readonly #evaluations: EvaluationSchedule;
+  readonly #watch: DivergenceWatch;
   /** The whole log, packed, if the test rows may need the weights of an earlier step. */
   readonly #log: GrowingEntries | null;
   /** Entries that the request brought. */
   readonly #replayed: number;
   #position: RunPosition;
   #lastCheckpoint: RunPosition | null = null;
+  #toldDivergence = false;
 
   constructor(request: FineTuneRequest, prepared: PreparedRun, check: StopCheck) {
     this.#request = request;
     this.#prepared = prepared;
     this.#check = check;
     this.#evaluations = new EvaluationSchedule(prepared.data, request);
+    this.#watch = watchFrom(request);
     this.#log = request.testPath === null ? null : new GrowingEntries(request.entries);
     this.#replayed = request.entries.scalars.length / 2;
     this.#position = { entries: this.#replayed, step: request.stepsDone };
@@ -91,14 +96,34 @@ class Run {
   async *#whole(stopping: () => boolean): AsyncGenerator<EngineMessage> {
     const { steps } = this.#request.hyperparameters;
     yield* this.#start();
-    if (!stopping() && !this.#evaluations.outOfPatience) yield* this.#train(stopping);
+    yield* this.#divergence();
+    if (!stopping() && !this.#isOver) yield* this.#train(stopping);
     const complete = this.#position.step >= steps;
     if (complete) yield* this.#validate();
-    const finished = complete || this.#evaluations.outOfPatience;
-    if (this.#position.step > 0) yield await this.#checkpoint(finished ? this.#request.weightsDir : null);
-    if (finished && !complete) yield this.#stoppedEarly();
+    yield* this.#divergence();
+    const finished = complete || this.#isOver;
+    const keeps = finished && !this.#hasDiverged;
+    if (this.#position.step > 0) yield await this.#checkpoint(keeps ? this.#request.weightsDir : null);
+    if (keeps && !complete) yield this.#stoppedEarly();
     if (finished) yield* this.#test();
-    yield { type: finished ? "done" : "stopped" };
+    yield finished ? { type: "done", overfit: this.#watch.overfit } : { type: "stopped" };
+  }
+
+  /** Whether it ends before its last step. */
+  get #isOver(): boolean {
+    return this.#evaluations.outOfPatience || this.#hasDiverged;
+  }
+
+  /** Whether it ends because it has diverged. */
+  get #hasDiverged(): boolean {
+    return this.#watch.divergence !== null && this.#request.hyperparameters.whenDiverged !== "GO_ON";
+  }
+
+  *#divergence(): Generator<EngineMessage> {
+    const { divergence } = this.#watch;
+    if (divergence === null || this.#toldDivergence) return;
+    this.#toldDivergence = true;
+    yield { type: "diverged", divergence };
   }
 
   /** Measures what is due at the end of the log unless an earlier worker did. */
@@ -139,9 +164,11 @@ class Run {
       this.#log?.add(step.entries);
       this.#position = { entries: this.#position.entries + step.entries.length, step: step.step };
       yield { type: "step", ...step, seconds: (performance.now() - started) / 1000 };
+      this.#watch.addLoss(step.loss);
       if (this.#evaluations.isDue(step.step)) yield* this.#validate();
+      yield* this.#divergence();
       if (step.step < steps && isMultiple(step.step, checkpointEvery)) yield await this.#checkpoint(null);
-      if (stopping() || this.#evaluations.outOfPatience) return;
+      if (stopping() || this.#isOver) return;
       started = performance.now();
     }
   }
@@ -154,6 +181,7 @@ class Run {
     const best = this.#evaluations.best?.entries === entries;
     if (best && step > 0 && this.#evaluations.isDue(step)) yield await this.#checkpoint(null);
     yield evaluation;
+    this.#watch.addEvaluation(evaluation);
   }
 
   #stoppedEarly(): EngineMessage {
@@ -163,9 +191,11 @@ class Run {
     return { type: "note", event: "STOPPED_EARLY", message };
   }
 
-  /** Tests the weights of the best evaluation, or the last ones if there are no evaluations. */
+  /** Tests the weights of the best evaluation; without evaluations the last ones, unless the run has diverged. */
   async *#test(): AsyncGenerator<EngineMessage> {
-    const { entries, step } = this.#evaluations.best ?? this.#position;
+    const best = this.#hasDiverged ? this.#watch.divergence?.evaluation : (this.#evaluations.best ?? this.#position);
+    if (!best) return;
+    const { entries, step } = best;
     if (this.#evaluations.isDone("TEST", entries)) return;
     let { model } = this.#prepared;
     if (this.#log && entries !== this.#position.entries) {
@@ -183,6 +213,21 @@ class Run {
     this.#lastCheckpoint = this.#position;
     return { type: "checkpoint", ...this.#position, digest: await model.digest(), files };
   }
+}
+
+/** As the steps and evaluations that are already recorded leave it: in the order in which they were measured. */
+function watchFrom({ hyperparameters, losses, evaluated }: FineTuneRequest): DivergenceWatch {
+  const watch = new DivergenceWatch(hyperparameters);
+  const validations = evaluated.filter(({ kind }) => kind === "VALIDATION");
+  let next = 0;
+  for (let step = 0; step <= losses.length; step++) {
+    if (step > 0) watch.addLoss(losses[step - 1] ?? NaN);
+    for (; (validations[next]?.step ?? Infinity) <= step; next++) {
+      const evaluation = validations[next];
+      if (evaluation) watch.addEvaluation(evaluation);
+    }
+  }
+  return watch;
 }
 
 /** Writes the weights as trained, not rebuilt, into the folder that a rebuild would give. Returns the files' paths. */

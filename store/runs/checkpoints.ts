@@ -1,5 +1,5 @@
 /** Checkpoints: named positions in the log of a run. */
-import { and, eq, inArray } from "drizzle-orm";
+import { and, desc, eq, inArray, lte } from "drizzle-orm";
 import { type Checkpoint, checkpoints } from "../../schema/tables.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, inOrderOf, isUuid } from "../postgres/database.ts";
@@ -11,6 +11,8 @@ export interface Checkpoints {
   byIds(ids: readonly string[]): Promise<(Checkpoint | null)[]>;
   /** Those of a run, the latest position first. */
   list(fineTuneId: string, page: Page): Promise<Checkpoint[]>;
+  /** The last one of a run that is not after a step; null if there is none. */
+  lastUpTo(fineTuneId: string, step: number): Promise<Checkpoint | null>;
   /** Has a worker rebuild the weights, unless they are stored or already queued. @throws NOT_FOUND */
   requestWeights(id: string): Promise<Checkpoint>;
   /** Why no worker is rebuilding requested weights, for people; null while one is, and when none are requested. */
@@ -26,6 +28,16 @@ export function checkpointsOf(database: Database): Checkpoints {
   return {
     byIds,
     get: async (id) => (await byIds([id]))[0] ?? null,
+    async lastUpTo(fineTuneId, step) {
+      if (!isUuid(fineTuneId)) return null;
+      const [last] = await database
+        .select()
+        .from(checkpoints)
+        .where(and(eq(checkpoints.fineTuneId, fineTuneId), lte(checkpoints.step, step)))
+        .orderBy(desc(checkpoints.entries))
+        .limit(1);
+      return last ?? null;
+    },
     waitingReason: (id) => whyJobWaits(database, "MATERIALISE", id),
     requestWeights: (id) => database.transaction((tx) => requestWeights(tx, id)),
     async list(fineTuneId, page) {

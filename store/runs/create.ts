@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { eq } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import { SteplogError, invariant } from "../../schema/errors.ts";
+import { settingsToStore } from "../../schema/hyperparameter-table.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
 import { type BaseModel, type FineTune, baseModels, checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
@@ -54,7 +55,8 @@ export async function create(
 
 function requestOf(input: NewFineTune) {
   const { from = null, ...rest } = input;
-  const request = { ...rest, keepWeights: input.keepWeights ?? false };
+  const hyperparameters = settingsToStore(input.hyperparameters);
+  const request = { ...rest, hyperparameters, keepWeights: input.keepWeights ?? false };
   return { request, inputHash: hashOf({ ...request, ...(from && { from }) }) };
 }
 

@@ -39,7 +39,7 @@ export interface RunNote {
 }
 
 export type FineTuneOutcome =
-  | { readonly status: "SUCCEEDED"; readonly notes?: readonly RunNote[] }
+  | { readonly status: "SUCCEEDED"; readonly notes?: readonly RunNote[]; readonly diverged?: boolean }
   | { readonly status: "CANCELLED" }
   | {
       readonly status: "FAILED";
@@ -195,12 +195,9 @@ export async function finishFineTune(tx: Transaction, lease: Lease, outcome: Fin
     const end = { finishedAt: sql`now()` };
     if (outcome.status !== "FAILED") {
       const how = outcome.status === "SUCCEEDED" ? "Finished" : "Cancelled";
-      return {
-        to: outcome.status,
-        event: outcome.status,
-        message: `${how} after ${counted(stepsDone, "step")}.`,
-        set: end,
-      };
+      const but = outcome.status === "SUCCEEDED" && outcome.diverged ? ", but it had diverged" : "";
+      const message = `${how} after ${counted(stepsDone, "step")}${but}.`;
+      return { to: outcome.status, event: outcome.status, message, set: end };
     }
     const { code: errorCode, message, issues: errorIssues } = outcome;
     return { to: "FAILED", event: "FAILED", message, set: { ...end, errorCode, errorMessage: message, errorIssues } };

@@ -31,6 +31,8 @@ export interface RunReaders {
   logPrefix(id: string, entries: number): Promise<StoredLog | null>;
   /** The same, with numbers that are read while they are used; the whole log when `entries` is null. */
   logParts(id: string, entries: number | null): Promise<LogParts | null>;
+  /** Losses of the steps so far, in order; NaN where not finite. */
+  losses(id: string): Promise<Float64Array>;
   metrics(id: string, range: { readonly afterStep: number; readonly limit: number }): Promise<StepMetric[]>;
   chart(id: string, options: { readonly points: number }): Promise<ChartPoint[]>;
   evaluations(id: string): Promise<Evaluation[]>;
@@ -42,6 +44,7 @@ export function runReaders(database: Database): RunReaders {
     log: (id) => readLog(database, id, null),
     logPrefix: (id, entries) => readLog(database, id, entries),
     logParts: (id, entries) => logParts(database, id, entries),
+    losses: (id) => losses(database, id),
     chart: (id, { points }) => chart(database, id, points),
     async metrics(id, { afterStep, limit }) {
       if (!isUuid(id)) return [];
@@ -207,6 +210,24 @@ async function chainOf(log: Omit<StoredLog, "chain">): Promise<Uint8Array> {
     await new Promise(setImmediate);
   }
   return chain.hash;
+}
+
+/** Losses that one query reads. */
+const lossesAtOnce = 10_000;
+
+async function losses(database: Database, id: string): Promise<Float64Array> {
+  const all: number[] = [];
+  if (!isUuid(id)) return new Float64Array();
+  for (;;) {
+    const rows = await database
+      .select({ loss: stepMetrics.loss })
+      .from(stepMetrics)
+      .where(and(eq(stepMetrics.fineTuneId, id), gt(stepMetrics.step, all.length)))
+      .orderBy(asc(stepMetrics.step))
+      .limit(lossesAtOnce);
+    for (const { loss } of rows) all.push(loss ?? NaN);
+    if (rows.length < lossesAtOnce) return Float64Array.from(all);
+  }
 }
 
 /** The steps so far in `points` buckets of equal width; when there are fewer steps than points, one bucket per step. */

@@ -8,7 +8,7 @@ import { type Database, type Transaction, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import { madeProgress } from "../queue/jobs.ts";
 import type { Lease } from "../queue/leases.ts";
-import { addEvent } from "./events.ts";
+import { addEvent, hasEvent } from "./events.ts";
 import { lockJobAndRun, lockRunOf } from "./lifecycle.ts";
 import { storedWeights } from "./weights.ts";
 
@@ -33,12 +33,19 @@ export interface NewCheckpoint {
   readonly weightsFiles?: readonly WeightsFile[];
 }
 
+export interface NewEvent {
+  readonly type: string;
+  readonly message: string;
+  readonly once?: boolean;
+}
+
 export interface Records {
   /** Once per kind and position in the log; a repeat changes nothing. */
   recordEvaluation(job: Lease, evaluation: NewEvaluation): Promise<void>;
   /** Once per position in the log; a repeat returns the first. @throws INTERNAL when its weights had another digest */
   recordCheckpoint(job: Lease, checkpoint: NewCheckpoint): Promise<Checkpoint>;
-  recordEvent(job: Lease, event: { readonly type: string; readonly message: string }): Promise<void>;
+  /** With `once`, a second event of that type changes nothing. */
+  recordEvent(job: Lease, event: NewEvent): Promise<void>;
 }
 
 export function recordsOf(database: Database, log: Log | undefined): Records {
@@ -61,12 +68,9 @@ async function recordEvaluation(tx: Transaction, lease: Lease, evaluation: NewEv
   await wakeWatchers(tx, run.id);
 }
 
-async function recordEvent(
-  tx: Transaction,
-  lease: Lease,
-  { type, message }: { readonly type: string; readonly message: string },
-): Promise<void> {
+async function recordEvent(tx: Transaction, lease: Lease, { type, message, once }: NewEvent): Promise<void> {
   const run = await lockRunOf(tx, lease);
+  if (once && (await hasEvent(tx, run.id, type))) return;
   await addEvent(tx, run.id, type, message);
   await wakeWatchers(tx, run.id);
 }

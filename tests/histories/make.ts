@@ -51,6 +51,7 @@ for (const [name, [base, settings]] of Object.entries(runs)) {
     fork: null,
     entries: { seed: 0, scalars: new Uint8Array(), decays: null },
     stepsDone: 0,
+    losses: new Float64Array(),
     evaluated: [],
     pickedRate: null,
     weightsDir: null,

@@ -6,7 +6,7 @@ import { scratch } from "../support/models.ts";
 import { demo, messagesOf, ofType, run } from "./run.ts";
 
 /** Far too fast: it learns, and then goes wrong. */
-const wild = { learningRate: 1e-3, steps: 400, seed: 1, evaluateEvery: 20 };
+const wild = { learningRate: 1e-3, steps: 400, seed: 1, evaluateEvery: 20, whenDiverged: "GO_ON" } as const;
 
 test("a run without patience goes on; one with patience ends when nothing gets better, at a checkpoint", async () => {
   const patient = await run({ ...wild, steps: 100 });

@@ -57,7 +57,13 @@ async function endOf(error: Error, job: Partial<ClaimedJob> = {}, isLast = false
 }
 
 describe("an error", () => {
-  const ofRun: readonly ErrorCode[] = ["INVALID_ARGUMENT", "DATASET_INVALID", "LOG_INVALID", "LOSS_NOT_FINITE"];
+  const ofRun: readonly ErrorCode[] = [
+    "INVALID_ARGUMENT",
+    "DATASET_INVALID",
+    "LOG_INVALID",
+    "LOSS_NOT_FINITE",
+    "DIVERGED",
+  ];
   const ofWorker: readonly ErrorCode[] = [
     "UNAVAILABLE",
     "DEVICE_UNAVAILABLE",

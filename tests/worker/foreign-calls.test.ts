@@ -36,6 +36,7 @@ async function endlessRun(): Promise<FineTuneRequest> {
     fork: null,
     entries: { seed: hyperparameters.seed, scalars: new Uint8Array(), decays: null },
     stepsDone: 0,
+    losses: new Float64Array(),
     evaluated: [],
     pickedRate: null,
     weightsDir: null,

@@ -51,6 +51,7 @@ export async function requestOf(
     fork: null,
     entries: { seed, ...packEntries(entries) },
     stepsDone: entries.length,
+    losses: new Float64Array(),
     evaluated: [],
     pickedRate: null,
     weightsDir: null,

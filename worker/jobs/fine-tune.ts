@@ -1,10 +1,13 @@
 /** Jobs that train a run: from where its log ends to its last step, or until it is cancelled or the worker stops. */
 import type { FineTuneRequest } from "../../engine/thread/messages.ts";
+import type { Divergence, Fall } from "../../engine/train/divergence.ts";
 import { invariant } from "../../schema/errors.ts";
+import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import { leaseMs } from "../../schema/limits.ts";
 import { decodeHeader } from "../../schema/step-log.ts";
 import type { BaseModel, FineTune } from "../../schema/tables.ts";
+import { divergedMessage, overfittedMessage } from "./divergence.ts";
 import { modelPaths, readRun, storeFiles } from "./inputs.ts";
 import type { RunNote } from "../../store/store.ts";
 import type { JobContext, JobHandler, JobMessage, RunningJob } from "./job.ts";
@@ -23,15 +26,15 @@ async function start(context: JobContext): Promise<RunningJob> {
   const { run, baseModel } = await readRun(store, job.subject);
   const request = await requestFor(context, run, baseModel);
   const recorder = new StepRecorder(store, job, run, stop);
+  let diverged: string | null = null;
   return {
     request,
     async take(message) {
-      if (message.type === "step") {
-        await recorder.add(message);
-      } else {
-        await recorder.flush();
-        await record(context, recorder, message);
-      }
+      if (message.type === "step") return recorder.add(message);
+      await recorder.flush();
+      if (message.type === "diverged") diverged = await recordDivergence(context, message.divergence);
+      else if (message.type === "done") await finish(context, diverged, message.overfit);
+      else await record(context, recorder, message);
     },
     close: () => recorder.abandon(),
   };
@@ -54,6 +57,7 @@ async function requestFor(context: JobContext, run: FineTune, baseModel: BaseMod
     fork: log && run.fromCheckpointId !== null ? { headerBytes: log.headerBytes, firstStep: run.firstStep } : null,
     entries: { seed, scalars, decays },
     stepsDone: run.stepsDone,
+    losses: await store.fineTunes.losses(run.id),
     evaluated: await store.fineTunes.evaluations(run.id),
     pickedRate: run.pickedRate,
     weightsDir: run.keepWeights ? weightsDir : null,
@@ -73,9 +77,9 @@ async function datasetPaths({ store }: JobContext, run: FineTune) {
   };
 }
 
-type Recorded = Exclude<JobMessage, { readonly type: "step" }>;
+type Recorded = Exclude<JobMessage, { readonly type: "step" | "diverged" | "done" }>;
 
-/** Records what is not a step, after the steps before it are acknowledged. */
+/** Records what is not a step and does not tell how the run went, after the steps before it are acknowledged. */
 async function record(context: JobContext, recorder: StepRecorder, message: Recorded): Promise<void> {
   const { store, job, deviceNote } = context;
   switch (message.type) {
@@ -94,16 +98,43 @@ async function record(context: JobContext, recorder: StepRecorder, message: Reco
     case "stopped":
       await endStopped(context);
       break;
-    case "done":
-      await store.finishFineTune(job, { status: "SUCCEEDED", notes: await notesOf(context) });
-      break;
     case "materialised":
       invariant(false, "training rebuilds nothing");
   }
 }
 
+/** Returns what to say of it. A run that goes on says it now, once. */
+async function recordDivergence({ store, job }: JobContext, divergence: Divergence): Promise<string> {
+  const { run } = await readRun(store, job.subject);
+  const { learningRate, whenDiverged } = hyperparametersSchema.parse(run.hyperparameters);
+  const rate = learningRate === "AUTO" ? run.pickedRate : learningRate;
+  invariant(rate !== null, "a run that has begun has a learning rate");
+  const from = await store.checkpoints.lastUpTo(run.id, divergence.evaluation?.step ?? divergence.best.lastStep);
+  const message = divergedMessage(divergence, rate, from?.step ?? 0);
+  if (whenDiverged === "GO_ON") await store.recordEvent(job, { type: "DIVERGED", message, once: true });
+  return message;
+}
+
+/** @param diverged what to say if the run has diverged */
+async function finish(context: JobContext, diverged: string | null, overfit: Fall | null): Promise<void> {
+  const { store, job } = context;
+  const { run } = await readRun(store, job.subject);
+  const settings = hyperparametersSchema.parse(run.hyperparameters);
+  if (diverged !== null && settings.whenDiverged !== "GO_ON") {
+    await store.finishFineTune(job, { status: "FAILED", code: "DIVERGED", message: diverged, issues: [] });
+  } else {
+    const notes = diverged === null ? await notesOf(context, overfit, settings) : [];
+    await store.finishFineTune(job, { status: "SUCCEEDED", notes, diverged: diverged !== null });
+  }
+}
+
 /** What to say of the whole run at its end. Its first steps may be another worker's, so all is read from the store. */
-async function notesOf({ store, job }: JobContext): Promise<RunNote[]> {
+async function notesOf(
+  { store, job }: JobContext,
+  overfit: Fall | null,
+  settings: Hyperparameters,
+): Promise<RunNote[]> {
+  if (overfit) return [{ type: "OVERFITTED", message: overfittedMessage(overfit, settings) }];
   const { fineTunes } = store;
   const { run } = await readRun(store, job.subject);
   const limit = stepsCompared(run.stepsDone);
@@ -111,7 +142,6 @@ async function notesOf({ store, job }: JobContext): Promise<RunNote[]> {
     (await fineTunes.metrics(run.id, { afterStep, limit })).map(({ loss }) => loss);
   const [firstLosses, lastLosses] = [await lossesAfter(0), await lossesAfter(run.stepsDone - limit)];
   const validations = (await fineTunes.evaluations(run.id)).filter(({ kind }) => kind === "VALIDATION");
-  const settings = hyperparametersSchema.parse(run.hyperparameters);
   const message = hardlyMoved({ firstLosses, lastLosses, validations }, settings);
   return message === null ? [] : [{ type: "HARDLY_MOVED", message }];
 }

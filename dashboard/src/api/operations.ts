@@ -150,6 +150,7 @@ export type FineTuneQuery = {
       readonly patience: number,
       readonly inContextRows: number,
       readonly linearProbe: boolean,
+      readonly whenDiverged: Types.WhenDiverged,
       readonly checkpointEvery: number
     },
     readonly chart: ReadonlyArray<{
@@ -486,6 +487,7 @@ query FineTune($id: ID!) {
       patience
       inContextRows
       linearProbe
+      whenDiverged
       checkpointEvery
     }
     chart(points: 1000) {

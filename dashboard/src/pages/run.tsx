@@ -28,6 +28,9 @@ import { Continue } from "./continue.tsx";
 import { Evaluations } from "./evaluations.tsx";
 import { useRun, type Run, type RunEvent, type RunState } from "./run-state.ts";
 
+/** Events that are about the run as a whole. */
+const noticeTypes = new Set(["HARDLY_MOVED", "DIVERGED", "OVERFITTED"]);
+
 export function RunPage({ id }: { id: string }) {
   const [state, change] = useRun(id);
   const { run, failure } = state;
@@ -55,7 +58,7 @@ export function RunPage({ id }: { id: string }) {
       {run.waitingReason !== null && <p role="status">{run.waitingReason}</p>}
       {state.events.map(
         ({ type, sequence, message }) =>
-          type === "HARDLY_MOVED" && (
+          noticeTypes.has(type) && (
             <p key={sequence} class="notice" role="status">
               {message}
             </p>

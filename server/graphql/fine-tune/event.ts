@@ -14,6 +14,8 @@ export const EventRef = builder.objectRef<Event>("Event").implement({
     type: t.exposeString("type", {
       description:
         "Type of event: QUEUED, RUNNING, SUCCEEDED, ... HARDLY_MOVED comes at the end of a run that seems to have learned nothing, " +
+        "DIVERGED when one diverges and goes on (whenDiverged), OVERFITTED at the end of one that was clearly better on its " +
+        "validation rows before, " +
         "NO_END_OF_TURN at the start of one whose conversations do not teach it to stop.",
     }),
     message: t.exposeString("message", { description: "What happened, in words." }),
