@@ -115,7 +115,7 @@ describe("a run that goes wrong is caught", () => {
 
   test("with the numbers of its start, its best and now", () => {
     const { watch } = watched(jump(200, 10, 0.1), { steps: 300 }, 1);
-    const level = (value: number) => expect.closeTo(value, 0);
+    const level = (value: number) => expect.closeTo(value, 0) as number;
     expect(watch.divergence).toMatchObject({
       measure: "training loss",
       start: { value: level(2), firstStep: 1, lastStep: 64 },
@@ -142,7 +142,7 @@ describe("the validation rows", () => {
       start: { value: 0.5, firstStep: 0, lastStep: 0 },
       best: { value: 0.76, firstStep: 200, lastStep: 200 },
       now: { value: 0.58, firstStep: 600, lastStep: 600 },
-      evaluation: expect.objectContaining({ entries: 200, step: 200 }),
+      evaluation: expect.objectContaining({ entries: 200, step: 200 }) as object,
     });
   });
 
