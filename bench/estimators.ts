@@ -4,7 +4,7 @@
  * (arXiv 2506.09034) and LOZO (arXiv 2410.07698). docs/decisions/0009-estimators.md has the results.
  */
 import { createReadStream } from "node:fs";
-import { encodeRows } from "../dataset/encode.ts";
+import { encodeRows } from "../dataset/fit.ts";
 import type { EncodedRow } from "../dataset/encode.ts";
 import { readRows } from "../dataset/jsonl.ts";
 import type { Row } from "../dataset/jsonl.ts";

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Evaluation, FineTune, SteplogClient } from "../client/index.ts";
 import { SteplogError } from "../schema/errors.ts";
+import { rowNoteTypes } from "../schema/row-findings.ts";
 import { counted, formatBytes, formatDuration } from "../schema/units.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { reportFailure } from "./exit.ts";
@@ -59,7 +60,7 @@ function howToGoOn(service: Remote, { id }: FineTune): string {
 }
 
 /** Events that are about the run as a whole, and so are shown at its end. */
-const noteTypes = new Set(["HARDLY_MOVED", "DIVERGED", "OVERFITTED", "NO_END_OF_TURN"]);
+const noteTypes = new Set<string>(["HARDLY_MOVED", "DIVERGED", "OVERFITTED", "NO_END_OF_TURN", ...rowNoteTypes]);
 
 interface Ended {
   readonly outcome: FineTune;

@@ -50,6 +50,15 @@ export type CreateFineTuneInput = {
   readonly validationDataset?: string | null | undefined;
 };
 
+/** Part of a split. With the same seed and shares, no two parts have a prompt in common. */
+export type DatasetPart =
+  /** A share of the rows: testShare. */
+  | 'TEST'
+  /** The rows in neither of the other parts. */
+  | 'TRAINING'
+  /** A share of the rows: validationShare. */
+  | 'VALIDATION';
+
 /** A task whose published rows Steplog can convert. The query datasetPresets describes each. */
 export type DatasetPreset =
   /** Fields instruction, input (may be missing), output. */
@@ -215,12 +224,22 @@ export type HyperparametersInput = {
   readonly steps?: number | null | undefined;
   /** Names of the tensors to train, or ends of names; `*` stands for any text between two dots, `**` for any text. All other tensors stay as they are. Only for method FULL. Must be at most 64 names of 1 to 200 characters; default: all tensors. */
   readonly tensors?: ReadonlyArray<string> | null | undefined;
+  /** What happens to rows that are longer than the model's context, less a prefix. Only prompts are cut, until the row fits with its longest candidate; a row whose scored part does not fit alone is refused. It holds for training, validation and test rows and for the in-context baseline. Must be REFUSE, START or END; default: REFUSE. */
+  readonly truncate?: Truncation | null | undefined;
   /** Steps in which the learning rate rises linearly to its full value. At most steps. Must be a whole number from 0 to 1000000, in steps; default: 0. */
   readonly warmupSteps?: number | null | undefined;
   /** Decoupled weight decay: each step multiplies the trained weights by 1 - learningRate * weightDecay. Must be a number from 0 to 100; default: 0. */
   readonly weightDecay?: number | null | undefined;
   /** What happens when the run diverges: it has become clearly worse than it started, or than it was at its best, by its training losses or its validation rows. Must be END or GO_ON; default: END. */
   readonly whenDiverged?: WhenDiverged | null | undefined;
+};
+
+/** A label and the completion that stands for it. */
+export type LabelInput = {
+  /** The completion that stands for it, including a leading space if it needs one. */
+  readonly completion: string;
+  /** The label's value in the rows, as text. */
+  readonly value: string;
 };
 
 /** What a fine-tune trains. */
@@ -261,6 +280,46 @@ export type Precision =
   /** Single precision, on every device. */
   | 'FLOAT32';
 
+/** How rows are prepared, in this order: convert, remove duplicates, take one part of a split, sample. */
+export type PreparationInput = {
+  /** The part to store. Left out, all rows. */
+  readonly part?: DatasetPart | null | undefined;
+  /** Number of rows to sample for each completion. Left out, all rows. */
+  readonly perClass?: number | null | undefined;
+  /** The task that the rows come from. Cannot be combined with `template`. */
+  readonly preset?: DatasetPreset | null | undefined;
+  /** Seed of the split and the sample. Default 0. */
+  readonly seed?: number | null | undefined;
+  /** How to convert rows that no preset covers. */
+  readonly template?: TemplateInput | null | undefined;
+  /** Share of rows in the test part, 0 to below 1. Default 0. */
+  readonly testShare?: number | null | undefined;
+  /** Share of rows in the validation part, 0 to below 1. Default 0. */
+  readonly validationShare?: number | null | undefined;
+};
+
+/** What to preview: a stored dataset, or rows given inline, for a base model or a checkpoint. */
+export type PreviewRowsInput = {
+  /** Name of a base model. Required unless `checkpoint` is given. */
+  readonly baseModel?: string | null | undefined;
+  /** Id of a checkpoint, instead of a base model. */
+  readonly checkpoint?: string | null | undefined;
+  /** Id of a dataset. Required unless `jsonl` is given. */
+  readonly dataset?: string | null | undefined;
+  /** Rows as createDataset takes them inline, at most 1048576 bytes. */
+  readonly jsonl?: string | null | undefined;
+  /** As in createFineTune. */
+  readonly labelWords?: ReadonlyArray<string> | null | undefined;
+  /** Tokens of the context that a prefix takes. Default: 0. */
+  readonly prefixLength?: number | null | undefined;
+  /** How to prepare the inline rows first. */
+  readonly prepare?: PreparationInput | null | undefined;
+  /** Number of rows to show, the first ones: 1 to 10. Default 5. */
+  readonly rows?: number | null | undefined;
+  /** As in createFineTune. Default: REFUSE. */
+  readonly truncate?: Truncation | null | undefined;
+};
+
 /** How the learning rate changes after the warm-up. */
 export type Schedule =
   /** It stays the same. */
@@ -269,6 +328,27 @@ export type Schedule =
   | 'COSINE'
   /** It falls linearly, to 0 after the last step. */
   | 'LINEAR';
+
+/** How rows of any fields become prompts and completions. */
+export type TemplateInput = {
+  /** Instead of labels: the completion, with names of fields in braces. */
+  readonly completion?: string | null | undefined;
+  /** Field that holds the label. Default `label`. */
+  readonly labelField?: string | null | undefined;
+  /** All labels. Their completions are the candidates of every row. Required unless `completion` is given. */
+  readonly labels?: ReadonlyArray<LabelInput> | null | undefined;
+  /** The prompt, with names of fields in braces: {text} It was */
+  readonly prompt: string;
+};
+
+/** What happens to rows that do not fit the model's context. */
+export type Truncation =
+  /** The last tokens of the prompt are left out. Of a conversation, the exchanges before the last question that is answered are left out whole, the latest first. */
+  | 'END'
+  /** The run is refused, with the lines of these rows. */
+  | 'REFUSE'
+  /** The first tokens of the prompt are left out, after its special tokens. Of a conversation, the first exchanges are left out whole, answers included, but not the system's turns and the last question that is answered. */
+  | 'START';
 
 /** Whether the weights of a checkpoint are stored. */
 export type WeightsStatus =

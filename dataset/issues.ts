@@ -23,11 +23,10 @@ export const unconvertedRows: Subject = {
   plural: "cannot be converted",
 };
 
-/** Collects issues: keeps the first ones and counts their lines. */
+/** Collects what is wrong with rows (or lines): keeps the first issues and counts the rows, whatever number of issues they have. */
 export class IssueList {
   readonly #kept: InputIssue[] = [];
-  #lines = 0;
-  #lastLine: number | undefined;
+  #rows = 0;
   #dropped = false;
 
   /** The first issues. */
@@ -35,27 +34,22 @@ export class IssueList {
     return this.#kept;
   }
 
-  /** Lines (or rows) with an issue, if they came in order. */
-  get lines(): number {
-    return this.#lines;
-  }
-
-  add(issues: Iterable<InputIssue>): void {
+  /** All issues of one row; none for a row that is fine. */
+  addRow(issues: readonly InputIssue[]): void {
+    if (issues.length > 0) this.#rows += 1;
     for (const issue of issues) {
-      if (issue.line === undefined || issue.line !== this.#lastLine) this.#lines += 1;
-      this.#lastLine = issue.line;
       if (this.#kept.length < limits.issuesReported) this.#kept.push(shortened(issue));
       else this.#dropped = true;
     }
   }
 
-  /** @throws DATASET_INVALID that counts the lines and tells the first issue, if there are any */
+  /** @throws DATASET_INVALID that counts the rows and tells the first issue, if there are any */
   throwIfAny({ noun, singular, plural }: Subject): void {
     const [first] = this.#kept;
     if (!first) return;
     const shown = this.#dropped ? `; the first ${this.#kept.length} problems are listed` : "";
     const where = first.line === undefined ? "" : `line ${first.line}: `;
-    const count = `${counted(this.#lines, noun)} ${this.#lines === 1 ? singular : plural}`;
+    const count = `${counted(this.#rows, noun)} ${this.#rows === 1 ? singular : plural}`;
     throw invalid(`${count}${shown}. First, ${where}${first.message}.`, this.#kept);
   }
 }

@@ -97,7 +97,7 @@ export async function checkDataset(source: AsyncIterable<Uint8Array>): Promise<{
   let rows = 0;
   for await (const parsed of parseRows(source)) {
     if ("row" in parsed) rows += 1;
-    else issues.add(parsed.issues);
+    else issues.addRow(parsed.issues);
     if (rows > limits.datasetRows) throw invalid(`The dataset has more than ${limits.datasetRows} rows.`);
   }
   issues.throwIfAny(unusableLines);
@@ -110,7 +110,7 @@ export async function* readRows(source: AsyncIterable<Uint8Array>): AsyncGenerat
   for await (const parsed of parseRows(source)) {
     if (!("row" in parsed)) {
       const issues = new IssueList();
-      issues.add(parsed.issues);
+      issues.addRow(parsed.issues);
       throw invalid(`Line ${parsed.line} of the dataset cannot be used.`, issues.list);
     }
     yield parsed;
@@ -128,7 +128,7 @@ export async function* readObjects(source: AsyncIterable<Uint8Array>): AsyncGene
   for await (const line of jsonLinesOf(source)) {
     const parsed = parseObject(line);
     if ("value" in parsed) yield { line: line.line, value: parsed.value };
-    else issues.add(parsed.issues);
+    else issues.addRow(parsed.issues);
   }
   issues.throwIfAny(unusableLines);
 }

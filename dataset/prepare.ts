@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import type { InputIssue } from "../schema/errors.ts";
 import { fieldsAdvice } from "./advice.ts";
+import { halvesOf } from "./halves.ts";
 import { IssueList, unconvertedRows } from "./issues.ts";
 import { parseMessages } from "./message.ts";
 import type { ChatRow, NumberedObject, TextRow } from "./jsonl.ts";
@@ -70,7 +71,7 @@ async function* convertAll(rows: AsyncIterable<NumberedObject>, convert: Convert
   for await (const { line, value } of rows) {
     const converted = convert(value);
     const problems = "row" in converted ? textIssues(converted.row) : converted.issues;
-    issues.add(problems.map((issue) => ({ line, ...issue })));
+    issues.addRow(problems.map((issue) => ({ line, ...issue })));
     if ("row" in converted && problems.length === 0) yield converted.row;
   }
   issues.throwIfAny(unconvertedRows);
@@ -138,14 +139,6 @@ function keepLowest(drawn: Drawn[], count: number): Drawn[] {
   drawn.length = 0;
   for (const one of lowest.slice(0, count)) drawn.push(one);
   return drawn;
-}
-
-/** What is asked and what is learned: of a conversation, the turns before the assistant's first one and the others. */
-function halvesOf(row: PreparedRow): { prompt: string; completion: string } {
-  if (!("messages" in row)) return row;
-  const first = row.messages.findIndex(({ role }) => role === "assistant");
-  const [asked, learned] = [row.messages.slice(0, first), row.messages.slice(first)];
-  return { prompt: JSON.stringify([row.tools ?? [], asked]), completion: JSON.stringify(learned) };
 }
 
 function byOrder(a: Drawn, b: Drawn): number {

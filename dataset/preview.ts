@@ -1,10 +1,14 @@
 /** Rows as a model sees them: their tokens, which of them are scored, and why a row would be refused. */
 import type { InputIssue } from "../schema/errors.ts";
-import type { EncodedRow, ModelBounds, Needs } from "./encode.ts";
-import { fitRow } from "./encode.ts";
+import type { EncodedRow, ModelBounds } from "./encode.ts";
+import type { Needs } from "./fit.ts";
+import { fitRow } from "./fit.ts";
 import { EndsOfTurns } from "./ends.ts";
+import type { Cuts } from "./findings.ts";
+import { FindingsOfRows } from "./findings.ts";
 import { IssueList } from "./issues.ts";
-import type { ParsedRow, Row } from "./jsonl.ts";
+import type { NumberedRow, ParsedRow, Row } from "./jsonl.ts";
+import { tokenTexts } from "./token-texts.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export interface PreviewToken {
@@ -26,6 +30,8 @@ export interface PreviewRow {
   /** Number of tokens, and of those scored; 0 for a row that cannot be encoded. */
   readonly length: number;
   readonly scored: number;
+  /** Tokens by which its prompt is cut, so that it fits. */
+  readonly cutTokens: number;
   /** Why the row is refused; empty for one that fits. */
   readonly issues: readonly InputIssue[];
 }
@@ -45,7 +51,9 @@ export interface Preview {
     readonly max: number;
     readonly mean: number;
   };
-  /** What the rows will not teach. */
+  /** Rows whose prompts are cut, and tokens that are left out of them. */
+  readonly cuts: Cuts;
+  /** What is to be known of the rows, such as what they will not teach. */
   readonly notes: readonly string[];
 }
 
@@ -67,11 +75,12 @@ const mostCharacters = 16_384;
 
 /** @throws MODEL_INVALID if no row can be encoded */
 export async function previewRows(options: PreviewOptions): Promise<Preview> {
-  const counts = new Counts();
+  const counts = new Counts(new FindingsOfRows(options));
   const shown: PreviewRow[] = [];
   for await (const parsed of options.rows) {
     const { encoded, issues } = "row" in parsed ? fitRow(parsed, options) : { encoded: null, issues: parsed.issues };
-    counts.add(encoded, issues);
+    if ("row" in parsed && encoded && issues.length === 0) counts.addFitting(parsed, encoded);
+    else counts.addRefused(issues);
     if (shown.length < options.show) shown.push(show(options, parsed, encoded, issues));
     if (counts.rows >= options.count) break;
   }
@@ -82,21 +91,28 @@ class Counts {
   rows = 0;
   readonly #issues = new IssueList();
   readonly #ends = new EndsOfTurns();
+  readonly #findings: FindingsOfRows;
   #refused = 0;
   #total = 0;
   #scored = 0;
   #min = Infinity;
   #max = 0;
 
-  add(encoded: EncodedRow | null, issues: readonly InputIssue[]): void {
+  constructor(findings: FindingsOfRows) {
+    this.#findings = findings;
+  }
+
+  addRefused(issues: readonly InputIssue[]): void {
     this.rows += 1;
-    this.#issues.add(issues);
-    if (!encoded || issues.length > 0) {
-      this.#refused += 1;
-      return;
-    }
+    this.#issues.addRow(issues);
+    this.#refused += 1;
+  }
+
+  addFitting(row: NumberedRow, encoded: EncodedRow): void {
+    this.rows += 1;
     const { length } = encoded.ids;
     this.#ends.add(encoded);
+    this.#findings.add(row, encoded);
     this.#total += length;
     this.#scored += encoded.targets.length;
     this.#min = Math.min(this.#min, length);
@@ -116,7 +132,11 @@ class Counts {
         max: this.#max,
         mean: fitting > 0 ? this.#total / fitting : 0,
       },
-      notes: this.#ends.note === null ? [] : [this.#ends.note],
+      cuts: this.#findings.cuts,
+      notes: [
+        ...this.#findings.found.notes.map(({ message }) => message),
+        ...(this.#ends.note === null ? [] : [this.#ends.note]),
+      ],
     };
   }
 }
@@ -128,13 +148,17 @@ function show(
   issues: readonly InputIssue[],
 ): PreviewRow {
   const { line } = parsed;
-  const text = "row" in parsed ? textOf(tokenizer, parsed.row) : null;
+  const tokens = encoded ? tokensOf(tokenizer, encoded, bounds.kind === "masked") : [];
+  const cutTokens = encoded?.cutTokens ?? 0;
+  const whole = "row" in parsed && cutTokens === 0 ? textOf(tokenizer, parsed.row) : null;
+  const text = cutTokens > 0 && tokenizer ? tokens.map((token) => token.text).join("") : whole;
   return {
     line,
     text: text === null ? null : text.slice(0, mostCharacters).toWellFormed(),
-    tokens: encoded ? tokensOf(tokenizer, encoded, bounds.kind === "masked") : [],
+    tokens,
     length: encoded?.ids.length ?? 0,
     scored: encoded?.targets.length ?? 0,
+    cutTokens,
     issues,
   };
 }
@@ -151,7 +175,7 @@ function textOf(tokenizer: Tokenizer | null, row: Row): string | null {
 }
 
 function tokensOf(tokenizer: Tokenizer | null, { ids, positions, targets }: EncodedRow, masked: boolean) {
-  const write = writerOf(tokenizer);
+  const write = tokenizer ? tokenTexts(tokenizer) : () => null;
   // A causal model predicts a token from the position before it, a masked one at its own.
   const scored = new Map(Array.from(positions, (at, i) => [masked ? at : at + 1, targets[i] ?? 0] as const));
   return Array.from(ids.subarray(0, mostTokens), (id, at): PreviewToken => {
@@ -159,22 +183,4 @@ function tokensOf(tokenizer: Tokenizer | null, { ids, positions, targets }: Enco
     const other = target === undefined || target === id ? null : write(target);
     return { id, text: write(id), scored: target !== undefined, target: other };
   });
-}
-
-/**
- * The text of one token. It is decoded after another one, since decoders drop the space before the first word of a text.
- */
-function writerOf(tokenizer: Tokenizer | null): (id: number) => string | null {
-  if (!tokenizer) return () => null;
-  const [first = 0] = tokenizer.encodeMore("a").slice(-1);
-  const before = tokenizer.decode([first]);
-  const texts = new Map<number, string>();
-  return (id) => {
-    const known = texts.get(id) ?? tokenizer.specialText(id);
-    if (known !== undefined) return known;
-    const both = tokenizer.decode([first, id]);
-    const text = both.startsWith(before) ? both.slice(before.length) : tokenizer.decode([id]);
-    texts.set(id, text);
-    return text;
-  };
 }

@@ -4,8 +4,10 @@ import { open } from "node:fs/promises";
 import type { Reporter } from "../sandbox/messages.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
-import type { EncodedRow, ModelBounds, Needs } from "./encode.ts";
-import { checkRowsFit, encodeRows } from "./encode.ts";
+import type { RowFindings, RowNote } from "../schema/row-findings.ts";
+import type { EncodedRow, ModelBounds } from "./encode.ts";
+import type { Needs } from "./fit.ts";
+import { checkRowsFit, encodeRows } from "./fit.ts";
 import type { RowsFile } from "./files.ts";
 import { objectsOf, openRows } from "./files.ts";
 import type { NumberedRow } from "./jsonl.ts";
@@ -15,6 +17,7 @@ import type { Preparation } from "./prepare.ts";
 import { prepare, preparedLines } from "./prepare.ts";
 import type { Preview } from "./preview.ts";
 import { previewRows } from "./preview.ts";
+import { SharedRows } from "./repeats.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { loadOptionalTokenizer } from "./tokenizer.ts";
 
@@ -103,15 +106,30 @@ export interface RowsToCheck {
   readonly needs: Needs | null;
 }
 
-/** Checks that every row of a dataset fits a model. @throws DATASET_INVALID, MODEL_INVALID, MODEL_UNSUPPORTED */
+/** Checks that every row of a dataset fits a model; what else there is to say of the rows. @throws DATASET_INVALID, MODEL_INVALID, MODEL_UNSUPPORTED */
 export async function checkRows(
   { folder, model, tokenizerKey, path, ...settings }: RowsToCheck,
   { begin, progress }: Reporter,
-): Promise<void> {
+): Promise<RowFindings> {
   begin(blameModel(`Loading the tokenizer and chat template of ${model}`));
   const tokenizer = await tokenizerOf(folder, tokenizerKey);
   begin(blameModel(`Tokenising rows with the tokenizer and chat template of ${model}`));
-  await checkRowsFit({ ...settings, tokenizer, rows: numbered(readRows(createReadStream(path)), progress) });
+  return checkRowsFit({ ...settings, tokenizer, rows: numbered(readRows(createReadStream(path)), progress) });
+}
+
+export interface RowsToCompare {
+  /** Two checked datasets, as stored: training rows, and rows to evaluate. */
+  readonly training: string;
+  readonly path: string;
+}
+
+/** What there is to say of rows that are training rows too. @throws DATASET_INVALID */
+export async function compareRows({ training, path }: RowsToCompare, { progress }: Reporter): Promise<RowNote[]> {
+  const shared = new SharedRows();
+  const rowsOfFile = (file: string) => numbered(readRows(createReadStream(file)), progress);
+  for await (const { line, row } of rowsOfFile(training)) shared.addTraining(line, row);
+  for await (const { line, row } of rowsOfFile(path)) shared.add(line, row);
+  return shared.notes;
 }
 
 /** The tokens of every row of a file. @throws DATASET_INVALID, MODEL_INVALID */

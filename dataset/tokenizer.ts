@@ -22,6 +22,8 @@ export interface Tokenizer {
   encodeMore(text: string): number[];
   /** The text of tokens, without special tokens. */
   decode(ids: readonly number[]): string;
+  /** The token of what the vocabulary lacks; null if there is none. */
+  readonly unknown: number | null;
   /** Whether a token is special, such as one that ends a turn. */
   isSpecial(id: number): boolean;
   /** The text of a special token; undefined for other tokens. */
@@ -78,6 +80,7 @@ function wrap(pipeline: Pipeline, chat: ChatTemplate | null, maskText: string | 
     encodeWhole: (text) => [...around.before, ...encode(text), ...around.after],
     mask: maskOf(maskText, encode),
     encodeMore: encode,
+    unknown: pipeline.unknown,
     isSpecial: (id) => pipeline.specialText(id) !== undefined,
     specialText: pipeline.specialText,
     chat,

@@ -175,6 +175,7 @@ create table row_checks (
   key text not null,
   problem jsonb,
   checked_at timestamp with time zone not null default now(),
+  findings jsonb,
   constraint row_checks_pkey PRIMARY KEY (key)
 );
 

@@ -5,7 +5,6 @@
  */
 import { limits } from "./limits.ts";
 import type { Setting } from "./setting.ts";
-import { choiceOf } from "./setting.ts";
 
 export const hyperparameterTable = {
   // What is trained
@@ -131,6 +130,32 @@ export const hyperparameterTable = {
     min: 0,
     max: limits.answerTokens,
     default: 0,
+  },
+
+  // Rows
+  truncate: {
+    type: "choice",
+    label: "Rows that are too long",
+    enum: "Truncation",
+    enumMeaning: "What happens to rows that do not fit the model's context.",
+    meaning:
+      "What happens to rows that are longer than the model's context, less a prefix. Only prompts are cut, until the row fits with its longest candidate; a row whose scored part does not fit alone is refused. It holds for training, validation and test rows and for the in-context baseline.",
+    values: {
+      REFUSE: { label: "Refuse them", meaning: "The run is refused, with the lines of these rows." },
+      START: {
+        label: "Cut the start of the prompt",
+        meaning:
+          "The first tokens of the prompt are left out, after its special tokens. Of a conversation, the first exchanges are left out whole, answers included, but not the system's turns and the last question that is answered.",
+      },
+      END: {
+        label: "Cut the end of the prompt",
+        meaning:
+          "The last tokens of the prompt are left out. Of a conversation, the exchanges before the last question that is answered are left out whole, the latest first.",
+      },
+    },
+    default: "REFUSE",
+    inLogHeader: "changed",
+    stored: "changed",
   },
 
   // Steps
@@ -437,39 +462,10 @@ export type EstimatorKind = Hyperparameters["estimator"];
 export type NoiseKind = Hyperparameters["noise"];
 export type BestMetric = Hyperparameters["bestMetric"];
 export type PrecisionKind = Hyperparameters["precision"];
+export type Truncation = Hyperparameters["truncate"];
 
 /** The table's rows by name, each as what it has in common with the others of its type. */
 export const hyperparameterEntries = Object.entries(hyperparameterTable) as readonly (readonly [
   HyperparameterName,
   Setting,
 ])[];
-
-/** The settings as a run is stored with them. */
-export function settingsToStore<Settings extends Partial<Hyperparameters>>(settings: Settings): Settings {
-  const kept = hyperparameterEntries.filter(
-    ([name, { stored, default: usual }]) => !stored || settings[name] !== usual,
-  );
-  const names = new Set<string>(kept.map(([name]) => name));
-  return Object.fromEntries(Object.entries(settings).filter(([name]) => names.has(name))) as Settings;
-}
-
-/** The defaults, which depend on the values that are given for others, such as `method`. */
-export function defaultsWith(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const defaults = Object.fromEntries(hyperparameterEntries.map(([name, one]) => [name, one.default]));
-  const special = hyperparameterEntries.map(([name, one]) => choiceOf(one, given[name])?.defaults ?? {});
-  return Object.assign(defaults, ...special) as Record<string, unknown>;
-}
-
-/** The default in words, with those of other methods and estimators: "0.001 (0.01 for LORA, 0.1 for PREFIX)". */
-export function defaultInWords(name: HyperparameterName): string {
-  const one: Setting = hyperparameterTable[name];
-  const usual = one.type === "names" ? one.whenEmpty : String(one.default);
-  const others = hyperparameterEntries.flatMap(([, other]) =>
-    other.type === "choice"
-      ? Object.entries(other.values).flatMap(([value, { defaults }]) =>
-          defaults?.[name] === undefined ? [] : [`${defaults[name]} for ${value}`],
-        )
-      : [],
-  );
-  return others.length > 0 ? `${usual} (${others.join(", ")})` : usual;
-}

@@ -2,7 +2,8 @@
 import { z } from "zod";
 import type { HyperparameterName, Hyperparameters } from "./hyperparameter-table.ts";
 import type { Setting } from "./setting.ts";
-import { defaultsWith, hyperparameterEntries, hyperparameterTable } from "./hyperparameter-table.ts";
+import { defaultsWith } from "./hyperparameter-defaults.ts";
+import { hyperparameterEntries, hyperparameterTable } from "./hyperparameter-table.ts";
 import { choiceOf, rangeInWords } from "./setting.ts";
 import { limits } from "./limits.ts";
 import { counted } from "./units.ts";
@@ -15,6 +16,7 @@ export type {
   ObjectiveKind,
   PrecisionKind,
   ScheduleKind,
+  Truncation,
 } from "./hyperparameter-table.ts";
 
 const fields = z.strictObject(Object.fromEntries(hyperparameterEntries.map(([name, one]) => [name, fieldOf(one)])));

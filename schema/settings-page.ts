@@ -1,7 +1,8 @@
 /** docs/SETTINGS.md: every hyperparameter with its range, default and meaning, from their table. */
 import type { HyperparameterName } from "./hyperparameter-table.ts";
 import type { Setting } from "./setting.ts";
-import { defaultInWords, hyperparameterEntries } from "./hyperparameter-table.ts";
+import { defaultInWords } from "./hyperparameter-defaults.ts";
+import { hyperparameterEntries } from "./hyperparameter-table.ts";
 import { allowedInWords, choiceInWords, conditionInWords } from "./setting.ts";
 
 export function settingsPage(): string {

@@ -24,6 +24,7 @@ import {
 import type { InputIssue } from "./errors.ts";
 import type { Hyperparameters, PrecisionKind } from "./hyperparameters.ts";
 import type { JobKind, NamedModel, Needs } from "./jobs.ts";
+import type { RowFindings } from "./row-findings.ts";
 import type { EvaluationKind, FineTuneStatus, Wanted, WeightsStatus } from "./states.ts";
 
 const bytea = customType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => "bytea" });
@@ -107,6 +108,8 @@ export const rowChecks = pgTable("row_checks", {
   key: text("key").primaryKey(),
   /** What is wrong with the rows; null when all of them fit. */
   problem: jsonb("problem").$type<RowsProblem>(),
+  /** What else there is to say of rows that fit; null for others. */
+  findings: jsonb("findings").$type<RowFindings>(),
   checkedAt: instant("checked_at").notNull().defaultNow(),
 });
 

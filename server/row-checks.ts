@@ -5,13 +5,15 @@
 import { createHash } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Needs } from "../dataset/encode.ts";
-import type { RowsToCheck, checkRows } from "../dataset/tasks.ts";
+import type { Needs } from "../dataset/fit.ts";
+import type { RowsToCheck, checkRows, compareRows } from "../dataset/tasks.ts";
 import { limitsFor } from "../sandbox/limits.ts";
 import { modelKindOf } from "../schema/model-kind.ts";
 import { SteplogError } from "../schema/errors.ts";
+import type { Truncation } from "../schema/hyperparameters.ts";
 import { programPath, version } from "../schema/package.ts";
 import { canonicalJson } from "../schema/step-log.ts";
+import type { RowFindings, RowNote } from "../schema/row-findings.ts";
 import type { BaseModel, Dataset, RowsProblem } from "../schema/tables.ts";
 import type { Context } from "./context.ts";
 
@@ -21,22 +23,49 @@ export interface RowSettings {
   readonly needs: Needs | null;
   /** Tokens of the context that a prefix takes. */
   readonly taken: number;
+  readonly truncate: Truncation;
 }
 
-/** @throws DATASET_INVALID with lines; MODEL_INVALID for a tokenizer or chat template that cannot be used */
+/**
+ * What there is to say of rows that fit.
+ * @throws DATASET_INVALID with lines; MODEL_INVALID for a tokenizer or chat template that cannot be used
+ */
 export async function checkRowsFitModel(
   context: Context,
   model: BaseModel,
   dataset: Dataset,
   settings: RowSettings,
-): Promise<void> {
+): Promise<RowFindings> {
   const { store, modelsDir } = context;
   const rows = await rowsToCheck(join(modelsDir, model.name), model, settings);
   const key = keyOf(dataset, rows);
   const kept = await store.rowChecks.get(key);
-  const problem = kept ? kept.problem : await check(context, dataset, rows);
-  if (!kept) await store.rowChecks.keep(key, problem);
+  const { problem, findings } = kept ?? (await check(context, dataset, rows));
+  if (!kept) await store.rowChecks.keep(key, { problem, findings });
   if (problem) throw new SteplogError("DATASET_INVALID", problem.message, problem.issues);
+  return findings ?? { notes: [], oneClass: null };
+}
+
+/** What there is to say of rows that are training rows too. */
+export async function compareWithTraining(
+  { sandbox, store, signal }: Context,
+  training: Dataset,
+  dataset: Dataset,
+): Promise<readonly RowNote[]> {
+  const digests = [training.sha256, dataset.sha256];
+  const key = createHash("sha256").update(canonicalJson({ version, edition, digests })).digest("hex");
+  const kept = await store.rowChecks.get(key);
+  if (kept?.findings) return kept.findings.notes;
+  const notes = await sandbox.run<typeof compareRows>({
+    file: programPath("dataset/tasks"),
+    name: "compareRows",
+    input: { training: store.blobs.path(training.sha256), path: store.blobs.path(dataset.sha256) },
+    limits: limitsFor(training.bytes + dataset.bytes),
+    blame: { code: "DATASET_INVALID", doing: "Comparing the dataset with the training rows" },
+    signal,
+  });
+  await store.rowChecks.keep(key, { problem: null, findings: { notes, oneClass: null } });
+  return notes;
 }
 
 type Rows = Omit<RowsToCheck, "path">;
@@ -44,25 +73,33 @@ type Rows = Omit<RowsToCheck, "path">;
 async function rowsToCheck(
   folder: string,
   { name, hash, family, contextLength }: BaseModel,
-  { taken, ...settings }: RowSettings,
+  { taken, truncate, ...settings }: RowSettings,
 ): Promise<Rows> {
   const tokenizerKey = `${hash}\n${await tokenizerFiles(folder)}`;
-  const bounds = { contextLength, taken, kind: modelKindOf(family) };
+  const bounds = { contextLength, taken, kind: modelKindOf(family), truncate };
   return { folder, model: name, tokenizerKey, bounds, ...settings };
 }
+
+/** Rises when checks find more than before, without another release. */
+const edition = 2;
 
 /** Everything that the result depends on, wherever the folder is. Another release may check otherwise. */
 function keyOf({ sha256 }: Dataset, rows: Rows): string {
   return createHash("sha256")
-    .update(canonicalJson({ version, sha256, ...rows, folder: null }))
+    .update(canonicalJson({ version, edition, sha256, ...rows, folder: null }))
     .digest("hex");
 }
 
-/** What is wrong with the rows, or null. @throws what is not the rows' fault, or depends on the machine */
-async function check({ sandbox, store, signal }: Context, dataset: Dataset, rows: Rows): Promise<RowsProblem | null> {
+/** What is wrong with the rows, or what else there is to say of them. */
+type Checked =
+  | { readonly problem: RowsProblem; readonly findings: null }
+  | { readonly problem: null; readonly findings: RowFindings };
+
+/** @throws what is not the rows' fault, or depends on the machine */
+async function check({ sandbox, store, signal }: Context, dataset: Dataset, rows: Rows): Promise<Checked> {
   try {
     const { size } = await stat(join(rows.folder, "tokenizer.json")).catch(() => ({ size: 0 }));
-    await sandbox.run<typeof checkRows>({
+    const findings = await sandbox.run<typeof checkRows>({
       file: programPath("dataset/tasks"),
       name: "checkRows",
       input: { ...rows, path: store.blobs.path(dataset.sha256) },
@@ -70,10 +107,10 @@ async function check({ sandbox, store, signal }: Context, dataset: Dataset, rows
       blame: { code: "DATASET_INVALID", doing: "Reading the dataset" },
       signal,
     });
-    return null;
+    return { problem: null, findings };
   } catch (error) {
     if (!(error instanceof SteplogError) || error.code !== "DATASET_INVALID" || error.issues.length === 0) throw error;
-    return { message: error.message, issues: error.issues };
+    return { problem: { message: error.message, issues: error.issues }, findings: null };
   }
 }
 

@@ -9,6 +9,7 @@ import { modelKindOf } from "../schema/model-kind.ts";
 import { programPath } from "../schema/package.ts";
 import type { BaseModel } from "../schema/tables.ts";
 import type { Context } from "./context.ts";
+import type { RowSettings } from "./row-checks.ts";
 import { tokenizerFiles } from "./row-checks.ts";
 
 interface RowsInFile {
@@ -16,12 +17,17 @@ interface RowsInFile {
   readonly preparation: Preparation | null;
 }
 
+interface PreviewSettings extends Pick<RowSettings, "labelWords" | "truncate" | "taken"> {
+  /** Rows to show. */
+  readonly show: number;
+}
+
 /** @throws DATASET_INVALID for rows that cannot be read at all; MODEL_INVALID for a tokenizer or chat template that cannot be used */
 export async function previewForModel(
   { sandbox, modelsDir, signal }: Context,
   { name, hash, family, contextLength }: BaseModel,
   { path, preparation }: RowsInFile,
-  { labelWords, show }: { readonly labelWords: readonly string[]; readonly show: number },
+  { labelWords, show, truncate, taken }: PreviewSettings,
 ): Promise<Preview> {
   const folder = join(modelsDir, name);
   return sandbox.run<typeof preview>({
@@ -31,7 +37,7 @@ export async function previewForModel(
       folder,
       model: name,
       tokenizerKey: `${hash}\n${await tokenizerFiles(folder)}`,
-      bounds: { contextLength, kind: modelKindOf(family) },
+      bounds: { contextLength, kind: modelKindOf(family), truncate, taken },
       path,
       preparation,
       labelWords,

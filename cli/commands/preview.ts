@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
+import { Option } from "commander";
 import type { Preview, PreviewRow, PreviewToken } from "../../dataset/preview.ts";
 import type { preview } from "../../dataset/tasks.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
@@ -9,6 +10,9 @@ import { tryInSandbox } from "../../models/folder-checks.ts";
 import { limitsFor } from "../../sandbox/limits.ts";
 import { inSandbox } from "../../sandbox/sandbox.ts";
 import type { InputIssue } from "../../schema/errors.ts";
+import { SteplogError } from "../../schema/errors.ts";
+import type { Truncation } from "../../schema/hyperparameter-table.ts";
+import { hyperparameterTable } from "../../schema/hyperparameter-table.ts";
 import { limits } from "../../schema/limits.ts";
 import { programPath } from "../../schema/package.ts";
 import { counted } from "../../schema/units.ts";
@@ -23,6 +27,8 @@ interface PreviewOptions extends FormatOptions {
   readonly data: string;
   readonly rows: number;
   readonly labelWords: readonly string[];
+  readonly truncate: Truncation;
+  readonly prefixLength: number;
   readonly json?: true;
 }
 
@@ -34,6 +40,12 @@ export function define(command: Command): void {
   )
     .option("--rows <number>", "rows to show", integer(1, limits.previewShown), 5)
     .option("--label-words <word...>", "label words of the run", [])
+    .addOption(
+      new Option("--truncate <side>", "what happens to rows that are longer than the context")
+        .choices(Object.keys(hyperparameterTable.truncate.values))
+        .default(hyperparameterTable.truncate.default),
+    )
+    .option("--prefix-length <tokens>", "tokens of the context that a prefix takes", integer(0, limits.prefixLength), 0)
     .option("--json", "print the preview as one JSON object")
     .addHelpText(
       "after",
@@ -50,6 +62,9 @@ async function show(options: PreviewOptions): Promise<void> {
   const seen = await inSandbox(async (sandbox) => {
     await tryInSandbox(sandbox, { path: folder });
     const { architecture } = await openModelFolder(folder);
+    const { contextLength, kind } = architecture;
+    const { truncate, prefixLength: taken } = options;
+    if (taken >= contextLength) throw noRoom(taken, contextLength);
     return sandbox.run<typeof preview>({
       file: programPath("dataset/tasks"),
       name: "preview",
@@ -57,7 +72,7 @@ async function show(options: PreviewOptions): Promise<void> {
         folder,
         model: basename(folder),
         tokenizerKey: folder,
-        bounds: { contextLength: architecture.contextLength, kind: architecture.kind },
+        bounds: { contextLength, kind, truncate, taken },
         path,
         preparation: format,
         labelWords: options.labelWords,
@@ -69,6 +84,11 @@ async function show(options: PreviewOptions): Promise<void> {
   });
   if (options.json) printJson(seen);
   else printPreview(seen);
+}
+
+function noRoom(taken: number, contextLength: number): SteplogError {
+  const message = `--prefix-length ${taken} leaves no room in the model's context of ${counted(contextLength, "token")}.`;
+  return new SteplogError("INVALID_ARGUMENT", message, [{ field: "--prefix-length", message }]);
 }
 
 function printPreview({ rows, counted: read, refused, issues, tokens, notes }: Preview): void {
@@ -85,8 +105,9 @@ function printPreview({ rows, counted: read, refused, issues, tokens, notes }: P
   notes.forEach((note) => print(note));
 }
 
-function printRow({ line, tokens, length, scored, issues }: PreviewRow): void {
-  print(`line ${line}: ${counted(length, "token")}, ${scored} scored`);
+function printRow({ line, tokens, length, scored, cutTokens, issues }: PreviewRow): void {
+  const cut = cutTokens > 0 ? `, ${cutTokens} cut` : "";
+  print(`line ${line}: ${counted(length, "token")}, ${scored} scored${cut}`);
   const more = length > tokens.length ? `| ... ${length - tokens.length} more` : "";
   if (tokens.length > 0) print(`  ${tokens.map(tokenText).join("|")}${more}`);
   for (const issue of issues) print(`  ${wordsOf(issue)}`);

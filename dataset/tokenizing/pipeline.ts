@@ -20,6 +20,8 @@ export interface Pipeline {
   readonly encode: (text: string) => number[];
   /** The special tokens around a whole sequence. */
   readonly around: Surroundings;
+  /** The token of what the vocabulary lacks; null if there is none. */
+  readonly unknown: number | null;
   /** Without special tokens if `skipSpecial`; ids without a token are left out. */
   readonly decode: (ids: readonly number[], skipSpecial: boolean) => string;
   /** The text of a special token; undefined for other tokens. */
@@ -77,6 +79,7 @@ export function pipelineOf(tokenizer: unknown, changes: Changes): Pipeline {
       return ids;
     },
     around: around ?? { before: [], after: [] },
+    unknown: unknownOf(json.model, model),
     decode: (ids, skipSpecial) => {
       const texts = ids.flatMap((id) => written.get(id) ?? model.vocabulary.tokenOf(id) ?? []);
       const shown = skipSpecial ? texts.filter((text) => !added.special.has(text)) : texts;
@@ -92,6 +95,12 @@ export function pipelineOf(tokenizer: unknown, changes: Changes): Pipeline {
 function withPrefix(preTokenizer: unknown, { prefixSpace }: Changes): unknown {
   const { success, data } = z.looseObject({ type: z.literal("ByteLevel") }).safeParse(preTokenizer);
   return success && prefixSpace !== null ? { ...data, add_prefix_space: prefixSpace } : preTokenizer;
+}
+
+/** Unigram gives its number, the others its text. */
+function unknownOf({ unk_id: id, unk_token: token }: Readonly<Record<string, unknown>>, model: Model): number | null {
+  if (typeof id === "number") return id;
+  return (typeof token === "string" ? model.vocabulary.idOf(token) : undefined) ?? null;
 }
 
 function optionalPart<T>(name: string, value: unknown, read: (value: unknown) => T): T | null {

@@ -4,12 +4,13 @@
  * perturbation.
  */
 import { SteplogError } from "../../schema/errors.ts";
+import { encodeStartOf, promptCut } from "../../dataset/encode.ts";
 import type { Row } from "../../dataset/jsonl.ts";
-import type { Tokenizer } from "../../dataset/tokenizer.ts";
 import type { Perturbation } from "../devices/device.ts";
 import { sidesOf } from "../devices/device.ts";
 import { likeliest } from "../generation/generate.ts";
 import type { ForwardModel } from "../model/model.ts";
+import type { ChoiceSettings } from "./choices.ts";
 import type { Objective } from "./objective.ts";
 import { pick } from "./objective.ts";
 
@@ -26,9 +27,10 @@ export interface AnswerSettings {
 }
 
 /** @throws INVALID_ARGUMENT if the row is not text */
-export function questionOf(row: Row, tokenizer: Tokenizer | null): Question {
+export function questionOf(row: Row, { tokenizer, bounds, labelWords }: ChoiceSettings): Question {
   if ("completion" in row && tokenizer) {
-    const prompt = Int32Array.from(tokenizer.encodeStart(row.prompt));
+    const cut = bounds ? promptCut(tokenizer, row, bounds, labelWords) : null;
+    const prompt = encodeStartOf(tokenizer, row.prompt, cut);
     return { prompt, answers: row.answers ?? [row.completion] };
   }
   const message = "answers need rows of prompt and completion; these rows are conversations or tokens";

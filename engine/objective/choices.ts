@@ -1,8 +1,8 @@
 /** Classification: which of a row's candidate completions does the model find most likely? */
 import { invariant } from "../../schema/errors.ts";
 import type { ModelKind } from "../../schema/model-kind.ts";
-import type { EncodedRow } from "../../dataset/encode.ts";
-import { encodeText } from "../../dataset/encode.ts";
+import type { EncodedRow, ModelBounds } from "../../dataset/encode.ts";
+import { encodeText, promptCut } from "../../dataset/encode.ts";
 import type { Row } from "../../dataset/jsonl.ts";
 import type { Tokenizer } from "../../dataset/tokenizer.ts";
 import type { Objective } from "./objective.ts";
@@ -27,10 +27,12 @@ export interface ChoiceSettings {
   readonly labelWords: readonly string[];
   /** A prompt without content, to calibrate the candidates' scores; null for no calibration. */
   readonly calibrationPrompt: string | null;
+  /** What rows must fit into, if prompts may be cut. */
+  readonly bounds?: ModelBounds;
 }
 
 /** A function that encodes rows as choices; it returns null for a row without candidates when there are no label words. */
-export function choiceEncoder({ tokenizer, kind, labelWords, calibrationPrompt }: ChoiceSettings) {
+export function choiceEncoder({ tokenizer, kind, labelWords, calibrationPrompt, bounds }: ChoiceSettings) {
   const neutral = new Map<string, EncodedRow>();
   const neutralOf = (candidate: string): EncodedRow => {
     invariant(tokenizer && calibrationPrompt !== null, "a calibration has a prompt");
@@ -42,8 +44,9 @@ export function choiceEncoder({ tokenizer, kind, labelWords, calibrationPrompt }
     if (!("completion" in row) || !tokenizer) return null;
     const { prompt, completion, candidates = labelWords } = row;
     if (candidates.length === 0) return null;
+    const cut = bounds ? promptCut(tokenizer, row, bounds, labelWords) : null;
     return {
-      rows: candidates.map((candidate) => encodeText(tokenizer, prompt, candidate, kind)),
+      rows: candidates.map((candidate) => encodeText(tokenizer, prompt, candidate, kind, cut)),
       right: candidates.indexOf(completion),
       neutral: calibrationPrompt === null ? null : candidates.map(neutralOf),
     };

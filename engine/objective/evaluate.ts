@@ -57,7 +57,7 @@ export function prepareEvaluation(rows: readonly PreparedRow[], settings: Evalua
   return {
     encoded: rows.filter((_, index) => choices[index] === null).map(({ encoded }) => encoded),
     choices: choices.filter((choice) => choice !== null),
-    questions: settings.answerTokens > 0 ? rows.map(({ row }) => questionOf(row, settings.tokenizer)) : [],
+    questions: settings.answerTokens > 0 ? rows.map(({ row }) => questionOf(row, settings)) : [],
     settings,
   };
 }

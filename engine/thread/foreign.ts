@@ -46,6 +46,7 @@ export function watchedTokenizer(tokenizer: Tokenizer, calls: ForeignCalls): Tok
   const { chat } = tokenizer;
   return {
     mask: tokenizer.mask,
+    unknown: tokenizer.unknown,
     encodeStart: marked(calls, (text) => tokenizer.encodeStart(text)),
     encodeWhole: marked(calls, (text) => tokenizer.encodeWhole(text)),
     encodeMore: marked(calls, (text) => tokenizer.encodeMore(text)),

@@ -1,7 +1,9 @@
 /** A run's datasets, read and tokenised once: the objective on the training rows, and the rows to evaluate. */
 import { createReadStream } from "node:fs";
-import type { ModelBounds, Needs } from "../../dataset/encode.ts";
-import { encodeRows, encodeText, needsOf } from "../../dataset/encode.ts";
+import type { ModelBounds } from "../../dataset/encode.ts";
+import { encodeText, promptCut, roomIn } from "../../dataset/encode.ts";
+import type { Needs } from "../../dataset/fit.ts";
+import { encodeRows, needsOf } from "../../dataset/fit.ts";
 import { EndsOfTurns } from "../../dataset/ends.ts";
 import type { Row } from "../../dataset/jsonl.ts";
 import { readRows } from "../../dataset/jsonl.ts";
@@ -52,14 +54,14 @@ export async function readData(
   const { labelWords, calibrationPrompt, hyperparameters } = request;
   const tokenizer = await loadWatched(folder.path, calls);
   const { kind } = folder.architecture;
-  const { answerTokens } = hyperparameters;
-  const settings: EvaluationSettings = { tokenizer, kind, labelWords, calibrationPrompt, answerTokens };
-  const bounds = { ...folder.architecture, taken: contextTaken(hyperparameters) };
-  const read = (path: string, needs: Needs | null) => readPrepared(path, bounds, settings, needs, check);
+  const { answerTokens, truncate } = hyperparameters;
+  const bounds = { ...folder.architecture, taken: contextTaken(hyperparameters), truncate };
+  const settings = { tokenizer, kind, labelWords, calibrationPrompt, answerTokens, bounds };
+  const read = (path: string, needs: Needs | null) => readPrepared(path, settings, needs, check);
   const readOptional = async (path: string | null) => (path === null ? null : read(path, null));
   const training = await read(request.datasetPath, needsOf(hyperparameters.objective));
   const [validation, test] = [await readOptional(request.validationPath), await readOptional(request.testPath)];
-  const inContext = validation && tokenizer && withExamples(request, folder, tokenizer, { training, validation });
+  const inContext = validation && tokenizer && withExamples(request, bounds, tokenizer, { training, validation });
   return {
     objective: objectiveOf(request, training, settings),
     validation: validation && prepareEvaluation(validation, settings),
@@ -85,10 +87,11 @@ async function loadWatched(folder: string, calls: ForeignCalls): Promise<Tokeniz
   }
 }
 
+type RunSettings = EvaluationSettings & { readonly bounds: ModelBounds };
+
 async function readPrepared(
   path: string,
-  bounds: ModelBounds,
-  { tokenizer, labelWords }: EvaluationSettings,
+  { tokenizer, labelWords, bounds }: RunSettings,
   needs: Needs | null,
   check: Pick<StopCheck, "now">,
 ): Promise<PreparedRow[]> {
@@ -140,7 +143,7 @@ function objectiveOf(
     return choiceObjective(choices, objective);
   }
   const { tokenizer } = settings;
-  const questions = training.map(({ row }) => questionOf(row, tokenizer));
+  const questions = training.map(({ row }) => questionOf(row, settings));
   return answerObjective(questions, objective, { maxTokens, decode: (ids) => tokenizer?.decode(ids) ?? "" });
 }
 
@@ -169,20 +172,20 @@ function probeOf(
 /** The validation rows with in-context examples; null if the run asks for none. */
 function withExamples(
   { hyperparameters, labelWords }: DataRequest,
-  folder: ModelFolder,
+  bounds: ModelBounds,
   tokenizer: Tokenizer,
   { training, validation }: { training: readonly PreparedRow[]; validation: readonly PreparedRow[] },
 ): PreparedRow[] | null {
   const { inContextRows, seed } = hyperparameters;
   if (inContextRows === 0) return null;
-  const { contextLength, kind } = folder.architecture;
-  const room = contextLength - contextTaken(hyperparameters);
+  const room = roomIn(bounds);
   const rows = training.map(({ row }) => row);
   const examples = new InContextExamples(tokenizer, rows, inContextRows, seed);
   return validation.map(({ row }) => {
     const words = "completion" in row ? [row.completion, ...(row.candidates ?? labelWords)] : [];
     const longest = Math.max(0, ...words.map((word) => tokenizer.encodeMore(word).length));
     const text = examples.before(row, room - longest);
-    return { row: text, encoded: encodeText(tokenizer, text.prompt, text.completion, kind) };
+    const cut = promptCut(tokenizer, text, bounds, labelWords);
+    return { row: text, encoded: encodeText(tokenizer, text.prompt, text.completion, bounds.kind, cut) };
   });
 }

@@ -3,11 +3,12 @@ import { createHash } from "node:crypto";
 import { eq } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import { SteplogError, invariant } from "../../schema/errors.ts";
-import { settingsToStore } from "../../schema/hyperparameter-table.ts";
+import { settingsToStore } from "../../schema/hyperparameter-defaults.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
 import { type BaseModel, type FineTune, baseModels, checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
+import type { RunNote } from "./lifecycle.ts";
 import { queueRun } from "./lifecycle.ts";
 
 export interface NewFineTune {
@@ -25,6 +26,8 @@ export interface NewFineTune {
   readonly keepWeights?: boolean;
   /** The checkpoint to continue from, instead of the base model; null when left out. */
   readonly from?: ForkPoint | null;
+  /** Events that a new run starts with, besides its first; not part of the request. */
+  readonly notes?: readonly RunNote[];
 }
 
 export interface ForkPoint {
@@ -39,7 +42,7 @@ export async function create(
   input: NewFineTune,
 ): Promise<{ readonly fineTune: FineTune; readonly created: boolean }> {
   const baseModel = await requireInputs(tx, input);
-  const { from = null } = input;
+  const { from = null, notes = [] } = input;
   const { request, inputHash } = requestOf(input);
   const start = from ? await startOfFork(tx, from, input.baseModelId) : {};
   // Waits for a concurrent create with the same key: then either its row conflicts, or ours is the first.
@@ -49,12 +52,12 @@ export async function create(
     .onConflictDoNothing({ target: fineTunes.idempotencyKey })
     .returning();
   if (!fineTune) return { fineTune: await firstOfKey(tx, input, inputHash), created: false };
-  await queueRun(tx, fineTune, baseModel);
+  await queueRun(tx, fineTune, baseModel, notes);
   return { fineTune, created: true };
 }
 
 function requestOf(input: NewFineTune) {
-  const { from = null, ...rest } = input;
+  const { from = null, notes: _, ...rest } = input;
   const hyperparameters = settingsToStore(input.hyperparameters);
   const request = { ...rest, hyperparameters, keepWeights: input.keepWeights ?? false };
   return { request, inputHash: hashOf({ ...request, ...(from && { from }) }) };
@@ -96,7 +99,7 @@ async function startOfFork(tx: Transaction, { checkpointId, firstStep }: ForkPoi
   return { ...log, fromCheckpointId: checkpoint.id, firstStep };
 }
 
-function hashOf(input: NewFineTune): string {
+function hashOf(input: Omit<NewFineTune, "notes">): string {
   return createHash("sha256")
     .update(canonicalJson({ ...input, idempotencyKey: null }))
     .digest("hex");

@@ -90,11 +90,17 @@ export async function lockJobAndRun(tx: Transaction, lease: Lease): Promise<{ jo
 
 // Create
 
-/** Starts the life of a run that has just been inserted: its job and its first event. */
-export async function queueRun(tx: Transaction, run: FineTune, baseModel: BaseModel): Promise<void> {
+/** Starts the life of a run that has just been inserted: its job and its first events. */
+export async function queueRun(
+  tx: Transaction,
+  run: FineTune,
+  baseModel: BaseModel,
+  notes: readonly RunNote[],
+): Promise<void> {
   invariant(run.status === "QUEUED", `new fine-tune ${run.id} is QUEUED`);
   await addJob(tx, { kind: "FINE_TUNE", subject: run.id, needs: trainingNeeds(run.hyperparameters, baseModel) });
   await addEvent(tx, run.id, "QUEUED", "Waiting for a worker.");
+  for (const { type, message } of notes) await addEvent(tx, run.id, type, message);
   await wakeWatchers(tx, run.id);
 }
 

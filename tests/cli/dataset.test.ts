@@ -65,3 +65,17 @@ test("preview shows tokens, those scored, and rows that would be refused", async
   expect(shown.stdout).toMatch(/line 3, completion: "completion": is empty/u);
   expect(shown.stdout).toMatch(/\n2 rows read, 1 refused\.\n/u);
 });
+
+test("preview says which prompts are cut, and what there is to say of the rows", async () => {
+  const file = join(await scratch(), "rows.jsonl");
+  const row = { prompt: `${"so good ".repeat(200)}It was`, completion: " great" };
+  await writeFile(file, [row, row].map((one) => JSON.stringify(one)).join("\n"));
+  const options = ["--model", packagePath("demo/base"), "--data", file, "--truncate", "START", "--prefix-length", "5"];
+  const shown = await runSteplog(["preview", ...options]);
+  expect(shown).toMatchObject({ code: 0, stderr: "" });
+  expect(shown.stdout).toMatch(/^line 1: \d+ tokens, \d+ scored, \d+ cut\n/u);
+  expect(shown.stdout).toMatch(
+    /\n2 rows are longer than the context and are cut at the start of the prompt, by \d+ tokens/u,
+  );
+  expect(shown.stdout).toMatch(/\n1 row repeats an earlier one, prompt and answer: line 2 is line 1\.\n/u);
+});

@@ -1,6 +1,7 @@
 /** Rows with candidates or answers, and rows of masked models. */
 import { describe, expect, test } from "vitest";
-import { checkRowsFit, encodeText } from "../../dataset/encode.ts";
+import { encodeText } from "../../dataset/encode.ts";
+import { checkRowsFit } from "../../dataset/fit.ts";
 import { checkDataset, readRows } from "../../dataset/jsonl.ts";
 import { loadTokenizer } from "../../dataset/tokenizer.ts";
 import { SteplogError } from "../../schema/errors.ts";

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { checkRowsFit, encodeRow } from "../../dataset/encode.ts";
+import { encodeRow } from "../../dataset/encode.ts";
+import { checkRowsFit } from "../../dataset/fit.ts";
 import { checkDataset, readRows } from "../../dataset/jsonl.ts";
 import { loadTokenizer } from "../../dataset/tokenizer.ts";
 import { SteplogError } from "../../schema/errors.ts";

@@ -1,6 +1,7 @@
 /** Rows that were never meant to be learned: refused at once, by line and field, in few and short words. */
 import { describe, expect, test } from "vitest";
-import { checkRowsFit, encodeRow } from "../../dataset/encode.ts";
+import { encodeRow } from "../../dataset/encode.ts";
+import { checkRowsFit } from "../../dataset/fit.ts";
 import { checkDataset, readRows } from "../../dataset/jsonl.ts";
 import { prepare } from "../../dataset/prepare.ts";
 import { loadTokenizer } from "../../dataset/tokenizer.ts";
@@ -131,7 +132,7 @@ describe("a row far longer than the context", async () => {
   test("and one that just fits is encoded as without a limit", () => {
     const row = { prompt: `${" ".repeat(20_000)}a`, completion: " b" };
     const { length } = encodeRow(tokenizer, row).ids;
-    expect(encodeRow(tokenizer, row, "causal", length)).toStrictEqual(encodeRow(tokenizer, row));
+    expect(encodeRow(tokenizer, row, "causal", { room: length })).toStrictEqual(encodeRow(tokenizer, row));
   });
 });
 

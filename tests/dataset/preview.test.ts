@@ -56,7 +56,9 @@ describe.each(["bytelevel-gpt2", "spm-llama", "bytelevel-qwen2"])("with the toke
     expect(shown).toMatchObject({ line: 1, text: `${row.prompt}${row.completion}`, issues: [] });
     expect(textOf(shown)).toContain("soup was stale.\nIt was");
     expect(scoredOf(shown).trim()).toBe("terrible");
-    expect({ counted, refused, notes }).toStrictEqual({ counted: 1, refused: 0, notes: [] });
+    // SentencePiece's tokenizer puts a space of its own before the completion.
+    const told = kind === "spm-llama" ? [expect.stringMatching(/Write "terrible"\.$/u)] : [];
+    expect({ counted, refused, notes }).toStrictEqual({ counted: 1, refused: 0, notes: told });
     const { length, scored } = shown;
     expect(tokens).toStrictEqual({ total: length, scored, min: length, max: length, mean: length });
     expect(shown.tokens).toHaveLength(length);

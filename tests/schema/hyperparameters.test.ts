@@ -54,6 +54,7 @@ describe("hyperparameters", () => {
     [{ noise: "PINK" }, "noise", 'must be NORMAL or RADEMACHER; it is "PINK"'],
     [{ steps: 1.5 }, "steps", "must be a whole number from 1 to 1000000; it is 1.5"],
     [{ learningRate: "FAST" }, "learningRate", 'must be a number above 0 and up to 10, or AUTO; it is "FAST"'],
+    [{ truncate: "MIDDLE" }, "truncate", 'must be REFUSE, START or END; it is "MIDDLE"'],
     [{ linearProbe: "yes" }, "linearProbe", 'must be true or false; it is "yes"'],
     [{ tensors: ["a", ""] }, "tensors", 'must be at most 64 names of 1 to 200 characters; it is ["a",""]'],
   ])("%j is refused with what is allowed", (given, name, message) => {

@@ -159,7 +159,10 @@ describe("fine-tunes", () => {
       device: null,
       startedAt: null,
       finishedAt: null,
-      events: [{ sequence: 1, type: "QUEUED" }],
+      events: ["QUEUED", "LABEL_WORDS", "ONE_CLASS", "ONE_CLASS", "ROWS_SHARED"].map((type, i) => ({
+        sequence: i + 1,
+        type,
+      })),
       metrics: [],
       chart: [],
       evaluations: [],

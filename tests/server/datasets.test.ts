@@ -113,7 +113,7 @@ describe("previewRows", () => {
       refused: 0,
       issues: [],
       tokens: { total: 6, scored: 3, min: 2, max: 4, mean: 3 },
-      notes: [],
+      notes: [expect.stringMatching(/"e" becomes the tokens "e"; .* Write " e"\.$/u)],
     });
     expect(previewRows.rows[0]?.tokens.map(({ text, scored }) => [text, scored])).toStrictEqual([
       ["a", false],

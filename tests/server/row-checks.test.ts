@@ -54,6 +54,56 @@ test("rows are checked once for each dataset, model and settings that matter", a
   expect(sandbox.checks).toBe(3);
 });
 
+test("a run is told what its rows are like: by an event, also when they were checked before", async () => {
+  const { server, create, checksOf } = await countingServer();
+  const long = { prompt: "x".repeat(90), completion: " yes" };
+  const lines = [long, { prompt: "a", completion: " no" }, long].map((row) => JSON.stringify(row)).join("\n");
+  const input = {
+    dataset: await createDataset(server, "long", lines),
+    validationDataset: await createDataset(server, "same", JSON.stringify({ prompt: "a", completion: " no" })),
+  };
+  const refused = await create(input);
+  expect(refused.errors?.[0]?.message).toMatch(/^2 rows do not fit the model\./u);
+  const cutting = { ...input, hyperparameters: { truncate: "START" } };
+  expect(await checksOf(cutting)).toBe(2);
+  expect(await checksOf(cutting)).toBe(0);
+  const query = "{ fineTunes(first: 2) { nodes { hyperparameters { truncate } events { sequence type message } } } }";
+  const { fineTunes } = await server.ask<{ fineTunes: { nodes: { events: object[] }[] } }>(query);
+  expect(fineTunes.nodes[0]).toMatchObject({
+    hyperparameters: { truncate: "START" },
+    events: [
+      { sequence: 1, type: "QUEUED" },
+      {
+        type: "ROWS_CUT",
+        message:
+          "Training rows: 2 rows are longer than the context and are cut at the start of the prompt, by 60 tokens in all.",
+      },
+      { type: "ROWS_REPEATED", message: expect.stringContaining("line 3 is line 1") as string },
+      {
+        type: "ROWS_SHARED",
+        message: expect.stringMatching(/^Validation rows: 1 row .* line 1 is training line 2/u) as string,
+      },
+    ],
+  });
+  expect(fineTunes.nodes[1]?.events).toStrictEqual(fineTunes.nodes[0]?.events);
+});
+
+test("rows of one class are refused where classes are learned, naming the dataset and the class", async () => {
+  const { server, create } = await countingServer();
+  const dataset = await createDataset(server);
+  const input = { dataset, labelWords: [" good", " bad"] };
+  for (const objective of ["CLASSIFICATION", "ACCURACY"]) {
+    const { errors } = await create({ ...input, hyperparameters: { objective } });
+    expect(errors?.[0]?.extensions).toMatchObject({
+      code: "DATASET_INVALID",
+      issues: [
+        { field: "input.dataset", message: expect.stringContaining('right answer " good" in every row') as string },
+      ],
+    });
+  }
+  expect((await create(input)).errors).toBeUndefined();
+});
+
 test("another gateway knows the results", async () => {
   const { server, checksOf } = await countingServer();
   const dataset = await createDataset(server);

@@ -30,8 +30,8 @@ describe("create", () => {
     const input = await newInput(store);
     const { fineTune, created } = await store.fineTunes.create(input);
     expect(created).toBe(true);
-    // The release before knows no whenDiverged, and refuses what it does not know.
-    const { whenDiverged: _, ...hyperparameters } = input.hyperparameters;
+    // The release before knows no whenDiverged or truncate, and refuses what it does not know.
+    const { whenDiverged: _, truncate: _truncate, ...hyperparameters } = input.hyperparameters;
     expect(fineTune.hyperparameters).toStrictEqual(hyperparameters);
     expect(fineTune).toMatchObject({ ...input, hyperparameters, status: "QUEUED", entries: 0, wanted: "RUN" });
     expect(await store.fineTunes.events(fineTune.id, { after: 0, limit: 10 })).toMatchObject([

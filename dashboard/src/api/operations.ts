@@ -93,6 +93,29 @@ export type FineTunesQuery = {
   }
 };
 
+export type PreviewRowsQueryVariables = Exact<{
+  input: Types.PreviewRowsInput;
+}>;
+
+
+export type PreviewRowsQuery = {
+  readonly previewRows: {
+    readonly counted: number,
+    readonly refused: number,
+    readonly notes: ReadonlyArray<string>,
+    readonly tokens: {
+      readonly min: number,
+      readonly max: number,
+      readonly mean: number
+    },
+    readonly issues: ReadonlyArray<{
+      readonly line: number | null,
+      readonly field: string | null,
+      readonly message: string
+    }>
+  }
+};
+
 export type FineTuneQueryVariables = Exact<{
   id: string;
 }>;
@@ -130,6 +153,7 @@ export type FineTuneQuery = {
       readonly prefixLength: number,
       readonly objective: Types.Objective,
       readonly answerTokens: number,
+      readonly truncate: Types.Truncation,
       readonly steps: number,
       readonly batchSize: number,
       readonly accumulate: number,
@@ -360,6 +384,27 @@ query FineTunes($after: String) {
 }`,
 );
 
+export const previewRows = operation<PreviewRowsQuery, PreviewRowsQueryVariables>(
+  "PreviewRows",
+  `query PreviewRows($input: PreviewRowsInput!) {
+  previewRows(input: $input) {
+    counted
+    refused
+    tokens {
+      min
+      max
+      mean
+    }
+    issues {
+      line
+      field
+      message
+    }
+    notes
+  }
+}`,
+);
+
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
   `fragment Summary on FineTune {
@@ -467,6 +512,7 @@ query FineTune($id: ID!) {
       prefixLength
       objective
       answerTokens
+      truncate
       steps
       batchSize
       accumulate

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { defaultsWith } from "../../../schema/hyperparameter-table.ts";
+import { defaultsWith } from "../../../schema/hyperparameter-defaults.ts";
 import type { CreateFineTuneInput, StoredDataset } from "../../../client/browser.ts";
 import { client } from "../api/client.ts";
 import { createFineTune, type ChoicesQuery } from "../api/operations.ts";
@@ -7,6 +7,7 @@ import { formatCompact, formatCounted } from "../format.ts";
 import { CheckedForm } from "../parts/checked-form.tsx";
 import { Field } from "../parts/field.tsx";
 import { asFailure, type Failure } from "../parts/problem.tsx";
+import { RowsPreview } from "../parts/rows-preview.tsx";
 import { HyperparameterField, hyperparametersFor, hyperparametersIn } from "../parts/hyperparameters.tsx";
 import { navigate, runPath } from "../route.ts";
 
@@ -26,6 +27,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
   /** Other settings have other defaults and fields with another method or estimator. */
   const [chosen, setChosen] = useState<Readonly<Record<string, string>>>({});
   const details = useRef<HTMLDetailsElement>(null);
+  const fields = useRef<HTMLDivElement>(null);
   const defaults = defaultsWith(chosen);
   const key = useIdempotencyKey();
 
@@ -68,7 +70,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
           </button>
         }
       >
-        <div class="grid">
+        <div class="grid" ref={fields}>
           <Field label="Name" name="name">
             {(shared) => <input {...shared} required maxLength={200} />}
           </Field>
@@ -112,6 +114,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
         <Field label="Label words for accuracy, one per line, with leading spaces (optional)" name="labelWords">
           {(shared) => <textarea {...shared} rows={2} spellcheck={false} placeholder={" great\n terrible"} />}
         </Field>
+        <RowsPreview read={() => (dataset === "" ? null : formAround(fields.current))} />
         <label class="check">
           <input name="keepWeights" type="checkbox" />
           Store the weights at the end (otherwise they are rebuilt from the log on request)
@@ -132,6 +135,11 @@ export function FineTuneForm({ choices, stored }: FormProps) {
       </CheckedForm>
     </section>
   );
+}
+
+function formAround(element: HTMLElement | null): CreateFineTuneInput | null {
+  const form = element?.closest("form");
+  return form ? readForm(new FormData(form)) : null;
 }
 
 interface SelectProps {

@@ -1,6 +1,7 @@
 /** One fine-tune: progress, loss chart, evaluations, checkpoints, settings and events. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { rowNoteTypes } from "../../../schema/row-findings.ts";
 import { client } from "../api/client.ts";
 import { cancelFineTune } from "../api/operations.ts";
 import {
@@ -29,7 +30,7 @@ import { Evaluations } from "./evaluations.tsx";
 import { useRun, type Run, type RunEvent, type RunState } from "./run-state.ts";
 
 /** Events that are about the run as a whole. */
-const noticeTypes = new Set(["HARDLY_MOVED", "DIVERGED", "OVERFITTED"]);
+const noticeTypes = new Set<string>(["HARDLY_MOVED", "DIVERGED", "OVERFITTED", ...rowNoteTypes]);
 
 export function RunPage({ id }: { id: string }) {
   const [state, change] = useRun(id);

@@ -5,10 +5,13 @@ import type { Preview, PreviewRow, PreviewToken } from "../../../dataset/preview
 import { SteplogError } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
 import type { BaseModel } from "../../../schema/tables.ts";
+import { counted } from "../../../schema/units.ts";
 import type { Context } from "../../context.ts";
+import { invalidArgument } from "../../errors.ts";
 import { previewForModel } from "../../row-preview.ts";
 import { builder, queryCost } from "../builder.ts";
 import { IssueRef } from "../fine-tune/error.ts";
+import { Truncation } from "../fine-tune/hyperparameters.ts";
 import { notFound, requireBaseModel, requireCheckpoint, requireDataset } from "../lookup.ts";
 import { CheckpointRef, DatasetRef } from "../nodes.ts";
 import { inline } from "./dataset.ts";
@@ -47,6 +50,9 @@ const RowRef = builder.objectRef<PreviewRow>("PreviewRow").implement({
     }),
     length: t.exposeInt("length", { description: "Number of its tokens; 0 if it cannot be encoded." }),
     scored: t.exposeInt("scored", { description: "Number of its tokens that are scored." }),
+    cutTokens: t.exposeInt("cutTokens", {
+      description: "Number of tokens by which its prompt is cut, so that it fits; 0 if it is not.",
+    }),
     issues: t.field({
       type: [IssueRef],
       description: "Why it is refused. Empty for a row that fits.",
@@ -76,7 +82,20 @@ const PreviewRef = builder.objectRef<Preview>("RowsPreview").implement({
     refused: t.exposeInt("refused", { description: "How many of these are refused." }),
     issues: t.field({ type: [IssueRef], description: "The first reasons.", resolve: ({ issues }) => issues }),
     tokens: t.field({ type: CountsRef, description: "Numbers of tokens.", resolve: ({ tokens }) => tokens }),
-    notes: t.exposeStringList("notes", { description: "What the rows will not teach, such as when to stop." }),
+    cutRows: t.int({
+      description: "How many of the rows that fit have a cut prompt.",
+      resolve: ({ cuts }) => cuts.rows,
+    }),
+    cutTokens: t.field({
+      type: "SafeInt",
+      description: "Number of tokens that are left out of these prompts.",
+      resolve: ({ cuts }) => cuts.tokens,
+    }),
+    notes: t.exposeStringList("notes", {
+      description:
+        "What is to be known of the rows, in words: cut prompts, answers with odd spaces, rows that repeat or contradict others, " +
+        "or that no row teaches when to stop.",
+    }),
   }),
 });
 
@@ -101,6 +120,12 @@ const PreviewRowsInput = builder.inputType("PreviewRowsInput", {
       description: "As in createFineTune.",
       validate: z.array(z.string().min(1).max(limits.nameLength)).max(limits.labelWords).nullish(),
     }),
+    truncate: t.field({ type: Truncation, description: "As in createFineTune. Default: REFUSE." }),
+    prefixLength: t.int({
+      defaultValue: 0,
+      description: "Tokens of the context that a prefix takes. Default: 0.",
+      validate: z.int().min(0).max(limits.prefixLength).nullish(),
+    }),
   }),
 });
 
@@ -114,7 +139,12 @@ builder.queryField("previewRows", (t) =>
     args: { input: t.arg({ type: PreviewRowsInput, required: true, description: "What to preview." }) },
     resolve: async (_root, { input }, context) => {
       const model = await modelOf(context, input);
-      const settings = { labelWords: input.labelWords ?? [], show: input.rows ?? defaultShown };
+      const settings = {
+        labelWords: input.labelWords ?? [],
+        show: input.rows ?? defaultShown,
+        truncate: input.truncate ?? "REFUSE",
+        taken: roomFor(input.prefixLength ?? 0, model),
+      };
       const preparation = input.prepare ? preparationOf(input.prepare) : null;
       const { jsonl, dataset: named } = input;
       if (jsonl != null && !named) {
@@ -135,6 +165,13 @@ builder.queryField("previewRows", (t) =>
 );
 
 type Input = typeof PreviewRowsInput.$inferInput;
+
+/** @throws INVALID_ARGUMENT for a prefix that leaves no room */
+function roomFor(prefixLength: number, { contextLength }: BaseModel): number {
+  if (prefixLength < contextLength) return prefixLength;
+  const message = `leaves no room in the model's context of ${counted(contextLength, "token")}`;
+  throw invalidArgument([{ path: ["prefixLength"], message }], ["input"]);
+}
 
 /** The base model: a checkpoint's tokenizer and chat template are those of its base. */
 async function modelOf({ store }: Context, { baseModel, checkpoint }: Input): Promise<BaseModel> {

@@ -19,8 +19,8 @@ builder.mutationField("createFineTune", (t) =>
       invariant(isComplete(run), "the first refusal ends it");
       // A repeated request finds its run, whose rows were checked.
       const repeated = input.idempotencyKey != null && (await store.fineTunes.hasKey(input.idempotencyKey));
-      if (!repeated) await checkAllRows(context, run, stopAtFirst);
-      return store.fineTunes.create(newFineTune(input, run));
+      const notes = repeated ? [] : await checkAllRows(context, run, stopAtFirst);
+      return store.fineTunes.create({ ...newFineTune(input, run), notes });
     },
   }),
 );

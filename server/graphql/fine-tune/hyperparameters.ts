@@ -1,6 +1,6 @@
 /** Hyperparameters in the API: types, ranges, defaults and descriptions come from schema/hyperparameter-table.ts. */
+import { defaultInWords } from "../../../schema/hyperparameter-defaults.ts";
 import {
-  defaultInWords,
   hyperparameterEntries,
   type HyperparameterName,
   type hyperparameterTable,
@@ -26,6 +26,9 @@ function enumOf<One extends ChoiceSetting>({ enum: name, enumMeaning, values }: 
 
 /** Also what workers report that they support. */
 export const Precision = enums.get("precision") as ReturnType<typeof enumOf<(typeof hyperparameterTable)["precision"]>>;
+
+/** Also what a preview of rows takes. */
+export const Truncation = enums.get("truncate") as ReturnType<typeof enumOf<(typeof hyperparameterTable)["truncate"]>>;
 
 /** The type of a hyperparameter in the API, both where it is given and where it is read. */
 function typeOf(name: HyperparameterName, one: Setting) {

@@ -3,17 +3,20 @@
  * check is made by an `Attempt`.
  */
 import { encodeGlobalID } from "@pothos/plugin-relay";
-import { needsOf } from "../../../dataset/encode.ts";
+import { needsOf } from "../../../dataset/fit.ts";
+import { quote } from "../../../dataset/issues.ts";
+import { SteplogError } from "../../../schema/errors.ts";
 import type { Hyperparameters } from "../../../schema/hyperparameters.ts";
 import { conflictingHyperparameters, contextTaken } from "../../../schema/hyperparameters.ts";
 import { modelKindOf } from "../../../schema/model-kind.ts";
 import { type PartNames, unmatchedLayers, unmatchedTensors } from "../../../schema/name-patterns.ts";
 import type { BaseModel, Dataset } from "../../../schema/tables.ts";
 import { counted } from "../../../schema/units.ts";
-import type { NewFineTune, Store } from "../../../store/store.ts";
+import type { NewFineTune, RunNote, Store } from "../../../store/store.ts";
 import type { Context } from "../../context.ts";
 import { invalidArgument } from "../../errors.ts";
-import { checkRowsFitModel } from "../../row-checks.ts";
+import type { RowSettings } from "../../row-checks.ts";
+import { checkRowsFitModel, compareWithTraining } from "../../row-checks.ts";
 import { requireBaseModel, requireDataset } from "../lookup.ts";
 import type { NewRunInput } from "./create-fine-tune-input.ts";
 import type { Parent } from "./fork.ts";
@@ -151,21 +154,48 @@ function unmatchedPatterns({ method, tensors, loraTargets }: Hyperparameters, na
   );
 }
 
-/** Whether every row fits the base model. @throws DATASET_INVALID, MODEL_INVALID, unless `attempt` collects them */
-export async function checkAllRows(
-  context: Context,
-  { baseModel, hyperparameters, datasets, labelWords }: CheckedRun,
-  attempt: Attempt,
-): Promise<void> {
-  const taken = contextTaken(hyperparameters);
+const roles = { dataset: "Training", validationDataset: "Validation", testDataset: "Test" } as const;
+
+/**
+ * Whether every row fits the base model, and classes are learned from more than one; what else there is to say of the rows.
+ * @throws DATASET_INVALID, MODEL_INVALID, unless `attempt` collects them
+ */
+export async function checkAllRows(context: Context, run: CheckedRun, attempt: Attempt): Promise<RunNote[]> {
+  const { truncate, objective } = run.hyperparameters;
+  const taken = contextTaken(run.hyperparameters);
+  const notes: RunNote[] = [];
   for (const use of uses) {
-    const dataset = datasets[use];
-    const needs = use === "dataset" ? needsOf(hyperparameters.objective) : null;
-    if (dataset) {
-      const rows = { labelWords, needs, taken };
-      await attempt(() => checkRowsFitModel(context, baseModel, dataset, rows), `input.${use}`);
+    const needs = use === "dataset" ? needsOf(objective) : null;
+    const settings = { labelWords: run.labelWords, needs, taken, truncate };
+    const found = (await attempt(() => checkRowsOf(context, run, use, settings), `input.${use}`)) ?? [];
+    for (const { type, message } of found) {
+      // Label words are the same for all rows.
+      const known = type === "LABEL_WORDS" && notes.some((note) => note.message.endsWith(`: ${message}`));
+      if (!known) notes.push({ type, message: `${roles[use]} rows: ${message}` });
     }
   }
+  return notes;
+}
+
+async function checkRowsOf(
+  context: Context,
+  { baseModel, hyperparameters, datasets }: CheckedRun,
+  use: Use,
+  settings: RowSettings,
+): Promise<readonly RunNote[]> {
+  const dataset = datasets[use];
+  if (!dataset) return [];
+  const { notes, oneClass } = await checkRowsFitModel(context, baseModel, dataset, settings);
+  if (settings.needs === "candidates" && oneClass !== null) throw refusedClass(oneClass, hyperparameters);
+  return use === "dataset" ? notes : [...notes, ...(await compareWithTraining(context, datasets.dataset, dataset))];
+}
+
+function refusedClass(answer: string, { objective }: Hyperparameters): SteplogError {
+  const message = `has the right answer ${quote(answer)} in every row, which leaves nothing to tell apart`;
+  const advice = `${objective} needs rows of two or more classes; give such rows, or use the objective LOSS`;
+  return new SteplogError("DATASET_INVALID", `The training dataset ${message}. ${advice}.`, [
+    { field: "input.dataset", message: `${message}. ${advice}` },
+  ]);
 }
 
 function datasetId(id: string): string {

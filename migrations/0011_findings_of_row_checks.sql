@@ -1,0 +1,1 @@
+ALTER TABLE "row_checks" ADD COLUMN "findings" jsonb;
