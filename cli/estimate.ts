@@ -1,6 +1,6 @@
 /** What a fine-tune would take, for people or as JSON. What would be refused sets the exit code. */
 import type { FineTuneEstimate } from "../client/index.ts";
-import { counted, formatBytes } from "../schema/units.ts";
+import { counted, formatBytes, formatDuration } from "../schema/units.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { reportFailure } from "./exit.ts";
 import { print, printJson, printTable } from "./output.ts";
@@ -30,7 +30,7 @@ function printForPeople(estimate: FineTuneEstimate, datasets: Readonly<Record<st
   if (memoryBytes === null) return;
   print(`Memory: ${formatBytes(memoryBytes)} at least.`);
   if (workers.length === 0) print("No worker is running.");
-  else printTable(["WORKER", "MEMORY", "TRAINS IT"], workers.map(workerRow));
+  else printTable(["WORKER", "MEMORY", "TRAINS IT IN"], workers.map(workerRow));
 }
 
 type Counts = NonNullable<FineTuneEstimate["counts"]>;
@@ -57,7 +57,14 @@ function passesOf({ passes, tokens }: Counts["steps"]): string {
   return `${counted(passes, "forward pass", "forward passes")} over ${counted(tokens, "token")}`;
 }
 
-function workerRow({ worker, lacks }: FineTuneEstimate["workers"][number]): string[] {
-  const lacking = lacks.length === 0 ? "yes" : `no: it lacks ${lacks.join(", ")}`;
-  return [worker.name, formatBytes(worker.memoryBytes), lacking];
+function workerRow({ worker, lacks, seconds, unmeasured }: FineTuneEstimate["workers"][number]): string[] {
+  const cannot = lacks.length === 0 ? null : `cannot: it lacks ${lacks.join(", ")}`;
+  const time = seconds && `${formatDuration(seconds.total)}${partsOf(seconds)}`;
+  return [worker.name, formatBytes(worker.memoryBytes), cannot ?? time ?? `unknown: ${unmeasured ?? "not counted"}`];
+}
+
+function partsOf({ start, steps, evaluations }: NonNullable<FineTuneEstimate["workers"][number]["seconds"]>): string {
+  const parts = { start, steps, evaluations };
+  const shown = Object.entries(parts).filter(([, seconds]) => seconds >= 1);
+  return shown.length < 2 ? "" : ` (${shown.map(([name, some]) => `${name} ${formatDuration(some)}`).join(", ")})`;
 }

@@ -107,11 +107,15 @@ export class Client {
   }
 
   /**
-   * What a fine-tune would take, and everything for which it would be refused (`errors`). Creates nothing.
+   * What a fine-tune would take, and everything for which it would be refused (`errors`). Creates nothing. Idle workers have
+   * `waitSeconds` (20 when left out, at most 60) to measure how long it would take with them; 0 asks none.
    * @throws SteplogError UNAUTHENTICATED, UNAVAILABLE; INVALID_ARGUMENT for input that cannot be read at all
    */
-  async estimateFineTune(input: CreateFineTuneInput): Promise<FineTuneEstimate> {
-    return (await this.query(operations.estimateFineTune, { input })).estimateFineTune;
+  async estimateFineTune(
+    input: CreateFineTuneInput,
+    options: { readonly waitSeconds?: number } = {},
+  ): Promise<FineTuneEstimate> {
+    return (await this.query(operations.estimateFineTune, { input, ...options })).estimateFineTune;
   }
 
   /** The fine-tune as it is now. @throws SteplogError NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE */

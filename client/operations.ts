@@ -108,6 +108,7 @@ export type CheckpointQuery = {
 
 export type EstimateFineTuneQueryVariables = Exact<{
   input: Types.CreateFineTuneInput;
+  waitSeconds?: number | null | undefined;
 }>;
 
 
@@ -153,11 +154,18 @@ export type EstimateFineTuneQuery = {
     } | null,
     readonly workers: ReadonlyArray<{
       readonly lacks: ReadonlyArray<string>,
+      readonly unmeasured: string | null,
       readonly worker: {
         readonly name: string,
         readonly device: string,
         readonly memoryBytes: number
-      }
+      },
+      readonly seconds: {
+        readonly total: number,
+        readonly start: number,
+        readonly steps: number,
+        readonly evaluations: number
+      } | null
     }>
   }
 };
@@ -390,8 +398,8 @@ query Checkpoint($id: ID!) {
 
 export const estimateFineTune = operation<EstimateFineTuneQuery, EstimateFineTuneQueryVariables>(
   "EstimateFineTune",
-  `query EstimateFineTune($input: CreateFineTuneInput!) {
-  estimateFineTune(input: $input) {
+  `query EstimateFineTune($input: CreateFineTuneInput!, $waitSeconds: Int) {
+  estimateFineTune(input: $input, waitSeconds: $waitSeconds) {
     errors {
       code
       message
@@ -443,6 +451,13 @@ export const estimateFineTune = operation<EstimateFineTuneQuery, EstimateFineTun
         memoryBytes
       }
       lacks
+      seconds {
+        total
+        start
+        steps
+        evaluations
+      }
+      unmeasured
     }
   }
 }

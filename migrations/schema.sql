@@ -179,6 +179,14 @@ create table row_checks (
   constraint row_checks_pkey PRIMARY KEY (key)
 );
 
+create table run_speeds (
+  key text not null,
+  place text not null,
+  speeds jsonb not null,
+  measured_at timestamp with time zone not null default now(),
+  constraint run_speeds_key_place_pk PRIMARY KEY (key, place)
+);
+
 create table step_metrics (
   fine_tune_id uuid not null,
   step integer not null,

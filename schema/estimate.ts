@@ -2,6 +2,8 @@
  * What a run will do and take, known before it starts, in the words of gateway and worker. What is counted follows from
  * the rows and the settings (engine/estimate/count.ts); seconds are measured by each worker (engine/estimate/measure.ts).
  */
+import { z } from "zod";
+import { hyperparametersSchema } from "./hyperparameters.ts";
 import type { Hyperparameters } from "./hyperparameters.ts";
 import type { EvaluationKind } from "./states.ts";
 
@@ -58,4 +60,53 @@ export interface RunCounts {
   readonly exact: boolean;
   /** Why they are not, for people; null if they are. */
   readonly why: string | null;
+}
+
+/** How fast a worker trains, in seconds. Tokens are those of RunCounts. */
+export interface RunSpeeds {
+  /** From the claim to the first pass: rows, model and what the first pass takes longer than later ones. */
+  readonly start: number;
+  /** A token of a step, its update included. */
+  readonly stepToken: number;
+  /** A token of each kind of evaluation that the run has. */
+  readonly evaluationToken: Readonly<Partial<Record<EvaluationKind, number>>>;
+  readonly checkpoint: number;
+}
+
+/** What a job of kind MEASURE is about. It has texts of the user, and is deleted with the job. */
+export const measurementSchema = z.object({
+  key: z.string(),
+  baseModelId: z.string(),
+  /** SHA-256 of the datasets' rows. */
+  training: z.string(),
+  validation: z.string().nullable(),
+  test: z.string().nullable(),
+  labelWords: z.array(z.string()),
+  calibrationPrompt: z.string().nullable(),
+  hyperparameters: hyperparametersSchema,
+});
+
+export type Measurement = z.output<typeof measurementSchema>;
+
+/** Where a speed was measured: workers that are started again on a machine, with the same device, are as fast. */
+export function placeOf({ name, device }: { readonly name: string; readonly device: string }): string {
+  return `${name.replace(/-\d+$/u, "")} ${device}`;
+}
+
+/** The seconds of a run at these speeds. */
+export interface RunSeconds {
+  readonly start: number;
+  readonly steps: number;
+  readonly evaluations: number;
+  readonly total: number;
+}
+
+export function secondsOf(counts: RunCounts, speeds: RunSpeeds): RunSeconds {
+  const steps = (counts.steps.tokens + counts.probes.tokens) * speeds.stepToken;
+  const evaluations = counts.evaluations.reduce(
+    (sum, { kind, tokens }) => sum + tokens * (speeds.evaluationToken[kind] ?? 0),
+    0,
+  );
+  const { start } = speeds;
+  return { start, steps, evaluations, total: start + steps + evaluations + counts.checkpoints * speeds.checkpoint };
 }

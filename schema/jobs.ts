@@ -4,8 +4,11 @@
  */
 import type { PrecisionKind } from "./hyperparameters.ts";
 
-/** FINE_TUNE trains a run (its subject); MATERIALISE rebuilds the weights of a checkpoint (its subject). */
-export const jobKinds = ["FINE_TUNE", "MATERIALISE"] as const;
+/**
+ * FINE_TUNE trains a run (its subject); MATERIALISE rebuilds the weights of a checkpoint (its subject); MEASURE measures how
+ * fast one worker would train a run that does not exist (its subject is what is measured, and where).
+ */
+export const jobKinds = ["FINE_TUNE", "MATERIALISE", "MEASURE"] as const;
 export type JobKind = (typeof jobKinds)[number];
 
 /** A model by the name of its folder and its base hash (docs/STEP_LOG.md). */
@@ -21,9 +24,11 @@ export interface Needs {
   readonly precisions?: readonly PrecisionKind[];
   /** A lower bound: with less memory the job cannot run. */
   readonly memoryBytes?: number;
+  /** Names of the worker that the job is for, one at most. */
+  readonly workers?: readonly string[];
 }
 
-/** What a worker can do. */
-export interface Capabilities extends Required<Needs> {
+/** What a worker can do. Its name comes with the claim. */
+export interface Capabilities extends Required<Omit<Needs, "workers">> {
   readonly kinds: readonly JobKind[];
 }

@@ -69,6 +69,10 @@ export const forgetWorkerMs = 3_600_000;
 export const scanModelsMs = 10_000;
 /** A found model that no worker has seen for this long is gone. */
 export const forgetFoundMs = 3 * scanModelsMs;
+/** How long estimateFineTune waits for workers to measure, in seconds: unless told, and at most. */
+export const measureWait = { usualS: 20, mostS: 60 } as const;
+/** A measurement that no worker has begun is forgotten after this time, should whoever asked have died. */
+export const forgetMeasureMs = 2 * 60_000;
 /** How long a measured step may wait before it is written to the store, and so acknowledged. */
 export const appendMs = 100;
 /** Consecutive steps with a loss that is not finite before the run fails. */

@@ -22,6 +22,7 @@ import {
   uuid,
 } from "drizzle-orm/pg-core";
 import type { InputIssue } from "./errors.ts";
+import type { RunSpeeds } from "./estimate.ts";
 import type { Hyperparameters, PrecisionKind } from "./hyperparameters.ts";
 import type { JobKind, NamedModel, Needs } from "./jobs.ts";
 import type { RowFindings } from "./row-findings.ts";
@@ -112,6 +113,20 @@ export const rowChecks = pgTable("row_checks", {
   findings: jsonb("findings").$type<RowFindings>(),
   checkedAt: instant("checked_at").notNull().defaultNow(),
 });
+
+/** How fast workers would train, so that nobody measures it twice. */
+export const runSpeeds = pgTable(
+  "run_speeds",
+  {
+    /** SHA-256 of everything that the speed depends on but for the worker, 64 hex digits. */
+    key: text("key").notNull(),
+    /** The machine and the device (placeOf of schema/estimate.ts). */
+    place: text("place").notNull(),
+    speeds: jsonb("speeds").$type<RunSpeeds>().notNull(),
+    measuredAt: instant("measured_at").notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.key, t.place] })],
+);
 
 export interface RowsProblem {
   readonly message: string;

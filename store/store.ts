@@ -25,6 +25,7 @@ import { type Queue, queueOf } from "./queue/jobs.ts";
 import type { Lease } from "./queue/leases.ts";
 import { type Workers, workersOf } from "./queue/workers.ts";
 import { type RowChecks, rowChecksOf } from "./row-checks.ts";
+import { type Speeds, measureJobs, speedsOf } from "./speeds.ts";
 import { type Appends, appendsOf } from "./runs/appends.ts";
 import { type Checkpoints, checkpointsOf } from "./runs/checkpoints.ts";
 import { type FineTunes, fineTunesOf } from "./runs/fine-tunes.ts";
@@ -70,6 +71,7 @@ export interface Store extends Queue, Appends, Records, Weights {
   readonly foundModels: FoundModels;
   readonly datasets: Datasets;
   readonly rowChecks: RowChecks;
+  readonly speeds: Speeds;
   readonly fineTunes: FineTunes;
   readonly checkpoints: Checkpoints;
   readonly workers: Workers;
@@ -104,11 +106,16 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
     foundModels: translated(foundModelsOf(database)),
     datasets: translated(datasetsOf(database)),
     rowChecks: translated(rowChecksOf(database)),
+    speeds: translated(speedsOf(database)),
     fineTunes: translated(fineTunesOf(database)),
     checkpoints: translated(checkpointsOf(database)),
     workers: translated(workersOf(database)),
     feed: feedOf(database, notifications),
-    ...queueOf(database, notifications, { FINE_TUNE: fineTuneJobs, MATERIALISE: materialiseJobs }),
+    ...queueOf(database, notifications, {
+      FINE_TUNE: fineTuneJobs,
+      MATERIALISE: materialiseJobs,
+      MEASURE: measureJobs,
+    }),
     ...appendsOf(database),
     ...recordsOf(database, log),
     ...weightsOf(database),

@@ -125,7 +125,7 @@ class Answers {
 }
 
 function isLast(message: EngineMessage): boolean {
-  return ["done", "materialised", "stopped", "failed"].includes(message.type);
+  return ["done", "materialised", "measured", "stopped", "failed"].includes(message.type);
 }
 
 function crashed(reason: Error | "exit"): SteplogError {

@@ -11,9 +11,9 @@ const orNone = <T>(value: T | null | undefined, text: (value: T) => string) =>
   value === null || value === undefined ? none : text(value);
 
 export const formatInteger = (value: number) => number.format(value);
-/** "1 row", "1,024 rows". */
-export const formatCounted = (value: number, noun: string) =>
-  `${number.format(value)} ${noun}${value === 1 ? "" : "s"}`;
+/** "1 row", "1,024 rows"; `many` for nouns whose plural has no mere s. */
+export const formatCounted = (value: number, noun: string, many = `${noun}s`) =>
+  `${number.format(value)} ${value === 1 ? noun : many}`;
 export const formatCompact = (value: number) => compact.format(value);
 export const formatShare = (value: number | null | undefined) => orNone(value, (share) => percent.format(share));
 export const formatLoss = (value: number | null | undefined) => orNone(value, (loss) => loss.toFixed(4));

@@ -7,6 +7,7 @@ import type { Tokenizer } from "../../dataset/tokenizer.ts";
 import type { Passes, PlannedEvaluation, PlannedRun, RunCounts } from "../../schema/estimate.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { contextTaken } from "../../schema/hyperparameters.ts";
+import type { EvaluationKind } from "../../schema/states.ts";
 import { ruleSeed } from "../../schema/step-log.ts";
 import { counted } from "../../schema/units.ts";
 import { bytesPerElement, elementCount } from "../devices/device.ts";
@@ -16,7 +17,8 @@ import type { ForwardModel } from "../model/model.ts";
 import { trainableTensors } from "../model/trainable.ts";
 import type { EvaluationSet } from "../objective/evaluate.ts";
 import { evaluate } from "../objective/evaluate.ts";
-import { probeFeatures } from "../objective/linear-probe.ts";
+import type { Probe, ProbeRows } from "../objective/linear-probe.ts";
+import { linearProbe, probeFeatures } from "../objective/linear-probe.ts";
 import type { Objective } from "../objective/objective.ts";
 import type { RunData } from "../train/data.ts";
 import { readData } from "../train/data.ts";
@@ -37,14 +39,7 @@ export async function countRun(run: PlannedRun, { progress }: Progress): Promise
   const folder = await openModelFolder(run.modelPath, progress);
   const data = await readData(run, folder, { now: progress }, { begin: progress, end: progress });
   const { hyperparameters } = run;
-  const answers = hyperparameters.answerTokens > 0 ? await answersOf(folder) : ([0, 0] as const);
-  const taken = contextTaken(hyperparameters);
-  const count = async (measure: (model: ForwardModel) => Promise<unknown>): Promise<Passes> => {
-    const counter = new PassCounter();
-    await measure(countingModel(folder, { counter, taken, answers }));
-    progress();
-    return { passes: counter.passes, tokens: counter.tokens };
-  };
+  const count = await counterOf(folder, hyperparameters, progress);
   const settings = { ...settingsOf({ hyperparameters, fork: null }), learningRate: 1 };
   const auto = hyperparameters.learningRate === "AUTO";
   const probes = await count(async (model) => auto && (await pickLearningRate(model, data.objective, settings)));
@@ -65,7 +60,23 @@ export async function countRun(run: PlannedRun, { progress }: Progress): Promise
   };
 }
 
-type Count = (measure: (model: ForwardModel) => Promise<unknown>) => Promise<Passes>;
+/** The passes of what is measured with a model that only counts. */
+export type Count = (measure: (model: ForwardModel) => Promise<unknown>) => Promise<Passes>;
+
+export async function counterOf(
+  folder: ModelFolder,
+  hyperparameters: Hyperparameters,
+  progress: () => void = () => {},
+): Promise<Count> {
+  const answers = hyperparameters.answerTokens > 0 ? await answersOf(folder) : ([0, 0] as const);
+  const taken = contextTaken(hyperparameters);
+  return async (measure) => {
+    const counter = new PassCounter();
+    await measure(countingModel(folder, { counter, taken, answers }));
+    progress();
+    return { passes: counter.passes, tokens: counter.tokens };
+  };
+}
 
 /** Rows that are measured to count, at most: half a second or so. */
 const mostMeasured = 500_000;
@@ -77,7 +88,7 @@ async function countSteps(
   objective: Objective,
   count: Count,
 ): Promise<Passes & { counted: number }> {
-  const { steps, batchSize, accumulate, estimates, estimatesAtEnd, answerTokens, seed } = hyperparameters;
+  const { steps, batchSize, accumulate, estimates, estimatesAtEnd, answerTokens } = hyperparameters;
   const kind = hyperparameters.objective;
   const answers = kind === "F1" || kind === "EXACT_MATCH" ? answerTokens ** 2 : 1;
   const costly = batchSize * accumulate * (Math.max(estimates, estimatesAtEnd) + 1) * answers;
@@ -85,10 +96,7 @@ async function countSteps(
   const total = new PassCounter();
   for (let i = 0; i < some; i++) {
     const t = Math.floor(((i + 0.5) * steps) / some);
-    const seeds = Array.from({ length: estimatesAt(settings, t) }, (_, entry) => ruleSeed(seed, entry));
-    const { passes, tokens } = await count((model) =>
-      estimate(model, objective, batchOf(objective, settings, t), settings, seeds),
-    );
+    const { passes, tokens } = await countStep(settings, objective, t, count);
     total.passes += passes;
     total.tokens += tokens;
   }
@@ -96,39 +104,78 @@ async function countSteps(
   return { passes: Math.round(total.passes * scale), tokens: Math.round(total.tokens * scale), counted: some };
 }
 
-/** As evaluation-schedule.ts and run.ts have it, if the best weights are not those of the start. */
-async function countEvaluations(
-  settings: Hyperparameters,
-  { validation, test, inContext, probe }: RunData,
-  count: Count,
-): Promise<PlannedEvaluation[]> {
-  const measured = async (kind: PlannedEvaluation["kind"], times: number, passes: Promise<Passes>) => {
-    const once = await passes;
-    return [{ kind, times, passes: times * once.passes, tokens: times * once.tokens }];
-  };
-  const set = (kind: PlannedEvaluation["kind"], times: number, rows: EvaluationSet | null) =>
-    rows
-      ? measured(
-          kind,
-          times,
-          count((model) => evaluate(model, withoutTexts(rows))),
-        )
-      : [];
+/** The passes of step t, from 0. */
+export function countStep(settings: MezoSettings, objective: Objective, t: number, count: Count): Promise<Passes> {
+  const seeds = Array.from({ length: estimatesAt(settings, t) }, (_, entry) => ruleSeed(settings.seed, entry));
+  return count((model) => estimate(model, objective, batchOf(objective, settings, t), settings, seeds));
+}
+
+async function countEvaluations(settings: Hyperparameters, data: RunData, count: Count): Promise<PlannedEvaluation[]> {
+  const planned: PlannedEvaluation[] = [];
+  for (const { kind, times, part } of evaluationsOf(settings, data)) {
+    const { passes, tokens } = await count(part(1).count);
+    planned.push({ kind, times, passes: times * passes, tokens: times * tokens });
+  }
+  return planned;
+}
+
+/** An evaluation of a run, or of a share of its rows: with a model, and with one that only counts. */
+interface EvaluationPart {
+  readonly measure: (model: ForwardModel) => Promise<unknown>;
+  readonly count: (model: ForwardModel) => Promise<unknown>;
+}
+
+interface Evaluations {
+  readonly kind: EvaluationKind;
+  readonly times: number;
+  readonly rows: number;
+  readonly part: (share: number) => EvaluationPart;
+}
+
+/** As evaluation-schedule.ts and run.ts have them, if the best weights are not those of the start. */
+export function evaluationsOf(settings: Hyperparameters, data: RunData): Evaluations[] {
+  const { validation, test, inContext, probe } = data;
+  const sets = [
+    ["VALIDATION", 2 + timesWithin(settings, settings.evaluateEvery), validation],
+    ["IN_CONTEXT", 1, inContext],
+    ["TEST", 2, test],
+  ] as const;
   return [
-    ...(await set("VALIDATION", 2 + timesWithin(settings, settings.evaluateEvery), validation)),
-    ...(await set("IN_CONTEXT", 1, inContext)),
-    ...(await set("TEST", 2, test)),
-    ...(probe
-      ? await measured(
-          "LINEAR_PROBE",
-          1,
-          count(async (model) => {
-            await probeFeatures(model, probe.training.rows);
-            await probeFeatures(model, probe.validation.rows);
-          }),
-        )
-      : []),
+    ...sets.flatMap(([kind, times, set]) => (set ? [{ kind, times, ...evaluationOfSet(set) }] : [])),
+    ...(probe ? [{ kind: "LINEAR_PROBE" as const, times: 1, ...evaluationOfProbe(probe) }] : []),
   ];
+}
+
+function evaluationOfSet(set: EvaluationSet): Pick<Evaluations, "rows" | "part"> {
+  const part = (share: number): EvaluationPart => {
+    const some = {
+      ...set,
+      encoded: firstOf(set.encoded, share),
+      choices: firstOf(set.choices, share),
+      questions: firstOf(set.questions, share),
+    };
+    return { measure: (model) => evaluate(model, some), count: (model) => evaluate(model, withoutTexts(some)) };
+  };
+  return { rows: set.encoded.length + set.choices.length, part };
+}
+
+function evaluationOfProbe(probe: Probe): Pick<Evaluations, "rows" | "part"> {
+  const part = (share: number): EvaluationPart => {
+    const rowsOf = ({ rows, classes }: ProbeRows) => ({ rows: firstOf(rows, share), classes: firstOf(classes, share) });
+    const some = { ...probe, training: rowsOf(probe.training), validation: rowsOf(probe.validation) };
+    return {
+      measure: (model) => linearProbe(model, some),
+      async count(model) {
+        await probeFeatures(model, some.training.rows);
+        await probeFeatures(model, some.validation.rows);
+      },
+    };
+  };
+  return { rows: probe.training.rows.length, part };
+}
+
+function firstOf<T>(items: readonly T[], share: number): readonly T[] {
+  return items.slice(0, Math.ceil(items.length * share));
 }
 
 /** Answers that are only counted need not be read. */

@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { parentPort, workerData } from "node:worker_threads";
 import { chooseDevice } from "../devices/choose.ts";
 import { invariant } from "../../schema/errors.ts";
+import { measureRun } from "../estimate/measure.ts";
 import { runFineTune } from "../train/run.ts";
 import { runMaterialise } from "../replay/rebuild.ts";
 import { markingCalls } from "./foreign.ts";
@@ -36,9 +37,10 @@ port.close();
 
 function messages(device: Awaited<ReturnType<typeof chooseDevice>>["device"]): AsyncIterable<EngineMessage> {
   const isStopping = () => stopping;
-  return request.kind === "FINE_TUNE"
-    ? runFineTune(request, device, isStopping, markingCalls(marks))
-    : runMaterialise(request, device, { stopping: isStopping });
+  if (request.kind === "FINE_TUNE") return runFineTune(request, device, isStopping, markingCalls(marks));
+  // The thread's clock starts with it.
+  if (request.kind === "MEASURE") return measureRun(request.run, device, isStopping, markingCalls(marks), 0);
+  return runMaterialise(request, device, { stopping: isStopping });
 }
 
 function tooManyUnhandled(): boolean {

@@ -1,6 +1,7 @@
 /** The messages between worker and engine thread. All of them survive a structured clone. */
 import type { ErrorCode, InputIssue } from "../../schema/errors.ts";
 import { SteplogError, asSteplogError } from "../../schema/errors.ts";
+import type { RunSpeeds } from "../../schema/estimate.ts";
 import type { StepEvaluation } from "../../schema/best-evaluation.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import type { EvaluationKind } from "../../schema/states.ts";
@@ -49,7 +50,14 @@ export interface MaterialiseRequest {
   readonly weightsDir: string;
 }
 
-export type EngineRequest = FineTuneRequest | MaterialiseRequest;
+/** Measures how fast a run would be: one at its start. */
+export interface MeasureRequest {
+  readonly kind: "MEASURE";
+  readonly modelPath: string;
+  readonly run: FineTuneRequest;
+}
+
+export type EngineRequest = FineTuneRequest | MaterialiseRequest | MeasureRequest;
 
 export interface StepMessage {
   readonly type: "step";
@@ -84,6 +92,7 @@ export type EngineMessage =
       readonly files: readonly string[];
     }
   | { readonly type: "materialised"; readonly files: readonly string[] }
+  | { readonly type: "measured"; readonly speeds: RunSpeeds }
   | { readonly type: "stopped" }
   | {
       readonly type: "done";

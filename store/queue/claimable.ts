@@ -16,10 +16,10 @@ export function isDue(worker: string) {
 }
 
 /** The lists of a worker contain those of the job; a list that the worker does not know is one that it lacks. */
-export function fits({ kinds, memoryBytes, ...lists }: Capabilities) {
+export function fits(worker: string, { kinds, memoryBytes, families, models, precisions }: Capabilities) {
   return and(
     inArray(jobs.kind, [...kinds]),
-    sql`${JSON.stringify(lists)}::jsonb @> (${jobs.needs} - 'memoryBytes')`,
+    sql`${JSON.stringify({ families, models, precisions, workers: [worker] })}::jsonb @> (${jobs.needs} - 'memoryBytes')`,
     sql`coalesce((${jobs.needs} ->> 'memoryBytes')::bigint, 0) <= ${memoryBytes}`,
   );
 }

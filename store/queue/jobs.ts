@@ -115,7 +115,7 @@ async function claimFirst(database: Database, { worker, leaseMs, capabilities }:
     database
       .select({ id: jobs.id })
       .from(jobs)
-      .where(and(isFree, isDue(worker), fits(capabilities)))
+      .where(and(isFree, isDue(worker), fits(worker, capabilities)))
       .orderBy(desc(jobs.priority), asc(jobs.id))
       .limit(1)
       .for("update", { skipLocked: true }),

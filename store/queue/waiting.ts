@@ -100,8 +100,14 @@ export function lackedBy(worker: Candidate, kind: JobKind, needs: Needs): string
 }
 
 /** The rules of claimable.ts, one by one. */
-function demandsOf(kind: JobKind, { models = [], families = [], precisions = [], memoryBytes = 0 }: Needs): Demand[] {
+function demandsOf(kind: JobKind, needs: Needs): Demand[] {
+  const { models = [], families = [], precisions = [], memoryBytes = 0, workers: wanted = [] } = needs;
   return [
+    ...wanted.map((name) => ({
+      what: `to be ${name}`,
+      isMet: (worker: Candidate) => worker.name === name,
+      whyNobody: () => `The worker ${name} has gone.`,
+    })),
     {
       what: `jobs of kind ${kind}`,
       isMet: (worker) => worker.kinds.includes(kind),

@@ -3,6 +3,7 @@ import { and, asc, eq, gt, lt, sql } from "drizzle-orm";
 import { forgetWorkerMs, liveMs } from "../../schema/limits.ts";
 import { type Job, type WorkerRow, jobs, workers } from "../../schema/tables.ts";
 import type { Database } from "../postgres/database.ts";
+import { forgetMeasures } from "../speeds.ts";
 
 export type WorkerReport = Omit<WorkerRow, "startedAt" | "lastSeenAt">;
 
@@ -28,6 +29,7 @@ export function workersOf(database: Database): Workers {
       const seen = { ...worker, lastSeenAt: sql`clock_timestamp()` };
       await database.insert(workers).values(seen).onConflictDoUpdate({ target: workers.id, set: seen });
       await database.delete(workers).where(lt(workers.lastSeenAt, ago(forgetWorkerMs)));
+      await forgetMeasures(database);
     },
     async remove(id) {
       await database.delete(workers).where(eq(workers.id, id));

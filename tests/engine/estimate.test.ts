@@ -5,8 +5,10 @@ import { expect, test } from "vitest";
 import type { Device, Pass, Perturbation, Precision } from "../../engine/devices/device.ts";
 import { sidesOf } from "../../engine/devices/device.ts";
 import { countRun } from "../../engine/estimate/count.ts";
+import { measureRun } from "../../engine/estimate/measure.ts";
 import { PassCounter } from "../../engine/estimate/counting-model.ts";
 import type { EngineMessage, FineTuneRequest } from "../../engine/thread/messages.ts";
+import { unwatchedCalls } from "../../engine/thread/foreign.ts";
 import { runFineTune } from "../../engine/train/run.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { scratch } from "../support/models.ts";
@@ -142,4 +144,29 @@ test("a long run is counted on some of its steps, and nearly right", async () =>
   expect(Math.abs(counted.steps.passes / 12_000_000 - 1)).toBeLessThan(0.01);
   const aRow = counted.training.tokens / counted.training.rows;
   expect(counted.steps.tokens / (12_000_000 * 64 * aRow)).toBeGreaterThan(0.9);
+});
+
+test("speeds are those of the run's own steps and rows; asked to stop, it says so", async () => {
+  const request = await requestOf(
+    { ...usual, estimator: "FZOO", estimates: 2, estimatesAtEnd: 3, inContextRows: 2, linearProbe: true },
+    { datasetPath: await rowsOf("train.jsonl", 7), validationPath: await rowsOf("validation.jsonl", 5) },
+  );
+  const measured = async (stopping: () => boolean) => {
+    const messages: EngineMessage[] = [];
+    const budget = { steps: 0.05, evaluation: 0 };
+    for await (const message of measureRun(request, device, stopping, unwatchedCalls, performance.now(), budget))
+      messages.push(message);
+    return messages;
+  };
+  const messages = await measured(() => false);
+  const last = messages.at(-1);
+  if (last?.type !== "measured") throw new Error("a measurement ends with speeds");
+  const { start, stepToken, evaluationToken, checkpoint } = last.speeds;
+  expect(Object.keys(evaluationToken)).toStrictEqual(["VALIDATION", "IN_CONTEXT", "LINEAR_PROBE"]);
+  for (const speed of [start, stepToken, checkpoint, ...Object.values(evaluationToken)]) {
+    expect(speed).toBeGreaterThan(0);
+    expect(speed).toBeLessThan(5);
+  }
+  expect(ofType(messages, "step").length).toBeGreaterThan(1);
+  expect(await measured(() => true)).toStrictEqual([{ type: "stopped" }]);
 });

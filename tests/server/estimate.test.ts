@@ -2,16 +2,18 @@
 import { cp, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import type { RunSeconds } from "../../schema/estimate.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
+import type { Capabilities } from "../../schema/jobs.ts";
 import { jobKinds } from "../../schema/jobs.ts";
-import { claimAny } from "../support/claims.ts";
+import { claimAny, everything } from "../support/claims.ts";
 import type { GraphQLIssue, TestServer } from "./harness.ts";
 import { createDataset, createFineTuneMutation, globalId, modelRow, testServer } from "./harness.ts";
 
 const query = `
-  query ($input: CreateFineTuneInput!) {
-    estimateFineTune(input: $input) {
+  query ($input: CreateFineTuneInput!, $wait: Int) {
+    estimateFineTune(input: $input, waitSeconds: $wait) {
       errors { code message argument issues { line field message } }
       uncounted memoryBytes storedWeightsBytes
       counts {
@@ -19,7 +21,7 @@ const query = `
         steps { passes tokens } probes { passes } evaluations { kind times passes tokens }
         logEntries logBytes checkpoints weightsBytes exact why
       }
-      workers { worker { name memoryBytes } lacks }
+      workers { worker { name memoryBytes } lacks unmeasured seconds { total start steps evaluations } }
     }
   }`;
 
@@ -30,13 +32,22 @@ interface Refusal {
   readonly issues: readonly GraphQLIssue[];
 }
 
+interface Work {
+  readonly tokens: number;
+}
+
 interface Estimate {
   readonly errors: readonly Refusal[];
   readonly uncounted: string | null;
   readonly memoryBytes: number | null;
   readonly storedWeightsBytes: number | null;
-  readonly counts: { weightsBytes: number } | null;
-  readonly workers: readonly { worker: { name: string }; lacks: string[] }[];
+  readonly counts: { readonly weightsBytes: number; readonly steps: Work; readonly evaluations: readonly Work[] } | null;
+  readonly workers: readonly {
+    readonly worker: { readonly name: string };
+    readonly lacks: readonly string[];
+    readonly unmeasured: string | null;
+    readonly seconds: RunSeconds | null;
+  }[];
 }
 
 let server: TestServer;
@@ -50,8 +61,8 @@ beforeAll(async () => {
   await mkdir(join(folder, "models"));
   await cp("demo/base", join(folder, "models", "demo"), { recursive: true });
   server = await testServer({ modelsDir: join(folder, "models") });
-  const demo = { family: "opt", dtype: "F32", parameters: 330_000, bytes: 1_320_000, contextLength: 64 };
-  await server.store.baseModels.register({ ...modelRow("demo"), ...demo });
+  const size = { family: "opt", dtype: "F32", parameters: 330_000, bytes: 1_320_000, contextLength: 64 };
+  await server.store.baseModels.register({ ...modelRow("demo"), ...size });
   const lines = (await readFile("demo/train.jsonl", "utf8")).split("\n").slice(0, 5);
   dataset = await createDataset(server, "five", lines.join("\n"));
   usual = { name: "run", baseModel: "demo", dataset };
@@ -62,21 +73,20 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const estimate = async (input: object): Promise<Estimate> =>
-  (await server.ask<{ estimateFineTune: Estimate }>(query, { input })).estimateFineTune;
+const estimate = async (input: object, wait = 0): Promise<Estimate> =>
+  (await server.ask<{ estimateFineTune: Estimate }>(query, { input, wait })).estimateFineTune;
+
+const demo = { name: "demo", hash: modelRow("demo").hash };
+
+async function report(name: string, can: Partial<Capabilities> = {}): Promise<void> {
+  const id = `00000000-0000-4000-8000-${name.replaceAll(/\D/gu, "").padStart(12, "0")}`;
+  const usually = { kinds: jobKinds, families: ["opt"], precisions: ["FLOAT32" as const], memoryBytes: 1e9 };
+  await server.store.workers.report({ id, name, version: "1", device: "plain", ...usually, models: [demo], ...can });
+}
 
 test("counts, memory and workers come without a run, a job or anything else that stays", async () => {
-  const worker = {
-    kinds: jobKinds,
-    families: ["opt"],
-    precisions: ["FLOAT32" as const],
-    version: "1",
-    device: "plain",
-  };
-  const demo = { name: "demo", hash: modelRow("demo").hash };
-  const id = "00000000-0000-4000-8000-00000000000";
-  await server.store.workers.report({ ...worker, id: `${id}1`, name: "able-1", memoryBytes: 1e9, models: [demo] });
-  await server.store.workers.report({ ...worker, id: `${id}2`, name: "poor-2", memoryBytes: 1e6, models: [] });
+  await report("able-1");
+  await report("poor-2", { memoryBytes: 1e6, models: [] });
   const settings = {
     steps: 10,
     batchSize: 5,
@@ -103,8 +113,8 @@ test("counts, memory and workers come without a run, a job or anything else that
       why: null,
     },
     workers: [
-      { worker: { name: "able-1" }, lacks: [] },
-      { worker: { name: "poor-2" }, lacks: ["the base model demo", "1.3 MB of memory"] },
+      { worker: { name: "able-1" }, lacks: [], unmeasured: expect.stringContaining("was not asked") as string },
+      { worker: { name: "poor-2" }, lacks: ["the base model demo", "1.3 MB of memory"], unmeasured: null },
     ],
   });
   expect(seen.storedWeightsBytes).toBe(seen.counts?.weightsBytes);
@@ -168,7 +178,7 @@ test("all that is wrong comes at once, with the argument that wrong rows belong 
 test("a key that another run has is a conflict", async () => {
   const other = { name: "run", baseModel: "bytes", dataset: await createDataset(server), idempotencyKey: "used" };
   const model = await server.store.baseModels.getByName("bytes");
-  await server.store.fineTunes.create({
+  const { fineTune } = await server.store.fineTunes.create({
     ...other,
     baseModelId: model?.id ?? "",
     datasetId: Buffer.from(dataset, "base64").toString().split(":")[1] ?? "",
@@ -178,6 +188,7 @@ test("a key that another run has is a conflict", async () => {
     hyperparameters: hyperparametersSchema.parse({}),
   });
   const { errors } = await estimate({ ...usual, idempotencyKey: "used" });
+  await server.store.fineTunes.cancel(fineTune.id);
   expect(errors).toMatchObject([{ code: "CONFLICT", argument: "input.idempotencyKey" }]);
 });
 
@@ -190,4 +201,47 @@ test("what only the engine finds is refused too, and a model that is not here is
   const missing = await estimate({ ...usual, baseModel: "bytes", dataset: await createDataset(server, "t", tokens) });
   expect(missing).toMatchObject({ errors: [], counts: null, uncounted: expect.stringContaining("bytes") as string });
   expect(missing.memoryBytes).toBe(20_000_000_000);
+});
+
+const byName = ({ workers }: Estimate, name: string) => workers.find(({ worker }) => worker.name === name);
+
+test("idle workers measure, once for all runs that are as fast; then seconds follow from the counts", async () => {
+  for (const { id } of await server.store.workers.list()) await server.store.workers.remove(id);
+  await report("host-7");
+  await report("old-8", { kinds: ["FINE_TUNE", "MATERIALISE"] });
+  const input = { ...usual, validationDataset: dataset, hyperparameters: { steps: 10, learningRate: 1e-4 } };
+  const asked = estimate(input, 20);
+  const job = await vi.waitFor(async () => {
+    const capabilities = await everything(server.store);
+    const claimed = await server.store.claimJob({ worker: "host-7", leaseMs: 60_000, capabilities });
+    if (!claimed) throw new Error("nothing was asked");
+    return claimed;
+  }, 10_000);
+  const speeds = { start: 3, stepToken: 0.001, evaluationToken: { VALIDATION: 0.01 }, checkpoint: 0.5 };
+  await server.store.speeds.finish(job, speeds);
+  const seen = await asked;
+  const steps = (seen.counts?.steps.tokens ?? NaN) / 1000;
+  const evaluations = (seen.counts?.evaluations[0]?.tokens ?? NaN) / 100;
+  expect(byName(seen, "host-7")).toMatchObject({ unmeasured: null, seconds: { start: 3, steps, evaluations } });
+  expect(byName(seen, "host-7")?.seconds?.total).toBeCloseTo(3.5 + steps + evaluations, 9);
+  expect(byName(seen, "old-8")).toMatchObject({ seconds: null, unmeasured: "Its release does not measure." });
+  expect(await claimAny(server.store)).toBeNull();
+
+  const longer = await estimate({ ...input, hyperparameters: { steps: 1000, learningRate: "AUTO", evaluateEvery: 2 } });
+  expect(byName(longer, "host-7")?.seconds?.evaluations).toBeGreaterThan(100 * evaluations);
+  const other = await estimate({ ...input, hyperparameters: { batchSize: 3 } });
+  expect(byName(other, "host-7")).toMatchObject({ seconds: null });
+});
+
+test("a worker that does not answer in time is not asked any longer; one that has a run never is", async () => {
+  const settings = { batchSize: 2 };
+  await report("host-7");
+  const late = await estimate({ ...usual, hyperparameters: settings }, 1);
+  expect(byName(late, "host-7")?.unmeasured).toContain("could not measure");
+  expect(await claimAny(server.store)).toBeNull();
+  await server.ask(createFineTuneMutation, { input: { ...usual, name: "busy" } });
+  await report("host-7");
+  expect(await claimAny(server.store, "host-7")).not.toBeNull();
+  const busy = await estimate({ ...usual, hyperparameters: settings }, 20);
+  expect(byName(busy, "host-7")?.unmeasured).toContain("It has other work");
 });

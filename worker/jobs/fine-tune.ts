@@ -99,7 +99,8 @@ async function record(context: JobContext, recorder: StepRecorder, message: Reco
       await endStopped(context);
       break;
     case "materialised":
-      invariant(false, "training rebuilds nothing");
+    case "measured":
+      invariant(false, "training rebuilds and measures nothing");
   }
 }
 

@@ -244,6 +244,61 @@ export type RegisterBaseModelMutation = {
   }
 };
 
+export type EstimateFineTuneQueryVariables = Exact<{
+  input: Types.CreateFineTuneInput;
+}>;
+
+
+export type EstimateFineTuneQuery = {
+  readonly estimateFineTune: {
+    readonly uncounted: string | null,
+    readonly memoryBytes: number | null,
+    readonly storedWeightsBytes: number | null,
+    readonly errors: ReadonlyArray<{
+      readonly code: Types.ErrorCode,
+      readonly message: string,
+      readonly argument: string | null,
+      readonly issues: ReadonlyArray<{
+        readonly line: number | null,
+        readonly field: string | null,
+        readonly message: string
+      }>
+    }>,
+    readonly counts: {
+      readonly logBytes: number,
+      readonly why: string | null,
+      readonly training: {
+        readonly rows: number,
+        readonly tokens: number,
+        readonly longest: number
+      },
+      readonly steps: {
+        readonly passes: number,
+        readonly tokens: number
+      },
+      readonly probes: {
+        readonly passes: number,
+        readonly tokens: number
+      },
+      readonly evaluations: ReadonlyArray<{
+        readonly passes: number,
+        readonly tokens: number
+      }>
+    } | null,
+    readonly workers: ReadonlyArray<{
+      readonly lacks: ReadonlyArray<string>,
+      readonly unmeasured: string | null,
+      readonly worker: {
+        readonly name: string,
+        readonly memoryBytes: number
+      },
+      readonly seconds: {
+        readonly total: number
+      } | null
+    }>
+  }
+};
+
 export type CreateFineTuneMutationVariables = Exact<{
   input: Types.CreateFineTuneInput;
 }>;
@@ -631,6 +686,59 @@ export const registerBaseModel = operation<RegisterBaseModelMutation, RegisterBa
   registerBaseModel(name: $name) {
     baseModel {
       name
+    }
+  }
+}`,
+);
+
+export const estimateFineTune = operation<EstimateFineTuneQuery, EstimateFineTuneQueryVariables>(
+  "EstimateFineTune",
+  `query EstimateFineTune($input: CreateFineTuneInput!) {
+  estimateFineTune(input: $input) {
+    errors {
+      code
+      message
+      argument
+      issues {
+        line
+        field
+        message
+      }
+    }
+    counts {
+      training {
+        rows
+        tokens
+        longest
+      }
+      steps {
+        passes
+        tokens
+      }
+      probes {
+        passes
+        tokens
+      }
+      evaluations {
+        passes
+        tokens
+      }
+      logBytes
+      why
+    }
+    uncounted
+    memoryBytes
+    storedWeightsBytes
+    workers {
+      worker {
+        name
+        memoryBytes
+      }
+      lacks
+      seconds {
+        total
+      }
+      unmeasured
     }
   }
 }`,

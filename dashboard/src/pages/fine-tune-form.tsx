@@ -2,9 +2,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { defaultsWith } from "../../../schema/hyperparameter-defaults.ts";
 import type { CreateFineTuneInput, StoredDataset } from "../../../client/browser.ts";
 import { client } from "../api/client.ts";
-import { createFineTune, type ChoicesQuery } from "../api/operations.ts";
+import { createFineTune, estimateFineTune } from "../api/operations.ts";
+import type { ChoicesQuery, EstimateFineTuneQuery } from "../api/operations.ts";
 import { formatCompact, formatCounted } from "../format.ts";
 import { CheckedForm } from "../parts/checked-form.tsx";
+import { Estimate, refusalOf } from "../parts/estimate.tsx";
 import { Field } from "../parts/field.tsx";
 import { asFailure, type Failure } from "../parts/problem.tsx";
 import { RowsPreview } from "../parts/rows-preview.tsx";
@@ -20,7 +22,8 @@ interface FormProps {
 export function FineTuneForm({ choices, stored }: FormProps) {
   const { baseModels, datasets } = choices;
   const [failure, setFailure] = useState<Failure | null>(null);
-  const [busy, setBusy] = useState(false);
+  const [busy, setBusy] = useState<"creating" | "estimating" | null>(null);
+  const [estimated, setEstimated] = useState<EstimateFineTuneQuery["estimateFineTune"] | null>(null);
   const [dataset, setDataset] = useState("");
   const [validation, setValidation] = useState("");
   const [test, setTest] = useState("");
@@ -42,18 +45,35 @@ export function FineTuneForm({ choices, stored }: FormProps) {
     event.preventDefault();
     if (!(event.currentTarget instanceof HTMLFormElement)) return;
     const input = readForm(new FormData(event.currentTarget));
-    setBusy(true);
+    setBusy("creating");
     setFailure(null);
     try {
       const answer = await client.query(createFineTune, { input: { ...input, idempotencyKey: key(input) } });
       navigate(runPath(answer.createFineTune.fineTune.id));
     } catch (error) {
       setFailure(asFailure(error));
-      setBusy(false);
+      setBusy(null);
     }
   };
+  const estimate = async (form: HTMLFormElement | null) => {
+    if (!form) return;
+    const { name, dataset: rows, ...input } = readForm(new FormData(form));
+    setBusy("estimating");
+    setFailure(null);
+    setEstimated(null);
+    try {
+      // A name can still come; it changes nothing.
+      const asked = { ...input, name: name || "estimate", dataset: rows || null };
+      const answer = (await client.query(estimateFineTune, { input: asked })).estimateFineTune;
+      setFailure(refusalOf(answer));
+      setEstimated(answer);
+    } catch (error) {
+      setFailure(asFailure(error));
+    }
+    setBusy(null);
+  };
   return (
-    <section class="card">
+    <section class="card" onInput={() => setEstimated(null)}>
       <h2>2. Fine-tune</h2>
       {baseModels.nodes.length === 0 && (
         <p class="problem" role="alert">
@@ -65,9 +85,18 @@ export function FineTuneForm({ choices, stored }: FormProps) {
         failure={failure}
         onSubmit={(event) => void create(event)}
         actions={
-          <button type="submit" class="primary" disabled={busy}>
-            {busy ? "Creating…" : "Create fine-tune"}
-          </button>
+          <>
+            <button type="submit" class="primary" disabled={busy !== null}>
+              {busy === "creating" ? "Creating…" : "Create fine-tune"}
+            </button>
+            <button
+              type="button"
+              disabled={busy !== null}
+              onClick={({ currentTarget }) => void estimate(currentTarget.form)}
+            >
+              {busy === "estimating" ? "Estimating…" : "Estimate"}
+            </button>
+          </>
         }
       >
         <div class="grid" ref={fields}>
@@ -132,6 +161,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
             ))}
           </div>
         </details>
+        {estimated && <Estimate estimate={estimated} />}
       </CheckedForm>
     </section>
   );

@@ -1,6 +1,6 @@
 /** What estimateFineTune answers with. */
 import type { ErrorCode, InputIssue } from "../../../schema/errors.ts";
-import type { Passes, PlannedEvaluation, RowTokens, RunCounts } from "../../../schema/estimate.ts";
+import type { Passes, PlannedEvaluation, RowTokens, RunCounts, RunSeconds } from "../../../schema/estimate.ts";
 import type { LiveWorker } from "../../../store/store.ts";
 import { builder } from "../builder.ts";
 import { WorkerRef } from "../worker.ts";
@@ -18,6 +18,8 @@ export interface Refusal {
 interface WorkerEstimate {
   readonly worker: LiveWorker;
   readonly lacks: readonly string[];
+  readonly seconds: RunSeconds | null;
+  readonly unmeasured: string | null;
 }
 
 export interface FineTuneEstimate {
@@ -114,6 +116,16 @@ const CountsRef = builder.objectRef<RunCounts>("RunCounts").implement({
   }),
 });
 
+const SecondsRef = builder.objectRef<RunSeconds>("RunSeconds").implement({
+  description: "How long a run would take from when a worker claims it, if it does not end early.",
+  fields: (t) => ({
+    total: t.exposeFloat("total", { description: "Seconds in all." }),
+    start: t.exposeFloat("start", { description: "Seconds to read rows and model; a fork replays its log besides." }),
+    steps: t.exposeFloat("steps", { description: "Seconds of the steps, and of choosing the learning rate." }),
+    evaluations: t.exposeFloat("evaluations", { description: "Seconds of evaluations and baselines." }),
+  }),
+});
+
 const WorkerEstimateRef = builder.objectRef<WorkerEstimate>("WorkerEstimate").implement({
   description: "A worker, as far as a run is concerned.",
   fields: (t) => ({
@@ -122,6 +134,15 @@ const WorkerEstimateRef = builder.objectRef<WorkerEstimate>("WorkerEstimate").im
       type: ["String"],
       description: "What it lacks to train the run, in words. Empty if it could.",
       resolve: ({ lacks }) => [...lacks],
+    }),
+    seconds: t.expose("seconds", {
+      type: SecondsRef,
+      nullable: true,
+      description: "How long it would take there, as the worker measured with some batches and rows. Null if unknown.",
+    }),
+    unmeasured: t.exposeString("unmeasured", {
+      nullable: true,
+      description: "Why that is not known, for people; null if it is, or the worker lacks something.",
     }),
   }),
 });

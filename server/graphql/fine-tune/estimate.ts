@@ -1,11 +1,15 @@
 /** estimateFineTune: what a run would take, and everything that would be refused. It creates nothing. */
 import { join } from "node:path";
+import { z } from "zod";
 import { SteplogError, asSteplogError } from "../../../schema/errors.ts";
 import type { ErrorCode } from "../../../schema/errors.ts";
 import type { PlannedRun } from "../../../schema/estimate.ts";
+import { measureWait } from "../../../schema/limits.ts";
 import { lackedBy, trainingNeeds } from "../../../store/store.ts";
 import type { Context } from "../../context.ts";
 import { countRun } from "../../run-counts.ts";
+import type { Asked, WorkerSeconds } from "../../run-seconds.ts";
+import { secondsByWorker } from "../../run-seconds.ts";
 import { builder, queryCost } from "../builder.ts";
 import { CreateFineTuneInput } from "./create-fine-tune-input.ts";
 import type { NewRunInput } from "./create-fine-tune-input.ts";
@@ -21,12 +25,22 @@ builder.queryField("estimateFineTune", (t) =>
       "What a run would take, and everything for which createFineTune would refuse it. Creates nothing, and leaves nothing " +
       "in the queue.",
     complexity: queryCost * 10,
-    args: { input: t.arg({ type: CreateFineTuneInput, required: true, description: "The run." }) },
-    resolve: (_root, { input }, context) => estimateRun(context, input),
+    args: {
+      input: t.arg({ type: CreateFineTuneInput, required: true, description: "The run." }),
+      waitSeconds: t.arg.int({
+        defaultValue: measureWait.usualS,
+        description:
+          `How long idle workers may measure, 0 to ${measureWait.mostS} seconds; default ${measureWait.usualS}. 0 asks none of ` +
+          "them. What they measured before is known at once.",
+        validate: z.int().min(0).max(measureWait.mostS).nullish(),
+      }),
+    },
+    resolve: (_root, { input, waitSeconds }, context) =>
+      estimateRun(context, input, waitSeconds ?? measureWait.usualS),
   }),
 );
 
-async function estimateRun(context: Context, input: NewRunInput): Promise<FineTuneEstimate> {
+async function estimateRun(context: Context, input: NewRunInput, waitS: number): Promise<FineTuneEstimate> {
   const { store } = context;
   const { attempt, refusals } = collecting();
   const run = await readRun(store, input, attempt);
@@ -36,9 +50,17 @@ async function estimateRun(context: Context, input: NewRunInput): Promise<FineTu
   // Whatever is refused by now would be refused again.
   const { counts, uncounted } = refusals.length === 0 ? await counted(context, input, run, attempt) : notCounted;
   const needs = trainingNeeds(run.hyperparameters, run.baseModel);
-  const workers = (await store.workers.list()).map((worker) => ({
+  const all = (await store.workers.list()).map((worker) => ({ worker, lacks: lackedBy(worker, "FINE_TUNE", needs) }));
+  const able = all.flatMap(({ worker, lacks }) => (lacks.length === 0 ? [worker] : []));
+  const measurement = measurementOf(input, run);
+  const { baseModel } = run;
+  const times = counts
+    ? await secondsByWorker(context, able, { counts, baseModel, needs, measurement, waitS })
+    : new Map<string, WorkerSeconds>();
+  const workers = all.map(({ worker, lacks }) => ({
     worker,
-    lacks: lackedBy(worker, "FINE_TUNE", needs),
+    lacks,
+    ...(times.get(worker.name) ?? { seconds: null, unmeasured: null }),
   }));
   const storedWeightsBytes = counts && (input.keepWeights ? counts.weightsBytes : 0);
   return { refusals, counts, uncounted, memoryBytes: needs.memoryBytes ?? null, storedWeightsBytes, workers };
@@ -94,6 +116,19 @@ async function counted(context: Context, input: NewRunInput, run: CheckedRun, at
 }
 
 const blamed = new Set<ErrorCode>(["INVALID_ARGUMENT", "DATASET_INVALID"]);
+
+function measurementOf(input: NewRunInput, run: CheckedRun): Asked["measurement"] {
+  const { dataset, validationDataset, testDataset } = run.datasets;
+  const { labelWords, calibrationPrompt, hyperparameters } = newFineTune(input, run);
+  return {
+    training: dataset.sha256,
+    validation: validationDataset?.sha256 ?? null,
+    test: testDataset?.sha256 ?? null,
+    labelWords: [...labelWords],
+    calibrationPrompt: calibrationPrompt ?? null,
+    hyperparameters,
+  };
+}
 
 function plannedRun({ store, modelsDir }: Context, input: NewRunInput, run: CheckedRun): PlannedRun {
   const { dataset, validationDataset, testDataset } = run.datasets;
