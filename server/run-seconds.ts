@@ -99,6 +99,7 @@ const irrelevant = new Set<keyof Hyperparameters>([
   "checkpointEvery",
   "patience",
   "bestMetric",
+  "whenDiverged",
 ]);
 
 function keyOf({ hash }: BaseModel, { hyperparameters, ...measurement }: Asked["measurement"]): string {

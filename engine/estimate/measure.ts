@@ -6,7 +6,7 @@ import { limits } from "../../schema/limits.ts";
 import type { EvaluationKind } from "../../schema/states.ts";
 import type { Device } from "../devices/device.ts";
 import type { ForeignCalls } from "../thread/foreign.ts";
-import type { EngineMessage, FineTuneRequest } from "../thread/messages.ts";
+import type { EngineMessage, FineTuneRequest, MeasureRequest } from "../thread/messages.ts";
 import { Stopped, stopCheck } from "../thread/stopping.ts";
 import type { RunData } from "../train/data.ts";
 import { beginning, train } from "../train/mezo.ts";
@@ -31,17 +31,12 @@ const firstRows = 32;
 /** Steps of one batch change next to nothing at this rate. */
 const smallRate = 1e-12;
 
-/**
- * Steps come as messages, so that passing them on is measured too; then `measured`, or `stopped`.
- * @param started when the work began, as performance.now() tells it
- * @throws as runFineTune does
- */
+/** Steps come as messages, so that passing them on is measured too; then `measured`, or `stopped`. @throws as runFineTune does */
 export async function* measureRun(
-  run: FineTuneRequest,
+  { run, startedAt }: Pick<MeasureRequest, "run" | "startedAt">,
   device: Device,
   stopping: () => boolean,
   calls: ForeignCalls,
-  started = performance.now(),
   budget = usual,
 ): AsyncGenerator<EngineMessage> {
   const check = stopCheck(stopping);
@@ -50,7 +45,7 @@ export async function* measureRun(
     // AUTO would measure dozens of batches, and the rate does not change how long a step takes.
     const request = { ...run, hyperparameters: { ...hyperparameters, learningRate: smallRate } };
     const prepared = await prepareRun(request, device, check, calls);
-    const start = secondsSince(started);
+    const start = (Date.now() - startedAt) / 1000;
     const count = await counterOf(prepared.model.folder, hyperparameters);
     const steps = yield* measureSteps(prepared, count, budget.steps);
     const evaluationToken = await measureEvaluations(prepared, hyperparameters, count, budget.evaluation);

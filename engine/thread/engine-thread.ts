@@ -38,8 +38,7 @@ port.close();
 function messages(device: Awaited<ReturnType<typeof chooseDevice>>["device"]): AsyncIterable<EngineMessage> {
   const isStopping = () => stopping;
   if (request.kind === "FINE_TUNE") return runFineTune(request, device, isStopping, markingCalls(marks));
-  // The thread's clock starts with it.
-  if (request.kind === "MEASURE") return measureRun(request.run, device, isStopping, markingCalls(marks), 0);
+  if (request.kind === "MEASURE") return measureRun(request, device, isStopping, markingCalls(marks));
   return runMaterialise(request, device, { stopping: isStopping });
 }
 

@@ -55,6 +55,8 @@ export interface MeasureRequest {
   readonly kind: "MEASURE";
   readonly modelPath: string;
   readonly run: FineTuneRequest;
+  /** When the work began, as Date.now() tells it: threads may count performance.now() from different moments. */
+  readonly startedAt: number;
 }
 
 export type EngineRequest = FineTuneRequest | MaterialiseRequest | MeasureRequest;

@@ -10,6 +10,7 @@ export const measureHandler: JobHandler = {
 };
 
 async function start(context: JobContext): Promise<RunningJob> {
+  const startedAt = Date.now();
   const { store, job } = context;
   const asked = measurementSchema.parse(job.payload);
   const baseModel = await store.baseModels.get(asked.baseModelId);
@@ -20,6 +21,7 @@ async function start(context: JobContext): Promise<RunningJob> {
     request: {
       kind: "MEASURE",
       modelPath,
+      startedAt,
       run: {
         kind: "FINE_TUNE",
         modelPath,
