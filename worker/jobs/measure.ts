@@ -37,6 +37,7 @@ async function start(context: JobContext): Promise<RunningJob> {
         entries: { seed: asked.hyperparameters.seed, scalars: new Uint8Array(), decays: null },
         stepsDone: 0,
         evaluated: [],
+        losses: [],
         pickedRate: null,
         weightsDir: null,
       },
