@@ -102,7 +102,13 @@ async function tokensOf(done: readonly number[], settings: MezoSettings, { objec
 function speedOf(ends: readonly number[], tokens: readonly number[]) {
   const last = ends.at(-1) ?? 0;
   // The first step is left out in any case, and the last one never.
-  const warm = Math.min(Math.max(1, ends.findIndex((end) => end > last * warmingPart)), ends.length - 1);
+  const warm = Math.min(
+    Math.max(
+      1,
+      ends.findIndex((end) => end > last * warmingPart),
+    ),
+    ends.length - 1,
+  );
   const from = ends[warm - 1] ?? 0;
   const token = (last - from) / sum(tokens.slice(warm));
   return { token, warming: Math.max(0, from - token * sum(tokens.slice(0, warm))) };

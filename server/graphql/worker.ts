@@ -19,7 +19,9 @@ type HeldJob = NonNullable<LiveWorker["job"]>;
 const WorkerJobRef = builder.objectRef<HeldJob>("WorkerJob").implement({
   description: "What a worker is working on.",
   fields: (t) => ({
-    kind: t.exposeString("kind", { description: "FINE_TUNE trains a run, MATERIALISE rebuilds weights, MEASURE measures for an estimate." }),
+    kind: t.exposeString("kind", {
+      description: "FINE_TUNE trains a run, MATERIALISE rebuilds weights, MEASURE measures for an estimate.",
+    }),
     fineTune: t.field({
       type: FineTuneRef,
       nullable: true,

@@ -154,7 +154,13 @@ test("speeds are those of the run's own steps and rows; asked to stop, it says s
   const measured = async (stopping: () => boolean) => {
     const messages: EngineMessage[] = [];
     const budget = { steps: 0.05, evaluation: 0 };
-    for await (const message of measureRun({ run: request, startedAt: Date.now() }, device, stopping, unwatchedCalls, budget))
+    for await (const message of measureRun(
+      { run: request, startedAt: Date.now() },
+      device,
+      stopping,
+      unwatchedCalls,
+      budget,
+    ))
       messages.push(message);
     return messages;
   };

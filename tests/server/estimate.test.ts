@@ -41,7 +41,11 @@ interface Estimate {
   readonly uncounted: string | null;
   readonly memoryBytes: number | null;
   readonly storedWeightsBytes: number | null;
-  readonly counts: { readonly weightsBytes: number; readonly steps: Work; readonly evaluations: readonly Work[] } | null;
+  readonly counts: {
+    readonly weightsBytes: number;
+    readonly steps: Work;
+    readonly evaluations: readonly Work[];
+  } | null;
   readonly workers: readonly {
     readonly worker: { readonly name: string };
     readonly lacks: readonly string[];

@@ -37,7 +37,7 @@ async function start(context: JobContext): Promise<RunningJob> {
         entries: { seed: asked.hyperparameters.seed, scalars: new Uint8Array(), decays: null },
         stepsDone: 0,
         evaluated: [],
-        losses: [],
+        losses: new Float64Array(),
         pickedRate: null,
         weightsDir: null,
       },

@@ -35,8 +35,7 @@ builder.queryField("estimateFineTune", (t) =>
         validate: z.int().min(0).max(measureWait.mostS).nullish(),
       }),
     },
-    resolve: (_root, { input, waitSeconds }, context) =>
-      estimateRun(context, input, waitSeconds ?? measureWait.usualS),
+    resolve: (_root, { input, waitSeconds }, context) => estimateRun(context, input, waitSeconds ?? measureWait.usualS),
   }),
 );
 
