@@ -63,7 +63,7 @@ export function FineTuneForm({ choices, stored }: FormProps) {
     setEstimated(null);
     try {
       // A name can still come; it changes nothing.
-      const asked = { ...input, name: name || "estimate", dataset: rows || null };
+      const asked = { ...input, name: name === "" ? "estimate" : name, dataset: rows === "" ? null : rows };
       const answer = (await client.query(estimateFineTune, { input: asked })).estimateFineTune;
       setFailure(refusalOf(answer));
       setEstimated(answer);
