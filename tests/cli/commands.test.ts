@@ -1,4 +1,7 @@
-/** The command line as a user meets it: real processes, exit codes, and what a typo gives. */
+/**
+ * The command line as a user meets it: exit codes, and what a typo gives. A few are real processes; the others call the
+ * command in this one, which costs a tenth.
+ */
 import { readFileSync } from "node:fs";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,6 +9,7 @@ import { describe, expect, test } from "vitest";
 import { trainableTensors } from "../../engine/model/trainable.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import { encodeEntries, ruleSeed } from "../../schema/step-log.ts";
+import { steplogHere } from "../support/command.ts";
 import { golden, randomModel, scratch, tinyConfig } from "../support/models.ts";
 import { runSteplog } from "../support/processes.ts";
 
@@ -78,7 +82,7 @@ describe("steplog reconstruct", () => {
     const log = join(folder, "run.steplog");
     await writeLog(opt, log, [0.5, -0.25, 0.125]);
     const out = join(folder, "out");
-    const { code, stdout } = await runSteplog([
+    const { code, stdout } = await steplogHere([
       "reconstruct",
       "--base",
       opt,
@@ -92,8 +96,8 @@ describe("steplog reconstruct", () => {
     const { digest, entries } = JSON.parse(stdout) as { digest: string; entries: number };
     expect({ code, entries }).toStrictEqual({ code: 0, entries: 3 });
     const again = ["reconstruct", "--base", opt, "--log", log, "--out", join(folder, "again")];
-    expect((await runSteplog([...again, "--digest", digest])).code).toBe(0);
-    expect((await runSteplog([...again, "--force", "--digest", "00"])).code).toBe(3);
+    expect((await steplogHere([...again, "--digest", digest])).code).toBe(0);
+    expect((await steplogHere([...again, "--force", "--digest", "00"])).code).toBe(3);
   });
 
   test("against the wrong base names both hashes, with exit code 3", async () => {
@@ -101,7 +105,7 @@ describe("steplog reconstruct", () => {
     const log = join(folder, "run.steplog");
     await writeLog(opt, log, [0.5]);
     const base = await randomModel();
-    const { code, stderr } = await runSteplog([
+    const { code, stderr } = await steplogHere([
       "reconstruct",
       "--base",
       base,
@@ -127,7 +131,7 @@ describe("steplog score", () => {
     const data = join(await scratch(), "rows.jsonl");
     const rows = expected.input_ids.map((ids, row) => JSON.stringify({ input_ids: ids, labels: expected.labels[row] }));
     await writeFile(data, rows.join("\n"));
-    const { code, stdout } = await runSteplog(["score", "--model", opt, "--data", data, "--json"]);
+    const { code, stdout } = await steplogHere(["score", "--model", opt, "--data", data, "--json"]);
     expect(code).toBe(0);
     const { rows: scores } = JSON.parse(stdout) as { rows: { loss: number; tokens: number }[] };
     scores.forEach(({ loss, tokens }, row) => {
@@ -140,7 +144,7 @@ describe("steplog score", () => {
   test("names the line of a row that is wrong", async () => {
     const data = join(await scratch(), "rows.jsonl");
     await writeFile(data, '{"input_ids":[1,2],"labels":[1,2]}\n{"input_ids":[1,500],"labels":[1,2]}\n');
-    const { code, stderr } = await runSteplog(["score", "--model", opt, "--data", data]);
+    const { code, stderr } = await steplogHere(["score", "--model", opt, "--data", data]);
     expect(code).toBe(3);
     expect(stderr).toMatch(/line 2: token 500 is outside the vocabulary of 128/u);
   });
@@ -159,7 +163,7 @@ describe("steplog generate", () => {
         String(tokens.length),
         "--json",
       ];
-      const { code, stdout } = await runSteplog(args);
+      const { code, stdout } = await steplogHere(args);
       expect(code).toBe(0);
       expect(JSON.parse(stdout)).toMatchObject({ tokens });
     }
@@ -167,7 +171,7 @@ describe("steplog generate", () => {
 
   test("draws the same tokens for the same seed, and others for another", async () => {
     const draw = async (...options: string[]) => {
-      const { code, stdout } = await runSteplog([
+      const { code, stdout } = await steplogHere([
         "generate",
         "--model",
         opt,
@@ -193,7 +197,7 @@ describe("steplog generate", () => {
     for (const file of ["tokenizer.json", "tokenizer_config.json"]) {
       await cp(golden("tokenizers/bytelevel-gpt2", file), join(folder, file));
     }
-    const { code, stdout } = await runSteplog([
+    const { code, stdout } = await steplogHere([
       "generate",
       "--model",
       folder,
@@ -211,7 +215,7 @@ describe("steplog generate", () => {
   });
 
   test("refuses a prompt that does not fit the context", async () => {
-    const { code, stderr } = await runSteplog([
+    const { code, stderr } = await steplogHere([
       "generate",
       "--model",
       opt,
@@ -238,7 +242,7 @@ describe("steplog init", () => {
     ] as const) {
       const path = join(folder, out);
       expect(
-        (await runSteplog(["init", "--config", config, "--seed", seed, "--dtype", dtype, "--out", path])).code,
+        (await steplogHere(["init", "--config", config, "--seed", seed, "--dtype", dtype, "--out", path])).code,
       ).toBe(0);
       hashes.push(await baseHash(await openModelFolder(path)));
     }
@@ -262,20 +266,26 @@ describe("a typo", () => {
     [["generate", "--model", "x", "--seed", "-1"], /whole number from 0/u],
     [["score", "--model", "x", "--data", "y", "--device", "abacus"], /Allowed choices/u],
   ])("%j is told with exit code 2", async (args, words) => {
-    const { code, stderr } = await runSteplog(args);
+    const { code, stderr } = await steplogHere(args);
     expect(code).toBe(2);
     expect(stderr).toMatch(words);
   });
 
+  test("gives a process exit code 2", async () => {
+    const { code, stderr } = await runSteplog(["lgo"]);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("unknown command 'lgo'") as string });
+  });
+
   test("in a path is told with exit code 3", async () => {
-    const { code, stderr } = await runSteplog(["hash", "/no/such/model"]);
+    const { code, stderr } = await steplogHere(["hash", "/no/such/model"]);
     expect(code).toBe(3);
     expect(stderr).toContain("There is no folder /no/such/model");
   });
 
   test("in the environment is told with exit code 3", async () => {
-    expect((await runSteplog(["server"], { DATABASE_URL: "" })).stderr).toContain("DATABASE_URL is not set");
-    expect((await runSteplog(["server"], { PORT: "http", DATABASE_URL: "postgres://x" })).stderr).toContain(
+    const unset = await runSteplog(["server"], { DATABASE_URL: "" });
+    expect(unset).toMatchObject({ code: 3, stderr: expect.stringContaining("DATABASE_URL is not set") as string });
+    expect((await steplogHere(["server"], { PORT: "http", DATABASE_URL: "postgres://x" })).stderr).toContain(
       'PORT is "http"',
     );
   });

@@ -13,6 +13,7 @@ import type { HubRepository } from "../support/hub.ts";
 import { filesOf, repositoryOf, testHub } from "../support/hub.ts";
 import { modelCommand } from "../support/model-command.ts";
 import { scratch } from "../support/models.ts";
+import { runSteplog } from "../support/processes.ts";
 import { testProxy } from "../support/proxy.ts";
 
 const secret = "hf_of_the_login";
@@ -156,13 +157,9 @@ describe("proxies", () => {
     await writeFile(trusted, tls.cert);
     const hub = await testHub({ "tiny/base": await gated() }, tls);
     const proxy = await testProxy();
-    const { models, run } = await modelCommand({
-      HF_ENDPOINT: hub.url,
-      HF_TOKEN_PATH: "",
-      HF_HOME: await login(),
-      https_proxy: proxy.host,
-      NODE_EXTRA_CA_CERTS: trusted,
-    });
+    const env = { HF_ENDPOINT: hub.url, HF_TOKEN_PATH: "", HF_HOME: await login(), https_proxy: proxy.host };
+    // Node.js reads the certificates when it starts.
+    const { models, run } = await modelCommand({ ...env, NODE_EXTRA_CA_CERTS: trusted }, runSteplog);
     const { code, stderr } = await run("add", "tiny/base");
     expect({ code, stderr }).toMatchObject({ code: 0 });
     expect(await baseHash(await openModelFolder(join(models, "base")))).toBe(demoHash);

@@ -2,9 +2,9 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { main } from "../../cli/main.ts";
 import { encodeEntries, ruleSeed } from "../../schema/step-log.ts";
 import { FakeWorker, rows, testServer, type TestServer } from "../server/harness.ts";
+import { steplogHere } from "../support/command.ts";
 import { golden, scratch } from "../support/models.ts";
 import { runShell } from "../support/processes.ts";
 
@@ -15,24 +15,7 @@ beforeEach(async () => {
 
 const at = (name: string) => join(folder, name);
 
-/** The command line in this process: its output and exit code. */
-async function steplog(...args: string[]) {
-  const printed = { stdout: "", stderr: "" };
-  const before = process.exitCode;
-  for (const name of ["stdout", "stderr"] as const) {
-    vi.spyOn(process[name], "write").mockImplementation((text) => {
-      printed[name] += String(text);
-      return true;
-    });
-  }
-  try {
-    await main(args);
-    return { ...printed, code: process.exitCode ?? 0 };
-  } finally {
-    process.exitCode = before;
-    vi.restoreAllMocks();
-  }
-}
+const steplog = (...args: string[]) => steplogHere(args);
 
 const opt = golden("hf/opt");
 /** A log of a model that is nowhere. */

@@ -9,9 +9,9 @@ import { readOrigin, writeOrigin } from "../../engine/model/files/origin.ts";
 import { startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
 import { openStore } from "../../store/store.ts";
 import { newInput } from "../store/fixtures.ts";
+import { steplogHere } from "../support/command.ts";
 import { golden, randomModel, scratch } from "../support/models.ts";
 import { testDatabase } from "../support/postgres.ts";
-import { runSteplog } from "../support/processes.ts";
 import { modelCommand, visible } from "../support/model-command.ts";
 
 const demoHash = await baseHash(await openModelFolder(demoBase));
@@ -180,10 +180,10 @@ describe("steplog model remove", () => {
       expect(await visible(models)).toStrictEqual(["tiny"]);
 
       const gone = { STEPLOG_DATA: data, DATABASE_URL: "postgres://nobody@127.0.0.1:9/none" };
-      const away = await runSteplog(["model", "remove", "tiny", "--yes"], gone);
+      const away = await steplogHere(["model", "remove", "tiny", "--yes"], gone);
       expect(away).toMatchObject({ code: 3, stderr: expect.stringMatching(/UNAVAILABLE.*--force/u) as unknown });
       expect(await visible(models)).toStrictEqual(["tiny"]);
-      const forced = await runSteplog(["model", "remove", "tiny", "--yes", "--force"], gone);
+      const forced = await steplogHere(["model", "remove", "tiny", "--yes", "--force"], gone);
       expect(forced.code).toBe(0);
       await store.close();
       await database.drop();

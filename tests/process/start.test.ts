@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { demoBase } from "../../cli/service.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
+import { steplogHere } from "../support/command.ts";
 import { scratch } from "../support/models.ts";
 import { runSteplog, startSteplog } from "../support/processes.ts";
 import { createRun, testService, until } from "./service.ts";
@@ -33,13 +34,13 @@ describe("steplog tune", () => {
       settings,
       JSON.stringify({ ...describeRun, hyperparameters: { steps: 3, learningRate: 1e-5, epsilon: 5 } }),
     );
-    const refused = await runSteplog(["tune", settings, "--url", url]);
+    const refused = await steplogHere(["tune", settings, "--url", url]);
     expect(refused.code).toBe(3);
     expect(refused.stderr).toContain("hyperparameters.epsilon");
 
     await writeFile(join(service.folder, "data", "rows.jsonl"), '{"prompt":"It was"}\n');
     await writeFile(settings, JSON.stringify(describeRun));
-    const badRows = await runSteplog(["tune", settings, "--url", url]);
+    const badRows = await steplogHere(["tune", settings, "--url", url]);
     expect(badRows.code).toBe(3);
     expect(badRows.stderr).toMatch(/line 1.*completion/u);
   });
@@ -83,7 +84,7 @@ describe("steplog tune", () => {
   test("says when no service answers", async () => {
     const folder = await scratch();
     await writeFile(join(folder, "task.json"), JSON.stringify({ baseModel: "demo", dataset: { id: "x" } }));
-    const { code, stderr } = await runSteplog(["tune", join(folder, "task.json"), "--url", "http://127.0.0.1:9"]);
+    const { code, stderr } = await steplogHere(["tune", join(folder, "task.json"), "--url", "http://127.0.0.1:9"]);
     expect(code).toBe(3);
     expect(stderr).toContain("does not answer");
   });
@@ -91,7 +92,7 @@ describe("steplog tune", () => {
   test("says which field of the file is wrong", async () => {
     const folder = await scratch();
     await writeFile(join(folder, "task.json"), JSON.stringify({ baseModl: "demo", dataset: "x" }));
-    const { code, stderr } = await runSteplog(["tune", join(folder, "task.json")]);
+    const { code, stderr } = await steplogHere(["tune", join(folder, "task.json")]);
     expect(code).toBe(3);
     expect(stderr).toMatch(/baseModel/u);
   });

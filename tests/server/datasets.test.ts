@@ -124,12 +124,17 @@ describe("previewRows", () => {
   });
 
   test("inline rows are shown, prepared if asked for, with the reasons of those that would be refused", async () => {
-    const jsonl = `{"prompt":"a","completion":" yes"}\n{"prompt":"${"long ".repeat(20)}","completion":" yes"}\nnonsense`;
+    const jsonl = [
+      '{"prompt":"a","completion":" yes"}',
+      `{"prompt":"${"long ".repeat(20)}","completion":" yes"}`,
+      "nonsense",
+      '{"prompt":"a","completion":" maybe"}',
+    ].join("\n");
     const { previewRows } = await server.ask<Seen>(query, {
       input: { baseModel: "bytes", jsonl, labelWords: [" yes", " no"] },
     });
-    expect(previewRows).toMatchObject({ counted: 3, refused: 2, issues: [{ line: 2 }, { line: 3 }] });
-    expect(previewRows.rows.map(({ issues }) => issues.length)).toStrictEqual([0, 1, 1]);
+    expect(previewRows).toMatchObject({ counted: 4, refused: 3, issues: [{ line: 2 }, { line: 3 }, { line: 4 }] });
+    expect(previewRows.rows.map(({ issues }) => issues.length)).toStrictEqual([0, 1, 1, 1]);
     const csv = "sentence,label\ngood film,1\n";
     const prepared = await server.ask<Seen>(query, {
       input: { baseModel: "bytes", jsonl: csv, prepare: { preset: "SST2" } },

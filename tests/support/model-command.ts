@@ -1,8 +1,8 @@
-/** The `steplog model` command, against a data folder of its own. */
+/** The `steplog model` command, against a data folder of its own: in this process, or as one of its own. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { scratch } from "./models.ts";
-import { runSteplog } from "./processes.ts";
+import { steplogHere } from "./command.ts";
 
 /** Nothing of whoever runs the tests: neither the token of their login nor the proxies of their network. */
 export const nobody = {
@@ -17,11 +17,12 @@ export const nobody = {
   ),
 };
 
-export async function modelCommand(env: Record<string, string> = {}) {
+/** @param command `runSteplog` for a process of its own, as for variables that only Node's start reads */
+export async function modelCommand(env: Record<string, string> = {}, command = steplogHere) {
   const data = await scratch();
   const models = join(data, "models");
   const run = (...args: string[]) =>
-    runSteplog(["model", ...args], { STEPLOG_DATA: data, DATABASE_URL: "", ...nobody, ...env });
+    command(["model", ...args], { STEPLOG_DATA: data, DATABASE_URL: "", ...nobody, ...env });
   return { data, models, run };
 }
 
