@@ -11,9 +11,10 @@ const npm = `
 case "$1" in
   install)
     package=node_modules/@tensorflow/\${FAKE_NAME:-tfjs-node}
-    mkdir -p $package
-    echo '{ "main": "index.js" }' >$package/package.json
-    echo "$FAKE_PACKAGE" >$package/index.js ;;
+    mkdir -p $package/lib/napi-v3
+    echo '{ "binary": { "module_name": "addon", "module_path": "./lib/napi-v{napi_build_version}", "napi_versions": [3, 99] } }' \
+      >$package/package.json
+    echo "$FAKE_PACKAGE" >$package/lib/napi-v3/addon.js ;;
   exec) echo "LDFLAGS=$LDFLAGS" >>"$FAKE_CALLS"; ls deps/lib deps/include/ >>"$FAKE_CALLS" ;;
   run) echo "Error: getaddrinfo ENOTFOUND storage.googleapis.com"; exit 1 ;;
 esac

@@ -210,6 +210,28 @@ describe.runIf(loaded)("weights on TensorFlow", () => {
     }
     device.dispose();
   });
+
+  test("come from a file in several parts, and a tiny element in the last of them is noticed", async () => {
+    const [device, plain] = [createTensorflowDevice(devicesDir), createPlainDevice()];
+    const path = join(await scratch(), "tensor");
+    const stored = Float32Array.from({ length: 601 * 1024 }, (_, i) => i - 3e5);
+    stored[600 * 1024 + 5] = 2 ** -126;
+    const bytes = new Uint8Array(stored.buffer);
+    await writeFile(path, bytes);
+    for (const [dtype, rows] of [
+      ["F32", 601],
+      ["BF16", 1202],
+    ] as const) {
+      const spec = { name: "w", shape: [rows, 1024], dtype, trainable: true } as const;
+      const weight = got(device.mapWeight?.(spec, { path, offset: 0, bytes: bytes.length, dtype }) ?? null);
+      expectSameBytes(await device.readWeight(weight), bytes);
+      const other = plain.createWeight(spec, bytes);
+      device.update([weight], logOf([0], 0.75), "rademacher");
+      plain.update([other], logOf([0], 0.75), "rademacher");
+      expectSameBytes(await device.readWeight(weight), await plain.readWeight(other));
+    }
+    device.dispose();
+  });
 });
 
 function logOf(scalars: readonly number[], decay?: number): LogEntry[] {

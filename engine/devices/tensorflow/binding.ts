@@ -79,11 +79,12 @@ export function loadBinding(devicesDir: string | null = null, only: InstallableN
   throw new Error(failures.join("; "));
 }
 
-function bindingOf(tf: unknown): Binding {
-  invariant(typeof tf === "object" && tf !== null && "findBackend" in tf, "tfjs-node exports TensorFlow.js");
-  const backend = (tf as { findBackend(name: string): unknown }).findBackend("tensorflow");
-  invariant(typeof backend === "object" && backend !== null && "binding" in backend, "tfjs-node has its backend");
-  return backend.binding as Binding;
+function bindingOf(addon: unknown): Binding {
+  invariant(
+    typeof addon === "object" && addon !== null && "executeOp" in addon,
+    "the addon of tfjs-node runs operations",
+  );
+  return addon as Binding;
 }
 
 function typeOf(values: Values): Type {

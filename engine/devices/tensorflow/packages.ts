@@ -4,8 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
-import util from "node:util";
+import { dirname, join } from "node:path";
 
 /** What can be installed, the name of its folder, and the npm package in it. In the order in which they are tried. */
 export const installable = {
@@ -27,6 +26,7 @@ export interface Candidate {
   readonly package: string;
   /** Such as "@tensorflow/tfjs-node in /var/lib/steplog/devices/tfjs-cpu". */
   readonly label: string;
+  /** Its addon. */
   load(): unknown;
 }
 
@@ -43,22 +43,33 @@ export function candidates(devicesDir: string | null, only: InstallableName | nu
 
 function candidateIn(folder: string, name: string): Candidate {
   const require = createRequire(join(folder, "package.json"));
-  return { package: name, label: `${name} in ${folder}`, load: () => requireQuietly(require, name) };
+  return { package: name, label: `${name} in ${folder}`, load: () => addonOf(require, name) };
 }
 
 function candidateBeside(name: string): Candidate {
-  return { package: name, label: name, load: () => requireQuietly(createRequire(import.meta.url), name) };
+  return { package: name, label: name, load: () => addonOf(createRequire(import.meta.url), name) };
+}
+
+/** What node-pre-gyp reads in a package.json: where the addon is. */
+interface Manifest {
+  readonly binary: {
+    readonly module_name: string;
+    readonly module_path: string;
+    readonly napi_versions: readonly number[];
+  };
 }
 
 /**
- * Loads a package with TensorFlow's environment variables set: no informational logs, and no TF32, whose ten bits of mantissa
- * would hide the difference of two losses. tfjs-node also needs a function that Node.js 23 removed.
+ * The addon of a package, without the package's JavaScript: that is all of TensorFlow.js, which nothing here uses. It would take
+ * as long to load as libtensorflow and 32 MB of memory. TensorFlow's environment variables are set: no informational logs,
+ * and no TF32, whose ten bits of mantissa would hide the difference of two losses.
  */
-function requireQuietly(require: NodeJS.Require, name: string): unknown {
+function addonOf(require: NodeJS.Require, name: string): unknown {
   process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
   process.env["NVIDIA_TF32_OVERRIDE"] ??= "0";
-  if (!("isNullOrUndefined" in util)) {
-    Object.defineProperty(util, "isNullOrUndefined", { value: (value: unknown) => value == null });
-  }
-  return require(name);
+  const manifest = require.resolve(`${name}/package.json`);
+  const { binary } = require(manifest) as Manifest;
+  const version = Math.max(...binary.napi_versions.filter((each) => each <= Number(process.versions["napi"])));
+  const folder = binary.module_path.replace("{napi_build_version}", String(version));
+  return require(join(dirname(manifest), folder, binary.module_name));
 }
