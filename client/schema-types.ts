@@ -194,7 +194,7 @@ export type HyperparametersInput = {
   readonly evaluateEvery?: number | null | undefined;
   /** Training rows before each validation prompt, as many as fit, in a baseline of in-context learning that is measured before the first step. 0 measures no such baseline. Needs a validation dataset. Must be a whole number from 0 to 256, in rows; default: 0. */
   readonly inContextRows?: number | null | undefined;
-  /** Factor of the projected gradient (MeZO, Algorithm 1). AUTO, the default, chooses it from the first projected gradients, or for FZOO from epsilon; pickedRate is what it chose. Must be a number above 0 and up to 10, or AUTO; default: AUTO. */
+  /** Factor of the projected gradient (MeZO, Algorithm 1). AUTO, the default, chooses it before the first step, from how far along noise losses stay linear; pickedRate is what it chose. Must be a number above 0 and up to 10, or AUTO; default: AUTO. */
   readonly learningRate?: number | "AUTO" | null | undefined;
   /** Whether to fit a linear classifier to the base model's hidden states of the training rows, and to measure it on the validation rows. It needs label words, or the same candidates in every row. Needs a validation dataset. Must be true or false; default: false. */
   readonly linearProbe?: boolean | null | undefined;

@@ -241,7 +241,7 @@ export const hyperparameterTable = {
     type: "number",
     label: "Learning rate (number or AUTO)",
     meaning:
-      "Factor of the projected gradient (MeZO, Algorithm 1). AUTO, the default, chooses it from the first projected gradients, or for FZOO from epsilon; pickedRate is what it chose.",
+      "Factor of the projected gradient (MeZO, Algorithm 1). AUTO, the default, chooses it before the first step, from how far along noise losses stay linear; pickedRate is what it chose.",
     above: 0,
     max: 10,
     auto: true,

@@ -42,7 +42,9 @@ export async function countRun(run: PlannedRun, { progress }: Progress): Promise
   const count = await counterOf(folder, hyperparameters, progress);
   const settings = { ...settingsOf({ hyperparameters, fork: null }), learningRate: 1 };
   const auto = hyperparameters.learningRate === "AUTO";
-  const probes = await count(async (model) => auto && (await pickLearningRate(model, data.objective, settings)));
+  const probes = await count(
+    async (model) => auto && (await pickLearningRate(model, data.objective, settings, hyperparameters.method)),
+  );
   const steps = await countSteps(hyperparameters, settings, data.objective, count);
   const estimates = sum(stepsOf(hyperparameters), (t) => estimatesAt(settings, t));
   const why = whyInexact(hyperparameters, steps.counted);

@@ -62,6 +62,7 @@ export function choiceObjective(choices: readonly Choice[], kind: "CLASSIFICATIO
   const valueOf = kind === "ACCURACY" ? finiteErrorOf : crossEntropy;
   return {
     count: choices.length,
+    ...(kind === "ACCURACY" && { smooth: choiceObjective(choices, "CLASSIFICATION") }),
     async measure(model, indices, perturbation) {
       const picked = pick(choices, indices);
       const sequences = sequencesOf(picked);

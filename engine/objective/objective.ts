@@ -11,6 +11,8 @@ import type { ForwardModel } from "../model/model.ts";
 export interface Objective {
   /** Number of rows that batches are drawn from. */
   readonly count: number;
+  /** The same rows by a loss that has a gradient, of an objective that has none. */
+  readonly smooth?: Objective;
   /**
    * Values whose mean is minimised, for the rows with the given indices: one array for each side of the perturbation
    * (plus, then minus unless it is one-sided), or one at the stored weights when the perturbation is null.

@@ -132,7 +132,8 @@ function objectiveOf(
   settings: EvaluationSettings,
 ): Objective {
   const { objective, answerTokens: maxTokens } = hyperparameters;
-  if (objective === "LOSS") return tokenLoss(training.map(({ encoded }) => encoded));
+  const loss = tokenLoss(training.map(({ encoded }) => encoded));
+  if (objective === "LOSS") return loss;
   if (objective === "CLASSIFICATION" || objective === "ACCURACY") {
     const encodeChoice = choiceEncoder(settings);
     const choices = training.map(({ row }) => {
@@ -144,7 +145,8 @@ function objectiveOf(
   }
   const { tokenizer } = settings;
   const questions = training.map(({ row }) => questionOf(row, settings));
-  return answerObjective(questions, objective, { maxTokens, decode: (ids) => tokenizer?.decode(ids) ?? "" });
+  const decode = (ids: readonly number[]) => tokenizer?.decode(ids) ?? "";
+  return { ...answerObjective(questions, objective, { maxTokens, decode }), smooth: loss };
 }
 
 /** @throws INVALID_ARGUMENT if the rows do not share one set of classes */

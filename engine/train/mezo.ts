@@ -120,7 +120,8 @@ export function estimate(
 ): Promise<Estimate[]> {
   const { batchSize, noise } = settings;
   const size = perturbationSize(settings.epsilon, noise);
-  const measure = (perturbation: Perturbation | null) => lossesOf(model, objective, rows, batchSize, perturbation);
+  const measure = async (perturbation: Perturbation | null) =>
+    (await rowLosses(model, objective, rows, batchSize, perturbation)).map(mean);
   const losses = {
     epsilon: size * sigma[noise],
     async atWeights() {
@@ -139,14 +140,14 @@ export function estimate(
   return estimatorOf(settings).estimate(losses, seeds);
 }
 
-/** Mean losses of rows on each side, `atOnce` rows to a pass. */
-async function lossesOf(
+/** Losses of rows on each side, `atOnce` rows to a pass. */
+export async function rowLosses(
   model: ForwardModel,
   objective: Objective,
   rows: readonly number[],
   atOnce: number,
   perturbation: Perturbation | null,
-): Promise<number[]> {
+): Promise<number[][]> {
   const losses: number[][] = [];
   for (let at = 0; at < rows.length; at += atOnce) {
     const sides = await objective.measure(model, rows.slice(at, at + atOnce), perturbation);
@@ -155,7 +156,7 @@ async function lossesOf(
       for (const value of values) all.push(value);
     });
   }
-  return losses.map(mean);
+  return losses;
 }
 
 function rootMeanSquare(values: readonly number[]): number {

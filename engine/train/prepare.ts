@@ -122,7 +122,7 @@ async function learningRateOf(request: FineTuneRequest, model: Model, { objectiv
   if (learningRate !== "AUTO") return { learningRate, picked: null, why: null };
   const before = request.pickedRate;
   if (before !== null) return { learningRate: before, picked: before, why: null };
-  const auto = await pickLearningRate(model, objective, settingsOf(request));
+  const auto = await pickLearningRate(model, objective, settingsOf(request), request.hyperparameters.method);
   const rate = auto?.learningRate ?? usualRate[request.hyperparameters.method];
   const why = auto
     ? `AUTO chose the learning rate ${rate}: ${auto.why}.`

@@ -1,16 +1,18 @@
 /**
- * learningRate: AUTO. Which rate suits a model, its method, data and noise differs by orders of magnitude, and the scale of
- * the first projected gradients g tells it: a step of rate eta lowers the loss by about eta * g^2. The first rule measures
- * g on the first batches, and takes the rate at which a step lowers the loss by a given part of itself:
+ * learningRate: AUTO. A step walks along noise that says little about the loss, and the noise of all steps adds up: to
  *
- *   eta = part * mean(L) / mean(g^2)        part = 1 %, or 4 / steps in runs of more than 400 steps
+ *   eta * rms(g) * sqrt(sum over steps t of f_t^2 / n_t)
  *
- * An estimator that divides its gradients by their spread makes steps of one length, about eta a weight, whatever the
- * losses. The second rule measures nothing: eta = 3 * epsilon, a little more than the distance at which the losses were
- * measured. The constants come from runs of the demo model (docs/decisions/0010-auto-learning-rate.md).
+ * a weight, where g are the projected gradients as they are applied, f_t is what the schedule leaves of eta, and n_t the
+ * number of estimates. AUTO takes the eta at which that walk is some linear radii long (linear-radius.ts): shorter ones
+ * learn less than they could, much longer ones ruin the model. docs/decisions/0039-auto-from-a-radius.md has measurements.
  */
+import type { MethodKind } from "../../../schema/hyperparameters.ts";
 import { hyperparameterTable } from "../../../schema/hyperparameter-table.ts";
 import { mean } from "../../numbers/mean.ts";
+import { estimatesAt, learningRateAt } from "../schedules.ts";
+import type { MezoSettings } from "../settings.ts";
+import type { Estimator } from "./estimator.ts";
 
 export interface PickedRate {
   readonly learningRate: number;
@@ -18,47 +20,35 @@ export interface PickedRate {
   readonly why: string;
 }
 
-/** A loss and a projected gradient, measured on one of the first batches along its own noise; no weight changes. */
-interface Probe {
-  readonly loss: number;
-  readonly projectedGradient: number;
+/** Length of a run's walk in linear radii. A prefix is few weights, which have a long way to go. */
+const radii: Readonly<Record<MethodKind, number>> = { FULL: 3, HEAD: 3, LORA: 3, PREFIX: 16 };
+
+/** Gradients that are applied as they are shrink as the loss falls, so that the walk is shorter than the first ones foretell. */
+const timesAsFar = 2;
+
+export function radiiOf(method: MethodKind, { normalises }: Pick<Estimator, "normalises">): number {
+  return normalises ? radii[method] : timesAsFar * radii[method];
 }
 
-/** Null if nothing can be chosen: no probe has finite losses that differ, or all losses are 0. */
-export type AutoRate = (
-  settings: { readonly steps: number; readonly epsilon: number },
-  probe: (batch: number) => Promise<Probe>,
-) => Promise<PickedRate | null>;
+/** Null if the gradients say nothing: none is finite, or all are 0. */
+export function rateOfWalk(
+  settings: Omit<MezoSettings, "learningRate">,
+  length: number,
+  gradients: readonly number[],
+): number | null {
+  const finite = gradients.filter(Number.isFinite);
+  const gradient = Math.sqrt(mean(finite.map((one) => one * one)));
+  if (!(gradient > 0)) return null;
+  return allowed(length / (gradient * Math.sqrt(weightOfSteps(settings))));
+}
 
-/** Batches that are measured. */
-export const probes = 32;
-const largestPart = 0.01;
-const partOfAllSteps = 4;
-const epsilons = 3;
-
-export const rateFromFirstGradients: AutoRate = async ({ steps }, probe) => {
-  const losses: number[] = [];
-  const squares: number[] = [];
-  for (let i = 0; i < probes; i++) {
-    const { loss, projectedGradient } = await probe(i);
-    if (!Number.isFinite(projectedGradient)) continue;
-    losses.push(loss);
-    squares.push(projectedGradient ** 2);
-  }
-  const [loss, square] = [mean(losses), mean(squares)];
-  if (!(square > 0)) return null;
-  const part = Math.min(largestPart, partOfAllSteps / steps);
-  const learningRate = allowed((part * loss) / square);
-  if (!(learningRate > 0)) return null;
-  const gradient = Math.sqrt(square).toPrecision(3);
-  const why = `the first losses are about ${loss.toPrecision(3)}, the first projected gradients about ${gradient}`;
-  return { learningRate, why };
-};
-
-export const rateFromEpsilon: AutoRate = ({ epsilon }) => {
-  const why = `it is ${epsilons} times epsilon, since this estimator's steps have one length whatever the losses`;
-  return Promise.resolve({ learningRate: allowed(epsilons * epsilon), why });
-};
+/** The sum over all steps in the file's head. */
+function weightOfSteps(settings: Omit<MezoSettings, "learningRate">): number {
+  const whole = { ...settings, learningRate: 1 };
+  let sum = 0;
+  for (let t = 0; t < settings.steps; t++) sum += learningRateAt(whole, t) ** 2 / estimatesAt(whole, t);
+  return sum;
+}
 
 /** To two digits: no more is known, and people can copy it. Within the range of given rates, since a fork gives it. */
 function allowed(rate: number): number {

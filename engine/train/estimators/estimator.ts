@@ -1,5 +1,4 @@
 /** How the gradient along random noise is estimated from losses. */
-import type { AutoRate } from "./auto-rate.ts";
 
 /** Mean losses of a batch L, at the stored weights theta and along the noise z of a seed. */
 export interface BatchLosses {
@@ -27,6 +26,6 @@ export interface Estimator {
   estimate(losses: BatchLosses, seeds: readonly bigint[]): Promise<Estimate[]>;
   /** What the projected gradients of a step are divided by before they are applied. */
   scale(gradients: readonly number[]): number;
-  /** How learningRate: AUTO chooses the rate. */
-  readonly autoRate: AutoRate;
+  /** Whether `scale` gives the gradients a root mean square of about 1, whatever the losses. */
+  readonly normalises: boolean;
 }

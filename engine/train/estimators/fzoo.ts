@@ -3,7 +3,6 @@
  * deviation of the losses over epsilon. It needs two estimates a step or more (schema/hyperparameters.ts checks that).
  */
 import { mean } from "../../numbers/mean.ts";
-import { rateFromEpsilon } from "./auto-rate.ts";
 import type { Estimator } from "./estimator.ts";
 import { oneSided } from "./one-sided.ts";
 
@@ -15,5 +14,5 @@ export const fzoo: Estimator = {
     // Equal gradients say nothing about the noise: dividing by infinity leaves them out.
     return squares === 0 ? Infinity : Math.sqrt(squares / (gradients.length - 1));
   },
-  autoRate: rateFromEpsilon,
+  normalises: true,
 };

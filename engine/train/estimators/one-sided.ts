@@ -2,7 +2,6 @@
  * (L+ - L) / epsilon, where all estimates of a step share L: one forward pass an estimate, and one more a step. Its error
  * is half the curvature along the noise times epsilon.
  */
-import { rateFromFirstGradients } from "./auto-rate.ts";
 import type { Estimate, Estimator } from "./estimator.ts";
 
 export const oneSided: Estimator = {
@@ -17,5 +16,5 @@ export const oneSided: Estimator = {
     return estimates;
   },
   scale: () => 1,
-  autoRate: rateFromFirstGradients,
+  normalises: false,
 };

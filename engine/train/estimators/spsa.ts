@@ -1,5 +1,4 @@
 /** SPSA (Spall 1992; MeZO, definition 1): (L+ - L-) / 2 epsilon. Two forward passes an estimate; its error is of second order. */
-import { rateFromFirstGradients } from "./auto-rate.ts";
 import type { Estimate, Estimator } from "./estimator.ts";
 
 export const spsa: Estimator = {
@@ -16,5 +15,5 @@ export const spsa: Estimator = {
     return estimates;
   },
   scale: () => 1,
-  autoRate: rateFromFirstGradients,
+  normalises: false,
 };
