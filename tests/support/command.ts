@@ -5,11 +5,20 @@ import type { Finished } from "./processes.ts";
 
 const signals = ["SIGINT", "SIGTERM", "disconnect"] as const;
 
-/** @param env variables for this call; one set to nothing counts as not set */
-export async function steplogHere(
-  args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<Finished> {
+/** Ends with the last call. */
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * A call waits for the one before, since they share the process: a command goes on after its test has timed out.
+ * @param env variables for this call; one set to nothing counts as not set
+ */
+export async function steplogHere(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const call = last.then(() => callMain(args, env));
+  last = call.catch(() => {});
+  return call;
+}
+
+async function callMain(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Finished> {
   const printed = { stdout: "", stderr: "" };
   const [code, variables] = [process.exitCode, { ...process.env }];
   const heard = signals.map((name) => process.listeners(name as NodeJS.Signals));
