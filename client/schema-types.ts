@@ -230,7 +230,7 @@ export type HyperparametersInput = {
   readonly warmupSteps?: number | null | undefined;
   /** Decoupled weight decay: each step multiplies the trained weights by 1 - learningRate * weightDecay. Must be a number from 0 to 100; default: 0. */
   readonly weightDecay?: number | null | undefined;
-  /** What happens when the run diverges: it has become clearly worse than it started, or than it was at its best, by its training losses or its validation rows. Must be END or GO_ON; default: END. */
+  /** What happens when the run diverges: it has become clearly worse than it started, or than it was at its best, by its training losses or its validation rows. Must be END, GO_BACK or GO_ON; default: END. */
   readonly whenDiverged?: WhenDiverged | null | undefined;
 };
 
@@ -365,5 +365,7 @@ export type WeightsStatus =
 export type WhenDiverged =
   /** It ends as FAILED, with the error DIVERGED. Its log, checkpoints and evaluations stay usable. */
   | 'END'
+  /** It ends as with END, and a new run takes its remaining steps from its best checkpoint, or from where it started, at a third of its learning rate; at most 3 times in a row. Events (WENT_BACK) of both runs say so. */
+  | 'GO_BACK'
   /** It goes on to its last step; an event (DIVERGED) says so. */
   | 'GO_ON';

@@ -110,15 +110,19 @@ create table fine_tunes (
   first_step integer not null default 0,
   calibration_prompt text,
   wanted text not null default 'RUN'::text,
+  late_settings jsonb,
+  went_back_from uuid,
   constraint fine_tunes_entries CHECK ((entries >= 0)),
   constraint fine_tunes_first_entry CHECK (((first_entry >= 0) AND (first_entry <= entries))),
   constraint fine_tunes_pkey PRIMARY KEY (id),
   constraint fine_tunes_idempotency_key_unique UNIQUE (idempotency_key),
+  constraint fine_tunes_went_back_from_unique UNIQUE (went_back_from),
   constraint fine_tunes_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id),
   constraint fine_tunes_dataset_id_datasets_id_fk FOREIGN KEY (dataset_id) REFERENCES datasets(id),
   constraint fine_tunes_from_checkpoint_id_checkpoints_id_fk FOREIGN KEY (from_checkpoint_id) REFERENCES checkpoints(id),
   constraint fine_tunes_test_dataset_id_datasets_id_fk FOREIGN KEY (test_dataset_id) REFERENCES datasets(id),
-  constraint fine_tunes_validation_dataset_id_datasets_id_fk FOREIGN KEY (validation_dataset_id) REFERENCES datasets(id)
+  constraint fine_tunes_validation_dataset_id_datasets_id_fk FOREIGN KEY (validation_dataset_id) REFERENCES datasets(id),
+  constraint fine_tunes_went_back_from_fine_tunes_id_fk FOREIGN KEY (went_back_from) REFERENCES fine_tunes(id)
 );
 
 create table found_models (

@@ -1,17 +1,8 @@
-/** Defaults of hyperparameters, and what a run is stored with where it has them. Like their table, the page can load it. */
+/** Defaults of hyperparameters. Like their table, the page can load it. */
 import type { HyperparameterName, Hyperparameters } from "./hyperparameter-table.ts";
 import { hyperparameterEntries, hyperparameterTable } from "./hyperparameter-table.ts";
 import type { Setting } from "./setting.ts";
 import { choiceOf } from "./setting.ts";
-
-/** The settings as a run is stored with them. */
-export function settingsToStore<Settings extends Partial<Hyperparameters>>(settings: Settings): Settings {
-  const kept = hyperparameterEntries.filter(
-    ([name, { stored, default: usual }]) => !stored || settings[name] !== usual,
-  );
-  const names = new Set<string>(kept.map(([name]) => name));
-  return Object.fromEntries(Object.entries(settings).filter(([name]) => names.has(name))) as Settings;
-}
 
 /** The defaults, which depend on the values that are given for others, such as `method`. */
 export function defaultsWith(given: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -155,7 +155,7 @@ export const hyperparameterTable = {
     },
     default: "REFUSE",
     inLogHeader: "changed",
-    stored: "changed",
+    late: true,
   },
 
   // Steps
@@ -423,10 +423,14 @@ export const hyperparameterTable = {
         label: "It ends",
         meaning: "It ends as FAILED, with the error DIVERGED. Its log, checkpoints and evaluations stay usable.",
       },
+      GO_BACK: {
+        label: "It goes back to its best",
+        meaning: `It ends as with END, and a new run takes its remaining steps from its best checkpoint, or from where it started, at a third of its learning rate; at most ${limits.goBacks} times in a row. Events (WENT_BACK) of both runs say so.`,
+      },
       GO_ON: { label: "It goes on", meaning: "It goes on to its last step; an event (DIVERGED) says so." },
     },
     default: "END",
-    stored: "changed",
+    late: true,
   },
   checkpointEvery: {
     type: "integer",

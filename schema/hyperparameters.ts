@@ -27,6 +27,33 @@ export const hyperparametersSchema = z
   // The fields were made from the table, and so was the type.
   .transform((parsed) => parsed as Hyperparameters);
 
+/** A run's settings, as it is stored with them. */
+export interface StoredSettings {
+  /** What the release before knows; runs of older releases have less. */
+  readonly hyperparameters: Partial<Hyperparameters>;
+  /** What it does not know, where it is not the default. */
+  readonly lateSettings: Readonly<Record<string, unknown>> | null;
+}
+
+/** The settings of a stored run. What it lacks has its default, and what only a later release knows is left out. */
+export function settingsOf({ hyperparameters, lateSettings }: StoredSettings): Hyperparameters {
+  const known = Object.entries(lateSettings ?? {}).filter(([name]) => isName(name));
+  return hyperparametersSchema.parse({ ...hyperparameters, ...Object.fromEntries(known) });
+}
+
+/** The inverse of settingsOf. */
+export function settingsToStore(settings: Hyperparameters) {
+  const late = new Map(
+    hyperparameterEntries.flatMap(([name, one]) => (one.late ? [[name as string, one.default]] : [])),
+  );
+  const all = Object.entries(settings);
+  const changed = all.filter(([name, value]) => late.has(name) && value !== late.get(name));
+  return {
+    hyperparameters: Object.fromEntries(all.filter(([name]) => !late.has(name))) as Hyperparameters,
+    ...(changed.length > 0 && { lateSettings: Object.fromEntries(changed) }),
+  };
+}
+
 function fieldOf(one: Setting): z.ZodType {
   if (one.type === "switch") return z.boolean();
   if (one.type === "choice") return z.enum(Object.keys(one.values));

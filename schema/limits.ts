@@ -28,6 +28,8 @@ export const limits = {
   accumulate: 1_024,
   /** Estimates of one step. */
   estimates: 256,
+  /** Runs in a row that go back to the best checkpoint of the one before. */
+  goBacks: 3,
   loraRank: 1_024,
   /** Tokens of a prefix. */
   prefixLength: 512,

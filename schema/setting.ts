@@ -16,8 +16,8 @@ interface Described {
   readonly fixedByLog?: true;
   /** Whether the log's header has it; `changed`: only if it is not the default. */
   readonly inLogHeader?: "always" | "changed";
-  /** Whether a stored run has it only if it is not the default: the release before refuses a setting that it does not know. */
-  readonly stored?: "changed";
+  /** Whether the release before does not know it. It refuses what it does not know, so a run has it in a column of its own. */
+  readonly late?: true;
 }
 
 type Needs = Readonly<Record<string, number>>;

@@ -155,6 +155,8 @@ export const fineTunes = pgTable(
     /** A content-free prompt that calibrates the candidates' scores; null for no calibration. */
     calibrationPrompt: text("calibration_prompt"),
     hyperparameters: jsonb("hyperparameters").$type<Hyperparameters>().notNull(),
+    /** Settings that the release before does not know (settingsOf of schema/hyperparameters.ts has both); null when none changed. */
+    lateSettings: jsonb("late_settings").$type<Readonly<Record<string, unknown>>>(),
     /** Whether the weights of the last checkpoint are stored as trained, in addition to the log that rebuilds them. */
     keepWeights: boolean("keep_weights").notNull().default(false),
     status: text("status").$type<FineTuneStatus>().notNull().default("QUEUED"),
@@ -166,6 +168,10 @@ export const fineTunes = pgTable(
     errorIssues: jsonb("error_issues").$type<readonly InputIssue[]>(),
     /** The checkpoint of another run that this one continues from: its log up to there is the start of this run's log. */
     fromCheckpointId: uuid("from_checkpoint_id").references((): AnyPgColumn => checkpoints.id),
+    /** The run that diverged, and to whose best checkpoint this one went back; one run at most goes back from another. */
+    wentBackFrom: uuid("went_back_from")
+      .unique()
+      .references((): AnyPgColumn => fineTunes.id),
     /** The first entry of this run's own; and how many steps of batches it skips, because earlier runs trained on them. */
     firstEntry: integer("first_entry").notNull().default(0),
     firstStep: integer("first_step").notNull().default(0),

@@ -29,7 +29,8 @@ import { type Speeds, measureJobs, speedsOf } from "./speeds.ts";
 import { type Appends, appendsOf } from "./runs/appends.ts";
 import { type Checkpoints, checkpointsOf } from "./runs/checkpoints.ts";
 import { type FineTunes, fineTunesOf } from "./runs/fine-tunes.ts";
-import { type FineTuneOutcome, fineTuneJobs, finishFineTune } from "./runs/lifecycle.ts";
+import { type RunEnd, endFineTune } from "./runs/go-back.ts";
+import { fineTuneJobs } from "./runs/lifecycle.ts";
 import { type Records, recordsOf } from "./runs/records.ts";
 import { type Weights, materialiseJobs, weightsOf } from "./runs/weights.ts";
 
@@ -40,6 +41,7 @@ export type { ClaimedJob } from "./queue/jobs.ts";
 export type { LiveWorker, WorkerReport } from "./queue/workers.ts";
 export { lackedBy } from "./queue/waiting.ts";
 export { trainingNeeds } from "./runs/lifecycle.ts";
+export type { GoBack } from "./runs/go-back.ts";
 export type { RunNote } from "./runs/lifecycle.ts";
 export type { NewStepMetric, StepBatch } from "./runs/appends.ts";
 export type { ChartPoint, StoredLog } from "./runs/logs.ts";
@@ -64,8 +66,8 @@ export interface Store extends Queue, Appends, Records, Weights {
   close(): Promise<void>;
   /** @throws UNAVAILABLE when Postgres does not answer */
   ping(): Promise<void>;
-  /** Ends a run and its job. */
-  finishFineTune(job: Lease, outcome: FineTuneOutcome): Promise<void>;
+  /** Ends a run and its job; with `goBack`, a failed one has another run go on from its best checkpoint. */
+  finishFineTune(job: Lease, outcome: RunEnd): Promise<void>;
   readonly blobs: Blobs;
   readonly baseModels: BaseModels;
   readonly foundModels: FoundModels;
@@ -100,7 +102,7 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
     async ping() {
       await database.execute(sql`select 1`);
     },
-    finishFineTune: (lease, outcome) => database.transaction((tx) => finishFineTune(tx, lease, outcome)),
+    finishFineTune: (lease, outcome) => database.transaction((tx) => endFineTune(tx, lease, outcome)),
     blobs,
     baseModels: translated(baseModelsOf(database)),
     foundModels: translated(foundModelsOf(database)),

@@ -3,8 +3,7 @@ import { createHash } from "node:crypto";
 import { eq } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import { SteplogError, invariant } from "../../schema/errors.ts";
-import { settingsToStore } from "../../schema/hyperparameter-defaults.ts";
-import type { Hyperparameters } from "../../schema/hyperparameters.ts";
+import { type Hyperparameters, settingsToStore } from "../../schema/hyperparameters.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
 import { type BaseModel, type FineTune, baseModels, checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
@@ -58,8 +57,8 @@ export async function create(
 
 function requestOf(input: NewFineTune) {
   const { from = null, notes: _, ...rest } = input;
-  const hyperparameters = settingsToStore(input.hyperparameters);
-  const request = { ...rest, hyperparameters, keepWeights: input.keepWeights ?? false };
+  const settings = settingsToStore(input.hyperparameters);
+  const request = { ...rest, ...settings, keepWeights: input.keepWeights ?? false };
   return { request, inputHash: hashOf({ ...request, ...(from && { from }) }) };
 }
 

@@ -5,6 +5,8 @@ import { choiceOf } from "../../schema/setting.ts";
 import {
   conflictingHyperparameters,
   hyperparametersSchema,
+  settingsOf,
+  settingsToStore,
   wrongHyperparameters,
 } from "../../schema/hyperparameters.ts";
 import { settingsPage } from "../../schema/settings-page.ts";
@@ -52,6 +54,7 @@ describe("hyperparameters", () => {
   test.each([
     [{ loraAlpha: 0 }, "loraAlpha", "must be a number above 0 and up to 1000; it is 0"],
     [{ noise: "PINK" }, "noise", 'must be NORMAL or RADEMACHER; it is "PINK"'],
+    [{ whenDiverged: "LATER" }, "whenDiverged", 'must be END, GO_BACK or GO_ON; it is "LATER"'],
     [{ steps: 1.5 }, "steps", "must be a whole number from 1 to 1000000; it is 1.5"],
     [{ learningRate: "FAST" }, "learningRate", 'must be a number above 0 and up to 10, or AUTO; it is "FAST"'],
     [{ truncate: "MIDDLE" }, "truncate", 'must be REFUSE, START or END; it is "MIDDLE"'],
@@ -80,4 +83,16 @@ describe("hyperparameters", () => {
     expect(conflicts({ steps: 10, warmupSteps: 10 })).toEqual([]);
     expect(conflicts({ steps: 10, warmupSteps: 11 })).toEqual(["warmupSteps"]);
   });
+});
+
+test("settings that the release before does not know are stored beside the others, and read back", () => {
+  const settings = hyperparametersSchema.parse({ whenDiverged: "GO_ON", steps: 7 });
+  const { whenDiverged, ...known } = settings;
+  expect(settingsToStore(settings)).toStrictEqual({ hyperparameters: known, lateSettings: { whenDiverged } });
+  expect(settingsOf({ hyperparameters: known, lateSettings: { whenDiverged } })).toEqual(settings);
+  const usual = hyperparametersSchema.parse({});
+  expect(settingsToStore(usual)).not.toHaveProperty("lateSettings");
+  // As an older release stored it, and as a newer one would.
+  expect(settingsOf({ hyperparameters: { steps: 7 }, lateSettings: null })).toEqual({ ...usual, steps: 7 });
+  expect(settingsOf({ hyperparameters: known, lateSettings: { unheardOf: 1 } })).toEqual({ ...usual, steps: 7 });
 });

@@ -1,5 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { settingsOf } from "../../schema/hyperparameters.ts";
 import type { Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import {
@@ -33,6 +34,7 @@ describe("create", () => {
     // The release before knows no whenDiverged or truncate, and refuses what it does not know.
     const { whenDiverged: _, truncate: _truncate, ...hyperparameters } = input.hyperparameters;
     expect(fineTune.hyperparameters).toStrictEqual(hyperparameters);
+    expect([fineTune.lateSettings, settingsOf(fineTune)]).toEqual([null, input.hyperparameters]);
     expect(fineTune).toMatchObject({ ...input, hyperparameters, status: "QUEUED", entries: 0, wanted: "RUN" });
     expect(await store.fineTunes.events(fineTune.id, { after: 0, limit: 10 })).toMatchObject([
       { sequence: 1, type: "QUEUED" },

@@ -6,6 +6,7 @@ import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import { runFineTune } from "../../engine/train/run.ts";
 import { type Hyperparameters, hyperparametersSchema } from "../../schema/hyperparameters.ts";
+import type { FineTune } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";
 import { fineTuneHandler } from "../../worker/jobs/fine-tune.ts";
 import { claimed, lapse, newInput } from "../store/fixtures.ts";
@@ -74,6 +75,10 @@ async function work(modelPath: string, messages = Infinity): Promise<string[]> {
   return said;
 }
 
+async function wentBackFrom(id: string): Promise<FineTune | undefined> {
+  return (await store.fineTunes.list({ limit: 50 })).find((run) => run.wentBackFrom === id);
+}
+
 async function eventsOf(id: string) {
   return store.fineTunes.events(id, { after: 0, limit: 100 });
 }
@@ -113,6 +118,38 @@ describe("a run that diverges", () => {
     ]);
     expect(events.at(-1)).toMatchObject({ message: "Finished after 80 steps, but it had diverged." });
     expect(events.map(({ type }) => type)).not.toContain("HARDLY_MOVED");
+  });
+
+  test("goes back where that was chosen: another run takes its steps from the best checkpoint, at a third of the rate", async () => {
+    const modelPath = await tinyModel();
+    const run = await newRun(modelPath, { whenDiverged: "GO_BACK", steps: 100, warmupSteps: 3 });
+    // A worker that dies right before the end changes nothing.
+    await work(modelPath, 30);
+    const runs: FineTune[] = [];
+    for (let next: FineTune | undefined = run; next; next = await wentBackFrom(next.id)) {
+      await work(modelPath);
+      runs.push((await store.fineTunes.get(next.id)) ?? next);
+      if (runs.at(-1)?.status !== "FAILED") break;
+    }
+    expect(runs[0]).toMatchObject({ errorCode: "DIVERGED", lateSettings: { whenDiverged: "GO_BACK" } });
+    for (const [index, later] of runs.slice(1).entries()) {
+      const before = runs[index];
+      if (!before) throw new Error("there is one before");
+      expect(later).toMatchObject({ name: "run", lateSettings: { whenDiverged: "GO_BACK" }, fromCheckpointId: null });
+      expect(later.hyperparameters).toEqual({
+        ...before.hyperparameters,
+        learningRate: Number((Number(before.hyperparameters.learningRate) / 3).toPrecision(2)),
+      });
+      const goesOn = `The run "run" (${later.id}) goes on from its start, with learning rate ${later.hyperparameters.learningRate}.`;
+      expect(before.errorMessage).toMatch(/^The run diverged: the training loss rose from .*\. The run "run" \(/u);
+      expect(before.errorMessage?.endsWith(goesOn)).toBe(true);
+      const told = (events: Awaited<ReturnType<typeof eventsOf>>) =>
+        events.filter(({ type }) => type === "WENT_BACK").map(({ message }) => message);
+      expect(told(await eventsOf(before.id))).toContain(goesOn);
+      expect(told(await eventsOf(later.id))[0]).toBe(`The run "run" (${before.id}) diverged. ${goesOn}`);
+    }
+    // 0.3 and 0.1 diverge.
+    expect(runs.length).toBeGreaterThan(2);
   });
 
   test("decides the same when its worker dies anywhere before, and another one continues", async () => {

@@ -10,14 +10,18 @@ export function smallerRate(rate: number): number {
   return Number((rate / rateDivisor).toPrecision(2));
 }
 
+export function divergedMessage(fall: Fall): string {
+  return `The run diverged: ${inWords(fall)}.`;
+}
+
 /**
  * @param rate the learning rate that was applied, before warm-up and schedule
  * @param from the step of the checkpoint to go back to; 0 is where the run started
  */
-export function divergedMessage(fall: Fall, rate: number, from: number): string {
+export function rateAdvice(rate: number, from: number): string {
   const next = `learning rate ${smallerRate(rate)}, a third of ${rate}`;
   const advice = from === 0 ? `Start it again with ${next}` : `Fork its checkpoint at step ${from} with ${next}`;
-  return `The run diverged: ${inWords(fall)}. ${advice}, or train fewer steps; docs/LEARNING_RATE.md explains.`;
+  return `${advice}, or train fewer steps; docs/LEARNING_RATE.md explains.`;
 }
 
 export function overfittedMessage(fall: Fall, { patience }: Pick<Hyperparameters, "patience">): string {

@@ -1,17 +1,13 @@
 /** Jobs that train a run: from where its log ends to its last step, or until it is cancelled or the worker stops. */
 import type { FineTuneRequest } from "../../engine/thread/messages.ts";
-import type { Divergence, Fall } from "../../engine/train/divergence.ts";
 import { invariant } from "../../schema/errors.ts";
-import type { Hyperparameters } from "../../schema/hyperparameters.ts";
-import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
+import { settingsOf } from "../../schema/hyperparameters.ts";
 import { leaseMs } from "../../schema/limits.ts";
 import { decodeHeader } from "../../schema/step-log.ts";
 import type { BaseModel, FineTune } from "../../schema/tables.ts";
-import { divergedMessage, overfittedMessage } from "./divergence.ts";
 import { modelPaths, readRun, storeFiles } from "./inputs.ts";
-import type { RunNote } from "../../store/store.ts";
 import type { JobContext, JobHandler, JobMessage, RunningJob } from "./job.ts";
-import { hardlyMoved, stepsCompared } from "./learning.ts";
+import { type Diverged, finish, toldDivergence } from "./outcome.ts";
 import { StepRecorder } from "./step-recorder.ts";
 
 export const fineTuneHandler: JobHandler = {
@@ -26,13 +22,13 @@ async function start(context: JobContext): Promise<RunningJob> {
   const { run, baseModel } = await readRun(store, job.subject);
   const request = await requestFor(context, run, baseModel);
   const recorder = new StepRecorder(store, job, run, stop);
-  let diverged: string | null = null;
+  let diverged: Diverged | null = null;
   return {
     request,
     async take(message) {
       if (message.type === "step") return recorder.add(message);
       await recorder.flush();
-      if (message.type === "diverged") diverged = await recordDivergence(context, message.divergence);
+      if (message.type === "diverged") diverged = await toldDivergence(context, message.divergence);
       else if (message.type === "done") await finish(context, diverged, message.overfit);
       else await record(context, recorder, message);
     },
@@ -53,7 +49,7 @@ async function requestFor(context: JobContext, run: FineTune, baseModel: BaseMod
     labelWords: run.labelWords,
     calibrationPrompt: run.calibrationPrompt,
     // A setting that the release that stored the run did not know has its default.
-    hyperparameters: hyperparametersSchema.parse(run.hyperparameters),
+    hyperparameters: settingsOf(run),
     fork: log && run.fromCheckpointId !== null ? { headerBytes: log.headerBytes, firstStep: run.firstStep } : null,
     entries: { seed, scalars, decays },
     stepsDone: run.stepsDone,
@@ -102,49 +98,6 @@ async function record(context: JobContext, recorder: StepRecorder, message: Reco
     case "measured":
       invariant(false, "training rebuilds and measures nothing");
   }
-}
-
-/** Returns what to say of it. A run that goes on says it now, once. */
-async function recordDivergence({ store, job }: JobContext, divergence: Divergence): Promise<string> {
-  const { run } = await readRun(store, job.subject);
-  const { learningRate, whenDiverged } = hyperparametersSchema.parse(run.hyperparameters);
-  const rate = learningRate === "AUTO" ? run.pickedRate : learningRate;
-  invariant(rate !== null, "a run that has begun has a learning rate");
-  const from = await store.checkpoints.lastUpTo(run.id, divergence.evaluation?.step ?? divergence.best.lastStep);
-  const message = divergedMessage(divergence, rate, from?.step ?? 0);
-  if (whenDiverged === "GO_ON") await store.recordEvent(job, { type: "DIVERGED", message, once: true });
-  return message;
-}
-
-/** @param diverged what to say if the run has diverged */
-async function finish(context: JobContext, diverged: string | null, overfit: Fall | null): Promise<void> {
-  const { store, job } = context;
-  const { run } = await readRun(store, job.subject);
-  const settings = hyperparametersSchema.parse(run.hyperparameters);
-  if (diverged !== null && settings.whenDiverged !== "GO_ON") {
-    await store.finishFineTune(job, { status: "FAILED", code: "DIVERGED", message: diverged, issues: [] });
-  } else {
-    const notes = diverged === null ? await notesOf(context, overfit, settings) : [];
-    await store.finishFineTune(job, { status: "SUCCEEDED", notes, diverged: diverged !== null });
-  }
-}
-
-/** What to say of the whole run at its end. Its first steps may be another worker's, so all is read from the store. */
-async function notesOf(
-  { store, job }: JobContext,
-  overfit: Fall | null,
-  settings: Hyperparameters,
-): Promise<RunNote[]> {
-  if (overfit) return [{ type: "OVERFITTED", message: overfittedMessage(overfit, settings) }];
-  const { fineTunes } = store;
-  const { run } = await readRun(store, job.subject);
-  const limit = stepsCompared(run.stepsDone);
-  const lossesAfter = async (afterStep: number) =>
-    (await fineTunes.metrics(run.id, { afterStep, limit })).map(({ loss }) => loss);
-  const [firstLosses, lastLosses] = [await lossesAfter(0), await lossesAfter(run.stepsDone - limit)];
-  const validations = (await fineTunes.evaluations(run.id)).filter(({ kind }) => kind === "VALIDATION");
-  const message = hardlyMoved({ firstLosses, lastLosses, validations }, settings);
-  return message === null ? [] : [{ type: "HARDLY_MOVED", message }];
 }
 
 async function recordCheckpoint(

@@ -1,6 +1,6 @@
 /** Fine-tunes: runs of MeZO. create-fine-tune.ts creates them; fork.ts continues and forks them. */
 import { z } from "zod";
-import { hyperparametersSchema } from "../../../schema/hyperparameters.ts";
+import { settingsOf } from "../../../schema/hyperparameters.ts";
 import { limits } from "../../../schema/limits.ts";
 import type { fineTuneStatuses } from "../../../schema/states.ts";
 import { isFinal } from "../../../schema/states.ts";
@@ -56,6 +56,13 @@ FineTuneRef.implement({
       description: "The checkpoint of another run that this run continues from; null if it starts from the base model.",
       resolve: (run) => run.fromCheckpointId,
     }),
+    wentBackFrom: t.field({
+      type: FineTuneRef,
+      nullable: true,
+      description:
+        "The run that diverged, and whose remaining steps this one takes (whenDiverged: GO_BACK); null for others.",
+      resolve: (run) => run.wentBackFrom,
+    }),
     dataset: t.field({
       type: DatasetRef,
       description: "The dataset that it trains on.",
@@ -89,7 +96,7 @@ FineTuneRef.implement({
       type: HyperparametersRef,
       description: "The settings of the run.",
       // A setting that an older release did not store gets its default.
-      resolve: (run) => hyperparametersSchema.parse(run.hyperparameters),
+      resolve: (run) => settingsOf(run),
     }),
     progress: t.field({
       type: ProgressRef,
@@ -156,7 +163,7 @@ FineTuneRef.implement({
         "during training (evaluateEvery), there is a checkpoint at its step.",
       complexity: queryCost,
       resolve: async (run, _args, { store }) =>
-        bestOf(await store.fineTunes.evaluations(run.id), hyperparametersSchema.parse(run.hyperparameters).bestMetric),
+        bestOf(await store.fineTunes.evaluations(run.id), settingsOf(run).bestMetric),
     }),
     pickedRate: t.float({
       nullable: true,

@@ -6,7 +6,7 @@ import { encodeGlobalID } from "@pothos/plugin-relay";
 import { z } from "zod";
 import { hyperparameterEntries } from "../../../schema/hyperparameter-table.ts";
 import type { Hyperparameters } from "../../../schema/hyperparameters.ts";
-import { hyperparametersSchema } from "../../../schema/hyperparameters.ts";
+import { settingsOf } from "../../../schema/hyperparameters.ts";
 import { SteplogError } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
 import { isFinal } from "../../../schema/states.ts";
@@ -27,7 +27,7 @@ export interface Parent {
 export async function requireParent(store: Store, id: string, field: string): Promise<Parent> {
   const checkpoint = await requireCheckpoint(store, id, field);
   const run = await requireFineTune(store, checkpoint.fineTuneId, field);
-  return { checkpoint, run, hyperparameters: hyperparametersSchema.parse(run.hyperparameters) };
+  return { checkpoint, run, hyperparameters: settingsOf(run) };
 }
 
 /** @throws INVALID_ARGUMENT naming each setting that a run from this checkpoint cannot have */
@@ -97,7 +97,7 @@ function continuation(
 ): Omit<NewFineTune, "idempotencyKey" | "name"> {
   const { baseModelId, datasetId, validationDatasetId, testDatasetId, labelWords, calibrationPrompt, keepWeights } =
     run;
-  const hyperparameters = hyperparametersSchema.parse(run.hyperparameters);
+  const hyperparameters = settingsOf(run);
   const learningRate = run.pickedRate ?? hyperparameters.learningRate;
   return {
     baseModelId,

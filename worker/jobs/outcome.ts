@@ -1,0 +1,87 @@
+/** How a run that a worker has trained to its end, or that has diverged, ends: its status, and what is said of it. */
+import type { Divergence, Fall } from "../../engine/train/divergence.ts";
+import { invariant } from "../../schema/errors.ts";
+import { type Hyperparameters, settingsOf } from "../../schema/hyperparameters.ts";
+import type { Checkpoint, FineTune } from "../../schema/tables.ts";
+import type { GoBack, RunNote } from "../../store/store.ts";
+import { divergedMessage, overfittedMessage, rateAdvice, smallerRate } from "./divergence.ts";
+import { readRun } from "./inputs.ts";
+import type { JobContext } from "./job.ts";
+import { hardlyMoved, stepsCompared } from "./learning.ts";
+
+type Place = Omit<GoBack, "otherwise">;
+
+/** What to say of a run that has diverged: what was seen, and what to do. */
+export interface Diverged {
+  readonly seen: string;
+  readonly advice: string;
+  /** Where it could go back to. */
+  readonly goBack: Place;
+}
+
+/** A run that goes on says it now, once. */
+export async function toldDivergence({ store, job }: JobContext, divergence: Divergence): Promise<Diverged> {
+  const { run } = await readRun(store, job.subject);
+  const settings = settingsOf(run);
+  const rate = settings.learningRate === "AUTO" ? run.pickedRate : settings.learningRate;
+  invariant(rate !== null, "a run that has begun has a learning rate");
+  const checkpoint = await store.checkpoints.lastUpTo(run.id, divergence.evaluation?.step ?? divergence.best.lastStep);
+  const [seen, advice] = [divergedMessage(divergence), rateAdvice(rate, checkpoint?.step ?? 0)];
+  if (settings.whenDiverged === "GO_ON") {
+    await store.recordEvent(job, { type: "DIVERGED", message: `${seen} ${advice}`, once: true });
+  }
+  return { seen, advice, goBack: backTo(checkpoint, run, settings, smallerRate(rate)) };
+}
+
+/** From a checkpoint, a run repeats neither warm-up nor baselines; without one it starts where the first one did. */
+function backTo(checkpoint: Checkpoint | null, run: FineTune, settings: Hyperparameters, learningRate: number): Place {
+  const { fromCheckpointId, firstStep } = run;
+  if (checkpoint === null) {
+    const from = fromCheckpointId === null ? null : { checkpointId: fromCheckpointId, firstStep };
+    return { step: 0, from, hyperparameters: { ...settings, learningRate } };
+  }
+  const { id: checkpointId, step } = checkpoint;
+  const once = { warmupSteps: 0, inContextRows: 0, linearProbe: false };
+  return {
+    step,
+    from: { checkpointId, firstStep: firstStep + step },
+    hyperparameters: { ...settings, ...once, learningRate, steps: settings.steps - step },
+  };
+}
+
+/** @param diverged null if the run has not */
+export async function finish(context: JobContext, diverged: Diverged | null, overfit: Fall | null): Promise<void> {
+  const { store, job } = context;
+  const { run } = await readRun(store, job.subject);
+  const settings = settingsOf(run);
+  if (diverged !== null && settings.whenDiverged !== "GO_ON") {
+    const { seen, advice, goBack } = diverged;
+    const failed = { status: "FAILED", code: "DIVERGED", issues: [] } as const;
+    const goesBack = settings.whenDiverged === "GO_BACK";
+    await store.finishFineTune(job, {
+      ...failed,
+      ...(goesBack ? { message: seen, goBack: { ...goBack, otherwise: advice } } : { message: `${seen} ${advice}` }),
+    });
+  } else {
+    const notes = diverged === null ? await notesOf(context, overfit, settings) : [];
+    await store.finishFineTune(job, { status: "SUCCEEDED", notes, diverged: diverged !== null });
+  }
+}
+
+/** What to say of the whole run at its end. Its first steps may be another worker's, so all is read from the store. */
+async function notesOf(
+  { store, job }: JobContext,
+  overfit: Fall | null,
+  settings: Hyperparameters,
+): Promise<RunNote[]> {
+  if (overfit) return [{ type: "OVERFITTED", message: overfittedMessage(overfit, settings) }];
+  const { fineTunes } = store;
+  const { run } = await readRun(store, job.subject);
+  const limit = stepsCompared(run.stepsDone);
+  const lossesAfter = async (afterStep: number) =>
+    (await fineTunes.metrics(run.id, { afterStep, limit })).map(({ loss }) => loss);
+  const [firstLosses, lastLosses] = [await lossesAfter(0), await lossesAfter(run.stepsDone - limit)];
+  const validations = (await fineTunes.evaluations(run.id)).filter(({ kind }) => kind === "VALIDATION");
+  const message = hardlyMoved({ firstLosses, lastLosses, validations }, settings);
+  return message === null ? [] : [{ type: "HARDLY_MOVED", message }];
+}
