@@ -1,5 +1,5 @@
 /** Defaults of hyperparameters. Like their table, the page can load it. */
-import type { HyperparameterName, Hyperparameters } from "./hyperparameter-table.ts";
+import type { HyperparameterName } from "./hyperparameter-table.ts";
 import { hyperparameterEntries, hyperparameterTable } from "./hyperparameter-table.ts";
 import type { Setting } from "./setting.ts";
 import { choiceOf } from "./setting.ts";
