@@ -1,9 +1,10 @@
 /** While servers and workers are replaced one by one, the release before writes the same tables in its own way. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { settingsOf } from "../../schema/hyperparameters.ts";
 import type { Store } from "../../store/store.ts";
 import { claimAny } from "../support/claims.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
-import { append, chainAfter, claimed, directly, lapse, longMs, newRun, newTraining } from "./fixtures.ts";
+import { append, chainAfter, claimed, directly, lapse, longMs, newInput, newRun, newTraining } from "./fixtures.ts";
 
 let fixture: TestStore;
 let store: Store;
@@ -12,6 +13,15 @@ beforeAll(async () => {
   ({ store } = fixture);
 });
 afterAll(() => fixture.drop());
+
+/** The settings that the release before knows. It fails a run with any other, so a setting that is not here must be `late`. */
+const knownBefore = new Set(
+  (
+    "method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens steps batchSize accumulate estimator " +
+    "estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed " +
+    "evaluateEvery bestMetric patience inContextRows linearProbe checkpointEvery"
+  ).split(" "),
+);
 
 async function newCheckpoint() {
   const { run, job } = await newTraining(store);
@@ -36,6 +46,23 @@ test("a run that an earlier server created is claimed, trained and cancelled", a
   await store.finishFineTune(job, { status: "CANCELLED" });
   expect(await claimAny(store)).toBeNull();
 });
+
+test.each(["GO_ON", "GO_BACK"] as const)(
+  "an earlier worker knows all settings of a run with %s",
+  async (whenDiverged) => {
+    const input = await newInput(store);
+    const settings = { ...input.hyperparameters, whenDiverged, truncate: "START" } as const;
+    const { fineTune } = await store.fineTunes.create({ ...input, hyperparameters: settings });
+    // The columns that it reads.
+    const [row] = await directly(
+      fixture.url,
+      (sql) => sql<{ hyperparameters: object }[]>`select hyperparameters from fine_tunes where id = ${fineTune.id}`,
+    );
+    expect(new Set(Object.keys(row?.hyperparameters ?? {}))).toEqual(knownBefore);
+    expect(settingsOf(fineTune)).toEqual(settings);
+    await store.fineTunes.cancel(fineTune.id);
+  },
+);
 
 test("weights that were requested from an earlier server are rebuilt", async () => {
   const { run, job, checkpoint } = await newCheckpoint();

@@ -127,7 +127,8 @@ describe("a run that diverges", () => {
     await work(modelPath, 12);
     const runs: FineTune[] = [];
     for (let next: FineTune | undefined = run; next; next = await wentBackFrom(next.id)) {
-      await work(modelPath);
+      // 0.3 and 0.1 diverge; the third need not be trained.
+      await (runs.length < 2 ? work(modelPath) : store.fineTunes.cancel(next.id));
       runs.push((await store.fineTunes.get(next.id)) ?? next);
       if (runs.at(-1)?.status !== "FAILED") break;
     }
@@ -148,8 +149,7 @@ describe("a run that diverges", () => {
       expect(told(await eventsOf(before.id))).toContain(goesOn);
       expect(told(await eventsOf(later.id))[0]).toBe(`The run "run" (${before.id}) diverged. ${goesOn}`);
     }
-    // 0.3 and 0.1 diverge.
-    expect(runs.length).toBeGreaterThan(2);
+    expect(runs.map(({ status }) => status)).toEqual(["FAILED", "FAILED", "CANCELLED"]);
   });
 
   test("decides the same when its worker dies anywhere before, and another one continues", async () => {
