@@ -2,6 +2,7 @@
  * The rows of a parquet file. Only for the sandbox: a damaged file can make the reader loop, and memory is allocated for the
  * sizes that a file claims before its data can be checked.
  */
+import type { FileMetaData } from "hyparquet";
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { SteplogError } from "../schema/errors.ts";
@@ -14,6 +15,7 @@ export async function* parquetRows(path: string): AsyncGenerator<string> {
   const metadata = await attempt(() => parquetMetadataAsync(file));
   const count = Number(metadata.num_rows);
   if (count > limits.datasetRows) throw unreadable(`it has ${count} rows; the limit is ${limits.datasetRows}`);
+  requireRowsInGroups(metadata);
   let rowStart = 0;
   let characters = 0;
   for (const group of metadata.row_groups) {
@@ -27,6 +29,7 @@ export async function* parquetRows(path: string): AsyncGenerator<string> {
     const from = rowStart;
     const rows = await attempt(() => parquetReadObjects({ file, metadata, compressors, rowStart: from, rowEnd }));
     for (const row of rows) {
+      requireValues(row);
       const text = JSON.stringify(row, asJson);
       characters += text.length;
       if (characters > limits.parquetBytes)
@@ -35,6 +38,19 @@ export async function* parquetRows(path: string): AsyncGenerator<string> {
     }
     rowStart = rowEnd;
   }
+}
+
+/** The reader makes as many rows as the groups claim, with values or without. */
+function requireRowsInGroups({ num_rows: count, row_groups: groups }: FileMetaData): void {
+  const claimed = groups.reduce((sum, { num_rows: rows }) => sum + rows, 0n);
+  if (claimed === count && groups.every(({ num_rows: rows }) => rows >= 0n)) return;
+  throw unreadable(`its row groups have ${claimed} rows, and the file ${count}`);
+}
+
+/** Values that a file leaves out are null; undefined is what it claims to have and has not. */
+function requireValues(row: Readonly<Record<string, unknown>>): void {
+  const lacking = Object.entries(row).find(([, value]) => value === undefined);
+  if (lacking) throw unreadable(`column ${JSON.stringify(lacking[0])} has fewer values than the file has rows`);
 }
 
 /** A missing value of a column is left out; 64-bit integers become numbers. */
