@@ -45,18 +45,12 @@ test("a file that claims more rows than it has values is refused at once", async
   const group = claims.find((file) => of(parquetMetadata(arrayOf(file))) === "200,8136");
   const total = claims.find((file) => of(parquetMetadata(arrayOf(file))) === "8136,200");
   if (!group || !total) throw new Error("the file has no counts of rows to change");
-  await expect(rowsOf(group)).rejects.toMatchObject({
-    code: "DATASET_INVALID",
-    message: expect.stringContaining("row groups have 8136 rows, and the file 200"),
-  });
+  await expect(rowsOf(group)).rejects.toThrow("row groups have 8136 rows, and the file 200");
   await expect(rowsOf(total)).rejects.toMatchObject({ code: "DATASET_INVALID" });
   const both = Buffer.from(group);
   for (const at of placesOf(two)) if (total[at] === more[0] && total[at + 1] === more[1]) more.copy(both, at);
   expect(of(parquetMetadata(arrayOf(both)))).toBe("8136,8136");
-  await expect(rowsOf(both)).rejects.toMatchObject({
-    code: "DATASET_INVALID",
-    message: expect.stringContaining('column "prompt" has fewer values than the file has rows'),
-  });
+  await expect(rowsOf(both)).rejects.toThrow('column "prompt" has fewer values than the file has rows');
 });
 
 function placesOf(bytes: Buffer): number[] {
