@@ -10,7 +10,7 @@ import { runSteplog, startSteplog } from "../support/processes.ts";
 import { createRun, testService, until } from "./service.ts";
 
 describe("steplog tune", () => {
-  test("creates, follows, writes the log and exits with the outcome", { timeout: 60_000 }, async () => {
+  test("creates, follows, writes the log and exits with the outcome", { timeout: 120_000 }, async () => {
     const service = await testService();
     await cp(demoBase, join(service.folder, "models", "demo"), { recursive: true });
     const { url } = await service.startServer();
