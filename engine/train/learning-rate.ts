@@ -7,7 +7,7 @@ import { perturbationSize } from "../numbers/scalar.ts";
 import type { Objective } from "../objective/objective.ts";
 import { estimatorOf } from "./estimators/all.ts";
 import type { PickedRate } from "./estimators/auto-rate.ts";
-import { radiiOf, rateOfWalk } from "./estimators/auto-rate.ts";
+import { fixedRate, radiiOf, rateOfWalk } from "./estimators/auto-rate.ts";
 import type { RowLosses } from "./estimators/linear-radius.ts";
 import { linearRadius } from "./estimators/linear-radius.ts";
 import { batchOf, estimate, rowLosses } from "./mezo.ts";
@@ -31,6 +31,8 @@ export async function pickLearningRate(
   settings: Settings,
   method: MethodKind,
 ): Promise<PickedRate | null> {
+  const fixed = fixedRate(settings, method, estimatorOf(settings));
+  if (fixed) return fixed;
   const gradients = await firstGradients(model, objective, settings);
   const losses = probedLosses(model, objective.smooth ?? objective, settings);
   const radius = await linearRadius(losses, settings.epsilon);

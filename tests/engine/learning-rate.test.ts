@@ -61,6 +61,13 @@ test("of FZOO, whose gradients have one size, it is three times that, and the sl
   expect(await Promise.all(rates)).toStrictEqual([3e-3, 3e-3]);
 });
 
+test("of a prefix by FZOO it is three times epsilon, and nothing is measured", async () => {
+  const model = await parabola({ slope: 10, curvature: 1_000 });
+  const prefix = { ...settings, epsilon: 0.1, estimator: "FZOO", estimates: 4 } as const;
+  expect((await pickLearningRate(model, rows, prefix, "PREFIX"))?.learningRate).toBe(0.3);
+  expect(model.seeds.size).toBe(0);
+});
+
 test("an objective without a gradient has the radius of its smooth one, and gradients of its own", async () => {
   const measure: Objective["measure"] = async (model, indices, perturbation) => {
     const sides = await rows.measure(model, indices, perturbation);

@@ -23,11 +23,25 @@ export interface PickedRate {
 /** Length of a run's walk in linear radii. A prefix is few weights, which have a long way to go. */
 const radii: Readonly<Record<MethodKind, number>> = { FULL: 3, HEAD: 3, LORA: 3, PREFIX: 16 };
 
+/** The rate of a prefix whose gradients have one size, in units of epsilon: its radius differs too much between batches. */
+const epsilonsOfPrefix = 3;
+
 /** Gradients that are applied as they are shrink as the loss falls, so that the walk is shorter than the first ones foretell. */
 const timesAsFar = 2;
 
 export function radiiOf(method: MethodKind, { normalises }: Pick<Estimator, "normalises">): number {
   return normalises ? radii[method] : timesAsFar * radii[method];
+}
+
+/** Null where the rate follows from measurements. */
+export function fixedRate(
+  { epsilon }: Pick<MezoSettings, "epsilon">,
+  method: MethodKind,
+  { normalises }: Pick<Estimator, "normalises">,
+): PickedRate | null {
+  if (method !== "PREFIX" || !normalises) return null;
+  const why = `it is ${epsilonsOfPrefix} times epsilon, which suits a prefix with this estimator`;
+  return { learningRate: allowed(epsilonsOfPrefix * epsilon), why };
 }
 
 /** Null if the gradients say nothing: none is finite, or all are 0. */
