@@ -8,6 +8,7 @@ import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { reconstruct } from "../../engine/replay/reconstruct.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import { golden } from "../support/models.ts";
+import { directly } from "../store/fixtures.ts";
 import { collectSteps, expectEveryStepOnce, expectRebuilt, steps } from "./follow.ts";
 import { createRun, testService, until } from "./service.ts";
 
@@ -38,10 +39,15 @@ test("a worker that is told to stop gives its run back at once", { timeout: 120_
   await until("the first steps", 20_000, () => seen.length > 50);
 
   expect(await first.kill("SIGTERM")).toBe(0);
+  // No lease has to lapse.
+  const leased = await directly(
+    service.env["DATABASE_URL"] ?? "",
+    (sql) => sql`select 1 from jobs where lease_worker is not null`,
+  );
+  expect(leased).toHaveLength(0);
   const atStop = (await client.fineTune(id)).progress.step;
   const second = await service.startWorker();
-  // Well below the lease: nothing had to lapse.
-  await until("the second worker's first step", 5_000, async () => (await client.fineTune(id)).progress.step > atStop);
+  await until("the second worker's first step", 20_000, async () => (await client.fineTune(id)).progress.step > atStop);
   await done;
   expectEveryStepOnce(seen);
   await expectRebuilt(service, client, id);
