@@ -14,6 +14,7 @@ import { bytesPerElement, elementCount } from "../devices/device.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
 import { openModelFolder } from "../model/files/folder.ts";
 import type { ForwardModel } from "../model/model.ts";
+import { sum } from "../numbers/mean.ts";
 import { trainableTensors } from "../model/trainable.ts";
 import type { EvaluationSet } from "../objective/evaluate.ts";
 import { evaluate } from "../objective/evaluate.ts";
@@ -230,10 +231,4 @@ function goesOn(tokenizer: Tokenizer, id: number): boolean {
 
 function* stepsOf({ steps }: Hyperparameters): Generator<number> {
   for (let t = 0; t < steps; t++) yield t;
-}
-
-function sum<T>(items: Iterable<T>, value: (item: T) => number): number {
-  let total = 0;
-  for (const item of items) total += value(item);
-  return total;
 }

@@ -5,6 +5,7 @@ import type { Perturbation } from "../devices/device.ts";
 import { sidesOf } from "../devices/device.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
 import type { ForwardModel } from "../model/model.ts";
+import { sum } from "../numbers/mean.ts";
 import { visibleTokens } from "../model/packing.ts";
 
 /** Where a counting model adds up. */
@@ -67,10 +68,6 @@ export function countingModel(folder: ModelFolder, { counter, taken, answers }: 
       end() {},
     }),
   };
-}
-
-function sum<T>(items: readonly T[], value: (item: T) => number): number {
-  return items.reduce((total, item) => total + value(item), 0);
 }
 
 /** Rows in which `answer` is the likeliest. */

@@ -6,6 +6,7 @@ import { limits } from "../../schema/limits.ts";
 import type { EvaluationKind } from "../../schema/states.ts";
 import type { Device } from "../devices/device.ts";
 import type { ForeignCalls } from "../thread/foreign.ts";
+import { sum } from "../numbers/mean.ts";
 import type { EngineMessage, FineTuneRequest, MeasureRequest } from "../thread/messages.ts";
 import { Stopped, stopCheck } from "../thread/stopping.ts";
 import type { RunData } from "../train/data.ts";
@@ -110,8 +111,8 @@ function speedOf(ends: readonly number[], tokens: readonly number[]) {
     ends.length - 1,
   );
   const from = ends[warm - 1] ?? 0;
-  const token = (last - from) / sum(tokens.slice(warm));
-  return { token, warming: Math.max(0, from - token * sum(tokens.slice(0, warm))) };
+  const token = (last - from) / sum(tokens.slice(warm), Number);
+  return { token, warming: Math.max(0, from - token * sum(tokens.slice(0, warm), Number)) };
 }
 
 async function measureEvaluations(
@@ -137,8 +138,4 @@ async function measureEvaluations(
 
 function secondsSince(time: number): number {
   return (performance.now() - time) / 1000;
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }
