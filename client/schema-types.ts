@@ -184,11 +184,11 @@ export type HyperparametersInput = {
   readonly clipGradient?: number | null | undefined;
   /** Size of the perturbation, in standard deviations of the noise. Must be a number from 0.000001 to 1; default: 0.001 (0.01 for LORA, 0.1 for PREFIX). */
   readonly epsilon?: number | null | undefined;
-  /** Estimates of the gradient in a step, each along its own noise. Their mean is applied (n-SPSA). Must be a whole number from 1 to 256; default: 1 (4 for FZOO). */
+  /** Estimates of the gradient in a step, each along its own noise. Their mean is applied (n-SPSA). Must be a whole number from 1 to 256; default: 1 (8 for FZOO). */
   readonly estimates?: number | null | undefined;
   /** Estimates in the last step; their number changes linearly up to it. 0 keeps the number constant. Must be a whole number from 0 to 256; default: 0. */
   readonly estimatesAtEnd?: number | null | undefined;
-  /** How the gradient along random noise is estimated from losses. Must be SPSA, ONE_SIDED or FZOO; default: SPSA. */
+  /** How the gradient along random noise is estimated from losses. Must be SPSA, ONE_SIDED or FZOO; default: FZOO (SPSA if learningRate is a number). */
   readonly estimator?: Estimator | null | undefined;
   /** Steps between two evaluations of the validation rows. 0 evaluates only before and after training. Must be a whole number from 0 to 1000000, in steps; default: 0. */
   readonly evaluateEvery?: number | null | undefined;
@@ -216,11 +216,11 @@ export type HyperparametersInput = {
   readonly precision?: Precision | null | undefined;
   /** Length of the prefix. It takes this much of the model's context. Only for method PREFIX. Must be a whole number from 1 to 512, in tokens; default: 5. */
   readonly prefixLength?: number | null | undefined;
-  /** How the learning rate changes after the warm-up. Must be CONSTANT, LINEAR or COSINE; default: CONSTANT. */
+  /** How the learning rate changes after the warm-up. Must be CONSTANT, LINEAR or COSINE; default: LINEAR (CONSTANT if learningRate is a number). */
   readonly schedule?: Schedule | null | undefined;
   /** The seeds of the noise and the order of the rows derive from it. Must be a whole number from 0 to 4294967295; default: 0. */
   readonly seed?: number | null | undefined;
-  /** Steps to train. Each step adds one entry to the log for each of its estimates. Must be a whole number from 1 to 1000000; default: 1000. */
+  /** Steps to train. Each step adds one entry to the log for each of its estimates. Must be a whole number from 1 to 1000000; default: 4000. */
   readonly steps?: number | null | undefined;
   /** Names of the tensors to train, or ends of names; `*` stands for any text between two dots, `**` for any text. All other tensors stay as they are. Only for method FULL. Must be at most 64 names of 1 to 200 characters; default: all tensors. */
   readonly tensors?: ReadonlyArray<string> | null | undefined;

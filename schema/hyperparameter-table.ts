@@ -165,7 +165,7 @@ export const hyperparameterTable = {
     meaning: "Steps to train. Each step adds one entry to the log for each of its estimates.",
     min: 1,
     max: limits.steps,
-    default: 1_000,
+    default: 4_000,
     inLogHeader: "always",
   },
   batchSize: {
@@ -210,11 +210,12 @@ export const hyperparameterTable = {
         label: "FZOO",
         meaning:
           "One-sided, divided by the standard deviation of the step's losses (arXiv 2506.09034): fewer forward passes. Its learning rates have another scale, 1 to 10 times epsilon.",
-        defaults: { estimates: 4 },
+        defaults: { estimates: 8 },
         needs: { estimates: 2, estimatesAtEnd: 2 },
       },
     },
-    default: "SPSA",
+    default: "FZOO",
+    absent: "SPSA",
     inLogHeader: "changed",
   },
   estimates: {
@@ -245,6 +246,8 @@ export const hyperparameterTable = {
     above: 0,
     max: 10,
     auto: true,
+    // Published rates are those of MeZO's own estimator and schedule.
+    defaultsWithNumber: { estimator: "SPSA", schedule: "CONSTANT" },
     default: "AUTO",
     inLogHeader: "always",
   },
@@ -259,7 +262,8 @@ export const hyperparameterTable = {
       LINEAR: { label: "Linear", meaning: "It falls linearly, to 0 after the last step." },
       COSINE: { label: "Cosine", meaning: "It falls along half a cosine, to 0 after the last step." },
     },
-    default: "CONSTANT",
+    default: "LINEAR",
+    absent: "CONSTANT",
     inLogHeader: "changed",
   },
   warmupSteps: {

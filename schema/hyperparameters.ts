@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { HyperparameterName, Hyperparameters } from "./hyperparameter-table.ts";
 import type { Setting } from "./setting.ts";
-import { defaultsWith } from "./hyperparameter-defaults.ts";
+import { defaultsWith, valueOfAbsence } from "./hyperparameter-defaults.ts";
 import { hyperparameterEntries, hyperparameterTable } from "./hyperparameter-table.ts";
 import { choiceOf, rangeInWords } from "./setting.ts";
 import { limits } from "./limits.ts";
@@ -21,7 +21,7 @@ export type {
 
 const fields = z.strictObject(Object.fromEntries(hyperparameterEntries.map(([name, one]) => [name, fieldOf(one)])));
 
-/** All hyperparameters. Missing ones get their defaults, so runs that older releases stored still parse. */
+/** All hyperparameters. Missing ones get their defaults; those of stored runs are for `settingsOf`. */
 export const hyperparametersSchema = z
   .preprocess((given) => (isRecord(given) ? withDefaults(given) : given), fields)
   // The fields were made from the table, and so was the type.
@@ -35,10 +35,17 @@ export interface StoredSettings {
   readonly lateSettings: Readonly<Record<string, unknown>> | null;
 }
 
-/** The settings of a stored run. What it lacks has its default, and what only a later release knows is left out. */
+/** The settings of a stored run. What it lacks is what it was then, and what only a later release knows is left out. */
 export function settingsOf({ hyperparameters, lateSettings }: StoredSettings): Hyperparameters {
   const known = Object.entries(lateSettings ?? {}).filter(([name]) => isName(name));
-  return hyperparametersSchema.parse({ ...hyperparameters, ...Object.fromEntries(known) });
+  const changed = hyperparameterEntries.flatMap(([name, one]) =>
+    one.absent === undefined ? [] : [[name, valueOfAbsence(one)] as const],
+  );
+  return hyperparametersSchema.parse({
+    ...Object.fromEntries(changed),
+    ...hyperparameters,
+    ...Object.fromEntries(known),
+  });
 }
 
 /** The inverse of settingsOf. */

@@ -14,13 +14,17 @@ interface Described {
   readonly needs?: Needs;
   /** Whether the log of a run fixes it, so that a fork cannot change it. */
   readonly fixedByLog?: true;
-  /** Whether the log's header has it; `changed`: only if it is not the default. */
+  /** Whether the log's header has it; `changed`: only if it is not what its absence stands for. */
   readonly inLogHeader?: "always" | "changed";
+  /** What stored runs and logs without it have, where the default is another one today. */
+  readonly absent?: string;
   /** Whether the release before does not know it. It refuses what it does not know, so a run has it in a column of its own. */
   readonly late?: true;
 }
 
 type Needs = Readonly<Record<string, number>>;
+
+type Defaults = Readonly<Record<string, number | string>>;
 
 export interface NumberSetting extends Described {
   readonly type: "integer" | "number";
@@ -33,6 +37,8 @@ export interface NumberSetting extends Described {
   readonly atMost?: "steps";
   /** May also be "AUTO". */
   readonly auto?: true;
+  /** Defaults of other settings that are different if it is a number, not AUTO. */
+  readonly defaultsWithNumber?: Defaults;
   readonly default: number | "AUTO";
 }
 
@@ -49,7 +55,7 @@ export interface Choice {
   readonly label: string;
   readonly meaning: string;
   /** Defaults of other settings that are different with this value. */
-  readonly defaults?: Readonly<Record<string, number>>;
+  readonly defaults?: Defaults;
   /** Other settings, and the least value they need with this one. */
   readonly needs?: Needs;
 }

@@ -1,4 +1,5 @@
 /** The header of a new run's log: what a rebuild needs, and the hyperparameters for people to read. */
+import { valueOfAbsence } from "../../schema/hyperparameter-defaults.ts";
 import { hyperparameterEntries } from "../../schema/hyperparameter-table.ts";
 import type { StepLogHeader } from "../../schema/step-log.ts";
 import type { AdapterHeader } from "../model/adapters/adapter.ts";
@@ -23,12 +24,13 @@ export function logHeader(
   };
 }
 
-/** The table says which settings belong here; those of later releases are left out at their default. */
+/** The table says which settings belong here; some are left out where that says the same. */
 function inHeader(settings: MezoSettings): Record<string, string | number> {
   const values: Readonly<Record<string, unknown>> = { ...settings };
-  const named = hyperparameterEntries.flatMap(([name, { inLogHeader, default: usual }]) => {
+  const named = hyperparameterEntries.flatMap(([name, one]) => {
     const value = values[name];
-    const wanted = inLogHeader === "always" || (inLogHeader === "changed" && value !== usual);
+    const wanted =
+      one.inLogHeader === "always" || (one.inLogHeader === "changed" && value !== valueOfAbsence(one));
     return wanted && (typeof value === "string" || typeof value === "number") ? [[name, value] as const] : [];
   });
   return Object.fromEntries(named);

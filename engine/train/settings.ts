@@ -2,7 +2,7 @@
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import type { Noise } from "../numbers/noise.ts";
 
-/** Optional settings have the defaults of schema/hyperparameters.ts for method FULL. */
+/** Optional settings are MeZO's own if absent, as in a log's header. */
 export type MezoSettings = Pick<Hyperparameters, "steps" | "batchSize" | "epsilon" | "weightDecay" | "seed"> &
   Partial<
     Pick<

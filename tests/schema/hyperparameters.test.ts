@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { hyperparameterEntries, hyperparameterTable } from "../../schema/hyperparameter-table.ts";
+import { valueOfAbsence } from "../../schema/hyperparameter-defaults.ts";
 import { choiceOf } from "../../schema/setting.ts";
 import {
   conflictingHyperparameters,
@@ -21,6 +22,9 @@ test("what the table says of other settings is about settings that exist, and al
     const needed = [one.needs, ...choices.map((choice) => choice?.needs)].flatMap((needs) => Object.keys(needs ?? {}));
     expect({ name, unknown: needed.filter((other) => !(other in hyperparameterTable)) }).toEqual({ name, unknown: [] });
     for (const choice of choices) expect(wrongHyperparameters(choice?.defaults ?? {})).toEqual([]);
+    const withNumber = one.type === "number" ? one.defaultsWithNumber : undefined;
+    expect(wrongHyperparameters(withNumber ?? {})).toEqual([]);
+    expect(wrongHyperparameters({ [name]: valueOfAbsence(one) })).toEqual([]);
   }
 });
 
@@ -29,7 +33,21 @@ describe("hyperparameters", () => {
     expect(hyperparametersSchema.parse({})).toMatchObject({ method: "FULL", learningRate: "AUTO", epsilon: 1e-3 });
     expect(hyperparametersSchema.parse({ method: "LORA" })).toMatchObject({ learningRate: "AUTO", epsilon: 1e-2 });
     const fzoo = hyperparametersSchema.parse({ method: "LORA", estimator: "FZOO", epsilon: 0.5 });
-    expect(fzoo).toMatchObject({ estimates: 4, learningRate: "AUTO", epsilon: 0.5 });
+    expect(fzoo).toMatchObject({ estimates: 8, learningRate: "AUTO", epsilon: 0.5 });
+    expect(hyperparametersSchema.parse({ estimator: "SPSA" })).toMatchObject({ estimates: 1, schedule: "LINEAR" });
+  });
+
+  test("are MeZO's own beside a learning rate of one's own", () => {
+    const usual = { estimator: "FZOO", estimates: 8, schedule: "LINEAR" };
+    const published = { estimator: "SPSA", estimates: 1, schedule: "CONSTANT" };
+    expect(hyperparametersSchema.parse({})).toMatchObject(usual);
+    expect(hyperparametersSchema.parse({ learningRate: "AUTO" })).toMatchObject(usual);
+    expect(hyperparametersSchema.parse({ learningRate: 1e-4 })).toMatchObject(published);
+    const chosen = { learningRate: 1e-2, estimator: "FZOO", schedule: "COSINE" };
+    expect(hyperparametersSchema.parse(chosen)).toMatchObject({ ...chosen, estimates: 8 });
+    // As older releases stored runs: without what they did not know, whatever their rate.
+    expect(settingsOf({ hyperparameters: { learningRate: "AUTO" }, lateSettings: null })).toMatchObject(published);
+    expect(settingsOf({ hyperparameters: { learningRate: 1e-4 }, lateSettings: null })).toMatchObject(published);
   });
 
   test("that the first release stored still parse", () => {
@@ -41,8 +59,9 @@ describe("hyperparameters", () => {
       weightDecay: 0,
       noise: "NORMAL",
       seed: 1,
-    };
-    expect(hyperparametersSchema.parse({ ...stored, evaluateEvery: 0, checkpointEvery: 0 })).toMatchObject({
+    } as const;
+    const hyperparameters = { ...stored, evaluateEvery: 0, checkpointEvery: 0 } as const;
+    expect(settingsOf({ hyperparameters, lateSettings: null })).toMatchObject({
       ...stored,
       estimator: "SPSA",
       estimates: 1,
@@ -93,6 +112,7 @@ test("settings that the release before does not know are stored beside the other
   const usual = hyperparametersSchema.parse({});
   expect(settingsToStore(usual)).not.toHaveProperty("lateSettings");
   // As an older release stored it, and as a newer one would.
-  expect(settingsOf({ hyperparameters: { steps: 7 }, lateSettings: null })).toEqual({ ...usual, steps: 7 });
+  const then = { ...usual, estimator: "SPSA", estimates: 1, schedule: "CONSTANT" };
+  expect(settingsOf({ hyperparameters: { steps: 7 }, lateSettings: null })).toEqual({ ...then, steps: 7 });
   expect(settingsOf({ hyperparameters: known, lateSettings: { unheardOf: 1 } })).toEqual({ ...usual, steps: 7 });
 });

@@ -27,8 +27,8 @@ export function FineTuneForm({ choices, stored }: FormProps) {
   const [dataset, setDataset] = useState("");
   const [validation, setValidation] = useState("");
   const [test, setTest] = useState("");
-  /** Other settings have other defaults and fields with another method or estimator. */
-  const [chosen, setChosen] = useState<Readonly<Record<string, string>>>({});
+  /** Some settings have other defaults, and other fields are shown, depending on these: choices, and the learning rate. */
+  const [chosen, setChosen] = useState<Readonly<Record<string, unknown>>>({});
   const details = useRef<HTMLDetailsElement>(null);
   const fields = useRef<HTMLDivElement>(null);
   const defaults = defaultsWith(chosen);
@@ -156,7 +156,8 @@ export function FineTuneForm({ choices, stored }: FormProps) {
                 key={name}
                 name={name}
                 defaultTo={defaults[name]}
-                onChoice={(value) => setChosen({ ...chosen, [name]: value })}
+                chosen={chosen[name]}
+                onValue={(value) => setChosen({ ...chosen, [name]: value })}
               />
             ))}
           </div>

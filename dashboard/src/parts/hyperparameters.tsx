@@ -11,11 +11,13 @@ interface FieldProps {
   readonly name: HyperparameterName;
   /** What an empty field stands for. */
   readonly defaultTo: unknown;
-  /** Called with the name of a choice's value. */
-  readonly onChoice?: (value: string) => void;
+  /** What was chosen; undefined for the default. */
+  readonly chosen?: unknown;
+  /** Called with the new value; undefined if the field is empty. */
+  readonly onValue?: (value: unknown) => void;
 }
 
-export function HyperparameterField({ name, defaultTo, onChoice }: FieldProps) {
+export function HyperparameterField({ name, defaultTo, chosen, onValue }: FieldProps) {
   const id = useId();
   const one: Setting = hyperparameterTable[name];
   const { attributes, error } = useFieldError(name, `${id}-help`);
@@ -24,15 +26,19 @@ export function HyperparameterField({ name, defaultTo, onChoice }: FieldProps) {
     <div class={one.type === "switch" ? "field check" : "field"}>
       <label for={id}>{labelOf(one)}</label>
       {one.type === "choice" ? (
-        <select {...shared} onChange={({ currentTarget }) => onChoice?.(currentTarget.value)}>
+        <select {...shared} onChange={({ currentTarget }) => onValue?.(currentTarget.value)}>
           {Object.entries(one.values).map(([value, choice]) => (
-            <option key={value} value={value} title={choice.meaning} selected={value === defaultTo}>
+            <option key={value} value={value} title={choice.meaning} selected={value === (chosen ?? defaultTo)}>
               {choice.label}
             </option>
           ))}
         </select>
       ) : (
-        <input {...shared} {...inputAttributes(one, defaultTo)} />
+        <input
+          {...shared}
+          {...inputAttributes(one, defaultTo)}
+          onInput={({ currentTarget: { value } }) => onValue?.(filledIn(one, value))}
+        />
       )}
       {error}
       <small id={`${id}-help`}>{[one.meaning.replaceAll("`", ""), conditionInWords(one)].join(" ")}</small>
@@ -52,7 +58,7 @@ function inputAttributes(one: Exclude<Setting, { type: "choice" }>, defaultTo: u
 }
 
 /** The hyperparameters that apply to a method, in the table's order. */
-export function hyperparametersFor(method = "FULL"): HyperparameterName[] {
+export function hyperparametersFor(method: unknown = "FULL"): HyperparameterName[] {
   return hyperparameterEntries.flatMap(([name, one]) =>
     one.method === undefined || one.method === method ? [name] : [],
   );
@@ -62,10 +68,15 @@ export function hyperparametersFor(method = "FULL"): HyperparameterName[] {
 export function hyperparametersIn(form: FormData): NonNullable<CreateFineTuneInput["hyperparameters"]> {
   const filled = hyperparameterEntries.flatMap(([name, one]) => {
     const given = form.get(name);
-    const text = typeof given === "string" ? given.trim() : "";
-    return text === "" ? [] : [[name, valueOf(one, text)] as const];
+    const value = typeof given === "string" ? filledIn(one, given) : undefined;
+    return value === undefined ? [] : [[name, value] as const];
   });
   return Object.fromEntries(filled);
+}
+
+function filledIn(one: Setting, given: string): unknown {
+  const text = given.trim();
+  return text === "" ? undefined : valueOf(one, text);
 }
 
 function valueOf(one: Setting, text: string): unknown {

@@ -71,8 +71,9 @@ builder.mutationField("continueFineTune", (t) =>
   t.field({
     type: CreateFineTunePayload,
     description:
-      "Queues a run that continues another from its last checkpoint, with its data, settings and learning rate, and the " +
-      "rows that come next. With a constant schedule, the result is what one longer run would have been, bit for bit. " +
+      "Queues a run that continues another from its last checkpoint, with its data and settings, and the rows that come " +
+      "next. With a constant schedule, the learning rate stays too, and the result is what one longer run would have " +
+      "been, bit for bit. With another one, the rate has fallen to 0: it starts anew, and AUTO chooses it anew. " +
       "INVALID_STATE if the run has not ended, or has no checkpoint.",
     complexity: queryCost,
     args: { input: t.arg({ type: ContinueFineTuneInput, required: true, description: "The run." }) },
@@ -89,7 +90,7 @@ builder.mutationField("continueFineTune", (t) =>
   }),
 );
 
-/** It keeps the rate that AUTO chose, and repeats neither warm-up nor baselines. */
+/** It repeats neither warm-up nor baselines. */
 function continuation(
   run: FineTune,
   checkpoint: Checkpoint,
@@ -98,7 +99,9 @@ function continuation(
   const { baseModelId, datasetId, validationDatasetId, testDatasetId, labelWords, calibrationPrompt, keepWeights } =
     run;
   const hyperparameters = settingsOf(run);
-  const learningRate = run.pickedRate ?? hyperparameters.learningRate;
+  // A rate that AUTO chose for a number of steps, in which it fell to 0, says nothing of further ones.
+  const picked = hyperparameters.schedule === "CONSTANT" ? run.pickedRate : null;
+  const learningRate = picked ?? hyperparameters.learningRate;
   return {
     baseModelId,
     datasetId,
