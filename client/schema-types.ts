@@ -216,7 +216,7 @@ export type HyperparametersInput = {
   readonly precision?: Precision | null | undefined;
   /** Length of the prefix. It takes this much of the model's context. Only for method PREFIX. Must be a whole number from 1 to 512, in tokens; default: 5. */
   readonly prefixLength?: number | null | undefined;
-  /** How the learning rate changes after the warm-up. Must be CONSTANT, LINEAR or COSINE; default: LINEAR (CONSTANT if learningRate is a number). */
+  /** How the learning rate changes after the warm-up. Must be CONSTANT, LINEAR or COSINE; default: LINEAR (CONSTANT for PREFIX, CONSTANT if learningRate is a number). */
   readonly schedule?: Schedule | null | undefined;
   /** The seeds of the noise and the order of the rows derive from it. Must be a whole number from 0 to 4294967295; default: 0. */
   readonly seed?: number | null | undefined;

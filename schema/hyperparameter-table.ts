@@ -31,7 +31,8 @@ export const hyperparameterTable = {
         label: "Prefix",
         meaning:
           "A prefix (Li and Liang 2021): keys and values in each layer that precede those of every sequence. They start as those of tokens drawn from the vocabulary. The result is an adapter that peft loads.",
-        defaults: { epsilon: 1e-1 },
+        // Its rate is measured for a constant schedule (docs/decisions/0039-auto-from-a-radius.md).
+        defaults: { epsilon: 1e-1, schedule: "CONSTANT" },
       },
     },
     default: "FULL",

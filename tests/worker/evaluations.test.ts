@@ -103,19 +103,20 @@ test("a linear probe is a baseline, where rows have one set of classes", async (
 });
 
 test("AUTO finds a rate that learns, keeps it when the run goes on, and says so", async () => {
-  const settings = { learningRate: "AUTO", steps: 600, seed: 1 } as const;
+  const settings = { learningRate: "AUTO", steps: 130, seed: 1 } as const;
   const { messages, evaluations, entries, pickedRate, header } = await run(settings);
   expect(evaluations.at(-1)?.accuracy).toBeGreaterThan(0.95);
-  expect(header.hyperparameters["learningRate"]).toBe(pickedRate);
+  expect(header.hyperparameters).toMatchObject({ learningRate: pickedRate, estimator: "FZOO", schedule: "LINEAR" });
   expect(ofType(messages, "step")[0]?.learningRate).toBe(pickedRate);
   expect(ofType(messages, "note").map(({ message }) => message)).toStrictEqual([
     expect.stringContaining(`AUTO chose the learning rate ${pickedRate}`),
   ]);
   const resumed = await run(settings, {
-    entries: entries.slice(0, 590),
+    entries: entries.slice(0, 8 * 120),
+    stepsDone: 120,
     pickedRate,
     evaluated: evaluations.slice(0, 1),
   });
-  expect(resumed.entries).toStrictEqual(entries.slice(590));
+  expect(resumed.entries).toStrictEqual(entries.slice(8 * 120));
   expect(resumed.pickedRate).toBe(pickedRate);
 });
