@@ -20,9 +20,9 @@ const fields = `query ($id: ID!) { fineTune(id: $id) {
 } }`;
 
 /** A run of ten steps that has ended, with a checkpoint after the last one. */
-async function ended(settings: object = {}) {
+async function ended(settings: object = {}, pickedRate: number | null = null) {
   const id = await createFineTune(server, { steps: 10, learningRate: 1e-4, seed: 5, ...settings });
-  const worker = await FakeWorker.claim(server.store);
+  const worker = await FakeWorker.claim(server.store, pickedRate);
   await worker.train(10);
   const checkpoint = globalId("Checkpoint", (await worker.checkpoint()).id);
   await worker.succeed();
@@ -92,4 +92,15 @@ test("a continuation continues with the next rows; a run that has not ended cann
   await server.store.finishFineTune(job, { status: "CANCELLED" });
   const bare = await server.gql(continueMutation, { input: { fineTune: more.fineTune.id, steps: 4 } });
   expect(bare.errors?.[0]).toMatchObject({ extensions: { code: "INVALID_STATE" }, message: /has no checkpoint/u });
+});
+
+test.each([
+  ["CONSTANT", 3e-5],
+  ["LINEAR", "AUTO"],
+])("with a schedule that is %s, a continuation has the learning rate %s", async (schedule, learningRate) => {
+  const { id } = await ended({ learningRate: "AUTO", estimator: "SPSA", schedule }, 3e-5);
+  await server.ask(continueMutation, { input: { fineTune: id, steps: 4 } });
+  const job = await claimed();
+  expect(await server.store.fineTunes.get(job.subject)).toMatchObject({ hyperparameters: { schedule, learningRate } });
+  await server.store.finishFineTune(job, { status: "CANCELLED" });
 });

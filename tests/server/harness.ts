@@ -168,12 +168,12 @@ export class FakeWorker {
   }
 
   /** Claims the oldest job, which the test has just created, and starts its log. */
-  static async claim(store: Store): Promise<FakeWorker> {
+  static async claim(store: Store, pickedRate: number | null = null): Promise<FakeWorker> {
     const job = await claimAny(store, "test", leaseMs * 100);
     if (!job) throw new Error("there is no job to claim");
     const headerBytes = encodeHeader(await headerOf(store, job));
     const chain = Chain.start(headerBytes);
-    await store.beginLog(job, { headerBytes, chain: chain.hash, device: "plain: a test" });
+    await store.beginLog(job, { headerBytes, chain: chain.hash, device: "plain: a test", pickedRate });
     return new FakeWorker(store, job, chain);
   }
 
