@@ -29,8 +29,7 @@ function inHeader(settings: MezoSettings): Record<string, string | number> {
   const values: Readonly<Record<string, unknown>> = { ...settings };
   const named = hyperparameterEntries.flatMap(([name, one]) => {
     const value = values[name];
-    const wanted =
-      one.inLogHeader === "always" || (one.inLogHeader === "changed" && value !== valueOfAbsence(one));
+    const wanted = one.inLogHeader === "always" || (one.inLogHeader === "changed" && value !== valueOfAbsence(one));
     return wanted && (typeof value === "string" || typeof value === "number") ? [[name, value] as const] : [];
   });
   return Object.fromEntries(named);

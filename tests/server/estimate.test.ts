@@ -231,7 +231,10 @@ test("idle workers measure, once for all runs that are as fast; then seconds fol
   expect(byName(seen, "old-8")).toMatchObject({ seconds: null, unmeasured: "Its release does not measure." });
   expect(await claimAny(server.store)).toBeNull();
 
-  const longer = await estimate({ ...input, hyperparameters: { steps: 1000, learningRate: "AUTO", estimator: "SPSA", evaluateEvery: 2 } });
+  const longer = await estimate({
+    ...input,
+    hyperparameters: { steps: 1000, learningRate: "AUTO", estimator: "SPSA", evaluateEvery: 2 },
+  });
   expect(byName(longer, "host-7")?.seconds?.evaluations).toBeGreaterThan(100 * evaluations);
   const other = await estimate({ ...input, hyperparameters: { batchSize: 3 } });
   expect(byName(other, "host-7")).toMatchObject({ seconds: null });
