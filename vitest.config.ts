@@ -13,21 +13,26 @@ const withLong = Boolean(process.env["STEPLOG_LONG_TESTS"]);
 /** The longest files come first, so that no worker is left with one of them at the end. */
 const longest = [
   "/process/",
-  "/docs/",
-  "/browser/dashboard",
+  "/store/embedded",
+  "/cli/hub",
   "/worker/",
   "/bench/",
-  "/cli/commands",
-  "/cli/models",
-  "/store/embedded",
+  "/docs/",
+  "/browser/dashboard",
+  "/cli/",
+  "/devices/",
+  "/store/",
+  "/server/",
 ];
 
+/** A worker that goes over to the other project starts anew, so each project's files are together. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const isLong = ({ moduleId }: TestSpecification) => longest.some((folder) => moduleId.includes(folder));
-    // oxlint-disable-next-line unicorn/no-array-sort -- the sequencer's own sort, which returns new files.
-    const sorted = await super.sort(files);
-    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+    const rank = ({ moduleId, project }: TestSpecification) => {
+      const place = longest.findIndex((folder) => moduleId.includes(folder));
+      return (project.name === "compute" ? 100 : 0) + (place === -1 ? longest.length : place);
+    };
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
   }
 }
 
@@ -40,7 +45,7 @@ export default defineConfig({
     // Gradients of tfjs, which its bundle for Node leaves out, are modules that Node takes for CommonJS.
     server: { deps: { inline: [/tfjs-core\/dist\/(?!tf-core)/u] } },
     pool: "forks",
-    // Files share processes: each would spend a second on imports, and none changes a module or the environment.
+    // Files share processes: each would spend a second on imports, and none leaves a module or the environment changed.
     isolate: false,
     // One more than CI's cores: some file is always waiting for a process, a lease or a lost connection.
     maxWorkers: 3,

@@ -6,7 +6,7 @@ import type { Part, Preparation } from "../../dataset/prepare.ts";
 import { parts } from "../../dataset/prepare.ts";
 import type { prepareFile } from "../../dataset/tasks.ts";
 import { limitsFor } from "../../sandbox/limits.ts";
-import { Sandbox } from "../../sandbox/sandbox.ts";
+import { type Sandbox, inSandbox } from "../../sandbox/sandbox.ts";
 import { limits } from "../../schema/limits.ts";
 import { programPath } from "../../schema/package.ts";
 import { counted } from "../../schema/units.ts";
@@ -59,17 +59,14 @@ async function dataset(file: string, options: DatasetOptions): Promise<void> {
   await requireWritable(options.out, "folder");
   await mkdir(options.out, { recursive: true });
   const written: Written[] = [];
-  const sandbox = new Sandbox();
-  try {
+  await inSandbox(async (sandbox) => {
     for (const part of partsOf(options)) {
       // Only training rows are sampled; validation and test keep all of theirs.
       const perClass = part === "TRAINING" ? options.perClass : undefined;
       const to = join(options.out, `${part.toLowerCase()}.jsonl`);
       written.push({ file: to, ...(await prepareIn(sandbox, file, { ...preparation, part, perClass }, to)) });
     }
-  } finally {
-    sandbox.close();
-  }
+  });
   if (options.json) printJson({ written });
   else for (const one of written) print(summaryOf(one));
 }

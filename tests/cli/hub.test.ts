@@ -16,6 +16,7 @@ import type { HubRepository, TestHub } from "../support/hub.ts";
 import { commitOf, filesOf, repositoryOf, testHub } from "../support/hub.ts";
 import { golden, randomModel, scratch } from "../support/models.ts";
 import { startSteplog } from "../support/processes.ts";
+import { sharingSandbox } from "../support/sandbox.ts";
 import { modelCommand, nobody, visible } from "../support/model-command.ts";
 
 test.each([
@@ -44,7 +45,9 @@ function adding(hub: TestHub, models: string, token?: string) {
   const stages = new Map<string, number[]>();
   const onProgress = (stage: string, done: number) => void stages.set(stage, [...(stages.get(stage) ?? []), done]);
   const add = (repository = "tiny/base", revision = "main", name = basename(repository)) =>
-    addRepository(repository, revision, stagingFolder(models, name), { hub: client, pausesMs: [1, 1, 1], onProgress });
+    sharingSandbox(() =>
+      addRepository(repository, revision, stagingFolder(models, name), { hub: client, pausesMs: [1, 1, 1], onProgress }),
+    );
   return { add, stages };
 }
 

@@ -17,6 +17,7 @@ import { stagingFolder } from "../../models/staging-folder.ts";
 import { filesOf, repositoryOf, testHub } from "../support/hub.ts";
 import { golden, scratch } from "../support/models.ts";
 import { visible } from "../support/model-command.ts";
+import { sharingSandbox } from "../support/sandbox.ts";
 
 interface Described {
   dtype: string;
@@ -148,7 +149,7 @@ describe("a model of PyTorch's files", () => {
     const models = await scratch();
     const stages: string[] = [];
     const onProgress = (stage: string) => void stages.push(stage);
-    const added = await addFolder(opt, stagingFolder(models, "opt"), { link: false, onProgress });
+    const added = await sharingSandbox(() => addFolder(opt, stagingFolder(models, "opt"), { link: false, onProgress }));
     const folder = join(models, "opt");
     expect(await visible(folder)).toStrictEqual(["config.json", "model.safetensors", "steplog.json"]);
     expect(added.hash).toBe(await baseHash(await openModelFolder(folder)));
@@ -176,9 +177,9 @@ describe("a model of PyTorch's files", () => {
     for (const repository of ["a/single", "a/sharded"]) {
       const staging = stagingFolder(models, basename(repository));
       const options = { hub: client, pausesMs: [1], onProgress: () => {} };
-      hashes.add((await addRepository(repository, "main", staging, options)).hash);
+      hashes.add((await sharingSandbox(() => addRepository(repository, "main", staging, options))).hash);
     }
-    hashes.add((await addFolder(opt, stagingFolder(models, "local"), quiet)).hash);
+    hashes.add((await sharingSandbox(() => addFolder(opt, stagingFolder(models, "local"), quiet))).hash);
     expect(hashes.size).toBe(1);
     expect(await visible(join(models, "single"))).toStrictEqual([
       "config.json",

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { programPath } from "../../schema/package.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
 import { directly } from "./fixtures.ts";
 
@@ -191,9 +192,9 @@ test("a folder that cannot be used is UNAVAILABLE, with advice", async () => {
 });
 
 function runChild(): ChildProcess {
-  const program = fileURLToPath(new URL("embedded-child.ts", import.meta.url));
+  const program = fileURLToPath(new URL("embedded-child.js", import.meta.url));
   const stdio = ["ignore", "pipe", "inherit"] as const;
-  return spawn(process.execPath, ["--import", "tsx", program, folder], { stdio: [...stdio] });
+  return spawn(process.execPath, [program, programPath("store/postgres/embedded"), folder], { stdio: [...stdio] });
 }
 
 async function urlOf(child: ChildProcess): Promise<string> {

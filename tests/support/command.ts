@@ -2,6 +2,7 @@
 import { vi } from "vitest";
 import { main } from "../../cli/main.ts";
 import type { Finished } from "./processes.ts";
+import { sharingSandbox } from "./sandbox.ts";
 
 const signals = ["SIGINT", "SIGTERM", "disconnect"] as const;
 
@@ -31,7 +32,7 @@ async function callMain(args: readonly string[], env: Readonly<Record<string, st
   try {
     process.exitCode = undefined;
     Object.assign(process.env, env);
-    await main(args);
+    await sharingSandbox(() => main(args));
     return { ...printed, code: process.exitCode ?? 0 };
   } finally {
     process.exitCode = code;
