@@ -46,7 +46,11 @@ function adding(hub: TestHub, models: string, token?: string) {
   const onProgress = (stage: string, done: number) => void stages.set(stage, [...(stages.get(stage) ?? []), done]);
   const add = (repository = "tiny/base", revision = "main", name = basename(repository)) =>
     sharingSandbox(() =>
-      addRepository(repository, revision, stagingFolder(models, name), { hub: client, pausesMs: [1, 1, 1], onProgress }),
+      addRepository(repository, revision, stagingFolder(models, name), {
+        hub: client,
+        pausesMs: [1, 1, 1],
+        onProgress,
+      }),
     );
   return { add, stages };
 }
