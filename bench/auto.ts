@@ -17,30 +17,28 @@ const demo = (name: string) => packagePath(`demo/${name}`);
 
 type Rate = Hyperparameters["learningRate"];
 
+const mezo = { estimator: "SPSA", schedule: "CONSTANT" } as const;
+const fzoo = { estimator: "FZOO", estimates: 4, schedule: "CONSTANT" } as const;
+const lora = { method: "LORA", loraTargets: ["fc1", "fc2"] } as const;
+const prefix = { method: "PREFIX", ...fzoo, estimates: 8 } as const;
+
 /** Each has a grid around its usual rate that spans a factor of 30 or more. */
 const subjects: readonly (readonly [string, Partial<Hyperparameters>, readonly number[]])[] = [
-  ["FULL, rademacher", { steps: 600 }, [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]],
-  ["FULL, normal", { steps: 600, noise: "NORMAL" }, [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]],
-  ["FULL, batches of 4 rows", { steps: 600, batchSize: 4 }, [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]],
-  ["FULL, 4 estimates", { steps: 300, estimates: 4 }, [3e-5, 1e-4, 3e-4, 1e-3]],
-  ["HEAD", { steps: 500, method: "HEAD" }, [3e-5, 1e-4, 3e-4, 1e-3, 3e-3]],
-  ["FULL, FZOO", { steps: 300, estimator: "FZOO" }, [3e-4, 1e-3, 3e-3, 1e-2, 3e-2]],
-  [
-    "LORA on fc1 and fc2, FZOO",
-    { steps: 500, method: "LORA", loraTargets: ["fc1", "fc2"], estimator: "FZOO" },
-    [1e-3, 1e-2, 3e-2, 1e-1],
-  ],
-  [
-    "PREFIX, FZOO of 8 estimates",
-    { steps: 1200, method: "PREFIX", estimator: "FZOO", estimates: 8 },
-    [3e-2, 1e-1, 3e-1, 1, 3],
-  ],
+  ["the defaults", { steps: 150 }, [1e-3, 3e-3, 1e-2, 3e-2]],
+  ["FULL, rademacher", { steps: 600, ...mezo }, [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]],
+  ["FULL, normal", { steps: 600, ...mezo, noise: "NORMAL" }, [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]],
+  ["FULL, batches of 4 rows", { steps: 600, ...mezo, batchSize: 4 }, [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]],
+  ["FULL, 4 estimates", { steps: 300, ...mezo, estimates: 4 }, [3e-5, 1e-4, 3e-4, 1e-3]],
+  ["HEAD", { steps: 500, ...mezo, method: "HEAD" }, [3e-5, 1e-4, 3e-4, 1e-3, 3e-3]],
+  ["FULL, FZOO", { steps: 300, ...fzoo }, [3e-4, 1e-3, 3e-3, 1e-2, 3e-2]],
+  ["LORA on fc1 and fc2, FZOO", { steps: 500, ...lora, ...fzoo }, [1e-3, 1e-2, 3e-2, 1e-1]],
+  ["PREFIX, FZOO of 8 estimates", { steps: 1200, ...prefix }, [3e-2, 1e-1, 3e-1, 1, 3]],
   [
     "PREFIX, FZOO of 8 estimates, CLASSIFICATION",
-    { steps: 800, method: "PREFIX", estimator: "FZOO", estimates: 8, objective: "CLASSIFICATION" },
+    { steps: 800, ...prefix, objective: "CLASSIFICATION" },
     [3e-2, 1e-1, 3e-1, 1, 3],
   ],
-  ["LORA on fc1 and fc2", { steps: 1500, method: "LORA", loraTargets: ["fc1", "fc2"] }, [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]],
+  ["LORA on fc1 and fc2", { steps: 1500, ...lora, ...mezo }, [1e-4, 3e-4, 1e-3, 3e-3, 1e-2]],
 ];
 
 export interface AutoOptions {
