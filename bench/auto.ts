@@ -5,15 +5,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { baseHash, openModelFolder } from "../engine/model/files/folder.ts";
 import type { Device } from "../engine/devices/device.ts";
 import type { Hyperparameters } from "../schema/hyperparameters.ts";
 import { hyperparametersSchema } from "../schema/hyperparameters.ts";
 import { runFineTune } from "../engine/train/run.ts";
 import { openDevice } from "./device.ts";
-import { packagePath } from "../schema/package.ts";
-
-const demo = (name: string) => packagePath(`demo/${name}`);
+import { demoTask, requestOf } from "./fine-tune.ts";
 
 type Rate = Hyperparameters["learningRate"];
 
@@ -102,26 +99,7 @@ interface Outcome {
 /** A run whose loss became infinite or NaN counts as accuracy 0. */
 async function outcomeOf(device: Device, scratch: string, hyperparameters: Hyperparameters): Promise<Outcome> {
   const outcome = { accuracy: 0, picked: null as number | null };
-  const modelPath = demo("base");
-  const request = {
-    kind: "FINE_TUNE",
-    modelPath,
-    base: await baseHash(await openModelFolder(modelPath)),
-    hashesDir: join(scratch, "hashes"),
-    datasetPath: demo("train.jsonl"),
-    validationPath: demo("validation.jsonl"),
-    testPath: null,
-    labelWords: [" great", " terrible"],
-    calibrationPrompt: null,
-    hyperparameters,
-    fork: null,
-    entries: { seed: 0, scalars: new Uint8Array(), decays: null },
-    stepsDone: 0,
-    losses: new Float64Array(),
-    evaluated: [],
-    pickedRate: null,
-    weightsDir: null,
-  } as const;
+  const request = await requestOf({ ...demoTask, hyperparameters }, scratch);
   try {
     for await (const message of runFineTune(request, device, () => false)) {
       if (message.type === "began") outcome.picked = message.pickedRate;

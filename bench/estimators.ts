@@ -22,6 +22,7 @@ import { batchRows } from "../engine/train/batches.ts";
 import { perturbationSize, toBfloat16 } from "../engine/numbers/scalar.ts";
 import { ruleSeed } from "../schema/step-log.ts";
 import { openDevice } from "./device.ts";
+import { deviation } from "./measure.ts";
 import { packagePath } from "../schema/package.ts";
 
 const demo = (name: string) => packagePath(`demo/${name}`);
@@ -326,13 +327,6 @@ async function readDemo(folder: ModelFolder): Promise<DemoData> {
 
 function mean(values: ArrayLike<number>): number {
   return Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** Sample standard deviation; 0 for one value. */
-function deviation(values: readonly number[]): number {
-  const middle = mean(values);
-  const sum = values.reduce((total, value) => total + (value - middle) ** 2, 0);
-  return values.length < 2 ? 0 : Math.sqrt(sum / (values.length - 1));
 }
 
 /** As Markdown. */

@@ -13,6 +13,12 @@ import type { GenerateOptions } from "./generate.ts";
 import { benchGenerate } from "./generate.ts";
 import type { GemmOptions } from "./gemm.ts";
 import { benchGemm } from "./gemm.ts";
+import type { Contender, LearningOptions } from "./learning.ts";
+import { benchLearning, usualContenders } from "./learning.ts";
+import type { LearningChartOptions } from "./learning-chart.ts";
+import { chartLearning } from "./learning-chart.ts";
+import { contenderOf, seedsOf } from "./learning-options.ts";
+import { learningTable } from "./learning-table.ts";
 import type { LoadOptions } from "./load.ts";
 import { benchLoad } from "./load.ts";
 import type { NoiseOptions } from "./noise.ts";
@@ -36,6 +42,8 @@ interface Output {
   readonly json?: true;
   readonly out?: string;
 }
+
+type LearningFlags = Omit<LearningOptions, "contenders"> & { readonly settings?: readonly Contender[] } & Output;
 
 const program = new Command("bench").description("Measure Steplog on this machine.").exitOverride();
 
@@ -129,6 +137,23 @@ measuring("peers", "Steplog and other programs, in turn, in one run")
   .addOption(count("--rounds", "measured rounds", 1))
   .action((options: PeerOptions & Output) => run(options, benchPeers));
 
+measuring("learning", "what runs learn from a task's rows, by forward passes and by seconds; baselines")
+  .option("--task <name>", "what the page calls the task", "the demo")
+  .option("--base <folder>", "the base model; the demo's by default")
+  .option("--train <file>", "training rows (JSONL); the demo's by default")
+  .option("--validation <file>", "validation rows; the demo's by default")
+  .option("--test <file>", "test rows; none by default")
+  .option("--label-words <list>", "words to choose from, separated by commas; the demo's by default", list)
+  .option("--settings <json>", "a contender: name, passes if they differ, and settings (repeatable)", contenderOf)
+  .addOption(count("--passes", "forward passes of a batch in each run", 9000))
+  .option("--seeds <list>", "seeds of each contender, such as 1,2,3 or 1-5", seedsOf, [1, 2, 3, 4, 5])
+  .addOption(count("--evaluations", "evaluations along each run", 20))
+  .addOption(count("--in-context-rows", "examples of the in-context baseline, at most", 32))
+  .option("--no-baselines", "measure no baselines")
+  .action(({ settings = usualContenders, ...options }: LearningFlags) =>
+    runAndShow({ ...options, contenders: settings }, benchLearning, (result) => learningTable([result])),
+  );
+
 program
   .command("auto")
   .description("learningRate AUTO compared with a grid of rates, on the demo's base and rows")
@@ -161,6 +186,17 @@ program
   .requiredOption("--svg <file>", "the chart")
   .option("--page <file>", "a Markdown page; the part between its markers is replaced")
   .action((files: string[], options: ChartOptions) => chart(files, options));
+
+program
+  .command("learning-chart")
+  .description("a chart of lines, and the table of a page, from the files of learning and of tests/interop/learning.py")
+  .argument("[files...]", "result files; seeds of several files are put together")
+  .requiredOption("--svg <file>", "the chart")
+  .option("--page <file>", "a Markdown page; the part between its markers is replaced")
+  .option("--curves <list>", "names of contenders to draw, separated by semicolons; all by default", (text) =>
+    text.split(";"),
+  )
+  .action((files: string[], options: LearningChartOptions) => chartLearning(files, options));
 
 function measuring(name: string, description: string): Command {
   return program
@@ -218,11 +254,19 @@ function refuse(message: string): never {
   throw new InvalidArgumentError(message);
 }
 
-async function run<T>({ json, out, ...options }: T & Output, bench: (options: T) => Promise<AnyResult>): Promise<void> {
+function run<T>(options: T & Output, bench: (options: T) => Promise<AnyResult>): Promise<void> {
+  return runAndShow(options, bench, report);
+}
+
+async function runAndShow<T, R>(
+  { json, out, ...options }: T & Output,
+  bench: (options: T) => Promise<R>,
+  show: (result: R) => string,
+): Promise<void> {
   const result = await bench(options as T);
   const text = JSON.stringify(result, null, 2);
   if (out !== undefined) await writeFile(out, `${text}\n`);
-  console.log(json ? text : report(result));
+  console.log(json ? text : show(result));
 }
 
 await runProgram(program);

@@ -1,6 +1,7 @@
 /** Measures a piece of work: its time, how busy other processes kept the machine meanwhile, and memory. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
+import { mean, sum } from "../engine/numbers/mean.ts";
 import { version } from "../schema/package.ts";
 
 /** One run of the work. */
@@ -92,6 +93,13 @@ export function median(values: readonly number[]): number {
   const middle = Math.floor(sorted.length / 2);
   const upper = sorted[middle] ?? NaN;
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? NaN)) / 2;
+}
+
+/** Sample standard deviation; 0 for one value. */
+export function deviation(values: readonly number[]): number {
+  const middle = mean(values);
+  const squares = sum(values, (value) => (value - middle) ** 2);
+  return values.length < 2 ? 0 : Math.sqrt(squares / (values.length - 1));
 }
 
 /** Resident memory of this process in MB (10^6 bytes): now, and the peak since `resetPeak`. NaN without /proc. */

@@ -22,14 +22,18 @@ const margin = 16;
 
 /** Legible on light and dark pages: the colours follow the viewer's colour scheme. */
 const style = `
-  text { font: 13px system-ui, sans-serif; fill: #24292f; }
-  .title { font-weight: 600; }
   .bar { fill: #8c959f; }
   .ours { fill: #1a7f64; }
   @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3; }
     .bar { fill: #6e7681; }
     .ours { fill: #3fb68b; }
+  }`;
+
+const textStyle = `
+  text { font: 13px system-ui, sans-serif; fill: #24292f; }
+  .title { font-weight: 600; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3; }
   }`;
 
 export function barChart(title: string, groups: readonly Group[]): string {
@@ -48,9 +52,23 @@ export function barChart(title: string, groups: readonly Group[]): string {
     parts.push(textAt(margin, y + titleHeight - 14, "Nothing has been measured yet.", "title"));
     y += titleHeight;
   }
-  const size = `width="${width}" height="${y + margin}" viewBox="0 0 ${width} ${y + margin}"`;
+  return chartOf({ title, width, height: y + margin, style, parts });
+}
+
+export interface Chart {
+  readonly title: string;
+  readonly width: number;
+  readonly height: number;
+  /** CSS of its parts, beside that of texts. */
+  readonly style: string;
+  readonly parts: readonly string[];
+}
+
+export function chartOf({ title, width: wide, height, style: own, parts }: Chart): string {
+  const size = `width="${wide}" height="${height}" viewBox="0 0 ${wide} ${height}"`;
   const head = `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img">`;
-  return [head, `<title>${escapeText(title)}</title>`, `<style>${style}\n</style>`, ...parts, "</svg>", ""].join("\n");
+  const styles = `<style>${textStyle}${own}\n</style>`;
+  return [head, `<title>${escapeText(title)}</title>`, styles, ...parts, "</svg>", ""].join("\n");
 }
 
 function barAt(y: number, bar: Bar, most: number): string {
@@ -65,7 +83,7 @@ function barAt(y: number, bar: Bar, most: number): string {
   ].join("\n");
 }
 
-function textAt(x: number, y: number, text: string, kind?: string): string {
+export function textAt(x: number, y: number, text: string, kind?: string): string {
   return `<text${kind === undefined ? "" : ` class="${kind}"`} x="${x}" y="${y}">${escapeText(text)}</text>`;
 }
 
