@@ -69,7 +69,7 @@ describe("steplog log", () => {
     await writeLog(opt, path, [0.5]);
     const bytes = await readFile(path);
     await writeFile(path, bytes.subarray(0, -1));
-    const { code, stderr, stdout } = await runSteplog(["log", path, "--json"]);
+    const { code, stderr, stdout } = await steplogHere(["log", path, "--json"]);
     expect(code).toBe(3);
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: "LOG_INVALID" } });
     expect(stderr).toMatch(/^LOG_INVALID: .*truncated/u);
@@ -122,7 +122,7 @@ describe("steplog reconstruct", () => {
 });
 
 test("steplog hash prints the base hash", async () => {
-  const { code, stdout } = await runSteplog(["hash", opt]);
+  const { code, stdout } = await steplogHere(["hash", opt]);
   expect({ code, stdout }).toStrictEqual({ code: 0, stdout: `${await baseHash(await openModelFolder(opt))}\n` });
 });
 
@@ -283,7 +283,7 @@ describe("a typo", () => {
   });
 
   test("in the environment is told with exit code 3", async () => {
-    const unset = await runSteplog(["server"], { DATABASE_URL: "" });
+    const unset = await steplogHere(["server"], { DATABASE_URL: "" });
     expect(unset).toMatchObject({ code: 3, stderr: expect.stringContaining("DATABASE_URL is not set") as string });
     expect((await steplogHere(["server"], { PORT: "http", DATABASE_URL: "postgres://x" })).stderr).toContain(
       'PORT is "http"',

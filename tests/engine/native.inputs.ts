@@ -53,6 +53,8 @@ export interface BlockShape {
   readonly softcap: number;
   /** Keys and values before those of every sequence. */
   readonly prefix: number;
+  /** How often the sequences follow one another, with the same tokens and losses each time; once when left out. */
+  readonly repeats?: number;
 }
 
 export function blockOf(shape: BlockShape): Computation {
@@ -60,11 +62,17 @@ export function blockOf(shape: BlockShape): Computation {
   const size = 2 * shape.pairs;
   const heads = shape.keyValueHeads * shape.group;
   const [columns, keys] = [heads * size, shape.keyValueHeads * size];
-  const rows = shape.lengths.reduce((sum, length) => sum + length, 0);
+  const { lengths: once, repeats = 1 } = shape;
+  const rows = once.reduce((sum, length) => sum + length, 0);
+  const lengths = Array.from({ length: repeats }, () => once).flat();
+  const repeated = (values: Int32Array, step = 0) =>
+    Int32Array.from({ length: repeats * values.length }, (_, i) => {
+      return (values[i % values.length] ?? 0) + step * Math.floor(i / values.length);
+    });
   const matrix = (inputs: number, outputs: number) => (shape.inOut ? [inputs, outputs] : [outputs, inputs]);
   const shapes: Readonly<Record<string, readonly number[]>> = {
     table: [shape.vocab, columns],
-    positions: [Math.max(...shape.lengths), columns],
+    positions: [Math.max(...once), columns],
     head: [shape.vocab, columns],
     q: matrix(columns, columns),
     k: matrix(columns, keys),
@@ -94,17 +102,18 @@ export function blockOf(shape: BlockShape): Computation {
       bytes: draw.bytes(elementCount(extent), shape.dtype, scale),
     };
   });
-  const ids = draw.indices(rows, shape.vocab);
-  const places = Int32Array.from(shape.lengths.flatMap((length) => Array.from({ length }, (_, at) => at)));
-  const kept = Int32Array.from({ length: rows }, (_, row) => row).filter(
+  const ids = repeated(draw.indices(rows, shape.vocab));
+  const places = Int32Array.from(lengths.flatMap((length) => Array.from({ length }, (_, at) => at)));
+  const scored = Int32Array.from({ length: rows }, (_, row) => row).filter(
     (row) => row === rows - 1 || draw.below(3) === 0,
   );
-  const targets = draw.indices(kept.length, shape.vocab);
+  const kept = repeated(scored, rows);
+  const targets = repeated(draw.indices(scored.length, shape.vocab));
   const frequencies = Float64Array.from({ length: shape.pairs }, (_, i) => 10 ** -i);
   const attention: AttentionShape = {
     heads,
     keyValueHeads: shape.keyValueHeads,
-    lengths: shape.lengths,
+    lengths,
     causal: true,
     scale: size ** -0.5,
     ...(shape.window > 0 && { window: shape.window }),

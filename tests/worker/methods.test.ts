@@ -11,13 +11,13 @@ import { demo, device, modelPath, run } from "./run.ts";
 const lora: Partial<Hyperparameters> = { method: "LORA", loraTargets: ["fc1", "fc2"], learningRate: 1e-3, seed: 1 };
 
 test.each([
-  ["LORA", { method: "LORA", loraTargets: ["fc1", "fc2"], estimator: "FZOO", learningRate: 3e-2, steps: 150, seed: 1 }],
-  ["HEAD", { method: "HEAD", learningRate: 1e-4, schedule: "LINEAR", warmupSteps: 20, steps: 800, seed: 1 }],
-  ["PREFIX", { method: "PREFIX", estimator: "FZOO", estimates: 8, steps: 480, seed: 2 }],
-  ["FULL, by FZOO", { estimator: "FZOO", steps: 150, seed: 1 }],
+  ["LORA", { method: "LORA", loraTargets: ["fc1", "fc2"], estimator: "FZOO", learningRate: 3e-2, steps: 105, seed: 1 }],
+  ["HEAD", { method: "HEAD", learningRate: 1e-4, schedule: "LINEAR", warmupSteps: 20, steps: 500, seed: 1 }],
+  ["PREFIX", { method: "PREFIX", estimator: "FZOO", estimates: 8, steps: 400, seed: 2 }],
+  ["FULL, by FZOO", { estimator: "FZOO", steps: 105, seed: 1 }],
   [
     "FULL, of named tensors",
-    { tensors: ["fc1.*", "fc2.*", "embed_tokens.weight"], learningRate: 1e-4, steps: 600, seed: 1 },
+    { tensors: ["fc1.*", "fc2.*", "embed_tokens.weight"], learningRate: 1e-4, steps: 420, seed: 1 },
   ],
 ] as const)(
   "%s learns the demo's task, which its base does not know",

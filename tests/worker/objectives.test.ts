@@ -13,8 +13,8 @@ const unmoved = (messages: Awaited<ReturnType<typeof messagesOf>>) =>
   ofType(messages, "step").filter(({ entries }) => entries.every(({ scalar }) => scalar === 0)).length;
 
 test.each([
-  ["CLASSIFICATION", { learningRate: 3e-4, steps: 400 }],
-  ["ACCURACY", { learningRate: 1e-3, epsilon: 3e-2, batchSize: 64, steps: 200 }],
+  ["CLASSIFICATION", { learningRate: 3e-4, steps: 100 }],
+  ["ACCURACY", { learningRate: 1e-3, epsilon: 3e-2, batchSize: 64, steps: 60 }],
 ] as const)("%s learns the demo's task, which its base does not know", async (objective, settings) => {
   const { evaluations, messages } = await run({ ...settings, objective, seed: 1 });
   const [before, after] = evaluations.map(({ accuracy }) => accuracy);
@@ -36,7 +36,7 @@ const parentOf = remember(() => run({ ...answers, learningRate: 3e-5, steps: 200
 test.each(["F1", "EXACT_MATCH"] as const)("%s makes the answers better that the model writes", async (objective) => {
   const parent = await parentOf("both");
   const fork = { headerBytes: encodeHeader(parent.header), firstStep: 0 };
-  const settings = { ...answers, objective, learningRate: 3e-4, epsilon: 1e-2, batchSize: 32, steps: 100 };
+  const settings = { ...answers, objective, learningRate: 3e-4, epsilon: 1e-2, batchSize: 32, steps: 40 };
   const { evaluations } = await run(settings, { fork, entries: parent.entries, stepsDone: 0 });
   const of = objective === "F1" ? "f1" : "exactMatch";
   const [before, after] = evaluations.map((one) => one[of] ?? NaN);
