@@ -48,7 +48,7 @@ function section(result: AnyResult): string {
   return [machineLine(result.machine), commands(result), text].join("\n\n");
 }
 
-export function machineLine({ processor, cores, memoryGb, node, steplog }: Machine): string {
+function machineLine({ processor, cores, memoryGb, node, steplog }: Machine): string {
   return `${processor}, ${cores} cores, ${memoryGb} GB; Node ${node}, Steplog ${steplog}.`;
 }
 

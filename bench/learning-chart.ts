@@ -2,7 +2,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { mean } from "../engine/numbers/mean.ts";
 import type { ChartOptions } from "./chart.ts";
-import { machineLine } from "./chart.ts";
 import type { LearningResult, MeasuredContender } from "./learning.ts";
 import type { Point } from "./learning-run.ts";
 import type { TaskResults } from "./learning-table.ts";
@@ -25,9 +24,16 @@ export async function chartLearning(files: readonly string[], options: LearningC
   const [first] = byTask(results);
   await writeFile(options.svg, lineCharts("Accuracy while runs learn", first ? panelsOf(first, options.curves) : []));
   if (options.page === undefined) return;
-  const machines = [...new Set(results.map(({ machine, device }) => `${machineLine(machine)} ${device}.`))];
+  const machines = [...new Set(results.map(machineLine))];
   const body = [...machines, learningTable(results)].join("\n\n");
   await replaceBlock(options.page, "results: made by npm run bench -- learning-chart", body);
+}
+
+/** Programs differ: Node and Steplog, or torch and transformers. */
+function machineLine({ machine, device }: LearningResult): string {
+  const { processor, cores, memoryGb, ...programs } = machine;
+  const versions = Object.entries(programs).map(([name, version]) => `${name} ${version}`);
+  return `${[`${processor}, ${cores} cores, ${memoryGb} GB`, ...versions].join("; ")}; ${device}.`;
 }
 
 const axes = [

@@ -1,7 +1,7 @@
 /**
  * What runs learn from a task's rows: accuracy and loss on the validation rows by forward passes and by seconds, for each
  * contender (a name and settings) and seed; what the base model knows, from a few examples or by a linear probe. Every run is the
- * one that a worker would do.
+ * one that a worker would do. tests/interop/learning.py measures backpropagation on the same rows, and writes the same JSON.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -67,6 +67,8 @@ interface Scales {
   readonly y: (value: number) => number;
   readonly xTicks: readonly number[];
   readonly yTicks: readonly number[];
+  /** The least percentage that is shown. */
+  readonly floor: number;
 }
 
 function panelAt(top: number, panel: Panel): string[] {
@@ -75,7 +77,7 @@ function panelAt(top: number, panel: Panel): string[] {
   return [
     textAt(plot.left, top + titleHeight - 14, panel.title, "title"),
     ...grid(scales, bottom),
-    ...panel.levels.map((level) => levelAt(scales, level)),
+    ...levelsAt(scales, panel.levels),
     ...panel.lines.map((line, i) => lineOf(scales, line, i)),
     textAt((plot.left + plot.right) / 2, bottom + 36, panel.xName, "middle"),
     ...panel.lines.map((line, i) => keyAt(bottom + axisHeight, line.name, i)),
@@ -85,12 +87,13 @@ function panelAt(top: number, panel: Panel): string[] {
 function scalesOf(top: number, { lines, levels }: Panel): Scales {
   const points = lines.flatMap((line) => line.points);
   const [least, most] = [Math.min(...points.map(({ x }) => x)), Math.max(...points.map(({ x }) => x))];
-  const lowest = Math.min(100, ...points.map(({ y, spread }) => y - spread), ...levels.map(({ y }) => y));
+  const lowest = Math.min(100, ...points.map(({ y }) => y), ...levels.map(({ y }) => y));
   const floor = Math.max(0, 10 * Math.floor(lowest / 10));
   const share = (x: number) => (most > least ? Math.log(x / least) / Math.log(most / least) : 0.5);
   return {
     x: (value) => plot.left + (plot.right - plot.left) * share(value),
     y: (value) => top + (plot.height * (100 - value)) / (100 - floor),
+    floor,
     xTicks: logTicks(least, most),
     yTicks: Array.from({ length: (100 - floor) / 10 + 1 }, (_, i) => floor + 10 * i),
   };
@@ -114,16 +117,21 @@ function grid({ x, y, xTicks, yTicks }: Scales, bottom: number): string[] {
   return [...across, ...down];
 }
 
-function levelAt({ y }: Scales, { name, y: value }: Level): string {
-  const text = textAt(plot.right, y(value) - 4, name, "right");
-  return [segment("level", [plot.left, y(value)], [plot.right, y(value)]), text].join("\n");
+/** Its name stands above a level, or below where another's is already. */
+function levelsAt({ y }: Scales, levels: readonly Level[]): string[] {
+  const downwards = levels.toSorted((a, b) => b.y - a.y);
+  return downwards.flatMap(({ name, y: value }, i) => {
+    const isClose = y(value) - y(downwards[i - 1]?.y ?? Infinity) < 16;
+    const text = textAt(plot.right, y(value) + (isClose ? 13 : -4), name, "right");
+    return [segment("level", [plot.left, y(value)], [plot.right, y(value)]), text];
+  });
 }
 
-function lineOf({ x, y }: Scales, { points }: Line, index: number): string {
+function lineOf({ x, y, floor }: Scales, { points }: Line, index: number): string {
   const at = (by: (point: LinePoint) => number) =>
     points.map((point) => `${x(point.x).toFixed(1)},${y(by(point)).toFixed(1)}`);
   const above = at(({ y: middle, spread }) => Math.min(100, middle + spread));
-  const below = at(({ y: middle, spread }) => middle - spread).toReversed();
+  const below = at(({ y: middle, spread }) => Math.max(floor, middle - spread)).toReversed();
   return [
     `<polygon class="band c${index % light.length}" points="${[...above, ...below].join(" ")}"/>`,
     `<polyline class="line c${index % light.length}" points="${at(({ y: middle }) => middle).join(" ")}"/>`,
