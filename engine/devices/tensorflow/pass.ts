@@ -37,7 +37,7 @@ import type { TensorflowCache } from "./caches.ts";
 import { lossesOf, logitsOf } from "./head.ts";
 import { activations, layerNorm, rmsNorm } from "./operations.ts";
 import type { Reading } from "./products.ts";
-import { heldBytes, heldVector, ofSide, product, productByPieces, sidesUnder } from "./products.ts";
+import { heldBytes, heldVector, ofSide, product, productByPieces, sidesUnder, wayOf } from "./products.ts";
 import type { Angles } from "./rotary.ts";
 import { rotated, tableOf } from "./rotary.ts";
 import { attended, cut, rowsFrom } from "./sequences.ts";
@@ -52,12 +52,15 @@ export interface PassSizes {
   readonly scoreElements: number;
   /** Bytes of perturbed weights, unless a single operation has more. */
   readonly heldBytes: number;
+  /** Rows from which a product transposes its weight (products.ts). */
+  readonly transposedRows: number;
 }
 
-/** A GPU needs more at once to be busy. */
+/** A GPU needs more at once to be busy, and multiplies as fast by a weight [out, in]. */
 export function defaultSizes(usesGpu: boolean): PassSizes {
-  const elements = usesGpu ? 2 ** 25 : 2 ** 21;
-  return { cellElements: elements, scoreElements: elements, heldBytes: 40 * 2 ** 20 };
+  const heldBytes = 40 * 2 ** 20;
+  if (usesGpu) return { cellElements: 2 ** 25, scoreElements: 2 ** 25, heldBytes, transposedRows: Infinity };
+  return { cellElements: 2 ** 20, scoreElements: 2 ** 21, heldBytes, transposedRows: 512 };
 }
 
 export interface TensorflowState {
@@ -81,7 +84,7 @@ export class TensorflowPass implements Pass {
   constructor(state: TensorflowState, perturbation: Perturbation | null) {
     const { tf, sizes } = state;
     this.#state = state;
-    this.#reading = { tf, perturbation, scoreElements: sizes.scoreElements };
+    this.#reading = { tf, perturbation, ...sizes };
     this.#recording = new Recording<Handle>({ free: (handle) => tf.free(handle), ...sizes });
   }
 
@@ -147,6 +150,7 @@ export class TensorflowPass implements Pass {
     const { outputs } = checkLinear(x, weight, layout);
     const [matrix, shift] = [this.#weight(weight), bias && this.#weight(bias)];
     const input = own(x);
+    const way = wayOf(this.#reading, x.rows, layout);
     const common = {
       rows: x.rows,
       columns: outputs,
@@ -154,12 +158,12 @@ export class TensorflowPass implements Pass {
       inputs: [input],
     };
     if (matrix.pieces.length > 1) {
-      return this.#whole({ ...common, compute: productByPieces(this.#reading, matrix, shift, layout) });
+      return this.#whole({ ...common, compute: productByPieces(this.#reading, matrix, shift, way) });
     }
     return this.#blocks({
       ...common,
-      held: heldBytes(this.#reading, matrix),
-      start: () => product(this.#reading, matrix, shift, layout),
+      held: heldBytes(this.#reading, matrix, way),
+      start: () => product(this.#reading, matrix, shift, way),
     });
   }
 

@@ -13,6 +13,18 @@ export interface Reading {
   readonly perturbation: Perturbation | null;
   /** Scores of attention, or of the head, in memory at a time. */
   readonly scoreElements: number;
+  readonly transposedRows: number;
+}
+
+/** How a product reads its weight: as it lies, or through a transposed copy, [in, out], of one [out, in]. */
+export type Way = WeightLayout | "transposed";
+
+/**
+ * Many rows are multiplied by a transposed copy. On a processor, oneDNN copies a weight [out, in] for every block of rows that it
+ * is multiplied by, into buffers that the C library then keeps (decision 37).
+ */
+export function wayOf({ transposedRows }: Reading, rows: number, layout: WeightLayout): Way {
+  return layout === "out-in" && rows >= transposedRows ? "transposed" : layout;
 }
 
 /** Sides that differ: those of the pass for a weight that it perturbs. */
@@ -37,9 +49,23 @@ export function ofSide(handles: readonly Handle[], side: number): Handle {
   return handle;
 }
 
+/** The matrices of a product, on each side. */
+function heldFor({ tf, perturbation }: Reading, weight: TensorflowWeight, piece: WeightPiece, way: Way): Held {
+  return tf.hold(() => {
+    const sides = sidesOf(tf, weight, piece, perturbation);
+    if (way !== "transposed") return sides;
+    return sides.map((side) => {
+      const made = tf.transpose(side, [1, 0]);
+      if (side !== piece.values) tf.free(side);
+      return made;
+    });
+  });
+}
+
 /** Bytes that a product holds while blocks run through it: a frozen float32 weight is used where it lies. */
-export function heldBytes(reading: Reading, weight: TensorflowWeight): number {
-  const copied = weight.dtype !== "F32" || (reading.perturbation !== null && weight.trainable);
+export function heldBytes(reading: Reading, weight: TensorflowWeight, way: Way): number {
+  const changed = weight.dtype !== "F32" || (reading.perturbation !== null && weight.trainable);
+  const copied = changed || way === "transposed";
   return copied ? 4 * weight.elements * sidesUnder(reading, weight) : 0;
 }
 
@@ -48,17 +74,17 @@ export function product(
   reading: Reading,
   weight: TensorflowWeight,
   bias: TensorflowWeight | null,
-  layout: WeightLayout,
+  way: Way,
 ): Work<Handle> {
   const { tf } = reading;
   const [piece] = weight.pieces;
   invariant(piece, `${weight.name} has a piece`);
-  const matrices = held(reading, weight, piece);
+  const matrices = heldFor(reading, weight, piece, way);
   const shifts = bias && heldVector(reading, bias);
   return {
     block({ side }, [x]) {
       invariant(x, "a product has an input");
-      const y = tf.product(x, ofSide(matrices.handles, side), layout === "out-in");
+      const y = tf.product(x, ofSide(matrices.handles, side), way === "out-in");
       return shifts ? tf.next(y, (z) => tf.binary("AddV2", z, ofSide(shifts.handles, side))) : y;
     },
     end() {
@@ -73,21 +99,21 @@ export function productByPieces(
   reading: Reading,
   weight: TensorflowWeight,
   bias: TensorflowWeight | null,
-  layout: WeightLayout,
+  way: Way,
 ) {
   return ([x = []]: readonly Cells<Handle>[], blocks: readonly Block[]): Handle[][] => {
     const sides = Math.max(x.length, sidesUnder(reading, weight, bias));
     const sums = Array.from({ length: sides }, () => blocks.map((): Handle[] => []));
     const { tf } = reading;
     for (const piece of weight.pieces) {
-      const matrices = held(reading, weight, piece);
+      const matrices = heldFor(reading, weight, piece, way);
       try {
         sums.forEach((side, s) =>
           side.forEach((parts, block) => {
             const input = ofSide(x[Math.min(s, x.length - 1)] ?? [], block);
             const matrix = ofSide(matrices.handles, s);
-            if (layout === "out-in") parts.push(tf.product(input, matrix, true));
-            else add(tf, parts, partial(tf, input, piece, matrix));
+            if (way === "in-out") add(tf, parts, partial(tf, input, piece, matrix));
+            else parts.push(tf.product(input, matrix, way === "out-in"));
           }),
         );
       } finally {
