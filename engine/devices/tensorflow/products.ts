@@ -95,12 +95,7 @@ export function product(
 }
 
 /** The same for a weight of several pieces: all blocks go through one piece before the next is made. */
-export function productByPieces(
-  reading: Reading,
-  weight: TensorflowWeight,
-  bias: TensorflowWeight | null,
-  way: Way,
-) {
+export function productByPieces(reading: Reading, weight: TensorflowWeight, bias: TensorflowWeight | null, way: Way) {
   return ([x = []]: readonly Cells<Handle>[], blocks: readonly Block[]): Handle[][] => {
     const sides = Math.max(x.length, sidesUnder(reading, weight, bias));
     const sums = Array.from({ length: sides }, () => blocks.map((): Handle[] => []));
