@@ -13,12 +13,15 @@ const withLong = Boolean(process.env["STEPLOG_LONG_TESTS"]);
 /** The longest files come first, so that no worker is left with one of them at the end. */
 const longest = [
   "/process/",
+  "/fuzz/fuzz.long",
+  "/store/outages",
+  "/browser/dashboard",
+  "/docs/examples",
   "/store/embedded",
   "/cli/hub",
   "/worker/",
   "/bench/",
   "/docs/",
-  "/browser/dashboard",
   "/cli/",
   "/devices/",
   "/store/",

@@ -1,6 +1,7 @@
 /** A service of real processes over a database of its own, with a tiny random model and rows of tokens. */
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import { SteplogClient } from "../../client/index.ts";
 import { randomModel, scratch } from "../support/models.ts";
@@ -74,7 +75,10 @@ export async function createRun(
   return fineTune.id;
 }
 
-/** Waits until `condition` holds, asking every 50 ms. @throws after `timeoutMs` */
+/** What a question costs a service, others' tests pay for: it is not asked as often as a value of this process. */
+const pausesMs = { value: 50, question: 250 };
+
+/** Waits until `condition` holds, asking again after a pause. @throws after `timeoutMs` */
 export async function until(
   what: string,
   timeoutMs: number,
@@ -82,8 +86,9 @@ export async function until(
 ): Promise<number> {
   const started = performance.now();
   for (;;) {
-    if (await condition()) return performance.now() - started;
+    const answer = condition();
+    if (await answer) return performance.now() - started;
     if (performance.now() - started > timeoutMs) throw new Error(`${what}: not within ${timeoutMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await delay(answer instanceof Promise ? pausesMs.question : pausesMs.value);
   }
 }
