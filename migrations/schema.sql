@@ -5,6 +5,7 @@ create table base_model_names (
   hash text not null,
   tensors jsonb not null,
   layers jsonb not null,
+  adapters jsonb,
   constraint base_model_names_pkey PRIMARY KEY (base_model_id),
   constraint base_model_names_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id) ON DELETE CASCADE
 );

@@ -12,11 +12,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { ModelFolder } from "../engine/model/files/folder.ts";
 import { modelBytes, parameterCount } from "../engine/model/files/folder.ts";
 import { keptBaseHash } from "../engine/model/files/hashes.ts";
+import { adapterShapes } from "../engine/model/adapters/all.ts";
 import { linearModules } from "../engine/model/adapters/lora.ts";
 import { trainableTensors } from "../engine/model/trainable.ts";
 import { SteplogError, asSteplogError } from "../schema/errors.ts";
 import type { NamedModel } from "../schema/jobs.ts";
-import type { PartNames } from "../schema/name-patterns.ts";
 import { leaseMs, pollMs, renewMs, scanModelsMs } from "../schema/limits.ts";
 import type { SeenModel, Store } from "../store/store.ts";
 import { whenAvailable } from "../store/store.ts";
@@ -95,7 +95,7 @@ export async function registerModels(models: ModelsFolder, signal?: AbortSignal)
 /** The model is at hand even if the store has another one of this name: runs name the hash that they need. */
 async function readBase(models: ModelsFolder, name: string, onBytes: () => void, signal: AbortSignal | undefined) {
   const { folder, hash } = await readModel(models, name, onBytes, signal);
-  return { ...modelSummary(name, folder), hash, names: partNames(folder) };
+  return { ...modelSummary(name, folder), hash, parts: partsOf(folder) };
 }
 
 async function readModel(
@@ -110,11 +110,12 @@ async function readModel(
   return { folder, hash };
 }
 
-/** What patterns of `tensors` and `loraTargets` may select. */
-function partNames(folder: ModelFolder): PartNames {
+/** What patterns of `tensors` and `loraTargets` may select, and how large adapters are. */
+function partsOf(folder: ModelFolder) {
   return {
     tensors: trainableTensors(folder).map(({ name }) => name),
     layers: linearModules(folder.architecture).map(({ name }) => name),
+    adapters: adapterShapes(folder.architecture),
   };
 }
 

@@ -21,6 +21,7 @@ import {
   uniqueIndex,
   uuid,
 } from "drizzle-orm/pg-core";
+import type { AdapterShapes } from "./adapter-size.ts";
 import type { InputIssue } from "./errors.ts";
 import type { RunSpeeds } from "./estimate.ts";
 import type { Hyperparameters, PrecisionKind } from "./hyperparameters.ts";
@@ -59,6 +60,8 @@ export const baseModelNames = pgTable("base_model_names", {
   /** As in PartNames of schema/name-patterns.ts. */
   tensors: jsonb("tensors").$type<readonly string[]>().notNull(),
   layers: jsonb("layers").$type<readonly string[]>().notNull(),
+  /** With a hash of its own: an earlier release replaces the names and leaves this. Null if it wrote the row. */
+  adapters: jsonb("adapters").$type<AdapterShapes & { readonly hash: string }>(),
 });
 
 /**

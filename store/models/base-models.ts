@@ -4,16 +4,10 @@ import { SteplogError } from "../../schema/errors.ts";
 import { counted } from "../../schema/units.ts";
 import { limits } from "../../schema/limits.ts";
 import type { PartNames } from "../../schema/name-patterns.ts";
-import {
-  type BaseModel,
-  type FineTune,
-  baseModelNames,
-  baseModels,
-  fineTunes,
-  foundModels,
-} from "../../schema/tables.ts";
+import { type BaseModel, type FineTune, baseModels, fineTunes, foundModels } from "../../schema/tables.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, type Transaction, inOrderOf, only } from "../postgres/database.ts";
+import { type Parts, keepParts, partsOf } from "./part-names.ts";
 
 export interface NewBaseModel {
   readonly name: string;
@@ -23,7 +17,7 @@ export interface NewBaseModel {
   readonly parameters: number;
   readonly bytes: number;
   readonly contextLength: number;
-  readonly names?: PartNames;
+  readonly parts?: PartNames & Partial<Parts>;
 }
 
 export interface BaseModels {
@@ -34,7 +28,7 @@ export interface BaseModels {
   get(id: string): Promise<BaseModel | null>;
   getByName(name: string): Promise<BaseModel | null>;
   /** Null for a model that an earlier release registered. */
-  names(id: string): Promise<PartNames | null>;
+  parts(id: string): Promise<Parts | null>;
   list(page: Page): Promise<BaseModel[]>;
   /** In the order of the ids, null for unknown ones: what a DataLoader needs. */
   byIds(ids: readonly string[]): Promise<(BaseModel | null)[]>;
@@ -54,15 +48,7 @@ export function baseModelsOf(database: Database): BaseModels {
       const [model] = await database.select().from(baseModels).where(eq(baseModels.name, name));
       return model ?? null;
     },
-    async names(id) {
-      const sameHash = and(eq(baseModels.id, baseModelNames.baseModelId), eq(baseModels.hash, baseModelNames.hash));
-      const [found] = await database
-        .select({ tensors: baseModelNames.tensors, layers: baseModelNames.layers })
-        .from(baseModelNames)
-        .innerJoin(baseModels, sameHash)
-        .where(eq(baseModels.id, id));
-      return found ?? null;
-    },
+    parts: (id) => partsOf(database, id),
     async list(page) {
       const { where, order } = await pageOf(database, keys, page);
       return database
@@ -75,20 +61,13 @@ export function baseModelsOf(database: Database): BaseModels {
   };
 }
 
-async function register(tx: Transaction, { names, ...model }: NewBaseModel): Promise<BaseModel> {
+async function register(tx: Transaction, { parts, ...model }: NewBaseModel): Promise<BaseModel> {
   await tx.insert(baseModels).values(model).onConflictDoNothing({ target: baseModels.name });
   // The lock excludes a create that is about to refer to this row, so the check of fine_tunes below stays true.
   const known = only(await tx.select().from(baseModels).where(eq(baseModels.name, model.name)).for("update"));
   if (known.hash !== model.hash) await refuseIfUsed(tx, known, model.hash);
   await tx.delete(foundModels).where(eq(foundModels.name, model.name));
-  if (names) {
-    const row = { hash: model.hash, ...names };
-    const target = baseModelNames.baseModelId;
-    await tx
-      .insert(baseModelNames)
-      .values({ baseModelId: known.id, ...row })
-      .onConflictDoUpdate({ target, set: row });
-  }
+  if (parts) await keepParts(tx, known.id, model.hash, parts);
   return only(await tx.update(baseModels).set(model).where(eq(baseModels.id, known.id)).returning());
 }
 

@@ -20,6 +20,7 @@
  */
 import { eq, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
+import { adapterBytes } from "../../schema/adapter-size.ts";
 import { type ErrorCode, type InputIssue, SteplogError, invariant } from "../../schema/errors.ts";
 import { counted } from "../../schema/units.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
@@ -30,6 +31,7 @@ import { type Database, type Transaction, isUuid, only } from "../postgres/datab
 import { wakeWatchers } from "../postgres/notify.ts";
 import { type JobHooks, addJob, finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
 import { type Lease, lockJob } from "../queue/leases.ts";
+import { type Parts, partsOf } from "../models/part-names.ts";
 import { addEvent } from "./events.ts";
 
 /** An event that is no move. */
@@ -98,23 +100,27 @@ export async function queueRun(
   notes: readonly RunNote[],
 ): Promise<void> {
   invariant(run.status === "QUEUED", `new fine-tune ${run.id} is QUEUED`);
-  await addJob(tx, { kind: "FINE_TUNE", subject: run.id, needs: trainingNeeds(run.hyperparameters, baseModel) });
+  const needs = trainingNeeds(run.hyperparameters, baseModel, await partsOf(tx, baseModel.id));
+  await addJob(tx, { kind: "FINE_TUNE", subject: run.id, needs });
   await addEvent(tx, run.id, "QUEUED", "Waiting for a worker.");
   for (const { type, message } of notes) await addEvent(tx, run.id, type, message);
   await wakeWatchers(tx, run.id);
 }
 
-/** What a worker needs to train such a run. */
-export function trainingNeeds(settings: Pick<Hyperparameters, "precision">, baseModel: BaseModel): Needs {
+/**
+ * What a worker needs to train such a run.
+ * @param parts null for a model that an earlier release registered: then an adapter is not counted
+ */
+export function trainingNeeds(settings: Hyperparameters, baseModel: BaseModel, parts: Parts | null): Needs {
   const { name, hash, family } = baseModel;
-  const memoryBytes = weightsInMemory(baseModel);
+  const adapter = parts?.adapters ? adapterBytes(settings, parts, parts.adapters) : 0;
+  const memoryBytes = weightsInMemory(baseModel) + adapter;
   return { models: [{ name, hash }], families: [family], precisions: [settings.precision], memoryBytes };
 }
 
 /**
  * A lower bound in bytes: bfloat16 weights are held as they are, others as float32. Each step reads all of them, frozen ones
- * too: where they do not fit into memory, each step reads them from the disk. An adapter adds about a hundredth, which a
- * lower bound may leave out: the store does not know its shapes.
+ * too: where they do not fit into memory, each step reads them from the disk.
  */
 function weightsInMemory({ dtype, parameters }: BaseModel): number {
   return parameters * (dtype.includes("BF16") ? 2 : 4);

@@ -15,13 +15,17 @@ import { copyCompanions } from "../../engine/model/files/companions.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import type { LoraHeader } from "../../engine/model/adapters/lora.ts";
 import { linearModules, seededLora, targetedModules } from "../../engine/model/adapters/lora.ts";
-import { adapterOfLog } from "../../engine/model/adapters/all.ts";
+import { adapterOfLog, adapterShapes } from "../../engine/model/adapters/all.ts";
+import { prefixTensor } from "../../engine/model/adapters/prefix.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { openAdapter } from "../../engine/model/adapters/peft.ts";
 import { readSafetensorsHeader } from "../../engine/model/files/safetensors.ts";
 import { writeFiles } from "../../engine/model/files/shards.ts";
 import { reconstruct } from "../../engine/replay/reconstruct.ts";
-import type { LogEntry, StepLog } from "../../schema/step-log.ts";
+import { adapterBytes } from "../../schema/adapter-size.ts";
+import type { Hyperparameters } from "../../schema/hyperparameters.ts";
+import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
+import type { LogEntry, StepLog, TrainableTensor } from "../../schema/step-log.ts";
 import { decodeStepLog, encodeEntries } from "../../schema/step-log.ts";
 import { openDevices } from "../support/open-devices.ts";
 import { golden, goldenModels, randomModel, scratch } from "../support/models.ts";
@@ -42,6 +46,24 @@ interface Expected {
 
 const devices = await openDevices();
 const plain = createPlainDevice();
+
+test.each(goldenModels)("an adapter of %s takes the memory that a run's need counts", async (name) => {
+  const { architecture } = await openModelFolder(golden("hf", name));
+  const layers = linearModules(architecture).map((layer) => layer.name);
+  const counted = (settings: Partial<Hyperparameters>) =>
+    adapterBytes(hyperparametersSchema.parse(settings), { tensors: [], layers }, adapterShapes(architecture));
+  const bytes = (tensors: readonly TrainableTensor[]) =>
+    tensors.reduce((sum, { shape }) => sum + 4 * shape.reduce((product, size) => product * size, 1), 0);
+  const lora = (targets: readonly string[]) =>
+    bytes(seededLora(targetedModules(architecture, targets), { rank: 3, alpha: 1, seed: 1 }).tensors);
+  const [last = ""] = layers.slice(-1);
+  for (const loraTargets of [[], [last]]) {
+    expect(lora(loraTargets)).toBeGreaterThan(0);
+    expect(counted({ method: "LORA", loraRank: 3, loraTargets })).toBe(lora(loraTargets));
+  }
+  expect(counted({ method: "PREFIX", prefixLength: 5 })).toBe(bytes([prefixTensor(architecture, 5)]));
+  expect(counted({})).toBe(0);
+});
 
 describe.each(goldenModels)("the golden adapter of %s", (name) => {
   const path = golden("hf", name);

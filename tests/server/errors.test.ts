@@ -198,8 +198,8 @@ describe("fine-tunes", () => {
     expect(warmup.extensions.issues).toEqual([
       { field: "input.hyperparameters.warmupSteps", message: "must be at most the 10 steps of the run; it is 11" },
     ]);
-    const names = { tensors: ["h.0.fc.weight", "h.0.fc.bias"], layers: ["h.0.fc"] };
-    await server.store.baseModels.register({ ...modelRow("named"), names });
+    const parts = { tensors: ["h.0.fc.weight", "h.0.fc.bias"], layers: ["h.0.fc"] };
+    await server.store.baseModels.register({ ...modelRow("named"), parts });
     const tensors = await create({ baseModel: "named", hyperparameters: { tensors: ["fc.bias", "fd.weight"] } });
     expect(tensors.extensions.issues).toEqual([
       {

@@ -85,6 +85,31 @@ describe("nobody claims what it cannot run", () => {
     },
   );
 
+  test("an adapter needs four bytes for each element, beside the weights", async () => {
+    const size = { parameters: 4, bytes: 8, contextLength: 32 };
+    const adapters = {
+      layers: [
+        [3, 2],
+        [1, 1],
+      ] as const,
+      prefix: 7,
+    };
+    const parts = { tensors: ["a.weight"], layers: ["0.q_proj", "0.fc1"], adapters };
+    const named = { name: "adapted", hash: sha256("adapted"), family: "opt", dtype: "BF16" };
+    const { id } = await store.baseModels.register({ ...named, ...size, parts });
+    const input = { ...(await newInput(store)), baseModelId: id };
+    for (const [bytes, changes] of [
+      [8 + 4 * 2 * (3 + 2), { method: "LORA", loraRank: 2 }],
+      [8 + 4 * 2 * (3 + 2 + 1 + 1), { method: "LORA", loraRank: 2, loraTargets: ["q_proj", "0.*"] }],
+      [8 + 4 * 5 * 7, { method: "PREFIX", prefixLength: 5 }],
+      [8, { method: "HEAD" }],
+    ] as const) {
+      await store.fineTunes.create({ ...input, hyperparameters: { ...input.hyperparameters, ...changes } });
+      expect(await claimAs(await capabilities({ memoryBytes: bytes - 1 }))).toBeNull();
+      expect(await claimAs(await capabilities({ memoryBytes: bytes }))).not.toBeNull();
+    }
+  });
+
   test("float16 weights are trained as float32, so they need four bytes each, frozen ones too", async () => {
     const size = { parameters: 4, bytes: 8, contextLength: 32 };
     const model = await store.baseModels.register({

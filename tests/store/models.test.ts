@@ -42,13 +42,16 @@ describe("found models", () => {
     expect(await store.foundModels.unregistered([])).toStrictEqual([]);
     // The names of its parts belong to its weights.
     const b = (await store.baseModels.getByName("b"))?.id ?? "";
-    expect(await store.baseModels.names(b)).toBeNull();
-    const parts = { tensors: ["w.weight"], layers: ["w"] };
-    for (const hash of [sha256("b"), sha256("c")])
-      await store.baseModels.register({ ...usable("b"), hash, names: parts });
-    expect(await store.baseModels.names(b)).toStrictEqual(parts);
+    expect(await store.baseModels.parts(b)).toBeNull();
+    const parts = { tensors: ["w.weight"], layers: ["w"], adapters: { layers: [[2, 3]] as const, prefix: 4 } };
+    for (const hash of [sha256("b"), sha256("c")]) await store.baseModels.register({ ...usable("b"), hash, parts });
+    expect(await store.baseModels.parts(b)).toStrictEqual(parts);
+    // As an earlier release does it, which knows nothing of adapters.
+    await directly(fixture.url, (sql) => sql`update base_model_names set hash = ${sha256("d")}`);
+    await store.baseModels.register({ ...usable("b"), hash: sha256("d") });
+    expect(await store.baseModels.parts(b)).toMatchObject({ layers: ["w"], adapters: null });
     await store.baseModels.register({ ...usable("b"), hash: sha256("b") });
-    expect(await store.baseModels.names(b)).toBeNull();
+    expect(await store.baseModels.parts(b)).toBeNull();
     // A worker that looked before the other registered.
     await store.foundModels.report("w", [usable("b"), usable("broken")]);
     expect(await names()).toStrictEqual(["broken"]);

@@ -73,7 +73,7 @@ describe("at the start", () => {
     expect(log.lines).toStrictEqual([expect.stringContaining("truncated")]);
     const a = await store.baseModels.getByName("a");
     expect(a).toMatchObject({ hash: await hashOf(modelsDir, "a"), family: "opt" });
-    const names = await store.baseModels.names(a?.id ?? "");
+    const names = await store.baseModels.parts(a?.id ?? "");
     expect(names?.tensors).toContain("model.decoder.layers.0.fc1.weight");
     expect(names?.layers).toContain("model.decoder.layers.1.self_attn.q_proj");
     expect(await registerModels(fresh(join(modelsDir, "missing"), log))).toStrictEqual([]);

@@ -8,7 +8,8 @@
  * that have one.
  */
 import { SteplogError } from "../../../schema/errors.ts";
-import { fitsPattern, unmatchedLayers } from "../../../schema/name-patterns.ts";
+import { isTargeted } from "../../../schema/adapter-size.ts";
+import { unmatchedLayers } from "../../../schema/name-patterns.ts";
 import type { StepLogHeader, TrainableTensor } from "../../../schema/step-log.ts";
 import type { Activation, Pass, Weight, WeightLayout } from "../../devices/device.ts";
 import { Philox, streams, tensorId } from "../../numbers/noise.ts";
@@ -47,12 +48,6 @@ export interface SeededLora extends LoraAdapter {
   readonly header: { readonly lora: LoraHeader };
 }
 
-/**
- * Layers that are adapted by default: queries and values, as the paper advises, under the names that the families use.
- * GPT-2 and Phi-3 keep them in one matrix with the keys.
- */
-const defaultTargets = ["q_proj", "v_proj", "query", "value", "c_attn", "qkv_proj"];
-
 /** The linear layers of a model, except the head. */
 export function linearModules({ tensors }: Architecture): LinearModule[] {
   return tensors.flatMap(({ name: weight, shape, linear: layout }) => {
@@ -68,15 +63,13 @@ export function linearModules({ tensors }: Architecture): LinearModule[] {
  */
 export function targetedModules(architecture: Architecture, targets: readonly string[]): LinearModule[] {
   const all = linearModules(architecture);
-  if (targets.length === 0)
-    return all.filter((module) => defaultTargets.some((target) => fitsPattern(target, module.name)));
   const unknown = unmatchedLayers(targets, { layers: all.map(({ name }) => name) });
   if (unknown) {
     const { index, seen, advice } = unknown;
     const field = `hyperparameters.loraTargets[${index}]`;
     throw new SteplogError("INVALID_ARGUMENT", `${seen}. ${advice}`, [{ field, message: seen }]);
   }
-  return all.filter((module) => targets.some((target) => fitsPattern(target, module.name)));
+  return all.filter((module) => isTargeted(module.name, targets));
 }
 
 /** Adds an adapter to a layer. It is trained as float32 whatever the dtype of the base, since it is small. */

@@ -168,7 +168,8 @@ export const FineTuneEstimateRef = builder.objectRef<FineTuneEstimate>("FineTune
     memoryBytes: t.expose("memoryBytes", {
       type: "SafeInt",
       nullable: true,
-      description: "Memory that a worker needs at least, for the weights, in bytes. Null if the model is not known.",
+      description:
+        "Memory that a worker needs at least, for the weights and an adapter, in bytes. Null if the model is not known.",
     }),
     storedWeightsBytes: t.expose("storedWeightsBytes", {
       type: "SafeInt",

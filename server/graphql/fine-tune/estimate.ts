@@ -48,7 +48,7 @@ async function estimateRun(context: Context, input: NewRunInput, waitS: number):
   await checkAllRows(context, run, attempt);
   // Whatever is refused by now would be refused again.
   const { counts, uncounted } = refusals.length === 0 ? await counted(context, input, run, attempt) : notCounted;
-  const needs = trainingNeeds(run.hyperparameters, run.baseModel);
+  const needs = trainingNeeds(run.hyperparameters, run.baseModel, await store.baseModels.parts(run.baseModel.id));
   const all = (await store.workers.list()).map((worker) => ({ worker, lacks: lackedBy(worker, "FINE_TUNE", needs) }));
   const able = all.flatMap(({ worker, lacks }) => (lacks.length === 0 ? [worker] : []));
   const measurement = measurementOf(input, run);

@@ -65,9 +65,9 @@ export async function readRun(store: Store, input: NewRunInput, attempt: Attempt
   const baseModel = named ?? (name == null && inherits ? await attempt(() => parentModel(store, parent)) : null);
   const datasets = await datasetsOf(store, input, parent, attempt);
   if (hyperparameters && baseModel) {
-    const names = await store.baseModels.names(baseModel.id);
+    const parts = await store.baseModels.parts(baseModel.id);
     const validated = datasets.validationDataset !== null || input.validationDataset != null;
-    await attempt(() => checkSettings(hyperparameters, validated, baseModel, names));
+    await attempt(() => checkSettings(hyperparameters, validated, baseModel, parts));
   }
   return { parent, hyperparameters, baseModel, datasets, labelWords: input.labelWords ?? parent?.run.labelWords ?? [] };
 }

@@ -1,0 +1,1 @@
+ALTER TABLE "base_model_names" ADD COLUMN "adapters" jsonb;
