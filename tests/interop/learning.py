@@ -146,9 +146,10 @@ def losses(model, sequences):
         rows += [row] * len(more)
         positions += [len(prompt) + i - 1 for i in range(len(more))]
         targets += more
-    # What follows a sequence is not seen: attention is causal.
-    logits = model(input_ids=ids, use_cache=False).logits[rows, positions]
-    return torch.nn.functional.cross_entropy(logits.float(), torch.tensor(targets), reduction="none")
+    # What follows a sequence is not seen: attention is causal. Only scored tokens go through the output head, as in ours.
+    hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[rows, positions]
+    logits = model.get_output_embeddings()(hidden)
+    return torch.nn.functional.cross_entropy(logits, torch.tensor(targets), reduction="none")
 
 
 @torch.no_grad()
