@@ -12,7 +12,7 @@ export interface Block {
 /** [sides][blocks]. One side counts for both. */
 export type Cells<V> = readonly (readonly V[])[];
 
-/** An operation while its blocks are computed. */
+/** An operation while its blocks are computed: all of one side, then those of the other. */
 export interface Work<V> {
   block(at: Block, inputs: readonly V[]): V;
   /** Frees what the blocks shared. */

@@ -5,7 +5,7 @@
  *
  * An activation is cells of whole sequences: [sides][blocks of rows]. Operations that compute row by row run one block after
  * the other through as many operations as their weights allow (recording-plan.ts), so a wide activation between them exists for
- * one block of one side only.
+ * one block of one side only, and the weights of one side.
  */
 import { invariant } from "../../schema/errors.ts";
 import type { Block, Cells, Operation, Recorded, WholeOperation, Work } from "./recorded.ts";
@@ -121,8 +121,8 @@ class Running<V> {
     const works = new Map<Recorded<V>, Work<V>>();
     const blocks = this.#blocksOf(region[0]?.rows ?? 0);
     try {
-      for (const block of blocks) {
-        for (const side of [0, 1]) {
+      for (const side of [0, 1]) {
+        for (const block of blocks) {
           for (const recorded of region) {
             if (side >= recorded.operation.sides) continue;
             this.#block(recorded, { ...block, side }, works);

@@ -4,10 +4,13 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { configNamed } from "../../bench/configs.ts";
 import { DryTensorFlow } from "../../bench/gpu/dry-tensorflow.ts";
+import { fillingDevice, modelInMemory } from "../../bench/gpu/in-memory.ts";
 import { memoryNeeded } from "../../bench/gpu/memory.ts";
 import { smallConfigs, runModel } from "../../bench/gpu/operations.ts";
 import type { Binding } from "../../engine/devices/tensorflow/binding.ts";
 import { loadBinding } from "../../engine/devices/tensorflow/binding.ts";
+import { loadModel } from "../../engine/model/model.ts";
+import { randomRows } from "../../bench/model.ts";
 import { devicesDir, devicesHere } from "../support/open-devices.ts";
 import { scratch } from "../support/models.ts";
 import { createTensorflowDevice } from "../../engine/devices/tensorflow/tensorflow.ts";
@@ -30,6 +33,25 @@ test("what a step needs beside the weights does not grow with the number of laye
   const [eight, twelve] = [await of(8), await of(12)];
   expect(twelve).toBeLessThan(1.05 * eight);
   expect(await of(8, 256)).toBeGreaterThan(eight);
+});
+
+test("a GPU keeps no normal noise, and draws it once for both sides of a weight", async () => {
+  const folder = modelInMemory(await configNamed("tiny"), "F32");
+  const binding = new DryTensorFlow(true);
+  let drawn = 0;
+  const executeOp = binding.executeOp.bind(binding);
+  binding.executeOp = (name, ...rest) => {
+    if (name === "StatelessRandomUniformFullIntV2") drawn += 1;
+    return executeOp(name, ...rest);
+  };
+  const library = { binding, description: "counts noise", onGpu: true };
+  const device = createTensorflowDevice(null, null, { library });
+  const model = await loadModel(folder, fillingDevice(device, folder), "normal");
+  await model.perturbedLosses(randomRows(512, 4, 16, 4), { seed: 1n, size: 2 ** -10, noise: "normal" });
+  // The head is the table of the embedding.
+  expect(drawn).toBe(folder.architecture.tensors.length + 1);
+  model.free();
+  device.dispose();
 });
 
 /** TensorFlow itself, with every shape compared with what the dry one says. */

@@ -46,10 +46,10 @@ describe.skipIf(missing)("a step on TensorFlow", () => {
   }
 
   // Counted on the processor. Of an unperturbed layer, 6 products and 6 biases, 2 norms of 8 and 22 operations of attention are
-  // what OPT needs for one block of rows; a perturbed one has them twice, and 7 to 10 for the noise of each of its 16 weights.
+  // what OPT needs for one block of rows; a perturbed one has them twice, and 7 to 13 for the noise of each of its 16 weights.
   test.each([
-    { name: "OPT", config: {}, plain: 70, perturbed: 300 },
-    { name: "Llama", config: llama, plain: 80, perturbed: 250 },
+    { name: "OPT", config: {}, plain: 70, perturbed: 320 },
+    { name: "Llama", config: llama, plain: 80, perturbed: 260 },
   ])("runs few operations for each layer of $name", async ({ config, plain, perturbed }) => {
     const few = await operations({ ...config, num_hidden_layers: 2 });
     const more = await operations({ ...config, num_hidden_layers: 3 });

@@ -4,7 +4,7 @@ import type { Cells } from "../recorded.ts";
 import type { Handle, TensorFlow } from "./binding.ts";
 import { capped, logSumExp } from "./operations.ts";
 import type { Reading } from "./products.ts";
-import { held, heldVector, ofSide, sidesUnder } from "./products.ts";
+import { heldVector, matricesOf, ofSide, sidesUnder } from "./products.ts";
 import type { TensorflowWeight, WeightPiece } from "./weights.ts";
 
 export interface Head {
@@ -32,12 +32,12 @@ function forScores(reading: Reading, x: Cells<Handle>, head: Head, use: Use): nu
   const shifts = head.bias && heldVector(reading, head.bias);
   try {
     for (const piece of head.weight.pieces) {
-      const matrices = held(reading, head.weight, piece);
+      const matrices = matricesOf(reading, head.weight, piece, "out-in");
       try {
         for (let side = 0; side < sides; side++) {
           const shift = shifts && ofSide(shifts.handles, side);
           forRows(reading.tf, x[Math.min(side, x.length - 1)] ?? [], most, (rows, row) => {
-            const logits = scored(reading.tf, rows, ofSide(matrices.handles, side), shift, piece, head.softcap);
+            const logits = scored(reading.tf, rows, matrices.of(side), shift, piece, head.softcap);
             return use({ logits, side, row, rows: rows.shape[0] ?? 0, first: piece.firstRow, count: piece.rows });
           });
         }

@@ -67,10 +67,20 @@ export class TensorflowNoise {
   keep(place: NoisePlace, noise: Noise, seed: bigint): void {
     if (noise === "rademacher" || place.kept?.seed === seed) return;
     this.forget(place);
-    const bytes = place.rows * place.columns;
-    if (this.#kept + bytes > this.#budget) return;
+    if (this.#kept + place.rows * place.columns <= this.#budget) this.#keepNow(place, seed);
+  }
+
+  /** Keeps it even where there is no room, until the returned function is called. */
+  borrow(place: NoisePlace, noise: Noise, seed: bigint): () => void {
+    this.keep(place, noise, seed);
+    if (noise === "rademacher" || place.kept) return () => {};
+    this.#keepNow(place, seed);
+    return () => this.forget(place);
+  }
+
+  #keepNow(place: NoisePlace, seed: bigint): void {
     place.kept = { seed, ones: this.#tf.hold(() => [this.#drawOnes(place, seed)]) };
-    this.#kept += bytes;
+    this.#kept += place.rows * place.columns;
   }
 
   forget(place: NoisePlace): void {

@@ -50,7 +50,7 @@ export interface PassSizes {
   readonly cellElements: number;
   /** Scores of attention, and of the head. */
   readonly scoreElements: number;
-  /** Bytes of perturbed weights, unless a single operation has more. */
+  /** Bytes of perturbed weights of one side, unless a single operation has more. */
   readonly heldBytes: number;
   /** Rows from which a product transposes its weight (products.ts). */
   readonly transposedRows: number;
@@ -58,7 +58,7 @@ export interface PassSizes {
 
 /** A GPU needs more at once to be busy, and multiplies as fast by a weight [out, in]. */
 export function defaultSizes(usesGpu: boolean): PassSizes {
-  const heldBytes = 40 * 2 ** 20;
+  const heldBytes = 20 * 2 ** 20;
   if (usesGpu) return { cellElements: 2 ** 25, scoreElements: 2 ** 25, heldBytes, transposedRows: Infinity };
   return { cellElements: 2 ** 20, scoreElements: 2 ** 21, heldBytes, transposedRows: 512 };
 }

@@ -32,10 +32,6 @@ export function sidesUnder({ perturbation }: Reading, ...weights: readonly (Tens
   return weights.some((weight) => weight?.trainable) ? sidesOfPass(perturbation) : 1;
 }
 
-export function held({ tf, perturbation }: Reading, weight: TensorflowWeight, piece: WeightPiece): Held {
-  return tf.hold(() => sidesOf(tf, weight, piece, perturbation));
-}
-
 /** A vector on each side: [1, columns]. */
 export function heldVector(reading: Reading, weight: TensorflowWeight): Held {
   const { tf, perturbation } = reading;
@@ -49,15 +45,46 @@ export function ofSide(handles: readonly Handle[], side: number): Handle {
   return handle;
 }
 
-/** The matrices of a product, on each side. */
-function heldFor({ tf, perturbation }: Reading, weight: TensorflowWeight, piece: WeightPiece, way: Way): Held {
+/** The matrix of a product on a side: the side asked for last is the only one that exists. */
+export interface Matrices {
+  of(side: number): Handle;
+  end(): void;
+}
+
+/** Normal noise is drawn once for both sides; signs are drawn so fast that they are not kept. */
+export function matricesOf(reading: Reading, weight: TensorflowWeight, piece: WeightPiece, way: Way): Matrices {
+  const { perturbation } = reading;
+  const sides = sidesUnder(reading, weight);
+  const release = perturbation && sides > 1 ? weight.noise.borrow(piece, perturbation.noise, perturbation.seed) : null;
+  let [at, held]: [number, Held | null] = [-1, null];
+  const free = () => {
+    held?.end();
+    held = null;
+  };
+  return {
+    of(side) {
+      const own = Math.min(side, sides - 1);
+      if (own !== at || !held) {
+        free();
+        [at, held] = [own, heldFor(reading, weight, piece, way, own)];
+      }
+      return ofSide(held.handles, 0);
+    },
+    end() {
+      free();
+      release?.();
+    },
+  };
+}
+
+function heldFor({ tf, perturbation }: Reading, weight: TensorflowWeight, piece: WeightPiece, way: Way, side: number) {
   return tf.hold(() => {
-    const sides = sidesOf(tf, weight, piece, perturbation);
-    if (way !== "transposed") return sides;
-    return sides.map((side) => {
-      const made = tf.transpose(side, [1, 0]);
-      if (side !== piece.values) tf.free(side);
-      return made;
+    const made = sidesOf(tf, weight, piece, perturbation, side);
+    if (way !== "transposed") return made;
+    return made.map((matrix) => {
+      const transposed = tf.transpose(matrix, [1, 0]);
+      if (matrix !== piece.values) tf.free(matrix);
+      return transposed;
     });
   });
 }
@@ -66,7 +93,7 @@ function heldFor({ tf, perturbation }: Reading, weight: TensorflowWeight, piece:
 export function heldBytes(reading: Reading, weight: TensorflowWeight, way: Way): number {
   const changed = weight.dtype !== "F32" || (reading.perturbation !== null && weight.trainable);
   const copied = changed || way === "transposed";
-  return copied ? 4 * weight.elements * sidesUnder(reading, weight) : 0;
+  return copied ? 4 * weight.elements : 0;
 }
 
 /** x times a weight of one piece, plus bias, block by block. */
@@ -79,12 +106,12 @@ export function product(
   const { tf } = reading;
   const [piece] = weight.pieces;
   invariant(piece, `${weight.name} has a piece`);
-  const matrices = heldFor(reading, weight, piece, way);
+  const matrices = matricesOf(reading, weight, piece, way);
   const shifts = bias && heldVector(reading, bias);
   return {
     block({ side }, [x]) {
       invariant(x, "a product has an input");
-      const y = tf.product(x, ofSide(matrices.handles, side), way === "out-in");
+      const y = tf.product(x, matrices.of(side), way === "out-in");
       return shifts ? tf.next(y, (z) => tf.binary("AddV2", z, ofSide(shifts.handles, side))) : y;
     },
     end() {
@@ -101,12 +128,12 @@ export function productByPieces(reading: Reading, weight: TensorflowWeight, bias
     const sums = Array.from({ length: sides }, () => blocks.map((): Handle[] => []));
     const { tf } = reading;
     for (const piece of weight.pieces) {
-      const matrices = heldFor(reading, weight, piece, way);
+      const matrices = matricesOf(reading, weight, piece, way);
       try {
         sums.forEach((side, s) =>
           side.forEach((parts, block) => {
             const input = ofSide(x[Math.min(s, x.length - 1)] ?? [], block);
-            const matrix = ofSide(matrices.handles, s);
+            const matrix = matrices.of(s);
             if (way === "in-out") add(tf, parts, partial(tf, input, piece, matrix));
             else parts.push(tf.product(input, matrix, way === "out-in"));
           }),

@@ -4,7 +4,7 @@
  */
 import { invariant } from "../../../schema/errors.ts";
 import { tensorId } from "../../numbers/noise.ts";
-import type { Perturbation, Precision, StoredTensor, Weight, WeightSpec } from "../device.ts";
+import type { Perturbation, StoredTensor, Weight, WeightSpec } from "../device.ts";
 import { bytesPerElement, elementCount, sidesOf as sidesOfPass } from "../device.ts";
 import type { Handle, TensorFlow } from "./binding.ts";
 import { types } from "./binding.ts";
@@ -94,23 +94,23 @@ export function readTensorflowWeight(tf: TensorFlow, weight: TensorflowWeight): 
 }
 
 /**
- * A piece on each side of a pass, [rows, columns]: w itself, or w + e*n and (of two sides) w - e*n, in float32 or rounded to
- * bfloat16. The enclosing scope frees what is made; a w that is stored in the precision is the stored tensor.
+ * A piece on each side of a pass, or on `only` one, as float32 [rows, columns]: w itself, or w + e*n and (of two sides) w - e*n.
+ * The enclosing scope frees what is made; an unperturbed w that is stored as float32 is the stored tensor.
  */
 export function sidesOf(
   tf: TensorFlow,
   weight: TensorflowWeight,
   piece: WeightPiece,
   perturbation: Perturbation | null,
-  precision: Precision = "float32",
+  only?: number,
 ): readonly Handle[] {
   const { dtype, noise } = weight;
-  if (!perturbation || !weight.trainable) return [valuesIn(tf, dtype, piece.values, precision)];
+  if (!perturbation || !weight.trainable) return [widened(tf, dtype, piece.values)];
   return tf.scope(() => {
-    const w = valuesIn(tf, dtype, piece.values, "float32");
+    const w = widened(tf, dtype, piece.values);
     noise.keep(piece, perturbation.noise, perturbation.seed);
     const step = noise.scaled(piece, perturbation.noise, perturbation.seed, perturbation.size);
-    return apart(tf, w, step, perturbation, precision);
+    return apart(tf, w, step, only === undefined ? sidesIn(perturbation) : [only]);
   });
 }
 
@@ -127,20 +127,20 @@ export function rowsOf(
   return tf.scope(() => {
     const type = narrow && dtype === "BF16" ? types.bfloat16 : types.float32;
     const stored = gatherRows(tf, weight, ids, type, (piece) =>
-      narrow ? piece.values : valuesIn(tf, dtype, piece.values, "float32"),
+      narrow ? piece.values : widened(tf, dtype, piece.values),
     );
     const w = type === types.bfloat16 ? tf.cast(stored, type, types.float32) : stored;
     if (!perturbation || !weight.trainable) return [w];
     const { seed, size, noise: kind } = perturbation;
     if (kind === "rademacher" || !narrow) {
       const steps = gatherRows(tf, weight, ids, types.float32, (piece) => noise.scaled(piece, kind, seed, size));
-      return apart(tf, w, steps, perturbation, "float32");
+      return apart(tf, w, steps, sidesIn(perturbation));
     }
     const ones = gatherRows(tf, weight, ids, types.uint8, (piece) => {
       noise.keep(piece, kind, seed);
       return noise.ones(piece, seed);
     });
-    return apart(tf, w, noise.scaledOnes(ones, size), perturbation, "float32");
+    return apart(tf, w, noise.scaledOnes(ones, size), sidesIn(perturbation));
   });
 }
 
@@ -170,23 +170,16 @@ function gatherRows(
   return only && parts.length === 1 ? only : tf.gather(tf.concat(parts, 0, type), order, 0, type);
 }
 
-/** w + step and, of two sides, w - step. */
-function apart(
-  tf: TensorFlow,
-  w: Handle,
-  step: Handle,
-  perturbation: Perturbation,
-  precision: Precision,
-): readonly Handle[] {
-  const operations = sidesOfPass(perturbation) === 2 ? ["AddV2", "Sub"] : ["AddV2"];
-  return operations.map((operation) => {
-    const side = tf.binary(operation, w, step);
-    return precision === "float32" ? side : tf.next(side, (x) => tf.cast(x, types.float32, types.bfloat16));
-  });
+/** w + step on side 0, w - step on side 1. */
+function apart(tf: TensorFlow, w: Handle, step: Handle, sides: readonly number[]): readonly Handle[] {
+  return sides.map((side) => tf.binary(side === 0 ? "AddV2" : "Sub", w, step));
 }
 
-/** Stored values in a precision: the same tensor if they are stored in it. */
-function valuesIn(tf: TensorFlow, dtype: Weight["dtype"], values: Handle, precision: Precision): Handle {
-  const [from, to] = [dtype === "F32" ? types.float32 : types.bfloat16, types[precision]];
-  return from === to ? values : tf.cast(values, from, to);
+function sidesIn(perturbation: Perturbation): readonly number[] {
+  return sidesOfPass(perturbation) === 2 ? [0, 1] : [0];
+}
+
+/** Stored values as float32: the same tensor if that is how they are stored. */
+function widened(tf: TensorFlow, dtype: Weight["dtype"], values: Handle): Handle {
+  return dtype === "F32" ? values : tf.cast(values, types.bfloat16, types.float32);
 }
