@@ -1,0 +1,76 @@
+/**
+ * The memory of training on TensorFlow, in processes of their own: what a step needs beside the weights does not grow with the
+ * number of layers, and a thousand steps leave nothing behind. STEPLOG_DEVICES names the folder with tfjs-cpu or tfjs-gpu.
+ */
+import { execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { configNamed } from "../../bench/configs.ts";
+import type { StepResult } from "../../bench/step.ts";
+import { listDevices } from "../../engine/devices/choose.ts";
+import { createTensorflowDevice } from "../../engine/devices/tensorflow/tensorflow.ts";
+import { openModelFolder } from "../../engine/model/files/folder.ts";
+import { loadModel } from "../../engine/model/model.ts";
+import { programPath } from "../../schema/package.ts";
+import { randomModel, scratch } from "../support/models.ts";
+import { devicesDir } from "../support/open-devices.ts";
+
+const tensorflow = "tfjs-tensorflow";
+const promised = (process.env["STEPLOG_TEST_DEVICES"] ?? "").includes(tensorflow);
+const here = (await listDevices(devicesDir)).some((device) => device.name === tensorflow && "open" in device);
+// Promised, they run, and fail where it is missing.
+const missing = !promised && !here;
+
+const minute = 60_000;
+
+/**
+ * MB of the process at the peak of its steps, without the weights. With normal noise it would grow with the weights, of which a
+ * byte an element is kept, up to a bound.
+ */
+async function besideWeights(layers: number): Promise<number> {
+  const folder = await scratch();
+  const config = join(folder, "config.json");
+  // Twelve of these layers under a perturbation are more than the device holds at a time.
+  const narrow = { hidden_size: 256, word_embed_proj_dim: 256, ffn_dim: 1024, num_hidden_layers: layers };
+  await writeFile(config, JSON.stringify({ ...(await configNamed("tiny")), ...narrow }));
+  const shape = ["--batch", "16", "--tokens", "64", "--noise", "rademacher", "--steps", "3"];
+  const args = [programPath("bench/main"), "step", "--config", config, "--device", tensorflow, ...shape, "--json"];
+  const env = { ...process.env, STEPLOG_BENCH_DIR: folder, STEPLOG_DEVICES: devicesDir ?? "" };
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env });
+  const { memory } = JSON.parse(stdout) as StepResult;
+  return memory.peak - memory.weights;
+}
+
+test.skipIf(missing)(
+  "a step of 48 layers needs as much beside the weights as one of 12",
+  { timeout: 2 * minute },
+  async () => {
+    const [few, many] = [await besideWeights(12), await besideWeights(48)];
+    expect(few).toBeGreaterThan(100);
+    expect(many).toBeLessThan(1.1 * few);
+  },
+);
+
+test.skipIf(missing)("a thousand steps leave no tensor and no memory behind", { timeout: 2 * minute }, async () => {
+  const device = createTensorflowDevice(devicesDir);
+  const model = await loadModel(await openModelFolder(await randomModel()), device, "normal");
+  const ids = Int32Array.of(5, 6, 7, 8);
+  const rows = [{ ids, positions: Int32Array.of(2), targets: Int32Array.of(9) }];
+  const tensors = new Set<number>();
+  // Without the heap of JavaScript, whose part for new objects grows to its full size meanwhile.
+  const memory = () => process.memoryUsage.rss() - process.memoryUsage().heapTotal;
+  let before = NaN;
+  for (let k = 0; k < 1000; k++) {
+    await model.sideLosses(rows, { seed: BigInt(k), size: 1e-3, noise: "normal" });
+    model.update([{ seed: BigInt(k), scalar: 1e-3 }]);
+    if (k > 1) tensors.add(device.tensors());
+    if (k === 200) before = memory();
+  }
+  const after = memory();
+  device.dispose();
+  expect(tensors.size).toBe(1);
+  // 10 kB a step.
+  expect(after - before).toBeLessThan(8e6);
+});
