@@ -27,7 +27,7 @@ export interface LearningRun {
   readonly points: readonly Point[];
   /** Accuracy on the test rows at the best evaluation; null without such rows. */
   readonly test: number | null;
-  /** Resident MB with the model loaded, and at the peak of the steps; null for all but the first run of a process. */
+  /** Resident MB with the model loaded, and at the peak of the steps; null but for the first run of a process, without AUTO. */
   readonly memory: { readonly loaded: number; readonly peak: number } | null;
   /** DONE, or the code of the error that ended it. */
   readonly ended: string;
@@ -54,7 +54,7 @@ class Recorder {
   readonly #counts: RunCounts;
   readonly #clock = new Clock();
   readonly #points: Point[] = [];
-  readonly #measuresMemory = isFirst;
+  readonly #measuresMemory: boolean;
   #memory = { loaded: NaN, peak: NaN };
   #learningRate: number;
   #step = 0;
@@ -65,6 +65,8 @@ class Recorder {
     this.#request = request;
     this.#counts = counts;
     this.#learningRate = Number(request.hyperparameters.learningRate);
+    // The passes of AUTO precede the first message.
+    this.#measuresMemory = isFirst && request.hyperparameters.learningRate !== "AUTO";
     isFirst = false;
   }
 

@@ -33,7 +33,10 @@ export function learningTable(results: readonly LearningResult[]): string {
     .map(({ task, results: own, contenders }) => {
       const rows = [...contenders.map(contenderCells), ...own.flatMap(baselineCells)];
       const title = `${task}: ${own[0]?.rows.training ?? 0} training rows`;
-      return markdownTable([title, "runs", "rate", "passes", "CPU seconds", "validation", "test", "MB"], rows);
+      const columns = [title, "runs", "rate", "passes", "CPU seconds", "validation", "test", "MB"];
+      const used = columns.map((_, at) => rows.some((row) => row[at] !== ""));
+      const shown = (row: readonly string[]) => row.filter((_, at) => used[at]);
+      return markdownTable(shown(columns), rows.map(shown));
     })
     .join("\n\n");
 }

@@ -48,7 +48,9 @@ ${shades(dark)}
   }`;
 
 function shades(colours: readonly string[]): string {
-  return colours.map((colour, i) => `  .line.c${i} { stroke: ${colour}; } .band.c${i} { fill: ${colour}; }`).join("\n");
+  return colours
+    .map((colour, i) => `  .line.c${i} { stroke: ${colour}; } .band.c${i}, .dot.c${i} { fill: ${colour}; }`)
+    .join("\n");
 }
 
 /** The x axis is logarithmic, y counts percent. */
@@ -117,14 +119,18 @@ function grid({ x, y, xTicks, yTicks }: Scales, bottom: number): string[] {
   return [...across, ...down];
 }
 
-/** Its name stands above a level, or below where another's is already. */
+/** Levels that are close to each other share a label. */
 function levelsAt({ y }: Scales, levels: readonly Level[]): string[] {
-  const downwards = levels.toSorted((a, b) => b.y - a.y);
-  return downwards.flatMap(({ name, y: value }, i) => {
-    const isClose = y(value) - y(downwards[i - 1]?.y ?? Infinity) < 16;
-    const text = textAt(plot.right, y(value) + (isClose ? 13 : -4), name, "right");
-    return [segment("level", [plot.left, y(value)], [plot.right, y(value)]), text];
-  });
+  const labels: { at: number; names: string[] }[] = [];
+  for (const { name, y: value } of levels.toSorted((a, b) => b.y - a.y)) {
+    const last = labels.at(-1);
+    if (last && y(value) - last.at < 16) last.names.push(name);
+    else labels.push({ at: y(value), names: [name] });
+  }
+  return [
+    ...levels.map(({ y: value }) => segment("level", [plot.left, y(value)], [plot.right, y(value)])),
+    ...labels.map(({ at, names }) => textAt(plot.right, at - 4, names.join(", "), "right")),
+  ];
 }
 
 function lineOf({ x, y, floor }: Scales, { points }: Line, index: number): string {
@@ -132,10 +138,18 @@ function lineOf({ x, y, floor }: Scales, { points }: Line, index: number): strin
     points.map((point) => `${x(point.x).toFixed(1)},${y(by(point)).toFixed(1)}`);
   const above = at(({ y: middle, spread }) => Math.min(100, middle + spread));
   const below = at(({ y: middle, spread }) => Math.max(floor, middle - spread)).toReversed();
+  const [only, ...others] = points;
+  const dot = only && others.length === 0 ? [dotAt([x(only.x), y(only.y)], index)] : [];
   return [
     `<polygon class="band c${index % light.length}" points="${[...above, ...below].join(" ")}"/>`,
     `<polyline class="line c${index % light.length}" points="${at(({ y: middle }) => middle).join(" ")}"/>`,
+    ...dot,
   ].join("\n");
+}
+
+/** A line of one point would not be seen. */
+function dotAt([x, y]: Place, index: number): string {
+  return `<circle class="dot c${index % light.length}" cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="4"/>`;
 }
 
 /** Two names a row. */
