@@ -174,7 +174,7 @@ test.runIf(long)(
     const auto = bench(["auto", "--seeds", "1", "--steps", "2"], folder);
     expect({ status: auto.status, stderr: auto.stderr }).toStrictEqual({ status: 0, stderr: "" });
     const lines = auto.stdout.trim().split("\n");
-    expect(lines).toHaveLength(2 + 10);
+    expect(lines).toHaveLength(2 + 11);
     for (const line of lines.slice(2)) expect(line).toMatch(/^\| .+ \| 2 \| .+ \| \d+\.\d \| \d+\.\d \| [\d.e-]+ \|$/u);
 
     const estimators = bench(["estimators", "--seeds", "1", "--passes", "10", "--json"], folder);
