@@ -1,4 +1,4 @@
-"""Loads rebuilt folders with transformers and compares logits with Steplog's. run.ts starts it.
+"""Loads rebuilt folders with transformers and compares logits and greedy text with Steplog's. run.ts starts it.
 
     compare.py cases.json                what run.ts describes; exit code 1 when anything differs
     compare.py --halve FOLDER OUT        saves a causal model in float16
@@ -111,6 +111,10 @@ def compare(case):
     difference = (ours - theirs).abs().max().item()
     if not difference <= TOLERANCE:
         problems.append(f"logits differ by more than {TOLERANCE}")
+    for wanted in case["greedy"]:
+        tokens = greedy(model, wanted["prompt"], wanted["asked"])
+        if tokens != wanted["tokens"]:
+            problems.append(f"writes {tokens} after {wanted['prompt']} instead of {wanted['tokens']}")
     base = logits_of(kind.from_pretrained(case["base"], **exact), case["sequences"])
     change = (theirs - base).abs().max().item()
     if not change > 100 * TOLERANCE:
@@ -152,6 +156,15 @@ def logits_of(model, sequences):
     model.eval()
     with torch.no_grad():
         return torch.cat([model(torch.tensor([ids])).logits.flatten() for ids in sequences])
+
+
+def greedy(model, prompt, asked):
+    """The likeliest tokens after a prompt, as transformers' own generate writes them."""
+    import torch
+
+    ids = torch.tensor([prompt])
+    written = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=asked)
+    return written[0, len(prompt) :].tolist()
 
 
 if __name__ == "__main__":

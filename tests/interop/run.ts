@@ -2,7 +2,7 @@
  * npm run test:interop -- [--python PATH] [--device NAME]: what we rebuild is what transformers loads.
  *
  * Each base is fine-tuned for a few steps, rebuilt from its log into one file and into shards, and loaded by compare.py
- * with transformers, which must find every tensor and compute our logits. So is an adapter, which peft must load, and what
+ * with transformers, which must find every tensor, compute our logits and write our greedy continuations. So is an adapter, which peft must load, and what
  * it is merged to. It needs a Python with torch, transformers and, for adapters, peft (STEPLOG_PYTHON names one, else
  * python3 is tried), so it is no part of `npm test`: where they are missing it says SKIPPED and why, and that is a failure
  * where a Python was named, or in CI.
@@ -19,6 +19,7 @@ import { encodeRow } from "../../dataset/encode.ts";
 import { loadOptionalTokenizer } from "../../dataset/tokenizer.ts";
 import { chooseDevice } from "../../engine/devices/choose.ts";
 import type { Device } from "../../engine/devices/device.ts";
+import { generate } from "../../engine/generation/generate.ts";
 import type { MezoSettings } from "../../engine/train/settings.ts";
 import { tokenLoss } from "../../engine/objective/objective.ts";
 import { logHeader } from "../../engine/train/log-header.ts";
@@ -39,6 +40,8 @@ import { goldenModels } from "../support/models.ts";
 /** Large steps: the weights must come to differ from the base's by more than the tolerance hides. */
 const settings = { steps: 4, batchSize: 2, learningRate: 0.01, epsilon: 1e-3, weightDecay: 0.01, seed: 7 };
 const texts = ["The soup was stale. It was terrible", "We loved the tea. It was great"];
+/** Tokens of a greedy continuation, where the context has room for them. */
+const greedyTokens = 8;
 const compare = fileURLToPath(new URL("compare.py", import.meta.url));
 
 /** A base, and sequences to compare logits on. */
@@ -64,6 +67,14 @@ interface Case {
   readonly sequences: readonly (readonly number[])[];
   readonly logits: string;
   readonly tokens: readonly { readonly text: string; readonly ids: readonly number[] }[];
+  /** Of a causal model: the likeliest `asked` tokens after a prompt, fewer after an end of sequence. */
+  readonly greedy: readonly Continuation[];
+}
+
+interface Continuation {
+  readonly prompt: readonly number[];
+  readonly asked: number;
+  readonly tokens: readonly number[];
 }
 
 const { values } = parseArgs({ options: { python: { type: "string" }, device: { type: "string", default: "plain" } } });
@@ -225,7 +236,20 @@ async function describeCase(
     sequences,
     logits,
     tokens: texts.map((text) => ({ text, ids: tokenizer?.encodeStart(text) ?? [] })),
+    greedy: await continuationsOf(model, sequences),
   };
+}
+
+/** Of the first half of each sequence. */
+async function continuationsOf(model: Model, sequences: readonly (readonly number[])[]): Promise<Continuation[]> {
+  if (model.folder.architecture.kind !== "causal") return [];
+  const continuations: Continuation[] = [];
+  for (const sequence of sequences) {
+    const prompt = sequence.slice(0, Math.ceil(sequence.length / 2));
+    const asked = Math.min(greedyTokens, model.contextLength - prompt.length);
+    continuations.push({ prompt, asked, tokens: await generate(model, prompt, asked) });
+  }
+  return continuations;
 }
 
 async function logitsOf(model: Model, sequences: readonly (readonly number[])[]): Promise<Buffer> {
