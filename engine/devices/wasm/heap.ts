@@ -19,6 +19,8 @@ export async function openWasmBackend(): Promise<{ heap: WasmHeap; version: stri
 export class WasmHeap {
   readonly #backend: BackendWasm;
   readonly #fusedMatMul: KernelFunc;
+  #bytes = 0;
+  #peak = 0;
 
   constructor(backend: BackendWasm, fusedMatMul: KernelFunc) {
     this.#backend = backend;
@@ -27,12 +29,12 @@ export class WasmHeap {
 
   /** A tensor [1, rows, columns], not initialised. */
   allocate(rows: number, columns: number): TensorInfo {
-    return this.#backend.makeOutput([1, rows, columns], "float32");
+    return this.#counted(this.#backend.makeOutput([1, rows, columns], "float32"));
   }
 
   /** A copy of a vector. */
   copy(values: Float32Array): TensorInfo {
-    return this.#backend.makeOutput([values.length], "float32", undefined, values);
+    return this.#counted(this.#backend.makeOutput([values.length], "float32", undefined, values));
   }
 
   /** The tensor's values in place; valid until the next allocation, which may move the heap. */
@@ -48,14 +50,30 @@ export class WasmHeap {
     const inputs = { a, b, ...(bias && { bias }) };
     const product = this.#fusedMatMul({ inputs, attrs, backend: this.#backend });
     invariant(!Array.isArray(product), "a product is one tensor");
-    return product;
+    return this.#counted(product);
   }
 
   free(tensor: TensorInfo): void {
     this.#backend.disposeData(tensor.dataId);
+    this.#bytes -= bytesOf(tensor);
   }
 
   tensors(): number {
     return this.#backend.numDataIds();
   }
+
+  /** Bytes of the tensors that were on it at the same time, at most. */
+  peak(): number {
+    return this.#peak;
+  }
+
+  #counted(tensor: TensorInfo): TensorInfo {
+    this.#bytes += bytesOf(tensor);
+    this.#peak = Math.max(this.#peak, this.#bytes);
+    return tensor;
+  }
+}
+
+function bytesOf({ shape }: TensorInfo): number {
+  return shape.reduce((product, size) => product * size, Float32Array.BYTES_PER_ELEMENT);
 }

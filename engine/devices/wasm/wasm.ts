@@ -76,6 +76,8 @@ const defaultSizes: WasmSizes = { cellElements: 2 ** 20, heldBytes: 40 * 2 ** 20
 export interface WasmDevice extends Device {
   /** Number of tensors on the wasm heap. */
   tensors(): number;
+  /** Bytes of the tensors that this device had there at the same time, at most. */
+  peakBytes(): number;
 }
 
 /** @throws if the backend cannot be loaded or started */
@@ -99,6 +101,7 @@ export async function createWasmDevice(sizes = defaultSizes): Promise<WasmDevice
     freeCache: (cache) => shared.caches.free(cache),
     dispose: () => shared.dispose(),
     tensors: () => heap.tensors(),
+    peakBytes: () => heap.peak(),
   };
 }
 
