@@ -1,7 +1,7 @@
 /**
  * The sources of a library that need no pip, to success. TensorFlow is the one of a device that was installed from a wheel
  * (STEPLOG_DEVICES), arranged as its archive for C unpacks; a server of ours stands in for the package's host. So what is not
- * tried is TensorFlow 2.9 itself, which that host has.
+ * tried is TensorFlow 2.9 itself, which that host has. Two minutes on two cores, so CI leaves it out: run it when devices/ changes.
  */
 import { execFile } from "node:child_process";
 import { createReadStream } from "node:fs";

@@ -4,7 +4,7 @@
  * variables are in the JSON after an example; JSON with errors is what the example must answer.
  */
 import { execFile } from "node:child_process";
-import { cp, mkdir, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { createClient } from "graphql-ws";
@@ -37,11 +37,19 @@ test("there is an example of every field of Query, Mutation and Subscription", (
 test("the examples of the pages work", { timeout: 400_000 }, async () => {
   const service = await startService();
   for (const { name, blocks } of executed) {
-    await runPage({ ...service, folder: await pageFolder(service) }, blocks).catch((cause: unknown) => {
+    const folder = await pageFolder(service);
+    await runPage({ ...service, folder }, blocks).catch((cause: unknown) => {
       throw new Error(`an example of ${name} fails`, { cause });
     });
+    if (name === "docs/START.md") await checkSize(folder);
   }
 });
+
+/** The page says how long its log is. */
+async function checkSize(folder: string): Promise<void> {
+  const { size } = await stat(join(folder, "first.steplog"));
+  expect(readFileSync(packagePath("docs/START.md"), "utf8")).toContain(`has ${(size / 1000).toFixed(1)} kB`);
+}
 
 async function runPage(service: Service, blocks: readonly Block[]): Promise<void> {
   const values: Record<string, string> = {};
