@@ -45,6 +45,23 @@ export interface Fakes {
   readonly left: () => Promise<string[]>;
 }
 
+/** Of tfjs-cpu, from each source in turn. */
+export function installRequest(
+  given: Pick<InstallRequest, "devicesDir" | "env"> & Partial<InstallRequest>,
+): InstallRequest {
+  return {
+    name: "tfjs-cpu",
+    source: null,
+    libraryDir: null,
+    wheel: null,
+    pipArgs: [],
+    replace: false,
+    signal: new AbortController().signal,
+    onStep: () => {},
+    ...given,
+  };
+}
+
 /** @param missing programs that are not on the PATH */
 export async function fakes(missing: readonly string[] = []): Promise<Fakes> {
   const folder = await scratch();
@@ -60,19 +77,13 @@ export async function fakes(missing: readonly string[] = []): Promise<Fakes> {
   return {
     devicesDir,
     calls: () => readFile(calls, "utf8"),
-    request: (changes = {}, variables = {}) => ({
-      name: "tfjs-cpu",
-      devicesDir,
-      source: "wheel",
-      libraryDir: null,
-      wheel: null,
-      pipArgs: [],
-      replace: false,
-      env: { PATH: folder, FAKE_CALLS: calls, ...variables },
-      signal: new AbortController().signal,
-      onStep: () => {},
-      ...changes,
-    }),
+    request: (changes = {}, variables = {}) =>
+      installRequest({
+        devicesDir,
+        env: { PATH: folder, FAKE_CALLS: calls, ...variables },
+        source: "wheel",
+        ...changes,
+      }),
     left: async () => (await readdir(devicesDir)).toSorted(),
   };
 }

@@ -1,7 +1,8 @@
 /**
  * The sources of a library that need no pip, to success. TensorFlow is the one of a device that was installed from a wheel
  * (STEPLOG_DEVICES), arranged as its archive for C unpacks; a server of ours stands in for the package's host. So what is not
- * tried is TensorFlow 2.9 itself, which that host has. Two minutes on two cores, so CI leaves it out: run it when devices/ changes.
+ * tried is TensorFlow 2.9 itself, which that host has. Two minutes on two cores, so CI leaves it out: run it when devices/
+ * changes.
  */
 import { execFile } from "node:child_process";
 import { createReadStream } from "node:fs";
@@ -13,12 +14,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import type { InstallRequest } from "../../devices/install.ts";
 import { installDevice } from "../../devices/install.ts";
 import { tryInProcess } from "../../devices/trial.ts";
 import { devicesDir } from "../support/open-devices.ts";
 import { runSteplog } from "../support/processes.ts";
 import { scratch } from "../support/models.ts";
+import { installRequest } from "./fakes.ts";
 
 const exec = promisify(execFile);
 const minute = 60_000;
@@ -30,17 +31,8 @@ import re, sys, zipfile
 wheel = zipfile.ZipFile(sys.argv[1])
 wheel.extractall(sys.argv[2], [name for name in wheel.namelist() if re.match(sys.argv[3], name)])`;
 
-/** Has lib and include. */
-let unpacked: string;
-let folder = "";
-beforeAll(async () => {
-  if (devicesDir === null) return;
-  folder = await mkdtemp(join(tmpdir(), "steplog-archive-"));
-  unpacked = await unpack();
-}, 5 * minute);
-afterAll(async () => folder !== "" && rm(folder, { recursive: true, force: true }));
-
-async function unpack(): Promise<string> {
+/** @returns a folder with lib and include, in `folder` */
+async function unpack(folder: string, devices: string): Promise<string> {
   await exec("python3", ["-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, "tensorflow-cpu"]);
   const [wheel = ""] = await readdir(folder);
   await exec("python3", ["-c", unpackHeaders, join(folder, wheel), folder, headers]);
@@ -48,7 +40,7 @@ async function unpack(): Promise<string> {
   const lib = join(made, "lib");
   await mkdir(lib, { recursive: true });
   await symlink(join(folder, "tensorflow", "include"), join(made, "include"));
-  const library = join(devicesDir ?? "", "tfjs-cpu", "library", "tensorflow");
+  const library = join(devices, "tfjs-cpu", "library", "tensorflow");
   const link = (from: string, to: string) => symlink(join(library, from), join(lib, to));
   for (const end of ["so", "so.2", "so.2.9.1"]) {
     await link("libtensorflow_cc.so.2", `libtensorflow.${end}`);
@@ -60,7 +52,7 @@ async function unpack(): Promise<string> {
 }
 
 /** Serves the archive as the package's host does, and no addon. @returns its address */
-async function host(): Promise<string> {
+async function host(unpacked: string): Promise<string> {
   const tarball = join(unpacked, "..", "libtensorflow.tar.gz");
   await exec("tar", ["-C", unpacked, "-czf", tarball, "."]);
   const server = createServer((request, response) => {
@@ -73,32 +65,25 @@ async function host(): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 }
 
-async function install(changes: Partial<InstallRequest>, variables: Readonly<Record<string, string>> = {}) {
-  const request: InstallRequest = {
-    name: "tfjs-cpu",
-    devicesDir: join(await scratch(), "devices"),
-    source: null,
-    libraryDir: null,
-    wheel: null,
-    pipArgs: [],
-    replace: false,
-    env: { ...process.env, ...variables },
-    signal: new AbortController().signal,
-    onStep: () => {},
-    ...changes,
-  };
-  return { ...(await installDevice(request)), devicesDir: request.devicesDir };
-}
-
 // Without STEPLOG_DEVICES there is no library to arrange. Each takes 45 s of processor time: npm, a compiler and a trial.
 describe.skipIf(devicesDir === null)("a device is installed from", { timeout: 5 * minute }, () => {
+  let folder: string;
+  let unpacked: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "steplog-archive-"));
+    unpacked = await unpack(folder, devicesDir ?? "");
+  }, 5 * minute);
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
   test("the package's host, whose addon is built where it has none", async () => {
-    const address = await host();
+    const address = await host(unpacked);
     const variables = { TFJS_NODE_CDN_STORAGE: address, npm_config_tfjs_binding_binary_host_mirror: address };
-    const { source, description, folder, onGpu } = await install({ source: "host" }, variables);
+    const devices = join(await scratch(), "devices");
+    const request = installRequest({ devicesDir: devices, env: { ...process.env, ...variables }, source: "host" });
+    const { source, description, folder: installed, onGpu } = await installDevice(request);
     expect({ source, onGpu }).toEqual({ source: "host", onGpu: false });
     expect(description).toMatch(/@tensorflow\/tfjs-node, TensorFlow 2\..* on CPU/u);
-    const left = await readdir(join(folder, "node_modules", "@tensorflow", "tfjs-node"));
+    const left = await readdir(join(installed, "node_modules", "@tensorflow", "tfjs-node"));
     expect(left.filter((name) => name.startsWith("build"))).toEqual([]);
   });
 

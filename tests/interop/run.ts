@@ -2,10 +2,10 @@
  * npm run test:interop -- [--python PATH] [--device NAME]: what we rebuild is what transformers loads.
  *
  * Each base is fine-tuned for a few steps, rebuilt from its log into one file and into shards, and loaded by compare.py
- * with transformers, which must find every tensor, compute our logits and write our greedy continuations. So is an adapter, which peft must load, and what
- * it is merged to. It needs a Python with torch, transformers and, for adapters, peft (STEPLOG_PYTHON names one, else
- * python3 is tried), so it is no part of `npm test`: where they are missing it says SKIPPED and why, and that is a failure
- * where a Python was named, or in CI.
+ * with transformers, which must find every tensor, compute our logits and write our greedy continuations. So is an adapter,
+ * which peft must load, and what it is merged to. It needs a Python with torch, transformers and, for adapters, peft
+ * (STEPLOG_PYTHON names one, else python3 is tried), so it is no part of `npm test`: where they are missing it says SKIPPED
+ * and why, and that is a failure where a Python was named, or in CI.
  */
 import { spawnSync } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
