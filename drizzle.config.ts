@@ -1,7 +1,7 @@
 /**
- * After a change of schema/tables.ts: `npx drizzle-kit generate --name what_changed` writes the next file of
+ * After a change of the tables in schema/: `npx drizzle-kit generate --name what_changed` writes the next file of
  * migrations/, and `npm run schema:dump` brings migrations/schema.sql up to it.
  */
 import { defineConfig } from "drizzle-kit";
 
-export default defineConfig({ dialect: "postgresql", schema: "./schema/tables.ts", out: "./migrations" });
+export default defineConfig({ dialect: "postgresql", schema: ["./schema/tables.ts", "./schema/serving-tables.ts"], out: "./migrations" });

@@ -100,6 +100,8 @@ export type DatasetPreset =
 export type ErrorCode =
   /** The log was made with a different base model. */
   | 'BASE_MISMATCH'
+  /** Too many requests wait. Try again later. */
+  | 'BUSY'
   /** The request conflicts with an earlier one or with existing data, such as a reused idempotency key with other input. */
   | 'CONFLICT'
   /** Rows of the dataset cannot be used; issues names lines and reasons. */

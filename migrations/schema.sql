@@ -1,5 +1,29 @@
 -- The end state of the migrations, for readers. Made by `npm run schema:dump`; do not edit.
 
+create table alias_moves (
+  name text not null,
+  number integer not null,
+  base_model_id uuid not null,
+  checkpoint_id uuid,
+  at timestamp with time zone not null default now(),
+  constraint alias_moves_name_number_pk PRIMARY KEY (name, number),
+  constraint alias_moves_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id),
+  constraint alias_moves_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id),
+  constraint alias_moves_name_aliases_name_fk FOREIGN KEY (name) REFERENCES aliases(name) ON DELETE CASCADE
+);
+
+create table aliases (
+  name text not null,
+  base_model_id uuid not null,
+  checkpoint_id uuid,
+  moves integer not null default 1,
+  created_at timestamp with time zone not null default now(),
+  updated_at timestamp with time zone not null default now(),
+  constraint aliases_pkey PRIMARY KEY (name),
+  constraint aliases_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id),
+  constraint aliases_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id)
+);
+
 create table base_model_names (
   base_model_id uuid not null,
   hash text not null,
@@ -39,6 +63,54 @@ create table checkpoints (
   step integer not null,
   constraint checkpoints_pkey PRIMARY KEY (id),
   constraint checkpoints_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
+);
+
+create table completion_pieces (
+  completion_id uuid not null,
+  sequence integer not null,
+  choice integer not null,
+  first_token integer not null,
+  tokens bytea not null,
+  text text not null,
+  logprobs jsonb,
+  finish text,
+  at timestamp with time zone not null default now(),
+  constraint completion_pieces_completion_id_sequence_pk PRIMARY KEY (completion_id, sequence),
+  constraint completion_pieces_completion_id_completions_id_fk FOREIGN KEY (completion_id) REFERENCES completions(id) ON DELETE CASCADE
+);
+
+create table completions (
+  id uuid not null default gen_random_uuid(),
+  idempotency_key text,
+  input_hash text not null,
+  protocol text not null,
+  base_model_id uuid not null,
+  checkpoint_id uuid,
+  alias text,
+  task jsonb not null,
+  prompt bytea not null,
+  status text not null default 'QUEUED'::text,
+  wanted text not null default 'RUN'::text,
+  stage text,
+  error_code text,
+  error_message text,
+  error_issues jsonb,
+  usage jsonb,
+  scores jsonb,
+  pieces integer not null default 0,
+  device text,
+  attended_until timestamp with time zone,
+  start_by timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  created_at timestamp with time zone not null default now(),
+  started_at timestamp with time zone,
+  first_token_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  constraint completions_pieces CHECK ((pieces >= 0)),
+  constraint completions_pkey PRIMARY KEY (id),
+  constraint completions_idempotency_key_unique UNIQUE (idempotency_key),
+  constraint completions_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id),
+  constraint completions_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id) ON DELETE CASCADE
 );
 
 create table datasets (
@@ -176,6 +248,36 @@ create table log_segments (
   constraint log_segments_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
 );
 
+create table model_evaluations (
+  id uuid not null default gen_random_uuid(),
+  idempotency_key text,
+  input_hash text not null,
+  base_model_id uuid not null,
+  checkpoint_id uuid,
+  dataset_id uuid not null,
+  label_words jsonb not null,
+  calibration_prompt text,
+  settings jsonb not null,
+  status text not null default 'QUEUED'::text,
+  wanted text not null default 'RUN'::text,
+  error_code text,
+  error_message text,
+  error_issues jsonb,
+  rows integer,
+  loss double precision,
+  accuracy double precision,
+  f1 double precision,
+  exact_match double precision,
+  created_at timestamp with time zone not null default now(),
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  constraint model_evaluations_pkey PRIMARY KEY (id),
+  constraint model_evaluations_idempotency_key_unique UNIQUE (idempotency_key),
+  constraint model_evaluations_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id),
+  constraint model_evaluations_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id) ON DELETE CASCADE,
+  constraint model_evaluations_dataset_id_datasets_id_fk FOREIGN KEY (dataset_id) REFERENCES datasets(id)
+);
+
 create table row_checks (
   key text not null,
   problem jsonb,
@@ -217,14 +319,19 @@ create table workers (
   version text not null,
   started_at timestamp with time zone not null default now(),
   last_seen_at timestamp with time zone not null default now(),
+  serving jsonb,
   constraint workers_pkey PRIMARY KEY (id)
 );
 
 ALTER TABLE log_segments ALTER COLUMN decays SET STORAGE EXTERNAL;
 ALTER TABLE log_segments ALTER COLUMN scalars SET STORAGE EXTERNAL;
+CREATE INDEX completions_checkpoint ON public.completions USING btree (checkpoint_id);
+CREATE INDEX completions_expires ON public.completions USING btree (expires_at);
+CREATE INDEX completions_queued ON public.completions USING btree (start_by) WHERE (status = 'QUEUED'::text);
 CREATE INDEX datasets_created ON public.datasets USING btree (created_at, id);
 CREATE INDEX fine_tunes_created ON public.fine_tunes USING btree (created_at, id);
 CREATE INDEX fine_tunes_status_created ON public.fine_tunes USING btree (status, created_at, id);
+CREATE INDEX model_evaluations_model ON public.model_evaluations USING btree (base_model_id, checkpoint_id, created_at);
 CREATE UNIQUE INDEX checkpoints_place ON public.checkpoints USING btree (fine_tune_id, entries);
 CREATE UNIQUE INDEX jobs_checkpoint ON public.jobs USING btree (checkpoint_id) WHERE (kind = 'MATERIALISE'::text);
 CREATE UNIQUE INDEX jobs_fine_tune ON public.jobs USING btree (fine_tune_id) WHERE (kind = 'FINE_TUNE'::text);

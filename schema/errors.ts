@@ -20,6 +20,7 @@ export const errorCodes = {
   LOSS_NOT_FINITE: "The loss was not finite for several consecutive steps.",
   DIVERGED: "The run became clearly worse than it started, or than it was at its best.",
   PAYLOAD_TOO_LARGE: "The request, dataset or upload is larger than the limit.",
+  BUSY: "Too many requests wait. Try again later.",
   UNAVAILABLE: "A required service (Postgres, storage, a disk) is not available.",
   OUT_OF_MEMORY: "The machine, or the process, has not enough memory for the work.",
   INTERNAL: "A bug or an unexpected failure in Steplog.",

@@ -43,6 +43,19 @@ export const limits = {
   idempotencyKeyLength: 200,
   calibrationLength: 10_000,
   labelWords: 64,
+  /** Tokens that any vocabulary may have. */
+  vocabulary: 2 ** 24,
+  /** Choices of one completion. */
+  choices: 8,
+  /** Stop strings of one completion, and characters of each. */
+  stops: 4,
+  stopLength: 64,
+  /** Likeliest tokens told with each token. */
+  topLogprobs: 20,
+  logitBiases: 300,
+  /** Prompts of one request, and rows of one request to score. */
+  prompts: 64,
+  scoredRows: 256,
   /** Points, steps or events returned by one query. */
   chartPoints: 2_000,
   /** Items on one page of a connection. */
@@ -77,5 +90,11 @@ export const measureWait = { usualS: 20, mostS: 60 } as const;
 export const forgetMeasureMs = 2 * 60_000;
 /** How long a measured step may wait before it is written to the store, and so acknowledged. */
 export const appendMs = 100;
+/** How long tokens wait for others before they are written to the store; the first ones of a choice do not wait. */
+export const pieceMs = 50;
+/** A request that was claimed this often without an acknowledged token fails. */
+export const completionAttempts = 3;
+/** How often a gateway says that somebody waits for a request, and how long that holds: it ends with its gateway. */
+export const attendMs = { renew: 3_000, holds: 10_000 } as const;
 /** Consecutive steps with a loss that is not finite before the run fails. */
 export const maxSkippedInARow = 3;

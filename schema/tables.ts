@@ -9,7 +9,6 @@ import {
   bigserial,
   boolean,
   check,
-  customType,
   doublePrecision,
   index,
   integer,
@@ -17,21 +16,17 @@ import {
   pgTable,
   primaryKey,
   text,
-  timestamp,
   uniqueIndex,
   uuid,
 } from "drizzle-orm/pg-core";
 import type { AdapterShapes } from "./adapter-size.ts";
+import { bytea, createdAt, instant } from "./columns.ts";
 import type { InputIssue } from "./errors.ts";
 import type { RunSpeeds } from "./estimate.ts";
 import type { Hyperparameters, PrecisionKind } from "./hyperparameters.ts";
 import type { JobKind, NamedModel, Needs } from "./jobs.ts";
 import type { RowFindings } from "./row-findings.ts";
 import type { EvaluationKind, FineTuneStatus, Wanted, WeightsStatus } from "./states.ts";
-
-const bytea = customType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => "bytea" });
-const instant = (name: string) => timestamp(name, { withTimezone: true, mode: "date" });
-const createdAt = () => instant("created_at").notNull().defaultNow();
 
 /** Models in Hugging Face layout that workers have registered; `name` is the name of the folder. */
 export const baseModels = pgTable("base_models", {
@@ -281,6 +276,18 @@ export const jobs = pgTable(
   ],
 );
 
+/** A worker that answers requests. */
+export interface ServingReport {
+  /** For weights and caches; and what the models that it holds take of it. */
+  readonly memoryBytes: number;
+  readonly usedBytes: number;
+  /** Requests at once at most, and now. */
+  readonly places: number;
+  readonly requests: number;
+  /** Models that it holds: base and chain hash, null for the base itself. */
+  readonly warm: readonly { readonly base: string; readonly chain: string | null }[];
+}
+
 /**
  * Workers as they report themselves every few seconds (reportMs). A row is deleted when its worker stops; a worker that
  * has not reported for liveMs counts as gone.
@@ -297,6 +304,8 @@ export const workers = pgTable("workers", {
   precisions: jsonb("precisions").$type<readonly PrecisionKind[]>().notNull(),
   memoryBytes: bigint("memory_bytes", { mode: "number" }).notNull(),
   models: jsonb("models").$type<readonly NamedModel[]>().notNull(),
+  /** How it answers requests; null when it does not, or is of a release that could not. */
+  serving: jsonb("serving").$type<ServingReport>(),
   version: text("version").notNull(),
   startedAt: instant("started_at").notNull().defaultNow(),
   lastSeenAt: instant("last_seen_at").notNull().defaultNow(),

@@ -117,6 +117,7 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
       FINE_TUNE: fineTuneJobs,
       MATERIALISE: materialiseJobs,
       MEASURE: measureJobs,
+      COMPLETE: {},
     }),
     ...appendsOf(database),
     ...recordsOf(database, log),

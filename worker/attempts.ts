@@ -17,6 +17,7 @@ export const attemptsFor: Readonly<Record<ErrorCode, number>> = {
   LOSS_NOT_FINITE: 1,
   DIVERGED: 1,
   PAYLOAD_TOO_LARGE: 1,
+  BUSY: 1,
   // Of the worker: it may pass, or people may mend it.
   UNAVAILABLE: maxAttempts,
   DEVICE_UNAVAILABLE: maxAttempts,

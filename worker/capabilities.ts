@@ -4,13 +4,13 @@ import type { Precision } from "../engine/devices/device.ts";
 import { familyNames } from "../engine/model/families/all.ts";
 import type { PrecisionKind } from "../schema/hyperparameters.ts";
 import type { Capabilities, NamedModel } from "../schema/jobs.ts";
-import { jobKinds } from "../schema/jobs.ts";
+import { soleJobKinds } from "../schema/jobs.ts";
 
 const precisionKinds: Readonly<Record<Precision, PrecisionKind>> = { float32: "FLOAT32", bfloat16: "BFLOAT16" };
 
 export function capabilitiesOf(precisions: readonly Precision[], models: readonly NamedModel[]): Capabilities {
   return {
-    kinds: jobKinds,
+    kinds: soleJobKinds,
     families: familyNames,
     precisions: precisions.map((precision) => precisionKinds[precision]),
     memoryBytes: memoryBytes(),

@@ -23,7 +23,7 @@ import { capabilitiesOf } from "./capabilities.ts";
 import type { EngineRun } from "./engine-run.ts";
 import { startEngine } from "./engine-run.ts";
 import { inJobFolder } from "./job-folder.ts";
-import { jobHandlers } from "./jobs/all.ts";
+import { handlerOf } from "./jobs/all.ts";
 import type { RunningJob } from "./jobs/job.ts";
 import { startReporting } from "./report.ts";
 
@@ -100,7 +100,7 @@ async function endAttempt(store: Store, job: ClaimedJob, error: SteplogError): P
   const attempts = attemptsFor[error.code];
   const message = `${error.code}: ${error.message}`;
   if (attempts > 1 && (await store.repeatJob(job, { message, attempts }))) return;
-  await jobHandlers[job.kind].fail(store, job, attempts > 1 ? afterAttempts(error, job.attempts) : error);
+  await handlerOf(job.kind).fail(store, job, attempts > 1 ? afterAttempts(error, job.attempts) : error);
 }
 
 function afterAttempts({ code, message, issues }: SteplogError, attempts: number): SteplogError {
@@ -116,7 +116,7 @@ async function workOn(options: WorkerOptions, job: ClaimedJob, weightsDir: strin
   const { store, modelsDir, deviceNote, signal } = options;
   const stopping = new AbortController();
   const stop = () => stopping.abort();
-  const running = await jobHandlers[job.kind].start({ store, job, modelsDir, deviceNote, weightsDir, stop });
+  const running = await handlerOf(job.kind).start({ store, job, modelsDir, deviceNote, weightsDir, stop });
   const engine = startEngine(running.request, options.device);
   stopping.signal.addEventListener("abort", () => engine.stop(), { once: true });
   signal.addEventListener("abort", stop, { once: true });

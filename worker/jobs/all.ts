@@ -1,12 +1,19 @@
 /** The kinds of jobs that this worker serves. A new kind is a module beside this one, a line here and one in schema/jobs.ts. */
-import type { JobKind } from "../../schema/jobs.ts";
+import { invariant } from "../../schema/errors.ts";
+import type { JobKind, SoleJobKind } from "../../schema/jobs.ts";
 import { fineTuneHandler } from "./fine-tune.ts";
 import type { JobHandler } from "./job.ts";
 import { materialiseHandler } from "./materialise.ts";
 import { measureHandler } from "./measure.ts";
 
-export const jobHandlers: Readonly<Record<JobKind, JobHandler>> = {
+const jobHandlers: Readonly<Record<SoleJobKind, JobHandler>> = {
   FINE_TUNE: fineTuneHandler,
   MATERIALISE: materialiseHandler,
   MEASURE: measureHandler,
 };
+
+/** Of a job that was claimed as one of soleJobKinds. */
+export function handlerOf(kind: JobKind): JobHandler {
+  invariant(kind !== "COMPLETE", "a claim of sole jobs gave a completion");
+  return jobHandlers[kind];
+}
