@@ -4,4 +4,8 @@
  */
 import { defineConfig } from "drizzle-kit";
 
-export default defineConfig({ dialect: "postgresql", schema: ["./schema/tables.ts", "./schema/serving-tables.ts"], out: "./migrations" });
+export default defineConfig({
+  dialect: "postgresql",
+  schema: ["./schema/tables.ts", "./schema/serving-tables.ts"],
+  out: "./migrations",
+});

@@ -5,7 +5,8 @@ import { type Job, type WorkerRow, jobs, workers } from "../../schema/tables.ts"
 import type { Database } from "../postgres/database.ts";
 import { forgetMeasures } from "../speeds.ts";
 
-export type WorkerReport = Omit<WorkerRow, "serving" | "startedAt" | "lastSeenAt"> & Partial<Pick<WorkerRow, "serving">>;
+export type WorkerReport = Omit<WorkerRow, "serving" | "startedAt" | "lastSeenAt"> &
+  Partial<Pick<WorkerRow, "serving">>;
 
 export interface LiveWorker extends WorkerRow {
   /** The job that it holds. */
