@@ -12,12 +12,13 @@ import { matchBase } from "../engine/replay/replay.ts";
 import { update } from "../engine/replay/update.ts";
 import type { OnProgress, Verification } from "../engine/replay/verify.ts";
 import { invariant } from "../schema/errors.ts";
+import type { OutputDtype } from "../schema/output-dtype.ts";
 import { decodeStepLog, type LogEntries, type LogEntry, type StepLog, type StepLogHeader } from "../schema/step-log.ts";
 
 export { SteplogError, errorCodes } from "../schema/errors.ts";
 export type { ErrorCode, InputIssue } from "../schema/errors.ts";
 export type { LogEntries, LogEntry, StepLogHeader, TrainableTensor } from "../schema/step-log.ts";
-export type { OnProgress, Reconstruction, Verification };
+export type { OnProgress, OutputDtype, Reconstruction, Verification };
 
 /** A .steplog file in memory. */
 export interface Log extends StepLog {
@@ -79,6 +80,8 @@ export interface ReplayOptions {
   readonly replace?: boolean;
   /** For a LoRA adapter: write the whole model with the adapter merged into it; false when left out. */
   readonly merge?: boolean;
+  /** The dtype of all tensors that are written; those of training and of the base when left out. */
+  readonly dtype?: OutputDtype;
   /** Called as the work proceeds: the stage, and how many bytes of how many (elements, while verifying). */
   readonly onProgress?: OnProgress;
 }
@@ -86,9 +89,11 @@ export interface ReplayOptions {
 /**
  * Rebuilds the weights of a log from its base into a folder, which appears when it is complete. Memory does not grow with the
  * model: weights pass through in pieces of 16 MiB.
- * @returns the weights digest and chain hash (64 hex digits each), the number of entries, and bytes written
+ * @returns the weights digest, chain hash and digest of the written files (64 hex digits each), the number of entries, and
+ *   bytes written
  * @throws SteplogError BASE_MISMATCH, LOG_INVALID, MODEL_INVALID, MODEL_UNSUPPORTED, DEVICE_UNAVAILABLE; CONFLICT when
- *   `outDir` exists; INVALID_ARGUMENT for a merge of what is not a LoRA adapter; INTERNAL when verification fails
+ *   `outDir` exists; INVALID_ARGUMENT for a merge of what is not a LoRA adapter, or a weight that
+ *   `dtype` cannot hold; INTERNAL when verification fails
  */
 export async function replay({ baseDir, log: given, outDir, ...options }: ReplayOptions): Promise<Reconstruction> {
   const log = packedLogs.get(given) ?? given;
@@ -103,6 +108,7 @@ export async function replay({ baseDir, log: given, outDir, ...options }: Replay
       verify: options.verify ?? false,
       replace: options.replace ?? false,
       merge: options.merge ?? false,
+      dtype: options.dtype ?? null,
       ...(options.onProgress && { onProgress: options.onProgress }),
     });
   } finally {

@@ -1,9 +1,11 @@
-/** steplog reconstruct --base FOLDER --log FILE --out FOLDER [--verify [all]] [--merge] */
+/** steplog reconstruct --base FOLDER --log FILE --out FOLDER [--verify [all]] [--merge] [--dtype DTYPE] */
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
 import type { Verification } from "../../log/index.ts";
 import { readLog, replay } from "../../log/index.ts";
 import { SteplogError } from "../../schema/errors.ts";
+import type { OutputDtype } from "../../schema/output-dtype.ts";
+import { outputDtypes } from "../../schema/output-dtype.ts";
 import { devicesFolder } from "../config.ts";
 import { readUserFile, requireWritable } from "../files.ts";
 import { deviceOption } from "../options.ts";
@@ -19,6 +21,7 @@ interface ReconstructOptions {
   digest?: string;
   force?: true;
   merge?: true;
+  dtype?: OutputDtype;
   json?: true;
 }
 
@@ -35,6 +38,11 @@ export function define(command: Command): void {
       ).argParser(verifyExtent),
     )
     .option("--merge", "for a LoRA adapter: write the whole model with the adapter merged into it")
+    .addOption(
+      new Option("--dtype <dtype>", "write all weights in this format, rounded to the nearest value").choices(
+        outputDtypes,
+      ),
+    )
     .option("--digest <hex>", "fail unless the weights have this digest")
     .option("--force", "replace the output folder")
     .option("--json", "print one JSON object at the end")
@@ -64,6 +72,7 @@ async function reconstructCommand(options: ReconstructOptions): Promise<void> {
     verify: options.verify ?? false,
     replace: options.force ?? false,
     merge: options.merge ?? false,
+    ...(options.dtype && { dtype: options.dtype }),
     onProgress: (stage, done, total) => progress.show(`${stage} ${Math.floor((100 * done) / total)}%`),
   });
   progress.end();
@@ -83,6 +92,8 @@ async function reconstructCommand(options: ReconstructOptions): Promise<void> {
   if (result.verified) print(verifiedLine(result.verified));
   print(`weights digest ${result.digest}`);
   print(`chain          ${result.chain}`);
+  // It differs from the weights digest where the folder is another form of what was trained.
+  if (options.merge ?? options.dtype) print(`files digest   ${result.filesDigest}`);
 }
 
 function verifiedLine({ replayed, of }: Verification): string {

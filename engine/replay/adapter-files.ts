@@ -12,6 +12,10 @@ import { readOrigin } from "../model/files/origin.ts";
 import { adapterConfigName, adapterWeightsName, peftConfig } from "../model/adapters/peft.ts";
 import { readTensor, writeSafetensors } from "../model/files/safetensors.ts";
 import type { OutputFile } from "../model/files/shards.ts";
+import { roundedToBfloat16, widenedBfloat16 } from "../model/files/convert.ts";
+import type { OutputOptions } from "./output.ts";
+import { outputOf } from "./output.ts";
+import type { ModelFilesOptions, ReplayOptions } from "./replay.ts";
 import { trainedFiles } from "./replay.ts";
 import { applyInParts } from "./timed-parts.ts";
 import type { InitialWeights } from "./verify.ts";
@@ -24,11 +28,13 @@ export async function* adapterFiles(
   base: ModelFolder,
   adapter: AnySeededAdapter,
   read: ReadTensor,
+  options: OutputOptions = {},
 ): AsyncGenerator<OutputFile> {
   const chunks = async function* chunks(tensor: TrainableTensor) {
     yield await read(tensor);
   };
-  yield { name: adapterWeightsName, bytes: writeSafetensors(adapter.tensors, chunks) };
+  const output = outputOf({ tensors: adapter.tensors, read: chunks }, options);
+  yield { name: adapterWeightsName, bytes: writeSafetensors(output.tensors, output.read) };
   const source = (await readOrigin(base.path))?.source;
   const name = source === undefined || "path" in source ? null : source.repository;
   const config = peftConfig(base.architecture, adapter, name);
@@ -39,23 +45,23 @@ async function* jsonBytes(value: object): AsyncGenerator<Uint8Array> {
   yield Buffer.from(`${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** The files of the adapter that a log trains, rebuilt by the update that trained it. `onTensor` receives every tensor. */
+/** The files of the adapter that a log trains, rebuilt by the update that trained it. */
 export function replayedAdapterFiles(
   base: ModelFolder,
   adapter: AnySeededAdapter,
   log: StepLog,
   device: Device,
-  onTensor: (tensor: TrainableTensor, bytes: Uint8Array) => void,
-  beforePart?: () => Promise<void>,
+  { onPiece, beforePart, ...options }: ReplayOptions = {},
 ): AsyncGenerator<OutputFile> {
-  return adapterFiles(base, adapter, async (tensor) => {
+  const read = async (tensor: TrainableTensor) => {
     const bytes = await adapter.read(tensor);
     const { name, dtype } = tensor;
     const piece = { name, dtype, first: 0, bytes };
     await applyInParts(log.entries, (part) => device.replay(piece, part, log.header.noise), beforePart);
-    onTensor(tensor, bytes);
+    onPiece?.(tensor, bytes);
     return bytes;
-  });
+  };
+  return adapterFiles(base, adapter, read, options);
 }
 
 /** The adapter at its start, for verification. Keeps the tensor read last, since elements are read tensor by tensor. */
@@ -80,30 +86,32 @@ export function mergedTensors(base: ModelFolder, adapter: LoraAdapter): Trainabl
 
 /**
  * The files of the merged model: W + scale * B A replaces W. The product is summed in float64 and the result rounded to
- * nearest. In a bfloat16 base, most of a small adapter is lost to that rounding.
+ * float32, then to the dtype of the base, or the one asked for; each to the nearest value. In bfloat16, most of a small adapter
+ * is lost to that rounding.
  */
-export function mergedFiles(base: ModelFolder, adapter: LoraAdapter, limit?: number): AsyncGenerator<OutputFile> {
-  const tensors = mergedTensors(base, adapter);
+export function mergedFiles(
+  base: ModelFolder,
+  adapter: LoraAdapter,
+  options: ModelFilesOptions = {},
+): AsyncGenerator<OutputFile> {
+  const wide = options.dtype != null;
+  const tensors = mergedTensors(base, adapter).map((tensor) => (wide ? { ...tensor, dtype: "F32" as const } : tensor));
   const modules = new Map(adapter.modules.map((module) => [base.locations.get(module.weight)?.name, module]));
   const read = async (name: string): Promise<Uint8Array> => {
     const [module, location] = [modules.get(name), base.tensors.find((tensor) => tensor.name === name)];
     invariant(module && location, `${name} is the weight of an adapted layer`);
     const stored = asTrained(location, await readTensor(location));
-    const [a, b] = [await valuesOf(adapter, module.a), await valuesOf(adapter, module.b)];
-    if (location.dtype !== "BF16") {
-      merge(new Float32Array(stored.buffer), module, a, b);
-      return stored;
-    }
-    const values = widened(new Uint16Array(stored.buffer));
-    merge(values, module, a, b);
-    return rounded(values);
+    const isHalf = location.dtype === "BF16";
+    const values = isHalf ? widenedBfloat16(new Uint16Array(stored.buffer)) : new Float32Array(stored.buffer);
+    merge(values, module, await valuesOf(adapter, module.a), await valuesOf(adapter, module.b));
+    return isHalf && !wide ? roundedToBfloat16(values) : new Uint8Array(values.buffer);
   };
-  return trainedFiles(base, tensors, read, limit);
+  return trainedFiles(base, tensors, read, options);
 }
 
 async function valuesOf(adapter: Adapter, tensor: TrainableTensor): Promise<Float32Array> {
   const bytes = await adapter.read(tensor);
-  return tensor.dtype === "BF16" ? widened(new Uint16Array(bytes.buffer)) : new Float32Array(bytes.buffer);
+  return tensor.dtype === "BF16" ? widenedBfloat16(new Uint16Array(bytes.buffer)) : new Float32Array(bytes.buffer);
 }
 
 /** Adds scale * B A to W in place, summing over the rank in order. */
@@ -123,16 +131,4 @@ function merge(w: Float32Array, module: AdaptedModule, a: Float32Array, b: Float
       w[at] = (w[at] ?? NaN) + scale * (row[i] ?? NaN);
     }
   }
-}
-
-function widened(halves: Uint16Array): Float32Array {
-  const bits = Uint32Array.from(halves, (half) => half << 16);
-  return new Float32Array(bits.buffer);
-}
-
-/** float32 values rounded to the nearest bfloat16, ties to even. */
-function rounded(values: Float32Array): Uint8Array {
-  const bits = new Uint32Array(values.buffer);
-  const halves = Uint16Array.from(bits, (word) => (word + 0x7fff + ((word >>> 16) & 1)) >>> 16);
-  return new Uint8Array(halves.buffer);
 }

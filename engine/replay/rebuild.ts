@@ -1,7 +1,7 @@
 /** Rebuilds a checkpoint from the base and the log, as files that transformers or peft loads. */
 import { basename } from "node:path";
 import type { Device } from "../devices/device.ts";
-import { copyCompanions, isCompanion } from "../model/files/companions.ts";
+import { copyCompanions, dtypeOfTrained, isCompanion } from "../model/files/companions.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
 import { openModelFolder } from "../model/files/folder.ts";
 import { forgetHash, keptBaseHash } from "../model/files/hashes.ts";
@@ -59,7 +59,9 @@ export async function wholeFolder(
   weights: readonly WrittenFile[],
 ): Promise<string[]> {
   const adapted = header.lora ?? header.prefix;
-  const companions = adapted ? [] : await copyCompanions(base, header.trainable, folder, isCompanion);
+  const companions = adapted
+    ? []
+    : await copyCompanions(base, dtypeOfTrained(base, header.trainable), folder, isCompanion);
   return [...weights.map(({ path }) => path), ...companions];
 }
 

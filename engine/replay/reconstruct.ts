@@ -2,15 +2,14 @@
  * Rebuilds a fine-tuned model as a folder: the base with new weights, in Hugging Face layout; an adapter, in peft's format; or
  * the base with the adapter merged. A folder appears only when it is complete.
  */
-import type { Hash } from "node:crypto";
-import { createHash } from "node:crypto";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { SteplogError, invariant } from "../../schema/errors.ts";
+import type { OutputDtype } from "../../schema/output-dtype.ts";
 import type { StepLog } from "../../schema/step-log.ts";
 import { initialAdapter, mergedFiles, mergedTensors, replayedAdapterFiles } from "./adapter-files.ts";
 import type { Device } from "../devices/device.ts";
-import { copyCompanions } from "../model/files/companions.ts";
+import { copyCompanions, dtypeOfTrained } from "../model/files/companions.ts";
 import { tensorsDigest } from "../model/files/digest.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
 import { baseHash, modelBytes, openModelFolder } from "../model/files/folder.ts";
@@ -23,17 +22,22 @@ import type { TensorInfo } from "../model/files/safetensors.ts";
 import { bytesOf, readSafetensorsHeader } from "../model/files/safetensors.ts";
 import type { WrittenFile } from "../model/files/shards.ts";
 import { writeFiles } from "../model/files/shards.ts";
+import { TensorHashes, inDtype } from "./output.ts";
 import { matchBase, outputTensors, replayedFiles } from "./replay.ts";
 import type { OnProgress, Verification, WrittenWeights } from "./verify.ts";
 import { initialBase, verifyWeights } from "./verify.ts";
 
 export interface WrittenModel extends WrittenWeights {
   readonly files: readonly WrittenFile[];
-  /** Weights digest, hex. */
+  /** Weights digest, hex: of the trained tensors before any conversion, so that it is the one that the training had. */
   readonly digest: string;
+  /** The digest of all tensors that were written, hex: of a whole model its base hash. */
+  readonly filesDigest: string;
 }
 
 interface WriteOptions {
+  /** The dtype of all tensors, instead of those of training and of the base. */
+  readonly dtype?: OutputDtype | null | undefined;
   readonly shardBytes?: number | undefined;
   readonly onProgress?: OnProgress | undefined;
   /** As ReplayOptions has it. */
@@ -49,33 +53,36 @@ export async function writeReplayed(
   log: StepLog,
   device: Device,
   folder: string,
-  { shardBytes, onProgress, beforePart }: WriteOptions = {},
+  { dtype = null, shardBytes, onProgress, beforePart }: WriteOptions = {},
 ): Promise<WrittenModel> {
   const { trainable } = log.header;
   const adapter = adapterOfLog(base, log.header);
-  const hashes = new Map<string, Hash>();
+  const [asTrained, asWritten] = [new TensorHashes(), new TensorHashes()];
   const tensors = adapter ? trainable : outputTensors(base, trainable);
   const total = tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
   let replayed = 0;
-  const onPiece = ({ name }: TensorInfo, bytes: Uint8Array) => {
-    hashes.set(name, (hashes.get(name) ?? createHash("sha256")).update(bytes));
+  const onPiece = (tensor: TensorInfo, bytes: Uint8Array) => {
+    asTrained.add(tensor, bytes);
     onProgress?.("replaying", (replayed += bytes.length), total);
   };
+  const options = { onPiece, beforePart, shardBytes, dtype, ...(dtype !== null && { onWritten: asWritten.add }) };
   const files = await writeFiles(
     folder,
-    adapter
-      ? replayedAdapterFiles(base, adapter, log, device, onPiece, beforePart)
-      : replayedFiles(base, log, device, { onPiece, beforePart, ...(shardBytes !== undefined && { shardBytes }) }),
+    adapter ? replayedAdapterFiles(base, adapter, log, device, options) : replayedFiles(base, log, device, options),
   );
-  const sha256 = new Map([...hashes].map(([name, hash]) => [name, hash.digest("hex")]));
-  return { files, sha256, digest: tensorsDigest(trainable, sha256) };
+  const trained = asTrained.end();
+  const sha256 = dtype === null ? trained : asWritten.end();
+  const filesDigest = tensorsDigest(inDtype(tensors, dtype), sha256);
+  return { files, sha256, digest: tensorsDigest(trainable, trained), filesDigest };
 }
 
 export interface Reconstruction {
   /** Hex. */
   readonly chain: string;
-  /** Weights digest, hex. */
+  /** Weights digest, hex: of the weights as they were trained, before any merge and conversion. */
   readonly digest: string;
+  /** The digest of all tensors in the folder, hex. Of a whole model it is its base hash, as `steplog hash` prints it. */
+  readonly filesDigest: string;
   readonly entries: number;
   /** Size of the weight files together. */
   readonly bytes: number;
@@ -91,6 +98,8 @@ export interface ReconstructOptions {
   readonly replace: boolean;
   /** For the log of a LoRA adapter: writes the whole model with the adapter merged. */
   readonly merge?: boolean;
+  /** Converts all tensors that are written. The log's digest is that of the weights before. */
+  readonly dtype?: OutputDtype | null;
   readonly shardBytes?: number;
   readonly onProgress?: OnProgress;
 }
@@ -98,14 +107,11 @@ export interface ReconstructOptions {
 /**
  * Writes the folder of the fine-tuned model, and checks it if `verify` is set (verify.ts).
  * @throws BASE_MISMATCH, LOG_INVALID; CONFLICT if `out` exists and `replace` is not set; INVALID_ARGUMENT for a merge without a
- *   LoRA adapter
+ *   LoRA adapter, or a weight that `dtype` cannot hold
  */
 export async function reconstruct(options: ReconstructOptions): Promise<Reconstruction> {
-  const { base, log, out, onProgress } = options;
-  if (options.merge && !log.header.lora) {
-    const what = log.header.prefix ? "a prefix, which cannot be merged into the weights" : "the model itself";
-    throw new SteplogError("INVALID_ARGUMENT", `The log trains ${what}: there is no adapter to merge.`);
-  }
+  const { base, log, out, onProgress, merge = false, dtype = null } = options;
+  if (merge) refuseMerge(log);
   await refuseExisting(base.path, out, options.replace);
   let hashed = 0;
   const onBytes = (bytes: number) => onProgress?.("hashing", (hashed += bytes), modelBytes(base));
@@ -117,29 +123,39 @@ export async function reconstruct(options: ReconstructOptions): Promise<Reconstr
   const clear = () => Promise.all([partial, unmerged].map((path) => rm(path, { recursive: true, force: true })));
   await clear();
   try {
-    const written = await rebuild(options, adapter, options.merge ? unmerged : partial);
-    const files = options.merge ? await merge(options, unmerged, partial) : written.files;
+    const rebuilt = await rebuild(options, adapter, merge ? unmerged : partial);
+    const { digest, verified } = rebuilt;
+    const { files, filesDigest } = merge ? await writeMerged(options, unmerged, partial) : rebuilt;
     const entries = log.entries.length;
     const chain = Buffer.from(log.chain).toString("hex");
-    await writeOrigin(partial, await fineTunedOrigin(base.path, log.header.base, { entries, chain, ...written }));
+    const origin = { entries, chain, digest, merged: merge, dtype };
+    await writeOrigin(partial, await fineTunedOrigin(base.path, log.header.base, origin));
     if (options.replace) await rm(out, { recursive: true, force: true });
     await rename(partial, out);
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
-    return { chain, digest: written.digest, entries, bytes, verified: written.verified };
+    return { chain, digest, filesDigest, entries, bytes, verified };
   } finally {
     await clear();
   }
 }
 
-/** Replays into a new folder, and checks it if `verify` is set. */
+/** @throws INVALID_ARGUMENT for a log that trains no LoRA adapter */
+export function refuseMerge({ header: { lora, prefix } }: Pick<StepLog, "header">): void {
+  if (lora) return;
+  const what = prefix ? "a prefix, which cannot be merged into the weights" : "the model itself";
+  throw new SteplogError("INVALID_ARGUMENT", `The log trains ${what}: there is no adapter to merge.`);
+}
+
+/** Replays into a new folder, and checks it if `verify` is set. An adapter that is to be merged stays as it was trained. */
 async function rebuild(
-  { base, log, device, verify, shardBytes, onProgress }: ReconstructOptions,
+  { base, log, device, verify, merge, dtype: asked = null, shardBytes, onProgress }: ReconstructOptions,
   adapter: Adapter | null,
   folder: string,
 ): Promise<WrittenModel & { verified: Verification | null }> {
+  const dtype = merge ? null : asked;
   await mkdir(folder, { recursive: true });
-  if (!adapter) await copyCompanions(base, log.header.trainable, folder);
-  const written = await writeReplayed(base, log, device, folder, { shardBytes, onProgress });
+  if (!adapter) await copyCompanions(base, dtype ?? dtypeOfTrained(base, log.header.trainable), folder);
+  const written = await writeReplayed(base, log, device, folder, { dtype, shardBytes, onProgress });
   if (!verify) return { ...written, verified: null };
   const tensors = adapter
     ? await readSafetensorsHeader(join(folder, adapterWeightsName))
@@ -149,17 +165,32 @@ async function rebuild(
   return { ...written, verified: await verifyWeights(tensors, written, initial, log, extent, onProgress) };
 }
 
-/** Writes the base with the adapter in `adapterFolder` merged. */
-async function merge(
-  { base, shardBytes }: ReconstructOptions,
+export interface MergeOptions extends Pick<WriteOptions, "dtype" | "shardBytes"> {
+  readonly base: ModelFolder;
+  /** Which files of the base are copied, by name; all when left out. */
+  readonly companions?: (name: string) => boolean;
+}
+
+export interface MergedModel extends Pick<WrittenModel, "files" | "filesDigest"> {
+  /** Paths of the copies of the base's other files. */
+  readonly companions: readonly string[];
+}
+
+/** Writes the base with the LoRA adapter in `adapterFolder` merged. */
+export async function writeMerged(
+  { base, dtype = null, shardBytes, companions: wanted }: MergeOptions,
   adapterFolder: string,
   folder: string,
-): Promise<readonly WrittenFile[]> {
+): Promise<MergedModel> {
   await mkdir(folder, { recursive: true });
   const adapter = await openAdapter(adapterFolder, base.architecture);
   invariant(adapter.kind === "lora", "only LoRA adapters are merged");
-  await copyCompanions(base, mergedTensors(base, adapter), folder);
-  return writeFiles(folder, mergedFiles(base, adapter, shardBytes));
+  const merged = mergedTensors(base, adapter);
+  const companions = await copyCompanions(base, dtype ?? dtypeOfTrained(base, merged), folder, wanted);
+  const hashes = new TensorHashes();
+  const files = await writeFiles(folder, mergedFiles(base, adapter, { dtype, shardBytes, onWritten: hashes.add }));
+  const filesDigest = tensorsDigest(inDtype(outputTensors(base, merged), dtype), hashes.end());
+  return { files, filesDigest, companions };
 }
 
 async function refuseExisting(base: string, out: string, replace: boolean): Promise<void> {

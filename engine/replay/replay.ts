@@ -13,7 +13,9 @@ import { trainableTensors } from "../model/trainable.ts";
 import type { TensorInfo, TensorLocation } from "../model/files/safetensors.ts";
 import { bytesOf, readTensorChunks } from "../model/files/safetensors.ts";
 import type { OutputFile } from "../model/files/shards.ts";
-import { shardBytes, writeModelFiles } from "../model/files/shards.ts";
+import { writeModelFiles } from "../model/files/shards.ts";
+import type { OutputOptions } from "./output.ts";
+import { outputOf } from "./output.ts";
 import type { Piece } from "./pieces.ts";
 import { prefetch, readPieces } from "./pieces.ts";
 import { applyInParts } from "./timed-parts.ts";
@@ -64,21 +66,25 @@ export function trainedFiles(
   base: ModelFolder,
   trainable: readonly TrainableTensor[],
   read: (name: string) => Promise<Uint8Array>,
-  limit = shardBytes,
+  { shardBytes, ...options }: ModelFilesOptions = {},
 ): AsyncGenerator<OutputFile> {
   const chunks = async function* chunks(tensor: OutputTensor): AsyncGenerator<Uint8Array> {
     if (tensor.trained) yield await read(tensor.name);
     else yield* readTensorChunks(tensor.location);
   };
-  return writeModelFiles(outputTensors(base, trainable), chunks, limit);
+  const output = outputOf({ tensors: outputTensors(base, trainable), read: chunks }, options);
+  return writeModelFiles(output.tensors, output.read, shardBytes);
 }
 
-export interface ReplayOptions {
-  /** Called with every piece of a tensor as it is written, in order. */
+export interface ModelFilesOptions extends OutputOptions {
+  /** Bytes of the tensors of one file, at most; shards.ts has the default. */
+  readonly shardBytes?: number | undefined;
+}
+
+export interface ReplayOptions extends ModelFilesOptions {
+  /** Called with every piece of a tensor as it was trained, in order. */
   readonly onPiece?: (tensor: TensorInfo, bytes: Uint8Array) => void;
   readonly pieceBytes?: number;
-  /** Bytes of the tensors of one file, at most; shards.ts has the default. */
-  readonly shardBytes?: number;
   /** Waited for before each part of the log is applied to a piece; what it throws ends the replay. */
   readonly beforePart?: (() => Promise<void>) | undefined;
 }
@@ -93,9 +99,9 @@ export async function* replayedFiles(
   device: Device,
   options: ReplayOptions = {},
 ): AsyncGenerator<OutputFile> {
-  const output = outputTensors(base, log.header.trainable);
+  const tensors = outputTensors(base, log.header.trainable);
   const stored = readPieces(
-    output.map((tensor) => tensor.location),
+    tensors.map((tensor) => tensor.location),
     options.pieceBytes,
   );
   const pieces = prefetch(replayPieces(prefetch(stored), log, device, options.beforePart));
@@ -108,7 +114,8 @@ export async function* replayedFiles(
     }
   };
   try {
-    yield* writeModelFiles(output, take, options.shardBytes);
+    const output = outputOf({ tensors, read: take }, options);
+    yield* writeModelFiles(output.tensors, output.read, options.shardBytes);
   } finally {
     await pieces.return(undefined);
   }

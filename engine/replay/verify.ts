@@ -11,6 +11,8 @@ import { createHash } from "node:crypto";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import type { StepLog, TrainableTensor } from "../../schema/step-log.ts";
 import { createPlainDevice } from "../devices/plain.ts";
+import { outputDtypes } from "../../schema/output-dtype.ts";
+import { converted, storedDtype } from "../model/files/convert.ts";
 import { asTrained } from "../model/files/half.ts";
 import type { TensorLocation } from "../model/files/safetensors.ts";
 import { TensorReader, elementsOf, prefetch, readPieces } from "./pieces.ts";
@@ -124,7 +126,7 @@ async function compareReplays(
       const { name, dtype } = trained;
       const bytes = await initial.read(trained, first, count);
       await plain.replay({ name, dtype, first, bytes }, log.entries, log.header.noise);
-      refuseDifference(name, first, bytes, await reader.read(now, first, count));
+      refuseDifference(name, first, asWritten(trained, bytes, now), await reader.read(now, first, count));
       done += count;
       onProgress?.("verifying", done, total);
     }
@@ -165,6 +167,13 @@ export function* samples(
     const block = wanted === 1 ? 0 : Math.round((k * (blocks - 1)) / (wanted - 1));
     yield { first: block * size, count: Math.min(size, elements - block * size) };
   }
+}
+
+/** Replayed elements in the dtype of the file, which may have been chosen for it. */
+function asWritten(trained: TrainableTensor, bytes: Uint8Array, { dtype }: TensorLocation): Uint8Array {
+  const chosen = outputDtypes.find((each) => storedDtype(each) === dtype);
+  invariant(chosen, `weights are never written as ${dtype}`);
+  return converted(trained, bytes, chosen);
 }
 
 function refuseDifference(name: string, first: number, expected: Uint8Array, seen: Uint8Array): void {

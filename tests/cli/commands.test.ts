@@ -98,6 +98,11 @@ describe("steplog reconstruct", () => {
     const again = ["reconstruct", "--base", opt, "--log", log, "--out", join(folder, "again")];
     expect((await steplogHere([...again, "--digest", digest])).code).toBe(0);
     expect((await steplogHere([...again, "--force", "--digest", "00"])).code).toBe(3);
+    const half = join(folder, "half");
+    const narrow = ["reconstruct", "--base", opt, "--log", log, "--out", half, "--dtype", "bfloat16"];
+    const { stdout: said } = await steplogHere([...narrow, "--digest", digest]);
+    expect(said).toContain(`files digest   ${await baseHash(await openModelFolder(half))}`);
+    expect((await steplogHere([...narrow.slice(0, -1), "int8"])).stderr).toMatch(/float32, bfloat16, float16/u);
   });
 
   test("against the wrong base names both hashes, with exit code 3", async () => {

@@ -11,7 +11,7 @@ import type { MezoSettings } from "../../engine/train/settings.ts";
 import { tokenLoss } from "../../engine/objective/objective.ts";
 import { logHeader } from "../../engine/train/log-header.ts";
 import { beginning, train } from "../../engine/train/mezo.ts";
-import { copyCompanions } from "../../engine/model/files/companions.ts";
+import { copyCompanions, dtypeOfTrained } from "../../engine/model/files/companions.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import type { LoraHeader } from "../../engine/model/adapters/lora.ts";
 import { linearModules, seededLora, targetedModules } from "../../engine/model/adapters/lora.ts";
@@ -101,7 +101,7 @@ describe.each(goldenModels)("the golden adapter of %s", (name) => {
     const adapter = await openAdapter(`${path}/adapter`, folder.architecture);
     if (adapter.kind !== "lora") throw new Error("it is a LoRA adapter");
     const out = await scratch();
-    await copyCompanions(folder, mergedTensors(folder, adapter), out);
+    await copyCompanions(folder, dtypeOfTrained(folder, mergedTensors(folder, adapter)), out);
     await writeFiles(out, mergedFiles(folder, adapter));
     const merged = await loadModel(await openModelFolder(out), plain, "normal");
     const losses = await merged.losses(expected.lengths.map((length, row) => encode(row, length)));

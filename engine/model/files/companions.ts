@@ -1,6 +1,7 @@
 /** The files of a model folder other than its weights: config, generation config, tokenizer, chat template, licence. */
 import { copyFile, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { OutputDtype } from "../../../schema/output-dtype.ts";
 import type { TrainableTensor } from "../../../schema/step-log.ts";
 import type { ModelFolder } from "./folder.ts";
 import { originName } from "./origin.ts";
@@ -23,12 +24,12 @@ const weights = /\.(?:safetensors|bin|pt|pth|h5|msgpack|gguf|onnx)$|\.index\.jso
 
 /**
  * Copies the files of a base other than its weights (those whose names are `wanted`), and sets the dtype in the copied config
- * to that of the trained tensors.
+ * to `dtype`, if there is one.
  * @returns the paths of the copies
  */
 export async function copyCompanions(
   base: ModelFolder,
-  trained: readonly TrainableTensor[],
+  dtype: OutputDtype | null,
   to: string,
   wanted: (name: string) => boolean = () => true,
 ): Promise<string[]> {
@@ -40,20 +41,24 @@ export async function copyCompanions(
     await copyFile(join(base.path, name), join(to, name));
     copied.push(join(to, name));
   }
-  await widenConfig(base, trained, to);
+  if (dtype !== null) await setDtype(dtype, to);
   return copied;
 }
 
 /**
- * A float16 base is trained and written as float32. transformers loads weights in the dtype of the config: rounding them back
- * to float16 would lose many updates.
+ * What the config of a trained model has to name as its dtype; null for what the base's has. A float16 base is trained and
+ * written as float32, and transformers loads weights in the dtype of the config: rounding them back to float16 would lose many
+ * updates.
  */
-async function widenConfig(base: ModelFolder, trained: readonly TrainableTensor[], to: string): Promise<void> {
+export function dtypeOfTrained(base: ModelFolder, trained: readonly TrainableTensor[]): OutputDtype | null {
   const names = new Set(trained.map(({ name }) => name));
-  if (!base.tensors.some(({ name, dtype }) => dtype === "F16" && names.has(name))) return;
-  const path = join(to, "config.json");
+  return base.tensors.some(({ name, dtype }) => dtype === "F16" && names.has(name)) ? "float32" : null;
+}
+
+async function setDtype(dtype: OutputDtype, folder: string): Promise<void> {
+  const path = join(folder, "config.json");
   const config = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
-  for (const field of ["dtype", "torch_dtype"]) if (field in config) config[field] = "float32";
+  for (const field of ["dtype", "torch_dtype"]) if (field in config) config[field] = dtype;
   // The copy has the mode of the original, which may be read-only.
   await rm(path);
   await writeFile(path, `${JSON.stringify(config, null, 2)}\n`);

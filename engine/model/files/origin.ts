@@ -5,6 +5,8 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import type { OutputDtype } from "../../../schema/output-dtype.ts";
+import { outputDtypes } from "../../../schema/output-dtype.ts";
 import { counted } from "../../../schema/units.ts";
 
 export const originName = "steplog.json";
@@ -30,7 +32,10 @@ const originSchema = z.object({
       base: z.object({ hash: z.string(), source: sourceSchema.optional() }),
       entries: z.int(),
       chain: z.string(),
+      /** Of the weights as they were trained, before any merge and conversion. */
       weightsDigest: z.string(),
+      merged: z.boolean().optional(),
+      dtype: z.enum(outputDtypes).optional(),
     })
     .optional(),
 });
@@ -55,17 +60,28 @@ export async function writeOrigin(folder: string, origin: Origin): Promise<void>
 }
 
 /** The origin of a folder rebuilt from a log and the base in `base`. */
-export async function fineTunedOrigin(
-  base: string,
-  hash: string,
-  rebuilt: { readonly entries: number; readonly chain: string; readonly digest: string },
-): Promise<Origin> {
+export async function fineTunedOrigin(base: string, hash: string, rebuilt: RebuiltFolder): Promise<Origin> {
   const source = (await readOrigin(base))?.source;
-  const { entries, chain, digest } = rebuilt;
+  const { entries, chain, digest, merged, dtype } = rebuilt;
   return {
     format: 1,
-    fineTuned: { base: { hash, ...(source && { source }) }, entries, chain, weightsDigest: digest },
+    fineTuned: {
+      base: { hash, ...(source && { source }) },
+      entries,
+      chain,
+      weightsDigest: digest,
+      ...(merged && { merged }),
+      ...(dtype && { dtype }),
+    },
   };
+}
+
+export interface RebuiltFolder {
+  readonly entries: number;
+  readonly chain: string;
+  readonly digest: string;
+  readonly merged: boolean;
+  readonly dtype: OutputDtype | null;
 }
 
 /** For people: organisation/name@commit, a path, or "100 steps from" one of these. */
