@@ -32,6 +32,7 @@ function countingDevice(work: Work): Device {
     name: "counting",
     description: "counts operations",
     precisions: ["float32"],
+    rowsApart: true,
     createWeight: (spec) => ({ ...spec, device: "counting" }),
     mapWeight: (spec) => ({ ...spec, device: "counting" }),
     freeWeight() {},
@@ -40,6 +41,7 @@ function countingDevice(work: Work): Device {
     replay: refuse,
     begin: () => countingPass(work),
     createCache: () => ({ device: "counting" }),
+    copyCache: () => ({ device: "counting" }),
     freeCache() {},
     dispose() {},
   };

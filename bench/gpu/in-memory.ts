@@ -29,6 +29,7 @@ export function fillingDevice(device: Device, { architecture }: ModelFolder): De
     name: device.name,
     description: device.description,
     precisions: device.precisions,
+    rowsApart: device.rowsApart,
     createWeight: (spec, bytes) => device.createWeight(spec, bytes),
     mapWeight(spec) {
       const init = inits.get(spec.name);
@@ -40,8 +41,9 @@ export function fillingDevice(device: Device, { architecture }: ModelFolder): De
     update: (weights, entries, noise) => device.update(weights, entries, noise),
     settled: () => device.settled?.() ?? Promise.resolve(),
     replay: (piece, entries, noise) => device.replay(piece, entries, noise),
-    begin: (perturbation, precision) => device.begin(perturbation, precision),
+    begin: (...of) => device.begin(...of),
     createCache: () => device.createCache(),
+    copyCache: (cache, rows) => device.copyCache(cache, rows),
     freeCache: (cache) => device.freeCache(cache),
     dispose: () => device.dispose(),
   };

@@ -5,6 +5,7 @@ import type {
   AttentionShape,
   Device,
   HeadOptions,
+  PassOptions,
   Perturbation,
   Precision,
   RotaryShape,
@@ -14,6 +15,14 @@ import type {
 
 export function checkPrecision(device: Pick<Device, "name" | "precisions">, precision: Precision): void {
   invariant(device.precisions.includes(precision), `device ${device.name} multiplies in ${precision}`);
+}
+
+export function checkOptions({ products }: PassOptions, perturbation: Perturbation | null): void {
+  invariant(products === undefined || !perturbation, "products are chosen for unperturbed passes");
+}
+
+export function checkCopy(rows: number, cached: number): void {
+  invariant(Number.isInteger(rows) && rows >= 0 && rows <= cached, `${rows} rows are copied of ${cached} in the cache`);
 }
 
 export function checkIds(table: Weight, ids: Int32Array): void {

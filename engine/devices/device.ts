@@ -108,6 +108,22 @@ export type WeightLayout = "out-in" | "in-out";
 /** Number format of the factors in matrix products; sums are float32 or wider. */
 export type Precision = "float32" | "bfloat16";
 
+/**
+ * Which kernels multiply the rows of an unperturbed pass.
+ *
+ * "rows": dot products of stored weights, for any number of rows. A weight is read once for all rows, so that a few rows, as in
+ * decoding, cost little more than one. Products are float32 in either precision.
+ *
+ * "panels": products of packed weights, for any number of rows: faster for many, such as those of a prompt.
+ *
+ * Left out: whichever is faster for the number of rows.
+ */
+export type Products = "panels" | "rows";
+
+export interface PassOptions {
+  readonly products?: Products;
+}
+
 export type ActivationFunction = "relu" | "gelu" | "gelu_tanh" | "silu";
 
 export interface Pass {
@@ -172,6 +188,11 @@ export interface Device {
   readonly description: string;
   /** The precisions that `begin` accepts; float32 is always one of them. */
   readonly precisions: readonly Precision[];
+  /**
+   * Whether a row of a pass with `products` has the same bits, however its sequence is cut into passes and whichever other
+   * sequences are in them.
+   */
+  readonly rowsApart: boolean;
   /** Copies the stored little-endian bytes of a tensor to the device. */
   createWeight(spec: WeightSpec, bytes: Uint8Array): Weight;
   /** Like createWeight, for a device that maps model files into memory itself. */
@@ -190,9 +211,11 @@ export interface Device {
   /** Applies entries in order to a piece of a tensor that is not a weight of the device: the same update, for replay. */
   replay(piece: TensorPiece, entries: LogEntries, noise: Noise): Promise<void>;
   /** Starts a pass; one at a time. */
-  begin(perturbation: Perturbation | null, precision?: Precision): Pass;
+  begin(perturbation: Perturbation | null, precision?: Precision, options?: PassOptions): Pass;
   /** An empty cache. */
   createCache(): KeyValueCache;
+  /** A new cache with the first `rows` rows of another. Both can grow. */
+  copyCache(cache: KeyValueCache, rows: number): KeyValueCache;
   freeCache(cache: KeyValueCache): void;
   dispose(): void;
 }

@@ -5,6 +5,7 @@ import type { FillNoise, Noise } from "../numbers/noise.ts";
 import { fillNoise, tensorId } from "../numbers/noise.ts";
 import type { Stored } from "../replay/update.ts";
 import { update } from "../replay/update.ts";
+import { checkCopy } from "./checks.ts";
 import type { KeyValueCache, Perturbation, TensorPiece, Weight, WeightDtype, WeightSpec } from "./device.ts";
 import { bytesPerElement, elementCount } from "./device.ts";
 
@@ -111,11 +112,19 @@ export function perturb(
 
 /** Rows of one sequence, in memory that doubles when it is full. */
 class GrowingRows {
-  #values = new Float32Array(0);
-  #length = 0;
+  #values: Float32Array;
+  #length: number;
+  #columns: number;
 
-  /** All rows so far, including the new ones; valid until the next call. */
-  append(rows: Float32Array): Float32Array {
+  constructor(values = new Float32Array(), columns = 1) {
+    this.#values = values;
+    this.#length = values.length;
+    this.#columns = columns;
+  }
+
+  /** All rows so far, including the new ones, [rows, columns]; valid until the next call. */
+  append(rows: Float32Array, columns: number): Float32Array {
+    this.#columns = columns;
     const length = this.#length + rows.length;
     if (length > this.#values.length) {
       const grown = new Float32Array(Math.max(length, 2 * this.#values.length));
@@ -125,6 +134,12 @@ class GrowingRows {
     this.#values.set(rows, this.#length);
     this.#length = length;
     return this.#values.subarray(0, length);
+  }
+
+  /** A copy of the first rows. */
+  first(rows: number): GrowingRows {
+    checkCopy(rows, this.#length / this.#columns);
+    return new GrowingRows(this.#values.slice(0, rows * this.#columns), this.#columns);
   }
 }
 
@@ -136,4 +151,9 @@ export interface StoredCache extends KeyValueCache {
 
 export function createStoredCache(device: string): StoredCache {
   return { device, keys: new GrowingRows(), values: new GrowingRows() };
+}
+
+/** The first rows of a cache, as a cache of their own. */
+export function copyStoredCache({ device, keys, values }: StoredCache, rows: number): StoredCache {
+  return { device, keys: keys.first(rows), values: values.first(rows) };
 }

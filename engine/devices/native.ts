@@ -12,10 +12,12 @@ import type { Noise } from "../numbers/noise.ts";
 import { tensorId } from "../numbers/noise.ts";
 import {
   checkAttention,
+  checkCopy,
   checkGather,
   checkGroups,
   checkIds,
   checkLinear,
+  checkOptions,
   checkPrecision,
   checkRotary,
   checkSameShape,
@@ -32,6 +34,7 @@ import type {
   Pass,
   Perturbation,
   Precision,
+  Products,
   RotaryShape,
   StoredTensor,
   TensorPiece,
@@ -47,6 +50,7 @@ const dtypes: Readonly<Record<WeightDtype, number>> = { F32: 0, BF16: 1 };
 const noises: Readonly<Record<Noise, number>> = { normal: 0, rademacher: 1 };
 /** A call has 16 bytes an entry. */
 const entriesAtOnce = 1 << 18;
+const kernels: Readonly<Record<Products, number>> = { panels: 1, rows: 2 };
 const activations: Readonly<Record<ActivationFunction, number>> = { relu: 1, gelu: 2, gelu_tanh: 3, silu: 4 };
 
 /** Operation codes: enum Op in engine/native/src/program.h. */
@@ -73,6 +77,8 @@ interface OwnWeight extends Weight {
 
 interface OwnCache extends KeyValueCache {
   readonly id: number;
+  /** Those that it will have after all passes so far. */
+  rows: number;
 }
 
 /** Numbered in the order of creation, as in the addon. */
@@ -100,7 +106,7 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
   const precisions: readonly Precision[] = native.multipliesBf16 ? ["float32", "bfloat16"] : ["float32"];
   const find = {
     weight: (weight: Weight) => weights.find(weight).id,
-    cache: (cache: KeyValueCache) => caches.find(cache).id,
+    cache: (cache: KeyValueCache) => caches.find(cache),
   };
   /** Rejects if an update has failed; later reads and passes await it. */
   let failure: Promise<void> = Promise.resolve();
@@ -108,6 +114,7 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
     name,
     description: `native, ${native.instructionSet}, ${counted(native.threads, "thread")}`,
     precisions,
+    rowsApart: true,
     createWeight: (spec, bytes) =>
       weights.add({ ...spec, device: "native", id: native.createWeight(nativeSpec(spec), bytes) }),
     mapWeight(spec: WeightSpec, stored: StoredTensor) {
@@ -142,13 +149,20 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
       }
       if (aligned !== bytes) bytes.set(aligned);
     },
-    begin(perturbation, precision = "float32") {
+    begin(perturbation, precision = "float32", options = {}) {
       checkPrecision({ name, precisions }, precision);
-      return new NativePass(native, find, () => failure, perturbation, precision === "bfloat16");
+      checkOptions(options, perturbation);
+      const kind = { perturbation, bf16: precision === "bfloat16", products: options.products };
+      return new NativePass(native, find, () => failure, kind);
     },
-    createCache: () => caches.add({ device: "native", id: native.createCache() }),
+    createCache: () => caches.add({ device: "native", id: native.createCache(), rows: 0 }),
+    copyCache(cache, rows) {
+      const from = find.cache(cache);
+      checkCopy(rows, from.rows);
+      return caches.add({ device: "native", id: native.copyCache(from.id, rows), rows });
+    },
     freeCache(cache) {
-      native.freeCache(find.cache(cache));
+      native.freeCache(find.cache(cache).id);
       caches.free(cache);
     },
     timings: () => native.timings(),
@@ -179,35 +193,34 @@ function packed(entries: LogEntries): NativeEntries {
 
 interface Find {
   weight(weight: Weight): number;
-  cache(cache: KeyValueCache): number;
+  cache(cache: KeyValueCache): OwnCache;
+}
+
+interface PassKind {
+  readonly perturbation: Perturbation | null;
+  readonly bf16: boolean;
+  readonly products: Products | undefined;
 }
 
 class NativePass implements Pass {
   readonly #native: NativeDevice;
   readonly #find: Find;
   readonly #ready: () => Promise<void>;
-  readonly #perturbation: Perturbation | null;
-  readonly #bf16: boolean;
+  readonly #kind: PassKind;
   readonly #code: number[] = [];
   readonly #numbers: number[] = [];
   readonly #lists: Int32Array[] = [];
   readonly #tables: Float64Array[] = [];
+  /** Caches that the pass appends to, and how many rows. */
+  readonly #appended: [OwnCache, number][] = [];
   #count = 0;
-  #cached = false;
   #ran = false;
 
-  constructor(
-    native: NativeDevice,
-    find: Find,
-    ready: () => Promise<void>,
-    perturbation: Perturbation | null,
-    bf16: boolean,
-  ) {
+  constructor(native: NativeDevice, find: Find, ready: () => Promise<void>, kind: PassKind) {
     this.#native = native;
     this.#find = find;
     this.#ready = ready;
-    this.#perturbation = perturbation;
-    this.#bf16 = bf16;
+    this.#kind = kind;
   }
 
   embed(table: Weight, ids: Int32Array): Activation {
@@ -268,10 +281,11 @@ class NativePass implements Pass {
   }
 
   attention(q: Activation, k: Activation, v: Activation, shape: AttentionShape): Activation {
-    checkAttention([q, k, v], shape, this.#perturbation);
-    const { heads, keyValueHeads, lengths, causal, scale, window = 0, softcap = 0, caches, prefix } = shape;
-    this.#cached ||= caches !== undefined;
-    const ids = caches ? this.#list(Int32Array.from(caches, (cache) => this.#find.cache(cache))) : -1;
+    checkAttention([q, k, v], shape, this.#kind.perturbation);
+    const { heads, keyValueHeads, lengths, causal, scale, window = 0, softcap = 0, prefix } = shape;
+    const caches = shape.caches?.map((cache) => this.#find.cache(cache));
+    caches?.forEach((cache, sequence) => this.#appended.push([cache, lengths[sequence] ?? 0]));
+    const ids = caches ? this.#list(Int32Array.from(caches, ({ id }) => id)) : -1;
     const flags = [this.#list(Int32Array.from(lengths)), causal ? 1 : 0, window];
     const numbers = [this.#number(scale), this.#number(softcap)];
     const before = prefix ? [idOf(prefix.keys), idOf(prefix.values)] : [-1];
@@ -314,22 +328,24 @@ class NativePass implements Pass {
 
   /** Runs the recorded operations, then `head`. Asking a pass for a second result runs it again. */
   async #run(head: readonly number[]): Promise<Float64Array | Float32Array> {
-    invariant(!(this.#ran && this.#cached), "a pass with caches has one result");
+    invariant(!this.#ran || this.#appended.length === 0, "a pass with caches has one result");
     this.#ran = true;
-    const perturbation = this.#perturbation && {
-      seed: this.#perturbation.seed,
-      size: this.#perturbation.size,
-      noise: noises[this.#perturbation.noise],
-      sides: sidesOf(this.#perturbation),
-    };
+    const { perturbation, bf16, products } = this.#kind;
     const running = this.#native.run({
       code: Int32Array.from([...this.#code, ...head]),
       numbers: Float64Array.from(this.#numbers),
       lists: this.#lists,
       tables: this.#tables,
-      perturbation,
-      bf16: this.#bf16,
+      perturbation: perturbation && {
+        seed: perturbation.seed,
+        size: perturbation.size,
+        noise: noises[perturbation.noise],
+        sides: sidesOf(perturbation),
+      },
+      bf16,
+      products: products ? kernels[products] : 0,
     });
+    for (const [cache, rows] of this.#appended) cache.rows += rows;
     const [result] = await Promise.all([running, this.#ready()]);
     return result;
   }

@@ -9,6 +9,7 @@ import {
   checkGroups,
   checkIds,
   checkLinear,
+  checkOptions,
   checkPrecision,
   checkRotary,
   checkSameShape,
@@ -47,6 +48,7 @@ import {
 import type { StoredCache, StoredWeight } from "./host-memory.ts";
 import {
   Owned,
+  copyStoredCache,
   createStoredCache,
   perturb,
   replayPiece,
@@ -71,6 +73,7 @@ export function createPlainDevice(): Device {
     name,
     description: "plain TypeScript",
     precisions,
+    rowsApart: true,
     createWeight: (spec: WeightSpec, bytes: Uint8Array) => weights.add(storeWeight(name, spec, bytes)),
     freeWeight: (weight) => weights.free(weight),
     readWeight: (weight) => Promise.resolve(storedBytes(weights.find(weight))),
@@ -78,11 +81,13 @@ export function createPlainDevice(): Device {
       for (const weight of handles) updateStored(weights.find(weight), entries, noise);
     },
     replay: replayPiece,
-    begin(perturbation, precision = "float32") {
+    begin(perturbation, precision = "float32", options = {}) {
       checkPrecision({ name, precisions }, precision);
+      checkOptions(options, perturbation);
       return new PlainPass(weights, caches, perturbation);
     },
     createCache: () => caches.add(createStoredCache(name)),
+    copyCache: (cache, rows) => caches.add(copyStoredCache(caches.find(cache), rows)),
     freeCache: (cache) => caches.free(cache),
     dispose() {
       weights.clear();
@@ -172,8 +177,8 @@ class PlainPass implements Pass {
         const cache = shape.caches?.[index];
         const stored = cache && this.#caches.find(cache);
         const seen = {
-          k: stored ? stored.keys.append(rows(keys, k.columns)) : rows(keys, k.columns),
-          v: stored ? stored.values.append(rows(values, v.columns)) : rows(values, v.columns),
+          k: stored ? stored.keys.append(rows(keys, k.columns), k.columns) : rows(keys, k.columns),
+          v: stored ? stored.values.append(rows(values, v.columns), v.columns) : rows(values, v.columns),
         };
         const sequence = {
           q: rows(queries, q.columns),

@@ -18,6 +18,8 @@ export interface NativePass {
     readonly sides: number;
   } | null;
   readonly bf16: boolean;
+  /** 0 leaves the kernels to the number of rows, 1 is panels, 2 rows. */
+  readonly products: number;
 }
 
 export interface NativeWeight {
@@ -54,6 +56,8 @@ export interface NativeDevice {
     ...entries: [...NativeEntries, noise: number]
   ): Promise<void>;
   createCache(): number;
+  /** A new cache with the first `rows` rows that another will have after the calls so far. */
+  copyCache(id: number, rows: number): number;
   freeCache(id: number): void;
   timings(): Promise<NativeTimings>;
   noise(count: number, noise: number, seed: bigint, tensor: number, first: number): Promise<Int8Array>;

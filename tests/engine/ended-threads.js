@@ -86,6 +86,7 @@ function callsOf({ NativeDevice, instructionSets }, bytes) {
     tables: [],
     perturbation: { seed: 1n, size: 0.001, noise: 0, sides: 3 },
     bf16: false,
+    products: below(3),
   });
   return [
     () => device.run(pass(made)),

@@ -152,6 +152,7 @@ describe.runIf(instructionSets.length > 0)("the door", () => {
     lists: [Int32Array.of(0, 1), Int32Array.of(9, 1), Int32Array.of(2), Int32Array.of()],
     perturbation: null,
     bf16: false,
+    products: 0,
     ...more,
   });
   const table = weight([3, 4]) ?? 0;
@@ -198,6 +199,8 @@ describe.runIf(instructionSets.length > 0)("the door", () => {
     const wrong: (() => unknown)[] = [
       () => native?.run({ ...pass(embed), code: [0] as never }),
       () => native?.run(null as never),
+      () => native?.run(pass([...embed, 12, 0, table, -1, 1, 0], { products: 3 })),
+      () => native?.copyCache(12345, 0),
       () => native?.run({ ...pass(embed), lists: [Float32Array.of(1)] as never }),
       () => native?.run({ ...pass(embed), perturbation: { seed: 1 as never, size: 1, noise: 0, sides: 2 } }),
       () => native?.run({ ...pass(embed), perturbation: { seed: 1n << 64n, size: 1, noise: 0, sides: 2 } }),
@@ -216,6 +219,13 @@ describe.runIf(instructionSets.length > 0)("the door", () => {
       () => addon && new addon.NativeDevice("", -1),
     ];
     for (const call of wrong) expect(call).toThrow(Error);
+  });
+
+  test("refuses to go on from a copy of rows that were not there", async () => {
+    const copy = native?.copyCache(native.createCache(), 1) ?? 0;
+    const attention = [9, 0, 0, 0, 1, 1, 2, 1, 0, 0, 1, 4, -1];
+    const lists = [Int32Array.of(0), Int32Array.of(9), Int32Array.of(1), Int32Array.of(), Int32Array.of(copy)];
+    await expect(native?.run(pass(ended(attention), { lists }))).rejects.toThrow("a cache could not be copied");
   });
 
   test("refuses a weight that was freed", () => {

@@ -1,4 +1,5 @@
 /** Key-value caches: rows in memory that doubles when it is full, written in place, so that a token costs its own rows. */
+import { checkCopy } from "../checks.ts";
 import type { KeyValueCache } from "../device.ts";
 import type { Handle, TensorFlow } from "./binding.ts";
 
@@ -9,6 +10,15 @@ export interface TensorflowCache extends KeyValueCache {
 
 export function createTensorflowCache(tf: TensorFlow, device: string): TensorflowCache {
   return { device, keys: new GrowingRows(tf), values: new GrowingRows(tf) };
+}
+
+/** The first rows of a cache, as a cache of their own. */
+export function copyTensorflowCache(tf: TensorFlow, cache: TensorflowCache, rows: number): TensorflowCache {
+  checkCopy(rows, cache.keys.length);
+  const copy = createTensorflowCache(tf, cache.device);
+  copy.keys.appendFirst(cache.keys, rows);
+  copy.values.appendFirst(cache.values, rows);
+  return copy;
 }
 
 export function freeTensorflowCache({ keys, values }: TensorflowCache): void {
@@ -37,10 +47,18 @@ export class GrowingRows {
     this.#length += count;
   }
 
-  /** All rows so far, sharing the memory: to be freed before the next call. */
-  rows(): Handle | null {
+  /** Appends the first rows of another. */
+  appendFirst(other: GrowingRows, count: number): void {
+    const rows = count === 0 ? null : other.rows(count);
+    if (!rows) return;
+    this.append(rows);
+    this.#tf.free(rows);
+  }
+
+  /** All rows so far, or the first of them, sharing the memory: to be freed before the next call. */
+  rows(count = this.#length): Handle | null {
     const memory = this.#memory;
-    return memory && this.#tf.part(memory, [0, 0], [this.#length, memory.shape[1] ?? 0]);
+    return memory && this.#tf.part(memory, [0, 0], [count, memory.shape[1] ?? 0]);
   }
 
   free(): void {

@@ -2,14 +2,14 @@
  * TensorFlow.js on libtensorflow (tfjs-node-gpu or tfjs-node): weights, noise, update and forward pass are TensorFlow
  * operations, on a GPU if there is one.
  */
-import { checkPrecision } from "../checks.ts";
+import { checkOptions, checkPrecision } from "../checks.ts";
 import type { Device, KeyValueCache, Precision, Weight } from "../device.ts";
 import { Owned } from "../host-memory.ts";
 import { createNativeDevice } from "../native.ts";
 import type { Library, Traffic } from "./binding.ts";
 import { TensorFlow, loadBinding } from "./binding.ts";
 import type { TensorflowCache } from "./caches.ts";
-import { createTensorflowCache, freeTensorflowCache } from "./caches.ts";
+import { copyTensorflowCache, createTensorflowCache, freeTensorflowCache } from "./caches.ts";
 import { TensorflowNoise } from "./noise.ts";
 import type { PassSizes } from "./pass.ts";
 import { TensorflowPass, defaultSizes } from "./pass.ts";
@@ -74,6 +74,7 @@ export function createTensorflowDevice(
     description,
     onGpu,
     precisions,
+    rowsApart: false,
     createWeight: (spec, bytes) => weights.add(storeTensorflowWeight(maker, spec, bytes)),
     mapWeight: (spec, stored) => weights.add(mapTensorflowWeight(maker, spec, stored)),
     freeWeight,
@@ -83,11 +84,13 @@ export function createTensorflowDevice(
     },
     replay: (piece, entries, kind) =>
       host ? host.replay(piece, entries, kind) : replayTensorflow(tf, noise, piece, entries, kind),
-    begin(perturbation, precision = "float32") {
+    begin(perturbation, precision = "float32", options = {}) {
       checkPrecision({ name, precisions }, precision);
+      checkOptions(options, perturbation);
       return new TensorflowPass(state, perturbation);
     },
     createCache: () => caches.add(createTensorflowCache(tf, name)),
+    copyCache: (cache, rows) => caches.add(copyTensorflowCache(tf, caches.find(cache), rows)),
     freeCache,
     dispose() {
       weights.all().forEach(freeWeight);

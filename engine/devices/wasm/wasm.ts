@@ -14,6 +14,7 @@ import {
   checkGroups,
   checkIds,
   checkLinear,
+  checkOptions,
   checkPrecision,
   checkRotary,
   checkSameShape,
@@ -36,7 +37,7 @@ import type {
 import { sidesOf } from "../device.ts";
 import { joined } from "../plain-kernels.ts";
 import type { StoredWeight } from "../host-memory.ts";
-import { createStoredCache, replayPiece, storeWeight, storedBytes, valuesOf } from "../host-memory.ts";
+import { copyStoredCache, createStoredCache, replayPiece, storeWeight, storedBytes, valuesOf } from "../host-memory.ts";
 import type { Block, BlockOperation, Cells, Recorded, WholeOperation } from "../recorded.ts";
 import { Recording } from "../recording.ts";
 import type { WasmHeap } from "./heap.ts";
@@ -46,21 +47,16 @@ import {
   activateInto,
   addInto,
   attendInto,
-  capInPlace,
   multiplyInto,
   normInto,
   perturbInto,
-  perturbTransposed,
   rmsNormInto,
   rotateInto,
   scaleInto,
   sliceInto,
 } from "./kernels.ts";
-import type { Outputs } from "./weights.ts";
+import { WasmProducts } from "./products.ts";
 import { WasmWeights } from "./weights.ts";
-
-/** Elements of the head used at a time, so that the scores of the whole vocabulary are never in memory at once. */
-const headChunkElements = 2 ** 20;
 
 const name = "tfjs";
 const precisions: readonly Precision[] = ["float32"];
@@ -88,16 +84,19 @@ export async function createWasmDevice(sizes = defaultSizes): Promise<WasmDevice
     name,
     description: `TensorFlow.js ${version}, wasm backend`,
     precisions,
+    rowsApart: false,
     createWeight: (spec, bytes) => shared.weights.add(storeWeight(name, spec, bytes)),
     freeWeight: (weight) => shared.freeWeight(weight),
     readWeight: (weight) => Promise.resolve(storedBytes(shared.weights.find(weight))),
     update: (weights, entries, noise) => shared.update(weights, entries, noise),
     replay: replayPiece,
-    begin(perturbation, precision = "float32") {
+    begin(perturbation, precision = "float32", options = {}) {
       checkPrecision({ name, precisions }, precision);
+      checkOptions(options, perturbation);
       return new WasmPass(shared, perturbation, sizes);
     },
     createCache: () => shared.caches.add(createStoredCache(name)),
+    copyCache: (cache, rows) => shared.caches.add(copyStoredCache(shared.caches.find(cache), rows)),
     freeCache: (cache) => shared.caches.free(cache),
     dispose: () => shared.dispose(),
     tensors: () => heap.tensors(),
@@ -111,12 +110,14 @@ class WasmPass implements Pass {
   readonly #shared: WasmWeights;
   readonly #heap: WasmHeap;
   readonly #perturbation: Perturbation | null;
+  readonly #products: WasmProducts;
   readonly #recording: Recording<TensorInfo>;
 
   constructor(shared: WasmWeights, perturbation: Perturbation | null, sizes: WasmSizes) {
     this.#shared = shared;
     this.#heap = shared.heap;
     this.#perturbation = perturbation;
+    this.#products = new WasmProducts(shared, perturbation);
     this.#recording = new Recording<TensorInfo>({ free: (tensor) => shared.heap.free(tensor), ...sizes });
   }
 
@@ -198,8 +199,8 @@ class WasmPass implements Pass {
 
   layerNorm(x: Activation, weight: Weight | null, bias: Weight | null, epsilon: number): Activation {
     return this.#make([x], x.columns, () => {
-      const scales = weight && this.#vectors(weight);
-      const shifts = bias && this.#vectors(bias);
+      const scales = weight && this.#products.vectors(weight);
+      const shifts = bias && this.#products.vectors(bias);
       const [ones, zeros] = [new Float32Array(x.columns).fill(1), new Float32Array(x.columns)];
       return (out, [from], { side }) =>
         normInto(out, from, x.columns, epsilon, scales?.[side] ?? ones, shifts?.[side] ?? zeros);
@@ -209,7 +210,7 @@ class WasmPass implements Pass {
   rmsNorm(x: Activation, weight: Weight, epsilon: number, offset: number): Activation {
     checkGroups(x, weight);
     return this.#make([x], x.columns, () => {
-      const scales = this.#vectors(weight);
+      const scales = this.#products.vectors(weight);
       return (out, [from], { side }) => rmsNormInto(out, from, scales[side] ?? new Float32Array(), epsilon, offset);
     });
   }
@@ -231,7 +232,11 @@ class WasmPass implements Pass {
       kind: "blocks",
       held: 4 * stored.elements.length * this.#sides().length,
       start: () => {
-        const product = this.#product(weight, { layout, first: 0, count: outputs }, bias && this.#vectors(bias));
+        const product = this.#products.product(
+          weight,
+          { layout, first: 0, count: outputs },
+          bias && this.#products.vectors(bias),
+        );
         return { block: ({ side }, [from]) => product.of(from, side), end: () => product.end() };
       },
     });
@@ -262,7 +267,9 @@ class WasmPass implements Pass {
             const to = from + (lengths[sequence] ?? 0) * k.columns;
             const fresh = { k: keys.subarray(from, to), v: values.subarray(from, to) };
             const cache = caches?.[sequence];
-            const seen = cache ? { k: cache.keys.append(fresh.k), v: cache.values.append(fresh.v) } : fresh;
+            const seen = cache
+              ? { k: cache.keys.append(fresh.k, k.columns), v: cache.values.append(fresh.v, k.columns) }
+              : fresh;
             if (!prefix) return seen;
             const [prefixKeys, prefixValues] = before.map((cells) => this.#joined(cells[side] ?? []));
             invariant(prefixKeys && prefixValues, "a prefix has keys and values");
@@ -310,7 +317,7 @@ class WasmPass implements Pass {
       const entropies = blocks.map((side) =>
         side.map(({ block, first }) => new CrossEntropy(targets.subarray(first, first + rowsOf(block)))),
       );
-      this.#forHeadChunks(cells, head, options, (scores, side, block, first, count) =>
+      this.#products.forHeadChunks(cells, head, options, (scores, side, block, first, count) =>
         entropies[side]?.[block]?.add(scores, first, count),
       );
       return entropies.flatMap((side) => side.flatMap((entropy) => [...entropy.losses()]));
@@ -322,7 +329,7 @@ class WasmPass implements Pass {
     const [vocab = 0] = head.shape;
     const logits = this.#recording.run(own(x), (cells) => {
       const all = new Float32Array(cells.length * x.rows * vocab);
-      this.#forHeadChunks(cells, head, options, (scores, side, block, first, count) => {
+      this.#products.forHeadChunks(cells, head, options, (scores, side, block, first, count) => {
         const start = side * x.rows + firstRow(cells[side] ?? [], block);
         for (let row = 0; row < scores.length / count; row++) {
           all.set(scores.subarray(row * count, (row + 1) * count), (start + row) * vocab + first);
@@ -335,93 +342,6 @@ class WasmPass implements Pass {
 
   end(): void {
     this.#recording.end();
-  }
-
-  /** Calls `use` for each block with the scores [rows, count] of rows first, ..., first + count - 1 of the head. */
-  #forHeadChunks(
-    cells: Cells<TensorInfo>,
-    head: Weight,
-    { bias, softcap }: HeadOptions,
-    use: (scores: Float32Array, side: number, block: number, first: number, count: number) => void,
-  ): void {
-    const [vocab = 0, inputs = 0] = head.shape;
-    const shifts = bias && this.#vectors(bias);
-    const chunk = Math.max(1, Math.floor(headChunkElements / inputs));
-    for (let first = 0; first < vocab; first += chunk) {
-      const count = Math.min(chunk, vocab - first);
-      const some = shifts?.map((shift) => shift.subarray(first, first + count)) ?? null;
-      const product = this.#product(head, { layout: "out-in", first, count }, some);
-      try {
-        cells.forEach((side, index) =>
-          side.forEach((block, at) => {
-            const made = product.of(block, index);
-            const scores = this.#heap.view(made);
-            if (softcap !== undefined) capInPlace(scores, softcap);
-            use(scores, index, at, first, count);
-            this.#heap.free(made);
-          }),
-        );
-      } finally {
-        product.end();
-      }
-    }
-  }
-
-  /** Multiplies rows by some outputs of a weight, plus a shift, on each side. */
-  #product(handle: Weight, outputs: Outputs, shifts: readonly Float32Array[] | null) {
-    const [rows = 0, columns = 0] = handle.shape;
-    const inputs = outputs.layout === "out-in" ? columns : rows;
-    const copies = shifts?.map((shift) => this.#heap.copy(shift)) ?? [];
-    const matrices = this.#matrices(this.#shared.weights.find(handle), inputs, outputs);
-    return {
-      of: (x: TensorInfo | undefined, side: number): TensorInfo => {
-        const matrix = matrices.tensors[side] ?? matrices.tensors[0];
-        invariant(x && matrix, "every side has a matrix");
-        return this.#heap.multiply(x, matrix, copies[side] ?? null);
-      },
-      end: () => {
-        for (const tensor of copies) this.#heap.free(tensor);
-        if (matrices.owned) for (const tensor of matrices.tensors) this.#heap.free(tensor);
-      },
-    };
-  }
-
-  /** The matrices of the sides: one for both, or one each. */
-  #matrices(weight: StoredWeight, inputs: number, outputs: Outputs): { tensors: TensorInfo[]; owned: boolean } {
-    if (!this.#perturbation || !weight.trainable) {
-      const { tensor, owned } = this.#shared.matrix(weight, inputs, outputs);
-      return { tensors: [tensor], owned };
-    }
-    const { layout, first, count } = outputs;
-    const { size } = this.#perturbation;
-    const w = valuesOf(weight.elements.subarray(first * inputs, (first + count) * inputs));
-    const n = this.#shared.noise.of(weight, this.#perturbation, first * inputs, w.length);
-    const tensors = [this.#heap.allocate(inputs, count), this.#heap.allocate(inputs, count)] as const;
-    const [plus, minus] = [this.#heap.view(tensors[0]), this.#heap.view(tensors[1])];
-    if (layout === "out-in") {
-      perturbTransposed(w, n, size, plus, minus, count, inputs);
-    } else {
-      perturbInto(plus, 0, w, n, size);
-      perturbInto(minus, 0, w, n, -size);
-    }
-    if (sidesOf(this.#perturbation) === 2) return { tensors: [...tensors], owned: true };
-    this.#heap.free(tensors[1]);
-    return { tensors: [tensors[0]], owned: true };
-  }
-
-  /** A vector weight (of a bias or a norm) on each side. */
-  #vectors(handle: Weight): Float32Array[] {
-    const weight = this.#shared.weights.find(handle);
-    const values = valuesOf(weight.elements);
-    const sides = sidesOf(this.#perturbation);
-    if (!this.#perturbation || !weight.trainable) return Array.from({ length: sides }, () => values);
-    const n = this.#shared.noise.of(weight, this.#perturbation, 0, values.length);
-    const { size } = this.#perturbation;
-    return [size, -size].slice(0, sides).map((signed) => {
-      const side = new Float32Array(values.length);
-      perturbInto(side, 0, values, n, signed);
-      return side;
-    });
   }
 
   #sides(): readonly number[] {

@@ -7,7 +7,7 @@
 // generation, would leave most lanes empty, so its products use lanes for the columns of the head, which is twice as fast.
 //
 // Keys are processed in blocks at fixed positions, and lanes do not mix: the result of a query has the same bits whichever
-// queries share its task; as a single query, it may differ by a rounding.
+// queries share its task; alone, it may differ by a rounding.
 #pragma once
 #include <cfloat>
 #include <type_traits>
@@ -327,7 +327,7 @@ inline void softmaxVector(const AttentionTask& task, const Strip& strip, size_t 
 inline void attendStrip(const AttentionTask& task, const Strip& strip, size_t block) {
   const Seen seen[] = {seenInBlock(task, strip, 0, block), seenInBlock(task, strip, 1, block)};
   const KeyRange first = seen[0].any, second = seen[1].any;
-  if (task.queries == 1) {
+  if (task.alone) {
     scoreKeysAlone(task, strip, block, first);
     softmaxVector(task, strip, 0, block, seen[0]);
     return addValuesAlone(task, strip, block, first);

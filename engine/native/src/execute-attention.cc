@@ -1,6 +1,7 @@
 // Attention. A task is some queries of one head of one sequence, on one side.
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "execute-common.h"
 
@@ -28,14 +29,36 @@ void append(Cache& cache, const Rows& keys, const Rows& values, size_t from, siz
   cache.rows += rows;
 }
 
+void copyRows(const Cache& from, Cache& to, size_t rows) {
+  require(rows <= from.rows, "a cache has the rows that are copied");
+  if (rows == 0) return;
+  grow(to, rows, from.columns);
+  std::memcpy(to.keys.data(), from.keys.data(), rows * from.stride * 4);
+  std::memcpy(to.values.data(), from.values.data(), rows * from.stride * 4);
+  to.rows = rows;
+}
+
 }  // namespace
+
+void Executor::copyCache(const Cache& from, Cache& to, size_t rows) {
+  try {
+    if (!from.failure.empty()) invalid(from.failure);
+    copyRows(from, to, rows);
+  } catch (const std::bad_alloc&) {
+    to.failure = "not enough memory";
+  } catch (const Invalid& error) {
+    to.failure = error.what();
+  }
+}
 
 void Executor::attention(Pass& pass, const Node& node) {
   Timer timer(timings_.attention);
   const Rows q = rowsOf(pass, node.in[0]), k = rowsOf(pass, node.in[1]), v = rowsOf(pass, node.in[2]), out = rowsOf(pass, node.out);
   const bool prefixed = node.in.size() > 3;
   const Rows prefixK = prefixed ? rowsOf(pass, node.in[3]) : Rows{}, prefixV = prefixed ? rowsOf(pass, node.in[4]) : Rows{};
-  const size_t columns = node.keyValueHeads * node.headSize, each = kernels_.attentionQueries();
+  const size_t columns = node.keyValueHeads * node.headSize;
+  const Products products = pass.mode.products;
+  const size_t each = products == Products::rows ? 1 : kernels_.attentionQueries();
   std::vector<AttentionTask> tasks;
   size_t start = 0;
   for (size_t s = 0; s < node.list->size(); s++) {
@@ -62,6 +85,7 @@ void Executor::attention(Pass& pass, const Node& node) {
           AttentionTask task = whole;
           task.side = int(side);
           task.queryRow = start + at, task.queries = std::min(each, length - at), task.past = past + at;
+          task.alone = task.queries == 1 && products != Products::panels;
           task.queryColumn = head * node.headSize;
           task.keyColumn = head / (node.heads / node.keyValueHeads) * node.headSize;
           task.prefixColumn = task.keyColumn + node.firstHead * node.headSize;

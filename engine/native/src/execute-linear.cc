@@ -116,7 +116,7 @@ void Executor::linears(Pass& pass, const Step& step) {
   for (size_t i = 0; i < step.nodes.size(); i++) {
     const Node& node = pass.program.nodes[size_t(step.nodes[i])];
     if (i == 0) x = input(pass, step, node);
-    items.push_back({taskOf(pass, node, x, rowsOf(pass, node.out)), node.weight.get(), isFew(pass.sides, pass.perturbation != nullptr, x.rows) && !x.bf16});
+    items.push_back({taskOf(pass, node, x, rowsOf(pass, node.out)), node.weight.get(), isFew(pass.mode, x.rows) && !x.bf16});
   }
   runItems(pass, items);
   for (Item& each : items) each.weight->pending.clear();
@@ -219,7 +219,7 @@ void Executor::losses(Pass& pass, const Step& step) {
   const size_t vocab = whole.last, rows = x.rows, all = rows * pass.sides;
   const size_t panels = ceilDivide(vocab, kernels_.panel);
   const size_t groups = std::min(headGroups, panels), group = ceilDivide(panels, groups) * kernels_.panel;
-  const size_t fitting = std::max(fewestPanels, logitBytesATask / (all * 4 * kernels_.panel)) * kernels_.panel;
+  const size_t fitting = std::max(fewestPanels, logitBytesATask / (chunkedRows(pass.mode, all) * 4 * kernels_.panel)) * kernels_.panel;
   const size_t most = kernels_.linearOutputs(whole);
   const size_t outputs = std::min(group, x.bf16 ? most : std::min(most, fitting));
   const size_t stride = strideOf(outputs, false);
@@ -268,7 +268,7 @@ void Executor::logits(Pass& pass, const Step& step) {
   const size_t vocab = pass.program.resultColumns, stride = strideOf(vocab, false);
   const size_t all = x.rows * pass.sides;
   const Pages pages = Pages::anonymous(all * stride * 4 + 256);
-  std::vector<Item> items{{taskOf(pass, node, x, {pages.data(), stride, x.rows, x.rows * stride, false}), node.weight.get(), isFew(pass.sides, pass.perturbation != nullptr, x.rows) && !x.bf16}};
+  std::vector<Item> items{{taskOf(pass, node, x, {pages.data(), stride, x.rows, x.rows * stride, false}), node.weight.get(), isFew(pass.mode, x.rows) && !x.bf16}};
   runItems(pass, items);
   node.weight->pending.clear();
   const double softcap = node.numbers[0];

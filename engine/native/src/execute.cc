@@ -45,6 +45,12 @@ void Executor::requireWhole() const {
   require(!halfway_, "an earlier pass failed halfway, so the weights are no longer valid: load the model again");
 }
 
+void Executor::requireCaches(const Program& program) {
+  for (const Node& node : program.nodes)
+    for (const CacheRef& cache : node.caches)
+      if (!cache->failure.empty()) invalid("a cache could not be copied: " + cache->failure);
+}
+
 void Executor::settle(Weight& weight, size_t most) {
   if (weight.pending.size() > most) flush(weight);
 }
@@ -66,9 +72,11 @@ void* Executor::scratch(size_t thread, size_t bytes) {
 // ------------------------------------------------------------------ a pass
 Result Executor::run(Program& program, const Recording& recording) {
   requireWhole();
+  requireCaches(program);
   const size_t sides = recording.perturbed ? size_t(recording.perturbation.sides) : 1;
   const bool bf16 = recording.multiplyBf16 && kernels_.multipliesBf16;
-  Pass pass{program, recording, makePlan(program, sides, recording.perturbed, bf16), sides, bf16, recording.perturbed ? &recording.perturbation : nullptr, {}, {}};
+  const Mode mode{sides, recording.perturbed, bf16, recording.products};
+  Pass pass{program, recording, makePlan(program, mode), mode, sides, bf16, recording.perturbed ? &recording.perturbation : nullptr, {}, {}};
   if (arena_.size() < pass.plan.bytes) {
     arena_ = Pages();
     arena_ = Pages::anonymous(pass.plan.bytes);

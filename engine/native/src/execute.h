@@ -26,6 +26,8 @@ class Executor {
   Result run(Program&, const Recording&);
   // Applies the pending updates of a weight, before it is read.
   void settleAll(Weight&);
+  // Makes `to`, which is empty, a cache of the first rows of another. A failure is told by the next pass over it.
+  static void copyCache(const Cache& from, Cache& to, size_t rows);
   // Applies entries to elements first, first + 1, ... of a tensor that is not a weight of the device.
   void replay(void* elements, Dtype, size_t count, Position, Noise, const std::vector<Entry>&);
 
@@ -40,6 +42,7 @@ class Executor {
     Program& program;
     const Recording& recording;
     Plan plan;
+    Mode mode;
     size_t sides;
     bool bf16;
     const Perturbation* perturbation;
@@ -70,6 +73,7 @@ class Executor {
   const float* vectorOf(Pass&, const Weight*, int side);
   void prepareVectors(Pass&);
   void requireWhole() const;
+  static void requireCaches(const Program&);
   void flush(Weight&);
   void settle(Weight&, size_t most);
   void* scratch(size_t thread, size_t bytes);

@@ -95,6 +95,7 @@ struct AttentionTask {
   size_t queryRow;    // first row of the sequence's queries, in q and out
   size_t keyRow;      // first row of its keys, in k and v
   size_t queries;     // rows of the task's queries
+  bool alone;         // there is one, multiplied by kernels of its own, which round otherwise
   size_t keys;        // all keys
   size_t past;        // position of the first query among the keys (keys - queries of the sequence, plus the task's start)
   Rows prefixK, prefixV;  // keys and values before those of every sequence

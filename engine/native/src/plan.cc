@@ -13,8 +13,7 @@ constexpr size_t headBytes = size_t(16) << 20, headGroups = 4;
 
 class Planner {
  public:
-  Planner(Program& program, size_t sides, bool perturbed, bool bf16)
-      : program_(program), sides_(sides), perturbed_(perturbed), bf16_(bf16) {}
+  Planner(Program& program, const Mode& mode) : program_(program), mode_(mode), sides_(mode.sides), bf16_(mode.bf16) {}
 
   Plan make() {
     countUses();
@@ -165,7 +164,7 @@ class Planner {
   // The sums of the last layer must not overwrite the input that the first layer reads for later chunks.
   bool apart(int up, int down) { return node(down).residual < 0 || root(node(down).residual) != root(node(up).in[0]); }
 
-  bool few(int at) const { return isFew(sides_, perturbed_, value(program_.nodes[size_t(at)].out).rows); }
+  bool few(int at) const { return isFew(mode_, value(program_.nodes[size_t(at)].out).rows); }
 
   static bool joins(const Node& product, int a, int b) {
     return (product.in[0] == a && product.in[1] == b) || (product.in[0] == b && product.in[1] == a);
@@ -182,7 +181,7 @@ class Planner {
   Step feedForward(const std::vector<int>& nodes) {
     Step step{Step::feedForward, nodes, 0, {}, false, 0};
     const Value& hidden = value(node(nodes[0]).out);
-    const size_t bytes = sides_ * hidden.rows * (bf16_ ? 2 : 4) * (nodes.size() == 3 ? 3 : 1);
+    const size_t bytes = sides_ * chunkedRows(mode_, hidden.rows) * (bf16_ ? 2 : 4) * (nodes.size() == 3 ? 3 : 1);
     // Whole panels of every instruction set, in chunks of equal size.
     const size_t chunks = std::max<size_t>(1, (hidden.columns * bytes + hiddenBytes - 1) / hiddenBytes);
     step.chunk = std::min(hidden.columns, ((hidden.columns + chunks - 1) / chunks + 127) / 128 * 128);
@@ -209,7 +208,7 @@ class Planner {
   bool multiplies(const Use& use) const {
     const Node& node = program_.nodes[size_t(use.node)];
     const bool product = node.op == Op::linear || node.op == Op::losses || node.op == Op::logits;
-    if (!product || node.residual == use.value || isFew(sides_, perturbed_, value(use.value).rows)) return false;
+    if (!product || node.residual == use.value || isFew(mode_, value(use.value).rows)) return false;
     // Kernels read inputs in groups of 32, where the neighbours of a slice are not zero.
     return whole(use.value) || value(use.value).columns % 32 == 0;
   }
@@ -246,7 +245,7 @@ class Planner {
     }
     const bool product = step.kind != Step::single || first.op == Op::losses || first.op == Op::logits;
     const Value& input = value(first.in.empty() ? 0 : first.in[0]);
-    if (bf16_ && product && !isFew(sides_, perturbed_, input.rows) && !plan_.buffers[size_t(input.root)].bf16) {
+    if (bf16_ && product && !isFew(mode_, input.rows) && !plan_.buffers[size_t(input.root)].bf16) {
       step.converts = true;
       step.converted = borrow(bytesOf(sides_, input.rows, input.columns, true));
     }
@@ -351,8 +350,8 @@ class Planner {
   };
 
   Program& program_;
+  const Mode mode_;
   const size_t sides_;
-  const bool perturbed_;
   const bool bf16_;
   Plan plan_;
   std::vector<std::vector<Use>> uses_;  // of roots, including uses of their slices
@@ -365,8 +364,6 @@ class Planner {
 
 }  // namespace
 
-Plan makePlan(Program& program, size_t sides, bool perturbed, bool multiplyBf16) {
-  return Planner(program, sides, perturbed, multiplyBf16).make();
-}
+Plan makePlan(Program& program, const Mode& mode) { return Planner(program, mode).make(); }
 
 }  // namespace steplog

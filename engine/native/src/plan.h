@@ -33,8 +33,17 @@ struct Plan {
   size_t bytes = 0;
 };
 
-// Linear layers with at most this many rows on one side are multiplied without packing.
+// What a plan depends on, beside the program.
+struct Mode {
+  size_t sides = 1;
+  bool perturbed = false, bf16 = false;
+  Products products = Products::byNumber;
+};
+
+// Linear layers with at most this many rows on one side are multiplied without packing, if that goes by their number.
 constexpr size_t fewRows = 3;
+// Layers are cut as for this many rows where bits must not depend on the number: tiles of AMX start a new sum with every chunk.
+constexpr size_t rowsOfChunks = 128;
 
 // Padding columns let kernels read and write whole vectors, and spread rows over the sets of the cache.
 inline size_t strideOf(size_t columns, bool bf16) { return (columns + 31) / 32 * 32 + (bf16 ? 32 : 16); }
@@ -42,10 +51,14 @@ inline size_t bytesOf(size_t sides, size_t rows, size_t columns, bool bf16) {
   return sides * rows * strideOf(columns, bf16) * (bf16 ? 2 : 4) + 256;
 }
 
-// Whether there are few enough rows to multiply without packing, which does not support noise.
-inline bool isFew(size_t sides, bool perturbed, size_t rows) { return sides == 1 && !perturbed && rows <= fewRows; }
+// Whether rows are multiplied without packing, which does not support noise.
+inline bool isFew(const Mode& mode, size_t rows) {
+  if (mode.products != Products::byNumber) return mode.products == Products::rows;
+  return mode.sides == 1 && !mode.perturbed && rows <= fewRows;
+}
+inline size_t chunkedRows(const Mode& mode, size_t rows) { return mode.products == Products::byNumber ? rows : rowsOfChunks; }
 
 // Fuses operations of the program, changing its nodes, and lays out memory.
-Plan makePlan(Program&, size_t sides, bool perturbed, bool multiplyBf16);
+Plan makePlan(Program&, const Mode&);
 
 }  // namespace steplog

@@ -15,6 +15,7 @@ class Decoder {
   Program decode() {
     require(!recording_.code.empty(), "a pass has at least one operation");
     if (recording_.perturbed) {
+      require(recording_.products == Products::byNumber, "products are chosen for unperturbed passes");
       require(std::isfinite(recording_.perturbation.size), "the perturbation is finite");
       require(recording_.perturbation.sides == 1 || recording_.perturbation.sides == 2, "a perturbed pass has one or two sides");
     }

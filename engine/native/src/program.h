@@ -55,6 +55,11 @@ struct Node {
   int residual = -1;  // a linear layer adds its output to this value, in its memory
 };
 
+// How the rows of a pass are multiplied: by dot products of stored weights if there are few, by packed panels if there are many;
+// or in one of these ways whatever their number, so that no row's bits depend on it. The numbers are those in
+// engine/devices/native.ts.
+enum class Products : int { byNumber = 0, panels, rows, count };
+
 // A recorded pass, not checked yet.
 struct Recording {
   std::vector<int32_t> code;
@@ -64,6 +69,7 @@ struct Recording {
   bool perturbed = false;
   Perturbation perturbation{};
   bool multiplyBf16 = false;
+  Products products = Products::byNumber;
 };
 
 struct Program {

@@ -44,6 +44,8 @@ struct Weight {
 struct Cache {
   size_t rows = 0, columns = 0, stride = 0, capacity = 0;
   Pages keys, values;
+  // Why it has not the rows that it was to be a copy of.
+  std::string failure;
 };
 
 }  // namespace steplog
