@@ -2,9 +2,9 @@
 import { SteplogError } from "../../schema/errors.ts";
 import { counted } from "../../schema/units.ts";
 import type { Model } from "../model/model.ts";
-
-/** Picks the next token by its logits, [vocab]. `sampler` (sampling.ts) makes one that samples. */
-export type Choose = (logits: Float32Array) => number;
+import type { Choose } from "./sampling.ts";
+import type { Written } from "./writer.ts";
+import { Writer } from "./writer.ts";
 
 /**
  * Up to `maxTokens` tokens after `prompt`, by default the likeliest each time. Stops after an end-of-sequence token of the
@@ -16,11 +16,38 @@ export async function generate(
   model: Model,
   prompt: readonly number[],
   maxTokens: number,
-  choose: Choose = likeliest,
+  choose?: Choose,
 ): Promise<number[]> {
+  const { endOfSequence } = model.folder;
+  const writer = new Writer({ maxTokens, endOfSequence, ...(choose && { choose }) });
+  await write(model, prompt, writer);
+  return [...writer.tokens];
+}
+
+/** Continues `prompt` until the text ends; `hear` is told each token. @throws as `generate` does */
+export async function write(
+  model: Model,
+  prompt: readonly number[],
+  writer: Writer,
+  hear: (written: Written) => void = () => {},
+): Promise<void> {
+  checkPrompt(model, prompt, writer.maxTokens);
+  const continuation = model.continuation();
+  try {
+    let fresh = Int32Array.from(prompt);
+    while (writer.finish === null) {
+      const written = await writer.take(await continuation.next(fresh));
+      hear(written);
+      fresh = Int32Array.of(written.token);
+    }
+  } finally {
+    continuation.end();
+  }
+}
+
+function checkPrompt(model: Model, prompt: readonly number[], maxTokens: number): void {
   const { family, kind, vocabulary } = model.folder.architecture;
   const { contextLength } = model;
-  const { endOfSequence } = model.folder;
   if (kind !== "causal") {
     throw new SteplogError("MODEL_UNSUPPORTED", `${family} is a masked language model, which cannot continue text.`);
   }
@@ -36,23 +63,4 @@ export async function generate(
       `${seen} do not fit the model's context of ${counted(contextLength, "token")}.`,
     );
   }
-  const tokens: number[] = [];
-  const continuation = model.continuation();
-  try {
-    let fresh = Int32Array.from(prompt);
-    while (tokens.length < maxTokens) {
-      const next = choose(await continuation.next(fresh));
-      tokens.push(next);
-      if (endOfSequence.includes(next)) break;
-      fresh = Int32Array.of(next);
-    }
-  } finally {
-    continuation.end();
-  }
-  return tokens;
-}
-
-/** The token with the highest logit; the first of several. */
-export function likeliest(logits: Float32Array): number {
-  return logits.reduce((best, logit, index) => (logit > (logits[best] ?? -Infinity) ? index : best), 0);
 }

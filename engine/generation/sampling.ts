@@ -1,40 +1,55 @@
 /**
- * Sampling the next token: temperature, then top-k, then top-p, the nucleus of Holtzman et al., "The Curious Case of Neural
- * Text Degeneration", ICLR 2020. Token t of a continuation uses block t of the seed's Philox stream, so equal logits and
- * seeds give equal text.
+ * Sampling the next token: penalties, then temperature, then top-k, then top-p, the nucleus of Holtzman et al., "The Curious
+ * Case of Neural Text Degeneration", ICLR 2020, then min-p (Nguyen et al., "Turning Up the Heat", 2024). Token t of choice c
+ * uses block t of the Philox stream of (seed, c), so equal logits and seeds give equal text, and a text that was interrupted
+ * goes on as it would have.
  */
-import type { Choose } from "./generate.ts";
-import { likeliest } from "./generate.ts";
 import { Philox, streams } from "../numbers/noise.ts";
+import type { LogitChanges } from "./penalties.ts";
+import { logitChanger } from "./penalties.ts";
+import { kthHighest, likeliest, tokensFrom } from "./top-tokens.ts";
 
-export interface Sampling {
+/** Picks the next token by its logits, [vocab]. */
+export type Choose = (logits: Float32Array) => number;
+
+export interface Sampling extends LogitChanges {
   /** Logits are divided by it; 0 picks the likeliest token. */
   readonly temperature: number;
   /** Samples from this many of the likeliest tokens; of equal ones, those with the lowest id. All if left out. */
   readonly topK?: number;
   /** Samples from the smallest set of likeliest tokens with this total probability: above 0, up to 1. */
   readonly topP?: number;
+  /** Leaves out tokens that are less likely than this share of the likeliest: from 0 to 1. */
+  readonly minP?: number;
   readonly seed: number;
 }
 
-/** Picks the tokens of one continuation. */
-export function sampler(sampling: Sampling): Choose {
-  if (sampling.temperature === 0) return likeliest;
-  const random = uniform(sampling.seed);
+/** Which text is sampled. */
+export interface SampledText {
+  /** Of several texts after the same prompt; 0 is the first. */
+  readonly choice?: number;
+  /** Tokens before the text. */
+  readonly prompt?: Iterable<number>;
+  /** Tokens of the text that there are already; the next token is the one after them. */
+  readonly written?: readonly number[];
+}
+
+/** Picks the tokens of one text. */
+export function sampler(sampling: Sampling, { choice = 0, prompt = [], written = [] }: SampledText = {}): Choose {
+  const random = uniform(sampling.seed, choice, written.length);
+  const changer = logitChanger(sampling, prompt, written);
   return (logits) => {
-    const at = random();
-    const tokens = candidates(logits, sampling);
-    // With infinite or NaN logits there is no distribution to sample from.
-    const total = sum(tokens);
-    return total > 0 && total < Infinity ? drawn(tokens, at * total) : likeliest(logits);
+    const token = draw(changer.apply(logits), sampling, random());
+    changer.count(token);
+    return token;
   };
 }
 
 /** Uniform in [0, 1), with the 53 bits of a double. */
-function uniform(seed: number): () => number {
-  const philox = new Philox(BigInt(seed), 0, streams.sampling);
+function uniform(seed: number, choice: number, start: number): () => number {
+  const philox = new Philox(BigInt(seed), choice, streams.sampling);
   const words = new Uint32Array(2 * 2);
-  let block = 0;
+  let block = start;
   return () => {
     philox.blocks(block++, 1, words);
     const [high = 0, low = 0] = words;
@@ -42,57 +57,81 @@ function uniform(seed: number): () => number {
   };
 }
 
-interface Candidate {
-  readonly token: number;
-  /** Its probability, up to a common factor. */
-  readonly weight: number;
+function draw(logits: Float32Array, sampling: Sampling, at: number): number {
+  const highest = logits.reduce((most, logit) => Math.max(most, logit), -Infinity);
+  // With infinite or NaN logits there is no distribution to sample from.
+  if (sampling.temperature === 0 || !Number.isFinite(highest)) return likeliest(logits);
+  const { tokens, weights } = candidates(logits, highest, sampling);
+  const index = drawn(weights, at * sum(weights));
+  return tokens ? (tokens[index] ?? 0) : index;
 }
 
-function candidates(logits: Float32Array, { temperature, topK = logits.length, topP = 1 }: Sampling): Candidate[] {
-  const highest = logits.reduce((best, logit) => Math.max(best, logit), -Infinity);
-  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - highest) / temperature));
-  if (topK >= logits.length && topP >= 1) return Array.from(weights, (weight, token) => ({ token, weight }));
-  const floor = lowestWanted(weights, topK, topP);
-  const found: Candidate[] = [];
-  for (const [token, weight] of weights.entries()) if (weight >= floor) found.push({ token, weight });
-  // The sort is stable: equal tokens stay in order of id.
-  const sorted = found.toSorted((a, b) => b.weight - a.weight).slice(0, topK);
-  return nucleus(sorted, topP * (topK < weights.length ? sum(sorted) : weights.reduce(add)));
+interface Candidates {
+  /** Null for the whole vocabulary in order of id. */
+  readonly tokens: readonly number[] | null;
+  /** Their probabilities, up to a common factor: the likeliest has 1. */
+  readonly weights: Float64Array;
 }
 
-/**
- * Tokens with lower weights are never picked, so most of a vocabulary need not be sorted: they are not among the k likeliest,
- * or, without top-k, all of them together weigh less than the nucleus leaves out.
- */
-function lowestWanted(weights: Float64Array, topK: number, topP: number): number {
-  if (topK < weights.length) return weights.toSorted()[weights.length - topK] ?? 0;
-  return (weights.reduce(add) * (1 - topP)) / (2 * weights.length);
+function candidates(logits: Float32Array, highest: number, sampling: Sampling): Candidates {
+  const { temperature, topK = logits.length, topP = 1, minP = 0 } = sampling;
+  const weigh = (token: number) => Math.exp(((logits[token] ?? -Infinity) - highest) / temperature);
+  if (topK < logits.length) {
+    const pool = tokensFrom(logits, lowestOfTop(logits, topK, highest, temperature));
+    const sorted = byWeight(pool, weigh, topK);
+    return nucleus(sorted, topP * sum(sorted.weights), minP);
+  }
+  const all = new Float64Array(logits.length);
+  for (let token = 0; token < all.length; token++) all[token] = weigh(token);
+  if (topP >= 1) return { tokens: null, weights: minP > 0 ? all.map((weight) => (weight >= minP ? weight : 0)) : all };
+  const total = sum(all);
+  // Tokens that together weigh less than the nucleus leaves out need not be sorted.
+  const floor = (total * (1 - topP)) / (2 * all.length);
+  const pool: number[] = [];
+  for (let token = 0; token < all.length; token++) if ((all[token] ?? 0) >= floor) pool.push(token);
+  return nucleus(byWeight(pool, weigh, pool.length), topP * total, minP);
 }
 
-/** The first of `sorted` that together weigh `enough`; all of them if rounding keeps their sum below it. */
-function nucleus(sorted: Candidate[], enough: number): Candidate[] {
+/** Slightly below the logit of the k-th likeliest token, since logits that hardly differ weigh the same and go by id. */
+function lowestOfTop(logits: Float32Array, topK: number, highest: number, temperature: number): number {
+  const lowest = kthHighest(logits, topK);
+  return lowest - 1e-12 * (temperature + highest - lowest);
+}
+
+/** The `most` heaviest; equal ones stay in order of id, since the sort is stable. */
+function byWeight(pool: readonly number[], weigh: (token: number) => number, most: number) {
+  const sorted = pool
+    .map((token) => ({ token, weight: weigh(token) }))
+    .toSorted((a, b) => b.weight - a.weight)
+    .slice(0, most);
+  return { tokens: sorted.map(({ token }) => token), weights: Float64Array.from(sorted, ({ weight }) => weight) };
+}
+
+/** The first that together weigh `enough`, or all if rounding keeps their sum below it; of these, those that weigh `least`. */
+function nucleus({ tokens, weights }: ReturnType<typeof byWeight>, enough: number, least: number): Candidates {
   let reached = 0;
-  const last = sorted.findIndex(({ weight }) => (reached += weight) >= enough);
-  return last < 0 ? sorted : sorted.slice(0, last + 1);
+  const last = weights.findIndex((weight) => (reached += weight) >= enough);
+  const light = weights.findIndex((weight) => weight < least);
+  const count = Math.min(last < 0 ? weights.length : last + 1, light < 0 ? weights.length : light);
+  return { tokens: tokens.slice(0, count), weights: weights.subarray(0, count) };
 }
 
-/** With the weights laid end to end from 0, the token whose interval contains `at`. */
-function drawn(tokens: readonly Candidate[], at: number): number {
+/** With the weights laid end to end from 0, the index of the one whose interval contains `at`. */
+function drawn(weights: Float64Array, at: number): number {
   let reached = 0;
   let last = 0;
-  for (const { token, weight } of tokens) {
+  for (let index = 0; index < weights.length; index++) {
+    const weight = weights[index] ?? 0;
     if (weight === 0) continue;
     reached += weight;
-    last = token;
+    last = index;
     if (at < reached) break;
   }
   return last;
 }
 
-function sum(tokens: readonly Candidate[]): number {
-  return tokens.reduce((total, { weight }) => total + weight, 0);
-}
-
-function add(a: number, b: number): number {
-  return a + b;
+function sum(weights: Float64Array): number {
+  let total = 0;
+  for (const weight of weights) total += weight;
+  return total;
 }

@@ -8,7 +8,7 @@ import { encodeStartOf, promptCut } from "../../dataset/encode.ts";
 import type { Row } from "../../dataset/jsonl.ts";
 import type { Perturbation } from "../devices/device.ts";
 import { sidesOf } from "../devices/device.ts";
-import { likeliest } from "../generation/generate.ts";
+import { likeliest } from "../generation/top-tokens.ts";
 import type { ForwardModel } from "../model/model.ts";
 import type { ChoiceSettings } from "./choices.ts";
 import type { Objective } from "./objective.ts";

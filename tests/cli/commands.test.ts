@@ -213,10 +213,28 @@ describe("steplog generate", () => {
       "--json",
     ]);
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({
-      tokens: expect.any(Array) as unknown,
-      text: expect.any(String) as unknown,
+    const { tokens, text } = JSON.parse(stdout) as { tokens: number[]; text: string };
+    expect(tokens).toHaveLength(3);
+    const more = ["--model", folder, "--prompt", "!!", "--max-tokens", "3"];
+    expect((await steplogHere(["generate", ...more])).stdout).toBe(`${text}\n`);
+    const stopped = await steplogHere(["generate", ...more, "--stop", text.slice(-1), "--json"]);
+    expect(JSON.parse(stopped.stdout)).toMatchObject({
+      text: text.slice(0, text.indexOf(text.slice(-1))),
+      finishReason: "STOP",
     });
+  });
+
+  test("writes several texts after a prompt, with log-probabilities", async () => {
+    const args = ["generate", "--model", opt, "--input-ids", "1,2", "--max-tokens", "4", "--json", "--logprobs", "2"];
+    const { code, stdout } = await steplogHere([...args, "--n", "2", "--min-p", "0.01", "--repetition-penalty", "1.1"]);
+    expect(code).toBe(0);
+    const texts = JSON.parse(stdout) as { tokens: number[]; logprobs: { token: number; top: unknown[] }[] }[];
+    expect(texts).toHaveLength(2);
+    for (const { tokens, logprobs } of texts) {
+      expect(logprobs.map(({ token }) => token)).toEqual(tokens);
+      expect(logprobs.every(({ top }) => top.length === 2)).toBe(true);
+    }
+    expect(texts[0]?.tokens).not.toEqual(texts[1]?.tokens);
   });
 
   test("refuses a prompt that does not fit the context", async () => {
@@ -267,6 +285,10 @@ describe("a typo", () => {
     [["generate", "--model", "x", "--temperature", "Infinity"], /number from 0/u],
     [["generate", "--model", "x", "--top-k", "0"], /whole number from 1/u],
     [["generate", "--model", "x", "--top-p", "0"], /above 0 and up to 1/u],
+    [["generate", "--model", "x", "--min-p", "2"], /number from 0 to 1/u],
+    [["generate", "--model", "x", "--repetition-penalty", "0"], /number above 0/u],
+    [["generate", "--model", "x", "--input-ids", "1", "--stop", ""], /--stop is empty/u],
+    [["generate", "--model", "x", "--input-ids", "1", "--logprobs", "2"], /Add --json/u],
     [["generate", "--model", "x", "--top-p", "1.1"], /above 0 and up to 1/u],
     [["generate", "--model", "x", "--seed", "-1"], /whole number from 0/u],
     [["score", "--model", "x", "--data", "y", "--device", "abacus"], /Allowed choices/u],

@@ -1,7 +1,7 @@
 /** Tokens are drawn with their probabilities, only from the requested set, and reproducibly for a seed. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { likeliest } from "../../engine/generation/generate.ts";
+import { likeliest } from "../../engine/generation/top-tokens.ts";
 import type { Sampling } from "../../engine/generation/sampling.ts";
 import { sampler } from "../../engine/generation/sampling.ts";
 
