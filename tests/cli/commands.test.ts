@@ -237,6 +237,15 @@ describe("steplog generate", () => {
     expect(texts[0]?.tokens).not.toEqual(texts[1]?.tokens);
   });
 
+  test.each([
+    [["--stop", ""], /--stop is empty/u],
+    [["--logprobs", "2"], /Add --json/u],
+    [["--stop", "a"], /no tokenizer.json. Leave --stop out/u],
+  ])("refuses %j", async (options, words) => {
+    const { code, stderr } = await steplogHere(["generate", "--model", opt, "--input-ids", "1,2", ...options]);
+    expect([code, stderr]).toEqual([3, expect.stringMatching(words)]);
+  });
+
   test("refuses a prompt that does not fit the context", async () => {
     const { code, stderr } = await steplogHere([
       "generate",
@@ -287,8 +296,6 @@ describe("a typo", () => {
     [["generate", "--model", "x", "--top-p", "0"], /above 0 and up to 1/u],
     [["generate", "--model", "x", "--min-p", "2"], /number from 0 to 1/u],
     [["generate", "--model", "x", "--repetition-penalty", "0"], /number above 0/u],
-    [["generate", "--model", "x", "--input-ids", "1", "--stop", ""], /--stop is empty/u],
-    [["generate", "--model", "x", "--input-ids", "1", "--logprobs", "2"], /Add --json/u],
     [["generate", "--model", "x", "--top-p", "1.1"], /above 0 and up to 1/u],
     [["generate", "--model", "x", "--seed", "-1"], /whole number from 0/u],
     [["score", "--model", "x", "--data", "y", "--device", "abacus"], /Allowed choices/u],
