@@ -157,7 +157,14 @@ describe.each(["bytelevel-gpt2", "bytelevel-qwen2", "spm-llama", "spm-gemma", "s
 
     test("is that of all of them at once, in whole characters", async () => {
       const text = fc.string({ unit: "binary", maxLength: 12 });
-      const words = fc.constantFrom("the soup was\n\n", " 12.5 ", "\u00e9t\u00e9 ", "\u{1f600}\u{1f468}\u200d", "a  b", "\n");
+      const words = fc.constantFrom(
+        "the soup was\n\n",
+        " 12.5 ",
+        "\u00e9t\u00e9 ",
+        "\u{1f600}\u{1f468}\u200d",
+        "a  b",
+        "\n",
+      );
       const tokens = fc.oneof(
         fc.array(fc.nat(700), { maxLength: 40 }),
         fc.array(fc.oneof(text, words), { maxLength: 4 }).map((parts) => tokenizer.encodeStart(parts.join(""))),
