@@ -26,7 +26,7 @@ export function tokensFrom(logits: Float32Array, floor: number): number[] {
 /** The k-th highest of the values, none of which is NaN; 0 < k <= values.length. */
 export function kthHighest(values: Float32Array, k: number): number {
   // A heap of the k highest so far, the lowest of them first. A sorted array is one.
-  const heap = values.slice(0, k).sort();
+  const heap = values.subarray(0, k).toSorted();
   for (let i = k; i < values.length; i++) {
     const value = values[i] ?? -Infinity;
     if (value > (heap[0] ?? -Infinity)) replaceLowest(heap, value);
