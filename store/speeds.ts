@@ -3,7 +3,7 @@
  * to them. Measurements are kept until nobody has made them for long; they are numbers only. The job holds texts of the user:
  * it is deleted when whoever asked goes, and, if that one died, soon after.
  */
-import { and, eq, lt, ne, sql } from "drizzle-orm";
+import { and, eq, lt, notInArray, sql } from "drizzle-orm";
 import { invariant } from "../schema/errors.ts";
 import type { Measurement, RunSpeeds } from "../schema/estimate.ts";
 import { placeOf } from "../schema/estimate.ts";
@@ -13,7 +13,8 @@ import { type Job, jobs, runSpeeds, workers } from "../schema/tables.ts";
 import { type Database, type Transaction } from "./postgres/database.ts";
 import { wakeWorkers } from "./postgres/notify.ts";
 import { fits, isDue, isFree } from "./queue/claimable.ts";
-import { type JobHooks, finishJob } from "./queue/jobs.ts";
+import type { JobHooks } from "./queue/claimers.ts";
+import { finishJob } from "./queue/jobs.ts";
 import { type Lease, lockJob } from "./queue/leases.ts";
 
 /** A measurement by one worker. */
@@ -98,14 +99,15 @@ export async function forgetMeasures(database: Database): Promise<void> {
 export const measureJobs: JobHooks = {
   /** Nobody waits for a second attempt. */
   failed: () => Promise.resolve("done"),
-  wanted: async (database, job) => ((await othersWait(database, job)) ? "CANCEL" : "RUN"),
+  wanted: (database, held) =>
+    Promise.all(held.map(async (job) => ((await othersWait(database, job)) ? "CANCEL" : "RUN"))),
 };
 
-/** Whether the worker that measures could do something that people wait for. */
+/** Whether the worker that measures could do something that people wait for. Requests wait beside it, for seconds at most. */
 async function othersWait(database: Database, { leaseWorker }: Job): Promise<boolean> {
   if (leaseWorker === null) return false;
   const [worker] = await database.select().from(workers).where(eq(workers.name, leaseWorker));
   if (!worker) return false;
-  const waiting = and(ne(jobs.kind, "MEASURE"), isFree, isDue(worker.name), fits(worker.name, worker));
+  const waiting = and(notInArray(jobs.kind, ["MEASURE", "COMPLETE"]), isFree, isDue(worker.name), fits(worker.name, worker));
   return (await database.select({ id: jobs.id }).from(jobs).where(waiting).limit(1)).length > 0;
 }

@@ -33,11 +33,16 @@ import { type RunEnd, endFineTune } from "./runs/go-back.ts";
 import { fineTuneJobs } from "./runs/lifecycle.ts";
 import { type Records, recordsOf } from "./runs/records.ts";
 import { type Weights, materialiseJobs, weightsOf } from "./runs/weights.ts";
+import { type Aliases, aliasesOf } from "./serving/aliases.ts";
+import { type Completions, completionsOf } from "./serving/completions.ts";
+import { forgetCompletions } from "./serving/forget.ts";
+import { completionJobs } from "./serving/lifecycle.ts";
+import { type Answers, answersOf } from "./serving/pieces.ts";
 
 export { whenAvailable } from "./patience.ts";
 export type { ForkPoint, NewFineTune } from "./runs/create.ts";
 export type { Lease } from "./queue/leases.ts";
-export type { ClaimedJob } from "./queue/jobs.ts";
+export type { ClaimedJob, Claimer } from "./queue/claimers.ts";
 export type { LiveWorker, WorkerReport } from "./queue/workers.ts";
 export { lackedBy } from "./queue/waiting.ts";
 export { trainingNeeds } from "./runs/lifecycle.ts";
@@ -47,6 +52,11 @@ export type { NewStepMetric, StepBatch } from "./runs/appends.ts";
 export type { ChartPoint, StoredLog } from "./runs/logs.ts";
 export type { Rows } from "./live/feed.ts";
 export type { SeenModel } from "./models/found-models.ts";
+export type { NewCompletion, Target } from "./serving/create.ts";
+export type { CompletionEnd, CompletionFailure } from "./serving/lifecycle.ts";
+export type { Answered, WrittenChoice } from "./serving/pieces.ts";
+export { unpackTokens } from "./serving/tokens.ts";
+export { leaseNameOf } from "./queue/lease-names.ts";
 export type { Page } from "./pages.ts";
 
 export interface StoreOptions {
@@ -60,7 +70,7 @@ export interface StoreOptions {
 }
 
 /** What a worker calls with its lease is at the top level; what anyone may call is grouped by noun. */
-export interface Store extends Queue, Appends, Records, Weights {
+export interface Store extends Queue, Appends, Answers, Records, Weights {
   /** Brings the tables up to date, under an advisory lock, so that several processes may start at once. */
   migrate(): Promise<void>;
   close(): Promise<void>;
@@ -76,6 +86,8 @@ export interface Store extends Queue, Appends, Records, Weights {
   readonly speeds: Speeds;
   readonly fineTunes: FineTunes;
   readonly checkpoints: Checkpoints;
+  readonly completions: Completions;
+  readonly aliases: Aliases;
   readonly workers: Workers;
   readonly feed: Feed;
 }
@@ -111,15 +123,18 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
     speeds: translated(speedsOf(database)),
     fineTunes: translated(fineTunesOf(database)),
     checkpoints: translated(checkpointsOf(database)),
-    workers: translated(workersOf(database)),
+    completions: translated(completionsOf(database)),
+    aliases: translated(aliasesOf(database)),
+    workers: translated(workersOf(database, () => forgetCompletions(database))),
     feed: feedOf(database, notifications),
     ...queueOf(database, notifications, {
       FINE_TUNE: fineTuneJobs,
       MATERIALISE: materialiseJobs,
       MEASURE: measureJobs,
-      COMPLETE: {},
+      COMPLETE: completionJobs,
     }),
     ...appendsOf(database),
+    ...answersOf(database),
     ...recordsOf(database, log),
     ...weightsOf(database),
   });

@@ -1,5 +1,5 @@
 /**
- * A run while it happens. Rows are the truth: each read takes what comes after the last row given. Notifications only say when
+ * A run, or a completion, while it happens. Rows are the truth: each read takes what comes after the last row given. Notifications only say when
  * to read.
  */
 import { setTimeout as delay } from "node:timers/promises";
@@ -8,6 +8,9 @@ import { SteplogError } from "../../schema/errors.ts";
 import { isFinal } from "../../schema/states.ts";
 import { type Event, type FineTune, type StepMetric, events, fineTunes, stepMetrics } from "../../schema/tables.ts";
 import { type Database, isUuid } from "../postgres/database.ts";
+import type { CompletionPiece } from "../../schema/serving-tables.ts";
+import { hasEnded, notFound as completionNotFound } from "../serving/lifecycle.ts";
+import { piecesAfter } from "../serving/pieces.ts";
 import { asStoreError, isUnavailable } from "../postgres/failures.ts";
 import type { Notifications } from "../postgres/notifications.ts";
 
@@ -28,6 +31,8 @@ export interface Feed {
   status(fineTuneId: string, options?: { signal?: AbortSignal | undefined }): Rows<FineTune>;
   /** Ends when the run has ended and all its events were given. */
   events(fineTuneId: string, options: { after: number; signal?: AbortSignal | undefined }): Rows<Event>;
+  /** After the piece with number `after`. Ends when the completion has ended, however, and all its pieces were given. */
+  pieces(completionId: string, options: { after: number; signal?: AbortSignal | undefined }): Rows<CompletionPiece>;
 }
 
 /** Rows of one read: the most that a slow subscriber holds in memory. */
@@ -36,6 +41,9 @@ const pageRows = 500;
 const retryMs = 1_000;
 
 interface Source<Row> {
+  /** Whether what the rows are about has ended; null if it does not exist. */
+  hasEnded(): Promise<boolean | null>;
+  notFound(): SteplogError;
   /** The next rows after the index, at most a page. */
   read(after: number): Promise<Row[]>;
   indexOf(row: Row): number;
@@ -44,15 +52,16 @@ interface Source<Row> {
 export function feedOf(database: Database, notifications: Notifications): Feed {
   return {
     steps: (id, { afterStep, signal }) =>
-      endable(signal, (over) => rowsAfter(database, notifications, id, stepsOf(database, id), afterStep, over)),
+      endable(signal, (over) => rowsAfter(notifications, id, stepsOf(database, id), afterStep, over)),
     events: (id, { after, signal }) =>
-      endable(signal, (over) => rowsAfter(database, notifications, id, eventsOf(database, id), after, over)),
+      endable(signal, (over) => rowsAfter(notifications, id, eventsOf(database, id), after, over)),
+    pieces: (id, { after, signal }) =>
+      endable(signal, (over) => rowsAfter(notifications, id, piecesOf(database, id), after, over)),
     status: (id, options) => endable(options?.signal, (over) => statuses(database, notifications, id, over)),
   };
 }
 
 async function* rowsAfter<Row>(
-  database: Database,
   notifications: Notifications,
   id: string,
   source: Source<Row>,
@@ -65,15 +74,15 @@ async function* rowsAfter<Row>(
     let morePages = false;
     while (!over.aborted) {
       if (!morePages) await subscription.change();
-      const page = await patiently(notifications, over, () => readPage(database, id, source, after));
+      const page = await patiently(notifications, over, () => readPage(id, source, after));
       if (over.aborted) return;
-      if (!page) throw notFound(id);
+      if (!page) throw source.notFound();
       for (const row of page.rows) {
         after = source.indexOf(row);
         yield row;
       }
       morePages = page.rows.length === pageRows;
-      if (!morePages && isFinal(page.status)) return;
+      if (!morePages && page.hasEnded) return;
     }
   } finally {
     subscription.close();
@@ -115,6 +124,7 @@ function visible(row: FineTune): string {
 function stepsOf(database: Database, id: string): Source<StepMetric> {
   const mine = (after: number) => and(eq(stepMetrics.fineTuneId, id), gt(stepMetrics.step, after));
   return {
+    ...runOf(database, id),
     indexOf: (row) => row.step,
     read: (after) =>
       database.select().from(stepMetrics).where(mine(after)).orderBy(asc(stepMetrics.step)).limit(pageRows),
@@ -124,16 +134,36 @@ function stepsOf(database: Database, id: string): Source<StepMetric> {
 function eventsOf(database: Database, id: string): Source<Event> {
   const mine = (after: number) => and(eq(events.fineTuneId, id), gt(events.sequence, after));
   return {
+    ...runOf(database, id),
     indexOf: (row) => row.sequence,
     read: (after) => database.select().from(events).where(mine(after)).orderBy(asc(events.sequence)).limit(pageRows),
   };
 }
 
+function runOf(database: Database, id: string): Pick<Source<never>, "hasEnded" | "notFound"> {
+  return {
+    notFound: () => notFound(id),
+    async hasEnded() {
+      const [run] = await database.select({ status: fineTunes.status }).from(fineTunes).where(eq(fineTunes.id, id));
+      return run ? isFinal(run.status) : null;
+    },
+  };
+}
+
+function piecesOf(database: Database, id: string): Source<CompletionPiece> {
+  return {
+    indexOf: (row) => row.sequence,
+    read: (after) => piecesAfter(database, id, after, pageRows),
+    notFound: () => completionNotFound(id),
+    hasEnded: () => hasEnded(database, id),
+  };
+}
+
 /** The status first: if it is final, the rows read after it are complete. */
-async function readPage<Row>(database: Database, id: string, source: Source<Row>, after: number) {
+async function readPage<Row>(id: string, source: Source<Row>, after: number) {
   if (!isUuid(id)) return null;
-  const [run] = await database.select({ status: fineTunes.status }).from(fineTunes).where(eq(fineTunes.id, id));
-  return run ? { status: run.status, rows: await source.read(after) } : null;
+  const hasEnded = await source.hasEnded();
+  return hasEnded === null ? null : { hasEnded, rows: await source.read(after) };
 }
 
 async function readRun(database: Database, id: string): Promise<FineTune | null> {

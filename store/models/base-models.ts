@@ -7,6 +7,7 @@ import type { PartNames } from "../../schema/name-patterns.ts";
 import { type BaseModel, type FineTune, baseModels, fineTunes, foundModels } from "../../schema/tables.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, type Transaction, inOrderOf, only } from "../postgres/database.ts";
+import { forgetServing } from "./forget-serving.ts";
 import { type Parts, keepParts, partsOf } from "./part-names.ts";
 
 export interface NewBaseModel {
@@ -23,7 +24,7 @@ export interface NewBaseModel {
 export interface BaseModels {
   /** Inserts or updates by name; the found model of that name is deleted. @throws CONFLICT when a fine-tune needs another hash */
   register(model: NewBaseModel): Promise<BaseModel>;
-  /** Deletes a base model or found model; an unknown name is ignored. @throws CONFLICT, with names, while fine-tunes need it */
+  /** Deletes a base model or found model; an unknown name is ignored. @throws CONFLICT, with names, while fine-tunes or aliases need it */
   unregister(name: string): Promise<void>;
   get(id: string): Promise<BaseModel | null>;
   getByName(name: string): Promise<BaseModel | null>;
@@ -78,6 +79,7 @@ async function unregister(tx: Transaction, name: string): Promise<void> {
   const mine = eq(fineTunes.baseModelId, known.id);
   const [users] = await tx.select({ count: count() }).from(fineTunes).where(mine);
   if (users && users.count > 0) throw stillNeeded(name, users.count, await newestNames(tx, mine));
+  await forgetServing(tx, known);
   await tx.delete(baseModels).where(eq(baseModels.id, known.id));
 }
 

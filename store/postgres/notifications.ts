@@ -1,9 +1,9 @@
 /**
  * One LISTEN connection per process, shared by everything that waits for news.
  *
- * A notification says only that a run changed, or that there is work. It is kept as a flag, never queued, so a subscriber
- * that stops reading costs one flag and does not slow the others. Notifications can be lost (connection lost, not yet
- * listening): every flag is raised once LISTEN is back, and as a last resort each waiter looks every few seconds.
+ * A notification says only that a run or a completion changed, or that there is work. It is kept as a flag, never queued, so
+ * a subscriber that stops reading costs one flag and does not slow the others. Notifications can be lost (connection lost,
+ * not yet listening): every flag is raised once LISTEN is back, and as a last resort each waiter looks every few seconds.
  */
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
@@ -18,8 +18,8 @@ const silenceMs = 5_000;
 const reconnectMs = [50, 250, 1_000, 2_000] as const;
 
 export interface Notifications {
-  /** The signal counts as news too, so that a waiter sees it at once. */
-  subscribe(fineTuneId: string, signal: AbortSignal): Subscription;
+  /** News of a run or a completion. The signal counts as news too, so that a waiter sees it at once. */
+  subscribe(id: string, signal: AbortSignal): Subscription;
   /** A number that rises with each announcement of work. */
   jobNews(): number;
   waitForJobNews(options: { after: number; timeoutMs: number; signal?: AbortSignal | undefined }): Promise<void>;
@@ -91,11 +91,11 @@ export function openNotifications(address: DatabaseAddress, log: Log | undefined
 
   return {
     jobNews: () => news,
-    subscribe(fineTuneId, signal) {
+    subscribe(id, signal) {
       listen();
       const flag = new Flag(true);
-      const flags = watchers.get(fineTuneId) ?? new Set();
-      watchers.set(fineTuneId, flags.add(flag));
+      const flags = watchers.get(id) ?? new Set();
+      watchers.set(id, flags.add(flag));
       const raise = (): void => flag.raise();
       signal.addEventListener("abort", raise);
       return {
@@ -103,7 +103,7 @@ export function openNotifications(address: DatabaseAddress, log: Log | undefined
         close() {
           signal.removeEventListener("abort", raise);
           flags.delete(flag);
-          if (flags.size === 0 && watchers.get(fineTuneId) === flags) watchers.delete(fineTuneId);
+          if (flags.size === 0 && watchers.get(id) === flags) watchers.delete(id);
         },
       };
     },

@@ -5,10 +5,17 @@
 import { sql } from "drizzle-orm";
 import type { Transaction } from "./database.ts";
 
+/** The first one tells of completions too: a listener of the release before knows none of their ids. */
 export const channels = { fineTunes: "steplog_fine_tunes", jobs: "steplog_jobs" } as const;
 
-export async function wakeWatchers(tx: Transaction, fineTuneId: string): Promise<void> {
-  await tx.execute(sql`select pg_notify(${channels.fineTunes}, ${fineTuneId})`);
+/** @param id of a run or a completion */
+export async function wakeWatchers(tx: Transaction, id: string): Promise<void> {
+  await wakeWatchersOf(tx, [id]);
+}
+
+export async function wakeWatchersOf(tx: Transaction, ids: readonly string[]): Promise<void> {
+  const all = JSON.stringify(ids);
+  await tx.execute(sql`select pg_notify(${channels.fineTunes}, id) from jsonb_array_elements_text(${all}::jsonb) as id`);
 }
 
 export async function wakeWorkers(tx: Transaction): Promise<void> {

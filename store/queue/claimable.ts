@@ -4,6 +4,9 @@ import type { Capabilities } from "../../schema/jobs.ts";
 import { leaveToOthersMs } from "../../schema/limits.ts";
 import { jobs } from "../../schema/tables.ts";
 
+/** Time is Postgres' alone, so the clocks of the workers need not agree. */
+export const inMs = (ms: number) => sql`clock_timestamp() + ${ms} * interval '1 millisecond'`;
+
 export const isFree = or(isNull(jobs.leaseExpiresAt), lt(jobs.leaseExpiresAt, sql`clock_timestamp()`));
 
 /** How long the job still waits after a failed attempt, in milliseconds; negative when that is over, null without one. */

@@ -14,27 +14,17 @@
  *
  * What a kind does when its job is claimed, released or repeated happens under the lock of the job (JobHooks).
  */
-import { setTimeout as delay } from "node:timers/promises";
-import { and, asc, desc, eq, sql } from "drizzle-orm";
-import { SteplogError } from "../../schema/errors.ts";
-import type { Capabilities, JobKind } from "../../schema/jobs.ts";
+import { and, eq, or, sql } from "drizzle-orm";
+import type { JobKind } from "../../schema/jobs.ts";
 import { maxAttempts, retryMs } from "../../schema/limits.ts";
 import type { Wanted } from "../../schema/states.ts";
 import { type Job, jobs } from "../../schema/tables.ts";
 import type { Database, Transaction } from "../postgres/database.ts";
 import type { Notifications } from "../postgres/notifications.ts";
 import { wakeWorkers } from "../postgres/notify.ts";
-import { fits, isDue, isFree } from "./claimable.ts";
-import { endFrozenSessions } from "./frozen.ts";
+import { inMs } from "./claimable.ts";
+import { type Claim, type ClaimedJob, type Claimer, type JobHooks, claimersOf } from "./claimers.ts";
 import { type Lease, jobOf, leaseLost, lockJob } from "./leases.ts";
-
-export interface ClaimedJob extends Lease, Pick<Job, "kind" | "subject" | "payload" | "attempts" | "lastError"> {}
-
-export interface Claim {
-  readonly worker: string;
-  readonly leaseMs: number;
-  readonly capabilities: Capabilities;
-}
 
 /** Why an attempt failed, and how often such an attempt is made. */
 export interface FailedAttempt {
@@ -43,10 +33,14 @@ export interface FailedAttempt {
 }
 
 export interface Queue {
+  /** Claims for one of several lanes of a worker, each of which hears of all new work. */
+  claimer(): Claimer;
   /** The first free job that the worker can run, under a new lease; null when there is none. */
   claimJob(claim: Claim): Promise<ClaimedJob | null>;
   /** What is wanted of the job's subject. @throws LEASE_LOST, as every call with a lease does when another worker has it */
   renewLease(job: Lease, leaseMs: number): Promise<{ wanted: Wanted }>;
+  /** The same of several jobs, in one statement: what is wanted of each, null where the lease is lost. */
+  renewLeases(jobs: readonly Lease[], leaseMs: number): Promise<(Wanted | null)[]>;
   /** Frees the job at once, so that another worker starts without waiting. The lease is lost thereby. */
   releaseJob(job: Lease): Promise<void>;
   /**
@@ -58,40 +52,23 @@ export interface Queue {
   waitForJob(options: { timeoutMs: number; signal?: AbortSignal | undefined }): Promise<void>;
 }
 
-/** What a kind of job adds to the moves of the queue. The job's row is locked. */
-export interface JobHooks {
-  claimed?(tx: Transaction, job: Job, worker: string): Promise<void>;
-  released?(tx: Transaction, job: Job): Promise<void>;
-  /** Of a job that is to be repeated. `done` ends the job instead. */
-  failed?(tx: Transaction, job: Job, message: string): Promise<"done" | "repeat">;
-  /** RUN when left out. */
-  wanted?(database: Database, job: Job): Promise<Wanted>;
-}
-
 export function queueOf(
   database: Database,
   notifications: Notifications,
   hooks: Readonly<Record<JobKind, JobHooks>>,
 ): Queue {
-  /** News up to this number had arrived when this store last looked for work. */
-  let seen = -1;
-  /** Null when the job has ended, or went to another worker, since it was claimed. */
-  const started = async (job: Job, worker: string): Promise<ClaimedJob | null> => {
-    const { id, kind, subject, payload, attempts, leaseToken: token, lastError } = job;
-    const start = async (tx: Transaction) => hooks[kind].claimed?.(tx, await lockJob(tx, { id, token }), worker);
-    const isMine = await database.transaction(start).then(() => true, ifLost(false));
-    return isMine ? { id, token, kind, subject, payload, attempts, lastError } : null;
-  };
+  const claimer = claimersOf(database, notifications, hooks);
+  const alone = claimer();
   return {
-    async claimJob(claim) {
-      seen = notifications.jobNews();
-      const job = (await claimFirst(database, claim)) ?? (await claimThawed(database, claim));
-      return job && started(job, claim.worker);
-    },
+    claimer,
+    claimJob: async (claim) => (await alone.claimJobs(claim, 1))[0] ?? null,
+    waitForJob: (options) => alone.waitForJob(options),
     async renewLease(lease, leaseMs) {
-      const job = await renew(database, lease, leaseMs);
-      return { wanted: (await hooks[job.kind].wanted?.(database, job)) ?? "RUN" };
+      const [wanted] = await renewAll(database, [lease], leaseMs, hooks);
+      if (!wanted) throw leaseLost(lease);
+      return { wanted };
     },
+    renewLeases: (leases, leaseMs) => renewAll(database, leases, leaseMs, hooks),
     releaseJob: (lease) =>
       database.transaction(async (tx) => {
         const job = await release(tx, lease);
@@ -99,60 +76,29 @@ export function queueOf(
         await wakeWorkers(tx);
       }),
     repeatJob: (lease, failed) => database.transaction((tx) => repeat(tx, lease, failed, hooks)),
-    waitForJob: ({ timeoutMs, signal }) => notifications.waitForJobNews({ after: seen, timeoutMs, signal }),
   };
 }
 
-/** Time is Postgres' alone, so the clocks of the workers need not agree. */
-const inMs = (ms: number) => sql`clock_timestamp() + ${ms} * interval '1 millisecond'`;
-
-/**
- * One statement, so that a worker that freezes has claimed the job, under a lease that expires, or has not. The rows of a CTE
- * that locks are computed once.
- */
-async function claimFirst(database: Database, { worker, leaseMs, capabilities }: Claim): Promise<Job | null> {
-  const free = database.$with("free").as(
-    database
-      .select({ id: jobs.id })
-      .from(jobs)
-      .where(and(isFree, isDue(worker), fits(worker, capabilities)))
-      .orderBy(desc(jobs.priority), asc(jobs.id))
-      .limit(1)
-      .for("update", { skipLocked: true }),
-  );
-  const next = { leaseToken: sql`${jobs.leaseToken} + 1`, attempts: sql`${jobs.attempts} + 1` };
-  const lease = { leaseWorker: worker, leaseExpiresAt: inMs(leaseMs) };
-  const [job] = await database
-    .with(free)
+async function renewAll(
+  database: Database,
+  leases: readonly Lease[],
+  leaseMs: number,
+  hooks: Readonly<Record<JobKind, JobHooks>>,
+): Promise<(Wanted | null)[]> {
+  if (leases.length === 0) return [];
+  const mine = or(...leases.map(jobOf));
+  const renewed = await database
     .update(jobs)
-    .set({ ...next, ...lease })
-    .where(eq(jobs.id, sql`(select id from free)`))
+    .set({ leaseExpiresAt: inMs(leaseMs) })
+    .where(mine)
     .returning();
-  return job ?? null;
-}
-
-/** A session takes a moment to end. */
-const endingMs = 100;
-
-/** Claims again if a frozen process may have hidden a job. By the time that its lease has expired, half of one is over. */
-async function claimThawed(database: Database, claim: Claim): Promise<Job | null> {
-  if ((await endFrozenSessions(database, claim.leaseMs / 2)) === 0) return null;
-  await delay(endingMs);
-  return claimFirst(database, claim);
-}
-
-function ifLost<Value>(value: Value) {
-  return (error: unknown): Value => {
-    if (error instanceof SteplogError && error.code === "LEASE_LOST") return value;
-    throw error;
-  };
-}
-
-async function renew(database: Database, lease: Lease, leaseMs: number): Promise<Job> {
-  const expiry = { leaseExpiresAt: inMs(leaseMs) };
-  const [job] = await database.update(jobs).set(expiry).where(jobOf(lease)).returning();
-  if (!job) throw leaseLost(lease);
-  return job;
+  const wanted = new Map<number, Wanted>();
+  for (const kind of new Set(renewed.map((job) => job.kind))) {
+    const some = renewed.filter((job) => job.kind === kind);
+    const answers = (await hooks[kind].wanted?.(database, some)) ?? [];
+    for (const [index, { id }] of some.entries()) wanted.set(id, answers[index] ?? "RUN");
+  }
+  return leases.map(({ id }) => wanted.get(id) ?? null);
 }
 
 /** The token rises here too, so that writes that this worker still has under way are refused. A release costs no attempt. */

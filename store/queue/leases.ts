@@ -4,7 +4,7 @@
  *
  * Locks are taken in one order, the job before its subject, so that writers never deadlock.
  */
-import { and, eq } from "drizzle-orm";
+import { and, asc, eq, inArray } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import { type Job, jobs } from "../../schema/tables.ts";
 import type { Transaction } from "../postgres/database.ts";
@@ -24,6 +24,13 @@ export async function lockJob(tx: Transaction, lease: Lease): Promise<Job> {
   const [job] = await tx.select().from(jobs).where(jobOf(lease)).for("update");
   if (!job) throw leaseLost(lease);
   return job;
+}
+
+/** Locks the rows of several jobs, in one order for everybody, and gives those that are still held under these leases. */
+export async function lockJobs(tx: Transaction, leases: readonly Lease[]): Promise<Job[]> {
+  const ids = leases.map(({ id }) => id);
+  const rows = await tx.select().from(jobs).where(inArray(jobs.id, ids)).orderBy(asc(jobs.id)).for("update");
+  return rows.filter((job) => leases.some(({ id, token }) => id === job.id && token === job.leaseToken));
 }
 
 export function jobOf(lease: Lease) {

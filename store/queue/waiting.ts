@@ -3,10 +3,11 @@ import { and, count, eq, getTableColumns, gt, lt, or, sql } from "drizzle-orm";
 import type { PrecisionKind } from "../../schema/hyperparameters.ts";
 import type { Capabilities, JobKind, Needs } from "../../schema/jobs.ts";
 import { leaveToOthersMs } from "../../schema/limits.ts";
-import { type Job, jobs } from "../../schema/tables.ts";
+import { type Job, type ServingReport, jobs } from "../../schema/tables.ts";
 import { counted, formatBytes } from "../../schema/units.ts";
 import type { Database } from "../postgres/database.ts";
 import { isFree, waitsMs } from "./claimable.ts";
+import { leaseNameOf } from "./lease-names.ts";
 import { liveWorkers } from "./workers.ts";
 
 /** A worker as far as a waiting job is concerned. */
@@ -14,6 +15,8 @@ export interface Candidate extends Capabilities {
   readonly name: string;
   /** The job that it holds now; null when it is idle. */
   readonly job: unknown;
+  /** How it answers requests; null, or left out, when it does not. */
+  readonly serving?: ServingReport | null;
 }
 
 /** A free job. */
@@ -31,6 +34,11 @@ export async function whyJobWaits(database: Database, kind: JobKind, subject: st
     .where(about);
   if (!job) return null;
   return waitingReason(job, await liveWorkers(database), await jobsAhead(database, job));
+}
+
+/** What keeps all live workers from such a job, now and later; null when one of them can do it in its turn. */
+export async function whyNobodyCan(database: Database, kind: JobKind, needs: Needs): Promise<string | null> {
+  return lackOf(kind, needs, await liveWorkers(database));
 }
 
 /** Free jobs of the same kind that are claimed before this one. */
@@ -54,10 +62,21 @@ export function waitingReason(job: WaitingJob, workers: readonly Candidate[], ah
 }
 
 function reasonOf(job: WaitingJob, workers: readonly Candidate[], ahead: number): string | null {
-  if (workers.length === 0) return "No worker is running. Start one: steplog worker.";
-  const demands = demandsOf(job.kind, job.needs);
-  const able = workers.filter((worker) => demands.every(({ isMet }) => isMet(worker)));
+  const able = ableTo(workers, job.kind, job.needs);
   if (able.length > 0) return waitForTime(job, able) ?? waitForTurn(job, able, ahead);
+  return lackOf(job.kind, job.needs, workers);
+}
+
+function ableTo(workers: readonly Candidate[], kind: JobKind, needs: Needs): Candidate[] {
+  const demands = demandsOf(kind, needs);
+  return workers.filter((worker) => demands.every(({ isMet }) => isMet(worker)));
+}
+
+/** Null when one of the workers lacks nothing. */
+function lackOf(kind: JobKind, needs: Needs, workers: readonly Candidate[]): string | null {
+  if (workers.length === 0) return "No worker is running. Start one: steplog worker.";
+  if (ableTo(workers, kind, needs).length > 0) return null;
+  const demands = demandsOf(kind, needs);
   const unmet = demands.find(({ isMet }) => !workers.some(isMet));
   if (unmet) return unmet.whyNobody(workers);
   const everything = demands.map(({ what }) => what).join(", ");
@@ -65,8 +84,8 @@ function reasonOf(job: WaitingJob, workers: readonly Candidate[], ahead: number)
 }
 
 /** As isDue of claimable.ts. */
-function dueInMs({ waitsMs: ms, failedBy }: WaitingJob, { name }: Candidate): number {
-  return ms === null ? 0 : ms + (name === failedBy ? leaveToOthersMs : 0);
+function dueInMs({ kind, waitsMs: ms, failedBy }: WaitingJob, { name }: Candidate): number {
+  return ms === null ? 0 : ms + (leaseNameOf(kind, name) === failedBy ? leaveToOthersMs : 0);
 }
 
 /** Null when some worker may claim it by now. */
@@ -77,9 +96,15 @@ function waitForTime(job: WaitingJob, able: readonly Candidate[]): string | null
 }
 
 function waitForTurn(job: WaitingJob, able: readonly Candidate[], ahead: number): string | null {
-  if (able.some((worker) => worker.job === null && dueInMs(job, worker) <= 0)) return null;
+  if (able.some((worker) => isIdle(worker, job.kind) && dueInMs(job, worker) <= 0)) return null;
   if (ahead === 0) return "Waiting for a worker: next in line.";
-  return `Waiting for a worker: ${counted(ahead, "run")} ${ahead === 1 ? "is" : "are"} ahead.`;
+  const others = counted(ahead, job.kind === "COMPLETE" ? "request" : "run");
+  return `Waiting for a worker: ${others} ${ahead === 1 ? "is" : "are"} ahead.`;
+}
+
+function isIdle({ job, serving }: Candidate, kind: JobKind): boolean {
+  if (kind !== "COMPLETE") return job === null;
+  return serving ? serving.requests < serving.places : false;
 }
 
 /** One thing that a job needs. */
@@ -111,7 +136,7 @@ function demandsOf(kind: JobKind, needs: Needs): Demand[] {
     {
       what: `jobs of kind ${kind}`,
       isMet: (worker) => worker.kinds.includes(kind),
-      whyNobody: () => `No live worker takes jobs of kind ${kind}. Start a worker of this release.`,
+      whyNobody: () => nobodyTakes(kind),
     },
     ...models.map(({ name, hash }) => ({
       what: `the base model ${name}`,
@@ -130,14 +155,32 @@ function demandsOf(kind: JobKind, needs: Needs): Demand[] {
     })),
     {
       what: `${formatBytes(memoryBytes)} of memory`,
-      isMet: (worker) => worker.memoryBytes >= memoryBytes,
-      whyNobody: (workers) => {
-        const largest = Math.max(...workers.map((worker) => worker.memoryBytes));
-        const seen = `The job needs ${formatBytes(memoryBytes)} of memory; the largest live worker has ${formatBytes(largest)}`;
-        return `${seen}. Start a worker where there is more.`;
-      },
+      isMet: (worker) => memoryOf(worker, kind) >= memoryBytes,
+      whyNobody: (workers) => lackOfMemory(kind, memoryBytes, workers),
     },
   ];
+}
+
+function nobodyTakes(kind: JobKind): string {
+  if (kind === "COMPLETE") return "No live worker answers requests. Start one: steplog worker --serve both.";
+  return `No live worker takes jobs of kind ${kind}. Start a worker of this release.`;
+}
+
+/** Requests have a part of a worker's memory: weights that are warm stay there while it trains. */
+function memoryOf({ memoryBytes, serving }: Candidate, kind: JobKind): number {
+  return kind === "COMPLETE" ? (serving?.memoryBytes ?? 0) : memoryBytes;
+}
+
+function lackOfMemory(kind: JobKind, memoryBytes: number, workers: readonly Candidate[]): string {
+  const largest = formatBytes(Math.max(...workers.map((worker) => memoryOf(worker, kind))));
+  const needed = `needs ${formatBytes(memoryBytes)} of memory`;
+  if (kind !== "COMPLETE") {
+    return `The job ${needed}; the largest live worker has ${largest}. Start a worker where there is more.`;
+  }
+  return (
+    `The model ${needed}; the most that a live worker gives to requests is ${largest}. ` +
+    "Give more (STEPLOG_SERVE_MEMORY), or start a worker where there is more."
+  );
 }
 
 function noModel(name: string, hash: string, workers: readonly Candidate[]): string {

@@ -24,13 +24,15 @@ export interface Workers {
 
 const ago = (ms: number) => sql`clock_timestamp() - ${ms} * interval '1 millisecond'`;
 
-export function workersOf(database: Database): Workers {
+/** @param forget called with every report, to delete what is past its time */
+export function workersOf(database: Database, forget: () => Promise<void>): Workers {
   return {
     async report(worker) {
       const seen = { ...worker, lastSeenAt: sql`clock_timestamp()` };
       await database.insert(workers).values(seen).onConflictDoUpdate({ target: workers.id, set: seen });
       await database.delete(workers).where(lt(workers.lastSeenAt, ago(forgetWorkerMs)));
       await forgetMeasures(database);
+      await forget();
     },
     async remove(id) {
       await database.delete(workers).where(eq(workers.id, id));

@@ -1,12 +1,12 @@
 /** Creating a run: its input is checked, a repeated request finds the first run, and a fork gets the start of its log. */
 import { createHash } from "node:crypto";
 import { eq } from "drizzle-orm";
-import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import { type Hyperparameters, settingsToStore } from "../../schema/hyperparameters.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
 import { type BaseModel, type FineTune, baseModels, checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
+import { requireRow } from "../postgres/required.ts";
 import type { RunNote } from "./lifecycle.ts";
 import { queueRun } from "./lifecycle.ts";
 
@@ -78,12 +78,6 @@ async function requireInputs(tx: Transaction, input: NewFineTune): Promise<BaseM
     if (id !== null) await requireRow(tx, datasets, datasets.id, id, noun);
   }
   return only(await tx.select().from(baseModels).where(eq(baseModels.id, input.baseModelId)));
-}
-
-/** Keeps the row until the transaction ends, so that the run can refer to it. */
-async function requireRow(tx: Transaction, table: PgTable, column: PgColumn, id: string, noun: string): Promise<void> {
-  const found = isUuid(id) ? await tx.select({ id: column }).from(table).where(eq(column, id)).for("key share") : [];
-  if (found.length === 0) throw new SteplogError("NOT_FOUND", `There is no ${noun} ${JSON.stringify(id)}.`);
 }
 
 /** The log of a fork is the parent's up to the checkpoint, by reference: only its header and chain hash are copied. */

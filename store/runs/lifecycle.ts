@@ -29,7 +29,8 @@ import { type FineTuneStatus, fineTuneTransitions } from "../../schema/states.ts
 import { type BaseModel, type FineTune, type Job, fineTunes } from "../../schema/tables.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
-import { type JobHooks, addJob, finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
+import type { JobHooks } from "../queue/claimers.ts";
+import { addJob, finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
 import { type Lease, lockJob } from "../queue/leases.ts";
 import { type Parts, partsOf } from "../models/part-names.ts";
 import { addEvent } from "./events.ts";
@@ -122,7 +123,7 @@ export function trainingNeeds(settings: Hyperparameters, baseModel: BaseModel, p
  * A lower bound in bytes: bfloat16 weights are held as they are, others as float32. Each step reads all of them, frozen ones
  * too: where they do not fit into memory, each step reads them from the disk.
  */
-function weightsInMemory({ dtype, parameters }: BaseModel): number {
+export function weightsInMemory({ dtype, parameters }: BaseModel): number {
   return parameters * (dtype.includes("BF16") ? 2 : 4);
 }
 
@@ -135,7 +136,7 @@ export const fineTuneJobs: JobHooks = {
     await move(tx, job.subject, () => ({ to: "RUNNING", event: "RELEASED", message }));
   },
   failed: (tx, job, message) => repeatOrCancel(tx, job.subject, message),
-  wanted: (database, job) => wantedOf(database, job.subject),
+  wanted: (database, jobs) => Promise.all(jobs.map(({ subject }) => wantedOf(database, subject))),
 };
 
 async function startOrContinue(tx: Transaction, job: Job, worker: string): Promise<void> {

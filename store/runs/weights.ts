@@ -8,7 +8,8 @@ import type { Needs } from "../../schema/jobs.ts";
 import { type Checkpoint, type WeightsFile, baseModels, checkpoints, fineTunes } from "../../schema/tables.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
-import { type JobHooks, addJob, finishJob } from "../queue/jobs.ts";
+import type { JobHooks } from "../queue/claimers.ts";
+import { addJob, finishJob } from "../queue/jobs.ts";
 import { type Lease, lockJob } from "../queue/leases.ts";
 
 export type MaterialiseOutcome = { readonly weightsFiles: readonly WeightsFile[] } | { readonly error: string };

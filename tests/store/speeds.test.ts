@@ -75,6 +75,10 @@ test("runs come first, and a measurement gives way to them", async () => {
   expect(await store.renewLease(job, longMs)).toStrictEqual({ wanted: "RUN" });
   await newRun(store);
   expect(await store.renewLease(job, longMs)).toStrictEqual({ wanted: "CANCEL" });
+  // Requests wait for the measurement, which takes seconds: there may always be some.
+  await directly(fixture.url, (sql) => sql`update jobs set kind = 'COMPLETE' where kind = 'FINE_TUNE'`);
+  expect(await store.renewLease(job, longMs)).toStrictEqual({ wanted: "RUN" });
+  await directly(fixture.url, (sql) => sql`update jobs set kind = 'FINE_TUNE' where kind = 'COMPLETE'`);
   // One that it could not train is none of its business.
   await directly(fixture.url, (sql) => sql`update workers set memory_bytes = 1`);
   expect(await store.renewLease(job, longMs)).toStrictEqual({ wanted: "RUN" });

@@ -1,0 +1,28 @@
+/** A base model that goes: what it has answered goes with it, but not while a name points at it. */
+import { and, eq, inArray, sql } from "drizzle-orm";
+import { SteplogError } from "../../schema/errors.ts";
+import { limits } from "../../schema/limits.ts";
+import { aliasMoves, aliases, completions } from "../../schema/serving-tables.ts";
+import { type BaseModel, jobs } from "../../schema/tables.ts";
+import type { Transaction } from "../postgres/database.ts";
+
+/** @throws CONFLICT, with names, while aliases point at the model */
+export async function forgetServing(tx: Transaction, { id, name }: BaseModel): Promise<void> {
+  const pointing = await tx
+    .select({ name: aliases.name })
+    .from(aliases)
+    .where(eq(aliases.baseModelId, id))
+    .limit(limits.issuesReported);
+  if (pointing.length > 0) {
+    const message = `Aliases point at the base model "${name}". Point them elsewhere or remove them.`;
+    throw new SteplogError(
+      "CONFLICT",
+      message,
+      pointing.map((alias) => ({ field: alias.name, message: "points at it" })),
+    );
+  }
+  await tx.delete(aliasMoves).where(eq(aliasMoves.baseModelId, id));
+  const ofModel = sql`(select ${completions.id}::text from ${completions} where ${completions.baseModelId} = ${id})`;
+  await tx.delete(jobs).where(and(eq(jobs.kind, "COMPLETE"), inArray(jobs.subject, ofModel)));
+  await tx.delete(completions).where(eq(completions.baseModelId, id));
+}

@@ -1,0 +1,123 @@
+/**
+ * Claims. A worker may have several lanes that look for work at once: each has a claimer of its own, so that news of work wakes
+ * all of them, whichever looked last.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { and, asc, desc, inArray, sql } from "drizzle-orm";
+import { SteplogError } from "../../schema/errors.ts";
+import type { Capabilities, JobKind } from "../../schema/jobs.ts";
+import type { Wanted } from "../../schema/states.ts";
+import { type Job, jobs } from "../../schema/tables.ts";
+import type { Database, Transaction } from "../postgres/database.ts";
+import type { Notifications } from "../postgres/notifications.ts";
+import { fits, inMs, isDue, isFree } from "./claimable.ts";
+import { endFrozenSessions } from "./frozen.ts";
+import { type Lease, lockJob } from "./leases.ts";
+
+export interface ClaimedJob extends Lease, Pick<Job, "kind" | "subject" | "payload" | "attempts" | "lastError"> {}
+
+export interface Claim {
+  readonly worker: string;
+  readonly leaseMs: number;
+  readonly capabilities: Capabilities;
+  /**
+   * Hashes of base models: within a priority, jobs about them come before those about others, for as long as these have not
+   * waited for `patienceMs`.
+   */
+  readonly prefer?: { readonly bases: readonly string[]; readonly patienceMs: number };
+}
+
+export interface Claimer {
+  /** Free jobs that the worker can run, at most so many, under new leases. */
+  claimJobs(claim: Claim, most: number): Promise<ClaimedJob[]>;
+  /** Returns when there may be new work since the last claimJobs, after the timeout, or on the signal. Never throws for these. */
+  waitForJob(options: { timeoutMs: number; signal?: AbortSignal | undefined }): Promise<void>;
+}
+
+/** What a kind of job adds to the moves of the queue. The job's row is locked. */
+export interface JobHooks {
+  claimed?(tx: Transaction, job: Job, worker: string): Promise<void>;
+  released?(tx: Transaction, job: Job): Promise<void>;
+  /** Of a job that is to be repeated. `done` ends the job instead. */
+  failed?(tx: Transaction, job: Job, message: string): Promise<"done" | "repeat">;
+  /** In the order of the jobs, which are not locked. RUN when left out. */
+  wanted?(database: Database, jobs: readonly Job[]): Promise<readonly Wanted[]>;
+}
+
+export function claimersOf(
+  database: Database,
+  notifications: Notifications,
+  hooks: Readonly<Record<JobKind, JobHooks>>,
+): () => Claimer {
+  /** Null when the job has ended, or went to another worker, since it was claimed. */
+  const started = async (job: Job, worker: string): Promise<ClaimedJob | null> => {
+    const { id, kind, subject, payload, attempts, leaseToken: token, lastError } = job;
+    const start = async (tx: Transaction) => hooks[kind].claimed?.(tx, await lockJob(tx, { id, token }), worker);
+    const isMine = await database.transaction(start).then(() => true, ifLost(false));
+    return isMine ? { id, token, kind, subject, payload, attempts, lastError } : null;
+  };
+  return () => {
+    /** News up to this number had arrived when this claimer last looked for work. */
+    let seen = -1;
+    return {
+      async claimJobs(claim, most) {
+        seen = notifications.jobNews();
+        const found = await claimFirst(database, claim, most);
+        const claimed = found.length > 0 ? found : await claimThawed(database, claim, most);
+        const mine = await Promise.all(claimed.map((job) => started(job, claim.worker)));
+        return mine.filter((job) => job !== null);
+      },
+      waitForJob: ({ timeoutMs, signal }) => notifications.waitForJobNews({ after: seen, timeoutMs, signal }),
+    };
+  };
+}
+
+/**
+ * One statement, so that a worker that freezes has claimed the jobs, under leases that expire, or has not. The rows of a CTE
+ * that locks are computed once.
+ */
+async function claimFirst(database: Database, claim: Claim, most: number): Promise<Job[]> {
+  const { worker, leaseMs, capabilities } = claim;
+  const free = database.$with("free").as(
+    database
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(and(isFree, isDue(worker), fits(worker, capabilities)))
+      .orderBy(desc(jobs.priority), ...preferred(claim), asc(jobs.id))
+      .limit(most)
+      .for("update", { skipLocked: true }),
+  );
+  const next = { leaseToken: sql`${jobs.leaseToken} + 1`, attempts: sql`${jobs.attempts} + 1` };
+  const lease = { leaseWorker: worker, leaseExpiresAt: inMs(leaseMs) };
+  const claimed = await database
+    .with(free)
+    .update(jobs)
+    .set({ ...next, ...lease })
+    .where(inArray(jobs.id, sql`(select id from free)`))
+    .returning();
+  return claimed.toSorted((a, b) => a.id - b.id);
+}
+
+function preferred({ prefer }: Claim) {
+  if (!prefer) return [];
+  const isPreferred = sql`${jobs.needs} #>> '{models,0,hash}' = any(${sql.param(`{${prefer.bases.join(",")}}`)}::text[])`;
+  const isOld = sql`${jobs.createdAt} < ${inMs(-prefer.patienceMs)}`;
+  return [sql`(${isOld} or coalesce(${isPreferred}, false)) desc`];
+}
+
+/** A session takes a moment to end. */
+const endingMs = 100;
+
+/** Claims again if a frozen process may have hidden a job. By the time that its lease has expired, half of one is over. */
+async function claimThawed(database: Database, claim: Claim, most: number): Promise<Job[]> {
+  if ((await endFrozenSessions(database, claim.leaseMs / 2)) === 0) return [];
+  await delay(endingMs);
+  return claimFirst(database, claim, most);
+}
+
+function ifLost<Value>(value: Value) {
+  return (error: unknown): Value => {
+    if (error instanceof SteplogError && error.code === "LEASE_LOST") return value;
+    throw error;
+  };
+}

@@ -1,0 +1,112 @@
+/**
+ * Aliases: names that clients call a model by, and that are pointed at another base or checkpoint without the clients' doing.
+ * Where a name has pointed is a stack: setting it adds a move, rolling back takes the last one away.
+ */
+import { and, asc, desc, eq, gt, inArray, sql } from "drizzle-orm";
+import { SteplogError } from "../../schema/errors.ts";
+import { type Alias, aliasMoves, aliases } from "../../schema/serving-tables.ts";
+import { baseModels, checkpoints } from "../../schema/tables.ts";
+import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
+import { requireRow } from "../postgres/required.ts";
+import type { Target } from "./create.ts";
+
+export interface Aliases {
+  /**
+   * Points a name at a target; nothing changes if it points there already.
+   * @throws NOT_FOUND; INVALID_ARGUMENT for a name that cannot be one; CONFLICT for the name of a base model
+   */
+  set(name: string, target: Target): Promise<Alias>;
+  /** Points it to where it pointed before. @throws NOT_FOUND; INVALID_STATE when it has pointed nowhere else */
+  rollBack(name: string): Promise<Alias>;
+  /** False for an unknown name. */
+  remove(name: string): Promise<boolean>;
+  resolve(name: string): Promise<Alias | null>;
+  /** By name, those after a name. */
+  list(page: { readonly after?: string | undefined; readonly limit: number }): Promise<Alias[]>;
+  /** Those that point at any of these checkpoints, by name. */
+  ofCheckpoints(ids: readonly string[]): Promise<Alias[]>;
+}
+
+export function aliasesOf(database: Database): Aliases {
+  return {
+    async set(name, target) {
+      checkName(name);
+      return database.transaction((tx) => set(tx, name, target));
+    },
+    rollBack: (name) => database.transaction((tx) => rollBack(tx, name)),
+    async remove(name) {
+      const gone = await database.delete(aliases).where(eq(aliases.name, name)).returning({ name: aliases.name });
+      return gone.length > 0;
+    },
+    async resolve(name) {
+      const [alias] = await database.select().from(aliases).where(eq(aliases.name, name));
+      return alias ?? null;
+    },
+    list: ({ after, limit }) =>
+      database
+        .select()
+        .from(aliases)
+        .where(after === undefined ? undefined : gt(aliases.name, after))
+        .orderBy(asc(aliases.name))
+        .limit(limit),
+    async ofCheckpoints(ids) {
+      const known = ids.filter(isUuid);
+      if (known.length === 0) return [];
+      return database.select().from(aliases).where(inArray(aliases.checkpointId, known)).orderBy(asc(aliases.name));
+    },
+  };
+}
+
+const namePattern = /^[A-Za-z0-9][\w.:-]{0,99}$/u;
+
+/** A name is found before a base model and an id, so it must not look like an id. */
+function checkName(name: string): void {
+  const seen = `${JSON.stringify(name)} cannot be an alias`;
+  const refuse = (message: string) => new SteplogError("INVALID_ARGUMENT", message, [{ field: "name", message }]);
+  if (!namePattern.test(name)) {
+    throw refuse(`${seen}: give up to 100 letters, digits, ".", "_", ":" and "-", the first one a letter or a digit.`);
+  }
+  if (isUuid(name)) throw refuse(`${seen}: it looks like an id. Give a name.`);
+}
+
+async function set(tx: Transaction, name: string, target: Target): Promise<Alias> {
+  await requireRow(tx, baseModels, baseModels.id, target.baseModelId, "base model");
+  if (target.checkpointId !== null) {
+    await requireRow(tx, checkpoints, checkpoints.id, target.checkpointId, "checkpoint");
+  }
+  const { baseModelId, checkpointId } = target;
+  const [taken] = await tx.select({ id: baseModels.id }).from(baseModels).where(eq(baseModels.name, name));
+  if (taken) throw new SteplogError("CONFLICT", `There is a base model named ${name}. Give the alias another name.`);
+  // A concurrent set of the same new name waits here, and then finds a row to move.
+  const made = await tx.insert(aliases).values({ name, baseModelId, checkpointId }).onConflictDoNothing().returning();
+  const alias = made[0] ?? (await lockAlias(tx, name));
+  const isThere = alias.baseModelId === baseModelId && alias.checkpointId === checkpointId;
+  if (made.length === 0 && isThere) return alias;
+  const number = made.length > 0 ? 1 : alias.moves + 1;
+  await tx.insert(aliasMoves).values({ name, number, baseModelId, checkpointId });
+  return pointAt(tx, name, number, target);
+}
+
+async function rollBack(tx: Transaction, name: string): Promise<Alias> {
+  await lockAlias(tx, name);
+  const mine = eq(aliasMoves.name, name);
+  const [last, before] = await tx.select().from(aliasMoves).where(mine).orderBy(desc(aliasMoves.number)).limit(2);
+  if (!last || !before) {
+    throw new SteplogError("INVALID_STATE", `The alias ${name} has pointed nowhere else, so it cannot be rolled back.`);
+  }
+  await tx.delete(aliasMoves).where(and(mine, eq(aliasMoves.number, last.number)));
+  return pointAt(tx, name, before.number, before);
+}
+
+async function pointAt(tx: Transaction, name: string, moves: number, to: Target): Promise<Alias> {
+  const { baseModelId, checkpointId } = to;
+  const change = { baseModelId, checkpointId, moves, updatedAt: sql`now()` };
+  return only(await tx.update(aliases).set(change).where(eq(aliases.name, name)).returning());
+}
+
+/** @throws NOT_FOUND */
+async function lockAlias(tx: Transaction, name: string): Promise<Alias> {
+  const [alias] = await tx.select().from(aliases).where(eq(aliases.name, name)).for("update");
+  if (!alias) throw new SteplogError("NOT_FOUND", `There is no alias ${JSON.stringify(name)}.`);
+  return alias;
+}

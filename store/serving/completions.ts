@@ -1,0 +1,72 @@
+/** Completions: asking, reading, cancelling, deleting; and what becomes of those that nobody waits for or begins. */
+import { and, asc, inArray, sql } from "drizzle-orm";
+import { attendMs } from "../../schema/limits.ts";
+import { type Completion, completions } from "../../schema/serving-tables.ts";
+import { type Database, inOrderOf, isUuid } from "../postgres/database.ts";
+import { whyJobWaits, whyNobodyCan } from "../queue/waiting.ts";
+import { type NewCompletion, type Target, create, needsOf } from "./create.ts";
+import { forgetCompletions } from "./forget.ts";
+import { cancel, notFound, remove } from "./lifecycle.ts";
+import { type WrittenChoice, choicesOf } from "./pieces.ts";
+
+export interface Completions {
+  /**
+   * Row, job and notification in one transaction; or the first of its key.
+   * @throws NOT_FOUND; CONFLICT for a key that was used with another request; BUSY beyond the limit of those that wait
+   */
+  create(input: NewCompletion): Promise<{ readonly completion: Completion; readonly created: boolean }>;
+  get(id: string): Promise<Completion | null>;
+  byIds(ids: readonly string[]): Promise<(Completion | null)[]>;
+  /** What was written so far: pieces joined, one item per choice; none of a SCORE task. */
+  choices(completion: Completion): Promise<WrittenChoice[]>;
+  /** One that nobody has begun ends at once, a RUNNING one with its next tokens, one that has ended stays. @throws NOT_FOUND */
+  cancel(id: string): Promise<Completion>;
+  /** Deletes it with all that was asked and answered, ending it first. False for an unknown id. */
+  delete(id: string): Promise<boolean>;
+  /** Says that somebody waits for these: `attendMs.holds` from now. Those that nobody waits for end by themselves. */
+  attend(ids: readonly string[]): Promise<void>;
+  /**
+   * Deletes what has expired, and ends what nobody has begun in time or waits for any more. Workers call it with their
+   * reports; gateways should, too, so that this does not depend on a worker.
+   */
+  forget(): Promise<void>;
+  /** Why no worker answers it, for people; null while one does, or can start at once, and after the end. */
+  waitingReason(id: string): Promise<string | null>;
+  /** What the live workers lack to answer for a target, for people; null when one of them could. @throws NOT_FOUND */
+  whyNobodyCan(target: Target): Promise<string | null>;
+}
+
+export function completionsOf(database: Database): Completions {
+  const byIds = (ids: readonly string[]) =>
+    inOrderOf(ids, (wanted) => database.select().from(completions).where(inArray(completions.id, wanted)));
+  return {
+    byIds,
+    get: async (id) => (await byIds([id]))[0] ?? null,
+    create: (input) => database.transaction((tx) => create(tx, input)),
+    choices: (completion) => choicesOf(database, completion),
+    async cancel(id) {
+      const completion = await database.transaction((tx) => cancel(tx, id));
+      if (!completion) throw notFound(id);
+      return completion;
+    },
+    delete: (id) => database.transaction((tx) => remove(tx, id)),
+    attend: (ids) => attend(database, ids),
+    forget: () => forgetCompletions(database),
+    waitingReason: (id) => whyJobWaits(database, "COMPLETE", id),
+    whyNobodyCan: async (target) => whyNobodyCan(database, "COMPLETE", await needsOf(database, target)),
+  };
+}
+
+/** Rows are locked in order of id, as appends lock them. */
+async function attend(database: Database, ids: readonly string[]): Promise<void> {
+  const mine = ids.filter(isUuid);
+  if (mine.length === 0) return;
+  const known = database
+    .select({ id: completions.id })
+    .from(completions)
+    .where(and(inArray(completions.id, mine), inArray(completions.status, ["QUEUED", "RUNNING"])))
+    .orderBy(asc(completions.id))
+    .for("no key update");
+  const until = sql`now() + ${attendMs.holds} * interval '1 millisecond'`;
+  await database.update(completions).set({ attendedUntil: until }).where(inArray(completions.id, known));
+}

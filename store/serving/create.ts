@@ -1,0 +1,131 @@
+/** Creating a completion: row and job at once, unless too many wait. A repeated request finds the first one. */
+import { createHash } from "node:crypto";
+import { count, eq, sql } from "drizzle-orm";
+import type { CompletionProtocol, CompletionTask } from "../../schema/completion.ts";
+import { SteplogError, invariant } from "../../schema/errors.ts";
+import { settingsOf } from "../../schema/hyperparameters.ts";
+import type { Needs } from "../../schema/jobs.ts";
+import { attendMs } from "../../schema/limits.ts";
+import { type Completion, completions } from "../../schema/serving-tables.ts";
+import { canonicalJson } from "../../schema/step-log.ts";
+import { type BaseModel, baseModels, checkpoints, fineTunes } from "../../schema/tables.ts";
+import { counted } from "../../schema/units.ts";
+import { partsOf } from "../models/part-names.ts";
+import { type Database, type Transaction, only } from "../postgres/database.ts";
+import { requireRow } from "../postgres/required.ts";
+import { addJob } from "../queue/jobs.ts";
+import { trainingNeeds, weightsInMemory } from "../runs/lifecycle.ts";
+import { packTokens } from "./tokens.ts";
+
+/** What is to answer: a base, or a checkpoint of a run on it. */
+export interface Target {
+  readonly baseModelId: string;
+  readonly checkpointId: string | null;
+}
+
+export interface NewCompletion extends Target {
+  readonly idempotencyKey: string | null;
+  readonly protocol: CompletionProtocol;
+  /** The alias by which the target was named. A repeated request may find the alias moved: it gets the first answer. */
+  readonly alias: string | null;
+  readonly task: CompletionTask;
+  /** Whether the seed was drawn for this request, so that a repeated one comes with another. */
+  readonly isSeedDrawn: boolean;
+  /** Tokens; none for a SCORE task. */
+  readonly prompt: readonly number[];
+  /** Whether somebody waits for the answer: then the completion ends soon after `attend` was last called for it. */
+  readonly isAttended: boolean;
+  /** How long it may wait for a worker, how many may wait, and how long the row is kept. */
+  readonly waitMs: number;
+  readonly queueLimit: number;
+  readonly keepMs: number;
+}
+
+/** @throws NOT_FOUND; CONFLICT for a key that was used with another input; BUSY */
+export async function create(
+  tx: Transaction,
+  input: NewCompletion,
+): Promise<{ readonly completion: Completion; readonly created: boolean }> {
+  await requireRow(tx, baseModels, baseModels.id, input.baseModelId, "base model");
+  if (input.checkpointId !== null) {
+    await requireRow(tx, checkpoints, checkpoints.id, input.checkpointId, "checkpoint");
+  }
+  const inputHash = hashOf(input);
+  const [completion] = await tx
+    .insert(completions)
+    .values({ ...rowOf(input), inputHash })
+    .onConflictDoNothing({ target: completions.idempotencyKey })
+    .returning();
+  if (!completion) return { completion: await firstOfKey(tx, input, inputHash), created: false };
+  await refuseIfBusy(tx, input.queueLimit);
+  const needs = await needsOf(tx, input);
+  await addJob(tx, { kind: "COMPLETE", subject: completion.id, needs });
+  return { completion, created: true };
+}
+
+const inMs = (ms: number) => sql`now() + ${ms} * interval '1 millisecond'`;
+
+function rowOf({ idempotencyKey, protocol, baseModelId, checkpointId, alias, task, prompt, ...rest }: NewCompletion) {
+  return {
+    idempotencyKey,
+    protocol,
+    baseModelId,
+    checkpointId,
+    alias,
+    task,
+    prompt: packTokens(prompt),
+    attendedUntil: rest.isAttended ? inMs(attendMs.holds) : null,
+    startBy: inMs(rest.waitMs),
+    expiresAt: inMs(rest.keepMs),
+  };
+}
+
+/** Completions that are created at the same moment may be a few more than the limit. */
+async function refuseIfBusy(tx: Transaction, limit: number): Promise<void> {
+  const waiting = eq(completions.status, sql`'QUEUED'`);
+  const [row] = await tx.select({ count: count() }).from(completions).where(waiting);
+  if (!row || row.count <= limit) return;
+  const seen = `${counted(limit, "request")} ${limit === 1 ? "waits" : "wait"} for a worker`;
+  throw new SteplogError("BUSY", `${seen}, and that is the limit. Try again in a moment.`);
+}
+
+/** The alias stands for what it pointed at first, and a seed that nobody chose for the one that was drawn first. */
+function hashOf({ protocol, baseModelId, checkpointId, alias, task, isSeedDrawn, prompt }: NewCompletion): string {
+  const target = alias === null ? { baseModelId, checkpointId } : { alias };
+  const isDrawn = task.kind === "GENERATE" && isSeedDrawn;
+  const asked = isDrawn ? { ...task, sampling: { ...task.sampling, seed: null } } : task;
+  return createHash("sha256")
+    .update(canonicalJson({ protocol, target, task: asked, prompt }))
+    .digest("hex");
+}
+
+async function firstOfKey(tx: Transaction, input: NewCompletion, inputHash: string): Promise<Completion> {
+  const key = input.idempotencyKey ?? "";
+  const first = only(await tx.select().from(completions).where(eq(completions.idempotencyKey, key)));
+  if (first.inputHash === inputHash) return first;
+  throw new SteplogError(
+    "CONFLICT",
+    `The idempotency key ${JSON.stringify(key)} was used for another request. ` +
+      "Repeat that request to get the same completion, or use a new key for a new one.",
+  );
+}
+
+/** What a worker needs to answer for a target. @throws NOT_FOUND */
+export async function needsOf(database: Database | Transaction, { baseModelId, checkpointId }: Target): Promise<Needs> {
+  const [model] = await database.select().from(baseModels).where(eq(baseModels.id, baseModelId));
+  if (!model) throw new SteplogError("NOT_FOUND", `There is no base model ${JSON.stringify(baseModelId)}.`);
+  const memoryBytes = checkpointId === null ? weightsInMemory(model) : await bytesOf(database, model, checkpointId);
+  return { models: [{ name: model.name, hash: model.hash }], families: [model.family], memoryBytes };
+}
+
+/** The base's weights and the adapter. */
+async function bytesOf(database: Database | Transaction, model: BaseModel, checkpointId: string): Promise<number> {
+  const [found] = await database
+    .select({ run: fineTunes })
+    .from(checkpoints)
+    .innerJoin(fineTunes, eq(fineTunes.id, checkpoints.fineTuneId))
+    .where(eq(checkpoints.id, checkpointId));
+  invariant(found?.run.baseModelId === model.id, `checkpoint ${checkpointId} is of a run on the base model ${model.id}`);
+  const { memoryBytes } = trainingNeeds(settingsOf(found.run), model, await partsOf(database, model.id));
+  return memoryBytes ?? weightsInMemory(model);
+}

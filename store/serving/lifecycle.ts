@@ -1,0 +1,165 @@
+/**
+ * The life of a completion, and the only code that changes its status.
+ *
+ * - QUEUED: stored together with its job; waits for a worker that can answer it, until `start_by`.
+ * - RUNNING: a worker has claimed it. When that worker stops or dies, the completion stays RUNNING; the next one has prompt,
+ *   seed and the pieces so far, and goes on after them.
+ * - SUCCEEDED: all choices have ended, or all rows are scored. FAILED: it cannot be answered; the error explains. CANCELLED:
+ *   ended on request, or because whoever waited for it has gone. These three are final, and the job is gone.
+ *
+ *     create -> QUEUED -- claim --> RUNNING -- end --> SUCCEEDED, FAILED, CANCELLED
+ *                 |                    claim, release and failed attempt: it stays RUNNING
+ *                 +-- cancel --> CANCELLED;  nobody began in time --> FAILED
+ *
+ * `wanted` is RUN or CANCEL, as for a run. It counts as CANCEL too once `attended_until` has passed. The worker reads it with
+ * every append of pieces and every renewal.
+ *
+ * Every move is made by `move`, in the caller's transaction, after the caller has locked the job.
+ */
+import { eq, sql } from "drizzle-orm";
+import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
+import { type CompletionStatus, type RowScore, type Usage, completionTransitions } from "../../schema/completion.ts";
+import { type ErrorCode, type InputIssue, SteplogError, invariant } from "../../schema/errors.ts";
+import { type Completion, completions } from "../../schema/serving-tables.ts";
+import type { Wanted } from "../../schema/states.ts";
+import type { Job } from "../../schema/tables.ts";
+import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
+import { wakeWatchers } from "../postgres/notify.ts";
+import type { JobHooks } from "../queue/claimers.ts";
+import { finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
+import { leaseLost } from "../queue/leases.ts";
+
+export interface CompletionFailure {
+  readonly code: ErrorCode;
+  /** Never quotes the request: it may be logged. */
+  readonly message: string;
+  readonly issues: readonly InputIssue[];
+}
+
+export type CompletionEnd =
+  | { readonly status: "SUCCEEDED"; readonly usage: Usage; readonly scores: readonly RowScore[] | null }
+  | { readonly status: "CANCELLED"; readonly usage: Usage | null }
+  | ({ readonly status: "FAILED" } & CompletionFailure);
+
+interface Move {
+  readonly to: CompletionStatus;
+  readonly set?: PgUpdateSetSource<typeof completions>;
+}
+
+/** Makes the move that `decide` chooses for the locked row; none when that is null. Null for an unknown completion. */
+async function move(
+  tx: Transaction,
+  id: string,
+  decide: (completion: Completion) => Move | null,
+): Promise<Completion | null> {
+  const completion = await lockCompletion(tx, id);
+  const next = completion && decide(completion);
+  if (!next) return completion;
+  const allowed = completionTransitions[completion.status].includes(next.to);
+  invariant(allowed, `completion ${id} is ${completion.status} and cannot become ${next.to}`);
+  const change = { ...next.set, status: next.to };
+  const moved = only(await tx.update(completions).set(change).where(eq(completions.id, id)).returning());
+  await wakeWatchers(tx, id);
+  return moved;
+}
+
+async function lockCompletion(tx: Transaction, id: string): Promise<Completion | null> {
+  if (!isUuid(id)) return null;
+  const [row] = await tx.select().from(completions).where(eq(completions.id, id)).for("no key update");
+  return row ?? null;
+}
+
+/** Null for an unknown completion. */
+export async function hasEnded(database: Database, id: string): Promise<boolean | null> {
+  const [row] = await database.select({ status: completions.status }).from(completions).where(eq(completions.id, id));
+  return row ? completionTransitions[row.status].length === 0 : null;
+}
+
+const isFinal = ({ status }: Completion) => completionTransitions[status].length === 0;
+const ended = { finishedAt: sql`now()`, stage: null };
+const cancelled: Move = { to: "CANCELLED", set: { ...ended, wanted: "CANCEL" } };
+
+// Claim and release
+
+/** In SQL: what is wanted of a completion. */
+export const wantedNow = sql<Wanted>`case when ${completions.wanted} = 'CANCEL' or ${completions.attendedUntil} < now() then 'CANCEL' else 'RUN' end`;
+
+export const completionJobs: JobHooks = {
+  async claimed(tx, job) {
+    const set = { startedAt: sql`coalesce(${completions.startedAt}, now())` };
+    const known = await move(tx, job.subject, () => ({ to: "RUNNING", set }));
+    if (known) return;
+    // Deleted together with its checkpoint.
+    const lease = { id: job.id, token: job.leaseToken };
+    await finishJob(tx, lease);
+    throw leaseLost(lease);
+  },
+  async failed(tx, job) {
+    const wanted = await wantedOf(tx, job.subject);
+    await move(tx, job.subject, () => (wanted === "CANCEL" ? cancelled : { to: "RUNNING", set: { stage: null } }));
+    return wanted === "CANCEL" ? "done" : "repeat";
+  },
+  wanted: (database, jobs) => Promise.all(jobs.map(({ subject }) => wantedOf(database, subject))),
+};
+
+async function wantedOf(database: Database | Transaction, id: string): Promise<Wanted> {
+  const [row] = await database.select({ wanted: wantedNow }).from(completions).where(eq(completions.id, id));
+  return row?.wanted ?? "CANCEL";
+}
+
+// End
+
+/** Ends a completion and its job, which the caller has locked. */
+export async function endCompletion(tx: Transaction, job: Job, end: CompletionEnd): Promise<void> {
+  await move(tx, job.subject, () => ({ to: end.status, set: { ...ended, ...columnsOf(end) } }));
+  await finishJob(tx, { id: job.id, token: job.leaseToken });
+}
+
+function columnsOf(end: CompletionEnd) {
+  if (end.status === "SUCCEEDED") return { usage: end.usage, scores: end.scores };
+  if (end.status === "CANCELLED") return { usage: end.usage };
+  return { errorCode: end.code, errorMessage: end.message, errorIssues: end.issues };
+}
+
+/** One that nobody holds ends at once, another is asked to end, and one that has ended stays as it is. Null for an unknown one. */
+export async function cancel(tx: Transaction, id: string): Promise<Completion | null> {
+  const job = isUuid(id) ? await lockJobAbout(tx, "COMPLETE", id) : null;
+  const completion = await move(tx, id, (current) => {
+    if (isFinal(current)) return null;
+    if (job && job.leaseWorker !== null) return current.wanted === "CANCEL" ? null : asked(current.status);
+    return cancelled;
+  });
+  if (completion && isFinal(completion)) await withdrawJob(tx, "COMPLETE", id);
+  return completion;
+}
+
+/** A worker that has claimed it, but has not said so yet, reads it then. */
+function asked(to: CompletionStatus): Move {
+  return { to, set: { wanted: "CANCEL" } };
+}
+
+/** @param late the error of a completion that nobody began in time. False for one that somebody has begun. */
+export async function giveUp(tx: Transaction, id: string, late: CompletionFailure): Promise<boolean> {
+  const job = await lockJobAbout(tx, "COMPLETE", id);
+  if (job && job.leaseWorker !== null) return false;
+  const end = { status: "FAILED", ...late } as const;
+  const moved = await move(tx, id, ({ status }) =>
+    status === "QUEUED" ? { to: "FAILED", set: { ...ended, ...columnsOf(end) } } : null,
+  );
+  if (moved?.status !== "FAILED") return false;
+  await withdrawJob(tx, "COMPLETE", id);
+  return true;
+}
+
+/** Deletes it with all that was asked and answered; a worker that answers it finds its lease lost. False if there is none. */
+export async function remove(tx: Transaction, id: string): Promise<boolean> {
+  if (!isUuid(id)) return false;
+  await withdrawJob(tx, "COMPLETE", id);
+  const gone = await tx.delete(completions).where(eq(completions.id, id)).returning({ id: completions.id });
+  if (gone.length > 0) await wakeWatchers(tx, id);
+  return gone.length > 0;
+}
+
+export function notFound(id: string): SteplogError {
+  return new SteplogError("NOT_FOUND", `There is no completion ${JSON.stringify(id)}. It may have been deleted.`);
+}
