@@ -108,6 +108,11 @@ async function othersWait(database: Database, { leaseWorker }: Job): Promise<boo
   if (leaseWorker === null) return false;
   const [worker] = await database.select().from(workers).where(eq(workers.name, leaseWorker));
   if (!worker) return false;
-  const waiting = and(notInArray(jobs.kind, ["MEASURE", "COMPLETE"]), isFree, isDue(worker.name), fits(worker.name, worker));
+  const waiting = and(
+    notInArray(jobs.kind, ["MEASURE", "COMPLETE"]),
+    isFree,
+    isDue(worker.name),
+    fits(worker.name, worker),
+  );
   return (await database.select({ id: jobs.id }).from(jobs).where(waiting).limit(1)).length > 0;
 }

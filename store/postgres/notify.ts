@@ -15,7 +15,9 @@ export async function wakeWatchers(tx: Transaction, id: string): Promise<void> {
 
 export async function wakeWatchersOf(tx: Transaction, ids: readonly string[]): Promise<void> {
   const all = JSON.stringify(ids);
-  await tx.execute(sql`select pg_notify(${channels.fineTunes}, id) from jsonb_array_elements_text(${all}::jsonb) as id`);
+  await tx.execute(
+    sql`select pg_notify(${channels.fineTunes}, id) from jsonb_array_elements_text(${all}::jsonb) as id`,
+  );
 }
 
 export async function wakeWorkers(tx: Transaction): Promise<void> {

@@ -125,7 +125,10 @@ async function bytesOf(database: Database | Transaction, model: BaseModel, check
     .from(checkpoints)
     .innerJoin(fineTunes, eq(fineTunes.id, checkpoints.fineTuneId))
     .where(eq(checkpoints.id, checkpointId));
-  invariant(found?.run.baseModelId === model.id, `checkpoint ${checkpointId} is of a run on the base model ${model.id}`);
+  invariant(
+    found?.run.baseModelId === model.id,
+    `checkpoint ${checkpointId} is of a run on the base model ${model.id}`,
+  );
   const { memoryBytes } = trainingNeeds(settingsOf(found.run), model, await partsOf(database, model.id));
   return memoryBytes ?? weightsInMemory(model);
 }

@@ -10,7 +10,10 @@ import { type CompletionFailure, cancel, giveUp, remove } from "./lifecycle.ts";
 const most = 500;
 
 /** Those that wait or run have a job: there are few, however many completions are kept. */
-const isOpen = inArray(completions.id, sql`(select ${jobs.subject}::uuid from ${jobs} where ${jobs.kind} = 'COMPLETE')`);
+const isOpen = inArray(
+  completions.id,
+  sql`(select ${jobs.subject}::uuid from ${jobs} where ${jobs.kind} = 'COMPLETE')`,
+);
 const isQueued = eq(completions.status, sql`'QUEUED'`);
 const { id, createdAt, startBy } = completions;
 
