@@ -123,7 +123,7 @@ function rowsOf({ held, after, pieces }: Fresh) {
     firstToken: piece.firstToken,
     tokens: packTokens(piece.tokens),
     text: storable(piece.text),
-    logprobs: piece.logprobs && piece.logprobs.map(storableLogprob),
+    logprobs: piece.logprobs?.map(storableLogprob) ?? null,
     finish: piece.finish,
   }));
 }
