@@ -45,7 +45,12 @@ export function toHttpError(error: unknown, log: Logger): { status: number; body
   const client = toClientError(error, log);
   const { message, extensions } = client;
   const code = isErrorCode(extensions["code"]) ? extensions["code"] : "INTERNAL";
-  return { status: httpStatus[code] ?? 400, body: `${JSON.stringify({ errors: [{ message, extensions }] })}\n` };
+  return { status: statusOf(code), body: `${JSON.stringify({ errors: [{ message, extensions }] })}\n` };
+}
+
+/** The HTTP status of a code. */
+export function statusOf(code: ErrorCode): number {
+  return httpStatus[code] ?? 400;
 }
 
 const httpStatus: Partial<Record<ErrorCode, number>> = {

@@ -1,0 +1,81 @@
+/**
+ * Errors in the protocol's shape:
+ *
+ *     {"error": {"message": "...", "type": "invalid_request_error", "param": "messages[0].content", "code": "..."}}
+ *
+ * `code` is the word that clients of this protocol look for, or ours in lower case. `param` is the first field at fault.
+ */
+import type { Logger } from "pino";
+import { SteplogError, type ErrorCode, type InputIssue } from "../../schema/errors.ts";
+import { statusOf, toClientError } from "../errors.ts";
+
+/** What is wrong with a request, in the protocol's own words. */
+export type Reason =
+  | "invalid_json"
+  | "unknown_parameter"
+  | "unsupported_parameter"
+  | "invalid_value"
+  | "context_length_exceeded"
+  | "unknown_url";
+
+/** A request that this protocol has a word for. Its issues name fields as the request does. */
+export class Refusal extends SteplogError {
+  readonly reason: Reason;
+
+  constructor(reason: Reason, issues: readonly InputIssue[], code: ErrorCode = "INVALID_ARGUMENT") {
+    super(code, issues.map(({ message }) => message).join(" "), issues);
+    this.reason = reason;
+  }
+}
+
+export interface OpenAIError {
+  readonly message: string;
+  readonly type: string;
+  readonly param: string | null;
+  readonly code: string;
+}
+
+export interface ErrorAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: { readonly error: OpenAIError };
+}
+
+/** @param log gets what is our fault, under the id that the message names */
+export function errorAnswer(error: unknown, log: Logger): ErrorAnswer {
+  const { message, extensions } = toClientError(error, log);
+  const { code, issues } = extensions as { code: ErrorCode; issues: readonly InputIssue[] };
+  const status = statusOf(code);
+  const field = issues.find((issue) => issue.field !== undefined)?.field;
+  return {
+    status,
+    headers: retries[code] ?? {},
+    body: {
+      error: {
+        message,
+        type: types[status] ?? (status < 500 ? "invalid_request_error" : "server_error"),
+        param: field === undefined ? null : paramOf(field),
+        code: error instanceof Refusal ? error.reason : (words[code] ?? code.toLowerCase()),
+      },
+    },
+  };
+}
+
+const types: Readonly<Record<number, string>> = { 401: "authentication_error", 429: "rate_limit_error" };
+
+const words: Partial<Record<ErrorCode, string>> = {
+  UNAUTHENTICATED: "invalid_api_key",
+  NOT_FOUND: "model_not_found",
+};
+
+/** After how many seconds a client should try again. */
+const retries: Partial<Record<ErrorCode, Readonly<Record<string, string>>>> = {
+  UNAVAILABLE: { "retry-after": "2" },
+};
+
+/** A dotted field as the protocol writes it: messages.0.content is messages[0].content, maxTokens max_tokens. */
+export function paramOf(field: string): string {
+  return field
+    .replaceAll(/\.(\d+)(?=\.|$)/gu, "[$1]")
+    .replace(/^[a-zA-Z]+/u, (name) => name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`));
+}
