@@ -36,9 +36,18 @@ export class ChatTemplate {
    * @throws DATASET_INVALID with the template's reason if it refuses it, or naming the field that it does not write
    */
   write(row: ChatRow): string {
+    return this.#written(row, false);
+  }
+
+  /** The same, with what the template writes before the assistant's next turn. */
+  ask(row: ChatRow): string {
+    return this.#written(row, true);
+  }
+
+  #written(row: ChatRow, generation: boolean): string {
     const issue = unwritten(row, this.#takes);
     if (issue) throw invalid(`A conversation does not fit the model: ${issue.message}.`, [issue]);
-    const text = this.#run(row);
+    const text = this.#run(row, generation);
     if (usesMarks(text)) throw refused("it contains U+FDD0, which is no character");
     if (!text.isWellFormed()) throw refused("it contains half of a surrogate pair, which is no character");
     return text;

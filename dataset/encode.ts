@@ -130,7 +130,8 @@ function refuseLong(tokenizer: Tokenizer, text: string, room: number): void {
   throw invalid(`A row does not fit the model: ${message}.`, [{ message }]);
 }
 
-function isMuchLonger(tokenizer: Tokenizer, text: string, room: number): boolean {
+/** Whether a text is certain to have more than `room` tokens, without tokenising it whole. */
+export function isMuchLonger(tokenizer: Tokenizer, text: string, room: number): boolean {
   for (let length = charactersPerToken * (room + slack); length < text.length; length *= 4) {
     if (tokenizer.encodeMore(text.slice(0, length).toWellFormed()).length > room + slack) return true;
   }

@@ -2,7 +2,6 @@
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import type { Reporter } from "../sandbox/messages.ts";
-import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
 import type { RowFindings, RowNote } from "../schema/row-findings.ts";
 import type { EncodedRow, ModelBounds } from "./encode.ts";
@@ -12,14 +11,13 @@ import type { RowsFile } from "./files.ts";
 import { objectsOf, openRows } from "./files.ts";
 import type { NumberedRow } from "./jsonl.ts";
 import { checkDataset, parseRows, readRows } from "./jsonl.ts";
+import { loadAndTry, tokenizerOf } from "./kept-tokenizers.ts";
 import { blameModel } from "./model-text.ts";
 import type { Preparation } from "./prepare.ts";
 import { prepare, preparedLines } from "./prepare.ts";
 import type { Preview } from "./preview.ts";
 import { previewRows } from "./preview.ts";
 import { SharedRows } from "./repeats.ts";
-import type { Tokenizer } from "./tokenizer.ts";
-import { loadOptionalTokenizer } from "./tokenizer.ts";
 
 export interface DatasetFile {
   /** JSON Lines, CSV or parquet. */
@@ -185,46 +183,10 @@ export async function preview(
   return previewRows({ ...settings, tokenizer, rows, count: limits.previewCounted });
 }
 
-/** A process checks one dataset after the other against the same model, so it keeps the last tokenizer. */
-let last: { readonly key: string; readonly tokenizer: Tokenizer | null } | null = null;
-
-async function tokenizerOf(folder: string, key: string): Promise<Tokenizer | null> {
-  if (last?.key === key) return last.tokenizer;
-  last = null;
-  const tokenizer = await loadAndTry(folder);
-  last = { key, tokenizer };
-  return tokenizer;
-}
-
 /** Whether a model folder has a tokenizer, which works. @throws MODEL_INVALID, MODEL_UNSUPPORTED */
 export async function checkTokenizer({ folder }: { readonly folder: string }, { begin }: Reporter): Promise<boolean> {
   begin(blameModel(`Trying the tokenizer and chat template in ${folder}`));
   return (await loadAndTry(folder)) !== null;
-}
-
-/** Texts on which regular expressions that backtrack take for ever. */
-const trials = [
-  "Hello, world! It's 12:30.\n\n  Words  \t1234567 ",
-  ...["a", " ", "1", "\n", "!"].map((one) => `${one.repeat(64)}\u{1f600}`),
-];
-
-/** A tokenizer that fails, or a template without end, is found before any row is blamed for it. @throws MODEL_INVALID */
-async function loadAndTry(folder: string): Promise<Tokenizer | null> {
-  const tokenizer = await loadOptionalTokenizer(folder);
-  if (!tokenizer) return null;
-  for (const text of trials) tokenizer.decode(tokenizer.encodeWhole(text));
-  try {
-    tokenizer.chat?.write({
-      messages: [
-        { role: "user", content: "Hello?" },
-        { role: "assistant", content: "Hello!" },
-      ],
-    });
-  } catch (error) {
-    // A template may refuse this conversation and take others.
-    if (!(error instanceof SteplogError)) throw error;
-  }
-  return tokenizer;
 }
 
 /** Reports each item. */

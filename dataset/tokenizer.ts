@@ -29,7 +29,7 @@ export interface Tokenizer {
   /** The text of a special token; undefined for other tokens. */
   specialText(id: number): string | undefined;
   /** The model's chat template; null if its folder has none. */
-  readonly chat: Pick<ChatTemplate, "write" | "locate"> | null;
+  readonly chat: Pick<ChatTemplate, "write" | "locate" | "ask"> | null;
 }
 
 /** @throws MODEL_INVALID if the folder's tokenizer.json is missing or cannot be used */

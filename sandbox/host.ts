@@ -8,15 +8,17 @@ import { failedOf } from "./messages.ts";
 
 /** The process keeps to the limits itself. If it does not answer for this much longer, start included, it is killed. */
 const graceMs = 120_000;
-/** An unused process ends after this. */
-const idleMs = 30_000;
-
 export class Host {
   readonly #child: ChildProcess;
+  readonly #idleMs: number;
+  /** What the last calls were about, so that a call about the same finds what they have kept in memory. */
+  readonly topics = new Set<string>();
   #ended = false;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor() {
+  /** @param idleMs an unused process ends after this */
+  constructor(idleMs: number) {
+    this.#idleMs = idleMs;
     // Foreign bytes need nothing of the environment, which holds passwords.
     this.#child = fork(programPath("sandbox/process"), {
       env: {},
@@ -45,7 +47,7 @@ export class Host {
         signal.removeEventListener("abort", abort);
         child.off("message", take).off("exit", exit);
         this.#hold(false);
-        if (!this.#ended) this.#idle = setTimeout(() => this.end(), idleMs).unref();
+        if (!this.#ended) this.#idle = setTimeout(() => this.end(), this.#idleMs).unref();
         then();
       };
       const abort = () => {

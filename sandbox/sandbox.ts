@@ -19,6 +19,8 @@ export interface Work<T extends Task> {
   readonly input: Parameters<T>[0];
   readonly limits: Limits;
   readonly blame: Blame;
+  /** What the call is about: a process that has answered about it is preferred, as it may have kept what it needs. */
+  readonly topic?: string;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -33,11 +35,13 @@ export class Sandbox {
   readonly #waiting: Waiting[] = [];
   readonly #closing = new AbortController();
   readonly #places: number;
+  readonly #idleMs: number;
   readonly #running = { all: 0, large: 0 };
 
-  /** At most `places` calls run at once. Large ones leave a place to the others. */
-  constructor({ places = 3 }: { readonly places?: number } = {}) {
+  /** At most `places` calls run at once. Large ones leave a place to the others. An unused process ends after `idleMs`. */
+  constructor({ places = 3, idleMs = 30_000 }: { readonly places?: number; readonly idleMs?: number } = {}) {
     this.#places = places;
+    this.#idleMs = idleMs;
   }
 
   /**
@@ -45,11 +49,11 @@ export class Sandbox {
    * @throws what it throws, if that is a SteplogError; `blame.code` for another error or an exceeded limit; UNAVAILABLE when
    *   aborted or closed, or when too many calls wait
    */
-  async run<T extends Task>({ signal, ...call }: Work<T>): Promise<Awaited<ReturnType<T>>> {
+  async run<T extends Task>({ signal, topic, ...call }: Work<T>): Promise<Awaited<ReturnType<T>>> {
     const ended = AbortSignal.any([this.#closing.signal, ...(signal ? [signal] : [])]);
     const large = isLarge(call.limits);
     await this.#place(large, ended);
-    const host = this.#takeHost();
+    const host = this.#takeHost(topic);
     try {
       const outcome = await host.call(call, ended);
       return outputOf(outcome) as Awaited<ReturnType<T>>;
@@ -65,10 +69,14 @@ export class Sandbox {
     for (const host of this.#idle.splice(0)) host.end();
   }
 
-  /** An idle one, or a new one. Those that have ended are forgotten. */
-  #takeHost(): Host {
-    for (let host = this.#idle.pop(); host; host = this.#idle.pop()) if (host.usable) return host;
-    return new Host();
+  /** An idle one that knows the topic, any idle one, or a new one. Those that have ended are forgotten. */
+  #takeHost(topic: string | undefined): Host {
+    const usable = this.#idle.splice(0).filter((host) => host.usable);
+    const known = topic === undefined ? -1 : usable.findLastIndex(({ topics }) => topics.has(topic));
+    const [host = new Host(this.#idleMs)] = usable.splice(known, 1);
+    this.#idle.push(...usable);
+    if (topic !== undefined) remember(host.topics, topic);
+    return host;
   }
 
   /** Resolves when the call may start. */
@@ -120,6 +128,15 @@ export async function inSandbox<T>(work: (sandbox: Sandbox) => Promise<T>): Prom
   } finally {
     sandbox.close();
   }
+}
+
+/** Topics of a process that are remembered. */
+const mostTopics = 4;
+
+function remember(topics: Set<string>, topic: string): void {
+  topics.delete(topic);
+  topics.add(topic);
+  for (const oldest of topics) if (topics.size > mostTopics) topics.delete(oldest);
 }
 
 function outputOf(outcome: Outcome): unknown {

@@ -61,6 +61,7 @@ const httpStatus: Partial<Record<ErrorCode, number>> = {
   PAYLOAD_TOO_LARGE: 413,
   DATASET_INVALID: 422,
   INTERNAL: 500,
+  BUSY: 429,
   UNAVAILABLE: 503,
 };
 

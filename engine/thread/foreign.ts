@@ -56,6 +56,7 @@ export function watchedTokenizer(tokenizer: Tokenizer, calls: ForeignCalls): Tok
     chat: chat && {
       write: marked(calls, (row) => chat.write(row)),
       locate: marked(calls, (text, row) => chat.locate(text, row)),
+      ask: marked(calls, (row) => chat.ask(row)),
     },
   };
 }

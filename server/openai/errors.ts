@@ -70,6 +70,7 @@ const words: Partial<Record<ErrorCode, string>> = {
 
 /** After how many seconds a client should try again. */
 const retries: Partial<Record<ErrorCode, Readonly<Record<string, string>>>> = {
+  BUSY: { "retry-after": "1" },
   UNAVAILABLE: { "retry-after": "2" },
 };
 

@@ -22,7 +22,7 @@ const message = z
   .strictObject({
     role: z.enum(["system", "developer", "user", "assistant", "tool"]),
     // `parseMessages` reads it.
-    content: z.unknown(),
+    content: z.unknown().optional(),
     name: z.string().nullish(),
     tool_calls: z.array(call).nullish(),
     tool_call_id: z.string().nullish(),
