@@ -64,8 +64,8 @@ const chatSchema = z
     service_tier: z.enum(["auto", "default"]).optional(),
     modalities: z.tuple([z.literal("text")], 'must be ["text"]').optional(),
   })
-  .superRefine((fields, { addIssue }) => {
-    const refuse = (field: string, message: string) => addIssue({ code: "custom", path: [field], message });
+  .superRefine((fields, context) => {
+    const refuse = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
     const { max_tokens: most, max_completion_tokens: mostOfCompletion } = fields;
     if (most !== undefined && mostOfCompletion !== undefined && most !== mostOfCompletion)
       refuse("max_tokens", `is ${most}, but max_completion_tokens, which means the same, is ${mostOfCompletion}`);

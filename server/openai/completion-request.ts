@@ -62,8 +62,8 @@ const completionSchema = z
     best_of: z.int().optional(),
     suffix: z.literal("").optional(),
   })
-  .superRefine((fields, { addIssue }) => {
-    const refuse = (field: string, message: string) => addIssue({ code: "custom", path: [field], message });
+  .superRefine((fields, context) => {
+    const refuse = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
     if (fields.best_of !== undefined && fields.best_of !== 1 && fields.best_of !== fields.n)
       refuse("best_of", `must be 1, or n, which is ${fields.n}: answers are not compared`);
     if (fields.max_tokens === 0 && !(fields.echo && fields.logprobs !== undefined))

@@ -2,7 +2,7 @@
  * Reads the body of a request: every field is used, ignored or refused by name (schema/openai.ts), and one that the table
  * lacks is unknown. Fields that are null are as if left out, which is how clients write "not set".
  */
-import { z } from "zod";
+import type { z } from "zod";
 import { openaiFields, type OpenAIRequest } from "../../schema/openai.ts";
 import type { InputIssue } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";

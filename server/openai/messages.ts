@@ -29,16 +29,21 @@ const message = z
     reasoning_content: z.string().nullish(),
     ...echoed,
   })
-  .superRefine(({ role, content, tool_call_id: answered }, { addIssue }) => {
+  .superRefine(({ role, content, tool_call_id: answered }, context) => {
     if (role === "tool" && !answered)
-      addIssue({ code: "custom", path: ["tool_call_id"], message: "must name the call that the tool answers" });
+      context.addIssue({ code: "custom", path: ["tool_call_id"], message: "must name the call that the tool answers" });
     for (const [index, part] of partsOf(content).entries()) {
       const { type } = part;
       const unknown = Object.keys(part).find((key) => key !== "type" && key !== "text");
       const path = ["content", index];
       if (typeof type === "string" && type !== "text")
-        addIssue({ code: "custom", path: [...path, "type"], message: `is ${quote(type)}; models here read only text` });
-      else if (unknown !== undefined) addIssue({ code: "unrecognized_keys", keys: [unknown], path, input: part });
+        context.addIssue({
+          code: "custom",
+          path: [...path, "type"],
+          message: `is ${quote(type)}; models here read only text`,
+        });
+      else if (unknown !== undefined)
+        context.addIssue({ code: "unrecognized_keys", keys: [unknown], path, input: part });
     }
   });
 
@@ -50,11 +55,11 @@ function partsOf(content: unknown): Readonly<Record<string, unknown>>[] {
 export const messages = z
   .array(message)
   .max(limits.turns)
-  .transform((turns, { addIssue }): readonly Message[] => {
+  .transform((turns, context): readonly Message[] => {
     const parsed = parseMessages(turns.map(written));
     if ("messages" in parsed) return parsed.messages;
     for (const { field = "messages", message: said } of parsed.issues)
-      addIssue({ code: "custom", path: field.split(".").slice(1), message: withoutField(said) });
+      context.addIssue({ code: "custom", path: field.split(".").slice(1), message: withoutField(said) });
     return z.NEVER;
   });
 
@@ -69,14 +74,14 @@ function isEmpty(value: unknown): boolean {
 }
 
 /** Templates write the arguments themselves, from an object. */
-function readArguments(text: string, { addIssue }: z.RefinementCtx): unknown {
+function readArguments(text: string, context: z.RefinementCtx): unknown {
   try {
     const value: unknown = JSON.parse(text === "" ? "{}" : text);
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
   } catch {
     // The same issue as for JSON of another kind.
   }
-  addIssue({ code: "custom", message: "must be a JSON object, as text" });
+  context.addIssue({ code: "custom", message: "must be a JSON object, as text" });
   return z.NEVER;
 }
 

@@ -8,7 +8,7 @@ import { errorAnswer } from "../../../server/openai/errors.ts";
 
 const user = { role: "user", content: "Hello" };
 const whole = { chat: { model: "m", messages: [user] }, text: { model: "m", prompt: "Hello" } } as const;
-const function_ = { type: "function", function: { name: "look", parameters: { type: "object" } } };
+const tool = { type: "function", function: { name: "look", parameters: { type: "object" } } };
 
 function read(request: OpenAIRequest, more: object = {}) {
   const body = Buffer.from(JSON.stringify({ ...whole[request], ...more }));
@@ -47,7 +47,7 @@ const samples: Readonly<Record<string, { good: unknown; bad: unknown; with?: obj
   echo: { good: true, bad: "yes" },
   stream: { good: true, bad: 1 },
   stream_options: { good: { include_usage: true }, bad: { include_all: true }, with: { stream: true } },
-  tools: { good: [function_], bad: [{ type: "retrieval" }] },
+  tools: { good: [tool], bad: [{ type: "retrieval" }] },
   tool_choice: { good: "none", bad: "required" },
   parallel_tool_calls: { good: false, bad: "no" },
   response_format: { good: { type: "text" }, bad: { type: "json_object" } },
@@ -172,7 +172,7 @@ test("defaults, and a seed below 0", () => {
   expect(read("chat")).toMatchObject({ maxTokens: null, n: 1, seed: null, logprobs: null, store: false, tools: null });
   expect(read("text")).toMatchObject({ maxTokens: 16, prompts: ["Hello"], echo: false });
   expect(read("chat", { seed: -1 }).seed).toBe(2 ** 53 - 1);
-  expect(read("chat", { tools: [function_], tool_choice: "none" })).toMatchObject({ tools: null });
+  expect(read("chat", { tools: [tool], tool_choice: "none" })).toMatchObject({ tools: null });
   expect(read("text", { prompt: [[1], [2, 3]] })).toMatchObject({ prompts: [[1], [2, 3]] });
 });
 
