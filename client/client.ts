@@ -6,15 +6,20 @@ import { SteplogError } from "../schema/errors.ts";
 import { isFinal } from "../schema/states.ts";
 import type { DatasetInput } from "./dataset-body.ts";
 import { datasetBody } from "./dataset-body.ts";
-import { errorIn, failureOf } from "./errors.ts";
+import { errorIn, failureOf, failureOfText } from "./errors.ts";
 import type { FineTuneUpdate, FollowOptions } from "./follow.ts";
 import { followRun } from "./follow.ts";
 import type { Operation } from "./operation.ts";
 import * as operations from "./operations.ts";
-import type { CheckpointFragment, EvaluationFragment, FineTuneFragment } from "./operations.ts";
+import type {
+  CheckpointExportFragment,
+  CheckpointFragment,
+  EvaluationFragment,
+  FineTuneFragment,
+} from "./operations.ts";
 import { pause } from "./pause.ts";
 import type { Platform } from "./platform.ts";
-import type { ContinueFineTuneInput, CreateFineTuneInput } from "./schema-types.ts";
+import type { ContinueFineTuneInput, CreateFineTuneInput, WeightsDtype } from "./schema-types.ts";
 import { Streams, type StreamOptions } from "./streams.ts";
 
 export interface SteplogClientOptions {
@@ -30,6 +35,8 @@ export interface SteplogClientOptions {
 export type FineTune = FineTuneFragment;
 export type Evaluation = EvaluationFragment;
 export type Checkpoint = CheckpointFragment;
+export type CheckpointExport = CheckpointExportFragment;
+export type WeightsFile = CheckpointExport["files"][number];
 
 /** What a fine-tune would take. */
 export type FineTuneEstimate = operations.EstimateFineTuneQuery["estimateFineTune"];
@@ -48,6 +55,14 @@ export interface WaitOptions {
   readonly patienceMs?: number;
   /** Ends the call with the signal's reason. */
   readonly signal?: AbortSignal;
+}
+
+/** A form of a checkpoint's weights; at least one of the two. */
+export interface ExportForm {
+  /** Adds a LoRA adapter into the weights of its base. */
+  readonly merged?: boolean;
+  /** Number format of all tensors; that of training, and of the base, when left out. */
+  readonly dtype?: WeightsDtype;
 }
 
 /** A file of the service that has started to arrive. Read it once, in one of these ways. */
@@ -195,6 +210,33 @@ export class Client {
   }
 
   /**
+   * Has a worker write the weights of a checkpoint in another form, unless its files are stored, and waits for them.
+   * @returns the export, whose files `downloadFiles` fetches
+   * @throws SteplogError INVALID_ARGUMENT for a form that the checkpoint cannot have, NOT_FOUND, UNAUTHENTICATED;
+   *   UNAVAILABLE when an outage outlasts `patienceMs`; the worker's, when it cannot make the files
+   */
+  async exportWeights(
+    checkpointId: string,
+    { merged = false, dtype, ...options }: ExportForm & WaitOptions,
+  ): Promise<CheckpointExport> {
+    if (!merged && dtype === undefined) {
+      throw new SteplogError("INVALID_ARGUMENT", "Give merged or dtype; rebuild has the weights as they were trained.");
+    }
+    const form = { merged, dtype: dtype ?? null };
+    const isAsked = (one: CheckpointExport) => one.merged === form.merged && one.dtype === form.dtype;
+    const asked = await this.query(operations.exportCheckpoint, { id: checkpointId, ...form });
+    let found = asked.materialiseCheckpoint.exports.find(isAsked);
+    while (found?.status === "QUEUED") {
+      await pause(rebuildPollMs, options.signal);
+      const ask = () => this.query(operations.checkpointExports, { id: checkpointId });
+      found = (await this.#patiently(ask, options)).checkpoint?.exports.find(isAsked);
+    }
+    if (found?.status === "STORED") return found;
+    if (!found) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${checkpointId} any more.`);
+    throw failureOfText(found.error ?? "");
+  }
+
+  /**
    * Starts to download a file of the service: a checkpoint's `logUrl`, or the `url` of one of its `weightsFiles`.
    * @throws SteplogError NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE
    */
@@ -221,7 +263,12 @@ export class Client {
         `The weights of checkpoint ${checkpoint.id} are not stored. Rebuild them.`,
       );
     }
-    for (const { name, url, sha256 } of checkpoint.weightsFiles) {
+    await this.downloadFiles(checkpoint.weightsFiles, folder);
+  }
+
+  /** Downloads files of a checkpoint, or of an export, into a folder (Node only), as `downloadWeights` does. */
+  async downloadFiles(files: readonly WeightsFile[], folder: string): Promise<void> {
+    for (const { name, url, sha256 } of files) {
       const { stream } = await this.download(url);
       await this.#platform.saveFile(`${folder}/${name}`, stream, sha256);
     }

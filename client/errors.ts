@@ -20,6 +20,13 @@ export function errorIn(answer: unknown): SteplogError | null {
   return Array.isArray(errors) && errors.length > 0 ? errorFrom(errors) : null;
 }
 
+/** Of a text "CODE: message", as the service keeps why a job failed. Where it has no known code: INTERNAL, with the whole text. */
+export function failureOfText(text: string): SteplogError {
+  const [, code = "", message = ""] = /^([A-Z_]+): (.*)$/su.exec(text) ?? [];
+  if (code in errorCodes) return new SteplogError(code as ErrorCode, message);
+  return new SteplogError("INTERNAL", text === "" ? "The service gave no reason." : text);
+}
+
 /** Why a request got no answer: its own body failed, such as a file that cannot be read, or nobody answered. */
 export function failureOf(url: string, error: unknown): SteplogError {
   const cause = error instanceof Error ? error.cause : undefined;

@@ -64,6 +64,21 @@ export type CheckpointFragment = {
   }>
 };
 
+export type CheckpointExportFragment = {
+  readonly merged: boolean,
+  readonly dtype: Types.WeightsDtype | null,
+  readonly status: Types.WeightsStatus,
+  readonly error: string | null,
+  readonly waitingReason: string | null,
+  readonly bytes: number | null,
+  readonly files: ReadonlyArray<{
+    readonly name: string,
+    readonly bytes: number,
+    readonly sha256: string,
+    readonly url: string
+  }>
+};
+
 export type FineTuneFragment = (
   {
   readonly waitingReason: string | null,
@@ -215,6 +230,30 @@ export type MaterialiseCheckpointMutationVariables = Exact<{
 
 export type MaterialiseCheckpointMutation = {
   readonly materialiseCheckpoint: CheckpointFragment
+};
+
+export type ExportCheckpointMutationVariables = Exact<{
+  id: string;
+  merged: boolean;
+  dtype?: Types.WeightsDtype | null | undefined;
+}>;
+
+
+export type ExportCheckpointMutation = {
+  readonly materialiseCheckpoint: {
+    readonly exports: ReadonlyArray<CheckpointExportFragment>
+  }
+};
+
+export type CheckpointExportsQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type CheckpointExportsQuery = {
+  readonly checkpoint: {
+    readonly exports: ReadonlyArray<CheckpointExportFragment>
+  } | null
 };
 
 export type StepsSubscriptionVariables = Exact<{
@@ -803,6 +842,58 @@ export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, Ma
 mutation MaterialiseCheckpoint($id: ID!) {
   materialiseCheckpoint(id: $id) {
     ...Checkpoint
+  }
+}`,
+);
+
+export const exportCheckpoint = operation<ExportCheckpointMutation, ExportCheckpointMutationVariables>(
+  "ExportCheckpoint",
+  `fragment CheckpointExport on CheckpointExport {
+  merged
+  dtype
+  status
+  error
+  waitingReason
+  bytes
+  files {
+    name
+    bytes
+    sha256
+    url
+  }
+}
+
+mutation ExportCheckpoint($id: ID!, $merged: Boolean!, $dtype: WeightsDtype) {
+  materialiseCheckpoint(id: $id, merged: $merged, dtype: $dtype) {
+    exports {
+      ...CheckpointExport
+    }
+  }
+}`,
+);
+
+export const checkpointExports = operation<CheckpointExportsQuery, CheckpointExportsQueryVariables>(
+  "CheckpointExports",
+  `fragment CheckpointExport on CheckpointExport {
+  merged
+  dtype
+  status
+  error
+  waitingReason
+  bytes
+  files {
+    name
+    bytes
+    sha256
+    url
+  }
+}
+
+query CheckpointExports($id: ID!) {
+  checkpoint(id: $id) {
+    exports {
+      ...CheckpointExport
+    }
   }
 }`,
 );

@@ -3,13 +3,16 @@ export { SteplogError, errorCodes } from "../schema/errors.ts";
 export type { ErrorCode, InputIssue } from "../schema/errors.ts";
 export type {
   Checkpoint,
+  CheckpointExport,
   Download,
   Evaluation,
+  ExportForm,
   FineTune,
   FineTuneEstimate,
   SteplogClientOptions,
   StoredDataset,
   WaitOptions,
+  WeightsFile,
 } from "./client.ts";
 export type { DatasetInput, DatasetRow } from "./dataset-body.ts";
 export type { FineTuneUpdate, FollowCursor, FollowOptions } from "./follow.ts";

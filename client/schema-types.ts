@@ -352,6 +352,15 @@ export type Truncation =
   /** The first tokens of the prompt are left out, after its special tokens. Of a conversation, the first exchanges are left out whole, answers included, but not the system's turns and the last question that is answered. */
   | 'START';
 
+/** A number format of stored weights. */
+export type WeightsDtype =
+  /** The upper half of a float32. */
+  | 'BFLOAT16'
+  /** IEEE 754 binary16; 65504 at most. */
+  | 'FLOAT16'
+  /** IEEE 754 binary32. */
+  | 'FLOAT32';
+
 /** Whether the weights of a checkpoint are stored. */
 export type WeightsStatus =
   /** Could not be rebuilt; weightsError says why. Requesting them again retries. */

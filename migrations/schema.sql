@@ -48,6 +48,18 @@ create table base_models (
   constraint base_models_name_unique UNIQUE (name)
 );
 
+create table checkpoint_exports (
+  checkpoint_id uuid not null,
+  merged boolean not null,
+  dtype text not null,
+  status text not null,
+  files jsonb,
+  error text,
+  created_at timestamp with time zone not null default now(),
+  constraint checkpoint_exports_checkpoint_id_merged_dtype_pk PRIMARY KEY (checkpoint_id, merged, dtype),
+  constraint checkpoint_exports_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id) ON DELETE CASCADE
+);
+
 create table checkpoints (
   id uuid not null default gen_random_uuid(),
   fine_tune_id uuid not null,

@@ -28,6 +28,7 @@ import { type RowChecks, rowChecksOf } from "./row-checks.ts";
 import { type Speeds, measureJobs, speedsOf } from "./speeds.ts";
 import { type Appends, appendsOf } from "./runs/appends.ts";
 import { type Checkpoints, checkpointsOf } from "./runs/checkpoints.ts";
+import { type ExportResults, type Exports, exportJobs, exportResultsOf, exportsOf } from "./runs/exports.ts";
 import { type FineTunes, fineTunesOf } from "./runs/fine-tunes.ts";
 import { type RunEnd, endFineTune } from "./runs/go-back.ts";
 import { fineTuneJobs } from "./runs/lifecycle.ts";
@@ -46,6 +47,7 @@ export type { ClaimedJob, Claimer } from "./queue/claimers.ts";
 export type { LiveWorker, WorkerReport } from "./queue/workers.ts";
 export { lackedBy } from "./queue/waiting.ts";
 export { trainingNeeds } from "./runs/lifecycle.ts";
+export { exportOfJob, formOfRow } from "./runs/exports.ts";
 export type { GoBack } from "./runs/go-back.ts";
 export type { RunNote } from "./runs/lifecycle.ts";
 export type { NewStepMetric, StepBatch } from "./runs/appends.ts";
@@ -70,7 +72,7 @@ export interface StoreOptions {
 }
 
 /** What a worker calls with its lease is at the top level; what anyone may call is grouped by noun. */
-export interface Store extends Queue, Appends, Answers, Records, Weights {
+export interface Store extends Queue, Appends, Answers, Records, Weights, ExportResults {
   /** Brings the tables up to date, under an advisory lock, so that several processes may start at once. */
   migrate(): Promise<void>;
   close(): Promise<void>;
@@ -88,6 +90,7 @@ export interface Store extends Queue, Appends, Answers, Records, Weights {
   readonly checkpoints: Checkpoints;
   readonly completions: Completions;
   readonly aliases: Aliases;
+  readonly exports: Exports;
   readonly workers: Workers;
   readonly feed: Feed;
 }
@@ -125,11 +128,13 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
     checkpoints: translated(checkpointsOf(database)),
     completions: translated(completionsOf(database)),
     aliases: translated(aliasesOf(database)),
+    exports: translated(exportsOf(database)),
     workers: translated(workersOf(database, () => forgetCompletions(database))),
     feed: feedOf(database, notifications),
     ...queueOf(database, notifications, {
       FINE_TUNE: fineTuneJobs,
       MATERIALISE: materialiseJobs,
+      EXPORT: exportJobs,
       MEASURE: measureJobs,
       COMPLETE: completionJobs,
     }),
@@ -137,6 +142,7 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
     ...answersOf(database),
     ...recordsOf(database, log),
     ...weightsOf(database),
+    ...exportResultsOf(database),
   });
 }
 

@@ -167,6 +167,8 @@ async function rebuild(
 
 export interface MergeOptions extends Pick<WriteOptions, "dtype" | "shardBytes"> {
   readonly base: ModelFolder;
+  /** Called with every piece that is written; what it throws ends the merge. */
+  readonly onWritten?: () => void;
   /** Which files of the base are copied, by name; all when left out. */
   readonly companions?: (name: string) => boolean;
 }
@@ -178,7 +180,7 @@ export interface MergedModel extends Pick<WrittenModel, "files" | "filesDigest">
 
 /** Writes the base with the LoRA adapter in `adapterFolder` merged. */
 export async function writeMerged(
-  { base, dtype = null, shardBytes, companions: wanted }: MergeOptions,
+  { base, dtype = null, shardBytes, onWritten, companions: wanted }: MergeOptions,
   adapterFolder: string,
   folder: string,
 ): Promise<MergedModel> {
@@ -188,7 +190,11 @@ export async function writeMerged(
   const merged = mergedTensors(base, adapter);
   const companions = await copyCompanions(base, dtype ?? dtypeOfTrained(base, merged), folder, wanted);
   const hashes = new TensorHashes();
-  const files = await writeFiles(folder, mergedFiles(base, adapter, { dtype, shardBytes, onWritten: hashes.add }));
+  const onPiece = (tensor: TensorInfo, bytes: Uint8Array) => {
+    hashes.add(tensor, bytes);
+    onWritten?.();
+  };
+  const files = await writeFiles(folder, mergedFiles(base, adapter, { dtype, shardBytes, onWritten: onPiece }));
   const filesDigest = tensorsDigest(inDtype(outputTensors(base, merged), dtype), hashes.end());
   return { files, filesDigest, companions };
 }

@@ -6,6 +6,7 @@ import type { StepEvaluation } from "../../schema/best-evaluation.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import type { EvaluationKind } from "../../schema/states.ts";
 import type { LogEntry, RuledEntries } from "../../schema/step-log.ts";
+import type { WeightsForm } from "../../schema/weights-form.ts";
 import type { Divergence, Fall } from "../train/divergence.ts";
 import type { CallMarks } from "./foreign.ts";
 
@@ -46,6 +47,8 @@ export interface MaterialiseRequest {
   /** A whole .steplog file up to the checkpoint, and the digest of its weights as trained. */
   readonly log: Uint8Array;
   readonly digest: string;
+  /** What the weights are written as; as trained when left out. */
+  readonly form?: WeightsForm;
   /** An empty folder. */
   readonly weightsDir: string;
 }

@@ -12,6 +12,7 @@ import "./fine-tune/fork.ts";
 import "./fine-tune/step.ts";
 import "./fine-tune/event.ts";
 import "./fine-tune/checkpoint.ts";
+import "./fine-tune/materialise-checkpoint.ts";
 import "./worker.ts";
 import "./service.ts";
 import { builder } from "./builder.ts";

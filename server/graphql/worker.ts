@@ -1,6 +1,7 @@
 /** Workers: the processes that train runs and rebuild weights, as they report themselves. */
 import type { LiveWorker } from "../../store/store.ts";
 import type { NamedModel } from "../../schema/jobs.ts";
+import { exportOfJob } from "../../store/store.ts";
 import { liveMs, reportMs } from "../../schema/limits.ts";
 import { builder, queryCost } from "./builder.ts";
 import { Precision } from "./fine-tune/hyperparameters.ts";
@@ -20,7 +21,9 @@ const WorkerJobRef = builder.objectRef<HeldJob>("WorkerJob").implement({
   description: "What a worker is working on.",
   fields: (t) => ({
     kind: t.exposeString("kind", {
-      description: "FINE_TUNE trains a run, MATERIALISE rebuilds weights, MEASURE measures for an estimate.",
+      description:
+        "FINE_TUNE trains a run, MATERIALISE rebuilds weights, EXPORT rebuilds them in another form, MEASURE " +
+        "measures for an estimate.",
     }),
     fineTune: t.field({
       type: FineTuneRef,
@@ -32,7 +35,10 @@ const WorkerJobRef = builder.objectRef<HeldJob>("WorkerJob").implement({
       type: CheckpointRef,
       nullable: true,
       description: "The checkpoint whose weights it rebuilds; null for other kinds.",
-      resolve: ({ kind, subject }) => (kind === "MATERIALISE" ? subject : null),
+      resolve: ({ kind, subject }) => {
+        if (kind === "EXPORT") return exportOfJob(subject).checkpointId;
+        return kind === "MATERIALISE" ? subject : null;
+      },
     }),
   }),
 });

@@ -7,6 +7,7 @@ import { decodeGlobalID } from "@pothos/plugin-relay";
 import { SteplogError } from "../../schema/errors.ts";
 import { type LogParts, stepLogBytes, streamStepLog } from "../../schema/step-log.ts";
 import type { Checkpoint, WeightsFile } from "../../schema/tables.ts";
+import { formOf } from "../../schema/weights-form.ts";
 import type { Store } from "../../store/store.ts";
 import { filesOf, singleFile } from "../weights-files.ts";
 import { sendFile } from "./files.ts";
@@ -61,11 +62,43 @@ export async function sendWeights(
 ) {
   const checkpoint = await find(store, id);
   const file = chooseFile(checkpoint, name);
+  const disposition = name === null ? await attachment(store, checkpoint, "safetensors") : named(file.name);
+  await sendBlob(store, file, disposition, request, response);
+}
+
+/** Sends a file of a checkpoint in another form. */
+export async function sendExport(
+  store: Store,
+  id: string,
+  { form, name }: { readonly form: string; readonly name: string },
+  request: IncomingMessage,
+  response: ServerResponse,
+) {
+  const checkpoint = await find(store, id);
+  const asked = formOf(form);
+  const found = asked && (await store.exports.get(checkpoint.id, asked));
+  if (!found) {
+    const message = "Nobody has asked for this form of the checkpoint's weights.";
+    throw new SteplogError("NOT_FOUND", `${message} Request it with the mutation materialiseCheckpoint.`);
+  }
+  if (!found.files) {
+    throw new SteplogError("INVALID_STATE", `The files of this export are not stored; its status is ${found.status}.`);
+  }
+  const file = found.files.find((known) => known.name === name) ?? noSuchFile(found.files, "files");
+  await sendBlob(store, file, named(file.name), request, response);
+}
+
+async function sendBlob(
+  store: Store,
+  file: WeightsFile,
+  disposition: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+) {
   const path = store.blobs.path(file.sha256);
   response.setHeader("etag", `"${file.sha256}"`);
   response.setHeader("cache-control", forEver);
   response.setHeader("content-type", "application/octet-stream");
-  const disposition = name === null ? await attachment(store, checkpoint, "safetensors") : named(file.name);
   response.setHeader("content-disposition", disposition);
   await sendFile(request, response, { root: dirname(path), path: basename(path), cacheControl: false });
 }
@@ -77,11 +110,14 @@ function chooseFile(checkpoint: Checkpoint, name: string | null): WeightsFile {
     throw new SteplogError("INVALID_STATE", `${state} Request them with the mutation materialiseCheckpoint.`);
   }
   const file = name === null ? singleFile(checkpoint) : files.find((known) => known.name === name);
-  if (file) return file;
+  return file ?? noSuchFile(files, "weightsFiles");
+}
+
+function noSuchFile(files: readonly WeightsFile[], field: string): never {
   const names = files.map((known) => known.name).join(", ");
   throw new SteplogError(
     "NOT_FOUND",
-    `There is no such file. The files are ${names}; the field weightsFiles has their links.`,
+    `There is no such file. The files are ${names}; the field ${field} has their links.`,
   );
 }
 

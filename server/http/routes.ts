@@ -7,7 +7,7 @@ import type { Services } from "../context.ts";
 import { whenGone } from "../context.ts";
 import { readBody } from "./body.ts";
 import { receiveDataset } from "./datasets.ts";
-import { sendLog, sendRunLog, sendWeights } from "./downloads.ts";
+import { sendExport, sendLog, sendRunLog, sendWeights } from "./downloads.ts";
 import { toHttpError } from "../errors.ts";
 import { sendFile } from "./files.ts";
 import type { Gateway } from "../gateway.ts";
@@ -77,6 +77,12 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
     const id = decodePart(download[1] ?? "");
     if (download[2] === "log.steplog") return sendLog(services.store, id, request, response);
     return sendWeights(services.store, id, download[3] ?? null, request, response);
+  }
+  const [, exportOf, form = "", exported = ""] =
+    /^\/checkpoints\/([^/]+)\/exports\/([\w-]+)\/([\w.-]+)$/u.exec(pathname) ?? [];
+  if (exportOf !== undefined) {
+    access.check(request);
+    return sendExport(services.store, decodePart(exportOf), { form, name: exported }, request, response);
   }
   const [, runId] = /^\/fine-tunes\/([^/]+)\/log\.steplog$/u.exec(pathname) ?? [];
   if (runId !== undefined) {

@@ -48,7 +48,7 @@ export async function requestWeights(tx: Transaction, id: string): Promise<Check
 }
 
 /** A rebuild reads the base in pieces, so it needs no memory for the whole. */
-async function rebuildNeeds(tx: Transaction, { fineTuneId }: Checkpoint): Promise<Needs> {
+export async function rebuildNeeds(tx: Transaction, { fineTuneId }: Checkpoint): Promise<Needs> {
   const { name, hash, family } = only(
     await tx
       .select({ name: baseModels.name, hash: baseModels.hash, family: baseModels.family })

@@ -3,12 +3,13 @@ import { invariant } from "../../schema/errors.ts";
 import type { JobKind, SoleJobKind } from "../../schema/jobs.ts";
 import { fineTuneHandler } from "./fine-tune.ts";
 import type { JobHandler } from "./job.ts";
-import { materialiseHandler } from "./materialise.ts";
+import { exportHandler, materialiseHandler } from "./materialise.ts";
 import { measureHandler } from "./measure.ts";
 
 const jobHandlers: Readonly<Record<SoleJobKind, JobHandler>> = {
   FINE_TUNE: fineTuneHandler,
   MATERIALISE: materialiseHandler,
+  EXPORT: exportHandler,
   MEASURE: measureHandler,
 };
 

@@ -6,10 +6,9 @@ import type { Checkpoint, FineTune, WeightsFile } from "../../../schema/tables.t
 import type { Context } from "../../context.ts";
 import { filesOf, singleFile } from "../../weights-files.ts";
 import { builder, queryCost } from "../builder.ts";
-import { requireCheckpoint } from "../lookup.ts";
 import { CheckpointRef, FineTuneRef } from "../nodes.ts";
 
-const WeightsStatus = builder.enumType("WeightsStatus", {
+export const WeightsStatus = builder.enumType("WeightsStatus", {
   description: "Whether the weights of a checkpoint are stored.",
   values: {
     NONE: { description: "Not requested. They can be rebuilt from the log at any time." },
@@ -19,7 +18,7 @@ const WeightsStatus = builder.enumType("WeightsStatus", {
   } satisfies Record<(typeof weightsStatuses)[number], { description: string }>,
 });
 
-const WeightsFileRef = builder.objectRef<WeightsFile & { readonly url: string }>("WeightsFile").implement({
+export const WeightsFileRef = builder.objectRef<WeightsFile & { readonly url: string }>("WeightsFile").implement({
   description: "A file of a checkpoint.",
   fields: (t) => ({
     name: t.exposeString("name", { description: "Name of the file in the model folder." }),
@@ -97,8 +96,8 @@ CheckpointRef.implement({
   }),
 });
 
-function checkpointPath(checkpoint: Checkpoint): string {
-  return `/checkpoints/${encodeURIComponent(encodeGlobalID("Checkpoint", checkpoint.id))}`;
+export function checkpointPath({ id }: Pick<Checkpoint, "id">): string {
+  return `/checkpoints/${encodeURIComponent(encodeGlobalID("Checkpoint", id))}`;
 }
 
 async function logBytes(checkpoint: Checkpoint, _args: object, context: Context): Promise<number> {
@@ -123,20 +122,5 @@ builder.queryField("checkpoint", (t) =>
     complexity: queryCost,
     args: { id: t.arg.globalID({ for: CheckpointRef, required: true, description: "Id of a checkpoint." }) },
     resolve: (_root, { id }, { store }) => store.checkpoints.get(id.id),
-  }),
-);
-
-builder.mutationField("materialiseCheckpoint", (t) =>
-  t.field({
-    type: CheckpointRef,
-    description:
-      "Asks a worker to rebuild the weights of a checkpoint from the log, for download. Repeating it while the rebuild " +
-      "runs, or after it succeeded, changes nothing; after a failure it tries again.",
-    complexity: queryCost,
-    args: { id: t.arg.globalID({ for: CheckpointRef, required: true, description: "Id of a checkpoint." }) },
-    resolve: async (_root, { id }, { store }) => {
-      await requireCheckpoint(store, id.id, "id");
-      return store.checkpoints.requestWeights(id.id);
-    },
   }),
 );
