@@ -15,8 +15,8 @@ export type Choose = (logits: Float32Array) => number;
 export interface Sampling extends LogitChanges {
   /** Logits are divided by it; 0 picks the likeliest token. */
   readonly temperature: number;
-  /** Samples from this many of the likeliest tokens; of equal ones, those with the lowest id. All if left out. */
-  readonly topK?: number;
+  /** Samples from this many of the likeliest tokens; of equal ones, those with the lowest id. All if left out or null. */
+  readonly topK?: number | null;
   /** Samples from the smallest set of likeliest tokens with this total probability: above 0, up to 1. */
   readonly topP?: number;
   /** Leaves out tokens that are less likely than this share of the likeliest: from 0 to 1. */
@@ -74,7 +74,8 @@ interface Candidates {
 }
 
 function candidates(logits: Float32Array, highest: number, sampling: Sampling): Candidates {
-  const { temperature, topK = logits.length, topP = 1, minP = 0 } = sampling;
+  const { temperature, topP = 1, minP = 0 } = sampling;
+  const topK = sampling.topK ?? logits.length;
   const weigh = (token: number) => Math.exp(((logits[token] ?? -Infinity) - highest) / temperature);
   if (topK < logits.length) {
     const pool = tokensFrom(logits, lowestOfTop(logits, topK, highest, temperature));

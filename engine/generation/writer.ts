@@ -1,4 +1,5 @@
 /** One text that grows: picks its tokens, turns them into text, and knows when it ends. */
+import type { FinishReason } from "../../schema/completion.ts";
 import { invariant } from "../../schema/errors.ts";
 import type { TokenLogProbabilities } from "./logprobs.ts";
 import { logProbabilities } from "./logprobs.ts";
@@ -7,9 +8,6 @@ import { StopStrings } from "./stops.ts";
 import type { Decoding } from "./text-stream.ts";
 import { TextStream } from "./text-stream.ts";
 import { likeliest } from "./top-tokens.ts";
-
-/** Why a text ended: with an end-of-sequence token, before a stop string, or because it may not be longer. */
-export type FinishReason = "END" | "STOP" | "LENGTH";
 
 export interface WriterOptions {
   readonly maxTokens: number;

@@ -1,7 +1,7 @@
 /** Forward passes of a model whose weights are on a device. */
 import { invariant } from "../../schema/errors.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
-import type { Activation, Device, Pass, Perturbation, Precision, Weight } from "../devices/device.ts";
+import type { Activation, Device, Pass, Perturbation, Precision, Products, Weight } from "../devices/device.ts";
 import type { Architecture, PackedTokens, WeightLookup } from "./families/family.ts";
 import { packRows } from "./packing.ts";
 
@@ -23,7 +23,9 @@ export function lookupIn(weights: ReadonlyMap<string, Weight>): WeightLookup {
 
 interface PassOptions {
   readonly precision: Precision;
-  readonly beforePass: (() => Promise<void>) | undefined;
+  /** Of unperturbed passes; left out: as it suits the number of rows. */
+  readonly products?: Products;
+  readonly beforePass?: (() => Promise<void>) | undefined;
 }
 
 /** A pass without a perturbation, or with a one-sided one, has one side; others have w + e*n, then w - e*n. */
@@ -50,10 +52,20 @@ export class ForwardPasses {
 
   /** Loss of each scored token in nats: [sides * targets]. */
   losses(rows: readonly EncodedRow[], perturbation: Perturbation | null): Promise<Float64Array> {
+    const packed = packRows(this.#architecture, rows);
+    return this.targetLosses(packed, packed.positions, packed.targets, perturbation);
+  }
+
+  /** Loss of a target at each of some positions of packed sequences, in nats: [sides * positions]. */
+  targetLosses(
+    tokens: PackedTokens,
+    positions: Int32Array,
+    targets: Int32Array,
+    perturbation: Perturbation | null = null,
+  ): Promise<Float64Array> {
     return this.#pass(perturbation, (pass) => {
-      const packed = packRows(this.#architecture, rows);
-      const hidden = this.#forward(pass, packed, packed.positions);
-      return pass.losses(hidden, this.#headWeight, packed.targets, this.#headOptions);
+      const hidden = this.#forward(pass, tokens, positions);
+      return pass.losses(hidden, this.#headWeight, targets, this.#headOptions);
     });
   }
 
@@ -72,7 +84,8 @@ export class ForwardPasses {
 
   async #pass<T>(perturbation: Perturbation | null, use: (pass: Pass) => Promise<T>): Promise<T> {
     await this.#run.beforePass?.();
-    const pass = this.#device.begin(perturbation, this.#run.precision);
+    const { precision, products } = this.#run;
+    const pass = this.#device.begin(perturbation, precision, products && { products });
     try {
       return await use(pass);
     } finally {

@@ -90,7 +90,7 @@ export async function loadModel(
 }
 
 /** The weights by the names of their definitions. */
-async function loadWeights(
+export async function loadWeights(
   folder: ModelFolder,
   device: Device,
   trained: ReadonlySet<string>,
@@ -110,7 +110,8 @@ async function loadWeights(
   return weights;
 }
 
-async function attachAdapter(
+/** The adapter as it starts, its weights on the device. */
+export async function attachAdapter(
   device: Device,
   base: WeightLookup,
   adapter: Adapter,
@@ -206,7 +207,7 @@ function bySide<Values extends Float32Array | Float64Array>(
   return Array.from({ length: sides }, (_, side) => values.subarray(side * length, (side + 1) * length) as Values);
 }
 
-async function weightsDigest(
+export async function weightsDigest(
   trainable: readonly TrainableTensor[],
   read: (name: string) => Promise<Uint8Array>,
 ): Promise<string> {

@@ -11,17 +11,19 @@ export interface ForeignCalls {
   end(): void;
 }
 
-/** [number of calls so far, whether one runs] */
+/** [number of calls so far, whether one runs, for whom] */
 export type CallMarks = Int32Array<SharedArrayBuffer>;
 
 export function callMarks(): CallMarks {
-  return new Int32Array(new SharedArrayBuffer(8));
+  return new Int32Array(new SharedArrayBuffer(12));
 }
 
-export function markingCalls(marks: CallMarks): ForeignCalls {
+/** `caller` is for whom calls are made, where that may be one of many: the number of a request. */
+export function markingCalls(marks: CallMarks, caller = 0): ForeignCalls {
   return {
     begin() {
       Atomics.add(marks, 0, 1);
+      Atomics.store(marks, 2, caller);
       Atomics.store(marks, 1, 1);
     },
     end: () => void Atomics.store(marks, 1, 0),
@@ -33,6 +35,11 @@ export const unwatchedCalls: ForeignCalls = { begin() {}, end() {} };
 /** The call that runs now, by its number; null if none does. */
 export function runningCall(marks: CallMarks): number | null {
   return Atomics.load(marks, 1) === 1 ? Atomics.load(marks, 0) : null;
+}
+
+/** For whom the last call was made. */
+export function lastCaller(marks: CallMarks): number {
+  return Atomics.load(marks, 2);
 }
 
 /** A call that was ended from outside. */

@@ -55,7 +55,8 @@ describe("a seed", () => {
 
 /** Every token as an object, all of them sorted: what the releases before drew. */
 function plainDraw(logits: Float32Array, sampling: Sampling, t: number): number {
-  const { temperature, topK = logits.length, topP = 1, seed } = sampling;
+  const { temperature, topP = 1, seed } = sampling;
+  const topK = sampling.topK ?? logits.length;
   const highest = Math.max(...logits);
   if (highest === -Infinity) return 0;
   const words = new Uint32Array(4);

@@ -61,6 +61,11 @@ function keptPath({ folder }: Pick<HashKeeper, "folder">, name: string): string 
   return join(folder, `${name}.json`);
 }
 
+/** What tells that weight files have changed: sizes and times. */
+export async function stampOf(model: ModelFolder): Promise<string> {
+  return textOf(await stampFiles(model));
+}
+
 async function stampFiles(model: ModelFolder): Promise<StampedFile[]> {
   const paths = [...new Set(model.tensors.map((tensor) => tensor.path))].toSorted();
   return Promise.all(
@@ -72,9 +77,11 @@ async function stampFiles(model: ModelFolder): Promise<StampedFile[]> {
 }
 
 function sameFiles(a: readonly StampedFile[], b: readonly StampedFile[]): boolean {
-  const text = (files: readonly StampedFile[]) =>
-    files.map(({ name, bytes, modified, changed }) => JSON.stringify([name, bytes, modified, changed])).join("\n");
-  return text(a) === text(b);
+  return textOf(a) === textOf(b);
+}
+
+function textOf(files: readonly StampedFile[]): string {
+  return files.map(({ name, bytes, modified, changed }) => JSON.stringify([name, bytes, modified, changed])).join("\n");
 }
 
 function isOld(files: readonly StampedFile[], now: number): boolean {

@@ -1,0 +1,139 @@
+/**
+ * A model that answers. A base is mapped once, frozen; checkpoints of an adapter share its weights and add their own, which are
+ * replayed from the log in memory and compared with the digest of the trained ones before they answer anything.
+ */
+import { invariant } from "../../schema/errors.ts";
+import type { StepLog } from "../../schema/step-log.ts";
+import type { Device, Precision, Weight } from "../devices/device.ts";
+import { bytesPerElement, elementCount } from "../devices/device.ts";
+import { adapterOfLog } from "../model/adapters/all.ts";
+import type { ModelFolder } from "../model/files/folder.ts";
+import type { AttachedAdapter } from "../model/forward.ts";
+import { ForwardPasses, lookupIn } from "../model/forward.ts";
+import { attachAdapter, loadWeights, weightsDigest } from "../model/model.ts";
+import { applyInParts } from "../replay/timed-parts.ts";
+
+/** A base, or a base with an adapter, on a device. */
+export interface LoadedModel {
+  readonly folder: ModelFolder;
+  readonly device: Device;
+  /** Positions that an adapter takes before every sequence, and the tokens that are left of the model's context. */
+  readonly prefixLength: number;
+  readonly contextLength: number;
+  /** Passes over prompts, and passes that decode: a row has the same bits whatever is beside it (`Device.rowsApart`). */
+  readonly prompts: ForwardPasses;
+  readonly decoding: ForwardPasses;
+  /** Of its own weights. */
+  readonly bytes: number;
+  /** Frees its own weights. */
+  free(): void;
+}
+
+export interface LoadOptions {
+  readonly precision: Precision;
+  /** Waited for before each tensor that is loaded, and each part of a log that is replayed; it may throw. */
+  readonly beforePart: () => Promise<void>;
+}
+
+export class LoadedBase implements LoadedModel {
+  readonly folder: ModelFolder;
+  readonly device: Device;
+  readonly prefixLength = 0;
+  readonly prompts: ForwardPasses;
+  readonly decoding: ForwardPasses;
+  readonly #weights: ReadonlyMap<string, Weight>;
+  readonly #precision: Precision;
+
+  constructor(folder: ModelFolder, device: Device, precision: Precision, weights: ReadonlyMap<string, Weight>) {
+    this.folder = folder;
+    this.device = device;
+    this.#precision = precision;
+    this.#weights = weights;
+    ({ prompts: this.prompts, decoding: this.decoding } = this.#passes(null));
+  }
+
+  static async load(
+    folder: ModelFolder,
+    device: Device,
+    { precision, beforePart }: LoadOptions,
+  ): Promise<LoadedBase> {
+    return new LoadedBase(folder, device, precision, await loadWeights(folder, device, new Set(), beforePart));
+  }
+
+  get contextLength(): number {
+    return this.folder.architecture.contextLength;
+  }
+
+  get bytes(): number {
+    return bytesOf([...this.#weights.values()]);
+  }
+
+  free(): void {
+    for (const weight of this.#weights.values()) this.device.freeWeight(weight);
+  }
+
+  /** The adapter that a log trains, and the digest of its weights. @throws LOG_INVALID if the log does not fit the base */
+  async attach(log: StepLog, { beforePart }: Pick<LoadOptions, "beforePart">): Promise<[LoadedModel, string]> {
+    const { folder, device } = this;
+    const adapter = adapterOfLog(folder, log.header);
+    invariant(adapter, "the log trains an adapter");
+    const attached = await attachAdapter(device, lookupIn(this.#weights), adapter, beforePart);
+    const free = () => {
+      for (const weight of attached.weights) device.freeWeight(weight);
+    };
+    try {
+      await replay(device, attached, log, beforePart);
+      const digest = await weightsDigest(adapter.tensors, (name) => readNamed(device, attached, name));
+      return [{ ...this.#adapted(attached), free }, digest];
+    } catch (error) {
+      free();
+      throw error;
+    }
+  }
+
+  #adapted(attached: AttachedAdapter): Omit<LoadedModel, "free"> {
+    const { folder, device, contextLength } = this;
+    const { prefixLength, weights } = attached;
+    const sizes = { prefixLength, contextLength: contextLength - prefixLength, bytes: bytesOf(weights) };
+    return { folder, device, ...sizes, ...this.#passes(attached) };
+  }
+
+  #passes(attached: AttachedAdapter | null): Pick<LoadedModel, "prompts" | "decoding"> {
+    const precision = this.#precision;
+    const passes = (products: "panels" | "rows") =>
+      new ForwardPasses(
+        this.folder.architecture,
+        this.device,
+        { precision, products },
+        lookupIn(this.#weights),
+        attached,
+      );
+    return { prompts: passes("panels"), decoding: passes("rows") };
+  }
+}
+
+async function replay(
+  device: Device,
+  { weights }: AttachedAdapter,
+  { header, entries }: StepLog,
+  beforePart: () => Promise<void>,
+): Promise<void> {
+  await applyInParts(
+    entries,
+    (part) => {
+      device.update(weights, part, header.noise);
+      return device.settled?.();
+    },
+    beforePart,
+  );
+}
+
+function readNamed(device: Device, { weights }: AttachedAdapter, name: string): Promise<Uint8Array> {
+  const weight = weights.find((one) => one.name === name);
+  invariant(weight, `${name} is a tensor of the adapter`);
+  return device.readWeight(weight);
+}
+
+function bytesOf(weights: readonly Weight[]): number {
+  return weights.reduce((total, { shape, dtype }) => total + elementCount(shape) * bytesPerElement[dtype], 0);
+}

@@ -1,0 +1,191 @@
+/**
+ * Answers requests with the models that are warm, and loads others. Messages are handled between two steps: a pass of some model,
+ * or a part of loading one. Models take turns, step by step.
+ */
+import { asSteplogError } from "../../schema/errors.ts";
+import type { Device } from "../devices/device.ts";
+import type { ForeignCalls } from "../thread/foreign.ts";
+import type { FromServing, ServedModel, ServingRequest, ToServing } from "../thread/serving-messages.ts";
+import type { PromptUse } from "./prompt-pieces.ts";
+import { Generating } from "./generating.ts";
+import type { Heard, OpenRequest } from "./request.ts";
+import { Scheduler } from "./scheduler.ts";
+import { Scoring } from "./scoring.ts";
+import { Stepwise } from "./stepwise.ts";
+import type { Warm, WarmOptions } from "./warm-models.ts";
+import { WarmModels, keyOf, needsRebuild } from "./warm-models.ts";
+
+export interface ServeOptions extends WarmOptions {
+  readonly budgetBytes: number;
+  /** Marks calls of a model's tokenizer with the number of the request, counted from 1 in the order in which they come. */
+  readonly calls: (request: number) => ForeignCalls;
+  readonly send: (message: FromServing) => void;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** A request that waits for its model. */
+interface Waiting {
+  readonly request: ServingRequest;
+  readonly calls: ForeignCalls;
+}
+
+interface Load {
+  readonly key: string;
+  readonly waiting: Waiting[];
+  readonly work: Stepwise;
+}
+
+const nothing = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
+
+export class Serving {
+  readonly #options: ServeOptions;
+  readonly #warm: WarmModels;
+  readonly #scheduler = new Scheduler();
+  readonly #loads: Load[] = [];
+  readonly #open = new Map<string, { readonly request: OpenRequest; readonly warm: Warm }>();
+  #budgetBytes: number;
+  #numbered = 0;
+  #told = "";
+
+  constructor(device: Device, options: ServeOptions) {
+    this.#options = options;
+    this.#budgetBytes = options.budgetBytes;
+    this.#warm = new WarmModels(device, options);
+  }
+
+  get hasWork(): boolean {
+    return this.#loads.length > 0 || this.#warm.all.some(({ batch }) => batch.hasWork);
+  }
+
+  /** Between two steps. */
+  async handle(message: Exclude<ToServing, { type: "stop" }>): Promise<void> {
+    if (message.type === "add") await this.#add(message.request);
+    else if (message.type === "cancel") this.#cancel(message.id);
+    else this.#budgetBytes = message.bytes;
+    this.#settle();
+  }
+
+  /** One pass, or a part of loading a model. */
+  async step(): Promise<void> {
+    const batches = this.#warm.all.map(({ batch }) => batch).filter(({ hasWork }) => hasWork);
+    const [load] = this.#loads;
+    await this.#scheduler.step([...batches, ...(load ? [load.work] : [])]);
+    if (load?.work.ended) this.#loads.shift();
+    this.#settle();
+  }
+
+  /** Frees all memory. */
+  end(): void {
+    for (const { request, warm } of this.#open.values()) warm.batch.drop(request);
+    this.#warm.free();
+  }
+
+  async #add(request: ServingRequest): Promise<void> {
+    this.#numbered += 1;
+    const waiting = { request, calls: this.#options.calls(this.#numbered) };
+    try {
+      const warm = await this.#warm.find(request.model);
+      if (warm) await this.#start(waiting, warm);
+      else if (needsRebuild(request.model)) this.#options.send({ type: "rebuild", id: request.id });
+      else this.#load(waiting);
+    } catch (error) {
+      this.#failed(request.id, error);
+    }
+  }
+
+  #load(waiting: Waiting): void {
+    const { model, id } = waiting.request;
+    const key = keyOf(model);
+    this.#options.send({ type: "loading", id });
+    const load = this.#loads.find((other) => other.key === key);
+    if (load) load.waiting.push(waiting);
+    else this.#loads.push(this.#newLoad(key, model, waiting));
+  }
+
+  #newLoad(key: string, model: ServedModel, first: Waiting): Load {
+    const waiting = [first];
+    const { calls } = first;
+    const work = new Stepwise(async (beforePart) => {
+      try {
+        const warm = await this.#warm.load(model, { calls, beforePart, now: this.#options.now });
+        for (const one of waiting.splice(0)) await this.#startOrFail(one, warm);
+      } catch (error) {
+        for (const { request } of waiting.splice(0)) this.#failed(request.id, error);
+      }
+    });
+    return { key, waiting, work };
+  }
+
+  async #startOrFail(waiting: Waiting, warm: Warm): Promise<void> {
+    try {
+      await this.#start(waiting, warm);
+    } catch (error) {
+      this.#failed(waiting.request.id, error);
+    }
+  }
+
+  async #start({ request, calls }: Waiting, warm: Warm): Promise<void> {
+    const { id, task, prompt, done } = request;
+    const answering = { model: warm.model, texts: warm.tokenizer.textsFor(calls), heard: this.#heard(id) };
+    const [open, uses]: [OpenRequest, readonly (PromptUse | null)[]] =
+      task.kind === "SCORE"
+        ? Scoring.start({ ...answering, task })
+        : await Generating.start({ ...answering, task }, prompt, done).then(([one, use]) => [one, [use]]);
+    if (!open.isOpen) return;
+    this.#open.set(id, { request: open, warm });
+    warm.users.add(open);
+    for (const use of uses) if (use) warm.batch.addPrompt(use);
+  }
+
+  #heard(id: string): Heard {
+    const { send } = this.#options;
+    return {
+      piece: (piece) => send({ type: "piece", id, piece }),
+      ended: (usage, scores) => {
+        this.#forget(id);
+        send({ type: "ended", id, usage, scores });
+      },
+      failed: (error) => {
+        this.#forget(id);
+        this.#failed(id, error);
+      },
+    };
+  }
+
+  #forget(id: string): void {
+    const open = this.#open.get(id);
+    open?.warm.users.delete(open.request);
+    this.#open.delete(id);
+  }
+
+  #failed(id: string, error: unknown): void {
+    const { code, message, issues } = asSteplogError(error);
+    this.#options.send({ type: "failed", id, code, message, issues });
+  }
+
+  #cancel(id: string): void {
+    const open = this.#open.get(id);
+    if (open) {
+      open.request.cancel();
+      open.warm.batch.drop(open.request);
+      return;
+    }
+    for (const { waiting } of this.#loads) {
+      const at = waiting.findIndex(({ request }) => request.id === id);
+      if (at < 0) continue;
+      waiting.splice(at, 1);
+      this.#options.send({ type: "ended", id, usage: nothing, scores: null });
+    }
+  }
+
+  /** Keeps to the budget, and tells which models are warm if that has changed. */
+  #settle(): void {
+    this.#warm.trim(this.#budgetBytes);
+    const models = this.#warm.all.map(({ base, chain, bytes }) => ({ base, chain, bytes }));
+    const told = JSON.stringify(models);
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#options.send({ type: "warm", models, bytes: this.#warm.bytes });
+  }
+}
