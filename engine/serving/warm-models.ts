@@ -58,7 +58,7 @@ export function keyOf({ base, checkpoint }: ServedModel): string {
 
 /** Whether a model's own weights must be rebuilt to a folder before it can be loaded. @throws LOG_INVALID */
 export function needsRebuild({ checkpoint }: ServedModel): boolean {
-  if (!checkpoint || checkpoint.folder !== null) return false;
+  if (checkpoint?.folder !== null) return false;
   const { lora, prefix } = decodeStepLog(checkpoint.log).header;
   return !lora && !prefix;
 }

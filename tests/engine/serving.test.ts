@@ -199,8 +199,9 @@ test("a request that cannot be answered fails alone, with its code", async () =>
   for (const one of refused) await server.add(one);
   await server.run();
   expect(refused.map(({ id }) => server.answer(id).code)).toStrictEqual([
-    ...["INVALID_ARGUMENT", "INVALID_ARGUMENT", "INVALID_ARGUMENT", "INVALID_ARGUMENT", "INVALID_ARGUMENT"],
-    ...["NOT_FOUND", "BASE_MISMATCH"],
+    ...refused.slice(0, 5).map(() => "INVALID_ARGUMENT"),
+    "NOT_FOUND",
+    "BASE_MISMATCH",
   ]);
   expect(server.answer("context").message).toContain("395 tokens and 12 more do not fit");
   expect(server.answer("good").ended).not.toBeNull();
