@@ -81,7 +81,10 @@ export async function wholeFolder(
   return [...weights.map(({ path }) => path), ...companions];
 }
 
-export function wrongDigest({ digest, modelPath }: Pick<MaterialiseRequest, "digest" | "modelPath">, seen: string): SteplogError {
+export function wrongDigest(
+  { digest, modelPath }: Pick<MaterialiseRequest, "digest" | "modelPath">,
+  seen: string,
+): SteplogError {
   return new SteplogError(
     "INTERNAL",
     `The rebuilt weights have the digest ${seen}, but the trained weights had ${digest}. Either the files in ` +

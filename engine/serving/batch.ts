@@ -70,8 +70,7 @@ export class Batch {
       const prompts = this.#startable();
       for (const prompt of prompts) if (!prompt.started) this.#reuse(prompt);
       await this.#computePrompts(nextPieces(prompts, isDecoding));
-    }
-    else if (isDecoding) await this.#decode(this.#nextSequences());
+    } else if (isDecoding) await this.#decode(this.#nextSequences());
   }
 
   /** Tokens up to which cached keys stay valid. */

@@ -52,11 +52,7 @@ export class LoadedBase implements LoadedModel {
     ({ prompts: this.prompts, decoding: this.decoding } = this.#passes(null));
   }
 
-  static async load(
-    folder: ModelFolder,
-    device: Device,
-    { precision, beforePart }: LoadOptions,
-  ): Promise<LoadedBase> {
+  static async load(folder: ModelFolder, device: Device, { precision, beforePart }: LoadOptions): Promise<LoadedBase> {
     return new LoadedBase(folder, device, precision, await loadWeights(folder, device, new Set(), beforePart));
   }
 
