@@ -96,7 +96,7 @@ void Executor::runItems(Pass& pass, std::vector<Item>& items) {
   std::vector<Part> parts;
   size_t bytes = 0;
   for (const Item& each : items) {
-    bytes = std::max(bytes, each.few ? outputs * 4 + 64 : kernels_.linearScratch(each.task, outputs));
+    bytes = std::max(bytes, each.few ? kernels_.dotsScratch(outputs) : kernels_.linearScratch(each.task, outputs));
     for (size_t at = each.task.first; at < each.task.last; at += outputs) parts.push_back({&each, at, std::min(each.task.last, at + outputs)});
   }
   pool_.run(parts.size(), [&](size_t index, size_t thread) {
@@ -105,7 +105,7 @@ void Executor::runItems(Pass& pass, std::vector<Item>& items) {
     task.first = part.first, task.last = part.last;
     task.scratch = scratch(thread, bytes);
     task.packNanoseconds = &scratch_[thread].packNanoseconds;
-    (part.item->few ? kernels_.linearFew : kernels_.linear)(task);
+    (part.item->few ? kernels_.linearDots : kernels_.linear)(task);
   });
 }
 

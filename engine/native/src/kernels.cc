@@ -2,6 +2,7 @@
 #include "kernels.h"
 
 #include "attention.h"
+#include "dots.h"
 #include "linear.h"
 #include "pack.h"
 #include "peak.h"
@@ -23,7 +24,8 @@ static const Kernels table = {
     linearOutputs,
     linearScratch,
     linear,
-    linearFew,
+    dotsScratch,
+    linearDots,
     layerNorm,
     rmsNorm,
     activate,

@@ -134,8 +134,9 @@ struct Kernels {
   // Bytes of scratch for a task with these outputs.
   size_t (*linearScratch)(const LinearTask&, size_t outputs);
   void (*linear)(const LinearTask&);
-  // The same for a few rows of one unperturbed side in float32, without packing: memory-bound.
-  void (*linearFew)(const LinearTask&);
+  // The same for one unperturbed side in float32, without packing: for a few rows, as fast as memory.
+  size_t (*dotsScratch)(size_t outputs);
+  void (*linearDots)(const LinearTask&);
 
   // Rows from, ..., to - 1 of one side. y may be x.
   void (*layerNorm)(const RowsTask&, const float* weight, const float* bias, float epsilon);
