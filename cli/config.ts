@@ -23,12 +23,45 @@ export interface ServiceConfig {
   readonly device: string;
   /** Threads of the native device; 0 for every core. */
   readonly threads: number;
+  readonly serve: ServeConfig;
   readonly apiToken: string | undefined;
   readonly publicUrl: string | undefined;
   readonly corsOrigins: readonly string[];
   readonly allowedHosts: readonly string[];
   readonly openToEveryone: boolean;
   readonly logLevel: string;
+}
+
+export const serveModes = ["training", "inference", "both"] as const;
+export type ServeMode = (typeof serveModes)[number];
+
+/** How a worker answers requests. */
+export interface ServeConfig {
+  readonly mode: ServeMode;
+  /** Threads set aside; 0 to take turns with a run. */
+  readonly threads: number;
+  /** Of the time, 0 to 1. */
+  readonly share: number;
+  /** Null for a part of the machine's memory. */
+  readonly memoryBytes: number | null;
+  readonly diskBytes: number;
+  readonly sequences: number;
+  readonly precision: "auto" | "float32" | "bfloat16";
+}
+
+const megabyte = 1_000_000;
+
+function readServeConfig(env: NodeJS.ProcessEnv): ServeConfig {
+  const memory = readVariable("STEPLOG_SERVE_MEMORY", env);
+  return {
+    mode: readVariable("STEPLOG_SERVE", env),
+    threads: readVariable("STEPLOG_SERVE_THREADS", env),
+    share: readVariable("STEPLOG_SERVE_SHARE", env) / 100,
+    memoryBytes: memory === 0 ? null : memory * megabyte,
+    diskBytes: readVariable("STEPLOG_SERVE_DISK", env) * megabyte,
+    sequences: readVariable("STEPLOG_SERVE_SEQUENCES", env),
+    precision: readVariable("STEPLOG_SERVE_PRECISION", env),
+  };
 }
 
 /** @throws SteplogError INVALID_ARGUMENT naming the variable that is wrong */
@@ -45,6 +78,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
     port: readVariable("PORT", env),
     device: readVariable("STEPLOG_DEVICE", env),
     threads: readVariable("STEPLOG_THREADS", env),
+    serve: readServeConfig(env),
     apiToken: readVariable("STEPLOG_API_TOKEN", env),
     publicUrl: readVariable("STEPLOG_PUBLIC_URL", env),
     corsOrigins: listOf(readVariable("STEPLOG_CORS_ORIGINS", env)),

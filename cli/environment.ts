@@ -58,6 +58,35 @@ export const variables = {
     meaning: "threads of the native device; 0 means one per core",
     type: wholeNumber(0, 1_024).default(0),
   },
+  STEPLOG_SERVE: {
+    meaning: "what the worker does: `training` (runs and other jobs), `inference` (requests to models), or `both`",
+    type: z.enum(["training", "inference", "both"], { error: "Give training, inference or both." }).default("both"),
+  },
+  STEPLOG_SERVE_THREADS: {
+    meaning: "threads that answer requests while the others train; with 0, requests are answered between passes",
+    type: wholeNumber(0, 1_023).default(0),
+  },
+  STEPLOG_SERVE_SHARE: {
+    meaning: "percent of the time for requests, while they wait and a run trains, if they have no threads of their own",
+    type: wholeNumber(1, 99).default(50),
+  },
+  STEPLOG_SERVE_MEMORY: {
+    meaning: "megabytes for the models and texts of requests; 0 means a quarter of the machine's",
+    type: wholeNumber(0, 2 ** 30).default(0),
+  },
+  STEPLOG_SERVE_DISK: {
+    meaning: "megabytes of rebuilt checkpoints that are kept in `$STEPLOG_DATA/serving` for requests",
+    type: wholeNumber(0, 2 ** 30).default(20_000),
+  },
+  STEPLOG_SERVE_SEQUENCES: {
+    meaning: "texts that are written at once, at most",
+    type: wholeNumber(1, 256).default(16),
+  },
+  STEPLOG_SERVE_PRECISION: {
+    meaning:
+      "products of requests: `float32`, `bfloat16`, or `auto`: `bfloat16` for models stored so, if the device has it",
+    type: z.enum(["auto", "float32", "bfloat16"], { error: "Give auto, float32 or bfloat16." }).default("auto"),
+  },
   STEPLOG_API_TOKEN: {
     meaning: "if set, every request needs `Authorization: Bearer TOKEN`; the dashboard asks for it",
     // Secrets that a program wrote into a file often end in a line feed.

@@ -1,6 +1,7 @@
 /** Options that several commands have, and parsers of option values. */
 import { InvalidArgumentError, Option } from "commander";
 import { deviceNames } from "../engine/devices/choose.ts";
+import { serveModes } from "./config.ts";
 import { readVariable } from "./environment.ts";
 
 export const deviceOption = () =>
@@ -19,6 +20,9 @@ export const openOption = () =>
     "--open-to-everyone",
     "listen beyond this machine (STEPLOG_HOST) without a token: whoever reaches it can use it",
   );
+
+export const serveOption = () =>
+  new Option("--serve <what>", "what the worker does; the default is STEPLOG_SERVE, or else both").choices(serveModes);
 
 export const urlOption = () =>
   new Option("--url <url>", "address of the service; the default is STEPLOG_URL").default(readVariable("STEPLOG_URL"));

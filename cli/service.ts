@@ -60,6 +60,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     STEPLOG_DEVICES: config.devicesDir,
     STEPLOG_DEVICE: config.device,
     STEPLOG_THREADS: String(config.threads),
+    STEPLOG_SERVE: config.serve.mode,
     STEPLOG_HOST: config.host,
     STEPLOG_OPEN_TO_EVERYONE: config.openToEveryone ? "yes" : "no",
   };

@@ -1,8 +1,8 @@
 /** The worker's side of the engine thread: start it, read its messages, watch it, stop it or kill it. */
 import { basename } from "node:path";
 import { Worker } from "node:worker_threads";
-import type { CallMarks } from "../engine/thread/foreign.ts";
 import { blamedCall, callMarks, runningCall } from "../engine/thread/foreign.ts";
+import { lacksMemory, needsMemory, watchCalls } from "./watch-calls.ts";
 import type {
   ControlMessage,
   EngineMessage,
@@ -61,28 +61,6 @@ export function startEngine(
       await thread.terminate();
     },
   };
-}
-
-const needsMemory = "it needs more memory than a thread has";
-
-function lacksMemory(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY";
-}
-
-const watchMs = 100;
-/** Of a process that was stopped or slept, a long time passes between two looks. */
-const longestLookMs = 500;
-
-/** Tells again and again for how long the running call has been running. */
-function watchCalls(marks: CallMarks, tell: (ms: number) => void): NodeJS.Timeout {
-  let [seen, ms, last]: [number | null, number, number] = [null, 0, performance.now()];
-  return setInterval(() => {
-    const now = performance.now();
-    const call = runningCall(marks);
-    ms = call !== null && call === seen ? ms + Math.min(now - last, longestLookMs) : 0;
-    [seen, last] = [call, now];
-    if (ms > 0) tell(ms);
-  }, watchMs);
 }
 
 /** What the thread says, until its last message or its end. */

@@ -18,7 +18,7 @@ export function startReporting(store: Store, currentReport: () => WorkerReport, 
   const send = async () => {
     const report = currentReport();
     await store.workers.report(report);
-    known = JSON.stringify(report);
+    known = abilityOf(report);
   };
   /** One after the other, so that an older report never replaces a newer one. */
   const sendNext = () => {
@@ -34,7 +34,7 @@ export function startReporting(store: Store, currentReport: () => WorkerReport, 
   return {
     async upToDate() {
       await latest;
-      while (JSON.stringify(currentReport()) !== known) await sendNext();
+      while (abilityOf(currentReport()) !== known) await sendNext();
     },
     async end() {
       clearInterval(timer);
@@ -42,4 +42,9 @@ export function startReporting(store: Store, currentReport: () => WorkerReport, 
       await store.workers.remove(id).catch(() => {});
     },
   };
+}
+
+/** What changes with every request is told with the next regular report. */
+function abilityOf({ serving, ...report }: WorkerReport): string {
+  return JSON.stringify({ ...report, serving: serving && serving.memoryBytes });
 }

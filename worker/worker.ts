@@ -1,6 +1,6 @@
 /**
  * The worker: claim a job, run it in the engine thread, record what comes, end it; one job at a time, until it is told to
- * stop. What differs between kinds of jobs is in jobs/.
+ * stop. What differs between kinds of jobs is in jobs/. Beside it, requests are answered (serving/).
  *
  * While a job runs, its lease is renewed from here, whatever the engine does. If the lease is lost, the engine is killed and
  * nothing more is written: the store would refuse it. When the worker is told to stop, the engine ends before its next pass
@@ -14,6 +14,7 @@ import type { ThreadDevice } from "../engine/thread/messages.ts";
 import { failureOf } from "../engine/thread/messages.ts";
 import type { ModelsAtHand } from "../models/registration.ts";
 import { SteplogError, asSteplogError } from "../schema/errors.ts";
+import { soleJobKinds } from "../schema/jobs.ts";
 import { leaseMs, maxAttempts, pollMs, renewMs } from "../schema/limits.ts";
 import type { Log } from "../schema/log.ts";
 import { version } from "../schema/package.ts";
@@ -26,6 +27,9 @@ import { inJobFolder } from "./job-folder.ts";
 import { handlerOf } from "./jobs/all.ts";
 import type { RunningJob } from "./jobs/job.ts";
 import { startReporting } from "./report.ts";
+import { ServingLane, type ServingSettings } from "./serving/lane.ts";
+import { type StartServing, startServing } from "./serving/serving-run.ts";
+import { Sharing } from "./sharing.ts";
 
 export interface WorkerOptions {
   readonly store: Store;
@@ -40,32 +44,64 @@ export interface WorkerOptions {
   /** What the device can multiply in. */
   readonly precisions: readonly Precision[];
   readonly log: Log;
-  /** Aborted to stop: the current job is released. */
+  /** Aborted to stop: the current job and all requests are released. */
   readonly signal: AbortSignal;
+  /** Whether it does jobs; true when left out. */
+  readonly doesJobs?: boolean;
+  /** How it answers requests; null, or left out, when it does not. */
+  readonly serving?: ServingSettings | null;
+  /** Starts the thread that answers them; for tests. */
+  readonly startServing?: StartServing;
 }
 
 /** Works until the signal. An error ends a job or its attempt (attempts.ts); while the store is unreachable the worker waits. */
 export async function runWorker(options: WorkerOptions): Promise<void> {
   const { store, name, precisions, models, deviceNote: device, log } = options;
+  const { doesJobs = true, serving = null } = options;
   const id = randomUUID();
+  const sharing = new Sharing({ isExclusive: serving?.isExclusive ?? false });
   const capabilities = () => capabilitiesOf(precisions, models.list());
-  const reporting = startReporting(store, () => ({ id, name, device, version, ...capabilities() }), log);
+  const lane = serving && new ServingLane({ ...options, ...laneOf(options), settings: serving, sharing, capabilities });
+  const kinds = [...(doesJobs ? soleJobKinds : []), ...(lane ? (["COMPLETE"] as const) : [])];
+  const report = () => ({ id, name, device, version, ...capabilities(), kinds, serving: lane?.report() ?? null });
+  const reporting = startReporting(store, report, log);
   try {
+    const upToDate = () => reporting.upToDate();
     const claim = async () => {
-      await reporting.upToDate();
-      return store.claimJob({ worker: name, leaseMs, capabilities: capabilities() });
+      await upToDate();
+      const can = { ...capabilities(), kinds: sharing.claimJobs(soleJobKinds) };
+      if (can.kinds.length === 0) return delay(pollMs, null, { signal: options.signal }).catch(() => null);
+      const job = await store.claimJob({ worker: name, leaseMs, capabilities: can }).catch(endClaim(sharing));
+      await sharing.claimedJob(job && { kind: job.kind, memoryBytes: job.needs.memoryBytes ?? 0 });
+      return job;
     };
-    while (!options.signal.aborted) await claimAndRun(options, claim);
+    const jobs = async () => {
+      while (!options.signal.aborted) await claimAndRun(options, sharing, claim);
+    };
+    await Promise.all([doesJobs && jobs(), lane?.run(upToDate)]);
   } finally {
     await reporting.end();
   }
 }
 
-async function claimAndRun(options: WorkerOptions, claim: () => Promise<ClaimedJob | null>): Promise<void> {
+const laneOf = ({ startServing: start = startServing }: WorkerOptions) => ({ start });
+
+function endClaim(sharing: Sharing) {
+  return async (error: unknown): Promise<never> => {
+    await sharing.claimedJob(null);
+    throw error;
+  };
+}
+
+async function claimAndRun(
+  options: WorkerOptions,
+  sharing: Sharing,
+  claim: () => Promise<ClaimedJob | null>,
+): Promise<void> {
   const { store, signal, log } = options;
   try {
     const job = await claim();
-    if (job) await runJob(options, job);
+    if (job) await runJob(options, job).finally(() => sharing.claimedJob(null));
     else await store.waitForJob({ timeoutMs: pollMs, signal });
   } catch (error) {
     log.error({ error }, "The store does not answer; trying again.");

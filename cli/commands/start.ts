@@ -1,8 +1,8 @@
 /** steplog start: the whole service on this machine, until Ctrl-C. */
 import type { Command } from "commander";
 import { checkReach } from "../../server/access.ts";
-import { readConfig } from "../config.ts";
-import { openOption, portOption } from "../options.ts";
+import { type ServeMode, readConfig } from "../config.ts";
+import { openOption, portOption, serveOption } from "../options.ts";
 import { print } from "../output.ts";
 import { stopSignal, whenAborted } from "../process.ts";
 import { seedModels, startService } from "../service.ts";
@@ -14,14 +14,16 @@ export function define(command: Command): void {
     )
     .addOption(portOption())
     .addOption(openOption())
+    .addOption(serveOption())
     .addHelpText("after", "\nExample:\n  steplog start --port 4001")
     .action(start);
 }
 
-async function start(options: { port?: number; openToEveryone?: true }): Promise<void> {
+async function start(options: { port?: number; openToEveryone?: true; serve?: ServeMode }): Promise<void> {
   const read = readConfig();
   const openToEveryone = options.openToEveryone ?? read.openToEveryone;
-  const config = { ...read, port: options.port ?? read.port, openToEveryone };
+  const serve = { ...read.serve, mode: options.serve ?? read.serve.mode };
+  const config = { ...read, port: options.port ?? read.port, openToEveryone, serve };
   // The gateway would refuse it too, but only once Postgres runs.
   checkReach(config);
   const signal = stopSignal();

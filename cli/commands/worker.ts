@@ -9,11 +9,14 @@ import { ModelsAtHand, registerModels, watchModels } from "../../models/registra
 import { Sandbox } from "../../sandbox/sandbox.ts";
 import { sweepJobFolders } from "../../worker/job-folder.ts";
 import { runWorker } from "../../worker/worker.ts";
-import { needDatabaseUrl, readConfig } from "../config.ts";
+import { type ServeMode, needDatabaseUrl, readConfig } from "../config.ts";
+import { serveOption } from "../options.ts";
+import { servingSettings, shareThreads } from "../serving.ts";
 import { createLog, migrateWhenUp, reportReady, stopSignal } from "../process.ts";
 
 export function define(command: Command): void {
   command
+    .addOption(serveOption())
     .addHelpText(
       "after",
       "\nExample:\n  DATABASE_URL=postgres://user:secret@localhost/steplog STEPLOG_DEVICE=tfjs steplog worker",
@@ -21,12 +24,14 @@ export function define(command: Command): void {
     .action(worker);
 }
 
-async function worker(): Promise<void> {
-  const config = readConfig();
+async function worker(options: { serve?: ServeMode }): Promise<void> {
+  const read = readConfig();
+  const config = { ...read, serve: { ...read.serve, mode: options.serve ?? read.serve.mode } };
   const databaseUrl = needDatabaseUrl(config);
   const signal = stopSignal();
   const log = createLog("worker", config.logLevel);
-  const { threads, devicesDir } = config;
+  const { devicesDir } = config;
+  const { threads, servingThreads } = shareThreads(config);
   const { device, name, why } = await chooseDevice(config.device, { threads, devicesDir });
   const deviceNote = `${device.name}: ${device.description} (${why})`;
   device.dispose();
@@ -46,8 +51,10 @@ async function worker(): Promise<void> {
     reportReady({ models, device: deviceNote });
     const shared = { store, name: `${hostname()}-${process.pid}`, modelsDir, log, signal };
     const compute = { device: { name, threads, devicesDir }, deviceNote, precisions: device.precisions };
+    const serving = servingSettings(config, { name, threads: servingThreads, devicesDir });
+    const doesJobs = config.serve.mode !== "inference";
     await Promise.all([
-      runWorker({ ...shared, ...compute, models: atHand }),
+      runWorker({ ...shared, ...compute, models: atHand, serving, doesJobs }),
       watchModels({ ...shared, atHand, checks }),
     ]);
   } finally {

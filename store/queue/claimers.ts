@@ -14,7 +14,7 @@ import { fits, inMs, isDue, isFree } from "./claimable.ts";
 import { endFrozenSessions } from "./frozen.ts";
 import { type Lease, lockJob } from "./leases.ts";
 
-export interface ClaimedJob extends Lease, Pick<Job, "kind" | "subject" | "payload" | "attempts" | "lastError"> {}
+export interface ClaimedJob extends Lease, Pick<Job, "kind" | "subject" | "payload" | "needs" | "attempts" | "lastError"> {}
 
 export interface Claim {
   readonly worker: string;
@@ -51,10 +51,10 @@ export function claimersOf(
 ): () => Claimer {
   /** Null when the job has ended, or went to another worker, since it was claimed. */
   const started = async (job: Job, worker: string): Promise<ClaimedJob | null> => {
-    const { id, kind, subject, payload, attempts, leaseToken: token, lastError } = job;
+    const { id, kind, subject, payload, needs, attempts, leaseToken: token, lastError } = job;
     const start = async (tx: Transaction) => hooks[kind].claimed?.(tx, await lockJob(tx, { id, token }), worker);
     const isMine = await database.transaction(start).then(() => true, ifLost(false));
-    return isMine ? { id, token, kind, subject, payload, attempts, lastError } : null;
+    return isMine ? { id, token, kind, subject, payload, needs, attempts, lastError } : null;
   };
   return () => {
     /** News up to this number had arrived when this claimer last looked for work. */

@@ -1,6 +1,7 @@
 /** Environment variables: defaults, empty values, and what a wrong one gives. */
 import { expect, test } from "vitest";
 import { readConfig } from "../../cli/config.ts";
+import { servingSettings, shareThreads } from "../../cli/serving.ts";
 import { readVariable, variables, type VariableName } from "../../cli/environment.ts";
 
 test("a variable that is set to nothing counts as not set", () => {
@@ -19,6 +20,20 @@ test("values are checked, and numbers are numbers", () => {
   });
 });
 
+test("a worker answers requests with threads of its own, or in turn with a run", () => {
+  const share = (env: NodeJS.ProcessEnv) => shareThreads(readConfig({ STEPLOG_THREADS: "4", ...env }));
+  expect(share({})).toEqual({ threads: 4, servingThreads: 4 });
+  expect(share({ STEPLOG_SERVE_THREADS: "1" })).toEqual({ threads: 3, servingThreads: 1 });
+  expect(share({ STEPLOG_SERVE_THREADS: "1", STEPLOG_SERVE: "inference" })).toEqual({ threads: 4, servingThreads: 4 });
+  expect(() => share({ STEPLOG_SERVE_THREADS: "4" })).toThrow(/has 4 threads: none is left to train/u);
+  const device = { name: "native", threads: 1, devicesDir: null };
+  const settings = (env: NodeJS.ProcessEnv) => servingSettings(readConfig(env), device);
+  expect(settings({ STEPLOG_SERVE: "training" })).toBeNull();
+  expect(settings({ STEPLOG_SERVE_MEMORY: "3" })).toMatchObject({ budgetBytes: 3_000_000, share: 0.5, sequences: 16 });
+  const { budgetBytes = 0, machineBytes = 0 } = settings({}) ?? {};
+  expect(budgetBytes).toBe(Math.floor(machineBytes / 4));
+});
+
 test("blanks and line feeds around a host or a token do not count", () => {
   const env = { STEPLOG_HOST: " ::1\n", STEPLOG_API_TOKEN: "\topensesame\r\n" };
   expect(readConfig(env)).toMatchObject({ host: "::1", apiToken: "opensesame" });
@@ -33,6 +48,8 @@ test.each([
   [{ STEPLOG_API_TOKEN: "open sesame" }, "STEPLOG_API_TOKEN is not valid."],
   [{ STEPLOG_API_TOKEN: "s\u00e9same" }, "STEPLOG_API_TOKEN is not valid."],
   [{ STEPLOG_OPEN_TO_EVERYONE: "1" }, 'STEPLOG_OPEN_TO_EVERYONE is "1". Give yes or no.'],
+  [{ STEPLOG_SERVE: "all" }, 'STEPLOG_SERVE is "all". Give training, inference or both.'],
+  [{ STEPLOG_SERVE_SHARE: "0" }, 'STEPLOG_SERVE_SHARE is "0". Give a whole number from 1 to 99.'],
   [{ STEPLOG_LOG_LEVEL: "loud" }, 'STEPLOG_LOG_LEVEL is "loud". Give debug, info, warn or error.'],
 ])("%j is refused by name", (env, message) => {
   expect(() => readConfig(env)).toThrow(message);

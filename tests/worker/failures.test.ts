@@ -25,6 +25,7 @@ const held: ClaimedJob = {
   kind: "FINE_TUNE",
   subject: crypto.randomUUID(),
   payload: {},
+  needs: {},
   attempts: 1,
   lastError: null,
 };

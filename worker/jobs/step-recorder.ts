@@ -3,15 +3,14 @@
  * together, in one transaction. Whatever else is recorded about the run follows the steps before it. While the store does not
  * answer, the append is retried until the lease must have expired; then the run belongs to whoever claims it next.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import { SteplogError } from "../../schema/errors.ts";
-import { appendMs, leaseMs } from "../../schema/limits.ts";
+import { appendMs } from "../../schema/limits.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import { Chain, packDecays, packScalars } from "../../schema/step-log.ts";
 import type { ClaimedJob, Store } from "../../store/store.ts";
 import type { StepMessage } from "../../engine/thread/messages.ts";
+import { withRetries } from "../with-retries.ts";
 
-const retryMs = 250;
 /** The most steps that wait while the store does not answer. */
 const maxPending = 1_000;
 
@@ -121,18 +120,4 @@ function metricOf({ entries, step, loss, projectedGradient, learningRate, skippe
   const zero = skipped === null && entries.every(({ scalar }) => scalar === 0);
   const measured = { loss: finite(loss), projectedGradient: finite(projectedGradient) };
   return { step, ...measured, learningRate, skipped, zero, seconds };
-}
-
-/** Retries while Postgres is unreachable and the lease may still be ours. */
-async function withRetries<T>(attempt: () => Promise<T>): Promise<T> {
-  const deadline = performance.now() + leaseMs;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      const temporary = error instanceof SteplogError ? error.code === "UNAVAILABLE" : true;
-      if (!temporary || performance.now() > deadline) throw error;
-      await delay(retryMs);
-    }
-  }
 }

@@ -1,0 +1,99 @@
+/**
+ * Folders of rebuilt checkpoints, kept to be mapped again: BASE-CHAIN (both hashes) in one folder that all workers of this
+ * machine may share. A folder appears complete, by a rename, and goes the same way, by another name, before it is deleted: what
+ * is mapped stays valid. Its own time tells when it was last used; beyond the budget the one used longest ago goes first.
+ */
+import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { partialFolder } from "../../engine/model/files/partial.ts";
+import { asDiskError } from "../../schema/errors.ts";
+
+export interface KeptModel {
+  /** Hashes in hex: of the base, and the chain hash of the log. */
+  readonly base: string;
+  readonly chain: string;
+}
+
+const nameOf = ({ base, chain }: KeptModel) => `${base}-${chain}`;
+const namePattern = /^[0-9a-f]+-[0-9a-f]+$/u;
+
+export class KeptFolders {
+  readonly #dir: string;
+  readonly #budgetBytes: number;
+
+  constructor(dir: string, budgetBytes: number) {
+    this.#dir = dir;
+    this.#budgetBytes = budgetBytes;
+  }
+
+  /** The folder, which counts as used now; null if it is not there. */
+  async find(model: KeptModel): Promise<string | null> {
+    const path = join(this.#dir, nameOf(model));
+    const now = new Date();
+    return utimes(path, now, now).then(
+      () => path,
+      () => null,
+    );
+  }
+
+  /**
+   * The folder, filled by `fill` if it is not there.
+   * @throws UNAVAILABLE when the disk cannot be used, and what `fill` throws
+   */
+  async make(model: KeptModel, fill: (folder: string) => Promise<void>): Promise<string> {
+    const known = await this.find(model);
+    if (known !== null) return known;
+    const path = join(this.#dir, nameOf(model));
+    try {
+      await mkdir(this.#dir, { recursive: true });
+      const partial = await partialFolder(path);
+      await rm(partial, { recursive: true, force: true });
+      await mkdir(partial);
+      await fill(partial);
+      await rename(partial, path).catch((error: unknown) => this.#unlessMade(model, partial, error));
+    } catch (error) {
+      throw asDiskError(error, path);
+    }
+    await this.#sweep(path);
+    return path;
+  }
+
+  /** Another worker may have made it meanwhile. */
+  async #unlessMade(model: KeptModel, partial: string, error: unknown): Promise<void> {
+    await rm(partial, { recursive: true, force: true });
+    if ((await this.find(model)) === null) throw error;
+  }
+
+  /** All but the one that was just made may go. */
+  async #sweep(made: string): Promise<void> {
+    const folders = await this.#folders();
+    let bytes = folders.reduce((sum, folder) => sum + folder.bytes, 0);
+    for (const { path, bytes: own } of folders.toSorted((a, b) => a.usedMs - b.usedMs)) {
+      if (bytes <= this.#budgetBytes) return;
+      if (path === made) continue;
+      await remove(path);
+      bytes -= own;
+    }
+  }
+
+  async #folders() {
+    const names = (await readdir(this.#dir)).filter((name) => namePattern.test(name));
+    const seen = await Promise.all(names.map((name) => measure(join(this.#dir, name)).catch(() => null)));
+    return seen.filter((folder) => folder !== null);
+  }
+}
+
+/** Links count for nothing: their bytes are the store's. */
+async function measure(path: string) {
+  const { mtimeMs } = await stat(path);
+  const entries = await readdir(path, { withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const sizes = await Promise.all(files.map(async ({ name }) => (await stat(join(path, name))).size));
+  return { path, usedMs: mtimeMs, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+}
+
+async function remove(path: string): Promise<void> {
+  const leaving = `${path}.leaving-${process.pid}`;
+  await rename(path, leaving).catch(() => {});
+  await rm(leaving, { recursive: true, force: true });
+}

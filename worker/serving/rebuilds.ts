@@ -1,0 +1,89 @@
+/** Checkpoints of full weights, brought to folders that the serving thread maps: rebuilt from base and log, one at a time. */
+import { symlink } from "node:fs/promises";
+import { join } from "node:path";
+import type { ServedModel } from "../../engine/thread/serving-messages.ts";
+import type { ThreadDevice } from "../../engine/thread/messages.ts";
+import { failureOf } from "../../engine/thread/messages.ts";
+import { SteplogError, invariant } from "../../schema/errors.ts";
+import type { WeightsFile } from "../../schema/tables.ts";
+import { type EngineRun, startEngine } from "../engine-run.ts";
+import type { KeptFolders } from "./kept-folders.ts";
+
+/** A checkpoint that the thread wants as a folder. */
+export interface Rebuild {
+  readonly model: ServedModel;
+  /** Files of its weights, where they are stored; null where they are not. */
+  readonly stored: readonly StoredFile[] | null;
+}
+
+export interface StoredFile extends Pick<WeightsFile, "name"> {
+  readonly path: string;
+}
+
+export class Rebuilds {
+  readonly #kept: KeptFolders;
+  readonly #device: ThreadDevice;
+  #last: Promise<unknown> = Promise.resolve();
+  #engine: EngineRun | null = null;
+  #isOver = false;
+
+  constructor(kept: KeptFolders, device: ThreadDevice) {
+    this.#kept = kept;
+    this.#device = device;
+  }
+
+  /** The checkpoint's folder, if it was made before. */
+  async find({ base, checkpoint }: ServedModel): Promise<string | null> {
+    return checkpoint && this.#kept.find({ base, chain: checkpoint.chain });
+  }
+
+  /**
+   * Makes the checkpoint's folder. Nothing to do for a second request for the same.
+   * @throws BASE_MISMATCH, MODEL_INVALID, LOG_INVALID, UNAVAILABLE, INTERNAL
+   */
+  make(rebuild: Rebuild): Promise<string> {
+    const made = this.#last.then(() => this.#makeNow(rebuild));
+    this.#last = made.catch(() => {});
+    return made;
+  }
+
+  /** Ends what is being made. */
+  async end(): Promise<void> {
+    this.#isOver = true;
+    await this.#engine?.kill();
+  }
+
+  #makeNow({ model, stored }: Rebuild): Promise<string> {
+    const { base, checkpoint } = model;
+    invariant(checkpoint, "a base is not rebuilt");
+    if (this.#isOver) throw stopping();
+    return this.#kept.make({ base, chain: checkpoint.chain }, (folder) =>
+      stored ? link(stored, folder) : this.#rebuild(model, folder),
+    );
+  }
+
+  async #rebuild({ modelPath, hashesDir, checkpoint }: ServedModel, weightsDir: string): Promise<void> {
+    invariant(checkpoint, "a base is not rebuilt");
+    const { log, digest } = checkpoint;
+    const engine = startEngine({ kind: "MATERIALISE", modelPath, hashesDir, log, digest, weightsDir }, this.#device);
+    this.#engine = engine;
+    try {
+      for await (const message of engine.messages) {
+        if (message.type === "failed") throw failureOf(message);
+        if (message.type === "materialised") return;
+      }
+      throw stopping();
+    } finally {
+      this.#engine = null;
+      await engine.kill();
+    }
+  }
+}
+
+function stopping(): SteplogError {
+  return new SteplogError("UNAVAILABLE", "The worker stopped while it rebuilt the checkpoint.");
+}
+
+async function link(stored: readonly StoredFile[], folder: string): Promise<void> {
+  for (const { name, path } of stored) await symlink(path, join(folder, name));
+}
