@@ -14,7 +14,8 @@ import { fits, inMs, isDue, isFree } from "./claimable.ts";
 import { endFrozenSessions } from "./frozen.ts";
 import { type Lease, lockJob } from "./leases.ts";
 
-export interface ClaimedJob extends Lease, Pick<Job, "kind" | "subject" | "payload" | "needs" | "attempts" | "lastError"> {}
+export interface ClaimedJob
+  extends Lease, Pick<Job, "kind" | "subject" | "payload" | "needs" | "attempts" | "lastError"> {}
 
 export interface Claim {
   readonly worker: string;
