@@ -101,8 +101,12 @@ async function claimAndRun(
   const { store, signal, log } = options;
   try {
     const job = await claim();
-    if (job) await runJob(options, job).finally(() => sharing.claimedJob(null));
-    else await store.waitForJob({ timeoutMs: pollMs, signal });
+    if (!job) return await store.waitForJob({ timeoutMs: pollMs, signal });
+    try {
+      await runJob(options, job);
+    } finally {
+      await sharing.claimedJob(null);
+    }
   } catch (error) {
     log.error({ error }, "The store does not answer; trying again.");
     await delay(pollMs, undefined, { signal }).catch(() => {});

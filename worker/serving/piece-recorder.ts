@@ -96,7 +96,8 @@ export class PieceRecorder {
     if (this.#writing || this.#pending.size === 0) return;
     clearTimeout(this.#timer);
     const batch = this.#pending;
-    [this.#pending, this.#due] = [new Map(), null];
+    this.#pending = new Map();
+    this.#due = null;
     this.#writing = this.#writeAll(batch).finally(() => {
       this.#writing = null;
       if (this.#due !== null) this.#timer = setTimeout(() => this.#write(), Math.max(0, this.#due - performance.now()));
@@ -104,7 +105,7 @@ export class PieceRecorder {
   }
 
   async #writeAll(batch: ReadonlyMap<Held, Pending>): Promise<void> {
-    await Promise.all([...batch].map(([held, { stage }]) => stage && this.#setStage(held, stage)));
+    await Promise.all([...batch].map(([held, { stage }]) => this.#setStage(held, stage)));
     const mine = [...batch].filter(([, { pieces, end }]) => pieces.length > 0 || end !== null);
     if (mine.length === 0) return;
     try {
@@ -139,8 +140,8 @@ export class PieceRecorder {
     this.#events.failed(held, error);
   }
 
-  async #setStage(held: Held, stage: CompletionStage): Promise<void> {
-    await this.#store.setStage(held.job, stage).catch(() => {});
+  async #setStage(held: Held, stage: CompletionStage | null): Promise<void> {
+    if (stage) await this.#store.setStage(held.job, stage).catch(() => {});
   }
 }
 
