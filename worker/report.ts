@@ -46,5 +46,5 @@ export function startReporting(store: Store, currentReport: () => WorkerReport, 
 
 /** What changes with every request is told with the next regular report. */
 function abilityOf({ serving, ...report }: WorkerReport): string {
-  return JSON.stringify({ ...report, serving: serving && serving.memoryBytes });
+  return JSON.stringify({ ...report, serving: serving?.memoryBytes });
 }

@@ -134,7 +134,10 @@ describe("a request is another worker's", () => {
     const running = lane();
     const thread = await running.thread();
     thread.tokens(await thread.request(completion), 0, "a");
-    thread.listener.died(new SteplogError("INTERNAL", "The serving thread ended."));
+    const blamed = await newCompletion(store);
+    const { id: request } = await thread.request(blamed);
+    thread.listener.died(new SteplogError("MODEL_INVALID", "Its tokenizer takes too long."), request);
+    await untilStatus(blamed.id, "FAILED");
     await newCompletion(store);
     await until(() => running.threads.length === 2);
     await directly(fixture.url, (sql) => sql`update jobs set not_before = null where not_before is not null`);

@@ -180,7 +180,7 @@ export class ServingLane {
     const { start, settings } = this.#options;
     this.#thread ??= start(settings, {
       message: (message) => this.#hear(message),
-      died: (error) => void this.#died(error),
+      died: (fault, blamed) => void this.#died(fault, blamed),
     });
     return this.#thread;
   }
@@ -234,11 +234,14 @@ export class ServingLane {
     }
   }
 
-  async #died(error: SteplogError): Promise<void> {
+  /** The request whose text could not be read ends; the others are given back. */
+  async #died(fault: SteplogError, blamed: string | null): Promise<void> {
     this.#thread = null;
     [this.#warm, this.#usedBytes] = [[], 0];
-    this.#options.log.error({ code: error.code, error: error.message }, "The serving thread died.");
-    await Promise.all([...this.#held.values()].map((held) => this.#endHeld(held, error)));
+    this.#options.log.error({ code: fault.code, error: fault.message }, "The serving thread died.");
+    const gone = new SteplogError("INTERNAL", "The serving thread died.");
+    const held = [...this.#held.values()];
+    await Promise.all(held.map((one) => this.#endHeld(one, one.key === blamed ? fault : gone)));
   }
 
   async #end(): Promise<void> {

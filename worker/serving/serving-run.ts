@@ -1,6 +1,6 @@
 /** The worker's side of the serving thread: start it, hear it, watch it, end it. */
 import { Worker } from "node:worker_threads";
-import { blamedCall, callMarks, runningCall } from "../../engine/thread/foreign.ts";
+import { blamedCall, callMarks, lastCaller, runningCall } from "../../engine/thread/foreign.ts";
 import type { FromServing, ServingThreadData, ToServing } from "../../engine/thread/serving-messages.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { programPath } from "../../schema/package.ts";
@@ -8,8 +8,8 @@ import { lacksMemory, needsMemory, watchCalls } from "../watch-calls.ts";
 
 export interface ServingListener {
   message(message: FromServing): void;
-  /** At most once, and not after `kill`. */
-  died(error: SteplogError): void;
+  /** At most once, and not after `kill`. `blamed` is the request whose text the tokenizer could not read; null for none. */
+  died(fault: SteplogError, blamed: string | null): void;
 }
 
 export interface ServingRun {
@@ -27,28 +27,56 @@ export const startServing: StartServing = (data, listener) => {
   const marks = callMarks();
   const workerData: ServingThreadData = { ...data, marks };
   const thread = new Worker(programPath("engine/thread/serving-thread"), { workerData });
+  const numbered = new Numbered();
   let over = false;
   const end = async () => {
     over = true;
     clearInterval(watch);
     await thread.terminate();
   };
-  const die = (error: SteplogError) => {
+  const die = (fault: SteplogError, blamed: string | null) => {
     if (over) return;
     void end();
-    listener.died(error);
+    listener.died(fault, blamed);
   };
-  const blame = (reason: string) => die(blamedCall("a model", reason));
+  const blame = (reason: string) => die(blamedCall("the model", reason), numbered.at(lastCaller(marks)));
   const watch = watchCalls(marks, (ms) => {
     if (ms > callMs) blame(`it takes longer than ${callMs / 1000} s`);
   });
   thread.on("message", (message: FromServing) => {
-    if (!over) listener.message(message);
+    if (over) return;
+    if (message.type === "ended" || message.type === "failed") numbered.forget(message.id);
+    listener.message(message);
   });
-  thread.on("error", (error) => {
-    if (lacksMemory(error) && runningCall(marks) !== null) blame(needsMemory);
-    else die(new SteplogError("INTERNAL", "The serving thread crashed.", [], { cause: error }));
+  thread.on("error", (cause) => {
+    if (lacksMemory(cause) && runningCall(marks) !== null) blame(needsMemory);
+    else die(new SteplogError("INTERNAL", "The serving thread crashed.", [], { cause }), null);
   });
-  thread.on("exit", () => die(new SteplogError("INTERNAL", "The serving thread ended.")));
-  return { send: (message) => thread.postMessage(message), kill: end };
+  thread.on("exit", () => die(new SteplogError("INTERNAL", "The serving thread ended."), null));
+  return {
+    send(message) {
+      if (message.type === "add") numbered.add(message.request.id);
+      thread.postMessage(message);
+    },
+    kill: end,
+  };
 };
+
+/** The thread marks calls with the number of a request: 1 for the first that was added. */
+class Numbered {
+  readonly #ids = new Map<number, string>();
+  #count = 0;
+
+  add(id: string): void {
+    this.#count += 1;
+    this.#ids.set(this.#count, id);
+  }
+
+  at(number: number): string | null {
+    return this.#ids.get(number) ?? null;
+  }
+
+  forget(id: string): void {
+    for (const [number, known] of this.#ids) if (known === id) this.#ids.delete(number);
+  }
+}
