@@ -20,7 +20,8 @@ export interface StopCheck {
 /** Between two turns of the event loop: a pass of a small model takes less than a turn costs. */
 const turnMs = 20;
 
-export function stopCheck(stopping: () => boolean): StopCheck {
+/** @param between waited for at each pause: others may have their turn then */
+export function stopCheck(stopping: () => boolean, between?: () => Promise<void>): StopCheck {
   let turned = performance.now();
   const now = () => {
     if (stopping()) throw new Stopped();
@@ -32,6 +33,7 @@ export function stopCheck(stopping: () => boolean): StopCheck {
         await new Promise(setImmediate);
         turned = performance.now();
       }
+      await between?.();
       now();
     },
   };

@@ -40,8 +40,9 @@ export async function* runFineTune(
   device: Device,
   stopping: () => boolean,
   calls: ForeignCalls = unwatchedCalls,
+  between?: () => Promise<void>,
 ): AsyncGenerator<EngineMessage> {
-  const check = stopCheck(stopping);
+  const check = stopCheck(stopping, between);
   const prepared = await prepareRun(request, device, check, calls).catch(nullIfStopped);
   if (!prepared) {
     yield { type: "stopped" };
