@@ -10,6 +10,8 @@ import type {
   EngineThreadData,
   ThreadDevice,
 } from "../engine/thread/messages.ts";
+import type { TrainerPlace } from "../engine/thread/turns.ts";
+import { leaveTurns } from "../engine/thread/turns.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { programPath } from "../schema/package.ts";
 
@@ -35,9 +37,10 @@ export function startEngine(
   request: EngineRequest,
   device: ThreadDevice,
   patience: Patience = usualPatience,
+  turns: TrainerPlace | null = null,
 ): EngineRun {
   const marks = callMarks();
-  const workerData: EngineThreadData = { request, device, marks };
+  const workerData: EngineThreadData = { request, device, marks, turns };
   const thread = new Worker(programPath("engine/thread/engine-thread"), { workerData });
   const send = (message: ControlMessage) => thread.postMessage(message);
   const blamed = (reason: string) => blamedCall(basename(request.modelPath), reason);
@@ -45,6 +48,7 @@ export function startEngine(
   thread.on("error", (error) =>
     answers.end(lacksMemory(error) && runningCall(marks) !== null ? blamed(needsMemory) : error),
   );
+  thread.on("exit", () => turns && leaveTurns(turns));
   let stopping = false;
   const watch = watchCalls(marks, (ms) => {
     if (stopping && ms > patience.stoppingMs) answers.add({ type: "stopped" });

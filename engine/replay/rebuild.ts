@@ -18,14 +18,21 @@ import type { EngineMessage, MaterialiseRequest } from "../thread/messages.ts";
 import type { StopCheck } from "../thread/stopping.ts";
 import { Stopped, stopCheck } from "../thread/stopping.ts";
 
+interface RebuildOptions {
+  readonly shardBytes?: number;
+  readonly stopping?: () => boolean;
+  /** Waited for between two parts of the log. */
+  readonly between?: () => Promise<void>;
+}
+
 /** @throws BASE_MISMATCH, MODEL_INVALID, LOG_INVALID; INTERNAL if the rebuilt weights differ from those trained */
 export async function* runMaterialise(
   request: MaterialiseRequest,
   device: Device,
-  { stopping = () => false, ...options }: { readonly shardBytes?: number; readonly stopping?: () => boolean } = {},
+  { stopping = () => false, between, ...options }: RebuildOptions = {},
 ): AsyncGenerator<EngineMessage> {
   try {
-    yield { type: "materialised", files: await materialise(request, device, stopCheck(stopping), options) };
+    yield { type: "materialised", files: await materialise(request, device, stopCheck(stopping, between), options) };
   } catch (error) {
     if (!(error instanceof Stopped)) throw error;
     yield { type: "stopped" };

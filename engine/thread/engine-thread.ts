@@ -12,13 +12,15 @@ import { runMaterialise } from "../replay/rebuild.ts";
 import { markingCalls } from "./foreign.ts";
 import type { ControlMessage, EngineMessage, EngineThreadData } from "./messages.ts";
 import { failedMessage } from "./messages.ts";
+import { trainerTurns } from "./turns.ts";
 
 /** Unhandled messages, at most: at two thousand steps a second, half a second of a slow database. */
 const maxUnhandled = 1_000;
 
 const port = parentPort;
 invariant(port, "engine-thread.ts runs in a worker thread");
-const { request, device: wanted, marks } = workerData as EngineThreadData;
+const { request, device: wanted, marks, turns: place } = workerData as EngineThreadData;
+const turns = place && trainerTurns(place);
 
 let stopping = false;
 let unhandled = 0;
@@ -37,9 +39,10 @@ port.close();
 
 function messages(device: Awaited<ReturnType<typeof chooseDevice>>["device"]): AsyncIterable<EngineMessage> {
   const isStopping = () => stopping;
-  if (request.kind === "FINE_TUNE") return runFineTune(request, device, isStopping, markingCalls(marks));
+  const between = turns ? () => turns.between() : undefined;
+  if (request.kind === "FINE_TUNE") return runFineTune(request, device, isStopping, markingCalls(marks), between);
   if (request.kind === "MEASURE") return measureRun(request, device, isStopping, markingCalls(marks));
-  return runMaterialise(request, device, { stopping: isStopping });
+  return runMaterialise(request, device, { stopping: isStopping, ...(between && { between }) });
 }
 
 function tooManyUnhandled(): boolean {
@@ -52,5 +55,8 @@ async function send(message: EngineMessage): Promise<void> {
   unhandled += 1;
   // Lets the event loop receive a stop message; devices that never await would block it.
   await new Promise(setImmediate);
-  while (tooManyUnhandled()) await once(port, "message");
+  while (tooManyUnhandled()) {
+    turns?.leave();
+    await once(port, "message");
+  }
 }

@@ -9,6 +9,7 @@ import type { LogEntry, RuledEntries } from "../../schema/step-log.ts";
 import type { WeightsForm } from "../../schema/weights-form.ts";
 import type { Divergence, Fall } from "../train/divergence.ts";
 import type { CallMarks } from "./foreign.ts";
+import type { TrainerPlace } from "./turns.ts";
 
 /** Everything a fine-tune needs, as values and paths: the engine knows no database. */
 export interface FineTuneRequest {
@@ -135,4 +136,6 @@ export interface EngineThreadData {
   readonly request: EngineRequest;
   readonly device: ThreadDevice;
   readonly marks: CallMarks;
+  /** Where requests are answered between its passes; null where none are. */
+  readonly turns: TrainerPlace | null;
 }

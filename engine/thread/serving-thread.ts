@@ -1,6 +1,7 @@
 /**
  * The thread that answers requests. It lives as long as its worker serves, keeps models warm, and handles messages between two
- * passes. A request that cannot be answered fails alone; what breaks an invariant ends the thread.
+ * passes. While a run trains beside it the two take turns (turns.ts). A request that cannot be answered fails alone; what breaks
+ * an invariant ends the thread.
  */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -13,6 +14,7 @@ import type { Device } from "../devices/device.ts";
 import { Serving } from "../serving/serve.ts";
 import { markingCalls } from "./foreign.ts";
 import type { FromServing, ServingThreadData, ToServing } from "./serving-messages.ts";
+import { ServerTurns } from "./turns.ts";
 
 const port = parentPort;
 invariant(port, "serving-thread.ts runs in a worker thread");
@@ -32,13 +34,18 @@ port.close();
 async function serve(on: Device, from: MessagePort): Promise<void> {
   const calls = (request: number) => markingCalls(data.marks, request);
   const serving = new Serving(on, { ...data, calls, send, now: Date.now });
+  const turns = new ServerTurns(data.turns, data);
   for (;;) {
     for (const message of inbox.splice(0)) {
       if (message.type === "stop") return serving.end();
       await serving.handle(message);
     }
-    if (serving.hasWork) await serving.step();
-    else if (inbox.length === 0) await once(from, "message");
+    if (serving.hasWork) {
+      await turns.take();
+      const started = performance.now();
+      await serving.step();
+      turns.stepped(performance.now() - started, serving.hasWork);
+    } else if (inbox.length === 0) await once(from, "message");
     // Lets the event loop receive messages; devices that never wait for anything would block it.
     await new Promise(setImmediate);
   }

@@ -1,3 +1,4 @@
+/// <reference lib="es2024.sharedmemory" />
 /**
  * Threads that share the machine take turns in it, by words in shared memory: threads that train, and one that answers requests.
  *
@@ -13,10 +14,11 @@
 /** Words: the first has a bit for everyone who has the machine, the second one for each thread that has passes to run. */
 const holder = 0;
 const trainers = 1;
+/** Whether the server wants the machine, or after the next pass. */
 const wants = 2;
-/** Counts passes that trainers have begun, and times that the server handed the machine back. */
-const begun = 3;
-const handed = 4;
+const [no, now, afterNext] = [0, 1, 2];
+/** Counts the times that the server handed the machine back. */
+const handed = 3;
 
 type Words = Int32Array<SharedArrayBuffer>;
 
@@ -31,7 +33,7 @@ const serverBit = 1 << 30;
 const bitOf = ({ place }: TrainerPlace) => 1 << place;
 
 export function turnWords(): SharedArrayBuffer {
-  return new SharedArrayBuffer(5 * Int32Array.BYTES_PER_ELEMENT);
+  return new SharedArrayBuffer(4 * Int32Array.BYTES_PER_ELEMENT);
 }
 
 /** A server computes beside trainers after it has waited for so long. */
@@ -62,10 +64,9 @@ export function trainerTurns(from: TrainerPlace): TrainerTurns {
     leave: () => leaveTurns(from),
     async between() {
       Atomics.or(words, trainers, bit);
-      if (Atomics.load(words, wants) === 1) await giveWay(words, bit);
+      if (Atomics.load(words, wants) === now) await giveWay(words, bit);
+      if (Atomics.compareExchange(words, wants, afterNext, now) === afterNext) tell(words, wants);
       await takeBeside(words, bit);
-      Atomics.add(words, begun, 1);
-      tell(words, begun);
     },
   };
 }
@@ -75,7 +76,7 @@ async function giveWay(words: Words, bit: number): Promise<void> {
   const seen = Atomics.load(words, handed);
   Atomics.and(words, holder, ~bit);
   tell(words, holder);
-  while (Atomics.load(words, wants) === 1 && Atomics.load(words, handed) === seen) await changed(words, handed, seen);
+  while (Atomics.load(words, wants) === now && Atomics.load(words, handed) === seen) await changed(words, handed, seen);
 }
 
 /** Takes the machine, as other trainers may too, once the server does not have it. */
@@ -93,17 +94,16 @@ export function leaveTurns(from: TrainerPlace): void {
   Atomics.and(words, trainers, ~bitOf(from));
   Atomics.and(words, holder, ~bitOf(from));
   tell(words, holder);
-  tell(words, begun);
+  tell(words, wants);
 }
 
 /** The same for the thread that answers. */
 export function leaveServerTurns(shared: SharedArrayBuffer): void {
-  const words = new Int32Array(shared);
-  Atomics.store(words, wants, 0);
-  handBack(words);
+  handBack(new Int32Array(shared), no);
 }
 
-function handBack(words: Words): void {
+function handBack(words: Words, next: number): void {
+  Atomics.store(words, wants, next);
   Atomics.and(words, holder, ~serverBit);
   Atomics.add(words, handed, 1);
   tell(words, holder);
@@ -123,31 +123,31 @@ export class ServerTurns {
   readonly #words: Words;
   readonly #share: number;
   readonly #patienceMs: number;
-  readonly #now: () => number;
+  readonly #clock: () => number;
   #has = false;
   #usedMs = 0;
   /** How long a trainer's last pass took. */
   #trainerMs = 0;
-  /** When the machine was handed back for a trainer's pass, and how many had begun before. */
-  #owed: { readonly since: number; readonly begun: number } | null = null;
+  /** When the machine was handed back for a trainer's pass. */
+  #owedSince: number | null = null;
 
   constructor(shared: SharedArrayBuffer | null, sharing: Sharing) {
     this.#words = new Int32Array(shared ?? turnWords());
     this.#share = sharing.share;
     this.#patienceMs = sharing.patienceMs ?? usualPatienceMs;
-    this.#now = sharing.now ?? (() => performance.now());
+    this.#clock = sharing.now ?? (() => performance.now());
   }
 
   /** Before each step: returns when the machine is the server's. */
   async take(): Promise<void> {
     if (this.#has) return;
-    const since = this.#now();
-    const left = () => this.#patienceMs - (this.#now() - since);
-    if (this.#owed) await this.#waitForPass(this.#owed.begun, left);
-    Atomics.store(this.#words, wants, 1);
+    const since = this.#clock();
+    const left = () => this.#patienceMs - (this.#clock() - since);
+    if (this.#owedSince !== null) await this.#waitForPass(left);
+    Atomics.store(this.#words, wants, now);
     await this.#waitForMachine(left);
-    if (this.#owed) this.#trainerMs = this.#now() - this.#owed.since;
-    this.#owed = null;
+    if (this.#owedSince !== null) this.#trainerMs = this.#clock() - this.#owedSince;
+    this.#owedSince = null;
     this.#has = true;
     this.#usedMs = 0;
   }
@@ -155,23 +155,20 @@ export class ServerTurns {
   /** After each step, which took `ms`. */
   stepped(ms: number, hasWork: boolean): void {
     this.#usedMs += ms;
+    const isOver = Atomics.load(this.#words, trainers) !== 0 && this.#usedMs >= this.#allowanceMs;
     if (!hasWork) this.rest();
-    else if (Atomics.load(this.#words, trainers) !== 0 && this.#usedMs >= this.#allowanceMs) {
-      this.#owed = { since: this.#now(), begun: Atomics.load(this.#words, begun) };
-      this.#leave();
+    else if (isOver) {
+      this.#owedSince = this.#clock();
+      this.#has = false;
+      handBack(this.#words, afterNext);
     }
   }
 
   /** Nothing waits. */
   rest(): void {
-    this.#owed = null;
-    this.#leave();
-  }
-
-  #leave(): void {
+    this.#owedSince = null;
     this.#has = false;
-    Atomics.store(this.#words, wants, 0);
-    handBack(this.#words);
+    handBack(this.#words, no);
   }
 
   get #allowanceMs(): number {
@@ -179,10 +176,10 @@ export class ServerTurns {
   }
 
   /** Until a trainer has begun the pass that it is owed, or has none to run. */
-  async #waitForPass(seen: number, left: () => number): Promise<void> {
+  async #waitForPass(left: () => number): Promise<void> {
     const words = this.#words;
-    while (Atomics.load(words, trainers) !== 0 && Atomics.load(words, begun) === seen && left() > 0)
-      await changed(words, begun, seen, left());
+    while (Atomics.load(words, trainers) !== 0 && Atomics.load(words, wants) === afterNext && left() > 0)
+      await changed(words, wants, afterNext, left());
   }
 
   /** Until all trainers have left it. */
