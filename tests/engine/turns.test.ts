@@ -74,7 +74,10 @@ test("while requests wait, each has its share of the time", async () => {
   const machine = new Machine();
   const passes = Array.from({ length: 6 }, () => ({ ms: 40, turns: 1 }));
   await Promise.all([train(machine, passes), answer(machine, [{ wait: 1, passes: 100 }])]);
-  const rounds = machine.log.join(" ").split("trainer").map((between) => between.split("server").length - 1);
+  const rounds = machine.log
+    .join(" ")
+    .split("trainer")
+    .map((between) => between.split("server").length - 1);
   // One pass of the server before it knows how long a trainer's pass takes; then 4 of 10 ms after each one of 40 ms.
   expect(rounds.slice(0, 6)).toStrictEqual([0, 1, 4, 4, 4, 4]);
 });
