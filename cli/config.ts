@@ -5,6 +5,7 @@ import type { HubAccess } from "../models/hub/hub.ts";
 import type { Proxies } from "../models/hub/proxy.ts";
 import { readTokenFile, tokenOf } from "../models/hub/token.ts";
 import { SteplogError } from "../schema/errors.ts";
+import type { CompletionLimits } from "../server/server.ts";
 import { readVariable } from "./environment.ts";
 
 export interface ServiceConfig {
@@ -29,6 +30,7 @@ export interface ServiceConfig {
   readonly corsOrigins: readonly string[];
   readonly allowedHosts: readonly string[];
   readonly openToEveryone: boolean;
+  readonly completions: CompletionLimits;
   readonly logLevel: string;
 }
 
@@ -84,6 +86,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
     corsOrigins: listOf(readVariable("STEPLOG_CORS_ORIGINS", env)),
     allowedHosts: listOf(readVariable("STEPLOG_ALLOWED_HOSTS", env)),
     openToEveryone: readVariable("STEPLOG_OPEN_TO_EVERYONE", env) === "yes",
+    completions: {
+      queueLimit: readVariable("STEPLOG_QUEUE_LIMIT", env),
+      waitS: readVariable("STEPLOG_QUEUE_WAIT", env),
+      keepS: readVariable("STEPLOG_KEEP_COMPLETIONS", env),
+    },
     logLevel: readVariable("STEPLOG_LOG_LEVEL", env),
   };
 }

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { SteplogError } from "../schema/errors.ts";
+import { usualCompletions } from "../schema/limits.ts";
 
 interface Variable {
   readonly meaning: string;
@@ -108,6 +109,18 @@ export const variables = {
   STEPLOG_CORS_ORIGINS: {
     meaning: "origins of other sites that may use the API from a browser, separated by commas",
     type: optional,
+  },
+  STEPLOG_QUEUE_LIMIT: {
+    meaning: "requests to a model that may wait for a worker; the gateway refuses more as `BUSY`",
+    type: wholeNumber(0, 1_000_000).default(usualCompletions.queueLimit),
+  },
+  STEPLOG_QUEUE_WAIT: {
+    meaning: "seconds that such a request may wait for a worker to begin, before it fails",
+    type: wholeNumber(1, 86_400).default(usualCompletions.waitS),
+  },
+  STEPLOG_KEEP_COMPLETIONS: {
+    meaning: "seconds until prompts and answers are deleted, counted from the request",
+    type: wholeNumber(1, 31_536_000).default(usualCompletions.keepS),
   },
   STEPLOG_LOG_LEVEL: {
     meaning: "`debug`, `info`, `warn` or `error`; logs are JSON lines on stderr",

@@ -4,6 +4,8 @@
  */
 import { SteplogError } from "../schema/errors.ts";
 import { isFinal } from "../schema/states.ts";
+import type { Classification, Completion, PiecesOptions, ScoredText, WrittenPiece } from "./completions.ts";
+import { piecesOf } from "./completions.ts";
 import type { DatasetInput } from "./dataset-body.ts";
 import { datasetBody } from "./dataset-body.ts";
 import { errorIn, failureOf, failureOfText } from "./errors.ts";
@@ -19,7 +21,14 @@ import type {
 } from "./operations.ts";
 import { pause } from "./pause.ts";
 import type { Platform } from "./platform.ts";
-import type { ContinueFineTuneInput, CreateFineTuneInput, WeightsDtype } from "./schema-types.ts";
+import type {
+  ClassifyInput,
+  ContinueFineTuneInput,
+  CreateCompletionInput,
+  CreateFineTuneInput,
+  ScoreInput,
+  WeightsDtype,
+} from "./schema-types.ts";
 import { Streams, type StreamOptions } from "./streams.ts";
 
 export interface SteplogClientOptions {
@@ -272,6 +281,53 @@ export class Client {
       const { stream } = await this.download(url);
       await this.#platform.saveFile(`${folder}/${name}`, stream, sha256);
     }
+  }
+
+  /**
+   * Asks a model to write, or to choose among labels. It answers whether or not anybody reads: `completionPieces` reads as it
+   * writes, `completion` at any time. Safe to repeat with an `idempotencyKey`.
+   * @throws SteplogError INVALID_ARGUMENT with the wrong fields, NOT_FOUND with the names of models that there are,
+   *   MODEL_UNSUPPORTED, CONFLICT, BUSY, UNAUTHENTICATED; UNAVAILABLE also when no worker can serve the model
+   */
+  async createCompletion(input: CreateCompletionInput): Promise<Completion> {
+    return (await this.query(operations.createCompletion, { input })).createCompletion.completion;
+  }
+
+  /** The completion as it is now. @throws SteplogError NOT_FOUND also once it has expired, UNAUTHENTICATED, UNAVAILABLE */
+  async completion(id: string): Promise<Completion> {
+    const { completion } = await this.query(operations.completion, { id });
+    if (completion) return completion;
+    throw new SteplogError("NOT_FOUND", `There is no completion ${id}. It may have expired.`);
+  }
+
+  /**
+   * What a completion writes, each piece once and in order, until it ends. An interrupted connection resumes where it
+   * stopped; a later call resumes with the `cursor` of the last piece as `after`.
+   * @throws SteplogError the completion's own error if it failed; NOT_FOUND, UNAUTHENTICATED; UNAVAILABLE when an outage
+   *   outlasts `patienceMs`
+   */
+  completionPieces(id: string, options: PiecesOptions = {}): AsyncGenerator<WrittenPiece, void, undefined> {
+    return piecesOf(this.#streams, id, { ...options, patienceMs: options.patienceMs ?? defaultPatienceMs });
+  }
+
+  /** Ends a completion; what it has written stays. @throws SteplogError NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE */
+  async cancelCompletion(id: string): Promise<Completion> {
+    return (await this.query(operations.cancelCompletion, { id })).cancelCompletion;
+  }
+
+  /** Deletes a completion with all that was asked and written. False if there is none. @throws SteplogError UNAUTHENTICATED, UNAVAILABLE */
+  async deleteCompletion(id: string): Promise<boolean> {
+    return (await this.query(operations.deleteCompletion, { id })).deleteCompletion;
+  }
+
+  /** A label for each text, in their order. @throws SteplogError as `createCompletion` */
+  async classify(input: ClassifyInput): Promise<readonly Classification[]> {
+    return (await this.query(operations.classify, { input })).classify;
+  }
+
+  /** How likely a model finds given texts, in their order. @throws SteplogError as `createCompletion` */
+  async score(input: ScoreInput): Promise<readonly ScoredText[]> {
+    return (await this.query(operations.score, { input })).score;
   }
 
   /**

@@ -304,6 +304,151 @@ export type StatusSubscription = {
   readonly fineTuneStatus: FineTuneStatusFragment
 };
 
+export type TokenLogProbabilityFragment = {
+  readonly token: number,
+  readonly text: string,
+  readonly logProbability: number | null,
+  readonly top: ReadonlyArray<{
+    readonly token: number,
+    readonly text: string,
+    readonly logProbability: number | null
+  }>
+};
+
+export type CompletionFragment = {
+  readonly id: string,
+  readonly status: Types.CompletionStatus,
+  readonly stage: Types.CompletionStage | null,
+  readonly alias: string | null,
+  readonly label: string | null,
+  readonly seed: number | null,
+  readonly device: string | null,
+  readonly waitingReason: string | null,
+  readonly createdAt: string,
+  readonly startedAt: string | null,
+  readonly firstTokenAt: string | null,
+  readonly finishedAt: string | null,
+  readonly expiresAt: string,
+  readonly baseModel: {
+    readonly name: string
+  },
+  readonly checkpoint: {
+    readonly id: string
+  } | null,
+  readonly choices: ReadonlyArray<{
+    readonly index: number,
+    readonly text: string,
+    readonly tokens: ReadonlyArray<number>,
+    readonly finishReason: Types.FinishReason | null,
+    readonly logprobs: ReadonlyArray<TokenLogProbabilityFragment> | null
+  }>,
+  readonly labelScores: ReadonlyArray<{
+    readonly label: string,
+    readonly score: number | null,
+    readonly tokens: number
+  }> | null,
+  readonly usage: {
+    readonly promptTokens: number,
+    readonly cachedTokens: number,
+    readonly completionTokens: number
+  } | null,
+  readonly error: {
+    readonly code: Types.ErrorCode,
+    readonly message: string,
+    readonly issues: ReadonlyArray<{
+      readonly line: number | null,
+      readonly field: string | null,
+      readonly message: string
+    }>
+  } | null
+};
+
+export type CompletionQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type CompletionQuery = {
+  readonly completion: CompletionFragment | null
+};
+
+export type CreateCompletionMutationVariables = Exact<{
+  input: Types.CreateCompletionInput;
+}>;
+
+
+export type CreateCompletionMutation = {
+  readonly createCompletion: {
+    readonly completion: CompletionFragment
+  }
+};
+
+export type CancelCompletionMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type CancelCompletionMutation = {
+  readonly cancelCompletion: CompletionFragment
+};
+
+export type DeleteCompletionMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type DeleteCompletionMutation = {
+  readonly deleteCompletion: boolean
+};
+
+export type CompletionPiecesSubscriptionVariables = Exact<{
+  id: string;
+  after: number;
+}>;
+
+
+export type CompletionPiecesSubscription = {
+  readonly completionPieces: {
+    readonly cursor: number,
+    readonly piece: {
+      readonly choice: number,
+      readonly text: string,
+      readonly firstToken: number,
+      readonly tokens: ReadonlyArray<number>,
+      readonly finishReason: Types.FinishReason | null,
+      readonly logprobs: ReadonlyArray<TokenLogProbabilityFragment> | null
+    }
+  }
+};
+
+export type ClassifyMutationVariables = Exact<{
+  input: Types.ClassifyInput;
+}>;
+
+
+export type ClassifyMutation = {
+  readonly classify: ReadonlyArray<{
+    readonly label: string | null,
+    readonly scores: ReadonlyArray<{
+      readonly label: string,
+      readonly score: number | null,
+      readonly tokens: number
+    }>
+  }>
+};
+
+export type ScoreMutationVariables = Exact<{
+  input: Types.ScoreInput;
+}>;
+
+
+export type ScoreMutation = {
+  readonly score: ReadonlyArray<{
+    readonly logProbability: number | null,
+    readonly tokens: ReadonlyArray<TokenLogProbabilityFragment>
+  }>
+};
+
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
   `fragment FineTuneStatus on FineTune {
@@ -963,6 +1108,292 @@ export const status = operation<StatusSubscription, StatusSubscriptionVariables>
 subscription Status($id: ID!) {
   fineTuneStatus(fineTuneId: $id) {
     ...FineTuneStatus
+  }
+}`,
+);
+
+export const completion = operation<CompletionQuery, CompletionQueryVariables>(
+  "Completion",
+  `fragment TokenLogProbability on TokenLogProbability {
+  token
+  text
+  logProbability
+  top {
+    token
+    text
+    logProbability
+  }
+}
+
+fragment Completion on Completion {
+  id
+  status
+  stage
+  alias
+  baseModel {
+    name
+  }
+  checkpoint {
+    id
+  }
+  choices {
+    index
+    text
+    tokens
+    finishReason
+    logprobs {
+      ...TokenLogProbability
+    }
+  }
+  label
+  labelScores {
+    label
+    score
+    tokens
+  }
+  usage {
+    promptTokens
+    cachedTokens
+    completionTokens
+  }
+  seed
+  device
+  error {
+    code
+    message
+    issues {
+      line
+      field
+      message
+    }
+  }
+  waitingReason
+  createdAt
+  startedAt
+  firstTokenAt
+  finishedAt
+  expiresAt
+}
+
+query Completion($id: ID!) {
+  completion(id: $id) {
+    ...Completion
+  }
+}`,
+);
+
+export const createCompletion = operation<CreateCompletionMutation, CreateCompletionMutationVariables>(
+  "CreateCompletion",
+  `fragment TokenLogProbability on TokenLogProbability {
+  token
+  text
+  logProbability
+  top {
+    token
+    text
+    logProbability
+  }
+}
+
+fragment Completion on Completion {
+  id
+  status
+  stage
+  alias
+  baseModel {
+    name
+  }
+  checkpoint {
+    id
+  }
+  choices {
+    index
+    text
+    tokens
+    finishReason
+    logprobs {
+      ...TokenLogProbability
+    }
+  }
+  label
+  labelScores {
+    label
+    score
+    tokens
+  }
+  usage {
+    promptTokens
+    cachedTokens
+    completionTokens
+  }
+  seed
+  device
+  error {
+    code
+    message
+    issues {
+      line
+      field
+      message
+    }
+  }
+  waitingReason
+  createdAt
+  startedAt
+  firstTokenAt
+  finishedAt
+  expiresAt
+}
+
+mutation CreateCompletion($input: CreateCompletionInput!) {
+  createCompletion(input: $input) {
+    completion {
+      ...Completion
+    }
+  }
+}`,
+);
+
+export const cancelCompletion = operation<CancelCompletionMutation, CancelCompletionMutationVariables>(
+  "CancelCompletion",
+  `fragment TokenLogProbability on TokenLogProbability {
+  token
+  text
+  logProbability
+  top {
+    token
+    text
+    logProbability
+  }
+}
+
+fragment Completion on Completion {
+  id
+  status
+  stage
+  alias
+  baseModel {
+    name
+  }
+  checkpoint {
+    id
+  }
+  choices {
+    index
+    text
+    tokens
+    finishReason
+    logprobs {
+      ...TokenLogProbability
+    }
+  }
+  label
+  labelScores {
+    label
+    score
+    tokens
+  }
+  usage {
+    promptTokens
+    cachedTokens
+    completionTokens
+  }
+  seed
+  device
+  error {
+    code
+    message
+    issues {
+      line
+      field
+      message
+    }
+  }
+  waitingReason
+  createdAt
+  startedAt
+  firstTokenAt
+  finishedAt
+  expiresAt
+}
+
+mutation CancelCompletion($id: ID!) {
+  cancelCompletion(id: $id) {
+    ...Completion
+  }
+}`,
+);
+
+export const deleteCompletion = operation<DeleteCompletionMutation, DeleteCompletionMutationVariables>(
+  "DeleteCompletion",
+  `mutation DeleteCompletion($id: ID!) {
+  deleteCompletion(id: $id)
+}`,
+);
+
+export const completionPieces = operation<CompletionPiecesSubscription, CompletionPiecesSubscriptionVariables>(
+  "CompletionPieces",
+  `fragment TokenLogProbability on TokenLogProbability {
+  token
+  text
+  logProbability
+  top {
+    token
+    text
+    logProbability
+  }
+}
+
+subscription CompletionPieces($id: ID!, $after: Int!) {
+  completionPieces(id: $id, after: $after) {
+    cursor
+    piece {
+      choice
+      text
+      firstToken
+      tokens
+      finishReason
+      logprobs {
+        ...TokenLogProbability
+      }
+    }
+  }
+}`,
+);
+
+export const classify = operation<ClassifyMutation, ClassifyMutationVariables>(
+  "Classify",
+  `mutation Classify($input: ClassifyInput!) {
+  classify(input: $input) {
+    label
+    scores {
+      label
+      score
+      tokens
+    }
+  }
+}`,
+);
+
+export const score = operation<ScoreMutation, ScoreMutationVariables>(
+  "Score",
+  `fragment TokenLogProbability on TokenLogProbability {
+  token
+  text
+  logProbability
+  top {
+    token
+    text
+    logProbability
+  }
+}
+
+mutation Score($input: ScoreInput!) {
+  score(input: $input) {
+    logProbability
+    tokens {
+      ...TokenLogProbability
+    }
   }
 }`,
 );

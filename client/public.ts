@@ -14,6 +14,14 @@ export type {
   WaitOptions,
   WeightsFile,
 } from "./client.ts";
+export type {
+  Classification,
+  Completion,
+  CompletionPiece,
+  PiecesOptions,
+  ScoredText,
+  WrittenPiece,
+} from "./completions.ts";
 export type { DatasetInput, DatasetRow } from "./dataset-body.ts";
 export type { FineTuneUpdate, FollowCursor, FollowOptions } from "./follow.ts";
 export type { Operation } from "./operation.ts";

@@ -12,6 +12,40 @@ export type BestMetric =
   /** The lowest loss. */
   | 'LOSS';
 
+/** Texts to classify. */
+export type ClassifyInput = {
+  /** A prompt without content: a label's score is then how much likelier the text makes it than this prompt does. */
+  readonly calibrationPrompt?: string | null | undefined;
+  /** The labels, 2 to 64, each including a leading space if it needs one. */
+  readonly labels: ReadonlyArray<string>;
+  /** A conversation whose next message is the label. */
+  readonly messages?: ReadonlyArray<MessageInput> | null | undefined;
+  /** The model that chooses. */
+  readonly model: ModelInput;
+  /** Texts before the label, at most 64: "... It was". Give these or messages. */
+  readonly prompts?: ReadonlyArray<string> | null | undefined;
+};
+
+/** What a worker does before the first token. */
+export type CompletionStage =
+  /** Reads the weights. */
+  | 'LOADING'
+  /** Rebuilds the weights of the checkpoint from its log. They are kept for later requests. */
+  | 'REBUILDING';
+
+/** The status of a completion. SUCCEEDED, FAILED and CANCELLED are final. */
+export type CompletionStatus =
+  /** Ended on request, or because nobody waited any more. What was written is kept. */
+  | 'CANCELLED'
+  /** Not answered; the field error explains it. */
+  | 'FAILED'
+  /** Waiting for a worker. */
+  | 'QUEUED'
+  /** Being answered, or about to be continued by another worker. */
+  | 'RUNNING'
+  /** Answered: every choice has ended. */
+  | 'SUCCEEDED';
+
 /** More steps for a run that has ended. */
 export type ContinueFineTuneInput = {
   /** The run. */
@@ -22,6 +56,50 @@ export type ContinueFineTuneInput = {
   readonly name?: string | null | undefined;
   /** Number of further steps, 1 to 1000000. */
   readonly steps: number;
+};
+
+/** Text to write after a prompt, or labels to choose among. */
+export type CreateCompletionInput = {
+  /** With labels, a prompt without content: a label's score is then how much likelier the prompt makes it than this one does. */
+  readonly calibrationPrompt?: string | null | undefined;
+  /** Taken off these logits once for each time that the answer has the token, -2 to 2. Default: 0. */
+  readonly frequencyPenalty?: number | null | undefined;
+  /** A key you choose for this request, 1 to 200 characters. A second request with the same key and input returns the first completion; one with a different input is a CONFLICT. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** Chooses among these texts instead of writing: 2 to 64, each including a leading space if it needs one. Settings of writing cannot be given with it. */
+  readonly labels?: ReadonlyArray<string> | null | undefined;
+  /** Gives the log-probability of each token, and of this many of the likeliest ones: 0 to 20. */
+  readonly logprobs?: number | null | undefined;
+  /** Most tokens of each choice, from 1. Prompt and answer must fit the context. Default: what fits, at most 256. */
+  readonly maxTokens?: number | null | undefined;
+  /** A conversation to continue, which the model's chat template writes. */
+  readonly messages?: ReadonlyArray<MessageInput> | null | undefined;
+  /** Leaves out tokens less likely than this share of the likeliest one's probability, 0 to 1. Default: 0. */
+  readonly minP?: number | null | undefined;
+  /** The model that answers. */
+  readonly model: ModelInput;
+  /** Choices to write, 1 to 8. Default: 1. */
+  readonly n?: number | null | undefined;
+  /** Taken off the logits of tokens that the answer has, -2 to 2. Default: 0. */
+  readonly presencePenalty?: number | null | undefined;
+  /** The text to continue. Give this, messages or tokens. */
+  readonly prompt?: string | null | undefined;
+  /** Divides positive logits of tokens that prompt and answer have, and multiplies negative ones: above 0, up to 10. Default: 1, none. */
+  readonly repetitionPenalty?: number | null | undefined;
+  /** Seed of the samples, from 0. The same request with the same seed gives the same text on the same device. Drawn, and told, if left out. */
+  readonly seed?: number | null | undefined;
+  /** Texts that end an answer, which then has none of them: at most 4, of 1 to 64 characters. */
+  readonly stop?: ReadonlyArray<string> | null | undefined;
+  /** Logits are divided by it, 0 to 2; 0 takes the likeliest token. Default: 1. */
+  readonly temperature?: number | null | undefined;
+  /** The tokens to continue, as they are: nothing is added before them. */
+  readonly tokens?: ReadonlyArray<number> | null | undefined;
+  /** Tools for a template that writes them: JSON text of a list of {"type": "function", "function": {"name", "description", "parameters"}}. Needs messages. */
+  readonly tools?: string | null | undefined;
+  /** Samples from this many of the likeliest tokens, from 1. Default: all. */
+  readonly topK?: number | null | undefined;
+  /** Samples from the likeliest tokens of this total probability, above 0 and up to 1. Default: 1. */
+  readonly topP?: number | null | undefined;
 };
 
 /** A new fine-tune. */
@@ -170,6 +248,17 @@ export type FineTuneStatus =
   /** Completed, with all steps done or stopped early by patience. */
   | 'SUCCEEDED';
 
+/** Why a choice ended. */
+export type FinishReason =
+  /** The completion was cancelled. */
+  | 'CANCELLED'
+  /** The model ended it, by its end-of-sequence token. */
+  | 'END'
+  /** It has maxTokens tokens. */
+  | 'LENGTH'
+  /** A stop text followed. */
+  | 'STOP';
+
 /** The settings of a fine-tune. What is left out takes its default. */
 export type HyperparametersInput = {
   /** Batches of a step, measured one after the other. A step is that of a larger batch, in the memory of one. Must be a whole number from 1 to 1024; default: 1. */
@@ -244,6 +333,33 @@ export type LabelInput = {
   readonly value: string;
 };
 
+/** A message of a conversation, as the model's chat template takes it. */
+export type MessageInput = {
+  /** What is said. May be left out for a message that calls tools. */
+  readonly content?: string | null | undefined;
+  /** A name, for templates that write one. */
+  readonly name?: string | null | undefined;
+  /** Who says it. */
+  readonly role: MessageRole;
+  /** Of a tool's message: the call that it answers. */
+  readonly toolCallId?: string | null | undefined;
+  /** Calls of tools: JSON text of a list of {"type": "function", "function": {"name", "arguments"}}. */
+  readonly toolCalls?: string | null | undefined;
+};
+
+/** Who says a message. */
+export type MessageRole =
+  /** The model. */
+  | 'assistant'
+  /** The same, under the name that newer templates know. */
+  | 'developer'
+  /** Whoever runs the conversation. */
+  | 'system'
+  /** A tool that the model has called. */
+  | 'tool'
+  /** The user. */
+  | 'user';
+
 /** What a fine-tune trains. */
 export type Method =
   /** All weights of the model, or those of the tensors named in `tensors`. */
@@ -254,6 +370,15 @@ export type Method =
   | 'LORA'
   /** A prefix (Li and Liang 2021): keys and values in each layer that precede those of every sequence. They start as those of tokens drawn from the vocabulary. The result is an adapter that peft loads. */
   | 'PREFIX';
+
+/** A model that can answer. Give exactly one field. */
+export type ModelInput =
+  {   /** Id of a checkpoint. */
+  readonly checkpoint: string; readonly fineTune?: never; readonly name?: never; }
+  |  { readonly checkpoint?: never;   /** Id of a run: its checkpoint at the best evaluation, or its last one without evaluations. */
+  readonly fineTune: string; readonly name?: never; }
+  |  { readonly checkpoint?: never; readonly fineTune?: never;   /** An alias, the name of a base model, the id of a checkpoint, or the id of a run for its best checkpoint: the first of these that exists, as the OpenAI protocol reads names. */
+  readonly name: string; };
 
 /** Distribution of the perturbation. Both have mean 0 and variance 1. */
 export type NoiseKind =
@@ -330,6 +455,22 @@ export type Schedule =
   | 'COSINE'
   /** It falls linearly, to 0 after the last step. */
   | 'LINEAR';
+
+/** Texts to score. */
+export type ScoreInput = {
+  /** The model that scores. */
+  readonly model: ModelInput;
+  /** The texts, at most 256. */
+  readonly rows: ReadonlyArray<ScoreRowInput>;
+};
+
+/** A text whose tokens are scored after another one. */
+export type ScoreRowInput = {
+  /** The text to score, including a leading space if it needs one. */
+  readonly completion: string;
+  /** The text before it. */
+  readonly prompt: string;
+};
 
 /** How rows of any fields become prompts and completions. */
 export type TemplateInput = {

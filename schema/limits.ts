@@ -94,6 +94,8 @@ export const appendMs = 100;
 export const pieceMs = 50;
 /** A request that was claimed this often without an acknowledged token fails. */
 export const completionAttempts = 3;
+/** Unless the operator says otherwise: requests that may wait for a worker, for how long, and how long answers are kept. */
+export const usualCompletions = { queueLimit: 256, waitS: 60, keepS: 86_400 } as const;
 /** How often a gateway says that somebody waits for a request, and how long that holds: it ends with its gateway. */
 export const attendMs = { renew: 3_000, holds: 10_000 } as const;
 /** Consecutive steps with a loss that is not finite before the run fails. */

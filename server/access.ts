@@ -120,11 +120,23 @@ export class Access {
     response.setHeader("vary", "Origin");
     if (request.method !== "OPTIONS") return false;
     response.setHeader("access-control-allow-methods", "GET, HEAD, POST");
-    response.setHeader("access-control-allow-headers", "authorization, content-type, range");
+    response.setHeader("access-control-allow-headers", [
+      "authorization, content-type, range",
+      ...askedHeaders(request),
+    ]);
     response.setHeader("access-control-max-age", "600");
     response.writeHead(204).end();
     return true;
   }
+}
+
+/** Headers by which clients of the OpenAI protocol describe themselves. They change nothing. */
+function askedHeaders({ headers }: IncomingMessage): string[] {
+  const asked = headers["access-control-request-headers"] ?? "";
+  return asked
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => /^(?:x-stainless|openai)-[\w-]{1,100}$/iu.test(name));
 }
 
 const loopback = new BlockList();

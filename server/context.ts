@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import type { Logger } from "pino";
 import type { Store } from "../store/store.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Attention } from "./attention.ts";
 import type { Uploads } from "./http/uploads.ts";
 
 export interface Services {
@@ -13,6 +14,18 @@ export interface Services {
   readonly sandbox: Sandbox;
   /** Folder of the base models. */
   readonly modelsDir: string;
+  readonly completions: CompletionServices;
+}
+
+/** What answers need. */
+export interface CompletionServices {
+  /** Makes tokens of prompts. */
+  readonly sandbox: Sandbox;
+  readonly attention: Attention;
+  /** Requests that may wait for a worker, for how long, and how long answers are kept. */
+  readonly queueLimit: number;
+  readonly waitMs: number;
+  readonly keepMs: number;
 }
 
 /** The context of one request: the services, and this server's address as the client sees it. */

@@ -24,6 +24,9 @@ export class ContextExceeded extends SteplogError {
   }
 }
 
+/** Tokens of prompts that all fit. */
+export type FittingTokens = Omit<AskedTokens, "prompts"> & { readonly prompts: readonly (readonly number[])[] };
+
 type Prompts = Omit<Question, "folder" | "model" | "tokenizerKey">;
 
 /** @throws what `askTokens` throws; ContextExceeded for a prompt of more than `room` tokens */
@@ -35,7 +38,7 @@ export async function tokensOf(
   }: { readonly sandbox: Sandbox; readonly modelsDir: string; readonly signal: AbortSignal },
   { name, hash }: BaseModel,
   prompts: Prompts,
-): Promise<AskedTokens & { readonly prompts: readonly (readonly number[])[] }> {
+): Promise<FittingTokens> {
   const folder = join(modelsDir, name);
   const tokenizerKey = `${hash}\n${await tokenizerFiles(folder)}`;
   const tokens = await sandbox.run<typeof askTokens>({

@@ -7,13 +7,16 @@ import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import { SteplogError } from "../schema/errors.ts";
 import { faultOf } from "../schema/faults.ts";
-import type { Sandbox } from "../sandbox/sandbox.ts";
+import { usualCompletions } from "../schema/limits.ts";
+import { Sandbox } from "../sandbox/sandbox.ts";
 import type { Store } from "../store/store.ts";
 import { Access, type AccessOptions } from "./access.ts";
 import type { Services } from "./context.ts";
+import { Attention } from "./attention.ts";
 import { createGateway } from "./gateway.ts";
 import { createRoutes } from "./http/routes.ts";
 import { hangUpOnStalled, stallMs } from "./http/stalled.ts";
+import { promptSandbox } from "./prompts.ts";
 import { serveSockets } from "./sockets.ts";
 import { Uploads } from "./http/uploads.ts";
 
@@ -30,8 +33,18 @@ export interface ServerConfig extends AccessOptions {
   readonly uploadsDir: string;
   /** Folder of the built web page. */
   readonly dashboardDir?: string | undefined;
+  /** Makes tokens of prompts; its owner closes it. One of the server's own if left out. */
+  readonly promptSandbox?: Sandbox | undefined;
+  /** Requests that may wait for a worker, for how long, and how long answers are kept; `usualCompletions` if left out. */
+  readonly completions?: CompletionLimits | undefined;
   /** How long a client that has stopped keeps its connection; see http/stalled.ts. */
   readonly stallMs?: number | undefined;
+}
+
+export interface CompletionLimits {
+  readonly queueLimit: number;
+  readonly waitS: number;
+  readonly keepS: number;
 }
 
 export interface RunningServer {
@@ -56,11 +69,22 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   });
   await uploads.prepare();
   const { store, sandbox, modelsDir } = config;
-  const services: Services = { store, log, uploads, sandbox, modelsDir };
+  const promptBox = config.promptSandbox ?? new Sandbox(promptSandbox);
+  const attention = new Attention(store, log);
+  const { queueLimit, waitS, keepS } = config.completions ?? usualCompletions;
+  const completions = {
+    sandbox: promptBox,
+    attention,
+    queueLimit,
+    waitMs: waitS * 1_000,
+    keepMs: keepS * 1_000,
+  };
+  const services: Services = { store, log, uploads, sandbox, modelsDir, completions };
   const gateway = createGateway(log);
   const parts = { services, gateway, access, originOf };
-  const routes = createRoutes({ ...parts, dashboardDir: config.dashboardDir });
   const streams = new Set<ServerResponse>();
+  const tracked = (response: ServerResponse) => track(streams, response);
+  const routes = createRoutes({ ...parts, track: tracked, dashboardDir: config.dashboardDir });
   const connectionsCheckingInterval = config.stallMs ?? stallMs;
   const http = createServer({ connectionsCheckingInterval }, (request, response) => {
     if (request.headers.accept?.includes("text/event-stream")) track(streams, response);
@@ -91,6 +115,8 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     clearInterval(idle);
     clearTimeout(drained);
     uploads.close();
+    attention.close();
+    if (!config.promptSandbox) promptBox.close();
     log.info("server is closed");
   };
   return { url, close: () => (closing ??= close()) };

@@ -1,8 +1,9 @@
 /**
- * The four types with an id (Relay's Node), and how their rows are loaded; each type's fields are in its own file. Loaders
+ * The types with an id (Relay's Node), and how their rows are loaded; each type's fields are in its own file. Loaders
  * batch but do not cache, since a subscription or a mutation must see the current row.
  */
 import type { BaseModel, Checkpoint, Dataset, FineTune } from "../../schema/tables.ts";
+import type { Completion } from "../../schema/serving-tables.ts";
 import type { Store } from "../../store/store.ts";
 import type { Context } from "../context.ts";
 import { builder } from "./builder.ts";
@@ -37,4 +38,8 @@ export const FineTuneRef = builder.loadableNodeRef(
 export const CheckpointRef = builder.loadableNodeRef(
   "Checkpoint",
   loading<Checkpoint>((store, ids) => store.checkpoints.byIds(ids)),
+);
+export const CompletionRef = builder.loadableNodeRef(
+  "Completion",
+  loading<Completion>((store, ids) => store.completions.byIds(ids)),
 );

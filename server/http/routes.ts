@@ -13,6 +13,7 @@ import { sendFile } from "./files.ts";
 import type { Gateway } from "../gateway.ts";
 import { sendGraphiQL, wantsGraphiQL } from "./graphiql.ts";
 import { sendJson } from "./json.ts";
+import { handleOpenAI, isOpenAI, sendOpenAIError } from "../openai/routes.ts";
 import { readTarget } from "./target.ts";
 
 export interface RoutesOptions {
@@ -20,6 +21,8 @@ export interface RoutesOptions {
   readonly gateway: Gateway;
   readonly access: Access;
   readonly originOf: (host: string | undefined) => string;
+  /** Has the server end a response when it closes: an event stream does not end by itself. */
+  readonly track: (response: ServerResponse) => void;
   /** Folder of the web page. Without it, / shows a few links. */
   readonly dashboardDir?: string | undefined;
 }
@@ -37,7 +40,8 @@ export function createRoutes(options: RoutesOptions) {
     try {
       await route(options, request, response);
     } catch (error) {
-      sendError(options.services, error, request, response);
+      const send = pathIn(request) === "/v1" ? sendOpenAIError : sendError;
+      send(options.services, error, request, response);
     }
   };
 }
@@ -55,6 +59,7 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
   if (pathname === "/graphql" && wantsGraphiQL(request)) return sendGraphiQL(request, response);
   if (request.method !== "GET" && request.method !== "HEAD") access.checkOrigin(request);
 
+  if (isOpenAI(pathname)) return handleOpenAI(options, pathname, request, response);
   if (pathname === "/graphql") {
     access.check(request);
     if (request.method === "POST") Object.assign(request, { body: Readable.from([await readBody(request, response)]) });
@@ -96,7 +101,7 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
 
 /** For the log, in which nothing that a user wrote may appear: a path may be anything, a search a whole query. */
 function pathIn({ url = "" }: IncomingMessage): string {
-  return /^\/(?:graphql|datasets|uploads|checkpoints|healthz|readyz)\b/u.exec(url)?.[0] ?? "of the page";
+  return /^\/(?:graphql|v1|datasets|uploads|checkpoints|healthz|readyz)\b/u.exec(url)?.[0] ?? "of the page";
 }
 
 /** 403, since 401 would ask for a token. @throws UNAUTHENTICATED */

@@ -8,7 +8,7 @@ import { samplingOf, sharedFields, type WrittenRequest } from "./shared-fields.t
 
 export interface ChatRequest extends WrittenRequest {
   readonly messages: readonly Message[];
-  readonly tools: readonly object[] | null;
+  readonly tools: readonly ChatTool[] | null;
   /** Whether an answer may call more than one tool. */
   readonly parallelCalls: boolean;
   /** Whether prompt and answer stay until they expire. */
@@ -43,6 +43,8 @@ const tool = z.strictObject({
     strict: z.literal(false, "must be false: answers are not constrained while they are written").nullish(),
   }),
 });
+
+type ChatTool = z.infer<typeof tool>;
 
 const chatSchema = z
   .strictObject({

@@ -68,5 +68,6 @@ const completionSchema = z
       refuse("best_of", `must be 1, or n, which is ${fields.n}: answers are not compared`);
     if (fields.max_tokens === 0 && !(fields.echo && fields.logprobs !== undefined))
       refuse("max_tokens", "must be at least 1, unless echo and logprobs ask for the prompt to be scored");
+    if (fields.max_tokens === 0 && fields.stream) refuse("stream", "has nothing to send where max_tokens is 0");
     if (fields.stream_options && !fields.stream) refuse("stream_options", "needs stream to be true");
   });

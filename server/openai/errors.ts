@@ -8,6 +8,7 @@
 import type { Logger } from "pino";
 import { SteplogError, type ErrorCode, type InputIssue } from "../../schema/errors.ts";
 import { statusOf, toClientError } from "../errors.ts";
+import { ContextExceeded } from "../prompts.ts";
 
 /** What is wrong with a request, in the protocol's own words. */
 export type Reason =
@@ -55,10 +56,15 @@ export function errorAnswer(error: unknown, log: Logger): ErrorAnswer {
         message,
         type: types[status] ?? (status < 500 ? "invalid_request_error" : "server_error"),
         param: field === undefined ? null : paramOf(field),
-        code: error instanceof Refusal ? error.reason : (words[code] ?? code.toLowerCase()),
+        code: reasonOf(error) ?? words[code] ?? code.toLowerCase(),
       },
     },
   };
+}
+
+function reasonOf(error: unknown): Reason | null {
+  if (error instanceof ContextExceeded) return "context_length_exceeded";
+  return error instanceof Refusal ? error.reason : null;
 }
 
 const types: Readonly<Record<number, string>> = { 401: "authentication_error", 429: "rate_limit_error" };

@@ -1,5 +1,5 @@
 /** Completions: asking, reading, cancelling, deleting; and what becomes of those that nobody waits for or begins. */
-import { and, asc, inArray, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, sql } from "drizzle-orm";
 import { attendMs } from "../../schema/limits.ts";
 import { type Completion, completions } from "../../schema/serving-tables.ts";
 import { type Database, inOrderOf, isUuid } from "../postgres/database.ts";
@@ -15,6 +15,8 @@ export interface Completions {
    * @throws NOT_FOUND; CONFLICT for a key that was used with another request; BUSY beyond the limit of those that wait
    */
   create(input: NewCompletion): Promise<{ readonly completion: Completion; readonly created: boolean }>;
+  /** Whether one was created with this idempotency key. */
+  hasKey(idempotencyKey: string): Promise<boolean>;
   get(id: string): Promise<Completion | null>;
   byIds(ids: readonly string[]): Promise<(Completion | null)[]>;
   /** What was written so far: pieces joined, one item per choice; none of a SCORE task. */
@@ -41,6 +43,10 @@ export function completionsOf(database: Database): Completions {
     inOrderOf(ids, (wanted) => database.select().from(completions).where(inArray(completions.id, wanted)));
   return {
     byIds,
+    async hasKey(key) {
+      const mine = eq(completions.idempotencyKey, key);
+      return (await database.select({ id: completions.id }).from(completions).where(mine)).length > 0;
+    },
     get: async (id) => (await byIds([id]))[0] ?? null,
     create: (input) => database.transaction((tx) => create(tx, input)),
     choices: (completion) => choicesOf(database, completion),

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient, type Client } from "graphql-ws";
 import { pino } from "pino";
+import postgres from "postgres";
 import { WebSocket } from "ws";
 import { Sandbox } from "../../sandbox/sandbox.ts";
 import { leaseMs } from "../../schema/limits.ts";
@@ -34,6 +35,9 @@ export interface TestServer extends RunningServer {
   readonly model: BaseModel;
   readonly logged: string[];
   readonly uploadsDir: string;
+  readonly modelsDir: string;
+  /** Jobs and completions that there are. */
+  readonly queued: () => Promise<{ jobs: number; completions: number }>;
   readonly gql: <T = object>(query: string, variables?: object) => Promise<GraphQLAnswer<T>>;
   /** The same, but throws if the answer has errors. */
   readonly ask: <T>(query: string, variables?: object) => Promise<T>;
@@ -61,6 +65,7 @@ export async function testServer(options: Partial<ServerConfig> = {}): Promise<T
     store,
     log,
     sandbox,
+    promptSandbox: sandbox,
     host: "127.0.0.1",
     port: 0,
     modelsDir,
@@ -68,6 +73,7 @@ export async function testServer(options: Partial<ServerConfig> = {}): Promise<T
     ...options,
   };
   const server = await startServer(config);
+  const sql = postgres(database.url, { max: 1, onnotice: () => {} });
   const gql: TestServer["gql"] = async (query, variables) => {
     const response = await fetch(`${server.url}/graphql`, {
       method: "POST",
@@ -82,6 +88,13 @@ export async function testServer(options: Partial<ServerConfig> = {}): Promise<T
     model,
     logged,
     uploadsDir: config.uploadsDir,
+    modelsDir,
+    queued: async () => {
+      const [counts] = await sql<{ jobs: number; completions: number }[]>`select
+        (select count(*)::int from jobs) as jobs, (select count(*)::int from completions) as completions`;
+      if (!counts) throw new Error("a count has a row");
+      return { ...counts };
+    },
     gql,
     ask: async <T>(query: string, variables?: object) => {
       const { data, errors } = await gql<T>(query, variables);
@@ -92,6 +105,7 @@ export async function testServer(options: Partial<ServerConfig> = {}): Promise<T
     another: (more = {}) => startServer({ ...config, ...more }),
     dispose: async () => {
       await server.close();
+      await sql.end();
       await database.drop();
       await rm(folder, { recursive: true, force: true });
     },
@@ -116,6 +130,21 @@ async function writeTokenizer(folder: string): Promise<void> {
     model: { type: "BPE", vocab: Object.fromEntries(bytes), merges: [] },
   };
   await writeFile(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
+}
+
+/** Writes names of tools, then turns as "role: content"; refuses a system's. */
+const chatTemplate =
+  "{% for tool in tools %}[{{ tool.function.name }}]{% endfor %}" +
+  "{% for message in messages %}{% if message.role == 'system' %}{{ raise_exception('no system message, please') }}{% endif %}" +
+  "{{ message.role }}: {{ message.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+
+/** A base model with a tokenizer of bytes and a chat template. */
+export async function chatModel(server: TestServer, name: string): Promise<BaseModel> {
+  const folder = join(server.modelsDir, name);
+  await writeTokenizer(folder);
+  await writeFile(join(folder, "tokenizer_config.json"), JSON.stringify({ chat_template: chatTemplate }));
+  await writeFile(join(folder, "config.json"), JSON.stringify({ vocab_size: 256 }));
+  return server.store.baseModels.register(modelRow(name));
 }
 
 /** The visible character that GPT-2 uses for a byte. */

@@ -1,0 +1,42 @@
+/**
+ * Requests that somebody waits for at this gateway. The store is told every few seconds, for all of them at once: when a gateway
+ * dies, what it waited for ends by itself.
+ */
+import { setInterval } from "node:timers";
+import type { Logger } from "pino";
+import { attendMs } from "../schema/limits.ts";
+import type { Store } from "../store/store.ts";
+
+export class Attention {
+  readonly #store: Store;
+  readonly #log: Logger;
+  readonly #ids = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(store: Store, log: Logger) {
+    this.#store = store;
+    this.#log = log;
+  }
+
+  /** From now on somebody waits, until the function that it returns is called. */
+  join(id: string): () => void {
+    this.#ids.add(id);
+    this.#timer ??= setInterval(() => this.#tell(), attendMs.renew).unref();
+    return () => {
+      this.#ids.delete(id);
+      if (this.#ids.size === 0) this.close();
+    };
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #tell(): void {
+    // While Postgres does not answer, requests may end, as if nobody waited.
+    this.#store.completions.attend([...this.#ids]).catch((error: unknown) => {
+      this.#log.warn({ err: error }, "the store was not told who waits for answers");
+    });
+  }
+}

@@ -1,0 +1,111 @@
+/** What is to answer: a base model or a checkpoint, as requests name it. */
+import { decodeGlobalID, encodeGlobalID } from "@pothos/plugin-relay";
+import { BestSoFar } from "../schema/best-evaluation.ts";
+import { SteplogError } from "../schema/errors.ts";
+import { contextTaken, settingsOf } from "../schema/hyperparameters.ts";
+import type { BaseModel, Checkpoint, FineTune } from "../schema/tables.ts";
+import type { Store, Target } from "../store/store.ts";
+
+export interface Answering {
+  readonly model: BaseModel;
+  /** Null for the base itself. */
+  readonly checkpoint: Checkpoint | null;
+  /** The alias by which it was named. */
+  readonly alias: string | null;
+  /** Tokens that prompt and answer may have together: the model's context, less a prefix. */
+  readonly context: number;
+}
+
+export function idsOf({ model, checkpoint }: Answering): Target {
+  return { baseModelId: model.id, checkpointId: checkpoint?.id ?? null };
+}
+
+/**
+ * By name: an alias, then a base model, then the id of a checkpoint, or of a run for its best checkpoint.
+ * @throws NOT_FOUND with some of the names there are
+ */
+export async function answeringByName(store: Store, name: string, field: string): Promise<Answering> {
+  const alias = await store.aliases.resolve(name);
+  if (alias) return { ...(await answeringOf(store, alias)), alias: name };
+  const model = await store.baseModels.getByName(name);
+  if (model) return answeringBase(model);
+  const { typename, id } = decoded(name);
+  const checkpoint = typename === "Checkpoint" ? await store.checkpoints.get(id) : null;
+  if (checkpoint) return answeringCheckpoint(store, checkpoint);
+  const run = typename === "FineTune" ? await store.fineTunes.get(id) : null;
+  if (run) return answeringBest(store, run, field);
+  throw await unknown(store, name, field);
+}
+
+/** Of ids that exist. */
+export async function answeringOf(store: Store, { baseModelId, checkpointId }: Target): Promise<Answering> {
+  const checkpoint = checkpointId === null ? null : await store.checkpoints.get(checkpointId);
+  if (checkpoint) return answeringCheckpoint(store, checkpoint);
+  const model = await store.baseModels.get(baseModelId);
+  if (!model) throw gone();
+  return answeringBase(model);
+}
+
+export function answeringBase(model: BaseModel): Answering {
+  return { model, checkpoint: null, alias: null, context: model.contextLength };
+}
+
+export async function answeringCheckpoint(store: Store, checkpoint: Checkpoint): Promise<Answering> {
+  const run = await store.fineTunes.get(checkpoint.fineTuneId);
+  const model = run && (await store.baseModels.get(run.baseModelId));
+  if (!model) throw gone();
+  return { model, checkpoint, alias: null, context: model.contextLength - contextTaken(settingsOf(run)) };
+}
+
+/** The checkpoint of a run's best evaluation, or its last one without evaluations. @throws INVALID_STATE when it has none */
+export async function answeringBest(store: Store, run: FineTune, field: string): Promise<Answering> {
+  const best = await bestCheckpoint(store, run);
+  if (best) return answeringCheckpoint(store, best);
+  const message = "The run has no checkpoint yet. Wait for its first one, or name its base model.";
+  throw new SteplogError("INVALID_STATE", message, [{ field, message }]);
+}
+
+async function bestCheckpoint(store: Store, run: FineTune): Promise<Checkpoint | null> {
+  const found = new BestSoFar(settingsOf(run).bestMetric);
+  for (const evaluation of await store.fineTunes.evaluations(run.id))
+    if (evaluation.kind === "VALIDATION") found.add(evaluation);
+  const last = () => store.checkpoints.list(run.id, { limit: 1 });
+  const { best } = found;
+  if (!best) return (await last())[0] ?? null;
+  const there = await store.checkpoints.lastUpTo(run.id, best.step);
+  return there?.step === best.step ? there : ((await last())[0] ?? null);
+}
+
+function decoded(name: string): { readonly typename: string; readonly id: string } {
+  try {
+    return decodeGlobalID(name);
+  } catch {
+    return { typename: "", id: "" };
+  }
+}
+
+/** Names that an error lists, of each kind. */
+const listed = 10;
+
+async function unknown(store: Store, name: string, field: string): Promise<SteplogError> {
+  const [aliases, models] = await Promise.all([
+    store.aliases.list({ limit: listed }),
+    store.baseModels.list({ limit: listed }),
+  ]);
+  const names = [...aliases, ...models].map((one) => one.name);
+  const known =
+    names.length > 0 ? `There are: ${names.join(", ")}, and the ids of checkpoints.` : "There are none yet.";
+  const seen = name.length > 100 ? `${name.slice(0, 100).toWellFormed()}…` : name;
+  const message = `There is no model ${JSON.stringify(seen)}. ${known}`;
+  return new SteplogError("NOT_FOUND", message, [{ field, message }]);
+}
+
+/** Deleted since its id was read. */
+function gone(): SteplogError {
+  return new SteplogError("NOT_FOUND", "The model has just been deleted.");
+}
+
+/** The id of a checkpoint as clients see it. */
+export function checkpointName(id: string): string {
+  return encodeGlobalID("Checkpoint", id);
+}

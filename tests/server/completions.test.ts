@@ -1,0 +1,358 @@
+/** Completions by GraphQL: what is asked, how it arrives, and what is refused with nothing left behind. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { FakeLane, scoreOf } from "./fake-lane.ts";
+import {
+  chatModel,
+  collect,
+  contextLength,
+  globalId,
+  modelRow,
+  rowId,
+  testServer,
+  wsClient,
+  type TestServer,
+} from "./harness.ts";
+
+let server: TestServer;
+let lane: FakeLane;
+beforeAll(async () => {
+  server = await testServer();
+  await chatModel(server, "talker");
+  await server.store.baseModels.register({ ...modelRow("filler"), family: "roberta" });
+  lane = await FakeLane.start(server.store);
+});
+afterEach(() => lane.next());
+afterAll(async () => {
+  await lane.stop();
+  await server.dispose();
+});
+
+const create = `mutation ($input: CreateCompletionInput!) {
+  createCompletion(input: $input) { created completion { id status seed alias baseModel { name } } } }`;
+const read = `query ($id: ID!) { completion(id: $id) {
+  status label labelScores { label score tokens } choices { index text tokens finishReason logprobs { text logProbability top { text } } }
+  usage { promptTokens completionTokens } seed device error { code message } waitingReason } }`;
+const pieces = `subscription ($id: ID!, $after: Int) { completionPieces(id: $id, after: $after) {
+  cursor piece { choice text firstToken tokens finishReason } } }`;
+
+interface Created {
+  readonly createCompletion: { created: boolean; completion: { id: string; status: string; seed: number | null } };
+}
+interface Piece {
+  readonly completionPieces: { cursor: number; piece: { choice: number; text: string; finishReason: string | null } };
+}
+
+const named = { model: { name: "bytes" } };
+
+async function created(input: object): Promise<Created["createCompletion"]> {
+  return (await server.ask<Created>(create, { input: { ...named, prompt: "It was", ...input } })).createCompletion;
+}
+
+async function piecesOf(id: string, after = 0): Promise<Piece["completionPieces"][]> {
+  const client = wsClient(server);
+  const got = await collect<Piece>(client, pieces, { id, after });
+  await client.dispose();
+  return got.map(({ completionPieces }) => completionPieces);
+}
+
+describe("a completion", () => {
+  test("is written piece by piece, to whoever subscribes, from any cursor", async () => {
+    lane.next({ texts: [" go", "od", "!"] });
+    const { completion, created: isNew } = await created({ seed: 5, n: 2, maxTokens: 20 });
+    expect({ isNew, seed: completion.seed }).toEqual({ isNew: true, seed: 5 });
+    const all = await piecesOf(completion.id);
+    expect(all.map(({ cursor }) => cursor)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(all.filter(({ piece }) => piece.choice === 1).map(({ piece }) => piece.text)).toEqual([" go", "od", "!"]);
+    expect((await piecesOf(completion.id, 4)).map(({ cursor }) => cursor)).toEqual([5, 6]);
+    const { completion: whole } = await server.ask<{ completion: object }>(read, { id: completion.id });
+    const choice = { text: " good!", tokens: [...Buffer.from(" good!")], finishReason: "END", logprobs: null };
+    expect(whole).toMatchObject({
+      status: "SUCCEEDED",
+      choices: [
+        { index: 0, ...choice },
+        { index: 1, ...choice },
+      ],
+      usage: { promptTokens: 6, completionTokens: 12 },
+      device: "plain",
+      error: null,
+      label: null,
+    });
+    expect(lane.prompts.at(-1)).toBe("It was");
+  });
+
+  test("gives log-probabilities if they are asked for, and a seed if none is given", async () => {
+    const { completion } = await created({ logprobs: 2, maxTokens: 2 });
+    await piecesOf(completion.id);
+    const { completion: whole } = await server.ask<{ completion: object }>(read, { id: completion.id });
+    expect(whole).toMatchObject({
+      seed: expect.any(Number) as unknown,
+      choices: [
+        {
+          text: " g",
+          finishReason: "LENGTH",
+          logprobs: [
+            { text: " ", logProbability: -0.5, top: [{}, {}] },
+            { text: "g", logProbability: -0.5, top: [{}, {}] },
+          ],
+        },
+      ],
+    });
+  });
+
+  test("of messages is asked by the chat template", async () => {
+    const messages = [{ role: "user", content: "Hi" }];
+    const { completion } = await created({ model: { name: "talker" }, prompt: undefined, messages });
+    await piecesOf(completion.id);
+    expect(lane.prompts.at(-1)).toBe("user: Hi\nassistant: ");
+  });
+
+  test("chooses among labels by their mean log-probability", async () => {
+    const { completion } = await created({ prompt: "gggg", labels: ["bad", "gg"], calibrationPrompt: "b" });
+    expect(await piecesOf(completion.id)).toEqual([]);
+    const { completion: whole } = await server.ask<{ completion: object }>(read, { id: completion.id });
+    const mean = (prompt: string, label: string) => {
+      const tokens = scoreOf([...Buffer.from(prompt)], [...Buffer.from(label)]);
+      return tokens.reduce((sum, { logprob }) => sum + logprob, 0) / tokens.length;
+    };
+    const score = (label: string) => expect.closeTo(mean("gggg", label) - mean("b", label), 9) as unknown;
+    expect(whole).toMatchObject({
+      label: "gg",
+      labelScores: [
+        { label: "bad", score: score("bad"), tokens: 3 },
+        { label: "gg", score: score("gg"), tokens: 2 },
+      ],
+      choices: [],
+      seed: null,
+    });
+  });
+
+  test("of an idempotency key is created once, also with a drawn seed and without a worker", async () => {
+    const input = { idempotencyKey: "once", temperature: 0.5 };
+    const first = await created(input);
+    await piecesOf(first.completion.id);
+    await lane.stop();
+    const again = await created(input);
+    expect(again).toMatchObject({
+      created: false,
+      completion: { id: first.completion.id, seed: first.completion.seed },
+    });
+    lane = await FakeLane.start(server.store);
+    const { errors } = await server.gql(create, { input: { ...named, ...input, prompt: "It is" } });
+    expect(errors?.[0]?.extensions.code).toBe("CONFLICT");
+  });
+
+  test("ends when it is cancelled, and is gone when it is deleted", async () => {
+    let release = () => {};
+    lane.next({ texts: [" a", " b", " c"], hold: new Promise((resolve) => (release = resolve)) });
+    const { completion } = await created({});
+    const { id } = completion;
+    const client = wsClient(server);
+    await collect<Piece>(client, pieces, { id, after: 0 }, 1);
+    const cancel = "mutation ($id: ID!) { cancelCompletion(id: $id) { status } }";
+    await server.ask(cancel, { id });
+    release();
+    await piecesOf(id);
+    const { completion: whole } = await server.ask<{ completion: object }>(read, { id });
+    expect(whole).toMatchObject({ status: "CANCELLED", choices: [{ finishReason: "CANCELLED" }] });
+    expect(await server.ask(cancel, { id })).toEqual({ cancelCompletion: { status: "CANCELLED" } });
+    const remove = "mutation ($id: ID!) { deleteCompletion(id: $id) }";
+    expect(await server.ask(remove, { id })).toEqual({ deleteCompletion: true });
+    expect(await server.ask(remove, { id })).toEqual({ deleteCompletion: false });
+    expect(await server.ask(read, { id })).toEqual({ completion: null });
+    expect(await server.store.completions.get(rowId(id))).toBeNull();
+    await client.dispose();
+  });
+
+  test("that fails ends its stream with its error", async () => {
+    lane.next({ fails: { code: "BASE_MISMATCH", message: "The files of bytes have changed." } });
+    const { completion } = await created({});
+    await expect(piecesOf(completion.id)).rejects.toMatchObject([{ extensions: { code: "BASE_MISMATCH" } }]);
+    const { completion: whole } = await server.ask<{ completion: object }>(read, { id: completion.id });
+    expect(whole).toMatchObject({ status: "FAILED", error: { code: "BASE_MISMATCH" } });
+  });
+});
+
+describe("answers that come with the request", () => {
+  const classify = "mutation ($input: ClassifyInput!) { classify(input: $input) { label scores { label tokens } } }";
+  const score = "mutation ($input: ScoreInput!) { score(input: $input) { logProbability tokens { text } } }";
+
+  test("a label for each text, and scores of given texts; nothing is kept", async () => {
+    const before = await server.queued();
+    const labels = ["a", "bb"];
+    const input = { ...named, prompts: ["aaa", "bbb"], labels };
+    const { classify: classes } = await server.ask<{ classify: { label: string }[] }>(classify, { input });
+    expect(classes.map(({ label }) => label)).toEqual(labels);
+    const messages = [{ role: "user", content: "bbb" }];
+    const talked = await server.ask(classify, { input: { model: { name: "talker" }, messages, labels } });
+    expect(talked).toMatchObject({ classify: [{ scores: [{ tokens: 1 }, { tokens: 2 }] }] });
+    const rows = [
+      { prompt: "aa", completion: "ab" },
+      { prompt: "b", completion: "b" },
+    ];
+    expect(await server.ask(score, { input: { ...named, rows } })).toMatchObject({
+      score: [
+        { logProbability: expect.closeTo(-1 / 3 - 1, 9) as unknown, tokens: [{ text: "a" }, { text: "b" }] },
+        { logProbability: -0.5 },
+      ],
+    });
+    expect(await server.queued()).toEqual(before);
+  });
+
+  test.each([
+    [
+      "an empty completion",
+      score,
+      { rows: [{ prompt: "a", completion: "" }] },
+      "INVALID_ARGUMENT",
+      "input.rows.0.completion",
+    ],
+    [
+      "a long row",
+      score,
+      { rows: [{ prompt: "a", completion: "x".repeat(80) }] },
+      "INVALID_ARGUMENT",
+      "input.rows.0.prompt",
+    ],
+    ["no rows", score, { rows: [] }, "INVALID_ARGUMENT", "input.rows"],
+    ["no texts", classify, { labels: ["a", "b"] }, "INVALID_ARGUMENT", "input.prompts"],
+    ["an empty label", classify, { prompts: ["a"], labels: ["", "b"] }, "INVALID_ARGUMENT", "input.labels.0"],
+    [
+      "a masked model",
+      classify,
+      { model: { name: "filler" }, prompts: ["a"], labels: ["a", "b"] },
+      "MODEL_UNSUPPORTED",
+      "input.model",
+    ],
+  ])("%s is refused", async (_, query, input, code, field) => {
+    const before = await server.queued();
+    const { errors } = await server.gql(query, { input: { ...named, ...input } });
+    expect(errors?.[0]?.extensions).toMatchObject({ code, issues: [{ field }] });
+    expect(await server.queued()).toEqual(before);
+  });
+
+  test("a failure of one is the answer, and nothing of the others is left", async () => {
+    const before = await server.queued();
+    lane.next({}, { fails: { code: "OUT_OF_MEMORY", message: "No memory is left." } });
+    const input = { ...named, prompts: ["a", "b", "c"], labels: ["a", "b"] };
+    const { errors } = await server.gql(classify, { input });
+    expect(errors?.[0]?.extensions.code).toBe("OUT_OF_MEMORY");
+    expect(await server.queued()).toEqual(before);
+  });
+});
+
+describe("what is refused leaves nothing in the queue", () => {
+  const far = globalId("Checkpoint", "00000000-0000-7000-8000-000000000000");
+  test.each<[string, object, string, string | null, string]>([
+    ["no prompt", { prompt: undefined }, "INVALID_ARGUMENT", "input.prompt", "exactly one of"],
+    ["two prompts", { tokens: [1] }, "INVALID_ARGUMENT", "input.prompt", "exactly one of"],
+    ["an empty prompt", { prompt: "" }, "INVALID_ARGUMENT", "input.prompt", "has no tokens"],
+    [
+      "a prompt beyond the context",
+      { prompt: "x".repeat(100) },
+      "INVALID_ARGUMENT",
+      "input.prompt",
+      `room for ${contextLength - 1}`,
+    ],
+    [
+      "an answer beyond the context",
+      { maxTokens: 60 },
+      "INVALID_ARGUMENT",
+      "input.prompt",
+      "6 tokens, and 60 tokens may follow",
+    ],
+    ["no tokens to write", { maxTokens: 0 }, "INVALID_ARGUMENT", "input.maxTokens", ""],
+    ["an unknown model", { model: { name: "gpt" } }, "NOT_FOUND", "input.model.name", "There are: "],
+    ["an unknown checkpoint", { model: { checkpoint: far } }, "NOT_FOUND", "input.model.checkpoint", "no checkpoint"],
+    ["a masked model", { model: { name: "filler" } }, "MODEL_UNSUPPORTED", "input.model", "cannot write"],
+    [
+      "messages without a template",
+      { prompt: undefined, messages: [{ role: "user", content: "a" }] },
+      "MODEL_UNSUPPORTED",
+      "input.messages",
+      "no chat template",
+    ],
+    [
+      "messages that the template refuses",
+      { model: { name: "talker" }, prompt: undefined, messages: [{ role: "system", content: "a" }] },
+      "INVALID_ARGUMENT",
+      "input.messages",
+      "no system",
+    ],
+    [
+      "a message without content",
+      { prompt: undefined, messages: [{ role: "user" }] },
+      "INVALID_ARGUMENT",
+      "input.messages.0.content",
+      "is missing",
+    ],
+    ["tools without messages", { tools: "[]" }, "INVALID_ARGUMENT", "input.tools", "give messages"],
+    [
+      "tools that are no JSON",
+      { prompt: undefined, messages: [{ role: "user", content: "a" }], tools: "{" },
+      "INVALID_ARGUMENT",
+      "input.tools",
+      "not JSON",
+    ],
+    ["no choices", { n: 0 }, "INVALID_ARGUMENT", "input.n", ""],
+    ["too many choices", { n: 9 }, "INVALID_ARGUMENT", "input.n", ""],
+    ["too many stop texts", { stop: ["a", "b", "c", "d", "e"] }, "INVALID_ARGUMENT", "input.stop", ""],
+    ["an empty stop text", { stop: [""] }, "INVALID_ARGUMENT", "input.stop.0", ""],
+    ["a long stop text", { stop: ["x".repeat(65)] }, "INVALID_ARGUMENT", "input.stop.0", ""],
+    ["a temperature below 0", { temperature: -1 }, "INVALID_ARGUMENT", "input.temperature", ""],
+    ["no top-k", { topK: 0 }, "INVALID_ARGUMENT", "input.topK", ""],
+    ["no top-p", { topP: 0 }, "INVALID_ARGUMENT", "input.topP", ""],
+    ["a min-p above 1", { minP: 1.5 }, "INVALID_ARGUMENT", "input.minP", ""],
+    ["no repetition penalty", { repetitionPenalty: 0 }, "INVALID_ARGUMENT", "input.repetitionPenalty", ""],
+    ["a seed below 0", { seed: -1 }, "INVALID_ARGUMENT", "input.seed", ""],
+    ["too many log-probabilities", { logprobs: 21 }, "INVALID_ARGUMENT", "input.logprobs", ""],
+    ["one label", { labels: ["a"] }, "INVALID_ARGUMENT", "input.labels", ""],
+    [
+      "labels and a length",
+      { labels: ["a", "b"], maxTokens: 5 },
+      "INVALID_ARGUMENT",
+      "input.maxTokens",
+      "about writing",
+    ],
+    [
+      "a calibration without labels",
+      { calibrationPrompt: "a" },
+      "INVALID_ARGUMENT",
+      "input.calibrationPrompt",
+      "give labels",
+    ],
+  ])("%s", async (_, change, code, field, said) => {
+    const before = await server.queued();
+    const { errors } = await server.gql(create, { input: { ...named, prompt: "It was", ...change } });
+    expect(errors?.[0]?.extensions).toMatchObject({ code, issues: [{ field }] });
+    expect(errors?.[0]?.message).toContain(said);
+    expect(await server.queued()).toEqual(before);
+  });
+
+  test("a model that no worker has, and which are missing; and more than may wait", async () => {
+    await lane.stop();
+    const before = await server.queued();
+    const nobody = await server.gql(create, { input: { ...named, prompt: "a" } });
+    expect(nobody.errors?.[0]).toMatchObject({
+      message: "No worker is running. Start one: steplog worker.",
+      extensions: { code: "UNAVAILABLE" },
+    });
+    lane = await FakeLane.start(server.store);
+    await server.store.baseModels.register(modelRow("elsewhere"));
+    const elsewhere = await server.gql(create, { input: { model: { name: "elsewhere" }, tokens: [1] } });
+    // This lane claims to have every model that is registered when it reports.
+    expect(elsewhere.errors?.[0]).toMatchObject({ extensions: { code: "UNAVAILABLE" } });
+    expect(elsewhere.errors?.[0]?.message).toContain("elsewhere");
+    const full = await server.another({ completions: { queueLimit: 0, waitS: 60, keepS: 60 } });
+    await lane.stop();
+    await lane.report();
+    const busy = await fetch(`${full.url}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ query: create, variables: { input: { ...named, prompt: "a" } } }),
+    });
+    expect(await busy.json()).toMatchObject({ errors: [{ extensions: { code: "BUSY" } }] });
+    await full.close();
+    lane = await FakeLane.start(server.store);
+    expect(await server.queued()).toEqual(before);
+  });
+});

@@ -1,0 +1,257 @@
+/** The OpenAI protocol, by its own client, against a server whose worker's part is played through the store. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import OpenAI from "openai";
+import { FakeLane } from "../fake-lane.ts";
+import { chatModel, contextLength, modelRow, testServer, type TestServer } from "../harness.ts";
+
+let server: TestServer;
+let lane: FakeLane;
+let openai: OpenAI;
+beforeAll(async () => {
+  server = await testServer({ apiToken: "secret" });
+  await chatModel(server, "talker");
+  await server.store.baseModels.register({ ...modelRow("filler"), family: "roberta" });
+  lane = await FakeLane.start(server.store);
+  openai = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "secret", maxRetries: 0 });
+});
+afterEach(() => lane.next());
+afterAll(async () => {
+  await lane.stop();
+  await server.dispose();
+});
+
+const hello = { model: "talker", messages: [{ role: "user" as const, content: "Hi" }] };
+const idle = { jobs: 0, completions: 0 };
+
+describe("chat completions", () => {
+  test("answer whole, with usage and fingerprint, and leave nothing behind", async () => {
+    lane.next({ texts: [" go", "od"] });
+    const answer = await openai.chat.completions.create({ ...hello, n: 2, logprobs: true, top_logprobs: 1 });
+    expect(answer).toMatchObject({
+      id: expect.stringMatching(/^chatcmpl-[0-9a-f-]{36}$/u) as unknown,
+      object: "chat.completion",
+      model: "talker",
+      system_fingerprint: expect.stringMatching(/^fp_[0-9a-f]{12}$/u) as unknown,
+      choices: [
+        { index: 0, message: { role: "assistant", content: " good", refusal: null }, finish_reason: "stop" },
+        { index: 1, message: { content: " good" } },
+      ],
+      usage: { prompt_tokens: 20, completion_tokens: 10, total_tokens: 30 },
+    });
+    expect(answer.choices[0]?.logprobs?.content?.map(({ token }) => token).join("")).toBe(" good");
+    expect(lane.prompts.at(-1)).toBe("user: Hi\nassistant: ");
+    expect(await server.queued()).toEqual(idle);
+  });
+
+  test("stream, with the usage last", async () => {
+    lane.next({ texts: [" go", "od"] });
+    const stream = await openai.chat.completions.create({
+      ...hello,
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+    const chunks: OpenAI.ChatCompletionChunk[] = [];
+    for await (const chunk of stream) chunks.push(chunk);
+    expect(chunks.map(({ choices }) => choices[0]?.delta.content)).toEqual(["", " go", "od", undefined, undefined]);
+    expect(chunks.at(-2)?.choices[0]?.finish_reason).toBe("stop");
+    expect(chunks.at(-1)?.usage).toMatchObject({ completion_tokens: 5 });
+    expect(new Set(chunks.map(({ id }) => id)).size).toBe(1);
+    expect(await server.queued()).toEqual(idle);
+  });
+
+  test("call tools that the template writes", async () => {
+    const called = '<tool_call>{"name": "look", "arguments": {"a": 1}}</tool_call>';
+    const tools = [{ type: "function" as const, function: { name: "look", parameters: {} } }];
+    lane.next({ texts: ["So. ", called.slice(0, 20), called.slice(20)] }, { texts: [called] });
+    const stream = openai.chat.completions.stream({ ...hello, tools });
+    const message = await stream.finalMessage();
+    expect(lane.prompts.at(-1)).toBe("[look]user: Hi\nassistant: ");
+    expect(message).toMatchObject({
+      content: "So.",
+      tool_calls: [{ type: "function", function: { name: "look", arguments: '{"a":1}' } }],
+    });
+    const { choices } = await openai.chat.completions.create({ ...hello, tools });
+    expect(choices[0]).toMatchObject({ finish_reason: "tool_calls", message: { content: null } });
+    // What the client sends back has calls and an answer, which this template writes no words for.
+    const answered = [...hello.messages, message, { role: "tool" as const, tool_call_id: "1", content: "{}" }];
+    await expect(openai.chat.completions.create({ ...hello, messages: answered, tools })).rejects.toMatchObject({
+      status: 400,
+      param: "messages[1].tool_calls",
+    });
+    expect(await server.queued()).toEqual(idle);
+  });
+
+  test("of which one is stored stays until it expires", async () => {
+    const { id } = await openai.chat.completions.create({ ...hello, store: true });
+    const row = await server.store.completions.get(id.replace("chatcmpl-", ""));
+    expect(row?.status).toBe("SUCCEEDED");
+    await server.store.completions.delete(row?.id ?? "");
+  });
+
+  test("end when the client leaves", async () => {
+    let release = () => {};
+    lane.next({ texts: [" a", " b", " c"], hold: new Promise((resolve) => (release = resolve)) });
+    const stream = await openai.chat.completions.create({ ...hello, stream: true });
+    for await (const { choices } of stream) if (choices[0]?.delta.content === " a") break;
+    while ((await server.queued()).completions > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    release();
+    while (lane.cancelled.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await server.queued()).toEqual(idle);
+  });
+
+  test("that break off say so in the stream, and before it by their status", async () => {
+    lane.next({ fails: { code: "BASE_MISMATCH", message: "The files of talker have changed." } });
+    const first = openai.chat.completions.create({ ...hello, stream: true });
+    await expect(first).rejects.toMatchObject({ status: 400, code: "base_mismatch" });
+    lane.next({ texts: [" a", " b"], breaks: { code: "OUT_OF_MEMORY", message: "No memory is left." } });
+    const stream = await openai.chat.completions.create({ ...hello, stream: true });
+    const reading = (async () => {
+      for await (const chunk of stream) expect(chunk.object).toBe("chat.completion.chunk");
+    })();
+    await expect(reading).rejects.toMatchObject({ message: expect.stringContaining("No memory is left.") as unknown });
+    expect(await server.queued()).toEqual(idle);
+  });
+
+  test("are cut off when the server closes", async () => {
+    const other = await server.another();
+    lane.next({ texts: [" a", " b"], hold: new Promise((resolve) => setTimeout(resolve, 200)) });
+    const client = new OpenAI({ baseURL: `${other.url}/v1`, apiKey: "secret", maxRetries: 0 });
+    const stream = await client.chat.completions.create({ ...hello, stream: true });
+    const closing = performance.now();
+    await other.close();
+    // Longer would be the time that it gives to requests that end by themselves.
+    expect(performance.now() - closing).toBeLessThan(2_000);
+    await expect(
+      (async () => {
+        for await (const chunk of stream) expect(chunk).toBeDefined();
+      })(),
+    ).rejects.toThrow(/terminated|aborted|closed/u);
+    while ((await server.queued()).completions > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+});
+
+describe("completions", () => {
+  test("answer a list of prompts, each n times, whole and streamed", async () => {
+    const asked = { model: "bytes", prompt: ["One", "Two"], n: 2, max_tokens: 3 };
+    const answer = await openai.completions.create(asked);
+    expect(answer.choices.map(({ index, text, finish_reason: reason }) => [index, text, reason])).toEqual(
+      [0, 1, 2, 3].map((index) => [index, " go", "length"]),
+    );
+    expect(answer.usage).toMatchObject({ prompt_tokens: 6, completion_tokens: 12 });
+    const texts = ["", "", "", ""];
+    for await (const { choices } of await openai.completions.create({ ...asked, stream: true, echo: true }))
+      for (const { index, text } of choices) texts[index] += text;
+    expect(texts).toEqual(["One go", "One go", "Two go", "Two go"]);
+    expect(await server.queued()).toEqual(idle);
+  });
+
+  test("score a prompt that is echoed, as programs that evaluate models ask for it", async () => {
+    const { choices, usage } = await openai.completions.create({
+      model: "bytes",
+      prompt: [...Buffer.from("aaba")],
+      echo: true,
+      logprobs: 0,
+      max_tokens: 0,
+    });
+    expect(choices).toMatchObject([
+      {
+        text: "aaba",
+        finish_reason: "length",
+        logprobs: { tokens: ["a", "a", "b", "a"], token_logprobs: [null, -0.5, -1, -0.5], text_offset: [0, 1, 2, 3] },
+      },
+    ]);
+    expect(usage).toMatchObject({ prompt_tokens: 4, completion_tokens: 0 });
+    const written = await openai.completions.create({
+      model: "bytes",
+      prompt: "ab",
+      echo: true,
+      logprobs: 1,
+      max_tokens: 2,
+    });
+    expect(written.choices[0]).toMatchObject({ text: "ab g", logprobs: { tokens: ["a", "b", " ", "g"] } });
+    expect(await server.queued()).toEqual(idle);
+  });
+});
+
+describe("what is refused leaves nothing behind", () => {
+  test.each<[string, object, number, string, string | null]>([
+    ["an unknown model", { model: "gpt-4o" }, 404, "model_not_found", "model"],
+    ["an unknown field", { max_token: 4 }, 400, "unknown_parameter", "max_token"],
+    ["a field that is not supported", { reasoning_effort: "low" }, 400, "unsupported_parameter", "reasoning_effort"],
+    ["a format", { response_format: { type: "json_object" } }, 400, "invalid_value", "response_format.type"],
+    [
+      "a prompt beyond the context",
+      { messages: [{ role: "user", content: "x".repeat(99) }] },
+      400,
+      "context_length_exceeded",
+      "messages",
+    ],
+    ["an answer beyond the context", { max_tokens: contextLength }, 400, "context_length_exceeded", "messages"],
+    ["a template that refuses", { messages: [{ role: "system", content: "x" }] }, 400, "invalid_argument", "messages"],
+    ["no template", { model: "bytes" }, 400, "model_unsupported", "messages"],
+    ["a masked model", { model: "filler" }, 400, "model_unsupported", "model"],
+    ["n out of range", { n: 9 }, 400, "invalid_value", "n"],
+    ["too many stop texts", { stop: ["1", "2", "3", "4", "5"] }, 400, "invalid_value", "stop"],
+    ["a token that there is not", { logit_bias: { 999999: 1 } }, 400, "invalid_argument", "logit_bias"],
+  ])("%s", async (_, change, status, code, param) => {
+    const refused = openai.chat.completions.create({ ...hello, ...change });
+    await expect(refused).rejects.toMatchObject({ status, code, param, type: "invalid_request_error" });
+    expect(await server.queued()).toEqual(idle);
+  });
+
+  test("a wrong token, an unknown path, no worker, and more than may wait", async () => {
+    const stranger = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "wrong", maxRetries: 0 });
+    await expect(stranger.models.list()).rejects.toMatchObject({ status: 401, code: "invalid_api_key" });
+    await expect(openai.embeddings.create({ model: "bytes", input: "a" })).rejects.toMatchObject({
+      status: 404,
+      code: "unknown_url",
+    });
+    await lane.stop();
+    await expect(openai.chat.completions.create(hello)).rejects.toMatchObject({
+      status: 503,
+      code: "unavailable",
+      headers: expect.objectContaining({}) as unknown,
+      message: expect.stringContaining("No worker is running") as unknown,
+    });
+    await lane.report();
+    const full = await server.another({ completions: { queueLimit: 0, waitS: 60, keepS: 60 } });
+    const busy = new OpenAI({ baseURL: `${full.url}/v1`, apiKey: "secret", maxRetries: 0 });
+    await expect(busy.chat.completions.create(hello)).rejects.toMatchObject({ status: 429, type: "rate_limit_error" });
+    await full.close();
+    lane = await FakeLane.start(server.store);
+    expect(await server.queued()).toEqual(idle);
+  });
+});
+
+test("models are those that can write, each also by itself", async () => {
+  const names: string[] = [];
+  for await (const { id } of openai.models.list()) names.push(id);
+  expect(names.toSorted()).toEqual(["bytes", "talker"]);
+  expect(await openai.models.retrieve("bytes")).toMatchObject({ id: "bytes", object: "model", owned_by: "steplog" });
+  await expect(openai.models.retrieve("none")).rejects.toMatchObject({ status: 404, code: "model_not_found" });
+});
+
+test("nothing that anybody wrote is in a log line", async () => {
+  const marker = "xylophone";
+  await openai.chat.completions.create({ ...hello, messages: [{ role: "user", content: marker }], stop: [marker] });
+  await openai.chat.completions.create({ ...hello, model: marker }).catch(() => {});
+  await openai.chat.completions.create({ ...hello, [marker]: marker } as typeof hello).catch(() => {});
+  await fetch(`${server.url}/v1/${marker}`).catch(() => {});
+  expect(server.logged.length).toBeGreaterThan(0);
+  expect(server.logged.filter((line) => line.includes(marker))).toEqual([]);
+});
+
+test("a page of another origin may send the headers of the client where the origin is listed", async () => {
+  const listed = await server.another({ corsOrigins: ["https://app.example.org"] });
+  const preflight = await fetch(`${listed.url}/v1/chat/completions`, {
+    method: "OPTIONS",
+    headers: {
+      origin: "https://app.example.org",
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "authorization, x-stainless-lang, x-other",
+    },
+  });
+  expect(preflight.headers.get("access-control-allow-headers")).toMatch(/x-stainless-lang/u);
+  expect(preflight.headers.get("access-control-allow-headers")).not.toMatch(/x-other/u);
+  await listed.close();
+});
