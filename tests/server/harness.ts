@@ -134,7 +134,7 @@ async function writeTokenizer(folder: string): Promise<void> {
 
 /** Writes names of tools, then turns as "role: content"; refuses a system's. */
 const chatTemplate =
-  "{% for tool in tools %}[{{ tool.function.name }}]{% endfor %}" +
+  "{% if tools %}{% for tool in tools %}[{{ tool.function.name }}]{% endfor %}{% endif %}" +
   "{% for message in messages %}{% if message.role == 'system' %}{{ raise_exception('no system message, please') }}{% endif %}" +
   "{{ message.role }}: {{ message.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
 

@@ -60,15 +60,15 @@ describe("chat completions", () => {
   });
 
   test("call tools that the template writes", async () => {
-    const called = '<tool_call>{"name": "look", "arguments": {"a": 1}}</tool_call>';
-    const tools = [{ type: "function" as const, function: { name: "look", parameters: {} } }];
+    const called = '<tool_call>{"name":"f"}</tool_call>';
+    const tools = [{ type: "function" as const, function: { name: "f", parameters: {} } }];
     lane.next({ texts: ["So. ", called.slice(0, 20), called.slice(20)] }, { texts: [called] });
     const stream = openai.chat.completions.stream({ ...hello, tools });
     const message = await stream.finalMessage();
-    expect(lane.prompts.at(-1)).toBe("[look]user: Hi\nassistant: ");
+    expect(lane.prompts.at(-1)).toBe("[f]user: Hi\nassistant: ");
     expect(message).toMatchObject({
       content: "So.",
-      tool_calls: [{ type: "function", function: { name: "look", arguments: '{"a":1}' } }],
+      tool_calls: [{ type: "function", function: { name: "f", arguments: "{}" } }],
     });
     const { choices } = await openai.chat.completions.create({ ...hello, tools });
     expect(choices[0]).toMatchObject({ finish_reason: "tool_calls", message: { content: null } });
