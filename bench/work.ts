@@ -80,6 +80,13 @@ function countingPass(work: Work): Pass {
       read(bias);
       return shaped(x.rows, elementCount(weight.shape) / x.columns);
     },
+    addLowRank(y, _x, parts) {
+      for (const { a, b, rows } of parts) {
+        work.flops += 2 * rows * (elementCount(a.shape) + elementCount(b.shape));
+        read(a, b);
+      }
+      return y;
+    },
     attention(q, _k, _v, { lengths, causal, window }) {
       for (const length of lengths) {
         // A score and a weighted value for every pair of positions, over all columns of the heads.

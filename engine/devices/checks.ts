@@ -5,6 +5,7 @@ import type {
   AttentionShape,
   Device,
   HeadOptions,
+  LowRankPart,
   PassOptions,
   Perturbation,
   Precision,
@@ -64,6 +65,23 @@ export function checkLinear(
   const [outputs, inputs] = layout === "out-in" ? [first, second] : [second, first];
   invariant(inputs === x.columns, `${weight.name} takes ${inputs} columns, not ${x.columns}`);
   return { inputs, outputs };
+}
+
+export function checkLowRank(
+  y: Activation,
+  x: Activation,
+  parts: readonly LowRankPart[],
+  perturbation: Perturbation | null,
+): void {
+  invariant(!perturbation, "low-rank terms are for unperturbed passes");
+  invariant(y.rows === x.rows, "both operands have the same rows");
+  let end = 0;
+  for (const { a, b, first, rows } of parts) {
+    const { outputs: rank } = checkLinear(x, a, "out-in");
+    invariant(b.shape[1] === rank && b.shape[0] === y.columns, `${b.name} takes what ${a.name} gives, to y's columns`);
+    invariant(rows > 0 && first >= end && first + rows <= y.rows, "runs of rows come in order and do not overlap");
+    end = first + rows;
+  }
 }
 
 export function checkRotary(x: Activation, { headSize, positions, frequencies }: RotaryShape): void {

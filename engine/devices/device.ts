@@ -95,6 +95,16 @@ export interface RotaryShape {
   readonly scale: number;
 }
 
+/** The term of an adapter for a run of rows: scale * B (A x), with A [rank, in] and B [out, rank] (LoRA, Hu et al. 2021). */
+export interface LowRankPart {
+  readonly a: Weight;
+  readonly b: Weight;
+  readonly scale: number;
+  /** The run: rows first, ..., first + rows - 1. */
+  readonly first: number;
+  readonly rows: number;
+}
+
 export interface HeadOptions {
   /** [vocab], added to the logits (RoBERTa). */
   readonly bias?: Weight | null;
@@ -145,6 +155,11 @@ export interface Pass {
   rotate(x: Activation, shape: RotaryShape): Activation;
   /** x [rows, in] times the weight, plus bias [out]; the weight is [out, in] unless `layout` says otherwise. */
   linear(x: Activation, weight: Weight, bias: Weight | null, layout?: WeightLayout): Activation;
+  /**
+   * y [rows, out] plus the terms of x [rows, in]. Runs of rows come in order and do not overlap; rows in none are y's. Unperturbed
+   * passes only.
+   */
+  addLowRank(y: Activation, x: Activation, parts: readonly LowRankPart[]): Activation;
   attention(q: Activation, k: Activation, v: Activation, shape: AttentionShape): Activation;
   activate(x: Activation, kind: ActivationFunction): Activation;
   /** The rows named by `index`, in that order. */
@@ -189,8 +204,8 @@ export interface Device {
   /** The precisions that `begin` accepts; float32 is always one of them. */
   readonly precisions: readonly Precision[];
   /**
-   * Whether a row of a pass with `products` has the same bits, however its sequence is cut into passes and whichever other
-   * sequences are in them.
+   * Whether a row of a pass with `products` has the same bits, however its sequence is cut into passes of the same operations
+   * and whichever other sequences are in them. By "rows", low-rank terms of other rows do not change it either.
    */
   readonly rowsApart: boolean;
   /** Copies the stored little-endian bytes of a tensor to the device. */

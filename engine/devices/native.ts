@@ -17,6 +17,7 @@ import {
   checkGroups,
   checkIds,
   checkLinear,
+  checkLowRank,
   checkOptions,
   checkPrecision,
   checkRotary,
@@ -31,6 +32,7 @@ import type {
   Device,
   HeadOptions,
   KeyValueCache,
+  LowRankPart,
   Pass,
   Perturbation,
   Precision,
@@ -69,6 +71,7 @@ const operations = {
   gather: 11,
   losses: 12,
   logits: 13,
+  addLowRank: 14,
 } as const;
 
 interface OwnWeight extends Weight {
@@ -278,6 +281,15 @@ class NativePass implements Pass {
     const inOut = layout === "in-out";
     this.#code.push(operations.linear, idOf(x), this.#find.weight(weight), this.#optional(bias), inOut ? 1 : 0);
     return this.#made(x.rows, outputs);
+  }
+
+  addLowRank(y: Activation, x: Activation, parts: readonly LowRankPart[]): Activation {
+    checkLowRank(y, x, parts, this.#kind.perturbation);
+    this.#code.push(operations.addLowRank, idOf(y), idOf(x), parts.length);
+    for (const { a, b, scale, first, rows } of parts) {
+      this.#code.push(this.#find.weight(a), this.#find.weight(b), this.#number(scale), first, rows);
+    }
+    return this.#made(y.rows, y.columns);
   }
 
   attention(q: Activation, k: Activation, v: Activation, shape: AttentionShape): Activation {

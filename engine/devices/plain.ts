@@ -9,6 +9,7 @@ import {
   checkGroups,
   checkIds,
   checkLinear,
+  checkLowRank,
   checkOptions,
   checkPrecision,
   checkRotary,
@@ -23,6 +24,7 @@ import type {
   Device,
   HeadOptions,
   KeyValueCache,
+  LowRankPart,
   Pass,
   Perturbation,
   Precision,
@@ -164,6 +166,20 @@ class PlainPass implements Pass {
       const shift = shifts && at(shifts, side);
       return multiplyMatrix(at(own(x).sides, side), at(weights, side), inputs, outputs, layout, shift);
     });
+  }
+
+  addLowRank(y: Activation, x: Activation, parts: readonly LowRankPart[]): Activation {
+    checkLowRank(y, x, parts, this.#perturbation);
+    const out = at(own(y).sides, 0).slice();
+    for (const { a, b, scale, first, rows } of parts) {
+      const [[inner = new Float32Array()], [outer = new Float32Array()]] = [this.#sidesOf(a), this.#sidesOf(b)];
+      const [rank = 0, inputs = 0] = a.shape;
+      const some = at(own(x).sides, 0).subarray(first * inputs, (first + rows) * inputs);
+      const low = multiplyMatrix(some, inner, inputs, rank, "out-in", null);
+      const high = multiplyMatrix(low, outer, rank, y.columns, "out-in", null);
+      high.forEach((value, i) => (out[first * y.columns + i] = (out[first * y.columns + i] ?? 0) + scale * value));
+    }
+    return this.#make(y.rows, y.columns, () => out);
   }
 
   attention(q: Activation, k: Activation, v: Activation, shape: AttentionShape): Activation {

@@ -9,6 +9,7 @@
       "src/execute.cc",
       "src/execute-attention.cc",
       "src/execute-linear.cc",
+      "src/execute-low-rank.cc",
       "src/memory.cc",
       "src/plan.cc",
       "src/pool.cc",

@@ -46,6 +46,7 @@ function rotations(config: object, length: number): RotaryShape[] {
       return x;
     },
     linear: (x, weight) => like(x.rows, weight.shape[0] ?? 0),
+    addLowRank: same,
     attention: same,
     activate: same,
     gather: (x, index) => like(index.length, x.columns),

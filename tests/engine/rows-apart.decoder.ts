@@ -3,6 +3,7 @@ import type {
   Activation,
   Device,
   KeyValueCache,
+  LowRankPart,
   Pass,
   Precision,
   Products,
@@ -12,7 +13,8 @@ import type {
 import { elementCount } from "../../engine/devices/device.ts";
 import { Draw } from "./devices.inputs.ts";
 
-const [heads, keyValueHeads, headSize, hidden, vocab] = [4, 2, 10, 150, 37];
+export const vocab = 37;
+const [heads, keyValueHeads, headSize, hidden] = [4, 2, 10, 150];
 const [columns, keys] = [heads * headSize, keyValueHeads * headSize];
 const frequencies = Float64Array.from({ length: headSize / 2 }, (_, i) => 10 ** -i);
 
@@ -34,7 +36,19 @@ const shapes = {
 export interface Part {
   readonly ids: Int32Array;
   readonly caches: readonly KeyValueCache[] | null;
+  /** Number of the adapter that changes queries and the feed-forward layer; none when left out. */
+  readonly adapter?: number;
 }
+
+/** Ranks of the adapters. */
+const ranks = [1, 4, 16, 21];
+export const adapterCount = ranks.length;
+const adapterShapes = ranks.flatMap((rank, adapter): [string, readonly number[]][] => [
+  [`qA${adapter}`, [rank, columns]],
+  [`qB${adapter}`, [columns, rank]],
+  [`downA${adapter}`, [rank, hidden]],
+  [`downB${adapter}`, [columns, rank]],
+]);
 
 interface Kind {
   readonly precision: Precision;
@@ -54,7 +68,7 @@ export class Decoder {
     this.#kind = kind;
     const draw = new Draw(5);
     this.#weights = new Map(
-      Object.entries(shapes).map(([name, shape]) => {
+      [...Object.entries<readonly number[]>(shapes), ...adapterShapes].map(([name, shape]) => {
         const bytes = draw.bytes(elementCount(shape), dtype, shape.length === 1 ? 1 : 2 / Math.sqrt(columns));
         return [name, device.createWeight({ name, shape, dtype, trainable: false }, bytes)] as const;
       }),
@@ -85,8 +99,8 @@ export class Decoder {
   /** The same, on copies of the caches. */
   once(parts: readonly Part[]): Promise<Float32Array> {
     return this.logits(
-      parts.map(({ ids, caches }) => ({
-        ids,
+      parts.map(({ caches, ...part }) => ({
+        ...part,
         caches: caches?.flatMap((cache) => this.copy([cache], this.#length(cache))) ?? null,
       })),
     );
@@ -133,6 +147,10 @@ export class Decoder {
 
   #forward(pass: Pass, parts: readonly Part[]): Activation {
     const w = (name: keyof typeof shapes) => this.#weight(name);
+    const adapted = (layer: "q" | "down", y: Activation, of: Activation) => {
+      const terms = this.#terms(layer, parts);
+      return terms.length > 0 ? pass.addLowRank(y, of, terms) : y;
+    };
     const lengths = parts.map(({ ids }) => ids.length);
     const positions = Int32Array.from(
       parts.flatMap(({ ids, caches }) => {
@@ -144,7 +162,7 @@ export class Decoder {
     const x = pass.embed(w("table"), joined(parts));
     const normed = pass.rmsNorm(x, w("norm"), 1e-5, 0);
     const [q, k, v] = [
-      pass.linear(normed, w("q"), w("qBias")),
+      adapted("q", pass.linear(normed, w("q"), w("qBias")), normed),
       pass.linear(normed, w("k"), null),
       pass.linear(normed, w("v"), null),
     ];
@@ -161,8 +179,20 @@ export class Decoder {
     const again = pass.rmsNorm(y, w("norm"), 1e-5, 0);
     const gate = pass.activate(pass.linear(again, w("gate"), null), "silu");
     const up = pass.linear(again, w("up"), null);
-    const z = pass.add(y, pass.linear(pass.multiply(gate, up), w("down"), null));
+    const inner = pass.multiply(gate, up);
+    const z = pass.add(y, adapted("down", pass.linear(inner, w("down"), null), inner));
     return pass.rmsNorm(z, w("norm"), 1e-5, 0);
+  }
+
+  #terms(layer: "q" | "down", parts: readonly Part[]): LowRankPart[] {
+    let end = 0;
+    return parts.flatMap(({ ids, adapter }) => {
+      const [first, rows] = [end, ids.length];
+      end += rows;
+      if (adapter === undefined) return [];
+      const [a, b] = [this.#weight(`${layer}A${adapter}`), this.#weight(`${layer}B${adapter}`)];
+      return [{ a, b, scale: 0.75 + adapter, first, rows }];
+    });
   }
 
   async #pass<T>(use: (pass: Pass) => Promise<T>): Promise<T> {
@@ -185,7 +215,7 @@ export class Decoder {
     return this.#lengths.get(cache) ?? 0;
   }
 
-  #weight(name: keyof typeof shapes): Weight {
+  #weight(name: string): Weight {
     const weight = this.#weights.get(name);
     if (!weight) throw new Error(`the decoder has the weight ${name}`);
     return weight;

@@ -9,6 +9,7 @@ import {
   checkGroups,
   checkIds,
   checkLinear,
+  checkLowRank,
   checkRotary,
   checkSameShape,
   checkSlice,
@@ -20,6 +21,7 @@ import type {
   AttentionShape,
   HeadOptions,
   KeyValueCache,
+  LowRankPart,
   Pass,
   Perturbation,
   RotaryShape,
@@ -28,6 +30,7 @@ import type {
 } from "../device.ts";
 import { sidesOf as sidesOfPass } from "../device.ts";
 import type { Owned } from "../host-memory.ts";
+import { composeLowRank } from "../low-rank.ts";
 import type { Block, BlockOperation, Cells, Recorded, WholeOperation } from "../recorded.ts";
 import { Recording } from "../recording.ts";
 import type { Constants } from "./attention.ts";
@@ -40,7 +43,7 @@ import type { Reading } from "./products.ts";
 import { heldBytes, heldVector, ofSide, product, productByPieces, sidesUnder, wayOf } from "./products.ts";
 import type { Angles } from "./rotary.ts";
 import { rotated, tableOf } from "./rotary.ts";
-import { attended, cut, rowsFrom } from "./sequences.ts";
+import { attended, cut, rowsFrom, withRowsAdded } from "./sequences.ts";
 import type { TensorflowWeight } from "./weights.ts";
 import { rowsOf } from "./weights.ts";
 
@@ -164,6 +167,23 @@ export class TensorflowPass implements Pass {
       ...common,
       held: heldBytes(this.#reading, matrix, way),
       start: () => product(this.#reading, matrix, shift, way),
+    });
+  }
+
+  addLowRank(y: Activation, x: Activation, parts: readonly LowRankPart[]): Activation {
+    checkLowRank(y, x, parts, this.#reading.perturbation);
+    return composeLowRank(this, (sum, rows, first) => this.#addRows(sum, rows, first), y, x, parts);
+  }
+
+  #addRows(y: Activation, added: Activation, first: number): Activation {
+    const { tf } = this.#reading;
+    const { rows, columns } = y;
+    return this.#whole({
+      rows,
+      columns,
+      sides: 1,
+      inputs: [own(y), own(added)],
+      compute: ([[of = []] = [], [more = []] = []], blocks) => [cut(tf, withRowsAdded(tf, of, more, first), blocks)],
     });
   }
 

@@ -33,6 +33,16 @@ export function rowsFrom(tf: TensorFlow, blocks: readonly Handle[], index: Int32
   return order.every((row, i) => row === i) ? joined : tf.gather(joined, order, 0);
 }
 
+/** Rows of an activation, with others added to those from `first` on. */
+export function withRowsAdded(tf: TensorFlow, of: readonly Handle[], added: readonly Handle[], first: number): Handle {
+  const [y, more] = [tf.concat(of, 0), tf.concat(added, 0)];
+  const [[rows = 0], [count = 0]] = [y.shape, more.shape];
+  const end = first + count;
+  const sums = tf.binary("AddV2", tf.slice(y, first, count), more);
+  const [before, after] = [first > 0 ? [tf.slice(y, 0, first)] : [], end < rows ? [tf.slice(y, end, rows - end)] : []];
+  return tf.concat([...before, sums, ...after], 0);
+}
+
 interface Before {
   readonly caches: readonly TensorflowCache[] | undefined;
   /** Keys and values of a prefix, or nothing. */

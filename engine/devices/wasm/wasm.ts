@@ -14,6 +14,7 @@ import {
   checkGroups,
   checkIds,
   checkLinear,
+  checkLowRank,
   checkOptions,
   checkPrecision,
   checkRotary,
@@ -27,6 +28,7 @@ import type {
   AttentionShape,
   Device,
   HeadOptions,
+  LowRankPart,
   Pass,
   Perturbation,
   Precision,
@@ -35,6 +37,7 @@ import type {
   WeightLayout,
 } from "../device.ts";
 import { sidesOf } from "../device.ts";
+import { composeLowRank } from "../low-rank.ts";
 import { joined } from "../plain-kernels.ts";
 import type { StoredWeight } from "../host-memory.ts";
 import { copyStoredCache, createStoredCache, replayPiece, storeWeight, storedBytes, valuesOf } from "../host-memory.ts";
@@ -239,6 +242,36 @@ class WasmPass implements Pass {
         );
         return { block: ({ side }, [from]) => product.of(from, side), end: () => product.end() };
       },
+    });
+  }
+
+  addLowRank(y: Activation, x: Activation, parts: readonly LowRankPart[]): Activation {
+    checkLowRank(y, x, parts, this.#perturbation);
+    return composeLowRank(this, (sum, rows, first) => this.#addRows(sum, rows, first), y, x, parts);
+  }
+
+  #addRows(y: Activation, added: Activation, first: number): Activation {
+    const { rows, columns } = y;
+    return this.#record({
+      rows,
+      columns,
+      inputs: [own(y), own(added)],
+      kind: "whole",
+      compute: ([of = [], more = []], blocks) =>
+        of.map((side, number) =>
+          blocks.map((block, index) => {
+            const out = this.#heap.allocate(block.rows, columns);
+            const [to, from] = [this.#view(out), this.#rows(more[number] ?? [], columns)];
+            to.set(this.#view(side[index]));
+            for (let row = 0; row < block.rows; row++) {
+              const at = block.first + row - first;
+              if (at < 0 || at >= added.rows) continue;
+              const here = to.subarray(row * columns, (row + 1) * columns);
+              addInto(here, here, from(at));
+            }
+            return out;
+          }),
+        ),
     });
   }
 

@@ -193,5 +193,34 @@ inline void linearDots(const LinearTask& task) {
   else linearDotsOf<Dtype::BF16>(task, sums);
 }
 
+// ------------------------------------------------------------------ a few inputs
+// The first `count` weights; zeros after them.
+template <Dtype dtype>
+STEPLOG_INLINE F someWeights(const typename Stored<dtype>::Element* w, size_t count) {
+  if (count >= lanes) return Stored<dtype>::vector(w);
+  alignas(alignment) float some[lanes] = {};
+  for (size_t i = 0; i < count; i++) some[i] = Stored<dtype>::one(w + i);
+  return load(some);
+}
+
+// The rank of an adapter is a vector or two: its inputs left over would be most of the work of a dot product as above.
+template <Dtype dtype>
+inline void addLowRankOf(const LowRankTask& task) {
+  const auto* b = static_cast<const typename Stored<dtype>::Element*>(task.b);
+  for (size_t output = task.first; output < task.last; output++) {
+    for (size_t row = 0; row < task.x.rows; row++) {
+      const float* x = task.x.f32(0, row);
+      F total = zero();
+      for (size_t i = 0; i < task.rank; i += lanes) {
+        const size_t left = task.rank - i;
+        total = fma(left < lanes ? loadPart(x + i, left, 0.0f) : load(x + i), someWeights<dtype>(b + output * task.rank + i, left), total);
+      }
+      task.y.f32(0, row)[output] += sum(total);
+    }
+  }
+}
+
+inline void addLowRank(const LowRankTask& task) { (task.dtype == Dtype::F32 ? addLowRankOf<Dtype::F32> : addLowRankOf<Dtype::BF16>)(task); }
+
 }  // namespace STEPLOG_NAMESPACE
 }  // namespace steplog

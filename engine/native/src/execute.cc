@@ -98,6 +98,7 @@ void Executor::step(Pass& pass, const Step& each) {
   switch (node.op) {
     case Op::embed: return embed(pass, node);
     case Op::attention: return attention(pass, node);
+    case Op::addLowRank: return addLowRank(pass, node);
     case Op::rotate: return rotate(pass, node);
     case Op::losses: return losses(pass, each);
     case Op::logits: return logits(pass, each);

@@ -57,6 +57,7 @@ class Executor {
   void norm(Pass&, const Node&, const RowsTask&);
   void rotate(Pass&, const Node&);
   void attention(Pass&, const Node&);
+  void addLowRank(Pass&, const Node&);
   void linears(Pass&, const Step&);
   void feedForward(Pass&, const Step&);
   void heads(Pass&, const Step&);

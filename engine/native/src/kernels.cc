@@ -26,6 +26,7 @@ static const Kernels table = {
     linear,
     dotsScratch,
     linearDots,
+    addLowRank,
     layerNorm,
     rmsNorm,
     activate,

@@ -74,6 +74,14 @@ struct LinearTask {
   int64_t* packNanoseconds;  // counter of this thread, for the timings of a step
 };
 
+// y += x times b transposed, for outputs first, ..., last - 1 and all rows, in float32. b is [outputs, rank].
+struct LowRankTask {
+  Rows x, y;
+  const void* b;
+  Dtype dtype;
+  size_t rank, first, last;
+};
+
 struct RowsTask {
   Rows x, other, y;  // `other` for operations with two operands
   int side;
@@ -137,6 +145,7 @@ struct Kernels {
   // The same for one unperturbed side in float32, without packing: for a few rows, as fast as memory.
   size_t (*dotsScratch)(size_t outputs);
   void (*linearDots)(const LinearTask&);
+  void (*addLowRank)(const LowRankTask&);
 
   // Rows from, ..., to - 1 of one side. y may be x.
   void (*layerNorm)(const RowsTask&, const float* weight, const float* bias, float epsilon);

@@ -194,7 +194,7 @@ class Planner {
     plan_.buffers.resize(program_.values.size());
     if (!bf16_) return;
     for (const Node& node : program_.nodes) {
-      if (node.out < 0 || node.op == Op::embed || node.op == Op::rotate || node.residual >= 0) continue;
+      if (node.out < 0 || node.op == Op::embed || node.op == Op::rotate || node.op == Op::addLowRank || node.residual >= 0) continue;
       const auto& uses = uses_[size_t(node.out)];
       const bool all = std::all_of(uses.begin(), uses.end(), [&](const Use& use) { return multiplies(use); });
       plan_.buffers[size_t(node.out)].bf16 = all && !uses.empty();
@@ -277,9 +277,11 @@ class Planner {
   // The operand whose memory an elementwise operation may overwrite.
   int inPlace(const Node& node, int at) const {
     const bool elementwise = node.op == Op::add || node.op == Op::multiply || node.op == Op::scale || node.op == Op::layerNorm ||
-                             node.op == Op::rmsNorm || node.op == Op::rotate || node.op == Op::activate || node.op == Op::attention;
+                             node.op == Op::rmsNorm || node.op == Op::rotate || node.op == Op::activate || node.op == Op::attention || node.op == Op::addLowRank;
     if (!elementwise) return -1;
-    const size_t candidates = node.op == Op::attention ? 1 : node.in.size();
+    // These read the others after they have written.
+    const bool firstAlone = node.op == Op::attention || node.op == Op::addLowRank;
+    const size_t candidates = firstAlone ? 1 : node.in.size();
     for (size_t i = 0; i < candidates; i++) {
       const int operand = node.in[i];
       if (!whole(operand) || held_.count(operand) == 0 || lastStep(operand) != at) continue;
@@ -287,7 +289,7 @@ class Planner {
       // Another operand in the same memory (a value added to its own slice) would be overwritten before it is read.
       bool alone = true;
       for (size_t j = 0; j < node.in.size(); j++) alone = alone && (j == i || node.in[j] == operand || root(node.in[j]) != operand);
-      if (node.op == Op::attention) alone = std::none_of(node.in.begin() + 1, node.in.end(), [&](int other) { return root(other) == operand; });
+      if (firstAlone) alone = std::none_of(node.in.begin() + 1, node.in.end(), [&](int other) { return root(other) == operand; });
       if (alone) return operand;
     }
     return -1;

@@ -48,6 +48,7 @@ class Decoder {
       case Op::gather: return gather(node);
       case Op::losses:
       case Op::logits: return head(node);
+      case Op::addLowRank: return addLowRank(node);
       case Op::count: break;
     }
   }
@@ -122,6 +123,25 @@ class Decoder {
     require(inputs == x.columns, "a linear layer takes as many columns as its weight has inputs");
     node.bias = vectorOf(bias, outputs);
     finish(node, x.rows, outputs);
+  }
+
+  void addLowRank(Node& node) {
+    require(!recording_.perturbed, "low-rank terms are for unperturbed passes");
+    const Value y = value(node), x = value(node);
+    require(y.rows == x.rows, "both operands have the same rows");
+    const size_t count = size();
+    for (size_t part = 0, end = 0; part < count; part++) {
+      LowRank term;
+      term.a = matrix(), term.b = matrix();
+      term.scale = float(number());
+      term.first = size(), term.rows = size();
+      require(term.a->shape[1] == x.columns && term.a->shape[0] > 0, "A takes x's columns");
+      require(term.b->shape[1] == term.a->shape[0] && term.b->shape[0] == y.columns, "B takes what A gives, to y's columns");
+      require(term.rows > 0 && term.first >= end && term.first + term.rows <= y.rows, "runs of rows come in order and do not overlap");
+      end = term.first + term.rows;
+      node.parts.push_back(std::move(term));
+    }
+    finish(node, y.rows, y.columns);
   }
 
   void attention(Node& node) {

@@ -24,6 +24,7 @@ enum class Op : int {
   gather,
   losses,
   logits,
+  addLowRank,
   count,
 };
 
@@ -36,6 +37,13 @@ struct Value {
   size_t rows = 0, columns = 0;
   int root = -1;           // the value that owns its memory
   size_t firstColumn = 0;  // within the root
+};
+
+// The term of an adapter for a run of rows: scale * b (a x).
+struct LowRank {
+  WeightRef a, b;
+  float scale = 0;
+  size_t first = 0, rows = 0;
 };
 
 struct Node {
@@ -51,6 +59,7 @@ struct Node {
   bool flag = false;  // causal; interleaved; [in, out]
   Activation activation = Activation::none;
   std::vector<CacheRef> caches;
+  std::vector<LowRank> parts;
   // Set when operations are fused (plan.h).
   int residual = -1;  // a linear layer adds its output to this value, in its memory
 };
