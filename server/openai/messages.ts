@@ -4,19 +4,31 @@ import { parseMessages, type Message } from "../../dataset/message.ts";
 import { quote } from "../../dataset/issues.ts";
 import { limits } from "../../schema/limits.ts";
 
-/** Fields of answers that clients send back as they got them. They say nothing to a template. */
+/** Fields of answers that clients send back as they got them, or as their helpers made them. They say nothing to a template. */
 const echoed = {
   refusal: z.null("must be null: models here have no refusals apart from their text").optional(),
   annotations: z.tuple([], "must be an empty list").nullish(),
   audio: z.null("must be null: models here read and write text").optional(),
   function_call: z.null("must be null: use tool_calls").optional(),
+  parsed: z.unknown().optional(),
 };
 
-const call = z.strictObject({
-  id: z.string(),
-  type: z.literal("function", 'must be "function"'),
-  function: z.strictObject({ name: z.string(), arguments: z.string().transform(readArguments) }),
-});
+const call = z
+  .strictObject({
+    id: z.string(),
+    type: z.literal("function", 'must be "function"'),
+    function: z.strictObject({
+      name: z.string(),
+      arguments: z.string().transform(readArguments),
+      parsed_arguments: z.unknown().optional(),
+    }),
+    index: z.int().optional(),
+  })
+  .transform(({ id, type, function: { name, arguments: given } }) => ({
+    id,
+    type,
+    function: { name, arguments: given },
+  }));
 
 const message = z
   .strictObject({

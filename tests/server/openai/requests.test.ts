@@ -158,7 +158,8 @@ test("an answer that a client sends back is read as it was given, with arguments
     content: null,
     refusal: null,
     annotations: [],
-    tool_calls: [{ id: "a", ...callOf('{"b":1}') }],
+    parsed: null,
+    tool_calls: [{ id: "a", index: 0, ...callOf('{"b":1}') }],
   };
   const { messages } = readChatRequest(Buffer.from(JSON.stringify({ ...whole.chat, messages: [user, answered] })));
   expect(messages[1]).toEqual({
