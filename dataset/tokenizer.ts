@@ -22,6 +22,8 @@ export interface Tokenizer {
   encodeMore(text: string): number[];
   /** The text of tokens, without special tokens. */
   decode(ids: readonly number[]): string;
+  /** The bytes in UTF-8 of a token that may be part of a character; null for one that is characters, or special. */
+  bytesOf(id: number): readonly number[] | null;
   /** The token of what the vocabulary lacks; null if there is none. */
   readonly unknown: number | null;
   /** Whether a token is special, such as one that ends a turn. */
@@ -81,6 +83,7 @@ function wrap(pipeline: Pipeline, chat: ChatTemplate | null, maskText: string | 
     mask: maskOf(maskText, encode),
     encodeMore: encode,
     unknown: pipeline.unknown,
+    bytesOf: pipeline.bytesOf,
     isSpecial: (id) => pipeline.specialText(id) !== undefined,
     specialText: pipeline.specialText,
     chat,

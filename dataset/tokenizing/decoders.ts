@@ -47,6 +47,22 @@ const kinds: Kinds<Decoder> = {
 /** @throws if the decoder is of another kind or lacks a field */
 export const decoderOf = (json: unknown): Decoder => partOf(kinds, json);
 
+/** The bytes that a token's text stands for, in a decoder that joins bytes to characters; null for other tokens. */
+export function bytesReaderOf(json: unknown): (token: string) => readonly number[] | null {
+  const names = kindsIn(json);
+  return (token) => {
+    const byte = names.includes("ByteFallback") ? byteOf(token) : null;
+    if (byte !== null) return [byte];
+    return names.includes("ByteLevel") ? lettersToBytes(token) : null;
+  };
+}
+
+/** Of a decoder and those inside it. */
+function kindsIn(json: unknown): string[] {
+  const { data } = z.looseObject({ type: z.string(), decoders: z.array(z.unknown()).optional() }).safeParse(json);
+  return data ? [data.type, ...(data.decoders ?? []).flatMap(kindsIn)] : [];
+}
+
 const replaceAll = (text: string, searched: string, content: string) =>
   searched === "" ? ["", ...Array.from(text), ""].join(content) : text.replaceAll(searched, () => content);
 
@@ -56,11 +72,12 @@ const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 
 /** A token with other characters than letters of bytes stands for itself. */
 function decodeLetters(tokens: readonly string[]): string {
-  const bytes = tokens.flatMap((token) => {
-    const letters = Array.from(token, (letter) => bytesOfLetters.get(letter));
-    return letters.every((byte) => byte !== undefined) ? letters : [...utf8.encode(token)];
-  });
-  return lossy.decode(Uint8Array.from(bytes));
+  return lossy.decode(Uint8Array.from(tokens.flatMap(lettersToBytes)));
+}
+
+function lettersToBytes(token: string): number[] {
+  const letters = Array.from(token, (letter) => bytesOfLetters.get(letter));
+  return letters.every((byte) => byte !== undefined) ? letters : [...utf8.encode(token)];
 }
 
 /** Byte tokens in a row are decoded together: as UTF-8, or else as one U+FFFD a byte. */
@@ -72,8 +89,8 @@ function decodeByteTokens(tokens: readonly string[]): string[] {
     bytes = [];
   };
   for (const token of tokens) {
-    const byte = /^<0x(?:\+(?<digit>[\dA-Fa-f])|(?<digits>[\dA-Fa-f]{2}))>$/u.exec(token)?.groups;
-    if (byte) bytes.push(Number.parseInt(byte["digits"] ?? byte["digit"] ?? "", 16));
+    const byte = byteOf(token);
+    if (byte !== null) bytes.push(byte);
     else {
       flush();
       decoded.push(token);
@@ -81,6 +98,12 @@ function decodeByteTokens(tokens: readonly string[]): string[] {
   }
   flush();
   return decoded;
+}
+
+/** Of a token like <0xE2>; null for other tokens. */
+function byteOf(token: string): number | null {
+  const groups = /^<0x(?:\+(?<digit>[\dA-Fa-f])|(?<digits>[\dA-Fa-f]{2}))>$/u.exec(token)?.groups;
+  return groups ? Number.parseInt(groups["digits"] ?? groups["digit"] ?? "", 16) : null;
 }
 
 function decodeBytes(bytes: Uint8Array): string {

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { type AddedToken, addTokens, sectionsOf, writtenForm } from "./added-tokens.ts";
 import { bpeOf, bpeSchema } from "./bpe.ts";
-import { decoderOf } from "./decoders.ts";
+import { bytesReaderOf, decoderOf } from "./decoders.ts";
 import { type Kinds, kind, partOf } from "./kinds.ts";
 import type { Model } from "./model.ts";
 import { normalizerOf } from "./normalizers.ts";
@@ -24,6 +24,8 @@ export interface Pipeline {
   readonly unknown: number | null;
   /** Without special tokens if `skipSpecial`; ids without a token are left out. */
   readonly decode: (ids: readonly number[], skipSpecial: boolean) => string;
+  /** The bytes of a token that may be part of a character; null for one that is characters, or special. */
+  readonly bytesOf: (id: number) => readonly number[] | null;
   /** The text of a special token; undefined for other tokens. */
   readonly specialText: (id: number) => string | undefined;
 }
@@ -65,6 +67,7 @@ export function pipelineOf(tokenizer: unknown, changes: Changes): Pipeline {
   const decoder = optionalPart("decoder", json.decoder, decoderOf);
   const added = addTokens([...json.added_tokens, ...changes.tokens], model.vocabulary);
   const sections = part("added_tokens", added, () => sectionsOf(added, normalizer, changes.splitSpecial));
+  const readBytes = bytesReaderOf(json.decoder);
   const written = new Map([...added.tokens].map(([id, token]) => [id, writtenForm(token, normalizer)]));
   const around = optionalPart("post_processor", json.post_processor, surroundingsOf);
   return {
@@ -84,6 +87,10 @@ export function pipelineOf(tokenizer: unknown, changes: Changes): Pipeline {
       const texts = ids.flatMap((id) => written.get(id) ?? model.vocabulary.tokenOf(id) ?? []);
       const shown = skipSpecial ? texts.filter((text) => !added.special.has(text)) : texts;
       return decoder ? decoder(shown).join("") : shown.join(" ");
+    },
+    bytesOf: (id) => {
+      const text = written.has(id) ? undefined : model.vocabulary.tokenOf(id);
+      return text === undefined ? null : readBytes(text);
     },
     specialText: (id) => {
       const token = added.tokens.get(id);

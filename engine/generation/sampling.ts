@@ -58,12 +58,19 @@ function uniform(seed: number, choice: number, start: number): () => number {
 }
 
 function draw(logits: Float32Array, sampling: Sampling, at: number): number {
-  const highest = logits.reduce((most, logit) => Math.max(most, logit), -Infinity);
+  const highest = highestOf(logits);
   // With infinite or NaN logits there is no distribution to sample from.
   if (sampling.temperature === 0 || !Number.isFinite(highest)) return likeliest(logits);
   const { tokens, weights } = candidates(logits, highest, sampling);
   const index = drawn(weights, at * sum(weights));
   return tokens ? (tokens[index] ?? 0) : index;
+}
+
+/** NaN if one of them is. */
+function highestOf(logits: Float32Array): number {
+  let highest = -Infinity;
+  for (const logit of logits) if (!(logit <= highest)) highest = logit > highest ? logit : NaN;
+  return highest;
 }
 
 interface Candidates {

@@ -10,9 +10,9 @@ import type { SequenceCaches } from "./caches.ts";
 import { byLayer, cacheBytesPerToken, copyCaches, freeCaches } from "./caches.ts";
 import type { LoadedModel } from "./loaded-base.ts";
 import type { KeptPrompts } from "./kept-prompts.ts";
-import { startOf } from "./kept-prompts.ts";
+import { pieceTokens } from "./kept-prompts.ts";
 import type { PromptPiece, PromptUse } from "./prompt-pieces.ts";
-import { Prompt, nextPieces, outputsOf, pieceTokens } from "./prompt-pieces.ts";
+import { Prompt, nextPieces, outputsOf } from "./prompt-pieces.ts";
 import type { Asker, Sequence } from "./sequence.ts";
 import { SequencesPrompt } from "./sequences-prompt.ts";
 
@@ -82,7 +82,7 @@ export class Batch {
   #startable(): Prompt[] {
     const starts = new Set<string>();
     return this.#prompts.filter((prompt) => {
-      const start = this.#isKept(prompt) ? startOf(prompt.use.tokens, prompt.use.wantedFrom) : null;
+      const start = this.#isKept(prompt) ? prompt.start : null;
       if (start === null) return true;
       const isFirst = !starts.has(start);
       starts.add(start);

@@ -21,12 +21,12 @@ export class Generating extends OpenRequest {
     this.#prompt = prompt;
   }
 
-  /** The request, and its prompt; null if an earlier worker had all of its answer. */
+  /** The request, and its prompt; none if an earlier worker had all of its answer. @throws INVALID_ARGUMENT, MODEL_UNSUPPORTED */
   static async start(
     answering: Answering<GenerateTask>,
     prompt: Int32Array,
     done: readonly DoneChoice[],
-  ): Promise<[Generating, PromptUse | null]> {
+  ): Promise<[Generating, PromptUse[]]> {
     const { model, task } = answering;
     for (const { tokens } of [{ tokens: [] }, ...done]) checkTokens(model, prompt, tokens, task.maxTokens);
     const request = new Generating(answering, prompt);
@@ -37,9 +37,14 @@ export class Generating extends OpenRequest {
       if (sequence) sequences.push(sequence);
     }
     request.#open = sequences.length;
-    if (sequences.length > 0) return [request, request.#promptOf(sequences)];
+    if (sequences.length > 0) return [request, [request.#promptOf(sequences)]];
     request.end(null);
-    return [request, null];
+    return [request, []];
+  }
+
+  get mostTokens(): number {
+    const { n, maxTokens } = this.#answering.task;
+    return n * (this.#prompt.length + maxTokens);
   }
 
   #promptOf(sequences: readonly Sequence[]): PromptUse {

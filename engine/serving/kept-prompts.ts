@@ -4,7 +4,9 @@
  */
 import { createHash } from "node:crypto";
 import type { SequenceCaches } from "./caches.ts";
-import { pieceTokens } from "./prompt-pieces.ts";
+
+/** Prompts are kept, and computed, up to multiples of so many tokens: as the work of attention is cut. */
+export const pieceTokens = 64;
 
 interface Kept {
   readonly caches: SequenceCaches;
@@ -68,7 +70,7 @@ export class KeptPrompts {
   }
 }
 
-/** What prompts have in common that start alike; null for one of which nothing would be kept. */
+/** What prompts have in common that start alike; null for one of which nothing would be kept. `most` tokens may be. */
 export function startOf(tokens: Int32Array, most: number): string | null {
   return prefixHashes("", tokens.subarray(0, Math.min(most, pieceTokens)))[0] ?? null;
 }

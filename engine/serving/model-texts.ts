@@ -46,12 +46,16 @@ export class ModelTokenizer {
   /** For the texts of one request. */
   textsFor(calls: ForeignCalls): ModelTexts {
     const tokenizer = this.#tokenizer;
-    if (!tokenizer) return { decoding: null, chance: (of) => withTexts(of, () => "") };
+    if (!tokenizer) return { decoding: null, chance: (of) => withTexts(of, () => ({ text: "", bytes: [] })) };
     const textOf = tokenTexts(tokenizer);
+    const readingOf = (token: number): Reading => {
+      const text = textOf(token).toWellFormed();
+      return { text, bytes: tokenizer.bytesOf(token) ?? [...utf8.encode(text)] };
+    };
     const decode = (tokens: readonly number[]) => this.#call(calls, () => tokenizer.decode(tokens));
     return {
       decoding: { decode, halfCharacter: this.#halfCharacter },
-      chance: (of) => this.#call(calls, () => withTexts(of, textOf)),
+      chance: (of) => this.#call(calls, () => withTexts(of, readingOf)),
     };
   }
 
@@ -69,10 +73,11 @@ export class ModelTokenizer {
   }
 }
 
-function withTexts(of: TokenLogProbabilities, textOf: (token: number) => string): TokenLogprob {
+type Reading = Pick<TokenChance, "text" | "bytes">;
+
+function withTexts(of: TokenLogProbabilities, readingOf: (token: number) => Reading): TokenLogprob {
   const chance = ({ token, logProbability: logprob }: LogProbability): TokenChance => {
-    const text = textOf(token).toWellFormed();
-    return { token, text, bytes: [...utf8.encode(text)], logprob };
+    return { token, ...readingOf(token), logprob };
   };
   return { ...chance(of), top: of.top.map(chance) };
 }

@@ -6,11 +6,11 @@ import type { Device } from "../devices/device.ts";
 import type { Architecture } from "../model/families/family.ts";
 import type { SequenceCaches } from "./caches.ts";
 import { createCaches, freeCaches } from "./caches.ts";
+import { pieceTokens, startOf } from "./kept-prompts.ts";
 import type { Asker, Sequence } from "./sequence.ts";
 
-export const pieceTokens = 64;
 /** Tokens of a pass over prompts: while sequences wait for their next token, and while none does. */
-const mostTokens = { beside: 128, alone: 512 } as const;
+export const mostTokens = { beside: 128, alone: 512 } as const;
 /** Logits of a token may take megabytes. */
 const mostOutputs = 64;
 
@@ -37,6 +37,8 @@ export class Prompt {
   readonly isWhole: boolean;
   /** It shares no pass, since one that it was in has failed. */
   readonly isAlone: boolean;
+  /** What it has in common with prompts that start alike; null if nothing of it will be kept. */
+  readonly start: string | null;
   #caches: SequenceCaches | null = null;
   #computed = 0;
 
@@ -44,6 +46,7 @@ export class Prompt {
     this.use = use;
     this.isWhole = isWhole;
     this.isAlone = isAlone;
+    this.start = startOf(use.tokens, use.wantedFrom);
   }
 
   get started(): boolean {
@@ -91,14 +94,19 @@ export interface PromptPiece {
   readonly length: number;
 }
 
-/** The pieces of the next pass, of the prompts that may start; those in front come first. */
-export function nextPieces(prompts: readonly Prompt[], isDecoding: boolean): PromptPiece[] {
+/** The pieces of the next pass; prompts in front come first. `begin` is told of a prompt that has not started yet. */
+export function nextPieces(
+  prompts: readonly Prompt[],
+  isDecoding: boolean,
+  begin: (prompt: Prompt) => void = () => {},
+): PromptPiece[] {
   const pieces: PromptPiece[] = [];
   let tokens: number = isDecoding ? mostTokens.beside : mostTokens.alone;
   let outputs = mostOutputs;
   for (const prompt of prompts) {
     const [first] = pieces;
     if (first && !mayShare(first.prompt, prompt)) continue;
+    if (!prompt.started) begin(prompt);
     const length = pieceLength(prompt, tokens, outputs);
     if (length === 0) break;
     pieces.push({ prompt, length });

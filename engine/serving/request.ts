@@ -21,6 +21,8 @@ export interface Answering<Task extends CompletionTask = CompletionTask> {
 }
 
 export abstract class OpenRequest implements Asker {
+  /** Tokens that its caches may come to hold at once. */
+  abstract readonly mostTokens: number;
   readonly #heard: Heard;
   #isOpen = true;
   #promptTokens = 0;

@@ -5,6 +5,7 @@ import type { TokenLogProbabilities } from "../generation/logprobs.ts";
 import { logProbabilities } from "../generation/logprobs.ts";
 import { freeCaches } from "./caches.ts";
 import type { PromptUse } from "./prompt-pieces.ts";
+import { mostTokens } from "./prompt-pieces.ts";
 import type { Answering } from "./request.ts";
 import { OpenRequest, checkTokens } from "./request.ts";
 
@@ -55,6 +56,13 @@ export class Scoring extends OpenRequest {
         return Promise.resolve([]);
       },
     };
+  }
+
+  /** Rows are computed a few at a time: a pass of them, and the one before that is not finished. */
+  get mostTokens(): number {
+    const lengths = this.#answering.task.rows.map(({ prompt, completion }) => prompt.length + completion.length);
+    const all = lengths.reduce((total, length) => total + length, 0);
+    return Math.min(all, mostTokens.alone + Math.max(...lengths));
   }
 
   /** Likeliest tokens that are told with each scored one. */

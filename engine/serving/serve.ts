@@ -7,6 +7,7 @@ import type { Device } from "../devices/device.ts";
 import type { ForeignCalls } from "../thread/foreign.ts";
 import type { FromServing, ServedModel, ServingRequest, ToServing } from "../thread/serving-messages.ts";
 import type { PromptUse } from "./prompt-pieces.ts";
+import { cacheBytesPerToken } from "./caches.ts";
 import { Generating } from "./generating.ts";
 import type { Heard, OpenRequest } from "./request.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -30,6 +31,14 @@ interface Waiting {
   readonly calls: ForeignCalls;
 }
 
+/** A request whose model is warm. Its prompts are null once it has begun. */
+interface Open {
+  readonly request: OpenRequest;
+  readonly warm: Warm;
+  readonly bytes: number;
+  prompts: readonly PromptUse[] | null;
+}
+
 interface Load {
   readonly key: string;
   readonly waiting: Waiting[];
@@ -43,7 +52,8 @@ export class Serving {
   readonly #warm: WarmModels;
   readonly #scheduler = new Scheduler();
   readonly #loads: Load[] = [];
-  readonly #open = new Map<string, { readonly request: OpenRequest; readonly warm: Warm }>();
+  /** In the order in which they came. */
+  readonly #open = new Map<string, Open>();
   #budgetBytes: number;
   #numbered = 0;
   #told = "";
@@ -128,14 +138,29 @@ export class Serving {
   async #start({ request, calls }: Waiting, warm: Warm): Promise<void> {
     const { id, task, prompt, done } = request;
     const answering = { model: warm.model, texts: warm.tokenizer.textsFor(calls), heard: this.#heard(id) };
-    const [open, uses]: [OpenRequest, readonly (PromptUse | null)[]] =
+    const [open, prompts]: [OpenRequest, readonly PromptUse[]] =
       task.kind === "SCORE"
         ? Scoring.start({ ...answering, task })
-        : await Generating.start({ ...answering, task }, prompt, done).then(([one, use]) => [one, [use]]);
+        : await Generating.start({ ...answering, task }, prompt, done);
     if (!open.isOpen) return;
-    this.#open.set(id, { request: open, warm });
+    const bytes = open.mostTokens * cacheBytesPerToken(warm.model.folder.architecture);
+    this.#open.set(id, { request: open, warm, bytes, prompts });
     warm.users.add(open);
-    for (const use of uses) if (use) warm.batch.addPrompt(use);
+  }
+
+  /** Begins requests whose caches fit the budget, in the order in which they came; one always. */
+  #admit(): void {
+    const begun = [...this.#open.values()].filter(({ prompts }) => prompts === null);
+    let left = begun.reduce((rest, { bytes }) => rest - bytes, this.#budgetBytes - this.#warm.pinnedBytes);
+    let isIdle = begun.length === 0;
+    for (const open of this.#open.values()) {
+      if (open.prompts === null) continue;
+      if (open.bytes > left && !isIdle) break;
+      for (const prompt of open.prompts) open.warm.batch.addPrompt(prompt);
+      open.prompts = null;
+      left -= open.bytes;
+      isIdle = false;
+    }
   }
 
   #heard(id: string): Heard {
@@ -179,8 +204,9 @@ export class Serving {
     }
   }
 
-  /** Keeps to the budget, and tells which models are warm if that has changed. */
+  /** Begins what has room, keeps to the budget, and tells which models are warm if that has changed. */
   #settle(): void {
+    this.#admit();
     this.#warm.trim(this.#budgetBytes);
     const models = this.#warm.all.map(({ base, chain, bytes }) => ({ base, chain, bytes }));
     const told = JSON.stringify(models);

@@ -89,6 +89,11 @@ export class WarmModels {
     return used + this.#kept.bytes;
   }
 
+  /** Bytes of the weights that are needed now. */
+  get pinnedBytes(): number {
+    return this.all.filter((warm) => !this.#isIdle(warm)).reduce((total, { bytes }) => total + bytes, 0);
+  }
+
   /** Null for a model that is not warm, or whose files are others now. */
   async find(model: ServedModel): Promise<Warm | null> {
     const key = keyOf(model);

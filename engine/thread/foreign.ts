@@ -58,6 +58,7 @@ export function watchedTokenizer(tokenizer: Tokenizer, calls: ForeignCalls): Tok
     encodeWhole: marked(calls, (text) => tokenizer.encodeWhole(text)),
     encodeMore: marked(calls, (text) => tokenizer.encodeMore(text)),
     decode: marked(calls, (ids) => tokenizer.decode(ids)),
+    bytesOf: (id) => tokenizer.bytesOf(id),
     isSpecial: (id) => tokenizer.isSpecial(id),
     specialText: (id) => tokenizer.specialText(id),
     chat: chat && {

@@ -48,6 +48,18 @@ test("bytes that are no UTF-8 are decoded as transformers does, one by one", asy
   expect(decoded).toStrictEqual(["\ufffd\ufffd", "\ufffd\ufffd\ufffd", "\u00e9", "\ufeffA", "\ufffd x"]);
 });
 
+test.each(["bytelevel-gpt2", "bytelevel-qwen2", "spm-llama"])(
+  "the bytes of %s's tokens are those of the text",
+  async (kind) => {
+    const tokenizer = await loadTokenizer(golden("tokenizers", kind));
+    const text = "na\u00efve \u{1f600}\u{10fffd}";
+    const ids = tokenizer.encodeMore(text);
+    const bytes = ids.flatMap((id) => tokenizer.bytesOf(id) ?? [...Buffer.from(tokenizer.decode([id]))]);
+    expect(Buffer.from(bytes).toString().replaceAll(" ", "")).toBe(text.replaceAll(" ", ""));
+    expect(ids.some((id) => tokenizer.decode([id]) === "\ufffd" && tokenizer.bytesOf(id) !== null)).toBe(true);
+  },
+);
+
 test("a folder without tokenizer.json is reported", async () => {
   await expect(loadTokenizer(await scratch())).rejects.toMatchObject({
     code: "MODEL_INVALID",

@@ -2,6 +2,15 @@
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import type { Device, Precision } from "../../engine/devices/device.ts";
+import { createPlainDevice } from "../../engine/devices/plain.ts";
+import { targetedModules, seededLora } from "../../engine/model/adapters/lora.ts";
+import { seededPrefix } from "../../engine/model/adapters/prefix.ts";
+import type { Model } from "../../engine/model/model.ts";
+import { loadModel } from "../../engine/model/model.ts";
+import { logHeader } from "../../engine/train/log-header.ts";
+import type { MezoSettings } from "../../engine/train/settings.ts";
+import { ruleSeed } from "../../schema/log-entries.ts";
+import { encodeEntries } from "../../schema/step-log.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import { Serving } from "../../engine/serving/serve.ts";
 import { unwatchedCalls } from "../../engine/thread/foreign.ts";
@@ -13,12 +22,12 @@ import { golden, randomModel, scratch } from "../support/models.ts";
 
 export const tinyLlama = {
   model_type: "llama",
-  vocab_size: 700,
-  hidden_size: 32,
-  intermediate_size: 48,
+  vocab_size: 300,
+  hidden_size: 16,
+  intermediate_size: 24,
   num_hidden_layers: 2,
-  num_attention_heads: 4,
-  num_key_value_heads: 2,
+  num_attention_heads: 2,
+  num_key_value_heads: 1,
   max_position_embeddings: 400,
   initializer_range: 0.4,
   rms_norm_eps: 1e-6,
@@ -35,6 +44,38 @@ export async function served(config: object = {}, tokenizer: string | null = "by
   return { modelPath, base, hashesDir: await scratch(), checkpoint: null };
 }
 
+const settings: MezoSettings = {
+  steps: 3,
+  batchSize: 1,
+  learningRate: 0.05,
+  epsilon: 0.01,
+  weightDecay: 0,
+  noise: "rademacher",
+  seed: 3,
+};
+
+/** A checkpoint of a log with some entries, which train an adapter or the whole model. */
+export async function checkpointOf(
+  base: ServedModel,
+  kind: "lora" | "prefix" | "full",
+  chain: string,
+  scalar = 0.25,
+): Promise<{ model: ServedModel; loaded: Model }> {
+  const folder = await openModelFolder(base.modelPath);
+  const adapter =
+    kind === "lora"
+      ? seededLora(targetedModules(folder.architecture, []), { rank: 2, alpha: 8, seed: 3 })
+      : kind === "prefix"
+        ? seededPrefix(folder, 4, 3)
+        : null;
+  const loaded = await loadModel(folder, createPlainDevice(), settings.noise, { adapter });
+  const entries = [0, 1, 2].map((entry) => ({ seed: ruleSeed(settings.seed, entry), scalar }));
+  loaded.update(entries);
+  const header = logHeader(base.base, loaded, settings, adapter?.header);
+  const checkpoint = { chain, log: encodeEntries(header, entries), digest: await loaded.digest(), folder: null };
+  return { model: { ...base, checkpoint }, loaded };
+}
+
 export function generating(changes: Partial<Omit<GenerateTask, "sampling">> = {}, sampling: Partial<Sampling> = {}) {
   const all = samplingSchema.parse({ seed: 5, ...sampling });
   return { kind: "GENERATE", maxTokens: 12, n: 1, stop: [], logprobs: null, ...changes, sampling: all } as const;
@@ -46,7 +87,7 @@ export function scoring(rows: ScoreTask["rows"], logprobs: number | null = null)
 
 /** `length` tokens that differ from seed to seed. */
 export function promptOf(seed: number, length: number): number[] {
-  return Array.from({ length }, (_, i) => 3 + ((seed * 7919 + i * (i + 31 * seed)) % 690));
+  return Array.from({ length }, (_, i) => 3 + ((seed * 7919 + i * (i + 31 * seed)) % 290));
 }
 
 export interface Choice {
