@@ -29,6 +29,11 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["model add", "add a model from a folder or from the Hugging Face hub", () => import("./commands/model-add.ts")],
   ["model list", "list the models folder", () => import("./commands/model-list.ts")],
   ["model remove", "delete a model, unless fine-tunes need it", () => import("./commands/model-remove.ts")],
+  [
+    "model push",
+    "send a checkpoint, its log and a card to the Hugging Face hub",
+    () => import("./commands/model-push.ts"),
+  ],
   ["device install", "install TensorFlow for tfjs-tensorflow", () => import("./commands/device-install.ts")],
   ["device list", "show every device, and why one does not open", () => import("./commands/device-list.ts")],
   ["device remove", "delete an installed device", () => import("./commands/device-remove.ts")],

@@ -449,6 +449,29 @@ export type ScoreMutation = {
   }>
 };
 
+export type CheckpointOriginQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type CheckpointOriginQuery = {
+  readonly checkpoint: (
+    {
+    readonly fineTune: {
+      readonly name: string,
+      readonly baseModel: {
+        readonly name: string,
+        readonly hash: string,
+        readonly family: string
+      },
+      readonly evaluations: ReadonlyArray<EvaluationFragment>,
+      readonly tests: ReadonlyArray<EvaluationFragment>
+    }
+  }
+    & CheckpointFragment
+  ) | null
+};
+
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
   `fragment FineTuneStatus on FineTune {
@@ -1393,6 +1416,60 @@ mutation Score($input: ScoreInput!) {
     logProbability
     tokens {
       ...TokenLogProbability
+    }
+  }
+}`,
+);
+
+export const checkpointOrigin = operation<CheckpointOriginQuery, CheckpointOriginQueryVariables>(
+  "CheckpointOrigin",
+  `fragment Evaluation on Evaluation {
+  kind
+  step
+  rows
+  loss
+  accuracy
+  f1
+  exactMatch
+}
+
+fragment Checkpoint on Checkpoint {
+  id
+  entries
+  step
+  chainHash
+  logUrl
+  logBytes
+  weightsDigest
+  weightsStatus
+  weightsError
+  weightsWaitingReason
+  weightsUrl
+  weightsBytes
+  weightsFiles {
+    name
+    bytes
+    sha256
+    url
+  }
+}
+
+query CheckpointOrigin($id: ID!) {
+  checkpoint(id: $id) {
+    ...Checkpoint
+    fineTune {
+      name
+      baseModel {
+        name
+        hash
+        family
+      }
+      evaluations {
+        ...Evaluation
+      }
+      tests: evaluations(kind: TEST) {
+        ...Evaluation
+      }
     }
   }
 }`,

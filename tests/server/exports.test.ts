@@ -7,15 +7,13 @@ import { SteplogClient } from "../../client/index.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { isCompanion } from "../../engine/model/files/companions.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
-import { runMaterialise } from "../../engine/replay/rebuild.ts";
 import { reconstruct } from "../../engine/replay/reconstruct.ts";
 import type { OutputDtype } from "../../schema/output-dtype.ts";
-import { handlerOf } from "../../worker/jobs/all.ts";
 import { claimed, sha256 } from "../store/fixtures.ts";
 import { claimAny } from "../support/claims.ts";
 import { golden, scratch } from "../support/models.ts";
 import type { TrainedRun } from "../support/trained.ts";
-import { trainedRun } from "../support/trained.ts";
+import { rebuildNext, trainedRun } from "../support/trained.ts";
 import { globalId, testServer, type TestServer } from "./harness.ts";
 
 const device = createPlainDevice();
@@ -41,23 +39,7 @@ afterAll(async () => {
 
 const idOf = ({ checkpoint }: TrainedRun) => globalId("Checkpoint", checkpoint.id);
 
-/** Does the next job as a worker does. */
-async function work({ modelsDir }: TrainedRun): Promise<void> {
-  const { store } = server;
-  const job = await claimed(store);
-  const handler = handlerOf(job.kind);
-  const context = { store, job, modelsDir, deviceNote: "plain", weightsDir: await scratch(), stop: () => {} };
-  const running = await handler.start(context);
-  if (running.request.kind !== "MATERIALISE") throw new Error("it rebuilds");
-  try {
-    for await (const message of runMaterialise(running.request, device)) {
-      if (message.type === "failed") throw new Error(message.message);
-      await running.take(message);
-    }
-  } catch (error) {
-    await handler.fail(store, job, error as never);
-  }
-}
+const work = (run: TrainedRun) => rebuildNext(server.store, run);
 
 /** SHA-256 of the files by name, without what a service leaves out: only the base's own readers and licences travel. */
 async function filesIn(folder: string): Promise<Record<string, string>> {

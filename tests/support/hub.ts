@@ -11,52 +11,12 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import type { Faults, HubRepository, HubWriter, SeenRequest, TestHub } from "./hub-answers.ts";
+import { commitOf, lfsBytes, refuse, sendJson, sha256 } from "./hub-answers.ts";
+import { answerWrite, isWrite, takeUpload } from "./hub-writes.ts";
 
-export interface HubRepository {
-  /** Commits by branch, tag or itself. */
-  readonly revisions: Readonly<Record<string, string>>;
-  /** Files by commit and name. */
-  readonly commits: Readonly<Record<string, Readonly<Record<string, Buffer>>>>;
-  /** Needed to see it. */
-  readonly token?: string;
-  readonly gated?: boolean;
-}
-
-export interface Faults {
-  /** Bytes of each answer with a large file, after which its connection is cut; none when it is used up. */
-  cuts: number[];
-  /** Answers 503 to this many requests for files. */
-  unavailable: number;
-  /** Files whose last byte is another than the hub lists. */
-  readonly corrupt: Set<string>;
-  /** Sends whole files only. */
-  wholeOnly: boolean;
-  /** Never answers a request for a file's bytes. */
-  silent: boolean;
-  /** The same for a large file, once the cuts are used up. */
-  silentAfterCuts: boolean;
-  /** Tells of large files as the hub does that keeps them in its newer storage. */
-  xet: boolean;
-  /** Names the second page of a listing at the storage. */
-  strayPages: boolean;
-}
-
-export interface SeenRequest {
-  readonly server: "hub" | "storage";
-  readonly path: string;
-  readonly range: string | undefined;
-  readonly authorization: string | undefined;
-}
-
-export interface TestHub {
-  readonly url: string;
-  readonly repositories: Map<string, HubRepository>;
-  readonly faults: Faults;
-  readonly seen: SeenRequest[];
-}
-
-export const commitOf = (text: string) => createHash("sha1").update(text).digest("hex");
-const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
+export type { HubRepository, TestHub } from "./hub-answers.ts";
+export { commitOf } from "./hub-answers.ts";
 
 /** Files of a folder, as a commit. */
 export async function filesOf(folder: string): Promise<Record<string, Buffer>> {
@@ -78,8 +38,6 @@ export interface Tls {
   readonly cert: string;
 }
 
-/** Git keeps what is larger than this outside. */
-const lfsBytes = 100_000;
 /** Files of one page of a listing. */
 const pageSize = 3;
 
@@ -94,10 +52,23 @@ export async function testHub(repositories: Record<string, HubRepository> = {}, 
     silentAfterCuts: false,
     xet: false,
     strayPages: false,
+    commitStatus: null,
+    uploadStatus: null,
+    silentUploads: false,
   };
-  const hub = { repositories: new Map(Object.entries(repositories)), faults, seen: [] as SeenRequest[] };
+  const hub = {
+    repositories: new Map(Object.entries(repositories)),
+    faults,
+    seen: [] as SeenRequest[],
+    writers: new Map<string, HubWriter>(),
+    uploads: new Map<string, Buffer>(),
+  };
   const storage = await listen((request, response) => {
     note(hub.seen, "storage", request);
+    if (request.method === "PUT") {
+      void takeUpload(hub, request, response);
+      return;
+    }
     const sha = (request.url ?? "").slice(1);
     const found = [...hub.repositories.values()]
       .flatMap(({ commits }) => Object.values(commits).flatMap((files) => Object.entries(files)))
@@ -107,7 +78,9 @@ export async function testHub(repositories: Record<string, HubRepository> = {}, 
   }, tls);
   const server = await listen((request, response) => {
     note(hub.seen, "hub", request);
-    answer({ ...hub, url: `${tls ? "https" : "http"}://${request.headers.host}` }, storage, request, response);
+    const here = { ...hub, url: `${tls ? "https" : "http"}://${request.headers.host}` };
+    if (isWrite(request)) void answerWrite(here, storage, request, response);
+    else answer(here, storage, request, response);
   }, tls);
   return { ...hub, url: server };
 }
@@ -145,18 +118,10 @@ function answer(hub: TestHub, storage: string, request: IncomingMessage, respons
     return refuse(response, 404, "RevisionNotFound", `Invalid rev id: ${decodeURIComponent(revision)}`);
   }
   if (api === undefined) return resolveFile(hub, storage, files, file, request, response);
-  if (url.pathname.includes("/revision/")) return sendJson(response, { _id: "1", id: name, sha: commit });
+  if (url.pathname.includes("/revision/")) {
+    return sendJson(response, { _id: "1", id: name, sha: commit, private: repository.private ?? false });
+  }
   return listTree(files, url, hub.faults.strayPages ? storage : hub.url, response);
-}
-
-function refuse(response: ServerResponse, status: number, code: string, message: string): void {
-  const headers = { ...(code && { "x-error-code": code }), "x-error-message": message };
-  response.writeHead(status, { ...headers, "content-type": "application/json" });
-  response.end(JSON.stringify({ error: message }));
-}
-
-function sendJson(response: ServerResponse, value: unknown): void {
-  response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
 }
 
 function listTree(files: Readonly<Record<string, Buffer>>, url: URL, next: string, response: ServerResponse): void {

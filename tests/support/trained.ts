@@ -1,9 +1,11 @@
 /** A run in a store, trained on a real model by made-up scalars, so that its checkpoint can be rebuilt. */
 import { cp, mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
+import { vi } from "vitest";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { seededLora, targetedModules } from "../../engine/model/adapters/lora.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
+import { runMaterialise } from "../../engine/replay/rebuild.ts";
 import { trainableTensors } from "../../engine/model/trainable.ts";
 import { writeReplayed } from "../../engine/replay/reconstruct.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
@@ -11,6 +13,7 @@ import type { StepLog } from "../../schema/step-log.ts";
 import { decodeStepLog, encodeEntries, packScalars, ruleSeed } from "../../schema/step-log.ts";
 import type { Checkpoint } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";
+import { handlerOf } from "../../worker/jobs/all.ts";
 import { claimed, metricsOf, newInput } from "../store/fixtures.ts";
 
 export interface TrainedRun {
@@ -84,4 +87,18 @@ async function record(
   const checkpoint = await store.recordCheckpoint(job, { ...place, chain: log.chain, weightsDigest: digest });
   await store.finishFineTune(job, { status: "SUCCEEDED" });
   return checkpoint;
+}
+
+/** Does the next rebuild as a worker does, once there is one. */
+export async function rebuildNext(store: Store, { modelsDir }: TrainedRun): Promise<void> {
+  const job = await vi.waitFor(() => claimed(store), { timeout: 20_000 });
+  const handler = handlerOf(job.kind);
+  const weightsDir = await mkdtemp(join(modelsDir, "..", "rebuilt-"));
+  const context = { store, job, modelsDir, deviceNote: "plain", weightsDir, stop: () => {} };
+  const running = await handler.start(context);
+  if (running.request.kind !== "MATERIALISE") throw new Error("it rebuilds");
+  for await (const message of runMaterialise(running.request, device)) {
+    if (message.type === "failed") throw new Error(message.message);
+    await running.take(message);
+  }
 }
