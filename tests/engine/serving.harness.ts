@@ -94,6 +94,8 @@ export interface Choice {
   tokens: number[];
   text: string;
   finish: string | null;
+  /** Every bit of them tells which kernels computed the logits. */
+  logprobs: number[];
 }
 
 export interface Answer {
@@ -176,10 +178,11 @@ export class Server {
     if (message.type === "ended") answer.ended = message;
     if (message.type === "failed") [answer.code, answer.message] = [message.code, message.message];
     if (message.type !== "piece") return;
-    const { choice, tokens, text, finish } = message.piece;
-    const of = (answer.choices[choice] ??= { tokens: [], text: "", finish: null });
+    const { choice, tokens, text, finish, logprobs } = message.piece;
+    const of = (answer.choices[choice] ??= { tokens: [], text: "", finish: null, logprobs: [] });
     of.tokens.push(...tokens);
     of.text += text;
     of.finish = finish;
+    of.logprobs.push(...(logprobs ?? []).map(({ logprob }) => logprob));
   }
 }

@@ -24,7 +24,7 @@ describe.each(apart)("on $name", ({ name, open }) => {
       id: `${i}`,
       model,
       prompt: promptOf(i, [3, 70, 1, 129, 64, 65, 9, 2][i] ?? 5),
-      task: generating({ maxTokens: 6 + i }, { seed: i, temperature: i % 2, repetitionPenalty: 1.1 }),
+      task: generating({ maxTokens: 6 + i, logprobs: 0 }, { seed: i, temperature: i % 2, repetitionPenalty: 1.1 }),
     }));
     const together = new Server(device);
     for (const [i, one] of asked.entries()) {
@@ -40,7 +40,8 @@ describe.each(apart)("on $name", ({ name, open }) => {
 
   test("a sequence that was interrupted goes on as it would have", async () => {
     const model = await served();
-    const asked = { model, prompt: promptOf(1, 70), task: generating({ maxTokens: 20 }, { frequencyPenalty: 0.5 }) };
+    const task = generating({ maxTokens: 20, logprobs: 0 }, { frequencyPenalty: 0.5 });
+    const asked = { model, prompt: promptOf(1, 70), task };
     const whole = await new Server(device).alone(asked);
     expect(whole.tokens).toHaveLength(20);
     for (const cut of [1, 13]) {
@@ -50,6 +51,7 @@ describe.each(apart)("on $name", ({ name, open }) => {
       await server.run();
       const { choices, ended } = server.answer("rest");
       expect(choices[0]?.tokens).toStrictEqual(whole.tokens.slice(cut));
+      expect(choices[0]?.logprobs).toStrictEqual(whole.logprobs.slice(cut));
       expect(whole.text.endsWith(choices[0]?.text ?? "none")).toBe(true);
       expect(ended?.usage).toMatchObject({ promptTokens: 70, completionTokens: 20 });
       server.end();
