@@ -1,0 +1,133 @@
+/** Checkpoints of full weights as folders: rebuilt once, found again, linked where they are stored, swept; and served. */
+import { cp, readFile, readdir, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import type { ServedModel } from "../../engine/thread/serving-messages.ts";
+import { Chain, encodeHeader, encodeStepLog, packEntries } from "../../schema/step-log.ts";
+import type { Store } from "../../store/store.ts";
+import { KeptFolders } from "../../worker/serving/kept-folders.ts";
+import { Rebuilds } from "../../worker/serving/rebuilds.ts";
+import { append, chainAfter, newTraining } from "../store/fixtures.ts";
+import { newCompletion } from "../store/serving-fixtures.ts";
+import { type TestStore, testStore } from "../support/postgres.ts";
+import { scratch } from "../support/models.ts";
+import { modelPath, requestOf, run } from "./run.ts";
+import { startLane } from "./serving-fixtures.ts";
+
+const device = { name: "plain", threads: 1, devicesDir: null };
+
+describe("kept folders", () => {
+  const named = (chain: string) => ({ base: "ab", chain });
+
+  test("appear whole, once, and those used longest ago go beyond the budget", async () => {
+    const dir = join(await scratch(), "serving");
+    const kept = new KeptFolders(dir, 25);
+    const fill = async (folder: string) => writeFile(join(folder, "weights"), "ten bytes.");
+    expect(await kept.find(named("00"))).toBeNull();
+    const [first, second] = [await kept.make(named("00"), fill), await kept.make(named("01"), fill)];
+    await utimes(first, new Date(1), new Date(1));
+    await utimes(second, new Date(2), new Date(2));
+    expect(await kept.find(named("00"))).toBe(first);
+    await kept.make(named("02"), fill);
+    expect((await readdir(dir)).toSorted()).toEqual(["ab-00", "ab-02"]);
+    const never = () => Promise.reject(new Error("It is there."));
+    expect(await kept.make(named("00"), never)).toBe(first);
+  });
+
+  test("that two workers make at once are made by one; one that cannot be filled is not there", async () => {
+    const dir = await scratch();
+    const [one, other] = [new KeptFolders(dir, 100), new KeptFolders(dir, 100)];
+    const path = await one.make(named("00"), async (folder) => {
+      await cp(modelPath, join(dir, "ab-00"), { recursive: true });
+      await writeFile(join(folder, "weights"), "mine");
+    });
+    expect(await readdir(path)).toContain("config.json");
+    const failing = other.make(named("01"), () => Promise.reject(new Error("full")));
+    await expect(failing).rejects.toThrow("full");
+    expect(await other.find(named("01"))).toBeNull();
+  });
+});
+
+test("a checkpoint is rebuilt as it was trained, and only once; a base that has changed is told", async () => {
+  const { header, entries, checkpoint } = await run({ steps: 2, learningRate: 1e-3, method: "FULL", noise: "NORMAL" });
+  if (!checkpoint) throw new Error("A run ends with a checkpoint.");
+  const { base, hashesDir } = await requestOf({});
+  const headerBytes = encodeHeader(header);
+  const chain = Chain.start(headerBytes);
+  for (const entry of entries) chain.add(entry);
+  const log = encodeStepLog({ headerBytes, ...packEntries(entries), chain: chain.hash });
+  const served = { chain: "cd".repeat(32), log, digest: checkpoint.digest, folder: null };
+  const model: ServedModel = { modelPath, base, hashesDir, checkpoint: served };
+  const rebuilds = new Rebuilds(new KeptFolders(join(await scratch(), "serving"), 1e9), device);
+  expect(await rebuilds.find(model)).toBeNull();
+  const [folder, again] = await Promise.all([1, 2].map(() => rebuilds.make({ model, stored: null })));
+  expect(again).toBe(folder);
+  expect(await rebuilds.find(model)).toBe(folder);
+  expect(await readdir(folder ?? "")).toEqual(expect.arrayContaining(["config.json", "model.safetensors"]));
+
+  const changed = join(await scratch(), "base");
+  await cp(modelPath, changed, { recursive: true });
+  const weights = join(changed, "model.safetensors");
+  const bytes = await readFile(weights);
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+  await writeFile(weights, bytes);
+  const other = { ...model, modelPath: changed, checkpoint: { ...served, chain: "ef".repeat(32) } };
+  await expect(rebuilds.make({ model: other, stored: null })).rejects.toMatchObject({ code: "BASE_MISMATCH" });
+  await rebuilds.end();
+  await expect(rebuilds.make({ model: other, stored: null })).rejects.toMatchObject({ code: "UNAVAILABLE" });
+});
+
+describe("a request for a checkpoint of full weights", () => {
+  let fixture: TestStore;
+  let store: Store;
+  let checkpointId: string;
+  beforeAll(async () => {
+    fixture = await testStore();
+    ({ store } = fixture);
+    checkpointId = await storedCheckpoint();
+  });
+  afterAll(() => fixture.drop());
+
+  async function storedCheckpoint(): Promise<string> {
+    const { job } = await newTraining(store);
+    await append(store, job, 0, 1);
+    const weightsFiles = [];
+    for (const name of ["config.json", "model.safetensors"]) {
+      weightsFiles.push({ name, ...(await store.blobs.put(Readable.from([Buffer.from(name)]))) });
+    }
+    const place = { entries: 1, step: 1, chain: chainAfter(1), weightsDigest: "ab".repeat(32) };
+    const { id } = await store.recordCheckpoint(job, { ...place, weightsFiles });
+    await store.finishFineTune(job, { status: "SUCCEEDED" });
+    return id;
+  }
+
+  test("waits while the folder is made, and the next one finds it", async () => {
+    const keptDir = join(await scratch(), "serving");
+    const lane = startLane(store, { keptDir, keptBytes: 1e9 });
+    onTestFinished(() => lane.stop());
+    const first = await newCompletion(store, { checkpointId });
+    const thread = await lane.thread();
+    const request = await thread.request(first);
+    expect(request.model.checkpoint).toMatchObject({ folder: null, chain: Buffer.from(chainAfter(1)).toString("hex") });
+    thread.say({ type: "rebuild", id: request.id });
+    const again = await thread.request(first, 1);
+    const folder = again.model.checkpoint?.folder ?? "";
+    expect(again.id).toBe(request.id);
+    expect(await readFile(join(folder, "config.json"), "utf8")).toBe("config.json");
+    const second = await thread.request(await newCompletion(store, { checkpointId }));
+    expect(second.model.checkpoint).toMatchObject({ folder });
+  });
+
+  test("is given back when the disk cannot be used, and can be cancelled then", async () => {
+    const lane = startLane(store, { keptDir: "/dev/null/serving" });
+    onTestFinished(() => lane.stop());
+    const { id } = await newCompletion(store, { checkpointId });
+    const thread = await lane.thread();
+    thread.say({ type: "rebuild", id: (await thread.request({ id })).id });
+    const reason = async () => (await store.completions.waitingReason(id)) ?? "";
+    for (let left = 500; left > 0 && !(await reason()).includes("UNAVAILABLE"); left--) await lane.thread();
+    expect(await reason()).toMatch(/last attempt failed: UNAVAILABLE/u);
+    expect(await store.completions.cancel(id)).toMatchObject({ status: "CANCELLED" });
+  });
+});
