@@ -1,0 +1,112 @@
+/** Requests by the real path: store, worker, serving thread, weights. */
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { generate } from "../../engine/generation/generate.ts";
+import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
+import { loadModel } from "../../engine/model/model.ts";
+import { ModelsAtHand } from "../../models/registration.ts";
+import { samplingSchema } from "../../schema/completion.ts";
+import type { LogEntry } from "../../schema/step-log.ts";
+import { Chain, encodeHeader, packScalars } from "../../schema/step-log.ts";
+import type { Store } from "../../store/store.ts";
+import { runWorker } from "../../worker/worker.ts";
+import { claimed, metricsOf, newInput } from "../store/fixtures.ts";
+import { newCompletion, taskOf } from "../store/serving-fixtures.ts";
+import { scratch } from "../support/models.ts";
+import { type TestStore, testStore } from "../support/postgres.ts";
+import { device, modelPath, requestOf, run } from "./run.ts";
+import { settings } from "./serving-fixtures.ts";
+
+let fixture: TestStore;
+let store: Store;
+let baseModelId: string;
+let hash: string;
+beforeAll(async () => {
+  fixture = await testStore();
+  ({ store } = fixture);
+  const folder = await openModelFolder(modelPath);
+  const { family, contextLength } = folder.architecture;
+  hash = await baseHash(folder);
+  const size = { parameters: 1, bytes: 1, contextLength };
+  ({ id: baseModelId } = await store.baseModels.register({ name: "base", hash, family, dtype: "F32", ...size }));
+});
+afterAll(() => fixture.drop());
+
+const prompt = [5, 17, 60, 8];
+const maxTokens = 12;
+const greedy = taskOf({ maxTokens, sampling: samplingSchema.parse({ temperature: 0, seed: 1 }) });
+
+/** What the model writes alone. */
+async function written(entries: readonly LogEntry[]): Promise<number[]> {
+  const model = await loadModel(await openModelFolder(modelPath), device, "rademacher", { precision: "float32" });
+  await model.replay(entries);
+  const tokens = await generate(model, prompt, maxTokens);
+  model.free();
+  return tokens;
+}
+
+/** A checkpoint of a run that was trained elsewhere. */
+async function newCheckpoint(): Promise<{ id: string; entries: readonly LogEntry[] }> {
+  const { header, entries, checkpoint } = await run({ steps: 2, learningRate: 0.05 });
+  if (!checkpoint) throw new Error("A run ends with a checkpoint.");
+  const input = await newInput(store);
+  const { hyperparameters } = await requestOf({ steps: 2, learningRate: 0.05 });
+  const { fineTune } = await store.fineTunes.create({ ...input, baseModelId, hyperparameters });
+  const job = await claimed(store);
+  expect(job.subject).toBe(fineTune.id);
+  const headerBytes = encodeHeader(header);
+  const chain = Chain.start(headerBytes);
+  await store.beginLog(job, { headerBytes, chain: chain.hash, device: "plain" });
+  for (const entry of entries) chain.add(entry);
+  const scalars = packScalars(entries.map(({ scalar }) => scalar));
+  const place = { entries: entries.length, step: 2, chain: chain.hash, weightsDigest: checkpoint.digest };
+  await store.appendSteps(job, {
+    firstEntry: 0,
+    scalars,
+    decays: null,
+    chainAfter: chain.hash,
+    metrics: metricsOf(0, 2),
+  });
+  const { id } = await store.recordCheckpoint(job, place);
+  await store.finishFineTune(job, { status: "SUCCEEDED" });
+  return { id, entries };
+}
+
+async function startWorker(keptDir: string): Promise<void> {
+  const stop = new AbortController();
+  const models = new ModelsAtHand();
+  models.add("base", hash);
+  const compute = { device: settings.device, deviceNote: "plain", precisions: ["float32"] as const };
+  const log = { info() {}, warn() {}, error() {} };
+  const serving = { ...settings, budgetBytes: 1e9, machineBytes: 2e9, keptDir, keptBytes: 1e9 };
+  const modelsDir = dirname(modelPath);
+  const rest = { name: "w", modelsDir, models, log, signal: stop.signal, doesJobs: false };
+  const running = runWorker({ store, ...compute, ...rest, serving });
+  onTestFinished(async () => {
+    stop.abort();
+    await running;
+  });
+}
+
+async function answerOf(id: string) {
+  const { feed, completions } = store;
+  for await (const _ of feed.pieces(id, { after: 0 }));
+  const row = await completions.get(id);
+  if (!row) throw new Error("It is there.");
+  expect(row).toMatchObject({ status: "SUCCEEDED", errorCode: null });
+  return completions.choices(row);
+}
+
+test("a base and a checkpoint of full weights answer what they write alone", async () => {
+  const { id: checkpointId, entries } = await newCheckpoint();
+  const [base, tuned] = [await written([]), await written(entries)];
+  expect(tuned).not.toEqual(base);
+  await startWorker(join(await scratch(), "serving"));
+  const ask = async (checkpoint: string | null) =>
+    (await newCompletion(store, { baseModelId, checkpointId: checkpoint, task: greedy, prompt })).id;
+  const [first, second] = [await ask(null), await ask(checkpointId)];
+  expect(await answerOf(first)).toMatchObject([{ tokens: base }]);
+  expect(await answerOf(second)).toMatchObject([{ tokens: tuned }]);
+  // Both are warm now.
+  expect(await answerOf(await ask(checkpointId))).toMatchObject([{ tokens: tuned }]);
+});
