@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { ThreadDevice } from "../engine/thread/messages.ts";
+import { turnWords } from "../engine/thread/turns.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { memoryBytes } from "../worker/capabilities.ts";
 import type { ServingSettings } from "../worker/serving/lane.ts";
@@ -32,15 +33,17 @@ export function servingSettings(
 ): ServingSettings | null {
   if (serve.mode === "training") return null;
   const machineBytes = memoryBytes();
+  const isExclusive = serve.mode === "both" && isAlone(device);
+  const takesTurns = serve.mode === "both" && serve.threads === 0 && !isExclusive;
   return {
     device,
     precision: serve.precision,
     budgetBytes: Math.floor(serve.memoryBytes ?? machineBytes * memoryShare),
     sequences: serve.sequences,
-    turns: null,
+    turns: takesTurns ? turnWords() : null,
     share: serve.share,
     machineBytes,
-    isExclusive: serve.mode === "both" && isAlone(device),
+    isExclusive,
     keptDir: join(dataDir, "serving"),
     keptBytes: serve.diskBytes,
     rebuildDevice: isAlone(device) ? { ...device, name: "plain" } : device,

@@ -33,11 +33,19 @@ export interface Patience {
 
 const usualPatience: Patience = { callMs: 60_000, stoppingMs: 3_000 };
 
+export interface EngineOptions {
+  readonly patience?: Patience;
+  /** Where requests are answered between its passes. */
+  readonly turns?: TrainerPlace | null;
+}
+
+/** Threads of a worker that train, or rebuild weights, beside requests. */
+export const trainerPlaces = { job: 0, rebuild: 1 } as const;
+
 export function startEngine(
   request: EngineRequest,
   device: ThreadDevice,
-  patience: Patience = usualPatience,
-  turns: TrainerPlace | null = null,
+  { patience = usualPatience, turns = null }: EngineOptions = {},
 ): EngineRun {
   const marks = callMarks();
   const workerData: EngineThreadData = { request, device, marks, turns };

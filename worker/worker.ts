@@ -11,9 +11,11 @@ import { basename } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Precision } from "../engine/devices/device.ts";
 import type { ThreadDevice } from "../engine/thread/messages.ts";
+import type { TrainerPlace } from "../engine/thread/turns.ts";
 import { failureOf } from "../engine/thread/messages.ts";
 import type { ModelsAtHand } from "../models/registration.ts";
 import { SteplogError, asSteplogError } from "../schema/errors.ts";
+import type { JobKind } from "../schema/jobs.ts";
 import { soleJobKinds } from "../schema/jobs.ts";
 import { leaseMs, maxAttempts, pollMs, renewMs } from "../schema/limits.ts";
 import type { Log } from "../schema/log.ts";
@@ -22,7 +24,7 @@ import type { ClaimedJob, Store } from "../store/store.ts";
 import { attemptsFor, doubtsModel } from "./attempts.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { EngineRun } from "./engine-run.ts";
-import { startEngine } from "./engine-run.ts";
+import { startEngine, trainerPlaces } from "./engine-run.ts";
 import { inJobFolder } from "./job-folder.ts";
 import { handlerOf } from "./jobs/all.ts";
 import type { RunningJob } from "./jobs/job.ts";
@@ -157,7 +159,7 @@ async function workOn(options: WorkerOptions, job: ClaimedJob, weightsDir: strin
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   const running = await handlerOf(job.kind).start({ store, job, modelsDir, deviceNote, weightsDir, stop });
-  const engine = startEngine(running.request, options.device);
+  const engine = startEngine(running.request, options.device, { turns: trainerPlace(options.serving, job.kind) });
   stopping.signal.addEventListener("abort", () => engine.stop(), { once: true });
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();
@@ -173,6 +175,12 @@ async function workOn(options: WorkerOptions, job: ClaimedJob, weightsDir: strin
     signal.removeEventListener("abort", stop);
     await engine.kill();
   }
+}
+
+/** Requests are answered between its passes; a measurement has none beside it. */
+function trainerPlace(serving: ServingSettings | null | undefined, kind: JobKind): TrainerPlace | null {
+  const words = kind === "MEASURE" ? null : (serving?.turns ?? null);
+  return words && { words, place: trainerPlaces.job };
 }
 
 async function takeMessages(engine: EngineRun, running: RunningJob): Promise<void> {

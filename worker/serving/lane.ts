@@ -76,7 +76,8 @@ export class ServingLane {
     this.#options = options;
     const { settings } = options;
     this.#budgetBytes = settings.budgetBytes;
-    this.#rebuilds = new Rebuilds(new KeptFolders(settings.keptDir, settings.keptBytes), settings.rebuildDevice);
+    const kept = new KeptFolders(settings.keptDir, settings.keptBytes);
+    this.#rebuilds = new Rebuilds(kept, settings.rebuildDevice, settings.turns);
     this.#recorder = new PieceRecorder(options.store, {
       written: (held, ended) => ended && this.#release(held),
       cancel: (held) => this.#cancel(held),

@@ -6,7 +6,8 @@ import type { ThreadDevice } from "../../engine/thread/messages.ts";
 import { failureOf } from "../../engine/thread/messages.ts";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import type { WeightsFile } from "../../schema/tables.ts";
-import { type EngineRun, startEngine } from "../engine-run.ts";
+import type { TrainerPlace } from "../../engine/thread/turns.ts";
+import { type EngineRun, startEngine, trainerPlaces } from "../engine-run.ts";
 import type { KeptFolders } from "./kept-folders.ts";
 
 /** A checkpoint that the thread wants as a folder. */
@@ -23,13 +24,15 @@ export interface StoredFile extends Pick<WeightsFile, "name"> {
 export class Rebuilds {
   readonly #kept: KeptFolders;
   readonly #device: ThreadDevice;
+  readonly #turns: TrainerPlace | null;
   #last: Promise<unknown> = Promise.resolve();
   #engine: EngineRun | null = null;
   #isOver = false;
 
-  constructor(kept: KeptFolders, device: ThreadDevice) {
+  constructor(kept: KeptFolders, device: ThreadDevice, turns: SharedArrayBuffer | null = null) {
     this.#kept = kept;
     this.#device = device;
+    this.#turns = turns && { words: turns, place: trainerPlaces.rebuild };
   }
 
   /** The checkpoint's folder, if it was made before. */
@@ -65,7 +68,8 @@ export class Rebuilds {
   async #rebuild({ modelPath, hashesDir, checkpoint }: ServedModel, weightsDir: string): Promise<void> {
     invariant(checkpoint, "a base is not rebuilt");
     const { log, digest } = checkpoint;
-    const engine = startEngine({ kind: "MATERIALISE", modelPath, hashesDir, log, digest, weightsDir }, this.#device);
+    const request = { kind: "MATERIALISE", modelPath, hashesDir, log, digest, weightsDir } as const;
+    const engine = startEngine(request, this.#device, { turns: this.#turns });
     this.#engine = engine;
     try {
       for await (const message of engine.messages) {

@@ -2,6 +2,7 @@
 import { Worker } from "node:worker_threads";
 import { blamedCall, callMarks, lastCaller, runningCall } from "../../engine/thread/foreign.ts";
 import type { FromServing, ServingThreadData, ToServing } from "../../engine/thread/serving-messages.ts";
+import { leaveServerTurns } from "../../engine/thread/turns.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { programPath } from "../../schema/package.ts";
 import { lacksMemory, needsMemory, watchCalls } from "../watch-calls.ts";
@@ -52,6 +53,7 @@ export const startServing: StartServing = (data, listener) => {
     if (lacksMemory(cause) && runningCall(marks) !== null) blame(needsMemory);
     else die(new SteplogError("INTERNAL", "The serving thread crashed.", [], { cause }), null);
   });
+  thread.on("exit", () => data.turns && leaveServerTurns(data.turns));
   thread.on("exit", () => die(new SteplogError("INTERNAL", "The serving thread ended."), null));
   return {
     send(message) {
