@@ -7,14 +7,20 @@ import type { PrecisionKind } from "./hyperparameters.ts";
 /**
  * FINE_TUNE trains a run (its subject); MATERIALISE rebuilds the weights of a checkpoint (its subject); EXPORT
  * rebuilds them in another form (its subject is the checkpoint and the form); MEASURE measures how
- * fast one worker would train a run that does not exist (its subject is what is measured, and where); COMPLETE answers a
- * completion (its subject).
+ * fast one worker would train a run that does not exist (its subject is what is measured, and where); EVALUATE evaluates a base
+ * or a checkpoint (its subject is the evaluation); COMPLETE answers a completion (its subject).
  */
-export const jobKinds = ["FINE_TUNE", "MATERIALISE", "EXPORT", "MEASURE", "COMPLETE"] as const;
+export const jobKinds = ["FINE_TUNE", "MATERIALISE", "EXPORT", "MEASURE", "EVALUATE", "COMPLETE"] as const;
 export type JobKind = (typeof jobKinds)[number];
 
 /** Jobs that a worker does one at a time. Completions are many at once, and claimed by themselves. */
-export const soleJobKinds = ["FINE_TUNE", "MATERIALISE", "EXPORT", "MEASURE"] as const satisfies readonly JobKind[];
+export const soleJobKinds = [
+  "FINE_TUNE",
+  "MATERIALISE",
+  "EXPORT",
+  "MEASURE",
+  "EVALUATE",
+] as const satisfies readonly JobKind[];
 export type SoleJobKind = (typeof soleJobKinds)[number];
 
 /** A model by the name of its folder and its base hash (docs/STEP_LOG.md). */

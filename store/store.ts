@@ -36,6 +36,13 @@ import { type Records, recordsOf } from "./runs/records.ts";
 import { type Weights, materialiseJobs, weightsOf } from "./runs/weights.ts";
 import { type Aliases, aliasesOf } from "./serving/aliases.ts";
 import { type Completions, completionsOf } from "./serving/completions.ts";
+import {
+  type EvaluationResults,
+  type Evaluations,
+  evaluateJobs,
+  evaluationResultsOf,
+  evaluationsOf,
+} from "./serving/evaluations.ts";
 import { forgetCompletions } from "./serving/forget.ts";
 import { completionJobs } from "./serving/lifecycle.ts";
 import { type Answers, answersOf } from "./serving/pieces.ts";
@@ -54,6 +61,8 @@ export type { NewStepMetric, StepBatch } from "./runs/appends.ts";
 export type { ChartPoint, StoredLog } from "./runs/logs.ts";
 export type { Rows } from "./live/feed.ts";
 export type { SeenModel } from "./models/found-models.ts";
+export type { EvaluationEnd, NewEvaluation } from "./serving/evaluations.ts";
+export { rulesOf } from "./serving/evaluations.ts";
 export type { NewCompletion, Target } from "./serving/create.ts";
 export type { CompletionEnd, CompletionFailure } from "./serving/lifecycle.ts";
 export type { Answered, WrittenChoice } from "./serving/pieces.ts";
@@ -72,7 +81,7 @@ export interface StoreOptions {
 }
 
 /** What a worker calls with its lease is at the top level; what anyone may call is grouped by noun. */
-export interface Store extends Queue, Appends, Answers, Records, Weights, ExportResults {
+export interface Store extends Queue, Appends, Answers, Records, Weights, ExportResults, EvaluationResults {
   /** Brings the tables up to date, under an advisory lock, so that several processes may start at once. */
   migrate(): Promise<void>;
   close(): Promise<void>;
@@ -90,6 +99,7 @@ export interface Store extends Queue, Appends, Answers, Records, Weights, Export
   readonly checkpoints: Checkpoints;
   readonly completions: Completions;
   readonly aliases: Aliases;
+  readonly evaluations: Evaluations;
   readonly exports: Exports;
   readonly workers: Workers;
   readonly feed: Feed;
@@ -128,6 +138,7 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
     checkpoints: translated(checkpointsOf(database)),
     completions: translated(completionsOf(database)),
     aliases: translated(aliasesOf(database)),
+    evaluations: translated(evaluationsOf(database)),
     exports: translated(exportsOf(database)),
     workers: translated(workersOf(database, () => forgetCompletions(database))),
     feed: feedOf(database, notifications),
@@ -136,10 +147,12 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
       MATERIALISE: materialiseJobs,
       EXPORT: exportJobs,
       MEASURE: measureJobs,
+      EVALUATE: evaluateJobs,
       COMPLETE: completionJobs,
     }),
     ...appendsOf(database),
     ...answersOf(database),
+    ...evaluationResultsOf(database),
     ...recordsOf(database, log),
     ...weightsOf(database),
     ...exportResultsOf(database),

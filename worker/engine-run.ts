@@ -115,7 +115,7 @@ class Answers {
 }
 
 function isLast(message: EngineMessage): boolean {
-  return ["done", "materialised", "measured", "stopped", "failed"].includes(message.type);
+  return ["done", "materialised", "measured", "evaluated", "stopped", "failed"].includes(message.type);
 }
 
 function crashed(reason: Error | "exit"): SteplogError {

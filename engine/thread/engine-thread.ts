@@ -7,6 +7,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { chooseDevice } from "../devices/choose.ts";
 import { invariant } from "../../schema/errors.ts";
 import { measureRun } from "../estimate/measure.ts";
+import { evaluateModel } from "../train/evaluate-model.ts";
 import { runFineTune } from "../train/run.ts";
 import { runMaterialise } from "../replay/rebuild.ts";
 import { markingCalls } from "./foreign.ts";
@@ -42,6 +43,7 @@ function messages(device: Awaited<ReturnType<typeof chooseDevice>>["device"]): A
   const between = turns ? () => turns.between() : undefined;
   if (request.kind === "FINE_TUNE") return runFineTune(request, device, isStopping, markingCalls(marks), between);
   if (request.kind === "MEASURE") return measureRun(request, device, isStopping, markingCalls(marks));
+  if (request.kind === "EVALUATE") return evaluateModel(request, device, isStopping, markingCalls(marks), between);
   return runMaterialise(request, device, { stopping: isStopping, ...(between && { between }) });
 }
 

@@ -3,6 +3,7 @@ import type { ErrorCode, InputIssue } from "../../schema/errors.ts";
 import { SteplogError, asSteplogError } from "../../schema/errors.ts";
 import type { RunSpeeds } from "../../schema/estimate.ts";
 import type { StepEvaluation } from "../../schema/best-evaluation.ts";
+import type { EvaluationRules, Measured } from "../../schema/model-evaluation.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import type { EvaluationKind } from "../../schema/states.ts";
 import type { LogEntry, RuledEntries } from "../../schema/step-log.ts";
@@ -63,7 +64,21 @@ export interface MeasureRequest {
   readonly startedAt: number;
 }
 
-export type EngineRequest = FineTuneRequest | MaterialiseRequest | MeasureRequest;
+/** Evaluates a base or a checkpoint on rows, as a run does. */
+export interface EvaluateRequest {
+  readonly kind: "EVALUATE";
+  readonly modelPath: string;
+  readonly base: string;
+  readonly hashesDir: string;
+  /** A whole .steplog file up to the checkpoint, and the digest of its weights as trained; null for the base itself. */
+  readonly checkpoint: { readonly log: Uint8Array; readonly digest: string } | null;
+  readonly datasetPath: string;
+  readonly labelWords: readonly string[];
+  readonly calibrationPrompt: string | null;
+  readonly settings: EvaluationRules;
+}
+
+export type EngineRequest = FineTuneRequest | MaterialiseRequest | MeasureRequest | EvaluateRequest;
 
 export interface StepMessage {
   readonly type: "step";
@@ -99,6 +114,7 @@ export type EngineMessage =
     }
   | { readonly type: "materialised"; readonly files: readonly string[] }
   | { readonly type: "measured"; readonly speeds: RunSpeeds }
+  | { readonly type: "evaluated"; readonly measured: Measured }
   | { readonly type: "stopped" }
   | {
       readonly type: "done";

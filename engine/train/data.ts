@@ -11,6 +11,7 @@ import type { Tokenizer } from "../../dataset/tokenizer.ts";
 import { loadOptionalTokenizer } from "../../dataset/tokenizer.ts";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import type { PlannedRun, RowTokens } from "../../schema/estimate.ts";
+import type { Truncation } from "../../schema/hyperparameter-table.ts";
 import { contextTaken } from "../../schema/hyperparameters.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
 import { answerObjective, questionOf } from "../objective/answers.ts";
@@ -52,11 +53,9 @@ export async function readData(
   calls: ForeignCalls,
 ): Promise<RunData> {
   const { labelWords, calibrationPrompt, hyperparameters } = request;
-  const tokenizer = await loadWatched(folder.path, calls);
-  const { kind } = folder.architecture;
-  const { answerTokens, truncate } = hyperparameters;
-  const bounds = { ...folder.architecture, taken: contextTaken(hyperparameters), truncate };
-  const settings = { tokenizer, kind, labelWords, calibrationPrompt, answerTokens, bounds };
+  const rules = { ...hyperparameters, labelWords, calibrationPrompt, taken: contextTaken(hyperparameters) };
+  const settings = await rowSettings(rules, folder, calls);
+  const { tokenizer, bounds } = settings;
   const read = (path: string, needs: Needs | null) => readPrepared(path, settings, needs, check);
   const readOptional = async (path: string | null) => (path === null ? null : read(path, null));
   const training = await read(request.datasetPath, needsOf(hyperparameters.objective));
@@ -75,6 +74,33 @@ export async function readData(
     },
     probe: validation && hyperparameters.linearProbe ? probeOf(training, validation, labelWords) : null,
   };
+}
+
+/** How rows are read, and what is measured. */
+export interface RowRules extends Pick<EvaluationSettings, "labelWords" | "calibrationPrompt" | "answerTokens"> {
+  readonly truncate: Truncation;
+  /** Positions of the context that an adapter takes. */
+  readonly taken: number;
+}
+
+/** Rows to evaluate as a run does. @throws DATASET_INVALID, MODEL_INVALID */
+export async function readEvaluation(
+  path: string,
+  rules: RowRules,
+  folder: ModelFolder,
+  check: Pick<StopCheck, "now">,
+  calls: ForeignCalls,
+): Promise<EvaluationSet> {
+  const settings = await rowSettings(rules, folder, calls);
+  return prepareEvaluation(await readPrepared(path, settings, null, check), settings);
+}
+
+async function rowSettings(rules: RowRules, { path, architecture }: ModelFolder, calls: ForeignCalls) {
+  const { labelWords, calibrationPrompt, answerTokens, taken, truncate } = rules;
+  const tokenizer = await loadWatched(path, calls);
+  const { kind } = architecture;
+  const bounds = { ...architecture, taken, truncate };
+  return { tokenizer, kind, labelWords, calibrationPrompt, answerTokens, bounds };
 }
 
 async function loadWatched(folder: string, calls: ForeignCalls): Promise<Tokenizer | null> {

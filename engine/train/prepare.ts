@@ -52,7 +52,7 @@ export async function prepareRun(
     { folder: request.hashesDir, now: Date.now },
     check.now,
   );
-  if (base !== request.base) throw changedBase(request, base);
+  refuseOtherBase(request, base);
   const data = await readData(request, folder, check, calls);
   const trained = trainedBy(request, folder);
   const precision = precisionOf(request, device);
@@ -69,10 +69,12 @@ export async function prepareRun(
   return { data, model, load, adapter, settings, header, pickedRate: picked, pickedWhy: why };
 }
 
-function changedBase(request: FineTuneRequest, seen: string): SteplogError {
-  return new SteplogError(
+/** @throws BASE_MISMATCH */
+export function refuseOtherBase({ base }: { readonly base: string }, seen: string): void {
+  if (base === seen) return;
+  throw new SteplogError(
     "BASE_MISMATCH",
-    `The base model was registered as ${request.base}, but its folder is now ${seen}. Restore the registered files, or add the changed model under another name.`,
+    `The base model was registered as ${base}, but its folder is now ${seen}. Restore the registered files, or add the changed model under another name.`,
   );
 }
 

@@ -1,8 +1,8 @@
-/** A base model that goes: what it has answered goes with it, but not while a name points at it. */
+/** A base model that goes: what it has answered, and its evaluations, go with it, but not while a name points at it. */
 import { and, eq, inArray, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
-import { aliasMoves, aliases, completions } from "../../schema/serving-tables.ts";
+import { aliasMoves, aliases, completions, modelEvaluations } from "../../schema/serving-tables.ts";
 import { type BaseModel, jobs } from "../../schema/tables.ts";
 import type { Transaction } from "../postgres/database.ts";
 
@@ -22,7 +22,9 @@ export async function forgetServing(tx: Transaction, { id, name }: BaseModel): P
     );
   }
   await tx.delete(aliasMoves).where(eq(aliasMoves.baseModelId, id));
-  const ofModel = sql`(select ${completions.id}::text from ${completions} where ${completions.baseModelId} = ${id})`;
-  await tx.delete(jobs).where(and(eq(jobs.kind, "COMPLETE"), inArray(jobs.subject, ofModel)));
-  await tx.delete(completions).where(eq(completions.baseModelId, id));
+  for (const table of [completions, modelEvaluations]) {
+    const ofModel = sql`(select ${table.id}::text from ${table} where ${table.baseModelId} = ${id})`;
+    await tx.delete(jobs).where(and(inArray(jobs.kind, ["COMPLETE", "EVALUATE"]), inArray(jobs.subject, ofModel)));
+    await tx.delete(table).where(eq(table.baseModelId, id));
+  }
 }

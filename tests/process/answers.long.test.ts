@@ -8,14 +8,18 @@ import { requestOf, taskOf } from "../store/serving-fixtures.ts";
 import { randomModel } from "../support/models.ts";
 import { testService, until } from "./service.ts";
 
-const maxTokens = 1_500;
+const maxTokens = 600;
 
 test.runIf(process.env["STEPLOG_LONG_TESTS"])(
   "kill -9 of the worker in mid-answer: the text is the same in the end, and no piece is lost or doubled",
   { timeout: 120_000 },
   async () => {
     const service = await testService();
-    const long = await randomModel("F32", { max_position_embeddings: maxTokens + 10, hidden_size: 32, eos_token_id: 63 });
+    const long = await randomModel("F32", {
+      max_position_embeddings: maxTokens + 10,
+      hidden_size: 32,
+      eos_token_id: 63,
+    });
     await cp(long, join(service.folder, "models", "long"), { recursive: true });
     const first = await service.startWorker({ STEPLOG_SERVE: "inference" });
     const store = await openStore({ databaseUrl: service.env["DATABASE_URL"] ?? "", storageDir: service.folder });

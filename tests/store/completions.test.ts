@@ -1,6 +1,7 @@
 /** Requests and their answers: created, claimed together, written together, cancelled, forgotten. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { attendMs } from "../../schema/limits.ts";
+import { evaluationRulesSchema } from "../../schema/model-evaluation.ts";
 import type { CompletionPiece } from "../../schema/serving-tables.ts";
 import { type Rows, type Store, unpackTokens } from "../../store/store.ts";
 import { claimAny, everything } from "../support/claims.ts";
@@ -31,6 +32,7 @@ beforeEach(() =>
   directly(fixture.url, async (sql) => {
     await sql`delete from jobs`;
     await sql`delete from completions`;
+    await sql`delete from model_evaluations`;
     await sql`delete from workers`;
   }),
 );
@@ -323,6 +325,56 @@ describe("forgetting", () => {
     expect(await statusOf(id)).toBe("DELETED");
     expect(await claimAny(store)).toBeNull();
     await expect(store.aliases.rollBack("chat")).rejects.toMatchObject({ code: "INVALID_STATE" });
+  });
+});
+
+describe("evaluations", () => {
+  async function input(changes: object = {}) {
+    const { baseModelId, datasetId } = await newInput(store);
+    const asked = { idempotencyKey: null, labelWords: ["good"], calibrationPrompt: null };
+    return {
+      ...asked,
+      baseModelId,
+      checkpointId: null,
+      datasetId,
+      settings: evaluationRulesSchema.parse({}),
+      ...changes,
+    };
+  }
+  const create = async (changes: object = {}) => store.evaluations.create(await input(changes));
+
+  test("are repeated by key, measured by a worker, and listed by model, newest first", async () => {
+    const target = await input({ idempotencyKey: "e" });
+    const { evaluation } = await store.evaluations.create(target);
+    expect(await store.evaluations.create(target)).toEqual({ evaluation, created: false });
+    const other = store.evaluations.create({ ...target, labelWords: [] });
+    await expect(other).rejects.toMatchObject({ code: "CONFLICT" });
+    const { evaluation: second } = await create({ settings: evaluationRulesSchema.parse({ precision: "BFLOAT16" }) });
+    const job = await claimAny(store);
+    if (!job) throw new Error("There is a job.");
+    expect(job).toMatchObject({ kind: "EVALUATE", subject: evaluation.id });
+    expect(await store.evaluations.get(evaluation.id)).toMatchObject({ status: "RUNNING" });
+    const measured = { rows: 3, loss: 0.5, accuracy: 1, f1: null, exactMatch: null };
+    await store.finishEvaluation(job, { status: "SUCCEEDED", measured });
+    expect(await store.evaluations.list(target, { limit: 9 })).toMatchObject([
+      { id: second.id, status: "QUEUED" },
+      { id: evaluation.id, status: "SUCCEEDED", ...measured },
+    ]);
+    const plain = { ...(await everything(store)), precisions: ["FLOAT32"] as const };
+    expect(await store.claimJob({ worker: "w", leaseMs: longMs, capabilities: plain })).toBeNull();
+  });
+
+  test("are cancelled at once while they wait, and by their worker once they run", async () => {
+    const { evaluation: waits } = await create();
+    expect(await store.evaluations.cancel(waits.id)).toMatchObject({ status: "CANCELLED" });
+    const { evaluation: runs } = await create();
+    const job = await claimAny(store);
+    if (!job) throw new Error("There is a job.");
+    expect(await store.evaluations.cancel(runs.id)).toMatchObject({ status: "RUNNING", wanted: "CANCEL" });
+    expect(await store.renewLease(job, longMs)).toEqual({ wanted: "CANCEL" });
+    expect(await store.repeatJob(job, { message: "INTERNAL", attempts: 3 })).toBe(true);
+    expect(await store.evaluations.get(runs.id)).toMatchObject({ status: "CANCELLED" });
+    expect(await claimAny(store)).toBeNull();
   });
 });
 

@@ -1,11 +1,15 @@
 /** Requests by the real path: store, worker, serving thread, weights. */
+import { createReadStream } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { generate } from "../../engine/generation/generate.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import { loadModel } from "../../engine/model/model.ts";
+import { turnWords } from "../../engine/thread/turns.ts";
 import { ModelsAtHand } from "../../models/registration.ts";
 import { samplingSchema } from "../../schema/completion.ts";
+import { evaluationRulesSchema } from "../../schema/model-evaluation.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import { Chain, encodeHeader, packScalars } from "../../schema/step-log.ts";
 import type { Store } from "../../store/store.ts";
@@ -13,8 +17,9 @@ import { runWorker } from "../../worker/worker.ts";
 import { claimed, metricsOf, newInput } from "../store/fixtures.ts";
 import { newCompletion, taskOf } from "../store/serving-fixtures.ts";
 import { scratch } from "../support/models.ts";
+import { devicesDir, oneDevice } from "../support/open-devices.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
-import { device, modelPath, requestOf, run } from "./run.ts";
+import { demo, device, modelPath, requestOf, run } from "./run.ts";
 import { settings } from "./serving-fixtures.ts";
 
 let fixture: TestStore;
@@ -45,9 +50,10 @@ async function written(entries: readonly LogEntry[]): Promise<number[]> {
   return tokens;
 }
 
-/** A checkpoint of a run that was trained elsewhere. */
-async function newCheckpoint(): Promise<{ id: string; entries: readonly LogEntry[] }> {
-  const { header, entries, checkpoint } = await run({ steps: 2, learningRate: 0.05 });
+/** A checkpoint of a run that was trained elsewhere, and what that run measured before and after. */
+async function newCheckpoint(validationPath: string) {
+  const settings = { steps: 2, learningRate: 0.05, answerTokens: 2 };
+  const { header, entries, checkpoint, evaluations } = await run(settings, { validationPath });
   if (!checkpoint) throw new Error("A run ends with a checkpoint.");
   const input = await newInput(store);
   const { hyperparameters } = await requestOf({ steps: 2, learningRate: 0.05 });
@@ -69,18 +75,29 @@ async function newCheckpoint(): Promise<{ id: string; entries: readonly LogEntry
   });
   const { id } = await store.recordCheckpoint(job, place);
   await store.finishFineTune(job, { status: "SUCCEEDED" });
-  return { id, entries };
+  return { id, entries, evaluations };
 }
 
-async function startWorker(keptDir: string): Promise<void> {
+async function startWorker(): Promise<void> {
+  const keptDir = join(await scratch(), "serving");
   const stop = new AbortController();
   const models = new ModelsAtHand();
   models.add("base", hash);
-  const compute = { device: settings.device, deviceNote: "plain", precisions: ["float32"] as const };
+  const own = { name: oneDevice, threads: 1, devicesDir };
+  const compute = { device: own, deviceNote: oneDevice, precisions: ["float32"] as const };
   const log = { info() {}, warn() {}, error() {} };
-  const serving = { ...settings, budgetBytes: 1e9, machineBytes: 2e9, keptDir, keptBytes: 1e9 };
+  const serving = {
+    ...settings,
+    device: own,
+    rebuildDevice: own,
+    turns: turnWords(),
+    budgetBytes: 1e9,
+    machineBytes: 2e9,
+    keptDir,
+    keptBytes: 1e9,
+  };
   const modelsDir = dirname(modelPath);
-  const rest = { name: "w", modelsDir, models, log, signal: stop.signal, doesJobs: false };
+  const rest = { name: "w", modelsDir, models, log, signal: stop.signal };
   const running = runWorker({ store, ...compute, ...rest, serving });
   onTestFinished(async () => {
     stop.abort();
@@ -97,16 +114,46 @@ async function answerOf(id: string) {
   return completions.choices(row);
 }
 
-test("a base and a checkpoint of full weights answer what they write alone", async () => {
-  const { id: checkpointId, entries } = await newCheckpoint();
-  const [base, tuned] = [await written([]), await written(entries)];
-  expect(tuned).not.toEqual(base);
-  await startWorker(join(await scratch(), "serving"));
-  const ask = async (checkpoint: string | null) =>
-    (await newCompletion(store, { baseModelId, checkpointId: checkpoint, task: greedy, prompt })).id;
-  const [first, second] = [await ask(null), await ask(checkpointId)];
-  expect(await answerOf(first)).toMatchObject([{ tokens: base }]);
-  expect(await answerOf(second)).toMatchObject([{ tokens: tuned }]);
-  // Both are warm now.
-  expect(await answerOf(await ask(checkpointId))).toMatchObject([{ tokens: tuned }]);
-});
+test(
+  "a base and a checkpoint of full weights answer what they write alone, and are evaluated as a run evaluates them",
+  { timeout: 60_000 },
+  async () => {
+    const rows = join(await scratch(), "rows.jsonl");
+    const text = await readFile(demo("validation.jsonl"), "utf8");
+    await writeFile(rows, text.split("\n").slice(0, 8).join("\n"));
+    const { id: checkpointId, entries, evaluations } = await newCheckpoint(rows);
+    const [base, tuned] = [await written([]), await written(entries)];
+    expect(tuned).not.toEqual(base);
+    await startWorker();
+    const ask = async (checkpoint: string | null) =>
+      (await newCompletion(store, { baseModelId, checkpointId: checkpoint, task: greedy, prompt })).id;
+    const [first, second] = [await ask(null), await ask(checkpointId)];
+    expect(await answerOf(first)).toMatchObject([{ tokens: base }]);
+    expect(await answerOf(second)).toMatchObject([{ tokens: tuned }]);
+    // Both are warm now.
+    expect(await answerOf(await ask(checkpointId))).toMatchObject([{ tokens: tuned }]);
+
+    const own = evaluations.map(({ rows, loss, accuracy, f1, exactMatch }) => ({
+      rows,
+      loss,
+      accuracy,
+      f1,
+      exactMatch,
+    }));
+    expect(own).toHaveLength(2);
+    expect([await evaluated(null, rows), await evaluated(checkpointId, rows)]).toMatchObject(own);
+  },
+);
+
+async function evaluated(checkpointId: string | null, rows: string) {
+  const { sha256, bytes } = await store.blobs.put(createReadStream(rows));
+  const dataset = await store.datasets.create({ name: "validation", sha256, bytes, rows: 8 });
+  const settings = evaluationRulesSchema.parse({ answerTokens: 2 });
+  const asked = { labelWords: [" great", " terrible"], calibrationPrompt: null, settings, idempotencyKey: null };
+  const { evaluation } = await store.evaluations.create({ ...asked, baseModelId, checkpointId, datasetId: dataset.id });
+  for (;;) {
+    const row = await store.evaluations.get(evaluation.id);
+    if (row?.finishedAt) return { ...row, error: row.errorMessage };
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

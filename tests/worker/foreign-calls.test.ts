@@ -44,7 +44,7 @@ async function endlessRun(): Promise<FineTuneRequest> {
 }
 
 test("it is given up, and the model is blamed by name", { timeout: 60_000 }, async () => {
-  const engine = startEngine(await endlessRun(), plain, { callMs: 300, stoppingMs: 300 });
+  const engine = startEngine(await endlessRun(), plain, { patience: { callMs: 300, stoppingMs: 300 } });
   const all = async () => {
     for await (const message of engine.messages) expect(message.type).toBe("never");
   };
@@ -57,14 +57,15 @@ test("it is given up, and the model is blamed by name", { timeout: 60_000 }, asy
 
 test("a request to stop is answered, and the thread ends", { timeout: 60_000 }, async () => {
   let looks = 0;
-  const engine = startEngine(await endlessRun(), plain, {
+  const patience = {
     stoppingMs: 300,
     // Read at each look at a call that runs: by the fifth it is the endless one.
     get callMs() {
       if (++looks === 5) engine.stop();
       return 60_000;
     },
-  });
+  };
+  const engine = startEngine(await endlessRun(), plain, { patience });
   const said: EngineMessage[] = [];
   for await (const message of engine.messages) said.push(message);
   expect(said).toStrictEqual([{ type: "stopped" }]);

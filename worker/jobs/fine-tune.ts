@@ -96,6 +96,7 @@ async function record(context: JobContext, recorder: StepRecorder, message: Reco
       break;
     case "materialised":
     case "measured":
+    case "evaluated":
       invariant(false, "training rebuilds and measures nothing");
   }
 }

@@ -1,0 +1,86 @@
+/** Evaluates a base, or a checkpoint as its log rebuilds it, on rows of any dataset: what a run measures there, bit for bit. */
+import { basename } from "node:path";
+import { SteplogError } from "../../schema/errors.ts";
+import type { StepLog } from "../../schema/step-log.ts";
+import { decodeStepLog } from "../../schema/step-log.ts";
+import type { Device, Precision } from "../devices/device.ts";
+import { adapterOfLog } from "../model/adapters/all.ts";
+import type { ModelFolder } from "../model/files/folder.ts";
+import { openModelFolder } from "../model/files/folder.ts";
+import { forgetHash, keptBaseHash } from "../model/files/hashes.ts";
+import type { Model } from "../model/model.ts";
+import { loadModel } from "../model/model.ts";
+import { evaluate } from "../objective/evaluate.ts";
+import { wrongDigest } from "../replay/rebuild.ts";
+import { matchBase } from "../replay/replay.ts";
+import type { ForeignCalls } from "../thread/foreign.ts";
+import { unwatchedCalls } from "../thread/foreign.ts";
+import type { EngineMessage, EvaluateRequest } from "../thread/messages.ts";
+import type { StopCheck } from "../thread/stopping.ts";
+import { Stopped, stopCheck } from "../thread/stopping.ts";
+import { readEvaluation } from "./data.ts";
+import { refuseOtherBase } from "./prepare.ts";
+
+/** @throws BASE_MISMATCH, DATASET_INVALID, MODEL_INVALID, LOG_INVALID, DEVICE_UNAVAILABLE; INTERNAL for weights that differ from those trained */
+export async function* evaluateModel(
+  request: EvaluateRequest,
+  device: Device,
+  stopping: () => boolean = () => false,
+  calls: ForeignCalls = unwatchedCalls,
+  between?: () => Promise<void>,
+): AsyncGenerator<EngineMessage> {
+  try {
+    yield { type: "evaluated", measured: await measure(request, device, stopCheck(stopping, between), calls) };
+  } catch (error) {
+    if (!(error instanceof Stopped)) throw error;
+    yield { type: "stopped" };
+  }
+}
+
+async function measure(request: EvaluateRequest, device: Device, check: StopCheck, calls: ForeignCalls) {
+  const folder = await openModelFolder(request.modelPath, check.now);
+  const keeper = { folder: request.hashesDir, now: Date.now };
+  refuseOtherBase(request, await keptBaseHash(folder, basename(request.modelPath), keeper, check.now));
+  const log = request.checkpoint && decodeStepLog(request.checkpoint.log);
+  const { labelWords, calibrationPrompt, settings } = request;
+  const rules = { ...settings, labelWords, calibrationPrompt, taken: log?.header.prefix?.length ?? 0 };
+  const rows = await readEvaluation(request.datasetPath, rules, folder, check, calls);
+  const model = await load(request, folder, log, { device, check });
+  try {
+    return await evaluate(model, rows);
+  } finally {
+    model.free();
+  }
+}
+
+async function load(
+  request: EvaluateRequest,
+  folder: ModelFolder,
+  log: StepLog | null,
+  { device, check }: { readonly device: Device; readonly check: StopCheck },
+): Promise<Model> {
+  const options = { precision: precisionOf(request, device), beforePass: check.pause };
+  if (!log) return loadModel(folder, device, "rademacher", { ...options, trainable: [] });
+  const { header, entries } = log;
+  matchBase(folder, header, request.base);
+  const adapter = adapterOfLog(folder, header);
+  const trained = adapter ? { adapter } : { trainable: header.trainable };
+  const model = await loadModel(folder, device, header.noise, { ...options, ...trained });
+  await model.replay(entries);
+  await refuseOtherWeights(request, await model.digest());
+  return model;
+}
+
+/** A failing disk changes bytes but not times, so the next attempt must hash the base again. */
+async function refuseOtherWeights({ checkpoint, modelPath, hashesDir }: EvaluateRequest, seen: string): Promise<void> {
+  if (!checkpoint || checkpoint.digest === seen) return;
+  await forgetHash(basename(modelPath), { folder: hashesDir });
+  throw wrongDigest({ digest: checkpoint.digest, modelPath }, seen);
+}
+
+function precisionOf({ settings }: EvaluateRequest, device: Device): Precision {
+  const precision = settings.precision === "BFLOAT16" ? "bfloat16" : "float32";
+  if (device.precisions.includes(precision)) return precision;
+  const seen = `The evaluation needs products in ${precision}, which this worker's device (${device.description}) lacks.`;
+  throw new SteplogError("DEVICE_UNAVAILABLE", `${seen} Start a worker whose device has them (docs/devices.md).`);
+}

@@ -1,0 +1,204 @@
+/**
+ * Evaluations of a base or a checkpoint on any dataset. Each has a job of kind EVALUATE: QUEUED while that waits, RUNNING once a
+ * worker has claimed it, then SUCCEEDED, FAILED or CANCELLED, and the job is gone. The states and moves are those of completions.
+ */
+import { createHash } from "node:crypto";
+import { type SQL, and, eq, inArray, isNull, sql } from "drizzle-orm";
+import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
+import { type CompletionStatus, completionTransitions } from "../../schema/completion.ts";
+import { SteplogError, invariant } from "../../schema/errors.ts";
+import { type EvaluationRules, type Measured, evaluationRulesSchema } from "../../schema/model-evaluation.ts";
+import { type ModelEvaluation, modelEvaluations } from "../../schema/serving-tables.ts";
+import { canonicalJson } from "../../schema/step-log.ts";
+import { baseModels, checkpoints, datasets } from "../../schema/tables.ts";
+import { type Page, pageOf } from "../pages.ts";
+import { type Database, type Transaction, inOrderOf, isUuid, only } from "../postgres/database.ts";
+import { wakeWatchers } from "../postgres/notify.ts";
+import { requireRow } from "../postgres/required.ts";
+import type { JobHooks } from "../queue/claimers.ts";
+import { addJob, finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
+import { type Lease, leaseLost, lockJob } from "../queue/leases.ts";
+import { whyJobWaits } from "../queue/waiting.ts";
+import { type Target, needsOf } from "./create.ts";
+import type { CompletionFailure } from "./lifecycle.ts";
+
+export interface NewEvaluation extends Target {
+  readonly idempotencyKey: string | null;
+  readonly datasetId: string;
+  readonly labelWords: readonly string[];
+  readonly calibrationPrompt: string | null;
+  readonly settings: EvaluationRules;
+}
+
+export interface Evaluations {
+  /** @throws NOT_FOUND; CONFLICT for a key that was used with another input */
+  create(input: NewEvaluation): Promise<{ readonly evaluation: ModelEvaluation; readonly created: boolean }>;
+  get(id: string): Promise<ModelEvaluation | null>;
+  byIds(ids: readonly string[]): Promise<(ModelEvaluation | null)[]>;
+  /** Those of a base itself, or of a checkpoint, newest first. */
+  list(target: Target, page: Page): Promise<ModelEvaluation[]>;
+  /** One that nobody has begun ends at once, a RUNNING one soon, one that has ended stays. @throws NOT_FOUND */
+  cancel(id: string): Promise<ModelEvaluation>;
+  /** Why no worker is evaluating, for people; null while one is, or can start at once, and after the end. */
+  waitingReason(id: string): Promise<string | null>;
+}
+
+export type EvaluationEnd =
+  | { readonly status: "SUCCEEDED"; readonly measured: Measured }
+  | { readonly status: "CANCELLED" }
+  | ({ readonly status: "FAILED" } & CompletionFailure);
+
+export interface EvaluationResults {
+  /** Stores the outcome of an EVALUATE job and ends it. */
+  finishEvaluation(job: Lease, end: EvaluationEnd): Promise<void>;
+}
+
+const keys = { table: modelEvaluations, sort: modelEvaluations.createdAt, id: modelEvaluations.id };
+
+export function evaluationsOf(database: Database): Evaluations {
+  const byIds = (ids: readonly string[]) =>
+    inOrderOf(ids, (wanted) => database.select().from(modelEvaluations).where(inArray(modelEvaluations.id, wanted)));
+  return {
+    byIds,
+    get: async (id) => (await byIds([id]))[0] ?? null,
+    create: (input) => database.transaction((tx) => create(tx, input)),
+    cancel: (id) => database.transaction((tx) => cancel(tx, id)),
+    waitingReason: (id) => whyJobWaits(database, "EVALUATE", id),
+    async list(target, page) {
+      const { where, order } = await pageOf(database, keys, page);
+      return database
+        .select()
+        .from(modelEvaluations)
+        .where(and(...where, ...of(target)))
+        .orderBy(...order)
+        .limit(page.limit);
+    },
+  };
+}
+
+export function evaluationResultsOf(database: Database): EvaluationResults {
+  return { finishEvaluation: (lease, end) => database.transaction((tx) => finish(tx, lease, end)) };
+}
+
+function of({ baseModelId, checkpointId }: Target): SQL[] {
+  if (checkpointId !== null) return [eq(modelEvaluations.checkpointId, checkpointId)];
+  return [eq(modelEvaluations.baseModelId, baseModelId), isNull(modelEvaluations.checkpointId)];
+}
+
+// Create
+
+async function create(tx: Transaction, input: NewEvaluation) {
+  await requireRow(tx, baseModels, baseModels.id, input.baseModelId, "base model");
+  await requireRow(tx, datasets, datasets.id, input.datasetId, "dataset");
+  if (input.checkpointId !== null) {
+    await requireRow(tx, checkpoints, checkpoints.id, input.checkpointId, "checkpoint");
+  }
+  const inputHash = hashOf(input);
+  const [evaluation] = await tx
+    .insert(modelEvaluations)
+    .values({ ...input, inputHash })
+    .onConflictDoNothing({ target: modelEvaluations.idempotencyKey })
+    .returning();
+  if (!evaluation) return { evaluation: await firstOfKey(tx, input.idempotencyKey ?? "", inputHash), created: false };
+  const needs = { ...(await needsOf(tx, input)), precisions: [input.settings.precision] };
+  await addJob(tx, { kind: "EVALUATE", subject: evaluation.id, needs });
+  return { evaluation, created: true };
+}
+
+function hashOf(input: NewEvaluation): string {
+  return createHash("sha256")
+    .update(canonicalJson({ ...input, idempotencyKey: null }))
+    .digest("hex");
+}
+
+async function firstOfKey(tx: Transaction, key: string, inputHash: string): Promise<ModelEvaluation> {
+  const here = eq(modelEvaluations.idempotencyKey, key);
+  const first = only(await tx.select().from(modelEvaluations).where(here));
+  if (first.inputHash === inputHash) return first;
+  throw new SteplogError(
+    "CONFLICT",
+    `The idempotency key ${JSON.stringify(key)} was used for another evaluation. ` +
+      "Repeat that input to get the same one, or use a new key for a new one.",
+  );
+}
+
+/** As they were checked when it was created; a rule that the release that stored it did not know has its default. */
+export function rulesOf({ settings }: ModelEvaluation): EvaluationRules {
+  return evaluationRulesSchema.parse(settings);
+}
+
+// Moves
+
+interface Move {
+  readonly to: CompletionStatus;
+  readonly set?: PgUpdateSetSource<typeof modelEvaluations>;
+}
+
+async function move(
+  tx: Transaction,
+  id: string,
+  decide: (evaluation: ModelEvaluation) => Move | null,
+): Promise<ModelEvaluation | null> {
+  const here = eq(modelEvaluations.id, id);
+  const [row] = isUuid(id) ? await tx.select().from(modelEvaluations).where(here).for("no key update") : [];
+  const next = row && decide(row);
+  if (!row || !next) return row ?? null;
+  const allowed = completionTransitions[row.status].includes(next.to);
+  invariant(allowed, `evaluation ${id} is ${row.status} and cannot become ${next.to}`);
+  const change = { ...next.set, status: next.to };
+  const moved = only(await tx.update(modelEvaluations).set(change).where(here).returning());
+  await wakeWatchers(tx, id);
+  return moved;
+}
+
+const isFinal = ({ status }: ModelEvaluation) => completionTransitions[status].length === 0;
+const ended = { finishedAt: sql`now()` };
+const cancelled: Move = { to: "CANCELLED", set: { ...ended, wanted: "CANCEL" } };
+
+export const evaluateJobs: JobHooks = {
+  async claimed(tx, job) {
+    const set = { startedAt: sql`coalesce(${modelEvaluations.startedAt}, now())` };
+    if (await move(tx, job.subject, () => ({ to: "RUNNING", set }))) return;
+    // Deleted together with its checkpoint.
+    const lease = { id: job.id, token: job.leaseToken };
+    await finishJob(tx, lease);
+    throw leaseLost(lease);
+  },
+  async failed(tx, job) {
+    const row = await move(tx, job.subject, ({ wanted }) => (wanted === "CANCEL" ? cancelled : null));
+    return row?.wanted === "CANCEL" ? "done" : "repeat";
+  },
+  wanted: (database, jobs) =>
+    Promise.all(
+      jobs.map(async ({ subject }) => {
+        const here = eq(modelEvaluations.id, subject);
+        const [row] = await database.select({ wanted: modelEvaluations.wanted }).from(modelEvaluations).where(here);
+        return row?.wanted ?? "CANCEL";
+      }),
+    ),
+};
+
+async function finish(tx: Transaction, lease: Lease, end: EvaluationEnd): Promise<void> {
+  const job = await lockJob(tx, lease);
+  invariant(job.kind === "EVALUATE", `job ${job.id} evaluates a model`);
+  await move(tx, job.subject, () => ({ to: end.status, set: { ...ended, ...columnsOf(end) } }));
+  await finishJob(tx, lease);
+}
+
+function columnsOf(end: EvaluationEnd) {
+  if (end.status === "SUCCEEDED") return end.measured;
+  if (end.status === "CANCELLED") return {};
+  return { errorCode: end.code, errorMessage: end.message, errorIssues: end.issues };
+}
+
+async function cancel(tx: Transaction, id: string): Promise<ModelEvaluation> {
+  const job = isUuid(id) ? await lockJobAbout(tx, "EVALUATE", id) : null;
+  const evaluation = await move(tx, id, (current) => {
+    if (isFinal(current)) return null;
+    if (!job || job.leaseWorker === null) return cancelled;
+    return current.wanted === "CANCEL" ? null : { to: current.status, set: { wanted: "CANCEL" } };
+  });
+  if (!evaluation) throw new SteplogError("NOT_FOUND", `There is no evaluation ${JSON.stringify(id)}.`);
+  if (isFinal(evaluation)) await withdrawJob(tx, "EVALUATE", id);
+  return evaluation;
+}
