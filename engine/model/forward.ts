@@ -2,6 +2,7 @@
 import { invariant } from "../../schema/errors.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
 import type { Activation, Device, Pass, Perturbation, Precision, Products, Weight } from "../devices/device.ts";
+import type { LowRankTerm } from "./adapters/adapter.ts";
 import type { Architecture, PackedTokens, WeightLookup } from "./families/family.ts";
 import { packRows } from "./packing.ts";
 
@@ -10,6 +11,8 @@ export interface AttachedAdapter {
   readonly weights: readonly Weight[];
   /** Positions before every sequence that it takes from the model's context. */
   readonly prefixLength: number;
+  /** What it adds to linear layers, by the names of their weights, if that is all that it does. */
+  readonly terms: ReadonlyMap<string, LowRankTerm> | null;
   readonly change: (pass: Pass) => Pass;
 }
 

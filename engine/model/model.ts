@@ -125,6 +125,7 @@ export async function attachAdapter(
   return {
     weights: [...weights.values()],
     prefixLength: adapter.prefixLength,
+    terms: adapter.terms(lookupIn(weights), base),
     change: adapter.attach(lookupIn(weights), base),
   };
 }

@@ -1,11 +1,12 @@
 /**
- * All sequences of one model: they join and leave between tokens. A step is one pass: a few pieces of prompts, or one token of
+ * All sequences of one base, of itself and of its adapters: they join and leave between tokens. A step is one pass: a few pieces of prompts, or one token of
  * every sequence. While both wait they take turns, so that a new prompt delays the others by one piece at a time.
  *
  * Where the device keeps rows apart, each sequence has the bits that it has alone: prompts and decoding never share a pass, and
  * neither do sequences on both sides of the length at which longrope changes its frequencies.
  */
 import type { PackedTokens } from "../model/families/family.ts";
+import type { AdaptedRun } from "./adapted-rows.ts";
 import type { SequenceCaches } from "./caches.ts";
 import { byLayer, cacheBytesPerToken, copyCaches, freeCaches } from "./caches.ts";
 import type { LoadedModel } from "./loaded-base.ts";
@@ -19,9 +20,8 @@ import { SequencesPrompt } from "./sequences-prompt.ts";
 export interface BatchOptions {
   /** Sequences in one pass, at most. */
   readonly sequences: number;
-  /** Keys and values of earlier prompts, and the model's name among them; null keeps none. */
+  /** Keys and values of earlier prompts; null keeps none. */
   readonly kept: KeptPrompts | null;
-  readonly key: string;
 }
 
 export class Batch {
@@ -43,10 +43,11 @@ export class Batch {
     return this.#prompts.length + this.#sequences.length > 0;
   }
 
-  /** Tokens in the caches of everything that is not done. */
-  get cachedTokens(): number {
+  /** Of the caches of everything that is not done. */
+  get cachedBytes(): number {
     const prompts = this.#prompts.reduce((total, { computed }) => total + computed, 0);
-    return this.#sequences.reduce((total, { length }) => total + length, prompts);
+    const tokens = this.#sequences.reduce((total, { length }) => total + length, prompts);
+    return tokens * cacheBytesPerToken(this.#model.folder.architecture);
   }
 
   addPrompt(use: PromptUse): void {
@@ -110,7 +111,7 @@ export class Batch {
 
   /** The wanted outputs of all pieces, one after the other. */
   async #promptPass(pieces: readonly PromptPiece[]): Promise<Float32Array | Float64Array> {
-    const { device, folder, prompts: passes } = this.#model;
+    const { device, folder } = this.#model;
     const tokens = this.#packed(
       pieces.map(({ prompt, length }) => ({
         ids: prompt.use.tokens.subarray(prompt.computed, prompt.computed + length),
@@ -120,6 +121,7 @@ export class Batch {
     );
     const positions = wantedRows(pieces);
     const isLosses = pieces.some(({ prompt }) => prompt.use.targets !== null);
+    const passes = pieces[0]?.prompt.use.asker.model.prompts ?? this.#model.prompts;
     return isLosses ? passes.targetLosses(tokens, positions, targetsOf(pieces)) : passes.logits(tokens, positions);
   }
 
@@ -136,22 +138,22 @@ export class Batch {
 
   /** Starts with what is kept of an equal prompt. */
   #reuse(prompt: Prompt): void {
-    const { kept, key } = this.#options;
-    const found = this.#isKept(prompt) ? kept?.find(key, prompt.use.tokens, prompt.use.wantedFrom) : null;
+    const { tokens, wantedFrom, asker } = prompt.use;
+    const found = this.#isKept(prompt) ? this.#options.kept?.find(asker.model, tokens, wantedFrom) : null;
     if (!found) return;
     prompt.startWith(copyCaches(this.#model.device, found.caches, found.tokens), found.tokens);
     prompt.use.reused(found.tokens);
   }
 
   #keep(prompt: Prompt, before: number): void {
-    const { kept, key } = this.#options;
-    const { tokens, wantedFrom } = prompt.use;
+    const { kept } = this.#options;
+    const { tokens, wantedFrom, asker } = prompt.use;
     const worth = Math.floor(wantedFrom / pieceTokens) * pieceTokens;
     if (!kept || !this.#isKept(prompt) || before >= worth || prompt.computed < worth) return;
     const { device, folder } = this.#model;
     const caches = copyCaches(device, prompt.cachesOn(device, folder.architecture), worth);
     const bytes = worth * cacheBytesPerToken(folder.architecture);
-    kept.keep(key, tokens.subarray(0, worth), { caches, bytes, free: () => freeCaches(device, caches) });
+    kept.keep(asker.model, tokens.subarray(0, worth), { caches, bytes, free: () => freeCaches(device, caches) });
   }
 
   /** After a pass that failed its caches are worth nothing. Whose fault it was is seen when each has a pass of its own. */
@@ -176,7 +178,8 @@ export class Batch {
       .slice(0, this.#options.sequences);
   }
 
-  async #decode(chosen: readonly Sequence[]): Promise<void> {
+  async #decode(unsorted: readonly Sequence[]): Promise<void> {
+    const { chosen, runs } = byModel(unsorted);
     const tokens = this.#packed(
       chosen.map((sequence) => ({
         ids: Int32Array.of(sequence.next),
@@ -185,10 +188,13 @@ export class Batch {
       })),
     );
     const rows = Int32Array.from(chosen.keys());
-    const logits = await this.#model.decoding.logits(tokens, rows).catch((error: unknown) => {
-      this.#restartSequences(chosen, error);
-      return null;
-    });
+    const logits = await this.#model
+      .decoding(runs)
+      .logits(tokens, rows)
+      .catch((error: unknown) => {
+        this.#restartSequences(chosen, error);
+        return null;
+      });
     if (!logits) return;
     this.#sequences = this.#sequences.filter((sequence) => !chosen.includes(sequence));
     const width = logits.length / chosen.length;
@@ -262,6 +268,19 @@ interface PackedPart {
   readonly ids: Int32Array;
   readonly past: number;
   readonly caches: SequenceCaches;
+}
+
+/** Sequences of a model one after the other, and what its adapter adds to their rows. */
+function byModel(sequences: readonly Sequence[]): { chosen: Sequence[]; runs: AdaptedRun[] } {
+  const models = [...new Set(sequences.map(({ asker }) => asker.model))];
+  const chosen: Sequence[] = [];
+  const runs: AdaptedRun[] = [];
+  for (const model of models) {
+    const own = sequences.filter(({ asker }) => asker.model === model);
+    runs.push({ terms: model.terms, first: chosen.length, rows: own.length });
+    chosen.push(...own);
+  }
+  return { chosen, runs };
 }
 
 /** Rows of the packed pieces after which outputs are wanted. */

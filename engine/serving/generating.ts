@@ -16,7 +16,7 @@ export class Generating extends OpenRequest {
   #open = 0;
 
   private constructor(answering: Answering<GenerateTask>, prompt: Int32Array) {
-    super(answering.heard);
+    super(answering);
     this.#answering = answering;
     this.#prompt = prompt;
   }

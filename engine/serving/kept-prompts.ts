@@ -24,14 +24,16 @@ export class KeptPrompts {
   /** In order of use. */
   readonly #entries = new Set<Entry>();
   readonly #byHash = new Map<string, Entry>();
+  readonly #keys = new WeakMap<object, string>();
+  #models = 0;
 
   get bytes(): number {
     return [...this.#entries].reduce((total, { bytes }) => total + bytes, 0);
   }
 
   /** Caches that hold the longest start of `tokens` that there is, up to `most` of them, and its length. */
-  find(key: string, tokens: Int32Array, most: number): { caches: SequenceCaches; tokens: number } | null {
-    const hashes = prefixHashes(key, tokens.subarray(0, most));
+  find(model: object, tokens: Int32Array, most: number): { caches: SequenceCaches; tokens: number } | null {
+    const hashes = prefixHashes(this.#keyOf(model), tokens.subarray(0, most));
     const longest = hashes.findLastIndex((hash) => this.#byHash.has(hash));
     const entry = this.#byHash.get(hashes[longest] ?? "");
     if (!entry) return null;
@@ -41,7 +43,8 @@ export class KeptPrompts {
   }
 
   /** Keeps caches that hold `tokens`, a multiple of 64 of them. What it has of the same start is dropped. */
-  keep(key: string, tokens: Int32Array, kept: Kept): void {
+  keep(model: object, tokens: Int32Array, kept: Kept): void {
+    const key = this.#keyOf(model);
     const entry = { ...kept, key, hashes: prefixHashes(key, tokens) };
     for (const hash of entry.hashes) {
       const other = this.#byHash.get(hash);
@@ -59,8 +62,15 @@ export class KeptPrompts {
   }
 
   /** Frees those of a model. */
-  forget(key: string): void {
+  forget(model: object): void {
+    const key = this.#keyOf(model);
     for (const entry of this.#entries) if (entry.key === key) this.#drop(entry);
+  }
+
+  #keyOf(model: object): string {
+    const key = this.#keys.get(model) ?? `${(this.#models += 1)}`;
+    this.#keys.set(model, key);
+    return key;
   }
 
   #drop(entry: Entry): void {

@@ -4,7 +4,7 @@
  */
 import { invariant } from "../../schema/errors.ts";
 import type { StepLog } from "../../schema/step-log.ts";
-import type { Device, Precision, Weight } from "../devices/device.ts";
+import type { Device, Pass, Precision, Products, Weight } from "../devices/device.ts";
 import { bytesPerElement, elementCount } from "../devices/device.ts";
 import { adapterOfLog } from "../model/adapters/all.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
@@ -12,6 +12,8 @@ import type { AttachedAdapter } from "../model/forward.ts";
 import { ForwardPasses, lookupIn } from "../model/forward.ts";
 import { attachAdapter, loadWeights, weightsDigest } from "../model/model.ts";
 import { applyInParts } from "../replay/timed-parts.ts";
+import type { AdaptedRun } from "./adapted-rows.ts";
+import { adaptedRows } from "./adapted-rows.ts";
 
 /** A base, or a base with an adapter, on a device. */
 export interface LoadedModel {
@@ -20,9 +22,12 @@ export interface LoadedModel {
   /** Positions that an adapter takes before every sequence, and the tokens that are left of the model's context. */
   readonly prefixLength: number;
   readonly contextLength: number;
-  /** Passes over prompts, and passes that decode: a row has the same bits whatever is beside it (`Device.rowsApart`). */
+  /** What its adapter adds to linear layers: it may share passes with the base and its other adapters. Else null. */
+  readonly terms: AdaptedRun["terms"];
+  /** Passes over prompts. A row has the same bits whatever is beside it (`Device.rowsApart`), and so it has in decoding. */
   readonly prompts: ForwardPasses;
-  readonly decoding: ForwardPasses;
+  /** Passes that decode a token of each sequence. Those of the base take runs of rows that belong to its adapters. */
+  decoding(runs: readonly AdaptedRun[]): ForwardPasses;
   /** Of its own weights. */
   readonly bytes: number;
   /** Frees its own weights. */
@@ -39,8 +44,8 @@ export class LoadedBase implements LoadedModel {
   readonly folder: ModelFolder;
   readonly device: Device;
   readonly prefixLength = 0;
+  readonly terms = null;
   readonly prompts: ForwardPasses;
-  readonly decoding: ForwardPasses;
   readonly #weights: ReadonlyMap<string, Weight>;
   readonly #precision: Precision;
 
@@ -49,7 +54,7 @@ export class LoadedBase implements LoadedModel {
     this.device = device;
     this.#precision = precision;
     this.#weights = weights;
-    ({ prompts: this.prompts, decoding: this.decoding } = this.#passes(null));
+    this.prompts = this.#passes("panels", null);
   }
 
   static async load(folder: ModelFolder, device: Device, { precision, beforePart }: LoadOptions): Promise<LoadedBase> {
@@ -62,6 +67,12 @@ export class LoadedBase implements LoadedModel {
 
   get bytes(): number {
     return bytesOf([...this.#weights.values()]);
+  }
+
+  decoding(runs: readonly AdaptedRun[]): ForwardPasses {
+    const change = (pass: Pass) => adaptedRows(pass, runs);
+    const isAdapted = runs.some(({ terms }) => terms);
+    return this.#passes("rows", isAdapted ? { weights: [], prefixLength: 0, terms: null, change } : null);
   }
 
   free(): void {
@@ -89,22 +100,15 @@ export class LoadedBase implements LoadedModel {
 
   #adapted(attached: AttachedAdapter): Omit<LoadedModel, "free"> {
     const { folder, device, contextLength } = this;
-    const { prefixLength, weights } = attached;
+    const { prefixLength, weights, terms } = attached;
     const sizes = { prefixLength, contextLength: contextLength - prefixLength, bytes: bytesOf(weights) };
-    return { folder, device, ...sizes, ...this.#passes(attached) };
+    const decoding = () => this.#passes("rows", attached);
+    return { folder, device, ...sizes, terms, prompts: this.#passes("panels", attached), decoding };
   }
 
-  #passes(attached: AttachedAdapter | null): Pick<LoadedModel, "prompts" | "decoding"> {
-    const precision = this.#precision;
-    const passes = (products: "panels" | "rows") =>
-      new ForwardPasses(
-        this.folder.architecture,
-        this.device,
-        { precision, products },
-        lookupIn(this.#weights),
-        attached,
-      );
-    return { prompts: passes("panels"), decoding: passes("rows") };
+  #passes(products: Products, attached: AttachedAdapter | null): ForwardPasses {
+    const options = { precision: this.#precision, products };
+    return new ForwardPasses(this.folder.architecture, this.device, options, lookupIn(this.#weights), attached);
   }
 }
 

@@ -119,7 +119,7 @@ export function nextPieces(
 
 function mayShare(a: Prompt, b: Prompt): boolean {
   if ([a, b].some(({ isWhole, isAlone }) => isWhole || isAlone)) return false;
-  return (a.use.targets === null) === (b.use.targets === null);
+  return a.use.asker.model === b.use.asker.model && (a.use.targets === null) === (b.use.targets === null);
 }
 
 /** Outputs within the next `length` tokens. */

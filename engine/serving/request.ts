@@ -23,13 +23,15 @@ export interface Answering<Task extends CompletionTask = CompletionTask> {
 export abstract class OpenRequest implements Asker {
   /** Tokens that its caches may come to hold at once. */
   abstract readonly mostTokens: number;
+  readonly model: LoadedModel;
   readonly #heard: Heard;
   #isOpen = true;
   #promptTokens = 0;
   #cachedTokens = 0;
   #completionTokens = 0;
 
-  constructor(heard: Heard) {
+  constructor({ model, heard }: Pick<Answering, "model" | "heard">) {
+    this.model = model;
     this.#heard = heard;
   }
 

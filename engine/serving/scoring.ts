@@ -15,7 +15,7 @@ export class Scoring extends OpenRequest {
   #open: number;
 
   private constructor(answering: Answering<ScoreTask>) {
-    super(answering.heard);
+    super(answering);
     this.#answering = answering;
     this.#open = answering.task.rows.length;
   }

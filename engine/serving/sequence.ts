@@ -6,9 +6,11 @@
 import { invariant } from "../../schema/errors.ts";
 import type { Written, Writer } from "../generation/writer.ts";
 import type { SequenceCaches } from "./caches.ts";
+import type { LoadedModel } from "./loaded-base.ts";
 
 /** What somebody asked for, as far as a pass is concerned. */
 export interface Asker {
+  readonly model: LoadedModel;
   /** Whether an answer is still wanted. */
   readonly isOpen: boolean;
   /** It ends without an answer. */

@@ -65,7 +65,7 @@ export class Serving {
   }
 
   get hasWork(): boolean {
-    return this.#loads.length > 0 || this.#warm.all.some(({ batch }) => batch.hasWork);
+    return this.#loads.length > 0 || this.#warm.batches.some(({ hasWork }) => hasWork);
   }
 
   /** Between two steps. */
@@ -78,7 +78,7 @@ export class Serving {
 
   /** One pass, or a part of loading a model. */
   async step(): Promise<void> {
-    const batches = this.#warm.all.map(({ batch }) => batch).filter(({ hasWork }) => hasWork);
+    const batches = this.#warm.batches.filter(({ hasWork }) => hasWork);
     const [load] = this.#loads;
     await this.#scheduler.step([...batches, ...(load ? [load.work] : [])]);
     if (load?.work.ended) this.#loads.shift();
@@ -87,7 +87,10 @@ export class Serving {
 
   /** Frees all memory. */
   end(): void {
-    for (const { request, warm } of this.#open.values()) warm.batch.drop(request);
+    for (const { request, warm } of this.#open.values()) {
+      warm.batch.drop(request);
+      warm.users.clear();
+    }
     this.#warm.free();
   }
 

@@ -14,7 +14,6 @@ import { matchBase } from "../replay/replay.ts";
 import type { ForeignCalls } from "../thread/foreign.ts";
 import type { ServedCheckpoint, ServedModel, WarmModel } from "../thread/serving-messages.ts";
 import { Batch } from "./batch.ts";
-import { cacheBytesPerToken } from "./caches.ts";
 import { KeptPrompts } from "./kept-prompts.ts";
 import type { LoadedModel } from "./loaded-base.ts";
 import { LoadedBase } from "./loaded-base.ts";
@@ -81,12 +80,14 @@ export class WarmModels {
     return [...this.#models.values(), ...this.#retired];
   }
 
+  get batches(): readonly Batch[] {
+    return [...new Set(this.all.map(({ batch }) => batch))];
+  }
+
   /** Bytes of weights, of caches in use and of kept prompts. */
   get bytes(): number {
-    const used = this.all.reduce((total, { bytes, batch, model }) => {
-      return total + bytes + batch.cachedTokens * cacheBytesPerToken(model.folder.architecture);
-    }, 0);
-    return used + this.#kept.bytes;
+    const weights = this.all.reduce((total, { bytes }) => total + bytes, 0);
+    return this.batches.reduce((total, { cachedBytes }) => total + cachedBytes, weights + this.#kept.bytes);
   }
 
   /** Bytes of the weights that are needed now. */
@@ -120,7 +121,7 @@ export class WarmModels {
     while (this.bytes > budgetBytes && (this.#kept.dropOldest() || this.#dropOldest()));
   }
 
-  /** Before the thread ends. */
+  /** Before the thread ends, once nothing is answered any more. */
   free(): void {
     for (const warm of this.all.filter(({ parent }) => parent)) this.#free(warm);
     for (const warm of this.all) this.#free(warm);
@@ -191,7 +192,8 @@ export class WarmModels {
     parts: Omit<Warm, "key" | "batch" | "users" | "model"> & { readonly model: Model },
   ): Warm & { readonly model: Model } {
     const key = parts.chain === null ? parts.base : `${parts.base}:${parts.chain}`;
-    const batch = new Batch(parts.model, { sequences: this.#options.sequences, kept: this.#kept, key });
+    const joint = parts.model.terms ? parts.parent?.batch : null;
+    const batch = joint ?? new Batch(parts.model, { sequences: this.#options.sequences, kept: this.#kept });
     const warm = { ...parts, key, batch, users: new Set<object>() };
     this.#models.set(key, warm);
     return warm;
@@ -222,8 +224,8 @@ export class WarmModels {
   }
 
   #free(warm: Warm): void {
-    invariant(!warm.batch.hasWork, "a model that answers is not freed");
-    this.#kept.forget(warm.key);
+    invariant(warm.users.size === 0, "a model that answers is not freed");
+    this.#kept.forget(warm.model);
     this.#retired.delete(warm);
     if (this.#models.get(warm.key) === warm) this.#models.delete(warm.key);
     warm.model.free();

@@ -8,7 +8,7 @@ import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import type { ServedModel } from "../../engine/thread/serving-messages.ts";
 import { devicesHere, threadsOf } from "../support/open-devices.ts";
-import { Server, generating, promptOf, scoring, served } from "./serving.harness.ts";
+import { Server, checkpointOf, generating, promptOf, scoring, served } from "./serving.harness.ts";
 
 const present = (await devicesHere()).flatMap((device) => ("open" in device ? [device] : []));
 const apart = present.filter(({ name }) => name === "native" || name === "plain");
@@ -18,11 +18,16 @@ describe.each(apart)("on $name", ({ name, open }) => {
   beforeAll(async () => void (device = await open(threadsOf(name))));
   afterAll(() => device.dispose());
 
-  test("each of 8 sequences reads as it does alone", async () => {
-    const model = await served({}, null);
+  test("each of 8 sequences of a base and its adapters reads as it does alone", async () => {
+    const base = await served({}, null);
+    const models = [
+      base,
+      (await checkpointOf(base, "lora", "a")).model,
+      (await checkpointOf(base, "lora", "b", 0.5)).model,
+    ];
     const asked = Array.from({ length: 8 }, (_, i) => ({
       id: `${i}`,
-      model,
+      model: models[i % 3] ?? base,
       prompt: promptOf(i, [3, 70, 1, 129, 64, 65, 9, 2][i] ?? 5),
       task: generating({ maxTokens: 6 + i, logprobs: 0 }, { seed: i, temperature: i % 2, repetitionPenalty: 1.1 }),
     }));

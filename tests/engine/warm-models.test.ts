@@ -19,23 +19,33 @@ const choose = () => sampler({ temperature: 1, seed: 5 }, { prompt });
 
 test("adapters answer as loaded ones, beside their base, whose weights they share", async () => {
   let weights = 0;
+  /** Adapters in each decoding pass's low-rank terms. */
+  const shared = new Set<number>();
   const counting: Device = {
     ...device,
+    begin: (...args) => {
+      const pass = device.begin(...args);
+      const addLowRank = pass.addLowRank.bind(pass);
+      pass.addLowRank = (y, x, parts) => (shared.add(parts.length), addLowRank(y, x, parts));
+      return pass;
+    },
     createWeight: (...args) => ((weights += 1), device.createWeight(...args)),
     freeWeight: (weight) => ((weights -= 1), device.freeWeight(weight)),
   };
   const base = await served();
+  const long = generating({ maxTokens: 30 });
   const tuned = [await checkpointOf(base, "lora", "a"), await checkpointOf(base, "lora", "b", 0.5)];
   const all = [...tuned, await checkpointOf(base, "prefix", "c")];
   const server = new Server(counting);
-  await server.add({ id: "base", model: base, prompt, task });
-  for (const { model } of all) await server.add({ id: model.checkpoint?.chain ?? "", model, prompt, task });
+  await server.add({ id: "base", model: base, prompt, task: long });
+  for (const { model } of all) await server.add({ id: model.checkpoint?.chain ?? "", model, prompt, task: long });
   await server.run();
   const texts = ["base", "a", "b", "c"].map((id) => server.answer(id).choices[0]?.tokens);
-  const bare = await generate(all[0]?.loaded.bare ?? expect.fail(), prompt, 5, choose());
-  const alone = await Promise.all(all.map(({ loaded }) => generate(loaded, prompt, 5, choose())));
+  const bare = await generate(all[0]?.loaded.bare ?? expect.fail(), prompt, 30, choose());
+  const alone = await Promise.all(all.map(({ loaded }) => generate(loaded, prompt, 30, choose())));
   expect(texts).toStrictEqual([bare, ...alone]);
   expect(new Set(texts.map(String)).size).toBeGreaterThan(2);
+  expect(shared).toContain(2);
   const { architecture } = await openModelFolder(base.modelPath);
   const adapters = all.reduce((sum, { loaded }) => sum + loaded.trainable.length, 0);
   expect(weights).toBe(architecture.tensors.length + adapters);

@@ -1,11 +1,14 @@
 /** The interface of an adapter; lora.ts and prefix.ts implement it, all.ts lists the kinds. */
 import { SteplogError } from "../../../schema/errors.ts";
 import type { StepLogHeader, TrainableTensor } from "../../../schema/step-log.ts";
-import type { Pass } from "../../devices/device.ts";
+import type { LowRankPart, Pass } from "../../devices/device.ts";
 import type { WeightLookup } from "../families/family.ts";
 
 /** The part of a log's header that describes how an adapter starts. */
 export type AdapterHeader = Pick<StepLogHeader, "lora" | "prefix">;
+
+/** The term of one linear layer. */
+export type LowRankTerm = Pick<LowRankPart, "a" | "b" | "scale">;
 
 /** Small tensors that are trained while the model's own weights stay frozen, and how they change its passes. */
 export interface Adapter {
@@ -16,6 +19,11 @@ export interface Adapter {
   readonly prefixLength: number;
   /** The stored little-endian bytes of one of its tensors at the start of training. */
   read(tensor: TrainableTensor): Promise<Uint8Array>;
+  /**
+   * What it adds to linear layers, by the stored name of a layer's weight; null if that is not all that it does. Then sequences
+   * of different adapters can share a pass (`Pass.addLowRank`).
+   */
+  terms(own: WeightLookup, base: WeightLookup): ReadonlyMap<string, LowRankTerm> | null;
   /** Turns a pass of the base into one with the adapter. `own` finds its tensors by name, `base` the model's by definition. */
   attach(own: WeightLookup, base: WeightLookup): (pass: Pass) => Pass;
 }

@@ -11,9 +11,9 @@ import { SteplogError } from "../../../schema/errors.ts";
 import { isTargeted } from "../../../schema/adapter-size.ts";
 import { unmatchedLayers } from "../../../schema/name-patterns.ts";
 import type { StepLogHeader, TrainableTensor } from "../../../schema/step-log.ts";
-import type { Activation, Pass, Weight, WeightLayout } from "../../devices/device.ts";
+import type { Activation, Pass, WeightLayout } from "../../devices/device.ts";
 import { Philox, streams, tensorId } from "../../numbers/noise.ts";
-import type { Adapter } from "./adapter.ts";
+import type { Adapter, LowRankTerm } from "./adapter.ts";
 import { changedPass, refuseOtherTensors } from "./adapter.ts";
 import type { Architecture, WeightLookup } from "../families/family.ts";
 
@@ -94,6 +94,7 @@ export function loraAdapter(modules: readonly AdaptedModule[], read: Adapter["re
     tensors,
     prefixLength: 0,
     read,
+    terms: (own, base) => weightsByLayer(modules, own, base),
     attach(own, base) {
       const weights = weightsByLayer(modules, own, base);
       return (pass) => adaptedPass(pass, weights);
@@ -145,26 +146,19 @@ export function loraOfLog(
   return adapter;
 }
 
-/** A and B of one layer, on a device. */
-interface AdapterWeights {
-  readonly a: Weight;
-  readonly b: Weight;
-  readonly scale: number;
-}
-
 /** By the stored name of the layer's own weight. */
 function weightsByLayer(
   modules: readonly AdaptedModule[],
   own: WeightLookup,
   base: WeightLookup,
-): Map<string, AdapterWeights> {
+): Map<string, LowRankTerm> {
   return new Map(
     modules.map(({ weight, a, b, scale }) => [base(weight).name, { a: own(a.name), b: own(b.name), scale }]),
   );
 }
 
 /** The pass with the second term added to linear layers whose weight, by its stored name, has an adapter. */
-function adaptedPass(pass: Pass, adapters: ReadonlyMap<string, AdapterWeights>): Pass {
+function adaptedPass(pass: Pass, adapters: ReadonlyMap<string, LowRankTerm>): Pass {
   const linear: Pass["linear"] = (x, weight, bias, layout) => {
     const y = pass.linear(x, weight, bias, layout);
     const adapter = adapters.get(weight.name);
@@ -173,6 +167,6 @@ function adaptedPass(pass: Pass, adapters: ReadonlyMap<string, AdapterWeights>):
   return changedPass(pass, { linear });
 }
 
-function lowRank(pass: Pass, x: Activation, { a, b, scale }: AdapterWeights): Activation {
+function lowRank(pass: Pass, x: Activation, { a, b, scale }: LowRankTerm): Activation {
   return pass.scale(pass.linear(pass.linear(x, a, null), b, null), scale);
 }

@@ -53,6 +53,7 @@ export function prefixAdapter(
     tensors: [tensor],
     prefixLength: length,
     read,
+    terms: () => null,
     attach: (own) => (pass) => prefixedPass(pass, own(prefixTensorName), keyColumns(architecture)),
   };
 }
