@@ -21,6 +21,11 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["follow", "follow a fine-tune to its end", () => import("./commands/follow.ts")],
   ["cancel", "stop a fine-tune after its current step", () => import("./commands/cancel.ts")],
   ["continue", "train a finished fine-tune for more steps", () => import("./commands/continue.ts")],
+  ["complete", "ask a model of the service to write, or to choose a label", () => import("./commands/complete.ts")],
+  ["alias set", "point an alias at a model", () => import("./commands/alias-set.ts")],
+  ["alias list", "list the aliases", () => import("./commands/alias-list.ts")],
+  ["alias back", "point an alias to where it pointed before", () => import("./commands/alias-back.ts")],
+  ["alias remove", "remove an alias", () => import("./commands/alias-remove.ts")],
   ["dataset", "convert the published rows of a task into datasets", () => import("./commands/dataset.ts")],
   ["preview", "show rows of a file as a model sees them", () => import("./commands/preview.ts")],
   ["log", "verify a .steplog file and print what it contains", () => import("./commands/log.ts")],
@@ -45,6 +50,7 @@ const commands: readonly (readonly [name: string, description: string, load: () 
 /** Of the words that begin several commands. */
 const groupDescriptions: Readonly<Record<string, string>> = {
   model: "manage the models folder (STEPLOG_MODELS): the models that can be fine-tuned",
+  alias: "manage the names by which requests call a model of the service",
   device: "manage the compute devices of this machine, those to install too (STEPLOG_DEVICES)",
 };
 
@@ -54,6 +60,7 @@ Examples:
   steplog model add facebook/opt-125m                   add a model from the hub
   steplog device install tfjs-gpu                       compute on an NVIDIA GPU
   steplog tune fine-tune.json                           create a fine-tune, follow it, exit with its outcome
+  steplog complete --model demo --prompt "It was"       ask a model of the service
   steplog log run.steplog --json                        print what a log contains
   steplog reconstruct --base BASE --log run.steplog --out TUNED
   steplog score --model TUNED --data rows.jsonl --json

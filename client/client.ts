@@ -4,7 +4,7 @@
  */
 import { SteplogError } from "../schema/errors.ts";
 import { isFinal } from "../schema/states.ts";
-import type { Classification, Completion, PiecesOptions, ScoredText, WrittenPiece } from "./completions.ts";
+import type { Alias, Classification, Completion, PiecesOptions, ScoredText, WrittenPiece } from "./completions.ts";
 import { piecesOf } from "./completions.ts";
 import type { DatasetInput } from "./dataset-body.ts";
 import { datasetBody } from "./dataset-body.ts";
@@ -26,6 +26,7 @@ import type {
   ContinueFineTuneInput,
   CreateCompletionInput,
   CreateFineTuneInput,
+  ModelInput,
   ScoreInput,
   WeightsDtype,
 } from "./schema-types.ts";
@@ -328,6 +329,30 @@ export class Client {
   /** How likely a model finds given texts, in their order. @throws SteplogError as `createCompletion` */
   async score(input: ScoreInput): Promise<readonly ScoredText[]> {
     return (await this.query(operations.score, { input })).score;
+  }
+
+  /** The aliases, by name; those after a name. At most 100. @throws SteplogError UNAUTHENTICATED, UNAVAILABLE */
+  async aliases(options: { readonly first?: number; readonly after?: string } = {}): Promise<readonly Alias[]> {
+    return (await this.query(operations.aliases, options)).aliases;
+  }
+
+  /**
+   * Points an alias at a model, for requests that come from now on.
+   * @throws SteplogError INVALID_ARGUMENT for a name that cannot be one, CONFLICT for a base model's, NOT_FOUND,
+   *   UNAUTHENTICATED, UNAVAILABLE
+   */
+  async setAlias(name: string, model: ModelInput): Promise<Alias> {
+    return (await this.query(operations.setAlias, { name, model })).setAlias;
+  }
+
+  /** Points an alias to where it pointed before. @throws SteplogError NOT_FOUND, INVALID_STATE, UNAUTHENTICATED, UNAVAILABLE */
+  async rollBackAlias(name: string): Promise<Alias> {
+    return (await this.query(operations.rollBackAlias, { name })).rollBackAlias;
+  }
+
+  /** False if there is none. @throws SteplogError UNAUTHENTICATED, UNAVAILABLE */
+  async removeAlias(name: string): Promise<boolean> {
+    return (await this.query(operations.removeAlias, { name })).removeAlias;
   }
 
   /**

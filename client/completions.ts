@@ -25,6 +25,9 @@ export interface PiecesOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A name by which requests call a model. */
+export type Alias = operations.AliasFragment;
+
 export type Classification = operations.ClassifyMutation["classify"][number];
 export type ScoredText = operations.ScoreMutation["score"][number];
 

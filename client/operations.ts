@@ -472,6 +472,61 @@ export type CheckpointOriginQuery = {
   ) | null
 };
 
+export type AliasFragment = {
+  readonly name: string,
+  readonly moves: number,
+  readonly updatedAt: string,
+  readonly baseModel: {
+    readonly name: string
+  },
+  readonly checkpoint: {
+    readonly id: string,
+    readonly step: number,
+    readonly fineTune: {
+      readonly id: string,
+      readonly name: string
+    }
+  } | null
+};
+
+export type AliasesQueryVariables = Exact<{
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type AliasesQuery = {
+  readonly aliases: ReadonlyArray<AliasFragment>
+};
+
+export type SetAliasMutationVariables = Exact<{
+  name: string;
+  model: Types.ModelInput;
+}>;
+
+
+export type SetAliasMutation = {
+  readonly setAlias: AliasFragment
+};
+
+export type RollBackAliasMutationVariables = Exact<{
+  name: string;
+}>;
+
+
+export type RollBackAliasMutation = {
+  readonly rollBackAlias: AliasFragment
+};
+
+export type RemoveAliasMutationVariables = Exact<{
+  name: string;
+}>;
+
+
+export type RemoveAliasMutation = {
+  readonly removeAlias: boolean
+};
+
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
   `fragment FineTuneStatus on FineTune {
@@ -1472,6 +1527,91 @@ query CheckpointOrigin($id: ID!) {
       }
     }
   }
+}`,
+);
+
+export const aliases = operation<AliasesQuery, AliasesQueryVariables>(
+  "Aliases",
+  `fragment Alias on Alias {
+  name
+  baseModel {
+    name
+  }
+  checkpoint {
+    id
+    step
+    fineTune {
+      id
+      name
+    }
+  }
+  moves
+  updatedAt
+}
+
+query Aliases($first: Int, $after: String) {
+  aliases(first: $first, after: $after) {
+    ...Alias
+  }
+}`,
+);
+
+export const setAlias = operation<SetAliasMutation, SetAliasMutationVariables>(
+  "SetAlias",
+  `fragment Alias on Alias {
+  name
+  baseModel {
+    name
+  }
+  checkpoint {
+    id
+    step
+    fineTune {
+      id
+      name
+    }
+  }
+  moves
+  updatedAt
+}
+
+mutation SetAlias($name: String!, $model: ModelInput!) {
+  setAlias(name: $name, model: $model) {
+    ...Alias
+  }
+}`,
+);
+
+export const rollBackAlias = operation<RollBackAliasMutation, RollBackAliasMutationVariables>(
+  "RollBackAlias",
+  `fragment Alias on Alias {
+  name
+  baseModel {
+    name
+  }
+  checkpoint {
+    id
+    step
+    fineTune {
+      id
+      name
+    }
+  }
+  moves
+  updatedAt
+}
+
+mutation RollBackAlias($name: String!) {
+  rollBackAlias(name: $name) {
+    ...Alias
+  }
+}`,
+);
+
+export const removeAlias = operation<RemoveAliasMutation, RemoveAliasMutationVariables>(
+  "RemoveAlias",
+  `mutation RemoveAlias($name: String!) {
+  removeAlias(name: $name)
 }`,
 );
 

@@ -15,6 +15,7 @@ export type {
   WeightsFile,
 } from "./client.ts";
 export type {
+  Alias,
   Classification,
   Completion,
   CompletionPiece,

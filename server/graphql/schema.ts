@@ -17,6 +17,7 @@ import "./completion/completion.ts";
 import "./completion/create-completion.ts";
 import "./completion/pieces.ts";
 import "./completion/classify.ts";
+import "./model/alias.ts";
 import "./worker.ts";
 import "./service.ts";
 import { builder } from "./builder.ts";

@@ -1,10 +1,14 @@
 /** Completions by GraphQL: what is asked, how it arrives, and what is refused with nothing left behind. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { SteplogClient } from "../../client/index.ts";
+import { steplogHere } from "../support/command.ts";
 import { FakeLane, scoreOf } from "./fake-lane.ts";
 import {
   chatModel,
   collect,
   contextLength,
+  createFineTune,
+  FakeWorker,
   globalId,
   modelRow,
   rowId,
@@ -237,6 +241,117 @@ describe("answers that come with the request", () => {
     const { errors } = await server.gql(classify, { input });
     expect(errors?.[0]?.extensions.code).toBe("OUT_OF_MEMORY");
     expect(await server.queued()).toEqual(before);
+  });
+});
+
+describe("aliases", () => {
+  const set = `mutation ($name: String!, $model: ModelInput!) {
+    setAlias(name: $name, model: $model) { name baseModel { name } checkpoint { id } moves } }`;
+  const back = "mutation ($name: String!) { rollBackAlias(name: $name) { baseModel { name } moves } }";
+
+  test("roll out, answer, roll back", async () => {
+    await server.ask(set, { name: "support", model: { name: "bytes" } });
+    const moved = await server.ask(set, { name: "support", model: { name: "talker" } });
+    expect(moved).toEqual({ setAlias: { name: "support", baseModel: { name: "talker" }, checkpoint: null, moves: 2 } });
+    const { completion } = await created({ model: { name: "support" } });
+    expect(completion).toMatchObject({ alias: "support", baseModel: { name: "talker" } });
+    await piecesOf(completion.id);
+    expect(await server.ask(back, { name: "support" })).toEqual({
+      rollBackAlias: { baseModel: { name: "bytes" }, moves: 1 },
+    });
+    expect(await server.ask('{ aliases { name } alias(name: "support") { baseModel { name } } }')).toEqual({
+      aliases: [{ name: "support" }],
+      alias: { baseModel: { name: "bytes" } },
+    });
+    const again = await server.gql(back, { name: "support" });
+    expect(again.errors?.[0]?.extensions.code).toBe("INVALID_STATE");
+    const remove = 'mutation { removeAlias(name: "support") }';
+    expect(await server.ask(remove)).toEqual({ removeAlias: true });
+    expect(await server.ask(remove)).toEqual({ removeAlias: false });
+  });
+
+  test.each([
+    ["a base model's name", "bytes", { name: "talker" }, "CONFLICT"],
+    ["a name with spaces", "a b", { name: "talker" }, "INVALID_ARGUMENT"],
+    ["an unknown model", "fine", { name: "nothing" }, "NOT_FOUND"],
+    ["two models", "fine", { name: "talker", fineTune: "x" }, "INVALID_ARGUMENT"],
+  ])("%s is refused", async (_, name, model, code) => {
+    const { errors } = await server.gql(set, { name, model });
+    expect(errors?.[0]?.extensions.code).toBe(code);
+    expect(await server.ask("{ aliases { name } }")).toEqual({ aliases: [] });
+  });
+
+  test("point at the best checkpoint of a run", async () => {
+    const fineTune = await createFineTune(server, { steps: 4 });
+    const early = await server.gql(set, { name: "best", model: { fineTune } });
+    expect(early.errors?.[0]?.extensions).toMatchObject({
+      code: "INVALID_STATE",
+      issues: [{ field: "model.fineTune" }],
+    });
+    const worker = await FakeWorker.claim(server.store);
+    await worker.train(4);
+    await worker.checkpoint();
+    await worker.succeed();
+    const answer = await server.ask<{ setAlias: { checkpoint: { id: string } } }>(set, {
+      name: "best",
+      model: { fineTune },
+    });
+    const { id } = answer.setAlias.checkpoint;
+    expect(await server.ask("query ($id: ID!) { checkpoint(id: $id) { aliases } }", { id })).toEqual({
+      checkpoint: { aliases: ["best"] },
+    });
+    const { completion } = await created({ model: { checkpoint: id } });
+    expect(completion).toMatchObject({ alias: null, baseModel: { name: "bytes" } });
+    await piecesOf(completion.id);
+    await server.ask('mutation { removeAlias(name: "best") }');
+  });
+});
+
+describe("client and command line", () => {
+  test("read pieces as they come, from a cursor, and whole", async () => {
+    lane.next({ texts: [" go", "od"] });
+    const client = new SteplogClient({ url: server.url });
+    const { id } = await client.createCompletion({ model: { name: "bytes" }, prompt: "It was" });
+    const texts: string[] = [];
+    let cursor = 0;
+    for await (const { cursor: at, piece } of client.completionPieces(id)) {
+      texts.push(piece.text);
+      cursor = at;
+    }
+    expect(texts.join("")).toBe(" good");
+    const rest: unknown[] = [];
+    for await (const more of client.completionPieces(id, { after: cursor })) rest.push(more);
+    expect(rest).toEqual([]);
+    expect((await client.completion(id)).choices[0]?.text).toBe(" good");
+    expect(await client.deleteCompletion(id)).toBe(true);
+    await expect(client.completion(id)).rejects.toMatchObject({ code: "NOT_FOUND" });
+    lane.next({ fails: { code: "BASE_MISMATCH", message: "The files of bytes have changed." } });
+    const failing = await client.createCompletion({ model: { name: "bytes" }, prompt: "It was" });
+    await expect(client.completionPieces(failing.id).next()).rejects.toMatchObject({ code: "BASE_MISMATCH" });
+  });
+
+  test("steplog complete prints what was written, and leaves nothing", async () => {
+    const before = await server.queued();
+    const here = async (...args: string[]) => steplogHere([...args, "--url", server.url]);
+    const asked = ["complete", "--model", "bytes", "--prompt", "It was"];
+    expect(await here(...asked)).toMatchObject({ code: 0, stdout: " good\n" });
+    expect(await here(...asked, "--n", "2")).toMatchObject({ stdout: " good\n---\n good\n" });
+    expect(await here(...asked, "--labels", "w", "zz")).toMatchObject({ stdout: "w\n" });
+    const json = await here("complete", "--model", "talker", "--message", "Hi", "--json");
+    expect(JSON.parse(json.stdout)).toMatchObject({ choices: [{ text: " good" }], usage: { promptTokens: 20 } });
+    expect(await here("complete", "--model", "none", "--prompt", "a")).toMatchObject({ code: 3 });
+    expect(await here("complete", "--model", "bytes")).toMatchObject({ code: 3 });
+    expect(await server.queued()).toEqual(before);
+  });
+
+  test("steplog alias sets, lists, goes back and removes", async () => {
+    const here = async (...args: string[]) => (await steplogHere([...args, "--url", server.url])).stdout;
+    expect(await here("alias", "set", "help", "--model", "bytes")).toBe("help is the base model bytes.\n");
+    await here("alias", "set", "help", "--model", "talker");
+    expect(await here("alias", "back", "help")).toBe("help is the base model bytes again.\n");
+    expect(await here("alias", "list")).toBe("help is the base model bytes.\n");
+    expect(await here("alias", "remove", "help")).toBe("Removed the alias help.\n");
+    expect(await here("alias", "list", "--json")).toBe("[]\n");
   });
 });
 

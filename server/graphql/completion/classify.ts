@@ -61,7 +61,7 @@ builder.mutationField("classify", (t) =>
 async function classify(asking: Asking, input: typeof ClassifyInput.$inferInput): Promise<Labelled[]> {
   const { labels, calibrationPrompt = null } = input;
   const prompts = promptsOf(input);
-  const answering = await answeringOfInput(asking.store, input.model);
+  const answering = await answeringOfInput(asking.store, input.model, "input.model");
   const tasks = await checkChoice(asking, answering, { prompts, labels, calibrationPrompt });
   return together(asking, tasks, async (each, checked) => {
     const ended = await attended(each, answering, checked, { protocol: "GRAPHQL", keep: false });
@@ -129,7 +129,7 @@ builder.mutationField("score", (t) =>
           prompt: { field: `rows.${index}.prompt`, asked: { text: prompt } },
           completion: { field: `rows.${index}.completion`, asked: completion },
         }));
-        const answering = await answeringOfInput(context.store, input.model);
+        const answering = await answeringOfInput(context.store, input.model, "input.model");
         const checked = await checkScores(context, answering, { rows });
         const ended = await attended(context, answering, checked, { protocol: "GRAPHQL", keep: false });
         return [...(ended.scores ?? [])];

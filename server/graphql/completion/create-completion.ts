@@ -129,7 +129,7 @@ builder.mutationField("createCompletion", (t) =>
     resolve: (_root, { input }, context) =>
       underInput(async () => {
         const asked = promptOf(input);
-        const answering = await answeringOfInput(context.store, input.model);
+        const answering = await answeringOfInput(context.store, input.model, "input.model");
         const checked = await check(context, answering, input, asked);
         const idempotencyKey = input.idempotencyKey ?? null;
         return ask(context, answering, checked, { protocol: "GRAPHQL", idempotencyKey, isAttended: false });

@@ -27,17 +27,21 @@ export const ModelInput = builder.inputType("ModelInput", {
   }),
 });
 
-/** @throws NOT_FOUND, INVALID_STATE */
-export async function answeringOfInput(store: Store, input: typeof ModelInput.$inferInput): Promise<Answering> {
+/** @param field where the input stands in the request. @throws NOT_FOUND, INVALID_STATE */
+export async function answeringOfInput(
+  store: Store,
+  input: typeof ModelInput.$inferInput,
+  field: string,
+): Promise<Answering> {
   const { name, checkpoint, fineTune } = input;
   if (checkpoint) {
-    return answeringCheckpoint(store, await requireCheckpoint(store, checkpoint.id, "input.model.checkpoint"));
+    return answeringCheckpoint(store, await requireCheckpoint(store, checkpoint.id, `${field}.checkpoint`));
   }
   if (fineTune) {
-    const run = await requireFineTune(store, fineTune.id, "input.model.fineTune");
-    return answeringBest(store, run, "input.model.fineTune");
+    const run = await requireFineTune(store, fineTune.id, `${field}.fineTune`);
+    return answeringBest(store, run, `${field}.fineTune`);
   }
-  return answeringByName(store, name ?? "", "input.model.name");
+  return answeringByName(store, name ?? "", `${field}.name`);
 }
 
 const MessageRole = builder.enumType("MessageRole", {

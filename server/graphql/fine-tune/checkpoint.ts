@@ -92,6 +92,11 @@ CheckpointRef.implement({
       resolve: ({ id, weightsStatus }, _args, { store }) =>
         weightsStatus === "QUEUED" ? store.checkpoints.waitingReason(id) : null,
     }),
+    aliases: t.stringList({
+      description: "Names of the aliases that point at it.",
+      complexity: queryCost,
+      resolve: async ({ id }, _args, { store }) => (await store.aliases.ofCheckpoints([id])).map(({ name }) => name),
+    }),
     createdAt: t.expose("createdAt", { type: "DateTime", description: "When the checkpoint was made." }),
   }),
 });
