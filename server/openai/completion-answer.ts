@@ -26,7 +26,7 @@ export function completionAnswer(
     return {
       index,
       text: (echo?.text ?? "") + its.map(({ text }) => text).join(""),
-      logprobs: logged && logprobsOf(logged, 0),
+      logprobs: logged && logprobsOf(logged, -unseen(echo)),
       finish_reason: finishOf(lastFinish(its)),
     };
   });
@@ -51,7 +51,7 @@ export class CompletionChunks {
   add({ choice, text, logprobs, finish }: Piece): object[] {
     const first = !this.#lengths.has(choice);
     const echo = first ? this.#echoOf(choice) : null;
-    const start = this.#lengths.get(choice) ?? 0;
+    const start = this.#lengths.get(choice) ?? -unseen(echo);
     const tokens = echo?.tokens || logprobs ? [...(echo?.tokens ?? []), ...(logprobs ?? [])] : null;
     const whole = (echo?.text ?? "") + text;
     if (whole === "" && !tokens && finish === null) return [];
@@ -73,10 +73,15 @@ export class CompletionChunks {
   }
 }
 
-/** @param start characters of the text before the first token */
+/** Characters of a prompt's tokens that are not in its text: those of special tokens before it. */
+function unseen(echo: Echo | null): number {
+  return echo?.tokens ? Math.max(0, lengthOf(echo.tokens) - echo.text.length) : 0;
+}
+
+/** @param start characters of the text before the first token; below 0 where special tokens come before the text */
 function logprobsOf(tokens: readonly LoggedToken[], start: number) {
   let offset = start;
-  const offsets = tokens.map(({ text }) => (offset += text.length) - text.length);
+  const offsets = tokens.map(({ text }) => Math.max(0, (offset += text.length) - text.length));
   return {
     tokens: tokens.map(({ text }) => text),
     token_logprobs: tokens.map(({ logprob }) => (logprob === null ? null : finite(logprob))),

@@ -99,6 +99,24 @@ test("log-probabilities of a token with no chance are a number, as JSON needs", 
   });
 });
 
+test("special tokens before a prompt take no place in the text", () => {
+  const echo = { text: "ab", tokens: [{ text: "</s>", logprob: null }, logged("a"), logged("b")] };
+  const pieces = [piece("c", { logprobs: [logged("c")], finish: "END" })];
+  const offsets = [0, 0, 1, 2];
+  expect(completionAnswer(head, pieces, usage, () => echo).choices[0]?.logprobs?.text_offset).toEqual(offsets);
+  const chunks = new CompletionChunks(
+    () => head,
+    false,
+    () => echo,
+  );
+  expect(chunks.add(piece("c", { logprobs: [logged("c")] }))).toMatchObject([
+    { choices: [{ text: "abc", logprobs: { text_offset: offsets } }] },
+  ]);
+  expect(chunks.add(piece("d", { logprobs: [logged("d")] }))).toMatchObject([
+    { choices: [{ logprobs: { text_offset: [3] } }] },
+  ]);
+});
+
 test("a completion says where its tokens are in the text, after the prompt that it echoes", () => {
   const echo = { text: "ab", tokens: [{ text: "a", logprob: null }, logged("b")] };
   const pieces = [piece("c", { logprobs: [logged("c")] }), piece("d", { logprobs: [logged("d")], finish: "LENGTH" })];

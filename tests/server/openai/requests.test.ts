@@ -1,6 +1,8 @@
 /** Reading requests of the OpenAI protocol: every field of schema/openai.ts is used, ignored or refused as it says. */
+import { readFileSync } from "node:fs";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
+import { packagePath } from "../../../schema/package.ts";
 import { openaiFields, type OpenAIRequest } from "../../../schema/openai.ts";
 import { readChatRequest } from "../../../server/openai/chat-request.ts";
 import { readCompletionRequest } from "../../../server/openai/completion-request.ts";
@@ -95,6 +97,26 @@ describe("every field of the table", () => {
     const request = name === "prompt" ? "text" : "chat";
     expect(refusal(request, { [name]: undefined })).toMatchObject({ status: 400, param: name });
   });
+});
+
+test("docs/SERVING.md shows the table", () => {
+  const rows = readFileSync(packagePath("docs/SERVING.md"), "utf8")
+    .split("\n")
+    .flatMap((line) => (line.startsWith("| `") ? [line.split(/ *\| */u).slice(1, -1)] : []));
+  const shown = rows.filter(([, , use]) => ["used", "ignored", "refused"].includes(use ?? ""));
+  const names = { chat: "chat", text: "completions" };
+  expect(shown).toEqual(
+    Object.entries(openaiFields).map(
+      ([
+        name,
+        {
+          in: [first = "chat", ...more],
+          use,
+          says,
+        },
+      ]) => [`\`${name}\``, more.length > 0 ? "both" : names[first], use, says],
+    ),
+  );
 });
 
 describe("what the table cannot say", () => {
