@@ -62,9 +62,9 @@ export function define(command: Command): void {
     .action(complete);
 }
 
-async function complete(options: CompleteOptions): Promise<void> {
+async function complete({ url, ...options }: CompleteOptions): Promise<void> {
   const input = inputOf(options);
-  await withService(options.url, async ({ client }) => {
+  await withService(url, async ({ client }) => {
     const interrupted = new AbortController();
     const interrupt = () => interrupted.abort();
     process.once("SIGINT", interrupt);
@@ -84,7 +84,7 @@ async function complete(options: CompleteOptions): Promise<void> {
 }
 
 /** @throws INVALID_ARGUMENT */
-function inputOf({ url: _, json, model, message, system, ...options }: CompleteOptions): CreateCompletionInput {
+function inputOf({ json, model, message, system, ...options }: Omit<CompleteOptions, "url">): CreateCompletionInput {
   if ((options.prompt === undefined) === (message === undefined))
     throw new SteplogError("INVALID_ARGUMENT", "Give --prompt TEXT or --message TEXT.");
   if (options.logprobs !== undefined && !json)
@@ -98,7 +98,7 @@ function inputOf({ url: _, json, model, message, system, ...options }: CompleteO
 async function follow(
   client: Remote["client"],
   id: string,
-  { n = 1, json }: CompleteOptions,
+  { n = 1, json }: Pick<CompleteOptions, "n" | "json">,
   signal: AbortSignal,
 ): Promise<Completion> {
   for await (const { piece } of client.completionPieces(id, { signal })) {
@@ -107,7 +107,7 @@ async function follow(
   return client.completion(id);
 }
 
-function report(completion: Completion, { n = 1, json }: CompleteOptions): void {
+function report(completion: Completion, { n = 1, json }: Pick<CompleteOptions, "n" | "json">): void {
   if (json) return printJson(completion);
   if (completion.labelScores) return print(completion.label ?? "none: no score is a number");
   if (n === 1) return print("");
