@@ -96,6 +96,8 @@ export const pieceMs = 50;
 export const completionAttempts = 3;
 /** Unless the operator says otherwise: requests that may wait for a worker, for how long, and how long answers are kept. */
 export const usualCompletions = { queueLimit: 256, waitS: 60, keepS: 86_400 } as const;
+/** A request that a worker has left fails when no other has gone on with it for so long. */
+export const abandonedMs = 60_000;
 /** How often a gateway says that somebody waits for a request, and how long that holds: it ends with its gateway. */
 export const attendMs = { renew: 3_000, holds: 10_000 } as const;
 /** Consecutive steps with a loss that is not finite before the run fails. */

@@ -3,28 +3,30 @@
  *
  * - QUEUED: stored together with its job; waits for a worker that can answer it, until `start_by`.
  * - RUNNING: a worker has claimed it. When that worker stops or dies, the completion stays RUNNING; the next one has prompt,
- *   seed and the pieces so far, and goes on after them.
+ *   seed and the pieces so far, and goes on after them. It fails when there is none for `abandonedMs`.
  * - SUCCEEDED: all choices have ended, or all rows are scored. FAILED: it cannot be answered; the error explains. CANCELLED:
  *   ended on request, or because whoever waited for it has gone. These three are final, and the job is gone.
  *
  *     create -> QUEUED -- claim --> RUNNING -- end --> SUCCEEDED, FAILED, CANCELLED
  *                 |                    claim, release and failed attempt: it stays RUNNING
- *                 +-- cancel --> CANCELLED;  nobody began in time --> FAILED
+ *                 +-- cancel --> CANCELLED;  nobody begins, or goes on, in time --> FAILED
  *
  * `wanted` is RUN or CANCEL, as for a run. It counts as CANCEL too once `attended_until` has passed. The worker reads it with
  * every append of pieces and every renewal.
  *
  * Every move is made by `move`, in the caller's transaction, after the caller has locked the job.
  */
-import { eq, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import { type CompletionStatus, type RowScore, type Usage, completionTransitions } from "../../schema/completion.ts";
 import { type ErrorCode, type InputIssue, SteplogError, invariant } from "../../schema/errors.ts";
 import { type Completion, completions } from "../../schema/serving-tables.ts";
+import { abandonedMs } from "../../schema/limits.ts";
 import type { Wanted } from "../../schema/states.ts";
-import type { Job } from "../../schema/tables.ts";
+import { type Job, jobs } from "../../schema/tables.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
+import { inMs } from "../queue/claimable.ts";
 import type { JobHooks } from "../queue/claimers.ts";
 import { finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
 import { leaseLost } from "../queue/leases.ts";
@@ -81,6 +83,9 @@ const cancelled: Move = { to: "CANCELLED", set: { ...ended, wanted: "CANCEL" } }
 
 // Claim and release
 
+/** Another worker is to go on with it soon. */
+const left: Move = { to: "RUNNING", set: { stage: null, startBy: inMs(abandonedMs) } };
+
 /** In SQL: what is wanted of a completion. */
 export const wantedNow = sql<Wanted>`case when ${completions.wanted} = 'CANCEL' or ${completions.attendedUntil} < now() then 'CANCEL' else 'RUN' end`;
 
@@ -94,12 +99,15 @@ export const completionJobs: JobHooks = {
     await finishJob(tx, lease);
     throw leaseLost(lease);
   },
+  async released(tx, job) {
+    await move(tx, job.subject, () => left);
+  },
   async failed(tx, job) {
     const wanted = await wantedOf(tx, job.subject);
-    await move(tx, job.subject, () => (wanted === "CANCEL" ? cancelled : { to: "RUNNING", set: { stage: null } }));
+    await move(tx, job.subject, () => (wanted === "CANCEL" ? cancelled : left));
     return wanted === "CANCEL" ? "done" : "repeat";
   },
-  wanted: (database, jobs) => Promise.all(jobs.map(({ subject }) => wantedOf(database, subject))),
+  wanted: (database, held) => Promise.all(held.map(({ subject }) => wantedOf(database, subject))),
 };
 
 async function wantedOf(database: Database | Transaction, id: string): Promise<Wanted> {
@@ -138,17 +146,17 @@ function asked(to: CompletionStatus): Move {
   return { to, set: { wanted: "CANCEL" } };
 }
 
-/** @param late the error of a completion that nobody began in time. False for one that somebody has begun. */
-export async function giveUp(tx: Transaction, id: string, late: CompletionFailure): Promise<boolean> {
-  const job = await lockJobAbout(tx, "COMPLETE", id);
-  if (job && job.leaseWorker !== null) return false;
-  const end = { status: "FAILED", ...late } as const;
-  const moved = await move(tx, id, ({ status }) =>
-    status === "QUEUED" ? { to: "FAILED", set: { ...ended, ...columnsOf(end) } } : null,
-  );
-  if (moved?.status !== "FAILED") return false;
+/** In SQL, of a job: whether a worker holds it, or did until a moment ago. */
+export const isTended = sql<boolean>`coalesce(${jobs.leaseExpiresAt} > ${inMs(-abandonedMs)}, false)`;
+
+/** Fails a completion that no worker has begun in time, or gone on with. @param late the error */
+export async function giveUp(tx: Transaction, id: string, late: CompletionFailure): Promise<void> {
+  const about = and(eq(jobs.kind, "COMPLETE"), eq(jobs.subject, id));
+  const [job] = await tx.select({ isTended }).from(jobs).where(about).for("update");
+  if (!job || job.isTended) return;
+  const set = { ...ended, ...columnsOf({ status: "FAILED", ...late }) };
+  await move(tx, id, (current) => (isFinal(current) ? null : { to: "FAILED", set }));
   await withdrawJob(tx, "COMPLETE", id);
-  return true;
 }
 
 /** Deletes it with all that was asked and answered; a worker that answers it finds its lease lost. False if there is none. */

@@ -1,6 +1,6 @@
 /** Requests and their answers: created, claimed together, written together, cancelled, forgotten. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { attendMs } from "../../schema/limits.ts";
+import { abandonedMs, attendMs } from "../../schema/limits.ts";
 import { evaluationRulesSchema } from "../../schema/model-evaluation.ts";
 import type { CompletionPiece } from "../../schema/serving-tables.ts";
 import { type Rows, type Store, unpackTokens } from "../../store/store.ts";
@@ -288,6 +288,31 @@ describe("forgetting", () => {
       errorCode: "UNAVAILABLE",
       errorMessage: expect.stringMatching(/within 2 seconds/u) as string,
     });
+  });
+
+  test("what its worker has left ends when no other goes on with it", async () => {
+    const [killed, released, held] = [await begun(store), await begun(store), await begun(store)];
+    await store.releaseJob(released.job);
+    const ids = [killed, released, held].map(({ id }) => id);
+    const statuses = async () => {
+      await store.completions.forget();
+      return Promise.all(ids.map(statusOf));
+    };
+    const later = (ms: number) =>
+      directly(fixture.url, async (sql) => {
+        const by = `${ms} milliseconds`;
+        await sql`update completions set start_by = start_by - ${by}::interval`;
+        await sql`update jobs set lease_expires_at = lease_expires_at - ${by}::interval where id <> ${held.job.id}`;
+      });
+    await later(longMs + 1_000);
+    expect(await statuses()).toEqual(["RUNNING", "FAILED", "RUNNING"]);
+    await later(abandonedMs);
+    expect(await statuses()).toEqual(["FAILED", "FAILED", "RUNNING"]);
+    expect(await store.completions.get(killed.id)).toMatchObject({
+      errorCode: "UNAVAILABLE",
+      errorMessage: expect.stringMatching(/gone/u) as string,
+    });
+    expect(await claimAny(store)).toBeNull();
   });
 
   test("what nobody waits for any more ends, but not what is to be fetched later", async () => {
