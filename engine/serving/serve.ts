@@ -41,7 +41,8 @@ interface Open {
 
 interface Load {
   readonly key: string;
-  readonly waiting: Waiting[];
+  /** Null once they are answered: others come too late for this load. */
+  waiting: Waiting[] | null;
   readonly work: Stepwise;
 }
 
@@ -87,10 +88,7 @@ export class Serving {
 
   /** Frees all memory. */
   end(): void {
-    for (const { request, warm } of this.#open.values()) {
-      warm.batch.drop(request);
-      warm.users.clear();
-    }
+    for (const { request, warm } of this.#open.values()) warm.batch.drop(request);
     this.#warm.free();
   }
 
@@ -111,23 +109,24 @@ export class Serving {
     const { model, id } = waiting.request;
     const key = keyOf(model);
     this.#options.send({ type: "loading", id });
-    const load = this.#loads.find((other) => other.key === key);
-    if (load) load.waiting.push(waiting);
+    const load = this.#loads.find((other) => other.key === key && other.waiting);
+    if (load) load.waiting?.push(waiting);
     else this.#loads.push(this.#newLoad(key, model, waiting));
   }
 
   #newLoad(key: string, model: ServedModel, first: Waiting): Load {
-    const waiting = [first];
-    const { calls } = first;
     const work = new Stepwise(async (beforePart) => {
+      const loading = { calls: first.calls, beforePart, now: this.#options.now };
       try {
-        const warm = await this.#warm.load(model, { calls, beforePart, now: this.#options.now });
-        for (const one of waiting.splice(0)) await this.#startOrFail(one, warm);
+        const warm = await this.#warm.load(model, loading);
+        for (const one of taken(load)) await this.#startOrFail(one, warm);
+        warm.users.delete(loading);
       } catch (error) {
-        for (const { request } of waiting.splice(0)) this.#failed(request.id, error);
+        for (const { request } of taken(load)) this.#failed(request.id, error);
       }
     });
-    return { key, waiting, work };
+    const load: Load = { key, waiting: [first], work };
+    return load;
   }
 
   async #startOrFail(waiting: Waiting, warm: Warm): Promise<void> {
@@ -200,8 +199,8 @@ export class Serving {
       return;
     }
     for (const { waiting } of this.#loads) {
-      const at = waiting.findIndex(({ request }) => request.id === id);
-      if (at < 0) continue;
+      const at = waiting?.findIndex(({ request }) => request.id === id) ?? -1;
+      if (!waiting || at < 0) continue;
       waiting.splice(at, 1);
       this.#options.send({ type: "ended", id, usage: nothing, scores: null });
     }
@@ -217,4 +216,10 @@ export class Serving {
     this.#told = told;
     this.#options.send({ type: "warm", models, bytes: this.#warm.bytes });
   }
+}
+
+function taken(load: Load): readonly Waiting[] {
+  const { waiting } = load;
+  load.waiting = null;
+  return waiting ?? [];
 }

@@ -39,7 +39,8 @@ export interface Warm extends WarmModel {
 
 type WarmBase = Warm & { readonly model: LoadedBase };
 
-interface Loading {
+/** A load. Models that it makes, or needs, are its own until it lets go of them (`Warm.users`). */
+export interface Loading {
   readonly calls: ForeignCalls;
   readonly beforePart: () => Promise<void>;
   /** Milliseconds since 1970. */
@@ -95,19 +96,22 @@ export class WarmModels {
     return this.all.filter((warm) => !this.#isIdle(warm)).reduce((total, { bytes }) => total + bytes, 0);
   }
 
-  /** Null for a model that is not warm, or whose files are others now. */
-  async find(model: ServedModel): Promise<Warm | null> {
+  /** Null for a model that is not warm, or whose files are others now. `user` becomes one of its users. */
+  async find(model: ServedModel, user?: object): Promise<Warm | null> {
     const key = keyOf(model);
     const warm = this.#models.get(key);
     if (!warm) return null;
     const stamp = await stampOf(warm.model.folder).catch(() => null);
+    if (this.#models.get(key) !== warm) return null;
     this.#models.delete(key);
-    if (stamp === warm.stamp) this.#models.set(key, warm);
+    const isSame = stamp === warm.stamp;
+    if (isSame) this.#models.set(key, warm);
     else this.#retired.add(warm);
-    return stamp === warm.stamp ? warm : null;
+    if (isSame && user) warm.users.add(user);
+    return isSame ? warm : null;
   }
 
-  /** @throws NOT_FOUND, MODEL_INVALID, MODEL_UNSUPPORTED, BASE_MISMATCH, LOG_INVALID; INTERNAL if the weights differ from those trained */
+  /** The caller takes `loading` out of its users. @throws NOT_FOUND, MODEL_INVALID, MODEL_UNSUPPORTED, BASE_MISMATCH, LOG_INVALID; INTERNAL if the weights differ from those trained */
   async load(model: ServedModel, loading: Loading): Promise<Warm> {
     const { checkpoint } = model;
     if (!checkpoint) return this.#loadBase(model, loading);
@@ -121,14 +125,15 @@ export class WarmModels {
     while (this.bytes > budgetBytes && (this.#kept.dropOldest() || this.#dropOldest()));
   }
 
-  /** Before the thread ends, once nothing is answered any more. */
+  /** Before the thread ends. */
   free(): void {
+    for (const { users } of this.all) users.clear();
     for (const warm of this.all.filter(({ parent }) => parent)) this.#free(warm);
     for (const warm of this.all) this.#free(warm);
   }
 
   async #loadBase(model: ServedModel, loading: Loading): Promise<WarmBase> {
-    const found = await this.find({ ...model, checkpoint: null });
+    const found = await this.find({ ...model, checkpoint: null }, loading);
     if (found && isBase(found)) return found;
     const folder = await openModelFolder(model.modelPath);
     const stamp = await stampOf(folder);
@@ -141,30 +146,34 @@ export class WarmModels {
           "Put the files back, or register the model under another name.",
       );
     }
-    return this.#loadWhole(folder, stamp, { base: model.base, chain: null, bytes: 0 }, loading);
+    return this.#loadWhole(folder, stamp, { base: model.base, chain: null }, loading);
   }
 
   async #loadFolder(model: ServedModel, path: string, loading: Loading): Promise<Warm> {
     const folder = await openModelFolder(path);
     const chain = model.checkpoint?.chain ?? null;
-    return this.#loadWhole(folder, await stampOf(folder), { base: model.base, chain, bytes: 0 }, loading);
+    return this.#loadWhole(folder, await stampOf(folder), { base: model.base, chain }, loading);
   }
 
-  async #loadWhole(folder: ModelFolder, stamp: string, named: WarmModel, loading: Loading): Promise<WarmBase> {
+  async #loadWhole(
+    folder: ModelFolder,
+    stamp: string,
+    named: Omit<WarmModel, "bytes">,
+    loading: Loading,
+  ): Promise<WarmBase> {
     const tokenizer = await ModelTokenizer.load(folder.path, basename(folder.path), loading.calls);
     const precision = this.#precisionOf(folder);
     const model = await LoadedBase.load(folder, this.#device, { precision, beforePart: loading.beforePart });
-    return this.#add({ ...named, bytes: model.bytes, model, tokenizer, parent: null, stamp });
+    return this.#add({ ...named, bytes: model.bytes, model, tokenizer, parent: null, stamp }, loading);
   }
 
   async #loadAdapter(model: ServedModel, checkpoint: ServedCheckpoint, loading: Loading): Promise<Warm> {
     const parent = await this.#loadBase(model, loading);
-    parent.users.add(loading);
     try {
       const adapted = await this.#attach(parent, model, checkpoint, loading);
       const { tokenizer, stamp, base } = parent;
       const named = { base, chain: checkpoint.chain, bytes: adapted.bytes };
-      return this.#add({ ...named, model: adapted, tokenizer, parent, stamp });
+      return this.#add({ ...named, model: adapted, tokenizer, parent, stamp }, loading);
     } finally {
       parent.users.delete(loading);
     }
@@ -190,11 +199,12 @@ export class WarmModels {
 
   #add<Model extends LoadedModel>(
     parts: Omit<Warm, "key" | "batch" | "users" | "model"> & { readonly model: Model },
+    loading: Loading,
   ): Warm & { readonly model: Model } {
     const key = parts.chain === null ? parts.base : `${parts.base}:${parts.chain}`;
     const joint = parts.model.terms ? parts.parent?.batch : null;
     const batch = joint ?? new Batch(parts.model, { sequences: this.#options.sequences, kept: this.#kept });
-    const warm = { ...parts, key, batch, users: new Set<object>() };
+    const warm = { ...parts, key, batch, users: new Set<object>([loading]) };
     this.#models.set(key, warm);
     return warm;
   }

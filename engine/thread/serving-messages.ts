@@ -43,6 +43,7 @@ export interface ServingRequest {
 
 export type ToServing =
   | { readonly type: "add"; readonly request: ServingRequest }
+  /** The request ends with what it has; one that has ended is not there any more. */
   | { readonly type: "cancel"; readonly id: string }
   /** Memory for weights and caches from now on. What is in use is finished first. */
   | { readonly type: "budget"; readonly bytes: number }
