@@ -42,3 +42,14 @@ interface Bounded {
 export async function peakOf(device: Device, precision: Precision): Promise<number> {
   return "peak" in device ? (device as Device & Bounded).peak(precision) : NaN;
 }
+
+/** A device that measures its memory. */
+interface Copying {
+  /** 10^9 bytes a second that a copy of memory reads and writes. */
+  copyRate(): Promise<number>;
+}
+
+/** NaN for other devices. */
+export async function copyRateOf(device: Device): Promise<number> {
+  return "copyRate" in device ? (device as Device & Copying).copyRate() : NaN;
+}

@@ -79,9 +79,11 @@ measuring("load", "time from a new process to a loaded model and its first step,
   .addOption(count("--rounds", "measured rounds, after a first one", 5))
   .action((options: LoadOptions & Output) => run(options, benchLoad));
 
-measuring("generate", "greedy continuation, token by token")
+measuring("generate", "greedy continuation, token by token, compared with a copy of memory")
   .addOption(config())
   .addOption(dtype())
+  .addOption(multiply())
+  .addOption(count("--sequences", "sequences decoded together", 1))
   .addOption(count("--prompt", "tokens of the prompt", 64))
   .addOption(count("--tokens", "tokens generated after the first", 64))
   .addOption(count("--runs", "measured runs", 3))

@@ -65,7 +65,10 @@ function linesOf(result: Exclude<AnyResult, PeersResult>): readonly Line[] {
         ["first token", seconds(result.first)],
         ["token", seconds(result.token)],
         ["tokens", `${number(result.tokensPerSecond)} per second`],
-        ["weights", `${number(result.weightGbPerSecond)} GB read per second`],
+        [
+          "weights",
+          `${number(result.weightGbPerSecond)} GB read per second; a copy reads and writes ${number(result.copyGbPerSecond)}`,
+        ],
         ["peak memory", `${number(result.peakMemory)} MB`],
       ];
     case "gemm":

@@ -94,6 +94,8 @@ interface NativeTimedDevice extends Device {
   timings(): Promise<NativeTimings>;
   /** The processor's peak in 10^9 floating-point operations per second, measured on registers alone. */
   peak(precision: Precision): Promise<number>;
+  /** 10^9 bytes a second that a copy of memory reads and writes, on all threads. */
+  copyRate(): Promise<number>;
 }
 
 /**
@@ -170,6 +172,7 @@ export function createNativeDevice(instructionSet = "", threads = 0): NativeTime
     },
     timings: () => native.timings(),
     peak: (precision) => native.peak(precision === "bfloat16"),
+    copyRate: () => native.copyRate(),
     dispose() {
       for (const weight of weights.all()) native.freeWeight(weight.id);
       for (const cache of caches.all()) native.freeCache(cache.id);

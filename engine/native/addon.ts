@@ -63,6 +63,8 @@ export interface NativeDevice {
   noise(count: number, noise: number, seed: bigint, tensor: number, first: number): Promise<Int8Array>;
   /** The processor's peak in 10^9 floating-point operations per second, measured on registers alone. */
   peak(bf16: boolean): Promise<number>;
+  /** 10^9 bytes a second that all threads read and write while they copy memory, at best. */
+  copyRate(): Promise<number>;
 }
 
 interface Addon {

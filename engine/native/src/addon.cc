@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <numeric>
@@ -41,6 +42,7 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
                            InstanceMethod<&Device::timings>("timings"),
                            InstanceMethod<&Device::noise>("noise"),
                            InstanceMethod<&Device::peak>("peak"),
+                           InstanceMethod<&Device::copyRate>("copyRate"),
                            InstanceAccessor<&Device::instructionSet>("instructionSet"),
                            InstanceAccessor<&Device::threadCount>("threads"),
                            InstanceAccessor<&Device::multipliesBf16>("multipliesBf16"),
@@ -271,8 +273,10 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
                          std::copy(pass->result.losses.begin(), pass->result.losses.end(), losses.Data());
                          return losses;
                        }
-                       auto logits = Napi::Float32Array::New(env, pass->result.logits.size());
-                       std::copy(pass->result.logits.begin(), pass->result.logits.end(), logits.Data());
+                       // The next job waits for this answer, so the memory of the logits is still theirs.
+                       const size_t rows = pass->program.resultRows * (pass->recording.perturbed ? size_t(pass->recording.perturbation.sides) : 1), vocab = pass->program.resultColumns;
+                       auto logits = Napi::Float32Array::New(env, rows * vocab);
+                       for (size_t row = 0; row < rows; row++) std::copy_n(pass->result.logits + row * pass->result.logitStride, vocab, logits.Data() + row * vocab);
                        return logits;
                      });
     });
@@ -402,6 +406,26 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
         [rates](Napi::Env env) -> Napi::Value {
           return Napi::Number::New(env, std::accumulate(rates->begin(), rates->end(), 0.0) / 1e9);
         });
+  }
+
+  // -> Promise<number>: 10^9 bytes a second that all threads read and write while they copy memory, at best.
+  Napi::Value copyRate(const Napi::CallbackInfo&) {
+    auto best = std::make_shared<double>(0);
+    return promise(
+        [this, best] {
+          constexpr size_t bytes = size_t(256) << 20, part = size_t(8) << 20;
+          const Pages from = Pages::anonymous(bytes), to = Pages::anonymous(bytes);
+          const auto copy = [&](size_t at, size_t) { std::memcpy(to.data() + at * part, from.data() + at * part, part); };
+          // Pages that were never written are all the same one.
+          executor_->pool().run(bytes / part, [&](size_t at, size_t) { std::memset(from.data() + at * part, 1, part); });
+          for (int round = 0; round < 6; round++) {
+            using Clock = std::chrono::steady_clock;
+            const auto start = Clock::now();
+            executor_->pool().run(bytes / part, copy);
+            *best = std::max(*best, 2.0 * bytes / std::chrono::duration<double>(Clock::now() - start).count());
+          }
+        },
+        [best](Napi::Env env) -> Napi::Value { return Napi::Number::New(env, *best / 1e9); });
   }
 
   Napi::Value instructionSet(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), executor_->kernels().name); }

@@ -267,17 +267,17 @@ void Executor::logits(Pass& pass, const Step& step) {
   const Rows x = input(pass, step, node);
   const size_t vocab = pass.program.resultColumns, stride = strideOf(vocab, false);
   const size_t all = x.rows * pass.sides;
-  const Pages pages = Pages::anonymous(all * stride * 4 + 256);
-  std::vector<Item> items{{taskOf(pass, node, x, {pages.data(), stride, x.rows, x.rows * stride, false}), node.weight.get(), isFew(pass.mode, x.rows) && !x.bf16}};
+  const size_t bytes = all * stride * 4 + 256;
+  if (logits_.size() < bytes) logits_ = Pages::anonymous(bytes);
+  std::vector<Item> items{{taskOf(pass, node, x, {logits_.data(), stride, x.rows, x.rows * stride, false}), node.weight.get(), isFew(pass.mode, x.rows) && !x.bf16}};
   runItems(pass, items);
   node.weight->pending.clear();
   const double softcap = node.numbers[0];
-  pass.result.logits.resize(all * vocab);
+  pass.result.logits = reinterpret_cast<const float*>(logits_.data()), pass.result.logitStride = stride;
+  if (softcap == 0) return;
   for (size_t row = 0; row < all; row++) {
-    const float* from = items[0].task.y.f32(int(row / x.rows), row % x.rows);
-    float* to = pass.result.logits.data() + row * vocab;
-    std::copy_n(from, vocab, to);
-    if (softcap > 0) std::transform(to, to + vocab, to, [&](float v) { return float(softcap * std::tanh(v / softcap)); });
+    float* logits = items[0].task.y.f32(int(row / x.rows), row % x.rows);
+    std::transform(logits, logits + vocab, logits, [&](float v) { return float(softcap * std::tanh(v / softcap)); });
   }
 }
 

@@ -14,6 +14,9 @@ constexpr size_t waitingEntries = 32;
 // Elements per task, of an update and of row operations.
 constexpr size_t updateElements = size_t(1) << 16, rowElements = size_t(1) << 15;
 
+// Memory of logits that is kept for the next pass, instead of being mapped and cleared again for every token.
+constexpr size_t keptLogitBytes = size_t(64) << 20;
+
 }  // namespace
 
 // ------------------------------------------------------------------ updates
@@ -77,6 +80,7 @@ Result Executor::run(Program& program, const Recording& recording) {
   const bool bf16 = recording.multiplyBf16 && kernels_.multipliesBf16;
   const Mode mode{sides, recording.perturbed, bf16, recording.products};
   Pass pass{program, recording, makePlan(program, mode), mode, sides, bf16, recording.perturbed ? &recording.perturbation : nullptr, {}, {}};
+  if (logits_.size() > keptLogitBytes) logits_ = Pages();
   if (arena_.size() < pass.plan.bytes) {
     arena_ = Pages();
     arena_ = Pages::anonymous(pass.plan.bytes);

@@ -16,7 +16,9 @@ struct Timings {
 
 struct Result {
   std::vector<double> losses;  // [sides * rows]
-  std::vector<float> logits;   // [sides * rows, vocab]
+  // [sides * rows, vocab], rows `logitStride` floats apart. The executor's memory: valid until its next pass.
+  const float* logits = nullptr;
+  size_t logitStride = 0;
 };
 
 class Executor {
@@ -88,7 +90,7 @@ class Executor {
   const Kernels& kernels_;
   Pool pool_;
   std::vector<Scratch> scratch_;
-  Pages arena_;
+  Pages arena_, logits_;
   // A pass failed halfway: some weights have taken an update that others have not.
   bool halfway_ = false;
   Timings timings_;

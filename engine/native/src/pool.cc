@@ -27,6 +27,8 @@ Pool::~Pool() {
 
 void Pool::run(size_t count, const std::function<void(size_t, size_t)>& work) {
   if (count == 0) return;
+  // Not worth waking the others for, nor waiting until they have looked.
+  if (count == 1) return work(0, 0);
   {
     std::lock_guard<std::mutex> lock(mutex_);
     work_ = &work;
