@@ -49,7 +49,7 @@ export class Decoding {
 
   /** The next token of every sequence. */
   async step(sequences: readonly Sequence[]): Promise<void> {
-    const { decoding, folder } = this.#model;
+    const { folder } = this.#model;
     const { architecture } = folder;
     const tokens = {
       ids: Int32Array.from(sequences, ({ next }) => next),
@@ -60,7 +60,7 @@ export class Decoding {
         architecture,
       ),
     };
-    const logits = await decoding.logits(
+    const logits = await this.#model.decoding([]).logits(
       tokens,
       Int32Array.from(sequences, (_, row) => row),
     );
