@@ -2,6 +2,7 @@
 import type { LiveWorker } from "../../store/store.ts";
 import type { NamedModel } from "../../schema/jobs.ts";
 import { exportOfJob } from "../../store/store.ts";
+import type { ServingReport } from "../../schema/tables.ts";
 import { liveMs, reportMs } from "../../schema/limits.ts";
 import { builder, queryCost } from "./builder.ts";
 import { Precision } from "./fine-tune/hyperparameters.ts";
@@ -22,8 +23,8 @@ const WorkerJobRef = builder.objectRef<HeldJob>("WorkerJob").implement({
   fields: (t) => ({
     kind: t.exposeString("kind", {
       description:
-        "FINE_TUNE trains a run, MATERIALISE rebuilds weights, EXPORT rebuilds them in another form, MEASURE " +
-        "measures for an estimate.",
+        "FINE_TUNE trains a run, MATERIALISE rebuilds weights, EXPORT rebuilds them in another form, EVALUATE " +
+        "evaluates a model, MEASURE measures for an estimate.",
     }),
     fineTune: t.field({
       type: FineTuneRef,
@@ -43,8 +44,37 @@ const WorkerJobRef = builder.objectRef<HeldJob>("WorkerJob").implement({
   }),
 });
 
+const WarmModelRef = builder.objectRef<ServingReport["warm"][number]>("WarmModel").implement({
+  description: "A model that a worker holds ready.",
+  fields: (t) => ({
+    base: t.exposeString("base", { description: "Base hash of its base model." }),
+    chain: t.exposeString("chain", {
+      nullable: true,
+      description: "Chain hash of the checkpoint's log; null for the base itself.",
+    }),
+  }),
+});
+
+const WorkerServingRef = builder.objectRef<ServingReport>("WorkerServing").implement({
+  description: "How a worker answers requests.",
+  fields: (t) => ({
+    memoryBytes: t.expose("memoryBytes", {
+      type: "SafeInt",
+      description: "Memory for weights and caches, in bytes; less while it trains.",
+    }),
+    usedBytes: t.expose("usedBytes", { type: "SafeInt", description: "Of these, what it uses." }),
+    places: t.exposeInt("places", { description: "Texts that it writes at once, at most." }),
+    requests: t.exposeInt("requests", { description: "Requests that it answers now." }),
+    warm: t.field({
+      type: [WarmModelRef],
+      description: "Models that it holds ready.",
+      resolve: ({ warm }) => warm,
+    }),
+  }),
+});
+
 export const WorkerRef = builder.objectRef<LiveWorker>("Worker").implement({
-  description: "A running worker. It claims only runs that it can train.",
+  description: "A running worker. It claims only what it can do.",
   fields: (t) => ({
     name: t.exposeString("name", { description: "Host name and process id." }),
     device: t.exposeString("device", { description: "Compute device, and why the worker chose it." }),
@@ -66,6 +96,12 @@ export const WorkerRef = builder.objectRef<LiveWorker>("Worker").implement({
       type: [WorkerModelRef],
       description: "Models in its models folder.",
       resolve: ({ models }) => models,
+    }),
+    serving: t.field({
+      type: WorkerServingRef,
+      nullable: true,
+      description: "How it answers requests; null if it does not.",
+      resolve: ({ serving }) => serving,
     }),
     job: t.field({
       type: WorkerJobRef,

@@ -130,18 +130,18 @@ test(
     const [first, second] = [await ask(null), await ask(checkpointId)];
     expect(await answerOf(first)).toMatchObject([{ tokens: base }]);
     expect(await answerOf(second)).toMatchObject([{ tokens: tuned }]);
-    // Both are warm now.
-    expect(await answerOf(await ask(checkpointId))).toMatchObject([{ tokens: tuned }]);
-
-    const own = evaluations.map(({ rows, loss, accuracy, f1, exactMatch }) => ({
-      rows,
-      loss,
-      accuracy,
-      f1,
-      exactMatch,
-    }));
-    expect(own).toHaveLength(2);
-    expect([await evaluated(null, rows), await evaluated(checkpointId, rows)]).toMatchObject(own);
+    // Both are warm now. Requests and evaluations take turns in the machine, and nobody's numbers depend on it.
+    const asked = [await ask(checkpointId), await ask(null), await ask(checkpointId)];
+    const [answers, ...measured] = await Promise.all([
+      Promise.all(asked.map((id) => answerOf(id))),
+      evaluated(null, rows),
+      evaluated(checkpointId, rows),
+    ]);
+    expect(answers).toMatchObject([[{ tokens: tuned }], [{ tokens: base }], [{ tokens: tuned }]]);
+    expect(evaluations).toHaveLength(2);
+    for (const [index, { loss, accuracy, f1, exactMatch }] of evaluations.entries()) {
+      expect(measured[index]).toMatchObject({ error: null, rows: 8, loss, accuracy, f1, exactMatch });
+    }
   },
 );
 
