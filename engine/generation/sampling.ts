@@ -83,21 +83,39 @@ interface Candidates {
 function candidates(logits: Float32Array, highest: number, sampling: Sampling): Candidates {
   const { temperature, topP = 1, minP = 0 } = sampling;
   const topK = sampling.topK ?? logits.length;
-  const weigh = (token: number) => Math.exp(((logits[token] ?? -Infinity) - highest) / temperature);
   if (topK < logits.length) {
     const pool = tokensFrom(logits, lowestOfTop(logits, topK, highest, temperature));
+    const weigh = (token: number) => Math.exp(((logits[token] ?? -Infinity) - highest) / temperature);
     const sorted = byWeight(pool, weigh, topK);
-    return nucleus(sorted, topP * sum(sorted.weights), minP);
+    return heavy(nucleus(sorted, topP * sum(sorted.weights)) ?? sorted, minP);
   }
   const all = new Float64Array(logits.length);
-  for (let token = 0; token < all.length; token++) all[token] = weigh(token);
-  if (topP >= 1) return { tokens: null, weights: minP > 0 ? all.map((weight) => (weight >= minP ? weight : 0)) : all };
-  const total = sum(all);
-  // Tokens that together weigh less than the nucleus leaves out need not be sorted.
-  const floor = (total * (1 - topP)) / (2 * all.length);
-  const pool: number[] = [];
-  for (let token = 0; token < all.length; token++) if ((all[token] ?? 0) >= floor) pool.push(token);
-  return nucleus(byWeight(pool, weigh, pool.length), topP * total, minP);
+  for (let token = 0; token < all.length; token++)
+    all[token] = Math.exp(((logits[token] ?? -Infinity) - highest) / temperature);
+  if (topP < 1) return heavy(nucleusOf(all, topP), minP);
+  return { tokens: null, weights: minP > 0 ? all.map((weight) => (weight >= minP ? weight : 0)) : all };
+}
+
+/** Of a whole vocabulary the nucleus is mostly a few tokens, so that the others need not be sorted. */
+function nucleusOf(all: Float64Array, topP: number): Sorted {
+  const enough = topP * sum(all);
+  for (const most of [256, 4096]) {
+    if (most >= all.length) break;
+    const found = nucleus(heaviest(all, kthHighest(all, most)), enough);
+    if (found) return found;
+  }
+  const sorted = heaviest(all, 0);
+  // Rounding may keep the sum of all below what would be enough.
+  return nucleus(sorted, enough) ?? sorted;
+}
+
+/** The tokens that weigh at least `floor`, heaviest first. */
+function heaviest(all: Float64Array, floor: number): Sorted {
+  return byWeight(tokensFrom(all, floor), (token) => all[token] ?? 0, all.length);
+}
+
+interface Sorted extends Candidates {
+  readonly tokens: readonly number[];
 }
 
 /** Slightly below the logit of the k-th likeliest token, since logits that hardly differ weigh the same and go by id. */
@@ -107,7 +125,7 @@ function lowestOfTop(logits: Float32Array, topK: number, highest: number, temper
 }
 
 /** The `most` heaviest; equal ones stay in order of id, since the sort is stable. */
-function byWeight(pool: readonly number[], weigh: (token: number) => number, most: number) {
+function byWeight(pool: readonly number[], weigh: (token: number) => number, most: number): Sorted {
   const sorted = pool
     .map((token) => ({ token, weight: weigh(token) }))
     .toSorted((a, b) => b.weight - a.weight)
@@ -115,12 +133,20 @@ function byWeight(pool: readonly number[], weigh: (token: number) => number, mos
   return { tokens: sorted.map(({ token }) => token), weights: Float64Array.from(sorted, ({ weight }) => weight) };
 }
 
-/** The first that together weigh `enough`, or all if rounding keeps their sum below it; of these, those that weigh `least`. */
-function nucleus({ tokens, weights }: ReturnType<typeof byWeight>, enough: number, least: number): Candidates {
+/** The first that together weigh `enough`; null if all of them do not. */
+function nucleus(sorted: Sorted, enough: number): Sorted | null {
   let reached = 0;
-  const last = weights.findIndex((weight) => (reached += weight) >= enough);
-  const light = weights.findIndex((weight) => weight < least);
-  const count = Math.min(last < 0 ? weights.length : last + 1, light < 0 ? weights.length : light);
+  const last = sorted.weights.findIndex((weight) => (reached += weight) >= enough);
+  return last < 0 ? null : first(sorted, last + 1);
+}
+
+/** Without those that weigh less than `least`. */
+function heavy(sorted: Sorted, least: number): Sorted {
+  const light = sorted.weights.findIndex((weight) => weight < least);
+  return light < 0 ? sorted : first(sorted, light);
+}
+
+function first({ tokens, weights }: Sorted, count: number): Sorted {
   return { tokens: tokens.slice(0, count), weights: weights.subarray(0, count) };
 }
 

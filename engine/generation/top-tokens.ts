@@ -1,5 +1,7 @@
 /** The likeliest tokens of logits [vocab], without sorting a whole vocabulary. */
 
+type Values = Float32Array | Float64Array;
+
 /** The token with the highest logit; the first of several. */
 export function likeliest(logits: Float32Array): number {
   let best = 0;
@@ -16,15 +18,15 @@ export function topTokens(logits: Float32Array, k: number): number[] {
     .slice(0, k);
 }
 
-/** The tokens with at least this logit, in order of id. */
-export function tokensFrom(logits: Float32Array, floor: number): number[] {
+/** The tokens with at least this logit, or weight, in order of id. */
+export function tokensFrom(values: Values, floor: number): number[] {
   const found: number[] = [];
-  for (let token = 0; token < logits.length; token++) if ((logits[token] ?? -Infinity) >= floor) found.push(token);
+  for (let token = 0; token < values.length; token++) if ((values[token] ?? -Infinity) >= floor) found.push(token);
   return found;
 }
 
 /** The k-th highest of the values, none of which is NaN; 0 < k <= values.length. */
-export function kthHighest(values: Float32Array, k: number): number {
+export function kthHighest(values: Values, k: number): number {
   // A heap of the k highest so far, the lowest of them first. A sorted array is one.
   const heap = values.subarray(0, k).toSorted();
   for (let i = k; i < values.length; i++) {
@@ -34,7 +36,7 @@ export function kthHighest(values: Float32Array, k: number): number {
   return heap[0] ?? -Infinity;
 }
 
-function replaceLowest(heap: Float32Array, value: number): void {
+function replaceLowest(heap: Values, value: number): void {
   let at = 0;
   for (;;) {
     let child = 2 * at + 1;

@@ -39,6 +39,16 @@ describe("a seed", () => {
     );
   });
 
+  test("draws the same where only some of a large vocabulary need sorting", () => {
+    const logits = Float32Array.from({ length: 6000 }, (_, i) => Math.round(40 * Math.sin(i * i)) / 4);
+    for (const temperature of [0.3, 1, 30])
+      for (const topP of [0.05, 0.5, 0.9, 0.999]) {
+        const sampling = { temperature, topP, seed: 2 };
+        const choose = sampler(sampling);
+        for (let t = 0; t < 5; t++) expect(choose(logits)).toBe(plainDraw(logits, sampling, t));
+      }
+  });
+
   test("goes on after tokens that are known as it would have, for each choice", () => {
     const sampling = { temperature: 1.5, topP: 0.9, repetitionPenalty: 1.3, frequencyPenalty: 0.4, seed: 11 };
     const logits = Float32Array.from({ length: 50 }, (_, i) => Math.sin(i));
