@@ -1,5 +1,5 @@
 /** A base model that goes: what it has answered, and its evaluations, go with it, but not while a name points at it. */
-import { and, eq, inArray, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
 import { aliasMoves, aliases, completions, modelEvaluations } from "../../schema/serving-tables.ts";
@@ -24,7 +24,10 @@ export async function forgetServing(tx: Transaction, { id, name }: BaseModel): P
   await tx.delete(aliasMoves).where(eq(aliasMoves.baseModelId, id));
   for (const table of [completions, modelEvaluations]) {
     const ofModel = sql`(select ${table.id}::text from ${table} where ${table.baseModelId} = ${id})`;
-    await tx.delete(jobs).where(and(inArray(jobs.kind, ["COMPLETE", "EVALUATE"]), inArray(jobs.subject, ofModel)));
+    const about = and(inArray(jobs.kind, ["COMPLETE", "EVALUATE"]), inArray(jobs.subject, ofModel));
+    // In the order in which appends lock them.
+    await tx.select({ id: jobs.id }).from(jobs).where(about).orderBy(asc(jobs.id)).for("update");
+    await tx.delete(jobs).where(about);
     await tx.delete(table).where(eq(table.baseModelId, id));
   }
 }

@@ -89,10 +89,11 @@ export class ServingLane {
   }
 
   report(): ServingReport {
+    const { settings, sharing } = this.#options;
     return {
       memoryBytes: this.#budgetBytes,
       usedBytes: this.#usedBytes,
-      places: this.#options.settings.sequences,
+      places: settings.isExclusive && sharing.job ? 0 : settings.sequences,
       requests: this.#held.size + this.#beginning,
       warm: this.#warm.map(({ base, chain }) => ({ base, chain })),
     };
