@@ -178,6 +178,19 @@ describe("a folder rebuilt in another dtype", () => {
     expect(adapter.tensors[0]?.dtype).toBe(dtype === "bfloat16" ? "BF16" : "F32");
   });
 
+  test("has the config of its base, but for the dtype: a float without a fraction stays one", async () => {
+    const path = await randomModel();
+    const file = join(path, "config.json");
+    const config = (dtype: string) =>
+      `${text.slice(0, -1)},\n "init_std": 1.0, "dtype": ${dtype}, "torch_dtype": ${dtype}}`;
+    const text = (await readFile(file, "utf8")).trim();
+    await writeFile(file, config("null"));
+    const base = await openModelFolder(path);
+    const out = join(await scratch(), "out");
+    await reconstruct({ ...options, base, log: await logOf(base, trainableTensors(base)), out, dtype: "float16" });
+    expect(await readFile(join(out, "config.json"), "utf8")).toBe(config('"float16"'));
+  });
+
   test("is not written where a weight has no place in the dtype", async () => {
     const path = await randomModel();
     const file = join(path, "model.safetensors");

@@ -8,24 +8,15 @@
  * and why, and that is a failure where a Python was named, or in CI.
  */
 import { spawnSync } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { demoBase } from "../../cli/service.ts";
-import type { EncodedRow } from "../../dataset/encode.ts";
-import { encodeRow } from "../../dataset/encode.ts";
 import { loadOptionalTokenizer } from "../../dataset/tokenizer.ts";
 import { chooseDevice } from "../../engine/devices/choose.ts";
 import type { Device } from "../../engine/devices/device.ts";
-import { generate } from "../../engine/generation/generate.ts";
-import type { MezoSettings } from "../../engine/train/settings.ts";
-import { tokenLoss } from "../../engine/objective/objective.ts";
-import { logHeader } from "../../engine/train/log-header.ts";
-import { beginning, train } from "../../engine/train/mezo.ts";
-import { baseHash, modelBytes, openModelFolder } from "../../engine/model/files/folder.ts";
-import type { SeededAdapter } from "../../engine/model/adapters/adapter.ts";
+import { modelBytes, openModelFolder } from "../../engine/model/files/folder.ts";
 import { seededLora, targetedModules } from "../../engine/model/adapters/lora.ts";
 import type { Model } from "../../engine/model/model.ts";
 import { loadModel } from "../../engine/model/model.ts";
@@ -33,26 +24,11 @@ import { seededPrefix } from "../../engine/model/adapters/prefix.ts";
 import { openAdapter } from "../../engine/model/adapters/peft.ts";
 import { reconstruct } from "../../engine/replay/reconstruct.ts";
 import { invariant } from "../../schema/errors.ts";
-import type { StepLog } from "../../schema/step-log.ts";
-import { decodeStepLog, encodeEntries } from "../../schema/step-log.ts";
 import { goldenModels } from "../support/models.ts";
+import type { Continuation, Subject } from "./subjects.ts";
+import { continuationsOf, demoSubject, fineTune, goldenSubject } from "./subjects.ts";
 
-/** Large steps: the weights must come to differ from the base's by more than the tolerance hides. */
-const settings = { steps: 4, batchSize: 2, learningRate: 0.01, epsilon: 1e-3, weightDecay: 0.01, seed: 7 };
-const texts = ["The soup was stale. It was terrible", "We loved the tea. It was great"];
-/** Tokens of a greedy continuation, where the context has room for them. */
-const greedyTokens = 8;
 const compare = fileURLToPath(new URL("compare.py", import.meta.url));
-
-/** A base, and sequences to compare logits on. */
-interface Subject {
-  readonly name: string;
-  readonly path: string;
-  readonly sequences: readonly (readonly number[])[];
-  readonly rows: readonly EncodedRow[];
-  /** Texts for its tokenizer, where it has one. */
-  readonly texts: readonly string[];
-}
 
 /** What compare.py is told of a folder; the logits lie in files of float32, [tokens, vocabulary] after one another. */
 interface Case {
@@ -69,12 +45,6 @@ interface Case {
   readonly tokens: readonly { readonly text: string; readonly ids: readonly number[] }[];
   /** Of a causal model: the likeliest `asked` tokens after a prompt, fewer after an end of sequence. */
   readonly greedy: readonly Continuation[];
-}
-
-interface Continuation {
-  readonly prompt: readonly number[];
-  readonly asked: number;
-  readonly tokens: readonly number[];
 }
 
 const { values } = parseArgs({ options: { python: { type: "string" }, device: { type: "string", default: "plain" } } });
@@ -122,32 +92,7 @@ function ask(...args: string[]): number {
   return status ?? 1;
 }
 
-async function goldenSubject(name: string): Promise<Subject> {
-  const path = fileURLToPath(new URL(`../golden/hf/${name}`, import.meta.url));
-  const expected = JSON.parse(await readFile(join(path, "expected.json"), "utf8")) as {
-    kind: string;
-    input_ids: number[][];
-    labels: number[][];
-    lengths: number[];
-  };
-  const kind = expected.kind === "causal_lm" ? "causal" : "masked";
-  const upTo = (lists: number[][]) => expected.lengths.map((length, row) => (lists[row] ?? []).slice(0, length));
-  const sequences = upTo(expected.input_ids);
-  const labels = upTo(expected.labels);
-  const rows = sequences.map((ids, row) => encodeRow(null, { input_ids: ids, labels: labels[row] ?? [] }, kind));
-  return { name, path, sequences, rows, texts: [] };
-}
-
-/** With a tokenizer and a generation config, which must come along. */
-async function demoSubject(): Promise<Subject> {
-  const tokenizer = await loadOptionalTokenizer(demoBase);
-  invariant(tokenizer, "the demo base has a tokenizer");
-  const sequences = texts.map((text) => tokenizer.encodeStart(text));
-  const rows = sequences.map((ids) => encodeRow(null, { input_ids: ids, labels: ids }));
-  return { name: "demo", path: demoBase, sequences, rows, texts };
-}
-
-/** Fine-tunes, and rebuilds into one file and into at least three. */
+/** Fine-tunes, and rebuilds into one file, into at least three, and in another dtype. */
 async function rebuild(subject: Subject, device: Device, folder: string): Promise<Case[]> {
   const base = join(folder, "base");
   await mkdir(folder);
@@ -155,30 +100,38 @@ async function rebuild(subject: Subject, device: Device, folder: string): Promis
   const { log, digest } = await fineTune(subject, base, device);
   const opened = await openModelFolder(base);
   const cases: Case[] = [];
-  for (const [kind, shardBytes] of [
-    ["one file", Infinity],
-    ["shards", modelBytes(opened) / 3],
+  const common = { base: opened, log, device, verify: true, replace: false } as const;
+  for (const [kind, form] of [
+    ["one file", {}],
+    ["shards", { shardBytes: modelBytes(opened) / 3 }],
+    ["float16", { dtype: "float16" }],
   ] as const) {
     const out = join(folder, kind.replace(" ", "-"));
-    const rebuilt = await reconstruct({ base: opened, log, out, device, verify: true, replace: false, shardBytes });
+    const rebuilt = await reconstruct({ ...common, out, ...form });
     invariant(rebuilt.digest === digest, `${subject.name}, ${kind}: the rebuilt weights are those that were trained`);
     cases.push(await describeCase(subject, `${subject.name}, ${kind}`, base, out, device));
   }
   return cases;
 }
 
-/** Fine-tunes an adapter beside every linear layer, and rebuilds it, and the base with it merged. */
+/** Fine-tunes an adapter beside every linear layer, and rebuilds it, and the base with it merged, in two dtypes. */
 async function rebuildAdapter(subject: Subject, device: Device, folder: string): Promise<Case[]> {
   const base = join(folder, "base");
   const opened = await openModelFolder(base);
   const adapter = seededLora(targetedModules(opened.architecture, ["*"]), { rank: 4, alpha: 8, seed: 7 });
   const { log, digest } = await fineTune(subject, base, device, adapter);
   const cases: Case[] = [];
-  for (const merge of [false, true]) {
-    const out = join(folder, merge ? "merged" : "adapter");
-    const rebuilt = await reconstruct({ base: opened, log, out, device, verify: true, replace: false, merge });
+  const common = { base: opened, log, device, verify: true, replace: false } as const;
+  for (const [merge, dtype] of [
+    [false, null],
+    [true, null],
+    [true, "bfloat16"],
+  ] as const) {
+    const form = [merge ? "merged adapter" : "adapter", dtype ?? []].flat().join(" in ");
+    const out = join(folder, form.replaceAll(" ", "-"));
+    const rebuilt = await reconstruct({ ...common, out, merge, dtype });
     invariant(rebuilt.digest === digest, `${subject.name}: the rebuilt adapter is the one that was trained`);
-    const name = `${subject.name}, ${merge ? "merged adapter" : "adapter"}`;
+    const name = `${subject.name}, ${form}`;
     cases.push(await describeCase(subject, name, base, merge ? out : base, device, merge ? null : out));
   }
   return cases;
@@ -196,21 +149,6 @@ async function rebuildPrefix(subject: Subject, device: Device, folder: string): 
   return [await describeCase(subject, `${subject.name}, prefix`, base, base, device, out)];
 }
 
-async function fineTune(
-  subject: Subject,
-  base: string,
-  device: Device,
-  adapter: SeededAdapter | null = null,
-): Promise<{ log: StepLog; digest: string }> {
-  const noise = subject.name.length % 2 === 0 ? "normal" : "rademacher";
-  const chosen: MezoSettings = { ...settings, noise, ...(adapter && { learningRate: 0.02, epsilon: 1e-2 }) };
-  const model = await loadModel(await openModelFolder(base), device, noise, { adapter });
-  const entries = [];
-  for await (const step of train(model, tokenLoss(subject.rows), chosen, beginning)) entries.push(...step.entries);
-  const header = logHeader(await baseHash(model.folder), model, chosen, adapter?.header);
-  return { log: decodeStepLog(encodeEntries(header, entries)), digest: await model.digest() };
-}
-
 async function describeCase(
   { sequences, texts }: Subject,
   name: string,
@@ -226,30 +164,19 @@ async function describeCase(
   const logits = `${adapterFolder ?? folder}.logits`;
   await writeFile(logits, await logitsOf(model, sequences));
   const dtypes = new Set(model.folder.tensors.map((tensor) => tensor.dtype));
+  const isHalf = dtypes.size === 1 && dtypes.has("F16");
   return {
     name,
     folder,
     base,
     adapter: adapterFolder,
     masked: model.folder.architecture.kind === "masked",
-    dtype: dtypes.has("BF16") ? "bfloat16" : "float32",
+    dtype: dtypes.has("BF16") ? "bfloat16" : isHalf ? "float16" : "float32",
     sequences,
     logits,
     tokens: texts.map((text) => ({ text, ids: tokenizer?.encodeStart(text) ?? [] })),
     greedy: await continuationsOf(model, sequences),
   };
-}
-
-/** Of the first half of each sequence. */
-async function continuationsOf(model: Model, sequences: readonly (readonly number[])[]): Promise<Continuation[]> {
-  if (model.folder.architecture.kind !== "causal") return [];
-  const continuations: Continuation[] = [];
-  for (const sequence of sequences) {
-    const prompt = sequence.slice(0, Math.ceil(sequence.length / 2));
-    const asked = Math.min(greedyTokens, model.contextLength - prompt.length);
-    continuations.push({ prompt, asked, tokens: await generate(model, prompt, asked) });
-  }
-  return continuations;
 }
 
 async function logitsOf(model: Model, sequences: readonly (readonly number[])[]): Promise<Buffer> {

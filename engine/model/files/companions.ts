@@ -55,11 +55,14 @@ export function dtypeOfTrained(base: ModelFolder, trained: readonly TrainableTen
   return base.tensors.some(({ name, dtype }) => dtype === "F16" && names.has(name)) ? "float32" : null;
 }
 
+/**
+ * Changes only these fields of the text: JavaScript would write 30.0 as 30, and transformers 5 refuses an integer where a config
+ * has a float.
+ */
 async function setDtype(dtype: OutputDtype, folder: string): Promise<void> {
   const path = join(folder, "config.json");
-  const config = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
-  for (const field of ["dtype", "torch_dtype"]) if (field in config) config[field] = dtype;
+  const text = await readFile(path, "utf8");
   // The copy has the mode of the original, which may be read-only.
   await rm(path);
-  await writeFile(path, `${JSON.stringify(config, null, 2)}\n`);
+  await writeFile(path, text.replaceAll(/("(?:torch_)?dtype"\s*:\s*)(?:"[^"\\]*"|null)/gu, `$1"${dtype}"`));
 }
