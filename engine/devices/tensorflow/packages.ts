@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { setFlagsFromString } from "node:v8";
 
 /** What can be installed, the name of its folder, and the npm package in it. In the order in which they are tried. */
 export const installable = {
@@ -63,8 +64,11 @@ interface Manifest {
  * The addon of a package, without the package's JavaScript: that is all of TensorFlow.js, which nothing here uses. It would take
  * as long to load as libtensorflow and 32 MB of memory. TensorFlow's environment variables are set: no informational logs,
  * and no TF32, whose ten bits of mantissa would hide the difference of two losses.
+ *
+ * V8's space for new objects stops growing: a step makes many small ones, for which it would take 30 MB more (decision 37).
  */
 function addonOf(require: NodeJS.Require, name: string): unknown {
+  setFlagsFromString("--semi-space-growth-factor=1");
   process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
   process.env["NVIDIA_TF32_OVERRIDE"] ??= "0";
   const manifest = require.resolve(`${name}/package.json`);

@@ -95,12 +95,21 @@ export class TensorflowPass implements Pass {
     checkIds(table, ids);
     const weight = this.#weight(table);
     const { tf, perturbation } = this.#reading;
-    return this.#whole({
+    // Rows of different ids are made once, for all blocks.
+    const { different, places } = differentOf(ids);
+    return this.#blocks({
       rows: ids.length,
       columns: weight.columns,
       sides: sidesUnder(this.#reading, weight),
       inputs: [],
-      compute: (_, blocks) => rowsOf(tf, weight, ids, perturbation).map((side) => cut(tf, side, blocks)),
+      start: () => {
+        const made = tf.hold(() => rowsOf(tf, weight, different, perturbation));
+        return {
+          block: ({ side, first, rows }) =>
+            tf.gather(ofSide(made.handles, side), places.subarray(first, first + rows), 0),
+          end: () => made.end(),
+        };
+      },
     });
   }
 
@@ -368,6 +377,13 @@ export class TensorflowPass implements Pass {
       },
     });
   }
+}
+
+/** Each id once, and the place of every id among them. */
+function differentOf(ids: Int32Array): { readonly different: Int32Array; readonly places: Int32Array } {
+  const places = new Map<number, number>();
+  for (const id of ids) if (!places.has(id)) places.set(id, places.size);
+  return { different: Int32Array.from(places.keys()), places: ids.map((id) => places.get(id) ?? 0) };
 }
 
 function own(x: Activation): Value {

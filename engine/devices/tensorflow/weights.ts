@@ -144,7 +144,7 @@ export function rowsOf(
   });
 }
 
-/** Gathers rows of what `of` gives for each piece, whatever piece they are in. */
+/** Gathers rows of what `of` gives for each piece, whatever piece they are in. The rows exist twice at most. */
 function gatherRows(
   tf: TensorFlow,
   { pieces }: TensorflowWeight,
@@ -152,22 +152,27 @@ function gatherRows(
   type: (typeof types)[keyof typeof types],
   of: (piece: WeightPiece) => Handle,
 ): Handle {
-  const order = new Int32Array(ids.length);
-  let done = 0;
-  const parts: Handle[] = [];
-  for (const piece of pieces) {
-    const within: number[] = [];
-    ids.forEach((id, i) => {
-      if (id < piece.firstRow || id >= piece.firstRow + piece.rows) return;
-      order[i] = done + within.length;
-      within.push(id - piece.firstRow);
-    });
-    if (within.length === 0) continue;
-    parts.push(tf.scope(() => tf.gather(of(piece), Int32Array.from(within), 0, type)));
-    done += within.length;
-  }
-  const [only] = parts;
-  return only && parts.length === 1 ? only : tf.gather(tf.concat(parts, 0, type), order, 0, type);
+  return tf.scope(() => {
+    const order = new Int32Array(ids.length);
+    let done = 0;
+    const parts: Handle[] = [];
+    for (const piece of pieces) {
+      const within: number[] = [];
+      ids.forEach((id, i) => {
+        if (id < piece.firstRow || id >= piece.firstRow + piece.rows) return;
+        order[i] = done + within.length;
+        within.push(id - piece.firstRow);
+      });
+      if (within.length === 0) continue;
+      parts.push(tf.scope(() => tf.gather(of(piece), Int32Array.from(within), 0, type)));
+      done += within.length;
+    }
+    const [only] = parts;
+    if (only && parts.length === 1) return only;
+    const all = tf.concat(parts, 0, type);
+    parts.forEach((part) => tf.free(part));
+    return tf.gather(all, order, 0, type);
+  });
 }
 
 /** w + step on side 0, w - step on side 1. */
