@@ -259,7 +259,11 @@ export function succeeded(completion: Completion | null): Completion {
 }
 
 /** Why it failed; null unless it did. An unknown code, written by a newer worker, is shown as INTERNAL. */
-export function failureOf({ errorCode, errorMessage, errorIssues }: Completion) {
+export function failureOf({
+  errorCode,
+  errorMessage,
+  errorIssues,
+}: Pick<Completion, "errorCode" | "errorMessage" | "errorIssues">) {
   if (errorCode === null) return null;
   const code = isErrorCode(errorCode) ? errorCode : "INTERNAL";
   return { code, message: errorMessage ?? "", issues: errorIssues ?? [] };

@@ -3,7 +3,7 @@
  * batch but do not cache, since a subscription or a mutation must see the current row.
  */
 import type { BaseModel, Checkpoint, Dataset, FineTune } from "../../schema/tables.ts";
-import type { Completion } from "../../schema/serving-tables.ts";
+import type { Completion, ModelEvaluation } from "../../schema/serving-tables.ts";
 import type { Store } from "../../store/store.ts";
 import type { Context } from "../context.ts";
 import { builder } from "./builder.ts";
@@ -42,4 +42,8 @@ export const CheckpointRef = builder.loadableNodeRef(
 export const CompletionRef = builder.loadableNodeRef(
   "Completion",
   loading<Completion>((store, ids) => store.completions.byIds(ids)),
+);
+export const ModelEvaluationRef = builder.loadableNodeRef(
+  "ModelEvaluation",
+  loading<ModelEvaluation>((store, ids) => store.evaluations.byIds(ids)),
 );

@@ -18,6 +18,8 @@ import "./completion/create-completion.ts";
 import "./completion/pieces.ts";
 import "./completion/classify.ts";
 import "./model/alias.ts";
+import "./evaluation/model-evaluation.ts";
+import "./evaluation/create-evaluation.ts";
 import "./worker.ts";
 import "./service.ts";
 import { builder } from "./builder.ts";

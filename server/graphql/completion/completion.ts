@@ -135,18 +135,20 @@ const UsageRef = builder.objectRef<Usage>("CompletionUsage").implement({
   }),
 });
 
-const CompletionErrorRef = builder.objectRef<NonNullable<ReturnType<typeof failureOf>>>("CompletionError").implement({
-  description: "Why a completion failed.",
-  fields: (t) => ({
-    code: t.expose("code", { type: ErrorCodeRef, description: "Stable code for programs." }),
-    message: t.exposeString("message", { description: "What happened and what to do, in words." }),
-    issues: t.field({
-      type: [IssueRef],
-      description: "Problems in the input; empty when the cause is elsewhere.",
-      resolve: (error) => [...error.issues],
+export const CompletionErrorRef = builder
+  .objectRef<NonNullable<ReturnType<typeof failureOf>>>("CompletionError")
+  .implement({
+    description: "Why a completion, or an evaluation, failed.",
+    fields: (t) => ({
+      code: t.expose("code", { type: ErrorCodeRef, description: "Stable code for programs." }),
+      message: t.exposeString("message", { description: "What happened and what to do, in words." }),
+      issues: t.field({
+        type: [IssueRef],
+        description: "Problems in the input; empty when the cause is elsewhere.",
+        resolve: (error) => [...error.issues],
+      }),
     }),
-  }),
-});
+  });
 
 CompletionRef.implement({
   description: "A request to write after a prompt, or to choose among labels. It is deleted when it expires.",

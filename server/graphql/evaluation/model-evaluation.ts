@@ -1,0 +1,156 @@
+/** Evaluations that somebody asks for: a base or a checkpoint, on any dataset, measured as a run measures its own. */
+import type { CompletionStatus } from "../../../schema/completion.ts";
+import type { ModelEvaluation } from "../../../schema/serving-tables.ts";
+import { rulesOf } from "../../../store/store.ts";
+import { failureOf } from "../../completions.ts";
+import { builder, queryCost } from "../builder.ts";
+import { CompletionErrorRef } from "../completion/completion.ts";
+import { Truncation } from "../fine-tune/hyperparameters.ts";
+import { finiteOrNull } from "../finite.ts";
+import { BaseModelRef, CheckpointRef, DatasetRef, FineTuneRef, ModelEvaluationRef } from "../nodes.ts";
+import { pageCost, pageOf } from "../page.ts";
+
+const EvaluationStatus = builder.enumType("ModelEvaluationStatus", {
+  description: "The status of an evaluation. SUCCEEDED, FAILED and CANCELLED are final.",
+  values: {
+    QUEUED: { description: "Waiting for a worker." },
+    RUNNING: { description: "Being measured, or about to be begun again by another worker." },
+    SUCCEEDED: { description: "Measured." },
+    FAILED: { description: "Stopped by an error; the field error explains it." },
+    CANCELLED: { description: "Stopped on request." },
+  } satisfies Record<CompletionStatus, { description: string }>,
+});
+
+const score = (description: string, of: (evaluation: ModelEvaluation) => number | null) => ({
+  nullable: true as const,
+  description: `${description} Null until it succeeds.`,
+  resolve: (evaluation: ModelEvaluation) => finiteOrNull(of(evaluation)),
+});
+
+ModelEvaluationRef.implement({
+  description: "A measurement of a base model or of a checkpoint on a dataset.",
+  fields: (t) => ({
+    status: t.expose("status", { type: EvaluationStatus, description: "Where it is." }),
+    baseModel: t.field({
+      type: BaseModelRef,
+      description: "The base model that is measured, or of which the checkpoint is.",
+      resolve: ({ baseModelId }) => baseModelId,
+    }),
+    checkpoint: t.field({
+      type: CheckpointRef,
+      nullable: true,
+      description: "The checkpoint that is measured; null for the base model itself.",
+      resolve: ({ checkpointId }) => checkpointId,
+    }),
+    dataset: t.field({ type: DatasetRef, description: "The rows.", resolve: ({ datasetId }) => datasetId }),
+    labelWords: t.stringList({
+      description: "Candidate completions of rows that list none.",
+      resolve: ({ labelWords }) => [...labelWords],
+    }),
+    calibrationPrompt: t.exposeString("calibrationPrompt", {
+      nullable: true,
+      description: "A prompt without content, by which candidates' scores are calibrated; null for none.",
+    }),
+    answerTokens: t.int({
+      description: "Maximum length of a generated answer in tokens; 0 generates none.",
+      resolve: (evaluation) => rulesOf(evaluation).answerTokens,
+    }),
+    truncate: t.field({
+      type: Truncation,
+      description: "What happens to rows that are longer than the model's context.",
+      resolve: (evaluation) => rulesOf(evaluation).truncate,
+    }),
+    rows: t.exposeInt("rows", { nullable: true, description: "Number of rows measured; null until it succeeds." }),
+    loss: t.float(score("Mean loss in nats per scored token. Null also if it is not finite.", ({ loss }) => loss)),
+    accuracy: t.float(
+      score(
+        "Share of rows whose correct candidate scores best, 0 to 1. Null also without label words or candidates.",
+        ({ accuracy }) => accuracy,
+      ),
+    ),
+    f1: t.float(score("Mean F1 of the generated answers, 0 to 1. Null also if none are generated.", ({ f1 }) => f1)),
+    exactMatch: t.float(
+      score(
+        "Share of generated answers that equal an accepted one, 0 to 1. Null also if none are generated.",
+        ({ exactMatch }) => exactMatch,
+      ),
+    ),
+    error: t.field({
+      type: CompletionErrorRef,
+      nullable: true,
+      description: "Why it failed; null unless it did.",
+      resolve: failureOf,
+    }),
+    waitingReason: t.string({
+      nullable: true,
+      description: "Why no worker measures it while it is QUEUED, and what would help. Null otherwise.",
+      complexity: queryCost,
+      resolve: ({ id, status }, _args, { store }) => (status === "QUEUED" ? store.evaluations.waitingReason(id) : null),
+    }),
+    createdAt: t.expose("createdAt", { type: "DateTime", description: "When it was created." }),
+    startedAt: t.expose("startedAt", {
+      type: "DateTime",
+      nullable: true,
+      description: "When a worker first claimed it; null until then.",
+    }),
+    finishedAt: t.expose("finishedAt", {
+      type: "DateTime",
+      nullable: true,
+      description: "When it reached a final status; null until then.",
+    }),
+  }),
+});
+
+/** Of a checkpoint beside those of its run. */
+builder.objectField(CheckpointRef, "evaluations", (t) =>
+  t.connection(
+    {
+      type: ModelEvaluationRef,
+      description: "Evaluations of the checkpoint that were asked for, newest first. Those of its run are the run's.",
+      complexity: pageCost,
+      resolve: async ({ id, fineTuneId }, args, context) => {
+        const { baseModelId } = await FineTuneRef.getDataloader(context).load(fineTuneId);
+        return pageOf(args, (page) => context.store.evaluations.list({ baseModelId, checkpointId: id }, page));
+      },
+    },
+    { name: "CheckpointEvaluationConnection" },
+    { name: "CheckpointEvaluationEdge" },
+  ),
+);
+
+builder.objectField(BaseModelRef, "evaluations", (t) =>
+  t.connection(
+    {
+      type: ModelEvaluationRef,
+      description: "Evaluations of the base model itself that were asked for, newest first.",
+      complexity: pageCost,
+      resolve: ({ id }, args, { store }) =>
+        pageOf(args, (page) => store.evaluations.list({ baseModelId: id, checkpointId: null }, page)),
+    },
+    { name: "ModelEvaluationConnection" },
+    { name: "ModelEvaluationEdge" },
+  ),
+);
+
+builder.queryField("modelEvaluation", (t) =>
+  t.field({
+    type: ModelEvaluationRef,
+    nullable: true,
+    description: "The evaluation with this id; null if there is none.",
+    complexity: queryCost,
+    args: { id: t.arg.globalID({ for: ModelEvaluationRef, required: true, description: "Id of an evaluation." }) },
+    resolve: (_root, { id }, { store }) => store.evaluations.get(id.id),
+  }),
+);
+
+builder.mutationField("cancelEvaluation", (t) =>
+  t.field({
+    type: ModelEvaluationRef,
+    description:
+      "Stops an evaluation: one that waits at once, another soon. Repeating it, or cancelling one that has ended, changes " +
+      "nothing.",
+    complexity: queryCost,
+    args: { id: t.arg.globalID({ for: ModelEvaluationRef, required: true, description: "Id of an evaluation." }) },
+    resolve: (_root, { id }, { store }) => store.evaluations.cancel(id.id),
+  }),
+);
