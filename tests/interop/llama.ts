@@ -27,6 +27,16 @@ import { continuationsOf, fineTune, goldenSubject } from "./subjects.ts";
 /** Golden models of families that llama.cpp's converter knows. */
 const subjects = ["llama", "llama-sharded-bf16", "mistral", "qwen2", "qwen3", "gemma2", "gemma3", "phi3", "gpt2"];
 
+/**
+ * Changes of configs to what llama.cpp computes, with the same weights: it has no sliding window for Mistral, takes the kinds of
+ * Gemma 3's layers by a pattern of six, and reads `n_ctx` of GPT-2, which configs on the hub have.
+ */
+const changes: Readonly<Record<string, readonly [RegExp, string]>> = {
+  mistral: [/"sliding_window": \d+/u, '"sliding_window": null'],
+  gemma3: [/"full_attention"(?=\s*\])/u, '"sliding_attention"'],
+  gpt2: [/"n_positions": (\d+)/u, '"n_ctx": $1,\n  "n_positions": $1'],
+};
+
 interface Case {
   readonly name: string;
   readonly folder: string;
@@ -54,7 +64,11 @@ const { values } = parseArgs({ options: { llama: { type: "string" }, python: { t
 const python = values.python ?? process.env["STEPLOG_PYTHON"] ?? "python3";
 const installed = values.llama ?? process.env["STEPLOG_LLAMA"];
 if (installed === undefined) process.stderr.write("*** SKIPPED: --llama names no folder with node-llama-cpp.\n");
-else process.exitCode = await main(join(resolve(installed), "node_modules", "node-llama-cpp"));
+else {
+  // Should the process end before it has compared everything.
+  process.exitCode = 1;
+  process.exitCode = await main(join(resolve(installed), "node_modules", "node-llama-cpp"));
+}
 
 async function main(llama: string): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), "steplog-llama-"));
@@ -129,16 +143,6 @@ async function writeVocabulary(folder: string): Promise<void> {
   const config = { tokenizer_class: "PreTrainedTokenizerFast" };
   await writeFile(join(folder, "tokenizer_config.json"), JSON.stringify(config));
 }
-
-/**
- * Changes of configs to what llama.cpp computes, with the same weights: it has no sliding window for Mistral, takes the kinds of
- * Gemma 3's layers by a pattern of six, and reads `n_ctx` of GPT-2, which configs on the hub have.
- */
-const changes: Readonly<Record<string, readonly [RegExp, string]>> = {
-  mistral: [/"sliding_window": \d+/u, '"sliding_window": null'],
-  gemma3: [/"full_attention"(?=\s*\])/u, '"sliding_attention"'],
-  gpt2: [/"n_positions": (\d+)/u, '"n_ctx": $1,\n  "n_positions": $1'],
-};
 
 async function changeConfig(folder: string, name: string): Promise<void> {
   const [known, changed] = changes[name] ?? [];
