@@ -19,6 +19,8 @@ import type { LearningChartOptions } from "./learning-chart.ts";
 import { chartLearning } from "./learning-chart.ts";
 import { contenderOf, seedsOf } from "./learning-options.ts";
 import { learningTable } from "./learning-table.ts";
+import type { LlamaOptions } from "./llama/llama.ts";
+import { benchLlama } from "./llama/llama.ts";
 import type { LoadOptions } from "./load.ts";
 import { benchLoad } from "./load.ts";
 import type { NoiseOptions } from "./noise.ts";
@@ -34,6 +36,8 @@ import { report } from "./report.ts";
 import { runProgram } from "./run-program.ts";
 import type { ScalingOptions } from "./scaling.ts";
 import { benchScaling } from "./scaling.ts";
+import type { ServeOptions } from "./serve/serve.ts";
+import { benchServe } from "./serve/serve.ts";
 import type { StepOptions } from "./step.ts";
 import { benchStep } from "./step.ts";
 
@@ -138,6 +142,27 @@ measuring("peers", "Steplog and other programs, in turn, in one run")
   .addOption(count("--entries", "entries of the replayed log", 20))
   .addOption(count("--rounds", "measured rounds", 1))
   .action((options: PeerOptions & Output) => run(options, benchPeers));
+
+measuring("serve", "the service compared with the engine alone, and clients that ask at once")
+  .addOption(config())
+  .addOption(dtype())
+  .addOption(count("--prompt", "tokens of each prompt", 64))
+  .addOption(count("--tokens", "tokens generated after the first", 64))
+  .addOption(count("--clients", "clients at once", 8))
+  .addOption(count("--rounds", "measured rounds", 3))
+  .action((options: ServeOptions & Output) => run(options, benchServe));
+
+measuring("llama", "Steplog and llama.cpp in turn, on the same weights: prompts, one text, several together")
+  .requiredOption("--llama <folder>", "a folder with node-llama-cpp in its node_modules")
+  .option("--python <path>", "a Python with the packages gguf and numpy", "python3")
+  .addOption(config())
+  .addOption(dtype())
+  .addOption(multiply())
+  .addOption(count("--prompt", "tokens of the prompt", 512))
+  .addOption(count("--tokens", "tokens generated after the first", 48))
+  .addOption(count("--sequences", "texts written together", 8))
+  .addOption(count("--rounds", "measured rounds", 3))
+  .action((options: LlamaOptions & Output) => run(options, benchLlama));
 
 measuring("learning", "what runs learn from a task's rows, by forward passes and by seconds; baselines")
   .option("--task <name>", "what the page calls the task", "the demo")

@@ -39,6 +39,12 @@ export function randomRows(vocabulary: number, count: number, tokens: number, la
   });
 }
 
+/** Random tokens of a vocabulary. Equal arguments give equal ones. */
+export function randomTokens(vocabulary: number, count: number, seed = 0): number[] {
+  const random = lehmer(seed + 1);
+  return Array.from({ length: count }, () => random() % vocabulary);
+}
+
 /** Park and Miller's generator, good enough for token ids here. */
 function lehmer(seed: number): () => number {
   let state = (seed % 2_147_483_646) + 1;

@@ -1,6 +1,7 @@
 /** Results for people: a few lines for a terminal, or Markdown tables for a page. */
 import type { GemmResult } from "./gemm.ts";
 import type { GenerateResult } from "./generate.ts";
+import type { LlamaResult } from "./llama/llama.ts";
 import type { LoadResult } from "./load.ts";
 import type { Summary } from "./measure.ts";
 import type { NoiseResult } from "./noise.ts";
@@ -8,6 +9,7 @@ import type { Contender, PeersResult } from "./peers.ts";
 import type { RebuildResult } from "./rebuild.ts";
 import type { ReplayResult } from "./replay.ts";
 import type { ScalingResult } from "./scaling.ts";
+import type { ServeResult } from "./serve/serve.ts";
 import type { StepResult } from "./step.ts";
 
 export type AnyResult =
@@ -19,11 +21,28 @@ export type AnyResult =
   | GemmResult
   | NoiseResult
   | ScalingResult
+  | ServeResult
+  | LlamaResult
   | PeersResult;
 
 /** A few lines for a terminal; for peers, Markdown tables. */
 export function report(result: AnyResult): string {
   return result.bench === "peers" ? contenderTables(result) : lines(linesOf(result));
+}
+
+function serveLines({ engine, client, together, options }: ServeResult): readonly Line[] {
+  const milliseconds = (value: number) => `${number(value * 1000)} ms`;
+  return [
+    ["first token", `${milliseconds(client.first)}; the engine alone ${milliseconds(engine.first)}`],
+    ["token", `${milliseconds(client.token)}; the engine alone ${milliseconds(engine.token)}`],
+    [`${options.clients} clients`, `${number(together.tokensPerSecond)} tokens per second, prompts included`],
+    ["their first", milliseconds(together.first)],
+  ];
+}
+
+function rates({ ours, theirs }: LlamaResult, what: keyof LlamaResult["ours"]): string {
+  const ratio = number(ours[what] / theirs[what]);
+  return `${number(ours[what])} tokens per second; llama.cpp ${number(theirs[what])}; ratio ${ratio}`;
 }
 
 type Line = readonly [name: string, value: string];
@@ -70,6 +89,15 @@ function linesOf(result: Exclude<AnyResult, PeersResult>): readonly Line[] {
           `${number(result.weightGbPerSecond)} GB read per second; a copy reads and writes ${number(result.copyGbPerSecond)}`,
         ],
         ["peak memory", `${number(result.peakMemory)} MB`],
+      ];
+    case "serve":
+      return [device, ...serveLines(result)];
+    case "llama":
+      return [
+        device,
+        ["prompt", rates(result, "prompt")],
+        ["one text", rates(result, "one")],
+        ["together", `${rates(result, "together")}, ${result.options.sequences} texts`],
       ];
     case "gemm":
       return [device, ["product", seconds(result.product)], ["speed", speed(result)]];

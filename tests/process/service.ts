@@ -13,7 +13,10 @@ export interface TestService {
   readonly folder: string;
   readonly modelPath: string;
   readonly env: Readonly<Record<string, string>>;
-  startServer(port?: number): Promise<{ running: Running; url: string; client: SteplogClient }>;
+  startServer(
+    port?: number,
+    changes?: Readonly<Record<string, string>>,
+  ): Promise<{ running: Running; url: string; client: SteplogClient }>;
   startWorker(changes?: Readonly<Record<string, string>>): Promise<Running>;
 }
 
@@ -29,8 +32,8 @@ export async function testService(givenUrl?: string): Promise<TestService> {
     folder,
     modelPath,
     env,
-    async startServer(port = 0) {
-      const running = startSteplog(["server", "--port", String(port)], env);
+    async startServer(port = 0, changes = {}) {
+      const running = startSteplog(["server", "--port", String(port)], { ...env, ...changes });
       const { url } = await running.ready;
       return { running, url: String(url), client: new SteplogClient({ url: String(url) }) };
     },

@@ -1,0 +1,137 @@
+/** A service of its own for a measurement: one process with its database, its gateway and one worker. */
+import { once } from "node:events";
+import { spawn } from "node:child_process";
+import { copyFile, link, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import type { Readable } from "node:stream";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { SteplogError, invariant } from "../../schema/errors.ts";
+import { programPath } from "../../schema/package.ts";
+
+export interface Service {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+export interface ServiceOptions {
+  /** Folder of the model, and its name in the service. */
+  readonly model: string;
+  readonly name: string;
+  readonly vocabulary: number;
+  readonly device: string;
+  readonly threads?: number;
+}
+
+/** Starts a service that has the model registered. */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const data = await mkdtemp(join(tmpdir(), "steplog-bench-serve-"));
+  await placeModel(options, join(data, "models", options.name));
+  const env = {
+    ...process.env,
+    STEPLOG_DATA: data,
+    STEPLOG_DEVICE: options.device,
+    STEPLOG_THREADS: String(options.threads ?? 0),
+    STEPLOG_LOG_LEVEL: "warn",
+    PORT: "0",
+    DATABASE_URL: "",
+  };
+  const child = spawn(process.execPath, [programPath("cli/steplog"), "start"], {
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exited = once(child, "exit");
+  const stop = async () => {
+    child.kill("SIGTERM");
+    await exited;
+    await rm(data, { recursive: true, force: true });
+  };
+  try {
+    const ended = exited.then(() => Promise.reject(new SteplogError("UNAVAILABLE", "The service did not start.")));
+    const url = await Promise.race([printedUrl(child.stdout), ended]);
+    await register(url, options.name);
+    return { url, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** The address that the service prints when it is up. */
+function printedUrl(stdout: Readable): Promise<string> {
+  let text = "";
+  return new Promise((resolve) => {
+    stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+      const [url] = /http:\/\/[\w.]+:\d+/u.exec(text) ?? [];
+      if (url !== undefined) resolve(url);
+    });
+  });
+}
+
+/** The model's files, linked rather than copied, and a tokenizer, which random models lack. */
+async function placeModel({ model, vocabulary }: ServiceOptions, folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const name of await readdir(model)) {
+    const [from, to] = [join(model, name), join(folder, name)];
+    await link(from, to).catch(() => copyFile(from, to));
+  }
+  await writeFile(join(folder, "tokenizer.json"), JSON.stringify(madeUpTokenizer(vocabulary)));
+  await writeFile(
+    join(folder, "tokenizer_config.json"),
+    JSON.stringify({ tokenizer_class: "PreTrainedTokenizerFast" }),
+  );
+}
+
+/** Every token is a text of letters: the bytes first, then as many others as the vocabulary has. */
+function madeUpTokenizer(vocabulary: number): unknown {
+  const letters = Array.from({ length: 26 }, (_, at) => String.fromCharCode(97 + at));
+  const word = (number: number): string =>
+    number < 26 ? (letters[number] ?? "") : word(Math.floor(number / 26) - 1) + (letters[number % 26] ?? "");
+  const vocab = Object.fromEntries(Array.from({ length: vocabulary }, (_, token) => [word(token), token]));
+  const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
+  return {
+    version: "1.0",
+    added_tokens: [],
+    normalizer: null,
+    pre_tokenizer: byteLevel,
+    post_processor: null,
+    decoder: byteLevel,
+    model: { type: "BPE", vocab, merges: [] },
+  };
+}
+
+const registered = z.object({ data: z.object({ foundModels: z.array(z.object({ name: z.string() })) }) });
+
+/** Waits for the worker to find the model, asks for its registration, and waits for that. */
+async function register(url: string, name: string): Promise<void> {
+  await until("the worker to find the model", async () => {
+    const { data } = registered.parse(await graphql(url, "{ foundModels { name } }"));
+    return data.foundModels.some((model) => model.name === name);
+  });
+  await graphql(url, `mutation { registerBaseModel(name: ${JSON.stringify(name)}) { __typename } }`);
+  await until("the model to be registered", async () => {
+    const response = await fetch(`${url}/v1/models/${name}`);
+    await response.body?.cancel();
+    return response.ok;
+  });
+}
+
+async function graphql(url: string, query: string): Promise<unknown> {
+  const body = JSON.stringify({ query });
+  const response = await fetch(`${url}/graphql`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body,
+  });
+  invariant(response.ok, `the service answered ${response.status} to ${query}`);
+  return response.json();
+}
+
+async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 600; tries++) {
+    if (await isTrue()) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new SteplogError("UNAVAILABLE", `Waited two minutes for ${what}.`);
+}
