@@ -11,51 +11,47 @@ const steps = 2_000;
 const requests = 200;
 const queueLimit = 80;
 
-test.runIf(process.env["STEPLOG_LONG_TESTS"])(
-  "200 requests at once, beside a run",
-  { timeout: 240_000 },
-  async () => {
-    const service = await testService();
-    const { client, url } = await service.startServer(0, { STEPLOG_QUEUE_LIMIT: String(queueLimit) });
-    await service.startWorker({ STEPLOG_DEVICE: "native", STEPLOG_THREADS: "2" });
-    const hasEnded = async (id: string) => (await client.fineTune(id)).status === "SUCCEEDED";
-    const stepsOf = async (id: string) => (await client.fineTune(id)).progress.step;
+test.runIf(process.env["STEPLOG_LONG_TESTS"])("200 requests at once, beside a run", { timeout: 240_000 }, async () => {
+  const service = await testService();
+  const { client, url } = await service.startServer(0, { STEPLOG_QUEUE_LIMIT: String(queueLimit) });
+  await service.startWorker({ STEPLOG_DEVICE: "native", STEPLOG_THREADS: "2" });
+  const hasEnded = async (id: string) => (await client.fineTune(id)).status === "SUCCEEDED";
+  const stepsOf = async (id: string) => (await client.fineTune(id)).progress.step;
 
-    const undisturbed = await createRun(service, client, steps);
-    await until("the undisturbed run", 100_000, () => hasEnded(undisturbed));
-    const expected = await expectRebuilt(service, client, undisturbed, steps);
+  const undisturbed = await createRun(service, client, steps);
+  await until("the undisturbed run", 100_000, () => hasEnded(undisturbed));
+  const expected = await expectRebuilt(service, client, undisturbed, steps);
 
-    const id = await createRun(service, client, steps);
-    await until("some steps", 30_000, async () => (await stepsOf(id)) > 0);
-    const before = await stepsOf(id);
-    const answers = await Promise.all(Array.from({ length: requests }, (_, seed) => ask(url, seed)));
-    const after = await stepsOf(id);
+  const id = await createRun(service, client, steps);
+  await until("some steps", 30_000, async () => (await stepsOf(id)) > 0);
+  const before = await stepsOf(id);
+  const answers = await Promise.all(Array.from({ length: requests }, (_, seed) => ask(url, seed)));
+  const after = await stepsOf(id);
 
-    const answered = answers.filter(({ status }) => status === 200);
-    const refused = answers.filter(({ status }) => status === 429);
-    expect(answered.length + refused.length).toBe(requests);
-    expect(answered.length).toBeGreaterThanOrEqual(queueLimit);
-    expect(refused.length).toBeGreaterThan(0);
-    for (const { body } of refused) expect(body).toMatchObject({ error: { code: "busy", type: "rate_limit_error" } });
-    // Neither starves the other: the requests were answered before the run ended, which went on meanwhile.
-    expect(after).toBeLessThan(steps);
-    expect(after).toBeGreaterThan(before);
+  const answered = answers.filter(({ status }) => status === 200);
+  const refused = answers.filter(({ status }) => status === 429);
+  expect(answered.length + refused.length).toBe(requests);
+  expect(answered.length).toBeGreaterThanOrEqual(queueLimit);
+  expect(refused.length).toBeGreaterThan(0);
+  for (const { body } of refused) expect(body).toMatchObject({ error: { code: "busy", type: "rate_limit_error" } });
+  // Neither starves the other: the requests were answered before the run ended, which went on meanwhile.
+  expect(after).toBeLessThan(steps);
+  expect(after).toBeGreaterThan(before);
 
-    await until("the end of the run", 100_000, () => hasEnded(id));
-    expect(await expectRebuilt(service, client, id, steps)).toBe(expected);
-    for (const { seed, body } of answered.slice(0, 5)) {
-      const again = await ask(url, seed);
-      expect(again.body).toMatchObject({ choices: (body as { choices: unknown }).choices });
-    }
+  await until("the end of the run", 100_000, () => hasEnded(id));
+  expect(await expectRebuilt(service, client, id, steps)).toBe(expected);
+  for (const { seed, body } of answered.slice(0, 5)) {
+    const again = await ask(url, seed);
+    expect(again.body).toMatchObject({ choices: (body as { choices: unknown }).choices });
+  }
 
-    const sql = postgres(service.env["DATABASE_URL"] ?? "", { max: 1 });
-    onTestFinished(() => sql.end());
-    expect(await sql`select id from jobs union all select 1 from completions`).toHaveLength(0);
-    console.info(
-      `${answered.length} answered, ${refused.length} refused, ${after - before} of ${steps} steps meanwhile.`,
-    );
-  },
-);
+  const sql = postgres(service.env["DATABASE_URL"] ?? "", { max: 1 });
+  onTestFinished(() => sql.end());
+  expect(await sql`select id from jobs union all select 1 from completions`).toHaveLength(0);
+  console.info(
+    `${answered.length} answered, ${refused.length} refused, ${after - before} of ${steps} steps meanwhile.`,
+  );
+});
 
 /** An answer of up to 12 tokens by the OpenAI protocol; the model has no tokenizer, so they are told by their log-probabilities. */
 async function ask(url: string, seed: number): Promise<{ seed: number; status: number; body: unknown }> {
