@@ -529,1089 +529,121 @@ export type RemoveAliasMutation = {
 
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
-  `fragment FineTuneStatus on FineTune {
-  id
-  name
-  status
-  cancelRequested
-  device
-  loss
-  progress {
-    step
-    steps
-    fraction
-    stepsPerSecond
-    etaSeconds
-    skippedSteps
-    zeroSteps
-  }
-  error {
-    code
-    message
-    issues {
-      line
-      field
-      message
-    }
-  }
-}
-
-fragment Evaluation on Evaluation {
-  kind
-  step
-  rows
-  loss
-  accuracy
-  f1
-  exactMatch
-}
-
-fragment Checkpoint on Checkpoint {
-  id
-  entries
-  step
-  chainHash
-  logUrl
-  logBytes
-  weightsDigest
-  weightsStatus
-  weightsError
-  weightsWaitingReason
-  weightsUrl
-  weightsBytes
-  weightsFiles {
-    name
-    bytes
-    sha256
-    url
-  }
-}
-
-fragment FineTune on FineTune {
-  ...FineTuneStatus
-  waitingReason
-  createdAt
-  startedAt
-  finishedAt
-  pickedRate
-  logUrl
-  baseModel {
-    name
-    hash
-  }
-  evaluations {
-    ...Evaluation
-  }
-  inContext: evaluations(kind: IN_CONTEXT) {
-    ...Evaluation
-  }
-  probes: evaluations(kind: LINEAR_PROBE) {
-    ...Evaluation
-  }
-  tests: evaluations(kind: TEST) {
-    ...Evaluation
-  }
-  bestEvaluation {
-    ...Evaluation
-  }
-  checkpoints(first: 100) {
-    nodes {
-      ...Checkpoint
-    }
-  }
-}
-
-query FineTune($id: ID!) {
-  fineTune(id: $id) {
-    ...FineTune
-  }
-}`,
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}query FineTune($id:ID!){fineTune(id:$id){...FineTune}}",
 );
 
 export const checkpoint = operation<CheckpointQuery, CheckpointQueryVariables>(
   "Checkpoint",
-  `fragment Checkpoint on Checkpoint {
-  id
-  entries
-  step
-  chainHash
-  logUrl
-  logBytes
-  weightsDigest
-  weightsStatus
-  weightsError
-  weightsWaitingReason
-  weightsUrl
-  weightsBytes
-  weightsFiles {
-    name
-    bytes
-    sha256
-    url
-  }
-}
-
-query Checkpoint($id: ID!) {
-  checkpoint(id: $id) {
-    ...Checkpoint
-  }
-}`,
+  "fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}query Checkpoint($id:ID!){checkpoint(id:$id){...Checkpoint}}",
 );
 
 export const estimateFineTune = operation<EstimateFineTuneQuery, EstimateFineTuneQueryVariables>(
   "EstimateFineTune",
-  `query EstimateFineTune($input: CreateFineTuneInput!, $waitSeconds: Int) {
-  estimateFineTune(input: $input, waitSeconds: $waitSeconds) {
-    errors {
-      code
-      message
-      argument
-      issues {
-        line
-        field
-        message
-      }
-    }
-    counts {
-      training {
-        ...RowTokens
-      }
-      validation {
-        ...RowTokens
-      }
-      test {
-        ...RowTokens
-      }
-      steps {
-        passes
-        tokens
-      }
-      probes {
-        passes
-        tokens
-      }
-      evaluations {
-        kind
-        times
-        passes
-        tokens
-      }
-      logEntries
-      logBytes
-      checkpoints
-      weightsBytes
-      exact
-      why
-    }
-    uncounted
-    memoryBytes
-    storedWeightsBytes
-    workers {
-      worker {
-        name
-        device
-        memoryBytes
-      }
-      lacks
-      seconds {
-        total
-        start
-        steps
-        evaluations
-      }
-      unmeasured
-    }
-  }
-}
-
-fragment RowTokens on RowTokenCounts {
-  rows
-  tokens
-  scored
-  longest
-}`,
+  "query EstimateFineTune($input:CreateFineTuneInput!$waitSeconds:Int){estimateFineTune(input:$input waitSeconds:$waitSeconds){errors{code message argument issues{line field message}}counts{training{...RowTokens}validation{...RowTokens}test{...RowTokens}steps{passes tokens}probes{passes tokens}evaluations{kind times passes tokens}logEntries logBytes checkpoints weightsBytes exact why}uncounted memoryBytes storedWeightsBytes workers{worker{name device memoryBytes}lacks seconds{total start steps evaluations}unmeasured}}}fragment RowTokens on RowTokenCounts{rows tokens scored longest}",
 );
 
 export const createFineTune = operation<CreateFineTuneMutation, CreateFineTuneMutationVariables>(
   "CreateFineTune",
-  `fragment FineTuneStatus on FineTune {
-  id
-  name
-  status
-  cancelRequested
-  device
-  loss
-  progress {
-    step
-    steps
-    fraction
-    stepsPerSecond
-    etaSeconds
-    skippedSteps
-    zeroSteps
-  }
-  error {
-    code
-    message
-    issues {
-      line
-      field
-      message
-    }
-  }
-}
-
-fragment Evaluation on Evaluation {
-  kind
-  step
-  rows
-  loss
-  accuracy
-  f1
-  exactMatch
-}
-
-fragment Checkpoint on Checkpoint {
-  id
-  entries
-  step
-  chainHash
-  logUrl
-  logBytes
-  weightsDigest
-  weightsStatus
-  weightsError
-  weightsWaitingReason
-  weightsUrl
-  weightsBytes
-  weightsFiles {
-    name
-    bytes
-    sha256
-    url
-  }
-}
-
-fragment FineTune on FineTune {
-  ...FineTuneStatus
-  waitingReason
-  createdAt
-  startedAt
-  finishedAt
-  pickedRate
-  logUrl
-  baseModel {
-    name
-    hash
-  }
-  evaluations {
-    ...Evaluation
-  }
-  inContext: evaluations(kind: IN_CONTEXT) {
-    ...Evaluation
-  }
-  probes: evaluations(kind: LINEAR_PROBE) {
-    ...Evaluation
-  }
-  tests: evaluations(kind: TEST) {
-    ...Evaluation
-  }
-  bestEvaluation {
-    ...Evaluation
-  }
-  checkpoints(first: 100) {
-    nodes {
-      ...Checkpoint
-    }
-  }
-}
-
-mutation CreateFineTune($input: CreateFineTuneInput!) {
-  createFineTune(input: $input) {
-    fineTune {
-      ...FineTune
-    }
-  }
-}`,
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation CreateFineTune($input:CreateFineTuneInput!){createFineTune(input:$input){fineTune{...FineTune}}}",
 );
 
 export const continueFineTune = operation<ContinueFineTuneMutation, ContinueFineTuneMutationVariables>(
   "ContinueFineTune",
-  `fragment FineTuneStatus on FineTune {
-  id
-  name
-  status
-  cancelRequested
-  device
-  loss
-  progress {
-    step
-    steps
-    fraction
-    stepsPerSecond
-    etaSeconds
-    skippedSteps
-    zeroSteps
-  }
-  error {
-    code
-    message
-    issues {
-      line
-      field
-      message
-    }
-  }
-}
-
-fragment Evaluation on Evaluation {
-  kind
-  step
-  rows
-  loss
-  accuracy
-  f1
-  exactMatch
-}
-
-fragment Checkpoint on Checkpoint {
-  id
-  entries
-  step
-  chainHash
-  logUrl
-  logBytes
-  weightsDigest
-  weightsStatus
-  weightsError
-  weightsWaitingReason
-  weightsUrl
-  weightsBytes
-  weightsFiles {
-    name
-    bytes
-    sha256
-    url
-  }
-}
-
-fragment FineTune on FineTune {
-  ...FineTuneStatus
-  waitingReason
-  createdAt
-  startedAt
-  finishedAt
-  pickedRate
-  logUrl
-  baseModel {
-    name
-    hash
-  }
-  evaluations {
-    ...Evaluation
-  }
-  inContext: evaluations(kind: IN_CONTEXT) {
-    ...Evaluation
-  }
-  probes: evaluations(kind: LINEAR_PROBE) {
-    ...Evaluation
-  }
-  tests: evaluations(kind: TEST) {
-    ...Evaluation
-  }
-  bestEvaluation {
-    ...Evaluation
-  }
-  checkpoints(first: 100) {
-    nodes {
-      ...Checkpoint
-    }
-  }
-}
-
-mutation ContinueFineTune($input: ContinueFineTuneInput!) {
-  continueFineTune(input: $input) {
-    fineTune {
-      ...FineTune
-    }
-  }
-}`,
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation ContinueFineTune($input:ContinueFineTuneInput!){continueFineTune(input:$input){fineTune{...FineTune}}}",
 );
 
 export const cancelFineTune = operation<CancelFineTuneMutation, CancelFineTuneMutationVariables>(
   "CancelFineTune",
-  `fragment FineTuneStatus on FineTune {
-  id
-  name
-  status
-  cancelRequested
-  device
-  loss
-  progress {
-    step
-    steps
-    fraction
-    stepsPerSecond
-    etaSeconds
-    skippedSteps
-    zeroSteps
-  }
-  error {
-    code
-    message
-    issues {
-      line
-      field
-      message
-    }
-  }
-}
-
-fragment Evaluation on Evaluation {
-  kind
-  step
-  rows
-  loss
-  accuracy
-  f1
-  exactMatch
-}
-
-fragment Checkpoint on Checkpoint {
-  id
-  entries
-  step
-  chainHash
-  logUrl
-  logBytes
-  weightsDigest
-  weightsStatus
-  weightsError
-  weightsWaitingReason
-  weightsUrl
-  weightsBytes
-  weightsFiles {
-    name
-    bytes
-    sha256
-    url
-  }
-}
-
-fragment FineTune on FineTune {
-  ...FineTuneStatus
-  waitingReason
-  createdAt
-  startedAt
-  finishedAt
-  pickedRate
-  logUrl
-  baseModel {
-    name
-    hash
-  }
-  evaluations {
-    ...Evaluation
-  }
-  inContext: evaluations(kind: IN_CONTEXT) {
-    ...Evaluation
-  }
-  probes: evaluations(kind: LINEAR_PROBE) {
-    ...Evaluation
-  }
-  tests: evaluations(kind: TEST) {
-    ...Evaluation
-  }
-  bestEvaluation {
-    ...Evaluation
-  }
-  checkpoints(first: 100) {
-    nodes {
-      ...Checkpoint
-    }
-  }
-}
-
-mutation CancelFineTune($id: ID!) {
-  cancelFineTune(id: $id) {
-    ...FineTune
-  }
-}`,
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation CancelFineTune($id:ID!){cancelFineTune(id:$id){...FineTune}}",
 );
 
 export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, MaterialiseCheckpointMutationVariables>(
   "MaterialiseCheckpoint",
-  `fragment Checkpoint on Checkpoint {
-  id
-  entries
-  step
-  chainHash
-  logUrl
-  logBytes
-  weightsDigest
-  weightsStatus
-  weightsError
-  weightsWaitingReason
-  weightsUrl
-  weightsBytes
-  weightsFiles {
-    name
-    bytes
-    sha256
-    url
-  }
-}
-
-mutation MaterialiseCheckpoint($id: ID!) {
-  materialiseCheckpoint(id: $id) {
-    ...Checkpoint
-  }
-}`,
+  "fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}mutation MaterialiseCheckpoint($id:ID!){materialiseCheckpoint(id:$id){...Checkpoint}}",
 );
 
 export const exportCheckpoint = operation<ExportCheckpointMutation, ExportCheckpointMutationVariables>(
   "ExportCheckpoint",
-  `fragment CheckpointExport on CheckpointExport {
-  merged
-  dtype
-  status
-  error
-  waitingReason
-  bytes
-  files {
-    name
-    bytes
-    sha256
-    url
-  }
-}
-
-mutation ExportCheckpoint($id: ID!, $merged: Boolean!, $dtype: WeightsDtype) {
-  materialiseCheckpoint(id: $id, merged: $merged, dtype: $dtype) {
-    exports {
-      ...CheckpointExport
-    }
-  }
-}`,
+  "fragment CheckpointExport on CheckpointExport{merged dtype status error waitingReason bytes files{name bytes sha256 url}}mutation ExportCheckpoint($id:ID!$merged:Boolean!$dtype:WeightsDtype){materialiseCheckpoint(id:$id merged:$merged dtype:$dtype){exports{...CheckpointExport}}}",
 );
 
 export const checkpointExports = operation<CheckpointExportsQuery, CheckpointExportsQueryVariables>(
   "CheckpointExports",
-  `fragment CheckpointExport on CheckpointExport {
-  merged
-  dtype
-  status
-  error
-  waitingReason
-  bytes
-  files {
-    name
-    bytes
-    sha256
-    url
-  }
-}
-
-query CheckpointExports($id: ID!) {
-  checkpoint(id: $id) {
-    exports {
-      ...CheckpointExport
-    }
-  }
-}`,
+  "fragment CheckpointExport on CheckpointExport{merged dtype status error waitingReason bytes files{name bytes sha256 url}}query CheckpointExports($id:ID!){checkpoint(id:$id){exports{...CheckpointExport}}}",
 );
 
 export const steps = operation<StepsSubscription, StepsSubscriptionVariables>(
   "Steps",
-  `subscription Steps($id: ID!, $after: Int!) {
-  steps(fineTuneId: $id, after: $after) {
-    cursor
-    step {
-      step
-      loss
-      projectedGradient
-      learningRate
-      skipped
-      seconds
-      at
-    }
-  }
-}`,
+  "subscription Steps($id:ID!$after:Int!){steps(fineTuneId:$id after:$after){cursor step{step loss projectedGradient learningRate skipped seconds at}}}",
 );
 
 export const events = operation<EventsSubscription, EventsSubscriptionVariables>(
   "Events",
-  `subscription Events($id: ID!, $after: Int!) {
-  events(fineTuneId: $id, after: $after) {
-    cursor
-    event {
-      sequence
-      type
-      message
-      at
-    }
-  }
-}`,
+  "subscription Events($id:ID!$after:Int!){events(fineTuneId:$id after:$after){cursor event{sequence type message at}}}",
 );
 
 export const status = operation<StatusSubscription, StatusSubscriptionVariables>(
   "Status",
-  `fragment FineTuneStatus on FineTune {
-  id
-  name
-  status
-  cancelRequested
-  device
-  loss
-  progress {
-    step
-    steps
-    fraction
-    stepsPerSecond
-    etaSeconds
-    skippedSteps
-    zeroSteps
-  }
-  error {
-    code
-    message
-    issues {
-      line
-      field
-      message
-    }
-  }
-}
-
-subscription Status($id: ID!) {
-  fineTuneStatus(fineTuneId: $id) {
-    ...FineTuneStatus
-  }
-}`,
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}subscription Status($id:ID!){fineTuneStatus(fineTuneId:$id){...FineTuneStatus}}",
 );
 
 export const completion = operation<CompletionQuery, CompletionQueryVariables>(
   "Completion",
-  `fragment TokenLogProbability on TokenLogProbability {
-  token
-  text
-  logProbability
-  top {
-    token
-    text
-    logProbability
-  }
-}
-
-fragment Completion on Completion {
-  id
-  status
-  stage
-  alias
-  baseModel {
-    name
-  }
-  checkpoint {
-    id
-  }
-  choices {
-    index
-    text
-    tokens
-    finishReason
-    logprobs {
-      ...TokenLogProbability
-    }
-  }
-  label
-  labelScores {
-    label
-    score
-    tokens
-  }
-  usage {
-    promptTokens
-    cachedTokens
-    completionTokens
-  }
-  seed
-  device
-  error {
-    code
-    message
-    issues {
-      line
-      field
-      message
-    }
-  }
-  waitingReason
-  createdAt
-  startedAt
-  firstTokenAt
-  finishedAt
-  expiresAt
-}
-
-query Completion($id: ID!) {
-  completion(id: $id) {
-    ...Completion
-  }
-}`,
+  "fragment TokenLogProbability on TokenLogProbability{token text logProbability top{token text logProbability}}fragment Completion on Completion{id status stage alias baseModel{name}checkpoint{id}choices{index text tokens finishReason logprobs{...TokenLogProbability}}label labelScores{label score tokens}usage{promptTokens cachedTokens completionTokens}seed device error{code message issues{line field message}}waitingReason createdAt startedAt firstTokenAt finishedAt expiresAt}query Completion($id:ID!){completion(id:$id){...Completion}}",
 );
 
 export const createCompletion = operation<CreateCompletionMutation, CreateCompletionMutationVariables>(
   "CreateCompletion",
-  `fragment TokenLogProbability on TokenLogProbability {
-  token
-  text
-  logProbability
-  top {
-    token
-    text
-    logProbability
-  }
-}
-
-fragment Completion on Completion {
-  id
-  status
-  stage
-  alias
-  baseModel {
-    name
-  }
-  checkpoint {
-    id
-  }
-  choices {
-    index
-    text
-    tokens
-    finishReason
-    logprobs {
-      ...TokenLogProbability
-    }
-  }
-  label
-  labelScores {
-    label
-    score
-    tokens
-  }
-  usage {
-    promptTokens
-    cachedTokens
-    completionTokens
-  }
-  seed
-  device
-  error {
-    code
-    message
-    issues {
-      line
-      field
-      message
-    }
-  }
-  waitingReason
-  createdAt
-  startedAt
-  firstTokenAt
-  finishedAt
-  expiresAt
-}
-
-mutation CreateCompletion($input: CreateCompletionInput!) {
-  createCompletion(input: $input) {
-    completion {
-      ...Completion
-    }
-  }
-}`,
+  "fragment TokenLogProbability on TokenLogProbability{token text logProbability top{token text logProbability}}fragment Completion on Completion{id status stage alias baseModel{name}checkpoint{id}choices{index text tokens finishReason logprobs{...TokenLogProbability}}label labelScores{label score tokens}usage{promptTokens cachedTokens completionTokens}seed device error{code message issues{line field message}}waitingReason createdAt startedAt firstTokenAt finishedAt expiresAt}mutation CreateCompletion($input:CreateCompletionInput!){createCompletion(input:$input){completion{...Completion}}}",
 );
 
 export const cancelCompletion = operation<CancelCompletionMutation, CancelCompletionMutationVariables>(
   "CancelCompletion",
-  `fragment TokenLogProbability on TokenLogProbability {
-  token
-  text
-  logProbability
-  top {
-    token
-    text
-    logProbability
-  }
-}
-
-fragment Completion on Completion {
-  id
-  status
-  stage
-  alias
-  baseModel {
-    name
-  }
-  checkpoint {
-    id
-  }
-  choices {
-    index
-    text
-    tokens
-    finishReason
-    logprobs {
-      ...TokenLogProbability
-    }
-  }
-  label
-  labelScores {
-    label
-    score
-    tokens
-  }
-  usage {
-    promptTokens
-    cachedTokens
-    completionTokens
-  }
-  seed
-  device
-  error {
-    code
-    message
-    issues {
-      line
-      field
-      message
-    }
-  }
-  waitingReason
-  createdAt
-  startedAt
-  firstTokenAt
-  finishedAt
-  expiresAt
-}
-
-mutation CancelCompletion($id: ID!) {
-  cancelCompletion(id: $id) {
-    ...Completion
-  }
-}`,
+  "fragment TokenLogProbability on TokenLogProbability{token text logProbability top{token text logProbability}}fragment Completion on Completion{id status stage alias baseModel{name}checkpoint{id}choices{index text tokens finishReason logprobs{...TokenLogProbability}}label labelScores{label score tokens}usage{promptTokens cachedTokens completionTokens}seed device error{code message issues{line field message}}waitingReason createdAt startedAt firstTokenAt finishedAt expiresAt}mutation CancelCompletion($id:ID!){cancelCompletion(id:$id){...Completion}}",
 );
 
 export const deleteCompletion = operation<DeleteCompletionMutation, DeleteCompletionMutationVariables>(
   "DeleteCompletion",
-  `mutation DeleteCompletion($id: ID!) {
-  deleteCompletion(id: $id)
-}`,
+  "mutation DeleteCompletion($id:ID!){deleteCompletion(id:$id)}",
 );
 
 export const completionPieces = operation<CompletionPiecesSubscription, CompletionPiecesSubscriptionVariables>(
   "CompletionPieces",
-  `fragment TokenLogProbability on TokenLogProbability {
-  token
-  text
-  logProbability
-  top {
-    token
-    text
-    logProbability
-  }
-}
-
-subscription CompletionPieces($id: ID!, $after: Int!) {
-  completionPieces(id: $id, after: $after) {
-    cursor
-    piece {
-      choice
-      text
-      firstToken
-      tokens
-      finishReason
-      logprobs {
-        ...TokenLogProbability
-      }
-    }
-  }
-}`,
+  "fragment TokenLogProbability on TokenLogProbability{token text logProbability top{token text logProbability}}subscription CompletionPieces($id:ID!$after:Int!){completionPieces(id:$id after:$after){cursor piece{choice text firstToken tokens finishReason logprobs{...TokenLogProbability}}}}",
 );
 
 export const classify = operation<ClassifyMutation, ClassifyMutationVariables>(
   "Classify",
-  `mutation Classify($input: ClassifyInput!) {
-  classify(input: $input) {
-    label
-    scores {
-      label
-      score
-      tokens
-    }
-  }
-}`,
+  "mutation Classify($input:ClassifyInput!){classify(input:$input){label scores{label score tokens}}}",
 );
 
 export const score = operation<ScoreMutation, ScoreMutationVariables>(
   "Score",
-  `fragment TokenLogProbability on TokenLogProbability {
-  token
-  text
-  logProbability
-  top {
-    token
-    text
-    logProbability
-  }
-}
-
-mutation Score($input: ScoreInput!) {
-  score(input: $input) {
-    logProbability
-    tokens {
-      ...TokenLogProbability
-    }
-  }
-}`,
+  "fragment TokenLogProbability on TokenLogProbability{token text logProbability top{token text logProbability}}mutation Score($input:ScoreInput!){score(input:$input){logProbability tokens{...TokenLogProbability}}}",
 );
 
 export const checkpointOrigin = operation<CheckpointOriginQuery, CheckpointOriginQueryVariables>(
   "CheckpointOrigin",
-  `fragment Evaluation on Evaluation {
-  kind
-  step
-  rows
-  loss
-  accuracy
-  f1
-  exactMatch
-}
-
-fragment Checkpoint on Checkpoint {
-  id
-  entries
-  step
-  chainHash
-  logUrl
-  logBytes
-  weightsDigest
-  weightsStatus
-  weightsError
-  weightsWaitingReason
-  weightsUrl
-  weightsBytes
-  weightsFiles {
-    name
-    bytes
-    sha256
-    url
-  }
-}
-
-query CheckpointOrigin($id: ID!) {
-  checkpoint(id: $id) {
-    ...Checkpoint
-    fineTune {
-      name
-      baseModel {
-        name
-        hash
-        family
-      }
-      evaluations {
-        ...Evaluation
-      }
-      tests: evaluations(kind: TEST) {
-        ...Evaluation
-      }
-    }
-  }
-}`,
+  "fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}query CheckpointOrigin($id:ID!){checkpoint(id:$id){...Checkpoint fineTune{name baseModel{name hash family}evaluations{...Evaluation}tests:evaluations(kind:TEST){...Evaluation}}}}",
 );
 
 export const aliases = operation<AliasesQuery, AliasesQueryVariables>(
   "Aliases",
-  `fragment Alias on Alias {
-  name
-  baseModel {
-    name
-  }
-  checkpoint {
-    id
-    step
-    fineTune {
-      id
-      name
-    }
-  }
-  moves
-  updatedAt
-}
-
-query Aliases($first: Int, $after: String) {
-  aliases(first: $first, after: $after) {
-    ...Alias
-  }
-}`,
+  "fragment Alias on Alias{name baseModel{name}checkpoint{id step fineTune{id name}}moves updatedAt}query Aliases($first:Int$after:String){aliases(first:$first after:$after){...Alias}}",
 );
 
 export const setAlias = operation<SetAliasMutation, SetAliasMutationVariables>(
   "SetAlias",
-  `fragment Alias on Alias {
-  name
-  baseModel {
-    name
-  }
-  checkpoint {
-    id
-    step
-    fineTune {
-      id
-      name
-    }
-  }
-  moves
-  updatedAt
-}
-
-mutation SetAlias($name: String!, $model: ModelInput!) {
-  setAlias(name: $name, model: $model) {
-    ...Alias
-  }
-}`,
+  "fragment Alias on Alias{name baseModel{name}checkpoint{id step fineTune{id name}}moves updatedAt}mutation SetAlias($name:String!$model:ModelInput!){setAlias(name:$name model:$model){...Alias}}",
 );
 
 export const rollBackAlias = operation<RollBackAliasMutation, RollBackAliasMutationVariables>(
   "RollBackAlias",
-  `fragment Alias on Alias {
-  name
-  baseModel {
-    name
-  }
-  checkpoint {
-    id
-    step
-    fineTune {
-      id
-      name
-    }
-  }
-  moves
-  updatedAt
-}
-
-mutation RollBackAlias($name: String!) {
-  rollBackAlias(name: $name) {
-    ...Alias
-  }
-}`,
+  "fragment Alias on Alias{name baseModel{name}checkpoint{id step fineTune{id name}}moves updatedAt}mutation RollBackAlias($name:String!){rollBackAlias(name:$name){...Alias}}",
 );
 
 export const removeAlias = operation<RemoveAliasMutation, RemoveAliasMutationVariables>(
   "RemoveAlias",
-  `mutation RemoveAlias($name: String!) {
-  removeAlias(name: $name)
-}`,
+  "mutation RemoveAlias($name:String!){removeAlias(name:$name)}",
 );
 

@@ -7,7 +7,16 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path/posix";
 import { codegen } from "@graphql-codegen/core";
 import * as operationTypes from "@graphql-codegen/typescript-operations";
-import { buildSchema, Kind, parse, print, separateOperations, validate, type DocumentNode } from "graphql";
+import {
+  buildSchema,
+  Kind,
+  parse,
+  print,
+  separateOperations,
+  stripIgnoredCharacters,
+  validate,
+  type DocumentNode,
+} from "graphql";
 
 const root = new URL("../", import.meta.url);
 const read = (file: string) => readFileSync(new URL(file, root), "utf8");
@@ -64,14 +73,14 @@ export async function generateOperations(
   return files;
 }
 
-/** `export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(...)` for each operation of a document. */
+/** `export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(...)` for each operation of a document, in few bytes. */
 function constantsOf(document: DocumentNode): string[] {
   return Object.entries(separateOperations(document)).map(([name, part]) => {
     const definition = part.definitions.find((node) => node.kind === Kind.OPERATION_DEFINITION);
     const kind = capitalised(definition?.operation ?? "query");
     const constant = name.charAt(0).toLowerCase() + name.slice(1);
     const types = `${name}${kind}, ${name}${kind}Variables`;
-    return `export const ${constant} = operation<${types}>(\n  "${name}",\n  \`${print(part)}\`,\n);\n`;
+    return `export const ${constant} = operation<${types}>(\n  "${name}",\n  ${JSON.stringify(stripIgnoredCharacters(print(part)))},\n);\n`;
   });
 }
 

@@ -391,504 +391,71 @@ export type EventsSubscription = {
 
 export const fineTunes = operation<FineTunesQuery, FineTunesQueryVariables>(
   "FineTunes",
-  `fragment Summary on FineTune {
-  id
-  name
-  status
-  cancelRequested
-  baseModel {
-    name
-    bytes
-  }
-  loss
-  device
-  pickedRate
-  progress {
-    step
-    steps
-    fraction
-    stepsPerSecond
-    etaSeconds
-    skippedSteps
-    zeroSteps
-  }
-  error {
-    code
-    message
-    issues {
-      line
-      field
-      message
-    }
-  }
-  createdAt
-  startedAt
-  finishedAt
-}
-
-query FineTunes($after: String) {
-  fineTunes(first: 20, after: $after) {
-    nodes {
-      ...Summary
-    }
-    pageInfo {
-      hasNextPage
-      endCursor
-    }
-  }
-}`,
+  "fragment Summary on FineTune{id name status cancelRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}query FineTunes($after:String){fineTunes(first:20 after:$after){nodes{...Summary}pageInfo{hasNextPage endCursor}}}",
 );
 
 export const previewRows = operation<PreviewRowsQuery, PreviewRowsQueryVariables>(
   "PreviewRows",
-  `query PreviewRows($input: PreviewRowsInput!) {
-  previewRows(input: $input) {
-    counted
-    refused
-    tokens {
-      min
-      max
-      mean
-    }
-    issues {
-      line
-      field
-      message
-    }
-    notes
-  }
-}`,
+  "query PreviewRows($input:PreviewRowsInput!){previewRows(input:$input){counted refused tokens{min max mean}issues{line field message}notes}}",
 );
 
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
-  `fragment Summary on FineTune {
-  id
-  name
-  status
-  cancelRequested
-  baseModel {
-    name
-    bytes
-  }
-  loss
-  device
-  pickedRate
-  progress {
-    step
-    steps
-    fraction
-    stepsPerSecond
-    etaSeconds
-    skippedSteps
-    zeroSteps
-  }
-  error {
-    code
-    message
-    issues {
-      line
-      field
-      message
-    }
-  }
-  createdAt
-  startedAt
-  finishedAt
-}
-
-fragment Results on FineTune {
-  waitingReason
-  evaluations(kind: null) {
-    kind
-    step
-    rows
-    loss
-    accuracy
-    f1
-  }
-  bestEvaluation {
-    step
-  }
-  checkpoints(first: 50) {
-    nodes {
-      id
-      entries
-      step
-      chainHash
-      logUrl
-      logBytes
-      weightsStatus
-      weightsUrl
-      weightsBytes
-      weightsFiles {
-        name
-        url
-      }
-      weightsError
-      weightsWaitingReason
-    }
-    pageInfo {
-      hasNextPage
-    }
-  }
-}
-
-query FineTune($id: ID!) {
-  fineTune(id: $id) {
-    ...Summary
-    ...Results
-    labelWords
-    dataset {
-      name
-      rows
-    }
-    validationDataset {
-      name
-      rows
-    }
-    testDataset {
-      name
-      rows
-    }
-    from {
-      step
-      fineTune {
-        id
-        name
-      }
-    }
-    hyperparameters {
-      method
-      tensors
-      loraRank
-      loraAlpha
-      loraTargets
-      prefixLength
-      objective
-      answerTokens
-      truncate
-      steps
-      batchSize
-      accumulate
-      estimator
-      estimates
-      estimatesAtEnd
-      learningRate
-      schedule
-      warmupSteps
-      clipGradient
-      epsilon
-      weightDecay
-      noise
-      precision
-      seed
-      evaluateEvery
-      bestMetric
-      patience
-      inContextRows
-      linearProbe
-      whenDiverged
-      checkpointEvery
-    }
-    chart(points: 1000) {
-      step
-      loss
-      count
-    }
-  }
-}`,
+  "fragment Summary on FineTune{id name status cancelRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}fragment Results on FineTune{waitingReason evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}query FineTune($id:ID!){fineTune(id:$id){...Summary ...Results labelWords dataset{name rows}validationDataset{name rows}testDataset{name rows}from{step fineTune{id name}}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged checkpointEvery}chart(points:1000){step loss count}}}",
 );
 
 export const results = operation<ResultsQuery, ResultsQueryVariables>(
   "Results",
-  `fragment Results on FineTune {
-  waitingReason
-  evaluations(kind: null) {
-    kind
-    step
-    rows
-    loss
-    accuracy
-    f1
-  }
-  bestEvaluation {
-    step
-  }
-  checkpoints(first: 50) {
-    nodes {
-      id
-      entries
-      step
-      chainHash
-      logUrl
-      logBytes
-      weightsStatus
-      weightsUrl
-      weightsBytes
-      weightsFiles {
-        name
-        url
-      }
-      weightsError
-      weightsWaitingReason
-    }
-    pageInfo {
-      hasNextPage
-    }
-  }
-}
-
-query Results($id: ID!) {
-  fineTune(id: $id) {
-    ...Results
-  }
-}`,
+  "fragment Results on FineTune{waitingReason evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}query Results($id:ID!){fineTune(id:$id){...Results}}",
 );
 
 export const choices = operation<ChoicesQuery, ChoicesQueryVariables>(
   "Choices",
-  `query Choices {
-  datasetPresets {
-    name
-    fields
-  }
-  foundModels {
-    name
-    family
-    dtype
-    parameters
-    registering
-    problem
-  }
-  baseModels(first: 100) {
-    nodes {
-      name
-      family
-      dtype
-      parameters
-      contextLength
-    }
-  }
-  datasets(first: 100) {
-    nodes {
-      id
-      name
-      rows
-    }
-  }
-}`,
+  "query Choices{datasetPresets{name fields}foundModels{name family dtype parameters registering problem}baseModels(first:100){nodes{name family dtype parameters contextLength}}datasets(first:100){nodes{id name rows}}}",
 );
 
 export const registerBaseModel = operation<RegisterBaseModelMutation, RegisterBaseModelMutationVariables>(
   "RegisterBaseModel",
-  `mutation RegisterBaseModel($name: String!) {
-  registerBaseModel(name: $name) {
-    baseModel {
-      name
-    }
-  }
-}`,
+  "mutation RegisterBaseModel($name:String!){registerBaseModel(name:$name){baseModel{name}}}",
 );
 
 export const estimateFineTune = operation<EstimateFineTuneQuery, EstimateFineTuneQueryVariables>(
   "EstimateFineTune",
-  `query EstimateFineTune($input: CreateFineTuneInput!) {
-  estimateFineTune(input: $input) {
-    errors {
-      code
-      message
-      argument
-      issues {
-        line
-        field
-        message
-      }
-    }
-    counts {
-      training {
-        rows
-        tokens
-        longest
-      }
-      steps {
-        passes
-        tokens
-      }
-      probes {
-        passes
-        tokens
-      }
-      evaluations {
-        passes
-        tokens
-      }
-      logBytes
-      why
-    }
-    uncounted
-    memoryBytes
-    storedWeightsBytes
-    workers {
-      worker {
-        name
-        memoryBytes
-      }
-      lacks
-      seconds {
-        total
-      }
-      unmeasured
-    }
-  }
-}`,
+  "query EstimateFineTune($input:CreateFineTuneInput!){estimateFineTune(input:$input){errors{code message argument issues{line field message}}counts{training{rows tokens longest}steps{passes tokens}probes{passes tokens}evaluations{passes tokens}logBytes why}uncounted memoryBytes storedWeightsBytes workers{worker{name memoryBytes}lacks seconds{total}unmeasured}}}",
 );
 
 export const createFineTune = operation<CreateFineTuneMutation, CreateFineTuneMutationVariables>(
   "CreateFineTune",
-  `mutation CreateFineTune($input: CreateFineTuneInput!) {
-  createFineTune(input: $input) {
-    fineTune {
-      id
-    }
-  }
-}`,
+  "mutation CreateFineTune($input:CreateFineTuneInput!){createFineTune(input:$input){fineTune{id}}}",
 );
 
 export const continueFineTune = operation<ContinueFineTuneMutation, ContinueFineTuneMutationVariables>(
   "ContinueFineTune",
-  `mutation ContinueFineTune($input: ContinueFineTuneInput!) {
-  continueFineTune(input: $input) {
-    fineTune {
-      id
-    }
-  }
-}`,
+  "mutation ContinueFineTune($input:ContinueFineTuneInput!){continueFineTune(input:$input){fineTune{id}}}",
 );
 
 export const cancelFineTune = operation<CancelFineTuneMutation, CancelFineTuneMutationVariables>(
   "CancelFineTune",
-  `fragment Summary on FineTune {
-  id
-  name
-  status
-  cancelRequested
-  baseModel {
-    name
-    bytes
-  }
-  loss
-  device
-  pickedRate
-  progress {
-    step
-    steps
-    fraction
-    stepsPerSecond
-    etaSeconds
-    skippedSteps
-    zeroSteps
-  }
-  error {
-    code
-    message
-    issues {
-      line
-      field
-      message
-    }
-  }
-  createdAt
-  startedAt
-  finishedAt
-}
-
-mutation CancelFineTune($id: ID!) {
-  cancelFineTune(id: $id) {
-    ...Summary
-  }
-}`,
+  "fragment Summary on FineTune{id name status cancelRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation CancelFineTune($id:ID!){cancelFineTune(id:$id){...Summary}}",
 );
 
 export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, MaterialiseCheckpointMutationVariables>(
   "MaterialiseCheckpoint",
-  `mutation MaterialiseCheckpoint($id: ID!) {
-  materialiseCheckpoint(id: $id) {
-    id
-    weightsStatus
-  }
-}`,
+  "mutation MaterialiseCheckpoint($id:ID!){materialiseCheckpoint(id:$id){id weightsStatus}}",
 );
 
 export const status = operation<StatusSubscription, StatusSubscriptionVariables>(
   "Status",
-  `fragment Summary on FineTune {
-  id
-  name
-  status
-  cancelRequested
-  baseModel {
-    name
-    bytes
-  }
-  loss
-  device
-  pickedRate
-  progress {
-    step
-    steps
-    fraction
-    stepsPerSecond
-    etaSeconds
-    skippedSteps
-    zeroSteps
-  }
-  error {
-    code
-    message
-    issues {
-      line
-      field
-      message
-    }
-  }
-  createdAt
-  startedAt
-  finishedAt
-}
-
-subscription Status($id: ID!) {
-  fineTuneStatus(fineTuneId: $id) {
-    ...Summary
-  }
-}`,
+  "fragment Summary on FineTune{id name status cancelRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}subscription Status($id:ID!){fineTuneStatus(fineTuneId:$id){...Summary}}",
 );
 
 export const steps = operation<StepsSubscription, StepsSubscriptionVariables>(
   "Steps",
-  `subscription Steps($id: ID!, $after: Int!) {
-  steps(fineTuneId: $id, after: $after) {
-    cursor
-    step {
-      step
-      loss
-    }
-  }
-}`,
+  "subscription Steps($id:ID!$after:Int!){steps(fineTuneId:$id after:$after){cursor step{step loss}}}",
 );
 
 export const events = operation<EventsSubscription, EventsSubscriptionVariables>(
   "Events",
-  `subscription Events($id: ID!, $after: Int!) {
-  events(fineTuneId: $id, after: $after) {
-    cursor
-    event {
-      sequence
-      type
-      message
-      at
-    }
-  }
-}`,
+  "subscription Events($id:ID!$after:Int!){events(fineTuneId:$id after:$after){cursor event{sequence type message at}}}",
 );
 
