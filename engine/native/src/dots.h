@@ -71,7 +71,8 @@ STEPLOG_INLINE void dotTile(const float* x, size_t xStride, const typename Store
         F weights[O];
 #pragma GCC unroll 3
         for (size_t o = 0; o < O; o++) {
-          __builtin_prefetch(next + o * wStride + i + j * lanes, 0, 2);
+          // The processor itself finds the weights of a single row, which come in order.
+          if constexpr (R > 1) __builtin_prefetch(next + o * wStride + i + j * lanes, 0, 2);
           weights[o] = Stored<dtype>::vector(w + o * wStride + i + j * lanes);
         }
 #pragma GCC unroll 16
@@ -111,6 +112,13 @@ inline void dots(const float* x, size_t xStride, const typename Stored<dtype>::E
 template <Dtype dtype>
 inline void dotBlock(const LinearTask& task, size_t row, size_t rows, size_t from, size_t to, float* sums) {
   const size_t inputs = task.lastInput - task.firstInput, groups = (rows + dotRows - 1) / dotRows;
+  if (rows == 1) {
+    for (size_t output = from; output < to; output++) {
+      const auto* w = Stored<dtype>::at(task.w, output * task.w.inputs + task.firstInput);
+      dots<dtype, 1, 1>(task.x.f32(0, row), task.x.stride, w, task.w.inputs, inputs, nullptr, sums + (output - from), dotBlockOutputs);
+    }
+    return;
+  }
   for (size_t output = from; output < to; output += dotOutputs) {
     const auto* w = Stored<dtype>::at(task.w, output * task.w.inputs + task.firstInput);
     for (size_t group = 0; group < groups; group++) {
