@@ -11,12 +11,9 @@ namespace {
 void grow(Cache& cache, size_t rows, size_t columns) {
   if (cache.rows == 0) cache.columns = columns, cache.stride = strideOf(columns, false);
   if (cache.rows + rows <= cache.capacity) return;
-  const size_t capacity = std::max(2 * cache.capacity, std::max<size_t>(64, cache.rows + rows));
-  for (Pages* pages : {&cache.keys, &cache.values}) {
-    Pages larger = Pages::anonymous(capacity * cache.stride * 4 + 256);
-    std::memcpy(larger.data(), pages->data() ? pages->data() : larger.data(), cache.rows * cache.stride * 4);
-    *pages = std::move(larger);
-  }
+  // Memory that nobody has touched costs nothing, but every move of pages makes the other threads forget their addresses.
+  const size_t capacity = std::max<size_t>(64, 2 * (cache.rows + rows));
+  for (Pages* pages : {&cache.keys, &cache.values}) pages->grow(capacity * cache.stride * 4 + 256);
   cache.capacity = capacity;
 }
 

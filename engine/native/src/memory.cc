@@ -52,6 +52,22 @@ Pages Pages::anonymous(size_t bytes) {
   return pages;
 }
 
+void Pages::grow(size_t bytes) {
+  if (bytes <= size_) return;
+#ifdef MREMAP_MAYMOVE
+  if (start_ && start_ == data_) {
+    void* start = mremap(start_, mapped_, bytes, MREMAP_MAYMOVE);
+    if (start == MAP_FAILED) throw std::bad_alloc();
+    start_ = start, mapped_ = bytes;
+    data_ = static_cast<char*>(start), size_ = bytes;
+    return;
+  }
+#endif
+  Pages larger = anonymous(bytes);
+  if (size_ > 0) std::memcpy(larger.data_, data_, size_);
+  *this = std::move(larger);
+}
+
 Pages Pages::ofFile(const std::string& path, uint64_t offset, size_t bytes) {
   Pages pages;
   if (bytes == 0) return pages;

@@ -16,6 +16,8 @@ class Pages {
 
   // Zeroed memory. Throws std::bad_alloc.
   static Pages anonymous(size_t bytes);
+  // Makes anonymous memory larger. Its content stays, and may move without being copied; what is new is zeroed. Throws std::bad_alloc.
+  void grow(size_t bytes);
   // A private mapping of a part of a file: reads share the system's cache of the file, writes do not reach it. Throws
   // std::runtime_error with the system's reason.
   static Pages ofFile(const std::string& path, uint64_t offset, size_t bytes);
