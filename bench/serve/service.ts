@@ -5,8 +5,7 @@ import { copyFile, link, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/
 import type { Readable } from "node:stream";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { z } from "zod";
-import { SteplogError, invariant } from "../../schema/errors.ts";
+import { SteplogError } from "../../schema/errors.ts";
 import { programPath } from "../../schema/package.ts";
 
 export interface Service {
@@ -49,7 +48,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   try {
     const ended = exited.then(() => Promise.reject(new SteplogError("UNAVAILABLE", "The service did not start.")));
     const url = await Promise.race([printedUrl(child.stdout), ended]);
-    await register(url, options.name);
+    await registered(url, options.name);
     return { url, stop };
   } catch (error) {
     await stop();
@@ -101,31 +100,13 @@ function madeUpTokenizer(vocabulary: number): unknown {
   };
 }
 
-const registered = z.object({ data: z.object({ foundModels: z.array(z.object({ name: z.string() })) }) });
-
-/** Waits for the worker to find the model, asks for its registration, and waits for that. */
-async function register(url: string, name: string): Promise<void> {
-  await until("the worker to find the model", async () => {
-    const { data } = registered.parse(await graphql(url, "{ foundModels { name } }"));
-    return data.foundModels.some((model) => model.name === name);
-  });
-  await graphql(url, `mutation { registerBaseModel(name: ${JSON.stringify(name)}) { __typename } }`);
+/** The worker registers what it finds in its folder when it starts. */
+async function registered(url: string, name: string): Promise<void> {
   await until("the model to be registered", async () => {
     const response = await fetch(`${url}/v1/models/${name}`);
     await response.body?.cancel();
     return response.ok;
   });
-}
-
-async function graphql(url: string, query: string): Promise<unknown> {
-  const body = JSON.stringify({ query });
-  const response = await fetch(`${url}/graphql`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body,
-  });
-  invariant(response.ok, `the service answered ${response.status} to ${query}`);
-  return response.json();
 }
 
 async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
