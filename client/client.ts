@@ -287,7 +287,7 @@ export class Client {
   /**
    * Asks a model to write, or to choose among labels. It answers whether or not anybody reads: `completionPieces` reads as it
    * writes, `completion` at any time. Safe to repeat with an `idempotencyKey`.
-   * @throws SteplogError INVALID_ARGUMENT with the wrong fields, NOT_FOUND with the names of models that there are,
+   * @throws SteplogError INVALID_ARGUMENT naming the wrong fields, NOT_FOUND listing the available models,
    *   MODEL_UNSUPPORTED, CONFLICT, BUSY, UNAUTHENTICATED; UNAVAILABLE also when no worker can serve the model
    */
   async createCompletion(input: CreateCompletionInput): Promise<Completion> {

@@ -18,7 +18,7 @@ import { baseModels, checkpoints, datasets } from "./tables.ts";
 
 /**
  * Requests to write or to score text. Rows are deleted when they expire, or on request, with all that was asked and answered:
- * no other table, no job and no notification has any of it.
+ * no other table, job or notification holds any of it.
  */
 export const completions = pgTable(
   "completions",

@@ -30,7 +30,7 @@ export interface SampledText {
   readonly choice?: number;
   /** Tokens before the text. */
   readonly prompt?: Iterable<number>;
-  /** Tokens of the text that there are already; the next token is the one after them. */
+  /** Tokens generated so far; sampling resumes after them. */
   readonly written?: readonly number[];
 }
 

@@ -31,7 +31,7 @@ export class KeptPrompts {
     return [...this.#entries].reduce((total, { bytes }) => total + bytes, 0);
   }
 
-  /** Caches that hold the longest start of `tokens` that there is, up to `most` of them, and its length. */
+  /** The caches of the longest kept prefix of `tokens`, at most `most` tokens, and its length. */
   find(model: object, tokens: Int32Array, most: number): { caches: SequenceCaches; tokens: number } | null {
     const hashes = prefixHashes(this.#keyOf(model), tokens.subarray(0, most));
     const longest = hashes.findLastIndex((hash) => this.#byHash.has(hash));

@@ -1,7 +1,6 @@
 /**
- * One choice that grows: its text, and its caches, which may lag behind the text. Each token of the text is taken in by a
- * decoding pass of its own, also where it is known already, from an earlier worker or from before a pass that failed. So a
- * sequence that was interrupted goes on with the bits that it would have had.
+ * One choice being generated: its text, and its caches, which may lag behind the text. Every token gets a decoding pass of its
+ * own, even if an earlier worker or a failed pass already sampled it, so that an interrupted sequence resumes bit for bit.
  */
 import { invariant } from "../../schema/errors.ts";
 import type { Written, Writer } from "../generation/writer.ts";

@@ -5,10 +5,9 @@
 import { and, asc, desc, eq, gt, inArray, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import { type Alias, aliasMoves, aliases } from "../../schema/serving-tables.ts";
-import { baseModels, checkpoints } from "../../schema/tables.ts";
+import { baseModels } from "../../schema/tables.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
-import { requireRow } from "../postgres/required.ts";
-import type { Target } from "./create.ts";
+import { type Target, requireTarget } from "./create.ts";
 
 export interface Aliases {
   /**
@@ -70,10 +69,7 @@ function checkName(name: string): void {
 }
 
 async function set(tx: Transaction, name: string, target: Target): Promise<Alias> {
-  await requireRow(tx, baseModels, baseModels.id, target.baseModelId, "base model");
-  if (target.checkpointId !== null) {
-    await requireRow(tx, checkpoints, checkpoints.id, target.checkpointId, "checkpoint");
-  }
+  await requireTarget(tx, target);
   const { baseModelId, checkpointId } = target;
   const [taken] = await tx.select({ id: baseModels.id }).from(baseModels).where(eq(baseModels.name, name));
   if (taken) throw new SteplogError("CONFLICT", `There is a base model named ${name}. Give the alias another name.`);

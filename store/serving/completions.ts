@@ -1,10 +1,10 @@
 /** Completions: asking, reading, cancelling, deleting; and what becomes of those that nobody waits for or begins. */
-import { and, asc, eq, inArray, sql } from "drizzle-orm";
+import { and, asc, eq, inArray } from "drizzle-orm";
 import { attendMs } from "../../schema/limits.ts";
 import { type Completion, completions } from "../../schema/serving-tables.ts";
 import { type Database, inOrderOf, isUuid } from "../postgres/database.ts";
 import { whyJobWaits, whyNobodyCan } from "../queue/waiting.ts";
-import { type NewCompletion, type Target, create, needsOf } from "./create.ts";
+import { type NewCompletion, type Target, create, inMs, needsOf } from "./create.ts";
 import { forgetCompletions } from "./forget.ts";
 import { cancel, notFound, remove } from "./lifecycle.ts";
 import { type WrittenChoice, choicesOf } from "./pieces.ts";
@@ -73,6 +73,6 @@ async function attend(database: Database, ids: readonly string[]): Promise<void>
     .where(and(inArray(completions.id, mine), inArray(completions.status, ["QUEUED", "RUNNING"])))
     .orderBy(asc(completions.id))
     .for("no key update");
-  const until = sql`now() + ${attendMs.holds} * interval '1 millisecond'`;
-  await database.update(completions).set({ attendedUntil: until }).where(inArray(completions.id, known));
+  const attendedUntil = inMs(attendMs.holds);
+  await database.update(completions).set({ attendedUntil }).where(inArray(completions.id, known));
 }

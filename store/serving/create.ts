@@ -46,10 +46,7 @@ export async function create(
   tx: Transaction,
   input: NewCompletion,
 ): Promise<{ readonly completion: Completion; readonly created: boolean }> {
-  await requireRow(tx, baseModels, baseModels.id, input.baseModelId, "base model");
-  if (input.checkpointId !== null) {
-    await requireRow(tx, checkpoints, checkpoints.id, input.checkpointId, "checkpoint");
-  }
+  await requireTarget(tx, input);
   const inputHash = hashOf(input);
   const [completion] = await tx
     .insert(completions)
@@ -63,7 +60,14 @@ export async function create(
   return { completion, created: true };
 }
 
-const inMs = (ms: number) => sql`now() + ${ms} * interval '1 millisecond'`;
+/** @throws NOT_FOUND */
+export async function requireTarget(tx: Transaction, { baseModelId, checkpointId }: Target): Promise<void> {
+  await requireRow(tx, baseModels, baseModels.id, baseModelId, "base model");
+  if (checkpointId !== null) await requireRow(tx, checkpoints, checkpoints.id, checkpointId, "checkpoint");
+}
+
+/** In SQL: so long after the transaction began. */
+export const inMs = (ms: number) => sql`now() + ${ms} * interval '1 millisecond'`;
 
 function rowOf({ idempotencyKey, protocol, baseModelId, checkpointId, alias, task, prompt, ...rest }: NewCompletion) {
   return {

@@ -10,7 +10,7 @@ import { SteplogError, invariant } from "../../schema/errors.ts";
 import { type EvaluationRules, type Measured, evaluationRulesSchema } from "../../schema/model-evaluation.ts";
 import { type ModelEvaluation, modelEvaluations } from "../../schema/serving-tables.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
-import { baseModels, checkpoints, datasets } from "../../schema/tables.ts";
+import { datasets } from "../../schema/tables.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, type Transaction, inOrderOf, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
@@ -19,7 +19,7 @@ import type { JobHooks } from "../queue/claimers.ts";
 import { addJob, finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
 import { type Lease, leaseLost, lockJob } from "../queue/leases.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
-import { type Target, needsOf } from "./create.ts";
+import { type Target, needsOf, requireTarget } from "./create.ts";
 import type { CompletionFailure } from "./lifecycle.ts";
 
 export interface NewEvaluation extends Target {
@@ -88,11 +88,8 @@ function of({ baseModelId, checkpointId }: Target): SQL[] {
 // Create
 
 async function create(tx: Transaction, input: NewEvaluation) {
-  await requireRow(tx, baseModels, baseModels.id, input.baseModelId, "base model");
+  await requireTarget(tx, input);
   await requireRow(tx, datasets, datasets.id, input.datasetId, "dataset");
-  if (input.checkpointId !== null) {
-    await requireRow(tx, checkpoints, checkpoints.id, input.checkpointId, "checkpoint");
-  }
   const inputHash = hashOf(input);
   const [evaluation] = await tx
     .insert(modelEvaluations)
