@@ -10,3 +10,9 @@ export const exitCodes = {
   interrupted: 130,
   outputClosed: 141,
 } as const;
+
+/** Of a run, or an evaluation, that has ended. */
+export function exitCodeOf(status: string): number {
+  if (status === "SUCCEEDED") return exitCodes.done;
+  return status === "CANCELLED" ? exitCodes.runCancelled : exitCodes.runFailed;
+}

@@ -1,12 +1,13 @@
 /** A fine-tune followed to its end: a progress line for its steps, then its outcome, its log and the exit code. */
 import { setTimeout as delay } from "node:timers/promises";
-import type { Evaluation, FineTune, SteplogClient } from "../client/index.ts";
+import type { FineTune, SteplogClient } from "../client/index.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { rowNoteTypes } from "../schema/row-findings.ts";
 import { counted, formatBytes, formatDuration } from "../schema/units.ts";
-import { exitCodes } from "./exit-codes.ts";
+import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { reportFailure } from "./exit.ts";
 import { requireWritable } from "./files.ts";
+import { inWords } from "./measured.ts";
 import { ProgressLine, print, printJson } from "./output.ts";
 import { type Remote, commandFor } from "./remote.ts";
 
@@ -45,7 +46,7 @@ export async function followToEnd(
   if (log !== undefined && logUrl !== null) await (await client.download(logUrl)).save(log);
   if (json) printJson({ ...outcome, notes });
   else report(outcome, notes, log);
-  process.exitCode = exitCodeOf(outcome);
+  process.exitCode = exitCodeOf(outcome.status);
 }
 
 /** For people whose command ends before the fine-tune, which does not end with it. */
@@ -145,17 +146,4 @@ function report(outcome: FineTune, notes: readonly string[], log: string | undef
   if (log !== undefined && (checkpoint || outcome.logUrl !== null)) print(`  log written to ${log}`);
   for (const note of notes) print(`  ${note}`);
   if (outcome.error) reportFailure(outcome.error);
-}
-
-function inWords({ loss, accuracy, f1, exactMatch, rows }: Evaluation, noun: string): string {
-  const shares = { accuracy, F1: f1, "exact match": exactMatch };
-  const known = Object.entries(shares).flatMap(([name, share]) =>
-    share === null ? [] : [`, ${name} ${(100 * share).toFixed(1)}%`],
-  );
-  return `loss ${loss === null ? "not finite" : loss.toFixed(4)}${known.join("")} on ${counted(rows, noun)}`;
-}
-
-function exitCodeOf({ status }: FineTune): number {
-  if (status === "SUCCEEDED") return exitCodes.done;
-  return status === "CANCELLED" ? exitCodes.runCancelled : exitCodes.runFailed;
 }

@@ -22,6 +22,7 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["cancel", "stop a fine-tune after its current step", () => import("./commands/cancel.ts")],
   ["continue", "train a finished fine-tune for more steps", () => import("./commands/continue.ts")],
   ["complete", "ask a model of the service to write, or to choose a label", () => import("./commands/complete.ts")],
+  ["evaluate", "measure a model of the service on a dataset", () => import("./commands/evaluate.ts")],
   ["alias set", "point an alias at a model", () => import("./commands/alias-set.ts")],
   ["alias list", "list the aliases", () => import("./commands/alias-list.ts")],
   ["alias back", "point an alias to where it pointed before", () => import("./commands/alias-back.ts")],

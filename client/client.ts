@@ -8,6 +8,8 @@ import type { Alias, Classification, Completion, PiecesOptions, ScoredText, Writ
 import { piecesOf } from "./completions.ts";
 import type { DatasetInput } from "./dataset-body.ts";
 import { datasetBody } from "./dataset-body.ts";
+import type { EvaluationWaitOptions, ModelEvaluation } from "./evaluations.ts";
+import { hasEnded } from "./evaluations.ts";
 import { errorIn, failureOf, failureOfText } from "./errors.ts";
 import type { FineTuneUpdate, FollowOptions } from "./follow.ts";
 import { followRun } from "./follow.ts";
@@ -19,12 +21,13 @@ import type {
   EvaluationFragment,
   FineTuneFragment,
 } from "./operations.ts";
-import { pause } from "./pause.ts";
+import { type WaitOptions, pause } from "./pause.ts";
 import type { Platform } from "./platform.ts";
 import type {
   ClassifyInput,
   ContinueFineTuneInput,
   CreateCompletionInput,
+  CreateEvaluationInput,
   CreateFineTuneInput,
   ModelInput,
   ScoreInput,
@@ -60,13 +63,6 @@ export interface StoredDataset {
   readonly sha256: string;
 }
 
-export interface WaitOptions {
-  /** How long an outage may last before the call fails, milliseconds; 60000 when left out. */
-  readonly patienceMs?: number;
-  /** Ends the call with the signal's reason. */
-  readonly signal?: AbortSignal;
-}
-
 /** A form of a checkpoint's weights; at least one of the two. */
 export interface ExportForm {
   /** Adds a LoRA adapter into the weights of its base. */
@@ -85,7 +81,7 @@ export interface Download {
 
 const defaultPatienceMs = 60_000;
 const outageRetryMs = 500;
-const rebuildPollMs = 1_000;
+const pollMs = 1_000;
 
 export class Client {
   readonly #url: string;
@@ -207,7 +203,7 @@ export class Client {
     const variables = { id: checkpointId };
     let checkpoint = (await this.query(operations.materialiseCheckpoint, variables)).materialiseCheckpoint;
     while (checkpoint.weightsStatus === "QUEUED") {
-      await pause(rebuildPollMs, options.signal);
+      await pause(pollMs, options.signal);
       const found = await this.#patiently(() => this.query(operations.checkpoint, variables), options);
       if (!found.checkpoint) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${checkpointId}.`);
       checkpoint = found.checkpoint;
@@ -237,7 +233,7 @@ export class Client {
     const asked = await this.query(operations.exportCheckpoint, { id: checkpointId, ...form });
     let found = asked.materialiseCheckpoint.exports.find(isAsked);
     while (found?.status === "QUEUED") {
-      await pause(rebuildPollMs, options.signal);
+      await pause(pollMs, options.signal);
       const ask = () => this.query(operations.checkpointExports, { id: checkpointId });
       found = (await this.#patiently(ask, options)).checkpoint?.exports.find(isAsked);
     }
@@ -329,6 +325,41 @@ export class Client {
   /** How likely a model finds given texts, in their order. @throws SteplogError as `createCompletion` */
   async score(input: ScoreInput): Promise<readonly ScoredText[]> {
     return (await this.query(operations.score, { input })).score;
+  }
+
+  /**
+   * Has a worker measure a model on a dataset. Safe to repeat with an `idempotencyKey`.
+   * @throws SteplogError INVALID_ARGUMENT naming the wrong fields, NOT_FOUND, DATASET_INVALID with the lines of rows that do
+   *   not fit the model, CONFLICT, UNAUTHENTICATED, UNAVAILABLE
+   */
+  async createEvaluation(input: CreateEvaluationInput): Promise<ModelEvaluation> {
+    return (await this.query(operations.createEvaluation, { input })).createEvaluation.evaluation;
+  }
+
+  /** The evaluation as it is now. @throws SteplogError NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE */
+  async evaluation(id: string): Promise<ModelEvaluation> {
+    const { modelEvaluation } = await this.query(operations.modelEvaluation, { id });
+    if (modelEvaluation) return modelEvaluation;
+    throw new SteplogError("NOT_FOUND", `There is no evaluation ${id}.`);
+  }
+
+  /**
+   * Waits until an evaluation has ended, in whichever way. Survives outages, as `wait` does.
+   * @param options onWait: called with the evaluation each time that it has not ended
+   * @throws SteplogError NOT_FOUND, UNAUTHENTICATED; UNAVAILABLE when an outage outlasts `patienceMs`
+   */
+  async waitForEvaluation(id: string, options: EvaluationWaitOptions = {}): Promise<ModelEvaluation> {
+    for (;;) {
+      const found = await this.#patiently(() => this.evaluation(id), options);
+      if (hasEnded(found)) return found;
+      options.onWait?.(found);
+      await pause(pollMs, options.signal);
+    }
+  }
+
+  /** Stops an evaluation, unless it has ended. @throws SteplogError NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE */
+  async cancelEvaluation(id: string): Promise<ModelEvaluation> {
+    return (await this.query(operations.cancelEvaluation, { id })).cancelEvaluation;
   }
 
   /** The aliases, by name; those after a name. At most 100. @throws SteplogError UNAUTHENTICATED, UNAVAILABLE */

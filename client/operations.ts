@@ -527,6 +527,73 @@ export type RemoveAliasMutation = {
   readonly removeAlias: boolean
 };
 
+export type ModelEvaluationFragment = {
+  readonly id: string,
+  readonly status: Types.ModelEvaluationStatus,
+  readonly labelWords: ReadonlyArray<string>,
+  readonly calibrationPrompt: string | null,
+  readonly answerTokens: number,
+  readonly truncate: Types.Truncation,
+  readonly rows: number | null,
+  readonly loss: number | null,
+  readonly accuracy: number | null,
+  readonly f1: number | null,
+  readonly exactMatch: number | null,
+  readonly waitingReason: string | null,
+  readonly createdAt: string,
+  readonly startedAt: string | null,
+  readonly finishedAt: string | null,
+  readonly baseModel: {
+    readonly name: string
+  },
+  readonly checkpoint: {
+    readonly id: string,
+    readonly step: number
+  } | null,
+  readonly dataset: {
+    readonly id: string,
+    readonly name: string
+  },
+  readonly error: {
+    readonly code: Types.ErrorCode,
+    readonly message: string,
+    readonly issues: ReadonlyArray<{
+      readonly line: number | null,
+      readonly field: string | null,
+      readonly message: string
+    }>
+  } | null
+};
+
+export type ModelEvaluationQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type ModelEvaluationQuery = {
+  readonly modelEvaluation: ModelEvaluationFragment | null
+};
+
+export type CreateEvaluationMutationVariables = Exact<{
+  input: Types.CreateEvaluationInput;
+}>;
+
+
+export type CreateEvaluationMutation = {
+  readonly createEvaluation: {
+    readonly evaluation: ModelEvaluationFragment
+  }
+};
+
+export type CancelEvaluationMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type CancelEvaluationMutation = {
+  readonly cancelEvaluation: ModelEvaluationFragment
+};
+
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
   "fragment FineTuneStatus on FineTune{id name status cancelRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}query FineTune($id:ID!){fineTune(id:$id){...FineTune}}",
@@ -645,5 +712,20 @@ export const rollBackAlias = operation<RollBackAliasMutation, RollBackAliasMutat
 export const removeAlias = operation<RemoveAliasMutation, RemoveAliasMutationVariables>(
   "RemoveAlias",
   "mutation RemoveAlias($name:String!){removeAlias(name:$name)}",
+);
+
+export const modelEvaluation = operation<ModelEvaluationQuery, ModelEvaluationQueryVariables>(
+  "ModelEvaluation",
+  "fragment ModelEvaluation on ModelEvaluation{id status baseModel{name}checkpoint{id step}dataset{id name}labelWords calibrationPrompt answerTokens truncate rows loss accuracy f1 exactMatch error{code message issues{line field message}}waitingReason createdAt startedAt finishedAt}query ModelEvaluation($id:ID!){modelEvaluation(id:$id){...ModelEvaluation}}",
+);
+
+export const createEvaluation = operation<CreateEvaluationMutation, CreateEvaluationMutationVariables>(
+  "CreateEvaluation",
+  "fragment ModelEvaluation on ModelEvaluation{id status baseModel{name}checkpoint{id step}dataset{id name}labelWords calibrationPrompt answerTokens truncate rows loss accuracy f1 exactMatch error{code message issues{line field message}}waitingReason createdAt startedAt finishedAt}mutation CreateEvaluation($input:CreateEvaluationInput!){createEvaluation(input:$input){evaluation{...ModelEvaluation}}}",
+);
+
+export const cancelEvaluation = operation<CancelEvaluationMutation, CancelEvaluationMutationVariables>(
+  "CancelEvaluation",
+  "fragment ModelEvaluation on ModelEvaluation{id status baseModel{name}checkpoint{id step}dataset{id name}labelWords calibrationPrompt answerTokens truncate rows loss accuracy f1 exactMatch error{code message issues{line field message}}waitingReason createdAt startedAt finishedAt}mutation CancelEvaluation($id:ID!){cancelEvaluation(id:$id){...ModelEvaluation}}",
 );
 

@@ -11,3 +11,10 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.addEventListener("abort", done);
   });
 }
+
+export interface WaitOptions {
+  /** How long an outage may last before the call fails, milliseconds; 60000 when left out. */
+  readonly patienceMs?: number;
+  /** Ends the call with the signal's reason. */
+  readonly signal?: AbortSignal;
+}

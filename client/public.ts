@@ -11,7 +11,6 @@ export type {
   FineTuneEstimate,
   SteplogClientOptions,
   StoredDataset,
-  WaitOptions,
   WeightsFile,
 } from "./client.ts";
 export type {
@@ -24,6 +23,8 @@ export type {
   WrittenPiece,
 } from "./completions.ts";
 export type { DatasetInput, DatasetRow } from "./dataset-body.ts";
+export type { EvaluationWaitOptions, ModelEvaluation } from "./evaluations.ts";
 export type { FineTuneUpdate, FollowCursor, FollowOptions } from "./follow.ts";
 export type { Operation } from "./operation.ts";
+export type { WaitOptions } from "./pause.ts";
 export type * from "./schema-types.ts";

@@ -102,6 +102,26 @@ export type CreateCompletionInput = {
   readonly topP?: number | null | undefined;
 };
 
+/** What to measure, on which rows, and how. Settings mean what those of a run of the same name mean. */
+export type CreateEvaluationInput = {
+  /** Maximum length of an answer that is generated and scored by F1 and exact match, 0 to 1024. Default: 0, none. */
+  readonly answerTokens?: number | null | undefined;
+  /** A prompt without content, by which candidates' scores are calibrated. */
+  readonly calibrationPrompt?: string | null | undefined;
+  /** Id of the dataset to measure it on. */
+  readonly dataset: string;
+  /** A key you choose for this request, 1 to 200 characters. A second request with the same key and input returns the first evaluation; one with a different input is a CONFLICT. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** Candidate completions, at most 64, of rows that list none. */
+  readonly labelWords?: ReadonlyArray<string> | null | undefined;
+  /** The model to measure. */
+  readonly model: ModelInput;
+  /** Number format of products. Default: FLOAT32. */
+  readonly precision?: Precision | null | undefined;
+  /** What happens to rows that are longer than the model's context. Default: REFUSE. */
+  readonly truncate?: Truncation | null | undefined;
+};
+
 /** A new fine-tune. */
 export type CreateFineTuneInput = {
   /** Name of a base model. Required unless `from` is given. */
@@ -370,6 +390,19 @@ export type Method =
   | 'LORA'
   /** A prefix (Li and Liang 2021): keys and values in each layer that precede those of every sequence. They start as those of tokens drawn from the vocabulary. The result is an adapter that peft loads. */
   | 'PREFIX';
+
+/** The status of an evaluation. SUCCEEDED, FAILED and CANCELLED are final. */
+export type ModelEvaluationStatus =
+  /** Stopped on request. */
+  | 'CANCELLED'
+  /** Stopped by an error; the field error explains it. */
+  | 'FAILED'
+  /** Waiting for a worker. */
+  | 'QUEUED'
+  /** Being measured, or about to be begun again by another worker. */
+  | 'RUNNING'
+  /** Measured. */
+  | 'SUCCEEDED';
 
 /** A model that can answer. Give exactly one field. */
 export type ModelInput =

@@ -3,13 +3,13 @@
  * --dry-run, says what it would take.
  */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import type { Command } from "commander";
 import { z } from "zod";
 import { SteplogError, asSteplogError } from "../../schema/errors.ts";
 import { wrongHyperparameters } from "../../schema/hyperparameters.ts";
 import type { SteplogClient } from "../../client/index.ts";
+import { contentKey } from "../content-key.ts";
 import { printEstimate } from "../estimate.ts";
 import { readUserJson, requireReadable } from "../files.ts";
 import { followToEnd } from "../follow.ts";
@@ -78,7 +78,7 @@ async function tune(file: string, { url, key, dryRun, ...options }: TuneOptions)
   const output = { ...options, ...(log !== undefined && { log: resolve(here, log) }) };
   await withService(url, async (service) => {
     if (dryRun) {
-      const ids = await storedDatasets(service.client, rows, { here, keyOf: contentKey });
+      const ids = await storedDatasets(service.client, rows, { here, keyOf: (_role, path) => contentKey(path) });
       printEstimate(await service.client.estimateFineTune({ ...input, ...ids }), ids, options.json ?? false);
       return;
     }
@@ -133,13 +133,6 @@ interface Key {
 function datasetKey(role: string, key: string | undefined): Key {
   if (key === undefined) return {};
   return { idempotencyKey: createHash("sha256").update(`${role} of ${key}`).digest("hex") };
-}
-
-/** However often a file is estimated, it is stored once. */
-async function contentKey(_role: string, path: string): Promise<Key> {
-  const hash = createHash("sha256").update(`${basename(path)}\n`);
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
-  return { idempotencyKey: `estimated ${hash.digest("hex")}` };
 }
 
 function parseSettings(file: string, value: unknown): Settings {

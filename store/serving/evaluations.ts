@@ -10,7 +10,7 @@ import { SteplogError, invariant } from "../../schema/errors.ts";
 import { type EvaluationRules, type Measured, evaluationRulesSchema } from "../../schema/model-evaluation.ts";
 import { type ModelEvaluation, modelEvaluations } from "../../schema/serving-tables.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
-import { datasets } from "../../schema/tables.ts";
+import { type FineTune, checkpoints, datasets } from "../../schema/tables.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, type Transaction, inOrderOf, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
@@ -37,6 +37,8 @@ export interface Evaluations {
   byIds(ids: readonly string[]): Promise<(ModelEvaluation | null)[]>;
   /** Those of a base itself, or of a checkpoint, newest first. */
   list(target: Target, page: Page): Promise<ModelEvaluation[]>;
+  /** Those of all checkpoints of a run, newest first. */
+  listOfRun(run: Pick<FineTune, "id" | "baseModelId">, page: Page): Promise<ModelEvaluation[]>;
   /** One that nobody has begun ends at once, a RUNNING one soon, one that has ended stays. @throws NOT_FOUND */
   cancel(id: string): Promise<ModelEvaluation>;
   /** Why no worker is evaluating, for people; null while one is, or can start at once, and after the end. */
@@ -64,15 +66,8 @@ export function evaluationsOf(database: Database): Evaluations {
     create: (input) => database.transaction((tx) => create(tx, input)),
     cancel: (id) => database.transaction((tx) => cancel(tx, id)),
     waitingReason: (id) => whyJobWaits(database, "EVALUATE", id),
-    async list(target, page) {
-      const { where, order } = await pageOf(database, keys, page);
-      return database
-        .select()
-        .from(modelEvaluations)
-        .where(and(...where, ...of(target)))
-        .orderBy(...order)
-        .limit(page.limit);
-    },
+    list: (target, page) => list(database, of(target), page),
+    listOfRun: (run, page) => list(database, ofRun(database, run), page),
   };
 }
 
@@ -80,9 +75,25 @@ export function evaluationResultsOf(database: Database): EvaluationResults {
   return { finishEvaluation: (lease, end) => database.transaction((tx) => finish(tx, lease, end)) };
 }
 
-function of({ baseModelId, checkpointId }: Target): SQL[] {
-  if (checkpointId !== null) return [eq(modelEvaluations.checkpointId, checkpointId)];
-  return [eq(modelEvaluations.baseModelId, baseModelId), isNull(modelEvaluations.checkpointId)];
+async function list(database: Database, ofWhat: SQL | undefined, page: Page): Promise<ModelEvaluation[]> {
+  const { where, order } = await pageOf(database, keys, page);
+  return database
+    .select()
+    .from(modelEvaluations)
+    .where(and(...where, ofWhat))
+    .orderBy(...order)
+    .limit(page.limit);
+}
+
+/** The index begins with the base model. */
+function of({ baseModelId, checkpointId: id }: Target): SQL | undefined {
+  const { baseModelId: base, checkpointId } = modelEvaluations;
+  return and(eq(base, baseModelId), id === null ? isNull(checkpointId) : eq(checkpointId, id));
+}
+
+function ofRun(database: Database, { id, baseModelId }: Pick<FineTune, "id" | "baseModelId">): SQL | undefined {
+  const its = database.select({ id: checkpoints.id }).from(checkpoints).where(eq(checkpoints.fineTuneId, id));
+  return and(eq(modelEvaluations.baseModelId, baseModelId), inArray(modelEvaluations.checkpointId, its));
 }
 
 // Create

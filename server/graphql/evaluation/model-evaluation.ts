@@ -5,6 +5,7 @@ import { rulesOf } from "../../../store/store.ts";
 import { failureOf } from "../../completions.ts";
 import { builder, queryCost } from "../builder.ts";
 import { CompletionErrorRef } from "../completion/completion.ts";
+import { EvaluationRef } from "../fine-tune/evaluation.ts";
 import { Truncation } from "../fine-tune/hyperparameters.ts";
 import { finiteOrNull } from "../finite.ts";
 import { BaseModelRef, CheckpointRef, DatasetRef, FineTuneRef, ModelEvaluationRef } from "../nodes.ts";
@@ -101,12 +102,40 @@ ModelEvaluationRef.implement({
   }),
 });
 
-/** Of a checkpoint beside those of its run. */
+// Lists, beside what runs measure themselves
+
+builder.objectField(FineTuneRef, "modelEvaluations", (t) =>
+  t.connection(
+    {
+      type: ModelEvaluationRef,
+      description:
+        "Evaluations of the run's checkpoints that were asked for (createEvaluation), newest first. Those that the run makes " +
+        "itself are `evaluations`.",
+      complexity: pageCost,
+      resolve: (run, args, { store }) => pageOf(args, (page) => store.evaluations.listOfRun(run, page)),
+    },
+    { name: "FineTuneEvaluationConnection" },
+    { name: "FineTuneEvaluationEdge" },
+  ),
+);
+
+builder.objectField(CheckpointRef, "runEvaluations", (t) =>
+  t.field({
+    type: [EvaluationRef],
+    description: "What its run measured at this step: the validation rows, and the test rows if it is the best one.",
+    complexity: queryCost,
+    resolve: async ({ fineTuneId, step }, _args, { store }) =>
+      (await store.fineTunes.evaluations(fineTuneId)).filter((one) => one.step === step),
+  }),
+);
+
 builder.objectField(CheckpointRef, "evaluations", (t) =>
   t.connection(
     {
       type: ModelEvaluationRef,
-      description: "Evaluations of the checkpoint that were asked for, newest first. Those of its run are the run's.",
+      description:
+        "Evaluations of the checkpoint that were asked for (createEvaluation), newest first. Those of its run are " +
+        "`runEvaluations`.",
       complexity: pageCost,
       resolve: async ({ id, fineTuneId }, args, context) => {
         const { baseModelId } = await FineTuneRef.getDataloader(context).load(fineTuneId);
