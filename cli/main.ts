@@ -16,6 +16,7 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["start", "run the whole service on this machine, on port 4000 (--port)", () => import("./commands/start.ts")],
   ["server", "run the gateway alone, against DATABASE_URL", () => import("./commands/server.ts")],
   ["worker", "run a worker alone, against DATABASE_URL", () => import("./commands/worker.ts")],
+  ["queue", "show what waits and what runs, by what it needs", () => import("./commands/queue.ts")],
   ["demo", "train the demo model, rebuild it from its log and compare every byte", () => import("./commands/demo.ts")],
   ["tune", "create a fine-tune from a settings file and follow it to its end", () => import("./commands/tune.ts")],
   ["follow", "follow a fine-tune to its end", () => import("./commands/follow.ts")],

@@ -1,6 +1,7 @@
 /** Options that several commands have, and parsers of option values. */
-import { InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { deviceNames } from "../engine/devices/choose.ts";
+import type { MemoryRange } from "../store/store.ts";
 import { serveModes } from "./config.ts";
 import { readVariable } from "./environment.ts";
 
@@ -26,6 +27,27 @@ export const serveOption = () =>
 
 export const urlOption = () =>
   new Option("--url <url>", "address of the service; the default is STEPLOG_URL").default(readVariable("STEPLOG_URL"));
+
+export interface MemoryOptions {
+  readonly memoryFrom?: number;
+  readonly memoryBelow?: number;
+}
+
+export function addMemoryOptions(command: Command): Command {
+  const megabytes = integer(0, 2 ** 30);
+  return command
+    .option("--memory-from <megabytes>", "only work that is known to need at least this much memory", megabytes)
+    .option("--memory-below <megabytes>", "only work that is not known to need this much memory", megabytes);
+}
+
+const megabyte = 1_000_000;
+
+export function memoryRange({ memoryFrom, memoryBelow }: MemoryOptions): MemoryRange {
+  return {
+    ...(memoryFrom !== undefined && { fromBytes: memoryFrom * megabyte }),
+    ...(memoryBelow !== undefined && { belowBytes: memoryBelow * megabyte }),
+  };
+}
 
 export function integer(min: number, max: number): (text: string) => number {
   const valid = (value: number) => Number.isInteger(value) && value >= min && value <= max;

@@ -349,6 +349,8 @@ CREATE UNIQUE INDEX jobs_checkpoint ON public.jobs USING btree (checkpoint_id) W
 CREATE UNIQUE INDEX jobs_fine_tune ON public.jobs USING btree (fine_tune_id) WHERE (kind = 'FINE_TUNE'::text);
 CREATE UNIQUE INDEX jobs_subject ON public.jobs USING btree (kind, subject);
 
+-- view queue_depth: kind text, family text, model text, precision text, memory_bytes bigint, needs jsonb, free bigint, held bigint, waiting bigint, oldest_seconds double precision
+
 CREATE OR REPLACE FUNCTION public.cancels_of_earlier_release()
  RETURNS trigger
  LANGUAGE plpgsql

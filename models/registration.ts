@@ -136,6 +136,13 @@ export interface ModelsWatch extends ModelsFolder {
   /** Name of this worker. */
   readonly name: string;
   readonly signal: AbortSignal;
+  /** Told when it begins to read the weights of a model, which may take minutes, and when that is over. */
+  readonly reading?: (isReading: boolean) => void;
+}
+
+async function whileReading<Result>({ reading }: ModelsWatch, read: () => Promise<Result>): Promise<Result> {
+  reading?.(true);
+  return read().finally(() => reading?.(false));
 }
 
 /** Looks, reports and registers until the signal; waits while the store is unreachable. */
@@ -178,7 +185,8 @@ export async function scanModels(watch: ModelsWatch): Promise<string[]> {
   for (const name of names) {
     if (unregistered.includes(name) || atHand.has(name, await stampOf(join(modelsDir, name)))) continue;
     atHand.forget(name);
-    await readModel(watch, name, () => signal.throwIfAborted(), signal).catch((error: unknown) => {
+    const read = () => readModel(watch, name, () => signal.throwIfAborted(), signal);
+    await whileReading(watch, read).catch((error: unknown) => {
       if (!signal.aborted) log.warn({ model: name, error }, "A registered model cannot be read here.");
     });
   }
@@ -210,7 +218,9 @@ export async function registerRequested(watch: ModelsWatch, names: readonly stri
     if (lost) throw new SteplogError("LEASE_LOST", `The folder ${name} is gone, or another worker is registering it.`);
   };
   try {
-    await store.baseModels.register(await readBase(watch, name, checkClaim, signal));
+    await whileReading(watch, async () => {
+      await store.baseModels.register(await readBase(watch, name, checkClaim, signal));
+    });
     log.info({ model: name }, "Registered a model.");
   } catch (error) {
     await giveUp(watch, name, error);

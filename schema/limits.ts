@@ -66,6 +66,8 @@ export const limits = {
 export const leaseMs = 8_000;
 /** How often a worker renews its lease. */
 export const renewMs = 2_000;
+/** How long a worker that is told to stop waits for the end of a batch, before it gives its job back without it. */
+export const giveBackMs = 3_500;
 /** How often an idle worker polls, in case it missed a notification. */
 export const pollMs = 2_000;
 /** A job that was claimed this often without any acknowledged progress fails. */

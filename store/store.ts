@@ -21,6 +21,7 @@ import { translated } from "./postgres/failures.ts";
 import { checkPooled, migrateDatabase } from "./postgres/migrate.ts";
 import { openNotifications } from "./postgres/notifications.ts";
 import { readDatabaseUrl } from "./postgres/url.ts";
+import { type QueueDepth, queueDepthOf } from "./queue/depth.ts";
 import { type Queue, queueOf } from "./queue/jobs.ts";
 import type { Lease } from "./queue/leases.ts";
 import { type Workers, workersOf } from "./queue/workers.ts";
@@ -52,6 +53,7 @@ export type { ForkPoint, NewFineTune } from "./runs/create.ts";
 export type { Lease } from "./queue/leases.ts";
 export type { ClaimedJob, Claimer } from "./queue/claimers.ts";
 export type { LiveWorker, WorkerReport } from "./queue/workers.ts";
+export { type MemoryRange, type QueueEntry, workersWantedSql } from "./queue/depth.ts";
 export { lackedBy } from "./queue/waiting.ts";
 export { trainingNeeds } from "./runs/lifecycle.ts";
 export { exportOfJob, formOfRow } from "./runs/exports.ts";
@@ -102,6 +104,7 @@ export interface Store extends Queue, Appends, Answers, Records, Weights, Export
   readonly evaluations: Evaluations;
   readonly exports: Exports;
   readonly workers: Workers;
+  readonly queue: QueueDepth;
   readonly feed: Feed;
 }
 
@@ -141,6 +144,7 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
     evaluations: translated(evaluationsOf(database)),
     exports: translated(exportsOf(database)),
     workers: translated(workersOf(database, () => forgetCompletions(database))),
+    queue: translated(queueDepthOf(database)),
     feed: feedOf(database, notifications),
     ...queueOf(database, notifications, {
       FINE_TUNE: fineTuneJobs,

@@ -9,6 +9,7 @@
  *   jobs waiting for `patienceMs`, no more are claimed until a job had its chance.
  */
 import type { JobKind, SoleJobKind } from "../schema/jobs.ts";
+import { Idleness } from "./idleness.ts";
 
 /** A job, as far as requests are concerned. */
 interface SoleJob {
@@ -19,8 +20,16 @@ interface SoleJob {
 
 const patienceMs = 60_000;
 
+interface SharingOptions {
+  readonly isExclusive: boolean;
+  readonly now?: () => number;
+  /** Is told of the job and the requests. */
+  readonly idleness?: Idleness;
+}
+
 export class Sharing {
   readonly #isExclusive: boolean;
+  readonly #idleness: Idleness;
   readonly #now: () => number;
   readonly #changed = new Set<() => Promise<void>>();
   /** The kinds of jobs that are being claimed, or the job that is being done. */
@@ -32,8 +41,9 @@ export class Sharing {
   /** Since when requests have kept jobs from being claimed; null while they do not. */
   #keptSince: number | null = null;
 
-  constructor({ isExclusive, now = () => performance.now() }: { isExclusive: boolean; now?: () => number }) {
+  constructor({ isExclusive, now = () => performance.now(), idleness = new Idleness(now) }: SharingOptions) {
     this.#isExclusive = isExclusive;
+    this.#idleness = idleness;
     this.#now = now;
   }
 
@@ -63,6 +73,7 @@ export class Sharing {
   async claimedJob(job: SoleJob | null): Promise<void> {
     this.#claiming = [];
     this.#job = job;
+    this.#idleness.set("jobs", job ? 1 : 0);
     await Promise.all([...this.#changed].map((listener) => listener()));
   }
 
@@ -85,5 +96,6 @@ export class Sharing {
   /** How many requests are held. */
   holdRequests(held: number): void {
     this.#requests = held;
+    this.#idleness.set("requests", held);
   }
 }

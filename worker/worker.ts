@@ -4,7 +4,7 @@
  *
  * While a job runs, its lease is renewed from here, whatever the engine does. If the lease is lost, the engine is killed and
  * nothing more is written: the store would refuse it. When the worker is told to stop, the engine ends before its next pass
- * and the job is released, so that another worker continues at once.
+ * and the job is released, so that another worker continues at once. A pass that takes longer is given up (`giveBackMs`).
  */
 import { randomUUID } from "node:crypto";
 import { basename } from "node:path";
@@ -17,7 +17,7 @@ import type { ModelsAtHand } from "../models/registration.ts";
 import { SteplogError, asSteplogError } from "../schema/errors.ts";
 import type { JobKind } from "../schema/jobs.ts";
 import { soleJobKinds } from "../schema/jobs.ts";
-import { leaseMs, maxAttempts, pollMs, renewMs } from "../schema/limits.ts";
+import { giveBackMs, leaseMs, maxAttempts, pollMs, renewMs } from "../schema/limits.ts";
 import type { Log } from "../schema/log.ts";
 import { version } from "../schema/package.ts";
 import type { ClaimedJob, Store } from "../store/store.ts";
@@ -25,6 +25,7 @@ import { attemptsFor, doubtsModel } from "./attempts.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { EngineRun } from "./engine-run.ts";
 import { startEngine, trainerPlaces } from "./engine-run.ts";
+import { Idleness } from "./idleness.ts";
 import { inJobFolder } from "./job-folder.ts";
 import { handlerOf } from "./jobs/all.ts";
 import type { RunningJob } from "./jobs/job.ts";
@@ -48,6 +49,8 @@ export interface WorkerOptions {
   readonly log: Log;
   /** Aborted to stop: the current job and all requests are released. */
   readonly signal: AbortSignal;
+  /** Is told of all work. */
+  readonly idleness?: Idleness;
   /** Whether it does jobs; true when left out. */
   readonly doesJobs?: boolean;
   /** How it answers requests; null, or left out, when it does not. */
@@ -59,9 +62,9 @@ export interface WorkerOptions {
 /** Works until the signal. An error ends a job or its attempt (attempts.ts); while the store is unreachable the worker waits. */
 export async function runWorker(options: WorkerOptions): Promise<void> {
   const { store, name, precisions, models, deviceNote: device, log } = options;
-  const { doesJobs = true, serving = null } = options;
+  const { doesJobs = true, serving = null, idleness = new Idleness() } = options;
   const id = randomUUID();
-  const sharing = new Sharing({ isExclusive: serving?.isExclusive ?? false });
+  const sharing = new Sharing({ isExclusive: serving?.isExclusive ?? false, idleness });
   const capabilities = () => capabilitiesOf(precisions, models.list());
   const lane = serving && new ServingLane({ ...options, ...laneOf(options), settings: serving, sharing, capabilities });
   const kinds = [...(doesJobs ? soleJobKinds : []), ...(lane ? (["COMPLETE"] as const) : [])];
@@ -164,13 +167,18 @@ async function workOn(options: WorkerOptions, job: ClaimedJob, weightsDir: strin
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();
   const renewal = keepLease(store, job, stop);
+  const late = afterSignal(signal, giveBackMs);
   try {
-    await Promise.race([renewal.lost, takeMessages(engine, running)]);
+    const ended = takeMessages(engine, running).then(() => "ended" as const);
+    const first = await Promise.race([renewal.lost, ended, late.reached]);
+    // What the engine still sends is refused, as after any lost lease.
+    if (first === "late") await store.releaseJob(job);
   } catch (error) {
     if (doubtsModel(asSteplogError(error).code)) options.models.forget(basename(running.request.modelPath));
     throw error;
   } finally {
     renewal.end();
+    late.end();
     running.close();
     signal.removeEventListener("abort", stop);
     await engine.kill();
@@ -207,6 +215,22 @@ function keepLease(store: Store, job: ClaimedJob, stop: () => void): { lost: Pro
   };
   const timer = setInterval(() => void renew(), renewMs);
   return { lost, end: () => clearInterval(timer) };
+}
+
+/** `reached` resolves so long after the signal, unless `end` comes first. */
+function afterSignal(signal: AbortSignal, ms: number): { reached: Promise<"late">; end(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  let start = () => {};
+  const reached = new Promise<"late">((resolve) => {
+    start = () => (timer = setTimeout(() => resolve("late"), ms));
+    if (signal.aborted) start();
+    else signal.addEventListener("abort", start, { once: true });
+  });
+  const end = () => {
+    signal.removeEventListener("abort", start);
+    clearTimeout(timer);
+  };
+  return { reached, end };
 }
 
 function withReject(): { promise: Promise<never>; reject: (reason: unknown) => void } {

@@ -7,16 +7,18 @@ import { openStore } from "../../store/store.ts";
 import { FolderChecks } from "../../models/folder-checks.ts";
 import { ModelsAtHand, registerModels, watchModels } from "../../models/registration.ts";
 import { Sandbox } from "../../sandbox/sandbox.ts";
+import { Idleness } from "../../worker/idleness.ts";
 import { sweepJobFolders } from "../../worker/job-folder.ts";
 import { runWorker } from "../../worker/worker.ts";
 import { type ServeMode, needDatabaseUrl, readConfig } from "../config.ts";
-import { serveOption } from "../options.ts";
+import { integer, serveOption } from "../options.ts";
 import { servingSettings, shareThreads } from "../serving.ts";
 import { createLog, migrateWhenUp, reportReady, stopSignal } from "../process.ts";
 
 export function define(command: Command): void {
   command
     .addOption(serveOption())
+    .option("--exit-when-idle <seconds>", "end, with exit code 0, after so long without work", integer(0, longestIdleS))
     .addHelpText(
       "after",
       "\nExample:\n  DATABASE_URL=postgres://user:secret@localhost/steplog STEPLOG_DEVICE=tfjs steplog worker",
@@ -24,11 +26,19 @@ export function define(command: Command): void {
     .action(worker);
 }
 
-async function worker(options: { serve?: ServeMode }): Promise<void> {
+const longestIdleS = 31_536_000;
+
+interface WorkerOptions {
+  readonly serve?: ServeMode;
+  readonly exitWhenIdle?: number;
+}
+
+async function worker(options: WorkerOptions): Promise<void> {
   const read = readConfig();
   const config = { ...read, serve: { ...read.serve, mode: options.serve ?? read.serve.mode } };
   const databaseUrl = needDatabaseUrl(config);
-  const signal = stopSignal();
+  const ending = new AbortController();
+  const signal = AbortSignal.any([stopSignal(), ending.signal]);
   const log = createLog("worker", config.logLevel);
   const { devicesDir } = config;
   const { threads, servingThreads } = shareThreads(config);
@@ -53,12 +63,24 @@ async function worker(options: { serve?: ServeMode }): Promise<void> {
     const compute = { device: { name, threads, devicesDir }, deviceNote, precisions: device.precisions };
     const serving = servingSettings(config, { name, threads: servingThreads, devicesDir });
     const doesJobs = config.serve.mode !== "inference";
+    const idleness = new Idleness();
+    void whenIdle(options, idleness, signal).then((seconds) => {
+      log.info(`Nothing to do for ${counted(seconds, "second")}: ending.`);
+      ending.abort();
+    });
     await Promise.all([
-      runWorker({ ...shared, ...compute, models: atHand, serving, doesJobs }),
-      watchModels({ ...shared, atHand, checks }),
+      runWorker({ ...shared, ...compute, models: atHand, serving, doesJobs, idleness }),
+      watchModels({ ...shared, atHand, checks, reading: (isReading) => idleness.set("models", isReading ? 1 : 0) }),
     ]);
   } finally {
     sandbox.close();
     await store.close();
   }
+}
+
+/** Never, unless it was asked for. */
+async function whenIdle({ exitWhenIdle }: WorkerOptions, idleness: Idleness, signal: AbortSignal): Promise<number> {
+  if (exitWhenIdle === undefined) return new Promise(() => {});
+  await idleness.lasts(exitWhenIdle * 1_000, signal);
+  return exitWhenIdle;
 }

@@ -50,6 +50,13 @@ const functions = `
   select pg_get_triggerdef(t.oid) || ';' from pg_trigger t join pg_class c on c.oid = t.tgrelid
   where c.relnamespace = 'public'::regnamespace and not t.tgisinternal`;
 
+/** Their columns: releases of Postgres print the queries differently. */
+const views = `
+  select format('-- view %s: %s', c.relname,
+    string_agg(format('%s %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum)) as line
+  from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+  where c.relnamespace = 'public'::regnamespace and c.relkind = 'v' group by c.relname`;
+
 export async function dumpSchema(databaseUrl: string): Promise<string> {
   const client = postgres(databaseUrl, { max: 1, onnotice: () => {} });
   try {
@@ -60,9 +67,10 @@ export async function dumpSchema(databaseUrl: string): Promise<string> {
       return `create table ${name} (\n${body.join(",\n")}\n);`;
     });
     const rest = (await rowsOf(client, others)).map(({ line }) => line).toSorted();
+    const shown = (await rowsOf(client, views)).map(({ line }) => line).toSorted();
     const code = (await rowsOf(client, functions)).map(({ line }) => line).toSorted();
     const head = "-- The end state of the migrations, for readers. Made by `npm run schema:dump`; do not edit.";
-    return `${[head, ...tables, rest.join("\n"), ...code].join("\n\n")}\n`;
+    return `${[head, ...tables, rest.join("\n"), ...shown, ...code].join("\n\n")}\n`;
   } finally {
     await client.end();
   }

@@ -38,7 +38,7 @@ export async function whyJobWaits(database: Database, kind: JobKind, subject: st
 
 /** What keeps all live workers from such a job, now and later; null when one of them can do it in its turn. */
 export async function whyNobodyCan(database: Database, kind: JobKind, needs: Needs): Promise<string | null> {
-  return lackOf(kind, needs, await liveWorkers(database));
+  return whyNobody(kind, needs, await liveWorkers(database));
 }
 
 /** Free jobs of the same kind that are claimed before this one. */
@@ -64,7 +64,7 @@ export function waitingReason(job: WaitingJob, workers: readonly Candidate[], ah
 function reasonOf(job: WaitingJob, workers: readonly Candidate[], ahead: number): string | null {
   const able = ableTo(workers, job.kind, job.needs);
   if (able.length > 0) return waitForTime(job, able) ?? waitForTurn(job, able, ahead);
-  return lackOf(job.kind, job.needs, workers);
+  return whyNobody(job.kind, job.needs, workers);
 }
 
 function ableTo(workers: readonly Candidate[], kind: JobKind, needs: Needs): Candidate[] {
@@ -73,7 +73,7 @@ function ableTo(workers: readonly Candidate[], kind: JobKind, needs: Needs): Can
 }
 
 /** Null when one of the workers lacks nothing. */
-function lackOf(kind: JobKind, needs: Needs, workers: readonly Candidate[]): string | null {
+export function whyNobody(kind: JobKind, needs: Needs, workers: readonly Candidate[]): string | null {
   if (workers.length === 0) return "No worker is running. Start one: steplog worker.";
   if (ableTo(workers, kind, needs).length > 0) return null;
   const demands = demandsOf(kind, needs);

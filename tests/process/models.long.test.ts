@@ -26,7 +26,7 @@ test("a model that is added later is registered without a restart", { timeout: 6
   await until("the base model", 10_000, async () => (await names()).includes("later"));
   expect(await found()).toStrictEqual([]);
 
-  const id = await createRun(service, client, 5, "later");
+  const id = await createRun(service, client, 5, { baseModel: "later" });
   await until("the end of the run", 20_000, async () => (await client.fineTune(id)).status === "SUCCEEDED");
   expect(await worker.kill("SIGTERM")).toBe(0);
 });

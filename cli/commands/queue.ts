@@ -1,0 +1,45 @@
+/** steplog queue: what waits and what runs, for people and for autoscalers. */
+import type { Command } from "commander";
+import { counted, formatBytes } from "../../schema/units.ts";
+import { type MemoryRange, type QueueEntry, openStore, workersWantedSql } from "../../store/store.ts";
+import { needDatabaseUrl, readConfig } from "../config.ts";
+import { type MemoryOptions, addMemoryOptions, memoryRange } from "../options.ts";
+import { print, printJson, printTable } from "../output.ts";
+
+export function define(command: Command): void {
+  addMemoryOptions(command)
+    .option("--json", "print one JSON object")
+    .option("--sql", "print the query that counts the workers wanted, for an autoscaler, and connect to nothing")
+    .addHelpText("after", "\nExample:\n  DATABASE_URL=postgres://user:secret@localhost/steplog steplog queue --json")
+    .action(queue);
+}
+
+async function queue(options: MemoryOptions & { json?: true; sql?: true }): Promise<void> {
+  const range = memoryRange(options);
+  if (options.sql) return print(workersWantedSql(range));
+  const { wanted, entries } = await readQueue(range);
+  if (options.json) return printJson({ workersWanted: wanted, entries });
+  if (entries.length === 0) return print("Nothing waits, and nothing runs.");
+  printTable(headings, entries.map(rowOf));
+  for (const lack of new Set(entries.flatMap((entry) => entry.lack ?? []))) print(lack);
+  print(`To do all of it at once: ${counted(wanted, "worker")}.`);
+}
+
+async function readQueue(range: MemoryRange) {
+  const config = readConfig();
+  const { directUrl, storageDir } = config;
+  const store = await openStore({ databaseUrl: needDatabaseUrl(config), directUrl, storageDir });
+  try {
+    return { wanted: await store.queue.workersWanted(range), entries: await store.queue.depth(range) };
+  } finally {
+    await store.close();
+  }
+}
+
+const headings = ["kind", "model", "family", "precision", "memory", "free", "held", "waiting", "oldest"];
+
+function rowOf({ kind, model, family, precision, memoryBytes, ...entry }: QueueEntry): string[] {
+  const oldest = entry.oldestSeconds === null ? "" : `${Math.round(entry.oldestSeconds)} s`;
+  const about = [kind, model ?? "", family ?? "", precision?.toLowerCase() ?? "", formatBytes(memoryBytes)];
+  return [...about, ...[entry.free, entry.held, entry.waiting].map(String), oldest];
+}

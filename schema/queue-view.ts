@@ -1,0 +1,45 @@
+/**
+ * How much work waits and runs, by what it needs: what `steplog queue` shows, and what autoscalers query by themselves, so
+ * columns stay. Measurements are for a worker that runs, and are left out. A request to register a found model counts as a
+ * job of kind REGISTER.
+ */
+import { sql } from "drizzle-orm";
+import { bigint, doublePrecision, jsonb, pgView, text } from "drizzle-orm/pg-core";
+import type { JobKind, Needs } from "./jobs.ts";
+
+const count = (name: string) => bigint(name, { mode: "number" }).notNull();
+
+export const queueDepth = pgView("queue_depth", {
+  kind: text("kind").$type<JobKind | "REGISTER">().notNull(),
+  family: text("family"),
+  model: text("model"),
+  precision: text("precision"),
+  /** A lower bound of what a worker needs; 0 where it is not known. */
+  memoryBytes: count("memory_bytes"),
+  /** Everything that is needed. */
+  needs: jsonb("needs").$type<Needs>().notNull(),
+  /** May be claimed now. */
+  free: count("free"),
+  /** By a worker that renews its lease. */
+  held: count("held"),
+  /** For their time, after a failed attempt. */
+  waiting: count("waiting"),
+  /** Since the oldest that is not held was created; null when all are held. */
+  oldestSeconds: doublePrecision("oldest_seconds"),
+}).as(sql`
+  select kind, needs #>> '{families,0}' as family, needs #>> '{models,0,name}' as model,
+    needs #>> '{precisions,0}' as precision, coalesce((needs ->> 'memoryBytes')::bigint, 0) as memory_bytes, needs,
+    count(*) filter (where not is_held and is_due) as free,
+    count(*) filter (where is_held) as held,
+    count(*) filter (where not is_held and not is_due) as waiting,
+    extract(epoch from clock_timestamp() - min(created_at) filter (where not is_held))::float8 as oldest_seconds
+  from (
+    select kind, needs, created_at,
+      coalesce(lease_expires_at >= clock_timestamp(), false) as is_held,
+      coalesce(not_before <= clock_timestamp(), true) as is_due
+    from jobs where not needs ? 'workers'
+    union all
+    select 'REGISTER', '{}', requested_at, coalesce(claim_expires_at >= clock_timestamp(), false), true
+    from found_models where requested_at is not null
+  ) as work
+  group by kind, needs`);

@@ -1,0 +1,105 @@
+/** What the queue shows of itself: jobs by what they need, and the number of workers that autoscalers ask for. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { jobKinds, soleJobKinds } from "../../schema/jobs.ts";
+import { workersWantedSql } from "../../store/store.ts";
+import { type TestStore, testStore } from "../support/postgres.ts";
+import { claimed, directly, lapse, newRun } from "./fixtures.ts";
+
+let service: TestStore;
+beforeAll(async () => (service = await testStore()));
+afterAll(() => service.drop());
+
+const capable = { families: ["opt"], precisions: ["FLOAT32"], memoryBytes: 1e9, models: [] } as const;
+
+test("free, held and waiting jobs by what they need, and the workers for them", async () => {
+  const { store, url } = service;
+  expect(await store.queue.depth()).toEqual([]);
+  expect(await store.queue.workersWanted()).toBe(0);
+  await newRun(store);
+  await newRun(store);
+  const [entry] = await store.queue.depth();
+  expect(entry).toMatchObject({
+    kind: "FINE_TUNE",
+    family: "opt",
+    model: "tiny",
+    precision: "FLOAT32",
+    memoryBytes: 16,
+    free: 2,
+    held: 0,
+    waiting: 0,
+    lack: "No worker is running. Start one: steplog worker.",
+  });
+  expect(entry?.oldestSeconds).toBeGreaterThan(0);
+
+  const held = await claimed(store);
+  expect(await store.queue.depth()).toMatchObject([{ free: 1, held: 1, waiting: 0 }]);
+  expect(await store.queue.workersWanted()).toBe(2);
+  // Its worker died.
+  await lapse(url, held);
+  expect(await store.queue.depth()).toMatchObject([{ free: 2, held: 0, waiting: 0 }]);
+  const again = await claimed(store, "another");
+  await store.repeatJob(again, { message: "UNAVAILABLE: full", attempts: 20 });
+  expect(await store.queue.depth()).toMatchObject([{ free: 1, held: 0, waiting: 1 }]);
+  expect(await store.queue.workersWanted()).toBe(1);
+});
+
+test("work is counted by the memory that it needs", async () => {
+  const { queue } = service.store;
+  expect(await queue.depth({ fromBytes: 17 })).toEqual([]);
+  expect(await queue.depth({ belowBytes: 16 })).toEqual([]);
+  expect(await queue.depth({ fromBytes: 16, belowBytes: 17 })).toHaveLength(1);
+  const wanted = [{ fromBytes: 17 }, { belowBytes: 16 }, { fromBytes: 16, belowBytes: 17 }];
+  expect(await Promise.all(wanted.map((range) => queue.workersWanted(range)))).toEqual([0, 0, 1]);
+});
+
+test("a worker is wanted for sixteen requests, and one job beside them; a measurement wants none", async () => {
+  const { store, url } = service;
+  const add = (kind: string, count: number, needs = {}) =>
+    directly(
+      url,
+      (sql) => sql`insert into jobs (kind, subject, needs)
+        select ${kind}, gen_random_uuid(), ${JSON.stringify(needs)}::text::jsonb from generate_series(1, ${count})`,
+    );
+  await add("MEASURE", 5, { workers: ["another"] });
+  await add("COMPLETE", 16);
+  expect(await store.queue.workersWanted()).toBe(1);
+  await add("COMPLETE", 17);
+  expect(await store.queue.workersWanted()).toBe(3);
+  const kinds = (await store.queue.depth()).map(({ kind }) => kind);
+  expect(kinds).toEqual(["COMPLETE", "FINE_TUNE"]);
+  await directly(url, (sql) => sql`delete from jobs`);
+});
+
+test("a model that waits to be registered wants a worker, which need not have it", async () => {
+  const { store, url } = service;
+  const size = { parameters: 4, bytes: 16, contextLength: 32 };
+  await store.foundModels.report("gone", [{ name: "found", family: "opt", dtype: "F32", ...size }]);
+  expect(await store.queue.workersWanted()).toBe(0);
+  await store.foundModels.requestRegistration("found");
+  const lack: unknown = expect.stringMatching(/^No worker is running/u);
+  expect(await store.queue.depth()).toMatchObject([{ kind: "REGISTER", free: 1, held: 0, lack }]);
+  expect(await store.queue.workersWanted()).toBe(1);
+  const report = { name: "w", device: "plain", version: "1", kinds: ["COMPLETE"], ...capable } as const;
+  await store.workers.report({ id: crypto.randomUUID(), ...report });
+  await store.foundModels.claimRegistration({ worker: "w", leaseMs: 60_000, names: ["found"] });
+  expect(await store.queue.depth()).toMatchObject([{ kind: "REGISTER", free: 0, held: 1, lack: null }]);
+  await directly(url, (sql) => sql`delete from found_models`);
+});
+
+test("what no live worker can do is said with what it lacks", async () => {
+  const { store } = service;
+  await newRun(store);
+  const report = { name: "sole", device: "plain", version: "1", kinds: soleJobKinds, ...capable };
+  const id = crypto.randomUUID();
+  await store.workers.report({ id, ...report });
+  const lack: unknown = expect.stringMatching(/^No live worker has the base model tiny/u);
+  expect(await store.queue.depth()).toMatchObject([{ lack }]);
+  const needs = (await store.queue.depth())[0]?.needs;
+  await store.workers.report({ id, ...report, kinds: jobKinds, models: needs?.models ?? [] });
+  expect(await store.queue.depth()).toMatchObject([{ lack: null }]);
+});
+
+test("the query that autoscalers make needs nothing but the database", async () => {
+  const rows = await directly(service.url, (sql) => sql.unsafe(workersWantedSql({ belowBytes: 16_000_000_000 })));
+  expect(rows).toEqual([{ wanted: 1 }]);
+});
