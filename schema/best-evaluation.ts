@@ -44,7 +44,7 @@ export class BestSoFar {
 type Score = "f1" | "accuracy" | "exactMatch";
 
 /** The scores that each metric compares, in this order. */
-const scoresOf: Readonly<Record<BestMetric, readonly Score[]>> = {
+export const scoresOf: Readonly<Record<BestMetric, readonly Score[]>> = {
   AUTO: ["f1", "accuracy"],
   LOSS: [],
   ACCURACY: ["accuracy"],

@@ -2,8 +2,8 @@
 export type ModelKind = "causal" | "masked";
 
 /** Families (model_type of config.json) that are trained to fill masks; all others are causal. */
-const maskedFamilies = new Set(["roberta"]);
+export const maskedFamilies = ["roberta"] as const;
 
 export function modelKindOf(family: string): ModelKind {
-  return maskedFamilies.has(family) ? "masked" : "causal";
+  return (maskedFamilies as readonly string[]).includes(family) ? "masked" : "causal";
 }

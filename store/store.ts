@@ -46,6 +46,7 @@ import {
 } from "./serving/evaluations.ts";
 import { forgetCompletions } from "./serving/forget.ts";
 import { completionJobs } from "./serving/lifecycle.ts";
+import { type Models, modelsOf } from "./serving/models.ts";
 import { type Answers, answersOf } from "./serving/pieces.ts";
 
 export { whenAvailable } from "./patience.ts";
@@ -66,6 +67,7 @@ export type { SeenModel } from "./models/found-models.ts";
 export type { EvaluationEnd, NewEvaluation } from "./serving/evaluations.ts";
 export { rulesOf } from "./serving/evaluations.ts";
 export type { NewCompletion, Target } from "./serving/create.ts";
+export type { ListedModel, ModelKey } from "./serving/models.ts";
 export type { CompletionEnd, CompletionFailure } from "./serving/lifecycle.ts";
 export type { Answered, WrittenChoice } from "./serving/pieces.ts";
 export { unpackTokens } from "./serving/tokens.ts";
@@ -101,6 +103,7 @@ export interface Store extends Queue, Appends, Answers, Records, Weights, Export
   readonly checkpoints: Checkpoints;
   readonly completions: Completions;
   readonly aliases: Aliases;
+  readonly models: Models;
   readonly evaluations: Evaluations;
   readonly exports: Exports;
   readonly workers: Workers;
@@ -141,6 +144,7 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
     checkpoints: translated(checkpointsOf(database)),
     completions: translated(completionsOf(database)),
     aliases: translated(aliasesOf(database)),
+    models: translated(modelsOf(database)),
     evaluations: translated(evaluationsOf(database)),
     exports: translated(exportsOf(database)),
     workers: translated(workersOf(database, () => forgetCompletions(database))),

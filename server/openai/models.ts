@@ -9,6 +9,7 @@ export function modelAnswer({ name, at }: NamedModel) {
   return { id: name, object: "model", created: Math.floor(at.getTime() / 1000), owned_by: "steplog" };
 }
 
-export function modelsAnswer(models: readonly NamedModel[]) {
-  return { object: "list", data: models.map((model) => modelAnswer(model)) };
+/** @param more whether others follow: after the last of these */
+export function modelsAnswer(models: readonly NamedModel[], more: boolean) {
+  return { object: "list", data: models.map((model) => modelAnswer(model)), has_more: more };
 }

@@ -31,7 +31,9 @@ export async function handleOpenAI(
 ): Promise<void> {
   access.check(request);
   const [, model] = /^\/v1\/models\/(.+)$/u.exec(pathname) ?? [];
-  if (request.method === "GET" && pathname === "/v1/models") return sendModels(services.store, response);
+  if (request.method === "GET" && pathname === "/v1/models") {
+    return sendModels(services.store, queryOf(request), response);
+  }
   if (request.method === "GET" && model !== undefined) return sendModel(services.store, model, response);
   const exchange = { asking: { ...services, signal: whenGone(response) }, response, track };
   if (request.method === "POST" && pathname === "/v1/chat/completions")
@@ -41,6 +43,10 @@ export async function handleOpenAI(
   const seen = `${request.method} ${pathname.length > 100 ? "/v1/..." : pathname}`;
   const there = "There are GET /v1/models, POST /v1/completions and POST /v1/chat/completions.";
   throw new Refusal("unknown_url", [{ message: `Unknown request URL: ${seen}. ${there}` }], "NOT_FOUND");
+}
+
+function queryOf({ url = "" }: IncomingMessage): URLSearchParams {
+  return new URLSearchParams(url.split("?")[1] ?? "");
 }
 
 export function sendOpenAIError(

@@ -1,8 +1,9 @@
 /** The OpenAI protocol, by its own client, against a server whose worker's part is played through the store. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import OpenAI from "openai";
+import { SteplogClient } from "../../../client/index.ts";
 import { FakeLane } from "../fake-lane.ts";
-import { chatModel, contextLength, modelRow, testServer, type TestServer } from "../harness.ts";
+import { chatModel, contextLength, FakeWorker, globalId, modelRow, testServer, type TestServer } from "../harness.ts";
 
 let server: TestServer;
 let lane: FakeLane;
@@ -229,6 +230,33 @@ test("models are those that can write, each also by itself", async () => {
   expect(names.toSorted()).toEqual(["bytes", "talker"]);
   expect(await openai.models.retrieve("bytes")).toMatchObject({ id: "bytes", object: "model", owned_by: "steplog" });
   await expect(openai.models.retrieve("none")).rejects.toMatchObject({ status: 404, code: "model_not_found" });
+});
+
+test("models of runs are listed by checkpoint, in pages if asked, and every name answers by itself", async () => {
+  const baseModelId = server.model.id;
+  const client = new SteplogClient({ url: server.url, token: "secret" });
+  const rows = [{ prompt: "It is", completion: " good" }];
+  const { id: dataset } = await client.createDataset({ name: "rows", rows });
+  const { id: run } = await client.createFineTune({ name: "r", baseModel: "bytes", dataset });
+  const worker = await FakeWorker.claim(server.store);
+  await worker.train(4);
+  const { id: checkpointId } = await worker.checkpoint();
+  await worker.succeed();
+  const checkpoint = globalId("Checkpoint", checkpointId);
+  await server.store.aliases.set("support", { baseModelId, checkpointId });
+  const page = async (query: object) => {
+    const { data, ...rest } = await openai.models.list({ query });
+    return { ids: data.map(({ id }) => id), more: (rest as unknown as { body: { has_more: boolean } }).body.has_more };
+  };
+  const all = ["support", "talker", "bytes", checkpoint];
+  expect(await page({})).toEqual({ ids: all, more: false });
+  expect(await page({ limit: 2 })).toEqual({ ids: all.slice(0, 2), more: true });
+  expect(await page({ limit: 2, after: "talker" })).toEqual({ ids: all.slice(2), more: false });
+  expect(await page({ after: checkpoint })).toEqual({ ids: [], more: false });
+  await expect(page({ limit: 0 })).rejects.toMatchObject({ status: 400, code: "invalid_value", param: "limit" });
+  await expect(page({ after: "none" })).rejects.toMatchObject({ status: 404, param: "after" });
+  for (const name of [...all, run]) expect(await openai.models.retrieve(name)).toMatchObject({ id: name });
+  await server.store.aliases.remove("support");
 });
 
 test("nothing that anybody wrote is in a log line", async () => {
