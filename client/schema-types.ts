@@ -204,6 +204,8 @@ export type ErrorCode =
   | 'CONFLICT'
   /** Rows of the dataset cannot be used; issues names lines and reasons. */
   | 'DATASET_INVALID'
+  /** A stored file has other bytes than those that were stored. */
+  | 'DATA_CORRUPT'
   /** The requested compute device cannot be used on this machine. */
   | 'DEVICE_UNAVAILABLE'
   /** The run became clearly worse than it started, or than it was at its best. */

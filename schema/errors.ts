@@ -21,6 +21,7 @@ export const errorCodes = {
   DIVERGED: "The run became clearly worse than it started, or than it was at its best.",
   PAYLOAD_TOO_LARGE: "The request, dataset or upload is larger than the limit.",
   BUSY: "Too many requests wait. Try again later.",
+  DATA_CORRUPT: "A stored file has other bytes than those that were stored.",
   UNAVAILABLE: "A required service (Postgres, storage, a disk) is not available.",
   OUT_OF_MEMORY: "The machine, or the process, has not enough memory for the work.",
   INTERNAL: "A bug or an unexpected failure in Steplog.",

@@ -15,6 +15,7 @@ import { programPath, version } from "../schema/package.ts";
 import { canonicalJson } from "../schema/step-log.ts";
 import type { RowFindings, RowNote } from "../schema/row-findings.ts";
 import type { BaseModel, Dataset, RowsProblem } from "../schema/tables.ts";
+import { withFiles } from "../store/store.ts";
 import type { Context } from "./context.ts";
 
 /** What else decides whether a row fits. */
@@ -56,14 +57,16 @@ export async function compareWithTraining(
   const key = createHash("sha256").update(canonicalJson({ version, edition, digests })).digest("hex");
   const kept = await store.rowChecks.get(key);
   if (kept?.findings) return kept.findings.notes;
-  const notes = await sandbox.run<typeof compareRows>({
-    file: programPath("dataset/tasks"),
-    name: "compareRows",
-    input: { training: store.blobs.path(training.sha256), path: store.blobs.path(dataset.sha256) },
-    limits: limitsFor(training.bytes + dataset.bytes),
-    blame: { code: "DATASET_INVALID", doing: "Comparing the dataset with the training rows" },
-    signal,
-  });
+  const notes = await withFiles(store.blobs, async (pathOf) =>
+    sandbox.run<typeof compareRows>({
+      file: programPath("dataset/tasks"),
+      name: "compareRows",
+      input: { training: await pathOf(training.sha256), path: await pathOf(dataset.sha256) },
+      limits: limitsFor(training.bytes + dataset.bytes),
+      blame: { code: "DATASET_INVALID", doing: "Comparing the dataset with the training rows" },
+      signal,
+    }),
+  );
   await store.rowChecks.keep(key, { problem: null, findings: { notes, oneClass: null } });
   return notes;
 }
@@ -99,14 +102,16 @@ type Checked =
 async function check({ sandbox, store, signal }: Context, dataset: Dataset, rows: Rows): Promise<Checked> {
   try {
     const { size } = await stat(join(rows.folder, "tokenizer.json")).catch(() => ({ size: 0 }));
-    const findings = await sandbox.run<typeof checkRows>({
-      file: programPath("dataset/tasks"),
-      name: "checkRows",
-      input: { ...rows, path: store.blobs.path(dataset.sha256) },
-      limits: limitsFor(dataset.bytes + size),
-      blame: { code: "DATASET_INVALID", doing: "Reading the dataset" },
-      signal,
-    });
+    const findings = await withFiles(store.blobs, async (pathOf) =>
+      sandbox.run<typeof checkRows>({
+        file: programPath("dataset/tasks"),
+        name: "checkRows",
+        input: { ...rows, path: await pathOf(dataset.sha256) },
+        limits: limitsFor(dataset.bytes + size),
+        blame: { code: "DATASET_INVALID", doing: "Reading the dataset" },
+        signal,
+      }),
+    );
     return { problem: null, findings };
   } catch (error) {
     if (!(error instanceof SteplogError) || error.code !== "DATASET_INVALID" || error.issues.length === 0) throw error;

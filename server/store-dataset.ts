@@ -2,7 +2,6 @@
  * Stores a dataset: given inline, from an upload, or from the body of a request, as JSON Lines, CSV or parquet. What
  * is stored is JSON Lines. Its rows are read in the sandbox; only when all are right is anything stored.
  */
-import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import type { Preparation } from "../dataset/prepare.ts";
 import type { makeDataset } from "../dataset/tasks.ts";
@@ -94,7 +93,7 @@ async function storeDataset(
       blame: { code: "DATASET_INVALID", doing: "Reading the dataset" },
       signal,
     });
-    const blob = await store.blobs.put(createReadStream(stored), { maxBytes: limits.datasetBytes });
+    const blob = await store.blobs.put(stored, { maxBytes: limits.datasetBytes });
     return await store.datasets.create({ ...label, ...blob, rows });
   } finally {
     await made.remove();

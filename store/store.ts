@@ -10,7 +10,8 @@
 import { sql } from "drizzle-orm";
 import { SteplogError } from "../schema/errors.ts";
 import type { Log } from "../schema/log.ts";
-import { type Blobs, openBlobs } from "./blobs.ts";
+import type { Blobs } from "./blobs/blobs.ts";
+import { openFolder } from "./blobs/folder.ts";
 import { type Datasets, datasetsOf } from "./datasets.ts";
 import { type Feed, feedOf } from "./live/feed.ts";
 import { type BaseModels, baseModelsOf } from "./models/base-models.ts";
@@ -49,6 +50,7 @@ import { completionJobs } from "./serving/lifecycle.ts";
 import { type Models, modelsOf } from "./serving/models.ts";
 import { type Answers, answersOf } from "./serving/pieces.ts";
 
+export { type Blobs, type PathOf, withFiles } from "./blobs/blobs.ts";
 export { whenAvailable } from "./patience.ts";
 export type { ForkPoint, NewFineTune } from "./runs/create.ts";
 export type { Lease } from "./queue/leases.ts";
@@ -119,7 +121,7 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
   const { address, direct } = addressesOf(databaseUrl, directUrl);
   const unused = unusedParameters(address);
   if (unused.length > 0) log?.info({ parameters: unused }, "Parameters of DATABASE_URL that have no effect.");
-  const blobs = await openBlobs(storageDir);
+  const blobs = await openFolder(storageDir);
   const pool = openPool(address);
   const { database } = pool;
   const notifications = openNotifications(direct, log);

@@ -28,6 +28,7 @@ export const attemptsFor: Readonly<Record<ErrorCode, number>> = {
   MODEL_INVALID: 8,
   MODEL_UNSUPPORTED: 8,
   OUT_OF_MEMORY: 5,
+  DATA_CORRUPT: 5,
   INVALID_STATE: 3,
   INTERNAL: 3,
 };

@@ -20,7 +20,7 @@ import { soleJobKinds } from "../schema/jobs.ts";
 import { giveBackMs, leaseMs, maxAttempts, pollMs, renewMs } from "../schema/limits.ts";
 import type { Log } from "../schema/log.ts";
 import { version } from "../schema/package.ts";
-import type { ClaimedJob, Store } from "../store/store.ts";
+import { type ClaimedJob, type PathOf, type Store, withFiles } from "../store/store.ts";
 import { attemptsFor, doubtsModel } from "./attempts.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { EngineRun } from "./engine-run.ts";
@@ -124,12 +124,14 @@ async function runJob(options: WorkerOptions, job: ClaimedJob): Promise<void> {
   log.info(about, "Claimed a job.");
   try {
     if (job.attempts > maxAttempts) throw tooManyAttempts(job);
-    await inJobFolder((folder) => workOn(options, job, folder));
+    const { blobs } = options.store;
+    await inJobFolder((folder) => withFiles(blobs, (pathOf) => workOn(options, job, folder, pathOf)));
     log.info(about, "The job has ended.");
   } catch (caught) {
     const error = asSteplogError(caught);
     log.warn({ ...about, code: error.code, error: caught }, `The job ended with an error: ${error.message}`);
-    await endAttempt(options.store, job, error).catch(unlessLost);
+    const { store, signal } = options;
+    await (signal.aborted ? store.releaseJob(job) : endAttempt(store, job, error)).catch(unlessLost);
   }
 }
 
@@ -157,30 +159,46 @@ function unlessLost(error: unknown): void {
   if (!(error instanceof SteplogError && error.code === "LEASE_LOST")) throw error;
 }
 
-async function workOn(options: WorkerOptions, job: ClaimedJob, weightsDir: string): Promise<void> {
+/** The lease is renewed from the first moment: files may have to come from far. */
+async function workOn(options: WorkerOptions, job: ClaimedJob, weightsDir: string, pathOf: PathOf): Promise<void> {
   const { store, modelsDir, deviceNote, signal } = options;
   const stopping = new AbortController();
   const stop = () => stopping.abort();
-  const running = await handlerOf(job.kind).start({ store, job, modelsDir, deviceNote, weightsDir, stop });
-  const engine = startEngine(running.request, options.device, { turns: trainerPlace(options.serving, job.kind) });
-  stopping.signal.addEventListener("abort", () => engine.stop(), { once: true });
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();
   const renewal = keepLease(store, job, stop);
   const late = afterSignal(signal, giveBackMs);
+  const context = { store, job, modelsDir, pathOf, deviceNote, weightsDir, stop, signal: stopping.signal };
   try {
-    const ended = takeMessages(engine, running).then(() => "ended" as const);
-    const first = await Promise.race([renewal.lost, ended, late.reached]);
+    const ends = [renewal.lost, late.reached] as const;
+    const running = await Promise.race([...ends, handlerOf(job.kind).start(context)]);
+    const last = running === "late" ? running : await runEngine(options, job, running, stopping.signal, ends);
     // What the engine still sends is refused, as after any lost lease.
-    if (first === "late") await store.releaseJob(job);
+    if (last === "late") await store.releaseJob(job);
+  } finally {
+    renewal.end();
+    late.end();
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+async function runEngine(
+  options: WorkerOptions,
+  job: ClaimedJob,
+  running: RunningJob,
+  stopping: AbortSignal,
+  ends: readonly Promise<"late">[],
+): Promise<"ended" | "late"> {
+  const engine = startEngine(running.request, options.device, { turns: trainerPlace(options.serving, job.kind) });
+  stopping.addEventListener("abort", () => engine.stop(), { once: true });
+  if (stopping.aborted) engine.stop();
+  try {
+    return await Promise.race([...ends, takeMessages(engine, running).then(() => "ended" as const)]);
   } catch (error) {
     if (doubtsModel(asSteplogError(error).code)) options.models.forget(basename(running.request.modelPath));
     throw error;
   } finally {
-    renewal.end();
-    late.end();
     running.close();
-    signal.removeEventListener("abort", stop);
     await engine.kill();
   }
 }

@@ -8,7 +8,7 @@ import { SteplogError } from "../../schema/errors.ts";
 import { type LogParts, stepLogBytes, streamStepLog } from "../../schema/step-log.ts";
 import type { Checkpoint, WeightsFile } from "../../schema/tables.ts";
 import { formOf } from "../../schema/weights-form.ts";
-import type { Store } from "../../store/store.ts";
+import { type Store, withFiles } from "../../store/store.ts";
 import { filesOf, singleFile } from "../weights-files.ts";
 import { sendFile } from "./files.ts";
 
@@ -88,19 +88,47 @@ export async function sendExport(
   await sendBlob(store, file, named(file.name), request, response);
 }
 
+/**
+ * Sends the client to where the blob is, or sends it itself: all of it as it comes, a part of it, or an answer to conditions,
+ * from a file.
+ */
 async function sendBlob(
-  store: Store,
+  { blobs }: Store,
   file: WeightsFile,
   disposition: string,
   request: IncomingMessage,
   response: ServerResponse,
 ) {
-  const path = store.blobs.path(file.sha256);
   response.setHeader("etag", `"${file.sha256}"`);
-  response.setHeader("cache-control", forEver);
+  const link = followsLinks(request) ? await blobs.link(file.sha256, { disposition }) : null;
+  if (link !== null) {
+    response.writeHead(302, { location: link, "cache-control": "private, no-store" }).end();
+    return;
+  }
   response.setHeader("content-type", "application/octet-stream");
   response.setHeader("content-disposition", disposition);
-  await sendFile(request, response, { root: dirname(path), path: basename(path), cacheControl: false });
+  if (request.method === "GET" && !partial.some((name) => name in request.headers)) {
+    const whole = await blobs.open(file.sha256);
+    response.setHeader("cache-control", forEver);
+    response.setHeader("accept-ranges", "bytes");
+    if (file.bytes > 0) response.setHeader("content-length", file.bytes);
+    await pipeline(whole, response);
+    return;
+  }
+  await withFiles(blobs, async (pathOf) => {
+    const path = await pathOf(file.sha256);
+    response.setHeader("cache-control", forEver);
+    await sendFile(request, response, { root: dirname(path), path: basename(path), cacheControl: false });
+  });
+}
+
+/** Headers by which a client asks for less than the whole. */
+const partial = ["range", "if-none-match", "if-modified-since", "if-match", "if-unmodified-since"] as const;
+
+/** A script of a page may not: the other origin need not allow its own. */
+function followsLinks({ headers }: IncomingMessage): boolean {
+  const mode = headers["sec-fetch-mode"];
+  return mode === undefined || mode === "navigate";
 }
 
 function chooseFile(checkpoint: Checkpoint, name: string | null): WeightsFile {

@@ -4,6 +4,7 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parquetWriteFile } from "hyparquet-writer";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { rows, testServer, type TestServer } from "./harness.ts";
 
@@ -84,7 +85,7 @@ test("a parquet file is stored as JSON Lines, converted if its task is given", a
     parquetWriteFile({ filename: file, rowGroupSize: 2, columnData });
     return new Uint8Array(await readFile(file));
   };
-  const stored = async (sha256: string) => readFile(server.store.blobs.path(sha256), "utf8");
+  const stored = async (sha256: string) => text(await server.store.blobs.open(sha256));
 
   const plain = await columnsOf(
     column("prompt", ["a", "b", "c"], "STRING"),

@@ -4,14 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { openBlobs } from "../../store/blobs.ts";
-import type { Blobs } from "../../store/blobs.ts";
+import type { Blobs } from "../../store/blobs/blobs.ts";
+import { openFolder } from "../../store/blobs/folder.ts";
 
 let folder: string;
 let blobs: Blobs;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "steplog-blobs-"));
-  blobs = await openBlobs(folder);
+  blobs = await openFolder(folder);
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -29,8 +29,9 @@ const files = async (): Promise<string[]> =>
 test("what was put is read back under its hash", async () => {
   expect(await blobs.put(bytes(...parts))).toEqual({ sha256: hash, bytes: 100_011 });
   expect(Buffer.concat(parts).equals(await buffer(await blobs.open(hash)))).toBe(true);
-  expect(blobs.path(hash)).toBe(join(folder, "blobs", hash.slice(0, 2), hash));
-  expect(Buffer.concat(parts).equals(await readFile(blobs.path(hash)))).toBe(true);
+  const { path } = await blobs.local(hash);
+  expect(path).toBe(join(folder, "blobs", hash.slice(0, 2), hash));
+  expect(Buffer.concat(parts).equals(await readFile(path))).toBe(true);
 });
 
 test("the same bytes put many times at once are one file", async () => {
@@ -77,7 +78,7 @@ test("a blob that is not there is NOT_FOUND, and removing it twice is no error",
 
 test("nothing but a hash becomes a path", async () => {
   for (const name of ["../../etc/passwd", "", hash.toUpperCase(), `${hash}/..`]) {
-    expect(() => blobs.path(name)).toThrow("SHA-256");
+    await expect(blobs.local(name)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
     await expect(blobs.open(name)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
     await expect(blobs.remove(name)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
   }
@@ -88,6 +89,21 @@ test("uploads that a killed process left behind are cleared after a day, those u
   for (const path of [old, fresh]) await writeFile(path, "x");
   const yesterday = new Date(Date.now() - 25 * 3_600_000);
   await utimes(old, yesterday, yesterday);
-  await openBlobs(folder);
+  await openFolder(folder);
   expect(await files()).toEqual(["fresh"]);
+});
+
+test("bytes that were changed are told, by whichever way they are read", async () => {
+  await blobs.put(bytes(...parts));
+  const path = join(folder, "blobs", hash.slice(0, 2), hash);
+  await blobs.local(hash);
+  await writeFile(path, Buffer.concat([...parts.slice(0, 2), Buffer.from("words")]));
+  const said = { code: "DATA_CORRUPT", message: expect.stringContaining(path) as string };
+  await expect(blobs.local(hash)).rejects.toMatchObject(said);
+  const read: Uint8Array[] = [];
+  const all = (async () => {
+    for await (const piece of await blobs.open(hash)) read.push(piece as Uint8Array);
+  })();
+  await expect(all).rejects.toMatchObject(said);
+  expect(Buffer.concat(read).length).toBeLessThan(100_011);
 });

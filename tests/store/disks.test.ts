@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { openBlobs } from "../../store/blobs.ts";
+import { openFolder } from "../../store/blobs/folder.ts";
 import { scratch } from "../support/models.ts";
 import { smallDisk, whyNoDisk } from "../support/small-disk.ts";
 
@@ -15,7 +15,7 @@ const skipped = whyNoDisk === null ? "" : ` (skipped: ${whyNoDisk})`;
 test.skipIf(whyNoDisk !== null)(`a blob is stored whole or not at all${skipped}`, async () => {
   const folder = join(await scratch(), "storage");
   const disk = await smallDisk(folder, "size=64k");
-  const blobs = await openBlobs(folder);
+  const blobs = await openFolder(folder);
   const named = (words: string) => ({
     code: "UNAVAILABLE",
     message: expect.stringContaining(`${folder} ${words}`) as string,

@@ -89,12 +89,18 @@ async function record(
   return checkpoint;
 }
 
+/** What a worker gives to its jobs, for those that nobody stops. */
+export function ofTests({ blobs }: Store) {
+  const pathOf = async (sha256: string) => (await blobs.local(sha256)).path;
+  return { pathOf, signal: new AbortController().signal };
+}
+
 /** Does the next rebuild as a worker does, once there is one. */
 export async function rebuildNext(store: Store, { modelsDir }: TrainedRun): Promise<void> {
   const job = await vi.waitFor(() => claimed(store), { timeout: 20_000 });
   const handler = handlerOf(job.kind);
   const weightsDir = await mkdtemp(join(modelsDir, "..", "rebuilt-"));
-  const context = { store, job, modelsDir, deviceNote: "plain", weightsDir, stop: () => {} };
+  const context = { store, job, modelsDir, deviceNote: "plain", weightsDir, stop: () => {}, ...ofTests(store) };
   const running = await handler.start(context);
   if (running.request.kind !== "MATERIALISE") throw new Error("it rebuilds");
   for await (const message of runMaterialise(running.request, device)) {

@@ -10,6 +10,7 @@ import type { FineTune } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";
 import { fineTuneHandler } from "../../worker/jobs/fine-tune.ts";
 import { claimed, lapse, newInput } from "../store/fixtures.ts";
+import { ofTests } from "../support/trained.ts";
 import { randomModel, scratch } from "../support/models.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 
@@ -60,7 +61,8 @@ async function newRun(modelPath: string, settings: Partial<Hyperparameters>) {
 async function work(modelPath: string, messages = Infinity): Promise<string[]> {
   const job = await claimed(store);
   const weightsDir = await scratch();
-  const context = { store, job, modelsDir: dirname(modelPath), deviceNote: "plain", weightsDir, stop: () => {} };
+  const place = { modelsDir: dirname(modelPath), weightsDir, deviceNote: "plain" };
+  const context = { store, job, ...place, stop: () => {}, ...ofTests(store) };
   const running = await fineTuneHandler.start(context);
   const { request } = running;
   if (request.kind !== "FINE_TUNE") throw new Error("a fine-tune trains");

@@ -1,6 +1,7 @@
 /** Whose fault an error is: one of the worker gives the job back, one of the run ends it. */
 import { cp, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import { ModelsAtHand } from "../../models/registration.ts";
@@ -130,6 +131,7 @@ test("a worker whose model is gone gives the run back and forgets the model", as
   const hash = await baseHash(await openModelFolder(join(modelsDir, "gone")));
   const size = { parameters: 4, bytes: 16, contextLength: 32 };
   const model = await store.baseModels.register({ name: "gone", hash, family: "opt", dtype: "F32", ...size });
+  await store.blobs.put(Readable.from([Buffer.from("rows")]));
   const { fineTune } = await store.fineTunes.create({ ...(await newInput(store)), baseModelId: model.id });
   await rm(join(modelsDir, "gone"), { recursive: true });
 

@@ -5,6 +5,7 @@ import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { ServedModel } from "../../engine/thread/serving-messages.ts";
 import { Chain, encodeHeader, encodeStepLog, packEntries } from "../../schema/step-log.ts";
+import { openFolder } from "../../store/blobs/folder.ts";
 import type { Store } from "../../store/store.ts";
 import { KeptFolders } from "../../worker/serving/kept-folders.ts";
 import { Rebuilds } from "../../worker/serving/rebuilds.ts";
@@ -59,7 +60,11 @@ test("a checkpoint is rebuilt as it was trained, and only once; a base that has 
   const log = encodeStepLog({ headerBytes, ...packEntries(entries), chain: chain.hash });
   const served = { chain: "cd".repeat(32), log, digest: checkpoint.digest, folder: null };
   const model: ServedModel = { modelPath, base, hashesDir, checkpoint: served };
-  const rebuilds = new Rebuilds(new KeptFolders(join(await scratch(), "serving"), 1e9), device);
+  const rebuilds = new Rebuilds(
+    await openFolder(await scratch()),
+    new KeptFolders(join(await scratch(), "serving"), 1e9),
+    device,
+  );
   expect(await rebuilds.find(model)).toBeNull();
   const [folder, again] = await Promise.all([1, 2].map(() => rebuilds.make({ model, stored: null })));
   expect(again).toBe(folder);

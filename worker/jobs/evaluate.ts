@@ -14,7 +14,7 @@ export const evaluateHandler: JobHandler = {
 };
 
 async function start(context: JobContext): Promise<RunningJob> {
-  const { store, job } = context;
+  const { store, job, pathOf } = context;
   const evaluation = await store.evaluations.get(job.subject);
   invariant(evaluation, `the job's evaluation ${job.subject} exists`);
   const { baseModelId, checkpointId, datasetId, labelWords, calibrationPrompt } = evaluation;
@@ -26,7 +26,7 @@ async function start(context: JobContext): Promise<RunningJob> {
       ...modelPaths(context, baseModel),
       base: baseModel.hash,
       checkpoint: checkpointId === null ? null : await checkpointOf(store, checkpointId),
-      datasetPath: store.blobs.path(dataset.sha256),
+      datasetPath: await pathOf(dataset.sha256),
       labelWords,
       calibrationPrompt,
       settings: rulesOf(evaluation),

@@ -60,16 +60,16 @@ async function requestFor(context: JobContext, run: FineTune, baseModel: BaseMod
   };
 }
 
-async function datasetPaths({ store }: JobContext, run: FineTune) {
-  const pathOf = async (id: string) => {
+async function datasetPaths({ store, pathOf }: JobContext, run: FineTune) {
+  const pathOfId = async (id: string) => {
     const dataset = await store.datasets.get(id);
     invariant(dataset, `fine-tune ${run.id} has its dataset ${id}`);
-    return store.blobs.path(dataset.sha256);
+    return pathOf(dataset.sha256);
   };
   return {
-    datasetPath: await pathOf(run.datasetId),
-    validationPath: run.validationDatasetId === null ? null : await pathOf(run.validationDatasetId),
-    testPath: run.testDatasetId === null ? null : await pathOf(run.testDatasetId),
+    datasetPath: await pathOfId(run.datasetId),
+    validationPath: run.validationDatasetId === null ? null : await pathOfId(run.validationDatasetId),
+    testPath: run.testDatasetId === null ? null : await pathOfId(run.testDatasetId),
   };
 }
 

@@ -1,5 +1,4 @@
 /** What jobs read from the store before they start, and the files that they leave in it. */
-import { createReadStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { invariant } from "../../schema/errors.ts";
@@ -26,7 +25,7 @@ export function modelPaths({ modelsDir }: JobContext, { name }: BaseModel) {
 export async function storeFiles(store: Store, paths: readonly string[]): Promise<WeightsFile[]> {
   const stored: WeightsFile[] = [];
   for (const path of paths) {
-    stored.push({ name: basename(path), ...(await store.blobs.put(createReadStream(path))) });
+    stored.push({ name: basename(path), ...(await store.blobs.put(path)) });
     await rm(path);
   }
   return stored;

@@ -1,18 +1,22 @@
 /** What the worker asks of a kind of job. It starts the engine, renews the lease and cleans up; the rest differs by kind. */
 import type { EngineMessage, EngineRequest } from "../../engine/thread/messages.ts";
 import type { SteplogError } from "../../schema/errors.ts";
-import type { ClaimedJob, Store } from "../../store/store.ts";
+import type { ClaimedJob, PathOf, Store } from "../../store/store.ts";
 
 export interface JobContext {
   readonly store: Store;
   readonly job: ClaimedJob;
   readonly modelsDir: string;
+  /** Paths of stored files, until the job ends. */
+  readonly pathOf: PathOf;
   /** The compute device and why it was chosen, for the run's record. */
   readonly deviceNote: string;
   /** An empty folder for files of weights, deleted after the job. */
   readonly weightsDir: string;
   /** Asks the engine to stop. */
   readonly stop: () => void;
+  /** Aborted once that was asked. */
+  readonly signal: AbortSignal;
 }
 
 /** The worker itself handles `failed`. */

@@ -11,12 +11,11 @@ export const measureHandler: JobHandler = {
 
 async function start(context: JobContext): Promise<RunningJob> {
   const startedAt = Date.now();
-  const { store, job } = context;
+  const { store, job, pathOf } = context;
   const asked = measurementSchema.parse(job.payload);
   const baseModel = await store.baseModels.get(asked.baseModelId);
   invariant(baseModel, `the base model of measurement ${job.id} exists`);
   const { modelPath, hashesDir } = modelPaths(context, baseModel);
-  const pathOf = (sha256: string | null) => sha256 && store.blobs.path(sha256);
   return {
     request: {
       kind: "MEASURE",
@@ -27,9 +26,9 @@ async function start(context: JobContext): Promise<RunningJob> {
         modelPath,
         hashesDir,
         base: baseModel.hash,
-        datasetPath: store.blobs.path(asked.training),
-        validationPath: pathOf(asked.validation),
-        testPath: pathOf(asked.test),
+        datasetPath: await pathOf(asked.training),
+        validationPath: asked.validation && (await pathOf(asked.validation)),
+        testPath: asked.test && (await pathOf(asked.test)),
         labelWords: asked.labelWords,
         calibrationPrompt: asked.calibrationPrompt,
         hyperparameters: asked.hyperparameters,

@@ -77,7 +77,7 @@ export class ServingLane {
     const { settings } = options;
     this.#budgetBytes = settings.budgetBytes;
     const kept = new KeptFolders(settings.keptDir, settings.keptBytes);
-    this.#rebuilds = new Rebuilds(kept, settings.rebuildDevice, settings.turns);
+    this.#rebuilds = new Rebuilds(options.store.blobs, kept, settings.rebuildDevice, settings.turns);
     this.#recorder = new PieceRecorder(options.store, {
       written: (held, ended) => ended && this.#release(held),
       cancel: (held) => this.#cancel(held),

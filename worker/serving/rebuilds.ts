@@ -1,5 +1,5 @@
 /** Checkpoints of full weights, brought to folders that the serving thread maps: rebuilt from base and log, one at a time. */
-import { symlink } from "node:fs/promises";
+import { constants, copyFile, link, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { ServedModel } from "../../engine/thread/serving-messages.ts";
 import type { ThreadDevice } from "../../engine/thread/messages.ts";
@@ -8,20 +8,18 @@ import { SteplogError, invariant } from "../../schema/errors.ts";
 import type { WeightsFile } from "../../schema/tables.ts";
 import type { TrainerPlace } from "../../engine/thread/turns.ts";
 import { type EngineRun, startEngine, trainerPlaces } from "../engine-run.ts";
+import type { Blobs } from "../../store/store.ts";
 import type { KeptFolders } from "./kept-folders.ts";
 
 /** A checkpoint that the thread wants as a folder. */
 export interface Rebuild {
   readonly model: ServedModel;
   /** Files of its weights, where they are stored; null where they are not. */
-  readonly stored: readonly StoredFile[] | null;
-}
-
-export interface StoredFile extends Pick<WeightsFile, "name"> {
-  readonly path: string;
+  readonly stored: readonly WeightsFile[] | null;
 }
 
 export class Rebuilds {
+  readonly #blobs: Blobs;
   readonly #kept: KeptFolders;
   readonly #device: ThreadDevice;
   readonly #turns: TrainerPlace | null;
@@ -29,7 +27,8 @@ export class Rebuilds {
   #engine: EngineRun | null = null;
   #isOver = false;
 
-  constructor(kept: KeptFolders, device: ThreadDevice, turns: SharedArrayBuffer | null = null) {
+  constructor(blobs: Blobs, kept: KeptFolders, device: ThreadDevice, turns: SharedArrayBuffer | null = null) {
+    this.#blobs = blobs;
     this.#kept = kept;
     this.#device = device;
     this.#turns = turns && { words: turns, place: trainerPlaces.rebuild };
@@ -61,7 +60,7 @@ export class Rebuilds {
     invariant(checkpoint, "a base is not rebuilt");
     if (this.#isOver) throw stopping();
     return this.#kept.make({ base, chain: checkpoint.chain }, (folder) =>
-      stored ? link(stored, folder) : this.#rebuild(model, folder),
+      stored ? bring(this.#blobs, stored, folder) : this.#rebuild(model, folder),
     );
   }
 
@@ -88,6 +87,16 @@ function stopping(): SteplogError {
   return new SteplogError("UNAVAILABLE", "The worker stopped while it rebuilt the checkpoint.");
 }
 
-async function link(stored: readonly StoredFile[], folder: string): Promise<void> {
-  for (const { name, path } of stored) await symlink(path, join(folder, name));
+/** Files of the store are not copied, and copies are shared where the file system can do that. */
+async function bring(blobs: Blobs, stored: readonly WeightsFile[], folder: string): Promise<void> {
+  for (const { name, sha256 } of stored) {
+    const file = await blobs.local(sha256);
+    const path = join(folder, name);
+    try {
+      if (file.isCopy) await link(file.path, path).catch(() => copyFile(file.path, path, constants.COPYFILE_EXCL));
+      else await symlink(file.path, path);
+    } finally {
+      file.release();
+    }
+  }
 }

@@ -57,8 +57,7 @@ export async function readRebuild(store: Store, model: ServedModel, checkpointId
   const files = checkpoint?.weightsFiles ?? [];
   // A folder that an earlier release stored may lack what makes it whole.
   const isWhole = files.some(({ name }) => name === "config.json");
-  const stored = files.map(({ name, sha256 }) => ({ name, path: store.blobs.path(sha256) }));
-  return { model, stored: isWhole ? stored : null };
+  return { model, stored: isWhole ? files : null };
 }
 
 export function chainOf({ chain }: Checkpoint): string {

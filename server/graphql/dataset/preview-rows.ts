@@ -6,6 +6,7 @@ import { SteplogError } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
 import type { BaseModel } from "../../../schema/tables.ts";
 import { counted } from "../../../schema/units.ts";
+import { withFiles } from "../../../store/store.ts";
 import type { Context } from "../../context.ts";
 import { invalidArgument } from "../../errors.ts";
 import { previewForModel } from "../../row-preview.ts";
@@ -158,8 +159,9 @@ builder.queryField("previewRows", (t) =>
       if (!named || jsonl != null || preparation) throw oneOf("dataset", "jsonl", "Only inline rows can be prepared.");
       const toId = (id: string) => encodeGlobalID("Dataset", id);
       const dataset = await requireDataset(context.store, named.id, "input.dataset", toId);
-      const path = context.store.blobs.path(dataset.sha256);
-      return previewForModel(context, model, { path, preparation }, settings);
+      return withFiles(context.store.blobs, async (pathOf) =>
+        previewForModel(context, model, { path: await pathOf(dataset.sha256), preparation }, settings),
+      );
     },
   }),
 );

@@ -5,7 +5,7 @@ import { SteplogError, asSteplogError } from "../../../schema/errors.ts";
 import type { ErrorCode } from "../../../schema/errors.ts";
 import type { PlannedRun } from "../../../schema/estimate.ts";
 import { measureWait } from "../../../schema/limits.ts";
-import { lackedBy, trainingNeeds } from "../../../store/store.ts";
+import { type PathOf, lackedBy, trainingNeeds, withFiles } from "../../../store/store.ts";
 import type { Context } from "../../context.ts";
 import { countRun } from "../../run-counts.ts";
 import type { Asked, WorkerSeconds } from "../../run-seconds.ts";
@@ -100,7 +100,10 @@ const refusing = new Set<ErrorCode>([
  */
 async function counted(context: Context, input: NewRunInput, run: CheckedRun, attempt: Attempt) {
   try {
-    return { counts: await countRun(context, plannedRun(context, input, run)), uncounted: null };
+    const counts = await withFiles(context.store.blobs, async (pathOf) =>
+      countRun(context, await plannedRun(context, pathOf, input, run)),
+    );
+    return { counts, uncounted: null };
   } catch (error) {
     if (!(error instanceof SteplogError) || error.code === "UNAVAILABLE") throw error;
     const { code, message, issues } = error;
@@ -129,14 +132,19 @@ function measurementOf(input: NewRunInput, run: CheckedRun): Asked["measurement"
   };
 }
 
-function plannedRun({ store, modelsDir }: Context, input: NewRunInput, run: CheckedRun): PlannedRun {
+async function plannedRun(
+  { modelsDir }: Context,
+  pathOf: PathOf,
+  input: NewRunInput,
+  run: CheckedRun,
+): Promise<PlannedRun> {
   const { dataset, validationDataset, testDataset } = run.datasets;
   const { labelWords, calibrationPrompt, hyperparameters } = newFineTune(input, run);
   return {
     modelPath: join(modelsDir, run.baseModel.name),
-    datasetPath: store.blobs.path(dataset.sha256),
-    validationPath: validationDataset && store.blobs.path(validationDataset.sha256),
-    testPath: testDataset && store.blobs.path(testDataset.sha256),
+    datasetPath: await pathOf(dataset.sha256),
+    validationPath: validationDataset && (await pathOf(validationDataset.sha256)),
+    testPath: testDataset && (await pathOf(testDataset.sha256)),
     labelWords,
     calibrationPrompt: calibrationPrompt ?? null,
     hyperparameters,

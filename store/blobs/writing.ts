@@ -1,0 +1,42 @@
+/** Writing bytes to a new file, and what an ended process has left of such files. */
+import { createHash } from "node:crypto";
+import { open, readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { type StoredBlob, tooLarge } from "./blobs.ts";
+
+/** On disk before it returns. @throws PAYLOAD_TOO_LARGE, errors of the disk and of the source */
+export async function writeAndHash(
+  path: string,
+  source: AsyncIterable<Uint8Array>,
+  maxBytes = Number.POSITIVE_INFINITY,
+): Promise<StoredBlob> {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  const file = await open(path, "wx");
+  try {
+    for await (const chunk of source) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) throw tooLarge(maxBytes);
+      hash.update(chunk);
+      await file.writeFile(chunk);
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return { sha256: hash.digest("hex"), bytes };
+}
+
+/** A file that was not written to for so long belongs to a process that is gone. */
+export const abandonedMs = 24 * 3_600_000;
+
+export async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const modified = await stat(path).then(
+      (entry) => entry.mtimeMs,
+      () => Date.now(),
+    );
+    if (Date.now() - modified > abandonedMs) await rm(path, { force: true });
+  }
+}
