@@ -1,5 +1,4 @@
 /** Benchmarks count correctly, notice a busy machine, and run end to end on a small model. */
-import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -13,9 +12,7 @@ import { workOf } from "../../bench/work.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { nativeAddon } from "../../engine/native/addon.ts";
 import { randomModel, scratch, tinyConfig } from "../support/models.ts";
-import { programPath } from "../../schema/package.ts";
-
-const main = programPath("bench/main");
+import { bench } from "./program.ts";
 
 function nativeIsHere(): boolean {
   try {
@@ -23,11 +20,6 @@ function nativeIsHere(): boolean {
   } catch {
     return false;
   }
-}
-
-function bench(args: readonly string[], folder: string) {
-  const env = { ...process.env, STEPLOG_BENCH_DIR: folder };
-  return spawnSync(process.execPath, [main, ...args], { encoding: "utf8", env });
 }
 
 describe("the work of a pass", () => {
@@ -162,32 +154,3 @@ test("bench peers measures both in turn, and a chart shows the ratios", { timeou
   await writeFile(page, "no markers");
   expect(bench(["chart", out, "--svg", svg, "--page", page], folder).stderr).toContain("needs the lines");
 });
-
-/** Every way to learn, side by side, takes most of a minute: a stage of CI. */
-const long = process.env["STEPLOG_LONG_TESTS"] !== undefined;
-
-test.runIf(long)(
-  "auto and estimators compare ways to learn the demo's task, as tables",
-  { timeout: 120_000 },
-  async () => {
-    const folder = await scratch();
-    const auto = bench(["auto", "--seeds", "1", "--steps", "2"], folder);
-    expect({ status: auto.status, stderr: auto.stderr }).toStrictEqual({ status: 0, stderr: "" });
-    const lines = auto.stdout.trim().split("\n");
-    expect(lines).toHaveLength(2 + 11);
-    for (const line of lines.slice(2)) expect(line).toMatch(/^\| .+ \| 2 \| .+ \| \d+\.\d \| \d+\.\d \| [\d.e-]+ \|$/u);
-
-    const estimators = bench(["estimators", "--seeds", "1", "--passes", "10", "--json"], folder);
-    expect(estimators.status).toBe(0);
-    const rows = JSON.parse(estimators.stdout) as { name: string; reached: number }[];
-    expect(rows.map(({ name }) => name.split(/[ ,]/u)[0])).toStrictEqual([
-      "SPSA",
-      "SPSA",
-      "n-SPSA",
-      "FZOO",
-      "FZOO",
-      "LOZO",
-      "LOZO",
-    ]);
-  },
-);

@@ -42,7 +42,8 @@ export STEPLOG_DATA="$work/data"
 # Not by npx, whose exit code is its own when it is told to stop.
 node_modules/.bin/steplog start --port 0 >start.log 2>&1 &
 service=$!
-for _ in $(seq 60); do
+# Long enough beside the stages of tests, which come first.
+for _ in $(seq 180); do
   url="$(grep -oE 'http://[^ ]+/' start.log | head -n 1 || true)"
   [[ -n "$url" ]] && break
   kill -0 "$service" 2>/dev/null || break

@@ -20,7 +20,8 @@ export interface Place {
   log(line: string): void;
 }
 
-const limitSeconds = 100;
+/** Beside the stages of tests, a service has a tenth of a processor at times. */
+const limitSeconds = 300;
 
 /** What `docker run IMAGE [ARGS]` would start. */
 type Start = (args?: readonly string[]) => Program;
