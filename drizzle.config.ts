@@ -6,6 +6,12 @@ import { defineConfig } from "drizzle-kit";
 
 export default defineConfig({
   dialect: "postgresql",
-  schema: ["./schema/tables.ts", "./schema/serving-tables.ts", "./schema/export-tables.ts", "./schema/queue-view.ts"],
+  schema: [
+    "./schema/tables.ts",
+    "./schema/project-tables.ts",
+    "./schema/serving-tables.ts",
+    "./schema/export-tables.ts",
+    "./schema/queue-view.ts",
+  ],
   out: "./migrations",
 });

@@ -210,6 +210,8 @@ export type ErrorCode =
   | 'DEVICE_UNAVAILABLE'
   /** The run became clearly worse than it started, or than it was at its best. */
   | 'DIVERGED'
+  /** The API key is valid, but does not have the scope that this needs. */
+  | 'FORBIDDEN'
   /** A bug or an unexpected failure in Steplog. */
   | 'INTERNAL'
   /** An argument is missing, of the wrong type or out of range. */

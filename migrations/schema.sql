@@ -19,9 +19,28 @@ create table aliases (
   moves integer not null default 1,
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
+  project_id uuid not null default '00000000-0000-4000-8000-000000000000'::uuid,
   constraint aliases_pkey PRIMARY KEY (name),
   constraint aliases_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id),
-  constraint aliases_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id)
+  constraint aliases_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id),
+  constraint aliases_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id)
+);
+
+create table api_keys (
+  id uuid not null default gen_random_uuid(),
+  project_id uuid not null,
+  name text not null,
+  start text not null,
+  hash text not null,
+  scopes text[] not null,
+  created_at timestamp with time zone not null default now(),
+  expires_at timestamp with time zone,
+  last_used_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  rotated_to uuid,
+  constraint api_keys_pkey PRIMARY KEY (id),
+  constraint api_keys_hash_unique UNIQUE (hash),
+  constraint api_keys_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE
 );
 
 create table base_model_names (
@@ -118,11 +137,13 @@ create table completions (
   started_at timestamp with time zone,
   first_token_at timestamp with time zone,
   finished_at timestamp with time zone,
+  project_id uuid not null default '00000000-0000-4000-8000-000000000000'::uuid,
   constraint completions_pieces CHECK ((pieces >= 0)),
   constraint completions_pkey PRIMARY KEY (id),
   constraint completions_idempotency_key_unique UNIQUE (idempotency_key),
   constraint completions_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id),
-  constraint completions_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id) ON DELETE CASCADE
+  constraint completions_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id) ON DELETE CASCADE,
+  constraint completions_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id)
 );
 
 create table datasets (
@@ -133,8 +154,10 @@ create table datasets (
   rows integer not null,
   created_at timestamp with time zone not null default now(),
   idempotency_key text,
+  project_id uuid not null default '00000000-0000-4000-8000-000000000000'::uuid,
   constraint datasets_pkey PRIMARY KEY (id),
-  constraint datasets_idempotency_key_unique UNIQUE (idempotency_key)
+  constraint datasets_idempotency_key_unique UNIQUE (idempotency_key),
+  constraint datasets_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id)
 );
 
 create table evaluations (
@@ -197,6 +220,7 @@ create table fine_tunes (
   wanted text not null default 'RUN'::text,
   late_settings jsonb,
   went_back_from uuid,
+  project_id uuid not null default '00000000-0000-4000-8000-000000000000'::uuid,
   constraint fine_tunes_entries CHECK ((entries >= 0)),
   constraint fine_tunes_first_entry CHECK (((first_entry >= 0) AND (first_entry <= entries))),
   constraint fine_tunes_pkey PRIMARY KEY (id),
@@ -205,6 +229,7 @@ create table fine_tunes (
   constraint fine_tunes_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id),
   constraint fine_tunes_dataset_id_datasets_id_fk FOREIGN KEY (dataset_id) REFERENCES datasets(id),
   constraint fine_tunes_from_checkpoint_id_checkpoints_id_fk FOREIGN KEY (from_checkpoint_id) REFERENCES checkpoints(id),
+  constraint fine_tunes_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id),
   constraint fine_tunes_test_dataset_id_datasets_id_fk FOREIGN KEY (test_dataset_id) REFERENCES datasets(id),
   constraint fine_tunes_validation_dataset_id_datasets_id_fk FOREIGN KEY (validation_dataset_id) REFERENCES datasets(id),
   constraint fine_tunes_went_back_from_fine_tunes_id_fk FOREIGN KEY (went_back_from) REFERENCES fine_tunes(id)
@@ -244,9 +269,11 @@ create table jobs (
   not_before timestamp with time zone,
   failed_by text,
   last_error text,
+  project_id uuid not null default '00000000-0000-4000-8000-000000000000'::uuid,
   constraint jobs_pkey PRIMARY KEY (id),
   constraint jobs_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id) ON DELETE CASCADE,
-  constraint jobs_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
+  constraint jobs_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE,
+  constraint jobs_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id)
 );
 
 create table log_segments (
@@ -283,11 +310,21 @@ create table model_evaluations (
   created_at timestamp with time zone not null default now(),
   started_at timestamp with time zone,
   finished_at timestamp with time zone,
+  project_id uuid not null default '00000000-0000-4000-8000-000000000000'::uuid,
   constraint model_evaluations_pkey PRIMARY KEY (id),
   constraint model_evaluations_idempotency_key_unique UNIQUE (idempotency_key),
   constraint model_evaluations_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id),
   constraint model_evaluations_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id) ON DELETE CASCADE,
-  constraint model_evaluations_dataset_id_datasets_id_fk FOREIGN KEY (dataset_id) REFERENCES datasets(id)
+  constraint model_evaluations_dataset_id_datasets_id_fk FOREIGN KEY (dataset_id) REFERENCES datasets(id),
+  constraint model_evaluations_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id)
+);
+
+create table projects (
+  id uuid not null default gen_random_uuid(),
+  name text not null,
+  created_at timestamp with time zone not null default now(),
+  constraint projects_pkey PRIMARY KEY (id),
+  constraint projects_name_unique UNIQUE (name)
 );
 
 create table row_checks (
@@ -304,6 +341,15 @@ create table run_speeds (
   speeds jsonb not null,
   measured_at timestamp with time zone not null default now(),
   constraint run_speeds_key_place_pk PRIMARY KEY (key, place)
+);
+
+create table shares (
+  kind text not null,
+  object_id uuid not null,
+  project_id uuid not null,
+  created_at timestamp with time zone not null default now(),
+  constraint shares_kind_object_id_project_id_pk PRIMARY KEY (kind, object_id, project_id),
+  constraint shares_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE
 );
 
 create table step_metrics (
@@ -337,13 +383,17 @@ create table workers (
 
 ALTER TABLE log_segments ALTER COLUMN decays SET STORAGE EXTERNAL;
 ALTER TABLE log_segments ALTER COLUMN scalars SET STORAGE EXTERNAL;
+CREATE INDEX api_keys_project ON public.api_keys USING btree (project_id, created_at, id);
 CREATE INDEX completions_checkpoint ON public.completions USING btree (checkpoint_id);
 CREATE INDEX completions_expires ON public.completions USING btree (expires_at);
 CREATE INDEX completions_queued ON public.completions USING btree (start_by) WHERE (status = 'QUEUED'::text);
 CREATE INDEX datasets_created ON public.datasets USING btree (created_at, id);
+CREATE INDEX datasets_project_created ON public.datasets USING btree (project_id, created_at, id);
 CREATE INDEX fine_tunes_created ON public.fine_tunes USING btree (created_at, id);
+CREATE INDEX fine_tunes_project_created ON public.fine_tunes USING btree (project_id, created_at, id);
 CREATE INDEX fine_tunes_status_created ON public.fine_tunes USING btree (status, created_at, id);
 CREATE INDEX model_evaluations_model ON public.model_evaluations USING btree (base_model_id, checkpoint_id, created_at);
+CREATE INDEX shares_project ON public.shares USING btree (project_id, kind);
 CREATE UNIQUE INDEX checkpoints_place ON public.checkpoints USING btree (fine_tune_id, entries);
 CREATE UNIQUE INDEX jobs_checkpoint ON public.jobs USING btree (checkpoint_id) WHERE (kind = 'MATERIALISE'::text);
 CREATE UNIQUE INDEX jobs_fine_tune ON public.jobs USING btree (fine_tune_id) WHERE (kind = 'FINE_TUNE'::text);

@@ -6,6 +6,7 @@
 export const errorCodes = {
   INVALID_ARGUMENT: "An argument is missing, of the wrong type or out of range.",
   UNAUTHENTICATED: "The request has no valid API token, or comes from a web page of another origin.",
+  FORBIDDEN: "The API key is valid, but does not have the scope that this needs.",
   NOT_FOUND: "The requested object does not exist.",
   CONFLICT:
     "The request conflicts with an earlier one or with existing data, such as a reused idempotency key with other input.",

@@ -13,6 +13,7 @@ import type {
   Usage,
 } from "./completion.ts";
 import type { InputIssue } from "./errors.ts";
+import { ofProject } from "./project-tables.ts";
 import type { Wanted } from "./states.ts";
 import { baseModels, checkpoints, datasets } from "./tables.ts";
 
@@ -24,7 +25,8 @@ export const completions = pgTable(
   "completions",
   {
     id: uuid("id").primaryKey().defaultRandom(),
-    /** A key the client chose: a second create with the same key and input returns the first completion. */
+    projectId: ofProject(),
+    /** As `storedKey` has it: a second create with the same key and input returns the first completion. */
     idempotencyKey: text("idempotency_key").unique(),
     /** SHA-256 of the canonical input. */
     inputHash: text("input_hash").notNull(),
@@ -94,7 +96,9 @@ export const completionPieces = pgTable(
 
 /** Names that clients call a model by, and that whoever runs the service points elsewhere. */
 export const aliases = pgTable("aliases", {
+  /** As `storedName` has it. */
   name: text("name").primaryKey(),
+  projectId: ofProject(),
   baseModelId: uuid("base_model_id")
     .notNull()
     .references(() => baseModels.id),
@@ -128,6 +132,7 @@ export const modelEvaluations = pgTable(
   "model_evaluations",
   {
     id: uuid("id").primaryKey().defaultRandom(),
+    projectId: ofProject(),
     idempotencyKey: text("idempotency_key").unique(),
     inputHash: text("input_hash").notNull(),
     baseModelId: uuid("base_model_id")

@@ -23,6 +23,7 @@ import type { AdapterShapes } from "./adapter-size.ts";
 import { bytea, createdAt, instant } from "./columns.ts";
 import type { InputIssue } from "./errors.ts";
 import type { RunSpeeds } from "./estimate.ts";
+import { ofProject } from "./project-tables.ts";
 import type { Hyperparameters, PrecisionKind } from "./hyperparameters.ts";
 import type { JobKind, NamedModel, Needs } from "./jobs.ts";
 import type { RowFindings } from "./row-findings.ts";
@@ -90,7 +91,8 @@ export const datasets = pgTable(
   "datasets",
   {
     id: uuid("id").primaryKey().defaultRandom(),
-    /** A key the client chose: a second create with the same key, name and rows returns the first dataset. */
+    projectId: ofProject(),
+    /** As `storedKey` has it: a second create with the same key, name and rows returns the first dataset. */
     idempotencyKey: text("idempotency_key").unique(),
     name: text("name").notNull(),
     sha256: text("sha256").notNull(),
@@ -98,7 +100,10 @@ export const datasets = pgTable(
     rows: integer("rows").notNull(),
     createdAt: createdAt(),
   },
-  (t) => [index("datasets_created").on(t.createdAt, t.id)],
+  (t) => [
+    index("datasets_created").on(t.createdAt, t.id),
+    index("datasets_project_created").on(t.projectId, t.createdAt, t.id),
+  ],
 );
 
 /** Checks of a dataset's rows against a model, so that no gateway repeats one that takes minutes. */
@@ -135,7 +140,8 @@ export const fineTunes = pgTable(
   "fine_tunes",
   {
     id: uuid("id").primaryKey().defaultRandom(),
-    /** A key the client chose for its request: a second create with the same key and input returns the first run. */
+    projectId: ofProject(),
+    /** As `storedKey` has it: a second create with the same key and input returns the first run. */
     idempotencyKey: text("idempotency_key").unique(),
     /** SHA-256 of the canonical input: distinguishes a repeated request from another one with the same key. */
     inputHash: text("input_hash").notNull(),
@@ -195,6 +201,7 @@ export const fineTunes = pgTable(
     check("fine_tunes_first_entry", sql`${t.firstEntry} >= 0 and ${t.firstEntry} <= ${t.entries}`),
     index("fine_tunes_created").on(t.createdAt, t.id),
     index("fine_tunes_status_created").on(t.status, t.createdAt, t.id),
+    index("fine_tunes_project_created").on(t.projectId, t.createdAt, t.id),
     check("fine_tunes_entries", sql`${t.entries} >= 0`),
   ],
 );
@@ -243,6 +250,7 @@ export const jobs = pgTable(
   {
     id: bigserial("id", { mode: "number" }).primaryKey(),
     kind: text("kind").$type<JobKind>().notNull(),
+    projectId: ofProject(),
     /** Id of what the job is about; schema/jobs.ts names it for each kind. */
     subject: text("subject").notNull(),
     /** What else the kind wants to know. */

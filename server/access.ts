@@ -9,6 +9,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { BlockList, isIP, isIPv6 } from "node:net";
 import { SteplogError } from "../schema/errors.ts";
+import { type Viewer, operator } from "../schema/projects.ts";
 
 export interface AccessOptions {
   /** When set, every request needs it. */
@@ -57,16 +58,17 @@ export class Access {
     this.#hosts = [...own, ...bound, ...(allowedHosts ?? [])].map((name) => name.toLowerCase());
   }
 
-  /** Whether this Authorization header is accepted. Both tokens are hashed first, so that their lengths are equal. */
-  allows(authorization: unknown): boolean {
-    if (this.#token === null) return true;
+  /** Who sends this Authorization header; null for nobody. Both tokens are hashed first, so that their lengths are equal. */
+  async viewerOf(authorization: unknown): Promise<Viewer | null> {
+    if (this.#token === null) return operator;
     const given = typeof authorization === "string" ? /^Bearer (.+)$/iu.exec(authorization)?.[1] : undefined;
-    return given !== undefined && timingSafeEqual(sha256(given), this.#token);
+    return given !== undefined && timingSafeEqual(sha256(given), this.#token) ? operator : null;
   }
 
   /** @throws UNAUTHENTICATED */
-  check(request: IncomingMessage): void {
-    if (this.allows(request.headers.authorization)) return;
+  async authenticate(request: IncomingMessage): Promise<Viewer> {
+    const viewer = await this.viewerOf(request.headers.authorization);
+    if (viewer) return viewer;
     throw new SteplogError("UNAUTHENTICATED", 'Send the API token in the header "Authorization: Bearer TOKEN".');
   }
 

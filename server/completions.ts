@@ -9,13 +9,13 @@ import { SteplogError } from "../schema/errors.ts";
 import { modelKindOf } from "../schema/model-kind.ts";
 import type { Completion, CompletionPiece } from "../schema/serving-tables.ts";
 import { counted } from "../schema/units.ts";
-import type { Services } from "./context.ts";
+import type { ViewerServices } from "./context.ts";
 import { isErrorCode } from "./errors.ts";
 import { ContextExceeded, tokensOf, type FittingTokens } from "./prompts.ts";
 import { idsOf, type Answering } from "./targets.ts";
 
 /** The services, and a signal that says that nobody waits any more. */
-export type Asking = Services & { readonly signal: AbortSignal };
+export type Asking = ViewerServices & { readonly signal: AbortSignal };
 
 // What is asked
 
@@ -175,7 +175,7 @@ export interface AskOptions {
  * @throws UNAVAILABLE when no live worker could answer it, with what they lack; BUSY; CONFLICT; NOT_FOUND
  */
 export async function ask(
-  { store, completions }: Services,
+  { store, completions }: ViewerServices,
   answering: Answering,
   { task, prompt, isSeedDrawn }: Checked,
   { protocol, idempotencyKey, isAttended }: AskOptions,

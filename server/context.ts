@@ -1,13 +1,12 @@
-/** What resolvers and routes work with. It arrives as arguments; nothing here reads the environment. */
+/** What resolvers and routes work with. The store is that of whoever asks, and there is no other. It arrives as arguments; nothing here reads the environment. */
 import type { ServerResponse } from "node:http";
 import type { Logger } from "pino";
-import type { Store } from "../store/store.ts";
+import type { ProjectStore } from "../store/store.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Attention } from "./attention.ts";
 import type { Uploads } from "./http/uploads.ts";
 
 export interface Services {
-  readonly store: Store;
   readonly log: Logger;
   readonly uploads: Uploads;
   /** Reads what clients and model folders bring. */
@@ -28,8 +27,13 @@ export interface CompletionServices {
   readonly keepMs: number;
 }
 
+/** The services, for one viewer. */
+export interface ViewerServices extends Services {
+  readonly store: ProjectStore;
+}
+
 /** The context of one request: the services, and this server's address as the client sees it. */
-export interface Context extends Services {
+export interface Context extends ViewerServices {
   /** Scheme, host and port, without a trailing slash. Links in answers start with it. */
   readonly origin: string;
   /** Aborted when the client has left. */

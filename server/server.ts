@@ -79,9 +79,9 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     waitMs: waitS * 1_000,
     keepMs: keepS * 1_000,
   };
-  const services: Services = { store, log, uploads, sandbox, modelsDir, completions };
+  const services: Services = { log, uploads, sandbox, modelsDir, completions };
   const gateway = createGateway(log);
-  const parts = { services, gateway, access, originOf };
+  const parts = { store, services, gateway, access, originOf };
   const streams = new Set<ServerResponse>();
   const tracked = (response: ServerResponse) => track(streams, response);
   const routes = createRoutes({ ...parts, track: tracked, dashboardDir: config.dashboardDir });

@@ -25,8 +25,10 @@ import {
 } from "graphql-ws";
 import type { Logger } from "pino";
 import { WebSocketServer, type RawData, type WebSocket } from "ws";
-import { SteplogError } from "../schema/errors.ts";
+import { invariant, SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
+import type { Viewer } from "../schema/projects.ts";
+import type { Store } from "../store/store.ts";
 import type { Access } from "./access.ts";
 import type { Services } from "./context.ts";
 import { toClientError, toHttpError } from "./errors.ts";
@@ -46,6 +48,7 @@ const restartCode = 1012;
 
 export interface SocketsOptions {
   readonly http: Server;
+  readonly store: Store;
   readonly services: Services;
   readonly gateway: Gateway;
   readonly access: Access;
@@ -54,6 +57,8 @@ export interface SocketsOptions {
 
 interface Extra {
   readonly request: IncomingMessage;
+  /** Who opened it; null until the first message has said so. */
+  viewer: Viewer | null;
   /** Aborted when the socket closes. */
   readonly signal: AbortSignal;
 }
@@ -110,13 +115,15 @@ function refuseUpgrade(socket: Duplex, { status, body }: { status: number; body:
 
 type Protocol = ReturnType<typeof makeProtocol>;
 
-function makeProtocol({ gateway, services, access, originOf }: SocketsOptions) {
+function makeProtocol({ gateway, store, services, access, originOf }: SocketsOptions) {
   const { log } = services;
   return makeServer<Record<string, unknown>, Extra>({
     // Browsers cannot set headers on a WebSocket, so the token comes with the first message.
-    onConnect: ({ connectionParams, extra }) =>
-      access.allows(extra.request.headers.authorization) ||
-      access.allows(connectionParams?.["Authorization"] ?? connectionParams?.["authorization"]),
+    onConnect: async ({ connectionParams, extra }) => {
+      const given = connectionParams?.["Authorization"] ?? connectionParams?.["authorization"];
+      extra.viewer = (await access.viewerOf(extra.request.headers.authorization)) ?? (await access.viewerOf(given));
+      return extra.viewer !== null;
+    },
     // A thrown error would close the socket with all of its subscriptions; a returned one ends this operation only.
     onSubscribe: async (context, _id, payload) => {
       try {
@@ -137,11 +144,13 @@ function makeProtocol({ gateway, services, access, originOf }: SocketsOptions) {
       const message = `One socket carries at most ${operationsPerSocket} operations at a time. Open another socket.`;
       throw new SteplogError("INVALID_ARGUMENT", message);
     }
-    const origin = originOf(context.extra.request.headers.host);
+    const { request, signal, viewer } = context.extra;
+    invariant(viewer, "an operation comes after the first message");
     const enveloped: Enveloped = gateway.getEnveloped({
       ...services,
-      origin,
-      signal: context.extra.signal,
+      store: store.of(viewer),
+      origin: originOf(request.headers.host),
+      signal,
       params: payload,
     });
     const document = enveloped.parse(payload.query);
@@ -202,7 +211,7 @@ function attach(socket: WebSocket, request: IncomingMessage, protocol: Protocol,
         });
       },
     },
-    { request, signal: gone.signal },
+    { request, viewer: null, signal: gone.signal },
   );
   socket.on("ping", () => isOverrun(socket));
   socket.on("error", (error) => log.debug({ err: error }, "a WebSocket broke"));

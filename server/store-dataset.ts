@@ -10,7 +10,7 @@ import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
 import { programPath } from "../schema/package.ts";
 import type { Dataset } from "../schema/tables.ts";
-import type { Services } from "./context.ts";
+import type { ViewerServices } from "./context.ts";
 
 /** What a client gives with the rows of a dataset. */
 export interface DatasetLabel {
@@ -31,7 +31,7 @@ interface Spooled {
 }
 
 /** Turns a complete upload into a dataset. The upload is removed, even when its rows are wrong. */
-export async function storeUpload(services: Services, dataset: NewDataset, idOrUrl: string): Promise<Dataset> {
+export async function storeUpload(services: ViewerServices, dataset: NewDataset, idOrUrl: string): Promise<Dataset> {
   const upload = await services.uploads.complete(idOrUrl, "input.uploadId").catch(async (error: unknown) => {
     const first = await datasetOfUpload(services, dataset, error);
     if (first) return first;
@@ -41,7 +41,7 @@ export async function storeUpload(services: Services, dataset: NewDataset, idOrU
 }
 
 /** A repeated request finds its upload gone, and the dataset that the first one stored. */
-async function datasetOfUpload({ store }: Services, { name, idempotencyKey }: DatasetLabel, error: unknown) {
+async function datasetOfUpload({ store }: ViewerServices, { name, idempotencyKey }: DatasetLabel, error: unknown) {
   if (idempotencyKey === null || !(error instanceof SteplogError && error.code === "NOT_FOUND")) return null;
   const first = await store.datasets.ofKey(idempotencyKey);
   return first?.name === name ? first : null;
@@ -49,7 +49,7 @@ async function datasetOfUpload({ store }: Services, { name, idempotencyKey }: Da
 
 /** Stores the body of a request. */
 export async function storeStream(
-  services: Services,
+  services: ViewerServices,
   dataset: NewDataset,
   body: AsyncIterable<Uint8Array>,
 ): Promise<Dataset> {
@@ -63,7 +63,7 @@ export async function storeStream(
 }
 
 /** Removes the upload when it was stored or refused. After a fault of ours it stays, so that the client can try again. */
-async function storeAndRemove(services: Services, dataset: NewDataset, upload: Spooled): Promise<Dataset> {
+async function storeAndRemove(services: ViewerServices, dataset: NewDataset, upload: Spooled): Promise<Dataset> {
   try {
     const stored = await storeDataset(services, dataset, upload.path);
     await upload.remove();
@@ -78,7 +78,7 @@ async function storeAndRemove(services: Services, dataset: NewDataset, upload: S
 
 /** @throws DATASET_INVALID, PAYLOAD_TOO_LARGE; CONFLICT for an idempotency key that was used with another input */
 async function storeDataset(
-  { store, uploads, sandbox }: Services,
+  { store, uploads, sandbox }: ViewerServices,
   { preparation, signal, ...label }: NewDataset,
   path: string,
 ): Promise<Dataset> {

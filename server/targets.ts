@@ -4,7 +4,7 @@ import { BestSoFar } from "../schema/best-evaluation.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { contextTaken, settingsOf } from "../schema/hyperparameters.ts";
 import type { BaseModel, Checkpoint, FineTune } from "../schema/tables.ts";
-import type { Store, Target } from "../store/store.ts";
+import type { ProjectStore, Target } from "../store/store.ts";
 
 export interface Answering {
   readonly model: BaseModel;
@@ -24,7 +24,7 @@ export function idsOf({ model, checkpoint }: Answering): Target {
  * By name: an alias, then a base model, then the id of a checkpoint, or of a run for its best checkpoint.
  * @throws NOT_FOUND with some of the names there are
  */
-export async function answeringByName(store: Store, name: string, field: string): Promise<Answering> {
+export async function answeringByName(store: ProjectStore, name: string, field: string): Promise<Answering> {
   const alias = await store.aliases.resolve(name);
   if (alias) return { ...(await answeringOf(store, alias)), alias: name };
   const model = await store.baseModels.getByName(name);
@@ -38,7 +38,7 @@ export async function answeringByName(store: Store, name: string, field: string)
 }
 
 /** Of ids that exist. */
-export async function answeringOf(store: Store, { baseModelId, checkpointId }: Target): Promise<Answering> {
+export async function answeringOf(store: ProjectStore, { baseModelId, checkpointId }: Target): Promise<Answering> {
   const checkpoint = checkpointId === null ? null : await store.checkpoints.get(checkpointId);
   if (checkpoint) return answeringCheckpoint(store, checkpoint);
   const model = await store.baseModels.get(baseModelId);
@@ -50,22 +50,22 @@ export function answeringBase(model: BaseModel): Answering {
   return { model, checkpoint: null, alias: null, context: model.contextLength };
 }
 
-export async function answeringCheckpoint(store: Store, checkpoint: Checkpoint): Promise<Answering> {
-  const run = await store.fineTunes.get(checkpoint.fineTuneId);
+export async function answeringCheckpoint(store: ProjectStore, checkpoint: Checkpoint): Promise<Answering> {
+  const run = await store.checkpoints.runOf(checkpoint);
   const model = run && (await store.baseModels.get(run.baseModelId));
   if (!model) throw gone();
   return { model, checkpoint, alias: null, context: model.contextLength - contextTaken(settingsOf(run)) };
 }
 
 /** The checkpoint of a run's best evaluation, or its last one without evaluations. @throws INVALID_STATE when it has none */
-export async function answeringBest(store: Store, run: FineTune, field: string): Promise<Answering> {
+export async function answeringBest(store: ProjectStore, run: FineTune, field: string): Promise<Answering> {
   const best = await bestCheckpoint(store, run);
   if (best) return answeringCheckpoint(store, best);
   const message = "The run has no checkpoint yet. Wait for its first one, or name its base model.";
   throw new SteplogError("INVALID_STATE", message, [{ field, message }]);
 }
 
-async function bestCheckpoint(store: Store, run: FineTune): Promise<Checkpoint | null> {
+async function bestCheckpoint(store: ProjectStore, run: FineTune): Promise<Checkpoint | null> {
   const found = new BestSoFar(settingsOf(run).bestMetric);
   for (const evaluation of await store.fineTunes.evaluations(run.id))
     if (evaluation.kind === "VALIDATION") found.add(evaluation);
@@ -87,7 +87,7 @@ function decoded(name: string): { readonly typename: string; readonly id: string
 /** Names that an error lists, of each kind. */
 const listed = 10;
 
-async function unknown(store: Store, name: string, field: string): Promise<SteplogError> {
+async function unknown(store: ProjectStore, name: string, field: string): Promise<SteplogError> {
   const [aliases, models] = await Promise.all([
     store.aliases.list({ limit: listed }),
     store.baseModels.list({ limit: listed }),

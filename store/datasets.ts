@@ -1,11 +1,16 @@
 /** Datasets: names for checked rows. The bytes are in the blob store. */
-import { and, eq, inArray } from "drizzle-orm";
+import { type SQL, and, eq, inArray, sql } from "drizzle-orm";
 import { SteplogError, invariant } from "../schema/errors.ts";
+import { defaultProjectId } from "../schema/projects.ts";
 import { type Dataset, datasets } from "../schema/tables.ts";
 import { type Page, pageOf } from "./pages.ts";
 import { type Database, inOrderOf } from "./postgres/database.ts";
+import { storedKey } from "./projects/names.ts";
+import { sharedWith } from "./projects/shared.ts";
 
 export interface NewDataset {
+  /** The default one when left out. */
+  readonly projectId?: string;
   /** None when left out. */
   readonly idempotencyKey?: string | null;
   readonly name: string;
@@ -18,9 +23,10 @@ export interface Datasets {
   /** Stores it, or finds the first with its key. @throws CONFLICT for a key that was used with another name or other rows */
   create(dataset: NewDataset): Promise<Dataset>;
   /** The dataset that was stored with a key. */
-  ofKey(idempotencyKey: string): Promise<Dataset | null>;
+  ofKey(idempotencyKey: string, projectId?: string): Promise<Dataset | null>;
   get(id: string): Promise<Dataset | null>;
-  list(page: Page): Promise<Dataset[]>;
+  /** Of all projects, or what one of them has and may read. */
+  list(page: Page & { readonly projectId?: string | undefined }): Promise<Dataset[]>;
   byIds(ids: readonly string[]): Promise<(Dataset | null)[]>;
 }
 
@@ -33,9 +39,10 @@ export function datasetsOf(database: Database): Datasets {
     byIds,
     get: async (id) => (await byIds([id]))[0] ?? null,
     create: (dataset) => create(database, dataset),
-    ofKey: (key) => ofKey(database, key),
-    async list(page) {
+    ofKey: (key, projectId = defaultProjectId) => ofKey(database, storedKey(projectId, key)),
+    async list({ projectId, ...page }) {
       const { where, order } = await pageOf(database, keys, page);
+      if (projectId !== undefined) where.push(ownOrShared(projectId));
       return database
         .select()
         .from(datasets)
@@ -46,15 +53,21 @@ export function datasetsOf(database: Database): Datasets {
   };
 }
 
+function ownOrShared(projectId: string): SQL {
+  return sql`(${datasets.projectId} = ${projectId} or ${datasets.id} in (${sharedWith(projectId, "DATASET")}))`;
+}
+
 async function create(database: Database, dataset: NewDataset): Promise<Dataset> {
+  const { projectId = defaultProjectId } = dataset;
+  const idempotencyKey = storedKey(projectId, dataset.idempotencyKey);
   const [created] = await database
     .insert(datasets)
-    .values(dataset)
+    .values({ ...dataset, projectId, idempotencyKey })
     .onConflictDoNothing({ target: datasets.idempotencyKey })
     .returning();
   if (created) return created;
   const key = dataset.idempotencyKey ?? "";
-  const first = await ofKey(database, key);
+  const first = await ofKey(database, idempotencyKey ?? "");
   invariant(first, `a dataset has the key ${key}`);
   if (first.name === dataset.name && first.sha256 === dataset.sha256) return first;
   throw new SteplogError(

@@ -10,44 +10,40 @@
 import { sql } from "drizzle-orm";
 import { SteplogError } from "../schema/errors.ts";
 import type { Log } from "../schema/log.ts";
-import type { Blobs } from "./blobs/blobs.ts";
 import { openFolder } from "./blobs/folder.ts";
-import { type Datasets, datasetsOf } from "./datasets.ts";
-import { type Feed, feedOf } from "./live/feed.ts";
-import { type BaseModels, baseModelsOf } from "./models/base-models.ts";
-import { type FoundModels, foundModelsOf } from "./models/found-models.ts";
+import { datasetsOf } from "./datasets.ts";
+import { feedOf } from "./live/feed.ts";
+import { baseModelsOf } from "./models/base-models.ts";
+import { foundModelsOf } from "./models/found-models.ts";
 import { unusedParameters } from "./postgres/connection.ts";
+import { type ProjectStore, projectStoreOf } from "./projects/project-store.ts";
+import type { Viewer } from "../schema/projects.ts";
 import { openPool } from "./postgres/database.ts";
 import { translated } from "./postgres/failures.ts";
 import { checkPooled, migrateDatabase } from "./postgres/migrate.ts";
 import { openNotifications } from "./postgres/notifications.ts";
 import { readDatabaseUrl } from "./postgres/url.ts";
+import type { Nouns } from "./nouns.ts";
 import { type QueueDepth, queueDepthOf } from "./queue/depth.ts";
 import { type Queue, queueOf } from "./queue/jobs.ts";
 import type { Lease } from "./queue/leases.ts";
-import { type Workers, workersOf } from "./queue/workers.ts";
-import { type RowChecks, rowChecksOf } from "./row-checks.ts";
-import { type Speeds, measureJobs, speedsOf } from "./speeds.ts";
+import { workersOf } from "./queue/workers.ts";
+import { rowChecksOf } from "./row-checks.ts";
+import { measureJobs, speedsOf } from "./speeds.ts";
 import { type Appends, appendsOf } from "./runs/appends.ts";
-import { type Checkpoints, checkpointsOf } from "./runs/checkpoints.ts";
-import { type ExportResults, type Exports, exportJobs, exportResultsOf, exportsOf } from "./runs/exports.ts";
-import { type FineTunes, fineTunesOf } from "./runs/fine-tunes.ts";
+import { checkpointsOf } from "./runs/checkpoints.ts";
+import { type ExportResults, exportJobs, exportResultsOf, exportsOf } from "./runs/exports.ts";
+import { fineTunesOf } from "./runs/fine-tunes.ts";
 import { type RunEnd, endFineTune } from "./runs/go-back.ts";
 import { fineTuneJobs } from "./runs/lifecycle.ts";
 import { type Records, recordsOf } from "./runs/records.ts";
 import { type Weights, materialiseJobs, weightsOf } from "./runs/weights.ts";
-import { type Aliases, aliasesOf } from "./serving/aliases.ts";
-import { type Completions, completionsOf } from "./serving/completions.ts";
-import {
-  type EvaluationResults,
-  type Evaluations,
-  evaluateJobs,
-  evaluationResultsOf,
-  evaluationsOf,
-} from "./serving/evaluations.ts";
+import { aliasesOf } from "./serving/aliases.ts";
+import { completionsOf } from "./serving/completions.ts";
+import { type EvaluationResults, evaluateJobs, evaluationResultsOf, evaluationsOf } from "./serving/evaluations.ts";
 import { forgetCompletions } from "./serving/forget.ts";
 import { completionJobs } from "./serving/lifecycle.ts";
-import { type Models, modelsOf } from "./serving/models.ts";
+import { modelsOf } from "./serving/models.ts";
 import { type Answers, answersOf } from "./serving/pieces.ts";
 
 export { type Blobs, type PathOf, withFiles } from "./blobs/blobs.ts";
@@ -75,6 +71,7 @@ export type { Answered, WrittenChoice } from "./serving/pieces.ts";
 export { unpackTokens } from "./serving/tokens.ts";
 export { leaseNameOf } from "./queue/lease-names.ts";
 export type { Page } from "./pages.ts";
+export type { ProjectStore } from "./projects/project-store.ts";
 
 export interface StoreOptions {
   /** postgres://user:password@host:port/database; `pgbouncer=true` when a pooler in transaction mode answers there. */
@@ -86,8 +83,11 @@ export interface StoreOptions {
   readonly log?: Log;
 }
 
-/** What a worker calls with its lease is at the top level; what anyone may call is grouped by noun. */
-export interface Store extends Queue, Appends, Answers, Records, Weights, ExportResults, EvaluationResults {
+/**
+ * What a worker calls with its lease is at the top level; what anyone may call is grouped by noun. Whoever acts for somebody
+ * takes that one's store (`of`).
+ */
+export interface Store extends Nouns, Queue, Appends, Answers, Records, Weights, ExportResults, EvaluationResults {
   /** Brings the tables up to date, under an advisory lock, so that several processes may start at once. */
   migrate(): Promise<void>;
   close(): Promise<void>;
@@ -95,22 +95,9 @@ export interface Store extends Queue, Appends, Answers, Records, Weights, Export
   ping(): Promise<void>;
   /** Ends a run and its job; with `goBack`, a failed one has another run go on from its best checkpoint. */
   finishFineTune(job: Lease, outcome: RunEnd): Promise<void>;
-  readonly blobs: Blobs;
-  readonly baseModels: BaseModels;
-  readonly foundModels: FoundModels;
-  readonly datasets: Datasets;
-  readonly rowChecks: RowChecks;
-  readonly speeds: Speeds;
-  readonly fineTunes: FineTunes;
-  readonly checkpoints: Checkpoints;
-  readonly completions: Completions;
-  readonly aliases: Aliases;
-  readonly models: Models;
-  readonly evaluations: Evaluations;
-  readonly exports: Exports;
-  readonly workers: Workers;
   readonly queue: QueueDepth;
-  readonly feed: Feed;
+  /** What a viewer may see and do, and nothing else. */
+  of(viewer: Viewer): ProjectStore;
 }
 
 /**
@@ -126,7 +113,7 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
   const { database } = pool;
   const notifications = openNotifications(direct, log);
   let closed: Promise<void> | null = null;
-  return translated<Store>({
+  const store: Store = translated<Store>({
     async migrate() {
       await migrateDatabase(direct);
       if (address.pooled) await checkPooled(address);
@@ -135,6 +122,7 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
     async ping() {
       await database.execute(sql`select 1`);
     },
+    of: (viewer) => projectStoreOf({ nouns: store, database, viewer, ping: () => store.ping() }),
     finishFineTune: (lease, outcome) => database.transaction((tx) => endFineTune(tx, lease, outcome)),
     blobs,
     baseModels: translated(baseModelsOf(database)),
@@ -167,6 +155,7 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
     ...weightsOf(database),
     ...exportResultsOf(database),
   });
+  return store;
 }
 
 /** @throws INVALID_ARGUMENT when a pooler is given without the way to Postgres itself */

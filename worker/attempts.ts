@@ -11,6 +11,7 @@ export const attemptsFor: Readonly<Record<ErrorCode, number>> = {
   // Of the run.
   INVALID_ARGUMENT: 1,
   UNAUTHENTICATED: 1,
+  FORBIDDEN: 1,
   CONFLICT: 1,
   DATASET_INVALID: 1,
   LOG_INVALID: 1,

@@ -1,21 +1,21 @@
 /** Looks up what an argument names. @throws NOT_FOUND naming the argument, and what there is instead. */
 import { SteplogError } from "../../schema/errors.ts";
 import type { BaseModel, Checkpoint, Dataset, FineTune } from "../../schema/tables.ts";
-import type { Store } from "../../store/store.ts";
+import type { ProjectStore } from "../../store/store.ts";
 
 /** How many existing things a NOT_FOUND error lists. */
 export const listed = 10;
 
-export async function requireFineTune(store: Store, id: string, field: string): Promise<FineTune> {
+export async function requireFineTune(store: ProjectStore, id: string, field: string): Promise<FineTune> {
   return (await store.fineTunes.get(id)) ?? notFound(field, "There is no fine-tune with this id.");
 }
 
-export async function requireCheckpoint(store: Store, id: string, field: string): Promise<Checkpoint> {
+export async function requireCheckpoint(store: ProjectStore, id: string, field: string): Promise<Checkpoint> {
   return (await store.checkpoints.get(id)) ?? notFound(field, "There is no checkpoint with this id.");
 }
 
 /** By name, since that is how people refer to models. */
-export async function requireBaseModel(store: Store, name: string, field: string): Promise<BaseModel> {
+export async function requireBaseModel(store: ProjectStore, name: string, field: string): Promise<BaseModel> {
   const model = await store.baseModels.getByName(name);
   if (model) return model;
   const names = (await store.baseModels.list({ limit: listed })).map((row) => row.name);
@@ -24,7 +24,7 @@ export async function requireBaseModel(store: Store, name: string, field: string
 }
 
 export async function requireDataset(
-  store: Store,
+  store: ProjectStore,
   id: string,
   field: string,
   toGlobalId: (id: string) => string,

@@ -4,7 +4,7 @@
  */
 import type { BaseModel, Checkpoint, Dataset, FineTune } from "../../schema/tables.ts";
 import type { Completion, ModelEvaluation } from "../../schema/serving-tables.ts";
-import type { Store } from "../../store/store.ts";
+import type { ProjectStore } from "../../store/store.ts";
 import type { Context } from "../context.ts";
 import { builder } from "./builder.ts";
 
@@ -12,7 +12,7 @@ interface Row {
   readonly id: string;
 }
 
-function loading<R extends Row>(byIds: (store: Store, ids: readonly string[]) => Promise<(R | null)[]>) {
+function loading<R extends Row>(byIds: (store: ProjectStore, ids: readonly string[]) => Promise<(R | null)[]>) {
   return {
     id: { resolve: (row: R) => row.id },
     load: async (ids: string[], context: Context): Promise<R[]> =>

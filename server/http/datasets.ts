@@ -6,7 +6,7 @@ import type { PresetName } from "../../dataset/presets.ts";
 import { presetNames } from "../../dataset/presets.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
-import type { Services } from "../context.ts";
+import type { ViewerServices } from "../context.ts";
 import { whenGone } from "../context.ts";
 import { invalidArgument } from "../errors.ts";
 import { type DatasetLabel, storeStream } from "../store-dataset.ts";
@@ -15,7 +15,7 @@ import { sendJson } from "./json.ts";
 
 /** curl --data-binary @rows.jsonl -X POST 'http://.../datasets?name=rows[&preset=SST2][&idempotencyKey=KEY]' */
 export async function receiveDataset(
-  services: Services,
+  services: ViewerServices,
   url: URL,
   request: IncomingMessage,
   response: ServerResponse,

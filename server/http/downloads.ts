@@ -6,38 +6,33 @@ import { pipeline } from "node:stream/promises";
 import { decodeGlobalID } from "@pothos/plugin-relay";
 import { SteplogError } from "../../schema/errors.ts";
 import { type LogParts, stepLogBytes, streamStepLog } from "../../schema/step-log.ts";
-import type { Checkpoint, WeightsFile } from "../../schema/tables.ts";
+import type { Checkpoint, FineTune, WeightsFile } from "../../schema/tables.ts";
 import { formOf } from "../../schema/weights-form.ts";
-import { type Store, withFiles } from "../../store/store.ts";
+import { type ProjectStore, withFiles } from "../../store/store.ts";
 import { filesOf, singleFile } from "../weights-files.ts";
 import { sendFile } from "./files.ts";
 
 /** What a link returns never changes: logs only grow, and stored weights have the checkpoint's digest. */
 const forEver = "private, max-age=31536000, immutable";
 
-export async function sendLog(store: Store, id: string, request: IncomingMessage, response: ServerResponse) {
+export async function sendLog(store: ProjectStore, id: string, request: IncomingMessage, response: ServerResponse) {
   const checkpoint = await find(store, id);
-  const log = await store.fineTunes.logParts(checkpoint.fineTuneId, checkpoint.entries);
+  const log = await store.checkpoints.logParts(checkpoint);
   if (!log) throw new SteplogError("NOT_FOUND", "The run of this checkpoint has no log yet.");
   response.setHeader("cache-control", forEver);
-  await sendStored(store, { ...log, fineTuneId: checkpoint.fineTuneId }, request, response);
+  await sendStored(log, await store.checkpoints.runOf(checkpoint), request, response);
 }
 
 /** The whole log of a run so far, whether or not it has checkpoints. */
-export async function sendRunLog(store: Store, id: string, request: IncomingMessage, response: ServerResponse) {
+export async function sendRunLog(store: ProjectStore, id: string, request: IncomingMessage, response: ServerResponse) {
   const fineTuneId = rowId(id, "FineTune");
   const log = await store.fineTunes.logParts(fineTuneId, null);
   if (!log) throw new SteplogError("NOT_FOUND", "There is no fine-tune with this id, or it has no log yet.");
   response.setHeader("cache-control", "private, no-cache");
-  await sendStored(store, { ...log, fineTuneId }, request, response);
+  await sendStored(log, await store.fineTunes.get(fineTuneId), request, response);
 }
 
-async function sendStored(
-  store: Store,
-  log: LogParts & { readonly fineTuneId: string },
-  request: IncomingMessage,
-  response: ServerResponse,
-) {
+async function sendStored(log: LogParts, run: FineTune | null, request: IncomingMessage, response: ServerResponse) {
   const etag = `"${Buffer.from(log.chain).toString("hex")}"`;
   response.setHeader("etag", etag);
   if (request.headers["if-none-match"]?.includes(etag)) {
@@ -45,7 +40,7 @@ async function sendStored(
     return;
   }
   response.setHeader("content-type", "application/octet-stream");
-  response.setHeader("content-disposition", await attachment(store, log, "steplog"));
+  response.setHeader("content-disposition", attachment(run, log, "steplog"));
   response.setHeader("content-length", stepLogBytes(log.headerBytes.length, log.entries, log.decayed));
   if (request.method === "HEAD") response.end();
   // A client that leaves ends the reading.
@@ -54,7 +49,7 @@ async function sendStored(
 
 /** Sends the file of this name; null stands for the weights, if they are a single file. */
 export async function sendWeights(
-  store: Store,
+  store: ProjectStore,
   id: string,
   name: string | null,
   request: IncomingMessage,
@@ -62,13 +57,14 @@ export async function sendWeights(
 ) {
   const checkpoint = await find(store, id);
   const file = chooseFile(checkpoint, name);
-  const disposition = name === null ? await attachment(store, checkpoint, "safetensors") : named(file.name);
+  const disposition =
+    name === null ? attachment(await store.checkpoints.runOf(checkpoint), checkpoint, "safetensors") : named(file.name);
   await sendBlob(store, file, disposition, request, response);
 }
 
 /** Sends a file of a checkpoint in another form. */
 export async function sendExport(
-  store: Store,
+  store: ProjectStore,
   id: string,
   { form, name }: { readonly form: string; readonly name: string },
   request: IncomingMessage,
@@ -93,7 +89,7 @@ export async function sendExport(
  * from a file.
  */
 async function sendBlob(
-  { blobs }: Store,
+  { blobs }: ProjectStore,
   file: WeightsFile,
   disposition: string,
   request: IncomingMessage,
@@ -150,7 +146,7 @@ function noSuchFile(files: readonly WeightsFile[], field: string): never {
 }
 
 /** Accepts the id that the API returns, or the row id inside it. */
-async function find(store: Store, id: string): Promise<Checkpoint> {
+async function find(store: ProjectStore, id: string): Promise<Checkpoint> {
   const checkpoint = await store.checkpoints.get(rowId(id, "Checkpoint"));
   if (!checkpoint) throw new SteplogError("NOT_FOUND", "There is no checkpoint with this id.");
   return checkpoint;
@@ -165,13 +161,8 @@ function rowId(id: string, type: "Checkpoint" | "FineTune"): string {
   }
 }
 
-async function attachment(
-  store: Store,
-  { fineTuneId, entries }: Pick<Checkpoint, "fineTuneId" | "entries">,
-  extension: string,
-): Promise<string> {
-  const fineTune = await store.fineTunes.get(fineTuneId);
-  const name = (fineTune?.name ?? "").replaceAll(/[^\w.-]+/gu, "-").replaceAll(/^[.-]+|-+$/gu, "");
+function attachment(run: FineTune | null, { entries }: Pick<Checkpoint, "entries">, extension: string): string {
+  const name = (run?.name ?? "").replaceAll(/[^\w.-]+/gu, "-").replaceAll(/^[.-]+|-+$/gu, "");
   return named(`${name || "fine-tune"}-${entries}.${extension}`);
 }
 

@@ -2,8 +2,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { SteplogError } from "../../schema/errors.ts";
+import type { Store } from "../../store/store.ts";
 import type { Access } from "../access.ts";
-import type { Services } from "../context.ts";
+import type { Services, ViewerServices } from "../context.ts";
 import { whenGone } from "../context.ts";
 import { readBody } from "./body.ts";
 import { receiveDataset } from "./datasets.ts";
@@ -17,6 +18,7 @@ import { handleOpenAI, isOpenAI, sendOpenAIError } from "../openai/routes.ts";
 import { readTarget } from "./target.ts";
 
 export interface RoutesOptions {
+  readonly store: Store;
   readonly services: Services;
   readonly gateway: Gateway;
   readonly access: Access;
@@ -48,10 +50,14 @@ export function createRoutes(options: RoutesOptions) {
 
 async function route(options: RoutesOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { services, gateway, access, originOf } = options;
+  const authenticated = async (): Promise<ViewerServices> => ({
+    ...services,
+    store: options.store.of(await access.authenticate(request)),
+  });
   const url = readTarget(request);
   const { pathname } = url;
   if (pathname === "/healthz") return sendJson(response, 200, { status: "ok" });
-  if (pathname === "/readyz") return sendReady(services, response);
+  if (pathname === "/readyz") return sendReady(options.store, response);
   checkHost(access, request, response);
   // The upload protocol has its own CORS rules.
   const isUpload = pathname === "/uploads" || pathname.startsWith("/uploads/");
@@ -59,40 +65,40 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
   if (pathname === "/graphql" && wantsGraphiQL(request)) return sendGraphiQL(request, response);
   if (request.method !== "GET" && request.method !== "HEAD") access.checkOrigin(request);
 
-  if (isOpenAI(pathname)) return handleOpenAI(options, pathname, request, response);
+  if (isOpenAI(pathname))
+    return handleOpenAI({ services: await authenticated(), track: options.track }, pathname, request, response);
   if (pathname === "/graphql") {
-    access.check(request);
+    const mine = await authenticated();
     if (request.method === "POST") Object.assign(request, { body: Readable.from([await readBody(request, response)]) });
     const signal = whenGone(response);
-    await gateway(request, response, { ...services, origin: originOf(request.headers.host), signal });
+    await gateway(request, response, { ...mine, origin: originOf(request.headers.host), signal });
     return;
   }
   if (isUpload) {
-    if (request.method !== "OPTIONS") access.check(request);
+    if (request.method !== "OPTIONS") await access.authenticate(request);
     return services.uploads.handle(request, response);
   }
   if (pathname === "/datasets") {
-    access.check(request);
-    return receiveDataset(services, url, request, response);
+    return receiveDataset(await authenticated(), url, request, response);
   }
   onlyReads(request);
   const download = /^\/checkpoints\/([^/]+)\/(log\.steplog|weights\.safetensors|weights\/([\w.-]+))$/u.exec(pathname);
   if (download) {
-    access.check(request);
+    const { store } = await authenticated();
     const id = decodePart(download[1] ?? "");
-    if (download[2] === "log.steplog") return sendLog(services.store, id, request, response);
-    return sendWeights(services.store, id, download[3] ?? null, request, response);
+    if (download[2] === "log.steplog") return sendLog(store, id, request, response);
+    return sendWeights(store, id, download[3] ?? null, request, response);
   }
   const [, exportOf, form = "", exported = ""] =
     /^\/checkpoints\/([^/]+)\/exports\/([\w-]+)\/([\w.-]+)$/u.exec(pathname) ?? [];
   if (exportOf !== undefined) {
-    access.check(request);
-    return sendExport(services.store, decodePart(exportOf), { form, name: exported }, request, response);
+    const { store } = await authenticated();
+    return sendExport(store, decodePart(exportOf), { form, name: exported }, request, response);
   }
   const [, runId] = /^\/fine-tunes\/([^/]+)\/log\.steplog$/u.exec(pathname) ?? [];
   if (runId !== undefined) {
-    access.check(request);
-    return sendRunLog(services.store, decodePart(runId), request, response);
+    const { store } = await authenticated();
+    return sendRunLog(store, decodePart(runId), request, response);
   }
   return options.dashboardDir === undefined
     ? sendLinks(pathname, response)
@@ -123,7 +129,7 @@ function onlyReads(request: IncomingMessage): void {
   throw new SteplogError("NOT_FOUND", `This path does not accept ${request.method}; it accepts GET and HEAD.`);
 }
 
-async function sendReady({ store }: Services, response: ServerResponse): Promise<void> {
+async function sendReady(store: Store, response: ServerResponse): Promise<void> {
   await store.ping();
   sendJson(response, 200, { status: "ready" });
 }

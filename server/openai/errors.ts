@@ -67,10 +67,15 @@ function reasonOf(error: unknown): Reason | null {
   return error instanceof Refusal ? error.reason : null;
 }
 
-const types: Readonly<Record<number, string>> = { 401: "authentication_error", 429: "rate_limit_error" };
+const types: Readonly<Record<number, string>> = {
+  401: "authentication_error",
+  403: "permission_error",
+  429: "rate_limit_error",
+};
 
 const words: Partial<Record<ErrorCode, string>> = {
   UNAUTHENTICATED: "invalid_api_key",
+  FORBIDDEN: "insufficient_permissions",
   NOT_FOUND: "model_not_found",
 };
 

@@ -1,14 +1,14 @@
 /** GET /v1/models: the names that requests may give. */
 import type { ServerResponse } from "node:http";
 import { limits } from "../../schema/limits.ts";
-import type { ListedModel, ModelKey, Store } from "../../store/store.ts";
+import type { ListedModel, ModelKey, ProjectStore } from "../../store/store.ts";
 import { sendJson } from "../http/json.ts";
 import { answeringByName, checkpointName } from "../targets.ts";
 import { Refusal } from "./errors.ts";
 import { modelAnswer, modelsAnswer } from "./models.ts";
 
 /** @throws invalid_value, NOT_FOUND for an unknown model to go on after */
-export async function sendModels(store: Store, query: URLSearchParams, response: ServerResponse): Promise<void> {
+export async function sendModels(store: ProjectStore, query: URLSearchParams, response: ServerResponse): Promise<void> {
   const limit = limitOf(query.get("limit"));
   const after = query.get("after");
   const key = after === null ? undefined : await keyOf(store, after);
@@ -25,7 +25,7 @@ function limitOf(text: string | null): number {
   throw new Refusal("invalid_value", [{ field: "limit", message }]);
 }
 
-async function keyOf(store: Store, name: string): Promise<ModelKey> {
+async function keyOf(store: ProjectStore, name: string): Promise<ModelKey> {
   const { checkpoint, model, alias } = await answeringByName(store, name, "after");
   if (alias !== null || !checkpoint) return { name: alias ?? model.name };
   return { checkpointId: checkpoint.id };
@@ -36,7 +36,7 @@ function nameOf(model: ListedModel): string {
 }
 
 /** @throws NOT_FOUND */
-export async function sendModel(store: Store, name: string, response: ServerResponse): Promise<void> {
+export async function sendModel(store: ProjectStore, name: string, response: ServerResponse): Promise<void> {
   const { model, checkpoint } = await answeringByName(store, decodePart(name), "model");
   sendJson(response, 200, modelAnswer({ name: decodePart(name), at: (checkpoint ?? model).createdAt }));
 }

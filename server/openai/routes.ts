@@ -1,7 +1,6 @@
 /** The OpenAI protocol under /v1: models, completions, chat completions. Every error has the protocol's shape. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Access } from "../access.ts";
-import { whenGone, type Services } from "../context.ts";
+import { whenGone, type Services, type ViewerServices } from "../context.ts";
 import { readBody } from "../http/body.ts";
 import { sendJson } from "../http/json.ts";
 import { answerChat } from "./chat.ts";
@@ -12,8 +11,7 @@ import { sendModel, sendModels } from "./list-models.ts";
 import { answerText } from "./text.ts";
 
 export interface OpenAIOptions {
-  readonly services: Services;
-  readonly access: Access;
+  readonly services: ViewerServices;
   /** Has the server end a response when it closes. */
   readonly track: (response: ServerResponse) => void;
 }
@@ -24,12 +22,11 @@ export function isOpenAI(pathname: string): boolean {
 
 /** @throws what `sendOpenAIError` sends */
 export async function handleOpenAI(
-  { services, access, track }: OpenAIOptions,
+  { services, track }: OpenAIOptions,
   pathname: string,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  access.check(request);
   const [, model] = /^\/v1\/models\/(.+)$/u.exec(pathname) ?? [];
   if (request.method === "GET" && pathname === "/v1/models") {
     return sendModels(services.store, queryOf(request), response);

@@ -146,7 +146,7 @@ export async function madeProgress(tx: Transaction, { id, attempts }: Job): Prom
 
 // For the rooms that create and finish jobs
 
-export type NewJob = Pick<Job, "kind" | "subject" | "needs"> & Partial<Pick<Job, "payload" | "priority">>;
+export type NewJob = Pick<Job, "kind" | "subject" | "needs"> & Partial<Pick<Job, "projectId" | "payload" | "priority">>;
 
 export async function addJob(tx: Transaction, job: NewJob): Promise<void> {
   await tx.insert(jobs).values(job);

@@ -1,9 +1,11 @@
 /** Checkpoints: named positions in the log of a run. */
 import { and, desc, eq, inArray, lte } from "drizzle-orm";
-import { type Checkpoint, checkpoints } from "../../schema/tables.ts";
+import type { LogParts } from "../../schema/step-log.ts";
+import { type Checkpoint, type FineTune, checkpoints, fineTunes } from "../../schema/tables.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, inOrderOf, isUuid } from "../postgres/database.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
+import { logParts } from "./logs.ts";
 import { requestWeights } from "./weights.ts";
 
 export interface Checkpoints {
@@ -13,6 +15,10 @@ export interface Checkpoints {
   list(fineTuneId: string, page: Page): Promise<Checkpoint[]>;
   /** The last one of a run that is not after a step; null if there is none. */
   lastUpTo(fineTuneId: string, step: number): Promise<Checkpoint | null>;
+  /** The run that a checkpoint is of. */
+  runOf(checkpoint: Checkpoint): Promise<FineTune | null>;
+  /** The log up to a checkpoint; null when there is none. */
+  logParts(checkpoint: Checkpoint): Promise<LogParts | null>;
   /** Has a worker rebuild the weights, unless they are stored or already queued. @throws NOT_FOUND */
   requestWeights(id: string): Promise<Checkpoint>;
   /** Why no worker is rebuilding requested weights, for people; null while one is, and when none are requested. */
@@ -38,6 +44,11 @@ export function checkpointsOf(database: Database): Checkpoints {
         .limit(1);
       return last ?? null;
     },
+    async runOf({ fineTuneId }) {
+      const [run] = await database.select().from(fineTunes).where(eq(fineTunes.id, fineTuneId));
+      return run ?? null;
+    },
+    logParts: ({ fineTuneId, entries }) => logParts(database, fineTuneId, entries),
     waitingReason: (id) => whyJobWaits(database, "MATERIALISE", id),
     requestWeights: (id) => database.transaction((tx) => requestWeights(tx, id)),
     async list(fineTuneId, page) {

@@ -2,15 +2,19 @@
 import { createHash } from "node:crypto";
 import { eq } from "drizzle-orm";
 import { SteplogError, invariant } from "../../schema/errors.ts";
+import { defaultProjectId } from "../../schema/projects.ts";
 import { type Hyperparameters, settingsToStore } from "../../schema/hyperparameters.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
 import { type BaseModel, type FineTune, baseModels, checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { requireRow } from "../postgres/required.ts";
+import { storedKey } from "../projects/names.ts";
 import type { RunNote } from "./lifecycle.ts";
 import { queueRun } from "./lifecycle.ts";
 
 export interface NewFineTune {
+  /** The default one when left out. */
+  readonly projectId?: string;
   readonly idempotencyKey: string | null;
   readonly name: string;
   readonly baseModelId: string;
@@ -47,7 +51,7 @@ export async function create(
   // Waits for a concurrent create with the same key: then either its row conflicts, or ours is the first.
   const [fineTune] = await tx
     .insert(fineTunes)
-    .values({ ...request, ...start, inputHash })
+    .values({ ...request, ...start, inputHash, ...ownerOf(input) })
     .onConflictDoNothing({ target: fineTunes.idempotencyKey })
     .returning();
   if (!fineTune) return { fineTune: await firstOfKey(tx, input, inputHash), created: false };
@@ -56,16 +60,21 @@ export async function create(
 }
 
 function requestOf(input: NewFineTune) {
-  const { from = null, notes: _, ...rest } = input;
+  const { from = null, notes: _notes, projectId: _project, ...rest } = input;
   const settings = settingsToStore(input.hyperparameters);
   const request = { ...rest, ...settings, keepWeights: input.keepWeights ?? false };
   return { request, inputHash: hashOf({ ...request, ...(from && { from }) }) };
 }
 
+/** The project, and the key as it is stored for it. */
+function ownerOf({ projectId = defaultProjectId, idempotencyKey }: NewFineTune) {
+  return { projectId, idempotencyKey: storedKey(projectId, idempotencyKey) };
+}
+
 /** Creates nothing. @throws CONFLICT as `create` does */
 export async function refuseUsedKey(database: Database, input: NewFineTune): Promise<void> {
   if (input.idempotencyKey === null) return;
-  const here = eq(fineTunes.idempotencyKey, input.idempotencyKey);
+  const here = eq(fineTunes.idempotencyKey, ownerOf(input).idempotencyKey ?? "");
   const [first] = await database.select().from(fineTunes).where(here);
   if (first) sameInput(first, input.idempotencyKey, requestOf(input).inputHash);
 }
@@ -92,16 +101,16 @@ async function startOfFork(tx: Transaction, { checkpointId, firstStep }: ForkPoi
   return { ...log, fromCheckpointId: checkpoint.id, firstStep };
 }
 
-function hashOf(input: Omit<NewFineTune, "notes">): string {
+function hashOf(input: Omit<NewFineTune, "notes" | "projectId">): string {
   return createHash("sha256")
     .update(canonicalJson({ ...input, idempotencyKey: null }))
     .digest("hex");
 }
 
 async function firstOfKey(tx: Transaction, input: NewFineTune, inputHash: string): Promise<FineTune> {
-  const key = input.idempotencyKey ?? "";
-  const first = only(await tx.select().from(fineTunes).where(eq(fineTunes.idempotencyKey, key)));
-  return sameInput(first, key, inputHash);
+  const here = eq(fineTunes.idempotencyKey, ownerOf(input).idempotencyKey ?? "");
+  const first = only(await tx.select().from(fineTunes).where(here));
+  return sameInput(first, input.idempotencyKey ?? "", inputHash);
 }
 
 function sameInput(first: FineTune, key: string, inputHash: string): FineTune {

@@ -14,7 +14,7 @@ import type { JobHooks } from "../queue/claimers.ts";
 import { addJob, finishJob } from "../queue/jobs.ts";
 import { type Lease, lockJob } from "../queue/leases.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
-import { rebuildNeeds } from "./weights.ts";
+import { rebuildOf } from "./weights.ts";
 
 export interface Exports {
   /**
@@ -99,7 +99,7 @@ async function request(tx: Transaction, id: string, form: WeightsForm): Promise<
     .returning();
   const found = added ?? only(await tx.select().from(checkpointExports).where(keyOf(id, form)).for("update"));
   if (!added && found.status !== "FAILED") return found;
-  await addJob(tx, { kind: "EXPORT", subject: subjectOf(id, form), needs: await rebuildNeeds(tx, checkpoint) });
+  await addJob(tx, { kind: "EXPORT", subject: subjectOf(id, form), ...(await rebuildOf(tx, checkpoint)) });
   return update(tx, { checkpointId: id, form }, { status: "QUEUED", error: null });
 }
 

@@ -1,9 +1,11 @@
 /** Fine-tunes by id and as pages; creating, cancelling and waiting. */
 import { and, eq, inArray } from "drizzle-orm";
+import { defaultProjectId } from "../../schema/projects.ts";
 import type { FineTuneStatus } from "../../schema/states.ts";
 import { type FineTune, fineTunes } from "../../schema/tables.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, inOrderOf } from "../postgres/database.ts";
+import { storedKey } from "../projects/names.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
 import { type NewFineTune, create, refuseUsedKey } from "./create.ts";
 import { cancel } from "./lifecycle.ts";
@@ -16,8 +18,11 @@ export interface FineTunes extends RunReaders {
   refuseUsedKey(input: NewFineTune): Promise<void>;
   get(id: string): Promise<FineTune | null>;
   /** Whether a run was created with this idempotency key. */
-  hasKey(idempotencyKey: string): Promise<boolean>;
-  list(page: Page & { readonly status?: FineTuneStatus | undefined }): Promise<FineTune[]>;
+  hasKey(idempotencyKey: string, projectId?: string): Promise<boolean>;
+  /** Of all projects, or of one. */
+  list(
+    page: Page & { readonly status?: FineTuneStatus | undefined; readonly projectId?: string | undefined },
+  ): Promise<FineTune[]>;
   byIds(ids: readonly string[]): Promise<(FineTune | null)[]>;
   /** A QUEUED run ends at once, a RUNNING one after its current step. @throws INVALID_STATE for one that succeeded or failed */
   cancel(id: string): Promise<FineTune>;
@@ -35,18 +40,19 @@ export function fineTunesOf(database: Database): FineTunes {
     ...runReaders(database),
     create: (input) => database.transaction((tx) => create(tx, input)),
     refuseUsedKey: (input) => refuseUsedKey(database, input),
-    async hasKey(key) {
+    async hasKey(key, projectId = defaultProjectId) {
       const found = await database
         .select({ id: fineTunes.id })
         .from(fineTunes)
-        .where(eq(fineTunes.idempotencyKey, key));
+        .where(eq(fineTunes.idempotencyKey, storedKey(projectId, key)));
       return found.length > 0;
     },
     get: async (id) => (await byIds([id]))[0] ?? null,
     cancel: (id) => database.transaction((tx) => cancel(tx, id)),
     waitingReason: (id) => whyJobWaits(database, "FINE_TUNE", id),
-    async list({ status, ...page }) {
+    async list({ status, projectId, ...page }) {
       const { where, order } = await pageOf(database, keys, page);
+      if (projectId !== undefined) where.push(eq(fineTunes.projectId, projectId));
       if (status) where.push(eq(fineTunes.status, status));
       return database
         .select()

@@ -56,6 +56,7 @@ async function goneBack(tx: Transaction, run: FineTune, goBack: GoBack): Promise
   const { fineTune } = await create(tx, {
     ...inherited,
     keepWeights,
+    projectId: run.projectId,
     idempotencyKey: null,
     name: run.name,
     hyperparameters,

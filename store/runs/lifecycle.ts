@@ -102,7 +102,7 @@ export async function queueRun(
 ): Promise<void> {
   invariant(run.status === "QUEUED", `new fine-tune ${run.id} is QUEUED`);
   const needs = trainingNeeds(run.hyperparameters, baseModel, await partsOf(tx, baseModel.id));
-  await addJob(tx, { kind: "FINE_TUNE", subject: run.id, needs });
+  await addJob(tx, { kind: "FINE_TUNE", projectId: run.projectId, subject: run.id, needs });
   await addEvent(tx, run.id, "QUEUED", "Waiting for a worker.");
   for (const { type, message } of notes) await addEvent(tx, run.id, type, message);
   await wakeWatchers(tx, run.id);

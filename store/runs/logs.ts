@@ -105,7 +105,7 @@ async function readHead(database: Database, id: string, prefix: number | null): 
   return { headerBytes, chain, entries };
 }
 
-async function logParts(database: Database, id: string, prefix: number | null): Promise<LogParts | null> {
+export async function logParts(database: Database, id: string, prefix: number | null): Promise<LogParts | null> {
   const head = await readHead(database, id, prefix);
   if (!head) return null;
   const { entries, headerBytes } = head;

@@ -4,8 +4,14 @@
  */
 import { eq } from "drizzle-orm";
 import { SteplogError, invariant } from "../../schema/errors.ts";
-import type { Needs } from "../../schema/jobs.ts";
-import { type Checkpoint, type WeightsFile, baseModels, checkpoints, fineTunes } from "../../schema/tables.ts";
+import {
+  type Checkpoint,
+  type Job,
+  type WeightsFile,
+  baseModels,
+  checkpoints,
+  fineTunes,
+} from "../../schema/tables.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import type { JobHooks } from "../queue/claimers.ts";
@@ -41,22 +47,26 @@ export async function requestWeights(tx: Transaction, id: string): Promise<Check
   const [checkpoint] = isUuid(id) ? await tx.select().from(checkpoints).where(here).for("no key update") : [];
   if (!checkpoint) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${JSON.stringify(id)}.`);
   if (checkpoint.weightsStatus === "QUEUED" || checkpoint.weightsStatus === "STORED") return checkpoint;
-  await addJob(tx, { kind: "MATERIALISE", subject: id, needs: await rebuildNeeds(tx, checkpoint) });
+  await addJob(tx, { kind: "MATERIALISE", subject: id, ...(await rebuildOf(tx, checkpoint)) });
   await wakeWatchers(tx, checkpoint.fineTuneId);
   const queued = { weightsStatus: "QUEUED" as const, weightsError: null };
   return only(await tx.update(checkpoints).set(queued).where(here).returning());
 }
 
-/** A rebuild reads the base in pieces, so it needs no memory for the whole. */
-export async function rebuildNeeds(tx: Transaction, { fineTuneId }: Checkpoint): Promise<Needs> {
-  const { name, hash, family } = only(
+/** For whom a job rebuilds, and what it needs: it reads the base in pieces, so it needs no memory for the whole. */
+export async function rebuildOf(
+  tx: Transaction,
+  { fineTuneId }: Checkpoint,
+): Promise<Pick<Job, "projectId" | "needs">> {
+  const { name, hash, family } = baseModels;
+  const { projectId, ...model } = only(
     await tx
-      .select({ name: baseModels.name, hash: baseModels.hash, family: baseModels.family })
+      .select({ name, hash, family, projectId: fineTunes.projectId })
       .from(fineTunes)
       .innerJoin(baseModels, eq(baseModels.id, fineTunes.baseModelId))
       .where(eq(fineTunes.id, fineTuneId)),
   );
-  return { models: [{ name, hash }], families: [family] };
+  return { projectId, needs: { models: [{ name: model.name, hash: model.hash }], families: [model.family] } };
 }
 
 async function finishMaterialise(tx: Transaction, lease: Lease, outcome: MaterialiseOutcome): Promise<void> {

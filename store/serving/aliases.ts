@@ -5,8 +5,10 @@
 import { and, asc, desc, eq, gt, inArray, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import { type Alias, aliasMoves, aliases } from "../../schema/serving-tables.ts";
+import { defaultProjectId } from "../../schema/projects.ts";
 import { baseModels } from "../../schema/tables.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
+import { plainName, storedName } from "../projects/names.ts";
 import { type Target, requireTarget } from "./create.ts";
 
 export interface Aliases {
@@ -26,34 +28,49 @@ export interface Aliases {
   ofCheckpoints(ids: readonly string[]): Promise<Alias[]>;
 }
 
-export function aliasesOf(database: Database): Aliases {
+/** The aliases of one project. */
+export function aliasesOf(database: Database, projectId = defaultProjectId): Aliases {
+  const stored = (name: string) => storedName(projectId, name);
+  const mine = eq(aliases.projectId, projectId);
   return {
     async set(name, target) {
       checkName(name);
-      return database.transaction((tx) => set(tx, name, target));
+      return plain(await database.transaction((tx) => set(tx, { projectId, name: stored(name) }, target)));
     },
-    rollBack: (name) => database.transaction((tx) => rollBack(tx, name)),
+    rollBack: async (name) => plain(await database.transaction((tx) => rollBack(tx, stored(name)))),
     async remove(name) {
-      const gone = await database.delete(aliases).where(eq(aliases.name, name)).returning({ name: aliases.name });
+      const here = eq(aliases.name, stored(name));
+      const gone = await database.delete(aliases).where(here).returning({ name: aliases.name });
       return gone.length > 0;
     },
     async resolve(name) {
-      const [alias] = await database.select().from(aliases).where(eq(aliases.name, name));
-      return alias ?? null;
-    },
-    list: ({ after, limit }) =>
-      database
+      const [alias] = await database
         .select()
         .from(aliases)
-        .where(after === undefined ? undefined : gt(aliases.name, after))
+        .where(and(mine, eq(aliases.name, stored(name))));
+      return alias ? plain(alias) : null;
+    },
+    async list({ after, limit }) {
+      const later = after === undefined ? undefined : gt(aliases.name, stored(after));
+      const rows = await database
+        .select()
+        .from(aliases)
+        .where(and(mine, later))
         .orderBy(asc(aliases.name))
-        .limit(limit),
+        .limit(limit);
+      return rows.map(plain);
+    },
     async ofCheckpoints(ids) {
       const known = ids.filter(isUuid);
       if (known.length === 0) return [];
-      return database.select().from(aliases).where(inArray(aliases.checkpointId, known)).orderBy(asc(aliases.name));
+      const where = and(mine, inArray(aliases.checkpointId, known));
+      return (await database.select().from(aliases).where(where).orderBy(asc(aliases.name))).map(plain);
     },
   };
+}
+
+function plain(alias: Alias): Alias {
+  return { ...alias, name: plainName(alias.name) };
 }
 
 const namePattern = /^[A-Za-z0-9][\w.:-]{0,99}$/u;
@@ -68,13 +85,25 @@ function checkName(name: string): void {
   if (isUuid(name)) throw refuse(`${seen}: it looks like an id. Give a name.`);
 }
 
-async function set(tx: Transaction, name: string, target: Target): Promise<Alias> {
+async function set(
+  tx: Transaction,
+  { projectId, name }: Pick<Alias, "projectId" | "name">,
+  target: Target,
+): Promise<Alias> {
   await requireTarget(tx, target);
   const { baseModelId, checkpointId } = target;
-  const [taken] = await tx.select({ id: baseModels.id }).from(baseModels).where(eq(baseModels.name, name));
-  if (taken) throw new SteplogError("CONFLICT", `There is a base model named ${name}. Give the alias another name.`);
+  const [taken] = await tx
+    .select({ id: baseModels.id })
+    .from(baseModels)
+    .where(eq(baseModels.name, plainName(name)));
+  if (taken)
+    throw new SteplogError("CONFLICT", `There is a base model named ${plainName(name)}. Give the alias another name.`);
   // A concurrent set of the same new name waits here, and then finds a row to move.
-  const made = await tx.insert(aliases).values({ name, baseModelId, checkpointId }).onConflictDoNothing().returning();
+  const made = await tx
+    .insert(aliases)
+    .values({ name, projectId, baseModelId, checkpointId })
+    .onConflictDoNothing()
+    .returning();
   const alias = made[0] ?? (await lockAlias(tx, name));
   const isThere = alias.baseModelId === baseModelId && alias.checkpointId === checkpointId;
   if (made.length === 0 && isThere) return alias;
@@ -88,7 +117,10 @@ async function rollBack(tx: Transaction, name: string): Promise<Alias> {
   const mine = eq(aliasMoves.name, name);
   const [last, before] = await tx.select().from(aliasMoves).where(mine).orderBy(desc(aliasMoves.number)).limit(2);
   if (!last || !before) {
-    throw new SteplogError("INVALID_STATE", `The alias ${name} has pointed nowhere else, so it cannot be rolled back.`);
+    throw new SteplogError(
+      "INVALID_STATE",
+      `The alias ${plainName(name)} has pointed nowhere else, so it cannot be rolled back.`,
+    );
   }
   await tx.delete(aliasMoves).where(and(mine, eq(aliasMoves.number, last.number)));
   return pointAt(tx, name, before.number, before);
@@ -103,6 +135,6 @@ async function pointAt(tx: Transaction, name: string, moves: number, to: Target)
 /** @throws NOT_FOUND */
 async function lockAlias(tx: Transaction, name: string): Promise<Alias> {
   const [alias] = await tx.select().from(aliases).where(eq(aliases.name, name)).for("update");
-  if (!alias) throw new SteplogError("NOT_FOUND", `There is no alias ${JSON.stringify(name)}.`);
+  if (!alias) throw new SteplogError("NOT_FOUND", `There is no alias ${JSON.stringify(plainName(name))}.`);
   return alias;
 }

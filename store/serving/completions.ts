@@ -1,8 +1,10 @@
 /** Completions: asking, reading, cancelling, deleting; and what becomes of those that nobody waits for or begins. */
 import { and, asc, eq, inArray } from "drizzle-orm";
 import { attendMs } from "../../schema/limits.ts";
+import { defaultProjectId } from "../../schema/projects.ts";
 import { type Completion, completions } from "../../schema/serving-tables.ts";
 import { type Database, inOrderOf, isUuid } from "../postgres/database.ts";
+import { storedKey } from "../projects/names.ts";
 import { whyJobWaits, whyNobodyCan } from "../queue/waiting.ts";
 import { type NewCompletion, type Target, create, inMs, needsOf } from "./create.ts";
 import { forgetCompletions } from "./forget.ts";
@@ -16,7 +18,7 @@ export interface Completions {
    */
   create(input: NewCompletion): Promise<{ readonly completion: Completion; readonly created: boolean }>;
   /** Whether one was created with this idempotency key. */
-  hasKey(idempotencyKey: string): Promise<boolean>;
+  hasKey(idempotencyKey: string, projectId?: string): Promise<boolean>;
   get(id: string): Promise<Completion | null>;
   byIds(ids: readonly string[]): Promise<(Completion | null)[]>;
   /** What was written so far: pieces joined, one item per choice; none of a SCORE task. */
@@ -43,8 +45,8 @@ export function completionsOf(database: Database): Completions {
     inOrderOf(ids, (wanted) => database.select().from(completions).where(inArray(completions.id, wanted)));
   return {
     byIds,
-    async hasKey(key) {
-      const mine = eq(completions.idempotencyKey, key);
+    async hasKey(key, projectId = defaultProjectId) {
+      const mine = eq(completions.idempotencyKey, storedKey(projectId, key));
       return (await database.select({ id: completions.id }).from(completions).where(mine)).length > 0;
     },
     get: async (id) => (await byIds([id]))[0] ?? null,

@@ -4,6 +4,7 @@ import { count, eq, sql } from "drizzle-orm";
 import type { CompletionProtocol, CompletionTask } from "../../schema/completion.ts";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import { settingsOf } from "../../schema/hyperparameters.ts";
+import { defaultProjectId } from "../../schema/projects.ts";
 import type { Needs } from "../../schema/jobs.ts";
 import { attendMs } from "../../schema/limits.ts";
 import { type Completion, completions } from "../../schema/serving-tables.ts";
@@ -13,6 +14,7 @@ import { counted } from "../../schema/units.ts";
 import { partsOf } from "../models/part-names.ts";
 import { type Database, type Transaction, only } from "../postgres/database.ts";
 import { requireRow } from "../postgres/required.ts";
+import { storedKey } from "../projects/names.ts";
 import { addJob } from "../queue/jobs.ts";
 import { trainingNeeds, weightsInMemory } from "../runs/lifecycle.ts";
 import { packTokens } from "./tokens.ts";
@@ -24,6 +26,8 @@ export interface Target {
 }
 
 export interface NewCompletion extends Target {
+  /** The default one when left out. */
+  readonly projectId?: string;
   readonly idempotencyKey: string | null;
   readonly protocol: CompletionProtocol;
   /** The alias by which the target was named. A repeated request may find the alias moved: it gets the first answer. */
@@ -56,7 +60,8 @@ export async function create(
   if (!completion) return { completion: await firstOfKey(tx, input, inputHash), created: false };
   await refuseIfBusy(tx, input.queueLimit);
   const needs = await needsOf(tx, input);
-  await addJob(tx, { kind: "COMPLETE", subject: completion.id, needs });
+  const { id: subject, projectId } = completion;
+  await addJob(tx, { kind: "COMPLETE", projectId, subject, needs });
   return { completion, created: true };
 }
 
@@ -69,9 +74,11 @@ export async function requireTarget(tx: Transaction, { baseModelId, checkpointId
 /** In SQL: so long after the transaction began. */
 export const inMs = (ms: number) => sql`now() + ${ms} * interval '1 millisecond'`;
 
-function rowOf({ idempotencyKey, protocol, baseModelId, checkpointId, alias, task, prompt, ...rest }: NewCompletion) {
+function rowOf({ protocol, baseModelId, checkpointId, alias, task, prompt, ...rest }: NewCompletion) {
+  const { projectId = defaultProjectId } = rest;
   return {
-    idempotencyKey,
+    projectId,
+    idempotencyKey: storedKey(projectId, rest.idempotencyKey),
     protocol,
     baseModelId,
     checkpointId,
@@ -105,7 +112,8 @@ function hashOf({ protocol, baseModelId, checkpointId, alias, task, isSeedDrawn,
 
 async function firstOfKey(tx: Transaction, input: NewCompletion, inputHash: string): Promise<Completion> {
   const key = input.idempotencyKey ?? "";
-  const first = only(await tx.select().from(completions).where(eq(completions.idempotencyKey, key)));
+  const stored = storedKey(input.projectId ?? defaultProjectId, key);
+  const first = only(await tx.select().from(completions).where(eq(completions.idempotencyKey, stored)));
   if (first.inputHash === inputHash) return first;
   throw new SteplogError(
     "CONFLICT",

@@ -7,6 +7,7 @@ import { type SQL, and, eq, inArray, isNull, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import { type CompletionStatus, completionTransitions } from "../../schema/completion.ts";
 import { SteplogError, invariant } from "../../schema/errors.ts";
+import { defaultProjectId } from "../../schema/projects.ts";
 import { type EvaluationRules, type Measured, evaluationRulesSchema } from "../../schema/model-evaluation.ts";
 import { type ModelEvaluation, modelEvaluations } from "../../schema/serving-tables.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
@@ -15,6 +16,7 @@ import { type Page, pageOf } from "../pages.ts";
 import { type Database, type Transaction, inOrderOf, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import { requireRow } from "../postgres/required.ts";
+import { storedKey } from "../projects/names.ts";
 import type { JobHooks } from "../queue/claimers.ts";
 import { addJob, finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
 import { type Lease, leaseLost, lockJob } from "../queue/leases.ts";
@@ -23,6 +25,8 @@ import { type Target, needsOf, requireTarget } from "./create.ts";
 import type { CompletionFailure } from "./lifecycle.ts";
 
 export interface NewEvaluation extends Target {
+  /** The default one when left out. */
+  readonly projectId?: string;
   readonly idempotencyKey: string | null;
   readonly datasetId: string;
   readonly labelWords: readonly string[];
@@ -30,15 +34,17 @@ export interface NewEvaluation extends Target {
   readonly settings: EvaluationRules;
 }
 
+type OwnPage = Page & { readonly projectId?: string | undefined };
+
 export interface Evaluations {
   /** @throws NOT_FOUND; CONFLICT for a key that was used with another input */
   create(input: NewEvaluation): Promise<{ readonly evaluation: ModelEvaluation; readonly created: boolean }>;
   get(id: string): Promise<ModelEvaluation | null>;
   byIds(ids: readonly string[]): Promise<(ModelEvaluation | null)[]>;
-  /** Those of a base itself, or of a checkpoint, newest first. */
-  list(target: Target, page: Page): Promise<ModelEvaluation[]>;
-  /** Those of all checkpoints of a run, newest first. */
-  listOfRun(run: Pick<FineTune, "id" | "baseModelId">, page: Page): Promise<ModelEvaluation[]>;
+  /** Those of a base itself, or of a checkpoint, newest first; by all projects, or by one. */
+  list(target: Target, page: OwnPage): Promise<ModelEvaluation[]>;
+  /** Those of all checkpoints of a run, newest first; by all projects, or by one. */
+  listOfRun(run: Pick<FineTune, "id" | "baseModelId">, page: OwnPage): Promise<ModelEvaluation[]>;
   /** One that nobody has begun ends at once, a RUNNING one soon, one that has ended stays. @throws NOT_FOUND */
   cancel(id: string): Promise<ModelEvaluation>;
   /** Why no worker is evaluating, for people; null while one is, or can start at once, and after the end. */
@@ -75,8 +81,13 @@ export function evaluationResultsOf(database: Database): EvaluationResults {
   return { finishEvaluation: (lease, end) => database.transaction((tx) => finish(tx, lease, end)) };
 }
 
-async function list(database: Database, ofWhat: SQL | undefined, page: Page): Promise<ModelEvaluation[]> {
+async function list(
+  database: Database,
+  ofWhat: SQL | undefined,
+  { projectId, ...page }: OwnPage,
+): Promise<ModelEvaluation[]> {
   const { where, order } = await pageOf(database, keys, page);
+  if (projectId !== undefined) where.push(eq(modelEvaluations.projectId, projectId));
   return database
     .select()
     .from(modelEvaluations)
@@ -104,28 +115,33 @@ async function create(tx: Transaction, input: NewEvaluation) {
   const inputHash = hashOf(input);
   const [evaluation] = await tx
     .insert(modelEvaluations)
-    .values({ ...input, inputHash })
+    .values({ ...input, inputHash, idempotencyKey: keyOf(input) })
     .onConflictDoNothing({ target: modelEvaluations.idempotencyKey })
     .returning();
-  if (!evaluation) return { evaluation: await firstOfKey(tx, input.idempotencyKey ?? "", inputHash), created: false };
+  if (!evaluation) return { evaluation: await firstOfKey(tx, input, inputHash), created: false };
   const needs = { ...(await needsOf(tx, input)), precisions: [input.settings.precision] };
-  await addJob(tx, { kind: "EVALUATE", subject: evaluation.id, needs });
+  const { id: subject, projectId } = evaluation;
+  await addJob(tx, { kind: "EVALUATE", projectId, subject, needs });
   return { evaluation, created: true };
 }
 
-function hashOf(input: NewEvaluation): string {
+function keyOf({ projectId = defaultProjectId, idempotencyKey }: NewEvaluation): string | null {
+  return storedKey(projectId, idempotencyKey);
+}
+
+function hashOf({ projectId: _project, ...input }: NewEvaluation): string {
   return createHash("sha256")
     .update(canonicalJson({ ...input, idempotencyKey: null }))
     .digest("hex");
 }
 
-async function firstOfKey(tx: Transaction, key: string, inputHash: string): Promise<ModelEvaluation> {
-  const here = eq(modelEvaluations.idempotencyKey, key);
+async function firstOfKey(tx: Transaction, input: NewEvaluation, inputHash: string): Promise<ModelEvaluation> {
+  const here = eq(modelEvaluations.idempotencyKey, keyOf(input) ?? "");
   const first = only(await tx.select().from(modelEvaluations).where(here));
   if (first.inputHash === inputHash) return first;
   throw new SteplogError(
     "CONFLICT",
-    `The idempotency key ${JSON.stringify(key)} was used for another evaluation. ` +
+    `The idempotency key ${JSON.stringify(input.idempotencyKey)} was used for another evaluation. ` +
       "Repeat that input to get the same one, or use a new key for a new one.",
   );
 }

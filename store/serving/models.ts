@@ -5,9 +5,11 @@
 import { type SQL, sql } from "drizzle-orm";
 import { scoresOf } from "../../schema/best-evaluation.ts";
 import { maskedFamilies } from "../../schema/model-kind.ts";
+import { defaultProjectId } from "../../schema/projects.ts";
 import { aliases } from "../../schema/serving-tables.ts";
 import { baseModels, checkpoints, evaluations, fineTunes } from "../../schema/tables.ts";
 import { type Database, isUuid } from "../postgres/database.ts";
+import { sharedWith } from "../projects/shared.ts";
 
 /** Either a name, of an alias or of a base model, or a checkpoint. */
 export type ModelKey = { readonly name: string } | { readonly checkpointId: string };
@@ -18,13 +20,14 @@ export interface Models {
   list(page: { readonly after?: ModelKey | undefined; readonly limit: number }): Promise<ListedModel[]>;
 }
 
-export function modelsOf(database: Database): Models {
+/** Those of one project, with what others share with it. */
+export function modelsOf(database: Database, projectId = defaultProjectId): Models {
   return {
     async list({ after, limit }) {
       const rows = await database.execute<{ kind: number; key: string; seconds: number }>(sql`
-        with listed as (${named} union all ${ofRuns})
+        with listed as (${named(projectId)} union all ${checkpointsOf(projectId)})
         select kind, key, seconds from listed
-        ${after ? sql`where (kind, -seconds, key) > (${placeOf(after)})` : sql``}
+        ${after ? sql`where (kind, -seconds, key) > (${placeOf(after, projectId)})` : sql``}
         order by kind, -seconds, key limit ${limit}`);
       return rows.map(({ kind, key, seconds }) => ({
         ...(kind === checkpointKind ? { checkpointId: key } : { name: key }),
@@ -43,9 +46,11 @@ const isCausal = sql`m.family not in (${sql.join(
   sql`, `,
 )})`;
 
-const named = sql`
-  select 0 as kind, a.name as key, ${secondsOf(sql`a.updated_at`)} as seconds
-  from ${aliases} a join ${baseModels} m on m.id = a.base_model_id where ${isCausal}
+/** An alias by the name that clients know: what follows the id of its project (storedName of projects/names.ts). */
+const named = (projectId: string) => sql`
+  select 0 as kind, regexp_replace(a.name, '^.*/', '') as key, ${secondsOf(sql`a.updated_at`)} as seconds
+  from ${aliases} a join ${baseModels} m on m.id = a.base_model_id
+  where a.project_id = ${projectId} and ${isCausal}
   union all
   select 1, m.name, ${secondsOf(sql`m.created_at`)} from ${baseModels} m where ${isCausal}`;
 
@@ -68,7 +73,7 @@ const bestStep = sql`
     ${ifFinite(sql`loss`)}, entries limit 1`;
 
 /** The same checkpoint may be the last and the best. */
-const ofRuns = sql`
+const checkpointsOf = (projectId: string) => sql`
   select ${sql.raw(String(checkpointKind))}, c.id::text, ${secondsOf(sql`c.created_at`)}
   from ${fineTunes} r join ${baseModels} m on m.id = r.base_model_id
   cross join lateral (
@@ -76,12 +81,16 @@ const ofRuns = sql`
     union
     (select id, created_at from ${checkpoints} where fine_tune_id = r.id and step = (${bestStep})
      order by entries desc limit 1)
-  ) c where ${isCausal}`;
+  ) c where r.project_id = ${projectId} and ${isCausal}
+  union all
+  select ${sql.raw(String(checkpointKind))}, c.id::text, ${secondsOf(sql`c.created_at`)}
+  from ${checkpoints} c join ${fineTunes} r on r.id = c.fine_tune_id join ${baseModels} m on m.id = r.base_model_id
+  where c.id in (${sharedWith(projectId, "CHECKPOINT")}) and ${isCausal}`;
 
 /** Also of a checkpoint that has become neither the best nor the last since it was listed. */
-function placeOf(key: ModelKey): SQL {
+function placeOf(key: ModelKey, projectId: string): SQL {
   if ("name" in key)
-    return sql`select kind, -seconds, key from (${named}) n where key = ${key.name} order by kind limit 1`;
+    return sql`select kind, -seconds, key from (${named(projectId)}) n where key = ${key.name} order by kind limit 1`;
   const id = isUuid(key.checkpointId) ? key.checkpointId : null;
   const place = sql`${checkpointKind}::int, -${secondsOf(sql`created_at`)}, id::text`;
   return sql`select ${place} from ${checkpoints} where id = ${id}::uuid`;

@@ -104,7 +104,7 @@ describe("checkpoints", () => {
   test("a log is read while it is sent, and no further than its client wants", async () => {
     const most = 10 ** 7;
     const read = { parts: 0, ended: false };
-    vi.spyOn(server.store.fineTunes, "logParts").mockResolvedValueOnce({
+    vi.spyOn(server.store.checkpoints, "logParts").mockResolvedValueOnce({
       headerBytes: Buffer.from("{}"),
       chain: Buffer.alloc(32),
       entries: most * 4_096,

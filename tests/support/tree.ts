@@ -55,7 +55,7 @@ const owners: readonly { packages: RegExp; folders: readonly string[]; files: Re
   {
     packages: /^(postgres|drizzle-orm)$/,
     folders: ["store"],
-    files: /^schema\/(columns|tables|serving-tables|export-tables|queue-view)\.ts$/,
+    files: /^schema\/(columns|([a-z]+-)?tables|queue-view)\.ts$/,
     why: "only store/ speaks SQL; ask it for a function instead (the tables in schema/ may describe themselves)",
   },
   {

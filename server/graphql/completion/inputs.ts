@@ -4,7 +4,7 @@ import type { Asked, Prompt } from "../../../dataset/ask.ts";
 import { parseMessages } from "../../../dataset/message.ts";
 import { SteplogError } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
-import type { Store } from "../../../store/store.ts";
+import type { ProjectStore } from "../../../store/store.ts";
 import { type Answering, answeringBest, answeringByName, answeringCheckpoint } from "../../targets.ts";
 import { builder } from "../builder.ts";
 import { requireCheckpoint, requireFineTune } from "../lookup.ts";
@@ -29,7 +29,7 @@ export const ModelInput = builder.inputType("ModelInput", {
 
 /** @param field where the input stands in the request. @throws NOT_FOUND, INVALID_STATE */
 export async function answeringOfInput(
-  store: Store,
+  store: ProjectStore,
   input: typeof ModelInput.$inferInput,
   field: string,
 ): Promise<Answering> {

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { SteplogError } from "../../../schema/errors.ts";
 import type { CompletionPiece } from "../../../schema/serving-tables.ts";
-import { unpackTokens, type Rows, type Store } from "../../../store/store.ts";
+import { unpackTokens, type Rows, type ProjectStore } from "../../../store/store.ts";
 import { failureOf } from "../../completions.ts";
 import { builder, queryCost } from "../builder.ts";
 import { notFound } from "../lookup.ts";
@@ -70,7 +70,7 @@ builder.subscriptionField("completionPieces", (t) =>
 );
 
 /** The same rows; their end is an error if the completion failed. */
-function withFailure(store: Store, id: string, pieces: Rows<CompletionPiece>): Rows<CompletionPiece> {
+function withFailure(store: ProjectStore, id: string, pieces: Rows<CompletionPiece>): Rows<CompletionPiece> {
   let left = false;
   return {
     async next() {

@@ -179,8 +179,7 @@ function roomFor(prefixLength: number, { contextLength }: BaseModel): number {
 async function modelOf({ store }: Context, { baseModel, checkpoint }: Input): Promise<BaseModel> {
   if (baseModel != null && !checkpoint) return requireBaseModel(store, baseModel, "input.baseModel");
   if (!checkpoint || baseModel != null) throw oneOf("baseModel", "checkpoint");
-  const { fineTuneId } = await requireCheckpoint(store, checkpoint.id, "input.checkpoint");
-  const run = await store.fineTunes.get(fineTuneId);
+  const run = await store.checkpoints.runOf(await requireCheckpoint(store, checkpoint.id, "input.checkpoint"));
   const model = run && (await store.baseModels.get(run.baseModelId));
   return model ?? notFound("input.checkpoint", "Its base model is gone.");
 }

@@ -11,11 +11,11 @@ import { SteplogError } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
 import { isFinal } from "../../../schema/states.ts";
 import type { Checkpoint, FineTune } from "../../../schema/tables.ts";
-import type { NewFineTune, Store } from "../../../store/store.ts";
+import type { NewFineTune, ProjectStore } from "../../../store/store.ts";
 import { invalidArgument } from "../../errors.ts";
 import { builder, queryCost } from "../builder.ts";
 import { CreateFineTunePayload } from "./create-fine-tune-payload.ts";
-import { requireCheckpoint, requireFineTune } from "../lookup.ts";
+import { notFound, requireCheckpoint, requireFineTune } from "../lookup.ts";
 import { FineTuneRef } from "../nodes.ts";
 
 export interface Parent {
@@ -24,9 +24,10 @@ export interface Parent {
   readonly hyperparameters: Hyperparameters;
 }
 
-export async function requireParent(store: Store, id: string, field: string): Promise<Parent> {
+export async function requireParent(store: ProjectStore, id: string, field: string): Promise<Parent> {
   const checkpoint = await requireCheckpoint(store, id, field);
-  const run = await requireFineTune(store, checkpoint.fineTuneId, field);
+  const run = await store.checkpoints.runOf(checkpoint);
+  if (!run) return notFound(field, "The run of this checkpoint is gone.");
   return { checkpoint, run, hyperparameters: settingsOf(run) };
 }
 

@@ -1,6 +1,6 @@
 /** Progress of a run. Rates are of the latest steps, since the first ones on a cold worker are slower. */
 import type { FineTune, StepMetric } from "../../../schema/tables.ts";
-import type { Store } from "../../../store/store.ts";
+import type { ProjectStore } from "../../../store/store.ts";
 import { builder, queryCost } from "../builder.ts";
 
 /** Number of steps that rates are averaged over. */
@@ -41,11 +41,11 @@ export const ProgressRef = builder.objectRef<FineTune>("Progress").implement({
   }),
 });
 
-export async function latestLoss(store: Store, run: FineTune): Promise<number | null> {
+export async function latestLoss(store: ProjectStore, run: FineTune): Promise<number | null> {
   return (await latest(store, run)).findLast((step) => step.loss !== null)?.loss ?? null;
 }
 
-async function stepsPerSecond(store: Store, run: FineTune): Promise<number | null> {
+async function stepsPerSecond(store: ProjectStore, run: FineTune): Promise<number | null> {
   const steps = await latest(store, run);
   const seconds = steps.reduce((sum, step) => sum + step.seconds, 0);
   return seconds > 0 ? steps.length / seconds : null;
@@ -54,7 +54,7 @@ async function stepsPerSecond(store: Store, run: FineTune): Promise<number | nul
 /** Several fields of one run need the same steps, which are read once per row. */
 const readOnce = new WeakMap<FineTune, Promise<StepMetric[]>>();
 
-function latest(store: Store, run: FineTune): Promise<StepMetric[]> {
+function latest(store: ProjectStore, run: FineTune): Promise<StepMetric[]> {
   const afterStep = Math.max(0, run.stepsDone - recentSteps);
   const steps = readOnce.get(run) ?? store.fineTunes.metrics(run.id, { afterStep, limit: recentSteps });
   readOnce.set(run, steps);

@@ -12,7 +12,7 @@ import { modelKindOf } from "../../../schema/model-kind.ts";
 import { type PartNames, unmatchedLayers, unmatchedTensors } from "../../../schema/name-patterns.ts";
 import type { BaseModel, Dataset } from "../../../schema/tables.ts";
 import { counted } from "../../../schema/units.ts";
-import type { NewFineTune, RunNote, Store } from "../../../store/store.ts";
+import type { NewFineTune, RunNote, ProjectStore } from "../../../store/store.ts";
 import type { Context } from "../../context.ts";
 import { invalidArgument } from "../../errors.ts";
 import type { RowSettings } from "../../row-checks.ts";
@@ -53,7 +53,7 @@ export function isComplete(run: ReadRun): run is CheckedRun {
 }
 
 /** Looks up what the input names, and checks all but the rows. @throws NOT_FOUND, INVALID_ARGUMENT, unless `attempt` collects them */
-export async function readRun(store: Store, input: NewRunInput, attempt: Attempt): Promise<ReadRun> {
+export async function readRun(store: ProjectStore, input: NewRunInput, attempt: Attempt): Promise<ReadRun> {
   const { from, baseModel: name } = input;
   const parent = from ? await attempt(() => requireParent(store, from.id, "input.from")) : null;
   const given = { ...parent?.hyperparameters, ...withoutNulls(input.hyperparameters ?? {}) };
@@ -95,7 +95,7 @@ function withoutNulls(value: object): object {
   return Object.fromEntries(Object.entries(value).filter(([, setting]) => setting != null));
 }
 
-async function parentModel(store: Store, parent: Parent | null): Promise<BaseModel> {
+async function parentModel(store: ProjectStore, parent: Parent | null): Promise<BaseModel> {
   const model = parent && (await store.baseModels.get(parent.run.baseModelId));
   return model ?? missing("baseModel");
 }
@@ -105,7 +105,7 @@ function missing(name: string): never {
 }
 
 /** The datasets by their ids. A fork inherits those left out; null means none. */
-async function datasetsOf(store: Store, input: NewRunInput, parent: Parent | null, attempt: Attempt) {
+async function datasetsOf(store: ProjectStore, input: NewRunInput, parent: Parent | null, attempt: Attempt) {
   const idOf = (use: Use, inherited: string | null | undefined) =>
     (input[use] === undefined ? inherited : input[use]?.id) ?? null;
   const find = async (use: Use, id: string | null) =>

@@ -1,7 +1,7 @@
 /** Found models: folders in the models folder that are not registered as base models yet. Clients register them by name. */
 import { limits } from "../../../schema/limits.ts";
 import type { BaseModel, FoundModel } from "../../../schema/tables.ts";
-import type { Store } from "../../../store/store.ts";
+import type { ProjectStore } from "../../../store/store.ts";
 import { builder, queryCost } from "../builder.ts";
 import { listed, notFound } from "../lookup.ts";
 import { BaseModelRef } from "../nodes.ts";
@@ -99,7 +99,7 @@ builder.mutationField("registerBaseModel", (t) =>
 );
 
 /** Requests the registration. Only names that a worker found are accepted, so that clients cannot probe paths. */
-async function requestRegistration(store: Store, name: string): Promise<FoundModel> {
+async function requestRegistration(store: ProjectStore, name: string): Promise<FoundModel> {
   const found = await store.foundModels.requestRegistration(name);
   if (found) return found;
   const names = (await store.foundModels.list(listed)).map((row) => row.name);

@@ -1,0 +1,63 @@
+/** The tables of projects, their keys, and what they share. The rules are those of tables.ts. */
+import { index, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
+import { createdAt, instant } from "./columns.ts";
+import { type Scope, type SharedKind, defaultProjectId } from "./projects.ts";
+
+/** Every row that a client makes belongs to one project. The migration adds the default one. */
+export const projects = pgTable("projects", {
+  id: uuid("id").primaryKey().defaultRandom(),
+  name: text("name").notNull().unique(),
+  createdAt: createdAt(),
+});
+
+/** The project that a row belongs to: the default one for rows of a release that knows no projects. */
+export const ofProject = () =>
+  uuid("project_id")
+    .notNull()
+    .default(defaultProjectId)
+    .references(() => projects.id);
+
+/** Keys by their hash alone: nobody can read one again. */
+export const apiKeys = pgTable(
+  "api_keys",
+  {
+    id: uuid("id").primaryKey().defaultRandom(),
+    projectId: uuid("project_id")
+      .notNull()
+      .references(() => projects.id, { onDelete: "cascade" }),
+    name: text("name").notNull(),
+    /** How it begins, for people to recognise it. */
+    start: text("start").notNull(),
+    /** SHA-256 of the key, 64 hex digits. */
+    hash: text("hash").notNull().unique(),
+    scopes: text("scopes").array().$type<Scope[]>().notNull(),
+    createdAt: createdAt(),
+    expiresAt: instant("expires_at"),
+    /** About a minute behind. */
+    lastUsedAt: instant("last_used_at"),
+    revokedAt: instant("revoked_at"),
+    /** The key that took its place. */
+    rotatedTo: uuid("rotated_to"),
+  },
+  (t) => [index("api_keys_project").on(t.projectId, t.createdAt, t.id)],
+);
+
+/** What other projects may read. */
+export const shares = pgTable(
+  "shares",
+  {
+    kind: text("kind").$type<SharedKind>().notNull(),
+    /** The checkpoint or dataset. */
+    objectId: uuid("object_id").notNull(),
+    /** The project that may read it. */
+    projectId: uuid("project_id")
+      .notNull()
+      .references(() => projects.id, { onDelete: "cascade" }),
+    createdAt: createdAt(),
+  },
+  (t) => [primaryKey({ columns: [t.kind, t.objectId, t.projectId] }), index("shares_project").on(t.projectId, t.kind)],
+);
+
+export type Project = typeof projects.$inferSelect;
+export type ApiKey = typeof apiKeys.$inferSelect;
+export type Share = typeof shares.$inferSelect;

@@ -1,0 +1,36 @@
+/** What anyone may call of the store, by noun. */
+import type { Blobs } from "./blobs/blobs.ts";
+import type { Datasets } from "./datasets.ts";
+import type { Feed } from "./live/feed.ts";
+import type { BaseModels } from "./models/base-models.ts";
+import type { FoundModels } from "./models/found-models.ts";
+import type { Workers } from "./queue/workers.ts";
+import type { RowChecks } from "./row-checks.ts";
+import type { Checkpoints } from "./runs/checkpoints.ts";
+import type { Exports } from "./runs/exports.ts";
+import type { FineTunes } from "./runs/fine-tunes.ts";
+import type { Aliases } from "./serving/aliases.ts";
+import type { Completions } from "./serving/completions.ts";
+import type { Evaluations } from "./serving/evaluations.ts";
+import type { Models } from "./serving/models.ts";
+import type { Speeds } from "./speeds.ts";
+
+export interface Nouns {
+  readonly blobs: Blobs;
+  readonly baseModels: BaseModels;
+  readonly foundModels: FoundModels;
+  readonly datasets: Datasets;
+  readonly rowChecks: RowChecks;
+  readonly speeds: Speeds;
+  readonly fineTunes: FineTunes;
+  readonly checkpoints: Checkpoints;
+  readonly completions: Completions;
+  /** Those of the default project. */
+  readonly aliases: Aliases;
+  readonly evaluations: Evaluations;
+  readonly exports: Exports;
+  /** As `aliases`. */
+  readonly models: Models;
+  readonly workers: Workers;
+  readonly feed: Feed;
+}
