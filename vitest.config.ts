@@ -3,8 +3,8 @@ import { defineConfig } from "vitest/config";
 import type { TestSpecification } from "vitest/node";
 import { BaseSequencer } from "vitest/node";
 
-/** Files that only compute: they need neither Postgres nor dist/, so they run without the global setup. */
-const compute = ["tests/{dataset,engine,schema}/**/*.test.ts"];
+/** Files that only compute or read: they need neither Postgres nor dist/, so they run without the global setup. */
+const compute = ["tests/{dataset,engine,schema}/**/*.test.ts", "tests/tree.test.ts"];
 
 /** Long tests, which .ci/run runs on a real Postgres (and `npm run test:all` here). */
 const long = "tests/**/*.long.test.ts";
