@@ -7,7 +7,8 @@ import type { Asked, Prompt } from "../dataset/ask.ts";
 import type { CompletionProtocol, CompletionTask, GenerateTask, Sampling, ScoreTask } from "../schema/completion.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { modelKindOf } from "../schema/model-kind.ts";
-import type { Completion, CompletionPiece } from "../schema/serving-tables.ts";
+import type { Completion } from "../schema/serving-tables.ts";
+import type { WrittenPiece } from "../store/store.ts";
 import { counted } from "../schema/units.ts";
 import type { ViewerServices } from "./context.ts";
 import { isErrorCode } from "./errors.ts";
@@ -181,13 +182,9 @@ export async function ask(
   { protocol, idempotencyKey, isAttended }: AskOptions,
 ): Promise<{ readonly completion: Completion; readonly created: boolean }> {
   const target = idsOf(answering);
-  // A repeated request gets the first answer, whoever could answer it now.
-  const repeated = idempotencyKey !== null && (await store.completions.hasKey(idempotencyKey));
-  const lacking = repeated ? null : await store.completions.whyNobodyCan(target);
-  if (lacking !== null) throw new SteplogError("UNAVAILABLE", lacking);
   const { queueLimit, waitMs, keepMs } = completions;
   const { alias } = answering;
-  const its = { ...target, idempotencyKey, protocol, alias, task, isSeedDrawn, prompt, isAttended };
+  const its = { ...target, idempotencyKey, protocol, alias, task, isSeedDrawn, prompt, isAttended, needsWorker: true };
   return store.completions.create({ ...its, queueLimit, waitMs, keepMs });
 }
 
@@ -201,7 +198,7 @@ export async function attended(
   answering: Answering,
   checked: Checked,
   { protocol, keep }: { readonly protocol: CompletionProtocol; readonly keep: boolean },
-  take: (piece: CompletionPiece, id: string) => Promise<void> | void = () => {},
+  take: (piece: WrittenPiece, id: string) => Promise<void> | void = () => {},
 ): Promise<Completion> {
   const { store, completions, signal } = asking;
   refuseGone(signal);

@@ -25,9 +25,8 @@ export function idsOf({ model, checkpoint }: Answering): Target {
  * @throws NOT_FOUND with some of the names there are
  */
 export async function answeringByName(store: ProjectStore, name: string, field: string): Promise<Answering> {
-  const alias = await store.aliases.resolve(name);
+  const [alias, model] = await Promise.all([store.aliases.resolve(name), store.baseModels.getByName(name)]);
   if (alias) return { ...(await answeringOf(store, alias)), alias: name };
-  const model = await store.baseModels.getByName(name);
   if (model) return answeringBase(model);
   const { typename, id } = decoded(name);
   const checkpoint = typename === "Checkpoint" ? await store.checkpoints.get(id) : null;

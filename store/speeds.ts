@@ -62,7 +62,7 @@ export function speedsOf(database: Database): Speeds {
       }));
       await database.transaction(async (tx) => {
         await tx.insert(jobs).values(rows).onConflictDoNothing();
-        await wakeWorkers(tx);
+        await wakeWorkers(tx, "MEASURE");
       });
     },
     async pending(key) {

@@ -67,7 +67,7 @@ export { rulesOf } from "./serving/evaluations.ts";
 export type { NewCompletion, Target } from "./serving/create.ts";
 export type { ListedModel, ModelKey } from "./serving/models.ts";
 export type { CompletionEnd, CompletionFailure } from "./serving/lifecycle.ts";
-export type { Answered, WrittenChoice } from "./serving/pieces.ts";
+export type { Answered, WrittenChoice, WrittenPiece } from "./serving/pieces.ts";
 export { unpackTokens } from "./serving/tokens.ts";
 export { leaseNameOf } from "./queue/lease-names.ts";
 export type { Page } from "./pages.ts";

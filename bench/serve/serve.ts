@@ -46,6 +46,9 @@ export interface ServeResult {
 
 const modelName = "bench";
 
+/** The first requests wait for the model, for code that is compiled, and for statements that each connection prepares. */
+const warmUps = 12;
+
 export async function benchServe(options: ServeOptions): Promise<ServeResult> {
   const folder = await randomModel(options.config, options.dtype);
   const { vocabulary } = folder.architecture;
@@ -54,7 +57,7 @@ export async function benchServe(options: ServeOptions): Promise<ServeResult> {
   const service = await startService({ model: folder.path, name: modelName, vocabulary, ...place });
   try {
     const ask = (seed: number) => askOnce(service.url, randomTokens(vocabulary, options.prompt, seed), options.tokens);
-    await ask(1);
+    for (let seed = 0; seed < warmUps; seed++) await askOnce(service.url, randomTokens(vocabulary, 64, seed), 3);
     const engine: GenerateResult[] = [];
     const alone: Answer[] = [];
     const together: Answer[][] = [];

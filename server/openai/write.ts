@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import type { GenerateTask, Piece, Usage } from "../../schema/completion.ts";
 import type { Completion, CompletionPiece } from "../../schema/serving-tables.ts";
-import { unpackTokens } from "../../store/store.ts";
+import { type WrittenPiece, unpackTokens } from "../../store/store.ts";
 import { attended, together, type Asking, type Checked } from "../completions.ts";
 import { sendJson } from "../http/json.ts";
 import type { Answering } from "../targets.ts";
@@ -39,7 +39,7 @@ export interface Exchange {
 }
 
 export async function writeWhole({ asking, response }: Exchange, writing: Writing, dialect: Dialect): Promise<void> {
-  const head = new Head(asking, writing, dialect.prefix);
+  const head = new Head(writing, dialect.prefix);
   const pieces: Piece[] = [];
   const usage = await answered(asking, writing, head, (piece) => void pieces.push(piece));
   sendJson(response, 200, dialect.whole(head.value, pieces, usage));
@@ -50,7 +50,7 @@ export async function writeStream(exchange: Exchange, writing: Writing, dialect:
   const { asking, response, track } = exchange;
   track(response);
   const stream = new EventStream(response);
-  const head = new Head(asking, writing, dialect.prefix);
+  const head = new Head(writing, dialect.prefix);
   const chunks = dialect.chunks(() => head.value);
   const queue = new Sending(stream);
   try {
@@ -89,7 +89,7 @@ async function answered(
   const numbered = tasks.map((checked, index) => ({ checked, before: index * checked.task.n }));
   const ended = await together(asking, numbered, (each, { checked, before }) =>
     attended(each, answering, checked, { protocol: "OPENAI", keep }, async (row) => {
-      await head.knows(row.completionId);
+      head.knows(row);
       await take({ ...pieceOf(row), choice: before + row.choice });
     }),
   );
@@ -111,13 +111,11 @@ export function usageOf(completions: readonly Pick<Completion, "usage">[]): Usag
 
 /** The head of an answer, which is whole when the first piece is there. */
 class Head {
-  readonly #asking: Asking;
   readonly #writing: Writing;
   #value: AnswerHead;
-  #known: Promise<void> | undefined;
+  #isKnown = false;
 
-  constructor(asking: Asking, writing: Writing, prefix: string) {
-    this.#asking = asking;
+  constructor(writing: Writing, prefix: string) {
     this.#writing = writing;
     this.#value = { id: prefix, created: Math.floor(Date.now() / 1000), model: writing.model, fingerprint: null };
   }
@@ -126,15 +124,12 @@ class Head {
     return this.#value;
   }
 
-  /** Reads what answers; the first completion lends the answer its id. */
-  knows(id: string): Promise<void> {
-    return (this.#known ??= this.#read(id));
-  }
-
-  async #read(id: string): Promise<void> {
-    const completion = await this.#asking.store.completions.get(id);
-    const fingerprint = completion?.device ? fingerprintOf(completion.device, this.#writing.answering) : null;
-    this.#value = { ...this.#value, id: this.#value.id + id, fingerprint };
+  /** A piece says what answers; the first completion lends the answer its id. */
+  knows({ completionId, device }: WrittenPiece): void {
+    if (this.#isKnown) return;
+    this.#isKnown = true;
+    const fingerprint = device === null ? null : fingerprintOf(device, this.#writing.answering);
+    this.#value = { ...this.#value, id: this.#value.id + completionId, fingerprint };
   }
 }
 

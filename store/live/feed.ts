@@ -8,9 +8,8 @@ import { SteplogError } from "../../schema/errors.ts";
 import { isFinal } from "../../schema/states.ts";
 import { type Event, type FineTune, type StepMetric, events, fineTunes, stepMetrics } from "../../schema/tables.ts";
 import { type Database, isUuid } from "../postgres/database.ts";
-import type { CompletionPiece } from "../../schema/serving-tables.ts";
-import { hasEnded, notFound as completionNotFound } from "../serving/lifecycle.ts";
-import { piecesAfter } from "../serving/pieces.ts";
+import { notFound as completionNotFound } from "../serving/lifecycle.ts";
+import { type WrittenPiece, piecesAfter } from "../serving/pieces.ts";
 import { asStoreError, isUnavailable } from "../postgres/failures.ts";
 import type { Notifications } from "../postgres/notifications.ts";
 
@@ -32,7 +31,7 @@ export interface Feed {
   /** Ends when the run has ended and all its events were given. */
   events(fineTuneId: string, options: { after: number; signal?: AbortSignal | undefined }): Rows<Event>;
   /** After the piece with number `after`. Ends when the completion has ended, however, and all its pieces were given. */
-  pieces(completionId: string, options: { after: number; signal?: AbortSignal | undefined }): Rows<CompletionPiece>;
+  pieces(completionId: string, options: { after: number; signal?: AbortSignal | undefined }): Rows<WrittenPiece>;
 }
 
 /** Rows of one read: the most that a slow subscriber holds in memory. */
@@ -41,12 +40,16 @@ const pageRows = 500;
 const retryMs = 1_000;
 
 interface Source<Row> {
-  /** Whether what the rows are about has ended; null if it does not exist. */
-  hasEnded(): Promise<boolean | null>;
   notFound(): SteplogError;
-  /** The next rows after the index, at most a page. */
-  read(after: number): Promise<Row[]>;
+  /** The next rows after the index, at most a page; null if what they are about does not exist. */
+  read(after: number): Promise<Page<Row> | null>;
   indexOf(row: Row): number;
+}
+
+interface Page<Row> {
+  readonly rows: Row[];
+  /** Whether what the rows are about had ended when they were read, so that no more will come. */
+  readonly hasEnded: boolean;
 }
 
 export function feedOf(database: Database, notifications: Notifications): Feed {
@@ -74,7 +77,7 @@ async function* rowsAfter<Row>(
     let morePages = false;
     while (!over.aborted) {
       if (!morePages) await subscription.change();
-      const page = await patiently(notifications, over, () => readPage(id, source, after));
+      const page = await patiently(notifications, over, async () => (isUuid(id) ? source.read(after) : null));
       if (over.aborted) return;
       if (!page) throw source.notFound();
       for (const row of page.rows) {
@@ -123,47 +126,44 @@ function visible(row: FineTune): string {
 
 function stepsOf(database: Database, id: string): Source<StepMetric> {
   const mine = (after: number) => and(eq(stepMetrics.fineTuneId, id), gt(stepMetrics.step, after));
-  return {
-    ...runOf(database, id),
+  return ofRun(database, id, {
     indexOf: (row) => row.step,
-    read: (after) =>
+    rows: (after) =>
       database.select().from(stepMetrics).where(mine(after)).orderBy(asc(stepMetrics.step)).limit(pageRows),
-  };
+  });
 }
 
 function eventsOf(database: Database, id: string): Source<Event> {
   const mine = (after: number) => and(eq(events.fineTuneId, id), gt(events.sequence, after));
-  return {
-    ...runOf(database, id),
+  return ofRun(database, id, {
     indexOf: (row) => row.sequence,
-    read: (after) => database.select().from(events).where(mine(after)).orderBy(asc(events.sequence)).limit(pageRows),
-  };
+    rows: (after) => database.select().from(events).where(mine(after)).orderBy(asc(events.sequence)).limit(pageRows),
+  });
 }
 
-function runOf(database: Database, id: string): Pick<Source<never>, "hasEnded" | "notFound"> {
+interface RunRows<Row> {
+  readonly rows: (after: number) => Promise<Row[]>;
+  readonly indexOf: (row: Row) => number;
+}
+
+/** The status first: if it is final, the rows read after it are complete. */
+function ofRun<Row>(database: Database, id: string, { rows, indexOf }: RunRows<Row>): Source<Row> {
   return {
+    indexOf,
     notFound: () => notFound(id),
-    async hasEnded() {
+    async read(after) {
       const [run] = await database.select({ status: fineTunes.status }).from(fineTunes).where(eq(fineTunes.id, id));
-      return run ? isFinal(run.status) : null;
+      return run ? { hasEnded: isFinal(run.status), rows: await rows(after) } : null;
     },
   };
 }
 
-function piecesOf(database: Database, id: string): Source<CompletionPiece> {
+function piecesOf(database: Database, id: string): Source<WrittenPiece> {
   return {
     indexOf: (row) => row.sequence,
     read: (after) => piecesAfter(database, id, after, pageRows),
     notFound: () => completionNotFound(id),
-    hasEnded: () => hasEnded(database, id),
   };
-}
-
-/** The status first: if it is final, the rows read after it are complete. */
-async function readPage<Row>(id: string, source: Source<Row>, after: number) {
-  if (!isUuid(id)) return null;
-  const hasEnded = await source.hasEnded();
-  return hasEnded === null ? null : { hasEnded, rows: await source.read(after) };
 }
 
 async function readRun(database: Database, id: string): Promise<FineTune | null> {

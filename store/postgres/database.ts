@@ -2,6 +2,7 @@
 import { sql } from "drizzle-orm";
 import { type PostgresJsDatabase, drizzle } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
+import { SteplogError } from "../../schema/errors.ts";
 import { connectionOptions, idleTransactionMs } from "./connection.ts";
 import { isUnavailable } from "./failures.ts";
 import type { DatabaseAddress } from "./url.ts";
@@ -65,10 +66,11 @@ async function begun(tx: Transaction, { pooled }: DatabaseAddress): Promise<void
 /**
  * postgres.js rejects a transaction as soon as its socket closes. But if the work in it fails first, with the error that
  * announces the loss, postgres.js (3.4) sends a rollback to the closed socket, and the resulting TypeError ends the process.
- * So such work never settles: nobody waits for it any more.
+ * So such work never settles: nobody waits for it any more. What the work itself refuses is no such loss.
  */
 async function silentWhenLost(error: unknown): Promise<never> {
-  if (isUnavailable(error)) await new Promise<never>(() => {});
+  const isOurs = error instanceof SteplogError;
+  if (!isOurs && isUnavailable(error)) await new Promise<never>(() => {});
   throw error;
 }
 

@@ -1,7 +1,7 @@
 /**
  * One LISTEN connection per process, shared by everything that waits for news.
  *
- * A notification says only that a run or a completion changed, or that there is work. It is kept as a flag, never queued, so
+ * A notification says only that a run or a completion changed, or that there is work of some kind. It is kept as a flag, never queued, so
  * a subscriber that stops reading costs one flag and does not slow the others. Notifications can be lost (connection lost,
  * not yet listening): every flag is raised once LISTEN is back, and as a last resort each waiter looks every few seconds.
  */
@@ -10,6 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import postgres from "postgres";
 import { connectionOptions } from "./connection.ts";
 import { channels } from "./notify.ts";
+import type { JobKind } from "../../schema/jobs.ts";
 import type { Log } from "../../schema/log.ts";
 import type { DatabaseAddress } from "./url.ts";
 
@@ -20,9 +21,14 @@ const reconnectMs = [50, 250, 1_000, 2_000] as const;
 export interface Notifications {
   /** News of a run or a completion. The signal counts as news too, so that a waiter sees it at once. */
   subscribe(id: string, signal: AbortSignal): Subscription;
-  /** A number that rises with each announcement of work. */
-  jobNews(): number;
-  waitForJobNews(options: { after: number; timeoutMs: number; signal?: AbortSignal | undefined }): Promise<void>;
+  /** A number that rises with each announcement of work of such kinds. */
+  jobNews(kinds: readonly JobKind[]): number;
+  waitForJobNews(options: {
+    kinds: readonly JobKind[];
+    after: number;
+    timeoutMs: number;
+    signal?: AbortSignal | undefined;
+  }): Promise<void>;
   readonly closed: boolean;
   close(): Promise<void>;
 }
@@ -65,23 +71,42 @@ class Flag {
   }
 }
 
+/**
+ * Requests come often, and each is waited for: whoever takes none must not look for work at each of them, and have the lane of
+ * requests wait until it has looked.
+ */
+type Topic = "requests" | "jobs";
+
+const topics: readonly Topic[] = ["requests", "jobs"];
+
+function topicsOf(kinds: readonly JobKind[]): readonly Topic[] {
+  return topics.filter((topic) => kinds.some((kind) => (kind === "COMPLETE") === (topic === "requests")));
+}
+
+/** An earlier release names no kind. */
+function topicsIn(payload: string): readonly Topic[] {
+  if (payload === "") return topics;
+  return payload === "COMPLETE" ? ["requests"] : ["jobs"];
+}
+
 export function openNotifications(address: DatabaseAddress, log: Log | undefined): Notifications {
   const watchers = new Map<string, Set<Flag>>();
-  const workers = new Set<Flag>();
+  const workers = new Map<Flag, readonly Topic[]>();
   const closing = new AbortController();
-  let news = 0;
+  const news: Record<Topic, number> = { requests: 0, jobs: 0 };
   let listening: Promise<void> | null = null;
 
-  const workHere = (): void => {
-    news += 1;
-    for (const flag of workers) flag.raise();
+  const workHere = (about: readonly Topic[]): void => {
+    for (const topic of about) news[topic] += 1;
+    for (const [flag, wanted] of workers) if (wanted.some((topic) => about.includes(topic))) flag.raise();
   };
+  const newsOf = (wanted: readonly Topic[]): number => wanted.reduce((sum, topic) => sum + news[topic], 0);
   const everything = (): void => {
-    workHere();
+    workHere(topics);
     for (const flags of watchers.values()) for (const flag of flags) flag.raise();
   };
   const heard = (channel: string, payload: string): void => {
-    if (channel === channels.jobs) workHere();
+    if (channel === channels.jobs) workHere(topicsIn(payload));
     else for (const flag of watchers.get(payload) ?? []) flag.raise();
   };
   /** Only once somebody waits: a command that only reads needs no second connection. */
@@ -90,7 +115,7 @@ export function openNotifications(address: DatabaseAddress, log: Log | undefined
   };
 
   return {
-    jobNews: () => news,
+    jobNews: (kinds) => newsOf(topicsOf(kinds)),
     subscribe(id, signal) {
       listen();
       const flag = new Flag(true);
@@ -107,11 +132,12 @@ export function openNotifications(address: DatabaseAddress, log: Log | undefined
         },
       };
     },
-    async waitForJobNews({ after, timeoutMs, signal }) {
+    async waitForJobNews({ kinds, after, timeoutMs, signal }) {
       listen();
-      const flag = new Flag(news !== after || closing.signal.aborted || (signal?.aborted ?? false));
+      const wanted = topicsOf(kinds);
+      const flag = new Flag(newsOf(wanted) !== after || closing.signal.aborted || (signal?.aborted ?? false));
       const raise = (): void => flag.raise();
-      workers.add(flag);
+      workers.set(flag, wanted);
       signal?.addEventListener("abort", raise);
       await flag.lower(timeoutMs);
       signal?.removeEventListener("abort", raise);

@@ -3,6 +3,7 @@
  * transaction that made the change: postgres.js' own notify would use another connection, and a rollback would not stop it.
  */
 import { sql } from "drizzle-orm";
+import type { JobKind } from "../../schema/jobs.ts";
 import type { Transaction } from "./database.ts";
 
 /** The first one tells of completions too: a listener of the release before knows none of their ids. */
@@ -20,6 +21,7 @@ export async function wakeWatchersOf(tx: Transaction, ids: readonly string[]): P
   );
 }
 
-export async function wakeWorkers(tx: Transaction): Promise<void> {
-  await tx.execute(sql`select pg_notify(${channels.jobs}, '')`);
+/** A process of an earlier release announces no kind, and hears of any. */
+export async function wakeWorkers(tx: Transaction, kind: JobKind): Promise<void> {
+  await tx.execute(sql`select pg_notify(${channels.jobs}, ${kind}::text)`);
 }

@@ -224,7 +224,6 @@ function completionsOf({ nouns: { completions }, sight, viewer, may }: Room): Pr
       await requireTarget(sight, input);
       return completions.create({ ...input, projectId });
     },
-    hasKey: (key) => completions.hasKey(key, projectId),
     get: async (id) => sight.own(await completions.get(id)),
     byIds: async (ids) => (await completions.byIds(ids)).map((row) => sight.own(row)),
     choices: async (one) => (sight.own(one) ? completions.choices(one) : []),
@@ -238,10 +237,6 @@ function completionsOf({ nouns: { completions }, sight, viewer, may }: Room): Pr
       return (await mine(id)) && completions.delete(id);
     },
     waitingReason: async (id) => ((await mine(id)) ? completions.waitingReason(id) : null),
-    async whyNobodyCan(target) {
-      await requireTarget(sight, target);
-      return completions.whyNobodyCan(target);
-    },
   };
 }
 

@@ -3,9 +3,9 @@
  * all of them, whichever looked last.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { and, asc, desc, inArray, sql } from "drizzle-orm";
+import { type SQL, type WithSubquery, and, asc, desc, inArray, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
-import type { Capabilities, JobKind } from "../../schema/jobs.ts";
+import { type Capabilities, type JobKind, jobKinds } from "../../schema/jobs.ts";
 import type { Wanted } from "../../schema/states.ts";
 import { type Job, jobs } from "../../schema/tables.ts";
 import type { Database, Transaction } from "../postgres/database.ts";
@@ -37,6 +37,12 @@ export interface Claimer {
 
 /** What a kind of job adds to the moves of the queue. The job's row is locked. */
 export interface JobHooks {
+  /**
+   * What a claim changes besides the jobs, in its own statement, where another transaction would take too long.
+   * @param subjects in SQL: a query for those of the jobs that are claimed
+   */
+  claiming?(database: Database, subjects: SQL): WithSubquery[];
+  /** Is not called where there is `claiming`. */
   claimed?(tx: Transaction, job: Job, worker: string): Promise<void>;
   released?(tx: Transaction, job: Job): Promise<void>;
   /** Of a job that is to be repeated. `done` ends the job instead. */
@@ -45,30 +51,30 @@ export interface JobHooks {
   wanted?(database: Database, jobs: readonly Job[]): Promise<readonly Wanted[]>;
 }
 
-export function claimersOf(
-  database: Database,
-  notifications: Notifications,
-  hooks: Readonly<Record<JobKind, JobHooks>>,
-): () => Claimer {
+type Hooks = Readonly<Record<JobKind, JobHooks>>;
+
+export function claimersOf(database: Database, notifications: Notifications, hooks: Hooks): () => Claimer {
   /** Null when the job has ended, or went to another worker, since it was claimed. */
   const started = async (job: Job, worker: string): Promise<ClaimedJob | null> => {
     const { id, kind, subject, payload, needs, attempts, leaseToken: token, lastError } = job;
     const start = async (tx: Transaction) => hooks[kind].claimed?.(tx, await lockJob(tx, { id, token }), worker);
-    const isMine = await database.transaction(start).then(() => true, ifLost(false));
+    const isMine = hooks[kind].claiming ? true : await database.transaction(start).then(() => true, ifLost(false));
     return isMine ? { id, token, kind, subject, payload, needs, attempts, lastError } : null;
   };
   return () => {
-    /** News up to this number had arrived when this claimer last looked for work. */
+    /** What this claimer last looked for, and the number of the news that had arrived by then. */
+    let kinds: readonly JobKind[] = jobKinds;
     let seen = -1;
     return {
       async claimJobs(claim, most) {
-        seen = notifications.jobNews();
-        const found = await claimFirst(database, claim, most);
-        const claimed = found.length > 0 ? found : await claimThawed(database, claim, most);
+        kinds = claim.capabilities.kinds;
+        seen = notifications.jobNews(kinds);
+        const found = await claimFirst(database, claim, most, hooks);
+        const claimed = found.length > 0 ? found : await claimThawed(database, claim, most, hooks);
         const mine = await Promise.all(claimed.map((job) => started(job, claim.worker)));
         return mine.filter((job) => job !== null);
       },
-      waitForJob: ({ timeoutMs, signal }) => notifications.waitForJobNews({ after: seen, timeoutMs, signal }),
+      waitForJob: ({ timeoutMs, signal }) => notifications.waitForJobNews({ kinds, after: seen, timeoutMs, signal }),
     };
   };
 }
@@ -77,11 +83,11 @@ export function claimersOf(
  * One statement, so that a worker that freezes has claimed the jobs, under leases that expire, or has not. The rows of a CTE
  * that locks are computed once.
  */
-async function claimFirst(database: Database, claim: Claim, most: number): Promise<Job[]> {
+async function claimFirst(database: Database, claim: Claim, most: number, hooks: Hooks): Promise<Job[]> {
   const { worker, leaseMs, capabilities } = claim;
   const free = database.$with("free").as(
     database
-      .select({ id: jobs.id })
+      .select({ id: jobs.id, kind: jobs.kind, subject: jobs.subject })
       .from(jobs)
       .where(and(isFree, isDue(worker), fits(worker, capabilities)))
       .orderBy(desc(jobs.priority), ...preferred(claim), asc(jobs.id))
@@ -90,8 +96,11 @@ async function claimFirst(database: Database, claim: Claim, most: number): Promi
   );
   const next = { leaseToken: sql`${jobs.leaseToken} + 1`, attempts: sql`${jobs.attempts} + 1` };
   const lease = { leaseWorker: worker, leaseExpiresAt: inMs(leaseMs) };
+  const besides = capabilities.kinds.flatMap(
+    (kind) => hooks[kind].claiming?.(database, sql`(select subject from free where kind = ${kind})`) ?? [],
+  );
   const claimed = await database
-    .with(free)
+    .with(free, ...besides)
     .update(jobs)
     .set({ ...next, ...lease })
     .where(inArray(jobs.id, sql`(select id from free)`))
@@ -110,10 +119,10 @@ function preferred({ prefer }: Claim) {
 const endingMs = 100;
 
 /** Claims again if a frozen process may have hidden a job. By the time that its lease has expired, half of one is over. */
-async function claimThawed(database: Database, claim: Claim, most: number): Promise<Job[]> {
+async function claimThawed(database: Database, claim: Claim, most: number, hooks: Hooks): Promise<Job[]> {
   if ((await endFrozenSessions(database, claim.leaseMs / 2)) === 0) return [];
   await delay(endingMs);
-  return claimFirst(database, claim, most);
+  return claimFirst(database, claim, most, hooks);
 }
 
 function ifLost<Value>(value: Value) {

@@ -73,7 +73,7 @@ export function queueOf(
       database.transaction(async (tx) => {
         const job = await release(tx, lease);
         await hooks[job.kind].released?.(tx, job);
-        await wakeWorkers(tx);
+        await wakeWorkers(tx, job.kind);
       }),
     repeatJob: (lease, failed) => database.transaction((tx) => repeat(tx, lease, failed, hooks)),
   };
@@ -133,7 +133,7 @@ async function repeat(
     .update(jobs)
     .set({ ...failed, ...free })
     .where(jobOf(lease));
-  await wakeWorkers(tx);
+  await wakeWorkers(tx, job.kind);
   return true;
 }
 
@@ -149,8 +149,7 @@ export async function madeProgress(tx: Transaction, { id, attempts }: Job): Prom
 export type NewJob = Pick<Job, "kind" | "subject" | "needs"> & Partial<Pick<Job, "projectId" | "payload" | "priority">>;
 
 export async function addJob(tx: Transaction, job: NewJob): Promise<void> {
-  await tx.insert(jobs).values(job);
-  await wakeWorkers(tx);
+  await Promise.all([tx.insert(jobs).values(job), wakeWorkers(tx, job.kind)]);
 }
 
 export async function finishJob(tx: Transaction, lease: Lease): Promise<void> {

@@ -36,11 +36,6 @@ export async function whyJobWaits(database: Database, kind: JobKind, subject: st
   return waitingReason(job, await liveWorkers(database), await jobsAhead(database, job));
 }
 
-/** What keeps all live workers from such a job, now and later; null when one of them can do it in its turn. */
-export async function whyNobodyCan(database: Database, kind: JobKind, needs: Needs): Promise<string | null> {
-  return whyNobody(kind, needs, await liveWorkers(database));
-}
-
 /** Free jobs of the same kind that are claimed before this one. */
 async function jobsAhead(database: Database, { id, kind, priority }: Job): Promise<number> {
   const earlier = or(gt(jobs.priority, priority), and(eq(jobs.priority, priority), lt(jobs.id, id)));
@@ -72,7 +67,7 @@ function ableTo(workers: readonly Candidate[], kind: JobKind, needs: Needs): Can
   return workers.filter((worker) => demands.every(({ isMet }) => isMet(worker)));
 }
 
-/** Null when one of the workers lacks nothing. */
+/** What keeps all of the workers from such a job, now and later; null when one of them can do it in its turn. */
 export function whyNobody(kind: JobKind, needs: Needs, workers: readonly Candidate[]): string | null {
   if (workers.length === 0) return "No worker is running. Start one: steplog worker.";
   if (ableTo(workers, kind, needs).length > 0) return null;

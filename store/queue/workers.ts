@@ -2,7 +2,7 @@
 import { and, asc, eq, gt, lt, sql } from "drizzle-orm";
 import { forgetWorkerMs, liveMs } from "../../schema/limits.ts";
 import { type Job, type WorkerRow, jobs, workers } from "../../schema/tables.ts";
-import type { Database } from "../postgres/database.ts";
+import type { Database, Executor } from "../postgres/database.ts";
 import { forgetMeasures } from "../speeds.ts";
 
 export type WorkerReport = Omit<WorkerRow, "serving" | "startedAt" | "lastSeenAt"> &
@@ -42,7 +42,7 @@ export function workersOf(database: Database, forget: () => Promise<void>): Work
 }
 
 /** The queue knows which job a worker holds, so the worker need not report it. */
-export async function liveWorkers(database: Database): Promise<LiveWorker[]> {
+export async function liveWorkers(database: Executor): Promise<LiveWorker[]> {
   const held = and(eq(jobs.leaseWorker, workers.name), gt(jobs.leaseExpiresAt, sql`clock_timestamp()`));
   const rows = await database
     .select({ worker: workers, kind: jobs.kind, subject: jobs.subject })

@@ -1,12 +1,10 @@
 /** Completions: asking, reading, cancelling, deleting; and what becomes of those that nobody waits for or begins. */
-import { and, asc, eq, inArray } from "drizzle-orm";
+import { and, asc, inArray } from "drizzle-orm";
 import { attendMs } from "../../schema/limits.ts";
-import { defaultProjectId } from "../../schema/projects.ts";
 import { type Completion, completions } from "../../schema/serving-tables.ts";
 import { type Database, inOrderOf, isUuid } from "../postgres/database.ts";
-import { storedKey } from "../projects/names.ts";
-import { whyJobWaits, whyNobodyCan } from "../queue/waiting.ts";
-import { type NewCompletion, type Target, create, inMs, needsOf } from "./create.ts";
+import { whyJobWaits } from "../queue/waiting.ts";
+import { type NewCompletion, create, inMs } from "./create.ts";
 import { forgetCompletions } from "./forget.ts";
 import { cancel, notFound, remove } from "./lifecycle.ts";
 import { type WrittenChoice, choicesOf } from "./pieces.ts";
@@ -14,11 +12,10 @@ import { type WrittenChoice, choicesOf } from "./pieces.ts";
 export interface Completions {
   /**
    * Row, job and notification in one transaction; or the first of its key.
-   * @throws NOT_FOUND; CONFLICT for a key that was used with another request; BUSY beyond the limit of those that wait
+   * @throws NOT_FOUND; CONFLICT for a key that was used with another request; UNAVAILABLE with what all live workers lack; BUSY
+   *   beyond the limit of those that wait
    */
   create(input: NewCompletion): Promise<{ readonly completion: Completion; readonly created: boolean }>;
-  /** Whether one was created with this idempotency key. */
-  hasKey(idempotencyKey: string, projectId?: string): Promise<boolean>;
   get(id: string): Promise<Completion | null>;
   byIds(ids: readonly string[]): Promise<(Completion | null)[]>;
   /** What was written so far: pieces joined, one item per choice; none of a SCORE task. */
@@ -36,8 +33,6 @@ export interface Completions {
   forget(): Promise<void>;
   /** Why no worker answers it, for people; null while one does, or can start at once, and after the end. */
   waitingReason(id: string): Promise<string | null>;
-  /** What the live workers lack to answer for a target, for people; null when one of them could. @throws NOT_FOUND */
-  whyNobodyCan(target: Target): Promise<string | null>;
 }
 
 export function completionsOf(database: Database): Completions {
@@ -45,10 +40,6 @@ export function completionsOf(database: Database): Completions {
     inOrderOf(ids, (wanted) => database.select().from(completions).where(inArray(completions.id, wanted)));
   return {
     byIds,
-    async hasKey(key, projectId = defaultProjectId) {
-      const mine = eq(completions.idempotencyKey, storedKey(projectId, key));
-      return (await database.select({ id: completions.id }).from(completions).where(mine)).length > 0;
-    },
     get: async (id) => (await byIds([id]))[0] ?? null,
     create: (input) => database.transaction((tx) => create(tx, input)),
     choices: (completion) => choicesOf(database, completion),
@@ -61,7 +52,6 @@ export function completionsOf(database: Database): Completions {
     attend: (ids) => attend(database, ids),
     forget: () => forgetCompletions(database),
     waitingReason: (id) => whyJobWaits(database, "COMPLETE", id),
-    whyNobodyCan: async (target) => whyNobodyCan(database, "COMPLETE", await needsOf(database, target)),
   };
 }
 

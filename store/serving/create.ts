@@ -12,10 +12,12 @@ import { canonicalJson } from "../../schema/step-log.ts";
 import { type BaseModel, baseModels, checkpoints, fineTunes } from "../../schema/tables.ts";
 import { counted } from "../../schema/units.ts";
 import { partsOf } from "../models/part-names.ts";
-import { type Database, type Transaction, only } from "../postgres/database.ts";
+import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { requireRow } from "../postgres/required.ts";
 import { storedKey } from "../projects/names.ts";
 import { addJob } from "../queue/jobs.ts";
+import { whyNobody } from "../queue/waiting.ts";
+import { liveWorkers } from "../queue/workers.ts";
 import { trainingNeeds, weightsInMemory } from "../runs/lifecycle.ts";
 import { packTokens } from "./tokens.ts";
 
@@ -39,18 +41,24 @@ export interface NewCompletion extends Target {
   readonly prompt: readonly number[];
   /** Whether somebody waits for the answer: then the completion ends soon after `attend` was last called for it. */
   readonly isAttended: boolean;
+  /** Whether it is refused unless a live worker could answer it. A repeated one gets the first answer, whoever could. */
+  readonly needsWorker: boolean;
   /** How long it may wait for a worker, how many may wait, and how long the row is kept. */
   readonly waitMs: number;
   readonly queueLimit: number;
   readonly keepMs: number;
 }
 
-/** @throws NOT_FOUND; CONFLICT for a key that was used with another input; BUSY */
+/** @throws as Completions.create */
 export async function create(
   tx: Transaction,
   input: NewCompletion,
 ): Promise<{ readonly completion: Completion; readonly created: boolean }> {
-  await requireTarget(tx, input);
+  const [needs, workers] = await Promise.all([
+    needsOf(tx, input),
+    input.needsWorker ? liveWorkers(tx) : null,
+    requireTarget(tx, input),
+  ]);
   const inputHash = hashOf(input);
   const [completion] = await tx
     .insert(completions)
@@ -58,10 +66,10 @@ export async function create(
     .onConflictDoNothing({ target: completions.idempotencyKey })
     .returning();
   if (!completion) return { completion: await firstOfKey(tx, input, inputHash), created: false };
-  await refuseIfBusy(tx, input.queueLimit);
-  const needs = await needsOf(tx, input);
+  const lacking = workers && whyNobody("COMPLETE", needs, workers);
+  if (lacking) throw new SteplogError("UNAVAILABLE", lacking);
   const { id: subject, projectId } = completion;
-  await addJob(tx, { kind: "COMPLETE", projectId, subject, needs });
+  await Promise.all([refuseIfBusy(tx, input.queueLimit), addJob(tx, { kind: "COMPLETE", projectId, subject, needs })]);
   return { completion, created: true };
 }
 
@@ -132,15 +140,15 @@ export async function needsOf(database: Database | Transaction, { baseModelId, c
 
 /** The base's weights and the adapter. */
 async function bytesOf(database: Database | Transaction, model: BaseModel, checkpointId: string): Promise<number> {
-  const [found] = await database
-    .select({ run: fineTunes })
-    .from(checkpoints)
-    .innerJoin(fineTunes, eq(fineTunes.id, checkpoints.fineTuneId))
-    .where(eq(checkpoints.id, checkpointId));
-  invariant(
-    found?.run.baseModelId === model.id,
-    `checkpoint ${checkpointId} is of a run on the base model ${model.id}`,
-  );
+  const [found] = !isUuid(checkpointId)
+    ? []
+    : await database
+        .select({ run: fineTunes })
+        .from(checkpoints)
+        .innerJoin(fineTunes, eq(fineTunes.id, checkpoints.fineTuneId))
+        .where(eq(checkpoints.id, checkpointId));
+  if (!found) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${JSON.stringify(checkpointId)}.`);
+  invariant(found.run.baseModelId === model.id, `checkpoint ${checkpointId} is of a run on the base model ${model.id}`);
   const { memoryBytes } = trainingNeeds(settingsOf(found.run), model, await partsOf(database, model.id));
   return memoryBytes ?? weightsInMemory(model);
 }

@@ -14,11 +14,18 @@
  * `wanted` is RUN or CANCEL, as for a run. It counts as CANCEL too once `attended_until` has passed. The worker reads it with
  * every append of pieces and every renewal.
  *
- * Every move is made by `move`, in the caller's transaction, after the caller has locked the job.
+ * Every move but RUNNING is made by `move`, in the caller's transaction, after the caller has locked the job. RUNNING is part
+ * of the claim's statement (`begin`): somebody waits for the first token.
  */
-import { and, eq, sql } from "drizzle-orm";
+import { type SQL, type WithSubquery, and, asc, eq, inArray, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
-import { type CompletionStatus, type RowScore, type Usage, completionTransitions } from "../../schema/completion.ts";
+import {
+  type CompletionStatus,
+  type RowScore,
+  type Usage,
+  completionStatuses,
+  completionTransitions,
+} from "../../schema/completion.ts";
 import { type ErrorCode, type InputIssue, SteplogError, invariant } from "../../schema/errors.ts";
 import { type Completion, completions } from "../../schema/serving-tables.ts";
 import { abandonedMs } from "../../schema/limits.ts";
@@ -29,7 +36,6 @@ import { wakeWatchers } from "../postgres/notify.ts";
 import { inMs } from "../queue/claimable.ts";
 import type { JobHooks } from "../queue/claimers.ts";
 import { finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
-import { leaseLost } from "../queue/leases.ts";
 
 export interface CompletionFailure {
   readonly code: ErrorCode;
@@ -60,9 +66,11 @@ async function move(
   const allowed = completionTransitions[completion.status].includes(next.to);
   invariant(allowed, `completion ${id} is ${completion.status} and cannot become ${next.to}`);
   const change = { ...next.set, status: next.to };
-  const moved = only(await tx.update(completions).set(change).where(eq(completions.id, id)).returning());
-  await wakeWatchers(tx, id);
-  return moved;
+  const [moved] = await Promise.all([
+    tx.update(completions).set(change).where(eq(completions.id, id)).returning(),
+    wakeWatchers(tx, id),
+  ]);
+  return only(moved);
 }
 
 async function lockCompletion(tx: Transaction, id: string): Promise<Completion | null> {
@@ -71,13 +79,11 @@ async function lockCompletion(tx: Transaction, id: string): Promise<Completion |
   return row ?? null;
 }
 
-/** Null for an unknown completion. */
-export async function hasEnded(database: Database, id: string): Promise<boolean | null> {
-  const [row] = await database.select({ status: completions.status }).from(completions).where(eq(completions.id, id));
-  return row ? completionTransitions[row.status].length === 0 : null;
+export function hasEnded(status: CompletionStatus): boolean {
+  return completionTransitions[status].length === 0;
 }
 
-const isFinal = ({ status }: Completion) => completionTransitions[status].length === 0;
+const isFinal = ({ status }: Completion) => hasEnded(status);
 const ended = { finishedAt: sql`now()`, stage: null };
 const cancelled: Move = { to: "CANCELLED", set: { ...ended, wanted: "CANCEL" } };
 
@@ -90,15 +96,7 @@ const left: Move = { to: "RUNNING", set: { stage: null, startBy: inMs(abandonedM
 export const wantedNow = sql<Wanted>`case when ${completions.wanted} = 'CANCEL' or ${completions.attendedUntil} < now() then 'CANCEL' else 'RUN' end`;
 
 export const completionJobs: JobHooks = {
-  async claimed(tx, job) {
-    const set = { startedAt: sql`coalesce(${completions.startedAt}, now())` };
-    const known = await move(tx, job.subject, () => ({ to: "RUNNING", set }));
-    if (known) return;
-    // Deleted together with its checkpoint.
-    const lease = { id: job.id, token: job.leaseToken };
-    await finishJob(tx, lease);
-    throw leaseLost(lease);
-  },
+  claiming: begin,
   async released(tx, job) {
     await move(tx, job.subject, () => left);
   },
@@ -109,6 +107,33 @@ export const completionJobs: JobHooks = {
   },
   wanted: (database, held) => Promise.all(held.map(({ subject }) => wantedOf(database, subject))),
 };
+
+const startable = completionStatuses.filter((status) => completionTransitions[status].includes("RUNNING"));
+
+/** RUNNING, as part of a claim. Rows are locked in order of id, as appends lock them. Readers of pieces need not hear of it. */
+function begin(database: Database, subjects: SQL): WithSubquery[] {
+  const ids = sql`(select claimed.subject::uuid from ${subjects} as claimed)`;
+  const mine = and(inArray(completions.id, ids), inArray(completions.status, startable));
+  const known = database
+    .$with("known")
+    .as(
+      database
+        .select({ id: completions.id })
+        .from(completions)
+        .where(mine)
+        .orderBy(asc(completions.id))
+        .for("no key update"),
+    );
+  const set = { status: "RUNNING", startedAt: sql`coalesce(${completions.startedAt}, now())` } as const;
+  const begun = database.$with("begun").as(
+    database
+      .update(completions)
+      .set(set)
+      .where(inArray(completions.id, sql`(select id from known)`))
+      .returning({ id: completions.id }),
+  );
+  return [known, begun];
+}
 
 async function wantedOf(database: Database | Transaction, id: string): Promise<Wanted> {
   const [row] = await database.select({ wanted: wantedNow }).from(completions).where(eq(completions.id, id));

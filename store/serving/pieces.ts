@@ -7,12 +7,12 @@ import { and, asc, eq, gt, inArray, sql } from "drizzle-orm";
 import type { CompletionStage, FinishReason, Piece, TokenLogprob } from "../../schema/completion.ts";
 import { type Completion, type CompletionPiece, completionPieces, completions } from "../../schema/serving-tables.ts";
 import type { Wanted } from "../../schema/states.ts";
-import type { Job } from "../../schema/tables.ts";
+import { type Job, jobs } from "../../schema/tables.ts";
 import type { Database, Transaction } from "../postgres/database.ts";
 import { wakeWatchers, wakeWatchersOf } from "../postgres/notify.ts";
 import { madeProgress } from "../queue/jobs.ts";
 import { type Lease, lockJob, lockJobs } from "../queue/leases.ts";
-import { type CompletionEnd, endCompletion, wantedNow } from "./lifecycle.ts";
+import { type CompletionEnd, endCompletion, hasEnded, wantedNow } from "./lifecycle.ts";
 import { packTokens, unpackTokens } from "./tokens.ts";
 
 /** What a worker has to say of one completion. */
@@ -75,17 +75,22 @@ function follows({ after, pieces }: Answered, held: Known): boolean {
 }
 
 async function lockAll(tx: Transaction, answers: readonly Answered[]): Promise<Map<number, Known>> {
-  const held = await lockJobs(
-    tx,
-    answers.map(({ job }) => job),
-  );
-  const ids = held.map(({ subject }) => subject);
-  const rows = await tx
-    .select({ id: completions.id, pieces: completions.pieces, wanted: wantedNow })
-    .from(completions)
-    .where(inArray(completions.id, ids))
-    .orderBy(asc(completions.id))
-    .for("no key update");
+  const leases = answers.map(({ job }) => job);
+  const ids = leases.map(({ id }) => id);
+  const subjects = tx
+    .select({ id: sql<string>`${jobs.subject}::uuid` })
+    .from(jobs)
+    .where(inArray(jobs.id, ids));
+  // Sent together, and done one after the other.
+  const [held, rows] = await Promise.all([
+    lockJobs(tx, leases),
+    tx
+      .select({ id: completions.id, pieces: completions.pieces, wanted: wantedNow })
+      .from(completions)
+      .where(inArray(completions.id, subjects))
+      .orderBy(asc(completions.id))
+      .for("no key update"),
+  ]);
   const byId = new Map(rows.map((row) => [row.id, row]));
   return new Map(
     held.flatMap((job) => {
@@ -99,10 +104,9 @@ type Fresh = Answered & { readonly held: Known };
 
 async function insertPieces(tx: Transaction, fresh: readonly Fresh[], device: string): Promise<void> {
   if (fresh.length === 0) return;
-  await tx.insert(completionPieces).values(fresh.flatMap(rowsOf));
   const ids = fresh.map(({ held }) => held.job.subject);
   const counts = JSON.stringify(Object.fromEntries(fresh.map(({ held, pieces }) => [held.job.subject, pieces.length])));
-  await tx
+  const counted = tx
     .update(completions)
     .set({
       pieces: sql`${completions.pieces} + (${counts}::jsonb ->> ${completions.id}::text)::integer`,
@@ -111,8 +115,12 @@ async function insertPieces(tx: Transaction, fresh: readonly Fresh[], device: st
       device,
     })
     .where(inArray(completions.id, ids));
-  for (const { held } of fresh) await madeProgress(tx, held.job);
-  await wakeWatchersOf(tx, ids);
+  await Promise.all([
+    tx.insert(completionPieces).values(fresh.flatMap(rowsOf)),
+    counted,
+    ...fresh.map(({ held }) => madeProgress(tx, held.job)),
+    wakeWatchersOf(tx, ids),
+  ]);
 }
 
 function rowsOf({ held, after, pieces }: Fresh) {
@@ -151,17 +159,40 @@ export interface WrittenChoice {
   readonly finish: FinishReason | null;
 }
 
-export function piecesAfter(database: Database, id: string, after: number, limit?: number): Promise<CompletionPiece[]> {
-  const mine = and(eq(completionPieces.completionId, id), gt(completionPieces.sequence, after));
-  const rows = database.select().from(completionPieces).where(mine).orderBy(asc(completionPieces.sequence));
-  return limit === undefined ? rows : rows.limit(limit);
+/** A piece, and what answers. */
+export type WrittenPiece = CompletionPiece & { readonly device: string | null };
+
+/** The pieces after one, and whether the completion has ended: then they are the last. Null for an unknown completion. */
+export async function piecesAfter(
+  database: Database,
+  id: string,
+  after: number,
+  most: number,
+): Promise<{ readonly rows: WrittenPiece[]; readonly hasEnded: boolean } | null> {
+  const { sequence, completionId } = completionPieces;
+  const rows = await database
+    .select({ status: completions.status, device: completions.device, piece: completionPieces })
+    .from(completions)
+    .leftJoin(completionPieces, and(eq(completionId, completions.id), gt(sequence, after)))
+    .where(eq(completions.id, id))
+    .orderBy(asc(sequence))
+    .limit(most);
+  const [first] = rows;
+  if (!first) return null;
+  const written = rows.flatMap(({ piece, device }) => (piece ? [{ ...piece, device }] : []));
+  return { rows: written, hasEnded: hasEnded(first.status) };
+}
+
+function allPieces(database: Database, id: string): Promise<CompletionPiece[]> {
+  const mine = eq(completionPieces.completionId, id);
+  return database.select().from(completionPieces).where(mine).orderBy(asc(completionPieces.sequence));
 }
 
 /** The choices of a GENERATE task, each with its pieces joined; none of a SCORE task. */
 export async function choicesOf(database: Database, completion: Completion): Promise<WrittenChoice[]> {
   const { task, status } = completion;
   if (task.kind !== "GENERATE") return [];
-  const pieces = await piecesAfter(database, completion.id, 0);
+  const pieces = completion.pieces === 0 ? [] : await allPieces(database, completion.id);
   return Array.from({ length: task.n }, (_, index) => {
     const mine = pieces.filter(({ choice }) => choice === index);
     const finish = mine.at(-1)?.finish ?? null;

@@ -1,5 +1,6 @@
 /** Requests and their answers: created, claimed together, written together, cancelled, forgotten. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { asSteplogError } from "../../schema/errors.ts";
 import { abandonedMs, attendMs } from "../../schema/limits.ts";
 import { evaluationRulesSchema } from "../../schema/model-evaluation.ts";
 import type { CompletionPiece } from "../../schema/serving-tables.ts";
@@ -413,7 +414,12 @@ describe("waiting", () => {
 
   test("a request says what no worker has for it, and whether others come first", async () => {
     const target = await requestOf(store);
-    const whyNobodyCan = () => store.completions.whyNobodyCan(target);
+    const create = () => store.completions.create({ ...target, idempotencyKey: "k", needsWorker: true });
+    const whyNobodyCan = async (): Promise<string | null> => {
+      const failure = await create().then(() => null, asSteplogError);
+      expect(failure?.code ?? "UNAVAILABLE").toBe("UNAVAILABLE");
+      return failure?.message ?? null;
+    };
     expect(await whyNobodyCan()).toMatch(/^No worker is running/u);
     await report({ kinds: ["FINE_TUNE"], serving: null });
     expect(await whyNobodyCan()).toBe("No live worker answers requests. Start one: steplog worker --serve both.");
@@ -423,6 +429,11 @@ describe("waiting", () => {
     expect(await whyNobodyCan()).toMatch(/has the base model tiny/u);
     await report({ serving: { ...serving, requests: 1 } });
     expect(await whyNobodyCan()).toBeNull();
+    await report({ models: [] });
+    const { completion, created } = await create();
+    expect(created).toBe(false);
+    await store.completions.delete(completion.id);
+    await report({ serving: { ...serving, requests: 1 } });
     const [{ id: first }, { id: second }] = [await newCompletion(store), await newCompletion(store)];
     const reasons = () => Promise.all([first, second].map((id) => store.completions.waitingReason(id)));
     expect(await reasons()).toEqual([
@@ -431,9 +442,10 @@ describe("waiting", () => {
     ]);
     await report();
     expect(await reasons()).toEqual([null, null]);
-    await expect(store.completions.whyNobodyCan({ ...target, baseModelId: first })).rejects.toMatchObject({
-      code: "NOT_FOUND",
-    });
+    for (const wrong of [{ baseModelId: first }, { checkpointId: first }, { checkpointId: "x" }]) {
+      const refused = store.completions.create({ ...target, ...wrong, needsWorker: true });
+      await expect(refused).rejects.toMatchObject({ code: "NOT_FOUND" });
+    }
   });
 
   test("the list of workers has each once, with its one job, however many requests it answers", async () => {

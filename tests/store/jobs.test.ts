@@ -1,11 +1,13 @@
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { soleJobKinds } from "../../schema/jobs.ts";
 import { leaseMs } from "../../schema/limits.ts";
 import { connectionOptions } from "../../store/postgres/connection.ts";
 import { readDatabaseUrl } from "../../store/postgres/url.ts";
 import type { ClaimedJob, Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import { append, chainStart, claimed, directly, headerBytes, lapse, longMs, newRun, newTraining } from "./fixtures.ts";
+import { newCompletion } from "./serving-fixtures.ts";
 import { claimAny, everything } from "../support/claims.ts";
 
 // A queue of its own for each test: what is free must be what the test put there.
@@ -159,6 +161,22 @@ describe("waitForJob", () => {
     const wait = within(store.waitForJob({ timeoutMs: longMs, signal: AbortSignal.timeout(5_000) }), 4_000);
     await newRun(await fixture.another());
     expect(await wait).toBe("news");
+  });
+
+  test("leaves requests to the lane that answers them", async () => {
+    const lane = store.claimer();
+    const claim = { worker: "w", leaseMs: longMs, capabilities: await everything(store) };
+    const requests = { ...claim, capabilities: { ...claim.capabilities, kinds: ["COMPLETE"] as const } };
+    const jobs = { ...claim, capabilities: { ...claim.capabilities, kinds: soleJobKinds } };
+    expect(await lane.claimJobs(requests, 1)).toEqual([]);
+    await lane.waitForJob({ timeoutMs: 2_000 });
+    expect(await lane.claimJobs(requests, 1)).toEqual([]);
+    expect(await store.claimJob(jobs)).toBeNull();
+    const heard = lane.waitForJob({ timeoutMs: longMs, signal: AbortSignal.timeout(5_000) });
+    await newCompletion(await fixture.another());
+    expect(await within(heard, 4_000)).toBe("news");
+    const signal = AbortSignal.timeout(1_000);
+    expect(await within(store.waitForJob({ timeoutMs: longMs, signal }), 100)).toBe("nothing");
   });
 
   test("returns when a worker gives its job back", async () => {

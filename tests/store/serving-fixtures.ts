@@ -25,6 +25,7 @@ export async function requestOf(store: Store, changes: Partial<NewCompletion> = 
     isSeedDrawn: false,
     prompt: [5, 0, 151_000],
     isAttended: false,
+    needsWorker: false,
     waitMs: longMs,
     queueLimit: 1_000,
     keepMs: longMs,

@@ -89,7 +89,8 @@ export class PieceRecorder {
     clearTimeout(this.#timer);
     if (this.#writing) return;
     // A turn of the event loop lets what the thread sent together go together.
-    this.#timer = setTimeout(() => this.#write(), ms);
+    if (ms === 0) setImmediate(() => this.#write());
+    else this.#timer = setTimeout(() => this.#write(), ms);
   }
 
   #write(): void {

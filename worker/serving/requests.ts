@@ -20,15 +20,18 @@ export interface ReadRequest {
 export async function readRequest(store: Store, id: string, modelsDir: string): Promise<ReadRequest | null> {
   const completion = await store.completions.get(id);
   if (!completion) return null;
-  const baseModel = await store.baseModels.get(completion.baseModelId);
-  invariant(baseModel, `completion ${id} has its base model`);
   const { task, prompt, checkpointId } = completion;
-  const choices = completion.pieces > 0 || task.kind === "GENERATE" ? await store.completions.choices(completion) : [];
+  const [baseModel, choices, checkpoint] = await Promise.all([
+    store.baseModels.get(completion.baseModelId),
+    store.completions.choices(completion),
+    checkpointId === null ? null : servedCheckpoint(store, checkpointId),
+  ]);
+  invariant(baseModel, `completion ${id} has its base model`);
   const model = {
     modelPath: join(modelsDir, baseModel.name),
     base: baseModel.hash,
     hashesDir: hashesDirOf(modelsDir),
-    checkpoint: checkpointId === null ? null : await servedCheckpoint(store, checkpointId),
+    checkpoint,
   };
   const done = choices.map(({ tokens, finish }) => ({ tokens, finish }));
   return { completion, baseModel, choices, request: { id, model, task, prompt: unpackTokens(prompt), done } };
