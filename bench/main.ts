@@ -38,6 +38,8 @@ import type { ScalingOptions } from "./scaling.ts";
 import { benchScaling } from "./scaling.ts";
 import type { ServeOptions } from "./serve/serve.ts";
 import { benchServe } from "./serve/serve.ts";
+import type { WakeOptions } from "./serve/wake.ts";
+import { benchWake } from "./serve/wake.ts";
 import type { StepOptions } from "./step.ts";
 import { benchStep } from "./step.ts";
 
@@ -151,6 +153,10 @@ measuring("serve", "the service compared with the engine alone, and clients that
   .addOption(count("--clients", "clients at once", 8))
   .addOption(count("--rounds", "measured rounds", 3))
   .action((options: ServeOptions & Output) => run(options, benchServe));
+
+measuring("wake", "the first step of a run, in a service whose worker is asleep, and awake; memory")
+  .addOption(count("--rounds", "measured rounds", 3))
+  .action((options: WakeOptions & Output) => run(options, benchWake));
 
 measuring("llama", "Steplog and llama.cpp in turn, on the same weights: prompts, one text, several together")
   .requiredOption("--llama <folder>", "a folder with node-llama-cpp in its node_modules")

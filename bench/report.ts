@@ -10,6 +10,7 @@ import type { RebuildResult } from "./rebuild.ts";
 import type { ReplayResult } from "./replay.ts";
 import type { ScalingResult } from "./scaling.ts";
 import type { ServeResult } from "./serve/serve.ts";
+import { type WakeResult, wakeLines } from "./serve/wake.ts";
 import type { StepResult } from "./step.ts";
 
 export type AnyResult =
@@ -22,6 +23,7 @@ export type AnyResult =
   | NoiseResult
   | ScalingResult
   | ServeResult
+  | WakeResult
   | LlamaResult
   | PeersResult;
 
@@ -92,6 +94,8 @@ function linesOf(result: Exclude<AnyResult, PeersResult>): readonly Line[] {
       ];
     case "serve":
       return [device, ...serveLines(result)];
+    case "wake":
+      return [device, ...wakeLines(result)];
     case "llama":
       return [
         device,

@@ -25,6 +25,8 @@ export interface ServiceConfig {
   /** Threads of the native device; 0 for every core. */
   readonly threads: number;
   readonly serve: ServeConfig;
+  /** Seconds without work after which `start` ends its worker until there is some; 0 for never. */
+  readonly workerIdleS: number;
   readonly apiToken: string | undefined;
   readonly publicUrl: string | undefined;
   readonly corsOrigins: readonly string[];
@@ -81,6 +83,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
     device: readVariable("STEPLOG_DEVICE", env),
     threads: readVariable("STEPLOG_THREADS", env),
     serve: readServeConfig(env),
+    workerIdleS: readVariable("STEPLOG_WORKER_IDLE", env),
     apiToken: readVariable("STEPLOG_API_TOKEN", env),
     publicUrl: readVariable("STEPLOG_PUBLIC_URL", env),
     corsOrigins: listOf(readVariable("STEPLOG_CORS_ORIGINS", env)),

@@ -88,6 +88,10 @@ export const variables = {
       "products of requests: `float32`, `bfloat16`, or `auto`: `bfloat16` for models stored so, if the device has it",
     type: z.enum(["auto", "float32", "bfloat16"], { error: "Give auto, float32 or bfloat16." }).default("auto"),
   },
+  STEPLOG_WORKER_IDLE: {
+    meaning: "seconds without work after which the worker of `steplog start` ends until there is some; 0 for never",
+    type: wholeNumber(0, 31_536_000).default(300),
+  },
   STEPLOG_API_TOKEN: {
     meaning: "if set, every request needs `Authorization: Bearer TOKEN`; the dashboard asks for it",
     // Secrets that a program wrote into a file often end in a line feed.

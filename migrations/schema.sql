@@ -378,6 +378,7 @@ create table workers (
   started_at timestamp with time zone not null default now(),
   last_seen_at timestamp with time zone not null default now(),
   serving jsonb,
+  asleep boolean not null default false,
   constraint workers_pkey PRIMARY KEY (id)
 );
 

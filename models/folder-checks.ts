@@ -3,7 +3,7 @@
  * loop, so a folder is first tried in a sandbox, with limits of time and memory. It is opened here only if it passed, and its
  * files are the same as then.
  */
-import { readdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { blameModel, modelTextBytes } from "../dataset/model-text.ts";
 import type { ModelFolder } from "../engine/model/files/folder.ts";
@@ -13,6 +13,7 @@ import type { Limits } from "../sandbox/messages.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { programPath } from "../schema/package.ts";
+import { stampOf } from "./folder-stamps.ts";
 import type { FolderToTry, TriedFolder, tryFolder } from "./folder-task.ts";
 
 /** Bytes of a tokenizer for which a try gets more time. The largest that are published have 33 MB. */
@@ -104,14 +105,4 @@ function stampIn(verdict: Verdict): string {
 function openedBy(verdict: Verdict): CheckedFolder {
   if ("error" in verdict) throw verdict.error;
   return verdict.opened;
-}
-
-/** Differs once a file of the folder was written, added or removed. */
-export async function stampOf(path: string): Promise<string> {
-  const files = await readdir(path).catch((): string[] => []);
-  const stamps = files.map(async (name) => {
-    const file = await stat(join(path, name), { bigint: true }).catch(() => null);
-    return `${name} ${file?.size} ${file?.mtimeNs} ${file?.ctimeNs}`;
-  });
-  return (await Promise.all(stamps)).toSorted((a, b) => (a < b ? -1 : 1)).join();
 }

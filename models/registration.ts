@@ -6,7 +6,6 @@
  * models/ NAME/          a model
  *         .steplog/      Steplog's files: hashes/ (engine/model/files/hashes.ts), partial/ and removed/ (staging-folder.ts)
  */
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ModelFolder } from "../engine/model/files/folder.ts";
@@ -22,17 +21,10 @@ import type { SeenModel, Store } from "../store/store.ts";
 import { whenAvailable } from "../store/store.ts";
 import type { Log } from "../schema/log.ts";
 import type { FolderChecks } from "./folder-checks.ts";
-import { stampOf } from "./folder-checks.ts";
+import { modelNames, stampOf } from "./folder-stamps.ts";
 
 export const ownDirOf = (modelsDir: string) => join(modelsDir, ".steplog");
 export const hashesDirOf = (modelsDir: string) => join(ownDirOf(modelsDir), "hashes");
-
-/** Names of the folders in the models folder, usable or not, in order. */
-export async function modelNames(modelsDir: string): Promise<string[]> {
-  const entries = await readdir(modelsDir, { withFileTypes: true }).catch(() => []);
-  const folders = entries.filter((entry) => entry.isDirectory() || entry.isSymbolicLink());
-  return folders.flatMap(({ name }) => (name.startsWith(".") ? [] : [name])).toSorted();
-}
 
 /** The models that this worker has, by name and base hash: it claims runs of these only. */
 export class ModelsAtHand {

@@ -298,7 +298,8 @@ export interface ServingReport {
 
 /**
  * Workers as they report themselves every few seconds (reportMs). A row is deleted when its worker stops; a worker that
- * has not reported for liveMs counts as gone.
+ * has not reported for liveMs counts as gone. One that is asleep has no process: whoever starts it when there is work for it
+ * keeps its row (store/queue/sleeper.ts).
  */
 export const workers = pgTable("workers", {
   id: uuid("id").primaryKey(),
@@ -315,6 +316,7 @@ export const workers = pgTable("workers", {
   /** How it answers requests; null when it does not, or is of a release that could not. */
   serving: jsonb("serving").$type<ServingReport>(),
   version: text("version").notNull(),
+  asleep: boolean("asleep").notNull().default(false),
   startedAt: instant("started_at").notNull().defaultNow(),
   lastSeenAt: instant("last_seen_at").notNull().defaultNow(),
 });

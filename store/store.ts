@@ -27,6 +27,7 @@ import type { Nouns } from "./nouns.ts";
 import { type QueueDepth, queueDepthOf } from "./queue/depth.ts";
 import { type Queue, queueOf } from "./queue/jobs.ts";
 import type { Lease } from "./queue/leases.ts";
+import { type Sleeper, sleeperOf } from "./queue/sleeper.ts";
 import { workersOf } from "./queue/workers.ts";
 import { rowChecksOf } from "./row-checks.ts";
 import { measureJobs, speedsOf } from "./speeds.ts";
@@ -51,6 +52,7 @@ export { whenAvailable } from "./patience.ts";
 export type { ForkPoint, NewFineTune } from "./runs/create.ts";
 export type { Lease } from "./queue/leases.ts";
 export type { ClaimedJob, Claimer } from "./queue/claimers.ts";
+export type { Sleeper } from "./queue/sleeper.ts";
 export type { LiveWorker, WorkerReport } from "./queue/workers.ts";
 export { type MemoryRange, type QueueEntry, workersWantedSql } from "./queue/depth.ts";
 export { lackedBy } from "./queue/waiting.ts";
@@ -95,6 +97,8 @@ export interface Store extends Nouns, Queue, Appends, Answers, Records, Weights,
   ping(): Promise<void>;
   /** Ends a run and its job; with `goBack`, a failed one has another run go on from its best checkpoint. */
   finishFineTune(job: Lease, outcome: RunEnd): Promise<void>;
+  /** For whoever starts a worker that is asleep; by the id of its row. */
+  readonly sleeper: (id: string) => Sleeper;
   readonly queue: QueueDepth;
   /** What a viewer may see and do, and nothing else. */
   of(viewer: Viewer): ProjectStore;
@@ -138,6 +142,7 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
     evaluations: translated(evaluationsOf(database)),
     exports: translated(exportsOf(database)),
     workers: translated(workersOf(database, () => forgetCompletions(database))),
+    sleeper: (id) => translated(sleeperOf(database, notifications)(id)),
     queue: translated(queueDepthOf(database)),
     feed: feedOf(database, notifications),
     ...queueOf(database, notifications, {

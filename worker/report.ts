@@ -6,8 +6,8 @@ import type { Store, WorkerReport } from "../store/store.ts";
 export interface Reporting {
   /** Returns once the store knows all that the worker can do now. @throws UNAVAILABLE */
   upToDate(): Promise<void>;
-  /** Takes the worker off the list. */
-  end(): Promise<void>;
+  /** Takes the worker off the list, or lists it as asleep. */
+  end(how?: { readonly asleep: boolean }): Promise<void>;
 }
 
 /** Reports at once and then every `reportMs`. A failed report is repeated with the next one. */
@@ -36,10 +36,10 @@ export function startReporting(store: Store, currentReport: () => WorkerReport, 
       await latest;
       while (abilityOf(currentReport()) !== known) await sendNext();
     },
-    async end() {
+    async end({ asleep } = { asleep: false }) {
       clearInterval(timer);
       await latest;
-      await store.workers.remove(id).catch(() => {});
+      await (asleep ? store.workers.fallAsleep(id) : store.workers.remove(id)).catch(() => {});
     },
   };
 }

@@ -49,6 +49,9 @@ export interface WorkerOptions {
   readonly log: Log;
   /** Aborted to stop: the current job and all requests are released. */
   readonly signal: AbortSignal;
+  /** Of its row in the list of workers, when somebody starts it again; and whether it then ends only to sleep. */
+  readonly id?: string;
+  readonly isAsleep?: () => boolean;
   /** Is told of all work. */
   readonly idleness?: Idleness;
   /** Whether it does jobs; true when left out. */
@@ -63,7 +66,7 @@ export interface WorkerOptions {
 export async function runWorker(options: WorkerOptions): Promise<void> {
   const { store, name, precisions, models, deviceNote: device, log } = options;
   const { doesJobs = true, serving = null, idleness = new Idleness() } = options;
-  const id = randomUUID();
+  const { id = randomUUID(), isAsleep = () => false } = options;
   const sharing = new Sharing({ isExclusive: serving?.isExclusive ?? false, idleness });
   const capabilities = () => capabilitiesOf(precisions, models.list());
   const lane = serving && new ServingLane({ ...options, ...laneOf(options), settings: serving, sharing, capabilities });
@@ -85,7 +88,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     };
     await Promise.all([doesJobs && jobs(), lane?.run(upToDate)]);
   } finally {
-    await reporting.end();
+    await reporting.end({ asleep: isAsleep() });
   }
 }
 

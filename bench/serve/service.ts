@@ -10,6 +10,8 @@ import { programPath } from "../../schema/package.ts";
 
 export interface Service {
   readonly url: string;
+  /** Of the process that started the others. */
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -24,19 +26,26 @@ export interface ServiceOptions {
 
 /** Starts a service that has the model registered. */
 export async function startService(options: ServiceOptions): Promise<Service> {
+  const { device, threads = 0, name } = options;
+  const place = (models: string) => placeModel(options, join(models, name));
+  const service = await startOwnService({ STEPLOG_DEVICE: device, STEPLOG_THREADS: String(threads) }, place);
+  await registered(service.url, name).catch(async (error: unknown) => {
+    await service.stop();
+    throw error;
+  });
+  return service;
+}
+
+/** @param fill puts models into the folder, which otherwise has the demo's */
+export async function startOwnService(
+  settings: Readonly<Record<string, string>>,
+  fill?: (models: string) => Promise<void>,
+): Promise<Service> {
   const data = await mkdtemp(join(tmpdir(), "steplog-bench-serve-"));
-  await placeModel(options, join(data, "models", options.name));
-  const env = {
-    ...process.env,
-    STEPLOG_DATA: data,
-    STEPLOG_DEVICE: options.device,
-    STEPLOG_THREADS: String(options.threads ?? 0),
-    STEPLOG_LOG_LEVEL: "warn",
-    PORT: "0",
-    DATABASE_URL: "",
-  };
+  await fill?.(join(data, "models"));
+  const own = { STEPLOG_DATA: data, STEPLOG_LOG_LEVEL: "warn", PORT: "0", DATABASE_URL: "" };
   const child = spawn(process.execPath, [programPath("cli/steplog"), "start"], {
-    env,
+    env: { ...process.env, ...own, ...settings },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exited = once(child, "exit");
@@ -48,8 +57,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   try {
     const ended = exited.then(() => Promise.reject(new SteplogError("UNAVAILABLE", "The service did not start.")));
     const url = await Promise.race([printedUrl(child.stdout), ended]);
-    await registered(url, options.name);
-    return { url, stop };
+    return { url, pid: child.pid ?? 0, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -63,6 +63,7 @@ async function demo(): Promise<void> {
     storageDir: join(folder, "storage"),
     host: "127.0.0.1",
     port: 0,
+    workerIdleS: 0,
   };
 
   const { outcome, checkpoint } = await trainWithService(config, paths);

@@ -1,6 +1,6 @@
 /** steplog worker: a worker alone, against DATABASE_URL. */
 import { hostname } from "node:os";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { chooseDevice } from "../../engine/devices/choose.ts";
 import { counted } from "../../schema/units.ts";
 import { openStore } from "../../store/store.ts";
@@ -19,6 +19,7 @@ export function define(command: Command): void {
   command
     .addOption(serveOption())
     .option("--exit-when-idle <seconds>", "end, with exit code 0, after so long without work", integer(0, longestIdleS))
+    .addOption(new Option("--sleep-as <id>", "for steplog start: stay listed, as this row, when idle").hideHelp())
     .addHelpText(
       "after",
       "\nExample:\n  DATABASE_URL=postgres://user:secret@localhost/steplog STEPLOG_DEVICE=tfjs steplog worker",
@@ -31,6 +32,8 @@ const longestIdleS = 31_536_000;
 interface WorkerOptions {
   readonly serve?: ServeMode;
   readonly exitWhenIdle?: number;
+  /** The row by which whoever started this process knows it. */
+  readonly sleepAs?: string;
 }
 
 async function worker(options: WorkerOptions): Promise<void> {
@@ -59,7 +62,7 @@ async function worker(options: WorkerOptions): Promise<void> {
     if (signal.aborted) return;
     log.info({ models, modelsDir }, `Registered ${counted(models.length, "base model")}.`);
     reportReady({ models, device: deviceNote });
-    const shared = { store, name: `${hostname()}-${process.pid}`, modelsDir, log, signal };
+    const shared = { store, name: nameOf(options), modelsDir, log, signal };
     const compute = { device: { name, threads, devicesDir }, deviceNote, precisions: device.precisions };
     const serving = servingSettings(config, { name, threads: servingThreads, devicesDir });
     const doesJobs = config.serve.mode !== "inference";
@@ -68,14 +71,21 @@ async function worker(options: WorkerOptions): Promise<void> {
       log.info(`Nothing to do for ${counted(seconds, "second")}: ending.`);
       ending.abort();
     });
+    const { sleepAs } = options;
+    const row = sleepAs === undefined ? {} : { id: sleepAs, isAsleep: () => ending.signal.aborted };
     await Promise.all([
-      runWorker({ ...shared, ...compute, models: atHand, serving, doesJobs, idleness }),
+      runWorker({ ...shared, ...compute, ...row, models: atHand, serving, doesJobs, idleness }),
       watchModels({ ...shared, atHand, checks, reading: (isReading) => idleness.set("models", isReading ? 1 : 0) }),
     ]);
   } finally {
     sandbox.close();
     await store.close();
   }
+}
+
+/** A worker that is started again keeps its name: jobs may wait for it. Then it is that of the process that starts it. */
+function nameOf({ sleepAs }: WorkerOptions): string {
+  return `${hostname()}-${sleepAs === undefined ? process.pid : process.ppid}`;
 }
 
 /** Never, unless it was asked for. */

@@ -109,6 +109,9 @@ export const WorkerRef = builder.objectRef<LiveWorker>("Worker").implement({
       description: "The job that it holds; null while it is idle.",
       resolve: ({ job }) => job,
     }),
+    asleep: t.exposeBoolean("asleep", {
+      description: "Whether its process has ended for lack of work. It starts again when there is some that it can do.",
+    }),
     version: t.exposeString("version", { description: "Version of Steplog that it runs." }),
     startedAt: t.expose("startedAt", { type: "DateTime", description: "When it first reported." }),
     lastSeenAt: t.expose("lastSeenAt", {

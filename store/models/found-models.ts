@@ -14,6 +14,7 @@ import { SteplogError } from "../../schema/errors.ts";
 import { forgetFoundMs } from "../../schema/limits.ts";
 import { type FoundModel, baseModels, foundModels } from "../../schema/tables.ts";
 import { type Database, type Transaction, only } from "../postgres/database.ts";
+import { wakeWorkers } from "../postgres/notify.ts";
 import type { NewBaseModel } from "./base-models.ts";
 
 /** What a worker sees of a folder without reading its weights. */
@@ -126,6 +127,8 @@ async function request(tx: Transaction, name: string): Promise<FoundModel | null
   if (found.problem !== null) {
     throw new SteplogError("INVALID_STATE", `The folder "${name}" cannot be registered: ${found.problem}`);
   }
+  // A worker that is asleep starts for it.
+  await wakeWorkers(tx, null);
   return only(
     await tx
       .update(foundModels)

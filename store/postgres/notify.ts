@@ -21,7 +21,10 @@ export async function wakeWatchersOf(tx: Transaction, ids: readonly string[]): P
   );
 }
 
-/** A process of an earlier release announces no kind, and hears of any. */
-export async function wakeWorkers(tx: Transaction, kind: JobKind): Promise<void> {
-  await tx.execute(sql`select pg_notify(${channels.jobs}, ${kind}::text)`);
+/**
+ * A process of an earlier release announces no kind, and hears of any.
+ * @param kind null for work that is no job
+ */
+export async function wakeWorkers(tx: Transaction, kind: JobKind | null): Promise<void> {
+  await tx.execute(sql`select pg_notify(${channels.jobs}, ${kind ?? ""}::text)`);
 }

@@ -15,6 +15,8 @@ export interface Candidate extends Capabilities {
   readonly name: string;
   /** The job that it holds now; null when it is idle. */
   readonly job: unknown;
+  /** Whether its process has ended, and starts again when there is work. */
+  readonly asleep?: boolean;
   /** How it answers requests; null, or left out, when it does not. */
   readonly serving?: ServingReport | null;
 }
@@ -91,7 +93,8 @@ function waitForTime(job: WaitingJob, able: readonly Candidate[]): string | null
 }
 
 function waitForTurn(job: WaitingJob, able: readonly Candidate[], ahead: number): string | null {
-  if (able.some((worker) => isIdle(worker, job.kind) && dueInMs(job, worker) <= 0)) return null;
+  const idle = able.filter((worker) => isIdle(worker, job.kind) && dueInMs(job, worker) <= 0);
+  if (idle.length > 0) return idle.every(({ asleep = false }) => asleep) ? "A worker starts for it." : null;
   if (ahead === 0) return "Waiting for a worker: next in line.";
   const others = counted(ahead, job.kind === "COMPLETE" ? "request" : "run");
   return `Waiting for a worker: ${others} ${ahead === 1 ? "is" : "are"} ahead.`;

@@ -5,7 +5,7 @@ import { type Job, type WorkerRow, jobs, workers } from "../../schema/tables.ts"
 import type { Database, Executor } from "../postgres/database.ts";
 import { forgetMeasures } from "../speeds.ts";
 
-export type WorkerReport = Omit<WorkerRow, "serving" | "startedAt" | "lastSeenAt"> &
+export type WorkerReport = Omit<WorkerRow, "serving" | "asleep" | "startedAt" | "lastSeenAt"> &
   Partial<Pick<WorkerRow, "serving">>;
 
 export interface LiveWorker extends WorkerRow {
@@ -16,9 +16,11 @@ export interface LiveWorker extends WorkerRow {
 export interface Workers {
   /** Says that a worker is alive, and what it can do now. */
   report(worker: WorkerReport): Promise<void>;
+  /** Instead of `remove`, by a worker that somebody starts again when there is work for it (sleeper.ts). */
+  fallAsleep(id: string): Promise<void>;
   /** Called by a worker that stops. One that dies is no longer listed after liveMs. */
   remove(id: string): Promise<void>;
-  /** The live workers, the longest running first. */
+  /** The live workers, those that are asleep too, the longest running first. */
   list(): Promise<LiveWorker[]>;
 }
 
@@ -28,11 +30,19 @@ const ago = (ms: number) => sql`clock_timestamp() - ${ms} * interval '1 millisec
 export function workersOf(database: Database, forget: () => Promise<void>): Workers {
   return {
     async report(worker) {
-      const seen = { ...worker, lastSeenAt: sql`clock_timestamp()` };
+      const seen = { ...worker, asleep: false, lastSeenAt: sql`clock_timestamp()` };
       await database.insert(workers).values(seen).onConflictDoUpdate({ target: workers.id, set: seen });
       await database.delete(workers).where(lt(workers.lastSeenAt, ago(forgetWorkerMs)));
       await forgetMeasures(database);
       await forget();
+    },
+    async fallAsleep(id) {
+      const [row] = await database.select().from(workers).where(eq(workers.id, id));
+      const serving = row?.serving ? { ...row.serving, usedBytes: 0, requests: 0, warm: [] } : null;
+      await database
+        .update(workers)
+        .set({ asleep: true, serving, lastSeenAt: sql`clock_timestamp()` })
+        .where(eq(workers.id, id));
     },
     async remove(id) {
       await database.delete(workers).where(eq(workers.id, id));

@@ -7,7 +7,7 @@ import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { reconstruct } from "../../engine/replay/reconstruct.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
-import type { TestService } from "./service.ts";
+import { type TestService, until } from "./service.ts";
 
 /** Some seconds of training, so that processes are killed while it runs. */
 export const steps = 500;
@@ -46,4 +46,12 @@ export async function expectRebuilt(
   const trained = await bytesAt(checkpoint.weightsUrl);
   expect((await readFile(join(out, "model.safetensors"))).equals(trained)).toBe(true);
   return digest;
+}
+
+/** The URL in what `start` prints. */
+export async function urlOf({ output }: { output: (this: void) => string }): Promise<string> {
+  await until("the URLs", 60_000, () => output().includes("Ctrl-C stops it"));
+  const url = /GraphQL\s+(http\S+)\/graphql/u.exec(output())?.[1];
+  if (!url) throw new Error(`no URL in ${output()}`);
+  return url;
 }

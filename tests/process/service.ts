@@ -58,7 +58,7 @@ export async function createRun(
   service: TestService,
   client: SteplogClient,
   steps: number,
-  { baseModel = "tiny", batchSize = 16 } = {},
+  { baseModel = "tiny", ...settings }: { baseModel?: string; batchSize?: number; evaluateEvery?: number } = {},
 ): Promise<string> {
   const path = join(service.folder, "rows.jsonl");
   const rows = Array.from({ length: rowCount }, (_, row) => {
@@ -73,7 +73,7 @@ export async function createRun(
     dataset: id,
     validationDataset: id,
     keepWeights: true,
-    hyperparameters: { steps, batchSize, learningRate: 1e-4, weightDecay: 0.01, seed: 11 },
+    hyperparameters: { steps, batchSize: 16, learningRate: 1e-4, weightDecay: 0.01, seed: 11, ...settings },
   });
   return fineTune.id;
 }

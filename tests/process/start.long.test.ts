@@ -5,15 +5,8 @@ import { expect, test } from "vitest";
 import { SteplogClient } from "../../client/index.ts";
 import { scratch } from "../support/models.ts";
 import { startSteplog } from "../support/processes.ts";
+import { urlOf } from "./follow.ts";
 import { until } from "./service.ts";
-
-/** The URL in what `start` prints. */
-async function urlOf({ output }: { output: (this: void) => string }): Promise<string> {
-  await until("the URLs", 60_000, () => output().includes("Ctrl-C stops it"));
-  const url = /GraphQL\s+(http\S+)\/graphql/u.exec(output())?.[1];
-  if (!url) throw new Error(`no URL in ${output()}`);
-  return url;
-}
 
 test(
   "start keeps the service up, stops cleanly, and goes on with what was unfinished",

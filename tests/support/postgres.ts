@@ -13,13 +13,14 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-export async function testDatabase(): Promise<TestDatabase> {
+/** @param options `empty` for one without tables */
+export async function testDatabase({ empty = false } = {}): Promise<TestDatabase> {
   const server = inject("postgres");
   if (typeof server === "string") throw new Error(`This test needs Postgres, and there is none: ${server}`);
   const admin = postgres(server.adminUrl, { max: 1, onnotice: () => {} });
   const name = randomName();
   // Copying the template's files takes a third of the time of logging its pages, and nothing here needs that log.
-  await admin.unsafe(`create database ${name} template ${server.template} strategy file_copy`);
+  await admin.unsafe(`create database ${name} template ${empty ? "template0" : server.template} strategy file_copy`);
   return {
     url: databaseUrl(server.adminUrl, name),
     async drop() {

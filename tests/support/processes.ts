@@ -18,10 +18,14 @@ export interface Running {
   kill(signal: NodeJS.Signals): Promise<number | string>;
 }
 
-/** Starts the command; it is killed at the end of the test if it still runs. */
-export function startSteplog(args: readonly string[], env: Readonly<Record<string, string>>): Running {
+/** Starts the command; it is killed at the end of the test if it still runs. @param program of another release */
+export function startSteplog(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  program = command,
+): Running {
   const { DATABASE_URL: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, [command, ...args], {
+  const child = spawn(process.execPath, [program, ...args], {
     env: { ...inherited, ...env },
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });

@@ -1,0 +1,1 @@
+ALTER TABLE "workers" ADD COLUMN "asleep" boolean DEFAULT false NOT NULL;
