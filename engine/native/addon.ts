@@ -70,6 +70,8 @@ export interface NativeDevice {
 interface Addon {
   /** The instruction sets that this processor has, best first. */
   instructionSets(): string[];
+  /** Gives back the pages of programs and libraries that were only read (src/file-pages.h): bytes. */
+  giveBackFilePages(): number;
   /** "" is the best instruction set; 0 is one thread per core. @throws if the processor lacks the instruction set */
   readonly NativeDevice: new (instructionSet: string, threads: number) => NativeDevice;
 }

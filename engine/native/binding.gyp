@@ -10,6 +10,7 @@
       "src/execute-attention.cc",
       "src/execute-linear.cc",
       "src/execute-low-rank.cc",
+      "src/file-pages.cc",
       "src/memory.cc",
       "src/plan.cc",
       "src/pool.cc",

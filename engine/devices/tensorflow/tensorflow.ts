@@ -5,6 +5,7 @@
 import { checkOptions, checkPrecision } from "../checks.ts";
 import type { Device, KeyValueCache, Precision, Weight } from "../device.ts";
 import { Owned } from "../host-memory.ts";
+import { nativeAddon } from "../../native/addon.ts";
 import { createNativeDevice } from "../native.ts";
 import type { Library, Traffic } from "./binding.ts";
 import { TensorFlow, loadBinding } from "./binding.ts";
@@ -61,6 +62,7 @@ export function createTensorflowDevice(
   const noise = new TensorflowNoise(tf);
   const maker = { tf, noise, pieceElements };
   const host = replayHere || tf.usesGpu ? null : nativeDevice();
+  if (!tf.usesGpu) giveBackFilePages();
   const freeWeight = (handle: Weight) => {
     freeTensorflowWeight(tf, weights.find(handle));
     weights.free(handle);
@@ -111,5 +113,17 @@ function nativeDevice(): Device | null {
     return createNativeDevice();
   } catch {
     return null;
+  }
+}
+
+/**
+ * To load TensorFlow, the linker and the library read most of its 250 MB of code and tables, of which a step needs a small part
+ * (decision 37). Without the native addon they stay until the system needs the memory.
+ */
+function giveBackFilePages(): void {
+  try {
+    nativeAddon().giveBackFilePages();
+  } catch {
+    // Only memory is lost.
   }
 }

@@ -14,6 +14,7 @@
 #include "arguments.h"
 #include "cpu.h"
 #include "execute.h"
+#include "file-pages.h"
 
 namespace steplog {
 namespace {
@@ -447,9 +448,12 @@ Napi::Value instructionSets(const Napi::CallbackInfo& info) {
   return names;
 }
 
+Napi::Value giveBack(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), double(giveBackFilePages())); }
+
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("NativeDevice", Device::define(env));
   exports.Set("instructionSets", Napi::Function::New(env, instructionSets));
+  exports.Set("giveBackFilePages", Napi::Function::New(env, giveBack));
   return exports;
 }
 

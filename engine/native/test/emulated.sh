@@ -23,7 +23,7 @@ flags="-std=gnu++17 -O2 -ffp-contract=off -w -Wno-psabi"
   for isa in 2 3 4; do
     echo "-mavx2 -mfma -mf16c -mpopcnt -DSTEPLOG_ISA=$isa -include emulate.h -c ../src/kernels.cc -o $work/kernels$isa.o"
   done
-  for source in ../src/{pool,memory,program,plan,execute,execute-linear,execute-low-rank,execute-attention}.cc driver.cc emulated-cpu.cc; do
+  for source in ../src/{pool,file-pages,memory,program,plan,execute,execute-linear,execute-low-rank,execute-attention}.cc driver.cc emulated-cpu.cc; do
     echo "-c $source -o $work/$(basename "$source" .cc).o"
   done
 } | xargs -P 2 -I{} sh -c "$compiler $flags {}"

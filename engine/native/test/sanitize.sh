@@ -47,7 +47,7 @@ build() {
     jobs+=("-DSTEPLOG_ISA=$isa ${own[*]} -c ../src/kernels.cc -o $folder/kernels$isa.o")
   done
   local source
-  for source in ../src/{pool,memory,program,plan,execute,execute-linear,execute-low-rank,execute-attention,cpu}.cc driver.cc; do
+  for source in ../src/{pool,file-pages,memory,program,plan,execute,execute-linear,execute-low-rank,execute-attention,cpu}.cc driver.cc; do
     jobs+=("-c $source -o $folder/$(basename "$source" .cc).o")
   done
   printf '%s\n' "${jobs[@]}" | xargs -P 2 -I{} sh -c "$compiler ${flags[*]} $* {}"
