@@ -69,7 +69,8 @@ export async function create(
   const lacking = workers && whyNobody("COMPLETE", needs, workers);
   if (lacking) throw new SteplogError("UNAVAILABLE", lacking);
   const { id: subject, projectId } = completion;
-  await Promise.all([refuseIfBusy(tx, input.queueLimit), addJob(tx, { kind: "COMPLETE", projectId, subject, needs })]);
+  await addJob(tx, { kind: "COMPLETE", projectId, subject, needs });
+  await refuseIfBusy(tx, input.queueLimit);
   return { completion, created: true };
 }
 
@@ -99,10 +100,17 @@ function rowOf({ protocol, baseModelId, checkpointId, alias, task, prompt, ...re
   };
 }
 
-/** Completions that are created at the same moment may be a few more than the limit. */
+/** A key of advisory locks, beside that of migrations. */
+const queueLock = "7310312871246031";
+
+/**
+ * One at a time, so that the limit is exact. Comes last: what remains is the commit, and since it notifies workers, Postgres
+ * lets only one of these happen at a time anyway. Both statements are sent together.
+ */
 async function refuseIfBusy(tx: Transaction, limit: number): Promise<void> {
   const waiting = eq(completions.status, sql`'QUEUED'`);
-  const [row] = await tx.select({ count: count() }).from(completions).where(waiting);
+  const alone = tx.execute(sql`select pg_advisory_xact_lock(${queueLock}::bigint)`);
+  const [, [row]] = await Promise.all([alone, tx.select({ count: count() }).from(completions).where(waiting)]);
   if (!row || row.count <= limit) return;
   const seen = `${counted(limit, "request")} ${limit === 1 ? "waits" : "wait"} for a worker`;
   throw new SteplogError("BUSY", `${seen}, and that is the limit. Try again in a moment.`);

@@ -66,10 +66,10 @@ const scoreAt = (index: number) => {
 const isFinite = sql`loss not in ('NaN', 'Infinity', '-Infinity')`;
 const ifFinite = (value: SQL) => sql`case when ${isFinite} then ${value} end`;
 
-/** Of the best evaluation of run r. */
+/** Of the best evaluation of run r. Those that are not finite have nothing to compare, and come last. */
 const bestStep = sql`
   select step from ${evaluations} where fine_tune_id = r.id and kind = 'VALIDATION'
-  order by ${isFinite} desc, ${ifFinite(scoreAt(0))} desc nulls last, ${ifFinite(scoreAt(1))} desc nulls last,
+  order by ${ifFinite(scoreAt(0))} desc nulls last, ${ifFinite(scoreAt(1))} desc nulls last,
     ${ifFinite(sql`loss`)}, entries limit 1`;
 
 /** The same checkpoint may be the last and the best. */

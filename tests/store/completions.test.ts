@@ -76,6 +76,15 @@ describe("create", () => {
     await newCompletion(store, { queueLimit });
   });
 
+  test("the limit is exact, also for requests of the same moment by several gateways", async () => {
+    const queueLimit = 5;
+    const request = await requestOf(store, { queueLimit });
+    const asked = Array.from({ length: 24 }, (_, index) => (index % 2 ? store : gateway).completions.create(request));
+    const created = (await Promise.allSettled(asked)).filter(({ status }) => status === "fulfilled");
+    expect(created).toHaveLength(queueLimit);
+    expect(await claimRequests(store)).toHaveLength(queueLimit);
+  });
+
   test("an unknown target is NOT_FOUND", async () => {
     const unknown = crypto.randomUUID();
     for (const change of [{ baseModelId: unknown }, { baseModelId: "x" }, { checkpointId: unknown }]) {
