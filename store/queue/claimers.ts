@@ -7,11 +7,13 @@ import { type SQL, type WithSubquery, and, asc, desc, inArray, sql } from "drizz
 import { SteplogError } from "../../schema/errors.ts";
 import { type Capabilities, type JobKind, jobKinds } from "../../schema/jobs.ts";
 import type { Wanted } from "../../schema/states.ts";
-import { type Job, jobs } from "../../schema/tables.ts";
+import { liveMs } from "../../schema/limits.ts";
+import { type Job, jobs, workers } from "../../schema/tables.ts";
 import type { Database, Transaction } from "../postgres/database.ts";
 import type { Notifications } from "../postgres/notifications.ts";
 import { fits, inMs, isDue, isFree } from "./claimable.ts";
 import { endFrozenSessions } from "./frozen.ts";
+import { leaseNameOf } from "./lease-names.ts";
 import { type Lease, lockJob } from "./leases.ts";
 
 export interface ClaimedJob
@@ -23,7 +25,7 @@ export interface Claim {
   readonly capabilities: Capabilities;
   /**
    * Hashes of base models: within a priority, jobs about them come before those about others, for as long as these have not
-   * waited for `patienceMs`.
+   * waited for `patienceMs`. For as long they are left to another worker that is warm.
    */
   readonly prefer?: { readonly bases: readonly string[]; readonly patienceMs: number };
 }
@@ -89,7 +91,7 @@ async function claimFirst(database: Database, claim: Claim, most: number, hooks:
     database
       .select({ id: jobs.id, kind: jobs.kind, subject: jobs.subject })
       .from(jobs)
-      .where(and(isFree, isDue(worker), fits(worker, capabilities)))
+      .where(and(isFree, isDue(worker), fits(worker, capabilities), isNotLeft(claim)))
       .orderBy(desc(jobs.priority), ...preferred(claim), asc(jobs.id))
       .limit(most)
       .for("update", { skipLocked: true }),
@@ -108,11 +110,28 @@ async function claimFirst(database: Database, claim: Claim, most: number, hooks:
   return claimed.toSorted((a, b) => a.id - b.id);
 }
 
+const baseOf = sql`${jobs.needs} #>> '{models,0,hash}'`;
+
+/** In SQL: whether the job waits for others no more, and whether the worker prefers it. */
+function preferences({ bases, patienceMs }: NonNullable<Claim["prefer"]>) {
+  const isPreferred = sql`coalesce(${baseOf} = any(${sql.param(`{${bases.join(",")}}`)}::text[]), false)`;
+  return { isOld: sql`${jobs.createdAt} < ${inMs(-patienceMs)}`, isPreferred };
+}
+
 function preferred({ prefer }: Claim) {
   if (!prefer) return [];
-  const isPreferred = sql`${jobs.needs} #>> '{models,0,hash}' = any(${sql.param(`{${prefer.bases.join(",")}}`)}::text[])`;
-  const isOld = sql`${jobs.createdAt} < ${inMs(-prefer.patienceMs)}`;
-  return [sql`(${isOld} or coalesce(${isPreferred}, false)) desc`];
+  const { isOld, isPreferred } = preferences(prefer);
+  return [sql`(${isOld} or ${isPreferred}) desc`];
+}
+
+/** Within the same patience a job is left to another worker that has its base warm and says that it has places. */
+function isNotLeft({ worker, prefer }: Claim) {
+  if (!prefer) return undefined;
+  const { isOld, isPreferred } = preferences(prefer);
+  const { name, lastSeenAt, serving } = workers;
+  return sql`(${isOld} or ${isPreferred} or not exists (select from ${workers} where ${name} || ${leaseNameOf("COMPLETE", "")} <> ${worker}
+    and ${lastSeenAt} > ${inMs(-liveMs)} and (${serving} ->> 'requests')::int < (${serving} ->> 'places')::int
+    and ${serving} -> 'warm' @> jsonb_build_array(jsonb_build_object('base', ${baseOf}))))`;
 }
 
 /** A session takes a moment to end. */

@@ -4,10 +4,10 @@ import { asSteplogError } from "../../schema/errors.ts";
 import { abandonedMs, attendMs } from "../../schema/limits.ts";
 import { evaluationRulesSchema } from "../../schema/model-evaluation.ts";
 import type { CompletionPiece } from "../../schema/serving-tables.ts";
-import { type Rows, type Store, unpackTokens } from "../../store/store.ts";
+import { leaseNameOf, type Rows, type Store, unpackTokens } from "../../store/store.ts";
 import { claimAny, everything } from "../support/claims.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
-import { directly, lapse, longMs, newInput, newRun } from "./fixtures.ts";
+import { directly, lapse, longMs, newInput, newRun, sha256 } from "./fixtures.ts";
 import {
   begun,
   claimRequests,
@@ -122,6 +122,36 @@ describe("claims", () => {
     expect(subjects(await claim(0, 2))).toEqual([cold, warm[0]]);
     expect(await claimRequests(store, 1)).toHaveLength(1);
     expect(await claimRequests(store, 1)).toHaveLength(0);
+  });
+
+  test("are left for a while to another worker that is warm, alive and not full, and to no other", async () => {
+    const { id } = await newCompletion(store);
+    const capabilities = { ...(await everything(store)), kinds: ["COMPLETE"] as const };
+    const base = sha256("tiny");
+    const claim = async (worker: string, patienceMs: number, bases: readonly string[] = []) => {
+      const prefer = { bases, patienceMs };
+      const asked = { worker: leaseNameOf("COMPLETE", worker), leaseMs: longMs, capabilities, prefer };
+      const jobs = await store.claimer().claimJobs(asked, 1);
+      for (const job of jobs) await store.releaseJob(job);
+      return jobs.map(({ subject }) => subject);
+    };
+    const report = async (requests: number, warm: readonly { base: string; chain: null }[]) => {
+      const serving = { memoryBytes: 100, usedBytes: 0, places: 2, requests, warm };
+      const row = { id: "6a0f9c3e-1f0b-4e5e-9a53-2b1f7c6f0002", name: "warm", device: "plain", version: "1", serving };
+      await store.workers.report({ ...row, ...(await everything(store)) });
+    };
+    await report(1, [{ base, chain: null }]);
+    expect(await claim("cold", longMs)).toEqual([]);
+    expect(await claim("cold", 0)).toEqual([id]);
+    expect(await claim("warm", longMs, [base])).toEqual([id]);
+    expect(await claim("warm", longMs)).toEqual([id]);
+    await report(2, [{ base, chain: null }]);
+    expect(await claim("cold", longMs)).toEqual([id]);
+    await report(0, [{ base: "ff".repeat(32), chain: null }]);
+    expect(await claim("cold", longMs)).toEqual([id]);
+    await report(0, [{ base, chain: null }]);
+    await directly(fixture.url, (sql) => sql`update workers set last_seen_at = last_seen_at - interval '1 hour'`);
+    expect(await claim("cold", longMs)).toEqual([id]);
   });
 
   test("two lanes of a worker hear of the same work, whichever looked last", async () => {
