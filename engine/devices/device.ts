@@ -112,6 +112,11 @@ export interface HeadOptions {
   readonly softcap?: number;
 }
 
+export interface LogitOptions extends HeadOptions {
+  /** Memory of just their size, which the device may fill and return instead of new memory. */
+  readonly into?: Float32Array;
+}
+
 /** How a linear layer's weight is stored: [out, in] like torch's Linear, or [in, out] like GPT-2's Conv1D. */
 export type WeightLayout = "out-in" | "in-out";
 
@@ -122,7 +127,7 @@ export type Precision = "float32" | "bfloat16";
  * Which kernels multiply the rows of an unperturbed pass.
  *
  * "rows": dot products of stored weights, for any number of rows. A weight is read once for all rows, so that a few rows, as in
- * decoding, cost little more than one. Products are float32 in either precision.
+ * decoding, cost little more than one. In bfloat16, only weights [out, in] that are stored as bfloat16 are multiplied so.
  *
  * "panels": products of packed weights, for any number of rows: faster for many, such as those of a prompt.
  *
@@ -170,7 +175,7 @@ export interface Pass {
    */
   losses(x: Activation, head: Weight, targets: Int32Array, options?: HeadOptions): Promise<Float64Array>;
   /** x times head transposed: [sides * rows, vocab], row-major, the plus side first. */
-  logits(x: Activation, head: Weight, options?: HeadOptions): Promise<Float32Array>;
+  logits(x: Activation, head: Weight, options?: LogitOptions): Promise<Float32Array>;
   /** Frees every activation of the pass. */
   end(): void;
 }

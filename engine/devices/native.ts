@@ -31,6 +31,7 @@ import type {
   AttentionShape,
   Device,
   HeadOptions,
+  LogitOptions,
   KeyValueCache,
   LowRankPart,
   Pass,
@@ -327,8 +328,8 @@ class NativePass implements Pass {
     return losses;
   }
 
-  async logits(x: Activation, head: Weight, options: HeadOptions = {}): Promise<Float32Array> {
-    const logits = await this.#run(this.#head(operations.logits, x, head, options));
+  async logits(x: Activation, head: Weight, { into, ...options }: LogitOptions = {}): Promise<Float32Array> {
+    const logits = (await this.#run(this.#head(operations.logits, x, head, options), into ?? null)) ?? into;
     invariant(logits instanceof Float32Array, "logits are float32");
     return logits;
   }
@@ -342,7 +343,10 @@ class NativePass implements Pass {
   }
 
   /** Runs the recorded operations, then `head`. Asking a pass for a second result runs it again. */
-  async #run(head: readonly number[]): Promise<Float64Array | Float32Array> {
+  async #run(
+    head: readonly number[],
+    into: Float32Array | null = null,
+  ): Promise<Float64Array | Float32Array | undefined> {
     invariant(!this.#ran || this.#appended.length === 0, "a pass with caches has one result");
     this.#ran = true;
     const { perturbation, bf16, products } = this.#kind;
@@ -359,6 +363,7 @@ class NativePass implements Pass {
       },
       bf16,
       products: products ? kernels[products] : 0,
+      into,
     });
     for (const [cache, rows] of this.#appended) cache.rows += rows;
     const [result] = await Promise.all([running, this.#ready()]);

@@ -2,6 +2,7 @@
 import { invariant } from "../../schema/errors.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
 import type { Activation, Device, Pass, Perturbation, Precision, Products, Weight } from "../devices/device.ts";
+import { sidesOf } from "../devices/device.ts";
 import type { LowRankTerm } from "./adapters/adapter.ts";
 import type { Architecture, PackedTokens, WeightLookup } from "./families/family.ts";
 import { packRows } from "./packing.ts";
@@ -28,7 +29,19 @@ interface PassOptions {
   readonly precision: Precision;
   /** Of unperturbed passes; left out: as it suits the number of rows. */
   readonly products?: Products;
+  /** Logits are used before the next pass that has the same memory. Left out: each has memory of its own. */
+  readonly memory?: LogitMemory;
   readonly beforePass?: (() => Promise<void>) | undefined;
+}
+
+/** Memory for the logits of one pass after the other: to make it anew for each, and collect it, takes longer than to fill it. */
+export class LogitMemory {
+  #memory = new Float32Array();
+
+  of(count: number): Float32Array {
+    if (this.#memory.length < count) this.#memory = new Float32Array(count);
+    return this.#memory.subarray(0, count);
+  }
 }
 
 /** A pass without a perturbation, or with a one-sided one, has one side; others have w + e*n, then w - e*n. */
@@ -76,7 +89,9 @@ export class ForwardPasses {
   logits(tokens: PackedTokens, positions: Int32Array, perturbation: Perturbation | null = null): Promise<Float32Array> {
     return this.#pass(perturbation, (pass) => {
       const hidden = this.#forward(pass, tokens, positions);
-      return pass.logits(hidden, this.#headWeight, this.#headOptions);
+      const count = sidesOf(perturbation) * positions.length * this.#architecture.vocabulary;
+      const into = this.#run.memory?.of(count);
+      return pass.logits(hidden, this.#headWeight, { ...this.#headOptions, ...(into && { into }) });
     });
   }
 

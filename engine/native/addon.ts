@@ -20,6 +20,8 @@ export interface NativePass {
   readonly bf16: boolean;
   /** 0 leaves the kernels to the number of rows, 1 is panels, 2 rows. */
   readonly products: number;
+  /** Gets the logits [sides * rows * vocab], instead of new memory; null for losses. */
+  readonly into: Float32Array | null;
 }
 
 export interface NativeWeight {
@@ -47,7 +49,8 @@ export interface NativeDevice {
   freeWeight(id: number): void;
   readWeight(id: number): Promise<Uint8Array>;
   update(ids: Int32Array, ...entries: [...NativeEntries, noise: number]): Promise<void>;
-  run(pass: NativePass): Promise<Float64Array | Float32Array>;
+  /** Losses or logits; nothing if the logits went into memory that was given. */
+  run(pass: NativePass): Promise<Float64Array | Float32Array | undefined>;
   replay(
     bytes: Uint8Array,
     dtype: number,

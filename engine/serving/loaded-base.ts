@@ -9,7 +9,7 @@ import { bytesPerElement, elementCount } from "../devices/device.ts";
 import { adapterOfLog } from "../model/adapters/all.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
 import type { AttachedAdapter } from "../model/forward.ts";
-import { ForwardPasses, lookupIn } from "../model/forward.ts";
+import { ForwardPasses, LogitMemory, lookupIn } from "../model/forward.ts";
 import { attachAdapter, loadWeights, weightsDigest } from "../model/model.ts";
 import { applyInParts } from "../replay/timed-parts.ts";
 import type { AdaptedRun } from "./adapted-rows.ts";
@@ -26,7 +26,10 @@ export interface LoadedModel {
   readonly terms: AdaptedRun["terms"];
   /** Passes over prompts. A row has the same bits whatever is beside it (`Device.rowsApart`), and so it has in decoding. */
   readonly prompts: ForwardPasses;
-  /** Passes that decode a token of each sequence. Those of the base take runs of rows that belong to its adapters. */
+  /**
+   * Passes that decode a token of each sequence. Those of the base take runs of rows that belong to its adapters. Their logits are
+   * used before the next such pass, which has the same memory.
+   */
   decoding(runs: readonly AdaptedRun[]): ForwardPasses;
   /** Of its own weights. */
   readonly bytes: number;
@@ -48,6 +51,7 @@ export class LoadedBase implements LoadedModel {
   readonly prompts: ForwardPasses;
   readonly #weights: ReadonlyMap<string, Weight>;
   readonly #precision: Precision;
+  readonly #memory = new LogitMemory();
 
   constructor(folder: ModelFolder, device: Device, precision: Precision, weights: ReadonlyMap<string, Weight>) {
     this.folder = folder;
@@ -107,7 +111,8 @@ export class LoadedBase implements LoadedModel {
   }
 
   #passes(products: Products, attached: AttachedAdapter | null): ForwardPasses {
-    const options = { precision: this.#precision, products };
+    const memory = products === "rows" ? { memory: this.#memory } : {};
+    const options = { precision: this.#precision, products, ...memory };
     return new ForwardPasses(this.folder.architecture, this.device, options, lookupIn(this.#weights), attached);
   }
 }

@@ -87,6 +87,7 @@ function callsOf({ NativeDevice, instructionSets }, bytes) {
     perturbation: { seed: 1n, size: 0.001, noise: 0, sides: 3 },
     bf16: false,
     products: below(3),
+    into: null,
   });
   return [
     () => device.run(pass(made)),

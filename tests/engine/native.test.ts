@@ -162,6 +162,7 @@ describe.runIf(instructionSets.length > 0)("the door", () => {
     perturbation: null,
     bf16: false,
     products: 0,
+    into: null,
     ...more,
   });
   const table = weight([3, 4]) ?? 0;
@@ -174,6 +175,13 @@ describe.runIf(instructionSets.length > 0)("the door", () => {
     expect(losses).toHaveLength(2);
     const attention = ended([9, 0, 0, 0, 1, 1, 2, 1, 0, 0, 1, -1, 0, 0]);
     expect(await native?.run(pass(attention))).toHaveLength(2);
+  });
+
+  test("writes logits into memory that is given", async () => {
+    const logits = [...embed, 13, 0, table, -1, 1];
+    const into = new Float32Array(6).fill(NaN);
+    expect(await native?.run(pass(logits, { into }))).toBeUndefined();
+    expect(into).toEqual(await native?.run(pass(logits)));
   });
 
   test.each([
@@ -214,6 +222,9 @@ describe.runIf(instructionSets.length > 0)("the door", () => {
       () => native?.run({ ...pass(embed), code: [0] as never }),
       () => native?.run(null as never),
       () => native?.run(pass([...embed, 12, 0, table, -1, 1, 0], { products: 3 })),
+      () => native?.run(pass([...embed, 12, 0, table, -1, 1, 0], { into: new Float32Array(2) })),
+      () => native?.run(pass([...embed, 13, 0, table, -1, 1], { into: new Float32Array(5) })),
+      () => native?.run(pass([...embed, 13, 0, table, -1, 1], { into: new Float64Array(6) as never })),
       () => native?.copyCache(12345, 0),
       () => native?.run({ ...pass(embed), lists: [Float32Array.of(1)] as never }),
       () => native?.run({ ...pass(embed), perturbation: { seed: 1 as never, size: 1, noise: 0, sides: 2 } }),

@@ -256,30 +256,48 @@ class Device : public Napi::ObjectWrap<Device>, public Names {
   }
 
   // ---------------------------------------------------------------- passes
-  // ({code, numbers, lists, tables, perturbation: {seed, size, noise} | null, bf16, products}) -> Promise<Float64Array | Float32Array>
+  // ({code, numbers, lists, tables, perturbation: {seed, size, noise} | null, bf16, products, into: Float32Array | null})
+  // -> Promise<Float64Array | Float32Array | undefined>. Logits are written to `into`, if there is one.
   Napi::Value run(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), [&] {
       struct Pass {
         Recording recording;
         Program program;
         Result result;
+        size_t rows = 0, vocab = 0;  // of the logits
+
+        void copyRow(size_t row, float* to) const { std::copy_n(result.logits + row * result.logitStride, vocab, to + row * vocab); }
       };
       auto pass = std::make_shared<Pass>();
       record(info[0], pass->recording);
-      pass->program = decode(pass->recording, *this);
-      return promise([this, pass] { pass->result = executor_->run(pass->program, pass->recording); },
-                     [pass](Napi::Env env) -> Napi::Value {
-                       if (pass->program.result == Op::losses) {
-                         auto losses = Napi::Float64Array::New(env, pass->result.losses.size());
-                         std::copy(pass->result.losses.begin(), pass->result.losses.end(), losses.Data());
-                         return losses;
-                       }
-                       // The next job waits for this answer, so the memory of the logits is still theirs.
-                       const size_t rows = pass->program.resultRows * (pass->recording.perturbed ? size_t(pass->recording.perturbation.sides) : 1), vocab = pass->program.resultColumns;
-                       auto logits = Napi::Float32Array::New(env, rows * vocab);
-                       for (size_t row = 0; row < rows; row++) std::copy_n(pass->result.logits + row * pass->result.logitStride, vocab, logits.Data() + row * vocab);
-                       return logits;
-                     });
+      Program& program = pass->program = decode(pass->recording, *this);
+      pass->rows = program.resultRows * (pass->recording.perturbed ? size_t(pass->recording.perturbation.sides) : 1), pass->vocab = program.resultColumns;
+      const Napi::Value given = info[0].As<Napi::Object>().Get("into");
+      float* into = nullptr;
+      std::vector<Napi::Value> keep;
+      if (!given.IsNull()) {
+        auto array = typed<Napi::Float32Array>(given, napi_float32_array, "logits are written to a Float32Array");
+        require(program.result == Op::logits && array.ElementLength() == pass->rows * pass->vocab, "logits fill the memory that is given for them");
+        into = array.Data(), keep = {given};
+      }
+      return promise(
+          [this, pass, into] {
+            pass->result = executor_->run(pass->program, pass->recording);
+            if (into) executor_->pool().run(pass->rows, [&](size_t row, size_t) { pass->copyRow(row, into); });
+          },
+          [pass, into](Napi::Env env) -> Napi::Value {
+            if (into) return env.Undefined();
+            if (pass->program.result == Op::losses) {
+              auto losses = Napi::Float64Array::New(env, pass->result.losses.size());
+              std::copy(pass->result.losses.begin(), pass->result.losses.end(), losses.Data());
+              return losses;
+            }
+            // The next job waits for this answer, so the memory of the logits is still theirs.
+            auto logits = Napi::Float32Array::New(env, pass->rows * pass->vocab);
+            for (size_t row = 0; row < pass->rows; row++) pass->copyRow(row, logits.Data());
+            return logits;
+          },
+          keep);
     });
   }
 

@@ -3,17 +3,13 @@
 //
 // Each lane has a query: a strip of queries, two vectors wide, is transposed once, and then each number of a key or value is
 // broadcast from memory. So keys and values are neither packed nor read outside the head, and maxima and sums are computed
-// per lane. The alternative, transposed keys and broadcast queries, spent a sixth of its time packing. A single query, as in
-// generation, would leave most lanes empty, so its products use lanes for the columns of the head, which is twice as fast.
+// per lane. The alternative, transposed keys and broadcast queries, spent a sixth of its time packing. A single query would
+// leave most lanes empty (attention-alone.h).
 //
 // Keys are processed in blocks at fixed positions, and lanes do not mix: the result of a query has the same bits whichever
 // queries share its task; alone, it may differ by a rounding.
 #pragma once
-#include <cfloat>
-#include <type_traits>
-
-#include "gemm.h"
-#include "kernels.h"
+#include "attention-alone.h"
 
 namespace steplog {
 namespace STEPLOG_NAMESPACE {
@@ -22,19 +18,11 @@ constexpr size_t stripVectors = 2;
 constexpr size_t stripQueries = stripVectors * lanes;
 // Strips of a task share keys and values through the second-level cache.
 constexpr size_t taskQueries = 64;
-// The scores of a strip for a block, and its products, stay in the first-level cache.
-constexpr size_t blockKeys = 64;
-constexpr size_t scratchAlignment = 64;
 static_assert(taskQueries % stripQueries == 0, "a task is a whole number of strips");
 
 // Rows of a tile with V vectors of queries: the sums fit the registers and are enough to hide the latency of an FMA.
 template <size_t V>
 constexpr size_t stripTileRows = STEPLOG_ISA >= STEPLOG_AVX512 || V == 1 ? 12 : 6;
-
-// Keys from, ..., to - 1.
-struct KeyRange {
-  size_t from, to;
-};
 
 // A strip of queries, and its memory in the task's scratch.
 struct Strip {
@@ -53,12 +41,10 @@ inline size_t attentionScratch(size_t headSize) {
 }
 
 inline Strip stripAt(const AttentionTask& task, size_t row) {
-  char* start = static_cast<char*>(task.scratch);
-  start += (scratchAlignment - reinterpret_cast<uintptr_t>(start) % scratchAlignment) % scratchAlignment;
   const size_t matrix = task.headSize * stripQueries;
   Strip strip;
   strip.row = row;
-  strip.queries = reinterpret_cast<float*>(start);
+  strip.queries = alignedScratch(task);
   strip.out = strip.queries + matrix;
   strip.scores = strip.out + matrix;
   strip.peaks = strip.scores + blockKeys * stripQueries;
@@ -71,9 +57,6 @@ inline size_t queriesIn(const AttentionTask& task, const Strip& strip, size_t ve
   const size_t row = strip.row + vector * lanes;
   return task.queries <= row ? 0 : task.queries - row < lanes ? task.queries - row : lanes;
 }
-
-// With a softcap, the product gives scores divided by it.
-inline float scoreFactor(const AttentionTask& task) { return task.softcap > 0 ? task.scale / task.softcap : task.scale; }
 
 // ------------------------------------------------------------------ into and out of lanes
 // Up to `lanes` columns of a vector of queries. Columns outside the head are not loaded: if out is q, another thread may be
@@ -103,19 +86,6 @@ inline void clearStrip(const AttentionTask& task, const Strip& strip) {
     store(strip.peaks + i, set1(-INFINITY));
     store(strip.totals + i, zero());
   }
-}
-
-// One vector of a row of out; `count` of its columns belong to the head.
-STEPLOG_INLINE void putHead(const AttentionTask& task, size_t row, size_t column, F v, size_t count) {
-  if (!task.out.bf16) {
-    float* to = task.out.f32(task.side, row) + column;
-    return count < lanes ? storePart(to, v, count) : store(to, v);
-  }
-  uint16_t* to = task.out.half(task.side, row) + column;
-  if (count >= lanes) return storeBf16(to, v);
-  uint16_t halves[lanes];
-  storeBf16(halves, v);
-  std::memcpy(to, halves, count * sizeof(uint16_t));
 }
 
 // Up to `lanes` columns of a vector of queries.
@@ -194,52 +164,7 @@ inline void addValues(const AttentionTask& task, const Strip& strip, size_t bloc
                    strip.out + vector * lanes, true);
 }
 
-// ------------------------------------------------------------------ products for a single query
-STEPLOG_INLINE F loadHead(const float* p, size_t left) { return left < lanes ? loadPart(p, left, 0.0f) : load(p); }
-
-inline float dotHead(const float* x, const float* y, size_t headSize) {
-  F total = zero();
-  for (size_t c = 0; c < headSize; c += lanes) total = fma(loadHead(x + c, headSize - c), loadHead(y + c, headSize - c), total);
-  return sum(total);
-}
-
-inline void scoreKeysAlone(const AttentionTask& task, const Strip& strip, size_t block, KeyRange keys) {
-  const float* q = task.q.f32(task.side, task.queryRow) + task.queryColumn;
-  const float* k = task.k.f32(task.side, task.keyRow + block) + task.keyColumn;
-  const float factor = scoreFactor(task);
-  for (size_t key = keys.from; key < keys.to; key++) {
-    float* scores = strip.scores + key * stripQueries;
-    store(scores, zero());
-    scores[0] = factor * dotHead(q, k + key * task.k.stride, task.headSize);
-  }
-}
-
-inline void addValuesAlone(const AttentionTask& task, const Strip& strip, size_t block, KeyRange keys) {
-  const float* v = task.v.f32(task.side, task.keyRow + block) + task.keyColumn;
-  for (size_t c = 0; c < task.headSize; c += lanes) {
-    F total = zero();
-    for (size_t key = keys.from; key < keys.to; key++)
-      total = fma(set1(strip.scores[key * stripQueries]), loadHead(v + key * task.v.stride + c, task.headSize - c), total);
-    alignas(64) float columns[lanes];
-    store(columns, total);
-    for (size_t i = 0; i < lanes && c + i < task.headSize; i++) strip.out[(c + i) * stripQueries] += columns[i];
-  }
-}
-
 // ------------------------------------------------------------------ the softmax
-// The keys visible to the task's query at `row`.
-inline KeyRange seenBy(const AttentionTask& task, size_t row) {
-  const size_t after = task.past + row + 1;
-  const size_t to = task.causal && after < task.keys ? after : task.keys;
-  const size_t from = task.window > 0 && after > task.window ? after - task.window : 0;
-  return {from < to ? from : to, to};
-}
-
-inline KeyRange inBlock(KeyRange keys, size_t block) {
-  const auto clamp = [&](size_t key) { return key < block ? 0 : key - block < blockKeys ? key - block : blockKeys; };
-  return {clamp(keys.from), clamp(keys.to)};
-}
-
 // The keys of a block visible to any query, and to every query, of a vector, counted from the first key of the block.
 struct Seen {
   KeyRange any, every;
@@ -327,11 +252,6 @@ inline void softmaxVector(const AttentionTask& task, const Strip& strip, size_t 
 inline void attendStrip(const AttentionTask& task, const Strip& strip, size_t block) {
   const Seen seen[] = {seenInBlock(task, strip, 0, block), seenInBlock(task, strip, 1, block)};
   const KeyRange first = seen[0].any, second = seen[1].any;
-  if (task.alone) {
-    scoreKeysAlone(task, strip, block, first);
-    softmaxVector(task, strip, 0, block, seen[0]);
-    return addValuesAlone(task, strip, block, first);
-  }
   const KeyRange before = {first.from, first.to < second.from ? first.to : second.from};
   const KeyRange both = {second.from, first.to};
   const KeyRange after = {first.to < second.from ? second.from : first.to, second.to};
@@ -352,16 +272,9 @@ inline void attendKeys(const AttentionTask& task, const Strip& strip) {
   for (size_t block = seen.from / blockKeys * blockKeys; block < seen.to; block += blockKeys) attendStrip(task, strip, block);
 }
 
-// The same queries with the prefix as keys. It comes before all other keys.
-inline AttentionTask ofPrefix(const AttentionTask& task) {
-  AttentionTask before = task;
-  before.k = task.prefixK, before.v = task.prefixV, before.keyColumn = task.prefixColumn;
-  before.keyRow = 0, before.keys = task.prefix, before.past = task.prefix + task.past;
-  return before;
-}
-
 inline void attention(const AttentionTask& task) {
   if (task.queries == 0) return;
+  if (task.alone) return attendAlone(task);
   const AttentionTask before = ofPrefix(task);
   for (size_t row = 0; row < task.queries; row += stripQueries) {
     const Strip strip = stripAt(task, row);

@@ -1,9 +1,11 @@
 // Linear layers without packing: stored weights are read once, in place, for all rows, so that a few rows, as in decoding, cost
-// what reading the weights does. For one side, unperturbed weights, and x and y in float32.
+// what reading the weights does. For one side, unperturbed weights, and y in float32.
 //
-// A product of a row and an output has four vectors of sums, each of every fourth vector of inputs; inputs left over are added one
-// by one at the end. With weights [in, out], sums go over the inputs in order. So the bits of a row depend neither on the rows
-// beside it nor on how rows, outputs and sums are shared out below.
+// There are two orders of sums. `linearDots` is for evaluations, whose bits it gave from the start: a product of a row and an output has four
+// vectors of sums, each of every fourth vector of inputs. `linearRows` is for sequences that are decoded together: one vector,
+// so that the sums of eight rows and three outputs fit the registers. In both, inputs left over are added one by one at the
+// end, and with weights [in, out] sums go over the inputs in order. So the bits of a row depend neither on the rows beside it
+// nor on how rows, outputs and sums are shared out below.
 #pragma once
 #include <type_traits>
 
@@ -12,12 +14,11 @@
 namespace steplog {
 namespace STEPLOG_NAMESPACE {
 
-// Vectors of sums of a product.
+// Vectors of sums of a product in linearDots.
 constexpr size_t dotVectors = 4;
-// Outputs multiplied together, which share the loads of x, and rows, which share those of the weights.
+// Outputs multiplied together, which share the loads of x, and rows, which share those of the weights: as many as there are
+// registers for sums, beside those of the weights and of x.
 constexpr size_t dotOutputs = STEPLOG_ISA >= STEPLOG_AVX2 ? 3 : 2, dotRows = STEPLOG_ISA >= STEPLOG_AVX512 ? 8 : 4;
-// Vectors of sums in registers, with room for those of the weights and of x.
-constexpr size_t dotSums = dotOutputs * dotRows;
 // Rows and outputs whose products are finished together. More rows read the weights again.
 constexpr size_t dotBlockRows = 32, dotBlockOutputs = 96;
 // Inputs of weights [in, out] that are added to the sums together.
@@ -27,6 +28,13 @@ static_assert(dotBlockOutputs % panelOutputs == 0, "a block is finished by whole
 inline size_t dotsScratch(size_t outputs) {
   const size_t width = roundUp(outputs > dotBlockOutputs ? outputs : dotBlockOutputs, panelOutputs);
   return dotBlockRows * width * 4 + alignment;
+}
+
+inline float widened(uint16_t half) {
+  const uint32_t bits = uint32_t(half) << 16;
+  float value;
+  std::memcpy(&value, &bits, 4);
+  return value;
 }
 
 // Stored weights as float32.
@@ -39,97 +47,114 @@ struct Stored {
   }
   static STEPLOG_INLINE float one(const Element* w) {
     if constexpr (dtype == Dtype::F32) return *w;
-    else {
-      const uint32_t bits = uint32_t(*w) << 16;
-      float value;
-      std::memcpy(&value, &bits, 4);
-      return value;
-    }
+    else return widened(*w);
   }
   static const Element* at(const Matrix& w, size_t element) { return static_cast<const Element*>(w.data) + element; }
 };
 
 // ------------------------------------------------------------------ weights [out, in]
-// Products of R rows and O outputs, before the four vectors of each are added. `count` inputs are a multiple of those. If not all
-// sums fit the registers, there are several passes over the inputs, which find the weights in the cache. `next`: weights to fetch
-// into the second-level cache meanwhile.
-template <Dtype dtype, size_t R, size_t O>
-STEPLOG_INLINE void dotTile(const float* x, size_t xStride, const typename Stored<dtype>::Element* w, size_t wStride, size_t count, const typename Stored<dtype>::Element* next,
-                            float parts[R][O][dotVectors][lanes]) {
-  constexpr size_t fitting = dotSums / (R * O), J = fitting >= 4 ? 4 : fitting >= 2 ? 2 : 1;
-  for (size_t first = 0; first < dotVectors; first += J) {
-    F part[R][O][J];
+// How a row and stored weights are multiplied, `inputs` of them by an instruction. In float32:
+template <Dtype dtype>
+struct InFloats : Stored<dtype> {
+  using X = float;
+  using Vector = F;
+  static constexpr size_t inputs = lanes;
+  static const X* row(const Rows& x, size_t row) { return x.f32(0, row); }
+  static STEPLOG_INLINE Vector row(const X* x) { return load(x); }
+  static STEPLOG_INLINE Vector weights(const typename Stored<dtype>::Element* w) { return Stored<dtype>::vector(w); }
+  static STEPLOG_INLINE F multiplied(Vector x, Vector w, F sums) { return fma(x, w, sums); }
+  static STEPLOG_INLINE float one(X x, typename Stored<dtype>::Element w) { return x * Stored<dtype>::one(&w); }
+};
+
+#if STEPLOG_ISA >= STEPLOG_AVX512_BF16
+// By pairs of bfloat16, of which a lane adds two to its sum: twice as many products, and no weight is converted.
+struct InPairs : Stored<Dtype::BF16> {
+  using X = uint16_t;
+  using Vector = __m512bh;
+  static constexpr size_t inputs = 2 * lanes;
+  static const X* row(const Rows& x, size_t row) { return x.half(0, row); }
+  static STEPLOG_INLINE Vector row(const X* x) { return asPairs(load(reinterpret_cast<const float*>(x))); }
+  static STEPLOG_INLINE Vector weights(const Element* w) { return row(w); }
+  static STEPLOG_INLINE F multiplied(Vector x, Vector w, F sums) { return _mm512_dpbf16_ps(sums, x, w); }
+  static STEPLOG_INLINE float one(X x, Element w) { return widened(x) * widened(w); }
+};
+#endif
+
+template <size_t V>
+STEPLOG_INLINE float total(const F (&sums)[V]) {
+  if constexpr (V == 1) return sum(sums[0]);
+  else return sum(STEPLOG_NAMESPACE::add(STEPLOG_NAMESPACE::add(sums[0], sums[1]), STEPLOG_NAMESPACE::add(sums[2], sums[3])));
+}
+
+// sums [R, O] = x [R, inputs] times w [O, inputs], with V vectors of sums of each. `next`: weights to fetch into the second-level
+// cache meanwhile.
+template <class In, size_t V, size_t R, size_t O>
+STEPLOG_INLINE void dots(const typename In::X* x, size_t xStride, const typename In::Element* w, size_t wStride, size_t inputs, const typename In::Element* next, float* sums, size_t stride) {
+  static_assert(V == 1 || V == dotVectors, "total adds them");
+  F part[R][O][V];
 #pragma GCC unroll 16
-    for (size_t r = 0; r < R; r++)
+  for (size_t r = 0; r < R; r++)
 #pragma GCC unroll 3
-      for (size_t o = 0; o < O; o++)
+    for (size_t o = 0; o < O; o++)
 #pragma GCC unroll 4
-        for (size_t j = 0; j < J; j++) part[r][o][j] = zero();
-    for (size_t i = first * lanes; i < count; i += dotVectors * lanes) {
+      for (size_t v = 0; v < V; v++) part[r][o][v] = zero();
+  const size_t count = inputs / (V * In::inputs) * (V * In::inputs);
+  for (size_t i = 0; i < count; i += V * In::inputs) {
 #pragma GCC unroll 4
-      for (size_t j = 0; j < J; j++) {
-        F weights[O];
+    for (size_t v = 0; v < V; v++) {
+      const size_t at = i + v * In::inputs;
+      typename In::Vector weights[O];
 #pragma GCC unroll 3
-        for (size_t o = 0; o < O; o++) {
-          // The processor itself finds the weights of a single row, which come in order.
-          if constexpr (R > 1) __builtin_prefetch(next + o * wStride + i + j * lanes, 0, 2);
-          weights[o] = Stored<dtype>::vector(w + o * wStride + i + j * lanes);
-        }
+      for (size_t o = 0; o < O; o++) {
+        // The processor itself finds the weights of a single row, which come in order.
+        if constexpr (R > 1) __builtin_prefetch(next + o * wStride + at, 0, 2);
+        weights[o] = In::weights(w + o * wStride + at);
+      }
 #pragma GCC unroll 16
-        for (size_t r = 0; r < R; r++) {
-          const F a = load(x + r * xStride + i + j * lanes);
+      for (size_t r = 0; r < R; r++) {
+        const typename In::Vector row = In::row(x + r * xStride + at);
 #pragma GCC unroll 3
-          for (size_t o = 0; o < O; o++) part[r][o][j] = fma(a, weights[o], part[r][o][j]);
-        }
+        for (size_t o = 0; o < O; o++) part[r][o][v] = In::multiplied(row, weights[o], part[r][o][v]);
       }
     }
+  }
 #pragma GCC unroll 16
-    for (size_t r = 0; r < R; r++)
+  for (size_t r = 0; r < R; r++)
 #pragma GCC unroll 3
-      for (size_t o = 0; o < O; o++)
-#pragma GCC unroll 4
-        for (size_t j = 0; j < J; j++) store(parts[r][o][first + j], part[r][o][j]);
-  }
+    for (size_t o = 0; o < O; o++) sums[r * stride + o] = total(part[r][o]);
+  for (size_t i = count; i < inputs; i++)
+    for (size_t r = 0; r < R; r++)
+      for (size_t o = 0; o < O; o++) sums[r * stride + o] += In::one(x[r * xStride + i], w[o * wStride + i]);
 }
 
-// sums[R][O] = x [R, inputs] times w [O, inputs].
-template <Dtype dtype, size_t R, size_t O>
-inline void dots(const float* x, size_t xStride, const typename Stored<dtype>::Element* w, size_t wStride, size_t inputs, const typename Stored<dtype>::Element* next, float* sums, size_t stride) {
-  alignas(alignment) float parts[R][O][dotVectors][lanes];
-  const size_t count = inputs / (dotVectors * lanes) * (dotVectors * lanes);
-  dotTile<dtype, R, O>(x, xStride, w, wStride, count, next, parts);
-  for (size_t r = 0; r < R; r++) {
-    for (size_t o = 0; o < O; o++) {
-      const auto& four = parts[r][o];
-      float total = sum(STEPLOG_NAMESPACE::add(STEPLOG_NAMESPACE::add(load(four[0]), load(four[1])), STEPLOG_NAMESPACE::add(load(four[2]), load(four[3]))));
-      for (size_t i = count; i < inputs; i++) total += x[r * xStride + i] * Stored<dtype>::one(w + o * wStride + i);
-      sums[r * stride + o] = total;
-    }
-  }
-}
-
-// sums [rows, dotBlockOutputs] of outputs from, ..., to - 1.
+// sums [rows, dotBlockOutputs] of outputs from, ..., to - 1, in the order of linearDots.
 template <Dtype dtype>
 inline void dotBlock(const LinearTask& task, size_t row, size_t rows, size_t from, size_t to, float* sums) {
-  const size_t inputs = task.lastInput - task.firstInput, groups = (rows + dotRows - 1) / dotRows;
-  if (rows == 1) {
-    for (size_t output = from; output < to; output++) {
-      const auto* w = Stored<dtype>::at(task.w, output * task.w.inputs + task.firstInput);
-      dots<dtype, 1, 1>(task.x.f32(0, row), task.x.stride, w, task.w.inputs, inputs, nullptr, sums + (output - from), dotBlockOutputs);
-    }
-    return;
+  using In = InFloats<dtype>;
+  const size_t inputs = task.lastInput - task.firstInput;
+  for (size_t output = from; output < to; output++) {
+    const auto* w = In::at(task.w, output * task.w.inputs + task.firstInput);
+    for (size_t r = 0; r < rows; r++)
+      dots<In, dotVectors, 1, 1>(task.x.f32(0, row + r), task.x.stride, w, task.w.inputs, inputs, nullptr, sums + r * dotBlockOutputs + (output - from), dotBlockOutputs);
   }
-  for (size_t output = from; output < to; output += dotOutputs) {
-    const auto* w = Stored<dtype>::at(task.w, output * task.w.inputs + task.firstInput);
+}
+
+// The same in the order of linearRows.
+template <class In>
+inline void rowsBlock(const LinearTask& task, size_t row, size_t rows, size_t from, size_t to, float* sums) {
+  const size_t inputs = task.lastInput - task.firstInput, groups = (rows + dotRows - 1) / dotRows;
+  // The weights of a single row are read in order, which is faster than several outputs at a time.
+  const size_t together = rows == 1 ? 1 : dotOutputs;
+  for (size_t output = from; output < to; output += together) {
+    const auto* w = In::at(task.w, output * task.w.inputs + task.firstInput);
+    const size_t outputs = to - output < together ? to - output : together;
     for (size_t group = 0; group < groups; group++) {
       const size_t at = group * rows / groups, end = (group + 1) * rows / groups;
       const auto* next = group == 0 ? w + dotOutputs * task.w.inputs : w;
-      const float* x = task.x.f32(0, row + at);
       float* out = sums + at * dotBlockOutputs + (output - from);
       withRows<dotRows>(end - at, [&](auto count) {
-        constexpr size_t R = decltype(count)::value;
-        withRows<dotOutputs>(to - output < dotOutputs ? to - output : dotOutputs, [&](auto outputs) {
-          dots<dtype, R, decltype(outputs)::value>(x, task.x.stride, w, task.w.inputs, inputs, next, out, dotBlockOutputs);
+        withRows<dotOutputs>(outputs, [&](auto width) {
+          dots<In, 1, decltype(count)::value, decltype(width)::value>(In::row(task.x, row + at), task.x.stride, w, task.w.inputs, inputs, next, out, dotBlockOutputs);
         });
       });
     }
@@ -175,8 +200,12 @@ inline void finishDots(const LinearTask& task, size_t row, size_t rows, size_t f
     finishTile(task, 0, row, rows, output, sums + (output - from), stride, true, task.accumulate);
 }
 
-template <Dtype dtype>
-inline void linearDotsOf(const LinearTask& task, float* sums) {
+// `block` computes sums of weights [out, in].
+template <Dtype dtype, class Block>
+inline void linearInPlace(const LinearTask& task, const Block& block) {
+  char* scratch = static_cast<char*>(task.scratch);
+  scratch += (alignment - reinterpret_cast<uintptr_t>(scratch) % alignment) % alignment;
+  float* sums = reinterpret_cast<float*>(scratch);
   for (size_t row = 0; row < task.x.rows; row += dotBlockRows) {
     const size_t rows = task.x.rows - row < dotBlockRows ? task.x.rows - row : dotBlockRows;
     if (task.w.inOut) {
@@ -187,18 +216,23 @@ inline void linearDotsOf(const LinearTask& task, float* sums) {
     }
     for (size_t output = task.first; output < task.last; output += dotBlockOutputs) {
       const size_t end = task.last - output < dotBlockOutputs ? task.last : output + dotBlockOutputs;
-      dotBlock<dtype>(task, row, rows, output, end, sums);
+      block(task, row, rows, output, end, sums);
       finishDots(task, row, rows, output, end, sums, dotBlockOutputs);
     }
   }
 }
 
 inline void linearDots(const LinearTask& task) {
-  char* scratch = static_cast<char*>(task.scratch);
-  scratch += (alignment - reinterpret_cast<uintptr_t>(scratch) % alignment) % alignment;
-  float* sums = reinterpret_cast<float*>(scratch);
-  if (task.w.dtype == Dtype::F32) linearDotsOf<Dtype::F32>(task, sums);
-  else linearDotsOf<Dtype::BF16>(task, sums);
+  if (task.w.dtype == Dtype::F32) linearInPlace<Dtype::F32>(task, dotBlock<Dtype::F32>);
+  else linearInPlace<Dtype::BF16>(task, dotBlock<Dtype::BF16>);
+}
+
+inline void linearRows(const LinearTask& task) {
+#if STEPLOG_ISA >= STEPLOG_AVX512_BF16
+  if (task.x.bf16) return linearInPlace<Dtype::BF16>(task, rowsBlock<InPairs>);
+#endif
+  if (task.w.dtype == Dtype::F32) linearInPlace<Dtype::F32>(task, rowsBlock<InFloats<Dtype::F32>>);
+  else linearInPlace<Dtype::BF16>(task, rowsBlock<InFloats<Dtype::BF16>>);
 }
 
 // ------------------------------------------------------------------ a few inputs

@@ -73,7 +73,6 @@ LinearTask Executor::taskOf(Pass& pass, const Node& node, const Rows& x, const R
 
 // One region of tasks over the outputs of all items.
 void Executor::runItems(Pass& pass, std::vector<Item>& items) {
-  (void)pass;
   size_t most = std::numeric_limits<size_t>::max(), total = 0;
   for (Item& each : items) {
     most = std::min(most, kernels_.linearOutputs(each.task));
@@ -105,7 +104,8 @@ void Executor::runItems(Pass& pass, std::vector<Item>& items) {
     task.first = part.first, task.last = part.last;
     task.scratch = scratch(thread, bytes);
     task.packNanoseconds = &scratch_[thread].packNanoseconds;
-    (part.item->few ? kernels_.linearDots : kernels_.linear)(task);
+    const auto few = pass.mode.products == Products::rows ? kernels_.linearRows : kernels_.linearDots;
+    (part.item->few ? few : kernels_.linear)(task);
   });
 }
 
@@ -116,7 +116,7 @@ void Executor::linears(Pass& pass, const Step& step) {
   for (size_t i = 0; i < step.nodes.size(); i++) {
     const Node& node = pass.program.nodes[size_t(step.nodes[i])];
     if (i == 0) x = input(pass, step, node);
-    items.push_back({taskOf(pass, node, x, rowsOf(pass, node.out)), node.weight.get(), isFew(pass.mode, x.rows) && !x.bf16});
+    items.push_back({taskOf(pass, node, x, rowsOf(pass, node.out)), node.weight.get(), isFew(pass.mode, x.rows)});
   }
   runItems(pass, items);
   for (Item& each : items) each.weight->pending.clear();
@@ -269,7 +269,7 @@ void Executor::logits(Pass& pass, const Step& step) {
   const size_t all = x.rows * pass.sides;
   const size_t bytes = all * stride * 4 + 256;
   if (logits_.size() < bytes) logits_ = Pages::anonymous(bytes);
-  std::vector<Item> items{{taskOf(pass, node, x, {logits_.data(), stride, x.rows, x.rows * stride, false}), node.weight.get(), isFew(pass.mode, x.rows) && !x.bf16}};
+  std::vector<Item> items{{taskOf(pass, node, x, {logits_.data(), stride, x.rows, x.rows * stride, false}), node.weight.get(), isFew(pass.mode, x.rows)}};
   runItems(pass, items);
   node.weight->pending.clear();
   const double softcap = node.numbers[0];

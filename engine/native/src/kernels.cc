@@ -26,6 +26,7 @@ static const Kernels table = {
     linear,
     dotsScratch,
     linearDots,
+    linearRows,
     addLowRank,
     layerNorm,
     rmsNorm,

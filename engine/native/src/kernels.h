@@ -142,9 +142,11 @@ struct Kernels {
   // Bytes of scratch for a task with these outputs.
   size_t (*linearScratch)(const LinearTask&, size_t outputs);
   void (*linear)(const LinearTask&);
-  // The same for one unperturbed side in float32, without packing: for a few rows, as fast as memory.
+  // The same for one unperturbed side, without packing: for a few rows, as fast as memory. linearDots is for x in float32. The bits of
+  // linearRows are others; it takes x in bfloat16 as well, for weights [out, in] in bfloat16, if multipliesBf16.
   size_t (*dotsScratch)(size_t outputs);
   void (*linearDots)(const LinearTask&);
+  void (*linearRows)(const LinearTask&);
   void (*addLowRank)(const LowRankTask&);
 
   // Rows from, ..., to - 1 of one side. y may be x.

@@ -125,7 +125,7 @@ class Planner {
     for (int next = i + 1; isLinear(next) && node(next).residual < 0 && node(next).in[0] == node(i).in[0]; next++) {
       std::vector<int> together = step.nodes;
       together.push_back(next);
-      if (!distinct(together)) break;
+      if (!distinct(together) || readsBf16(next) != readsBf16(i)) break;
       // The first layer of a feed-forward pair belongs to the pair.
       if (isLinear(next + 1) && node(next + 1).in[0] == node(next).out) break;
       step.nodes = together;
@@ -164,6 +164,10 @@ class Planner {
   // The sums of the last layer must not overwrite the input that the first layer reads for later chunks.
   bool apart(int up, int down) { return node(down).residual < 0 || root(node(down).residual) != root(node(up).in[0]); }
 
+  bool readsBf16(int at) const {
+    const Node& layer = program_.nodes[size_t(at)];
+    return steplog::readsBf16(mode_, layer, value(layer.in[0]).rows);
+  }
   bool few(int at) const { return isFew(mode_, value(program_.nodes[size_t(at)].out).rows); }
 
   static bool joins(const Node& product, int a, int b) {
@@ -208,7 +212,7 @@ class Planner {
   bool multiplies(const Use& use) const {
     const Node& node = program_.nodes[size_t(use.node)];
     const bool product = node.op == Op::linear || node.op == Op::losses || node.op == Op::logits;
-    if (!product || node.residual == use.value || isFew(mode_, value(use.value).rows)) return false;
+    if (!product || node.residual == use.value || !readsBf16(use.node)) return false;
     // Kernels read inputs in groups of 32, where the neighbours of a slice are not zero.
     return whole(use.value) || value(use.value).columns % 32 == 0;
   }
@@ -245,7 +249,7 @@ class Planner {
     }
     const bool product = step.kind != Step::single || first.op == Op::losses || first.op == Op::logits;
     const Value& input = value(first.in.empty() ? 0 : first.in[0]);
-    if (bf16_ && product && !isFew(mode_, input.rows) && !plan_.buffers[size_t(input.root)].bf16) {
+    if (product && readsBf16(step.nodes[0]) && !plan_.buffers[size_t(input.root)].bf16) {
       step.converts = true;
       step.converted = borrow(bytesOf(sides_, input.rows, input.columns, true));
     }

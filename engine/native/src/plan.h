@@ -56,6 +56,12 @@ inline bool isFew(const Mode& mode, size_t rows) {
   if (mode.products != Products::byNumber) return mode.products == Products::rows;
   return mode.sides == 1 && !mode.perturbed && rows <= fewRows;
 }
+// Whether a linear layer, or the head, reads its input as bfloat16.
+inline bool readsBf16(const Mode& mode, const Node& node, size_t rows) {
+  if (!mode.bf16 || !isFew(mode, rows)) return mode.bf16;
+  const bool inOut = node.op == Op::linear && node.flag;
+  return mode.products == Products::rows && node.op != Op::losses && node.weight->dtype == Dtype::BF16 && !inOut;
+}
 inline size_t chunkedRows(const Mode& mode, size_t rows) { return mode.products == Products::byNumber ? rows : rowsOfChunks; }
 
 // Fuses operations of the program, changing its nodes, and lays out memory.

@@ -189,7 +189,7 @@ struct Made : Names {
   CacheRef cache(int32_t) const override { invalid("there are no caches"); }
 };
 
-Outcome runOn(const Sketch& sketch, const Kernels& kernels, size_t threads, bool bf16) {
+Outcome runOn(const Sketch& sketch, const Kernels& kernels, size_t threads, bool bf16, Products products = Products::byNumber) {
   Executor executor(kernels, threads);
   Made made;
   for (size_t i = 0; i < sketch.shapes.size(); i++) {
@@ -203,7 +203,7 @@ Outcome runOn(const Sketch& sketch, const Kernels& kernels, size_t threads, bool
     made.all.push_back(weight);
   }
   Recording recording = sketch.recording;
-  recording.multiplyBf16 = bf16;
+  recording.multiplyBf16 = bf16, recording.products = products;
   Outcome outcome;
   for (const std::vector<Entry>& entries : sketch.updates) {
     for (const WeightRef& weight : made.all) {
@@ -273,6 +273,11 @@ int main(int count, char** arguments) {
         // The portable kernels on one thread are the truth.
         const Outcome one = kernels == kernelsPortable() ? truth : runOn(sketch, *kernels, 1, bf16), three = runOn(sketch, *kernels, 3, bf16);
         expect(one.losses == three.losses, seed, kernels->name, "losses depend on the number of threads");
+        if (!sketch.recording.perturbed) {
+          const Outcome rows = runOn(sketch, *kernels, 1, bf16, Products::rows), shared = runOn(sketch, *kernels, 3, bf16, Products::rows);
+          expect(rows.losses == shared.losses, seed, kernels->name, "losses by rows depend on the number of threads");
+          expect(close(rows.losses, truth.losses, bf16 ? 3e-2 : 1e-4), seed, kernels->name, "losses by rows are not those of the portable kernels");
+        }
         expect(close(one.losses, truth.losses, bf16 ? 3e-2 : 1e-4), seed, kernels->name, "losses are not those of the portable kernels");
         expect(one.weights == truth.weights && three.weights == truth.weights, seed, kernels->name, "weights are not those of the portable kernels");
       }
