@@ -21,8 +21,9 @@ export function logProbabilities(logits: Float32Array, token: number, top: numbe
 
 function logSumExp(logits: Float32Array): number {
   let highest = -Infinity;
-  for (const logit of logits) if (logit > highest) highest = logit;
+  // By index, as in sampling.ts: iterators take several times as long.
+  for (let token = 0; token < logits.length; token++) highest = Math.max(highest, logits[token] ?? -Infinity);
   let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - highest);
+  for (let token = 0; token < logits.length; token++) sum += Math.exp((logits[token] ?? -Infinity) - highest);
   return highest + Math.log(sum);
 }
