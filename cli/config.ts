@@ -6,6 +6,7 @@ import type { Proxies } from "../models/hub/proxy.ts";
 import { readTokenFile, tokenOf } from "../models/hub/token.ts";
 import { SteplogError } from "../schema/errors.ts";
 import type { CompletionLimits } from "../server/server.ts";
+import type { BucketBlobsOptions } from "../store/store.ts";
 import { readVariable } from "./environment.ts";
 
 export interface ServiceConfig {
@@ -17,6 +18,12 @@ export interface ServiceConfig {
   readonly dataDir: string;
   readonly modelsDir: string;
   readonly storageDir: string;
+  /** Null: stored files are in storageDir. With a bucket, only uploads that are not complete are. */
+  readonly bucket: BucketBlobsOptions | null;
+  readonly cacheDir: string;
+  readonly cacheBytes: number;
+  /** Whether a worker stores its base models for others. */
+  readonly sharesModels: boolean;
   /** Installed devices (`steplog device install`). */
   readonly devicesDir: string;
   readonly host: string;
@@ -76,7 +83,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
     directUrl: readVariable("DATABASE_DIRECT_URL", env),
     dataDir,
     modelsDir: resolve(readVariable("STEPLOG_MODELS", env) ?? `${dataDir}/models`),
-    storageDir: resolve(readVariable("STEPLOG_STORAGE", env) ?? `${dataDir}/storage`),
+    ...readStorage(env, dataDir),
     devicesDir: devicesFolder(env),
     host: readVariable("STEPLOG_HOST", env),
     port: readVariable("PORT", env),
@@ -96,6 +103,47 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
     },
     logLevel: readVariable("STEPLOG_LOG_LEVEL", env),
   };
+}
+
+function readStorage(env: NodeJS.ProcessEnv, dataDir: string) {
+  const storage = readVariable("STEPLOG_STORAGE", env);
+  const bucket = storage?.startsWith("s3:") ? readBucket(storage, env) : null;
+  const shares = readVariable("STEPLOG_SHARE_MODELS", env);
+  return {
+    storageDir: resolve(storage === undefined || bucket ? `${dataDir}/storage` : storage),
+    bucket,
+    cacheDir: resolve(readVariable("STEPLOG_CACHE", env) ?? `${dataDir}/cache`),
+    cacheBytes: readVariable("STEPLOG_CACHE_DISK", env) * megabyte,
+    sharesModels: shares === "auto" ? bucket !== null : shares === "yes",
+  };
+}
+
+/** @throws INVALID_ARGUMENT for an address that is not s3://BUCKET/PREFIX */
+function readBucket(storage: string, env: NodeJS.ProcessEnv): BucketBlobsOptions {
+  const [, bucket, prefix = ""] =
+    /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/+([^?#]*?)\/*)?$/u.exec(storage) ?? [];
+  if (bucket === undefined) {
+    const seen = `STEPLOG_STORAGE is ${JSON.stringify(storage)}`;
+    throw new SteplogError("INVALID_ARGUMENT", `${seen}. Give a folder, or s3://BUCKET or s3://BUCKET/PREFIX.`);
+  }
+  const endpoint = readVariable("STEPLOG_S3_ENDPOINT", env);
+  const pathStyle = readVariable("STEPLOG_S3_PATH_STYLE", env);
+  // Another S3 has no regions, but a signature names one.
+  const usual = endpoint === undefined ? undefined : "us-east-1";
+  return {
+    bucket,
+    prefix: prefix === "" ? "" : `${prefix}/`,
+    endpoint,
+    publicEndpoint: readVariable("STEPLOG_S3_PUBLIC_ENDPOINT", env),
+    region: readVariable("STEPLOG_S3_REGION", env) ?? readVariable("AWS_REGION", env) ?? usual,
+    pathStyle: pathStyle === undefined ? endpoint !== undefined : pathStyle === "yes",
+    hasLinks: readVariable("STEPLOG_DOWNLOADS", env) === "links",
+  };
+}
+
+/** What opens the store. */
+export function storeOptions({ directUrl, storageDir, bucket, cacheDir, cacheBytes }: ServiceConfig) {
+  return { directUrl, storageDir, bucket, cacheDir, cacheBytes };
 }
 
 /** The folder of installed devices. */

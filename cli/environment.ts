@@ -37,9 +37,48 @@ export const variables = {
     type: optional,
   },
   STEPLOG_STORAGE: {
-    meaning: "datasets, uploads and rebuilt weights; the gateway and all workers must see the same",
+    meaning:
+      "datasets, uploads and weights: a folder that the gateway and all workers see, or `s3://BUCKET/PREFIX` for an S3",
     default: "$STEPLOG_DATA/storage",
     type: optional,
+  },
+  STEPLOG_S3_ENDPOINT: {
+    meaning: "address of an S3 that is not Amazon's, `http://HOST:PORT`",
+    type: address(),
+  },
+  STEPLOG_S3_PUBLIC_ENDPOINT: {
+    meaning: "address by which clients reach the same S3, for downloads",
+    default: "$STEPLOG_S3_ENDPOINT",
+    type: address(),
+  },
+  STEPLOG_S3_REGION: { meaning: "region of the bucket", default: "$AWS_REGION", type: optional },
+  AWS_REGION: {
+    meaning:
+      "the same; credentials come from AWS's own variables and files (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, " +
+      "`AWS_PROFILE`)",
+    type: optional,
+  },
+  STEPLOG_S3_PATH_STYLE: {
+    meaning: "`yes` puts the bucket into the path instead of the host's name",
+    default: "`yes` with an endpoint",
+    type: z.enum(["yes", "no"], { error: "Give yes or no." }).optional(),
+  },
+  STEPLOG_DOWNLOADS: {
+    meaning: "with an S3, `links` sends clients to it, by links of an hour; `gateway` has the gateway send everything",
+    type: z.enum(["links", "gateway"], { error: "Give links or gateway." }).default("links"),
+  },
+  STEPLOG_CACHE: {
+    meaning: "copies of stored files and models on this machine",
+    default: "$STEPLOG_DATA/cache",
+    type: optional,
+  },
+  STEPLOG_CACHE_DISK: {
+    meaning: "megabytes of such copies, at most",
+    type: wholeNumber(1, 2 ** 30).default(50_000),
+  },
+  STEPLOG_SHARE_MODELS: {
+    meaning: "whether workers store their base models, for machines that lack them; `auto`: with an S3 only",
+    type: z.enum(["auto", "yes", "no"], { error: "Give auto, yes or no." }).default("auto"),
   },
   STEPLOG_DEVICES: {
     meaning: "devices that `steplog device install` makes, one folder each",
@@ -141,9 +180,7 @@ export const variables = {
   },
   HF_ENDPOINT: {
     meaning: "the hub that `steplog model add` downloads from, or a mirror",
-    type: text
-      .refine((url) => /^https?:\/\//u.test(url) && URL.canParse(url), "Give an address, https://...")
-      .default("https://huggingface.co"),
+    type: text.refine(isAddress, "Give an address, https://...").default("https://huggingface.co"),
   },
   HF_TOKEN: {
     meaning: "token for private and gated models; sent to that hub only",
@@ -211,6 +248,14 @@ export function variableRows(): string[][] {
 function wholeNumber(min: number, max: number) {
   const valid = (given: string) => /^\d+$/u.test(given.trim()) && Number(given) >= min && Number(given) <= max;
   return text.refine(valid, `Give a whole number from ${min} to ${max}.`).transform(Number);
+}
+
+function address() {
+  return text.refine(isAddress, "Give an address, http://HOST:PORT or https://HOST.").optional();
+}
+
+function isAddress(url: string): boolean {
+  return /^https?:\/\//u.test(url) && URL.canParse(url);
 }
 
 function proxy() {

@@ -38,9 +38,21 @@ export function whenAborted(signal: AbortSignal): Promise<void> {
 }
 
 /** Brings the tables up to date as soon as Postgres answers. False when the signal came first. */
-export async function migrateWhenUp(store: Store, log: Logger, signal: AbortSignal): Promise<boolean> {
+export function migrateWhenUp(store: Store, log: Logger, signal: AbortSignal): Promise<boolean> {
+  return whenUp(() => store.migrate(), log, signal);
+}
+
+/**
+ * The same for a process of the service, which also stores files: its storage can be used.
+ * @throws INVALID_ARGUMENT for storage that cannot
+ */
+export async function prepareWhenUp(store: Store, log: Logger, signal: AbortSignal): Promise<boolean> {
+  return (await migrateWhenUp(store, log, signal)) && whenUp(() => store.blobs.check(), log, signal);
+}
+
+async function whenUp(call: () => Promise<void>, log: Logger, signal: AbortSignal): Promise<boolean> {
   try {
-    await whenAvailable(() => store.migrate(), { log, signal });
+    await whenAvailable(call, { log, signal });
     return true;
   } catch (error) {
     if (signal.aborted) return false;

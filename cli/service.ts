@@ -45,7 +45,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     DATABASE_URL: databaseUrl,
     STEPLOG_DATA: config.dataDir,
     STEPLOG_MODELS: config.modelsDir,
-    STEPLOG_STORAGE: config.storageDir,
+    // An address of a bucket is handed on as it is.
+    ...(config.bucket === null && { STEPLOG_STORAGE: config.storageDir }),
+    STEPLOG_CACHE: config.cacheDir,
     STEPLOG_DEVICES: config.devicesDir,
     STEPLOG_DEVICE: config.device,
     STEPLOG_THREADS: String(config.threads),

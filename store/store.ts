@@ -7,9 +7,12 @@
  * Readers get rows of schema/tables.ts unchanged. Looking up an unknown or malformed id returns null; something required that
  * is missing throws NOT_FOUND. Every call may throw UNAVAILABLE when Postgres or the storage folder does not answer.
  */
+import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { SteplogError } from "../schema/errors.ts";
 import type { Log } from "../schema/log.ts";
+import type { Blobs } from "./blobs/blobs.ts";
+import type { BucketBlobsOptions } from "./blobs/s3/blobs.ts";
 import { openFolder } from "./blobs/folder.ts";
 import { datasetsOf } from "./datasets.ts";
 import { feedOf } from "./live/feed.ts";
@@ -47,6 +50,7 @@ import { completionJobs } from "./serving/lifecycle.ts";
 import { modelsOf } from "./serving/models.ts";
 import { type Answers, answersOf } from "./serving/pieces.ts";
 
+export type { BucketBlobsOptions } from "./blobs/s3/blobs.ts";
 export { type Blobs, type PathOf, withFiles } from "./blobs/blobs.ts";
 export { whenAvailable } from "./patience.ts";
 export type { ForkPoint, NewFineTune } from "./runs/create.ts";
@@ -82,6 +86,11 @@ export interface StoreOptions {
   readonly directUrl?: string | undefined;
   /** Folder of the blobs; created when it is missing. */
   readonly storageDir: string;
+  /** The bucket that has the blobs instead. */
+  readonly bucket?: BucketBlobsOptions | null;
+  /** Copies of what is elsewhere, and the most bytes of them. */
+  readonly cacheDir?: string;
+  readonly cacheBytes?: number;
   readonly log?: Log;
 }
 
@@ -108,11 +117,12 @@ export interface Store extends Nouns, Queue, Appends, Answers, Records, Weights,
  * Connects when first used: a database that does not answer shows at the first call, as UNAVAILABLE.
  * @throws INVALID_ARGUMENT for a URL that cannot be used
  */
-export async function openStore({ databaseUrl, directUrl, storageDir, log }: StoreOptions): Promise<Store> {
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { databaseUrl, directUrl, log } = options;
   const { address, direct } = addressesOf(databaseUrl, directUrl);
   const unused = unusedParameters(address);
   if (unused.length > 0) log?.info({ parameters: unused }, "Parameters of DATABASE_URL that have no effect.");
-  const blobs = await openFolder(storageDir);
+  const blobs = await openBlobs(options);
   const pool = openPool(address);
   const { database } = pool;
   const notifications = openNotifications(direct, log);
@@ -122,7 +132,10 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
       await migrateDatabase(direct);
       if (address.pooled) await checkPooled(address);
     },
-    close: () => (closed ??= notifications.close().then(() => pool.close())),
+    close() {
+      blobs.close();
+      return (closed ??= notifications.close().then(() => pool.close()));
+    },
     async ping() {
       await database.execute(sql`select 1`);
     },
@@ -161,6 +174,15 @@ export async function openStore({ databaseUrl, directUrl, storageDir, log }: Sto
     ...exportResultsOf(database),
   });
   return store;
+}
+
+const usualCacheBytes = 50e9;
+
+/** The library of S3 is loaded only for a bucket. */
+async function openBlobs({ storageDir, bucket, cacheDir, cacheBytes = usualCacheBytes }: StoreOptions): Promise<Blobs> {
+  if (!bucket) return openFolder(storageDir);
+  const { openBucket } = await import("./blobs/s3/blobs.ts");
+  return openBucket(bucket, { cacheDir: cacheDir ?? join(storageDir, "cache"), cacheBytes });
 }
 
 /** @throws INVALID_ARGUMENT when a pooler is given without the way to Postgres itself */

@@ -61,6 +61,8 @@ async function demo(): Promise<void> {
     dataDir: folder,
     modelsDir: join(folder, "models"),
     storageDir: join(folder, "storage"),
+    bucket: null,
+    cacheDir: join(folder, "cache"),
     host: "127.0.0.1",
     port: 0,
     workerIdleS: 0,

@@ -6,9 +6,9 @@ import { Sandbox } from "../../sandbox/sandbox.ts";
 import { packagePath } from "../../schema/package.ts";
 import { startServer } from "../../server/server.ts";
 import { openStore } from "../../store/store.ts";
-import { needDatabaseUrl, readConfig } from "../config.ts";
+import { needDatabaseUrl, readConfig, storeOptions } from "../config.ts";
 import { openOption, portOption } from "../options.ts";
-import { createLog, migrateWhenUp, reportReady, stopSignal, whenAborted } from "../process.ts";
+import { createLog, prepareWhenUp, reportReady, stopSignal, whenAborted } from "../process.ts";
 
 export function define(command: Command): void {
   command
@@ -26,10 +26,10 @@ async function server(options: { port?: number; openToEveryone?: true }): Promis
   const databaseUrl = needDatabaseUrl(config);
   const signal = stopSignal();
   const log = createLog("server", config.logLevel);
-  const store = await openStore({ databaseUrl, directUrl: config.directUrl, storageDir: config.storageDir, log });
+  const store = await openStore({ databaseUrl, ...storeOptions(config), log });
   const sandbox = new Sandbox();
   try {
-    if (!(await migrateWhenUp(store, log, signal))) return;
+    if (!(await prepareWhenUp(store, log, signal))) return;
     const running = await startServer({
       store,
       log,

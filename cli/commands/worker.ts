@@ -10,10 +10,10 @@ import { Sandbox } from "../../sandbox/sandbox.ts";
 import { Idleness } from "../../worker/idleness.ts";
 import { sweepJobFolders } from "../../worker/job-folder.ts";
 import { runWorker } from "../../worker/worker.ts";
-import { type ServeMode, needDatabaseUrl, readConfig } from "../config.ts";
+import { type ServeMode, needDatabaseUrl, readConfig, storeOptions } from "../config.ts";
 import { integer, serveOption } from "../options.ts";
 import { servingSettings, shareThreads } from "../serving.ts";
-import { createLog, migrateWhenUp, reportReady, stopSignal } from "../process.ts";
+import { createLog, prepareWhenUp, reportReady, stopSignal } from "../process.ts";
 
 export function define(command: Command): void {
   command
@@ -49,11 +49,11 @@ async function worker(options: WorkerOptions): Promise<void> {
   const deviceNote = `${device.name}: ${device.description} (${why})`;
   device.dispose();
   log.info({ device: device.name }, `Computes on ${deviceNote}.`);
-  const store = await openStore({ databaseUrl, directUrl: config.directUrl, storageDir: config.storageDir, log });
+  const store = await openStore({ databaseUrl, ...storeOptions(config), log });
   // One model at a time: the memory is for training.
   const sandbox = new Sandbox({ places: 1 });
   try {
-    if (!(await migrateWhenUp(store, log, signal))) return;
+    if (!(await prepareWhenUp(store, log, signal))) return;
     await sweepJobFolders();
     const { modelsDir } = config;
     const atHand = new ModelsAtHand();

@@ -84,10 +84,7 @@ export async function sendExport(
   await sendBlob(store, file, named(file.name), request, response);
 }
 
-/**
- * Sends the client to where the blob is, or sends it itself: all of it as it comes, a part of it, or an answer to conditions,
- * from a file.
- */
+/** Sends the client to where the blob is, or sends it: the whole as it comes, a part from a file of this machine. */
 async function sendBlob(
   { blobs }: ProjectStore,
   file: WeightsFile,
@@ -95,20 +92,27 @@ async function sendBlob(
   request: IncomingMessage,
   response: ServerResponse,
 ) {
-  response.setHeader("etag", `"${file.sha256}"`);
-  const link = followsLinks(request) ? await blobs.link(file.sha256, { disposition }) : null;
+  const etag = `"${file.sha256}"`;
+  response.setHeader("etag", etag);
+  if (request.headers["if-none-match"]?.includes(etag)) {
+    response.writeHead(304).end();
+    return;
+  }
+  const isPart = partial.some((name) => name in request.headers);
+  const link =
+    request.method === "GET" && followsLinks(request) ? await blobs.link(file.sha256, { disposition }) : null;
   if (link !== null) {
     response.writeHead(302, { location: link, "cache-control": "private, no-store" }).end();
     return;
   }
   response.setHeader("content-type", "application/octet-stream");
   response.setHeader("content-disposition", disposition);
-  if (request.method === "GET" && !partial.some((name) => name in request.headers)) {
-    const whole = await blobs.open(file.sha256);
+  if (!isPart) {
+    const whole = request.method === "HEAD" ? null : await blobs.open(file.sha256);
     response.setHeader("cache-control", forEver);
     response.setHeader("accept-ranges", "bytes");
-    if (file.bytes > 0) response.setHeader("content-length", file.bytes);
-    await pipeline(whole, response);
+    response.setHeader("content-length", file.bytes);
+    await (whole ? pipeline(whole, response) : response.end());
     return;
   }
   await withFiles(blobs, async (pathOf) => {
@@ -119,12 +123,11 @@ async function sendBlob(
 }
 
 /** Headers by which a client asks for less than the whole. */
-const partial = ["range", "if-none-match", "if-modified-since", "if-match", "if-unmodified-since"] as const;
+const partial = ["range", "if-modified-since", "if-match", "if-unmodified-since"] as const;
 
-/** A script of a page may not: the other origin need not allow its own. */
+/** A script of a page may not: the bucket need not allow its origin. Browsers tell scripts from people; programs say neither. */
 function followsLinks({ headers }: IncomingMessage): boolean {
-  const mode = headers["sec-fetch-mode"];
-  return mode === undefined || mode === "navigate";
+  return headers["sec-fetch-site"] === undefined || headers["sec-fetch-mode"] === "navigate";
 }
 
 function chooseFile(checkpoint: Checkpoint, name: string | null): WeightsFile {

@@ -51,6 +51,8 @@ export interface Blobs {
   remove(sha256: string): Promise<void>;
   /** All blobs, in order of hash. */
   list(): AsyncIterable<StoredBlob>;
+  /** Ends what is under way. */
+  close(): void;
 }
 
 export type PathOf = (sha256: string) => Promise<string>;

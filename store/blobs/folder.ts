@@ -4,15 +4,14 @@
  * The bytes are written to a new file under incoming/, hashed on the way and synced, and the file is renamed. Two uploads of the
  * same bytes end as one file. A blob's own path is its local file; each process hashes it before it first uses it.
  */
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { asDiskError } from "../../schema/errors.ts";
 import { type Blobs, type StoredBlob, blobName, isHash, missingBlob, otherBytes, verified } from "./blobs.ts";
-import { removeAbandoned, writeAndHash } from "./writing.ts";
+import { hashFile, removeAbandoned, writeAndHash } from "./writing.ts";
 
 /** Creates the folder if it is missing. @throws UNAVAILABLE */
 export async function openFolder(storageDir: string): Promise<Blobs> {
@@ -54,6 +53,7 @@ export async function openFolder(storageDir: string): Promise<Blobs> {
       await rm(pathOf(sha256), { force: true }).catch(failed);
     },
     list: () => listBlobs(join(storageDir, "blobs")),
+    close() {},
   };
 }
 
@@ -66,9 +66,7 @@ class CheckedFiles {
     const { size, ino, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
     const stamp = `${size} ${ino} ${mtimeNs} ${ctimeNs}`;
     if (this.#stamps.get(sha256) === stamp) return;
-    const hash = createHash("sha256");
-    await pipeline(createReadStream(path), hash);
-    const seen = hash.digest("hex");
+    const { sha256: seen } = await hashFile(path);
     if (seen !== sha256) throw otherBytes(path, seen);
     this.#stamps.set(sha256, stamp);
   }

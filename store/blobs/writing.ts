@@ -1,7 +1,9 @@
 /** Writing bytes to a new file, and what an ended process has left of such files. */
 import { createHash } from "node:crypto";
 import { open, readdir, rm, stat } from "node:fs/promises";
+import { createReadStream } from "node:fs";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { type StoredBlob, tooLarge } from "./blobs.ts";
 
 /** On disk before it returns. @throws PAYLOAD_TOO_LARGE, errors of the disk and of the source */
@@ -25,6 +27,15 @@ export async function writeAndHash(
     await file.close();
   }
   return { sha256: hash.digest("hex"), bytes };
+}
+
+/** @throws PAYLOAD_TOO_LARGE, errors of the disk */
+export async function hashFile(path: string, maxBytes = Number.POSITIVE_INFINITY): Promise<StoredBlob> {
+  const { size } = await stat(path);
+  if (size > maxBytes) throw tooLarge(maxBytes);
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  return { sha256: hash.digest("hex"), bytes: size };
 }
 
 /** A file that was not written to for so long belongs to a process that is gone. */

@@ -34,6 +34,32 @@ test("a worker answers requests with threads of its own, or in turn with a run",
   expect(budgetBytes).toBe(Math.floor(machineBytes / 4));
 });
 
+test("storage is a folder or a bucket, and its address has the prefix", () => {
+  expect(readConfig({ STEPLOG_DATA: "/d" })).toMatchObject({
+    storageDir: "/d/storage",
+    bucket: null,
+    cacheDir: "/d/cache",
+    cacheBytes: 50e9,
+    sharesModels: false,
+  });
+  const bucketOf = (env: NodeJS.ProcessEnv) => readConfig({ STEPLOG_DATA: "/d", ...env }).bucket;
+  expect(bucketOf({ STEPLOG_STORAGE: "s3://my-bucket" })).toMatchObject({
+    bucket: "my-bucket",
+    prefix: "",
+    region: undefined,
+    pathStyle: false,
+    hasLinks: true,
+  });
+  const other = { STEPLOG_STORAGE: "s3://my-bucket/a/b/", STEPLOG_S3_ENDPOINT: "http://s3:9000" };
+  expect(bucketOf(other)).toMatchObject({ prefix: "a/b/", region: "us-east-1", pathStyle: true });
+  expect(bucketOf({ ...other, AWS_REGION: "eu-west-1", STEPLOG_S3_PATH_STYLE: "no" })).toMatchObject({
+    region: "eu-west-1",
+    pathStyle: false,
+  });
+  expect(readConfig(other)).toMatchObject({ sharesModels: true });
+  expect(readConfig({ ...other, STEPLOG_SHARE_MODELS: "no" })).toMatchObject({ sharesModels: false });
+});
+
 test("blanks and line feeds around a host or a token do not count", () => {
   const env = { STEPLOG_HOST: " ::1\n", STEPLOG_API_TOKEN: "\topensesame\r\n" };
   expect(readConfig(env)).toMatchObject({ host: "::1", apiToken: "opensesame" });
@@ -50,6 +76,14 @@ test.each([
   [{ STEPLOG_OPEN_TO_EVERYONE: "1" }, 'STEPLOG_OPEN_TO_EVERYONE is "1". Give yes or no.'],
   [{ STEPLOG_SERVE: "all" }, 'STEPLOG_SERVE is "all". Give training, inference or both.'],
   [{ STEPLOG_SERVE_SHARE: "0" }, 'STEPLOG_SERVE_SHARE is "0". Give a whole number from 1 to 99.'],
+  [
+    { STEPLOG_STORAGE: "s3:/bucket" },
+    'STEPLOG_STORAGE is "s3:/bucket". Give a folder, or s3://BUCKET or s3://BUCKET/PREFIX.',
+  ],
+  [
+    { STEPLOG_STORAGE: "s3://bucket", STEPLOG_S3_ENDPOINT: "s3:9000" },
+    'STEPLOG_S3_ENDPOINT is "s3:9000". Give an address, http://HOST:PORT or https://HOST.',
+  ],
   [{ STEPLOG_LOG_LEVEL: "loud" }, 'STEPLOG_LOG_LEVEL is "loud". Give debug, info, warn or error.'],
 ])("%j is refused by name", (env, message) => {
   expect(() => readConfig(env)).toThrow(message);

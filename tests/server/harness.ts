@@ -11,7 +11,7 @@ import { leaseMs } from "../../schema/limits.ts";
 import { Chain, encodeHeader, packScalars, ruleSeed, type StepLogHeader } from "../../schema/step-log.ts";
 import { startServer, type RunningServer, type ServerConfig } from "../../server/server.ts";
 import type { BaseModel } from "../../schema/tables.ts";
-import type { ClaimedJob, Store } from "../../store/store.ts";
+import type { ClaimedJob, Store, StoreOptions } from "../../store/store.ts";
 import { testStore } from "../support/postgres.ts";
 import { claimAny } from "../support/claims.ts";
 
@@ -52,8 +52,11 @@ export const contextLength = 64;
 /** Its processes are shared by the tests of a process. They do not keep it from ending. */
 const sandbox = new Sandbox();
 
-export async function testServer(options: Partial<ServerConfig> = {}): Promise<TestServer> {
-  const database = await testStore();
+export async function testServer(
+  options: Partial<ServerConfig> = {},
+  storeOptions: Partial<StoreOptions> = {},
+): Promise<TestServer> {
+  const database = await testStore(storeOptions);
   const { store } = database;
   const folder = await mkdtemp(join(tmpdir(), "steplog-server-"));
   const modelsDir = join(folder, "models");

@@ -5,8 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import { inject } from "vitest";
-import { type Store, openStore } from "../../store/store.ts";
-import type { Log } from "../../schema/log.ts";
+import { type Store, type StoreOptions, openStore } from "../../store/store.ts";
 
 export interface TestDatabase {
   readonly url: string;
@@ -40,7 +39,7 @@ export interface TestStore {
   drop(): Promise<void>;
 }
 
-export async function testStore(options: { log?: Log } = {}): Promise<TestStore> {
+export async function testStore(options: Partial<StoreOptions> = {}): Promise<TestStore> {
   const database = await testDatabase();
   const storageDir = await mkdtemp(join(tmpdir(), "steplog-storage-"));
   const stores: Store[] = [];

@@ -102,12 +102,13 @@ async function record(context: JobContext, recorder: StepRecorder, message: Reco
 }
 
 async function recordCheckpoint(
-  { store, job }: JobContext,
+  context: JobContext,
   recorder: StepRecorder,
   { entries, step, digest: weightsDigest, files }: JobMessage & { type: "checkpoint" },
 ): Promise<void> {
+  const { store, job } = context;
   invariant(entries === recorder.entries, "a checkpoint is at the end of the acknowledged log");
-  const weightsFiles = await storeFiles(store, files);
+  const weightsFiles = await storeFiles(context, files);
   await store.recordCheckpoint(job, { entries, step, chain: recorder.chain, weightsDigest, weightsFiles });
 }
 

@@ -5,6 +5,7 @@ import { invariant } from "../../schema/errors.ts";
 import type { BaseModel, FineTune, WeightsFile } from "../../schema/tables.ts";
 import { hashesDirOf } from "../../models/registration.ts";
 import type { Store } from "../../store/store.ts";
+import { withRetries } from "../with-retries.ts";
 import type { JobContext } from "./job.ts";
 
 /** A run and its base model. */
@@ -21,11 +22,15 @@ export function modelPaths({ modelsDir }: JobContext, { name }: BaseModel) {
   return { modelPath: join(modelsDir, name), hashesDir: hashesDirOf(modelsDir) };
 }
 
-/** Moves files of this worker into the store. */
-export async function storeFiles(store: Store, paths: readonly string[]): Promise<WeightsFile[]> {
+/** The lease is renewed meanwhile, and what was computed may have taken hours. */
+const storagePatienceMs = 600_000;
+
+/** Moves files of this worker into the store. While that does not answer, it waits. */
+export async function storeFiles({ store, signal }: JobContext, paths: readonly string[]): Promise<WeightsFile[]> {
   const stored: WeightsFile[] = [];
   for (const path of paths) {
-    stored.push({ name: basename(path), ...(await store.blobs.put(path)) });
+    const blob = await withRetries(() => store.blobs.put(path), { patienceMs: storagePatienceMs, signal });
+    stored.push({ name: basename(path), ...blob });
     await rm(path);
   }
   return stored;

@@ -53,7 +53,7 @@ async function rebuild(
     async take(message) {
       if (message.type === "stopped") return store.releaseJob(job);
       invariant(message.type === "materialised", `a rebuild sends no ${message.type}`);
-      await finish(await storeFiles(store, message.files));
+      await finish(await storeFiles(context, message.files));
     },
     close() {},
   };
