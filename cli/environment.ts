@@ -132,7 +132,8 @@ export const variables = {
     type: wholeNumber(0, 31_536_000).default(300),
   },
   STEPLOG_API_TOKEN: {
-    meaning: "if set, every request needs `Authorization: Bearer TOKEN`; the dashboard asks for it",
+    meaning:
+      "the operator's token: if set, every request needs `Authorization: Bearer` with it or with an API key. For commands that use a service, its key",
     // Secrets that a program wrote into a file often end in a line feed.
     type: text
       .trim()

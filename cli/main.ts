@@ -30,6 +30,12 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["alias list", "list the aliases", () => import("./commands/alias-list.ts")],
   ["alias back", "point an alias to where it pointed before", () => import("./commands/alias-back.ts")],
   ["alias remove", "remove an alias", () => import("./commands/alias-remove.ts")],
+  ["projects create", "create a project", () => import("./commands/projects-create.ts")],
+  ["projects list", "list the projects", () => import("./commands/projects-list.ts")],
+  ["keys create", "make an API key for a project", () => import("./commands/keys-create.ts")],
+  ["keys list", "list the API keys of a project", () => import("./commands/keys-list.ts")],
+  ["keys rotate", "make a key in the place of another", () => import("./commands/keys-rotate.ts")],
+  ["keys revoke", "end an API key at once", () => import("./commands/keys-revoke.ts")],
   ["dataset", "convert the published rows of a task into datasets", () => import("./commands/dataset.ts")],
   ["preview", "show rows of a file as a model sees them", () => import("./commands/preview.ts")],
   ["log", "verify a .steplog file and print what it contains", () => import("./commands/log.ts")],
@@ -54,6 +60,8 @@ const commands: readonly (readonly [name: string, description: string, load: () 
 /** Of the words that begin several commands. */
 const groupDescriptions: Readonly<Record<string, string>> = {
   model: "manage the models folder (STEPLOG_MODELS): the models that can be fine-tuned",
+  projects: "manage the projects of a service",
+  keys: "manage the API keys of a service",
   alias: "manage the names by which requests call a model of the service",
   device: "manage the compute devices of this machine, those to install too (STEPLOG_DEVICES)",
 };

@@ -24,8 +24,8 @@ export async function withService(url: string, work: (service: Remote) => Promis
     if (!(error instanceof SteplogError && error.code === "UNAUTHENTICATED")) throw error;
     const message =
       token === undefined
-        ? `The service at ${url} needs an API token. Set STEPLOG_API_TOKEN to it.`
-        : `The service at ${url} refused the API token in STEPLOG_API_TOKEN. Set it to the one that the service was started with.`;
+        ? `The service at ${url} needs an API key. Set STEPLOG_API_TOKEN to it.`
+        : `The service at ${url} refused what STEPLOG_API_TOKEN holds. Set it to an API key, or to the token that the service was started with.`;
     throw new SteplogError("UNAUTHENTICATED", message, [], { cause: error });
   }
 }

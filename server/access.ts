@@ -1,15 +1,17 @@
 /**
- * Who may use this server. If an API token is set, every request needs it except pages and health checks. Without one
- * the server is open to whoever reaches it. It then listens on this machine alone, unless its owner accepts more, and
- * answers only under names of this machine or names that are listed: a page of another site may give its own name this
- * machine's address (DNS rebinding), and its requests would otherwise look like those of our own page. Either way, a web
- * page of another origin cannot reach it through a visitor's browser unless that origin is on the list.
+ * Who may use this server, and as whom. Once there are API keys, every request needs one, except pages and health checks; the
+ * token of the environment, if it is set, is the operator's. Without either the server is open to whoever reaches it. It then
+ * listens on this machine alone, unless its owner accepts more, and answers only under names of this machine or names that are
+ * listed: a page of another site may give its own name this machine's address (DNS rebinding), and its requests would otherwise
+ * look like those of our own page. Either way, a web page of another origin cannot reach it through a visitor's browser unless
+ * that origin is on the list.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { BlockList, isIP, isIPv6 } from "node:net";
 import { SteplogError } from "../schema/errors.ts";
 import { type Viewer, operator } from "../schema/projects.ts";
+import type { KeyRing } from "./key-ring.ts";
 
 export interface AccessOptions {
   /** When set, every request needs it. */
@@ -26,9 +28,12 @@ export interface AccessOptions {
   readonly openToEveryone?: boolean | undefined;
 }
 
-/** @throws INVALID_ARGUMENT for a server that anybody could use without its owner having said so */
-export function checkReach({ apiToken, host, openToEveryone }: AccessOptions): void {
-  if (apiToken || openToEveryone || isLoopback(host)) return;
+/**
+ * @param hasKeys whether there are API keys
+ * @throws INVALID_ARGUMENT for a server that anybody could use without its owner having said so
+ */
+export function checkReach({ apiToken, host, openToEveryone }: AccessOptions, hasKeys: boolean): void {
+  if (apiToken || hasKeys || openToEveryone || isLoopback(host)) return;
   throw new SteplogError(
     "INVALID_ARGUMENT",
     `Anybody who reaches ${host || "this machine"} could use this server, because it has no token. Set ` +
@@ -39,13 +44,17 @@ export function checkReach({ apiToken, host, openToEveryone }: AccessOptions): v
 
 export class Access {
   readonly #token: Buffer | null;
+  readonly #ring: KeyRing;
+  /** Whether requests need a key even where there is none: the last one may be deleted while others reach this server. */
+  readonly #alwaysAsks: boolean;
   readonly #origins: readonly string[];
   readonly #hosts: readonly string[];
 
-  /** @throws INVALID_ARGUMENT */
-  constructor(options: AccessOptions) {
-    const { apiToken, corsOrigins, host, publicUrl, allowedHosts } = options;
-    checkReach(options);
+  /** @throws INVALID_ARGUMENT for a token that cannot be sent */
+  constructor(options: AccessOptions, ring: KeyRing) {
+    const { apiToken, corsOrigins, host, publicUrl, allowedHosts, openToEveryone } = options;
+    this.#ring = ring;
+    this.#alwaysAsks = Boolean(apiToken) || !(openToEveryone || isLoopback(host));
     if (apiToken && !/^[\x21-\x7e]+$/u.test(apiToken))
       throw new SteplogError(
         "INVALID_ARGUMENT",
@@ -58,34 +67,52 @@ export class Access {
     this.#hosts = [...own, ...bound, ...(allowedHosts ?? [])].map((name) => name.toLowerCase());
   }
 
+  /** Whether requests need a key or the token. */
+  async asks(): Promise<boolean> {
+    return this.#alwaysAsks || this.#ring.any();
+  }
+
   /** Who sends this Authorization header; null for nobody. Both tokens are hashed first, so that their lengths are equal. */
   async viewerOf(authorization: unknown): Promise<Viewer | null> {
-    if (this.#token === null) return operator;
-    const given = typeof authorization === "string" ? /^Bearer (.+)$/iu.exec(authorization)?.[1] : undefined;
-    return given !== undefined && timingSafeEqual(sha256(given), this.#token) ? operator : null;
+    const given = bearerOf(authorization);
+    if (given !== null && this.#token && timingSafeEqual(sha256(given), this.#token)) return operator;
+    if (!(await this.asks())) return operator;
+    return given === null ? null : this.#ring.viewerOf(given);
+  }
+
+  /** Calls `end` once the key of this header has ended; never for the token. Returns what to call when all is over. */
+  onEnd(authorization: unknown, viewer: Viewer, end: () => void): () => void {
+    const given = bearerOf(authorization);
+    return given === null || viewer.key === null ? () => {} : this.#ring.onEnd(given, end);
   }
 
   /** @throws UNAUTHENTICATED */
   async authenticate(request: IncomingMessage): Promise<Viewer> {
-    const viewer = await this.viewerOf(request.headers.authorization);
+    const { authorization } = request.headers;
+    const viewer = await this.viewerOf(authorization);
     if (viewer) return viewer;
-    throw new SteplogError("UNAUTHENTICATED", 'Send the API token in the header "Authorization: Bearer TOKEN".');
+    throw new SteplogError(
+      "UNAUTHENTICATED",
+      bearerOf(authorization) === null
+        ? 'Send an API key in the header "Authorization: Bearer KEY".'
+        : "This API key is unknown, revoked or expired. Ask whoever runs the service for another one.",
+    );
   }
 
   /** Browsers always say which host they mean, and pages cannot forge it. */
-  hostAllowed({ headers: { host } }: IncomingMessage): boolean {
-    if (this.#token !== null || host === undefined) return true;
+  async hostAllowed({ headers: { host } }: IncomingMessage): Promise<boolean> {
+    if (host === undefined || (await this.asks())) return true;
     const { host: named, hostname } = new URL(`http://${host}`);
     return isLoopback(hostname) || this.#hosts.includes(hostname) || this.#hosts.includes(named);
   }
 
   /** @throws UNAUTHENTICATED for a host that is neither this machine nor listed */
-  checkHost(request: IncomingMessage): void {
-    if (this.hostAllowed(request)) return;
+  async checkHost(request: IncomingMessage): Promise<void> {
+    if (await this.hostAllowed(request)) return;
     throw new SteplogError(
       "UNAUTHENTICATED",
-      `This server has no API token, so it does not answer as ${request.headers.host}. Set STEPLOG_API_TOKEN, or list the ` +
-        "name in STEPLOG_ALLOWED_HOSTS.",
+      `This server has no API keys, so it does not answer as ${request.headers.host}. Make one (steplog keys create), ` +
+        "set STEPLOG_API_TOKEN, or list the name in STEPLOG_ALLOWED_HOSTS.",
     );
   }
 
@@ -158,6 +185,11 @@ function isLoopback(host: string): boolean {
 /** An origin as browsers send it: without the slash that people write at its end, and without the usual port. */
 function originOf(given: string): string {
   return /^https?:/iu.test(given) && URL.canParse(given) ? new URL(given).origin : given.replace(/\/+$/u, "");
+}
+
+/** What follows "Bearer"; null when there is nothing of the kind. */
+function bearerOf(authorization: unknown): string | null {
+  return typeof authorization === "string" ? (/^Bearer (.+)$/iu.exec(authorization)?.[1] ?? null) : null;
 }
 
 function sha256(text: string): Buffer {

@@ -10,10 +10,11 @@ import { faultOf } from "../schema/faults.ts";
 import { usualCompletions } from "../schema/limits.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
 import type { Store } from "../store/store.ts";
-import { Access, type AccessOptions } from "./access.ts";
+import { Access, type AccessOptions, checkReach } from "./access.ts";
 import type { Services } from "./context.ts";
 import { Attention } from "./attention.ts";
 import { createGateway } from "./gateway.ts";
+import { KeyRing } from "./key-ring.ts";
 import { createRoutes } from "./http/routes.ts";
 import { hangUpOnStalled, stallMs } from "./http/stalled.ts";
 import { promptSandbox } from "./prompts.ts";
@@ -60,7 +61,10 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const log = config.log.child({}, { serializers: { err: (error: unknown) => faultOf(error) } });
   const originOf = (host: string | undefined) =>
     config.publicUrl?.replace(/\/+$/u, "") ?? `http://${host ?? "localhost"}`;
-  const access = new Access(config);
+  const hasKeys = await config.store.keys.any();
+  checkReach(config, hasKeys);
+  const ring = new KeyRing(config.store.keys, log);
+  const access = new Access(config, ring);
   const uploads = new Uploads({
     directory: config.uploadsDir,
     log,
@@ -101,7 +105,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const sockets = serveSockets({ http, ...parts });
   await listen(http, { ...config, log });
   const url = urlOf(http, config.host);
-  log.info({ url, auth: config.apiToken ? "token" : "none" }, "server is ready");
+  log.info({ url, auth: hasKeys ? "keys" : config.apiToken ? "token" : "none" }, "server is ready");
 
   let closing: Promise<void> | undefined;
   const close = async () => {
@@ -115,6 +119,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     clearInterval(idle);
     clearTimeout(drained);
     uploads.close();
+    ring.close();
     attention.close();
     if (!config.promptSandbox) promptBox.close();
     log.info("server is closed");

@@ -61,6 +61,8 @@ interface Extra {
   viewer: Viewer | null;
   /** Aborted when the socket closes. */
   readonly signal: AbortSignal;
+  /** Closes the socket. */
+  end(code: number, reason: string): void;
 }
 
 export interface Sockets {
@@ -74,12 +76,10 @@ export function serveSockets(options: SocketsOptions): Sockets {
   const protocol = makeProtocol(options);
   server.on("connection", (socket, request) => attach(socket, request, protocol, services.log));
   http.on("upgrade", (request, socket, head) => {
-    try {
-      checkUpgrade(request, access);
-      server.handleUpgrade(request, socket, head, (webSocket) => server.emit("connection", webSocket, request));
-    } catch (error) {
-      refuseUpgrade(socket, toHttpError(error, services.log));
-    }
+    checkUpgrade(request, access).then(
+      () => server.handleUpgrade(request, socket, head, (webSocket) => server.emit("connection", webSocket, request)),
+      (error: unknown) => refuseUpgrade(socket, toHttpError(error, services.log)),
+    );
   });
   return {
     close: () => {
@@ -92,10 +92,10 @@ export function serveSockets(options: SocketsOptions): Sockets {
 }
 
 /** @throws SteplogError */
-function checkUpgrade(request: IncomingMessage, access: Access): void {
+async function checkUpgrade(request: IncomingMessage, access: Access): Promise<void> {
   const { pathname } = readTarget(request);
   if (pathname !== "/graphql") throw new SteplogError("NOT_FOUND", "WebSockets are at /graphql.");
-  access.checkHost(request);
+  await access.checkHost(request);
   access.checkOrigin(request);
 }
 
@@ -120,9 +120,16 @@ function makeProtocol({ gateway, store, services, access, originOf }: SocketsOpt
   return makeServer<Record<string, unknown>, Extra>({
     // Browsers cannot set headers on a WebSocket, so the token comes with the first message.
     onConnect: async ({ connectionParams, extra }) => {
-      const given = connectionParams?.["Authorization"] ?? connectionParams?.["authorization"];
-      extra.viewer = (await access.viewerOf(extra.request.headers.authorization)) ?? (await access.viewerOf(given));
-      return extra.viewer !== null;
+      const parameter = connectionParams?.["Authorization"] ?? connectionParams?.["authorization"];
+      for (const given of [extra.request.headers.authorization, parameter]) {
+        const viewer = await access.viewerOf(given);
+        if (!viewer) continue;
+        extra.viewer = viewer;
+        const end = () => extra.end(CloseCode.Forbidden, "The API key has ended");
+        extra.signal.addEventListener("abort", access.onEnd(given, viewer, end));
+        return true;
+      }
+      return false;
     },
     // A thrown error would close the socket with all of its subscriptions; a returned one ends this operation only.
     onSubscribe: async (context, _id, payload) => {
@@ -211,7 +218,7 @@ function attach(socket: WebSocket, request: IncomingMessage, protocol: Protocol,
         });
       },
     },
-    { request, viewer: null, signal: gone.signal },
+    { request, viewer: null, signal: gone.signal, end: (code, reason) => socket.close(code, reason) },
   );
   socket.on("ping", () => isOverrun(socket));
   socket.on("error", (error) => log.debug({ err: error }, "a WebSocket broke"));

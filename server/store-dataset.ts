@@ -32,11 +32,13 @@ interface Spooled {
 
 /** Turns a complete upload into a dataset. The upload is removed, even when its rows are wrong. */
 export async function storeUpload(services: ViewerServices, dataset: NewDataset, idOrUrl: string): Promise<Dataset> {
-  const upload = await services.uploads.complete(idOrUrl, "input.uploadId").catch(async (error: unknown) => {
-    const first = await datasetOfUpload(services, dataset, error);
-    if (first) return first;
-    throw error;
-  });
+  const upload = await services.uploads
+    .complete(idOrUrl, "input.uploadId", services.store.viewer.projectId)
+    .catch(async (error: unknown) => {
+      const first = await datasetOfUpload(services, dataset, error);
+      if (first) return first;
+      throw error;
+    });
   return "remove" in upload ? storeAndRemove(services, dataset, upload) : upload;
 }
 

@@ -4,6 +4,8 @@ import type { Datasets } from "./datasets.ts";
 import type { Feed } from "./live/feed.ts";
 import type { BaseModels } from "./models/base-models.ts";
 import type { FoundModels } from "./models/found-models.ts";
+import type { Keys } from "./projects/keys.ts";
+import type { Projects } from "./projects/projects.ts";
 import type { Workers } from "./queue/workers.ts";
 import type { RowChecks } from "./row-checks.ts";
 import type { Checkpoints } from "./runs/checkpoints.ts";
@@ -17,6 +19,8 @@ import type { Speeds } from "./speeds.ts";
 
 export interface Nouns {
   readonly blobs: Blobs;
+  readonly projects: Projects;
+  readonly keys: Keys;
   readonly baseModels: BaseModels;
   readonly foundModels: FoundModels;
   readonly datasets: Datasets;

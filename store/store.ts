@@ -19,6 +19,8 @@ import { feedOf } from "./live/feed.ts";
 import { baseModelsOf } from "./models/base-models.ts";
 import { foundModelsOf } from "./models/found-models.ts";
 import { unusedParameters } from "./postgres/connection.ts";
+import { keysOf } from "./projects/keys.ts";
+import { projectsOf } from "./projects/projects.ts";
 import { type ProjectStore, projectStoreOf } from "./projects/project-store.ts";
 import type { Viewer } from "../schema/projects.ts";
 import { openPool } from "./postgres/database.ts";
@@ -78,6 +80,7 @@ export { unpackTokens } from "./serving/tokens.ts";
 export { leaseNameOf } from "./queue/lease-names.ts";
 export type { Page } from "./pages.ts";
 export type { ProjectStore } from "./projects/project-store.ts";
+export { type Keys, type MadeKey, hasEnded } from "./projects/keys.ts";
 
 export interface StoreOptions {
   /** postgres://user:password@host:port/database; `pgbouncer=true` when a pooler in transaction mode answers there. */
@@ -142,6 +145,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     of: (viewer) => projectStoreOf({ nouns: store, database, viewer, ping: () => store.ping() }),
     finishFineTune: (lease, outcome) => database.transaction((tx) => endFineTune(tx, lease, outcome)),
     blobs,
+    projects: translated(projectsOf(database)),
+    keys: translated(keysOf(database, notifications)),
     baseModels: translated(baseModelsOf(database)),
     foundModels: translated(foundModelsOf(database)),
     datasets: translated(datasetsOf(database)),

@@ -1,6 +1,5 @@
 /** steplog start: the whole service on this machine, until Ctrl-C. */
 import type { Command } from "commander";
-import { checkReach } from "../../server/access.ts";
 import { type ServeMode, readConfig } from "../config.ts";
 import { openOption, portOption, serveOption } from "../options.ts";
 import { print } from "../output.ts";
@@ -24,8 +23,6 @@ async function start(options: { port?: number; openToEveryone?: true; serve?: Se
   const openToEveryone = options.openToEveryone ?? read.openToEveryone;
   const serve = { ...read.serve, mode: options.serve ?? read.serve.mode };
   const config = { ...read, port: options.port ?? read.port, openToEveryone, serve };
-  // The gateway would refuse it too, but only once Postgres runs.
-  checkReach(config);
   const signal = stopSignal();
   if (await seedModels(config.modelsDir)) print(`The models folder was empty; it now has the demo model, "demo".`);
   const service = await startService({ config, logTo: "inherit", restart: true, signal }).catch((error: unknown) => {

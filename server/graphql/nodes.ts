@@ -3,6 +3,7 @@
  * batch but do not cache, since a subscription or a mutation must see the current row.
  */
 import type { BaseModel, Checkpoint, Dataset, FineTune } from "../../schema/tables.ts";
+import type { ApiKey, Project } from "../../schema/project-tables.ts";
 import type { Completion, ModelEvaluation } from "../../schema/serving-tables.ts";
 import type { ProjectStore } from "../../store/store.ts";
 import type { Context } from "../context.ts";
@@ -23,6 +24,14 @@ function loading<R extends Row>(byIds: (store: ProjectStore, ids: readonly strin
   };
 }
 
+export const ProjectRef = builder.loadableNodeRef(
+  "Project",
+  loading<Project>((store, ids) => store.administration.projectsByIds(ids)),
+);
+export const ApiKeyRef = builder.loadableNodeRef(
+  "ApiKey",
+  loading<ApiKey>((store, ids) => store.administration.keysByIds(ids)),
+);
 export const BaseModelRef = builder.loadableNodeRef(
   "BaseModel",
   loading<BaseModel>((store, ids) => store.baseModels.byIds(ids)),

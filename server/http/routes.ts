@@ -50,15 +50,20 @@ export function createRoutes(options: RoutesOptions) {
 
 async function route(options: RoutesOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { services, gateway, access, originOf } = options;
-  const authenticated = async (): Promise<ViewerServices> => ({
-    ...services,
-    store: options.store.of(await access.authenticate(request)),
-  });
+  const authenticated = async (): Promise<ViewerServices> => {
+    const viewer = await access.authenticate(request);
+    // An answer may take as long as a run: it ends when the key does.
+    response.once(
+      "close",
+      access.onEnd(request.headers.authorization, viewer, () => response.destroy()),
+    );
+    return { ...services, store: options.store.of(viewer) };
+  };
   const url = readTarget(request);
   const { pathname } = url;
   if (pathname === "/healthz") return sendJson(response, 200, { status: "ok" });
   if (pathname === "/readyz") return sendReady(options.store, response);
-  checkHost(access, request, response);
+  await checkHost(access, request, response);
   // The upload protocol has its own CORS rules.
   const isUpload = pathname === "/uploads" || pathname.startsWith("/uploads/");
   if (!isUpload && access.cors(request, response)) return;
@@ -75,8 +80,8 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
     return;
   }
   if (isUpload) {
-    if (request.method !== "OPTIONS") await access.authenticate(request);
-    return services.uploads.handle(request, response);
+    if (request.method === "OPTIONS") return services.uploads.handle(request, response, null);
+    return services.uploads.handle(request, response, (await authenticated()).store.viewer);
   }
   if (pathname === "/datasets") {
     return receiveDataset(await authenticated(), url, request, response);
@@ -111,9 +116,9 @@ function pathIn({ url = "" }: IncomingMessage): string {
 }
 
 /** 403, since 401 would ask for a token. @throws UNAUTHENTICATED */
-function checkHost(access: Access, request: IncomingMessage, response: ServerResponse): void {
-  if (!access.hostAllowed(request)) response.statusCode = 403;
-  access.checkHost(request);
+async function checkHost(access: Access, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (!(await access.hostAllowed(request))) response.statusCode = 403;
+  await access.checkHost(request);
 }
 
 function decodePart(part: string): string {

@@ -2,7 +2,7 @@
  * Uploads: large files sent over the tus protocol, which resumes after a broken connection. They stay in a folder until
  * a mutation turns them into datasets, or for one day.
  */
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -13,7 +13,9 @@ import { Server as TusServer } from "@tus/server";
 import type { Logger } from "pino";
 import { SteplogError, type ErrorCode } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
+import { type Viewer, defaultProjectId } from "../../schema/projects.ts";
 import { toHttpError } from "../errors.ts";
+import { readTarget } from "./target.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
 const streamPrefix = "stream-";
@@ -42,6 +44,7 @@ export class Uploads {
       maxSize: limits.datasetBytes,
       allowedOrigins: originAllowed,
       allowedHeaders: ["Authorization"],
+      namingFunction: ({ headers }) => nameFor(headers.get(ownerHeader)),
       generateUrl: (_request, { host, id }) => `${originOf(host)}/uploads/${id}`,
       onResponseError: (_request, error) => tusError(error, log),
     });
@@ -70,15 +73,23 @@ export class Uploads {
     clearInterval(this.#sweep);
   }
 
-  /** Answers a request of the tus protocol. */
-  handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** Answers a request of the tus protocol. @throws NOT_FOUND for an upload of another project */
+  handle(request: IncomingMessage, response: ServerResponse, viewer: Viewer | null): Promise<void> {
+    const { pathname } = readTarget(request);
+    // No other spelling: the protocol's server would decode it to an id that was not looked at.
+    const [isPlain, id] = /^\/uploads(?:\/([\w.-]+))?\/?$/u.exec(pathname) ?? [];
+    if (isPlain === undefined || (viewer && id !== undefined && ownerOf(id) !== viewer.projectId))
+      throw new SteplogError("NOT_FOUND", "There is no upload with this id.");
+    // Whatever a client has sent by this name is replaced.
+    request.headers[ownerHeader] = viewer?.projectId;
     return this.#tus.handle(request, response);
   }
 
-  /** A complete upload. @throws NOT_FOUND, INVALID_STATE */
-  async complete(idOrUrl: string, field: string) {
+  /** A complete upload of a project. @throws NOT_FOUND, INVALID_STATE */
+  async complete(idOrUrl: string, field: string, projectId: string) {
     const id = idOrUrl.slice(idOrUrl.lastIndexOf("/") + 1);
-    const upload = await this.#files.getUpload(id).catch(() => null);
+    const isMine = ownerOf(id) === projectId;
+    const upload = isMine ? await this.#files.getUpload(id).catch(() => null) : null;
     if (!upload)
       throw uploadError("NOT_FOUND", field, "There is no upload with this id. It may have been used already.");
     if (upload.size === undefined || upload.offset !== upload.size) {
@@ -126,6 +137,20 @@ export function atMost(limit: number) {
       yield chunk;
     }
   };
+}
+
+/** Tells the protocol's server, which sees nothing but the request, whose upload it is. */
+const ownerHeader = "x-steplog-project";
+
+/** Those of the default project have nothing in front. */
+function nameFor(projectId: string | null): string {
+  const name = randomBytes(16).toString("hex");
+  return projectId === null || projectId === defaultProjectId ? name : `${projectId}.${name}`;
+}
+
+function ownerOf(id: string): string {
+  const end = id.indexOf(".");
+  return end === -1 ? defaultProjectId : id.slice(0, end);
 }
 
 function uploadError(code: ErrorCode, field: string, message: string): SteplogError {

@@ -18,6 +18,7 @@ import type { LiveWorker } from "../queue/workers.ts";
 import { aliasesOf } from "../serving/aliases.ts";
 import { modelsOf } from "../serving/models.ts";
 import type { Target } from "../serving/create.ts";
+import { type Administration, administrationOf } from "./administration.ts";
 import { type Sight, notThere, sightOf } from "./sight.ts";
 import { guardedRows } from "./guarded-rows.ts";
 
@@ -36,6 +37,7 @@ export interface ProjectStore extends Pick<
   | "feed"
 > {
   readonly viewer: Viewer;
+  readonly administration: Administration;
   readonly baseModels: Omit<Nouns["baseModels"], "register" | "unregister">;
   readonly foundModels: Pick<Nouns["foundModels"], "list" | "get" | "requestRegistration">;
   readonly completions: Omit<Nouns["completions"], "attend" | "forget">;
@@ -66,6 +68,7 @@ export function projectStoreOf({ nouns, database, viewer, ping }: Parts): Projec
     speeds,
     blobs,
     baseModels: nouns.baseModels,
+    administration: administrationOf({ ...room, projects: nouns.projects, keys: nouns.keys }),
     foundModels: foundModelsOf(room),
     datasets: datasetsOf(room),
     fineTunes: fineTunesOf(room),

@@ -4,6 +4,7 @@
  */
 import { and, eq, inArray } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
+import type { SharedKind } from "../../schema/projects.ts";
 import { type Checkpoint, type Dataset, checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
 import { type Database, isUuid } from "../postgres/database.ts";
 import { translated } from "../postgres/failures.ts";
@@ -23,6 +24,8 @@ export interface Sight {
   checkpoint(row: Checkpoint | null): Promise<Checkpoint | null>;
   checkpoints(rows: readonly (Checkpoint | null)[]): Promise<(Checkpoint | null)[]>;
   hasCheckpoint(id: string): Promise<boolean>;
+  /** Whether it is the project's own, not only shared with it. */
+  owns(kind: SharedKind, id: string): Promise<boolean>;
   /** @throws NOT_FOUND */
   requireRun(id: string): Promise<void>;
   /** @throws NOT_FOUND */
@@ -51,7 +54,7 @@ export function sightOf(database: Database, projectId: string): Sight {
   /** The rows that are the project's own, or shared with it. */
   async function visible<Row extends { readonly id: string }>(
     rows: readonly (Row | null)[],
-    kind: "DATASET" | "CHECKPOINT",
+    kind: SharedKind,
     isOwn: (row: Row) => boolean,
   ): Promise<(Row | null)[]> {
     const others = rows.flatMap((row) => (row && !isOwn(row) ? [row.id] : []));
@@ -72,6 +75,15 @@ export function sightOf(database: Database, projectId: string): Sight {
     async hasCheckpoint(id) {
       const [row] = isUuid(id) ? await database.select().from(checkpoints).where(eq(checkpoints.id, id)) : [];
       return (await sight.checkpoint(row ?? null)) !== null;
+    },
+    async owns(kind, id) {
+      if (!isUuid(id)) return false;
+      if (kind === "DATASET") {
+        const mine = and(eq(datasets.id, id), eq(datasets.projectId, projectId));
+        return (await database.select({ id: datasets.id }).from(datasets).where(mine)).length > 0;
+      }
+      const [row] = await database.select().from(checkpoints).where(eq(checkpoints.id, id));
+      return row !== undefined && sight.run(row.fineTuneId);
     },
     async requireRun(id) {
       if (!(await sight.run(id))) throw notThere("fine-tune", id);

@@ -202,7 +202,7 @@ describe("without a token", () => {
   test("listed names and the public address are answered; with a token, all are", async () => {
     const status = async (other: RunningServer, host: string) => {
       const socket = connect({ port: Number(new URL(other.url).port), host: "127.0.0.1" });
-      socket.end(get("/", `Host: ${host}`));
+      socket.write(get("/", `Host: ${host}`));
       return /^HTTP\/1.1 (\d+)/u.exec(await text(socket))?.[1];
     };
     const listed = await server.another({ allowedHosts: ["One.example"], publicUrl: "https://two.example/" });

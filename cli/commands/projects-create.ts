@@ -1,0 +1,23 @@
+/** steplog projects create NAME */
+import type { Command } from "commander";
+import { withAdministrator } from "../administrator.ts";
+import { urlOption } from "../options.ts";
+import { print } from "../output.ts";
+
+export function define(command: Command): void {
+  command
+    .description("Create a project: runs, datasets, checkpoints and answers belong to one.")
+    .argument("<name>", "its name")
+    .addOption(urlOption())
+    .addHelpText("after", "\nExample:\n  steplog projects create reviews")
+    .action(create);
+}
+
+async function create(name: string, { url }: { readonly url: string }): Promise<void> {
+  await withAdministrator(url, async (administrator) => {
+    const project = await administrator.createProject(name);
+    print(
+      `The project ${project.name} is there. Make a key: steplog keys create --project ${project.name} --name NAME --scopes read,train`,
+    );
+  });
+}

@@ -1,0 +1,113 @@
+/**
+ * Projects, keys and shares, as one viewer may see and change them. An operator (admin of the default project) acts for all
+ * projects; an admin of another one for that alone, which is all that there is for it.
+ */
+import { SteplogError } from "../../schema/errors.ts";
+import type { ApiKey, Project } from "../../schema/project-tables.ts";
+import { type Scope, type SharedKind, type Viewer, isOperator } from "../../schema/projects.ts";
+import type { Page } from "../pages.ts";
+import type { Keys, MadeKey, NewKey } from "./keys.ts";
+import type { Projects } from "./projects.ts";
+import { type Sight, notThere } from "./sight.ts";
+
+export interface Administration {
+  /** The viewer's own project. */
+  project(): Promise<Project>;
+  /** By id, null for one that is not the viewer's. */
+  projectsByIds(ids: readonly string[]): Promise<(Project | null)[]>;
+  /** All of them for an operator, else the viewer's own. */
+  projects(page: Page): Promise<Project[]>;
+  createProject(name: string): Promise<Project>;
+  /** The key that the request came with. */
+  ownKey(): Promise<ApiKey | null>;
+  /** By id, null for one that is not of the viewer's project. */
+  keysByIds(ids: readonly string[]): Promise<(ApiKey | null)[]>;
+  /** Of the viewer's project, or for an operator of any. */
+  keys(page: Page & { readonly projectId?: string | undefined }): Promise<ApiKey[]>;
+  createKey(input: Omit<NewKey, "projectId"> & { readonly projectId?: string | undefined }): Promise<MadeKey>;
+  rotateKey(id: string, overlapS: number): Promise<MadeKey>;
+  revokeKey(id: string): Promise<ApiKey>;
+  share(kind: SharedKind, objectId: string, projectId: string): Promise<void>;
+  unshare(kind: SharedKind, objectId: string, projectId: string): Promise<void>;
+  /** None for what others share with the viewer's project. */
+  sharedWith(kind: SharedKind, objectId: string): Promise<Project[]>;
+}
+
+interface Room {
+  readonly projects: Projects;
+  readonly keys: Keys;
+  readonly sight: Sight;
+  readonly viewer: Viewer;
+  readonly may: (scope: Scope) => void;
+}
+
+export function administrationOf({ projects, keys, sight, viewer, may }: Room): Administration {
+  const { projectId } = viewer;
+  const isMine = (id: string) => isOperator(viewer) || id === projectId;
+  const ofProject = (id: string) => {
+    if (!isMine(id)) throw notThere("project", id);
+    return id;
+  };
+  const ownKey = async (id: string) => {
+    may("admin");
+    const key = await keys.get(id);
+    if (!key || !isMine(key.projectId)) throw notThere("API key", id);
+  };
+  const owns = async (kind: SharedKind, id: string) => {
+    may("write");
+    if (!(await sight.owns(kind, id))) throw notThere(kind.toLowerCase(), id);
+  };
+  return {
+    async project() {
+      const found = await projects.get(projectId);
+      if (!found) throw notThere("project", projectId);
+      return found;
+    },
+    projectsByIds: async (ids) => (await projects.byIds(ids)).map((one) => (one && isMine(one.id) ? one : null)),
+    async projects(page) {
+      may("admin");
+      if (isOperator(viewer)) return projects.list(page);
+      const own = await projects.get(projectId);
+      return own && page.after === undefined && page.before === undefined ? [own] : [];
+    },
+    async createProject(name) {
+      may("admin");
+      if (isOperator(viewer)) return projects.create(name);
+      throw new SteplogError("FORBIDDEN", "Only an operator makes projects: a key of the default project with admin.");
+    },
+    ownKey: async () => (viewer.key ? keys.get(viewer.key.id) : null),
+    async keysByIds(ids) {
+      may("admin");
+      const found = await Promise.all(ids.map((id) => keys.get(id)));
+      return found.map((key) => (key && isMine(key.projectId) ? key : null));
+    },
+    async keys({ projectId: asked = projectId, ...page }) {
+      may("admin");
+      return keys.list({ ...page, projectId: ofProject(asked) });
+    },
+    async createKey({ projectId: asked = projectId, ...input }) {
+      may("admin");
+      return keys.create({ ...input, projectId: ofProject(asked) });
+    },
+    async rotateKey(id, overlapS) {
+      await ownKey(id);
+      return keys.rotate(id, overlapS);
+    },
+    async revokeKey(id) {
+      await ownKey(id);
+      return keys.revoke(id);
+    },
+    async share(kind, objectId, to) {
+      await owns(kind, objectId);
+      return projects.share(kind, objectId, to);
+    },
+    async unshare(kind, objectId, from) {
+      await owns(kind, objectId);
+      return projects.unshare(kind, objectId, from);
+    },
+    async sharedWith(kind, objectId) {
+      may("read");
+      return (await sight.owns(kind, objectId)) ? projects.sharedWith(kind, objectId) : [];
+    },
+  };
+}

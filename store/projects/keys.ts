@@ -1,0 +1,178 @@
+/**
+ * API keys. A key is shown when it is made, and stored as its SHA-256 alone: it has 240 random bits, so no slower hash would help.
+ * Once there is a key, every request needs one; a key that has expired or was revoked still counts, so that a service does not
+ * open when its last key ends.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { and, eq, gt, isNull, lt, or, sql } from "drizzle-orm";
+import { SteplogError } from "../../schema/errors.ts";
+import { type ApiKey, apiKeys, projects } from "../../schema/project-tables.ts";
+import type { Scope, Viewer } from "../../schema/projects.ts";
+import { type Page, pageOf } from "../pages.ts";
+import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
+import type { Notifications } from "../postgres/notifications.ts";
+import { wakeWatchers } from "../postgres/notify.ts";
+import { requireRow } from "../postgres/required.ts";
+
+export interface NewKey {
+  readonly projectId: string;
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  /** Null: it does not expire. */
+  readonly expiresInS: number | null;
+}
+
+/** The only time that the key itself is told. */
+export interface MadeKey {
+  readonly apiKey: ApiKey;
+  readonly key: string;
+}
+
+export interface Keys {
+  /** Whether there is any, also one that has ended. */
+  any(): Promise<boolean>;
+  /** Who has this key; null for one that is unknown, revoked or expired. Notes that it was used. */
+  viewerOf(key: string): Promise<Viewer | null>;
+  /** @throws NOT_FOUND for an unknown project */
+  create(input: NewKey): Promise<MadeKey>;
+  get(id: string): Promise<ApiKey | null>;
+  /** Newest first, also those that have ended; of all projects, or of one. */
+  list(page: Page & { readonly projectId?: string | undefined }): Promise<ApiKey[]>;
+  /**
+   * A new key in place of another: of the same project, name, scopes and time to live. The other one ends after the overlap.
+   * @throws NOT_FOUND; INVALID_STATE for one that has ended
+   */
+  rotate(id: string, overlapS: number): Promise<MadeKey>;
+  /** Ends it at once. One that has ended stays as it is. @throws NOT_FOUND */
+  revoke(id: string): Promise<ApiKey>;
+  /** Forgets one that has ended. @throws NOT_FOUND; INVALID_STATE for one that is in use */
+  delete(id: string): Promise<void>;
+  /** Whether keys may have changed, again and again, until the signal: at once after a change, every few seconds in any case. */
+  changes(signal: AbortSignal): AsyncGenerator<void, void>;
+}
+
+/** What watchers of keys subscribe to, in place of the id of a run. */
+const topic = "keys";
+/** How often a use is noted. */
+const notedEvery = sql`interval '1 minute'`;
+
+const keys = { table: apiKeys, sort: apiKeys.createdAt, id: apiKeys.id };
+const isLive = and(
+  isNull(apiKeys.revokedAt),
+  or(isNull(apiKeys.expiresAt), gt(apiKeys.expiresAt, sql`clock_timestamp()`)),
+);
+
+export function keysOf(database: Database, notifications: Notifications): Keys {
+  return {
+    async any() {
+      return (await database.select({ id: apiKeys.id }).from(apiKeys).limit(1)).length > 0;
+    },
+    viewerOf: (key) => viewerOf(database, key),
+    create: (input) => database.transaction((tx) => create(tx, input)),
+    async get(id) {
+      const [found] = isUuid(id) ? await database.select().from(apiKeys).where(eq(apiKeys.id, id)) : [];
+      return found ?? null;
+    },
+    async list({ projectId, ...page }) {
+      const { where, order } = await pageOf(database, keys, page);
+      if (projectId !== undefined) where.push(eq(apiKeys.projectId, projectId));
+      return database
+        .select()
+        .from(apiKeys)
+        .where(and(...where))
+        .orderBy(...order)
+        .limit(page.limit);
+    },
+    rotate: (id, overlapS) => database.transaction((tx) => rotate(tx, id, overlapS)),
+    revoke: (id) => database.transaction((tx) => revoke(tx, id)),
+    delete: (id) => database.transaction((tx) => remove(tx, id)),
+    async *changes(signal) {
+      const subscription = notifications.subscribe(topic, signal);
+      try {
+        for (;;) {
+          await subscription.change();
+          if (signal.aborted) return;
+          yield;
+        }
+      } finally {
+        subscription.close();
+      }
+    },
+  };
+}
+
+async function viewerOf(database: Database, key: string): Promise<Viewer | null> {
+  const mine = eq(apiKeys.hash, sha256(key));
+  const [found] = await database.select().from(apiKeys).where(and(mine, isLive));
+  if (!found) return null;
+  const isOld = or(isNull(apiKeys.lastUsedAt), lt(apiKeys.lastUsedAt, sql`now() - ${notedEvery}`));
+  await database
+    .update(apiKeys)
+    .set({ lastUsedAt: sql`now()` })
+    .where(and(mine, isOld));
+  return { projectId: found.projectId, scopes: new Set(found.scopes), key: { id: found.id, name: found.name } };
+}
+
+async function create(tx: Transaction, { projectId, name, scopes, expiresInS }: NewKey): Promise<MadeKey> {
+  await requireRow(tx, projects, projects.id, projectId, "project");
+  const key = `steplog_${randomBytes(30).toString("base64url")}`;
+  const expiresAt = expiresInS === null ? null : inSeconds(expiresInS);
+  const shown = { start: key.slice(0, 14), hash: sha256(key) };
+  const row = { projectId, name, scopes: [...new Set(scopes)], expiresAt, ...shown };
+  const apiKey = only(await tx.insert(apiKeys).values(row).returning());
+  await wakeWatchers(tx, topic);
+  return { apiKey, key };
+}
+
+async function rotate(tx: Transaction, id: string, overlapS: number): Promise<MadeKey> {
+  const old = await lock(tx, id);
+  if (hasEnded(old)) throw new SteplogError("INVALID_STATE", `The API key ${old.name} has ended. Make a new one.`);
+  const lifeMs = old.expiresAt === null ? null : old.expiresAt.getTime() - old.createdAt.getTime();
+  const made = await create(tx, { ...old, expiresInS: lifeMs === null ? null : lifeMs / 1_000 });
+  const end =
+    overlapS === 0
+      ? { revokedAt: sql`now()` }
+      : { expiresAt: sql`least(coalesce(${apiKeys.expiresAt}, 'infinity'), ${inSeconds(overlapS)})` };
+  await tx
+    .update(apiKeys)
+    .set({ ...end, rotatedTo: made.apiKey.id })
+    .where(eq(apiKeys.id, id));
+  return made;
+}
+
+async function revoke(tx: Transaction, id: string): Promise<ApiKey> {
+  const key = await lock(tx, id);
+  if (key.revokedAt !== null) return key;
+  await wakeWatchers(tx, topic);
+  return only(
+    await tx
+      .update(apiKeys)
+      .set({ revokedAt: sql`now()` })
+      .where(eq(apiKeys.id, id))
+      .returning(),
+  );
+}
+
+async function remove(tx: Transaction, id: string): Promise<void> {
+  const key = await lock(tx, id);
+  if (!hasEnded(key)) throw new SteplogError("INVALID_STATE", `The API key ${key.name} is in use. Revoke it first.`);
+  await tx.delete(apiKeys).where(eq(apiKeys.id, id));
+  await wakeWatchers(tx, topic);
+}
+
+async function lock(tx: Transaction, id: string): Promise<ApiKey> {
+  const [key] = isUuid(id) ? await tx.select().from(apiKeys).where(eq(apiKeys.id, id)).for("update") : [];
+  if (!key) throw new SteplogError("NOT_FOUND", `There is no API key ${JSON.stringify(id)}.`);
+  return key;
+}
+
+/** By this machine's clock, which may differ from Postgres' a little: it only decides what is said of a key. */
+export function hasEnded({ revokedAt, expiresAt }: ApiKey): boolean {
+  return revokedAt !== null || (expiresAt !== null && expiresAt.getTime() <= Date.now());
+}
+
+const inSeconds = (seconds: number) => sql`clock_timestamp() + ${seconds} * interval '1 second'`;
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
