@@ -54,7 +54,7 @@ export class Access {
   constructor(options: AccessOptions, ring: KeyRing) {
     const { apiToken, corsOrigins, host, publicUrl, allowedHosts, openToEveryone } = options;
     this.#ring = ring;
-    this.#alwaysAsks = Boolean(apiToken) || !(openToEveryone || isLoopback(host));
+    this.#alwaysAsks = Boolean(apiToken) || !(openToEveryone === true || isLoopback(host));
     if (apiToken && !/^[\x21-\x7e]+$/u.test(apiToken))
       throw new SteplogError(
         "INVALID_ARGUMENT",

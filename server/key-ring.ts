@@ -69,7 +69,7 @@ export class KeyRing {
 
   /** While Postgres does not answer, what is open stays open. */
   async #endOpen(): Promise<void> {
-    for (const { key, end } of [...this.#open.values()]) {
+    for (const { key, end } of this.#open.values()) {
       const viewer = await this.viewerOf(key).catch(() => "unknown");
       if (viewer === null) end();
     }

@@ -125,9 +125,9 @@ describe("with a service", () => {
   test("a token that is missing or wrong is told by the variable's name", async () => {
     withToken("");
     const file = await settings();
-    expect((await tune(file)).stderr).toContain("needs an API token. Set STEPLOG_API_TOKEN to it.");
+    expect((await tune(file)).stderr).toContain("needs an API key. Set STEPLOG_API_TOKEN to it.");
     withToken("wrong");
-    expect((await tune(file)).stderr).toContain("refused the API token in STEPLOG_API_TOKEN.");
+    expect((await tune(file)).stderr).toContain("refused what STEPLOG_API_TOKEN holds.");
     expect((await steplog("cancel", "x", "--url", server.url)).stderr).toContain("STEPLOG_API_TOKEN");
   });
 

@@ -1,0 +1,326 @@
+/**
+ * Another project's key, at every field that takes an id and at every URL: the answer is that for an id that never was. So there
+ * is no hint that something exists.
+ */
+import {
+  type GraphQLArgument,
+  type GraphQLField,
+  type GraphQLInputField,
+  type GraphQLInputType,
+  type GraphQLOutputType,
+  getNamedType,
+  isEnumType,
+  isInputObjectType,
+  isLeafType,
+  isListType,
+  isNonNullType,
+  isRequiredArgument,
+  isRequiredInputField,
+} from "graphql";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { operator } from "../../schema/projects.ts";
+import { schema } from "../../server/graphql/schema.ts";
+import { FakeLane } from "./fake-lane.ts";
+import { createFineTune, FakeWorker, globalId, rowId, type TestServer, testServer } from "./harness.ts";
+
+let server: TestServer;
+let lane: FakeLane;
+/** Ids of the default project, by type. */
+let theirs: Record<string, string>;
+let key: string;
+
+beforeAll(async () => {
+  server = await testServer();
+  lane = await FakeLane.start(server.store);
+  theirs = await everything();
+  const { administration } = server.store.of(operator);
+  const { id } = await administration.createProject("other");
+  const scopes = ["read", "write", "train", "infer", "admin"] as const;
+  ({ key } = await administration.createKey({ name: "all of it", scopes, expiresInS: null, projectId: id }));
+});
+afterAll(async () => {
+  await lane.stop();
+  await server.dispose();
+});
+
+async function everything(): Promise<Record<string, string>> {
+  const fineTune = await createFineTune(server);
+  const worker = await FakeWorker.claim(server.store);
+  await worker.train(2);
+  const checkpoint = globalId("Checkpoint", (await worker.checkpoint()).id);
+  await worker.succeed();
+  const { store } = server;
+  const run = (await store.fineTunes.get(rowId(fineTune))) ?? expect.unreachable("it was created");
+  const completion = await answer(checkpoint);
+  const { evaluation } = await store.evaluations.create({
+    baseModelId: run.baseModelId,
+    checkpointId: rowId(checkpoint),
+    idempotencyKey: null,
+    datasetId: run.datasetId,
+    labelWords: [],
+    calibrationPrompt: null,
+    settings: { precision: "FLOAT32" } as never,
+  });
+  const { apiKey } = await store
+    .of(operator)
+    .administration.createKey({ name: "theirs", scopes: ["read"], expiresInS: null });
+  return {
+    FineTune: fineTune,
+    Checkpoint: checkpoint,
+    Dataset: globalId("Dataset", run.datasetId),
+    Completion: completion,
+    ModelEvaluation: globalId("ModelEvaluation", evaluation.id),
+    ApiKey: globalId("ApiKey", apiKey.id),
+    Project: globalId("Project", run.projectId),
+  };
+}
+
+/** Asked before there are keys. */
+async function answer(checkpoint: string): Promise<string> {
+  const query = "mutation ($input: CreateCompletionInput!) { createCompletion(input: $input) { completion { id } } }";
+  const input = { model: { checkpoint }, prompt: "It was", maxTokens: 1 };
+  const data = await server.ask<{ createCompletion: { completion: { id: string } } }>(query, { input });
+  return data.createCompletion.completion.id;
+}
+
+// Fields that take an id
+
+interface IdPlace {
+  readonly operation: "query" | "mutation" | "subscription";
+  readonly field: GraphQLField<unknown, unknown>;
+  /** Names that lead from the field's arguments to the id. */
+  readonly path: readonly string[];
+}
+
+/** To share with a project one must name it, and its people gave the id away for that. */
+const namesProject = ({ field, path }: IdPlace) => /^(?:un)?share/u.test(field.name) && path[0] === "project";
+
+const everyPlace: IdPlace[] = (["query", "mutation", "subscription"] as const).flatMap((operation) => {
+  const type = {
+    query: schema.getQueryType(),
+    mutation: schema.getMutationType(),
+    subscription: schema.getSubscriptionType(),
+  };
+  return Object.values(type[operation]?.getFields() ?? {}).flatMap((field) =>
+    field.args.flatMap((argument) => pathsIn(argument).map((path) => ({ operation, field, path }))),
+  );
+});
+
+const idPlaces = everyPlace.filter((place) => !namesProject(place));
+
+function pathsIn({ name, type }: GraphQLArgument | GraphQLInputField, depth = 0): string[][] {
+  const named = getNamedType(type);
+  if (named.name === "ID") return [[name]];
+  if (!isInputObjectType(named) || depth > 3) return [];
+  return Object.values(named.getFields()).flatMap((field) => pathsIn(field, depth + 1).map((path) => [name, ...path]));
+}
+
+/** What an input needs besides its required fields before anything is looked up. */
+const extras: Readonly<Record<string, object>> = {
+  ModelInput: { name: "bytes" },
+  CreateCompletionInput: { prompt: "x" },
+  ClassifyInput: { prompts: ["x"], labels: ["a", "b"] },
+  ScoreInput: { rows: [{ prompt: "x", completion: "y" }] },
+  ContinueFineTuneInput: { steps: 1 },
+};
+
+/** Arguments with an id at a place, and otherwise what is required. */
+function argumentsOf({ field, path }: IdPlace, id: string): Record<string, unknown> {
+  const [first, ...rest] = path;
+  const wanted = field.args.filter((argument) => argument.name === first || isRequiredArgument(argument));
+  return Object.fromEntries(
+    wanted.map((argument) => [argument.name, valueOf(argument.type, argument.name === first ? rest : null, id)]),
+  );
+}
+
+function valueOf(type: GraphQLInputType, path: readonly string[] | null, id: string): unknown {
+  if (isNonNullType(type)) return valueOf(type.ofType, path, id);
+  if (isListType(type)) return [valueOf(type.ofType, path, id)];
+  const named = getNamedType(type);
+  if (isInputObjectType(named)) {
+    const [first, ...rest] = path ?? [];
+    const fields = Object.values(named.getFields()).filter(
+      (field) => (path !== null && field.name === first) || (isRequiredInputField(field) && !named.isOneOf),
+    );
+    const values = fields.map(
+      (field) => [field.name, valueOf(field.type, field.name === first ? rest : null, id)] as const,
+    );
+    if (named.isOneOf) return values.length > 0 ? Object.fromEntries(values) : extras[named.name];
+    return { ...extras[named.name], ...Object.fromEntries(values) };
+  }
+  if (isEnumType(named)) return named.getValues()[0]?.name;
+  if (named.name === "ID") return path === null ? theirs["Project"] : id;
+  return { Int: 1, Float: 1, Boolean: true, SafeInt: 1 }[named.name] ?? "x";
+}
+
+/** Leaves of the answer, and of what is in it. */
+function selectionOf(type: GraphQLOutputType, depth = 0): string {
+  const named = getNamedType(type);
+  if (isLeafType(named)) return "";
+  if (!("getFields" in named)) return "{ __typename }";
+  const fields = Object.values(named.getFields()).filter((field) => !field.args.some(isRequiredArgument));
+  const leaves = fields.filter((field) => isLeafType(getNamedType(field.type))).map((field) => field.name);
+  const deeper = fields
+    .filter(
+      (field) =>
+        !isLeafType(getNamedType(field.type)) && depth < 1 && !getNamedType(field.type).name.endsWith("Connection"),
+    )
+    .map((field) => `${field.name} ${selectionOf(field.type, depth + 1)}`);
+  return `{ ${["__typename", ...leaves, ...deeper].join(" ")} }`;
+}
+
+async function asked(place: IdPlace, id: string, by: string | null): Promise<string> {
+  const { operation, field } = place;
+  const given = argumentsOf(place, id);
+  const variables = field.args.filter(({ name }) => name in given).map(({ name, type }) => `$${name}: ${String(type)}`);
+  const passed = Object.keys(given).map((name) => `${name}: $${name}`);
+  const query = `${operation} (${variables.join(", ")}) { ${field.name}(${passed.join(", ")}) ${selectionOf(field.type)} }`;
+  const gone = new AbortController();
+  const response = await fetch(`${server.url}/graphql`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      accept: operation === "subscription" ? "text/event-stream" : "application/json",
+      ...(by !== null && { authorization: `Bearer ${by}` }),
+    },
+    body: JSON.stringify({ query, variables: given }),
+    signal: gone.signal,
+  });
+  const text = operation === "subscription" ? await firstEvent(response) : await response.text();
+  gone.abort();
+  return withoutIds(text, id);
+}
+
+async function firstEvent(response: Response): Promise<string> {
+  let text = "";
+  for await (const chunk of response.body ?? []) {
+    text += Buffer.from(chunk).toString();
+    if (/"(?:errors|data)"/u.test(text)) break;
+  }
+  return text;
+}
+
+/** The id itself, as it was given and as errors quote it, and what differs from request to request. */
+function withoutIds(text: string, id: string): string {
+  return text
+    .replaceAll(id, "ID")
+    .replaceAll(rowId(id), "ROW")
+    .replaceAll(/"cost":\{[^}]*\}/gu, "");
+}
+
+const never = (id: string) => globalId(Buffer.from(id, "base64").toString().split(":")[0] ?? "", crypto.randomUUID());
+
+describe("every field that takes an id", () => {
+  const found: string[] = [];
+
+  test.each(
+    idPlaces.map((place) => [`${place.operation} ${place.field.name}(${place.path.join(".")})`, place] as const),
+  )("%s", async (name, place) => {
+    let looksUp = false;
+    for (const id of Object.values(theirs)) {
+      const ofTheirs = await asked(place, id, key);
+      const ofNever = await asked(place, never(id), key);
+      expect(ofTheirs).toBe(ofNever);
+      looksUp ||= /NOT_FOUND|:null|:\[null\]|:false|"nodes":\[\]/u.test(ofTheirs);
+    }
+    if (looksUp) found.push(name);
+  });
+
+  test("and each of them does look something up", () => {
+    const all = idPlaces.map(({ operation, field, path }) => `${operation} ${field.name}(${path.join(".")})`);
+    expect(all.filter((name) => !found.includes(name))).toEqual([]);
+    expect(all.length).toBeGreaterThan(30);
+  });
+});
+
+test("lists have nothing of others", async () => {
+  const lists = Object.values(schema.getQueryType()?.getFields() ?? {}).filter(
+    (field) => !field.args.some(isRequiredArgument) && field.name !== "workers" && field.name !== "viewer",
+  );
+  for (const field of lists) {
+    const inner = getNamedType(field.type).name.endsWith("Connection")
+      ? "{ nodes { __typename id } }"
+      : selectionOf(field.type);
+    const response = await fetch(`${server.url}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
+      body: JSON.stringify({ query: `{ ${field.name} ${inner} }` }),
+    });
+    const text = await response.text();
+    for (const id of Object.values(theirs)) expect(text).not.toContain(id);
+  }
+});
+
+describe("every URL", () => {
+  const urls = () => [
+    ...["log.steplog", "weights.safetensors", "weights/model.safetensors", "exports/merged/model.safetensors"].map(
+      (file) => ["GET", "Checkpoint", (id: string) => `/checkpoints/${id}/${file}`] as const,
+    ),
+    ["GET", "FineTune", (id: string) => `/fine-tunes/${id}/log.steplog`] as const,
+    ["GET", "Checkpoint", (id: string) => `/v1/models/${id}`] as const,
+    ["GET", "FineTune", (id: string) => `/v1/models/${id}`] as const,
+    ["GET", "Checkpoint", (id: string) => `/v1/models?after=${encodeURIComponent(id)}`] as const,
+  ];
+  const status = async (method: string, path: string, id: string, headers: object = {}) => {
+    const response = await fetch(`${server.url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${key}`, ...headers },
+    });
+    return `${response.status} ${withoutIds(await response.text(), id)}`;
+  };
+
+  test("answers as for an id that never was", async () => {
+    for (const [method, type, path] of urls()) {
+      const id = theirs[type] ?? expect.unreachable(type);
+      const other = never(id);
+      const ofTheirs = await status(method, path(id), id);
+      expect(ofTheirs).toBe(await status(method, path(other), other));
+      expect(ofTheirs).toMatch(/^404 /u);
+      const row = rowId(id);
+      expect(await status(method, path(row), id)).toMatch(/^404 /u);
+    }
+  });
+
+  test("and so do the protocol's requests, and its uploads", async () => {
+    const ask = async (model: string) => {
+      const response = await fetch(`${server.url}/v1/completions`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+        body: JSON.stringify({ model, prompt: "x" }),
+      });
+      return `${response.status} ${withoutIds(await response.text(), model)}`;
+    };
+    for (const type of ["Checkpoint", "FineTune"]) {
+      const id = theirs[type] ?? expect.unreachable(type);
+      expect(await ask(id)).toBe(await ask(never(id)));
+    }
+    const { key: owner } = await server.store
+      .of(operator)
+      .administration.createKey({ name: "owner", scopes: ["write"], expiresInS: null });
+    const made = await fetch(`${server.url}/uploads`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${owner}`, "tus-resumable": "1.0.0", "upload-length": "4" },
+    });
+    expect(made.status).toBe(201);
+    const upload = new URL(made.headers.get("location") ?? "").pathname;
+    const unknown = "/uploads/00000000000000000000000000000000";
+    for (const [method, headers] of [
+      ["HEAD", {}],
+      ["PATCH", { "upload-offset": "0", "content-type": "application/offset+octet-stream" }],
+      ["DELETE", {}],
+    ] as const) {
+      const ofTheirs = await status(method, upload, upload, { "tus-resumable": "1.0.0", ...headers });
+      expect(ofTheirs).toMatch(/^404/u);
+      const encoded = upload.replace(/.$/u, (last) => `%${last.codePointAt(0)?.toString(16)}`);
+      expect(await status(method, encoded, upload, { "tus-resumable": "1.0.0", ...headers })).toMatch(/^404/u);
+      expect((await status(method, unknown, unknown, { "tus-resumable": "1.0.0", ...headers })).slice(0, 3)).toBe(
+        "404",
+      );
+    }
+    const own = await fetch(`${server.url}${upload}`, {
+      method: "HEAD",
+      headers: { authorization: `Bearer ${owner}`, "tus-resumable": "1.0.0" },
+    });
+    expect(own.status).toBe(200);
+  });
+});
