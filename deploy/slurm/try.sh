@@ -19,7 +19,10 @@ cleanup() {
   [[ -z "$gateway" ]] || kill "$gateway" 2>/dev/null || true
   scancel --me 2>/dev/null || true
   for daemon in slurmctld slurmd munged; do
-    [[ -e "$work/$daemon.pid" ]] && kill "$(cat "$work/$daemon.pid")" 2>/dev/null
+    [[ -e "$work/$daemon.pid" ]] || continue
+    pid="$(cat "$work/$daemon.pid")"
+    kill "$pid" 2>/dev/null || true
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
   done
   rm -rf "$work"
   exit $status
@@ -81,6 +84,8 @@ start_slurm() {
 }
 
 steplog() { node dist/cli/steplog.js "$@"; }
+# Beside this script, and killed by its id: a function would run in a shell of its own.
+beside() { node dist/cli/steplog.js "$@" & }
 
 start_gateway() {
   mkdir -p "$work/data/models"
@@ -88,7 +93,7 @@ start_gateway() {
   export STEPLOG_DATA="$work/data" STEPLOG_STORAGE="$work/data/storage" STEPLOG_MODELS="$work/data/models"
   export STEPLOG_LOG_LEVEL=warn STEPLOG_URL="http://127.0.0.1:14000"
   steplog migrate >/dev/null
-  steplog server --port 14000 >"$work/gateway.log" 2>&1 &
+  beside server --port 14000 >"$work/gateway.log" 2>&1
   gateway=$!
   until curl --silent --fail --output /dev/null "$STEPLOG_URL/readyz"; do sleep 0.2; done
   # A model that no worker has seen cannot be trained yet.
@@ -106,7 +111,7 @@ say "the gateway is up, and no worker runs"
 cat >"$work/run.json" <<JSON
 { "baseModel": "demo", "dataset": "$PWD/demo/train.jsonl", "hyperparameters": { "steps": 50, "learningRate": 0.001 } }
 JSON
-steplog tune "$work/run.json" >"$work/tune.log" 2>&1 &
+beside tune "$work/run.json" >"$work/tune.log" 2>&1
 tune=$!
 until steplog queue --json | grep -q '"workersWanted":1'; do sleep 0.2; done
 
@@ -126,14 +131,14 @@ say "the worker has ended by itself"
 
 # One that Slurm stops gives its run back.
 sed -i 's/"steps": 50/"steps": 100000/' "$work/run.json"
-steplog tune "$work/run.json" >"$work/tune.log" 2>&1 &
+beside tune "$work/run.json" >"$work/tune.log" 2>&1
 tune=$!
 until [[ "$(scale)" == *'"submitted":["'* ]]; do sleep 0.2; done
 until steplog queue --json | grep -q '"held":1'; do sleep 0.2; done
 scancel --me
 until steplog queue --json | grep -q '"free":1,"held":0'; do sleep 0.2; done
 say "a worker that was cancelled has given its run back"
-kill -INT "$tune"
+kill "$tune"
 wait "$tune" || true
 until [[ "$(jobs_left)" -eq 0 ]]; do sleep 0.5; done
 say "done"

@@ -1,0 +1,321 @@
+/**
+ * The manifests of deploy/kubernetes: each is one that Kubernetes or KEDA takes; what they name is there, in the manifests, in
+ * the program and in the images; the query of the scaler is that of `steplog queue`, and counts a real queue.
+ */
+import { readFileSync, readdirSync } from "node:fs";
+import type { Command } from "commander";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse, parseAllDocuments } from "yaml";
+import { z } from "zod";
+import { ScaledJob, TriggerAuthentication } from "@kubernetes-models/keda/keda.sh/v1alpha1";
+import { Deployment } from "kubernetes-models/apps/v1/Deployment";
+import { CronJob } from "kubernetes-models/batch/v1/CronJob";
+import { Job } from "kubernetes-models/batch/v1/Job";
+import { NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1/NetworkPolicy";
+import { PodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget";
+import { Namespace } from "kubernetes-models/v1/Namespace";
+import { PersistentVolumeClaim } from "kubernetes-models/v1/PersistentVolumeClaim";
+import { Service } from "kubernetes-models/v1/Service";
+import { type VariableName, readVariable, variables } from "../../cli/environment.ts";
+import { build } from "../../cli/main.ts";
+import { packagePath } from "../../schema/package.ts";
+import { workersWantedSql } from "../../store/store.ts";
+import { readDockerfile, wholeStage } from "../package/image/dockerfile.ts";
+import { type TestServer, testServer } from "../server/harness.ts";
+import { directly, newRun } from "../store/fixtures.ts";
+import { type TestStore, randomName, testStore } from "../support/postgres.ts";
+
+const folder = packagePath("deploy/kubernetes");
+const read = (name: string) => readFileSync(`${folder}/${name}`, "utf8");
+const stages = readDockerfile(readFileSync(packagePath("Dockerfile"), "utf8"));
+
+const kustomization = z
+  .object({
+    resources: z.array(z.string()),
+    images: z.array(z.object({ name: z.string(), newTag: z.string() })),
+    configMapGenerator: z.tuple([z.object({ name: z.literal("steplog"), literals: z.array(z.string()) })]),
+  })
+  .parse(parse(read("kustomization.yaml")));
+
+const models = {
+  Namespace,
+  PersistentVolumeClaim,
+  Service,
+  Deployment,
+  Job,
+  CronJob,
+  NetworkPolicy,
+  PodDisruptionBudget,
+  ScaledJob,
+  TriggerAuthentication,
+} as const;
+
+const head = z.looseObject({
+  spec: z.unknown().optional(),
+  kind: z.enum(Object.keys(models) as (keyof typeof models)[]),
+  metadata: z.looseObject({ name: z.string() }),
+});
+const documents = kustomization.resources.flatMap((file) =>
+  parseAllDocuments(read(file)).map((document) => {
+    const whole = head.parse(document.toJS());
+    return { file, whole, kind: whole.kind, metadata: whole.metadata, spec: whole.spec };
+  }),
+);
+
+/** What the schema refuses, and fields that it does not know: a validator reads every field that it knows. */
+function problemsOf(whole: z.output<typeof head>): string {
+  const unread = new Set<string>();
+  try {
+    models[whole.kind].prototype.validate.call(watched(whole, whole.kind, unread) as never);
+    return [...unread].map((path) => `unknown field ${path}`).join("; ");
+  } catch (error) {
+    return String(error);
+  }
+}
+
+/** The value, whose fields go off the list when they are read. */
+function watched(value: unknown, path: string, unread: Set<string>): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const fields = Object.entries(value).map(([key, part]) => [key, watched(part, `${path}.${key}`, unread)] as const);
+  const copy: object = Array.isArray(value) ? fields.map(([, part]) => part) : Object.fromEntries(fields);
+  for (const [key] of fields) unread.add(`${path}.${key}`);
+  return new Proxy(copy, {
+    get(target, key) {
+      unread.delete(`${path}.${String(key)}`);
+      return Reflect.get(target, key) as unknown;
+    },
+  });
+}
+
+describe.each(documents)("$file: $kind $metadata.name", ({ whole }) => {
+  test("is one that Kubernetes takes", () => {
+    expect(problemsOf(whole)).toBe("");
+  });
+});
+
+test("one with an unknown field, a wrong type or a missing part is refused", () => {
+  const wholes = documents.map(({ whole }) => whole);
+  const changed = (kind: keyof typeof models, change: object) => {
+    const whole = wholes.find((one) => one.kind === kind);
+    if (!whole) throw new Error(`there is a ${kind}`);
+    return problemsOf({ ...whole, spec: { ...(whole.spec as object), ...change } });
+  };
+  expect(changed("Deployment", { replica: 2 })).toBe("unknown field Deployment.spec.replica");
+  expect(changed("PodDisruptionBudget", { minAvailble: 1 })).toContain("unknown field");
+  expect(changed("Deployment", { replicas: "two" })).toContain("replicas");
+  expect(changed("Deployment", { selector: undefined })).toContain("selector");
+  expect(changed("ScaledJob", { triggers: [{ type: "postgresql" }] })).toContain("metadata");
+});
+
+test("kustomize finds every file, and no two documents have one name", () => {
+  const files = readdirSync(folder).filter((name) => name.endsWith(".yaml") && name !== "kustomization.yaml");
+  expect(kustomization.resources.toSorted()).toEqual(files.toSorted());
+  const names = documents.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+  expect(new Set(names).size).toBe(names.length);
+});
+
+// What the pods run
+
+const keyRef = z.object({ name: z.literal("steplog"), key: z.string() });
+const securityContext = z.strictObject({
+  allowPrivilegeEscalation: z.literal(false),
+  readOnlyRootFilesystem: z.literal(true),
+  capabilities: z.strictObject({ drop: z.tuple([z.literal("ALL")]) }),
+});
+const probe = z.looseObject({ httpGet: z.object({ path: z.string(), port: z.literal("http") }) }).optional();
+const containerSchema = z.looseObject({
+  image: z.string(),
+  args: z.tuple([z.string()], z.string()),
+  env: z.array(z.object({ name: z.string(), valueFrom: z.object({ secretKeyRef: keyRef }) })),
+  ports: z.array(z.object({ name: z.literal("http"), containerPort: z.number() })).optional(),
+  startupProbe: probe,
+  livenessProbe: probe,
+  readinessProbe: probe,
+  resources: z.object({
+    requests: z.object({ cpu: z.string(), memory: z.string() }),
+    limits: z.looseObject({ memory: z.string() }),
+  }),
+  securityContext,
+  volumeMounts: z.array(z.looseObject({ name: z.string(), mountPath: z.string() })),
+});
+const podSchema = z.looseObject({
+  metadata: z.object({ labels: z.record(z.string(), z.string()) }),
+  spec: z.looseObject({
+    automountServiceAccountToken: z.literal(false),
+    securityContext: z.looseObject({ runAsNonRoot: z.literal(true), runAsUser: z.number(), runAsGroup: z.number() }),
+    containers: z.tuple([containerSchema]),
+    volumes: z.array(z.looseObject({ name: z.string() })),
+  }),
+});
+
+/** The pod templates, wherever a document has one. */
+function templatesIn(value: unknown): unknown[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value as Record<string, unknown>).flatMap(([key, part]) =>
+    key === "template" ? [part] : templatesIn(part),
+  );
+}
+const pods = documents.flatMap(({ file, metadata, spec }) =>
+  templatesIn(spec).map((template) => ({ name: `${file} ${metadata.name}`, ...podSchema.parse(template) })),
+);
+
+test("there is a pod for the gateway, migrations, registration, and workers on processors and GPUs", () => {
+  const roles = pods.map(({ metadata }) => metadata.labels["app.kubernetes.io/name"] ?? "");
+  const all = ["gateway", "migrate", "register", "worker", "worker-gpu"];
+  expect(new Set(roles)).toEqual(new Set(all.map((role) => `steplog-${role}`)));
+  expect(pods.map(({ metadata }) => metadata.labels["app.kubernetes.io/part-of"])).toEqual(pods.map(() => "steplog"));
+});
+
+describe.each(pods)("the pod of $name", ({ spec }) => {
+  const [container] = spec.containers;
+
+  test("runs a command that there is, with options that it has", async () => {
+    const program = await build(() => true);
+    const seen: string[] = [];
+    for (const command of commandsOf(program)) {
+      command.exitOverride().configureOutput({ writeErr: () => {} });
+      if (command.commands.length === 0) command.action(() => void seen.push(command.name()));
+    }
+    await program.parseAsync([...container.args], { from: "user" });
+    expect(seen).toEqual([container.args[0]]);
+  });
+
+  test("has an image that the Dockerfile makes, for that command, of this version", () => {
+    const target = container.image.replace("steplog-", "");
+    expect(stages.map(({ name }) => name)).toContain(target);
+    expect(target === "gateway").toBe(["server", "migrate"].includes(container.args[0]));
+    const { version } = JSON.parse(readFileSync(packagePath("package.json"), "utf8")) as { version: string };
+    expect(kustomization.images).toContainEqual(expect.objectContaining({ name: container.image, newTag: version }));
+    const { runAsUser, runAsGroup } = spec.securityContext;
+    const user = wholeStage(stages, target).steps.findLast(({ keyword }) => keyword === "USER")?.text;
+    expect(user).toBe(`${runAsUser}:${runAsGroup}`);
+  });
+
+  test("has settings that the program reads, from the secret that the page describes", () => {
+    for (const { name, valueFrom } of container.env) {
+      expect(Object.keys(variables)).toContain(name);
+      expect(valueFrom.secretKeyRef.key).toBe(name);
+      expect(read("README.md")).toContain(`--from-literal=${name}=`);
+    }
+  });
+
+  test("mounts volumes that there are, where the program looks, and can write nowhere else", () => {
+    const volumes = spec.volumes.map(({ name }) => name);
+    expect(container.volumeMounts.map(({ name }) => name).toSorted()).toEqual(volumes.toSorted());
+    const claims = JSON.stringify(spec.volumes).matchAll(/"claimName":"([^"]+)"/gu);
+    const known = documents.filter(({ kind }) => kind === "PersistentVolumeClaim").map(({ metadata }) => metadata.name);
+    for (const [, claim] of claims) expect(known).toContain(claim);
+    const paths = container.volumeMounts.map(({ mountPath }) => mountPath);
+    expect(paths).toContain("/data");
+    if (container.args[0] !== "migrate")
+      expect(paths).toEqual(expect.arrayContaining(["/data/storage", "/data/models", "/tmp"]));
+  });
+});
+
+function commandsOf(command: Command): Command[] {
+  return [command, ...command.commands.flatMap((child) => commandsOf(child))];
+}
+
+test("the settings of all of them are ones that the program takes", () => {
+  const [{ literals }] = kustomization.configMapGenerator;
+  for (const literal of literals) {
+    const [name = "", value = ""] = literal.split("=");
+    expect(Object.keys(variables)).toContain(name);
+    expect(String(readVariable(name as VariableName, { [name]: value }))).toBe(value);
+  }
+});
+
+test("services, budgets and policies select pods that there are, and the policies let through what is needed", () => {
+  const selectors = documents.flatMap(({ kind, spec }) => {
+    const { selector, podSelector } = z
+      .looseObject({ selector: z.unknown(), podSelector: z.unknown() })
+      .partial()
+      .parse(spec ?? {});
+    const chosen = podSelector ?? (kind === "ScaledJob" || kind === "PersistentVolumeClaim" ? undefined : selector);
+    const labels = z.object({ matchLabels: z.record(z.string(), z.string()) }).safeParse(chosen);
+    if (chosen === undefined) return [];
+    return [labels.success ? labels.data.matchLabels : z.record(z.string(), z.string()).parse(chosen)];
+  });
+  expect(selectors).toHaveLength(5);
+  for (const selector of selectors) {
+    const matching = pods.filter(({ metadata }) =>
+      Object.entries(selector).every(([key, value]) => metadata.labels[key] === value),
+    );
+    expect(matching.length).toBeGreaterThan(0);
+  }
+  const port = variables.PORT.type.parse(undefined);
+  expect(pods.flatMap(({ spec }) => spec.containers[0].ports ?? [])).toEqual([{ name: "http", containerPort: port }]);
+  const policies = JSON.stringify(documents.filter(({ kind }) => kind === "NetworkPolicy").map(({ spec }) => spec));
+  for (const open of [53, 5432, port]) expect(policies).toContain(`"port":${open}`);
+});
+
+describe("with a service", () => {
+  let server: TestServer;
+  beforeAll(async () => (server = await testServer()));
+  afterAll(() => server.dispose());
+
+  test("the probes ask what the gateway answers", async () => {
+    const [gateway] = pods.flatMap(({ spec }) => (spec.containers[0].ports ? spec.containers : []));
+    const probes = [gateway?.startupProbe, gateway?.livenessProbe, gateway?.readinessProbe];
+    expect(probes.map((one) => one?.httpGet.path)).toEqual(["/healthz", "/healthz", "/readyz"]);
+    for (const one of probes) expect((await fetch(`${server.url}${one?.httpGet.path}`)).status).toBe(200);
+  });
+});
+
+describe("the scalers", () => {
+  let service: TestStore;
+  beforeAll(async () => (service = await testStore()));
+  afterAll(() => service.drop());
+
+  const trigger = z.object({
+    type: z.literal("postgresql"),
+    metadata: z.object({ query: z.string(), targetQueryValue: z.literal("1") }),
+    authenticationRef: z.object({ name: z.string() }),
+  });
+  const triggers = documents
+    .filter(({ kind }) => kind === "ScaledJob")
+    .map(({ metadata, spec }) => ({
+      name: metadata.name,
+      ...z.object({ triggers: z.tuple([trigger]) }).parse(spec).triggers[0],
+    }));
+  const ranges = { "steplog-worker": { belowBytes: 16e9 }, "steplog-worker-gpu": { fromBytes: 16e9 } };
+
+  test("make the query of steplog queue --sql, and log in with a key of the secret", () => {
+    const queries = Object.fromEntries(triggers.map(({ name, metadata }) => [name, metadata.query]));
+    expect(queries).toEqual(
+      Object.fromEntries(Object.entries(ranges).map(([name, range]) => [name, workersWantedSql(range)])),
+    );
+    const names = documents.filter(({ kind }) => kind === "TriggerAuthentication").map(({ metadata }) => metadata.name);
+    for (const { authenticationRef } of triggers) expect(names).toContain(authenticationRef.name);
+    expect(read("README.md")).toContain("--from-literal=QUEUE_URL=");
+  });
+
+  test("count a real queue, as a user who may read the view and nothing else", async () => {
+    const role = randomName();
+    const ask = () =>
+      directly(service.url, (sql) =>
+        sql.begin(async (tx) => {
+          await tx.unsafe(`set local role ${role}`);
+          const answers = [];
+          for (const { metadata } of triggers) answers.push(...(await tx.unsafe(metadata.query)));
+          await expect(tx.savepoint((inner) => inner`select * from jobs`)).rejects.toThrow("permission denied");
+          return answers.map((answer) => Object.values(answer as Record<string, number>));
+        }),
+      );
+    await directly(service.url, async (sql) => {
+      await sql.unsafe(`create role ${role}`);
+      await sql.unsafe(`grant select on queue_depth to ${role}`);
+    });
+    try {
+      expect(await ask()).toEqual([[0], [0]]);
+      await newRun(service.store);
+      expect(await ask()).toEqual([[1], [0]]);
+      const large = JSON.stringify({ memoryBytes: 16e9 });
+      await directly(service.url, (sql) => sql`update jobs set needs = needs || ${large}::text::jsonb`);
+      expect(await ask()).toEqual([[0], [1]]);
+    } finally {
+      await directly(service.url, (sql) => sql.unsafe(`drop owned by ${role}`));
+      await directly(service.url, (sql) => sql.unsafe(`drop role ${role}`));
+    }
+  });
+});
