@@ -8,7 +8,7 @@ import { SteplogError } from "../../schema/errors.ts";
 import type { Blobs } from "../../store/blobs/blobs.ts";
 import { CopiedFiles, type CopyBlob } from "../../store/blobs/copies.ts";
 import { openBucket } from "../../store/blobs/s3/blobs.ts";
-import { Bucket } from "../../store/blobs/s3/bucket.ts";
+import { S3Bucket } from "../../store/blobs/s3/bucket.ts";
 import { copyOf } from "../../store/blobs/s3/download.ts";
 import { uploadFile } from "../../store/blobs/s3/upload.ts";
 import { withRetries } from "../../worker/with-retries.ts";
@@ -46,8 +46,8 @@ describe.skipIf(whyNoS3 !== null)("a bucket", () => {
     const file = await fileOf(1_000_000);
     const name = `blobs/xx/${sha256(file.content)}`;
     let sent = 0;
-    class Counting extends Bucket {
-      override putPart(...part: Parameters<Bucket["putPart"]>): Promise<string> {
+    class Counting extends S3Bucket {
+      override putPart(...part: Parameters<S3Bucket["putPart"]>): Promise<string> {
         sent += 1;
         if (sent === 9) void s3.kill();
         return super.putPart(...part);
@@ -69,7 +69,7 @@ describe.skipIf(whyNoS3 !== null)("a bucket", () => {
   });
 
   test("parts of other bytes under the same name are not kept", async () => {
-    const bucket = new Bucket(atNew());
+    const bucket = new S3Bucket(atNew());
     onTestFinished(() => bucket.close());
     const file = await fileOf(120_000);
     const name = `blobs/xx/${sha256(file.content)}`;
@@ -97,8 +97,8 @@ describe.skipIf(whyNoS3 !== null)("a bucket", () => {
 
   test("a download that breaks off goes on where it ended, in this process or the next", async () => {
     const asked: (number | undefined)[] = [];
-    class Breaking extends Bucket {
-      override async get(...[name, range]: Parameters<Bucket["get"]>) {
+    class Breaking extends S3Bucket {
+      override async get(...[name, range]: Parameters<S3Bucket["get"]>) {
         asked.push(range?.first);
         const body = await super.get(name, range);
         return asked.length > 3 || !body ? body : broken(body);

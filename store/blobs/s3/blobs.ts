@@ -10,7 +10,7 @@ import { asDiskError } from "../../../schema/errors.ts";
 import { type Blobs, type StoredBlob, blobName, isHash, missingBlob, verified } from "../blobs.ts";
 import { CopiedFiles } from "../copies.ts";
 import { abandonedMs, hashFile, writeAndHash } from "../writing.ts";
-import { Bucket, type BucketOptions } from "./bucket.ts";
+import { S3Bucket, type BucketOptions } from "./bucket.ts";
 import { copyOf } from "./download.ts";
 import { uploadFile } from "./upload.ts";
 
@@ -26,7 +26,7 @@ export async function openBucket(
   options: BucketBlobsOptions,
   { cacheDir, cacheBytes }: { readonly cacheDir: string; readonly cacheBytes: number },
 ): Promise<Blobs> {
-  const bucket = new Bucket(options);
+  const bucket = new S3Bucket(options);
   const copies = await CopiedFiles.open(cacheDir, cacheBytes);
   const nameOf = (sha256: string) => `blobs/${blobName(sha256)}`;
   const store = async (path: string, blob: StoredBlob) => {
@@ -74,7 +74,7 @@ export async function openBucket(
   };
 }
 
-async function* listBlobs(bucket: Bucket): AsyncGenerator<StoredBlob> {
+async function* listBlobs(bucket: S3Bucket): AsyncGenerator<StoredBlob> {
   for await (const { name, bytes } of bucket.list("blobs/")) {
     const sha256 = name.slice(name.lastIndexOf("/") + 1);
     if (isHash(sha256)) yield { sha256, bytes };
@@ -82,7 +82,7 @@ async function* listBlobs(bucket: Bucket): AsyncGenerator<StoredBlob> {
 }
 
 /** Uploads that nobody went on with for a day. */
-async function abortAbandoned(bucket: Bucket): Promise<void> {
+async function abortAbandoned(bucket: S3Bucket): Promise<void> {
   for (const { id, name, begun } of await bucket.uploads("blobs/")) {
     if (Date.now() - begun.getTime() > abandonedMs) await bucket.abortUpload(name, id);
   }

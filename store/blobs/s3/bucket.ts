@@ -44,7 +44,8 @@ const silentMs = 30_000;
 /** How long a link can be used. A download that has begun is not broken off. */
 const linkSeconds = 3_600;
 
-export class Bucket {
+/** Not named Bucket: TypeScript 7 writes `_a` for that field of a call where the class of the same name has private methods. */
+export class S3Bucket {
   /** s3://bucket/prefix */
   readonly place: string;
   readonly #options: BucketOptions;
@@ -231,10 +232,16 @@ export class Bucket {
       const advice = "Check the bucket's name, STEPLOG_S3_ENDPOINT, STEPLOG_S3_REGION and STEPLOG_S3_PATH_STYLE.";
       return failure(settings, `${this.place} refuses the request (${name}). ${advice}`);
     }
+    if (status === null && code === null && isCheck && error instanceof Error && !networkErrors.has(name)) {
+      return failure(settings, `${this.place} cannot be used: ${error.message}`);
+    }
     const where = this.#options.endpoint ?? "Amazon S3";
     return failure("UNAVAILABLE", `${this.place} does not answer at ${where} (${code ?? name}).`);
   }
 }
+
+/** Of the SDK's own, without a code. */
+const networkErrors = new Set(["TimeoutError", "AbortError"]);
 
 /**
  * Checksums of Amazon's newer kind are sent only where the protocol requires one: other S3 refuse them. Content-MD5 protects

@@ -6,14 +6,14 @@ import { pipeline } from "node:stream/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { SteplogError } from "../../../schema/errors.ts";
 import type { CopyBlob } from "../copies.ts";
-import type { Bucket } from "./bucket.ts";
+import type { S3Bucket } from "./bucket.ts";
 
 /** Attempts in a row that bring nothing. */
 const mostFailures = 4;
 const pauseMs = 500;
 
 /** @throws UNAVAILABLE, also when there is no such object */
-export function copyOf(bucket: Bucket, name: string): CopyBlob {
+export function copyOf(bucket: S3Bucket, name: string): CopyBlob {
   return async (path, needRoom) => {
     const bytes = await bucket.size(name);
     if (bytes === null) throw missing(bucket, name);
@@ -50,7 +50,11 @@ interface Progress {
 }
 
 /** The pieces from `have` on, each once it is in the file. */
-async function* piecesFrom(bucket: Bucket, name: string, { path, have, bytes }: Progress): AsyncGenerator<Uint8Array> {
+async function* piecesFrom(
+  bucket: S3Bucket,
+  name: string,
+  { path, have, bytes }: Progress,
+): AsyncGenerator<Uint8Array> {
   const body = await bucket.get(name, { first: have, last: bytes - 1 });
   if (!body) throw missing(bucket, name);
   const file = await open(path, "a");
@@ -80,7 +84,7 @@ function isTemporary(error: unknown): boolean {
   return error instanceof SteplogError && error.code === "UNAVAILABLE";
 }
 
-function missing(bucket: Bucket, name: string): SteplogError {
+function missing(bucket: S3Bucket, name: string): SteplogError {
   const advice = "Check that the bucket is the one that was stored into.";
   return new SteplogError("UNAVAILABLE", `${bucket.place}/${name} does not exist. ${advice}`);
 }

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { SteplogError, invariant } from "../../../schema/errors.ts";
-import type { Bucket, StoredPart } from "./bucket.ts";
+import type { S3Bucket, StoredPart } from "./bucket.ts";
 
 const mebibyte = 2 ** 20;
 /** Of a part. An S3 wants 5 MiB at least, and 10,000 parts at most. */
@@ -17,7 +17,7 @@ const atOnce = 4;
 
 /** @param partBytes of a file in parts; smaller ones go whole */
 export async function uploadFile(
-  bucket: Bucket,
+  bucket: S3Bucket,
   name: string,
   { path, bytes }: { readonly path: string; readonly bytes: number },
   partBytes = usualPartBytes,
@@ -41,7 +41,7 @@ function atLeast(partBytes: number, bytes: number): number {
   return Math.ceil(bytes / mostParts / mebibyte) * mebibyte;
 }
 
-async function uploadWhole(bucket: Bucket, name: string, body: Uint8Array): Promise<void> {
+async function uploadWhole(bucket: S3Bucket, name: string, body: Uint8Array): Promise<void> {
   await bucket.put(name, body, md5(body).toString("base64"));
 }
 
@@ -51,7 +51,7 @@ interface Source {
   readonly partBytes: number;
 }
 
-async function uploadInParts(bucket: Bucket, name: string, source: Source): Promise<void> {
+async function uploadInParts(bucket: S3Bucket, name: string, source: Source): Promise<void> {
   const begun = (await bucket.uploads(name)).find((upload) => upload.name === name);
   const known = begun && (await bucket.parts(name, begun.id));
   const id = begun && known ? begun.id : await bucket.beginUpload(name);
@@ -66,7 +66,7 @@ async function uploadInParts(bucket: Bucket, name: string, source: Source): Prom
 }
 
 async function uploadParts(
-  bucket: Bucket,
+  bucket: S3Bucket,
   name: string,
   id: string,
   { file, bytes, partBytes }: Source,
@@ -109,6 +109,6 @@ function md5(bytes: Uint8Array): Buffer {
   return createHash("md5").update(bytes).digest();
 }
 
-function interrupted(bucket: Bucket, name: string, cause: unknown): SteplogError {
+function interrupted(bucket: S3Bucket, name: string, cause: unknown): SteplogError {
   return new SteplogError("UNAVAILABLE", `The upload of ${bucket.place}/${name} was ended by others.`, [], { cause });
 }
