@@ -56,6 +56,7 @@ function howToGoOn(service: Remote, { id }: FineTune): string {
     "The fine-tune does not stop with this command.",
     `  to follow it:  ${commandFor("follow", id, service)}`,
     `                 ${page}`,
+    `  to pause it:   ${commandFor("pause", id, service)}`,
     `  to stop it:    ${commandFor("cancel", id, service)}`,
   ].join("\n");
 }
@@ -109,7 +110,8 @@ async function showWaiting(
   while (!signal.aborted) {
     // If the service does not answer, the stream of steps says so.
     const run = isQuiet() ? await client.fineTune(id).catch(() => null) : null;
-    const reason = run?.waitingReason ?? null;
+    const paused = run?.status === "PAUSED" ? `Paused. To go on: steplog resume ${id}` : null;
+    const reason = run?.waitingReason ?? paused;
     if (reason !== null && reason !== shown && !signal.aborted) line.note(reason);
     shown = reason;
     await delay(waitingMs, undefined, { signal }).catch(() => {});

@@ -23,6 +23,8 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["tune", "create a fine-tune from a settings file and follow it to its end", () => import("./commands/tune.ts")],
   ["follow", "follow a fine-tune to its end", () => import("./commands/follow.ts")],
   ["cancel", "stop a fine-tune after its current step", () => import("./commands/cancel.ts")],
+  ["pause", "stop a fine-tune after its current step, until it is resumed", () => import("./commands/pause.ts")],
+  ["resume", "continue a paused fine-tune", () => import("./commands/resume.ts")],
   ["continue", "train a finished fine-tune for more steps", () => import("./commands/continue.ts")],
   ["complete", "ask a model of the service to write, or to choose a label", () => import("./commands/complete.ts")],
   ["evaluate", "measure a model of the service on a dataset", () => import("./commands/evaluate.ts")],

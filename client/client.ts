@@ -184,6 +184,19 @@ export class Client {
   }
 
   /**
+   * Pauses a fine-tune: a running one after its current step. `resume` continues it, with the bits of one that never paused.
+   * @throws SteplogError INVALID_STATE when it has ended or was cancelled, NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE
+   */
+  async pause(id: string): Promise<FineTune> {
+    return (await this.query(operations.pauseFineTune, { id })).pauseFineTune;
+  }
+
+  /** Queues a paused fine-tune again; another one stays as it is. @throws SteplogError as `pause` */
+  async resume(id: string): Promise<FineTune> {
+    return (await this.query(operations.resumeFineTune, { id })).resumeFineTune;
+  }
+
+  /**
    * Creates a fine-tune that continues one that has ended, from its last checkpoint, for `steps` more steps.
    * @throws SteplogError INVALID_STATE when it has not ended or has no checkpoint, INVALID_ARGUMENT, NOT_FOUND,
    *   CONFLICT, UNAUTHENTICATED, UNAVAILABLE

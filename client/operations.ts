@@ -11,6 +11,7 @@ export type FineTuneStatusFragment = {
   readonly name: string,
   readonly status: Types.FineTuneStatus,
   readonly cancelRequested: boolean,
+  readonly pauseRequested: boolean,
   readonly device: string | null,
   readonly loss: number | null,
   readonly progress: {
@@ -221,6 +222,24 @@ export type CancelFineTuneMutationVariables = Exact<{
 
 export type CancelFineTuneMutation = {
   readonly cancelFineTune: FineTuneFragment
+};
+
+export type PauseFineTuneMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type PauseFineTuneMutation = {
+  readonly pauseFineTune: FineTuneFragment
+};
+
+export type ResumeFineTuneMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type ResumeFineTuneMutation = {
+  readonly resumeFineTune: FineTuneFragment
 };
 
 export type MaterialiseCheckpointMutationVariables = Exact<{
@@ -596,7 +615,7 @@ export type CancelEvaluationMutation = {
 
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
-  "fragment FineTuneStatus on FineTune{id name status cancelRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}query FineTune($id:ID!){fineTune(id:$id){...FineTune}}",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}query FineTune($id:ID!){fineTune(id:$id){...FineTune}}",
 );
 
 export const checkpoint = operation<CheckpointQuery, CheckpointQueryVariables>(
@@ -611,17 +630,27 @@ export const estimateFineTune = operation<EstimateFineTuneQuery, EstimateFineTun
 
 export const createFineTune = operation<CreateFineTuneMutation, CreateFineTuneMutationVariables>(
   "CreateFineTune",
-  "fragment FineTuneStatus on FineTune{id name status cancelRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation CreateFineTune($input:CreateFineTuneInput!){createFineTune(input:$input){fineTune{...FineTune}}}",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation CreateFineTune($input:CreateFineTuneInput!){createFineTune(input:$input){fineTune{...FineTune}}}",
 );
 
 export const continueFineTune = operation<ContinueFineTuneMutation, ContinueFineTuneMutationVariables>(
   "ContinueFineTune",
-  "fragment FineTuneStatus on FineTune{id name status cancelRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation ContinueFineTune($input:ContinueFineTuneInput!){continueFineTune(input:$input){fineTune{...FineTune}}}",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation ContinueFineTune($input:ContinueFineTuneInput!){continueFineTune(input:$input){fineTune{...FineTune}}}",
 );
 
 export const cancelFineTune = operation<CancelFineTuneMutation, CancelFineTuneMutationVariables>(
   "CancelFineTune",
-  "fragment FineTuneStatus on FineTune{id name status cancelRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation CancelFineTune($id:ID!){cancelFineTune(id:$id){...FineTune}}",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation CancelFineTune($id:ID!){cancelFineTune(id:$id){...FineTune}}",
+);
+
+export const pauseFineTune = operation<PauseFineTuneMutation, PauseFineTuneMutationVariables>(
+  "PauseFineTune",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation PauseFineTune($id:ID!){pauseFineTune(id:$id){...FineTune}}",
+);
+
+export const resumeFineTune = operation<ResumeFineTuneMutation, ResumeFineTuneMutationVariables>(
+  "ResumeFineTune",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation ResumeFineTune($id:ID!){resumeFineTune(id:$id){...FineTune}}",
 );
 
 export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, MaterialiseCheckpointMutationVariables>(
@@ -651,7 +680,7 @@ export const events = operation<EventsSubscription, EventsSubscriptionVariables>
 
 export const status = operation<StatusSubscription, StatusSubscriptionVariables>(
   "Status",
-  "fragment FineTuneStatus on FineTune{id name status cancelRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}subscription Status($id:ID!){fineTuneStatus(fineTuneId:$id){...FineTuneStatus}}",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}subscription Status($id:ID!){fineTuneStatus(fineTuneId:$id){...FineTuneStatus}}",
 );
 
 export const completion = operation<CompletionQuery, CompletionQueryVariables>(

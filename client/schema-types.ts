@@ -265,6 +265,8 @@ export type FineTuneStatus =
   | 'CANCELLED'
   /** Stopped by an error; the field error explains it. */
   | 'FAILED'
+  /** Stopped on request until it is resumed. No worker has it. */
+  | 'PAUSED'
   /** Waiting for a worker. */
   | 'QUEUED'
   /** Being trained, or about to be continued by another worker. */

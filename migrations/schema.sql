@@ -379,6 +379,7 @@ create table workers (
   last_seen_at timestamp with time zone not null default now(),
   serving jsonb,
   asleep boolean not null default false,
+  heeds jsonb not null default '["CANCEL"]'::jsonb,
   constraint workers_pkey PRIMARY KEY (id)
 );
 

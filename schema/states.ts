@@ -1,15 +1,16 @@
 /** The states of a fine-tune and of a checkpoint's weights, and the only moves between them. */
 
-export const fineTuneStatuses = ["QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"] as const;
+export const fineTuneStatuses = ["QUEUED", "RUNNING", "PAUSED", "SUCCEEDED", "FAILED", "CANCELLED"] as const;
 export type FineTuneStatus = (typeof fineTuneStatuses)[number];
 
 /**
  * What each status may become; store/runs/lifecycle.ts tells the states in words and checks every move against this.
- * RUNNING follows RUNNING when a worker releases the run, another one continues it, or a cancel is requested.
+ * RUNNING follows RUNNING when a worker releases the run, another one continues it, or a cancel or pause is requested.
  */
 export const fineTuneTransitions: Readonly<Record<FineTuneStatus, readonly FineTuneStatus[]>> = {
-  QUEUED: ["RUNNING", "CANCELLED"],
-  RUNNING: ["RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"],
+  QUEUED: ["RUNNING", "PAUSED", "CANCELLED"],
+  RUNNING: ["RUNNING", "PAUSED", "SUCCEEDED", "FAILED", "CANCELLED"],
+  PAUSED: ["QUEUED", "CANCELLED"],
   SUCCEEDED: [],
   FAILED: [],
   CANCELLED: [],
@@ -20,7 +21,7 @@ export function isFinal(status: FineTuneStatus): boolean {
 }
 
 /** What is wanted of a run. Its worker reads this with every renewal and append, and acts within a batch. */
-export type Wanted = "RUN" | "CANCEL";
+export type Wanted = "RUN" | "PAUSE" | "CANCEL";
 
 /** A checkpoint's weights: not requested, queued for a worker to rebuild, stored, or failed (with the reason). */
 export const weightsStatuses = ["NONE", "QUEUED", "STORED", "FAILED"] as const;

@@ -313,6 +313,8 @@ export const workers = pgTable("workers", {
   precisions: jsonb("precisions").$type<readonly PrecisionKind[]>().notNull(),
   memoryBytes: bigint("memory_bytes", { mode: "number" }).notNull(),
   models: jsonb("models").$type<readonly NamedModel[]>().notNull(),
+  /** What may be wanted of a run that it trains, so that it stops; a worker of a release that does not say it heeds CANCEL alone. */
+  heeds: jsonb("heeds").$type<readonly Wanted[]>().notNull().default(["CANCEL"]),
   /** How it answers requests; null when it does not, or is of a release that could not. */
   serving: jsonb("serving").$type<ServingReport>(),
   version: text("version").notNull(),

@@ -71,7 +71,16 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   const capabilities = () => capabilitiesOf(precisions, models.list());
   const lane = serving && new ServingLane({ ...options, ...laneOf(options), settings: serving, sharing, capabilities });
   const kinds = [...(doesJobs ? soleJobKinds : []), ...(lane ? (["COMPLETE"] as const) : [])];
-  const report = () => ({ id, name, device, version, ...capabilities(), kinds, serving: lane?.report() ?? null });
+  const report = () => ({
+    id,
+    name,
+    device,
+    version,
+    ...capabilities(),
+    kinds,
+    heeds,
+    serving: lane?.report() ?? null,
+  });
   const reporting = startReporting(store, report, log);
   try {
     const upToDate = () => reporting.upToDate();
@@ -91,6 +100,9 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     await reporting.end({ asleep: isAsleep() });
   }
 }
+
+/** What may be wanted of a run, so that its training stops. */
+const heeds = ["PAUSE", "CANCEL"] as const;
 
 const laneOf = ({ startServing: start = startServing }: WorkerOptions) => ({ start });
 
@@ -219,7 +231,7 @@ async function takeMessages(engine: EngineRun, running: RunningJob): Promise<voi
   }
 }
 
-/** Renews until `end`. `lost` rejects when the lease is lost; a cancel calls `stop`. */
+/** Renews until `end`. `lost` rejects when the lease is lost; what is no longer wanted to run calls `stop`. */
 function keepLease(store: Store, job: ClaimedJob, stop: () => void): { lost: Promise<never>; end(): void } {
   const { promise: lost, reject } = withReject();
   lost.catch(() => {});
@@ -228,7 +240,7 @@ function keepLease(store: Store, job: ClaimedJob, stop: () => void): { lost: Pro
     try {
       const { wanted } = await store.renewLease(job, leaseMs);
       lastRenewed = performance.now();
-      if (wanted === "CANCEL") stop();
+      if (wanted !== "RUN") stop();
     } catch (error) {
       const isLost = error instanceof SteplogError && error.code === "LEASE_LOST";
       if (isLost || performance.now() - lastRenewed > leaseMs) reject(error);

@@ -177,6 +177,16 @@ function fineTunesOf({ nouns: { fineTunes }, sight, viewer: { projectId }, may }
       await sight.requireRun(id);
       return fineTunes.cancel(id);
     },
+    async pause(id) {
+      may("train");
+      await sight.requireRun(id);
+      return fineTunes.pause(id);
+    },
+    async resume(id) {
+      may("train");
+      await sight.requireRun(id);
+      return fineTunes.resume(id);
+    },
     waitingReason: (id) => read(id, () => fineTunes.waitingReason(id), null),
     log: (id) => read(id, () => fineTunes.log(id), null),
     logPrefix: (id, entries) => read(id, () => fineTunes.logPrefix(id, entries), null),

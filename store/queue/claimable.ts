@@ -1,13 +1,20 @@
 /** Which jobs a worker may claim, in SQL. waiting.ts explains the same rules to people, and a test holds the two together. */
-import { and, inArray, isNull, lt, or, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, isNull, lt, or, sql } from "drizzle-orm";
 import type { Capabilities } from "../../schema/jobs.ts";
 import { leaveToOthersMs } from "../../schema/limits.ts";
-import { jobs } from "../../schema/tables.ts";
+import { type Job, jobs } from "../../schema/tables.ts";
+import type { Executor } from "../postgres/database.ts";
 
 /** Time is Postgres' alone, so the clocks of the workers need not agree. */
 export const inMs = (ms: number) => sql`clock_timestamp() + ${ms} * interval '1 millisecond'`;
 
 export const isFree = or(isNull(jobs.leaseExpiresAt), lt(jobs.leaseExpiresAt, sql`clock_timestamp()`));
+
+/** Whether the lease of a job has not expired. */
+export async function isHeld(database: Executor, { id }: Pick<Job, "id">): Promise<boolean> {
+  const held = and(eq(jobs.id, id), gt(jobs.leaseExpiresAt, sql`clock_timestamp()`));
+  return (await database.select({ id: jobs.id }).from(jobs).where(held)).length > 0;
+}
 
 /** How long the job still waits after a failed attempt, in milliseconds; negative when that is over, null without one. */
 export const waitsMs = sql<number | null>`(extract(epoch from ${jobs.notBefore} - clock_timestamp()) * 1000)::float8`;

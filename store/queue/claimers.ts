@@ -14,7 +14,7 @@ import type { Notifications } from "../postgres/notifications.ts";
 import { fits, inMs, isDue, isFree } from "./claimable.ts";
 import { endFrozenSessions } from "./frozen.ts";
 import { leaseNameOf } from "./lease-names.ts";
-import { type Lease, lockJob } from "./leases.ts";
+import { type Lease, jobOf, lockJob } from "./leases.ts";
 
 export interface ClaimedJob
   extends Lease, Pick<Job, "kind" | "subject" | "payload" | "needs" | "attempts" | "lastError"> {}
@@ -44,10 +44,10 @@ export interface JobHooks {
    * @param subjects in SQL: a query for those of the jobs that are claimed
    */
   claiming?(database: Database, subjects: SQL): WithSubquery[];
-  /** Is not called where there is `claiming`. */
-  claimed?(tx: Transaction, job: Job, worker: string): Promise<void>;
-  released?(tx: Transaction, job: Job): Promise<void>;
-  /** Of a job that is to be repeated. `done` ends the job instead. */
+  /** Is not called where there is `claiming`. `done`, here and below, ends the job: nobody is to work on it. */
+  claimed?(tx: Transaction, job: Job, worker: string): Promise<"done" | "go on">;
+  released?(tx: Transaction, job: Job): Promise<"done" | "go on">;
+  /** Of a job that is to be repeated. */
   failed?(tx: Transaction, job: Job, message: string): Promise<"done" | "repeat">;
   /** In the order of the jobs, which are not locked. RUN when left out. */
   wanted?(database: Database, jobs: readonly Job[]): Promise<readonly Wanted[]>;
@@ -56,11 +56,15 @@ export interface JobHooks {
 type Hooks = Readonly<Record<JobKind, JobHooks>>;
 
 export function claimersOf(database: Database, notifications: Notifications, hooks: Hooks): () => Claimer {
-  /** Null when the job has ended, or went to another worker, since it was claimed. */
+  /** Null when nobody is to work on the job, or when it has ended, or went to another worker, since it was claimed. */
   const started = async (job: Job, worker: string): Promise<ClaimedJob | null> => {
     const { id, kind, subject, payload, needs, attempts, leaseToken: token, lastError } = job;
-    const start = async (tx: Transaction) => hooks[kind].claimed?.(tx, await lockJob(tx, { id, token }), worker);
-    const isMine = hooks[kind].claiming ? true : await database.transaction(start).then(() => true, ifLost(false));
+    const start = async (tx: Transaction) => {
+      const next = await hooks[kind].claimed?.(tx, await lockJob(tx, { id, token }), worker);
+      if (next === "done") await tx.delete(jobs).where(jobOf({ id, token }));
+      return next !== "done";
+    };
+    const isMine = hooks[kind].claiming ? true : await database.transaction(start).catch(ifLost(false));
     return isMine ? { id, token, kind, subject, payload, needs, attempts, lastError } : null;
   };
   return () => {

@@ -72,8 +72,9 @@ export function queueOf(
     releaseJob: (lease) =>
       database.transaction(async (tx) => {
         const job = await release(tx, lease);
-        await hooks[job.kind].released?.(tx, job);
-        await wakeWorkers(tx, job.kind);
+        const next = await hooks[job.kind].released?.(tx, job);
+        if (next === "done") await tx.delete(jobs).where(eq(jobs.id, job.id));
+        else await wakeWorkers(tx, job.kind);
       }),
     repeatJob: (lease, failed) => database.transaction((tx) => repeat(tx, lease, failed, hooks)),
   };

@@ -1,12 +1,13 @@
 /** The workers that are running, as they report themselves every few seconds. */
 import { and, asc, eq, gt, lt, sql } from "drizzle-orm";
 import { forgetWorkerMs, liveMs } from "../../schema/limits.ts";
+import type { Wanted } from "../../schema/states.ts";
 import { type Job, type WorkerRow, jobs, workers } from "../../schema/tables.ts";
 import type { Database, Executor } from "../postgres/database.ts";
 import { forgetMeasures } from "../speeds.ts";
 
-export type WorkerReport = Omit<WorkerRow, "serving" | "asleep" | "startedAt" | "lastSeenAt"> &
-  Partial<Pick<WorkerRow, "serving">>;
+export type WorkerReport = Omit<WorkerRow, "serving" | "heeds" | "asleep" | "startedAt" | "lastSeenAt"> &
+  Partial<Pick<WorkerRow, "serving" | "heeds">>;
 
 export interface LiveWorker extends WorkerRow {
   /** The job that it holds. */
@@ -49,6 +50,12 @@ export function workersOf(database: Database, forget: () => Promise<void>): Work
     },
     list: () => liveWorkers(database),
   };
+}
+
+/** Whether a worker stops when a run that it trains is wanted so. */
+export async function heeds(database: Executor, name: string, wanted: Wanted): Promise<boolean> {
+  const such = and(eq(workers.name, name), sql`${workers.heeds} @> ${JSON.stringify([wanted])}::jsonb`);
+  return (await database.select({ id: workers.id }).from(workers).where(such).limit(1)).length > 0;
 }
 
 /** The queue knows which job a worker holds, so the worker need not report it. */

@@ -9,6 +9,7 @@ import { storedKey } from "../projects/names.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
 import { type NewFineTune, create, refuseUsedKey } from "./create.ts";
 import { cancel } from "./lifecycle.ts";
+import { pause, resume } from "./pause.ts";
 import { type RunReaders, runReaders } from "./logs.ts";
 
 export interface FineTunes extends RunReaders {
@@ -26,6 +27,10 @@ export interface FineTunes extends RunReaders {
   byIds(ids: readonly string[]): Promise<(FineTune | null)[]>;
   /** A QUEUED run ends at once, a RUNNING one after its current step. @throws INVALID_STATE for one that succeeded or failed */
   cancel(id: string): Promise<FineTune>;
+  /** A QUEUED run pauses at once, a RUNNING one after its current step. @throws INVALID_STATE for one that has ended or is to end */
+  pause(id: string): Promise<FineTune>;
+  /** A PAUSED run is queued again; one that is to pause goes on. @throws INVALID_STATE as `pause` */
+  resume(id: string): Promise<FineTune>;
   /** Why no worker is training the run, for people; null while one is, or can start at once, and after the end. */
   waitingReason(id: string): Promise<string | null>;
 }
@@ -49,6 +54,8 @@ export function fineTunesOf(database: Database): FineTunes {
     },
     get: async (id) => (await byIds([id]))[0] ?? null,
     cancel: (id) => database.transaction((tx) => cancel(tx, id)),
+    pause: (id) => database.transaction((tx) => pause(tx, id)),
+    resume: (id) => database.transaction((tx) => resume(tx, id)),
     waitingReason: (id) => whyJobWaits(database, "FINE_TUNE", id),
     async list({ status, projectId, ...page }) {
       const { where, order } = await pageOf(database, keys, page);

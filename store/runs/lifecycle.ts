@@ -4,16 +4,17 @@
  * - QUEUED: stored together with its job; waits for a worker that can run it.
  * - RUNNING: a worker has claimed it. When that worker stops it releases the run, when it cannot go on it gives the run back
  *   to be repeated, and when it dies its lease expires; the run stays RUNNING, and the next claim continues it from its log.
+ * - PAUSED: on request; the job is gone, and a resume queues the run again, to be continued from its log.
  * - SUCCEEDED: all steps are done, or it stopped early. FAILED: it cannot continue; the error explains. CANCELLED: ended on
  *   request. These three are final, and the job is gone.
  *
  *     create -> QUEUED -- claim --> RUNNING -- finish --> SUCCEEDED, FAILED, CANCELLED
- *                 |                  claim, release, failed attempt and cancel: it stays RUNNING
+ *                 |                  claim, release, failed attempt, cancel and pause: it stays RUNNING
  *                 +----- cancel --> CANCELLED
+ *     QUEUED, RUNNING -- pause --> PAUSED -- resume --> QUEUED; PAUSED -- cancel --> CANCELLED
  *
- * `wanted` is what people want of the run: RUN or CANCEL. Its worker reads it with every renewal and append, and ends the
- * run after the current step, so that the log ends where the weights do. A pause will be a third value, PAUSE, and a status
- * PAUSED that RUNNING may become: both go into schema/states.ts, and pause and resume beside cancel below.
+ * `wanted` is what people want of the run: RUN, PAUSE or CANCEL. Its worker reads it with every renewal and append, and ends
+ * or leaves the run after the current step, so that the log ends where the weights do. pause.ts has pause and resume.
  *
  * Every move is made by `move`: it locks the row, checks the move against schema/states.ts, writes, adds an event, and wakes
  * whoever watches; all in the caller's transaction, after the caller has locked the job.
@@ -51,7 +52,7 @@ export type FineTuneOutcome =
       readonly issues: readonly InputIssue[];
     };
 
-interface Move {
+export interface Move {
   readonly to: FineTuneStatus;
   readonly event: string;
   readonly message: string;
@@ -59,7 +60,7 @@ interface Move {
 }
 
 /** Makes the move that `decide` chooses for the locked run; none when that is null. */
-async function move(tx: Transaction, id: string, decide: (run: FineTune) => Move | null): Promise<FineTune> {
+export async function move(tx: Transaction, id: string, decide: (run: FineTune) => Move | null): Promise<FineTune> {
   const run = await lockRun(tx, id);
   const next = decide(run);
   if (!next) return run;
@@ -101,11 +102,15 @@ export async function queueRun(
   notes: readonly RunNote[],
 ): Promise<void> {
   invariant(run.status === "QUEUED", `new fine-tune ${run.id} is QUEUED`);
-  const needs = trainingNeeds(run.hyperparameters, baseModel, await partsOf(tx, baseModel.id));
-  await addJob(tx, { kind: "FINE_TUNE", projectId: run.projectId, subject: run.id, needs });
+  await addTrainingJob(tx, run, baseModel);
   await addEvent(tx, run.id, "QUEUED", "Waiting for a worker.");
   for (const { type, message } of notes) await addEvent(tx, run.id, type, message);
   await wakeWatchers(tx, run.id);
+}
+
+export async function addTrainingJob(tx: Transaction, run: FineTune, baseModel: BaseModel): Promise<void> {
+  const needs = trainingNeeds(run.hyperparameters, baseModel, await partsOf(tx, baseModel.id));
+  await addJob(tx, { kind: "FINE_TUNE", projectId: run.projectId, subject: run.id, needs });
 }
 
 /**
@@ -131,31 +136,45 @@ export function weightsInMemory({ dtype, parameters }: BaseModel): number {
 
 export const fineTuneJobs: JobHooks = {
   claimed: (tx, job, worker) => startOrContinue(tx, job, worker),
-  async released(tx, job) {
-    const message = "The worker stopped and released the run.";
-    await move(tx, job.subject, () => ({ to: "RUNNING", event: "RELEASED", message }));
-  },
-  failed: (tx, job, message) => repeatOrCancel(tx, job.subject, message),
+  released: (tx, job) => pauseOrRelease(tx, job.subject),
+  failed: (tx, job, message) => repeatOrEnd(tx, job.subject, message),
   wanted: (database, jobs) => Promise.all(jobs.map(({ subject }) => wantedOf(database, subject))),
 };
 
-async function startOrContinue(tx: Transaction, job: Job, worker: string): Promise<void> {
-  await move(tx, job.subject, ({ status, stepsDone }) => {
+/** A run that is to pause, and whose worker has died, has paused. */
+async function startOrContinue(tx: Transaction, job: Job, worker: string): Promise<"done" | "go on"> {
+  const moved = await move(tx, job.subject, ({ status, wanted, startedAt, stepsDone }) => {
+    if (wanted === "PAUSE") return pausedAfter(stepsDone);
     const set = { startedAt: sql`coalesce(${fineTunes.startedAt}, now())` };
-    return status === "QUEUED"
+    return status === "QUEUED" && startedAt === null
       ? { to: "RUNNING", event: "RUNNING", message: `Worker ${worker} starts.`, set }
       : { to: "RUNNING", event: "RESUMED", message: `Worker ${worker} continues after step ${stepsDone}.`, set };
   });
+  return moved.status === "PAUSED" ? "done" : "go on";
 }
 
-/** A run that nobody wants any more is not repeated. */
-async function repeatOrCancel(tx: Transaction, id: string, message: string): Promise<"done" | "repeat"> {
+async function pauseOrRelease(tx: Transaction, id: string): Promise<"done" | "go on"> {
+  const message = "The worker stopped and released the run.";
   const { status } = await move(tx, id, ({ wanted, stepsDone }) =>
-    wanted === "CANCEL"
-      ? cancelledAfter(stepsDone)
-      : { to: "RUNNING", event: "ATTEMPT_FAILED", message: `It will be repeated. ${message}` },
+    wanted === "PAUSE" ? pausedAfter(stepsDone) : { to: "RUNNING", event: "RELEASED", message },
   );
-  return status === "CANCELLED" ? "done" : "repeat";
+  return status === "PAUSED" ? "done" : "go on";
+}
+
+/** A run that nobody wants any more, or not now, is not repeated. */
+async function repeatOrEnd(tx: Transaction, id: string, message: string): Promise<"done" | "repeat"> {
+  const { status } = await move(tx, id, ({ wanted, stepsDone }) => {
+    if (wanted === "CANCEL") return cancelledAfter(stepsDone);
+    if (wanted === "PAUSE") return pausedAfter(stepsDone, `The last attempt failed: ${message}`);
+    return { to: "RUNNING", event: "ATTEMPT_FAILED", message: `It will be repeated. ${message}` };
+  });
+  return status === "RUNNING" ? "repeat" : "done";
+}
+
+/** @param more what else there is to say */
+export function pausedAfter(stepsDone: number, more?: string): Move {
+  const message = `Paused after ${counted(stepsDone, "step")}.${more === undefined ? "" : ` ${more}`}`;
+  return { to: "PAUSED", event: "PAUSED", message };
 }
 
 function cancelledAfter(stepsDone: number): Move {
@@ -170,7 +189,7 @@ async function wantedOf(database: Database, id: string) {
 // Cancel
 
 /**
- * A QUEUED run ends at once, and so does one whose last attempt failed and that nobody holds; another RUNNING one is asked
+ * A QUEUED or PAUSED run ends at once, and so does one whose last attempt failed and that nobody holds; another RUNNING one is asked
  * to; a cancelled one stays as it is. @throws INVALID_STATE, NOT_FOUND
  */
 export async function cancel(tx: Transaction, id: string): Promise<FineTune> {
@@ -188,6 +207,7 @@ export async function cancel(tx: Transaction, id: string): Promise<FineTune> {
       return { to: "RUNNING", event: "CANCEL_REQUESTED", message: "Stops after the current step.", set };
     }
     const end = { ...set, finishedAt: sql`now()` };
+    if (current.startedAt !== null) return { ...cancelledAfter(current.stepsDone), set: end };
     return { to: "CANCELLED", event: "CANCELLED", message: "Cancelled before it started.", set: end };
   });
   if (run.status === "CANCELLED") await withdrawJob(tx, "FINE_TUNE", id);

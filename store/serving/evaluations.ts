@@ -19,7 +19,7 @@ import { requireRow } from "../postgres/required.ts";
 import { storedKey } from "../projects/names.ts";
 import type { JobHooks } from "../queue/claimers.ts";
 import { addJob, finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
-import { type Lease, leaseLost, lockJob } from "../queue/leases.ts";
+import { type Lease, lockJob } from "../queue/leases.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
 import { type Target, needsOf, requireTarget } from "./create.ts";
 import type { CompletionFailure } from "./lifecycle.ts";
@@ -182,11 +182,8 @@ const cancelled: Move = { to: "CANCELLED", set: { ...ended, wanted: "CANCEL" } }
 export const evaluateJobs: JobHooks = {
   async claimed(tx, job) {
     const set = { startedAt: sql`coalesce(${modelEvaluations.startedAt}, now())` };
-    if (await move(tx, job.subject, () => ({ to: "RUNNING", set }))) return;
-    // Deleted together with its checkpoint.
-    const lease = { id: job.id, token: job.leaseToken };
-    await finishJob(tx, lease);
-    throw leaseLost(lease);
+    // None if it was deleted together with its checkpoint.
+    return (await move(tx, job.subject, () => ({ to: "RUNNING", set }))) ? "go on" : "done";
   },
   async failed(tx, job) {
     const row = await move(tx, job.subject, ({ wanted }) => (wanted === "CANCEL" ? cancelled : null));

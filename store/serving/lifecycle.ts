@@ -99,6 +99,7 @@ export const completionJobs: JobHooks = {
   claiming: begin,
   async released(tx, job) {
     await move(tx, job.subject, () => left);
+    return "go on";
   },
   async failed(tx, job) {
     const wanted = await wantedOf(tx, job.subject);

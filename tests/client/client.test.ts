@@ -222,8 +222,10 @@ describe("a run", () => {
     await expect(client.downloadWeights(checkpoint, "nowhere")).rejects.toMatchObject({ code: "INVALID_STATE" });
   });
 
-  test("is cancelled, and continued", async () => {
+  test("is paused, resumed, cancelled, and continued", async () => {
     const id = await createRun(4);
+    expect(await client.pause(id)).toMatchObject({ id, status: "PAUSED" });
+    expect(await client.resume(id)).toMatchObject({ id, status: "QUEUED" });
     expect(await client.cancel(id)).toMatchObject({ id, status: "CANCELLED" });
     expect(await client.wait(id)).toMatchObject({ status: "CANCELLED" });
     await expect(client.continue(id, { steps: 2 })).rejects.toMatchObject({ code: "INVALID_STATE" });

@@ -427,6 +427,22 @@ describe("fine-tunes", () => {
     expect((await server.gql(cancel, { id })).errors?.[0]?.extensions.code).toBe("INVALID_STATE");
   });
 
+  test("a run pauses and is resumed, as often as it is asked; one that has ended does neither", async () => {
+    const acts = ["pauseFineTune", "resumeFineTune"] as const;
+    const [pause, resume] = acts.map((act) => `mutation ($id: ID!) { run: ${act}(id: $id) { status pauseRequested } }`);
+    const id = await createFineTune(server);
+    for (let turn = 0; turn < 2; turn += 1) {
+      expect(await server.ask(pause ?? "", { id })).toEqual({ run: { status: "PAUSED", pauseRequested: true } });
+    }
+    for (let turn = 0; turn < 2; turn += 1) {
+      expect(await server.ask(resume ?? "", { id })).toEqual({ run: { status: "QUEUED", pauseRequested: false } });
+    }
+    await server.ask(cancel, { id });
+    for (const act of [pause, resume]) {
+      expect((await server.gql(act ?? "", { id })).errors?.[0]?.extensions.code).toBe("INVALID_STATE");
+    }
+  });
+
   test("an unknown base model is NOT_FOUND, and the error lists the known ones", async () => {
     await server.store.baseModels.register(modelRow("second"));
     const input = { name: "x", baseModel: "gpt-9", dataset: await createDataset(server) };

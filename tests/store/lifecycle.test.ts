@@ -41,7 +41,9 @@ const cases = fineTuneStatuses.flatMap((status) =>
 );
 
 test("there are illegal moves from every status but RUNNING", () => {
-  expect(new Set(cases.map(({ status }) => status))).toEqual(new Set(["QUEUED", "SUCCEEDED", "FAILED", "CANCELLED"]));
+  expect(new Set(cases.map(({ status }) => status))).toEqual(
+    new Set(["QUEUED", "PAUSED", "SUCCEEDED", "FAILED", "CANCELLED"]),
+  );
 });
 
 describe("a run", () => {

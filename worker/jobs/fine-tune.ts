@@ -1,4 +1,4 @@
-/** Jobs that train a run: from where its log ends to its last step, or until it is cancelled or the worker stops. */
+/** Jobs that train a run: from where its log ends to its last step, or until it is cancelled or paused, or the worker stops. */
 import type { FineTuneRequest } from "../../engine/thread/messages.ts";
 import { invariant } from "../../schema/errors.ts";
 import { settingsOf } from "../../schema/hyperparameters.ts";
@@ -112,7 +112,7 @@ async function recordCheckpoint(
   await store.recordCheckpoint(job, { entries, step, chain: recorder.chain, weightsDigest, weightsFiles });
 }
 
-/** Stopped before the last step: because of a cancel, which ends the run, or because this worker stops. */
+/** Stopped before the last step: because of a cancel, which ends the run, or because of a pause or this worker's end, which release it. */
 async function endStopped({ store, job }: JobContext): Promise<void> {
   const { wanted } = await store.renewLease(job, leaseMs);
   if (wanted === "CANCEL") await store.finishFineTune(job, { status: "CANCELLED" });

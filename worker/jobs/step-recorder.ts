@@ -24,7 +24,7 @@ export class StepRecorder {
   readonly #store: Store;
   readonly #job: ClaimedJob;
   readonly #logEnd: LogEnd;
-  readonly #onCancel: () => void;
+  readonly #onUnwanted: () => void;
   #chain: Chain | null = null;
   #entries: number;
   #pending: StepMessage[] = [];
@@ -33,11 +33,11 @@ export class StepRecorder {
   #timer: NodeJS.Timeout | undefined;
   #failure: Error | undefined;
 
-  constructor(store: Store, job: ClaimedJob, logEnd: LogEnd, onCancel: () => void) {
+  constructor(store: Store, job: ClaimedJob, logEnd: LogEnd, onUnwanted: () => void) {
     this.#store = store;
     this.#job = job;
     this.#logEnd = logEnd;
-    this.#onCancel = onCancel;
+    this.#onUnwanted = onUnwanted;
     this.#entries = logEnd.entries;
   }
 
@@ -102,7 +102,7 @@ export class StepRecorder {
     const { wanted } = await withRetries(() => this.#store.appendSteps(this.#job, batch));
     this.#chain = chain;
     this.#entries += entries.length;
-    if (wanted === "CANCEL") this.#onCancel();
+    if (wanted !== "RUN") this.#onUnwanted();
   }
 }
 

@@ -11,6 +11,7 @@ export type SummaryFragment = {
   readonly name: string,
   readonly status: Types.FineTuneStatus,
   readonly cancelRequested: boolean,
+  readonly pauseRequested: boolean,
   readonly loss: number | null,
   readonly device: string | null,
   readonly pickedRate: number | null,
@@ -325,6 +326,24 @@ export type ContinueFineTuneMutation = {
   }
 };
 
+export type PauseFineTuneMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type PauseFineTuneMutation = {
+  readonly pauseFineTune: SummaryFragment
+};
+
+export type ResumeFineTuneMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type ResumeFineTuneMutation = {
+  readonly resumeFineTune: SummaryFragment
+};
+
 export type CancelFineTuneMutationVariables = Exact<{
   id: string;
 }>;
@@ -391,7 +410,7 @@ export type EventsSubscription = {
 
 export const fineTunes = operation<FineTunesQuery, FineTunesQueryVariables>(
   "FineTunes",
-  "fragment Summary on FineTune{id name status cancelRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}query FineTunes($after:String){fineTunes(first:20 after:$after){nodes{...Summary}pageInfo{hasNextPage endCursor}}}",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}query FineTunes($after:String){fineTunes(first:20 after:$after){nodes{...Summary}pageInfo{hasNextPage endCursor}}}",
 );
 
 export const previewRows = operation<PreviewRowsQuery, PreviewRowsQueryVariables>(
@@ -401,7 +420,7 @@ export const previewRows = operation<PreviewRowsQuery, PreviewRowsQueryVariables
 
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
-  "fragment Summary on FineTune{id name status cancelRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}fragment Results on FineTune{waitingReason evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}query FineTune($id:ID!){fineTune(id:$id){...Summary ...Results labelWords dataset{name rows}validationDataset{name rows}testDataset{name rows}from{step fineTune{id name}}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged checkpointEvery}chart(points:1000){step loss count}}}",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}fragment Results on FineTune{waitingReason evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}query FineTune($id:ID!){fineTune(id:$id){...Summary ...Results labelWords dataset{name rows}validationDataset{name rows}testDataset{name rows}from{step fineTune{id name}}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged checkpointEvery}chart(points:1000){step loss count}}}",
 );
 
 export const results = operation<ResultsQuery, ResultsQueryVariables>(
@@ -434,9 +453,19 @@ export const continueFineTune = operation<ContinueFineTuneMutation, ContinueFine
   "mutation ContinueFineTune($input:ContinueFineTuneInput!){continueFineTune(input:$input){fineTune{id}}}",
 );
 
+export const pauseFineTune = operation<PauseFineTuneMutation, PauseFineTuneMutationVariables>(
+  "PauseFineTune",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation PauseFineTune($id:ID!){pauseFineTune(id:$id){...Summary}}",
+);
+
+export const resumeFineTune = operation<ResumeFineTuneMutation, ResumeFineTuneMutationVariables>(
+  "ResumeFineTune",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation ResumeFineTune($id:ID!){resumeFineTune(id:$id){...Summary}}",
+);
+
 export const cancelFineTune = operation<CancelFineTuneMutation, CancelFineTuneMutationVariables>(
   "CancelFineTune",
-  "fragment Summary on FineTune{id name status cancelRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation CancelFineTune($id:ID!){cancelFineTune(id:$id){...Summary}}",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation CancelFineTune($id:ID!){cancelFineTune(id:$id){...Summary}}",
 );
 
 export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, MaterialiseCheckpointMutationVariables>(
@@ -446,7 +475,7 @@ export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, Ma
 
 export const status = operation<StatusSubscription, StatusSubscriptionVariables>(
   "Status",
-  "fragment Summary on FineTune{id name status cancelRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}subscription Status($id:ID!){fineTuneStatus(fineTuneId:$id){...Summary}}",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}subscription Status($id:ID!){fineTuneStatus(fineTuneId:$id){...Summary}}",
 );
 
 export const steps = operation<StepsSubscription, StepsSubscriptionVariables>(

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { rowNoteTypes } from "../../../schema/row-findings.ts";
 import { client } from "../api/client.ts";
-import { cancelFineTune } from "../api/operations.ts";
+import { cancelFineTune, pauseFineTune, resumeFineTune } from "../api/operations.ts";
 import {
   formatBytes,
   formatClock,
@@ -52,6 +52,7 @@ export function RunPage({ id }: { id: string }) {
         <h1>{run.name}</h1>
         <Status run={run} />
         <Connection live={state.live} over={isFinal(run.status)} />
+        {!isFinal(run.status) && !run.cancelRequested && <Pause run={run} onChanged={change} />}
         {isFinal(run.status) ? <Continue run={run} /> : <Cancel run={run} onCancelled={change} />}
       </div>
       {failure && <Problem title="Live updates stopped" failure={failure} />}
@@ -126,6 +127,29 @@ function validationsOf({ evaluations }: Run): Run["evaluations"] {
 
 function seconds(from: string | null, to: string | null): number | null {
   return from === null || to === null ? null : (Date.parse(to) - Date.parse(from)) / 1_000;
+}
+
+/** A run that is to pause may be resumed before it has. */
+function Pause({ run, onChanged }: { run: Run; onChanged: (run: Partial<Run>) => void }) {
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const { id, pauseRequested } = run;
+  const act = async () => {
+    try {
+      if (pauseRequested) onChanged((await client.query(resumeFineTune, { id })).resumeFineTune);
+      else onChanged((await client.query(pauseFineTune, { id })).pauseFineTune);
+      setFailure(null);
+    } catch (error) {
+      setFailure(asFailure(error));
+    }
+  };
+  return (
+    <>
+      <button type="button" onClick={() => void act()}>
+        {pauseRequested ? "Resume" : "Pause"}
+      </button>
+      {failure && <Problem title={`The run was not ${pauseRequested ? "resumed" : "paused"}`} failure={failure} />}
+    </>
+  );
 }
 
 function Cancel({ run, onCancelled }: { run: Run; onCancelled: (run: Partial<Run>) => void }) {

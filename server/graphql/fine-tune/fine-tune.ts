@@ -22,6 +22,7 @@ const FineTuneStatus = builder.enumType("FineTuneStatus", {
   values: {
     QUEUED: { description: "Waiting for a worker." },
     RUNNING: { description: "Being trained, or about to be continued by another worker." },
+    PAUSED: { description: "Stopped on request until it is resumed. No worker has it." },
     SUCCEEDED: { description: "Completed, with all steps done or stopped early by patience." },
     FAILED: { description: "Stopped by an error; the field error explains it." },
     CANCELLED: { description: "Stopped on request. The steps done so far are kept." },
@@ -37,11 +38,15 @@ FineTuneRef.implement({
       description: "Whether the run was cancelled. A running worker stops after the current step.",
       resolve: (run) => run.wanted === "CANCEL",
     }),
+    pauseRequested: t.boolean({
+      description: "Whether the run is PAUSED or is to be: a running worker stops after the current step.",
+      resolve: (run) => run.wanted === "PAUSE" && !isFinal(run.status),
+    }),
     waitingReason: t.string({
       nullable: true,
       description:
         "Why no worker is training the run: no worker can, or other runs are ahead of it. Null while a worker trains it, " +
-        "when one can start at once, and after the run has ended.",
+        "when one can start at once, while the run is PAUSED, and after it has ended.",
       complexity: 3 * queryCost,
       resolve: (run, _args, { store }) => (isFinal(run.status) ? null : store.fineTunes.waitingReason(run.id)),
     }),
@@ -270,6 +275,34 @@ builder.mutationField("cancelFineTune", (t) =>
     },
   }),
 );
+
+for (const [field, act, description] of [
+  [
+    "pauseFineTune",
+    "pause",
+    "Pauses a run: immediately if no worker has it, after the current step if one trains it. Its log and checkpoints stay, " +
+      "and resumeFineTune continues it. Pausing again changes nothing. A run that has ended, or was cancelled, cannot be paused (INVALID_STATE).",
+  ],
+  [
+    "resumeFineTune",
+    "resume",
+    "Queues a paused run again. It goes on after its last step, with the bits of a run that never paused. Resuming a run " +
+      "that is not paused changes nothing. A run that has ended, or was cancelled, cannot be resumed (INVALID_STATE).",
+  ],
+] as const) {
+  builder.mutationField(field, (t) =>
+    t.field({
+      type: FineTuneRef,
+      description,
+      complexity: queryCost,
+      args: { id: t.arg.globalID({ for: FineTuneRef, required: true, description: "Id of a fine-tune." }) },
+      resolve: async (_root, { id }, { store }) => {
+        await requireFineTune(store, id.id, "id");
+        return store.fineTunes[act](id.id);
+      },
+    }),
+  );
+}
 
 builder.subscriptionField("fineTuneStatus", (t) =>
   t.field({

@@ -1,0 +1,23 @@
+/** steplog resume ID: continues a paused fine-tune. */
+import type { Command } from "commander";
+import { urlOption } from "../options.ts";
+import { print, printJson } from "../output.ts";
+import { withService } from "../remote.ts";
+
+export function define(command: Command): void {
+  command
+    .description("Queue a paused fine-tune again. It goes on after its last step, as if it had never paused.")
+    .argument("<id>", "the id of the fine-tune")
+    .addOption(urlOption())
+    .option("--json", "print the fine-tune as one JSON object")
+    .addHelpText("after", "\nExample:\n  steplog resume RmluZVR1bmU6...")
+    .action(resume);
+}
+
+async function resume(id: string, { url, json }: { readonly url: string; readonly json?: true }): Promise<void> {
+  await withService(url, async ({ client }) => {
+    const fineTune = await client.resume(id);
+    if (json) printJson(fineTune);
+    else print(`Fine-tune ${fineTune.name} is ${fineTune.status === "QUEUED" ? "queued again" : "running"}.`);
+  });
+}

@@ -1,0 +1,1 @@
+ALTER TABLE "workers" ADD COLUMN "heeds" jsonb DEFAULT '["CANCEL"]'::jsonb NOT NULL;
