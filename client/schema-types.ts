@@ -234,6 +234,8 @@ export type ErrorCode =
   | 'OUT_OF_MEMORY'
   /** The request, dataset or upload is larger than the limit. */
   | 'PAYLOAD_TOO_LARGE'
+  /** The project has used up one of its quotas; extensions.quota says which. */
+  | 'QUOTA_EXCEEDED'
   /** The request has no valid API token, or comes from a web page of another origin. */
   | 'UNAUTHENTICATED'
   /** A required service (Postgres, storage, a disk) is not available. */

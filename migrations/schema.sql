@@ -323,6 +323,7 @@ create table projects (
   id uuid not null default gen_random_uuid(),
   name text not null,
   created_at timestamp with time zone not null default now(),
+  quotas jsonb not null default '{}'::jsonb,
   constraint projects_pkey PRIMARY KEY (id),
   constraint projects_name_unique UNIQUE (name)
 );
@@ -363,6 +364,15 @@ create table step_metrics (
   at timestamp with time zone not null default now(),
   constraint step_metrics_fine_tune_id_step_pk PRIMARY KEY (fine_tune_id, step),
   constraint step_metrics_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
+);
+
+create table usage_days (
+  project_id uuid not null,
+  day date not null,
+  kind text not null,
+  amount double precision not null,
+  constraint usage_days_project_id_day_kind_pk PRIMARY KEY (project_id, day, kind),
+  constraint usage_days_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE
 );
 
 create table workers (

@@ -2,6 +2,7 @@
  * Every error that a user can cause, by stable code. Clients depend on the codes, so a code never changes its meaning and
  * is never reused. These are expected failures; an impossible state is an `invariant`, which stops the process.
  */
+import type { QuotaUse } from "./usage.ts";
 
 export const errorCodes = {
   INVALID_ARGUMENT: "An argument is missing, of the wrong type or out of range.",
@@ -22,6 +23,7 @@ export const errorCodes = {
   DIVERGED: "The run became clearly worse than it started, or than it was at its best.",
   PAYLOAD_TOO_LARGE: "The request, dataset or upload is larger than the limit.",
   BUSY: "Too many requests wait. Try again later.",
+  QUOTA_EXCEEDED: "The project has used up one of its quotas; extensions.quota says which.",
   DATA_CORRUPT: "A stored file has other bytes than those that were stored.",
   UNAVAILABLE: "A required service (Postgres, storage, a disk) is not available.",
   OUT_OF_MEMORY: "The machine, or the process, has not enough memory for the work.",
@@ -40,16 +42,28 @@ export interface InputIssue {
 /** Characters. A message may quote a file, whose texts may be megabytes. */
 const longestMessage = 4_000;
 
+export interface SteplogErrorOptions extends ErrorOptions {
+  /** Seconds after which trying again may help. */
+  readonly retryAfterS?: number | undefined;
+  readonly quota?: QuotaUse;
+}
+
 /** An expected failure: a stable code, and a message that says what was seen, where, and what to do. */
 export class SteplogError extends Error {
   readonly code: ErrorCode;
   readonly issues: readonly InputIssue[];
+  /** Seconds after which trying again may help; undefined for the usual time of its code. */
+  readonly retryAfterS: number | undefined;
+  /** The quota that is used up; null for other errors. */
+  readonly quota: QuotaUse | null;
 
-  constructor(code: ErrorCode, message: string, issues: readonly InputIssue[] = [], options?: ErrorOptions) {
+  constructor(code: ErrorCode, message: string, issues: readonly InputIssue[] = [], options?: SteplogErrorOptions) {
     super(message.length <= longestMessage ? message : `${message.slice(0, longestMessage)}...`, options);
     this.name = "SteplogError";
     this.code = code;
     this.issues = issues;
+    this.retryAfterS = options?.retryAfterS;
+    this.quota = options?.quota ?? null;
   }
 }
 

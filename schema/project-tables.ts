@@ -1,12 +1,14 @@
 /** The tables of projects, their keys, and what they share. The rules are those of tables.ts. */
-import { index, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
+import { date, doublePrecision, index, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
 import { createdAt, instant } from "./columns.ts";
 import { type Scope, type SharedKind, defaultProjectId } from "./projects.ts";
+import type { Quotas, UsageKind } from "./usage.ts";
 
 /** Every row that a client makes belongs to one project. The migration adds the default one. */
 export const projects = pgTable("projects", {
   id: uuid("id").primaryKey().defaultRandom(),
   name: text("name").notNull().unique(),
+  quotas: jsonb("quotas").$type<Quotas>().notNull().default({}),
   createdAt: createdAt(),
 });
 
@@ -56,6 +58,20 @@ export const shares = pgTable(
     createdAt: createdAt(),
   },
   (t) => [primaryKey({ columns: [t.kind, t.objectId, t.projectId] }), index("shares_project").on(t.projectId, t.kind)],
+);
+
+/** What projects used, by day in UTC. */
+export const usageDays = pgTable(
+  "usage_days",
+  {
+    projectId: uuid("project_id")
+      .notNull()
+      .references(() => projects.id, { onDelete: "cascade" }),
+    day: date("day", { mode: "string" }).notNull(),
+    kind: text("kind").$type<UsageKind>().notNull(),
+    amount: doublePrecision("amount").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.projectId, t.day, t.kind] })],
 );
 
 export type Project = typeof projects.$inferSelect;

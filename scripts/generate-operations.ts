@@ -33,7 +33,7 @@ const config = {
   inlineFragmentTypes: "combine",
   arrayInputCoercion: false,
   strictScalars: true,
-  scalars: { ID: "string", DateTime: "string", SafeInt: "number", LearningRate: 'number | "AUTO"' },
+  scalars: { ID: "string", Date: "string", DateTime: "string", SafeInt: "number", LearningRate: 'number | "AUTO"' },
   importExtension: ".ts",
   printFieldsOnNewLines: true,
 };

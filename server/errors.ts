@@ -4,7 +4,8 @@
  *     {"errors": [{"message": "...", "extensions": {"code": "NOT_FOUND", "issues": [{"line", "field", "message"}]}}]}
  *
  * in GraphQL answers, in subscriptions and by the plain HTTP routes, where the code also decides the status. `code` is
- * one of schema/errors.ts. Errors that GraphQL finds in a request become INVALID_ARGUMENT. Any other failure is our
+ * one of schema/errors.ts. Where the same request may succeed later, `retryAfter` says after how many seconds, and HTTP answers
+ * have the header Retry-After. Errors that GraphQL finds in a request become INVALID_ARGUMENT. Any other failure is our
  * fault: the caller gets INTERNAL and an id, and the server's log has the details under that id.
  */
 import { randomUUID } from "node:crypto";
@@ -12,6 +13,7 @@ import { GraphQLError } from "graphql";
 import { PothosValidationError } from "@pothos/core";
 import type { Logger } from "pino";
 import { limits } from "../schema/limits.ts";
+import type { QuotaUse } from "../schema/usage.ts";
 import { errorCodes, SteplogError, type ErrorCode, type InputIssue } from "../schema/errors.ts";
 
 /** Characters of a message, which may quote what was sent. */
@@ -32,7 +34,7 @@ export function toClientError(error: unknown, log: Logger): GraphQLError {
   const root = rootOf(error);
   if (root instanceof GraphQLError && isErrorCode(root.extensions["code"])) return root;
   if (root instanceof SteplogError && root.code !== "INTERNAL") {
-    return clientError(error, root.code, root.message, root.issues);
+    return clientError(error, root.code, root.message, root.issues, laterOf(root));
   }
   if (root instanceof GraphQLError && isRequestError(root)) {
     return clientError(root, requestErrorCode(root), root.message, []);
@@ -41,11 +43,37 @@ export function toClientError(error: unknown, log: Logger): GraphQLError {
 }
 
 /** The answer of a plain HTTP route: the same shape, and a status. */
-export function toHttpError(error: unknown, log: Logger): { status: number; body: string } {
-  const client = toClientError(error, log);
-  const { message, extensions } = client;
+export function toHttpError(error: unknown, log: Logger): HttpError {
+  const { message, extensions: given } = toClientError(error, log);
+  const { http: _, ...extensions } = given;
   const code = isErrorCode(extensions["code"]) ? extensions["code"] : "INTERNAL";
-  return { status: statusOf(code), body: `${JSON.stringify({ errors: [{ message, extensions }] })}\n` };
+  const body = `${JSON.stringify({ errors: [{ message, extensions }] })}\n`;
+  return { status: statusOf(code), headers: headersOf(extensions["retryAfter"]), body };
+}
+
+export interface HttpError {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** @param retryAfter seconds; anything else for an error that does not pass with time */
+export function headersOf(retryAfter: unknown): Readonly<Record<string, string>> {
+  return typeof retryAfter === "number" ? { "retry-after": String(retryAfter) } : {};
+}
+
+/** After how many seconds a client should try again, where the error does not say. */
+const retryAfterS: Partial<Record<ErrorCode, number>> = { BUSY: 1, UNAVAILABLE: 2 };
+
+interface Later {
+  readonly retryAfter?: number;
+  readonly quota?: QuotaUse;
+}
+
+/** What helps a client that wants to try again. */
+function laterOf({ code, retryAfterS: given, quota }: SteplogError): Later {
+  const retryAfter = given ?? retryAfterS[code];
+  return { ...(retryAfter !== undefined && { retryAfter }), ...(quota && { quota }) };
 }
 
 /** The HTTP status of a code. */
@@ -63,6 +91,7 @@ const httpStatus: Partial<Record<ErrorCode, number>> = {
   DATASET_INVALID: 422,
   INTERNAL: 500,
   BUSY: 429,
+  QUOTA_EXCEEDED: 429,
   UNAVAILABLE: 503,
 };
 
@@ -86,9 +115,17 @@ function requestErrorCode(error: GraphQLError): ErrorCode {
   return tooLarge ? "PAYLOAD_TOO_LARGE" : "INVALID_ARGUMENT";
 }
 
-function clientError(from: unknown, code: ErrorCode, message: string, issues: readonly InputIssue[]): GraphQLError {
+function clientError(
+  from: unknown,
+  code: ErrorCode,
+  message: string,
+  issues: readonly InputIssue[],
+  later: Later = {},
+): GraphQLError {
   const located = from instanceof GraphQLError ? from : null;
-  const http = located?.extensions["http"];
+  const given = located?.extensions["http"];
+  const headers = headersOf(later.retryAfter);
+  const http = later.retryAfter === undefined ? given : { ...(typeof given === "object" ? given : {}), headers };
   return new GraphQLError(cut(message), {
     nodes: located?.nodes ?? null,
     source: located?.source ?? null,
@@ -97,6 +134,7 @@ function clientError(from: unknown, code: ErrorCode, message: string, issues: re
     extensions: {
       code,
       issues: issues.map((issue) => ({ ...issue, message: cut(issue.message) })),
+      ...later,
       ...(http !== undefined && { http }),
     },
   });

@@ -4,9 +4,11 @@ import { SteplogError, invariant } from "../schema/errors.ts";
 import { defaultProjectId } from "../schema/projects.ts";
 import { type Dataset, datasets } from "../schema/tables.ts";
 import { type Page, pageOf } from "./pages.ts";
-import { type Database, inOrderOf } from "./postgres/database.ts";
+import { type Database, type Executor, type Transaction, inOrderOf } from "./postgres/database.ts";
 import { storedKey } from "./projects/names.ts";
+import { refuseBeyondBytes } from "./projects/quotas.ts";
 import { sharedWith } from "./projects/shared.ts";
+import { addUsage } from "./projects/usage.ts";
 
 export interface NewDataset {
   /** The default one when left out. */
@@ -20,7 +22,7 @@ export interface NewDataset {
 }
 
 export interface Datasets {
-  /** Stores it, or finds the first with its key. @throws CONFLICT for a key that was used with another name or other rows */
+  /** Stores it, or finds the first with its key. @throws CONFLICT for a key that was used with another name or other rows; QUOTA_EXCEEDED */
   create(dataset: NewDataset): Promise<Dataset>;
   /** The dataset that was stored with a key. */
   ofKey(idempotencyKey: string, projectId?: string): Promise<Dataset | null>;
@@ -38,7 +40,7 @@ export function datasetsOf(database: Database): Datasets {
   return {
     byIds,
     get: async (id) => (await byIds([id]))[0] ?? null,
-    create: (dataset) => create(database, dataset),
+    create: (dataset) => database.transaction((tx) => create(tx, dataset)),
     ofKey: (key, projectId = defaultProjectId) => ofKey(database, storedKey(projectId, key)),
     async list({ projectId, ...page }) {
       const { where, order } = await pageOf(database, keys, page);
@@ -57,7 +59,7 @@ function ownOrShared(projectId: string): SQL {
   return sql`(${datasets.projectId} = ${projectId} or ${datasets.id} in (${sharedWith(projectId, "DATASET")}))`;
 }
 
-async function create(database: Database, dataset: NewDataset): Promise<Dataset> {
+async function create(database: Transaction, dataset: NewDataset): Promise<Dataset> {
   const { projectId = defaultProjectId } = dataset;
   const idempotencyKey = storedKey(projectId, dataset.idempotencyKey);
   const [created] = await database
@@ -65,7 +67,11 @@ async function create(database: Database, dataset: NewDataset): Promise<Dataset>
     .values({ ...dataset, projectId, idempotencyKey })
     .onConflictDoNothing({ target: datasets.idempotencyKey })
     .returning();
-  if (created) return created;
+  if (created) {
+    await refuseBeyondBytes(database, projectId);
+    await addUsage(database, [{ projectId, kind: "BYTES", amount: created.bytes }]);
+    return created;
+  }
   const key = dataset.idempotencyKey ?? "";
   const first = await ofKey(database, idempotencyKey ?? "");
   invariant(first, `a dataset has the key ${key}`);
@@ -77,7 +83,7 @@ async function create(database: Database, dataset: NewDataset): Promise<Dataset>
   );
 }
 
-async function ofKey(database: Database, key: string): Promise<Dataset | null> {
+async function ofKey(database: Executor, key: string): Promise<Dataset | null> {
   const [found] = await database.select().from(datasets).where(eq(datasets.idempotencyKey, key));
   return found ?? null;
 }

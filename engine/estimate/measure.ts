@@ -81,7 +81,7 @@ async function* measureSteps(
     for await (const step of train(model, data.objective, own, first)) {
       ends.push(secondsSince(began));
       done.push(step.step - 1);
-      yield { type: "step", ...step, seconds: 0 };
+      yield { type: "step", ...step, seconds: 0, tokens: 0 };
       if (secondsSince(began) >= most && done.length >= 2) break;
     }
   }

@@ -89,6 +89,8 @@ export interface StepMessage {
   readonly learningRate: number;
   readonly skipped: string | null;
   readonly seconds: number;
+  /** Of its rows, each counted once. */
+  readonly tokens: number;
 }
 
 export interface EvaluationMessage extends StepEvaluation {

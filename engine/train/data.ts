@@ -38,6 +38,8 @@ export interface RunData {
   readonly probe: Probe | null;
   /** What the training rows will not teach; null for nothing. */
   readonly endNote: string | null;
+  /** Tokens of each training row. */
+  readonly lengths: Uint32Array;
   readonly tokens: {
     readonly training: RowTokens;
     readonly validation: RowTokens | null;
@@ -67,6 +69,7 @@ export async function readData(
     test: test && prepareEvaluation(test, settings),
     inContext: inContext && prepareEvaluation(inContext, settings),
     endNote: endNoteOf(training),
+    lengths: Uint32Array.from(training, ({ encoded }) => encoded.ids.length),
     tokens: {
       training: tokensOf(training),
       validation: validation && tokensOf(validation),

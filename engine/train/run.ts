@@ -29,7 +29,7 @@ import { Stopped, stopCheck } from "../thread/stopping.ts";
 import { DivergenceWatch } from "./divergence.ts";
 import { EvaluationSchedule, isMultiple } from "./evaluation-schedule.ts";
 import type { RunPosition } from "./mezo.ts";
-import { train } from "./mezo.ts";
+import { batchOf, train } from "./mezo.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { prepareRun } from "./prepare.ts";
 import { counted } from "../../schema/units.ts";
@@ -164,7 +164,9 @@ class Run {
     for await (const step of train(model, data.objective, settings, this.#position)) {
       this.#log?.add(step.entries);
       this.#position = { entries: this.#position.entries + step.entries.length, step: step.step };
-      yield { type: "step", ...step, seconds: (performance.now() - started) / 1000 };
+      const rows = batchOf(data.objective, settings, (settings.firstStep ?? 0) + step.step - 1);
+      const tokens = rows.reduce((sum, row) => sum + (data.lengths[row] ?? 0), 0);
+      yield { type: "step", ...step, seconds: (performance.now() - started) / 1000, tokens };
       this.#watch.addLoss(step.loss);
       if (this.#evaluations.isDue(step.step)) yield* this.#validate();
       yield* this.#divergence();

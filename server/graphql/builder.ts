@@ -19,6 +19,7 @@ export const builder = new SchemaBuilder<{
   Scalars: {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };
+    Date: { Input: string; Output: string };
     SafeInt: { Input: number; Output: number };
     LearningRate: { Input: number | "AUTO"; Output: number | "AUTO" };
   };

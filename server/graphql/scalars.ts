@@ -12,6 +12,22 @@ builder.scalarType("DateTime", {
   },
 });
 
+builder.scalarType("Date", {
+  description: "A day in UTC: 2026-01-31.",
+  serialize: (day) => day,
+  parseValue: (value) => {
+    const isDay = typeof value === "string" && /^\d{4}-\d\d-\d\d$/u.test(value) && isReal(value);
+    if (isDay) return value;
+    throw new GraphQLError(`Date must be a day such as 2026-01-31; got ${JSON.stringify(value)}.`);
+  },
+});
+
+/** No 31st of February. */
+function isReal(day: string): boolean {
+  const date = new Date(`${day}T00:00:00.000Z`);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day);
+}
+
 builder.scalarType("SafeInt", {
   description: "A whole number from -(2^53 - 1) to 2^53 - 1, as a JSON number. Int only holds 32 bits.",
   serialize: (value) => value,

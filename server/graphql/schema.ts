@@ -23,6 +23,7 @@ import "./evaluation/create-evaluation.ts";
 import "./project/project.ts";
 import "./project/api-key.ts";
 import "./project/share.ts";
+import "./project/usage.ts";
 import "./worker.ts";
 import "./service.ts";
 import { builder } from "./builder.ts";

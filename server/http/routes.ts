@@ -158,13 +158,14 @@ function sendError({ log }: Services, error: unknown, request: IncomingMessage, 
     response.destroy();
     return;
   }
-  const { status, body } = toHttpError(error, log);
+  const { status, headers, body } = toHttpError(error, log);
   for (const header of ["content-length", "content-disposition", "cache-control", "etag"])
     response.removeHeader(header);
   // A client reads the answer after it has sent its body, so the rest of a refused body is read and dropped.
   if (!request.complete) request.resume();
   response.writeHead(response.statusCode === 200 ? status : response.statusCode, {
     "content-type": "application/json",
+    ...headers,
   });
   response.end(request.method === "HEAD" ? undefined : body);
 }

@@ -7,7 +7,7 @@
  */
 import type { Logger } from "pino";
 import { SteplogError, type ErrorCode, type InputIssue } from "../../schema/errors.ts";
-import { statusOf, toClientError } from "../errors.ts";
+import { headersOf, statusOf, toClientError } from "../errors.ts";
 import { ContextExceeded } from "../prompts.ts";
 
 /** What is wrong with a request, in the protocol's own words. */
@@ -50,7 +50,7 @@ export function errorAnswer(error: unknown, log: Logger): ErrorAnswer {
   const field = issues.find((issue) => issue.field !== undefined)?.field;
   return {
     status,
-    headers: retries[code] ?? {},
+    headers: headersOf(extensions["retryAfter"]),
     body: {
       error: {
         message,
@@ -77,12 +77,7 @@ const words: Partial<Record<ErrorCode, string>> = {
   UNAUTHENTICATED: "invalid_api_key",
   FORBIDDEN: "insufficient_permissions",
   NOT_FOUND: "model_not_found",
-};
-
-/** After how many seconds a client should try again. */
-const retries: Partial<Record<ErrorCode, Readonly<Record<string, string>>>> = {
-  BUSY: { "retry-after": "1" },
-  UNAVAILABLE: { "retry-after": "2" },
+  QUOTA_EXCEEDED: "insufficient_quota",
 };
 
 /** A dotted field as the protocol writes it: messages.0.content is messages[0].content, maxTokens max_tokens. */

@@ -20,6 +20,7 @@ import { modelsOf } from "../serving/models.ts";
 import type { Target } from "../serving/create.ts";
 import { type Administration, administrationOf } from "./administration.ts";
 import { type Sight, notThere, sightOf } from "./sight.ts";
+import { type Accounts, accountsOf } from "./accounts.ts";
 import { guardedRows } from "./guarded-rows.ts";
 
 export interface ProjectStore extends Pick<
@@ -42,6 +43,7 @@ export interface ProjectStore extends Pick<
   readonly foundModels: Pick<Nouns["foundModels"], "list" | "get" | "requestRegistration">;
   readonly completions: Omit<Nouns["completions"], "attend" | "forget">;
   readonly workers: Pick<Nouns["workers"], "list">;
+  readonly accounts: Accounts;
   ping(): Promise<void>;
 }
 
@@ -79,6 +81,7 @@ export function projectStoreOf({ nouns, database, viewer, ping }: Parts): Projec
     exports: exportsOf(room),
     workers: { list: async () => Promise.all((await nouns.workers.list()).map((one) => visibleWorker(room, one))) },
     models: translated(modelsOf(database, viewer.projectId)),
+    accounts: translated(accountsOf({ ...room, database })),
     feed: feedOf(room),
   };
 }

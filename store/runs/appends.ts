@@ -8,6 +8,7 @@ import { type FineTune, fineTunes, logSegments, stepMetrics } from "../../schema
 import type { Wanted } from "../../schema/states.ts";
 import type { Database, Transaction } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
+import { type Use, addUsage } from "../projects/usage.ts";
 import { madeProgress } from "../queue/jobs.ts";
 import type { Lease } from "../queue/leases.ts";
 import { lockJobAndRun, lockRunOf } from "./lifecycle.ts";
@@ -45,6 +46,8 @@ export interface StepBatch {
   readonly chainAfter: Uint8Array;
   /** Of whole steps, each of one or more entries, in order and without a gap. */
   readonly metrics: readonly NewStepMetric[];
+  /** Of the rows of all these steps. */
+  readonly tokens: number;
 }
 
 export interface Appends {
@@ -122,7 +125,16 @@ async function append(tx: Transaction, lease: Lease, batch: StepBatch): Promise<
     .where(eq(fineTunes.id, run.id));
   await madeProgress(tx, job);
   await wakeWatchers(tx, run.id);
+  await addUsage(tx, usedBy(batch, run.projectId));
   return { wanted: run.wanted };
+}
+
+function usedBy({ metrics, tokens }: StepBatch, projectId: string): Use[] {
+  return [
+    { projectId, kind: "STEPS", amount: metrics.length },
+    { projectId, kind: "STEP_SECONDS", amount: metrics.reduce((sum, { seconds }) => sum + seconds, 0) },
+    { projectId, kind: "TOKENS_TRAINED", amount: tokens },
+  ];
 }
 
 function notAtEnd(run: FineTune, batch: StepBatch): SteplogError {

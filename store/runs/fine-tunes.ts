@@ -6,6 +6,7 @@ import { type FineTune, fineTunes } from "../../schema/tables.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, inOrderOf } from "../postgres/database.ts";
 import { storedKey } from "../projects/names.ts";
+import { refuseBeyondSteps } from "../projects/quotas.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
 import { type NewFineTune, create, refuseUsedKey } from "./create.ts";
 import { cancel } from "./lifecycle.ts";
@@ -13,7 +14,7 @@ import { pause, resume } from "./pause.ts";
 import { type RunReaders, runReaders } from "./logs.ts";
 
 export interface FineTunes extends RunReaders {
-  /** Row, job, event and notification in one transaction. @throws NOT_FOUND; CONFLICT for a key used with another input */
+  /** Row, job, event and notification in one transaction. @throws NOT_FOUND; CONFLICT for a key used with another input; QUOTA_EXCEEDED */
   create(input: NewFineTune): Promise<{ readonly fineTune: FineTune; readonly created: boolean }>;
   /** @throws CONFLICT for a key used with another input, as `create` does */
   refuseUsedKey(input: NewFineTune): Promise<void>;
@@ -43,7 +44,13 @@ export function fineTunesOf(database: Database): FineTunes {
   return {
     byIds,
     ...runReaders(database),
-    create: (input) => database.transaction((tx) => create(tx, input)),
+    create: (input) =>
+      database.transaction(async (tx) => {
+        const made = await create(tx, input);
+        // Here, not in `create`: a run that goes back to a checkpoint goes on with steps that were granted.
+        if (made.created) await refuseBeyondSteps(tx, made.fineTune.projectId);
+        return made;
+      }),
     refuseUsedKey: (input) => refuseUsedKey(database, input),
     async hasKey(key, projectId = defaultProjectId) {
       const found = await database

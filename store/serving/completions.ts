@@ -13,7 +13,7 @@ export interface Completions {
   /**
    * Row, job and notification in one transaction; or the first of its key.
    * @throws NOT_FOUND; CONFLICT for a key that was used with another request; UNAVAILABLE with what all live workers lack; BUSY
-   *   beyond the limit of those that wait
+   *   beyond the limit of those that wait; QUOTA_EXCEEDED
    */
   create(input: NewCompletion): Promise<{ readonly completion: Completion; readonly created: boolean }>;
   get(id: string): Promise<Completion | null>;

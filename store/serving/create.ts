@@ -15,6 +15,7 @@ import { partsOf } from "../models/part-names.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { requireRow } from "../postgres/required.ts";
 import { storedKey } from "../projects/names.ts";
+import { quotasOf, refuseBeyondRequests, refuseBeyondTokens } from "../projects/quotas.ts";
 import { addJob } from "../queue/jobs.ts";
 import { whyNobody } from "../queue/waiting.ts";
 import { liveWorkers } from "../queue/workers.ts";
@@ -54,9 +55,11 @@ export async function create(
   tx: Transaction,
   input: NewCompletion,
 ): Promise<{ readonly completion: Completion; readonly created: boolean }> {
-  const [needs, workers] = await Promise.all([
+  const { projectId = defaultProjectId } = input;
+  const [needs, workers, quotas] = await Promise.all([
     needsOf(tx, input),
     input.needsWorker ? liveWorkers(tx) : null,
+    quotasOf(tx, projectId),
     requireTarget(tx, input),
   ]);
   const inputHash = hashOf(input);
@@ -68,9 +71,10 @@ export async function create(
   if (!completion) return { completion: await firstOfKey(tx, input, inputHash), created: false };
   const lacking = workers && whyNobody("COMPLETE", needs, workers);
   if (lacking) throw new SteplogError("UNAVAILABLE", lacking);
-  const { id: subject, projectId } = completion;
-  await addJob(tx, { kind: "COMPLETE", projectId, subject, needs });
+  await refuseBeyondTokens(tx, projectId, quotas);
+  await addJob(tx, { kind: "COMPLETE", projectId, subject: completion.id, needs });
   await refuseIfBusy(tx, input.queueLimit);
+  await refuseBeyondRequests(tx, projectId, quotas);
   return { completion, created: true };
 }
 

@@ -10,6 +10,7 @@ import type { Wanted } from "../../schema/states.ts";
 import { type Job, jobs } from "../../schema/tables.ts";
 import type { Database, Transaction } from "../postgres/database.ts";
 import { wakeWatchers, wakeWatchersOf } from "../postgres/notify.ts";
+import { type Use, addUsage } from "../projects/usage.ts";
 import { madeProgress } from "../queue/jobs.ts";
 import { type Lease, lockJob, lockJobs } from "../queue/leases.ts";
 import { type CompletionEnd, endCompletion, hasEnded, wantedNow } from "./lifecycle.ts";
@@ -66,7 +67,13 @@ async function append(tx: Transaction, answers: readonly Answered[], device: str
   const fresh = mine.filter(({ pieces, after, held }) => pieces.length > 0 && held.pieces === after);
   await insertPieces(tx, fresh, device);
   for (const { end, held } of mine) if (end) await endCompletion(tx, held.job, end);
+  await addUsage(tx, mine.flatMap(usedBy));
   return answers.map(({ job }) => mine.find(({ held }) => held.job.id === job.id)?.held.wanted ?? null);
+}
+
+function usedBy({ end, held }: Fresh): Use[] {
+  const amount = end && "usage" in end ? (end.usage?.completionTokens ?? 0) : 0;
+  return [{ projectId: held.job.projectId, kind: "TOKENS_GENERATED", amount }];
 }
 
 /** A repeated append finds its pieces stored: nobody else can have written them under this lease. */

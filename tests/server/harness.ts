@@ -230,6 +230,7 @@ export class FakeWorker {
         zero: false,
         seconds: 0.25,
       })),
+      tokens: 10 * steps,
     });
     this.step += steps;
   }

@@ -84,7 +84,14 @@ export function metricsOf(first: number, count: number): NewStepMetric[] {
 export function batchOf(firstEntry: number, count: number): StepBatch {
   const scalars = scalarsOf(firstEntry, count);
   const after = chainAfter(firstEntry + count);
-  return { firstEntry, scalars, decays: null, chainAfter: after, metrics: metricsOf(firstEntry, count) };
+  return {
+    firstEntry,
+    scalars,
+    decays: null,
+    chainAfter: after,
+    metrics: metricsOf(firstEntry, count),
+    tokens: 20 * count,
+  };
 }
 
 export async function append(store: Store, job: Lease, firstEntry: number, count: number): Promise<void> {

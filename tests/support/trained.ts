@@ -82,7 +82,7 @@ async function record(
   await store.beginLog(job, { headerBytes, chain: empty.chain, device: "plain: a test" });
   const metrics = metricsOf(0, scalars.length);
   const packed = { firstEntry: 0, scalars: packScalars(scalars), decays: null };
-  await store.appendSteps(job, { ...packed, chainAfter: log.chain, metrics });
+  await store.appendSteps(job, { ...packed, chainAfter: log.chain, metrics, tokens: 0 });
   const place = { entries: scalars.length, step: scalars.length };
   const checkpoint = await store.recordCheckpoint(job, { ...place, chain: log.chain, weightsDigest: digest });
   await store.finishFineTune(job, { status: "SUCCEEDED" });

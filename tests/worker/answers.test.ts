@@ -72,6 +72,7 @@ async function newCheckpoint(validationPath: string) {
     decays: null,
     chainAfter: chain.hash,
     metrics: metricsOf(0, 2),
+    tokens: 0,
   });
   const { id } = await store.recordCheckpoint(job, place);
   await store.finishFineTune(job, { status: "SUCCEEDED" });

@@ -98,6 +98,7 @@ export class StepRecorder {
       decays: decaysOf(entries),
       chainAfter: chain.hash,
       metrics: steps.map(metricOf),
+      tokens: steps.reduce((sum, { tokens }) => sum + tokens, 0),
     };
     const { wanted } = await withRetries(() => this.#store.appendSteps(this.#job, batch));
     this.#chain = chain;

@@ -1,0 +1,40 @@
+/** What projects use and may use, as one viewer may see it: of its own project, or for an operator of any. */
+import { SteplogError } from "../../schema/errors.ts";
+import { type Scope, type Viewer, isOperator } from "../../schema/projects.ts";
+import type { QuotaUse, UsageDay } from "../../schema/usage.ts";
+import { type Database, isUuid } from "../postgres/database.ts";
+import { type QuotaChanges, changeQuotas, quotaUses } from "./quotas.ts";
+import { notThere } from "./sight.ts";
+import { usageOf } from "./usage.ts";
+
+export interface Accounts {
+  /** Days from the first to the last, as 2026-01-31; those without use are left out. */
+  usage(from: string, to: string, projectId?: string): Promise<UsageDay[]>;
+  quotas(projectId?: string): Promise<QuotaUse[]>;
+  /** Null takes a quota away; what is left out stays. @throws FORBIDDEN for whoever is no operator; NOT_FOUND */
+  setQuotas(changes: QuotaChanges, projectId?: string): Promise<QuotaUse[]>;
+}
+
+interface Room {
+  readonly database: Database;
+  readonly viewer: Viewer;
+  readonly may: (scope: Scope) => void;
+}
+
+export function accountsOf({ database, viewer, may }: Room): Accounts {
+  const readable = (projectId = viewer.projectId) => {
+    may("read");
+    const isVisible = projectId === viewer.projectId || (isOperator(viewer) && isUuid(projectId));
+    if (!isVisible) throw notThere("project", projectId);
+    return projectId;
+  };
+  return {
+    usage: async (from, to, projectId) => usageOf(database, { projectId: readable(projectId), from, to }),
+    quotas: async (projectId) => quotaUses(database, readable(projectId)),
+    async setQuotas(changes, projectId = viewer.projectId) {
+      may("admin");
+      if (isOperator(viewer)) return changeQuotas(database, projectId, changes);
+      throw new SteplogError("FORBIDDEN", "Only an operator sets quotas: a key of the default project with admin.");
+    },
+  };
+}

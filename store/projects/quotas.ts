@@ -1,0 +1,154 @@
+/**
+ * Quotas of projects. Each is checked in the transaction that would use it, after its row is there: what is beyond the quota is
+ * rolled back with it, and a repeated request that finds its first row is never refused. Creations of a project that has the
+ * quota wait for each other, so that the limit is exact.
+ */
+import { and, count, eq, inArray, sql } from "drizzle-orm";
+import { SteplogError } from "../../schema/errors.ts";
+import { projects } from "../../schema/project-tables.ts";
+import { completions } from "../../schema/serving-tables.ts";
+import { fineTuneStatuses, isFinal } from "../../schema/states.ts";
+import { checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
+import { type QuotaName, type QuotaUse, type Quotas, quotaNames } from "../../schema/usage.ts";
+import { type Database, type Executor, type Transaction, isUuid } from "../postgres/database.ts";
+import { notThere } from "./sight.ts";
+import { usedThisMonth } from "./usage.ts";
+
+/** @throws QUOTA_EXCEEDED once a new dataset is there */
+export async function refuseBeyondBytes(tx: Transaction, projectId: string): Promise<void> {
+  const { bytes } = await quotasOf(tx, projectId);
+  if (bytes === undefined) return;
+  await oneAtATime(tx, projectId);
+  await refuseBeyond(tx, projectId, { name: "bytes", limit: bytes });
+}
+
+/** @throws QUOTA_EXCEEDED once a new run is there; one that has used up its tokens creates no runs either */
+export async function refuseBeyondSteps(tx: Transaction, projectId: string): Promise<void> {
+  const quotas = await quotasOf(tx, projectId);
+  await refuseBeyondTokens(tx, projectId, quotas);
+  if (quotas.stepsAMonth === undefined) return;
+  await oneAtATime(tx, projectId);
+  await refuseBeyond(tx, projectId, { name: "stepsAMonth", limit: quotas.stepsAMonth });
+}
+
+/** What is under way may go beyond it: how many tokens it takes is not known before. @throws QUOTA_EXCEEDED */
+export async function refuseBeyondTokens(tx: Transaction, projectId: string, quotas: Quotas): Promise<void> {
+  const { tokensAMonth: limit } = quotas;
+  if (limit === undefined) return;
+  const use = await useOf(tx, projectId, { name: "tokensAMonth", limit });
+  if (use.used >= limit) throw exceeded(use);
+}
+
+/** The caller holds the lock by which completions are created one at a time. @throws QUOTA_EXCEEDED once a new request waits */
+export async function refuseBeyondRequests(tx: Transaction, projectId: string, quotas: Quotas): Promise<void> {
+  const { requestsWaiting: limit } = quotas;
+  if (limit !== undefined) await refuseBeyond(tx, projectId, { name: "requestsWaiting", limit });
+}
+
+interface Quota {
+  readonly name: QuotaName;
+  readonly limit: number;
+}
+
+async function refuseBeyond(tx: Transaction, projectId: string, quota: Quota): Promise<void> {
+  const use = await useOf(tx, projectId, quota);
+  if (use.used > use.limit) throw exceeded(use);
+}
+
+/** Rows that refer to the project do not wait. */
+async function oneAtATime(tx: Transaction, projectId: string): Promise<void> {
+  await tx.select({ id: projects.id }).from(projects).where(eq(projects.id, projectId)).for("no key update");
+}
+
+function exceeded(quota: QuotaUse): SteplogError {
+  const { name, limit, used, resetsAt } = quota;
+  const { seen, advice } = words[name];
+  const [whole, taken] = [limit.toLocaleString("en-US"), Math.ceil(used).toLocaleString("en-US")];
+  const message = `The project may ${seen.replace("%", whole)}, and with this it would come to ${taken}. ${advice}`;
+  const untilReset = resetsAt && Math.max(1, Math.ceil((resetsAt.getTime() - Date.now()) / 1_000));
+  const retryAfterS = untilReset ?? (name === "requestsWaiting" ? 1 : undefined);
+  return new SteplogError("QUOTA_EXCEEDED", message, [], { quota, retryAfterS });
+}
+
+const nextMonth = "Wait for the next month, or ask an operator for a larger quota.";
+
+const words: Readonly<Record<QuotaName, { readonly seen: string; readonly advice: string }>> = {
+  bytes: { seen: "store % bytes of datasets and weights", advice: "Ask an operator for a larger quota." },
+  requestsWaiting: { seen: "have % requests wait for a worker", advice: "Try again in a moment." },
+  stepsAMonth: { seen: "train % steps a month", advice: `Create a shorter run. ${nextMonth}` },
+  tokensAMonth: { seen: "train and generate % tokens a month", advice: nextMonth },
+};
+
+// Reading and setting them
+
+/** None for a project that does not exist. */
+export async function quotasOf(database: Executor, projectId: string): Promise<Quotas> {
+  const [row] = await database.select({ quotas: projects.quotas }).from(projects).where(eq(projects.id, projectId));
+  return row?.quotas ?? {};
+}
+
+/** The quotas that a project has. @throws NOT_FOUND */
+export async function quotaUses(database: Executor, projectId: string): Promise<QuotaUse[]> {
+  const here = eq(projects.id, projectId);
+  const [row] = isUuid(projectId) ? await database.select().from(projects).where(here) : [];
+  if (!row) throw notThere("project", projectId);
+  const limited = quotaNames.flatMap((name) => {
+    const limit = row.quotas[name];
+    return limit === undefined ? [] : [{ name, limit }];
+  });
+  return Promise.all(limited.map((quota) => useOf(database, projectId, quota)));
+}
+
+/** Null takes a quota away; what is left out stays as it is. */
+export type QuotaChanges = Readonly<Partial<Record<QuotaName, number | null | undefined>>>;
+
+/** The quotas that the project has then. @throws NOT_FOUND */
+export async function changeQuotas(database: Database, projectId: string, changes: QuotaChanges): Promise<QuotaUse[]> {
+  return database.transaction(async (tx) => {
+    if (isUuid(projectId)) await oneAtATime(tx, projectId);
+    const known = await quotasOf(tx, projectId);
+    const quotas = Object.fromEntries(
+      quotaNames.flatMap((name) => {
+        const limit = changes[name] === undefined ? known[name] : changes[name];
+        return limit == null ? [] : [[name, limit]];
+      }),
+    );
+    if (isUuid(projectId)) await tx.update(projects).set({ quotas }).where(eq(projects.id, projectId));
+    return quotaUses(tx, projectId);
+  });
+}
+
+async function useOf(database: Executor, projectId: string, quota: Quota): Promise<QuotaUse> {
+  const used = await counts[quota.name](database, projectId);
+  return { ...quota, used, resetsAt: quota.name.endsWith("AMonth") ? startOfNextMonth(new Date()) : null };
+}
+
+function startOfNextMonth(now: Date): Date {
+  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1));
+}
+
+const counts: Readonly<Record<QuotaName, (database: Executor, projectId: string) => Promise<number>>> = {
+  async bytes(database, projectId) {
+    const [row] = await database.execute<{ used: number }>(sql`
+      select ((select coalesce(sum(bytes), 0) from ${datasets} where project_id = ${projectId})
+        + (select coalesce(sum(weights_bytes), 0) from ${checkpoints}
+           join ${fineTunes} on ${fineTunes.id} = ${checkpoints.fineTuneId} where project_id = ${projectId}))::float8 as used`);
+    return row?.used ?? 0;
+  },
+  async requestsWaiting(database, projectId) {
+    const waiting = and(eq(completions.status, sql`'QUEUED'`), eq(completions.projectId, projectId));
+    const [row] = await database.select({ used: count() }).from(completions).where(waiting);
+    return row?.used ?? 0;
+  },
+  /** Those that unfinished runs have still to do count as well. */
+  async stepsAMonth(database, projectId) {
+    const unfinished = fineTuneStatuses.filter((status) => !isFinal(status));
+    const left = sql<number>`coalesce(sum((${fineTunes.hyperparameters}->>'steps')::int - ${fineTunes.stepsDone}), 0)::float8`;
+    const [row] = await database
+      .select({ left })
+      .from(fineTunes)
+      .where(and(eq(fineTunes.projectId, projectId), inArray(fineTunes.status, unfinished)));
+    return (await usedThisMonth(database, projectId, ["STEPS"])) + (row?.left ?? 0);
+  },
+  tokensAMonth: (database, projectId) => usedThisMonth(database, projectId, ["TOKENS_TRAINED", "TOKENS_GENERATED"]),
+};

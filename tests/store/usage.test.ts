@@ -1,0 +1,186 @@
+/** What projects use is counted with what is stored, once; and what is beyond a quota is refused without a trace. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type Viewer, defaultProjectId, operator } from "../../schema/projects.ts";
+import type { QuotaName } from "../../schema/usage.ts";
+import type { ProjectStore, Store } from "../../store/store.ts";
+import { type TestStore, testStore } from "../support/postgres.ts";
+import { append, batchOf, chainStart, claimed, directly, headerBytes, newInput, sha256 } from "./fixtures.ts";
+import { claimRequests, requestOf, succeed, usage, write } from "./serving-fixtures.ts";
+
+const projectId = "11111111-1111-4111-8111-111111111111";
+const admin: Viewer = { projectId, scopes: new Set(["read", "write", "train", "infer", "admin"]), key: null };
+
+let fixture: TestStore;
+let store: Store;
+let mine: ProjectStore;
+beforeAll(async () => {
+  fixture = await testStore();
+  ({ store } = fixture);
+  await directly(fixture.url, (sql) => sql`insert into projects (id, name) values (${projectId}, 'one')`);
+  mine = store.of(admin);
+});
+beforeEach(() =>
+  directly(fixture.url, async (sql) => {
+    await sql`delete from jobs`;
+    await sql`delete from completions`;
+    await sql`delete from fine_tunes`;
+    await sql`delete from datasets where project_id = ${projectId}`;
+    await sql`delete from usage_days`;
+    await sql`update projects set quotas = '{}'`;
+  }),
+);
+afterAll(() => fixture.drop());
+
+const today = () => new Date().toISOString().slice(0, 10);
+const used = async () => (await mine.accounts.usage(today(), today()))[0];
+
+async function newRun(steps = 100) {
+  const input = await newInput(store);
+  const dataset = await mine.datasets.create({ name: "own", sha256: sha256("own"), bytes: 4, rows: 1 });
+  const hyperparameters = { ...input.hyperparameters, steps };
+  return mine.fineTunes.create({ ...input, datasetId: dataset.id, hyperparameters });
+}
+
+async function newTraining(steps = 100) {
+  await newRun(steps);
+  const job = await claimed(store);
+  await store.beginLog(job, { headerBytes, chain: chainStart, device: "plain" });
+  return job;
+}
+
+function exceeded(name: QuotaName, limit: number, more: object = {}): unknown {
+  const quota: unknown = expect.objectContaining({ name, limit });
+  return expect.objectContaining({ code: "QUOTA_EXCEEDED", quota, ...more });
+}
+
+describe("usage", () => {
+  test("steps, their seconds and their tokens are counted with every batch, and an append that is refused counts nothing", async () => {
+    const job = await newTraining();
+    await append(store, job, 0, 3);
+    await append(store, job, 3, 2);
+    await expect(store.appendSteps(job, batchOf(3, 2))).rejects.toThrow("ends at entry 5");
+    expect(await used()).toMatchObject({ day: today(), STEPS: 5, TOKENS_TRAINED: 100, TOKENS_GENERATED: 0 });
+    expect((await used())?.STEP_SECONDS).toBeCloseTo(0.05, 9);
+  });
+
+  test("two runs of a project count together, whatever is appended at once", async () => {
+    const jobs = [await newTraining(), await newTraining(), await newTraining()];
+    await Promise.all(jobs.map((job) => append(store, job, 0, 7)));
+    expect(await used()).toMatchObject({ STEPS: 21, TOKENS_TRAINED: 420 });
+  });
+
+  test("an answer counts when it ends, and once: a repeated end finds it ended", async () => {
+    await mine.completions.create(await requestOf(store));
+    const [job] = await claimRequests(store);
+    if (!job) throw new Error("The request was claimed.");
+    await write(store, job, 0, "a", "b");
+    expect(await used()).toBeUndefined();
+    await succeed(store, job, 2);
+    await succeed(store, job, 2);
+    expect(await used()).toMatchObject({ TOKENS_GENERATED: usage.completionTokens });
+  });
+
+  test("a dataset counts when it is created, and not when its key finds it again", async () => {
+    const rows = { idempotencyKey: "k", name: "reviews", sha256: sha256("rows"), bytes: 400, rows: 1 };
+    await mine.datasets.create(rows);
+    await mine.datasets.create(rows);
+    expect(await used()).toMatchObject({ BYTES: 400 });
+  });
+
+  test("is each project's own, and an operator's to read", async () => {
+    await append(store, await newTraining(), 0, 2);
+    expect(await store.of(operator).accounts.usage(today(), today())).toMatchObject([{ STEPS: 0 }]);
+    expect(await store.of(operator).accounts.usage(today(), today(), projectId)).toMatchObject([{ STEPS: 2 }]);
+    await expect(mine.accounts.usage(today(), today(), defaultProjectId)).rejects.toThrow("There is no project");
+    await expect(store.of(operator).accounts.usage(today(), today(), "none")).rejects.toThrow("There is no project");
+    expect(await mine.accounts.usage("2020-01-01", "2020-12-31")).toEqual([]);
+  });
+});
+
+const setQuotas: ProjectStore["accounts"]["setQuotas"] = (changes) =>
+  store.of(operator).accounts.setQuotas(changes, projectId);
+
+describe("quotas", () => {
+  test("are an operator's to set; null takes one away, and what is left out stays", async () => {
+    await expect(mine.accounts.setQuotas({ bytes: 1 })).rejects.toEqual(expect.objectContaining({ code: "FORBIDDEN" }));
+    await setQuotas({ bytes: 10, stepsAMonth: 20 });
+    expect(await setQuotas({ bytes: null, tokensAMonth: 30 })).toMatchObject([
+      { name: "stepsAMonth", limit: 20, used: 0 },
+      { name: "tokensAMonth", limit: 30, used: 0 },
+    ]);
+    expect(await mine.accounts.quotas()).toHaveLength(2);
+    const nowhere = store.of(operator).accounts.setQuotas({ bytes: 1 }, "22222222-2222-4222-8222-222222222222");
+    await expect(nowhere).rejects.toThrow("There is no project");
+  });
+
+  test("bytes: a dataset beyond it is not stored and does not count, one that is stored already is found", async () => {
+    await setQuotas({ bytes: 500 });
+    const rows = { idempotencyKey: "first", name: "reviews", sha256: sha256("rows"), bytes: 400, rows: 1 };
+    await mine.datasets.create(rows);
+    const more = mine.datasets.create({ ...rows, idempotencyKey: null });
+    await expect(more).rejects.toEqual(exceeded("bytes", 500, { retryAfterS: undefined }));
+    expect(await mine.datasets.list({ limit: 9 })).toHaveLength(1);
+    expect(await used()).toMatchObject({ BYTES: 400 });
+    expect(await mine.datasets.create(rows)).toMatchObject({ bytes: 400 });
+  });
+
+  test("bytes is exact when datasets come at once", async () => {
+    await setQuotas({ bytes: 500 });
+    const all = Array.from({ length: 8 }, (_, index) =>
+      mine.datasets.create({ name: `${index}`, sha256: sha256(`${index}`), bytes: 100, rows: 1 }),
+    );
+    const done = await Promise.allSettled(all);
+    expect(done.filter(({ status }) => status === "fulfilled")).toHaveLength(5);
+  });
+
+  test("stepsAMonth counts what is trained and what unfinished runs will train, and tells when the month ends", async () => {
+    await setQuotas({ stepsAMonth: 150 });
+    const job = await newTraining(100);
+    await append(store, job, 0, 10);
+    expect(await mine.accounts.quotas()).toMatchObject([{ used: 100 }]);
+    const error: unknown = await newRun(51).catch((thrown: unknown) => thrown);
+    expect(error).toEqual(exceeded("stepsAMonth", 150));
+    const { retryAfterS, quota, message } = error as {
+      retryAfterS: number;
+      quota: { resetsAt: Date };
+      message: string;
+    };
+    expect(message).toContain("may train 150 steps a month, and with this it would come to 151");
+    expect(quota.resetsAt.getUTCDate()).toBe(1);
+    expect(Math.abs(retryAfterS - (quota.resetsAt.getTime() - Date.now()) / 1_000)).toBeLessThan(5);
+    await newRun(50);
+    expect(await mine.fineTunes.list({ limit: 9 })).toHaveLength(2);
+  });
+
+  test("steps of an earlier month do not count", async () => {
+    await directly(
+      fixture.url,
+      (sql) => sql`insert into usage_days values (${projectId}, date_trunc('month', now())::date - 1, 'STEPS', 1000)`,
+    );
+    await setQuotas({ stepsAMonth: 150 });
+    await newRun(150);
+  });
+
+  test("tokensAMonth: used up, neither runs nor requests are taken; what is under way goes on", async () => {
+    const job = await newTraining();
+    await append(store, job, 0, 2);
+    await setQuotas({ tokensAMonth: 40 });
+    await expect(newRun()).rejects.toEqual(exceeded("tokensAMonth", 40));
+    const asked = mine.completions.create(await requestOf(store));
+    await expect(asked).rejects.toEqual(exceeded("tokensAMonth", 40));
+    await append(store, job, 2, 2);
+    await setQuotas({ tokensAMonth: 81 });
+    await mine.completions.create(await requestOf(store));
+  });
+
+  test("requestsWaiting: of this project alone; the first of its key is found", async () => {
+    await setQuotas({ requestsWaiting: 1 });
+    await store.completions.create(await requestOf(store));
+    const first = await requestOf(store, { idempotencyKey: "first" });
+    await mine.completions.create(first);
+    await expect(mine.completions.create(await requestOf(store))).rejects.toEqual(
+      exceeded("requestsWaiting", 1, { retryAfterS: 1 }),
+    );
+    expect(await mine.completions.create(first)).toMatchObject({ created: false });
+  });
+});
