@@ -155,6 +155,7 @@ create table datasets (
   created_at timestamp with time zone not null default now(),
   idempotency_key text,
   project_id uuid not null default '00000000-0000-4000-8000-000000000000'::uuid,
+  deleted_at timestamp with time zone,
   constraint datasets_pkey PRIMARY KEY (id),
   constraint datasets_idempotency_key_unique UNIQUE (idempotency_key),
   constraint datasets_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id)
@@ -402,8 +403,14 @@ CREATE INDEX completions_queued ON public.completions USING btree (start_by) WHE
 CREATE INDEX datasets_created ON public.datasets USING btree (created_at, id);
 CREATE INDEX datasets_project_created ON public.datasets USING btree (project_id, created_at, id);
 CREATE INDEX fine_tunes_created ON public.fine_tunes USING btree (created_at, id);
+CREATE INDEX fine_tunes_dataset ON public.fine_tunes USING btree (dataset_id);
+CREATE INDEX fine_tunes_from_checkpoint ON public.fine_tunes USING btree (from_checkpoint_id);
 CREATE INDEX fine_tunes_project_created ON public.fine_tunes USING btree (project_id, created_at, id);
 CREATE INDEX fine_tunes_status_created ON public.fine_tunes USING btree (status, created_at, id);
+CREATE INDEX fine_tunes_test_dataset ON public.fine_tunes USING btree (test_dataset_id);
+CREATE INDEX fine_tunes_validation_dataset ON public.fine_tunes USING btree (validation_dataset_id);
+CREATE INDEX model_evaluations_checkpoint ON public.model_evaluations USING btree (checkpoint_id);
+CREATE INDEX model_evaluations_dataset ON public.model_evaluations USING btree (dataset_id);
 CREATE INDEX model_evaluations_model ON public.model_evaluations USING btree (base_model_id, checkpoint_id, created_at);
 CREATE INDEX shares_project ON public.shares USING btree (project_id, kind);
 CREATE UNIQUE INDEX checkpoints_place ON public.checkpoints USING btree (fine_tune_id, entries);

@@ -160,7 +160,11 @@ export const modelEvaluations = pgTable(
     startedAt: instant("started_at"),
     finishedAt: instant("finished_at"),
   },
-  (t) => [index("model_evaluations_model").on(t.baseModelId, t.checkpointId, t.createdAt)],
+  (t) => [
+    index("model_evaluations_model").on(t.baseModelId, t.checkpointId, t.createdAt),
+    index("model_evaluations_checkpoint").on(t.checkpointId),
+    index("model_evaluations_dataset").on(t.datasetId),
+  ],
 );
 
 export type Completion = typeof completions.$inferSelect;

@@ -99,6 +99,8 @@ export const datasets = pgTable(
     bytes: bigint("bytes", { mode: "number" }).notNull(),
     rows: integer("rows").notNull(),
     createdAt: createdAt(),
+    /** Since when its rows are gone, and the row stays for what names it (store/ends/datasets.ts). */
+    deletedAt: instant("deleted_at"),
   },
   (t) => [
     index("datasets_created").on(t.createdAt, t.id),
@@ -202,6 +204,10 @@ export const fineTunes = pgTable(
     index("fine_tunes_created").on(t.createdAt, t.id),
     index("fine_tunes_status_created").on(t.status, t.createdAt, t.id),
     index("fine_tunes_project_created").on(t.projectId, t.createdAt, t.id),
+    index("fine_tunes_from_checkpoint").on(t.fromCheckpointId),
+    index("fine_tunes_dataset").on(t.datasetId),
+    index("fine_tunes_validation_dataset").on(t.validationDatasetId),
+    index("fine_tunes_test_dataset").on(t.testDatasetId),
     check("fine_tunes_entries", sql`${t.entries} >= 0`),
   ],
 );

@@ -1,8 +1,9 @@
 /** Datasets: names for checked rows. The bytes are in the blob store. */
-import { type SQL, and, eq, inArray, sql } from "drizzle-orm";
+import { type SQL, and, eq, inArray, isNull, sql } from "drizzle-orm";
 import { SteplogError, invariant } from "../schema/errors.ts";
 import { defaultProjectId } from "../schema/projects.ts";
 import { type Dataset, datasets } from "../schema/tables.ts";
+import { deleteDataset } from "./ends/datasets.ts";
 import { type Page, pageOf } from "./pages.ts";
 import { type Database, type Executor, type Transaction, inOrderOf } from "./postgres/database.ts";
 import { storedKey } from "./projects/names.ts";
@@ -26,10 +27,14 @@ export interface Datasets {
   create(dataset: NewDataset): Promise<Dataset>;
   /** The dataset that was stored with a key. */
   ofKey(idempotencyKey: string, projectId?: string): Promise<Dataset | null>;
+  /** Null also for one that is deleted. */
   get(id: string): Promise<Dataset | null>;
   /** Of all projects, or what one of them has and may read. */
   list(page: Page & { readonly projectId?: string | undefined }): Promise<Dataset[]>;
+  /** Also of those that are deleted and that runs or evaluations still name. */
   byIds(ids: readonly string[]): Promise<(Dataset | null)[]>;
+  /** Deletes its rows. False if there is none. @throws CONFLICT naming what has not ended and needs them */
+  delete(id: string): Promise<boolean>;
 }
 
 const keys = { table: datasets, sort: datasets.createdAt, id: datasets.id };
@@ -39,11 +44,16 @@ export function datasetsOf(database: Database): Datasets {
     inOrderOf(ids, (wanted) => database.select().from(datasets).where(inArray(datasets.id, wanted)));
   return {
     byIds,
-    get: async (id) => (await byIds([id]))[0] ?? null,
     create: (dataset) => database.transaction((tx) => create(tx, dataset)),
+    async get(id) {
+      const [found] = await byIds([id]);
+      return found?.deletedAt === null ? found : null;
+    },
+    delete: (id) => database.transaction((tx) => deleteDataset(tx, id)),
     ofKey: (key, projectId = defaultProjectId) => ofKey(database, storedKey(projectId, key)),
     async list({ projectId, ...page }) {
       const { where, order } = await pageOf(database, keys, page);
+      where.push(isNull(datasets.deletedAt));
       if (projectId !== undefined) where.push(ownOrShared(projectId));
       return database
         .select()

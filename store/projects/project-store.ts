@@ -137,6 +137,10 @@ function datasetsOf({ nouns: { datasets }, sight, viewer: { projectId }, may }: 
       may("read");
       return datasets.list({ ...page, projectId });
     },
+    async delete(id) {
+      may("write");
+      return (await sight.owns("DATASET", id)) && datasets.delete(id);
+    },
   };
 }
 
@@ -190,6 +194,10 @@ function fineTunesOf({ nouns: { fineTunes }, sight, viewer: { projectId }, may }
       await sight.requireRun(id);
       return fineTunes.resume(id);
     },
+    async delete(id, options) {
+      may("train");
+      return (await sight.run(id)) && fineTunes.delete(id, options);
+    },
     waitingReason: (id) => read(id, () => fineTunes.waitingReason(id), null),
     log: (id) => read(id, () => fineTunes.log(id), null),
     logPrefix: (id, entries) => read(id, () => fineTunes.logPrefix(id, entries), null),
@@ -223,6 +231,15 @@ function checkpointsOf({ nouns: { checkpoints }, sight, may }: Room): Nouns["che
       may("train");
       await sight.requireCheckpoint(id);
       return checkpoints.requestWeights(id);
+    },
+    async delete(id) {
+      may("train");
+      return (await sight.owns("CHECKPOINT", id)) && checkpoints.delete(id);
+    },
+    async deleteWeights(id) {
+      may("train");
+      if (!(await sight.owns("CHECKPOINT", id))) throw notThere("checkpoint", id);
+      return checkpoints.deleteWeights(id);
     },
     async waitingReason(id) {
       may("read");
@@ -311,6 +328,10 @@ function evaluationsOf({ nouns: { evaluations }, sight, viewer: { projectId }, m
       may("infer");
       if (!(await own(id))) throw notThere("evaluation", id);
       return evaluations.cancel(id);
+    },
+    async delete(id) {
+      may("infer");
+      return (await own(id)) !== null && evaluations.delete(id);
     },
     async waitingReason(id) {
       may("read");

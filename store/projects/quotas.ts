@@ -130,7 +130,7 @@ function startOfNextMonth(now: Date): Date {
 const counts: Readonly<Record<QuotaName, (database: Executor, projectId: string) => Promise<number>>> = {
   async bytes(database, projectId) {
     const [row] = await database.execute<{ used: number }>(sql`
-      select ((select coalesce(sum(bytes), 0) from ${datasets} where project_id = ${projectId})
+      select ((select coalesce(sum(bytes), 0) from ${datasets} where project_id = ${projectId} and deleted_at is null)
         + (select coalesce(sum(weights_bytes), 0) from ${checkpoints}
            join ${fineTunes} on ${fineTunes.id} = ${checkpoints.fineTuneId} where project_id = ${projectId}))::float8 as used`);
     return row?.used ?? 0;

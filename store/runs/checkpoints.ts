@@ -2,6 +2,7 @@
 import { and, desc, eq, inArray, lte } from "drizzle-orm";
 import type { LogParts } from "../../schema/step-log.ts";
 import { type Checkpoint, type FineTune, checkpoints, fineTunes } from "../../schema/tables.ts";
+import { deleteCheckpoint, deleteWeights } from "../ends/runs.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, inOrderOf, isUuid } from "../postgres/database.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
@@ -21,6 +22,10 @@ export interface Checkpoints {
   logParts(checkpoint: Checkpoint): Promise<LogParts | null>;
   /** Has a worker rebuild the weights, unless they are stored or already queued. @throws NOT_FOUND */
   requestWeights(id: string): Promise<Checkpoint>;
+  /** False if there is none. @throws INVALID_STATE while its run goes on; CONFLICT naming forks and aliases that stand on it */
+  delete(id: string): Promise<boolean>;
+  /** Deletes stored weights and exports, which can be requested again. @throws NOT_FOUND */
+  deleteWeights(id: string): Promise<Checkpoint>;
   /** Why no worker is rebuilding requested weights, for people; null while one is, and when none are requested. */
   waitingReason(id: string): Promise<string | null>;
 }
@@ -50,6 +55,8 @@ export function checkpointsOf(database: Database): Checkpoints {
     },
     logParts: ({ fineTuneId, entries }) => logParts(database, fineTuneId, entries),
     waitingReason: (id) => whyJobWaits(database, "MATERIALISE", id),
+    delete: (id) => database.transaction((tx) => deleteCheckpoint(tx, id)),
+    deleteWeights: (id) => database.transaction((tx) => deleteWeights(tx, id)),
     requestWeights: (id) => database.transaction((tx) => requestWeights(tx, id)),
     async list(fineTuneId, page) {
       if (!isUuid(fineTuneId)) return [];

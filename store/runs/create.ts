@@ -5,9 +5,9 @@ import { SteplogError, invariant } from "../../schema/errors.ts";
 import { defaultProjectId } from "../../schema/projects.ts";
 import { type Hyperparameters, settingsToStore } from "../../schema/hyperparameters.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
-import { type BaseModel, type FineTune, baseModels, checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
+import { type BaseModel, type FineTune, baseModels, checkpoints, fineTunes } from "../../schema/tables.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
-import { requireRow } from "../postgres/required.ts";
+import { requireDataset, requireRow } from "../postgres/required.ts";
 import { storedKey } from "../projects/names.ts";
 import type { RunNote } from "./lifecycle.ts";
 import { queueRun } from "./lifecycle.ts";
@@ -81,10 +81,10 @@ export async function refuseUsedKey(database: Database, input: NewFineTune): Pro
 
 async function requireInputs(tx: Transaction, input: NewFineTune): Promise<BaseModel> {
   await requireRow(tx, baseModels, baseModels.id, input.baseModelId, "base model");
-  await requireRow(tx, datasets, datasets.id, input.datasetId, "dataset");
+  await requireDataset(tx, input.datasetId);
   const optional = { "validation dataset": input.validationDatasetId, "test dataset": input.testDatasetId };
   for (const [noun, id] of Object.entries(optional)) {
-    if (id !== null) await requireRow(tx, datasets, datasets.id, id, noun);
+    if (id !== null) await requireDataset(tx, id, noun);
   }
   return only(await tx.select().from(baseModels).where(eq(baseModels.id, input.baseModelId)));
 }

@@ -3,6 +3,7 @@ import { and, eq, inArray } from "drizzle-orm";
 import { defaultProjectId } from "../../schema/projects.ts";
 import type { FineTuneStatus } from "../../schema/states.ts";
 import { type FineTune, fineTunes } from "../../schema/tables.ts";
+import { type RunDeletion, deleteRun } from "../ends/runs.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, inOrderOf } from "../postgres/database.ts";
 import { storedKey } from "../projects/names.ts";
@@ -32,6 +33,11 @@ export interface FineTunes extends RunReaders {
   pause(id: string): Promise<FineTune>;
   /** A PAUSED run is queued again; one that is to pause goes on. @throws INVALID_STATE as `pause` */
   resume(id: string): Promise<FineTune>;
+  /**
+   * Deletes a run with its log, its checkpoints, and what was asked of these. False if there is none.
+   * @throws INVALID_STATE for a running one, without `cancel`; CONFLICT naming the forks and aliases that stand on it
+   */
+  delete(id: string, options: RunDeletion): Promise<boolean>;
   /** Why no worker is training the run, for people; null while one is, or can start at once, and after the end. */
   waitingReason(id: string): Promise<string | null>;
 }
@@ -63,6 +69,7 @@ export function fineTunesOf(database: Database): FineTunes {
     cancel: (id) => database.transaction((tx) => cancel(tx, id)),
     pause: (id) => database.transaction((tx) => pause(tx, id)),
     resume: (id) => database.transaction((tx) => resume(tx, id)),
+    delete: (id, options) => database.transaction((tx) => deleteRun(tx, id, options)),
     waitingReason: (id) => whyJobWaits(database, "FINE_TUNE", id),
     async list({ status, projectId, ...page }) {
       const { where, order } = await pageOf(database, keys, page);

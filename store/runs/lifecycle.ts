@@ -182,8 +182,10 @@ function cancelledAfter(stepsDone: number): Move {
   return { to: "CANCELLED", event: "CANCELLED", message: `Cancelled after ${counted(stepsDone, "step")}.`, set };
 }
 
+/** One that was deleted in this moment is not wanted. */
 async function wantedOf(database: Database, id: string) {
-  return only(await database.select({ wanted: fineTunes.wanted }).from(fineTunes).where(eq(fineTunes.id, id))).wanted;
+  const [run] = await database.select({ wanted: fineTunes.wanted }).from(fineTunes).where(eq(fineTunes.id, id));
+  return run?.wanted ?? "CANCEL";
 }
 
 // Cancel

@@ -11,11 +11,12 @@ import { defaultProjectId } from "../../schema/projects.ts";
 import { type EvaluationRules, type Measured, evaluationRulesSchema } from "../../schema/model-evaluation.ts";
 import { type ModelEvaluation, modelEvaluations } from "../../schema/serving-tables.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
-import { type FineTune, checkpoints, datasets } from "../../schema/tables.ts";
+import { type FineTune, checkpoints } from "../../schema/tables.ts";
+import { dropUnnamed } from "../ends/datasets.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, type Transaction, inOrderOf, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
-import { requireRow } from "../postgres/required.ts";
+import { requireDataset } from "../postgres/required.ts";
 import { storedKey } from "../projects/names.ts";
 import type { JobHooks } from "../queue/claimers.ts";
 import { addJob, finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
@@ -47,6 +48,8 @@ export interface Evaluations {
   listOfRun(run: Pick<FineTune, "id" | "baseModelId">, page: OwnPage): Promise<ModelEvaluation[]>;
   /** One that nobody has begun ends at once, a RUNNING one soon, one that has ended stays. @throws NOT_FOUND */
   cancel(id: string): Promise<ModelEvaluation>;
+  /** Deletes it, ending it first. False if there is none. */
+  delete(id: string): Promise<boolean>;
   /** Why no worker is evaluating, for people; null while one is, or can start at once, and after the end. */
   waitingReason(id: string): Promise<string | null>;
 }
@@ -71,6 +74,7 @@ export function evaluationsOf(database: Database): Evaluations {
     get: async (id) => (await byIds([id]))[0] ?? null,
     create: (input) => database.transaction((tx) => create(tx, input)),
     cancel: (id) => database.transaction((tx) => cancel(tx, id)),
+    delete: (id) => database.transaction((tx) => remove(tx, id)),
     waitingReason: (id) => whyJobWaits(database, "EVALUATE", id),
     list: (target, page) => list(database, of(target), page),
     listOfRun: (run, page) => list(database, ofRun(database, run), page),
@@ -111,7 +115,7 @@ function ofRun(database: Database, { id, baseModelId }: Pick<FineTune, "id" | "b
 
 async function create(tx: Transaction, input: NewEvaluation) {
   await requireTarget(tx, input);
-  await requireRow(tx, datasets, datasets.id, input.datasetId, "dataset");
+  await requireDataset(tx, input.datasetId);
   const inputHash = hashOf(input);
   const [evaluation] = await tx
     .insert(modelEvaluations)
@@ -222,4 +226,16 @@ async function cancel(tx: Transaction, id: string): Promise<ModelEvaluation> {
   if (!evaluation) throw new SteplogError("NOT_FOUND", `There is no evaluation ${JSON.stringify(id)}.`);
   if (isFinal(evaluation)) await withdrawJob(tx, "EVALUATE", id);
   return evaluation;
+}
+
+/** A worker that measures it finds its lease lost. */
+async function remove(tx: Transaction, id: string): Promise<boolean> {
+  if (!isUuid(id)) return false;
+  await withdrawJob(tx, "EVALUATE", id);
+  const here = eq(modelEvaluations.id, id);
+  const [gone] = await tx.delete(modelEvaluations).where(here).returning({ datasetId: modelEvaluations.datasetId });
+  if (!gone) return false;
+  await dropUnnamed(tx, [gone.datasetId]);
+  await wakeWatchers(tx, id);
+  return true;
 }

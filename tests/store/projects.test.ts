@@ -74,6 +74,11 @@ describe("what belongs to another project", () => {
     expect(await others.checkpoints.runOf(checkpoint)).toBeNull();
     expect(await others.checkpoints.logParts(checkpoint)).toBeNull();
     await expect(others.checkpoints.requestWeights(checkpoint.id)).rejects.toEqual(notFound);
+    expect(await others.fineTunes.delete(id, { cancel: true })).toBe(false);
+    expect(await others.checkpoints.delete(checkpoint.id)).toBe(false);
+    await expect(others.checkpoints.deleteWeights(checkpoint.id)).rejects.toEqual(notFound);
+    expect(await others.datasets.delete(run.datasetId)).toBe(false);
+    expect(await others.evaluations.delete(evaluation.id)).toBe(false);
     await expect(others.exports.request(checkpoint.id, { merged: false, dtype: "bfloat16" })).rejects.toEqual(notFound);
     expect(await others.exports.list(checkpoint.id)).toEqual([]);
     expect(await others.datasets.get(run.datasetId)).toBeNull();
@@ -113,12 +118,20 @@ describe("what belongs to another project", () => {
     expect(await reader.fineTunes.get(run.id)).toBeNull();
     expect((await reader.datasets.list({ limit: 9 })).map(({ id }) => id)).toEqual([run.datasetId]);
     expect((await reader.completions.create(await requestOf(store, target))).created).toBe(true);
+    // What is shared is read, and not deleted; and what stands on it is counted, and not named.
+    expect(await reader.checkpoints.delete(checkpoint.id)).toBe(false);
+    await expect(reader.checkpoints.deleteWeights(checkpoint.id)).rejects.toEqual(notFound);
+    expect(await reader.datasets.delete(run.datasetId)).toBe(false);
     const { fineTune } = await reader.fineTunes.create({
       ...(await newInput(store)),
       datasetId: run.datasetId,
       from: { checkpointId: checkpoint.id, firstStep: 0 },
     });
     expect(fineTune).toMatchObject({ projectId: otherId, firstEntry: 1 });
+    await expect(mine.fineTunes.delete(run.id, { cancel: true })).rejects.toMatchObject({
+      code: "CONFLICT",
+      message: expect.stringContaining("needed: another project's fine-tune continues from it.") as string,
+    });
     await directly(fixture.url, (sql) => sql`delete from shares`);
     expect(await reader.checkpoints.get(checkpoint.id)).toBeNull();
     expect(await reader.datasets.get(run.datasetId)).toBeNull();
@@ -147,6 +160,8 @@ test("a key does what its scopes name", async () => {
   const forbidden: unknown = expect.objectContaining({ code: "FORBIDDEN" });
   expect(await of("read").fineTunes.get(run.id)).toMatchObject({ id: run.id });
   await expect(of("read").fineTunes.cancel(run.id)).rejects.toEqual(forbidden);
+  await expect(of("read").fineTunes.delete(run.id, { cancel: true })).rejects.toEqual(forbidden);
+  await expect(of("train").datasets.delete(run.datasetId)).rejects.toEqual(forbidden);
   await expect(of("read").datasets.create(rows)).rejects.toEqual(forbidden);
   await expect(of("write").fineTunes.create(await newInput(store))).rejects.toEqual(forbidden);
   await expect(of("train").datasets.create(rows)).rejects.toEqual(forbidden);

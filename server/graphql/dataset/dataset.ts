@@ -20,6 +20,11 @@ DatasetRef.implement({
     bytes: t.expose("bytes", { type: "SafeInt", description: "Size of the stored file in bytes." }),
     rows: t.exposeInt("rows", { description: "Number of rows." }),
     createdAt: t.expose("createdAt", { type: "DateTime", description: "When it was stored." }),
+    deletedAt: t.expose("deletedAt", {
+      type: "DateTime",
+      nullable: true,
+      description: "When it was deleted: its rows are gone, and runs and evaluations still name it; null for others.",
+    }),
   }),
 });
 
@@ -97,3 +102,14 @@ export function inline(jsonl: string): Readable {
   const message = `has ${bytes.length} bytes; the inline limit is ${limits.inlineDatasetBytes}. Upload the file to /uploads instead`;
   throw new SteplogError("PAYLOAD_TOO_LARGE", `jsonl ${message}.`, [{ field: "input.jsonl", message }]);
 }
+
+builder.mutationField("deleteDataset", (t) =>
+  t.boolean({
+    description:
+      "Deletes a dataset's rows; runs and evaluations that have ended still name it, with `deletedAt`. One that a run or an " +
+      "evaluation still needs stays (CONFLICT names them). True if there was one: repeating it is safe.",
+    complexity: queryCost,
+    args: { id: t.arg.globalID({ for: DatasetRef, required: true, description: "Id of a dataset." }) },
+    resolve: (_root, { id }, { store }) => store.datasets.delete(id.id),
+  }),
+);

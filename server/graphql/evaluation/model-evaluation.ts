@@ -183,3 +183,12 @@ builder.mutationField("cancelEvaluation", (t) =>
     resolve: (_root, { id }, { store }) => store.evaluations.cancel(id.id),
   }),
 );
+
+builder.mutationField("deleteEvaluation", (t) =>
+  t.boolean({
+    description: "Deletes an evaluation, ending it first. True if there was one: repeating it is safe.",
+    complexity: queryCost,
+    args: { id: t.arg.globalID({ for: ModelEvaluationRef, required: true, description: "Id of an evaluation." }) },
+    resolve: (_root, { id }, { store }) => store.evaluations.delete(id.id),
+  }),
+);

@@ -129,3 +129,27 @@ builder.queryField("checkpoint", (t) =>
     resolve: (_root, { id }, { store }) => store.checkpoints.get(id.id),
   }),
 );
+
+builder.mutationField("deleteCheckpoint", (t) =>
+  t.boolean({
+    description:
+      "Deletes a checkpoint of a run that has ended (INVALID_STATE before), with its weights and the completions and " +
+      "evaluations of it. The run's log stays. One that a run continues from, or an alias points at, is refused (CONFLICT " +
+      "names them). True if there was one: repeating it is safe.",
+    complexity: 5 * queryCost,
+    args: { id: t.arg.globalID({ for: CheckpointRef, required: true, description: "Id of a checkpoint." }) },
+    resolve: (_root, { id }, { store }) => store.checkpoints.delete(id.id),
+  }),
+);
+
+builder.mutationField("deleteWeights", (t) =>
+  t.field({
+    type: CheckpointRef,
+    description:
+      "Deletes the stored weights of a checkpoint and its exports, and ends rebuilds of them. The checkpoint stays, and " +
+      "materialiseCheckpoint rebuilds them. Repeating it changes nothing.",
+    complexity: queryCost,
+    args: { id: t.arg.globalID({ for: CheckpointRef, required: true, description: "Id of a checkpoint." }) },
+    resolve: (_root, { id }, { store }) => store.checkpoints.deleteWeights(id.id),
+  }),
+);

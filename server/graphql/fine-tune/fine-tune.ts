@@ -303,6 +303,20 @@ for (const [field, act, description] of [
     }),
   );
 }
+builder.mutationField("deleteFineTune", (t) =>
+  t.boolean({
+    description:
+      "Deletes a run with its log, its checkpoints, their weights, and the completions and evaluations of these. One that is " +
+      "being trained is refused (INVALID_STATE) unless `cancel` is true; one that another run continues from, or an alias " +
+      "points at, too (CONFLICT names them). Subscriptions to it end with NOT_FOUND. True if there was one: repeating it is safe.",
+    complexity: 5 * queryCost,
+    args: {
+      id: t.arg.globalID({ for: FineTuneRef, required: true, description: "Id of a fine-tune." }),
+      cancel: t.arg.boolean({ description: "Whether a run that is being trained ends thereby. Default: false." }),
+    },
+    resolve: (_root, { id, cancel }, { store }) => store.fineTunes.delete(id.id, { cancel: cancel ?? false }),
+  }),
+);
 
 builder.subscriptionField("fineTuneStatus", (t) =>
   t.field({

@@ -1,0 +1,133 @@
+/**
+ * Deleting runs, checkpoints and stored weights. What others stand on stays: a fork has its first entries in the log of the run
+ * that it continues from, and an alias answers with what it points at. Completions and evaluations of a checkpoint go with it.
+ *
+ * Jobs are locked before their subjects, as workers do; a worker whose job is gone finds its lease lost, and stops.
+ */
+import { type SQL, and, asc, eq, inArray, or, sql } from "drizzle-orm";
+import { checkpointExports } from "../../schema/export-tables.ts";
+import { SteplogError } from "../../schema/errors.ts";
+import { shares } from "../../schema/project-tables.ts";
+import { aliasMoves, completions, modelEvaluations } from "../../schema/serving-tables.ts";
+import { isFinal } from "../../schema/states.ts";
+import { type Checkpoint, type FineTune, checkpoints, fineTunes, jobs } from "../../schema/tables.ts";
+import { type Transaction, isUuid, only } from "../postgres/database.ts";
+import { wakeWatchers, wakeWatchersOf } from "../postgres/notify.ts";
+import { lockRun } from "../runs/lifecycle.ts";
+import { dropUnnamed } from "./datasets.ts";
+import { refuseIfHeld } from "./holders.ts";
+
+export interface RunDeletion {
+  /** Whether a run that is being trained ends thereby. */
+  readonly cancel: boolean;
+}
+
+/** False if there is none. @throws INVALID_STATE for a running one, without `cancel`; CONFLICT naming what stands on it */
+export async function deleteRun(tx: Transaction, id: string, { cancel }: RunDeletion): Promise<boolean> {
+  if (!isUuid(id)) return false;
+  const ofRun = eq(checkpoints.fineTuneId, id);
+  await withdrawJobs(tx, ofRun, and(eq(jobs.kind, "FINE_TUNE"), eq(jobs.subject, id)));
+  const [run] = await tx.select().from(fineTunes).where(eq(fineTunes.id, id)).for("update");
+  if (!run) return false;
+  if (run.status === "RUNNING" && !cancel) throw stillRuns(run);
+  const places = await lockCheckpoints(tx, ofRun);
+  await refuseIfHeld(tx, run, places);
+  await leave(tx, places);
+  await tx.update(fineTunes).set({ wentBackFrom: null }).where(eq(fineTunes.wentBackFrom, id));
+  await tx.delete(fineTunes).where(eq(fineTunes.id, id));
+  await dropUnnamed(tx, [run.datasetId, run.validationDatasetId, run.testDatasetId]);
+  return true;
+}
+
+function stillRuns({ name }: FineTune): SteplogError {
+  const advice = "Cancel it first and delete it once it has stopped, or delete it with `cancel`.";
+  return new SteplogError("INVALID_STATE", `The fine-tune ${JSON.stringify(name)} is being trained. ${advice}`);
+}
+
+/** False if there is none. @throws INVALID_STATE while its run goes on; CONFLICT naming what stands on it */
+export async function deleteCheckpoint(tx: Transaction, id: string): Promise<boolean> {
+  if (!isUuid(id)) return false;
+  const here = eq(checkpoints.id, id);
+  await withdrawJobs(tx, here);
+  const [found] = await tx.select().from(checkpoints).where(here);
+  if (!found) return false;
+  const run = await lockRun(tx, found.fineTuneId);
+  if (!isFinal(run.status)) throw mayNeedIt(run);
+  const places = await lockCheckpoints(tx, here);
+  await refuseIfHeld(tx, run, places);
+  await leave(tx, places);
+  await tx.delete(checkpoints).where(here);
+  await wakeWatchers(tx, run.id);
+  return places.length > 0;
+}
+
+function mayNeedIt({ name, status }: FineTune): SteplogError {
+  const seen = `The fine-tune ${JSON.stringify(name)} is ${status}, and may still need its checkpoints`;
+  return new SteplogError(
+    "INVALID_STATE",
+    `${seen}. Delete them once it has ended. Stored weights can go at any time.`,
+  );
+}
+
+/** Back to a checkpoint without stored weights or exports, which can be requested again. @throws NOT_FOUND */
+export async function deleteWeights(tx: Transaction, id: string): Promise<Checkpoint> {
+  const here = eq(checkpoints.id, id);
+  if (isUuid(id)) await tx.delete(jobs).where(inArray(jobs.id, lockedJobs(tx, rebuilds(here))));
+  const [checkpoint] = isUuid(id) ? await lockCheckpoints(tx, here) : [];
+  if (!checkpoint) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${JSON.stringify(id)}.`);
+  await tx.delete(jobs).where(rebuilds(here));
+  await tx.delete(checkpointExports).where(eq(checkpointExports.checkpointId, id));
+  const none = { weightsStatus: "NONE", weightsFiles: null, weightsBlob: null, weightsBytes: null } as const;
+  await wakeWatchers(tx, checkpoint.fineTuneId);
+  return only(
+    await tx
+      .update(checkpoints)
+      .set({ ...none, weightsError: null })
+      .where(here)
+      .returning(),
+  );
+}
+
+/** Ends the jobs about checkpoints, and `more`. Whoever watches what they are about hears of it. */
+async function withdrawJobs(tx: Transaction, which: SQL, more?: SQL): Promise<void> {
+  const its = sql`(select ${checkpoints.id} from ${checkpoints} where ${which})`;
+  const answers = (kind: "COMPLETE" | "EVALUATE", table: typeof completions | typeof modelEvaluations) =>
+    and(
+      eq(jobs.kind, kind),
+      sql`${jobs.subject} in (select ${table.id}::text from ${table} where ${table.checkpointId} in ${its})`,
+    );
+  const all = or(rebuilds(which), answers("COMPLETE", completions), answers("EVALUATE", modelEvaluations), more);
+  const gone = await tx
+    .delete(jobs)
+    .where(inArray(jobs.id, lockedJobs(tx, all)))
+    .returning({ subject: jobs.subject });
+  await wakeWatchersOf(
+    tx,
+    gone.map(({ subject }) => subject).filter((subject) => isUuid(subject)),
+  );
+}
+
+/** Jobs that make files of checkpoints: of an export, the form follows the id. */
+function rebuilds(which: SQL): SQL | undefined {
+  const its = sql`(select ${checkpoints.id}::text from ${checkpoints} where ${which})`;
+  return and(inArray(jobs.kind, ["MATERIALISE", "EXPORT"]), sql`split_part(${jobs.subject}, '/', 1) in ${its}`);
+}
+
+/** In order of id, as everybody locks them. */
+function lockedJobs(tx: Transaction, which: SQL | undefined) {
+  return tx.select({ id: jobs.id }).from(jobs).where(which).orderBy(asc(jobs.id)).for("update");
+}
+
+/** Locked so that nothing new can refer to them. */
+function lockCheckpoints(tx: Transaction, which: SQL): Promise<Checkpoint[]> {
+  return tx.select().from(checkpoints).where(which).orderBy(asc(checkpoints.id)).for("update");
+}
+
+/** What refers to checkpoints and need not hold them: where aliases once pointed, and what projects share. */
+async function leave(tx: Transaction, places: readonly Checkpoint[]): Promise<void> {
+  const ids = places.map(({ id }) => id);
+  await tx.delete(aliasMoves).where(inArray(aliasMoves.checkpointId, ids));
+  await tx.delete(shares).where(and(eq(shares.kind, "CHECKPOINT"), inArray(shares.objectId, ids)));
+  // Jobs that came before the checkpoints were locked.
+  await tx.delete(jobs).where(rebuilds(inArray(checkpoints.id, ids)));
+}
