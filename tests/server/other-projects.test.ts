@@ -150,7 +150,7 @@ function valueOf(type: GraphQLInputType, path: readonly string[] | null, id: str
   }
   if (isEnumType(named)) return named.getValues()[0]?.name;
   if (named.name === "ID") return path === null ? theirs["Project"] : id;
-  return { Int: 1, Float: 1, Boolean: true, SafeInt: 1 }[named.name] ?? "x";
+  return { Int: 1, Float: 1, Boolean: true, SafeInt: 1, Date: "2026-01-31" }[named.name] ?? "x";
 }
 
 /** Leaves of the answer, and of what is in it. */
