@@ -11,6 +11,7 @@ export default defineConfig({
     "./schema/project-tables.ts",
     "./schema/serving-tables.ts",
     "./schema/export-tables.ts",
+    "./schema/webhook-tables.ts",
     "./schema/queue-view.ts",
   ],
   out: "./migrations",

@@ -39,6 +39,8 @@ export interface ServiceConfig {
   readonly corsOrigins: readonly string[];
   readonly allowedHosts: readonly string[];
   readonly openToEveryone: boolean;
+  /** Which webhooks may go to private addresses: all, or those of these hosts. */
+  readonly allowPrivateWebhooks: true | readonly string[];
   readonly completions: CompletionLimits;
   readonly logLevel: string;
 }
@@ -96,6 +98,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
     corsOrigins: listOf(readVariable("STEPLOG_CORS_ORIGINS", env)),
     allowedHosts: listOf(readVariable("STEPLOG_ALLOWED_HOSTS", env)),
     openToEveryone: readVariable("STEPLOG_OPEN_TO_EVERYONE", env) === "yes",
+    allowPrivateWebhooks: privateWebhooks(readVariable("STEPLOG_WEBHOOK_ALLOW_PRIVATE", env)),
     completions: {
       queueLimit: readVariable("STEPLOG_QUEUE_LIMIT", env),
       waitS: readVariable("STEPLOG_QUEUE_WAIT", env),
@@ -149,6 +152,11 @@ export function storeOptions({ directUrl, storageDir, bucket, cacheDir, cacheByt
 /** The folder of installed devices. */
 export function devicesFolder(env: NodeJS.ProcessEnv = process.env): string {
   return resolve(readVariable("STEPLOG_DEVICES", env) ?? join(readVariable("STEPLOG_DATA", env), "devices"));
+}
+
+function privateWebhooks(given: string): true | readonly string[] {
+  if (given === "yes") return true;
+  return given === "no" ? [] : listOf(given.toLowerCase());
 }
 
 function listOf(text = ""): string[] {

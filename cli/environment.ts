@@ -154,6 +154,11 @@ export const variables = {
     meaning: "origins of other sites that may use the API from a browser, separated by commas",
     type: optional,
   },
+  STEPLOG_WEBHOOK_ALLOW_PRIVATE: {
+    meaning:
+      "which webhooks may go to private addresses: `no`, `yes`, or the hosts that may, as their URLs have them, separated by commas",
+    type: text.default("no"),
+  },
   STEPLOG_QUEUE_LIMIT: {
     meaning: "requests to a model that may wait for a worker; the gateway refuses more as `BUSY`",
     type: wholeNumber(0, 1_000_000).default(usualCompletions.queueLimit),

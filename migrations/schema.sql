@@ -376,6 +376,59 @@ create table usage_days (
   constraint usage_days_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE
 );
 
+create table webhook_attempts (
+  delivery_id uuid not null,
+  number integer not null,
+  at timestamp with time zone not null default now(),
+  seconds double precision,
+  response_code integer,
+  error text,
+  constraint webhook_attempts_delivery_id_number_pk PRIMARY KEY (delivery_id, number),
+  constraint webhook_attempts_delivery_id_webhook_deliveries_id_fk FOREIGN KEY (delivery_id) REFERENCES webhook_deliveries(id) ON DELETE CASCADE
+);
+
+create table webhook_deliveries (
+  id uuid not null default gen_random_uuid(),
+  message_id uuid not null,
+  endpoint_id uuid not null,
+  status text not null default 'PENDING'::text,
+  attempts integer not null default 0,
+  failures integer not null default 0,
+  next_attempt_at timestamp with time zone not null default now(),
+  created_at timestamp with time zone not null default now(),
+  constraint webhook_deliveries_pkey PRIMARY KEY (id),
+  constraint webhook_deliveries_endpoint_id_webhook_endpoints_id_fk FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoints(id) ON DELETE CASCADE,
+  constraint webhook_deliveries_message_id_webhook_messages_id_fk FOREIGN KEY (message_id) REFERENCES webhook_messages(id) ON DELETE CASCADE
+);
+
+create table webhook_endpoints (
+  id uuid not null default gen_random_uuid(),
+  project_id uuid not null default '00000000-0000-4000-8000-000000000000'::uuid,
+  url text not null,
+  description text not null,
+  secret text not null,
+  previous_secret text,
+  previous_until timestamp with time zone,
+  events text[] not null,
+  enabled boolean not null default true,
+  disabled_reason text,
+  disabled_at timestamp with time zone,
+  failing_since timestamp with time zone,
+  created_at timestamp with time zone not null default now(),
+  constraint webhook_endpoints_pkey PRIMARY KEY (id),
+  constraint webhook_endpoints_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id)
+);
+
+create table webhook_messages (
+  id uuid not null default gen_random_uuid(),
+  project_id uuid not null default '00000000-0000-4000-8000-000000000000'::uuid,
+  type text not null,
+  payload text not null,
+  created_at timestamp with time zone not null default now(),
+  constraint webhook_messages_pkey PRIMARY KEY (id),
+  constraint webhook_messages_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id)
+);
+
 create table workers (
   id uuid not null,
   name text not null,
@@ -413,10 +466,16 @@ CREATE INDEX model_evaluations_checkpoint ON public.model_evaluations USING btre
 CREATE INDEX model_evaluations_dataset ON public.model_evaluations USING btree (dataset_id);
 CREATE INDEX model_evaluations_model ON public.model_evaluations USING btree (base_model_id, checkpoint_id, created_at);
 CREATE INDEX shares_project ON public.shares USING btree (project_id, kind);
+CREATE INDEX webhook_deliveries_due ON public.webhook_deliveries USING btree (next_attempt_at) WHERE (status = 'PENDING'::text);
+CREATE INDEX webhook_deliveries_endpoint ON public.webhook_deliveries USING btree (endpoint_id, created_at, id);
+CREATE INDEX webhook_endpoints_project ON public.webhook_endpoints USING btree (project_id, created_at, id);
+CREATE INDEX webhook_messages_created ON public.webhook_messages USING btree (created_at);
+CREATE INDEX webhook_messages_project ON public.webhook_messages USING btree (project_id, created_at, id);
 CREATE UNIQUE INDEX checkpoints_place ON public.checkpoints USING btree (fine_tune_id, entries);
 CREATE UNIQUE INDEX jobs_checkpoint ON public.jobs USING btree (checkpoint_id) WHERE (kind = 'MATERIALISE'::text);
 CREATE UNIQUE INDEX jobs_fine_tune ON public.jobs USING btree (fine_tune_id) WHERE (kind = 'FINE_TUNE'::text);
 CREATE UNIQUE INDEX jobs_subject ON public.jobs USING btree (kind, subject);
+CREATE UNIQUE INDEX webhook_deliveries_pair ON public.webhook_deliveries USING btree (message_id, endpoint_id);
 
 -- view queue_depth: kind text, family text, model text, precision text, memory_bytes bigint, needs jsonb, free bigint, held bigint, waiting bigint, oldest_seconds double precision
 

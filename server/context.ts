@@ -5,6 +5,7 @@ import type { ProjectStore } from "../store/store.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Attention } from "./attention.ts";
 import type { Uploads } from "./http/uploads.ts";
+import type { Addresses } from "./webhooks/addresses.ts";
 
 export interface Services {
   readonly log: Logger;
@@ -14,6 +15,8 @@ export interface Services {
   /** Folder of the base models. */
   readonly modelsDir: string;
   readonly completions: CompletionServices;
+  /** Where webhooks may go. */
+  readonly webhookAddresses: Addresses;
 }
 
 /** What answers need. */

@@ -20,6 +20,9 @@ import { hangUpOnStalled, stallMs } from "./http/stalled.ts";
 import { promptSandbox } from "./prompts.ts";
 import { serveSockets } from "./sockets.ts";
 import { Uploads } from "./http/uploads.ts";
+import { type AllowPrivate, addressesOf } from "./webhooks/addresses.ts";
+import { posterOf } from "./webhooks/post.ts";
+import { Sender } from "./webhooks/sender.ts";
 
 export interface ServerConfig extends AccessOptions {
   readonly store: Store;
@@ -38,6 +41,8 @@ export interface ServerConfig extends AccessOptions {
   readonly promptSandbox?: Sandbox | undefined;
   /** Requests that may wait for a worker, for how long, and how long answers are kept; `usualCompletions` if left out. */
   readonly completions?: CompletionLimits | undefined;
+  /** Which webhooks may go to private addresses; none if left out. */
+  readonly allowPrivateWebhooks?: AllowPrivate | undefined;
   /** How long a client that has stopped keeps its connection; see http/stalled.ts. */
   readonly stallMs?: number | undefined;
 }
@@ -83,7 +88,8 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     waitMs: waitS * 1_000,
     keepMs: keepS * 1_000,
   };
-  const services: Services = { log, uploads, sandbox, modelsDir, completions };
+  const webhookAddresses = addressesOf(config.allowPrivateWebhooks ?? []);
+  const services: Services = { log, uploads, sandbox, modelsDir, completions, webhookAddresses };
   const gateway = createGateway(log);
   const parts = { store, services, gateway, access, originOf };
   const streams = new Set<ServerResponse>();
@@ -106,16 +112,18 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   await listen(http, { ...config, log });
   const url = urlOf(http, config.host);
   log.info({ url, auth: hasKeys ? "keys" : config.apiToken ? "token" : "none" }, "server is ready");
+  const sender = new Sender({ outbox: store.outbox, poster: posterOf(webhookAddresses), log });
 
   let closing: Promise<void> | undefined;
   const close = async () => {
     const closed = new Promise<void>((resolve) => http.close(() => resolve()));
     sockets.close();
+    const sent = sender.close();
     for (const stream of streams) stream.destroy();
     // Kept-alive connections become idle once their last answer is sent.
     const idle = setInterval(() => http.closeIdleConnections(), 50);
     const drained = setTimeout(() => http.closeAllConnections(), drainMs);
-    await closed;
+    await Promise.all([closed, sent]);
     clearInterval(idle);
     clearTimeout(drained);
     uploads.close();

@@ -10,6 +10,7 @@ import { storedKey } from "./projects/names.ts";
 import { refuseBeyondBytes } from "./projects/quotas.ts";
 import { sharedWith } from "./projects/shared.ts";
 import { addUsage } from "./projects/usage.ts";
+import { announceDataset } from "./webhooks/announce.ts";
 
 export interface NewDataset {
   /** The default one when left out. */
@@ -69,21 +70,22 @@ function ownOrShared(projectId: string): SQL {
   return sql`(${datasets.projectId} = ${projectId} or ${datasets.id} in (${sharedWith(projectId, "DATASET")}))`;
 }
 
-async function create(database: Transaction, dataset: NewDataset): Promise<Dataset> {
+async function create(tx: Transaction, dataset: NewDataset): Promise<Dataset> {
   const { projectId = defaultProjectId } = dataset;
   const idempotencyKey = storedKey(projectId, dataset.idempotencyKey);
-  const [created] = await database
+  const [created] = await tx
     .insert(datasets)
     .values({ ...dataset, projectId, idempotencyKey })
     .onConflictDoNothing({ target: datasets.idempotencyKey })
     .returning();
   if (created) {
-    await refuseBeyondBytes(database, projectId);
-    await addUsage(database, [{ projectId, kind: "BYTES", amount: created.bytes }]);
+    await refuseBeyondBytes(tx, projectId);
+    await addUsage(tx, [{ projectId, kind: "BYTES", amount: created.bytes }]);
+    await announceDataset(tx, created);
     return created;
   }
   const key = dataset.idempotencyKey ?? "";
-  const first = await ofKey(database, idempotencyKey ?? "");
+  const first = await ofKey(tx, idempotencyKey ?? "");
   invariant(first, `a dataset has the key ${key}`);
   if (first.name === dataset.name && first.sha256 === dataset.sha256) return first;
   throw new SteplogError(

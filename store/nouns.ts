@@ -16,6 +16,7 @@ import type { Completions } from "./serving/completions.ts";
 import type { Evaluations } from "./serving/evaluations.ts";
 import type { Models } from "./serving/models.ts";
 import type { Speeds } from "./speeds.ts";
+import type { Webhooks } from "./webhooks/endpoints.ts";
 
 export interface Nouns {
   readonly blobs: Blobs;
@@ -35,6 +36,8 @@ export interface Nouns {
   readonly exports: Exports;
   /** As `aliases`. */
   readonly models: Models;
+  /** As `aliases`. */
+  readonly webhooks: Webhooks;
   readonly workers: Workers;
   readonly feed: Feed;
 }

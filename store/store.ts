@@ -51,6 +51,8 @@ import { forgetCompletions } from "./serving/forget.ts";
 import { completionJobs } from "./serving/lifecycle.ts";
 import { modelsOf } from "./serving/models.ts";
 import { type Answers, answersOf } from "./serving/pieces.ts";
+import { webhooksOf } from "./webhooks/endpoints.ts";
+import { type Outbox, outboxOf } from "./webhooks/outbox.ts";
 
 export type { BucketBlobsOptions } from "./blobs/s3/blobs.ts";
 export { type Blobs, type PathOf, withFiles } from "./blobs/blobs.ts";
@@ -78,6 +80,8 @@ export type { CompletionEnd, CompletionFailure } from "./serving/lifecycle.ts";
 export type { Answered, WrittenChoice, WrittenPiece } from "./serving/pieces.ts";
 export { unpackTokens } from "./serving/tokens.ts";
 export { leaseNameOf } from "./queue/lease-names.ts";
+export type { LoggedDelivery, NewWebhook, WebhookChange } from "./webhooks/endpoints.ts";
+export type { AttemptOutcome, ClaimedDelivery, Outbox } from "./webhooks/outbox.ts";
 export type { Page } from "./pages.ts";
 export type { ProjectStore } from "./projects/project-store.ts";
 export { type Keys, type MadeKey, hasEnded } from "./projects/keys.ts";
@@ -112,6 +116,8 @@ export interface Store extends Nouns, Queue, Appends, Answers, Records, Weights,
   /** For whoever starts a worker that is asleep; by the id of its row. */
   readonly sleeper: (id: string) => Sleeper;
   readonly queue: QueueDepth;
+  /** What gateways deliver to webhooks. */
+  readonly outbox: Outbox;
   /** What a viewer may see and do, and nothing else. */
   of(viewer: Viewer): ProjectStore;
 }
@@ -162,6 +168,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     workers: translated(workersOf(database, () => forgetCompletions(database))),
     sleeper: (id) => translated(sleeperOf(database, notifications)(id)),
     queue: translated(queueDepthOf(database)),
+    webhooks: translated(webhooksOf(database)),
+    outbox: translated(outboxOf(database, notifications)),
     feed: feedOf(database, notifications),
     ...queueOf(database, notifications, {
       FINE_TUNE: fineTuneJobs,

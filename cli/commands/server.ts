@@ -44,6 +44,7 @@ async function server(options: { port?: number; openToEveryone?: true }): Promis
       publicUrl: config.publicUrl,
       corsOrigins: config.corsOrigins,
       allowedHosts: config.allowedHosts,
+      allowPrivateWebhooks: config.allowPrivateWebhooks,
       completions: config.completions,
     });
     reportReady({ url: running.url });

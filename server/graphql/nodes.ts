@@ -5,7 +5,8 @@
 import type { BaseModel, Checkpoint, Dataset, FineTune } from "../../schema/tables.ts";
 import type { ApiKey, Project } from "../../schema/project-tables.ts";
 import type { Completion, ModelEvaluation } from "../../schema/serving-tables.ts";
-import type { ProjectStore } from "../../store/store.ts";
+import type { WebhookEndpoint } from "../../schema/webhook-tables.ts";
+import type { LoggedDelivery, ProjectStore } from "../../store/store.ts";
 import type { Context } from "../context.ts";
 import { builder } from "./builder.ts";
 
@@ -55,4 +56,12 @@ export const CompletionRef = builder.loadableNodeRef(
 export const ModelEvaluationRef = builder.loadableNodeRef(
   "ModelEvaluation",
   loading<ModelEvaluation>((store, ids) => store.evaluations.byIds(ids)),
+);
+export const WebhookRef = builder.loadableNodeRef(
+  "Webhook",
+  loading<WebhookEndpoint>((store, ids) => store.webhooks.byIds(ids)),
+);
+export const WebhookDeliveryRef = builder.loadableNodeRef(
+  "WebhookDelivery",
+  loading<LoggedDelivery>((store, ids) => store.webhooks.deliveriesByIds(ids)),
 );

@@ -24,6 +24,8 @@ import "./project/project.ts";
 import "./project/api-key.ts";
 import "./project/share.ts";
 import "./project/usage.ts";
+import "./webhook/webhook.ts";
+import "./webhook/change-webhooks.ts";
 import "./worker.ts";
 import "./service.ts";
 import { builder } from "./builder.ts";

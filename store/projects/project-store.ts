@@ -22,6 +22,7 @@ import { type Administration, administrationOf } from "./administration.ts";
 import { type Sight, notThere, sightOf } from "./sight.ts";
 import { type Accounts, accountsOf } from "./accounts.ts";
 import { guardedRows } from "./guarded-rows.ts";
+import { ownWebhooksOf } from "./webhooks.ts";
 
 export interface ProjectStore extends Pick<
   Nouns,
@@ -36,6 +37,7 @@ export interface ProjectStore extends Pick<
   | "exports"
   | "models"
   | "feed"
+  | "webhooks"
 > {
   readonly viewer: Viewer;
   readonly administration: Administration;
@@ -83,6 +85,7 @@ export function projectStoreOf({ nouns, database, viewer, ping }: Parts): Projec
     models: translated(modelsOf(database, viewer.projectId)),
     accounts: translated(accountsOf({ ...room, database })),
     feed: feedOf(room),
+    webhooks: ownWebhooksOf({ database, projectId: viewer.projectId, may: room.may }),
   };
 }
 

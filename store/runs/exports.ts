@@ -14,6 +14,7 @@ import type { JobHooks } from "../queue/claimers.ts";
 import { addJob, finishJob } from "../queue/jobs.ts";
 import { type Lease, lockJob } from "../queue/leases.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
+import { announceCheckpoint } from "../webhooks/announce.ts";
 import { rebuildOf } from "./weights.ts";
 
 export interface Exports {
@@ -143,6 +144,10 @@ async function finish(tx: Transaction, lease: Lease, outcome: ExportOutcome): Pr
     "error" in outcome
       ? { status: "FAILED" as const, error: outcome.error }
       : { status: "STORED" as const, error: null, files: outcome.files };
-  await update(tx, exportOfJob(job.subject), result);
+  const { checkpointId, form } = exportOfJob(job.subject);
+  await update(tx, { checkpointId, form }, result);
   await finishJob(tx, lease);
+  const { checkpoint } = await checkpointAndRun(tx, checkpointId);
+  const what = "error" in outcome ? "export_failed" : "export_stored";
+  await announceCheckpoint(tx, checkpoint, what, { export: { ...form, status: result.status } });
 }

@@ -34,6 +34,7 @@ import type { JobHooks } from "../queue/claimers.ts";
 import { addJob, finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
 import { type Lease, lockJob } from "../queue/leases.ts";
 import { type Parts, partsOf } from "../models/part-names.ts";
+import { announceRun } from "../webhooks/announce.ts";
 import { addEvent } from "./events.ts";
 
 /** An event that is no move. */
@@ -69,6 +70,7 @@ export async function move(tx: Transaction, id: string, decide: (run: FineTune) 
   const change = { ...set, status: to };
   const moved = only(await tx.update(fineTunes).set(change).where(eq(fineTunes.id, id)).returning());
   await addEvent(tx, id, event, message);
+  if (to !== run.status) await announceRun(tx, moved);
   await wakeWatchers(tx, id);
   return moved;
 }
@@ -105,6 +107,7 @@ export async function queueRun(
   await addTrainingJob(tx, run, baseModel);
   await addEvent(tx, run.id, "QUEUED", "Waiting for a worker.");
   for (const { type, message } of notes) await addEvent(tx, run.id, type, message);
+  await announceRun(tx, run);
   await wakeWatchers(tx, run.id);
 }
 

@@ -8,6 +8,7 @@ import { type Database, type Transaction, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import { madeProgress } from "../queue/jobs.ts";
 import type { Lease } from "../queue/leases.ts";
+import { announceCheckpoint, announceRun } from "../webhooks/announce.ts";
 import { addEvent, hasEvent } from "./events.ts";
 import { lockJobAndRun, lockRunOf } from "./lifecycle.ts";
 import { storedWeights } from "./weights.ts";
@@ -64,8 +65,15 @@ async function recordEvaluation(tx: Transaction, lease: Lease, evaluation: NewEv
     .values({ fineTuneId: run.id, ...evaluation })
     .onConflictDoNothing()
     .returning({ entries: evaluations.entries });
-  if (added.length > 0) await madeProgress(tx, job);
+  if (added.length > 0) {
+    await madeProgress(tx, job);
+    await announceRun(tx, run, "evaluated", { evaluation: measuredBy(evaluation) });
+  }
   await wakeWatchers(tx, run.id);
+}
+
+function measuredBy({ kind = "VALIDATION", step, rows, loss, accuracy, f1, exactMatch }: NewEvaluation) {
+  return { kind, step, rows, loss, accuracy, f1: f1 ?? null, exactMatch: exactMatch ?? null };
 }
 
 async function recordEvent(tx: Transaction, lease: Lease, { type, message, once }: NewEvent): Promise<void> {
@@ -88,16 +96,20 @@ async function recordCheckpoint(
       `The log ends at entry ${run.entries}, before the checkpoint at entry ${position.entries}.`,
     );
   }
-  await tx
+  const added = await tx
     .insert(checkpoints)
     .values({ fineTuneId: run.id, ...position })
-    .onConflictDoNothing();
+    .onConflictDoNothing()
+    .returning({ id: checkpoints.id });
   const here = and(eq(checkpoints.fineTuneId, run.id), eq(checkpoints.entries, position.entries));
   const checkpoint = only(await tx.select().from(checkpoints).where(here).for("no key update"));
   refuseOtherWeights(checkpoint, position, log);
+  if (added.length > 0) await announceCheckpoint(tx, checkpoint, "created");
   await wakeWatchers(tx, run.id);
   if (weightsFiles.length === 0 || checkpoint.weightsStatus !== "NONE") return checkpoint;
-  return only(await tx.update(checkpoints).set(storedWeights(weightsFiles)).where(here).returning());
+  const stored = only(await tx.update(checkpoints).set(storedWeights(weightsFiles)).where(here).returning());
+  await announceCheckpoint(tx, stored, "weights_stored");
+  return stored;
 }
 
 /** One position in one log has one set of weights. If not, the promise of the whole service is broken. */

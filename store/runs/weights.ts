@@ -17,6 +17,7 @@ import { wakeWatchers } from "../postgres/notify.ts";
 import type { JobHooks } from "../queue/claimers.ts";
 import { addJob, finishJob } from "../queue/jobs.ts";
 import { type Lease, lockJob } from "../queue/leases.ts";
+import { announceCheckpoint } from "../webhooks/announce.ts";
 
 export type MaterialiseOutcome = { readonly weightsFiles: readonly WeightsFile[] } | { readonly error: string };
 
@@ -77,9 +78,10 @@ async function finishMaterialise(tx: Transaction, lease: Lease, outcome: Materia
       ? { weightsStatus: "FAILED" as const, weightsError: outcome.error }
       : { weightsError: null, ...storedWeights(outcome.weightsFiles) };
   const here = eq(checkpoints.id, job.subject);
-  const { fineTuneId } = only(await tx.update(checkpoints).set(result).where(here).returning());
+  const checkpoint = only(await tx.update(checkpoints).set(result).where(here).returning());
   await finishJob(tx, lease);
-  await wakeWatchers(tx, fineTuneId);
+  await announceCheckpoint(tx, checkpoint, "error" in outcome ? "weights_failed" : "weights_stored");
+  await wakeWatchers(tx, checkpoint.fineTuneId);
 }
 
 /** Columns of a checkpoint whose weights are stored. */

@@ -23,6 +23,7 @@ import { addJob, finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
 import { type Lease, lockJob } from "../queue/leases.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
 import { type Target, needsOf, requireTarget } from "./create.ts";
+import { announceEvaluation } from "../webhooks/announce.ts";
 import type { CompletionFailure } from "./lifecycle.ts";
 
 export interface NewEvaluation extends Target {
@@ -126,6 +127,7 @@ async function create(tx: Transaction, input: NewEvaluation) {
   const needs = { ...(await needsOf(tx, input)), precisions: [input.settings.precision] };
   const { id: subject, projectId } = evaluation;
   await addJob(tx, { kind: "EVALUATE", projectId, subject, needs });
+  await announceEvaluation(tx, evaluation);
   return { evaluation, created: true };
 }
 
@@ -175,6 +177,7 @@ async function move(
   invariant(allowed, `evaluation ${id} is ${row.status} and cannot become ${next.to}`);
   const change = { ...next.set, status: next.to };
   const moved = only(await tx.update(modelEvaluations).set(change).where(here).returning());
+  if (next.to !== row.status) await announceEvaluation(tx, moved);
   await wakeWatchers(tx, id);
   return moved;
 }

@@ -97,7 +97,8 @@ async function startService(): Promise<Service> {
   const turns = "{% for message in messages %}{{ message.content }} {% endfor %}";
   await writeFile(join(models, "chat", "chat_template.jinja"), turns);
   const env = { DATABASE_URL: database.url, STEPLOG_DATA: join(folder, "data"), STEPLOG_LOG_LEVEL: "warn" };
-  const server = startSteplog(["server", "--port", "0"], env);
+  const forServer = { ...env, STEPLOG_WEBHOOK_ALLOW_PRIVATE: "localhost" };
+  const server = startSteplog(["server", "--port", "0"], forServer);
   const worker = startSteplog(["worker"], env);
   await worker.ready;
   const url = String((await server.ready)["url"]);

@@ -36,6 +36,7 @@ export interface TestServer extends RunningServer {
   readonly logged: string[];
   readonly uploadsDir: string;
   readonly modelsDir: string;
+  readonly databaseUrl: string;
   /** Jobs and completions that there are. */
   readonly queued: () => Promise<{ jobs: number; completions: number }>;
   readonly gql: <T = object>(query: string, variables?: object) => Promise<GraphQLAnswer<T>>;
@@ -92,6 +93,7 @@ export async function testServer(
     logged,
     uploadsDir: config.uploadsDir,
     modelsDir,
+    databaseUrl: database.url,
     queued: async () => {
       const [counts] = await sql<{ jobs: number; completions: number }[]>`select
         (select count(*)::int from jobs) as jobs, (select count(*)::int from completions) as completions`;

@@ -64,6 +64,9 @@ async function everything(): Promise<Record<string, string>> {
   const { apiKey } = await store
     .of(operator)
     .administration.createKey({ name: "theirs", scopes: ["read"], expiresInS: null });
+  const { webhooks } = store.of(operator);
+  const webhook = await webhooks.create({ url: "https://example.com/", description: "", events: [] });
+  const delivery = await webhooks.test(webhook.id);
   return {
     FineTune: fineTune,
     Checkpoint: checkpoint,
@@ -72,6 +75,8 @@ async function everything(): Promise<Record<string, string>> {
     ModelEvaluation: globalId("ModelEvaluation", evaluation.id),
     ApiKey: globalId("ApiKey", apiKey.id),
     Project: globalId("Project", run.projectId),
+    Webhook: globalId("Webhook", webhook.id),
+    WebhookDelivery: globalId("WebhookDelivery", delivery.id),
   };
 }
 

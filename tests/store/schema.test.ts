@@ -7,6 +7,7 @@ import * as projectTables from "../../schema/project-tables.ts";
 import * as queueView from "../../schema/queue-view.ts";
 import * as servingTables from "../../schema/serving-tables.ts";
 import * as tables from "../../schema/tables.ts";
+import * as webhookTables from "../../schema/webhook-tables.ts";
 import { dumpSchema, schemaFile } from "../../store/postgres/dump-schema.ts";
 import { testDatabase } from "../support/postgres.ts";
 
@@ -28,7 +29,7 @@ test("the tables of schema/ have no change that the migrations lack (npx drizzle
       .toSorted()
       .at(-1) ?? "";
   const before = snapshotSchema.parse(JSON.parse(await readFile(new URL(`meta/${last}`, migrations), "utf8")));
-  const every = { ...tables, ...projectTables, ...servingTables, ...exportTables, ...queueView };
+  const every = { ...tables, ...projectTables, ...servingTables, ...exportTables, ...webhookTables, ...queueView };
   // oxlint-disable-next-line typescript/no-unsafe-assignment -- drizzle-kit ships types that the linter cannot resolve
   const now = generateDrizzleJson(every, before.id);
   expect(await generateMigration({ ...now, ...before }, now)).toEqual([]);

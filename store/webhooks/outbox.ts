@@ -1,0 +1,202 @@
+/**
+ * Deliveries as gateways make them. Several gateways claim one at a time, none the same: a claim skips what another holds, writes
+ * an attempt into the log, and moves the time at which the delivery is due to where the attempt counts as lost. So what a gateway
+ * held when it died is made again after that, with the same ids, and the log shows an attempt without an end.
+ *
+ *     PENDING -- success --> DELIVERED
+ *        | ^
+ *        | +-- failure, and there is another pause; an attempt that was broken off is due at once
+ *        +---- failure after the last pause --> FAILED
+ *
+ * Whoever writes locks the endpoint before the delivery.
+ */
+import { and, eq, sql } from "drizzle-orm";
+import { counted } from "../../schema/units.ts";
+import {
+  type WebhookEndpoint,
+  webhookAttempts,
+  webhookDeliveries,
+  webhookEndpoints,
+  webhookMessages,
+} from "../../schema/webhook-tables.ts";
+import {
+  globalIdOf,
+  keepWebhooksMs,
+  testEvent,
+  webhookLeaseMs,
+  webhookPatienceMs,
+  webhookPausesMs,
+} from "../../schema/webhooks.ts";
+import type { Database, Transaction } from "../postgres/database.ts";
+import type { Notifications, Subscription } from "../postgres/notifications.ts";
+import { announce, webhookNews } from "./announce.ts";
+
+/** The right to make one attempt. */
+export interface ClaimedDelivery {
+  readonly id: string;
+  /** The number of the attempt, which fences it. */
+  readonly number: number;
+  readonly endpointId: string;
+  readonly messageId: string;
+  readonly type: string;
+  readonly payload: string;
+  readonly url: string;
+  /** The secret, and the one before while it is valid. */
+  readonly secrets: readonly string[];
+}
+
+export interface AttemptOutcome {
+  /** BROKEN_OFF: its gateway stopped, so it says nothing of the endpoint. */
+  readonly result: "DELIVERED" | "FAILED" | "BROKEN_OFF";
+  readonly seconds: number;
+  readonly responseCode: number | null;
+  /** Null for a success. */
+  readonly error: string | null;
+  /** Whether the endpoint said that it wants nothing more (410). */
+  readonly gone?: boolean;
+}
+
+export interface Outbox {
+  /** @param busy endpoints that have enough attempts under way here */
+  claim(busy: readonly string[]): Promise<ClaimedDelivery | null>;
+  /** Why the endpoint was disabled by it; else null. */
+  finish(claim: ClaimedDelivery, outcome: AttemptOutcome): Promise<string | null>;
+  /** Deletes messages that are past their time, and with them their log. */
+  sweep(): Promise<void>;
+  /** Tells when there may be something new to claim. */
+  news(signal: AbortSignal): Subscription;
+}
+
+export function outboxOf(database: Database, notifications: Notifications): Outbox {
+  return {
+    claim: (busy) => claim(database, busy),
+    finish: (claimed, outcome) => database.transaction((tx) => finish(tx, claimed, outcome)),
+    sweep: () => sweep(database),
+    news: (signal) => notifications.subscribe(webhookNews, signal),
+  };
+}
+
+const inMs = (ms: number) => sql`now() + ${ms} * interval '1 millisecond'`;
+const agoMs = (ms: number) => sql`now() - ${ms} * interval '1 millisecond'`;
+
+async function claim(database: Database, busy: readonly string[]): Promise<ClaimedDelivery | null> {
+  const [row] = await database.execute<
+    Omit<ClaimedDelivery, "secrets"> & { secret: string; previous: string | null }
+  >(sql`
+    with due as (
+      select d.id, d.endpoint_id, e.url, e.secret, m.id as message_id, m.type, m.payload,
+        case when e.previous_until > now() then e.previous_secret end as previous
+      from ${webhookDeliveries} d
+      join ${webhookEndpoints} e on e.id = d.endpoint_id
+      join ${webhookMessages} m on m.id = d.message_id
+      where d.status = 'PENDING' and d.next_attempt_at <= now() and (e.enabled or m.type = ${testEvent})
+        and e.id not in (select jsonb_array_elements_text(${JSON.stringify(busy)}::jsonb)::uuid)
+      order by d.next_attempt_at
+      limit 1
+      for update of d skip locked
+    ), claimed as (
+      update ${webhookDeliveries} d set attempts = d.attempts + 1, next_attempt_at = ${inMs(webhookLeaseMs)}
+      from due where d.id = due.id
+      returning d.id, d.attempts as number
+    ), logged as (
+      insert into ${webhookAttempts} (delivery_id, number) select id, number from claimed
+    )
+    select claimed.id, claimed.number, due.endpoint_id as "endpointId", due.message_id as "messageId", due.type, due.payload,
+      due.url, due.secret, due.previous
+    from claimed join due on due.id = claimed.id`);
+  if (!row) return null;
+  const { secret, previous, ...rest } = row;
+  return { ...rest, secrets: previous === null ? [secret] : [secret, previous] };
+}
+
+async function finish(tx: Transaction, claimed: ClaimedDelivery, outcome: AttemptOutcome): Promise<string | null> {
+  const here = eq(webhookEndpoints.id, claimed.endpointId);
+  const [endpoint] = await tx.select().from(webhookEndpoints).where(here).for("no key update");
+  // Deleted meanwhile, with its log.
+  if (!endpoint) return null;
+  const { result, seconds, responseCode, error } = outcome;
+  await tx
+    .update(webhookAttempts)
+    .set({ seconds, responseCode, error })
+    .where(and(eq(webhookAttempts.deliveryId, claimed.id), eq(webhookAttempts.number, claimed.number)));
+  if (result === "DELIVERED") await delivered(tx, claimed, endpoint);
+  if (result === "BROKEN_OFF") await setDelivery(tx, claimed, { nextAttemptAt: sql`now()` });
+  return result === "FAILED" ? failed(tx, claimed, endpoint, outcome) : null;
+}
+
+/** Nothing changes if the delivery has been claimed again since. */
+async function setDelivery(
+  tx: Transaction,
+  { id, number }: ClaimedDelivery,
+  set: Parameters<ReturnType<typeof tx.update<typeof webhookDeliveries>>["set"]>[0],
+): Promise<void> {
+  const here = and(eq(webhookDeliveries.id, id), eq(webhookDeliveries.attempts, number));
+  await tx.update(webhookDeliveries).set(set).where(here);
+}
+
+async function delivered(tx: Transaction, claimed: ClaimedDelivery, endpoint: WebhookEndpoint): Promise<void> {
+  await setDelivery(tx, claimed, { status: "DELIVERED" });
+  if (endpoint.failingSince === null) return;
+  await tx.update(webhookEndpoints).set({ failingSince: null }).where(eq(webhookEndpoints.id, endpoint.id));
+}
+
+/** A test is tried once, and whoever asked for it sees how it went. */
+async function failed(
+  tx: Transaction,
+  claimed: ClaimedDelivery,
+  endpoint: WebhookEndpoint,
+  outcome: AttemptOutcome,
+): Promise<string | null> {
+  if (claimed.type === testEvent) {
+    await setDelivery(tx, claimed, { status: "FAILED" });
+    return null;
+  }
+  const pauses = JSON.stringify(webhookPausesMs);
+  const pause = sql`(${pauses}::jsonb ->> ${webhookDeliveries.failures})::float8`;
+  await setDelivery(tx, claimed, {
+    failures: sql`${webhookDeliveries.failures} + 1`,
+    status: sql`case when ${pause} is null then 'FAILED' else 'PENDING' end`,
+    nextAttemptAt: sql`now() + coalesce(${pause}, 0) * interval '1 millisecond'`,
+  });
+  const [since] = await tx
+    .update(webhookEndpoints)
+    .set({ failingSince: sql`coalesce(${webhookEndpoints.failingSince}, now())` })
+    .where(eq(webhookEndpoints.id, endpoint.id))
+    .returning({ isLasting: sql<boolean>`${webhookEndpoints.failingSince} < ${agoMs(webhookPatienceMs)}` });
+  const reason = whyDisabled(outcome, since?.isLasting ?? false);
+  if (reason === null || !endpoint.enabled) return null;
+  await disable(tx, endpoint, reason);
+  return reason;
+}
+
+function whyDisabled({ gone, error }: AttemptOutcome, isLasting: boolean): string | null {
+  if (gone) return "The endpoint answered 410 (Gone): it wants no more messages.";
+  const days = counted(webhookPatienceMs / 86_400_000, "day");
+  return isLasting ? `All attempts of the last ${days} failed. The last one: ${error ?? ""}` : null;
+}
+
+/** The project's other endpoints hear of it. */
+async function disable(
+  tx: Transaction,
+  { id, projectId, description }: WebhookEndpoint,
+  reason: string,
+): Promise<void> {
+  await tx
+    .update(webhookEndpoints)
+    .set({ enabled: false, disabledReason: reason, disabledAt: sql`now()` })
+    .where(eq(webhookEndpoints.id, id));
+  await announce(tx, {
+    projectId,
+    type: "webhook.disabled",
+    data: { id: globalIdOf("Webhook", id), description, reason },
+  });
+}
+
+/** Of one go: the rest has its turn with the next. */
+const most = 1_000;
+
+async function sweep(database: Database): Promise<void> {
+  await database.execute(sql`
+    delete from ${webhookMessages} where id in (
+      select id from ${webhookMessages} where created_at < ${agoMs(keepWebhooksMs)} limit ${most})`);
+}
