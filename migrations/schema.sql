@@ -43,6 +43,14 @@ create table api_keys (
   constraint api_keys_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE
 );
 
+create table base_model_files (
+  base_model_id uuid not null,
+  hash text not null,
+  files jsonb not null,
+  constraint base_model_files_pkey PRIMARY KEY (base_model_id),
+  constraint base_model_files_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id) ON DELETE CASCADE
+);
+
 create table base_model_names (
   base_model_id uuid not null,
   hash text not null,

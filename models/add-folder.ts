@@ -54,7 +54,7 @@ interface SourceFile {
 }
 
 /** Names of the files with a model's weights, and of their index. */
-function weightsOf(folder: ModelFolder): Set<string> {
+export function weightsOf(folder: ModelFolder): Set<string> {
   const weights = new Set(folder.tensors.map((tensor) => basename(tensor.path)));
   // A single file may lie beside the index of older shards.
   return weights.has(weightsName) ? weights : weights.add(indexName);

@@ -26,12 +26,28 @@ import { modelNames, stampOf } from "./folder-stamps.ts";
 export const ownDirOf = (modelsDir: string) => join(modelsDir, ".steplog");
 export const hashesDirOf = (modelsDir: string) => join(ownDirOf(modelsDir), "hashes");
 
-/** The models that this worker has, by name and base hash: it claims runs of these only. */
+/** The models that this worker has, or could copy, by name and base hash: it claims runs of these only. */
 export class ModelsAtHand {
   readonly #models = new Map<string, { readonly hash: string; readonly stamp: string }>();
+  #stored: readonly NamedModel[] = [];
 
   list(): NamedModel[] {
+    const others = this.#stored.filter((model) => !this.isHere(model));
+    return [...this.here(), ...others.map(({ name, hash }) => ({ name, hash }))];
+  }
+
+  /** Those of the models folder. */
+  here(): NamedModel[] {
     return [...this.#models].map(([name, { hash }]) => ({ name, hash }));
+  }
+
+  isHere({ name, hash }: NamedModel): boolean {
+    return this.#models.get(name)?.hash === hash;
+  }
+
+  /** What could be copied from the store. */
+  setStored(models: readonly NamedModel[]): void {
+    this.#stored = models;
   }
 
   /** @param stamp of its files when they were read */

@@ -60,6 +60,15 @@ export const baseModelNames = pgTable("base_model_names", {
   adapters: jsonb("adapters").$type<AdapterShapes & { readonly hash: string }>(),
 });
 
+/** Stored files of a base model, which machines that lack it copy. They hold for one hash only, as its names do. */
+export const baseModelFiles = pgTable("base_model_files", {
+  baseModelId: uuid("base_model_id")
+    .primaryKey()
+    .references(() => baseModels.id, { onDelete: "cascade" }),
+  hash: text("hash").notNull(),
+  files: jsonb("files").$type<readonly WeightsFile[]>().notNull(),
+});
+
 /**
  * Folders of models folders that are not base models yet, as a worker last saw them. A row is deleted when its folder
  * becomes a base model, or no worker sees it any more.
@@ -212,7 +221,7 @@ export const fineTunes = pgTable(
   ],
 );
 
-/** A stored file of the weights of a checkpoint. */
+/** A stored file of the weights of a checkpoint, or of a base model. */
 export interface WeightsFile {
   readonly name: string;
   /** Names its blob. */

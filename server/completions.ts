@@ -158,8 +158,8 @@ export async function checkScores(
   return { task: { kind: "SCORE", rows: scored, logprobs: null, labels: null }, prompt: [], isSeedDrawn: false };
 }
 
-function promptServices({ completions, modelsDir, signal }: Asking) {
-  return { sandbox: completions.sandbox, modelsDir, signal };
+function promptServices({ store, completions, modelsDir, signal }: Asking) {
+  return { store, sandbox: completions.sandbox, modelsDir, signal };
 }
 
 // Asking for it

@@ -2,13 +2,13 @@
  * Prompts to tokens, in a sandbox of its own: somebody waits for each of these, so they do not queue behind datasets, and its
  * processes keep the tokenizers of the last few models.
  */
-import { join } from "node:path";
 import type { AskedTokens, Question, askTokens } from "../dataset/ask.ts";
-import type { Sandbox } from "../sandbox/sandbox.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { programPath } from "../schema/package.ts";
 import { counted } from "../schema/units.ts";
 import type { BaseModel } from "../schema/tables.ts";
+import type { Context } from "./context.ts";
+import { withModelFolder } from "./model-folder.ts";
 import { tokenizerFiles } from "./row-checks.ts";
 
 /** For the sandbox of prompts. */
@@ -29,26 +29,22 @@ export type FittingTokens = Omit<AskedTokens, "prompts"> & { readonly prompts: r
 
 type Prompts = Omit<Question, "folder" | "model" | "tokenizerKey">;
 
+interface PromptServices extends Pick<Context, "store" | "sandbox" | "modelsDir" | "signal"> {}
+
 /** @throws what `askTokens` throws; ContextExceeded for a prompt of more than `room` tokens */
-export async function tokensOf(
-  {
-    sandbox,
-    modelsDir,
-    signal,
-  }: { readonly sandbox: Sandbox; readonly modelsDir: string; readonly signal: AbortSignal },
-  { name, hash }: BaseModel,
-  prompts: Prompts,
-): Promise<FittingTokens> {
-  const folder = join(modelsDir, name);
-  const tokenizerKey = `${hash}\n${await tokenizerFiles(folder)}`;
-  const tokens = await sandbox.run<typeof askTokens>({
-    file: programPath("dataset/ask"),
-    name: "askTokens",
-    input: { ...prompts, folder, model: name, tokenizerKey },
-    limits: promptLimits,
-    blame: { code: "INVALID_ARGUMENT", doing: "Reading the prompt" },
-    topic: tokenizerKey,
-    signal,
+export async function tokensOf(services: PromptServices, model: BaseModel, prompts: Prompts): Promise<FittingTokens> {
+  const { name, hash } = model;
+  const tokens = await withModelFolder(services, model, async (folder) => {
+    const tokenizerKey = `${hash}\n${await tokenizerFiles(folder)}`;
+    return services.sandbox.run<typeof askTokens>({
+      file: programPath("dataset/ask"),
+      name: "askTokens",
+      input: { ...prompts, folder, model: name, tokenizerKey },
+      limits: promptLimits,
+      blame: { code: "INVALID_ARGUMENT", doing: "Reading the prompt" },
+      topic: tokenizerKey,
+      signal: services.signal,
+    });
   });
   return { ...tokens, prompts: tokens.prompts.map((its, index) => fitting(its, prompts, index)) };
 }

@@ -17,6 +17,7 @@ import type { RowFindings, RowNote } from "../schema/row-findings.ts";
 import type { BaseModel, Dataset, RowsProblem } from "../schema/tables.ts";
 import { withFiles } from "../store/store.ts";
 import type { Context } from "./context.ts";
+import { withModelFolder } from "./model-folder.ts";
 
 /** What else decides whether a row fits. */
 export interface RowSettings {
@@ -37,12 +38,15 @@ export async function checkRowsFitModel(
   dataset: Dataset,
   settings: RowSettings,
 ): Promise<RowFindings> {
-  const { store, modelsDir } = context;
-  const rows = await rowsToCheck(join(modelsDir, model.name), model, settings);
-  const key = keyOf(dataset, rows);
-  const kept = await store.rowChecks.get(key);
-  const { problem, findings } = kept ?? (await check(context, dataset, rows));
-  if (!kept) await store.rowChecks.keep(key, { problem, findings });
+  const { store } = context;
+  const { problem, findings } = await withModelFolder(context, model, async (folder) => {
+    const rows = await rowsToCheck(folder, model, settings);
+    const key = keyOf(dataset, rows);
+    const kept = await store.rowChecks.get(key);
+    const checked = kept ?? (await check(context, dataset, rows));
+    if (!kept) await store.rowChecks.keep(key, checked);
+    return checked;
+  });
   if (problem) throw new SteplogError("DATASET_INVALID", problem.message, problem.issues);
   return findings ?? { notes: [], oneClass: null };
 }

@@ -1,6 +1,5 @@
 /** Previews rows as a base model sees them, in the sandbox. */
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { Preparation } from "../dataset/prepare.ts";
 import type { Preview } from "../dataset/preview.ts";
 import type { preview } from "../dataset/tasks.ts";
@@ -9,6 +8,7 @@ import { modelKindOf } from "../schema/model-kind.ts";
 import { programPath } from "../schema/package.ts";
 import type { BaseModel } from "../schema/tables.ts";
 import type { Context } from "./context.ts";
+import { withModelFolder } from "./model-folder.ts";
 import type { RowSettings } from "./row-checks.ts";
 import { tokenizerFiles } from "./row-checks.ts";
 
@@ -24,27 +24,29 @@ interface PreviewSettings extends Pick<RowSettings, "labelWords" | "truncate" | 
 
 /** @throws DATASET_INVALID for rows that cannot be read at all; MODEL_INVALID for a tokenizer or chat template that cannot be used */
 export async function previewForModel(
-  { sandbox, modelsDir, signal }: Context,
-  { name, hash, family, contextLength }: BaseModel,
+  context: Context,
+  model: BaseModel,
   { path, preparation }: RowsInFile,
   { labelWords, show, truncate, taken }: PreviewSettings,
 ): Promise<Preview> {
-  const folder = join(modelsDir, name);
-  return sandbox.run<typeof preview>({
-    file: programPath("dataset/tasks"),
-    name: "preview",
-    input: {
-      folder,
-      model: name,
-      tokenizerKey: `${hash}\n${await tokenizerFiles(folder)}`,
-      bounds: { contextLength, kind: modelKindOf(family), truncate, taken },
-      path,
-      preparation,
-      labelWords,
-      show,
-    },
-    limits: limitsFor((await stat(path)).size),
-    blame: { code: "DATASET_INVALID", doing: "Reading the rows" },
-    signal,
-  });
+  const { name, hash, family, contextLength } = model;
+  return withModelFolder(context, model, async (folder) =>
+    context.sandbox.run<typeof preview>({
+      file: programPath("dataset/tasks"),
+      name: "preview",
+      input: {
+        folder,
+        model: name,
+        tokenizerKey: `${hash}\n${await tokenizerFiles(folder)}`,
+        bounds: { contextLength, kind: modelKindOf(family), truncate, taken },
+        path,
+        preparation,
+        labelWords,
+        show,
+      },
+      limits: limitsFor((await stat(path)).size),
+      blame: { code: "DATASET_INVALID", doing: "Reading the rows" },
+      signal: context.signal,
+    }),
+  );
 }

@@ -17,7 +17,9 @@ import { openFolder } from "./blobs/folder.ts";
 import { datasetsOf } from "./datasets.ts";
 import { feedOf } from "./live/feed.ts";
 import { baseModelsOf } from "./models/base-models.ts";
+import { copiedModelsOf } from "./models/copied-models.ts";
 import { foundModelsOf } from "./models/found-models.ts";
+import { modelFilesOf } from "./models/model-files.ts";
 import { unusedParameters } from "./postgres/connection.ts";
 import { keysOf } from "./projects/keys.ts";
 import { projectsOf } from "./projects/projects.ts";
@@ -134,6 +136,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const blobs = await openBlobs(options);
   const pool = openPool(address);
   const { database } = pool;
+  const modelFiles = translated(modelFilesOf(database));
   const notifications = openNotifications(direct, log);
   let closed: Promise<void> | null = null;
   const store: Store = translated<Store>({
@@ -155,6 +158,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     keys: translated(keysOf(database, notifications)),
     baseModels: translated(baseModelsOf(database)),
     foundModels: translated(foundModelsOf(database)),
+    modelFiles,
+    copiedModels: copiedModelsOf(modelFiles, blobs, cacheOf(options)),
     datasets: translated(datasetsOf(database)),
     rowChecks: translated(rowChecksOf(database)),
     speeds: translated(speedsOf(database)),
@@ -192,10 +197,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 const usualCacheBytes = 50e9;
 
 /** The library of S3 is loaded only for a bucket. */
-async function openBlobs({ storageDir, bucket, cacheDir, cacheBytes = usualCacheBytes }: StoreOptions): Promise<Blobs> {
-  if (!bucket) return openFolder(storageDir);
+async function openBlobs(options: StoreOptions): Promise<Blobs> {
+  if (!options.bucket) return openFolder(options.storageDir);
   const { openBucket } = await import("./blobs/s3/blobs.ts");
-  return openBucket(bucket, { cacheDir: cacheDir ?? join(storageDir, "cache"), cacheBytes });
+  return openBucket(options.bucket, cacheOf(options));
+}
+
+function cacheOf({ storageDir, cacheDir, cacheBytes = usualCacheBytes }: StoreOptions) {
+  return { cacheDir: cacheDir ?? join(storageDir, "cache"), cacheBytes };
 }
 
 /** @throws INVALID_ARGUMENT when a pooler is given without the way to Postgres itself */

@@ -20,15 +20,16 @@ import { soleJobKinds } from "../schema/jobs.ts";
 import { giveBackMs, leaseMs, maxAttempts, pollMs, renewMs } from "../schema/limits.ts";
 import type { Log } from "../schema/log.ts";
 import { version } from "../schema/package.ts";
-import { type ClaimedJob, type PathOf, type Store, withFiles } from "../store/store.ts";
+import { type ClaimedJob, type Store, withFiles } from "../store/store.ts";
 import { attemptsFor, doubtsModel } from "./attempts.ts";
+import { withBases } from "./bases.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { EngineRun } from "./engine-run.ts";
 import { startEngine, trainerPlaces } from "./engine-run.ts";
 import { Idleness } from "./idleness.ts";
 import { inJobFolder } from "./job-folder.ts";
 import { handlerOf } from "./jobs/all.ts";
-import type { RunningJob } from "./jobs/job.ts";
+import type { JobContext, RunningJob } from "./jobs/job.ts";
 import { startReporting } from "./report.ts";
 import { ServingLane, type ServingSettings } from "./serving/lane.ts";
 import { type StartServing, startServing } from "./serving/serving-run.ts";
@@ -140,7 +141,11 @@ async function runJob(options: WorkerOptions, job: ClaimedJob): Promise<void> {
   try {
     if (job.attempts > maxAttempts) throw tooManyAttempts(job);
     const { blobs } = options.store;
-    await inJobFolder((folder) => withFiles(blobs, (pathOf) => workOn(options, job, folder, pathOf)));
+    await inJobFolder((weightsDir) =>
+      withFiles(blobs, (pathOf) =>
+        withBases(options, (baseOf) => workOn(options, job, { weightsDir, pathOf, baseOf })),
+      ),
+    );
     log.info(about, "The job has ended.");
   } catch (caught) {
     const error = asSteplogError(caught);
@@ -175,15 +180,19 @@ function unlessLost(error: unknown): void {
 }
 
 /** The lease is renewed from the first moment: files may have to come from far. */
-async function workOn(options: WorkerOptions, job: ClaimedJob, weightsDir: string, pathOf: PathOf): Promise<void> {
-  const { store, modelsDir, deviceNote, signal } = options;
+async function workOn(
+  options: WorkerOptions,
+  job: ClaimedJob,
+  given: Pick<JobContext, "weightsDir" | "pathOf" | "baseOf">,
+): Promise<void> {
+  const { store, deviceNote, signal } = options;
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();
   const renewal = keepLease(store, job, stop);
   const late = afterSignal(signal, giveBackMs);
-  const context = { store, job, modelsDir, pathOf, deviceNote, weightsDir, stop, signal: stopping.signal };
+  const context = { store, job, ...given, deviceNote, stop, signal: stopping.signal };
   try {
     const ends = [renewal.lost, late.reached] as const;
     const running = await Promise.race([...ends, handlerOf(job.kind).start(context)]);

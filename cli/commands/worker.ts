@@ -6,6 +6,7 @@ import { counted } from "../../schema/units.ts";
 import { openStore } from "../../store/store.ts";
 import { FolderChecks } from "../../models/folder-checks.ts";
 import { ModelsAtHand, registerModels, watchModels } from "../../models/registration.ts";
+import { shareModels } from "../../models/sharing.ts";
 import { Sandbox } from "../../sandbox/sandbox.ts";
 import { Idleness } from "../../worker/idleness.ts";
 import { sweepJobFolders } from "../../worker/job-folder.ts";
@@ -76,6 +77,13 @@ async function worker(options: WorkerOptions): Promise<void> {
     await Promise.all([
       runWorker({ ...shared, ...compute, ...row, models: atHand, serving, doesJobs, idleness }),
       watchModels({ ...shared, atHand, checks, reading: (isReading) => idleness.set("models", isReading ? 1 : 0) }),
+      shareModels({
+        ...shared,
+        atHand,
+        checks,
+        sharesModels: config.sharesModels,
+        storing: (isStoring) => idleness.set("stored models", isStoring ? 1 : 0),
+      }),
     ]);
   } finally {
     sandbox.close();

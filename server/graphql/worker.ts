@@ -9,7 +9,7 @@ import { Precision } from "./fine-tune/hyperparameters.ts";
 import { CheckpointRef, FineTuneRef } from "./nodes.ts";
 
 const WorkerModelRef = builder.objectRef<NamedModel>("WorkerModel").implement({
-  description: "A model in the models folder of a worker.",
+  description: "A model that a worker has, or could copy.",
   fields: (t) => ({
     name: t.exposeString("name", { description: "Name of the folder." }),
     hash: t.exposeString("hash", { description: "Base hash of its weights, 64 hex digits." }),
@@ -94,7 +94,7 @@ export const WorkerRef = builder.objectRef<LiveWorker>("Worker").implement({
     }),
     models: t.field({
       type: [WorkerModelRef],
-      description: "Models in its models folder.",
+      description: "Models in its models folder, and those that it could copy from the storage.",
       resolve: ({ models }) => models,
     }),
     serving: t.field({

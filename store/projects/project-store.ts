@@ -29,6 +29,7 @@ export interface ProjectStore extends Pick<
   | "rowChecks"
   | "speeds"
   | "blobs"
+  | "copiedModels"
   | "datasets"
   | "fineTunes"
   | "checkpoints"
@@ -64,13 +65,14 @@ export function projectStoreOf({ nouns, database, viewer, ping }: Parts): Projec
     viewer,
     may: (scope: Scope) => check(viewer, scope),
   };
-  const { rowChecks, speeds, blobs } = nouns;
+  const { rowChecks, speeds, blobs, copiedModels } = nouns;
   return {
     viewer,
     ping,
     rowChecks,
     speeds,
     blobs,
+    copiedModels,
     baseModels: nouns.baseModels,
     administration: administrationOf({ ...room, projects: nouns.projects, keys: nouns.keys }),
     foundModels: foundModelsOf(room),

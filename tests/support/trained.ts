@@ -11,7 +11,8 @@ import { writeReplayed } from "../../engine/replay/reconstruct.ts";
 import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import type { StepLog } from "../../schema/step-log.ts";
 import { decodeStepLog, encodeEntries, packScalars, ruleSeed } from "../../schema/step-log.ts";
-import type { Checkpoint } from "../../schema/tables.ts";
+import { hashesDirOf } from "../../models/registration.ts";
+import type { BaseModel, Checkpoint } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";
 import { handlerOf } from "../../worker/jobs/all.ts";
 import { claimed, metricsOf, newInput } from "../store/fixtures.ts";
@@ -90,9 +91,13 @@ async function record(
 }
 
 /** What a worker gives to its jobs, for those that nobody stops. */
-export function ofTests({ blobs }: Store) {
+export function ofTests({ blobs }: Store, modelsDir: string) {
   const pathOf = async (sha256: string) => (await blobs.local(sha256)).path;
-  return { pathOf, signal: new AbortController().signal };
+  const baseOf = async ({ name }: BaseModel) => ({
+    modelPath: join(modelsDir, name),
+    hashesDir: hashesDirOf(modelsDir),
+  });
+  return { pathOf, baseOf, signal: new AbortController().signal };
 }
 
 /** Does the next rebuild as a worker does, once there is one. */
@@ -100,7 +105,7 @@ export async function rebuildNext(store: Store, { modelsDir }: TrainedRun): Prom
   const job = await vi.waitFor(() => claimed(store), { timeout: 20_000 });
   const handler = handlerOf(job.kind);
   const weightsDir = await mkdtemp(join(modelsDir, "..", "rebuilt-"));
-  const context = { store, job, modelsDir, deviceNote: "plain", weightsDir, stop: () => {}, ...ofTests(store) };
+  const context = { store, job, deviceNote: "plain", weightsDir, stop: () => {}, ...ofTests(store, modelsDir) };
   const running = await handler.start(context);
   if (running.request.kind !== "MATERIALISE") throw new Error("it rebuilds");
   for await (const message of runMaterialise(running.request, device)) {

@@ -61,8 +61,14 @@ async function newRun(modelPath: string, settings: Partial<Hyperparameters>) {
 async function work(modelPath: string, messages = Infinity): Promise<string[]> {
   const job = await claimed(store);
   const weightsDir = await scratch();
-  const place = { modelsDir: dirname(modelPath), weightsDir, deviceNote: "plain" };
-  const context = { store, job, ...place, stop: () => {}, ...ofTests(store) };
+  const context = {
+    store,
+    job,
+    weightsDir,
+    deviceNote: "plain",
+    stop: () => {},
+    ...ofTests(store, dirname(modelPath)),
+  };
   const running = await fineTuneHandler.start(context);
   const { request } = running;
   if (request.kind !== "FINE_TUNE") throw new Error("a fine-tune trains");

@@ -3,7 +3,6 @@ import { invariant } from "../../schema/errors.ts";
 import { leaseMs } from "../../schema/limits.ts";
 import { encodeStepLog } from "../../schema/step-log.ts";
 import { type Store, rulesOf } from "../../store/store.ts";
-import { modelPaths } from "./inputs.ts";
 import type { JobContext, JobHandler, RunningJob } from "./job.ts";
 
 export const evaluateHandler: JobHandler = {
@@ -23,7 +22,7 @@ async function start(context: JobContext): Promise<RunningJob> {
   return {
     request: {
       kind: "EVALUATE",
-      ...modelPaths(context, baseModel),
+      ...(await context.baseOf(baseModel)),
       base: baseModel.hash,
       checkpoint: checkpointId === null ? null : await checkpointOf(store, checkpointId),
       datasetPath: await pathOf(dataset.sha256),

@@ -5,7 +5,7 @@ import { settingsOf } from "../../schema/hyperparameters.ts";
 import { leaseMs } from "../../schema/limits.ts";
 import { decodeHeader } from "../../schema/step-log.ts";
 import type { BaseModel, FineTune } from "../../schema/tables.ts";
-import { modelPaths, readRun, storeFiles } from "./inputs.ts";
+import { readRun, storeFiles } from "./inputs.ts";
 import type { JobContext, JobHandler, JobMessage, RunningJob } from "./job.ts";
 import { type Diverged, finish, toldDivergence } from "./outcome.ts";
 import { StepRecorder } from "./step-recorder.ts";
@@ -43,7 +43,7 @@ async function requestFor(context: JobContext, run: FineTune, baseModel: BaseMod
   const { scalars, decays } = log ?? { scalars: new Uint8Array(), decays: null };
   return {
     kind: "FINE_TUNE",
-    ...modelPaths(context, baseModel),
+    ...(await context.baseOf(baseModel)),
     base: baseModel.hash,
     ...(await datasetPaths(context, run)),
     labelWords: run.labelWords,

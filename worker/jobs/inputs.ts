@@ -1,9 +1,8 @@
 /** What jobs read from the store before they start, and the files that they leave in it. */
 import { rm } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { invariant } from "../../schema/errors.ts";
 import type { BaseModel, FineTune, WeightsFile } from "../../schema/tables.ts";
-import { hashesDirOf } from "../../models/registration.ts";
 import type { Store } from "../../store/store.ts";
 import { withRetries } from "../with-retries.ts";
 import type { JobContext } from "./job.ts";
@@ -15,11 +14,6 @@ export async function readRun(store: Store, id: string): Promise<{ run: FineTune
   const baseModel = await store.baseModels.get(run.baseModelId);
   invariant(baseModel, `fine-tune ${id} has its base model`);
   return { run, baseModel };
-}
-
-/** Where this worker has the model and its kept hashes. */
-export function modelPaths({ modelsDir }: JobContext, { name }: BaseModel) {
-  return { modelPath: join(modelsDir, name), hashesDir: hashesDirOf(modelsDir) };
 }
 
 /** The lease is renewed meanwhile, and what was computed may have taken hours. */

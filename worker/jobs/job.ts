@@ -1,12 +1,14 @@
 /** What the worker asks of a kind of job. It starts the engine, renews the lease and cleans up; the rest differs by kind. */
 import type { EngineMessage, EngineRequest } from "../../engine/thread/messages.ts";
 import type { SteplogError } from "../../schema/errors.ts";
+import type { BaseOf } from "../bases.ts";
 import type { ClaimedJob, PathOf, Store } from "../../store/store.ts";
 
 export interface JobContext {
   readonly store: Store;
   readonly job: ClaimedJob;
-  readonly modelsDir: string;
+  /** Places of base models, until the job ends. */
+  readonly baseOf: BaseOf;
   /** Paths of stored files, until the job ends. */
   readonly pathOf: PathOf;
   /** The compute device and why it was chosen, for the run's record. */

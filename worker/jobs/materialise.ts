@@ -4,7 +4,7 @@ import { encodeStepLog } from "../../schema/step-log.ts";
 import type { WeightsFile } from "../../schema/tables.ts";
 import type { WeightsForm } from "../../schema/weights-form.ts";
 import { exportOfJob } from "../../store/store.ts";
-import { modelPaths, readRun, storeFiles } from "./inputs.ts";
+import { readRun, storeFiles } from "./inputs.ts";
 import type { JobContext, JobHandler, RunningJob } from "./job.ts";
 
 export const materialiseHandler: JobHandler = {
@@ -44,7 +44,7 @@ async function rebuild(
   return {
     request: {
       kind: "MATERIALISE",
-      ...modelPaths(context, baseModel),
+      ...(await context.baseOf(baseModel)),
       log: encodeStepLog(log),
       digest: checkpoint.weightsDigest,
       form,

@@ -1,7 +1,6 @@
 /** Jobs that measure how fast this worker would train a run that does not exist. They give way to every other job. */
 import { invariant } from "../../schema/errors.ts";
 import { measurementSchema } from "../../schema/estimate.ts";
-import { modelPaths } from "./inputs.ts";
 import type { JobContext, JobHandler, RunningJob } from "./job.ts";
 
 export const measureHandler: JobHandler = {
@@ -15,7 +14,7 @@ async function start(context: JobContext): Promise<RunningJob> {
   const asked = measurementSchema.parse(job.payload);
   const baseModel = await store.baseModels.get(asked.baseModelId);
   invariant(baseModel, `the base model of measurement ${job.id} exists`);
-  const { modelPath, hashesDir } = modelPaths(context, baseModel);
+  const { modelPath, hashesDir } = await context.baseOf(baseModel);
   return {
     request: {
       kind: "MEASURE",

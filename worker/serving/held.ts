@@ -7,7 +7,9 @@ import type { ReadRequest } from "./requests.ts";
 export interface Held {
   readonly job: ClaimedJob;
   /** What the thread is asked, without the folder of its weights. */
-  readonly request: ServingRequest;
+  request: ServingRequest;
+  /** Releases the base, if it was copied. */
+  releaseBase: () => void;
   readonly checkpointId: string | null;
   /** By which the thread knows it: another one when it is claimed again, so that late messages are told apart. */
   readonly key: string;
@@ -17,7 +19,7 @@ export interface Held {
   readonly sequences: number;
   /** Pieces that are stored. */
   pieces: number;
-  /** Whether the thread waits for its weights to be rebuilt, and so knows nothing of it. */
+  /** Whether it waits for its base to be copied or its weights to be rebuilt; the thread knows nothing of it. */
   isRebuilding: boolean;
   /** Choices that have not ended, by number. */
   readonly open: Set<number>;
@@ -40,6 +42,7 @@ export function heldOf(job: ClaimedJob, { completion, baseModel, choices, reques
     base: baseModel.name,
     sequences: isScore ? 1 : task.n,
     pieces,
+    releaseBase() {},
     isRebuilding: false,
     open: new Set(open),
     isScore,

@@ -19,9 +19,10 @@ import { SteplogError, asSteplogError, errorCodes } from "../../schema/errors.ts
 import type { Capabilities } from "../../schema/jobs.ts";
 import { completionAttempts, leaseMs, pollMs, renewMs } from "../../schema/limits.ts";
 import type { Log } from "../../schema/log.ts";
-import type { ServingReport } from "../../schema/tables.ts";
+import type { BaseModel, ServingReport } from "../../schema/tables.ts";
 import { type ClaimedJob, type Claimer, type CompletionEnd, type Store, leaseNameOf } from "../../store/store.ts";
 import { attemptsFor, doubtsModel } from "../attempts.ts";
+import { useBase } from "../bases.ts";
 import type { Sharing } from "../sharing.ts";
 import { type Held, endsChoice, heldOf } from "./held.ts";
 import { KeptFolders } from "./kept-folders.ts";
@@ -167,7 +168,8 @@ export class ServingLane {
       const folder = await this.#rebuilds.find(held.request.model);
       this.#held.set(held.key, held);
       if (read.completion.wanted === "CANCEL") this.#recorder.end(held, { status: "CANCELLED", usage: null });
-      else this.#running().send({ type: "add", request: inFolder(held.request, folder) });
+      else if (this.#options.models.isHere(read.baseModel)) this.#add(held, folder);
+      else void this.#copyBase(held, read.baseModel, folder);
     } catch (error) {
       await this.#endAttempt(job, asSteplogError(error));
     } finally {
@@ -221,6 +223,26 @@ export class ServingLane {
     }
   }
 
+  #add(held: Held, folder: string | null): void {
+    this.#running().send({ type: "add", request: inFolder(held.request, folder) });
+  }
+
+  /** The base is not in the models folder: others are answered until it has come. */
+  async #copyBase(held: Held, baseModel: BaseModel, folder: string | null): Promise<void> {
+    held.isRebuilding = true;
+    this.#recorder.stage(held, "LOADING");
+    try {
+      const { release, modelPath, hashesDir } = await useBase(this.#options, baseModel);
+      if (this.#held.get(held.key) !== held || held.wanted === "CANCEL") return release();
+      held.releaseBase = release;
+      held.request = { ...held.request, model: { ...held.request.model, modelPath, hashesDir } };
+      held.isRebuilding = false;
+      this.#add(held, folder);
+    } catch (error) {
+      if (!this.#options.signal.aborted) await this.#endHeld(held, asSteplogError(error));
+    }
+  }
+
   /** The thread has let go of the request until its model is a folder. */
   async #rebuild(held: Held): Promise<void> {
     const { store } = this.#options;
@@ -230,7 +252,7 @@ export class ServingLane {
       const folder = await this.#rebuilds.make(await readRebuild(store, held.request.model, held.checkpointId));
       if (this.#held.get(held.key) !== held || held.wanted === "CANCEL") return;
       held.isRebuilding = false;
-      this.#running().send({ type: "add", request: inFolder(held.request, folder) });
+      this.#add(held, folder);
     } catch (error) {
       if (!this.#options.signal.aborted) await this.#endHeld(held, asSteplogError(error));
     }
@@ -306,6 +328,7 @@ export class ServingLane {
   #release(held: Held): void {
     if (this.#held.get(held.key) !== held) return;
     this.#held.delete(held.key);
+    held.releaseBase();
     this.#options.sharing.holdRequests(this.#held.size + this.#beginning);
     this.#wake.abort();
   }

@@ -22,6 +22,17 @@ export function isCompanion(name: string): boolean {
 
 const weights = /\.(?:safetensors|bin|pt|pth|h5|msgpack|gguf|onnx)$|\.index\.json$/u;
 
+/** Names of the files of a base other than its weights. */
+export async function companionNames(path: string): Promise<string[]> {
+  const names: string[] = [];
+  for (const name of await readdir(path)) {
+    if (name.startsWith(".") || name === originName || weights.test(name)) continue;
+    // stat follows links: in the hub's own cache every file is one.
+    if ((await stat(join(path, name))).isFile()) names.push(name);
+  }
+  return names;
+}
+
 /**
  * Copies the files of a base other than its weights (those whose names are `wanted`), and sets the dtype in the copied config
  * to `dtype`, if there is one.
@@ -34,10 +45,7 @@ export async function copyCompanions(
   wanted: (name: string) => boolean = () => true,
 ): Promise<string[]> {
   const copied: string[] = [];
-  for (const name of await readdir(base.path)) {
-    if (name.startsWith(".") || name === originName || weights.test(name) || !wanted(name)) continue;
-    // stat follows links: in the hub's own cache every file is one.
-    if (!(await stat(join(base.path, name))).isFile()) continue;
+  for (const name of (await companionNames(base.path)).filter(wanted)) {
     await copyFile(join(base.path, name), join(to, name));
     copied.push(join(to, name));
   }

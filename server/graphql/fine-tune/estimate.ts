@@ -1,5 +1,4 @@
 /** estimateFineTune: what a run would take, and everything that would be refused. It creates nothing. */
-import { join } from "node:path";
 import { z } from "zod";
 import { SteplogError, asSteplogError } from "../../../schema/errors.ts";
 import type { ErrorCode } from "../../../schema/errors.ts";
@@ -7,6 +6,7 @@ import type { PlannedRun } from "../../../schema/estimate.ts";
 import { measureWait } from "../../../schema/limits.ts";
 import { type PathOf, lackedBy, trainingNeeds, withFiles } from "../../../store/store.ts";
 import type { Context } from "../../context.ts";
+import { withModelFolder } from "../../model-folder.ts";
 import { countRun } from "../../run-counts.ts";
 import type { Asked, WorkerSeconds } from "../../run-seconds.ts";
 import { secondsByWorker } from "../../run-seconds.ts";
@@ -100,8 +100,8 @@ const refusing = new Set<ErrorCode>([
  */
 async function counted(context: Context, input: NewRunInput, run: CheckedRun, attempt: Attempt) {
   try {
-    const counts = await withFiles(context.store.blobs, async (pathOf) =>
-      countRun(context, await plannedRun(context, pathOf, input, run)),
+    const counts = await withModelFolder(context, run.baseModel, (folder) =>
+      withFiles(context.store.blobs, async (pathOf) => countRun(context, await plannedRun(folder, pathOf, input, run))),
     );
     return { counts, uncounted: null };
   } catch (error) {
@@ -132,16 +132,11 @@ function measurementOf(input: NewRunInput, run: CheckedRun): Asked["measurement"
   };
 }
 
-async function plannedRun(
-  { modelsDir }: Context,
-  pathOf: PathOf,
-  input: NewRunInput,
-  run: CheckedRun,
-): Promise<PlannedRun> {
+async function plannedRun(modelPath: string, pathOf: PathOf, input: NewRunInput, run: CheckedRun): Promise<PlannedRun> {
   const { dataset, validationDataset, testDataset } = run.datasets;
   const { labelWords, calibrationPrompt, hyperparameters } = newFineTune(input, run);
   return {
-    modelPath: join(modelsDir, run.baseModel.name),
+    modelPath,
     datasetPath: await pathOf(dataset.sha256),
     validationPath: validationDataset && (await pathOf(validationDataset.sha256)),
     testPath: testDataset && (await pathOf(testDataset.sha256)),
