@@ -31,6 +31,7 @@ import type {
   CreateFineTuneInput,
   ModelInput,
   ScoreInput,
+  UpdateFineTuneInput,
   WeightsDtype,
 } from "./schema-types.ts";
 import { Streams, type StreamOptions } from "./streams.ts";
@@ -50,6 +51,8 @@ export type Evaluation = EvaluationFragment;
 export type Checkpoint = CheckpointFragment;
 export type CheckpointExport = CheckpointExportFragment;
 export type WeightsFile = CheckpointExport["files"][number];
+
+export type FineTunePage = operations.FineTunesQuery["fineTunes"];
 
 /** What a fine-tune would take. */
 export type FineTuneEstimate = operations.EstimateFineTuneQuery["estimateFineTune"];
@@ -144,6 +147,23 @@ export class Client {
     const { fineTune } = await this.query(operations.fineTune, { id });
     if (fineTune) return fineTune;
     throw new SteplogError("NOT_FOUND", `There is no fine-tune ${id}.`);
+  }
+
+  /**
+   * A page of the fine-tunes and how many there are, newest first and without the archived ones unless told otherwise. For the
+   * next page pass its `pageInfo.endCursor` as `after`.
+   * @throws SteplogError INVALID_ARGUMENT, UNAUTHENTICATED, UNAVAILABLE
+   */
+  async fineTunes(options: operations.FineTunesQueryVariables = {}): Promise<FineTunePage> {
+    return (await this.query(operations.fineTunes, options)).fineTunes;
+  }
+
+  /**
+   * Changes the name, tags, metadata or priority of a fine-tune, or archives it; what is left out stays.
+   * @throws SteplogError INVALID_ARGUMENT, NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE
+   */
+  async update(id: string, input: UpdateFineTuneInput): Promise<FineTune> {
+    return (await this.query(operations.updateFineTune, { id, input })).updateFineTune;
   }
 
   /**

@@ -83,11 +83,18 @@ export type CheckpointExportFragment = {
 export type FineTuneFragment = (
   {
   readonly waitingReason: string | null,
+  readonly tags: ReadonlyArray<string>,
+  readonly priority: number,
+  readonly archivedAt: string | null,
   readonly createdAt: string,
   readonly startedAt: string | null,
   readonly finishedAt: string | null,
   readonly pickedRate: number | null,
   readonly logUrl: string | null,
+  readonly metadata: ReadonlyArray<{
+    readonly key: string,
+    readonly value: string
+  }>,
   readonly baseModel: {
     readonly name: string,
     readonly hash: string
@@ -111,6 +118,42 @@ export type FineTuneQueryVariables = Exact<{
 
 export type FineTuneQuery = {
   readonly fineTune: FineTuneFragment | null
+};
+
+export type FineTunesQueryVariables = Exact<{
+  filter?: Types.FineTuneFilter | null | undefined;
+  sort?: Types.FineTuneSort | null | undefined;
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type FineTunesQuery = {
+  readonly fineTunes: {
+    readonly totalCount: number,
+    readonly nodes: ReadonlyArray<(
+      {
+      readonly tags: ReadonlyArray<string>,
+      readonly createdAt: string,
+      readonly finishedAt: string | null
+    }
+      & FineTuneStatusFragment
+    )>,
+    readonly pageInfo: {
+      readonly hasNextPage: boolean,
+      readonly endCursor: string | null
+    }
+  }
+};
+
+export type UpdateFineTuneMutationVariables = Exact<{
+  id: string;
+  input: Types.UpdateFineTuneInput;
+}>;
+
+
+export type UpdateFineTuneMutation = {
+  readonly updateFineTune: FineTuneFragment
 };
 
 export type CheckpointQueryVariables = Exact<{
@@ -615,7 +658,17 @@ export type CancelEvaluationMutation = {
 
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
-  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}query FineTune($id:ID!){fineTune(id:$id){...FineTune}}",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason tags metadata{key value}priority archivedAt createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}query FineTune($id:ID!){fineTune(id:$id){...FineTune}}",
+);
+
+export const fineTunes = operation<FineTunesQuery, FineTunesQueryVariables>(
+  "FineTunes",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}query FineTunes($filter:FineTuneFilter$sort:FineTuneSort$first:Int$after:String){fineTunes(filter:$filter sort:$sort first:$first after:$after){totalCount nodes{...FineTuneStatus tags createdAt finishedAt}pageInfo{hasNextPage endCursor}}}",
+);
+
+export const updateFineTune = operation<UpdateFineTuneMutation, UpdateFineTuneMutationVariables>(
+  "UpdateFineTune",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason tags metadata{key value}priority archivedAt createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation UpdateFineTune($id:ID!$input:UpdateFineTuneInput!){updateFineTune(id:$id input:$input){...FineTune}}",
 );
 
 export const checkpoint = operation<CheckpointQuery, CheckpointQueryVariables>(
@@ -630,27 +683,27 @@ export const estimateFineTune = operation<EstimateFineTuneQuery, EstimateFineTun
 
 export const createFineTune = operation<CreateFineTuneMutation, CreateFineTuneMutationVariables>(
   "CreateFineTune",
-  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation CreateFineTune($input:CreateFineTuneInput!){createFineTune(input:$input){fineTune{...FineTune}}}",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason tags metadata{key value}priority archivedAt createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation CreateFineTune($input:CreateFineTuneInput!){createFineTune(input:$input){fineTune{...FineTune}}}",
 );
 
 export const continueFineTune = operation<ContinueFineTuneMutation, ContinueFineTuneMutationVariables>(
   "ContinueFineTune",
-  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation ContinueFineTune($input:ContinueFineTuneInput!){continueFineTune(input:$input){fineTune{...FineTune}}}",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason tags metadata{key value}priority archivedAt createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation ContinueFineTune($input:ContinueFineTuneInput!){continueFineTune(input:$input){fineTune{...FineTune}}}",
 );
 
 export const cancelFineTune = operation<CancelFineTuneMutation, CancelFineTuneMutationVariables>(
   "CancelFineTune",
-  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation CancelFineTune($id:ID!){cancelFineTune(id:$id){...FineTune}}",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason tags metadata{key value}priority archivedAt createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation CancelFineTune($id:ID!){cancelFineTune(id:$id){...FineTune}}",
 );
 
 export const pauseFineTune = operation<PauseFineTuneMutation, PauseFineTuneMutationVariables>(
   "PauseFineTune",
-  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation PauseFineTune($id:ID!){pauseFineTune(id:$id){...FineTune}}",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason tags metadata{key value}priority archivedAt createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation PauseFineTune($id:ID!){pauseFineTune(id:$id){...FineTune}}",
 );
 
 export const resumeFineTune = operation<ResumeFineTuneMutation, ResumeFineTuneMutationVariables>(
   "ResumeFineTune",
-  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation ResumeFineTune($id:ID!){resumeFineTune(id:$id){...FineTune}}",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}fragment Evaluation on Evaluation{kind step rows loss accuracy f1 exactMatch}fragment Checkpoint on Checkpoint{id entries step chainHash logUrl logBytes weightsDigest weightsStatus weightsError weightsWaitingReason weightsUrl weightsBytes weightsFiles{name bytes sha256 url}}fragment FineTune on FineTune{...FineTuneStatus waitingReason tags metadata{key value}priority archivedAt createdAt startedAt finishedAt pickedRate logUrl baseModel{name hash}evaluations{...Evaluation}inContext:evaluations(kind:IN_CONTEXT){...Evaluation}probes:evaluations(kind:LINEAR_PROBE){...Evaluation}tests:evaluations(kind:TEST){...Evaluation}bestEvaluation{...Evaluation}checkpoints(first:100){nodes{...Checkpoint}}}mutation ResumeFineTune($id:ID!){resumeFineTune(id:$id){...FineTune}}",
 );
 
 export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, MaterialiseCheckpointMutationVariables>(

@@ -140,8 +140,14 @@ export type CreateFineTuneInput = {
   readonly keepWeights?: boolean | null | undefined;
   /** Candidate completions, at most 64, of rows that list none. Accuracy is how often the model prefers the right one. Leave out to measure only the loss. */
   readonly labelWords?: ReadonlyArray<string> | null | undefined;
+  /** Notes for programs: at most 32, each with another key. */
+  readonly metadata?: ReadonlyArray<MetadataEntryInput> | null | undefined;
   /** Name of the run, 1 to 200 characters. */
   readonly name: string;
+  /** -100 to 100: workers take runs of a higher priority first. Default: 0. */
+  readonly priority?: number | null | undefined;
+  /** Words to find it by: at most 32, each of 1 to 64 characters. */
+  readonly tags?: ReadonlyArray<string> | null | undefined;
   /** Id of a dataset to test on: the base model before training, and afterwards the weights of the best evaluation (the last weights if there is no validation dataset). */
   readonly testDataset?: string | null | undefined;
   /** Id of a dataset to evaluate on during the run. Without one there are no evaluations. */
@@ -260,6 +266,33 @@ export type EvaluationKind =
   | 'TEST'
   /** The validation rows. */
   | 'VALIDATION';
+
+/** Which runs to list: those that meet all of it. */
+export type FineTuneFilter = {
+  /** False for those that are not archived, true for those that are, null for both. */
+  readonly archived?: boolean | null | undefined;
+  /** The name of their base model. */
+  readonly baseModel?: string | null | undefined;
+  /** They were created earlier. */
+  readonly createdBefore?: string | null | undefined;
+  /** They were created then or later. */
+  readonly createdFrom?: string | null | undefined;
+  /** Their name contains this, in upper or lower case. */
+  readonly name?: string | null | undefined;
+  /** They have one of these statuses. */
+  readonly statuses?: ReadonlyArray<FineTuneStatus> | null | undefined;
+  /** They have all of these tags. */
+  readonly tags?: ReadonlyArray<string> | null | undefined;
+};
+
+/** An order of runs. */
+export type FineTuneSort =
+  /** By when they were created, the last one first. */
+  | 'CREATED'
+  /** By when they ended, the last one first. Only runs that have ended. */
+  | 'FINISHED'
+  /** By name, in the order of the database. */
+  | 'NAME';
 
 /** The status of a run. SUCCEEDED, FAILED and CANCELLED are final. */
 export type FineTuneStatus =
@@ -387,6 +420,14 @@ export type MessageRole =
   | 'tool'
   /** The user. */
   | 'user';
+
+/** A note for programs. */
+export type MetadataEntryInput = {
+  /** What it is about, 1 to 64 characters. */
+  readonly key: string;
+  /** What it says, at most 500 characters. */
+  readonly value: string;
+};
 
 /** What a fine-tune trains. */
 export type Method =
@@ -533,6 +574,20 @@ export type Truncation =
   | 'REFUSE'
   /** The first tokens of the prompt are left out, after its special tokens. Of a conversation, the first exchanges are left out whole, answers included, but not the system's turns and the last question that is answered. */
   | 'START';
+
+/** What to change of a run. What is left out stays as it is. */
+export type UpdateFineTuneInput = {
+  /** Whether lists leave it out. Nothing of it is deleted. */
+  readonly archived?: boolean | null | undefined;
+  /** Notes for programs: at most 32, each with another key. In place of those that it has. */
+  readonly metadata?: ReadonlyArray<MetadataEntryInput> | null | undefined;
+  /** Name of the run, 1 to 200 characters. */
+  readonly name?: string | null | undefined;
+  /** -100 to 100: workers take runs of a higher priority first. A run that a worker has stays with it. */
+  readonly priority?: number | null | undefined;
+  /** Words to find it by: at most 32, each of 1 to 64 characters. In place of those that it has. */
+  readonly tags?: ReadonlyArray<string> | null | undefined;
+};
 
 /** A number format of stored weights. */
 export type WeightsDtype =

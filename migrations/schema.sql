@@ -230,6 +230,10 @@ create table fine_tunes (
   late_settings jsonb,
   went_back_from uuid,
   project_id uuid not null default '00000000-0000-4000-8000-000000000000'::uuid,
+  tags text[] not null default '{}'::text[],
+  metadata jsonb not null default '{}'::jsonb,
+  priority integer not null default 0,
+  archived_at timestamp with time zone,
   constraint fine_tunes_entries CHECK ((entries >= 0)),
   constraint fine_tunes_first_entry CHECK (((first_entry >= 0) AND (first_entry <= entries))),
   constraint fine_tunes_pkey PRIMARY KEY (id),
@@ -467,7 +471,10 @@ CREATE INDEX fine_tunes_created ON public.fine_tunes USING btree (created_at, id
 CREATE INDEX fine_tunes_dataset ON public.fine_tunes USING btree (dataset_id);
 CREATE INDEX fine_tunes_from_checkpoint ON public.fine_tunes USING btree (from_checkpoint_id);
 CREATE INDEX fine_tunes_project_created ON public.fine_tunes USING btree (project_id, created_at, id);
+CREATE INDEX fine_tunes_project_finished ON public.fine_tunes USING btree (project_id, finished_at, id);
+CREATE INDEX fine_tunes_project_name ON public.fine_tunes USING btree (project_id, name, id);
 CREATE INDEX fine_tunes_status_created ON public.fine_tunes USING btree (status, created_at, id);
+CREATE INDEX fine_tunes_tags ON public.fine_tunes USING gin (tags);
 CREATE INDEX fine_tunes_test_dataset ON public.fine_tunes USING btree (test_dataset_id);
 CREATE INDEX fine_tunes_validation_dataset ON public.fine_tunes USING btree (validation_dataset_id);
 CREATE INDEX model_evaluations_checkpoint ON public.model_evaluations USING btree (checkpoint_id);

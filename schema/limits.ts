@@ -40,6 +40,15 @@ export const limits = {
   /** Name patterns of tensors or layers. */
   patterns: 64,
   nameLength: 200,
+  /** Tags of one run, and characters of each. */
+  tags: 32,
+  tagLength: 64,
+  /** Entries of a run's metadata, and characters of each key and value. */
+  metadata: 32,
+  metadataKeyLength: 64,
+  metadataValueLength: 500,
+  /** Of a run, from its negative. */
+  priority: 100,
   idempotencyKeyLength: 200,
   calibrationLength: 10_000,
   labelWords: 64,

@@ -178,6 +178,12 @@ export const fineTunes = pgTable(
     wanted: text("wanted").$type<Wanted>().notNull().default("RUN"),
     /** What the release before this one reads and writes; a trigger keeps it equal to wanted = CANCEL. To be dropped. */
     cancelRequested: boolean("cancel_requested").notNull().default(false),
+    /** What people write on it: store/runs/labels.ts. */
+    tags: text("tags").array().$type<readonly string[]>().notNull().default([]),
+    metadata: jsonb("metadata").$type<Readonly<Record<string, string>>>().notNull().default({}),
+    /** Of its jobs: higher first. */
+    priority: integer("priority").notNull().default(0),
+    archivedAt: instant("archived_at"),
     errorCode: text("error_code"),
     errorMessage: text("error_message"),
     errorIssues: jsonb("error_issues").$type<readonly InputIssue[]>(),
@@ -217,6 +223,9 @@ export const fineTunes = pgTable(
     index("fine_tunes_dataset").on(t.datasetId),
     index("fine_tunes_validation_dataset").on(t.validationDatasetId),
     index("fine_tunes_test_dataset").on(t.testDatasetId),
+    index("fine_tunes_project_finished").on(t.projectId, t.finishedAt, t.id),
+    index("fine_tunes_project_name").on(t.projectId, t.name, t.id),
+    index("fine_tunes_tags").using("gin", t.tags),
     check("fine_tunes_entries", sql`${t.entries} >= 0`),
   ],
 );

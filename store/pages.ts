@@ -8,7 +8,7 @@ import { SteplogError } from "../schema/errors.ts";
 import { type Executor, isUuid } from "./postgres/database.ts";
 
 /**
- * One page of a list, newest first. A cursor is the id of a row: `after` gives the rows older than it, `before` the newer
+ * One page of a list, newest first unless its keys are ascending. A cursor is the id of a row: `after` gives the rows older than it, `before` the newer
  * ones. `inverted` reverses the order (oldest first), so that `limit` counts from the other end. These are the arguments
  * that Pothos' resolveCursorConnection passes on; its toCursor is `(row) => row.id`.
  */
@@ -24,15 +24,20 @@ export interface Keys {
   readonly table: PgTable;
   readonly sort: PgColumn;
   readonly id: PgColumn;
+  /** The least first. */
+  readonly ascending?: boolean;
 }
 
 /** Conditions and order of one page, for `.where(and(...where)).orderBy(...order).limit(page.limit)`. */
 export async function pageOf(database: Executor, keys: Keys, page: Page): Promise<{ where: SQL[]; order: SQL[] }> {
   const position = sql`(${keys.sort}, ${keys.id})`;
   const where: SQL[] = [];
-  if (page.after !== undefined) where.push(sql`${position} < ${await positionOf(database, keys, page.after)}`);
-  if (page.before !== undefined) where.push(sql`${position} > ${await positionOf(database, keys, page.before)}`);
-  const order = page.inverted ? [asc(keys.sort), asc(keys.id)] : [desc(keys.sort), desc(keys.id)];
+  const { ascending = false } = keys;
+  const [behind, ahead] = ascending ? [sql`>`, sql`<`] : [sql`<`, sql`>`];
+  if (page.after !== undefined) where.push(sql`${position} ${behind} ${await positionOf(database, keys, page.after)}`);
+  if (page.before !== undefined) where.push(sql`${position} ${ahead} ${await positionOf(database, keys, page.before)}`);
+  const inOrder = (page.inverted ?? false) === ascending ? desc : asc;
+  const order = [inOrder(keys.sort), inOrder(keys.id)];
   return { where, order };
 }
 

@@ -69,6 +69,7 @@ export { lackedBy } from "./queue/waiting.ts";
 export { trainingNeeds } from "./runs/lifecycle.ts";
 export { exportOfJob, formOfRow } from "./runs/exports.ts";
 export type { GoBack } from "./runs/go-back.ts";
+export type { RunFilter, RunLabels, RunSort } from "./runs/labels.ts";
 export type { RunNote } from "./runs/lifecycle.ts";
 export type { NewStepMetric, StepBatch } from "./runs/appends.ts";
 export type { ChartPoint, StoredLog } from "./runs/logs.ts";

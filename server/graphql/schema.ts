@@ -6,6 +6,8 @@ import "./model/found-model.ts";
 import "./dataset/dataset.ts";
 import "./dataset/preview-rows.ts";
 import "./fine-tune/fine-tune.ts";
+import "./fine-tune/labels.ts";
+import "./fine-tune/list.ts";
 import "./fine-tune/create-fine-tune.ts";
 import "./fine-tune/estimate.ts";
 import "./fine-tune/fork.ts";

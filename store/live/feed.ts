@@ -118,8 +118,21 @@ async function* statuses(
 
 /** The columns whose change subscribers see; the log's header is long and never changes. */
 function visible(row: FineTune): string {
-  const { status, wanted, stepsDone, skippedSteps, zeroSteps, device } = row;
-  return JSON.stringify([status, wanted, stepsDone, skippedSteps, zeroSteps, device]);
+  const { status, wanted, stepsDone, skippedSteps, zeroSteps, device, name, tags, metadata, priority, archivedAt } =
+    row;
+  return JSON.stringify([
+    status,
+    wanted,
+    stepsDone,
+    skippedSteps,
+    zeroSteps,
+    device,
+    name,
+    tags,
+    metadata,
+    priority,
+    archivedAt,
+  ]);
 }
 
 // Reads

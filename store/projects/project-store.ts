@@ -184,6 +184,15 @@ function fineTunesOf({ nouns: { fineTunes }, sight, viewer: { projectId }, may }
       may("read");
       return fineTunes.list({ ...page, projectId });
     },
+    async count(query) {
+      may("read");
+      return fineTunes.count({ ...query, projectId });
+    },
+    async label(id, labels) {
+      may("train");
+      await sight.requireRun(id);
+      return fineTunes.label(id, labels);
+    },
     async cancel(id) {
       may("train");
       await sight.requireRun(id);

@@ -29,6 +29,10 @@ export interface NewFineTune {
   readonly keepWeights?: boolean;
   /** The checkpoint to continue from, instead of the base model; null when left out. */
   readonly from?: ForkPoint | null;
+  /** None, none and 0 when left out. */
+  readonly tags?: readonly string[];
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly priority?: number;
   /** Events that a new run starts with, besides its first; not part of the request. */
   readonly notes?: readonly RunNote[];
 }

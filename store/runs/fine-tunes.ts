@@ -1,15 +1,15 @@
 /** Fine-tunes by id and as pages; creating, cancelling and waiting. */
-import { and, eq, inArray } from "drizzle-orm";
+import { eq, inArray } from "drizzle-orm";
 import { defaultProjectId } from "../../schema/projects.ts";
-import type { FineTuneStatus } from "../../schema/states.ts";
 import { type FineTune, fineTunes } from "../../schema/tables.ts";
 import { type RunDeletion, deleteRun } from "../ends/runs.ts";
-import { type Page, pageOf } from "../pages.ts";
+import type { Page } from "../pages.ts";
 import { type Database, inOrderOf } from "../postgres/database.ts";
 import { storedKey } from "../projects/names.ts";
 import { refuseBeyondSteps } from "../projects/quotas.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
 import { type NewFineTune, create, refuseUsedKey } from "./create.ts";
+import { type RunFilter, type RunLabels, type RunSort, countRuns, label, listRuns } from "./labels.ts";
 import { cancel } from "./lifecycle.ts";
 import { pause, resume } from "./pause.ts";
 import { type RunReaders, runReaders } from "./logs.ts";
@@ -23,9 +23,11 @@ export interface FineTunes extends RunReaders {
   /** Whether a run was created with this idempotency key. */
   hasKey(idempotencyKey: string, projectId?: string): Promise<boolean>;
   /** Of all projects, or of one. */
-  list(
-    page: Page & { readonly status?: FineTuneStatus | undefined; readonly projectId?: string | undefined },
-  ): Promise<FineTune[]>;
+  list(query: Page & RunFilter & { readonly sort?: RunSort | undefined }): Promise<FineTune[]>;
+  /** How many runs the pages of such a list have together. */
+  count(query: RunFilter & { readonly sort?: RunSort | undefined }): Promise<number>;
+  /** Repeating it changes nothing. @throws NOT_FOUND */
+  label(id: string, labels: RunLabels): Promise<FineTune>;
   byIds(ids: readonly string[]): Promise<(FineTune | null)[]>;
   /** A QUEUED run ends at once, a RUNNING one after its current step. @throws INVALID_STATE for one that succeeded or failed */
   cancel(id: string): Promise<FineTune>;
@@ -41,8 +43,6 @@ export interface FineTunes extends RunReaders {
   /** Why no worker is training the run, for people; null while one is, or can start at once, and after the end. */
   waitingReason(id: string): Promise<string | null>;
 }
-
-const keys = { table: fineTunes, sort: fineTunes.createdAt, id: fineTunes.id };
 
 export function fineTunesOf(database: Database): FineTunes {
   const byIds = (ids: readonly string[]) =>
@@ -71,16 +71,8 @@ export function fineTunesOf(database: Database): FineTunes {
     resume: (id) => database.transaction((tx) => resume(tx, id)),
     delete: (id, options) => database.transaction((tx) => deleteRun(tx, id, options)),
     waitingReason: (id) => whyJobWaits(database, "FINE_TUNE", id),
-    async list({ status, projectId, ...page }) {
-      const { where, order } = await pageOf(database, keys, page);
-      if (projectId !== undefined) where.push(eq(fineTunes.projectId, projectId));
-      if (status) where.push(eq(fineTunes.status, status));
-      return database
-        .select()
-        .from(fineTunes)
-        .where(and(...where))
-        .orderBy(...order)
-        .limit(page.limit);
-    },
+    label: (id, labels) => database.transaction((tx) => label(tx, id, labels)),
+    list: (query) => listRuns(database, query, query),
+    count: ({ sort = "CREATED", ...filter }) => countRuns(database, filter, sort),
   };
 }

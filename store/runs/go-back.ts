@@ -56,6 +56,9 @@ async function goneBack(tx: Transaction, run: FineTune, goBack: GoBack): Promise
   const { fineTune } = await create(tx, {
     ...inherited,
     keepWeights,
+    tags: run.tags,
+    metadata: run.metadata,
+    priority: run.priority,
     projectId: run.projectId,
     idempotencyKey: null,
     name: run.name,

@@ -113,7 +113,8 @@ export async function queueRun(
 
 export async function addTrainingJob(tx: Transaction, run: FineTune, baseModel: BaseModel): Promise<void> {
   const needs = trainingNeeds(run.hyperparameters, baseModel, await partsOf(tx, baseModel.id));
-  await addJob(tx, { kind: "FINE_TUNE", projectId: run.projectId, subject: run.id, needs });
+  const { id: subject, projectId, priority } = run;
+  await addJob(tx, { kind: "FINE_TUNE", projectId, subject, needs, priority });
 }
 
 /**

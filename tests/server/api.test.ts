@@ -427,6 +427,29 @@ describe("fine-tunes", () => {
     expect((await server.gql(cancel, { id })).errors?.[0]?.extensions.code).toBe("INVALID_STATE");
   });
 
+  test("a run is labelled, found and archived", async () => {
+    const id = await createFineTune(server);
+    const update = `mutation ($id: ID!, $input: UpdateFineTuneInput!) {
+      run: updateFineTune(id: $id, input: $input) { name tags metadata { key value } priority archivedAt }
+    }`;
+    const metadata = ["b", "a"].map((key) => ({ key, value: "1" }));
+    const input = { name: " Found ", tags: ["t", "t"], metadata, priority: 7 };
+    expect(await server.ask(update, { id, input })).toEqual({
+      run: { name: "Found", tags: ["t"], metadata: metadata.toReversed(), priority: 7, archivedAt: null },
+    });
+    const find = `query ($filter: FineTuneFilter) { fineTunes(filter: $filter, first: 1) { totalCount nodes { id } } }`;
+    const found = { fineTunes: { totalCount: 1, nodes: [{ id }] } };
+    expect(await server.ask(find, { filter: { name: "found", tags: ["t"] } })).toEqual(found);
+    await server.ask(update, { id, input: { archived: true } });
+    expect(await server.ask(find, { filter: { tags: ["t"] } })).toMatchObject({ fineTunes: { totalCount: 0 } });
+    expect(await server.ask(find, { filter: { tags: ["t"], archived: null } })).toEqual(found);
+    const twice = { metadata: [...metadata, ...metadata] };
+    for (const wrong of [{ priority: 101 }, twice, { tags: [""] }]) {
+      expect((await server.gql(update, { id, input: wrong })).errors?.[0]?.extensions.code).toBe("INVALID_ARGUMENT");
+    }
+    await server.ask(cancel, { id });
+  });
+
   test("a run pauses and is resumed, as often as it is asked; one that has ended does neither", async () => {
     const acts = ["pauseFineTune", "resumeFineTune"] as const;
     const [pause, resume] = acts.map((act) => `mutation ($id: ID!) { run: ${act}(id: $id) { status pauseRequested } }`);

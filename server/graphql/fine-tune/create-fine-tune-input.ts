@@ -4,6 +4,7 @@ import { limits } from "../../../schema/limits.ts";
 import { builder } from "../builder.ts";
 import { CheckpointRef, DatasetRef } from "../nodes.ts";
 import { HyperparametersInput } from "./hyperparameters.ts";
+import { MetadataEntryInput, labelRules, labelTexts } from "./labels.ts";
 
 export const CreateFineTuneInput = builder.inputType("CreateFineTuneInput", {
   description: "A new fine-tune.",
@@ -52,6 +53,13 @@ export const CreateFineTuneInput = builder.inputType("CreateFineTuneInput", {
         "does.",
       validate: z.string().max(limits.calibrationLength).nullish(),
     }),
+    tags: t.stringList({ description: labelTexts.tags, validate: labelRules.tags }),
+    metadata: t.field({
+      type: [MetadataEntryInput],
+      description: labelTexts.metadata,
+      validate: labelRules.metadata,
+    }),
+    priority: t.int({ description: `${labelTexts.priority} Default: 0.`, validate: labelRules.priority }),
     keepWeights: t.boolean({
       description:
         "Whether to store the weights of the last checkpoint, ready for download. Otherwise materialiseCheckpoint rebuilds " +

@@ -17,7 +17,7 @@ import { pageCost, pageOf } from "../page.ts";
 import { latestLoss, ProgressRef } from "./progress.ts";
 import { StepRef } from "./step.ts";
 
-const FineTuneStatus = builder.enumType("FineTuneStatus", {
+export const FineTuneStatus = builder.enumType("FineTuneStatus", {
   description: "The status of a run. SUCCEEDED, FAILED and CANCELLED are final.",
   values: {
     QUEUED: { description: "Waiting for a worker." },
@@ -244,21 +244,6 @@ builder.queryField("fineTune", (t) =>
     args: { id: t.arg.globalID({ for: FineTuneRef, required: true, description: "Id of a fine-tune." }) },
     resolve: (_root, { id }, { store }) => store.fineTunes.get(id.id),
   }),
-);
-
-builder.queryField("fineTunes", (t) =>
-  t.connection(
-    {
-      type: FineTuneRef,
-      description: "The fine-tunes, newest first.",
-      complexity: pageCost,
-      args: { status: t.arg({ type: FineTuneStatus, description: "Return fine-tunes with this status." }) },
-      resolve: (_root, { status, ...args }, { store }) =>
-        pageOf(args, (page) => store.fineTunes.list({ ...page, status: status ?? undefined })),
-    },
-    { name: "FineTuneConnection" },
-    { name: "FineTuneEdge" },
-  ),
 );
 
 builder.mutationField("cancelFineTune", (t) =>

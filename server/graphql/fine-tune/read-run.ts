@@ -21,6 +21,7 @@ import { requireBaseModel, requireDataset } from "../lookup.ts";
 import type { NewRunInput } from "./create-fine-tune-input.ts";
 import type { Parent } from "./fork.ts";
 import { checkFork, requireParent } from "./fork.ts";
+import { labelsOf } from "./labels.ts";
 import { parseHyperparameters } from "./hyperparameters.ts";
 
 /** Makes a check. `about` is the argument that it is about, if the issues of its error do not say so. */
@@ -87,6 +88,7 @@ export function newFineTune(input: NewRunInput, { parent, ...run }: CheckedRun):
       input.calibrationPrompt === undefined ? (parent?.run.calibrationPrompt ?? null) : input.calibrationPrompt,
     hyperparameters: run.hyperparameters,
     keepWeights: input.keepWeights ?? false,
+    ...labelsOf(input),
     from: parent && { checkpointId: parent.checkpoint.id, firstStep: 0 },
   };
 }

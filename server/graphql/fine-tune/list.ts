@@ -1,0 +1,84 @@
+/** The list of runs: filtered, sorted, counted. */
+import { z } from "zod";
+import { limits } from "../../../schema/limits.ts";
+import type { RunFilter, RunSort } from "../../../store/store.ts";
+import { builder, queryCost } from "../builder.ts";
+import { FineTuneRef } from "../nodes.ts";
+import { pageCost, pageOf } from "../page.ts";
+import { FineTuneStatus } from "./fine-tune.ts";
+
+const FineTuneSort = builder.enumType("FineTuneSort", {
+  description: "An order of runs.",
+  values: {
+    CREATED: { description: "By when they were created, the last one first." },
+    FINISHED: { description: "By when they ended, the last one first. Only runs that have ended." },
+    NAME: { description: "By name, in the order of the database." },
+  } satisfies Record<RunSort, { description: string }>,
+});
+
+const FineTuneFilter = builder.inputType("FineTuneFilter", {
+  description: "Which runs to list: those that meet all of it.",
+  fields: (t) => ({
+    statuses: t.field({ type: [FineTuneStatus], description: "They have one of these statuses." }),
+    tags: t.stringList({
+      description: "They have all of these tags.",
+      validate: z.array(z.string()).max(limits.tags).nullish(),
+    }),
+    baseModel: t.string({ description: "The name of their base model." }),
+    name: t.string({
+      description: "Their name contains this, in upper or lower case.",
+      validate: z.string().max(limits.nameLength).nullish(),
+    }),
+    archived: t.boolean({
+      defaultValue: false,
+      description: "False for those that are not archived, true for those that are, null for both.",
+    }),
+    createdFrom: t.field({ type: "DateTime", description: "They were created then or later." }),
+    createdBefore: t.field({ type: "DateTime", description: "They were created earlier." }),
+  }),
+});
+
+function filterOf(filter: typeof FineTuneFilter.$inferInput | null | undefined): RunFilter {
+  if (!filter) return { archived: false };
+  const { statuses, tags, baseModel, name, archived, createdFrom, createdBefore } = filter;
+  return {
+    statuses: statuses ?? undefined,
+    tags: tags ?? undefined,
+    baseModel: baseModel ?? undefined,
+    name: name ?? undefined,
+    archived: archived ?? undefined,
+    createdFrom: createdFrom ?? undefined,
+    createdBefore: createdBefore ?? undefined,
+  };
+}
+
+builder.queryField("fineTunes", (t) =>
+  t.connection(
+    {
+      type: FineTuneRef,
+      description: "The fine-tunes that are not archived, newest first, unless `filter` and `sort` say otherwise.",
+      complexity: pageCost,
+      args: {
+        status: t.arg({ type: FineTuneStatus, description: "Return fine-tunes with this status." }),
+        filter: t.arg({ type: FineTuneFilter, description: "Return fine-tunes that meet this." }),
+        sort: t.arg({ type: FineTuneSort, defaultValue: "CREATED", description: "In this order." }),
+      },
+      resolve: async (_root, { status, filter, sort: order, ...args }, { store }) => {
+        const query = { ...filterOf(filter), status: status ?? undefined, sort: order ?? "CREATED" };
+        const page = await pageOf(args, (one) => store.fineTunes.list({ ...one, ...query }));
+        return { ...page, count: () => store.fineTunes.count(query) };
+      },
+    },
+    {
+      name: "FineTuneConnection",
+      fields: (fields) => ({
+        totalCount: fields.int({
+          description: "How many fine-tunes all pages have together.",
+          complexity: queryCost,
+          resolve: ({ count }) => count(),
+        }),
+      }),
+    },
+    { name: "FineTuneEdge" },
+  ),
+);

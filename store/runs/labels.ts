@@ -1,0 +1,104 @@
+/**
+ * What people write on a run and change at any time: name, tags, metadata, priority, and whether it is archived; and the lists
+ * that go by it. Nothing of it changes what is trained.
+ */
+import { type SQL, and, arrayContains, count, eq, gte, ilike, inArray, isNotNull, isNull, lt, sql } from "drizzle-orm";
+import type { FineTuneStatus } from "../../schema/states.ts";
+import { type FineTune, baseModels, fineTunes, jobs } from "../../schema/tables.ts";
+import { type Page, pageOf } from "../pages.ts";
+import { type Database, type Transaction, only } from "../postgres/database.ts";
+import { wakeWatchers, wakeWorkers } from "../postgres/notify.ts";
+import { lockJobAbout } from "../queue/jobs.ts";
+import { lockRun } from "./lifecycle.ts";
+
+/** What is left out stays as it is. */
+export interface RunLabels {
+  readonly name?: string;
+  readonly tags?: readonly string[];
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Of its job too, from the next claim on. */
+  readonly priority?: number;
+  readonly archived?: boolean;
+}
+
+export interface RunFilter {
+  readonly status?: FineTuneStatus | undefined;
+  readonly statuses?: readonly FineTuneStatus[] | undefined;
+  /** Of all projects when left out. */
+  readonly projectId?: string | undefined;
+  /** It has all of these. */
+  readonly tags?: readonly string[] | undefined;
+  /** The name of its base model. */
+  readonly baseModel?: string | undefined;
+  /** Part of its name, in upper or lower case. */
+  readonly name?: string | undefined;
+  /** Both kinds when left out. */
+  readonly archived?: boolean | undefined;
+  readonly createdFrom?: Date | undefined;
+  readonly createdBefore?: Date | undefined;
+}
+
+/** CREATED and FINISHED: the last one first; FINISHED has only runs that have ended. NAME: in the order of the database. */
+export type RunSort = "CREATED" | "FINISHED" | "NAME";
+
+/** Repeating it changes nothing. @throws NOT_FOUND */
+export async function label(tx: Transaction, id: string, { archived, ...labels }: RunLabels): Promise<FineTune> {
+  const job = await lockJobAbout(tx, "FINE_TUNE", id);
+  const run = await lockRun(tx, id);
+  const archivedAt =
+    archived === undefined ? {} : { archivedAt: archived ? sql`coalesce(${fineTunes.archivedAt}, now())` : null };
+  const change = { ...labels, ...archivedAt };
+  if (Object.keys(change).length === 0) return run;
+  const labelled = only(await tx.update(fineTunes).set(change).where(eq(fineTunes.id, id)).returning());
+  if (job && labels.priority !== undefined) {
+    await tx.update(jobs).set({ priority: labels.priority }).where(eq(jobs.id, job.id));
+    await wakeWorkers(tx, "FINE_TUNE");
+  }
+  await wakeWatchers(tx, id);
+  return labelled;
+}
+
+const sorts = {
+  CREATED: { table: fineTunes, sort: fineTunes.createdAt, id: fineTunes.id },
+  FINISHED: { table: fineTunes, sort: fineTunes.finishedAt, id: fineTunes.id },
+  NAME: { table: fineTunes, sort: fineTunes.name, id: fineTunes.id, ascending: true },
+} as const;
+
+export async function listRuns(
+  database: Database,
+  filter: RunFilter,
+  { sort = "CREATED", ...page }: Page & { readonly sort?: RunSort | undefined },
+): Promise<FineTune[]> {
+  const { where, order } = await pageOf(database, sorts[sort], page);
+  if (sort === "FINISHED") where.push(isNotNull(fineTunes.finishedAt));
+  return database
+    .select()
+    .from(fineTunes)
+    .where(and(...where, ...conditionsOf(database, filter)))
+    .orderBy(...order)
+    .limit(page.limit);
+}
+
+/** All that the pages of such a list have together. */
+export async function countRuns(database: Database, filter: RunFilter, sort: RunSort): Promise<number> {
+  const ended = sort === "FINISHED" ? [isNotNull(fineTunes.finishedAt)] : [];
+  const where = and(...ended, ...conditionsOf(database, filter));
+  return only(await database.select({ count: count() }).from(fineTunes).where(where)).count;
+}
+
+function conditionsOf(database: Database, filter: RunFilter): SQL[] {
+  const { status, statuses, projectId, tags = [], baseModel, name, archived, createdFrom, createdBefore } = filter;
+  const ofModel = (model: string) =>
+    database.select({ id: baseModels.id }).from(baseModels).where(eq(baseModels.name, model));
+  return [
+    projectId !== undefined && eq(fineTunes.projectId, projectId),
+    status !== undefined && eq(fineTunes.status, status),
+    statuses !== undefined && inArray(fineTunes.status, [...statuses]),
+    tags.length > 0 && arrayContains(fineTunes.tags, [...tags]),
+    baseModel !== undefined && inArray(fineTunes.baseModelId, ofModel(baseModel)),
+    name !== undefined && ilike(fineTunes.name, `%${name.replaceAll(/[\\%_]/gu, String.raw`\$&`)}%`),
+    archived !== undefined && (archived ? isNotNull(fineTunes.archivedAt) : isNull(fineTunes.archivedAt)),
+    createdFrom !== undefined && gte(fineTunes.createdAt, createdFrom),
+    createdBefore !== undefined && lt(fineTunes.createdAt, createdBefore),
+  ].filter((condition) => condition !== false);
+}
