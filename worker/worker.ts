@@ -196,9 +196,8 @@ async function workOn(
   try {
     const ends = [renewal.lost, late.reached] as const;
     const running = await Promise.race([...ends, handlerOf(job.kind).start(context)]);
-    const last = running === "late" ? running : await runEngine(options, job, running, stopping.signal, ends);
-    // What the engine still sends is refused, as after any lost lease.
-    if (last === "late") await store.releaseJob(job);
+    if (running === "late") await store.releaseJob(job);
+    else await runEngine(options, job, running, stopping.signal, ends);
   } finally {
     renewal.end();
     late.end();
@@ -212,12 +211,14 @@ async function runEngine(
   running: RunningJob,
   stopping: AbortSignal,
   ends: readonly Promise<"late">[],
-): Promise<"ended" | "late"> {
+): Promise<void> {
   const engine = startEngine(running.request, options.device, { turns: trainerPlace(options.serving, job.kind) });
   stopping.addEventListener("abort", () => engine.stop(), { once: true });
   if (stopping.aborted) engine.stop();
   try {
-    return await Promise.race([...ends, takeMessages(engine, running).then(() => "ended" as const)]);
+    const last = await Promise.race([...ends, takeMessages(engine, running)]);
+    // Before the thread ends, which takes as long as its pass in the addon. What it still sends is refused.
+    if (last === "late") await options.store.releaseJob(job);
   } catch (error) {
     if (doubtsModel(asSteplogError(error).code)) options.models.forget(basename(running.request.modelPath));
     throw error;
