@@ -10,6 +10,9 @@ import { requireWritable } from "./files.ts";
 import { inWords } from "./measured.ts";
 import { ProgressLine, print, printJson } from "./output.ts";
 import { type Remote, commandFor } from "./remote.ts";
+import { TrackerFeed } from "./trackers/feed.ts";
+import { measured, stepped } from "./trackers/measurements.ts";
+import type { OpenTracker } from "./trackers/tracker.ts";
 
 /** Steps over which the rate is measured. */
 const rateWindow = 50;
@@ -18,12 +21,16 @@ const smoothing = 0.1;
 
 /**
  * Follows the fine-tune that `begin` gives.
- * @param options log: where to write the .steplog of the last checkpoint, or of a run that has none
+ * @param options log: where to write the .steplog of the last checkpoint, or of a run that has none; trackers: what else is fed
  */
 export async function followToEnd(
   service: Remote,
   begin: () => Promise<FineTune>,
-  { log, json }: { readonly log?: string; readonly json?: true },
+  {
+    log,
+    json,
+    trackers = () => [],
+  }: { readonly log?: string; readonly json?: true; readonly trackers?: (run: FineTune) => OpenTracker[] },
 ): Promise<void> {
   // Before the fine-tune is created: it may take hours.
   if (log !== undefined) await requireWritable(log, "file");
@@ -35,13 +42,17 @@ export async function followToEnd(
   };
   process.once("SIGINT", onInterrupt).once("SIGTERM", onInterrupt);
   if (!json) print(`Fine-tune ${fineTune.name} is ${fineTune.id}.`);
-  const { outcome, notes } = await showSteps(client, fineTune)
-    .catch((error: unknown) => {
+  const feed = await TrackerFeed.open(trackers(fineTune), (message) => process.stderr.write(`${message}\n`));
+  const { outcome, notes } = await showSteps(client, fineTune, feed)
+    .catch(async (error: unknown) => {
+      await feed.close(null);
       if (!(error instanceof SteplogError && error.code === "UNAVAILABLE")) throw error;
       const message = `${error.message} ${howToGoOn(service, fineTune)}`;
       throw new SteplogError("UNAVAILABLE", message, [], { cause: error });
     })
     .finally(() => process.off("SIGINT", onInterrupt).off("SIGTERM", onInterrupt));
+  for (const point of measured(outcome)) feed.add(point);
+  await feed.close(outcome.status);
   const logUrl = outcome.checkpoints.nodes[0]?.logUrl ?? outcome.logUrl;
   if (log !== undefined && logUrl !== null) await (await client.download(logUrl)).save(log);
   if (json) printJson({ ...outcome, notes });
@@ -70,7 +81,7 @@ interface Ended {
 }
 
 /** Shows every step until the run has ended; while no steps come, why the run waits. */
-export async function showSteps(client: SteplogClient, { id, progress }: FineTune): Promise<Ended> {
+export async function showSteps(client: SteplogClient, { id, progress }: FineTune, feed?: TrackerFeed): Promise<Ended> {
   const line = new ProgressLine();
   const arrivals: { step: number; at: number }[] = [];
   const ended = new AbortController();
@@ -83,6 +94,7 @@ export async function showSteps(client: SteplogClient, { id, progress }: FineTun
       if (update.type === "event" && noteTypes.has(update.event.type)) notes.push(update.event.message);
       if (update.type !== "step") continue;
       const { step } = update;
+      feed?.add(stepped(step));
       arrivals.push({ step: step.step, at: performance.now() });
       if (arrivals.length > rateWindow) arrivals.shift();
       if (step.loss !== null) loss = loss === null ? step.loss : loss + smoothing * (step.loss - loss);
