@@ -36,6 +36,10 @@ import { report } from "./report.ts";
 import { runProgram } from "./run-program.ts";
 import type { ScalingOptions } from "./scaling.ts";
 import { benchScaling } from "./scaling.ts";
+import type { BesideOptions } from "./serve/beside.ts";
+import { benchBeside } from "./serve/beside.ts";
+import type { ColdOptions } from "./serve/cold.ts";
+import { benchCold } from "./serve/cold.ts";
 import type { ServeOptions } from "./serve/serve.ts";
 import { benchServe } from "./serve/serve.ts";
 import type { WakeOptions } from "./serve/wake.ts";
@@ -50,6 +54,11 @@ interface Output {
 }
 
 type LearningFlags = Omit<LearningOptions, "contenders"> & { readonly settings?: readonly Contender[] } & Output;
+
+type ServeFlags = ServeOptions &
+  ColdOptions &
+  BesideOptions &
+  Output & { readonly cold?: true; readonly beside?: true };
 
 const program = new Command("bench").description("Measure Steplog on this machine.").exitOverride();
 
@@ -151,8 +160,16 @@ measuring("serve", "the service compared with the engine alone, and clients that
   .addOption(count("--prompt", "tokens of each prompt", 64))
   .addOption(count("--tokens", "tokens generated after the first", 64))
   .addOption(count("--clients", "clients at once", 8))
-  .addOption(count("--rounds", "measured rounds", 3))
-  .action((options: ServeOptions & Output) => run(options, benchServe));
+  .addOption(count("--rounds", "measured rounds", 9))
+  .option("--cold", "instead: the first token of checkpoints that nobody has asked yet, as many as rounds")
+  .addOption(count("--adapter-steps", "with --cold: steps between two checkpoints of an adapter", 32))
+  .addOption(count("--full-steps", "with --cold: steps between two checkpoints of all weights", 8))
+  .option("--beside", "instead: clients beside a run that trains")
+  .addOption(count("--batch", "with --beside: rows of a step, of 128 tokens", 4))
+  .addOption(count("--seconds", "with --beside: how long each part is measured", 20))
+  .action(({ cold, beside, ...options }: ServeFlags) =>
+    cold ? run(options, benchCold) : beside ? run(options, benchBeside) : run(options, benchServe),
+  );
 
 measuring("wake", "the first step of a run, in a service whose worker is asleep, and awake; memory")
   .addOption(count("--rounds", "measured rounds", 3))

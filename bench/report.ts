@@ -9,7 +9,9 @@ import type { Contender, PeersResult } from "./peers.ts";
 import type { RebuildResult } from "./rebuild.ts";
 import type { ReplayResult } from "./replay.ts";
 import type { ScalingResult } from "./scaling.ts";
-import type { ServeResult } from "./serve/serve.ts";
+import { type BesideResult, besideLines } from "./serve/beside.ts";
+import { type ColdResult, coldLines } from "./serve/cold.ts";
+import { type ServeResult, serveLines } from "./serve/serve.ts";
 import { type WakeResult, wakeLines } from "./serve/wake.ts";
 import type { StepResult } from "./step.ts";
 
@@ -23,6 +25,8 @@ export type AnyResult =
   | NoiseResult
   | ScalingResult
   | ServeResult
+  | ColdResult
+  | BesideResult
   | WakeResult
   | LlamaResult
   | PeersResult;
@@ -30,16 +34,6 @@ export type AnyResult =
 /** A few lines for a terminal; for peers, Markdown tables. */
 export function report(result: AnyResult): string {
   return result.bench === "peers" ? contenderTables(result) : lines(linesOf(result));
-}
-
-function serveLines({ engine, client, together, options }: ServeResult): readonly Line[] {
-  const milliseconds = (value: number) => `${number(value * 1000)} ms`;
-  return [
-    ["first token", `${milliseconds(client.first)}; the engine alone ${milliseconds(engine.first)}`],
-    ["token", `${milliseconds(client.token)}; the engine alone ${milliseconds(engine.token)}`],
-    [`${options.clients} clients`, `${number(together.tokensPerSecond)} tokens per second, prompts included`],
-    ["their first", milliseconds(together.first)],
-  ];
 }
 
 function rates({ ours, theirs }: LlamaResult, what: keyof LlamaResult["ours"]): string {
@@ -94,6 +88,10 @@ function linesOf(result: Exclude<AnyResult, PeersResult>): readonly Line[] {
       ];
     case "serve":
       return [device, ...serveLines(result)];
+    case "cold":
+      return [device, ...coldLines(result)];
+    case "beside":
+      return [device, ...besideLines(result)];
     case "wake":
       return [device, ...wakeLines(result)];
     case "llama":

@@ -1,17 +1,15 @@
 /**
- * bench serve: what the service adds to the engine, and what it gives to clients that ask at once, by the OpenAI protocol over
- * HTTP. Rounds of the engine alone, in a process of its own, take turns with rounds of the service.
+ * bench serve: what the service adds to the engine, for one client and for several that ask at once, by the OpenAI protocol over
+ * HTTP. In each round the engine alone, in a process of its own, and the service answer as many prompts, in turn; what the
+ * service adds is the difference of a round.
  */
-import { z } from "zod";
 import type { WeightDtype } from "../../engine/devices/device.ts";
 import { mean } from "../../engine/numbers/mean.ts";
-import { SteplogError } from "../../schema/errors.ts";
-import { programPath } from "../../schema/package.ts";
-import type { GenerateResult } from "../generate.ts";
 import { type Machine, machine, median } from "../measure.ts";
 import { randomModel, randomTokens } from "../model.ts";
-import { outputOf } from "../output-of.ts";
-import { startService } from "./service.ts";
+import { type Answer, ask, firstOf, rateOf, tokenOf } from "./client.ts";
+import { EngineAlone } from "./engine-alone.ts";
+import { type Service, startService } from "./service.ts";
 
 export interface ServeOptions {
   readonly config: string;
@@ -26,21 +24,29 @@ export interface ServeOptions {
   readonly threads?: number;
 }
 
-/** Seconds to the first token, and seconds per later token. */
+/** Seconds to the first token, seconds per later token, and tokens per second of all clients, prompts included. */
 export interface Pace {
   readonly first: number;
   readonly token: number;
+  readonly tokensPerSecond: number;
+}
+
+/** Medians of the rounds, and every round. */
+export interface Compared {
+  readonly clients: number;
+  readonly engine: Pace;
+  readonly service: Pace;
+  /** Of the rounds' differences: seconds that the service adds to the first token, and what it adds to later ones, as a share. */
+  readonly added: { readonly first: number; readonly token: number };
+  readonly rounds: readonly { readonly engine: Pace; readonly service: Pace }[];
 }
 
 export interface ServeResult {
   readonly bench: "serve";
   readonly options: ServeOptions;
   readonly device: string;
-  /** Medians over the rounds: the engine alone, and one client. */
-  readonly engine: Pace;
-  readonly client: Pace;
-  /** All clients at once: tokens per second of all of them, and the median of their first tokens. */
-  readonly together: { readonly tokensPerSecond: number; readonly first: number };
+  readonly one: Compared;
+  readonly together: Compared;
   readonly machine: Machine;
 }
 
@@ -52,104 +58,90 @@ const warmUps = 12;
 export async function benchServe(options: ServeOptions): Promise<ServeResult> {
   const folder = await randomModel(options.config, options.dtype);
   const { vocabulary } = folder.architecture;
-  const { device, threads } = options;
-  const place = { device, ...(threads !== undefined && { threads }) };
-  const service = await startService({ model: folder.path, name: modelName, vocabulary, ...place });
+  const { device, threads = 0, clients } = options;
+  const service = await startService({ model: folder.path, name: modelName, vocabulary, device, threads });
+  const { models } = service;
+  const place = { path: `${models}/${modelName}`, hashes: models, device, threads, sequences: clients };
+  const engine = await EngineAlone.start(place);
   try {
-    const ask = (seed: number) => askOnce(service.url, randomTokens(vocabulary, options.prompt, seed), options.tokens);
-    for (let seed = 0; seed < warmUps; seed++) await askOnce(service.url, randomTokens(vocabulary, 64, seed), 3);
-    const engine: GenerateResult[] = [];
-    const alone: Answer[] = [];
-    const together: Answer[][] = [];
-    for (let round = 0; round < options.rounds; round++) {
-      engine.push(await engineAlone(options));
-      alone.push(await ask(1000 * round + 2));
-      const all = Array.from({ length: options.clients }, (_, at) => ask(1000 * round + 3 + at));
-      together.push(await Promise.all(all));
-    }
-    return {
-      bench: "serve",
-      options,
-      device: engine[0]?.device ?? device,
-      engine: {
-        first: median(engine.map(({ first }) => first.median)),
-        token: median(engine.map(({ token }) => token.median)),
-      },
-      client: { first: median(alone.map(firstOf)), token: median(alone.map(tokenOf)) },
-      together: {
-        tokensPerSecond: mean(together.map(rateOf)),
-        first: median(together.flatMap((answers) => answers.map(firstOf))),
-      },
-      machine: machine(),
-    };
+    const asked = { engine, service, vocabulary, options };
+    for (let seed = 0; seed < warmUps; seed++) await round({ ...asked, options: { ...options, tokens: 3 } }, 1, seed);
+    await round({ ...asked, options: { ...options, tokens: 3 } }, clients, warmUps);
+    const one = await compared(asked, 1);
+    const together = await compared(asked, clients);
+    return { bench: "serve", options, device: engine.device, one, together, machine: machine() };
   } finally {
+    await engine.stop();
     await service.stop();
   }
 }
 
-async function engineAlone(options: ServeOptions): Promise<GenerateResult> {
-  const { config, device, prompt, tokens, threads } = options;
-  const dtype = options.dtype === "BF16" ? "bf16" : "f32";
-  const multiply = options.dtype === "BF16" ? "bfloat16" : "float32";
-  const flags = { config, dtype, multiply, device, prompt, tokens, threads, runs: 1 };
-  const args = Object.entries(flags).flatMap(([name, value]) =>
-    value === undefined ? [] : [`--${name}`, String(value)],
-  );
-  return JSON.parse(
-    await outputOf(process.execPath, [programPath("bench/main"), "generate", ...args, "--json"]),
-  ) as GenerateResult;
+interface Asked {
+  readonly engine: EngineAlone;
+  readonly service: Service;
+  readonly vocabulary: number;
+  readonly options: ServeOptions;
 }
 
-/** Moments of an answer, in milliseconds of performance.now(). */
-interface Answer {
-  readonly asked: number;
-  readonly first: number;
-  readonly last: number;
-  readonly tokens: number;
-}
-
-const firstOf = ({ asked, first }: Answer) => (first - asked) / 1000;
-const tokenOf = ({ first, last, tokens }: Answer) => (last - first) / 1000 / (tokens - 1);
-
-/** Tokens per second from the first question to the last answer, prompts included. */
-function rateOf(answers: readonly Answer[]): number {
-  const start = Math.min(...answers.map(({ asked }) => asked));
-  const end = Math.max(...answers.map(({ last }) => last));
-  return answers.reduce((total, { tokens }) => total + tokens, 0) / ((end - start) / 1000);
-}
-
-const chunk = z.object({
-  choices: z.array(z.object({ text: z.string() })),
-  usage: z.object({ completion_tokens: z.int() }).nullish(),
-});
-
-/** One streamed completion, greedy. @throws SteplogError UNAVAILABLE if the service answers anything but tokens */
-async function askOnce(url: string, prompt: readonly number[], more: number): Promise<Answer> {
-  const asked = performance.now();
-  const stream = { stream: true, stream_options: { include_usage: true } };
-  const body = JSON.stringify({ model: modelName, prompt, max_tokens: more + 1, temperature: 0, ...stream });
-  const response = await fetch(`${url}/v1/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body,
+async function compared(asked: Asked, clients: number): Promise<Compared> {
+  const rounds: Awaited<ReturnType<typeof round>>[] = [];
+  for (let at = 0; at < asked.options.rounds; at++) rounds.push(await round(asked, clients, 100 + at));
+  const middle = (side: "engine" | "service"): Pace => ({
+    first: median(rounds.map((one) => one[side].first)),
+    token: median(rounds.map((one) => one[side].token)),
+    tokensPerSecond: median(rounds.map((one) => one[side].tokensPerSecond)),
   });
-  if (!response.ok || !response.body)
-    throw new SteplogError("UNAVAILABLE", `The service answered ${response.status}: ${await response.text()}`);
-  let first: number | null = null;
-  let last = 0;
-  let tokens = 0;
-  let rest = "";
-  for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      if (!line.startsWith("data: {")) continue;
-      const { choices, usage } = chunk.parse(JSON.parse(line.slice("data: ".length)));
-      if (choices.length > 0) first ??= performance.now();
-      if (choices.length > 0) last = performance.now();
-      tokens = usage?.completion_tokens ?? tokens;
-    }
-  }
-  if (first === null || tokens < 2) throw new SteplogError("UNAVAILABLE", `The answer has ${tokens} tokens.`);
-  return { asked, first, last, tokens };
+  const added = {
+    first: median(rounds.map(({ engine, service }) => service.first - engine.first)),
+    token: median(rounds.map(({ engine, service }) => service.token / engine.token - 1)),
+  };
+  return { clients, engine: middle("engine"), service: middle("service"), added, rounds };
+}
+
+/** Both sides have prompts of their own: a prompt that was asked before is kept, and costs nothing. */
+async function round({ engine, service, vocabulary, options }: Asked, clients: number, number: number) {
+  const prompts = (first: number) =>
+    Array.from({ length: clients }, (_, at) =>
+      randomTokens(vocabulary, options.prompt, 2000 * number + 100 * first + at),
+    );
+  const tokens = options.tokens + 1;
+  const alone = async () => paceOf(await engine.ask({ prompts: prompts(0), tokens }));
+  const served = async () => {
+    const questions = prompts(1).map((prompt) => ask(service.url, { model: modelName, prompt, tokens }));
+    return paceOf(await Promise.all(questions));
+  };
+  if (number % 2 === 0) return { engine: await alone(), service: await served() };
+  const first = await served();
+  return { engine: await alone(), service: first };
+}
+
+function paceOf(answers: readonly Answer[]): Pace {
+  return {
+    first: mean(answers.map(firstOf)),
+    token: mean(answers.map(tokenOf)),
+    tokensPerSecond: rateOf(answers),
+  };
+}
+
+export function serveLines({ one, together }: ServeResult) {
+  return [...pairLines(one), ...pairLines(together)];
+}
+
+/** Each number with the smallest and the largest of its rounds. */
+function pairLines({ clients, engine, service, added, rounds }: Compared) {
+  const ms = (side: "engine" | "service", what: "first" | "token") => {
+    const all = rounds.map((one) => one[side][what] * 1000);
+    return `${(1000 * (side === "engine" ? engine : service)[what]).toFixed(1)} ms (${Math.min(...all).toFixed(1)} to ${Math.max(...all).toFixed(1)})`;
+  };
+  const who = clients === 1 ? "one client" : `${clients} clients`;
+  const more = `${(1000 * added.first).toFixed(1)} ms to the first token, ${(100 * added.token).toFixed(1)} % to later ones`;
+  return [
+    [`${who}, first token`, `${ms("service", "first")}; the engine alone ${ms("engine", "first")}`],
+    [`${who}, later tokens`, `${ms("service", "token")}; the engine alone ${ms("engine", "token")}`],
+    [
+      `${who}, tokens`,
+      `${service.tokensPerSecond.toFixed(1)} per second; the engine alone ${engine.tokensPerSecond.toFixed(1)}`,
+    ],
+    [`${who}, the service adds`, `${more}; medians of ${rounds.length} rounds`],
+  ] as const;
 }

@@ -10,6 +10,8 @@ import { programPath } from "../../schema/package.ts";
 
 export interface Service {
   readonly url: string;
+  /** Folder of its models. */
+  readonly models: string;
   /** Of the process that started the others. */
   readonly pid: number;
   stop(): Promise<void>;
@@ -22,13 +24,18 @@ export interface ServiceOptions {
   readonly vocabulary: number;
   readonly device: string;
   readonly threads?: number;
+  /** More variables of its environment. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 /** Starts a service that has the model registered. */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { device, threads = 0, name } = options;
+  const { device, threads = 0, name, settings } = options;
   const place = (models: string) => placeModel(options, join(models, name));
-  const service = await startOwnService({ STEPLOG_DEVICE: device, STEPLOG_THREADS: String(threads) }, place);
+  const service = await startOwnService(
+    { STEPLOG_DEVICE: device, STEPLOG_THREADS: String(threads), ...settings },
+    place,
+  );
   await registered(service.url, name).catch(async (error: unknown) => {
     await service.stop();
     throw error;
@@ -57,7 +64,7 @@ export async function startOwnService(
   try {
     const ended = exited.then(() => Promise.reject(new SteplogError("UNAVAILABLE", "The service did not start.")));
     const url = await Promise.race([printedUrl(child.stdout), ended]);
-    return { url, pid: child.pid ?? 0, stop };
+    return { url, models: join(data, "models"), pid: child.pid ?? 0, stop };
   } catch (error) {
     await stop();
     throw error;

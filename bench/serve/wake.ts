@@ -9,6 +9,7 @@ import { z } from "zod";
 import { SteplogError } from "../../schema/errors.ts";
 import { packagePath } from "../../schema/package.ts";
 import { type Machine, machine, median } from "../measure.ts";
+import { graphql } from "./client.ts";
 import { type Service, startOwnService } from "./service.ts";
 
 export interface WakeOptions {
@@ -42,7 +43,7 @@ export async function benchWake(options: WakeOptions): Promise<WakeResult> {
   try {
     const rows = await readFile(packagePath("demo/train.jsonl"), "utf8");
     const input = { name: "rows", jsonl: rows };
-    const { createDataset } = await ask(service, datasetMutation, { input }, datasetSchema);
+    const { createDataset } = await graphql(service.url, datasetMutation, { input }, datasetSchema);
     const dataset = createDataset.id;
     const asleep: number[] = [];
     const awake: number[] = [];
@@ -76,7 +77,7 @@ export function wakeLines({ asleep, awake, memory }: WakeResult) {
 async function fallsAsleep(service: Service): Promise<unknown> {
   const deadline = performance.now() + 60_000;
   for (;;) {
-    const { workers } = await ask(service, "{ workers { asleep } }", {}, workersSchema);
+    const { workers } = await graphql(service.url, "{ workers { asleep } }", {}, workersSchema);
     // Its process ends a moment later.
     if (workers.every(({ asleep }) => asleep)) return delay(500);
     if (performance.now() > deadline) throw new SteplogError("UNAVAILABLE", "The worker does not fall asleep.");
@@ -88,12 +89,12 @@ async function fallsAsleep(service: Service): Promise<unknown> {
 async function firstStep(service: Service, dataset: string): Promise<number> {
   const hyperparameters = { steps: 1, batchSize: 8, learningRate: 1e-4 };
   const input = { name: "wake", baseModel: "demo", dataset, hyperparameters };
-  const { createFineTune } = await ask(service, runMutation, { input }, runSchema);
+  const { createFineTune } = await graphql(service.url, runMutation, { input }, runSchema);
   const deadline = performance.now() + 60_000;
   while (performance.now() < deadline) {
     // Seldom, since it takes time from the worker.
     await delay(250);
-    const { node } = await ask(service, stepQuery, { id: createFineTune.fineTune.id }, stepSchema);
+    const { node } = await graphql(service.url, stepQuery, { id: createFineTune.fineTune.id }, stepSchema);
     const [step] = node.metrics;
     if (step) return (Date.parse(step.at) - Date.parse(node.createdAt)) / 1_000;
   }
@@ -109,23 +110,6 @@ const stepSchema = z.object({
   node: z.object({ createdAt: z.string(), metrics: z.array(z.object({ at: z.string() })) }),
 });
 const workersSchema = z.object({ workers: z.array(z.object({ asleep: z.boolean() })) });
-
-async function ask<Schema extends z.ZodType>(
-  { url }: Service,
-  query: string,
-  variables: object,
-  schema: Schema,
-): Promise<z.output<Schema>> {
-  const body = JSON.stringify({ query, variables });
-  const answer = await fetch(`${url}/graphql`, {
-    method: "POST",
-    body,
-    headers: { "content-type": "application/json" },
-  });
-  const { data, errors } = (await answer.json()) as { readonly data?: unknown; readonly errors?: unknown };
-  if (errors !== undefined) throw new SteplogError("INTERNAL", `The service refused: ${JSON.stringify(errors)}`);
-  return schema.parse(data);
-}
 
 /** Proportional set size of the process and its descendants that are node's, in MB; 0 where /proc has none. */
 async function residentMb(pid: number): Promise<number> {
