@@ -12,6 +12,7 @@ export default defineConfig({
     "./schema/serving-tables.ts",
     "./schema/export-tables.ts",
     "./schema/webhook-tables.ts",
+    "./schema/blob-tables.ts",
     "./schema/queue-view.ts",
   ],
   out: "./migrations",

@@ -104,6 +104,12 @@ create table checkpoints (
   constraint checkpoints_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
 );
 
+create table chores (
+  name text not null,
+  begun_at timestamp with time zone not null default now(),
+  constraint chores_pkey PRIMARY KEY (name)
+);
+
 create table completion_pieces (
   completion_id uuid not null,
   sequence integer not null,
@@ -300,6 +306,13 @@ create table log_segments (
   constraint log_segments_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
 );
 
+create table loose_blobs (
+  sha256 text not null,
+  bytes bigint,
+  since timestamp with time zone not null default now(),
+  constraint loose_blobs_pkey PRIMARY KEY (sha256)
+);
+
 create table model_evaluations (
   id uuid not null default gen_random_uuid(),
   idempotency_key text,
@@ -477,6 +490,7 @@ CREATE INDEX fine_tunes_status_created ON public.fine_tunes USING btree (status,
 CREATE INDEX fine_tunes_tags ON public.fine_tunes USING gin (tags);
 CREATE INDEX fine_tunes_test_dataset ON public.fine_tunes USING btree (test_dataset_id);
 CREATE INDEX fine_tunes_validation_dataset ON public.fine_tunes USING btree (validation_dataset_id);
+CREATE INDEX loose_blobs_since ON public.loose_blobs USING btree (since);
 CREATE INDEX model_evaluations_checkpoint ON public.model_evaluations USING btree (checkpoint_id);
 CREATE INDEX model_evaluations_dataset ON public.model_evaluations USING btree (dataset_id);
 CREATE INDEX model_evaluations_model ON public.model_evaluations USING btree (base_model_id, checkpoint_id, created_at);

@@ -15,6 +15,8 @@ import type { Blobs } from "./blobs/blobs.ts";
 import type { BucketBlobsOptions } from "./blobs/s3/blobs.ts";
 import { openFolder } from "./blobs/folder.ts";
 import { datasetsOf } from "./datasets.ts";
+import { type SweepOptions, type SweepReport, announcing, sweep } from "./ends/sweep.ts";
+import { sweepingOf } from "./ends/sweeping.ts";
 import { feedOf } from "./live/feed.ts";
 import { baseModelsOf } from "./models/base-models.ts";
 import { copiedModelsOf } from "./models/copied-models.ts";
@@ -85,6 +87,7 @@ export { unpackTokens } from "./serving/tokens.ts";
 export { leaseNameOf } from "./queue/lease-names.ts";
 export type { LoggedDelivery, NewWebhook, WebhookChange } from "./webhooks/endpoints.ts";
 export type { AttemptOutcome, ClaimedDelivery, Outbox } from "./webhooks/outbox.ts";
+export type { BlobCount, SweepReport } from "./ends/sweep.ts";
 export type { Page } from "./pages.ts";
 export type { ProjectStore } from "./projects/project-store.ts";
 export { type Keys, type MadeKey, hasEnded } from "./projects/keys.ts";
@@ -121,6 +124,8 @@ export interface Store extends Nouns, Queue, Appends, Answers, Records, Weights,
   readonly queue: QueueDepth;
   /** What gateways deliver to webhooks. */
   readonly outbox: Outbox;
+  /** Deletes blobs that nothing has named for a day, or says which these are; a worker does so every hour. */
+  sweep(options: SweepOptions): Promise<SweepReport>;
   /** What a viewer may see and do, and nothing else. */
   of(viewer: Viewer): ProjectStore;
 }
@@ -134,11 +139,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const { address, direct } = addressesOf(databaseUrl, directUrl);
   const unused = unusedParameters(address);
   if (unused.length > 0) log?.info({ parameters: unused }, "Parameters of DATABASE_URL that have no effect.");
-  const blobs = await openBlobs(options);
+  const files = await openBlobs(options);
   const pool = openPool(address);
   const { database } = pool;
   const modelFiles = translated(modelFilesOf(database));
   const notifications = openNotifications(direct, log);
+  const blobs = announcing(files, database);
+  const over = new AbortController();
+  const sweeping = sweepingOf(database, blobs, over.signal, log);
   let closed: Promise<void> | null = null;
   const store: Store = translated<Store>({
     async migrate() {
@@ -146,14 +154,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       if (address.pooled) await checkPooled(address);
     },
     close() {
+      over.abort();
       blobs.close();
-      return (closed ??= notifications.close().then(() => pool.close()));
+      return (closed ??= Promise.all([notifications.close(), sweeping.ended()]).then(() => pool.close()));
     },
     async ping() {
       await database.execute(sql`select 1`);
     },
     of: (viewer) => projectStoreOf({ nouns: store, database, viewer, ping: () => store.ping() }),
     finishFineTune: (lease, outcome) => database.transaction((tx) => endFineTune(tx, lease, outcome)),
+    sweep: (options) => sweep(database, blobs, options),
     blobs,
     projects: translated(projectsOf(database)),
     keys: translated(keysOf(database, notifications)),
@@ -171,7 +181,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     models: translated(modelsOf(database)),
     evaluations: translated(evaluationsOf(database)),
     exports: translated(exportsOf(database)),
-    workers: translated(workersOf(database, () => forgetCompletions(database))),
+    workers: translated(
+      workersOf(database, async () => {
+        sweeping.begin();
+        await forgetCompletions(database);
+      }),
+    ),
     sleeper: (id) => translated(sleeperOf(database, notifications)(id)),
     queue: translated(queueDepthOf(database)),
     webhooks: translated(webhooksOf(database)),

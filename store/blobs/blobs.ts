@@ -27,6 +27,12 @@ export interface LocalFile {
   release(): void;
 }
 
+export interface PutOptions {
+  readonly maxBytes?: number;
+  /** Called with the hash before the bytes count as stored; if it fails, they are not. */
+  readonly announce?: (sha256: string) => Promise<void>;
+}
+
 export interface Blobs {
   /** In words, for messages: "the storage folder /data", "s3://bucket/prefix". */
   readonly place: string;
@@ -36,7 +42,7 @@ export interface Blobs {
    * Stores a file, or a stream, under its SHA-256; durable before it returns. An interrupted source leaves nothing.
    * @throws PAYLOAD_TOO_LARGE, UNAVAILABLE
    */
-  put(source: string | AsyncIterable<Uint8Array>, options?: { readonly maxBytes?: number }): Promise<StoredBlob>;
+  put(source: string | AsyncIterable<Uint8Array>, options?: PutOptions): Promise<StoredBlob>;
   has(sha256: string): Promise<boolean>;
   /**
    * Streams a blob. The last piece of a whole one comes only if all of it has the hash; a range is not checked.

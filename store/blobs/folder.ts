@@ -24,11 +24,12 @@ export async function openFolder(storageDir: string): Promise<Blobs> {
   return {
     place,
     check: async () => {},
-    async put(source, { maxBytes } = {}) {
+    async put(source, { maxBytes, announce } = {}) {
       const temporary = join(incoming, randomUUID());
       try {
         const stream = typeof source === "string" ? createReadStream(source) : source;
         const written = await writeAndHash(temporary, stream, maxBytes);
+        await announce?.(written.sha256);
         await publish(temporary, pathOf(written.sha256));
         return written;
       } catch (error) {

@@ -2,6 +2,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { generateDrizzleJson, generateMigration } from "drizzle-kit/api";
 import { expect, test } from "vitest";
 import { z } from "zod";
+import * as blobTables from "../../schema/blob-tables.ts";
 import * as exportTables from "../../schema/export-tables.ts";
 import * as projectTables from "../../schema/project-tables.ts";
 import * as queueView from "../../schema/queue-view.ts";
@@ -29,7 +30,15 @@ test("the tables of schema/ have no change that the migrations lack (npx drizzle
       .toSorted()
       .at(-1) ?? "";
   const before = snapshotSchema.parse(JSON.parse(await readFile(new URL(`meta/${last}`, migrations), "utf8")));
-  const every = { ...tables, ...projectTables, ...servingTables, ...exportTables, ...webhookTables, ...queueView };
+  const every = {
+    ...tables,
+    ...projectTables,
+    ...servingTables,
+    ...exportTables,
+    ...blobTables,
+    ...webhookTables,
+    ...queueView,
+  };
   // oxlint-disable-next-line typescript/no-unsafe-assignment -- drizzle-kit ships types that the linter cannot resolve
   const now = generateDrizzleJson(every, before.id);
   expect(await generateMigration({ ...now, ...before }, now)).toEqual([]);

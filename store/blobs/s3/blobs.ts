@@ -7,7 +7,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { asDiskError } from "../../../schema/errors.ts";
-import { type Blobs, type StoredBlob, blobName, isHash, missingBlob, verified } from "../blobs.ts";
+import { type Blobs, type PutOptions, type StoredBlob, blobName, isHash, missingBlob, verified } from "../blobs.ts";
 import { CopiedFiles } from "../copies.ts";
 import { abandonedMs, hashFile, writeAndHash } from "../writing.ts";
 import { S3Bucket, type BucketOptions } from "./bucket.ts";
@@ -29,7 +29,8 @@ export async function openBucket(
   const bucket = new S3Bucket(options);
   const copies = await CopiedFiles.open(cacheDir, cacheBytes);
   const nameOf = (sha256: string) => `blobs/${blobName(sha256)}`;
-  const store = async (path: string, blob: StoredBlob) => {
+  const store = async (path: string, blob: StoredBlob, announce: PutOptions["announce"]) => {
+    await announce?.(blob.sha256);
     const name = nameOf(blob.sha256);
     if ((await bucket.size(name)) !== blob.bytes) await uploadFile(bucket, name, { path, ...blob }, options.partBytes);
     return blob;
@@ -41,11 +42,11 @@ export async function openBucket(
       // Some S3 do not list uploads, and nothing depends on it.
       await abortAbandoned(bucket).catch(() => {});
     },
-    async put(source, { maxBytes } = {}) {
-      if (typeof source === "string") return store(source, await hashFile(source, maxBytes));
+    async put(source, { maxBytes, announce } = {}) {
+      if (typeof source === "string") return store(source, await hashFile(source, maxBytes), announce);
       const spooled = join(cacheDir, "incoming", randomUUID());
       try {
-        return await store(spooled, await writeAndHash(spooled, source, maxBytes));
+        return await store(spooled, await writeAndHash(spooled, source, maxBytes), announce);
       } catch (error) {
         throw asDiskError(error, `The cache folder ${cacheDir}`);
       } finally {
