@@ -397,7 +397,8 @@ create table usage_days (
   day date not null,
   kind text not null,
   amount double precision not null,
-  constraint usage_days_project_id_day_kind_pk PRIMARY KEY (project_id, day, kind),
+  session integer not null default 0,
+  constraint usage_days_project_id_day_kind_session_pk PRIMARY KEY (project_id, day, kind, session),
   constraint usage_days_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE
 );
 

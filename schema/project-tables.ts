@@ -1,5 +1,5 @@
 /** The tables of projects, their keys, and what they share. The rules are those of tables.ts. */
-import { date, doublePrecision, index, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
+import { date, doublePrecision, index, integer, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
 import { createdAt, instant } from "./columns.ts";
 import { type Scope, type SharedKind, defaultProjectId } from "./projects.ts";
 import type { Quotas, UsageKind } from "./usage.ts";
@@ -60,7 +60,7 @@ export const shares = pgTable(
   (t) => [primaryKey({ columns: [t.kind, t.objectId, t.projectId] }), index("shares_project").on(t.projectId, t.kind)],
 );
 
-/** What projects used, by day in UTC. */
+/** What projects used, by day in UTC. Every session of Postgres adds to rows of its own, so none waits for another. */
 export const usageDays = pgTable(
   "usage_days",
   {
@@ -69,9 +69,11 @@ export const usageDays = pgTable(
       .references(() => projects.id, { onDelete: "cascade" }),
     day: date("day", { mode: "string" }).notNull(),
     kind: text("kind").$type<UsageKind>().notNull(),
+    /** The process id of the session. */
+    session: integer("session").notNull().default(0),
     amount: doublePrecision("amount").notNull(),
   },
-  (t) => [primaryKey({ columns: [t.projectId, t.day, t.kind] })],
+  (t) => [primaryKey({ columns: [t.projectId, t.day, t.kind, t.session] })],
 );
 
 export type Project = typeof projects.$inferSelect;

@@ -1,6 +1,6 @@
 /**
- * What projects use, by day. It is added in the transaction that stores what was used, as its last statement: transactions of a
- * project wait for each other from there to the commit, and rows are locked in one order.
+ * What projects use, by day. It is added in the transaction that stores what was used, to rows of that session alone: with rows
+ * that a project's transactions share, a process that freezes within one of them would hold up all others.
  */
 import { and, asc, eq, gte, lte, sql } from "drizzle-orm";
 import { usageDays } from "../../schema/project-tables.ts";
@@ -22,11 +22,11 @@ export async function addUsage(tx: Transaction, uses: readonly Use[]): Promise<v
   if (used.length === 0) return;
   // One JSON parameter keeps the statement the same whatever the number of rows.
   await tx.execute(sql`
-    insert into ${usageDays} (project_id, day, kind, amount)
-    select "projectId", ${today}, kind, sum(amount)
+    insert into ${usageDays} (project_id, day, kind, session, amount)
+    select "projectId", ${today}, kind, pg_backend_pid(), sum(amount)
     from jsonb_to_recordset(${JSON.stringify(used)}::jsonb) as used ("projectId" uuid, kind text, amount float8)
     group by "projectId", kind order by "projectId", kind
-    on conflict (project_id, day, kind) do update set amount = ${usageDays.amount} + excluded.amount`);
+    on conflict (project_id, day, kind, session) do update set amount = ${usageDays.amount} + excluded.amount`);
 }
 
 /** @param from and @param to the first and the last day, as 2026-01-31; days on which nothing was used are left out */
@@ -43,7 +43,7 @@ export async function usageOf(
   const days = new Map<string, Record<UsageKind, number>>();
   for (const row of rows) {
     const known = days.get(row.day) ?? nothing();
-    days.set(row.day, { ...known, [row.kind]: row.amount });
+    days.set(row.day, { ...known, [row.kind]: known[row.kind] + row.amount });
   }
   return [...days].map(([of, used]) => ({ day: of, ...used }));
 }

@@ -99,8 +99,13 @@ test.for(chosen)("within its %s", async ([, move]) => {
       const job = jobs[index];
       if (!job) throw new Error("each case has a job");
       relay.freezeAfter(index + 1);
-      move(frozen, job).catch(() => {});
-      await expect.poll(() => relay.sends()).toBe(index + 1);
+      let isOver = false;
+      const ended = () => {
+        isOver = true;
+      };
+      move(frozen, job).then(ended, ended);
+      // Statements that are not waited for may go out together, in fewer sends than the first time.
+      await expect.poll(() => isOver || relay.sends() === index + 1).toBe(true);
     }),
   );
   const takeOver = async () => {
