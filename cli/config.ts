@@ -42,6 +42,8 @@ export interface ServiceConfig {
   /** Which webhooks may go to private addresses: all, or those of these hosts. */
   readonly allowPrivateWebhooks: true | readonly string[];
   readonly completions: CompletionLimits;
+  readonly metricsToken: string | undefined;
+  readonly metricsPort: number | undefined;
   readonly logLevel: string;
 }
 
@@ -104,6 +106,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
       waitS: readVariable("STEPLOG_QUEUE_WAIT", env),
       keepS: readVariable("STEPLOG_KEEP_COMPLETIONS", env),
     },
+    metricsToken: readVariable("STEPLOG_METRICS_TOKEN", env),
+    metricsPort: readVariable("STEPLOG_METRICS_PORT", env),
     logLevel: readVariable("STEPLOG_LOG_LEVEL", env),
   };
 }

@@ -171,6 +171,19 @@ export const variables = {
     meaning: "seconds until prompts and answers are deleted, counted from the request",
     type: wholeNumber(1, 31_536_000).default(usualCompletions.keepS),
   },
+  STEPLOG_METRICS_TOKEN: {
+    meaning: "token for `/metrics` alone, of the gateway and of workers; operators' keys read the gateway's too",
+    type: text
+      .trim()
+      .regex(/^[\x21-\x7e]+$/u, "Give letters, digits and punctuation without spaces.")
+      .optional(),
+    secret: true,
+  },
+  STEPLOG_METRICS_PORT: {
+    meaning:
+      "port of the worker's `/metrics`, on `STEPLOG_HOST`; without it there is none. Beyond this machine it needs the token",
+    type: wholeNumber(0, 65_535).optional(),
+  },
   STEPLOG_LOG_LEVEL: {
     meaning: "`debug`, `info`, `warn` or `error`; logs are JSON lines on stderr",
     type: z.enum(["debug", "info", "warn", "error"], { error: "Give debug, info, warn or error." }).default("info"),

@@ -173,7 +173,7 @@ loopback.addSubnet("127.0.0.0", 8);
 loopback.addAddress("::1", "ipv6");
 
 /** Whether a name or address, an IPv6 one with or without brackets, always means this machine. */
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   const name = host
     .toLowerCase()
     .replace(/^\[(.*)\]$/u, "$1")

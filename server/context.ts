@@ -3,12 +3,14 @@ import type { ServerResponse } from "node:http";
 import type { Logger } from "pino";
 import type { ProjectStore } from "../store/store.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Metrics } from "./metrics.ts";
 import type { Attention } from "./attention.ts";
 import type { Uploads } from "./http/uploads.ts";
 import type { Addresses } from "./webhooks/addresses.ts";
 
 export interface Services {
   readonly log: Logger;
+  readonly metrics: Metrics;
   readonly uploads: Uploads;
   /** Reads what clients and model folders bring. */
   readonly sandbox: Sandbox;

@@ -13,6 +13,7 @@ import { GraphQLError } from "graphql";
 import { PothosValidationError } from "@pothos/core";
 import type { Logger } from "pino";
 import { limits } from "../schema/limits.ts";
+import { currentRequestId } from "./request-id.ts";
 import type { QuotaUse } from "../schema/usage.ts";
 import { errorCodes, SteplogError, type ErrorCode, type InputIssue } from "../schema/errors.ts";
 
@@ -145,8 +146,9 @@ function cut(message: string): string {
 }
 
 function maskedMessage(error: unknown, log: Logger): string {
-  const errorId = randomUUID();
-  log.error({ err: error, errorId }, "request failed");
+  const requestId = currentRequestId();
+  const errorId = requestId ?? randomUUID();
+  log.error({ err: error, errorId, requestId }, "request failed");
   return `Something went wrong inside Steplog. The server's log has the details under ${errorId}.`;
 }
 

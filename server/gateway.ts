@@ -6,16 +6,17 @@ import type { Context } from "./context.ts";
 import { requestError, toClientError } from "./errors.ts";
 import { checkCost } from "./graphql/cost.ts";
 import { checkDocument, checkQuery, checkVariables } from "./graphql/query-limits.ts";
+import type { Metrics } from "./metrics.ts";
 import { schema } from "./graphql/schema.ts";
 
 export type Gateway = ReturnType<typeof createGateway>;
 
-export function createGateway(log: Logger) {
+export function createGateway(log: Logger, metrics: Metrics) {
   return createYoga<Context>({
     schema,
     graphqlEndpoint: "/graphql",
     maskedErrors: { maskError: (error) => toClientError(error, log) },
-    plugins: [typedRequests(), limitedOperations(), requestErrors(log)],
+    plugins: [typedRequests(), limitedOperations(), requestErrors(log, metrics)],
     parserAndValidationCache: { documentCache: new DocumentCache(), errorCache: noCache },
     // routes.ts does these for all routes.
     maxRequestBodySize: false,
@@ -113,12 +114,14 @@ function refusedOperation({ document, operationName, variableValues }: Execution
 }
 
 /** `maskError` only sees what execution throws; this covers errors of syntax and validation. */
-function requestErrors(log: Logger): Plugin {
+function requestErrors(log: Logger, metrics: Metrics): Plugin {
   return {
     onExecutionResult: (payload) => {
       const { result } = payload;
       if (!result || !("errors" in result) || !result.errors) return;
-      payload.setResult({ ...result, errors: result.errors.map((error) => toClientError(error, log)) });
+      const errors = result.errors.map((error) => toClientError(error, log));
+      for (const { extensions } of errors) metrics.failed(String(extensions["code"]));
+      payload.setResult({ ...result, errors });
     },
   };
 }

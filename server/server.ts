@@ -17,6 +17,7 @@ import { createGateway } from "./gateway.ts";
 import { KeyRing } from "./key-ring.ts";
 import { createRoutes } from "./http/routes.ts";
 import { hangUpOnStalled, stallMs } from "./http/stalled.ts";
+import { Metrics } from "./metrics.ts";
 import { promptSandbox } from "./prompts.ts";
 import { serveSockets } from "./sockets.ts";
 import { Uploads } from "./http/uploads.ts";
@@ -43,6 +44,8 @@ export interface ServerConfig extends AccessOptions {
   readonly completions?: CompletionLimits | undefined;
   /** Which webhooks may go to private addresses; none if left out. */
   readonly allowPrivateWebhooks?: AllowPrivate | undefined;
+  /** With it, /metrics can be read, and nothing else. */
+  readonly metricsToken?: string | undefined;
   /** How long a client that has stopped keeps its connection; see http/stalled.ts. */
   readonly stallMs?: number | undefined;
 }
@@ -89,12 +92,14 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     keepMs: keepS * 1_000,
   };
   const webhookAddresses = addressesOf(config.allowPrivateWebhooks ?? []);
-  const services: Services = { log, uploads, sandbox, modelsDir, completions, webhookAddresses };
-  const gateway = createGateway(log);
+  const metrics = new Metrics(store);
+  const services: Services = { log, metrics, uploads, sandbox, modelsDir, completions, webhookAddresses };
+  const gateway = createGateway(log, metrics);
   const parts = { store, services, gateway, access, originOf };
   const streams = new Set<ServerResponse>();
   const tracked = (response: ServerResponse) => track(streams, response);
-  const routes = createRoutes({ ...parts, track: tracked, dashboardDir: config.dashboardDir });
+  const { dashboardDir, metricsToken } = config;
+  const routes = createRoutes({ ...parts, track: tracked, dashboardDir, metricsToken });
   const connectionsCheckingInterval = config.stallMs ?? stallMs;
   const http = createServer({ connectionsCheckingInterval }, (request, response) => {
     if (request.headers.accept?.includes("text/event-stream")) track(streams, response);

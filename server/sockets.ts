@@ -33,6 +33,7 @@ import type { Access } from "./access.ts";
 import type { Services } from "./context.ts";
 import { toClientError, toHttpError } from "./errors.ts";
 import type { Gateway } from "./gateway.ts";
+import { requestIdOf, withRequestId } from "./request-id.ts";
 import { isTooDeep } from "./graphql/query-limits.ts";
 import { schema } from "./graphql/schema.ts";
 import { readTarget } from "./http/target.ts";
@@ -74,7 +75,11 @@ export function serveSockets(options: SocketsOptions): Sockets {
   const { http, access, services } = options;
   const server = new WebSocketServer({ noServer: true, maxPayload: limits.requestBytes, handleProtocols });
   const protocol = makeProtocol(options);
-  server.on("connection", (socket, request) => attach(socket, request, protocol, services.log));
+  server.on("connection", (socket, request) => {
+    services.metrics.socket(1);
+    socket.once("close", () => services.metrics.socket(-1));
+    attach(socket, request, protocol, services.log);
+  });
   http.on("upgrade", (request, socket, head) => {
     checkUpgrade(request, access).then(
       () => server.handleUpgrade(request, socket, head, (webSocket) => server.emit("connection", webSocket, request)),
@@ -202,6 +207,7 @@ function operationOf(contextValue: unknown): Enveloped {
 
 function attach(socket: WebSocket, request: IncomingMessage, protocol: Protocol, log: Logger): void {
   const gone = new AbortController();
+  const requestId = requestIdOf(request);
   const closed = protocol.opened(
     {
       protocol: socket.protocol,
@@ -211,7 +217,7 @@ function attach(socket: WebSocket, request: IncomingMessage, protocol: Protocol,
         socket.on("message", (data) => {
           if (isOverrun(socket)) return;
           if (Buffer.isBuffer(data) && isTooDeep(data)) return socket.close(CloseCode.BadRequest, "Nested too deeply");
-          receive(textOf(data)).catch((error: unknown) => {
+          withRequestId(requestId, () => receive(textOf(data))).catch((error: unknown) => {
             log.error({ err: error }, "a WebSocket message failed");
             socket.close(CloseCode.InternalServerError, "Internal server error");
           });

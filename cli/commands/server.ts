@@ -46,6 +46,7 @@ async function server(options: { port?: number; openToEveryone?: true }): Promis
       allowedHosts: config.allowedHosts,
       allowPrivateWebhooks: config.allowPrivateWebhooks,
       completions: config.completions,
+      metricsToken: config.metricsToken,
     });
     reportReady({ url: running.url });
     await whenAborted(signal);

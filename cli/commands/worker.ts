@@ -10,10 +10,12 @@ import { shareModels } from "../../models/sharing.ts";
 import { Sandbox } from "../../sandbox/sandbox.ts";
 import { Idleness } from "../../worker/idleness.ts";
 import { sweepJobFolders } from "../../worker/job-folder.ts";
+import { WorkerMetrics } from "../../worker/metrics.ts";
 import { runWorker } from "../../worker/worker.ts";
 import { type ServeMode, needDatabaseUrl, readConfig, storeOptions } from "../config.ts";
 import { integer, serveOption } from "../options.ts";
 import { servingSettings, shareThreads } from "../serving.ts";
+import { serveMetrics } from "../metrics-port.ts";
 import { createLog, prepareWhenUp, reportReady, stopSignal } from "../process.ts";
 
 export function define(command: Command): void {
@@ -63,7 +65,10 @@ async function worker(options: WorkerOptions): Promise<void> {
     if (signal.aborted) return;
     log.info({ models, modelsDir }, `Registered ${counted(models.length, "base model")}.`);
     reportReady({ models, device: deviceNote });
-    const shared = { store, name: nameOf(options), modelsDir, log, signal };
+    const metrics = new WorkerMetrics();
+    const scraped = await serveMetrics(metrics.registry, config);
+    signal.addEventListener("abort", () => scraped?.close(), { once: true });
+    const shared = { store: metrics.watched(store), name: nameOf(options), modelsDir, log, signal };
     const compute = { device: { name, threads, devicesDir }, deviceNote, precisions: device.precisions };
     const serving = servingSettings(config, { name, threads: servingThreads, devicesDir });
     const doesJobs = config.serve.mode !== "inference";

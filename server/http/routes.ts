@@ -1,7 +1,7 @@
 /** Maps paths to what answers them. Every error of every route is sent by `sendError`. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
-import { SteplogError } from "../../schema/errors.ts";
+import { SteplogError, asSteplogError } from "../../schema/errors.ts";
 import type { Store } from "../../store/store.ts";
 import type { Access } from "../access.ts";
 import type { Services, ViewerServices } from "../context.ts";
@@ -11,6 +11,8 @@ import { receiveDataset } from "./datasets.ts";
 import { sendExport, sendLog, sendRunLog, sendWeights } from "./downloads.ts";
 import { toHttpError } from "../errors.ts";
 import { sendFile } from "./files.ts";
+import { sendMetrics } from "../metrics.ts";
+import { requestIdOf, withRequestId } from "../request-id.ts";
 import type { Gateway } from "../gateway.ts";
 import { sendGraphiQL, wantsGraphiQL } from "./graphiql.ts";
 import { sendJson } from "./json.ts";
@@ -25,27 +27,39 @@ export interface RoutesOptions {
   readonly originOf: (host: string | undefined) => string;
   /** Has the server end a response when it closes: an event stream does not end by itself. */
   readonly track: (response: ServerResponse) => void;
+  readonly metricsToken: string | undefined;
   /** Folder of the web page. Without it, / shows a few links. */
   readonly dashboardDir?: string | undefined;
 }
 
 export function createRoutes(options: RoutesOptions) {
-  const { log } = options.services;
-  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const start = performance.now();
-    // What is written after a client has gone is an event, which would end the process if nobody listened.
-    response.on("error", (error) => log.debug({ err: error }, "an answer broke"));
-    response.once("close", () => {
-      const ms = Math.round(performance.now() - start);
-      log.debug({ method: request.method, path: pathIn(request), status: response.statusCode, ms }, "request");
-    });
-    try {
-      await route(options, request, response);
-    } catch (error) {
-      const send = pathIn(request) === "/v1" ? sendOpenAIError : sendError;
-      send(options.services, error, request, response);
-    }
+  return (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const requestId = requestIdOf(request);
+    response.setHeader("x-request-id", requestId);
+    const log = options.services.log.child({ requestId });
+    const mine = { ...options, services: { ...options.services, log } };
+    return withRequestId(requestId, () => answer(mine, request, response));
   };
+}
+
+async function answer(options: RoutesOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { log, metrics } = options.services;
+  const start = performance.now();
+  // What is written after a client has gone is an event, which would end the process if nobody listened.
+  response.on("error", (error) => log.debug({ err: error }, "an answer broke"));
+  response.once("close", () => {
+    const ms = Math.round(performance.now() - start);
+    const [path, status] = [pathIn(request), response.statusCode];
+    log.debug({ method: request.method, path, status, ms }, "request");
+    metrics.answered(path, status, ms / 1_000);
+  });
+  try {
+    await route(options, request, response);
+  } catch (error) {
+    metrics.failed(asSteplogError(error).code);
+    const send = pathIn(request) === "/v1" ? sendOpenAIError : sendError;
+    send(options.services, error, request, response);
+  }
 }
 
 async function route(options: RoutesOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -64,6 +78,10 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
   if (pathname === "/healthz") return sendJson(response, 200, { status: "ok" });
   if (pathname === "/readyz") return sendReady(options.store, response);
   await checkHost(access, request, response);
+  if (pathname === "/metrics") {
+    const { metricsToken } = options;
+    return sendMetrics({ registry: services.metrics.registry, access, metricsToken }, request, response);
+  }
   // The upload protocol has its own CORS rules.
   const isUpload = pathname === "/uploads" || pathname.startsWith("/uploads/");
   if (!isUpload && access.cors(request, response)) return;
@@ -112,7 +130,7 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
 
 /** For the log, in which nothing that a user wrote may appear: a path may be anything, a search a whole query. */
 function pathIn({ url = "" }: IncomingMessage): string {
-  return /^\/(?:graphql|v1|datasets|uploads|checkpoints|healthz|readyz)\b/u.exec(url)?.[0] ?? "of the page";
+  return /^\/(?:graphql|v1|datasets|uploads|checkpoints|healthz|readyz|metrics)\b/u.exec(url)?.[0] ?? "of the page";
 }
 
 /** 403, since 401 would ask for a token. @throws UNAUTHENTICATED */

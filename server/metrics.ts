@@ -1,0 +1,126 @@
+/** What Prometheus reads of a gateway at /metrics: its requests, its process, and the queue, which is everybody's. */
+import { timingSafeEqual, createHash } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import { SteplogError } from "../schema/errors.ts";
+import { isOperator } from "../schema/projects.ts";
+import type { QueueEntry, Store } from "../store/store.ts";
+import type { Access } from "./access.ts";
+
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #requests: Histogram<"route" | "status">;
+  readonly #errors: Counter<"code">;
+  readonly #sockets: Gauge;
+
+  constructor(store: Pick<Store, "queue" | "workers">) {
+    const registers = [this.registry];
+    collectDefaultMetrics({ register: this.registry });
+    this.#requests = new Histogram({
+      name: "steplog_http_request_seconds",
+      help: "Requests by route and status, from the first byte to the last; streams are as long as they last.",
+      labelNames: ["route", "status"],
+      buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60],
+      registers,
+    });
+    this.#errors = new Counter({
+      name: "steplog_errors_total",
+      help: "Errors that clients got, by code.",
+      labelNames: ["code"],
+      registers,
+    });
+    this.#sockets = new Gauge({ name: "steplog_websockets", help: "Open WebSockets.", registers });
+    addQueue(store, registers);
+  }
+
+  /** @param route one of a few names, never a path */
+  answered(route: string, status: number, seconds: number): void {
+    this.#requests.observe({ route, status: `${Math.floor(status / 100)}xx` }, seconds);
+  }
+
+  failed(code: string): void {
+    this.#errors.inc({ code });
+  }
+
+  socket(change: 1 | -1): void {
+    this.#sockets.inc(change);
+  }
+}
+
+/** Read from the store with each scrape. While it does not answer, the scrape has the rest. */
+function addQueue({ queue, workers }: Pick<Store, "queue" | "workers">, registers: Registry[]): void {
+  const jobs = new Gauge({
+    name: "steplog_queue_jobs",
+    help: "Jobs by kind: free to be claimed, held by a worker, or waiting after a failed attempt.",
+    labelNames: ["kind", "state"],
+    registers,
+    collect: () => read(async () => setJobs(await queue.depth())),
+  });
+  const oldest = new Gauge({
+    name: "steplog_queue_oldest_seconds",
+    help: "Age of the oldest job that no worker holds, by kind.",
+    labelNames: ["kind"],
+    registers,
+  });
+  const live = new Gauge({
+    name: "steplog_workers",
+    help: "Workers that report, by whether they sleep.",
+    labelNames: ["asleep"],
+    registers,
+    collect: () => read(async () => setWorkers(await workers.list())),
+  });
+  const up = new Gauge({ name: "steplog_store_up", help: "Whether Postgres answered this scrape.", registers });
+  const read = async (work: () => Promise<void>) => {
+    try {
+      await work();
+      up.set(1);
+    } catch {
+      for (const gauge of [jobs, oldest, live]) gauge.reset();
+      up.set(0);
+    }
+  };
+  const setJobs = (entries: readonly QueueEntry[]) => {
+    jobs.reset();
+    oldest.reset();
+    const greatest = new Map<string, number>();
+    for (const { kind, free, held, waiting, oldestSeconds } of entries) {
+      jobs.inc({ kind, state: "free" }, free);
+      jobs.inc({ kind, state: "held" }, held);
+      jobs.inc({ kind, state: "waiting" }, waiting);
+      greatest.set(kind, Math.max(greatest.get(kind) ?? 0, oldestSeconds ?? 0));
+    }
+    for (const [kind, seconds] of greatest) oldest.set({ kind }, seconds);
+  };
+  const setWorkers = (list: readonly { readonly asleep: boolean }[]) => {
+    live.set({ asleep: "no" }, list.filter(({ asleep }) => !asleep).length);
+    live.set({ asleep: "yes" }, list.filter(({ asleep }) => asleep).length);
+  };
+}
+
+interface Scrape {
+  readonly registry: Registry;
+  readonly access: Access;
+  /** Reads metrics and nothing else; undefined for none. */
+  readonly metricsToken: string | undefined;
+}
+
+/** For the metrics token, and for operators. @throws UNAUTHENTICATED, FORBIDDEN */
+export async function sendMetrics(
+  { registry, access, metricsToken }: Scrape,
+  request: IncomingMessage,
+  response: ServerResponse,
+) {
+  if (!hasToken(request, metricsToken) && !isOperator(await access.authenticate(request)))
+    throw new SteplogError(
+      "FORBIDDEN",
+      "Metrics are of all projects: use STEPLOG_METRICS_TOKEN, or an operator's key.",
+    );
+  const text = await registry.metrics();
+  response.writeHead(200, { "content-type": registry.contentType }).end(text);
+}
+
+/** Hashed first, so that the lengths are equal. */
+export function hasToken({ headers: { authorization = "" } }: IncomingMessage, token: string | undefined): boolean {
+  const sha256 = (value: string) => createHash("sha256").update(value).digest();
+  return token !== undefined && timingSafeEqual(sha256(authorization), sha256(`Bearer ${token}`));
+}

@@ -1,0 +1,24 @@
+/**
+ * The id of the request that is being answered: the client's own (X-Request-Id), or one that is made here. It is in the answer's
+ * header, in every line of the log that is about the request, and in the message of an error that is our fault.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+
+const current = new AsyncLocalStorage<string>();
+
+/** A header may hold anything, and a log must not. */
+export function requestIdOf({ headers }: IncomingMessage): string {
+  const given = headers["x-request-id"];
+  return typeof given === "string" && /^[\w.:-]{1,100}$/u.test(given) ? given : randomUUID();
+}
+
+export function withRequestId<Result>(id: string, work: () => Result): Result {
+  return current.run(id, work);
+}
+
+/** Undefined outside of a request. */
+export function currentRequestId(): string | undefined {
+  return current.getStore();
+}

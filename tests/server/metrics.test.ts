@@ -1,0 +1,122 @@
+/** What Prometheus reads of gateways and workers, and who may; the ids of requests; and that alerts know real metrics. */
+import { readFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { parse } from "yaml";
+import { serveMetrics } from "../../cli/metrics-port.ts";
+import { WorkerMetrics } from "../../worker/metrics.ts";
+import { FakeWorker, createFineTune, testServer, type TestServer } from "./harness.ts";
+
+const longMs = 60_000;
+let server: TestServer;
+beforeAll(async () => {
+  server = await testServer({ apiToken: "operator", metricsToken: "scraper" });
+});
+afterAll(() => server.dispose());
+
+const get = (path: string, token?: string, headers: object = {}) =>
+  fetch(`${server.url}${path}`, { headers: { ...(token && { authorization: `Bearer ${token}` }), ...headers } });
+
+test("the metrics token reads metrics and nothing else; an operator reads them too, and nobody else", async () => {
+  expect((await get("/metrics", "scraper")).status).toBe(200);
+  expect((await get("/metrics", "operator")).status).toBe(200);
+  expect((await get("/metrics")).status).toBe(401);
+  expect((await get("/metrics", "other")).status).toBe(401);
+  expect((await get("/v1/models", "scraper")).status).toBe(401);
+  const { key } = await server.store.keys.create({
+    projectId: (await server.store.projects.create("one")).id,
+    name: "k",
+    scopes: ["admin"],
+    expiresInS: null,
+  });
+  expect((await get("/metrics", key)).status).toBe(403);
+});
+
+test("they have the queue as it is, requests by route, and errors by code", async () => {
+  await get("/v1/models", "wrong");
+  const text = await (await get("/metrics", "scraper")).text();
+  expect(text).toMatch(/steplog_http_request_seconds_count\{route="\/v1",status="4xx"\} [1-9]/u);
+  expect(text).toMatch(/steplog_errors_total\{code="UNAUTHENTICATED"\} [1-9]/u);
+  expect(text).toContain("steplog_store_up 1");
+  expect(text).toMatch(/nodejs_eventloop_lag_p99_seconds \d/u);
+});
+
+test("a request has the id that the client gave, or one of its own, in its answer and in the log", async () => {
+  const given = await get("/v1/models", undefined, { "x-request-id": "mine-1" });
+  expect(given.headers.get("x-request-id")).toBe("mine-1");
+  const own = await get("/v1/models", undefined, { "x-request-id": "not {fit} for a log" });
+  expect(own.headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/u);
+  await expect.poll(() => server.logged.some((line) => line.includes('"requestId":"mine-1"'))).toBe(true);
+  expect(server.logged.join("")).not.toContain("fit");
+});
+
+test("an error that is our fault names the id of its request", async () => {
+  const broken = await server.another({
+    store: {
+      ...server.store,
+      of: () => {
+        throw new Error("a bug");
+      },
+    },
+  });
+  try {
+    const headers = { authorization: "Bearer operator", "x-request-id": "mine-2" };
+    const answer = await fetch(`${broken.url}/v1/models`, { headers });
+    expect(await answer.text()).toContain("details under mine-2.");
+  } finally {
+    await broken.close();
+  }
+});
+
+test("a worker counts jobs, steps, tokens and lost leases", async () => {
+  const other = await testServer();
+  try {
+    const metrics = new WorkerMetrics();
+    const store = metrics.watched(other.store);
+    await createFineTune(other);
+    const worker = await FakeWorker.claim(store);
+    await worker.train(3);
+    await store.releaseJob(worker.job);
+    await expect(store.renewLease(worker.job, longMs)).rejects.toMatchObject({ code: "LEASE_LOST" });
+    const text = await metrics.registry.metrics();
+    expect(text).toContain('steplog_jobs_claimed_total{kind="FINE_TUNE"} 1');
+    expect(text).toContain("steplog_step_seconds_count 3");
+    expect(text).toContain("steplog_tokens_trained_total 30");
+    expect(text).toContain("steplog_leases_lost_total 1");
+    expect(text).toContain("steplog_jobs_released_total 1");
+  } finally {
+    await other.dispose();
+  }
+});
+
+test("a worker's port needs the token, and refuses to be open beyond this machine", async () => {
+  const { registry } = new WorkerMetrics();
+  const open = serveMetrics(registry, { metricsPort: 0, metricsToken: undefined, host: "0.0.0.0" });
+  await expect(open).rejects.toThrow("Set STEPLOG_METRICS_TOKEN");
+  const port = await serveMetrics(registry, { metricsPort: 0, metricsToken: "scraper", host: "127.0.0.1" });
+  if (!port) throw new Error("a worker with a port listens");
+  const url = `http://127.0.0.1:${(port.address() as AddressInfo).port}/metrics`;
+  expect((await fetch(url)).status).toBe(401);
+  const answer = await fetch(url, { headers: { authorization: "Bearer scraper" } });
+  expect(await answer.text()).toContain("steplog_step_seconds_count 0");
+  port.close();
+});
+
+interface Rules {
+  readonly groups: readonly { readonly rules: readonly { readonly alert: string; readonly expr: string }[] }[];
+}
+
+test("alerts and dashboard ask for metrics that exist, and every alert has its place in the runbook", async () => {
+  const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), "utf8");
+  const rules = (parse(read("deploy/prometheus/alerts.yml")) as Rules).groups.flatMap((group) => group.rules);
+  const dashboard = JSON.parse(read("deploy/grafana/steplog.json")) as { panels: { targets: { expr: string }[] }[] };
+  const asked = [...rules, ...dashboard.panels.flatMap(({ targets }) => targets)].flatMap(
+    ({ expr }) => expr.match(/\b(?:steplog|nodejs|process)_\w+/gu) ?? [],
+  );
+  const known = (await (await get("/metrics", "scraper")).text()) + (await new WorkerMetrics().registry.metrics());
+  const names = new Set(known.match(/^# TYPE (\w+)/gmu)?.map((line) => line.slice(7)));
+  expect(asked.length).toBeGreaterThan(15);
+  expect(asked.filter((name) => !names.has(name.replace(/_(?:bucket|count|sum)$/u, "")))).toEqual([]);
+  const runbook = read("docs/OPERATIONS.md");
+  expect(rules.filter(({ alert }) => !runbook.includes(`### ${alert}`))).toEqual([]);
+});
