@@ -18,10 +18,11 @@ import type { EnginePlace, EngineQuestion, FromEngine } from "./engine-alone.ts"
 
 const place = JSON.parse(process.argv[2] ?? "{}") as EnginePlace;
 const thread = new Worker(programPath("engine/thread/serving-thread"), { workerData: threadData(place) });
+// Listened for before the hash is read, which takes longer.
+const [ready] = (await once(thread, "message")) as [FromServing & { type: "ready" }];
 const model = await servedModel(place);
 const tell = (message: FromEngine) => process.send?.(message);
 
-const [ready] = (await once(thread, "message")) as [FromServing & { type: "ready" }];
 process.on("message", (question: EngineQuestion) => {
   void Promise.all(question.prompts.map((prompt) => answered(prompt, question.tokens))).then((answers) =>
     tell({ answers }),

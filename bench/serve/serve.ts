@@ -62,7 +62,10 @@ export async function benchServe(options: ServeOptions): Promise<ServeResult> {
   const service = await startService({ model: folder.path, name: modelName, vocabulary, device, threads });
   const { models } = service;
   const place = { path: `${models}/${modelName}`, hashes: models, device, threads, sequences: clients };
-  const engine = await EngineAlone.start(place);
+  const engine = await EngineAlone.start(place).catch(async (error: unknown) => {
+    await service.stop();
+    throw error;
+  });
   try {
     const asked = { engine, service, vocabulary, options };
     for (let seed = 0; seed < warmUps; seed++) await round({ ...asked, options: { ...options, tokens: 3 } }, 1, seed);
