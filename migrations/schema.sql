@@ -481,6 +481,7 @@ CREATE INDEX completions_expires ON public.completions USING btree (expires_at);
 CREATE INDEX completions_queued ON public.completions USING btree (start_by) WHERE (status = 'QUEUED'::text);
 CREATE INDEX datasets_created ON public.datasets USING btree (created_at, id);
 CREATE INDEX datasets_project_created ON public.datasets USING btree (project_id, created_at, id);
+CREATE INDEX fine_tunes_base_model ON public.fine_tunes USING btree (base_model_id);
 CREATE INDEX fine_tunes_created ON public.fine_tunes USING btree (created_at, id);
 CREATE INDEX fine_tunes_dataset ON public.fine_tunes USING btree (dataset_id);
 CREATE INDEX fine_tunes_from_checkpoint ON public.fine_tunes USING btree (from_checkpoint_id);

@@ -225,6 +225,8 @@ export const fineTunes = pgTable(
     index("fine_tunes_test_dataset").on(t.testDatasetId),
     index("fine_tunes_project_finished").on(t.projectId, t.finishedAt, t.id),
     index("fine_tunes_project_name").on(t.projectId, t.name, t.id),
+    // Whether runs need a base model is asked before that is replaced or deleted.
+    index("fine_tunes_base_model").on(t.baseModelId),
     index("fine_tunes_tags").using("gin", t.tags),
     check("fine_tunes_entries", sql`${t.entries} >= 0`),
   ],

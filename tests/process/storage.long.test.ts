@@ -2,6 +2,7 @@
  * Machines that share Postgres and an S3, and no file system: a run on a machine that has no models folder, with the S3 away at
  * its end, gives the bytes that a service with one folder gives. Real processes, and a real S3 server.
  */
+import { createHash } from "node:crypto";
 import { cp, mkdir, readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -59,7 +60,7 @@ test.skipIf(!process.env["STEPLOG_LONG_TESTS"] || whyNoS3 !== null)(
 );
 
 /** The weights of the same run where gateway and worker have one folder. */
-async function withSharedFolder(): Promise<Record<string, Buffer>> {
+async function withSharedFolder(): Promise<Record<string, string>> {
   const service = await testService();
   await cp(packagePath("demo/base"), join(service.folder, "models", "demo"), { recursive: true });
   const { client, running } = await service.startServer();
@@ -77,15 +78,18 @@ async function startRun(client: SteplogClient): Promise<string> {
   return (await client.createFineTune({ ...settings, labelWords: [" great", " terrible"], hyperparameters })).id;
 }
 
-/** Files of the last checkpoint, as a client downloads them, by name. */
-async function weightsOf(client: SteplogClient, { checkpoints }: FineTune): Promise<Record<string, Buffer>> {
+/** Hashes of the files of the last checkpoint, as a client downloads them, by name. */
+async function weightsOf(client: SteplogClient, { checkpoints }: FineTune): Promise<Record<string, string>> {
   const last = checkpoints.nodes.at(-1);
   if (!last) throw new Error("the run has a checkpoint");
   const folder = await scratch();
   await client.downloadWeights(last, folder);
   const names = (await readdir(folder)).toSorted();
-  const weights: Record<string, Buffer> = {};
-  for (const name of names) weights[name] = await readFile(join(folder, name));
+  const weights: Record<string, string> = {};
+  for (const name of names)
+    weights[name] = createHash("sha256")
+      .update(await readFile(join(folder, name)))
+      .digest("hex");
   return weights;
 }
 

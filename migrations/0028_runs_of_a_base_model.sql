@@ -1,0 +1,1 @@
+CREATE INDEX "fine_tunes_base_model" ON "fine_tunes" USING btree ("base_model_id");
