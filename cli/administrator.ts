@@ -69,17 +69,22 @@ export async function projectNamed(one: Administrator, name: string | undefined)
   throw new SteplogError("NOT_FOUND", message);
 }
 
-/** The key that begins so, or has this name or id. @throws NOT_FOUND; INVALID_ARGUMENT where several do */
+/** The key that begins so, or has this name or id: of several, one that has not ended. @throws NOT_FOUND; INVALID_ARGUMENT where several do */
 export async function keyNamed(one: Administrator, given: string, projectId: string | null): Promise<KeyRow> {
   const found = (await one.keys(projectId)).filter(
     ({ id, name, start }) => id === given || name === given || given.startsWith(start) || start.startsWith(given),
   );
-  const [only, ...others] = found;
+  const live = found.filter((key) => !hasEnded(key));
+  const [only, ...others] = live.length > 0 ? live : found;
   if (only && others.length === 0) return only;
   if (!only)
     throw new SteplogError("NOT_FOUND", `No key begins with, or is named, ${given}. List them: steplog keys list`);
-  const starts = found.map(({ start }) => start).join(", ");
+  const starts = [only, ...others].map(({ start }) => start).join(", ");
   throw new SteplogError("INVALID_ARGUMENT", `Several keys match ${given}: ${starts}. Give the beginning of one.`);
+}
+
+function hasEnded({ revokedAt, expiresAt }: KeyRow): boolean {
+  return revokedAt !== null || (expiresAt !== null && Date.parse(expiresAt) <= Date.now());
 }
 
 const pageSize = 100;

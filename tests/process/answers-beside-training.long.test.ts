@@ -10,7 +10,7 @@ import { createRun, testService, until } from "./service.ts";
 
 const steps = 2_000;
 const requests = 200;
-const queueLimit = 80;
+const queueLimit = 8;
 
 test.runIf(process.env["STEPLOG_LONG_TESTS"])("200 requests at once, beside a run", { timeout: 240_000 }, async () => {
   const service = await testService();
