@@ -3,7 +3,7 @@
  * one; otherwise the service at an address, with a key that may.
  */
 import { SteplogError } from "../schema/errors.ts";
-import { type Scope, operator } from "../schema/projects.ts";
+import { type Scope, keyHasEnded, operator } from "../schema/projects.ts";
 import { type MadeKey, type Store, openStore } from "../store/store.ts";
 import { readConfig } from "./config.ts";
 import { type Remote, withService } from "./remote.ts";
@@ -74,17 +74,13 @@ export async function keyNamed(one: Administrator, given: string, projectId: str
   const found = (await one.keys(projectId)).filter(
     ({ id, name, start }) => id === given || name === given || given.startsWith(start) || start.startsWith(given),
   );
-  const live = found.filter((key) => !hasEnded(key));
+  const live = found.filter((key) => !keyHasEnded(key));
   const [only, ...others] = live.length > 0 ? live : found;
   if (only && others.length === 0) return only;
   if (!only)
     throw new SteplogError("NOT_FOUND", `No key begins with, or is named, ${given}. List them: steplog keys list`);
   const starts = [only, ...others].map(({ start }) => start).join(", ");
   throw new SteplogError("INVALID_ARGUMENT", `Several keys match ${given}: ${starts}. Give the beginning of one.`);
-}
-
-function hasEnded({ revokedAt, expiresAt }: KeyRow): boolean {
-  return revokedAt !== null || (expiresAt !== null && Date.parse(expiresAt) <= Date.now());
 }
 
 const pageSize = 100;

@@ -27,6 +27,14 @@ export function isOperator({ projectId, scopes: given }: Viewer): boolean {
   return projectId === defaultProjectId && given.has("admin");
 }
 
+/** Of an API key, by this machine's clock: what is said of it. Whether it is accepted is decided by Postgres' clock. */
+export function keyHasEnded(key: {
+  readonly revokedAt: Date | string | null;
+  readonly expiresAt: Date | string | null;
+}) {
+  return key.revokedAt !== null || (key.expiresAt !== null && new Date(key.expiresAt).getTime() <= Date.now());
+}
+
 /** What can be shared with another project, to be read. */
 export const sharedKinds = ["CHECKPOINT", "DATASET"] as const;
 export type SharedKind = (typeof sharedKinds)[number];

@@ -90,7 +90,7 @@ export type { AttemptOutcome, ClaimedDelivery, Outbox } from "./webhooks/outbox.
 export type { BlobCount, SweepReport } from "./ends/sweep.ts";
 export type { Page } from "./pages.ts";
 export type { ProjectStore } from "./projects/project-store.ts";
-export { type Keys, type MadeKey, hasEnded } from "./projects/keys.ts";
+export type { Keys, MadeKey } from "./projects/keys.ts";
 
 export interface StoreOptions {
   /** postgres://user:password@host:port/database; `pgbouncer=true` when a pooler in transaction mode answers there. */

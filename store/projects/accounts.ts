@@ -2,9 +2,9 @@
 import { SteplogError } from "../../schema/errors.ts";
 import { type Scope, type Viewer, isOperator } from "../../schema/projects.ts";
 import type { QuotaUse, UsageDay } from "../../schema/usage.ts";
-import { type Database, isUuid } from "../postgres/database.ts";
+import type { Database } from "../postgres/database.ts";
 import { type QuotaChanges, changeQuotas, quotaUses } from "./quotas.ts";
-import { notThere } from "./sight.ts";
+import { projectFor } from "./sight.ts";
 import { usageOf } from "./usage.ts";
 
 export interface Accounts {
@@ -24,9 +24,7 @@ interface Room {
 export function accountsOf({ database, viewer, may }: Room): Accounts {
   const readable = (projectId = viewer.projectId) => {
     may("read");
-    const isVisible = projectId === viewer.projectId || (isOperator(viewer) && isUuid(projectId));
-    if (!isVisible) throw notThere("project", projectId);
-    return projectId;
+    return projectFor(viewer, projectId);
   };
   return {
     usage: async (from, to, projectId) => usageOf(database, { projectId: readable(projectId), from, to }),

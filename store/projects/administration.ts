@@ -8,7 +8,7 @@ import { type Scope, type SharedKind, type Viewer, isOperator } from "../../sche
 import type { Page } from "../pages.ts";
 import type { Keys, MadeKey, NewKey } from "./keys.ts";
 import type { Projects } from "./projects.ts";
-import { type Sight, notThere } from "./sight.ts";
+import { type Sight, notThere, projectFor } from "./sight.ts";
 
 export interface Administration {
   /** The viewer's own project. */
@@ -44,10 +44,6 @@ interface Room {
 export function administrationOf({ projects, keys, sight, viewer, may }: Room): Administration {
   const { projectId } = viewer;
   const isMine = (id: string) => isOperator(viewer) || id === projectId;
-  const ofProject = (id: string) => {
-    if (!isMine(id)) throw notThere("project", id);
-    return id;
-  };
   const ownKey = async (id: string) => {
     may("admin");
     const key = await keys.get(id);
@@ -83,11 +79,11 @@ export function administrationOf({ projects, keys, sight, viewer, may }: Room): 
     },
     async keys({ projectId: asked = projectId, ...page }) {
       may("admin");
-      return keys.list({ ...page, projectId: ofProject(asked) });
+      return keys.list({ ...page, projectId: projectFor(viewer, asked) });
     },
     async createKey({ projectId: asked = projectId, ...input }) {
       may("admin");
-      return keys.create({ ...input, projectId: ofProject(asked) });
+      return keys.create({ ...input, projectId: projectFor(viewer, asked) });
     },
     async rotateKey(id, overlapS) {
       await ownKey(id);

@@ -7,12 +7,13 @@ import { createHash, randomBytes } from "node:crypto";
 import { and, eq, gt, isNull, lt, or, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import { type ApiKey, apiKeys, projects } from "../../schema/project-tables.ts";
-import type { Scope, Viewer } from "../../schema/projects.ts";
+import { type Scope, type Viewer, keyHasEnded } from "../../schema/projects.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import type { Notifications } from "../postgres/notifications.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import { requireRow } from "../postgres/required.ts";
+import { inMs } from "../queue/claimable.ts";
 
 export interface NewKey {
   readonly projectId: string;
@@ -116,7 +117,7 @@ async function viewerOf(database: Database, key: string): Promise<Viewer | null>
 async function create(tx: Transaction, { projectId, name, scopes, expiresInS }: NewKey): Promise<MadeKey> {
   await requireRow(tx, projects, projects.id, projectId, "project");
   const key = `steplog_${randomBytes(30).toString("base64url")}`;
-  const expiresAt = expiresInS === null ? null : inSeconds(expiresInS);
+  const expiresAt = expiresInS === null ? null : inMs(expiresInS * 1_000);
   const shown = { start: key.slice(0, 14), hash: sha256(key) };
   const row = { projectId, name, scopes: [...new Set(scopes)], expiresAt, ...shown };
   const apiKey = only(await tx.insert(apiKeys).values(row).returning());
@@ -126,13 +127,13 @@ async function create(tx: Transaction, { projectId, name, scopes, expiresInS }: 
 
 async function rotate(tx: Transaction, id: string, overlapS: number): Promise<MadeKey> {
   const old = await lock(tx, id);
-  if (hasEnded(old)) throw new SteplogError("INVALID_STATE", `The API key ${old.name} has ended. Make a new one.`);
+  if (keyHasEnded(old)) throw new SteplogError("INVALID_STATE", `The API key ${old.name} has ended. Make a new one.`);
   const lifeMs = old.expiresAt === null ? null : old.expiresAt.getTime() - old.createdAt.getTime();
   const made = await create(tx, { ...old, expiresInS: lifeMs === null ? null : lifeMs / 1_000 });
   const end =
     overlapS === 0
       ? { revokedAt: sql`now()` }
-      : { expiresAt: sql`least(coalesce(${apiKeys.expiresAt}, 'infinity'), ${inSeconds(overlapS)})` };
+      : { expiresAt: sql`least(coalesce(${apiKeys.expiresAt}, 'infinity'), ${inMs(overlapS * 1_000)})` };
   await tx
     .update(apiKeys)
     .set({ ...end, rotatedTo: made.apiKey.id })
@@ -155,7 +156,7 @@ async function revoke(tx: Transaction, id: string): Promise<ApiKey> {
 
 async function remove(tx: Transaction, id: string): Promise<void> {
   const key = await lock(tx, id);
-  if (!hasEnded(key)) throw new SteplogError("INVALID_STATE", `The API key ${key.name} is in use. Revoke it first.`);
+  if (!keyHasEnded(key)) throw new SteplogError("INVALID_STATE", `The API key ${key.name} is in use. Revoke it first.`);
   await tx.delete(apiKeys).where(eq(apiKeys.id, id));
   await wakeWatchers(tx, topic);
 }
@@ -165,13 +166,6 @@ async function lock(tx: Transaction, id: string): Promise<ApiKey> {
   if (!key) throw new SteplogError("NOT_FOUND", `There is no API key ${JSON.stringify(id)}.`);
   return key;
 }
-
-/** By this machine's clock, which may differ from Postgres' a little: it only decides what is said of a key. */
-export function hasEnded({ revokedAt, expiresAt }: ApiKey): boolean {
-  return revokedAt !== null || (expiresAt !== null && expiresAt.getTime() <= Date.now());
-}
-
-const inSeconds = (seconds: number) => sql`clock_timestamp() + ${seconds} * interval '1 second'`;
 
 function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");

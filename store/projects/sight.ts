@@ -4,7 +4,7 @@
  */
 import { and, eq, inArray } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
-import type { SharedKind } from "../../schema/projects.ts";
+import { type SharedKind, type Viewer, isOperator } from "../../schema/projects.ts";
 import { type Checkpoint, type Dataset, checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
 import { type Database, isUuid } from "../postgres/database.ts";
 import { translated } from "../postgres/failures.ts";
@@ -36,6 +36,12 @@ export interface Sight {
 
 export function notThere(noun: string, id: string): SteplogError {
   return new SteplogError("NOT_FOUND", `There is no ${noun} ${JSON.stringify(id)}.`);
+}
+
+/** The project, if the viewer may act for it: its own, or for an operator any. @throws NOT_FOUND */
+export function projectFor(viewer: Viewer, id: string): string {
+  if (id === viewer.projectId || (isOperator(viewer) && isUuid(id))) return id;
+  throw notThere("project", id);
 }
 
 export function sightOf(database: Database, projectId: string): Sight {
