@@ -1,6 +1,6 @@
 /**
  * Projects, keys and shares, as one viewer may see and change them. An operator (admin of the default project) acts for all
- * projects; an admin of another one for that alone, which is all that there is for it.
+ * projects. An admin of another project acts for that project only, and sees no other.
  */
 import { SteplogError } from "../../schema/errors.ts";
 import type { ApiKey, Project } from "../../schema/project-tables.ts";

@@ -1,6 +1,6 @@
 /**
  * Keys and names that clients choose are each project's own. In the tables they are unique, as the release before wants them:
- * those of the default project as they were given, others behind the id of their project.
+ * those of the default project are stored as they were given, others with the id of their project in front.
  */
 import { defaultProjectId } from "../../schema/projects.ts";
 

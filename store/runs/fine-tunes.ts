@@ -53,7 +53,7 @@ export function fineTunesOf(database: Database): FineTunes {
     create: (input) =>
       database.transaction(async (tx) => {
         const made = await create(tx, input);
-        // Here, not in `create`: a run that goes back to a checkpoint goes on with steps that were granted.
+        // Checked here and not in `create`: the steps of a run that goes back to a checkpoint have been counted already.
         if (made.created) await refuseBeyondSteps(tx, made.fineTune.projectId);
         return made;
       }),
