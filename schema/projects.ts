@@ -27,7 +27,7 @@ export function isOperator({ projectId, scopes: given }: Viewer): boolean {
   return projectId === defaultProjectId && given.has("admin");
 }
 
-/** Of an API key, by this machine's clock: what is said of it. Whether it is accepted is decided by Postgres' clock. */
+/** Of an API key, by this machine's clock: which one somebody means. What happens to it is decided by Postgres' clock. */
 export function keyHasEnded(key: {
   readonly revokedAt: Date | string | null;
   readonly expiresAt: Date | string | null;

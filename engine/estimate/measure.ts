@@ -46,7 +46,7 @@ export async function* measureRun(
     // AUTO would measure dozens of batches, and the rate does not change how long a step takes.
     const request = { ...run, hyperparameters: { ...hyperparameters, learningRate: smallRate } };
     const prepared = await prepareRun(request, device, check, calls);
-    const start = (Date.now() - startedAt) / 1000;
+    const start = Number(process.hrtime.bigint() - startedAt) / 1e9;
     const count = await counterOf(prepared.model.folder, hyperparameters);
     const steps = yield* measureSteps(prepared, count, budget.steps);
     const evaluationToken = await measureEvaluations(prepared, hyperparameters, count, budget.evaluation);

@@ -60,8 +60,8 @@ export interface MeasureRequest {
   readonly kind: "MEASURE";
   readonly modelPath: string;
   readonly run: FineTuneRequest;
-  /** When the work began, as Date.now() tells it: threads may count performance.now() from different moments. */
-  readonly startedAt: number;
+  /** When the work began, by process.hrtime: threads count performance.now() from different moments. */
+  readonly startedAt: bigint;
 }
 
 /** Evaluates a base or a checkpoint on rows, as a run does. */

@@ -45,7 +45,7 @@ async function send(
   const { statusCode, body } = await request(delivery.url, {
     dispatcher: agent,
     method: "POST",
-    headers: headersOf(delivery, new Date()),
+    headers: headersOf(delivery),
     body: delivery.payload,
     signal,
   });
@@ -57,8 +57,8 @@ async function send(
   return { result: "FAILED", responseCode: statusCode, error, gone: statusCode === 410 };
 }
 
-/** Signed by each secret that is valid: receivers accept any. */
-function headersOf({ messageId, payload, secrets }: ClaimedDelivery, now: Date): Record<string, string> {
+/** Signed by each secret that is valid: receivers accept any. They refuse a time that is minutes from theirs. */
+function headersOf({ messageId, payload, secrets, claimedAt: now }: ClaimedDelivery): Record<string, string> {
   const id = webhookIdOf(messageId);
   return {
     "content-type": "application/json",

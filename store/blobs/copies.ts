@@ -10,14 +10,14 @@
  * What must stay true: a copy that is used is not deleted. Who uses one first says so, and then looks whether it is leaving. Who
  * deletes one first says so, and then looks whether it is used. So at least one of the two sees the other.
  */
-import { mkdir, open, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { SteplogError, asDiskError } from "../../schema/errors.ts";
 import { formatBytes } from "../../schema/units.ts";
 import { type LocalFile, isHash, otherBytes } from "./blobs.ts";
-import { removeAbandoned } from "./writing.ts";
+import { removeAbandoned, timeOf } from "./writing.ts";
 
 /**
  * Writes a blob to `path`, where the start of it may be already, and returns the SHA-256 of the whole file.
@@ -32,33 +32,35 @@ let lastUse = 0;
 /** Marks of other hosts count for so long; those who use a copy refresh theirs more often. */
 const foreignMs = 3 * 3_600_000;
 const refreshMs = 3_600_000;
-/** Deleting a file takes less. A mark of this age is a dead process'. */
-const leavingMs = 10_000;
+/** Deleting a file takes less. A mark that has been waited for so long is a dead process'. */
+const usualLeavingMs = 10_000;
 
 export class CopiedFiles {
   readonly #dir: string;
   readonly #budgetBytes: number;
+  readonly #leavingMs: number;
   readonly #making = new Map<string, Promise<void>>();
   /** Bytes that copies which are being made here still need. */
   #reserved = 0;
   readonly #refreshing: NodeJS.Timeout;
   readonly #marks = new Set<string>();
 
-  private constructor(dir: string, budgetBytes: number) {
+  private constructor(dir: string, budgetBytes: number, leavingMs: number) {
     this.#dir = dir;
     this.#budgetBytes = budgetBytes;
+    this.#leavingMs = leavingMs;
     this.#refreshing = setInterval(() => void this.#refresh(), refreshMs).unref();
   }
 
   /** Creates the folder if it is missing. @throws UNAVAILABLE */
-  static async open(dir: string, budgetBytes: number): Promise<CopiedFiles> {
+  static async open(dir: string, budgetBytes: number, leavingMs = usualLeavingMs): Promise<CopiedFiles> {
     try {
       for (const name of ["files", "incoming", "marks"]) await mkdir(join(dir, name), { recursive: true });
       await removeAbandoned(join(dir, "incoming"));
     } catch (error) {
       throw asDiskError(error, `The cache folder ${dir}`);
     }
-    return new CopiedFiles(dir, budgetBytes);
+    return new CopiedFiles(dir, budgetBytes, leavingMs);
   }
 
   close(): void {
@@ -189,17 +191,18 @@ export class CopiedFiles {
 
   async #untilNotLeaving(sha256: string): Promise<void> {
     const leaving = this.#markOf(sha256, "leaving");
-    for (;;) {
-      const found = await stat(leaving).catch(() => null);
+    for (let [seen, since] = ["", performance.now()]; ;) {
+      const found = await stat(leaving, { bigint: true }).catch(() => null);
       if (!found) return;
-      if (Date.now() - found.mtimeMs > leavingMs) await rm(leaving, { force: true });
+      const mark = `${found.ino} ${found.ctimeNs}`;
+      if (mark !== seen) [seen, since] = [mark, performance.now()];
+      else if (performance.now() - since > this.#leavingMs) await rm(leaving, { force: true });
       await delay(5);
     }
   }
 
   async #refresh(): Promise<void> {
-    const now = new Date();
-    for (const mark of this.#marks) await utimes(mark, now, now).catch(() => {});
+    for (const mark of this.#marks) await truncate(mark).catch(() => {});
   }
 
   #pathOf(sha256: string): string {
@@ -217,7 +220,8 @@ async function isLive(mark: string): Promise<boolean> {
   const found = await stat(mark).catch(() => null);
   if (!found) return false;
   const isMine = its === host && Number(pid) === process.pid;
-  const live = isMine ? uses.has(mark) : its === host ? isAlive(Number(pid)) : Date.now() - found.mtimeMs < foreignMs;
+  const isRecent = async () => (await timeOf(dirname(mark))) - found.mtimeMs < foreignMs;
+  const live = isMine ? uses.has(mark) : its === host ? isAlive(Number(pid)) : await isRecent();
   if (!live) await rm(mark, { force: true });
   return live;
 }

@@ -1,6 +1,6 @@
 /** Writing bytes to a new file, and what an ended process has left of such files. */
-import { createHash } from "node:crypto";
-import { open, readdir, rm, stat } from "node:fs/promises";
+import { createHash, randomUUID } from "node:crypto";
+import { open, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -41,13 +41,28 @@ export async function hashFile(path: string, maxBytes = Number.POSITIVE_INFINITY
 /** A file that was not written to for so long belongs to a process that is gone. */
 export const abandonedMs = 24 * 3_600_000;
 
+/** By the clock of the folder's file system, which is not always this machine's. */
 export async function removeAbandoned(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
+  const names = await readdir(folder);
+  if (names.length === 0) return;
+  const now = await timeOf(folder);
+  for (const name of names) {
     const path = join(folder, name);
     const modified = await stat(path).then(
       (entry) => entry.mtimeMs,
-      () => Date.now(),
+      () => now,
     );
-    if (Date.now() - modified > abandonedMs) await rm(path, { force: true });
+    if (now - modified > abandonedMs) await rm(path, { force: true });
+  }
+}
+
+/** What a file that is written now gets, in milliseconds since 1970. */
+export async function timeOf(folder: string): Promise<number> {
+  const probe = join(folder, `time-${randomUUID()}`);
+  try {
+    await writeFile(probe, "");
+    return (await stat(probe)).mtimeMs;
+  } finally {
+    await rm(probe, { force: true });
   }
 }

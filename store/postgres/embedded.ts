@@ -69,7 +69,7 @@ interface Server {
 async function adoptOrStart(install: Install, durable: boolean, log: Log | undefined): Promise<Server> {
   const cluster = join(install.home, "cluster");
   const password = await keptPassword(install.home);
-  const deadline = Date.now() + startSeconds * 1_000;
+  const deadline = performance.now() + startSeconds * 1_000;
   let started = false;
   for (;;) {
     const running = await readPostmaster(cluster);
@@ -78,7 +78,8 @@ async function adoptOrStart(install: Install, durable: boolean, log: Log | undef
         log?.info({ pid: running.pid, port: running.port }, "Using the embedded Postgres that already runs here.");
       return { port: running.port, password };
     }
-    if (Date.now() > deadline) throw new Error(`no answer within ${startSeconds} s. ${await endOfLog(install.home)}`);
+    if (performance.now() > deadline)
+      throw new Error(`no answer within ${startSeconds} s. ${await endOfLog(install.home)}`);
     if (running) {
       // It is starting, recovering or stopping, each of which ends by itself.
       await delay(50);
@@ -173,7 +174,7 @@ async function tryStart(install: Install, durable: boolean, deadline: number): P
     // Children of a killed server hold its memory for a moment; the port may have been taken; another process may be
     // starting the same server.
     const temporary = /pre-existing shared memory|could not bind|lock file ".*" already exists/u.test(words);
-    if (!temporary || Date.now() > deadline) throw new Error(words || String(error), { cause: error });
+    if (!temporary || performance.now() > deadline) throw new Error(words || String(error), { cause: error });
     await delay(200);
     return false;
   }

@@ -7,7 +7,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { and, eq, gt, isNull, lt, or, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import { type ApiKey, apiKeys, projects } from "../../schema/project-tables.ts";
-import { type Scope, type Viewer, keyHasEnded } from "../../schema/projects.ts";
+import type { Scope, Viewer } from "../../schema/projects.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import type { Notifications } from "../postgres/notifications.ts";
@@ -126,8 +126,8 @@ async function create(tx: Transaction, { projectId, name, scopes, expiresInS }: 
 }
 
 async function rotate(tx: Transaction, id: string, overlapS: number): Promise<MadeKey> {
-  const old = await lock(tx, id);
-  if (keyHasEnded(old)) throw new SteplogError("INVALID_STATE", `The API key ${old.name} has ended. Make a new one.`);
+  const { key: old, isLive: isInUse } = await lock(tx, id);
+  if (!isInUse) throw new SteplogError("INVALID_STATE", `The API key ${old.name} has ended. Make a new one.`);
   const lifeMs = old.expiresAt === null ? null : old.expiresAt.getTime() - old.createdAt.getTime();
   const made = await create(tx, { ...old, expiresInS: lifeMs === null ? null : lifeMs / 1_000 });
   const end =
@@ -142,7 +142,7 @@ async function rotate(tx: Transaction, id: string, overlapS: number): Promise<Ma
 }
 
 async function revoke(tx: Transaction, id: string): Promise<ApiKey> {
-  const key = await lock(tx, id);
+  const { key } = await lock(tx, id);
   if (key.revokedAt !== null) return key;
   await wakeWatchers(tx, topic);
   return only(
@@ -155,16 +155,18 @@ async function revoke(tx: Transaction, id: string): Promise<ApiKey> {
 }
 
 async function remove(tx: Transaction, id: string): Promise<void> {
-  const key = await lock(tx, id);
-  if (!keyHasEnded(key)) throw new SteplogError("INVALID_STATE", `The API key ${key.name} is in use. Revoke it first.`);
+  const { key, isLive: isInUse } = await lock(tx, id);
+  if (isInUse) throw new SteplogError("INVALID_STATE", `The API key ${key.name} is in use. Revoke it first.`);
   await tx.delete(apiKeys).where(eq(apiKeys.id, id));
   await wakeWatchers(tx, topic);
 }
 
-async function lock(tx: Transaction, id: string): Promise<ApiKey> {
-  const [key] = isUuid(id) ? await tx.select().from(apiKeys).where(eq(apiKeys.id, id)).for("update") : [];
-  if (!key) throw new SteplogError("NOT_FOUND", `There is no API key ${JSON.stringify(id)}.`);
-  return key;
+/** Whether it has ended is told by the clock that accepts it. */
+async function lock(tx: Transaction, id: string): Promise<{ readonly key: ApiKey; readonly isLive: boolean }> {
+  const columns = { key: apiKeys, isLive: sql<boolean>`${isLive}` };
+  const [found] = isUuid(id) ? await tx.select(columns).from(apiKeys).where(eq(apiKeys.id, id)).for("update") : [];
+  if (!found) throw new SteplogError("NOT_FOUND", `There is no API key ${JSON.stringify(id)}.`);
+  return found;
 }
 
 function sha256(text: string): string {

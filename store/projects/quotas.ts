@@ -10,7 +10,7 @@ import { completions } from "../../schema/serving-tables.ts";
 import { fineTuneStatuses, isFinal } from "../../schema/states.ts";
 import { checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
 import { type QuotaName, type QuotaUse, type Quotas, quotaNames } from "../../schema/usage.ts";
-import { type Database, type Executor, type Transaction, isUuid } from "../postgres/database.ts";
+import { type Database, type Executor, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { notThere } from "./sight.ts";
 import { usedThisMonth } from "./usage.ts";
 
@@ -36,7 +36,7 @@ export async function refuseBeyondTokens(tx: Transaction, projectId: string, quo
   const { tokensAMonth: limit } = quotas;
   if (limit === undefined) return;
   const use = await useOf(tx, projectId, { name: "tokensAMonth", limit });
-  if (use.used >= limit) throw exceeded(use);
+  if (use.used >= limit) throw await exceeded(tx, use);
 }
 
 /** The caller holds the lock by which completions are created one at a time. @throws QUOTA_EXCEEDED once a new request waits */
@@ -52,7 +52,7 @@ interface Quota {
 
 async function refuseBeyond(tx: Transaction, projectId: string, quota: Quota): Promise<void> {
   const use = await useOf(tx, projectId, quota);
-  if (use.used > use.limit) throw exceeded(use);
+  if (use.used > use.limit) throw await exceeded(tx, use);
 }
 
 /** Rows that refer to the project do not wait. */
@@ -60,13 +60,13 @@ async function oneAtATime(tx: Transaction, projectId: string): Promise<void> {
   await tx.select({ id: projects.id }).from(projects).where(eq(projects.id, projectId)).for("no key update");
 }
 
-function exceeded(quota: QuotaUse): SteplogError {
+async function exceeded(tx: Transaction, quota: QuotaUse): Promise<SteplogError> {
   const { name, limit, used, resetsAt } = quota;
+  const secondsLeft = resetsAt && (await monthEnd(tx)).inS;
   const { seen, advice } = words[name];
   const [whole, taken] = [limit.toLocaleString("en-US"), Math.ceil(used).toLocaleString("en-US")];
   const message = `The project may ${seen.replace("%", whole)}, and with this it would come to ${taken}. ${advice}`;
-  const untilReset = resetsAt && Math.max(1, Math.ceil((resetsAt.getTime() - Date.now()) / 1_000));
-  const retryAfterS = untilReset ?? (name === "requestsWaiting" ? 1 : undefined);
+  const retryAfterS = secondsLeft ?? (name === "requestsWaiting" ? 1 : undefined);
   return new SteplogError("QUOTA_EXCEEDED", message, [], { quota, retryAfterS });
 }
 
@@ -120,11 +120,17 @@ export async function changeQuotas(database: Database, projectId: string, change
 
 async function useOf(database: Executor, projectId: string, quota: Quota): Promise<QuotaUse> {
   const used = await counts[quota.name](database, projectId);
-  return { ...quota, used, resetsAt: quota.name.endsWith("AMonth") ? startOfNextMonth(new Date()) : null };
+  return { ...quota, used, resetsAt: quota.name.endsWith("AMonth") ? (await monthEnd(database)).at : null };
 }
 
-function startOfNextMonth(now: Date): Date {
-  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1));
+/** By the clock that says to which month something counts. */
+async function monthEnd(database: Executor): Promise<{ readonly at: Date; readonly inS: number }> {
+  const end = sql`(date_trunc('month', now() at time zone 'utc') + interval '1 month') at time zone 'utc'`;
+  const rows = await database.execute<{ at: number; left: number }>(
+    sql`select extract(epoch from ${end})::float8 as at, extract(epoch from ${end} - now())::float8 as left`,
+  );
+  const { at, left } = only(rows);
+  return { at: new Date(at * 1_000), inS: Math.max(1, Math.ceil(left)) };
 }
 
 const counts: Readonly<Record<QuotaName, (database: Executor, projectId: string) => Promise<number>>> = {

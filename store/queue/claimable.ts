@@ -1,23 +1,40 @@
 /** Which jobs a worker may claim, in SQL. waiting.ts explains the same rules to people, and a test holds the two together. */
 import { and, eq, gt, inArray, isNull, lt, or, sql } from "drizzle-orm";
 import type { Capabilities } from "../../schema/jobs.ts";
-import { leaveToOthersMs } from "../../schema/limits.ts";
+import { leaseMs, leaveToOthersMs, retryMs } from "../../schema/limits.ts";
 import { type Job, jobs } from "../../schema/tables.ts";
 import type { Executor } from "../postgres/database.ts";
 
 /** Time is Postgres' alone, so the clocks of the workers need not agree. */
 export const inMs = (ms: number) => sql`clock_timestamp() + ${ms} * interval '1 millisecond'`;
 
-export const isFree = or(isNull(jobs.leaseExpiresAt), lt(jobs.leaseExpiresAt, sql`clock_timestamp()`));
+/**
+ * No lease is as long. One that seems to be was given before Postgres' clock was set back, and not renewed since: its worker
+ * is dead, and the job would wait for as long as the clock went back.
+ */
+const noLeaseMs = 75 * leaseMs;
+
+export const isFree = or(
+  isNull(jobs.leaseExpiresAt),
+  lt(jobs.leaseExpiresAt, sql`clock_timestamp()`),
+  gt(jobs.leaseExpiresAt, inMs(noLeaseMs)),
+);
 
 /** Whether the lease of a job has not expired. */
 export async function isHeld(database: Executor, { id }: Pick<Job, "id">): Promise<boolean> {
-  const held = and(eq(jobs.id, id), gt(jobs.leaseExpiresAt, sql`clock_timestamp()`));
-  return (await database.select({ id: jobs.id }).from(jobs).where(held)).length > 0;
+  const [job] = await database
+    .select({ isFree: sql<boolean>`${isFree}` })
+    .from(jobs)
+    .where(eq(jobs.id, id));
+  return job?.isFree === false;
 }
 
 /** How long the job still waits after a failed attempt, in milliseconds; negative when that is over, null without one. */
-export const waitsMs = sql<number | null>`(extract(epoch from ${jobs.notBefore} - clock_timestamp()) * 1000)::float8`;
+const leftMs = sql`(extract(epoch from ${jobs.notBefore} - clock_timestamp()) * 1000)::float8`;
+/** No wait is longer than the longest, so what seems to be is over: the clock was set back. */
+export const waitsMs = sql<
+  number | null
+>`case when ${leftMs} > ${2 * retryMs.longest}::float8 then 0 else ${leftMs} end`;
 
 /** After a failed attempt it waits, and longer for the worker that failed. */
 export function isDue(worker: string) {

@@ -4,7 +4,7 @@
  *
  * A payload says what changed, by id, name and status. Rows, prompts, answers and error messages, which may quote them, stay here.
  */
-import { eq, sql } from "drizzle-orm";
+import { type SQL, eq, sql } from "drizzle-orm";
 import { type ModelEvaluation } from "../../schema/serving-tables.ts";
 import { type Checkpoint, type Dataset, type FineTune, fineTunes } from "../../schema/tables.ts";
 import { webhookDeliveries, webhookEndpoints, webhookMessages } from "../../schema/webhook-tables.ts";
@@ -24,7 +24,6 @@ export interface Change {
 
 /** The lock keeps an endpoint from being deleted before this commits: its deliveries would have none. */
 export async function announce(tx: Transaction, { projectId, type, data }: Change): Promise<void> {
-  const payload = JSON.stringify({ type, timestamp: new Date().toISOString(), data });
   const added = await tx.execute(sql`
     with wanted as (
       select id from ${webhookEndpoints}
@@ -32,13 +31,19 @@ export async function announce(tx: Transaction, { projectId, type, data }: Chang
       for key share
     ), message as (
       insert into ${webhookMessages} (project_id, type, payload)
-      select ${projectId}::uuid, ${type}::text, ${payload}::text where exists (select from wanted)
+      select ${projectId}::uuid, ${type}::text, ${payloadOf(type, data)} where exists (select from wanted)
       returning id
     )
     insert into ${webhookDeliveries} (message_id, endpoint_id)
     select message.id, wanted.id from message, wanted
     returning id`);
   if (added.length > 0) await wakeWatchers(tx, webhookNews);
+}
+
+/** In SQL, since the time is Postgres': clocks of gateways and workers differ. */
+export function payloadOf(type: string, data: Change["data"]): SQL {
+  const [start, end] = [`{"type":${JSON.stringify(type)},"timestamp":"`, `","data":${JSON.stringify(data)}}`];
+  return sql`${start}::text || to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || ${end}::text`;
 }
 
 /** @param more what else the message tells */

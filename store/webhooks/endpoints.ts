@@ -25,7 +25,7 @@ import {
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, type Executor, type Transaction, inOrderOf, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
-import { webhookNews } from "./announce.ts";
+import { payloadOf, webhookNews } from "./announce.ts";
 
 export type NewWebhook = Pick<WebhookEndpoint, "url" | "description" | "events">;
 export type WebhookChange = Partial<NewWebhook & Pick<WebhookEndpoint, "enabled">>;
@@ -225,10 +225,10 @@ function idOf(webhookId: string): string | null {
 async function test(tx: Transaction, projectId: string, id: string): Promise<LoggedDelivery> {
   await holdEndpoint(tx, projectId, id);
   const data = { id: globalIdOf("Webhook", id) };
-  const payload = JSON.stringify({ type: testEvent, timestamp: new Date().toISOString(), data });
-  const message = only(await tx.insert(webhookMessages).values({ projectId, type: testEvent, payload }).returning());
+  const added = { projectId, type: testEvent, payload: payloadOf(testEvent, data) };
+  const message = only(await tx.insert(webhookMessages).values(added).returning());
   const delivery = { messageId: message.id, endpointId: id };
   const row = only(await tx.insert(webhookDeliveries).values(delivery).returning());
   await wakeWatchers(tx, webhookNews);
-  return { ...row, type: testEvent, payload };
+  return { ...row, type: testEvent, payload: message.payload };
 }

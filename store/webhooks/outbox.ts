@@ -43,6 +43,8 @@ export interface ClaimedDelivery {
   readonly url: string;
   /** The secret, and the one before while it is valid. */
   readonly secrets: readonly string[];
+  /** By Postgres' clock. */
+  readonly claimedAt: Date;
 }
 
 export interface AttemptOutcome {
@@ -81,7 +83,7 @@ const agoMs = (ms: number) => sql`now() - ${ms} * interval '1 millisecond'`;
 
 async function claim(database: Database, busy: readonly string[]): Promise<ClaimedDelivery | null> {
   const [row] = await database.execute<
-    Omit<ClaimedDelivery, "secrets"> & { secret: string; previous: string | null }
+    Omit<ClaimedDelivery, "secrets" | "claimedAt"> & { secret: string; previous: string | null; at: number }
   >(sql`
     with due as (
       select d.id, d.endpoint_id, e.url, e.secret, m.id as message_id, m.type, m.payload,
@@ -102,11 +104,11 @@ async function claim(database: Database, busy: readonly string[]): Promise<Claim
       insert into ${webhookAttempts} (delivery_id, number) select id, number from claimed
     )
     select claimed.id, claimed.number, due.endpoint_id as "endpointId", due.message_id as "messageId", due.type, due.payload,
-      due.url, due.secret, due.previous
+      due.url, due.secret, due.previous, extract(epoch from now())::float8 as at
     from claimed join due on due.id = claimed.id`);
   if (!row) return null;
-  const { secret, previous, ...rest } = row;
-  return { ...rest, secrets: previous === null ? [secret] : [secret, previous] };
+  const { secret, previous, at, ...rest } = row;
+  return { ...rest, claimedAt: new Date(at * 1_000), secrets: previous === null ? [secret] : [secret, previous] };
 }
 
 async function finish(tx: Transaction, claimed: ClaimedDelivery, outcome: AttemptOutcome): Promise<string | null> {

@@ -155,7 +155,7 @@ test("speeds are those of the run's own steps and rows; asked to stop, it says s
     const messages: EngineMessage[] = [];
     const budget = { steps: 0.05, evaluation: 0 };
     for await (const message of measureRun(
-      { run: request, startedAt: Date.now() },
+      { run: request, startedAt: process.hrtime.bigint() },
       device,
       stopping,
       unwatchedCalls,

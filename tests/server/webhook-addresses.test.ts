@@ -66,6 +66,7 @@ test("a name that was public when it was saved is looked at again by each connec
         payload: "{}",
         url: to,
         secrets: ["whsec_c2VjcmV0"],
+        claimedAt: new Date(),
       },
       new AbortController().signal,
     );
@@ -81,7 +82,17 @@ test("a name that was public when it was saved is looked at again by each connec
   const allowed = posterOf(addressesOf(["rebound.test"], async () => name.is));
   expect(
     await allowed.post(
-      { id: "", number: 1, endpointId: "", messageId: "", type: "", payload: "{}", url, secrets: ["whsec_c2VjcmV0"] },
+      {
+        id: "",
+        number: 1,
+        endpointId: "",
+        messageId: "",
+        type: "",
+        payload: "{}",
+        url,
+        secrets: ["whsec_c2VjcmV0"],
+        claimedAt: new Date(),
+      },
       new AbortController().signal,
     ),
   ).toMatchObject({ result: "DELIVERED" });

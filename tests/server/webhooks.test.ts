@@ -231,7 +231,8 @@ describe("a receiver that fails", () => {
   test("by silence or endless answers holds no attempt for long", async () => {
     const poster = posterOf(addressesOf(true), 300);
     const delivery = { id: "", number: 1, endpointId: "", messageId: "", type: "", payload: "{}", url: receiver.url };
-    const post = () => poster.post({ ...delivery, secrets: ["whsec_c2VjcmV0"] }, new AbortController().signal);
+    const post = () =>
+      poster.post({ ...delivery, secrets: ["whsec_c2VjcmV0"], claimedAt: new Date() }, new AbortController().signal);
     receiver.answer = () => {};
     expect(await post()).toMatchObject({
       result: "FAILED",

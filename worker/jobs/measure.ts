@@ -9,7 +9,7 @@ export const measureHandler: JobHandler = {
 };
 
 async function start(context: JobContext): Promise<RunningJob> {
-  const startedAt = Date.now();
+  const startedAt = process.hrtime.bigint();
   const { store, job, pathOf } = context;
   const asked = measurementSchema.parse(job.payload);
   const baseModel = await store.baseModels.get(asked.baseModelId);

@@ -84,7 +84,8 @@ async function* listBlobs(bucket: S3Bucket): AsyncGenerator<StoredBlob> {
 
 /** Uploads that nobody went on with for a day. */
 async function abortAbandoned(bucket: S3Bucket): Promise<void> {
-  for (const { id, name, begun } of await bucket.uploads("blobs/")) {
-    if (Date.now() - begun.getTime() > abandonedMs) await bucket.abortUpload(name, id);
+  const uploads = await bucket.uploads("blobs/");
+  for (const { id, name, begun } of uploads) {
+    if (bucket.now() - begun.getTime() > abandonedMs) await bucket.abortUpload(name, id);
   }
 }
