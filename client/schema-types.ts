@@ -538,6 +538,19 @@ export type Schedule =
   /** It falls linearly, to 0 after the last step. */
   | 'LINEAR';
 
+/** What an API key allows. Every scope but `INFER` includes `READ`. */
+export type Scope =
+  /** To manage the project's keys; in the default project, to manage all projects. */
+  | 'ADMIN'
+  /** To ask models, and to read the answers. */
+  | 'INFER'
+  /** To read what the project has. */
+  | 'READ'
+  /** To create, stop and delete runs, and to have weights rebuilt. */
+  | 'TRAIN'
+  /** To store datasets, register models, set aliases and share. */
+  | 'WRITE';
+
 /** Texts to score. */
 export type ScoreInput = {
   /** The model that scores. */

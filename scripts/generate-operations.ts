@@ -3,7 +3,7 @@
  * Generator makes the types, from schema/api.graphql and the .graphql files; each operation also becomes a constant that
  * carries them.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path/posix";
 import { codegen } from "@graphql-codegen/core";
 import * as operationTypes from "@graphql-codegen/typescript-operations";
@@ -24,7 +24,8 @@ const read = (file: string) => readFileSync(new URL(file, root), "utf8");
 /** Enums and inputs that the operations use; both sides import them from here. */
 const schemaTypesFile = "client/schema-types.ts";
 const operationModule = "client/operation.ts";
-const operationFiles = ["client/operations.graphql", "dashboard/src/api/operations.graphql"];
+/** The client's, and one of each folder of the page. The names of operations are unique among them. */
+const operationFiles = ["client/operations.graphql", ...operationsIn("dashboard/src")];
 
 const header = "// Made by `npm run generate:operations` from schema/api.graphql. Do not edit.\n";
 const config = {
@@ -82,6 +83,14 @@ function constantsOf(document: DocumentNode): string[] {
     const types = `${name}${kind}, ${name}${kind}Variables`;
     return `export const ${constant} = operation<${types}>(\n  "${name}",\n  ${JSON.stringify(stripIgnoredCharacters(print(part)))},\n);\n`;
   });
+}
+
+function operationsIn(folder: string): string[] {
+  const names = readdirSync(new URL(`${folder}/`, root), { recursive: true, encoding: "utf8" });
+  return names
+    .filter((name) => path.basename(name) === "operations.graphql")
+    .map((name) => `${folder}/${name}`)
+    .toSorted();
 }
 
 const capitalised = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

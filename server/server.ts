@@ -15,6 +15,7 @@ import type { Services } from "./context.ts";
 import { Attention } from "./attention.ts";
 import { createGateway } from "./gateway.ts";
 import { KeyRing } from "./key-ring.ts";
+import { prefixOf } from "./http/page.ts";
 import { createRoutes } from "./http/routes.ts";
 import { hangUpOnStalled, stallMs } from "./http/stalled.ts";
 import { Metrics } from "./metrics.ts";
@@ -95,7 +96,8 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const metrics = new Metrics(store);
   const services: Services = { log, metrics, uploads, sandbox, modelsDir, completions, webhookAddresses };
   const gateway = createGateway(log, metrics);
-  const parts = { store, services, gateway, access, originOf };
+  const prefix = prefixOf(config.publicUrl);
+  const parts = { store, services, gateway, access, originOf, prefix };
   const streams = new Set<ServerResponse>();
   const tracked = (response: ServerResponse) => track(streams, response);
   const { dashboardDir, metricsToken } = config;

@@ -54,6 +54,8 @@ export interface SocketsOptions {
   readonly gateway: Gateway;
   readonly access: Access;
   readonly originOf: (host: string | undefined) => string;
+  /** Path under which clients reach this gateway, if it is not the root of its host. */
+  readonly prefix: string;
 }
 
 interface Extra {
@@ -72,7 +74,7 @@ export interface Sockets {
 }
 
 export function serveSockets(options: SocketsOptions): Sockets {
-  const { http, access, services } = options;
+  const { http, access, services, prefix } = options;
   const server = new WebSocketServer({ noServer: true, maxPayload: limits.requestBytes, handleProtocols });
   const protocol = makeProtocol(options);
   server.on("connection", (socket, request) => {
@@ -81,7 +83,7 @@ export function serveSockets(options: SocketsOptions): Sockets {
     attach(socket, request, protocol, services.log);
   });
   http.on("upgrade", (request, socket, head) => {
-    checkUpgrade(request, access).then(
+    checkUpgrade(request, access, prefix).then(
       () => server.handleUpgrade(request, socket, head, (webSocket) => server.emit("connection", webSocket, request)),
       (error: unknown) => refuseUpgrade(socket, toHttpError(error, services.log)),
     );
@@ -97,8 +99,8 @@ export function serveSockets(options: SocketsOptions): Sockets {
 }
 
 /** @throws SteplogError */
-async function checkUpgrade(request: IncomingMessage, access: Access): Promise<void> {
-  const { pathname } = readTarget(request);
+async function checkUpgrade(request: IncomingMessage, access: Access, prefix: string): Promise<void> {
+  const { pathname } = readTarget(request, prefix);
   if (pathname !== "/graphql") throw new SteplogError("NOT_FOUND", "WebSockets are at /graphql.");
   await access.checkHost(request);
   access.checkOrigin(request);

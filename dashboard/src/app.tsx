@@ -1,57 +1,47 @@
-/** The frame around every page. */
-import { useEffect, useRef } from "preact/hooks";
-import { ListPage } from "./pages/list.tsx";
-import { NewPage } from "./pages/new.tsx";
-import { RunPage } from "./pages/run.tsx";
-import { Link } from "./parts/link.tsx";
-import { usePath } from "./route.ts";
+/** Which page is at which address. docs/design/dashboard.md says what each is for. */
+import { Provider } from "@urql/preact";
+import { LocationProvider, Route, Router } from "preact-iso";
+import { urql } from "./api/query.ts";
+import { at, ownAddresses } from "./base.ts";
+import { NewPage } from "./new/new-page.tsx";
+import { RunPage } from "./run/run-page.tsx";
+import { RunsPage } from "./runs/runs-page.tsx";
+import { Shell } from "./shell/shell.tsx";
 
 export function App() {
-  const path = usePath();
-  const main = useRef<HTMLElement>(null);
-  const first = useRef(true);
-  // After navigation, focus moves to the new page for screen readers; on a fresh load the browser decides.
-  useEffect(() => {
-    if (!first.current) main.current?.focus({ preventScroll: true });
-    first.current = false;
-  }, [path]);
   return (
-    <>
-      <a class="skip" href="#main">
-        Skip to content
-      </a>
-      <header class="bar">
-        <Link class="brand" href="/">
-          <img src="/favicon.svg" alt="" width="28" height="28" />
-          Steplog
-        </Link>
-        <nav aria-label="Pages">
-          <Link href="/" current={path === "/"}>
-            Fine-tunes
-          </Link>
-          <Link href="/new" current={path === "/new"}>
-            New
-          </Link>
-          <a href="/graphql">API</a>
-        </nav>
-      </header>
-      <main id="main" ref={main} tabIndex={-1}>
-        <Page path={path} />
-      </main>
-    </>
+    <Provider value={urql}>
+      <LocationProvider scope={ownAddresses}>
+        <Shell>
+          <Router onRouteChange={arrive}>
+            <Route path={at("/")} component={RunsPage} />
+            <Route path={at("/fine-tunes/:id")} component={OneRun} />
+            <Route path={at("/new")} component={NewPage} />
+            <Route default component={NotFound} />
+          </Router>
+        </Shell>
+      </LocationProvider>
+    </Provider>
   );
 }
 
-function Page({ path }: { path: string }) {
-  const run = /^\/fine-tunes\/([^/]+)$/u.exec(path)?.[1];
-  if (run !== undefined) return <RunPage key={run} id={decodeURIComponent(run)} />;
-  if (path === "/new") return <NewPage />;
-  if (path === "/") return <ListPage />;
+/** Another run is another page, with a state of its own. */
+function OneRun({ id }: { id: string }) {
+  return <RunPage key={id} id={id} />;
+}
+
+/** For screen readers, focus moves to the new page; on a fresh load the browser decides. */
+function arrive(): void {
+  scrollTo(0, 0);
+  document.querySelector<HTMLElement>("main")?.focus({ preventScroll: true });
+}
+
+function NotFound() {
   return (
     <>
       <h1>Page not found</h1>
       <p>
-        <Link href="/">Show all fine-tunes</Link>
+        <a href={at("/")}>Show all runs</a>
       </p>
     </>
   );

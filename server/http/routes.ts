@@ -10,12 +10,12 @@ import { readBody } from "./body.ts";
 import { receiveDataset } from "./datasets.ts";
 import { sendExport, sendLog, sendRunLog, sendWeights } from "./downloads.ts";
 import { toHttpError } from "../errors.ts";
-import { sendFile } from "./files.ts";
 import { sendMetrics } from "../metrics.ts";
 import { requestIdOf, withRequestId } from "../request-id.ts";
 import type { Gateway } from "../gateway.ts";
 import { sendGraphiQL, wantsGraphiQL } from "./graphiql.ts";
 import { sendJson } from "./json.ts";
+import { sendPage } from "./page.ts";
 import { handleOpenAI, isOpenAI, sendOpenAIError } from "../openai/routes.ts";
 import { readTarget } from "./target.ts";
 
@@ -30,6 +30,8 @@ export interface RoutesOptions {
   readonly metricsToken: string | undefined;
   /** Folder of the web page. Without it, / shows a few links. */
   readonly dashboardDir?: string | undefined;
+  /** Path under which clients reach this gateway, if it is not the root of its host. */
+  readonly prefix: string;
 }
 
 export function createRoutes(options: RoutesOptions) {
@@ -73,7 +75,7 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
     );
     return { ...services, store: options.store.of(viewer) };
   };
-  const url = readTarget(request);
+  const url = readTarget(request, options.prefix);
   const { pathname } = url;
   if (pathname === "/healthz") return sendJson(response, 200, { status: "ok" });
   if (pathname === "/readyz") return sendReady(options.store, response);
@@ -101,7 +103,8 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
     if (request.method === "OPTIONS") return services.uploads.handle(request, response, null);
     return services.uploads.handle(request, response, (await authenticated()).store.viewer);
   }
-  if (pathname === "/datasets") {
+  // A browser that asks for this address wants the page of datasets.
+  if (pathname === "/datasets" && request.method !== "GET" && request.method !== "HEAD") {
     return receiveDataset(await authenticated(), url, request, response);
   }
   onlyReads(request);
@@ -125,7 +128,7 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
   }
   return options.dashboardDir === undefined
     ? sendLinks(pathname, response)
-    : sendDashboard(options.dashboardDir, decodePart(pathname), request, response);
+    : sendPage({ root: options.dashboardDir, prefix: options.prefix }, decodePart(pathname), request, response);
 }
 
 /** For the log, in which nothing that a user wrote may appear: a path may be anything, a search a whole query. */
@@ -155,12 +158,6 @@ function onlyReads(request: IncomingMessage): void {
 async function sendReady(store: Store, response: ServerResponse): Promise<void> {
   await store.ping();
   sendJson(response, 200, { status: "ready" });
-}
-
-/** Paths without an extension belong to the page's own router, so they get the page. */
-async function sendDashboard(root: string, path: string, request: IncomingMessage, response: ServerResponse) {
-  const isFile = path === "/" || /\.\w+$/u.test(path);
-  await sendFile(request, response, { root, path: isFile ? path : "/index.html" });
 }
 
 function sendLinks(pathname: string, response: ServerResponse): void {

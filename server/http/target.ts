@@ -11,9 +11,10 @@ const hostShape = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/iu;
 /**
  * The request's URL. Afterwards `url` and the Host header of the request agree with it, and `/graphql/` is `/graphql`, so
  * that libraries which read them again see the same.
+ * @param prefix a path that a proxy may have left in front of ours, such as "/steplog"
  * @throws INVALID_ARGUMENT
  */
-export function readTarget(request: IncomingMessage): URL {
+export function readTarget(request: IncomingMessage, prefix = ""): URL {
   const { url: target = "", headers } = request;
   const host = readHost(request);
   // Clients of proxies send the whole address, whose host then counts (RFC 9112, 3.2.2).
@@ -23,6 +24,7 @@ export function readTarget(request: IncomingMessage): URL {
   const url = new URL(text);
   // To a browser and to some proxies, //name is a host and no path.
   if (url.pathname.startsWith("//")) throw malformed("target", "Send a path with one slash at its start.");
+  if (prefix !== "" && `${url.pathname}/`.startsWith(`${prefix}/`)) url.pathname = url.pathname.slice(prefix.length);
   if (url.pathname === "/graphql/") url.pathname = "/graphql";
   request.url = url.pathname + url.search;
   if (text === target) headers.host = url.host;

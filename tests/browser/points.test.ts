@@ -1,6 +1,6 @@
 /** The points of the chart keep every step. */
 import { describe, expect, test } from "vitest";
-import { placeIssues } from "../../dashboard/src/field-errors.ts";
+import { placeIssues } from "../../dashboard/src/parts/form/field-errors.ts";
 import {
   addStep,
   lastStep,
@@ -9,7 +9,7 @@ import {
   stepCount,
   valueNear,
   type Point,
-} from "../../dashboard/src/points.ts";
+} from "../../dashboard/src/run/points.ts";
 
 describe("the points of the chart", () => {
   test("count every step once, even if a stream repeats some", () => {

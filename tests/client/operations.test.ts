@@ -5,11 +5,9 @@ import { generateOperations } from "../../scripts/generate-operations.ts";
 
 test("the generated files are up to date (else: npm run generate:operations)", async () => {
   const files = await generateOperations();
-  expect([...files.keys()]).toStrictEqual([
-    "client/schema-types.ts",
-    "client/operations.ts",
-    "dashboard/src/api/operations.ts",
-  ]);
+  expect([...files.keys()]).toEqual(
+    expect.arrayContaining(["client/schema-types.ts", "client/operations.ts", "dashboard/src/run/operations.ts"]),
+  );
   for (const [file, text] of files) {
     expect({ file, text: readFileSync(new URL(`../../${file}`, import.meta.url), "utf8") }).toStrictEqual({
       file,

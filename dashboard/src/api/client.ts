@@ -1,17 +1,21 @@
-/** The page's client of the server that it came from, and the API token, which stays in this browser. */
+/** The page's client of the service that it came from. */
 import { SteplogClient } from "../../../client/browser.ts";
+import { baseUrl } from "../base.ts";
+import { readKey } from "./session.ts";
 
-const tokenKey = "steplog-token";
-export const readToken = () => localStorage.getItem(tokenKey) ?? "";
-export const writeToken = (token: string) => localStorage.setItem(tokenKey, token);
+/** Streams, uploads and downloads. Queries and mutations: query.ts. */
+export const client = new SteplogClient({ url: baseUrl, token: () => readKey() || undefined });
 
-export const client = new SteplogClient({ url: location.origin, token: () => readToken() || undefined });
-
-/** Saves a file of the server. A link cannot carry the token, so with one the page fetches the bytes itself. */
+/** Saves a file of the service. A link cannot carry the key, so with one the page fetches the bytes itself. */
 export async function download(url: string, name: string): Promise<void> {
   const { stream } = await client.download(url);
+  save(await new Response(stream).blob(), name);
+}
+
+/** Hands bytes to the browser as a download. */
+export function save(blob: Blob, name: string): void {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await new Response(stream).blob());
+  link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);

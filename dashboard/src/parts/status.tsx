@@ -1,7 +1,7 @@
-import type { SummaryFragment } from "../api/operations.ts";
+import type { FineTuneStatus } from "../../../client/schema-types.ts";
 import { formatInteger } from "../format.ts";
 
-const words: Record<SummaryFragment["status"], string> = {
+const words: Record<FineTuneStatus, string> = {
   QUEUED: "Queued",
   RUNNING: "Running",
   PAUSED: "Paused",
@@ -10,16 +10,27 @@ const words: Record<SummaryFragment["status"], string> = {
   CANCELLED: "Cancelled",
 };
 
-export const isFinal = (status: SummaryFragment["status"]) =>
+export const isFinal = (status: FineTuneStatus) =>
   status === "SUCCEEDED" || status === "FAILED" || status === "CANCELLED";
 
+interface Stated {
+  readonly status: FineTuneStatus;
+  readonly cancelRequested: boolean;
+  readonly pauseRequested: boolean;
+}
+
+interface Progressing {
+  readonly name: string;
+  readonly progress: { readonly step: number; readonly steps: number; readonly fraction: number };
+}
+
 /** The status in words; the colour only repeats it. */
-export function Status({ run }: { run: Pick<SummaryFragment, "status" | "cancelRequested" | "pauseRequested"> }) {
+export function Status({ run }: { run: Stated }) {
   const stopping = run.status === "RUNNING" && (run.cancelRequested ? "Stopping" : run.pauseRequested && "Pausing");
   return <span class={`status ${run.status.toLowerCase()}`}>{stopping || words[run.status]}</span>;
 }
 
-export function Progress({ run }: { run: Pick<SummaryFragment, "progress" | "name"> }) {
+export function Progress({ run }: { run: Progressing }) {
   const { step, steps, fraction } = run.progress;
   return (
     <div class="progress">

@@ -1,0 +1,90 @@
+/**
+ * Queries and mutations, by urql: answers are shared between the parts of a page and kept while it is open, and a mutation
+ * has those read again in which its types occur. What streams is read with the client instead.
+ */
+import { cacheExchange, Client, fetchExchange, type AnyVariables, type CombinedError } from "@urql/core";
+import { useQuery } from "@urql/preact";
+import { useEffect, useMemo } from "preact/hooks";
+import { errorFrom, failureOf } from "../../../client/errors.ts";
+import type { Operation } from "../../../client/operation.ts";
+import { baseUrl } from "../base.ts";
+import { heard } from "./connection.ts";
+import { asFailure, type Failure } from "./failure.ts";
+import { readKey } from "./session.ts";
+
+export const urql = new Client({
+  url: `${baseUrl}/graphql`,
+  exchanges: [cacheExchange, fetchExchange],
+  preferGetMethod: false,
+  requestPolicy: "cache-and-network",
+  fetchOptions: () => {
+    const key = readKey();
+    return { headers: key === "" ? {} : { authorization: `Bearer ${key}` } };
+  },
+});
+
+export interface Answer<Result> {
+  /** The last answer, also while a newer one is on its way or failed; null before the first. */
+  readonly data: Result | null;
+  readonly failure: Failure | null;
+  readonly loading: boolean;
+  readonly reload: () => void;
+}
+
+interface AnswerOptions {
+  /** Asks again this often while the page is visible. */
+  readonly everyMs?: number;
+  /** Asks nothing yet. */
+  readonly skip?: boolean;
+}
+
+export function useAnswer<Result, Variables extends AnyVariables>(
+  operation: Operation<Result, Variables>,
+  variables: Variables,
+  { everyMs, skip = false }: AnswerOptions = {},
+): Answer<Result> {
+  const [{ data, error, fetching }, ask] = useQuery<Result>({
+    query: operation.text,
+    variables: variables ?? {},
+    pause: skip,
+  });
+  const reload = () => ask({ requestPolicy: "network-only" });
+  useEffect(() => {
+    if (everyMs === undefined || skip) return undefined;
+    const timer = setInterval(() => !document.hidden && reload(), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs, skip, JSON.stringify(variables)]);
+  const failure = useMemo(() => (error ? errorOf(error) : null), [error]);
+  useEffect(() => {
+    if (failure !== null || data !== undefined) heard(failure?.code !== "UNAVAILABLE");
+    if (failure !== null) asFailure(failure);
+  }, [failure, data]);
+  return { data: data ?? null, failure, loading: fetching, reload };
+}
+
+/** @throws SteplogError as the service answered it, or UNAVAILABLE */
+export async function change<Result, Variables extends AnyVariables>(
+  operation: Operation<Result, Variables>,
+  variables: Variables,
+): Promise<Result> {
+  const { data, error } = await urql.mutation<Result>(operation.text, variables ?? {}).toPromise();
+  if (error) throw errorOf(error);
+  if (data === undefined) throw failureOf(baseUrl, null);
+  return data;
+}
+
+/** An answer that is not kept, such as a preview of what somebody is typing. @throws SteplogError */
+export async function ask<Result, Variables extends AnyVariables>(
+  operation: Operation<Result, Variables>,
+  variables: Variables,
+): Promise<Result> {
+  const context = { requestPolicy: "network-only" } as const;
+  const { data, error } = await urql.query<Result>(operation.text, variables ?? {}, context).toPromise();
+  if (error) throw errorOf(error);
+  if (data === undefined) throw failureOf(baseUrl, null);
+  return data;
+}
+
+function errorOf({ graphQLErrors, networkError }: CombinedError) {
+  return graphQLErrors.length > 0 ? errorFrom(graphQLErrors) : failureOf(baseUrl, networkError);
+}

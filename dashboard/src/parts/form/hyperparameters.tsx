@@ -1,0 +1,107 @@
+/** Hyperparameters in forms and on a run's page. Labels, ranges, placeholders and help come from their table. */
+import { useId } from "preact/hooks";
+import type { HyperparameterName, Hyperparameters } from "../../../../schema/hyperparameter-table.ts";
+import type { Setting } from "../../../../schema/setting.ts";
+import { hyperparameterEntries, hyperparameterTable } from "../../../../schema/hyperparameter-table.ts";
+import { choiceOf, conditionInWords } from "../../../../schema/setting.ts";
+import { useFieldError } from "./checked-form.tsx";
+import type { CreateFineTuneInput } from "../../../../client/browser.ts";
+
+interface FieldProps {
+  readonly name: HyperparameterName;
+  /** What an empty field stands for. */
+  readonly defaultTo: unknown;
+  /** What was chosen; undefined for the default. */
+  readonly chosen?: unknown;
+  /** Called with the new value; undefined if the field is empty. */
+  readonly onValue?: (value: unknown) => void;
+}
+
+export function HyperparameterField({ name, defaultTo, chosen, onValue }: FieldProps) {
+  const id = useId();
+  const one: Setting = hyperparameterTable[name];
+  const { attributes, error } = useFieldError(name, `${id}-help`);
+  const shared = { id, name, ...attributes };
+  return (
+    <div class={one.type === "switch" ? "field check" : "field"}>
+      <label for={id}>{labelOf(one)}</label>
+      {one.type === "choice" ? (
+        <select {...shared} onChange={({ currentTarget }) => onValue?.(currentTarget.value)}>
+          {Object.entries(one.values).map(([value, choice]) => (
+            <option key={value} value={value} title={choice.meaning} selected={value === (chosen ?? defaultTo)}>
+              {choice.label}
+            </option>
+          ))}
+        </select>
+      ) : (
+        <input
+          {...shared}
+          {...inputAttributes(one, defaultTo)}
+          onInput={({ currentTarget: { value } }) => onValue?.(filledIn(one, value))}
+        />
+      )}
+      {error}
+      <small id={`${id}-help`}>{[one.meaning.replaceAll("`", ""), conditionInWords(one)].join(" ")}</small>
+    </div>
+  );
+}
+
+function inputAttributes(one: Exclude<Setting, { type: "choice" }>, defaultTo: unknown) {
+  if (one.type === "switch") return { type: "checkbox" } as const;
+  if (one.type === "names") return { type: "text", placeholder: one.whenEmpty, spellcheck: false } as const;
+  const placeholder = String(defaultTo);
+  // A text, since it may be AUTO; the server checks its range.
+  if (one.auto)
+    return { type: "text", pattern: String.raw`\s*(AUTO|[0-9.eE+\-]+)\s*`, placeholder, spellcheck: false } as const;
+  const step = one.type === "integer" ? 1 : "any";
+  return { type: "number", step, min: one.min ?? one.above, max: one.max, placeholder } as const;
+}
+
+/** The hyperparameters that apply to a method, in the table's order. */
+export function hyperparametersFor(method: unknown = "FULL"): HyperparameterName[] {
+  return hyperparameterEntries.flatMap(([name, one]) =>
+    one.method === undefined || one.method === method ? [name] : [],
+  );
+}
+
+/** The form's values; fields that are empty, unchecked or absent are left out. The server checks them. */
+export function hyperparametersIn(form: FormData): NonNullable<CreateFineTuneInput["hyperparameters"]> {
+  const filled = hyperparameterEntries.flatMap(([name, one]) => {
+    const given = form.get(name);
+    const value = typeof given === "string" ? filledIn(one, given) : undefined;
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(filled);
+}
+
+function filledIn(one: Setting, given: string): unknown {
+  const text = given.trim();
+  return text === "" ? undefined : valueOf(one, text);
+}
+
+function valueOf(one: Setting, text: string): unknown {
+  if (one.type === "switch") return true;
+  if (one.type === "choice") return text;
+  if (one.type === "names") return text.split(/[\s,]+/u);
+  return one.auto && text === "AUTO" ? "AUTO" : Number(text);
+}
+
+/** Label and value of each hyperparameter that applies to a run's method. */
+export function hyperparameterPairs(settings: Hyperparameters, pickedRate: number | null) {
+  return hyperparametersFor(settings.method).map((name) => {
+    const one: Setting = hyperparameterTable[name];
+    const picked = name === "learningRate" && pickedRate !== null ? `${pickedRate}, chosen by AUTO` : null;
+    return [labelOf(one), picked ?? valueInWords(one, settings[name])] as const;
+  });
+}
+
+function valueInWords(one: Setting, value: Hyperparameters[HyperparameterName]): string {
+  if (typeof value === "object")
+    return value.length > 0 ? value.join(", ") : ("whenEmpty" in one && one.whenEmpty) || "";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return choiceOf(one, value)?.label ?? String(value);
+}
+
+function labelOf(one: Setting): string {
+  return "unit" in one && one.unit !== undefined ? `${one.label} (${one.unit})` : one.label;
+}

@@ -1,0 +1,307 @@
+// Made by `npm run generate:operations` from schema/api.graphql. Do not edit.
+import { operation } from "../../../client/operation.ts";
+/** Internal type. DO NOT USE DIRECTLY. */
+type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
+/** Internal type. DO NOT USE DIRECTLY. */
+export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
+import type * as Types from '../../../client/schema-types.ts';
+
+export type SummaryFragment = {
+  readonly id: string,
+  readonly name: string,
+  readonly status: Types.FineTuneStatus,
+  readonly cancelRequested: boolean,
+  readonly pauseRequested: boolean,
+  readonly loss: number | null,
+  readonly device: string | null,
+  readonly pickedRate: number | null,
+  readonly createdAt: string,
+  readonly startedAt: string | null,
+  readonly finishedAt: string | null,
+  readonly baseModel: {
+    readonly name: string,
+    readonly bytes: number
+  },
+  readonly progress: {
+    readonly step: number,
+    readonly steps: number,
+    readonly fraction: number,
+    readonly stepsPerSecond: number | null,
+    readonly etaSeconds: number | null,
+    readonly skippedSteps: number,
+    readonly zeroSteps: number
+  },
+  readonly error: {
+    readonly code: Types.ErrorCode,
+    readonly message: string,
+    readonly issues: ReadonlyArray<{
+      readonly line: number | null,
+      readonly field: string | null,
+      readonly message: string
+    }>
+  } | null
+};
+
+export type ResultsFragment = {
+  readonly waitingReason: string | null,
+  readonly evaluations: ReadonlyArray<{
+    readonly kind: Types.EvaluationKind,
+    readonly step: number,
+    readonly rows: number,
+    readonly loss: number | null,
+    readonly accuracy: number | null,
+    readonly f1: number | null
+  }>,
+  readonly bestEvaluation: {
+    readonly step: number
+  } | null,
+  readonly checkpoints: {
+    readonly nodes: ReadonlyArray<{
+      readonly id: string,
+      readonly entries: number,
+      readonly step: number,
+      readonly chainHash: string,
+      readonly logUrl: string,
+      readonly logBytes: number,
+      readonly weightsStatus: Types.WeightsStatus,
+      readonly weightsUrl: string | null,
+      readonly weightsBytes: number | null,
+      readonly weightsError: string | null,
+      readonly weightsWaitingReason: string | null,
+      readonly weightsFiles: ReadonlyArray<{
+        readonly name: string,
+        readonly url: string
+      }>
+    }>,
+    readonly pageInfo: {
+      readonly hasNextPage: boolean
+    }
+  }
+};
+
+export type FineTuneQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type FineTuneQuery = {
+  readonly fineTune: (
+    {
+    readonly labelWords: ReadonlyArray<string>,
+    readonly dataset: {
+      readonly name: string,
+      readonly rows: number
+    },
+    readonly validationDataset: {
+      readonly name: string,
+      readonly rows: number
+    } | null,
+    readonly testDataset: {
+      readonly name: string,
+      readonly rows: number
+    } | null,
+    readonly from: {
+      readonly step: number,
+      readonly fineTune: {
+        readonly id: string,
+        readonly name: string
+      }
+    } | null,
+    readonly hyperparameters: {
+      readonly method: Types.Method,
+      readonly tensors: ReadonlyArray<string>,
+      readonly loraRank: number,
+      readonly loraAlpha: number,
+      readonly loraTargets: ReadonlyArray<string>,
+      readonly prefixLength: number,
+      readonly objective: Types.Objective,
+      readonly answerTokens: number,
+      readonly truncate: Types.Truncation,
+      readonly steps: number,
+      readonly batchSize: number,
+      readonly accumulate: number,
+      readonly estimator: Types.Estimator,
+      readonly estimates: number,
+      readonly estimatesAtEnd: number,
+      readonly learningRate: number | "AUTO",
+      readonly schedule: Types.Schedule,
+      readonly warmupSteps: number,
+      readonly clipGradient: number,
+      readonly epsilon: number,
+      readonly weightDecay: number,
+      readonly noise: Types.NoiseKind,
+      readonly precision: Types.Precision,
+      readonly seed: number,
+      readonly evaluateEvery: number,
+      readonly bestMetric: Types.BestMetric,
+      readonly patience: number,
+      readonly inContextRows: number,
+      readonly linearProbe: boolean,
+      readonly whenDiverged: Types.WhenDiverged,
+      readonly checkpointEvery: number
+    },
+    readonly chart: ReadonlyArray<{
+      readonly step: number,
+      readonly loss: number | null,
+      readonly count: number
+    }>
+  }
+    & SummaryFragment
+    & ResultsFragment
+  ) | null
+};
+
+export type ResultsQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type ResultsQuery = {
+  readonly fineTune: ResultsFragment | null
+};
+
+export type ContinueFineTuneMutationVariables = Exact<{
+  input: Types.ContinueFineTuneInput;
+}>;
+
+
+export type ContinueFineTuneMutation = {
+  readonly continueFineTune: {
+    readonly fineTune: {
+      readonly id: string
+    }
+  }
+};
+
+export type PauseFineTuneMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type PauseFineTuneMutation = {
+  readonly pauseFineTune: SummaryFragment
+};
+
+export type ResumeFineTuneMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type ResumeFineTuneMutation = {
+  readonly resumeFineTune: SummaryFragment
+};
+
+export type CancelFineTuneMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type CancelFineTuneMutation = {
+  readonly cancelFineTune: SummaryFragment
+};
+
+export type MaterialiseCheckpointMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type MaterialiseCheckpointMutation = {
+  readonly materialiseCheckpoint: {
+    readonly id: string,
+    readonly weightsStatus: Types.WeightsStatus
+  }
+};
+
+export type StatusSubscriptionVariables = Exact<{
+  id: string;
+}>;
+
+
+export type StatusSubscription = {
+  readonly fineTuneStatus: SummaryFragment
+};
+
+export type StepsSubscriptionVariables = Exact<{
+  id: string;
+  after: number;
+}>;
+
+
+export type StepsSubscription = {
+  readonly steps: {
+    readonly cursor: number,
+    readonly step: {
+      readonly step: number,
+      readonly loss: number | null
+    }
+  }
+};
+
+export type EventsSubscriptionVariables = Exact<{
+  id: string;
+  after: number;
+}>;
+
+
+export type EventsSubscription = {
+  readonly events: {
+    readonly cursor: number,
+    readonly event: {
+      readonly sequence: number,
+      readonly type: string,
+      readonly message: string,
+      readonly at: string
+    }
+  }
+};
+
+export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
+  "FineTune",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}fragment Results on FineTune{waitingReason evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}query FineTune($id:ID!){fineTune(id:$id){...Summary ...Results labelWords dataset{name rows}validationDataset{name rows}testDataset{name rows}from{step fineTune{id name}}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged checkpointEvery}chart(points:1000){step loss count}}}",
+);
+
+export const results = operation<ResultsQuery, ResultsQueryVariables>(
+  "Results",
+  "fragment Results on FineTune{waitingReason evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}query Results($id:ID!){fineTune(id:$id){...Results}}",
+);
+
+export const continueFineTune = operation<ContinueFineTuneMutation, ContinueFineTuneMutationVariables>(
+  "ContinueFineTune",
+  "mutation ContinueFineTune($input:ContinueFineTuneInput!){continueFineTune(input:$input){fineTune{id}}}",
+);
+
+export const pauseFineTune = operation<PauseFineTuneMutation, PauseFineTuneMutationVariables>(
+  "PauseFineTune",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation PauseFineTune($id:ID!){pauseFineTune(id:$id){...Summary}}",
+);
+
+export const resumeFineTune = operation<ResumeFineTuneMutation, ResumeFineTuneMutationVariables>(
+  "ResumeFineTune",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation ResumeFineTune($id:ID!){resumeFineTune(id:$id){...Summary}}",
+);
+
+export const cancelFineTune = operation<CancelFineTuneMutation, CancelFineTuneMutationVariables>(
+  "CancelFineTune",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation CancelFineTune($id:ID!){cancelFineTune(id:$id){...Summary}}",
+);
+
+export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, MaterialiseCheckpointMutationVariables>(
+  "MaterialiseCheckpoint",
+  "mutation MaterialiseCheckpoint($id:ID!){materialiseCheckpoint(id:$id){id weightsStatus}}",
+);
+
+export const status = operation<StatusSubscription, StatusSubscriptionVariables>(
+  "Status",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}subscription Status($id:ID!){fineTuneStatus(fineTuneId:$id){...Summary}}",
+);
+
+export const steps = operation<StepsSubscription, StepsSubscriptionVariables>(
+  "Steps",
+  "subscription Steps($id:ID!$after:Int!){steps(fineTuneId:$id after:$after){cursor step{step loss}}}",
+);
+
+export const events = operation<EventsSubscription, EventsSubscriptionVariables>(
+  "Events",
+  "subscription Events($id:ID!$after:Int!){events(fineTuneId:$id after:$after){cursor event{sequence type message at}}}",
+);
+

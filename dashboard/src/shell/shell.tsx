@@ -1,0 +1,66 @@
+/** The frame around every page: the bar with its links, what is wrong with the connection, signing in, and the keys. */
+import type { ComponentChildren } from "preact";
+import { useLocation } from "preact-iso";
+import { useEffect, useRef } from "preact/hooks";
+import { at } from "../base.ts";
+import { useShortcuts } from "../keys.ts";
+import { Toasts } from "../parts/toast.tsx";
+import { Account } from "./account.tsx";
+import { Keys } from "./keys-help.tsx";
+import { SignIn } from "./sign-in.tsx";
+import { Stale } from "./stale.tsx";
+import { ThemeChoice } from "./theme-choice.tsx";
+
+const places = [
+  { name: "Runs", path: "/", keys: "g r" },
+  { name: "New run", path: "/new", keys: "n" },
+] as const;
+
+export function Shell({ children }: { children: ComponentChildren }) {
+  const { route, path } = useLocation();
+  const menu = useRef<HTMLElement>(null);
+  useShortcuts(places.map(({ name, path: to, keys }) => ({ keys, does: `Go to ${name}`, run: () => route(at(to)) })));
+  // On a phone, the links lie over the page until one is chosen.
+  useEffect(() => menu.current?.hidePopover?.(), [path]);
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to content
+      </a>
+      <header class="bar">
+        <a class="brand" href={at("/")}>
+          <img src={at("/favicon.svg")} alt="" width="24" height="24" />
+          Steplog
+        </a>
+        <button type="button" class="quiet menu-button" popovertarget="pages" aria-label="Pages">
+          <span aria-hidden="true">☰</span>
+        </button>
+        <nav id="pages" popover="auto" ref={menu} aria-label="Pages">
+          {places.map(({ name, path: to }) => (
+            <a key={to} href={at(to)} aria-current={isCurrent(path, to) ? "page" : undefined}>
+              {name}
+            </a>
+          ))}
+          <a href={at("/graphql")}>API</a>
+        </nav>
+        <div class="bar-end">
+          <ThemeChoice />
+          <Account />
+        </div>
+      </header>
+      <Stale />
+      <main id="main" tabIndex={-1}>
+        {children}
+      </main>
+      <Toasts />
+      <SignIn />
+      <Keys />
+    </>
+  );
+}
+
+/** A run belongs to the runs. */
+function isCurrent(path: string, place: string): boolean {
+  const here = path.slice(at("").length) || "/";
+  return place === "/" ? here === "/" || here.startsWith("/fine-tunes/") : here.startsWith(place);
+}

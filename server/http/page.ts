@@ -1,0 +1,44 @@
+/** The dashboard's files. Its own router reads the path, so every path without an extension gets the page. */
+import { readFile } from "node:fs/promises";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import path from "node:path";
+import { SteplogError } from "../../schema/errors.ts";
+import { sendFile } from "./files.ts";
+
+/** @param prefix under which clients reach the gateway, such as "/steplog"; "" at the root of a host */
+export async function sendPage(
+  { root, prefix }: { readonly root: string; readonly prefix: string },
+  pathname: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (pathname !== "/" && /\.\w+$/u.test(pathname)) {
+    // Their names have the hash of what is in them.
+    const kept = pathname.startsWith("/assets/");
+    if (kept) response.setHeader("cache-control", "public, max-age=31536000, immutable");
+    return sendFile(request, response, { root, path: pathname, cacheControl: !kept });
+  }
+  const html = await pageOf(root);
+  const body = Buffer.from(html.replace('<base href="/" />', `<base href="${prefix}/" />`));
+  response.setHeader("content-type", "text/html; charset=utf-8");
+  // A new release is seen at the next load.
+  response.setHeader("cache-control", "no-cache");
+  response.setHeader("content-length", body.length);
+  response.end(request.method === "HEAD" ? undefined : body);
+}
+
+async function pageOf(root: string): Promise<string> {
+  try {
+    return await readFile(path.join(root, "index.html"), "utf8");
+  } catch (error) {
+    throw new SteplogError("NOT_FOUND", `There is no page in ${root}: build it with npm run build.`, [], {
+      cause: error,
+    });
+  }
+}
+
+/** What a public URL has after its host: "" or "/steplog". */
+export function prefixOf(publicUrl: string | undefined): string {
+  const text = publicUrl !== undefined && URL.canParse(publicUrl) ? new URL(publicUrl).pathname : "";
+  return text.replace(/\/+$/u, "");
+}
