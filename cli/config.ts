@@ -44,6 +44,8 @@ export interface ServiceConfig {
   readonly completions: CompletionLimits;
   readonly metricsToken: string | undefined;
   readonly metricsPort: number | undefined;
+  /** Whether traces are sent. */
+  readonly traces: boolean;
   readonly logLevel: string;
 }
 
@@ -108,8 +110,17 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
     },
     metricsToken: readVariable("STEPLOG_METRICS_TOKEN", env),
     metricsPort: readVariable("STEPLOG_METRICS_PORT", env),
+    traces: wantsTraces(env),
     logLevel: readVariable("STEPLOG_LOG_LEVEL", env),
   };
+}
+
+/** OpenTelemetry reads the addresses itself. */
+function wantsTraces(env: NodeJS.ProcessEnv): boolean {
+  const wanted = readVariable("STEPLOG_TRACES", env);
+  const names = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] as const;
+  const addresses = names.map((name) => readVariable(name, env));
+  return wanted === "auto" ? addresses.some((address) => address !== undefined) : wanted === "yes";
 }
 
 function readStorage(env: NodeJS.ProcessEnv, dataDir: string) {

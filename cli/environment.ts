@@ -184,6 +184,18 @@ export const variables = {
       "port of the worker's `/metrics`, on `STEPLOG_HOST`; without it there is none. Beyond this machine it needs the token",
     type: wholeNumber(0, 65_535).optional(),
   },
+  STEPLOG_TRACES: {
+    meaning:
+      "`auto` sends traces if there is an address for them, `yes` also to a collector on this machine, `no` never",
+    type: z.enum(["auto", "yes", "no"], { error: "Give auto, yes or no." }).default("auto"),
+  },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    meaning:
+      "address of a collector of OpenTelemetry, `http://HOST:4318`: traces go there, as JSON over HTTP. OpenTelemetry's " +
+      "other variables count too (`OTEL_TRACES_SAMPLER`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`)",
+    type: address(),
+  },
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: { meaning: "the same, with its path, for traces alone", type: address() },
   STEPLOG_LOG_LEVEL: {
     meaning: "`debug`, `info`, `warn` or `error`; logs are JSON lines on stderr",
     type: z.enum(["debug", "info", "warn", "error"], { error: "Give debug, info, warn or error." }).default("info"),

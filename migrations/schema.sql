@@ -289,6 +289,7 @@ create table jobs (
   failed_by text,
   last_error text,
   project_id uuid not null default '00000000-0000-4000-8000-000000000000'::uuid,
+  traceparent text,
   constraint jobs_pkey PRIMARY KEY (id),
   constraint jobs_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id) ON DELETE CASCADE,
   constraint jobs_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE,

@@ -295,6 +295,8 @@ export const jobs = pgTable(
     leaseWorker: text("lease_worker"),
     leaseExpiresAt: instant("lease_expires_at"),
     createdAt: createdAt(),
+    /** Of the trace that it goes on with, as the W3C's header has it; null for none. */
+    traceparent: text("traceparent"),
     /** What the release before this one reads and writes; a trigger keeps both in agreement with subject. To be dropped. */
     fineTuneId: uuid("fine_tune_id").references(() => fineTunes.id, { onDelete: "cascade" }),
     checkpointId: uuid("checkpoint_id").references(() => checkpoints.id, { onDelete: "cascade" }),

@@ -1,6 +1,7 @@
 /** What resolvers and routes work with. The store is that of whoever asks, and there is no other. It arrives as arguments; nothing here reads the environment. */
 import type { ServerResponse } from "node:http";
 import type { Logger } from "pino";
+import type { Tracing } from "../schema/tracing.ts";
 import type { ProjectStore } from "../store/store.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Metrics } from "./metrics.ts";
@@ -11,6 +12,8 @@ import type { Addresses } from "./webhooks/addresses.ts";
 export interface Services {
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Null where nobody wants traces. */
+  readonly tracing: Tracing | null;
   readonly uploads: Uploads;
   /** Reads what clients and model folders bring. */
   readonly sandbox: Sandbox;

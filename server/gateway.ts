@@ -2,21 +2,28 @@
 import { GraphQLError, validate, type DocumentNode, type ExecutionArgs, type validate as Validate } from "graphql";
 import { createYoga, type GraphQLParams, type Plugin } from "graphql-yoga";
 import type { Logger } from "pino";
+import type { Tracing } from "../schema/tracing.ts";
 import type { Context } from "./context.ts";
 import { requestError, toClientError } from "./errors.ts";
 import { checkCost } from "./graphql/cost.ts";
 import { checkDocument, checkQuery, checkVariables } from "./graphql/query-limits.ts";
 import type { Metrics } from "./metrics.ts";
 import { schema } from "./graphql/schema.ts";
+import { tracedOperations } from "./traced-operations.ts";
 
 export type Gateway = ReturnType<typeof createGateway>;
 
-export function createGateway(log: Logger, metrics: Metrics) {
+export function createGateway(log: Logger, metrics: Metrics, tracing: Tracing | null) {
   return createYoga<Context>({
     schema,
     graphqlEndpoint: "/graphql",
     maskedErrors: { maskError: (error) => toClientError(error, log) },
-    plugins: [typedRequests(), limitedOperations(), requestErrors(log, metrics)],
+    plugins: [
+      typedRequests(),
+      limitedOperations(),
+      ...(tracing ? [tracedOperations(tracing)] : []),
+      requestErrors(log, metrics),
+    ],
     parserAndValidationCache: { documentCache: new DocumentCache(), errorCache: noCache },
     // routes.ts does these for all routes.
     maxRequestBodySize: false,

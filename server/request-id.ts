@@ -14,6 +14,11 @@ export function requestIdOf({ headers }: IncomingMessage): string {
   return typeof given === "string" && /^[\w.:-]{1,100}$/u.test(given) ? given : randomUUID();
 }
 
+/** By which the request goes on with the client's trace; null for none. What is no traceparent counts as none later. */
+export function traceparentOf({ headers: { traceparent } }: IncomingMessage): string | null {
+  return typeof traceparent === "string" ? traceparent : null;
+}
+
 export function withRequestId<Result>(id: string, work: () => Result): Result {
   return current.run(id, work);
 }

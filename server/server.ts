@@ -8,6 +8,7 @@ import type { Logger } from "pino";
 import { SteplogError } from "../schema/errors.ts";
 import { faultOf } from "../schema/faults.ts";
 import { usualCompletions } from "../schema/limits.ts";
+import type { Tracing } from "../schema/tracing.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
 import type { Store } from "../store/store.ts";
 import { Access, type AccessOptions, checkReach } from "./access.ts";
@@ -47,6 +48,8 @@ export interface ServerConfig extends AccessOptions {
   readonly allowPrivateWebhooks?: AllowPrivate | undefined;
   /** With it, /metrics can be read, and nothing else. */
   readonly metricsToken?: string | undefined;
+  /** Of requests; none when left out. The store has the same. */
+  readonly tracing?: Tracing | null;
   /** How long a client that has stopped keeps its connection; see http/stalled.ts. */
   readonly stallMs?: number | undefined;
 }
@@ -94,8 +97,9 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   };
   const webhookAddresses = addressesOf(config.allowPrivateWebhooks ?? []);
   const metrics = new Metrics(store);
-  const services: Services = { log, metrics, uploads, sandbox, modelsDir, completions, webhookAddresses };
-  const gateway = createGateway(log, metrics);
+  const tracing = config.tracing ?? null;
+  const services: Services = { log, metrics, tracing, uploads, sandbox, modelsDir, completions, webhookAddresses };
+  const gateway = createGateway(log, metrics, tracing);
   const prefix = prefixOf(config.publicUrl);
   const parts = { store, services, gateway, access, originOf, prefix };
   const streams = new Set<ServerResponse>();

@@ -33,10 +33,11 @@ import type { Access } from "./access.ts";
 import type { Services } from "./context.ts";
 import { toClientError, toHttpError } from "./errors.ts";
 import type { Gateway } from "./gateway.ts";
-import { requestIdOf, withRequestId } from "./request-id.ts";
+import { requestIdOf, traceparentOf, withRequestId } from "./request-id.ts";
 import { isTooDeep } from "./graphql/query-limits.ts";
 import { schema } from "./graphql/schema.ts";
 import { readTarget } from "./http/target.ts";
+import { traceFrom } from "./traced-operations.ts";
 
 /** Concurrent operations on one socket. */
 const operationsPerSocket = 100;
@@ -172,6 +173,7 @@ function makeProtocol({ gateway, store, services, access, originOf }: SocketsOpt
     if (errors.length > 0) return errors.map((error) => toClientError(error, log));
     const contextValue = await enveloped.contextFactory();
     operations.set(contextValue, enveloped);
+    if (services.tracing) traceFrom(contextValue, payload.extensions, traceparentOf(request));
     return {
       schema,
       document,

@@ -10,7 +10,7 @@ import { placeOf } from "../schema/estimate.ts";
 import type { Needs } from "../schema/jobs.ts";
 import { forgetMeasureMs } from "../schema/limits.ts";
 import { type Job, jobs, runSpeeds, workers } from "../schema/tables.ts";
-import { type Database, type Transaction } from "./postgres/database.ts";
+import { type Database, type Transaction, traceOf } from "./postgres/database.ts";
 import { wakeWorkers } from "./postgres/notify.ts";
 import { fits, isDue, isFree } from "./queue/claimable.ts";
 import type { JobHooks } from "./queue/claimers.ts";
@@ -61,7 +61,8 @@ export function speedsOf(database: Database): Speeds {
         priority,
       }));
       await database.transaction(async (tx) => {
-        await tx.insert(jobs).values(rows).onConflictDoNothing();
+        const traced = rows.map((row) => ({ ...row, traceparent: traceOf(tx) }));
+        await tx.insert(jobs).values(traced).onConflictDoNothing();
         await wakeWorkers(tx, "MEASURE");
       });
     },

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { SteplogError } from "../schema/errors.ts";
 import type { Log } from "../schema/log.ts";
+import type { Tracing } from "../schema/tracing.ts";
 import type { Blobs } from "./blobs/blobs.ts";
 import type { BucketBlobsOptions } from "./blobs/s3/blobs.ts";
 import { openFolder } from "./blobs/folder.ts";
@@ -27,7 +28,7 @@ import { keysOf } from "./projects/keys.ts";
 import { projectsOf } from "./projects/projects.ts";
 import { type ProjectStore, projectStoreOf } from "./projects/project-store.ts";
 import type { Viewer } from "../schema/projects.ts";
-import { openPool } from "./postgres/database.ts";
+import { openPool, usualConnections } from "./postgres/database.ts";
 import { translated } from "./postgres/failures.ts";
 import { checkPooled, migrateDatabase } from "./postgres/migrate.ts";
 import { openNotifications } from "./postgres/notifications.ts";
@@ -105,6 +106,8 @@ export interface StoreOptions {
   readonly cacheDir?: string;
   readonly cacheBytes?: number;
   readonly log?: Log;
+  /** Of transactions, and of the jobs that they add; none when left out. */
+  readonly tracing?: Tracing | null;
 }
 
 /**
@@ -135,12 +138,12 @@ export interface Store extends Nouns, Queue, Appends, Answers, Records, Weights,
  * @throws INVALID_ARGUMENT for a URL that cannot be used
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { databaseUrl, directUrl, log } = options;
+  const { databaseUrl, directUrl, log, tracing = null } = options;
   const { address, direct } = addressesOf(databaseUrl, directUrl);
   const unused = unusedParameters(address);
   if (unused.length > 0) log?.info({ parameters: unused }, "Parameters of DATABASE_URL that have no effect.");
   const files = await openBlobs(options);
-  const pool = openPool(address);
+  const pool = openPool(address, usualConnections, tracing);
   const { database } = pool;
   const modelFiles = translated(modelFilesOf(database));
   const notifications = openNotifications(direct, log);

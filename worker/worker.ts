@@ -20,6 +20,7 @@ import { soleJobKinds } from "../schema/jobs.ts";
 import { giveBackMs, leaseMs, maxAttempts, pollMs, renewMs } from "../schema/limits.ts";
 import type { Log } from "../schema/log.ts";
 import { version } from "../schema/package.ts";
+import type { Tracing } from "../schema/tracing.ts";
 import { type ClaimedJob, type Store, withFiles } from "../store/store.ts";
 import { attemptsFor, doubtsModel } from "./attempts.ts";
 import { withBases } from "./bases.ts";
@@ -28,6 +29,7 @@ import type { EngineRun } from "./engine-run.ts";
 import { startEngine, trainerPlaces } from "./engine-run.ts";
 import { Idleness } from "./idleness.ts";
 import { inJobFolder } from "./job-folder.ts";
+import { JobTrace } from "./job-trace.ts";
 import { handlerOf } from "./jobs/all.ts";
 import type { JobContext, RunningJob } from "./jobs/job.ts";
 import { startReporting } from "./report.ts";
@@ -59,6 +61,8 @@ export interface WorkerOptions {
   readonly doesJobs?: boolean;
   /** How it answers requests; null, or left out, when it does not. */
   readonly serving?: ServingSettings | null;
+  /** Of jobs and requests; none when left out. */
+  readonly tracing?: Tracing | null;
   /** Starts the thread that answers them; for tests. */
   readonly startServing?: StartServing;
 }
@@ -137,21 +141,24 @@ async function claimAndRun(
 async function runJob(options: WorkerOptions, job: ClaimedJob): Promise<void> {
   const { log } = options;
   const about = { job: job.id, kind: job.kind, subject: job.subject, attempt: job.attempts };
+  const trace = options.tracing ? new JobTrace(options.tracing, job) : null;
   log.info(about, "Claimed a job.");
   try {
     if (job.attempts > maxAttempts) throw tooManyAttempts(job);
     const { blobs } = options.store;
     await inJobFolder((weightsDir) =>
       withFiles(blobs, (pathOf) =>
-        withBases(options, (baseOf) => workOn(options, job, { weightsDir, pathOf, baseOf })),
+        withBases(options, (baseOf) => workOn(options, job, { weightsDir, pathOf, baseOf, trace })),
       ),
     );
     log.info(about, "The job has ended.");
+    trace?.end();
   } catch (caught) {
     const error = asSteplogError(caught);
     log.warn({ ...about, code: error.code, error: caught }, `The job ended with an error: ${error.message}`);
     const { store, signal } = options;
     await (signal.aborted ? store.releaseJob(job) : endAttempt(store, job, error)).catch(unlessLost);
+    trace?.end(error.code);
   }
 }
 
@@ -183,7 +190,7 @@ function unlessLost(error: unknown): void {
 async function workOn(
   options: WorkerOptions,
   job: ClaimedJob,
-  given: Pick<JobContext, "weightsDir" | "pathOf" | "baseOf">,
+  { trace, ...given }: Pick<JobContext, "weightsDir" | "pathOf" | "baseOf"> & { readonly trace: JobTrace | null },
 ): Promise<void> {
   const { store, deviceNote, signal } = options;
   const stopping = new AbortController();
@@ -197,7 +204,7 @@ async function workOn(
     const ends = [renewal.lost, late.reached] as const;
     const running = await Promise.race([...ends, handlerOf(job.kind).start(context)]);
     if (running === "late") await store.releaseJob(job);
-    else await runEngine(options, job, running, stopping.signal, ends);
+    else await runEngine({ ...options, trace }, job, running, stopping.signal, ends);
   } finally {
     renewal.end();
     late.end();
@@ -206,7 +213,7 @@ async function workOn(
 }
 
 async function runEngine(
-  options: WorkerOptions,
+  options: WorkerOptions & { readonly trace: JobTrace | null },
   job: ClaimedJob,
   running: RunningJob,
   stopping: AbortSignal,
@@ -216,7 +223,7 @@ async function runEngine(
   stopping.addEventListener("abort", () => engine.stop(), { once: true });
   if (stopping.aborted) engine.stop();
   try {
-    const last = await Promise.race([...ends, takeMessages(engine, running)]);
+    const last = await Promise.race([...ends, takeMessages(engine, running, options.trace)]);
     // Before the thread ends, which takes as long as its pass in the addon. What it still sends is refused.
     if (last === "late") await options.store.releaseJob(job);
   } catch (error) {
@@ -234,8 +241,9 @@ function trainerPlace(serving: ServingSettings | null | undefined, kind: JobKind
   return words && { words, place: trainerPlaces.job };
 }
 
-async function takeMessages(engine: EngineRun, running: RunningJob): Promise<void> {
+async function takeMessages(engine: EngineRun, running: RunningJob, trace: JobTrace | null): Promise<void> {
   for await (const message of engine.messages) {
+    trace?.heard(message);
     if (message.type === "failed") throw failureOf(message);
     await running.take(message);
   }

@@ -8,6 +8,7 @@ import { startServer } from "../../server/server.ts";
 import { openStore } from "../../store/store.ts";
 import { needDatabaseUrl, readConfig, storeOptions } from "../config.ts";
 import { openOption, portOption } from "../options.ts";
+import { closeTraces, openTraces } from "../traces.ts";
 import { createLog, prepareWhenUp, reportReady, stopSignal, whenAborted } from "../process.ts";
 
 export function define(command: Command): void {
@@ -26,7 +27,8 @@ async function server(options: { port?: number; openToEveryone?: true }): Promis
   const databaseUrl = needDatabaseUrl(config);
   const signal = stopSignal();
   const log = createLog("server", config.logLevel);
-  const store = await openStore({ databaseUrl, ...storeOptions(config), log });
+  const tracing = await openTraces(config, "steplog-gateway", log);
+  const store = await openStore({ databaseUrl, ...storeOptions(config), log, tracing });
   const sandbox = new Sandbox();
   try {
     if (!(await prepareWhenUp(store, log, signal))) return;
@@ -47,6 +49,7 @@ async function server(options: { port?: number; openToEveryone?: true }): Promis
       allowPrivateWebhooks: config.allowPrivateWebhooks,
       completions: config.completions,
       metricsToken: config.metricsToken,
+      tracing,
     });
     reportReady({ url: running.url });
     await whenAborted(signal);
@@ -54,6 +57,7 @@ async function server(options: { port?: number; openToEveryone?: true }): Promis
   } finally {
     sandbox.close();
     await store.close();
+    await closeTraces(tracing);
   }
 }
 

@@ -16,6 +16,7 @@ import { type ServeMode, needDatabaseUrl, readConfig, storeOptions } from "../co
 import { integer, serveOption } from "../options.ts";
 import { servingSettings, shareThreads } from "../serving.ts";
 import { serveMetrics } from "../metrics-port.ts";
+import { closeTraces, openTraces } from "../traces.ts";
 import { createLog, prepareWhenUp, reportReady, stopSignal } from "../process.ts";
 
 export function define(command: Command): void {
@@ -53,6 +54,7 @@ async function worker(options: WorkerOptions): Promise<void> {
   device.dispose();
   log.info({ device: device.name }, `Computes on ${deviceNote}.`);
   const store = await openStore({ databaseUrl, ...storeOptions(config), log });
+  const tracing = await openTraces(config, "steplog-worker", log);
   // One model at a time: the memory is for training.
   const sandbox = new Sandbox({ places: 1 });
   try {
@@ -80,7 +82,7 @@ async function worker(options: WorkerOptions): Promise<void> {
     const { sleepAs } = options;
     const row = sleepAs === undefined ? {} : { id: sleepAs, isAsleep: () => ending.signal.aborted };
     await Promise.all([
-      runWorker({ ...shared, ...compute, ...row, models: atHand, serving, doesJobs, idleness }),
+      runWorker({ ...shared, ...compute, ...row, models: atHand, serving, doesJobs, idleness, tracing }),
       watchModels({ ...shared, atHand, checks, reading: (isReading) => idleness.set("models", isReading ? 1 : 0) }),
       shareModels({
         ...shared,
@@ -93,6 +95,7 @@ async function worker(options: WorkerOptions): Promise<void> {
   } finally {
     sandbox.close();
     await store.close();
+    await closeTraces(tracing);
   }
 }
 

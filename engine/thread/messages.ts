@@ -101,7 +101,13 @@ export interface EvaluationMessage extends StepEvaluation {
 }
 
 export type EngineMessage =
-  | { readonly type: "began"; readonly headerBytes: Uint8Array; readonly pickedRate: number | null }
+  | {
+      readonly type: "began";
+      readonly headerBytes: Uint8Array;
+      readonly pickedRate: number | null;
+      /** How long the log took that the request brought; 0 without one. */
+      readonly replaySeconds: number;
+    }
   | { readonly type: "note"; readonly event: string; readonly message: string }
   | StepMessage
   | EvaluationMessage

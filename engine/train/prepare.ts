@@ -36,6 +36,8 @@ export interface PreparedRun {
   readonly pickedRate: number | null;
   /** Why AUTO chose it, if it did so now. */
   readonly pickedWhy: string | null;
+  /** How long the replay of the log took; 0 without one. */
+  readonly replaySeconds: number;
 }
 
 /** @throws Stopped; BASE_MISMATCH, DEVICE_UNAVAILABLE, DATASET_INVALID, INVALID_ARGUMENT, INVALID_STATE */
@@ -60,13 +62,19 @@ export async function prepareRun(
   const model = await load();
   const adapter = trained.adapter ?? null;
   refuseOtherLog(request, { base, trainable: model.trainable, noise: noiseOf(request), ...adapter?.header });
-  await model.replay(unpackEntries(request.entries));
+  const replaySeconds = await replayed(request, model);
   const { learningRate, picked, why } = await learningRateOf(request, model, data);
   const settings = { ...settingsOf(request), learningRate };
   const header = request.fork
     ? decodeHeader(request.fork.headerBytes)
     : logHeader(base, model, settings, adapter?.header);
-  return { data, model, load, adapter, settings, header, pickedRate: picked, pickedWhy: why };
+  return { data, model, load, adapter, settings, header, pickedRate: picked, pickedWhy: why, replaySeconds };
+}
+
+async function replayed({ entries }: FineTuneRequest, model: Model): Promise<number> {
+  const started = performance.now();
+  await model.replay(unpackEntries(entries));
+  return entries.scalars.length === 0 ? 0 : (performance.now() - started) / 1_000;
 }
 
 /** @throws BASE_MISMATCH */

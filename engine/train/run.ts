@@ -48,7 +48,8 @@ export async function* runFineTune(
     yield { type: "stopped" };
     return;
   }
-  yield { type: "began", headerBytes: encodeHeader(prepared.header), pickedRate: prepared.pickedRate };
+  const { header, pickedRate, replaySeconds } = prepared;
+  yield { type: "began", headerBytes: encodeHeader(header), pickedRate, replaySeconds };
   if (prepared.pickedWhy) yield { type: "note", event: "LEARNING_RATE", message: prepared.pickedWhy };
   yield* new Run(request, prepared, check).messages(stopping);
 }

@@ -11,7 +11,7 @@ import { receiveDataset } from "./datasets.ts";
 import { sendExport, sendLog, sendRunLog, sendWeights } from "./downloads.ts";
 import { toHttpError } from "../errors.ts";
 import { sendMetrics } from "../metrics.ts";
-import { requestIdOf, withRequestId } from "../request-id.ts";
+import { requestIdOf, traceparentOf, withRequestId } from "../request-id.ts";
 import type { Gateway } from "../gateway.ts";
 import { sendGraphiQL, wantsGraphiQL } from "./graphiql.ts";
 import { sendJson } from "./json.ts";
@@ -40,9 +40,33 @@ export function createRoutes(options: RoutesOptions) {
     response.setHeader("x-request-id", requestId);
     const log = options.services.log.child({ requestId });
     const mine = { ...options, services: { ...options.services, log } };
-    return withRequestId(requestId, () => answer(mine, request, response));
+    return withRequestId(requestId, () => traced(mine, requestId, request, response));
   };
 }
+
+/** With a span, where requests are traced. */
+async function traced(
+  options: RoutesOptions,
+  requestId: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { tracing } = options.services;
+  const route = pathIn(request);
+  if (!tracing || !tracedRoutes.has(route)) return answer(options, request, response);
+  const { method = "" } = request;
+  const attributes = { "http.request.method": method, "http.route": route, "steplog.request.id": requestId };
+  const span = tracing.start(`${method} ${route}`, { kind: "SERVER", attributes, parent: traceparentOf(request) });
+  response.once("close", () => {
+    span.set({ "http.response.status_code": response.statusCode });
+    if (response.statusCode >= 500) span.failed(String(response.statusCode));
+    span.end();
+  });
+  return tracing.within(span, () => answer(options, request, response));
+}
+
+/** Not what asks again every few seconds whether this process lives. */
+const tracedRoutes = new Set(["/graphql", "/v1", "/datasets", "/uploads", "/checkpoints"]);
 
 async function answer(options: RoutesOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { log, metrics } = options.services;

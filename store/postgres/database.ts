@@ -3,6 +3,7 @@ import { sql } from "drizzle-orm";
 import { type PostgresJsDatabase, drizzle } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
 import { SteplogError } from "../../schema/errors.ts";
+import { type Tracing, inSpan } from "../../schema/tracing.ts";
 import { connectionOptions, idleTransactionMs } from "./connection.ts";
 import { isUnavailable } from "./failures.ts";
 import type { DatabaseAddress } from "./url.ts";
@@ -10,6 +11,8 @@ import type { DatabaseAddress } from "./url.ts";
 export type Database = PostgresJsDatabase;
 export type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
 export type Executor = Database | Transaction;
+
+export const usualConnections = 10;
 
 export interface Pool {
   readonly database: Database;
@@ -19,8 +22,14 @@ export interface Pool {
 /**
  * A pool that is replaced whenever one of its connections ends. A connection of postgres.js (3.4) that is lost in the middle
  * of a result and opened again continues to count rows, so the next result would start with holes.
+ *
+ * @param tracing of transactions; null for none
  */
-export function openPool(address: DatabaseAddress, connections = 10): Pool {
+export function openPool(
+  address: DatabaseAddress,
+  connections = usualConnections,
+  tracing: Tracing | null = null,
+): Pool {
   let closing = false;
   const retiring = new Set<Promise<void>>();
   const retire = (client: postgres.Sql): void => {
@@ -46,8 +55,9 @@ export function openPool(address: DatabaseAddress, connections = 10): Pool {
           .catch(silentWhenLost),
       config,
     );
+  const traced = tracing ? tracedBy(tracing, transaction) : transaction;
   const database = new Proxy(current.database, {
-    get: (_, key): unknown => (key === "transaction" ? transaction : Reflect.get(current.database, key)),
+    get: (_, key): unknown => (key === "transaction" ? traced : Reflect.get(current.database, key)),
   });
   return {
     database,
@@ -55,6 +65,27 @@ export function openPool(address: DatabaseAddress, connections = 10): Pool {
       closing = true;
       await Promise.all([current.client.end({ timeout: 5 }), ...retiring]);
     },
+  };
+}
+
+/** By which the jobs that a transaction adds go on with its trace. */
+const traces = new WeakMap<Executor, string>();
+
+export function traceOf(tx: Transaction): string | null {
+  return traces.get(tx) ?? null;
+}
+
+/** A span for each transaction within another span. */
+function tracedBy(tracing: Tracing, transaction: Database["transaction"]): Database["transaction"] {
+  const attributes = { "db.system.name": "postgresql" };
+  return (work, config) => {
+    if (tracing.current() === null) return transaction(work, config);
+    return inSpan(tracing, "transaction", { attributes }, ({ traceparent }) =>
+      transaction((tx) => {
+        traces.set(tx, traceparent);
+        return work(tx);
+      }, config),
+    );
   };
 }
 

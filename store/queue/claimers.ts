@@ -17,7 +17,9 @@ import { leaseNameOf } from "./lease-names.ts";
 import { type Lease, jobOf, lockJob } from "./leases.ts";
 
 export interface ClaimedJob
-  extends Lease, Pick<Job, "kind" | "subject" | "payload" | "needs" | "attempts" | "lastError"> {}
+  extends
+    Lease,
+    Pick<Job, "kind" | "subject" | "payload" | "needs" | "attempts" | "lastError" | "createdAt" | "traceparent"> {}
 
 export interface Claim {
   readonly worker: string;
@@ -58,14 +60,15 @@ type Hooks = Readonly<Record<JobKind, JobHooks>>;
 export function claimersOf(database: Database, notifications: Notifications, hooks: Hooks): () => Claimer {
   /** Null when nobody is to work on the job, or when it has ended, or went to another worker, since it was claimed. */
   const started = async (job: Job, worker: string): Promise<ClaimedJob | null> => {
-    const { id, kind, subject, payload, needs, attempts, leaseToken: token, lastError } = job;
+    const { id, kind, subject, payload, needs, attempts, leaseToken: token, lastError, createdAt, traceparent } = job;
     const start = async (tx: Transaction) => {
       const next = await hooks[kind].claimed?.(tx, await lockJob(tx, { id, token }), worker);
       if (next === "done") await tx.delete(jobs).where(jobOf({ id, token }));
       return next !== "done";
     };
     const isMine = hooks[kind].claiming ? true : await database.transaction(start).catch(ifLost(false));
-    return isMine ? { id, token, kind, subject, payload, needs, attempts, lastError } : null;
+    const claimed = { id, token, kind, subject, payload, needs, attempts, lastError, createdAt, traceparent };
+    return isMine ? claimed : null;
   };
   return () => {
     /** What this claimer last looked for, and the number of the news that had arrived by then. */

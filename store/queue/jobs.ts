@@ -19,7 +19,7 @@ import type { JobKind } from "../../schema/jobs.ts";
 import { maxAttempts, retryMs } from "../../schema/limits.ts";
 import type { Wanted } from "../../schema/states.ts";
 import { type Job, jobs } from "../../schema/tables.ts";
-import type { Database, Transaction } from "../postgres/database.ts";
+import { type Database, type Transaction, traceOf } from "../postgres/database.ts";
 import type { Notifications } from "../postgres/notifications.ts";
 import { wakeWorkers } from "../postgres/notify.ts";
 import { inMs } from "./claimable.ts";
@@ -150,7 +150,7 @@ export async function madeProgress(tx: Transaction, { id, attempts }: Job): Prom
 export type NewJob = Pick<Job, "kind" | "subject" | "needs"> & Partial<Pick<Job, "projectId" | "payload" | "priority">>;
 
 export async function addJob(tx: Transaction, job: NewJob): Promise<void> {
-  await Promise.all([tx.insert(jobs).values(job), wakeWorkers(tx, job.kind)]);
+  await Promise.all([tx.insert(jobs).values({ ...job, traceparent: traceOf(tx) }), wakeWorkers(tx, job.kind)]);
 }
 
 export async function finishJob(tx: Transaction, lease: Lease): Promise<void> {

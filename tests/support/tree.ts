@@ -59,6 +59,12 @@ const owners: readonly { packages: RegExp; folders: readonly string[]; files: Re
     why: "only store/ speaks SQL; ask it for a function instead (the tables in schema/ may describe themselves)",
   },
   {
+    packages: /^@opentelemetry\//,
+    folders: [],
+    files: /^cli\/open-telemetry\.ts$/,
+    why: "only cli/open-telemetry.ts makes traces, so that they are loaded where they are wanted; ask schema/tracing.ts for a span",
+  },
+  {
     packages: /^@tensorflow\//,
     folders: ["engine"],
     files: /^$/,

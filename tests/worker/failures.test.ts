@@ -29,6 +29,8 @@ const held: ClaimedJob = {
   needs: {},
   attempts: 1,
   lastError: null,
+  createdAt: new Date(),
+  traceparent: null,
 };
 
 /** What the worker calls to end its one job, which fails as soon as it is read; `isLast` refuses another attempt. */

@@ -2,10 +2,13 @@
 import type { FinishReason } from "../../schema/completion.ts";
 import type { ServingRequest } from "../../engine/thread/serving-messages.ts";
 import type { ClaimedJob } from "../../store/store.ts";
+import type { RequestTrace } from "./request-trace.ts";
 import type { ReadRequest } from "./requests.ts";
 
 export interface Held {
   readonly job: ClaimedJob;
+  /** Null where nobody wants traces. */
+  readonly trace: RequestTrace | null;
   /** What the thread is asked, without the folder of its weights. */
   request: ServingRequest;
   /** Releases the base, if it was copied. */
@@ -29,13 +32,18 @@ export interface Held {
   wanted: "RUN" | "CANCEL";
 }
 
-export function heldOf(job: ClaimedJob, { completion, baseModel, choices, request }: ReadRequest): Held {
+export function heldOf(
+  job: ClaimedJob,
+  trace: RequestTrace | null,
+  { completion, baseModel, choices, request }: ReadRequest,
+): Held {
   const { id, task, pieces } = completion;
   const key = `${id}/${job.token}`;
   const open = choices.filter(({ finish }) => finish === null).map(({ index }) => index);
   const isScore = task.kind === "SCORE";
   return {
     job,
+    trace,
     request: { ...request, id: key },
     checkpointId: completion.checkpointId,
     key,

@@ -19,6 +19,7 @@ import { SteplogError, asSteplogError, errorCodes } from "../../schema/errors.ts
 import type { Capabilities } from "../../schema/jobs.ts";
 import { completionAttempts, leaseMs, pollMs, renewMs } from "../../schema/limits.ts";
 import type { Log } from "../../schema/log.ts";
+import type { Tracing } from "../../schema/tracing.ts";
 import type { BaseModel, ServingReport } from "../../schema/tables.ts";
 import { type ClaimedJob, type Claimer, type CompletionEnd, type Store, leaseNameOf } from "../../store/store.ts";
 import { attemptsFor, doubtsModel } from "../attempts.ts";
@@ -28,6 +29,7 @@ import { type Held, endsChoice, heldOf } from "./held.ts";
 import { KeptFolders } from "./kept-folders.ts";
 import { PieceRecorder } from "./piece-recorder.ts";
 import { Rebuilds } from "./rebuilds.ts";
+import { RequestTrace } from "./request-trace.ts";
 import { inFolder, readRebuild, readRequest } from "./requests.ts";
 import type { ServingRun, StartServing } from "./serving-run.ts";
 
@@ -51,6 +53,8 @@ export interface LaneOptions {
   readonly signal: AbortSignal;
   readonly settings: ServingSettings;
   readonly sharing: Sharing;
+  /** Of requests; none when left out. */
+  readonly tracing?: Tracing | null;
   readonly capabilities: () => Omit<Capabilities, "kinds" | "memoryBytes">;
   readonly start: StartServing;
 }
@@ -159,19 +163,22 @@ export class ServingLane {
   }
 
   async #begin(job: ClaimedJob): Promise<void> {
-    const { store, modelsDir, sharing } = this.#options;
+    const { store, modelsDir, sharing, tracing } = this.#options;
+    const trace = tracing ? new RequestTrace(tracing, job) : null;
     try {
       if (job.attempts > completionAttempts) throw tooManyAttempts();
       const read = await readRequest(store, job.subject, modelsDir);
-      if (!read) return;
-      const held = heldOf(job, read);
+      if (!read) return trace?.end();
+      const held = heldOf(job, trace, read);
       const folder = await this.#rebuilds.find(held.request.model);
       this.#held.set(held.key, held);
       if (read.completion.wanted === "CANCEL") this.#recorder.end(held, { status: "CANCELLED", usage: null });
       else if (this.#options.models.isHere(read.baseModel)) this.#add(held, folder);
       else void this.#copyBase(held, read.baseModel, folder);
-    } catch (error) {
-      await this.#endAttempt(job, asSteplogError(error));
+    } catch (caught) {
+      const error = asSteplogError(caught);
+      await this.#endAttempt(job, error);
+      trace?.end(error.code);
     } finally {
       this.#beginning -= 1;
       sharing.holdRequests(this.#held.size + this.#beginning);
@@ -191,7 +198,7 @@ export class ServingLane {
 
   #hear(message: FromServing): void {
     if (message.type === "ready") this.#ready(message);
-    else if (message.type === "warm") [this.#warm, this.#usedBytes] = [message.models, message.bytes];
+    else if (message.type === "warm") this.#setWarm(message);
     else {
       const held = this.#held.get(message.id);
       if (held) this.#hearOf(held, message);
@@ -203,7 +210,13 @@ export class ServingLane {
     this.#options.log.info({ device: deviceNote }, "Answers requests.");
   }
 
+  #setWarm({ models, bytes }: FromServing & { type: "warm" }): void {
+    [this.#warm, this.#usedBytes] = [models, bytes];
+    for (const held of this.#held.values()) held.trace?.warm(models, held);
+  }
+
   #hearOf(held: Held, message: Exclude<FromServing, { readonly type: "ready" | "warm" }>): void {
+    held.trace?.heard(message);
     switch (message.type) {
       case "loading":
         this.#recorder.stage(held, "LOADING");
@@ -224,6 +237,7 @@ export class ServingLane {
   }
 
   #add(held: Held, folder: string | null): void {
+    held.trace?.added(held);
     this.#running().send({ type: "add", request: inFolder(held.request, folder) });
   }
 
@@ -322,12 +336,14 @@ export class ServingLane {
     if (this.#held.get(held.key) !== held) return;
     this.#recorder.drop(held);
     this.#thread?.send({ type: "cancel", id: held.key });
-    this.#release(held);
+    this.#release(held, "LEASE_LOST");
   }
 
-  #release(held: Held): void {
+  /** @param code of why it was not answered */
+  #release(held: Held, code?: SteplogError["code"]): void {
     if (this.#held.get(held.key) !== held) return;
     this.#held.delete(held.key);
+    held.trace?.end(code);
     held.releaseBase();
     this.#options.sharing.holdRequests(this.#held.size + this.#beginning);
     this.#wake.abort();
@@ -345,7 +361,7 @@ export class ServingLane {
   async #endHeld(held: Held, error: SteplogError): Promise<void> {
     await this.#recorder.flush();
     if (this.#held.get(held.key) !== held) return;
-    this.#release(held);
+    this.#release(held, error.code);
     await this.#endAttempt(held.job, error, held.pieces);
   }
 
@@ -373,6 +389,7 @@ export class ServingLane {
     await this.#recorder.flush();
     const held = [...this.#held.values()];
     await Promise.all(held.map(({ job }) => this.#options.store.releaseJob(job).catch(() => {})));
+    for (const { trace } of held) trace?.end();
     this.#held.clear();
   }
 }
