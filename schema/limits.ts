@@ -69,8 +69,8 @@ export const limits = {
   chartPoints: 2_000,
   /** Items on one page of a connection. */
   pageSize: 100,
-  /** Models in one answer to GET /v1/models, whose clients ask once. */
-  listedModels: 10_000,
+  /** Models in one answer to GET /v1/models. Most clients ask once; the usual names come first. */
+  listedModels: 1_000,
 } as const;
 
 /** How long a job stays with a worker that stopped renewing its lease. Another takes over within this time plus a poll. */

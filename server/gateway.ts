@@ -1,12 +1,11 @@
 /** The GraphQL gateway: the schema, served by graphql-yoga. HTTP and WebSocket both use it. */
-import { GraphQLError, validate, type DocumentNode, type ExecutionArgs, type validate as Validate } from "graphql";
+import { GraphQLError, type DocumentNode } from "graphql";
 import { createYoga, type GraphQLParams, type Plugin } from "graphql-yoga";
 import type { Logger } from "pino";
 import type { Tracing } from "../schema/tracing.ts";
 import type { Context } from "./context.ts";
 import { requestError, toClientError } from "./errors.ts";
-import { checkCost } from "./graphql/cost.ts";
-import { checkDocument, checkQuery, checkVariables } from "./graphql/query-limits.ts";
+import { limitedOperations } from "./graphql/operation-limits.ts";
 import type { Metrics } from "./metrics.ts";
 import { schema } from "./graphql/schema.ts";
 import { tracedOperations } from "./traced-operations.ts";
@@ -82,42 +81,6 @@ function readParams<T extends GraphQLParams | GraphQLParams[] | Response>(params
   if (params.query == null && params.extensions?.["persistedQuery"] !== undefined)
     throw requestError("PersistedQueryNotSupported", { status: 200 });
   return params.operationName === "" ? Object.assign(params, { operationName: undefined }) : params;
-}
-
-/** The limits hold for HTTP, event streams and WebSockets alike. */
-function limitedOperations(): Plugin {
-  return {
-    onParse: ({ params }) => {
-      checkQuery(String(params.source));
-      return ({ result }) => {
-        if (result && !(result instanceof Error)) checkDocument(result as DocumentNode);
-      };
-    },
-    onValidate: ({ setValidationFn }) => setValidationFn(validateBriefly),
-    onExecute: ({ args, setResultAndStopExecution }) => {
-      const refused = refusedOperation(args);
-      if (refused) setResultAndStopExecution({ errors: [refused] });
-    },
-    onSubscribe: ({ args, setResultAndStopExecution }) => {
-      const refused = refusedOperation(args);
-      if (refused) setResultAndStopExecution({ errors: [refused] });
-    },
-  };
-}
-
-/** A hundred errors, as is usual, help nobody more than ten, and each is compared with the names of the schema. */
-const validateBriefly: typeof Validate = (of, document, rules) => validate(of, document, rules, { maxErrors: 10 });
-
-/** Returned, not thrown: on a WebSocket a thrown error would end the other operations too. */
-function refusedOperation({ document, operationName, variableValues }: ExecutionArgs): GraphQLError | null {
-  try {
-    checkVariables(variableValues);
-    checkCost(schema, document, operationName, variableValues ?? {});
-    return null;
-  } catch (error) {
-    if (error instanceof GraphQLError) return error;
-    throw error;
-  }
 }
 
 /** `maskError` only sees what execution throws; this covers errors of syntax and validation. */

@@ -149,8 +149,12 @@ function makeProtocol({ gateway, store, services, access, originOf }: SocketsOpt
     },
     execute: (args) => operationOf(args.contextValue).execute(args),
     subscribe: (args) => operationOf(args.contextValue).subscribe(args),
-    onNext: (_context, _id, _payload, _args, { data, errors }) =>
-      errors && { ...(data !== undefined && { data }), errors: errors.map(withoutStatus) },
+    onNext: (_context, _id, _payload, _args, { data, errors, extensions }) =>
+      errors && {
+        ...(data !== undefined && { data }),
+        errors: errors.map(withoutStatus),
+        ...(extensions && { extensions }),
+      },
     onError: (_context, _id, _payload, errors) => errors.map((error) => withoutStatus(toClientError(error, log))),
   });
 

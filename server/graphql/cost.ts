@@ -26,7 +26,7 @@ import {
 import { requestError } from "../errors.ts";
 
 /** The largest page with every field of a run costs about 20,000. */
-const most = { complexity: 50_000, depth: 12, breadth: 400 };
+const most: Cost = { complexity: 50_000, depth: 12, breadth: 400 };
 
 /** Items of a list whose field does not say how many there are; the lists of introspection are shorter. */
 const usualItems = 10;
@@ -43,24 +43,34 @@ interface Cost {
   readonly breadth: number;
 }
 
-/** @throws GraphQLError INVALID_ARGUMENT */
-export function checkCost(
+/** As answers have it, in extensions.cost. */
+export interface OperationCost extends Cost {
+  /** The most that each may be. */
+  readonly allowed: Cost;
+}
+
+/** Null where there is no such operation, as execution will say. */
+export function costOf(
   schema: GraphQLSchema,
   document: DocumentNode,
   operationName: string | null | undefined,
   variables: Readonly<Record<string, unknown>>,
-): void {
+): OperationCost | null {
   const operation = operationIn(document, operationName);
   const type = operation && schema.getRootType(operation.operation);
-  // Without one, execution says so.
-  if (!operation || !type) return;
+  if (!operation || !type) return null;
   const { coerced } = getVariableValues(schema, operation.variableDefinitions ?? [], variables, { maxErrors: 10 });
   const cost = new Walk(schema, document, coerced ?? {}).selection(operation.selectionSet, type);
-  for (const kind of ["depth", "breadth", "complexity"] as const) {
-    if (cost[kind] <= most[kind]) continue;
-    const seen = `its ${kind} is ${cost[kind]}, and the limit is ${most[kind]}`;
-    throw requestError(`The operation is too large: ${seen}. Request fewer items or fields.`);
-  }
+  return { ...cost, allowed: most };
+}
+
+/** @throws GraphQLError INVALID_ARGUMENT */
+export function checkCost(cost: OperationCost): void {
+  const over = (["depth", "breadth", "complexity"] as const).filter((kind) => cost[kind] > most[kind]);
+  const [kind] = over;
+  if (kind === undefined) return;
+  const seen = over.map((one) => `its ${one} is ${cost[one]}, and the limit is ${most[one]}`).join("; ");
+  throw requestError(`The operation is too large: ${seen}. Request fewer items or fields.`);
 }
 
 function operationIn(document: DocumentNode, name: string | null | undefined): OperationDefinitionNode | undefined {

@@ -20,7 +20,8 @@ export async function sendModels(store: ProjectStore, query: URLSearchParams, re
 function limitOf(text: string | null): number {
   if (text === null) return limits.listedModels;
   const limit = /^\d{1,9}$/u.test(text) ? Number(text) : 0;
-  if (limit >= 1 && limit <= limits.listedModels) return limit;
+  // A page has no more than that, and says so by has_more: releases before gave up to ten times as many.
+  if (limit >= 1 && limit <= 10 * limits.listedModels) return Math.min(limit, limits.listedModels);
   const message = `limit must be a whole number from 1 to ${limits.listedModels}.`;
   throw new Refusal("invalid_value", [{ field: "limit", message }]);
 }

@@ -231,7 +231,7 @@ describe("a socket outlives its operations", () => {
     expect(JSON.stringify(client.of("bad")[0])).toContain('"code":"INVALID_ARGUMENT"');
     client.subscribe("good", "{ service { pageSize } }");
     await client.until(() => client.of("good").some((message) => message.type === "complete"));
-    expect(client.of("good")[0]?.payload).toEqual({ data: { service: { pageSize: 100 } } });
+    expect(client.of("good")[0]?.payload).toMatchObject({ data: { service: { pageSize: 100 } } });
     client.socket.close();
   });
 

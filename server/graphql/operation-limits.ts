@@ -1,0 +1,82 @@
+/**
+ * The limits of every operation, over HTTP, event streams and WebSockets alike. What an operation costs, and what it might,
+ * is told in `extensions.cost` of its answer; of a subscription, of the first one.
+ */
+import {
+  GraphQLError,
+  validate,
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  type validate as Validate,
+} from "graphql";
+import type { Plugin } from "graphql-yoga";
+import { checkCost, costOf, type OperationCost } from "./cost.ts";
+import { checkDocument, checkQuery, checkVariables } from "./query-limits.ts";
+import { schema } from "./schema.ts";
+
+export function limitedOperations(): Plugin {
+  return {
+    onParse: ({ params }) => {
+      checkQuery(String(params.source));
+      return ({ result }) => {
+        if (result && !(result instanceof Error)) checkDocument(result as DocumentNode);
+      };
+    },
+    onValidate: ({ setValidationFn }) => setValidationFn(validateBriefly),
+    onExecute: ({ args, setResultAndStopExecution }) => {
+      const { cost, refused } = judge(args);
+      if (refused) return setResultAndStopExecution(withCost({ errors: [refused] }, cost));
+      return {
+        onExecuteDone: ({ result, setResult }) => {
+          if (!(Symbol.asyncIterator in result)) setResult(withCost(result, cost));
+        },
+      };
+    },
+    onSubscribe: ({ args, setResultAndStopExecution }) => {
+      const { cost, refused } = judge(args);
+      if (refused) return setResultAndStopExecution(withCost({ errors: [refused] }, cost));
+      return { onSubscribeResult: ({ result, setResult }) => toldOnce(cost, result, setResult) };
+    },
+  };
+}
+
+/** A hundred errors, as is usual, help nobody more than ten, and each is compared with the names of the schema. */
+const validateBriefly: typeof Validate = (of, document, rules) => validate(of, document, rules, { maxErrors: 10 });
+
+interface Judged {
+  readonly cost: OperationCost | null;
+  readonly refused: GraphQLError | null;
+}
+
+/** The error is returned, not thrown: on a WebSocket a thrown one would end the other operations too. */
+function judge({ document, operationName, variableValues }: ExecutionArgs): Judged {
+  let cost: OperationCost | null = null;
+  try {
+    checkVariables(variableValues);
+    cost = costOf(schema, document, operationName, variableValues ?? {});
+    if (cost) checkCost(cost);
+    return { cost, refused: null };
+  } catch (error) {
+    if (error instanceof GraphQLError) return { cost, refused: error };
+    throw error;
+  }
+}
+
+type Answer = ExecutionResult | AsyncIterable<ExecutionResult>;
+
+/** A subscription that is refused has one result, and no stream. */
+function toldOnce(cost: OperationCost | null, answer: Answer, setResult: (answer: ExecutionResult) => void) {
+  if (!(Symbol.asyncIterator in answer)) return setResult(withCost(answer, cost));
+  let told = false;
+  return {
+    onNext: (next: { readonly result: ExecutionResult; readonly setResult: (result: ExecutionResult) => void }) => {
+      if (!told) next.setResult(withCost(next.result, cost));
+      told = true;
+    },
+  };
+}
+
+function withCost(result: ExecutionResult, cost: OperationCost | null): ExecutionResult {
+  return cost ? { ...result, extensions: { ...result.extensions, cost } } : result;
+}
