@@ -13,7 +13,7 @@ const { stdout, stderr } = spawnSync("npm", ["audit", "--omit=dev", "--audit-lev
 const report = read(stdout);
 
 if (!report?.metadata) {
-  const reason = report?.message ?? (stderr.trim().split("\n").at(-1) || "npm audit did not answer");
+  const reason = report?.message ?? `npm audit did not answer. ${stderr}`.trim().replaceAll(/\s+/gu, " ");
   console.log(`NOT AUDITED: ${reason}`);
   if (unanswered) writeFileSync(unanswered, `${reason}\n`);
 } else {
@@ -36,7 +36,7 @@ if (!report?.metadata) {
 /** @returns {Report | null} */
 function read(/** @type {string} */ text) {
   try {
-    return JSON.parse(text);
+    return /** @type {Report} */ (JSON.parse(text));
   } catch {
     return null;
   }

@@ -6,11 +6,14 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { packagePath } from "../../schema/package.ts";
 
 /** What a registry says of the one package there is. */
 const packument = { name: "ws", versions: { "8.0.0": { name: "ws", version: "8.0.0" } } };
+
+const run = promisify(execFile);
 
 let folder: string;
 let registry: Server;
@@ -57,15 +60,11 @@ async function audit(status: number, body: object): Promise<Audited> {
     npm_config_cache: join(folder, "cache"),
   };
   const args = [packagePath("scripts/audit.js"), file];
-  return new Promise((resolve) => {
-    execFile(process.execPath, args, { cwd: folder, env }, (error, stdout, stderr) => {
-      const ended = { code: error ? Number(error.code) : 0, stdout: stdout + stderr };
-      readFile(file, "utf8").then(
-        (unanswered) => resolve({ ...ended, unanswered }),
-        () => resolve({ ...ended, unanswered: null }),
-      );
-    });
-  });
+  const ended = await run(process.execPath, args, { cwd: folder, env }).then(
+    ({ stdout }) => ({ code: 0, stdout }),
+    (error: unknown) => error as { readonly code: number; readonly stdout: string },
+  );
+  return { code: ended.code, stdout: ended.stdout, unanswered: await readFile(file, "utf8").catch(() => null) };
 }
 
 const advisory = (severity: string, id: number) => ({
