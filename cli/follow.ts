@@ -73,7 +73,15 @@ function howToGoOn(service: Remote, { id }: FineTune): string {
 }
 
 /** Events that are about the run as a whole, and so are shown at its end. */
-const noteTypes = new Set<string>(["HARDLY_MOVED", "DIVERGED", "OVERFITTED", "NO_END_OF_TURN", ...rowNoteTypes]);
+const noteTypes = new Set<string>([
+  "HARDLY_MOVED",
+  "DIVERGED",
+  "OVERFITTED",
+  "NO_END_OF_TURN",
+  "STOPPED_EARLY",
+  "TIME_LIMIT",
+  ...rowNoteTypes,
+]);
 
 interface Ended {
   readonly outcome: FineTune;

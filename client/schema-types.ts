@@ -52,6 +52,8 @@ export type ContinueFineTuneInput = {
   readonly fineTune: string;
   /** As in createFineTune. */
   readonly idempotencyKey?: string | null | undefined;
+  /** Seconds of its own training after which the new run ends, as the setting of that name; 0 for no limit. Default: that of the run. */
+  readonly maxSeconds?: number | null | undefined;
   /** Name of the new run, 1 to 200 characters. Default: the same name. */
   readonly name?: string | null | undefined;
   /** Number of further steps, 1 to 1000000. */
@@ -291,8 +293,14 @@ export type FineTuneSort =
   | 'CREATED'
   /** By when they ended, the last one first. Only runs that have ended. */
   | 'FINISHED'
+  /** By the loss of their best evaluation of validation rows, the least first. Only runs that have one. Losses compare where runs have the same rows. */
+  | 'LOSS'
   /** By name, in the order of the database. */
-  | 'NAME';
+  | 'NAME'
+  /** By the score of their best evaluation of validation rows, the highest first: F1, accuracy or exact match, by the setting bestMetric. Only runs that have one. */
+  | 'SCORE'
+  /** By the number of steps done, the most first. */
+  | 'STEPS';
 
 /** The status of a run. SUCCEEDED, FAILED and CANCELLED are final. */
 export type FineTuneStatus =
@@ -306,7 +314,7 @@ export type FineTuneStatus =
   | 'QUEUED'
   /** Being trained, or about to be continued by another worker. */
   | 'RUNNING'
-  /** Completed, with all steps done or stopped early by patience. */
+  /** Completed: all steps are done, or it stopped early, by patience or maxSeconds. An event (STOPPED_EARLY, TIME_LIMIT) says so. */
   | 'SUCCEEDED';
 
 /** Why a choice ended. */
@@ -356,6 +364,8 @@ export type HyperparametersInput = {
   readonly loraRank?: number | null | undefined;
   /** Ends of the names of the linear layers that get adapters, such as q_proj or layers.0.self_attn.q_proj; `*` stands for any text between two dots, `**` for any text. Only for method LORA. Must be at most 64 names of 1 to 200 characters; default: the layers of queries and values. */
   readonly loraTargets?: ReadonlyArray<string> | null | undefined;
+  /** Seconds of training after which the run ends as after its last step, with a checkpoint; an event (TIME_LIMIT) says so. Steps, evaluations and checkpoints count, by whichever worker; waiting, loading and pauses do not. 0 sets no limit. Must be a whole number from 0 to 31536000, in seconds; default: 0. */
+  readonly maxSeconds?: number | null | undefined;
   /** What is trained. Must be FULL, HEAD, LORA or PREFIX; default: FULL. */
   readonly method?: Method | null | undefined;
   /** Distribution of the perturbation. Must be NORMAL or RADEMACHER; default: RADEMACHER. */

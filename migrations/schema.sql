@@ -100,6 +100,7 @@ create table checkpoints (
   created_at timestamp with time zone not null default now(),
   weights_files jsonb,
   step integer not null,
+  seconds double precision,
   constraint checkpoints_pkey PRIMARY KEY (id),
   constraint checkpoints_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
 );
@@ -186,6 +187,7 @@ create table evaluations (
   kind text not null default 'VALIDATION'::text,
   f1 double precision,
   exact_match double precision,
+  seconds double precision,
   constraint evaluations_fine_tune_id_kind_entries_pk PRIMARY KEY (fine_tune_id, kind, entries),
   constraint evaluations_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
 );
@@ -240,6 +242,8 @@ create table fine_tunes (
   metadata jsonb not null default '{}'::jsonb,
   priority integer not null default 0,
   archived_at timestamp with time zone,
+  best_score double precision,
+  best_loss double precision,
   constraint fine_tunes_entries CHECK ((entries >= 0)),
   constraint fine_tunes_first_entry CHECK (((first_entry >= 0) AND (first_entry <= entries))),
   constraint fine_tunes_pkey PRIMARY KEY (id),
@@ -486,6 +490,8 @@ CREATE INDEX fine_tunes_base_model ON public.fine_tunes USING btree (base_model_
 CREATE INDEX fine_tunes_created ON public.fine_tunes USING btree (created_at, id);
 CREATE INDEX fine_tunes_dataset ON public.fine_tunes USING btree (dataset_id);
 CREATE INDEX fine_tunes_from_checkpoint ON public.fine_tunes USING btree (from_checkpoint_id);
+CREATE INDEX fine_tunes_project_best_loss ON public.fine_tunes USING btree (project_id, best_loss, id) WHERE (best_loss IS NOT NULL);
+CREATE INDEX fine_tunes_project_best_score ON public.fine_tunes USING btree (project_id, best_score, id) WHERE (best_score IS NOT NULL);
 CREATE INDEX fine_tunes_project_created ON public.fine_tunes USING btree (project_id, created_at, id);
 CREATE INDEX fine_tunes_project_finished ON public.fine_tunes USING btree (project_id, finished_at, id);
 CREATE INDEX fine_tunes_project_name ON public.fine_tunes USING btree (project_id, name, id);

@@ -1,6 +1,7 @@
 /** Which of two evaluations is better, and the best one of a run so far: early stopping and checkpoints depend on it. */
 
 import type { BestMetric } from "./hyperparameters.ts";
+import type { EvaluationKind } from "./states.ts";
 
 /** An evaluation, and after which step and which entry of the log it was made. */
 export interface StepEvaluation {
@@ -39,6 +40,16 @@ export class BestSoFar {
     this.#since = better ? 0 : this.#since + 1;
     return better;
   }
+}
+
+/** The best of the validation rows; null without one. */
+export function bestOf<One extends StepEvaluation & { readonly kind: EvaluationKind }>(
+  evaluations: readonly One[],
+  metric: BestMetric,
+): One | null {
+  return evaluations
+    .filter(({ kind }) => kind === "VALIDATION")
+    .reduce<One | null>((best, next) => (best === null || isBetter(next, best, metric) ? next : best), null);
 }
 
 type Score = "f1" | "accuracy" | "exactMatch";

@@ -437,6 +437,17 @@ export const hyperparameterTable = {
     default: "END",
     late: true,
   },
+  maxSeconds: {
+    type: "integer",
+    label: "Longest training",
+    meaning:
+      "Seconds of training after which the run ends as after its last step, with a checkpoint; an event (TIME_LIMIT) says so. Steps, evaluations and checkpoints count, by whichever worker; waiting, loading and pauses do not. 0 sets no limit.",
+    unit: "seconds",
+    min: 0,
+    max: limits.trainingSeconds,
+    default: 0,
+    late: true,
+  },
   checkpointEvery: {
     type: "integer",
     label: "Checkpoint every",

@@ -23,6 +23,8 @@ export const limits = {
   /** Bytes of one GraphQL request body. */
   requestBytes: 4 * 1024 * 1024,
   steps: 1_000_000,
+  /** Of training that a run may be bounded by: a year. */
+  trainingSeconds: 31_536_000,
   batchSize: 1_024,
   /** Batches accumulated in one step. */
   accumulate: 1_024,

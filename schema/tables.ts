@@ -208,6 +208,12 @@ export const fineTunes = pgTable(
     zeroSteps: integer("zero_steps").notNull().default(0),
     /** The learning rate that AUTO picked; null otherwise. */
     pickedRate: doublePrecision("picked_rate"),
+    /**
+     * Of the best evaluation of its validation rows, for lists in order of them: the score that bestMetric compares first, and
+     * the loss. Null without one, or if it is not finite.
+     */
+    bestScore: doublePrecision("best_score"),
+    bestLoss: doublePrecision("best_loss"),
     /** The compute device of the last worker, and why it was chosen. */
     device: text("device"),
     createdAt: createdAt(),
@@ -225,6 +231,12 @@ export const fineTunes = pgTable(
     index("fine_tunes_test_dataset").on(t.testDatasetId),
     index("fine_tunes_project_finished").on(t.projectId, t.finishedAt, t.id),
     index("fine_tunes_project_name").on(t.projectId, t.name, t.id),
+    index("fine_tunes_project_best_score")
+      .on(t.projectId, t.bestScore, t.id)
+      .where(sql`${t.bestScore} is not null`),
+    index("fine_tunes_project_best_loss")
+      .on(t.projectId, t.bestLoss, t.id)
+      .where(sql`${t.bestLoss} is not null`),
     // Whether runs need a base model is asked before that is replaced or deleted.
     index("fine_tunes_base_model").on(t.baseModelId),
     index("fine_tunes_tags").using("gin", t.tags),
@@ -262,6 +274,8 @@ export const checkpoints = pgTable(
     /** Sum over the files. */
     weightsBytes: bigint("weights_bytes", { mode: "number" }),
     weightsError: text("weights_error"),
+    /** How long its worker took to make it; null if that was one of an earlier release. */
+    seconds: doublePrecision("seconds"),
     createdAt: createdAt(),
   },
   (t) => [uniqueIndex("checkpoints_place").on(t.fineTuneId, t.entries)],
@@ -415,6 +429,8 @@ export const evaluations = pgTable(
     /** Of generated answers, 0 to 1; null when none are generated. */
     f1: doublePrecision("f1"),
     exactMatch: doublePrecision("exact_match"),
+    /** How long it took; null if a worker of an earlier release measured it. */
+    seconds: doublePrecision("seconds"),
     at: instant("at").notNull().defaultNow(),
   },
   (t) => [primaryKey({ columns: [t.fineTuneId, t.kind, t.entries] })],

@@ -100,6 +100,7 @@ const irrelevant = new Set<keyof Hyperparameters>([
   "patience",
   "bestMetric",
   "whenDiverged",
+  "maxSeconds",
 ]);
 
 function keyOf({ hash }: BaseModel, { hyperparameters, ...measurement }: Asked["measurement"]): string {

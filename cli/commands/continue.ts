@@ -8,6 +8,7 @@ import { limits } from "../../schema/limits.ts";
 interface ContinueOptions {
   readonly url: string;
   readonly steps: number;
+  readonly maxSeconds?: number;
   readonly name?: string;
   readonly log?: string;
   readonly json?: true;
@@ -18,6 +19,11 @@ export function define(command: Command): void {
     .description("Train a finished fine-tune for more steps, from its last checkpoint; exit with the outcome.")
     .argument("<id>", "the id of the finished fine-tune")
     .requiredOption("--steps <number>", "additional steps", integer(1, limits.steps))
+    .option(
+      "--max-seconds <number>",
+      "seconds of training after which it ends, 0 for no limit; the default is that of the finished one",
+      integer(0, limits.trainingSeconds),
+    )
     .option("--name <name>", "name of the new fine-tune; the default is that of the finished one")
     .option("--log <file>", "where to write the .steplog of the last checkpoint")
     .addOption(urlOption())
@@ -26,7 +32,7 @@ export function define(command: Command): void {
     .action(continueRun);
 }
 
-async function continueRun(id: string, { url, steps, name, ...options }: ContinueOptions): Promise<void> {
-  const input = { steps, ...(name !== undefined && { name }) };
+async function continueRun(id: string, { url, steps, maxSeconds, name, ...options }: ContinueOptions): Promise<void> {
+  const input = { steps, ...(maxSeconds !== undefined && { maxSeconds }), ...(name !== undefined && { name }) };
   await withService(url, async (service) => followToEnd(service, () => service.client.continue(id, input), options));
 }

@@ -34,6 +34,8 @@ export interface FineTuneRequest {
   readonly stepsDone: number;
   /** Losses of these steps; NaN where not finite. */
   readonly losses: Float64Array;
+  /** Seconds that it has been trained so far; 0 when left out. */
+  readonly trainedSeconds?: number;
   /** Evaluations that are already recorded, in order. */
   readonly evaluated: readonly (StepEvaluation & { readonly kind: EvaluationKind; readonly rows: number })[];
   /** The learning rate that AUTO picked when the run started; null before that, and for a given rate. */
@@ -98,6 +100,8 @@ export interface EvaluationMessage extends StepEvaluation {
   readonly kind: EvaluationKind;
   readonly rows: number;
   readonly exactMatch: number | null;
+  /** Since the message before it, as those of a step and a checkpoint. */
+  readonly seconds: number;
 }
 
 export type EngineMessage =
@@ -119,6 +123,7 @@ export type EngineMessage =
       readonly digest: string;
       /** Paths of its weight files; none if no weights were requested. */
       readonly files: readonly string[];
+      readonly seconds: number;
     }
   | { readonly type: "materialised"; readonly files: readonly string[] }
   | { readonly type: "measured"; readonly speeds: RunSpeeds }

@@ -14,6 +14,8 @@ import type { EvaluationMessage, FineTuneRequest } from "../thread/messages.ts";
 import type { RunData } from "./data.ts";
 import type { RunPosition } from "./mezo.ts";
 
+type Measured = Omit<EvaluationMessage, "seconds">;
+
 /** Evaluations by the model itself. */
 type ModelEvaluation = Exclude<EvaluationKind, "LINEAR_PROBE">;
 
@@ -51,7 +53,7 @@ export class EvaluationSchedule {
   }
 
   /** Null if there is nothing of this kind to measure, or it was measured at this position. */
-  async measure(kind: ModelEvaluation, model: Model, position: RunPosition): Promise<EvaluationMessage | null> {
+  async measure(kind: ModelEvaluation, model: Model, position: RunPosition): Promise<Measured | null> {
     const set = this.#sets[kind];
     if (!set || this.isDone(kind, position.entries)) return null;
     this.#recorded.add(key(kind, position.entries));
@@ -66,11 +68,7 @@ export class EvaluationSchedule {
   }
 
   /** The linear probe; null if the run has none, or it was measured. */
-  async measureProbe(
-    model: Model,
-    position: RunPosition,
-    pause: () => Promise<void>,
-  ): Promise<EvaluationMessage | null> {
+  async measureProbe(model: Model, position: RunPosition, pause: () => Promise<void>): Promise<Measured | null> {
     if (!this.#probe || this.#recorded.has(key("LINEAR_PROBE", position.entries))) return null;
     const scores = await linearProbe(model, this.#probe, pause);
     return { type: "evaluation", kind: "LINEAR_PROBE", ...position, ...scores, f1: null, exactMatch: null };

@@ -5,7 +5,8 @@
  *   note*, evaluation*                              replayed the log, no end of turn; validation rows, baselines before step 1
  *   (step, checkpoint?, evaluation?, checkpoint?)*  a checkpoint for the best evaluation so far, and every checkpointEvery
  *   diverged?                                       once seen, between any two of these; the run ends then, unless it goes on
- *   evaluation?, checkpoint, note?, evaluation?     the end: validation, last checkpoint, why it ended early, test rows
+ *   evaluation?, checkpoint, note?, evaluation?     the end: validation, last checkpoint, why it ended early, test rows;
+ *                                                   also when its time (maxSeconds) is over, which is seen after a step
  *   done | stopped
  *
  * A request that brings log entries resumes after them. A request to stop takes effect before the next pass, and what was
@@ -23,7 +24,7 @@ import { wholeFolder } from "../replay/rebuild.ts";
 import { trainedFiles } from "../replay/replay.ts";
 import type { ForeignCalls } from "../thread/foreign.ts";
 import { unwatchedCalls } from "../thread/foreign.ts";
-import type { EngineMessage, FineTuneRequest } from "../thread/messages.ts";
+import type { EngineMessage, EvaluationMessage, FineTuneRequest } from "../thread/messages.ts";
 import type { StopCheck } from "../thread/stopping.ts";
 import { Stopped, stopCheck } from "../thread/stopping.ts";
 import { DivergenceWatch } from "./divergence.ts";
@@ -32,6 +33,7 @@ import type { RunPosition } from "./mezo.ts";
 import { batchOf, train } from "./mezo.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { prepareRun } from "./prepare.ts";
+import { TrainingTime } from "./training-time.ts";
 import { counted } from "../../schema/units.ts";
 
 /** @throws SteplogError for a base model, dataset or loss that training cannot continue with; the worker fails the run */
@@ -65,6 +67,7 @@ class Run {
   readonly #check: StopCheck;
   readonly #evaluations: EvaluationSchedule;
   readonly #watch: DivergenceWatch;
+  readonly #time: TrainingTime;
   /** The whole log, packed, if the test rows may need the weights of an earlier step. */
   readonly #log: GrowingEntries | null;
   /** Entries that the request brought. */
@@ -79,6 +82,7 @@ class Run {
     this.#check = check;
     this.#evaluations = new EvaluationSchedule(prepared.data, request);
     this.#watch = watchFrom(request);
+    this.#time = new TrainingTime(request.trainedSeconds ?? 0);
     this.#log = request.testPath === null ? null : new GrowingEntries(request.entries);
     this.#replayed = request.entries.scalars.length / 2;
     this.#position = { entries: this.#replayed, step: request.stepsDone };
@@ -101,19 +105,25 @@ class Run {
     yield* this.#divergence();
     if (!stopping() && !this.#isOver) yield* this.#train(stopping);
     const complete = this.#position.step >= steps;
-    if (complete) yield* this.#validate();
+    if (complete || this.#isOutOfTime) yield* this.#validate();
     yield* this.#divergence();
     const finished = complete || this.#isOver;
     const keeps = finished && !this.#hasDiverged;
     if (this.#position.step > 0) yield await this.#checkpoint(keeps ? this.#request.weightsDir : null);
-    if (keeps && !complete) yield this.#stoppedEarly();
+    if (keeps && !complete) yield this.#whyEarly();
     if (finished) yield* this.#test();
     yield finished ? { type: "done", overfit: this.#watch.overfit } : { type: "stopped" };
   }
 
   /** Whether it ends before its last step. */
   get #isOver(): boolean {
-    return this.#evaluations.outOfPatience || this.#hasDiverged;
+    return this.#evaluations.outOfPatience || this.#hasDiverged || this.#isOutOfTime;
+  }
+
+  /** A run of any length makes one step, so that it has a checkpoint. */
+  get #isOutOfTime(): boolean {
+    const { maxSeconds } = this.#request.hyperparameters;
+    return maxSeconds > 0 && this.#position.step > 0 && this.#time.total >= maxSeconds;
   }
 
   /** Whether it ends because it has diverged. */
@@ -152,28 +162,26 @@ class Run {
       ["TEST", model],
     ] as const) {
       const evaluation = await this.#evaluations.measure(kind, measured, this.#position);
-      if (evaluation) yield evaluation;
+      if (evaluation) yield this.#timed(evaluation);
     }
     const probe = await this.#evaluations.measureProbe(base, this.#position, this.#check.pause);
-    if (probe) yield probe;
+    if (probe) yield this.#timed(probe);
   }
 
   async *#train(stopping: () => boolean): AsyncGenerator<EngineMessage> {
     const { model, data, settings } = this.#prepared;
     const { checkpointEvery, steps } = this.#request.hyperparameters;
-    let started = performance.now();
     for await (const step of train(model, data.objective, settings, this.#position)) {
       this.#log?.add(step.entries);
       this.#position = { entries: this.#position.entries + step.entries.length, step: step.step };
       const rows = batchOf(data.objective, settings, (settings.firstStep ?? 0) + step.step - 1);
       const tokens = rows.reduce((sum, row) => sum + (data.lengths[row] ?? 0), 0);
-      yield { type: "step", ...step, seconds: (performance.now() - started) / 1000, tokens };
+      yield { type: "step", ...step, seconds: this.#time.lap(), tokens };
       this.#watch.addLoss(step.loss);
       if (this.#evaluations.isDue(step.step)) yield* this.#validate();
       yield* this.#divergence();
       if (step.step < steps && isMultiple(step.step, checkpointEvery)) yield await this.#checkpoint(null);
       if (stopping() || this.#isOver) return;
-      started = performance.now();
     }
   }
 
@@ -183,13 +191,22 @@ class Run {
     if (!evaluation) return;
     const { entries, step } = this.#position;
     const best = this.#evaluations.best?.entries === entries;
+    const timed = this.#timed(evaluation);
     if (best && step > 0 && this.#evaluations.isDue(step)) yield await this.#checkpoint(null);
-    yield evaluation;
+    yield timed;
     this.#watch.addEvaluation(evaluation);
   }
 
-  #stoppedEarly(): EngineMessage {
-    const { patience } = this.#request.hyperparameters;
+  #timed(evaluation: Omit<EvaluationMessage, "seconds">): EvaluationMessage {
+    return { ...evaluation, seconds: this.#time.lap() };
+  }
+
+  #whyEarly(): EngineMessage {
+    const { patience, maxSeconds, steps } = this.#request.hyperparameters;
+    if (this.#isOutOfTime) {
+      const message = `Stopped after ${counted(maxSeconds, "second")} of training (maxSeconds), with ${this.#position.step} of ${counted(steps, "step")} done.`;
+      return { type: "note", event: "TIME_LIMIT", message };
+    }
     const best = `the one at step ${this.#evaluations.best?.step}`;
     const message = `Stopped early: ${patience === 1 ? "the last evaluation was" : `the last ${patience} evaluations were`} no better than ${best}.`;
     return { type: "note", event: "STOPPED_EARLY", message };
@@ -208,14 +225,15 @@ class Run {
       await model.replay(this.#log.first(entries));
     }
     const evaluation = await this.#evaluations.measure("TEST", model, { entries, step });
-    if (evaluation) yield evaluation;
+    if (evaluation) yield this.#timed(evaluation);
   }
 
   async #checkpoint(weightsDir: string | null): Promise<EngineMessage> {
     const { model, adapter } = this.#prepared;
     const files = weightsDir === null ? [] : await writeTrained(model, adapter, weightsDir);
     this.#lastCheckpoint = this.#position;
-    return { type: "checkpoint", ...this.#position, digest: await model.digest(), files };
+    const digest = await model.digest();
+    return { type: "checkpoint", ...this.#position, digest, files, seconds: this.#time.lap() };
   }
 }
 

@@ -217,6 +217,7 @@ function fineTunesOf({ nouns: { fineTunes }, sight, viewer: { projectId }, may }
     logPrefix: (id, entries) => read(id, () => fineTunes.logPrefix(id, entries), null),
     logParts: (id, entries) => read(id, () => fineTunes.logParts(id, entries), null),
     losses: (id) => read(id, () => fineTunes.losses(id), new Float64Array()),
+    trainedSeconds: (id) => read(id, () => fineTunes.trainedSeconds(id), 0),
     metrics: (id, range) => read(id, () => fineTunes.metrics(id, range), []),
     chart: (id, options) => read(id, () => fineTunes.chart(id, options), []),
     evaluations: (id) => read(id, () => fineTunes.evaluations(id), []),

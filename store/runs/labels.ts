@@ -5,7 +5,7 @@
 import { type SQL, and, arrayContains, count, eq, gte, ilike, inArray, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import type { FineTuneStatus } from "../../schema/states.ts";
 import { type FineTune, baseModels, fineTunes, jobs } from "../../schema/tables.ts";
-import { type Page, pageOf } from "../pages.ts";
+import { type Keys, type Page, pageOf } from "../pages.ts";
 import { type Database, type Transaction, only } from "../postgres/database.ts";
 import { wakeWatchers, wakeWorkers } from "../postgres/notify.ts";
 import { lockJobAbout } from "../queue/jobs.ts";
@@ -38,8 +38,8 @@ export interface RunFilter {
   readonly createdBefore?: Date | undefined;
 }
 
-/** CREATED and FINISHED: the last one first; FINISHED has only runs that have ended. NAME: in the order of the database. */
-export type RunSort = "CREATED" | "FINISHED" | "NAME";
+/** An order of runs. FINISHED, SCORE and LOSS have only the runs that have what they go by. */
+export type RunSort = keyof typeof sorts;
 
 /** Repeating it changes nothing. @throws NOT_FOUND */
 export async function label(tx: Transaction, id: string, { archived, ...labels }: RunLabels): Promise<FineTune> {
@@ -58,31 +58,45 @@ export async function label(tx: Transaction, id: string, { archived, ...labels }
   return labelled;
 }
 
+/** The last or the most first, unless it is ascending. Names are in the order of the database. */
 const sorts = {
-  CREATED: { table: fineTunes, sort: fineTunes.createdAt, id: fineTunes.id },
-  FINISHED: { table: fineTunes, sort: fineTunes.finishedAt, id: fineTunes.id },
-  NAME: { table: fineTunes, sort: fineTunes.name, id: fineTunes.id, ascending: true },
-} as const;
+  CREATED: { sort: fineTunes.createdAt },
+  FINISHED: { sort: fineTunes.finishedAt, some: true },
+  NAME: { sort: fineTunes.name, ascending: true },
+  // No index: it would have to change with every append.
+  STEPS: { sort: fineTunes.stepsDone },
+  SCORE: { sort: fineTunes.bestScore, some: true },
+  LOSS: { sort: fineTunes.bestLoss, some: true, ascending: true },
+} as const satisfies Record<string, Order>;
+
+interface Order extends Pick<Keys, "sort" | "ascending"> {
+  /** Whether some runs lack it. */
+  readonly some?: true;
+}
+
+/** The runs that an order has. */
+function sorted(order: Order): SQL[] {
+  return order.some ? [isNotNull(order.sort)] : [];
+}
 
 export async function listRuns(
   database: Database,
   filter: RunFilter,
   { sort = "CREATED", ...page }: Page & { readonly sort?: RunSort | undefined },
 ): Promise<FineTune[]> {
-  const { where, order } = await pageOf(database, sorts[sort], page);
-  if (sort === "FINISHED") where.push(isNotNull(fineTunes.finishedAt));
+  const keys = { ...sorts[sort], table: fineTunes, id: fineTunes.id };
+  const { where, order } = await pageOf(database, keys, page);
   return database
     .select()
     .from(fineTunes)
-    .where(and(...where, ...conditionsOf(database, filter)))
+    .where(and(...where, ...sorted(sorts[sort]), ...conditionsOf(database, filter)))
     .orderBy(...order)
     .limit(page.limit);
 }
 
 /** All that the pages of such a list have together. */
 export async function countRuns(database: Database, filter: RunFilter, sort: RunSort): Promise<number> {
-  const ended = sort === "FINISHED" ? [isNotNull(fineTunes.finishedAt)] : [];
-  const where = and(...ended, ...conditionsOf(database, filter));
+  const where = and(...sorted(sorts[sort]), ...conditionsOf(database, filter));
   return only(await database.select({ count: count() }).from(fineTunes).where(where)).count;
 }
 

@@ -33,6 +33,8 @@ export interface RunReaders {
   logParts(id: string, entries: number | null): Promise<LogParts | null>;
   /** Losses of the steps so far, in order; NaN where not finite. */
   losses(id: string): Promise<Float64Array>;
+  /** Seconds of the steps, evaluations and checkpoints so far. Workers of earlier releases timed the steps only. */
+  trainedSeconds(id: string): Promise<number>;
   metrics(id: string, range: { readonly afterStep: number; readonly limit: number }): Promise<StepMetric[]>;
   chart(id: string, options: { readonly points: number }): Promise<ChartPoint[]>;
   evaluations(id: string): Promise<Evaluation[]>;
@@ -45,6 +47,7 @@ export function runReaders(database: Database): RunReaders {
     logPrefix: (id, entries) => readLog(database, id, entries),
     logParts: (id, entries) => logParts(database, id, entries),
     losses: (id) => losses(database, id),
+    trainedSeconds: (id) => trainedSeconds(database, id),
     chart: (id, { points }) => chart(database, id, points),
     async metrics(id, { afterStep, limit }) {
       if (!isUuid(id)) return [];
@@ -214,6 +217,16 @@ async function chainOf(log: Omit<StoredLog, "chain">): Promise<Uint8Array> {
 
 /** Losses that one query reads. */
 const lossesAtOnce = 10_000;
+
+async function trainedSeconds(database: Database, id: string): Promise<number> {
+  if (!isUuid(id)) return 0;
+  const of = (table: typeof stepMetrics | typeof evaluations | typeof checkpoints) =>
+    sql`coalesce((select sum(${table.seconds}) from ${table} where ${eq(table.fineTuneId, id)}), 0)`;
+  const [row] = await database.execute<{ seconds: number }>(
+    sql`select (${of(stepMetrics)} + ${of(evaluations)} + ${of(checkpoints)})::float8 as seconds`,
+  );
+  return row?.seconds ?? 0;
+}
 
 async function losses(database: Database, id: string): Promise<Float64Array> {
   const all: number[] = [];

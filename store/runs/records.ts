@@ -1,9 +1,18 @@
 /** What a worker records about a run besides its steps: evaluations, checkpoints and events. */
 import { and, eq } from "drizzle-orm";
+import { bestOf, scoreOf } from "../../schema/best-evaluation.ts";
 import { SteplogError } from "../../schema/errors.ts";
+import { settingsOf } from "../../schema/hyperparameters.ts";
 import type { Log } from "../../schema/log.ts";
 import type { EvaluationKind } from "../../schema/states.ts";
-import { type Checkpoint, type WeightsFile, checkpoints, evaluations } from "../../schema/tables.ts";
+import {
+  type Checkpoint,
+  type FineTune,
+  type WeightsFile,
+  checkpoints,
+  evaluations,
+  fineTunes,
+} from "../../schema/tables.ts";
 import { type Database, type Transaction, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import { madeProgress } from "../queue/jobs.ts";
@@ -23,6 +32,8 @@ export interface NewEvaluation {
   readonly rows: number;
   readonly loss: number;
   readonly accuracy: number | null;
+  /** How long it took; not known when left out. */
+  readonly seconds?: number;
 }
 
 export interface NewCheckpoint {
@@ -32,6 +43,8 @@ export interface NewCheckpoint {
   readonly weightsDigest: string;
   /** Files of the weights, when they are kept. */
   readonly weightsFiles?: readonly WeightsFile[];
+  /** As of an evaluation. */
+  readonly seconds?: number;
 }
 
 export interface NewEvent {
@@ -67,9 +80,25 @@ async function recordEvaluation(tx: Transaction, lease: Lease, evaluation: NewEv
     .returning({ entries: evaluations.entries });
   if (added.length > 0) {
     await madeProgress(tx, job);
+    await keepBest(tx, run);
     await announceRun(tx, run, "evaluated", { evaluation: measuredBy(evaluation) });
   }
   await wakeWatchers(tx, run.id);
+}
+
+/** Of all of the run's evaluations: those by workers of an earlier release are not on the run yet. */
+async function keepBest(tx: Transaction, run: FineTune): Promise<void> {
+  const { bestMetric } = settingsOf(run);
+  const all = await tx
+    .select()
+    .from(evaluations)
+    .where(eq(evaluations.fineTuneId, run.id))
+    .orderBy(evaluations.entries);
+  const best = bestOf(all, bestMetric);
+  if (!best || !Number.isFinite(best.loss)) return;
+  const change = { bestScore: scoreOf(best, bestMetric)?.value ?? null, bestLoss: best.loss };
+  if (change.bestScore === run.bestScore && change.bestLoss === run.bestLoss) return;
+  await tx.update(fineTunes).set(change).where(eq(fineTunes.id, run.id));
 }
 
 function measuredBy({ kind = "VALIDATION", step, rows, loss, accuracy, f1, exactMatch }: NewEvaluation) {

@@ -106,7 +106,7 @@ describe("hyperparameters", () => {
 
 test("settings that the release before does not know are stored beside the others, and read back", () => {
   const settings = hyperparametersSchema.parse({ whenDiverged: "GO_ON", steps: 7 });
-  const { whenDiverged, truncate: _, ...known } = settings;
+  const { whenDiverged, truncate: _truncate, maxSeconds: _maxSeconds, ...known } = settings;
   expect(settingsToStore(settings)).toStrictEqual({ hyperparameters: known, lateSettings: { whenDiverged } });
   expect(settingsOf({ hyperparameters: known, lateSettings: { whenDiverged } })).toEqual(settings);
   const usual = hyperparametersSchema.parse({});

@@ -5,11 +5,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import { runFineTune } from "../../engine/train/run.ts";
-import { type Hyperparameters, hyperparametersSchema } from "../../schema/hyperparameters.ts";
+import { type Hyperparameters, hyperparametersSchema, settingsOf } from "../../schema/hyperparameters.ts";
 import type { FineTune } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";
 import { fineTuneHandler } from "../../worker/jobs/fine-tune.ts";
-import { claimed, lapse, newInput } from "../store/fixtures.ts";
+import { claimed, directly, lapse, newInput } from "../store/fixtures.ts";
 import { ofTests } from "../support/trained.ts";
 import { randomModel, scratch } from "../support/models.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
@@ -130,9 +130,12 @@ describe("a run that diverges", () => {
 
   test("goes back where that was chosen: another run takes its steps from the best checkpoint, at a third of the rate", async () => {
     const modelPath = await tinyModel();
-    const run = await newRun(modelPath, { whenDiverged: "GO_BACK", steps: 100, warmupSteps: 3 });
+    const run = await newRun(modelPath, { whenDiverged: "GO_BACK", steps: 100, warmupSteps: 3, maxSeconds: 100 });
     // A worker that dies changes nothing.
     await work(modelPath, 12);
+    // As if its evaluations had been slow.
+    await directly(fixture.url, (sql) => sql`update evaluations set seconds = 10 where fine_tune_id = ${run.id}`);
+    const slow = await store.fineTunes.trainedSeconds(run.id);
     const runs: FineTune[] = [];
     for (let next: FineTune | undefined = run; next; next = await wentBackFrom(next.id)) {
       // 0.3 and 0.1 diverge; the third need not be trained.
@@ -145,6 +148,9 @@ describe("a run that diverges", () => {
       const before = runs[index];
       if (!before) throw new Error("there is one before");
       expect(later).toMatchObject({ name: "run", lateSettings: { whenDiverged: "GO_BACK" }, fromCheckpointId: null });
+      // It has the time that is left, and the one after it no more.
+      expect(settingsOf(later).maxSeconds).toBeLessThanOrEqual(Math.ceil(100 - slow));
+      expect(settingsOf(later).maxSeconds).toBeGreaterThan(50);
       expect(later.hyperparameters).toEqual({
         ...before.hyperparameters,
         learningRate: Number((Number(before.hyperparameters.learningRate) / 3).toPrecision(2)),

@@ -63,6 +63,11 @@ export function ofType<T extends EngineMessage["type"]>(messages: readonly Engin
   return messages.filter((message): message is EngineMessage & { type: T } => message.type === type);
 }
 
+/** What is equal in equal runs. */
+export function untimed<Message extends { readonly seconds: number }>(messages: readonly Message[]) {
+  return messages.map(({ seconds: _, ...message }) => message);
+}
+
 export async function run(settings: Partial<Hyperparameters>, changes: Changes = {}) {
   const messages = await messagesOf(settings, changes);
   const [began] = ofType(messages, "began");
@@ -72,8 +77,8 @@ export async function run(settings: Partial<Hyperparameters>, changes: Changes =
     header: decodeHeader(began.headerBytes),
     pickedRate: began.pickedRate,
     entries: ofType(messages, "step").flatMap((step) => step.entries),
-    evaluations: ofType(messages, "evaluation"),
-    checkpoints: ofType(messages, "checkpoint"),
-    checkpoint: ofType(messages, "checkpoint").at(-1),
+    evaluations: untimed(ofType(messages, "evaluation")),
+    checkpoints: untimed(ofType(messages, "checkpoint")),
+    checkpoint: untimed(ofType(messages, "checkpoint")).at(-1),
   };
 }

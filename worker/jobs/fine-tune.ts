@@ -54,6 +54,7 @@ async function requestFor(context: JobContext, run: FineTune, baseModel: BaseMod
     entries: { seed, scalars, decays },
     stepsDone: run.stepsDone,
     losses: await store.fineTunes.losses(run.id),
+    trainedSeconds: await store.fineTunes.trainedSeconds(run.id),
     evaluated: await store.fineTunes.evaluations(run.id),
     pickedRate: run.pickedRate,
     weightsDir: run.keepWeights ? weightsDir : null,
@@ -104,12 +105,12 @@ async function record(context: JobContext, recorder: StepRecorder, message: Reco
 async function recordCheckpoint(
   context: JobContext,
   recorder: StepRecorder,
-  { entries, step, digest: weightsDigest, files }: JobMessage & { type: "checkpoint" },
+  { entries, step, digest: weightsDigest, files, seconds }: JobMessage & { type: "checkpoint" },
 ): Promise<void> {
   const { store, job } = context;
   invariant(entries === recorder.entries, "a checkpoint is at the end of the acknowledged log");
   const weightsFiles = await storeFiles(context, files);
-  await store.recordCheckpoint(job, { entries, step, chain: recorder.chain, weightsDigest, weightsFiles });
+  await store.recordCheckpoint(job, { entries, step, chain: recorder.chain, weightsDigest, weightsFiles, seconds });
 }
 
 /** Stopped before the last step: because of a cancel, which ends the run, or because of a pause or this worker's end, which release it. */

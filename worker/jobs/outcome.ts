@@ -20,7 +20,8 @@ export interface Diverged {
 }
 
 /** A run that goes on says it now, once. */
-export async function toldDivergence({ store, job }: JobContext, divergence: Divergence): Promise<Diverged> {
+export async function toldDivergence(context: JobContext, divergence: Divergence): Promise<Diverged> {
+  const { store, job } = context;
   const { run } = await readRun(store, job.subject);
   const settings = settingsOf(run);
   const rate = settings.learningRate === "AUTO" ? run.pickedRate : settings.learningRate;
@@ -30,7 +31,14 @@ export async function toldDivergence({ store, job }: JobContext, divergence: Div
   if (settings.whenDiverged === "GO_ON") {
     await store.recordEvent(job, { type: "DIVERGED", message: `${seen} ${advice}`, once: true });
   }
-  return { seen, advice, goBack: backTo(checkpoint, run, settings, smallerRate(rate)) };
+  const left = { ...settings, maxSeconds: await secondsLeft(context, run, settings) };
+  return { seen, advice, goBack: backTo(checkpoint, run, left, smallerRate(rate)) };
+}
+
+/** The run that goes back has the time that this one leaves of its maxSeconds; 0 sets no limit. */
+async function secondsLeft({ store }: JobContext, run: FineTune, { maxSeconds }: Hyperparameters): Promise<number> {
+  if (maxSeconds === 0) return 0;
+  return Math.max(1, Math.ceil(maxSeconds - (await store.fineTunes.trainedSeconds(run.id))));
 }
 
 /** From a checkpoint, a run repeats neither warm-up nor baselines; without one it starts where the first one did. */

@@ -17,11 +17,13 @@ export function Continue({ run }: { run: Run }) {
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     if (!(event.currentTarget instanceof HTMLFormElement)) return;
-    const steps = Number(new FormData(event.currentTarget).get("steps"));
+    const given = new FormData(event.currentTarget);
+    const numberOf = (name: string) => Number(given.get(name));
+    const more = { steps: numberOf("steps"), maxSeconds: numberOf("maxSeconds") };
     setBusy(true);
     setFailure(null);
     try {
-      const answer = await client.query(continueFineTune, { input: { fineTune: run.id, steps } });
+      const answer = await client.query(continueFineTune, { input: { fineTune: run.id, ...more } });
       dialog.current?.close();
       route(runPath(answer.continueFineTune.fineTune.id));
     } catch (error) {
@@ -54,6 +56,11 @@ export function Continue({ run }: { run: Run }) {
         >
           <Field label="Additional steps" name="steps">
             {(shared) => <input {...shared} type="number" min={1} required defaultValue={run.progress.steps} />}
+          </Field>
+          <Field label="Longest training, in seconds (0: no limit)" name="maxSeconds">
+            {(shared) => (
+              <input {...shared} type="number" min={0} required defaultValue={run.hyperparameters.maxSeconds} />
+            )}
           </Field>
         </CheckedForm>
       </dialog>

@@ -138,6 +138,7 @@ export type FineTuneQuery = {
       readonly inContextRows: number,
       readonly linearProbe: boolean,
       readonly whenDiverged: Types.WhenDiverged,
+      readonly maxSeconds: number,
       readonly checkpointEvery: number
     },
     readonly chart: ReadonlyArray<{
@@ -257,7 +258,7 @@ export type EventsSubscription = {
 
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
-  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}fragment Results on FineTune{waitingReason evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}query FineTune($id:ID!){fineTune(id:$id){...Summary ...Results labelWords dataset{name rows}validationDataset{name rows}testDataset{name rows}from{step fineTune{id name}}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged checkpointEvery}chart(points:1000){step loss count}}}",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}fragment Results on FineTune{waitingReason evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}query FineTune($id:ID!){fineTune(id:$id){...Summary ...Results labelWords dataset{name rows}validationDataset{name rows}testDataset{name rows}from{step fineTune{id name}}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged maxSeconds checkpointEvery}chart(points:1000){step loss count}}}",
 );
 
 export const results = operation<ResultsQuery, ResultsQueryVariables>(

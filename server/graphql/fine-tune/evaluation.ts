@@ -1,7 +1,5 @@
 /** Evaluations: measurements on rows that are not trained on. */
 import type { Evaluation } from "../../../schema/tables.ts";
-import { isBetter } from "../../../schema/best-evaluation.ts";
-import type { BestMetric } from "../../../schema/hyperparameters.ts";
 import type { EvaluationKind } from "../../../schema/states.ts";
 import { builder } from "../builder.ts";
 import { finiteOrNull } from "../finite.ts";
@@ -55,10 +53,3 @@ export const EvaluationRef = builder.objectRef<Evaluation>("Evaluation").impleme
     at: t.expose("at", { type: "DateTime", description: "When it was stored." }),
   }),
 });
-
-/** The best validation evaluation, by the same rule that early stopping uses. */
-export function bestOf(evaluations: readonly Evaluation[], metric: BestMetric): Evaluation | null {
-  return evaluations
-    .filter(({ kind }) => kind === "VALIDATION")
-    .reduce<Evaluation | null>((best, next) => (best === null || isBetter(next, best, metric) ? next : best), null);
-}

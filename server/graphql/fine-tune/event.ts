@@ -15,7 +15,7 @@ export const EventRef = builder.objectRef<Event>("Event").implement({
       description:
         "Type of event: QUEUED, RUNNING, SUCCEEDED, ... HARDLY_MOVED comes at the end of a run that seems to have learned nothing, " +
         "DIVERGED when one diverges and goes on (whenDiverged), WENT_BACK when another takes its remaining steps, OVERFITTED at the end of one that was clearly better on its " +
-        "validation rows before, " +
+        "validation rows before, STOPPED_EARLY (patience) and TIME_LIMIT (maxSeconds) when one succeeds before its last step, " +
         "NO_END_OF_TURN at the start of one whose conversations do not teach it to stop, and when it is " +
         "created: ROWS_CUT, ROWS_REPEATED, ROWS_CONTRADICT, ROWS_SHARED, LABEL_WORDS and ONE_CLASS for what its rows are like.",
     }),

@@ -1,12 +1,13 @@
 /** Fine-tunes: runs of MeZO. create-fine-tune.ts creates them; fork.ts continues and forks them. */
 import { z } from "zod";
+import { bestOf } from "../../../schema/best-evaluation.ts";
 import { settingsOf } from "../../../schema/hyperparameters.ts";
 import { limits } from "../../../schema/limits.ts";
 import type { fineTuneStatuses } from "../../../schema/states.ts";
 import { isFinal } from "../../../schema/states.ts";
 import { builder, queryCost } from "../builder.ts";
 import { ChartPointRef } from "./chart.ts";
-import { bestOf, EvaluationKindRef, EvaluationRef } from "./evaluation.ts";
+import { EvaluationKindRef, EvaluationRef } from "./evaluation.ts";
 import { EventRef } from "./event.ts";
 import { errorOf, FineTuneErrorRef } from "./error.ts";
 import { HyperparametersRef } from "./hyperparameters.ts";
@@ -23,7 +24,10 @@ export const FineTuneStatus = builder.enumType("FineTuneStatus", {
     QUEUED: { description: "Waiting for a worker." },
     RUNNING: { description: "Being trained, or about to be continued by another worker." },
     PAUSED: { description: "Stopped on request until it is resumed. No worker has it." },
-    SUCCEEDED: { description: "Completed, with all steps done or stopped early by patience." },
+    SUCCEEDED: {
+      description:
+        "Completed: all steps are done, or it stopped early, by patience or maxSeconds. An event (STOPPED_EARLY, TIME_LIMIT) says so.",
+    },
     FAILED: { description: "Stopped by an error; the field error explains it." },
     CANCELLED: { description: "Stopped on request. The steps done so far are kept." },
   } satisfies Record<(typeof fineTuneStatuses)[number], { description: string }>,

@@ -57,6 +57,12 @@ const ContinueFineTuneInput = builder.inputType("ContinueFineTuneInput", {
       description: `Number of further steps, 1 to ${limits.steps}.`,
       validate: z.int().min(1).max(limits.steps),
     }),
+    maxSeconds: t.int({
+      description:
+        "Seconds of its own training after which the new run ends, as the setting of that name; 0 for no limit. Default: " +
+        "that of the run.",
+      validate: z.int().min(0).max(limits.trainingSeconds).nullish(),
+    }),
     name: t.string({
       description: `Name of the new run, 1 to ${limits.nameLength} characters. Default: the same name.`,
       validate: z.string().trim().min(1).max(limits.nameLength).nullish(),
@@ -83,7 +89,10 @@ builder.mutationField("continueFineTune", (t) =>
       const [checkpoint] = await store.checkpoints.list(run.id, { limit: 1 });
       if (!isFinal(run.status) || !checkpoint) throw notEnded(run);
       return store.fineTunes.create({
-        ...continuation(run, checkpoint, input.steps),
+        ...continuation(run, checkpoint, {
+          steps: input.steps,
+          ...(input.maxSeconds != null && { maxSeconds: input.maxSeconds }),
+        }),
         idempotencyKey: input.idempotencyKey ?? null,
         name: input.name ?? run.name,
       });
@@ -95,7 +104,7 @@ builder.mutationField("continueFineTune", (t) =>
 function continuation(
   run: FineTune,
   checkpoint: Checkpoint,
-  steps: number,
+  more: Pick<Hyperparameters, "steps"> & Partial<Pick<Hyperparameters, "maxSeconds">>,
 ): Omit<NewFineTune, "idempotencyKey" | "name"> {
   const { baseModelId, datasetId, validationDatasetId, testDatasetId, labelWords, calibrationPrompt, keepWeights } =
     run;
@@ -111,7 +120,14 @@ function continuation(
     labelWords,
     calibrationPrompt,
     keepWeights,
-    hyperparameters: { ...hyperparameters, learningRate, warmupSteps: 0, inContextRows: 0, linearProbe: false, steps },
+    hyperparameters: {
+      ...hyperparameters,
+      learningRate,
+      warmupSteps: 0,
+      inContextRows: 0,
+      linearProbe: false,
+      ...more,
+    },
     from: { checkpointId: checkpoint.id, firstStep: run.firstStep + checkpoint.step },
   };
 }

@@ -13,6 +13,17 @@ const FineTuneSort = builder.enumType("FineTuneSort", {
     CREATED: { description: "By when they were created, the last one first." },
     FINISHED: { description: "By when they ended, the last one first. Only runs that have ended." },
     NAME: { description: "By name, in the order of the database." },
+    STEPS: { description: "By the number of steps done, the most first." },
+    SCORE: {
+      description:
+        "By the score of their best evaluation of validation rows, the highest first: F1, accuracy or exact match, by the " +
+        "setting bestMetric. Only runs that have one.",
+    },
+    LOSS: {
+      description:
+        "By the loss of their best evaluation of validation rows, the least first. Only runs that have one. Losses compare " +
+        "where runs have the same rows.",
+    },
   } satisfies Record<RunSort, { description: string }>,
 });
 
