@@ -65,7 +65,7 @@ export function ofType<T extends EngineMessage["type"]>(messages: readonly Engin
 
 /** What is equal in equal runs. */
 export function untimed<Message extends { readonly seconds: number }>(messages: readonly Message[]) {
-  return messages.map(({ seconds: _, ...message }) => message);
+  return messages.map(({ seconds: _seconds, ...message }) => message);
 }
 
 export async function run(settings: Partial<Hyperparameters>, changes: Changes = {}) {
