@@ -3,8 +3,9 @@
  * one; otherwise the service at an address, with a key that may.
  */
 import { SteplogError } from "../schema/errors.ts";
+import { type Keep, keptNames } from "../schema/expiry.ts";
 import { type Scope, keyHasEnded, operator } from "../schema/projects.ts";
-import { type MadeKey, type Store, openStore } from "../store/store.ts";
+import { type KeepChanges, type MadeKey, type Store, openStore } from "../store/store.ts";
 import { readConfig } from "./config.ts";
 import { type Remote, withService } from "./remote.ts";
 
@@ -39,6 +40,8 @@ export interface NewKeyRow extends KeyRow {
 export interface Administrator {
   projects(): Promise<ProjectRow[]>;
   createProject(name: string): Promise<ProjectRow>;
+  /** How long a project keeps what it creates, in seconds: null takes a time away. Returns all that holds. */
+  setKeep(changes: KeepChanges, projectId: string | null): Promise<Keep>;
   keys(projectId: string | null): Promise<KeyRow[]>;
   createKey(wanted: WantedKey): Promise<NewKeyRow>;
   rotateKey(id: string, overlapS: number): Promise<NewKeyRow>;
@@ -86,8 +89,9 @@ export async function keyNamed(one: Administrator, given: string, projectId: str
 const pageSize = 100;
 
 function ofStore(store: Store): Administrator {
-  const { administration } = store.of(operator);
+  const { administration, accounts } = store.of(operator);
   return {
+    setKeep: (changes, projectId) => accounts.setKeep(changes, projectId ?? undefined),
     projects: () => everyPage((after) => administration.projects({ limit: pageSize, after })),
     createProject: (name) => administration.createProject(name),
     keys: async (projectId) =>
@@ -139,6 +143,8 @@ async function everyPage<Row extends { readonly id: string }>(
   }
 }
 
+const keptFields = Object.entries(keptNames);
+
 const keyFields = "id name start scopes createdAt expiresAt lastUsedAt revokedAt";
 
 /** The scopes of the API are the words of the command line in upper case. */
@@ -163,6 +169,17 @@ function ofService({ client }: Remote): Administrator {
     async createProject(name) {
       const text = "mutation ($name: String!) { createProject(name: $name) { id name } }";
       return (await client.query<{ createProject: ProjectRow }>(text, { name })).createProject;
+    },
+    async setKeep(changes, project) {
+      const fields = keptFields.map(([name]) => name).join(" ");
+      const text = `mutation ($project: ID, $keep: ProjectKeepInput!) { setProjectKeep(project: $project, keep: $keep) { ${fields} } }`;
+      const keep = Object.fromEntries(
+        keptFields.flatMap(([name, kind]) => (changes[kind] === undefined ? [] : [[name, changes[kind]]])),
+      );
+      const { setProjectKeep: set } = await client.query<{
+        setProjectKeep: Readonly<Record<string, number | null>>;
+      }>(text, { project, keep });
+      return Object.fromEntries(keptFields.flatMap(([name, kind]) => (set[name] == null ? [] : [[kind, set[name]]])));
     },
     async keys(project) {
       const text = `query ($project: ID, $after: String) {

@@ -42,6 +42,8 @@ export interface ServiceConfig {
   /** Which webhooks may go to private addresses: all, or those of these hosts. */
   readonly allowPrivateWebhooks: true | readonly string[];
   readonly completions: CompletionLimits;
+  /** Seconds that rebuilt weights stay after their last use; 0 for as long as their checkpoint. */
+  readonly keepExportsS: number;
   readonly metricsToken: string | undefined;
   readonly metricsPort: number | undefined;
   /** Whether traces are sent. */
@@ -108,6 +110,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
       waitS: readVariable("STEPLOG_QUEUE_WAIT", env),
       keepS: readVariable("STEPLOG_KEEP_COMPLETIONS", env),
     },
+    keepExportsS: readVariable("STEPLOG_KEEP_EXPORTS", env),
     metricsToken: readVariable("STEPLOG_METRICS_TOKEN", env),
     metricsPort: readVariable("STEPLOG_METRICS_PORT", env),
     traces: wantsTraces(env),

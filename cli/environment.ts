@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { SteplogError } from "../schema/errors.ts";
+import { longestTtl, usualKeepExportsS } from "../schema/expiry.ts";
 import { usualCompletions } from "../schema/limits.ts";
 
 interface Variable {
@@ -170,6 +171,11 @@ export const variables = {
   STEPLOG_KEEP_COMPLETIONS: {
     meaning: "seconds until prompts and answers are deleted, counted from the request",
     type: wholeNumber(1, 31_536_000).default(usualCompletions.keepS),
+  },
+  STEPLOG_KEEP_EXPORTS: {
+    meaning:
+      "seconds that rebuilt weights and exports stay after they were last asked for or downloaded; 0: as long as their checkpoint",
+    type: wholeNumber(0, longestTtl).default(usualKeepExportsS),
   },
   STEPLOG_METRICS_TOKEN: {
     meaning: "token for `/metrics` alone, of the gateway and of workers; operators' keys read the gateway's too",

@@ -35,6 +35,7 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["alias remove", "remove an alias", () => import("./commands/alias-remove.ts")],
   ["projects create", "create a project", () => import("./commands/projects-create.ts")],
   ["projects list", "list the projects", () => import("./commands/projects-list.ts")],
+  ["projects set", "say how long a project keeps what it creates", () => import("./commands/projects-set.ts")],
   ["keys create", "make an API key for a project", () => import("./commands/keys-create.ts")],
   ["keys list", "list the API keys of a project", () => import("./commands/keys-list.ts")],
   ["keys rotate", "make a key in the place of another", () => import("./commands/keys-rotate.ts")],

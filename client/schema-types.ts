@@ -64,6 +64,8 @@ export type ContinueFineTuneInput = {
 export type CreateCompletionInput = {
   /** With labels, a prompt without content: a label's score is then how much likelier the prompt makes it than this one does. */
   readonly calibrationPrompt?: string | null | undefined;
+  /** When it is deleted. Left out, as setProjectKeep says, and otherwise as the operator does. */
+  readonly expiry?: ExpiryInput | null | undefined;
   /** Taken off these logits once for each time that the answer has the token, -2 to 2. Default: 0. */
   readonly frequencyPenalty?: number | null | undefined;
   /** A key you choose for this request, 1 to 200 characters. A second request with the same key and input returns the first completion; one with a different input is a CONFLICT. */
@@ -112,6 +114,8 @@ export type CreateEvaluationInput = {
   readonly calibrationPrompt?: string | null | undefined;
   /** Id of the dataset to measure it on. */
   readonly dataset: string;
+  /** When it ends by itself. Left out, as setProjectKeep says, and otherwise never. */
+  readonly expiry?: ExpiryInput | null | undefined;
   /** A key you choose for this request, 1 to 200 characters. A second request with the same key and input returns the first evaluation; one with a different input is a CONFLICT. */
   readonly idempotencyKey?: string | null | undefined;
   /** Candidate completions, at most 64, of rows that list none. */
@@ -132,6 +136,8 @@ export type CreateFineTuneInput = {
   readonly calibrationPrompt?: string | null | undefined;
   /** Id of the dataset to train on. Required unless `from` is given. */
   readonly dataset?: string | null | undefined;
+  /** When it ends by itself. Left out, as setProjectKeep says, and otherwise never. */
+  readonly expiry?: ExpiryInput | null | undefined;
   /** Id of a checkpoint to start from instead of a base model: a fork. Fields left out are then as in its run. The method, its settings and the noise cannot change. */
   readonly from?: string | null | undefined;
   /** Settings that differ from their defaults (for a fork: from those of its run). */
@@ -268,6 +274,15 @@ export type EvaluationKind =
   | 'TEST'
   /** The validation rows. */
   | 'VALIDATION';
+
+/** When something ends by itself, and is deleted unless it is in use then. Give one of these. */
+export type ExpiryInput =
+  {   /** At this time. */
+  readonly at: string; readonly never?: never; readonly ttl?: never; }
+  |  { readonly at?: never;   /** Not by itself, whatever the project says. Give true. Not for completions. */
+  readonly never: boolean; readonly ttl?: never; }
+  |  { readonly at?: never; readonly never?: never;   /** So many seconds from now, at most ten years. */
+  readonly ttl: number; };
 
 /** Which runs to list: those that meet all of it. */
 export type FineTuneFilter = {

@@ -83,6 +83,8 @@ create table checkpoint_exports (
   files jsonb,
   error text,
   created_at timestamp with time zone not null default now(),
+  keep_seconds double precision,
+  expires_at timestamp with time zone,
   constraint checkpoint_exports_checkpoint_id_merged_dtype_pk PRIMARY KEY (checkpoint_id, merged, dtype),
   constraint checkpoint_exports_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id) ON DELETE CASCADE
 );
@@ -101,6 +103,11 @@ create table checkpoints (
   weights_files jsonb,
   step integer not null,
   seconds double precision,
+  weights_keep_seconds double precision,
+  weights_expires_at timestamp with time zone,
+  expires_at timestamp with time zone,
+  expiry_held_by text,
+  expiry_try_at timestamp with time zone,
   constraint checkpoints_pkey PRIMARY KEY (id),
   constraint checkpoints_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
 );
@@ -171,6 +178,9 @@ create table datasets (
   idempotency_key text,
   project_id uuid not null default '00000000-0000-4000-8000-000000000000'::uuid,
   deleted_at timestamp with time zone,
+  expires_at timestamp with time zone,
+  expiry_held_by text,
+  expiry_try_at timestamp with time zone,
   constraint datasets_pkey PRIMARY KEY (id),
   constraint datasets_idempotency_key_unique UNIQUE (idempotency_key),
   constraint datasets_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id)
@@ -244,6 +254,9 @@ create table fine_tunes (
   archived_at timestamp with time zone,
   best_score double precision,
   best_loss double precision,
+  expires_at timestamp with time zone,
+  expiry_held_by text,
+  expiry_try_at timestamp with time zone,
   constraint fine_tunes_entries CHECK ((entries >= 0)),
   constraint fine_tunes_first_entry CHECK (((first_entry >= 0) AND (first_entry <= entries))),
   constraint fine_tunes_pkey PRIMARY KEY (id),
@@ -342,6 +355,9 @@ create table model_evaluations (
   started_at timestamp with time zone,
   finished_at timestamp with time zone,
   project_id uuid not null default '00000000-0000-4000-8000-000000000000'::uuid,
+  expires_at timestamp with time zone,
+  expiry_held_by text,
+  expiry_try_at timestamp with time zone,
   constraint model_evaluations_pkey PRIMARY KEY (id),
   constraint model_evaluations_idempotency_key_unique UNIQUE (idempotency_key),
   constraint model_evaluations_base_model_id_base_models_id_fk FOREIGN KEY (base_model_id) REFERENCES base_models(id),
@@ -355,6 +371,7 @@ create table projects (
   name text not null,
   created_at timestamp with time zone not null default now(),
   quotas jsonb not null default '{}'::jsonb,
+  keep jsonb not null default '{}'::jsonb,
   constraint projects_pkey PRIMARY KEY (id),
   constraint projects_name_unique UNIQUE (name)
 );
@@ -481,14 +498,19 @@ create table workers (
 ALTER TABLE log_segments ALTER COLUMN decays SET STORAGE EXTERNAL;
 ALTER TABLE log_segments ALTER COLUMN scalars SET STORAGE EXTERNAL;
 CREATE INDEX api_keys_project ON public.api_keys USING btree (project_id, created_at, id);
+CREATE INDEX checkpoint_exports_expires ON public.checkpoint_exports USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+CREATE INDEX checkpoints_expires ON public.checkpoints USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+CREATE INDEX checkpoints_weights_expire ON public.checkpoints USING btree (weights_expires_at) WHERE (weights_expires_at IS NOT NULL);
 CREATE INDEX completions_checkpoint ON public.completions USING btree (checkpoint_id);
 CREATE INDEX completions_expires ON public.completions USING btree (expires_at);
 CREATE INDEX completions_queued ON public.completions USING btree (start_by) WHERE (status = 'QUEUED'::text);
 CREATE INDEX datasets_created ON public.datasets USING btree (created_at, id);
+CREATE INDEX datasets_expires ON public.datasets USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX datasets_project_created ON public.datasets USING btree (project_id, created_at, id);
 CREATE INDEX fine_tunes_base_model ON public.fine_tunes USING btree (base_model_id);
 CREATE INDEX fine_tunes_created ON public.fine_tunes USING btree (created_at, id);
 CREATE INDEX fine_tunes_dataset ON public.fine_tunes USING btree (dataset_id);
+CREATE INDEX fine_tunes_expires ON public.fine_tunes USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX fine_tunes_from_checkpoint ON public.fine_tunes USING btree (from_checkpoint_id);
 CREATE INDEX fine_tunes_project_best_loss ON public.fine_tunes USING btree (project_id, best_loss, id) WHERE (best_loss IS NOT NULL);
 CREATE INDEX fine_tunes_project_best_score ON public.fine_tunes USING btree (project_id, best_score, id) WHERE (best_score IS NOT NULL);
@@ -502,6 +524,7 @@ CREATE INDEX fine_tunes_validation_dataset ON public.fine_tunes USING btree (val
 CREATE INDEX loose_blobs_since ON public.loose_blobs USING btree (since);
 CREATE INDEX model_evaluations_checkpoint ON public.model_evaluations USING btree (checkpoint_id);
 CREATE INDEX model_evaluations_dataset ON public.model_evaluations USING btree (dataset_id);
+CREATE INDEX model_evaluations_expires ON public.model_evaluations USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX model_evaluations_model ON public.model_evaluations USING btree (base_model_id, checkpoint_id, created_at);
 CREATE INDEX shares_project ON public.shares USING btree (project_id, kind);
 CREATE INDEX webhook_deliveries_due ON public.webhook_deliveries USING btree (next_attempt_at) WHERE (status = 'PENDING'::text);

@@ -1,6 +1,12 @@
 /** Kinds of columns that the tables share. */
-import { customType, timestamp } from "drizzle-orm/pg-core";
+import { customType, text, timestamp } from "drizzle-orm/pg-core";
 
 export const bytea = customType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => "bytea" });
 export const instant = (name: string) => timestamp(name, { withTimezone: true, mode: "date" });
+/** When a row ends by itself (store/ends/due.ts); what held it when it was due, for people; and when that is looked at again. */
+export const expiring = () => ({
+  expiresAt: instant("expires_at"),
+  expiryHeldBy: text("expiry_held_by"),
+  expiryTryAt: instant("expiry_try_at"),
+});
 export const createdAt = () => instant("created_at").notNull().defaultNow();

@@ -1,6 +1,7 @@
 /** The table of checkpoints in other forms. The rules are those of tables.ts. */
-import { boolean, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
-import { createdAt } from "./columns.ts";
+import { sql } from "drizzle-orm";
+import { boolean, doublePrecision, index, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
+import { createdAt, instant } from "./columns.ts";
 import type { OutputDtype } from "./output-dtype.ts";
 import type { WeightsStatus } from "./states.ts";
 import type { WeightsFile } from "./tables.ts";
@@ -21,8 +22,16 @@ export const checkpointExports = pgTable(
     files: jsonb("files").$type<readonly WeightsFile[]>(),
     error: text("error"),
     createdAt: createdAt(),
+    /** It ends so long after it was last used; null: as late as the checkpoint. */
+    keepSeconds: doublePrecision("keep_seconds"),
+    expiresAt: instant("expires_at"),
   },
-  (t) => [primaryKey({ columns: [t.checkpointId, t.merged, t.dtype] })],
+  (t) => [
+    primaryKey({ columns: [t.checkpointId, t.merged, t.dtype] }),
+    index("checkpoint_exports_expires")
+      .on(t.expiresAt)
+      .where(sql`${t.expiresAt} is not null`),
+  ],
 );
 
 export type CheckpointExport = typeof checkpointExports.$inferSelect;

@@ -1,6 +1,7 @@
 /** The tables of projects, their keys, and what they share. The rules are those of tables.ts. */
 import { date, doublePrecision, index, integer, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
 import { createdAt, instant } from "./columns.ts";
+import type { Keep } from "./expiry.ts";
 import { type Scope, type SharedKind, defaultProjectId } from "./projects.ts";
 import type { Quotas, UsageKind } from "./usage.ts";
 
@@ -9,6 +10,7 @@ export const projects = pgTable("projects", {
   id: uuid("id").primaryKey().defaultRandom(),
   name: text("name").notNull().unique(),
   quotas: jsonb("quotas").$type<Quotas>().notNull().default({}),
+  keep: jsonb("keep").$type<Keep>().notNull().default({}),
   createdAt: createdAt(),
 });
 

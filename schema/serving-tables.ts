@@ -1,7 +1,7 @@
 /** Tables of what answers: completions, aliases, and evaluations that somebody asked for. The rules are those of tables.ts. */
 import { sql } from "drizzle-orm";
 import { check, doublePrecision, index, integer, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
-import { bytea, createdAt, instant } from "./columns.ts";
+import { bytea, createdAt, expiring, instant } from "./columns.ts";
 import type {
   CompletionProtocol,
   CompletionStage,
@@ -159,8 +159,12 @@ export const modelEvaluations = pgTable(
     createdAt: createdAt(),
     startedAt: instant("started_at"),
     finishedAt: instant("finished_at"),
+    ...expiring(),
   },
   (t) => [
+    index("model_evaluations_expires")
+      .on(t.expiresAt)
+      .where(sql`${t.expiresAt} is not null`),
     index("model_evaluations_model").on(t.baseModelId, t.checkpointId, t.createdAt),
     index("model_evaluations_checkpoint").on(t.checkpointId),
     index("model_evaluations_dataset").on(t.datasetId),

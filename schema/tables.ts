@@ -20,7 +20,7 @@ import {
   uuid,
 } from "drizzle-orm/pg-core";
 import type { AdapterShapes } from "./adapter-size.ts";
-import { bytea, createdAt, instant } from "./columns.ts";
+import { bytea, createdAt, expiring, instant } from "./columns.ts";
 import type { InputIssue } from "./errors.ts";
 import type { RunSpeeds } from "./estimate.ts";
 import { ofProject } from "./project-tables.ts";
@@ -110,8 +110,12 @@ export const datasets = pgTable(
     createdAt: createdAt(),
     /** Since when its rows are gone, and the row stays for what names it (store/ends/datasets.ts). */
     deletedAt: instant("deleted_at"),
+    ...expiring(),
   },
   (t) => [
+    index("datasets_expires")
+      .on(t.expiresAt)
+      .where(sql`${t.expiresAt} is not null`),
     index("datasets_created").on(t.createdAt, t.id),
     index("datasets_project_created").on(t.projectId, t.createdAt, t.id),
   ],
@@ -219,8 +223,12 @@ export const fineTunes = pgTable(
     createdAt: createdAt(),
     startedAt: instant("started_at"),
     finishedAt: instant("finished_at"),
+    ...expiring(),
   },
   (t) => [
+    index("fine_tunes_expires")
+      .on(t.expiresAt)
+      .where(sql`${t.expiresAt} is not null`),
     check("fine_tunes_first_entry", sql`${t.firstEntry} >= 0 and ${t.firstEntry} <= ${t.entries}`),
     index("fine_tunes_created").on(t.createdAt, t.id),
     index("fine_tunes_status_created").on(t.status, t.createdAt, t.id),
@@ -276,9 +284,21 @@ export const checkpoints = pgTable(
     weightsError: text("weights_error"),
     /** How long its worker took to make it; null if that was one of an earlier release. */
     seconds: doublePrecision("seconds"),
+    /** Stored weights that somebody asked for end so long after they were last used; null: as late as the checkpoint. */
+    weightsKeepSeconds: doublePrecision("weights_keep_seconds"),
+    weightsExpiresAt: instant("weights_expires_at"),
     createdAt: createdAt(),
+    ...expiring(),
   },
-  (t) => [uniqueIndex("checkpoints_place").on(t.fineTuneId, t.entries)],
+  (t) => [
+    uniqueIndex("checkpoints_place").on(t.fineTuneId, t.entries),
+    index("checkpoints_expires")
+      .on(t.expiresAt)
+      .where(sql`${t.expiresAt} is not null`),
+    index("checkpoints_weights_expire")
+      .on(t.weightsExpiresAt)
+      .where(sql`${t.weightsExpiresAt} is not null`),
+  ],
 );
 
 /**

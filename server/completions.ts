@@ -8,7 +8,7 @@ import type { CompletionProtocol, CompletionTask, GenerateTask, Sampling, ScoreT
 import { SteplogError } from "../schema/errors.ts";
 import { modelKindOf } from "../schema/model-kind.ts";
 import type { Completion } from "../schema/serving-tables.ts";
-import type { WrittenPiece } from "../store/store.ts";
+import type { NewCompletion, WrittenPiece } from "../store/store.ts";
 import { counted } from "../schema/units.ts";
 import type { ViewerServices } from "./context.ts";
 import { isErrorCode } from "./errors.ts";
@@ -169,6 +169,8 @@ export interface AskOptions {
   readonly idempotencyKey: string | null;
   /** Whether somebody waits for the answer: then it ends when they have gone. */
   readonly isAttended: boolean;
+  /** When it is deleted; left out, as the project or the operator says. */
+  readonly expiry?: NewCompletion["expiry"];
 }
 
 /**
@@ -179,13 +181,13 @@ export async function ask(
   { store, completions }: ViewerServices,
   answering: Answering,
   { task, prompt, isSeedDrawn }: Checked,
-  { protocol, idempotencyKey, isAttended }: AskOptions,
+  { protocol, idempotencyKey, isAttended, expiry = null }: AskOptions,
 ): Promise<{ readonly completion: Completion; readonly created: boolean }> {
   const target = idsOf(answering);
   const { queueLimit, waitMs, keepMs } = completions;
   const { alias } = answering;
   const its = { ...target, idempotencyKey, protocol, alias, task, isSeedDrawn, prompt, isAttended, needsWorker: true };
-  return store.completions.create({ ...its, queueLimit, waitMs, keepMs });
+  return store.completions.create({ ...its, queueLimit, waitMs, keepMs, expiry });
 }
 
 /**

@@ -20,6 +20,8 @@ export interface Services {
   /** Folder of the base models. */
   readonly modelsDir: string;
   readonly completions: CompletionServices;
+  /** How long rebuilt weights stay after their last use, where a project says nothing; 0 for as long as their checkpoint. */
+  readonly keepExportsSeconds: number;
   /** Where webhooks may go. */
   readonly webhookAddresses: Addresses;
 }

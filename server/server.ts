@@ -7,6 +7,7 @@ import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import { SteplogError } from "../schema/errors.ts";
 import { faultOf } from "../schema/faults.ts";
+import { usualKeepExportsS } from "../schema/expiry.ts";
 import { usualCompletions } from "../schema/limits.ts";
 import type { Tracing } from "../schema/tracing.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
@@ -44,6 +45,8 @@ export interface ServerConfig extends AccessOptions {
   readonly promptSandbox?: Sandbox | undefined;
   /** Requests that may wait for a worker, for how long, and how long answers are kept; `usualCompletions` if left out. */
   readonly completions?: CompletionLimits | undefined;
+  /** Seconds that rebuilt weights stay after their last use; `usualKeepExportsS` if left out. */
+  readonly keepExportsS?: number | undefined;
   /** Which webhooks may go to private addresses; none if left out. */
   readonly allowPrivateWebhooks?: AllowPrivate | undefined;
   /** With it, /metrics can be read, and nothing else. */
@@ -68,6 +71,8 @@ export interface RunningServer {
 
 /** How long running requests may take to finish when the server closes. */
 const drainMs = 3_000;
+/** How often the store is asked to do what is due; it knows how often that is. */
+const choresMs = 2_000;
 
 export async function startServer(config: ServerConfig): Promise<RunningServer> {
   const log = config.log.child({}, { serializers: { err: (error: unknown) => faultOf(error) } });
@@ -98,7 +103,9 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const webhookAddresses = addressesOf(config.allowPrivateWebhooks ?? []);
   const metrics = new Metrics(store);
   const tracing = config.tracing ?? null;
-  const services: Services = { log, metrics, tracing, uploads, sandbox, modelsDir, completions, webhookAddresses };
+  const keepExportsSeconds = config.keepExportsS ?? usualKeepExportsS;
+  const kept = { completions, keepExportsSeconds };
+  const services: Services = { log, metrics, tracing, uploads, sandbox, modelsDir, ...kept, webhookAddresses };
   const gateway = createGateway(log, metrics, tracing);
   const prefix = prefixOf(config.publicUrl);
   const parts = { store, services, gateway, access, originOf, prefix };
@@ -123,12 +130,14 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   await listen(http, { ...config, log });
   const url = urlOf(http, config.host);
   log.info({ url, auth: hasKeys ? "keys" : config.apiToken ? "token" : "none" }, "server is ready");
+  const chores = setInterval(() => store.doChores(), choresMs).unref();
   const sender = new Sender({ outbox: store.outbox, poster: posterOf(webhookAddresses), log });
 
   let closing: Promise<void> | undefined;
   const close = async () => {
     const closed = new Promise<void>((resolve) => http.close(() => resolve()));
     sockets.close();
+    clearInterval(chores);
     const sent = sender.close();
     for (const stream of streams) stream.destroy();
     // Kept-alive connections become idle once their last answer is sent.

@@ -7,6 +7,7 @@ import type { Preparation } from "../dataset/prepare.ts";
 import type { makeDataset } from "../dataset/tasks.ts";
 import { limitsFor } from "../sandbox/limits.ts";
 import { SteplogError } from "../schema/errors.ts";
+import type { Expiry } from "../schema/expiry.ts";
 import { limits } from "../schema/limits.ts";
 import { programPath } from "../schema/package.ts";
 import type { Dataset } from "../schema/tables.ts";
@@ -16,6 +17,8 @@ import type { ViewerServices } from "./context.ts";
 export interface DatasetLabel {
   readonly name: string;
   readonly idempotencyKey: string | null;
+  /** When it ends; null for as the project says. */
+  readonly expiry: Expiry | null;
 }
 
 interface NewDataset extends DatasetLabel {
@@ -43,7 +46,7 @@ export async function storeUpload(services: ViewerServices, dataset: NewDataset,
 }
 
 /** A repeated request finds its upload gone, and the dataset that the first one stored. */
-async function datasetOfUpload({ store }: ViewerServices, { name, idempotencyKey }: DatasetLabel, error: unknown) {
+async function datasetOfUpload({ store }: ViewerServices, { name, idempotencyKey }: NewDataset, error: unknown) {
   if (idempotencyKey === null || !(error instanceof SteplogError && error.code === "NOT_FOUND")) return null;
   const first = await store.datasets.ofKey(idempotencyKey);
   return first?.name === name ? first : null;

@@ -1,9 +1,11 @@
 /** Datasets: names for checked rows. The bytes are in the blob store. */
 import { type SQL, and, eq, inArray, isNull, sql } from "drizzle-orm";
 import { SteplogError, invariant } from "../schema/errors.ts";
+import type { Expiry } from "../schema/expiry.ts";
 import { defaultProjectId } from "../schema/projects.ts";
 import { type Dataset, datasets } from "../schema/tables.ts";
 import { deleteDataset } from "./ends/datasets.ts";
+import { expiryOf } from "./ends/expiry.ts";
 import { type Page, pageOf } from "./pages.ts";
 import { type Database, type Executor, type Transaction, inOrderOf } from "./postgres/database.ts";
 import { storedKey } from "./projects/names.ts";
@@ -17,6 +19,8 @@ export interface NewDataset {
   readonly projectId?: string;
   /** None when left out. */
   readonly idempotencyKey?: string | null;
+  /** When it ends; as the project says when left out. */
+  readonly expiry?: Expiry | null;
   readonly name: string;
   readonly sha256: string;
   readonly bytes: number;
@@ -70,12 +74,12 @@ function ownOrShared(projectId: string): SQL {
   return sql`(${datasets.projectId} = ${projectId} or ${datasets.id} in (${sharedWith(projectId, "DATASET")}))`;
 }
 
-async function create(tx: Transaction, dataset: NewDataset): Promise<Dataset> {
+async function create(tx: Transaction, { expiry, ...dataset }: NewDataset): Promise<Dataset> {
   const { projectId = defaultProjectId } = dataset;
   const idempotencyKey = storedKey(projectId, dataset.idempotencyKey);
   const [created] = await tx
     .insert(datasets)
-    .values({ ...dataset, projectId, idempotencyKey })
+    .values({ ...dataset, projectId, idempotencyKey, expiresAt: expiryOf({ projectId, expiry }, "DATASET") })
     .onConflictDoNothing({ target: datasets.idempotencyKey })
     .returning();
   if (created) {

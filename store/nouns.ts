@@ -1,6 +1,7 @@
 /** What anyone may call of the store, by noun. */
 import type { Blobs } from "./blobs/blobs.ts";
 import type { Datasets } from "./datasets.ts";
+import type { Expiries } from "./ends/expiry.ts";
 import type { Feed } from "./live/feed.ts";
 import type { BaseModels } from "./models/base-models.ts";
 import type { CopiedModels } from "./models/copied-models.ts";
@@ -43,5 +44,6 @@ export interface Nouns {
   /** As `aliases`. */
   readonly webhooks: Webhooks;
   readonly workers: Workers;
+  readonly expiries: Expiries;
   readonly feed: Feed;
 }

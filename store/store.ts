@@ -16,8 +16,10 @@ import type { Blobs } from "./blobs/blobs.ts";
 import type { BucketBlobsOptions } from "./blobs/s3/blobs.ts";
 import { openFolder } from "./blobs/folder.ts";
 import { datasetsOf } from "./datasets.ts";
+import { choresOf } from "./ends/chores.ts";
+import { type DueReport, type EndOptions, endDue } from "./ends/due.ts";
+import { expiriesOf } from "./ends/expiry.ts";
 import { type SweepOptions, type SweepReport, announcing, sweep } from "./ends/sweep.ts";
-import { sweepingOf } from "./ends/sweeping.ts";
 import { feedOf } from "./live/feed.ts";
 import { baseModelsOf } from "./models/base-models.ts";
 import { copiedModelsOf } from "./models/copied-models.ts";
@@ -88,6 +90,8 @@ export { unpackTokens } from "./serving/tokens.ts";
 export { leaseNameOf } from "./queue/lease-names.ts";
 export type { LoggedDelivery, NewWebhook, WebhookChange } from "./webhooks/endpoints.ts";
 export type { AttemptOutcome, ClaimedDelivery, Outbox } from "./webhooks/outbox.ts";
+export type { Due, DueReport } from "./ends/due.ts";
+export type { Ending, KeepChanges, WantedKeep } from "./ends/expiry.ts";
 export type { BlobCount, SweepReport } from "./ends/sweep.ts";
 export type { Page } from "./pages.ts";
 export type { ProjectStore } from "./projects/project-store.ts";
@@ -129,6 +133,10 @@ export interface Store extends Nouns, Queue, Appends, Answers, Records, Weights,
   readonly outbox: Outbox;
   /** Deletes blobs that nothing has named for a day, or says which these are; a worker does so every hour. */
   sweep(options: SweepOptions): Promise<SweepReport>;
+  /** Deletes what is due and not in use, or says what that is; gateways and workers do so every minute. */
+  endDue(options: EndOptions): Promise<DueReport>;
+  /** To be called now and then, by every process that stays: does what is due of the two above, one process at a time. */
+  doChores(): void;
   /** What a viewer may see and do, and nothing else. */
   of(viewer: Viewer): ProjectStore;
 }
@@ -149,7 +157,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const notifications = openNotifications(direct, log);
   const blobs = announcing(files, database);
   const over = new AbortController();
-  const sweeping = sweepingOf(database, blobs, over.signal, log);
+  const chores = choresOf(database, blobs, over.signal, log);
   let closed: Promise<void> | null = null;
   const store: Store = translated<Store>({
     async migrate() {
@@ -159,7 +167,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     close() {
       over.abort();
       blobs.close();
-      return (closed ??= Promise.all([notifications.close(), sweeping.ended()]).then(() => pool.close()));
+      return (closed ??= Promise.all([notifications.close(), chores.ended()]).then(() => pool.close()));
     },
     async ping() {
       await database.execute(sql`select 1`);
@@ -167,6 +175,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     of: (viewer) => projectStoreOf({ nouns: store, database, viewer, ping: () => store.ping() }),
     finishFineTune: (lease, outcome) => database.transaction((tx) => endFineTune(tx, lease, outcome)),
     sweep: (options) => sweep(database, blobs, options),
+    endDue: (options) => endDue(database, options),
+    doChores: () => chores.begin(),
+    expiries: translated(expiriesOf(database)),
     blobs,
     projects: translated(projectsOf(database)),
     keys: translated(keysOf(database, notifications)),
@@ -186,7 +197,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     exports: translated(exportsOf(database)),
     workers: translated(
       workersOf(database, async () => {
-        sweeping.begin();
+        chores.begin();
         await forgetCompletions(database);
       }),
     ),

@@ -48,6 +48,7 @@ async function server(options: { port?: number; openToEveryone?: true }): Promis
       allowedHosts: config.allowedHosts,
       allowPrivateWebhooks: config.allowPrivateWebhooks,
       completions: config.completions,
+      keepExportsS: config.keepExportsS,
       metricsToken: config.metricsToken,
       tracing,
     });

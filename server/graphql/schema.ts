@@ -26,6 +26,7 @@ import "./project/project.ts";
 import "./project/api-key.ts";
 import "./project/share.ts";
 import "./project/usage.ts";
+import "./expiry.ts";
 import "./webhook/webhook.ts";
 import "./webhook/change-webhooks.ts";
 import "./worker.ts";

@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { PresetName } from "../../dataset/presets.ts";
 import { presetNames } from "../../dataset/presets.ts";
 import { SteplogError } from "../../schema/errors.ts";
+import { longestTtl } from "../../schema/expiry.ts";
 import { limits } from "../../schema/limits.ts";
 import type { ViewerServices } from "../context.ts";
 import { whenGone } from "../context.ts";
@@ -13,7 +14,7 @@ import { type DatasetLabel, storeStream } from "../store-dataset.ts";
 import { unpacked } from "./body.ts";
 import { sendJson } from "./json.ts";
 
-/** curl --data-binary @rows.jsonl -X POST 'http://.../datasets?name=rows[&preset=SST2][&idempotencyKey=KEY]' */
+/** curl --data-binary @rows.jsonl -X POST 'http://.../datasets?name=rows[&preset=SST2][&idempotencyKey=KEY][&ttl=SECONDS]' */
 export async function receiveDataset(
   services: ViewerServices,
   url: URL,
@@ -40,14 +41,20 @@ export async function receiveDataset(
 const labelSchema = z.object({
   name: z.string().trim().min(1).max(limits.nameLength),
   idempotencyKey: z.string().min(1).max(limits.idempotencyKeyLength).nullable(),
+  ttl: z.coerce.number().positive().max(longestTtl).optional(),
 });
 
 /** @throws INVALID_ARGUMENT naming the parameter */
 function labelIn({ searchParams }: URL): DatasetLabel {
-  const given = { name: searchParams.get("name") ?? "", idempotencyKey: searchParams.get("idempotencyKey") };
+  const given = {
+    name: searchParams.get("name") ?? "",
+    idempotencyKey: searchParams.get("idempotencyKey"),
+    ttl: searchParams.get("ttl") ?? undefined,
+  };
   const label = labelSchema.safeParse(given);
-  if (label.success) return label.data;
-  throw invalidArgument(label.error.issues);
+  if (!label.success) throw invalidArgument(label.error.issues);
+  const { ttl, ...named } = label.data;
+  return { ...named, expiry: ttl === undefined ? null : { ttl } };
 }
 
 /** `curl -F` wraps the file into a form. @throws INVALID_ARGUMENT */

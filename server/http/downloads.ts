@@ -57,6 +57,7 @@ export async function sendWeights(
 ) {
   const checkpoint = await find(store, id);
   const file = chooseFile(checkpoint, name);
+  await store.checkpoints.useWeights(checkpoint.id);
   const disposition =
     name === null ? attachment(await store.checkpoints.runOf(checkpoint), checkpoint, "safetensors") : named(file.name);
   await sendBlob(store, file, disposition, request, response);
@@ -80,6 +81,7 @@ export async function sendExport(
   if (!found.files) {
     throw new SteplogError("INVALID_STATE", `The files of this export are not stored; its status is ${found.status}.`);
   }
+  await store.exports.used(found);
   const file = found.files.find((known) => known.name === name) ?? noSuchFile(found.files, "files");
   await sendBlob(store, file, named(file.name), request, response);
 }

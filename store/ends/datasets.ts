@@ -12,12 +12,16 @@ import { type Dataset, datasets, fineTunes } from "../../schema/tables.ts";
 import { type Transaction, isUuid } from "../postgres/database.ts";
 import { labelOf, named } from "./holders.ts";
 
+/** Asked once the dataset is locked; if it throws, nothing is deleted. */
+type Unless = (dataset: Dataset) => Promise<void>;
+
 /** False if there is none. @throws CONFLICT naming the runs and evaluations that have not ended and need its rows */
-export async function deleteDataset(tx: Transaction, id: string): Promise<boolean> {
+export async function deleteDataset(tx: Transaction, id: string, unless?: Unless): Promise<boolean> {
   const here = and(eq(datasets.id, id), isNull(datasets.deletedAt));
   // So that nothing new can refer to it.
   const [dataset] = isUuid(id) ? await tx.select().from(datasets).where(here).for("update") : [];
   if (!dataset) return false;
+  await unless?.(dataset);
   await refuseIfNeeded(tx, dataset);
   await tx.delete(shares).where(and(eq(shares.kind, "DATASET"), eq(shares.objectId, id)));
   await tx

@@ -16,14 +16,19 @@ import { wakeWatchers, wakeWatchersOf } from "../postgres/notify.ts";
 import { lockRun } from "../runs/lifecycle.ts";
 import { dropUnnamed } from "./datasets.ts";
 import { refuseIfHeld } from "./holders.ts";
+import { noWeights } from "./weights.ts";
 
 export interface RunDeletion {
   /** Whether a run that is being trained ends thereby. */
   readonly cancel: boolean;
+  readonly unless?: Unless;
 }
 
+/** Asked once what is to be deleted is locked; if it throws, nothing is. */
+export type Unless = (run: FineTune, places: readonly Checkpoint[]) => Promise<void>;
+
 /** False if there is none. @throws INVALID_STATE for a running one, without `cancel`; CONFLICT naming what stands on it */
-export async function deleteRun(tx: Transaction, id: string, { cancel }: RunDeletion): Promise<boolean> {
+export async function deleteRun(tx: Transaction, id: string, { cancel, unless }: RunDeletion): Promise<boolean> {
   if (!isUuid(id)) return false;
   const ofRun = eq(checkpoints.fineTuneId, id);
   await withdrawJobs(tx, ofRun, and(eq(jobs.kind, "FINE_TUNE"), eq(jobs.subject, id)));
@@ -31,6 +36,7 @@ export async function deleteRun(tx: Transaction, id: string, { cancel }: RunDele
   if (!run) return false;
   if (run.status === "RUNNING" && !cancel) throw stillRuns(run);
   const places = await lockCheckpoints(tx, ofRun);
+  await unless?.(run, places);
   await refuseIfHeld(tx, run, places);
   await leave(tx, places);
   await tx.update(fineTunes).set({ wentBackFrom: null }).where(eq(fineTunes.wentBackFrom, id));
@@ -45,7 +51,7 @@ function stillRuns({ name }: FineTune): SteplogError {
 }
 
 /** False if there is none. @throws INVALID_STATE while its run goes on; CONFLICT naming what stands on it */
-export async function deleteCheckpoint(tx: Transaction, id: string): Promise<boolean> {
+export async function deleteCheckpoint(tx: Transaction, id: string, unless?: Unless): Promise<boolean> {
   if (!isUuid(id)) return false;
   const here = eq(checkpoints.id, id);
   await withdrawJobs(tx, here);
@@ -54,6 +60,7 @@ export async function deleteCheckpoint(tx: Transaction, id: string): Promise<boo
   const run = await lockRun(tx, found.fineTuneId);
   if (!isFinal(run.status)) throw mayNeedIt(run);
   const places = await lockCheckpoints(tx, here);
+  await unless?.(run, places);
   await refuseIfHeld(tx, run, places);
   await leave(tx, places);
   await tx.delete(checkpoints).where(here);
@@ -77,15 +84,8 @@ export async function deleteWeights(tx: Transaction, id: string): Promise<Checkp
   if (!checkpoint) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${JSON.stringify(id)}.`);
   await tx.delete(jobs).where(rebuilds(here));
   await tx.delete(checkpointExports).where(eq(checkpointExports.checkpointId, id));
-  const none = { weightsStatus: "NONE", weightsFiles: null, weightsBlob: null, weightsBytes: null } as const;
   await wakeWatchers(tx, checkpoint.fineTuneId);
-  return only(
-    await tx
-      .update(checkpoints)
-      .set({ ...none, weightsError: null })
-      .where(here)
-      .returning(),
-  );
+  return only(await tx.update(checkpoints).set(noWeights).where(here).returning());
 }
 
 /** Ends the jobs about checkpoints, and `more`. Whoever watches what they are about hears of it. */

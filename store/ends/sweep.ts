@@ -7,7 +7,7 @@
  * comes second waits: a put then stores the bytes again, and a sweep finds a row that is too young.
  */
 import { type SQL, and, eq, inArray, isNotNull, isNull, lt, sql } from "drizzle-orm";
-import { chores, looseBlobs } from "../../schema/blob-tables.ts";
+import { looseBlobs } from "../../schema/blob-tables.ts";
 import { checkpointExports } from "../../schema/export-tables.ts";
 import { baseModelFiles, checkpoints, datasets } from "../../schema/tables.ts";
 import type { Blobs, StoredBlob } from "../blobs/blobs.ts";
@@ -126,22 +126,4 @@ function remove(database: Database, blobs: Blobs, sha256: string): Promise<boole
     await blobs.remove(sha256);
     return true;
   });
-}
-
-// Regularly
-
-/**
- * Sweeps if nobody has for an hour. A database without a dataset sweeps nothing: it may be a new one, beside the files of
- * another that is to be restored.
- */
-export async function sweepIfDue(database: Database, blobs: Blobs, signal: AbortSignal): Promise<SweepReport | null> {
-  const [used] = await database.select({ id: datasets.id }).from(datasets).limit(1);
-  if (!used) return null;
-  const again = { target: chores.name, set: { begunAt: sql`now()` } };
-  const [mine] = await database
-    .insert(chores)
-    .values({ name: "sweep" })
-    .onConflictDoUpdate({ ...again, setWhere: lt(chores.begunAt, sql`now() - interval '1 hour'`) })
-    .returning();
-  return mine ? sweep(database, blobs, { dryRun: false, signal }) : null;
 }

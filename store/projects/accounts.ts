@@ -1,13 +1,19 @@
 /** What projects use and may use, as one viewer may see it: of its own project, or for an operator of any. */
 import { SteplogError } from "../../schema/errors.ts";
+import type { Keep } from "../../schema/expiry.ts";
 import { type Scope, type Viewer, isOperator } from "../../schema/projects.ts";
 import type { QuotaUse, UsageDay } from "../../schema/usage.ts";
 import type { Database } from "../postgres/database.ts";
+import { type KeepChanges, changeKeep, keepOf } from "../ends/expiry.ts";
 import { type QuotaChanges, changeQuotas, quotaUses } from "./quotas.ts";
 import { projectFor } from "./sight.ts";
 import { usageOf } from "./usage.ts";
 
 export interface Accounts {
+  /** How long a project keeps what it creates from now on. */
+  keep(projectId?: string): Promise<Keep>;
+  /** Null takes a time away; what is left out stays. By an admin of the project. @throws FORBIDDEN; NOT_FOUND */
+  setKeep(changes: KeepChanges, projectId?: string): Promise<Keep>;
   /** Days from the first to the last, as 2026-01-31; those without use are left out. */
   usage(from: string, to: string, projectId?: string): Promise<UsageDay[]>;
   quotas(projectId?: string): Promise<QuotaUse[]>;
@@ -28,6 +34,11 @@ export function accountsOf({ database, viewer, may }: Room): Accounts {
   };
   return {
     usage: async (from, to, projectId) => usageOf(database, { projectId: readable(projectId), from, to }),
+    keep: async (projectId) => keepOf(database, readable(projectId)),
+    async setKeep(changes, projectId = viewer.projectId) {
+      may("admin");
+      return changeKeep(database, projectFor(viewer, projectId), changes);
+    },
     quotas: async (projectId) => quotaUses(database, readable(projectId)),
     async setQuotas(changes, projectId = viewer.projectId) {
       may("admin");

@@ -22,6 +22,7 @@ import { type Administration, administrationOf } from "./administration.ts";
 import { type Sight, notThere, sightOf } from "./sight.ts";
 import { type Accounts, accountsOf } from "./accounts.ts";
 import { guardedRows } from "./guarded-rows.ts";
+import { ownExpiriesOf } from "./expiries.ts";
 import { ownWebhooksOf } from "./webhooks.ts";
 
 export interface ProjectStore extends Pick<
@@ -39,6 +40,7 @@ export interface ProjectStore extends Pick<
   | "models"
   | "feed"
   | "webhooks"
+  | "expiries"
 > {
   readonly viewer: Viewer;
   readonly administration: Administration;
@@ -87,6 +89,7 @@ export function projectStoreOf({ nouns, database, viewer, ping }: Parts): Projec
     models: translated(modelsOf(database, viewer.projectId)),
     accounts: translated(accountsOf({ ...room, database })),
     feed: feedOf(room),
+    expiries: ownExpiriesOf(room),
     webhooks: ownWebhooksOf({ database, projectId: viewer.projectId, may: room.may }),
   };
 }
@@ -242,10 +245,13 @@ function checkpointsOf({ nouns: { checkpoints }, sight, may }: Room): Nouns["che
       may("read");
       return (await sight.checkpoint(one)) ? checkpoints.logParts(one) : null;
     },
-    async requestWeights(id) {
+    async requestWeights(id, keep) {
       may("train");
       await sight.requireCheckpoint(id);
-      return checkpoints.requestWeights(id);
+      return checkpoints.requestWeights(id, keep);
+    },
+    async useWeights(id) {
+      if (await sight.hasCheckpoint(id)) await checkpoints.useWeights(id);
     },
     async delete(id) {
       may("train");
@@ -357,10 +363,13 @@ function evaluationsOf({ nouns: { evaluations }, sight, viewer: { projectId }, m
 
 function exportsOf({ nouns: { exports }, sight, may }: Room): Nouns["exports"] {
   return {
-    async request(id, form) {
+    async request(id, form, keep) {
       may("train");
       await sight.requireCheckpoint(id);
-      return exports.request(id, form);
+      return exports.request(id, form, keep);
+    },
+    async used(one) {
+      if (await sight.hasCheckpoint(one.checkpointId)) await exports.used(one);
     },
     async get(id, form) {
       may("read");

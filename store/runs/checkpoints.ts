@@ -2,12 +2,13 @@
 import { and, desc, eq, inArray, lte } from "drizzle-orm";
 import type { LogParts } from "../../schema/step-log.ts";
 import { type Checkpoint, type FineTune, checkpoints, fineTunes } from "../../schema/tables.ts";
+import type { WantedKeep } from "../ends/expiry.ts";
 import { deleteCheckpoint, deleteWeights } from "../ends/runs.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, inOrderOf, isUuid } from "../postgres/database.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
 import { logParts } from "./logs.ts";
-import { requestWeights } from "./weights.ts";
+import { requestWeights, useWeights } from "./weights.ts";
 
 export interface Checkpoints {
   get(id: string): Promise<Checkpoint | null>;
@@ -20,8 +21,10 @@ export interface Checkpoints {
   runOf(checkpoint: Checkpoint): Promise<FineTune | null>;
   /** The log up to a checkpoint; null when there is none. */
   logParts(checkpoint: Checkpoint): Promise<LogParts | null>;
-  /** Has a worker rebuild the weights, unless they are stored or already queued. @throws NOT_FOUND */
-  requestWeights(id: string): Promise<Checkpoint>;
+  /** Has a worker rebuild the weights, unless they are stored or already queued, which counts as a use. @throws NOT_FOUND */
+  requestWeights(id: string, keep?: WantedKeep): Promise<Checkpoint>;
+  /** Says that the stored weights are used now: they stay for longer. */
+  useWeights(id: string): Promise<void>;
   /** False if there is none. @throws INVALID_STATE while its run goes on; CONFLICT naming forks and aliases that stand on it */
   delete(id: string): Promise<boolean>;
   /** Deletes stored weights and exports, which can be requested again. @throws NOT_FOUND */
@@ -57,7 +60,8 @@ export function checkpointsOf(database: Database): Checkpoints {
     waitingReason: (id) => whyJobWaits(database, "MATERIALISE", id),
     delete: (id) => database.transaction((tx) => deleteCheckpoint(tx, id)),
     deleteWeights: (id) => database.transaction((tx) => deleteWeights(tx, id)),
-    requestWeights: (id) => database.transaction((tx) => requestWeights(tx, id)),
+    requestWeights: (id, keep = {}) => database.transaction((tx) => requestWeights(tx, id, keep)),
+    useWeights: (id) => useWeights(database, id),
     async list(fineTuneId, page) {
       if (!isUuid(fineTuneId)) return [];
       const { where, order } = await pageOf(database, keys, page);

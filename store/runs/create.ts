@@ -1,11 +1,13 @@
 /** Creating a run: its input is checked, a repeated request finds the first run, and a fork gets the start of its log. */
 import { createHash } from "node:crypto";
-import { eq } from "drizzle-orm";
+import { type SQL, eq } from "drizzle-orm";
 import { SteplogError, invariant } from "../../schema/errors.ts";
+import type { Expiry } from "../../schema/expiry.ts";
 import { defaultProjectId } from "../../schema/projects.ts";
 import { type Hyperparameters, settingsToStore } from "../../schema/hyperparameters.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
 import { type BaseModel, type FineTune, baseModels, checkpoints, fineTunes } from "../../schema/tables.ts";
+import { expiryOf } from "../ends/expiry.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { requireDataset, requireRow } from "../postgres/required.ts";
 import { storedKey } from "../projects/names.ts";
@@ -33,6 +35,8 @@ export interface NewFineTune {
   readonly tags?: readonly string[];
   readonly metadata?: Readonly<Record<string, string>>;
   readonly priority?: number;
+  /** When it ends; as the project says when left out. Not part of the request: a repeated one comes later. */
+  readonly expiry?: Expiry | null;
   /** Events that a new run starts with, besides its first; not part of the request. */
   readonly notes?: readonly RunNote[];
 }
@@ -55,7 +59,7 @@ export async function create(
   // Waits for a concurrent create with the same key: then either its row conflicts, or ours is the first.
   const [fineTune] = await tx
     .insert(fineTunes)
-    .values({ ...request, ...start, inputHash, ...ownerOf(input) })
+    .values({ ...request, ...start, inputHash, ...ownerOf(input), expiresAt: endOf(input) })
     .onConflictDoNothing({ target: fineTunes.idempotencyKey })
     .returning();
   if (!fineTune) return { fineTune: await firstOfKey(tx, input, inputHash), created: false };
@@ -64,7 +68,7 @@ export async function create(
 }
 
 function requestOf(input: NewFineTune) {
-  const { from = null, notes: _notes, projectId: _project, ...rest } = input;
+  const { from = null, notes: _notes, projectId: _project, expiry: _expiry, ...rest } = input;
   const settings = settingsToStore(input.hyperparameters);
   const request = { ...rest, ...settings, keepWeights: input.keepWeights ?? false };
   return { request, inputHash: hashOf({ ...request, ...(from && { from }) }) };
@@ -73,6 +77,10 @@ function requestOf(input: NewFineTune) {
 /** The project, and the key as it is stored for it. */
 function ownerOf({ projectId = defaultProjectId, idempotencyKey }: NewFineTune) {
   return { projectId, idempotencyKey: storedKey(projectId, idempotencyKey) };
+}
+
+function endOf({ projectId = defaultProjectId, expiry }: NewFineTune): SQL {
+  return expiryOf({ projectId, expiry }, "FINE_TUNE");
 }
 
 /** Creates nothing. @throws CONFLICT as `create` does */
@@ -105,7 +113,7 @@ async function startOfFork(tx: Transaction, { checkpointId, firstStep }: ForkPoi
   return { ...log, fromCheckpointId: checkpoint.id, firstStep };
 }
 
-function hashOf(input: Omit<NewFineTune, "notes" | "projectId">): string {
+function hashOf(input: Omit<NewFineTune, "notes" | "projectId" | "expiry">): string {
   return createHash("sha256")
     .update(canonicalJson({ ...input, idempotencyKey: null }))
     .digest("hex");

@@ -4,10 +4,12 @@
  * that the job exists; the lock on the export's row keeps the two together.
  */
 import { and, asc, eq } from "drizzle-orm";
+import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import { type CheckpointExport, checkpointExports } from "../../schema/export-tables.ts";
 import { type Checkpoint, type FineTune, type WeightsFile, checkpoints, fineTunes } from "../../schema/tables.ts";
 import { type WeightsForm, formName, formOf } from "../../schema/weights-form.ts";
+import { type WantedKeep, isStale, renewedBy, wantedSeconds } from "../ends/expiry.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import type { JobHooks } from "../queue/claimers.ts";
@@ -19,10 +21,12 @@ import { rebuildOf } from "./weights.ts";
 
 export interface Exports {
   /**
-   * Has a worker make the files of a form, unless they are stored or already queued.
+   * Has a worker make the files of a form, unless they are stored or already queued; that they were asked for counts as a use.
    * @throws NOT_FOUND; INVALID_ARGUMENT for a merge where the run trains no LoRA adapter
    */
-  request(checkpointId: string, form: WeightsForm): Promise<CheckpointExport>;
+  request(checkpointId: string, form: WeightsForm, keep?: WantedKeep): Promise<CheckpointExport>;
+  /** Says that its files are used now: they stay for longer. */
+  used(one: CheckpointExport): Promise<void>;
   /** Null if nobody has asked for the form. */
   get(checkpointId: string, form: WeightsForm): Promise<CheckpointExport | null>;
   /** In the order in which they were asked for. */
@@ -38,12 +42,19 @@ export interface ExportResults {
   finishExport(job: Lease, outcome: ExportOutcome): Promise<void>;
 }
 
+const { keepSeconds, expiresAt } = checkpointExports;
+const renewed = { expiresAt: renewedBy(keepSeconds) };
+
 export function exportsOf(database: Database): Exports {
   return {
-    request: (id, form) => database.transaction((tx) => request(tx, id, form)),
+    request: (id, form, keep = {}) => database.transaction((tx) => request(tx, id, form, keep)),
+    async used(one) {
+      const here = and(keyOfExport(one.checkpointId, formOfRow(one)), isStale(keepSeconds, expiresAt));
+      await database.update(checkpointExports).set(renewed).where(here);
+    },
     async get(id, form) {
       if (!isUuid(id)) return null;
-      const [found] = await database.select().from(checkpointExports).where(keyOf(id, form));
+      const [found] = await database.select().from(checkpointExports).where(keyOfExport(id, form));
       return found ?? null;
     },
     list: async (id) =>
@@ -84,24 +95,26 @@ function subjectOf(checkpointId: string, form: WeightsForm): string {
   return `${checkpointId}/${formName(form)}`;
 }
 
-function keyOf(checkpointId: string, { merged, dtype }: WeightsForm) {
+export function keyOfExport(checkpointId: string, { merged, dtype }: WeightsForm) {
   const { checkpointId: id, merged: isMerged, dtype: named } = checkpointExports;
   return and(eq(id, checkpointId), eq(isMerged, merged), eq(named, dtype ?? "trained"));
 }
 
-async function request(tx: Transaction, id: string, form: WeightsForm): Promise<CheckpointExport> {
+async function request(tx: Transaction, id: string, form: WeightsForm, keep: WantedKeep): Promise<CheckpointExport> {
   const { checkpoint, run } = await checkpointAndRun(tx, id);
   if (form.merged) refuseMerge(run);
   const key = { checkpointId: id, merged: form.merged, dtype: form.dtype ?? ("trained" as const) };
   const [added] = await tx
     .insert(checkpointExports)
-    .values({ ...key, status: "QUEUED" })
+    .values({ ...key, status: "QUEUED", keepSeconds: wantedSeconds(run.projectId, keep) })
     .onConflictDoNothing()
     .returning();
-  const found = added ?? only(await tx.select().from(checkpointExports).where(keyOf(id, form)).for("update"));
-  if (!added && found.status !== "FAILED") return found;
+  const found = added ?? only(await tx.select().from(checkpointExports).where(keyOfExport(id, form)).for("update"));
+  if (keep.keepSeconds != null)
+    await update(tx, { checkpointId: id, form }, { keepSeconds: wantedSeconds(run.projectId, keep) });
+  if (!added && found.status !== "FAILED") return update(tx, { checkpointId: id, form }, renewed);
   await addJob(tx, { kind: "EXPORT", subject: subjectOf(id, form), ...(await rebuildOf(tx, checkpoint)) });
-  return update(tx, { checkpointId: id, form }, { status: "QUEUED", error: null });
+  return update(tx, { checkpointId: id, form }, { status: "QUEUED", error: null, ...renewed });
 }
 
 async function checkpointAndRun(tx: Transaction, id: string): Promise<{ checkpoint: Checkpoint; run: FineTune }> {
@@ -129,9 +142,9 @@ type ExportKey = ReturnType<typeof exportOfJob>;
 async function update(
   tx: Transaction,
   { checkpointId, form }: ExportKey,
-  change: Partial<CheckpointExport>,
+  change: PgUpdateSetSource<typeof checkpointExports>,
 ): Promise<CheckpointExport> {
-  const row = only(await tx.update(checkpointExports).set(change).where(keyOf(checkpointId, form)).returning());
+  const row = only(await tx.update(checkpointExports).set(change).where(keyOfExport(checkpointId, form)).returning());
   const run = { id: checkpoints.fineTuneId };
   await wakeWatchers(tx, only(await tx.select(run).from(checkpoints).where(eq(checkpoints.id, checkpointId))).id);
   return row;
@@ -145,7 +158,7 @@ async function finish(tx: Transaction, lease: Lease, outcome: ExportOutcome): Pr
       ? { status: "FAILED" as const, error: outcome.error }
       : { status: "STORED" as const, error: null, files: outcome.files };
   const { checkpointId, form } = exportOfJob(job.subject);
-  await update(tx, { checkpointId, form }, result);
+  await update(tx, { checkpointId, form }, { ...result, ...renewed });
   await finishJob(tx, lease);
   const { checkpoint } = await checkpointAndRun(tx, checkpointId);
   const what = "error" in outcome ? "export_failed" : "export_stored";

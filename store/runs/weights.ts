@@ -2,7 +2,7 @@
  * The weights of a checkpoint as files. Whoever wants them requests them; a worker rebuilds them from the log (a MATERIALISE
  * job) and stores the files. QUEUED means that the job exists; the lock on the checkpoint's row keeps the two together.
  */
-import { eq } from "drizzle-orm";
+import { and, eq } from "drizzle-orm";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import {
   type Checkpoint,
@@ -12,6 +12,7 @@ import {
   checkpoints,
   fineTunes,
 } from "../../schema/tables.ts";
+import { type WantedKeep, isStale, renewedBy, wantedSeconds } from "../ends/expiry.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import type { JobHooks } from "../queue/claimers.ts";
@@ -42,16 +43,31 @@ export const materialiseJobs: JobHooks = {
   },
 };
 
-/** NONE or FAILED becomes QUEUED with a job; QUEUED and STORED stay as they are. @throws NOT_FOUND */
-export async function requestWeights(tx: Transaction, id: string): Promise<Checkpoint> {
+const { weightsKeepSeconds, weightsExpiresAt } = checkpoints;
+const renewed = { weightsExpiresAt: renewedBy(weightsKeepSeconds) };
+
+/** NONE or FAILED becomes QUEUED with a job; for QUEUED and STORED it counts as a use. @throws NOT_FOUND */
+export async function requestWeights(tx: Transaction, id: string, keep: WantedKeep): Promise<Checkpoint> {
   const here = eq(checkpoints.id, id);
   const [checkpoint] = isUuid(id) ? await tx.select().from(checkpoints).where(here).for("no key update") : [];
   if (!checkpoint) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${JSON.stringify(id)}.`);
-  if (checkpoint.weightsStatus === "QUEUED" || checkpoint.weightsStatus === "STORED") return checkpoint;
-  await addJob(tx, { kind: "MATERIALISE", subject: id, ...(await rebuildOf(tx, checkpoint)) });
+  const isThere = checkpoint.weightsStatus === "QUEUED" || checkpoint.weightsStatus === "STORED";
+  const rebuild = await rebuildOf(tx, checkpoint);
+  if (!isThere || keep.keepSeconds != null) {
+    const seconds = { weightsKeepSeconds: wantedSeconds(rebuild.projectId, keep) };
+    await tx.update(checkpoints).set(seconds).where(here);
+  }
+  if (isThere) return only(await tx.update(checkpoints).set(renewed).where(here).returning());
+  await addJob(tx, { kind: "MATERIALISE", subject: id, ...rebuild });
   await wakeWatchers(tx, checkpoint.fineTuneId);
-  const queued = { weightsStatus: "QUEUED" as const, weightsError: null };
+  const queued = { weightsStatus: "QUEUED" as const, weightsError: null, ...renewed };
   return only(await tx.update(checkpoints).set(queued).where(here).returning());
+}
+
+/** Says that stored weights are used now: they stay for longer. */
+export async function useWeights(database: Database, id: string): Promise<void> {
+  const here = and(eq(checkpoints.id, id), isStale(weightsKeepSeconds, weightsExpiresAt));
+  await database.update(checkpoints).set(renewed).where(here);
 }
 
 /** For whom a job rebuilds, and what it needs: it reads the base in pieces, so it needs no memory for the whole. */
@@ -76,7 +92,7 @@ async function finishMaterialise(tx: Transaction, lease: Lease, outcome: Materia
   const result =
     "error" in outcome
       ? { weightsStatus: "FAILED" as const, weightsError: outcome.error }
-      : { weightsError: null, ...storedWeights(outcome.weightsFiles) };
+      : { weightsError: null, ...storedWeights(outcome.weightsFiles), ...renewed };
   const here = eq(checkpoints.id, job.subject);
   const checkpoint = only(await tx.update(checkpoints).set(result).where(here).returning());
   await finishJob(tx, lease);

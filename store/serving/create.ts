@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { count, eq, sql } from "drizzle-orm";
 import type { CompletionProtocol, CompletionTask } from "../../schema/completion.ts";
 import { SteplogError, invariant } from "../../schema/errors.ts";
+import type { Expiry } from "../../schema/expiry.ts";
 import { settingsOf } from "../../schema/hyperparameters.ts";
 import { defaultProjectId } from "../../schema/projects.ts";
 import type { Needs } from "../../schema/jobs.ts";
@@ -11,6 +12,7 @@ import { type Completion, completions } from "../../schema/serving-tables.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
 import { type BaseModel, baseModels, checkpoints, fineTunes } from "../../schema/tables.ts";
 import { counted } from "../../schema/units.ts";
+import { expiryOf } from "../ends/expiry.ts";
 import { partsOf } from "../models/part-names.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { requireRow } from "../postgres/required.ts";
@@ -48,6 +50,8 @@ export interface NewCompletion extends Target {
   readonly waitMs: number;
   readonly queueLimit: number;
   readonly keepMs: number;
+  /** When it ends instead; as the project says when left out, and else after keepMs. Never is not possible. */
+  readonly expiry?: Exclude<Expiry, { never: true }> | null;
 }
 
 /** @throws as Completions.create */
@@ -100,7 +104,7 @@ function rowOf({ protocol, baseModelId, checkpointId, alias, task, prompt, ...re
     prompt: packTokens(prompt),
     attendedUntil: rest.isAttended ? inMs(attendMs.holds) : null,
     startBy: inMs(rest.waitMs),
-    expiresAt: inMs(rest.keepMs),
+    expiresAt: expiryOf({ projectId, expiry: rest.expiry }, "COMPLETION", rest.keepMs / 1_000),
   };
 }
 

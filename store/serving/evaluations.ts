@@ -7,12 +7,14 @@ import { type SQL, and, eq, inArray, isNull, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import { type CompletionStatus, completionTransitions } from "../../schema/completion.ts";
 import { SteplogError, invariant } from "../../schema/errors.ts";
+import type { Expiry } from "../../schema/expiry.ts";
 import { defaultProjectId } from "../../schema/projects.ts";
 import { type EvaluationRules, type Measured, evaluationRulesSchema } from "../../schema/model-evaluation.ts";
 import { type ModelEvaluation, modelEvaluations } from "../../schema/serving-tables.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
 import { type FineTune, checkpoints } from "../../schema/tables.ts";
 import { dropUnnamed } from "../ends/datasets.ts";
+import { expiryOf } from "../ends/expiry.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, type Transaction, inOrderOf, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
@@ -34,6 +36,8 @@ export interface NewEvaluation extends Target {
   readonly labelWords: readonly string[];
   readonly calibrationPrompt: string | null;
   readonly settings: EvaluationRules;
+  /** When it ends; as the project says when left out. */
+  readonly expiry?: Expiry | null;
 }
 
 type OwnPage = Page & { readonly projectId?: string | undefined };
@@ -120,7 +124,7 @@ async function create(tx: Transaction, input: NewEvaluation) {
   const inputHash = hashOf(input);
   const [evaluation] = await tx
     .insert(modelEvaluations)
-    .values({ ...input, inputHash, idempotencyKey: keyOf(input) })
+    .values({ ...input, inputHash, idempotencyKey: keyOf(input), expiresAt: endOf(input) })
     .onConflictDoNothing({ target: modelEvaluations.idempotencyKey })
     .returning();
   if (!evaluation) return { evaluation: await firstOfKey(tx, input, inputHash), created: false };
@@ -131,11 +135,15 @@ async function create(tx: Transaction, input: NewEvaluation) {
   return { evaluation, created: true };
 }
 
+function endOf({ projectId = defaultProjectId, expiry }: NewEvaluation): SQL {
+  return expiryOf({ projectId, expiry }, "EVALUATION");
+}
+
 function keyOf({ projectId = defaultProjectId, idempotencyKey }: NewEvaluation): string | null {
   return storedKey(projectId, idempotencyKey);
 }
 
-function hashOf({ projectId: _project, ...input }: NewEvaluation): string {
+function hashOf({ projectId: _project, expiry: _expiry, ...input }: NewEvaluation): string {
   return createHash("sha256")
     .update(canonicalJson({ ...input, idempotencyKey: null }))
     .digest("hex");
@@ -231,11 +239,17 @@ async function cancel(tx: Transaction, id: string): Promise<ModelEvaluation> {
   return evaluation;
 }
 
-/** A worker that measures it finds its lease lost. */
-async function remove(tx: Transaction, id: string): Promise<boolean> {
+/** A worker that measures it finds its lease lost. @param unless asked once it is locked; if it throws, nothing is deleted */
+export async function remove(
+  tx: Transaction,
+  id: string,
+  unless?: (evaluation: ModelEvaluation) => Promise<void>,
+): Promise<boolean> {
   if (!isUuid(id)) return false;
   await withdrawJob(tx, "EVALUATE", id);
   const here = eq(modelEvaluations.id, id);
+  const [evaluation] = unless ? await tx.select().from(modelEvaluations).where(here).for("update") : [];
+  if (evaluation) await unless?.(evaluation);
   const [gone] = await tx.delete(modelEvaluations).where(here).returning({ datasetId: modelEvaluations.datasetId });
   if (!gone) return false;
   await dropUnnamed(tx, [gone.datasetId]);

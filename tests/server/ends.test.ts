@@ -58,3 +58,67 @@ test("a dataset of a run that has ended goes, and the run shows it", async () =>
     deleteEvaluation: false,
   });
 });
+
+test("a run, a dataset and an export show when they end, and the end can be moved and cleared", async () => {
+  const make = `mutation { createDataset(input: { name: "brief", jsonl: "{\\"prompt\\": \\"a\\", \\"completion\\": \\" b\\"}",
+    expiry: { ttl: 600 } }) { id expiresAt expiryHeldBy } }`;
+  const { createDataset } = await server.ask<{ createDataset: { id: string; expiresAt: string } }>(make);
+  const seconds = (at: string | null) => at && Math.round((Date.parse(at) - Date.now()) / 1_000);
+  expect(createDataset).toMatchObject({ expiryHeldBy: null });
+  expect(seconds(createDataset.expiresAt)).toBeCloseTo(600, -2);
+  const set = async (id: string, expiry: object) => {
+    const query = "mutation ($id: ID!, $expiry: ExpiryInput!) { setExpiry(id: $id, expiry: $expiry) { expiresAt } }";
+    const { data, errors } = await server.gql(query, { id, expiry });
+    return errors
+      ? errors[0]?.extensions.code
+      : (data as { setExpiry: { expiresAt: string | null } }).setExpiry.expiresAt;
+  };
+  const at = "2099-01-31T12:00:00.000Z";
+  expect(await set(createDataset.id, { at })).toBe(at);
+  expect(await set(createDataset.id, { never: true })).toBeNull();
+  const run = await createFineTune(server);
+  expect(await set(run, { at })).toBe(at);
+  for (const expiry of [{ ttl: 0 }, { ttl: 1e12 }, { never: false }])
+    expect(await set(run, expiry)).toBe("INVALID_ARGUMENT");
+  expect(await set(globalId("Project", crypto.randomUUID()), { at })).toBe("INVALID_ARGUMENT");
+  expect(await set(globalId("FineTune", crypto.randomUUID()), { at })).toBe("NOT_FOUND");
+  const worker = await FakeWorker.claim(server.store);
+  await worker.train(1);
+  const id = globalId("Checkpoint", (await worker.checkpoint()).id);
+  await worker.succeed();
+  const materialise = (more: string) =>
+    `mutation ($id: ID!) { materialiseCheckpoint(id: $id${more}) { weightsExpireAt exports { expiresAt } } }`;
+  const exported = await server.ask<{
+    materialiseCheckpoint: { weightsExpireAt: string | null; exports: { expiresAt: string }[] };
+  }>(materialise(", dtype: FLOAT16, keepSeconds: 1000"), { id });
+  expect(seconds(exported.materialiseCheckpoint.exports[0]?.expiresAt ?? null)).toBeCloseTo(1_000, -2);
+  const usual = await server.ask<typeof exported>(materialise(""), { id });
+  // 30 days, unless anybody says otherwise.
+  expect(seconds(usual.materialiseCheckpoint.weightsExpireAt)).toBeCloseTo(2_592_000, -2);
+  const none = await server.ask<typeof exported>(materialise(", keepSeconds: 0"), { id });
+  expect(none.materialiseCheckpoint.weightsExpireAt).toBeNull();
+});
+
+test("a project's times are set by its admin, for what it creates afterwards, also by POST /datasets", async () => {
+  const keep = "mutation ($keep: ProjectKeepInput!) { setProjectKeep(keep: $keep) { datasets weights } }";
+  expect(await server.ask(keep, { keep: { datasets: 500, weights: 0 } })).toEqual({
+    setProjectKeep: { datasets: 500, weights: 0 },
+  });
+  expect(await codesOf(keep, { keep: { datasets: 0 } })).toEqual(["INVALID_ARGUMENT"]);
+  const post = async (more: string) => {
+    const body = JSON.stringify({ prompt: "a", completion: " b" });
+    const response = await fetch(`${server.url}/datasets?name=rows${more}`, { method: "POST", body });
+    const { id } = (await response.json()) as { id: string };
+    return id;
+  };
+  const left = async (id: string) => {
+    const query = "query ($id: ID!) { node(id: $id) { ... on Dataset { expiresAt } } }";
+    const { node } = await server.ask<{ node: { expiresAt: string } }>(query, { id });
+    return Math.round((Date.parse(node.expiresAt) - Date.now()) / 1_000);
+  };
+  expect(await left(await post(""))).toBeCloseTo(500, -2);
+  expect(await left(await post("&ttl=5000"))).toBeCloseTo(5_000, -2);
+  expect(await server.ask(keep, { keep: { datasets: null, weights: null } })).toEqual({
+    setProjectKeep: { datasets: null, weights: null },
+  });
+});

@@ -125,6 +125,7 @@ const extras: Readonly<Record<string, object>> = {
   ModelInput: { name: "bytes" },
   CreateCompletionInput: { prompt: "x" },
   ClassifyInput: { prompts: ["x"], labels: ["a", "b"] },
+  ExpiryInput: { ttl: 60 },
   ScoreInput: { rows: [{ prompt: "x", completion: "y" }] },
   ContinueFineTuneInput: { steps: 1 },
 };

@@ -1,6 +1,6 @@
 /** Files that nothing names end after a day, and never while somebody stores them. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { sweepIfDue } from "../../store/ends/sweep.ts";
+import { sweepIfDue } from "../../store/ends/chores.ts";
 import { openPool } from "../../store/postgres/database.ts";
 import { readDatabaseUrl } from "../../store/postgres/url.ts";
 import type { Store } from "../../store/store.ts";

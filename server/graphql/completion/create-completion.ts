@@ -7,6 +7,7 @@ import { type Asking, type Checked, ask, checkChoice, checkText } from "../../co
 import { invalidArgument } from "../../errors.ts";
 import type { Answering } from "../../targets.ts";
 import { builder, queryCost } from "../builder.ts";
+import { ExpiryInput, expiryOfInput } from "../expiry.ts";
 import { CompletionRef } from "../nodes.ts";
 import { MessageInput, ModelInput, answeringOfInput, promptOf, refused, underInput } from "./inputs.ts";
 
@@ -85,6 +86,10 @@ const CreateCompletionInput = builder.inputType("CreateCompletionInput", {
         "Settings of writing cannot be given with it.",
       validate: z.array(z.string().min(1).max(limits.nameLength)).min(2).max(labelWords).nullish(),
     }),
+    expiry: t.field({
+      type: ExpiryInput,
+      description: "When it is deleted. Left out, as setProjectKeep says, and otherwise as the operator does.",
+    }),
     calibrationPrompt: t.string({
       description:
         "With labels, a prompt without content: a label's score is then how much likelier the prompt makes it than this one " +
@@ -132,10 +137,19 @@ builder.mutationField("createCompletion", (t) =>
         const answering = await answeringOfInput(context.store, input.model, "input.model");
         const checked = await check(context, answering, input, asked);
         const idempotencyKey = input.idempotencyKey ?? null;
-        return ask(context, answering, checked, { protocol: "GRAPHQL", idempotencyKey, isAttended: false });
+        const expiry = expiryOf(input);
+        return ask(context, answering, checked, { protocol: "GRAPHQL", idempotencyKey, isAttended: false, expiry });
       }),
   }),
 );
+
+/** @throws INVALID_ARGUMENT for a completion that is never to end */
+function expiryOf({ expiry }: Input) {
+  const given = expiryOfInput(expiry, "expiry");
+  if (given && "never" in given)
+    throw refused("expiry.never", "is not possible: a completion always ends; give a time");
+  return given;
+}
 
 /** Settings of the sampling by themselves, since zod knows their ranges and defaults. */
 const ofSampling = samplingSchema.omit({ logitBias: true, seed: true });

@@ -5,6 +5,7 @@ import { SteplogError } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
 import { storeStream, storeUpload } from "../../store-dataset.ts";
 import { builder, queryCost } from "../builder.ts";
+import { ExpiryInput, expiryOfInput, expiryText } from "../expiry.ts";
 import { DatasetRef } from "../nodes.ts";
 import { pageCost, pageOf } from "../page.ts";
 import { preparationOf, PreparationInput } from "./preparation.ts";
@@ -70,6 +71,7 @@ const CreateDatasetInput = builder.inputType("CreateDatasetInput", {
       type: PreparationInput,
       description: "How to convert, split or sample the rows first. Left out, the rows are stored unchanged.",
     }),
+    expiry: t.field({ type: ExpiryInput, description: expiryText }),
   }),
 });
 
@@ -85,7 +87,8 @@ builder.mutationField("createDataset", (t) =>
       const preparation = input.prepare ? preparationOf(input.prepare) : null;
       const { name, uploadId, jsonl } = input;
       const { signal } = context;
-      const dataset = { name, idempotencyKey: input.idempotencyKey ?? null, preparation, signal };
+      const expiry = expiryOfInput(input.expiry, "input.expiry");
+      const dataset = { name, idempotencyKey: input.idempotencyKey ?? null, expiry, preparation, signal };
       if (uploadId != null && jsonl == null) return storeUpload(context, dataset, uploadId);
       if (jsonl != null && uploadId == null) return storeStream(context, dataset, inline(jsonl));
       throw new SteplogError("INVALID_ARGUMENT", "Give exactly one of `jsonl` and `uploadId`.", [

@@ -11,6 +11,7 @@ import { checkRowsFitModel } from "../../row-checks.ts";
 import { type Answering, idsOf } from "../../targets.ts";
 import { builder, queryCost } from "../builder.ts";
 import { ModelInput, answeringOfInput } from "../completion/inputs.ts";
+import { ExpiryInput, expiryOfInput, expiryText } from "../expiry.ts";
 import { Precision, Truncation } from "../fine-tune/hyperparameters.ts";
 import { requireDataset } from "../lookup.ts";
 import { DatasetRef, ModelEvaluationRef } from "../nodes.ts";
@@ -43,6 +44,7 @@ const CreateEvaluationInput = builder.inputType("CreateEvaluationInput", {
       type: Truncation,
       description: "What happens to rows that are longer than the model's context. Default: REFUSE.",
     }),
+    expiry: t.field({ type: ExpiryInput, description: expiryText }),
     precision: t.field({ type: Precision, description: "Number format of products. Default: FLOAT32." }),
   }),
 });
@@ -95,6 +97,7 @@ builder.mutationField("createEvaluation", (t) =>
         labelWords,
         calibrationPrompt: input.calibrationPrompt ?? null,
         settings,
+        expiry: expiryOfInput(input.expiry, "input.expiry"),
       });
     },
   }),

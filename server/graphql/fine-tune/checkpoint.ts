@@ -79,6 +79,13 @@ CheckpointRef.implement({
       nullable: true,
       description: "Total size of weightsFiles in bytes; null until they are stored.",
     }),
+    weightsExpireAt: t.expose("weightsExpiresAt", {
+      type: "DateTime",
+      nullable: true,
+      description:
+        "When the stored weights are deleted, unless they are asked for or downloaded before; null for as late as the checkpoint. " +
+        "They can be asked for again.",
+    }),
     weightsError: t.exposeString("weightsError", {
       nullable: true,
       description:

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { limits } from "../../../schema/limits.ts";
 import { builder } from "../builder.ts";
 import { CheckpointRef, DatasetRef } from "../nodes.ts";
+import { ExpiryInput, expiryText } from "../expiry.ts";
 import { HyperparametersInput } from "./hyperparameters.ts";
 import { MetadataEntryInput, labelRules, labelTexts } from "./labels.ts";
 
@@ -65,6 +66,7 @@ export const CreateFineTuneInput = builder.inputType("CreateFineTuneInput", {
         "Whether to store the weights of the last checkpoint, ready for download. Otherwise materialiseCheckpoint rebuilds " +
         "them from the log on request. Default: false.",
     }),
+    expiry: t.field({ type: ExpiryInput, description: expiryText }),
     hyperparameters: t.field({
       type: HyperparametersInput,
       description: "Settings that differ from their defaults (for a fork: from those of its run).",

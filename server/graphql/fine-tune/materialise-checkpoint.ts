@@ -1,4 +1,6 @@
 /** Weights of a checkpoint on request: as they were trained, or in another form. */
+import { z } from "zod";
+import { longestTtl } from "../../../schema/expiry.ts";
 import type { CheckpointExport } from "../../../schema/export-tables.ts";
 import type { OutputDtype } from "../../../schema/output-dtype.ts";
 import { formName, isPlain } from "../../../schema/weights-form.ts";
@@ -51,6 +53,13 @@ const CheckpointExportRef = builder.objectRef<CheckpointExport>("CheckpointExpor
       resolve: (one, _args, { store }) => (one.status === "QUEUED" ? store.exports.waitingReason(one) : null),
     }),
     createdAt: t.expose("createdAt", { type: "DateTime", description: "When the form was first asked for." }),
+    expiresAt: t.expose("expiresAt", {
+      type: "DateTime",
+      nullable: true,
+      description:
+        "When the files are deleted, unless they are asked for or downloaded before; null for as late as the checkpoint. They can " +
+        "be asked for again.",
+    }),
   }),
 });
 
@@ -71,9 +80,10 @@ builder.mutationField("materialiseCheckpoint", (t) =>
   t.field({
     type: CheckpointRef,
     description:
-      "Asks a worker to rebuild the weights of a checkpoint from the log, for download. Without `merged` and `dtype` they " +
+      "Asks a worker to rebuild the weights of a checkpoint from the log, for download. They end when nobody has asked for them or " +
+      "downloaded them for a while. Without `merged` and `dtype` they " +
       "come as they were trained, in weightsFiles; with one of them, in `exports`. Repeating it while the rebuild runs, or " +
-      "after it succeeded, changes nothing; after a failure it tries again.",
+      "after it succeeded, only keeps them for longer; after a failure it tries again.",
     complexity: queryCost,
     args: {
       id: t.arg.globalID({ for: CheckpointRef, required: true, description: "Id of a checkpoint." }),
@@ -86,12 +96,19 @@ builder.mutationField("materialiseCheckpoint", (t) =>
           "Number format of all tensors. Values are rounded to the nearest, ties to even; one that is too large fails the " +
           "rebuild. weightsDigest stays that of the weights as they were trained.",
       }),
+      keepSeconds: t.arg.float({
+        description:
+          "How long the files stay after they were last asked for or downloaded, in seconds; 0 keeps them as long as the " +
+          "checkpoint. Left out, as setProjectKeep or the operator says.",
+        validate: z.number().min(0).max(longestTtl).nullish(),
+      }),
     },
-    resolve: async (_root, { id, merged, dtype }, { store }) => {
+    resolve: async (_root, { id, merged, dtype, keepSeconds }, { store, keepExportsSeconds }) => {
       const checkpoint = await requireCheckpoint(store, id.id, "id");
       const form = { merged: merged ?? false, dtype: dtype ?? null };
-      if (isPlain(form)) return store.checkpoints.requestWeights(id.id);
-      await store.exports.request(id.id, form);
+      const keep = { keepSeconds: keepSeconds ?? null, usualSeconds: keepExportsSeconds };
+      if (isPlain(form)) return store.checkpoints.requestWeights(id.id, keep);
+      await store.exports.request(id.id, form, keep);
       return checkpoint;
     },
   }),

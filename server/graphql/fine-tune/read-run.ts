@@ -17,6 +17,7 @@ import type { Context } from "../../context.ts";
 import { invalidArgument } from "../../errors.ts";
 import type { RowSettings } from "../../row-checks.ts";
 import { checkRowsFitModel, compareWithTraining } from "../../row-checks.ts";
+import { expiryOfInput } from "../expiry.ts";
 import { requireBaseModel, requireDataset } from "../lookup.ts";
 import type { NewRunInput } from "./create-fine-tune-input.ts";
 import type { Parent } from "./fork.ts";
@@ -89,6 +90,7 @@ export function newFineTune(input: NewRunInput, { parent, ...run }: CheckedRun):
     hyperparameters: run.hyperparameters,
     keepWeights: input.keepWeights ?? false,
     ...labelsOf(input),
+    expiry: expiryOfInput(input.expiry, "input.expiry"),
     from: parent && { checkpointId: parent.checkpoint.id, firstStep: 0 },
   };
 }
