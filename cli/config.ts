@@ -22,6 +22,8 @@ export interface ServiceConfig {
   readonly bucket: BucketBlobsOptions | null;
   readonly cacheDir: string;
   readonly cacheBytes: number;
+  /** Null for any number. */
+  readonly mostRuns: number | null;
   /** Whether a worker stores its base models for others. */
   readonly sharesModels: boolean;
   /** Installed devices (`steplog device install`). */
@@ -135,6 +137,7 @@ function readStorage(env: NodeJS.ProcessEnv, dataDir: string) {
     bucket,
     cacheDir: resolve(readVariable("STEPLOG_CACHE", env) ?? `${dataDir}/cache`),
     cacheBytes: readVariable("STEPLOG_CACHE_DISK", env) * megabyte,
+    mostRuns: readVariable("STEPLOG_CONCURRENT_RUNS", env) || null,
     sharesModels: shares === "auto" ? bucket !== null : shares === "yes",
   };
 }
@@ -163,8 +166,8 @@ function readBucket(storage: string, env: NodeJS.ProcessEnv): BucketBlobsOptions
 }
 
 /** What opens the store. */
-export function storeOptions({ directUrl, storageDir, bucket, cacheDir, cacheBytes }: ServiceConfig) {
-  return { directUrl, storageDir, bucket, cacheDir, cacheBytes };
+export function storeOptions({ directUrl, storageDir, bucket, cacheDir, cacheBytes, mostRuns }: ServiceConfig) {
+  return { directUrl, storageDir, bucket, cacheDir, cacheBytes, mostRuns };
 }
 
 /** The folder of installed devices. */

@@ -160,6 +160,11 @@ export const variables = {
       "which webhooks may go to private addresses: `no`, `yes`, or the hosts that may, as their URLs have them, separated by commas",
     type: text.default("no"),
   },
+  STEPLOG_CONCURRENT_RUNS: {
+    meaning:
+      "runs that workers train at once, in all projects together; the others wait. 0 for one on each worker. Set it alike everywhere",
+    type: wholeNumber(0, 1_000_000).default(0),
+  },
   STEPLOG_QUEUE_LIMIT: {
     meaning: "requests to a model that may wait for a worker; the gateway refuses more as `BUSY`",
     type: wholeNumber(0, 1_000_000).default(usualCompletions.queueLimit),

@@ -152,7 +152,7 @@ export type CreateFineTuneInput = {
   readonly metadata?: ReadonlyArray<MetadataEntryInput> | null | undefined;
   /** Name of the run, 1 to 200 characters. */
   readonly name: string;
-  /** -100 to 100: workers take runs of a higher priority first. Default: 0. */
+  /** -100 to 100: of its project, workers take runs of a higher priority first. Default: 0. */
   readonly priority?: number | null | undefined;
   /** Words to find it by: at most 32, each of 1 to 64 characters. */
   readonly tags?: ReadonlyArray<string> | null | undefined;
@@ -621,7 +621,7 @@ export type UpdateFineTuneInput = {
   readonly metadata?: ReadonlyArray<MetadataEntryInput> | null | undefined;
   /** Name of the run, 1 to 200 characters. */
   readonly name?: string | null | undefined;
-  /** -100 to 100: workers take runs of a higher priority first. A run that a worker has stays with it. */
+  /** -100 to 100: of its project, workers take runs of a higher priority first. A run that a worker has stays with it. */
   readonly priority?: number | null | undefined;
   /** Words to find it by: at most 32, each of 1 to 64 characters. In place of those that it has. */
   readonly tags?: ReadonlyArray<string> | null | undefined;

@@ -307,7 +307,10 @@ create table jobs (
   last_error text,
   project_id uuid not null default '00000000-0000-4000-8000-000000000000'::uuid,
   traceparent text,
+  claimed_at timestamp with time zone,
+  gives_way_to bigint,
   constraint jobs_pkey PRIMARY KEY (id),
+  constraint jobs_gives_way_to_unique UNIQUE (gives_way_to),
   constraint jobs_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id) ON DELETE CASCADE,
   constraint jobs_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE,
   constraint jobs_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id)
@@ -364,6 +367,15 @@ create table model_evaluations (
   constraint model_evaluations_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id) ON DELETE CASCADE,
   constraint model_evaluations_dataset_id_datasets_id_fk FOREIGN KEY (dataset_id) REFERENCES datasets(id),
   constraint model_evaluations_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id)
+);
+
+create table project_turns (
+  project_id uuid not null,
+  session integer not null,
+  seconds double precision not null,
+  at timestamp with time zone not null,
+  constraint project_turns_project_id_session_pk PRIMARY KEY (project_id, session),
+  constraint project_turns_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE
 );
 
 create table projects (
@@ -521,6 +533,8 @@ CREATE INDEX fine_tunes_status_created ON public.fine_tunes USING btree (status,
 CREATE INDEX fine_tunes_tags ON public.fine_tunes USING gin (tags);
 CREATE INDEX fine_tunes_test_dataset ON public.fine_tunes USING btree (test_dataset_id);
 CREATE INDEX fine_tunes_validation_dataset ON public.fine_tunes USING btree (validation_dataset_id);
+CREATE INDEX jobs_held ON public.jobs USING btree (project_id) WHERE (lease_worker IS NOT NULL);
+CREATE INDEX jobs_turn ON public.jobs USING btree (project_id, priority DESC, id);
 CREATE INDEX loose_blobs_since ON public.loose_blobs USING btree (since);
 CREATE INDEX model_evaluations_checkpoint ON public.model_evaluations USING btree (checkpoint_id);
 CREATE INDEX model_evaluations_dataset ON public.model_evaluations USING btree (dataset_id);

@@ -89,6 +89,8 @@ export const maxAttempts = 20;
 export const retryMs = { first: 1_000, longest: 300_000 } as const;
 /** How much longer it waits for the worker that failed, so that another one comes first. */
 export const leaveToOthersMs = 2 * pollMs;
+/** After this time, what a project had of the workers counts half when they choose whose turn it is. */
+export const turnHalfLifeMs = 600_000;
 /** How often a worker reports itself. */
 export const reportMs = 2_000;
 /** A worker that has not reported for this long no longer counts as live. */

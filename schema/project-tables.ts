@@ -78,6 +78,24 @@ export const usageDays = pgTable(
   (t) => [primaryKey({ columns: [t.projectId, t.day, t.kind, t.session] })],
 );
 
+/**
+ * For how long projects had workers lately: seconds that count half after `turnHalfLifeMs`. As in usageDays, every session of
+ * Postgres has rows of its own.
+ */
+export const projectTurns = pgTable(
+  "project_turns",
+  {
+    projectId: uuid("project_id")
+      .notNull()
+      .references(() => projects.id, { onDelete: "cascade" }),
+    session: integer("session").notNull(),
+    seconds: doublePrecision("seconds").notNull(),
+    /** As of when. */
+    at: instant("at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.projectId, t.session] })],
+);
+
 export type Project = typeof projects.$inferSelect;
 export type ApiKey = typeof apiKeys.$inferSelect;
 export type Share = typeof shares.$inferSelect;

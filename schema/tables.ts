@@ -328,6 +328,10 @@ export const jobs = pgTable(
     leaseToken: bigint("lease_token", { mode: "number" }).notNull().default(0),
     leaseWorker: text("lease_worker"),
     leaseExpiresAt: instant("lease_expires_at"),
+    /** When its holder claimed it; what a worker of the release before holds has an earlier time, or none. */
+    claimedAt: instant("claimed_at"),
+    /** The job for which its holder is about to leave it; no two leave theirs for the same. */
+    givesWayTo: bigint("gives_way_to", { mode: "number" }).unique(),
     createdAt: createdAt(),
     /** Of the trace that it goes on with, as the W3C's header has it; null for none. */
     traceparent: text("traceparent"),
@@ -337,6 +341,10 @@ export const jobs = pgTable(
   },
   (t) => [
     uniqueIndex("jobs_subject").on(t.kind, t.subject),
+    index("jobs_turn").on(t.projectId, t.priority.desc().nullsFirst(), t.id),
+    index("jobs_held")
+      .on(t.projectId)
+      .where(sql`${t.leaseWorker} is not null`),
     uniqueIndex("jobs_fine_tune")
       .on(t.fineTuneId)
       .where(sql`${t.kind} = 'FINE_TUNE'`),

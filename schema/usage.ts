@@ -18,10 +18,11 @@ export interface UsageDay extends Readonly<Record<UsageKind, number>> {
 export const mostUsageDays = 400;
 
 /**
- * Limits of a project. `bytes`: of its stored datasets and weights. `requestsWaiting`: requests to models that wait for a worker.
- * `stepsAMonth`: of runs, those still to come included. `tokensAMonth`: trained and generated. Months are those of UTC.
+ * Limits of a project. `concurrentRuns`: that workers train at once; others wait. What is
+ * beyond another limit is refused. `bytes`: of its stored datasets and weights. `requestsWaiting`: requests to models that wait
+ * for a worker. `stepsAMonth`: of runs, those still to come included. `tokensAMonth`: trained and generated. Months are those of UTC.
  */
-export const quotaNames = ["bytes", "requestsWaiting", "stepsAMonth", "tokensAMonth"] as const;
+export const quotaNames = ["bytes", "concurrentRuns", "requestsWaiting", "stepsAMonth", "tokensAMonth"] as const;
 export type QuotaName = (typeof quotaNames)[number];
 
 /** What is left out has no limit. */

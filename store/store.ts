@@ -109,6 +109,8 @@ export interface StoreOptions {
   /** Copies of what is elsewhere, and the most bytes of them. */
   readonly cacheDir?: string;
   readonly cacheBytes?: number;
+  /** Runs that workers train at once, in all projects together; null, or left out, for any number. */
+  readonly mostRuns?: number | null;
   readonly log?: Log;
   /** Of transactions, and of the jobs that they add; none when left out. */
   readonly tracing?: Tracing | null;
@@ -146,7 +148,7 @@ export interface Store extends Nouns, Queue, Appends, Answers, Records, Weights,
  * @throws INVALID_ARGUMENT for a URL that cannot be used
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { databaseUrl, directUrl, log, tracing = null } = options;
+  const { databaseUrl, directUrl, mostRuns = null, log, tracing = null } = options;
   const { address, direct } = addressesOf(databaseUrl, directUrl);
   const unused = unusedParameters(address);
   if (unused.length > 0) log?.info({ parameters: unused }, "Parameters of DATABASE_URL that have no effect.");
@@ -188,7 +190,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     datasets: translated(datasetsOf(database)),
     rowChecks: translated(rowChecksOf(database)),
     speeds: translated(speedsOf(database)),
-    fineTunes: translated(fineTunesOf(database)),
+    fineTunes: translated(fineTunesOf(database, mostRuns)),
     checkpoints: translated(checkpointsOf(database)),
     completions: translated(completionsOf(database)),
     aliases: translated(aliasesOf(database)),
@@ -201,19 +203,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         await forgetCompletions(database);
       }),
     ),
-    sleeper: (id) => translated(sleeperOf(database, notifications)(id)),
+    sleeper: (id) => translated(sleeperOf(database, notifications, mostRuns)(id)),
     queue: translated(queueDepthOf(database)),
     webhooks: translated(webhooksOf(database)),
     outbox: translated(outboxOf(database, notifications)),
     feed: feedOf(database, notifications),
-    ...queueOf(database, notifications, {
-      FINE_TUNE: fineTuneJobs,
-      MATERIALISE: materialiseJobs,
-      EXPORT: exportJobs,
-      MEASURE: measureJobs,
-      EVALUATE: evaluateJobs,
-      COMPLETE: completionJobs,
-    }),
+    ...queueOf(database, notifications, { hooks: jobHooks, mostRuns }),
     ...appendsOf(database),
     ...answersOf(database),
     ...evaluationResultsOf(database),
@@ -223,6 +218,15 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   });
   return store;
 }
+
+const jobHooks = {
+  FINE_TUNE: fineTuneJobs,
+  MATERIALISE: materialiseJobs,
+  EXPORT: exportJobs,
+  MEASURE: measureJobs,
+  EVALUATE: evaluateJobs,
+  COMPLETE: completionJobs,
+};
 
 const usualCacheBytes = 50e9;
 

@@ -1,14 +1,14 @@
 /**
- * Quotas of projects. Each is checked in the transaction that would use it, after its row is there: what is beyond the quota is
+ * Quotas of projects. But for concurrentRuns, which makes runs wait (store/queue/turns.ts), each is checked in the transaction that would use it, after its row is there: what is beyond the quota is
  * rolled back with it, and a repeated request that finds its first row is never refused. Creations of a project that has the
  * quota wait for each other, so that the limit is exact.
  */
-import { and, count, eq, inArray, sql } from "drizzle-orm";
+import { and, count, eq, gt, inArray, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import { projects } from "../../schema/project-tables.ts";
 import { completions } from "../../schema/serving-tables.ts";
 import { fineTuneStatuses, isFinal } from "../../schema/states.ts";
-import { checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
+import { checkpoints, datasets, fineTunes, jobs } from "../../schema/tables.ts";
 import { type QuotaName, type QuotaUse, type Quotas, quotaNames } from "../../schema/usage.ts";
 import { type Database, type Executor, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { notThere } from "./sight.ts";
@@ -35,8 +35,9 @@ export async function refuseBeyondSteps(tx: Transaction, projectId: string): Pro
 export async function refuseBeyondTokens(tx: Transaction, projectId: string, quotas: Quotas): Promise<void> {
   const { tokensAMonth: limit } = quotas;
   if (limit === undefined) return;
-  const use = await useOf(tx, projectId, { name: "tokensAMonth", limit });
-  if (use.used >= limit) throw await exceeded(tx, use);
+  const name = "tokensAMonth";
+  const use = await useOf(tx, projectId, { name, limit });
+  if (use.used >= limit) throw await exceeded(tx, use, name);
 }
 
 /** The caller holds the lock by which completions are created one at a time. @throws QUOTA_EXCEEDED once a new request waits */
@@ -45,14 +46,17 @@ export async function refuseBeyondRequests(tx: Transaction, projectId: string, q
   if (limit !== undefined) await refuseBeyond(tx, projectId, { name: "requestsWaiting", limit });
 }
 
-interface Quota {
-  readonly name: QuotaName;
+/** One beyond which requests are refused. */
+type RefusingQuota = Exclude<QuotaName, "concurrentRuns">;
+
+interface Quota<Name = QuotaName> {
+  readonly name: Name;
   readonly limit: number;
 }
 
-async function refuseBeyond(tx: Transaction, projectId: string, quota: Quota): Promise<void> {
+async function refuseBeyond(tx: Transaction, projectId: string, quota: Quota<RefusingQuota>): Promise<void> {
   const use = await useOf(tx, projectId, quota);
-  if (use.used > use.limit) throw await exceeded(tx, use);
+  if (use.used > use.limit) throw await exceeded(tx, use, quota.name);
 }
 
 /** Rows that refer to the project do not wait. */
@@ -60,8 +64,8 @@ async function oneAtATime(tx: Transaction, projectId: string): Promise<void> {
   await tx.select({ id: projects.id }).from(projects).where(eq(projects.id, projectId)).for("no key update");
 }
 
-async function exceeded(tx: Transaction, quota: QuotaUse): Promise<SteplogError> {
-  const { name, limit, used, resetsAt } = quota;
+async function exceeded(tx: Transaction, quota: QuotaUse, name: RefusingQuota): Promise<SteplogError> {
+  const { limit, used, resetsAt } = quota;
   const secondsLeft = resetsAt && (await monthEnd(tx)).inS;
   const { seen, advice } = words[name];
   const [whole, taken] = [limit.toLocaleString("en-US"), Math.ceil(used).toLocaleString("en-US")];
@@ -72,7 +76,7 @@ async function exceeded(tx: Transaction, quota: QuotaUse): Promise<SteplogError>
 
 const nextMonth = "Wait for the next month, or ask an operator for a larger quota.";
 
-const words: Readonly<Record<QuotaName, { readonly seen: string; readonly advice: string }>> = {
+const words: Readonly<Record<RefusingQuota, { readonly seen: string; readonly advice: string }>> = {
   bytes: { seen: "store % bytes of datasets and weights", advice: "Ask an operator for a larger quota." },
   requestsWaiting: { seen: "have % requests wait for a worker", advice: "Try again in a moment." },
   stepsAMonth: { seen: "train % steps a month", advice: `Create a shorter run. ${nextMonth}` },
@@ -139,6 +143,14 @@ const counts: Readonly<Record<QuotaName, (database: Executor, projectId: string)
       select ((select coalesce(sum(bytes), 0) from ${datasets} where project_id = ${projectId} and deleted_at is null)
         + (select coalesce(sum(weights_bytes), 0) from ${checkpoints}
            join ${fineTunes} on ${fineTunes.id} = ${checkpoints.fineTuneId} where project_id = ${projectId}))::float8 as used`);
+    return row?.used ?? 0;
+  },
+  async concurrentRuns(database, projectId) {
+    const held = gt(jobs.leaseExpiresAt, sql`clock_timestamp()`);
+    const [row] = await database
+      .select({ used: count() })
+      .from(jobs)
+      .where(and(eq(jobs.projectId, projectId), eq(jobs.kind, "FINE_TUNE"), held));
     return row?.used ?? 0;
   },
   async requestsWaiting(database, projectId) {

@@ -3,7 +3,7 @@
  * all of them, whichever looked last.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { type SQL, type WithSubquery, and, asc, desc, inArray, sql } from "drizzle-orm";
+import { type SQL, type WithSubquery, and, asc, desc, eq, inArray, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import { type Capabilities, type JobKind, jobKinds } from "../../schema/jobs.ts";
 import type { Wanted } from "../../schema/states.ts";
@@ -15,6 +15,7 @@ import { fits, inMs, isDue, isFree } from "./claimable.ts";
 import { endFrozenSessions } from "./frozen.ts";
 import { leaseNameOf } from "./lease-names.ts";
 import { type Lease, jobOf, lockJob } from "./leases.ts";
+import { type MostRuns, isBeyondLimit, nextJobs } from "./turns.ts";
 
 export interface ClaimedJob
   extends
@@ -57,12 +58,22 @@ export interface JobHooks {
 
 type Hooks = Readonly<Record<JobKind, JobHooks>>;
 
-export function claimersOf(database: Database, notifications: Notifications, hooks: Hooks): () => Claimer {
-  /** Null when nobody is to work on the job, or when it has ended, or went to another worker, since it was claimed. */
+export interface QueueRules {
+  readonly hooks: Hooks;
+  readonly mostRuns: MostRuns;
+}
+
+export function claimersOf(database: Database, notifications: Notifications, rules: QueueRules): () => Claimer {
+  const { hooks, mostRuns } = rules;
+  /**
+   * Null when nobody is to work on the job, or not now, or when it has ended, or went to another worker, since it was claimed.
+   */
   const started = async (job: Job, worker: string): Promise<ClaimedJob | null> => {
     const { id, kind, subject, payload, needs, attempts, leaseToken: token, lastError, createdAt, traceparent } = job;
     const start = async (tx: Transaction) => {
-      const next = await hooks[kind].claimed?.(tx, await lockJob(tx, { id, token }), worker);
+      const held = await lockJob(tx, { id, token });
+      if (await isBeyondLimit(tx, held, mostRuns)) return leave(tx, held);
+      const next = await hooks[kind].claimed?.(tx, held, worker);
       if (next === "done") await tx.delete(jobs).where(jobOf({ id, token }));
       return next !== "done";
     };
@@ -78,8 +89,8 @@ export function claimersOf(database: Database, notifications: Notifications, hoo
       async claimJobs(claim, most) {
         kinds = claim.capabilities.kinds;
         seen = notifications.jobNews(kinds);
-        const found = await claimFirst(database, claim, most, hooks);
-        const claimed = found.length > 0 ? found : await claimThawed(database, claim, most, hooks);
+        const found = await claimNext(database, claim, most, rules);
+        const claimed = found.length > 0 ? found : await claimThawed(database, claim, most, rules);
         const mine = await Promise.all(claimed.map((job) => started(job, claim.worker)));
         return mine.filter((job) => job !== null);
       },
@@ -88,23 +99,47 @@ export function claimersOf(database: Database, notifications: Notifications, hoo
   };
 }
 
+/** The job is as if it had not been claimed, but for its token. */
+async function leave(tx: Transaction, { id, leaseToken, attempts }: Job): Promise<false> {
+  const free = { leaseWorker: null, leaseExpiresAt: null, claimedAt: null };
+  const before = { leaseToken: leaseToken + 1, attempts: Math.max(attempts - 1, 0) };
+  await tx
+    .update(jobs)
+    .set({ ...free, ...before })
+    .where(eq(jobs.id, id));
+  return false;
+}
+
+/** Measurements come after everything else, whosever it is. */
+async function claimNext(database: Database, claim: Claim, most: number, rules: QueueRules): Promise<Job[]> {
+  const { kinds } = claim.capabilities;
+  const claimOf = (some: readonly JobKind[]) =>
+    claimFirst(database, { ...claim, capabilities: { ...claim.capabilities, kinds: some } }, most, rules);
+  const others = kinds.filter((kind) => kind !== "MEASURE");
+  const claimed = others.length > 0 ? await claimOf(others) : [];
+  return claimed.length > 0 || others.length === kinds.length ? claimed : claimOf(["MEASURE"]);
+}
+
 /**
  * One statement, so that a worker that freezes has claimed the jobs, under leases that expire, or has not. The rows of a CTE
  * that locks are computed once.
  */
-async function claimFirst(database: Database, claim: Claim, most: number, hooks: Hooks): Promise<Job[]> {
+async function claimFirst(database: Database, claim: Claim, most: number, rules: QueueRules): Promise<Job[]> {
   const { worker, leaseMs, capabilities } = claim;
+  const { hooks, mostRuns } = rules;
+  const may = and(isFree, isDue(worker), fits(worker, capabilities));
   const free = database.$with("free").as(
-    database
-      .select({ id: jobs.id, kind: jobs.kind, subject: jobs.subject })
-      .from(jobs)
-      .where(and(isFree, isDue(worker), fits(worker, capabilities), isNotLeft(claim)))
-      .orderBy(desc(jobs.priority), ...preferred(claim), asc(jobs.id))
-      .limit(most)
-      .for("update", { skipLocked: true }),
+    claim.prefer
+      ? preferredJobs(database, claim, and(may, isNotLeft(claim)), most)
+      : database
+          .select(freeJob)
+          .from(nextJobs(may, most, mostRuns))
+          .limit(most),
   );
   const next = { leaseToken: sql`${jobs.leaseToken} + 1`, attempts: sql`${jobs.attempts} + 1` };
-  const lease = { leaseWorker: worker, leaseExpiresAt: inMs(leaseMs) };
+  // Requests, many of which a worker answers at once, are no turns.
+  const turn = { claimedAt: claim.prefer ? null : sql`clock_timestamp()`, givesWayTo: null };
+  const lease = { leaseWorker: worker, leaseExpiresAt: inMs(leaseMs), ...turn };
   const besides = capabilities.kinds.flatMap(
     (kind) => hooks[kind].claiming?.(database, sql`(select subject from free where kind = ${kind})`) ?? [],
   );
@@ -115,6 +150,27 @@ async function claimFirst(database: Database, claim: Claim, most: number, hooks:
     .where(inArray(jobs.id, sql`(select id from free)`))
     .returning();
   return claimed.toSorted((a, b) => a.id - b.id);
+}
+
+const freeJob = {
+  id: sql<number>`job.id`.as("id"),
+  kind: sql<JobKind>`job.kind`.as("kind"),
+  subject: sql<string>`job.subject`.as("subject"),
+};
+
+function preferredJobs(database: Database, claim: Claim, may: SQL | undefined, most: number) {
+  const { id, kind, subject, priority } = jobs;
+  return database
+    .select({
+      id: sql<number>`${id}`.as("id"),
+      kind: sql<JobKind>`${kind}`.as("kind"),
+      subject: sql<string>`${subject}`.as("subject"),
+    })
+    .from(jobs)
+    .where(may)
+    .orderBy(desc(priority), ...preferred(claim), asc(id))
+    .limit(most)
+    .for("update", { skipLocked: true });
 }
 
 const baseOf = sql`${jobs.needs} #>> '{models,0,hash}'`;
@@ -145,10 +201,10 @@ function isNotLeft({ worker, prefer }: Claim) {
 const endingMs = 100;
 
 /** Claims again if a frozen process may have hidden a job. By the time that its lease has expired, half of one is over. */
-async function claimThawed(database: Database, claim: Claim, most: number, hooks: Hooks): Promise<Job[]> {
+async function claimThawed(database: Database, claim: Claim, most: number, rules: QueueRules): Promise<Job[]> {
   if ((await endFrozenSessions(database, claim.leaseMs / 2)) === 0) return [];
   await delay(endingMs);
-  return claimFirst(database, claim, most, hooks);
+  return claimNext(database, claim, most, rules);
 }
 
 function ifLost<Value>(value: Value) {

@@ -1,8 +1,9 @@
 /**
  * The queue. A job is (kind, subject, payload, priority, needs); what its kind means, the queue does not know.
  *
- * - Free: nobody holds it, or its lease has expired. A claim takes the free job of highest priority, then lowest id, among
- *   those that the worker can run and that are due (claimable.ts). It raises the token and starts a lease.
+ * - Free: nobody holds it, or its lease has expired. A claim takes a job of the project whose turn it is (turns.ts), of these
+ *   the one of highest priority, then lowest id, among those that the worker can run and that are due (claimable.ts). It raises
+ *   the token and starts a lease.
  * - Held: the worker renews the lease while it lives, and writes under its token (leases.ts). A worker that stops releases
  *   the job; when one dies, the lease expires. Either way the job is free again.
  * - Waiting to be repeated: an attempt failed for a reason of that worker. The job is free, but due only after a while:
@@ -23,8 +24,9 @@ import { type Database, type Transaction, traceOf } from "../postgres/database.t
 import type { Notifications } from "../postgres/notifications.ts";
 import { wakeWorkers } from "../postgres/notify.ts";
 import { inMs } from "./claimable.ts";
-import { type Claim, type ClaimedJob, type Claimer, type JobHooks, claimersOf } from "./claimers.ts";
+import { type Claim, type ClaimedJob, type Claimer, type QueueRules, type JobHooks, claimersOf } from "./claimers.ts";
 import { type Lease, jobOf, leaseLost, lockJob } from "./leases.ts";
+import { addTurns } from "./turns.ts";
 
 /** Why an attempt failed, and how often such an attempt is made. */
 export interface FailedAttempt {
@@ -52,12 +54,9 @@ export interface Queue {
   waitForJob(options: { timeoutMs: number; signal?: AbortSignal | undefined }): Promise<void>;
 }
 
-export function queueOf(
-  database: Database,
-  notifications: Notifications,
-  hooks: Readonly<Record<JobKind, JobHooks>>,
-): Queue {
-  const claimer = claimersOf(database, notifications, hooks);
+export function queueOf(database: Database, notifications: Notifications, rules: QueueRules): Queue {
+  const { hooks } = rules;
+  const claimer = claimersOf(database, notifications, rules);
   const alone = claimer();
   return {
     claimer,
@@ -102,13 +101,21 @@ async function renewAll(
   return leases.map(({ id }) => wanted.get(id) ?? null);
 }
 
+const unheld = { leaseWorker: null, leaseExpiresAt: null, claimedAt: null, givesWayTo: null };
+
+/** Before the job is given back. */
+async function endTurn(tx: Transaction, lease: Lease): Promise<void> {
+  await tx.execute(addTurns(sql`(select project_id, claimed_at from ${jobs} where ${jobOf(lease)}) as ended`));
+}
+
 /** The token rises here too, so that writes that this worker still has under way are refused. A release costs no attempt. */
 async function release(tx: Transaction, lease: Lease): Promise<Job> {
   const job = await lockJob(tx, lease);
   const next = { leaseToken: sql`${jobs.leaseToken} + 1`, attempts: sql`greatest(${jobs.attempts} - 1, 0)` };
+  await endTurn(tx, lease);
   await tx
     .update(jobs)
-    .set({ leaseWorker: null, leaseExpiresAt: null, ...next })
+    .set({ ...unheld, ...next })
     .where(jobOf(lease));
   return job;
 }
@@ -129,7 +136,8 @@ async function repeat(
   }
   const waitMs = Math.min(retryMs.first * 2 ** (attempts - 1), retryMs.longest);
   const failed = { failedBy: job.leaseWorker, lastError: message, notBefore: inMs(waitMs), attempts };
-  const free = { leaseWorker: null, leaseExpiresAt: null, leaseToken: sql`${jobs.leaseToken} + 1` };
+  const free = { ...unheld, leaseToken: sql`${jobs.leaseToken} + 1` };
+  await endTurn(tx, lease);
   await tx
     .update(jobs)
     .set({ ...failed, ...free })
@@ -154,7 +162,8 @@ export async function addJob(tx: Transaction, job: NewJob): Promise<void> {
 }
 
 export async function finishJob(tx: Transaction, lease: Lease): Promise<void> {
-  await tx.delete(jobs).where(jobOf(lease));
+  await tx.execute(sql`
+    with ended as (delete from ${jobs} where ${jobOf(lease)} returning project_id, claimed_at) ${addTurns(sql`ended`)}`);
 }
 
 const jobAbout = (kind: JobKind, subject: string) => and(eq(jobs.kind, kind), eq(jobs.subject, subject));

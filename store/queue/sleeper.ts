@@ -10,6 +10,7 @@ import type { Database } from "../postgres/database.ts";
 import type { Notifications } from "../postgres/notifications.ts";
 import { fits, isDue, isFree } from "./claimable.ts";
 import { leaseNameOf } from "./lease-names.ts";
+import { type MostRuns, hasRoom } from "./turns.ts";
 
 export interface Sleeper {
   /** Whether there is work for the worker, or its row is gone. Keeps the row alive otherwise. */
@@ -18,7 +19,11 @@ export interface Sleeper {
   waitForWork(options: { timeoutMs: number; signal: AbortSignal }): Promise<void>;
 }
 
-export function sleeperOf(database: Database, notifications: Notifications): (id: string) => Sleeper {
+export function sleeperOf(
+  database: Database,
+  notifications: Notifications,
+  mostRuns: MostRuns,
+): (id: string) => Sleeper {
   return (id) => {
     let seen = -1;
     return {
@@ -27,7 +32,7 @@ export function sleeperOf(database: Database, notifications: Notifications): (id
         const mine = and(eq(workers.id, id), eq(workers.asleep, true));
         const alive = { lastSeenAt: sql`clock_timestamp()` };
         const [worker] = await database.update(workers).set(alive).where(mine).returning();
-        return !worker || hasWork(database, worker);
+        return !worker || hasWork(database, worker, mostRuns);
       },
       waitForWork: ({ timeoutMs, signal }) =>
         notifications.waitForJobNews({ kinds: jobKinds, after: seen, timeoutMs, signal }),
@@ -35,12 +40,12 @@ export function sleeperOf(database: Database, notifications: Notifications): (id
   };
 }
 
-async function hasWork(database: Database, worker: WorkerRow): Promise<boolean> {
+async function hasWork(database: Database, worker: WorkerRow, mostRuns: MostRuns): Promise<boolean> {
   const jobOf = (name: string, can: Capabilities) =>
     database
       .select({ there: sql`1` })
       .from(jobs)
-      .where(and(isFree, isDue(name), fits(name, can)))
+      .where(and(isFree, isDue(name), fits(name, can), hasRoom(mostRuns)))
       .limit(1);
   const { name, serving, kinds } = worker;
   const sole = jobOf(name, { ...worker, kinds: soleJobKinds.filter((kind) => kinds.includes(kind)) });

@@ -1,5 +1,5 @@
 /** Why a job waits, in words: which of its needs no live worker meets, what failed last, or who comes first. */
-import { and, count, eq, getTableColumns, gt, lt, or, sql } from "drizzle-orm";
+import { and, eq, getTableColumns } from "drizzle-orm";
 import type { PrecisionKind } from "../../schema/hyperparameters.ts";
 import type { Capabilities, JobKind, Needs } from "../../schema/jobs.ts";
 import { leaveToOthersMs } from "../../schema/limits.ts";
@@ -8,6 +8,7 @@ import { counted, formatBytes } from "../../schema/units.ts";
 import type { Database } from "../postgres/database.ts";
 import { isFree, waitsMs } from "./claimable.ts";
 import { leaseNameOf } from "./lease-names.ts";
+import { type MostRuns, type Room, jobsAhead, roomFor } from "./turns.ts";
 import { liveWorkers } from "./workers.ts";
 
 /** A worker as far as a waiting job is concerned. */
@@ -25,28 +26,26 @@ export interface Candidate extends Capabilities {
 export interface WaitingJob extends Pick<Job, "kind" | "needs" | "failedBy" | "lastError"> {
   /** How long it still waits after a failed attempt; negative when that is over, null without one. */
   readonly waitsMs: number | null;
+  /** How many more runs may be trained at once; null, or left out, for any number. */
+  readonly room?: Room | null;
 }
 
 /** Null when the job does not exist, is held by a worker, or can be claimed now. */
-export async function whyJobWaits(database: Database, kind: JobKind, subject: string): Promise<string | null> {
+export async function whyJobWaits(
+  database: Database,
+  kind: JobKind,
+  subject: string,
+  mostRuns: MostRuns = null,
+): Promise<string | null> {
   const about = and(eq(jobs.kind, kind), eq(jobs.subject, subject), isFree);
   const [job] = await database
     .select({ ...getTableColumns(jobs), waitsMs })
     .from(jobs)
     .where(about);
   if (!job) return null;
-  return waitingReason(job, await liveWorkers(database), await jobsAhead(database, job));
-}
-
-/** Free jobs of the same kind that are claimed before this one. */
-async function jobsAhead(database: Database, { id, kind, priority }: Job): Promise<number> {
-  const earlier = or(gt(jobs.priority, priority), and(eq(jobs.priority, priority), lt(jobs.id, id)));
-  const isDue = sql`coalesce(${waitsMs} <= 0, true)`;
-  const [row] = await database
-    .select({ count: count() })
-    .from(jobs)
-    .where(and(eq(jobs.kind, kind), isFree, isDue, earlier));
-  return row?.count ?? 0;
+  const room = kind === "FINE_TUNE" ? await roomFor(database, job, mostRuns) : null;
+  const ahead = await jobsAhead(database, job, mostRuns);
+  return waitingReason({ ...job, room }, await liveWorkers(database), ahead);
 }
 
 /**
@@ -60,7 +59,7 @@ export function waitingReason(job: WaitingJob, workers: readonly Candidate[], ah
 
 function reasonOf(job: WaitingJob, workers: readonly Candidate[], ahead: number): string | null {
   const able = ableTo(workers, job.kind, job.needs);
-  if (able.length > 0) return waitForTime(job, able) ?? waitForTurn(job, able, ahead);
+  if (able.length > 0) return waitForRoom(job) ?? waitForTime(job, able) ?? waitForTurn(job, able, ahead);
   return whyNobody(job.kind, job.needs, workers);
 }
 
@@ -83,6 +82,13 @@ export function whyNobody(kind: JobKind, needs: Needs, workers: readonly Candida
 /** As isDue of claimable.ts. */
 function dueInMs({ kind, waitsMs: ms, failedBy }: WaitingJob, { name }: Candidate): number {
   return ms === null ? 0 : ms + (leaseNameOf(kind, name) === failedBy ? leaveToOthersMs : 0);
+}
+
+/** Null when nothing keeps a worker from training one more. */
+function waitForRoom({ room }: WaitingJob): string | null {
+  if (!room || room.left > 0) return null;
+  const whose = room.of === "project" ? "The project" : "The service";
+  return `${whose} trains ${counted(room.limit, "run")} at once at most: waiting for one to end.`;
 }
 
 /** Null when some worker may claim it by now. */

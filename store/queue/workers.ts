@@ -5,6 +5,7 @@ import type { Wanted } from "../../schema/states.ts";
 import { type Job, type WorkerRow, jobs, workers } from "../../schema/tables.ts";
 import type { Database, Executor } from "../postgres/database.ts";
 import { forgetMeasures } from "../speeds.ts";
+import { forgetTurns } from "./turns.ts";
 
 export type WorkerReport = Omit<WorkerRow, "serving" | "heeds" | "asleep" | "startedAt" | "lastSeenAt"> &
   Partial<Pick<WorkerRow, "serving" | "heeds">>;
@@ -35,6 +36,7 @@ export function workersOf(database: Database, forget: () => Promise<void>): Work
       await database.insert(workers).values(seen).onConflictDoUpdate({ target: workers.id, set: seen });
       await database.delete(workers).where(lt(workers.lastSeenAt, ago(forgetWorkerMs)));
       await forgetMeasures(database);
+      await forgetTurns(database);
       await forget();
     },
     async fallAsleep(id) {

@@ -7,6 +7,7 @@ import type { Page } from "../pages.ts";
 import { type Database, inOrderOf } from "../postgres/database.ts";
 import { storedKey } from "../projects/names.ts";
 import { refuseBeyondSteps } from "../projects/quotas.ts";
+import type { MostRuns } from "../queue/turns.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
 import { type NewFineTune, create, refuseUsedKey } from "./create.ts";
 import { type RunFilter, type RunLabels, type RunSort, countRuns, label, listRuns } from "./labels.ts";
@@ -44,7 +45,7 @@ export interface FineTunes extends RunReaders {
   waitingReason(id: string): Promise<string | null>;
 }
 
-export function fineTunesOf(database: Database): FineTunes {
+export function fineTunesOf(database: Database, mostRuns: MostRuns): FineTunes {
   const byIds = (ids: readonly string[]) =>
     inOrderOf(ids, (wanted) => database.select().from(fineTunes).where(inArray(fineTunes.id, wanted)));
   return {
@@ -70,7 +71,7 @@ export function fineTunesOf(database: Database): FineTunes {
     pause: (id) => database.transaction((tx) => pause(tx, id)),
     resume: (id) => database.transaction((tx) => resume(tx, id)),
     delete: (id, options) => database.transaction((tx) => deleteRun(tx, id, options)),
-    waitingReason: (id) => whyJobWaits(database, "FINE_TUNE", id),
+    waitingReason: (id) => whyJobWaits(database, "FINE_TUNE", id, mostRuns),
     label: (id, labels) => database.transaction((tx) => label(tx, id, labels)),
     list: (query) => listRuns(database, query, query),
     count: ({ sort = "CREATED", ...filter }) => countRuns(database, filter, sort),

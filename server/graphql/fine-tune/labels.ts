@@ -49,7 +49,7 @@ export const labelRules = {
 export const labelTexts = {
   tags: `Words to find it by: at most ${limits.tags}, each of 1 to ${limits.tagLength} characters.`,
   metadata: `Notes for programs: at most ${limits.metadata}, each with another key.`,
-  priority: `-${limits.priority} to ${limits.priority}: workers take runs of a higher priority first.`,
+  priority: `-${limits.priority} to ${limits.priority}: of its project, workers take runs of a higher priority first.`,
 };
 
 interface LabelInput {

@@ -27,6 +27,10 @@ const QuotaName = builder.enumType("QuotaName", {
   description: "What a quota limits.",
   values: {
     BYTES: { value: "bytes", description: "Bytes of stored datasets and rebuilt weights." },
+    CONCURRENT_RUNS: {
+      value: "concurrentRuns",
+      description: "Runs that workers train at once. Nothing is refused for it: the others wait, and say why.",
+    },
     REQUESTS_WAITING: { value: "requestsWaiting", description: "Requests to models that wait for a worker." },
     STEPS_A_MONTH: {
       value: "stepsAMonth",
@@ -40,7 +44,8 @@ const QuotaName = builder.enumType("QuotaName", {
 });
 
 const QuotaRef = builder.objectRef<QuotaUse>("Quota").implement({
-  description: "A limit of a project. A request beyond it is refused as `QUOTA_EXCEEDED`.",
+  description:
+    "A limit of a project. A request beyond it is refused as `QUOTA_EXCEEDED`, unless it is one of runs at once.",
   fields: (t) => ({
     name: t.field({ type: QuotaName, description: "What it limits.", resolve: ({ name }) => name }),
     limit: t.exposeFloat("limit", { description: "How much there may be." }),
@@ -99,6 +104,7 @@ const QuotasInput = builder.inputType("QuotasInput", {
   description: "Quotas of a project: null takes one away, and what is left out stays as it is.",
   fields: (t) => ({
     bytes: t.float({ ...limit, description: "Bytes of stored datasets and rebuilt weights." }),
+    concurrentRuns: t.float({ ...limit, description: "Runs that workers train at once; the others wait." }),
     requestsWaiting: t.float({ ...limit, description: "Requests to models that wait for a worker." }),
     stepsAMonth: t.float({ ...limit, description: "Steps in a month of UTC." }),
     tokensAMonth: t.float({ ...limit, description: "Tokens trained and generated in a month of UTC." }),
