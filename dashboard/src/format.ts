@@ -22,6 +22,20 @@ export const formatRate = (value: number | null) =>
 export const formatTime = (value: string | null) => orNone(value, (text) => dateTime.format(new Date(text)));
 export const formatClock = (value: string) => clock.format(new Date(value));
 
+const ago = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
+const agoUnits = [
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+] as const;
+
+/** "3 min. ago". */
+export function formatAgo(value: string): string {
+  const seconds = (Date.parse(value) - Date.now()) / 1_000;
+  const [unit, size] = agoUnits.find(([, least]) => Math.abs(seconds) >= least) ?? (["second", 1] as const);
+  return ago.format(Math.round(seconds / size), unit);
+}
+
 export function formatBytes(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));

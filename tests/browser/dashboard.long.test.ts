@@ -311,19 +311,6 @@ describe("models of the models folder", () => {
 });
 
 describe("the list", () => {
-  test("shows runs by name and status, and opens one by keyboard", async () => {
-    const { id } = await tests.server.store.fineTunes.cancel(rowId(await createFineTune(tests.server)));
-    await tests.page.goto(tests.server.url);
-    const row = tests.page.getByRole("row").filter({ hasText: "Cancelled" }).first();
-    await row.getByRole("progressbar", { name: "Steps of run" }).waitFor();
-    await shoot("list");
-    await row.getByRole("link", { name: "run" }).focus();
-    await tests.page.keyboard.press("Enter");
-    await tests.page.getByRole("heading", { name: "run", exact: true }).waitFor();
-    expect(decodeURIComponent(new URL(tests.page.url()).pathname)).toBe(`/fine-tunes/${globalId("FineTune", id)}`);
-    expect(complaints).toEqual([]);
-  });
-
   test.each(["light", "dark"] as const)("fits every screen and breaks no word or number, %s", async (colorScheme) => {
     const narrow = await newPage({ width: 360, colorScheme });
     const long = await createFineTune(tests.server, { steps: 12_345 }, `${"long name ".repeat(9)}${"x".repeat(100)}`);

@@ -34,7 +34,7 @@ export interface PageTests {
   /** Keeps a picture under a name, where STEPLOG_SCREENSHOTS names a folder. */
   readonly shoot: (name: string, of?: Page) => Promise<void>;
   /** A run claimed by a fake worker. Every test ends its run, so that the next claim gets the next one. */
-  readonly training: (hyperparameters: object) => Promise<[string, FakeWorker]>;
+  readonly training: (hyperparameters: object, name?: string) => Promise<[string, FakeWorker]>;
 }
 
 /** Registers the hooks of a test file. What it returns is read within tests. */
@@ -106,8 +106,8 @@ export function pageTests(config: Partial<ServerConfig> = {}): PageTests {
       await mkdir(shots, { recursive: true });
       await of.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
     },
-    training: async (hyperparameters) => {
-      const id = await createFineTune(started(server), hyperparameters);
+    training: async (hyperparameters, name) => {
+      const id = await createFineTune(started(server), hyperparameters, name);
       return [id, await FakeWorker.claim(started(server).store)];
     },
   };

@@ -1,7 +1,7 @@
 import type { FineTuneStatus } from "../../../client/schema-types.ts";
 import { formatInteger } from "../format.ts";
 
-const words: Record<FineTuneStatus, string> = {
+export const statusWords: Record<FineTuneStatus, string> = {
   QUEUED: "Queued",
   RUNNING: "Running",
   PAUSED: "Paused",
@@ -27,7 +27,7 @@ interface Progressing {
 /** The status in words; the colour only repeats it. */
 export function Status({ run }: { run: Stated }) {
   const stopping = run.status === "RUNNING" && (run.cancelRequested ? "Stopping" : run.pauseRequested && "Pausing");
-  return <span class={`status ${run.status.toLowerCase()}`}>{stopping || words[run.status]}</span>;
+  return <span class={`status ${run.status.toLowerCase()}`}>{stopping || statusWords[run.status]}</span>;
 }
 
 export function Progress({ run }: { run: Progressing }) {

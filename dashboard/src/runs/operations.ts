@@ -12,43 +12,45 @@ export type ListedRunFragment = {
   readonly status: Types.FineTuneStatus,
   readonly cancelRequested: boolean,
   readonly pauseRequested: boolean,
+  readonly archivedAt: string | null,
+  readonly tags: ReadonlyArray<string>,
   readonly loss: number | null,
-  readonly device: string | null,
-  readonly pickedRate: number | null,
   readonly createdAt: string,
-  readonly startedAt: string | null,
   readonly finishedAt: string | null,
   readonly baseModel: {
-    readonly name: string,
-    readonly bytes: number
+    readonly name: string
   },
+  readonly hyperparameters: {
+    readonly method: Types.Method
+  },
+  readonly bestEvaluation: {
+    readonly step: number,
+    readonly loss: number | null,
+    readonly accuracy: number | null,
+    readonly f1: number | null
+  } | null,
   readonly progress: {
     readonly step: number,
     readonly steps: number,
     readonly fraction: number,
-    readonly stepsPerSecond: number | null,
-    readonly etaSeconds: number | null,
-    readonly skippedSteps: number,
-    readonly zeroSteps: number
+    readonly etaSeconds: number | null
   },
   readonly error: {
-    readonly code: Types.ErrorCode,
-    readonly message: string,
-    readonly issues: ReadonlyArray<{
-      readonly line: number | null,
-      readonly field: string | null,
-      readonly message: string
-    }>
+    readonly message: string
   } | null
 };
 
-export type FineTunesQueryVariables = Exact<{
+export type ListFineTunesQueryVariables = Exact<{
+  first: number;
   after?: string | null | undefined;
+  filter?: Types.FineTuneFilter | null | undefined;
+  sort?: Types.FineTuneSort | null | undefined;
 }>;
 
 
-export type FineTunesQuery = {
+export type ListFineTunesQuery = {
   readonly fineTunes: {
+    readonly totalCount: number,
     readonly nodes: ReadonlyArray<ListedRunFragment>,
     readonly pageInfo: {
       readonly hasNextPage: boolean,
@@ -57,8 +59,115 @@ export type FineTunesQuery = {
   }
 };
 
-export const fineTunes = operation<FineTunesQuery, FineTunesQueryVariables>(
-  "FineTunes",
-  "fragment ListedRun on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}query FineTunes($after:String){fineTunes(first:20 after:$after){nodes{...ListedRun}pageInfo{hasNextPage endCursor}}}",
+export type ShownRunsQueryVariables = Exact<{
+  ids: ReadonlyArray<string>;
+}>;
+
+
+export type ShownRunsQuery = {
+  readonly nodes: ReadonlyArray<
+    | ListedRunFragment
+    | Record<PropertyKey, never>
+   | null>
+};
+
+export type SparksQueryVariables = Exact<{
+  ids: ReadonlyArray<string>;
+}>;
+
+
+export type SparksQuery = {
+  readonly nodes: ReadonlyArray<
+    | {
+      readonly id: string,
+      readonly chart: ReadonlyArray<{
+        readonly loss: number | null
+      }>
+    }
+    | Record<PropertyKey, never>
+   | null>
+};
+
+export type RunFiltersQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type RunFiltersQuery = {
+  readonly baseModels: {
+    readonly nodes: ReadonlyArray<{
+      readonly name: string
+    }>
+  }
+};
+
+export type ArchiveFineTuneMutationVariables = Exact<{
+  id: string;
+  input: Types.UpdateFineTuneInput;
+}>;
+
+
+export type ArchiveFineTuneMutation = {
+  readonly updateFineTune: {
+    readonly id: string,
+    readonly archivedAt: string | null,
+    readonly tags: ReadonlyArray<string>
+  }
+};
+
+export type StopFineTuneMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type StopFineTuneMutation = {
+  readonly cancelFineTune: {
+    readonly id: string,
+    readonly status: Types.FineTuneStatus,
+    readonly cancelRequested: boolean
+  }
+};
+
+export type DeleteFineTuneMutationVariables = Exact<{
+  id: string;
+  cancel?: boolean | null | undefined;
+}>;
+
+
+export type DeleteFineTuneMutation = {
+  readonly deleteFineTune: boolean
+};
+
+export const listFineTunes = operation<ListFineTunesQuery, ListFineTunesQueryVariables>(
+  "ListFineTunes",
+  "fragment ListedRun on FineTune{id name status cancelRequested pauseRequested archivedAt tags loss createdAt finishedAt baseModel{name}hyperparameters{method}bestEvaluation{step loss accuracy f1}progress{step steps fraction etaSeconds}error{message}}query ListFineTunes($first:Int!$after:String$filter:FineTuneFilter$sort:FineTuneSort){fineTunes(first:$first after:$after filter:$filter sort:$sort){totalCount nodes{...ListedRun}pageInfo{hasNextPage endCursor}}}",
+);
+
+export const shownRuns = operation<ShownRunsQuery, ShownRunsQueryVariables>(
+  "ShownRuns",
+  "fragment ListedRun on FineTune{id name status cancelRequested pauseRequested archivedAt tags loss createdAt finishedAt baseModel{name}hyperparameters{method}bestEvaluation{step loss accuracy f1}progress{step steps fraction etaSeconds}error{message}}query ShownRuns($ids:[ID!]!){nodes(ids:$ids){...on FineTune{...ListedRun}}}",
+);
+
+export const sparks = operation<SparksQuery, SparksQueryVariables>(
+  "Sparks",
+  "query Sparks($ids:[ID!]!){nodes(ids:$ids){...on FineTune{id chart(points:40){loss}}}}",
+);
+
+export const runFilters = operation<RunFiltersQuery, RunFiltersQueryVariables>(
+  "RunFilters",
+  "query RunFilters{baseModels(first:100){nodes{name}}}",
+);
+
+export const archiveFineTune = operation<ArchiveFineTuneMutation, ArchiveFineTuneMutationVariables>(
+  "ArchiveFineTune",
+  "mutation ArchiveFineTune($id:ID!$input:UpdateFineTuneInput!){updateFineTune(id:$id input:$input){id archivedAt tags}}",
+);
+
+export const stopFineTune = operation<StopFineTuneMutation, StopFineTuneMutationVariables>(
+  "StopFineTune",
+  "mutation StopFineTune($id:ID!){cancelFineTune(id:$id){id status cancelRequested}}",
+);
+
+export const deleteFineTune = operation<DeleteFineTuneMutation, DeleteFineTuneMutationVariables>(
+  "DeleteFineTune",
+  "mutation DeleteFineTune($id:ID!$cancel:Boolean){deleteFineTune(id:$id cancel:$cancel)}",
 );
 

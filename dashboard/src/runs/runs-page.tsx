@@ -1,136 +1,169 @@
-/** All fine-tunes, newest first, refreshed every few seconds while the page is visible. */
-import { useEffect, useState } from "preact/hooks";
-import { client } from "../api/client.ts";
-import { pause } from "../../../client/pause.ts";
-import { fineTunes, type ListedRunFragment } from "./operations.ts";
-import { formatLoss, formatTime } from "../format.ts";
-import { asFailure, type Failure } from "../api/failure.ts";
+/** All runs: what is running, what failed, which is best. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { useLocation } from "preact-iso";
+import type { FineTuneSort, FineTuneStatus } from "../../../client/schema-types.ts";
+import { useAnswer } from "../api/query.ts";
+import { at } from "../base.ts";
+import { formatInteger } from "../format.ts";
+import { useShortcuts } from "../keys.ts";
 import { Problem } from "../parts/problem.tsx";
-import { Progress, Status } from "../parts/status.tsx";
-import { at, runPath } from "../base.ts";
-
-const refreshMs = 2_000;
-
-interface Listing {
-  readonly runs: readonly ListedRunFragment[];
-  /** Cursor of the next page; null if there is none. */
-  readonly next: string | null;
-}
+import { statusWords } from "../parts/status.tsx";
+import { Bulk } from "./bulk.tsx";
+import { addressOf, isFiltered, listingOf, sortNames, type Listing } from "./filter.ts";
+import { runFilters } from "./operations.ts";
+import { RunTable } from "./run-table.tsx";
+import { useRuns } from "./use-runs.ts";
 
 export function RunsPage() {
-  const [page, setPage] = useState<Listing | null>(null);
-  const [older, setOlder] = useState<Listing | null>(null);
-  const [failure, setFailure] = useState<Failure | null>(null);
-
+  const { query, route } = useLocation();
+  const listing = listingOf(query);
+  const list = useRuns(listing);
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   useEffect(() => {
-    document.title = "Fine-tunes · Steplog";
-    const abort = new AbortController();
-    void refresh(abort.signal, setPage, setFailure);
-    return () => abort.abort();
+    document.title = "Runs · Steplog";
   }, []);
-
-  const next = older ? older.next : (page?.next ?? null);
-  const more = async () => {
-    try {
-      const { runs, next: after } = await read(next);
-      setOlder((shown) => ({ runs: [...(shown?.runs ?? []), ...runs], next: after }));
-    } catch (error) {
-      setFailure(asFailure(error));
-    }
-  };
-  const runs = unique([...(page?.runs ?? []), ...(older?.runs ?? [])]);
+  const show = (change: Partial<Listing>) => route(addressOf({ ...listing, ...change }), true);
+  const chosen = list.runs.filter(({ id }) => selected.has(id));
   return (
     <>
       <div class="title">
-        <h1>Fine-tunes</h1>
+        <h1>Runs</h1>
         <a href={at("/new")} class="button primary">
-          New fine-tune
+          New run
         </a>
       </div>
-      {failure && <Problem title="Cannot load the fine-tunes" failure={failure} />}
-      {page === null && failure === null && <p class="muted">Loading…</p>}
-      {page !== null && runs.length === 0 && (
-        <div class="empty card">
-          <p>There are no fine-tunes yet. All you need is a dataset of prompts and completions.</p>
-          <p>
-            <a href={at("/new")}>New fine-tune</a> · <a href={at("/graphql")}>Use the API</a>
-          </p>
-        </div>
-      )}
-      {runs.length > 0 && <RunTable runs={runs} />}
-      {next !== null && (
-        <button type="button" onClick={() => void more()}>
-          Show older
+      <Filters listing={listing} onChange={show} />
+      {list.failure && <Problem title="The runs could not be read" failure={list.failure} />}
+      <Bulk
+        runs={chosen}
+        onClear={() => setSelected(new Set())}
+        onDone={() => {
+          setSelected(new Set());
+          list.reload();
+        }}
+      />
+      {list.newer && (
+        <button type="button" class="newer" onClick={list.reload}>
+          There are newer runs: show them
         </button>
+      )}
+      {list.total === null && list.failure === null && <p class="muted">Loading…</p>}
+      {list.total === 0 && <Nothing listing={listing} onClear={() => route(at("/"), true)} />}
+      {list.runs.length > 0 && <RunTable list={list} selected={selected} onSelect={setSelected} />}
+      {list.total !== null && list.total > 0 && (
+        <p class="muted" role="status">
+          {formatInteger(list.runs.length)} of {formatInteger(list.total)} runs
+        </p>
       )}
     </>
   );
 }
 
-async function read(after: string | null): Promise<Listing> {
-  const { fineTunes: found } = await client.query(fineTunes, { after });
-  return { runs: found.nodes, next: found.pageInfo.hasNextPage ? found.pageInfo.endCursor : null };
-}
-
-async function refresh(
-  signal: AbortSignal,
-  onPage: (page: Listing) => void,
-  onFailure: (failure: Failure | null) => void,
-) {
-  while (!signal.aborted) {
-    if (!document.hidden) {
-      try {
-        onPage(await read(null));
-        onFailure(null);
-      } catch (error) {
-        onFailure(asFailure(error));
-      }
-    }
-    await pause(refreshMs, signal);
-  }
-}
-
-/** A run moves from the first page to an older one when new runs are created. */
-const unique = (runs: readonly ListedRunFragment[]) =>
-  [...new Map(runs.toReversed().map((run) => [run.id, run])).values()].toReversed();
-
-function RunTable({ runs }: { runs: readonly ListedRunFragment[] }) {
+function Nothing({ listing, onClear }: { listing: Listing; onClear: () => void }) {
+  if (isFiltered(listing))
+    return (
+      <div class="empty card">
+        <p>No run fits these filters.</p>
+        <button type="button" onClick={onClear}>
+          Show all runs
+        </button>
+      </div>
+    );
   return (
-    <table class="runs stacking card">
-      <thead>
-        <tr>
-          <th scope="col">Name</th>
-          <th scope="col">Status</th>
-          <th scope="col">Base model</th>
-          <th scope="col">Steps</th>
-          <th scope="col" class="number">
-            Loss
-          </th>
-          <th scope="col">Created</th>
-        </tr>
-      </thead>
-      <tbody>
-        {runs.map((run) => (
-          <tr key={run.id}>
-            <th scope="row">
-              <a href={runPath(run.id)}>{run.name}</a>
-            </th>
-            <td data-label="Status">
-              <Status run={run} />
-            </td>
-            <td data-label="Base model" class="long">
-              {run.baseModel.name}
-            </td>
-            <td data-label="Steps">
-              <Progress run={run} />
-            </td>
-            <td data-label="Loss" class="number">
-              {formatLoss(run.loss)}
-            </td>
-            <td data-label="Created">{formatTime(run.createdAt)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <div class="empty card">
+      <p>
+        There are no runs yet. A run tunes a base model on your rows: prompts, and what the model should answer to them.
+      </p>
+      <a href={at("/new")} class="button">
+        Start the first run
+      </a>
+    </div>
+  );
+}
+
+interface FiltersProps {
+  readonly listing: Listing;
+  readonly onChange: (change: Partial<Listing>) => void;
+}
+
+const typingMs = 250;
+
+function Filters({ listing, onChange }: FiltersProps) {
+  const search = useRef<HTMLInputElement>(null);
+  const typing = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const { data } = useAnswer(runFilters, {});
+  useShortcuts([{ keys: "/", does: "Search the runs", run: () => search.current?.focus() }]);
+  // Every letter is not a question.
+  const later = (change: Partial<Listing>) => {
+    clearTimeout(typing.current);
+    typing.current = setTimeout(() => onChange(change), typingMs);
+  };
+  return (
+    <search class="filters">
+      <label class="wide">
+        <span class="hidden">Search by name</span>
+        <input
+          ref={search}
+          type="search"
+          placeholder="Search by name  /"
+          defaultValue={listing.search}
+          onInput={({ currentTarget: { value } }) => later({ search: value })}
+        />
+      </label>
+      <Choice
+        label="Status"
+        value={listing.status}
+        options={[["", "Any status"], ...Object.entries(statusWords)]}
+        onValue={(status) => onChange({ status: status as FineTuneStatus | "" })}
+      />
+      <Choice
+        label="Base model"
+        value={listing.model}
+        options={[["", "Any base model"], ...(data?.baseModels.nodes ?? []).map(({ name }) => [name, name] as const)]}
+        onValue={(model) => onChange({ model })}
+      />
+      <label>
+        <span class="hidden">Tag</span>
+        <input
+          type="search"
+          placeholder="Tag"
+          defaultValue={listing.tag}
+          onInput={({ currentTarget: { value } }) => later({ tag: value.trim() })}
+        />
+      </label>
+      <Choice
+        label="Order"
+        value={listing.sort}
+        options={Object.entries(sortNames)}
+        onValue={(sort) => onChange({ sort: sort as FineTuneSort })}
+      />
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={listing.archived}
+          onChange={({ currentTarget: { checked } }) => onChange({ archived: checked })}
+        />
+        Archived
+      </label>
+    </search>
+  );
+}
+
+interface ChoiceProps {
+  readonly label: string;
+  readonly value: string;
+  readonly options: readonly (readonly [string, string])[];
+  readonly onValue: (value: string) => void;
+}
+
+function Choice({ label, value, options, onValue }: ChoiceProps) {
+  return (
+    <select aria-label={label} value={value} onChange={({ currentTarget }) => onValue(currentTarget.value)}>
+      {options.map(([one, name]) => (
+        <option key={one} value={one} selected={one === value}>
+          {name}
+        </option>
+      ))}
+    </select>
   );
 }

@@ -8,15 +8,16 @@ const themes: readonly (readonly [Theme, string])[] = [
 
 export function ThemeChoice() {
   return (
-    <label class="theme">
-      <span class="hidden">Theme</span>
-      <select value={theme.value} onChange={({ currentTarget }) => setTheme(currentTarget.value as Theme)}>
-        {themes.map(([value, name]) => (
-          <option key={value} value={value} selected={value === theme.value}>
-            {name}
-          </option>
-        ))}
-      </select>
-    </label>
+    <select
+      aria-label="Theme"
+      value={theme.value}
+      onChange={({ currentTarget }) => setTheme(currentTarget.value as Theme)}
+    >
+      {themes.map(([value, name]) => (
+        <option key={value} value={value} selected={value === theme.value}>
+          {name}
+        </option>
+      ))}
+    </select>
   );
 }

@@ -1,0 +1,153 @@
+/** The page of all runs. */
+import postgres from "postgres";
+import { describe, expect, test } from "vitest";
+import { createFineTune, rowId } from "../server/harness.ts";
+import { expectAccessible, expectToFit, pageTests } from "./harness.ts";
+
+const tests = pageTests();
+
+let followed = "";
+
+const row = (name: string) => tests.page.getByRole("row").filter({ has: tests.page.getByText(name, { exact: true }) });
+
+describe("the runs", () => {
+  test("nothing there yet: the page says what a run is, and how to start", async () => {
+    const { page, server } = tests;
+    await page.goto(server.url);
+    await page.getByText("There are no runs yet.").waitFor();
+    await expectAccessible(page, "no runs");
+    await page.getByRole("link", { name: "Start the first run" }).click();
+    await page.waitForURL("**/new");
+    expect(tests.complaints).toEqual([]);
+  });
+
+  test("a row follows its run, from waiting to its best result", async () => {
+    const { page, server } = tests;
+    await page.goto(server.url);
+    const [id, worker] = await tests.training({ steps: 600 }, "followed");
+    followed = id;
+    await server.ask('mutation ($id: ID!) { updateFineTune(id: $id, input: {tags: ["spam"]}) { id } }', { id });
+    await row("followed").getByText("Running").waitFor();
+    await worker.train(300);
+    await row("followed").getByText("300 / 600").waitFor();
+    await row("followed").locator("polyline").waitFor();
+    await worker.store.recordEvaluation(worker.job, { entries: 300, step: 300, rows: 40, loss: 0.4, accuracy: 0.912 });
+    await row("followed").getByText("91.2%").waitFor();
+    await row("followed").getByText("spam").waitFor();
+    await tests.shoot("runs");
+    await worker.checkpoint();
+    await worker.succeed();
+    await row("followed").getByText("Succeeded").waitFor();
+    expect(tests.complaints).toEqual([]);
+  });
+
+  test("filters are in the address, and what fits none says so", async () => {
+    const { page, server } = tests;
+    await createFineTune(server, {}, "other");
+    await page.goto(server.url);
+    await row("other").waitFor();
+    await page.getByLabel("Search by name").fill("follow");
+    await row("other").waitFor({ state: "detached" });
+    await row("followed").waitFor();
+    expect(new URL(page.url()).search).toBe("?q=follow");
+    await page.getByLabel("Status", { exact: true }).selectOption("FAILED");
+    await page.getByText("No run fits these filters.").waitFor();
+    await page.reload();
+    await page.getByText("No run fits these filters.").waitFor();
+    expect(await page.getByLabel("Search by name").inputValue()).toBe("follow");
+    await page.getByRole("button", { name: "Show all runs" }).click();
+    await row("other").waitFor();
+  });
+
+  test("the keyboard moves, selects and opens", async () => {
+    const { page, server } = tests;
+    await page.goto(server.url);
+    await row("other").waitFor();
+    await page.keyboard.press("j");
+    await page.keyboard.press("x");
+    await page.keyboard.press("j");
+    await page.keyboard.press("x");
+    await page.getByText("2 runs selected").waitFor();
+    await page.keyboard.press("k");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "other", exact: true }).waitFor();
+  });
+
+  test("runs that are selected are archived, cancelled and deleted; what cannot be done is told", async () => {
+    const { page, server } = tests;
+    const input = { fineTune: followed, steps: 2, name: "continued" };
+    await server.ask("mutation ($input: ContinueFineTuneInput!) { continueFineTune(input: $input) { created } }", {
+      input,
+    });
+    await page.goto(server.url);
+    await page.getByRole("checkbox", { name: "Select other" }).check();
+    await page.getByRole("button", { name: "Archive", exact: true }).click();
+    await row("other").waitFor({ state: "detached" });
+    await page.getByLabel("Archived").check();
+    await page.getByRole("checkbox", { name: "Select other" }).check();
+    await page.getByRole("button", { name: "Bring back" }).click();
+    await page.getByText("No run fits these filters.").waitFor();
+    await page.getByLabel("Archived").uncheck();
+    await page.getByRole("checkbox", { name: "Select other" }).check();
+    await page.getByRole("button", { name: "Cancel", exact: true }).click();
+    await expectAccessible(page, "asking before runs are cancelled");
+    await page.getByRole("button", { name: "Cancel them" }).click();
+    await row("other").getByText("Cancelled").waitFor();
+    for (const name of ["other", "followed"]) await page.getByRole("checkbox", { name: `Select ${name}` }).check();
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    await page.getByRole("button", { name: "Delete them" }).click();
+    await row("other").waitFor({ state: "detached" });
+    await page
+      .getByRole("alert")
+      .getByText(/“followed”/u)
+      .waitFor();
+    await row("followed").waitFor();
+  });
+
+  test.each(["light", "dark"] as const)("is accessible and fits, %s", async (colorScheme) => {
+    const page = await tests.newPage({ colorScheme });
+    const long = await createFineTune(tests.server, { steps: 12_345 }, `${"long name ".repeat(9)}${"x".repeat(100)}`);
+    await page.goto(tests.server.url);
+    await page.getByRole("table").waitFor();
+    await page.getByRole("checkbox", { name: "Select followed" }).check();
+    await expectAccessible(page, "the runs");
+    await expectToFit(page, "the runs");
+    await expectAccessible(page, "the runs on a phone");
+    await tests.shoot(`runs-phone-${colorScheme}`, page);
+    await tests.server.store.fineTunes.cancel(rowId(long));
+    await page.context().close();
+  });
+
+  test("ten thousand runs: few rows are in the document, and scrolling reads on", async () => {
+    const { page, server } = tests;
+    const sql = postgres(server.databaseUrl, { max: 1, onnotice: () => {} });
+    const [{ names }] = await sql<[{ names: string }]>`
+      select string_agg(quote_ident(column_name), ', ') as names from information_schema.columns
+      where table_name = 'fine_tunes' and column_name not in ('id', 'name', 'idempotency_key', 'created_at') and is_generated = 'NEVER'`;
+    await sql.unsafe(`insert into fine_tunes (id, name, created_at, ${names})
+      select gen_random_uuid(), 'copy ' || n, now() - interval '1 day' - n * interval '1 second', ${names}
+      from (select * from fine_tunes where name = 'followed') one, generate_series(1, 10000) n`);
+    await sql.end();
+    await page.goto(server.url);
+    await page.getByText(/of 10,0\d\d runs/u).waitFor();
+    const furthest = async () => {
+      const names = await page.getByRole("rowheader").allTextContents();
+      return Math.max(...names.map((name) => Number(/^copy (\d+)/u.exec(name)?.[1] ?? 0)));
+    };
+    await expect
+      .poll(
+        async () => {
+          await page.mouse.wheel(0, 2_000);
+          return furthest();
+        },
+        { timeout: 20_000 },
+      )
+      .toBeGreaterThan(150);
+    expect(await page.getByRole("row").count()).toBeLessThan(60);
+    // What is new does not push away what somebody reads.
+    await createFineTune(server, {}, "newest");
+    await page.getByRole("button", { name: "There are newer runs: show them" }).click();
+    await row("newest").waitFor();
+    expect(tests.complaints).toEqual([]);
+  });
+});
