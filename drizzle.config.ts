@@ -13,6 +13,7 @@ export default defineConfig({
     "./schema/export-tables.ts",
     "./schema/webhook-tables.ts",
     "./schema/blob-tables.ts",
+    "./schema/audit-tables.ts",
     "./schema/queue-view.ts",
   ],
   out: "./migrations",

@@ -41,6 +41,8 @@ export interface ServiceConfig {
   readonly corsOrigins: readonly string[];
   readonly allowedHosts: readonly string[];
   readonly openToEveryone: boolean;
+  /** How long entries of the audit log are kept; 0 for ever. */
+  readonly auditDays: number;
   /** Which webhooks may go to private addresses: all, or those of these hosts. */
   readonly allowPrivateWebhooks: true | readonly string[];
   readonly completions: CompletionLimits;
@@ -106,6 +108,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
     corsOrigins: listOf(readVariable("STEPLOG_CORS_ORIGINS", env)),
     allowedHosts: listOf(readVariable("STEPLOG_ALLOWED_HOSTS", env)),
     openToEveryone: readVariable("STEPLOG_OPEN_TO_EVERYONE", env) === "yes",
+    auditDays: readVariable("STEPLOG_AUDIT_DAYS", env),
     allowPrivateWebhooks: privateWebhooks(readVariable("STEPLOG_WEBHOOK_ALLOW_PRIVATE", env)),
     completions: {
       queueLimit: readVariable("STEPLOG_QUEUE_LIMIT", env),
@@ -166,8 +169,9 @@ function readBucket(storage: string, env: NodeJS.ProcessEnv): BucketBlobsOptions
 }
 
 /** What opens the store. */
-export function storeOptions({ directUrl, storageDir, bucket, cacheDir, cacheBytes, mostRuns }: ServiceConfig) {
-  return { directUrl, storageDir, bucket, cacheDir, cacheBytes, mostRuns };
+export function storeOptions(config: ServiceConfig) {
+  const { directUrl, storageDir, bucket, cacheDir, cacheBytes, mostRuns, auditDays } = config;
+  return { directUrl, storageDir, bucket, cacheDir, cacheBytes, mostRuns, auditDays };
 }
 
 /** The folder of installed devices. */

@@ -155,6 +155,10 @@ export const variables = {
     meaning: "origins of other sites that may use the API from a browser, separated by commas",
     type: optional,
   },
+  STEPLOG_AUDIT_DAYS: {
+    meaning: "days that entries of the audit log are kept; 0 keeps them for ever",
+    type: wholeNumber(0, 36_500).default(0),
+  },
   STEPLOG_WEBHOOK_ALLOW_PRIVATE: {
     meaning:
       "which webhooks may go to private addresses: `no`, `yes`, or the hosts that may, as their URLs have them, separated by commas",

@@ -43,6 +43,23 @@ create table api_keys (
   constraint api_keys_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE
 );
 
+create table audit_entries (
+  id uuid not null default gen_random_uuid(),
+  at timestamp with time zone not null default clock_timestamp(),
+  project_id uuid not null,
+  action text not null,
+  actor_kind text not null,
+  actor_key_id uuid,
+  actor_name text,
+  request_id text,
+  address text,
+  object_type text not null,
+  object_id text,
+  object_name text,
+  details jsonb not null default '{}'::jsonb,
+  constraint audit_entries_pkey PRIMARY KEY (id)
+);
+
 create table base_model_files (
   base_model_id uuid not null,
   hash text not null,
@@ -510,6 +527,9 @@ create table workers (
 ALTER TABLE log_segments ALTER COLUMN decays SET STORAGE EXTERNAL;
 ALTER TABLE log_segments ALTER COLUMN scalars SET STORAGE EXTERNAL;
 CREATE INDEX api_keys_project ON public.api_keys USING btree (project_id, created_at, id);
+CREATE INDEX audit_entries_at ON public.audit_entries USING btree (at, id);
+CREATE INDEX audit_entries_object ON public.audit_entries USING btree (object_id);
+CREATE INDEX audit_entries_project ON public.audit_entries USING btree (project_id, at, id);
 CREATE INDEX checkpoint_exports_expires ON public.checkpoint_exports USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX checkpoints_expires ON public.checkpoints USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX checkpoints_weights_expire ON public.checkpoints USING btree (weights_expires_at) WHERE (weights_expires_at IS NOT NULL);
@@ -554,6 +574,18 @@ CREATE UNIQUE INDEX webhook_deliveries_pair ON public.webhook_deliveries USING b
 
 -- view queue_depth: kind text, family text, model text, precision text, memory_bytes bigint, needs jsonb, free bigint, held bigint, waiting bigint, oldest_seconds double precision
 
+CREATE OR REPLACE FUNCTION public.audit_entries_stay()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+	IF tg_op = 'DELETE' AND current_setting('steplog.audit', true) = 'entries end' THEN
+		RETURN old;
+	END IF;
+	RAISE EXCEPTION 'entries of the audit log are only added' USING ERRCODE = 'restrict_violation';
+END $function$
+;
+
 CREATE OR REPLACE FUNCTION public.cancels_of_earlier_release()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -584,6 +616,10 @@ BEGIN
 	RETURN new;
 END $function$
 ;
+
+CREATE TRIGGER audit_entries_stay BEFORE DELETE OR UPDATE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION audit_entries_stay();
+
+CREATE TRIGGER audit_entries_stay_whole BEFORE TRUNCATE ON public.audit_entries FOR EACH STATEMENT EXECUTE FUNCTION audit_entries_stay();
 
 CREATE TRIGGER cancels_of_earlier_release BEFORE UPDATE OF wanted, cancel_requested ON public.fine_tunes FOR EACH ROW EXECUTE FUNCTION cancels_of_earlier_release();
 

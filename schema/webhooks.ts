@@ -8,13 +8,21 @@ const statusesOf = (noun: string, statuses: readonly string[]) => statuses.map((
 export const webhookEvents: readonly string[] = [
   ...statusesOf("fine_tune", fineTuneStatuses),
   "fine_tune.evaluated",
+  "fine_tune.updated",
+  "fine_tune.deleted",
   "dataset.created",
+  "dataset.deleted",
   "checkpoint.created",
   "checkpoint.weights_stored",
   "checkpoint.weights_failed",
   "checkpoint.export_stored",
   "checkpoint.export_failed",
+  "checkpoint.weights_deleted",
+  "checkpoint.deleted",
   ...statusesOf("evaluation", completionStatuses),
+  "evaluation.deleted",
+  "alias.set",
+  "alias.removed",
   "webhook.disabled",
 ];
 
@@ -77,4 +85,13 @@ export function messageOf(webhookId: string): string {
 /** An id as the API gives it. */
 export function globalIdOf(type: string, id: string): string {
   return btoa(`${type}:${id}`);
+}
+
+/** The row that an id of the API names; what is no such id stays as it is. */
+export function rowIdOf(id: string): string {
+  try {
+    return /^\w+:(.+)$/u.exec(atob(id))?.[1] ?? id;
+  } catch {
+    return id;
+  }
 }

@@ -5,6 +5,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import type { Origin } from "../store/store.ts";
 
 const current = new AsyncLocalStorage<string>();
 
@@ -26,4 +27,9 @@ export function withRequestId<Result>(id: string, work: () => Result): Result {
 /** Undefined outside of a request. */
 export function currentRequestId(): string | undefined {
   return current.getStore();
+}
+
+/** What the audit log keeps of a request. Behind a proxy, the address is the proxy's. */
+export function originOfRequest(request: IncomingMessage): Origin {
+  return { requestId: currentRequestId() ?? null, address: request.socket.remoteAddress ?? null };
 }

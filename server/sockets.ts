@@ -33,7 +33,7 @@ import type { Access } from "./access.ts";
 import type { Services } from "./context.ts";
 import { toClientError, toHttpError } from "./errors.ts";
 import type { Gateway } from "./gateway.ts";
-import { requestIdOf, traceparentOf, withRequestId } from "./request-id.ts";
+import { originOfRequest, requestIdOf, traceparentOf, withRequestId } from "./request-id.ts";
 import { isTooDeep } from "./graphql/query-limits.ts";
 import { schema } from "./graphql/schema.ts";
 import { readTarget } from "./http/target.ts";
@@ -167,7 +167,7 @@ function makeProtocol({ gateway, store, services, access, originOf }: SocketsOpt
     invariant(viewer, "an operation comes after the first message");
     const enveloped: Enveloped = gateway.getEnveloped({
       ...services,
-      store: store.of(viewer),
+      store: store.of(viewer, originOfRequest(request)),
       origin: originOf(request.headers.host),
       signal,
       params: payload,

@@ -85,7 +85,7 @@ async function create(tx: Transaction, { expiry, ...dataset }: NewDataset): Prom
   if (created) {
     await refuseBeyondBytes(tx, projectId);
     await addUsage(tx, [{ projectId, kind: "BYTES", amount: created.bytes }]);
-    await announceDataset(tx, created);
+    await announceDataset(tx, created, "created");
     return created;
   }
   const key = dataset.idempotencyKey ?? "";

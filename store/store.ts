@@ -14,6 +14,8 @@ import type { Log } from "../schema/log.ts";
 import type { Tracing } from "../schema/tracing.ts";
 import type { Blobs } from "./blobs/blobs.ts";
 import type { BucketBlobsOptions } from "./blobs/s3/blobs.ts";
+import { type Origin, actingAs, actorOf } from "./audit/actor.ts";
+import { auditKeepingOf } from "./audit/log.ts";
 import { openFolder } from "./blobs/folder.ts";
 import { datasetsOf } from "./datasets.ts";
 import { choresOf } from "./ends/chores.ts";
@@ -29,7 +31,7 @@ import { unusedParameters } from "./postgres/connection.ts";
 import { keysOf } from "./projects/keys.ts";
 import { projectsOf } from "./projects/projects.ts";
 import { type ProjectStore, projectStoreOf } from "./projects/project-store.ts";
-import type { Viewer } from "../schema/projects.ts";
+import { type Viewer, operator } from "../schema/projects.ts";
 import { openPool, usualConnections } from "./postgres/database.ts";
 import { translated } from "./postgres/failures.ts";
 import { checkPooled, migrateDatabase } from "./postgres/migrate.ts";
@@ -94,6 +96,8 @@ export type { Due, DueReport } from "./ends/due.ts";
 export type { Ending, KeepChanges, WantedKeep } from "./ends/expiry.ts";
 export type { BlobCount, SweepReport } from "./ends/sweep.ts";
 export type { Page } from "./pages.ts";
+export type { Origin } from "./audit/actor.ts";
+export type { AuditFilter } from "./audit/log.ts";
 export type { ProjectStore } from "./projects/project-store.ts";
 export type { Keys, MadeKey } from "./projects/keys.ts";
 
@@ -111,6 +115,8 @@ export interface StoreOptions {
   readonly cacheBytes?: number;
   /** Runs that workers train at once, in all projects together; null, or left out, for any number. */
   readonly mostRuns?: number | null;
+  /** How long entries of the audit log are kept; left out or 0, for ever. */
+  readonly auditDays?: number;
   readonly log?: Log;
   /** Of transactions, and of the jobs that they add; none when left out. */
   readonly tracing?: Tracing | null;
@@ -140,7 +146,9 @@ export interface Store extends Nouns, Queue, Appends, Answers, Records, Weights,
   /** To be called now and then, by every process that stays: does what is due of the two above, one process at a time. */
   doChores(): void;
   /** What a viewer may see and do, and nothing else. */
-  of(viewer: Viewer): ProjectStore;
+  of(viewer: Viewer, origin?: Origin): ProjectStore;
+  /** The same store, for a command line: what it does is written down as done by whoever calls it. */
+  by(command: string): Store;
 }
 
 /**
@@ -160,6 +168,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const blobs = announcing(files, database);
   const over = new AbortController();
   const chores = choresOf(database, blobs, over.signal, log);
+  const keeping = auditKeepingOf(database, options.auditDays ?? 0);
   let closed: Promise<void> | null = null;
   const store: Store = translated<Store>({
     async migrate() {
@@ -174,7 +183,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     async ping() {
       await database.execute(sql`select 1`);
     },
-    of: (viewer) => projectStoreOf({ nouns: store, database, viewer, ping: () => store.ping() }),
+    of: (viewer, origin = {}) =>
+      projectStoreOf({ nouns: store, database, viewer, ping: () => store.ping(), actor: actorOf(viewer, origin) }),
+    by: (command) => actingAs(store, actorOf(operator, { command })),
     finishFineTune: (lease, outcome) => database.transaction((tx) => endFineTune(tx, lease, outcome)),
     sweep: (options) => sweep(database, blobs, options),
     endDue: (options) => endDue(database, options),
@@ -201,6 +212,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       workersOf(database, async () => {
         chores.begin();
         await forgetCompletions(database);
+        await keeping.keep();
       }),
     ),
     sleeper: (id) => translated(sleeperOf(database, notifications, mostRuns)(id)),

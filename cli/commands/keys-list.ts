@@ -1,6 +1,7 @@
 /** steplog keys list [--project NAME] [--json] */
 import type { Command } from "commander";
-import { type KeyRow, projectNamed, withAdministrator } from "../administrator.ts";
+import type { KeyRow } from "../administration.ts";
+import { projectNamed, withAdministrator } from "../administrator.ts";
 import { urlOption } from "../options.ts";
 import { print, printJson, printTable } from "../output.ts";
 

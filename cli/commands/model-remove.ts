@@ -1,4 +1,5 @@
 /** steplog model remove NAME [--yes] [--force] */
+import { caller } from "../administrator-database.ts";
 import { randomUUID } from "node:crypto";
 import { access, mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
@@ -77,7 +78,7 @@ async function unregister(config: ServiceConfig, name: string, force: boolean): 
   const store = await openStore({ databaseUrl, directUrl: config.directUrl, storageDir: config.storageDir });
   try {
     await store.migrate();
-    await store.baseModels.unregister(name);
+    await store.by(caller()).baseModels.unregister(name);
   } catch (error) {
     if (!(error instanceof SteplogError && error.code === "UNAVAILABLE")) throw error;
     const advice = "So it is not known whether fine-tunes need the model; --force removes it anyway.";

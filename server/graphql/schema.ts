@@ -24,6 +24,7 @@ import "./evaluation/model-evaluation.ts";
 import "./evaluation/create-evaluation.ts";
 import "./project/project.ts";
 import "./project/api-key.ts";
+import "./project/audit.ts";
 import "./project/share.ts";
 import "./project/usage.ts";
 import "./expiry.ts";

@@ -11,7 +11,7 @@ import { receiveDataset } from "./datasets.ts";
 import { sendExport, sendLog, sendRunLog, sendWeights } from "./downloads.ts";
 import { toHttpError } from "../errors.ts";
 import { sendMetrics } from "../metrics.ts";
-import { requestIdOf, traceparentOf, withRequestId } from "../request-id.ts";
+import { originOfRequest, requestIdOf, traceparentOf, withRequestId } from "../request-id.ts";
 import type { Gateway } from "../gateway.ts";
 import { sendGraphiQL, wantsGraphiQL } from "./graphiql.ts";
 import { sendJson } from "./json.ts";
@@ -97,7 +97,7 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
       "close",
       access.onEnd(request.headers.authorization, viewer, () => response.destroy()),
     );
-    return { ...services, store: options.store.of(viewer) };
+    return { ...services, store: options.store.of(viewer, originOfRequest(request)) };
   };
   const url = readTarget(request, options.prefix);
   const { pathname } = url;

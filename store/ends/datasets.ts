@@ -10,6 +10,8 @@ import { modelEvaluations } from "../../schema/serving-tables.ts";
 import { fineTuneStatuses, isFinal } from "../../schema/states.ts";
 import { type Dataset, datasets, fineTunes } from "../../schema/tables.ts";
 import { type Transaction, isUuid } from "../postgres/database.ts";
+import { audit } from "../audit/audit.ts";
+import { announceDataset } from "../webhooks/announce.ts";
 import { labelOf, named } from "./holders.ts";
 
 /** Asked once the dataset is locked; if it throws, nothing is deleted. */
@@ -28,6 +30,8 @@ export async function deleteDataset(tx: Transaction, id: string, unless?: Unless
     .update(datasets)
     .set({ deletedAt: sql`now()`, idempotencyKey: null })
     .where(eq(datasets.id, id));
+  await audit(tx, { projectId: dataset.projectId, action: "dataset.deleted", object: dataset });
+  await announceDataset(tx, dataset, "deleted");
   await dropUnnamed(tx, [id]);
   return true;
 }

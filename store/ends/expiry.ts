@@ -6,7 +6,8 @@ import { type ExpiringKind, type Expiry, type Keep, type KeptKind, keptKinds } f
 import { projects } from "../../schema/project-tables.ts";
 import { completions, modelEvaluations } from "../../schema/serving-tables.ts";
 import { checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
-import { type Database, type Executor, isUuid } from "../postgres/database.ts";
+import { audit } from "../audit/audit.ts";
+import { type Database, type Executor, type Transaction, isUuid } from "../postgres/database.ts";
 import { notThere } from "../projects/sight.ts";
 
 /** What an object may still be told of its end. */
@@ -79,23 +80,63 @@ const tables = { FINE_TUNE: fineTunes, CHECKPOINT: checkpoints, DATASET: dataset
 export function expiriesOf(database: Database): Expiries {
   return {
     async set(kind, id, expiry) {
-      const [row] = isUuid(id) ? await setExpiry(database, kind, id, expiry) : [];
+      const [row] = isUuid(id) ? await database.transaction((tx) => setExpiry(tx, kind, id, expiry)) : [];
       if (!row) throw notThere(nouns[kind], id);
       return row;
     },
   };
 }
 
-async function setExpiry(database: Executor, kind: ExpiringKind, id: string, expiry: Expiry): Promise<Ending[]> {
+async function setExpiry(tx: Transaction, kind: ExpiringKind, id: string, expiry: Expiry): Promise<Ending[]> {
   const expiresAt = givenExpiry(expiry);
-  if (kind === "COMPLETION") return setOfCompletion(database, id, expiry, expiresAt);
+  if (kind === "COMPLETION") return setOfCompletion(tx, id, expiry, expiresAt);
   const table = tables[kind];
   const there = kind === "DATASET" ? isNull(datasets.deletedAt) : undefined;
-  return database
+  const rows = await tx
     .update(table)
     .set({ expiresAt, expiryHeldBy: null, expiryTryAt: null })
     .where(and(eq(table.id, id), there))
     .returning({ expiresAt: table.expiresAt });
+  for (const row of rows) await written(tx, kind, id, row);
+  return rows;
+}
+
+/** The service deletes it then: the audit log tells who said so. */
+async function written(
+  tx: Transaction,
+  kind: Exclude<ExpiringKind, "COMPLETION">,
+  id: string,
+  { expiresAt }: Ending,
+): Promise<void> {
+  const [owner] = await ownerOf(tx, kind, id);
+  if (!owner) throw notThere(nouns[kind], id);
+  const action = `${nounsOfActions[kind]}.expiry_set` as const;
+  const details = { expiresAt: expiresAt?.toISOString() ?? null };
+  await audit(tx, { projectId: owner.projectId, action, object: { id, name: owner.name }, details });
+}
+
+const nounsOfActions = {
+  FINE_TUNE: "fine_tune",
+  CHECKPOINT: "checkpoint",
+  DATASET: "dataset",
+  EVALUATION: "evaluation",
+} as const;
+
+function ownerOf(tx: Transaction, kind: Exclude<ExpiringKind, "COMPLETION">, id: string) {
+  const { name, projectId } = fineTunes;
+  if (kind === "FINE_TUNE") return tx.select({ name, projectId }).from(fineTunes).where(eq(fineTunes.id, id));
+  if (kind === "DATASET")
+    return tx.select({ name: datasets.name, projectId: datasets.projectId }).from(datasets).where(eq(datasets.id, id));
+  if (kind === "EVALUATION")
+    return tx
+      .select({ name: sql<null>`null`, projectId: modelEvaluations.projectId })
+      .from(modelEvaluations)
+      .where(eq(modelEvaluations.id, id));
+  return tx
+    .select({ name, projectId })
+    .from(checkpoints)
+    .innerJoin(fineTunes, eq(fineTunes.id, checkpoints.fineTuneId))
+    .where(eq(checkpoints.id, id));
 }
 
 /** They hold what people wrote. */
@@ -123,12 +164,16 @@ export async function keepOf(database: Executor, projectId: string): Promise<Kee
 }
 
 /** For what is created from now on. One statement, so that two who change different kinds both do. @throws NOT_FOUND */
-export async function changeKeep(database: Executor, projectId: string, changes: KeepChanges): Promise<Keep> {
+export async function changeKeep(database: Database, projectId: string, changes: KeepChanges): Promise<Keep> {
   const given = keptKinds.filter((kind) => changes[kind] !== undefined);
   const set = Object.fromEntries(given.flatMap((kind) => (changes[kind] == null ? [] : [[kind, changes[kind]]])));
   const kept = sql`(${projects.keep} - array(select jsonb_array_elements_text(${JSON.stringify(given)}::jsonb)))`;
   const keep = sql`${kept} || ${JSON.stringify(set)}::jsonb`;
   const here = eq(projects.id, projectId);
-  if (isUuid(projectId)) await database.update(projects).set({ keep }).where(here);
-  return keepOf(database, projectId);
+  return database.transaction(async (tx) => {
+    const [changed] = isUuid(projectId) ? await tx.update(projects).set({ keep }).where(here).returning() : [];
+    const details = Object.fromEntries(given.map((kind) => [kind, changes[kind] ?? null]));
+    if (changed) await audit(tx, { projectId, action: "project.keep_changed", object: changed, details });
+    return keepOf(tx, projectId);
+  });
 }

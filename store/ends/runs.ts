@@ -14,9 +14,11 @@ import { type Checkpoint, type FineTune, checkpoints, fineTunes, jobs } from "..
 import { type Transaction, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers, wakeWatchersOf } from "../postgres/notify.ts";
 import { lockRun } from "../runs/lifecycle.ts";
+import { audit } from "../audit/audit.ts";
+import { announceCheckpoint, announceRun } from "../webhooks/announce.ts";
 import { dropUnnamed } from "./datasets.ts";
 import { refuseIfHeld } from "./holders.ts";
-import { noWeights } from "./weights.ts";
+import { noWeights, tellWeightsDeleted } from "./weights.ts";
 
 export interface RunDeletion {
   /** Whether a run that is being trained ends thereby. */
@@ -41,6 +43,9 @@ export async function deleteRun(tx: Transaction, id: string, { cancel, unless }:
   await leave(tx, places);
   await tx.update(fineTunes).set({ wentBackFrom: null }).where(eq(fineTunes.wentBackFrom, id));
   await tx.delete(fineTunes).where(eq(fineTunes.id, id));
+  const details = { status: run.status, steps: run.stepsDone };
+  await audit(tx, { projectId: run.projectId, action: "fine_tune.deleted", object: run, details });
+  await announceRun(tx, run, "deleted");
   await dropUnnamed(tx, [run.datasetId, run.validationDatasetId, run.testDatasetId]);
   return true;
 }
@@ -64,6 +69,12 @@ export async function deleteCheckpoint(tx: Transaction, id: string, unless?: Unl
   await refuseIfHeld(tx, run, places);
   await leave(tx, places);
   await tx.delete(checkpoints).where(here);
+  for (const place of places) {
+    const object = { id: place.id, name: run.name };
+    const details = { step: place.step };
+    await audit(tx, { projectId: run.projectId, action: "checkpoint.deleted", object, details });
+    await announceCheckpoint(tx, place, "deleted");
+  }
   await wakeWatchers(tx, run.id);
   return places.length > 0;
 }
@@ -83,9 +94,15 @@ export async function deleteWeights(tx: Transaction, id: string): Promise<Checkp
   const [checkpoint] = isUuid(id) ? await lockCheckpoints(tx, here) : [];
   if (!checkpoint) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${JSON.stringify(id)}.`);
   await tx.delete(jobs).where(rebuilds(here));
-  await tx.delete(checkpointExports).where(eq(checkpointExports.checkpointId, id));
+  const others = await tx
+    .delete(checkpointExports)
+    .where(eq(checkpointExports.checkpointId, id))
+    .returning({ status: checkpointExports.status });
   await wakeWatchers(tx, checkpoint.fineTuneId);
-  return only(await tx.update(checkpoints).set(noWeights).where(here).returning());
+  const left = only(await tx.update(checkpoints).set(noWeights).where(here).returning());
+  const hadNone = checkpoint.weightsStatus === "NONE" && others.length === 0;
+  if (!hadNone) await tellWeightsDeleted(tx, left, { exports: others.length });
+  return left;
 }
 
 /** Ends the jobs about checkpoints, and `more`. Whoever watches what they are about hears of it. */

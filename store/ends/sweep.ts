@@ -13,6 +13,8 @@ import { baseModelFiles, checkpoints, datasets } from "../../schema/tables.ts";
 import type { Blobs, StoredBlob } from "../blobs/blobs.ts";
 import type { Database, Executor } from "../postgres/database.ts";
 import { asStoreError } from "../postgres/failures.ts";
+import { defaultProjectId } from "../../schema/projects.ts";
+import { audit } from "../audit/audit.ts";
 
 export interface BlobCount {
   readonly count: number;
@@ -124,6 +126,8 @@ function remove(database: Database, blobs: Blobs, sha256: string): Promise<boole
       .returning();
     if (gone.length === 0 || (await namedOf(tx, [sha256])).has(sha256)) return false;
     await blobs.remove(sha256);
+    const object = { id: sha256, name: null };
+    await audit(tx, { projectId: defaultProjectId, action: "file.swept", object });
     return true;
   });
 }

@@ -1,9 +1,12 @@
 /** The end of stored weights that were not used for a while, one form at a time. The log rebuilds them, so nothing is lost. */
 import { eq } from "drizzle-orm";
 import { type CheckpointExport, checkpointExports } from "../../schema/export-tables.ts";
-import { type Checkpoint, checkpoints } from "../../schema/tables.ts";
-import type { WeightsForm } from "../../schema/weights-form.ts";
-import type { Transaction } from "../postgres/database.ts";
+import { type Checkpoint, checkpoints, fineTunes } from "../../schema/tables.ts";
+import type { AuditDetails } from "../../schema/audit.ts";
+import { type WeightsForm, formName } from "../../schema/weights-form.ts";
+import { audit } from "../audit/audit.ts";
+import { type Transaction, only } from "../postgres/database.ts";
+import { announceCheckpoint } from "../webhooks/announce.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import { keyOfExport } from "../runs/exports.ts";
 
@@ -28,9 +31,25 @@ export async function dropWeights(
   const [checkpoint] = await tx.select().from(checkpoints).where(here).for("no key update");
   if (!checkpoint || checkpoint.weightsStatus === "QUEUED") return false;
   unless(checkpoint);
-  await tx.update(checkpoints).set(noWeights).where(here);
+  const left = only(await tx.update(checkpoints).set(noWeights).where(here).returning());
+  await tellWeightsDeleted(tx, left, { exports: 0 });
   await wakeWatchers(tx, checkpoint.fineTuneId);
   return true;
+}
+
+/** Whoever wants to know, and the audit log. @param exports how many other forms went; or the form of the only one */
+export async function tellWeightsDeleted(
+  tx: Transaction,
+  checkpoint: Checkpoint,
+  exports: AuditDetails,
+): Promise<void> {
+  const { name, projectId } = fineTunes;
+  const ofIt = eq(fineTunes.id, checkpoint.fineTuneId);
+  const run = only(await tx.select({ name, projectId }).from(fineTunes).where(ofIt));
+  const object = { id: checkpoint.id, name: run.name };
+  const details = { step: checkpoint.step, ...exports };
+  await audit(tx, { projectId: run.projectId, action: "checkpoint.weights_deleted", object, details });
+  await announceCheckpoint(tx, checkpoint, "weights_deleted");
 }
 
 /** As dropWeights. */
@@ -44,8 +63,9 @@ export async function dropExport(
   if (!found || found.status === "QUEUED") return false;
   unless(found);
   await tx.delete(checkpointExports).where(here);
-  const run = { id: checkpoints.fineTuneId };
-  for (const { id } of await tx.select(run).from(checkpoints).where(eq(checkpoints.id, checkpointId)))
-    await wakeWatchers(tx, id);
+  for (const checkpoint of await tx.select().from(checkpoints).where(eq(checkpoints.id, checkpointId))) {
+    await tellWeightsDeleted(tx, checkpoint, { form: formName(form) });
+    await wakeWatchers(tx, checkpoint.fineTuneId);
+  }
   return true;
 }

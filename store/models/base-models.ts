@@ -7,6 +7,8 @@ import type { PartNames } from "../../schema/name-patterns.ts";
 import { type BaseModel, type FineTune, baseModels, fineTunes, foundModels } from "../../schema/tables.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, type Transaction, inOrderOf, only } from "../postgres/database.ts";
+import { defaultProjectId } from "../../schema/projects.ts";
+import { audit } from "../audit/audit.ts";
 import { forgetServing } from "./forget-serving.ts";
 import { type Parts, keepParts, partsOf } from "./part-names.ts";
 
@@ -81,6 +83,7 @@ async function unregister(tx: Transaction, name: string): Promise<void> {
   if (users && users.count > 0) throw stillNeeded(name, users.count, await newestNames(tx, mine));
   await forgetServing(tx, known);
   await tx.delete(baseModels).where(eq(baseModels.id, known.id));
+  await audit(tx, { projectId: defaultProjectId, action: "model.deleted", object: known });
 }
 
 function newestNames(tx: Transaction, where: SQL) {

@@ -18,6 +18,8 @@ export interface Administration {
   /** All of them for an operator, else the viewer's own. */
   projects(page: Page): Promise<Project[]>;
   createProject(name: string): Promise<Project>;
+  /** @throws FORBIDDEN for whoever is no operator; NOT_FOUND; CONFLICT */
+  renameProject(id: string, name: string): Promise<Project>;
   /** The key that the request came with. */
   ownKey(): Promise<ApiKey | null>;
   /** By id, null for one that is not of the viewer's project. */
@@ -26,7 +28,10 @@ export interface Administration {
   keys(page: Page & { readonly projectId?: string | undefined }): Promise<ApiKey[]>;
   createKey(input: Omit<NewKey, "projectId"> & { readonly projectId?: string | undefined }): Promise<MadeKey>;
   rotateKey(id: string, overlapS: number): Promise<MadeKey>;
+  renameKey(id: string, name: string): Promise<ApiKey>;
   revokeKey(id: string): Promise<ApiKey>;
+  /** False if there is none. @throws INVALID_STATE for one that is in use, and for the last one */
+  deleteKey(id: string): Promise<boolean>;
   share(kind: SharedKind, objectId: string, projectId: string): Promise<void>;
   unshare(kind: SharedKind, objectId: string, projectId: string): Promise<void>;
   /** None for what others share with the viewer's project. */
@@ -71,6 +76,14 @@ export function administrationOf({ projects, keys, sight, viewer, may }: Room): 
       if (isOperator(viewer)) return projects.create(name);
       throw new SteplogError("FORBIDDEN", "Only an operator makes projects: a key of the default project with admin.");
     },
+    async renameProject(id, name) {
+      may("admin");
+      if (isOperator(viewer)) return projects.rename(id, name);
+      throw new SteplogError(
+        "FORBIDDEN",
+        "Only an operator renames projects: a key of the default project with admin.",
+      );
+    },
     ownKey: async () => (viewer.key ? keys.get(viewer.key.id) : null),
     async keysByIds(ids) {
       may("admin");
@@ -89,9 +102,18 @@ export function administrationOf({ projects, keys, sight, viewer, may }: Room): 
       await ownKey(id);
       return keys.rotate(id, overlapS);
     },
+    async renameKey(id, name) {
+      await ownKey(id);
+      return keys.rename(id, name);
+    },
     async revokeKey(id) {
       await ownKey(id);
       return keys.revoke(id);
+    },
+    async deleteKey(id) {
+      may("admin");
+      const key = await keys.get(id);
+      return key !== null && isMine(key.projectId) && keys.delete(id);
     },
     async share(kind, objectId, to) {
       await owns(kind, objectId);

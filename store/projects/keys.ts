@@ -4,7 +4,7 @@
  * open when its last key ends.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { and, eq, gt, isNull, lt, or, sql } from "drizzle-orm";
+import { and, eq, gt, isNull, lt, ne, or, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import { type ApiKey, apiKeys, projects } from "../../schema/project-tables.ts";
 import type { Scope, Viewer } from "../../schema/projects.ts";
@@ -14,6 +14,8 @@ import type { Notifications } from "../postgres/notifications.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import { requireRow } from "../postgres/required.ts";
 import { inMs } from "../queue/claimable.ts";
+import type { AuditAction, AuditDetails } from "../../schema/audit.ts";
+import { audit } from "../audit/audit.ts";
 
 export interface NewKey {
   readonly projectId: string;
@@ -44,10 +46,12 @@ export interface Keys {
    * @throws NOT_FOUND; INVALID_STATE for one that has ended
    */
   rotate(id: string, overlapS: number): Promise<MadeKey>;
+  /** Repeating it changes nothing. @throws NOT_FOUND */
+  rename(id: string, name: string): Promise<ApiKey>;
   /** Ends it at once. One that has ended stays as it is. @throws NOT_FOUND */
   revoke(id: string): Promise<ApiKey>;
-  /** Forgets one that has ended. @throws NOT_FOUND; INVALID_STATE for one that is in use */
-  delete(id: string): Promise<void>;
+  /** Forgets one that has ended. False if there is none. @throws INVALID_STATE for one that is in use, and for the last one */
+  delete(id: string): Promise<boolean>;
   /** Whether keys may have changed, again and again, until the signal: at once after a change, every few seconds in any case. */
   changes(signal: AbortSignal): AsyncGenerator<void, void>;
 }
@@ -69,7 +73,14 @@ export function keysOf(database: Database, notifications: Notifications): Keys {
       return (await database.select({ id: apiKeys.id }).from(apiKeys).limit(1)).length > 0;
     },
     viewerOf: (key) => viewerOf(database, key),
-    create: (input) => database.transaction((tx) => create(tx, input)),
+    create: (input) =>
+      database.transaction(async (tx) => {
+        const made = await create(tx, input);
+        const { expiresAt } = made.apiKey;
+        const ends = expiresAt?.toISOString() ?? null;
+        await written(tx, "key.created", made.apiKey, { scopes: made.apiKey.scopes.join(","), expiresAt: ends });
+        return made;
+      }),
     async get(id) {
       const [found] = isUuid(id) ? await database.select().from(apiKeys).where(eq(apiKeys.id, id)) : [];
       return found ?? null;
@@ -85,6 +96,7 @@ export function keysOf(database: Database, notifications: Notifications): Keys {
         .limit(page.limit);
     },
     rotate: (id, overlapS) => database.transaction((tx) => rotate(tx, id, overlapS)),
+    rename: (id, name) => database.transaction((tx) => rename(tx, id, name)),
     revoke: (id) => database.transaction((tx) => revoke(tx, id)),
     delete: (id) => database.transaction((tx) => remove(tx, id)),
     async *changes(signal) {
@@ -114,6 +126,11 @@ async function viewerOf(database: Database, key: string): Promise<Viewer | null>
   return { projectId: found.projectId, scopes: new Set(found.scopes), key: { id: found.id, name: found.name } };
 }
 
+/** A change of a key, in the audit log. */
+function written(tx: Transaction, action: AuditAction, { id, projectId, name }: ApiKey, details: AuditDetails = {}) {
+  return audit(tx, { projectId, action, object: { id, name }, details });
+}
+
 async function create(tx: Transaction, { projectId, name, scopes, expiresInS }: NewKey): Promise<MadeKey> {
   await requireRow(tx, projects, projects.id, projectId, "project");
   const key = `steplog_${randomBytes(30).toString("base64url")}`;
@@ -138,12 +155,23 @@ async function rotate(tx: Transaction, id: string, overlapS: number): Promise<Ma
     .update(apiKeys)
     .set({ ...end, rotatedTo: made.apiKey.id })
     .where(eq(apiKeys.id, id));
+  await written(tx, "key.rotated", old, { newKey: made.apiKey.id, overlapSeconds: overlapS });
   return made;
+}
+
+async function rename(tx: Transaction, id: string, name: string): Promise<ApiKey> {
+  const { key } = await lock(tx, id);
+  if (key.name === name) return key;
+  await written(tx, "key.renamed", key, { to: name });
+  // Gateways keep the name with what they know of a key.
+  await wakeWatchers(tx, topic);
+  return only(await tx.update(apiKeys).set({ name }).where(eq(apiKeys.id, id)).returning());
 }
 
 async function revoke(tx: Transaction, id: string): Promise<ApiKey> {
   const { key } = await lock(tx, id);
   if (key.revokedAt !== null) return key;
+  await written(tx, "key.revoked", key);
   await wakeWatchers(tx, topic);
   return only(
     await tx
@@ -154,17 +182,42 @@ async function revoke(tx: Transaction, id: string): Promise<ApiKey> {
   );
 }
 
-async function remove(tx: Transaction, id: string): Promise<void> {
-  const { key, isLive: isInUse } = await lock(tx, id);
+async function remove(tx: Transaction, id: string): Promise<boolean> {
+  const found = await locked(tx, id);
+  if (!found) return false;
+  const { key, isLive: isInUse } = found;
   if (isInUse) throw new SteplogError("INVALID_STATE", `The API key ${key.name} is in use. Revoke it first.`);
+  await refuseIfLast(tx, key);
   await tx.delete(apiKeys).where(eq(apiKeys.id, id));
+  await written(tx, "key.deleted", key);
   await wakeWatchers(tx, topic);
+  return true;
 }
 
-/** Whether it has ended is told by the clock that accepts it. */
-async function lock(tx: Transaction, id: string): Promise<{ readonly key: ApiKey; readonly isLive: boolean }> {
+/** Without any key the service is open to whoever reaches it. Keys are deleted one at a time, so that two cannot both stay for the other. */
+async function refuseIfLast(tx: Transaction, { id, name }: ApiKey): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock(hashtext('steplog deletes a key'))`);
+  const [other] = await tx.select({ id: apiKeys.id }).from(apiKeys).where(ne(apiKeys.id, id)).limit(1);
+  if (other) return;
+  const why = "without any, the service would be open to whoever reaches it";
+  throw new SteplogError("INVALID_STATE", `The API key ${name} is the last one, and ${why}. Make another one first.`);
+}
+
+interface Locked {
+  readonly key: ApiKey;
+  /** Told by the clock that accepts it. */
+  readonly isLive: boolean;
+}
+
+async function locked(tx: Transaction, id: string): Promise<Locked | null> {
   const columns = { key: apiKeys, isLive: sql<boolean>`${isLive}` };
   const [found] = isUuid(id) ? await tx.select(columns).from(apiKeys).where(eq(apiKeys.id, id)).for("update") : [];
+  return found ?? null;
+}
+
+/** @throws NOT_FOUND */
+async function lock(tx: Transaction, id: string): Promise<Locked> {
+  const found = await locked(tx, id);
   if (!found) throw new SteplogError("NOT_FOUND", `There is no API key ${JSON.stringify(id)}.`);
   return found;
 }

@@ -12,6 +12,8 @@
 import { SteplogError } from "../../schema/errors.ts";
 import { type Scope, type Viewer, isOperator } from "../../schema/projects.ts";
 import type { Nouns } from "../nouns.ts";
+import { type Actor, actingAs } from "../audit/actor.ts";
+import { type AuditReading, auditReadingOf } from "./audit.ts";
 import type { Database } from "../postgres/database.ts";
 import { translated } from "../postgres/failures.ts";
 import type { LiveWorker } from "../queue/workers.ts";
@@ -49,6 +51,7 @@ export interface ProjectStore extends Pick<
   readonly completions: Omit<Nouns["completions"], "attend" | "forget">;
   readonly workers: Pick<Nouns["workers"], "list">;
   readonly accounts: Accounts;
+  readonly audit: AuditReading;
   ping(): Promise<void>;
 }
 
@@ -57,10 +60,12 @@ interface Parts {
   readonly database: Database;
   readonly viewer: Viewer;
   readonly ping: () => Promise<void>;
+  /** Who does, in the audit log, what is done by this store. */
+  readonly actor: Actor;
 }
 
 /** Made for each request: it remembers what it found to be the project's. */
-export function projectStoreOf({ nouns, database, viewer, ping }: Parts): ProjectStore {
+export function projectStoreOf({ nouns, database, viewer, ping, actor }: Parts): ProjectStore {
   const room = {
     nouns,
     sight: sightOf(database, viewer.projectId),
@@ -68,7 +73,7 @@ export function projectStoreOf({ nouns, database, viewer, ping }: Parts): Projec
     may: (scope: Scope) => check(viewer, scope),
   };
   const { rowChecks, speeds, blobs, copiedModels } = nouns;
-  return {
+  const store: ProjectStore = {
     viewer,
     ping,
     rowChecks,
@@ -91,7 +96,9 @@ export function projectStoreOf({ nouns, database, viewer, ping }: Parts): Projec
     feed: feedOf(room),
     expiries: ownExpiriesOf(room),
     webhooks: ownWebhooksOf({ database, projectId: viewer.projectId, may: room.may }),
+    audit: translated(auditReadingOf({ database, viewer, may: room.may })),
   };
+  return actingAs(store, actor);
 }
 
 interface Room {

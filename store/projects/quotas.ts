@@ -11,6 +11,7 @@ import { fineTuneStatuses, isFinal } from "../../schema/states.ts";
 import { checkpoints, datasets, fineTunes, jobs } from "../../schema/tables.ts";
 import { type QuotaName, type QuotaUse, type Quotas, quotaNames } from "../../schema/usage.ts";
 import { type Database, type Executor, type Transaction, isUuid, only } from "../postgres/database.ts";
+import { audit } from "../audit/audit.ts";
 import { notThere } from "./sight.ts";
 import { usedThisMonth } from "./usage.ts";
 
@@ -117,7 +118,11 @@ export async function changeQuotas(database: Database, projectId: string, change
         return limit == null ? [] : [[name, limit]];
       }),
     );
-    if (isUuid(projectId)) await tx.update(projects).set({ quotas }).where(eq(projects.id, projectId));
+    const here = eq(projects.id, projectId);
+    const [changed] = isUuid(projectId) ? await tx.update(projects).set({ quotas }).where(here).returning() : [];
+    const given = Object.entries(changes).filter(([, limit]) => limit !== undefined);
+    const details = Object.fromEntries(given.map(([name, limit]) => [name, limit ?? null]));
+    if (changed) await audit(tx, { projectId, action: "project.quotas_changed", object: changed, details });
     return quotaUses(tx, projectId);
   });
 }

@@ -9,6 +9,7 @@ import { type Keys, type Page, pageOf } from "../pages.ts";
 import { type Database, type Transaction, only } from "../postgres/database.ts";
 import { wakeWatchers, wakeWorkers } from "../postgres/notify.ts";
 import { lockJobAbout } from "../queue/jobs.ts";
+import { announceRun } from "../webhooks/announce.ts";
 import { lockRun } from "./lifecycle.ts";
 
 /** What is left out stays as it is. */
@@ -54,6 +55,8 @@ export async function label(tx: Transaction, id: string, { archived, ...labels }
     await tx.update(jobs).set({ priority: labels.priority }).where(eq(jobs.id, job.id));
     await wakeWorkers(tx, "FINE_TUNE");
   }
+  const { tags, metadata, archivedAt: since } = labelled;
+  await announceRun(tx, labelled, "updated", { tags, metadata, priority: labelled.priority, archivedAt: since });
   await wakeWatchers(tx, id);
   return labelled;
 }

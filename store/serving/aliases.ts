@@ -9,6 +9,8 @@ import { defaultProjectId } from "../../schema/projects.ts";
 import { baseModels } from "../../schema/tables.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { plainName, storedName } from "../projects/names.ts";
+import { audit } from "../audit/audit.ts";
+import { announceAlias } from "../webhooks/announce.ts";
 import { type Target, requireTarget } from "./create.ts";
 
 export interface Aliases {
@@ -39,9 +41,7 @@ export function aliasesOf(database: Database, projectId = defaultProjectId): Ali
     },
     rollBack: async (name) => plain(await database.transaction((tx) => rollBack(tx, stored(name)))),
     async remove(name) {
-      const here = eq(aliases.name, stored(name));
-      const gone = await database.delete(aliases).where(here).returning({ name: aliases.name });
-      return gone.length > 0;
+      return database.transaction((tx) => removeAlias(tx, stored(name)));
     },
     async resolve(name) {
       const [alias] = await database
@@ -129,7 +129,20 @@ async function rollBack(tx: Transaction, name: string): Promise<Alias> {
 async function pointAt(tx: Transaction, name: string, moves: number, to: Target): Promise<Alias> {
   const { baseModelId, checkpointId } = to;
   const change = { baseModelId, checkpointId, moves, updatedAt: sql`now()` };
-  return only(await tx.update(aliases).set(change).where(eq(aliases.name, name)).returning());
+  const alias = only(await tx.update(aliases).set(change).where(eq(aliases.name, name)).returning());
+  await announceAlias(tx, plain(alias), "set");
+  return alias;
+}
+
+/** @param name as it is stored */
+export async function removeAlias(tx: Transaction, name: string): Promise<boolean> {
+  const [gone] = await tx.delete(aliases).where(eq(aliases.name, name)).returning();
+  if (!gone) return false;
+  const alias = plain(gone);
+  const { projectId } = alias;
+  await audit(tx, { projectId, action: "alias.removed", object: { id: alias.name, name: alias.name } });
+  await announceAlias(tx, alias, "removed");
+  return true;
 }
 
 /** @throws NOT_FOUND */

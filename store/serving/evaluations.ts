@@ -25,6 +25,7 @@ import { addJob, finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
 import { type Lease, lockJob } from "../queue/leases.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
 import { type Target, needsOf, requireTarget } from "./create.ts";
+import { audit } from "../audit/audit.ts";
 import { announceEvaluation } from "../webhooks/announce.ts";
 import type { CompletionFailure } from "./lifecycle.ts";
 
@@ -250,8 +251,11 @@ export async function remove(
   const here = eq(modelEvaluations.id, id);
   const [evaluation] = unless ? await tx.select().from(modelEvaluations).where(here).for("update") : [];
   if (evaluation) await unless?.(evaluation);
-  const [gone] = await tx.delete(modelEvaluations).where(here).returning({ datasetId: modelEvaluations.datasetId });
+  const [gone] = await tx.delete(modelEvaluations).where(here).returning();
   if (!gone) return false;
+  const { projectId, status } = gone;
+  await audit(tx, { projectId, action: "evaluation.deleted", object: { id, name: null }, details: { status } });
+  await announceEvaluation(tx, gone, "deleted");
   await dropUnnamed(tx, [gone.datasetId]);
   await wakeWatchers(tx, id);
   return true;

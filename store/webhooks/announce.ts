@@ -5,7 +5,7 @@
  * A payload says what changed, by id, name and status. Rows, prompts, answers and error messages, which may quote them, stay here.
  */
 import { type SQL, eq, sql } from "drizzle-orm";
-import { type ModelEvaluation } from "../../schema/serving-tables.ts";
+import type { Alias, ModelEvaluation } from "../../schema/serving-tables.ts";
 import { type Checkpoint, type Dataset, type FineTune, fineTunes } from "../../schema/tables.ts";
 import { webhookDeliveries, webhookEndpoints, webhookMessages } from "../../schema/webhook-tables.ts";
 import { globalIdOf } from "../../schema/webhooks.ts";
@@ -91,17 +91,41 @@ export async function announceCheckpoint(
   });
 }
 
-export async function announceDataset(tx: Transaction, { id, name, rows, bytes, projectId }: Dataset): Promise<void> {
+export async function announceDataset(
+  tx: Transaction,
+  { id, name, rows, bytes, projectId }: Dataset,
+  what: "created" | "deleted",
+): Promise<void> {
   const data = { id: globalIdOf("Dataset", id), name, rows, bytes };
-  await announce(tx, { projectId, type: "dataset.created", data });
+  await announce(tx, { projectId, type: `dataset.${what}`, data });
 }
 
-export async function announceEvaluation(tx: Transaction, evaluation: ModelEvaluation): Promise<void> {
+/** @param alias with the name that clients know */
+export async function announceAlias(tx: Transaction, alias: Alias, what: "set" | "removed"): Promise<void> {
+  const { name, projectId, baseModelId, checkpointId } = alias;
+  await announce(tx, {
+    projectId,
+    type: `alias.${what}`,
+    data: {
+      // An alias has no id but its name.
+      id: name,
+      name,
+      baseModel: { id: globalIdOf("BaseModel", baseModelId) },
+      checkpoint: checkpointId === null ? null : { id: globalIdOf("Checkpoint", checkpointId) },
+    },
+  });
+}
+
+export async function announceEvaluation(
+  tx: Transaction,
+  evaluation: ModelEvaluation,
+  what = evaluation.status.toLowerCase(),
+): Promise<void> {
   const { id, projectId, status, checkpointId, baseModelId, datasetId, errorCode } = evaluation;
   const { rows, loss, accuracy, f1, exactMatch } = evaluation;
   await announce(tx, {
     projectId,
-    type: `evaluation.${status.toLowerCase()}`,
+    type: `evaluation.${what}`,
     data: {
       id: globalIdOf("ModelEvaluation", id),
       status,

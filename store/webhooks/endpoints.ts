@@ -25,6 +25,8 @@ import {
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, type Executor, type Transaction, inOrderOf, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
+import type { AuditAction, AuditDetails } from "../../schema/audit.ts";
+import { audit } from "../audit/audit.ts";
 import { payloadOf, webhookNews } from "./announce.ts";
 
 export type NewWebhook = Pick<WebhookEndpoint, "url" | "description" | "events">;
@@ -72,25 +74,27 @@ export function webhooksOf(database: Database, projectId = defaultProjectId): We
         .from(webhookEndpoints)
         .where(and(mine, inArray(webhookEndpoints.id, wanted))),
     );
-  const change = async (id: string, set: Parameters<typeof changed>[2]) => {
-    const [row] = isUuid(id) ? await changed(database, and(mine, eq(webhookEndpoints.id, id)), set) : [];
-    return row ?? notThere(id);
-  };
+  const change = (id: string, set: Parameters<typeof changed>[2], action: AuditAction, fields?: string) =>
+    database.transaction(async (tx) => {
+      const [row] = isUuid(id) ? await changed(tx, and(mine, eq(webhookEndpoints.id, id)), set) : [];
+      if (!row) return notThere(id);
+      await auditWebhook(tx, action, row, fields === undefined ? {} : { fields });
+      return row;
+    });
   return {
     byIds,
     create: (input) => database.transaction((tx) => create(tx, projectId, input)),
-    update: (id, given) => change(id, columnsOf(given)),
+    update: (id, given) => change(id, columnsOf(given), "webhook.updated", fieldsOf(given)),
     async remove(id) {
       if (!isUuid(id)) return false;
       const here = and(mine, eq(webhookEndpoints.id, id));
-      return (await database.delete(webhookEndpoints).where(here).returning({ id: webhookEndpoints.id })).length > 0;
+      return database.transaction(async (tx) => {
+        const [gone] = await tx.delete(webhookEndpoints).where(here).returning();
+        if (gone) await auditWebhook(tx, "webhook.deleted", gone);
+        return gone !== undefined;
+      });
     },
-    rotateSecret: (id) =>
-      change(id, {
-        secret: newSecret(),
-        previousSecret: sql`${webhookEndpoints.secret}`,
-        previousUntil: sql`now() + ${webhookOverlapMs} * interval '1 millisecond'`,
-      }),
+    rotateSecret: (id) => change(id, rotated(), "webhook.secret_rotated"),
     list: async () =>
       database
         .select()
@@ -133,6 +137,30 @@ function notThere(id: string): never {
 /** A delivery's message is of its endpoint's project. */
 const ofProject = (projectId: string) => eq(webhookMessages.projectId, projectId);
 
+/** A change of a webhook, in the audit log: of the address the host alone, since the rest may be a secret. */
+export function auditWebhook(
+  tx: Transaction,
+  action: AuditAction,
+  { id, projectId, description, url }: WebhookEndpoint,
+  details: AuditDetails = {},
+): Promise<void> {
+  const host = URL.canParse(url) ? new URL(url).host : null;
+  return audit(tx, { projectId, action, object: { id, name: description }, details: { host, ...details } });
+}
+
+function fieldsOf(given: WebhookChange): string {
+  const names = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  return names.toSorted().join(",");
+}
+
+function rotated() {
+  return {
+    secret: newSecret(),
+    previousSecret: sql`${webhookEndpoints.secret}`,
+    previousUntil: sql`now() + ${webhookOverlapMs} * interval '1 millisecond'`,
+  };
+}
+
 function newSecret(): string {
   return `whsec_${randomBytes(32).toString("base64")}`;
 }
@@ -150,11 +178,13 @@ async function create(tx: Transaction, projectId: string, input: NewWebhook): Pr
     );
   }
   const row = { ...input, events: [...input.events], projectId, secret: newSecret() };
-  return only(await tx.insert(webhookEndpoints).values(row).returning());
+  const made = only(await tx.insert(webhookEndpoints).values(row).returning());
+  await auditWebhook(tx, "webhook.created", made);
+  return made;
 }
 
 async function changed(
-  database: Database,
+  database: Executor,
   where: ReturnType<typeof and>,
   set: Parameters<ReturnType<typeof database.update<typeof webhookEndpoints>>["set"]>[0],
 ): Promise<WebhookEndpoint[]> {

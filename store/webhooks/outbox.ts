@@ -30,6 +30,7 @@ import {
 import type { Database, Transaction } from "../postgres/database.ts";
 import type { Notifications, Subscription } from "../postgres/notifications.ts";
 import { announce, webhookNews } from "./announce.ts";
+import { auditWebhook } from "./endpoints.ts";
 
 /** The right to make one attempt. */
 export interface ClaimedDelivery {
@@ -178,15 +179,13 @@ function whyDisabled({ gone, error }: AttemptOutcome, isLasting: boolean): strin
 }
 
 /** The project's other endpoints hear of it. */
-async function disable(
-  tx: Transaction,
-  { id, projectId, description }: WebhookEndpoint,
-  reason: string,
-): Promise<void> {
+async function disable(tx: Transaction, endpoint: WebhookEndpoint, reason: string): Promise<void> {
+  const { id, projectId, description } = endpoint;
   await tx
     .update(webhookEndpoints)
     .set({ enabled: false, disabledReason: reason, disabledAt: sql`now()` })
     .where(eq(webhookEndpoints.id, id));
+  await auditWebhook(tx, "webhook.disabled", endpoint);
   await announce(tx, {
     projectId,
     type: "webhook.disabled",

@@ -2,6 +2,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { generateDrizzleJson, generateMigration } from "drizzle-kit/api";
 import { expect, test } from "vitest";
 import { z } from "zod";
+import * as auditTables from "../../schema/audit-tables.ts";
 import * as blobTables from "../../schema/blob-tables.ts";
 import * as exportTables from "../../schema/export-tables.ts";
 import * as projectTables from "../../schema/project-tables.ts";
@@ -37,6 +38,7 @@ test("the tables of schema/ have no change that the migrations lack (npx drizzle
     ...exportTables,
     ...blobTables,
     ...webhookTables,
+    ...auditTables,
     ...queueView,
   };
   // oxlint-disable-next-line typescript/no-unsafe-assignment -- drizzle-kit ships types that the linter cannot resolve

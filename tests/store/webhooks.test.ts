@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
-import { directly, sha256 } from "./fixtures.ts";
+import { globalIdOf, webhookEvents } from "../../schema/webhooks.ts";
+import { append, chainAfter, directly, newTraining, sha256 } from "./fixtures.ts";
 
 let fixture: TestStore;
 let store: Store;
@@ -91,6 +92,60 @@ test("an endpoint that is deleted at the moment of a change does not stop the ch
     }),
   );
   expect(await (await removed).changed).toMatchObject({ name: "during" });
+});
+
+test("deletions, and changes of labels and aliases, are told once each, and what changes nothing is not", async () => {
+  const { run, job } = await newTraining(store);
+  await append(store, job, 0, 2);
+  const place = { entries: 2, step: 2, chain: chainAfter(2), weightsDigest: "ab".repeat(32) };
+  const checkpoint = await store.recordCheckpoint(job, place);
+  await store.finishFineTune(job, { status: "SUCCEEDED" });
+  const target = { baseModelId: run.baseModelId, checkpointId: checkpoint.id };
+  await store.checkpoints.requestWeights(checkpoint.id);
+  const { evaluation } = await store.evaluations.create({
+    ...target,
+    idempotencyKey: null,
+    datasetId: run.datasetId,
+    labelWords: [],
+    calibrationPrompt: null,
+    settings: { precision: "FLOAT32" } as never,
+  });
+  const { id } = await store.webhooks.create(endpoint);
+  for (const again of [true, false]) {
+    await store.checkpoints.deleteWeights(checkpoint.id);
+    expect(await store.evaluations.delete(evaluation.id)).toBe(again);
+    await store.aliases.set("best", again ? target : { ...target, checkpointId: null });
+    expect(await store.aliases.remove("best")).toBe(true);
+    await store.fineTunes.label(run.id, again ? { tags: ["kept"] } : {});
+  }
+  for (const isThere of [true, false]) {
+    expect(await store.checkpoints.delete(checkpoint.id)).toBe(isThere);
+    expect(await store.datasets.delete(run.datasetId)).toBe(isThere);
+    expect(await store.fineTunes.delete(run.id, { cancel: false })).toBe(isThere);
+  }
+  const told = (await store.webhooks.deliveries(id, { limit: 99 })).toReversed();
+  const data = (type: string) =>
+    (JSON.parse(told.find((one) => one.type === type)?.payload ?? "{}") as { data?: object }).data;
+  expect(told.map(({ type }) => type)).toEqual([
+    "checkpoint.weights_deleted",
+    "evaluation.deleted",
+    "alias.set",
+    "alias.removed",
+    "fine_tune.updated",
+    "alias.set",
+    "alias.removed",
+    "checkpoint.deleted",
+    "dataset.deleted",
+    "fine_tune.deleted",
+  ]);
+  expect(told.every(({ type }) => webhookEvents.includes(type))).toBe(true);
+  expect(data("fine_tune.deleted")).toMatchObject({ id: globalIdOf("FineTune", run.id), status: "SUCCEEDED" });
+  expect(data("fine_tune.updated")).toMatchObject({ tags: ["kept"], archivedAt: null });
+  expect(data("checkpoint.deleted")).toMatchObject({ id: globalIdOf("Checkpoint", checkpoint.id), step: 2 });
+  expect(data("alias.removed")).toMatchObject({
+    id: "best",
+    checkpoint: { id: globalIdOf("Checkpoint", checkpoint.id) },
+  });
 });
 
 test("messages are deleted after 30 days, with their log", async () => {

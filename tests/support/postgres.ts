@@ -34,7 +34,7 @@ export interface TestStore {
   readonly url: string;
   readonly storageDir: string;
   /** Another store on the same database and folder, as another process would have it; closed by drop(). */
-  another(): Promise<Store>;
+  another(more?: Partial<StoreOptions>): Promise<Store>;
   /** Closes the stores and removes everything. */
   drop(): Promise<void>;
 }
@@ -43,8 +43,8 @@ export async function testStore(options: Partial<StoreOptions> = {}): Promise<Te
   const database = await testDatabase();
   const storageDir = await mkdtemp(join(tmpdir(), "steplog-storage-"));
   const stores: Store[] = [];
-  const another = async (): Promise<Store> => {
-    const store = await openStore({ databaseUrl: database.url, storageDir, ...options });
+  const another = async (more: Partial<StoreOptions> = {}): Promise<Store> => {
+    const store = await openStore({ databaseUrl: database.url, storageDir, ...options, ...more });
     stores.push(store);
     return store;
   };

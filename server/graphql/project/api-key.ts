@@ -126,6 +126,34 @@ builder.mutationField("rotateApiKey", (t) =>
   }),
 );
 
+builder.mutationField("renameApiKey", (t) =>
+  t.field({
+    type: ApiKeyRef,
+    description: "Gives a key another name. Needs the scope ADMIN. Repeating it changes nothing.",
+    complexity: queryCost,
+    args: {
+      id: t.arg.globalID({ for: ApiKeyRef, required: true, description: "The key." }),
+      name: t.arg.string({
+        required: true,
+        description: `Its new name, 1 to ${limits.nameLength} characters.`,
+        validate: z.string().trim().min(1).max(limits.nameLength),
+      }),
+    },
+    resolve: (_root, { id, name }, { store }) => store.administration.renameKey(id.id, name.trim()),
+  }),
+);
+
+builder.mutationField("deleteApiKey", (t) =>
+  t.boolean({
+    description:
+      "Deletes what is left of a key that has ended; the audit log keeps its name. True if there was one. Refused as " +
+      "INVALID_STATE while the key is in use, and for the last one: without any, the service would be open. Needs the scope ADMIN.",
+    complexity: queryCost,
+    args: { id: t.arg.globalID({ for: ApiKeyRef, required: true, description: "The key." }) },
+    resolve: (_root, { id }, { store }) => store.administration.deleteKey(id.id),
+  }),
+);
+
 builder.mutationField("revokeApiKey", (t) =>
   t.field({
     type: ApiKeyRef,

@@ -74,6 +74,24 @@ builder.queryField("projects", (t) =>
   ),
 );
 
+builder.mutationField("renameProject", (t) =>
+  t.field({
+    type: ProjectRef,
+    description:
+      "Gives a project another name. Only an operator may. A name that is taken is a CONFLICT. Repeating it changes nothing.",
+    complexity: queryCost,
+    args: {
+      id: t.arg.globalID({ for: ProjectRef, required: true, description: "The project." }),
+      name: t.arg.string({
+        required: true,
+        description: `Its new name, 1 to ${limits.nameLength} characters.`,
+        validate: z.string().trim().min(1).max(limits.nameLength),
+      }),
+    },
+    resolve: (_root, { id, name }, { store }) => store.administration.renameProject(id.id, name.trim()),
+  }),
+);
+
 builder.mutationField("createProject", (t) =>
   t.field({
     type: ProjectRef,

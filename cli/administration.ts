@@ -1,0 +1,76 @@
+/** What somebody who makes projects and keys can do on a command line, and the rows that are printed. */
+import type { Keep } from "../schema/expiry.ts";
+import type { Scope } from "../schema/projects.ts";
+import type { KeepChanges } from "../store/store.ts";
+
+export interface KeyRow {
+  readonly id: string;
+  readonly name: string;
+  readonly start: string;
+  readonly scopes: readonly string[];
+  readonly createdAt: string;
+  readonly expiresAt: string | null;
+  readonly lastUsedAt: string | null;
+  readonly revokedAt: string | null;
+}
+
+export interface ProjectRow {
+  readonly id: string;
+  readonly name: string;
+}
+
+export interface WantedKey {
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  readonly days: number | null;
+  /** Null for the administrator's own. */
+  readonly projectId: string | null;
+}
+
+export interface NewKeyRow extends KeyRow {
+  readonly key: string;
+}
+
+/** An entry of the audit log. */
+export interface AuditRow {
+  readonly at: string;
+  readonly projectId: string;
+  readonly action: string;
+  readonly actor: {
+    readonly kind: string;
+    readonly name: string | null;
+    readonly apiKeyId: string | null;
+    readonly requestId: string | null;
+    readonly address: string | null;
+  };
+  readonly objectType: string;
+  readonly objectId: string | null;
+  readonly objectName: string | null;
+  readonly details: Readonly<Record<string, string | null>>;
+}
+
+export interface AuditQuery {
+  readonly projectId: string | null;
+  readonly from: Date | null;
+  readonly until: Date | null;
+  readonly actor: string | null;
+  readonly action: string | null;
+  /** As the API gives ids. */
+  readonly object: string | null;
+}
+
+export interface Administrator {
+  projects(): Promise<ProjectRow[]>;
+  createProject(name: string): Promise<ProjectRow>;
+  /** How long a project keeps what it creates, in seconds: null takes a time away. Returns all that holds. */
+  setKeep(changes: KeepChanges, projectId: string | null): Promise<Keep>;
+  renameProject(id: string, name: string): Promise<void>;
+  /** Newest first, a page at a time. */
+  audit(query: AuditQuery): AsyncIterable<readonly AuditRow[]>;
+  keys(projectId: string | null): Promise<KeyRow[]>;
+  createKey(wanted: WantedKey): Promise<NewKeyRow>;
+  rotateKey(id: string, overlapS: number): Promise<NewKeyRow>;
+  renameKey(id: string, name: string): Promise<void>;
+  revokeKey(id: string): Promise<void>;
+  deleteKey(id: string): Promise<void>;
+}

@@ -1,0 +1,134 @@
+/** An administrator with the database itself, which needs no key. */
+import { hostname, userInfo } from "node:os";
+import { type AuditAction, auditActions, plainObjects } from "../schema/audit.ts";
+import type { AuditEntry } from "../schema/audit-tables.ts";
+import { SteplogError } from "../schema/errors.ts";
+import { operator } from "../schema/projects.ts";
+import { globalIdOf, rowIdOf } from "../schema/webhooks.ts";
+import type { AuditFilter, MadeKey, Store } from "../store/store.ts";
+import type { Administrator, AuditQuery, AuditRow, KeyRow, NewKeyRow } from "./administration.ts";
+
+const pageSize = 100;
+
+/** Who calls this command, for the audit log. */
+export function caller(): string {
+  try {
+    return `${userInfo().username}@${hostname()}`;
+  } catch {
+    // A user without a name, as in a container.
+    return `${process.getuid?.() ?? "somebody"}@${hostname()}`;
+  }
+}
+
+export function ofDatabase(store: Store): Administrator {
+  const { administration, accounts, audit } = store.of(operator, { command: caller() });
+  return {
+    setKeep: (changes, projectId) => accounts.setKeep(changes, projectId ?? undefined),
+    projects: () => everyPage((after) => administration.projects({ limit: pageSize, after })),
+    createProject: (name) => administration.createProject(name),
+    keys: async (projectId) =>
+      (
+        await everyPage((after) => administration.keys({ limit: pageSize, after, projectId: projectId ?? undefined }))
+      ).map(rowOf),
+    createKey: async ({ name, scopes, days, projectId }) =>
+      madeRow(
+        await administration.createKey({
+          name,
+          scopes,
+          expiresInS: days === null ? null : days * 86_400,
+          projectId: projectId ?? undefined,
+        }),
+      ),
+    rotateKey: async (id, overlapS) => madeRow(await administration.rotateKey(id, overlapS)),
+    async renameProject(id, name) {
+      await administration.renameProject(id, name);
+    },
+    async renameKey(id, name) {
+      await administration.renameKey(id, name);
+    },
+    async revokeKey(id) {
+      await administration.revokeKey(id);
+    },
+    async deleteKey(id) {
+      await administration.deleteKey(id);
+    },
+    async *audit(query) {
+      for (let after: string | undefined; ;) {
+        const page = await audit.list({ ...filterOf(query), limit: pageSize, after });
+        yield page.map(auditRow);
+        if (page.length < pageSize) return;
+        after = page.at(-1)?.id;
+      }
+    },
+  };
+}
+
+function madeRow({ apiKey, key }: MadeKey): NewKeyRow {
+  return { ...rowOf(apiKey), key };
+}
+
+function rowOf({ id, name, start, scopes, ...times }: MadeKey["apiKey"]): KeyRow {
+  const text = (at: Date | null) => at?.toISOString() ?? null;
+  return {
+    id,
+    name,
+    start,
+    scopes,
+    createdAt: times.createdAt.toISOString(),
+    expiresAt: text(times.expiresAt),
+    lastUsedAt: text(times.lastUsedAt),
+    revokedAt: text(times.revokedAt),
+  };
+}
+
+async function everyPage<Row extends { readonly id: string }>(
+  read: (after: string | undefined) => Promise<Row[]>,
+): Promise<Row[]> {
+  const all: Row[] = [];
+  for (;;) {
+    const page = await read(all.at(-1)?.id);
+    all.push(...page);
+    if (page.length < pageSize) return all;
+  }
+}
+
+function filterOf({ projectId, from, until, actor, action, object }: AuditQuery): AuditFilter {
+  return {
+    projectId: projectId ?? undefined,
+    from: from ?? undefined,
+    until: until ?? undefined,
+    actor: actor ?? undefined,
+    action: action === null ? undefined : actionNamed(action),
+    objectId: object === null ? undefined : rowIdOf(object),
+  };
+}
+
+function actionNamed(given: string): AuditAction {
+  const actions = Object.keys(auditActions);
+  const found = actions.find((action): action is AuditAction => action === given);
+  if (found) return found;
+  throw new SteplogError("INVALID_ARGUMENT", `${given} is no action. There are ${actions.join(", ")}.`);
+}
+
+function auditRow(entry: AuditEntry): AuditRow {
+  const { at, projectId, action, objectType, objectId, objectName, details } = entry;
+  const isPlain = objectId === null || plainObjects.includes(objectType);
+  return {
+    at: at.toISOString(),
+    projectId: globalIdOf("Project", projectId),
+    action,
+    actor: {
+      kind: entry.actorKind,
+      name: entry.actorName,
+      apiKeyId: entry.actorKeyId && globalIdOf("ApiKey", entry.actorKeyId),
+      requestId: entry.requestId,
+      address: entry.address,
+    },
+    objectType,
+    objectId: isPlain ? objectId : globalIdOf(objectType, objectId),
+    objectName,
+    details: Object.fromEntries(
+      Object.entries(details).map(([name, value]) => [name, value === null ? null : String(value)]),
+    ),
+  };
+}

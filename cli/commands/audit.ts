@@ -1,0 +1,74 @@
+/** steplog audit [--project NAME] [--since TIME] [--until TIME] [--actor NAME] [--action ACTION] [--object ID] [--limit N] [--json] */
+import { type Command, InvalidArgumentError } from "commander";
+import { auditActions } from "../../schema/audit.ts";
+import type { Administrator, AuditQuery, AuditRow } from "../administration.ts";
+import { projectNamed, withAdministrator } from "../administrator.ts";
+import { integer, urlOption } from "../options.ts";
+import { print, printJson, printTable } from "../output.ts";
+
+export function define(command: Command): void {
+  command
+    .description("Print the audit log, newest first: who did what. With --json, one JSON object a line.")
+    .option("--project <name>", "only of this project; an operator's key reads all if left out, another its own")
+    .option("--since <time>", "only since then, such as 2026-01-31 or 2026-01-31T12:00:00Z", timeIn)
+    .option("--until <time>", "only before then", timeIn)
+    .option("--actor <name>", "only what this key or command line did; or service, operator, command, key")
+    .option("--action <action>", `only what is called so: ${Object.keys(auditActions).join(", ")}`)
+    .option("--object <id>", "only what was done to the object with this id")
+    .option("--limit <count>", "how many at most", integer(1, 1_000_000_000), 100)
+    .addOption(urlOption())
+    .option("--json", "print one JSON object a line")
+    .addHelpText("after", "\nExample:\n  steplog audit --action fine_tune.deleted --since 2026-01-31")
+    .action(list);
+}
+
+interface Options {
+  readonly project?: string;
+  readonly since?: Date;
+  readonly until?: Date;
+  readonly actor?: string;
+  readonly action?: string;
+  readonly object?: string;
+  readonly limit: number;
+  readonly url: string;
+  readonly json?: true;
+}
+
+async function list({ project, since, url, limit, json, ...asked }: Options): Promise<void> {
+  await withAdministrator(url, async (administrator) => {
+    const { until = null, actor = null, action = null, object = null } = asked;
+    const projectId = await projectNamed(administrator, project);
+    const query = { projectId, from: since ?? null, until, actor, action, object };
+    const entries = upTo(limit, administrator, query);
+    if (json) for await (const entry of entries) printJson(entry);
+    else await printEntries(entries);
+  });
+}
+
+async function* upTo(limit: number, administrator: Administrator, query: AuditQuery): AsyncGenerator<AuditRow> {
+  let left = limit;
+  for await (const page of administrator.audit(query)) {
+    yield* page.slice(0, left);
+    left -= page.length;
+    if (left <= 0) return;
+  }
+}
+
+async function printEntries(entries: AsyncIterable<AuditRow>): Promise<void> {
+  const rows: string[][] = [];
+  for await (const entry of entries) rows.push(cellsOf(entry));
+  if (rows.length === 0) print("There is nothing of the kind in the audit log.");
+  else printTable(["at", "who", "what", "which", "more"], rows);
+}
+
+function cellsOf({ at, actor, action, objectName, objectId, details }: AuditRow): string[] {
+  const which = objectName === null || objectName === "" ? (objectId ?? "") : objectName;
+  const more = Object.entries(details).map(([name, value]) => `${name} ${value ?? "none"}`);
+  return [at.slice(0, 19).replace("T", " "), actor.name ?? actor.kind.toLowerCase(), action, which, more.join(", ")];
+}
+
+function timeIn(text: string): Date {
+  const time = new Date(text);
+  if (!Number.isNaN(time.getTime())) return time;
+  throw new InvalidArgumentError("Give a time such as 2026-01-31 or 2026-01-31T12:00:00Z.");
+}

@@ -1,0 +1,23 @@
+/** steplog projects rename NAME TO */
+import type { Command } from "commander";
+import { projectNamed, withAdministrator } from "../administrator.ts";
+import { urlOption } from "../options.ts";
+import { print } from "../output.ts";
+
+export function define(command: Command): void {
+  command
+    .description("Give a project another name.")
+    .argument("<name>", "the project")
+    .argument("<to>", "its new name")
+    .addOption(urlOption())
+    .addHelpText("after", "\nExample:\n  steplog projects rename reviews film-reviews")
+    .action(rename);
+}
+
+async function rename(name: string, to: string, { url }: { readonly url: string }): Promise<void> {
+  await withAdministrator(url, async (administrator) => {
+    const id = await projectNamed(administrator, name);
+    if (id !== null) await administrator.renameProject(id, to);
+    print(`The project ${name} is now named ${to}.`);
+  });
+}
