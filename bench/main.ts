@@ -32,7 +32,7 @@ import { benchRebuild } from "./rebuild.ts";
 import type { ReplayOptions } from "./replay.ts";
 import { benchReplay } from "./replay.ts";
 import type { AnyResult } from "./report.ts";
-import { report } from "./report.ts";
+import { lines, report } from "./report.ts";
 import { runProgram } from "./run-program.ts";
 import type { ScalingOptions } from "./scaling.ts";
 import { benchScaling } from "./scaling.ts";
@@ -46,6 +46,7 @@ import type { WakeOptions } from "./serve/wake.ts";
 import { benchWake } from "./serve/wake.ts";
 import type { StepOptions } from "./step.ts";
 import { benchStep } from "./step.ts";
+import { type SubscribersOptions, benchSubscribers, subscribersLines } from "./subscribers/subscribers.ts";
 
 /** Options of every measuring command. */
 interface Output {
@@ -175,6 +176,24 @@ measuring("wake", "the first step of a run, in a service whose worker is asleep,
   .addOption(count("--rounds", "measured rounds", 3))
   .action((options: WakeOptions & Output) => run(options, benchWake));
 
+program
+  .command("subscribers")
+  .description("clients of one gateway that follow runs, some slow, some stalled: the delay of a step")
+  .addOption(count("--subscribers", "clients", 1000))
+  .addOption(share("--slow", "percent of them that read for 50 ms of each second", 5))
+  .addOption(share("--stalled", "percent of them that never read", 5))
+  .addOption(share("--sse", "percent of them that use server-sent events; the others use WebSockets", 50))
+  .addOption(count("--runs", "runs that they follow", 1))
+  .addOption(count("--updates", "commits per second of each run", 10))
+  .addOption(count("--steps", "steps of a commit", 1))
+  .addOption(count("--seconds", "how long the runs train", 20))
+  .addOption(count("--processes", "processes of subscribers", 2))
+  .option("--json", "print one JSON object")
+  .option("--out <file>", "also write the JSON object to a file")
+  .action((options: SubscribersOptions & Output) =>
+    runAndShow(options, benchSubscribers, (result) => lines(subscribersLines(result))),
+  );
+
 measuring("llama", "Steplog and llama.cpp in turn, on the same weights: prompts, one text, several together")
   .requiredOption("--llama <folder>", "a folder with node-llama-cpp in its node_modules")
   .option("--python <path>", "a Python with the packages gguf and numpy", "python3")
@@ -294,6 +313,11 @@ function count(flag: string, description: string, value?: number): Option {
 function positive(text: string): number {
   const value = Number(text);
   return Number.isSafeInteger(value) && value > 0 ? value : refuse("must be a whole number above 0");
+}
+
+function share(flag: string, description: string, value: number): Option {
+  const parse = (text: string) => (text === "0" ? 0 : positive(text));
+  return new Option(`${flag} <percent>`, description).argParser(parse).default(value);
 }
 
 function list(text: string): string[] {

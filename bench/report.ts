@@ -138,7 +138,7 @@ function speed({ gflopPerSecond, shareOfPeak }: { gflopPerSecond: number; shareO
   return `${number(gflopPerSecond)} GFLOP/s${share}`;
 }
 
-function lines(rows: readonly Line[]): string {
+export function lines(rows: readonly Line[]): string {
   const width = Math.max(...rows.map(([name]) => name.length)) + 2;
   return rows.map(([name, value]) => `${name.padEnd(width)}${value}`).join("\n");
 }

@@ -9,7 +9,7 @@
  * fault: the caller gets INTERNAL and an id, and the server's log has the details under that id.
  */
 import { randomUUID } from "node:crypto";
-import { GraphQLError } from "graphql";
+import { GraphQLError, type GraphQLFormattedError } from "graphql";
 import { PothosValidationError } from "@pothos/core";
 import type { Logger } from "pino";
 import { limits } from "../schema/limits.ts";
@@ -41,6 +41,12 @@ export function toClientError(error: unknown, log: Logger): GraphQLError {
     return clientError(root, requestErrorCode(root), root.message, []);
   }
   return clientError(error, "INTERNAL", maskedMessage(root, log), []);
+}
+
+/** An error as it is sent where there is no HTTP status. */
+export function withoutStatus(error: GraphQLError): GraphQLFormattedError {
+  const { http: _, ...extensions } = error.extensions;
+  return { ...error.toJSON(), extensions };
 }
 
 /** The answer of a plain HTTP route: the same shape, and a status. */

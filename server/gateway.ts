@@ -8,6 +8,8 @@ import { requestError, toClientError } from "./errors.ts";
 import { limitedOperations } from "./graphql/operation-limits.ts";
 import type { Metrics } from "./metrics.ts";
 import { schema } from "./graphql/schema.ts";
+import { eventStreams } from "./event-streams.ts";
+import { sharedResults } from "./shared-results.ts";
 import { tracedOperations } from "./traced-operations.ts";
 
 export type Gateway = ReturnType<typeof createGateway>;
@@ -20,6 +22,8 @@ export function createGateway(log: Logger, metrics: Metrics, tracing: Tracing | 
     plugins: [
       typedRequests(),
       limitedOperations(),
+      sharedResults(),
+      eventStreams(),
       ...(tracing ? [tracedOperations(tracing)] : []),
       requestErrors(log, metrics),
     ],

@@ -126,7 +126,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   // Node gives a request five minutes; an upload of 256 MB over a slow connection takes longer.
   http.requestTimeout = 0;
   hangUpOnStalled(http, config.stallMs);
-  const sockets = serveSockets({ http, ...parts });
+  const sockets = serveSockets({ http, ...parts, stallMs: connectionsCheckingInterval });
   await listen(http, { ...config, log });
   const url = urlOf(http, config.host);
   log.info({ url, auth: hasKeys ? "keys" : config.apiToken ? "token" : "none" }, "server is ready");

@@ -1,21 +1,14 @@
 /**
  * GraphQL over WebSocket at /graphql (protocol graphql-transport-ws), by graphql-ws.
  *
- * Memory stays bounded whatever a client does. The next item of a stream is read from the store only after the operating
- * system has taken the one before, so a stuck subscriber holds one item per subscription in memory. The number of
- * operations per socket is limited, and a socket that requests answers without reading them is closed. Nothing is lost:
- * the client resumes its streams from a cursor.
+ * Memory stays bounded whatever a client does. A stream takes its next item only while few bytes wait for the operating system,
+ * so a stuck subscriber holds those, and of a fast run several items go in one write. The number of operations per socket is
+ * limited. A socket that requests answers without reading them is closed, and so is one whose client does not answer pings.
+ * Nothing is lost: the client resumes its streams from a cursor.
  */
 import { STATUS_CODES, type IncomingMessage, type Server } from "node:http";
 import type { Duplex } from "node:stream";
-import type {
-  DocumentNode,
-  ExecutionArgs,
-  ExecutionResult,
-  GraphQLError,
-  GraphQLFormattedError,
-  GraphQLSchema,
-} from "graphql";
+import type { DocumentNode, ExecutionArgs, ExecutionResult, GraphQLError, GraphQLSchema } from "graphql";
 import {
   CloseCode,
   handleProtocols,
@@ -31,7 +24,7 @@ import type { Viewer } from "../schema/projects.ts";
 import type { Store } from "../store/store.ts";
 import type { Access } from "./access.ts";
 import type { Services } from "./context.ts";
-import { toClientError, toHttpError } from "./errors.ts";
+import { toClientError, toHttpError, withoutStatus } from "./errors.ts";
 import type { Gateway } from "./gateway.ts";
 import { originOfRequest, requestIdOf, traceparentOf, withRequestId } from "./request-id.ts";
 import { isTooDeep } from "./graphql/query-limits.ts";
@@ -43,8 +36,12 @@ import { traceFrom } from "./traced-operations.ts";
 const operationsPerSocket = 100;
 /** Bytes that may be buffered for one socket. A client that exceeds this is not reading. */
 const maxBufferedBytes = 16 * 1024 * 1024;
-/** A socket that does not answer a ping within this time is closed. */
-const pingMs = 15_000;
+/** Bytes that wait for the operating system before streams wait too. */
+const mostWaiting = 16_384;
+/** How long a client has to take the close before its connection is cut. */
+const closeMs = 1_000;
+/** "Try again later", for a client that does not read: graphql-ws clients reconnect and subscribe again. */
+const stalledCode = 1013;
 /** "Service restart": graphql-ws clients reconnect and subscribe again. */
 const restartCode = 1012;
 
@@ -57,6 +54,8 @@ export interface SocketsOptions {
   readonly originOf: (host: string | undefined) => string;
   /** Path under which clients reach this gateway, if it is not the root of its host. */
   readonly prefix: string;
+  /** How long a client may read nothing: it gets a ping after half of that, and has the other half to answer. */
+  readonly stallMs: number;
 }
 
 interface Extra {
@@ -81,7 +80,7 @@ export function serveSockets(options: SocketsOptions): Sockets {
   server.on("connection", (socket, request) => {
     services.metrics.socket(1);
     socket.once("close", () => services.metrics.socket(-1));
-    attach(socket, request, protocol, services.log);
+    attach(socket, request, { protocol, log: services.log, stallMs: options.stallMs });
   });
   http.on("upgrade", (request, socket, head) => {
     checkUpgrade(request, access, prefix).then(
@@ -93,7 +92,7 @@ export function serveSockets(options: SocketsOptions): Sockets {
     close: () => {
       for (const socket of server.clients) socket.close(restartCode, "The server is restarting");
       // Do not wait for clients that never answer the close.
-      setTimeout(() => server.clients.forEach((socket) => socket.terminate()), 1_000).unref();
+      setTimeout(() => server.clients.forEach((socket) => socket.terminate()), closeMs).unref();
       server.close();
     },
   };
@@ -189,12 +188,6 @@ function makeProtocol({ gateway, store, services, access, originOf }: SocketsOpt
   }
 }
 
-/** An error as it is sent where there is no HTTP status. */
-function withoutStatus(error: GraphQLError): GraphQLFormattedError {
-  const { http: _, ...extensions } = error.extensions;
-  return { ...error.toJSON(), extensions };
-}
-
 /** What the gateway offers for one operation. Envelop leaves the results untyped. */
 interface Enveloped {
   parse(query: string): DocumentNode;
@@ -213,13 +206,23 @@ function operationOf(contextValue: unknown): Enveloped {
   return enveloped;
 }
 
-function attach(socket: WebSocket, request: IncomingMessage, protocol: Protocol, log: Logger): void {
+interface Attached {
+  readonly protocol: Protocol;
+  readonly log: Logger;
+  readonly stallMs: number;
+}
+
+function attach(socket: WebSocket, request: IncomingMessage, { protocol, log, stallMs }: Attached): void {
   const gone = new AbortController();
   const requestId = requestIdOf(request);
+  const together = writesTogether(request.socket);
   const closed = protocol.opened(
     {
       protocol: socket.protocol,
-      send: (data) => sendWhole(socket, data),
+      send: (data) => {
+        together();
+        return sendBounded(socket, data);
+      },
       close: (code, reason) => socket.close(code, shortened(reason)),
       onMessage: (receive) => {
         socket.on("message", (data) => {
@@ -236,7 +239,7 @@ function attach(socket: WebSocket, request: IncomingMessage, protocol: Protocol,
   );
   socket.on("ping", () => isOverrun(socket));
   socket.on("error", (error) => log.debug({ err: error }, "a WebSocket broke"));
-  const stopPinging = keepAlive(socket);
+  const stopPinging = keepAlive(socket, stallMs / 2);
   socket.once("close", (code, reason) => {
     stopPinging();
     gone.abort();
@@ -254,11 +257,27 @@ function textOf(data: RawData): string {
   return Buffer.isBuffer(data) ? data.toString() : "";
 }
 
-/** Resolves when the operating system has taken the bytes, or the socket has closed. */
-function sendWhole(socket: WebSocket, data: string): Promise<void> {
+/** What is sent in one turn of the event loop goes to the operating system in one piece. */
+function writesTogether(connection: Duplex): () => void {
+  let isWaiting = false;
+  return () => {
+    if (isWaiting) return;
+    isWaiting = true;
+    connection.cork();
+    setImmediate(() => {
+      isWaiting = false;
+      connection.uncork();
+    });
+  };
+}
+
+/** Resolves when few bytes wait for the operating system, or the socket has closed. */
+function sendBounded(socket: WebSocket, data: string): Promise<void> {
   return new Promise((resolve) => {
-    if (socket.readyState !== socket.OPEN) resolve();
-    else socket.send(data, () => resolve());
+    if (socket.readyState !== socket.OPEN) return resolve();
+    const isFull = socket.bufferedAmount + data.length > mostWaiting;
+    socket.send(data, () => isFull && resolve());
+    if (!isFull) resolve();
   });
 }
 
@@ -267,15 +286,21 @@ function isOverrun(socket: WebSocket): boolean {
   return socket.readyState !== socket.OPEN;
 }
 
-function keepAlive(socket: WebSocket): () => void {
+function keepAlive(socket: WebSocket, pingMs: number): () => void {
   let alive = true;
   socket.on("pong", () => {
     alive = true;
   });
   const timer = setInterval(() => {
-    if (!alive) return socket.terminate();
+    if (!alive) return hangUp(socket);
     alive = false;
     socket.ping();
   }, pingMs).unref();
   return () => clearInterval(timer);
+}
+
+/** The close comes after what the client has not read, so a client that reads again in time learns why. */
+function hangUp(socket: WebSocket): void {
+  socket.close(stalledCode, "The client does not read");
+  setTimeout(() => socket.terminate(), closeMs).unref();
 }

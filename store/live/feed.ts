@@ -1,17 +1,18 @@
 /**
- * A run, or a completion, while it happens. Rows are the truth: each read takes what comes after the last row given. Notifications only say when
- * to read.
+ * A run, or a completion, while it happens. Rows are the truth: each read takes what comes after the last row given. Notifications
+ * only say when to read. A run is read once for all that follow it (shared.ts), however many they are and however slow.
  */
-import { setTimeout as delay } from "node:timers/promises";
-import { and, asc, eq, gt } from "drizzle-orm";
+import { and, asc, eq, gt, max } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import { isFinal } from "../../schema/states.ts";
 import { type Event, type FineTune, type StepMetric, events, fineTunes, stepMetrics } from "../../schema/tables.ts";
 import { type Database, isUuid } from "../postgres/database.ts";
 import { notFound as completionNotFound } from "../serving/lifecycle.ts";
 import { type WrittenPiece, piecesAfter } from "../serving/pieces.ts";
-import { asStoreError, isUnavailable } from "../postgres/failures.ts";
 import type { Notifications } from "../postgres/notifications.ts";
+import { SharedReaders, patiently } from "./shared.ts";
+import { SharedRows } from "./shared-rows.ts";
+import { type Source, pageRows } from "./window.ts";
 
 /** return() ends it at once, even while a next() is waiting. */
 export interface Rows<Row> extends AsyncIterableIterator<Row, void> {
@@ -34,82 +35,68 @@ export interface Feed {
   pieces(completionId: string, options: { after: number; signal?: AbortSignal | undefined }): Rows<WrittenPiece>;
 }
 
-/** Rows of one read: the most that a slow subscriber holds in memory. */
-const pageRows = 500;
-/** Pause before a read is repeated while Postgres does not answer. */
-const retryMs = 1_000;
-
-interface Source<Row> {
-  notFound(): SteplogError;
-  /** The next rows after the index, at most a page; null if what they are about does not exist. */
-  read(after: number): Promise<Page<Row> | null>;
-  indexOf(row: Row): number;
-}
-
-interface Page<Row> {
-  readonly rows: Row[];
-  /** Whether what the rows are about had ended when they were read, so that no more will come. */
-  readonly hasEnded: boolean;
-}
-
 export function feedOf(database: Database, notifications: Notifications): Feed {
+  const steps = new SharedRows(notifications, (id) => stepsOf(database, id));
+  const events = new SharedRows(notifications, (id) => eventsOf(database, id));
+  const runs = new SharedReaders<FineTune>(notifications, (id) => ({
+    read: (before) => changedRun(database, id, before),
+    isLast: ({ status }) => isFinal(status),
+  }));
   return {
-    steps: (id, { afterStep, signal }) =>
-      endable(signal, (over) => rowsAfter(notifications, id, stepsOf(database, id), afterStep, over)),
-    events: (id, { after, signal }) =>
-      endable(signal, (over) => rowsAfter(notifications, id, eventsOf(database, id), after, over)),
-    pieces: (id, { after, signal }) =>
-      endable(signal, (over) => rowsAfter(notifications, id, piecesOf(database, id), after, over)),
-    status: (id, options) => endable(options?.signal, (over) => statuses(database, notifications, id, over)),
+    steps: (id, { afterStep, signal }) => endable(signal, (over) => ofRuns(steps, id, afterStep, over)),
+    events: (id, { after, signal }) => endable(signal, (over) => ofRuns(events, id, after, over)),
+    pieces: (id, { after, signal }) => endable(signal, (over) => piecesOf(database, notifications, id, after, over)),
+    status: (id, options) => endable(options?.signal, (over) => statuses(runs, id, over)),
   };
 }
 
-async function* rowsAfter<Row>(
+async function* ofRuns<Row>(rows: SharedRows<Row>, id: string, after: number, over: AbortSignal) {
+  if (!isUuid(id)) throw notFound(id);
+  yield* rows.after(id, after, over);
+}
+
+async function* statuses(runs: SharedReaders<FineTune>, id: string, over: AbortSignal): AsyncGenerator<FineTune, void> {
+  if (!isUuid(id)) throw notFound(id);
+  const { reader, leave } = runs.follow(id);
+  try {
+    for (let last: FineTune | null = null; !over.aborted;) {
+      await reader.changed(last, over);
+      const row = reader.state;
+      if (over.aborted || row === null) continue;
+      if (row !== last) yield row;
+      if (isFinal(row.status)) return;
+      last = row;
+    }
+  } finally {
+    leave();
+  }
+}
+
+/** A completion has one reader as a rule, and pieces that come and go: each subscriber reads for itself. */
+async function* piecesOf(
+  database: Database,
   notifications: Notifications,
   id: string,
-  source: Source<Row>,
   start: number,
   over: AbortSignal,
-): AsyncGenerator<Row, void> {
+): AsyncGenerator<WrittenPiece, void> {
   const subscription = notifications.subscribe(id, over);
   try {
     let after = start;
     let morePages = false;
     while (!over.aborted) {
       if (!morePages) await subscription.change();
-      const page = await patiently(notifications, over, async () => (isUuid(id) ? source.read(after) : null));
+      const page = await patiently(notifications, over, async () =>
+        isUuid(id) ? piecesAfter(database, id, after, pageRows) : null,
+      );
       if (over.aborted) return;
-      if (!page) throw source.notFound();
-      for (const row of page.rows) {
-        after = source.indexOf(row);
-        yield row;
+      if (!page) throw completionNotFound(id);
+      for (const piece of page.rows) {
+        after = piece.sequence;
+        yield piece;
       }
       morePages = page.rows.length === pageRows;
       if (!morePages && page.hasEnded) return;
-    }
-  } finally {
-    subscription.close();
-  }
-}
-
-async function* statuses(
-  database: Database,
-  notifications: Notifications,
-  id: string,
-  over: AbortSignal,
-): AsyncGenerator<FineTune, void> {
-  const subscription = notifications.subscribe(id, over);
-  try {
-    let last: string | null = null;
-    while (!over.aborted) {
-      await subscription.change();
-      const row = await patiently(notifications, over, () => readRun(database, id));
-      if (over.aborted) return;
-      if (!row) throw notFound(id);
-      const now = visible(row);
-      if (now !== last) yield row;
-      if (isFinal(row.status)) return;
-      last = now;
     }
   } finally {
     subscription.close();
@@ -138,70 +125,67 @@ function visible(row: FineTune): string {
 // Reads
 
 function stepsOf(database: Database, id: string): Source<StepMetric> {
-  const mine = (after: number) => and(eq(stepMetrics.fineTuneId, id), gt(stepMetrics.step, after));
+  const mine = eq(stepMetrics.fineTuneId, id);
   return ofRun(database, id, {
     indexOf: (row) => row.step,
+    last: () =>
+      database
+        .select({ last: max(stepMetrics.step) })
+        .from(stepMetrics)
+        .where(mine),
     rows: (after) =>
-      database.select().from(stepMetrics).where(mine(after)).orderBy(asc(stepMetrics.step)).limit(pageRows),
+      database
+        .select()
+        .from(stepMetrics)
+        .where(and(mine, gt(stepMetrics.step, after)))
+        .orderBy(asc(stepMetrics.step))
+        .limit(pageRows),
   });
 }
 
 function eventsOf(database: Database, id: string): Source<Event> {
-  const mine = (after: number) => and(eq(events.fineTuneId, id), gt(events.sequence, after));
+  const mine = eq(events.fineTuneId, id);
   return ofRun(database, id, {
     indexOf: (row) => row.sequence,
-    rows: (after) => database.select().from(events).where(mine(after)).orderBy(asc(events.sequence)).limit(pageRows),
+    last: () =>
+      database
+        .select({ last: max(events.sequence) })
+        .from(events)
+        .where(mine),
+    rows: (after) =>
+      database
+        .select()
+        .from(events)
+        .where(and(mine, gt(events.sequence, after)))
+        .orderBy(asc(events.sequence))
+        .limit(pageRows),
   });
 }
 
 interface RunRows<Row> {
+  readonly last: () => Promise<{ last: number | null }[]>;
   readonly rows: (after: number) => Promise<Row[]>;
   readonly indexOf: (row: Row) => number;
 }
 
 /** The status first: if it is final, the rows read after it are complete. */
-function ofRun<Row>(database: Database, id: string, { rows, indexOf }: RunRows<Row>): Source<Row> {
+function ofRun<Row>(database: Database, id: string, { last, rows, indexOf }: RunRows<Row>): Source<Row> {
   return {
     indexOf,
-    notFound: () => notFound(id),
+    last: async () => (await last())[0]?.last ?? 0,
     async read(after) {
       const [run] = await database.select({ status: fineTunes.status }).from(fineTunes).where(eq(fineTunes.id, id));
-      return run ? { hasEnded: isFinal(run.status), rows: await rows(after) } : null;
+      if (!run) throw notFound(id);
+      return { hasEnded: isFinal(run.status), rows: await rows(after) };
     },
   };
 }
 
-function piecesOf(database: Database, id: string): Source<WrittenPiece> {
-  return {
-    indexOf: (row) => row.sequence,
-    read: (after) => piecesAfter(database, id, after, pageRows),
-    notFound: () => completionNotFound(id),
-  };
-}
-
-async function readRun(database: Database, id: string): Promise<FineTune | null> {
-  if (!isUuid(id)) return null;
+/** The row before, if subscribers would see no difference. */
+async function changedRun(database: Database, id: string, before: FineTune | null): Promise<FineTune> {
   const [row] = await database.select().from(fineTunes).where(eq(fineTunes.id, id));
-  return row ?? null;
-}
-
-/** A subscription survives a restart of Postgres: it retries until Postgres answers or the subscriber leaves. */
-async function patiently<Result>(
-  notifications: Notifications,
-  over: AbortSignal,
-  read: () => Promise<Result>,
-): Promise<Result | null> {
-  while (!over.aborted) {
-    if (notifications.closed)
-      throw new SteplogError("UNAVAILABLE", "This process is stopping. Subscribe again after the last item you have.");
-    try {
-      return await read();
-    } catch (error) {
-      if (!isUnavailable(error)) throw asStoreError(error);
-      await delay(retryMs, undefined, { signal: over }).catch(() => {});
-    }
-  }
-  return null;
+  if (!row) throw notFound(id);
+  return before && visible(before) === visible(row) ? before : row;
 }
 
 function notFound(id: string): SteplogError {

@@ -26,7 +26,8 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   // Published for programs of others: reads logs and rebuilds weights without a service.
   log: ["schema", "engine"],
   cli: ["schema", "sandbox", "dataset", "engine", "devices", "models", "store", "server", "worker", "client", "log"],
-  bench: ["schema", "dataset", "engine"],
+  // It stores the steps that subscribers receive, as a worker would.
+  bench: ["schema", "dataset", "engine", "store"],
   // The page runs in a browser.
   dashboard: ["schema", "client"],
 };

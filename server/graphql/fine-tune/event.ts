@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Event } from "../../../schema/tables.ts";
 import { builder } from "../builder.ts";
 import { requireFineTune } from "../lookup.ts";
+import { onlyRow } from "../../shared-results.ts";
 import { FineTuneRef } from "../nodes.ts";
 
 export const EventRef = builder.objectRef<Event>("Event").implement({
@@ -35,6 +36,7 @@ const EventPayload = builder.objectRef<Event>("EventPayload").implement({
 builder.subscriptionField("events", (t) =>
   t.field({
     type: EventPayload,
+    extensions: onlyRow,
     description: "Every event of a run, once and in order. Completes after the last event of a run that has ended.",
     args: {
       fineTuneId: t.arg.globalID({ for: FineTuneRef, required: true, description: "The run." }),

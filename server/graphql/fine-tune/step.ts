@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { StepMetric } from "../../../schema/tables.ts";
 import { builder } from "../builder.ts";
 import { requireFineTune } from "../lookup.ts";
+import { onlyRow } from "../../shared-results.ts";
 import { FineTuneRef } from "../nodes.ts";
 
 export const StepRef = builder.objectRef<StepMetric>("Step").implement({
@@ -40,6 +41,7 @@ const StepPayload = builder.objectRef<StepMetric>("StepPayload").implement({
 builder.subscriptionField("steps", (t) =>
   t.field({
     type: StepPayload,
+    extensions: onlyRow,
     description:
       "Every step of a run, once and in order: first those already stored, then each new one. Completes after the last " +
       "step of a run that has ended.",

@@ -1,0 +1,247 @@
+/**
+ * bench subscribers: many clients of one gateway that follow runs, some of them slow and some stalled. Gateway, subscribers and
+ * the worker's part are processes of their own, on one machine; a delay is from the commit of a step, as the worker sees it,
+ * to its receipt.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { z } from "zod";
+import { SteplogError } from "../../schema/errors.ts";
+import { programPath } from "../../schema/package.ts";
+import { startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
+import { openStore } from "../../store/store.ts";
+import { type Machine, machine } from "../measure.ts";
+import { FakeRun } from "./fake-worker.ts";
+import { type Report, type Subscriber, readySchema, reportSchema } from "./plan.ts";
+
+export interface SubscribersOptions {
+  readonly subscribers: number;
+  /** Percent of them. */
+  readonly slow: number;
+  readonly stalled: number;
+  /** Of subscribers that read server-sent events; the others use WebSockets. */
+  readonly sse: number;
+  readonly runs: number;
+  /** Commits a second of each run, and steps of each. */
+  readonly updates: number;
+  readonly steps: number;
+  readonly seconds: number;
+  readonly processes: number;
+}
+
+interface Delays {
+  readonly count: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+export interface SubscribersResult {
+  readonly bench: "subscribers";
+  readonly options: SubscribersOptions;
+  /** Milliseconds. */
+  readonly fast: Delays;
+  readonly slow: Delays;
+  /** How many received every step once and in order, and how many there were. */
+  readonly complete: { readonly fast: number; readonly slow: number };
+  readonly readers: { readonly fast: number; readonly slow: number };
+  readonly wrong: number;
+  readonly broken: number;
+  /** Cores that the gateway, and all subscribers, used on average. */
+  readonly cores: { readonly gateway: number; readonly subscribers: number };
+  /** Resident memory of the gateway, MB: once all had subscribed, after half the time, at the end. */
+  readonly memory: readonly [number, number, number];
+  readonly machine: Machine;
+}
+
+export async function benchSubscribers(options: SubscribersOptions): Promise<SubscribersResult> {
+  const folder = await mkdtemp(join(tmpdir(), "steplog-bench-subscribers-"));
+  const database = await startEmbeddedPostgres({ dataDir: folder });
+  const store = await openStore({ databaseUrl: database.url, storageDir: join(folder, "storage") });
+  try {
+    await store.migrate();
+    const steps = options.updates * options.steps * options.seconds;
+    const runs: FakeRun[] = [];
+    for (let run = 0; run < options.runs; run++) runs.push(await FakeRun.begin(store, steps));
+    const gateway = await startGateway(database.url, folder);
+    try {
+      return await measure(options, runs, gateway);
+    } finally {
+      await gateway.stop();
+    }
+  } finally {
+    await store.close();
+    await database.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function measure(
+  options: SubscribersOptions,
+  runs: readonly FakeRun[],
+  gateway: Gateway,
+): Promise<SubscribersResult> {
+  const subscribers = subscribersOf(options, runs);
+  const children = Array.from({ length: options.processes }, (_, at) => {
+    const mine = subscribers.filter((_one, index) => index % options.processes === at);
+    const child = fork(programPath("bench/subscribers/child"));
+    child.send({ url: gateway.url, subscribers: mine });
+    return child;
+  });
+  try {
+    await Promise.all(children.map((child) => heard(child, readySchema)));
+    const memory = [gateway.residentMb()];
+    const [cpu, began] = [gateway.cpuSeconds(), performance.now()];
+    const halfway = delay(options.seconds * 500).then(() => memory.push(gateway.residentMb()));
+    await Promise.all(runs.map((run, at) => train(run, options, at / runs.length)));
+    await halfway;
+    const elapsed = (performance.now() - began) / 1_000;
+    const cores = (gateway.cpuSeconds() - cpu) / elapsed;
+    memory.push(gateway.residentMb());
+    await Promise.all(runs.map((run) => run.finish()));
+    // Those who are behind catch up; the slow ones need a few of their pauses.
+    await delay(5_000);
+    const committed = runs.map((run) => run.committed);
+    const reports = await Promise.all(
+      children.map((child) => {
+        child.send({ committed });
+        return heard(child, reportSchema);
+      }),
+    );
+    return resultOf({ options, reports, subscribers, cores, elapsed, memory });
+  } finally {
+    for (const child of children) child.kill();
+  }
+}
+
+/** Selections and cursors differ, as those of clients do. Stalled ones ask for much, so that buffers of the system fill up. */
+function subscribersOf(options: SubscribersOptions, runs: readonly FakeRun[]): Subscriber[] {
+  const { subscribers, slow, stalled, sse } = options;
+  const isOf = (index: number, percent: number) => (index * 37) % 100 < percent;
+  return Array.from({ length: subscribers }, (_, index) => {
+    const run = index % runs.length;
+    const pace = isOf(index, stalled) ? "stalled" : isOf(index, stalled + slow) ? "slow" : "fast";
+    return {
+      run,
+      id: Buffer.from(`FineTune:${runs[run]?.id}`).toString("base64"),
+      after: 0,
+      transport: isOf(Math.floor(index / 100) + 7 * index, sse) ? "sse" : "websocket",
+      pace,
+      query: queryOf(pace === "stalled" ? long : (selections[index % selections.length] ?? "")),
+    };
+  });
+}
+
+const selections = ["step { loss }", "step { step loss learningRate }", "step { loss projectedGradient at }", ""];
+const long = `step { ${Array.from({ length: 12 }, (_, at) => `${"x".repeat(150)}${at}: skipped`).join(" ")} }`;
+const queryOf = (selection: string) =>
+  `subscription ($id: ID!, $after: Int) { steps(fineTuneId: $id, after: $after) { cursor ${selection} } }`;
+
+/** At even times, whatever an append takes. */
+async function train(run: FakeRun, { updates, steps, seconds }: SubscribersOptions, offset: number): Promise<void> {
+  const began = performance.now() + (1_000 / updates) * offset;
+  for (let update = 0; update < updates * seconds; update++) {
+    await delay(Math.max(0, began + (update * 1_000) / updates - performance.now()));
+    await run.append(steps);
+  }
+}
+
+interface Measured {
+  readonly options: SubscribersOptions;
+  readonly reports: readonly Report[];
+  readonly subscribers: readonly Subscriber[];
+  readonly cores: number;
+  readonly elapsed: number;
+  readonly memory: readonly number[];
+}
+
+function resultOf({ options, reports, subscribers, cores, elapsed, memory }: Measured): SubscribersResult {
+  const sum = (of: (report: Report) => number) => reports.reduce((total, report) => total + of(report), 0);
+  const readers = (pace: "fast" | "slow") => subscribers.filter((one) => one.pace === pace).length;
+  const [first = 0, second = 0, third = 0] = memory;
+  return {
+    bench: "subscribers",
+    options,
+    fast: delaysOf(reports.flatMap(({ delays }) => delays.fast)),
+    slow: delaysOf(reports.flatMap(({ delays }) => delays.slow)),
+    complete: { fast: sum(({ complete }) => complete.fast), slow: sum(({ complete }) => complete.slow) },
+    readers: { fast: readers("fast"), slow: readers("slow") },
+    wrong: sum(({ wrong }) => wrong),
+    broken: sum(({ broken }) => broken),
+    cores: { gateway: cores, subscribers: sum(({ cpuSeconds }) => cpuSeconds) / elapsed },
+    memory: [first, second, third],
+    machine: machine(),
+  };
+}
+
+function delaysOf(delays: readonly number[]): Delays {
+  const sorted = Float64Array.from(delays).toSorted();
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+  return { count: sorted.length, p50: at(0.5), p99: at(0.99), max: at(1) };
+}
+
+export function subscribersLines({ fast, slow, complete, readers, wrong, broken, cores, memory }: SubscribersResult) {
+  const ms = ({ count, p50, p99, max }: Delays) =>
+    `${p50} ms, p99 ${p99} ms, at most ${max} ms, of ${count} steps received`;
+  return [
+    ["fast", ms(fast)],
+    ["slow", ms(slow)],
+    ["complete", `${complete.fast} of ${readers.fast} fast, ${complete.slow} of ${readers.slow} slow`],
+    ["wrong", `${wrong} steps twice or out of order; ${broken} connections ended and resumed`],
+    ["cores", `${cores.gateway.toFixed(2)} gateway, ${cores.subscribers.toFixed(2)} subscribers`],
+    ["memory", `${memory.map((mb) => mb.toFixed(0)).join(", ")} MB: at the start, halfway, at the end`],
+  ] as const;
+}
+
+// Processes
+
+interface Gateway {
+  readonly url: string;
+  cpuSeconds(): number;
+  residentMb(): number;
+  stop(): Promise<void>;
+}
+
+async function startGateway(databaseUrl: string, folder: string): Promise<Gateway> {
+  const own = { DATABASE_URL: databaseUrl, STEPLOG_DATA: folder, STEPLOG_LOG_LEVEL: "warn", PORT: "0" };
+  const env = { ...process.env, ...own };
+  const child = fork(programPath("cli/steplog"), ["server"], { env, stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  const exited = once(child, "exit");
+  const { url } = await heard(child, z.object({ type: z.literal("ready"), url: z.string() }));
+  const proc = (file: string) => readFileSync(`/proc/${child.pid}/${file}`, "utf8");
+  return {
+    url,
+    cpuSeconds: () => {
+      // After the name in brackets: utime and stime are the 12th and 13th, in hundredths of a second.
+      const fields = proc("stat")
+        .replace(/^.*\) /u, "")
+        .split(" ");
+      return (Number(fields[11]) + Number(fields[12])) / 100;
+    },
+    residentMb: () => Number(/^VmRSS:\s+(\d+) kB/mu.exec(proc("status"))?.[1] ?? 0) / 1_000,
+    stop: async () => {
+      child.kill("SIGTERM");
+      await exited;
+    },
+  };
+}
+
+/** @throws SteplogError INTERNAL if the process ends first; it has said why */
+async function heard<Message>(child: ChildProcess, schema: z.ZodType<Message>): Promise<Message> {
+  const over = new AbortController();
+  const ended = once(child, "exit", { signal: over.signal }).then(() =>
+    Promise.reject(new SteplogError("INTERNAL", "A process of the benchmark has ended.")),
+  );
+  ended.catch(() => {});
+  try {
+    const message = once(child, "message", { signal: over.signal });
+    return schema.parse(((await Promise.race([message, ended])) as [unknown])[0]);
+  } finally {
+    over.abort();
+  }
+}
