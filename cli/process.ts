@@ -1,14 +1,38 @@
 /** What long-running commands share: a log, and a signal to stop. */
 import { pino } from "pino";
 import type { Logger } from "pino";
+import { SteplogError, asSteplogError } from "../schema/errors.ts";
 import { faultOf } from "../schema/faults.ts";
 import type { Store } from "../store/store.ts";
 import { whenAvailable } from "../store/store.ts";
+import { exitCodes } from "./exit-codes.ts";
 
 /** JSON lines on stderr; stdout is for the output of commands. */
 export function createLog(name: string, level: string): Logger {
   const serializers = { err: describe, error: describe };
   return pino({ name, level, serializers }, pino.destination(2));
+}
+
+/**
+ * Runs a process of the service to its end. What nobody expected ends the process, as it should: the log says where, without
+ * the texts that Node would print.
+ */
+export async function runService(log: Logger, work: () => Promise<void>): Promise<void> {
+  const crash = (err: unknown) => {
+    log.fatal({ err }, "A fault ends the process.");
+    process.exit(exitCodes.fault);
+  };
+  process.on("uncaughtException", crash).on("unhandledRejection", crash);
+  try {
+    await work();
+  } catch (caught) {
+    const error = asSteplogError(caught);
+    if (error.code !== "INTERNAL") throw error;
+    log.fatal({ err: caught }, "A fault ends the process.");
+    throw new SteplogError("INTERNAL", "A fault has ended the process. Its log says where.");
+  } finally {
+    process.off("uncaughtException", crash).off("unhandledRejection", crash);
+  }
 }
 
 /** Without the messages of other programs, which may quote rows and prompts. */

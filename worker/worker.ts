@@ -15,6 +15,7 @@ import type { TrainerPlace } from "../engine/thread/turns.ts";
 import { failureOf } from "../engine/thread/messages.ts";
 import type { ModelsAtHand } from "../models/registration.ts";
 import { SteplogError, asSteplogError } from "../schema/errors.ts";
+import { loggable } from "../schema/faults.ts";
 import type { JobKind } from "../schema/jobs.ts";
 import { soleJobKinds } from "../schema/jobs.ts";
 import { giveBackMs, leaseMs, maxAttempts, pollMs, renewMs } from "../schema/limits.ts";
@@ -155,7 +156,7 @@ async function runJob(options: WorkerOptions, job: ClaimedJob): Promise<void> {
     trace?.end();
   } catch (caught) {
     const error = asSteplogError(caught);
-    log.warn({ ...about, code: error.code, error: caught }, `The job ended with an error: ${error.message}`);
+    log.warn({ ...about, code: error.code, error: caught }, `The job ended with an error: ${loggable(error)}`);
     const { store, signal } = options;
     await (signal.aborted ? store.releaseJob(job) : endAttempt(store, job, error)).catch(unlessLost);
     trace?.end(error.code);

@@ -2,14 +2,15 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
+import type { Logger } from "pino";
 import { Sandbox } from "../../sandbox/sandbox.ts";
 import { packagePath } from "../../schema/package.ts";
 import { startServer } from "../../server/server.ts";
 import { openStore } from "../../store/store.ts";
-import { needDatabaseUrl, readConfig, storeOptions } from "../config.ts";
+import { type ServiceConfig, needDatabaseUrl, readConfig, storeOptions } from "../config.ts";
 import { openOption, portOption } from "../options.ts";
 import { closeTraces, openTraces } from "../traces.ts";
-import { createLog, prepareWhenUp, reportReady, stopSignal, whenAborted } from "../process.ts";
+import { createLog, prepareWhenUp, reportReady, runService, stopSignal, whenAborted } from "../process.ts";
 
 export function define(command: Command): void {
   command
@@ -22,11 +23,20 @@ export function define(command: Command): void {
     .action(server);
 }
 
-async function server(options: { port?: number; openToEveryone?: true }): Promise<void> {
+interface ServerOptions {
+  readonly port?: number;
+  readonly openToEveryone?: true;
+}
+
+async function server(options: ServerOptions): Promise<void> {
   const config = readConfig();
+  const log = createLog("server", config.logLevel);
+  await runService(log, () => serve(config, options, log));
+}
+
+async function serve(config: ServiceConfig, options: ServerOptions, log: Logger): Promise<void> {
   const databaseUrl = needDatabaseUrl(config);
   const signal = stopSignal();
-  const log = createLog("server", config.logLevel);
   const tracing = await openTraces(config, "steplog-gateway", log);
   const store = await openStore({ databaseUrl, ...storeOptions(config), log, tracing });
   const sandbox = new Sandbox();

@@ -1,6 +1,7 @@
 /** steplog worker: a worker alone, against DATABASE_URL. */
 import { hostname } from "node:os";
 import { type Command, Option } from "commander";
+import type { Logger } from "pino";
 import { chooseDevice } from "../../engine/devices/choose.ts";
 import { counted } from "../../schema/units.ts";
 import { openStore } from "../../store/store.ts";
@@ -12,12 +13,12 @@ import { Idleness } from "../../worker/idleness.ts";
 import { sweepJobFolders } from "../../worker/job-folder.ts";
 import { WorkerMetrics } from "../../worker/metrics.ts";
 import { runWorker } from "../../worker/worker.ts";
-import { type ServeMode, needDatabaseUrl, readConfig, storeOptions } from "../config.ts";
+import { type ServeMode, type ServiceConfig, needDatabaseUrl, readConfig, storeOptions } from "../config.ts";
 import { integer, serveOption } from "../options.ts";
 import { servingSettings, shareThreads } from "../serving.ts";
 import { serveMetrics } from "../metrics-port.ts";
 import { closeTraces, openTraces } from "../traces.ts";
-import { createLog, prepareWhenUp, reportReady, stopSignal } from "../process.ts";
+import { createLog, prepareWhenUp, reportReady, runService, stopSignal } from "../process.ts";
 
 export function define(command: Command): void {
   command
@@ -43,10 +44,14 @@ interface WorkerOptions {
 async function worker(options: WorkerOptions): Promise<void> {
   const read = readConfig();
   const config = { ...read, serve: { ...read.serve, mode: options.serve ?? read.serve.mode } };
+  const log = createLog("worker", config.logLevel);
+  await runService(log, () => work(config, options, log));
+}
+
+async function work(config: ServiceConfig, options: WorkerOptions, log: Logger): Promise<void> {
   const databaseUrl = needDatabaseUrl(config);
   const ending = new AbortController();
   const signal = AbortSignal.any([stopSignal(), ending.signal]);
-  const log = createLog("worker", config.logLevel);
   const { devicesDir } = config;
   const { threads, servingThreads } = shareThreads(config);
   const { device, name, why } = await chooseDevice(config.device, { threads, devicesDir });

@@ -1,6 +1,7 @@
 /** The messages between worker and engine thread. All of them survive a structured clone. */
 import type { ErrorCode, InputIssue } from "../../schema/errors.ts";
 import { SteplogError, asSteplogError } from "../../schema/errors.ts";
+import { type Fault, ToldFault, faultOf } from "../../schema/faults.ts";
 import type { RunSpeeds } from "../../schema/estimate.ts";
 import type { StepEvaluation } from "../../schema/best-evaluation.ts";
 import type { EvaluationRules, Measured } from "../../schema/model-evaluation.ts";
@@ -139,6 +140,8 @@ export type EngineMessage =
       readonly code: ErrorCode;
       readonly message: string;
       readonly issues: readonly InputIssue[];
+      /** What a log may say of it. */
+      readonly fault: Fault;
     };
 
 /** From the worker: `stop` as soon as it can; `taken` for every message it has handled. */
@@ -146,11 +149,12 @@ export type ControlMessage = { readonly type: "stop" } | { readonly type: "taken
 
 export function failedMessage(error: unknown): EngineMessage & { type: "failed" } {
   const { code, message, issues } = asSteplogError(error);
-  return { type: "failed", code, message, issues };
+  return { type: "failed", code, message, issues, fault: faultOf(error) };
 }
 
 export function failureOf(message: EngineMessage & { type: "failed" }): SteplogError {
-  return new SteplogError(message.code, message.message, message.issues);
+  const { code, issues, fault } = message;
+  return new SteplogError(code, message.message, issues, { cause: new ToldFault(fault) });
 }
 
 /** The device to open, as chooseDevice takes it. */

@@ -93,8 +93,10 @@ export class Sender {
     try {
       const outcome = await poster.post(claimed, this.#stopping.signal);
       const disabled = await outbox.finish(claimed, outcome);
-      if (outcome.result !== "DELIVERED")
-        log.info({ endpointId, type, number, ...outcome }, "a webhook was not delivered");
+      // Without what was answered, which its owner reads in the log of the webhook.
+      const { result, responseCode, seconds } = outcome;
+      if (result !== "DELIVERED")
+        log.info({ endpointId, type, number, result, responseCode, seconds }, "a webhook was not delivered");
       if (disabled !== null) log.warn({ endpointId, reason: disabled }, "a webhook was disabled");
     } catch (error) {
       // It will be made again once it counts as lost.
