@@ -1,4 +1,5 @@
 /** What somebody who makes projects and keys can do on a command line, and the rows that are printed. */
+import type { DiskUse, DiskUsePart } from "../schema/disk-use.ts";
 import type { Keep } from "../schema/expiry.ts";
 import type { Scope } from "../schema/projects.ts";
 import type { KeepChanges } from "../store/store.ts";
@@ -29,6 +30,11 @@ export interface WantedKey {
 
 export interface NewKeyRow extends KeyRow {
   readonly key: string;
+}
+
+/** With the names of the projects. */
+export interface DiskUseRows extends Omit<DiskUse, "parts"> {
+  readonly parts: readonly (Omit<DiskUsePart, "projectId"> & { readonly project: string | null })[];
 }
 
 /** An entry of the audit log. */
@@ -62,6 +68,7 @@ export interface AuditQuery {
 export interface Administrator {
   projects(): Promise<ProjectRow[]>;
   createProject(name: string): Promise<ProjectRow>;
+  diskUse(projectId: string | null): Promise<DiskUseRows>;
   /** How long a project keeps what it creates, in seconds: null takes a time away. Returns all that holds. */
   setKeep(changes: KeepChanges, projectId: string | null): Promise<Keep>;
   renameProject(id: string, name: string): Promise<void>;

@@ -23,6 +23,13 @@ export function caller(): string {
 export function ofDatabase(store: Store): Administrator {
   const { administration, accounts, audit } = store.of(operator, { command: caller() });
   return {
+    async diskUse(projectId) {
+      const all = await everyPage((after) => administration.projects({ limit: pageSize, after }));
+      const names = new Map(all.map(({ id, name }) => [id, name]));
+      const { parts, ...sums } = await accounts.diskUse(projectId ?? undefined);
+      const named = parts.map(({ projectId: id, ...part }) => ({ project: names.get(id ?? "") ?? null, ...part }));
+      return { parts: named, ...sums };
+    },
     setKeep: (changes, projectId) => accounts.setKeep(changes, projectId ?? undefined),
     projects: () => everyPage((after) => administration.projects({ limit: pageSize, after })),
     createProject: (name) => administration.createProject(name),

@@ -1,5 +1,6 @@
 /** An administrator by the service at an address, with a key that may. */
 import type { SteplogClient } from "../client/index.ts";
+import type { DiskUse, DiskUsePart } from "../schema/disk-use.ts";
 import { keptNames } from "../schema/expiry.ts";
 import type { Administrator, AuditQuery, AuditRow, KeyRow, NewKeyRow, ProjectRow } from "./administration.ts";
 import type { Remote } from "./remote.ts";
@@ -51,6 +52,14 @@ export function ofService({ client }: Remote): Administrator {
         rotateApiKey(id: $id, overlapSeconds: $overlapSeconds) { key apiKey { ${keyFields} } }
       }`;
       return made((await client.query<{ rotateApiKey: Made }>(text, { id, overlapSeconds })).rotateApiKey);
+    },
+    async diskUse(project) {
+      const fields = "parts { project { name } kind files blobBytes databaseBytes } blobBytes databaseBytes";
+      const text = `query ($project: ID) { diskUse(project: $project) { ${fields} } }`;
+      type Part = Omit<DiskUsePart, "projectId"> & { readonly project: { readonly name: string } | null };
+      type Told = Omit<DiskUse, "parts"> & { readonly parts: readonly Part[] };
+      const { diskUse } = await client.query<{ diskUse: Told }>(text, { project });
+      return { ...diskUse, parts: diskUse.parts.map((part) => ({ ...part, project: part.project?.name ?? null })) };
     },
     async setKeep(changes, project) {
       const fields = keptFields.map(([name]) => name).join(" ");

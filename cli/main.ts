@@ -19,6 +19,7 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["migrate", "bring the tables of DATABASE_URL up to date", () => import("./commands/migrate.ts")],
   ["queue", "show what waits and what runs, by what it needs", () => import("./commands/queue.ts")],
   ["sweep", "delete stored files that nothing names any more (--dry-run)", () => import("./commands/sweep.ts")],
+  ["disk", "show what takes room on disk, by project and kind", () => import("./commands/disk.ts")],
   ["scale", "start as many workers as there is work for, by Slurm (--slurm)", () => import("./commands/scale.ts")],
   ["demo", "train the demo model, rebuild it from its log and compare every byte", () => import("./commands/demo.ts")],
   ["tune", "create a fine-tune from a settings file and follow it to its end", () => import("./commands/tune.ts")],

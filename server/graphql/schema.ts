@@ -27,6 +27,7 @@ import "./project/api-key.ts";
 import "./project/audit.ts";
 import "./project/share.ts";
 import "./project/usage.ts";
+import "./project/disk-use.ts";
 import "./expiry.ts";
 import "./webhook/webhook.ts";
 import "./webhook/change-webhooks.ts";

@@ -1,15 +1,19 @@
 /** What projects use and may use, as one viewer may see it: of its own project, or for an operator of any. */
 import { SteplogError } from "../../schema/errors.ts";
+import type { DiskUse } from "../../schema/disk-use.ts";
 import type { Keep } from "../../schema/expiry.ts";
 import { type Scope, type Viewer, isOperator } from "../../schema/projects.ts";
 import type { QuotaUse, UsageDay } from "../../schema/usage.ts";
 import type { Database } from "../postgres/database.ts";
+import { diskUseOf } from "../ends/disk-use.ts";
 import { type KeepChanges, changeKeep, keepOf } from "../ends/expiry.ts";
 import { type QuotaChanges, changeQuotas, quotaUses } from "./quotas.ts";
 import { projectFor } from "./sight.ts";
 import { usageOf } from "./usage.ts";
 
 export interface Accounts {
+  /** Of the whole service for an operator that names no project, else of one. */
+  diskUse(projectId?: string): Promise<DiskUse>;
   /** How long a project keeps what it creates from now on. */
   keep(projectId?: string): Promise<Keep>;
   /** Null takes a time away; what is left out stays. By an admin of the project. @throws FORBIDDEN; NOT_FOUND */
@@ -34,6 +38,11 @@ export function accountsOf({ database, viewer, may }: Room): Accounts {
   };
   return {
     usage: async (from, to, projectId) => usageOf(database, { projectId: readable(projectId), from, to }),
+    async diskUse(projectId) {
+      if (projectId !== undefined || !isOperator(viewer)) return diskUseOf(database, readable(projectId));
+      may("read");
+      return diskUseOf(database, null);
+    },
     keep: async (projectId) => keepOf(database, readable(projectId)),
     async setKeep(changes, projectId = viewer.projectId) {
       may("admin");

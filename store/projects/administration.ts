@@ -5,6 +5,7 @@
 import { SteplogError } from "../../schema/errors.ts";
 import type { ApiKey, Project } from "../../schema/project-tables.ts";
 import { type Scope, type SharedKind, type Viewer, isOperator } from "../../schema/projects.ts";
+import type { BaseModels } from "../models/base-models.ts";
 import type { Page } from "../pages.ts";
 import type { Keys, MadeKey, NewKey } from "./keys.ts";
 import type { Projects } from "./projects.ts";
@@ -20,6 +21,8 @@ export interface Administration {
   createProject(name: string): Promise<Project>;
   /** @throws FORBIDDEN for whoever is no operator; NOT_FOUND; CONFLICT */
   renameProject(id: string, name: string): Promise<Project>;
+  /** Deletes a base model for everybody; false if there is none. @throws FORBIDDEN for whoever is no operator; CONFLICT, with names, while something needs it */
+  deleteBaseModel(id: string): Promise<boolean>;
   /** The key that the request came with. */
   ownKey(): Promise<ApiKey | null>;
   /** By id, null for one that is not of the viewer's project. */
@@ -41,12 +44,13 @@ export interface Administration {
 interface Room {
   readonly projects: Projects;
   readonly keys: Keys;
+  readonly baseModels: BaseModels;
   readonly sight: Sight;
   readonly viewer: Viewer;
   readonly may: (scope: Scope) => void;
 }
 
-export function administrationOf({ projects, keys, sight, viewer, may }: Room): Administration {
+export function administrationOf({ projects, keys, baseModels, sight, viewer, may }: Room): Administration {
   const { projectId } = viewer;
   const isMine = (id: string) => isOperator(viewer) || id === projectId;
   const ownKey = async (id: string) => {
@@ -83,6 +87,17 @@ export function administrationOf({ projects, keys, sight, viewer, may }: Room): 
         "FORBIDDEN",
         "Only an operator renames projects: a key of the default project with admin.",
       );
+    },
+    async deleteBaseModel(id) {
+      may("admin");
+      if (!isOperator(viewer)) {
+        const who =
+          "Only an operator deletes base models, which are everybody's: a key of the default project with admin.";
+        throw new SteplogError("FORBIDDEN", who);
+      }
+      const model = await baseModels.get(id);
+      if (model) await baseModels.unregister(model.name);
+      return model !== null;
     },
     ownKey: async () => (viewer.key ? keys.get(viewer.key.id) : null),
     async keysByIds(ids) {

@@ -72,7 +72,7 @@ export function projectStoreOf({ nouns, database, viewer, ping, actor }: Parts):
     viewer,
     may: (scope: Scope) => check(viewer, scope),
   };
-  const { rowChecks, speeds, blobs, copiedModels } = nouns;
+  const { rowChecks, speeds, blobs, copiedModels, projects, keys, baseModels } = nouns;
   const store: ProjectStore = {
     viewer,
     ping,
@@ -80,8 +80,8 @@ export function projectStoreOf({ nouns, database, viewer, ping, actor }: Parts):
     speeds,
     blobs,
     copiedModels,
-    baseModels: nouns.baseModels,
-    administration: administrationOf({ ...room, projects: nouns.projects, keys: nouns.keys }),
+    baseModels,
+    administration: administrationOf({ ...room, projects, keys, baseModels }),
     foundModels: foundModelsOf(room),
     datasets: datasetsOf(room),
     fineTunes: fineTunesOf(room),

@@ -122,3 +122,19 @@ test("a project's times are set by its admin, for what it creates afterwards, al
     setProjectKeep: { datasets: null, weights: null },
   });
 });
+
+test("a base model is deleted by an operator, unless a run needs it", async () => {
+  const size = { parameters: 4, bytes: 16, contextLength: 32 };
+  const model = { name: "unused", hash: "ab".repeat(32), family: "opt", dtype: "F32", ...size };
+  const id = globalId("BaseModel", (await server.store.baseModels.register(model)).id);
+  const used = await server.ask<{ baseModels: { nodes: { id: string; name: string }[] } }>(
+    "{ baseModels { nodes { id name } } }",
+  );
+  const needed = used.baseModels.nodes.find(({ name }) => name !== "unused");
+  expect(await codesOf(deleting("BaseModel"), { id: needed?.id })).toEqual(["CONFLICT"]);
+  expect(await server.ask(deleting("BaseModel"), { id })).toEqual({ deleteBaseModel: true });
+  expect(await server.ask(deleting("BaseModel"), { id })).toEqual({ deleteBaseModel: false });
+  const { id: projectId } = await server.store.projects.create("not theirs");
+  const admin = server.store.of({ projectId, scopes: new Set(["admin"]), key: null });
+  await expect(admin.administration.deleteBaseModel("any")).rejects.toMatchObject({ code: "FORBIDDEN" });
+});

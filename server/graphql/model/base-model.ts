@@ -1,5 +1,5 @@
 /** Base models: what a fine-tune starts from. Workers register those in their models folder. */
-import { builder } from "../builder.ts";
+import { builder, queryCost } from "../builder.ts";
 import { BaseModelRef } from "../nodes.ts";
 import { pageCost, pageOf } from "../page.ts";
 
@@ -31,4 +31,16 @@ builder.queryField("baseModels", (t) =>
     { name: "BaseModelConnection" },
     { name: "BaseModelEdge" },
   ),
+);
+
+builder.mutationField("deleteBaseModel", (t) =>
+  t.boolean({
+    description:
+      "Deletes a base model, with its completions and evaluations, and its stored files after a day. Only an operator may: scope " +
+      "ADMIN in the default project. One that fine-tunes need, or an alias points at, stays (CONFLICT names them). Folders of it on " +
+      "workers stay, and are found again: `steplog model remove` deletes them. True if there was one: repeating it is safe.",
+    complexity: queryCost,
+    args: { id: t.arg.globalID({ for: BaseModelRef, required: true, description: "Id of a base model." }) },
+    resolve: (_root, { id }, { store }) => store.administration.deleteBaseModel(id.id),
+  }),
 );

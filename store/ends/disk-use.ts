@@ -1,0 +1,81 @@
+/**
+ * What takes room on disk, by kind and project, from rows alone: no folder or bucket is listed, and no large table is read. What
+ * is in the database is an estimate: the size of a table, shared out by what its rows are counted by anyway.
+ */
+import { type SQL, sql } from "drizzle-orm";
+import { looseBlobs } from "../../schema/blob-tables.ts";
+import { type DiskUse, type DiskUsePart, diskUseKinds } from "../../schema/disk-use.ts";
+import { checkpointExports } from "../../schema/export-tables.ts";
+import { completions } from "../../schema/serving-tables.ts";
+import { baseModelFiles, checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
+import type { Database } from "../postgres/database.ts";
+
+/** Of one project, or with null of the whole service. */
+export async function diskUseOf(database: Database, projectId: string | null): Promise<DiskUse> {
+  const isMine = projectId === null ? sql`true` : sql`project_id = ${projectId}::uuid`;
+  const [stored, kept, [sum]] = await Promise.all([
+    database.execute<Row>(sql`
+      with files as (${files}), each as (select distinct project_id, kind, sha256, bytes from files where ${isMine})
+      select project_id, kind, count(*)::int as files, sum(bytes)::float8 as "blobBytes", 0 as "databaseBytes"
+      from each group by project_id, kind`),
+    database.execute<Row>(sql`select * from (${rows}) as kept where ${isMine} and "databaseBytes" > 0`),
+    database.execute<{ blobs: number; database: number }>(sql`
+      with files as (${files}), each as (select sha256, max(bytes) as bytes from files where ${isMine} group by sha256)
+      select coalesce(sum(bytes), 0)::float8 as blobs, pg_database_size(current_database())::float8 as database from each`),
+  ]);
+  const parts = [...kept, ...stored].map(({ project_id: of, ...row }) => ({ ...row, projectId: of }));
+  const place = ({ kind, projectId: of }: DiskUsePart) => `${of ?? "~"} ${diskUseKinds.indexOf(kind)}`;
+  return {
+    parts: parts.toSorted((a, b) => (place(a) < place(b) ? -1 : 1)),
+    blobBytes: sum?.blobs ?? 0,
+    databaseBytes: projectId === null ? (sum?.database ?? 0) : null,
+  };
+}
+
+interface Row extends Record<string, unknown>, Omit<DiskUsePart, "projectId"> {
+  readonly project_id: string | null;
+}
+
+const list = (column: SQL) =>
+  sql`jsonb_array_elements(case jsonb_typeof(${column}) when 'array' then ${column} else '[]' end)`;
+
+/** Of every stored file that a row names, its project, kind, hash and bytes; and those that none does. */
+const named = sql`
+  select project_id, 'DATASETS' as kind, sha256, bytes from ${datasets} where deleted_at is null
+  union all
+  select run.project_id, 'WEIGHTS', file ->> 'sha256', (file ->> 'bytes')::bigint
+  from ${checkpoints} as place join ${fineTunes} as run on run.id = place.fine_tune_id, ${list(sql`place.weights_files`)} as file
+  union all
+  select run.project_id, 'WEIGHTS', place.weights_blob, coalesce(place.weights_bytes, 0)
+  from ${checkpoints} as place join ${fineTunes} as run on run.id = place.fine_tune_id
+  where place.weights_blob is not null and place.weights_files is null
+  union all
+  select run.project_id, 'EXPORTS', file ->> 'sha256', (file ->> 'bytes')::bigint
+  from ${checkpointExports} as one join ${checkpoints} as place on place.id = one.checkpoint_id
+  join ${fineTunes} as run on run.id = place.fine_tune_id, ${list(sql`one.files`)} as file
+  union all
+  select null, 'BASES', file ->> 'sha256', (file ->> 'bytes')::bigint
+  from ${baseModelFiles} as base, ${list(sql`base.files`)} as file`;
+
+const files = sql`
+  with named as (${named})
+  select * from named
+  union all
+  select null, 'UNNAMED', sha256, coalesce(bytes, 0) from ${looseBlobs} where sha256 not in (select sha256 from named)`;
+
+const share = (part: SQL, size: SQL) => sql`(${size} * ${part} / greatest(sum(${part}) over (), 1))::float8`;
+
+/** A log has two bytes an entry, and four more with weight decay. */
+const rows = sql`
+  select project_id, 'LOGS' as kind, 0 as files, 0 as "blobBytes",
+    sum((entries - first_entry) * case when (hyperparameters ->> 'weightDecay')::float8 > 0 then 6 else 2 end)::float8 as "databaseBytes"
+  from ${fineTunes} group by project_id
+  union all
+  select project_id, 'METRICS', 0, 0, ${share(sql`steps`, sql`pg_total_relation_size('step_metrics'::regclass)`)}
+  from (select project_id, sum(steps_done)::float8 as steps from ${fineTunes} group by project_id) as trained
+  union all
+  select project_id, 'COMPLETIONS', 0, 0, ${share(
+    sql`asked`,
+    sql`(pg_total_relation_size('completions'::regclass) + pg_total_relation_size('completion_pieces'::regclass))`,
+  )}
+  from (select project_id, count(*)::float8 as asked from ${completions} group by project_id) as answers`;
