@@ -26,6 +26,9 @@ export function shareThreads({ threads, serve }: Pick<ServiceConfig, "threads" |
   );
 }
 
+/** Where rebuilt checkpoints are kept. */
+export const keptDirOf = (dataDir: string): string => join(dataDir, "serving");
+
 /** Null for a worker that only does jobs. */
 export function servingSettings(
   { serve, dataDir }: Pick<ServiceConfig, "serve" | "dataDir">,
@@ -44,7 +47,7 @@ export function servingSettings(
     share: serve.share,
     machineBytes,
     isExclusive,
-    keptDir: join(dataDir, "serving"),
+    keptDir: keptDirOf(dataDir),
     keptBytes: serve.diskBytes,
     rebuildDevice: isAlone(device) ? { ...device, name: "plain" } : device,
   };

@@ -19,6 +19,7 @@ import { auditKeepingOf } from "./audit/log.ts";
 import { openFolder } from "./blobs/folder.ts";
 import { datasetsOf } from "./datasets.ts";
 import { choresOf } from "./ends/chores.ts";
+import { type CopiesOptions, type CopiesReport, sweepCopies } from "./ends/copies.ts";
 import { type DueReport, type EndOptions, endDue } from "./ends/due.ts";
 import { expiriesOf } from "./ends/expiry.ts";
 import { type SweepOptions, type SweepReport, announcing, sweep } from "./ends/sweep.ts";
@@ -46,7 +47,7 @@ import { workersOf } from "./queue/workers.ts";
 import { rowChecksOf } from "./row-checks.ts";
 import { measureJobs, speedsOf } from "./speeds.ts";
 import { type Appends, appendsOf } from "./runs/appends.ts";
-import { checkpointsOf } from "./runs/checkpoints.ts";
+import { type ChainPlace, checkpointsOf, checkpointsOfChains } from "./runs/checkpoints.ts";
 import { type ExportResults, exportJobs, exportResultsOf, exportsOf } from "./runs/exports.ts";
 import { fineTunesOf } from "./runs/fine-tunes.ts";
 import { type RunEnd, endFineTune } from "./runs/go-back.ts";
@@ -92,6 +93,7 @@ export { unpackTokens } from "./serving/tokens.ts";
 export { leaseNameOf } from "./queue/lease-names.ts";
 export type { LoggedDelivery, NewWebhook, WebhookChange } from "./webhooks/endpoints.ts";
 export type { AttemptOutcome, ClaimedDelivery, Outbox } from "./webhooks/outbox.ts";
+export type { CopiesReport } from "./ends/copies.ts";
 export type { Due, DueReport } from "./ends/due.ts";
 export type { Ending, KeepChanges, WantedKeep } from "./ends/expiry.ts";
 export type { BlobCount, SweepReport } from "./ends/sweep.ts";
@@ -143,6 +145,10 @@ export interface Store extends Nouns, Queue, Appends, Answers, Records, Weights,
   sweep(options: SweepOptions): Promise<SweepReport>;
   /** Deletes what is due and not in use, or says what that is; gateways and workers do so every minute. */
   endDue(options: EndOptions): Promise<DueReport>;
+  /** Deletes what this machine has copied and nothing names or has room for any more, but nothing in use; or says what that is. */
+  sweepCopies(options: CopiesOptions): Promise<CopiesReport>;
+  /** Those of these places, a base hash and a chain hash, that are checkpoints. */
+  checkpointsOfChains(places: readonly ChainPlace[]): Promise<readonly ChainPlace[]>;
   /** To be called now and then, by every process that stays: does what is due of the two above, one process at a time. */
   doChores(): void;
   /** What a viewer may see and do, and nothing else. */
@@ -189,6 +195,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     finishFineTune: (lease, outcome) => database.transaction((tx) => endFineTune(tx, lease, outcome)),
     sweep: (options) => sweep(database, blobs, options),
     endDue: (options) => endDue(database, options),
+    sweepCopies: (copies) => sweepCopies(database, cacheOf(options), copies),
+    checkpointsOfChains: (places) => checkpointsOfChains(database, places),
     doChores: () => chores.begin(),
     expiries: translated(expiriesOf(database)),
     blobs,

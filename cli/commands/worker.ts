@@ -15,7 +15,8 @@ import { WorkerMetrics } from "../../worker/metrics.ts";
 import { runWorker } from "../../worker/worker.ts";
 import { type ServeMode, type ServiceConfig, needDatabaseUrl, readConfig, storeOptions } from "../config.ts";
 import { integer, serveOption } from "../options.ts";
-import { servingSettings, shareThreads } from "../serving.ts";
+import { keptDirOf, servingSettings, shareThreads } from "../serving.ts";
+import { sweepMachineRegularly } from "../../worker/sweep-machine.ts";
 import { serveMetrics } from "../metrics-port.ts";
 import { closeTraces, openTraces } from "../traces.ts";
 import { createLog, prepareWhenUp, reportReady, runService, stopSignal } from "../process.ts";
@@ -89,6 +90,7 @@ async function work(config: ServiceConfig, options: WorkerOptions, log: Logger):
     await Promise.all([
       runWorker({ ...shared, ...compute, ...row, models: atHand, serving, doesJobs, idleness, tracing }),
       watchModels({ ...shared, atHand, checks, reading: (isReading) => idleness.set("models", isReading ? 1 : 0) }),
+      sweepMachineRegularly({ ...shared, keptDir: keptDirOf(config.dataDir), keptBytes: config.serve.diskBytes }),
       shareModels({
         ...shared,
         atHand,

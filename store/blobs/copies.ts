@@ -25,6 +25,17 @@ import { removeAbandoned, timeOf } from "./writing.ts";
  */
 export type CopyBlob = (path: string, needRoom: (bytes: number) => Promise<void>) => Promise<string>;
 
+interface BlobSum {
+  count: number;
+  bytes: number;
+}
+
+interface SweepOptions {
+  readonly isNamed: (hashes: readonly string[]) => Promise<ReadonlySet<string>>;
+  readonly dryRun: boolean;
+  readonly freshMs: number;
+}
+
 const host = hostname().replaceAll(/[^\w.-]/gu, "_");
 /** Uses of this process, by their numbers. */
 const uses = new Set<string>();
@@ -179,6 +190,30 @@ export class CopiedFiles {
   /** Deletes the copy of a blob that is gone, unless it is used. */
   async forget(sha256: string): Promise<void> {
     await this.#delete(sha256);
+  }
+
+  /**
+   * Deletes copies that are not named, and then the least recently used ones until the rest fits the budget, but none that is used or
+   * was within `freshMs`. With `dryRun` it only says which these are.
+   */
+  async sweep({ isNamed, dryRun, freshMs }: SweepOptions): Promise<Record<"swept" | "kept", BlobSum>> {
+    const copies = await this.#byLastUse();
+    const named = await isNamed(copies.map(({ sha256 }) => sha256));
+    const now = await timeOf(join(this.#dir, "marks"));
+    const report = { swept: { count: 0, bytes: 0 }, kept: { count: 0, bytes: 0 } };
+    let beyond = copies.reduce((sum, { bytes }) => sum + bytes, this.#reserved) - this.#budgetBytes;
+    // Those without a name first: what they free need not be taken from the others.
+    for (const { sha256, bytes, usedMs } of copies.toSorted(
+      (a, b) => Number(named.has(a.sha256)) - Number(named.has(b.sha256)),
+    )) {
+      const isDue = now - usedMs >= freshMs && (!named.has(sha256) || beyond > 0);
+      const isGone = isDue && (dryRun ? !(await this.#isUsed(sha256)) : await this.#delete(sha256));
+      if (isGone) beyond -= bytes;
+      const sum = isGone ? report.swept : report.kept;
+      sum.count += 1;
+      sum.bytes += bytes;
+    }
+    return report;
   }
 
   async #isUsed(sha256: string): Promise<boolean> {

@@ -87,7 +87,7 @@ async function* batches(blobs: AsyncIterable<StoredBlob>): AsyncGenerator<Stored
 }
 
 /** Those that a row names. */
-async function namedOf(database: Executor, hashes: readonly string[]): Promise<ReadonlySet<string>> {
+export async function namedOf(database: Executor, hashes: readonly string[]): Promise<ReadonlySet<string>> {
   const files = (table: typeof checkpoints | typeof checkpointExports | typeof baseModelFiles, column: SQL) =>
     sql`select file ->> 'sha256' from ${table}, jsonb_array_elements(${column}) as file where jsonb_typeof(${column}) = 'array'`;
   const rows = await database.execute<{ hash: string }>(sql`

@@ -1,7 +1,7 @@
 /** Checkpoints: named positions in the log of a run. */
-import { and, desc, eq, inArray, lte } from "drizzle-orm";
+import { and, desc, eq, inArray, lte, sql } from "drizzle-orm";
 import type { LogParts } from "../../schema/step-log.ts";
-import { type Checkpoint, type FineTune, checkpoints, fineTunes } from "../../schema/tables.ts";
+import { type Checkpoint, type FineTune, baseModels, checkpoints, fineTunes } from "../../schema/tables.ts";
 import type { WantedKeep } from "../ends/expiry.ts";
 import { deleteCheckpoint, deleteWeights } from "../ends/runs.ts";
 import { type Page, pageOf } from "../pages.ts";
@@ -74,4 +74,26 @@ export function checkpointsOf(database: Database): Checkpoints {
         .limit(page.limit);
     },
   };
+}
+
+/** A place in a log on a base: both hashes in hex. */
+export interface ChainPlace {
+  readonly base: string;
+  readonly chain: string;
+}
+
+/** Those that are checkpoints. */
+export async function checkpointsOfChains(
+  database: Database,
+  places: readonly ChainPlace[],
+): Promise<readonly ChainPlace[]> {
+  if (places.length === 0) return [];
+  const chain = sql<string>`encode(${checkpoints.chain}, 'hex')`;
+  const wanted = places.map((place) => Buffer.from(place.chain, "hex"));
+  return database
+    .selectDistinct({ base: baseModels.hash, chain })
+    .from(checkpoints)
+    .innerJoin(fineTunes, eq(fineTunes.id, checkpoints.fineTuneId))
+    .innerJoin(baseModels, eq(baseModels.id, fineTunes.baseModelId))
+    .where(inArray(checkpoints.chain, wanted));
 }

@@ -29,6 +29,7 @@ const whatAudited = {
   deleteCheckpoint: "checkpoint.deleted",
   deleteFineTune: "fine_tune.deleted",
   deleteDataset: "dataset.deleted",
+  deleteBaseModel: "model.deleted",
 } as const;
 
 const makes = "makes something, which shows when and is deleted with an entry";
@@ -69,6 +70,9 @@ beforeAll(async () => {
 });
 afterAll(() => server.dispose());
 
+const size = { parameters: 4, bytes: 16, contextLength: 32 };
+const unused = { name: "unused", hash: "ab".repeat(32), family: "opt", dtype: "F32", ...size };
+
 /** A run that has ended, its checkpoint with weights, and an evaluation of it. */
 async function everything(): Promise<Record<string, string>> {
   const run = await createFineTune(server, {}, "the run");
@@ -94,6 +98,7 @@ async function everything(): Promise<Record<string, string>> {
     checkpoint: globalId("Checkpoint", checkpoint.id),
     evaluation: globalId("ModelEvaluation", evaluation.id),
     dataset: await createDataset(server, "rows to go"),
+    model: globalId("BaseModel", (await store.baseModels.register(unused)).id),
   };
 }
 
@@ -167,6 +172,7 @@ const deeds: readonly (readonly [keyof typeof whatAudited, () => string])[] = [
   ["deleteCheckpoint", () => `deleteCheckpoint(id: "${ids["checkpoint"]}")`],
   ["deleteFineTune", () => `deleteFineTune(id: "${ids["run"]}")`],
   ["deleteDataset", () => `deleteDataset(id: "${ids["dataset"]}")`],
+  ["deleteBaseModel", () => `deleteBaseModel(id: "${ids["model"]}")`],
 ];
 
 /** The id in an answer, wherever it is. */

@@ -4,9 +4,10 @@
  * is mapped stays valid. Its own time tells when it was last used; beyond the budget the one used longest ago goes first.
  */
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
-import { join } from "node:path";
-import { partialFolder } from "../../engine/model/files/partial.ts";
+import { basename, join } from "node:path";
+import { hostInNames, isAlive, partialFolder } from "../../engine/model/files/partial.ts";
 import { asDiskError } from "../../schema/errors.ts";
+import { timeOf } from "../../store/blobs/writing.ts";
 
 export interface KeptModel {
   /** Hashes in hex: of the base, and the chain hash of the log. */
@@ -14,6 +15,20 @@ export interface KeptModel {
   readonly chain: string;
 }
 
+export interface KeptSweepOptions {
+  /** Those of these that are checkpoints. */
+  readonly known: (models: readonly KeptModel[]) => Promise<readonly KeptModel[]>;
+  readonly dryRun: boolean;
+  /** An hour when left out. */
+  readonly freshMs?: number;
+}
+
+export interface KeptReport {
+  readonly swept: readonly string[];
+  readonly bytes: number;
+}
+
+const hourMs = 3_600_000;
 const nameOf = ({ base, chain }: KeptModel) => `${base}-${chain}`;
 const namePattern = /^[0-9a-f]+-[0-9a-f]+$/u;
 
@@ -26,14 +41,17 @@ export class KeptFolders {
     this.#budgetBytes = budgetBytes;
   }
 
-  /** The folder, which counts as used now; null if it is not there. */
+  /** The folder, which counts as used now; null if it is not there, or has links to stored weights that have ended. */
   async find(model: KeptModel): Promise<string | null> {
     const path = join(this.#dir, nameOf(model));
     const now = new Date();
-    return utimes(path, now, now).then(
-      () => path,
-      () => null,
+    const isThere = await utimes(path, now, now).then(
+      () => true,
+      () => false,
     );
+    if (!isThere || (await isWhole(path))) return isThere ? path : null;
+    await remove(path);
+    return null;
   }
 
   /**
@@ -56,6 +74,30 @@ export class KeptFolders {
     }
     await this.#sweep(path);
     return path;
+  }
+
+  /**
+   * Deletes folders of checkpoints that are no more, then the least recently used ones until the rest fits, and what dead processes
+   * left; but nothing that was used within `freshMs`: whoever has just found it is about to map it. What is mapped stays valid.
+   */
+  async sweep({ known, dryRun, freshMs = hourMs }: KeptSweepOptions): Promise<KeptReport> {
+    const there = await readdir(this.#dir).catch(() => []);
+    const left = there.filter((name) => isLeft(name)).map((name) => ({ path: join(this.#dir, name), bytes: 0 }));
+    const folders = await this.#folders().catch(() => []);
+    const places = folders.map(({ path }) => placeOf(path));
+    const names = new Set((await known(places)).map(nameOf));
+    const now = folders.length > 0 ? await timeOf(this.#dir) : 0;
+    let beyond = folders.reduce((sum, { bytes }) => sum + bytes, 0) - this.#budgetBytes;
+    const swept = [];
+    for (const folder of folders.toSorted((a, b) => a.usedMs - b.usedMs)) {
+      const isNeeded = names.has(basename(folder.path)) && beyond <= 0;
+      if (isNeeded || now - folder.usedMs < freshMs) continue;
+      swept.push(folder);
+      beyond -= folder.bytes;
+    }
+    if (!dryRun) for (const { path } of [...left, ...swept]) await remove(path);
+    const bytes = swept.reduce((sum, folder) => sum + folder.bytes, 0);
+    return { swept: [...left, ...swept].map(({ path }) => path), bytes };
   }
 
   /** Another worker may have made it meanwhile. */
@@ -81,6 +123,25 @@ export class KeptFolders {
     const seen = await Promise.all(names.map((name) => measure(join(this.#dir, name)).catch(() => null)));
     return seen.filter((folder) => folder !== null);
   }
+}
+
+function placeOf(path: string): KeptModel {
+  const [base = "", chain = ""] = basename(path).split("-");
+  return { base, chain };
+}
+
+/** What a dead process of this machine was deleting, or making. */
+function isLeft(name: string): boolean {
+  const [, leaving] = /\.leaving-(\d+)$/u.exec(name) ?? [];
+  const start = name.indexOf(`.partial-${hostInNames}-`);
+  const pid = Number(leaving ?? (start < 0 ? Number.NaN : name.slice(start + `.partial-${hostInNames}-`.length)));
+  return Number.isSafeInteger(pid) && !isAlive(pid);
+}
+
+async function isWhole(path: string): Promise<boolean> {
+  const names = await readdir(path).catch(() => []);
+  const seen = await Promise.all(names.map((name) => stat(join(path, name)).catch(() => null)));
+  return names.length > 0 && seen.every((file) => file !== null);
 }
 
 /** Links count for nothing: their bytes are the store's. */
