@@ -6,6 +6,7 @@ import { SteplogError } from "../../schema/errors.ts";
 import { type Tracing, inSpan } from "../../schema/tracing.ts";
 import { connectionOptions, idleTransactionMs } from "./connection.ts";
 import { isUnavailable } from "./failures.ts";
+import { type Silence, usualSilentMs, watchSilence } from "./silence.ts";
 import type { DatabaseAddress } from "./url.ts";
 
 export type Database = PostgresJsDatabase;
@@ -19,6 +20,12 @@ export interface Pool {
   close(): Promise<void>;
 }
 
+interface Watched {
+  readonly client: postgres.Sql;
+  readonly silence: Silence;
+  readonly database: Database;
+}
+
 /**
  * A pool that is replaced whenever one of its connections ends. A connection of postgres.js (3.4) that is lost in the middle
  * of a result and opened again continues to count rows, so the next result would start with holes.
@@ -29,32 +36,45 @@ export function openPool(
   address: DatabaseAddress,
   connections = usualConnections,
   tracing: Tracing | null = null,
+  silentMs = usualSilentMs,
 ): Pool {
   let closing = false;
   const retiring = new Set<Promise<void>>();
-  const retire = (client: postgres.Sql): void => {
+  const retire = ({ client, silence }: Watched): void => {
     const ended = client.end({ timeout: 5 }).catch(() => {});
     retiring.add(ended);
-    void ended.then(() => retiring.delete(ended));
+    void ended.then(() => {
+      silence.end();
+      retiring.delete(ended);
+    });
   };
-  const open = () => {
+  const open = (): Watched => {
     const onclose = (): void => {
       if (closing || current.client !== client) return;
+      setImmediate(retire, current);
       current = open();
-      setImmediate(retire, client);
     };
     const client = postgres({ ...connectionOptions(address), max: connections, onclose });
-    return { client, database: drizzle(client) };
+    // Its sockets may never close, so nothing is waited for.
+    const onLost = () => {
+      if (current.client === client) current = open();
+      void client.end({ timeout: 0 }).catch(() => {});
+    };
+    const silence = watchSilence(client, { address, connections, silentMs, onLost });
+    return { client, silence, database: drizzle(silence.client) };
   };
   let current = open();
-  const transaction: Database["transaction"] = (work, config) =>
-    current.database.transaction(
+  const transaction: Database["transaction"] = (work, config) => {
+    const { database: its, silence } = current;
+    const done = its.transaction(
       (tx) =>
         begun(tx, address)
           .then(() => work(tx))
           .catch(silentWhenLost),
       config,
     );
+    return silence.orLost(done);
+  };
   const traced = tracing ? tracedBy(tracing, transaction) : transaction;
   const database = new Proxy(current.database, {
     get: (_, key): unknown => (key === "transaction" ? traced : Reflect.get(current.database, key)),
@@ -64,6 +84,7 @@ export function openPool(
     async close() {
       closing = true;
       await Promise.all([current.client.end({ timeout: 5 }), ...retiring]);
+      current.silence.end();
     },
   };
 }

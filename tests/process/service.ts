@@ -20,14 +20,21 @@ export interface TestService {
   startWorker(changes?: Readonly<Record<string, string>>): Promise<Running>;
 }
 
-/** @param givenUrl of a database; one of its own when left out */
-export async function testService(givenUrl?: string): Promise<TestService> {
+/**
+ * @param givenUrl of a database; one of its own when left out
+ * @param more variables of all its processes
+ */
+export async function testService(
+  givenUrl?: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<TestService> {
   const folder = await scratch();
   const databaseUrl = givenUrl ?? (await ownDatabase());
   const modelPath = join(folder, "models", "tiny");
   await mkdir(join(folder, "models"));
   await cp(await randomModel(), modelPath, { recursive: true });
-  const env = { DATABASE_URL: databaseUrl, STEPLOG_DATA: folder, STEPLOG_DEVICE: "plain", STEPLOG_LOG_LEVEL: "warn" };
+  const usual = { DATABASE_URL: databaseUrl, STEPLOG_DATA: folder, STEPLOG_DEVICE: "plain", STEPLOG_LOG_LEVEL: "warn" };
+  const env = { ...usual, ...more };
   return {
     folder,
     modelPath,
