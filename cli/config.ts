@@ -5,6 +5,7 @@ import type { HubAccess } from "../models/hub/hub.ts";
 import type { Proxies } from "../models/hub/proxy.ts";
 import { readTokenFile, tokenOf } from "../models/hub/token.ts";
 import { SteplogError } from "../schema/errors.ts";
+import type { RateOptions } from "../server/rate-limits.ts";
 import type { CompletionLimits } from "../server/server.ts";
 import type { BucketBlobsOptions } from "../store/store.ts";
 import { readVariable } from "./environment.ts";
@@ -48,6 +49,7 @@ export interface ServiceConfig {
   readonly completions: CompletionLimits;
   /** Seconds that rebuilt weights stay after their last use; 0 for as long as their checkpoint. */
   readonly keepExportsS: number;
+  readonly rateLimits: RateOptions;
   readonly metricsToken: string | undefined;
   readonly metricsPort: number | undefined;
   /** Whether traces are sent. */
@@ -116,6 +118,15 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
       keepS: readVariable("STEPLOG_KEEP_COMPLETIONS", env),
     },
     keepExportsS: readVariable("STEPLOG_KEEP_EXPORTS", env),
+    rateLimits: {
+      mode: readVariable("STEPLOG_RATE_LIMITS", env),
+      rates: {
+        graphql: readVariable("STEPLOG_RATE_GRAPHQL", env),
+        openai: readVariable("STEPLOG_RATE_OPENAI", env),
+        files: readVariable("STEPLOG_RATE_FILES", env),
+      },
+      proxies: readVariable("STEPLOG_PROXIES", env),
+    },
     metricsToken: readVariable("STEPLOG_METRICS_TOKEN", env),
     metricsPort: readVariable("STEPLOG_METRICS_PORT", env),
     traces: wantsTraces(env),

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { SteplogError } from "../schema/errors.ts";
 import { longestTtl, usualKeepExportsS } from "../schema/expiry.ts";
 import { usualCompletions } from "../schema/limits.ts";
+import { usualRates } from "../schema/rates.ts";
 
 interface Variable {
   readonly meaning: string;
@@ -185,6 +186,28 @@ export const variables = {
     meaning:
       "seconds that rebuilt weights and exports stay after they were last asked for or downloaded; 0: as long as their checkpoint",
     type: wholeNumber(0, longestTtl).default(usualKeepExportsS),
+  },
+  STEPLOG_RATE_LIMITS: {
+    meaning:
+      "`on` limits how many requests come in a minute, by API key, or by address where there are none; `auto`: unless the " +
+      "gateway has neither keys nor a token and listens on this machine alone",
+    type: z.enum(["auto", "on", "off"], { error: "Give auto, on or off." }).default("auto"),
+  },
+  STEPLOG_RATE_GRAPHQL: {
+    meaning: "points of GraphQL operations in a minute, one for each started 1,000 of complexity; 0 for no limit",
+    type: wholeNumber(0, 1_000_000_000).default(usualRates.graphql),
+  },
+  STEPLOG_RATE_OPENAI: {
+    meaning: "requests to `/v1` in a minute; 0 for no limit",
+    type: wholeNumber(0, 1_000_000_000).default(usualRates.openai),
+  },
+  STEPLOG_RATE_FILES: {
+    meaning: "requests that upload or download files in a minute; 0 for no limit",
+    type: wholeNumber(0, 1_000_000_000).default(usualRates.files),
+  },
+  STEPLOG_PROXIES: {
+    meaning: "proxies in front of the gateway that add the client's address to `X-Forwarded-For`",
+    type: wholeNumber(0, 10).default(0),
   },
   STEPLOG_METRICS_TOKEN: {
     meaning: "token for `/metrics` alone, of the gateway and of workers; operators' keys read the gateway's too",

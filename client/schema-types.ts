@@ -250,6 +250,8 @@ export type ErrorCode =
   | 'PAYLOAD_TOO_LARGE'
   /** The project has used up one of its quotas; extensions.quota says which. */
   | 'QUOTA_EXCEEDED'
+  /** Too many requests in the last minute; extensions.retryAfter says after how many seconds there may be more. */
+  | 'RATE_LIMITED'
   /** The request has no valid API token, or comes from a web page of another origin. */
   | 'UNAUTHENTICATED'
   /** A required service (Postgres, storage, a disk) is not available. */

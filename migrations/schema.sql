@@ -38,6 +38,7 @@ create table api_keys (
   last_used_at timestamp with time zone,
   revoked_at timestamp with time zone,
   rotated_to uuid,
+  rates jsonb not null default '{}'::jsonb,
   constraint api_keys_pkey PRIMARY KEY (id),
   constraint api_keys_hash_unique UNIQUE (hash),
   constraint api_keys_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE
@@ -401,6 +402,7 @@ create table projects (
   created_at timestamp with time zone not null default now(),
   quotas jsonb not null default '{}'::jsonb,
   keep jsonb not null default '{}'::jsonb,
+  rates jsonb not null default '{}'::jsonb,
   constraint projects_pkey PRIMARY KEY (id),
   constraint projects_name_unique UNIQUE (name)
 );

@@ -3,6 +3,7 @@
 /** What is written down, and the type of the object that it was done to. */
 export const auditActions = {
   "key.created": "ApiKey",
+  "key.rates_changed": "ApiKey",
   "key.renamed": "ApiKey",
   "key.rotated": "ApiKey",
   "key.revoked": "ApiKey",
@@ -10,6 +11,7 @@ export const auditActions = {
   "project.created": "Project",
   "project.renamed": "Project",
   "project.quotas_changed": "Project",
+  "project.rates_changed": "Project",
   "project.keep_changed": "Project",
   "project.exported": "Project",
   "project.erasure_begun": "Project",

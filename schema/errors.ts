@@ -23,6 +23,8 @@ export const errorCodes = {
   DIVERGED: "The run became clearly worse than it started, or than it was at its best.",
   PAYLOAD_TOO_LARGE: "The request, dataset or upload is larger than the limit.",
   BUSY: "Too many requests wait. Try again later.",
+  RATE_LIMITED:
+    "Too many requests in the last minute; extensions.retryAfter says after how many seconds there may be more.",
   QUOTA_EXCEEDED: "The project has used up one of its quotas; extensions.quota says which.",
   DATA_CORRUPT: "A stored file has other bytes than those that were stored.",
   UNAVAILABLE: "A required service (Postgres, storage, a disk) is not available.",
@@ -31,6 +33,12 @@ export const errorCodes = {
 } as const;
 
 export type ErrorCode = keyof typeof errorCodes;
+
+/**
+ * Errors that pass with time: after how many seconds the same request may succeed, where an error does not know better. Quotas
+ * know, or do not free up by waiting.
+ */
+export const passing: Readonly<Partial<Record<ErrorCode, number>>> = { BUSY: 1, RATE_LIMITED: 60, UNAVAILABLE: 2 };
 
 /** One problem in the input. `line` counts from 1; `field` is a dotted path. */
 export interface InputIssue {

@@ -3,6 +3,7 @@ import { date, doublePrecision, index, integer, jsonb, pgTable, primaryKey, text
 import { createdAt, instant } from "./columns.ts";
 import type { Keep } from "./expiry.ts";
 import { type Scope, type SharedKind, defaultProjectId } from "./projects.ts";
+import type { OwnRates } from "./rates.ts";
 import type { Quotas, UsageKind } from "./usage.ts";
 
 /** Every row that a client makes belongs to one project. The migration adds the default one. */
@@ -11,6 +12,8 @@ export const projects = pgTable("projects", {
   name: text("name").notNull().unique(),
   quotas: jsonb("quotas").$type<Quotas>().notNull().default({}),
   keep: jsonb("keep").$type<Keep>().notNull().default({}),
+  /** Rate limits of each of its keys, where they are not the usual ones. */
+  rates: jsonb("rates").$type<OwnRates>().notNull().default({}),
   createdAt: createdAt(),
 });
 
@@ -35,6 +38,8 @@ export const apiKeys = pgTable(
     /** SHA-256 of the key, 64 hex digits. */
     hash: text("hash").notNull().unique(),
     scopes: text("scopes").array().$type<Scope[]>().notNull(),
+    /** Its own rate limits, before those of its project. */
+    rates: jsonb("rates").$type<OwnRates>().notNull().default({}),
     createdAt: createdAt(),
     expiresAt: instant("expires_at"),
     /** About a minute behind. */

@@ -1,5 +1,7 @@
 /** Projects, and what a key allows, in the words that both sides share. */
 
+import type { OwnRates } from "./rates.ts";
+
 /** Whose everything was before there were projects, and is where there are no keys. */
 export const defaultProjectId = "00000000-0000-4000-8000-000000000000";
 
@@ -17,6 +19,8 @@ export interface Viewer {
   readonly scopes: ReadonlySet<Scope>;
   /** Null without keys, and for the token of the environment. */
   readonly key: { readonly id: string; readonly name: string } | null;
+  /** What an operator has set for the key, or else for its project. */
+  readonly rates?: OwnRates | undefined;
 }
 
 /** Whoever reaches a service without keys, and whoever has the token of its environment. */

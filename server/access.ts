@@ -11,6 +11,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { BlockList, isIP, isIPv6 } from "node:net";
 import { SteplogError } from "../schema/errors.ts";
 import { type Viewer, operator } from "../schema/projects.ts";
+import { rateHeaders } from "./http/rate-headers.ts";
 import type { KeyRing } from "./key-ring.ts";
 
 export interface AccessOptions {
@@ -145,7 +146,7 @@ export class Access {
     const { origin } = request.headers;
     if (origin === undefined || !this.listed(origin)) return false;
     response.setHeader("access-control-allow-origin", origin);
-    response.setHeader("access-control-expose-headers", "content-disposition, content-length, content-range, etag");
+    response.setHeader("access-control-expose-headers", exposed);
     response.setHeader("vary", "Origin");
     if (request.method !== "OPTIONS") return false;
     response.setHeader("access-control-allow-methods", "GET, HEAD, POST");
@@ -158,6 +159,8 @@ export class Access {
     return true;
   }
 }
+
+const exposed = ["content-disposition", "content-length", "content-range", "etag", ...rateHeaders].join(", ");
 
 /** Headers by which clients of the OpenAI protocol describe themselves. They change nothing. */
 function askedHeaders({ headers }: IncomingMessage): string[] {

@@ -6,6 +6,7 @@ import type { ProjectStore } from "../store/store.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Attention } from "./attention.ts";
+import type { Meter } from "./rate-limits.ts";
 import type { Uploads } from "./http/uploads.ts";
 import type { Addresses } from "./webhooks/addresses.ts";
 
@@ -42,12 +43,19 @@ export interface ViewerServices extends Services {
   readonly store: ProjectStore;
 }
 
+/** Charges points, and tells the client what is left where there are headers. @throws RATE_LIMITED */
+export type Charge = (points: number) => Promise<void>;
+
 /** The context of one request: the services, and this server's address as the client sees it. */
 export interface Context extends ViewerServices {
   /** Scheme, host and port, without a trailing slash. Links in answers start with it. */
   readonly origin: string;
   /** Aborted when the client has left. */
   readonly signal: AbortSignal;
+  /** What the key has used of its rate limits; null for whoever has none. */
+  readonly meter: Meter | null;
+  /** Of the limit `graphql`. */
+  readonly charge: Charge;
 }
 
 /** Aborted when the connection closes before the whole answer was sent. */

@@ -15,7 +15,7 @@ import type { Logger } from "pino";
 import { limits } from "../schema/limits.ts";
 import { currentRequestId } from "./request-id.ts";
 import type { QuotaUse } from "../schema/usage.ts";
-import { errorCodes, SteplogError, type ErrorCode, type InputIssue } from "../schema/errors.ts";
+import { errorCodes, passing, SteplogError, type ErrorCode, type InputIssue } from "../schema/errors.ts";
 
 /** Characters of a message, which may quote what was sent. */
 const messageLength = 2_000;
@@ -29,6 +29,13 @@ export function requestError(message: string, http: { readonly status: number; r
 }
 
 const badRequest = { status: 400, spec: true } as const;
+
+/** An expected failure before anything runs, with the status of its code. */
+export function refusal(error: SteplogError): GraphQLError {
+  const later = laterOf(error);
+  const http = { status: statusOf(error.code), headers: headersOf(later.retryAfter) };
+  return new GraphQLError(error.message, { extensions: { code: error.code, issues: error.issues, ...later, http } });
+}
 
 /** `error` as the client may see it. Idempotent. */
 export function toClientError(error: unknown, log: Logger): GraphQLError {
@@ -69,9 +76,6 @@ export function headersOf(retryAfter: unknown): Readonly<Record<string, string>>
   return typeof retryAfter === "number" ? { "retry-after": String(retryAfter) } : {};
 }
 
-/** After how many seconds a client should try again, where the error does not say. */
-const retryAfterS: Partial<Record<ErrorCode, number>> = { BUSY: 1, UNAVAILABLE: 2 };
-
 interface Later {
   readonly retryAfter?: number;
   readonly quota?: QuotaUse;
@@ -79,7 +83,7 @@ interface Later {
 
 /** What helps a client that wants to try again. */
 function laterOf({ code, retryAfterS: given, quota }: SteplogError): Later {
-  const retryAfter = given ?? retryAfterS[code];
+  const retryAfter = given ?? passing[code];
   return { ...(retryAfter !== undefined && { retryAfter }), ...(quota && { quota }) };
 }
 
@@ -98,6 +102,7 @@ const httpStatus: Partial<Record<ErrorCode, number>> = {
   DATASET_INVALID: 422,
   INTERNAL: 500,
   BUSY: 429,
+  RATE_LIMITED: 429,
   QUOTA_EXCEEDED: 429,
   UNAVAILABLE: 503,
 };

@@ -12,7 +12,7 @@ import { usualCompletions } from "../schema/limits.ts";
 import type { Tracing } from "../schema/tracing.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
 import type { Store } from "../store/store.ts";
-import { Access, type AccessOptions, checkReach } from "./access.ts";
+import { Access, type AccessOptions, checkReach, isLoopback } from "./access.ts";
 import type { Services } from "./context.ts";
 import { Attention } from "./attention.ts";
 import { createGateway } from "./gateway.ts";
@@ -22,6 +22,7 @@ import { createRoutes } from "./http/routes.ts";
 import { hangUpOnStalled, stallMs } from "./http/stalled.ts";
 import { Metrics } from "./metrics.ts";
 import { promptSandbox } from "./prompts.ts";
+import { type RateOptions, RateLimits, usualRateOptions } from "./rate-limits.ts";
 import { serveSockets } from "./sockets.ts";
 import { Uploads } from "./http/uploads.ts";
 import { type AllowPrivate, addressesOf } from "./webhooks/addresses.ts";
@@ -47,6 +48,8 @@ export interface ServerConfig extends AccessOptions {
   readonly completions?: CompletionLimits | undefined;
   /** Seconds that rebuilt weights stay after their last use; `usualKeepExportsS` if left out. */
   readonly keepExportsS?: number | undefined;
+  /** How many requests may come; `usualRateOptions` if left out. */
+  readonly rateLimits?: RateOptions | undefined;
   /** Which webhooks may go to private addresses; none if left out. */
   readonly allowPrivateWebhooks?: AllowPrivate | undefined;
   /** With it, /metrics can be read, and nothing else. */
@@ -108,7 +111,8 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const services: Services = { log, metrics, tracing, uploads, sandbox, modelsDir, ...kept, webhookAddresses };
   const gateway = createGateway(log, metrics, tracing);
   const prefix = prefixOf(config.publicUrl);
-  const parts = { store, services, gateway, access, originOf, prefix };
+  const rateLimits = new RateLimits(config.rateLimits ?? usualRateOptions, isLoopback(config.host));
+  const parts = { store, services, gateway, access, rateLimits, originOf, prefix };
   const streams = new Set<ServerResponse>();
   const tracked = (response: ServerResponse) => track(streams, response);
   const { dashboardDir, metricsToken } = config;

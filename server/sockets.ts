@@ -23,10 +23,11 @@ import { limits } from "../schema/limits.ts";
 import type { Viewer } from "../schema/projects.ts";
 import type { Store } from "../store/store.ts";
 import type { Access } from "./access.ts";
-import type { Services } from "./context.ts";
+import type { Charge, Services } from "./context.ts";
 import { toClientError, toHttpError, withoutStatus } from "./errors.ts";
 import type { Gateway } from "./gateway.ts";
 import { originOfRequest, requestIdOf, traceparentOf, withRequestId } from "./request-id.ts";
+import type { RateLimits } from "./rate-limits.ts";
 import { isTooDeep } from "./graphql/query-limits.ts";
 import { schema } from "./graphql/schema.ts";
 import { readTarget } from "./http/target.ts";
@@ -51,6 +52,7 @@ export interface SocketsOptions {
   readonly services: Services;
   readonly gateway: Gateway;
   readonly access: Access;
+  readonly rateLimits: RateLimits;
   readonly originOf: (host: string | undefined) => string;
   /** Path under which clients reach this gateway, if it is not the root of its host. */
   readonly prefix: string;
@@ -62,6 +64,8 @@ interface Extra {
   readonly request: IncomingMessage;
   /** Who opened it; null until the first message has said so. */
   viewer: Viewer | null;
+  /** What said so. */
+  authorization: unknown;
   /** Aborted when the socket closes. */
   readonly signal: AbortSignal;
   /** Closes the socket. */
@@ -122,7 +126,7 @@ function refuseUpgrade(socket: Duplex, { status, body }: { status: number; body:
 
 type Protocol = ReturnType<typeof makeProtocol>;
 
-function makeProtocol({ gateway, store, services, access, originOf }: SocketsOptions) {
+function makeProtocol({ gateway, store, services, access, rateLimits, originOf }: SocketsOptions) {
   const { log } = services;
   return makeServer<Record<string, unknown>, Extra>({
     // Browsers cannot set headers on a WebSocket, so the token comes with the first message.
@@ -131,7 +135,7 @@ function makeProtocol({ gateway, store, services, access, originOf }: SocketsOpt
       for (const given of [extra.request.headers.authorization, parameter]) {
         const viewer = await access.viewerOf(given);
         if (!viewer) continue;
-        extra.viewer = viewer;
+        Object.assign(extra, { viewer, authorization: given });
         const end = () => extra.end(CloseCode.Forbidden, "The API key has ended");
         extra.signal.addEventListener("abort", access.onEnd(given, viewer, end));
         return true;
@@ -162,13 +166,20 @@ function makeProtocol({ gateway, store, services, access, originOf }: SocketsOpt
       const message = `One socket carries at most ${operationsPerSocket} operations at a time. Open another socket.`;
       throw new SteplogError("INVALID_ARGUMENT", message);
     }
-    const { request, signal, viewer } = context.extra;
+    const { request, signal, viewer, authorization } = context.extra;
     invariant(viewer, "an operation comes after the first message");
+    // An operator may have changed its limits since it was opened.
+    const { rates } = (await access.viewerOf(authorization)) ?? viewer;
+    const meter = rateLimits.meterOf({ ...viewer, rates }, request, await access.asks());
+    const charge: Charge = async (points) => meter?.charge("graphql", points);
+    await charge(1);
     const enveloped: Enveloped = gateway.getEnveloped({
       ...services,
       store: store.of(viewer, originOfRequest(request)),
       origin: originOf(request.headers.host),
       signal,
+      meter,
+      charge,
       params: payload,
     });
     const document = enveloped.parse(payload.query);
@@ -235,7 +246,13 @@ function attach(socket: WebSocket, request: IncomingMessage, { protocol, log, st
         });
       },
     },
-    { request, viewer: null, signal: gone.signal, end: (code, reason) => socket.close(code, reason) },
+    {
+      request,
+      viewer: null,
+      authorization: null,
+      signal: gone.signal,
+      end: (code, reason) => socket.close(code, reason),
+    },
   );
   socket.on("ping", () => isOverrun(socket));
   socket.on("error", (error) => log.debug({ err: error }, "a WebSocket broke"));

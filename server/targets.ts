@@ -61,8 +61,11 @@ export async function answeringBest(store: ProjectStore, run: FineTune, field: s
   const best = await bestCheckpoint(store, run);
   if (best) return answeringCheckpoint(store, best);
   const message = "The run has no checkpoint yet. Wait for its first one, or name its base model.";
-  throw new SteplogError("INVALID_STATE", message, [{ field, message }]);
+  throw new SteplogError("INVALID_STATE", message, [{ field, message }], { retryAfterS: firstCheckpointS });
 }
+
+/** Runs differ by hours; a client that asks again so often does no harm. */
+const firstCheckpointS = 10;
 
 async function bestCheckpoint(store: ProjectStore, run: FineTune): Promise<Checkpoint | null> {
   const found = new BestSoFar(settingsOf(run).bestMetric);

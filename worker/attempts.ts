@@ -20,6 +20,7 @@ export const attemptsFor: Readonly<Record<ErrorCode, number>> = {
   PAYLOAD_TOO_LARGE: 1,
   BUSY: 1,
   QUOTA_EXCEEDED: 1,
+  RATE_LIMITED: 1,
   // Of the worker: it may pass, or people may mend it.
   UNAVAILABLE: maxAttempts,
   DEVICE_UNAVAILABLE: maxAttempts,

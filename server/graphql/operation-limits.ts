@@ -11,11 +11,15 @@ import {
   type validate as Validate,
 } from "graphql";
 import type { Plugin } from "graphql-yoga";
+import { SteplogError } from "../../schema/errors.ts";
+import { complexityOfPoint } from "../../schema/rates.ts";
+import type { Context } from "../context.ts";
+import { refusal } from "../errors.ts";
 import { checkCost, costOf, type OperationCost } from "./cost.ts";
 import { checkDocument, checkQuery, checkVariables } from "./query-limits.ts";
 import { schema } from "./schema.ts";
 
-export function limitedOperations(): Plugin {
+export function limitedOperations(): Plugin<Context> {
   return {
     onParse: ({ params }) => {
       checkQuery(String(params.source));
@@ -24,8 +28,8 @@ export function limitedOperations(): Plugin {
       };
     },
     onValidate: ({ setValidationFn }) => setValidationFn(validateBriefly),
-    onExecute: ({ args, setResultAndStopExecution }) => {
-      const { cost, refused } = judge(args);
+    onExecute: async ({ args, setResultAndStopExecution }) => {
+      const { cost, refused } = await judge(args);
       if (refused) return setResultAndStopExecution(withCost({ errors: [refused] }, cost));
       return {
         onExecuteDone: ({ result, setResult }) => {
@@ -33,8 +37,8 @@ export function limitedOperations(): Plugin {
         },
       };
     },
-    onSubscribe: ({ args, setResultAndStopExecution }) => {
-      const { cost, refused } = judge(args);
+    onSubscribe: async ({ args, setResultAndStopExecution }) => {
+      const { cost, refused } = await judge(args);
       if (refused) return setResultAndStopExecution(withCost({ errors: [refused] }, cost));
       return { onSubscribeResult: ({ result, setResult }) => toldOnce(cost, result, setResult) };
     },
@@ -49,16 +53,24 @@ interface Judged {
   readonly refused: GraphQLError | null;
 }
 
+interface Operation extends Pick<ExecutionArgs, "document" | "operationName" | "variableValues"> {
+  readonly contextValue: Context;
+}
+
 /** The error is returned, not thrown: on a WebSocket a thrown one would end the other operations too. */
-function judge({ document, operationName, variableValues }: ExecutionArgs): Judged {
+async function judge({ document, operationName, variableValues, contextValue }: Operation): Promise<Judged> {
   let cost: OperationCost | null = null;
   try {
     checkVariables(variableValues);
     cost = costOf(schema, document, operationName, variableValues ?? {});
     if (cost) checkCost(cost);
+    // One point was charged for the request itself.
+    const points = Math.ceil((cost?.complexity ?? 0) / complexityOfPoint) - 1;
+    if (points > 0) await contextValue.charge(points);
     return { cost, refused: null };
   } catch (error) {
     if (error instanceof GraphQLError) return { cost, refused: error };
+    if (error instanceof SteplogError) return { cost, refused: refusal(error) };
     throw error;
   }
 }

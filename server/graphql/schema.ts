@@ -29,6 +29,7 @@ import "./project/share.ts";
 import "./project/usage.ts";
 import "./project/disk-use.ts";
 import "./expiry.ts";
+import "./project/rates.ts";
 import "./webhook/webhook.ts";
 import "./webhook/change-webhooks.ts";
 import "./worker.ts";

@@ -2,9 +2,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { SteplogError, asSteplogError } from "../../schema/errors.ts";
+import type { RateName } from "../../schema/rates.ts";
 import type { Store } from "../../store/store.ts";
 import type { Access } from "../access.ts";
-import type { Services, ViewerServices } from "../context.ts";
+import type { Charge, Services, ViewerServices } from "../context.ts";
 import { whenGone } from "../context.ts";
 import { readBody } from "./body.ts";
 import { receiveDataset } from "./datasets.ts";
@@ -12,9 +13,11 @@ import { sendExport, sendLog, sendRunLog, sendWeights } from "./downloads.ts";
 import { toHttpError } from "../errors.ts";
 import { sendMetrics } from "../metrics.ts";
 import { originOfRequest, requestIdOf, traceparentOf, withRequestId } from "../request-id.ts";
+import type { Meter, RateLimits } from "../rate-limits.ts";
 import type { Gateway } from "../gateway.ts";
 import { sendGraphiQL, wantsGraphiQL } from "./graphiql.ts";
 import { sendJson } from "./json.ts";
+import { charge } from "./rate-headers.ts";
 import { sendPage } from "./page.ts";
 import { handleOpenAI, isOpenAI, sendOpenAIError } from "../openai/routes.ts";
 import { readTarget } from "./target.ts";
@@ -24,6 +27,7 @@ export interface RoutesOptions {
   readonly services: Services;
   readonly gateway: Gateway;
   readonly access: Access;
+  readonly rateLimits: RateLimits;
   readonly originOf: (host: string | undefined) => string;
   /** Has the server end a response when it closes: an event stream does not end by itself. */
   readonly track: (response: ServerResponse) => void;
@@ -68,6 +72,10 @@ async function traced(
 /** Not what asks again every few seconds whether this process lives. */
 const tracedRoutes = new Set(["/graphql", "/v1", "/datasets", "/uploads", "/checkpoints"]);
 
+interface Asking extends ViewerServices {
+  readonly meter: Meter | null;
+}
+
 async function answer(options: RoutesOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { log, metrics } = options.services;
   const start = performance.now();
@@ -90,14 +98,17 @@ async function answer(options: RoutesOptions, request: IncomingMessage, response
 
 async function route(options: RoutesOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { services, gateway, access, originOf } = options;
-  const authenticated = async (): Promise<ViewerServices> => {
+  /** Who asks; the request is charged to one of the viewer's limits. */
+  const authenticated = async (limit: RateName): Promise<Asking> => {
     const viewer = await access.authenticate(request);
+    const meter = options.rateLimits.meterOf(viewer, request, await access.asks());
+    if (meter) await charge(meter, { name: limit, points: 1 }, response);
     // An answer may take as long as a run: it ends when the key does.
     response.once(
       "close",
       access.onEnd(request.headers.authorization, viewer, () => response.destroy()),
     );
-    return { ...services, store: options.store.of(viewer, originOfRequest(request)) };
+    return { ...services, store: options.store.of(viewer, originOfRequest(request)), meter };
   };
   const url = readTarget(request, options.prefix);
   const { pathname } = url;
@@ -115,26 +126,30 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
   if (request.method !== "GET" && request.method !== "HEAD") access.checkOrigin(request);
 
   if (isOpenAI(pathname))
-    return handleOpenAI({ services: await authenticated(), track: options.track }, pathname, request, response);
+    return handleOpenAI({ services: await authenticated("openai"), track: options.track }, pathname, request, response);
   if (pathname === "/graphql") {
-    const mine = await authenticated();
+    const mine = await authenticated("graphql");
+    const { meter } = mine;
+    const chargeMore: Charge = async (points) => {
+      if (meter) await charge(meter, { name: "graphql", points }, response);
+    };
     if (request.method === "POST") Object.assign(request, { body: Readable.from([await readBody(request, response)]) });
     const signal = whenGone(response);
-    await gateway(request, response, { ...mine, origin: originOf(request.headers.host), signal });
+    await gateway(request, response, { ...mine, origin: originOf(request.headers.host), signal, charge: chargeMore });
     return;
   }
   if (isUpload) {
     if (request.method === "OPTIONS") return services.uploads.handle(request, response, null);
-    return services.uploads.handle(request, response, (await authenticated()).store.viewer);
+    return services.uploads.handle(request, response, (await authenticated("files")).store.viewer);
   }
   // A browser that asks for this address wants the page of datasets.
   if (pathname === "/datasets" && request.method !== "GET" && request.method !== "HEAD") {
-    return receiveDataset(await authenticated(), url, request, response);
+    return receiveDataset(await authenticated("files"), url, request, response);
   }
   onlyReads(request);
   const download = /^\/checkpoints\/([^/]+)\/(log\.steplog|weights\.safetensors|weights\/([\w.-]+))$/u.exec(pathname);
   if (download) {
-    const { store } = await authenticated();
+    const { store } = await authenticated("files");
     const id = decodePart(download[1] ?? "");
     if (download[2] === "log.steplog") return sendLog(store, id, request, response);
     return sendWeights(store, id, download[3] ?? null, request, response);
@@ -142,12 +157,12 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
   const [, exportOf, form = "", exported = ""] =
     /^\/checkpoints\/([^/]+)\/exports\/([\w-]+)\/([\w.-]+)$/u.exec(pathname) ?? [];
   if (exportOf !== undefined) {
-    const { store } = await authenticated();
+    const { store } = await authenticated("files");
     return sendExport(store, decodePart(exportOf), { form, name: exported }, request, response);
   }
   const [, runId] = /^\/fine-tunes\/([^/]+)\/log\.steplog$/u.exec(pathname) ?? [];
   if (runId !== undefined) {
-    const { store } = await authenticated();
+    const { store } = await authenticated("files");
     return sendRunLog(store, decodePart(runId), request, response);
   }
   return options.dashboardDir === undefined

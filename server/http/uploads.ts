@@ -15,6 +15,7 @@ import { SteplogError, type ErrorCode } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
 import { type Viewer, defaultProjectId } from "../../schema/projects.ts";
 import { toHttpError } from "../errors.ts";
+import { rateHeaders } from "./rate-headers.ts";
 import { readTarget } from "./target.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -44,6 +45,7 @@ export class Uploads {
       maxSize: limits.datasetBytes,
       allowedOrigins: originAllowed,
       allowedHeaders: ["Authorization"],
+      exposedHeaders: rateHeaders,
       namingFunction: ({ headers }) => nameFor(headers.get(ownerHeader)),
       generateUrl: (_request, { host, id }) => `${originOf(host)}/uploads/${id}`,
       onResponseError: (_request, error) => tusError(error, log),

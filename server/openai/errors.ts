@@ -78,6 +78,7 @@ const words: Partial<Record<ErrorCode, string>> = {
   FORBIDDEN: "insufficient_permissions",
   NOT_FOUND: "model_not_found",
   QUOTA_EXCEEDED: "insufficient_quota",
+  RATE_LIMITED: "rate_limit_exceeded",
 };
 
 /** A dotted field as the protocol writes it: messages.0.content is messages[0].content, maxTokens max_tokens. */

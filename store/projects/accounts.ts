@@ -3,11 +3,13 @@ import { SteplogError } from "../../schema/errors.ts";
 import type { DiskUse } from "../../schema/disk-use.ts";
 import type { Keep } from "../../schema/expiry.ts";
 import { type Scope, type Viewer, isOperator } from "../../schema/projects.ts";
+import type { OwnRates } from "../../schema/rates.ts";
 import type { QuotaUse, UsageDay } from "../../schema/usage.ts";
 import type { Database } from "../postgres/database.ts";
 import { diskUseOf } from "../ends/disk-use.ts";
 import { type KeepChanges, changeKeep, keepOf } from "../ends/expiry.ts";
 import { type QuotaChanges, changeQuotas, quotaUses } from "./quotas.ts";
+import { type RateChanges, type RateSubject, changeRates } from "./rates.ts";
 import { projectFor } from "./sight.ts";
 import { usageOf } from "./usage.ts";
 
@@ -23,6 +25,8 @@ export interface Accounts {
   quotas(projectId?: string): Promise<QuotaUse[]>;
   /** Null takes a quota away; what is left out stays. @throws FORBIDDEN for whoever is no operator; NOT_FOUND */
   setQuotas(changes: QuotaChanges, projectId?: string): Promise<QuotaUse[]>;
+  /** Returns what it has of its own then. @throws FORBIDDEN for whoever is no operator; NOT_FOUND */
+  setRates(subject: RateSubject, changes: RateChanges): Promise<OwnRates>;
 }
 
 interface Room {
@@ -35,6 +39,11 @@ export function accountsOf({ database, viewer, may }: Room): Accounts {
   const readable = (projectId = viewer.projectId) => {
     may("read");
     return projectFor(viewer, projectId);
+  };
+  const onlyOperators = (what: string) => {
+    may("admin");
+    if (isOperator(viewer)) return;
+    throw new SteplogError("FORBIDDEN", `Only an operator sets ${what}: a key of the default project with admin.`);
   };
   return {
     usage: async (from, to, projectId) => usageOf(database, { projectId: readable(projectId), from, to }),
@@ -50,9 +59,12 @@ export function accountsOf({ database, viewer, may }: Room): Accounts {
     },
     quotas: async (projectId) => quotaUses(database, readable(projectId)),
     async setQuotas(changes, projectId = viewer.projectId) {
-      may("admin");
-      if (isOperator(viewer)) return changeQuotas(database, projectId, changes);
-      throw new SteplogError("FORBIDDEN", "Only an operator sets quotas: a key of the default project with admin.");
+      onlyOperators("quotas");
+      return changeQuotas(database, projectId, changes);
+    },
+    async setRates(subject, changes) {
+      onlyOperators("rate limits");
+      return changeRates(database, subject, changes);
     },
   };
 }

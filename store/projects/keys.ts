@@ -8,6 +8,7 @@ import { and, eq, gt, isNull, lt, ne, or, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import { type ApiKey, apiKeys, projects } from "../../schema/project-tables.ts";
 import type { Scope, Viewer } from "../../schema/projects.ts";
+import type { OwnRates } from "../../schema/rates.ts";
 import { type Page, pageOf } from "../pages.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import type { Notifications } from "../postgres/notifications.ts";
@@ -23,6 +24,7 @@ export interface NewKey {
   readonly scopes: readonly Scope[];
   /** Null: it does not expire. */
   readonly expiresInS: number | null;
+  readonly rates?: OwnRates | undefined;
 }
 
 /** The only time that the key itself is told. */
@@ -57,7 +59,7 @@ export interface Keys {
 }
 
 /** What watchers of keys subscribe to, in place of the id of a run. */
-const topic = "keys";
+export const keysTopic = "keys";
 /** How often a use is noted. */
 const notedEvery = sql`interval '1 minute'`;
 
@@ -100,7 +102,7 @@ export function keysOf(database: Database, notifications: Notifications): Keys {
     revoke: (id) => database.transaction((tx) => revoke(tx, id)),
     delete: (id) => database.transaction((tx) => remove(tx, id)),
     async *changes(signal) {
-      const subscription = notifications.subscribe(topic, signal);
+      const subscription = notifications.subscribe(keysTopic, signal);
       try {
         for (;;) {
           await subscription.change();
@@ -116,14 +118,24 @@ export function keysOf(database: Database, notifications: Notifications): Keys {
 
 async function viewerOf(database: Database, key: string): Promise<Viewer | null> {
   const mine = eq(apiKeys.hash, sha256(key));
-  const [found] = await database.select().from(apiKeys).where(and(mine, isLive));
-  if (!found) return null;
+  const [row] = await database
+    .select({ found: apiKeys, ofProject: projects.rates })
+    .from(apiKeys)
+    .innerJoin(projects, eq(projects.id, apiKeys.projectId))
+    .where(and(mine, isLive));
+  if (!row) return null;
+  const { found, ofProject } = row;
   const isOld = or(isNull(apiKeys.lastUsedAt), lt(apiKeys.lastUsedAt, sql`now() - ${notedEvery}`));
   await database
     .update(apiKeys)
     .set({ lastUsedAt: sql`now()` })
     .where(and(mine, isOld));
-  return { projectId: found.projectId, scopes: new Set(found.scopes), key: { id: found.id, name: found.name } };
+  return {
+    projectId: found.projectId,
+    scopes: new Set(found.scopes),
+    key: { id: found.id, name: found.name },
+    rates: { ...ofProject, ...found.rates },
+  };
 }
 
 /** A change of a key, in the audit log. */
@@ -131,14 +143,14 @@ function written(tx: Transaction, action: AuditAction, { id, projectId, name }: 
   return audit(tx, { projectId, action, object: { id, name }, details });
 }
 
-async function create(tx: Transaction, { projectId, name, scopes, expiresInS }: NewKey): Promise<MadeKey> {
+async function create(tx: Transaction, { projectId, name, scopes, expiresInS, rates = {} }: NewKey): Promise<MadeKey> {
   await requireRow(tx, projects, projects.id, projectId, "project");
   const key = `steplog_${randomBytes(30).toString("base64url")}`;
   const expiresAt = expiresInS === null ? null : inMs(expiresInS * 1_000);
   const shown = { start: key.slice(0, 14), hash: sha256(key) };
-  const row = { projectId, name, scopes: [...new Set(scopes)], expiresAt, ...shown };
+  const row = { projectId, name, scopes: [...new Set(scopes)], expiresAt, rates, ...shown };
   const apiKey = only(await tx.insert(apiKeys).values(row).returning());
-  await wakeWatchers(tx, topic);
+  await wakeWatchers(tx, keysTopic);
   return { apiKey, key };
 }
 
@@ -164,7 +176,7 @@ async function rename(tx: Transaction, id: string, name: string): Promise<ApiKey
   if (key.name === name) return key;
   await written(tx, "key.renamed", key, { to: name });
   // Gateways keep the name with what they know of a key.
-  await wakeWatchers(tx, topic);
+  await wakeWatchers(tx, keysTopic);
   return only(await tx.update(apiKeys).set({ name }).where(eq(apiKeys.id, id)).returning());
 }
 
@@ -172,7 +184,7 @@ async function revoke(tx: Transaction, id: string): Promise<ApiKey> {
   const { key } = await lock(tx, id);
   if (key.revokedAt !== null) return key;
   await written(tx, "key.revoked", key);
-  await wakeWatchers(tx, topic);
+  await wakeWatchers(tx, keysTopic);
   return only(
     await tx
       .update(apiKeys)
@@ -190,7 +202,7 @@ async function remove(tx: Transaction, id: string): Promise<boolean> {
   await refuseIfLast(tx, key);
   await tx.delete(apiKeys).where(eq(apiKeys.id, id));
   await written(tx, "key.deleted", key);
-  await wakeWatchers(tx, topic);
+  await wakeWatchers(tx, keysTopic);
   return true;
 }
 
