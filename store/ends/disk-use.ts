@@ -13,27 +13,33 @@ import type { Database } from "../postgres/database.ts";
 /** Of one project, or with null of the whole service. */
 export async function diskUseOf(database: Database, projectId: string | null): Promise<DiskUse> {
   const isMine = projectId === null ? sql`true` : sql`project_id = ${projectId}::uuid`;
-  const [stored, kept, [sum]] = await Promise.all([
+  // One statement reads the files once, for the parts and for their sum.
+  const [stored, kept, [whole]] = await Promise.all([
     database.execute<Row>(sql`
-      with files as (${files}), each as (select distinct project_id, kind, sha256, bytes from files where ${isMine})
+      with files as (${files}), each as materialized (select distinct project_id, kind, sha256, bytes from files where ${isMine})
       select project_id, kind, count(*)::int as files, sum(bytes)::float8 as "blobBytes", 0 as "databaseBytes"
-      from each group by project_id, kind`),
+      from each group by project_id, kind
+      union all
+      select null, null, count(*)::int, coalesce(sum(bytes), 0)::float8, 0
+      from (select sha256, max(bytes) as bytes from each group by sha256) as once`),
     database.execute<Row>(sql`select * from (${rows}) as kept where ${isMine} and "databaseBytes" > 0`),
-    database.execute<{ blobs: number; database: number }>(sql`
-      with files as (${files}), each as (select sha256, max(bytes) as bytes from files where ${isMine} group by sha256)
-      select coalesce(sum(bytes), 0)::float8 as blobs, pg_database_size(current_database())::float8 as database from each`),
+    database.execute<{ bytes: number }>(sql`select pg_database_size(current_database())::float8 as bytes`),
   ]);
-  const parts = [...kept, ...stored].map(({ project_id: of, ...row }) => ({ ...row, projectId: of }));
+  const parts = [...kept, ...stored].flatMap(({ project_id: of, kind, ...row }) =>
+    kind === null ? [] : [{ ...row, kind, projectId: of }],
+  );
   const place = ({ kind, projectId: of }: DiskUsePart) => `${of ?? "~"} ${diskUseKinds.indexOf(kind)}`;
   return {
     parts: parts.toSorted((a, b) => (place(a) < place(b) ? -1 : 1)),
-    blobBytes: sum?.blobs ?? 0,
-    databaseBytes: projectId === null ? (sum?.database ?? 0) : null,
+    blobBytes: stored.find(({ kind }) => kind === null)?.blobBytes ?? 0,
+    databaseBytes: projectId === null ? (whole?.bytes ?? 0) : null,
   };
 }
 
-interface Row extends Record<string, unknown>, Omit<DiskUsePart, "projectId"> {
+/** Of a kind, or with null of all files, each once. */
+interface Row extends Record<string, unknown>, Omit<DiskUsePart, "projectId" | "kind"> {
   readonly project_id: string | null;
+  readonly kind: DiskUsePart["kind"] | null;
 }
 
 const list = (column: SQL) =>
@@ -61,7 +67,8 @@ const files = sql`
   with named as (${named})
   select * from named
   union all
-  select null, 'UNNAMED', sha256, coalesce(bytes, 0) from ${looseBlobs} where sha256 not in (select sha256 from named)`;
+  select null, 'UNNAMED', sha256, coalesce(bytes, 0) from ${looseBlobs} as loose
+  where not exists (select 1 from named where named.sha256 = loose.sha256)`;
 
 const share = (part: SQL, size: SQL) => sql`(${size} * ${part} / greatest(sum(${part}) over (), 1))::float8`;
 

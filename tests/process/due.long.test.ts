@@ -4,7 +4,7 @@ import { openStore } from "../../store/store.ts";
 import { append, chainAfter, directly, newTraining, sha256 } from "../store/fixtures.ts";
 import { testService, until } from "./service.ts";
 
-const runs = 400;
+const runs = 200;
 
 test("kill -9 of a gateway in mid-sweep leaves nothing half done", async () => {
   const service = await testService();
