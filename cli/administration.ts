@@ -65,6 +65,15 @@ export interface AuditQuery {
   readonly object: string | null;
 }
 
+export interface ErasureRow {
+  readonly runs: number;
+  readonly datasets: number;
+  readonly evaluations: number;
+  readonly completions: number;
+  readonly files: number;
+  readonly filesWaiting: number;
+}
+
 export interface Administrator {
   projects(): Promise<ProjectRow[]>;
   createProject(name: string): Promise<ProjectRow>;
@@ -72,6 +81,9 @@ export interface Administrator {
   /** How long a project keeps what it creates, in seconds: null takes a time away. Returns all that holds. */
   setKeep(changes: KeepChanges, projectId: string | null): Promise<Keep>;
   renameProject(id: string, name: string): Promise<void>;
+  /** A tar. */
+  exportProject(id: string, options: { readonly weights: boolean }): Promise<AsyncIterable<Uint8Array>>;
+  eraseProject(id: string, name: string): Promise<ErasureRow>;
   /** Newest first, a page at a time. */
   audit(query: AuditQuery): AsyncIterable<readonly AuditRow[]>;
   keys(projectId: string | null): Promise<KeyRow[]>;

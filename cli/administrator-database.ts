@@ -50,6 +50,11 @@ export function ofDatabase(store: Store): Administrator {
     async renameProject(id, name) {
       await administration.renameProject(id, name);
     },
+    exportProject: async (id, options) => (await administration.exportProject(id, options)).tar,
+    async eraseProject(id, name) {
+      const { project: _, ...counts } = await administration.eraseProject(id, name);
+      return counts;
+    },
     async renameKey(id, name) {
       await administration.renameKey(id, name);
     },

@@ -2,7 +2,15 @@
 import type { SteplogClient } from "../client/index.ts";
 import type { DiskUse, DiskUsePart } from "../schema/disk-use.ts";
 import { keptNames } from "../schema/expiry.ts";
-import type { Administrator, AuditQuery, AuditRow, KeyRow, NewKeyRow, ProjectRow } from "./administration.ts";
+import type {
+  Administrator,
+  AuditQuery,
+  AuditRow,
+  ErasureRow,
+  KeyRow,
+  NewKeyRow,
+  ProjectRow,
+} from "./administration.ts";
 import type { Remote } from "./remote.ts";
 
 const keptFields = Object.entries(keptNames);
@@ -10,7 +18,7 @@ const keptFields = Object.entries(keptNames);
 const keyFields = "id name start scopes createdAt expiresAt lastUsedAt revokedAt";
 
 /** The scopes of the API are the words of the command line in upper case. */
-export function ofService({ client }: Remote): Administrator {
+export function ofService({ client, url }: Remote): Administrator {
   const lower = <Row extends KeyRow>(row: Row): Row => ({
     ...row,
     scopes: row.scopes.map((scope) => scope.toLowerCase()),
@@ -77,6 +85,16 @@ export function ofService({ client }: Remote): Administrator {
         id,
         name,
       });
+    },
+    async exportProject(id, { weights }) {
+      const path = `/projects/${encodeURIComponent(id)}/export${weights ? "" : "?weights=no"}`;
+      return (await client.download(`${url.replace(/\/+$/u, "")}${path}`)).stream as AsyncIterable<Uint8Array>;
+    },
+    async eraseProject(id, name) {
+      const text = `mutation ($id: ID!, $name: String!) {
+        eraseProject(id: $id, name: $name) { runs: fineTunes datasets evaluations completions files filesWaiting }
+      }`;
+      return (await client.query<{ eraseProject: ErasureRow }>(text, { id, name })).eraseProject;
     },
     async renameKey(id, name) {
       await client.query("mutation ($id: ID!, $name: String!) { renameApiKey(id: $id, name: $name) { id } }", {

@@ -8,14 +8,15 @@ import { openStore } from "../store/store.ts";
 import type { Administrator, KeyRow } from "./administration.ts";
 import { ofDatabase } from "./administrator-database.ts";
 import { ofService } from "./administrator-service.ts";
-import { readConfig } from "./config.ts";
+import { readConfig, storeOptions } from "./config.ts";
 import { withService } from "./remote.ts";
 
 /** @param url of the service that is used without DATABASE_URL */
 export async function withAdministrator(url: string, work: (one: Administrator) => Promise<void>): Promise<void> {
-  const { databaseUrl, directUrl, storageDir } = readConfig();
+  const config = readConfig();
+  const { databaseUrl } = config;
   if (databaseUrl === null) return withService(url, (service) => work(ofService(service)));
-  const store = await openStore({ databaseUrl, directUrl, storageDir });
+  const store = await openStore({ databaseUrl, ...storeOptions(config) });
   try {
     await store.migrate();
     await work(ofDatabase(store));

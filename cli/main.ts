@@ -38,6 +38,8 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["projects list", "list the projects", () => import("./commands/projects-list.ts")],
   ["projects set", "say how long a project keeps what it creates", () => import("./commands/projects-set.ts")],
   ["projects rename", "give a project another name", () => import("./commands/projects-rename.ts")],
+  ["projects export", "write everything that a project has", () => import("./commands/projects-export.ts")],
+  ["projects erase", "erase a project", () => import("./commands/projects-erase.ts")],
   ["keys create", "make an API key for a project", () => import("./commands/keys-create.ts")],
   ["keys list", "list the API keys of a project", () => import("./commands/keys-list.ts")],
   ["keys rotate", "make a key in the place of another", () => import("./commands/keys-rotate.ts")],

@@ -25,6 +25,7 @@ import "./evaluation/create-evaluation.ts";
 import "./project/project.ts";
 import "./project/api-key.ts";
 import "./project/audit.ts";
+import "./project/erase.ts";
 import "./project/share.ts";
 import "./project/usage.ts";
 import "./project/disk-use.ts";

@@ -11,6 +11,7 @@ import { readBody } from "./body.ts";
 import { receiveDataset } from "./datasets.ts";
 import { sendExport, sendLog, sendRunLog, sendWeights } from "./downloads.ts";
 import { toHttpError } from "../errors.ts";
+import { sendProject } from "./project-export.ts";
 import { sendMetrics } from "../metrics.ts";
 import { originOfRequest, requestIdOf, traceparentOf, withRequestId } from "../request-id.ts";
 import type { Meter, RateLimits } from "../rate-limits.ts";
@@ -159,6 +160,11 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
   if (exportOf !== undefined) {
     const { store } = await authenticated("files");
     return sendExport(store, decodePart(exportOf), { form, name: exported }, request, response);
+  }
+  const [, projectId] = /^\/projects\/([^/]+)\/export$/u.exec(pathname) ?? [];
+  if (projectId !== undefined) {
+    const { store } = await authenticated("files");
+    return sendProject(store, decodePart(projectId), url, request, response);
   }
   const [, runId] = /^\/fine-tunes\/([^/]+)\/log\.steplog$/u.exec(pathname) ?? [];
   if (runId !== undefined) {

@@ -37,7 +37,9 @@ export async function audit(tx: Transaction, { projectId, action, object, detail
 /** Deletes entries, which nothing else can. How many. */
 export async function endEntries(tx: Transaction, which: SQL): Promise<number> {
   await tx.execute(sql`select set_config('steplog.audit', 'entries end', true)`);
-  const gone = await tx.delete(auditEntries).where(which).returning({ id: auditEntries.id });
+  const [row] = await tx.execute<{ count: number }>(
+    sql`with gone as (delete from ${auditEntries} where ${which} returning 1) select count(*)::int as count from gone`,
+  );
   await tx.execute(sql`select set_config('steplog.audit', '', true)`);
-  return gone.length;
+  return row?.count ?? 0;
 }

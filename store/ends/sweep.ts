@@ -60,7 +60,7 @@ export async function sweep(database: Database, blobs: Blobs, { dryRun, signal }
     const due = await dueOf(database, hashesOf(batch));
     for (const blob of batch) {
       const isDue = !named.has(blob.sha256) && due.has(blob.sha256);
-      const isSwept = isDue && (dryRun || (await remove(database, blobs, blob.sha256)));
+      const isSwept = isDue && (dryRun || (await removeLoose(database, blobs, blob.sha256)));
       add(named.has(blob.sha256) ? report.named : isSwept ? report.swept : report.waiting, blob);
     }
   }
@@ -117,8 +117,8 @@ async function dueOf(database: Database, hashes: readonly string[]): Promise<Rea
   return new Set(rows.map(({ sha256 }) => sha256));
 }
 
-/** False if it was stored or named in the meantime. */
-function remove(database: Database, blobs: Blobs, sha256: string): Promise<boolean> {
+/** Removes a blob that has been loose for a day. False if it was stored or named in the meantime. */
+export function removeLoose(database: Database, blobs: Blobs, sha256: string): Promise<boolean> {
   return database.transaction(async (tx) => {
     const gone = await tx
       .delete(looseBlobs)

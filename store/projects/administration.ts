@@ -6,7 +6,12 @@ import { SteplogError } from "../../schema/errors.ts";
 import type { ApiKey, Project } from "../../schema/project-tables.ts";
 import { type Scope, type SharedKind, type Viewer, isOperator } from "../../schema/projects.ts";
 import type { BaseModels } from "../models/base-models.ts";
+import type { ArchiveOptions } from "../archive/files.ts";
+import { type ProjectArchive, exportProject } from "../archive/export.ts";
+import type { Blobs } from "../blobs/blobs.ts";
+import { type Erasure, eraseProject } from "../ends/erase.ts";
 import type { Page } from "../pages.ts";
+import type { Database } from "../postgres/database.ts";
 import type { Keys, MadeKey, NewKey } from "./keys.ts";
 import type { Projects } from "./projects.ts";
 import { type Sight, notThere, projectFor } from "./sight.ts";
@@ -23,6 +28,13 @@ export interface Administration {
   renameProject(id: string, name: string): Promise<Project>;
   /** Deletes a base model for everybody; false if there is none. @throws FORBIDDEN for whoever is no operator; CONFLICT, with names, while something needs it */
   deleteBaseModel(id: string): Promise<boolean>;
+  /** Everything that a project has: the viewer's own, or for an operator any. @throws NOT_FOUND */
+  exportProject(id: string, options: ArchiveOptions): Promise<ProjectArchive>;
+  /**
+   * @param name to confirm
+   * @throws FORBIDDEN for whoever is no operator; NOT_FOUND; INVALID_ARGUMENT for another name; INVALID_STATE; CONFLICT
+   */
+  eraseProject(id: string, name: string): Promise<Erasure>;
   /** The key that the request came with. */
   ownKey(): Promise<ApiKey | null>;
   /** By id, null for one that is not of the viewer's project. */
@@ -45,12 +57,23 @@ interface Room {
   readonly projects: Projects;
   readonly keys: Keys;
   readonly baseModels: BaseModels;
+  readonly database: Database;
+  readonly blobs: Blobs;
   readonly sight: Sight;
   readonly viewer: Viewer;
   readonly may: (scope: Scope) => void;
 }
 
-export function administrationOf({ projects, keys, baseModels, sight, viewer, may }: Room): Administration {
+export function administrationOf({
+  projects,
+  keys,
+  baseModels,
+  database,
+  blobs,
+  sight,
+  viewer,
+  may,
+}: Room): Administration {
   const { projectId } = viewer;
   const isMine = (id: string) => isOperator(viewer) || id === projectId;
   const ownKey = async (id: string) => {
@@ -98,6 +121,15 @@ export function administrationOf({ projects, keys, baseModels, sight, viewer, ma
       const model = await baseModels.get(id);
       if (model) await baseModels.unregister(model.name);
       return model !== null;
+    },
+    async exportProject(id, options) {
+      may("admin");
+      return exportProject({ database, blobs }, projectFor(viewer, id), options);
+    },
+    async eraseProject(id, name) {
+      may("admin");
+      if (isOperator(viewer)) return eraseProject(database, blobs, { id, confirmed: name });
+      throw new SteplogError("FORBIDDEN", "Only an operator erases projects: a key of the default project with admin.");
     },
     ownKey: async () => (viewer.key ? keys.get(viewer.key.id) : null),
     async keysByIds(ids) {

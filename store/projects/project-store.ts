@@ -81,7 +81,7 @@ export function projectStoreOf({ nouns, database, viewer, ping, actor }: Parts):
     blobs,
     copiedModels,
     baseModels,
-    administration: administrationOf({ ...room, projects, keys, baseModels }),
+    administration: administrationOf({ ...room, database, blobs, projects, keys, baseModels }),
     foundModels: foundModelsOf(room),
     datasets: datasetsOf(room),
     fineTunes: fineTunesOf(room),

@@ -7,7 +7,7 @@ import { Chain, decodeHeader, unpackEntries } from "../../schema/step-log.ts";
 import type { LogParts, PackedLog } from "../../schema/step-log.ts";
 import type { Evaluation, Event, LogSegment, StepMetric } from "../../schema/tables.ts";
 import { checkpoints, evaluations, events, fineTunes, logSegments, stepMetrics } from "../../schema/tables.ts";
-import { type Database, isUuid } from "../postgres/database.ts";
+import { type Database, type Executor, isUuid } from "../postgres/database.ts";
 
 /** The first `entries` entries of a log; `chain` is the hash over exactly these. */
 export interface StoredLog extends PackedLog {
@@ -163,7 +163,7 @@ async function readSegments(database: Database, id: string, entries: number) {
 const segmentsAtOnce = 128;
 
 /** Where the log of a run has its first entries, and how many. */
-async function originOf(database: Database, id: string) {
+async function originOf(database: Executor, id: string) {
   const [run] = await database
     .select({ firstEntry: fineTunes.firstEntry, parent: checkpoints.fineTuneId })
     .from(fineTunes)
@@ -174,10 +174,11 @@ async function originOf(database: Database, id: string) {
 }
 
 /** Up to `entries`, in order, the last one cut: those before the run's own are in the log of the run that it continues from. */
-async function* segmentsOf(database: Database, id: string, entries: number): AsyncGenerator<LogSegment> {
+export async function* segmentsOf(database: Executor, id: string, entries: number): AsyncGenerator<LogSegment> {
   const { firstEntry, parent } = await originOf(database, id);
   if (parent !== null) yield* segmentsOf(database, parent, Math.min(entries, firstEntry));
-  for (let after = -1; ;) {
+  // A fork may get a copy of its first entries between the two reads.
+  for (let after = parent === null ? -1 : firstEntry - 1; ;) {
     const segments = await database
       .select()
       .from(logSegments)

@@ -121,7 +121,10 @@ async function logBytes(checkpoint: Checkpoint, _args: object, context: Context)
 /** A run without weight decay has decays in its log if it continues a run with weight decay. */
 async function hasDecays(run: FineTune, context: Context): Promise<boolean> {
   if (run.hyperparameters.weightDecay > 0) return true;
-  if (run.fromCheckpointId === null) return false;
+  if (run.fromCheckpointId === null) {
+    // It has a copy of its first entries, since the project of the run that it continued was erased.
+    return run.firstEntry > 0 && ((await context.store.fineTunes.logParts(run.id, null))?.decayed ?? false);
+  }
   const { fineTuneId } = await CheckpointRef.getDataloader(context).load(run.fromCheckpointId);
   return hasDecays(await FineTuneRef.getDataloader(context).load(fineTuneId), context);
 }
