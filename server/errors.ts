@@ -15,7 +15,7 @@ import type { Logger } from "pino";
 import { limits } from "../schema/limits.ts";
 import { currentRequestId } from "./request-id.ts";
 import type { QuotaUse } from "../schema/usage.ts";
-import { errorCodes, passing, SteplogError, type ErrorCode, type InputIssue } from "../schema/errors.ts";
+import { asDiskError, errorCodes, passing, SteplogError, type ErrorCode, type InputIssue } from "../schema/errors.ts";
 
 /** Characters of a message, which may quote what was sent. */
 const messageLength = 2_000;
@@ -39,7 +39,8 @@ export function refusal(error: SteplogError): GraphQLError {
 
 /** `error` as the client may see it. Idempotent. */
 export function toClientError(error: unknown, log: Logger): GraphQLError {
-  const root = rootOf(error);
+  // A disk of this machine that is full, say, is for its operators to mend, and no fault of ours.
+  const root = asDiskError(rootOf(error), "A folder of the gateway");
   if (root instanceof GraphQLError && isErrorCode(root.extensions["code"])) return root;
   if (root instanceof SteplogError && root.code !== "INTERNAL") {
     return clientError(error, root.code, root.message, root.issues, laterOf(root));

@@ -11,7 +11,7 @@ import { pipeline } from "node:stream/promises";
 import { FileStore } from "@tus/file-store";
 import { Server as TusServer } from "@tus/server";
 import type { Logger } from "pino";
-import { SteplogError, type ErrorCode } from "../../schema/errors.ts";
+import { SteplogError, type ErrorCode, asDiskError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
 import { type Viewer, defaultProjectId } from "../../schema/projects.ts";
 import { toHttpError } from "../errors.ts";
@@ -122,7 +122,7 @@ export class Uploads {
       await pipeline(source, atMost(limits.datasetBytes), createWriteStream(path));
     } catch (error) {
       await remove();
-      throw error;
+      throw asDiskError(error, `The folder of uploads ${this.#directory}`);
     }
     return { path, remove };
   }

@@ -24,6 +24,9 @@ export const certificateCodes = wordsOf(`
 `);
 const unavailable = new Set([...networkCodes, ...postgresCodes, ...driverCodes, ...certificateCodes]);
 
+/** Postgres answers, and cannot store. */
+const diskFull = "53100";
+
 /** U+0000 in text or jsonb: the only character that Postgres cannot store. */
 const unstorableText = new Set(["22021", "22P05"]);
 
@@ -35,6 +38,9 @@ export function asStoreError(error: unknown): unknown {
     return new SteplogError("INVALID_ARGUMENT", "Text must not contain the character U+0000.", [], { cause: error });
   }
   if (!unavailable.has(code)) return error;
+  const full = "Postgres has no room left on its disk";
+  if (code === diskFull)
+    return new SteplogError("UNAVAILABLE", `${full} (${reason}). Free some.`, [], { cause: error });
   const message = `Postgres does not answer (${reason}). Check that it runs and that DATABASE_URL points to it.`;
   return new SteplogError("UNAVAILABLE", message, [], { cause: error });
 }
