@@ -49,6 +49,8 @@ export interface ServiceConfig {
   readonly completions: CompletionLimits;
   /** Seconds that rebuilt weights stay after their last use; 0 for as long as their checkpoint. */
   readonly keepExportsS: number;
+  /** Of GraphQL: what clients may name, and whether only that may run. */
+  readonly documents: { readonly file: string | undefined; readonly only: boolean };
   readonly rateLimits: RateOptions;
   readonly metricsToken: string | undefined;
   readonly metricsPort: number | undefined;
@@ -118,6 +120,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
       keepS: readVariable("STEPLOG_KEEP_COMPLETIONS", env),
     },
     keepExportsS: readVariable("STEPLOG_KEEP_EXPORTS", env),
+    documents: {
+      file: readVariable("STEPLOG_PERSISTED_DOCUMENTS", env),
+      only: readVariable("STEPLOG_PERSISTED_ONLY", env) === "yes",
+    },
     rateLimits: {
       mode: readVariable("STEPLOG_RATE_LIMITS", env),
       rates: {

@@ -187,6 +187,14 @@ export const variables = {
       "seconds that rebuilt weights and exports stay after they were last asked for or downloaded; 0: as long as their checkpoint",
     type: wholeNumber(0, longestTtl).default(usualKeepExportsS),
   },
+  STEPLOG_PERSISTED_DOCUMENTS: {
+    meaning: "JSON file of GraphQL documents that clients may name by `documentId`; `steplog documents` writes it",
+    type: optional,
+  },
+  STEPLOG_PERSISTED_ONLY: {
+    meaning: "`yes`: whoever is no operator runs these documents only, and those of the page",
+    type: z.enum(["yes", "no"], { error: "Give yes or no." }).default("no"),
+  },
   STEPLOG_RATE_LIMITS: {
     meaning:
       "`on` limits how many requests come in a minute, by API key, or by address where there are none; `auto`: unless the " +

@@ -47,6 +47,7 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["keys revoke", "end an API key at once", () => import("./commands/keys-revoke.ts")],
   ["keys delete", "delete an API key that has ended", () => import("./commands/keys-delete.ts")],
   ["audit", "print who did what in a service", () => import("./commands/audit.ts")],
+  ["documents", "make the file of persisted documents from .graphql files", () => import("./commands/documents.ts")],
   ["dataset", "convert the published rows of a task into datasets", () => import("./commands/dataset.ts")],
   ["preview", "show rows of a file as a model sees them", () => import("./commands/preview.ts")],
   ["log", "verify a .steplog file and print what it contains", () => import("./commands/log.ts")],

@@ -1,10 +1,31 @@
 /** Builds the page into dashboard/dist, which the gateway serves. */
-import { defineConfig } from "vite";
+import { createHash } from "node:crypto";
+import { defineConfig, type Plugin } from "vite";
+
+/** Lists the GraphQL documents of the page, for a gateway that runs listed ones only. */
+function documents(): Plugin {
+  const found: Record<string, string> = {};
+  return {
+    name: "documents",
+    enforce: "pre",
+    transform(code, id) {
+      if (!id.endsWith("/operations.ts")) return;
+      for (const [, text = ""] of code.matchAll(/operation<[^>]*>\(\s*"\w+",\s*("(?:[^"\\]|\\.)*")/gu)) {
+        const document = JSON.parse(text) as string;
+        found[`sha256:${createHash("sha256").update(document).digest("hex")}`] = document;
+      }
+    },
+    generateBundle() {
+      this.emitFile({ type: "asset", fileName: "documents.json", source: JSON.stringify(found) });
+    },
+  };
+}
 
 export default defineConfig({
   root: import.meta.dirname,
   // Addresses of files are relative to <base>, which the gateway sets: the page may be below a prefix.
   base: "./",
+  plugins: [documents()],
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   // Libraries for React find preact.
   resolve: {

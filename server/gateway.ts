@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import type { Tracing } from "../schema/tracing.ts";
 import type { Context } from "./context.ts";
 import { requestError, toClientError } from "./errors.ts";
+import type { DocumentRequest, PersistedDocuments } from "./graphql/persisted-documents.ts";
 import { limitedOperations } from "./graphql/operation-limits.ts";
 import type { Metrics } from "./metrics.ts";
 import { schema } from "./graphql/schema.ts";
@@ -14,13 +15,21 @@ import { tracedOperations } from "./traced-operations.ts";
 
 export type Gateway = ReturnType<typeof createGateway>;
 
-export function createGateway(log: Logger, metrics: Metrics, tracing: Tracing | null) {
+export interface GatewayOptions {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing | null;
+  readonly documents: PersistedDocuments;
+}
+
+export function createGateway({ log, metrics, tracing, documents }: GatewayOptions) {
   return createYoga<Context>({
     schema,
     graphqlEndpoint: "/graphql",
     maskedErrors: { maskError: (error) => toClientError(error, log) },
     plugins: [
-      typedRequests(),
+      typedRequests(documents),
+      allowedDocuments(documents),
       limitedOperations(),
       sharedResults(),
       eventStreams(),
@@ -41,13 +50,14 @@ export function createGateway(log: Logger, metrics: Metrics, tracing: Tracing | 
 }
 
 /** Every request that cannot be read gets an error that says why, with the status that HTTP has for it. */
-function typedRequests(): Plugin {
+function typedRequests(documents: PersistedDocuments): Plugin {
   return {
     onRequestParse: ({ request, requestParser, setRequestParser }) => {
       if (request.method === "POST" && !isAccepted(request.headers.get("content-type"))) {
         setRequestParser(refuseType);
       } else if (requestParser) {
-        setRequestParser(async (given) => readParams(await parsed(() => requestParser(given))));
+        const named = request.method === "GET" ? new URL(request.url).searchParams.get("documentId") : null;
+        setRequestParser(async (given) => readParams(await parsed(() => requestParser(given)), named, documents));
       }
     },
   };
@@ -80,11 +90,30 @@ async function parsed<T>(parse: () => T): Promise<Awaited<T>> {
 }
 
 /** Tools send an empty operation name for none. Others try a hash first, and then send the query. */
-function readParams<T extends GraphQLParams | GraphQLParams[] | Response>(params: T): T {
-  if (Array.isArray(params) || params instanceof Response) return params;
-  if (params.query == null && params.extensions?.["persistedQuery"] !== undefined)
-    throw requestError("PersistedQueryNotSupported", { status: 200 });
-  return params.operationName === "" ? Object.assign(params, { operationName: undefined }) : params;
+function readParams<T extends GraphQLParams | GraphQLParams[] | Response>(
+  params: T,
+  inUrl: string | null,
+  documents: PersistedDocuments,
+): T {
+  if (typeof params !== "object" || params === null || Array.isArray(params) || params instanceof Response)
+    return params;
+  const { documentId = inUrl, ...rest }: GraphQLParams & DocumentRequest = params;
+  const query = documents.named({ ...rest, documentId });
+  return Object.assign(params, {
+    ...(query !== undefined && { query }),
+    ...("documentId" in params && { documentId: undefined }),
+    ...(params.operationName === "" && { operationName: undefined }),
+  });
+}
+
+/** Where only listed documents run. */
+function allowedDocuments(documents: PersistedDocuments): Plugin<object, Context> {
+  return {
+    onParams: ({ params: { query }, context, setResult }) => {
+      const refused = typeof query === "string" ? documents.refused(query, context.store.viewer) : null;
+      if (refused) setResult({ errors: [refused] });
+    },
+  };
 }
 
 /** `maskError` only sees what execution throws; this covers errors of syntax and validation. */

@@ -2,8 +2,10 @@
  * The server: GraphQL over HTTP, server-sent events and WebSocket, uploads, downloads and the web page, on one port.
  * Its only state is open sockets and unfinished uploads; everything else is in the store.
  */
+import { existsSync } from "node:fs";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { isIPv6 } from "node:net";
+import { join } from "node:path";
 import type { Logger } from "pino";
 import { SteplogError } from "../schema/errors.ts";
 import { faultOf } from "../schema/faults.ts";
@@ -16,6 +18,7 @@ import { Access, type AccessOptions, checkReach, isLoopback } from "./access.ts"
 import type { Services } from "./context.ts";
 import { Attention } from "./attention.ts";
 import { createGateway } from "./gateway.ts";
+import { type DocumentOptions, PersistedDocuments } from "./graphql/persisted-documents.ts";
 import { KeyRing } from "./key-ring.ts";
 import { prefixOf } from "./http/page.ts";
 import { createRoutes } from "./http/routes.ts";
@@ -50,6 +53,8 @@ export interface ServerConfig extends AccessOptions {
   readonly keepExportsS?: number | undefined;
   /** How many requests may come; `usualRateOptions` if left out. */
   readonly rateLimits?: RateOptions | undefined;
+  /** Documents that clients may name, and whether only these may run; none if left out. */
+  readonly documents?: Omit<DocumentOptions, "ofPage"> | undefined;
   /** Which webhooks may go to private addresses; none if left out. */
   readonly allowPrivateWebhooks?: AllowPrivate | undefined;
   /** With it, /metrics can be read, and nothing else. */
@@ -104,15 +109,21 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     keepMs: keepS * 1_000,
   };
   const webhookAddresses = addressesOf(config.allowPrivateWebhooks ?? []);
+  const documents = await PersistedDocuments.open({
+    file: undefined,
+    only: false,
+    ...config.documents,
+    ofPage: ofPage(config),
+  });
   const metrics = new Metrics(store);
   const tracing = config.tracing ?? null;
   const keepExportsSeconds = config.keepExportsS ?? usualKeepExportsS;
   const kept = { completions, keepExportsSeconds };
   const services: Services = { log, metrics, tracing, uploads, sandbox, modelsDir, ...kept, webhookAddresses };
-  const gateway = createGateway(log, metrics, tracing);
+  const gateway = createGateway({ log, metrics, tracing, documents });
   const prefix = prefixOf(config.publicUrl);
   const rateLimits = new RateLimits(config.rateLimits ?? usualRateOptions, isLoopback(config.host));
-  const parts = { store, services, gateway, access, rateLimits, originOf, prefix };
+  const parts = { store, services, gateway, documents, access, rateLimits, originOf, prefix };
   const streams = new Set<ServerResponse>();
   const tracked = (response: ServerResponse) => track(streams, response);
   const { dashboardDir, metricsToken } = config;
@@ -157,6 +168,12 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     log.info("server is closed");
   };
   return { url, close: () => (closing ??= close()) };
+}
+
+/** The build of the page lists its documents. */
+function ofPage({ dashboardDir }: ServerConfig): string | undefined {
+  const file = dashboardDir === undefined ? undefined : join(dashboardDir, "documents.json");
+  return file !== undefined && existsSync(file) ? file : undefined;
 }
 
 /** An event stream does not end by itself. Closing destroys it, and the EventSource reconnects. */

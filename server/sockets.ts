@@ -29,6 +29,7 @@ import type { Gateway } from "./gateway.ts";
 import { originOfRequest, requestIdOf, traceparentOf, withRequestId } from "./request-id.ts";
 import type { RateLimits } from "./rate-limits.ts";
 import { isTooDeep } from "./graphql/query-limits.ts";
+import type { PersistedDocuments } from "./graphql/persisted-documents.ts";
 import { schema } from "./graphql/schema.ts";
 import { readTarget } from "./http/target.ts";
 import { traceFrom } from "./traced-operations.ts";
@@ -51,6 +52,7 @@ export interface SocketsOptions {
   readonly store: Store;
   readonly services: Services;
   readonly gateway: Gateway;
+  readonly documents: PersistedDocuments;
   readonly access: Access;
   readonly rateLimits: RateLimits;
   readonly originOf: (host: string | undefined) => string;
@@ -126,7 +128,7 @@ function refuseUpgrade(socket: Duplex, { status, body }: { status: number; body:
 
 type Protocol = ReturnType<typeof makeProtocol>;
 
-function makeProtocol({ gateway, store, services, access, rateLimits, originOf }: SocketsOptions) {
+function makeProtocol({ gateway, documents, store, services, access, rateLimits, originOf }: SocketsOptions) {
   const { log } = services;
   return makeServer<Record<string, unknown>, Extra>({
     // Browsers cannot set headers on a WebSocket, so the token comes with the first message.
@@ -182,7 +184,10 @@ function makeProtocol({ gateway, store, services, access, rateLimits, originOf }
       charge,
       params: payload,
     });
-    const document = enveloped.parse(payload.query);
+    const query = documents.named(payload) ?? payload.query;
+    const refused = documents.refused(query, viewer);
+    if (refused) return [refused];
+    const document = enveloped.parse(query);
     const errors = enveloped.validate(schema, document);
     if (errors.length > 0) return errors.map((error) => toClientError(error, log));
     const contextValue = await enveloped.contextFactory();

@@ -59,6 +59,7 @@ async function serve(config: ServiceConfig, options: ServerOptions, log: Logger)
       allowPrivateWebhooks: config.allowPrivateWebhooks,
       completions: config.completions,
       keepExportsS: config.keepExportsS,
+      documents: config.documents,
       rateLimits: config.rateLimits,
       metricsToken: config.metricsToken,
       tracing,
