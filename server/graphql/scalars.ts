@@ -3,6 +3,7 @@ import { GraphQLError } from "graphql";
 import { builder } from "./builder.ts";
 
 builder.scalarType("DateTime", {
+  specifiedByURL: "https://www.rfc-editor.org/rfc/rfc3339#section-5.6",
   description: "A point in time, ISO 8601 in UTC with milliseconds: 2026-01-31T12:00:00.000Z.",
   serialize: (date) => date.toISOString(),
   parseValue: (value) => {
@@ -13,6 +14,7 @@ builder.scalarType("DateTime", {
 });
 
 builder.scalarType("Date", {
+  specifiedByURL: "https://www.rfc-editor.org/rfc/rfc3339#section-5.6",
   description: "A day in UTC: 2026-01-31.",
   serialize: (day) => day,
   parseValue: (value) => {
@@ -29,6 +31,8 @@ function isReal(day: string): boolean {
 }
 
 builder.scalarType("SafeInt", {
+  // Its range is the one in which numbers of JSON are exact everywhere.
+  specifiedByURL: "https://www.rfc-editor.org/rfc/rfc8259#section-6",
   description: "A whole number from -(2^53 - 1) to 2^53 - 1, as a JSON number. Int only holds 32 bits.",
   serialize: (value) => value,
   parseValue: (value) => {
