@@ -73,6 +73,23 @@ export interface RunSpeeds {
   readonly checkpoint: number;
 }
 
+/** Settings that change how much a run does, and not how long a step of it takes. */
+export const paceless: ReadonlySet<string> = new Set<keyof Hyperparameters>([
+  "steps",
+  "learningRate",
+  "schedule",
+  "warmupSteps",
+  "clipGradient",
+  "epsilon",
+  "seed",
+  "evaluateEvery",
+  "checkpointEvery",
+  "patience",
+  "bestMetric",
+  "whenDiverged",
+  "maxSeconds",
+]);
+
 /** What a job of kind MEASURE is about. It has texts of the user, and is deleted with the job. */
 export const measurementSchema = z.object({
   key: z.string(),

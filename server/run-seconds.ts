@@ -5,8 +5,7 @@
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Measurement, RunCounts, RunSeconds } from "../schema/estimate.ts";
-import { placeOf, secondsOf } from "../schema/estimate.ts";
-import type { Hyperparameters } from "../schema/hyperparameters.ts";
+import { paceless, placeOf, secondsOf } from "../schema/estimate.ts";
 import type { Needs } from "../schema/jobs.ts";
 import { version } from "../schema/package.ts";
 import { canonicalJson } from "../schema/step-log.ts";
@@ -86,25 +85,8 @@ async function answers(
   }
 }
 
-/** Settings that change how much a run does, and not how fast. */
-const irrelevant = new Set<keyof Hyperparameters>([
-  "steps",
-  "learningRate",
-  "schedule",
-  "warmupSteps",
-  "clipGradient",
-  "epsilon",
-  "seed",
-  "evaluateEvery",
-  "checkpointEvery",
-  "patience",
-  "bestMetric",
-  "whenDiverged",
-  "maxSeconds",
-]);
-
 function keyOf({ hash }: BaseModel, { hyperparameters, ...measurement }: Asked["measurement"]): string {
-  const settings = Object.entries(hyperparameters).filter(([name]) => !irrelevant.has(name as keyof Hyperparameters));
+  const settings = Object.entries(hyperparameters).filter(([name]) => !paceless.has(name));
   const all = { version, hash, ...measurement, hyperparameters: Object.fromEntries(settings) };
   return createHash("sha256").update(canonicalJson(all)).digest("hex");
 }

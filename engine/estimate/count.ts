@@ -27,7 +27,7 @@ import { pickLearningRate } from "../train/learning-rate.ts";
 import { batchOf, estimate } from "../train/mezo.ts";
 import { settingsOf, trainedBy } from "../train/prepare.ts";
 import type { MezoSettings } from "../train/settings.ts";
-import { estimatesAt } from "../train/schedules.ts";
+import { estimatesAt } from "../../schema/estimates.ts";
 import { PassCounter, countingModel } from "./counting-model.ts";
 
 /** How the sandbox hears that the work goes on (sandbox/messages.ts). */

@@ -23,7 +23,8 @@ import type { Objective } from "../objective/objective.ts";
 import { batchIndices } from "./batches.ts";
 import { estimatorOf } from "./estimators/all.ts";
 import type { Estimate } from "./estimators/estimator.ts";
-import { clip, decaysOf, estimatesAt, learningRateAt } from "./schedules.ts";
+import { estimatesAt } from "../../schema/estimates.ts";
+import { clip, decaysOf, learningRateAt } from "./schedules.ts";
 import type { MezoSettings } from "./settings.ts";
 
 /** What a step measured and applied; `step` counts from 1. */

@@ -1,4 +1,4 @@
-/** What changes from step to step: the learning rate, the number of estimates; and the limits of an update. Steps t count from 0. */
+/** What changes from step to step: the learning rate (and schema/estimates.ts); and the limits of an update. Steps t count from 0. */
 import type { ScheduleKind } from "../../schema/hyperparameters.ts";
 import type { MezoSettings } from "./settings.ts";
 
@@ -15,12 +15,6 @@ export function learningRateAt(settings: MezoSettings, t: number): number {
   if (t < warmupSteps) return (learningRate * (t + 1)) / warmupSteps;
   const done = (t - warmupSteps) / (steps - warmupSteps);
   return learningRate * remaining[schedule](done);
-}
-
-/** n of step t: changes linearly from `estimates` to `estimatesAtEnd`, unless that is 0. */
-export function estimatesAt({ steps, estimates = 1, estimatesAtEnd = 0 }: MezoSettings, t: number): number {
-  if (estimatesAtEnd === 0 || steps === 1) return estimates;
-  return Math.round(estimates + ((estimatesAtEnd - estimates) * t) / (steps - 1));
 }
 
 /** Clips a projected gradient to plus or minus the limit; 0 is no limit. */

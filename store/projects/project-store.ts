@@ -223,6 +223,8 @@ function fineTunesOf({ nouns: { fineTunes }, sight, viewer: { projectId }, may }
       return (await sight.run(id)) && fineTunes.delete(id, options);
     },
     waitingReason: (id) => read(id, () => fineTunes.waitingReason(id), null),
+    queuePosition: (id) => read(id, () => fineTunes.queuePosition(id), null),
+    timeLeft: (id) => read(id, () => fineTunes.timeLeft(id), null),
     log: (id) => read(id, () => fineTunes.log(id), null),
     logPrefix: (id, entries) => read(id, () => fineTunes.logPrefix(id, entries), null),
     logParts: (id, entries) => read(id, () => fineTunes.logParts(id, entries), null),
@@ -298,6 +300,7 @@ function completionsOf({ nouns: { completions }, sight, viewer, may }: Room): Pr
       return (await mine(id)) && completions.delete(id);
     },
     waitingReason: async (id) => ((await mine(id)) ? completions.waitingReason(id) : null),
+    queuePosition: async (id) => ((await mine(id)) ? completions.queuePosition(id) : null),
   };
 }
 
@@ -364,6 +367,10 @@ function evaluationsOf({ nouns: { evaluations }, sight, viewer: { projectId }, m
     async waitingReason(id) {
       may("read");
       return (await own(id)) ? evaluations.waitingReason(id) : null;
+    },
+    async queuePosition(id) {
+      may("read");
+      return (await own(id)) ? evaluations.queuePosition(id) : null;
     },
   };
 }

@@ -96,20 +96,28 @@ export async function roomFor(database: Executor, job: Pick<Job, "projectId">, m
   return rooms.toSorted((a, b) => a.left - b.left)[0] ?? null;
 }
 
-/** Free jobs of a kind that are claimed before this one, if every turn takes as long. */
-export async function jobsAhead(database: Database, job: Job, mostRuns: MostRuns): Promise<number> {
+/**
+ * Free jobs that are claimed before this one, if every turn takes as long.
+ * @param rivals in SQL: of which jobs; by default of those of its kind
+ */
+export async function jobsAhead(
+  database: Database,
+  job: Job,
+  mostRuns: MostRuns,
+  rivals = sql`${jobs.kind} = ${job.kind}`,
+): Promise<number> {
   const { id, kind, projectId, priority } = job;
   const earlier = sql`(${jobs.priority}, -${jobs.id}) > (${priority}, -${id}::bigint)`;
-  if (kind === "COMPLETE" || kind === "MEASURE") return countOf(database, sql`${jobs.kind} = ${kind} and ${earlier}`);
+  if (kind === "COMPLETE" || kind === "MEASURE") return countOf(database, sql`${rivals} and ${earlier}`);
   const [row] = await database.execute<{ ahead: number }>(sql`
     with project as (
       select standing.*, coalesce(free.jobs, 0) as free
       from ${standings(mostRuns)} as standing
       left join (
-        select ${jobs.projectId}, count(*) as jobs from ${jobs} where ${jobs.kind} = ${kind} and ${isFreeNow} group by 1
+        select ${jobs.projectId}, count(*) as jobs from ${jobs} where ${rivals} and ${isFreeNow} group by 1
       ) as free on free.project_id = standing.id
     ), mine as (
-      select *, (select count(*) from ${jobs} where ${jobs.kind} = ${kind} and ${isFreeNow}
+      select *, (select count(*) from ${jobs} where ${rivals} and ${isFreeNow}
         and ${jobs.projectId} = ${projectId} and ${earlier}) as rank
       from project where id = ${projectId}
     )

@@ -1,12 +1,12 @@
 /** Why a job waits, in words: which of its needs no live worker meets, what failed last, or who comes first. */
-import { and, eq, getTableColumns } from "drizzle-orm";
+import { type SQL, and, eq, getTableColumns, inArray, or } from "drizzle-orm";
 import type { PrecisionKind } from "../../schema/hyperparameters.ts";
-import type { Capabilities, JobKind, Needs } from "../../schema/jobs.ts";
+import { type Capabilities, type JobKind, type Needs, soleJobKinds } from "../../schema/jobs.ts";
 import { leaveToOthersMs } from "../../schema/limits.ts";
 import { type Job, type ServingReport, jobs } from "../../schema/tables.ts";
 import { counted, formatBytes } from "../../schema/units.ts";
 import type { Database } from "../postgres/database.ts";
-import { isFree, waitsMs } from "./claimable.ts";
+import { fits, isFree, waitsMs } from "./claimable.ts";
 import { leaseNameOf } from "./lease-names.ts";
 import { type MostRuns, type Room, jobsAhead, roomFor } from "./turns.ts";
 import { liveWorkers } from "./workers.ts";
@@ -37,16 +37,57 @@ export async function whyJobWaits(
   subject: string,
   mostRuns: MostRuns = null,
 ): Promise<string | null> {
+  const job = await freeJob(database, kind, subject);
+  if (!job) return null;
+  const room = kind === "FINE_TUNE" ? await roomFor(database, job, mostRuns) : null;
+  const workers = await liveWorkers(database);
+  const ahead = await jobsAhead(database, job, mostRuns, rivalsOf(job, workers));
+  return waitingReason({ ...job, room }, workers, ahead);
+}
+
+/**
+ * How many jobs workers would claim before this one, if every turn takes as long; 0 when it is next. Null when the job does
+ * not exist, or a worker has it.
+ */
+export async function queuePosition(
+  database: Database,
+  kind: JobKind,
+  subject: string,
+  mostRuns: MostRuns = null,
+): Promise<number | null> {
+  const job = await freeJob(database, kind, subject);
+  return job && jobsAhead(database, job, mostRuns, rivalsOf(job, await liveWorkers(database)));
+}
+
+/** The job about a subject, if nobody holds it. */
+export async function freeJob(database: Database, kind: JobKind, subject: string) {
   const about = and(eq(jobs.kind, kind), eq(jobs.subject, subject), isFree);
   const [job] = await database
     .select({ ...getTableColumns(jobs), waitsMs })
     .from(jobs)
     .where(about);
-  if (!job) return null;
-  const room = kind === "FINE_TUNE" ? await roomFor(database, job, mostRuns) : null;
-  const ahead = await jobsAhead(database, job, mostRuns);
-  return waitingReason({ ...job, room }, await liveWorkers(database), ahead);
+  return job ?? null;
 }
+
+/**
+ * In SQL: the jobs for which a worker that could do this one could be taken, whatever their kind: a worker does one at a
+ * time. Without such a worker nobody knows, and all are.
+ */
+function rivalsOf({ kind, needs }: Pick<Job, "kind" | "needs">, workers: readonly Candidate[]): SQL | undefined {
+  const kinds = kind === "COMPLETE" || kind === "MEASURE" ? [kind] : waitingKinds;
+  const can = ableTo(workers, kind, needs).map((worker) => ({
+    families: worker.families,
+    models: worker.models,
+    precisions: worker.precisions,
+    memoryBytes: memoryOf(worker, kind),
+    kinds,
+  }));
+  // Workers that are equal in all of it count as one. The name is that of none: only measurements are for one by name.
+  const each = new Map(can.map((one) => [JSON.stringify(one), one]));
+  return and(inArray(jobs.kind, kinds), or(...[...each.values()].map((one) => fits("", one))));
+}
+
+const waitingKinds = soleJobKinds.filter((kind) => kind !== "MEASURE");
 
 /**
  * @param ahead jobs that are claimed before this one
@@ -63,7 +104,7 @@ function reasonOf(job: WaitingJob, workers: readonly Candidate[], ahead: number)
   return whyNobody(job.kind, job.needs, workers);
 }
 
-function ableTo(workers: readonly Candidate[], kind: JobKind, needs: Needs): Candidate[] {
+export function ableTo<Worker extends Candidate>(workers: readonly Worker[], kind: JobKind, needs: Needs): Worker[] {
   const demands = demandsOf(kind, needs);
   return workers.filter((worker) => demands.every(({ isMet }) => isMet(worker)));
 }
@@ -102,7 +143,7 @@ function waitForTurn(job: WaitingJob, able: readonly Candidate[], ahead: number)
   const idle = able.filter((worker) => isIdle(worker, job.kind) && dueInMs(job, worker) <= 0);
   if (idle.length > 0) return idle.every(({ asleep = false }) => asleep) ? "A worker starts for it." : null;
   if (ahead === 0) return "Waiting for a worker: next in line.";
-  const others = counted(ahead, job.kind === "COMPLETE" ? "request" : "run");
+  const others = counted(ahead, job.kind === "COMPLETE" ? "request" : "job");
   return `Waiting for a worker: ${others} ${ahead === 1 ? "is" : "are"} ahead.`;
 }
 

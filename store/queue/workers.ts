@@ -12,7 +12,7 @@ export type WorkerReport = Omit<WorkerRow, "serving" | "heeds" | "asleep" | "sta
 
 export interface LiveWorker extends WorkerRow {
   /** The job that it holds. */
-  readonly job: Pick<Job, "kind" | "subject"> | null;
+  readonly job: Pick<Job, "kind" | "subject" | "projectId"> | null;
 }
 
 export interface Workers {
@@ -64,13 +64,13 @@ export async function heeds(database: Executor, name: string, wanted: Wanted): P
 export async function liveWorkers(database: Executor): Promise<LiveWorker[]> {
   const held = and(eq(jobs.leaseWorker, workers.name), gt(jobs.leaseExpiresAt, sql`clock_timestamp()`));
   const rows = await database
-    .select({ worker: workers, kind: jobs.kind, subject: jobs.subject })
+    .select({ worker: workers, kind: jobs.kind, subject: jobs.subject, projectId: jobs.projectId })
     .from(workers)
     .leftJoin(jobs, held)
     .where(gt(workers.lastSeenAt, ago(liveMs)))
     .orderBy(asc(workers.startedAt), asc(workers.id));
-  return rows.map(({ worker, kind, subject }) => ({
+  return rows.map(({ worker, kind, subject, projectId }) => ({
     ...worker,
-    job: kind !== null && subject !== null ? { kind, subject } : null,
+    job: kind !== null && subject !== null && projectId !== null ? { kind, subject, projectId } : null,
   }));
 }

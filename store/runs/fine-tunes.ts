@@ -8,12 +8,13 @@ import { type Database, inOrderOf } from "../postgres/database.ts";
 import { storedKey } from "../projects/names.ts";
 import { refuseBeyondSteps } from "../projects/quotas.ts";
 import type { MostRuns } from "../queue/turns.ts";
-import { whyJobWaits } from "../queue/waiting.ts";
+import { queuePosition, whyJobWaits } from "../queue/waiting.ts";
 import { type NewFineTune, create, refuseUsedKey } from "./create.ts";
 import { type RunFilter, type RunLabels, type RunSort, countRuns, label, listRuns } from "./labels.ts";
 import { cancel } from "./lifecycle.ts";
 import { pause, resume } from "./pause.ts";
 import { type RunReaders, runReaders } from "./logs.ts";
+import { timeLeft } from "./time-left.ts";
 
 export interface FineTunes extends RunReaders {
   /** Row, job, event and notification in one transaction. @throws NOT_FOUND; CONFLICT for a key used with another input; QUOTA_EXCEEDED */
@@ -43,6 +44,10 @@ export interface FineTunes extends RunReaders {
   delete(id: string, options: RunDeletion): Promise<boolean>;
   /** Why no worker is training the run, for people; null while one is, or can start at once, and after the end. */
   waitingReason(id: string): Promise<string | null>;
+  /** How many jobs workers would claim before this run; 0 when it is next. Null while it does not wait for a worker. */
+  queuePosition(id: string): Promise<number | null>;
+  /** Seconds until it will have ended; null where that is not known (time-left.ts), and for a run that is paused or has ended. */
+  timeLeft(id: string): Promise<number | null>;
 }
 
 export function fineTunesOf(database: Database, mostRuns: MostRuns): FineTunes {
@@ -72,6 +77,8 @@ export function fineTunesOf(database: Database, mostRuns: MostRuns): FineTunes {
     resume: (id) => database.transaction((tx) => resume(tx, id)),
     delete: (id, options) => database.transaction((tx) => deleteRun(tx, id, options)),
     waitingReason: (id) => whyJobWaits(database, "FINE_TUNE", id, mostRuns),
+    queuePosition: (id) => queuePosition(database, "FINE_TUNE", id, mostRuns),
+    timeLeft: (id) => timeLeft(database, id, mostRuns),
     label: (id, labels) => database.transaction((tx) => label(tx, id, labels)),
     list: (query) => listRuns(database, query, query),
     count: ({ sort = "CREATED", ...filter }) => countRuns(database, filter, sort),

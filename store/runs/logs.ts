@@ -219,7 +219,7 @@ async function chainOf(log: Omit<StoredLog, "chain">): Promise<Uint8Array> {
 /** Losses that one query reads. */
 const lossesAtOnce = 10_000;
 
-async function trainedSeconds(database: Database, id: string): Promise<number> {
+export async function trainedSeconds(database: Database, id: string): Promise<number> {
   if (!isUuid(id)) return 0;
   const of = (table: typeof stepMetrics | typeof evaluations | typeof checkpoints) =>
     sql`coalesce((select sum(${table.seconds}) from ${table} where ${eq(table.fineTuneId, id)}), 0)`;

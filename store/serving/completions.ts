@@ -3,7 +3,7 @@ import { and, asc, inArray } from "drizzle-orm";
 import { attendMs } from "../../schema/limits.ts";
 import { type Completion, completions } from "../../schema/serving-tables.ts";
 import { type Database, inOrderOf, isUuid } from "../postgres/database.ts";
-import { whyJobWaits } from "../queue/waiting.ts";
+import { queuePosition, whyJobWaits } from "../queue/waiting.ts";
 import { type NewCompletion, create, inMs } from "./create.ts";
 import { forgetCompletions } from "./forget.ts";
 import { cancel, notFound, remove } from "./lifecycle.ts";
@@ -33,6 +33,8 @@ export interface Completions {
   forget(): Promise<void>;
   /** Why no worker answers it, for people; null while one does, or can start at once, and after the end. */
   waitingReason(id: string): Promise<string | null>;
+  /** How many jobs workers would claim before it; 0 when it is next. Null while it does not wait for a worker. */
+  queuePosition(id: string): Promise<number | null>;
 }
 
 export function completionsOf(database: Database): Completions {
@@ -52,6 +54,7 @@ export function completionsOf(database: Database): Completions {
     attend: (ids) => attend(database, ids),
     forget: () => forgetCompletions(database),
     waitingReason: (id) => whyJobWaits(database, "COMPLETE", id),
+    queuePosition: (id) => queuePosition(database, "COMPLETE", id),
   };
 }
 

@@ -23,7 +23,7 @@ import { storedKey } from "../projects/names.ts";
 import type { JobHooks } from "../queue/claimers.ts";
 import { addJob, finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
 import { type Lease, lockJob } from "../queue/leases.ts";
-import { whyJobWaits } from "../queue/waiting.ts";
+import { queuePosition, whyJobWaits } from "../queue/waiting.ts";
 import { type Target, needsOf, requireTarget } from "./create.ts";
 import { audit } from "../audit/audit.ts";
 import { announceEvaluation } from "../webhooks/announce.ts";
@@ -58,6 +58,8 @@ export interface Evaluations {
   delete(id: string): Promise<boolean>;
   /** Why no worker is evaluating, for people; null while one is, or can start at once, and after the end. */
   waitingReason(id: string): Promise<string | null>;
+  /** How many jobs workers would claim before it; 0 when it is next. Null while it does not wait for a worker. */
+  queuePosition(id: string): Promise<number | null>;
 }
 
 export type EvaluationEnd =
@@ -82,6 +84,7 @@ export function evaluationsOf(database: Database): Evaluations {
     cancel: (id) => database.transaction((tx) => cancel(tx, id)),
     delete: (id) => database.transaction((tx) => remove(tx, id)),
     waitingReason: (id) => whyJobWaits(database, "EVALUATE", id),
+    queuePosition: (id) => queuePosition(database, "EVALUATE", id),
     list: (target, page) => list(database, of(target), page),
     listOfRun: (run, page) => list(database, ofRun(database, run), page),
   };

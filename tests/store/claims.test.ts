@@ -200,7 +200,7 @@ describe("a run says why it waits", () => {
     expect(await reasons()).toEqual([
       null,
       "Waiting for a worker: next in line.",
-      "Waiting for a worker: 1 run is ahead.",
+      "Waiting for a worker: 1 job is ahead.",
     ]);
     await lapse(fixture.url, job);
     expect(await reasons()).toEqual([null, null, null]);

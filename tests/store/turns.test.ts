@@ -147,7 +147,56 @@ describe("whose turn it is", () => {
     await claimed(store, "w");
     // One has the worker: two's first is next, then one's second, then two's second.
     expect(await store.fineTunes.waitingReason(first ?? "")).toBe("Waiting for a worker: next in line.");
-    expect(await store.fineTunes.waitingReason(second ?? "")).toBe("Waiting for a worker: 2 runs are ahead.");
+    expect(await store.fineTunes.waitingReason(second ?? "")).toBe("Waiting for a worker: 2 jobs are ahead.");
+  });
+});
+
+describe("how many come before", () => {
+  const positions = (ids: readonly string[]) => Promise.all(ids.map((id) => store.fineTunes.queuePosition(id)));
+
+  test("is the order in which they are claimed, of two projects, whatever the priorities", async () => {
+    const ids: string[] = [];
+    for (let i = 0; i < 9; i++) ids.push(await newRun(i % 3 === 0 ? two : one, [0, 5, -1, 5][i % 4]));
+    await report("w0");
+    const said = await positions(ids);
+    const order: string[] = [];
+    for (let i = 0; i < ids.length; i++) order.push((await claimed(store, `w${i}`)).subject);
+    expect(said).toEqual(ids.map((id) => order.indexOf(id)));
+    expect(await positions(ids)).toEqual(ids.map(() => null));
+  });
+
+  test("counts jobs of every kind, and none that the workers for this one cannot do", async () => {
+    const [first, second] = await newRuns(one, 2);
+    const queued = (kind: string, needs: Record<string, unknown>) =>
+      directly(
+        fixture.url,
+        (sql) => sql`insert into jobs (kind, project_id, subject, priority, needs)
+          values (${kind}, ${one}, gen_random_uuid(), 9, ${sql.json(needs as never)})`,
+      );
+    await queued("EVALUATE", {});
+    await queued("EVALUATE", { families: ["of another"] });
+    await queued("COMPLETE", {});
+    // Nobody knows which worker will come.
+    expect(await positions([first ?? "", second ?? ""])).toEqual([2, 3]);
+    await report("w");
+    expect(await positions([first ?? "", second ?? ""])).toEqual([1, 2]);
+    await directly(
+      fixture.url,
+      (sql) =>
+        sql`update jobs set lease_worker = 'w', lease_expires_at = now() + interval '1 minute' where subject = ${first ?? ""}`,
+    );
+    expect(await store.fineTunes.waitingReason(second ?? "")).toBe("Waiting for a worker: 1 job is ahead.");
+  });
+
+  test("is null for a run that is paused, has ended or does not exist, and for those of other projects", async () => {
+    const [paused, ended, mine] = await newRuns(one, 3);
+    await store.fineTunes.pause(paused ?? "");
+    await store.fineTunes.cancel(ended ?? "");
+    expect(await positions([paused ?? "", ended ?? "", crypto.randomUUID(), "x"])).toEqual([null, null, null, null]);
+    const of = (id: string) => store.of(viewerOf(id)).fineTunes;
+    expect(await of(one).queuePosition(mine ?? "")).toBe(0);
+    expect(await of(two).queuePosition(mine ?? "")).toBeNull();
+    expect(await of(two).timeLeft(mine ?? "")).toBeNull();
   });
 });
 

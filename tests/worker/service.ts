@@ -12,6 +12,7 @@ import type { NewFineTune, Store } from "../../store/store.ts";
 import { runWorker } from "../../worker/worker.ts";
 import { newInput } from "../store/fixtures.ts";
 import { scratch } from "../support/models.ts";
+import { devicesDir } from "../support/open-devices.ts";
 import { testStore } from "../support/postgres.ts";
 import { demo } from "./run.ts";
 
@@ -36,7 +37,7 @@ export async function trainingService({ storeOf = (store: Store) => store, devic
   const models = new ModelsAtHand();
   models.add("demo", hash);
   const stop = new AbortController();
-  const compute = { device: { name: device, threads: 1, devicesDir: null }, deviceNote: device };
+  const compute = { device: { name: device, threads: 1, devicesDir }, deviceNote: device };
   const working = runWorker({
     store: storeOf(store),
     name: "w",

@@ -15,6 +15,7 @@ export type SummaryFragment = {
   readonly loss: number | null,
   readonly device: string | null,
   readonly pickedRate: number | null,
+  readonly estimatedSecondsLeft: number | null,
   readonly createdAt: string,
   readonly startedAt: string | null,
   readonly finishedAt: string | null,
@@ -27,7 +28,6 @@ export type SummaryFragment = {
     readonly steps: number,
     readonly fraction: number,
     readonly stepsPerSecond: number | null,
-    readonly etaSeconds: number | null,
     readonly skippedSteps: number,
     readonly zeroSteps: number
   },
@@ -258,7 +258,7 @@ export type EventsSubscription = {
 
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
-  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}fragment Results on FineTune{waitingReason evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}query FineTune($id:ID!){fineTune(id:$id){...Summary ...Results labelWords dataset{name rows}validationDataset{name rows}testDataset{name rows}from{step fineTune{id name}}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged maxSeconds checkpointEvery}chart(points:1000){step loss count}}}",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}fragment Results on FineTune{waitingReason evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}query FineTune($id:ID!){fineTune(id:$id){...Summary ...Results labelWords dataset{name rows}validationDataset{name rows}testDataset{name rows}from{step fineTune{id name}}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged maxSeconds checkpointEvery}chart(points:1000){step loss count}}}",
 );
 
 export const results = operation<ResultsQuery, ResultsQueryVariables>(
@@ -273,17 +273,17 @@ export const continueFineTune = operation<ContinueFineTuneMutation, ContinueFine
 
 export const pauseFineTune = operation<PauseFineTuneMutation, PauseFineTuneMutationVariables>(
   "PauseFineTune",
-  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation PauseFineTune($id:ID!){pauseFineTune(id:$id){...Summary}}",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation PauseFineTune($id:ID!){pauseFineTune(id:$id){...Summary}}",
 );
 
 export const resumeFineTune = operation<ResumeFineTuneMutation, ResumeFineTuneMutationVariables>(
   "ResumeFineTune",
-  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation ResumeFineTune($id:ID!){resumeFineTune(id:$id){...Summary}}",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation ResumeFineTune($id:ID!){resumeFineTune(id:$id){...Summary}}",
 );
 
 export const cancelFineTune = operation<CancelFineTuneMutation, CancelFineTuneMutationVariables>(
   "CancelFineTune",
-  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation CancelFineTune($id:ID!){cancelFineTune(id:$id){...Summary}}",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation CancelFineTune($id:ID!){cancelFineTune(id:$id){...Summary}}",
 );
 
 export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, MaterialiseCheckpointMutationVariables>(
@@ -293,7 +293,7 @@ export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, Ma
 
 export const status = operation<StatusSubscription, StatusSubscriptionVariables>(
   "Status",
-  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}subscription Status($id:ID!){fineTuneStatus(fineTuneId:$id){...Summary}}",
+  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}subscription Status($id:ID!){fineTuneStatus(fineTuneId:$id){...Summary}}",
 );
 
 export const steps = operation<StepsSubscription, StepsSubscriptionVariables>(

@@ -102,7 +102,7 @@ function Figures({ state, run }: { state: RunState; run: Run }) {
     ["Steps per second", formatRate(progress.stepsPerSecond)],
     isFinal(run.status)
       ? ["Duration", formatDuration(seconds(run.startedAt, run.finishedAt))]
-      : ["Time left", formatDuration(progress.etaSeconds)],
+      : ["Time left", formatDuration(run.estimatedSecondsLeft)],
     judged
       ? ["Accuracy", formatShare(after?.accuracy), before && `from ${formatShare(before.accuracy)}`]
       : ["Validation loss", formatLoss(after?.loss), before && `from ${formatLoss(before.loss)}`],

@@ -15,6 +15,7 @@ export type ListedRunFragment = {
   readonly archivedAt: string | null,
   readonly tags: ReadonlyArray<string>,
   readonly loss: number | null,
+  readonly estimatedSecondsLeft: number | null,
   readonly createdAt: string,
   readonly finishedAt: string | null,
   readonly baseModel: {
@@ -32,8 +33,7 @@ export type ListedRunFragment = {
   readonly progress: {
     readonly step: number,
     readonly steps: number,
-    readonly fraction: number,
-    readonly etaSeconds: number | null
+    readonly fraction: number
   },
   readonly error: {
     readonly message: string
@@ -138,12 +138,12 @@ export type DeleteFineTuneMutation = {
 
 export const listFineTunes = operation<ListFineTunesQuery, ListFineTunesQueryVariables>(
   "ListFineTunes",
-  "fragment ListedRun on FineTune{id name status cancelRequested pauseRequested archivedAt tags loss createdAt finishedAt baseModel{name}hyperparameters{method}bestEvaluation{step loss accuracy f1}progress{step steps fraction etaSeconds}error{message}}query ListFineTunes($first:Int!$after:String$filter:FineTuneFilter$sort:FineTuneSort){fineTunes(first:$first after:$after filter:$filter sort:$sort){totalCount nodes{...ListedRun}pageInfo{hasNextPage endCursor}}}",
+  "fragment ListedRun on FineTune{id name status cancelRequested pauseRequested archivedAt tags loss estimatedSecondsLeft createdAt finishedAt baseModel{name}hyperparameters{method}bestEvaluation{step loss accuracy f1}progress{step steps fraction}error{message}}query ListFineTunes($first:Int!$after:String$filter:FineTuneFilter$sort:FineTuneSort){fineTunes(first:$first after:$after filter:$filter sort:$sort){totalCount nodes{...ListedRun}pageInfo{hasNextPage endCursor}}}",
 );
 
 export const shownRuns = operation<ShownRunsQuery, ShownRunsQueryVariables>(
   "ShownRuns",
-  "fragment ListedRun on FineTune{id name status cancelRequested pauseRequested archivedAt tags loss createdAt finishedAt baseModel{name}hyperparameters{method}bestEvaluation{step loss accuracy f1}progress{step steps fraction etaSeconds}error{message}}query ShownRuns($ids:[ID!]!){nodes(ids:$ids){...on FineTune{...ListedRun}}}",
+  "fragment ListedRun on FineTune{id name status cancelRequested pauseRequested archivedAt tags loss estimatedSecondsLeft createdAt finishedAt baseModel{name}hyperparameters{method}bestEvaluation{step loss accuracy f1}progress{step steps fraction}error{message}}query ShownRuns($ids:[ID!]!){nodes(ids:$ids){...on FineTune{...ListedRun}}}",
 );
 
 export const sparks = operation<SparksQuery, SparksQueryVariables>(

@@ -148,8 +148,9 @@ function Row({ run, index, measure, losses, selected, onToggle }: RowProps) {
 }
 
 function ProgressCell({ run }: { run: ListedRun }) {
-  const { etaSeconds } = run.progress;
-  const left = run.status === "RUNNING" && etaSeconds !== null ? `${formatDuration(etaSeconds)} left` : null;
+  const { status, estimatedSecondsLeft } = run;
+  const left =
+    status === "RUNNING" && estimatedSecondsLeft !== null ? `${formatDuration(estimatedSecondsLeft)} left` : null;
   return (
     <>
       <Progress run={run} />

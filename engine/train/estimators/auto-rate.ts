@@ -10,7 +10,8 @@
 import type { MethodKind } from "../../../schema/hyperparameters.ts";
 import { hyperparameterTable } from "../../../schema/hyperparameter-table.ts";
 import { mean } from "../../numbers/mean.ts";
-import { estimatesAt, learningRateAt } from "../schedules.ts";
+import { estimatesAt } from "../../../schema/estimates.ts";
+import { learningRateAt } from "../schedules.ts";
 import type { MezoSettings } from "../settings.ts";
 import type { Estimator } from "./estimator.ts";
 

@@ -215,6 +215,13 @@ CompletionRef.implement({
       description: "Why it failed; null unless it did.",
       resolve: failureOf,
     }),
+    queuePosition: t.int({
+      nullable: true,
+      description:
+        "How many requests are claimed before it; 0 when it is next. Null while it does not wait for a worker.",
+      complexity: 3 * queryCost,
+      resolve: ({ id, status }, _args, { store }) => (status === "QUEUED" ? store.completions.queuePosition(id) : null),
+    }),
     waitingReason: t.string({
       nullable: true,
       description: "Why no worker answers it while it is QUEUED, and what would help. Null otherwise.",

@@ -82,6 +82,12 @@ ModelEvaluationRef.implement({
       description: "Why it failed; null unless it did.",
       resolve: failureOf,
     }),
+    queuePosition: t.int({
+      nullable: true,
+      description: "How many jobs are claimed before it; 0 when it is next. Null while it does not wait for a worker.",
+      complexity: 3 * queryCost,
+      resolve: ({ id, status }, _args, { store }) => (status === "QUEUED" ? store.evaluations.queuePosition(id) : null),
+    }),
     waitingReason: t.string({
       nullable: true,
       description: "Why no worker measures it while it is QUEUED, and what would help. Null otherwise.",

@@ -54,6 +54,23 @@ FineTuneRef.implement({
       complexity: 3 * queryCost,
       resolve: (run, _args, { store }) => (isFinal(run.status) ? null : store.fineTunes.waitingReason(run.id)),
     }),
+    queuePosition: t.int({
+      nullable: true,
+      description:
+        "How many jobs are claimed before this run: those of higher priority, and of the same priority the older ones, as far as a " +
+        "worker that could train it could do them. 0 when it is next. Null while no worker is to claim it: one trains it, it is PAUSED, or it has ended.",
+      complexity: 3 * queryCost,
+      resolve: (run, _args, { store }) => (isFinal(run.status) ? null : store.fineTunes.queuePosition(run.id)),
+    }),
+    estimatedSecondsLeft: t.float({
+      nullable: true,
+      description:
+        "Estimated seconds until the run has ended, if it does not end early: by its recent pace, with the evaluations and checkpoints " +
+        "that are still to come, and maxSeconds. Before its first step by the pace of the last run with the same model, rows and settings. " +
+        "While it waits, with what comes before it. Null where that is not known, while the run is PAUSED, and after it has ended.",
+      complexity: 5 * queryCost,
+      resolve: (run, _args, { store }) => (isFinal(run.status) ? null : store.fineTunes.timeLeft(run.id)),
+    }),
     baseModel: t.field({
       type: BaseModelRef,
       description: "The base model of the run.",

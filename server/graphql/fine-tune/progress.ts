@@ -24,11 +24,18 @@ export const ProgressRef = builder.objectRef<FineTune>("Progress").implement({
     etaSeconds: t.float({
       nullable: true,
       description: "Estimated seconds until the last step; null unless the run is RUNNING and has done a step.",
+      deprecationReason:
+        "Since 0.2: use FineTune.estimatedSecondsLeft. This one leaves out evaluations, checkpoints, and the time that a run waits.",
       complexity: queryCost,
       resolve: async (run, _args, { store }) => {
         const rate = run.status === "RUNNING" ? await stepsPerSecond(store, run) : null;
         return rate === null ? null : (run.hyperparameters.steps - run.stepsDone) / rate;
       },
+    }),
+    trainedSeconds: t.float({
+      description: "Seconds that the steps, evaluations and checkpoints so far took, which maxSeconds bounds.",
+      complexity: queryCost,
+      resolve: (run, _args, { store }) => store.fineTunes.trainedSeconds(run.id),
     }),
     skippedSteps: t.exposeInt("skippedSteps", {
       description: "Number of steps that did not change the weights because the loss was not finite.",
