@@ -23,6 +23,8 @@ export interface ServiceConfig {
   readonly bucket: BucketBlobsOptions | null;
   readonly cacheDir: string;
   readonly cacheBytes: number;
+  /** After how many seconds runs give way; 0 for never. And how many bytes of their weights are kept. */
+  readonly timeSlice: { readonly seconds: number; readonly keptBytes: number };
   /** Null for any number. */
   readonly mostRuns: number | null;
   /** Whether a worker stores its base models for others. */
@@ -157,6 +159,10 @@ function readStorage(env: NodeJS.ProcessEnv, dataDir: string) {
     bucket,
     cacheDir: resolve(readVariable("STEPLOG_CACHE", env) ?? `${dataDir}/cache`),
     cacheBytes: readVariable("STEPLOG_CACHE_DISK", env) * megabyte,
+    timeSlice: {
+      seconds: readVariable("STEPLOG_TIME_SLICE", env),
+      keptBytes: readVariable("STEPLOG_TIME_SLICE_DISK", env) * megabyte,
+    },
     mostRuns: readVariable("STEPLOG_CONCURRENT_RUNS", env) || null,
     sharesModels: shares === "auto" ? bucket !== null : shares === "yes",
   };

@@ -78,6 +78,15 @@ export const variables = {
     meaning: "megabytes of such copies, at most",
     type: wholeNumber(1, 2 ** 30).default(50_000),
   },
+  STEPLOG_TIME_SLICE: {
+    meaning:
+      "seconds after which a run gives its worker to a job that waits and has its turn, and goes on later; 0 for never",
+    type: wholeNumber(0, 31_536_000).default(300),
+  },
+  STEPLOG_TIME_SLICE_DISK: {
+    meaning: "megabytes of the weights of such runs that are kept in `$STEPLOG_CACHE/kept`; with 0, logs are replayed",
+    type: wholeNumber(0, 2 ** 30).default(20_000),
+  },
   STEPLOG_SHARE_MODELS: {
     meaning: "whether workers store their base models, for machines that lack them; `auto`: with an S3 only",
     type: z.enum(["auto", "yes", "no"], { error: "Give auto, yes or no." }).default("auto"),

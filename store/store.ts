@@ -40,6 +40,7 @@ import { openNotifications } from "./postgres/notifications.ts";
 import { readDatabaseUrl } from "./postgres/url.ts";
 import type { Nouns } from "./nouns.ts";
 import { type QueueDepth, queueDepthOf } from "./queue/depth.ts";
+import { type Asker, giveWay } from "./queue/giving-way.ts";
 import { type Queue, queueOf } from "./queue/jobs.ts";
 import type { Lease } from "./queue/leases.ts";
 import { type Sleeper, sleeperOf } from "./queue/sleeper.ts";
@@ -140,6 +141,11 @@ export interface Store extends Nouns, Queue, Appends, Answers, Records, Weights,
   ping(): Promise<void>;
   /** Ends a run and its job; with `goBack`, a failed one has another run go on from its best checkpoint. */
   finishFineTune(job: Lease, outcome: RunEnd): Promise<void>;
+  /**
+   * Whether the worker should release the job for another one that it can do and that has its turn (queue/giving-way.ts). It has
+   * promised to, then.
+   */
+  giveWay(job: Lease, asker: Asker): Promise<boolean>;
   /** For whoever starts a worker that is asleep; by the id of its row. */
   readonly sleeper: (id: string) => Sleeper;
   readonly queue: QueueDepth;
@@ -197,6 +203,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       projectStoreOf({ nouns: store, database, viewer, ping: () => store.ping(), actor: actorOf(viewer, origin) }),
     by: (command) => actingAs(store, actorOf(operator, { command })),
     finishFineTune: (lease, outcome) => database.transaction((tx) => endFineTune(tx, lease, outcome)),
+    giveWay: (lease, asker) => giveWay(database, lease, asker, mostRuns),
     sweep: (options) => sweep(database, blobs, options),
     endDue: (options) => endDue(database, options),
     sweepCopies: (copies) => sweepCopies(database, cacheOf(options), copies),

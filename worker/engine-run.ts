@@ -20,6 +20,8 @@ export interface EngineRun {
   readonly messages: AsyncIterable<EngineMessage>;
   /** Asks it to stop: within a batch, whatever it does. */
   stop(): void;
+  /** Has a fine-tune stop after its next step, for another to have its turn. */
+  leave(): void;
   /** Ends the thread now. */
   kill(): Promise<void>;
 }
@@ -68,6 +70,7 @@ export function startEngine(
       stopping = true;
       send({ type: "stop" });
     },
+    leave: () => send({ type: "leave" }),
     async kill() {
       clearInterval(watch);
       await thread.terminate();

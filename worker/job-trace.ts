@@ -71,6 +71,7 @@ export class JobTrace {
         break;
       case "note":
       case "diverged":
+      case "kept":
       case "stopped":
       case "done":
         break;

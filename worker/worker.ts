@@ -10,7 +10,7 @@ import { randomUUID } from "node:crypto";
 import { basename } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Precision } from "../engine/devices/device.ts";
-import type { ThreadDevice } from "../engine/thread/messages.ts";
+import type { EngineMessage, ThreadDevice } from "../engine/thread/messages.ts";
 import type { TrainerPlace } from "../engine/thread/turns.ts";
 import { failureOf } from "../engine/thread/messages.ts";
 import type { ModelsAtHand } from "../models/registration.ts";
@@ -37,6 +37,7 @@ import { startReporting } from "./report.ts";
 import { ServingLane, type ServingSettings } from "./serving/lane.ts";
 import { type StartServing, startServing } from "./serving/serving-run.ts";
 import { Sharing } from "./sharing.ts";
+import { type TimeSlice, timeSliceOf } from "./time-slice.ts";
 
 export interface WorkerOptions {
   readonly store: Store;
@@ -56,6 +57,8 @@ export interface WorkerOptions {
   /** Of its row in the list of workers, when somebody starts it again; and whether it then ends only to sleep. */
   readonly id?: string;
   readonly isAsleep?: () => boolean;
+  /** When a run gives way to others, and where its weights are kept then; null, or left out, for never. */
+  readonly timeSlice?: TimeSlice | null;
   /** Is told of all work. */
   readonly idleness?: Idleness;
   /** Whether it does jobs; true when left out. */
@@ -200,7 +203,8 @@ async function workOn(
   if (signal.aborted) stop();
   const renewal = keepLease(store, job, stop);
   const late = afterSignal(signal, giveBackMs);
-  const context = { store, job, ...given, deviceNote, stop, signal: stopping.signal };
+  const kept = options.timeSlice?.kept ?? null;
+  const context = { store, job, ...given, deviceNote, kept, stop, signal: stopping.signal };
   try {
     const ends = [renewal.lost, late.reached] as const;
     const running = await Promise.race([...ends, handlerOf(job.kind).start(context)]);
@@ -223,18 +227,34 @@ async function runEngine(
   const engine = startEngine(running.request, options.device, { turns: trainerPlace(options.serving, job.kind) });
   stopping.addEventListener("abort", () => engine.stop(), { once: true });
   if (stopping.aborted) engine.stop();
+  const slice = sliceOf(options, job, () => engine.leave());
+  const heard = (message: EngineMessage) => {
+    options.trace?.heard(message);
+    if (message.type === "began") slice.begin();
+  };
   try {
-    const last = await Promise.race([...ends, takeMessages(engine, running, options.trace)]);
+    const last = await Promise.race([...ends, takeMessages(engine, running, heard)]);
     // Before the thread ends, which takes as long as its pass in the addon. What it still sends is refused.
     if (last === "late") await options.store.releaseJob(job);
   } catch (error) {
     if (doubtsModel(asSteplogError(error).code)) options.models.forget(basename(running.request.modelPath));
     throw error;
   } finally {
+    slice.end();
     running.close();
     await engine.kill();
   }
 }
+
+/** Measured from where the run trains: before, it has only caught up. */
+function sliceOf({ store, name, timeSlice, precisions, models }: WorkerOptions, job: ClaimedJob, leave: () => void) {
+  const can = () => ({ ...capabilitiesOf(precisions, models.list()), kinds: turnKinds });
+  const isAskedFor = () => store.giveWay(job, { worker: name, capabilities: can() });
+  return timeSliceOf(job.kind === "FINE_TUNE" ? (timeSlice?.ms ?? null) : null, isAskedFor, leave);
+}
+
+/** Measurements wait for workers that have nothing else to do. */
+const turnKinds = soleJobKinds.filter((kind) => kind !== "MEASURE");
 
 /** Requests are answered between its passes; a measurement has none beside it. */
 function trainerPlace(serving: ServingSettings | null | undefined, kind: JobKind): TrainerPlace | null {
@@ -242,9 +262,13 @@ function trainerPlace(serving: ServingSettings | null | undefined, kind: JobKind
   return words && { words, place: trainerPlaces.job };
 }
 
-async function takeMessages(engine: EngineRun, running: RunningJob, trace: JobTrace | null): Promise<void> {
+async function takeMessages(
+  engine: EngineRun,
+  running: RunningJob,
+  heard: (message: EngineMessage) => void,
+): Promise<void> {
   for await (const message of engine.messages) {
-    trace?.heard(message);
+    heard(message);
     if (message.type === "failed") throw failureOf(message);
     await running.take(message);
   }

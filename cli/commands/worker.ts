@@ -1,5 +1,6 @@
 /** steplog worker: a worker alone, against DATABASE_URL. */
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { type Command, Option } from "commander";
 import type { Logger } from "pino";
 import { chooseDevice } from "../../engine/devices/choose.ts";
@@ -11,7 +12,9 @@ import { shareModels } from "../../models/sharing.ts";
 import { Sandbox } from "../../sandbox/sandbox.ts";
 import { Idleness } from "../../worker/idleness.ts";
 import { sweepJobFolders } from "../../worker/job-folder.ts";
+import { forgetKeptWeights } from "../../worker/kept-weights.ts";
 import { WorkerMetrics } from "../../worker/metrics.ts";
+import type { TimeSlice } from "../../worker/time-slice.ts";
 import { runWorker } from "../../worker/worker.ts";
 import { type ServeMode, type ServiceConfig, needDatabaseUrl, readConfig, storeOptions } from "../config.ts";
 import { integer, serveOption } from "../options.ts";
@@ -85,10 +88,12 @@ async function work(config: ServiceConfig, options: WorkerOptions, log: Logger):
       log.info(`Nothing to do for ${counted(seconds, "second")}: ending.`);
       ending.abort();
     });
+    const timeSlice = timeSliceOf(config);
     const { sleepAs } = options;
     const row = sleepAs === undefined ? {} : { id: sleepAs, isAsleep: () => ending.signal.aborted };
     await Promise.all([
-      runWorker({ ...shared, ...compute, ...row, models: atHand, serving, doesJobs, idleness, tracing }),
+      runWorker({ ...shared, ...compute, ...row, models: atHand, serving, doesJobs, idleness, tracing, timeSlice }),
+      forgetKeptWeights({ ...shared, kept: timeSlice?.kept ?? null }),
       watchModels({ ...shared, atHand, checks, reading: (isReading) => idleness.set("models", isReading ? 1 : 0) }),
       sweepMachineRegularly({ ...shared, keptDir: keptDirOf(config.dataDir), keptBytes: config.serve.diskBytes }),
       shareModels({
@@ -104,6 +109,12 @@ async function work(config: ServiceConfig, options: WorkerOptions, log: Logger):
     await store.close();
     await closeTraces(tracing);
   }
+}
+
+/** Null where runs never give way. */
+function timeSliceOf({ timeSlice: { seconds, keptBytes }, cacheDir }: ServiceConfig): TimeSlice | null {
+  if (seconds === 0) return null;
+  return { ms: seconds * 1_000, kept: { folder: join(cacheDir, "kept"), budgetBytes: keptBytes } };
 }
 
 /** A worker that is started again keeps its name: jobs may wait for it. Then it is that of the process that starts it. */

@@ -14,6 +14,7 @@ import { tensorsDigest } from "./files/digest.ts";
 import type { ModelFolder } from "./files/folder.ts";
 import { locationOf } from "./files/folder.ts";
 import { asTrained, trainedDtype } from "./files/half.ts";
+import type { TensorLocation } from "./files/safetensors.ts";
 import { readTensor } from "./files/safetensors.ts";
 import type { AttachedAdapter } from "./forward.ts";
 import { ForwardPasses, lookupIn } from "./forward.ts";
@@ -71,6 +72,8 @@ export interface LoadOptions {
   readonly adapter?: Adapter | null;
   /** Which of the model's own tensors are trained, in order of name; all by default. */
   readonly trainable?: readonly TrainableTensor[];
+  /** Where the trained tensors are, by name, instead of how training starts; all of them. */
+  readonly start?: ReadonlyMap<string, TensorLocation> | null;
   /** Waited for before each pass, each chunk of weights that is loaded and each part of a log that is replayed; it may throw. */
   readonly beforePass?: () => Promise<void>;
 }
@@ -83,9 +86,10 @@ export async function loadModel(
   options: LoadOptions = {},
 ): Promise<Model> {
   const { precision = "float32", adapter = null, trainable: own = trainableTensors(folder), beforePass } = options;
+  const { start = null } = options;
   const trainable = adapter ? adapter.tensors : own;
-  const weights = await loadWeights(folder, device, new Set(trainable.map(({ name }) => name)), beforePass);
-  const attached = adapter && (await attachAdapter(device, lookupIn(weights), adapter, beforePass));
+  const weights = await loadWeights(folder, device, new Set(trainable.map(({ name }) => name)), beforePass, start);
+  const attached = adapter && (await attachAdapter(device, lookupIn(weights), adapter, beforePass, start));
   return modelOf(folder, device, { noise, precision, trainable, attached, beforePass }, weights);
 }
 
@@ -95,6 +99,7 @@ export async function loadWeights(
   device: Device,
   trained: ReadonlySet<string>,
   beforeChunk?: () => Promise<void>,
+  start: LoadOptions["start"] = null,
 ): Promise<ReadonlyMap<string, Weight>> {
   const weights = new Map<string, Weight>();
   for (const definition of folder.architecture.tensors) {
@@ -102,9 +107,11 @@ export async function loadWeights(
     const { name, shape } = tensor;
     const spec = { name, shape, dtype: trainedDtype(tensor), trainable: trained.has(name) };
     await beforeChunk?.();
-    const weight =
-      device.mapWeight?.(spec, tensor) ??
-      device.createWeight(spec, asTrained(tensor, await readTensor(tensor, beforeChunk)));
+    const kept = start?.get(name);
+    const weight = kept
+      ? device.createWeight(spec, await readTensor(kept, beforeChunk))
+      : (device.mapWeight?.(spec, tensor) ??
+        device.createWeight(spec, asTrained(tensor, await readTensor(tensor, beforeChunk))));
     weights.set(definition.name, weight);
   }
   return weights;
@@ -116,11 +123,14 @@ export async function attachAdapter(
   base: WeightLookup,
   adapter: Adapter,
   beforeTensor?: () => Promise<void>,
+  start: LoadOptions["start"] = null,
 ): Promise<AttachedAdapter> {
   const weights = new Map<string, Weight>();
   for (const tensor of adapter.tensors) {
     await beforeTensor?.();
-    weights.set(tensor.name, device.createWeight({ ...tensor, trainable: true }, await adapter.read(tensor)));
+    const kept = start?.get(tensor.name);
+    const bytes = kept ? await readTensor(kept, beforeTensor) : await adapter.read(tensor);
+    weights.set(tensor.name, device.createWeight({ ...tensor, trainable: true }, bytes));
   }
   return {
     weights: [...weights.values()],

@@ -24,9 +24,11 @@ const { request, device: wanted, marks, turns: place } = workerData as EngineThr
 const turns = place && trainerTurns(place);
 
 let stopping = false;
+let leaving = false;
 let unhandled = 0;
 port.on("message", (message: ControlMessage) => {
   if (message.type === "stop") stopping = true;
+  else if (message.type === "leave") leaving = true;
   else unhandled -= 1;
 });
 
@@ -41,7 +43,8 @@ port.close();
 function messages(device: Awaited<ReturnType<typeof chooseDevice>>["device"]): AsyncIterable<EngineMessage> {
   const isStopping = () => stopping;
   const between = turns ? () => turns.between() : undefined;
-  if (request.kind === "FINE_TUNE") return runFineTune(request, device, isStopping, markingCalls(marks), between);
+  if (request.kind === "FINE_TUNE")
+    return runFineTune(request, device, isStopping, markingCalls(marks), between, () => leaving);
   if (request.kind === "MEASURE") return measureRun(request, device, isStopping, markingCalls(marks));
   if (request.kind === "EVALUATE") return evaluateModel(request, device, isStopping, markingCalls(marks), between);
   return runMaterialise(request, device, { stopping: isStopping, ...(between && { between }) });

@@ -10,6 +10,7 @@ import type { EvaluationKind } from "../../schema/states.ts";
 import type { LogEntry, RuledEntries } from "../../schema/step-log.ts";
 import type { WeightsForm } from "../../schema/weights-form.ts";
 import type { Divergence, Fall } from "../train/divergence.ts";
+import type { KeptFolder } from "../train/kept-weights.ts";
 import type { CallMarks } from "./foreign.ts";
 import type { TrainerPlace } from "./turns.ts";
 
@@ -43,6 +44,15 @@ export interface FineTuneRequest {
   readonly pickedRate: number | null;
   /** An empty folder for the trained weights of the last checkpoint; null to leave them to a replay. */
   readonly weightsDir: string | null;
+  /** Where its weights are kept when it gives way, and may be since it last did; null, or left out, to replay its log instead. */
+  readonly kept?: KeptWeights | null;
+}
+
+export interface KeptWeights extends KeptFolder {
+  /** Its id. */
+  readonly run: string;
+  /** Of the checkpoint at the end of its log; null where there is none. */
+  readonly digest: string | null;
 }
 
 export interface MaterialiseRequest {
@@ -129,6 +139,12 @@ export type EngineMessage =
   | { readonly type: "materialised"; readonly files: readonly string[] }
   | { readonly type: "measured"; readonly speeds: RunSpeeds }
   | { readonly type: "evaluated"; readonly measured: Measured }
+  | {
+      readonly type: "kept";
+      /** Of the file; null without one, because of the problem, or because there is no room for it. */
+      readonly bytes: number | null;
+      readonly problem: string | null;
+    }
   | { readonly type: "stopped" }
   | {
       readonly type: "done";
@@ -144,8 +160,8 @@ export type EngineMessage =
       readonly fault: Fault;
     };
 
-/** From the worker: `stop` as soon as it can; `taken` for every message it has handled. */
-export type ControlMessage = { readonly type: "stop" } | { readonly type: "taken" };
+/** From the worker: `stop` as soon as it can; `leave` a fine-tune after the next step, keeping its weights; `taken` for every message it has handled. */
+export type ControlMessage = { readonly type: "stop" | "leave" } | { readonly type: "taken" };
 
 export function failedMessage(error: unknown): EngineMessage & { type: "failed" } {
   const { code, message, issues } = asSteplogError(error);

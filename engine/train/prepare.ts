@@ -10,15 +10,17 @@ import { seededPrefix } from "../model/adapters/prefix.ts";
 import type { ModelFolder } from "../model/files/folder.ts";
 import { openModelFolder } from "../model/files/folder.ts";
 import { keptBaseHash } from "../model/files/hashes.ts";
-import type { Model } from "../model/model.ts";
+import type { LoadOptions, Model } from "../model/model.ts";
 import { loadModel } from "../model/model.ts";
-import { chosenTensors, headTensors } from "../model/trainable.ts";
+import { chosenTensors, headTensors, trainableTensors } from "../model/trainable.ts";
 import type { Noise } from "../numbers/noise.ts";
 import type { ForeignCalls } from "../thread/foreign.ts";
 import type { FineTuneRequest } from "../thread/messages.ts";
 import type { StopCheck } from "../thread/stopping.ts";
+import { Stopped } from "../thread/stopping.ts";
 import type { RunData } from "./data.ts";
 import { readData } from "./data.ts";
+import { findKept, forgetKept } from "./kept-weights.ts";
 import { pickLearningRate, usualRate } from "./learning-rate.ts";
 import { logHeader } from "./log-header.ts";
 import type { MezoSettings } from "./settings.ts";
@@ -38,6 +40,8 @@ export interface PreparedRun {
   readonly pickedWhy: string | null;
   /** How long the replay of the log took; 0 without one. */
   readonly replaySeconds: number;
+  /** Whether its weights were kept here, so that nothing was replayed. */
+  readonly wasKept: boolean;
 }
 
 /** @throws Stopped; BASE_MISMATCH, DEVICE_UNAVAILABLE, DATASET_INVALID, INVALID_ARGUMENT, INVALID_STATE */
@@ -58,17 +62,57 @@ export async function prepareRun(
   const data = await readData(request, folder, check, calls);
   const trained = trainedBy(request, folder);
   const precision = precisionOf(request, device);
-  const load = () => loadModel(folder, device, noiseOf(request), { precision, beforePass: check.pause, ...trained });
-  const model = await load();
+  const load = (start: LoadOptions["start"] = null) =>
+    loadModel(folder, device, noiseOf(request), { precision, beforePass: check.pause, start, ...trained });
+  const trainable = trained.adapter?.tensors ?? trained.trainable ?? trainableTensors(folder);
   const adapter = trained.adapter ?? null;
-  refuseOtherLog(request, { base, trainable: model.trainable, noise: noiseOf(request), ...adapter?.header });
-  const replaySeconds = await replayed(request, model);
+  refuseOtherLog(request, { base, trainable, noise: noiseOf(request), ...adapter?.header });
+  const kept = await keptModel(request, trainable, load);
+  const model = kept ?? (await load());
+  const replaySeconds = kept ? 0 : await replayed(request, model);
   const { learningRate, picked, why } = await learningRateOf(request, model, data);
   const settings = { ...settingsOf(request), learningRate };
   const header = request.fork
     ? decodeHeader(request.fork.headerBytes)
     : logHeader(base, model, settings, adapter?.header);
-  return { data, model, load, adapter, settings, header, pickedRate: picked, pickedWhy: why, replaySeconds };
+  return {
+    data,
+    model,
+    load,
+    adapter,
+    settings,
+    header,
+    pickedRate: picked,
+    pickedWhy: why,
+    replaySeconds,
+    wasKept: kept !== null,
+  };
+}
+
+/**
+ * The model with the weights that the run had when it gave way here; null when there are none, or others. Whichever it is, the
+ * file is not needed any more.
+ */
+async function keptModel(
+  { kept, entries }: FineTuneRequest,
+  trainable: readonly TrainableTensor[],
+  load: (start: LoadOptions["start"]) => Promise<Model>,
+): Promise<Model | null> {
+  if (!kept || kept.digest === null) return null;
+  const place = { run: kept.run, entries: entries.scalars.length / 2 };
+  const start = await findKept(kept, place, trainable);
+  if (!start) return null;
+  const model = await load(start).catch(nullUnlessStopped);
+  await forgetKept(kept, place);
+  if (model && (await model.digest()) === kept.digest) return model;
+  model?.free();
+  return null;
+}
+
+/** A copy that cannot be read is none. */
+function nullUnlessStopped(error: unknown): null {
+  if (error instanceof Stopped) throw error;
+  return null;
 }
 
 async function replayed({ entries }: FineTuneRequest, model: Model): Promise<number> {

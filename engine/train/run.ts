@@ -7,12 +7,13 @@
  *   diverged?                                       once seen, between any two of these; the run ends then, unless it goes on
  *   evaluation?, checkpoint, note?, evaluation?     the end: validation, last checkpoint, why it ended early, test rows;
  *                                                   also when its time (maxSeconds) is over, which is seen after a step
- *   done | stopped
+ *   done | kept?, stopped                           the weights of a run that gives way, in a file
  *
  * A request that brings log entries resumes after them. A request to stop takes effect before the next pass, and what was
- * measured since the last step or evaluation is thrown away. It ends with a checkpoint too, so that the log and the weights
+ * measured since the last step or evaluation is thrown away; one to leave, after the next step. It ends with a checkpoint too, so that the log and the weights
  * end at the same step.
  */
+import { asDiskError, asSteplogError } from "../../schema/errors.ts";
 import { GrowingEntries } from "../../schema/log-entries.ts";
 import { encodeHeader } from "../../schema/step-log.ts";
 import type { Device } from "../devices/device.ts";
@@ -29,6 +30,7 @@ import type { StopCheck } from "../thread/stopping.ts";
 import { Stopped, stopCheck } from "../thread/stopping.ts";
 import { DivergenceWatch } from "./divergence.ts";
 import { EvaluationSchedule, isMultiple } from "./evaluation-schedule.ts";
+import { keepWeights } from "./kept-weights.ts";
 import type { RunPosition } from "./mezo.ts";
 import { batchOf, train } from "./mezo.ts";
 import type { PreparedRun } from "./prepare.ts";
@@ -43,6 +45,7 @@ export async function* runFineTune(
   stopping: () => boolean,
   calls: ForeignCalls = unwatchedCalls,
   between?: () => Promise<void>,
+  leaving: () => boolean = () => false,
 ): AsyncGenerator<EngineMessage> {
   const check = stopCheck(stopping, between);
   const prepared = await prepareRun(request, device, check, calls).catch(nullIfStopped);
@@ -53,7 +56,7 @@ export async function* runFineTune(
   const { header, pickedRate, replaySeconds } = prepared;
   yield { type: "began", headerBytes: encodeHeader(header), pickedRate, replaySeconds };
   if (prepared.pickedWhy) yield { type: "note", event: "LEARNING_RATE", message: prepared.pickedWhy };
-  yield* new Run(request, prepared, check).messages(stopping);
+  yield* new Run(request, prepared, check).messages(stopping, leaving);
 }
 
 function nullIfStopped(error: unknown): null {
@@ -88,9 +91,9 @@ class Run {
     this.#position = { entries: this.#replayed, step: request.stepsDone };
   }
 
-  async *messages(stopping: () => boolean): AsyncGenerator<EngineMessage> {
+  async *messages(stopping: () => boolean, leaving: () => boolean): AsyncGenerator<EngineMessage> {
     try {
-      yield* this.#whole(stopping);
+      yield* this.#whole(stopping, leaving);
     } catch (error) {
       if (!(error instanceof Stopped)) throw error;
       const { step } = this.#position;
@@ -99,11 +102,11 @@ class Run {
     }
   }
 
-  async *#whole(stopping: () => boolean): AsyncGenerator<EngineMessage> {
+  async *#whole(stopping: () => boolean, leaving: () => boolean): AsyncGenerator<EngineMessage> {
     const { steps } = this.#request.hyperparameters;
     yield* this.#start();
     yield* this.#divergence();
-    if (!stopping() && !this.#isOver) yield* this.#train(stopping);
+    if (!stopping() && !this.#isOver) yield* this.#train(() => stopping() || leaving());
     const complete = this.#position.step >= steps;
     if (complete || this.#isOutOfTime) yield* this.#validate();
     yield* this.#divergence();
@@ -112,6 +115,7 @@ class Run {
     if (this.#position.step > 0) yield await this.#checkpoint(keeps ? this.#request.weightsDir : null);
     if (keeps && !complete) yield this.#whyEarly();
     if (finished) yield* this.#test();
+    else if (leaving() && !stopping()) yield await this.#keep();
     yield finished ? { type: "done", overfit: this.#watch.overfit } : { type: "stopped" };
   }
 
@@ -142,7 +146,7 @@ class Run {
   async *#start(): AsyncGenerator<EngineMessage> {
     const { stepsDone } = this.#request;
     if (stepsDone > 0) {
-      yield { type: "note", event: "RESUMED", message: `Replayed ${counted(stepsDone, "step")} from the log.` };
+      yield { type: "note", event: "RESUMED", message: this.#howResumed(stepsDone) };
     } else if (this.#replayed > 0) {
       const message = `Replayed the ${counted(this.#replayed, "log entry", "log entries")} before the fork.`;
       yield { type: "note", event: "FORKED", message };
@@ -151,6 +155,13 @@ class Run {
     if (stepsDone === 0 && endNote !== null) yield { type: "note", event: "NO_END_OF_TURN", message: endNote };
     if (stepsDone === 0 || this.#evaluations.isDue(stepsDone)) yield* this.#validate();
     if (stepsDone === 0) yield* this.#baselines();
+  }
+
+  #howResumed(stepsDone: number): string {
+    const steps = counted(stepsDone, "step");
+    return this.#prepared.wasKept
+      ? `Read the weights after ${steps}, as they were kept.`
+      : `Replayed ${steps} from the log.`;
   }
 
   async *#baselines(): AsyncGenerator<EngineMessage> {
@@ -226,6 +237,19 @@ class Run {
     }
     const evaluation = await this.#evaluations.measure("TEST", model, { entries, step });
     if (evaluation) yield this.#timed(evaluation);
+  }
+
+  /** Failing to is no failure of the run: then its log is replayed. */
+  async #keep(): Promise<EngineMessage> {
+    const { kept } = this.#request;
+    if (!kept) return { type: "kept", bytes: null, problem: null };
+    const place = { run: kept.run, entries: this.#position.entries };
+    try {
+      return { type: "kept", bytes: await keepWeights(kept, place, this.#prepared.model), problem: null };
+    } catch (error) {
+      const { message } = asSteplogError(asDiskError(error, `The folder ${kept.folder}`));
+      return { type: "kept", bytes: null, problem: message };
+    }
   }
 
   async #checkpoint(weightsDir: string | null): Promise<EngineMessage> {

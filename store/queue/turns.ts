@@ -19,6 +19,8 @@ export type MostRuns = number | null;
 const held = sql`${jobs.leaseWorker} is not null and not ${isFree}`;
 const isRun = sql`${jobs.kind} = 'FINE_TUNE'`;
 
+const isPromised = sql`exists (select from ${jobs} as other where other.gives_way_to = ${jobs.id})`;
+
 /** What `seconds` of the time `at` count for now. A power of less is an error in Postgres. */
 const countsNow = (seconds: SQL, at: SQL) =>
   sql`${seconds} * power(2, -least(extract(epoch from clock_timestamp() - ${at}) * 1000 / ${turnHalfLifeMs}::float8, 100))`;
@@ -28,16 +30,21 @@ const usedOf = countsNow(sql`${projectTurns.seconds}`, sql`${projectTurns.at}`);
 /**
  * In SQL: a row for each project with its id, how many workers it has (held), for how many seconds it had some lately (used),
  * and how many more of its runs may be trained (room; null for any number).
+ * @param without a job that is counted as if nobody held it, and with it promises to give way as if they had been kept
  */
-export function standings(mostRuns: MostRuns): SQL {
+export function standings(mostRuns: MostRuns, without: number | null = null): SQL {
+  const counts =
+    without === null
+      ? held
+      : sql`${jobs.id} <> ${without} and ((${held} and ${jobs.givesWayTo} is null) or ${isPromised})`;
   const ownRoom = sql`(${projects.quotas} ->> 'concurrentRuns')::float8 - coalesce(have.runs, 0)`;
-  const room = sql`least(${ownRoom}, ${mostRuns}::float8 - (select count(*) from ${jobs} where ${held} and ${isRun}))`;
+  const room = sql`least(${ownRoom}, ${mostRuns}::float8 - (select count(*) from ${jobs} where ${counts} and ${isRun}))`;
   return sql`(
     select ${projects.id}, coalesce(have.jobs, 0)::int as held, coalesce(had.used, 0)::float8 as used, ${room} as room
     from ${projects}
     left join (
       select ${jobs.projectId}, count(*) as jobs, count(*) filter (where ${isRun}) as runs
-      from ${jobs} where ${held} and ${jobs.kind} <> 'COMPLETE' group by 1
+      from ${jobs} where ${counts} and ${jobs.kind} <> 'COMPLETE' group by 1
     ) as have on have.project_id = ${projects.id}
     left join (select ${projectTurns.projectId}, sum(${usedOf}) as used from ${projectTurns} group by 1) as had
       on had.project_id = ${projects.id})`;

@@ -147,6 +147,11 @@ function waitForTurn(job: WaitingJob, able: readonly Candidate[], ahead: number)
   return `Waiting for a worker: ${others} ${ahead === 1 ? "is" : "are"} ahead.`;
 }
 
+/** Whether an idle worker will take such a job. One that is asleep starts for it. */
+export function hasIdle(workers: readonly Candidate[], kind: JobKind, needs: Needs): boolean {
+  return ableTo(workers, kind, needs).some((worker) => isIdle(worker, kind));
+}
+
 function isIdle({ job, serving }: Candidate, kind: JobKind): boolean {
   if (kind !== "COMPLETE") return job === null;
   return serving ? serving.requests < serving.places : false;

@@ -140,7 +140,7 @@ export function weightsInMemory({ dtype, parameters }: BaseModel): number {
 
 export const fineTuneJobs: JobHooks = {
   claimed: (tx, job, worker) => startOrContinue(tx, job, worker),
-  released: (tx, job) => pauseOrRelease(tx, job.subject),
+  released: pauseOrRelease,
   failed: (tx, job, message) => repeatOrEnd(tx, job.subject, message),
   wanted: (database, jobs) => Promise.all(jobs.map(({ subject }) => wantedOf(database, subject))),
 };
@@ -157,11 +157,12 @@ async function startOrContinue(tx: Transaction, job: Job, worker: string): Promi
   return moved.status === "PAUSED" ? "done" : "go on";
 }
 
-async function pauseOrRelease(tx: Transaction, id: string): Promise<"done" | "go on"> {
-  const message = "The worker stopped and released the run.";
-  const { status } = await move(tx, id, ({ wanted, stepsDone }) =>
-    wanted === "PAUSE" ? pausedAfter(stepsDone) : { to: "RUNNING", event: "RELEASED", message },
-  );
+async function pauseOrRelease(tx: Transaction, { subject, givesWayTo }: Job): Promise<"done" | "go on"> {
+  const { status } = await move(tx, subject, ({ wanted, stepsDone }) => {
+    if (wanted === "PAUSE") return pausedAfter(stepsDone);
+    if (givesWayTo !== null) return gaveWayAfter(stepsDone);
+    return { to: "RUNNING", event: "RELEASED", message: "The worker stopped and released the run." };
+  });
   return status === "PAUSED" ? "done" : "go on";
 }
 
@@ -179,6 +180,11 @@ async function repeatOrEnd(tx: Transaction, id: string, message: string): Promis
 export function pausedAfter(stepsDone: number, more?: string): Move {
   const message = `Paused after ${counted(stepsDone, "step")}.${more === undefined ? "" : ` ${more}`}`;
   return { to: "PAUSED", event: "PAUSED", message };
+}
+
+function gaveWayAfter(stepsDone: number): Move {
+  const message = `Gave way after ${counted(stepsDone, "step")}: others had their turn. It goes on in its own.`;
+  return { to: "RUNNING", event: "GAVE_WAY", message };
 }
 
 function cancelledAfter(stepsDone: number): Move {

@@ -200,6 +200,102 @@ describe("how many come before", () => {
   });
 });
 
+describe("a run that has had its slice", () => {
+  const asks = async (job: ClaimedJob, worker = "w") =>
+    store.giveWay(job, { worker, capabilities: await everything(store) });
+  const had = (projectId: string, seconds: number) =>
+    directly(fixture.url, (sql) => sql`insert into project_turns values (${projectId}, 1, ${seconds}, now())`);
+  const heldFor = (job: ClaimedJob, seconds: number) => {
+    const held = `${seconds} seconds`;
+    return directly(
+      fixture.url,
+      (sql) => sql`update jobs set claimed_at = now() - ${held}::interval where id = ${job.id}`,
+    );
+  };
+
+  test("gives way to another project, whose job the worker then claims, and comes back in its turn", async () => {
+    const [mine] = await newRuns(one, 1);
+    const job = await claimed(store, "w");
+    await heldFor(job, 60);
+    expect(await asks(job)).toBe(false);
+    const other = await newRun(two);
+    expect(await asks(job)).toBe(true);
+    expect(await asks(job)).toBe(true);
+    await store.releaseJob(job);
+    const events = await store.fineTunes.events(mine ?? "", { after: 0, limit: 10 });
+    const message = "Gave way after 0 steps: others had their turn. It goes on in its own.";
+    expect(events.at(-1)).toMatchObject({ type: "GAVE_WAY", message });
+    const next = await claimed(store, "w");
+    expect(next.subject).toBe(other);
+    await heldFor(next, 70);
+    expect(await asks(next)).toBe(true);
+    await store.releaseJob(next);
+    expect((await claimed(store, "w")).subject).toBe(mine);
+  });
+
+  test("keeps its worker from a project that had more of it lately, from its own later runs, and from what cannot run", async () => {
+    await newRun(one);
+    const job = await claimed(store, "w");
+    await heldFor(job, 60);
+    await newRuns(one, 2);
+    expect(await asks(job)).toBe(false);
+    await newRun(two);
+    await had(two, 100);
+    expect(await asks(job)).toBe(false);
+    await directly(fixture.url, (sql) => sql`delete from project_turns`);
+    await directly(
+      fixture.url,
+      (sql) => sql`update jobs set needs = '{"families": ["other"]}' where project_id = ${two}`,
+    );
+    expect(await asks(job)).toBe(false);
+    await directly(fixture.url, (sql) => sql`update jobs set needs = '{}' where project_id = ${two}`);
+    await setQuota(two, 0);
+    expect(await asks(job)).toBe(false);
+    await setQuota(two, 1);
+    expect(await asks(job)).toBe(true);
+  });
+
+  test("gives way to a run of its own project with a higher priority", async () => {
+    await newRun(one);
+    const job = await claimed(store, "w");
+    const high = await newRun(one, 1);
+    await setQuota(one, 1);
+    expect(await asks(job)).toBe(true);
+    await store.releaseJob(job);
+    expect((await claimed(store, "w")).subject).toBe(high);
+  });
+
+  test("does not give way while another worker is idle", async () => {
+    await newRun(one);
+    const job = await claimed(store, "w");
+    await heldFor(job, 60);
+    await newRun(two);
+    await report("w");
+    await report("idle");
+    expect(await asks(job)).toBe(false);
+    await directly(fixture.url, (sql) => sql`delete from workers where name = 'idle'`);
+    expect(await asks(job)).toBe(true);
+  });
+
+  test("one of many workers gives way for one job, and one more for a second; never below the other's share", async () => {
+    await newRuns(one, 4);
+    const jobs: ClaimedJob[] = [];
+    for (let i = 0; i < 4; i++) jobs.push(await claimed(store, `w${i}`));
+    await newRun(two);
+    const atOnce = await Promise.all(jobs.map((job, i) => asks(job, `w${i}`)));
+    expect(atOnce.filter(Boolean)).toHaveLength(1);
+    await newRuns(two, 3);
+    const given: boolean[] = [];
+    for (const [i, job] of jobs.entries()) given.push(await asks(job, `w${i}`));
+    expect(given.filter(Boolean)).toHaveLength(2);
+    for (const [i, job] of jobs.entries()) if (given[i]) await store.releaseJob(job);
+    const held: string[] = [];
+    for (const name of ["x", "y"]) held.push((await claimed(store, name)).subject);
+    const owners = await Promise.all(held.map(async (id) => (await store.fineTunes.get(id))?.projectId));
+    expect(owners).toEqual([two, two]);
+  });
+});
+
 describe("with 10,000 jobs in the queue", () => {
   test("a claim reads a job for each project that it asks, not the queue", async () => {
     await directly(fixture.url, async (sql) => {

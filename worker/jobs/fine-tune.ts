@@ -5,6 +5,7 @@ import { settingsOf } from "../../schema/hyperparameters.ts";
 import { leaseMs } from "../../schema/limits.ts";
 import { decodeHeader } from "../../schema/step-log.ts";
 import type { BaseModel, FineTune } from "../../schema/tables.ts";
+import type { Store } from "../../store/store.ts";
 import { readRun, storeFiles } from "./inputs.ts";
 import type { JobContext, JobHandler, JobMessage, RunningJob } from "./job.ts";
 import { type Diverged, finish, toldDivergence } from "./outcome.ts";
@@ -58,7 +59,14 @@ async function requestFor(context: JobContext, run: FineTune, baseModel: BaseMod
     evaluated: await store.fineTunes.evaluations(run.id),
     pickedRate: run.pickedRate,
     weightsDir: run.keepWeights ? weightsDir : null,
+    kept: context.kept ? { ...context.kept, run: run.id, digest: await digestAtEnd(store, run) } : null,
   };
+}
+
+/** Of the weights where the log ends, if it has a checkpoint there. */
+async function digestAtEnd(store: Store, run: FineTune): Promise<string | null> {
+  const last = await store.checkpoints.lastUpTo(run.id, run.stepsDone);
+  return last?.entries === run.entries ? last.weightsDigest : null;
 }
 
 async function datasetPaths({ store, pathOf }: JobContext, run: FineTune) {
@@ -92,6 +100,13 @@ async function record(context: JobContext, recorder: StepRecorder, message: Reco
     case "checkpoint":
       await recordCheckpoint(context, recorder, message);
       break;
+    case "kept":
+      if (message.problem === null) break;
+      await store.recordEvent(job, {
+        type: "WEIGHTS_NOT_KEPT",
+        message: `Its log will be replayed. ${message.problem}`,
+      });
+      break;
     case "stopped":
       await endStopped(context);
       break;
@@ -113,7 +128,10 @@ async function recordCheckpoint(
   await store.recordCheckpoint(job, { entries, step, chain: recorder.chain, weightsDigest, weightsFiles, seconds });
 }
 
-/** Stopped before the last step: because of a cancel, which ends the run, or because of a pause or this worker's end, which release it. */
+/**
+ * Stopped before the last step: because of a cancel, which ends the run, or because of a pause, this worker's end or
+ * another's turn, which release it.
+ */
 async function endStopped({ store, job }: JobContext): Promise<void> {
   const { wanted } = await store.renewLease(job, leaseMs);
   if (wanted === "CANCEL") await store.finishFineTune(job, { status: "CANCELLED" });

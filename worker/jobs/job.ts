@@ -1,4 +1,5 @@
 /** What the worker asks of a kind of job. It starts the engine, renews the lease and cleans up; the rest differs by kind. */
+import type { KeptFolder } from "../../engine/train/kept-weights.ts";
 import type { EngineMessage, EngineRequest } from "../../engine/thread/messages.ts";
 import type { SteplogError } from "../../schema/errors.ts";
 import type { BaseOf } from "../bases.ts";
@@ -15,6 +16,8 @@ export interface JobContext {
   readonly deviceNote: string;
   /** An empty folder for files of weights, deleted after the job. */
   readonly weightsDir: string;
+  /** Where weights of runs that give way are kept; null, or left out, where none are. */
+  readonly kept?: KeptFolder | null;
   /** Asks the engine to stop. */
   readonly stop: () => void;
   /** Aborted once that was asked. */
