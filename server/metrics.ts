@@ -4,8 +4,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import { SteplogError } from "../schema/errors.ts";
 import { isOperator } from "../schema/projects.ts";
-import type { QueueEntry, Store } from "../store/store.ts";
+import { type QueueEntry, type Store, addPool } from "../store/store.ts";
 import type { Access } from "./access.ts";
+import { SubscriptionMetrics } from "./subscription-metrics.ts";
 
 export class Metrics {
   readonly registry = new Registry();
@@ -13,7 +14,9 @@ export class Metrics {
   readonly #errors: Counter<"code">;
   readonly #sockets: Gauge;
 
-  constructor(store: Pick<Store, "queue" | "workers">) {
+  readonly subscriptions: SubscriptionMetrics;
+
+  constructor(store: Pick<Store, "queue" | "workers" | "poolUse">) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.#requests = new Histogram({
@@ -30,7 +33,9 @@ export class Metrics {
       registers,
     });
     this.#sockets = new Gauge({ name: "steplog_websockets", help: "Open WebSockets.", registers });
+    this.subscriptions = new SubscriptionMetrics(registers);
     addQueue(store, registers);
+    addPool(registers, () => store.poolUse());
   }
 
   /** @param route one of a few names, never a path */

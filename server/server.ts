@@ -123,7 +123,8 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const gateway = createGateway({ log, metrics, tracing, documents });
   const prefix = prefixOf(config.publicUrl);
   const rateLimits = new RateLimits(config.rateLimits ?? usualRateOptions, isLoopback(config.host));
-  const parts = { store, services, gateway, documents, access, rateLimits, originOf, prefix };
+  const watched = metrics.subscriptions.watched(store);
+  const parts = { store: watched, services, gateway, documents, access, rateLimits, originOf, prefix };
   const streams = new Set<ServerResponse>();
   const tracked = (response: ServerResponse) => track(streams, response);
   const { dashboardDir, metricsToken } = config;

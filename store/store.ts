@@ -32,8 +32,8 @@ import { unusedParameters } from "./postgres/connection.ts";
 import { keysOf } from "./projects/keys.ts";
 import { projectsOf } from "./projects/projects.ts";
 import { type ProjectStore, projectStoreOf } from "./projects/project-store.ts";
+import { type PoolUse, openPool, usualConnections } from "./postgres/database.ts";
 import { type Viewer, operator } from "../schema/projects.ts";
-import { openPool, usualConnections } from "./postgres/database.ts";
 import { translated } from "./postgres/failures.ts";
 import { checkPooled, migrateDatabase } from "./postgres/migrate.ts";
 import { openNotifications } from "./postgres/notifications.ts";
@@ -68,6 +68,7 @@ import { type Outbox, outboxOf } from "./webhooks/outbox.ts";
 export type { BucketBlobsOptions } from "./blobs/s3/blobs.ts";
 export { type Blobs, type PathOf, withFiles } from "./blobs/blobs.ts";
 export { whenAvailable } from "./patience.ts";
+export { addPool } from "./pool-metrics.ts";
 export type { ForkPoint, NewFineTune } from "./runs/create.ts";
 export type { Lease } from "./queue/leases.ts";
 export type { ClaimedJob, Claimer } from "./queue/claimers.ts";
@@ -149,6 +150,8 @@ export interface Store extends Nouns, Queue, Appends, Answers, Records, Weights,
   /** For whoever starts a worker that is asleep; by the id of its row. */
   readonly sleeper: (id: string) => Sleeper;
   readonly queue: QueueDepth;
+  /** Of this process. */
+  poolUse(): PoolUse;
   /** What gateways deliver to webhooks. */
   readonly outbox: Outbox;
   /** Deletes blobs that nothing has named for a day, or says which these are; a worker does so every hour. */
@@ -236,6 +239,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ),
     sleeper: (id) => translated(sleeperOf(database, notifications, mostRuns)(id)),
     queue: translated(queueDepthOf(database)),
+    poolUse: () => pool.use(),
     webhooks: translated(webhooksOf(database)),
     outbox: translated(outboxOf(database, notifications)),
     feed: feedOf(database, notifications),

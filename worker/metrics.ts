@@ -1,7 +1,8 @@
-/** What Prometheus reads of a worker: its process, and what it asks of the store: jobs, steps, tokens, leases that it lost. */
-import { Counter, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+/** What Prometheus reads of a worker: its process, and what it asks of the store: jobs, steps, tokens, leases, and what it keeps. */
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import { SteplogError } from "../schema/errors.ts";
-import type { Store } from "../store/store.ts";
+import type { ServingReport } from "../schema/tables.ts";
+import { type Store, addPool } from "../store/store.ts";
 
 export class WorkerMetrics {
   readonly registry = new Registry();
@@ -12,6 +13,9 @@ export class WorkerMetrics {
   readonly #steps: Histogram;
   readonly #trained: Counter;
   readonly #generated: Counter;
+  readonly #renewals: Histogram;
+  readonly #kept: Gauge<"what">;
+  #store: Store | undefined;
 
   constructor() {
     const registers = [this.registry];
@@ -33,11 +37,36 @@ export class WorkerMetrics {
       registers,
     });
     this.#trained = counter("steplog_tokens_trained_total", "Tokens of the rows of stored steps.");
+    this.#renewals = new Histogram({
+      name: "steplog_lease_renewal_seconds",
+      help: "How long the store took to renew leases. A lease lasts 8 s and is renewed every 2 s.",
+      buckets: [0.01, 0.03, 0.1, 0.3, 1, 2, 4, 8],
+      registers,
+    });
+    this.#kept = new Gauge({
+      name: "steplog_warm_bytes",
+      help: "Memory for models and texts of requests: used, and the most.",
+      labelNames: ["what"],
+      registers,
+    });
+    addPool(registers, () => this.#store?.poolUse());
     this.#generated = counter("steplog_tokens_generated_total", "Tokens of answers, as they are stored.");
+  }
+
+  #keeps(serving: ServingReport | null): void {
+    if (serving === null) return;
+    this.#kept.set({ what: "used" }, serving.usedBytes);
+    this.#kept.set({ what: "limit" }, serving.memoryBytes);
   }
 
   /** The store, whose answers are counted. */
   watched(store: Store): Store {
+    this.#store = store;
+    const timed = async <Result>(renewal: Promise<Result>) => {
+      const end = this.#renewals.startTimer();
+      // One that failed took its time, too.
+      return renewal.finally(() => end());
+    };
     const lost = <Result>(result: Promise<Result>) =>
       result.catch((error: unknown) => {
         if (error instanceof SteplogError && error.code === "LEASE_LOST") this.#lost.inc();
@@ -50,7 +79,15 @@ export class WorkerMetrics {
         if (job) this.#claimed.inc({ kind: job.kind });
         return job;
       },
-      renewLease: (lease, ms) => lost(store.renewLease(lease, ms)),
+      renewLease: (lease, ms) => lost(timed(store.renewLease(lease, ms))),
+      renewLeases: (leases, ms) => timed(store.renewLeases(leases, ms)),
+      workers: {
+        ...store.workers,
+        report: (report) => {
+          this.#keeps(report.serving ?? null);
+          return store.workers.report(report);
+        },
+      },
       appendSteps: async (lease, batch) => {
         const answer = await lost(store.appendSteps(lease, batch));
         for (const { seconds } of batch.metrics) this.#steps.observe(seconds);

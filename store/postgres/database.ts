@@ -15,8 +15,16 @@ export type Executor = Database | Transaction;
 
 export const usualConnections = 10;
 
+/** Transactions that hold a connection, and that wait for one. postgres.js does not tell of single queries. */
+export interface PoolUse {
+  readonly connections: number;
+  readonly open: number;
+  readonly waiting: number;
+}
+
 export interface Pool {
   readonly database: Database;
+  use(): PoolUse;
   close(): Promise<void>;
 }
 
@@ -64,23 +72,25 @@ export function openPool(
     return { client, silence, database: drizzle(silence.client) };
   };
   let current = open();
-  const transaction: Database["transaction"] = (work, config) => {
-    const { database: its, silence } = current;
-    const done = its.transaction(
-      (tx) =>
-        begun(tx, address)
+  const use = new Transactions();
+  const transaction: Database["transaction"] = (work, config) =>
+    use.counted((opened) => {
+      const { database: its, silence } = current;
+      const done = its.transaction((tx) => {
+        opened();
+        return begun(tx, address)
           .then(() => work(tx))
-          .catch(silentWhenLost),
-      config,
-    );
-    return silence.orLost(done);
-  };
+          .catch(silentWhenLost);
+      }, config);
+      return silence.orLost(done);
+    });
   const traced = tracing ? tracedBy(tracing, transaction) : transaction;
   const database = new Proxy(current.database, {
     get: (_, key): unknown => (key === "transaction" ? traced : Reflect.get(current.database, key)),
   });
   return {
     database,
+    use: () => ({ connections, open: use.open, waiting: use.waiting }),
     async close() {
       closing = true;
       await Promise.all([current.client.end({ timeout: 5 }), ...retiring]);
@@ -88,6 +98,32 @@ export function openPool(
     },
   };
 }
+
+class Transactions {
+  open = 0;
+  waiting = 0;
+
+  async counted<Result>(begin: (opened: () => void) => Promise<Result>): Promise<Result> {
+    let state: "waiting" | "open" | "over" = "waiting";
+    this.waiting += 1;
+    try {
+      return await begin(() => {
+        // One that was given up may still begin.
+        if (state !== "waiting") return;
+        state = "open";
+        this.waiting -= 1;
+        this.open += 1;
+      });
+    } finally {
+      if (isOpen(state)) this.open -= 1;
+      else this.waiting -= 1;
+      state = "over";
+    }
+  }
+}
+
+/** Another function has changed it, which TypeScript does not see. */
+const isOpen = (state: string) => state === "open";
 
 /** By which the jobs that a transaction adds go on with its trace. */
 const traces = new WeakMap<Executor, string>();

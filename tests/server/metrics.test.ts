@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
 import { serveMetrics } from "../../cli/metrics-port.ts";
 import { WorkerMetrics } from "../../worker/metrics.ts";
-import { FakeWorker, createFineTune, testServer, type TestServer } from "./harness.ts";
+import { FakeWorker, createFineTune, testServer, type TestServer, wsClient } from "./harness.ts";
 
 const longMs = 60_000;
 let server: TestServer;
@@ -68,6 +68,47 @@ test("an error that is our fault names the id of its request", async () => {
   }
 });
 
+const reported = {
+  id: crypto.randomUUID(),
+  name: "w",
+  device: "plain",
+  kinds: [],
+  families: [],
+  precisions: [],
+  memoryBytes: 0,
+  models: [],
+  version: "0",
+};
+
+test("subscriptions are counted while they are open, and the lag of rows that are newer than they", async () => {
+  const other = await testServer();
+  const client = wsClient(other);
+  try {
+    const id = await createFineTune(other);
+    const worker = await FakeWorker.claim(other.store);
+    await worker.train(2);
+    const rows = client.iterate<object>({
+      query: "subscription ($id: ID!) { steps(fineTuneId: $id) { step { step } } }",
+      variables: { id },
+    });
+    const next = async (count: number) => {
+      for (let row = 0; row < count; row++) await rows.next();
+    };
+    await next(2);
+    await worker.train(3);
+    await next(3);
+    const scrape = async () => (await fetch(`${other.url}/metrics`)).text();
+    const text = await scrape();
+    expect(text).toContain('steplog_subscriptions{feed="steps"} 1');
+    expect(text).toContain('steplog_subscription_lag_seconds_count{feed="steps"} 3');
+    await rows.return?.();
+    await expect.poll(scrape).toContain('steplog_subscriptions{feed="steps"} 0');
+  } finally {
+    await client.dispose();
+    await other.dispose();
+  }
+});
+
 test("a worker counts jobs, steps, tokens and lost leases", async () => {
   const other = await testServer();
   try {
@@ -78,12 +119,17 @@ test("a worker counts jobs, steps, tokens and lost leases", async () => {
     await worker.train(3);
     await store.releaseJob(worker.job);
     await expect(store.renewLease(worker.job, longMs)).rejects.toMatchObject({ code: "LEASE_LOST" });
+    const serving = { memoryBytes: 9, usedBytes: 5, places: 1, requests: 0, warm: [] };
+    await store.workers.report({ ...reported, serving });
     const text = await metrics.registry.metrics();
     expect(text).toContain('steplog_jobs_claimed_total{kind="FINE_TUNE"} 1');
     expect(text).toContain("steplog_step_seconds_count 3");
     expect(text).toContain("steplog_tokens_trained_total 30");
     expect(text).toContain("steplog_leases_lost_total 1");
     expect(text).toContain("steplog_jobs_released_total 1");
+    expect(text).toContain("steplog_lease_renewal_seconds_count 1");
+    expect(text).toContain('steplog_warm_bytes{what="used"} 5');
+    expect(text).toContain("steplog_database_connections 10");
   } finally {
     await other.dispose();
   }

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { expect, inject, onTestFinished, test } from "vitest";
+import { openPool } from "../../store/postgres/database.ts";
 import { migrateDatabase } from "../../store/postgres/migrate.ts";
 import { readDatabaseUrl } from "../../store/postgres/url.ts";
 import { openStore } from "../../store/store.ts";
@@ -111,4 +112,19 @@ test("over IPv6", async ({ skip }) => {
   await store.migrate();
   await newRun(store);
   expect((await claimed(store)).kind).toBe("FINE_TUNE");
+});
+
+test("a pool counts the transactions that are open, and those that wait for a connection", async () => {
+  const database = await testDatabase({ empty: true });
+  onTestFinished(() => database.drop());
+  const pool = openPool(readDatabaseUrl(database.url), 1);
+  let release = () => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const both = Promise.all([pool.database.transaction(() => held), pool.database.transaction(async () => {})]);
+  await expect.poll(() => pool.use()).toEqual({ connections: 1, open: 1, waiting: 1 });
+  release();
+  await both;
+  await expect(pool.database.transaction(() => Promise.reject(new Error("no")))).rejects.toThrow("no");
+  expect(pool.use()).toEqual({ connections: 1, open: 0, waiting: 0 });
+  await pool.close();
 });
