@@ -82,7 +82,7 @@ export type { GoBack } from "./runs/go-back.ts";
 export type { RunFilter, RunLabels, RunSort } from "./runs/labels.ts";
 export type { RunNote } from "./runs/lifecycle.ts";
 export type { NewStepMetric, StepBatch } from "./runs/appends.ts";
-export type { ChartPoint, StoredLog } from "./runs/logs.ts";
+export type { ChartPoint, LoggedPair, StoredLog } from "./runs/logs.ts";
 export type { Rows } from "./live/feed.ts";
 export type { SeenModel } from "./models/found-models.ts";
 export type { EvaluationEnd, NewEvaluation } from "./serving/evaluations.ts";

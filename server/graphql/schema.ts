@@ -7,6 +7,7 @@ import "./dataset/dataset.ts";
 import "./dataset/preview-rows.ts";
 import "./fine-tune/fine-tune.ts";
 import "./fine-tune/labels.ts";
+import "./fine-tune/log.ts";
 import "./fine-tune/list.ts";
 import "./fine-tune/create-fine-tune.ts";
 import "./fine-tune/estimate.ts";

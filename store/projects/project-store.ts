@@ -232,6 +232,7 @@ function fineTunesOf({ nouns: { fineTunes }, sight, viewer: { projectId }, may }
     trainedSeconds: (id) => read(id, () => fineTunes.trainedSeconds(id), 0),
     metrics: (id, range) => read(id, () => fineTunes.metrics(id, range), []),
     chart: (id, options) => read(id, () => fineTunes.chart(id, options), []),
+    lastPairs: (id, count) => read(id, () => fineTunes.lastPairs(id, count), []),
     evaluations: (id) => read(id, () => fineTunes.evaluations(id), []),
     events: (id, range) => read(id, () => fineTunes.events(id, range), []),
   };

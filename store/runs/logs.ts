@@ -1,9 +1,9 @@
 /** Reading what a run has logged and measured. */
-import { and, asc, eq, gt, isNotNull, lt, sql } from "drizzle-orm";
+import { and, asc, eq, gt, gte, isNotNull, lt, lte, sql } from "drizzle-orm";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import { counted } from "../../schema/units.ts";
 import { ones, partsOf } from "../../schema/log-entries.ts";
-import { Chain, decodeHeader, unpackEntries } from "../../schema/step-log.ts";
+import { Chain, decodeHeader, ruleSeed, unpackEntries } from "../../schema/step-log.ts";
 import type { LogParts, PackedLog } from "../../schema/step-log.ts";
 import type { Evaluation, Event, LogSegment, StepMetric } from "../../schema/tables.ts";
 import { checkpoints, evaluations, events, fineTunes, logSegments, stepMetrics } from "../../schema/tables.ts";
@@ -21,7 +21,27 @@ export interface ChartPoint {
   readonly loss: number | null;
   readonly lossMin: number | null;
   readonly lossMax: number | null;
+  /** Root mean square; null when no step of the bucket had a finite one. */
+  readonly projectedGradient: number | null;
+  /** Of the last step. */
+  readonly learningRate: number;
+  /** Mean duration of a step. */
+  readonly seconds: number;
   readonly count: number;
+}
+
+/** Which steps a chart shows, both included. */
+export interface ChartOptions {
+  readonly points: number;
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+}
+
+/** An entry of a log: the seed of its noise, and how far the weights went along it. */
+export interface LoggedPair {
+  readonly entry: number;
+  readonly seed: bigint;
+  readonly scalar: number;
 }
 
 export interface RunReaders {
@@ -36,7 +56,9 @@ export interface RunReaders {
   /** Seconds of the steps, evaluations and checkpoints so far. Workers of earlier releases timed the steps only. */
   trainedSeconds(id: string): Promise<number>;
   metrics(id: string, range: { readonly afterStep: number; readonly limit: number }): Promise<StepMetric[]>;
-  chart(id: string, options: { readonly points: number }): Promise<ChartPoint[]>;
+  chart(id: string, options: ChartOptions): Promise<ChartPoint[]>;
+  /** The last pairs of a run's log, at most `count`, in order; from its own steps only, not those of a run that it continues. */
+  lastPairs(id: string, count: number): Promise<LoggedPair[]>;
   evaluations(id: string): Promise<Evaluation[]>;
   events(id: string, range: { readonly after: number; readonly limit: number }): Promise<Event[]>;
 }
@@ -48,7 +70,8 @@ export function runReaders(database: Database): RunReaders {
     logParts: (id, entries) => logParts(database, id, entries),
     losses: (id) => losses(database, id),
     trainedSeconds: (id) => trainedSeconds(database, id),
-    chart: (id, { points }) => chart(database, id, points),
+    chart: (id, options) => chart(database, id, options),
+    lastPairs: (id, count) => lastPairs(database, id, count),
     async metrics(id, { afterStep, limit }) {
       if (!isUuid(id)) return [];
       const after = and(eq(stepMetrics.fineTuneId, id), gt(stepMetrics.step, afterStep));
@@ -245,18 +268,23 @@ async function losses(database: Database, id: string): Promise<Float64Array> {
 }
 
 /** The steps so far in `points` buckets of equal width; when there are fewer steps than points, one bucket per step. */
-async function chart(database: Database, id: string, points: number): Promise<ChartPoint[]> {
+async function chart(database: Database, id: string, { points, from = 1, to }: ChartOptions): Promise<ChartPoint[]> {
   if (!isUuid(id)) return [];
-  const mine = eq(stepMetrics.fineTuneId, id);
+  const { step, loss, projectedGradient, learningRate, seconds } = stepMetrics;
+  const shown = and(
+    eq(stepMetrics.fineTuneId, id),
+    from > 1 ? gte(step, from) : undefined,
+    to === undefined ? undefined : lte(step, to),
+  );
   const width = database
-    .select({ steps: sql`greatest(max(${stepMetrics.step}), ${points})` })
+    .select({ steps: sql`greatest(max(${step}) - ${from - 1}::int, ${points})` })
     .from(stepMetrics)
-    .where(mine);
-  const bucket = sql<number>`(${stepMetrics.step} - 1)::bigint * ${points}::int / (${width})`.as("bucket");
+    .where(shown);
+  const bucket = sql<number>`(${step} - ${from}::int)::bigint * ${points}::int / (${width})`.as("bucket");
   const steps = database
-    .select({ bucket, step: stepMetrics.step, loss: stepMetrics.loss })
+    .select({ bucket, step, loss, projectedGradient, learningRate, seconds })
     .from(stepMetrics)
-    .where(mine)
+    .where(shown)
     .as("steps");
   return database
     .select({
@@ -264,9 +292,43 @@ async function chart(database: Database, id: string, points: number): Promise<Ch
       loss: sql<number | null>`avg(${steps.loss})`,
       lossMin: sql<number | null>`min(${steps.loss})`,
       lossMax: sql<number | null>`max(${steps.loss})`,
+      projectedGradient: sql<number | null>`sqrt(avg(${steps.projectedGradient} * ${steps.projectedGradient}))`,
+      learningRate: sql<number>`(array_agg(${steps.learningRate} order by ${steps.step} desc))[1]`,
+      seconds: sql<number>`avg(${steps.seconds})`,
       count: sql<number>`count(*)::int`,
     })
     .from(steps)
     .groupBy(steps.bucket)
     .orderBy(steps.bucket);
+}
+
+async function lastPairs(database: Database, id: string, count: number): Promise<LoggedPair[]> {
+  if (!isUuid(id)) return [];
+  const [run] = await database
+    .select({ header: fineTunes.logHeader, entries: fineTunes.entries, firstEntry: fineTunes.firstEntry })
+    .from(fineTunes)
+    .where(eq(fineTunes.id, id));
+  if (!run?.header) return [];
+  const { seed } = decodeHeader(run.header);
+  const start = Math.max(run.firstEntry, run.entries - count);
+  const segments = await database
+    .select()
+    .from(logSegments)
+    .where(and(eq(logSegments.fineTuneId, id), gt(sql`${logSegments.firstEntry} + ${logSegments.count}`, start)))
+    .orderBy(asc(logSegments.firstEntry));
+  return segments.flatMap(({ firstEntry, scalars }) => {
+    const view = new DataView(scalars.buffer, scalars.byteOffset, scalars.byteLength);
+    return Array.from({ length: scalars.byteLength / 2 }, (_, index) => ({
+      entry: firstEntry + index,
+      seed: ruleSeed(seed, firstEntry + index),
+      scalar: bfloat16(view.getUint16(2 * index, true)),
+    })).filter(({ entry }) => entry >= start && entry < run.entries);
+  });
+}
+
+/** The number whose upper 16 bits as a float32 these are. */
+function bfloat16(bits: number): number {
+  const view = new DataView(new ArrayBuffer(4));
+  view.setUint16(0, bits);
+  return view.getFloat32(0);
 }

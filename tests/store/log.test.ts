@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Chain, encodeStepLog, packDecays, streamStepLog } from "../../schema/step-log.ts";
+import { Chain, decodeHeader, encodeStepLog, packDecays, streamStepLog, unpackEntries } from "../../schema/step-log.ts";
 import type { Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import {
@@ -178,6 +178,18 @@ describe("prefix", () => {
   });
 });
 
+test("the last pairs are those of the log, from however many segments", async () => {
+  const { run, job } = await newTraining(store);
+  expect(await store.fineTunes.lastPairs(run.id, 5)).toEqual([]);
+  await append(store, job, 0, 4_098);
+  const log = await store.fineTunes.log(run.id);
+  const { seed } = decodeHeader(headerBytes);
+  const all = [...unpackEntries({ seed, scalars: log?.scalars ?? Buffer.alloc(0), decays: null })];
+  expect(await store.fineTunes.lastPairs(run.id, 5)).toEqual(
+    all.slice(-5).map((one, index) => ({ entry: 4_093 + index, seed: one.seed, scalar: one.scalar })),
+  );
+});
+
 describe("chart", () => {
   test("merges steps into buckets, or gives them one by one when they are few", async () => {
     const { run, job } = await newTraining(store);
@@ -188,6 +200,11 @@ describe("chart", () => {
     expect(first).toMatchObject({ step: 5, count: 5, lossMin: 0.2, lossMax: 1 });
     expect(first?.loss).toBeCloseTo((1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) / 5, 12);
     expect(second).toMatchObject({ step: 10, count: 5, lossMin: 0.1 });
+    const part = await store.fineTunes.chart(run.id, { points: 2, from: 3, to: 6 });
+    expect(part.map(({ step, count }) => [step, count])).toEqual([
+      [4, 2],
+      [6, 2],
+    ]);
     expect(await store.fineTunes.chart("x", { points: 2 })).toEqual([]);
   });
 });

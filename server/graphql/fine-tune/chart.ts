@@ -18,6 +18,12 @@ export const ChartPointRef = builder.objectRef<ChartPoint>("ChartPoint").impleme
       nullable: true,
       description: "Highest loss of these steps; null if none was finite.",
     }),
+    projectedGradient: t.exposeFloat("projectedGradient", {
+      nullable: true,
+      description: "Root mean square of the steps' projected gradients, in nats; null if none was finite.",
+    }),
+    learningRate: t.exposeFloat("learningRate", { description: "Learning rate of the last of these steps." }),
+    seconds: t.exposeFloat("seconds", { description: "Mean duration of a step on the worker, in seconds." }),
     count: t.exposeInt("count", { description: "Number of merged steps." }),
   }),
 });

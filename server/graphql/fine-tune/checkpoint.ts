@@ -114,8 +114,12 @@ export function checkpointPath({ id }: Pick<Checkpoint, "id">): string {
 
 async function logBytes(checkpoint: Checkpoint, _args: object, context: Context): Promise<number> {
   const fineTune = await FineTuneRef.getDataloader(context).load(checkpoint.fineTuneId);
-  const header = fineTune.logHeader?.length ?? 0;
-  return stepLogBytes(header, checkpoint.entries, await hasDecays(fineTune, context));
+  return logBytesOf(fineTune, checkpoint.entries, context);
+}
+
+/** Size of the .steplog file of a run's first entries. */
+export async function logBytesOf(run: FineTune, entries: number, context: Context): Promise<number> {
+  return stepLogBytes(run.logHeader?.length ?? 0, entries, await hasDecays(run, context));
 }
 
 /** A run without weight decay has decays in its log if it continues a run with weight decay. */

@@ -156,7 +156,7 @@ FineTuneRef.implement({
     }),
     chart: t.field({
       type: [ChartPointRef],
-      description: "All steps so far, merged into a limited number of points, in order.",
+      description: "The steps so far, or a part of them, merged into a limited number of points, in order.",
       complexity: (args) => ({ field: queryCost, multiplier: args.points ?? 500 }),
       args: {
         points: t.arg.int({
@@ -164,8 +164,17 @@ FineTuneRef.implement({
           description: `Most points to return, 1 to ${limits.chartPoints}.`,
           validate: z.int().min(1).max(limits.chartPoints).nullish(),
         }),
+        from: t.arg.int({
+          description: "First step to show. Left out, the first of the run.",
+          validate: z.int().min(1).nullish(),
+        }),
+        to: t.arg.int({
+          description: "Last step to show. Left out, the last one so far.",
+          validate: z.int().min(1).nullish(),
+        }),
       },
-      resolve: (run, { points }, { store }) => store.fineTunes.chart(run.id, { points: points ?? 500 }),
+      resolve: (run, { points, from, to }, { store }) =>
+        store.fineTunes.chart(run.id, { points: points ?? 500, from: from ?? undefined, to: to ?? undefined }),
     }),
     evaluations: t.field({
       type: [EvaluationRef],
