@@ -31,7 +31,16 @@ export default defineConfig({
   resolve: {
     alias: { react: "preact/compat", "react-dom": "preact/compat", "react/jsx-runtime": "preact/jsx-runtime" },
   },
-  build: { outDir: "dist", emptyOutDir: true, target: "es2023", modulePreload: { polyfill: false } },
+  build: {
+    outDir: "dist",
+    emptyOutDir: true,
+    target: "es2023",
+    modulePreload: { polyfill: false },
+    rolldownOptions: {
+      // "use client" is for servers that render pages.
+      onLog: (level, log, handle) => log.code !== "MODULE_LEVEL_DIRECTIVE" && handle(level, log),
+    },
+  },
   // `npx vite dashboard`: the page from its sources, with the API of a server started by `npm start`.
   server: { proxy: { "^/(graphql|datasets|checkpoints|uploads)": { target: "http://127.0.0.1:4000", ws: true } } },
 });

@@ -7,6 +7,7 @@ import "./style/parts.css";
 import "./style/forms.css";
 import "./style/tables.css";
 import "./style/runs.css";
+import "./style/run.css";
 import { App } from "./app.tsx";
 import { listenToKeys } from "./keys.ts";
 import { startTheme } from "./theme.ts";

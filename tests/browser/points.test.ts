@@ -1,62 +1,62 @@
-/** The points of the chart keep every step. */
+/** The points of the charts keep every step, and the smoothed line follows them. */
 import { describe, expect, test } from "vitest";
 import { placeIssues } from "../../dashboard/src/parts/form/field-errors.ts";
-import {
-  addStep,
-  lastStep,
-  smooth,
-  smoothingWindow,
-  stepCount,
-  valueNear,
-  type Point,
-} from "../../dashboard/src/run/points.ts";
+import { valueNear } from "../../dashboard/src/parts/values.ts";
+import { addStep, lastStep, recentLoss, smooth, stepCount, type Point } from "../../dashboard/src/run/points.ts";
 
-describe("the points of the chart", () => {
+const measured = { projectedGradient: 3, learningRate: 1e-6, seconds: 0.5 };
+const pointsOf = (losses: readonly (number | null)[]): Point[] =>
+  losses.map((loss, index) => ({ step: index + 1, loss, ...measured, count: 1 }));
+
+describe("the points of the charts", () => {
   test("count every step once, even if a stream repeats some", () => {
-    const points: Point[] = [{ step: 10, loss: 2, count: 10 }];
-    for (const step of [9, 10, 11, 11, 12]) addStep(points, step, 1);
+    const points: Point[] = [{ step: 10, loss: 2, ...measured, count: 10 }];
+    for (const step of [9, 10, 11, 11, 12]) addStep(points, { step, loss: 1, ...measured });
     expect([lastStep(points), stepCount(points)]).toEqual([12, 12]);
   });
 
-  test("are merged when there are many, and keep their number of steps and mean", () => {
+  test("are merged when there are many, and keep their number of steps and means", () => {
     const points: Point[] = [];
-    for (let step = 1; step <= 10_000; step += 1) addStep(points, step, step % 2 === 0 ? 3 : 1);
-    expect(points.length).toBeLessThanOrEqual(2_000);
+    for (let step = 1; step <= 10_000; step += 1)
+      addStep(points, { ...measured, step, loss: step % 2 === 0 ? 3 : 1, projectedGradient: step % 2 === 0 ? 4 : 0 });
+    expect(points.length).toBeLessThanOrEqual(4_000);
     expect([lastStep(points), stepCount(points)]).toEqual([10_000, 10_000]);
-    expect(points[0]?.loss).toBe(2);
+    expect(points[0]).toMatchObject({ loss: 2, learningRate: 1e-6, seconds: 0.5 });
+    expect(points[0]?.projectedGradient).toBeCloseTo(Math.sqrt(8), 12);
   });
 
   test("exclude losses that are not finite from the mean", () => {
     const points: Point[] = [];
-    for (let step = 1; step <= 2_001; step += 1) addStep(points, step, step === 1 ? null : 5);
-    expect(points[0]).toEqual({ step: 2, loss: 5, count: 2 });
-    expect(smooth(points).at(-1)).toBeCloseTo(5, 12);
+    for (let step = 1; step <= 4_001; step += 1) addStep(points, { ...measured, step, loss: step === 1 ? null : 5 });
+    expect(points[0]).toMatchObject({ step: 2, loss: 5, count: 2 });
+    expect(recentLoss(points, 10)).toBeCloseTo(5, 12);
+  });
+});
+
+describe("the smoothed line", () => {
+  const smoothed = (losses: readonly (number | null)[], window: number) => smooth(pointsOf(losses), window);
+
+  test("follows what it smooths: a straight fall stays where it is, at its ends too", () => {
+    const falling = Array.from({ length: 20_000 }, (_, index) => 1 - index / 20_000);
+    smoothed(falling, 999).forEach((value, index) => expect(value).toBeCloseTo(falling[index] ?? NaN, 9));
   });
 
-  test("have a moving average that starts at the first loss", () => {
-    expect(
-      smooth([
-        { step: 1, loss: null, count: 1 },
-        { step: 2, loss: 4, count: 1 },
-      ]),
-    ).toEqual([null, 4]);
+  test("is the mean around each step, without losses that are not finite", () => {
+    expect(smoothed([1, 2, 6, null, 4], 3)).toEqual([1, 3, 4, 5, 4]);
+    expect(smoothed([null, 4], 1)).toEqual([null, 4]);
+    expect(smoothed([1, 2, 6], 1)).toEqual([1, 2, 6]);
   });
 
-  test("are smoothed over a window of steps, the same when they are merged, that lags 50 steps at most", () => {
-    const falling = Array.from({ length: 20_000 }, (_, index) => ({
-      step: index + 1,
-      loss: 1 - index / 20_000,
-      count: 1,
-    }));
-    const window = smoothingWindow(falling.length);
-    const lag = (points: Point[]) => ((smooth(points).at(-1) ?? NaN) - 1 / 20_000) * 20_000;
-    expect(window).toBe(100);
-    expect(lag(falling)).toBeCloseTo((window - 1) / 2, 1);
+  test("is the same when points are merged, up to the width of a point", () => {
+    const wave = Array.from({ length: 20_000 }, (_, index) => Math.sin(index / 2_000));
     const merged: Point[] = [];
-    for (const { step, loss } of falling) addStep(merged, step, loss);
-    expect(Math.abs(lag(merged) - lag(falling))).toBeLessThan(10);
-    expect([smoothingWindow(0), smoothingWindow(1_000), smoothingWindow(2_000)]).toEqual([5, 20, 40]);
-    expect(smooth(falling, 1).at(-1)).toBe(falling.at(-1)?.loss);
+    wave.forEach((loss, index) => addStep(merged, { ...measured, step: index + 1, loss }));
+    const whole = smoothed(wave, 401);
+    const coarse = smooth(merged, 401);
+    merged.forEach(({ step, count }, index) => {
+      if (step > 400 && step < 19_600)
+        expect(Math.abs((coarse[index] ?? 0) - (whole[step - 1] ?? 0))).toBeLessThan(count / 2_000);
+    });
   });
 });
 

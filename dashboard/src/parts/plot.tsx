@@ -5,6 +5,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import UPlot, { type AlignedData, type Options, type Series } from "uplot";
 import { shownTheme } from "../theme.ts";
+import { valueNear } from "./values.ts";
 
 export interface PlotSeries {
   readonly label: string;
@@ -32,8 +33,8 @@ interface PlotProps {
   readonly log?: boolean;
   /** Charts with the same group share the line under the pointer. */
   readonly group?: string;
-  /** What is shown of the axis; null for all of it. */
-  readonly range: Range | null;
+  /** What is shown of the axis. */
+  readonly range: Range;
   /** Somebody dragged over a part, or double-clicked to see all. */
   readonly onRange: (range: Range | null) => void;
 }
@@ -63,9 +64,9 @@ export function Plot(props: PlotProps) {
   useEffect(() => {
     const drawn = plot.current;
     if (!drawn) return;
-    drawn.setData(dataOf(props), range === null);
-    if (range !== null) drawn.setScale("x", { min: range.min, max: range.max });
-  }, [x.values, series, range]);
+    drawn.setData(dataOf(props), false);
+    drawn.setScale("x", { min: range.min, max: range.max });
+  }, [x.values, series, range.min, range.max, shownTheme.value, look.join(), height, log, group]);
 
   return <div ref={box} class="plot" role="img" aria-label={name} />;
 }
@@ -100,7 +101,7 @@ function optionsOf(element: HTMLElement, latest: { readonly current: PlotProps }
       ],
       ready: [(plot) => plot.over.addEventListener("dblclick", () => latest.current.onRange(null))],
     },
-    axes: [axis, { ...axis, size: 60 }],
+    axes: [axis, { ...axis, size: 60, values: (_plot, splits: (number | null)[]) => splits.map(tick) }],
     series: [
       { label: x.label, value: (_plot, at: number | null) => (at === null ? "–" : latest.current.x.format(at)) },
       ...series.map((one, index) => seriesOf(one, index, color, latest)),
@@ -129,8 +130,8 @@ function seriesOf(
   };
 }
 
-/** The value at an index of a series, or the closest one before it, or else after it: series have gaps at each other's steps. */
-export function valueNear(values: readonly (number | null)[], index: number): number | null {
-  for (let before = index; before >= 0; before -= 1) if (values[before] != null) return values[before] ?? null;
-  return values.slice(index + 1).find((value) => value != null) ?? null;
+/** On a log scale, most lines have no number. */
+function tick(value: number | null): string {
+  if (value === null) return "";
+  return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(1) : String(Number(value.toPrecision(4)));
 }

@@ -1,93 +1,132 @@
-/** Checkpoints of a run: downloads of logs and weights, and forks. */
+/** Checkpoints of a run: how good each is, its log and weights, and what can be done with it. */
 import { useState } from "preact/hooks";
-import { client, download } from "../api/client.ts";
-import { readKey } from "../api/session.ts";
-import { materialiseCheckpoint, type ResultsFragment } from "./operations.ts";
-import { formatBytes, formatCounted, formatInteger } from "../format.ts";
+import { useLocation } from "preact-iso";
 import { asFailure, type Failure } from "../api/failure.ts";
+import { change } from "../api/query.ts";
+import { at } from "../base.ts";
+import { formatBytes, formatCounted, formatInteger, formatLoss, formatShare } from "../format.ts";
+import { Confirm } from "../parts/confirm.tsx";
+import { copy } from "../parts/copy-as.tsx";
+import { DataTable, type Column } from "../parts/data-table.tsx";
+import { MenuButton } from "../parts/menu.tsx";
 import { Problem } from "../parts/problem.tsx";
+import { Alias } from "./alias.tsx";
+import { Download } from "./download.tsx";
 import { Fork } from "./fork.tsx";
+import { deleteCheckpoint, materialiseCheckpoint, type ResultsFragment } from "./operations.ts";
 import type { Run } from "./run-state.ts";
 
-type Checkpoint = ResultsFragment["checkpoints"]["nodes"][number];
+export type Checkpoint = ResultsFragment["checkpoints"]["nodes"][number];
 
 export function Checkpoints({ run }: { run: Run }) {
-  const [failure, setFailure] = useState<Failure | null>(null);
   const { nodes, pageInfo } = run.checkpoints;
-  const { bytes } = run.baseModel;
+  const judged = run.evaluations.some(({ accuracy, f1 }) => accuracy !== null || f1 !== null);
+  const measured = (kind: string, { step }: Checkpoint) =>
+    run.evaluations.find((one) => one.kind === kind && one.step === step);
+  const valueOf = (kind: string, checkpoint: Checkpoint) => {
+    const found = measured(kind, checkpoint);
+    return found && (judged ? (found.f1 ?? found.accuracy) : found.loss);
+  };
+  const format = judged ? formatShare : formatLoss;
+  const columns: Column<Checkpoint>[] = [
+    {
+      title: "Step",
+      sortBy: ({ step }) => step,
+      cell: ({ step, aliases }) => (
+        <>
+          {formatInteger(step)}
+          {step === run.bestEvaluation?.step && <span class="tag best">best</span>}
+          {aliases.map((alias) => (
+            <span key={alias} class="tag">
+              {alias}
+            </span>
+          ))}
+        </>
+      ),
+    },
+    {
+      title: judged ? "Validation" : "Validation loss",
+      number: true,
+      sortBy: (one) => valueOf("VALIDATION", one),
+      cell: (one) => format(valueOf("VALIDATION", one)),
+    },
+    { title: "Test", number: true, sortBy: (one) => valueOf("TEST", one), cell: (one) => format(valueOf("TEST", one)) },
+    {
+      title: "Log",
+      number: true,
+      cell: ({ logUrl, entries, logBytes }) => (
+        <Download url={logUrl} name={`${run.name}-${entries}.steplog`}>
+          {formatBytes(logBytes)}
+        </Download>
+      ),
+    },
+    { title: "Weights", cell: (checkpoint) => <Weights run={run} checkpoint={checkpoint} /> },
+    { title: "Actions", cell: (checkpoint) => <CheckpointActions run={run} checkpoint={checkpoint} /> },
+  ];
   return (
     <section class="card">
       <h2>Checkpoints</h2>
-      <p class="muted">
-        A .steplog file and the base model ({formatBytes(bytes)}) are enough to rebuild the fine-tuned weights, bit for
-        bit.
-      </p>
-      {failure && <Problem title="The request failed" failure={failure} />}
-      {nodes.length === 0 && <p>None yet. There is always a checkpoint after the last step.</p>}
-      {nodes.length > 0 && (
-        <table class="stacking">
-          <thead>
-            <tr>
-              <th scope="col">Step</th>
-              <th scope="col">Log</th>
-              <th scope="col">Weights</th>
-              <th scope="col">Chain hash</th>
-              <th scope="col">Fork</th>
-            </tr>
-          </thead>
-          <tbody>
-            {nodes.map((checkpoint) => (
-              <CheckpointRow key={checkpoint.id} {...{ run, checkpoint, setFailure }} />
-            ))}
-          </tbody>
-        </table>
-      )}
+      <DataTable
+        name="Checkpoints"
+        columns={columns}
+        rows={nodes}
+        keyOf={({ id }) => id}
+        empty="None yet. There is always one after the last step."
+      />
       {pageInfo.hasNextPage && <p class="muted">Older checkpoints are available through the API.</p>}
     </section>
   );
 }
 
-interface RowProps {
+interface CheckpointProps {
   readonly run: Run;
   readonly checkpoint: Checkpoint;
-  readonly setFailure: (failure: Failure | null) => void;
 }
 
-function CheckpointRow({ run, checkpoint, setFailure }: RowProps) {
-  const { entries, step, logUrl, logBytes, chainHash } = checkpoint;
-  const times = Math.round(run.baseModel.bytes / logBytes);
+function CheckpointActions({ run, checkpoint }: CheckpointProps) {
+  const { route } = useLocation();
+  const [asked, setAsked] = useState<"alias" | "delete" | "fork" | null>(null);
+  const { id, step, chainHash } = checkpoint;
+  const close = () => setAsked(null);
   return (
-    <tr>
-      <th scope="row" data-label="Step">
-        {formatInteger(step)}
-      </th>
-      <td data-label="Log">
-        <Download url={logUrl} name={`${run.name}-${entries}.steplog`} onFailure={setFailure}>
-          .steplog
-        </Download>{" "}
-        {formatBytes(logBytes)}
-        {times >= 2 && <span class="muted">, {formatInteger(times)} times smaller than the base model</span>}
-      </td>
-      <td data-label="Weights">
-        <Weights {...{ run, checkpoint, setFailure }} />
-      </td>
-      <td data-label="Chain hash">
-        <code title={chainHash}>{chainHash.slice(0, 12)}…</code>
-      </td>
-      <td data-label="Fork">
-        <Fork {...{ run, checkpoint }} />
-      </td>
-    </tr>
+    <>
+      <MenuButton
+        label="Actions"
+        name={`Actions of step ${step}`}
+        actions={[
+          { name: "Try it", run: () => route(at(`/playground?models=${encodeURIComponent(id)}`)) },
+          { name: "Fork", run: () => setAsked("fork") },
+          { name: "Give it an alias", run: () => setAsked("alias") },
+          { name: "Copy id", run: () => void copy(id) },
+          { name: "Copy chain hash", run: () => void copy(chainHash) },
+          { name: "Delete", danger: true, run: () => setAsked("delete") },
+        ]}
+      />
+      {asked === "fork" && <Fork run={run} checkpoint={checkpoint} onClose={close} />}
+      {asked === "alias" && <Alias checkpoint={checkpoint} onClose={close} />}
+      {asked === "delete" && (
+        <Confirm
+          title={`Delete the checkpoint of step ${formatInteger(step)}?`}
+          action="Delete checkpoint"
+          danger
+          onConfirm={() => change(deleteCheckpoint, { id })}
+          onClose={close}
+        >
+          <p>Its weights and exports are lost. The log of the run stays, and so do its other checkpoints.</p>
+        </Confirm>
+      )}
+    </>
   );
 }
 
-function Weights({ run, checkpoint, setFailure }: RowProps) {
+function Weights({ run, checkpoint }: CheckpointProps) {
   const [asked, setAsked] = useState(false);
+  const [failure, setFailure] = useState<Failure | null>(null);
   const { id, entries, step, weightsStatus, weightsUrl, weightsBytes, weightsFiles, weightsError } = checkpoint;
   const rebuild = async () => {
     setAsked(true);
     try {
-      await client.query(materialiseCheckpoint, { id });
+      await change(materialiseCheckpoint, { id });
       setFailure(null);
     } catch (error) {
       setFailure(asFailure(error));
@@ -98,7 +137,7 @@ function Weights({ run, checkpoint, setFailure }: RowProps) {
     return (
       <>
         {weightsUrl !== null && (
-          <Download url={weightsUrl} name={`${run.name}-${entries}.safetensors`} onFailure={setFailure}>
+          <Download url={weightsUrl} name={`${run.name}-${entries}.safetensors`}>
             .safetensors
           </Download>
         )}
@@ -109,9 +148,7 @@ function Weights({ run, checkpoint, setFailure }: RowProps) {
           <ul>
             {weightsFiles.map(({ name, url }) => (
               <li key={name}>
-                <Download url={url} name={name} onFailure={setFailure}>
-                  {name}
-                </Download>
+                <Download url={url} name={name} />
               </li>
             ))}
           </ul>
@@ -125,35 +162,14 @@ function Weights({ run, checkpoint, setFailure }: RowProps) {
       {weightsError !== null && <span class="bad long">{weightsError} </span>}
       <button
         type="button"
+        class="quiet"
         disabled={asked}
         onClick={() => void rebuild()}
         aria-label={`Rebuild the weights of step ${step}`}
       >
         Rebuild
       </button>
+      {failure && <Problem title="The weights are not rebuilt" failure={failure} />}
     </>
-  );
-}
-
-interface DownloadProps {
-  readonly url: string;
-  readonly name: string;
-  readonly onFailure: (failure: Failure | null) => void;
-  readonly children: string;
-}
-
-function Download({ url, name, onFailure, children }: DownloadProps) {
-  const save = (event: MouseEvent) => {
-    if (readKey() === "") return;
-    event.preventDefault();
-    download(url, name).then(
-      () => onFailure(null),
-      (error: unknown) => onFailure(asFailure(error)),
-    );
-  };
-  return (
-    <a href={url} download={name} onClick={save} aria-label={`Download ${name}`}>
-      {children}
-    </a>
   );
 }

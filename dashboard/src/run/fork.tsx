@@ -1,5 +1,5 @@
 /** Forks a checkpoint: a new run that continues from it with other data or settings. */
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { client } from "../api/client.ts";
 import { choices, createFineTune, type ChoicesQuery } from "../new/operations.ts";
 import { formatCounted, formatInteger } from "../format.ts";
@@ -14,11 +14,12 @@ import type { Run } from "./run-state.ts";
 interface ForkProps {
   readonly run: Run;
   readonly checkpoint: { readonly id: string; readonly step: number };
+  readonly onClose: () => void;
 }
 
 const settings = ["learningRate", "steps", "seed", "evaluateEvery"] as const;
 
-export function Fork({ run, checkpoint }: ForkProps) {
+export function Fork({ run, checkpoint, onClose }: ForkProps) {
   const { route } = useLocation();
   const dialog = useRef<HTMLDialogElement>(null);
   const [datasets, setDatasets] = useState<ChoicesQuery["datasets"]["nodes"]>([]);
@@ -33,10 +34,10 @@ export function Fork({ run, checkpoint }: ForkProps) {
       setFailure(asFailure(error));
     }
   };
-  const open = () => {
+  useEffect(() => {
     dialog.current?.showModal();
     void attempt(async () => setDatasets((await client.query(choices, {})).datasets.nodes));
-  };
+  }, []);
   const fork = async (event: SubmitEvent) => {
     event.preventDefault();
     if (!(event.currentTarget instanceof HTMLFormElement)) return;
@@ -51,10 +52,7 @@ export function Fork({ run, checkpoint }: ForkProps) {
   };
   return (
     <>
-      <button type="button" onClick={open} aria-label={`Fork from step ${checkpoint.step}`}>
-        Fork
-      </button>
-      <dialog ref={dialog} aria-labelledby={title}>
+      <dialog ref={dialog} aria-labelledby={title} onClose={onClose}>
         <h2 id={title}>
           Fork “{run.name}” at step {formatInteger(checkpoint.step)}
         </h2>

@@ -9,6 +9,8 @@ import type * as Types from '../../../client/schema-types.ts';
 export type SummaryFragment = {
   readonly id: string,
   readonly name: string,
+  readonly tags: ReadonlyArray<string>,
+  readonly archivedAt: string | null,
   readonly status: Types.FineTuneStatus,
   readonly cancelRequested: boolean,
   readonly pauseRequested: boolean,
@@ -44,6 +46,17 @@ export type SummaryFragment = {
 
 export type ResultsFragment = {
   readonly waitingReason: string | null,
+  readonly logUrl: string | null,
+  readonly log: {
+    readonly entries: number,
+    readonly bytes: number,
+    readonly chainHash: string | null,
+    readonly lastPairs: ReadonlyArray<{
+      readonly entry: number,
+      readonly seed: string,
+      readonly scalar: number
+    }>
+  },
   readonly evaluations: ReadonlyArray<{
     readonly kind: Types.EvaluationKind,
     readonly step: number,
@@ -60,6 +73,7 @@ export type ResultsFragment = {
       readonly id: string,
       readonly entries: number,
       readonly step: number,
+      readonly aliases: ReadonlyArray<string>,
       readonly chainHash: string,
       readonly logUrl: string,
       readonly logBytes: number,
@@ -79,6 +93,15 @@ export type ResultsFragment = {
   }
 };
 
+export type ChartedFragment = {
+  readonly step: number,
+  readonly loss: number | null,
+  readonly projectedGradient: number | null,
+  readonly learningRate: number,
+  readonly seconds: number,
+  readonly count: number
+};
+
 export type FineTuneQueryVariables = Exact<{
   id: string;
 }>;
@@ -88,15 +111,20 @@ export type FineTuneQuery = {
   readonly fineTune: (
     {
     readonly labelWords: ReadonlyArray<string>,
+    readonly keepWeights: boolean,
+    readonly calibrationPrompt: string | null,
     readonly dataset: {
+      readonly id: string,
       readonly name: string,
       readonly rows: number
     },
     readonly validationDataset: {
+      readonly id: string,
       readonly name: string,
       readonly rows: number
     } | null,
     readonly testDataset: {
+      readonly id: string,
       readonly name: string,
       readonly rows: number
     } | null,
@@ -141,15 +169,24 @@ export type FineTuneQuery = {
       readonly maxSeconds: number,
       readonly checkpointEvery: number
     },
-    readonly chart: ReadonlyArray<{
-      readonly step: number,
-      readonly loss: number | null,
-      readonly count: number
-    }>
+    readonly chart: ReadonlyArray<ChartedFragment>
   }
     & SummaryFragment
     & ResultsFragment
   ) | null
+};
+
+export type ChartPartQueryVariables = Exact<{
+  id: string;
+  from: number;
+  to: number;
+}>;
+
+
+export type ChartPartQuery = {
+  readonly fineTune: {
+    readonly chart: ReadonlyArray<ChartedFragment>
+  } | null
 };
 
 export type ResultsQueryVariables = Exact<{
@@ -233,7 +270,10 @@ export type StepsSubscription = {
     readonly cursor: number,
     readonly step: {
       readonly step: number,
-      readonly loss: number | null
+      readonly loss: number | null,
+      readonly projectedGradient: number | null,
+      readonly learningRate: number,
+      readonly seconds: number
     }
   }
 };
@@ -256,14 +296,60 @@ export type EventsSubscription = {
   }
 };
 
+export type UpdateFineTuneMutationVariables = Exact<{
+  id: string;
+  input: Types.UpdateFineTuneInput;
+}>;
+
+
+export type UpdateFineTuneMutation = {
+  readonly updateFineTune: SummaryFragment
+};
+
+export type DeleteRunMutationVariables = Exact<{
+  id: string;
+  cancel?: boolean | null | undefined;
+}>;
+
+
+export type DeleteRunMutation = {
+  readonly deleteFineTune: boolean
+};
+
+export type DeleteCheckpointMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type DeleteCheckpointMutation = {
+  readonly deleteCheckpoint: boolean
+};
+
+export type SetAliasMutationVariables = Exact<{
+  name: string;
+  model: Types.ModelInput;
+}>;
+
+
+export type SetAliasMutation = {
+  readonly setAlias: {
+    readonly name: string
+  }
+};
+
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
-  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}fragment Results on FineTune{waitingReason evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}query FineTune($id:ID!){fineTune(id:$id){...Summary ...Results labelWords dataset{name rows}validationDataset{name rows}testDataset{name rows}from{step fineTune{id name}}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged maxSeconds checkpointEvery}chart(points:1000){step loss count}}}",
+  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}fragment Results on FineTune{waitingReason logUrl log{entries bytes chainHash lastPairs(count:5){entry seed scalar}}evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step aliases chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}fragment Charted on ChartPoint{step loss projectedGradient learningRate seconds count}query FineTune($id:ID!){fineTune(id:$id){...Summary ...Results labelWords dataset{id name rows}validationDataset{id name rows}testDataset{id name rows}keepWeights calibrationPrompt from{step fineTune{id name}}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged maxSeconds checkpointEvery}chart(points:2000){...Charted}}}",
+);
+
+export const chartPart = operation<ChartPartQuery, ChartPartQueryVariables>(
+  "ChartPart",
+  "fragment Charted on ChartPoint{step loss projectedGradient learningRate seconds count}query ChartPart($id:ID!$from:Int!$to:Int!){fineTune(id:$id){chart(points:2000 from:$from to:$to){...Charted}}}",
 );
 
 export const results = operation<ResultsQuery, ResultsQueryVariables>(
   "Results",
-  "fragment Results on FineTune{waitingReason evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}query Results($id:ID!){fineTune(id:$id){...Results}}",
+  "fragment Results on FineTune{waitingReason logUrl log{entries bytes chainHash lastPairs(count:5){entry seed scalar}}evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step aliases chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}query Results($id:ID!){fineTune(id:$id){...Results}}",
 );
 
 export const continueFineTune = operation<ContinueFineTuneMutation, ContinueFineTuneMutationVariables>(
@@ -273,17 +359,17 @@ export const continueFineTune = operation<ContinueFineTuneMutation, ContinueFine
 
 export const pauseFineTune = operation<PauseFineTuneMutation, PauseFineTuneMutationVariables>(
   "PauseFineTune",
-  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation PauseFineTune($id:ID!){pauseFineTune(id:$id){...Summary}}",
+  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation PauseFineTune($id:ID!){pauseFineTune(id:$id){...Summary}}",
 );
 
 export const resumeFineTune = operation<ResumeFineTuneMutation, ResumeFineTuneMutationVariables>(
   "ResumeFineTune",
-  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation ResumeFineTune($id:ID!){resumeFineTune(id:$id){...Summary}}",
+  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation ResumeFineTune($id:ID!){resumeFineTune(id:$id){...Summary}}",
 );
 
 export const cancelFineTune = operation<CancelFineTuneMutation, CancelFineTuneMutationVariables>(
   "CancelFineTune",
-  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation CancelFineTune($id:ID!){cancelFineTune(id:$id){...Summary}}",
+  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation CancelFineTune($id:ID!){cancelFineTune(id:$id){...Summary}}",
 );
 
 export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, MaterialiseCheckpointMutationVariables>(
@@ -293,16 +379,36 @@ export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, Ma
 
 export const status = operation<StatusSubscription, StatusSubscriptionVariables>(
   "Status",
-  "fragment Summary on FineTune{id name status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}subscription Status($id:ID!){fineTuneStatus(fineTuneId:$id){...Summary}}",
+  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}subscription Status($id:ID!){fineTuneStatus(fineTuneId:$id){...Summary}}",
 );
 
 export const steps = operation<StepsSubscription, StepsSubscriptionVariables>(
   "Steps",
-  "subscription Steps($id:ID!$after:Int!){steps(fineTuneId:$id after:$after){cursor step{step loss}}}",
+  "subscription Steps($id:ID!$after:Int!){steps(fineTuneId:$id after:$after){cursor step{step loss projectedGradient learningRate seconds}}}",
 );
 
 export const events = operation<EventsSubscription, EventsSubscriptionVariables>(
   "Events",
   "subscription Events($id:ID!$after:Int!){events(fineTuneId:$id after:$after){cursor event{sequence type message at}}}",
+);
+
+export const updateFineTune = operation<UpdateFineTuneMutation, UpdateFineTuneMutationVariables>(
+  "UpdateFineTune",
+  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation UpdateFineTune($id:ID!$input:UpdateFineTuneInput!){updateFineTune(id:$id input:$input){...Summary}}",
+);
+
+export const deleteRun = operation<DeleteRunMutation, DeleteRunMutationVariables>(
+  "DeleteRun",
+  "mutation DeleteRun($id:ID!$cancel:Boolean){deleteFineTune(id:$id cancel:$cancel)}",
+);
+
+export const deleteCheckpoint = operation<DeleteCheckpointMutation, DeleteCheckpointMutationVariables>(
+  "DeleteCheckpoint",
+  "mutation DeleteCheckpoint($id:ID!){deleteCheckpoint(id:$id)}",
+);
+
+export const setAlias = operation<SetAliasMutation, SetAliasMutationVariables>(
+  "SetAlias",
+  "mutation SetAlias($name:String!$model:ModelInput!){setAlias(name:$name model:$model){name}}",
 );
 

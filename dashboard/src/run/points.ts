@@ -1,19 +1,25 @@
-/** The points of the loss chart: steps, merged in pairs when there are too many to show. */
+/** The points of a run's charts: steps, merged in pairs when there are too many to show. */
 
 export interface Point {
   /** The last of the merged steps. */
   readonly step: number;
   /** Mean loss of its steps; null when none was finite. */
   readonly loss: number | null;
+  /** Root mean square of the projected gradients; null when none was finite. */
+  readonly projectedGradient: number | null;
+  /** Of the last step. */
+  readonly learningRate: number;
+  /** Mean duration of a step. */
+  readonly seconds: number;
   readonly count: number;
 }
 
-const mostPoints = 2_000;
+const mostPoints = 4_000;
 
 /** Appends a step; false for one that is there already, as after a stream that resumed too early. */
-export function addStep(points: Point[], step: number, loss: number | null): boolean {
-  if (step <= lastStep(points)) return false;
-  points.push({ step, loss, count: 1 });
+export function addStep(points: Point[], step: Omit<Point, "count">): boolean {
+  if (step.step <= lastStep(points)) return false;
+  points.push({ ...step, count: 1 });
   if (points.length > mostPoints) points.splice(0, points.length, ...mergePairs(points));
   return true;
 }
@@ -26,39 +32,65 @@ function mergePairs(points: readonly Point[]): Point[] {
 }
 
 function merge(points: readonly Point[]): Point {
-  const finite = points.filter((point) => point.loss !== null);
-  const weight = stepCount(finite);
-  const sum = finite.reduce((total, { loss, count }) => total + (loss ?? 0) * count, 0);
-  return { step: lastStep(points), loss: weight > 0 ? sum / weight : null, count: stepCount(points) };
+  const squares = meanOf(points, ({ projectedGradient: one }) => (one === null ? null : one * one));
+  return {
+    step: lastStep(points),
+    loss: meanOf(points, ({ loss }) => loss),
+    projectedGradient: squares === null ? null : Math.sqrt(squares),
+    learningRate: points.at(-1)?.learningRate ?? 0,
+    seconds: meanOf(points, ({ seconds }) => seconds) ?? 0,
+    count: stepCount(points),
+  };
 }
 
-/** Steps that a smoothed loss is an average of: a fiftieth of those shown. The line then lags by half of it, 50 steps at most. */
-export function smoothingWindow(stepsShown: number): number {
-  return Math.round(Math.min(100, Math.max(5, stepsShown / 50)));
+/** Over the steps that have a value; null if none has. */
+function meanOf(points: readonly Point[], value: (point: Point) => number | null): number | null {
+  let [sum, weight] = [0, 0];
+  for (const point of points) {
+    const one = value(point);
+    if (one === null) continue;
+    sum += one * point.count;
+    weight += point.count;
+  }
+  return weight > 0 ? sum / weight : null;
 }
 
 /**
- * Exponential moving average over a window of steps (its weights have the mean age of a plain average over the window).
- * Points weigh as many steps as they merge, so that merging does not change it. Divided by the accumulated weight, so that it
- * is not biased towards the first value (as Adam's bias correction).
+ * A mean over a window of steps around each point, so that the line follows what it smooths without lagging; near an end
+ * of the run, over the part of the window that is there, evenly to both sides. Points weigh as many steps as they merge.
+ * @param window in steps; 1 leaves everything as it is
  */
-export function smooth(points: readonly Point[], window = smoothingWindow(stepCount(points))): (number | null)[] {
-  const keepOne = (window - 1) / (window + 1);
-  let sum = 0;
-  let weight = 0;
-  return points.map(({ loss, count }) => {
-    if (loss !== null) {
-      const keep = keepOne ** count;
-      sum = keep * sum + (1 - keep) * loss;
-      weight = keep * weight + (1 - keep);
-    }
-    return weight > 0 ? sum / weight : null;
+export function smooth(points: readonly Pick<Point, "step" | "loss" | "count">[], window: number): (number | null)[] {
+  const sums = new Float64Array(points.length + 1);
+  const weights = new Float64Array(points.length + 1);
+  points.forEach(({ loss, count }, index) => {
+    sums[index + 1] = (sums[index] ?? 0) + (loss ?? 0) * count;
+    weights[index + 1] = (weights[index] ?? 0) + (loss === null ? 0 : count);
+  });
+  const between = (of: Float64Array, from: number, to: number) => (of[to + 1] ?? 0) - (of[from] ?? 0);
+  const [first, last] = [points[0]?.step ?? 0, points.at(-1)?.step ?? 0];
+  let [from, to] = [0, 0];
+  return points.map(({ step }) => {
+    const reach = Math.min((window - 1) / 2, step - first, last - step);
+    while ((points[from]?.step ?? Infinity) < step - reach) from += 1;
+    to = Math.max(to, from);
+    while ((points[to + 1]?.step ?? Infinity) <= step + reach) to += 1;
+    const weight = between(weights, from, to);
+    return weight > 0 ? between(sums, from, to) / weight : null;
   });
 }
 
-/** The value at an index of a series, or the closest one before it, or else after it: series have gaps at each other's steps. */
-export function valueNear(series: ArrayLike<number | null | undefined>, index: number): number | null {
-  const values = Array.from(series);
-  const known = (value: number | null | undefined) => value != null;
-  return values.slice(0, index + 1).findLast(known) ?? values.slice(index).find(known) ?? null;
+/**
+ * The mean of the last steps, which says how the run is doing now. It lags by half of the window.
+ * @param window in steps
+ */
+export function recentLoss(points: readonly Point[], window: number): number | null {
+  const start = lastStep(points) - window;
+  return meanOf(
+    points.filter(({ step }) => step > start),
+    ({ loss }) => loss,
+  );
 }
+
+/** Steps that a smoothed loss is a mean of, unless somebody chooses: a twentieth of those shown. */
+export const usualWindow = (stepsShown: number) => Math.max(1, Math.round(stepsShown / 20));

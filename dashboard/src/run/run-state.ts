@@ -6,6 +6,7 @@ import { useEffect, useState } from "preact/hooks";
 import { SteplogError } from "../../../client/browser.ts";
 import { pause } from "../../../client/pause.ts";
 import { client } from "../api/client.ts";
+import { heard } from "../api/connection.ts";
 import { events, fineTune, results, status, steps, type EventsSubscription, type FineTuneQuery } from "./operations.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { addStep, lastStep, type Point } from "./points.ts";
@@ -74,6 +75,7 @@ async function readRun(id: string, signal: AbortSignal, update: Update): Promise
       return found;
     } catch (error) {
       if (!(error instanceof SteplogError) || error.code !== "UNAVAILABLE") throw error;
+      heard(false);
       update((before) => ({ ...before, failure: asFailure(error) }));
       await pause(retryMs, signal);
     }
@@ -89,7 +91,7 @@ async function watchSteps(id: string, points: Point[], signal: AbortSignal, upda
     operation: steps,
     variables: () => ({ id, after: lastStep(points) }),
     onItem: ({ steps: { step } }) => {
-      if (addStep(points, step.step, step.loss)) redraw();
+      if (addStep(points, step)) redraw();
     },
     signal,
   });
@@ -113,7 +115,10 @@ async function watchStatus(id: string, signal: AbortSignal, update: Update): Pro
     operation: status,
     variables: () => ({ id }),
     onItem: ({ fineTuneStatus }) => update((before) => withRun(before, fineTuneStatus)),
-    onLive: (live) => update((before) => (before.live === live ? before : { ...before, live })),
+    onLive: (live) => {
+      heard(live);
+      update((before) => (before.live === live ? before : { ...before, live }));
+    },
     signal,
   });
 }

@@ -16,6 +16,7 @@ export type ListedRunFragment = {
   readonly tags: ReadonlyArray<string>,
   readonly loss: number | null,
   readonly estimatedSecondsLeft: number | null,
+  readonly queuePosition: number | null,
   readonly createdAt: string,
   readonly finishedAt: string | null,
   readonly baseModel: {
@@ -138,12 +139,12 @@ export type DeleteFineTuneMutation = {
 
 export const listFineTunes = operation<ListFineTunesQuery, ListFineTunesQueryVariables>(
   "ListFineTunes",
-  "fragment ListedRun on FineTune{id name status cancelRequested pauseRequested archivedAt tags loss estimatedSecondsLeft createdAt finishedAt baseModel{name}hyperparameters{method}bestEvaluation{step loss accuracy f1}progress{step steps fraction}error{message}}query ListFineTunes($first:Int!$after:String$filter:FineTuneFilter$sort:FineTuneSort){fineTunes(first:$first after:$after filter:$filter sort:$sort){totalCount nodes{...ListedRun}pageInfo{hasNextPage endCursor}}}",
+  "fragment ListedRun on FineTune{id name status cancelRequested pauseRequested archivedAt tags loss estimatedSecondsLeft estimatedSecondsLeft queuePosition createdAt finishedAt baseModel{name}hyperparameters{method}bestEvaluation{step loss accuracy f1}progress{step steps fraction}error{message}}query ListFineTunes($first:Int!$after:String$filter:FineTuneFilter$sort:FineTuneSort){fineTunes(first:$first after:$after filter:$filter sort:$sort){totalCount nodes{...ListedRun}pageInfo{hasNextPage endCursor}}}",
 );
 
 export const shownRuns = operation<ShownRunsQuery, ShownRunsQueryVariables>(
   "ShownRuns",
-  "fragment ListedRun on FineTune{id name status cancelRequested pauseRequested archivedAt tags loss estimatedSecondsLeft createdAt finishedAt baseModel{name}hyperparameters{method}bestEvaluation{step loss accuracy f1}progress{step steps fraction}error{message}}query ShownRuns($ids:[ID!]!){nodes(ids:$ids){...on FineTune{...ListedRun}}}",
+  "fragment ListedRun on FineTune{id name status cancelRequested pauseRequested archivedAt tags loss estimatedSecondsLeft estimatedSecondsLeft queuePosition createdAt finishedAt baseModel{name}hyperparameters{method}bestEvaluation{step loss accuracy f1}progress{step steps fraction}error{message}}query ShownRuns($ids:[ID!]!){nodes(ids:$ids){...on FineTune{...ListedRun}}}",
 );
 
 export const sparks = operation<SparksQuery, SparksQueryVariables>(

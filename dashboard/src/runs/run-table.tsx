@@ -2,7 +2,7 @@
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { runPath } from "../base.ts";
-import { formatAgo, formatDuration, formatLoss, formatShare, formatTime } from "../format.ts";
+import { formatAgo, formatDuration, formatInteger, formatLoss, formatShare, formatTime } from "../format.ts";
 import { useShortcuts } from "../keys.ts";
 import { isFinal, Progress, Status } from "../parts/status.tsx";
 import { Spark, useSparks } from "./sparks.tsx";
@@ -148,13 +148,15 @@ function Row({ run, index, measure, losses, selected, onToggle }: RowProps) {
 }
 
 function ProgressCell({ run }: { run: ListedRun }) {
-  const { status, estimatedSecondsLeft } = run;
   const left =
-    status === "RUNNING" && estimatedSecondsLeft !== null ? `${formatDuration(estimatedSecondsLeft)} left` : null;
+    isFinal(run.status) || run.estimatedSecondsLeft === null ? null : formatDuration(run.estimatedSecondsLeft);
+  const ahead =
+    run.queuePosition === null || run.queuePosition === 0 ? null : `${formatInteger(run.queuePosition)} ahead`;
+  const notes = [ahead, left === null ? null : `${left} left`].filter((note) => note !== null);
   return (
     <>
       <Progress run={run} />
-      {left !== null && <small class="muted">{left}</small>}
+      {notes.length > 0 && <small class="muted">{notes.join(", ")}</small>}
     </>
   );
 }

@@ -86,13 +86,11 @@ function valueOf(one: Setting, text: string): unknown {
   return one.auto && text === "AUTO" ? "AUTO" : Number(text);
 }
 
-/** Label and value of each hyperparameter that applies to a run's method. */
-export function hyperparameterPairs(settings: Hyperparameters, pickedRate: number | null) {
-  return hyperparametersFor(settings.method).map((name) => {
-    const one: Setting = hyperparameterTable[name];
-    const picked = name === "learningRate" && pickedRate !== null ? `${pickedRate}, chosen by AUTO` : null;
-    return [labelOf(one), picked ?? valueInWords(one, settings[name])] as const;
-  });
+/** Label and value of a hyperparameter of a run. */
+export function hyperparameterPair(name: HyperparameterName, settings: Hyperparameters, pickedRate: number | null) {
+  const one: Setting = hyperparameterTable[name];
+  const picked = name === "learningRate" && pickedRate !== null ? `${pickedRate}, chosen by AUTO` : null;
+  return [labelOf(one), picked ?? valueInWords(one, settings[name])] as const;
 }
 
 function valueInWords(one: Setting, value: Hyperparameters[HyperparameterName]): string {
