@@ -14,6 +14,7 @@ export default defineConfig({
     "./schema/webhook-tables.ts",
     "./schema/blob-tables.ts",
     "./schema/audit-tables.ts",
+    "./schema/block-tables.ts",
     "./schema/queue-view.ts",
   ],
   out: "./migrations",

@@ -432,6 +432,21 @@ create table shares (
   constraint shares_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE
 );
 
+create table step_blocks (
+  fine_tune_id uuid not null,
+  block integer not null,
+  finite integer not null,
+  loss_sum double precision,
+  loss_min double precision,
+  loss_max double precision,
+  gradients integer not null,
+  gradient_squares double precision,
+  learning_rate double precision not null,
+  seconds_sum double precision not null,
+  constraint step_blocks_fine_tune_id_block_pk PRIMARY KEY (fine_tune_id, block),
+  constraint step_blocks_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
+);
+
 create table step_metrics (
   fine_tune_id uuid not null,
   step integer not null,

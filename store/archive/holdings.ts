@@ -2,6 +2,7 @@
  * What a project has, table by table: what an export writes and an erasure leaves nothing of. A test compares it with the tables
  * of the database, so that a new table cannot be forgotten.
  */
+import { stepBlocks } from "../../schema/block-tables.ts";
 import { type SQL, sql } from "drizzle-orm";
 import { type PgTable, getTableConfig } from "drizzle-orm/pg-core";
 import { auditEntries } from "../../schema/audit-tables.ts";
@@ -60,6 +61,7 @@ export const holdings: readonly Holding[] = [
   { table: checkpointExports, isOf: ofCheckpoint },
   { table: logSegments, isOf: ofRun, untold: "the log of each run is a file" },
   { table: stepMetrics, isOf: ofRun, atOnce: 10_000 },
+  { table: stepBlocks, isOf: ofRun, untold: "the steps of step_metrics, merged" },
   { table: evaluations, isOf: ofRun },
   { table: events, isOf: ofRun },
   { table: jobs, isOf: own, untold: "work under way" },

@@ -11,6 +11,7 @@ import { wakeWatchers } from "../postgres/notify.ts";
 import { type Use, addUsage } from "../projects/usage.ts";
 import { madeProgress } from "../queue/jobs.ts";
 import type { Lease } from "../queue/leases.ts";
+import { mergeSteps } from "./step-blocks.ts";
 import { lockJobAndRun, lockRunOf } from "./lifecycle.ts";
 
 /** Entries of one row: few enough that each append can rewrite the last row, many enough that rows stay few. */
@@ -111,6 +112,7 @@ async function append(tx: Transaction, lease: Lease, batch: StepBatch): Promise<
   invariant(batch.metrics[0]?.step === run.stepsDone + 1, `the batch starts after step ${run.stepsDone}`);
   await growLog(tx, run.id, batch);
   await insertMetrics(tx, run.id, batch.metrics);
+  await mergeSteps(tx, run.id, { before: run.stepsDone, after: run.stepsDone + batch.metrics.length });
   const skipped = batch.metrics.filter((metric) => metric.skipped !== null).length;
   const zero = batch.metrics.filter((metric) => metric.zero).length;
   await tx

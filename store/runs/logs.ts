@@ -1,5 +1,5 @@
 /** Reading what a run has logged and measured. */
-import { and, asc, eq, gt, gte, isNotNull, lt, lte, sql } from "drizzle-orm";
+import { and, asc, eq, gt, isNotNull, lt, sql } from "drizzle-orm";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import { counted } from "../../schema/units.ts";
 import { ones, partsOf } from "../../schema/log-entries.ts";
@@ -8,33 +8,11 @@ import type { LogParts, PackedLog } from "../../schema/step-log.ts";
 import type { Evaluation, Event, LogSegment, StepMetric } from "../../schema/tables.ts";
 import { checkpoints, evaluations, events, fineTunes, logSegments, stepMetrics } from "../../schema/tables.ts";
 import { type Database, type Executor, isUuid } from "../postgres/database.ts";
+import { type ChartOptions, type ChartPoint, chart } from "./step-blocks.ts";
 
 /** The first `entries` entries of a log; `chain` is the hash over exactly these. */
 export interface StoredLog extends PackedLog {
   readonly entries: number;
-}
-
-/** Steps of a chart, merged: losses are null when no step of the bucket had a finite one. */
-export interface ChartPoint {
-  /** Last step of the bucket. */
-  readonly step: number;
-  readonly loss: number | null;
-  readonly lossMin: number | null;
-  readonly lossMax: number | null;
-  /** Root mean square; null when no step of the bucket had a finite one. */
-  readonly projectedGradient: number | null;
-  /** Of the last step. */
-  readonly learningRate: number;
-  /** Mean duration of a step. */
-  readonly seconds: number;
-  readonly count: number;
-}
-
-/** Which steps a chart shows, both included. */
-export interface ChartOptions {
-  readonly points: number;
-  readonly from?: number | undefined;
-  readonly to?: number | undefined;
 }
 
 /** An entry of a log: the seed of its noise, and how far the weights went along it. */
@@ -70,7 +48,7 @@ export function runReaders(database: Database): RunReaders {
     logParts: (id, entries) => logParts(database, id, entries),
     losses: (id) => losses(database, id),
     trainedSeconds: (id) => trainedSeconds(database, id),
-    chart: (id, options) => chart(database, id, options),
+    chart: async (id, options) => (isUuid(id) ? chart(database, id, options) : []),
     lastPairs: (id, count) => lastPairs(database, id, count),
     async metrics(id, { afterStep, limit }) {
       if (!isUuid(id)) return [];
@@ -266,42 +244,6 @@ async function losses(database: Database, id: string): Promise<Float64Array> {
     if (rows.length < lossesAtOnce) return Float64Array.from(all);
   }
 }
-
-/** The steps so far in `points` buckets of equal width; when there are fewer steps than points, one bucket per step. */
-async function chart(database: Database, id: string, { points, from = 1, to }: ChartOptions): Promise<ChartPoint[]> {
-  if (!isUuid(id)) return [];
-  const { step, loss, projectedGradient, learningRate, seconds } = stepMetrics;
-  const shown = and(
-    eq(stepMetrics.fineTuneId, id),
-    from > 1 ? gte(step, from) : undefined,
-    to === undefined ? undefined : lte(step, to),
-  );
-  const width = database
-    .select({ steps: sql`greatest(max(${step}) - ${from - 1}::int, ${points})` })
-    .from(stepMetrics)
-    .where(shown);
-  const bucket = sql<number>`(${step} - ${from}::int)::bigint * ${points}::int / (${width})`.as("bucket");
-  const steps = database
-    .select({ bucket, step, loss, projectedGradient, learningRate, seconds })
-    .from(stepMetrics)
-    .where(shown)
-    .as("steps");
-  return database
-    .select({
-      step: sql<number>`max(${steps.step})`,
-      loss: sql<number | null>`avg(${steps.loss})`,
-      lossMin: sql<number | null>`min(${steps.loss})`,
-      lossMax: sql<number | null>`max(${steps.loss})`,
-      projectedGradient: sql<number | null>`sqrt(avg(${steps.projectedGradient} * ${steps.projectedGradient}))`,
-      learningRate: sql<number>`(array_agg(${steps.learningRate} order by ${steps.step} desc))[1]`,
-      seconds: sql<number>`avg(${steps.seconds})`,
-      count: sql<number>`count(*)::int`,
-    })
-    .from(steps)
-    .groupBy(steps.bucket)
-    .orderBy(steps.bucket);
-}
-
 async function lastPairs(database: Database, id: string, count: number): Promise<LoggedPair[]> {
   if (!isUuid(id)) return [];
   const [run] = await database
