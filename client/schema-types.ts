@@ -296,6 +296,8 @@ export type FineTuneFilter = {
   readonly createdBefore?: string | null | undefined;
   /** They were created then or later. */
   readonly createdFrom?: string | null | undefined;
+  /** They train, validate or test on this dataset. */
+  readonly dataset?: string | null | undefined;
   /** Their name contains this, in upper or lower case. */
   readonly name?: string | null | undefined;
   /** They have one of these statuses. */
@@ -536,6 +538,8 @@ export type PreparationInput = {
 
 /** What to preview: a stored dataset, or rows given inline, for a base model or a checkpoint. */
 export type PreviewRowsInput = {
+  /** Start after this cursor of the dataset's `storedRows`. Left out, with its first row. */
+  readonly after?: string | null | undefined;
   /** Name of a base model. Required unless `checkpoint` is given. */
   readonly baseModel?: string | null | undefined;
   /** Id of a checkpoint, instead of a base model. */

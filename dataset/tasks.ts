@@ -9,7 +9,7 @@ import type { Needs } from "./fit.ts";
 import { checkRowsFit, encodeRows } from "./fit.ts";
 import type { RowsFile } from "./files.ts";
 import { objectsOf, openRows } from "./files.ts";
-import type { NumberedRow } from "./jsonl.ts";
+import type { NumberedRow, ParsedRow } from "./jsonl.ts";
 import { checkDataset, parseRows, readRows } from "./jsonl.ts";
 import { loadAndTry, tokenizerOf } from "./kept-tokenizers.ts";
 import { blameModel } from "./model-text.ts";
@@ -142,6 +142,13 @@ export async function encodeRowsOf(
   return encodeRows({ ...settings, tokenizer, rows: numbered(readRows(lines), progress) });
 }
 
+/** Whether a model has a chat template. @throws MODEL_INVALID, MODEL_UNSUPPORTED */
+export async function takesMessages({ folder, tokenizerKey }: ModelOfTexts, { progress }: Reporter): Promise<boolean> {
+  const tokenizer = await tokenizerOf(folder, tokenizerKey);
+  progress();
+  return tokenizer?.chat != null;
+}
+
 type ModelOfTexts = Pick<RowsToCheck, "folder" | "tokenizerKey">;
 
 /** The tokens of a prompt; null without a tokenizer. @throws MODEL_INVALID */
@@ -168,19 +175,32 @@ export interface RowsToPreview extends Omit<RowsToCheck, "needs"> {
   readonly preparation: Preparation | null;
   /** Rows to show. */
   readonly show: number;
+  /** Where in a file of JSON Lines to start: bytes, and lines, before it. */
+  readonly from?: { readonly offset: number; readonly lines: number } | null;
 }
 
-/** The first rows of a file as a model sees them. @throws DATASET_INVALID, MODEL_INVALID */
+/** The first rows of a file, or of what follows a place in it, as a model sees them. @throws DATASET_INVALID, MODEL_INVALID */
 export async function preview(
-  { folder, model, tokenizerKey, path, preparation, ...settings }: RowsToPreview,
+  { folder, model, tokenizerKey, path, preparation, from = null, ...settings }: RowsToPreview,
   { begin, progress }: Reporter,
 ): Promise<Preview> {
   begin(blameModel(`Loading the tokenizer of ${model}`));
   const tokenizer = await tokenizerOf(folder, tokenizerKey);
   begin(blameModel(`Tokenising rows with the tokenizer and chat template of ${model}`));
-  const { lines } = await rowsOf(path, preparation, progress);
-  const rows = parseRows(counted(lines, progress));
+  const lines = from
+    ? createReadStream(path, { start: from.offset })
+    : (await rowsOf(path, preparation, progress)).lines;
+  const rows = linesLater(parseRows(counted(lines, progress)), from?.lines ?? 0);
   return previewRows({ ...settings, tokenizer, rows, count: limits.previewCounted });
+}
+
+/** Rows, and what is wrong with them, with the lines that they have in a file of which only the end was read. */
+async function* linesLater(rows: AsyncIterable<ParsedRow>, by: number): AsyncGenerator<ParsedRow> {
+  for await (const row of rows) {
+    const line = row.line + by;
+    if ("row" in row) yield { ...row, line };
+    else yield { line, issues: row.issues.map((issue) => ({ ...issue, line })) };
+  }
 }
 
 /** Whether a model folder has a tokenizer, which works. @throws MODEL_INVALID, MODEL_UNSUPPORTED */

@@ -9,12 +9,15 @@ import { programPath } from "../schema/package.ts";
 import type { BaseModel } from "../schema/tables.ts";
 import type { Context } from "./context.ts";
 import { withModelFolder } from "./model-folder.ts";
+import type { RowPlace } from "./stored-rows.ts";
 import type { RowSettings } from "./row-checks.ts";
 import { tokenizerFiles } from "./row-checks.ts";
 
 interface RowsInFile {
   readonly path: string;
   readonly preparation: Preparation | null;
+  /** Where to start; left out, with the first row. */
+  readonly from?: RowPlace | null;
 }
 
 interface PreviewSettings extends Pick<RowSettings, "labelWords" | "truncate" | "taken"> {
@@ -26,7 +29,7 @@ interface PreviewSettings extends Pick<RowSettings, "labelWords" | "truncate" | 
 export async function previewForModel(
   context: Context,
   model: BaseModel,
-  { path, preparation }: RowsInFile,
+  { path, preparation, from }: RowsInFile,
   { labelWords, show, truncate, taken }: PreviewSettings,
 ): Promise<Preview> {
   const { name, hash, family, contextLength } = model;
@@ -41,6 +44,7 @@ export async function previewForModel(
         bounds: { contextLength, kind: modelKindOf(family), truncate, taken },
         path,
         preparation,
+        from: from ? { offset: from.offset, lines: from.line - 1 } : null,
         labelWords,
         show,
       },

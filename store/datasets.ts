@@ -1,17 +1,18 @@
 /** Datasets: names for checked rows. The bytes are in the blob store. */
-import { type SQL, and, eq, inArray, isNull, sql } from "drizzle-orm";
+import { type SQL, and, count, eq, ilike, inArray, isNull, sql } from "drizzle-orm";
 import { SteplogError, invariant } from "../schema/errors.ts";
 import type { Expiry } from "../schema/expiry.ts";
 import { defaultProjectId } from "../schema/projects.ts";
 import { type Dataset, datasets } from "../schema/tables.ts";
 import { deleteDataset } from "./ends/datasets.ts";
 import { expiryOf } from "./ends/expiry.ts";
-import { type Page, pageOf } from "./pages.ts";
-import { type Database, type Executor, type Transaction, inOrderOf } from "./postgres/database.ts";
+import { type Page, containing, pageOf } from "./pages.ts";
+import { type Database, type Executor, type Transaction, inOrderOf, only } from "./postgres/database.ts";
 import { storedKey } from "./projects/names.ts";
 import { refuseBeyondBytes } from "./projects/quotas.ts";
 import { sharedWith } from "./projects/shared.ts";
 import { addUsage } from "./projects/usage.ts";
+import { type UsesOf, usesOfDatasets } from "./uses.ts";
 import { announceDataset } from "./webhooks/announce.ts";
 
 export interface NewDataset {
@@ -27,6 +28,13 @@ export interface NewDataset {
   readonly rows: number;
 }
 
+export interface DatasetFilter {
+  /** What a project has and may read; left out, those of all. */
+  readonly projectId?: string | undefined;
+  /** Part of its name, in upper or lower case. */
+  readonly name?: string | undefined;
+}
+
 export interface Datasets {
   /** Stores it, or finds the first with its key. @throws CONFLICT for a key that was used with another name or other rows; QUOTA_EXCEEDED */
   create(dataset: NewDataset): Promise<Dataset>;
@@ -34,8 +42,11 @@ export interface Datasets {
   ofKey(idempotencyKey: string, projectId?: string): Promise<Dataset | null>;
   /** Null also for one that is deleted. */
   get(id: string): Promise<Dataset | null>;
-  /** Of all projects, or what one of them has and may read. */
-  list(page: Page & { readonly projectId?: string | undefined }): Promise<Dataset[]>;
+  /** Those that are not deleted, newest first. */
+  list(page: Page & DatasetFilter): Promise<Dataset[]>;
+  /** How many the pages of such a list have together. */
+  count(filter: DatasetFilter): Promise<number>;
+  readonly uses: UsesOf;
   /** Also of those that are deleted and that runs or evaluations still name. */
   byIds(ids: readonly string[]): Promise<(Dataset | null)[]>;
   /** Deletes its rows. False if there is none. @throws CONFLICT naming what has not ended and needs them */
@@ -56,18 +67,26 @@ export function datasetsOf(database: Database): Datasets {
     },
     delete: (id) => database.transaction((tx) => deleteDataset(tx, id)),
     ofKey: (key, projectId = defaultProjectId) => ofKey(database, storedKey(projectId, key)),
-    async list({ projectId, ...page }) {
+    uses: usesOfDatasets(database),
+    count: async (filter) => only(await database.select({ count: count() }).from(datasets).where(those(filter))).count,
+    async list({ projectId, name, ...page }) {
       const { where, order } = await pageOf(database, keys, page);
-      where.push(isNull(datasets.deletedAt));
-      if (projectId !== undefined) where.push(ownOrShared(projectId));
       return database
         .select()
         .from(datasets)
-        .where(and(...where))
+        .where(and(...where, those({ projectId, name })))
         .orderBy(...order)
         .limit(page.limit);
     },
   };
+}
+
+function those({ projectId, name }: DatasetFilter): SQL | undefined {
+  return and(
+    isNull(datasets.deletedAt),
+    projectId === undefined ? undefined : ownOrShared(projectId),
+    name === undefined ? undefined : ilike(datasets.name, containing(name)),
+  );
 }
 
 function ownOrShared(projectId: string): SQL {

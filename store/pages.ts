@@ -49,3 +49,6 @@ async function positionOf(database: Executor, keys: Keys, cursor: string): Promi
   const sort = sql.identifier(keys.sort.name);
   return sql`(select c.${sort}, c.id from ${keys.table} as c where c.id = ${cursor})`;
 }
+
+/** A pattern of LIKE for what contains a text. */
+export const containing = (text: string) => `%${text.replaceAll(/[\\%_]/gu, String.raw`\$&`)}%`;

@@ -108,6 +108,7 @@ export { filesOfTar, isPlainName } from "./archive/tar.ts";
 export type { Erasure } from "./ends/erase.ts";
 export type { AuditFilter } from "./audit/log.ts";
 export type { ProjectStore } from "./projects/project-store.ts";
+export type { Uses } from "./uses.ts";
 export type { Keys, MadeKey } from "./projects/keys.ts";
 
 export interface StoreOptions {

@@ -5,6 +5,8 @@ import "./model/base-model.ts";
 import "./model/found-model.ts";
 import "./dataset/dataset.ts";
 import "./dataset/preview-rows.ts";
+import "./dataset/stored-rows.ts";
+import "./uses.ts";
 import "./fine-tune/fine-tune.ts";
 import "./fine-tune/labels.ts";
 import "./fine-tune/log.ts";

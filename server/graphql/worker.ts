@@ -4,9 +4,10 @@ import type { NamedModel } from "../../schema/jobs.ts";
 import { exportOfJob } from "../../store/store.ts";
 import type { ServingReport } from "../../schema/tables.ts";
 import { liveMs, reportMs } from "../../schema/limits.ts";
+import type { Context } from "../context.ts";
 import { builder, queryCost } from "./builder.ts";
 import { Precision } from "./fine-tune/hyperparameters.ts";
-import { CheckpointRef, FineTuneRef } from "./nodes.ts";
+import { BaseModelRef, CheckpointRef, FineTuneRef } from "./nodes.ts";
 
 const WorkerModelRef = builder.objectRef<NamedModel>("WorkerModel").implement({
   description: "A model that a worker has, or could copy.",
@@ -132,5 +133,18 @@ builder.queryField("workers", (t) =>
       `after ${liveMs / 1_000} seconds.`,
     complexity: { field: queryCost, multiplier: expectedWorkers },
     resolve: (_root, _args, { store }) => store.workers.list(),
+  }),
+);
+
+builder.objectField(BaseModelRef, "workers", (t) =>
+  t.loadableList({
+    type: WorkerRef,
+    description: "The running workers that have it in their models folder, or could copy it from the storage.",
+    complexity: { field: queryCost, multiplier: expectedWorkers },
+    load: async (hashes: string[], { store }: Context) => {
+      const workers = await store.workers.list();
+      return hashes.map((hash) => workers.filter(({ models }) => models.some((model) => model.hash === hash)));
+    },
+    resolve: ({ hash }) => hash,
   }),
 );

@@ -47,6 +47,13 @@ async function sendStored(log: LogParts, run: FineTune | null, request: Incoming
   else await pipeline(Readable.from(streamStepLog(log), { objectMode: false }), response);
 }
 
+/** The rows of a dataset, as they are stored. */
+export async function sendDataset(store: ProjectStore, id: string, request: IncomingMessage, response: ServerResponse) {
+  const dataset = await store.datasets.get(rowId(id, "Dataset"));
+  if (!dataset) throw new SteplogError("NOT_FOUND", "There is no dataset with this id.");
+  await sendBlob(store, dataset, named(`${fileName(dataset.name) || "dataset"}.jsonl`), request, response);
+}
+
 /** Sends the file of this name; null stands for the weights, if they are a single file. */
 export async function sendWeights(
   store: ProjectStore,
@@ -89,7 +96,7 @@ export async function sendExport(
 /** Sends the client to where the blob is, or sends it: the whole as it comes, a part from a file of this machine. */
 async function sendBlob(
   { blobs }: ProjectStore,
-  file: WeightsFile,
+  file: Pick<WeightsFile, "sha256" | "bytes">,
   disposition: string,
   request: IncomingMessage,
   response: ServerResponse,
@@ -157,7 +164,7 @@ async function find(store: ProjectStore, id: string): Promise<Checkpoint> {
   return checkpoint;
 }
 
-function rowId(id: string, type: "Checkpoint" | "FineTune"): string {
+function rowId(id: string, type: "Checkpoint" | "Dataset" | "FineTune"): string {
   try {
     const decoded = decodeGlobalID(id);
     return decoded.typename === type ? decoded.id : id;
@@ -167,8 +174,12 @@ function rowId(id: string, type: "Checkpoint" | "FineTune"): string {
 }
 
 function attachment(run: FineTune | null, { entries }: Pick<Checkpoint, "entries">, extension: string): string {
-  const name = (run?.name ?? "").replaceAll(/[^\w.-]+/gu, "-").replaceAll(/^[.-]+|-+$/gu, "");
-  return named(`${name || "fine-tune"}-${entries}.${extension}`);
+  return named(`${fileName(run?.name ?? "") || "fine-tune"}-${entries}.${extension}`);
+}
+
+/** What is left of a name that a file may have. */
+function fileName(name: string): string {
+  return name.replaceAll(/[^\w.-]+/gu, "-").replaceAll(/^[.-]+|-+$/gu, "");
 }
 
 function named(file: string): string {

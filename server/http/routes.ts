@@ -9,7 +9,7 @@ import type { Charge, Services, ViewerServices } from "../context.ts";
 import { whenGone } from "../context.ts";
 import { readBody } from "./body.ts";
 import { receiveDataset } from "./datasets.ts";
-import { sendExport, sendLog, sendRunLog, sendWeights } from "./downloads.ts";
+import { sendDataset, sendExport, sendLog, sendRunLog, sendWeights } from "./downloads.ts";
 import { toHttpError } from "../errors.ts";
 import { sendProject } from "./project-export.ts";
 import { sendMetrics } from "../metrics.ts";
@@ -160,6 +160,11 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
   if (exportOf !== undefined) {
     const { store } = await authenticated("files");
     return sendExport(store, decodePart(exportOf), { form, name: exported }, request, response);
+  }
+  const [, datasetId] = /^\/datasets\/([^/]+)\/rows\.jsonl$/u.exec(pathname) ?? [];
+  if (datasetId !== undefined) {
+    const { store } = await authenticated("files");
+    return sendDataset(store, decodePart(datasetId), request, response);
   }
   const [, projectId] = /^\/projects\/([^/]+)\/export$/u.exec(pathname) ?? [];
   if (projectId !== undefined) {

@@ -9,6 +9,7 @@ import { type Page, pageOf } from "../pages.ts";
 import { type Database, type Transaction, inOrderOf, only } from "../postgres/database.ts";
 import { defaultProjectId } from "../../schema/projects.ts";
 import { audit } from "../audit/audit.ts";
+import { type UsesOf, usesOfModels } from "../uses.ts";
 import { forgetServing } from "./forget-serving.ts";
 import { type Parts, keepParts, partsOf } from "./part-names.ts";
 
@@ -33,6 +34,7 @@ export interface BaseModels {
   /** Null for a model that an earlier release registered. */
   parts(id: string): Promise<Parts | null>;
   list(page: Page): Promise<BaseModel[]>;
+  readonly uses: UsesOf;
   /** In the order of the ids, null for unknown ones: what a DataLoader needs. */
   byIds(ids: readonly string[]): Promise<(BaseModel | null)[]>;
 }
@@ -52,6 +54,7 @@ export function baseModelsOf(database: Database): BaseModels {
       return model ?? null;
     },
     parts: (id) => partsOf(database, id),
+    uses: usesOfModels(database),
     async list(page) {
       const { where, order } = await pageOf(database, keys, page);
       return database

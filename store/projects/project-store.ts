@@ -80,7 +80,7 @@ export function projectStoreOf({ nouns, database, viewer, ping, actor }: Parts):
     speeds,
     blobs,
     copiedModels,
-    baseModels,
+    baseModels: ownBaseModelsOf(room),
     administration: administrationOf({ ...room, database, blobs, projects, keys, baseModels }),
     foundModels: foundModelsOf(room),
     datasets: datasetsOf(room),
@@ -130,6 +130,16 @@ function foundModelsOf({ nouns: { foundModels }, may }: Room): ProjectStore["fou
   };
 }
 
+function ownBaseModelsOf({ nouns: { baseModels }, viewer: { projectId }, may }: Room): ProjectStore["baseModels"] {
+  return {
+    ...baseModels,
+    async uses(ids) {
+      may("read");
+      return baseModels.uses(ids, projectId);
+    },
+  };
+}
+
 function datasetsOf({ nouns: { datasets }, sight, viewer: { projectId }, may }: Room): Nouns["datasets"] {
   return {
     async create(dataset) {
@@ -151,6 +161,14 @@ function datasetsOf({ nouns: { datasets }, sight, viewer: { projectId }, may }: 
     async list(page) {
       may("read");
       return datasets.list({ ...page, projectId });
+    },
+    async count(filter) {
+      may("read");
+      return datasets.count({ ...filter, projectId });
+    },
+    async uses(ids) {
+      may("read");
+      return datasets.uses(ids, projectId);
     },
     async delete(id) {
       may("write");
@@ -355,6 +373,10 @@ function evaluationsOf({ nouns: { evaluations }, sight, viewer: { projectId }, m
     async listOfRun(run, page) {
       may("read");
       return (await sight.run(run.id)) ? evaluations.listOfRun(run, { ...page, projectId }) : [];
+    },
+    async listOfDataset(id, page) {
+      may("read");
+      return evaluations.listOfDataset(id, { ...page, projectId });
     },
     async cancel(id) {
       may("infer");

@@ -2,11 +2,25 @@
  * What people write on a run and change at any time: name, tags, metadata, priority, and whether it is archived; and the lists
  * that go by it. Nothing of it changes what is trained.
  */
-import { type SQL, and, arrayContains, count, eq, gte, ilike, inArray, isNotNull, isNull, lt, sql } from "drizzle-orm";
+import {
+  type SQL,
+  and,
+  arrayContains,
+  count,
+  eq,
+  gte,
+  ilike,
+  inArray,
+  isNotNull,
+  isNull,
+  lt,
+  or,
+  sql,
+} from "drizzle-orm";
 import type { FineTuneStatus } from "../../schema/states.ts";
 import { type FineTune, baseModels, fineTunes, jobs } from "../../schema/tables.ts";
-import { type Keys, type Page, pageOf } from "../pages.ts";
-import { type Database, type Transaction, only } from "../postgres/database.ts";
+import { type Keys, type Page, containing, pageOf } from "../pages.ts";
+import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers, wakeWorkers } from "../postgres/notify.ts";
 import { lockJobAbout } from "../queue/jobs.ts";
 import { announceRun } from "../webhooks/announce.ts";
@@ -31,6 +45,8 @@ export interface RunFilter {
   readonly tags?: readonly string[] | undefined;
   /** The name of its base model. */
   readonly baseModel?: string | undefined;
+  /** Id of a dataset that it trains, validates or tests on. */
+  readonly dataset?: string | undefined;
   /** Part of its name, in upper or lower case. */
   readonly name?: string | undefined;
   /** Both kinds when left out. */
@@ -104,7 +120,8 @@ export async function countRuns(database: Database, filter: RunFilter, sort: Run
 }
 
 function conditionsOf(database: Database, filter: RunFilter): SQL[] {
-  const { status, statuses, projectId, tags = [], baseModel, name, archived, createdFrom, createdBefore } = filter;
+  const { status, statuses, projectId, tags = [], baseModel, dataset, name, archived } = filter;
+  const { createdFrom, createdBefore } = filter;
   const ofModel = (model: string) =>
     database.select({ id: baseModels.id }).from(baseModels).where(eq(baseModels.name, model));
   return [
@@ -113,9 +130,17 @@ function conditionsOf(database: Database, filter: RunFilter): SQL[] {
     statuses !== undefined && inArray(fineTunes.status, [...statuses]),
     tags.length > 0 && arrayContains(fineTunes.tags, [...tags]),
     baseModel !== undefined && inArray(fineTunes.baseModelId, ofModel(baseModel)),
-    name !== undefined && ilike(fineTunes.name, `%${name.replaceAll(/[\\%_]/gu, String.raw`\$&`)}%`),
+    dataset !== undefined && onDataset(dataset),
+    name !== undefined && ilike(fineTunes.name, containing(name)),
     archived !== undefined && (archived ? isNotNull(fineTunes.archivedAt) : isNull(fineTunes.archivedAt)),
     createdFrom !== undefined && gte(fineTunes.createdAt, createdFrom),
     createdBefore !== undefined && lt(fineTunes.createdAt, createdBefore),
-  ].filter((condition) => condition !== false);
+  ].filter((condition) => condition !== false && condition !== undefined);
+}
+
+/** Each of the three has an index. */
+function onDataset(id: string): SQL | undefined {
+  if (!isUuid(id)) return sql`false`;
+  const { datasetId, validationDatasetId, testDatasetId } = fineTunes;
+  return or(eq(datasetId, id), eq(validationDatasetId, id), eq(testDatasetId, id));
 }

@@ -52,6 +52,8 @@ export interface Evaluations {
   list(target: Target, page: OwnPage): Promise<ModelEvaluation[]>;
   /** Those of all checkpoints of a run, newest first; by all projects, or by one. */
   listOfRun(run: Pick<FineTune, "id" | "baseModelId">, page: OwnPage): Promise<ModelEvaluation[]>;
+  /** Those on a dataset, newest first; by all projects, or by one. */
+  listOfDataset(datasetId: string, page: OwnPage): Promise<ModelEvaluation[]>;
   /** One that nobody has begun ends at once, a RUNNING one soon, one that has ended stays. @throws NOT_FOUND */
   cancel(id: string): Promise<ModelEvaluation>;
   /** Deletes it, ending it first. False if there is none. */
@@ -86,6 +88,7 @@ export function evaluationsOf(database: Database): Evaluations {
     waitingReason: (id) => whyJobWaits(database, "EVALUATE", id),
     queuePosition: (id) => queuePosition(database, "EVALUATE", id),
     list: (target, page) => list(database, of(target), page),
+    listOfDataset: (id, page) => list(database, eq(modelEvaluations.datasetId, id), page),
     listOfRun: (run, page) => list(database, ofRun(database, run), page),
   };
 }

@@ -263,6 +263,7 @@ describe("every URL", () => {
       (file) => ["GET", "Checkpoint", (id: string) => `/checkpoints/${id}/${file}`] as const,
     ),
     ["GET", "FineTune", (id: string) => `/fine-tunes/${id}/log.steplog`] as const,
+    ["GET", "Dataset", (id: string) => `/datasets/${id}/rows.jsonl`] as const,
     ["GET", "Checkpoint", (id: string) => `/v1/models/${id}`] as const,
     ["GET", "FineTune", (id: string) => `/v1/models/${id}`] as const,
     ["GET", "Checkpoint", (id: string) => `/v1/models?after=${encodeURIComponent(id)}`] as const,

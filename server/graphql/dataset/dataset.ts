@@ -1,5 +1,6 @@
 /** Datasets: rows of prompt and completion, checked before they are stored. */
 import { Readable } from "node:stream";
+import { encodeGlobalID } from "@pothos/plugin-relay";
 import { z } from "zod";
 import { SteplogError } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
@@ -20,6 +21,11 @@ DatasetRef.implement({
     sha256: t.exposeString("sha256", { description: "SHA-256 of the stored file, 64 hex digits." }),
     bytes: t.expose("bytes", { type: "SafeInt", description: "Size of the stored file in bytes." }),
     rows: t.exposeInt("rows", { description: "Number of rows." }),
+    url: t.string({
+      description: "Download link of its rows, JSON Lines; supports range requests.",
+      resolve: ({ id }, _args, { origin }) =>
+        `${origin}/datasets/${encodeURIComponent(encodeGlobalID("Dataset", id))}/rows.jsonl`,
+    }),
     createdAt: t.expose("createdAt", { type: "DateTime", description: "When it was stored." }),
     deletedAt: t.expose("deletedAt", {
       type: "DateTime",
@@ -35,9 +41,28 @@ builder.queryField("datasets", (t) =>
       type: DatasetRef,
       description: "The stored datasets, newest first.",
       complexity: pageCost,
-      resolve: (_root, args, { store }) => pageOf(args, (page) => store.datasets.list(page)),
+      args: {
+        name: t.arg.string({
+          description: "Return datasets whose name contains this, in upper or lower case.",
+          validate: z.string().max(limits.nameLength).nullish(),
+        }),
+      },
+      resolve: async (_root, { name: part, ...args }, { store }) => {
+        const filter = { name: part ?? undefined };
+        const page = await pageOf(args, (one) => store.datasets.list({ ...one, ...filter }));
+        return { ...page, count: () => store.datasets.count(filter) };
+      },
     },
-    { name: "DatasetConnection" },
+    {
+      name: "DatasetConnection",
+      fields: (fields) => ({
+        totalCount: fields.int({
+          description: "How many datasets all pages have together.",
+          complexity: queryCost,
+          resolve: ({ count }) => count(),
+        }),
+      }),
+    },
     { name: "DatasetEdge" },
   ),
 );

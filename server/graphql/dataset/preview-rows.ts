@@ -10,6 +10,7 @@ import { withFiles } from "../../../store/store.ts";
 import type { Context } from "../../context.ts";
 import { invalidArgument } from "../../errors.ts";
 import { previewForModel } from "../../row-preview.ts";
+import { placeOfCursor } from "../../stored-rows.ts";
 import { builder, queryCost } from "../builder.ts";
 import { IssueRef } from "../fine-tune/error.ts";
 import { Truncation } from "../fine-tune/hyperparameters.ts";
@@ -108,6 +109,9 @@ const PreviewRowsInput = builder.inputType("PreviewRowsInput", {
     baseModel: t.string({ description: "Name of a base model. Required unless `checkpoint` is given." }),
     checkpoint: t.globalID({ for: CheckpointRef, description: "Id of a checkpoint, instead of a base model." }),
     dataset: t.globalID({ for: DatasetRef, description: "Id of a dataset. Required unless `jsonl` is given." }),
+    after: t.string({
+      description: "Start after this cursor of the dataset's `storedRows`. Left out, with its first row.",
+    }),
     jsonl: t.string({
       description: `Rows as createDataset takes them inline, at most ${limits.inlineDatasetBytes} bytes.`,
     }),
@@ -147,7 +151,9 @@ builder.queryField("previewRows", (t) =>
         taken: roomFor(input.prefixLength ?? 0, model),
       };
       const preparation = input.prepare ? preparationOf(input.prepare) : null;
-      const { jsonl, dataset: named } = input;
+      const { jsonl, dataset: named, after } = input;
+      const from = after == null ? null : placeOfCursor(after, "input.after");
+      if (from && !named) throw invalidArgument([{ path: ["after"], message: "is for a dataset" }], ["input"]);
       if (jsonl != null && !named) {
         const spooled = await context.uploads.spool(inline(jsonl));
         try {
@@ -160,7 +166,7 @@ builder.queryField("previewRows", (t) =>
       const toId = (id: string) => encodeGlobalID("Dataset", id);
       const dataset = await requireDataset(context.store, named.id, "input.dataset", toId);
       return withFiles(context.store.blobs, async (pathOf) =>
-        previewForModel(context, model, { path: await pathOf(dataset.sha256), preparation }, settings),
+        previewForModel(context, model, { path: await pathOf(dataset.sha256), preparation, from }, settings),
       );
     },
   }),

@@ -167,6 +167,19 @@ builder.objectField(BaseModelRef, "evaluations", (t) =>
   ),
 );
 
+builder.objectField(DatasetRef, "evaluations", (t) =>
+  t.connection(
+    {
+      type: ModelEvaluationRef,
+      description: "Evaluations on it that were asked for (createEvaluation) in this project, newest first.",
+      complexity: pageCost,
+      resolve: ({ id }, args, { store }) => pageOf(args, (page) => store.evaluations.listOfDataset(id, page)),
+    },
+    { name: "DatasetEvaluationConnection" },
+    { name: "DatasetEvaluationEdge" },
+  ),
+);
+
 builder.queryField("modelEvaluation", (t) =>
   t.field({
     type: ModelEvaluationRef,

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { limits } from "../../../schema/limits.ts";
 import type { RunFilter, RunSort } from "../../../store/store.ts";
 import { builder, queryCost } from "../builder.ts";
-import { FineTuneRef } from "../nodes.ts";
+import { DatasetRef, FineTuneRef } from "../nodes.ts";
 import { pageCost, pageOf } from "../page.ts";
 import { FineTuneStatus } from "./fine-tune.ts";
 
@@ -36,6 +36,7 @@ const FineTuneFilter = builder.inputType("FineTuneFilter", {
       validate: z.array(z.string()).max(limits.tags).nullish(),
     }),
     baseModel: t.string({ description: "The name of their base model." }),
+    dataset: t.globalID({ for: DatasetRef, description: "They train, validate or test on this dataset." }),
     name: t.string({
       description: "Their name contains this, in upper or lower case.",
       validate: z.string().max(limits.nameLength).nullish(),
@@ -51,11 +52,12 @@ const FineTuneFilter = builder.inputType("FineTuneFilter", {
 
 function filterOf(filter: typeof FineTuneFilter.$inferInput | null | undefined): RunFilter {
   if (!filter) return { archived: false };
-  const { statuses, tags, baseModel, name, archived, createdFrom, createdBefore } = filter;
+  const { statuses, tags, baseModel, dataset, name, archived, createdFrom, createdBefore } = filter;
   return {
     statuses: statuses ?? undefined,
     tags: tags ?? undefined,
     baseModel: baseModel ?? undefined,
+    dataset: dataset?.id,
     name: name ?? undefined,
     archived: archived ?? undefined,
     createdFrom: createdFrom ?? undefined,

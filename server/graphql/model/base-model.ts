@@ -1,4 +1,5 @@
 /** Base models: what a fine-tune starts from. Workers register those in their models folder. */
+import { hasChatTemplate } from "../../chat-template.ts";
 import { builder, queryCost } from "../builder.ts";
 import { BaseModelRef } from "../nodes.ts";
 import { pageCost, pageOf } from "../page.ts";
@@ -16,6 +17,13 @@ BaseModelRef.implement({
     parameters: t.expose("parameters", { type: "SafeInt", description: "Number of weights." }),
     bytes: t.expose("bytes", { type: "SafeInt", description: "Size of the weights in bytes." }),
     contextLength: t.exposeInt("contextLength", { description: "Longest sequence in tokens." }),
+    chatTemplate: t.boolean({
+      nullable: true,
+      description:
+        "Whether it has a chat template, so that it takes conversations; null where its tokenizer cannot be read now.",
+      complexity: queryCost * 5,
+      resolve: (model, _args, context) => hasChatTemplate(context, model),
+    }),
     createdAt: t.expose("createdAt", { type: "DateTime", description: "When a worker first registered it." }),
   }),
 });
@@ -31,6 +39,17 @@ builder.queryField("baseModels", (t) =>
     { name: "BaseModelConnection" },
     { name: "BaseModelEdge" },
   ),
+);
+
+builder.queryField("baseModel", (t) =>
+  t.field({
+    type: BaseModelRef,
+    nullable: true,
+    description: "The base model of this name; null if there is none.",
+    complexity: queryCost,
+    args: { name: t.arg.string({ required: true, description: "The name." }) },
+    resolve: (_root, { name }, { store }) => store.baseModels.getByName(name),
+  }),
 );
 
 builder.mutationField("deleteBaseModel", (t) =>
