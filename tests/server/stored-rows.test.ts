@@ -1,5 +1,6 @@
 /** The rows of a stored dataset by pages, their download, and what uses datasets and base models. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { operator } from "../../schema/projects.ts";
 import { everything } from "../support/claims.ts";
 import {
   chatModel,
@@ -176,6 +177,13 @@ describe("uses", () => {
       baseModel: { chatTemplate: true, uses: { fineTunes: 2, evaluations: 1, unfinished: 3 } },
       unknown: null,
     });
+    const { id: projectId } = await server.store.of(operator).administration.createProject("other");
+    const others = server.store.of({ ...operator, projectId });
+    const none = [{ fineTunes: 0, evaluations: 0, unfinished: 0 }];
+    expect(await others.datasets.uses([rowId(used)])).toEqual(none);
+    expect(await others.evaluations.listOfDataset(rowId(used), { limit: 1 })).toEqual([]);
+    const counted = (await others.baseModels.getByName("counted")) ?? expect.unreachable("it is registered");
+    expect(await others.baseModels.uses([counted.id])).toEqual(none);
   });
 
   test("a base model names the workers that have it, and whether it takes conversations", async () => {
