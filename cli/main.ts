@@ -23,6 +23,8 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["scale", "start as many workers as there is work for, by Slurm (--slurm)", () => import("./commands/scale.ts")],
   ["demo", "train the demo model, rebuild it from its log and compare every byte", () => import("./commands/demo.ts")],
   ["tune", "create a fine-tune from a settings file and follow it to its end", () => import("./commands/tune.ts")],
+  ["ls", "list runs, datasets, models or checkpoints", () => import("./commands/ls.ts")],
+  ["show", "show a run: state, settings, evaluations, checkpoints, events", () => import("./commands/show.ts")],
   ["follow", "follow a fine-tune to its end", () => import("./commands/follow.ts")],
   ["cancel", "stop a fine-tune after its current step", () => import("./commands/cancel.ts")],
   ["pause", "stop a fine-tune after its current step, until it is resumed", () => import("./commands/pause.ts")],

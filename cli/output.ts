@@ -1,5 +1,6 @@
 /** The output of commands: results on stdout, progress on stderr. */
 import { exitCodes } from "./exit-codes.ts";
+import { cutTo, terminalWidth, widthOf } from "./terminal.ts";
 
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -47,17 +48,26 @@ export class ProgressLine {
   }
 }
 
-/** Prints rows in columns under headings. */
-export function printTable(headings: readonly string[], rows: readonly (readonly string[])[]): void {
+/**
+ * Prints rows in columns under headings. In a terminal that is too narrow, the column `cut` is cut.
+ * @param cut index of the column that may lose its end; cells elsewhere stay whole
+ */
+export function printTable(headings: readonly string[], rows: readonly (readonly string[])[], cut?: number): void {
   const widths = headings.map((heading, column) =>
-    Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)),
+    Math.max(heading.length, ...rows.map((row) => widthOf(row[column] ?? ""))),
   );
+  const beyond = widths.reduce((sum, width) => sum + width + gap.length, -gap.length) - terminalWidth();
+  if (cut !== undefined && beyond > 0) widths[cut] = Math.max(leastCut, (widths[cut] ?? 0) - beyond);
   for (const row of [headings, ...rows]) {
-    print(
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
+    const cells = row.map((cell, column) =>
+      padded(column === cut ? cutTo(cell, widths[column] ?? 0) : cell, widths[column] ?? 0),
     );
+    print(cells.join(gap).trimEnd());
   }
 }
+
+const gap = "  ";
+/** Less of a cell would tell nothing. */
+const leastCut = 8;
+
+const padded = (cell: string, width: number) => cell + " ".repeat(Math.max(0, width - widthOf(cell)));

@@ -286,6 +286,17 @@ export type ExpiryInput =
   |  { readonly at?: never; readonly never?: never;   /** So many seconds from now, at most ten years. */
   readonly ttl: number; };
 
+/** A type of object that short ids and names find. */
+export type FindableType =
+  /** A checkpoint, which has no name. */
+  | 'CHECKPOINT'
+  /** A dataset that is not deleted. */
+  | 'DATASET'
+  /** An evaluation, which has no name. */
+  | 'EVALUATION'
+  /** A run. */
+  | 'FINE_TUNE';
+
 /** Which runs to list: those that meet all of it. */
 export type FineTuneFilter = {
   /** False for those that are not archived, true for those that are, null for both. */

@@ -24,8 +24,8 @@ const read = (file: string) => readFileSync(new URL(file, root), "utf8");
 /** Enums and inputs that the operations use; both sides import them from here. */
 const schemaTypesFile = "client/schema-types.ts";
 const operationModule = "client/operation.ts";
-/** The client's, and one of each folder of the page. The names of operations are unique among them. */
-const operationFiles = ["client/operations.graphql", ...operationsIn("dashboard/src")];
+/** The client's, the command line's, and one of each folder of the page. The names of operations are unique among them. */
+const operationFiles = ["client/operations.graphql", "cli/operations.graphql", ...operationsIn("dashboard/src")];
 
 const header = "// Made by `npm run generate:operations` from schema/api.graphql. Do not edit.\n";
 const config = {

@@ -101,6 +101,7 @@ export type { Due, DueReport } from "./ends/due.ts";
 export type { Ending, KeepChanges, WantedKeep } from "./ends/expiry.ts";
 export type { BlobCount, SweepReport } from "./ends/sweep.ts";
 export type { Page } from "./pages.ts";
+export type { FoundKind } from "./projects/find.ts";
 export type { Origin } from "./audit/actor.ts";
 export { type ArchiveReport, checkArchive } from "./archive/check.ts";
 export type { ArchiveFile } from "./archive/files.ts";

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { urlOption } from "../options.ts";
 import { print, printJson } from "../output.ts";
 import { withService } from "../remote.ts";
+import { modelOf } from "../short-ids.ts";
 import { pointsAt } from "../aliases.ts";
 
 interface SetOptions {
@@ -24,7 +25,7 @@ export function define(command: Command): void {
 
 async function set(name: string, { url, model, json }: SetOptions): Promise<void> {
   await withService(url, async ({ client }) => {
-    const alias = await client.setAlias(name, { name: model });
+    const alias = await client.setAlias(name, { name: await modelOf(client, model) });
     if (json) printJson(alias);
     else print(`${name} is ${pointsAt(alias)}.`);
   });

@@ -8,6 +8,7 @@ import { exitCodes } from "../exit-codes.ts";
 import { integer, number, urlOption } from "../options.ts";
 import { print, printJson } from "../output.ts";
 import { withService, type Remote } from "../remote.ts";
+import { modelOf } from "../short-ids.ts";
 
 interface CompleteOptions {
   readonly url: string;
@@ -68,7 +69,8 @@ async function complete({ url, ...options }: CompleteOptions): Promise<void> {
     const interrupted = new AbortController();
     const interrupt = () => interrupted.abort();
     process.once("SIGINT", interrupt);
-    const { id } = await client.createCompletion(input);
+    const model = { name: await modelOf(client, options.model) };
+    const { id } = await client.createCompletion({ ...input, model });
     try {
       const whole = await follow(client, id, options, interrupted.signal);
       report(whole, options);

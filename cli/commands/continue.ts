@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { followToEnd } from "../follow.ts";
 import { integer, urlOption } from "../options.ts";
 import { withService } from "../remote.ts";
+import { runOf } from "../short-ids.ts";
 import { limits } from "../../schema/limits.ts";
 
 interface ContinueOptions {
@@ -17,7 +18,7 @@ interface ContinueOptions {
 export function define(command: Command): void {
   command
     .description("Train a finished fine-tune for more steps, from its last checkpoint; exit with the outcome.")
-    .argument("<id>", "the id of the finished fine-tune")
+    .argument("<id>", "the finished run, by its id, the beginning of it, or its name")
     .requiredOption("--steps <number>", "additional steps", integer(1, limits.steps))
     .option(
       "--max-seconds <number>",
@@ -28,11 +29,13 @@ export function define(command: Command): void {
     .option("--log <file>", "where to write the .steplog of the last checkpoint")
     .addOption(urlOption())
     .option("--json", "print the outcome as one JSON object")
-    .addHelpText("after", "\nExample:\n  steplog continue RmluZVR1bmU6... --steps 500")
+    .addHelpText("after", "\nExample:\n  steplog continue 4f2a91c0 --steps 500")
     .action(continueRun);
 }
 
 async function continueRun(id: string, { url, steps, maxSeconds, name, ...options }: ContinueOptions): Promise<void> {
   const input = { steps, ...(maxSeconds !== undefined && { maxSeconds }), ...(name !== undefined && { name }) };
-  await withService(url, async (service) => followToEnd(service, () => service.client.continue(id, input), options));
+  await withService(url, async (service) =>
+    followToEnd(service, async () => service.client.continue(await runOf(service.client, id), input), options),
+  );
 }

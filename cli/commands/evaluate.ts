@@ -1,4 +1,5 @@
 /** steplog evaluate MODEL --dataset WHAT: has a running service measure a model on rows, and prints what it measured. */
+import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import type { Command } from "commander";
 import { Option } from "commander";
@@ -13,6 +14,7 @@ import { inWords } from "../measured.ts";
 import { integer, urlOption } from "../options.ts";
 import { print, printJson, ProgressLine } from "../output.ts";
 import { withService } from "../remote.ts";
+import { idOf, modelOf } from "../short-ids.ts";
 
 interface EvaluateOptions extends Pick<
   CreateEvaluationInput,
@@ -30,7 +32,10 @@ export function define(command: Command): void {
   command
     .description("Measure a model of a running service on a dataset, as a fine-tune measures itself.")
     .argument("<model>", "an alias, a base model's name, or the id of a checkpoint or of a fine-tune")
-    .requiredOption("--dataset <what>", "a JSON Lines or parquet file, or the id of a stored dataset")
+    .requiredOption(
+      "--dataset <what>",
+      "a JSON Lines or parquet file, or a stored dataset by its id, the beginning of it, or its name",
+    )
     .option("--label-words <text...>", "candidate completions of rows that list none")
     .option("--calibration-prompt <text>", "a prompt without content, by which candidates' scores are calibrated")
     .option("--answer-tokens <number>", "most tokens of a generated answer", integer(0, limits.answerTokens))
@@ -49,11 +54,12 @@ export function define(command: Command): void {
 }
 
 async function evaluate(name: string, { url, dataset, key, json, ...rules }: EvaluateOptions): Promise<void> {
-  if (!isDatasetId(dataset)) await requireReadable(dataset);
+  if (isPath(dataset)) await requireReadable(dataset);
   await withService(url, async ({ client }) => {
-    const stored = isDatasetId(dataset) ? dataset : await storedFile(client, dataset);
+    const stored = isPath(dataset) ? await storedFile(client, dataset) : await idOf(client, "DATASET", dataset);
     const once = key !== undefined && { idempotencyKey: key };
-    const { id } = await client.createEvaluation({ ...rules, ...once, model: { name }, dataset: stored });
+    const model = { name: await modelOf(client, name) };
+    const { id } = await client.createEvaluation({ ...rules, ...once, model, dataset: stored });
     const ended = await measured(client, id);
     if (ended === null) return;
     if (json) printJson(ended);
@@ -62,9 +68,9 @@ async function evaluate(name: string, { url, dataset, key, json, ...rules }: Eva
   });
 }
 
-/** Ids are base64 of the type and the row. */
-function isDatasetId(text: string): boolean {
-  return Buffer.from(text, "base64").toString().startsWith("Dataset:");
+/** What is no file, and has nothing of a path, is the id or the name of a stored dataset. */
+function isPath(text: string): boolean {
+  return /[/\\]|\.(?:jsonl|parquet)$/u.test(text) || existsSync(text);
 }
 
 async function storedFile(client: SteplogClient, path: string): Promise<string> {

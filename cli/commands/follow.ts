@@ -4,6 +4,7 @@ import type { FineTune } from "../../client/index.ts";
 import { followToEnd } from "../follow.ts";
 import { urlOption } from "../options.ts";
 import { withService } from "../remote.ts";
+import { runOf } from "../short-ids.ts";
 import { csvFile, wandbLines } from "../trackers/lines.ts";
 import { mlflowServer } from "../trackers/mlflow.ts";
 import { tensorboardFolder } from "../trackers/tensorboard.ts";
@@ -22,7 +23,7 @@ interface FollowOptions {
 export function define(command: Command): void {
   command
     .description("Follow a fine-tune of a running service to its end, and exit with its outcome.")
-    .argument("<id>", "the id of the fine-tune")
+    .argument("<id>", "the run, by its id, the beginning of it, or its name")
     .option("--log <file>", "where to write the .steplog of the last checkpoint")
     .option("--csv <file>", "add losses and evaluations to a CSV file")
     .option("--tensorboard <folder>", "add them to event files of TensorBoard")
@@ -30,7 +31,7 @@ export function define(command: Command): void {
     .option("--wandb-jsonl <file>", "add them to a file of JSON lines as Weights & Biases' history has them")
     .addOption(urlOption())
     .option("--json", "print the outcome as one JSON object")
-    .addHelpText("after", "\nExample:\n  steplog follow RmluZVR1bmU6...")
+    .addHelpText("after", "\nExample:\n  steplog follow 4f2a91c0")
     .action(follow);
 }
 
@@ -43,6 +44,9 @@ async function follow(id: string, { url, ...options }: FollowOptions): Promise<v
     ...(wandbJsonl === undefined ? [] : [wandbLines(wandbJsonl)]),
   ];
   await withService(url, async (service) =>
-    followToEnd(service, () => service.client.fineTune(id), { ...options, trackers }),
+    followToEnd(service, async () => service.client.fineTune(await runOf(service.client, id)), {
+      ...options,
+      trackers,
+    }),
   );
 }

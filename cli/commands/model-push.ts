@@ -26,6 +26,7 @@ import { readConfig, readHubAccess, readProxies } from "../config.ts";
 import { urlOption } from "../options.ts";
 import { ProgressLine, print, printJson } from "../output.ts";
 import { withService } from "../remote.ts";
+import { idOf } from "../short-ids.ts";
 
 interface ModelPushOptions {
   repo: string;
@@ -80,7 +81,10 @@ async function modelPush(checkpoint: string, options: ModelPushOptions): Promise
   try {
     await withService(options.url, async ({ client }) => {
       progress.show("rebuilding");
-      const { files, name } = await gather(client, checkpoint, { ...options, folder });
+      const { files, name } = await gather(client, await idOf(client, "CHECKPOINT", checkpoint), {
+        ...options,
+        folder,
+      });
       const title = `Add ${name}, made by Steplog`;
       const onProgress = (stage: string, done: number, total: number) =>
         progress.show(`${stage} ${Math.floor((100 * done) / Math.max(1, total))}% of ${formatBytes(total)}`);

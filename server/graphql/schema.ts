@@ -36,6 +36,7 @@ import "./expiry.ts";
 import "./project/rates.ts";
 import "./webhook/webhook.ts";
 import "./webhook/change-webhooks.ts";
+import "./find.ts";
 import "./worker.ts";
 import "./service.ts";
 import { builder } from "./builder.ts";

@@ -25,6 +25,7 @@ import { type Sight, notThere, sightOf } from "./sight.ts";
 import { type Accounts, accountsOf } from "./accounts.ts";
 import { guardedRows } from "./guarded-rows.ts";
 import { ownExpiriesOf } from "./expiries.ts";
+import { type Finding, findingOf } from "./find.ts";
 import { ownWebhooksOf } from "./webhooks.ts";
 
 export interface ProjectStore extends Pick<
@@ -52,6 +53,7 @@ export interface ProjectStore extends Pick<
   readonly workers: Pick<Nouns["workers"], "list">;
   readonly accounts: Accounts;
   readonly audit: AuditReading;
+  readonly finding: Finding;
   ping(): Promise<void>;
 }
 
@@ -97,6 +99,7 @@ export function projectStoreOf({ nouns, database, viewer, ping, actor }: Parts):
     expiries: ownExpiriesOf(room),
     webhooks: ownWebhooksOf({ database, projectId: viewer.projectId, may: room.may }),
     audit: translated(auditReadingOf({ database, viewer, may: room.may })),
+    finding: ownFindingOf(room, database),
   };
   return actingAs(store, actor);
 }
@@ -117,6 +120,16 @@ function check({ key, scopes }: Viewer, scope: Scope): void {
     "FORBIDDEN",
     `The API key ${JSON.stringify(key?.name ?? "")} has the scopes ${has}, and this needs ${scope}. Use a key that has it.`,
   );
+}
+
+function ownFindingOf({ viewer: { projectId }, may }: Room, database: Database): Finding {
+  const finding = translated(findingOf(database, projectId));
+  return {
+    async find(kind, text, limit) {
+      may("read");
+      return finding.find(kind, text, limit);
+    },
+  };
 }
 
 function foundModelsOf({ nouns: { foundModels }, may }: Room): ProjectStore["foundModels"] {

@@ -257,6 +257,35 @@ test("lists have nothing of others", async () => {
   }
 });
 
+test("neither the beginning of an id nor a name finds anything of others, and both find the own", async () => {
+  const found = async (by: string, type: string, text: string) => {
+    const response = await fetch(`${server.url}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${by}` },
+      body: JSON.stringify({
+        query: "query ($type: FindableType!, $text: String!) { find(type: $type, text: $text) { id } }",
+        variables: { type, text },
+      }),
+    });
+    const { data, ...rest } = (await response.json()) as { data: { find: { id: string }[] } | null };
+    return data?.find.map(({ id }) => id) ?? expect.unreachable(JSON.stringify(rest));
+  };
+  const { administration } = server.store.of(operator);
+  const own = await administration.createKey({ name: "reads", scopes: ["read"], expiresInS: null });
+  const types = { FINE_TUNE: "FineTune", CHECKPOINT: "Checkpoint", DATASET: "Dataset", EVALUATION: "ModelEvaluation" };
+  for (const [type, name] of Object.entries(types)) {
+    const id = theirs[name] ?? expect.unreachable("there is one");
+    for (const text of [rowId(id), rowId(id).slice(0, 8), rowId(id).slice(0, 4).toUpperCase()]) {
+      expect(await found(own.key, type, text)).toContain(id);
+      expect(await found(key, type, text)).toEqual([]);
+    }
+    expect(await found(own.key, type, rowId(id).slice(0, 3))).toEqual([]);
+  }
+  const run = (await server.store.fineTunes.get(rowId(theirs["FineTune"] ?? ""))) ?? expect.unreachable("it is there");
+  expect(await found(own.key, "FINE_TUNE", run.name)).toContain(theirs["FineTune"]);
+  expect(await found(key, "FINE_TUNE", run.name)).toEqual([]);
+});
+
 describe("every URL", () => {
   const urls = () => [
     ...["log.steplog", "weights.safetensors", "weights/model.safetensors", "exports/merged/model.safetensors"].map(

@@ -1,0 +1,32 @@
+/** The terminal that output goes to, if it goes to one: how wide it is, how wide a text is in it, and its colours. */
+import widthWithin from "fast-string-truncated-width";
+import picocolors from "picocolors";
+
+/** Columns of the terminal on stdout; without one, as many as a line has. */
+export function terminalWidth(stream: NodeJS.WriteStream = process.stdout): number {
+  return stream.isTTY ? stream.columns : Number.POSITIVE_INFINITY;
+}
+
+/** Columns that a text takes: none for what sets a colour, two for a letter of Chinese. */
+export function widthOf(text: string): number {
+  return widthWithin(text).width;
+}
+
+/** The text, or its beginning and three dots where it is wider. */
+export function cutTo(text: string, width: number): string {
+  const { index, ellipsed } = widthWithin(text, { limit: width, ellipsis: "..." });
+  return ellipsed ? `${text.slice(0, index)}...` : text;
+}
+
+/**
+ * Colours for what is printed on `stream`: in terminals only, unless FORCE_COLOR is set; never where NO_COLOR is
+ * (https://no-color.org).
+ */
+export function coloursOf(
+  stream: Pick<NodeJS.WriteStream, "isTTY"> = process.stdout,
+  { NO_COLOR = "", FORCE_COLOR = "", TERM = "" }: NodeJS.ProcessEnv = process.env,
+) {
+  const forced = FORCE_COLOR !== "" && FORCE_COLOR !== "0" && FORCE_COLOR !== "false";
+  const usual = stream.isTTY && TERM !== "dumb" && FORCE_COLOR === "";
+  return picocolors.createColors(NO_COLOR === "" && (forced || usual));
+}

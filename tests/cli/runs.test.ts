@@ -1,0 +1,149 @@
+/** Runs on the command line: listed, shown, and called by short ids and names. Runs in this process, with a fake worker. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { partsOf, shortId } from "../../cli/short-ids.ts";
+import { coloursOf, cutTo, widthOf } from "../../cli/terminal.ts";
+import { createFineTune, FakeWorker, rowId, testServer, type TestServer } from "../server/harness.ts";
+import { steplogHere } from "../support/command.ts";
+
+let server: TestServer;
+/** Trained, with a checkpoint. */
+let done: string;
+let checkpoint: string;
+let waiting: string;
+
+beforeAll(async () => {
+  server = await testServer();
+  done = await createFineTune(server, { steps: 20, learningRate: 1e-5, batchSize: 4 }, "reviews");
+  const worker = await FakeWorker.claim(server.store);
+  await worker.train(20);
+  checkpoint = (await worker.checkpoint()).id;
+  await worker.succeed();
+  waiting = await createFineTune(server, {}, "twins");
+  await createFineTune(server, {}, "twins");
+}, 60_000);
+afterAll(() => server.dispose());
+
+const steplog = (...args: string[]) => steplogHere([...args, "--url", server.url]);
+const lines = (text: string) => text.trimEnd().split("\n");
+
+describe("steplog ls", () => {
+  test("prints a table of runs, the newest first", async () => {
+    const { code, stdout } = await steplog("ls");
+    const [headings, ...rows] = lines(stdout);
+    expect({ code, headings }).toEqual({
+      code: 0,
+      headings: "ID        NAME     MODEL  STATUS     STEPS       LEFT         LOSS    BEST",
+    });
+    expect(rows).toHaveLength(3);
+    expect(rows[2]).toMatch(new RegExp(`^${shortId(done)}  reviews  bytes  SUCCEEDED  20/20 100%  -`, "u"));
+  });
+
+  test("filters, sorts and pages", async () => {
+    const names = async (...args: string[]) => {
+      const { stdout } = await steplog("ls", "--json", ...args);
+      return (JSON.parse(stdout) as { runs: { name: string }[] }).runs.map(({ name }) => name);
+    };
+    expect(await names("--status", "succeeded", "failed")).toEqual(["reviews"]);
+    expect(await names("--search", "VIEW")).toEqual(["reviews"]);
+    expect(await names("--model", "none")).toEqual([]);
+    expect(await names("--sort", "name")).toEqual(["reviews", "twins", "twins"]);
+    const { stdout } = await steplog("ls", "--limit", "2");
+    const last = lines(stdout)[2]?.slice(0, 8) ?? "";
+    expect(stdout).toContain(`2 of 3 runs. The next ones: the same with --after ${last}. All of them: --all`);
+    expect(await names("--limit", "2", "--after", last)).toEqual(["reviews"]);
+    expect(await names("--limit", "1", "--all")).toEqual(["twins", "twins", "reviews"]);
+  });
+
+  test("lists datasets, models and the checkpoints of a run", async () => {
+    expect((await steplog("ls", "datasets")).stdout).toMatch(/^ID {8}NAME {2}ROWS .*\n[0-9a-f]{8} {2}rows {2}3 /u);
+    expect((await steplog("ls", "models")).stdout).toMatch(/bytes {2}llama {3}5\.0 B/u);
+    expect((await steplog("ls", "checkpoints", "reviews")).stdout).toContain(`${checkpoint.slice(0, 8)}  20 `);
+    expect((await steplog("ls", "checkpoints")).stderr).toContain("Name the run: steplog ls checkpoints RUN");
+    expect((await steplog("ls", "models", "--tag", "x")).stderr).toContain("--tag are for runs only");
+  });
+});
+
+describe("steplog show", () => {
+  test("prints state, settings that differ, checkpoints and events", async () => {
+    const { code, stdout } = await steplog("show", "reviews");
+    expect(code).toBe(0);
+    for (const words of [
+      `reviews  ${shortId(done)}`,
+      "SUCCEEDED   step 20/20 100%",
+      "learningRate 0.00001",
+      "batchSize  4",
+    ])
+      expect(stdout).toContain(words);
+    expect(stdout).toContain(`${checkpoint.slice(0, 8)}  step     20`);
+    expect(stdout).not.toContain("weightDecay");
+    expect(stdout).toMatch(/Last events\n(?: {2}\d{4}-\d\d-\d\d \d\d:\d\d {2}.*\n)+$/u);
+  });
+
+  test("prints the run as JSON", async () => {
+    expect(JSON.parse((await steplog("show", shortId(done), "--json")).stdout)).toMatchObject({ id: done });
+  });
+});
+
+describe("a run is called", () => {
+  test.each([
+    ["its id", () => done],
+    ["its UUID", () => rowId(done)],
+    ["the first 8 digits of it", () => shortId(done)],
+    ["the first 5 in upper case", () => rowId(done).slice(0, 5).toUpperCase()],
+    ["its name", () => "reviews"],
+  ])("by %s", async (_, given) => {
+    expect(JSON.parse((await steplog("follow", given(), "--json")).stdout)).toMatchObject({ id: done });
+  });
+
+  test("by nothing that several have: they are listed, and nothing happens", async () => {
+    const { code, stderr } = await steplog("cancel", "twins");
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/^INVALID_ARGUMENT: "twins" may be several\. Give more of its id:\n/u);
+    expect(lines(stderr).slice(1)).toEqual([
+      expect.stringMatching(/^ {2}[0-9a-f]{8} {2}twins {2}QUEUED {2}of /u),
+      expect.stringContaining(`  ${shortId(waiting)}  twins`),
+    ]);
+  });
+
+  test("by nothing that none has, and by no id of something else", async () => {
+    expect((await steplog("pause", "nobody")).stderr).toContain(
+      'NOT_FOUND: There is no run whose id begins with, or that is named, "nobody". List them: steplog ls',
+    );
+    const dataset = Buffer.from(`Dataset:${rowId(done)}`).toString("base64");
+    expect((await steplog("pause", dataset)).stderr).toContain("is the id of a dataset, and this needs one of a run");
+  });
+
+  test("by a short id to be paused, resumed and cancelled", async () => {
+    const short = shortId(waiting);
+    for (const [word, status] of [
+      ["pause", "PAUSED"],
+      ["resume", "QUEUED"],
+      ["cancel", "CANCELLED"],
+    ] as const)
+      expect(JSON.parse((await steplog(word, short, "--json")).stdout)).toMatchObject({ id: waiting, status });
+  });
+});
+
+test("ids have a type and a UUID, and what is none has neither", () => {
+  expect(partsOf(done)).toEqual({ type: "FineTune", uuid: rowId(done) });
+  expect(["demo", "4f2a91c0", "", btoa("FineTune:x")].map(partsOf)).toEqual([null, null, null, null]);
+});
+
+test("texts are cut by the columns that they take", () => {
+  expect(widthOf("\u001b[32mgreen\u001b[39m")).toBe(5);
+  expect(widthOf("日本")).toBe(4);
+  expect(cutTo("reviews of films", 10)).toBe("reviews...");
+  expect(cutTo("reviews", 7)).toBe("reviews");
+});
+
+test.each([
+  [{ isTTY: true }, {}, true],
+  [{ isTTY: false }, {}, false],
+  [{ isTTY: true }, { NO_COLOR: "1" }, false],
+  [{ isTTY: true }, { TERM: "dumb" }, false],
+  [{ isTTY: false }, { FORCE_COLOR: "1" }, true],
+  [{ isTTY: true }, { FORCE_COLOR: "0" }, false],
+  [{ isTTY: false }, { FORCE_COLOR: "1", NO_COLOR: "1" }, false],
+])("colours of %j with %j: %s", (stream, env, coloured) => {
+  expect(coloursOf(stream as NodeJS.WriteStream, env).green("x") !== "x").toBe(coloured);
+});
