@@ -3,6 +3,7 @@ import { Provider } from "@urql/preact";
 import { LocationProvider, Route, Router } from "preact-iso";
 import { urql } from "./api/query.ts";
 import { at, ownAddresses } from "./base.ts";
+import { ComparePage } from "./compare/compare-page.tsx";
 import { NewPage } from "./new/new-page.tsx";
 import { RunPage } from "./run/run-page.tsx";
 import { RunsPage } from "./runs/runs-page.tsx";
@@ -16,6 +17,7 @@ export function App() {
           <Router onRouteChange={arrive}>
             <Route path={at("/")} component={RunsPage} />
             <Route path={at("/fine-tunes/:id")} component={OneRun} />
+            <Route path={at("/compare")} component={ComparePage} />
             <Route path={at("/new")} component={NewPage} />
             <Route default component={NotFound} />
           </Router>

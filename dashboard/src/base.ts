@@ -7,6 +7,7 @@ export const baseUrl = `${location.origin}${basePath}`;
 /** The address of a page of ours: at("/models") is "/steplog/models". */
 export const at = (path: string) => `${basePath}${path}`;
 export const runPath = (id: string) => at(`/fine-tunes/${encodeURIComponent(id)}`);
+export const comparePath = (ids: readonly string[]) => at(`/compare?runs=${ids.map(encodeURIComponent).join(",")}`);
 
 const pages = "fine-tunes/[^/]+|compare|sweeps|new|datasets|models|playground|operate";
 

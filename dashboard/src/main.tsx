@@ -8,6 +8,7 @@ import "./style/forms.css";
 import "./style/tables.css";
 import "./style/runs.css";
 import "./style/run.css";
+import "./style/compare.css";
 import { App } from "./app.tsx";
 import { listenToKeys } from "./keys.ts";
 import { startTheme } from "./theme.ts";

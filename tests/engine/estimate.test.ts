@@ -11,6 +11,7 @@ import type { EngineMessage, FineTuneRequest } from "../../engine/thread/message
 import { unwatchedCalls } from "../../engine/thread/foreign.ts";
 import { runFineTune } from "../../engine/train/run.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
+import { passesByStep, passesOfRun } from "../../schema/passes.ts";
 import { scratch } from "../support/models.ts";
 import type { Changes } from "../worker/run.ts";
 import { demo, device, ofType, requestOf } from "../worker/run.ts";
@@ -114,6 +115,11 @@ test.each(cases)("counted is what is done: %s", async (...[, settings, changes])
     const { kind: _kind, ...planned } = counted.evaluations.find((one) => one.kind === kind) ?? { kind, ...nothing };
     expect(planned).toStrictEqual(seen.parts.get(kind) ?? nothing);
   }
+  const { hyperparameters } = await requestOf({ ...usual, ...settings }, changes);
+  expect([passesOfRun(hyperparameters), passesByStep(hyperparameters).at(-1)]).toEqual([
+    counted.steps.passes,
+    counted.steps.passes,
+  ]);
   const entries = ofType(seen.messages, "step").flatMap((step) => step.entries);
   expect(counted.logEntries).toBe(entries.length);
   expect(counted.logBytes).toBe(entries.reduce((bytes, { decay }) => bytes + (decay === undefined ? 2 : 6), 0));

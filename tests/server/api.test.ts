@@ -333,7 +333,7 @@ describe("fine-tunes", () => {
         status loss device startedAt
         progress { step steps fraction stepsPerSecond etaSeconds }
         metrics(afterStep: 118, first: 1) { step loss projectedGradient learningRate skipped seconds }
-        chart(points: 10) { step loss lossMin lossMax count }
+        chart(points: 10) { step loss lossMin lossMax count seconds }
         evaluations { step rows loss accuracy }
       } }`,
       { id },
@@ -348,10 +348,11 @@ describe("fine-tunes", () => {
       ],
       evaluations: [{ step: 0, rows: 3, loss: 2, accuracy: null }],
     });
-    const { chart } = running.fineTune as { chart: { step: number; count: number }[] };
+    const { chart } = running.fineTune as { chart: { step: number; count: number; seconds: number }[] };
     expect(chart.length).toBeLessThanOrEqual(10);
     expect(chart.reduce((sum, point) => sum + point.count, 0)).toBe(120);
     expect(chart.at(-1)?.step).toBe(120);
+    expect(chart.reduce((sum, point) => sum + point.seconds * point.count, 0)).toBe(30);
 
     const checkpoint = await worker.checkpoint();
     await worker.train(80);

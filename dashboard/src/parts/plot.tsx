@@ -59,7 +59,7 @@ export function Plot(props: PlotProps) {
       resize.disconnect();
       drawn.destroy();
     };
-  }, [shownTheme.value, look.join(), height, log, group]);
+  }, [shownTheme.value, look.join(), x.label, height, log, group]);
 
   useEffect(() => {
     const drawn = plot.current;

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { change } from "../api/query.ts";
-import { at } from "../base.ts";
+import { at, comparePath } from "../base.ts";
 import { Confirm } from "../parts/confirm.tsx";
 import { copy } from "../parts/copy-as.tsx";
 import { MenuButton, type Action } from "../parts/menu.tsx";
@@ -38,7 +38,7 @@ export function Actions({ run, onChange }: ActionsProps) {
   };
   const actions: Action[] = [
     { name: "Copy to a new run", run: () => route(at(`/new?from=${encodeURIComponent(run.id)}`)) },
-    { name: "Compare with others", run: () => route(at(`/compare?runs=${encodeURIComponent(run.id)}`)) },
+    { name: "Compare with others", run: () => route(comparePath([run.id])) },
     { name: "Rename or tag", run: () => setAsked("rename") },
     { name: run.archivedAt === null ? "Archive" : "Bring back", run: () => attempt(archive) },
     { name: "Copy id", run: () => void copy(run.id) },

@@ -25,7 +25,7 @@ export function addStep(points: Point[], step: Omit<Point, "count">): boolean {
 }
 
 export const lastStep = (points: readonly Point[]) => points.at(-1)?.step ?? 0;
-export const stepCount = (points: readonly Point[]) => points.reduce((sum, { count }) => sum + count, 0);
+export const stepCount = (points: readonly Pick<Point, "count">[]) => points.reduce((sum, { count }) => sum + count, 0);
 
 function mergePairs(points: readonly Point[]): Point[] {
   return Array.from({ length: Math.ceil(points.length / 2) }, (_, pair) => merge(points.slice(2 * pair, 2 * pair + 2)));

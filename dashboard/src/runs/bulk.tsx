@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { change } from "../api/query.ts";
-import { at } from "../base.ts";
+import { comparePath } from "../base.ts";
+import { mostCompared } from "../compare/address.ts";
 import { formatCounted } from "../format.ts";
 import { useShortcuts } from "../keys.ts";
 import { Confirm } from "../parts/confirm.tsx";
@@ -19,8 +20,6 @@ interface BulkProps {
   readonly onClear: () => void;
 }
 
-const mostCompared = 10;
-
 export function Bulk({ runs, onDone, onClear }: BulkProps) {
   const { route } = useLocation();
   const [asked, setAsked] = useState<"cancel" | "delete" | null>(null);
@@ -29,7 +28,7 @@ export function Bulk({ runs, onDone, onClear }: BulkProps) {
   const archived = runs.every(({ archivedAt }) => archivedAt !== null);
   const canCompare = runs.length >= 2 && runs.length <= mostCompared;
   const compare = () => {
-    if (canCompare) route(at(`/compare?runs=${runs.map(({ id }) => encodeURIComponent(id)).join(",")}`));
+    if (canCompare) route(comparePath(runs.map(({ id }) => id)));
   };
   useShortcuts([{ keys: "c", does: "Compare the runs that are selected", run: compare }]);
 

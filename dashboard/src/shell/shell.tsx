@@ -59,8 +59,8 @@ export function Shell({ children }: { children: ComponentChildren }) {
   );
 }
 
-/** A run belongs to the runs. */
+/** A run belongs to the runs, and so does what compares them. */
 function isCurrent(path: string, place: string): boolean {
   const here = path.slice(at("").length) || "/";
-  return place === "/" ? here === "/" || here.startsWith("/fine-tunes/") : here.startsWith(place);
+  return place === "/" ? /^\/(?:$|fine-tunes\/|compare)/u.test(here) : here.startsWith(place);
 }

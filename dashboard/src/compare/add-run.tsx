@@ -1,0 +1,71 @@
+/** Finds runs by their name, to compare them with the others. Without a name, the newest ones are offered. */
+import { useRef, useState } from "preact/hooks";
+import { useAnswer } from "../api/query.ts";
+import { formatAgo } from "../format.ts";
+import { useShortcuts } from "../keys.ts";
+import { Problem } from "../parts/problem.tsx";
+import { Status } from "../parts/status.tsx";
+import { findRuns } from "./operations.ts";
+
+interface AddRunProps {
+  readonly ids: readonly string[];
+  /** The newest runs are offered before anything is typed. */
+  readonly open: boolean;
+  readonly onAdd: (id: string) => void;
+}
+
+const typingMs = 250;
+const mostShown = 6;
+
+export function AddRun({ ids, open, onAdd }: AddRunProps) {
+  const search = useRef<HTMLInputElement>(null);
+  const typing = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const [name, setName] = useState("");
+  const asked = name !== "" || open;
+  const { data, failure } = useAnswer(findRuns, { name }, { skip: !asked });
+  useShortcuts([{ keys: "/", does: "Search a run to add", run: () => search.current?.focus() }]);
+  const found = (asked ? (data?.fineTunes.nodes ?? []) : []).filter(({ id }) => !ids.includes(id)).slice(0, mostShown);
+  const add = (id: string) => {
+    if (search.current) search.current.value = "";
+    setName("");
+    onAdd(id);
+    search.current?.focus();
+  };
+  return (
+    <search class="add-run">
+      <label>
+        Add a run{" "}
+        <input
+          ref={search}
+          type="search"
+          placeholder="Part of its name  /"
+          onInput={({ currentTarget: { value } }) => {
+            clearTimeout(typing.current);
+            typing.current = setTimeout(() => setName(value.trim()), typingMs);
+          }}
+        />
+      </label>
+      {failure && <Problem title="The runs could not be searched" failure={failure} />}
+      {asked && data !== null && found.length === 0 && (
+        <p class="muted" role="status">
+          {name === "" ? "There are no other runs." : "No other run has this in its name."}
+        </p>
+      )}
+      {found.length > 0 && (
+        <ul aria-label="Runs that can be added">
+          {found.map((run) => (
+            <li key={run.id}>
+              <button type="button" onClick={() => add(run.id)}>
+                <span class="cut">
+                  <span class="muted">Add</span> {run.name}
+                </span>
+                <Status run={run} />
+                <span class="muted">{formatAgo(run.createdAt)}</span>
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </search>
+  );
+}
