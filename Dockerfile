@@ -44,7 +44,7 @@ COPY package.json package-lock.json ./
 # The embedded Postgres (60 MB) is for machines without a database; here DATABASE_URL names one.
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --omit=optional --ignore-scripts
 
-# dist/, and the page in dashboard/dist.
+# dist/, the page in dashboard/dist, and its documentation in docs/dist.
 FROM base AS built
 COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts
@@ -105,6 +105,7 @@ FROM runtime AS gateway
 COPY --from=packages /app/node_modules node_modules
 COPY --from=program /app ./
 COPY --from=built /app/dashboard/dist dashboard/dist
+COPY --from=built /app/docs/dist docs/dist
 COPY deploy/health.js deploy/health.js
 LABEL org.opencontainers.image.title="Steplog gateway" \
       org.opencontainers.image.description="GraphQL API and dashboard of a service that trains language models with MeZO"

@@ -1,4 +1,5 @@
-// npm run build, and npm's `prepare` after an install in a clone: compiles the sources into dist/, and builds the web page.
+// npm run build, and npm's `prepare` after an install in a clone: compiles the sources into dist/, builds the web page, and the
+// documentation as a site.
 // An install without development packages can do neither; it says so and goes on, since whoever made it may have brought both.
 import { spawnSync } from "node:child_process";
 import { chmodSync, rmSync } from "node:fs";
@@ -9,8 +10,9 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const compiler = programOf("typescript", "tsc");
 const bundler = programOf("vite", "vite");
+const runner = programOf("tsx", "tsx");
 
-if (compiler === null || bundler === null) {
+if (compiler === null || bundler === null || runner === null) {
   console.log(
     "dist/ and the web page are not built: their tools are development packages, which are not installed here.",
   );
@@ -19,7 +21,10 @@ if (compiler === null || bundler === null) {
   run(compiler, ["-p", "tsconfig.build.json"]);
   // npx links to it, and makes it executable only when it links for the first time.
   chmodSync(join(root, "dist/cli/steplog.js"), 0o755);
-  if (!process.argv.includes("--no-page")) run(bundler, ["build", "dashboard", "--logLevel", "warn"]);
+  if (!process.argv.includes("--no-page")) {
+    run(bundler, ["build", "dashboard", "--logLevel", "warn"]);
+    run(runner, ["site/main.ts"]);
+  }
 }
 
 /**

@@ -45,6 +45,8 @@ export interface ServerConfig extends AccessOptions {
   readonly uploadsDir: string;
   /** Folder of the built web page. */
   readonly dashboardDir?: string | undefined;
+  /** Folder of the built documentation. */
+  readonly docsDir?: string | undefined;
   /** Makes tokens of prompts; its owner closes it. One of the server's own if left out. */
   readonly promptSandbox?: Sandbox | undefined;
   /** Requests that may wait for a worker, for how long, and how long answers are kept; `usualCompletions` if left out. */
@@ -127,8 +129,8 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const parts = { store: watched, services, gateway, documents, access, rateLimits, originOf, prefix };
   const streams = new Set<ServerResponse>();
   const tracked = (response: ServerResponse) => track(streams, response);
-  const { dashboardDir, metricsToken } = config;
-  const routes = createRoutes({ ...parts, track: tracked, dashboardDir, metricsToken });
+  const { dashboardDir, docsDir, metricsToken } = config;
+  const routes = createRoutes({ ...parts, track: tracked, dashboardDir, docsDir, metricsToken });
   const connectionsCheckingInterval = config.stallMs ?? stallMs;
   const http = createServer({ connectionsCheckingInterval }, (request, response) => {
     if (request.headers.accept?.includes("text/event-stream")) track(streams, response);

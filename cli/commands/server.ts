@@ -51,7 +51,8 @@ async function serve(config: ServiceConfig, options: ServerOptions, log: Logger)
       openToEveryone: options.openToEveryone ?? config.openToEveryone,
       modelsDir: config.modelsDir,
       uploadsDir: join(config.storageDir, "uploads"),
-      dashboardDir: builtDashboard(),
+      dashboardDir: built("dashboard/dist"),
+      docsDir: built("docs/dist"),
       apiToken: config.apiToken,
       publicUrl: config.publicUrl,
       corsOrigins: config.corsOrigins,
@@ -74,7 +75,8 @@ async function serve(config: ServiceConfig, options: ServerOptions, log: Logger)
   }
 }
 
-function builtDashboard(): string | undefined {
-  const folder = packagePath("dashboard/dist");
+/** A folder of pages, if it was built. */
+function built(name: string): string | undefined {
+  const folder = packagePath(name);
   return existsSync(join(folder, "index.html")) ? folder : undefined;
 }

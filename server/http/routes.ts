@@ -9,6 +9,7 @@ import type { Charge, Services, ViewerServices } from "../context.ts";
 import { whenGone } from "../context.ts";
 import { readBody } from "./body.ts";
 import { receiveDataset } from "./datasets.ts";
+import { isDocs, sendDocs } from "./docs.ts";
 import { sendDataset, sendExport, sendLog, sendRunLog, sendWeights } from "./downloads.ts";
 import { toHttpError } from "../errors.ts";
 import { sendProject } from "./project-export.ts";
@@ -35,6 +36,8 @@ export interface RoutesOptions {
   readonly metricsToken: string | undefined;
   /** Folder of the web page. Without it, / shows a few links. */
   readonly dashboardDir?: string | undefined;
+  /** Folder of the built documentation. */
+  readonly docsDir?: string | undefined;
   /** Path under which clients reach this gateway, if it is not the root of its host. */
   readonly prefix: string;
 }
@@ -176,6 +179,7 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
     const { store } = await authenticated("files");
     return sendRunLog(store, decodePart(runId), request, response);
   }
+  if (isDocs(pathname)) return sendDocs(options.docsDir, decodePart(pathname), request, response);
   return options.dashboardDir === undefined
     ? sendLinks(pathname, response)
     : sendPage({ root: options.dashboardDir, prefix: options.prefix }, decodePart(pathname), request, response);

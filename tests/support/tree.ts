@@ -30,6 +30,8 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   bench: ["schema", "dataset", "engine", "store"],
   // The page runs in a browser.
   dashboard: ["schema", "client"],
+  // The documentation, made of the pages and of the printed schema.
+  site: ["schema"],
 };
 
 /** Folders whose files must stay short enough to be read in one sitting. */
@@ -48,6 +50,7 @@ const mainFolders = new Set([
   "cli",
   "bench",
   "dashboard",
+  "site",
 ]);
 const longestFile = 500;
 

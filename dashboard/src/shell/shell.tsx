@@ -42,6 +42,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
             </a>
           ))}
           <a href={at("/graphql")}>API</a>
+          <a href={at("/docs/")}>Docs</a>
         </nav>
         <div class="bar-end">
           <ThemeChoice />

@@ -1,0 +1,2 @@
+/** Styles are vite's to read. */
+declare module "*.css";
