@@ -56,7 +56,7 @@ function bar({ index }: Assets): string {
 </div>
 <button type="button" class="menu-button" popovertarget="pages" aria-label="Pages"><span aria-hidden="true">☰</span></button>
 <select id="theme" aria-label="Theme">
-<option value="system">As the system</option>
+<option value="system">System</option>
 <option value="light">Light</option>
 <option value="dark">Dark</option>
 </select>
