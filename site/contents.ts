@@ -24,6 +24,7 @@ export const contents: readonly Group[] = [
     entries: [
       page("docs/START.md", "Start in five minutes", "From a clone to a tuned model on disk."),
       page("docs/CONCEPTS.md", "Concepts", "Why two bytes an estimate are a checkpoint."),
+      page("docs/EXAMPLES.md", "Examples", "Whole programs: curl, Python, OpenAI's client."),
       page("README.md", "What Steplog is", "What it does, for whom, and how to install it."),
     ],
   },

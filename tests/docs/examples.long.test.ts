@@ -1,5 +1,5 @@
 /**
- * The examples of the pages work: GraphQL, curl and JavaScript run in order against a real service with the demo's base, and so
+ * The examples of the pages work: GraphQL, curl, Python and JavaScript run in order against a real service with the demo's base, and so
  * do the commands of the first run. As the pages say, $dataset, $fineTune and $checkpoint are the ids returned above, and other
  * variables are in the JSON after an example; JSON with errors is what the example must answer.
  */
@@ -70,11 +70,14 @@ async function runPage(service: Service, blocks: readonly Block[]): Promise<void
     }
     if (block.language === "sh" && !leftOut.test(block.text)) await runShell(service, block, values);
     if (block.language === "js") await runModule(service, block);
+    if (block.language === "python") await runPython(service, block);
   }
 }
 
 function isRequest({ language, text }: Block): boolean {
-  return language === "graphql" || language === "js" || (language === "sh" && text.includes("curl"));
+  return (
+    language === "graphql" || language === "js" || language === "python" || (language === "sh" && text.includes("curl"))
+  );
 }
 
 interface Service {
@@ -89,6 +92,7 @@ async function pageFolder(service: Service): Promise<string> {
   await symlink(join(service.folder, "data"), join(folder, "data"));
   await mkdir(join(folder, "node_modules"));
   await symlink(packagePath("."), join(folder, "node_modules", "steplog"));
+  await symlink(packagePath("node_modules/openai"), join(folder, "node_modules", "openai"));
   await cp(packagePath("demo/validation.jsonl"), join(folder, "rows.jsonl"));
   return folder;
 }
@@ -176,6 +180,12 @@ async function runShell({ folder, url }: Service, block: Block, values: Record<s
 async function runModule({ folder, url }: Service, block: Block): Promise<void> {
   await writeFile(join(folder, "example.mjs"), block.text.replaceAll(pageUrl, url));
   await promisify(execFile)(process.execPath, ["example.mjs"], { cwd: folder });
+}
+
+/** Runs the block with the Python of this machine: it may import nothing that Python does not bring. */
+async function runPython({ folder, url }: Service, block: Block): Promise<void> {
+  await writeFile(join(folder, "example.py"), block.text.replaceAll(pageUrl, url));
+  await promisify(execFile)("python3", ["-I", "example.py"], { cwd: folder });
 }
 
 /** "Save this as `first.json`": the file that the prose before the block names last. */
