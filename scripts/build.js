@@ -36,8 +36,8 @@ function programOf(name, command) {
   const require = createRequire(import.meta.url);
   try {
     const manifest = require.resolve(`${name}/package.json`);
-    const { bin } = /** @type {{ bin: Record<string, string> }} */ (require(manifest));
-    return join(dirname(manifest), bin[command] ?? "");
+    const { bin } = /** @type {{ bin: string | Record<string, string> }} */ (require(manifest));
+    return join(dirname(manifest), typeof bin === "string" ? bin : (bin[command] ?? ""));
   } catch {
     return null;
   }
