@@ -9,6 +9,7 @@ import "./style/tables.css";
 import "./style/runs.css";
 import "./style/run.css";
 import "./style/compare.css";
+import "./style/new.css";
 import { App } from "./app.tsx";
 import { listenToKeys } from "./keys.ts";
 import { startTheme } from "./theme.ts";

@@ -28,6 +28,7 @@ import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import type { Needs } from "../../schema/jobs.ts";
 import { type FineTuneStatus, fineTuneTransitions } from "../../schema/states.ts";
 import { type BaseModel, type FineTune, type Job, fineTunes } from "../../schema/tables.ts";
+import { weightsInMemory } from "../../schema/weights-memory.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import type { JobHooks } from "../queue/claimers.ts";
@@ -126,14 +127,6 @@ export function trainingNeeds(settings: Hyperparameters, baseModel: BaseModel, p
   const adapter = parts?.adapters ? adapterBytes(settings, parts, parts.adapters) : 0;
   const memoryBytes = weightsInMemory(baseModel) + adapter;
   return { models: [{ name, hash }], families: [family], precisions: [settings.precision], memoryBytes };
-}
-
-/**
- * A lower bound in bytes: bfloat16 weights are held as they are, others as float32. Each step reads all of them, frozen ones
- * too: where they do not fit into memory, each step reads them from the disk.
- */
-export function weightsInMemory({ dtype, parameters }: BaseModel): number {
-  return parameters * (dtype.includes("BF16") ? 2 : 4);
 }
 
 // Claim and release

@@ -12,6 +12,7 @@ import { type Completion, completions } from "../../schema/serving-tables.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
 import { type BaseModel, baseModels, checkpoints, fineTunes } from "../../schema/tables.ts";
 import { counted } from "../../schema/units.ts";
+import { weightsInMemory } from "../../schema/weights-memory.ts";
 import { expiryOf } from "../ends/expiry.ts";
 import { partsOf } from "../models/part-names.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
@@ -21,7 +22,7 @@ import { quotasOf, refuseBeyondRequests, refuseBeyondTokens } from "../projects/
 import { addJob } from "../queue/jobs.ts";
 import { whyNobody } from "../queue/waiting.ts";
 import { liveWorkers } from "../queue/workers.ts";
-import { trainingNeeds, weightsInMemory } from "../runs/lifecycle.ts";
+import { trainingNeeds } from "../runs/lifecycle.ts";
 import { packTokens } from "./tokens.ts";
 
 /** What is to answer: a base, or a checkpoint of a run on it. */

@@ -1,8 +1,6 @@
-/** The pages of a run, of the runs, and of a new run, in a real browser. */
+/** The pages of a run and of the runs, in a real browser. */
 import { readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
-import { setTimeout as delay } from "node:timers/promises";
-import { parquetWriteBuffer } from "hyparquet-writer";
 import type { Page } from "playwright-core";
 import { afterAll, describe, expect, test } from "vitest";
 import type { RunningServer } from "../../server/server.ts";
@@ -184,12 +182,6 @@ describe("the page of a run", () => {
   });
 });
 
-/** The text that describes a field to a screen reader; runs in the tests.page. */
-function descriptionOf(field: Element): string | undefined {
-  const id = field.getAttribute("aria-describedby") ?? "";
-  return field.ownerDocument.getElementById(id)?.textContent.trim();
-}
-
 /** What a field that is wrong says of itself to a screen reader, once it has the focus; runs in the tests.page. */
 async function whenWrong(field: Element): Promise<string> {
   const document = field.ownerDocument;
@@ -199,126 +191,6 @@ async function whenWrong(field: Element): Promise<string> {
   return ids.map((id) => document.getElementById(id)?.textContent.trim()).join(" ");
 }
 
-describe("the form", () => {
-  test("shows the lines of bad JSONL, then stores good rows and starts a run", async () => {
-    await tests.page.goto(`${tests.server.url}/new`);
-    await tests.page.getByLabel("Dataset name").fill("reviews");
-    await tests.page
-      .getByLabel("Rows", { exact: true })
-      .fill('{"prompt": "Good film. It was", "completion": " great"}\n{"prompt": "no completion"}\nnot JSON');
-    await tests.page.getByRole("button", { name: "Check and store" }).click();
-    const problem = tests.page.getByRole("alert");
-    await problem.getByText("DATASET_INVALID").waitFor();
-    await problem.getByText("Line 2", { exact: true }).waitFor();
-    await problem.getByText("Line 3", { exact: true }).waitFor();
-    await shoot("bad-rows");
-
-    // Even if the server is slow to list datasets, a stored dataset can be selected.
-    await tests.page.route("**/graphql", async (route) => {
-      await delay(1_000);
-      await route.continue();
-    });
-    await tests.page
-      .getByLabel("Or a file")
-      .setInputFiles({ name: "reviews.jsonl", mimeType: "application/jsonl", buffer: Buffer.from(rows(4)) });
-    await tests.page.getByRole("button", { name: "Check and store" }).click();
-    await tests.page.getByText("Stored “reviews”: 4 rows.").waitFor();
-    await tests.page.getByLabel("Name", { exact: true }).fill("from the page");
-    await tests.page.getByText("Hyperparameters").click();
-    expect(await tests.page.getByLabel("Noise").inputValue()).toBe("RADEMACHER");
-    // The field shows its help and knows its range; what settings need of each other, the server says.
-    const batchSize = tests.page.getByLabel("Batch size");
-    expect(await batchSize.evaluate(descriptionOf)).toBe("Rows measured in one pass.");
-    await batchSize.fill("100000");
-    await tests.page.getByRole("button", { name: "Create fine-tune" }).click();
-    expect(await tests.page.locator("input:invalid").getAttribute("name")).toBe("batchSize");
-    await batchSize.fill("2");
-    await tests.page.getByLabel("Objective").selectOption({ label: "F1 of generated answers" });
-    await tests.page.getByRole("button", { name: "Create fine-tune" }).click();
-    const answers = tests.page.getByLabel("Maximum answer length (tokens)");
-    expect(await answers.evaluate(whenWrong)).toMatch(/^must be at least 1 with objective F1; it is 0 /u);
-    await tests.page.getByRole("alert").getByText("See the marked fields.").waitFor();
-    await shoot("bad-settings");
-    await tests.page.getByLabel("Objective").selectOption({ label: "Loss of the completion" });
-    await tests.page.getByRole("button", { name: "Create fine-tune" }).click();
-    await tests.page.getByRole("heading", { name: "from the page" }).waitFor();
-    await tests.page.locator(".status", { hasText: "Queued" }).waitFor();
-    await cancelRun();
-    await tests.page.locator(".status", { hasText: "Cancelled" }).waitFor();
-    expect(complaints).toEqual([]);
-  });
-
-  test("accepts published rows in parquet, and trains a prefix on them", async () => {
-    const buffer = Buffer.from(
-      parquetWriteBuffer({
-        columnData: [
-          { name: "sentence", data: ["stale soup", "fine tea", "dull film"], type: "STRING" },
-          { name: "label", data: [0n, 1n, 0n], type: "INT64" },
-        ],
-      }),
-    );
-    await tests.page.goto(`${tests.server.url}/new`);
-    await tests.page.getByLabel("Or a file").setInputFiles({ name: "sst2.parquet", mimeType: "", buffer });
-    expect(await tests.page.getByLabel("Dataset name").inputValue()).toBe("sst2");
-    await tests.page.getByRole("button", { name: "Check and store" }).click();
-    await tests.page.getByRole("alert").getByText("Line 3", { exact: true }).first().waitFor();
-    await tests.page.getByLabel("Format of the rows").selectOption({ label: "SST2 as published: sentence, label" });
-    await tests.page.getByRole("button", { name: "Check and store" }).click();
-    await tests.page.getByText("Stored “sst2”: 3 rows.").waitFor();
-    await tests.page.getByLabel("Name", { exact: true }).fill("a prefix");
-    await tests.page.getByText("Hyperparameters").click();
-    await tests.page.getByLabel("Method").selectOption({ label: "Prefix" });
-    expect(await tests.page.getByLabel("Epsilon").getAttribute("placeholder")).toBe("0.1");
-    await shoot("prefix");
-    // A rate that is not a number is not sent: as JSON it would be null.
-    await tests.page.getByLabel("Learning rate (number or AUTO)").fill("fast");
-    await tests.page.getByRole("button", { name: "Create fine-tune" }).click();
-    expect(await tests.page.locator("input:invalid").getAttribute("name")).toBe("learningRate");
-    await tests.page.getByLabel("Learning rate (number or AUTO)").fill("1e-2");
-    await tests.page.getByLabel("Prefix length (tokens)").fill("3");
-    await tests.page.getByRole("button", { name: "Create fine-tune" }).click();
-    await tests.page.getByRole("heading", { name: "a prefix" }).waitFor();
-    const setting = (label: string) =>
-      tests.page.locator(".pairs div", { has: tests.page.getByText(label, { exact: true }) });
-    expect(await setting("Prefix length (tokens)").locator("dd").first().textContent()).toBe("3");
-    expect(await setting("Method").locator("dd").first().textContent()).toBe("Prefix");
-    expect(complaints).toEqual([]);
-  });
-});
-
-describe("models of the models folder", () => {
-  test("can be registered from the form, then selected", async () => {
-    const sizes = { family: "opt", dtype: "BF16", parameters: 5e9, bytes: 1e10, contextLength: 2048 };
-    const { foundModels, baseModels } = tests.server.store;
-    await foundModels.report("w", [
-      { name: "later", ...sizes },
-      { name: "damaged", problem: "MODEL_INVALID: it is truncated" },
-    ]);
-    await tests.page.goto(`${tests.server.url}/new`);
-    const row = (name: string) => tests.page.getByRole("row").filter({ hasText: name });
-    await row("damaged").getByText("it is truncated").waitFor();
-    expect(await row("damaged").getByRole("button").count()).toBe(0);
-    await row("later").getByRole("button", { name: "Register" }).click();
-    await row("later").getByRole("button", { name: "Registering…" }).waitFor();
-    expect(await foundModels.claimRegistration({ worker: "w", leaseMs: 60_000, names: ["later"] })).toBe("later");
-    await foundModels.failRegistration("later", "w", "INTERNAL: the disk is on fire");
-    await row("later").getByText("the disk is on fire").waitFor();
-    await row("later").getByRole("button", { name: "Register" }).click();
-    await row("later").getByRole("button", { name: "Registering…" }).waitFor();
-    await shoot("found-models");
-    await baseModels.register({ name: "later", ...sizes, hash: "ab".repeat(32) });
-    await tests.page
-      .getByLabel("Base model")
-      .getByRole("option", { name: /^later/u })
-      .waitFor({ state: "attached" });
-    await foundModels.report("w", []);
-    await tests.page.reload();
-    await tests.page.getByLabel("Base model").waitFor();
-    expect(await tests.page.getByText("Found in the models folder").count()).toBe(0);
-    expect(complaints).toEqual([]);
-  });
-});
-
 describe("the list", () => {
   test.each(["light", "dark"] as const)("fits every screen and breaks no word or number, %s", async (colorScheme) => {
     const narrow = await newPage({ width: 360, colorScheme });
@@ -327,7 +199,6 @@ describe("the list", () => {
     const id = globalId("FineTune", run?.id ?? "");
     for (const [name, url] of Object.entries({
       list: tests.server.url,
-      form: `${tests.server.url}/new`,
       run: runUrl(id),
     })) {
       await narrow.goto(url);

@@ -1,26 +1,34 @@
 /** What a run would take, before it is created. */
-import type { EstimateFineTuneQuery } from "./operations.ts";
 import { formatBytes, formatCounted, formatDuration } from "../format.ts";
-import type { Failure } from "../api/failure.ts";
+import type { Estimated, FineTuneEstimate } from "./use-estimate.ts";
 
-type FineTuneEstimate = EstimateFineTuneQuery["estimateFineTune"];
-
-/** All that would be refused as one failure, so that a form shows each issue at its field; null if nothing would be. */
-export function refusalOf({ errors }: FineTuneEstimate): Failure | null {
-  const [first] = errors;
-  if (!first) return null;
-  const issues = errors.flatMap(({ message, argument, issues: own }) =>
-    own.length > 0 ? own : [{ line: null, field: argument, message }],
+export function Estimate({ estimate, failure, busy }: Estimated) {
+  return (
+    <section aria-label="Estimate" aria-busy={busy} class="estimate">
+      <h3>
+        What it would take{" "}
+        <small class="muted" role="status">
+          {busy ? "Estimating…" : ""}
+        </small>
+      </h3>
+      {estimate && (estimate.counts || !failure) ? (
+        <Figures {...estimate} />
+      ) : (
+        <p class="muted">{busy ? "" : "It is estimated once nothing is missing or wrong."}</p>
+      )}
+    </section>
   );
-  return { code: first.code, message: errors.map(({ message }) => message).join(" "), issues };
 }
 
-export function Estimate({ estimate }: { readonly estimate: FineTuneEstimate }) {
-  const { counts, uncounted, memoryBytes, storedWeightsBytes, workers } = estimate;
+function Figures({ counts, uncounted, memoryBytes, storedWeightsBytes, workers }: FineTuneEstimate) {
+  const seconds = workers.flatMap((one) => one.seconds?.total ?? []);
   return (
-    <section aria-label="Estimate" aria-live="polite">
+    <>
       {uncounted !== null && <p class="muted">Not counted: {uncounted}</p>}
       <dl class="figures">
+        {seconds.length > 0 && (
+          <Figure title="Time, on the fastest worker" value={formatDuration(Math.min(...seconds))} />
+        )}
         {counts && <Figure title="Training rows" value={formatCounted(counts.training.tokens, "token")} />}
         {counts && <Work {...counts} />}
         {counts && <Figure title="Log" value={formatBytes(counts.logBytes)} />}
@@ -29,7 +37,7 @@ export function Estimate({ estimate }: { readonly estimate: FineTuneEstimate }) 
       </dl>
       {counts?.why != null && <p class="muted">Passes and tokens are not exact: {counts.why}.</p>}
       {workers.length === 0 && <p class="muted">No worker is running.</p>}
-      <ul>
+      <ul class="plain">
         {workers.map(({ worker, lacks, seconds, unmeasured }) => (
           <li key={worker.name}>
             {worker.name} ({formatBytes(worker.memoryBytes)} of memory):{" "}
@@ -41,7 +49,7 @@ export function Estimate({ estimate }: { readonly estimate: FineTuneEstimate }) 
           </li>
         ))}
       </ul>
-    </section>
+    </>
   );
 }
 

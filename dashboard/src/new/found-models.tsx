@@ -1,44 +1,34 @@
 /** Models found in the models folder that are not registered yet: what they are, or why they cannot be used. */
-import { useEffect, useState } from "preact/hooks";
-import { client } from "../api/client.ts";
-import { registerBaseModel, type ChoicesQuery } from "./operations.ts";
-import { formatCompact } from "../format.ts";
+import { useState } from "preact/hooks";
 import { asFailure, type Failure } from "../api/failure.ts";
+import { change } from "../api/query.ts";
+import { formatCompact } from "../format.ts";
+import { registerBaseModel, type ModelsQuery } from "./operations.ts";
 import { Problem } from "../parts/problem.tsx";
 
-type FoundModel = ChoicesQuery["foundModels"][number];
-
-/** How often the list is refreshed while a registration runs. */
-const pollMs = 1_000;
+type FoundModel = ModelsQuery["foundModels"][number];
 
 interface Props {
   readonly models: readonly FoundModel[];
-  /** Refreshes the lists. */
-  readonly read: () => Promise<void>;
+  /** Asks for the lists again. */
+  readonly reload: () => void;
 }
 
-export function FoundModels({ models, read }: Props) {
+export function FoundModels({ models, reload }: Props) {
   const [failure, setFailure] = useState<Failure | null>(null);
-  const waiting = models.some(({ registering }) => registering);
-  useEffect(() => {
-    if (!waiting) return undefined;
-    const timer = setInterval(() => void read(), pollMs);
-    return () => clearInterval(timer);
-  }, [waiting]);
-
   const register = async (name: string) => {
     try {
-      await client.query(registerBaseModel, { name });
+      await change(registerBaseModel, { name });
       setFailure(null);
     } catch (error) {
       setFailure(asFailure(error));
     }
-    await read();
+    reload();
   };
   if (models.length === 0) return null;
   return (
-    <section class="card">
-      <h2>Found in the models folder</h2>
+    <section aria-label="Found in the models folder">
+      <h3>Found in the models folder</h3>
       <table class="stacking">
         <thead>
           <tr>

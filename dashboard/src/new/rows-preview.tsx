@@ -1,68 +1,100 @@
-/** What a run would make of its first training rows: counts, cut prompts, reasons for refusals, and what is odd about them. */
-import { useState } from "preact/hooks";
-import type { CreateFineTuneInput } from "../../../client/browser.ts";
+/** Rows as the model sees them, with the tokens that are scored, how many there are, and what is wrong or odd about them. */
+import { useEffect, useState } from "preact/hooks";
+import type { PreviewRowsInput } from "../../../client/schema-types.ts";
 import { hyperparameterTable } from "../../../schema/hyperparameter-table.ts";
-import { client } from "../api/client.ts";
-import { previewRows, type PreviewRowsQuery } from "./operations.ts";
-import { formatCounted } from "../format.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
+import { ask } from "../api/query.ts";
+import { formatCounted } from "../format.ts";
 import { Problem } from "../parts/problem.tsx";
+import { settingsIn } from "../parts/form/hyperparameters.tsx";
+import { dataOf, labelWordsOf, settingTexts, type Draft } from "./draft.ts";
+import { previewRows, type PreviewRowsQuery } from "./operations.ts";
 
-type Outcome = { readonly seen: PreviewRowsQuery["previewRows"] } | { readonly failure: Failure };
+type Preview = PreviewRowsQuery["previewRows"];
+type Outcome = { readonly seen: Preview } | { readonly failure: Failure };
 
-/** @param read the form's values when the button is pressed; null while no dataset is chosen */
-export function RowsPreview({ read }: { read: () => CreateFineTuneInput | null }) {
-  const [outcome, setOutcome] = useState<Outcome | null>(null);
-  const [busy, setBusy] = useState(false);
-  const look = async () => {
-    const input = read();
-    if (!input) return;
-    setBusy(true);
-    try {
-      setOutcome({ seen: (await client.query(previewRows, { input: previewOf(input) })).previewRows });
-    } catch (error) {
-      setOutcome({ failure: asFailure(error) });
-    }
-    setBusy(false);
-  };
+const typingMs = 500;
+
+interface PreviewProps {
+  readonly draft: Draft;
+  /** The first lines of own rows; null for parquet. */
+  readonly start: string | null;
+  readonly model: string;
+}
+
+export function RowsPreview({ draft, start, model }: PreviewProps) {
+  const input = previewOf(draft, start, model);
+  const outcome = usePreview(input);
+  if (input === null) return <Missing draft={draft} model={model} />;
   return (
-    <>
-      <button type="button" disabled={busy} onClick={() => void look()}>
-        {busy ? "Reading…" : "Look at the training rows"}
-      </button>
-      <div role="status">
-        {outcome && "failure" in outcome && <Problem title="The rows cannot be shown" failure={outcome.failure} />}
-        {outcome && "seen" in outcome && <Seen {...outcome.seen} />}
-      </div>
-    </>
+    <section aria-label="Preview" class="preview">
+      <h3>As {model} sees the rows</h3>
+      {outcome === null && <p class="muted">Reading…</p>}
+      {outcome && "failure" in outcome && (
+        <Problem title="The rows cannot be shown" failure={outcome.failure} text={input.jsonl ?? undefined} />
+      )}
+      {outcome && "seen" in outcome && <Seen {...outcome.seen} />}
+    </section>
   );
 }
 
-function previewOf({ baseModel, dataset, labelWords, hyperparameters }: CreateFineTuneInput) {
-  const { method, prefixLength, truncate } = hyperparameters ?? {};
-  const prefix = method === "PREFIX" ? (prefixLength ?? hyperparameterTable.prefixLength.default) : 0;
+function Missing({ draft, model }: { draft: Draft; model: string }) {
+  if (model === "") return <p class="muted">Rows are shown as the model sees them once there is a base model.</p>;
+  return draft.file ? <p class="muted">Rows of parquet are shown once they are stored.</p> : null;
+}
+
+/** Own rows until they are stored, then those; null while there is nothing to look at. */
+function previewOf(draft: Draft, start: string | null, model: string): PreviewRowsInput | null {
+  const stored = dataOf(draft).training;
+  const own = draft.source === "own" && !stored;
+  if (model === "" || (own ? (start ?? "").trim() === "" : !stored)) return null;
+  const { method, prefixLength, truncate } = settingsIn(settingTexts(draft));
   return {
-    ...(baseModel != null && { baseModel }),
-    ...(dataset != null && { dataset }),
-    ...(labelWords && { labelWords }),
+    baseModel: model,
+    ...(own ? { jsonl: start } : { dataset: stored?.id ?? null }),
+    ...(own && draft.preset !== "" && { prepare: { preset: draft.preset } }),
+    labelWords: labelWordsOf(draft),
     ...(truncate && { truncate }),
-    prefixLength: prefix,
-    rows: 1,
+    prefixLength: method === "PREFIX" ? (prefixLength ?? hyperparameterTable.prefixLength.default) : 0,
+    rows: 3,
   };
 }
 
-function Seen({ counted, refused, tokens, issues, notes }: PreviewRowsQuery["previewRows"]) {
+/** Asked again when somebody has stopped typing. What was seen before stays until then. */
+function usePreview(input: PreviewRowsInput | null): Outcome | null {
+  const [outcome, setOutcome] = useState<Outcome | null>(null);
+  const content = JSON.stringify(input);
+  useEffect(() => {
+    const state = { over: false };
+    const look = async () => {
+      if (input === null) return;
+      const next = await ask(previewRows, { input }).then(
+        (answer): Outcome => ({ seen: answer.previewRows }),
+        (error: unknown): Outcome => ({ failure: asFailure(error) }),
+      );
+      if (!state.over) setOutcome(next);
+    };
+    const timer = setTimeout(() => void look(), typingMs);
+    return () => {
+      state.over = true;
+      clearTimeout(timer);
+    };
+  }, [content]);
+  return outcome;
+}
+
+function Seen({ counted, refused, tokens, issues, notes, rows }: Preview) {
   return (
     <>
-      <p>
+      <p role="status">
         Of the first {formatCounted(counted, "row")}, {refused === 0 ? "none is" : `${refused} are`} refused.
         {counted > refused &&
-          ` The others have ${tokens.min} to ${tokens.max} tokens, ${tokens.mean.toFixed(1)} on average.`}
+          ` ${refused === 0 ? "They" : "The others"} have ${tokens.min} to ${tokens.max} tokens, ${tokens.mean.toFixed(1)} on average; ${formatCounted(tokens.scored, "token")} in all are scored.`}
       </p>
       {(issues.length > 0 || notes.length > 0) && (
         <ul>
           {issues.map(({ line, message }) => (
-            <li key={`${line} ${message}`}>
+            <li key={`${line} ${message}`} class="bad">
               {line !== null && <strong>Line {line}: </strong>}
               {message}
             </li>
@@ -72,6 +104,28 @@ function Seen({ counted, refused, tokens, issues, notes }: PreviewRowsQuery["pre
           ))}
         </ul>
       )}
+      <p class="muted">
+        The model learns to predict what is <mark>marked</mark>. Each box is a token.
+      </p>
+      <ol class="tokens">
+        {rows.map(({ line, tokens: shown, length }) => (
+          <li key={line}>
+            {shown.map((token, at) => {
+              const Tag = token.scored ? "mark" : "span";
+              // A token has no other name than its place.
+              return <Tag key={at}>{tokenText(token)}</Tag>;
+            })}
+            {length > shown.length && (
+              <small class="muted"> and {formatCounted(length - shown.length, "more token")}</small>
+            )}
+          </li>
+        ))}
+      </ol>
     </>
   );
+}
+
+function tokenText({ id, text, target }: Preview["rows"][number]["tokens"][number]): string {
+  const shown = text === null ? String(id) : text.replaceAll("\n", "⏎");
+  return target === null ? shown : `${shown} → ${target}`;
 }

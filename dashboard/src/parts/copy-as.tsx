@@ -26,7 +26,7 @@ export function CopyAs({ what, operation, variables, command }: CopyAsProps) {
   return (
     <MenuButton
       label="Copy as…"
-      name={`Copy: ${what}`}
+      name={`Copy as… ${what}`}
       actions={forms.map(({ name, text }) => ({ name: `Copy ${name}`, run: () => void copy(text) }))}
     />
   );

@@ -16,14 +16,17 @@ interface FormProps {
   readonly failure: Failure | null;
   /** The text that line numbers of issues refer to. */
   readonly text?: string | undefined;
+  /** Counts attempts, where errors are also shown while somebody types: focus moves after an attempt only. */
+  readonly attempts?: number;
   readonly onSubmit: (event: SubmitEvent) => void;
   readonly children: ComponentChildren;
   /** The buttons. */
   readonly actions: ComponentChildren;
 }
 
-export function CheckedForm({ title, failure, text, onSubmit, children, actions }: FormProps) {
+export function CheckedForm({ title, failure, text, attempts, onSubmit, children, actions }: FormProps) {
   const form = useRef<HTMLFormElement>(null);
+  const focused = useRef(0);
   const [names, setNames] = useState<ReadonlySet<string>>(new Set());
   const { fields, rest } = placeIssues(failure?.issues ?? [], names);
   useEffect(() => {
@@ -34,10 +37,12 @@ export function CheckedForm({ title, failure, text, onSubmit, children, actions 
   useEffect(() => {
     const wrong = form.current?.querySelector<HTMLElement>("[aria-invalid]");
     wrong?.closest("details")?.setAttribute("open", "");
-    wrong?.focus();
-  }, [names]);
+    if (!wrong || attempts === focused.current) return;
+    focused.current = attempts ?? 0;
+    wrong.focus();
+  }, [names, attempts]);
   return (
-    <form ref={form} onSubmit={onSubmit}>
+    <form ref={form} onSubmit={onSubmit} noValidate={attempts !== undefined}>
       <Errors.Provider value={fields}>{children}</Errors.Provider>
       {failure && fields.size === 0 && <Problem title={title} failure={failure} text={text} />}
       {failure && fields.size > 0 && (

@@ -1,0 +1,116 @@
+/** Step 2: the model to tune. Those that a live worker can train come first. */
+import type { Failure } from "../api/failure.ts";
+import type { Answer } from "../api/query.ts";
+import { weightsInMemory } from "../../../schema/weights-memory.ts";
+import { formatBytes, formatCompact } from "../format.ts";
+import { DataTable, type Column } from "../parts/data-table.tsx";
+import { Problem } from "../parts/problem.tsx";
+import type { Change, Draft } from "./draft.ts";
+import { FoundModels } from "./found-models.tsx";
+import type { ModelsQuery } from "./operations.ts";
+
+type Model = ModelsQuery["baseModels"]["nodes"][number];
+type Worker = ModelsQuery["workers"][number];
+
+export interface ModelChoice extends Model {
+  /** A lower bound. */
+  readonly neededBytes: number;
+  /** Names of the live workers that can train it. */
+  readonly trainedBy: readonly string[];
+  /** Why none of them can; null if one can. */
+  readonly why: string | null;
+}
+
+/** Those that can be trained now first. The estimate says for each worker what it lacks for all the settings of a run. */
+export function modelChoices({ baseModels, workers }: ModelsQuery): ModelChoice[] {
+  const all = baseModels.nodes.map((model) => choiceOf(model, workers));
+  return [...all.filter(({ why }) => why === null), ...all.filter(({ why }) => why !== null)];
+}
+
+function choiceOf(model: Model, workers: readonly Worker[]): ModelChoice {
+  const neededBytes = weightsInMemory(model);
+  const trainers = workers.filter(({ kinds }) => kinds.includes("FINE_TUNE"));
+  const have = trainers.filter(({ models }) => models.some(({ hash }) => hash === model.hash));
+  const know = have.filter(({ families }) => families.includes(model.family));
+  const able = know.filter(({ memoryBytes }) => memoryBytes >= neededBytes);
+  const why = () => {
+    if (trainers.length === 0) return "No worker is running.";
+    if (have.length === 0) return "No running worker has it in its models folder.";
+    if (know.length === 0) return `No running worker can train the family ${model.family}.`;
+    const most = Math.max(...know.map(({ memoryBytes }) => memoryBytes));
+    return `It needs ${formatBytes(neededBytes)} of memory; the largest worker that has it has ${formatBytes(most)}.`;
+  };
+  return { ...model, neededBytes, trainedBy: able.map(({ name }) => name), why: able.length > 0 ? null : why() };
+}
+
+interface ModelStepProps {
+  readonly draft: Draft;
+  readonly change: Change;
+  readonly models: Answer<ModelsQuery>;
+  readonly problem: Failure | null;
+  readonly onDone: () => void;
+}
+
+export function ModelStep({ draft, change, models, problem, onDone }: ModelStepProps) {
+  const { data, failure, reload } = models;
+  const { from, baseModel } = draft;
+  const chosen = from !== null || data?.baseModels.nodes.some(({ name }) => name === baseModel);
+  return (
+    <div class="step-body">
+      {failure && <Problem title="Models cannot be listed" failure={failure} />}
+      {problem && <Problem title="The run cannot use this model" failure={problem} />}
+      {from && (
+        <p class="notice">
+          It continues from a checkpoint, at step {from.step}, of a run of {baseModel}, as the run that you copy did.{" "}
+          <button type="button" onClick={() => change({ from: null })}>
+            Start from a base model instead
+          </button>
+        </p>
+      )}
+      {data && !from && (
+        <DataTable
+          name="Base models"
+          columns={columns(baseModel, (name) => change({ baseModel: name }))}
+          rows={modelChoices(data)}
+          keyOf={({ hash }) => hash}
+          empty="There are no base models yet. A worker registers those in its models folder when it starts."
+        />
+      )}
+      {data && <FoundModels models={data.foundModels} reload={reload} />}
+      {chosen && (
+        <div class="actions">
+          <button type="button" class="primary" onClick={onDone}>
+            Next: the settings
+          </button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function columns(chosen: string, choose: (name: string) => void): Column<ModelChoice>[] {
+  return [
+    {
+      title: "Model",
+      cell: ({ name }) => (
+        <label class="check">
+          <input type="radio" name="baseModel" checked={name === chosen} onChange={() => choose(name)} />
+          {name}
+        </label>
+      ),
+    },
+    { title: "Family", cell: ({ family }) => family },
+    {
+      title: "Weights",
+      number: true,
+      cell: ({ parameters, dtype }) => `${formatCompact(parameters)} ${dtype}`,
+    },
+    { title: "Memory needed", number: true, cell: ({ neededBytes }) => formatBytes(neededBytes) },
+    {
+      title: "Trained by",
+      long: true,
+      cell: ({ trainedBy, why }) =>
+        why !== null ? <span class="muted">{why}</span> : <span class="good">{trainedBy.join(", ")}</span>,
+    },
+  ];
+}

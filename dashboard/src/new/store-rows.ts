@@ -1,0 +1,90 @@
+/** Stores own rows as datasets, one for each part of the split. */
+import { SteplogError, type StoredDataset } from "../../../client/browser.ts";
+import { client } from "../api/client.ts";
+import { change } from "../api/query.ts";
+import type { Issue } from "../api/failure.ts";
+import { isSplit, type Draft, type StoredPart } from "./draft.ts";
+import { discardRows } from "./operations.ts";
+import { split, type Part, type Shares } from "./rows.ts";
+
+/** Larger files are not split in the page, which would need several times their bytes in memory. */
+export const largestSplit = 64 * 1024 * 1024;
+
+export const rowsOf = ({ file, text }: Pick<Draft, "file" | "text">): Blob => file ?? new Blob([text]);
+
+export const rowsNameOf = ({ rowsName, file }: Draft): string =>
+  rowsName ?? (file?.name ?? "").replace(/\.(?:jsonl?|csv|parquet)$/u, "");
+
+export const sharesOf = ({ validationShare, testShare, splitSeed }: Draft): Shares => ({
+  validation: Number(validationShare) / 100,
+  test: Number(testShare) / 100,
+  seed: Number(splitSeed),
+});
+
+interface Upload {
+  readonly of: Part["of"];
+  readonly name: string;
+  readonly stream: Blob;
+  readonly lines: readonly number[] | null;
+}
+
+/**
+ * All parts or none: what was stored of rows that are wrong elsewhere is deleted again.
+ * @param keys one for each part: a second attempt after a lost answer stores nothing twice
+ * @throws SteplogError with the lines of all parts, as they are numbered among all rows
+ */
+export async function storeRows(draft: Draft, keyOf: (part: Part["of"]) => string): Promise<StoredPart[]> {
+  const preset = draft.preset === "" ? {} : { preset: draft.preset };
+  const uploads = await uploadsOf(draft);
+  const outcomes = await Promise.allSettled(
+    uploads.map(({ of, name, stream }) => client.createDataset({ name, stream, ...preset, idempotencyKey: keyOf(of) })),
+  );
+  const stored = outcomes.flatMap((one, at) => (one.status === "fulfilled" ? [partOf(one.value, uploads[at])] : []));
+  const failures = outcomes.flatMap((one, at) =>
+    one.status === "rejected" ? [withLines(one.reason, uploads[at]?.lines ?? null)] : [],
+  );
+  const [first] = failures;
+  if (!first) return stored;
+  if (first.code !== "UNAVAILABLE") await Promise.allSettled(stored.map(({ id }) => change(discardRows, { id })));
+  const issues = failures.flatMap((failure) => failure.issues).toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
+  throw new SteplogError(first.code, first.message, issues);
+}
+
+async function uploadsOf(draft: Draft): Promise<Upload[]> {
+  const rows = rowsOf(draft);
+  const name = rowsNameOf(draft);
+  const shares = sharesOf(draft);
+  const whole = [{ of: "training", name, stream: rows, lines: null } as const];
+  if (!isSplit(draft) || shares.validation + shares.test === 0) return whole;
+  return split(await rows.text(), shares).map(({ of, text, lines }) => ({
+    of,
+    name: of === "training" ? name : `${name}, ${of}`.slice(0, 200),
+    stream: new Blob([text]),
+    lines,
+  }));
+}
+
+function partOf({ id, name, rows }: StoredDataset, upload: Upload | undefined): StoredPart {
+  return { id, name, rows, of: upload?.of ?? "training" };
+}
+
+function withLines(reason: unknown, lines: readonly number[] | null): SteplogError {
+  if (!(reason instanceof SteplogError)) throw reason;
+  const moved = (issue: Issue) =>
+    issue.line == null || !lines ? issue : { ...issue, line: lines[issue.line - 1] ?? issue.line };
+  return new SteplogError(reason.code, reason.message, reason.issues.map(moved) as typeof reason.issues);
+}
+
+/** What is wrong with the shares, at their fields. */
+export function shareIssues(draft: Draft): Issue[] {
+  if (!isSplit(draft)) return [];
+  const { validation, test, seed } = sharesOf(draft);
+  const isShare = (share: number) => share >= 0 && share < 1;
+  const message = "must be a number from 0 to below 100";
+  return [
+    ...(isShare(validation) ? [] : [{ field: "validationShare", message }]),
+    ...(isShare(test) ? [] : [{ field: "testShare", message }]),
+    ...(validation + test >= 1 ? [{ field: "testShare", message: "leaves no rows to train on" }] : []),
+    ...(Number.isInteger(seed) && seed >= 0 ? [] : [{ field: "splitSeed", message: "must be a whole number from 0" }]),
+  ];
+}
