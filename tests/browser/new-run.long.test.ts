@@ -24,6 +24,7 @@ async function liveWorker(): Promise<void> {
 beforeAll(async () => {
   await cp("demo/base", join(tests.server.modelsDir, "demo"), { recursive: true });
   await tests.server.store.baseModels.register({ ...modelRow("demo"), ...size });
+  await createDataset(tests.server, "stored films", films.join("\n"));
 }, 60_000);
 /** A worker that has not reported for ten seconds counts as dead. */
 const beat = setInterval(() => void liveWorker().catch(() => undefined), 3_000);
@@ -131,6 +132,7 @@ describe("a new run", () => {
     const problem = page.getByRole("alert").filter({ hasText: "The rows were not stored" });
     await problem.getByText("Line 10", { exact: true }).waitFor();
     await problem.getByText("Line 11", { exact: true }).waitFor();
+    await problem.getByText("These lines cannot be used:", { exact: true }).waitFor();
     await problem.getByText("not JSON", { exact: true }).waitFor();
     await expectAccessible(page, "wrong rows");
     await tests.shoot("new-wrong-rows");
@@ -333,9 +335,9 @@ describe("a new run", () => {
     await page.getByRole("radio", { name: "Stored rows", exact: true }).check();
     await field("Search stored rows by name", page).fill("nothing has this name");
     await page.getByText(/^None of the \d+ datasets has this in its name/u).waitFor();
-    await field("Search stored rows by name", page).fill("films");
-    await page.getByRole("radio", { name: /^films 18 rows/u }).check();
-    await page.getByText(/^Of the first 18 rows/u).waitFor();
+    await field("Search stored rows by name", page).fill("stored");
+    await page.getByRole("radio", { name: /^stored films 20 rows/u }).check();
+    await page.getByText(/^Of the first 20 rows/u).waitFor();
     for (const name of ["Data", "Model", "Settings"]) {
       if (name !== "Data") await step(name, page).getByRole("button").first().click();
       if (name === "Settings") await page.getByRole("radio", { name: /^Your own/u }).check();

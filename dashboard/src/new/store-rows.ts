@@ -70,9 +70,13 @@ function partOf({ id, name, rows }: StoredDataset, upload: Upload | undefined): 
 
 function withLines(reason: unknown, lines: readonly number[] | null): SteplogError {
   if (!(reason instanceof SteplogError)) throw reason;
-  const moved = (issue: Issue) =>
-    issue.line == null || !lines ? issue : { ...issue, line: lines[issue.line - 1] ?? issue.line };
-  return new SteplogError(reason.code, reason.message, reason.issues.map(moved) as typeof reason.issues);
+  const issues = reason.issues.map((issue) => {
+    const line = issue.line === undefined ? undefined : lines?.[issue.line - 1];
+    return line === undefined ? issue : { ...issue, line };
+  });
+  // The message counts the lines of the part.
+  const message = lines && reason.code === "DATASET_INVALID" ? "These lines cannot be used:" : reason.message;
+  return new SteplogError(reason.code, message, issues);
 }
 
 /** What is wrong with the shares, at their fields. */
