@@ -204,6 +204,18 @@ create table datasets (
   constraint datasets_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id)
 );
 
+create table evaluated_rows (
+  evaluation_id uuid not null,
+  "row" integer not null,
+  prompt text,
+  expected text,
+  answer text,
+  "right" boolean,
+  loss double precision not null,
+  constraint evaluated_rows_evaluation_id_row_pk PRIMARY KEY (evaluation_id, "row"),
+  constraint evaluated_rows_evaluation_id_model_evaluations_id_fk FOREIGN KEY (evaluation_id) REFERENCES model_evaluations(id) ON DELETE CASCADE
+);
+
 create table evaluations (
   fine_tune_id uuid not null,
   entries integer not null,

@@ -25,3 +25,24 @@ export interface Measured {
   readonly f1: number | null;
   readonly exactMatch: number | null;
 }
+
+/** What came of one row. */
+export interface EvaluatedRow {
+  /** Its place in the dataset, counted from 0. */
+  readonly row: number;
+  /** The end of its prompt, or of its last message of a user; null for a row of tokens. */
+  readonly prompt: string | null;
+  /** What it should be answered with. */
+  readonly expected: string | null;
+  /** The candidate that the model finds likeliest, or what it wrote; null if neither was asked. */
+  readonly answer: string | null;
+  /** Null without an answer. */
+  readonly right: boolean | null;
+  /** Of the expected completion, nats per token. */
+  readonly loss: number;
+}
+
+/** Rows of an evaluation whose results are kept, from the first. */
+export const keptRows = 1_000;
+/** UTF-16 units of a text of them. */
+export const keptCharacters = 400;

@@ -1,6 +1,17 @@
 /** Tables of what answers: completions, aliases, and evaluations that somebody asked for. The rules are those of tables.ts. */
 import { sql } from "drizzle-orm";
-import { check, doublePrecision, index, integer, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
+import {
+  boolean,
+  check,
+  doublePrecision,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  uuid,
+} from "drizzle-orm/pg-core";
 import { bytea, createdAt, expiring, instant } from "./columns.ts";
 import type {
   CompletionProtocol,
@@ -169,6 +180,23 @@ export const modelEvaluations = pgTable(
     index("model_evaluations_checkpoint").on(t.checkpointId),
     index("model_evaluations_dataset").on(t.datasetId),
   ],
+);
+
+/** What came of the first rows of an evaluation (EvaluatedRow). */
+export const evaluatedRows = pgTable(
+  "evaluated_rows",
+  {
+    evaluationId: uuid("evaluation_id")
+      .notNull()
+      .references(() => modelEvaluations.id, { onDelete: "cascade" }),
+    row: integer("row").notNull(),
+    prompt: text("prompt"),
+    expected: text("expected"),
+    answer: text("answer"),
+    right: boolean("right"),
+    loss: doublePrecision("loss").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.evaluationId, t.row] })],
 );
 
 export type Completion = typeof completions.$inferSelect;

@@ -58,15 +58,24 @@ export function answerObjective(
   };
 }
 
-/** Mean F1 and exact match of the answers to all questions, from 0 to 1, at the stored weights. */
-export async function scoreAnswers(model: ForwardModel, questions: readonly Question[], settings: AnswerSettings) {
-  let [sumF1, sumExact] = [0, 0];
+export interface ScoredAnswer {
+  readonly text: string;
+  readonly f1: number;
+  readonly exactMatch: number;
+}
+
+/** The answers to all questions, in order, and how good they are, from 0 to 1, at the stored weights. */
+export async function scoreAnswers(
+  model: ForwardModel,
+  questions: readonly Question[],
+  settings: AnswerSettings,
+): Promise<ScoredAnswer[]> {
+  const scored: ScoredAnswer[] = [];
   for (const { prompt, answers } of questions) {
     const text = await generateAnswer(model, prompt, settings);
-    sumF1 += best(f1, text, answers);
-    sumExact += best(exactMatch, text, answers);
+    scored.push({ text, f1: best(f1, text, answers), exactMatch: best(exactMatch, text, answers) });
   }
-  return { f1: sumF1 / questions.length, exactMatch: sumExact / questions.length };
+  return scored;
 }
 
 /** Greedy decoding with a cache of keys and values. */

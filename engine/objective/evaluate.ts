@@ -6,7 +6,7 @@ import { invariant } from "../../schema/errors.ts";
 import type { EncodedRow } from "../../dataset/encode.ts";
 import type { Row } from "../../dataset/jsonl.ts";
 import type { ForwardModel } from "../model/model.ts";
-import type { Question } from "./answers.ts";
+import type { Question, ScoredAnswer } from "./answers.ts";
 import { questionOf, scoreAnswers } from "./answers.ts";
 import type { Choice, ChoiceSettings } from "./choices.ts";
 import { candidateScores, choiceEncoder, errorOf, sequencesOf } from "./choices.ts";
@@ -42,11 +42,27 @@ export interface PreparedRow {
   readonly encoded: EncodedRow;
 }
 
+/** What the model makes of one row. */
+export interface RowResult {
+  /** Of the right completion: mean over its tokens, nats. */
+  readonly loss: number;
+  /** The likeliest candidate, or what the model writes if it is to; null without either. */
+  readonly answer: string | null;
+  /** Whether the answer is right; null without one. */
+  readonly right: boolean | null;
+}
+
 /** Rows encoded once for all evaluations of a run. */
 export interface EvaluationSet {
+  /** The rows as they were read, in the order of the dataset. */
+  readonly rows: readonly Row[];
+  /** Of each row, whether it is one of `choices`; the others are in `encoded`. */
+  readonly isChoice: readonly boolean[];
   /** Rows without candidates. */
   readonly encoded: readonly EncodedRow[];
   readonly choices: readonly Choice[];
+  /** Of each choice, what there is to choose from. */
+  readonly candidates: readonly (readonly string[])[];
   readonly questions: readonly Question[];
   readonly settings: EvaluationSettings;
 }
@@ -55,27 +71,69 @@ export function prepareEvaluation(rows: readonly PreparedRow[], settings: Evalua
   const encodeChoice = choiceEncoder(settings);
   const choices = rows.map(({ row }) => encodeChoice(row));
   return {
+    rows: rows.map(({ row }) => row),
+    isChoice: choices.map((choice) => choice !== null),
     encoded: rows.filter((_, index) => choices[index] === null).map(({ encoded }) => encoded),
     choices: choices.filter((choice) => choice !== null),
+    candidates: rows.flatMap(({ row }, index) => (choices[index] === null ? [] : [candidatesOf(row, settings)])),
     questions: settings.answerTokens > 0 ? rows.map(({ row }) => questionOf(row, settings)) : [],
     settings,
   };
 }
 
-export async function evaluate(model: ForwardModel, set: EvaluationSet): Promise<Evaluation> {
-  const { encoded, choices, questions, settings } = set;
-  const { right, accuracy } = await evaluateChoices(model, choices);
-  const scores = [...(await scoreRows(model, encoded)), ...right];
-  const { tokenizer, answerTokens: maxTokens } = settings;
-  const answered =
-    questions.length > 0 && tokenizer
-      ? await scoreAnswers(model, questions, { maxTokens, decode: (ids) => tokenizer.decode(ids) })
-      : { f1: null, exactMatch: null };
-  return { rows: scores.length, loss: meanLoss(scores), accuracy, ...answered };
+function candidatesOf(row: Row, { labelWords }: EvaluationSettings): readonly string[] {
+  return ("candidates" in row ? row.candidates : undefined) ?? labelWords;
 }
 
-/** The loss of the right candidate of each choice, and the share of choices in which it has the best score. */
-async function evaluateChoices(model: ForwardModel, choices: readonly Choice[]) {
+export async function evaluate(model: ForwardModel, set: EvaluationSet): Promise<Evaluation> {
+  return (await evaluateRows(model, set)).evaluation;
+}
+
+/** The same, with what came of each row, in the order of the dataset. */
+export async function evaluateRows(model: ForwardModel, set: EvaluationSet) {
+  const { encoded, questions, settings } = set;
+  const { right, chosen, accuracy } = await evaluateChoices(model, set);
+  const plain = await scoreRows(model, encoded);
+  const scores = [...plain, ...right];
+  const { tokenizer, answerTokens: maxTokens } = settings;
+  const answers =
+    questions.length > 0 && tokenizer
+      ? await scoreAnswers(model, questions, { maxTokens, decode: (ids) => tokenizer.decode(ids) })
+      : null;
+  const evaluation: Evaluation = {
+    rows: scores.length,
+    loss: meanLoss(scores),
+    accuracy,
+    f1: answers && mean(answers.map(({ f1 }) => f1)),
+    exactMatch: answers && mean(answers.map(({ exactMatch }) => exactMatch)),
+  };
+  return { evaluation, results: inOrder(set, { plain, right, chosen, answers }) };
+}
+
+interface Outcomes {
+  readonly plain: readonly RowScore[];
+  readonly right: readonly RowScore[];
+  readonly chosen: readonly Pick<RowResult, "answer" | "right">[];
+  readonly answers: readonly ScoredAnswer[] | null;
+}
+
+/** What the model writes is its answer, rather than what it would choose. */
+function inOrder({ isChoice }: EvaluationSet, { plain, right, chosen, answers }: Outcomes): RowResult[] {
+  let [plains, choices] = [0, 0];
+  return isChoice.map((isOne, row) => {
+    const at = isOne ? (choices += 1) - 1 : (plains += 1) - 1;
+    const score = isOne ? right[at] : plain[at];
+    invariant(score, "every row has a score");
+    const written = answers?.[row];
+    const answer = written
+      ? { answer: written.text, right: written.exactMatch === 1 }
+      : ((isOne ? chosen[at] : undefined) ?? { answer: null, right: null });
+    return { loss: score.loss, ...answer };
+  });
+}
+
+/** The loss of the right candidate of each choice, the candidate with the best score, and how often that is the right one. */
+async function evaluateChoices(model: ForwardModel, { choices, candidates }: EvaluationSet) {
   const sequences = sequencesOf(choices);
   const losses = await lossesOf(model, sequences);
   const scores = new Map(scoresOf(sequences, losses).map((score, index) => [sequences[index], score]));
@@ -84,9 +142,20 @@ async function evaluateChoices(model: ForwardModel, choices: readonly Choice[]) 
     invariant(score, "the right candidate is among the candidates");
     return score;
   });
-  const errors = candidateScores(choices, sequences, losses).map((one) => errorOf(one.scores, one.right));
+  const scored = candidateScores(choices, sequences, losses);
+  const errors = scored.map((one) => errorOf(one.scores, one.right));
   const wrong: number = errors.reduce((sum, error) => sum + error, 0);
-  return { right, accuracy: choices.length === 0 ? null : 1 - wrong / choices.length };
+  const chosen = scored.map(({ scores: of }, index) => ({
+    answer: candidates[index]?.[bestOf(of)] ?? null,
+    right: errors[index] === 0,
+  }));
+  return { right, chosen, accuracy: choices.length === 0 ? null : 1 - wrong / choices.length };
+}
+
+/** Index of the greatest number; -1 if none is finite. */
+function bestOf(scores: readonly number[]): number {
+  const most = scores.reduce((greatest, score) => (score > greatest ? score : greatest), -Infinity);
+  return Number.isFinite(most) ? scores.indexOf(most) : -1;
 }
 
 /** The loss of every row, in order. */
@@ -128,6 +197,8 @@ function scoresOf(rows: readonly EncodedRow[], losses: Float64Array): RowScore[]
     return { loss: sum / targets.length, tokens: targets.length };
   });
 }
+
+const mean = (numbers: readonly number[]) => numbers.reduce((sum, one) => sum + one, 0) / numbers.length;
 
 function meanLoss(scores: readonly RowScore[]): number {
   const tokens = scores.reduce((sum, score) => sum + score.tokens, 0);

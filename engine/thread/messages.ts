@@ -4,7 +4,7 @@ import { SteplogError, asSteplogError } from "../../schema/errors.ts";
 import { type Fault, ToldFault, faultOf } from "../../schema/faults.ts";
 import type { RunSpeeds } from "../../schema/estimate.ts";
 import type { StepEvaluation } from "../../schema/best-evaluation.ts";
-import type { EvaluationRules, Measured } from "../../schema/model-evaluation.ts";
+import type { EvaluatedRow, EvaluationRules, Measured } from "../../schema/model-evaluation.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import type { EvaluationKind } from "../../schema/states.ts";
 import type { LogEntry, RuledEntries } from "../../schema/step-log.ts";
@@ -138,7 +138,7 @@ export type EngineMessage =
     }
   | { readonly type: "materialised"; readonly files: readonly string[] }
   | { readonly type: "measured"; readonly speeds: RunSpeeds }
-  | { readonly type: "evaluated"; readonly measured: Measured }
+  | { readonly type: "evaluated"; readonly measured: Measured; readonly rows: readonly EvaluatedRow[] }
   | {
       readonly type: "kept";
       /** Of the file; null without one, because of the problem, or because there is no room for it. */

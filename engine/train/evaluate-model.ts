@@ -1,6 +1,9 @@
 /** Evaluates a base, or a checkpoint as its log rebuilds it, on rows of any dataset: what a run measures there, bit for bit. */
 import { basename } from "node:path";
-import { SteplogError } from "../../schema/errors.ts";
+import type { Row } from "../../dataset/jsonl.ts";
+import { SteplogError, invariant } from "../../schema/errors.ts";
+import type { EvaluatedRow } from "../../schema/model-evaluation.ts";
+import { keptCharacters, keptRows } from "../../schema/model-evaluation.ts";
 import type { StepLog } from "../../schema/step-log.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import type { Device, Precision } from "../devices/device.ts";
@@ -10,7 +13,8 @@ import { openModelFolder } from "../model/files/folder.ts";
 import { forgetHash, keptBaseHash } from "../model/files/hashes.ts";
 import type { Model } from "../model/model.ts";
 import { loadModel } from "../model/model.ts";
-import { evaluate } from "../objective/evaluate.ts";
+import type { RowResult } from "../objective/evaluate.ts";
+import { evaluateRows } from "../objective/evaluate.ts";
 import { wrongDigest } from "../replay/rebuild.ts";
 import { matchBase } from "../replay/replay.ts";
 import type { ForeignCalls } from "../thread/foreign.ts";
@@ -30,7 +34,7 @@ export async function* evaluateModel(
   between?: () => Promise<void>,
 ): AsyncGenerator<EngineMessage> {
   try {
-    yield { type: "evaluated", measured: await measure(request, device, stopCheck(stopping, between), calls) };
+    yield { type: "evaluated", ...(await measure(request, device, stopCheck(stopping, between), calls)) };
   } catch (error) {
     if (!(error instanceof Stopped)) throw error;
     yield { type: "stopped" };
@@ -47,10 +51,39 @@ async function measure(request: EvaluateRequest, device: Device, check: StopChec
   const rows = await readEvaluation(request.datasetPath, rules, folder, check, calls);
   const model = await load(request, folder, log, { device, check });
   try {
-    return await evaluate(model, rows);
+    const { evaluation, results } = await evaluateRows(model, rows);
+    return {
+      measured: evaluation,
+      rows: results.slice(0, keptRows).map((one, row) => shown(rows.rows[row], row, one)),
+    };
   } finally {
     model.free();
   }
+}
+
+function shown(source: Row | undefined, row: number, result: RowResult): EvaluatedRow {
+  invariant(source, "a result is of a row");
+  const { prompt, expected } = textsOf(source);
+  const { answer, right, loss } = result;
+  return { row, prompt: cut(prompt), expected: cut(expected), answer: cut(answer), right, loss };
+}
+
+/** What is asked and what it should be answered with, as far as a row is text. */
+function textsOf(row: Row): { readonly prompt: string | null; readonly expected: string | null } {
+  if ("completion" in row) return { prompt: row.prompt, expected: row.completion };
+  if (!("messages" in row)) return { prompt: null, expected: null };
+  const said = (role: string) => {
+    const content = row.messages.findLast((message) => message.role === role)?.content;
+    return typeof content === "string" ? content : null;
+  };
+  return { prompt: said("user"), expected: said("assistant") };
+}
+
+/** The end of a long text: of a prompt, what the model answers to. The database takes no NUL, which a model can write. */
+function cut(text: string | null): string | null {
+  if (text === null) return null;
+  const shown = text.length > keptCharacters ? `…${text.slice(-keptCharacters)}` : text;
+  return Buffer.from(shown).toString("utf8").replaceAll("\0", "\u{FFFD}");
 }
 
 async function load(

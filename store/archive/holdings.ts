@@ -9,7 +9,14 @@ import { auditEntries } from "../../schema/audit-tables.ts";
 import { chores, looseBlobs } from "../../schema/blob-tables.ts";
 import { checkpointExports } from "../../schema/export-tables.ts";
 import { apiKeys, projectTurns, projects, shares, usageDays } from "../../schema/project-tables.ts";
-import { aliasMoves, aliases, completionPieces, completions, modelEvaluations } from "../../schema/serving-tables.ts";
+import {
+  aliasMoves,
+  aliases,
+  completionPieces,
+  completions,
+  modelEvaluations,
+  evaluatedRows,
+} from "../../schema/serving-tables.ts";
 import {
   baseModelFiles,
   baseModelNames,
@@ -71,6 +78,11 @@ export const holdings: readonly Holding[] = [
     isOf: (id) => sql`t.name in (select name from ${aliases} where project_id = ${id})`,
   },
   { table: modelEvaluations, isOf: own },
+  {
+    table: evaluatedRows,
+    isOf: (id) => sql`t.evaluation_id in (select id from ${modelEvaluations} where project_id = ${id})`,
+    atOnce: 1_000,
+  },
   { table: completions, isOf: own, atOnce: 100 },
   {
     table: completionPieces,

@@ -408,6 +408,10 @@ function evaluationsOf({ nouns: { evaluations }, sight, viewer: { projectId }, m
       may("read");
       return (await own(id)) ? evaluations.queuePosition(id) : null;
     },
+    async rows(id, page) {
+      may("read");
+      return (await own(id)) ? evaluations.rows(id, page) : [];
+    },
   };
 }
 

@@ -3,14 +3,19 @@
  * worker has claimed it, then SUCCEEDED, FAILED or CANCELLED, and the job is gone. The states and moves are those of completions.
  */
 import { createHash } from "node:crypto";
-import { type SQL, and, eq, inArray, isNull, sql } from "drizzle-orm";
+import { type SQL, and, eq, gt, inArray, isNull, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import { type CompletionStatus, completionTransitions } from "../../schema/completion.ts";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import type { Expiry } from "../../schema/expiry.ts";
 import { defaultProjectId } from "../../schema/projects.ts";
-import { type EvaluationRules, type Measured, evaluationRulesSchema } from "../../schema/model-evaluation.ts";
-import { type ModelEvaluation, modelEvaluations } from "../../schema/serving-tables.ts";
+import {
+  type EvaluatedRow,
+  type EvaluationRules,
+  type Measured,
+  evaluationRulesSchema,
+} from "../../schema/model-evaluation.ts";
+import { type ModelEvaluation, evaluatedRows, modelEvaluations } from "../../schema/serving-tables.ts";
 import { canonicalJson } from "../../schema/step-log.ts";
 import { type FineTune, checkpoints } from "../../schema/tables.ts";
 import { dropUnnamed } from "../ends/datasets.ts";
@@ -43,6 +48,14 @@ export interface NewEvaluation extends Target {
 
 type OwnPage = Page & { readonly projectId?: string | undefined };
 
+export interface EvaluatedPage {
+  /** -1 starts from the first row. */
+  readonly after: number;
+  readonly limit: number;
+  /** Only those that were answered rightly, or wrongly. */
+  readonly right?: boolean | undefined;
+}
+
 export interface Evaluations {
   /** @throws NOT_FOUND; CONFLICT for a key that was used with another input */
   create(input: NewEvaluation): Promise<{ readonly evaluation: ModelEvaluation; readonly created: boolean }>;
@@ -58,6 +71,8 @@ export interface Evaluations {
   cancel(id: string): Promise<ModelEvaluation>;
   /** Deletes it, ending it first. False if there is none. */
   delete(id: string): Promise<boolean>;
+  /** What came of its first rows, in their order, after a place in the dataset. */
+  rows(id: string, page: EvaluatedPage): Promise<EvaluatedRow[]>;
   /** Why no worker is evaluating, for people; null while one is, or can start at once, and after the end. */
   waitingReason(id: string): Promise<string | null>;
   /** How many jobs workers would claim before it; 0 when it is next. Null while it does not wait for a worker. */
@@ -65,7 +80,8 @@ export interface Evaluations {
 }
 
 export type EvaluationEnd =
-  | { readonly status: "SUCCEEDED"; readonly measured: Measured }
+  /** `rows`: what came of the first ones, if that is to be kept. */
+  | { readonly status: "SUCCEEDED"; readonly measured: Measured; readonly rows?: readonly EvaluatedRow[] }
   | { readonly status: "CANCELLED" }
   | ({ readonly status: "FAILED" } & CompletionFailure);
 
@@ -87,6 +103,7 @@ export function evaluationsOf(database: Database): Evaluations {
     delete: (id) => database.transaction((tx) => remove(tx, id)),
     waitingReason: (id) => whyJobWaits(database, "EVALUATE", id),
     queuePosition: (id) => queuePosition(database, "EVALUATE", id),
+    rows: (id, page) => rowsOf(database, id, page),
     list: (target, page) => list(database, of(target), page),
     listOfDataset: (id, page) => list(database, eq(modelEvaluations.datasetId, id), page),
     listOfRun: (run, page) => list(database, ofRun(database, run), page),
@@ -109,6 +126,18 @@ async function list(
     .from(modelEvaluations)
     .where(and(...where, ofWhat))
     .orderBy(...order)
+    .limit(page.limit);
+}
+
+async function rowsOf(database: Database, id: string, page: EvaluatedPage): Promise<EvaluatedRow[]> {
+  if (!isUuid(id)) return [];
+  const { evaluationId, row, right } = evaluatedRows;
+  const wanted = page.right === undefined ? undefined : eq(right, page.right);
+  return database
+    .select()
+    .from(evaluatedRows)
+    .where(and(eq(evaluationId, id), gt(row, page.after), wanted))
+    .orderBy(row)
     .limit(page.limit);
 }
 
@@ -225,6 +254,8 @@ async function finish(tx: Transaction, lease: Lease, end: EvaluationEnd): Promis
   const job = await lockJob(tx, lease);
   invariant(job.kind === "EVALUATE", `job ${job.id} evaluates a model`);
   await move(tx, job.subject, () => ({ to: end.status, set: { ...ended, ...columnsOf(end) } }));
+  if (end.status === "SUCCEEDED" && end.rows && end.rows.length > 0)
+    await tx.insert(evaluatedRows).values(end.rows.map((row) => ({ ...row, evaluationId: job.subject })));
   await finishJob(tx, lease);
 }
 

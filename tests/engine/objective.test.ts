@@ -136,5 +136,7 @@ test.each(devices)("answers of both sides are the greedy ones of perturbed weigh
   expect(none).toStrictEqual([]);
   const [still] = await objective.measure(moved, [0, 1, 2], null);
   expect([...(still ?? [])]).toStrictEqual([0, 0, 0]);
-  expect(await scoreAnswers(moved, questions, answering)).toStrictEqual({ f1: 1, exactMatch: 1 });
+  const answered = await scoreAnswers(moved, questions, answering);
+  expect(answered.map(({ f1: share, exactMatch: same }) => [share, same])).toEqual(questions.map(() => [1, 1]));
+  expect(answered.map(({ text }) => text)).toEqual(questions.map(({ answers: [accepted] }) => accepted));
 });

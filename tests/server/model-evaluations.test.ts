@@ -8,13 +8,26 @@ import { claimAny } from "../support/claims.ts";
 import { steplogHere } from "../support/command.ts";
 import { scratch } from "../support/models.ts";
 import { named } from "./asking.ts";
-import { createDataset, createFineTune, FakeWorker, globalId, rows, testServer, type TestServer } from "./harness.ts";
+import {
+  createDataset,
+  createFineTune,
+  FakeWorker,
+  globalId,
+  rowId,
+  rows,
+  testServer,
+  type TestServer,
+} from "./harness.ts";
 
 let server: TestServer;
 beforeAll(async () => {
   server = await testServer();
 });
 afterAll(() => server.dispose());
+
+interface Examples {
+  readonly modelEvaluation: { readonly examples: readonly { readonly row: number; readonly right: boolean | null }[] };
+}
 
 interface Stored {
   readonly datasets: { readonly nodes: readonly { readonly name: string }[] };
@@ -72,6 +85,34 @@ describe("evaluations", () => {
       },
     });
     expect(await server.ask(cancel, { id })).toEqual({ cancelEvaluation: { status: "SUCCEEDED" } });
+  });
+
+  test("show what came of each row, all or only those that are right or wrong, and go with the evaluation", async () => {
+    const dataset = await createDataset(server);
+    const input = { model: { name: "bytes" }, dataset, labelWords: [" good", " bad"] };
+    const { id } = (await server.ask<Evaluated>(evaluate, { input })).createEvaluation.evaluation;
+    const rowsOf = Array.from({ length: 120 }, (_, row) => ({
+      row,
+      prompt: `${row} is`,
+      expected: " good",
+      answer: row % 3 === 0 ? " bad" : " good",
+      right: row % 3 !== 0,
+      loss: row === 4 ? NaN : 0.5,
+    }));
+    const examples = `query ($id: ID!, $after: Int, $first: Int, $right: Boolean) { modelEvaluation(id: $id) {
+      examples(after: $after, first: $first, right: $right) { row prompt expected answer right loss } } }`;
+    const ask = async (page: object) =>
+      (await server.ask<Examples>(examples, { id, ...page })).modelEvaluation.examples;
+    expect(await ask({})).toEqual([]);
+    await workOnce({ status: "SUCCEEDED", measured, rows: rowsOf });
+    const told = rowsOf.map((one) => ({ ...one, loss: one.row === 4 ? null : one.loss }));
+    expect(await ask({ first: 100 })).toEqual(told.slice(0, 100));
+    expect(await ask({ first: 100, after: 99 })).toEqual(told.slice(100));
+    expect(await ask({ first: 5, right: false })).toEqual(told.filter(({ right }) => !right).slice(0, 5));
+    const { errors } = await server.gql(examples, { id, first: 101 });
+    expect(errors?.[0]?.extensions.code).toBe("INVALID_ARGUMENT");
+    expect(await server.store.evaluations.delete(rowId(id))).toBe(true);
+    expect(await server.store.evaluations.rows(rowId(id), { after: -1, limit: 10 })).toEqual([]);
   });
 
   test("are refused with nothing queued, and cancelled", async () => {

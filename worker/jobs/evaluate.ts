@@ -33,7 +33,8 @@ async function start(context: JobContext): Promise<RunningJob> {
     async take(message) {
       if (message.type === "stopped") return endStopped(context);
       invariant(message.type === "evaluated", `an evaluation sends no ${message.type}`);
-      await store.finishEvaluation(job, { status: "SUCCEEDED", measured: message.measured });
+      const { measured, rows } = message;
+      await store.finishEvaluation(job, { status: "SUCCEEDED", measured, rows });
     },
     close() {},
   };

@@ -5,7 +5,7 @@ import { MenuButton } from "./menu.tsx";
 import { toast } from "./toast.tsx";
 
 interface CopyAsProps {
-  /** What is copied, for the button's name: "Create this run". */
+  /** What is copied, for the button's name: "the creation of this run". */
   readonly what: string;
   readonly operation: Operation<unknown, never>;
   readonly variables: object;

@@ -89,14 +89,19 @@ function optionsOf(element: HTMLElement, latest: { readonly current: PlotProps }
     width: element.clientWidth,
     height,
     scales: { x: { time: false }, y: { distr: log ? 3 : 1 } },
-    cursor: { points: { size: 7 }, ...(group !== undefined && { sync: { key: group } }) },
+    cursor: {
+      points: { size: 7 },
+      drag: { x: true, y: false, setScale: false },
+      ...(group !== undefined && { sync: { key: group } }),
+    },
     hooks: {
-      // A selection by dragging sets the scale itself; it is kept outside, so that all charts of a page follow.
+      // What is shown is kept outside, so that all charts of a page follow.
       setSelect: [
         (plot) => {
           const { left, width } = plot.select;
           if (width > 0)
             latest.current.onRange({ min: plot.posToVal(left, "x"), max: plot.posToVal(left + width, "x") });
+          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
         },
       ],
       ready: [(plot) => plot.over.addEventListener("dblclick", () => latest.current.onRange(null))],

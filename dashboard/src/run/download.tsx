@@ -21,8 +21,9 @@ export function Download({ url, name, children = name }: DownloadProps) {
   };
   return (
     <>
-      <a href={url} download={name} onClick={save} aria-label={`Download ${name}`}>
+      <a href={url} download={name} onClick={save}>
         {children}
+        <span class="hidden"> Download {name}</span>
       </a>
       {failure && (
         <span class="bad" role="alert">

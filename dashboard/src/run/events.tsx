@@ -10,7 +10,7 @@ export function Events({ events }: { events: readonly RunEvent[] }) {
     <section class="card">
       <h2>Time line</h2>
       {events.length === 0 && <p class="muted">Nothing has happened yet.</p>}
-      <ol class="events" aria-live="polite">
+      <ol class="events" aria-live="polite" tabIndex={0}>
         {events.toReversed().map(({ sequence, at, type, message }) => (
           <li key={sequence} class={bad.has(type) ? "bad" : notable.has(type) ? "notable" : ""}>
             <time dateTime={at} title={formatTime(at)}>

@@ -337,6 +337,96 @@ export type SetAliasMutation = {
   }
 };
 
+export type AnswersBeforeQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type AnswersBeforeQuery = {
+  readonly fineTune: {
+    readonly modelEvaluations: {
+      readonly nodes: ReadonlyArray<(
+        {
+        readonly checkpoint: {
+          readonly id: string,
+          readonly step: number
+        } | null
+      }
+        & AskedFragment
+      )>
+    },
+    readonly baseModel: {
+      readonly evaluations: {
+        readonly nodes: ReadonlyArray<AskedFragment>
+      }
+    }
+  } | null
+};
+
+export type AskedFragment = {
+  readonly id: string,
+  readonly status: Types.ModelEvaluationStatus,
+  readonly labelWords: ReadonlyArray<string>,
+  readonly answerTokens: number,
+  readonly waitingReason: string | null,
+  readonly dataset: {
+    readonly id: string
+  },
+  readonly error: {
+    readonly code: Types.ErrorCode,
+    readonly message: string
+  } | null
+};
+
+export type AnsweredQueryVariables = Exact<{
+  before: string;
+  after: string;
+  from: number;
+}>;
+
+
+export type AnsweredQuery = {
+  readonly before: {
+    readonly examples: ReadonlyArray<{
+      readonly row: number,
+      readonly answer: string | null,
+      readonly right: boolean | null,
+      readonly loss: number | null
+    }>
+  } | null,
+  readonly after: {
+    readonly examples: ReadonlyArray<{
+      readonly row: number,
+      readonly prompt: string | null,
+      readonly expected: string | null,
+      readonly answer: string | null,
+      readonly right: boolean | null,
+      readonly loss: number | null
+    }>
+  } | null
+};
+
+export type AskForAnswersMutationVariables = Exact<{
+  before: Types.CreateEvaluationInput;
+  after: Types.CreateEvaluationInput;
+}>;
+
+
+export type AskForAnswersMutation = {
+  readonly before: {
+    readonly evaluation: {
+      readonly id: string,
+      readonly status: Types.ModelEvaluationStatus
+    }
+  },
+  readonly after: {
+    readonly evaluation: {
+      readonly id: string,
+      readonly status: Types.ModelEvaluationStatus
+    }
+  }
+};
+
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
   "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}fragment Results on FineTune{waitingReason logUrl log{entries bytes chainHash lastPairs(count:5){entry seed scalar}}evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step aliases chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}fragment Charted on ChartPoint{step loss projectedGradient learningRate seconds count}query FineTune($id:ID!){fineTune(id:$id){...Summary ...Results labelWords dataset{id name rows}validationDataset{id name rows}testDataset{id name rows}keepWeights calibrationPrompt from{step fineTune{id name}}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged maxSeconds checkpointEvery}chart(points:2000){...Charted}}}",
@@ -410,5 +500,20 @@ export const deleteCheckpoint = operation<DeleteCheckpointMutation, DeleteCheckp
 export const setAlias = operation<SetAliasMutation, SetAliasMutationVariables>(
   "SetAlias",
   "mutation SetAlias($name:String!$model:ModelInput!){setAlias(name:$name model:$model){name}}",
+);
+
+export const answersBefore = operation<AnswersBeforeQuery, AnswersBeforeQueryVariables>(
+  "AnswersBefore",
+  "query AnswersBefore($id:ID!){fineTune(id:$id){modelEvaluations(first:50){nodes{...Asked checkpoint{id step}}}baseModel{evaluations(first:50){nodes{...Asked}}}}}fragment Asked on ModelEvaluation{id status labelWords answerTokens waitingReason dataset{id}error{code message}}",
+);
+
+export const answered = operation<AnsweredQuery, AnsweredQueryVariables>(
+  "Answered",
+  "query Answered($before:ID!$after:ID!$from:Int!){before:modelEvaluation(id:$before){examples(first:100 after:$from){row answer right loss}}after:modelEvaluation(id:$after){examples(first:100 after:$from){row prompt expected answer right loss}}}",
+);
+
+export const askForAnswers = operation<AskForAnswersMutation, AskForAnswersMutationVariables>(
+  "AskForAnswers",
+  "mutation AskForAnswers($before:CreateEvaluationInput!$after:CreateEvaluationInput!){before:createEvaluation(input:$before){evaluation{id status}}after:createEvaluation(input:$after){evaluation{id status}}}",
 );
 

@@ -5,6 +5,7 @@ import { rowNoteTypes } from "../../../schema/row-findings.ts";
 import { Problem } from "../parts/problem.tsx";
 import { isFinal, Progress, Status } from "../parts/status.tsx";
 import { Actions } from "./actions.tsx";
+import { Answers } from "./answers.tsx";
 import { Charts } from "./charts.tsx";
 import { Checkpoints } from "./checkpoints.tsx";
 import { Evaluations } from "./evaluations.tsx";
@@ -64,6 +65,7 @@ export function RunPage({ id }: { id: string }) {
       <Charts run={run} state={state} />
       <Checkpoints run={run} />
       <Evaluations run={run} />
+      <Answers run={run} />
       <div class="columns">
         <Settings run={run} />
         <div class="stack">

@@ -1,5 +1,7 @@
 /** Evaluations that somebody asks for: a base or a checkpoint, on any dataset, measured as a run measures its own. */
+import { z } from "zod";
 import type { CompletionStatus } from "../../../schema/completion.ts";
+import { type EvaluatedRow, keptRows } from "../../../schema/model-evaluation.ts";
 import type { ModelEvaluation } from "../../../schema/serving-tables.ts";
 import { rulesOf } from "../../../store/store.ts";
 import { failureOf } from "../../completions.ts";
@@ -26,6 +28,37 @@ const score = (description: string, of: (evaluation: ModelEvaluation) => number 
   nullable: true as const,
   description: `${description} Null until it succeeds.`,
   resolve: (evaluation: ModelEvaluation) => finiteOrNull(of(evaluation)),
+});
+
+const mostExamples = 100;
+
+const ExampleRef = builder.objectRef<EvaluatedRow>("EvaluationExample").implement({
+  description: "What came of one row of an evaluation.",
+  fields: (t) => ({
+    row: t.exposeInt("row", { description: "Its place in the dataset, counted from 0." }),
+    prompt: t.exposeString("prompt", {
+      nullable: true,
+      description: "The prompt, or the last message of the user; the end of a long one. Null for a row of tokens.",
+    }),
+    expected: t.exposeString("expected", {
+      nullable: true,
+      description: "What the row says the answer is; the end of a long one. Null for a row of tokens.",
+    }),
+    answer: t.exposeString("answer", {
+      nullable: true,
+      description: "The candidate that the model finds likeliest, or what it wrote; null if it was asked for neither.",
+    }),
+    right: t.exposeBoolean("right", {
+      nullable: true,
+      description:
+        "Whether that is right: of what it wrote, whether it equals an accepted answer. Null without an answer.",
+    }),
+    loss: t.float({
+      nullable: true,
+      description: "Mean loss of the expected answer, in nats per token. Null if it is not finite.",
+      resolve: ({ loss }) => finiteOrNull(loss),
+    }),
+  }),
 });
 
 ModelEvaluationRef.implement({
@@ -76,6 +109,26 @@ ModelEvaluationRef.implement({
         ({ exactMatch }) => exactMatch,
       ),
     ),
+    examples: t.field({
+      type: [ExampleRef],
+      description: `What came of each of the first ${keptRows} rows, in the order of the dataset; none until it succeeds.`,
+      complexity: (args) => ({ field: queryCost, multiplier: args.first ?? 50 }),
+      args: {
+        after: t.arg.int({
+          defaultValue: -1,
+          description: "Return rows after this one; -1 starts from the first.",
+          validate: z.int().min(-1).nullish(),
+        }),
+        first: t.arg.int({
+          defaultValue: 50,
+          description: `Most rows to return, 1 to ${mostExamples}.`,
+          validate: z.int().min(1).max(mostExamples).nullish(),
+        }),
+        right: t.arg.boolean({ description: "Only those that are answered rightly, or wrongly. Left out, all." }),
+      },
+      resolve: ({ id }, { after, first, right }, { store }) =>
+        store.evaluations.rows(id, { after: after ?? -1, limit: first ?? 50, right: right ?? undefined }),
+    }),
     error: t.field({
       type: CompletionErrorRef,
       nullable: true,
