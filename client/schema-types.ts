@@ -1,4 +1,15 @@
 // Made by `npm run generate:operations` from schema/api.graphql. Do not edit.
+/** Who did something. */
+export type AuditActorKind =
+  /** A command line with access to the database. */
+  | 'COMMAND'
+  /** An API key. */
+  | 'KEY'
+  /** The token of the environment, or anybody while there were no keys. */
+  | 'OPERATOR'
+  /** The service itself, which deletes what is past its time. */
+  | 'SERVICE';
+
 /** Which metric decides which evaluation is best. The loss decides between equal ones. */
 export type BestMetric =
   /** The highest accuracy; the lowest loss if no row has candidates. */
@@ -58,6 +69,18 @@ export type ContinueFineTuneInput = {
   readonly name?: string | null | undefined;
   /** Number of further steps, 1 to 1000000. */
   readonly steps: number;
+};
+
+/** A new API key. */
+export type CreateApiKeyInput = {
+  /** After how many days it ends, at most 3,650. Left out, it does not end by itself. */
+  readonly expiresInDays?: number | null | undefined;
+  /** What it is for, 1 to 200 characters. */
+  readonly name: string;
+  /** Another project, for an operator. Left out, the own one. */
+  readonly project?: string | null | undefined;
+  /** What it allows, one scope at least. */
+  readonly scopes: ReadonlyArray<Scope>;
 };
 
 /** Text to write after a prompt, or labels to choose among. */
@@ -162,6 +185,16 @@ export type CreateFineTuneInput = {
   readonly validationDataset?: string | null | undefined;
 };
 
+/** A new webhook. */
+export type CreateWebhookInput = {
+  /** What it is for. */
+  readonly description?: string | null | undefined;
+  /** The types of messages that it gets; left out, all. The types: fine_tune.queued, fine_tune.running, fine_tune.paused, fine_tune.succeeded, fine_tune.failed, fine_tune.cancelled, fine_tune.evaluated, fine_tune.updated, fine_tune.deleted, dataset.created, dataset.deleted, checkpoint.created, checkpoint.weights_stored, checkpoint.weights_failed, checkpoint.export_stored, checkpoint.export_failed, checkpoint.weights_deleted, checkpoint.deleted, evaluation.queued, evaluation.running, evaluation.succeeded, evaluation.failed, evaluation.cancelled, evaluation.deleted, alias.set, alias.removed, webhook.disabled. */
+  readonly events?: ReadonlyArray<string> | null | undefined;
+  /** Where messages are sent: https://... or http://..., whose host has public addresses only, unless the operator allows others. */
+  readonly url: string;
+};
+
 /** Part of a split. With the same seed and shares, no two parts have a prompt in common. */
 export type DatasetPart =
   /** A share of the rows: testShare. */
@@ -207,6 +240,25 @@ export type DatasetPreset =
   | 'WIC'
   /** Fields text, span1_text, span2_text, label. */
   | 'WSC';
+
+/** What takes room on disk. */
+export type DiskUseKind =
+  /** Base models that workers stored for machines that lack them. They belong to no project. */
+  | 'BASES'
+  /** Prompts and answers, in the database. */
+  | 'COMPLETIONS'
+  /** Rows of datasets, stored files. */
+  | 'DATASETS'
+  /** Weights of checkpoints in other forms. */
+  | 'EXPORTS'
+  /** Logs of runs, in the database. */
+  | 'LOGS'
+  /** Measurements of steps, in the database. */
+  | 'METRICS'
+  /** Stored files that nothing names any more; they go after a day. They belong to no project. */
+  | 'UNNAMED'
+  /** Stored weights of checkpoints. */
+  | 'WEIGHTS';
 
 /** Stable error codes for programs. Every request error has one in extensions.code, and lists what is wrong with the input in extensions.issues. */
 export type ErrorCode =
@@ -571,6 +623,73 @@ export type PreviewRowsInput = {
   readonly truncate?: Truncation | null | undefined;
 };
 
+/** Seconds that a project keeps what it creates. Null takes a limit away; what is left out stays as it is. */
+export type ProjectKeepInput = {
+  /** Completions. Without it, as the operator says. */
+  readonly completions?: number | null | undefined;
+  /** Datasets. */
+  readonly datasets?: number | null | undefined;
+  /** Evaluations that were asked for. */
+  readonly evaluations?: number | null | undefined;
+  /** Runs, with all that is theirs. */
+  readonly fineTunes?: number | null | undefined;
+  /** Rebuilt weights and exports of checkpoints, since they were last asked for or downloaded. 0 keeps them. Without it, as the operator says. */
+  readonly weights?: number | null | undefined;
+};
+
+/** What a quota limits. */
+export type QuotaName =
+  /** Bytes of stored datasets and rebuilt weights. */
+  | 'BYTES'
+  /** Runs that workers train at once. Nothing is refused for it: the others wait, and say why. */
+  | 'CONCURRENT_RUNS'
+  /** Requests to models that wait for a worker. */
+  | 'REQUESTS_WAITING'
+  /** Steps in a month of UTC: trained, and still to come in unfinished runs. */
+  | 'STEPS_A_MONTH'
+  /** Tokens in a month of UTC, trained and generated. What is under way may go beyond it. */
+  | 'TOKENS_A_MONTH';
+
+/** Quotas of a project: null takes one away, and what is left out stays as it is. */
+export type QuotasInput = {
+  /** Bytes of stored datasets and rebuilt weights. */
+  readonly bytes?: number | null | undefined;
+  /** Runs that workers train at once; the others wait. */
+  readonly concurrentRuns?: number | null | undefined;
+  /** Requests to models that wait for a worker. */
+  readonly requestsWaiting?: number | null | undefined;
+  /** Steps in a month of UTC. */
+  readonly stepsAMonth?: number | null | undefined;
+  /** Tokens trained and generated in a month of UTC. */
+  readonly tokensAMonth?: number | null | undefined;
+};
+
+/** What a rate limit counts. */
+export type RateLimitName =
+  /** Requests that upload or download files. */
+  | 'FILES'
+  /** Points of GraphQL operations: one for each started 1000 of complexity. */
+  | 'GRAPHQL'
+  /** Requests to /v1, by the OpenAI protocol. */
+  | 'OPENAI';
+
+/** Whose rate limits. Give exactly one field. */
+export type RateLimitedInput =
+  {   /** This key. */
+  readonly apiKey: string; readonly project?: never; }
+  |  { readonly apiKey?: never;   /** Each key of this project that has none of its own. */
+  readonly project: string; };
+
+/** Rate limits for a window of a minute: 0 for no limit, null for the usual one; what is left out stays as it is. */
+export type RateLimitsInput = {
+  /** Requests that upload or download files. */
+  readonly files?: number | null | undefined;
+  /** Points of GraphQL operations. */
+  readonly graphql?: number | null | undefined;
+  /** Requests to /v1. */
+  readonly openai?: number | null | undefined;
+};
+
 /** How the learning rate changes after the warm-up. */
 export type Schedule =
   /** It stays the same. */
@@ -643,6 +762,27 @@ export type UpdateFineTuneInput = {
   /** Words to find it by: at most 32, each of 1 to 64 characters. In place of those that it has. */
   readonly tags?: ReadonlyArray<string> | null | undefined;
 };
+
+/** What to change of a webhook. What is left out stays. */
+export type UpdateWebhookInput = {
+  /** As in CreateWebhookInput. */
+  readonly description?: string | null | undefined;
+  /** Whether messages are made for it and sent. What waited when it was disabled is sent when it is enabled; what happened in between is not. */
+  readonly enabled?: boolean | null | undefined;
+  /** As in CreateWebhookInput; empty for all. */
+  readonly events?: ReadonlyArray<string> | null | undefined;
+  /** As in CreateWebhookInput. */
+  readonly url?: string | null | undefined;
+};
+
+/** Where a delivery is. */
+export type WebhookDeliveryStatus =
+  /** Answered with a status of 200 to 299. */
+  | 'DELIVERED'
+  /** Given up after the last attempt. It can be replayed. */
+  | 'FAILED'
+  /** To be tried, now or after a pause; it waits while the webhook is disabled. */
+  | 'PENDING';
 
 /** A number format of stored weights. */
 export type WeightsDtype =

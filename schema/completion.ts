@@ -3,10 +3,10 @@
  * and checks everything that needs no weights; a worker turns tokens into text.
  */
 import { z } from "zod";
+import type { CompletionStatus } from "./completion-states.ts";
 import { limits } from "./limits.ts";
 
-export const completionStatuses = ["QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"] as const;
-export type CompletionStatus = (typeof completionStatuses)[number];
+export { completionStatuses, type CompletionStatus } from "./completion-states.ts";
 
 /** What each status may become. RUNNING follows RUNNING when another worker takes over. */
 export const completionTransitions: Readonly<Record<CompletionStatus, readonly CompletionStatus[]>> = {

@@ -1,5 +1,5 @@
 /** Webhooks in the words that both sides share: what is told, when it is tried again, and when it is given up. */
-import { completionStatuses } from "./completion.ts";
+import { completionStatuses } from "./completion-states.ts";
 import { fineTuneStatuses } from "./states.ts";
 
 const statusesOf = (noun: string, statuses: readonly string[]) => statuses.map((one) => `${noun}.${one.toLowerCase()}`);

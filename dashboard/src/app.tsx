@@ -5,6 +5,14 @@ import { urql } from "./api/query.ts";
 import { at, ownAddresses } from "./base.ts";
 import { ComparePage } from "./compare/compare-page.tsx";
 import { NewPage } from "./new/new-page.tsx";
+import { AuditPage } from "./operate/audit/audit-page.tsx";
+import { OperatePage } from "./operate/frame.tsx";
+import { KeysPage } from "./operate/keys/keys-page.tsx";
+import { ProjectsPage } from "./operate/projects/projects-page.tsx";
+import { UsagePage } from "./operate/usage/usage-page.tsx";
+import { WebhookPage } from "./operate/webhooks/webhook-page.tsx";
+import { WebhooksPage } from "./operate/webhooks/webhooks-page.tsx";
+import { WorkersPage } from "./operate/workers/workers-page.tsx";
 import { RunPage } from "./run/run-page.tsx";
 import { RunsPage } from "./runs/runs-page.tsx";
 import { Shell } from "./shell/shell.tsx";
@@ -19,6 +27,14 @@ export function App() {
             <Route path={at("/fine-tunes/:id")} component={OneRun} />
             <Route path={at("/compare")} component={ComparePage} />
             <Route path={at("/new")} component={NewPage} />
+            <Route path={at("/operate")} component={OperatePage} />
+            <Route path={at("/operate/keys")} component={KeysPage} />
+            <Route path={at("/operate/projects")} component={ProjectsPage} />
+            <Route path={at("/operate/usage")} component={UsagePage} />
+            <Route path={at("/operate/workers")} component={WorkersPage} />
+            <Route path={at("/operate/webhooks")} component={WebhooksPage} />
+            <Route path={at("/operate/webhooks/:id")} component={WebhookPage} />
+            <Route path={at("/operate/audit")} component={AuditPage} />
             <Route default component={NotFound} />
           </Router>
         </Shell>

@@ -10,6 +10,7 @@ import "./style/runs.css";
 import "./style/run.css";
 import "./style/compare.css";
 import "./style/new.css";
+import "./style/operate.css";
 import { App } from "./app.tsx";
 import { listenToKeys } from "./keys.ts";
 import { startTheme } from "./theme.ts";

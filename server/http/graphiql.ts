@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { invariant } from "../../schema/errors.ts";
 
 /** Makes the browser refuse anything that this page would load from another host. */
 const policy = [
@@ -29,8 +30,17 @@ let page: Promise<Page> | undefined;
 /** The page is 9 MB, 2 MB compressed, so it is built when a browser first requests it. */
 async function makePage(): Promise<Page> {
   const { renderGraphiQL } = await import("@graphql-yoga/render-graphiql");
-  const html = Buffer.from(renderGraphiQL({ title: "Steplog", defaultQuery, defaultEditorToolsVisibility: true }));
+  const options = { title: "Steplog", defaultQuery, defaultEditorToolsVisibility: true };
+  const html = Buffer.from(signedIn(renderGraphiQL(options), JSON.stringify(options)));
   return { html, zipped: await promisify(gzip)(html) };
+}
+
+/** GraphiQL asks with the key that the page of the service has in this browser (dashboard/src/api/session.ts), and keeps no copy. */
+function signedIn(html: string, options: string): string {
+  const [before, after, more] = html.split(options);
+  invariant(before !== undefined && after !== undefined && more === undefined, "GraphiQL's page has its options once");
+  const headers = `(key => key ? { authorization: "Bearer " + key } : {})(localStorage.getItem("steplog-token"))`;
+  return `${before}{ ...${options}, additionalHeaders: ${headers} }${after}`;
 }
 
 export function wantsGraphiQL({ method, headers }: IncomingMessage): boolean {

@@ -4,13 +4,13 @@
  */
 import { cacheExchange, Client, fetchExchange, type AnyVariables, type CombinedError } from "@urql/core";
 import { useQuery } from "@urql/preact";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { errorFrom, failureOf } from "../../../client/errors.ts";
 import type { Operation } from "../../../client/operation.ts";
 import { baseUrl } from "../base.ts";
 import { heard } from "./connection.ts";
 import { asFailure, type Failure } from "./failure.ts";
-import { readKey } from "./session.ts";
+import { keysUsed, readKey } from "./session.ts";
 
 export const urql = new Client({
   url: `${baseUrl}/graphql`,
@@ -59,7 +59,18 @@ export function useAnswer<Result, Variables extends AnyVariables>(
     if (failure !== null || data !== undefined) heard(failure?.code !== "UNAVAILABLE");
     if (failure !== null) asFailure(failure);
   }, [failure, data]);
-  return { data: data ?? null, failure, loading: fetching, reload };
+  const keys = keysUsed.value;
+  useEffect(() => {
+    if (keys > 0 && !skip) reload();
+  }, [keys]);
+  return { data: useLast(JSON.stringify([operation.text, variables]), data), failure, loading: fetching, reload };
+}
+
+/** A failure has no data of its own: what was there stays on the page, with all that is typed in it. */
+function useLast<Result>(question: string, data: Result | undefined): Result | null {
+  const last = useRef<{ readonly question: string; readonly data: Result } | null>(null);
+  if (data !== undefined) last.current = { question, data };
+  return last.current?.question === question ? last.current.data : null;
 }
 
 /** @throws SteplogError as the service answered it, or UNAVAILABLE */

@@ -8,13 +8,46 @@ export const readKey = () => localStorage.getItem(place) ?? "";
 /** Set when the service refused the key that the page has, or asked for one. The page then asks its reader. */
 export const needsKey = signal(false);
 
-/** Everything is read again with the new key. */
+/** Counts the keys that the page went on with: with each, its answers are read again. */
+export const keysUsed = signal(0);
+
+/** Everything is read again with the new key; what somebody is typing stays. */
 export function signIn(key: string): void {
   localStorage.setItem(place, key.trim());
-  location.reload();
+  goOn();
+}
+
+/** Goes on with a key that was made here, with all that is on the page. */
+export function goOnWith(key: string): void {
+  localStorage.setItem(place, key.trim());
+  stay();
 }
 
 export function signOut(): void {
   localStorage.removeItem(place);
   location.reload();
+}
+
+/** Another tab of this browser has signed in. */
+addEventListener("storage", ({ key }) => {
+  if (key === place && needsKey.value && readKey() !== "") goOn();
+});
+
+/** A page on which nothing would be lost begins anew, with its streams. */
+function goOn(): void {
+  if (hasTyped()) stay();
+  else location.reload();
+}
+
+function stay(): void {
+  needsKey.value = false;
+  keysUsed.value += 1;
+}
+
+function hasTyped(): boolean {
+  const dialogs = document.querySelectorAll("dialog[open]:not([data-signs-in])");
+  const fields = document.querySelectorAll<HTMLInputElement | HTMLTextAreaElement>(
+    ":is(input:not([type=checkbox], [type=radio]), textarea):not([data-signs-in] *)",
+  );
+  return dialogs.length > 0 || [...fields].some(({ value, defaultValue }) => value !== defaultValue);
 }

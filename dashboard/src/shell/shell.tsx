@@ -14,6 +14,7 @@ import { ThemeChoice } from "./theme-choice.tsx";
 const places = [
   { name: "Runs", path: "/", keys: "g r" },
   { name: "New run", path: "/new", keys: "n" },
+  { name: "Operate", path: "/operate", keys: "g o" },
 ] as const;
 
 export function Shell({ children }: { children: ComponentChildren }) {

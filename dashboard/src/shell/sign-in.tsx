@@ -16,7 +16,7 @@ function KeyForm() {
     signIn(key);
   };
   return (
-    <dialog ref={dialog} aria-labelledby="sign-in" onCancel={(event) => event.preventDefault()}>
+    <dialog ref={dialog} data-signs-in aria-labelledby="sign-in" onCancel={(event) => event.preventDefault()}>
       <form onSubmit={enter}>
         <h2 id="sign-in">Sign in</h2>
         <p>
