@@ -42,5 +42,12 @@ export default defineConfig({
     },
   },
   // `npx vite dashboard`: the page from its sources, with the API of a server started by `npm start`.
-  server: { proxy: { "^/(graphql|datasets|checkpoints|uploads|docs)": { target: "http://127.0.0.1:4000", ws: true } } },
+  server: {
+    proxy: {
+      "^/(graphql|datasets[?]name=|datasets/[^/]+/rows|checkpoints|uploads|docs)": {
+        target: "http://127.0.0.1:4000",
+        ws: true,
+      },
+    },
+  },
 });

@@ -4,6 +4,10 @@ import { LocationProvider, Route, Router } from "preact-iso";
 import { urql } from "./api/query.ts";
 import { at, ownAddresses } from "./base.ts";
 import { ComparePage } from "./compare/compare-page.tsx";
+import { DatasetPage } from "./datasets/dataset-page.tsx";
+import { DatasetsPage } from "./datasets/datasets-page.tsx";
+import { ModelPage } from "./models/model-page.tsx";
+import { ModelsPage } from "./models/models-page.tsx";
 import { NewPage } from "./new/new-page.tsx";
 import { AuditPage } from "./operate/audit/audit-page.tsx";
 import { OperatePage } from "./operate/frame.tsx";
@@ -26,6 +30,10 @@ export function App() {
             <Route path={at("/")} component={RunsPage} />
             <Route path={at("/fine-tunes/:id")} component={OneRun} />
             <Route path={at("/compare")} component={ComparePage} />
+            <Route path={at("/datasets")} component={DatasetsPage} />
+            <Route path={at("/datasets/:id")} component={OneDataset} />
+            <Route path={at("/models")} component={ModelsPage} />
+            <Route path={at("/models/:name")} component={OneModel} />
             <Route path={at("/new")} component={NewPage} />
             <Route path={at("/operate")} component={OperatePage} />
             <Route path={at("/operate/keys")} component={KeysPage} />
@@ -46,6 +54,14 @@ export function App() {
 /** Another run is another page, with a state of its own. */
 function OneRun({ id }: { id: string }) {
   return <RunPage key={id} id={id} />;
+}
+
+function OneDataset({ id }: { id: string }) {
+  return <DatasetPage key={id} id={id} />;
+}
+
+function OneModel({ name }: { name: string }) {
+  return <ModelPage key={name} name={name} />;
 }
 
 /** For screen readers, focus moves to the new page; on a fresh load the browser decides. */

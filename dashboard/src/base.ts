@@ -8,6 +8,8 @@ export const baseUrl = `${location.origin}${basePath}`;
 export const at = (path: string) => `${basePath}${path}`;
 export const runPath = (id: string) => at(`/fine-tunes/${encodeURIComponent(id)}`);
 export const comparePath = (ids: readonly string[]) => at(`/compare?runs=${ids.map(encodeURIComponent).join(",")}`);
+export const datasetPath = (id: string) => at(`/datasets/${encodeURIComponent(id)}`);
+export const modelPath = (name: string) => at(`/models/${encodeURIComponent(name)}`);
 
 const pages = "fine-tunes/[^/]+|compare|sweeps|new|datasets|models|playground|operate";
 

@@ -7,6 +7,7 @@ import "./style/parts.css";
 import "./style/forms.css";
 import "./style/tables.css";
 import "./style/runs.css";
+import "./style/datasets.css";
 import "./style/run.css";
 import "./style/compare.css";
 import "./style/new.css";

@@ -1,4 +1,4 @@
-/** The dashboard's files. Its own router reads the path, so every path without an extension gets the page. */
+/** The dashboard's files. Its own router reads the path, so every path without an extension gets the page, and those of models, whose names may end like one. */
 import { readFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import path from "node:path";
@@ -12,7 +12,7 @@ export async function sendPage(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  if (pathname !== "/" && /\.\w+$/u.test(pathname)) {
+  if (/\.\w+$/u.test(pathname) && !pathname.startsWith("/models/")) {
     // Their names have the hash of what is in them.
     const kept = pathname.startsWith("/assets/");
     if (kept) response.setHeader("cache-control", "public, max-age=31536000, immutable");

@@ -13,6 +13,8 @@ import { ThemeChoice } from "./theme-choice.tsx";
 
 const places = [
   { name: "Runs", path: "/", keys: "g r" },
+  { name: "Datasets", path: "/datasets", keys: "g d" },
+  { name: "Models", path: "/models", keys: "g m" },
   { name: "New run", path: "/new", keys: "n" },
   { name: "Operate", path: "/operate", keys: "g o" },
 ] as const;

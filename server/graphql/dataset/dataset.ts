@@ -67,6 +67,17 @@ builder.queryField("datasets", (t) =>
   ),
 );
 
+builder.queryField("dataset", (t) =>
+  t.field({
+    type: DatasetRef,
+    nullable: true,
+    description: "The dataset with this id, also one that is deleted while something names it; null if there is none.",
+    complexity: queryCost,
+    args: { id: t.arg.globalID({ for: DatasetRef, required: true, description: "Id of a dataset." }) },
+    resolve: async (_root, { id }, { store }) => (await store.datasets.byIds([id.id]))[0] ?? null,
+  }),
+);
+
 const CreateDatasetInput = builder.inputType("CreateDatasetInput", {
   description: "A new dataset. Give its rows inline (`jsonl`) or as a complete upload (`uploadId`), not both.",
   fields: (t) => ({

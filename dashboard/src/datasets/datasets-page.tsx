@@ -1,0 +1,160 @@
+/** All datasets: what is there, what uses it, and adding one. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { useLocation } from "preact-iso";
+import { at, datasetPath } from "../base.ts";
+import { formatAgo, formatBytes, formatInteger, formatTime } from "../format.ts";
+import { useShortcuts } from "../keys.ts";
+import { DataTable, type Column } from "../parts/data-table.tsx";
+import { Problem } from "../parts/problem.tsx";
+import { toast } from "../parts/toast.tsx";
+import { AddDataset } from "./add-dataset.tsx";
+import { DatasetActions } from "./dataset-actions.tsx";
+import { useDatasets, type DatasetList, type ListedDataset } from "./use-datasets.ts";
+import { endInWords, usesInWords } from "./words.ts";
+
+const typingMs = 250;
+
+export function DatasetsPage() {
+  const { query, route } = useLocation();
+  const search = query["q"] ?? "";
+  const list = useDatasets(search);
+  const [adding, setAdding] = useState(false);
+  useEffect(() => {
+    document.title = "Datasets · Steplog";
+  }, []);
+  const find = (text: string) => route(at(text === "" ? "/datasets" : `/datasets?q=${encodeURIComponent(text)}`), true);
+  return (
+    <>
+      <div class="title">
+        <h1>Datasets</h1>
+        <button type="button" class="primary" onClick={() => setAdding(true)}>
+          Add a dataset
+        </button>
+      </div>
+      <Search search={search} onSearch={find} />
+      {list.failure && <Problem title="The datasets could not be read" failure={list.failure} />}
+      {list.total === null && list.failure === null && <p class="muted">Loading…</p>}
+      {list.total === 0 && <Nothing search={search} onAdd={() => setAdding(true)} onClear={() => find("")} />}
+      {list.rows.length > 0 && <Listed list={list} />}
+      {adding && (
+        <AddDataset
+          onClose={() => setAdding(false)}
+          onStored={async ({ name }) => {
+            toast(`Stored “${name}”.`);
+            await list.reload();
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+function Search({ search, onSearch }: { search: string; onSearch: (text: string) => void }) {
+  const input = useRef<HTMLInputElement>(null);
+  const typing = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useShortcuts([{ keys: "/", does: "Search the datasets", run: () => input.current?.focus() }]);
+  // What was searched for can also change by going back.
+  useEffect(() => {
+    if (input.current && document.activeElement !== input.current) input.current.value = search;
+  }, [search]);
+  return (
+    <search class="filters">
+      <label class="wide">
+        <span class="hidden">Search by name</span>
+        <input
+          ref={input}
+          type="search"
+          placeholder="Search by name  /"
+          defaultValue={search}
+          onInput={({ currentTarget: { value } }) => {
+            clearTimeout(typing.current);
+            typing.current = setTimeout(() => onSearch(value.trim()), typingMs);
+          }}
+        />
+      </label>
+    </search>
+  );
+}
+
+interface NothingProps {
+  readonly search: string;
+  readonly onAdd: () => void;
+  readonly onClear: () => void;
+}
+
+function Nothing({ search, onAdd, onClear }: NothingProps) {
+  if (search !== "")
+    return (
+      <div class="empty card">
+        <p>No dataset has “{search}” in its name.</p>
+        <button type="button" onClick={onClear}>
+          Show all datasets
+        </button>
+      </div>
+    );
+  return (
+    <div class="empty card">
+      <p>
+        There are no datasets yet. A dataset has the rows that a model learns from: prompts, and what it should answer.
+      </p>
+      <button type="button" onClick={onAdd}>
+        Add the first dataset
+      </button>
+    </div>
+  );
+}
+
+function Listed({ list }: { list: DatasetList }) {
+  const { rows, total, after, readMore, reload } = list;
+  return (
+    <>
+      <div class="card listing">
+        <DataTable
+          name="Datasets"
+          columns={columnsWith(reload)}
+          rows={rows}
+          keyOf={({ id }) => id}
+          empty="There are no datasets."
+        />
+      </div>
+      <p class="muted" role="status">
+        {formatInteger(rows.length)} of {formatInteger(total ?? rows.length)} datasets
+      </p>
+      {after !== null && (
+        <button type="button" class="newer" onClick={() => void readMore()}>
+          Show more
+        </button>
+      )}
+    </>
+  );
+}
+
+const columnsWith = (reload: () => Promise<void>): Column<ListedDataset>[] => [
+  {
+    title: "Name",
+    sortBy: ({ name }) => name,
+    cell: ({ id, name }) => (
+      <a href={datasetPath(id)} class="cut" title={name}>
+        {name}
+      </a>
+    ),
+  },
+  { title: "Rows", number: true, sortBy: ({ rows }) => rows, cell: ({ rows }) => formatInteger(rows) },
+  { title: "Size", number: true, sortBy: ({ bytes }) => bytes, cell: ({ bytes }) => formatBytes(bytes) },
+  {
+    title: "Created",
+    sortBy: ({ createdAt }) => createdAt,
+    cell: ({ createdAt }) => (
+      <time dateTime={createdAt} title={formatTime(createdAt)}>
+        {formatAgo(createdAt)}
+      </time>
+    ),
+  },
+  {
+    title: "Used by",
+    sortBy: ({ uses }) => uses.fineTunes + uses.evaluations,
+    cell: ({ uses }) => usesInWords(uses),
+  },
+  { title: "Ends", sortBy: ({ expiresAt }) => expiresAt, cell: (dataset) => endInWords(dataset) },
+  { title: "Actions", cell: (dataset) => <DatasetActions dataset={dataset} onChange={reload} onDeleted={reload} /> },
+];
