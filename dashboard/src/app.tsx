@@ -17,6 +17,7 @@ import { UsagePage } from "./operate/usage/usage-page.tsx";
 import { WebhookPage } from "./operate/webhooks/webhook-page.tsx";
 import { WebhooksPage } from "./operate/webhooks/webhooks-page.tsx";
 import { WorkersPage } from "./operate/workers/workers-page.tsx";
+import { PlaygroundPage } from "./playground/playground-page.tsx";
 import { RunPage } from "./run/run-page.tsx";
 import { RunsPage } from "./runs/runs-page.tsx";
 import { Shell } from "./shell/shell.tsx";
@@ -43,6 +44,7 @@ export function App() {
             <Route path={at("/operate/webhooks")} component={WebhooksPage} />
             <Route path={at("/operate/webhooks/:id")} component={WebhookPage} />
             <Route path={at("/operate/audit")} component={AuditPage} />
+            <Route path={at("/playground")} component={PlaygroundPage} />
             <Route default component={NotFound} />
           </Router>
         </Shell>

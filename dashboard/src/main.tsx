@@ -12,6 +12,7 @@ import "./style/run.css";
 import "./style/compare.css";
 import "./style/new.css";
 import "./style/operate.css";
+import "./style/playground.css";
 import { App } from "./app.tsx";
 import { listenToKeys } from "./keys.ts";
 import { startTheme } from "./theme.ts";

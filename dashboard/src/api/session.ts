@@ -23,8 +23,14 @@ export function goOnWith(key: string): void {
   stay();
 }
 
+/** Set while somebody signs out: from then on, what was written on the page is not kept. */
+export const leaving = signal(false);
+
+/** Nothing is left to whoever comes next. */
 export function signOut(): void {
+  leaving.value = true;
   localStorage.removeItem(place);
+  sessionStorage.clear();
   location.reload();
 }
 

@@ -14,6 +14,7 @@ import { Continue } from "./continue.tsx";
 import { cancelFineTune, deleteRun, pauseFineTune, resumeFineTune, updateFineTune } from "./operations.ts";
 import { Rename } from "./rename.tsx";
 import type { Run } from "./run-state.ts";
+import { tryPath } from "./try-path.ts";
 
 interface ActionsProps {
   readonly run: Run;
@@ -50,7 +51,7 @@ export function Actions({ run, onChange }: ActionsProps) {
       {!over && !run.cancelRequested && <Pause run={run} onChange={onChange} attempt={attempt} />}
       {over && <Continue run={run} />}
       {run.checkpoints.nodes.length > 0 && (
-        <a class="button primary" href={at(`/playground?models=${encodeURIComponent(run.id)}`)}>
+        <a class="button primary" href={tryPath(run)}>
           Try it
         </a>
       )}

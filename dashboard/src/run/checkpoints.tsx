@@ -3,7 +3,6 @@ import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { change } from "../api/query.ts";
-import { at } from "../base.ts";
 import { formatBytes, formatCounted, formatInteger, formatLoss, formatShare } from "../format.ts";
 import { Confirm } from "../parts/confirm.tsx";
 import { copy } from "../parts/copy-as.tsx";
@@ -15,6 +14,7 @@ import { Download } from "./download.tsx";
 import { Fork } from "./fork.tsx";
 import { deleteCheckpoint, materialiseCheckpoint, type ResultsFragment } from "./operations.ts";
 import type { Run } from "./run-state.ts";
+import { tryPath } from "./try-path.ts";
 
 export type Checkpoint = ResultsFragment["checkpoints"]["nodes"][number];
 
@@ -94,7 +94,7 @@ function CheckpointActions({ run, checkpoint }: CheckpointProps) {
         label="Actions"
         name={`Actions of step ${step}`}
         actions={[
-          { name: "Try it", run: () => route(at(`/playground?models=${encodeURIComponent(id)}`)) },
+          { name: "Try it", run: () => route(tryPath(run, id)) },
           { name: "Fork", run: () => setAsked("fork") },
           { name: "Give it an alias", run: () => setAsked("alias") },
           { name: "Copy id", run: () => void copy(id) },

@@ -13,9 +13,10 @@ import { ThemeChoice } from "./theme-choice.tsx";
 
 const places = [
   { name: "Runs", path: "/", keys: "g r" },
+  { name: "New run", path: "/new", keys: "n" },
   { name: "Datasets", path: "/datasets", keys: "g d" },
   { name: "Models", path: "/models", keys: "g m" },
-  { name: "New run", path: "/new", keys: "n" },
+  { name: "Playground", path: "/playground", keys: "g p" },
   { name: "Operate", path: "/operate", keys: "g o" },
 ] as const;
 

@@ -1,0 +1,117 @@
+/** Chooses one more model: by search, among aliases, base models, and the checkpoints of runs. */
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useAnswer } from "../api/query.ts";
+import { formatInteger, formatLoss, formatShare } from "../format.ts";
+import { Problem } from "../parts/problem.tsx";
+import { playNames, playRuns, type PlayRunsQuery } from "./operations.ts";
+
+interface PickerProps {
+  /** Keys of models that are there already. */
+  readonly chosen: readonly string[];
+  readonly onChoose: (key: string) => void;
+  readonly onClose: () => void;
+}
+
+interface Choice {
+  readonly key: string;
+  readonly label: string;
+  readonly about: string;
+}
+
+const typingMs = 250;
+
+/** Open as long as it is rendered. */
+export function Picker({ chosen, onChoose, onClose }: PickerProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  const [search, setSearch] = useState("");
+  const typing = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const names = useAnswer(playNames, {});
+  const runs = useAnswer(playRuns, { name: search });
+  useEffect(() => dialog.current?.showModal(), []);
+  const fits = (name: string) => name.toLowerCase().includes(search.toLowerCase());
+  const groups: readonly (readonly [string, readonly Choice[]])[] = [
+    [
+      "Aliases",
+      (names.data?.aliases ?? [])
+        .filter(({ name }) => fits(name))
+        .map(({ name, baseModel, checkpoint }) => ({
+          key: name,
+          label: name,
+          about: `now ${checkpoint ? `${checkpoint.fineTune.name}, step ${formatInteger(checkpoint.step)}` : baseModel.name}`,
+        })),
+    ],
+    [
+      "Base models",
+      (names.data?.baseModels.nodes ?? [])
+        .filter(({ name }) => fits(name))
+        .map(({ name, family }) => ({ key: name, label: name, about: family })),
+    ],
+    ["Runs", (runs.data?.fineTunes.nodes ?? []).flatMap(choicesOf)],
+  ];
+  const there = groups
+    .map(([name, choices]) => [name, choices.filter(({ key }) => !chosen.includes(key))] as const)
+    .filter(([, choices]) => choices.length > 0);
+  const failure = names.failure ?? runs.failure;
+  return (
+    <dialog ref={dialog} aria-labelledby={id} onClose={onClose} class="picker">
+      <h2 id={id}>Add a model</h2>
+      <label>
+        <span class="hidden">Search by name</span>
+        <input
+          type="search"
+          placeholder="Search by name"
+          onInput={({ currentTarget: { value } }) => {
+            clearTimeout(typing.current);
+            typing.current = setTimeout(() => setSearch(value.trim()), typingMs);
+          }}
+        />
+      </label>
+      {failure && <Problem title="The models could not be read" failure={failure} />}
+      <div class="choices">
+        {there.map(([name, choices]) => (
+          <section key={name} aria-label={name}>
+            <h3>{name}</h3>
+            {choices.map(({ key, label, about }) => (
+              <button
+                key={key}
+                type="button"
+                onClick={() => {
+                  onChoose(key);
+                  dialog.current?.close();
+                }}
+              >
+                <span>{label}</span> <small class="muted">{about}</small>
+              </button>
+            ))}
+          </section>
+        ))}
+        {there.length === 0 && (
+          <p class="muted" role="status">
+            {names.loading || runs.loading
+              ? "Loading…"
+              : "No other model fits. A run can be asked from its first checkpoint on."}
+          </p>
+        )}
+      </div>
+      <div class="actions">
+        <button type="button" onClick={() => dialog.current?.close()}>
+          Close
+        </button>
+      </div>
+    </dialog>
+  );
+}
+
+/** The best of a run, then its latest checkpoints. */
+function choicesOf(run: PlayRunsQuery["fineTunes"]["nodes"][number]): readonly Choice[] {
+  const { id, name, baseModel, bestEvaluation: best, checkpoints } = run;
+  if (checkpoints.nodes.length === 0) return [];
+  const about = `tuned from ${baseModel.name}`;
+  const result = best && (best.accuracy === null ? `loss ${formatLoss(best.loss)}` : formatShare(best.accuracy));
+  const which = best ? `best, step ${formatInteger(best.step)}` : "last checkpoint";
+  return [
+    { key: id, label: `${name}, ${which}`, about: result ? `${result}, ${about}` : about },
+    ...checkpoints.nodes.map((one) => ({ key: one.id, label: `${name}, step ${formatInteger(one.step)}`, about })),
+  ];
+}
