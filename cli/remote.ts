@@ -21,13 +21,20 @@ export async function withService(url: string, work: (service: Remote) => Promis
   try {
     await work({ client: new SteplogClient({ url, token }), url });
   } catch (error) {
-    if (!(error instanceof SteplogError && error.code === "UNAUTHENTICATED")) throw error;
+    if (!(error instanceof SteplogError)) throw error;
+    if (error.code === "UNAVAILABLE" && error.message.includes("does not answer")) throw notRunning(error);
+    if (error.code !== "UNAUTHENTICATED") throw error;
     const message =
       token === undefined
-        ? `The service at ${url} needs an API key. Set STEPLOG_API_TOKEN to it.`
+        ? `The service at ${url} needs an API key. Set STEPLOG_API_TOKEN to it. To make one: steplog keys create`
         : `The service at ${url} refused what STEPLOG_API_TOKEN holds. Set it to an API key, or to the token that the service was started with.`;
     throw new SteplogError("UNAUTHENTICATED", message, [], { cause: error });
   }
+}
+
+function notRunning(error: SteplogError): SteplogError {
+  const advice = "To start one on this machine: steplog start. To use another: --url or STEPLOG_URL.";
+  return new SteplogError("UNAVAILABLE", `${error.message} ${advice}`, error.issues, { cause: error });
 }
 
 /** The command line that does `command` with a fine-tune of the service. */

@@ -68,6 +68,7 @@ import { type Outbox, outboxOf } from "./webhooks/outbox.ts";
 export type { BucketBlobsOptions } from "./blobs/s3/blobs.ts";
 export { type Blobs, type PathOf, withFiles } from "./blobs/blobs.ts";
 export { whenAvailable } from "./patience.ts";
+export { type DatabaseHealth, databaseHealth } from "./postgres/health.ts";
 export { addPool } from "./pool-metrics.ts";
 export type { ForkPoint, NewFineTune } from "./runs/create.ts";
 export type { Lease } from "./queue/leases.ts";

@@ -9,7 +9,7 @@ import { openPool } from "./database.ts";
 import { asStartError } from "./refusals.ts";
 import type { DatabaseAddress } from "./url.ts";
 
-const migrationsFolder = packagePath("migrations");
+export const migrationsFolder = packagePath("migrations");
 /** Any number, as long as every Steplog process uses the same one: the letters of "steplog". */
 const lockKey = 0x73_74_65_70_6c_6f_67n;
 

@@ -135,7 +135,9 @@ describe("with a service", () => {
     expect((await steplog("follow", "x", "--url", "localhost:4000")).stderr).toContain(
       '"localhost:4000" is not an address. Give the address of the service with --url or STEPLOG_URL',
     );
-    expect((await steplog("follow", "x", "--url", "http://127.0.0.1:9")).stderr).toContain("does not answer");
+    expect((await steplog("follow", "x", "--url", "http://127.0.0.1:9")).stderr).toMatch(
+      /The service at http:\/\/127\.0\.0\.1:9 does not answer.* start one on this machine: steplog start\./u,
+    );
   });
 
   test("tune with a key can be repeated: the datasets and the run are the first ones", async () => {

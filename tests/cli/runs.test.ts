@@ -1,8 +1,9 @@
 /** Runs on the command line: listed, shown, and called by short ids and names. Runs in this process, with a fake worker. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { settingsOf } from "../../cli/commands/fork.ts";
 import { partsOf, shortId } from "../../cli/short-ids.ts";
 import { coloursOf, cutTo, widthOf } from "../../cli/terminal.ts";
-import { createFineTune, FakeWorker, rowId, testServer, type TestServer } from "../server/harness.ts";
+import { createDataset, createFineTune, FakeWorker, rowId, testServer, type TestServer } from "../server/harness.ts";
 import { steplogHere } from "../support/command.ts";
 
 let server: TestServer;
@@ -121,6 +122,69 @@ describe("a run is called", () => {
       ["cancel", "CANCELLED"],
     ] as const)
       expect(JSON.parse((await steplog(word, short, "--json")).stdout)).toMatchObject({ id: waiting, status });
+  });
+});
+
+describe("steplog update", () => {
+  test("changes what is named, and nothing else", async () => {
+    const { stdout } = await steplog("update", "reviews", "--tag", "films", "short", "--priority", "5");
+    expect(stdout).toBe(`reviews (${shortId(done)}): tags films, short, priority 5.\n`);
+    const archived = await steplog("update", shortId(done), "--archive", "--json");
+    expect(JSON.parse(archived.stdout)).toMatchObject({
+      tags: ["films", "short"],
+      archivedAt: expect.any(String) as string,
+    });
+    expect((await steplog("ls")).stdout).not.toContain("reviews");
+    expect((await steplog("ls", "--archived")).stdout).toContain("reviews");
+    expect((await steplog("update", shortId(done), "--unarchive")).stdout).toMatch(/priority 5\.\n$/u);
+    expect((await steplog("update", shortId(done))).stderr).toContain("Say what to change");
+  });
+});
+
+describe("steplog fork", () => {
+  test("creates a run from the last checkpoint that differs in what is set", async () => {
+    const forked = steplog("fork", "reviews", "--name", "child", "--set", "steps=30", "--json");
+    await vi.waitFor(async () => {
+      const [newest] = await server.store.fineTunes.list({ limit: 1 });
+      expect(newest?.name).toBe("child");
+      await server.store.fineTunes.cancel(newest?.id ?? "");
+    }, 10_000);
+    const outcome = JSON.parse((await forked).stdout) as { id: string };
+    const { stdout } = await steplog("show", outcome.id);
+    expect(stdout).toContain(`bytes, from checkpoint ${checkpoint.slice(0, 8)} at step 20`);
+    expect(stdout).toMatch(/steps {6}30\n/u);
+  });
+
+  test("names the steps that have a checkpoint, and the settings that there are", async () => {
+    expect((await steplog("fork", "reviews", "--at", "7")).stderr).toContain("There are some at 20.");
+    expect((await steplog("fork", "reviews", "--set", "rate=1")).stderr).toMatch(/names no setting.*learningRate/u);
+    expect(settingsOf(["learningRate=1e-6", "method=lora", "tensors=a,b", "linearProbe=true"])).toEqual({
+      learningRate: 1e-6,
+      method: "LORA",
+      tensors: ["a", "b"],
+      linearProbe: true,
+    });
+  });
+});
+
+describe("steplog delete", () => {
+  test("deletes nothing that nobody agreed to, and names what is in the way", async () => {
+    const asked = await steplog("delete", "run", "reviews");
+    expect(asked).toMatchObject({ code: 3, stdout: "" });
+    expect(asked.stderr).toMatch(
+      /^INVALID_ARGUMENT: Delete the run reviews \([0-9a-f]{8}\), with its log.* add --yes/u,
+    );
+    const used = await steplog("delete", "run", "reviews", "--yes");
+    expect(used).toMatchObject({ code: 3, stderr: expect.stringMatching(/^CONFLICT: .*child/u) as string });
+  });
+
+  test("deletes what is named", async () => {
+    const run = await createFineTune(server, {}, "short-lived");
+    expect((await steplog("delete", "run", "short-lived", "--yes")).stdout).toContain("is deleted.");
+    expect((await steplog("show", run)).code).toBe(3);
+    const dataset = await createDataset(server, "spare");
+    const { stdout } = await steplog("delete", "dataset", shortId(dataset), "--yes", "--json");
+    expect(JSON.parse(stdout)).toEqual({ deleted: true });
   });
 });
 

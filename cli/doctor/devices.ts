@@ -1,0 +1,46 @@
+/** What doctor looks at of devices: whether the native one opens, by which instructions it computes, and TensorFlow. */
+import { spawnSync } from "node:child_process";
+import { devNull } from "node:os";
+import { listInstalled } from "../../devices/folders.ts";
+import { tryInProcess } from "../../devices/trial.ts";
+import { type Finding, fail, ok, warn } from "./finding.ts";
+
+const surroundings = (signal: AbortSignal) => ({ env: process.env, log: devNull, signal });
+
+export async function native(devicesDir: string, signal: AbortSignal): Promise<Finding> {
+  const answer = await tryInProcess({ device: "native", devicesDir }, surroundings(signal));
+  if (answer.opens) return ok("native", answer.description);
+  const compiler = compilerVersion();
+  const mend =
+    compiler === null
+      ? "Install a C++ compiler, make and Python, then: npm rebuild steplog. Until then, runs train slowly on the plain device."
+      : `Build it (${compiler} is there): npm rebuild steplog, in a clone npm run build:native`;
+  return fail("native", `The native device does not open: ${answer.why}`, mend);
+}
+
+/** Needed only where no addon came with the package. */
+export function compiler(): Finding {
+  const found = compilerVersion();
+  if (found !== null) return ok("compiler", found);
+  const mend = "Needed only to build the native device where the package brings none: install g++ or clang.";
+  return warn("compiler", "There is no C++ compiler.", mend);
+}
+
+function compilerVersion(): string | null {
+  const { status, stdout } = spawnSync("c++", ["--version"], { encoding: "utf8" });
+  return status === 0 ? (stdout.split("\n")[0]?.trim() ?? null) : null;
+}
+
+export async function tensorflow(devicesDir: string, signal: AbortSignal): Promise<Finding> {
+  const installed = await listInstalled(devicesDir);
+  if (installed.length === 0)
+    return ok("tensorflow", "not installed (for an NVIDIA GPU: steplog device install tfjs-gpu)");
+  const answer = await tryInProcess({ device: "tfjs-tensorflow", devicesDir }, surroundings(signal));
+  if (answer.opens) return ok("tensorflow", answer.description);
+  const names = installed.map(({ name }) => name).join(", ");
+  return fail(
+    "tensorflow",
+    `Installed (${names}), but it does not open: ${answer.why}`,
+    "Install it anew: steplog device install NAME --force",
+  );
+}

@@ -1,0 +1,99 @@
+/** What doctor says: each line as it would be where something is wrong, and the command as it is here. */
+import { writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { diskRoom, fileLimit, memoryForModels, nodeVersion, portFree, roomIn } from "../../cli/doctor/machine.ts";
+import { clock, migrations, postgres } from "../../cli/doctor/service.ts";
+import { databaseHealth } from "../../store/store.ts";
+import { steplogHere } from "../support/command.ts";
+import { golden, scratch } from "../support/models.ts";
+import { testStore } from "../support/postgres.ts";
+
+test("Node.js has to be 20.20 or later", () => {
+  expect(["18.20.1", "20.19.9", "20.20.0", "24.1.0"].map((version) => nodeVersion(version).status)).toEqual([
+    "fail",
+    "fail",
+    "ok",
+    "ok",
+  ]);
+});
+
+test("little room on the disk is a warning, and none a failure", async () => {
+  expect([5e8, 5e9, 5e10].map((free) => roomIn("/data", free).status)).toEqual(["fail", "warn", "ok"]);
+  const folder = await scratch();
+  const { message } = await diskRoom(join(folder, "not/yet/made"));
+  expect(message).toMatch(new RegExp(`free on the disk of ${folder}$`, "u"));
+});
+
+test("few open files are a warning", async () => {
+  const file = join(await scratch(), "limits");
+  const statusOf = async (soft: string) => {
+    await writeFile(file, `Max processes 100 100 processes\nMax open files            ${soft}     65536     files\n`);
+    return (await fileLimit(file)).status;
+  };
+  expect([await statusOf("1024"), await statusOf("65536"), await statusOf("unlimited")]).toEqual(["warn", "ok", "ok"]);
+  expect((await fileLimit("/no/such/file")).status).toBe("ok");
+});
+
+test("a model larger than the memory is a warning that names it", async () => {
+  const models = golden("hf");
+  expect(await memoryForModels(models, 1_000)).toMatchObject({
+    status: "warn",
+    message: expect.stringMatching(/^1\.0 kB; the largest of \d+ models, \S+, has /u) as string,
+  });
+  expect((await memoryForModels(models, 1e12)).status).toBe("ok");
+  expect((await memoryForModels(join(await scratch(), "none"), 1e12)).message).toContain("there are no models");
+});
+
+test("a port that something else has is a failure", async () => {
+  const other = createServer();
+  await new Promise<void>((resolve) => void other.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void other.close());
+  const address = other.address();
+  const port = typeof address === "object" && address ? address.port : expect.unreachable("it listens");
+  expect(await portFree("127.0.0.1", port, false)).toMatchObject({
+    status: "fail",
+    message: expect.stringContaining("EADDRINUSE") as string,
+  });
+  expect((await portFree("127.0.0.1", port, true)).status).toBe("ok");
+});
+
+describe("Postgres", () => {
+  test("tells its version, its migrations and its clock", async () => {
+    const database = await testStore();
+    onTestFinished(() => database.drop());
+    const health = await databaseHealth(database.url);
+    expect(health.version).toMatch(/^\d+/u);
+    expect(health.applied).toBe(health.known);
+    const found = await postgres({ databaseUrl: database.url, directUrl: undefined });
+    expect(found.map(({ name, status }) => `${name} ${status}`)).toEqual(["postgres ok", "tables ok", "clocks ok"]);
+  });
+
+  test("that nobody answers for is a failure with what to do", async () => {
+    const [found] = await postgres({ databaseUrl: "postgres://x@127.0.0.1:9/x", directUrl: undefined });
+    expect(found).toMatchObject({ status: "fail", mend: expect.stringContaining("DATABASE_URL") as string });
+  });
+
+  test("older and newer tables, and clocks that are apart, are warnings", () => {
+    expect(migrations({ applied: 3, known: 5 }).mend).toContain("steplog migrate");
+    expect(migrations({ applied: 6, known: 5 }).mend).toContain("newer release");
+    const now = new Date(1_000_000);
+    expect(clock({ now, askedMs: 1 }, 1_001_000).status).toBe("ok");
+    expect(clock({ now, askedMs: 1 }, 1_065_000).message).toContain("1m 05s ahead of the database's");
+    expect(clock({ now, askedMs: 1 }, 900_000).message).toContain("1m 40s behind");
+  });
+});
+
+test("the command prints a line each, and with --json the same; what fails gives exit code 1", async () => {
+  const url = ["--url", "http://127.0.0.1:9"];
+  const env = { DATABASE_URL: "postgres://x@127.0.0.1:9/x", STEPLOG_DATA: await scratch(), PORT: "0" };
+  const { code, stdout } = await steplogHere(["doctor", "--json", ...url], env);
+  const { checks } = JSON.parse(stdout) as { checks: { name: string; status: string; mend: string | null }[] };
+  expect(code).toBe(1);
+  expect(checks.map(({ name }) => name)).toEqual(
+    "node compiler native tensorflow postgres service port disk files memory".split(" "),
+  );
+  expect(checks.find(({ name }) => name === "native")?.status).toBe("ok");
+  expect(checks.every(({ status, mend }) => (status === "ok") === (mend === null))).toBe(true);
+});
