@@ -33,20 +33,16 @@ async function examine(url: string): Promise<readonly Finding[]> {
   const answers = await service(url);
   const isHere = /^https?:\/\/(?:127\.0\.0\.1|localhost)(?::|\/|$)/u.test(url) && answers.status === "ok";
   const serves = isHere && Number(new URL(url).port) === config.port;
-  return (
-    await Promise.all([
-      nodeVersion(),
-      compiler(),
-      native(config.devicesDir, signal),
-      tensorflow(config.devicesDir, signal),
-      postgres(config),
-      answers,
-      portFree(config.host, config.port, serves),
-      diskRoom(config.dataDir),
-      fileLimit(),
-      memoryForModels(config.modelsDir),
-    ])
-  ).flat();
+  const [nativeDevice, tensor, database, port, disk, files, memory] = await Promise.all([
+    native(config.devicesDir, signal),
+    tensorflow(config.devicesDir, signal),
+    postgres(config),
+    portFree(config.host, config.port, serves),
+    diskRoom(config.dataDir),
+    fileLimit(),
+    memoryForModels(config.modelsDir),
+  ]);
+  return [nodeVersion(), compiler(), nativeDevice, tensor, ...database, answers, port, disk, files, memory];
 }
 
 function inWords({ name, status, message, mend }: Finding): string {

@@ -20,7 +20,8 @@ export interface DatabaseHealth {
 /** @throws UNAVAILABLE when nobody answers there; INVALID_ARGUMENT with Postgres' reason when waiting would not help */
 export async function databaseHealth(databaseUrl: string, directUrl?: string): Promise<DatabaseHealth> {
   const direct = readDatabaseUrl(directUrl ?? databaseUrl);
-  const { database, close } = openPool(direct, 1);
+  const pool = openPool(direct, 1);
+  const { database } = pool;
   try {
     await database.execute(sql`select 1`);
     const before = performance.now();
@@ -41,6 +42,6 @@ export async function databaseHealth(databaseUrl: string, directUrl?: string): P
   } catch (error) {
     throw await asStartError(error, direct);
   } finally {
-    await close();
+    await pool.close();
   }
 }
