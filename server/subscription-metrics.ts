@@ -26,8 +26,9 @@ export class SubscriptionMetrics {
   watched(store: Store): Store {
     return {
       ...store,
-      of: (viewer) => {
-        const mine = store.of(viewer);
+      ping: () => store.ping(),
+      of: (...whose) => {
+        const mine = store.of(...whose);
         return { ...mine, feed: this.#watchedFeed(mine.feed) };
       },
     };

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { z } from "zod";
 import * as auditTables from "../../schema/audit-tables.ts";
 import * as blobTables from "../../schema/blob-tables.ts";
+import * as blockTables from "../../schema/block-tables.ts";
 import * as exportTables from "../../schema/export-tables.ts";
 import * as projectTables from "../../schema/project-tables.ts";
 import * as queueView from "../../schema/queue-view.ts";
@@ -39,6 +40,7 @@ test("the tables of schema/ have no change that the migrations lack (npx drizzle
     ...blobTables,
     ...webhookTables,
     ...auditTables,
+    ...blockTables,
     ...queueView,
   };
   // oxlint-disable-next-line typescript/no-unsafe-assignment -- drizzle-kit ships types that the linter cannot resolve

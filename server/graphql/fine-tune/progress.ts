@@ -23,9 +23,10 @@ export const ProgressRef = builder.objectRef<FineTune>("Progress").implement({
     }),
     etaSeconds: t.float({
       nullable: true,
-      description: "Estimated seconds until the last step; null unless the run is RUNNING and has done a step.",
-      deprecationReason:
-        "Since 0.2: use FineTune.estimatedSecondsLeft. This one leaves out evaluations, checkpoints, and the time that a run waits.",
+      description:
+        "Estimated seconds until the last step; null unless the run is RUNNING and has done a step. Leaves out evaluations, " +
+        "checkpoints, and the time that a run waits.",
+      deprecationReason: "Use `FineTune.estimatedSecondsLeft`. Deprecated since 0.2.0.",
       complexity: queryCost,
       resolve: async (run, _args, { store }) => {
         const rate = run.status === "RUNNING" ? await stepsPerSecond(store, run) : null;
