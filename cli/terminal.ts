@@ -23,10 +23,11 @@ export function cutTo(text: string, width: number): string {
  * (https://no-color.org).
  */
 export function coloursOf(
-  stream: Pick<NodeJS.WriteStream, "isTTY"> = process.stdout,
+  // Undefined for a pipe, which picocolors would take for "as usual": with colours where CI is set.
+  stream: { readonly isTTY?: boolean } = process.stdout,
   { NO_COLOR = "", FORCE_COLOR = "", TERM = "" }: NodeJS.ProcessEnv = process.env,
 ) {
   const forced = FORCE_COLOR !== "" && FORCE_COLOR !== "0" && FORCE_COLOR !== "false";
-  const usual = stream.isTTY && TERM !== "dumb" && FORCE_COLOR === "";
+  const usual = stream.isTTY === true && TERM !== "dumb" && FORCE_COLOR === "";
   return picocolors.createColors(NO_COLOR === "" && (forced || usual));
 }

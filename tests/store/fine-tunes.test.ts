@@ -31,8 +31,8 @@ describe("create", () => {
     const input = await newInput(store);
     const { fineTune, created } = await store.fineTunes.create(input);
     expect(created).toBe(true);
-    // The release before knows no whenDiverged or truncate, and refuses what it does not know.
-    const { whenDiverged: _, truncate: _truncate, ...hyperparameters } = input.hyperparameters;
+    // The release before knows none of these, and refuses what it does not know.
+    const { whenDiverged: _, truncate: _truncate, maxSeconds: _max, ...hyperparameters } = input.hyperparameters;
     expect(fineTune.hyperparameters).toStrictEqual(hyperparameters);
     expect([fineTune.lateSettings, settingsOf(fineTune)]).toEqual([null, input.hyperparameters]);
     expect(fineTune).toMatchObject({ ...input, hyperparameters, status: "QUEUED", entries: 0, wanted: "RUN" });

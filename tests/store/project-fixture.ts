@@ -137,6 +137,10 @@ async function weightsOf(store: Store, { id }: Checkpoint, url: string): Promise
       values (${id}, true, 'bfloat16', 'STORED', ${files}::text::jsonb)`;
     await sql`insert into completion_pieces (completion_id, sequence, choice, first_token, tokens, text)
       select id, 1, 0, 0, ''::bytea, ${word} from completions`;
+    await sql`insert into evaluated_rows (evaluation_id, "row", prompt, expected, answer, "right", loss)
+      select id, 0, ${word}, ${word}, ${word}, true, 0.5 from model_evaluations`;
+    await sql`insert into step_blocks (fine_tune_id, block, finite, gradients, learning_rate, seconds_sum)
+      select id, 0, 0, 0, 1e-6, 1 from fine_tunes`;
     await sql`insert into row_checks (key, problem) values ('k', ${JSON.stringify({ message: word, issues: [] })}::text::jsonb)`;
   });
 }
