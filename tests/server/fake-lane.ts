@@ -64,7 +64,7 @@ export class FakeLane {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       const capabilities = { ...(await everything(this.#store)), kinds: ["COMPLETE"] as const };
-      const claim = { worker: leaseNameOf("COMPLETE", "lane"), leaseMs: leaseMs * 100, capabilities };
+      const claim = { worker: leaseNameOf("COMPLETE", "lane"), leaseMs: leaseMs * 50, capabilities };
       for (const job of await claimer.claimJobs(claim, 100)) {
         const [script = {}, ...later] = this.#scripts;
         this.#scripts = later;

@@ -203,7 +203,7 @@ export class FakeWorker {
 
   /** Claims the oldest job, which the test has just created, and starts its log. */
   static async claim(store: Store, pickedRate: number | null = null): Promise<FakeWorker> {
-    const job = await claimAny(store, "test", leaseMs * 100);
+    const job = await claimAny(store, "test", leaseMs * 50);
     if (!job) throw new Error("there is no job to claim");
     const headerBytes = encodeHeader(await headerOf(store, job));
     const chain = Chain.start(headerBytes);
