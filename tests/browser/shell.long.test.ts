@@ -48,11 +48,11 @@ describe("the frame", () => {
     await page.getByRole("dialog", { name: "Keys" }).getByText("Go to New run").waitFor();
     await expectAccessible(page, "the keys");
     await page.keyboard.press("Escape");
+    await page.getByLabel("Search by name").pressSequentially("n");
+    expect(new URL(page.url()).pathname).toBe("/");
+    await page.getByLabel("Search by name").blur();
     await page.keyboard.press("n");
     await page.waitForURL("**/new");
-    await page.getByLabel("Dataset name").pressSequentially("gr");
-    expect(new URL(page.url()).pathname).toBe("/new");
-    await page.getByLabel("Dataset name").blur();
     await page.keyboard.press("g");
     await page.keyboard.press("r");
     await page.waitForURL(`${server.url}/`);
@@ -120,7 +120,7 @@ test.each([{ strips: true }, { strips: false }])("works below a path of a proxy,
   await worker.train(20);
   await worker.succeed();
   await page.locator(".status", { hasText: "Succeeded" }).waitFor();
-  await page.getByRole("navigation").getByRole("link", { name: "Runs" }).click();
+  await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Runs" }).click();
   await page.waitForURL(`${url}/`);
   await page.reload();
   await page.getByRole("table").waitFor();
