@@ -4,7 +4,7 @@
  * mutations, and receivers of webhooks that answer, refuse and hang by turns. What was acknowledged is there, once; every bit
  * is the one that nobody disturbed; and no project sees another's. Real processes, and an embedded Postgres as users have it.
  *
- * Ten kills; STEPLOG_KILLS=60 makes sixty, in runs of 500 steps. STEPLOG_SEED gives the order, which the test prints.
+ * Five kills; STEPLOG_KILLS=60 makes sixty, in runs of 500 steps. STEPLOG_SEED gives the order, which the test prints.
  */
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ import { type Kill, type RestartablePostgres, killsOf, restartablePostgres, star
 import { testService, until } from "./service.ts";
 import { type Result, Tenant, answerTokens } from "./tenant.ts";
 
-const count = Number(process.env["STEPLOG_KILLS"] ?? 10);
+const count = Number(process.env["STEPLOG_KILLS"] ?? 5);
 const seed = Number(process.env["STEPLOG_SEED"] ?? Math.floor(Math.random() * 1e6));
 const runsOfOne = 4;
 const steps = count > 10 ? 500 : 150;
@@ -57,7 +57,7 @@ test(`${count} kills under runs, answers, mutations and webhooks of two projects
   const done: Partial<Record<Kill, number>> = {};
   for (const [index, kill] of killsOf(count, seed).entries()) {
     const share = first + Math.floor((tenants.length * runsOfOne * steps * index) / count);
-    await until(`step ${share} of all runs`, 120_000, () => followed() >= share);
+    await until(`step ${share} of all runs`, 300_000, () => followed() >= share);
     await victims.disturb(kill);
     done[kill] = (done[kill] ?? 0) + 1;
   }

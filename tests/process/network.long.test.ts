@@ -60,9 +60,12 @@ test("lines that go silent, and lines that are reset", { timeout: 240_000 }, asy
 
 /** Another worker, which goes on where the log ended when the line was cut. */
 async function takesOver(service: TestService, cutOff: Running): Promise<Running> {
-  // What was on its way when the line was cut.
-  await delay(500);
-  const { entries: atCut } = await stateOf(service);
+  // What was on its way when the line was cut: a busy Postgres may take a while to store it.
+  let atCut = -1;
+  for (let { entries } = await stateOf(service); entries !== atCut; { entries } = await stateOf(service)) {
+    atCut = entries;
+    await delay(2_000);
+  }
   const other = await service.startWorker();
   await until("the other worker", 60_000, async () => {
     const { holder, entries } = await stateOf(service);
