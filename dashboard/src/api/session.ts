@@ -17,7 +17,7 @@ export function signIn(key: string): void {
   goOn();
 }
 
-/** Goes on with a key that was made here, with all that is on the page. */
+/** Switches to a key that was made on this page, and keeps everything that is on it. */
 export function goOnWith(key: string): void {
   localStorage.setItem(place, key.trim());
   stay();

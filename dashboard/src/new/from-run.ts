@@ -1,4 +1,4 @@
-/** Fills in everything from a run that there is, for one that differs in a little. */
+/** Fills in the form from an existing run, so that a new one can differ from it in a few settings. */
 import { useEffect, useState } from "preact/hooks";
 import { defaultsWith } from "../../../schema/hyperparameter-defaults.ts";
 import { hyperparameterTable, type HyperparameterName } from "../../../schema/hyperparameter-table.ts";

@@ -44,7 +44,7 @@ function Keys({ who, making, onMade }: { who: Who; making: boolean; onMade: () =
   const variables = { project, first: pageSize, after: query["after"] ?? null };
   const { data, failure, reload } = useAnswer(listedKeys, variables, { everyMs });
   const [made, setMade] = useState<{ readonly key: MadeKey; readonly used: boolean } | null>(null);
-  /** The page goes on with a key that takes the place of its own, or that closes the service. */
+  /** The page switches to a key that replaces its own, or to the first key of a service that had none. */
   const show = (key: MadeKey, { used }: { used: boolean }) => {
     if (used) goOnWith(key.key);
     setMade({ key, used });
