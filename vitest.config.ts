@@ -8,6 +8,8 @@ const compute = ["tests/{dataset,engine,schema}/**/*.test.ts", "tests/tree.test.
 
 /** Long tests, which .ci/run runs on a real Postgres (and `npm run test:all` here). */
 const long = "tests/**/*.long.test.ts";
+/** Files that put something in a module's place, which must not have been loaded for another file. */
+const isolated = ["tests/**/*.isolated.test.ts", "tests/**/*.isolated.long.test.ts"];
 const withLong = Boolean(process.env["STEPLOG_LONG_TESTS"]);
 
 /** The longest files come first, so that no worker is left with one of them at the end. */
@@ -55,6 +57,8 @@ export default defineConfig({
     maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // vitest waits for a second, which a machine that runs three files at once does not always have.
+    expect: { poll: { timeout: 10_000 } },
     sequence: { sequencer: LongestFirst },
     projects: [
       { extends: true, test: { name: "compute", include: compute, exclude: withLong ? [] : [long] } },
@@ -63,7 +67,17 @@ export default defineConfig({
         test: {
           name: "service",
           include: ["tests/**/*.test.ts"],
-          exclude: withLong ? compute : [...compute, long],
+          exclude: [...compute, ...isolated, ...(withLong ? [] : [long])],
+          globalSetup: ["tests/support/global-setup.ts"],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "isolated",
+          include: isolated,
+          exclude: withLong ? [] : [long],
+          isolate: true,
           globalSetup: ["tests/support/global-setup.ts"],
         },
       },

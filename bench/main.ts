@@ -5,8 +5,10 @@ import { deviceNames } from "../engine/devices/choose.ts";
 import type { Precision } from "../engine/devices/device.ts";
 import type { AutoOptions } from "./auto.ts";
 import { autoTable, benchAuto } from "./auto.ts";
+import { type PageOptions, benchPage, pageLines } from "./browser/page-speed.ts";
 import type { ChartOptions } from "./chart.ts";
 import { chart } from "./chart.ts";
+import { type DrainOptions, benchDrain, drainLines } from "./drain.ts";
 import type { EstimatorOptions } from "./estimators.ts";
 import { benchEstimators, estimatorTable } from "./estimators.ts";
 import type { GenerateOptions } from "./generate.ts";
@@ -94,6 +96,13 @@ measuring("load", "time from a new process to a loaded model and its first step,
   .addOption(dtype())
   .addOption(count("--rounds", "measured rounds, after a first one", 5))
   .action((options: LoadOptions & Output) => run(options, benchLoad));
+
+measuring("drain", "short runs in a queue, drained by workers, compared with a long run on each of them")
+  .addOption(count("--runs", "runs in the queue", 200))
+  .addOption(count("--steps", "steps of each", 100))
+  .addOption(count("--batch", "rows per step", 16))
+  .addOption(count("--workers", "workers, each with one thread unless told otherwise", 2))
+  .action((options: DrainOptions & Output) => runAndShow(options, benchDrain, (result) => lines(drainLines(result))));
 
 measuring("generate", "greedy continuation, token by token, compared with a copy of memory")
   .addOption(config())
@@ -193,6 +202,19 @@ program
   .action((options: SubscribersOptions & Output) =>
     runAndShow(options, benchSubscribers, (result) => lines(subscribersLines(result))),
   );
+
+program
+  .command("page")
+  .description("the web page in a headless Chromium: frames a second, first paint, bytes")
+  .addOption(count("--steps", "steps of the run whose charts are shown", 100_000))
+  .addOption(count("--runs", "runs in the list", 10_000))
+  .addOption(count("--updates", "steps a second that the run makes meanwhile", 10))
+  .addOption(count("--seconds", "how long frames are counted in each act", 10))
+  .addOption(count("--rounds", "cold loads of each page", 5))
+  .option("--folder <path>", "keep the list of runs here, and take it from here; making it takes minutes")
+  .option("--json", "print one JSON object")
+  .option("--out <file>", "also write the JSON object to a file")
+  .action((options: PageOptions & Output) => runAndShow(options, benchPage, (result) => lines(pageLines(result))));
 
 measuring("llama", "Steplog and llama.cpp in turn, on the same weights: prompts, one text, several together")
   .requiredOption("--llama <folder>", "a folder with node-llama-cpp in its node_modules")

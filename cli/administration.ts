@@ -3,6 +3,7 @@ import type { DiskUse, DiskUsePart } from "../schema/disk-use.ts";
 import type { Keep } from "../schema/expiry.ts";
 import type { Scope } from "../schema/projects.ts";
 import type { KeepChanges } from "../store/store.ts";
+import type { Connection, Paging } from "./pages.ts";
 
 export interface KeyRow {
   readonly id: string;
@@ -39,6 +40,8 @@ export interface DiskUseRows extends Omit<DiskUse, "parts"> {
 
 /** An entry of the audit log. */
 export interface AuditRow {
+  /** By which the next ones are asked for. */
+  readonly cursor: string;
   readonly at: string;
   readonly projectId: string;
   readonly action: string;
@@ -75,7 +78,7 @@ export interface ErasureRow {
 }
 
 export interface Administrator {
-  projects(): Promise<ProjectRow[]>;
+  projects(page: Paging): Promise<Connection<ProjectRow>>;
   createProject(name: string): Promise<ProjectRow>;
   diskUse(projectId: string | null): Promise<DiskUseRows>;
   /** How long a project keeps what it creates, in seconds: null takes a time away. Returns all that holds. */
@@ -84,9 +87,9 @@ export interface Administrator {
   /** A tar. */
   exportProject(id: string, options: { readonly weights: boolean }): Promise<AsyncIterable<Uint8Array>>;
   eraseProject(id: string, name: string): Promise<ErasureRow>;
-  /** Newest first, a page at a time. */
-  audit(query: AuditQuery): AsyncIterable<readonly AuditRow[]>;
-  keys(projectId: string | null): Promise<KeyRow[]>;
+  /** Newest first. */
+  audit(query: AuditQuery, page: Paging): Promise<Connection<AuditRow>>;
+  keys(projectId: string | null, page: Paging): Promise<Connection<KeyRow>>;
   createKey(wanted: WantedKey): Promise<NewKeyRow>;
   rotateKey(id: string, overlapS: number): Promise<NewKeyRow>;
   renameKey(id: string, name: string): Promise<void>;

@@ -2,13 +2,14 @@
 import { hostname, userInfo } from "node:os";
 import { type AuditAction, auditActions, plainObjects } from "../schema/audit.ts";
 import type { AuditEntry } from "../schema/audit-tables.ts";
+import { didYouMean } from "../schema/did-you-mean.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { operator } from "../schema/projects.ts";
+import { secondsOfDay } from "../schema/units.ts";
 import { globalIdOf, rowIdOf } from "../schema/webhooks.ts";
 import type { AuditFilter, MadeKey, Store } from "../store/store.ts";
-import type { Administrator, AuditQuery, AuditRow, KeyRow, NewKeyRow } from "./administration.ts";
-
-const pageSize = 100;
+import type { Administrator, AuditQuery, AuditRow, KeyRow, NewKeyRow, ProjectRow } from "./administration.ts";
+import { type ReadPage, allOf, connectionOf } from "./pages.ts";
 
 /** Who calls this command, for the audit log. */
 export function caller(): string {
@@ -22,27 +23,38 @@ export function caller(): string {
 
 export function ofDatabase(store: Store): Administrator {
   const { administration, accounts, audit } = store.of(operator, { command: caller() });
+  const projects: ReadPage<ProjectRow> = (page) =>
+    connectionOf(
+      page,
+      idOf,
+      (limit, after) => administration.projects({ limit, after }),
+      () => administration.countProjects(),
+    );
   return {
     async diskUse(projectId) {
-      const all = await everyPage((after) => administration.projects({ limit: pageSize, after }));
+      const all = await allOf(projects);
       const names = new Map(all.map(({ id, name }) => [id, name]));
       const { parts, ...sums } = await accounts.diskUse(projectId ?? undefined);
       const named = parts.map(({ projectId: id, ...part }) => ({ project: names.get(id ?? "") ?? null, ...part }));
       return { parts: named, ...sums };
     },
     setKeep: (changes, projectId) => accounts.setKeep(changes, projectId ?? undefined),
-    projects: () => everyPage((after) => administration.projects({ limit: pageSize, after })),
+    projects,
     createProject: (name) => administration.createProject(name),
-    keys: async (projectId) =>
-      (
-        await everyPage((after) => administration.keys({ limit: pageSize, after, projectId: projectId ?? undefined }))
-      ).map(rowOf),
+    keys: (projectId, page) =>
+      connectionOf(
+        page,
+        idOf,
+        async (limit, after) =>
+          (await administration.keys({ limit, after, projectId: projectId ?? undefined })).map(rowOf),
+        () => administration.countKeys(projectId ?? undefined),
+      ),
     createKey: async ({ name, scopes, days, projectId }) =>
       madeRow(
         await administration.createKey({
           name,
           scopes,
-          expiresInS: days === null ? null : days * 86_400,
+          expiresInS: days === null ? null : days * secondsOfDay,
           projectId: projectId ?? undefined,
         }),
       ),
@@ -64,14 +76,13 @@ export function ofDatabase(store: Store): Administrator {
     async deleteKey(id) {
       await administration.deleteKey(id);
     },
-    async *audit(query) {
-      for (let after: string | undefined; ;) {
-        const page = await audit.list({ ...filterOf(query), limit: pageSize, after });
-        yield page.map(auditRow);
-        if (page.length < pageSize) return;
-        after = page.at(-1)?.id;
-      }
-    },
+    audit: (query, page) =>
+      connectionOf(
+        page,
+        ({ cursor }) => cursor,
+        async (limit, after) => (await audit.list({ ...filterOf(query), limit, after })).map(auditRow),
+        () => audit.count(filterOf(query)),
+      ),
   };
 }
 
@@ -93,16 +104,7 @@ function rowOf({ id, name, start, scopes, ...times }: MadeKey["apiKey"]): KeyRow
   };
 }
 
-async function everyPage<Row extends { readonly id: string }>(
-  read: (after: string | undefined) => Promise<Row[]>,
-): Promise<Row[]> {
-  const all: Row[] = [];
-  for (;;) {
-    const page = await read(all.at(-1)?.id);
-    all.push(...page);
-    if (page.length < pageSize) return all;
-  }
-}
+const idOf = ({ id }: { readonly id: string }) => id;
 
 function filterOf({ projectId, from, until, actor, action, object }: AuditQuery): AuditFilter {
   return {
@@ -119,13 +121,17 @@ function actionNamed(given: string): AuditAction {
   const actions = Object.keys(auditActions);
   const found = actions.find((action): action is AuditAction => action === given);
   if (found) return found;
-  throw new SteplogError("INVALID_ARGUMENT", `${given} is no action. There are ${actions.join(", ")}.`);
+  throw new SteplogError(
+    "INVALID_ARGUMENT",
+    `${given} is no action.${didYouMean(given, actions)} There are ${actions.join(", ")}.`,
+  );
 }
 
 function auditRow(entry: AuditEntry): AuditRow {
   const { at, projectId, action, objectType, objectId, objectName, details } = entry;
   const isPlain = objectId === null || plainObjects.includes(objectType);
   return {
+    cursor: entry.id,
     at: at.toISOString(),
     projectId: globalIdOf("Project", projectId),
     action,

@@ -11,9 +11,13 @@ import type {
   NewKeyRow,
   ProjectRow,
 } from "./administration.ts";
+import type { Connection, Paging } from "./pages.ts";
 import type { Remote } from "./remote.ts";
 
 const keptFields = Object.entries(keptNames);
+
+/** Of a connection, beside its rows. */
+const pageFields = "totalCount @include(if: $counted) pageInfo { hasNextPage endCursor }";
 
 const keyFields = "id name start scopes createdAt expiresAt lastUsedAt revokedAt";
 
@@ -29,25 +33,22 @@ export function ofService({ client, url }: Remote): Administrator {
   }
   const made = ({ key, apiKey }: Made): NewKeyRow => lower({ ...apiKey, key });
   return {
-    projects: () =>
-      everyConnection<ProjectRow>((after) =>
-        client.query<{ list: Connection<ProjectRow> }>(
-          "query ($after: String) { list: projects(first: 100, after: $after) { nodes { id name } pageInfo { hasNextPage endCursor } } }",
-          { after },
-        ),
-      ),
+    async projects(page) {
+      const text = `query ($first: Int, $after: String, $counted: Boolean!) {
+        list: projects(first: $first, after: $after) { nodes { id name } ${pageFields} }
+      }`;
+      return (await client.query<{ list: Connection<ProjectRow> }>(text, page)).list;
+    },
     async createProject(name) {
       const text = "mutation ($name: String!) { createProject(name: $name) { id name } }";
       return (await client.query<{ createProject: ProjectRow }>(text, { name })).createProject;
     },
-    async keys(project) {
-      const text = `query ($project: ID, $after: String) {
-        list: apiKeys(project: $project, first: 100, after: $after) { nodes { ${keyFields} } pageInfo { hasNextPage endCursor } }
+    async keys(project, page) {
+      const text = `query ($project: ID, $first: Int, $after: String, $counted: Boolean!) {
+        list: apiKeys(project: $project, first: $first, after: $after) { nodes { ${keyFields} } ${pageFields} }
       }`;
-      const rows = await everyConnection<KeyRow>((after) =>
-        client.query<{ list: Connection<KeyRow> }>(text, { project, after }),
-      );
-      return rows.map(lower);
+      const { list } = await client.query<{ list: Connection<KeyRow> }>(text, { project, ...page });
+      return { ...list, nodes: list.nodes.map(lower) };
     },
     async createKey({ name, scopes, days, projectId }) {
       const text = `mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { key apiKey { ${keyFields} } } }`;
@@ -105,59 +106,49 @@ export function ofService({ client, url }: Remote): Administrator {
     async deleteKey(id) {
       await client.query("mutation ($id: ID!) { deleteApiKey(id: $id) }", { id });
     },
-    audit: (query) => auditPages(client, query),
+    audit: (query, page) => auditPage(client, query, page),
     async revokeKey(id) {
       await client.query("mutation ($id: ID!) { revokeApiKey(id: $id) { id } }", { id });
     },
   };
 }
 
-interface Connection<Row> {
-  readonly nodes: readonly Row[];
-  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
-}
-
-async function everyConnection<Row>(
-  read: (after: string | null) => Promise<{ readonly list: Connection<Row> }>,
-): Promise<Row[]> {
-  const all: Row[] = [];
-  for (let after: string | null = null; ;) {
-    const { list }: { readonly list: Connection<Row> } = await read(after);
-    all.push(...list.nodes);
-    if (!list.pageInfo.hasNextPage) return all;
-    after = list.pageInfo.endCursor;
-  }
-}
-
-const auditText = `query ($project: ID, $from: DateTime, $until: DateTime, $actor: String, $action: String, $object: ID, $after: String) {
+const auditText = `query (
+  $project: ID, $from: DateTime, $until: DateTime, $actor: String, $action: String, $object: ID, $first: Int, $after: String
+  $counted: Boolean!
+) {
   list: auditLog(
-    project: $project, from: $from, until: $until, actor: $actor, action: $action, object: $object, first: 100, after: $after
+    project: $project, from: $from, until: $until, actor: $actor, action: $action, object: $object, first: $first, after: $after
   ) {
-    nodes {
-      at projectId action objectType objectId objectName
-      actor { kind name apiKeyId requestId address }
-      details { name value }
+    edges {
+      cursor
+      node {
+        at projectId action objectType objectId objectName
+        actor { kind name apiKeyId requestId address }
+        details { name value }
+      }
     }
-    pageInfo { hasNextPage endCursor }
+    ${pageFields}
   }
 }`;
 
-type AuditNode = Omit<AuditRow, "details"> & {
+type AuditNode = Omit<AuditRow, "details" | "cursor"> & {
   readonly details: readonly { readonly name: string; readonly value: string | null }[];
 };
 
-async function* auditPages(client: SteplogClient, { projectId, ...query }: AuditQuery) {
-  for (let after: string | null = null; ;) {
-    const { list }: { readonly list: Connection<AuditNode> } = await client.query(auditText, {
-      ...query,
-      project: projectId,
-      after,
-    });
-    yield list.nodes.map((node): AuditRow => ({
-      ...node,
-      details: Object.fromEntries(node.details.map(({ name, value }) => [name, value])),
-    }));
-    if (!list.pageInfo.hasNextPage) return;
-    after = list.pageInfo.endCursor;
-  }
+interface AuditEdges {
+  readonly list: Omit<Connection<never>, "nodes"> & {
+    readonly edges: readonly { readonly cursor: string; readonly node: AuditNode }[];
+  };
+}
+
+async function auditPage(client: SteplogClient, { projectId, ...query }: AuditQuery, page: Paging) {
+  const { list } = await client.query<AuditEdges>(auditText, { ...query, project: projectId, ...page });
+  const { edges, ...rest } = list;
+  const nodes = edges.map(({ cursor, node }): AuditRow => ({
+    cursor,
+    ...node,
+    details: Object.fromEntries(node.details.map(({ name, value }) => [name, value])),
+  }));
+  return { nodes, ...rest };
 }

@@ -7,6 +7,7 @@ import { SteplogError } from "../schema/errors.ts";
 import { longestTtl, usualKeepExportsS } from "../schema/expiry.ts";
 import { usualCompletions } from "../schema/limits.ts";
 import { usualRates } from "../schema/rates.ts";
+import { secondsOfDay } from "../schema/units.ts";
 
 interface Variable {
   readonly meaning: string;
@@ -185,7 +186,7 @@ export const variables = {
   },
   STEPLOG_QUEUE_WAIT: {
     meaning: "seconds that such a request may wait for a worker to begin, before it fails",
-    type: wholeNumber(1, 86_400).default(usualCompletions.waitS),
+    type: wholeNumber(1, secondsOfDay).default(usualCompletions.waitS),
   },
   STEPLOG_KEEP_COMPLETIONS: {
     meaning: "seconds until prompts and answers are deleted, counted from the request",
@@ -256,7 +257,7 @@ export const variables = {
     type: z.enum(["debug", "info", "warn", "error"], { error: "Give debug, info, warn or error." }).default("info"),
   },
   STEPLOG_URL: {
-    meaning: "the service that `steplog tune` and `steplog continue` use",
+    meaning: "the service that commands use, unless `--url` names another",
     type: text.default("http://127.0.0.1:4000"),
   },
   TENSORFLOW_LIB: {

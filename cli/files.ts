@@ -3,6 +3,7 @@ import { access, mkdtemp, open, readFile, rmdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { SteplogError } from "../schema/errors.ts";
 import { fileReason, isFileError } from "../schema/file-errors.ts";
+import { isJson } from "../schema/json.ts";
 
 /** @throws NOT_FOUND naming the file and the reason */
 export async function readUserFile(path: string): Promise<Buffer> {
@@ -16,28 +17,53 @@ export async function readUserFile(path: string): Promise<Buffer> {
 /** @throws NOT_FOUND, INVALID_ARGUMENT */
 export async function readUserJson(path: string): Promise<unknown> {
   const text = (await readUserFile(path)).toString("utf8");
+  if (text.trim() === "") throw new SteplogError("INVALID_ARGUMENT", `${path} is empty, and must be one JSON object.`);
   try {
     return JSON.parse(text);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SteplogError("INVALID_ARGUMENT", `${path} is not JSON: ${reason}.`, [], { cause });
+    const [first = "", second] = text.trim().split("\n", 2);
+    const rows =
+      second !== undefined && isJson(first) ? " It looks like rows, one a line: give a file that names it." : "";
+    throw new SteplogError("INVALID_ARGUMENT", `${path} is not JSON: ${reason}.${rows}`, [], { cause });
   }
 }
 
-/** Opens the file and leaves it as it is. @throws NOT_FOUND naming the file and the reason */
-export async function requireReadable(path: string): Promise<void> {
+/** What `read` makes of a file, with the file named where it is not what it should be. */
+export function ofFile<Result>(path: string, read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof SteplogError)) throw error;
+    throw new SteplogError(error.code, `${path}: ${error.message}`, error.issues, { cause: error });
+  }
+}
+
+/** Opens the file and leaves it as it is; its size. @throws NOT_FOUND naming the file and the reason */
+export async function requireReadable(path: string): Promise<number> {
   try {
     const file = await open(path);
     const found = await file.stat();
     await file.close();
-    if (!found.isDirectory()) return;
+    if (!found.isDirectory()) return found.size;
   } catch (cause) {
     throw unreadable(path, cause);
   }
   throw new SteplogError("NOT_FOUND", `The file ${path} cannot be read: it is a folder.`);
 }
 
-function unreadable(path: string, cause: unknown): SteplogError {
+/** A file of rows, before they are read. @throws NOT_FOUND; DATASET_INVALID for one that is empty */
+export async function requireRows(path: string): Promise<void> {
+  if ((await requireReadable(path)) === 0) throw noRows(path);
+}
+
+export function noRows(path: string): SteplogError {
+  const advice = "Check that it was written to its end, and that this is the right file.";
+  return new SteplogError("DATASET_INVALID", `${path} has no rows. ${advice}`);
+}
+
+/** NOT_FOUND, with the reason. */
+export function unreadable(path: string, cause: unknown): SteplogError {
   return new SteplogError("NOT_FOUND", `The file ${path} cannot be read: ${fileReason(cause)}.`, [], { cause });
 }
 

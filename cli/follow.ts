@@ -10,6 +10,7 @@ import { requireWritable } from "./files.ts";
 import { inWords } from "./measured.ts";
 import { ProgressLine, print, printJson } from "./output.ts";
 import { type Remote, commandFor } from "./remote.ts";
+import { shortId } from "./short-ids.ts";
 import { TrackerFeed } from "./trackers/feed.ts";
 import { measured, stepped } from "./trackers/measurements.ts";
 import type { OpenTracker } from "./trackers/tracker.ts";
@@ -21,7 +22,8 @@ const smoothing = 0.1;
 
 /**
  * Follows the fine-tune that `begin` gives.
- * @param options log: where to write the .steplog of the last checkpoint, or of a run that has none; trackers: what else is fed
+ * @param options log: where to write the .steplog of the last checkpoint, or of a run that has none; trackers: what else is fed;
+ *   show: follows the run until it has ended, in place of the progress line
  */
 export async function followToEnd(
   service: Remote,
@@ -30,7 +32,13 @@ export async function followToEnd(
     log,
     json,
     trackers = () => [],
-  }: { readonly log?: string; readonly json?: true; readonly trackers?: (run: FineTune) => OpenTracker[] },
+    show = showSteps,
+  }: {
+    readonly log?: string;
+    readonly json?: true;
+    readonly trackers?: (run: FineTune) => OpenTracker[];
+    readonly show?: typeof showSteps;
+  },
 ): Promise<void> {
   // Before the fine-tune is created: it may take hours.
   if (log !== undefined) await requireWritable(log, "file");
@@ -41,9 +49,9 @@ export async function followToEnd(
     process.exit(exitCodes.interrupted);
   };
   process.once("SIGINT", onInterrupt).once("SIGTERM", onInterrupt);
-  if (!json) print(`Fine-tune ${fineTune.name} is ${fineTune.id}.`);
+  if (!json) print(`Fine-tune ${fineTune.name} is ${shortId(fineTune.id)}.`);
   const feed = await TrackerFeed.open(trackers(fineTune), (message) => process.stderr.write(`${message}\n`));
-  const { outcome, notes } = await showSteps(client, fineTune, feed)
+  const { outcome, notes } = await show(client, fineTune, feed)
     .catch(async (error: unknown) => {
       await feed.close(null);
       if (!(error instanceof SteplogError && error.code === "UNAVAILABLE")) throw error;
@@ -51,7 +59,7 @@ export async function followToEnd(
       throw new SteplogError("UNAVAILABLE", message, [], { cause: error });
     })
     .finally(() => process.off("SIGINT", onInterrupt).off("SIGTERM", onInterrupt));
-  for (const point of measured(outcome)) feed.add(point);
+  for (const point of measured(outcome)) feed.addOnce(point);
   await feed.close(outcome.status);
   const logUrl = outcome.checkpoints.nodes[0]?.logUrl ?? outcome.logUrl;
   if (log !== undefined && logUrl !== null) await (await client.download(logUrl)).save(log);
@@ -65,10 +73,10 @@ function howToGoOn(service: Remote, { id }: FineTune): string {
   const page = `${service.url.replace(/\/+$/u, "")}/fine-tunes/${encodeURIComponent(id)}`;
   return [
     "The fine-tune does not stop with this command.",
-    `  to follow it:  ${commandFor("follow", id, service)}`,
+    `  to follow it:  ${commandFor("follow", shortId(id), service)}`,
     `                 ${page}`,
-    `  to pause it:   ${commandFor("pause", id, service)}`,
-    `  to stop it:    ${commandFor("cancel", id, service)}`,
+    `  to pause it:   ${commandFor("pause", shortId(id), service)}`,
+    `  to stop it:    ${commandFor("cancel", shortId(id), service)}`,
   ].join("\n");
 }
 
@@ -83,7 +91,10 @@ const noteTypes = new Set<string>([
   ...rowNoteTypes,
 ]);
 
-interface Ended {
+/** Whether an event is shown with the outcome. */
+export const isNote = ({ type }: { readonly type: string }) => noteTypes.has(type);
+
+export interface Ended {
   readonly outcome: FineTune;
   readonly notes: readonly string[];
 }
@@ -95,11 +106,12 @@ export async function showSteps(client: SteplogClient, { id, progress }: FineTun
   const ended = new AbortController();
   const isQuiet = () => performance.now() - (arrivals.at(-1)?.at ?? -Infinity) > waitingMs;
   const waiting = showWaiting(client, id, line, { isQuiet, signal: ended.signal });
+  const evaluated = feed?.isFed ? feedEvaluations(client, id, feed, ended.signal) : undefined;
   const notes: string[] = [];
   let loss: number | null = null;
   try {
     for await (const update of client.follow(id)) {
-      if (update.type === "event" && noteTypes.has(update.event.type)) notes.push(update.event.message);
+      if (update.type === "event" && isNote(update.event)) notes.push(update.event.message);
       if (update.type !== "step") continue;
       const { step } = update;
       feed?.add(stepped(step));
@@ -110,10 +122,22 @@ export async function showSteps(client: SteplogClient, { id, progress }: FineTun
     }
   } finally {
     ended.abort();
-    await waiting;
+    await Promise.all([waiting, evaluated]);
   }
   line.end();
   return { outcome: await client.fineTune(id), notes };
+}
+
+/** How often trackers get what was measured on validation and test rows. */
+const evaluationsMs = 5_000;
+
+async function feedEvaluations(client: SteplogClient, id: string, feed: TrackerFeed, signal: AbortSignal) {
+  while (!signal.aborted) {
+    // What a service that is away has meanwhile comes with the next look.
+    const run = await client.fineTune(id).catch(() => null);
+    for (const point of run ? measured(run) : []) feed.addOnce(point);
+    await delay(evaluationsMs, undefined, { signal }).catch(() => {});
+  }
 }
 
 /** How often a run without steps is asked why it waits. */
@@ -130,7 +154,7 @@ async function showWaiting(
   while (!signal.aborted) {
     // If the service does not answer, the stream of steps says so.
     const run = isQuiet() ? await client.fineTune(id).catch(() => null) : null;
-    const paused = run?.status === "PAUSED" ? `Paused. To go on: steplog resume ${id}` : null;
+    const paused = run?.status === "PAUSED" ? `Paused. To go on: steplog resume ${shortId(id)}` : null;
     const reason = run?.waitingReason ?? paused;
     if (reason !== null && reason !== shown && !signal.aborted) line.note(reason);
     shown = reason;
@@ -164,7 +188,8 @@ function report(outcome: FineTune, notes: readonly string[], log: string | undef
   if (best && best.step !== outcome.evaluations.at(-1)?.step) print(`  best at step ${best.step}`);
   for (const one of outcome.tests) print(`  test at step ${one.step}: ${inWords(one, "row")}`);
   const [checkpoint] = outcome.checkpoints.nodes;
-  if (checkpoint) print(`  checkpoint ${checkpoint.id}: ${formatBytes(checkpoint.logBytes)} at ${checkpoint.logUrl}`);
+  if (checkpoint)
+    print(`  checkpoint ${shortId(checkpoint.id)}: ${formatBytes(checkpoint.logBytes)} at ${checkpoint.logUrl}`);
   if (log !== undefined && (checkpoint || outcome.logUrl !== null)) print(`  log written to ${log}`);
   for (const note of notes) print(`  ${note}`);
   if (outcome.error) reportFailure(outcome.error);

@@ -2,9 +2,12 @@
  * The steplog command. Each subcommand is a file of cli/commands that describes itself in `define`; it is loaded when the
  * command line names it, so that a command loads only what it needs.
  */
-import { Command, CommanderError } from "commander";
+import { type Argument, Command, CommanderError, InvalidArgumentError, type Option } from "commander";
+import { didYouMean } from "../schema/did-you-mean.ts";
 import { version } from "../schema/package.ts";
+import { tabArgument } from "./completion/scripts.ts";
 import { reportError, reportUsage } from "./exit.ts";
+import { beQuiet } from "./output.ts";
 
 interface CommandFile {
   /** Adds arguments, options, examples and the action. */
@@ -27,6 +30,7 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["ls", "list runs, datasets, models or checkpoints", () => import("./commands/ls.ts")],
   ["show", "show a run: state, settings, evaluations, checkpoints, events", () => import("./commands/show.ts")],
   ["follow", "follow a fine-tune to its end", () => import("./commands/follow.ts")],
+  ["watch", "watch a fine-tune in the terminal, with a chart of its losses", () => import("./commands/watch.ts")],
   ["cancel", "stop a fine-tune after its current step", () => import("./commands/cancel.ts")],
   ["pause", "stop a fine-tune after its current step, until it is resumed", () => import("./commands/pause.ts")],
   ["resume", "continue a paused fine-tune", () => import("./commands/resume.ts")],
@@ -34,7 +38,11 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["fork", "create a run from a checkpoint of another", () => import("./commands/fork.ts")],
   ["delete", "delete a run, a checkpoint, a dataset or an evaluation", () => import("./commands/delete.ts")],
   ["continue", "train a finished fine-tune for more steps", () => import("./commands/continue.ts")],
+  ["sweeps create", "queue runs with several settings, to find the best", () => import("./commands/sweeps-create.ts")],
+  ["sweeps ls", "list the sweeps", () => import("./commands/sweeps-ls.ts")],
+  ["sweeps show", "show the runs of a sweep, the best first", () => import("./commands/sweeps-show.ts")],
   ["complete", "ask a model of the service to write, or to choose a label", () => import("./commands/complete.ts")],
+  ["chat", "talk to a model of the service", () => import("./commands/chat.ts")],
   ["evaluate", "measure a model of the service on a dataset", () => import("./commands/evaluate.ts")],
   ["alias set", "point an alias at a model", () => import("./commands/alias-set.ts")],
   ["alias list", "list the aliases", () => import("./commands/alias-list.ts")],
@@ -53,6 +61,7 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["keys revoke", "end an API key at once", () => import("./commands/keys-revoke.ts")],
   ["keys delete", "delete an API key that has ended", () => import("./commands/keys-delete.ts")],
   ["audit", "print who did what in a service", () => import("./commands/audit.ts")],
+  ["completion", "print what a shell reads to complete this command", () => import("./commands/completion.ts")],
   ["documents", "make the file of persisted documents from .graphql files", () => import("./commands/documents.ts")],
   ["dataset", "convert the published rows of a task into datasets", () => import("./commands/dataset.ts")],
   ["preview", "show rows of a file as a model sees them", () => import("./commands/preview.ts")],
@@ -81,6 +90,7 @@ const groupDescriptions: Readonly<Record<string, string>> = {
   projects: "manage the projects of a service",
   keys: "manage the API keys of a service",
   alias: "manage the names by which requests call a model of the service",
+  sweeps: "try several settings: runs over a grid or a list of values",
   device: "manage the compute devices of this machine, those to install too (STEPLOG_DEVICES)",
 };
 
@@ -105,6 +115,11 @@ Exit codes: 0 success, 1 a fault in Steplog, 2 wrong usage, 3 input refused, 4 t
 /** Runs the command line and sets the exit code of the process. */
 export async function main(args: readonly string[]): Promise<void> {
   const json = args.includes("--json");
+  const [first, ...words] = args;
+  if (first === tabArgument) {
+    const { answerTab } = await import("./completion/answer.ts");
+    return answerTab(await build((name) => names(words, name)), words);
+  }
   try {
     const program = await build((name) => names(args, name));
     await program.parseAsync([...args], { from: "user" });
@@ -137,9 +152,39 @@ export async function build(wanted: (name: string) => boolean): Promise<Command>
     const [group, name] = path.split(" ");
     const parent = name === undefined ? program : groupNamed(program, group ?? "");
     const command = prepare(parent.command(name ?? path).description(description), `steplog ${path}`);
-    if (wanted(path)) (await load()).define(command);
+    if (!wanted(path)) continue;
+    (await load()).define(command);
+    for (const one of [...command.options, ...command.registeredArguments]) hintAtChoices(one);
+    addQuiet(command);
   }
   return program;
+}
+
+/** Commander hints at commands and options that are mistyped, but not at values. */
+function hintAtChoices(one: Option | Argument): void {
+  const { argChoices, parseArg } = one;
+  if (!argChoices || !parseArg) return;
+  one.argParser((given: string, before: unknown) => {
+    try {
+      return parseArg(given, before);
+    } catch (error) {
+      if (!(error instanceof InvalidArgumentError)) throw error;
+      const hint = error.message.includes("Did you mean") ? "" : didYouMean(given, argChoices);
+      throw new InvalidArgumentError(`${error.message}${hint}`);
+    }
+  });
+}
+
+/** Where programs are answered, by --json, they may want nothing else. */
+function addQuiet(command: Command): void {
+  if (!command.options.some(({ long }) => long === "--json")) return;
+  command
+    .option("--quiet", "print results and errors only, not how far it is or why it waits")
+    .hook("preAction", () => {
+      beQuiet(command.opts<{ readonly quiet?: true }>().quiet ?? false);
+      // Commands pass on what they were given, and this is not for them.
+      command.setOptionValue("quiet", undefined);
+    });
 }
 
 function groupNamed(program: Command, name: string): Command {

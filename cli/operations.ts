@@ -47,6 +47,11 @@ export type FindQuery = {
       readonly id: string
     }
     | {
+      readonly name: string,
+      readonly createdAt: string,
+      readonly id: string
+    }
+    | {
       readonly id: string
     }
     | {
@@ -58,14 +63,16 @@ export type FindQuery = {
 export type ListedRunsQueryVariables = Exact<{
   filter?: Types.FineTuneFilter | null | undefined;
   sort?: Types.FineTuneSort | null | undefined;
+  reverse?: boolean | null | undefined;
   first?: number | null | undefined;
   after?: string | null | undefined;
+  counted?: boolean;
 }>;
 
 
 export type ListedRunsQuery = {
   readonly fineTunes: {
-    readonly totalCount: number,
+    readonly totalCount?: number,
     readonly nodes: ReadonlyArray<{
       readonly id: string,
       readonly name: string,
@@ -106,11 +113,13 @@ export type ListedRunsQuery = {
 export type ListedDatasetsQueryVariables = Exact<{
   first?: number | null | undefined;
   after?: string | null | undefined;
+  counted?: boolean;
 }>;
 
 
 export type ListedDatasetsQuery = {
   readonly datasets: {
+    readonly totalCount?: number,
     readonly nodes: ReadonlyArray<{
       readonly id: string,
       readonly name: string,
@@ -130,11 +139,13 @@ export type ListedDatasetsQuery = {
 export type ListedModelsQueryVariables = Exact<{
   first?: number | null | undefined;
   after?: string | null | undefined;
+  counted?: boolean;
 }>;
 
 
 export type ListedModelsQuery = {
   readonly baseModels: {
+    readonly totalCount?: number,
     readonly nodes: ReadonlyArray<{
       readonly id: string,
       readonly name: string,
@@ -152,16 +163,29 @@ export type ListedModelsQuery = {
   }
 };
 
+export type NamedBaseModelQueryVariables = Exact<{
+  name: string;
+}>;
+
+
+export type NamedBaseModelQuery = {
+  readonly baseModel: {
+    readonly id: string
+  } | null
+};
+
 export type ListedCheckpointsQueryVariables = Exact<{
   id: string;
   first?: number | null | undefined;
   after?: string | null | undefined;
+  counted?: boolean;
 }>;
 
 
 export type ListedCheckpointsQuery = {
   readonly fineTune: {
     readonly checkpoints: {
+      readonly totalCount?: number,
       readonly nodes: ReadonlyArray<{
         readonly id: string,
         readonly step: number,
@@ -179,6 +203,121 @@ export type ListedCheckpointsQuery = {
       }
     }
   } | null
+};
+
+export type ListedEvaluationsQueryVariables = Exact<{
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+  counted?: boolean;
+}>;
+
+
+export type ListedEvaluationsQuery = {
+  readonly modelEvaluations: {
+    readonly totalCount?: number,
+    readonly nodes: ReadonlyArray<ListedEvaluationFragment>,
+    readonly pageInfo: {
+      readonly hasNextPage: boolean,
+      readonly endCursor: string | null
+    }
+  }
+};
+
+export type ListedEvaluationsOfRunQueryVariables = Exact<{
+  id: string;
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+  counted?: boolean;
+}>;
+
+
+export type ListedEvaluationsOfRunQuery = {
+  readonly fineTune: {
+    readonly modelEvaluations: {
+      readonly totalCount?: number,
+      readonly nodes: ReadonlyArray<ListedEvaluationFragment>,
+      readonly pageInfo: {
+        readonly hasNextPage: boolean,
+        readonly endCursor: string | null
+      }
+    }
+  } | null
+};
+
+export type ListedEvaluationFragment = {
+  readonly id: string,
+  readonly status: Types.ModelEvaluationStatus,
+  readonly rows: number | null,
+  readonly loss: number | null,
+  readonly accuracy: number | null,
+  readonly f1: number | null,
+  readonly exactMatch: number | null,
+  readonly createdAt: string,
+  readonly finishedAt: string | null,
+  readonly expiresAt: string | null,
+  readonly baseModel: {
+    readonly name: string
+  },
+  readonly checkpoint: {
+    readonly id: string,
+    readonly step: number
+  } | null,
+  readonly dataset: {
+    readonly id: string,
+    readonly name: string
+  }
+};
+
+export type ListedExportsQueryVariables = Exact<{
+  id: string;
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+}>;
+
+
+export type ListedExportsQuery = {
+  readonly fineTune: {
+    readonly checkpoints: {
+      readonly nodes: ReadonlyArray<{
+        readonly id: string,
+        readonly step: number,
+        readonly exports: ReadonlyArray<{
+          readonly merged: boolean,
+          readonly dtype: Types.WeightsDtype | null,
+          readonly status: Types.WeightsStatus,
+          readonly bytes: number | null,
+          readonly error: string | null,
+          readonly waitingReason: string | null,
+          readonly createdAt: string,
+          readonly expiresAt: string | null
+        }>
+      }>,
+      readonly pageInfo: {
+        readonly hasNextPage: boolean,
+        readonly endCursor: string | null
+      }
+    }
+  } | null
+};
+
+export type ListedWebhooksQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type ListedWebhooksQuery = {
+  readonly webhooks: ReadonlyArray<{
+    readonly id: string,
+    readonly url: string,
+    readonly description: string,
+    readonly events: ReadonlyArray<string>,
+    readonly enabled: boolean,
+    readonly disabledReason: string | null,
+    readonly disabledAt: string | null,
+    readonly failingSince: string | null,
+    readonly createdAt: string,
+    readonly deliveries: {
+      readonly totalCount: number
+    }
+  }>
 };
 
 export type ShownRunQueryVariables = Exact<{
@@ -309,6 +448,65 @@ export type ShownRunQuery = {
   } | null
 };
 
+export type WatchedRunQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type WatchedRunQuery = {
+  readonly fineTune: {
+    readonly id: string,
+    readonly name: string,
+    readonly status: Types.FineTuneStatus,
+    readonly loss: number | null,
+    readonly pauseRequested: boolean,
+    readonly cancelRequested: boolean,
+    readonly waitingReason: string | null,
+    readonly queuePosition: number | null,
+    readonly estimatedSecondsLeft: number | null,
+    readonly baseModel: {
+      readonly name: string
+    },
+    readonly dataset: {
+      readonly name: string
+    },
+    readonly progress: {
+      readonly step: number,
+      readonly steps: number,
+      readonly fraction: number,
+      readonly stepsPerSecond: number | null,
+      readonly skippedSteps: number
+    },
+    readonly evaluations: ReadonlyArray<ShownEvaluationFragment>,
+    readonly bestEvaluation: {
+      readonly step: number
+    } | null,
+    readonly checkpoints: {
+      readonly nodes: ReadonlyArray<{
+        readonly id: string,
+        readonly step: number,
+        readonly logBytes: number
+      }>
+    }
+  } | null
+};
+
+export type WatchedChartQueryVariables = Exact<{
+  id: string;
+  points: number;
+}>;
+
+
+export type WatchedChartQuery = {
+  readonly fineTune: {
+    readonly chart: ReadonlyArray<{
+      readonly step: number,
+      readonly count: number,
+      readonly loss: number | null
+    }>
+  } | null
+};
+
 export type ShownEvaluationFragment = {
   readonly step: number,
   readonly rows: number,
@@ -366,6 +564,9 @@ export type NamedModelQuery = {
     | {
       readonly id: string
     }
+    | {
+      readonly id: string
+    }
    | null>,
   readonly checkpoints: ReadonlyArray<
     | {
@@ -377,6 +578,9 @@ export type NamedModelQuery = {
     | {
       readonly step: number,
       readonly createdAt: string,
+      readonly id: string
+    }
+    | {
       readonly id: string
     }
     | {
@@ -440,34 +644,228 @@ export type DeleteEvaluationMutation = {
   readonly deleteEvaluation: boolean
 };
 
+export type CreateSweepFromFileMutationVariables = Exact<{
+  input: Types.CreateSweepInput;
+}>;
+
+
+export type CreateSweepFromFileMutation = {
+  readonly createSweep: {
+    readonly created: boolean,
+    readonly sweep: {
+      readonly id: string,
+      readonly name: string,
+      readonly varied: ReadonlyArray<string>,
+      readonly passes: number,
+      readonly statuses: ReadonlyArray<{
+        readonly status: Types.FineTuneStatus,
+        readonly count: number
+      }>
+    }
+  }
+};
+
+export type EstimateSweepOfFileQueryVariables = Exact<{
+  input: Types.CreateSweepInput;
+}>;
+
+
+export type EstimateSweepOfFileQuery = {
+  readonly estimateSweep: {
+    readonly runs: number,
+    readonly steps: number,
+    readonly passes: number,
+    readonly errors: ReadonlyArray<{
+      readonly code: Types.ErrorCode,
+      readonly message: string,
+      readonly argument: string | null,
+      readonly issues: ReadonlyArray<{
+        readonly line: number | null,
+        readonly field: string | null,
+        readonly message: string
+      }>
+    }>
+  }
+};
+
+export type ListedSweepsQueryVariables = Exact<{
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+  counted?: boolean;
+}>;
+
+
+export type ListedSweepsQuery = {
+  readonly sweeps: {
+    readonly totalCount?: number,
+    readonly nodes: ReadonlyArray<{
+      readonly id: string,
+      readonly name: string,
+      readonly varied: ReadonlyArray<string>,
+      readonly createdAt: string,
+      readonly statuses: ReadonlyArray<{
+        readonly status: Types.FineTuneStatus,
+        readonly count: number
+      }>,
+      readonly best: {
+        readonly id: string,
+        readonly name: string,
+        readonly bestEvaluation: {
+          readonly step: number,
+          readonly loss: number | null,
+          readonly accuracy: number | null,
+          readonly f1: number | null,
+          readonly exactMatch: number | null,
+          readonly rows: number
+        } | null
+      } | null
+    }>,
+    readonly pageInfo: {
+      readonly hasNextPage: boolean,
+      readonly endCursor: string | null
+    }
+  }
+};
+
+export type ShownSweepQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type ShownSweepQuery = {
+  readonly sweep: {
+    readonly id: string,
+    readonly name: string,
+    readonly varied: ReadonlyArray<string>,
+    readonly passes: number,
+    readonly createdAt: string,
+    readonly statuses: ReadonlyArray<{
+      readonly status: Types.FineTuneStatus,
+      readonly count: number
+    }>,
+    readonly best: {
+      readonly id: string
+    } | null,
+    readonly runs: ReadonlyArray<{
+      readonly id: string,
+      readonly name: string,
+      readonly status: Types.FineTuneStatus,
+      readonly pauseRequested: boolean,
+      readonly cancelRequested: boolean,
+      readonly loss: number | null,
+      readonly progress: {
+        readonly step: number,
+        readonly steps: number
+      },
+      readonly bestEvaluation: {
+        readonly step: number,
+        readonly loss: number | null,
+        readonly accuracy: number | null,
+        readonly f1: number | null,
+        readonly exactMatch: number | null,
+        readonly rows: number
+      } | null,
+      readonly hyperparameters: {
+        readonly method: Types.Method,
+        readonly tensors: ReadonlyArray<string>,
+        readonly loraRank: number,
+        readonly loraAlpha: number,
+        readonly loraTargets: ReadonlyArray<string>,
+        readonly prefixLength: number,
+        readonly objective: Types.Objective,
+        readonly answerTokens: number,
+        readonly truncate: Types.Truncation,
+        readonly steps: number,
+        readonly batchSize: number,
+        readonly accumulate: number,
+        readonly estimator: Types.Estimator,
+        readonly estimates: number,
+        readonly estimatesAtEnd: number,
+        readonly learningRate: number | "AUTO",
+        readonly schedule: Types.Schedule,
+        readonly warmupSteps: number,
+        readonly clipGradient: number,
+        readonly epsilon: number,
+        readonly weightDecay: number,
+        readonly noise: Types.NoiseKind,
+        readonly precision: Types.Precision,
+        readonly seed: number,
+        readonly evaluateEvery: number,
+        readonly bestMetric: Types.BestMetric,
+        readonly patience: number,
+        readonly inContextRows: number,
+        readonly linearProbe: boolean,
+        readonly whenDiverged: Types.WhenDiverged,
+        readonly maxSeconds: number,
+        readonly checkpointEvery: number
+      }
+    }>
+  } | null
+};
+
 export const find = operation<FindQuery, FindQueryVariables>(
   "Find",
-  "query Find($type:FindableType!$text:String!){find(type:$type text:$text){id ...on FineTune{name status createdAt}...on Dataset{name createdAt}...on Checkpoint{step createdAt}...on ModelEvaluation{createdAt}}}",
+  "query Find($type:FindableType!$text:String!){find(type:$type text:$text){id ...on FineTune{name status createdAt}...on Dataset{name createdAt}...on Checkpoint{step createdAt}...on ModelEvaluation{createdAt}...on Sweep{name createdAt}}}",
 );
 
 export const listedRuns = operation<ListedRunsQuery, ListedRunsQueryVariables>(
   "ListedRuns",
-  "query ListedRuns($filter:FineTuneFilter$sort:FineTuneSort$first:Int$after:String){fineTunes(filter:$filter sort:$sort first:$first after:$after){totalCount nodes{id name status tags priority archivedAt createdAt finishedAt loss pauseRequested cancelRequested queuePosition estimatedSecondsLeft baseModel{name}progress{step steps}bestEvaluation{step loss accuracy f1 exactMatch rows}}pageInfo{hasNextPage endCursor}}}",
+  "query ListedRuns($filter:FineTuneFilter$sort:FineTuneSort$reverse:Boolean$first:Int$after:String$counted:Boolean!=false){fineTunes(filter:$filter sort:$sort reverse:$reverse first:$first after:$after){totalCount@include(if:$counted)nodes{id name status tags priority archivedAt createdAt finishedAt loss pauseRequested cancelRequested queuePosition estimatedSecondsLeft baseModel{name}progress{step steps}bestEvaluation{step loss accuracy f1 exactMatch rows}}pageInfo{hasNextPage endCursor}}}",
 );
 
 export const listedDatasets = operation<ListedDatasetsQuery, ListedDatasetsQueryVariables>(
   "ListedDatasets",
-  "query ListedDatasets($first:Int$after:String){datasets(first:$first after:$after){nodes{id name rows bytes sha256 createdAt expiresAt}pageInfo{hasNextPage endCursor}}}",
+  "query ListedDatasets($first:Int$after:String$counted:Boolean!=false){datasets(first:$first after:$after){totalCount@include(if:$counted)nodes{id name rows bytes sha256 createdAt expiresAt}pageInfo{hasNextPage endCursor}}}",
 );
 
 export const listedModels = operation<ListedModelsQuery, ListedModelsQueryVariables>(
   "ListedModels",
-  "query ListedModels($first:Int$after:String){baseModels(first:$first after:$after){nodes{id name family dtype parameters bytes contextLength hash}pageInfo{hasNextPage endCursor}}}",
+  "query ListedModels($first:Int$after:String$counted:Boolean!=false){baseModels(first:$first after:$after){totalCount@include(if:$counted)nodes{id name family dtype parameters bytes contextLength hash}pageInfo{hasNextPage endCursor}}}",
+);
+
+export const namedBaseModel = operation<NamedBaseModelQuery, NamedBaseModelQueryVariables>(
+  "NamedBaseModel",
+  "query NamedBaseModel($name:String!){baseModel(name:$name){id}}",
 );
 
 export const listedCheckpoints = operation<ListedCheckpointsQuery, ListedCheckpointsQueryVariables>(
   "ListedCheckpoints",
-  "query ListedCheckpoints($id:ID!$first:Int$after:String){fineTune(id:$id){checkpoints(first:$first after:$after){nodes{id step entries logBytes weightsStatus weightsBytes aliases createdAt expiresAt}pageInfo{hasNextPage endCursor}}}}",
+  "query ListedCheckpoints($id:ID!$first:Int$after:String$counted:Boolean!=false){fineTune(id:$id){checkpoints(first:$first after:$after){totalCount@include(if:$counted)nodes{id step entries logBytes weightsStatus weightsBytes aliases createdAt expiresAt}pageInfo{hasNextPage endCursor}}}}",
+);
+
+export const listedEvaluations = operation<ListedEvaluationsQuery, ListedEvaluationsQueryVariables>(
+  "ListedEvaluations",
+  "query ListedEvaluations($first:Int$after:String$counted:Boolean!=false){modelEvaluations(first:$first after:$after){totalCount@include(if:$counted)nodes{...ListedEvaluation}pageInfo{hasNextPage endCursor}}}fragment ListedEvaluation on ModelEvaluation{id status rows loss accuracy f1 exactMatch createdAt finishedAt expiresAt baseModel{name}checkpoint{id step}dataset{id name}}",
+);
+
+export const listedEvaluationsOfRun = operation<ListedEvaluationsOfRunQuery, ListedEvaluationsOfRunQueryVariables>(
+  "ListedEvaluationsOfRun",
+  "query ListedEvaluationsOfRun($id:ID!$first:Int$after:String$counted:Boolean!=false){fineTune(id:$id){modelEvaluations(first:$first after:$after){totalCount@include(if:$counted)nodes{...ListedEvaluation}pageInfo{hasNextPage endCursor}}}}fragment ListedEvaluation on ModelEvaluation{id status rows loss accuracy f1 exactMatch createdAt finishedAt expiresAt baseModel{name}checkpoint{id step}dataset{id name}}",
+);
+
+export const listedExports = operation<ListedExportsQuery, ListedExportsQueryVariables>(
+  "ListedExports",
+  "query ListedExports($id:ID!$first:Int$after:String){fineTune(id:$id){checkpoints(first:$first after:$after){nodes{id step exports{merged dtype status bytes error waitingReason createdAt expiresAt}}pageInfo{hasNextPage endCursor}}}}",
+);
+
+export const listedWebhooks = operation<ListedWebhooksQuery, ListedWebhooksQueryVariables>(
+  "ListedWebhooks",
+  "query ListedWebhooks{webhooks{id url description events enabled disabledReason disabledAt failingSince createdAt deliveries(first:0 status:PENDING){totalCount}}}",
 );
 
 export const shownRun = operation<ShownRunQuery, ShownRunQueryVariables>(
   "ShownRun",
   "query ShownRun($id:ID!){fineTune(id:$id){id name status device tags metadata{key value}priority archivedAt createdAt startedAt finishedAt expiresAt loss pauseRequested cancelRequested waitingReason queuePosition estimatedSecondsLeft pickedRate labelWords keepWeights logUrl baseModel{name}dataset{id name rows}validationDataset{id name rows}testDataset{id name rows}from{id step}progress{step steps stepsPerSecond skippedSteps zeroSteps}hyperparameters{accumulate answerTokens batchSize bestMetric checkpointEvery clipGradient epsilon estimates estimatesAtEnd estimator evaluateEvery inContextRows learningRate linearProbe loraAlpha loraRank loraTargets maxSeconds method noise objective patience precision prefixLength schedule seed steps tensors truncate warmupSteps weightDecay whenDiverged}evaluations{...ShownEvaluation}tests:evaluations(kind:TEST){...ShownEvaluation}bestEvaluation{...ShownEvaluation}checkpoints(first:10){nodes{id step logBytes weightsStatus aliases}pageInfo{hasNextPage}}events(first:2000){sequence type message at}error{code message issues{line field message}}}}fragment ShownEvaluation on Evaluation{step rows loss accuracy f1 exactMatch}",
+);
+
+export const watchedRun = operation<WatchedRunQuery, WatchedRunQueryVariables>(
+  "WatchedRun",
+  "query WatchedRun($id:ID!){fineTune(id:$id){id name status loss pauseRequested cancelRequested waitingReason queuePosition estimatedSecondsLeft baseModel{name}dataset{name}progress{step steps fraction stepsPerSecond skippedSteps}evaluations{...ShownEvaluation}bestEvaluation{step}checkpoints(first:3){nodes{id step logBytes}}}}fragment ShownEvaluation on Evaluation{step rows loss accuracy f1 exactMatch}",
+);
+
+export const watchedChart = operation<WatchedChartQuery, WatchedChartQueryVariables>(
+  "WatchedChart",
+  "query WatchedChart($id:ID!$points:Int!){fineTune(id:$id){chart(points:$points){step count loss}}}",
 );
 
 export const namedModel = operation<NamedModelQuery, NamedModelQueryVariables>(
@@ -493,5 +891,25 @@ export const deleteDataset = operation<DeleteDatasetMutation, DeleteDatasetMutat
 export const deleteEvaluation = operation<DeleteEvaluationMutation, DeleteEvaluationMutationVariables>(
   "DeleteEvaluation",
   "mutation DeleteEvaluation($id:ID!){deleteEvaluation(id:$id)}",
+);
+
+export const createSweepFromFile = operation<CreateSweepFromFileMutation, CreateSweepFromFileMutationVariables>(
+  "CreateSweepFromFile",
+  "mutation CreateSweepFromFile($input:CreateSweepInput!){createSweep(input:$input){created sweep{id name varied passes statuses{status count}}}}",
+);
+
+export const estimateSweepOfFile = operation<EstimateSweepOfFileQuery, EstimateSweepOfFileQueryVariables>(
+  "EstimateSweepOfFile",
+  "query EstimateSweepOfFile($input:CreateSweepInput!){estimateSweep(input:$input){runs steps passes errors{code message argument issues{line field message}}}}",
+);
+
+export const listedSweeps = operation<ListedSweepsQuery, ListedSweepsQueryVariables>(
+  "ListedSweeps",
+  "query ListedSweeps($first:Int$after:String$counted:Boolean!=false){sweeps(first:$first after:$after){totalCount@include(if:$counted)nodes{id name varied createdAt statuses{status count}best{id name bestEvaluation{step loss accuracy f1 exactMatch rows}}}pageInfo{hasNextPage endCursor}}}",
+);
+
+export const shownSweep = operation<ShownSweepQuery, ShownSweepQueryVariables>(
+  "ShownSweep",
+  "query ShownSweep($id:ID!){sweep(id:$id){id name varied passes createdAt statuses{status count}best{id}runs{id name status pauseRequested cancelRequested loss progress{step steps}bestEvaluation{step loss accuracy f1 exactMatch rows}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged maxSeconds checkpointEvery}}}}",
 );
 

@@ -1,6 +1,6 @@
 /** The output of commands: results on stdout, progress on stderr. */
 import { exitCodes } from "./exit-codes.ts";
-import { cutTo, terminalWidth, widthOf } from "./terminal.ts";
+import { canRedraw, cutTo, terminalWidth, widthOf } from "./terminal.ts";
 
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -23,15 +23,23 @@ export function endQuietlyWithReader(): void {
   process.stderr.on("error", onError);
 }
 
+let quiet = false;
+
+/** Nothing is printed of how far a command is, or why it waits: results and errors only. */
+export function beQuiet(wanted: boolean): void {
+  quiet = wanted;
+}
+
 const progressMs = 1_000;
 
-/** A progress line on stderr: redrawn in place in a terminal, otherwise printed at most once a second. */
+/** A progress line on stderr: redrawn in place in a terminal that can, otherwise printed at most once a second. */
 export class ProgressLine {
-  readonly #terminal = process.stderr.isTTY;
+  readonly #terminal = canRedraw(process.stderr);
   #last = -Infinity;
 
   show(text: string): void {
     const now = performance.now();
+    if (quiet) return;
     if (now - this.#last < (this.#terminal ? 50 : progressMs)) return;
     this.#last = now;
     process.stderr.write(this.#terminal ? `\r\u001b[2K${text}` : `${text}\n`);
@@ -39,6 +47,7 @@ export class ProgressLine {
 
   /** Prints a line that stays. */
   note(text: string): void {
+    if (quiet) return;
     process.stderr.write(this.#terminal ? `\r\u001b[2K${text}\n` : `${text}\n`);
   }
 

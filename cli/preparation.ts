@@ -1,4 +1,5 @@
 /** Options that say how rows are prepared, for the commands that read rows of any format. */
+import { didYouMean } from "../schema/did-you-mean.ts";
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
 import type { Preparation } from "../dataset/prepare.ts";
@@ -51,7 +52,7 @@ function templateOf(prompt: string, { labelField, labels, completion }: FormatOp
 function presetNamed(text: string): PresetName {
   const name = presetNames.find((known) => known === text.toUpperCase());
   if (name) return name;
-  throw new InvalidArgumentError(`The presets are ${presetNames.join(", ")}.`);
+  throw new InvalidArgumentError(`The presets are ${presetNames.join(", ")}.${didYouMean(text, presetNames)}`);
 }
 
 function labelsOf(text: string): Record<string, string> {

@@ -4,8 +4,9 @@
  */
 import type { SteplogClient } from "../client/index.ts";
 import type { FindableType } from "../client/schema-types.ts";
+import { didYouMean } from "../schema/did-you-mean.ts";
 import { SteplogError } from "../schema/errors.ts";
-import { find, namedModel, type FindQuery } from "./operations.ts";
+import { find, listedDatasets, listedRuns, listedSweeps, namedModel, type FindQuery } from "./operations.ts";
 
 /** How many digits are printed: two ids of a million begin alike with a chance of one in a hundred. */
 const printed = 8;
@@ -14,7 +15,8 @@ const kinds = {
   FINE_TUNE: { type: "FineTune", noun: "run", list: "steplog ls" },
   CHECKPOINT: { type: "Checkpoint", noun: "checkpoint", list: "steplog ls checkpoints RUN" },
   DATASET: { type: "Dataset", noun: "dataset", list: "steplog ls datasets" },
-  EVALUATION: { type: "ModelEvaluation", noun: "evaluation", list: "steplog show RUN" },
+  EVALUATION: { type: "ModelEvaluation", noun: "evaluation", list: "steplog ls evaluations" },
+  SWEEP: { type: "Sweep", noun: "sweep", list: "steplog sweeps ls" },
 } as const satisfies Record<FindableType, object>;
 
 export function shortId(id: string): string {
@@ -38,13 +40,35 @@ export async function idOf(client: SteplogClient, kind: FindableType, given: str
   const found = there((await client.query(find, { type: kind, text: given })).find);
   const [only] = found;
   if (!only) {
-    const named = kind === "FINE_TUNE" || kind === "DATASET" ? ", or that is named," : "";
-    const message = `There is no ${noun} whose id begins with${named} ${JSON.stringify(given)}. List them: ${list}`;
+    const named = kind === "CHECKPOINT" || kind === "EVALUATION" ? "" : ", or that is named,";
+    const hint = await hintFor(client, kind, given);
+    const message = `There is no ${noun} whose id begins with${named} ${JSON.stringify(given)}.${hint} List them: ${list}`;
     throw new SteplogError("NOT_FOUND", message);
   }
   if (found.length > 1) throw ambiguous(given, found);
   return only.id;
 }
+
+/** Of the newest ones that this key may see: their names, and where it looks like an id as many digits of theirs. */
+async function hintFor(client: SteplogClient, kind: FindableType, given: string): Promise<string> {
+  const newest = await namedOnes[kind]?.(client).catch(() => []);
+  const looksLikeId = /^[0-9a-f]{4,}(?:-|$)/iu.test(given);
+  const digits = (id: string) => (partsOf(id)?.uuid ?? id).slice(0, Math.max(printed, given.length));
+  return didYouMean(
+    given,
+    (newest ?? []).flatMap(({ id, name }) => (looksLikeId ? [name, digits(id)] : [name])),
+  );
+}
+
+type NamedOnes = (client: SteplogClient) => Promise<readonly { readonly id: string; readonly name: string }[]>;
+
+const first = 100;
+/** Checkpoints and evaluations have no names, and are listed by their run. */
+const namedOnes: Readonly<Partial<Record<FindableType, NamedOnes>>> = {
+  FINE_TUNE: async (client) => (await client.query(listedRuns, { filter: { archived: null }, first })).fineTunes.nodes,
+  DATASET: async (client) => (await client.query(listedDatasets, { first })).datasets.nodes,
+  SWEEP: async (client) => (await client.query(listedSweeps, { first })).sweeps.nodes,
+};
 
 /**
  * A model of the service as it knows it: an alias or a base model by its name, a checkpoint or a run by its id, for which here a
@@ -74,6 +98,11 @@ function there<One>(found: readonly (One | null)[]): readonly One[] {
 function ambiguous(given: string, found: readonly Found[]): SteplogError {
   const issues = found.map((one) => ({ message: inWords(one, given) }));
   return new SteplogError("INVALID_ARGUMENT", `${JSON.stringify(given)} may be several. Give more of its id:`, issues);
+}
+
+/** A run that was there a moment ago. */
+export function runGone(given: string): SteplogError {
+  return new SteplogError("NOT_FOUND", `There is no run ${given} any more.`);
 }
 
 /** With one digit more than were given, and so with those in which it differs from most others. */

@@ -7,6 +7,18 @@ export function terminalWidth(stream: NodeJS.WriteStream = process.stdout): numb
   return stream.isTTY ? stream.columns : Number.POSITIVE_INFINITY;
 }
 
+/** Whether the stream is a terminal in which lines can be drawn over. */
+export function canRedraw(stream: NodeJS.WriteStream = process.stdout): boolean {
+  return stream.isTTY && process.env["TERM"] !== "dumb";
+}
+
+/** Whether the terminal shows letters beyond ASCII. One that does not say is taken to: most do. */
+export function drawsUnicode({ LC_ALL, LC_CTYPE, LANG, TERM }: NodeJS.ProcessEnv = process.env): boolean {
+  const locale = [LC_ALL, LC_CTYPE, LANG].find((value) => value !== undefined && value !== "");
+  // The console of Linux has a font of 512 letters.
+  return TERM !== "linux" && (locale === undefined || /utf-?8/iu.test(locale));
+}
+
 /** Columns that a text takes: none for what sets a colour, two for a letter of Chinese. */
 export function widthOf(text: string): number {
   return widthWithin(text).width;
@@ -14,8 +26,14 @@ export function widthOf(text: string): number {
 
 /** The text, or its beginning and three dots where it is wider. */
 export function cutTo(text: string, width: number): string {
-  const { index, ellipsed } = widthWithin(text, { limit: width, ellipsis: "..." });
-  return ellipsed ? `${text.slice(0, index)}...` : text;
+  if (widthOf(text) <= width) return text;
+  // Among letters such as braille's, the package may cut one too late.
+  for (let limit = width; limit > 0; limit--) {
+    const { index } = widthWithin(text, { limit, ellipsis: "..." });
+    const cut = `${text.slice(0, index)}...`;
+    if (widthOf(cut) <= width) return cut;
+  }
+  return "";
 }
 
 /**

@@ -4,14 +4,18 @@ import { SteplogError, errorCodes } from "../schema/errors.ts";
 
 interface WireError {
   readonly message?: string;
-  readonly extensions?: { readonly code?: string; readonly issues?: readonly InputIssue[] };
+  readonly extensions?: {
+    readonly code?: string;
+    readonly issues?: readonly InputIssue[];
+    readonly retryAfter?: number;
+  };
 }
 
 /** The first of a response's errors. A code that this version of the client does not know becomes INTERNAL. */
 export function errorFrom(errors: readonly unknown[]): SteplogError {
   const { message = "The service gave no reason.", extensions = {} } = (errors[0] ?? {}) as WireError;
-  const { code = "INTERNAL", issues = [] } = extensions;
-  return new SteplogError(code in errorCodes ? (code as ErrorCode) : "INTERNAL", message, issues);
+  const { code = "INTERNAL", issues = [], retryAfter: retryAfterS } = extensions;
+  return new SteplogError(code in errorCodes ? (code as ErrorCode) : "INTERNAL", message, issues, { retryAfterS });
 }
 
 /** The error in a JSON response; null where it has none. */

@@ -26,12 +26,14 @@ export interface FollowOptions {
   readonly patienceMs?: number;
   /** Ends the iteration with the signal's reason. */
   readonly signal?: AbortSignal;
+  /** Called with false when the connection is lost, and with true when it is there again. */
+  readonly onLive?: (live: boolean) => void;
 }
 
 export async function* followRun(
   streams: Streams,
   id: string,
-  { after, patienceMs, signal: outer }: FollowOptions & { readonly patienceMs: number },
+  { after, patienceMs, signal: outer, onLive }: FollowOptions & { readonly patienceMs: number },
 ): AsyncGenerator<FineTuneUpdate, void, undefined> {
   const ended = new AbortController();
   const signal = outer ? AbortSignal.any([outer, ended.signal]) : ended.signal;
@@ -62,6 +64,8 @@ export async function* followRun(
       }),
       streams.run({
         ...shared,
+        // All three share a connection, and this one hears of the run at once when it is there again.
+        onLive: changesOf(onLive),
         operation: operations.status,
         variables: () => ({ id }),
         onItem: ({ fineTuneStatus: fineTune }) => {
@@ -86,4 +90,13 @@ export async function* followRun(
   } finally {
     ended.abort();
   }
+}
+
+/** Called only when the connection is lost or is there again. */
+function changesOf(onLive: FollowOptions["onLive"]): (live: boolean) => void {
+  let known = true;
+  return (live) => {
+    if (live !== known) onLive?.(live);
+    known = live;
+  };
 }

@@ -125,6 +125,7 @@ export type FineTuneQuery = {
 export type FineTunesQueryVariables = Exact<{
   filter?: Types.FineTuneFilter | null | undefined;
   sort?: Types.FineTuneSort | null | undefined;
+  reverse?: boolean | null | undefined;
   first?: number | null | undefined;
   after?: string | null | undefined;
 }>;
@@ -665,7 +666,7 @@ export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
 
 export const fineTunes = operation<FineTunesQuery, FineTunesQueryVariables>(
   "FineTunes",
-  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss queuePosition estimatedSecondsLeft progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}query FineTunes($filter:FineTuneFilter$sort:FineTuneSort$first:Int$after:String){fineTunes(filter:$filter sort:$sort first:$first after:$after){totalCount nodes{...FineTuneStatus tags createdAt finishedAt}pageInfo{hasNextPage endCursor}}}",
+  "fragment FineTuneStatus on FineTune{id name status cancelRequested pauseRequested device loss queuePosition estimatedSecondsLeft progress{step steps fraction stepsPerSecond etaSeconds skippedSteps zeroSteps}error{code message issues{line field message}}}query FineTunes($filter:FineTuneFilter$sort:FineTuneSort$reverse:Boolean$first:Int$after:String){fineTunes(filter:$filter sort:$sort reverse:$reverse first:$first after:$after){totalCount nodes{...FineTuneStatus tags createdAt finishedAt}pageInfo{hasNextPage endCursor}}}",
 );
 
 export const updateFineTune = operation<UpdateFineTuneMutation, UpdateFineTuneMutationVariables>(

@@ -1,4 +1,14 @@
 // Made by `npm run generate:operations` from schema/api.graphql. Do not edit.
+/** A model on the Hugging Face hub. */
+export type AddBaseModelInput = {
+  /** Name of the base model; the part of the repository after the last / when left out. */
+  readonly name?: string | null | undefined;
+  /** Its repository, ORGANISATION/NAME, such as facebook/opt-125m. */
+  readonly repository: string;
+  /** A branch, tag or commit of it. */
+  readonly revision?: string | null | undefined;
+};
+
 /** Who did something. */
 export type AuditActorKind =
   /** A command line with access to the database. */
@@ -185,6 +195,18 @@ export type CreateFineTuneInput = {
   readonly validationDataset?: string | null | undefined;
 };
 
+/** A new sweep: runs with the same model and rows, and other settings. */
+export type CreateSweepInput = {
+  /** A key you choose for this request, 1 to 200 characters. A second request with the same key and input returns the first sweep; one with a different input is a CONFLICT. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** Name of the sweep, 1 to 200 characters. */
+  readonly name: string;
+  /** What the runs share. Each is called by the name here and by the settings in which it differs. It has no idempotency key. */
+  readonly run: CreateFineTuneInput;
+  /** The settings that vary, for 100 runs at most. */
+  readonly vary: SweepVariationInput;
+};
+
 /** A new webhook. */
 export type CreateWebhookInput = {
   /** What it is for. */
@@ -347,7 +369,9 @@ export type FindableType =
   /** An evaluation, which has no name. */
   | 'EVALUATION'
   /** A run. */
-  | 'FINE_TUNE';
+  | 'FINE_TUNE'
+  /** A sweep. */
+  | 'SWEEP';
 
 /** Which runs to list: those that meet all of it. */
 export type FineTuneFilter = {
@@ -361,8 +385,12 @@ export type FineTuneFilter = {
   readonly createdFrom?: string | null | undefined;
   /** They train, validate or test on this dataset. */
   readonly dataset?: string | null | undefined;
+  /** They have all of these notes, each with this value. */
+  readonly metadata?: ReadonlyArray<MetadataEntryInput> | null | undefined;
   /** Their name contains this, in upper or lower case. */
   readonly name?: string | null | undefined;
+  /** Their name or one of their tags contains this, in upper or lower case, or it is their id, or 4 or more of the first hexadecimal digits of the UUID that their id is the base64 of. */
+  readonly search?: string | null | undefined;
   /** They have one of these statuses. */
   readonly statuses?: ReadonlyArray<FineTuneStatus> | null | undefined;
   /** They have all of these tags. */
@@ -486,6 +514,13 @@ export type LabelInput = {
   readonly value: string;
 };
 
+/** What a run did when its memory was read. */
+export type MemoryKind =
+  /** Its first evaluation, before any step: forward passes alone, as for inference. With learningRate AUTO the rate was chosen before it, and what that took may still be held. */
+  | 'FORWARD_PASSES'
+  /** Steps, with the evaluations and checkpoints between them. */
+  | 'STEPS';
+
 /** A message of a conversation, as the model's chat template takes it. */
 export type MessageInput = {
   /** What is said. May be left out for a message that calls tools. */
@@ -531,6 +566,19 @@ export type Method =
   | 'LORA'
   /** A prefix (Li and Liang 2021): keys and values in each layer that precede those of every sequence. They start as those of tokens drawn from the vocabulary. The result is an adapter that peft loads. */
   | 'PREFIX';
+
+/** How far a base model from the hub is. */
+export type ModelDownloadStatus =
+  /** Somebody cancelled it. */
+  | 'CANCELLED'
+  /** See its error. What was downloaded is kept, so that another request goes on from there. */
+  | 'FAILED'
+  /** A worker downloads it. */
+  | 'RUNNING'
+  /** It is a base model. */
+  | 'SUCCEEDED'
+  /** No worker has taken it yet. */
+  | 'WAITING';
 
 /** The status of an evaluation. SUCCEEDED, FAILED and CANCELLED are final. */
 export type ModelEvaluationStatus =
@@ -639,7 +687,7 @@ export type ProjectKeepInput = {
 
 /** What a quota limits. */
 export type QuotaName =
-  /** Bytes of stored datasets and rebuilt weights. */
+  /** Bytes of stored datasets, weights and exports, and of those that workers are to store. */
   | 'BYTES'
   /** Runs that workers train at once. Nothing is refused for it: the others wait, and say why. */
   | 'CONCURRENT_RUNS'
@@ -648,11 +696,13 @@ export type QuotaName =
   /** Steps in a month of UTC: trained, and still to come in unfinished runs. */
   | 'STEPS_A_MONTH'
   /** Tokens in a month of UTC, trained and generated. What is under way may go beyond it. */
-  | 'TOKENS_A_MONTH';
+  | 'TOKENS_A_MONTH'
+  /** Seconds that workers take in a month of UTC: for steps, evaluations, answers and rebuilds. What is under way may go beyond it. */
+  | 'WORKER_SECONDS_A_MONTH';
 
 /** Quotas of a project: null takes one away, and what is left out stays as it is. */
 export type QuotasInput = {
-  /** Bytes of stored datasets and rebuilt weights. */
+  /** Bytes of stored datasets, weights and exports, and of those that workers are to store. */
   readonly bytes?: number | null | undefined;
   /** Runs that workers train at once; the others wait. */
   readonly concurrentRuns?: number | null | undefined;
@@ -662,6 +712,8 @@ export type QuotasInput = {
   readonly stepsAMonth?: number | null | undefined;
   /** Tokens trained and generated in a month of UTC. */
   readonly tokensAMonth?: number | null | undefined;
+  /** Seconds that workers take in a month of UTC. */
+  readonly workerSecondsAMonth?: number | null | undefined;
 };
 
 /** What a rate limit counts. */
@@ -728,6 +780,81 @@ export type ScoreRowInput = {
   readonly prompt: string;
 };
 
+/** Several values of some settings. A sweep has a run for each combination of them. */
+export type SweepGridInput = {
+  /** Values of the setting accumulate. */
+  readonly accumulate?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting answerTokens. */
+  readonly answerTokens?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting batchSize. */
+  readonly batchSize?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting bestMetric. */
+  readonly bestMetric?: ReadonlyArray<BestMetric> | null | undefined;
+  /** Values of the setting checkpointEvery. */
+  readonly checkpointEvery?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting clipGradient. */
+  readonly clipGradient?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting epsilon. */
+  readonly epsilon?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting estimates. */
+  readonly estimates?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting estimatesAtEnd. */
+  readonly estimatesAtEnd?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting estimator. */
+  readonly estimator?: ReadonlyArray<Estimator> | null | undefined;
+  /** Values of the setting evaluateEvery. */
+  readonly evaluateEvery?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting inContextRows. */
+  readonly inContextRows?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting learningRate. */
+  readonly learningRate?: ReadonlyArray<number | "AUTO"> | null | undefined;
+  /** Values of the setting linearProbe. */
+  readonly linearProbe?: ReadonlyArray<boolean> | null | undefined;
+  /** Values of the setting loraAlpha. */
+  readonly loraAlpha?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting loraRank. */
+  readonly loraRank?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting loraTargets. */
+  readonly loraTargets?: ReadonlyArray<ReadonlyArray<string>> | null | undefined;
+  /** Values of the setting maxSeconds. */
+  readonly maxSeconds?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting method. */
+  readonly method?: ReadonlyArray<Method> | null | undefined;
+  /** Values of the setting noise. */
+  readonly noise?: ReadonlyArray<NoiseKind> | null | undefined;
+  /** Values of the setting objective. */
+  readonly objective?: ReadonlyArray<Objective> | null | undefined;
+  /** Values of the setting patience. */
+  readonly patience?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting precision. */
+  readonly precision?: ReadonlyArray<Precision> | null | undefined;
+  /** Values of the setting prefixLength. */
+  readonly prefixLength?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting schedule. */
+  readonly schedule?: ReadonlyArray<Schedule> | null | undefined;
+  /** Values of the setting seed. */
+  readonly seed?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting steps. */
+  readonly steps?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting tensors. */
+  readonly tensors?: ReadonlyArray<ReadonlyArray<string>> | null | undefined;
+  /** Values of the setting truncate. */
+  readonly truncate?: ReadonlyArray<Truncation> | null | undefined;
+  /** Values of the setting warmupSteps. */
+  readonly warmupSteps?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting weightDecay. */
+  readonly weightDecay?: ReadonlyArray<number> | null | undefined;
+  /** Values of the setting whenDiverged. */
+  readonly whenDiverged?: ReadonlyArray<WhenDiverged> | null | undefined;
+};
+
+/** What varies between the runs of a sweep. */
+export type SweepVariationInput =
+  {   /** All combinations of these values. */
+  readonly grid: SweepGridInput; readonly list?: never; }
+  |  { readonly grid?: never;   /** The settings of each run, where they are not those of `run`; 1 to 100 of them. */
+  readonly list: ReadonlyArray<HyperparametersInput>; };
+
 /** How rows of any fields become prompts and completions. */
 export type TemplateInput = {
   /** Instead of labels: the completion, with names of fields in braces. */
@@ -751,6 +878,8 @@ export type Truncation =
 
 /** What to change of a run. What is left out stays as it is. */
 export type UpdateFineTuneInput = {
+  /** Tags that it gets beside those that it has. With `tags`, beside these. */
+  readonly addTags?: ReadonlyArray<string> | null | undefined;
   /** Whether lists leave it out. Nothing of it is deleted. */
   readonly archived?: boolean | null | undefined;
   /** Notes for programs: at most 32, each with another key. In place of those that it has. */
@@ -759,6 +888,8 @@ export type UpdateFineTuneInput = {
   readonly name?: string | null | undefined;
   /** -100 to 100: of its project, workers take runs of a higher priority first. A run that a worker has stays with it. */
   readonly priority?: number | null | undefined;
+  /** Tags that it loses. One that it does not have is no error. */
+  readonly removeTags?: ReadonlyArray<string> | null | undefined;
   /** Words to find it by: at most 32, each of 1 to 64 characters. In place of those that it has. */
   readonly tags?: ReadonlyArray<string> | null | undefined;
 };

@@ -100,6 +100,8 @@ export class Streams {
           if (data) onItem(data);
         },
         error: (cause) => {
+          // Otherwise graphql-ws counts it as a subscription for ever, and keeps the socket of those after it open.
+          stop();
           if (Array.isArray(cause)) fail(errorFrom(cause));
           else if (isRefusal(cause)) fail(new SteplogError("UNAUTHENTICATED", "The service needs a valid API token."));
           else broken(cause, received || wasOpen || this.#connections > before);

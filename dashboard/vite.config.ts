@@ -1,5 +1,8 @@
 /** Builds the page into dashboard/dist, which the gateway serves. */
 import { createHash } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
 /** Lists the GraphQL documents of the page, for a gateway that runs listed ones only. */
@@ -21,11 +24,25 @@ function documents(): Plugin {
   };
 }
 
+/** Beside each script and style, the same gzipped: the gateway sends that (server/http/page.ts). */
+function packed(): Plugin {
+  return {
+    name: "packed",
+    async writeBundle({ dir = "" }, bundle) {
+      const names = Object.keys(bundle).filter((name) => /\.(?:js|css)$/u.test(name));
+      for (const name of names) {
+        const file = join(dir, name);
+        await writeFile(`${file}.gz`, gzipSync(await readFile(file), { level: 9 }));
+      }
+    },
+  };
+}
+
 export default defineConfig({
   root: import.meta.dirname,
   // Addresses of files are relative to <base>, which the gateway sets: the page may be below a prefix.
   base: "./",
-  plugins: [documents()],
+  plugins: [documents(), packed()],
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   // Libraries for React find preact.
   resolve: {

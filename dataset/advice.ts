@@ -1,4 +1,5 @@
 /** Lines that are not rows, in formats that people have: recognised, with what to do. */
+import { isJson } from "../schema/json.ts";
 import { listOf } from "./issues.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -24,15 +25,6 @@ export function syntaxAdvice(text: string, reason: string): string {
     return "the line is not JSON: it has single quotes, as Python prints objects. Write it with json.dumps";
   if (!/^[{["]/u.test(line)) return `the line is not JSON: it looks like bare text, and ${oneRowALine}`;
   return `the line is not JSON (${reason})`;
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** What to do with a row that has neither prompt and completion, nor messages, nor tokens. Null if its fields say nothing. */

@@ -287,6 +287,8 @@ create table fine_tunes (
   expires_at timestamp with time zone,
   expiry_held_by text,
   expiry_try_at timestamp with time zone,
+  sweep_id uuid,
+  sweep_place integer,
   constraint fine_tunes_entries CHECK ((entries >= 0)),
   constraint fine_tunes_first_entry CHECK (((first_entry >= 0) AND (first_entry <= entries))),
   constraint fine_tunes_pkey PRIMARY KEY (id),
@@ -296,6 +298,7 @@ create table fine_tunes (
   constraint fine_tunes_dataset_id_datasets_id_fk FOREIGN KEY (dataset_id) REFERENCES datasets(id),
   constraint fine_tunes_from_checkpoint_id_checkpoints_id_fk FOREIGN KEY (from_checkpoint_id) REFERENCES checkpoints(id),
   constraint fine_tunes_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id),
+  constraint fine_tunes_sweep_id_sweeps_id_fk FOREIGN KEY (sweep_id) REFERENCES sweeps(id) ON DELETE SET NULL,
   constraint fine_tunes_test_dataset_id_datasets_id_fk FOREIGN KEY (test_dataset_id) REFERENCES datasets(id),
   constraint fine_tunes_validation_dataset_id_datasets_id_fk FOREIGN KEY (validation_dataset_id) REFERENCES datasets(id),
   constraint fine_tunes_went_back_from_fine_tunes_id_fk FOREIGN KEY (went_back_from) REFERENCES fine_tunes(id)
@@ -364,6 +367,29 @@ create table loose_blobs (
   constraint loose_blobs_pkey PRIMARY KEY (sha256)
 );
 
+create table model_downloads (
+  name text not null,
+  repository text not null,
+  revision text not null,
+  status text not null default 'WAITING'::text,
+  cancel_requested boolean not null default false,
+  stage text,
+  done_bytes bigint,
+  total_bytes bigint,
+  error_code text,
+  error_message text,
+  claimed_by text,
+  claim_expires_at timestamp with time zone,
+  requested_at timestamp with time zone not null default now(),
+  finished_at timestamp with time zone,
+  current_name text,
+  current_done_bytes bigint,
+  current_total_bytes bigint,
+  files_done integer,
+  files_total integer,
+  constraint model_downloads_pkey PRIMARY KEY (name)
+);
+
 create table model_evaluations (
   id uuid not null default gen_random_uuid(),
   idempotency_key text,
@@ -427,6 +453,17 @@ create table row_checks (
   constraint row_checks_pkey PRIMARY KEY (key)
 );
 
+create table run_memory (
+  fine_tune_id uuid not null,
+  kind text not null,
+  step integer not null,
+  resident_bytes bigint not null,
+  peak_bytes bigint,
+  at timestamp with time zone not null default now(),
+  constraint run_memory_fine_tune_id_kind_step_pk PRIMARY KEY (fine_tune_id, kind, step),
+  constraint run_memory_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
+);
+
 create table run_speeds (
   key text not null,
   place text not null,
@@ -470,6 +507,19 @@ create table step_metrics (
   at timestamp with time zone not null default now(),
   constraint step_metrics_fine_tune_id_step_pk PRIMARY KEY (fine_tune_id, step),
   constraint step_metrics_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
+);
+
+create table sweeps (
+  id uuid not null default gen_random_uuid(),
+  project_id uuid not null default '00000000-0000-4000-8000-000000000000'::uuid,
+  idempotency_key text,
+  input_hash text not null,
+  name text not null,
+  varied jsonb not null,
+  created_at timestamp with time zone not null default now(),
+  constraint sweeps_pkey PRIMARY KEY (id),
+  constraint sweeps_idempotency_key_unique UNIQUE (idempotency_key),
+  constraint sweeps_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id)
 );
 
 create table usage_days (
@@ -573,23 +623,28 @@ CREATE INDEX fine_tunes_created ON public.fine_tunes USING btree (created_at, id
 CREATE INDEX fine_tunes_dataset ON public.fine_tunes USING btree (dataset_id);
 CREATE INDEX fine_tunes_expires ON public.fine_tunes USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX fine_tunes_from_checkpoint ON public.fine_tunes USING btree (from_checkpoint_id);
+CREATE INDEX fine_tunes_metadata ON public.fine_tunes USING gin (metadata jsonb_path_ops);
 CREATE INDEX fine_tunes_project_best_loss ON public.fine_tunes USING btree (project_id, best_loss, id) WHERE (best_loss IS NOT NULL);
 CREATE INDEX fine_tunes_project_best_score ON public.fine_tunes USING btree (project_id, best_score, id) WHERE (best_score IS NOT NULL);
 CREATE INDEX fine_tunes_project_created ON public.fine_tunes USING btree (project_id, created_at, id);
 CREATE INDEX fine_tunes_project_finished ON public.fine_tunes USING btree (project_id, finished_at, id);
 CREATE INDEX fine_tunes_project_name ON public.fine_tunes USING btree (project_id, name, id);
 CREATE INDEX fine_tunes_status_created ON public.fine_tunes USING btree (status, created_at, id);
+CREATE INDEX fine_tunes_sweep ON public.fine_tunes USING btree (sweep_id, sweep_place) WHERE (sweep_id IS NOT NULL);
 CREATE INDEX fine_tunes_tags ON public.fine_tunes USING gin (tags);
 CREATE INDEX fine_tunes_test_dataset ON public.fine_tunes USING btree (test_dataset_id);
 CREATE INDEX fine_tunes_validation_dataset ON public.fine_tunes USING btree (validation_dataset_id);
 CREATE INDEX jobs_held ON public.jobs USING btree (project_id) WHERE (lease_worker IS NOT NULL);
+CREATE INDEX jobs_needs ON public.jobs USING btree (kind, md5((needs)::text));
 CREATE INDEX jobs_turn ON public.jobs USING btree (project_id, priority DESC, id);
 CREATE INDEX loose_blobs_since ON public.loose_blobs USING btree (since);
 CREATE INDEX model_evaluations_checkpoint ON public.model_evaluations USING btree (checkpoint_id);
 CREATE INDEX model_evaluations_dataset ON public.model_evaluations USING btree (dataset_id);
 CREATE INDEX model_evaluations_expires ON public.model_evaluations USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX model_evaluations_model ON public.model_evaluations USING btree (base_model_id, checkpoint_id, created_at);
+CREATE INDEX model_evaluations_project_created ON public.model_evaluations USING btree (project_id, created_at, id);
 CREATE INDEX shares_project ON public.shares USING btree (project_id, kind);
+CREATE INDEX sweeps_project_created ON public.sweeps USING btree (project_id, created_at, id);
 CREATE INDEX webhook_deliveries_due ON public.webhook_deliveries USING btree (next_attempt_at) WHERE (status = 'PENDING'::text);
 CREATE INDEX webhook_deliveries_endpoint ON public.webhook_deliveries USING btree (endpoint_id, created_at, id);
 CREATE INDEX webhook_endpoints_project ON public.webhook_endpoints USING btree (project_id, created_at, id);

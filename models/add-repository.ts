@@ -12,6 +12,7 @@ import { indexName, weightsName } from "../engine/model/files/shards.ts";
 import { SteplogError, asSteplogError } from "../schema/errors.ts";
 import type { Download } from "./hub/download.ts";
 import { downloadFile, persist, sizeOf } from "./hub/download.ts";
+import { FilesCounter, type FilesProgress } from "./hub/files-progress.ts";
 import type { Hub, HubCommit, HubFile } from "./hub/hub.ts";
 import { clearPartial, keepOnlyKnown } from "./hub/partial.ts";
 import {
@@ -31,7 +32,10 @@ const connections = 4;
 export interface AddRepositoryOptions {
   readonly hub: Hub;
   readonly pausesMs: readonly number[];
-  readonly onProgress: (stage: string, done: number, total: number) => void;
+  /** In bytes; while files are downloaded also by file. What it throws ends the work. */
+  readonly onProgress: (stage: string, done: number, total: number, files?: FilesProgress) => void;
+  /** Aborting it stops the download and keeps the bytes so far. */
+  readonly signal?: AbortSignal;
 }
 
 /** @throws NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE from the hub; MODEL_INVALID, MODEL_UNSUPPORTED, CONFLICT */
@@ -41,8 +45,8 @@ export async function addRepository(
   staging: StagingFolder,
   options: AddRepositoryOptions,
 ): Promise<AddedModel> {
-  const { hub, pausesMs } = options;
-  const patience = { pausesMs, signal: new AbortController().signal };
+  const { hub, pausesMs, signal = new AbortController().signal } = options;
+  const patience = { pausesMs, signal };
   const commit = await persist(
     patience,
     async () => false,
@@ -120,13 +124,11 @@ async function fetchAll(
   options: AddRepositoryOptions,
 ): Promise<void> {
   const files = commit.files.filter(({ name }) => weights.has(name) || isCompanion(name));
-  const total = files.reduce((sum, file) => sum + file.bytes, 0);
-  await needSpace(folder, total - (await present(folder, files)));
-  const progress = new Map<string, number>();
+  const counter = new FilesCounter(files);
+  await needSpace(folder, counter.totalBytes - (await present(folder, files)));
   const onBytes = (name: string, bytes: number) => {
-    progress.set(name, bytes);
-    const done = [...progress.values()].reduce((sum, value) => sum + value, 0);
-    options.onProgress("downloading", done, total);
+    counter.reached(name, bytes);
+    options.onProgress("downloading", counter.doneBytes, counter.totalBytes, counter.look());
   };
   await fetchFiles({ ...options, commit, folder, onBytes }, files);
 }
@@ -165,14 +167,18 @@ async function present(folder: string, files: readonly HubFile[]): Promise<numbe
 }
 
 /** Downloads a few files at a time, in order. The first failure stops the others and is thrown once they have stopped. */
-async function fetchFiles(download: Omit<Download, "signal">, files: readonly HubFile[]): Promise<void> {
+async function fetchFiles(
+  { signal, ...download }: Omit<Download, "signal"> & { readonly signal?: AbortSignal },
+  files: readonly HubFile[],
+): Promise<void> {
   const queue = [...files];
   const stop = new AbortController();
+  const ends = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const failures: unknown[] = [];
   const work = async () => {
-    for (let file = queue.shift(); file && !stop.signal.aborted; file = queue.shift()) {
+    for (let file = queue.shift(); file && !ends.aborted; file = queue.shift()) {
       try {
-        await downloadFile({ ...download, signal: stop.signal }, file);
+        await downloadFile({ ...download, signal: ends }, file);
       } catch (error) {
         failures.push(error);
         stop.abort();
@@ -181,4 +187,5 @@ async function fetchFiles(download: Omit<Download, "signal">, files: readonly Hu
   };
   await Promise.all(Array.from({ length: connections }, work));
   if (failures.length > 0) throw failures[0];
+  if (ends.aborted) throw new SteplogError("UNAVAILABLE", "The download was stopped.");
 }

@@ -226,15 +226,18 @@ export async function registerRequested(watch: ModelsWatch, names: readonly stri
     if (lost) throw new SteplogError("LEASE_LOST", `The folder ${name} is gone, or another worker is registering it.`);
   };
   try {
-    await whileReading(watch, async () => {
-      await store.baseModels.register(await readBase(watch, name, checkClaim, signal));
-    });
+    await whileReading(watch, () => registerFolder(watch, name, checkClaim));
     log.info({ model: name }, "Registered a model.");
   } catch (error) {
     await giveUp(watch, name, error);
   } finally {
     clearInterval(timer);
   }
+}
+
+/** @param check throws once it is to end */
+export async function registerFolder(watch: ModelsWatch, name: string, check: () => void): Promise<void> {
+  await watch.store.baseModels.register(await readBase(watch, name, check, watch.signal));
 }
 
 async function giveUp({ store, log, signal, name: worker }: ModelsWatch, name: string, cause: unknown): Promise<void> {

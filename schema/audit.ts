@@ -28,6 +28,7 @@ export const auditActions = {
   "dataset.expiry_set": "Dataset",
   "evaluation.expiry_set": "ModelEvaluation",
   "fine_tune.deleted": "FineTune",
+  "sweep.deleted": "Sweep",
   "evaluation.deleted": "ModelEvaluation",
   "alias.removed": "Alias",
   "webhook.created": "Webhook",

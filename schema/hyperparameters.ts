@@ -1,4 +1,5 @@
 /** Validation of hyperparameters, made from their table: the API, the command line and the worker all use this schema. */
+import { didYouMean } from "./did-you-mean.ts";
 import { z } from "zod";
 import type { HyperparameterName, Hyperparameters } from "./hyperparameter-table.ts";
 import type { Setting } from "./setting.ts";
@@ -92,9 +93,18 @@ export function wrongHyperparameters(given: Readonly<Record<string, unknown>>): 
     if (issue.code === "unrecognized_keys") return issue.keys.map(unknownIssue);
     const path = issue.path.map(String);
     const [name] = path;
-    const seen = typeof given[name ?? ""] === "number" ? String(given[name ?? ""]) : JSON.stringify(given[name ?? ""]);
-    return isName(name) ? [{ path, message: `must be ${rangeInWords(hyperparameterTable[name])}; it is ${seen}` }] : [];
+    if (!isName(name)) return [];
+    const one = hyperparameterTable[name];
+    const value = given[name];
+    const seen = typeof value === "number" ? String(value) : JSON.stringify(value);
+    return [{ path, message: `must be ${rangeInWords(one)}; it is ${seen}${meant(one, value)}` }];
   });
+}
+
+/** `. Did you mean "SPSA"?` of a mistyped choice. */
+function meant(one: Setting, value: unknown): string {
+  const hint = one.type === "choice" && typeof value === "string" ? didYouMean(value, Object.keys(one.values)) : "";
+  return hint === "" ? "" : `.${hint}`;
 }
 
 function isName(name: string | undefined): name is HyperparameterName {
@@ -102,8 +112,8 @@ function isName(name: string | undefined): name is HyperparameterName {
 }
 
 function unknownIssue(name: string): HyperparameterIssue {
-  const known = Object.keys(hyperparameterTable).join(", ");
-  return { path: [name], message: `is not a hyperparameter. There are ${known}` };
+  const known = Object.keys(hyperparameterTable);
+  return { path: [name], message: `is not a hyperparameter.${didYouMean(name, known)} There are ${known.join(", ")}` };
 }
 
 /** Values that are allowed, but not together, or not without a validation dataset. Each issue names the setting to change. */

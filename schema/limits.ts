@@ -1,4 +1,5 @@
 /** Every limit of the service, with its unit. Messages and docs quote these constants. */
+import { secondsOfDay } from "./units.ts";
 
 export const limits = {
   /** Bytes of one dataset file. */
@@ -42,6 +43,8 @@ export const limits = {
   /** Name patterns of tensors or layers. */
   patterns: 64,
   nameLength: 200,
+  /** Runs of one sweep. */
+  sweepRuns: 100,
   /** Tags of one run, and characters of each. */
   tags: 32,
   tagLength: 64,
@@ -112,7 +115,7 @@ export const pieceMs = 50;
 /** A request that was claimed this often without an acknowledged token fails. */
 export const completionAttempts = 3;
 /** Unless the operator says otherwise: requests that may wait for a worker, for how long, and how long answers are kept. */
-export const usualCompletions = { queueLimit: 256, waitS: 60, keepS: 86_400 } as const;
+export const usualCompletions = { queueLimit: 256, waitS: 60, keepS: secondsOfDay } as const;
 /** A request that a worker has left fails when no other has gone on with it for so long. */
 export const abandonedMs = 60_000;
 /** How often a gateway says that somebody waits for a request, and how long that holds: it ends with its gateway. */

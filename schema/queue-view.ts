@@ -1,7 +1,7 @@
 /**
  * How much work waits and runs, by what it needs: what `steplog queue` shows, and what autoscalers query by themselves, so
  * columns stay. Measurements are for a worker that runs, and are left out. A request to register a found model counts as a
- * job of kind REGISTER.
+ * job of kind REGISTER, and one to download a model as DOWNLOAD.
  */
 import { sql } from "drizzle-orm";
 import { bigint, doublePrecision, jsonb, pgView, text } from "drizzle-orm/pg-core";
@@ -10,7 +10,7 @@ import type { JobKind, Needs } from "./jobs.ts";
 const count = (name: string) => bigint(name, { mode: "number" }).notNull();
 
 export const queueDepth = pgView("queue_depth", {
-  kind: text("kind").$type<JobKind | "REGISTER">().notNull(),
+  kind: text("kind").$type<JobKind | "REGISTER" | "DOWNLOAD">().notNull(),
   family: text("family"),
   model: text("model"),
   precision: text("precision"),
@@ -41,5 +41,8 @@ export const queueDepth = pgView("queue_depth", {
     union all
     select 'REGISTER', '{}', requested_at, coalesce(claim_expires_at >= clock_timestamp(), false), true
     from found_models where requested_at is not null
+    union all
+    select 'DOWNLOAD', '{}', requested_at, coalesce(claim_expires_at >= clock_timestamp(), false), true
+    from model_downloads where finished_at is null
   ) as work
   group by kind, needs`);

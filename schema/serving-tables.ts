@@ -176,6 +176,7 @@ export const modelEvaluations = pgTable(
     index("model_evaluations_expires")
       .on(t.expiresAt)
       .where(sql`${t.expiresAt} is not null`),
+    index("model_evaluations_project_created").on(t.projectId, t.createdAt, t.id),
     index("model_evaluations_model").on(t.baseModelId, t.checkpointId, t.createdAt),
     index("model_evaluations_checkpoint").on(t.checkpointId),
     index("model_evaluations_dataset").on(t.datasetId),

@@ -33,3 +33,11 @@ export type WeightsStatus = (typeof weightsStatuses)[number];
  */
 export const evaluationKinds = ["VALIDATION", "TEST", "IN_CONTEXT", "LINEAR_PROBE"] as const;
 export type EvaluationKind = (typeof evaluationKinds)[number];
+
+/** Of a model that is downloaded from the hub. */
+export const downloadStatuses = ["WAITING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"] as const;
+export type DownloadStatus = (typeof downloadStatuses)[number];
+
+/** What a run did when its memory was read: forward passes alone, for its first evaluation, or steps. */
+export const memoryKinds = ["FORWARD_PASSES", "STEPS"] as const;
+export type MemoryKind = (typeof memoryKinds)[number];

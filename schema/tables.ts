@@ -27,6 +27,7 @@ import { ofProject } from "./project-tables.ts";
 import type { Hyperparameters, PrecisionKind } from "./hyperparameters.ts";
 import type { JobKind, NamedModel, Needs } from "./jobs.ts";
 import type { RowFindings } from "./row-findings.ts";
+import { sweeps } from "./sweep-tables.ts";
 import type { EvaluationKind, FineTuneStatus, Wanted, WeightsStatus } from "./states.ts";
 
 /** Models in Hugging Face layout that workers have registered; `name` is the name of the folder. */
@@ -197,6 +198,9 @@ export const fineTunes = pgTable(
     wentBackFrom: uuid("went_back_from")
       .unique()
       .references((): AnyPgColumn => fineTunes.id),
+    /** The sweep that it was created in, which may be deleted before it, and its place there, from 1. */
+    sweepId: uuid("sweep_id").references(() => sweeps.id, { onDelete: "set null" }),
+    sweepPlace: integer("sweep_place"),
     /** The first entry of this run's own; and how many steps of batches it skips, because earlier runs trained on them. */
     firstEntry: integer("first_entry").notNull().default(0),
     firstStep: integer("first_step").notNull().default(0),
@@ -212,10 +216,7 @@ export const fineTunes = pgTable(
     zeroSteps: integer("zero_steps").notNull().default(0),
     /** The learning rate that AUTO picked; null otherwise. */
     pickedRate: doublePrecision("picked_rate"),
-    /**
-     * Of the best evaluation of its validation rows, for lists in order of them: the score that bestMetric compares first, and
-     * the loss. Null without one, or if it is not finite.
-     */
+    /** Of its best evaluation of validation rows: what bestMetric compares first, and the loss. Null without one that is finite. */
     bestScore: doublePrecision("best_score"),
     bestLoss: doublePrecision("best_loss"),
     /** The compute device of the last worker, and why it was chosen. */
@@ -247,7 +248,11 @@ export const fineTunes = pgTable(
       .where(sql`${t.bestLoss} is not null`),
     // Whether runs need a base model is asked before that is replaced or deleted.
     index("fine_tunes_base_model").on(t.baseModelId),
+    index("fine_tunes_sweep")
+      .on(t.sweepId, t.sweepPlace)
+      .where(sql`${t.sweepId} is not null`),
     index("fine_tunes_tags").using("gin", t.tags),
+    index("fine_tunes_metadata").using("gin", t.metadata.op("jsonb_path_ops")),
     check("fine_tunes_entries", sql`${t.entries} >= 0`),
   ],
 );
@@ -342,6 +347,7 @@ export const jobs = pgTable(
   (t) => [
     uniqueIndex("jobs_subject").on(t.kind, t.subject),
     index("jobs_turn").on(t.projectId, t.priority.desc().nullsFirst(), t.id),
+    index("jobs_needs").on(t.kind, sql`md5(${t.needs}::text)`),
     index("jobs_held")
       .on(t.projectId)
       .where(sql`${t.leaseWorker} is not null`),

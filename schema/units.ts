@@ -1,5 +1,8 @@
 /** Counts, sizes and times in words, for messages and command lines. */
 
+export const secondsOfDay = 86_400;
+export const msOfDay = 1_000 * secondsOfDay;
+
 /** A number with its noun: "1 row", "2 rows"; `many` for nouns whose plural has no mere s. */
 export function counted(count: number, noun: string, many = `${noun}s`): string {
   return `${count} ${count === 1 ? noun : many}`;

@@ -88,8 +88,12 @@ export class Access {
   }
 
   /** @throws UNAUTHENTICATED */
-  async authenticate(request: IncomingMessage): Promise<Viewer> {
-    const { authorization } = request.headers;
+  authenticate(request: IncomingMessage): Promise<Viewer> {
+    return this.viewerBy(request.headers.authorization);
+  }
+
+  /** @throws UNAUTHENTICATED */
+  async viewerBy(authorization: unknown): Promise<Viewer> {
     const viewer = await this.viewerOf(authorization);
     if (viewer) return viewer;
     throw new SteplogError(

@@ -15,7 +15,7 @@ export class KeyRing {
   readonly #over = new AbortController();
   readonly #open = new Map<symbol, { readonly key: string; readonly end: () => void }>();
   #known = new Map<string, Promise<Viewer | null>>();
-  #any: Promise<boolean> | null = null;
+  #hasKeys = false;
 
   constructor(keys: Keys, log: Logger) {
     this.#keys = keys;
@@ -27,13 +27,10 @@ export class KeyRing {
     this.#over.abort();
   }
 
-  /** Whether there are keys, so that every request needs one. */
-  any(): Promise<boolean> {
-    this.#any ??= this.#keys.any().catch((error: unknown) => {
-      this.#any = null;
-      throw error;
-    });
-    return this.#any;
+  /** Whether there are keys, so that every request needs one. Only a yes is cached: the first key must take effect at once. */
+  async any(): Promise<boolean> {
+    if (!this.#hasKeys) this.#hasKeys = await this.#keys.any();
+    return this.#hasKeys;
   }
 
   viewerOf(key: string): Promise<Viewer | null> {
@@ -59,7 +56,7 @@ export class KeyRing {
     try {
       for await (const _ of this.#keys.changes(this.#over.signal)) {
         this.#known = new Map();
-        this.#any = null;
+        this.#hasKeys = false;
         await this.#endOpen();
       }
     } catch (error) {

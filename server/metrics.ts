@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import { SteplogError } from "../schema/errors.ts";
 import { isOperator } from "../schema/projects.ts";
-import { type QueueEntry, type Store, addPool } from "../store/store.ts";
+import { type OutboxDepth, type QueueEntry, type Store, addPool } from "../store/store.ts";
 import type { Access } from "./access.ts";
 import { SubscriptionMetrics } from "./subscription-metrics.ts";
 
@@ -16,7 +16,7 @@ export class Metrics {
 
   readonly subscriptions: SubscriptionMetrics;
 
-  constructor(store: Pick<Store, "queue" | "workers" | "poolUse">) {
+  constructor(store: Pick<Store, "queue" | "workers" | "outbox" | "poolUse">) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.#requests = new Histogram({
@@ -53,7 +53,10 @@ export class Metrics {
 }
 
 /** Read from the store with each scrape. While it does not answer, the scrape has the rest. */
-function addQueue({ queue, workers }: Pick<Store, "queue" | "workers">, registers: Registry[]): void {
+function addQueue(
+  { queue, workers, outbox }: Pick<Store, "queue" | "workers" | "outbox">,
+  registers: Registry[],
+): void {
   const jobs = new Gauge({
     name: "steplog_queue_jobs",
     help: "Jobs by kind: free to be claimed, held by a worker, or waiting after a failed attempt.",
@@ -74,13 +77,29 @@ function addQueue({ queue, workers }: Pick<Store, "queue" | "workers">, register
     registers,
     collect: () => read(async () => setWorkers(await workers.list())),
   });
+  const deliveries = new Gauge({
+    name: "steplog_webhook_deliveries_waiting",
+    help: "Deliveries of webhooks that are to be made, or made again.",
+    registers,
+    collect: () => read(async () => setDeliveries(await outbox.depth())),
+  });
+  const oldestDelivery = new Gauge({
+    name: "steplog_webhook_oldest_seconds",
+    help: "Age of the oldest delivery that waits.",
+    registers,
+  });
+  const disabled = new Gauge({
+    name: "steplog_webhooks_disabled",
+    help: "Webhooks that were disabled because they failed for too long.",
+    registers,
+  });
   const up = new Gauge({ name: "steplog_store_up", help: "Whether Postgres answered this scrape.", registers });
   const read = async (work: () => Promise<void>) => {
     try {
       await work();
       up.set(1);
     } catch {
-      for (const gauge of [jobs, oldest, live]) gauge.reset();
+      for (const gauge of [jobs, oldest, live, deliveries, oldestDelivery, disabled]) gauge.reset();
       up.set(0);
     }
   };
@@ -95,6 +114,11 @@ function addQueue({ queue, workers }: Pick<Store, "queue" | "workers">, register
       greatest.set(kind, Math.max(greatest.get(kind) ?? 0, oldestSeconds ?? 0));
     }
     for (const [kind, seconds] of greatest) oldest.set({ kind }, seconds);
+  };
+  const setDeliveries = (depth: OutboxDepth) => {
+    deliveries.set(depth.waiting);
+    oldestDelivery.set(depth.oldestSeconds);
+    disabled.set(depth.disabled);
   };
   const setWorkers = (list: readonly { readonly asleep: boolean }[]) => {
     live.set({ asleep: "no" }, list.filter(({ asleep }) => !asleep).length);

@@ -8,7 +8,15 @@
  */
 import { STATUS_CODES, type IncomingMessage, type Server } from "node:http";
 import type { Duplex } from "node:stream";
-import type { DocumentNode, ExecutionArgs, ExecutionResult, GraphQLError, GraphQLSchema } from "graphql";
+import {
+  getOperationAST,
+  OperationTypeNode,
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  type GraphQLError,
+  type GraphQLSchema,
+} from "graphql";
 import {
   CloseCode,
   handleProtocols,
@@ -26,6 +34,7 @@ import type { Access } from "./access.ts";
 import type { Charge, Services } from "./context.ts";
 import { toClientError, toHttpError, withoutStatus } from "./errors.ts";
 import type { Gateway } from "./gateway.ts";
+import { LastAnswers } from "./last-answers.ts";
 import { originOfRequest, requestIdOf, traceparentOf, withRequestId } from "./request-id.ts";
 import type { RateLimits } from "./rate-limits.ts";
 import { isTooDeep } from "./graphql/query-limits.ts";
@@ -70,8 +79,10 @@ interface Extra {
   authorization: unknown;
   /** Aborted when the socket closes. */
   readonly signal: AbortSignal;
+  /** What is being answered. */
+  readonly answers: LastAnswers;
   /** Closes the socket. */
-  end(code: number, reason: string): void;
+  close(code: number, reason: string): void;
 }
 
 export interface Sockets {
@@ -138,16 +149,18 @@ function makeProtocol({ gateway, documents, store, services, access, rateLimits,
         const viewer = await access.viewerOf(given);
         if (!viewer) continue;
         Object.assign(extra, { viewer, authorization: given });
-        const end = () => extra.end(CloseCode.Forbidden, "The API key has ended");
+        const end = () => extra.answers.end(() => extra.close(CloseCode.Forbidden, "The API key has ended"));
         extra.signal.addEventListener("abort", access.onEnd(given, viewer, end));
         return true;
       }
       return false;
     },
     // A thrown error would close the socket with all of its subscriptions; a returned one ends this operation only.
-    onSubscribe: async (context, _id, payload) => {
+    onSubscribe: async (context, id, payload) => {
       try {
-        return await prepare(context, payload);
+        const prepared = await prepare(context, payload);
+        if (!Array.isArray(prepared) && hasOneAnswer(prepared)) context.extra.answers.begin(id);
+        return prepared;
       } catch (error) {
         return [toClientError(error, log)];
       }
@@ -160,6 +173,7 @@ function makeProtocol({ gateway, documents, store, services, access, rateLimits,
         errors: errors.map(withoutStatus),
         ...(extensions && { extensions }),
       },
+    onComplete: ({ extra }, id) => extra.answers.done(id),
     onError: (_context, _id, _payload, errors) => errors.map((error) => withoutStatus(toClientError(error, log))),
   });
 
@@ -170,8 +184,8 @@ function makeProtocol({ gateway, documents, store, services, access, rateLimits,
     }
     const { request, signal, viewer, authorization } = context.extra;
     invariant(viewer, "an operation comes after the first message");
-    // An operator may have changed its limits since it was opened.
-    const { rates } = (await access.viewerOf(authorization)) ?? viewer;
+    // Since it was opened, an operator may have changed its limits, and the key may have ended.
+    const { rates } = await access.viewerBy(authorization);
     const meter = rateLimits.meterOf({ ...viewer, rates }, request, await access.asks());
     const charge: Charge = async (points) => meter?.charge("graphql", points);
     await charge(1);
@@ -204,6 +218,12 @@ function makeProtocol({ gateway, documents, store, services, access, rateLimits,
   }
 }
 
+/** Unlike a subscription. */
+function hasOneAnswer({ document, operationName }: Pick<ExecutionArgs, "document" | "operationName">): boolean {
+  const operation = getOperationAST(document, operationName)?.operation;
+  return operation !== undefined && operation !== OperationTypeNode.SUBSCRIPTION;
+}
+
 /** What the gateway offers for one operation. Envelop leaves the results untyped. */
 interface Enveloped {
   parse(query: string): DocumentNode;
@@ -230,12 +250,14 @@ interface Attached {
 
 function attach(socket: WebSocket, request: IncomingMessage, { protocol, log, stallMs }: Attached): void {
   const gone = new AbortController();
+  const answers = new LastAnswers();
   const requestId = requestIdOf(request);
   const together = writesTogether(request.socket);
   const closed = protocol.opened(
     {
       protocol: socket.protocol,
       send: (data) => {
+        if (!answers.maySend(data)) return ended(gone.signal);
         together();
         return sendBounded(socket, data);
       },
@@ -256,7 +278,8 @@ function attach(socket: WebSocket, request: IncomingMessage, { protocol, log, st
       viewer: null,
       authorization: null,
       signal: gone.signal,
-      end: (code, reason) => socket.close(code, reason),
+      answers,
+      close: (code, reason) => socket.close(code, reason),
     },
   );
   socket.on("ping", () => isOverrun(socket));
@@ -291,6 +314,10 @@ function writesTogether(connection: Duplex): () => void {
       connection.uncork();
     });
   };
+}
+
+function ended(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** Resolves when few bytes wait for the operating system, or the socket has closed. */

@@ -1,6 +1,8 @@
 /** What is to answer: a base model or a checkpoint, as requests name it. */
+import { didYouMean } from "../schema/did-you-mean.ts";
 import { decodeGlobalID, encodeGlobalID } from "@pothos/plugin-relay";
-import { BestSoFar } from "../schema/best-evaluation.ts";
+import { bestOf } from "../schema/best-evaluation.ts";
+import { limits } from "../schema/limits.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { contextTaken, settingsOf } from "../schema/hyperparameters.ts";
 import type { BaseModel, Checkpoint, FineTune } from "../schema/tables.ts";
@@ -67,18 +69,17 @@ export async function answeringBest(store: ProjectStore, run: FineTune, field: s
 /** Runs differ by hours; a client that asks again so often does no harm. */
 const firstCheckpointS = 10;
 
-async function bestCheckpoint(store: ProjectStore, run: FineTune): Promise<Checkpoint | null> {
-  const found = new BestSoFar(settingsOf(run).bestMetric);
-  for (const evaluation of await store.fineTunes.evaluations(run.id))
-    if (evaluation.kind === "VALIDATION") found.add(evaluation);
+/** The same of a run that may have none: null then. */
+export async function bestCheckpoint(store: ProjectStore, run: FineTune): Promise<Checkpoint | null> {
+  const best = bestOf(await store.fineTunes.evaluations(run.id), settingsOf(run).bestMetric);
   const last = () => store.checkpoints.list(run.id, { limit: 1 });
-  const { best } = found;
   if (!best) return (await last())[0] ?? null;
   const there = await store.checkpoints.lastUpTo(run.id, best.step);
   return there?.step === best.step ? there : ((await last())[0] ?? null);
 }
 
-function decoded(name: string): { readonly typename: string; readonly id: string } {
+/** What is no id is of no type. */
+export function decoded(name: string): { readonly typename: string; readonly id: string } {
   try {
     return decodeGlobalID(name);
   } catch {
@@ -91,14 +92,18 @@ const listed = 10;
 
 async function unknown(store: ProjectStore, name: string, field: string): Promise<SteplogError> {
   const [aliases, models] = await Promise.all([
-    store.aliases.list({ limit: listed }),
-    store.baseModels.list({ limit: listed }),
+    store.aliases.list({ limit: limits.pageSize }),
+    store.baseModels.list({ limit: limits.pageSize }),
   ]);
-  const names = [...aliases, ...models].map((one) => one.name);
+  const names = [...aliases.slice(0, listed), ...models.slice(0, listed)].map((one) => one.name);
   const known =
     names.length > 0 ? `There are: ${names.join(", ")}, and the ids of checkpoints.` : "There are none yet.";
+  const hint = didYouMean(
+    name.slice(0, limits.nameLength),
+    [...aliases, ...models].map((one) => one.name),
+  );
   const seen = name.length > 100 ? `${name.slice(0, 100).toWellFormed()}…` : name;
-  const message = `There is no model ${JSON.stringify(seen)}. ${known}`;
+  const message = `There is no model ${JSON.stringify(seen)}.${hint} ${known}`;
   return new SteplogError("NOT_FOUND", message, [{ field, message }]);
 }
 

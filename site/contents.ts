@@ -39,6 +39,7 @@ export const contents: readonly Group[] = [
     name: "Choosing settings",
     entries: [
       page("docs/LEARNING.md", "Will it work?", "What runs learned, on which tasks, with which settings."),
+      page("docs/READ_A_RUN.md", "Read a run", "What charts and numbers mean, and what to do about them."),
       page("docs/LEARNING_RATE.md", "Learning rate", "How it is chosen, and what helps a run that is stuck."),
       page("docs/METHODS.md", "Methods", "All weights, only the head, LoRA or a prefix."),
       page("docs/OBJECTIVES.md", "Objectives", "Accuracy or F1 instead of the loss."),

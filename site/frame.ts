@@ -56,9 +56,9 @@ function bar({ index }: Assets): string {
 </div>
 <button type="button" class="menu-button" popovertarget="pages" aria-label="Pages"><span aria-hidden="true">☰</span></button>
 <select id="theme" aria-label="Theme">
-<option value="system">System</option>
-<option value="light">Light</option>
-<option value="dark">Dark</option>
+<option value="system">System theme</option>
+<option value="light">Light theme</option>
+<option value="dark">Dark theme</option>
 </select>
 </header>`;
 }

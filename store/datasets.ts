@@ -1,13 +1,13 @@
 /** Datasets: names for checked rows. The bytes are in the blob store. */
-import { type SQL, and, count, eq, ilike, inArray, isNull, sql } from "drizzle-orm";
+import { type SQL, and, eq, ilike, inArray, isNull, sql } from "drizzle-orm";
 import { SteplogError, invariant } from "../schema/errors.ts";
 import type { Expiry } from "../schema/expiry.ts";
 import { defaultProjectId } from "../schema/projects.ts";
 import { type Dataset, datasets } from "../schema/tables.ts";
 import { deleteDataset } from "./ends/datasets.ts";
 import { expiryOf } from "./ends/expiry.ts";
-import { type Page, containing, pageOf } from "./pages.ts";
-import { type Database, type Executor, type Transaction, inOrderOf, only } from "./postgres/database.ts";
+import { type Page, containing, countOf, pageOf } from "./pages.ts";
+import { type Database, type Executor, type Transaction, inOrderOf } from "./postgres/database.ts";
 import { storedKey } from "./projects/names.ts";
 import { refuseBeyondBytes } from "./projects/quotas.ts";
 import { sharedWith } from "./projects/shared.ts";
@@ -68,7 +68,7 @@ export function datasetsOf(database: Database): Datasets {
     delete: (id) => database.transaction((tx) => deleteDataset(tx, id)),
     ofKey: (key, projectId = defaultProjectId) => ofKey(database, storedKey(projectId, key)),
     uses: usesOfDatasets(database),
-    count: async (filter) => only(await database.select({ count: count() }).from(datasets).where(those(filter))).count,
+    count: (filter) => countOf(database, datasets, those(filter)),
     async list({ projectId, name, ...page }) {
       const { where, order } = await pageOf(database, keys, page);
       return database

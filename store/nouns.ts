@@ -6,6 +6,7 @@ import type { Feed } from "./live/feed.ts";
 import type { BaseModels } from "./models/base-models.ts";
 import type { CopiedModels } from "./models/copied-models.ts";
 import type { FoundModels } from "./models/found-models.ts";
+import type { ModelDownloads } from "./models/model-downloads.ts";
 import type { Keys } from "./projects/keys.ts";
 import type { Projects } from "./projects/projects.ts";
 import type { ModelFiles } from "./models/model-files.ts";
@@ -18,6 +19,7 @@ import type { Aliases } from "./serving/aliases.ts";
 import type { Completions } from "./serving/completions.ts";
 import type { Evaluations } from "./serving/evaluations.ts";
 import type { Models } from "./serving/models.ts";
+import type { Sweeps } from "./runs/sweeps.ts";
 import type { Speeds } from "./speeds.ts";
 import type { Webhooks } from "./webhooks/endpoints.ts";
 
@@ -27,12 +29,14 @@ export interface Nouns {
   readonly keys: Keys;
   readonly baseModels: BaseModels;
   readonly foundModels: FoundModels;
+  readonly modelDownloads: ModelDownloads;
   readonly modelFiles: ModelFiles;
   readonly copiedModels: CopiedModels;
   readonly datasets: Datasets;
   readonly rowChecks: RowChecks;
   readonly speeds: Speeds;
   readonly fineTunes: FineTunes;
+  readonly sweeps: Sweeps;
   readonly checkpoints: Checkpoints;
   readonly completions: Completions;
   /** Those of the default project. */

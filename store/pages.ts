@@ -2,10 +2,10 @@
  * Keyset pages. A cursor is the id of a row, and Postgres looks up the row's time: a JavaScript Date has milliseconds where
  * Postgres has microseconds, so a time that went through the client would skip or repeat neighbouring rows.
  */
-import { type SQL, asc, desc, eq, sql } from "drizzle-orm";
+import { type SQL, type SQLWrapper, asc, between, count, desc, eq, sql } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import { SteplogError } from "../schema/errors.ts";
-import { type Executor, isUuid } from "./postgres/database.ts";
+import { type Executor, isUuid, only } from "./postgres/database.ts";
 
 /**
  * One page of a list, newest first unless its keys are ascending. A cursor is the id of a row: `after` gives the rows older than it, `before` the newer
@@ -41,6 +41,16 @@ export async function pageOf(database: Executor, keys: Keys, page: Page): Promis
   return { where, order };
 }
 
+/** How many rows meet a condition. */
+export async function countOf(database: Executor, table: PgTable, where: SQL | undefined): Promise<number> {
+  return only(await database.select({ count: count() }).from(table).where(where)).count;
+}
+
+/** Rows of one project, or of all. */
+export function inProject({ projectId }: { readonly projectId: PgColumn }, id: string | undefined): SQL | undefined {
+  return id === undefined ? undefined : eq(projectId, id);
+}
+
 async function positionOf(database: Executor, keys: Keys, cursor: string): Promise<SQL> {
   const known = isUuid(cursor) && (await database.select({ id: keys.id }).from(keys.table).where(eq(keys.id, cursor)));
   if (!known || known.length === 0) {
@@ -48,6 +58,13 @@ async function positionOf(database: Executor, keys: Keys, cursor: string): Promi
   }
   const sort = sql.identifier(keys.sort.name);
   return sql`(select c.${sort}, c.id from ${keys.table} as c where c.id = ${cursor})`;
+}
+
+/** As a range, which the index of the ids knows; undefined for what no id begins with. */
+export function beginsWith(id: SQLWrapper, text: string): SQL | undefined {
+  const digits = text.toLowerCase().replaceAll("-", "");
+  if (!/^[0-9a-f]{4,32}$/u.test(digits)) return undefined;
+  return between(id, digits.padEnd(32, "0"), digits.padEnd(32, "f"));
 }
 
 /** A pattern of LIKE for what contains a text. */

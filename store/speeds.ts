@@ -12,6 +12,7 @@ import { forgetMeasureMs } from "../schema/limits.ts";
 import { type Job, jobs, runSpeeds, workers } from "../schema/tables.ts";
 import { type Database, type Transaction, traceOf } from "./postgres/database.ts";
 import { wakeWorkers } from "./postgres/notify.ts";
+import { msFromStart } from "./postgres/times.ts";
 import { fits, isDue, isFree } from "./queue/claimable.ts";
 import type { JobHooks } from "./queue/claimers.ts";
 import { finishJob } from "./queue/jobs.ts";
@@ -93,7 +94,7 @@ async function finish(tx: Transaction, lease: Lease, speeds: RunSpeeds | null): 
 
 /** Deletes the jobs of whoever died while asking. Workers call it too, so that texts of the user go in any case. */
 export async function forgetMeasures(database: Database): Promise<void> {
-  const old = sql`${jobs.createdAt} < now() - ${forgetMeasureMs} * interval '1 millisecond'`;
+  const old = lt(jobs.createdAt, msFromStart(-forgetMeasureMs));
   await database.delete(jobs).where(and(isMeasure, isFree, old));
 }
 

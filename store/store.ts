@@ -27,6 +27,7 @@ import { feedOf } from "./live/feed.ts";
 import { baseModelsOf } from "./models/base-models.ts";
 import { copiedModelsOf } from "./models/copied-models.ts";
 import { foundModelsOf } from "./models/found-models.ts";
+import { modelDownloadsOf } from "./models/model-downloads.ts";
 import { modelFilesOf } from "./models/model-files.ts";
 import { unusedParameters } from "./postgres/connection.ts";
 import { keysOf } from "./projects/keys.ts";
@@ -54,6 +55,7 @@ import { fineTunesOf } from "./runs/fine-tunes.ts";
 import { type RunEnd, endFineTune } from "./runs/go-back.ts";
 import { fineTuneJobs } from "./runs/lifecycle.ts";
 import { type Records, recordsOf } from "./runs/records.ts";
+import { sweepsOf } from "./runs/sweeps.ts";
 import { type Weights, materialiseJobs, weightsOf } from "./runs/weights.ts";
 import { aliasesOf } from "./serving/aliases.ts";
 import { completionsOf } from "./serving/completions.ts";
@@ -68,6 +70,7 @@ import { type Outbox, outboxOf } from "./webhooks/outbox.ts";
 export type { BucketBlobsOptions } from "./blobs/s3/blobs.ts";
 export { type Blobs, type PathOf, withFiles } from "./blobs/blobs.ts";
 export { whenAvailable } from "./patience.ts";
+export { embeddedVersion } from "./postgres/embedded-install.ts";
 export { type DatabaseHealth, databaseHealth } from "./postgres/health.ts";
 export { addPool } from "./pool-metrics.ts";
 export type { ForkPoint, NewFineTune } from "./runs/create.ts";
@@ -75,12 +78,14 @@ export type { Lease } from "./queue/leases.ts";
 export type { ClaimedJob, Claimer } from "./queue/claimers.ts";
 export type { Sleeper } from "./queue/sleeper.ts";
 export type { LiveWorker, WorkerReport } from "./queue/workers.ts";
+export type { DownloadProgress } from "./models/model-downloads.ts";
 export { type MemoryRange, type QueueEntry, workersWantedSql } from "./queue/depth.ts";
 export { lackedBy } from "./queue/waiting.ts";
 export { trainingNeeds } from "./runs/lifecycle.ts";
 export { exportOfJob, formOfRow } from "./runs/exports.ts";
 export type { GoBack } from "./runs/go-back.ts";
-export type { RunFilter, RunLabels, RunSort } from "./runs/labels.ts";
+export type { RunFilter, RunLabels, RunOrder, RunSort } from "./runs/labels.ts";
+export type { NewSweep } from "./runs/sweeps.ts";
 export type { RunNote } from "./runs/lifecycle.ts";
 export type { NewStepMetric, StepBatch } from "./runs/appends.ts";
 export type { LoggedPair, StoredLog } from "./runs/logs.ts";
@@ -92,11 +97,12 @@ export { rulesOf } from "./serving/evaluations.ts";
 export type { NewCompletion, Target } from "./serving/create.ts";
 export type { ListedModel, ModelKey } from "./serving/models.ts";
 export type { CompletionEnd, CompletionFailure } from "./serving/lifecycle.ts";
-export type { Answered, WrittenChoice, WrittenPiece } from "./serving/pieces.ts";
+export type { Answered } from "./serving/answered.ts";
+export type { WrittenChoice, WrittenPiece } from "./serving/pieces.ts";
 export { unpackTokens } from "./serving/tokens.ts";
 export { leaseNameOf } from "./queue/lease-names.ts";
 export type { LoggedDelivery, NewWebhook, WebhookChange } from "./webhooks/endpoints.ts";
-export type { AttemptOutcome, ClaimedDelivery, Outbox } from "./webhooks/outbox.ts";
+export type { AttemptOutcome, ClaimedDelivery, Outbox, OutboxDepth } from "./webhooks/outbox.ts";
 export type { CopiesReport } from "./ends/copies.ts";
 export type { Due, DueReport } from "./ends/due.ts";
 export type { Ending, KeepChanges, WantedKeep } from "./ends/expiry.ts";
@@ -222,12 +228,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     keys: translated(keysOf(database, notifications)),
     baseModels: translated(baseModelsOf(database)),
     foundModels: translated(foundModelsOf(database)),
+    modelDownloads: translated(modelDownloadsOf(database)),
     modelFiles,
     copiedModels: copiedModelsOf(modelFiles, blobs, cacheOf(options)),
     datasets: translated(datasetsOf(database)),
     rowChecks: translated(rowChecksOf(database)),
     speeds: translated(speedsOf(database)),
     fineTunes: translated(fineTunesOf(database, mostRuns)),
+    sweeps: translated(sweepsOf(database)),
     checkpoints: translated(checkpointsOf(database)),
     completions: translated(completionsOf(database)),
     aliases: translated(aliasesOf(database)),

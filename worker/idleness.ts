@@ -2,7 +2,7 @@
  * Since when a worker has had nothing to do. Whatever does work says how much of it there is now: the job, requests that are
  * held, and models that are read (`ModelsWatch.reading` of models/registration.ts) or stored (models/sharing.ts).
  */
-type Source = "jobs" | "requests" | "models" | "stored models";
+type Source = "jobs" | "requests" | "models" | "downloads" | "stored models";
 
 export class Idleness {
   readonly #now: () => number;

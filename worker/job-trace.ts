@@ -69,6 +69,8 @@ export class JobTrace {
       case "failed":
         this.#endSteps();
         break;
+      case "memory":
+      case "generated":
       case "note":
       case "diverged":
       case "kept":

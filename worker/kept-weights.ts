@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type KeptFolder, type KeptRun, keptRuns } from "../engine/train/kept-weights.ts";
 import type { Log } from "../schema/log.ts";
 import { isFinal } from "../schema/states.ts";
+import { msOfDay } from "../schema/units.ts";
 import type { Store } from "../store/store.ts";
 
 interface Options {
@@ -15,7 +16,7 @@ interface Options {
 
 const lookMs = 60_000;
 /** A run that comes back after a day replays its log. */
-const longestMs = 24 * 3_600_000;
+const longestMs = msOfDay;
 
 /** Looks at once, and then every minute, until the signal. */
 export async function forgetKeptWeights({ store, kept, log, signal }: Options): Promise<void> {

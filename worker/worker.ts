@@ -2,8 +2,8 @@
  * The worker: claim a job, run it in the engine thread, record what comes, end it; one job at a time, until it is told to
  * stop. What differs between kinds of jobs is in jobs/. Beside it, requests are answered (serving/).
  *
- * While a job runs, its lease is renewed from here, whatever the engine does. If the lease is lost, the engine is killed and
- * nothing more is written: the store would refuse it. When the worker is told to stop, the engine ends before its next pass
+ * While a job runs, its lease is renewed (kept-lease.ts). If the lease is lost, the engine is killed and nothing more is written:
+ * the store would refuse it. When the worker is told to stop, the engine ends before its next pass
  * and the job is released, so that another worker continues at once. A pass that takes longer is given up (`giveBackMs`).
  */
 import { randomUUID } from "node:crypto";
@@ -18,7 +18,7 @@ import { SteplogError, asSteplogError } from "../schema/errors.ts";
 import { loggable } from "../schema/faults.ts";
 import type { JobKind } from "../schema/jobs.ts";
 import { soleJobKinds } from "../schema/jobs.ts";
-import { giveBackMs, leaseMs, maxAttempts, pollMs, renewMs } from "../schema/limits.ts";
+import { giveBackMs, leaseMs, maxAttempts, pollMs } from "../schema/limits.ts";
 import type { Log } from "../schema/log.ts";
 import { version } from "../schema/package.ts";
 import type { Tracing } from "../schema/tracing.ts";
@@ -27,12 +27,13 @@ import { attemptsFor, doubtsModel } from "./attempts.ts";
 import { withBases } from "./bases.ts";
 import { capabilitiesOf } from "./capabilities.ts";
 import type { EngineRun } from "./engine-run.ts";
-import { startEngine, trainerPlaces } from "./engine-run.ts";
+import { SpareThread, startEngine, trainerPlaces } from "./engine-run.ts";
 import { Idleness } from "./idleness.ts";
 import { inJobFolder } from "./job-folder.ts";
 import { JobTrace } from "./job-trace.ts";
 import { handlerOf } from "./jobs/all.ts";
 import type { JobContext, RunningJob } from "./jobs/job.ts";
+import { keepLease } from "./kept-lease.ts";
 import { startReporting } from "./report.ts";
 import { ServingLane, type ServingSettings } from "./serving/lane.ts";
 import { type StartServing, startServing } from "./serving/serving-run.ts";
@@ -102,7 +103,9 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
       return job;
     };
     const jobs = async () => {
-      while (!options.signal.aborted) await claimAndRun(options, sharing, claim);
+      const spare = new SpareThread();
+      while (!options.signal.aborted) await claimAndRun({ ...options, spare }, sharing, claim);
+      await spare.end();
     };
     await Promise.all([doesJobs && jobs(), lane?.run(upToDate)]);
   } finally {
@@ -122,15 +125,19 @@ function endClaim(sharing: Sharing) {
   };
 }
 
-async function claimAndRun(
-  options: WorkerOptions,
-  sharing: Sharing,
-  claim: () => Promise<ClaimedJob | null>,
-): Promise<void> {
+/** What the lane of jobs has between two of them. */
+interface Lane extends WorkerOptions {
+  readonly spare: SpareThread;
+}
+
+async function claimAndRun(options: Lane, sharing: Sharing, claim: () => Promise<ClaimedJob | null>): Promise<void> {
   const { store, signal, log } = options;
   try {
     const job = await claim();
-    if (!job) return await store.waitForJob({ timeoutMs: pollMs, signal });
+    if (!job) {
+      await options.spare.end();
+      return await store.waitForJob({ timeoutMs: pollMs, signal });
+    }
     try {
       await runJob(options, job);
     } finally {
@@ -142,7 +149,7 @@ async function claimAndRun(
   }
 }
 
-async function runJob(options: WorkerOptions, job: ClaimedJob): Promise<void> {
+async function runJob(options: Lane, job: ClaimedJob): Promise<void> {
   const { log } = options;
   const about = { job: job.id, kind: job.kind, subject: job.subject, attempt: job.attempts };
   const trace = options.tracing ? new JobTrace(options.tracing, job) : null;
@@ -192,39 +199,44 @@ function unlessLost(error: unknown): void {
 
 /** The lease is renewed from the first moment: files may have to come from far. */
 async function workOn(
-  options: WorkerOptions,
+  options: Lane,
   job: ClaimedJob,
   { trace, ...given }: Pick<JobContext, "weightsDir" | "pathOf" | "baseOf"> & { readonly trace: JobTrace | null },
 ): Promise<void> {
-  const { store, deviceNote, signal } = options;
+  const { deviceNote, signal } = options;
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   signal.addEventListener("abort", stop, { once: true });
   if (signal.aborted) stop();
-  const renewal = keepLease(store, job, stop);
+  const lease = keepLease(options.store, job, stop);
+  const { store } = lease;
   const late = afterSignal(signal, giveBackMs);
   const kept = options.timeSlice?.kept ?? null;
   const context = { store, job, ...given, deviceNote, kept, stop, signal: stopping.signal };
   try {
-    const ends = [renewal.lost, late.reached] as const;
+    const ends = [lease.lost, late.reached] as const;
     const running = await Promise.race([...ends, handlerOf(job.kind).start(context)]);
     if (running === "late") await store.releaseJob(job);
-    else await runEngine({ ...options, trace }, job, running, stopping.signal, ends);
+    else await runEngine({ ...options, store, trace }, job, running, stopping.signal, ends);
   } finally {
-    renewal.end();
+    lease.end();
     late.end();
     signal.removeEventListener("abort", stop);
   }
 }
 
 async function runEngine(
-  options: WorkerOptions & { readonly trace: JobTrace | null },
+  options: Lane & { readonly trace: JobTrace | null },
   job: ClaimedJob,
   running: RunningJob,
   stopping: AbortSignal,
   ends: readonly Promise<"late">[],
 ): Promise<void> {
-  const engine = startEngine(running.request, options.device, { turns: trainerPlace(options.serving, job.kind) });
+  const { device, serving } = options;
+  // A run follows a run in the same thread, on a device that others may have at the same time.
+  const spare = job.kind === "FINE_TUNE" && !serving?.isExclusive ? options.spare : null;
+  if (!spare) await options.spare.end();
+  const engine = startEngine(running.request, device, { turns: trainerPlace(serving, job.kind), spare });
   stopping.addEventListener("abort", () => engine.stop(), { once: true });
   if (stopping.aborted) engine.stop();
   const slice = sliceOf(options, job, () => engine.leave());
@@ -242,7 +254,7 @@ async function runEngine(
   } finally {
     slice.end();
     running.close();
-    await engine.kill();
+    await engine.end();
   }
 }
 
@@ -274,25 +286,6 @@ async function takeMessages(
   }
 }
 
-/** Renews until `end`. `lost` rejects when the lease is lost; what is no longer wanted to run calls `stop`. */
-function keepLease(store: Store, job: ClaimedJob, stop: () => void): { lost: Promise<never>; end(): void } {
-  const { promise: lost, reject } = withReject();
-  lost.catch(() => {});
-  let lastRenewed = performance.now();
-  const renew = async () => {
-    try {
-      const { wanted } = await store.renewLease(job, leaseMs);
-      lastRenewed = performance.now();
-      if (wanted !== "RUN") stop();
-    } catch (error) {
-      const isLost = error instanceof SteplogError && error.code === "LEASE_LOST";
-      if (isLost || performance.now() - lastRenewed > leaseMs) reject(error);
-    }
-  };
-  const timer = setInterval(() => void renew(), renewMs);
-  return { lost, end: () => clearInterval(timer) };
-}
-
 /** `reached` resolves so long after the signal, unless `end` comes first. */
 function afterSignal(signal: AbortSignal, ms: number): { reached: Promise<"late">; end(): void } {
   let timer: NodeJS.Timeout | undefined;
@@ -307,10 +300,4 @@ function afterSignal(signal: AbortSignal, ms: number): { reached: Promise<"late"
     clearTimeout(timer);
   };
   return { reached, end };
-}
-
-function withReject(): { promise: Promise<never>; reject: (reason: unknown) => void } {
-  let reject: (reason: unknown) => void = () => {};
-  const promise = new Promise<never>((_, rejectPromise) => (reject = rejectPromise));
-  return { promise, reject };
 }

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { basename } from "node:path";
 import { Worker } from "node:worker_threads";
 import { callMarks } from "../../engine/thread/foreign.ts";
@@ -16,6 +17,12 @@ import { programPath } from "../../schema/package.ts";
 import type { Answer } from "./client.ts";
 import type { EnginePlace, EngineQuestion, FromEngine } from "./engine-alone.ts";
 
+/**
+ * Requests reach a worker one after the other, also those that clients send at once: the first begins alone, and the others
+ * join between its tokens. All in one moment would be one pass of their prompts, which no service sees.
+ */
+const apartMs = 3;
+
 const place = JSON.parse(process.argv[2] ?? "{}") as EnginePlace;
 const thread = new Worker(programPath("engine/thread/serving-thread"), { workerData: threadData(place) });
 // Listened for before the hash is read, which takes longer.
@@ -24,9 +31,10 @@ const model = await servedModel(place);
 const tell = (message: FromEngine) => process.send?.(message);
 
 process.on("message", (question: EngineQuestion) => {
-  void Promise.all(question.prompts.map((prompt) => answered(prompt, question.tokens))).then((answers) =>
-    tell({ answers }),
+  const answers = question.prompts.map((prompt, at) =>
+    sleep(at * apartMs).then(() => answered(prompt, question.tokens)),
   );
+  void Promise.all(answers).then((all) => tell({ answers: all }));
 });
 tell({ device: ready.deviceNote });
 

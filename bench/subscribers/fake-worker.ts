@@ -31,8 +31,8 @@ export class FakeRun {
   }
 
   /** Creates a run, claims it, and begins its log. The store has no other jobs. */
-  static async begin(store: Store, steps: number): Promise<FakeRun> {
-    await createRun(store, steps);
+  static async begin(store: Store, steps: number, name = "bench"): Promise<FakeRun> {
+    await createRun(store, steps, name);
     const job = await store.claimJob({ worker: "bench", leaseMs, capabilities });
     invariant(job, "the run that was just created can be claimed");
     const header = { format: 1, base: model.hash, noise: "rademacher", seed: 0, hyperparameters: { steps } } as const;
@@ -64,12 +64,13 @@ export class FakeRun {
   }
 }
 
-async function createRun(store: Store, steps: number): Promise<void> {
+/** @returns its id */
+export async function createRun(store: Store, steps: number, name: string): Promise<string> {
   const base = await store.baseModels.register({ ...model, parameters: 4, bytes: 16, contextLength: 32 });
   const dataset = await store.datasets.create({ name: "rows", sha256: "cd".repeat(32), bytes: 4, rows: 1 });
-  await store.fineTunes.create({
+  const { fineTune } = await store.fineTunes.create({
     idempotencyKey: null,
-    name: "bench",
+    name,
     baseModelId: base.id,
     datasetId: dataset.id,
     validationDatasetId: null,
@@ -77,6 +78,7 @@ async function createRun(store: Store, steps: number): Promise<void> {
     labelWords: [],
     hyperparameters: hyperparametersSchema.parse({ steps }),
   });
+  return fineTune.id;
 }
 
 function metricOf(step: number, scalar: number) {

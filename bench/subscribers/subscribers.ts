@@ -3,18 +3,15 @@
  * the worker's part are processes of their own, on one machine; a delay is from the commit of a step, as the worker sees it,
  * to its receipt.
  */
-import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { fork } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { z } from "zod";
-import { SteplogError } from "../../schema/errors.ts";
 import { programPath } from "../../schema/package.ts";
 import { startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
 import { openStore } from "../../store/store.ts";
+import { type Gateway, heard, startGateway } from "../gateway.ts";
 import { type Machine, machine } from "../measure.ts";
 import { FakeRun } from "./fake-worker.ts";
 import { type Report, type Subscriber, readySchema, reportSchema } from "./plan.ts";
@@ -196,52 +193,4 @@ export function subscribersLines({ fast, slow, complete, readers, wrong, broken,
     ["cores", `${cores.gateway.toFixed(2)} gateway, ${cores.subscribers.toFixed(2)} subscribers`],
     ["memory", `${memory.map((mb) => mb.toFixed(0)).join(", ")} MB: at the start, halfway, at the end`],
   ] as const;
-}
-
-// Processes
-
-interface Gateway {
-  readonly url: string;
-  cpuSeconds(): number;
-  residentMb(): number;
-  stop(): Promise<void>;
-}
-
-async function startGateway(databaseUrl: string, folder: string): Promise<Gateway> {
-  const own = { DATABASE_URL: databaseUrl, STEPLOG_DATA: folder, STEPLOG_LOG_LEVEL: "warn", PORT: "0" };
-  const env = { ...process.env, ...own };
-  const child = fork(programPath("cli/steplog"), ["server"], { env, stdio: ["ignore", "ignore", "inherit", "ipc"] });
-  const exited = once(child, "exit");
-  const { url } = await heard(child, z.object({ type: z.literal("ready"), url: z.string() }));
-  const proc = (file: string) => readFileSync(`/proc/${child.pid}/${file}`, "utf8");
-  return {
-    url,
-    cpuSeconds: () => {
-      // After the name in brackets: utime and stime are the 12th and 13th, in hundredths of a second.
-      const fields = proc("stat")
-        .replace(/^.*\) /u, "")
-        .split(" ");
-      return (Number(fields[11]) + Number(fields[12])) / 100;
-    },
-    residentMb: () => Number(/^VmRSS:\s+(\d+) kB/mu.exec(proc("status"))?.[1] ?? 0) / 1_000,
-    stop: async () => {
-      child.kill("SIGTERM");
-      await exited;
-    },
-  };
-}
-
-/** @throws SteplogError INTERNAL if the process ends first; it has said why */
-async function heard<Message>(child: ChildProcess, schema: z.ZodType<Message>): Promise<Message> {
-  const over = new AbortController();
-  const ended = once(child, "exit", { signal: over.signal }).then(() =>
-    Promise.reject(new SteplogError("INTERNAL", "A process of the benchmark has ended.")),
-  );
-  ended.catch(() => {});
-  try {
-    const message = once(child, "message", { signal: over.signal });
-    return schema.parse(((await Promise.race([message, ended])) as [unknown])[0]);
-  } finally {
-    over.abort();
-  }
 }

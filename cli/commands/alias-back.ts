@@ -1,6 +1,8 @@
 /** steplog alias back NAME */
 import type { Command } from "commander";
-import { pointsAt } from "../aliases.ts";
+import { asSteplogError } from "../../schema/errors.ts";
+import { noSuchAlias, pointsAt } from "../aliases.ts";
+import { aliasArgument } from "../completion/names.ts";
 import { urlOption } from "../options.ts";
 import { print, printJson } from "../output.ts";
 import { withService } from "../remote.ts";
@@ -8,7 +10,7 @@ import { withService } from "../remote.ts";
 export function define(command: Command): void {
   command
     .description("Point an alias to where it pointed before it was last set.")
-    .argument("<name>", "the alias")
+    .addArgument(aliasArgument())
     .addOption(urlOption())
     .option("--json", "print the alias as one JSON object")
     .addHelpText("after", "\nExample:\n  steplog alias back support")
@@ -17,7 +19,9 @@ export function define(command: Command): void {
 
 async function back(name: string, { url, json }: { readonly url: string; readonly json?: true }): Promise<void> {
   await withService(url, async ({ client }) => {
-    const alias = await client.rollBackAlias(name);
+    const alias = await client.rollBackAlias(name).catch(async (error: unknown) => {
+      throw asSteplogError(error).code === "NOT_FOUND" ? await noSuchAlias(client, name) : error;
+    });
     if (json) printJson(alias);
     else print(`${name} is ${pointsAt(alias)} again.`);
   });

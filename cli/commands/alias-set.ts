@@ -1,5 +1,6 @@
 /** steplog alias set NAME --model MODEL */
 import type { Command } from "commander";
+import { aliasArgument, servedModelOption } from "../completion/names.ts";
 import { urlOption } from "../options.ts";
 import { print, printJson } from "../output.ts";
 import { withService } from "../remote.ts";
@@ -15,8 +16,8 @@ interface SetOptions {
 export function define(command: Command): void {
   command
     .description("Point an alias at a model. Requests that name the alias go there from now on.")
-    .argument("<name>", "the alias, new or known")
-    .requiredOption("--model <name>", "a base model's name, or the id of a checkpoint or of a fine-tune")
+    .addArgument(aliasArgument("the alias, new or known"))
+    .addOption(servedModelOption("a base model's name, or the id of a checkpoint or of a fine-tune"))
     .addOption(urlOption())
     .option("--json", "print the alias as one JSON object")
     .addHelpText("after", "\nExample:\n  steplog alias set support --model Q2hlY2twb2ludDo...")

@@ -1,13 +1,14 @@
 /** steplog audit [--project NAME] [--since TIME] [--until TIME] [--actor NAME] [--action ACTION] [--object ID] [--limit N] [--json] */
 import { type Command, InvalidArgumentError } from "commander";
 import { auditActions } from "../../schema/audit.ts";
-import type { Administrator, AuditQuery, AuditRow } from "../administration.ts";
+import type { AuditRow } from "../administration.ts";
 import { projectNamed, withAdministrator } from "../administrator.ts";
-import { integer, urlOption } from "../options.ts";
+import { urlOption } from "../options.ts";
 import { print, printJson, printTable } from "../output.ts";
+import { type PageOptions, type Paging, addPageOptions, eachPage, pages, sayMore } from "../pages.ts";
 
 export function define(command: Command): void {
-  command
+  addPageOptions(command, "cursor", 100)
     .description("Print the audit log, newest first: who did what. With --json, one JSON object a line.")
     .option("--project <name>", "only of this project; an operator's key reads all if left out, another its own")
     .option("--since <time>", "only since then, such as 2026-01-31 or 2026-01-31T12:00:00Z", timeIn)
@@ -15,50 +16,39 @@ export function define(command: Command): void {
     .option("--actor <name>", "only what this key or command line did; or service, operator, command, key")
     .option("--action <action>", `only what is called so: ${Object.keys(auditActions).join(", ")}`)
     .option("--object <id>", "only what was done to the object with this id")
-    .option("--limit <count>", "how many at most", integer(1, 1_000_000_000), 100)
     .addOption(urlOption())
-    .option("--json", "print one JSON object a line")
+    .option("--json", "print one JSON object a line, each with its cursor for --after")
     .addHelpText("after", "\nExample:\n  steplog audit --action fine_tune.deleted --since 2026-01-31")
     .action(list);
 }
 
-interface Options {
+interface Options extends PageOptions {
   readonly project?: string;
   readonly since?: Date;
   readonly until?: Date;
   readonly actor?: string;
   readonly action?: string;
   readonly object?: string;
-  readonly limit: number;
   readonly url: string;
   readonly json?: true;
 }
 
-async function list({ project, since, url, limit, json, ...asked }: Options): Promise<void> {
+async function list({ project, since, url, limit, after, all, json, ...asked }: Options): Promise<void> {
   await withAdministrator(url, async (administrator) => {
     const { until = null, actor = null, action = null, object = null } = asked;
     const projectId = await projectNamed(administrator, project);
     const query = { projectId, from: since ?? null, until, actor, action, object };
-    const entries = upTo(limit, administrator, query);
-    if (json) for await (const entry of entries) printJson(entry);
-    else await printEntries(entries);
+    const wanted = { limit, ...(all && { all }) };
+    const read = (page: Paging) => administrator.audit(query, page);
+    if (json) {
+      for await (const { rows } of eachPage(wanted, after ?? null, read)) for (const row of rows) printJson(row);
+      return;
+    }
+    const listed = await pages(wanted, after ?? null, read);
+    if (listed.rows.length === 0) return print("There is nothing of the kind in the audit log.");
+    printTable(["at", "who", "what", "which", "more"], listed.rows.map(cellsOf));
+    sayMore(listed, { noun: "entries", nameOf: ({ cursor }) => cursor });
   });
-}
-
-async function* upTo(limit: number, administrator: Administrator, query: AuditQuery): AsyncGenerator<AuditRow> {
-  let left = limit;
-  for await (const page of administrator.audit(query)) {
-    yield* page.slice(0, left);
-    left -= page.length;
-    if (left <= 0) return;
-  }
-}
-
-async function printEntries(entries: AsyncIterable<AuditRow>): Promise<void> {
-  const rows: string[][] = [];
-  for await (const entry of entries) rows.push(cellsOf(entry));
-  if (rows.length === 0) print("There is nothing of the kind in the audit log.");
-  else printTable(["at", "who", "what", "which", "more"], rows);
 }
 
 function cellsOf({ at, actor, action, objectName, objectId, details }: AuditRow): string[] {

@@ -1,5 +1,6 @@
 /** steplog cancel ID: asks a fine-tune to stop. */
 import type { Command } from "commander";
+import { runArgument } from "../completion/names.ts";
 import { urlOption } from "../options.ts";
 import { print, printJson } from "../output.ts";
 import { withService } from "../remote.ts";
@@ -8,7 +9,7 @@ import { runOf } from "../short-ids.ts";
 export function define(command: Command): void {
   command
     .description("Ask a fine-tune to stop. A queued one ends at once, a running one after its current step.")
-    .argument("<id>", "the run, by its id, the beginning of it, or its name")
+    .addArgument(runArgument("<id>"))
     .addOption(urlOption())
     .option("--json", "print the fine-tune as one JSON object")
     .addHelpText("after", "\nExample:\n  steplog cancel 4f2a91c0")

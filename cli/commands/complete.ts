@@ -4,49 +4,35 @@ import { Option } from "commander";
 import type { Completion, CreateCompletionInput } from "../../client/index.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
-import { exitCodes } from "../exit-codes.ts";
-import { integer, number, urlOption } from "../options.ts";
+import { servedModelOption } from "../completion/names.ts";
+import { untilInterrupted } from "../interrupt.ts";
+import { integer, urlOption } from "../options.ts";
 import { print, printJson } from "../output.ts";
-import { withService, type Remote } from "../remote.ts";
+import { withService } from "../remote.ts";
+import { addSamplingOptions, answerTo, type SamplingOptions } from "../sampling.ts";
 import { modelOf } from "../short-ids.ts";
 
-interface CompleteOptions {
+interface CompleteOptions extends SamplingOptions {
   readonly url: string;
   readonly model: string;
   readonly prompt?: string;
   readonly message?: string;
   readonly system?: string;
   readonly labels?: string[];
-  readonly maxTokens?: number;
-  readonly temperature?: number;
-  readonly topK?: number;
-  readonly topP?: number;
-  readonly minP?: number;
-  readonly repetitionPenalty?: number;
-  readonly seed?: number;
-  readonly stop?: string[];
   readonly n?: number;
   readonly logprobs?: number;
   readonly json?: true;
 }
 
 export function define(command: Command): void {
-  const finite = number((value) => Number.isFinite(value), "Give a number.");
   command
     .description("Ask a model of a running service to continue a text, to answer a message, or to choose a label.")
-    .requiredOption("--model <name>", "an alias, a base model's name, or the id of a checkpoint or of a fine-tune")
+    .addOption(servedModelOption())
     .addOption(new Option("--prompt <text>", "text to continue").conflicts(["message", "system"]))
     .option("--message <text>", "a message to answer, by the model's chat template")
     .option("--system <text>", "with --message: the system's message before it")
-    .option("--labels <text...>", "choose one of these texts instead of writing")
-    .option("--max-tokens <number>", "most tokens to write", integer(1, 1_000_000))
-    .option("--temperature <number>", "divide logits by this, 0 to 2; 0 takes the likeliest token", finite)
-    .option("--top-k <number>", "sample from this many of the likeliest tokens", integer(1, limits.vocabulary))
-    .option("--top-p <share>", "sample from the likeliest tokens whose probabilities sum to this", finite)
-    .option("--min-p <share>", "leave out tokens less likely than this share of the likeliest one", finite)
-    .option("--repetition-penalty <number>", "divide logits of tokens that were there before by this", finite)
-    .option("--seed <number>", "seed of the samples; drawn if left out", integer(0, Number.MAX_SAFE_INTEGER))
-    .option("--stop <text...>", "end before one of these texts")
+    .option("--labels <text...>", "choose one of these texts instead of writing");
+  addSamplingOptions(command)
     .option("--n <number>", "so many texts", integer(1, limits.choices))
     .option(
       "--logprobs <number>",
@@ -65,24 +51,15 @@ export function define(command: Command): void {
 
 async function complete({ url, ...options }: CompleteOptions): Promise<void> {
   const input = inputOf(options);
-  await withService(url, async ({ client }) => {
-    const interrupted = new AbortController();
-    const interrupt = () => interrupted.abort();
-    process.once("SIGINT", interrupt);
-    const model = { name: await modelOf(client, options.model) };
-    const { id } = await client.createCompletion({ ...input, model });
-    try {
-      const whole = await follow(client, id, options, interrupted.signal);
-      report(whole, options);
-    } catch (error) {
-      if (!interrupted.signal.aborted) throw error;
-      process.exitCode = exitCodes.interrupted;
-    } finally {
-      process.off("SIGINT", interrupt);
-      // Nobody else knows its id. One that goes on ends.
-      await client.deleteCompletion(id);
-    }
-  });
+  const { n = 1, json } = options;
+  // A single text is printed as it grows.
+  const onPiece = (piece: { readonly text: string }) => void (n === 1 && !json && process.stdout.write(piece.text));
+  await withService(url, async ({ client }) =>
+    untilInterrupted(async (signal) => {
+      const model = { name: await modelOf(client, options.model) };
+      report(await answerTo(client, { ...input, model }, { onPiece, signal }), options);
+    }),
+  );
 }
 
 /** @throws INVALID_ARGUMENT */
@@ -94,19 +71,6 @@ function inputOf({ json, model, message, system, ...options }: Omit<CompleteOpti
   const said = message === undefined ? [] : [{ role: "user" as const, content: message }];
   const before = system === undefined ? [] : [{ role: "system" as const, content: system }];
   return { ...options, model: { name: model }, ...(message !== undefined && { messages: [...before, ...said] }) };
-}
-
-/** Prints a single text as it grows. @throws the completion's own error */
-async function follow(
-  client: Remote["client"],
-  id: string,
-  { n = 1, json }: Pick<CompleteOptions, "n" | "json">,
-  signal: AbortSignal,
-): Promise<Completion> {
-  for await (const { piece } of client.completionPieces(id, { signal })) {
-    if (n === 1 && !json) process.stdout.write(piece.text);
-  }
-  return client.completion(id);
 }
 
 function report(completion: Completion, { n = 1, json }: Pick<CompleteOptions, "n" | "json">): void {

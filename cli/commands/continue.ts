@@ -1,5 +1,6 @@
 /** steplog continue ID --steps N: creates a fine-tune that continues one that has ended, and follows it. */
-import type { Command } from "commander";
+import { Argument, type Command } from "commander";
+import { naming } from "../completion/names.ts";
 import { followToEnd } from "../follow.ts";
 import { integer, urlOption } from "../options.ts";
 import { withService } from "../remote.ts";
@@ -18,7 +19,7 @@ interface ContinueOptions {
 export function define(command: Command): void {
   command
     .description("Train a finished fine-tune for more steps, from its last checkpoint; exit with the outcome.")
-    .argument("<id>", "the finished run, by its id, the beginning of it, or its name")
+    .addArgument(naming(new Argument("<id>", "the finished run, by its id, the beginning of it, or its name"), "run"))
     .requiredOption("--steps <number>", "additional steps", integer(1, limits.steps))
     .option(
       "--max-seconds <number>",

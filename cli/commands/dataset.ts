@@ -10,7 +10,7 @@ import { type Sandbox, inSandbox } from "../../sandbox/sandbox.ts";
 import { limits } from "../../schema/limits.ts";
 import { programPath } from "../../schema/package.ts";
 import { counted } from "../../schema/units.ts";
-import { requireReadable, requireWritable } from "../files.ts";
+import { noRows, requireRows, requireWritable } from "../files.ts";
 import { integer, number } from "../options.ts";
 import { print, printJson } from "../output.ts";
 import type { FormatOptions } from "../preparation.ts";
@@ -55,7 +55,7 @@ export function define(command: Command): void {
 
 async function dataset(file: string, options: DatasetOptions): Promise<void> {
   const preparation = preparationOf(options);
-  await requireReadable(file);
+  await requireRows(file);
   await requireWritable(options.out, "folder");
   await mkdir(options.out, { recursive: true });
   const written: Written[] = [];
@@ -64,7 +64,10 @@ async function dataset(file: string, options: DatasetOptions): Promise<void> {
       // Only training rows are sampled; validation and test keep all of theirs.
       const perClass = part === "TRAINING" ? options.perClass : undefined;
       const to = join(options.out, `${part.toLowerCase()}.jsonl`);
-      written.push({ file: to, ...(await prepareIn(sandbox, file, { ...preparation, part, perClass }, to)) });
+      const made = await prepareIn(sandbox, file, { ...preparation, part, perClass }, to);
+      // Of few rows, a small share for validation or testing may be none.
+      if (part === "TRAINING" && made.rows === 0) throw noRows(file);
+      written.push({ file: to, ...made });
     }
   });
   if (options.json) printJson({ written });
@@ -92,7 +95,13 @@ function partsOf({ validation, test }: DatasetOptions): Part[] {
   return parts.filter((part) => part === "TRAINING" || (part === "VALIDATION" ? validation > 0 : test > 0));
 }
 
+function allAlike(completion: string): string {
+  return `all of them with ${JSON.stringify(completion)}: a model that always says so is right. Is the file sorted, and cut?`;
+}
+
 function summaryOf({ file, rows, classes }: Written): string {
   const counts = Object.entries(classes ?? {}).map(([name, count]) => `${count} ${JSON.stringify(name)}`);
+  const [only] = Object.keys(classes ?? {});
+  if (only !== undefined && counts.length === 1 && rows > 1) return `${file}: ${rows} rows, ${allAlike(only)}`;
   return `${file}: ${counted(rows, "row")}${counts.length > 1 ? ` (${counts.join(", ")})` : ""}`;
 }

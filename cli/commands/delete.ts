@@ -5,6 +5,7 @@ import { Argument } from "commander";
 import type { SteplogClient } from "../../client/index.ts";
 import type { FindableType } from "../../client/schema-types.ts";
 import { SteplogError } from "../../schema/errors.ts";
+import { naming } from "../completion/names.ts";
 import * as operations from "../operations.ts";
 import { urlOption } from "../options.ts";
 import { print, printJson } from "../output.ts";
@@ -54,7 +55,11 @@ export function define(command: Command): void {
       "Delete a run, a checkpoint, a dataset or an evaluation. What something else needs stays, and that is named.",
     )
     .addArgument(new Argument("<what>", "what it is").choices(Object.keys(kinds)))
-    .argument("<id>", "its id, the beginning of it, or the name of a run or a dataset")
+    .addArgument(
+      naming(new Argument("<id>", "its id, the beginning of it, or the name of a run or a dataset"), ([what]) =>
+        what === "run" || what === "dataset" ? what : null,
+      ),
+    )
     .option("--yes", "do not ask")
     .option("--cancel", "end a run that is being trained; without it, it stays")
     .addOption(urlOption())

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { readConfig } from "../config.ts";
 import { compiler, native, tensorflow } from "../doctor/devices.ts";
 import type { Finding } from "../doctor/finding.ts";
-import { diskRoom, fileLimit, memoryForModels, nodeVersion, portFree } from "../doctor/machine.ts";
+import { disksRoom, fileLimit, memoryForModels, nodeVersion, portFree } from "../doctor/machine.ts";
 import { postgres, service } from "../doctor/service.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { urlOption } from "../options.ts";
@@ -30,19 +30,20 @@ async function doctor({ url, json }: { readonly url: string; readonly json?: tru
 async function examine(url: string): Promise<readonly Finding[]> {
   const config = readConfig();
   const signal = stopSignal();
-  const answers = await service(url);
-  const isHere = /^https?:\/\/(?:127\.0\.0\.1|localhost)(?::|\/|$)/u.test(url) && answers.status === "ok";
+  const answering = await service(url);
+  const isHere = /^https?:\/\/(?:127\.0\.0\.1|localhost)(?::|\/|$)/u.test(url) && answering.isThere;
   const serves = isHere && Number(new URL(url).port) === config.port;
-  const [nativeDevice, tensor, database, port, disk, files, memory] = await Promise.all([
+  const [nativeDevice, tensor, database, port, disks, files, memory] = await Promise.all([
     native(config.devicesDir, signal),
     tensorflow(config.devicesDir, signal),
     postgres(config),
     portFree(config.host, config.port, serves),
-    diskRoom(config.dataDir),
+    disksRoom([config.dataDir, config.cacheDir, config.modelsDir]),
     fileLimit(),
     memoryForModels(config.modelsDir),
   ]);
-  return [nodeVersion(), compiler(), nativeDevice, tensor, ...database, answers, port, disk, files, memory];
+  const machine = [nodeVersion(), compiler(), nativeDevice, tensor];
+  return [...machine, ...database, ...answering.findings, port, ...disks, files, memory];
 }
 
 function inWords({ name, status, message, mend }: Finding): string {

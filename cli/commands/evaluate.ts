@@ -1,11 +1,11 @@
 /** steplog evaluate MODEL --dataset WHAT: has a running service measure a model on rows, and prints what it measured. */
 import { existsSync } from "node:fs";
-import { basename } from "node:path";
 import type { Command } from "commander";
 import { Option } from "commander";
 import type { CreateEvaluationInput, ModelEvaluation, SteplogClient } from "../../client/index.ts";
 import { hyperparameterTable } from "../../schema/hyperparameter-table.ts";
 import { limits } from "../../schema/limits.ts";
+import { modelArgument, naming } from "../completion/names.ts";
 import { contentKey } from "../content-key.ts";
 import { exitCodeOf, exitCodes } from "../exit-codes.ts";
 import { reportFailure } from "../exit.ts";
@@ -15,6 +15,7 @@ import { integer, urlOption } from "../options.ts";
 import { print, printJson, ProgressLine } from "../output.ts";
 import { withService } from "../remote.ts";
 import { idOf, modelOf } from "../short-ids.ts";
+import { uploaded } from "../upload.ts";
 
 interface EvaluateOptions extends Pick<
   CreateEvaluationInput,
@@ -31,10 +32,15 @@ export function define(command: Command): void {
   const { truncate, precision } = hyperparameterTable;
   command
     .description("Measure a model of a running service on a dataset, as a fine-tune measures itself.")
-    .argument("<model>", "an alias, a base model's name, or the id of a checkpoint or of a fine-tune")
-    .requiredOption(
-      "--dataset <what>",
-      "a JSON Lines or parquet file, or a stored dataset by its id, the beginning of it, or its name",
+    .addArgument(modelArgument())
+    .addOption(
+      naming(
+        new Option(
+          "--dataset <what>",
+          "a JSON Lines or parquet file, or a stored dataset by its id, the beginning of it, or its name",
+        ),
+        "dataset",
+      ).makeOptionMandatory(),
     )
     .option("--label-words <text...>", "candidate completions of rows that list none")
     .option("--calibration-prompt <text>", "a prompt without content, by which candidates' scores are calibrated")
@@ -74,7 +80,7 @@ function isPath(text: string): boolean {
 }
 
 async function storedFile(client: SteplogClient, path: string): Promise<string> {
-  return (await client.createDataset({ name: basename(path), path, ...(await contentKey(path)) })).id;
+  return uploaded(client, path, await contentKey(path));
 }
 
 /** Says what it waits for, each reason once. Ctrl-C cancels it: null then. */

@@ -1,6 +1,7 @@
 /** steplog follow ID: shows the progress of a fine-tune until it has ended. */
 import type { Command } from "commander";
 import type { FineTune } from "../../client/index.ts";
+import { runArgument } from "../completion/names.ts";
 import { followToEnd } from "../follow.ts";
 import { urlOption } from "../options.ts";
 import { withService } from "../remote.ts";
@@ -23,7 +24,7 @@ interface FollowOptions {
 export function define(command: Command): void {
   command
     .description("Follow a fine-tune of a running service to its end, and exit with its outcome.")
-    .argument("<id>", "the run, by its id, the beginning of it, or its name")
+    .addArgument(runArgument("<id>"))
     .option("--log <file>", "where to write the .steplog of the last checkpoint")
     .option("--csv <file>", "add losses and evaluations to a CSV file")
     .option("--tensorboard <folder>", "add them to event files of TensorBoard")

@@ -1,13 +1,16 @@
 /** steplog fork RUN [--at STEP] [--set SETTING=VALUE...]: a run that starts from a checkpoint of another, and differs. */
+import { didYouMean } from "../../schema/did-you-mean.ts";
 import type { Command } from "commander";
 import type { SteplogClient } from "../../client/index.ts";
 import type { HyperparametersInput } from "../../client/schema-types.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { hyperparameterEntries } from "../../schema/hyperparameter-table.ts";
 import type { Setting } from "../../schema/setting.ts";
+import { runArgument } from "../completion/names.ts";
 import { followToEnd } from "../follow.ts";
 import { listedCheckpoints } from "../operations.ts";
 import { integer, urlOption } from "../options.ts";
+import { eachPage, type Paging } from "../pages.ts";
 import { withService } from "../remote.ts";
 import { runOf, shortId } from "../short-ids.ts";
 
@@ -26,7 +29,7 @@ export function define(command: Command): void {
     .description(
       "Create a run from a checkpoint of another, with its rows and settings but for those named; follow it.",
     )
-    .argument("<run>", "the run, by its id, the beginning of it, or its name")
+    .addArgument(runArgument())
     .option(
       "--at <step>",
       "the checkpoint at this step; the default is the last one",
@@ -58,13 +61,28 @@ async function fork(given: string, { url, at, set = [], name, key, ...options }:
 
 /** @throws NOT_FOUND with the steps that have one */
 async function checkpointAt(client: SteplogClient, run: string, step: number | undefined): Promise<string> {
-  const { fineTune } = await client.query(listedCheckpoints, { id: run, first: 100 });
-  const nodes = fineTune?.checkpoints.nodes ?? [];
-  const found = step === undefined ? nodes[0] : nodes.find((one) => one.step === step);
-  if (found) return found.id;
-  if (nodes.length === 0) throw new SteplogError("INVALID_STATE", `The run ${shortId(run)} has no checkpoint yet.`);
-  const steps = nodes.map((one) => one.step).join(", ");
-  throw new SteplogError("NOT_FOUND", `There is no checkpoint at step ${step}. There are some at ${steps}.`);
+  const read = async (page: Paging) => {
+    const { fineTune } = await client.query(listedCheckpoints, { id: run, ...page });
+    return fineTune?.checkpoints ?? { nodes: [], pageInfo: { hasNextPage: false, endCursor: null } };
+  };
+  const steps: number[] = [];
+  for await (const { rows } of eachPage({ limit: step === undefined ? 1 : Infinity }, null, read)) {
+    const found = step === undefined ? rows[0] : rows.find((one) => one.step === step);
+    if (found) return found.id;
+    steps.push(...rows.map((one) => one.step));
+  }
+  throw noCheckpoint(run, step ?? 0, steps);
+}
+
+/** As many steps are named as can be read. */
+const mostNamed = 20;
+
+function noCheckpoint(run: string, step: number, there: readonly number[]): SteplogError {
+  if (there.length === 0) return new SteplogError("INVALID_STATE", `The run ${shortId(run)} has no checkpoint yet.`);
+  const nearest = there.toSorted((a, b) => Math.abs(a - step) - Math.abs(b - step)).slice(0, mostNamed);
+  const steps = nearest.toSorted((a, b) => b - a).join(", ");
+  const known = there.length > mostNamed ? `The nearest are at ${steps}.` : `There are some at ${steps}.`;
+  return new SteplogError("NOT_FOUND", `There is no checkpoint at step ${step}. ${known}`);
 }
 
 /** As the API takes them. @throws INVALID_ARGUMENT naming what is no setting */
@@ -72,13 +90,13 @@ export function settingsOf(given: readonly string[]): HyperparametersInput {
   const known = new Map<string, Setting>(hyperparameterEntries);
   return Object.fromEntries(
     given.map((text) => {
-      const [, name = "", value = ""] = /^(\w+)=(.*)$/su.exec(text) ?? [];
+      const [, name = "", value = ""] = /^([^=]+)=(.*)$/su.exec(text) ?? [];
       const one = known.get(name);
       if (one) return [name, valueOf(one, value)];
       const names = [...known.keys()].join(", ");
       throw new SteplogError(
         "INVALID_ARGUMENT",
-        `--set ${text} names no setting. Write NAME=VALUE. There are ${names}.`,
+        `--set ${text} names no setting.${didYouMean(name, known.keys())} Write NAME=VALUE. There are ${names}.`,
       );
     }),
   );

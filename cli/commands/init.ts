@@ -8,13 +8,14 @@ import { SteplogError } from "../../schema/errors.ts";
 import { counted } from "../../schema/units.ts";
 import { readUserJson, requireWritable } from "../files.ts";
 import { integer } from "../options.ts";
-import { print } from "../output.ts";
+import { print, printJson } from "../output.ts";
 
 interface InitOptions {
   config: string;
   seed: number;
   dtype: "f32" | "bf16";
   out: string;
+  readonly json?: true;
 }
 
 export function define(command: Command): void {
@@ -23,6 +24,7 @@ export function define(command: Command): void {
     .option("--seed <number>", "seed of the weights", integer(0, Number.MAX_SAFE_INTEGER), 0)
     .addOption(new Option("--dtype <dtype>", "dtype of the weights").choices(["f32", "bf16"]).default("f32"))
     .requiredOption("--out <folder>", "where to write the model")
+    .option("--json", "print the model as one JSON object")
     .addHelpText("after", "\nExample:\n  steplog init --config config.json --seed 1 --dtype bf16 --out random")
     .action(init);
 }
@@ -35,5 +37,6 @@ async function init(options: InitOptions): Promise<void> {
   const dtype = options.dtype === "f32" ? "F32" : "BF16";
   const { family, tensors } = await initModel({ config, seed: options.seed, dtype, out: resolve(options.out) });
   const parameters = tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  print(`Wrote a random ${family} model of ${counted(parameters, "parameter")} to ${options.out}.`);
+  if (options.json) printJson({ folder: options.out, family, parameters });
+  else print(`Wrote a random ${family} model of ${counted(parameters, "parameter")} to ${options.out}.`);
 }

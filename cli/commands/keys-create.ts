@@ -1,4 +1,5 @@
 /** steplog keys create --name NAME --scopes read,train [--project NAME] [--expires 90d] */
+import { didYouMean } from "../../schema/did-you-mean.ts";
 import { type Command, InvalidArgumentError } from "commander";
 import { type Scope, scopes } from "../../schema/projects.ts";
 import { projectNamed, withAdministrator } from "../administrator.ts";
@@ -48,7 +49,9 @@ function scopesIn(text: string): Scope[] {
   const found = scopes.filter((scope) => given.includes(scope));
   const unknown = given.find((word) => !scopes.some((scope) => scope === word));
   if (unknown === undefined) return found;
-  throw new InvalidArgumentError(`${JSON.stringify(unknown)} is no scope. There are ${scopes.join(", ")}.`);
+  throw new InvalidArgumentError(
+    `${JSON.stringify(unknown)} is no scope.${didYouMean(unknown, scopes)} There are ${scopes.join(", ")}.`,
+  );
 }
 
 function daysIn(text: string): number {

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { keyNamed, projectNamed, withAdministrator } from "../administrator.ts";
 import { urlOption } from "../options.ts";
-import { print } from "../output.ts";
+import { print, printJson } from "../output.ts";
 
 export function define(command: Command): void {
   command
@@ -11,6 +11,7 @@ export function define(command: Command): void {
     .argument("<name>", "its new name")
     .option("--project <name>", "the project that it belongs to; the default one if left out")
     .addOption(urlOption())
+    .option("--json", "print the key as one JSON object")
     .addHelpText("after", "\nExample:\n  steplog keys rename steplog_Ab12Cd nightly")
     .action(rename);
 }
@@ -18,11 +19,12 @@ export function define(command: Command): void {
 async function rename(
   key: string,
   to: string,
-  { project, url }: { readonly project?: string; readonly url: string },
+  { project, url, json }: { readonly project?: string; readonly url: string; readonly json?: true },
 ): Promise<void> {
   await withAdministrator(url, async (administrator) => {
     const { id, name, start } = await keyNamed(administrator, key, await projectNamed(administrator, project));
     await administrator.renameKey(id, to);
-    print(`The key ${name} (${start}...) is now named ${to}.`);
+    if (json) printJson({ id, name: to, start });
+    else print(`The key ${name} (${start}...) is now named ${to}.`);
   });
 }

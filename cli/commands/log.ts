@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { StepLog } from "../../schema/step-log.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
-import { readUserFile } from "../files.ts";
+import { ofFile, readUserFile } from "../files.ts";
 import { print, printJson } from "../output.ts";
 import { counted, formatBytes } from "../../schema/units.ts";
 
@@ -16,7 +16,7 @@ export function define(command: Command): void {
 
 async function log(path: string, options: { json?: true }): Promise<void> {
   const bytes = await readUserFile(path);
-  const stepLog = decodeStepLog(bytes);
+  const stepLog = ofFile(path, () => decodeStepLog(bytes));
   if (options.json) printJson(asJson(stepLog));
   else describe(stepLog, bytes.length);
 }

@@ -5,6 +5,8 @@ import type { Command } from "commander";
 import { describeSource } from "../../engine/model/files/origin.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { readConfig, readHubAccess, readProxies } from "../config.ts";
+import type { AddRepositoryOptions } from "../../models/add-repository.ts";
+import type { FilesProgress } from "../../models/hub/files-progress.ts";
 import { addFolder } from "../../models/add-folder.ts";
 import type { AddedModel } from "../../models/staging-folder.ts";
 import { stagingFolder } from "../../models/staging-folder.ts";
@@ -37,8 +39,8 @@ async function modelAdd(what: string, options: ModelAddOptions): Promise<void> {
   const { modelsDir } = readConfig();
   const progress = new ProgressLine();
   const speed = new Speed();
-  const onProgress = (stage: string, done: number, total: number) => {
-    const rest = stage === "downloading" ? speed.describe(done, total) : "";
+  const onProgress: AddRepositoryOptions["onProgress"] = (stage, done, total, files) => {
+    const rest = files ? `${speed.describe(done, total)}${filesInWords(files)}` : "";
     progress.show(`${stage} ${Math.floor((100 * done) / Math.max(1, total))}% of ${formatBytes(total)}${rest}`);
   };
   const repository = (await isFolder(what)) ? null : parseRepository(what);
@@ -65,6 +67,13 @@ async function modelAdd(what: string, options: ModelAddOptions): Promise<void> {
   }
   if (options.json) printJson(added);
   else report(added);
+}
+
+/** ", 2 of 7 files done, now model.safetensors 40.0 MB of 190 MB" */
+export function filesInWords({ current, filesDone, filesTotal }: FilesProgress): string {
+  const now =
+    current && `, now ${current.name} ${formatBytes(current.doneBytes)} of ${formatBytes(current.totalBytes)}`;
+  return `, ${filesDone} of ${filesTotal} files done${now ?? ""}`;
 }
 
 /** @throws INVALID_ARGUMENT for a file */

@@ -16,11 +16,12 @@ import { readConfig } from "../config.ts";
 import { clearPartial } from "../../models/hub/partial.ts";
 import type { StagingFolder } from "../../models/staging-folder.ts";
 import { deleteRemoved, exists, removedDirOf, stagingFolder } from "../../models/staging-folder.ts";
-import { print } from "../output.ts";
+import { print, printJson } from "../output.ts";
 
 interface ModelRemoveOptions {
   yes?: true;
   force?: true;
+  readonly json?: true;
 }
 
 export function define(command: Command): void {
@@ -29,6 +30,7 @@ export function define(command: Command): void {
     .argument("<name>", "name of the model")
     .option("--yes", "do not ask for confirmation")
     .option("--force", "delete it even if fine-tunes need it, whose logs then rebuild nothing")
+    .option("--json", "print {removed}; needs --yes")
     .addHelpText("after", "\nExample:\n  steplog model remove opt-125m")
     .action(modelRemove);
 }
@@ -42,13 +44,15 @@ async function modelRemove(name: string, options: ModelRemoveOptions): Promise<v
   const staging = stagingFolder(config.modelsDir, name);
   const complete = await exists(staging.target);
   if (!complete && !(await exists(staging.partial))) throw await noSuchModel(staging);
-  if (!options.yes) await ask(complete ? `Remove ${staging.target}?` : `Remove the partial download of ${name}?`);
+  const question = complete ? `Remove ${staging.target}?` : `Remove the partial download of ${name}?`;
+  if (!options.yes) await ask(question, options.json ?? false);
   if (complete) {
     await unregister(config, name, options.force ?? false);
     await deleteFolder(staging);
   }
   await clearPartial(staging);
-  print(`Removed ${name}.`);
+  if (options.json) printJson({ removed: name });
+  else print(`Removed ${name}.`);
 }
 
 async function noSuchModel({ name, modelsDir }: StagingFolder): Promise<SteplogError> {
@@ -58,8 +62,8 @@ async function noSuchModel({ name, modelsDir }: StagingFolder): Promise<SteplogE
 }
 
 /** @throws INVALID_ARGUMENT unless the answer is yes, or when there is no terminal to ask on */
-async function ask(question: string): Promise<void> {
-  if (!process.stdin.isTTY) throw new SteplogError("INVALID_ARGUMENT", `${question} Confirm with --yes.`);
+async function ask(question: string, json: boolean): Promise<void> {
+  if (json || !process.stdin.isTTY) throw new SteplogError("INVALID_ARGUMENT", `${question} Confirm with --yes.`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await terminal.question(`${question} [y/N] `);
   terminal.close();

@@ -1,5 +1,6 @@
 /** steplog pause ID: stops a fine-tune until it is resumed. */
 import type { Command } from "commander";
+import { runArgument } from "../completion/names.ts";
 import { urlOption } from "../options.ts";
 import { print, printJson } from "../output.ts";
 import { withService } from "../remote.ts";
@@ -10,7 +11,7 @@ export function define(command: Command): void {
     .description(
       "Stop a fine-tune until it is resumed. A queued one pauses at once, a running one after its current step.",
     )
-    .argument("<id>", "the run, by its id, the beginning of it, or its name")
+    .addArgument(runArgument("<id>"))
     .addOption(urlOption())
     .option("--json", "print the fine-tune as one JSON object")
     .addHelpText("after", "\nExample:\n  steplog pause 4f2a91c0")

@@ -16,7 +16,7 @@ import { hyperparameterTable } from "../../schema/hyperparameter-table.ts";
 import { limits } from "../../schema/limits.ts";
 import { programPath } from "../../schema/package.ts";
 import { counted } from "../../schema/units.ts";
-import { requireReadable } from "../files.ts";
+import { requireRows } from "../files.ts";
 import { integer } from "../options.ts";
 import { print, printJson } from "../output.ts";
 import type { FormatOptions } from "../preparation.ts";
@@ -56,7 +56,7 @@ export function define(command: Command): void {
 
 async function show(options: PreviewOptions): Promise<void> {
   const format = formatOf(options);
-  await requireReadable(options.data);
+  await requireRows(options.data);
   const folder = resolve(options.model);
   const path = resolve(options.data);
   const seen = await inSandbox(async (sandbox) => {

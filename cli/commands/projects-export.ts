@@ -1,9 +1,10 @@
 /** steplog projects export NAME --to DIR|FILE.tar [--no-weights] */
 import type { Command } from "commander";
+import { formatBytes } from "../../schema/units.ts";
 import { projectNamed, withAdministrator } from "../administrator.ts";
 import { requireWritable } from "../files.ts";
 import { urlOption } from "../options.ts";
-import { print, printJson } from "../output.ts";
+import { print, printJson, ProgressLine } from "../output.ts";
 import { receiveArchive, refuseIfThere } from "../project-archive.ts";
 
 export function define(command: Command): void {
@@ -33,10 +34,26 @@ async function exportProject(name: string, { to, weights, url, json }: Options):
   await requireWritable(to, to.endsWith(".tar") ? "file" : "folder");
   await withAdministrator(url, async (administrator) => {
     const id = await projectNamed(administrator, name);
-    const report = await receiveArchive(await administrator.exportProject(id ?? "", { weights }), to);
+    const source = await administrator.exportProject(id ?? "", { weights });
+    const report = await receiveArchive(withProgress(source), to);
     if (json) return printJson({ ...report, path: to });
     print(
       `${to} has ${report.files} files and ${report.bytes} bytes of the project ${name}; ${report.logs} logs were checked.`,
     );
   });
+}
+
+/** How many there will be is not known before they are there. */
+async function* withProgress(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const progress = new ProgressLine();
+  let received = 0;
+  try {
+    for await (const chunk of source) {
+      yield chunk;
+      received += chunk.byteLength;
+      progress.show(`received ${formatBytes(received)}`);
+    }
+  } finally {
+    progress.end();
+  }
 }

@@ -7,7 +7,7 @@ import { SteplogError } from "../../schema/errors.ts";
 import type { OutputDtype } from "../../schema/output-dtype.ts";
 import { outputDtypes } from "../../schema/output-dtype.ts";
 import { devicesFolder } from "../config.ts";
-import { readUserFile, requireWritable } from "../files.ts";
+import { ofFile, readUserFile, requireWritable } from "../files.ts";
 import { deviceOption } from "../options.ts";
 import { ProgressLine, print, printJson } from "../output.ts";
 import { counted, formatBytes } from "../../schema/units.ts";
@@ -60,7 +60,8 @@ function verifyExtent(text: string): "all" {
 }
 
 async function reconstructCommand(options: ReconstructOptions): Promise<void> {
-  const log = readLog(await readUserFile(options.log));
+  const bytes = await readUserFile(options.log);
+  const log = ofFile(options.log, () => readLog(bytes));
   await requireWritable(options.out, "folder");
   const progress = new ProgressLine();
   const result = await replay({

@@ -1,5 +1,6 @@
 /** steplog resume ID: continues a paused fine-tune. */
 import type { Command } from "commander";
+import { runArgument } from "../completion/names.ts";
 import { urlOption } from "../options.ts";
 import { print, printJson } from "../output.ts";
 import { withService } from "../remote.ts";
@@ -8,7 +9,7 @@ import { runOf } from "../short-ids.ts";
 export function define(command: Command): void {
   command
     .description("Queue a paused fine-tune again. It goes on after its last step, as if it had never paused.")
-    .argument("<id>", "the run, by its id, the beginning of it, or its name")
+    .addArgument(runArgument("<id>"))
     .addOption(urlOption())
     .option("--json", "print the fine-tune as one JSON object")
     .addHelpText("after", "\nExample:\n  steplog resume 4f2a91c0")

@@ -5,7 +5,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
 import { SteplogError, asSteplogError } from "../../schema/errors.ts";
-import { counted } from "../../schema/units.ts";
+import { counted, secondsOfDay } from "../../schema/units.ts";
 import { type Store, openStore } from "../../store/store.ts";
 import { needDatabaseUrl, readConfig } from "../config.ts";
 import { reportFailure } from "../exit.ts";
@@ -21,7 +21,7 @@ export function define(command: Command): void {
     .option("--most <number>", "workers at once, at most", integer(1, 10_000), 8)
     .option("--name <name>", "name of the jobs, by which they are counted", "steplog-worker")
     .option("--script <file>", "the job's script", usualScript)
-    .option("--every <seconds>", "go on until Ctrl-C, and look so often; otherwise once", integer(1, 86_400))
+    .option("--every <seconds>", "go on until Ctrl-C, and look so often; otherwise once", integer(1, secondsOfDay))
     .option("--dry-run", "print what would be submitted, and submit nothing")
     .option("--json", "print one JSON object a look")
     .addHelpText(

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { scoreRows } from "../../engine/objective/evaluate.ts";
 import { inSandbox } from "../../sandbox/sandbox.ts";
-import { requireReadable } from "../files.ts";
+import { requireRows } from "../files.ts";
 import { counted } from "../../schema/units.ts";
 import type { ReadingOptions } from "../model.ts";
 import { encodeFile, openForReading } from "../model.ts";
@@ -26,7 +26,7 @@ export function define(command: Command): void {
 }
 
 async function score(options: ScoreOptions): Promise<void> {
-  await requireReadable(options.data);
+  await requireRows(options.data);
   const rows = await inSandbox(async (sandbox) => {
     const model = await openForReading(sandbox, options);
     return scoreRows(model, await encodeFile(sandbox, model, options.data));

@@ -2,9 +2,9 @@
 import type { Command } from "commander";
 import { defaultsWith } from "../../schema/hyperparameter-defaults.ts";
 import { hyperparameterEntries } from "../../schema/hyperparameter-table.ts";
-import { SteplogError } from "../../schema/errors.ts";
+import { adviceFor, type Advice } from "../../schema/advice.ts";
 import { formatBytes, formatDuration } from "../../schema/units.ts";
-import { adviceFor } from "../advice.ts";
+import { runArgument } from "../completion/names.ts";
 import { reportFailure } from "../exit.ts";
 import { inWords } from "../measured.ts";
 import { shownRun, type ShownRunQuery } from "../operations.ts";
@@ -12,7 +12,7 @@ import { integer, urlOption } from "../options.ts";
 import { print, printJson } from "../output.ts";
 import { type Remote, commandFor, withService } from "../remote.ts";
 import { lossInWords, progressInWords, statusInWords, timeInWords } from "../runs-in-words.ts";
-import { runOf, shortId } from "../short-ids.ts";
+import { runGone, runOf, shortId } from "../short-ids.ts";
 import { coloursOf } from "../terminal.ts";
 
 interface ShowOptions {
@@ -28,7 +28,7 @@ export function define(command: Command): void {
     .description(
       "Show a run: its state, the settings that differ from the defaults, what it measured, its last events.",
     )
-    .argument("<run>", "the run, by its id, the beginning of it, or its name")
+    .addArgument(runArgument())
     .option("--events <number>", "how many of the last events to print", integer(0, 2_000), 5)
     .addOption(urlOption())
     .option("--json", "print the run as one JSON object")
@@ -39,7 +39,7 @@ export function define(command: Command): void {
 async function show(given: string, { url, events, json }: ShowOptions): Promise<void> {
   await withService(url, async (service) => {
     const { fineTune: run } = await service.client.query(shownRun, { id: await runOf(service.client, given) });
-    if (!run) throw new SteplogError("NOT_FOUND", `There is no run ${given} any more.`);
+    if (!run) throw runGone(given);
     if (json) return printJson(run);
     const parts = [summary(run), settings(run), measurements(run), checkpoints(run), history(run, events)];
     print(
@@ -143,6 +143,20 @@ function showError({ error, id }: ShownRun, service: Remote): void {
   if (!error) return;
   print("");
   reportFailure(error);
-  const advice = adviceFor(error.code, (command) => commandFor(command, shortId(id), service));
-  if (advice !== null) print(advice);
+  const advice = adviceFor(error.code);
+  if (advice !== null) print(adviceInWords(advice, commandFor("fork", shortId(id), service)));
+}
+
+/** @param fork the command line that forks the run */
+function adviceInWords({ words, next }: Advice, fork: string): string {
+  const commands: Record<Advice["next"], string | null> = {
+    FORK: fork,
+    FORK_SLOWER: `${fork} --set learningRate=RATE`,
+    COPY: "steplog doctor",
+    WORKERS: "steplog device list",
+    MODELS: "steplog model add WHAT",
+    NONE: null,
+  };
+  const command = commands[next];
+  return command === null ? `${words}.` : `${words}: ${command}`;
 }

@@ -1,8 +1,9 @@
-/** steplog update RUN [--name NAME] [--tag TAG...] [--priority N] [--archive | --unarchive] */
+/** steplog update RUN [--name NAME] [--tag TAG... | --untag] [--add-tag TAG...] [--remove-tag TAG...] [--priority N] [--archive | --unarchive] */
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
 import type { UpdateFineTuneInput } from "../../client/schema-types.ts";
 import { SteplogError } from "../../schema/errors.ts";
+import { runArgument } from "../completion/names.ts";
 import { urlOption } from "../options.ts";
 import { print, printJson } from "../output.ts";
 import { withService } from "../remote.ts";
@@ -13,6 +14,8 @@ interface UpdateOptions {
   readonly name?: string;
   readonly tag?: string[];
   readonly untag?: true;
+  readonly addTag?: string[];
+  readonly removeTag?: string[];
   readonly priority?: number;
   readonly archive?: true;
   readonly unarchive?: true;
@@ -22,10 +25,12 @@ interface UpdateOptions {
 export function define(command: Command): void {
   command
     .description("Change the name, tags or priority of a run, or archive it. What is not named stays.")
-    .argument("<run>", "the run, by its id, the beginning of it, or its name")
+    .addArgument(runArgument())
     .option("--name <name>", "its new name")
     .option("--tag <tag...>", "its tags, in place of those that it has")
     .addOption(new Option("--untag", "take off all of its tags").conflicts("tag"))
+    .option("--add-tag <tag...>", "tags that it gets beside those that it has")
+    .option("--remove-tag <tag...>", "tags that it loses")
     .option("--priority <number>", "its place among the runs that wait: the highest comes first", wholeNumber)
     .option("--archive", "leave it out of lists")
     .addOption(new Option("--unarchive", "list it again").conflicts("archive"))
@@ -47,16 +52,20 @@ async function update(given: string, options: UpdateOptions): Promise<void> {
 }
 
 /** @throws INVALID_ARGUMENT when nothing is to change */
-function inputOf({ name, tag, untag, priority, archive, unarchive }: UpdateOptions): UpdateFineTuneInput {
+function inputOf(options: UpdateOptions): UpdateFineTuneInput {
+  const { name, tag, untag, addTag, removeTag, priority, archive, unarchive } = options;
   const input = {
     ...(name !== undefined && { name }),
     ...(tag && { tags: tag }),
     ...(untag && { tags: [] }),
+    ...(addTag && { addTags: addTag }),
+    ...(removeTag && { removeTags: removeTag }),
     ...(priority !== undefined && { priority }),
     ...((archive ?? unarchive) && { archived: archive ?? false }),
   };
   if (Object.keys(input).length > 0) return input;
-  const message = "Say what to change: --name, --tag, --untag, --priority, --archive or --unarchive.";
+  const message =
+    "Say what to change: --name, --tag, --untag, --add-tag, --remove-tag, --priority, --archive or --unarchive.";
   throw new SteplogError("INVALID_ARGUMENT", message);
 }
 

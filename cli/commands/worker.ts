@@ -7,6 +7,8 @@ import { chooseDevice } from "../../engine/devices/choose.ts";
 import { counted } from "../../schema/units.ts";
 import { openStore } from "../../store/store.ts";
 import { FolderChecks } from "../../models/folder-checks.ts";
+import { watchDownloads } from "../../models/downloads.ts";
+import { pausesMs } from "../../models/hub/download.ts";
 import { ModelsAtHand, registerModels, watchModels } from "../../models/registration.ts";
 import { shareModels } from "../../models/sharing.ts";
 import { Sandbox } from "../../sandbox/sandbox.ts";
@@ -16,7 +18,15 @@ import { forgetKeptWeights } from "../../worker/kept-weights.ts";
 import { WorkerMetrics } from "../../worker/metrics.ts";
 import type { TimeSlice } from "../../worker/time-slice.ts";
 import { runWorker } from "../../worker/worker.ts";
-import { type ServeMode, type ServiceConfig, needDatabaseUrl, readConfig, storeOptions } from "../config.ts";
+import {
+  type ServeMode,
+  type ServiceConfig,
+  needDatabaseUrl,
+  readConfig,
+  readHubAccess,
+  readProxies,
+  storeOptions,
+} from "../config.ts";
 import { integer, serveOption } from "../options.ts";
 import { keptDirOf, servingSettings, shareThreads } from "../serving.ts";
 import { sweepMachineRegularly } from "../../worker/sweep-machine.ts";
@@ -95,6 +105,14 @@ async function work(config: ServiceConfig, options: WorkerOptions, log: Logger):
       runWorker({ ...shared, ...compute, ...row, models: atHand, serving, doesJobs, idleness, tracing, timeSlice }),
       forgetKeptWeights({ ...shared, kept: timeSlice?.kept ?? null }),
       watchModels({ ...shared, atHand, checks, reading: (isReading) => idleness.set("models", isReading ? 1 : 0) }),
+      watchDownloads({
+        ...shared,
+        atHand,
+        checks,
+        hubOf,
+        pausesMs,
+        reading: (isReading) => idleness.set("downloads", isReading ? 1 : 0),
+      }),
       sweepMachineRegularly({ ...shared, keptDir: keptDirOf(config.dataDir), keptBytes: config.serve.diskBytes }),
       shareModels({
         ...shared,
@@ -109,6 +127,15 @@ async function work(config: ServiceConfig, options: WorkerOptions, log: Logger):
     await store.close();
     await closeTraces(tracing);
   }
+}
+
+/** Loaded only when needed: the hub's library is large. */
+async function hubOf() {
+  const [{ Hub }, { fetchThrough }] = await Promise.all([
+    import("../../models/hub/hub.ts"),
+    import("../../models/hub/proxy.ts"),
+  ]);
+  return new Hub(await readHubAccess(), { fetch: await fetchThrough(readProxies()) });
 }
 
 /** Null where runs never give way. */

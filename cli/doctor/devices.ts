@@ -18,13 +18,15 @@ export async function native(devicesDir: string, signal: AbortSignal): Promise<F
   return fail("native", `The native device does not open: ${answer.why}`, mend);
 }
 
-/** Needed only where no addon came with the package. */
-export function compiler(): Finding {
-  const found = compilerVersion();
-  if (found !== null) return ok("compiler", found);
-  const mend = "Needed only to build the native device where the package brings none: install g++ or clang.";
-  return warn("compiler", "There is no C++ compiler.", mend);
+/** What builds the addon. Needed only where none came with the package. */
+export function compiler(has: (program: string) => boolean = isThere): Finding {
+  const lacking = ["c++", "make", "python3"].filter((program) => !has(program));
+  if (lacking.length === 0) return ok("compiler", `${compilerVersion() ?? "c++"}, make and python3`);
+  const mend = "Needed only to build the native device where the package brings none: install g++, make and python3.";
+  return warn("compiler", `There is no ${lacking.join(", no ")} here.`, mend);
 }
+
+const isThere = (program: string) => spawnSync(program, ["--version"], { stdio: "ignore" }).status === 0;
 
 function compilerVersion(): string | null {
   const { status, stdout } = spawnSync("c++", ["--version"], { encoding: "utf8" });

@@ -1,5 +1,5 @@
 /** What doctor looks at on this machine: Node, disk, limits, memory, the port. */
-import { readFile, statfs } from "node:fs/promises";
+import { readFile, stat, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { totalmem } from "node:os";
 import { dirname, join } from "node:path";
@@ -22,14 +22,26 @@ export function nodeVersion(version = process.versions.node): Finding {
 
 const gigabyte = 1e9;
 
-/** Room below `folder`, or where it will be made. */
-export async function diskRoom(folder: string): Promise<Finding> {
-  const stats = await statfs(folder).catch((error: unknown) => {
+/** A finding for each disk that the folders are on. */
+export async function disksRoom(folders: readonly string[]): Promise<readonly Finding[]> {
+  const places = await Promise.all(folders.map(existing));
+  const devices = await Promise.all(places.map(async (folder) => (await stat(folder)).dev));
+  const firsts = places.filter((_, place) => devices.indexOf(devices[place] ?? 0) === place);
+  return Promise.all(firsts.map(diskRoom));
+}
+
+/** The folder, or the one that it will be made in. */
+async function existing(folder: string): Promise<string> {
+  const found = await stat(folder).catch((error: unknown) => {
     if (isFileError(error) && error.code === "ENOENT" && dirname(folder) !== folder) return null;
     throw error;
   });
-  if (stats === null) return diskRoom(dirname(folder));
-  return roomIn(folder, stats.bavail * stats.bsize);
+  return found ? folder : existing(dirname(folder));
+}
+
+async function diskRoom(folder: string): Promise<Finding> {
+  const { bavail, bsize } = await statfs(folder);
+  return roomIn(folder, bavail * bsize);
 }
 
 export function roomIn(folder: string, free: number): Finding {

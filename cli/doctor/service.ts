@@ -3,7 +3,7 @@ import { SteplogClient } from "../../client/index.ts";
 import { asSteplogError } from "../../schema/errors.ts";
 import { version } from "../../schema/package.ts";
 import { counted, formatDuration } from "../../schema/units.ts";
-import { databaseHealth, type DatabaseHealth } from "../../store/store.ts";
+import { databaseHealth, type DatabaseHealth, embeddedVersion } from "../../store/store.ts";
 import { readVariable } from "../environment.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
@@ -13,14 +13,22 @@ interface DatabaseAddress {
 }
 
 export async function postgres({ databaseUrl, directUrl }: DatabaseAddress): Promise<readonly Finding[]> {
-  if (databaseUrl === null)
-    return [ok("postgres", "DATABASE_URL is not set: steplog start runs a Postgres of its own")];
+  if (databaseUrl === null) return [await ownPostgres()];
   try {
     const health = await databaseHealth(databaseUrl, directUrl);
-    return [ok("postgres", `Postgres ${health.version} answers`), migrations(health), clock(health)];
+    return [ok("postgres", `Postgres ${health.version} answers`), migrations(health), clock("the database", health)];
   } catch (error) {
     const { message } = asSteplogError(error);
     return [fail("postgres", message, "Start it, or correct DATABASE_URL; leave it out to use steplog start's own.")];
+  }
+}
+
+async function ownPostgres(): Promise<Finding> {
+  try {
+    const own = `steplog start runs Postgres ${await embeddedVersion()} of its own`;
+    return ok("postgres", `DATABASE_URL is not set: ${own}`);
+  } catch (error) {
+    return fail("postgres", asSteplogError(error).message, "Install the package anew with npm, or set DATABASE_URL.");
   }
 }
 
@@ -37,30 +45,52 @@ export function migrations({ applied, known }: Pick<DatabaseHealth, "applied" | 
 /** Beyond this, what a worker and the gateway say of times is confusing. */
 const mostApartMs = 2_000;
 
-export function clock({ now, askedMs }: Pick<DatabaseHealth, "now" | "askedMs">, here = Date.now()): Finding {
+type Clock = Pick<DatabaseHealth, "now" | "askedMs">;
+
+/** @param whose such as "the database" */
+export function clock(whose: string, { now, askedMs }: Clock, here = Date.now()): Finding {
   const apart = Math.abs(here - now.getTime());
-  if (apart <= mostApartMs + askedMs) return ok("clocks", "this machine's and the database's agree");
+  if (apart <= mostApartMs + askedMs) return ok("clocks", `this machine's and that of ${whose} agree`);
   const way = here > now.getTime() ? "ahead of" : "behind";
   const mend = "Have both set by NTP, as by chrony or systemd-timesyncd.";
-  return warn("clocks", `This machine's clock is ${formatDuration(apart / 1_000)} ${way} the database's.`, mend);
+  return warn("clocks", `This machine's clock is ${formatDuration(apart / 1_000)} ${way} that of ${whose}.`, mend);
 }
 
-export async function service(url: string): Promise<Finding> {
+export interface ServiceFound {
+  /** Whether a Steplog answers there, whatever it thinks of the key. */
+  readonly isThere: boolean;
+  readonly findings: readonly Finding[];
+}
+
+export async function service(url: string): Promise<ServiceFound> {
   const token = readVariable("STEPLOG_API_TOKEN");
   try {
     const client = new SteplogClient({ url, token });
-    const answer = await client.query<{ service: { version: string } }>("{ service { version } }");
-    if (answer.service.version === version) return ok("service", `Steplog ${version} answers at ${url}`);
-    const message = `Steplog ${answer.service.version} answers at ${url}; this command is of ${version}.`;
-    return warn("service", message, "Use commands of the service's release: npm install steplog@VERSION");
+    const { service: found } = await client.query<{ service: { version: string } }>("{ service { version } }");
+    return { isThere: true, findings: [release(url, found.version), ...(await clockOf(url))] };
   } catch (error) {
     const { code, message } = asSteplogError(error);
-    if (code === "UNAUTHENTICATED")
-      return warn(
-        "service",
-        `A Steplog answers at ${url}, and refuses the key.`,
-        "Set STEPLOG_API_TOKEN to a key: steplog keys create",
-      );
-    return warn("service", message, "Start one: steplog start; or give its address: --url, STEPLOG_URL");
+    if (code !== "UNAUTHENTICATED") {
+      const mend = "Start one: steplog start; or give its address: --url, STEPLOG_URL";
+      return { isThere: false, findings: [warn("service", message, mend)] };
+    }
+    const refused = `A Steplog answers at ${url}, and refuses the key.`;
+    const finding = warn("service", refused, "Set STEPLOG_API_TOKEN to a key: steplog keys create");
+    return { isThere: true, findings: [finding, ...(await clockOf(url))] };
   }
+}
+
+function release(url: string, found: string): Finding {
+  if (found === version) return ok("service", `Steplog ${version} answers at ${url}`);
+  const message = `Steplog ${found} answers at ${url}; this command is of ${version}.`;
+  return warn("service", message, "Use commands of the service's release: npm install steplog@VERSION");
+}
+
+/** By the header of an answer, which has whole seconds. Nothing where a proxy leaves it out. */
+async function clockOf(url: string): Promise<readonly Finding[]> {
+  const before = performance.now();
+  const answer = await fetch(new URL("healthz", url.endsWith("/") ? url : `${url}/`)).catch(() => null);
+  const date = Date.parse(answer?.headers.get("date") ?? "");
+  if (Number.isNaN(date)) return [];
+  return [clock("the service", { now: new Date(date), askedMs: 1_000 + performance.now() - before })];
 }

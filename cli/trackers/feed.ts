@@ -10,6 +10,8 @@ export class TrackerFeed {
   #points: Point[] = [];
   #writing: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
+  /** What was added once, as JSON. */
+  readonly #once = new Set<string>();
 
   private constructor(warn: (message: string) => void) {
     this.#warn = warn;
@@ -31,6 +33,18 @@ export class TrackerFeed {
     if (this.#trackers.length === 0) return;
     this.#points.push(point);
     this.#timer ??= setTimeout(() => this.#flush(), flushMs);
+  }
+
+  get isFed(): boolean {
+    return this.#trackers.length > 0;
+  }
+
+  /** Unless the same was added so before: evaluations are read again and again while a run goes on. */
+  addOnce(point: Point): void {
+    const text = JSON.stringify(point);
+    if (this.#once.has(text)) return;
+    this.#once.add(text);
+    this.add(point);
   }
 
   /** @param status of the run, once it has ended */

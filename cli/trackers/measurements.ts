@@ -10,7 +10,7 @@ export function stepped({ step, loss, projectedGradient, learningRate, seconds }
   return { step, values: known("train", values) };
 }
 
-/** Of the evaluations, once the run has ended. */
+/** Of the evaluations that the run has so far. */
 export function measured({ evaluations, tests }: Pick<FineTune, "evaluations" | "tests">): Point[] {
   const point = (kind: string) => (one: FineTune["evaluations"][number]) => ({
     step: one.step,

@@ -11,11 +11,19 @@ interface MlflowRun {
   readonly data?: { readonly metrics?: readonly { readonly key: string; readonly step?: number | string }[] };
 }
 
-export function mlflowServer(url: string, run: { readonly id: string; readonly name: string }): OpenTracker {
+/**
+ * @param env with the variables of MLflow's own clients: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN
+ */
+export function mlflowServer(
+  url: string,
+  run: { readonly id: string; readonly name: string },
+  env: NodeJS.ProcessEnv = process.env,
+): OpenTracker {
+  const credentials = credentialsOf(env);
   const ask = async <Answer>(path: string, body: object): Promise<Answer> => {
     const response = await fetch(`${url.replace(/\/+$/u, "")}/api/2.0/mlflow/${path}`, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...credentials },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(timeoutMs),
     });
@@ -25,7 +33,7 @@ export function mlflowServer(url: string, run: { readonly id: string; readonly n
     return JSON.parse(text) as Answer;
   };
   return async (): Promise<Tracker> => {
-    const experiment = await experimentOf(url);
+    const experiment = await experimentOf(url, credentials);
     const found =
       experiment ?? (await ask<{ experiment_id: string }>("experiments/create", { name: "steplog" })).experiment_id;
     const filter = `tags.\`steplog.fine_tune\` = '${run.id}'`;
@@ -53,10 +61,20 @@ export function mlflowServer(url: string, run: { readonly id: string; readonly n
   };
 }
 
+/** As MLflow's own clients do, a name goes before a token. */
+function credentialsOf(env: NodeJS.ProcessEnv): Record<string, string> {
+  const { MLFLOW_TRACKING_USERNAME: name, MLFLOW_TRACKING_PASSWORD: password, MLFLOW_TRACKING_TOKEN: token } = env;
+  if (name && password) return { authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}` };
+  return token ? { authorization: `Bearer ${token}` } : {};
+}
+
 /** Null when there is none of that name. */
-async function experimentOf(url: string): Promise<string | null> {
+async function experimentOf(url: string, headers: Record<string, string>): Promise<string | null> {
   const path = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=steplog";
-  const response = await fetch(`${url.replace(/\/+$/u, "")}${path}`, { signal: AbortSignal.timeout(timeoutMs) });
+  const response = await fetch(`${url.replace(/\/+$/u, "")}${path}`, {
+    headers,
+    signal: AbortSignal.timeout(timeoutMs),
+  });
   if (response.status === 404) return null;
   if (!response.ok) throw new SteplogError("UNAVAILABLE", `MLflow answered ${response.status}.`);
   return ((await response.json()) as { experiment: { experiment_id: string } }).experiment.experiment_id;

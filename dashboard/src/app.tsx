@@ -21,6 +21,9 @@ import { PlaygroundPage } from "./playground/playground-page.tsx";
 import { RunPage } from "./run/run-page.tsx";
 import { RunsPage } from "./runs/runs-page.tsx";
 import { Shell } from "./shell/shell.tsx";
+import { NewSweepPage } from "./sweeps/new-sweep-page.tsx";
+import { SweepPage } from "./sweeps/sweep-page.tsx";
+import { SweepsPage } from "./sweeps/sweeps-page.tsx";
 
 export function App() {
   return (
@@ -31,6 +34,9 @@ export function App() {
             <Route path={at("/")} component={RunsPage} />
             <Route path={at("/fine-tunes/:id")} component={OneRun} />
             <Route path={at("/compare")} component={ComparePage} />
+            <Route path={at("/sweeps")} component={SweepsPage} />
+            <Route path={at("/sweeps/new")} component={NewSweepPage} />
+            <Route path={at("/sweeps/:id")} component={OneSweep} />
             <Route path={at("/datasets")} component={DatasetsPage} />
             <Route path={at("/datasets/:id")} component={OneDataset} />
             <Route path={at("/models")} component={ModelsPage} />
@@ -56,6 +62,10 @@ export function App() {
 /** Another run is another page, with a state of its own. */
 function OneRun({ id }: { id: string }) {
   return <RunPage key={id} id={id} />;
+}
+
+function OneSweep({ id }: { id: string }) {
+  return <SweepPage key={id} id={id} />;
 }
 
 function OneDataset({ id }: { id: string }) {

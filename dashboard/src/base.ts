@@ -8,6 +8,9 @@ export const baseUrl = `${location.origin}${basePath}`;
 export const at = (path: string) => `${basePath}${path}`;
 export const runPath = (id: string) => at(`/fine-tunes/${encodeURIComponent(id)}`);
 export const comparePath = (ids: readonly string[]) => at(`/compare?runs=${ids.map(encodeURIComponent).join(",")}`);
+export const sweepPath = (id: string) => at(`/sweeps/${encodeURIComponent(id)}`);
+/** A new sweep, of the settings of a run. */
+export const newSweepPath = (from: string) => at(`/sweeps/new?from=${encodeURIComponent(from)}`);
 export const datasetPath = (id: string) => at(`/datasets/${encodeURIComponent(id)}`);
 export const modelPath = (name: string) => at(`/models/${encodeURIComponent(name)}`);
 

@@ -10,6 +10,7 @@ import "./style/runs.css";
 import "./style/datasets.css";
 import "./style/run.css";
 import "./style/compare.css";
+import "./style/sweeps.css";
 import "./style/new.css";
 import "./style/operate.css";
 import "./style/playground.css";

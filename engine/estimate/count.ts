@@ -17,7 +17,7 @@ import type { ForwardModel } from "../model/model.ts";
 import { sum } from "../numbers/mean.ts";
 import { trainableTensors } from "../model/trainable.ts";
 import type { EvaluationSet } from "../objective/evaluate.ts";
-import { evaluate } from "../objective/evaluate.ts";
+import { evaluate, firstOfSet } from "../objective/evaluate.ts";
 import type { Probe, ProbeRows } from "../objective/linear-probe.ts";
 import { linearProbe, probeFeatures } from "../objective/linear-probe.ts";
 import type { Objective } from "../objective/objective.ts";
@@ -151,15 +151,10 @@ export function evaluationsOf(settings: Hyperparameters, data: RunData): Evaluat
 
 function evaluationOfSet(set: EvaluationSet): Pick<Evaluations, "rows" | "part"> {
   const part = (share: number): EvaluationPart => {
-    const some = {
-      ...set,
-      encoded: firstOf(set.encoded, share),
-      choices: firstOf(set.choices, share),
-      questions: firstOf(set.questions, share),
-    };
+    const some = firstOfSet(set, Math.ceil(set.rows.length * share));
     return { measure: (model) => evaluate(model, some), count: (model) => evaluate(model, withoutTexts(some)) };
   };
-  return { rows: set.encoded.length + set.choices.length, part };
+  return { rows: set.rows.length, part };
 }
 
 function evaluationOfProbe(probe: Probe): Pick<Evaluations, "rows" | "part"> {

@@ -24,6 +24,8 @@ export interface AnswerSettings {
   /** Maximum length in tokens; an answer also ends at a line break or the model's end of sequence. */
   readonly maxTokens: number;
   readonly decode: (ids: readonly number[]) => string;
+  /** Called for each token that the model writes. */
+  readonly wrote?: (() => void) | undefined;
 }
 
 /** @throws INVALID_ARGUMENT if the row is not text */
@@ -72,14 +74,18 @@ export async function scoreAnswers(
 ): Promise<ScoredAnswer[]> {
   const scored: ScoredAnswer[] = [];
   for (const { prompt, answers } of questions) {
-    const text = await generateAnswer(model, prompt, settings);
+    const { text } = await generateAnswer(model, prompt, settings);
     scored.push({ text, f1: best(f1, text, answers), exactMatch: best(exactMatch, text, answers) });
   }
   return scored;
 }
 
 /** Greedy decoding with a cache of keys and values. */
-async function generateAnswer(model: ForwardModel, prompt: Int32Array, settings: AnswerSettings): Promise<string> {
+async function generateAnswer(
+  model: ForwardModel,
+  prompt: Int32Array,
+  settings: AnswerSettings,
+): Promise<GrowingAnswer> {
   const answer = new GrowingAnswer(model, prompt, settings);
   const continuation = model.continuation();
   try {
@@ -88,7 +94,7 @@ async function generateAnswer(model: ForwardModel, prompt: Int32Array, settings:
   } finally {
     continuation.end();
   }
-  return answer.text;
+  return answer;
 }
 
 /**
@@ -177,6 +183,7 @@ class GrowingAnswer {
       return next;
     }
     this.#tokens.push(next);
+    this.#settings.wrote?.();
     this.#text = this.#settings.decode(this.#tokens);
     this.#ended = this.#text.includes("\n") || this.#tokens.length >= this.#maxTokens;
     return next;

@@ -81,6 +81,21 @@ export function prepareEvaluation(rows: readonly PreparedRow[], settings: Evalua
   };
 }
 
+/** The first rows of a set, as many as `count`. */
+export function firstOfSet(set: EvaluationSet, count: number): EvaluationSet {
+  const isChoice = set.isChoice.slice(0, count);
+  const choices = isChoice.filter(Boolean).length;
+  return {
+    ...set,
+    rows: set.rows.slice(0, count),
+    isChoice,
+    encoded: set.encoded.slice(0, isChoice.length - choices),
+    choices: set.choices.slice(0, choices),
+    candidates: set.candidates.slice(0, choices),
+    questions: set.questions.slice(0, count),
+  };
+}
+
 function candidatesOf(row: Row, { labelWords }: EvaluationSettings): readonly string[] {
   return ("candidates" in row ? row.candidates : undefined) ?? labelWords;
 }
@@ -89,8 +104,11 @@ export async function evaluate(model: ForwardModel, set: EvaluationSet): Promise
   return (await evaluateRows(model, set)).evaluation;
 }
 
-/** The same, with what came of each row, in the order of the dataset. */
-export async function evaluateRows(model: ForwardModel, set: EvaluationSet) {
+/**
+ * The same, with what came of each row, in the order of the dataset.
+ * @param wrote called for each token that the model writes
+ */
+export async function evaluateRows(model: ForwardModel, set: EvaluationSet, wrote?: () => void) {
   const { encoded, questions, settings } = set;
   const { right, chosen, accuracy } = await evaluateChoices(model, set);
   const plain = await scoreRows(model, encoded);
@@ -98,7 +116,7 @@ export async function evaluateRows(model: ForwardModel, set: EvaluationSet) {
   const { tokenizer, answerTokens: maxTokens } = settings;
   const answers =
     questions.length > 0 && tokenizer
-      ? await scoreAnswers(model, questions, { maxTokens, decode: (ids) => tokenizer.decode(ids) })
+      ? await scoreAnswers(model, questions, { maxTokens, decode: (ids) => tokenizer.decode(ids), wrote })
       : null;
   const evaluation: Evaluation = {
     rows: scores.length,

@@ -11,6 +11,7 @@ import type { LogEntry, RuledEntries } from "../../schema/step-log.ts";
 import type { WeightsForm } from "../../schema/weights-form.ts";
 import type { Divergence, Fall } from "../train/divergence.ts";
 import type { KeptFolder } from "../train/kept-weights.ts";
+import type { MemoryMessage } from "../train/memory-readings.ts";
 import type { CallMarks } from "./foreign.ts";
 import type { TrainerPlace } from "./turns.ts";
 
@@ -126,6 +127,7 @@ export type EngineMessage =
   | { readonly type: "note"; readonly event: string; readonly message: string }
   | StepMessage
   | EvaluationMessage
+  | MemoryMessage
   | { readonly type: "diverged"; readonly divergence: Divergence }
   | {
       readonly type: "checkpoint";
@@ -138,6 +140,8 @@ export type EngineMessage =
     }
   | { readonly type: "materialised"; readonly files: readonly string[] }
   | { readonly type: "measured"; readonly speeds: RunSpeeds }
+  /** Tokens of answers that the model wrote for an evaluation, told before its end whatever that is. */
+  | { readonly type: "generated"; readonly tokens: number }
   | { readonly type: "evaluated"; readonly measured: Measured; readonly rows: readonly EvaluatedRow[] }
   | {
       readonly type: "kept";
@@ -160,8 +164,15 @@ export type EngineMessage =
       readonly fault: Fault;
     };
 
-/** From the worker: `stop` as soon as it can; `leave` a fine-tune after the next step, keeping its weights; `taken` for every message it has handled. */
-export type ControlMessage = { readonly type: "stop" | "leave" } | { readonly type: "taken" };
+/**
+ * From the worker: a request, the next one only after the one before was done; `stop` it as soon as it can; `leave` a fine-tune after
+ * the next step, keeping its weights; `taken` for every message it has handled.
+ */
+export type ControlMessage =
+  | { readonly type: "request"; readonly request: EngineRequest }
+  | { readonly type: "stop" }
+  | { readonly type: "leave" }
+  | { readonly type: "taken" };
 
 export function failedMessage(error: unknown): EngineMessage & { type: "failed" } {
   const { code, message, issues } = asSteplogError(error);
@@ -182,7 +193,6 @@ export interface ThreadDevice {
 
 /** Arguments of the engine thread. */
 export interface EngineThreadData {
-  readonly request: EngineRequest;
   readonly device: ThreadDevice;
   readonly marks: CallMarks;
   /** Where requests are answered between its passes; null where none are. */

@@ -2,7 +2,6 @@
 import { createReadStream } from "node:fs";
 import type { ModelBounds } from "../../dataset/encode.ts";
 import { encodeText, promptCut, roomIn } from "../../dataset/encode.ts";
-import type { Needs } from "../../dataset/fit.ts";
 import { encodeRows, needsOf } from "../../dataset/fit.ts";
 import { EndsOfTurns } from "../../dataset/ends.ts";
 import type { Row } from "../../dataset/jsonl.ts";
@@ -25,6 +24,7 @@ import { tokenLoss } from "../objective/objective.ts";
 import type { ForeignCalls } from "../thread/foreign.ts";
 import { watchedTokenizer } from "../thread/foreign.ts";
 import type { StopCheck } from "../thread/stopping.ts";
+import { type RowFile, WarmInputs } from "./warm-inputs.ts";
 
 /** What a run's data depends on, but for its model. */
 type DataRequest = Omit<PlannedRun, "modelPath">;
@@ -53,15 +53,19 @@ export async function readData(
   folder: ModelFolder,
   check: Pick<StopCheck, "now">,
   calls: ForeignCalls,
+  warm = new WarmInputs(),
 ): Promise<RunData> {
   const { labelWords, calibrationPrompt, hyperparameters } = request;
   const rules = { ...hyperparameters, labelWords, calibrationPrompt, taken: contextTaken(hyperparameters) };
-  const settings = await rowSettings(rules, folder, calls);
+  const files = rowFilesOf(request);
+  const { taken, truncate } = rules;
+  const inputs = await warm.open(folder.path, Object.values(files).filter(isGiven), { labelWords, taken, truncate });
+  const settings = await rowSettings(rules, folder, calls, (load) => inputs.tokenizer(load));
   const { tokenizer, bounds } = settings;
-  const read = (path: string, needs: Needs | null) => readPrepared(path, settings, needs, check);
-  const readOptional = async (path: string | null) => (path === null ? null : read(path, null));
-  const training = await read(request.datasetPath, needsOf(hyperparameters.objective));
-  const [validation, test] = [await readOptional(request.validationPath), await readOptional(request.testPath)];
+  const read = (file: RowFile) => inputs.rows(file, () => readPrepared(file, settings, check));
+  const training = await read(files.training);
+  const validation = files.validation && (await read(files.validation));
+  const test = files.test && (await read(files.test));
   const inContext = validation && tokenizer && withExamples(request, bounds, tokenizer, { training, validation });
   return {
     objective: objectiveOf(request, training, settings),
@@ -79,6 +83,14 @@ export async function readData(
   };
 }
 
+function rowFilesOf({ datasetPath, validationPath, testPath, hyperparameters }: DataRequest) {
+  const evaluated = (path: string | null): RowFile | null => (path === null ? null : { path, needs: null });
+  const training: RowFile = { path: datasetPath, needs: needsOf(hyperparameters.objective) };
+  return { training, validation: evaluated(validationPath), test: evaluated(testPath) };
+}
+
+const isGiven = (file: RowFile | null) => file !== null;
+
 /** How rows are read, and what is measured. */
 export interface RowRules extends Pick<EvaluationSettings, "labelWords" | "calibrationPrompt" | "answerTokens"> {
   readonly truncate: Truncation;
@@ -95,22 +107,30 @@ export async function readEvaluation(
   calls: ForeignCalls,
 ): Promise<EvaluationSet> {
   const settings = await rowSettings(rules, folder, calls);
-  return prepareEvaluation(await readPrepared(path, settings, null, check), settings);
+  return prepareEvaluation(await readPrepared({ path, needs: null }, settings, check), settings);
 }
 
-async function rowSettings(rules: RowRules, { path, architecture }: ModelFolder, calls: ForeignCalls) {
+type LoadTokenizer = () => Promise<Tokenizer | null>;
+
+/** @param kept a tokenizer that is kept, or else the one that is loaded */
+async function rowSettings(
+  rules: RowRules,
+  { path, architecture }: ModelFolder,
+  calls: ForeignCalls,
+  kept = (load: LoadTokenizer) => load(),
+) {
   const { labelWords, calibrationPrompt, answerTokens, taken, truncate } = rules;
-  const tokenizer = await loadWatched(path, calls);
+  const loaded = await kept(() => loadMarked(path, calls));
+  const tokenizer = loaded && watchedTokenizer(loaded, calls);
   const { kind } = architecture;
   const bounds = { ...architecture, taken, truncate };
   return { tokenizer, kind, labelWords, calibrationPrompt, answerTokens, bounds };
 }
 
-async function loadWatched(folder: string, calls: ForeignCalls): Promise<Tokenizer | null> {
+async function loadMarked(folder: string, calls: ForeignCalls): Promise<Tokenizer | null> {
   calls.begin();
   try {
-    const tokenizer = await loadOptionalTokenizer(folder);
-    return tokenizer && watchedTokenizer(tokenizer, calls);
+    return await loadOptionalTokenizer(folder);
   } finally {
     calls.end();
   }
@@ -119,9 +139,8 @@ async function loadWatched(folder: string, calls: ForeignCalls): Promise<Tokeniz
 type RunSettings = EvaluationSettings & { readonly bounds: ModelBounds };
 
 async function readPrepared(
-  path: string,
+  { path, needs }: RowFile,
   { tokenizer, labelWords, bounds }: RunSettings,
-  needs: Needs | null,
   check: Pick<StopCheck, "now">,
 ): Promise<PreparedRow[]> {
   const source: Row[] = [];

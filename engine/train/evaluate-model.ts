@@ -33,15 +33,28 @@ export async function* evaluateModel(
   calls: ForeignCalls = unwatchedCalls,
   between?: () => Promise<void>,
 ): AsyncGenerator<EngineMessage> {
-  try {
-    yield { type: "evaluated", ...(await measure(request, device, stopCheck(stopping, between), calls)) };
-  } catch (error) {
-    if (!(error instanceof Stopped)) throw error;
-    yield { type: "stopped" };
-  }
+  let tokens = 0;
+  const wrote = () => (tokens += 1);
+  const last = await measure(request, device, stopCheck(stopping, between), { calls, wrote }).then(
+    (measured) => ({ type: "evaluated", ...measured }) as const,
+    (error: unknown) => failedOrStopped(error),
+  );
+  if (tokens > 0) yield { type: "generated", tokens };
+  if (last.type === "failure") throw last.error;
+  yield last;
 }
 
-async function measure(request: EvaluateRequest, device: Device, check: StopCheck, calls: ForeignCalls) {
+function failedOrStopped(error: unknown) {
+  return error instanceof Stopped ? ({ type: "stopped" } as const) : ({ type: "failure", error } as const);
+}
+
+interface Watching {
+  readonly calls: ForeignCalls;
+  /** Called for each token that the model writes. */
+  readonly wrote: () => void;
+}
+
+async function measure(request: EvaluateRequest, device: Device, check: StopCheck, { calls, wrote }: Watching) {
   const folder = await openModelFolder(request.modelPath, check.now);
   const keeper = { folder: request.hashesDir, now: Date.now };
   refuseOtherBase(request, await keptBaseHash(folder, basename(request.modelPath), keeper, check.now));
@@ -51,7 +64,7 @@ async function measure(request: EvaluateRequest, device: Device, check: StopChec
   const rows = await readEvaluation(request.datasetPath, rules, folder, check, calls);
   const model = await load(request, folder, log, { device, check });
   try {
-    const { evaluation, results } = await evaluateRows(model, rows);
+    const { evaluation, results } = await evaluateRows(model, rows, wrote);
     return {
       measured: evaluation,
       rows: results.slice(0, keptRows).map((one, row) => shown(rows.rows[row], row, one)),

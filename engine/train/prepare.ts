@@ -24,6 +24,7 @@ import { findKept, forgetKept } from "./kept-weights.ts";
 import { pickLearningRate, usualRate } from "./learning-rate.ts";
 import { logHeader } from "./log-header.ts";
 import type { MezoSettings } from "./settings.ts";
+import type { WarmInputs } from "./warm-inputs.ts";
 
 export interface PreparedRun {
   readonly data: RunData;
@@ -50,6 +51,7 @@ export async function prepareRun(
   device: Device,
   check: StopCheck,
   calls: ForeignCalls,
+  warm?: WarmInputs,
 ): Promise<PreparedRun> {
   const folder = await openModelFolder(request.modelPath, check.now);
   const base = await keptBaseHash(
@@ -59,7 +61,7 @@ export async function prepareRun(
     check.now,
   );
   refuseOtherBase(request, base);
-  const data = await readData(request, folder, check, calls);
+  const data = await readData(request, folder, check, calls, warm);
   const trained = trainedBy(request, folder);
   const precision = precisionOf(request, device);
   const load = (start: LoadOptions["start"] = null) =>

@@ -2,6 +2,7 @@
  * A fine-tune from its request to its last checkpoint, as a sequence of messages; nothing here writes to the store.
  *
  *   began, note?                                    the log's header; the rate that AUTO chose
+ *   memory?                                         after the first validation, with steps now and then, and after the last
  *   note*, evaluation*                              replayed the log, no end of turn; validation rows, baselines before step 1
  *   (step, checkpoint?, evaluation?, checkpoint?)*  a checkpoint for the best evaluation so far, and every checkpointEvery
  *   diverged?                                       once seen, between any two of these; the run ends then, unless it goes on
@@ -31,24 +32,36 @@ import { Stopped, stopCheck } from "../thread/stopping.ts";
 import { DivergenceWatch } from "./divergence.ts";
 import { EvaluationSchedule, isMultiple } from "./evaluation-schedule.ts";
 import { keepWeights } from "./kept-weights.ts";
+import type { MemoryGauge } from "./memory-readings.ts";
+import { MemoryReadings } from "./memory-readings.ts";
 import type { RunPosition } from "./mezo.ts";
 import { batchOf, train } from "./mezo.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { prepareRun } from "./prepare.ts";
 import { TrainingTime } from "./training-time.ts";
+import type { WarmInputs } from "./warm-inputs.ts";
 import { counted } from "../../schema/units.ts";
+
+/** What a worker has around a run. */
+export interface RunSurroundings {
+  readonly calls?: ForeignCalls;
+  /** Waited for between two passes. */
+  readonly between?: (() => Promise<void>) | undefined;
+  /** Whether the run gives way to others when it stops. */
+  readonly leaving?: () => boolean;
+  readonly gauge?: MemoryGauge | null;
+  readonly warm?: WarmInputs;
+}
 
 /** @throws SteplogError for a base model, dataset or loss that training cannot continue with; the worker fails the run */
 export async function* runFineTune(
   request: FineTuneRequest,
   device: Device,
   stopping: () => boolean,
-  calls: ForeignCalls = unwatchedCalls,
-  between?: () => Promise<void>,
-  leaving: () => boolean = () => false,
+  { calls = unwatchedCalls, between, leaving = () => false, gauge = null, warm }: RunSurroundings = {},
 ): AsyncGenerator<EngineMessage> {
   const check = stopCheck(stopping, between);
-  const prepared = await prepareRun(request, device, check, calls).catch(nullIfStopped);
+  const prepared = await prepareRun(request, device, check, calls, warm).catch(nullIfStopped);
   if (!prepared) {
     yield { type: "stopped" };
     return;
@@ -56,7 +69,7 @@ export async function* runFineTune(
   const { header, pickedRate, replaySeconds } = prepared;
   yield { type: "began", headerBytes: encodeHeader(header), pickedRate, replaySeconds };
   if (prepared.pickedWhy) yield { type: "note", event: "LEARNING_RATE", message: prepared.pickedWhy };
-  yield* new Run(request, prepared, check).messages(stopping, leaving);
+  yield* new Run(request, prepared, check, new MemoryReadings(gauge)).messages(stopping, leaving);
 }
 
 function nullIfStopped(error: unknown): null {
@@ -71,6 +84,7 @@ class Run {
   readonly #evaluations: EvaluationSchedule;
   readonly #watch: DivergenceWatch;
   readonly #time: TrainingTime;
+  readonly #memory: MemoryReadings;
   /** The whole log, packed, if the test rows may need the weights of an earlier step. */
   readonly #log: GrowingEntries | null;
   /** Entries that the request brought. */
@@ -79,10 +93,11 @@ class Run {
   #lastCheckpoint: RunPosition | null = null;
   #toldDivergence = false;
 
-  constructor(request: FineTuneRequest, prepared: PreparedRun, check: StopCheck) {
+  constructor(request: FineTuneRequest, prepared: PreparedRun, check: StopCheck, memory: MemoryReadings) {
     this.#request = request;
     this.#prepared = prepared;
     this.#check = check;
+    this.#memory = memory;
     this.#evaluations = new EvaluationSchedule(prepared.data, request);
     this.#watch = watchFrom(request);
     this.#time = new TrainingTime(request.trainedSeconds ?? 0);
@@ -154,6 +169,7 @@ class Run {
     const { endNote } = this.#prepared.data;
     if (stepsDone === 0 && endNote !== null) yield { type: "note", event: "NO_END_OF_TURN", message: endNote };
     if (stepsDone === 0 || this.#evaluations.isDue(stepsDone)) yield* this.#validate();
+    if (stepsDone === 0 && this.#request.validationPath !== null) yield* this.#memory.forwardPasses(0);
     if (stepsDone === 0) yield* this.#baselines();
   }
 
@@ -192,7 +208,9 @@ class Run {
       if (this.#evaluations.isDue(step.step)) yield* this.#validate();
       yield* this.#divergence();
       if (step.step < steps && isMultiple(step.step, checkpointEvery)) yield await this.#checkpoint(null);
-      if (stopping() || this.#isOver) return;
+      const ends = stopping() || this.#isOver;
+      yield* this.#memory.steps(step.step, ends || step.step === steps, this.#time.total);
+      if (ends) return;
     }
   }
 

@@ -96,9 +96,11 @@ async function resume({ hub, commit, onBytes, signal }: Download, file: HubFile,
   }
   if (at < file.bytes) throw new SteplogError("UNAVAILABLE", `${file.name} ended at byte ${at} of ${file.bytes}.`);
   const seen = hash.digest("hex");
-  if (at === file.bytes && seen === file.checksum.hex) return;
+  // Somebody else may have written to it meanwhile: then it is not what was hashed.
+  const isWhole = (await sizeOf(part)) === file.bytes;
+  if (at === file.bytes && isWhole && seen === file.checksum.hex) return;
   await rm(part, { force: true });
-  throw wrongBytes(file, seen, resumed > 0);
+  throw wrongBytes(file, seen, resumed > 0 || !isWhole);
 }
 
 function hashOf({ bytes, checksum }: HubFile): Hash {

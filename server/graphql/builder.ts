@@ -16,6 +16,8 @@ export const queryCost = 10;
 export const builder = new SchemaBuilder<{
   Context: Context;
   DefaultFieldNullability: false;
+  /** What every connection can tell besides its page. */
+  Connection: { readonly count: () => Promise<number> };
   Scalars: {
     ID: { Input: string; Output: string };
     DateTime: { Input: Date; Output: Date };
@@ -66,6 +68,14 @@ export const builder = new SchemaBuilder<{
   complexity: { disabled: true },
   validation: { validationError: (failure) => invalidArgument(failure.issues) },
 });
+
+builder.globalConnectionField("totalCount", (t) =>
+  t.int({
+    description: "How many items all pages have together.",
+    complexity: queryCost,
+    resolve: ({ count }) => count(),
+  }),
+);
 
 function decodeId(id: string): { typename: string; id: string } {
   try {

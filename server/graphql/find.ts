@@ -14,6 +14,7 @@ const FindableType = builder.enumType("FindableType", {
     CHECKPOINT: { description: "A checkpoint, which has no name." },
     DATASET: { description: "A dataset that is not deleted." },
     EVALUATION: { description: "An evaluation, which has no name." },
+    SWEEP: { description: "A sweep." },
   } satisfies Record<FoundKind, { description: string }>,
 });
 
@@ -22,6 +23,7 @@ const typeOf: Readonly<Record<FoundKind, string>> = {
   CHECKPOINT: "Checkpoint",
   DATASET: "Dataset",
   EVALUATION: "ModelEvaluation",
+  SWEEP: "Sweep",
 };
 
 builder.queryField("find", (t) =>

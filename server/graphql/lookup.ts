@@ -1,5 +1,7 @@
 /** Looks up what an argument names. @throws NOT_FOUND naming the argument, and what there is instead. */
+import { didYouMean } from "../../schema/did-you-mean.ts";
 import { SteplogError } from "../../schema/errors.ts";
+import { limits } from "../../schema/limits.ts";
 import type { BaseModel, Checkpoint, Dataset, FineTune } from "../../schema/tables.ts";
 import type { ProjectStore } from "../../store/store.ts";
 
@@ -18,9 +20,10 @@ export async function requireCheckpoint(store: ProjectStore, id: string, field: 
 export async function requireBaseModel(store: ProjectStore, name: string, field: string): Promise<BaseModel> {
   const model = await store.baseModels.getByName(name);
   if (model) return model;
-  const names = (await store.baseModels.list({ limit: listed })).map((row) => row.name);
-  const known = names.length > 0 ? `Base models: ${names.join(", ")}.` : "No worker has registered one yet.";
-  return notFound(field, `There is no base model "${name}". ${known}`);
+  const names = (await store.baseModels.list({ limit: limits.pageSize })).map((row) => row.name);
+  const known =
+    names.length > 0 ? `Base models: ${names.slice(0, listed).join(", ")}.` : "No worker has registered one yet.";
+  return notFound(field, `There is no base model "${name}".${didYouMean(name, names)} ${known}`);
 }
 
 export async function requireDataset(

@@ -5,6 +5,7 @@
 import type { BaseModel, Checkpoint, Dataset, FineTune } from "../../schema/tables.ts";
 import type { ApiKey, Project } from "../../schema/project-tables.ts";
 import type { Completion, ModelEvaluation } from "../../schema/serving-tables.ts";
+import type { Sweep } from "../../schema/sweep-tables.ts";
 import type { WebhookEndpoint } from "../../schema/webhook-tables.ts";
 import type { LoggedDelivery, ProjectStore } from "../../store/store.ts";
 import type { Context } from "../context.ts";
@@ -44,6 +45,10 @@ export const DatasetRef = builder.loadableNodeRef(
 export const FineTuneRef = builder.loadableNodeRef(
   "FineTune",
   loading<FineTune>((store, ids) => store.fineTunes.byIds(ids)),
+);
+export const SweepRef = builder.loadableNodeRef(
+  "Sweep",
+  loading<Sweep>((store, ids) => store.sweeps.byIds(ids)),
 );
 export const CheckpointRef = builder.loadableNodeRef(
   "Checkpoint",

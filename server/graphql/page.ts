@@ -7,16 +7,22 @@ import { queryCost } from "./builder.ts";
 
 const defaultSize = 20;
 
-interface PageArgs {
+export interface PageArgs {
   readonly first?: number | null | undefined;
   readonly last?: number | null | undefined;
   readonly after?: string | null | undefined;
   readonly before?: string | null | undefined;
 }
 
-export function pageOf<R extends { readonly id: string }>(args: PageArgs, list: (page: Page) => Promise<R[]>) {
+/** @param count how many rows there are in all; called where somebody asks for it */
+export async function pageOf<R extends { readonly id: string }>(
+  args: PageArgs,
+  list: (page: Page) => Promise<R[]>,
+  count: () => Promise<number>,
+) {
   checkPage(args);
-  return resolveCursorConnection({ args, defaultSize, maxSize: limits.pageSize, toCursor: (row: R) => row.id }, list);
+  const options = { args, defaultSize, maxSize: limits.pageSize, toCursor: (row: R) => row.id };
+  return { ...(await resolveCursorConnection(options, list)), count };
 }
 
 /** Cost of a connection: its query, and the requested fields of each item. */

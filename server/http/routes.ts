@@ -12,6 +12,7 @@ import { receiveDataset } from "./datasets.ts";
 import { isDocs, sendDocs } from "./docs.ts";
 import { sendDataset, sendExport, sendLog, sendRunLog, sendWeights } from "./downloads.ts";
 import { toHttpError } from "../errors.ts";
+import { endResponse } from "../last-answers.ts";
 import { sendProject } from "./project-export.ts";
 import { sendMetrics } from "../metrics.ts";
 import { originOfRequest, requestIdOf, traceparentOf, withRequestId } from "../request-id.ts";
@@ -107,10 +108,9 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
     const viewer = await access.authenticate(request);
     const meter = options.rateLimits.meterOf(viewer, request, await access.asks());
     if (meter) await charge(meter, { name: limit, points: 1 }, response);
-    // An answer may take as long as a run: it ends when the key does.
     response.once(
       "close",
-      access.onEnd(request.headers.authorization, viewer, () => response.destroy()),
+      access.onEnd(request.headers.authorization, viewer, () => endResponse(response)),
     );
     return { ...services, store: options.store.of(viewer, originOfRequest(request)), meter };
   };

@@ -14,11 +14,11 @@ import type { Logger } from "pino";
 import { SteplogError, type ErrorCode, asDiskError } from "../../schema/errors.ts";
 import { limits } from "../../schema/limits.ts";
 import { type Viewer, defaultProjectId } from "../../schema/projects.ts";
+import { msOfDay } from "../../schema/units.ts";
 import { toHttpError } from "../errors.ts";
 import { rateHeaders } from "./rate-headers.ts";
 import { readTarget } from "./target.ts";
 
-const dayMs = 24 * 60 * 60 * 1000;
 const streamPrefix = "stream-";
 const sweepMs = 60 * 60 * 1000;
 
@@ -38,7 +38,7 @@ export class Uploads {
 
   constructor({ directory, log, originOf, originAllowed }: UploadsOptions) {
     this.#directory = directory;
-    this.#files = new FileStore({ directory, expirationPeriodInMilliseconds: dayMs });
+    this.#files = new FileStore({ directory, expirationPeriodInMilliseconds: msOfDay });
     this.#tus = new TusServer({
       path: "/uploads",
       datastore: this.#files,
@@ -67,7 +67,7 @@ export class Uploads {
     const streams = (await readdir(this.#directory)).filter((name) => name.startsWith(streamPrefix));
     for (const path of streams.map((name) => join(this.#directory, name))) {
       const { mtimeMs } = await stat(path);
-      if (Date.now() - mtimeMs > dayMs) await rm(path, { force: true });
+      if (Date.now() - mtimeMs > msOfDay) await rm(path, { force: true });
     }
   }
 

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import type { GenerateTask, Piece, Usage } from "../../schema/completion.ts";
-import type { Completion, CompletionPiece } from "../../schema/serving-tables.ts";
+import type { Completion } from "../../schema/serving-tables.ts";
 import { type WrittenPiece, unpackTokens } from "../../store/store.ts";
 import { attended, together, type Asking, type Checked } from "../completions.ts";
 import { sendJson } from "../http/json.ts";
@@ -96,7 +96,7 @@ async function answered(
   return usageOf(ended);
 }
 
-function pieceOf({ choice, firstToken, tokens, text, logprobs, finish }: CompletionPiece): Piece {
+function pieceOf({ choice, firstToken, tokens, text, logprobs, finish }: WrittenPiece): Piece {
   return { choice, firstToken, tokens: [...unpackTokens(tokens)], text, logprobs, finish };
 }
 

@@ -3,6 +3,8 @@
  * of the database, so that a new table cannot be forgotten.
  */
 import { stepBlocks } from "../../schema/block-tables.ts";
+import { modelDownloads } from "../../schema/download-tables.ts";
+import { runMemory } from "../../schema/memory-tables.ts";
 import { type SQL, sql } from "drizzle-orm";
 import { type PgTable, getTableConfig } from "drizzle-orm/pg-core";
 import { auditEntries } from "../../schema/audit-tables.ts";
@@ -17,6 +19,7 @@ import {
   modelEvaluations,
   evaluatedRows,
 } from "../../schema/serving-tables.ts";
+import { sweeps } from "../../schema/sweep-tables.ts";
 import {
   baseModelFiles,
   baseModelNames,
@@ -63,12 +66,14 @@ export const holdings: readonly Holding[] = [
   { table: usageDays, isOf: own },
   { table: projectTurns, isOf: own, untold: "whose turn is next" },
   { table: datasets, isOf: own },
+  { table: sweeps, isOf: own },
   { table: fineTunes, isOf: own, atOnce: 200 },
   { table: checkpoints, isOf: ofRun },
   { table: checkpointExports, isOf: ofCheckpoint },
   { table: logSegments, isOf: ofRun, untold: "the log of each run is a file" },
   { table: stepMetrics, isOf: ofRun, atOnce: 10_000 },
   { table: stepBlocks, isOf: ofRun, untold: "the steps of step_metrics, merged" },
+  { table: runMemory, isOf: ofRun },
   { table: evaluations, isOf: ofRun },
   { table: events, isOf: ofRun },
   { table: jobs, isOf: own, untold: "work under way" },
@@ -117,6 +122,7 @@ export const nobodys: readonly (readonly [PgTable, string])[] = [
   [baseModelNames, "everybody's"],
   [baseModelFiles, "everybody's"],
   [foundModels, "everybody's"],
+  [modelDownloads, "everybody's"],
   [workers, "everybody's"],
   [chores, "the service's"],
   [looseBlobs, "hashes of files that are to go"],

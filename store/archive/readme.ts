@@ -12,7 +12,7 @@ hexadecimal after \\x, times are ISO 8601.
 | fine_tunes | runs with their settings; fine_tunes.dataset_id is an id in datasets |
 | logs/ID.steplog | the log of a run: with its base model it rebuilds every checkpoint (steplog reconstruct) |
 | checkpoints, checkpoint_exports | positions in logs, with the digest of the weights; weights_files names files in blobs/ |
-| step_metrics, evaluations, events | what was measured of runs, and their history |
+| step_metrics, run_memory, evaluations, events | what was measured of runs, and their history |
 | model_evaluations, completions, completion_pieces | what models were asked, and answered |
 | aliases, alias_moves | names of models, and where they pointed |
 | webhook_endpoints, webhook_messages, webhook_deliveries, webhook_attempts | webhooks without their secrets, and their log |

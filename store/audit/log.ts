@@ -4,7 +4,7 @@ import { type ActorKind, type AuditAction, actorKinds } from "../../schema/audit
 import { type AuditEntry, auditEntries } from "../../schema/audit-tables.ts";
 import { chores } from "../../schema/blob-tables.ts";
 import { defaultProjectId } from "../../schema/projects.ts";
-import { type Page, pageOf } from "../pages.ts";
+import { type Page, countOf, inProject, pageOf } from "../pages.ts";
 import { type Database, isUuid } from "../postgres/database.ts";
 import { audit, endEntries } from "./audit.ts";
 
@@ -27,9 +27,14 @@ export async function auditLog(database: Database, { projectId, ...query }: Audi
   return database
     .select()
     .from(auditEntries)
-    .where(and(projectId === undefined ? undefined : eq(auditEntries.projectId, projectId), ...where, such(query)))
+    .where(and(inProject(auditEntries, projectId), ...where, such(query)))
     .orderBy(...order)
     .limit(query.limit);
+}
+
+/** How many the pages of such a list have together. */
+export function auditCount(database: Database, { projectId, ...filter }: AuditFilter): Promise<number> {
+  return countOf(database, auditEntries, and(inProject(auditEntries, projectId), such(filter)));
 }
 
 function such({ from, until, actor, action, objectId }: AuditFilter): SQL | undefined {

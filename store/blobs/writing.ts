@@ -4,6 +4,7 @@ import { open, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { msOfDay } from "../../schema/units.ts";
 import { type StoredBlob, tooLarge } from "./blobs.ts";
 
 /** On disk before it returns. @throws PAYLOAD_TOO_LARGE, errors of the disk and of the source */
@@ -39,7 +40,7 @@ export async function hashFile(path: string, maxBytes = Number.POSITIVE_INFINITY
 }
 
 /** A file that was not written to for so long belongs to a process that is gone. */
-export const abandonedMs = 24 * 3_600_000;
+export const abandonedMs = msOfDay;
 
 /** By the clock of the folder's file system, which is not always this machine's. */
 export async function removeAbandoned(folder: string): Promise<void> {

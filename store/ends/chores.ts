@@ -9,6 +9,7 @@ import type { Log } from "../../schema/log.ts";
 import { datasets } from "../../schema/tables.ts";
 import type { Blobs } from "../blobs/blobs.ts";
 import type { Database } from "../postgres/database.ts";
+import { secondsFromStart } from "../postgres/times.ts";
 import { endDue } from "./due.ts";
 import { type SweepReport, sweep } from "./sweep.ts";
 
@@ -52,7 +53,7 @@ export function choresOf(database: Database, blobs: Blobs, over: AbortSignal, lo
 /** Whether it is this process' turn: nobody has begun it for that long. */
 async function claim(database: Database, name: string, everyS: number): Promise<boolean> {
   const again = { target: chores.name, set: { begunAt: sql`now()` } };
-  const before = lt(chores.begunAt, sql`now() - ${everyS} * interval '1 second'`);
+  const before = lt(chores.begunAt, secondsFromStart(-everyS));
   const mine = await database
     .insert(chores)
     .values({ name })

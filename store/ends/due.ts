@@ -10,6 +10,7 @@ import { modelEvaluations } from "../../schema/serving-tables.ts";
 import { checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
 import { formName, formOf } from "../../schema/weights-form.ts";
 import type { Database, Transaction } from "../postgres/database.ts";
+import { secondsFromStart } from "../postgres/times.ts";
 import { formOfRow } from "../runs/exports.ts";
 import { remove as removeEvaluation } from "../serving/evaluations.ts";
 import { deleteDataset } from "./datasets.ts";
@@ -175,7 +176,7 @@ function ofTable(
       return rows.flatMap((row) => (row.expiresAt ? [{ ...row, kind, expiresAt: row.expiresAt }] : []));
     },
     async hold(database, held, by) {
-      const again = sql`now() + ${againS} * interval '1 second'`;
+      const again = secondsFromStart(againS);
       await database.update(table).set({ expiryHeldBy: by, expiryTryAt: again }).where(eq(id, held));
     },
   };

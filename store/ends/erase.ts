@@ -14,6 +14,7 @@ import { type Project, apiKeys, projects, shares } from "../../schema/project-ta
 import { defaultProjectId } from "../../schema/projects.ts";
 import { aliases, completions, modelEvaluations } from "../../schema/serving-tables.ts";
 import { checkpoints, datasets, fineTunes, jobs, rowChecks } from "../../schema/tables.ts";
+import { sweeps } from "../../schema/sweep-tables.ts";
 import { webhookEndpoints, webhookMessages } from "../../schema/webhook-tables.ts";
 import { audit, endEntries } from "../audit/audit.ts";
 import { sharedBy } from "../archive/holdings.ts";
@@ -163,6 +164,7 @@ const datasetsOf = (id: string) =>
 /** Rows that nothing above has taken with it. */
 async function leaveRest(tx: Transaction, id: string): Promise<void> {
   await giveAwayDeletedDatasets(tx, id);
+  await tx.delete(sweeps).where(eq(sweeps.projectId, id));
   await tx.delete(datasets).where(and(eq(datasets.projectId, id), isNotNull(datasets.deletedAt)));
   const left = tx.select({ id: jobs.id }).from(jobs).where(eq(jobs.projectId, id)).orderBy(asc(jobs.id)).for("update");
   await tx.delete(jobs).where(inArray(jobs.id, left));

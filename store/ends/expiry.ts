@@ -8,6 +8,7 @@ import { completions, modelEvaluations } from "../../schema/serving-tables.ts";
 import { checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
 import { audit } from "../audit/audit.ts";
 import { type Database, type Executor, type Transaction, isUuid } from "../postgres/database.ts";
+import { secondsFromStart } from "../postgres/times.ts";
 import { notThere } from "../projects/sight.ts";
 
 /** What an object may still be told of its end. */
@@ -19,9 +20,6 @@ export interface Expiries {
   /** Sets, moves or, with `never`, clears the time at which something ends. @throws NOT_FOUND; INVALID_ARGUMENT for a completion that is never to end */
   set(kind: ExpiringKind, id: string, expiry: Expiry): Promise<Ending>;
 }
-
-/** In SQL: a number of seconds after the transaction began; null for null. */
-export const inSeconds = (seconds: SQL | number | null): SQL => sql`now() + (${seconds})::float8 * interval '1 second'`;
 
 /** In SQL: how many seconds a project keeps what was created now; null for as long as nobody deletes it. @param usualS otherwise */
 export function keptSeconds(projectId: string, kind: KeptKind, usualS: number | null = null): SQL {
@@ -35,12 +33,12 @@ export function expiryOf(
   kind: KeptKind,
   usualS: number | null = null,
 ): SQL {
-  return expiry ? givenExpiry(expiry) : inSeconds(keptSeconds(projectId, kind, usualS));
+  return expiry ? givenExpiry(expiry) : secondsFromStart(keptSeconds(projectId, kind, usualS));
 }
 
 function givenExpiry(expiry: Expiry): SQL {
   if ("at" in expiry) return sql`${expiry.at.toISOString()}::timestamptz`;
-  return "ttl" in expiry ? inSeconds(expiry.ttl) : sql`null::timestamptz`;
+  return "ttl" in expiry ? secondsFromStart(expiry.ttl) : sql`null::timestamptz`;
 }
 
 // Of stored weights, which end so long after they were last used
@@ -59,12 +57,9 @@ export function wantedSeconds(projectId: string, { keepSeconds, usualSeconds }: 
   return sql`nullif(${keptSeconds(projectId, "WEIGHTS", usualSeconds ?? null)}, 0)`;
 }
 
-/** In SQL: when what is used now ends, by the column that says how long it stays. */
-export const renewedBy = (seconds: PgColumn): SQL => sql`now() + ${seconds} * interval '1 second'`;
-
 /** In SQL: whether the last renewal was more than a minute ago, so that a download of many parts is no write for each. */
 export const isStale = (seconds: PgColumn, expiresAt: PgColumn): SQL =>
-  sql`${expiresAt} < ${renewedBy(seconds)} - interval '1 minute'`;
+  sql`${expiresAt} < ${secondsFromStart(seconds)} - interval '1 minute'`;
 
 // Of what is there
 

@@ -18,7 +18,8 @@ import { audit } from "../audit/audit.ts";
 import { announceCheckpoint, announceRun } from "../webhooks/announce.ts";
 import { dropUnnamed } from "./datasets.ts";
 import { refuseIfHeld } from "./holders.ts";
-import { noWeights, tellWeightsDeleted } from "./weights.ts";
+import { noWeights } from "../runs/weights.ts";
+import { tellWeightsDeleted } from "./weights.ts";
 
 export interface RunDeletion {
   /** Whether a run that is being trained ends thereby. */

@@ -9,17 +9,7 @@ import { type Transaction, only } from "../postgres/database.ts";
 import { announceCheckpoint } from "../webhooks/announce.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import { keyOfExport } from "../runs/exports.ts";
-
-/** Of a checkpoint without stored weights. */
-export const noWeights = {
-  weightsStatus: "NONE",
-  weightsFiles: null,
-  weightsBlob: null,
-  weightsBytes: null,
-  weightsError: null,
-  weightsKeepSeconds: null,
-  weightsExpiresAt: null,
-} as const;
+import { noWeights } from "../runs/weights.ts";
 
 /** False if it is not there, or being made. @param unless asked once the row is locked */
 export async function dropWeights(

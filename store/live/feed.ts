@@ -8,8 +8,9 @@ import { isFinal } from "../../schema/states.ts";
 import { type Event, type FineTune, type StepMetric, events, fineTunes, stepMetrics } from "../../schema/tables.ts";
 import { type Database, isUuid } from "../postgres/database.ts";
 import { notFound as completionNotFound } from "../serving/lifecycle.ts";
-import { type WrittenPiece, piecesAfter } from "../serving/pieces.ts";
+import type { WrittenPiece } from "../serving/pieces.ts";
 import type { Notifications } from "../postgres/notifications.ts";
+import { PieceReader } from "./piece-reader.ts";
 import { SharedReaders, patiently } from "./shared.ts";
 import { SharedRows } from "./shared-rows.ts";
 import { type Source, pageRows } from "./window.ts";
@@ -37,6 +38,7 @@ export interface Feed {
 
 export function feedOf(database: Database, notifications: Notifications): Feed {
   const steps = new SharedRows(notifications, (id) => stepsOf(database, id));
+  const reader = new PieceReader(database);
   const events = new SharedRows(notifications, (id) => eventsOf(database, id));
   const runs = new SharedReaders<FineTune>(notifications, (id) => ({
     read: (before) => changedRun(database, id, before),
@@ -45,7 +47,7 @@ export function feedOf(database: Database, notifications: Notifications): Feed {
   return {
     steps: (id, { afterStep, signal }) => endable(signal, (over) => ofRuns(steps, id, afterStep, over)),
     events: (id, { after, signal }) => endable(signal, (over) => ofRuns(events, id, after, over)),
-    pieces: (id, { after, signal }) => endable(signal, (over) => piecesOf(database, notifications, id, after, over)),
+    pieces: (id, { after, signal }) => endable(signal, (over) => piecesOf(reader, notifications, id, after, over)),
     status: (id, options) => endable(options?.signal, (over) => statuses(runs, id, over)),
   };
 }
@@ -72,9 +74,9 @@ async function* statuses(runs: SharedReaders<FineTune>, id: string, over: AbortS
   }
 }
 
-/** A completion has one reader as a rule, and pieces that come and go: each subscriber reads for itself. */
+/** A completion has one subscriber as a rule, and pieces that come and go: each keeps its own place. */
 async function* piecesOf(
-  database: Database,
+  reader: PieceReader,
   notifications: Notifications,
   id: string,
   start: number,
@@ -86,9 +88,7 @@ async function* piecesOf(
     let morePages = false;
     while (!over.aborted) {
       if (!morePages) await subscription.change();
-      const page = await patiently(notifications, over, async () =>
-        isUuid(id) ? piecesAfter(database, id, after, pageRows) : null,
-      );
+      const page = await patiently(notifications, over, async () => (isUuid(id) ? reader.read(id, after) : null));
       if (over.aborted) return;
       if (!page) throw completionNotFound(id);
       for (const piece of page.rows) {

@@ -5,7 +5,7 @@ import { counted } from "../../schema/units.ts";
 import { limits } from "../../schema/limits.ts";
 import type { PartNames } from "../../schema/name-patterns.ts";
 import { type BaseModel, type FineTune, baseModels, fineTunes, foundModels } from "../../schema/tables.ts";
-import { type Page, pageOf } from "../pages.ts";
+import { type Page, countOf, pageOf } from "../pages.ts";
 import { type Database, type Transaction, inOrderOf, only } from "../postgres/database.ts";
 import { defaultProjectId } from "../../schema/projects.ts";
 import { audit } from "../audit/audit.ts";
@@ -34,6 +34,7 @@ export interface BaseModels {
   /** Null for a model that an earlier release registered. */
   parts(id: string): Promise<Parts | null>;
   list(page: Page): Promise<BaseModel[]>;
+  count(): Promise<number>;
   readonly uses: UsesOf;
   /** In the order of the ids, null for unknown ones: what a DataLoader needs. */
   byIds(ids: readonly string[]): Promise<(BaseModel | null)[]>;
@@ -55,6 +56,7 @@ export function baseModelsOf(database: Database): BaseModels {
     },
     parts: (id) => partsOf(database, id),
     uses: usesOfModels(database),
+    count: () => countOf(database, baseModels, undefined),
     async list(page) {
       const { where, order } = await pageOf(database, keys, page);
       return database

@@ -15,6 +15,7 @@ import { forgetFoundMs } from "../../schema/limits.ts";
 import { type FoundModel, baseModels, foundModels } from "../../schema/tables.ts";
 import { type Database, type Transaction, only } from "../postgres/database.ts";
 import { wakeWorkers } from "../postgres/notify.ts";
+import { msFromNow } from "../postgres/times.ts";
 import type { NewBaseModel } from "./base-models.ts";
 
 /** What a worker sees of a folder without reading its weights. */
@@ -94,7 +95,7 @@ async function unregistered(database: Database, names: readonly string[]): Promi
   return names.filter((name) => !registered.has(name));
 }
 
-const isForgotten = sql`${foundModels.lastSeenAt} < clock_timestamp() - ${forgetFoundMs}::float8 * interval '1 millisecond'`;
+const isForgotten = lt(foundModels.lastSeenAt, msFromNow(-forgetFoundMs));
 
 async function report(tx: Transaction, worker: string, models: readonly SeenModel[]): Promise<void> {
   const names = models.map((model) => model.name);
@@ -161,7 +162,7 @@ async function claimOldest(database: Database, { names, ...claim }: Registration
 }
 
 function claimUntil({ leaseMs }: Pick<Claim, "leaseMs">) {
-  return { claimExpiresAt: sql`clock_timestamp() + ${leaseMs} * interval '1 millisecond'` };
+  return { claimExpiresAt: msFromNow(leaseMs) };
 }
 
 function claimOf(name: string, { worker }: Pick<Claim, "worker">) {

@@ -8,7 +8,8 @@ export const applicationName = "steplog";
 
 /**
  * What we rely on, whatever a database or a role was altered to. bytea as hex and numbers with all their digits are what the
- * driver reads; dates in another style it would not understand. Locks are waited for, and statements run to their end.
+ * driver reads; dates in another style it would not understand. Locks are waited for, and statements run to their end. Those
+ * that are kept (kept-statements.ts) are planned for their values and for what the tables hold now, as the others are.
  */
 const session = {
   application_name: applicationName,
@@ -17,6 +18,7 @@ const session = {
   default_transaction_isolation: "read committed",
   extra_float_digits: "1",
   lock_timeout: "0",
+  plan_cache_mode: "force_custom_plan",
   standard_conforming_strings: "on",
   statement_timeout: "0",
   TimeZone: "UTC",

@@ -5,7 +5,7 @@ import postgres from "postgres";
 import { SteplogError } from "../../schema/errors.ts";
 import { type Tracing, inSpan } from "../../schema/tracing.ts";
 import { connectionOptions, idleTransactionMs } from "./connection.ts";
-import { isUnavailable } from "./failures.ts";
+import { isOfStatement, isUnavailable } from "./failures.ts";
 import { type Silence, usualSilentMs, watchSilence } from "./silence.ts";
 import type { DatabaseAddress } from "./url.ts";
 
@@ -158,7 +158,7 @@ async function begun(tx: Transaction, { pooled }: DatabaseAddress): Promise<void
  */
 async function silentWhenLost(error: unknown): Promise<never> {
   const isOurs = error instanceof SteplogError;
-  if (!isOurs && isUnavailable(error)) await new Promise<never>(() => {});
+  if (!isOurs && isUnavailable(error) && !isOfStatement(error)) await new Promise<never>(() => {});
   throw error;
 }
 

@@ -91,10 +91,19 @@ async function usableBinaries(home: string, runAs: RunAs): Promise<string> {
   const inPlace = (await reachable(join(packaged, "native", "bin"), runAs)) && (await hydrate(packaged, links));
   if (inPlace) return join(packaged, "native");
 
-  const { version } = packageSchema.parse(await readJson(join(packaged, "package.json")));
+  const version = await versionOf(packaged);
   const copy = join(home, `binaries-${version}`);
   if (!(await exists(copy))) await copyBinaries(packaged, links, home, copy);
   return join(copy, "native");
+}
+
+/** Of the Postgres that would start here. @throws UNAVAILABLE when there is none for this machine */
+export function embeddedVersion(): Promise<string> {
+  return versionOf(packageFolder());
+}
+
+async function versionOf(packaged: string): Promise<string> {
+  return packageSchema.parse(await readJson(join(packaged, "package.json"))).version;
 }
 
 /** The package for this machine; npm leaves out the others, which are optional dependencies. */

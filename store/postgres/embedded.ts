@@ -11,7 +11,7 @@
  *       port      the last one      postgres.log   users/  one file per process that uses the server
  */
 import { execFile } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -100,7 +100,9 @@ async function answers(server: Server, cluster: string): Promise<boolean> {
 }
 
 async function query(server: Server, statement: string): Promise<Record<string, unknown>[]> {
-  const client = postgres(urlOf(server, "postgres"), { max: 1, connect_timeout: 5, onnotice: () => {} });
+  // As connectionOptions: a server may be killed while it is asked.
+  const options = { max: 1, connect_timeout: 5, fetch_types: false, onnotice: () => {} };
+  const client = postgres(urlOf(server, "postgres"), options);
   try {
     return await client.unsafe<Record<string, unknown>[]>(statement);
   } finally {
@@ -170,11 +172,9 @@ async function tryStart(install: Install, durable: boolean, deadline: number): P
     const wait = ["--wait", "--timeout", String(startSeconds)];
     await call(install, "pg_ctl", ["start", ...wait, ...files, "--options", flags.join(" ")]);
   } catch (error) {
-    const words = await endOfLog(home);
-    // Children of a killed server hold its memory for a moment; the port may have been taken; another process may be
-    // starting the same server.
-    const temporary = /pre-existing shared memory|could not bind|lock file ".*" already exists/u.test(words);
-    if (!temporary || performance.now() > deadline) throw new Error(words || String(error), { cause: error });
+    const text = await readFile(logFile, "utf8").catch(() => "");
+    if (!startMayPass(text) || performance.now() > deadline)
+      throw new Error(endOf(text) || String(error), { cause: error });
     await delay(200);
     return false;
   }
@@ -182,9 +182,22 @@ async function tryStart(install: Install, durable: boolean, deadline: number): P
   return true;
 }
 
-/** The wanted port if it is free, so that a URL stays valid; else any. */
+/**
+ * Whether a start that failed may succeed soon. Children of a killed server hold its memory for a moment; the port may have been
+ * taken; another process may be starting the same server.
+ * @param log since the start; those children may have written their last words after the reason
+ */
+export function startMayPass(log: string): boolean {
+  return /pre-existing shared memory|could not bind|lock file ".*" already exists/u.test(log);
+}
+
+/**
+ * The wanted port if it is free, so that a URL stays valid; else one below those that systems give to outgoing connections (from
+ * 32,768 on Linux, 49,152 elsewhere), which could take it while the server is restarted; else any.
+ */
 async function freePort(wanted: number): Promise<number> {
-  for (const port of [wanted, 0]) {
+  const quiet = Array.from({ length: 5 }, () => randomInt(20_000, 32_000));
+  for (const port of [...(wanted > 0 ? [wanted] : []), ...quiet, 0]) {
     const free = await new Promise<number | null>((resolve) => {
       const probe = createServer();
       probe.once("error", () => resolve(null));
@@ -199,8 +212,11 @@ async function freePort(wanted: number): Promise<number> {
 }
 
 async function endOfLog(home: string): Promise<string> {
-  const text = await readFile(join(home, "postgres.log"), "utf8").catch(() => "");
-  return text.trim().split("\n").slice(-8).join(" ");
+  return endOf(await readFile(join(home, "postgres.log"), "utf8").catch(() => ""));
+}
+
+function endOf(log: string): string {
+  return log.trim().split("\n").slice(-8).join(" ");
 }
 
 async function ensureDatabase(server: Server): Promise<void> {

@@ -16,6 +16,8 @@ const postgresCodes = wordsOf(`
 `);
 /** postgres.js': a connection that ended during a query or could not be opened. */
 const driverCodes = ["CONNECTION_CLOSED", "CONNECTION_ENDED", "CONNECTION_DESTROYED", "CONNECT_TIMEOUT"];
+/** Postgres gave up a statement, as the same one may not be: a deadlock, a serialization, a lock's or a statement's time limit. */
+const givenUp = new Set(wordsOf("40P01 40001 55P03 57014"));
 /** OpenSSL's, as Node names them: a certificate that is not trusted, is for another host or is out of date. */
 export const certificateCodes = wordsOf(`
   CERT_HAS_EXPIRED CERT_NOT_YET_VALID DEPTH_ZERO_SELF_SIGNED_CERT ERR_TLS_CERT_ALTNAME_INVALID
@@ -37,6 +39,10 @@ export function asStoreError(error: unknown): unknown {
   if (unstorableText.has(code)) {
     return new SteplogError("INVALID_ARGUMENT", "Text must not contain the character U+0000.", [], { cause: error });
   }
+  if (givenUp.has(code))
+    return new SteplogError("UNAVAILABLE", `Postgres gave up a statement (${reason}). Try again.`, [], {
+      cause: error,
+    });
   if (!unavailable.has(code)) return error;
   const full = "Postgres has no room left on its disk";
   if (code === diskFull)
@@ -48,6 +54,11 @@ export function asStoreError(error: unknown): unknown {
 export function isUnavailable(error: unknown): boolean {
   const known = asStoreError(error);
   return known instanceof SteplogError && known.code === "UNAVAILABLE";
+}
+
+/** Whether the connection goes on: Postgres ended a statement alone. */
+export function isOfStatement(error: unknown): boolean {
+  return givenUp.has(causeOf(error).code);
 }
 
 /** The code of the innermost error; and the reason for people: Postgres' own words with its code, else the code. */
@@ -65,7 +76,7 @@ function deepest(error: unknown): Error | null {
   return deepest(error.cause) ?? error;
 }
 
-/** The same object; its promises reject with translated errors. */
+/** The same object; its promises, and the queries that it returns unsent, reject with translated errors. */
 export function translated<Group extends object>(group: Group): Group {
   return new Proxy(group, {
     get(target, key) {
@@ -73,10 +84,15 @@ export function translated<Group extends object>(group: Group): Group {
       if (typeof member !== "function") return member;
       return (...args: unknown[]) => {
         const result: unknown = Reflect.apply(member, target, args);
-        return result instanceof Promise ? result.catch(rethrow) : result;
+        return isThenable(result) ? Promise.resolve(result).catch(rethrow) : result;
       };
     },
   });
+}
+
+/** A query of drizzle is no Promise, though it has the type of one: it is sent once somebody waits for it. */
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
 
 function rethrow(error: unknown): never {

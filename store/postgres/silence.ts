@@ -10,6 +10,7 @@ import postgres from "postgres";
 import { SteplogError } from "../../schema/errors.ts";
 import { leaseMs } from "../../schema/limits.ts";
 import { connectionOptions } from "./connection.ts";
+import { KeptStatements } from "./kept-statements.ts";
 import type { DatabaseAddress } from "./url.ts";
 
 /** Longer than Postgres lets a transaction idle. */
@@ -72,7 +73,7 @@ export function watchSilence(client: postgres.Sql, options: SilenceOptions): Sil
   };
   look().catch(() => {});
   return {
-    client: watched(client, waits),
+    client: watched(client, { waits, kept: new KeptStatements() }),
     end,
     async orLost(work) {
       let lose: (error: SteplogError) => void = () => {};
@@ -90,13 +91,21 @@ function notAnswered(silentMs: number): SteplogError {
   return new SteplogError("UNAVAILABLE", message);
 }
 
-function watched<Client extends postgres.ISql>(client: Client, waits: Set<Wait>, within?: Wait): Client {
+interface Watching {
+  readonly waits: Set<Wait>;
+  readonly kept: KeptStatements;
+}
+
+function watched<Client extends postgres.ISql>(client: Client, watching: Watching, within?: Wait): Client {
   return new Proxy(client, {
     get(target, key) {
       const member: unknown = Reflect.get(target, key);
       if (key === "unsafe")
-        return (...args: Parameters<postgres.Sql["unsafe"]>) => noted(target.unsafe(...args), waits, within);
-      if (key === "begin") return (work: Work) => begin(target as unknown as postgres.Sql, work, waits);
+        return (...[text, values, options]: Parameters<postgres.Sql["unsafe"]>) => {
+          const prepare = watching.kept.use(text);
+          return noted(target.unsafe(text, values, { ...options, prepare }), watching.waits, within);
+        };
+      if (key === "begin") return (work: Work) => begin(target as unknown as postgres.Sql, work, watching);
       return member;
     },
   });
@@ -105,11 +114,12 @@ function watched<Client extends postgres.ISql>(client: Client, waits: Set<Wait>,
 type Work = (tx: postgres.TransactionSql) => Promise<unknown>;
 
 /** With the statements that begin and end it, which nobody else sees. */
-async function begin(client: postgres.Sql, work: Work, waits: Set<Wait>): Promise<unknown> {
+async function begin(client: postgres.Sql, work: Work, watching: Watching): Promise<unknown> {
+  const { waits } = watching;
   const wait: Wait = { seen: 0, pid: () => null };
   waits.add(wait);
   try {
-    return await client.begin((tx) => work(watched(tx, waits, wait)));
+    return await client.begin((tx) => work(watched(tx, watching, wait)));
   } finally {
     waits.delete(wait);
   }

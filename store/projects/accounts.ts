@@ -8,6 +8,7 @@ import type { QuotaUse, UsageDay } from "../../schema/usage.ts";
 import type { Database } from "../postgres/database.ts";
 import { diskUseOf } from "../ends/disk-use.ts";
 import { type KeepChanges, changeKeep, keepOf } from "../ends/expiry.ts";
+import { type QueueEntry, queueDepthOf } from "../queue/depth.ts";
 import { type QuotaChanges, changeQuotas, quotaUses } from "./quotas.ts";
 import { type RateChanges, type RateSubject, changeRates } from "./rates.ts";
 import { projectFor } from "./sight.ts";
@@ -16,6 +17,8 @@ import { usageOf } from "./usage.ts";
 export interface Accounts {
   /** Of the whole service for an operator that names no project, else of one. */
   diskUse(projectId?: string): Promise<DiskUse>;
+  /** What waits for workers and what they hold, of all projects; null for whoever is no operator. */
+  queue(): Promise<QueueEntry[] | null>;
   /** How long a project keeps what it creates from now on. */
   keep(projectId?: string): Promise<Keep>;
   /** Null takes a time away; what is left out stays. By an admin of the project. @throws FORBIDDEN; NOT_FOUND */
@@ -51,6 +54,10 @@ export function accountsOf({ database, viewer, may }: Room): Accounts {
       if (projectId !== undefined || !isOperator(viewer)) return diskUseOf(database, readable(projectId));
       may("read");
       return diskUseOf(database, null);
+    },
+    async queue() {
+      may("read");
+      return isOperator(viewer) ? queueDepthOf(database).depth() : null;
     },
     keep: async (projectId) => keepOf(database, readable(projectId)),
     async setKeep(changes, projectId = viewer.projectId) {

@@ -23,6 +23,7 @@ export interface Administration {
   projectsByIds(ids: readonly string[]): Promise<(Project | null)[]>;
   /** All of them for an operator, else the viewer's own. */
   projects(page: Page): Promise<Project[]>;
+  countProjects(): Promise<number>;
   createProject(name: string): Promise<Project>;
   /** @throws FORBIDDEN for whoever is no operator; NOT_FOUND; CONFLICT */
   renameProject(id: string, name: string): Promise<Project>;
@@ -41,6 +42,7 @@ export interface Administration {
   keysByIds(ids: readonly string[]): Promise<(ApiKey | null)[]>;
   /** Of the viewer's project, or for an operator of any. */
   keys(page: Page & { readonly projectId?: string | undefined }): Promise<ApiKey[]>;
+  countKeys(projectId?: string): Promise<number>;
   createKey(input: Omit<NewKey, "projectId"> & { readonly projectId?: string | undefined }): Promise<MadeKey>;
   rotateKey(id: string, overlapS: number): Promise<MadeKey>;
   renameKey(id: string, name: string): Promise<ApiKey>;
@@ -98,6 +100,10 @@ export function administrationOf({
       const own = await projects.get(projectId);
       return own && page.after === undefined && page.before === undefined ? [own] : [];
     },
+    async countProjects() {
+      may("admin");
+      return isOperator(viewer) ? projects.count() : 1;
+    },
     async createProject(name) {
       may("admin");
       if (isOperator(viewer)) return projects.create(name);
@@ -140,6 +146,10 @@ export function administrationOf({
     async keys({ projectId: asked = projectId, ...page }) {
       may("admin");
       return keys.list({ ...page, projectId: projectFor(viewer, asked) });
+    },
+    async countKeys(asked = projectId) {
+      may("admin");
+      return keys.count(projectFor(viewer, asked));
     },
     async createKey({ projectId: asked = projectId, ...input }) {
       may("admin");

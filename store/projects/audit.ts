@@ -1,7 +1,7 @@
 /** The audit log as one viewer may read it: an admin that of the own project, an operator that of all or of one. */
 import type { AuditEntry } from "../../schema/audit-tables.ts";
 import { type Scope, type Viewer, isOperator } from "../../schema/projects.ts";
-import { type AuditFilter, auditLog } from "../audit/log.ts";
+import { type AuditFilter, auditCount, auditLog } from "../audit/log.ts";
 import type { Page } from "../pages.ts";
 import type { Database } from "../postgres/database.ts";
 import { projectFor } from "./sight.ts";
@@ -9,6 +9,8 @@ import { projectFor } from "./sight.ts";
 export interface AuditReading {
   /** Newest first. @throws NOT_FOUND for a project that is not the viewer's */
   list(query: AuditFilter & Page): Promise<AuditEntry[]>;
+  /** How many the pages of such a list have together. */
+  count(filter: AuditFilter): Promise<number>;
 }
 
 interface Room {
@@ -19,11 +21,12 @@ interface Room {
 
 export function auditReadingOf({ database, viewer, may }: Room): AuditReading {
   const everything = isOperator(viewer) ? undefined : viewer.projectId;
+  const readable = (projectId: string | undefined) => {
+    may("admin");
+    return projectId === undefined ? everything : projectFor(viewer, projectId);
+  };
   return {
-    async list({ projectId, ...query }) {
-      may("admin");
-      const one = projectId === undefined ? everything : projectFor(viewer, projectId);
-      return auditLog(database, { ...query, projectId: one });
-    },
+    list: async ({ projectId, ...query }) => auditLog(database, { ...query, projectId: readable(projectId) }),
+    count: async ({ projectId, ...filter }) => auditCount(database, { ...filter, projectId: readable(projectId) }),
   };
 }

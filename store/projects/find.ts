@@ -1,12 +1,14 @@
 /** What somebody means by a short id or by a name: the beginning of a row's id, as command lines print it, or the whole name. */
-import { type SQL, type SQLWrapper, and, between, desc, eq, inArray, isNull, or, sql } from "drizzle-orm";
+import { type SQL, and, desc, eq, inArray, isNull, or, sql } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import { modelEvaluations } from "../../schema/serving-tables.ts";
+import { sweeps } from "../../schema/sweep-tables.ts";
 import { checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
+import { beginsWith } from "../pages.ts";
 import type { Database } from "../postgres/database.ts";
 import { sharedWith } from "./shared.ts";
 
-export type FoundKind = "FINE_TUNE" | "CHECKPOINT" | "DATASET" | "EVALUATION";
+export type FoundKind = "FINE_TUNE" | "CHECKPOINT" | "DATASET" | "EVALUATION" | "SWEEP";
 
 export interface Finding {
   /** The ids of what the project has and may read whose id begins with `text`, or that is named so: the newest first. */
@@ -49,6 +51,7 @@ export function findingOf(database: Database, projectId: string): Finding {
       ...columnsOf(modelEvaluations),
       visible: eq(modelEvaluations.projectId, projectId),
     },
+    SWEEP: { table: sweeps, ...columnsOf(sweeps), name: sweeps.name, visible: eq(sweeps.projectId, projectId) },
   };
   return {
     async find(kind, text, limit) {
@@ -68,11 +71,4 @@ export function findingOf(database: Database, projectId: string): Finding {
 
 function columnsOf({ id, createdAt }: { readonly id: PgColumn; readonly createdAt: PgColumn }) {
   return { id, createdAt };
-}
-
-/** As a range, which the index of the ids knows; undefined for what no id begins with. */
-function beginsWith(id: SQLWrapper, text: string): SQL | undefined {
-  const digits = text.toLowerCase().replaceAll("-", "");
-  if (!/^[0-9a-f]{4,32}$/u.test(digits)) return undefined;
-  return between(id, digits.padEnd(32, "0"), digits.padEnd(32, "f"));
 }

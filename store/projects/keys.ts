@@ -9,12 +9,12 @@ import { SteplogError } from "../../schema/errors.ts";
 import { type ApiKey, apiKeys, projects } from "../../schema/project-tables.ts";
 import type { Scope, Viewer } from "../../schema/projects.ts";
 import type { OwnRates } from "../../schema/rates.ts";
-import { type Page, pageOf } from "../pages.ts";
+import { type Page, countOf, inProject, pageOf } from "../pages.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import type { Notifications } from "../postgres/notifications.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import { requireRow } from "../postgres/required.ts";
-import { inMs } from "../queue/claimable.ts";
+import { msFromNow } from "../postgres/times.ts";
 import type { AuditAction, AuditDetails } from "../../schema/audit.ts";
 import { audit } from "../audit/audit.ts";
 
@@ -43,6 +43,8 @@ export interface Keys {
   get(id: string): Promise<ApiKey | null>;
   /** Newest first, also those that have ended; of all projects, or of one. */
   list(page: Page & { readonly projectId?: string | undefined }): Promise<ApiKey[]>;
+  /** Of a project, also those that have ended. */
+  count(projectId: string): Promise<number>;
   /**
    * A new key in place of another: of the same project, name, scopes and time to live. The other one ends after the overlap.
    * @throws NOT_FOUND; INVALID_STATE for one that has ended
@@ -60,8 +62,8 @@ export interface Keys {
 
 /** What watchers of keys subscribe to, in place of the id of a run. */
 export const keysTopic = "keys";
-/** How often a use is noted. */
-const notedEvery = sql`interval '1 minute'`;
+/** A use is noted once a minute at most. */
+const isNoteDue = or(isNull(apiKeys.lastUsedAt), lt(apiKeys.lastUsedAt, sql`now() - interval '1 minute'`));
 
 const keys = { table: apiKeys, sort: apiKeys.createdAt, id: apiKeys.id };
 const isLive = and(
@@ -87,13 +89,13 @@ export function keysOf(database: Database, notifications: Notifications): Keys {
       const [found] = isUuid(id) ? await database.select().from(apiKeys).where(eq(apiKeys.id, id)) : [];
       return found ?? null;
     },
+    count: (projectId) => countOf(database, apiKeys, eq(apiKeys.projectId, projectId)),
     async list({ projectId, ...page }) {
       const { where, order } = await pageOf(database, keys, page);
-      if (projectId !== undefined) where.push(eq(apiKeys.projectId, projectId));
       return database
         .select()
         .from(apiKeys)
-        .where(and(...where))
+        .where(and(...where, inProject(apiKeys, projectId)))
         .orderBy(...order)
         .limit(page.limit);
     },
@@ -119,17 +121,17 @@ export function keysOf(database: Database, notifications: Notifications): Keys {
 async function viewerOf(database: Database, key: string): Promise<Viewer | null> {
   const mine = eq(apiKeys.hash, sha256(key));
   const [row] = await database
-    .select({ found: apiKeys, ofProject: projects.rates })
+    .select({ found: apiKeys, ofProject: projects.rates, isNoteDue: sql<boolean>`${isNoteDue}` })
     .from(apiKeys)
     .innerJoin(projects, eq(projects.id, apiKeys.projectId))
     .where(and(mine, isLive));
   if (!row) return null;
   const { found, ofProject } = row;
-  const isOld = or(isNull(apiKeys.lastUsedAt), lt(apiKeys.lastUsedAt, sql`now() - ${notedEvery}`));
-  await database
-    .update(apiKeys)
-    .set({ lastUsedAt: sql`now()` })
-    .where(and(mine, isOld));
+  if (row.isNoteDue) {
+    const lastUsedAt = sql`now()`;
+    // Another gateway may have noted it since.
+    await database.update(apiKeys).set({ lastUsedAt }).where(and(mine, isNoteDue));
+  }
   return {
     projectId: found.projectId,
     scopes: new Set(found.scopes),
@@ -146,7 +148,7 @@ function written(tx: Transaction, action: AuditAction, { id, projectId, name }: 
 async function create(tx: Transaction, { projectId, name, scopes, expiresInS, rates = {} }: NewKey): Promise<MadeKey> {
   await requireRow(tx, projects, projects.id, projectId, "project");
   const key = `steplog_${randomBytes(30).toString("base64url")}`;
-  const expiresAt = expiresInS === null ? null : inMs(expiresInS * 1_000);
+  const expiresAt = expiresInS === null ? null : msFromNow(expiresInS * 1_000);
   const shown = { start: key.slice(0, 14), hash: sha256(key) };
   const row = { projectId, name, scopes: [...new Set(scopes)], expiresAt, rates, ...shown };
   const apiKey = only(await tx.insert(apiKeys).values(row).returning());
@@ -162,7 +164,7 @@ async function rotate(tx: Transaction, id: string, overlapS: number): Promise<Ma
   const end =
     overlapS === 0
       ? { revokedAt: sql`now()` }
-      : { expiresAt: sql`least(coalesce(${apiKeys.expiresAt}, 'infinity'), ${inMs(overlapS * 1_000)})` };
+      : { expiresAt: sql`least(coalesce(${apiKeys.expiresAt}, 'infinity'), ${msFromNow(overlapS * 1_000)})` };
   await tx
     .update(apiKeys)
     .set({ ...end, rotatedTo: made.apiKey.id })

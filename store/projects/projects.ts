@@ -3,7 +3,7 @@ import { and, asc, eq, inArray } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import { type Project, projects, shares } from "../../schema/project-tables.ts";
 import type { SharedKind } from "../../schema/projects.ts";
-import { type Page, pageOf } from "../pages.ts";
+import { type Page, countOf, pageOf } from "../pages.ts";
 import type { AuditAction } from "../../schema/audit.ts";
 import { checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
 import { audit } from "../audit/audit.ts";
@@ -21,6 +21,7 @@ export interface Projects {
   byIds(ids: readonly string[]): Promise<(Project | null)[]>;
   /** Newest first. */
   list(page: Page): Promise<Project[]>;
+  count(): Promise<number>;
   /** Lets a project read a checkpoint or dataset of another. Repeating it changes nothing. @throws NOT_FOUND for an unknown project */
   share(kind: SharedKind, objectId: string, projectId: string): Promise<void>;
   /** Takes that back. Repeating it changes nothing. */
@@ -50,6 +51,7 @@ export function projectsOf(database: Database): Projects {
       const [found] = await database.select().from(projects).where(eq(projects.name, name));
       return found ?? null;
     },
+    count: () => countOf(database, projects, undefined),
     async list(page) {
       const { where, order } = await pageOf(database, keys, page);
       return database

@@ -8,37 +8,65 @@ import { SteplogError } from "../../schema/errors.ts";
 import { projects } from "../../schema/project-tables.ts";
 import { completions } from "../../schema/serving-tables.ts";
 import { fineTuneStatuses, isFinal } from "../../schema/states.ts";
-import { checkpoints, datasets, fineTunes, jobs } from "../../schema/tables.ts";
-import { type QuotaName, type QuotaUse, type Quotas, quotaNames } from "../../schema/usage.ts";
+import { fineTunes, jobs } from "../../schema/tables.ts";
+import { type QuotaName, type QuotaUse, type Quotas, quotaNames, secondsKinds } from "../../schema/usage.ts";
 import { type Database, type Executor, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { audit } from "../audit/audit.ts";
 import { notThere } from "./sight.ts";
-import { usedThisMonth } from "./usage.ts";
+import { storedBytes } from "./stored-bytes.ts";
+import { addUsage, usedThisMonth } from "./usage.ts";
 
-/** @throws QUOTA_EXCEEDED once a new dataset is there */
+/** @throws QUOTA_EXCEEDED once a new dataset is there, or a promise of weights */
 export async function refuseBeyondBytes(tx: Transaction, projectId: string): Promise<void> {
-  const { bytes } = await quotasOf(tx, projectId);
-  if (bytes === undefined) return;
-  await oneAtATime(tx, projectId);
-  await refuseBeyond(tx, projectId, { name: "bytes", limit: bytes });
+  const error = await beyondBytes(tx, projectId);
+  if (error) throw error;
 }
 
-/** @throws QUOTA_EXCEEDED once a new run is there; one that has used up its tokens creates no runs either */
+/** Counts files that were made, once they have a row. If they do not fit, the error that says why: then they are not to be kept. */
+export async function useBytes(tx: Transaction, projectId: string, bytes: number): Promise<SteplogError | null> {
+  const error = await beyondBytes(tx, projectId);
+  if (!error) await addUsage(tx, [{ projectId, kind: "BYTES", amount: bytes }]);
+  return error;
+}
+
+async function beyondBytes(tx: Transaction, projectId: string): Promise<SteplogError | null> {
+  const { bytes: limit } = await quotasOf(tx, projectId);
+  if (limit === undefined) return null;
+  await oneAtATime(tx, projectId);
+  const use = await useOf(tx, projectId, { name: "bytes", limit });
+  return use.used > limit ? exceeded(tx, use, "bytes") : null;
+}
+
+/** @throws QUOTA_EXCEEDED once a new run is there; one that has used up its tokens or seconds creates no runs either */
 export async function refuseBeyondSteps(tx: Transaction, projectId: string): Promise<void> {
   const quotas = await quotasOf(tx, projectId);
-  await refuseBeyondTokens(tx, projectId, quotas);
+  await refuseUsedUp(tx, projectId, quotas);
   if (quotas.stepsAMonth === undefined) return;
   await oneAtATime(tx, projectId);
   await refuseBeyond(tx, projectId, { name: "stepsAMonth", limit: quotas.stepsAMonth });
 }
 
-/** What is under way may go beyond it: how many tokens it takes is not known before. @throws QUOTA_EXCEEDED */
-export async function refuseBeyondTokens(tx: Transaction, projectId: string, quotas: Quotas): Promise<void> {
-  const { tokensAMonth: limit } = quotas;
-  if (limit === undefined) return;
-  const name = "tokensAMonth";
-  const use = await useOf(tx, projectId, { name, limit });
-  if (use.used >= limit) throw await exceeded(tx, use, name);
+/** What is under way may go beyond them: how many tokens and seconds it takes is not known before. @throws QUOTA_EXCEEDED */
+export async function refuseUsedUp(
+  tx: Transaction,
+  projectId: string,
+  quotas: Quotas,
+  names: readonly UsedUp[] = ["tokensAMonth", "workerSecondsAMonth"],
+): Promise<void> {
+  for (const name of names) {
+    const limit = quotas[name];
+    if (limit === undefined) continue;
+    const use = await useOf(tx, projectId, { name, limit });
+    if (use.used >= limit) throw await exceeded(tx, use, name);
+  }
+}
+
+type UsedUp = "tokensAMonth" | "workerSecondsAMonth";
+
+/** Of weights or exports, which are no tokens. @throws QUOTA_EXCEEDED once a rebuild waits */
+export async function refuseRebuild(tx: Transaction, projectId: string): Promise<void> {
+  await refuseUsedUp(tx, projectId, await quotasOf(tx, projectId), ["workerSecondsAMonth"]);
+  await refuseBeyondBytes(tx, projectId);
 }
 
 /** The caller holds the lock by which completions are created one at a time. @throws QUOTA_EXCEEDED once a new request waits */
@@ -77,11 +105,14 @@ async function exceeded(tx: Transaction, quota: QuotaUse, name: RefusingQuota): 
 
 const nextMonth = "Wait for the next month, or ask an operator for a larger quota.";
 
+const deleteSome = "Delete some that are not needed (weights can be rebuilt), or ask an operator for a larger quota.";
+
 const words: Readonly<Record<RefusingQuota, { readonly seen: string; readonly advice: string }>> = {
-  bytes: { seen: "store % bytes of datasets and weights", advice: "Ask an operator for a larger quota." },
+  bytes: { seen: "store % bytes of datasets, weights and exports", advice: deleteSome },
   requestsWaiting: { seen: "have % requests wait for a worker", advice: "Try again in a moment." },
   stepsAMonth: { seen: "train % steps a month", advice: `Create a shorter run. ${nextMonth}` },
   tokensAMonth: { seen: "train and generate % tokens a month", advice: nextMonth },
+  workerSecondsAMonth: { seen: "keep workers busy for % seconds a month", advice: nextMonth },
 };
 
 // Reading and setting them
@@ -143,13 +174,7 @@ async function monthEnd(database: Executor): Promise<{ readonly at: Date; readon
 }
 
 const counts: Readonly<Record<QuotaName, (database: Executor, projectId: string) => Promise<number>>> = {
-  async bytes(database, projectId) {
-    const [row] = await database.execute<{ used: number }>(sql`
-      select ((select coalesce(sum(bytes), 0) from ${datasets} where project_id = ${projectId} and deleted_at is null)
-        + (select coalesce(sum(weights_bytes), 0) from ${checkpoints}
-           join ${fineTunes} on ${fineTunes.id} = ${checkpoints.fineTuneId} where project_id = ${projectId}))::float8 as used`);
-    return row?.used ?? 0;
-  },
+  bytes: storedBytes,
   async concurrentRuns(database, projectId) {
     const held = gt(jobs.leaseExpiresAt, sql`clock_timestamp()`);
     const [row] = await database
@@ -174,4 +199,5 @@ const counts: Readonly<Record<QuotaName, (database: Executor, projectId: string)
     return (await usedThisMonth(database, projectId, ["STEPS"])) + (row?.left ?? 0);
   },
   tokensAMonth: (database, projectId) => usedThisMonth(database, projectId, ["TOKENS_TRAINED", "TOKENS_GENERATED"]),
+  workerSecondsAMonth: (database, projectId) => usedThisMonth(database, projectId, secondsKinds),
 };

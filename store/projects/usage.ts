@@ -2,9 +2,9 @@
  * What projects use, by day. It is added in the transaction that stores what was used, to rows of that session alone: with rows
  * that a project's transactions share, a process that freezes within one of them would hold up all others.
  */
-import { and, asc, eq, gte, lte, sql } from "drizzle-orm";
+import { type SQL, and, asc, eq, gte, lte, sql } from "drizzle-orm";
 import { usageDays } from "../../schema/project-tables.ts";
-import type { UsageDay, UsageKind } from "../../schema/usage.ts";
+import { type UsageDay, type UsageKind, usageKinds } from "../../schema/usage.ts";
 import type { Database, Executor, Transaction } from "../postgres/database.ts";
 
 export interface Use {
@@ -21,12 +21,21 @@ export async function addUsage(tx: Transaction, uses: readonly Use[]): Promise<v
   const used = uses.filter(({ amount }) => amount > 0);
   if (used.length === 0) return;
   // One JSON parameter keeps the statement the same whatever the number of rows.
-  await tx.execute(sql`
+  await tx.execute(
+    usageFrom(
+      sql`select * from jsonb_to_recordset(${JSON.stringify(used)}::jsonb) as used ("projectId" uuid, kind text, amount float8)`,
+    ),
+  );
+}
+
+/** The statement that adds what was used. @param uses a query for project, kind and amount; amounts of 0 leave no row */
+export function usageFrom(uses: SQL): SQL {
+  return sql`
     insert into ${usageDays} (project_id, day, kind, session, amount)
-    select "projectId", ${today}, kind, pg_backend_pid(), sum(amount)
-    from jsonb_to_recordset(${JSON.stringify(used)}::jsonb) as used ("projectId" uuid, kind text, amount float8)
-    group by "projectId", kind order by "projectId", kind
-    on conflict (project_id, day, kind, session) do update set amount = ${usageDays.amount} + excluded.amount`);
+    select project_id, ${today}, kind, pg_backend_pid(), sum(amount)
+    from (${uses}) as used (project_id, kind, amount)
+    where amount > 0 group by project_id, kind order by project_id, kind
+    on conflict (project_id, day, kind, session) do update set amount = ${usageDays.amount} + excluded.amount`;
 }
 
 /** @param from and @param to the first and the last day, as 2026-01-31; days on which nothing was used are left out */
@@ -48,13 +57,7 @@ export async function usageOf(
   return [...days].map(([of, used]) => ({ day: of, ...used }));
 }
 
-const nothing = (): Record<UsageKind, number> => ({
-  STEPS: 0,
-  STEP_SECONDS: 0,
-  TOKENS_TRAINED: 0,
-  TOKENS_GENERATED: 0,
-  BYTES: 0,
-});
+const nothing = () => Object.fromEntries(usageKinds.map((kind) => [kind, 0])) as Record<UsageKind, number>;
 
 /** What a project used since the first of the month. */
 export async function usedThisMonth(

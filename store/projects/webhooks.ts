@@ -24,6 +24,7 @@ export function ownWebhooksOf({ database, projectId, may }: Room): Webhooks {
     byIds: async (ids) => asAdmin().byIds(ids),
     list: async () => asAdmin().list(),
     deliveries: async (id, page) => asAdmin().deliveries(id, page),
+    countDeliveries: async (id, status) => asAdmin().countDeliveries(id, status),
     deliveriesByIds: async (ids) => asAdmin().deliveriesByIds(ids),
     attempts: async (id) => asAdmin().attempts(id),
     replay: async (id, what) => asAdmin().replay(id, what),

@@ -1,12 +1,10 @@
 /** Which jobs a worker may claim, in SQL. waiting.ts explains the same rules to people, and a test holds the two together. */
-import { and, eq, gt, inArray, isNull, lt, or, sql } from "drizzle-orm";
+import { type SQL, and, eq, gt, inArray, isNull, lt, or, sql } from "drizzle-orm";
 import type { Capabilities } from "../../schema/jobs.ts";
 import { leaseMs, leaveToOthersMs, retryMs } from "../../schema/limits.ts";
 import { type Job, jobs } from "../../schema/tables.ts";
 import type { Executor } from "../postgres/database.ts";
-
-/** Time is Postgres' alone, so the clocks of the workers need not agree. */
-export const inMs = (ms: number) => sql`clock_timestamp() + ${ms} * interval '1 millisecond'`;
+import { msFromNow } from "../postgres/times.ts";
 
 /**
  * No lease is as long. One that seems to be was given before Postgres' clock was set back, and not renewed since: its worker
@@ -17,7 +15,7 @@ const noLeaseMs = 75 * leaseMs;
 export const isFree = or(
   isNull(jobs.leaseExpiresAt),
   lt(jobs.leaseExpiresAt, sql`clock_timestamp()`),
-  gt(jobs.leaseExpiresAt, inMs(noLeaseMs)),
+  gt(jobs.leaseExpiresAt, msFromNow(noLeaseMs)),
 );
 
 /** Whether the lease of a job has not expired. */
@@ -49,4 +47,22 @@ export function fits(worker: string, { kinds, memoryBytes, families, models, pre
     sql`${JSON.stringify({ families, models, precisions, workers: [worker] })}::jsonb @> (${jobs.needs} - 'memoryBytes')`,
     sql`coalesce((${jobs.needs} ->> 'memoryBytes')::bigint, 0) <= ${memoryBytes}`,
   );
+}
+
+/**
+ * In SQL: whether there is any job, held or free, that the worker could do. Of a long queue few jobs have needs of their own, so this
+ * looks at one for each kind and needs, by an index. A worker that can do none of it would look through all of it.
+ */
+export function fitsAny(worker: string, capabilities: Capabilities): SQL {
+  const place = sql`${jobs.kind}, md5(${jobs.needs}::text)`;
+  const first = (which: SQL) =>
+    sql`(select ${jobs.kind}, ${jobs.needs} from ${jobs} where ${which} order by ${place} limit 1)`;
+  const after = sql`(${place}) > (found.kind, md5(found.needs::text))`;
+  return sql`exists (
+    with recursive found as (
+      ${first(sql`true`)}
+      union all
+      select more.* from found cross join lateral ${first(after)} as more
+    )
+    select from found as jobs where ${fits(worker, capabilities)})`;
 }

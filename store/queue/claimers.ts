@@ -11,7 +11,8 @@ import { liveMs } from "../../schema/limits.ts";
 import { type Job, jobs, workers } from "../../schema/tables.ts";
 import type { Database, Transaction } from "../postgres/database.ts";
 import type { Notifications } from "../postgres/notifications.ts";
-import { fits, inMs, isDue, isFree } from "./claimable.ts";
+import { msFromNow } from "../postgres/times.ts";
+import { fits, fitsAny, isDue, isFree } from "./claimable.ts";
 import { endFrozenSessions } from "./frozen.ts";
 import { leaseNameOf } from "./lease-names.ts";
 import { type Lease, jobOf, lockJob } from "./leases.ts";
@@ -52,6 +53,8 @@ export interface JobHooks {
   released?(tx: Transaction, job: Job): Promise<"done" | "go on">;
   /** Of a job that is to be repeated. */
   failed?(tx: Transaction, job: Job, message: string): Promise<"done" | "repeat">;
+  /** Of a held job that cannot go on: tells people what its worker waits for. */
+  waits?(tx: Transaction, job: Job, message: string): Promise<void>;
   /** In the order of the jobs, which are not locked. RUN when left out. */
   wanted?(database: Database, jobs: readonly Job[]): Promise<readonly Wanted[]>;
 }
@@ -71,8 +74,8 @@ export function claimersOf(database: Database, notifications: Notifications, rul
   const started = async (job: Job, worker: string): Promise<ClaimedJob | null> => {
     const { id, kind, subject, payload, needs, attempts, leaseToken: token, lastError, createdAt, traceparent } = job;
     const start = async (tx: Transaction) => {
-      const held = await lockJob(tx, { id, token });
-      if (await isBeyondLimit(tx, held, mostRuns)) return leave(tx, held);
+      const [held, isBeyond] = await Promise.all([lockJob(tx, { id, token }), isBeyondLimit(tx, job, mostRuns)]);
+      if (isBeyond) return leave(tx, held);
       const next = await hooks[kind].claimed?.(tx, held, worker);
       if (next === "done") await tx.delete(jobs).where(jobOf({ id, token }));
       return next !== "done";
@@ -134,12 +137,13 @@ async function claimFirst(database: Database, claim: Claim, most: number, rules:
       : database
           .select(freeJob)
           .from(nextJobs(may, most, mostRuns))
+          .where(fitsAny(worker, capabilities))
           .limit(most),
   );
   const next = { leaseToken: sql`${jobs.leaseToken} + 1`, attempts: sql`${jobs.attempts} + 1` };
   // Requests, many of which a worker answers at once, are no turns.
   const turn = { claimedAt: claim.prefer ? null : sql`clock_timestamp()`, givesWayTo: null };
-  const lease = { leaseWorker: worker, leaseExpiresAt: inMs(leaseMs), ...turn };
+  const lease = { leaseWorker: worker, leaseExpiresAt: msFromNow(leaseMs), ...turn };
   const besides = capabilities.kinds.flatMap(
     (kind) => hooks[kind].claiming?.(database, sql`(select subject from free where kind = ${kind})`) ?? [],
   );
@@ -178,7 +182,7 @@ const baseOf = sql`${jobs.needs} #>> '{models,0,hash}'`;
 /** In SQL: whether the job waits for others no more, and whether the worker prefers it. */
 function preferences({ bases, patienceMs }: NonNullable<Claim["prefer"]>) {
   const isPreferred = sql`coalesce(${baseOf} = any(${sql.param(`{${bases.join(",")}}`)}::text[]), false)`;
-  return { isOld: sql`${jobs.createdAt} < ${inMs(-patienceMs)}`, isPreferred };
+  return { isOld: sql`${jobs.createdAt} < ${msFromNow(-patienceMs)}`, isPreferred };
 }
 
 function preferred({ prefer }: Claim) {
@@ -193,7 +197,7 @@ function isNotLeft({ worker, prefer }: Claim) {
   const { isOld, isPreferred } = preferences(prefer);
   const { name, lastSeenAt, serving } = workers;
   return sql`(${isOld} or ${isPreferred} or not exists (select from ${workers} where ${name} || ${leaseNameOf("COMPLETE", "")} <> ${worker}
-    and ${lastSeenAt} > ${inMs(-liveMs)} and (${serving} ->> 'requests')::int < (${serving} ->> 'places')::int
+    and ${lastSeenAt} > ${msFromNow(-liveMs)} and (${serving} ->> 'requests')::int < (${serving} ->> 'places')::int
     and ${serving} -> 'warm' @> jsonb_build_array(jsonb_build_object('base', ${baseOf}))))`;
 }
 

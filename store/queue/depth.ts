@@ -48,8 +48,9 @@ export function queueDepthOf(database: Database): QueueDepth {
 }
 
 function lackOf({ kind, needs }: Depth, workers: Awaited<ReturnType<typeof liveWorkers>>): string | null {
-  // Any worker registers what it has found.
-  if (kind === "REGISTER") return workers.length === 0 ? whyNobody("FINE_TUNE", needs, workers) : null;
+  // Any worker registers what it has found, and downloads.
+  if (kind === "REGISTER" || kind === "DOWNLOAD")
+    return workers.length === 0 ? whyNobody("FINE_TUNE", needs, workers) : null;
   return whyNobody(kind, needs, workers);
 }
 

@@ -10,6 +10,7 @@
 import { sql } from "drizzle-orm";
 import { applicationName } from "../postgres/connection.ts";
 import type { Database } from "../postgres/database.ts";
+import { msFromNow } from "../postgres/times.ts";
 
 /** Ends the sessions that have locked something and have waited for their client for this long; how many there were. */
 export async function endFrozenSessions(database: Database, silentMs: number): Promise<number> {
@@ -17,6 +18,6 @@ export async function endFrozenSessions(database: Database, silentMs: number): P
     select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and usename = current_user and application_name = ${applicationName}
       and backend_xid is not null and wait_event_type = 'Client'
-      and state_change < clock_timestamp() - ${silentMs}::float8 * interval '1 millisecond'`);
+      and state_change < ${msFromNow(-silentMs)}`);
   return ended.length;
 }

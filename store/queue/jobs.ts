@@ -23,10 +23,10 @@ import { type Job, jobs } from "../../schema/tables.ts";
 import { type Database, type Transaction, traceOf } from "../postgres/database.ts";
 import type { Notifications } from "../postgres/notifications.ts";
 import { wakeWorkers } from "../postgres/notify.ts";
-import { inMs } from "./claimable.ts";
+import { msFromNow } from "../postgres/times.ts";
 import { type Claim, type ClaimedJob, type Claimer, type QueueRules, type JobHooks, claimersOf } from "./claimers.ts";
 import { type Lease, jobOf, leaseLost, lockJob } from "./leases.ts";
-import { addTurns } from "./turns.ts";
+import { endTurns, turnColumns } from "./turns.ts";
 
 /** Why an attempt failed, and how often such an attempt is made. */
 export interface FailedAttempt {
@@ -50,6 +50,8 @@ export interface Queue {
    * changes, when it has been attempted often enough.
    */
   repeatJob(job: Lease, failed: FailedAttempt): Promise<boolean>;
+  /** Tells people what the worker waits for, which goes on with the job. */
+  tellWait(job: Lease, message: string): Promise<void>;
   /** Returns when there may be new work since the last claimJob, after the timeout, or on the signal. Never throws for these. */
   waitForJob(options: { timeoutMs: number; signal?: AbortSignal | undefined }): Promise<void>;
 }
@@ -75,6 +77,11 @@ export function queueOf(database: Database, notifications: Notifications, rules:
         if (next === "done") await tx.delete(jobs).where(eq(jobs.id, job.id));
         else await wakeWorkers(tx, job.kind);
       }),
+    tellWait: (lease, message) =>
+      database.transaction(async (tx) => {
+        const job = await lockJob(tx, lease);
+        await hooks[job.kind].waits?.(tx, job, message);
+      }),
     repeatJob: (lease, failed) => database.transaction((tx) => repeat(tx, lease, failed, hooks)),
   };
 }
@@ -89,7 +96,7 @@ async function renewAll(
   const mine = or(...leases.map(jobOf));
   const renewed = await database
     .update(jobs)
-    .set({ leaseExpiresAt: inMs(leaseMs) })
+    .set({ leaseExpiresAt: msFromNow(leaseMs) })
     .where(mine)
     .returning();
   const wanted = new Map<number, Wanted>();
@@ -105,7 +112,7 @@ const unheld = { leaseWorker: null, leaseExpiresAt: null, claimedAt: null, gives
 
 /** Before the job is given back. */
 async function endTurn(tx: Transaction, lease: Lease): Promise<void> {
-  await tx.execute(addTurns(sql`(select project_id, claimed_at from ${jobs} where ${jobOf(lease)}) as ended`));
+  await tx.execute(endTurns(sql`select ${turnColumns} from ${jobs} where ${jobOf(lease)}`));
 }
 
 /** The token rises here too, so that writes that this worker still has under way are refused. A release costs no attempt. */
@@ -135,7 +142,7 @@ async function repeat(
     return true;
   }
   const waitMs = Math.min(retryMs.first * 2 ** (attempts - 1), retryMs.longest);
-  const failed = { failedBy: job.leaseWorker, lastError: message, notBefore: inMs(waitMs), attempts };
+  const failed = { failedBy: job.leaseWorker, lastError: message, notBefore: msFromNow(waitMs), attempts };
   const free = { ...unheld, leaseToken: sql`${jobs.leaseToken} + 1` };
   await endTurn(tx, lease);
   await tx
@@ -146,11 +153,13 @@ async function repeat(
   return true;
 }
 
+/** In SQL, after `set`: a job that has made progress. */
+export const unfailed = sql`attempts = 0, not_before = null, failed_by = null, last_error = null`;
+
 /** Whoever records progress of a held job gives it all attempts back. */
 export async function madeProgress(tx: Transaction, { id, attempts }: Job): Promise<void> {
   if (attempts === 0) return;
-  const unfailed = { attempts: 0, notBefore: null, failedBy: null, lastError: null };
-  await tx.update(jobs).set(unfailed).where(eq(jobs.id, id));
+  await tx.execute(sql`update ${jobs} set ${unfailed} where id = ${id}`);
 }
 
 // For the rooms that create and finish jobs
@@ -162,8 +171,7 @@ export async function addJob(tx: Transaction, job: NewJob): Promise<void> {
 }
 
 export async function finishJob(tx: Transaction, lease: Lease): Promise<void> {
-  await tx.execute(sql`
-    with ended as (delete from ${jobs} where ${jobOf(lease)} returning project_id, claimed_at) ${addTurns(sql`ended`)}`);
+  await tx.execute(endTurns(sql`delete from ${jobs} where ${jobOf(lease)} returning ${turnColumns}`));
 }
 
 const jobAbout = (kind: JobKind, subject: string) => and(eq(jobs.kind, kind), eq(jobs.subject, subject));
@@ -175,5 +183,5 @@ export async function lockJobAbout(tx: Transaction, kind: JobKind, subject: stri
 }
 
 export async function withdrawJob(tx: Transaction, kind: JobKind, subject: string): Promise<void> {
-  await tx.delete(jobs).where(jobAbout(kind, subject));
+  await tx.execute(endTurns(sql`delete from ${jobs} where ${jobAbout(kind, subject)} returning ${turnColumns}`));
 }

@@ -5,7 +5,9 @@
  */
 import { and, eq, isNotNull, isNull, lt, or, sql } from "drizzle-orm";
 import { type Capabilities, jobKinds, soleJobKinds } from "../../schema/jobs.ts";
+import { modelDownloads } from "../../schema/download-tables.ts";
 import { type WorkerRow, foundModels, jobs, workers } from "../../schema/tables.ts";
+import { isUnclaimed } from "../models/model-downloads.ts";
 import type { Database } from "../postgres/database.ts";
 import type { Notifications } from "../postgres/notifications.ts";
 import { fits, isDue, isFree } from "./claimable.ts";
@@ -54,8 +56,16 @@ async function hasWork(database: Database, worker: WorkerRow, mostRuns: MostRuns
     kinds: kinds.filter((kind) => kind === "COMPLETE"),
     memoryBytes: serving?.memoryBytes ?? 0,
   });
-  const found = await Promise.all([sole, asked, registrationFor(database, worker)]);
+  const found = await Promise.all([sole, asked, registrationFor(database, worker), aDownload(database)]);
   return found.some((rows) => rows.length > 0);
+}
+
+function aDownload(database: Database) {
+  return database
+    .select({ there: sql`1` })
+    .from(modelDownloads)
+    .where(isUnclaimed)
+    .limit(1);
 }
 
 function registrationFor(database: Database, { name }: WorkerRow) {

@@ -11,6 +11,8 @@ import { turnHalfLifeMs } from "../../schema/limits.ts";
 import { projectTurns, projects } from "../../schema/project-tables.ts";
 import { type Job, jobs } from "../../schema/tables.ts";
 import type { Database, Executor, Transaction } from "../postgres/database.ts";
+import { msFromNow } from "../postgres/times.ts";
+import { usageFrom } from "../projects/usage.ts";
 import { isFree } from "./claimable.ts";
 
 /** Runs that the whole service trains at once, at most; null for as many as there are workers. */
@@ -145,12 +147,26 @@ async function countOf(database: Database, which: SQL): Promise<number> {
   return row?.count ?? 0;
 }
 
-/** In SQL: adds the time for which each of `ended` (project_id, claimed_at) had a worker to what its project had. */
-export function addTurns(ended: SQL): SQL {
+/** In SQL: what `endTurns` reads of a job. */
+export const turnColumns = sql`project_id, kind, claimed_at, lease_expires_at`;
+
+/** A worker whose lease has expired without a word may have died at any moment since it was renewed. */
+const hadFor = sql`greatest(extract(epoch from least(clock_timestamp(), lease_expires_at) - claimed_at), 0)::float8`;
+
+/** Of jobs that are worker's time and nothing else; a run's is counted as it is trained, and an answer's is shared. */
+const secondsOf = sql`case kind when 'EVALUATE' then 'EVALUATION_SECONDS' when 'MATERIALISE' then 'REBUILD_SECONDS' when 'EXPORT' then 'REBUILD_SECONDS' end`;
+
+/**
+ * In SQL: adds the time for which each of `ended` had a worker to what its project had, for its turns, and to what it uses.
+ * @param ended a query for `turnColumns`, which may delete
+ */
+export function endTurns(ended: SQL): SQL {
   const { seconds, at } = projectTurns;
-  return sql`insert into ${projectTurns} (project_id, session, seconds, at)
-    select project_id, pg_backend_pid(), greatest(extract(epoch from clock_timestamp() - claimed_at), 0)::float8, clock_timestamp()
-    from ${ended} where claimed_at is not null
+  return sql`with ended as (${ended}), had as materialized (
+      select project_id, ${secondsOf} as counted, ${hadFor} as seconds from ended where claimed_at is not null
+    ), used as (${usageFrom(sql`select project_id, counted, seconds from had where counted is not null`)})
+    insert into ${projectTurns} (project_id, session, seconds, at)
+    select project_id, pg_backend_pid(), seconds, clock_timestamp() from had
     on conflict (project_id, session) do update set seconds = ${countsNow(sql`${seconds}`, sql`${at}`)} + excluded.seconds, at = excluded.at`;
 }
 
@@ -159,7 +175,7 @@ export async function forgetTurns(database: Database): Promise<void> {
   const old = database
     .select({ projectId: projectTurns.projectId, session: projectTurns.session })
     .from(projectTurns)
-    .where(lt(projectTurns.at, sql`clock_timestamp() - ${20 * turnHalfLifeMs} * interval '1 millisecond'`))
+    .where(lt(projectTurns.at, msFromNow(-20 * turnHalfLifeMs)))
     .limit(1_000)
     .for("update", { skipLocked: true });
   await database.execute(

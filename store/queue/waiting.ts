@@ -184,7 +184,7 @@ function demandsOf(kind: JobKind, needs: Needs): Demand[] {
       whyNobody: () => `The worker ${name} has gone.`,
     })),
     {
-      what: `jobs of kind ${kind}`,
+      what: `the task to ${tasks[kind]}`,
       isMet: (worker) => worker.kinds.includes(kind),
       whyNobody: () => nobodyTakes(kind),
     },
@@ -211,9 +211,19 @@ function demandsOf(kind: JobKind, needs: Needs): Demand[] {
   ];
 }
 
+/** What a worker of each kind of jobs does. */
+const tasks: Readonly<Record<JobKind, string>> = {
+  FINE_TUNE: "train runs",
+  MATERIALISE: "rebuild weights",
+  EXPORT: "rebuild weights in other forms",
+  EVALUATE: "evaluate models",
+  MEASURE: "measure how long runs take",
+  COMPLETE: "answer requests",
+};
+
 function nobodyTakes(kind: JobKind): string {
   if (kind === "COMPLETE") return "No live worker answers requests. Start one: steplog worker --serve both.";
-  return `No live worker takes jobs of kind ${kind}. Start a worker of this release.`;
+  return `No live worker takes the task to ${tasks[kind]}. Start a worker of this release.`;
 }
 
 /** Requests have a part of a worker's memory: weights that are warm stay there while it trains. */

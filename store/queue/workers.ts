@@ -4,6 +4,7 @@ import { forgetWorkerMs, liveMs } from "../../schema/limits.ts";
 import type { Wanted } from "../../schema/states.ts";
 import { type Job, type WorkerRow, jobs, workers } from "../../schema/tables.ts";
 import type { Database, Executor } from "../postgres/database.ts";
+import { msFromNow } from "../postgres/times.ts";
 import { forgetMeasures } from "../speeds.ts";
 import { forgetTurns } from "./turns.ts";
 
@@ -26,15 +27,13 @@ export interface Workers {
   list(): Promise<LiveWorker[]>;
 }
 
-const ago = (ms: number) => sql`clock_timestamp() - ${ms} * interval '1 millisecond'`;
-
 /** @param forget called with every report, to delete what is past its time */
 export function workersOf(database: Database, forget: () => Promise<void>): Workers {
   return {
     async report(worker) {
       const seen = { ...worker, asleep: false, lastSeenAt: sql`clock_timestamp()` };
       await database.insert(workers).values(seen).onConflictDoUpdate({ target: workers.id, set: seen });
-      await database.delete(workers).where(lt(workers.lastSeenAt, ago(forgetWorkerMs)));
+      await database.delete(workers).where(lt(workers.lastSeenAt, msFromNow(-forgetWorkerMs)));
       await forgetMeasures(database);
       await forgetTurns(database);
       await forget();
@@ -67,7 +66,7 @@ export async function liveWorkers(database: Executor): Promise<LiveWorker[]> {
     .select({ worker: workers, kind: jobs.kind, subject: jobs.subject, projectId: jobs.projectId })
     .from(workers)
     .leftJoin(jobs, held)
-    .where(gt(workers.lastSeenAt, ago(liveMs)))
+    .where(gt(workers.lastSeenAt, msFromNow(-liveMs)))
     .orderBy(asc(workers.startedAt), asc(workers.id));
   return rows.map(({ worker, kind, subject, projectId }) => ({
     ...worker,

@@ -78,11 +78,8 @@ async function beginLog(tx: Transaction, lease: Lease, start: LogStart): Promise
     );
   }
   const header = run.logHeader ? {} : { logHeader: start.headerBytes, chain: start.chain };
-  await tx
-    .update(fineTunes)
-    .set({ ...header, device: start.device, pickedRate: start.pickedRate ?? null })
-    .where(eq(fineTunes.id, run.id));
-  await wakeWatchers(tx, run.id);
+  const change = { ...header, device: start.device, pickedRate: start.pickedRate ?? null };
+  await Promise.all([tx.update(fineTunes).set(change).where(eq(fineTunes.id, run.id)), wakeWatchers(tx, run.id)]);
 }
 
 function countOf(batch: StepBatch): number {
@@ -110,9 +107,22 @@ async function append(tx: Transaction, lease: Lease, batch: StepBatch): Promise<
   if (!run.logHeader) throw new SteplogError("INVALID_STATE", `The log of fine-tune ${run.id} has no header yet.`);
   if (run.entries !== batch.firstEntry) throw notAtEnd(run, batch);
   invariant(batch.metrics[0]?.step === run.stepsDone + 1, `the batch starts after step ${run.stepsDone}`);
-  await growLog(tx, run.id, batch);
-  await insertMetrics(tx, run.id, batch.metrics);
+  const tail = await tailOf(tx, run.id);
+  invariant(!tail || tail.plain === (batch.decays === null), `the log of ${run.id} has all decays or none`);
+  // Sent together, one statement each: what an append takes is mostly its ways to Postgres and back.
+  await Promise.all([
+    ...growLog(tx, run.id, tail, batch),
+    insertMetrics(tx, run.id, batch.metrics),
+    countSteps(tx, run, batch),
+    madeProgress(tx, job),
+    wakeWatchers(tx, run.id),
+    addUsage(tx, usedBy(batch, run.projectId)),
+  ]);
   await mergeSteps(tx, run.id, { before: run.stepsDone, after: run.stepsDone + batch.metrics.length });
+  return { wanted: run.wanted };
+}
+
+async function countSteps(tx: Transaction, run: FineTune, batch: StepBatch): Promise<void> {
   const skipped = batch.metrics.filter((metric) => metric.skipped !== null).length;
   const zero = batch.metrics.filter((metric) => metric.zero).length;
   await tx
@@ -125,10 +135,6 @@ async function append(tx: Transaction, lease: Lease, batch: StepBatch): Promise<
       zeroSteps: sql`${fineTunes.zeroSteps} + ${zero}`,
     })
     .where(eq(fineTunes.id, run.id));
-  await madeProgress(tx, job);
-  await wakeWatchers(tx, run.id);
-  await addUsage(tx, usedBy(batch, run.projectId));
-  return { wanted: run.wanted };
 }
 
 function usedBy({ metrics, tokens }: StepBatch, projectId: string): Use[] {
@@ -147,8 +153,14 @@ function notAtEnd(run: FineTune, batch: StepBatch): SteplogError {
   );
 }
 
-/** Fills the last row, then adds new ones. */
-async function growLog(tx: Transaction, fineTuneId: string, batch: StepBatch): Promise<void> {
+interface Tail {
+  readonly first: number;
+  readonly count: number;
+  readonly plain: boolean;
+}
+
+/** The last row of a log; null before its first entry. */
+async function tailOf(tx: Transaction, fineTuneId: string): Promise<Tail | null> {
   const [tail] = await tx
     .select({
       first: logSegments.firstEntry,
@@ -159,13 +171,21 @@ async function growLog(tx: Transaction, fineTuneId: string, batch: StepBatch): P
     .where(eq(logSegments.fineTuneId, fineTuneId))
     .orderBy(desc(logSegments.firstEntry))
     .limit(1);
-  invariant(!tail || tail.plain === (batch.decays === null), `the log of ${fineTuneId} has all decays or none`);
+  return tail ?? null;
+}
+
+/** Fills the last row, and adds new ones. */
+function growLog(tx: Transaction, fineTuneId: string, tail: Tail | null, batch: StepBatch): PromiseLike<unknown>[] {
   const room = tail ? segmentEntries - tail.count : 0;
-  if (tail && room > 0) await growSegment(tx, fineTuneId, tail.first, cut(batch, 0, room));
+  const statements: PromiseLike<unknown>[] = [];
+  if (tail && room > 0) statements.push(growSegment(tx, fineTuneId, tail.first, cut(batch, 0, room)));
   for (let from = room; from < countOf(batch); from += segmentEntries) {
     const firstEntry = batch.firstEntry + from;
-    await tx.insert(logSegments).values({ fineTuneId, firstEntry, ...cut(batch, from, from + segmentEntries) });
+    statements.push(
+      tx.insert(logSegments).values({ fineTuneId, firstEntry, ...cut(batch, from, from + segmentEntries) }),
+    );
   }
+  return statements;
 }
 
 /** Entries `from` (inclusive) to `to` (exclusive) of the batch, or to its end. */

@@ -4,7 +4,7 @@ import type { LogParts } from "../../schema/step-log.ts";
 import { type Checkpoint, type FineTune, baseModels, checkpoints, fineTunes } from "../../schema/tables.ts";
 import type { WantedKeep } from "../ends/expiry.ts";
 import { deleteCheckpoint, deleteWeights } from "../ends/runs.ts";
-import { type Page, pageOf } from "../pages.ts";
+import { type Page, countOf, pageOf } from "../pages.ts";
 import { type Database, inOrderOf, isUuid } from "../postgres/database.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
 import { logParts } from "./logs.ts";
@@ -15,6 +15,7 @@ export interface Checkpoints {
   byIds(ids: readonly string[]): Promise<(Checkpoint | null)[]>;
   /** Those of a run, the latest position first. */
   list(fineTuneId: string, page: Page): Promise<Checkpoint[]>;
+  count(fineTuneId: string): Promise<number>;
   /** The last one of a run that is not after a step; null if there is none. */
   lastUpTo(fineTuneId: string, step: number): Promise<Checkpoint | null>;
   /** The run that a checkpoint is of. */
@@ -62,6 +63,7 @@ export function checkpointsOf(database: Database): Checkpoints {
     deleteWeights: (id) => database.transaction((tx) => deleteWeights(tx, id)),
     requestWeights: (id, keep = {}) => database.transaction((tx) => requestWeights(tx, id, keep)),
     useWeights: (id) => useWeights(database, id),
+    count: async (id) => (isUuid(id) ? countOf(database, checkpoints, eq(checkpoints.fineTuneId, id)) : 0),
     async list(fineTuneId, page) {
       if (!isUuid(fineTuneId)) return [];
       const { where, order } = await pageOf(database, keys, page);

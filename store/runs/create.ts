@@ -35,10 +35,18 @@ export interface NewFineTune {
   readonly tags?: readonly string[];
   readonly metadata?: Readonly<Record<string, string>>;
   readonly priority?: number;
+  /** The sweep that it is of; not part of the request. */
+  readonly sweep?: SweepPlace | null;
   /** When it ends; as the project says when left out. Not part of the request: a repeated one comes later. */
   readonly expiry?: Expiry | null;
   /** Events that a new run starts with, besides its first; not part of the request. */
   readonly notes?: readonly RunNote[];
+}
+
+export interface SweepPlace {
+  readonly id: string;
+  /** From 1. */
+  readonly place: number;
 }
 
 export interface ForkPoint {
@@ -59,7 +67,7 @@ export async function create(
   // Waits for a concurrent create with the same key: then either its row conflicts, or ours is the first.
   const [fineTune] = await tx
     .insert(fineTunes)
-    .values({ ...request, ...start, inputHash, ...ownerOf(input), expiresAt: endOf(input) })
+    .values({ ...request, ...start, ...placeOf(input), inputHash, ...ownerOf(input), expiresAt: endOf(input) })
     .onConflictDoNothing({ target: fineTunes.idempotencyKey })
     .returning();
   if (!fineTune) return { fineTune: await firstOfKey(tx, input, inputHash), created: false };
@@ -67,8 +75,9 @@ export async function create(
   return { fineTune, created: true };
 }
 
-function requestOf(input: NewFineTune) {
-  const { from = null, notes: _notes, projectId: _project, expiry: _expiry, ...rest } = input;
+/** What makes two requests the same. */
+export function requestOf(input: NewFineTune) {
+  const { from = null, notes: _notes, projectId: _project, expiry: _expiry, sweep: _sweep, ...rest } = input;
   const settings = settingsToStore(input.hyperparameters);
   const request = { ...rest, ...settings, keepWeights: input.keepWeights ?? false };
   return { request, inputHash: hashOf({ ...request, ...(from && { from }) }) };
@@ -77,6 +86,10 @@ function requestOf(input: NewFineTune) {
 /** The project, and the key as it is stored for it. */
 function ownerOf({ projectId = defaultProjectId, idempotencyKey }: NewFineTune) {
   return { projectId, idempotencyKey: storedKey(projectId, idempotencyKey) };
+}
+
+function placeOf({ sweep }: NewFineTune) {
+  return sweep ? { sweepId: sweep.id, sweepPlace: sweep.place } : {};
 }
 
 function endOf({ projectId = defaultProjectId, expiry }: NewFineTune): SQL {
@@ -113,7 +126,7 @@ async function startOfFork(tx: Transaction, { checkpointId, firstStep }: ForkPoi
   return { ...log, fromCheckpointId: checkpoint.id, firstStep };
 }
 
-function hashOf(input: Omit<NewFineTune, "notes" | "projectId" | "expiry">): string {
+function hashOf(input: Omit<NewFineTune, "notes" | "projectId" | "expiry" | "sweep">): string {
   return createHash("sha256")
     .update(canonicalJson({ ...input, idempotencyKey: null }))
     .digest("hex");

@@ -9,20 +9,23 @@ import { SteplogError, invariant } from "../../schema/errors.ts";
 import { type CheckpointExport, checkpointExports } from "../../schema/export-tables.ts";
 import { type Checkpoint, type FineTune, type WeightsFile, checkpoints, fineTunes } from "../../schema/tables.ts";
 import { type WeightsForm, formName, formOf } from "../../schema/weights-form.ts";
-import { type WantedKeep, isStale, renewedBy, wantedSeconds } from "../ends/expiry.ts";
+import { type WantedKeep, isStale, wantedSeconds } from "../ends/expiry.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
+import { secondsFromStart } from "../postgres/times.ts";
+import { refuseRebuild, useBytes } from "../projects/quotas.ts";
 import type { JobHooks } from "../queue/claimers.ts";
 import { addJob, finishJob } from "../queue/jobs.ts";
 import { type Lease, lockJob } from "../queue/leases.ts";
 import { whyJobWaits } from "../queue/waiting.ts";
 import { announceCheckpoint } from "../webhooks/announce.ts";
-import { rebuildOf } from "./weights.ts";
+import { bytesOf, rebuildOf } from "./weights.ts";
 
 export interface Exports {
   /**
    * Has a worker make the files of a form, unless they are stored or already queued; that they were asked for counts as a use.
-   * @throws NOT_FOUND; INVALID_ARGUMENT for a merge where the run trains no LoRA adapter
+   * @throws NOT_FOUND; INVALID_ARGUMENT for a merge where the run trains no LoRA adapter;
+   * QUOTA_EXCEEDED
    */
   request(checkpointId: string, form: WeightsForm, keep?: WantedKeep): Promise<CheckpointExport>;
   /** Says that its files are used now: they stay for longer. */
@@ -43,7 +46,7 @@ export interface ExportResults {
 }
 
 const { keepSeconds, expiresAt } = checkpointExports;
-const renewed = { expiresAt: renewedBy(keepSeconds) };
+const renewed = { expiresAt: secondsFromStart(keepSeconds) };
 
 export function exportsOf(database: Database): Exports {
   return {
@@ -73,6 +76,9 @@ export function exportResultsOf(database: Database): ExportResults {
 
 /** The export stays QUEUED from the request to the end of the job, whoever claims or releases that. */
 export const exportJobs: JobHooks = {
+  async waits(tx, job, error) {
+    await update(tx, exportOfJob(job.subject), { error });
+  },
   async failed(tx, job, error) {
     await update(tx, exportOfJob(job.subject), { error });
     return "repeat";
@@ -114,7 +120,9 @@ async function request(tx: Transaction, id: string, form: WeightsForm, keep: Wan
     await update(tx, { checkpointId: id, form }, { keepSeconds: wantedSeconds(run.projectId, keep) });
   if (!added && found.status !== "FAILED") return update(tx, { checkpointId: id, form }, renewed);
   await addJob(tx, { kind: "EXPORT", subject: subjectOf(id, form), ...(await rebuildOf(tx, checkpoint)) });
-  return update(tx, { checkpointId: id, form }, { status: "QUEUED", error: null, ...renewed });
+  const queued = await update(tx, { checkpointId: id, form }, { status: "QUEUED", error: null, ...renewed });
+  await refuseRebuild(tx, run.projectId);
+  return queued;
 }
 
 async function checkpointAndRun(tx: Transaction, id: string): Promise<{ checkpoint: Checkpoint; run: FineTune }> {
@@ -153,14 +161,16 @@ async function update(
 async function finish(tx: Transaction, lease: Lease, outcome: ExportOutcome): Promise<void> {
   const job = await lockJob(tx, lease);
   invariant(job.kind === "EXPORT", `job ${job.id} makes an export`);
-  const result =
+  const key = exportOfJob(job.subject);
+  const failed = (error: string) => update(tx, key, { status: "FAILED", error, files: null, ...renewed });
+  let { status } =
     "error" in outcome
-      ? { status: "FAILED" as const, error: outcome.error }
-      : { status: "STORED" as const, error: null, files: outcome.files };
-  const { checkpointId, form } = exportOfJob(job.subject);
-  await update(tx, { checkpointId, form }, { ...result, ...renewed });
+      ? await failed(outcome.error)
+      : await update(tx, key, { status: "STORED", error: null, files: outcome.files, ...renewed });
+  const beyond = "error" in outcome ? null : await useBytes(tx, job.projectId, bytesOf(outcome.files));
+  if (beyond) ({ status } = await failed(`${beyond.code}: ${beyond.message}`));
   await finishJob(tx, lease);
-  const { checkpoint } = await checkpointAndRun(tx, checkpointId);
-  const what = "error" in outcome ? "export_failed" : "export_stored";
-  await announceCheckpoint(tx, checkpoint, what, { export: { ...form, status: result.status } });
+  const { checkpoint } = await checkpointAndRun(tx, key.checkpointId);
+  const what = status === "FAILED" ? "export_failed" : "export_stored";
+  await announceCheckpoint(tx, checkpoint, what, { export: { ...key.form, status } });
 }

@@ -6,11 +6,11 @@ import { type RunDeletion, deleteRun } from "../ends/runs.ts";
 import type { Page } from "../pages.ts";
 import { type Database, inOrderOf } from "../postgres/database.ts";
 import { storedKey } from "../projects/names.ts";
-import { refuseBeyondSteps } from "../projects/quotas.ts";
+import { refuseBeyondBytes, refuseBeyondSteps } from "../projects/quotas.ts";
 import type { MostRuns } from "../queue/turns.ts";
 import { queuePosition, whyJobWaits } from "../queue/waiting.ts";
 import { type NewFineTune, create, refuseUsedKey } from "./create.ts";
-import { type RunFilter, type RunLabels, type RunSort, countRuns, label, listRuns } from "./labels.ts";
+import { type RunFilter, type RunLabels, type RunOrder, type RunSort, countRuns, label, listRuns } from "./labels.ts";
 import { cancel } from "./lifecycle.ts";
 import { pause, resume } from "./pause.ts";
 import { type RunReaders, runReaders } from "./logs.ts";
@@ -25,10 +25,10 @@ export interface FineTunes extends RunReaders {
   /** Whether a run was created with this idempotency key. */
   hasKey(idempotencyKey: string, projectId?: string): Promise<boolean>;
   /** Of all projects, or of one. */
-  list(query: Page & RunFilter & { readonly sort?: RunSort | undefined }): Promise<FineTune[]>;
+  list(query: Page & RunFilter & RunOrder): Promise<FineTune[]>;
   /** How many runs the pages of such a list have together. */
   count(query: RunFilter & { readonly sort?: RunSort | undefined }): Promise<number>;
-  /** Repeating it changes nothing. @throws NOT_FOUND */
+  /** Repeating it changes nothing. @throws NOT_FOUND; INVALID_ARGUMENT for more tags than a run may have */
   label(id: string, labels: RunLabels): Promise<FineTune>;
   byIds(ids: readonly string[]): Promise<(FineTune | null)[]>;
   /** A QUEUED run ends at once, a RUNNING one after its current step. @throws INVALID_STATE for one that succeeded or failed */
@@ -60,7 +60,9 @@ export function fineTunesOf(database: Database, mostRuns: MostRuns): FineTunes {
       database.transaction(async (tx) => {
         const made = await create(tx, input);
         // Checked here and not in `create`: the steps of a run that goes back to a checkpoint have been counted already.
-        if (made.created) await refuseBeyondSteps(tx, made.fineTune.projectId);
+        const { projectId, keepWeights } = made.fineTune;
+        if (made.created) await refuseBeyondSteps(tx, projectId);
+        if (made.created && keepWeights) await refuseBeyondBytes(tx, projectId);
         return made;
       }),
     refuseUsedKey: (input) => refuseUsedKey(database, input),

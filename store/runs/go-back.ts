@@ -64,6 +64,7 @@ async function goneBack(tx: Transaction, run: FineTune, goBack: GoBack): Promise
     name: run.name,
     hyperparameters,
     from,
+    sweep: run.sweepId !== null && run.sweepPlace !== null ? { id: run.sweepId, place: run.sweepPlace } : null,
   });
   await tx.update(fineTunes).set({ wentBackFrom: run.id }).where(eq(fineTunes.id, fineTune.id));
   await addEvent(tx, run.id, "WENT_BACK", goesOn(fineTune, goBack));

@@ -16,10 +16,9 @@
  * `wanted` is what people want of the run: RUN, PAUSE or CANCEL. Its worker reads it with every renewal and append, and ends
  * or leaves the run after the current step, so that the log ends where the weights do. pause.ts has pause and resume.
  *
- * Every move is made by `move`: it locks the row, checks the move against schema/states.ts, writes, adds an event, and wakes
- * whoever watches; all in the caller's transaction, after the caller has locked the job.
+ * Every move is made by `move` (../moves.ts), and adds an event.
  */
-import { eq, sql } from "drizzle-orm";
+import { and, eq, inArray, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import { adapterBytes } from "../../schema/adapter-size.ts";
 import { type ErrorCode, type InputIssue, SteplogError, invariant } from "../../schema/errors.ts";
@@ -27,13 +26,14 @@ import { counted } from "../../schema/units.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import type { Needs } from "../../schema/jobs.ts";
 import { type FineTuneStatus, fineTuneTransitions } from "../../schema/states.ts";
-import { type BaseModel, type FineTune, type Job, fineTunes } from "../../schema/tables.ts";
+import { type BaseModel, type FineTune, type Job, fineTunes, jobs } from "../../schema/tables.ts";
 import { weightsInMemory } from "../../schema/weights-memory.ts";
-import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
+import { type Life, lockRow, moveLocked, moveRow } from "../moves.ts";
+import type { Database, Transaction } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import type { JobHooks } from "../queue/claimers.ts";
 import { addJob, finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
-import { type Lease, lockJob } from "../queue/leases.ts";
+import { type Lease, jobOf, lockJob } from "../queue/leases.ts";
 import { type Parts, partsOf } from "../models/part-names.ts";
 import { announceRun } from "../webhooks/announce.ts";
 import { addEvent } from "./events.ts";
@@ -61,27 +61,33 @@ export interface Move {
   readonly set?: PgUpdateSetSource<typeof fineTunes>;
 }
 
-/** Makes the move that `decide` chooses for the locked run; none when that is null. */
+/** Each move adds an event. */
+const life: Life<FineTuneStatus, FineTune, Move> = {
+  noun: "fine-tune",
+  transitions: fineTuneTransitions,
+  lock: (tx, id) => tx.select().from(fineTunes).where(eq(fineTunes.id, id)).for("no key update"),
+  write: (tx, id, { to, set }) =>
+    tx
+      .update(fineTunes)
+      .set({ ...set, status: to })
+      .where(eq(fineTunes.id, id))
+      .returning(),
+  note: (tx, id, { event, message }) => addEvent(tx, id, event, message),
+  announce: announceRun,
+};
+
+/** Makes the move that `decide` chooses for the locked run; none when that is null. @throws NOT_FOUND */
 export async function move(tx: Transaction, id: string, decide: (run: FineTune) => Move | null): Promise<FineTune> {
-  const run = await lockRun(tx, id);
-  const next = decide(run);
-  if (!next) return run;
-  const { to, event, message, set } = next;
-  invariant(fineTuneTransitions[run.status].includes(to), `fine-tune ${id} is ${run.status} and cannot become ${to}`);
-  const change = { ...set, status: to };
-  const moved = only(await tx.update(fineTunes).set(change).where(eq(fineTunes.id, id)).returning());
-  await addEvent(tx, id, event, message);
-  if (to !== run.status) await announceRun(tx, moved);
-  await wakeWatchers(tx, id);
-  return moved;
+  return (await moveRow(tx, life, id, decide)) ?? noRun(id);
 }
 
 /** The run, locked against everything else that moves it or adds an event. @throws NOT_FOUND */
 export async function lockRun(tx: Transaction, id: string): Promise<FineTune> {
-  const here = eq(fineTunes.id, id);
-  const [run] = isUuid(id) ? await tx.select().from(fineTunes).where(here).for("no key update") : [];
-  if (!run) throw new SteplogError("NOT_FOUND", `There is no fine-tune ${JSON.stringify(id)}.`);
-  return run;
+  return (await lockRow(tx, life, id)) ?? noRun(id);
+}
+
+function noRun(id: string): never {
+  throw new SteplogError("NOT_FOUND", `There is no fine-tune ${JSON.stringify(id)}.`);
 }
 
 /** Lease and run together, for what only the worker that trains the run may write. @throws LEASE_LOST */
@@ -89,11 +95,19 @@ export async function lockRunOf(tx: Transaction, lease: Lease): Promise<FineTune
   return (await lockJobAndRun(tx, lease)).run;
 }
 
+/** Sent together, and locked in this order: without the job, no run is found either. */
 export async function lockJobAndRun(tx: Transaction, lease: Lease): Promise<{ job: Job; run: FineTune }> {
-  const job = await lockJob(tx, lease);
+  const subject = tx
+    .select({ id: sql`${jobs.subject}::uuid` })
+    .from(jobs)
+    .where(and(jobOf(lease), isTraining));
+  const locking = tx.select().from(fineTunes).where(inArray(fineTunes.id, subject)).for("no key update");
+  const [job, runs] = await Promise.all([lockJob(tx, lease), locking]);
   invariant(job.kind === "FINE_TUNE", `job ${job.id} trains a run`);
-  return { job, run: await lockRun(tx, job.subject) };
+  return { job, run: runs[0] ?? noRun(job.subject) };
 }
+
+const isTraining = eq(jobs.kind, sql`'FINE_TUNE'`);
 
 // Create
 
@@ -134,6 +148,11 @@ export function trainingNeeds(settings: Hyperparameters, baseModel: BaseModel, p
 export const fineTuneJobs: JobHooks = {
   claimed: (tx, job, worker) => startOrContinue(tx, job, worker),
   released: pauseOrRelease,
+  async waits(tx, { subject }, message) {
+    await lockRun(tx, subject);
+    await addEvent(tx, subject, "STORAGE_AWAY", message);
+    await wakeWatchers(tx, subject);
+  },
   failed: (tx, job, message) => repeatOrEnd(tx, job.subject, message),
   wanted: (database, jobs) => Promise.all(jobs.map(({ subject }) => wantedOf(database, subject))),
 };
@@ -226,19 +245,20 @@ function tooLate({ status }: FineTune): SteplogError {
 // Finish
 
 export async function finishFineTune(tx: Transaction, lease: Lease, outcome: FineTuneOutcome): Promise<void> {
-  const { id } = await lockRunOf(tx, lease);
+  const run = await lockRunOf(tx, lease);
   const notes = outcome.status === "SUCCEEDED" ? (outcome.notes ?? []) : [];
-  for (const { type, message } of notes) await addEvent(tx, id, type, message);
-  await move(tx, id, ({ stepsDone }) => {
-    const end = { finishedAt: sql`now()` };
-    if (outcome.status !== "FAILED") {
-      const how = outcome.status === "SUCCEEDED" ? "Finished" : "Cancelled";
-      const but = outcome.status === "SUCCEEDED" && outcome.diverged ? ", but it had diverged" : "";
-      const message = `${how} after ${counted(stepsDone, "step")}${but}.`;
-      return { to: outcome.status, event: outcome.status, message, set: end };
-    }
+  for (const { type, message } of notes) await addEvent(tx, run.id, type, message);
+  await Promise.all([finishJob(tx, lease), moveLocked(tx, life, run, lastMove(run, outcome))]);
+}
+
+function lastMove({ stepsDone }: FineTune, outcome: FineTuneOutcome): Move {
+  const end = { finishedAt: sql`now()` };
+  if (outcome.status === "FAILED") {
     const { code: errorCode, message, issues: errorIssues } = outcome;
     return { to: "FAILED", event: "FAILED", message, set: { ...end, errorCode, errorMessage: message, errorIssues } };
-  });
-  await finishJob(tx, lease);
+  }
+  const how = outcome.status === "SUCCEEDED" ? "Finished" : "Cancelled";
+  const but = outcome.status === "SUCCEEDED" && outcome.diverged ? ", but it had diverged" : "";
+  const message = `${how} after ${counted(stepsDone, "step")}${but}.`;
+  return { to: outcome.status, event: outcome.status, message, set: end };
 }

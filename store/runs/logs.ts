@@ -5,6 +5,7 @@ import { counted } from "../../schema/units.ts";
 import { ones, partsOf } from "../../schema/log-entries.ts";
 import { Chain, decodeHeader, ruleSeed, unpackEntries } from "../../schema/step-log.ts";
 import type { LogParts, PackedLog } from "../../schema/step-log.ts";
+import { type RunMemory, runMemory } from "../../schema/memory-tables.ts";
 import type { Evaluation, Event, LogSegment, StepMetric } from "../../schema/tables.ts";
 import { checkpoints, evaluations, events, fineTunes, logSegments, stepMetrics } from "../../schema/tables.ts";
 import { type Database, type Executor, isUuid } from "../postgres/database.ts";
@@ -38,6 +39,8 @@ export interface RunReaders {
   /** The last pairs of a run's log, at most `count`, in order; from its own steps only, not those of a run that it continues. */
   lastPairs(id: string, count: number): Promise<LoggedPair[]>;
   evaluations(id: string): Promise<Evaluation[]>;
+  /** Readings of the memory of its worker's process, in order. */
+  memory(id: string): Promise<RunMemory[]>;
   events(id: string, range: { readonly after: number; readonly limit: number }): Promise<Event[]>;
 }
 
@@ -54,6 +57,15 @@ export function runReaders(database: Database): RunReaders {
       if (!isUuid(id)) return [];
       const after = and(eq(stepMetrics.fineTuneId, id), gt(stepMetrics.step, afterStep));
       return database.select().from(stepMetrics).where(after).orderBy(asc(stepMetrics.step)).limit(limit);
+    },
+    async memory(id) {
+      if (!isUuid(id)) return [];
+      const order = [asc(runMemory.step), asc(runMemory.kind)];
+      return database
+        .select()
+        .from(runMemory)
+        .where(eq(runMemory.fineTuneId, id))
+        .orderBy(...order);
     },
     async evaluations(id) {
       if (!isUuid(id)) return [];

@@ -4,7 +4,8 @@ import { bestOf, scoreOf } from "../../schema/best-evaluation.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { settingsOf } from "../../schema/hyperparameters.ts";
 import type { Log } from "../../schema/log.ts";
-import type { EvaluationKind } from "../../schema/states.ts";
+import { runMemory } from "../../schema/memory-tables.ts";
+import type { EvaluationKind, MemoryKind } from "../../schema/states.ts";
 import {
   type Checkpoint,
   type FineTune,
@@ -15,12 +16,14 @@ import {
 } from "../../schema/tables.ts";
 import { type Database, type Transaction, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
+import { useBytes } from "../projects/quotas.ts";
+import { addUsage } from "../projects/usage.ts";
 import { madeProgress } from "../queue/jobs.ts";
 import type { Lease } from "../queue/leases.ts";
 import { announceCheckpoint, announceRun } from "../webhooks/announce.ts";
 import { addEvent, hasEvent } from "./events.ts";
 import { lockJobAndRun, lockRunOf } from "./lifecycle.ts";
-import { storedWeights } from "./weights.ts";
+import { bytesOf, noWeights, storedWeights } from "./weights.ts";
 
 export interface NewEvaluation {
   readonly f1?: number | null;
@@ -47,6 +50,13 @@ export interface NewCheckpoint {
   readonly seconds?: number;
 }
 
+export interface NewMemory {
+  readonly kind: MemoryKind;
+  readonly step: number;
+  readonly residentBytes: number;
+  readonly peakBytes: number | null;
+}
+
 export interface NewEvent {
   readonly type: string;
   readonly message: string;
@@ -58,6 +68,8 @@ export interface Records {
   recordEvaluation(job: Lease, evaluation: NewEvaluation): Promise<void>;
   /** Once per position in the log; a repeat returns the first. @throws INTERNAL when its weights had another digest */
   recordCheckpoint(job: Lease, checkpoint: NewCheckpoint): Promise<Checkpoint>;
+  /** Once per kind and step; a repeat changes nothing. */
+  recordMemory(job: Lease, memory: NewMemory): Promise<void>;
   /** With `once`, a second event of that type changes nothing. */
   recordEvent(job: Lease, event: NewEvent): Promise<void>;
 }
@@ -66,6 +78,7 @@ export function recordsOf(database: Database, log: Log | undefined): Records {
   return {
     recordEvaluation: (lease, evaluation) => database.transaction((tx) => recordEvaluation(tx, lease, evaluation)),
     recordCheckpoint: (lease, checkpoint) => database.transaction((tx) => recordCheckpoint(tx, lease, checkpoint, log)),
+    recordMemory: (lease, memory) => database.transaction((tx) => recordMemory(tx, lease, memory)),
     recordEvent: (lease, event) => database.transaction((tx) => recordEvent(tx, lease, event)),
   };
 }
@@ -81,6 +94,7 @@ async function recordEvaluation(tx: Transaction, lease: Lease, evaluation: NewEv
   if (added.length > 0) {
     await madeProgress(tx, job);
     await keepBest(tx, run);
+    await addUsage(tx, [{ projectId: run.projectId, kind: "EVALUATION_SECONDS", amount: evaluation.seconds ?? 0 }]);
     await announceRun(tx, run, "evaluated", { evaluation: measuredBy(evaluation) });
   }
   await wakeWatchers(tx, run.id);
@@ -99,6 +113,12 @@ async function keepBest(tx: Transaction, run: FineTune): Promise<void> {
   const change = { bestScore: scoreOf(best, bestMetric)?.value ?? null, bestLoss: best.loss };
   if (change.bestScore === run.bestScore && change.bestLoss === run.bestLoss) return;
   await tx.update(fineTunes).set(change).where(eq(fineTunes.id, run.id));
+}
+
+async function recordMemory(tx: Transaction, lease: Lease, memory: NewMemory): Promise<void> {
+  const { id: fineTuneId } = await lockRunOf(tx, lease);
+  const { kind, step, residentBytes, peakBytes } = memory;
+  await tx.insert(runMemory).values({ fineTuneId, kind, step, residentBytes, peakBytes }).onConflictDoNothing();
 }
 
 function measuredBy({ kind = "VALIDATION", step, rows, loss, accuracy, f1, exactMatch }: NewEvaluation) {
@@ -125,20 +145,37 @@ async function recordCheckpoint(
       `The log ends at entry ${run.entries}, before the checkpoint at entry ${position.entries}.`,
     );
   }
-  const added = await tx
+  const [added] = await tx
     .insert(checkpoints)
     .values({ fineTuneId: run.id, ...position })
     .onConflictDoNothing()
-    .returning({ id: checkpoints.id });
+    .returning();
   const here = and(eq(checkpoints.fineTuneId, run.id), eq(checkpoints.entries, position.entries));
-  const checkpoint = only(await tx.select().from(checkpoints).where(here).for("no key update"));
+  const checkpoint = added ?? only(await tx.select().from(checkpoints).where(here).for("no key update"));
   refuseOtherWeights(checkpoint, position, log);
-  if (added.length > 0) await announceCheckpoint(tx, checkpoint, "created");
-  await wakeWatchers(tx, run.id);
+  await Promise.all([added && announceCheckpoint(tx, checkpoint, "created", {}, run), wakeWatchers(tx, run.id)]);
   if (weightsFiles.length === 0 || checkpoint.weightsStatus !== "NONE") return checkpoint;
+  return keepWeights(tx, run, checkpoint, weightsFiles);
+}
+
+/** A run whose weights no longer fit into its project succeeds without: its log rebuilds them. */
+async function keepWeights(
+  tx: Transaction,
+  run: FineTune,
+  checkpoint: Checkpoint,
+  weightsFiles: readonly WeightsFile[],
+): Promise<Checkpoint> {
+  const here = eq(checkpoints.id, checkpoint.id);
   const stored = only(await tx.update(checkpoints).set(storedWeights(weightsFiles)).where(here).returning());
-  await announceCheckpoint(tx, stored, "weights_stored");
-  return stored;
+  const beyond = await useBytes(tx, run.projectId, bytesOf(weightsFiles));
+  if (!beyond) {
+    await announceCheckpoint(tx, stored, "weights_stored", {}, run);
+    return stored;
+  }
+  const left = only(await tx.update(checkpoints).set(noWeights).where(here).returning());
+  await addEvent(tx, run.id, "WEIGHTS_NOT_KEPT", `The log rebuilds them once there is room. ${beyond.message}`);
+  await wakeWatchers(tx, run.id);
+  return left;
 }
 
 /** One position in one log has one set of weights. If not, the promise of the whole service is broken. */

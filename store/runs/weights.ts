@@ -3,6 +3,7 @@
  * job) and stores the files. QUEUED means that the job exists; the lock on the checkpoint's row keeps the two together.
  */
 import { and, eq } from "drizzle-orm";
+import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import {
   type Checkpoint,
@@ -12,9 +13,11 @@ import {
   checkpoints,
   fineTunes,
 } from "../../schema/tables.ts";
-import { type WantedKeep, isStale, renewedBy, wantedSeconds } from "../ends/expiry.ts";
+import { type WantedKeep, isStale, wantedSeconds } from "../ends/expiry.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
+import { secondsFromStart } from "../postgres/times.ts";
+import { refuseRebuild, useBytes } from "../projects/quotas.ts";
 import type { JobHooks } from "../queue/claimers.ts";
 import { addJob, finishJob } from "../queue/jobs.ts";
 import { type Lease, lockJob } from "../queue/leases.ts";
@@ -35,18 +38,23 @@ export function weightsOf(database: Database): Weights {
 
 /** The checkpoint stays QUEUED from the request to the end of the job, whoever claims or releases that. */
 export const materialiseJobs: JobHooks = {
-  async failed(tx, job, weightsError) {
-    const here = eq(checkpoints.id, job.subject);
-    const { fineTuneId } = only(await tx.update(checkpoints).set({ weightsError }).where(here).returning());
-    await wakeWatchers(tx, fineTuneId);
+  waits: tellWhy,
+  async failed(tx, job, message) {
+    await tellWhy(tx, job, message);
     return "repeat";
   },
 };
 
-const { weightsKeepSeconds, weightsExpiresAt } = checkpoints;
-const renewed = { weightsExpiresAt: renewedBy(weightsKeepSeconds) };
+async function tellWhy(tx: Transaction, { subject }: Job, weightsError: string): Promise<void> {
+  const here = eq(checkpoints.id, subject);
+  const { fineTuneId } = only(await tx.update(checkpoints).set({ weightsError }).where(here).returning());
+  await wakeWatchers(tx, fineTuneId);
+}
 
-/** NONE or FAILED becomes QUEUED with a job; for QUEUED and STORED it counts as a use. @throws NOT_FOUND */
+const { weightsKeepSeconds, weightsExpiresAt } = checkpoints;
+const renewed = { weightsExpiresAt: secondsFromStart(weightsKeepSeconds) };
+
+/** NONE or FAILED becomes QUEUED with a job; for QUEUED and STORED it counts as a use. @throws NOT_FOUND; QUOTA_EXCEEDED */
 export async function requestWeights(tx: Transaction, id: string, keep: WantedKeep): Promise<Checkpoint> {
   const here = eq(checkpoints.id, id);
   const [checkpoint] = isUuid(id) ? await tx.select().from(checkpoints).where(here).for("no key update") : [];
@@ -60,8 +68,10 @@ export async function requestWeights(tx: Transaction, id: string, keep: WantedKe
   if (isThere) return only(await tx.update(checkpoints).set(renewed).where(here).returning());
   await addJob(tx, { kind: "MATERIALISE", subject: id, ...rebuild });
   await wakeWatchers(tx, checkpoint.fineTuneId);
-  const queued = { weightsStatus: "QUEUED" as const, weightsError: null, ...renewed };
-  return only(await tx.update(checkpoints).set(queued).where(here).returning());
+  const change = { weightsStatus: "QUEUED" as const, weightsError: null, ...renewed };
+  const queued = only(await tx.update(checkpoints).set(change).where(here).returning());
+  await refuseRebuild(tx, rebuild.projectId);
+  return queued;
 }
 
 /** Says that stored weights are used now: they stay for longer. */
@@ -89,16 +99,33 @@ export async function rebuildOf(
 async function finishMaterialise(tx: Transaction, lease: Lease, outcome: MaterialiseOutcome): Promise<void> {
   const job = await lockJob(tx, lease);
   invariant(job.kind === "MATERIALISE", `job ${job.id} rebuilds weights`);
-  const result =
-    "error" in outcome
-      ? { weightsStatus: "FAILED" as const, weightsError: outcome.error }
-      : { weightsError: null, ...storedWeights(outcome.weightsFiles), ...renewed };
   const here = eq(checkpoints.id, job.subject);
-  const checkpoint = only(await tx.update(checkpoints).set(result).where(here).returning());
+  const set = async (change: PgUpdateSetSource<typeof checkpoints>) =>
+    only(await tx.update(checkpoints).set(change).where(here).returning());
+  const failed = (weightsError: string) => set({ ...noWeights, weightsStatus: "FAILED", weightsError });
+  let checkpoint =
+    "error" in outcome
+      ? await failed(outcome.error)
+      : await set({ weightsError: null, ...storedWeights(outcome.weightsFiles), ...renewed });
+  // They may be larger than they were thought to be, and the quota smaller than it was.
+  const beyond = "error" in outcome ? null : await useBytes(tx, job.projectId, checkpoint.weightsBytes ?? 0);
+  if (beyond) checkpoint = await failed(`${beyond.code}: ${beyond.message}`);
   await finishJob(tx, lease);
-  await announceCheckpoint(tx, checkpoint, "error" in outcome ? "weights_failed" : "weights_stored");
-  await wakeWatchers(tx, checkpoint.fineTuneId);
+  const { weightsStatus: status, fineTuneId } = checkpoint;
+  await announceCheckpoint(tx, checkpoint, status === "FAILED" ? "weights_failed" : "weights_stored");
+  await wakeWatchers(tx, fineTuneId);
 }
+
+/** Of a checkpoint without stored weights. */
+export const noWeights = {
+  weightsStatus: "NONE",
+  weightsFiles: null,
+  weightsBlob: null,
+  weightsBytes: null,
+  weightsError: null,
+  weightsKeepSeconds: null,
+  weightsExpiresAt: null,
+} as const;
 
 /** Columns of a checkpoint whose weights are stored. */
 export function storedWeights(weightsFiles: readonly WeightsFile[]) {
@@ -107,6 +134,10 @@ export function storedWeights(weightsFiles: readonly WeightsFile[]) {
     weightsStatus: "STORED" as const,
     weightsFiles,
     weightsBlob: first && others.length === 0 ? first.sha256 : null,
-    weightsBytes: weightsFiles.reduce((sum, file) => sum + file.bytes, 0),
+    weightsBytes: bytesOf(weightsFiles),
   };
+}
+
+export function bytesOf(files: readonly WeightsFile[]): number {
+  return files.reduce((sum, { bytes }) => sum + bytes, 0);
 }

@@ -3,8 +3,9 @@ import { and, asc, inArray } from "drizzle-orm";
 import { attendMs } from "../../schema/limits.ts";
 import { type Completion, completions } from "../../schema/serving-tables.ts";
 import { type Database, inOrderOf, isUuid } from "../postgres/database.ts";
+import { msFromStart } from "../postgres/times.ts";
 import { queuePosition, whyJobWaits } from "../queue/waiting.ts";
-import { type NewCompletion, create, inMs } from "./create.ts";
+import { type NewCompletion, create } from "./create.ts";
 import { forgetCompletions } from "./forget.ts";
 import { cancel, notFound, remove } from "./lifecycle.ts";
 import { type WrittenChoice, choicesOf } from "./pieces.ts";
@@ -68,6 +69,6 @@ async function attend(database: Database, ids: readonly string[]): Promise<void>
     .where(and(inArray(completions.id, mine), inArray(completions.status, ["QUEUED", "RUNNING"])))
     .orderBy(asc(completions.id))
     .for("no key update");
-  const attendedUntil = inMs(attendMs.holds);
+  const attendedUntil = msFromStart(attendMs.holds);
   await database.update(completions).set({ attendedUntil }).where(inArray(completions.id, known));
 }

@@ -17,8 +17,9 @@ import { expiryOf } from "../ends/expiry.ts";
 import { partsOf } from "../models/part-names.ts";
 import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
 import { requireRow } from "../postgres/required.ts";
+import { msFromStart } from "../postgres/times.ts";
 import { storedKey } from "../projects/names.ts";
-import { quotasOf, refuseBeyondRequests, refuseBeyondTokens } from "../projects/quotas.ts";
+import { quotasOf, refuseBeyondRequests, refuseUsedUp } from "../projects/quotas.ts";
 import { addJob } from "../queue/jobs.ts";
 import { whyNobody } from "../queue/waiting.ts";
 import { liveWorkers } from "../queue/workers.ts";
@@ -76,7 +77,7 @@ export async function create(
   if (!completion) return { completion: await firstOfKey(tx, input, inputHash), created: false };
   const lacking = workers && whyNobody("COMPLETE", needs, workers);
   if (lacking) throw new SteplogError("UNAVAILABLE", lacking);
-  await refuseBeyondTokens(tx, projectId, quotas);
+  await refuseUsedUp(tx, projectId, quotas);
   await addJob(tx, { kind: "COMPLETE", projectId, subject: completion.id, needs });
   await refuseIfBusy(tx, input.queueLimit);
   await refuseBeyondRequests(tx, projectId, quotas);
@@ -89,9 +90,6 @@ export async function requireTarget(tx: Transaction, { baseModelId, checkpointId
   if (checkpointId !== null) await requireRow(tx, checkpoints, checkpoints.id, checkpointId, "checkpoint");
 }
 
-/** In SQL: so long after the transaction began. */
-export const inMs = (ms: number) => sql`now() + ${ms} * interval '1 millisecond'`;
-
 function rowOf({ protocol, baseModelId, checkpointId, alias, task, prompt, ...rest }: NewCompletion) {
   const { projectId = defaultProjectId } = rest;
   return {
@@ -103,8 +101,8 @@ function rowOf({ protocol, baseModelId, checkpointId, alias, task, prompt, ...re
     alias,
     task,
     prompt: packTokens(prompt),
-    attendedUntil: rest.isAttended ? inMs(attendMs.holds) : null,
-    startBy: inMs(rest.waitMs),
+    attendedUntil: rest.isAttended ? msFromStart(attendMs.holds) : null,
+    startBy: msFromStart(rest.waitMs),
     expiresAt: expiryOf({ projectId, expiry: rest.expiry }, "COMPLETION", rest.keepMs / 1_000),
   };
 }

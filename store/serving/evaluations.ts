@@ -20,11 +20,14 @@ import { canonicalJson } from "../../schema/step-log.ts";
 import { type FineTune, checkpoints } from "../../schema/tables.ts";
 import { dropUnnamed } from "../ends/datasets.ts";
 import { expiryOf } from "../ends/expiry.ts";
-import { type Page, pageOf } from "../pages.ts";
+import { type Life, moveRow } from "../moves.ts";
+import { type Page, countOf, inProject, pageOf } from "../pages.ts";
 import { type Database, type Transaction, inOrderOf, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import { requireDataset } from "../postgres/required.ts";
 import { storedKey } from "../projects/names.ts";
+import { quotasOf, refuseUsedUp } from "../projects/quotas.ts";
+import { addUsage } from "../projects/usage.ts";
 import type { JobHooks } from "../queue/claimers.ts";
 import { addJob, finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
 import { type Lease, lockJob } from "../queue/leases.ts";
@@ -57,16 +60,19 @@ export interface EvaluatedPage {
 }
 
 export interface Evaluations {
-  /** @throws NOT_FOUND; CONFLICT for a key that was used with another input */
+  /** @throws NOT_FOUND; CONFLICT for a key that was used with another input; QUOTA_EXCEEDED */
   create(input: NewEvaluation): Promise<{ readonly evaluation: ModelEvaluation; readonly created: boolean }>;
   get(id: string): Promise<ModelEvaluation | null>;
   byIds(ids: readonly string[]): Promise<(ModelEvaluation | null)[]>;
-  /** Those of a base itself, or of a checkpoint, newest first; by all projects, or by one. */
-  list(target: Target, page: OwnPage): Promise<ModelEvaluation[]>;
+  /** Those of a base itself, or of a checkpoint, or with null of any model, newest first; by all projects, or by one. */
+  list(target: Target | null, page: OwnPage): Promise<ModelEvaluation[]>;
+  count(target: Target | null, projectId?: string): Promise<number>;
   /** Those of all checkpoints of a run, newest first; by all projects, or by one. */
   listOfRun(run: Pick<FineTune, "id" | "baseModelId">, page: OwnPage): Promise<ModelEvaluation[]>;
+  countOfRun(run: Pick<FineTune, "id" | "baseModelId">, projectId?: string): Promise<number>;
   /** Those on a dataset, newest first; by all projects, or by one. */
   listOfDataset(datasetId: string, page: OwnPage): Promise<ModelEvaluation[]>;
+  countOfDataset(datasetId: string, projectId?: string): Promise<number>;
   /** One that nobody has begun ends at once, a RUNNING one soon, one that has ended stays. @throws NOT_FOUND */
   cancel(id: string): Promise<ModelEvaluation>;
   /** Deletes it, ending it first. False if there is none. */
@@ -86,6 +92,8 @@ export type EvaluationEnd =
   | ({ readonly status: "FAILED" } & CompletionFailure);
 
 export interface EvaluationResults {
+  /** Counts tokens that the model wrote for an EVALUATE job, also if the job fails. */
+  countGenerated(job: Lease, tokens: number): Promise<void>;
   /** Stores the outcome of an EVALUATE job and ends it. */
   finishEvaluation(job: Lease, end: EvaluationEnd): Promise<void>;
 }
@@ -105,13 +113,23 @@ export function evaluationsOf(database: Database): Evaluations {
     queuePosition: (id) => queuePosition(database, "EVALUATE", id),
     rows: (id, page) => rowsOf(database, id, page),
     list: (target, page) => list(database, of(target), page),
+    count: (target, projectId) => counted(database, of(target), projectId),
     listOfDataset: (id, page) => list(database, eq(modelEvaluations.datasetId, id), page),
+    countOfDataset: (id, projectId) => counted(database, eq(modelEvaluations.datasetId, id), projectId),
     listOfRun: (run, page) => list(database, ofRun(database, run), page),
+    countOfRun: (run, projectId) => counted(database, ofRun(database, run), projectId),
   };
 }
 
 export function evaluationResultsOf(database: Database): EvaluationResults {
-  return { finishEvaluation: (lease, end) => database.transaction((tx) => finish(tx, lease, end)) };
+  return {
+    countGenerated: (lease, tokens) =>
+      database.transaction(async (tx) => {
+        const { projectId } = await lockJob(tx, lease);
+        await addUsage(tx, [{ projectId, kind: "TOKENS_GENERATED", amount: tokens }]);
+      }),
+    finishEvaluation: (lease, end) => database.transaction((tx) => finish(tx, lease, end)),
+  };
 }
 
 async function list(
@@ -120,13 +138,16 @@ async function list(
   { projectId, ...page }: OwnPage,
 ): Promise<ModelEvaluation[]> {
   const { where, order } = await pageOf(database, keys, page);
-  if (projectId !== undefined) where.push(eq(modelEvaluations.projectId, projectId));
   return database
     .select()
     .from(modelEvaluations)
-    .where(and(...where, ofWhat))
+    .where(and(...where, ofWhat, inProject(modelEvaluations, projectId)))
     .orderBy(...order)
     .limit(page.limit);
+}
+
+function counted(database: Database, ofWhat: SQL | undefined, projectId: string | undefined): Promise<number> {
+  return countOf(database, modelEvaluations, and(ofWhat, inProject(modelEvaluations, projectId)));
 }
 
 async function rowsOf(database: Database, id: string, page: EvaluatedPage): Promise<EvaluatedRow[]> {
@@ -142,7 +163,9 @@ async function rowsOf(database: Database, id: string, page: EvaluatedPage): Prom
 }
 
 /** The index begins with the base model. */
-function of({ baseModelId, checkpointId: id }: Target): SQL | undefined {
+function of(target: Target | null): SQL | undefined {
+  if (!target) return undefined;
+  const { baseModelId, checkpointId: id } = target;
   const { baseModelId: base, checkpointId } = modelEvaluations;
   return and(eq(base, baseModelId), id === null ? isNull(checkpointId) : eq(checkpointId, id));
 }
@@ -164,8 +187,9 @@ async function create(tx: Transaction, input: NewEvaluation) {
     .onConflictDoNothing({ target: modelEvaluations.idempotencyKey })
     .returning();
   if (!evaluation) return { evaluation: await firstOfKey(tx, input, inputHash), created: false };
-  const needs = { ...(await needsOf(tx, input)), precisions: [input.settings.precision] };
   const { id: subject, projectId } = evaluation;
+  await refuseUsedUp(tx, projectId, await quotasOf(tx, projectId));
+  const needs = { ...(await needsOf(tx, input)), precisions: [input.settings.precision] };
   await addJob(tx, { kind: "EVALUATE", projectId, subject, needs });
   await announceEvaluation(tx, evaluation);
   return { evaluation, created: true };
@@ -208,23 +232,21 @@ interface Move {
   readonly set?: PgUpdateSetSource<typeof modelEvaluations>;
 }
 
-async function move(
-  tx: Transaction,
-  id: string,
-  decide: (evaluation: ModelEvaluation) => Move | null,
-): Promise<ModelEvaluation | null> {
-  const here = eq(modelEvaluations.id, id);
-  const [row] = isUuid(id) ? await tx.select().from(modelEvaluations).where(here).for("no key update") : [];
-  const next = row && decide(row);
-  if (!row || !next) return row ?? null;
-  const allowed = completionTransitions[row.status].includes(next.to);
-  invariant(allowed, `evaluation ${id} is ${row.status} and cannot become ${next.to}`);
-  const change = { ...next.set, status: next.to };
-  const moved = only(await tx.update(modelEvaluations).set(change).where(here).returning());
-  if (next.to !== row.status) await announceEvaluation(tx, moved);
-  await wakeWatchers(tx, id);
-  return moved;
-}
+const life: Life<CompletionStatus, ModelEvaluation, Move> = {
+  noun: "evaluation",
+  transitions: completionTransitions,
+  lock: (tx, id) => tx.select().from(modelEvaluations).where(eq(modelEvaluations.id, id)).for("no key update"),
+  write: (tx, id, { to, set }) =>
+    tx
+      .update(modelEvaluations)
+      .set({ ...set, status: to })
+      .where(eq(modelEvaluations.id, id))
+      .returning(),
+  announce: announceEvaluation,
+};
+
+const move = (tx: Transaction, id: string, decide: (evaluation: ModelEvaluation) => Move | null) =>
+  moveRow(tx, life, id, decide);
 
 const isFinal = ({ status }: ModelEvaluation) => completionTransitions[status].length === 0;
 const ended = { finishedAt: sql`now()` };

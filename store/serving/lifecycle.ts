@@ -14,8 +14,8 @@
  * `wanted` is RUN or CANCEL, as for a run. It counts as CANCEL too once `attended_until` has passed. The worker reads it with
  * every append of pieces and every renewal.
  *
- * Every move but RUNNING is made by `move`, in the caller's transaction, after the caller has locked the job. RUNNING is part
- * of the claim's statement (`begin`): somebody waits for the first token.
+ * Every move but RUNNING is made by `move` (../moves.ts). RUNNING is part of the claim's statement (`begin`): somebody waits
+ * for the first token.
  */
 import { type SQL, type WithSubquery, and, asc, eq, inArray, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
@@ -26,14 +26,15 @@ import {
   completionStatuses,
   completionTransitions,
 } from "../../schema/completion.ts";
-import { type ErrorCode, type InputIssue, SteplogError, invariant } from "../../schema/errors.ts";
+import { type ErrorCode, type InputIssue, SteplogError } from "../../schema/errors.ts";
 import { type Completion, completions } from "../../schema/serving-tables.ts";
 import { abandonedMs } from "../../schema/limits.ts";
 import type { Wanted } from "../../schema/states.ts";
 import { type Job, jobs } from "../../schema/tables.ts";
-import { type Database, type Transaction, isUuid, only } from "../postgres/database.ts";
+import { type Life, moveRow } from "../moves.ts";
+import { type Database, type Transaction, isUuid } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
-import { inMs } from "../queue/claimable.ts";
+import { msFromNow } from "../postgres/times.ts";
 import type { JobHooks } from "../queue/claimers.ts";
 import { finishJob, lockJobAbout, withdrawJob } from "../queue/jobs.ts";
 
@@ -54,30 +55,20 @@ interface Move {
   readonly set?: PgUpdateSetSource<typeof completions>;
 }
 
-/** Makes the move that `decide` chooses for the locked row; none when that is null. Null for an unknown completion. */
-async function move(
-  tx: Transaction,
-  id: string,
-  decide: (completion: Completion) => Move | null,
-): Promise<Completion | null> {
-  const completion = await lockCompletion(tx, id);
-  const next = completion && decide(completion);
-  if (!next) return completion;
-  const allowed = completionTransitions[completion.status].includes(next.to);
-  invariant(allowed, `completion ${id} is ${completion.status} and cannot become ${next.to}`);
-  const change = { ...next.set, status: next.to };
-  const [moved] = await Promise.all([
-    tx.update(completions).set(change).where(eq(completions.id, id)).returning(),
-    wakeWatchers(tx, id),
-  ]);
-  return only(moved);
-}
+const life: Life<CompletionStatus, Completion, Move> = {
+  noun: "completion",
+  transitions: completionTransitions,
+  lock: (tx, id) => tx.select().from(completions).where(eq(completions.id, id)).for("no key update"),
+  write: (tx, id, { to, set }) =>
+    tx
+      .update(completions)
+      .set({ ...set, status: to })
+      .where(eq(completions.id, id))
+      .returning(),
+};
 
-async function lockCompletion(tx: Transaction, id: string): Promise<Completion | null> {
-  if (!isUuid(id)) return null;
-  const [row] = await tx.select().from(completions).where(eq(completions.id, id)).for("no key update");
-  return row ?? null;
-}
+const move = (tx: Transaction, id: string, decide: (completion: Completion) => Move | null) =>
+  moveRow(tx, life, id, decide);
 
 export function hasEnded(status: CompletionStatus): boolean {
   return completionTransitions[status].length === 0;
@@ -90,7 +81,7 @@ const cancelled: Move = { to: "CANCELLED", set: { ...ended, wanted: "CANCEL" } }
 // Claim and release
 
 /** Another worker is to go on with it soon. */
-const left: Move = { to: "RUNNING", set: { stage: null, startBy: inMs(abandonedMs) } };
+const left: Move = { to: "RUNNING", set: { stage: null, startBy: msFromNow(abandonedMs) } };
 
 /** In SQL: what is wanted of a completion. */
 export const wantedNow = sql<Wanted>`case when ${completions.wanted} = 'CANCEL' or ${completions.attendedUntil} < now() then 'CANCEL' else 'RUN' end`;
@@ -173,7 +164,7 @@ function asked(to: CompletionStatus): Move {
 }
 
 /** In SQL, of a job: whether a worker holds it, or did until a moment ago. */
-export const isTended = sql<boolean>`coalesce(${jobs.leaseExpiresAt} > ${inMs(-abandonedMs)}, false)`;
+export const isTended = sql<boolean>`coalesce(${jobs.leaseExpiresAt} > ${msFromNow(-abandonedMs)}, false)`;
 
 /** Fails a completion that no worker has begun in time, or gone on with. @param late the error */
 export async function giveUp(tx: Transaction, id: string, late: CompletionFailure): Promise<void> {

@@ -3,8 +3,8 @@
  * transaction: it locks their jobs in order of id, and leaves out those that the worker no longer holds. A completion's pieces
  * have numbers without gaps, so an append that may have happened can be repeated.
  */
-import { and, asc, eq, gt, inArray, sql } from "drizzle-orm";
-import type { CompletionStage, FinishReason, Piece, TokenLogprob } from "../../schema/completion.ts";
+import { asc, eq, inArray, sql } from "drizzle-orm";
+import type { CompletionStage, CompletionStatus, FinishReason, TokenLogprob } from "../../schema/completion.ts";
 import { type Completion, type CompletionPiece, completionPieces, completions } from "../../schema/serving-tables.ts";
 import type { Wanted } from "../../schema/states.ts";
 import { type Job, jobs } from "../../schema/tables.ts";
@@ -13,18 +13,11 @@ import { wakeWatchers, wakeWatchersOf } from "../postgres/notify.ts";
 import { type Use, addUsage } from "../projects/usage.ts";
 import { madeProgress } from "../queue/jobs.ts";
 import { type Lease, lockJob, lockJobs } from "../queue/leases.ts";
-import { type CompletionEnd, endCompletion, hasEnded, wantedNow } from "./lifecycle.ts";
+import type { Answered } from "./answered.ts";
+import { appendAtOnce, tokensOf } from "./append-at-once.ts";
+import { endCompletion, hasEnded, wantedNow } from "./lifecycle.ts";
+import { storable, storableLogprob } from "./storable.ts";
 import { packTokens, unpackTokens } from "./tokens.ts";
-
-/** What a worker has to say of one completion. */
-export interface Answered {
-  readonly job: Lease;
-  /** Pieces before these. */
-  readonly after: number;
-  readonly pieces: readonly Piece[];
-  /** After these pieces; null while it goes on. */
-  readonly end: CompletionEnd | null;
-}
 
 export interface Answers {
   /**
@@ -41,6 +34,7 @@ export function answersOf(database: Database): Answers {
   return {
     async appendPieces(answers, device) {
       if (answers.length === 0) return [];
+      if (answers.every(({ end }) => end === null)) return appendAtOnce(database, answers, device);
       return database.transaction((tx) => append(tx, answers, device));
     },
     setStage: (lease, stage) =>
@@ -67,13 +61,18 @@ async function append(tx: Transaction, answers: readonly Answered[], device: str
   const fresh = mine.filter(({ pieces, after, held }) => pieces.length > 0 && held.pieces === after);
   await insertPieces(tx, fresh, device);
   for (const { end, held } of mine) if (end) await endCompletion(tx, held.job, end);
-  await addUsage(tx, mine.flatMap(usedBy));
+  await addUsage(tx, [...fresh.map(tokensUsed), ...mine.map(secondsUsed)]);
   return answers.map(({ job }) => mine.find(({ held }) => held.job.id === job.id)?.held.wanted ?? null);
 }
 
-function usedBy({ end, held }: Fresh): Use[] {
-  const amount = end && "usage" in end ? (end.usage?.completionTokens ?? 0) : 0;
-  return [{ projectId: held.job.projectId, kind: "TOKENS_GENERATED", amount }];
+/** Counted as they are stored, so whatever ends a completion, and whoever: a worker, a client, a lack of workers. */
+function tokensUsed({ pieces, held }: Fresh): Use {
+  return { projectId: held.job.projectId, kind: "TOKENS_GENERATED", amount: tokensOf(pieces) };
+}
+
+/** Counted with its end, by the worker that ends it. */
+function secondsUsed({ end, seconds = 0, held }: Fresh): Use {
+  return { projectId: held.job.projectId, kind: "COMPLETION_SECONDS", amount: end ? seconds : 0 };
 }
 
 /** A repeated append finds its pieces stored: nobody else can have written them under this lease. */
@@ -143,16 +142,6 @@ function rowsOf({ held, after, pieces }: Fresh) {
   }));
 }
 
-/** A model may write U+0000, the only character that Postgres cannot store, or half a character. */
-function storable(text: string): string {
-  return text.replaceAll("\0", "\uFFFD").toWellFormed();
-}
-
-function storableLogprob(chance: TokenLogprob): TokenLogprob {
-  const top = chance.top.map((other) => ({ ...other, text: storable(other.text) }));
-  return { ...chance, text: storable(chance.text), top };
-}
-
 // Reading them
 
 /** All that was written of one choice. */
@@ -169,25 +158,41 @@ export interface WrittenChoice {
 /** A piece, and what answers. */
 export type WrittenPiece = CompletionPiece & { readonly device: string | null };
 
-/** The pieces after one, and whether the completion has ended: then they are the last. Null for an unknown completion. */
-export async function piecesAfter(
+export interface PiecesPage {
+  readonly rows: readonly WrittenPiece[];
+  /** Whether the completion has ended: then a page that is not full is the last. */
+  readonly hasEnded: boolean;
+}
+
+type PieceRow = Omit<WrittenPiece, "sequence" | "at"> & {
+  readonly place: number;
+  readonly status: CompletionStatus;
+  /** Null where there is no such piece. */
+  readonly sequence: number | null;
+  readonly at: string;
+};
+
+/** Of several completions the pieces after one, at most so many of each, by one statement. Null for an unknown completion. */
+export async function piecesAfterEach(
   database: Database,
-  id: string,
-  after: number,
+  wanted: readonly { readonly id: string; readonly after: number }[],
   most: number,
-): Promise<{ readonly rows: WrittenPiece[]; readonly hasEnded: boolean } | null> {
-  const { sequence, completionId } = completionPieces;
-  const rows = await database
-    .select({ status: completions.status, device: completions.device, piece: completionPieces })
-    .from(completions)
-    .leftJoin(completionPieces, and(eq(completionId, completions.id), gt(sequence, after)))
-    .where(eq(completions.id, id))
-    .orderBy(asc(sequence))
-    .limit(most);
-  const [first] = rows;
-  if (!first) return null;
-  const written = rows.flatMap(({ piece, device }) => (piece ? [{ ...piece, device }] : []));
-  return { rows: written, hasEnded: hasEnded(first.status) };
+): Promise<(PiecesPage | null)[]> {
+  const asked = JSON.stringify(wanted.map(({ id, after }, place) => ({ place, id, after })));
+  const { id, status, device } = completions;
+  const rows = await database.execute<PieceRow>(sql`
+    select place, ${id} as "completionId", ${status} as status, ${device} as device, piece.*
+    from jsonb_to_recordset(${asked}::text::jsonb) as asked (place integer, id uuid, after integer)
+    join ${completions} on ${id} = asked.id left join lateral (
+      select sequence, choice, first_token as "firstToken", tokens, text, logprobs, finish, at from ${completionPieces}
+      where completion_id = asked.id and sequence > after order by sequence limit ${most}
+    ) as piece on true order by place, sequence`);
+  const pages: ({ readonly rows: WrittenPiece[]; readonly hasEnded: boolean } | null)[] = wanted.map(() => null);
+  for (const { place, status: now, sequence, at, ...piece } of rows) {
+    const page = (pages[place] ??= { rows: [], hasEnded: hasEnded(now) });
+    if (sequence !== null) page.rows.push({ ...piece, sequence, at: new Date(at) });
+  }
+  return pages;
 }
 
 function allPieces(database: Database, id: string): Promise<CompletionPiece[]> {

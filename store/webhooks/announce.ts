@@ -69,15 +69,16 @@ export async function announceRun(
   });
 }
 
-/** @param more what else the message tells */
+/** @param more what else the message tells @param its the run, by whoever has read it */
 export async function announceCheckpoint(
   tx: Transaction,
   { id, fineTuneId, step, weightsStatus }: Checkpoint,
   what: string,
   more: Change["data"] = {},
+  its: Pick<FineTune, "name" | "projectId"> | null = null,
 ): Promise<void> {
   const { name, projectId } = fineTunes;
-  const run = only(await tx.select({ name, projectId }).from(fineTunes).where(eq(fineTunes.id, fineTuneId)));
+  const run = its ?? only(await tx.select({ name, projectId }).from(fineTunes).where(eq(fineTunes.id, fineTuneId)));
   await announce(tx, {
     projectId: run.projectId,
     type: `checkpoint.${what}`,

@@ -22,9 +22,10 @@ import {
   webhookLimits,
   webhookOverlapMs,
 } from "../../schema/webhooks.ts";
-import { type Page, pageOf } from "../pages.ts";
+import { type Page, countOf, pageOf } from "../pages.ts";
 import { type Database, type Executor, type Transaction, inOrderOf, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
+import { msFromStart } from "../postgres/times.ts";
 import type { AuditAction, AuditDetails } from "../../schema/audit.ts";
 import { audit } from "../audit/audit.ts";
 import { payloadOf, webhookNews } from "./announce.ts";
@@ -53,6 +54,7 @@ export interface Webhooks {
     endpointId: string,
     page: Page & { readonly status?: DeliveryStatus | undefined },
   ): Promise<LoggedDelivery[]>;
+  countDeliveries(endpointId: string, status?: DeliveryStatus): Promise<number>;
   deliveriesByIds(ids: readonly string[]): Promise<(LoggedDelivery | null)[]>;
   /** In order. */
   attempts(deliveryId: string): Promise<WebhookAttempt[]>;
@@ -104,12 +106,14 @@ export function webhooksOf(database: Database, projectId = defaultProjectId): We
     async deliveries(endpointId, { status, ...page }) {
       const { where, order } = await pageOf(database, keys, page);
       if (!isUuid(endpointId)) return [];
-      where.push(eq(webhookDeliveries.endpointId, endpointId));
-      if (status) where.push(eq(webhookDeliveries.status, status));
       return logged(database)
-        .where(and(ofProject(projectId), ...where))
+        .where(and(ofProject(projectId), to(endpointId, status), ...where))
         .orderBy(...order)
         .limit(page.limit);
+    },
+    async countDeliveries(endpointId, status) {
+      const its = isUuid(endpointId) ? (await byIds([endpointId]))[0] : null;
+      return its ? countOf(database, webhookDeliveries, to(endpointId, status)) : 0;
     },
     deliveriesByIds: (ids) =>
       inOrderOf(ids, (wanted) =>
@@ -137,6 +141,9 @@ function notThere(id: string): never {
 /** A delivery's message is of its endpoint's project. */
 const ofProject = (projectId: string) => eq(webhookMessages.projectId, projectId);
 
+const to = (endpointId: string, status: DeliveryStatus | undefined) =>
+  and(eq(webhookDeliveries.endpointId, endpointId), status && eq(webhookDeliveries.status, status));
+
 /** A change of a webhook, in the audit log: of the address the host alone, since the rest may be a secret. */
 export function auditWebhook(
   tx: Transaction,
@@ -157,7 +164,7 @@ function rotated() {
   return {
     secret: newSecret(),
     previousSecret: sql`${webhookEndpoints.secret}`,
-    previousUntil: sql`now() + ${webhookOverlapMs} * interval '1 millisecond'`,
+    previousUntil: msFromStart(webhookOverlapMs),
   };
 }
 

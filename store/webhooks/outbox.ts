@@ -11,7 +11,7 @@
  * Whoever writes locks the endpoint before the delivery.
  */
 import { and, eq, sql } from "drizzle-orm";
-import { counted } from "../../schema/units.ts";
+import { counted, msOfDay } from "../../schema/units.ts";
 import {
   type WebhookEndpoint,
   webhookAttempts,
@@ -29,6 +29,7 @@ import {
 } from "../../schema/webhooks.ts";
 import type { Database, Transaction } from "../postgres/database.ts";
 import type { Notifications, Subscription } from "../postgres/notifications.ts";
+import { msFromStart } from "../postgres/times.ts";
 import { announce, webhookNews } from "./announce.ts";
 import { auditWebhook } from "./endpoints.ts";
 
@@ -59,11 +60,22 @@ export interface AttemptOutcome {
   readonly gone?: boolean;
 }
 
+/** For whoever watches the service, over all projects. */
+export interface OutboxDepth {
+  /** Deliveries that are to be made, or made again, at endpoints that are enabled. */
+  readonly waiting: number;
+  /** Since the oldest of them was created, in seconds; 0 without any. */
+  readonly oldestSeconds: number;
+  /** Endpoints that the service disabled because they failed for too long. */
+  readonly disabled: number;
+}
+
 export interface Outbox {
   /** @param busy endpoints that have enough attempts under way here */
   claim(busy: readonly string[]): Promise<ClaimedDelivery | null>;
   /** Why the endpoint was disabled by it; else null. */
   finish(claim: ClaimedDelivery, outcome: AttemptOutcome): Promise<string | null>;
+  depth(): Promise<OutboxDepth>;
   /** Deletes messages that are past their time, and with them their log. */
   sweep(): Promise<void>;
   /** Tells when there may be something new to claim. */
@@ -74,13 +86,11 @@ export function outboxOf(database: Database, notifications: Notifications): Outb
   return {
     claim: (busy) => claim(database, busy),
     finish: (claimed, outcome) => database.transaction((tx) => finish(tx, claimed, outcome)),
+    depth: () => depthOf(database),
     sweep: () => sweep(database),
     news: (signal) => notifications.subscribe(webhookNews, signal),
   };
 }
-
-const inMs = (ms: number) => sql`now() + ${ms} * interval '1 millisecond'`;
-const agoMs = (ms: number) => sql`now() - ${ms} * interval '1 millisecond'`;
 
 async function claim(database: Database, busy: readonly string[]): Promise<ClaimedDelivery | null> {
   const [row] = await database.execute<
@@ -98,7 +108,7 @@ async function claim(database: Database, busy: readonly string[]): Promise<Claim
       limit 1
       for update of d skip locked
     ), claimed as (
-      update ${webhookDeliveries} d set attempts = d.attempts + 1, next_attempt_at = ${inMs(webhookLeaseMs)}
+      update ${webhookDeliveries} d set attempts = d.attempts + 1, next_attempt_at = ${msFromStart(webhookLeaseMs)}
       from due where d.id = due.id
       returning d.id, d.attempts as number
     ), logged as (
@@ -110,6 +120,16 @@ async function claim(database: Database, busy: readonly string[]): Promise<Claim
   if (!row) return null;
   const { secret, previous, at, ...rest } = row;
   return { ...rest, claimedAt: new Date(at * 1_000), secrets: previous === null ? [secret] : [secret, previous] };
+}
+
+async function depthOf(database: Database): Promise<OutboxDepth> {
+  const [row] = await database.execute<Record<keyof OutboxDepth, number>>(sql`
+    select count(*)::int as waiting,
+      coalesce(extract(epoch from clock_timestamp() - min(d.created_at)), 0)::float8 as "oldestSeconds",
+      (select count(*)::int from ${webhookEndpoints} where disabled_reason is not null) as disabled
+    from ${webhookDeliveries} d join ${webhookEndpoints} e on e.id = d.endpoint_id
+    where d.status = 'PENDING' and e.enabled`);
+  return { waiting: row?.waiting ?? 0, oldestSeconds: row?.oldestSeconds ?? 0, disabled: row?.disabled ?? 0 };
 }
 
 async function finish(tx: Transaction, claimed: ClaimedDelivery, outcome: AttemptOutcome): Promise<string | null> {
@@ -159,13 +179,13 @@ async function failed(
   await setDelivery(tx, claimed, {
     failures: sql`${webhookDeliveries.failures} + 1`,
     status: sql`case when ${pause} is null then 'FAILED' else 'PENDING' end`,
-    nextAttemptAt: sql`now() + coalesce(${pause}, 0) * interval '1 millisecond'`,
+    nextAttemptAt: msFromStart(sql`coalesce(${pause}, 0)`),
   });
   const [since] = await tx
     .update(webhookEndpoints)
     .set({ failingSince: sql`coalesce(${webhookEndpoints.failingSince}, now())` })
     .where(eq(webhookEndpoints.id, endpoint.id))
-    .returning({ isLasting: sql<boolean>`${webhookEndpoints.failingSince} < ${agoMs(webhookPatienceMs)}` });
+    .returning({ isLasting: sql<boolean>`${webhookEndpoints.failingSince} < ${msFromStart(-webhookPatienceMs)}` });
   const reason = whyDisabled(outcome, since?.isLasting ?? false);
   if (reason === null || !endpoint.enabled) return null;
   await disable(tx, endpoint, reason);
@@ -174,7 +194,7 @@ async function failed(
 
 function whyDisabled({ gone, error }: AttemptOutcome, isLasting: boolean): string | null {
   if (gone) return "The endpoint answered 410 (Gone): it wants no more messages.";
-  const days = counted(webhookPatienceMs / 86_400_000, "day");
+  const days = counted(webhookPatienceMs / msOfDay, "day");
   return isLasting ? `All attempts of the last ${days} failed. The last one: ${error ?? ""}` : null;
 }
 
@@ -199,5 +219,5 @@ const most = 1_000;
 async function sweep(database: Database): Promise<void> {
   await database.execute(sql`
     delete from ${webhookMessages} where id in (
-      select id from ${webhookMessages} where created_at < ${agoMs(keepWebhooksMs)} limit ${most})`);
+      select id from ${webhookMessages} where created_at < ${msFromStart(-keepWebhooksMs)} limit ${most})`);
 }

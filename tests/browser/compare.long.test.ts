@@ -87,6 +87,10 @@ describe("comparing runs", () => {
     await page.getByRole("button", { name: "Show the loss" }).click();
     await page.getByRole("img", { name: "Validation loss of 2 runs, by seconds of training" }).waitFor();
     await tests.shoot("compare");
+    expect(await results.getByText("best", { exact: true }).count()).toBe(0);
+    await worker.store.recordEvaluation(worker.job, { entries: 100, step: 100, rows: 40, loss: 0.7, accuracy: 0.9 });
+    await results.getByRole("row").filter({ hasText: "second" }).getByText("best", { exact: true }).waitFor();
+    expect(await results.getByText("best", { exact: true }).count()).toBe(1);
     await worker.checkpoint();
     await worker.succeed();
     await results.getByRole("row").filter({ hasText: "second" }).getByText("Succeeded").waitFor();
@@ -115,18 +119,25 @@ describe("comparing runs", () => {
       "Two-sided (SPSA)",
     ]);
     const curves = await saved("Curves as CSV");
-    expect(curves).toHaveLength(1 + 400 + 2 + 100);
+    expect(curves).toHaveLength(1 + 400 + 2 + 100 + 1);
     expect(curves[400]).toMatch(/^first,[^,]+,400,800,100,[\d.]+,,$/u);
   });
 
   test("a run that is not there is named, and left out", async () => {
-    const { page } = tests;
+    const { page, server } = tests;
     const unknown = Buffer.from(`FineTune:${crypto.randomUUID()}`).toString("base64");
     await page.goto(addressOf([ended, going, unknown]));
     await page.getByText("1 run of this address is not there").waitFor();
     await page.getByRole("button", { name: "Leave out what is missing" }).click();
     await page.getByText("1 run of this address is not there").waitFor({ state: "detached" });
     expect(new URL(page.url()).searchParams.get("runs")).toBe([ended, going].join(","));
+    // One that is deleted while it is looked at.
+    const waiting = await createFineTune(server, {}, "soon gone");
+    await page.goto(addressOf([ended, waiting]));
+    await page.getByRole("button", { name: "Remove soon gone" }).waitFor();
+    await server.ask("mutation ($id: ID!) { deleteFineTune(id: $id, cancel: true) }", { id: waiting });
+    await page.getByText("1 run of this address is not there").waitFor();
+    await page.getByRole("button", { name: "Remove first" }).waitFor();
   });
 
   test("the runs page and a run's page lead here", async () => {
@@ -154,7 +165,8 @@ describe("comparing runs", () => {
           n === 3 ? "x".repeat(120) : `run number ${n}`,
         ),
       );
-    await page.goto(addressOf(ids));
+    // An address of more shows the first of them.
+    await page.goto(addressOf([...ids, await createFineTune(server, {}, "one too many")]));
     await page.getByText("the most that can be compared at once").waitFor();
     await page.getByRole("img", { name: "Smoothed loss of 10 runs, by steps" }).waitFor();
     await expectAccessible(page, "ten runs");

@@ -1,6 +1,6 @@
 /** The pages of datasets: the list, adding, one dataset's rows, and deleting. */
 import { describe, expect, test } from "vitest";
-import { createDataset, createFineTune, rowId, rows } from "../server/harness.ts";
+import { createDataset, createFineTune, createFineTuneMutation, rowId, rows } from "../server/harness.ts";
 import { expectAccessible, expectToFit, pageTests } from "./harness.ts";
 
 const tests = pageTests();
@@ -84,15 +84,22 @@ describe("the datasets", () => {
   test("it is said when one ends, and deleting names what uses it", async () => {
     const { page, server } = tests;
     const run = await createFineTune(server, {}, "needs rows");
+    const { fineTune } = await server.ask<{ fineTune: { dataset: { id: string } } }>(
+      "query ($id: ID!) { fineTune(id: $id) { dataset { id } } }",
+      { id: run },
+    );
+    const input = { name: "needs them too", baseModel: "bytes", dataset: fineTune.dataset.id };
+    await server.ask(createFineTuneMutation, { input });
     await open();
     await page.getByRole("button", { name: "Actions of rows" }).click();
     await page.getByRole("button", { name: "Set when it ends" }).click();
-    await page.getByLabel("It ends").selectOption("At a time of my own");
+    await page.getByLabel("It ends").selectOption("At a time I choose");
     await page.getByLabel("Date and time").fill("2035-01-02T03:04");
     await expectAccessible(page, "saying when a dataset ends");
     await page.getByRole("button", { name: "Set", exact: true }).click();
+    await expect.poll(() => page.getByRole("dialog").count()).toBe(0);
     await row("rows").getByText("2035").waitFor();
-    await row("rows").getByText("1 run").waitFor();
+    await row("rows").getByText("2 runs").waitFor();
 
     const remove = async () => {
       await page.getByRole("button", { name: "Actions of rows" }).click();
@@ -100,13 +107,13 @@ describe("the datasets", () => {
       await page.getByRole("dialog").getByRole("link", { name: "needs rows" }).waitFor();
     };
     await remove();
-    await page.getByText(", which has not ended").waitFor();
+    await expect.poll(() => page.getByText(", which has not ended").count()).toBe(2);
     await tests.shoot("datasets-delete");
     await expectAccessible(page, "deleting a dataset");
     await page.getByRole("button", { name: "Delete it" }).click();
     await page.getByRole("alert").getByText("It is still needed").waitFor();
     await page.getByRole("button", { name: "Keep it as it is" }).click();
-    await server.store.fineTunes.cancel(rowId(run));
+    for (const { id } of await server.store.fineTunes.list({ limit: 10 })) await server.store.fineTunes.cancel(id);
     await remove();
     await page.getByRole("button", { name: "Delete it" }).click();
     await row("rows").waitFor({ state: "detached" });

@@ -2,26 +2,24 @@
  * The page in a real browser, with a real gateway and store: what every test file of the page starts with. The tests act as
  * the worker through the store.
  */
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
+import { mkdir } from "node:fs/promises";
 import axe from "axe-core";
-import type { Browser, Page } from "playwright-core";
-import { build } from "vite";
-import { afterAll, beforeAll, beforeEach, expect, type TestContext } from "vitest";
+import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
+import { afterAll, beforeAll, beforeEach, expect, vi, type TestContext } from "vitest";
 import { FakeWorker, createFineTune, testServer, type TestServer } from "../server/harness.ts";
 import type { ServerConfig } from "../../server/server.ts";
-import { missing, openBrowser } from "./browser.ts";
+import { missing, openBrowser } from "../../bench/browser/chromium.ts";
+import { builtPage } from "../support/built-page.ts";
 
-const sources = fileURLToPath(new URL("../../dashboard/vite.config.ts", import.meta.url));
 /** Folder for screenshots, if set. */
 const shots = process.env["STEPLOG_SCREENSHOTS"];
 
 export interface PageOptions {
   readonly width?: number;
+  readonly height?: number;
   readonly colorScheme?: "dark" | "light";
   readonly reducedMotion?: "reduce" | "no-preference";
+  readonly hasTouch?: boolean;
 }
 
 export interface PageTests {
@@ -29,6 +27,8 @@ export interface PageTests {
   /** A fresh page for each test. */
   readonly page: Page;
   readonly newPage: (options?: PageOptions) => Promise<Page>;
+  /** For pages that share a sign-in, as the tabs of one browser do. */
+  readonly newContext: () => Promise<BrowserContext>;
   /** Errors in the console of the newest page, and its requests to other hosts. Tests end with expecting none. */
   readonly complaints: string[];
   /** Keeps a picture under a name, where STEPLOG_SCREENSHOTS names a folder. */
@@ -37,28 +37,34 @@ export interface PageTests {
   readonly training: (hyperparameters: object, name?: string) => Promise<[string, FakeWorker]>;
 }
 
+/**
+ * What is there or not is what the tests look at, not how soon on a machine that runs other tests and browsers. Shorter
+ * than a test may take, so that the error names what was missing.
+ */
+export const waitMs = 25_000;
+const testMs = 90_000;
+
 /** Registers the hooks of a test file. What it returns is read within tests. */
 export function pageTests(config: Partial<ServerConfig> = {}): PageTests {
+  vi.setConfig({ testTimeout: testMs, expect: { poll: { timeout: waitMs } } });
   const skipped = missing !== null && process.env["CI"] !== "true";
   const complaints: string[] = [];
   let server: TestServer | undefined;
   let browser: Browser | undefined;
   let page: Page | undefined;
-  let folder = "";
 
   const started = <T>(part: T | undefined): T => {
     if (part === undefined) throw new Error("read within a test only");
     return part;
   };
-  const newPage = async ({ width = 1280, colorScheme = "light", reducedMotion }: PageOptions = {}) => {
+  const newPage = async ({ width = 1280, height = 900, colorScheme = "light", ...rest }: PageOptions = {}) => {
     const context = await started(browser).newContext({
-      viewport: { width, height: 900 },
+      viewport: { width, height },
       colorScheme,
-      ...(reducedMotion && { reducedMotion }),
+      ...rest,
     });
     const opened = await context.newPage();
-    // Shorter than a test's timeout, so that the error names what was missing.
-    opened.setDefaultTimeout(10_000);
+    opened.setDefaultTimeout(waitMs);
     complaints.length = 0;
     opened.on("pageerror", (error) => complaints.push(String(error)));
     opened.on("console", (message) => {
@@ -76,15 +82,12 @@ export function pageTests(config: Partial<ServerConfig> = {}): PageTests {
 
   beforeAll(async () => {
     if (skipped) return;
-    folder = await mkdtemp(path.join(tmpdir(), "steplog-page-"));
     browser = await openBrowser();
-    await build({ configFile: sources, logLevel: "warn", build: { outDir: folder } });
-    server = await testServer({ dashboardDir: folder, ...config });
+    server = await testServer({ dashboardDir: await builtPage(), ...config });
   }, 60_000);
   afterAll(async () => {
     await browser?.close();
     await server?.dispose();
-    if (folder !== "") await rm(folder, { recursive: true });
   });
   beforeEach(async (context: TestContext) => {
     if (skipped) context.skip(missing ?? "");
@@ -100,6 +103,10 @@ export function pageTests(config: Partial<ServerConfig> = {}): PageTests {
       return started(page);
     },
     newPage,
+    newContext: () => {
+      complaints.length = 0;
+      return started(browser).newContext({ viewport: { width: 1280, height: 900 } });
+    },
     complaints,
     shoot: async (name, of = started(page)) => {
       if (!shots) return;
@@ -134,6 +141,14 @@ export async function expectAccessible(page: Page, name: string): Promise<void> 
     return violations.flatMap(({ id, help, nodes }) => nodes.map(({ html }) => `${id}: ${help}: ${html}`));
   }, wcag);
   expect({ name, found }).toEqual({ name, found: [] });
+}
+
+/** That Escape closes the dialog that is open, and that the focus is back, and seen, at what opened it. */
+export async function expectToReturn(page: Page, opener: Locator): Promise<void> {
+  expect(await page.evaluate(() => Boolean(document.activeElement?.closest("dialog")))).toBe(true);
+  await page.keyboard.press("Escape");
+  await expect.poll(() => page.getByRole("dialog").count()).toBe(0);
+  await expect.poll(() => opener.evaluate((one) => one.matches(":focus-visible"))).toBe(true);
 }
 
 const wcag = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];

@@ -5,7 +5,14 @@ import { parquetWriteBuffer } from "hyparquet-writer";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { jobKinds } from "../../schema/jobs.ts";
-import { createDataset, createFineTuneMutation, modelRow, rows, type CreatedFineTune } from "../server/harness.ts";
+import {
+  createDataset,
+  createFineTuneMutation,
+  globalId,
+  modelRow,
+  rows,
+  type CreatedFineTune,
+} from "../server/harness.ts";
 import { expectAccessible, expectToFit, pageTests } from "./harness.ts";
 
 const tests = pageTests();
@@ -38,14 +45,14 @@ const field = (label: string, page = tests.page) => page.getByLabel(label, { exa
 
 async function paste(lines: readonly string[], name: string, page = tests.page): Promise<void> {
   await field("Or paste rows, one a line", page).fill(lines.join("\n"));
-  await field("Name of the rows", page).fill(name);
+  await field("Dataset name", page).fill(name);
 }
 
 /** To the third step, with rows that are stored. */
 async function toSettings(name: string, page = tests.page): Promise<void> {
   await open("", page);
   await paste(films, name, page);
-  await button("Check and store", page).click();
+  await button("Store and continue", page).click();
   await button("Next: the settings", page).click();
   await field("Name of the run", page).waitFor();
 }
@@ -87,11 +94,14 @@ describe("a new run", () => {
     await button("Use them as label words").click();
     await expectAccessible(page, "rows");
     await tests.shoot("new-data");
-    await button("Check and store").click();
+    await button("Store and continue").click();
     await step("Data")
       .getByText('films: 18 rows for training, 2 for validation. Label words: " great", " terrible".')
       .waitFor();
     const models = page.getByRole("table", { name: "Base models" });
+    await models.getByRole("columnheader", { name: "Weights in memory" }).waitFor();
+    await button("Add a model").click();
+    await page.getByRole("dialog", { name: "Add a model" }).getByRole("button", { name: "Cancel" }).click();
     await models.getByRole("row", { name: /demo/u }).getByText("able-1").waitFor();
     expect(await models.getByRole("row").nth(2).textContent()).toContain(
       "No running worker has it in its models folder.",
@@ -128,7 +138,7 @@ describe("a new run", () => {
     const wrong = [...films.slice(0, 9), '{"prompt": "no completion"}', "not JSON", ...films.slice(9)];
     await paste(wrong, "wrong films");
     await field("Validation, % of the rows").fill("50");
-    await button("Check and store").click();
+    await button("Store and continue").click();
     const problem = page.getByRole("alert").filter({ hasText: "The rows were not stored" });
     await problem.getByText("Line 10", { exact: true }).waitFor();
     await problem.getByText("Line 11", { exact: true }).waitFor();
@@ -142,7 +152,7 @@ describe("a new run", () => {
     expect(datasets.nodes.filter(({ name }) => name.startsWith("wrong"))).toEqual([]);
     await field("Validation, % of the rows").fill("60");
     await field("Test, % of the rows").fill("40");
-    await button("Check and store").click();
+    await button("Store and continue").click();
     expect(await field("Test, % of the rows").evaluate(whenWrong)).toBe("leaves no rows to train on");
     expect(tests.complaints).toEqual([]);
   });
@@ -158,12 +168,12 @@ describe("a new run", () => {
     await open();
     await page.locator('input[type="file"]').setInputFiles({ name: "sst2.parquet", mimeType: "", buffer });
     await page.getByText("Parquet, with a column for each field.").waitFor();
-    expect(await field("Name of the rows").inputValue()).toBe("sst2");
-    await button("Check and store").click();
+    expect(await field("Dataset name").inputValue()).toBe("sst2");
+    await button("Store and continue").click();
     await page.getByRole("alert").getByText("Line 3", { exact: true }).first().waitFor();
     await field("Format of the rows").selectOption({ label: "SST2 as published: sentence, label" });
     await field("Validation rows (optional)").selectOption({ label: "validation of films (4 rows)" });
-    await button("Check and store").click();
+    await button("Store and continue").click();
     await step("Data").getByText("sst2: 3 rows for training, 4 for validation.").waitFor();
     await button("Next: the settings").click();
     await page.getByRole("radio", { name: /^Your own/u }).check();
@@ -225,12 +235,28 @@ describe("a new run", () => {
     await toSettings("kept");
     await page.getByRole("radio", { name: /^Your own/u }).check();
     await field("Seed").fill("7");
+    await field("Tags").fill("films, first , films");
+    await field("Priority").fill("101");
+    await field("Priority").press("Tab");
+    // The service says the range, at the field.
+    await page.locator("[name=priority][aria-invalid]").waitFor();
+    await field("Priority").fill("5");
+    await field("Calibration prompt").fill("It was");
+    // What a choice means is said of the chosen one, where a finger can read it too.
+    await field("Method").selectOption({ label: "LoRA adapter" });
+    await page.getByText(/^LoRA adapter: /u).waitFor();
+    await field("Method").selectOption({ index: 0 });
     await step("Data").getByRole("button").first().click();
     expect(await field("Or paste rows, one a line").inputValue()).toBe(films.join("\n"));
     await page.getByText("Stored “kept”: 18 rows for training, 2 for validation.").waitFor();
     await page.reload();
     await step("Settings").getByRole("button").first().click();
-    expect(await field("Seed").inputValue()).toBe("7");
+    const [tags, prompt] = [field("Tags"), field("Calibration prompt")];
+    expect([await field("Seed").inputValue(), await tags.inputValue(), await prompt.inputValue()]).toEqual([
+      "7",
+      "films, first",
+      "It was",
+    ]);
     const other = await newPage();
     await open("", other);
     expect(await field("Or paste rows, one a line", other).inputValue()).toBe("");
@@ -238,7 +264,7 @@ describe("a new run", () => {
     // Other rows must be stored anew.
     await step("Data").getByRole("button").first().click();
     await field("Or paste rows, one a line").fill(films.slice(0, 10).join("\n"));
-    await button("Check and store").waitFor();
+    await button("Store and continue").waitFor();
     await button("Clear all").click();
     expect(await field("Or paste rows, one a line").inputValue()).toBe("");
     expect(tests.complaints).toEqual([]);
@@ -300,6 +326,27 @@ describe("a new run", () => {
     await none.context().close();
   });
 
+  test("links on the pages of a dataset and a model begin with them; what is chosen since outlives a reload", async () => {
+    const { page, server } = tests;
+    const id = await createDataset(server, "linked films", films.join("\n"));
+    await page.goto(`${server.url}/datasets/${encodeURIComponent(id)}`);
+    await page.getByRole("link", { name: "Tune a model on it" }).click();
+    await step("Data").getByText("linked films: 20 rows for training.").waitFor();
+    await page.waitForURL(`${server.url}/new`);
+    await page.goto(`${server.url}/models/bytes`);
+    await page.getByRole("link", { name: "Tune it" }).click();
+    await step("Model").getByText("bytes").first().waitFor();
+    await expect.poll(() => page.getByRole("radio", { name: "bytes" }).isChecked()).toBe(true);
+    await page.getByRole("radio", { name: "demo" }).check();
+    await page.reload();
+    await expect.poll(() => page.getByRole("radio", { name: "demo" }).isChecked()).toBe(true);
+    await step("Data").getByText("linked films").waitFor();
+    await open(`?dataset=${encodeURIComponent(globalId("Dataset", crypto.randomUUID()))}`);
+    await page.getByRole("alert").getByText("Choose another below.").waitFor();
+    await page.getByRole("button", { name: "Clear all" }).click();
+    expect(tests.complaints).toEqual([]);
+  });
+
   test("models of the models folder can be registered, then chosen", async () => {
     const { page } = tests;
     const large = { family: "opt", dtype: "BF16", parameters: 5e9, bytes: 1e10, contextLength: 2048 };
@@ -325,7 +372,9 @@ describe("a new run", () => {
     expect(await page.getByText("Found in the models folder").count()).toBe(0);
     can.models = [demo, { name: "later", hash: "ab".repeat(32) }];
     await liveWorker();
-    await row("later").getByText("It needs 10.0 GB of memory; the largest worker that has it has 1.00 GB.").waitFor();
+    await row("later")
+      .getByText("Its weights need 10.0 GB of memory; the largest worker that has it has 1.00 GB.")
+      .waitFor();
     expect(tests.complaints).toEqual([]);
   });
 

@@ -59,9 +59,9 @@ async function makeKey(name: string, scopes: readonly string[], project?: string
 
 /** Chooses in the menu of a row. */
 async function choose(name: string, action: string, page = tests.page): Promise<void> {
-  await page.getByRole("button", { name: new RegExp(`^Actions of .*${name}`, "u") }).click();
+  await page.getByRole("button", { name: new RegExp(`^(?:More a|A)ctions of .*${name}`, "u") }).click();
   await page
-    .getByRole("group", { name: new RegExp(`^Actions of .*${name}`, "u") })
+    .getByRole("group", { name: new RegExp(`^(?:More a|A)ctions of .*${name}`, "u") })
     .getByText(action)
     .click();
 }
@@ -73,7 +73,7 @@ describe("a service without keys", () => {
     const { page, server } = tests;
     await go("/workers");
     await page.getByText("No worker is running, so nothing trains").waitFor();
-    await page.getByText("No run waits.").waitFor();
+    await page.getByText("No run is waiting.").waitFor();
     await expectAccessible(page, "no workers");
     const about = { device: "native: a test", version: "1.2.3", ...(await everything(server.store)) };
     await server.store.workers.report({ id: crypto.randomUUID(), name: "test", ...about });
@@ -89,9 +89,13 @@ describe("a service without keys", () => {
     await page.getByRole("region", { name: "Worker idle one" }).getByText("Idle", { exact: true }).waitFor();
     await row("bytes").getByText("waits first").waitFor();
     expect(await row("bytes").getByRole("cell").first().textContent()).toBe("2");
+    const work = page.getByRole("region", { name: "All work" }).getByRole("row").filter({ hasText: "bytes" });
+    await expect
+      .poll(async () => (await work.getByRole("cell").allTextContents()).slice(0, 3))
+      .toEqual(["bytes", "2", "1"]);
     await expectAccessible(page, "workers");
     await tests.shoot("workers");
-    await page.getByRole("region", { name: "Worker idle one" }).getByText("Silent").waitFor({ timeout: 12_000 });
+    await page.getByRole("region", { name: "Worker idle one" }).getByText("Silent").waitFor();
     await worker.succeed();
     expect(tests.complaints).toEqual([]);
   });
@@ -108,7 +112,7 @@ describe("a service without keys", () => {
     ]);
     expect(download.suggestedFilename()).toMatch(/^usage-\d{4}-\d\d-\d\d-to-\d{4}-\d\d-\d\d\.csv$/u);
     const text = await new Response((await download.createReadStream()) as unknown as BodyInit).text();
-    expect(text).toMatch(/^day,steps,stepSeconds,tokensTrained,tokensGenerated,bytes\r\n\d{4}-\d\d-\d\d,30,/u);
+    expect(text).toMatch(/^day,steps,stepSeconds,tokensTrained,tokensGenerated,bytes,.*\r\n\d{4}-\d\d-\d\d,30,/u);
     await page.getByLabel("Days").selectOption("7");
     await page.waitForURL("**?days=7");
     await page.getByLabel("Days").selectOption("own");
@@ -308,7 +312,7 @@ describe("webhooks", () => {
     await dialog(/^The secret/u, page)
       .getByRole("button", { name: "I have kept it" })
       .click();
-    await page.getByText("Nothing was sent yet.").waitFor();
+    await page.getByText("No messages have been sent yet.").waitFor();
 
     await page.getByRole("button", { name: "Send a test" }).click();
     const message = (type: string) => page.getByRole("group", { name: new RegExp(`^Message ${type}`, "u") });
@@ -319,7 +323,7 @@ describe("webhooks", () => {
     await ask(boss, dataset);
     await message("dataset.created").getByText("the disk is full").waitFor();
     await message("dataset.created")
-      .getByText(/^Tried next: in/u)
+      .getByText(/^Next attempt: in/u)
       .waitFor();
     await message("dataset.created").getByText("and what is sent").click();
     await message("dataset.created").getByText('"type": "dataset.created"').waitFor();
@@ -330,7 +334,7 @@ describe("webhooks", () => {
     await message("dataset.created").getByRole("button", { name: "Send again: dataset.created" }).click();
     await message("dataset.created").getByText("Delivered").waitFor();
     await page.getByLabel("Which messages").selectOption("FAILED");
-    await page.getByText("No message is in this state.").waitFor();
+    await page.getByText("No message has this status.").waitFor();
     await page.getByLabel("Which messages").selectOption("");
 
     await choose("", "Disable", page);
@@ -361,10 +365,10 @@ describe("a key that ends", () => {
     await page.getByRole("button", { name: "New key" }).click();
     await dialog("New key", page).getByLabel("Name: what it is for").fill("half typed");
     await go("/workers", other);
-    await other.getByRole("heading", { name: "What waits" }).waitFor();
+    await other.getByRole("heading", { name: "Waiting runs" }).waitFor();
     await ask(boss, "mutation ($id: ID!) { revokeApiKey(id: $id) { id } }", { id: made.apiKey.id });
-    await dialog("Sign in", page).getByText("no longer accepts the API key").waitFor({ timeout: 15_000 });
-    await dialog("Sign in", other).waitFor({ timeout: 15_000 });
+    await dialog("Sign in", page).getByText("no longer accepts the API key").waitFor();
+    await dialog("Sign in", other).waitFor();
     await expectAccessible(page, "signing in again");
     await tests.shoot("revoked", page);
     await dialog("Sign in", page).getByLabel("API key").fill("steplog_wrong");
@@ -385,7 +389,7 @@ describe("a key that ends", () => {
     const page = await signedIn(made.key);
     await go("/keys", page);
     await choose("rotated here", "Rotate…", page);
-    await dialog("Rotate “rotated here”", page).getByText("it goes on with the new one").waitFor();
+    await dialog("Rotate “rotated here”", page).getByText("will switch to the new one").waitFor();
     await dialog("Rotate “rotated here”", page).getByRole("button", { name: "Make its successor" }).click();
     const secret = dialog("The key “rotated here”", page);
     expect(await secret.getByLabel("API key").inputValue()).toBe(await heldKey(page));

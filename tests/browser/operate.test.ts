@@ -31,8 +31,10 @@ test("days are those of UTC: the last thirty, as many as were chosen, or from a 
 });
 
 test("usage as CSV has a head, plain numbers and a line for each day", () => {
-  const day = { day: "2026-01-31", steps: 1_500, stepSeconds: 0.5, tokensTrained: 2e6, tokensGenerated: 0, bytes: 7 };
+  const seconds = { stepSeconds: 0.5, evaluationSeconds: 2, completionSeconds: 3, rebuildSeconds: 4 };
+  const day = { day: "2026-01-31", steps: 1_500, ...seconds, tokensTrained: 2e6, tokensGenerated: 0, bytes: 7 };
   expect(csvOf([day])).toBe(
-    "day,steps,stepSeconds,tokensTrained,tokensGenerated,bytes\r\n2026-01-31,1500,0.5,2000000,0,7\r\n",
+    "day,steps,stepSeconds,tokensTrained,tokensGenerated,bytes,evaluationSeconds,completionSeconds,rebuildSeconds\r\n" +
+      "2026-01-31,1500,0.5,2000000,0,7,2,3,4\r\n",
   );
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { placeIssues } from "../../dashboard/src/parts/form/field-errors.ts";
 import { valueNear } from "../../dashboard/src/parts/values.ts";
-import { addStep, lastStep, recentLoss, smooth, stepCount, type Point } from "../../dashboard/src/run/points.ts";
+import { addStep, lastStep, recentLoss, smooth, stepCount, union, type Point } from "../../dashboard/src/run/points.ts";
 
 const measured = { projectedGradient: 3, learningRate: 1e-6, seconds: 0.5 };
 const pointsOf = (losses: readonly (number | null)[]): Point[] =>
@@ -58,6 +58,15 @@ describe("the smoothed line", () => {
         expect(Math.abs((coarse[index] ?? 0) - (whole[step - 1] ?? 0))).toBeLessThan(count / 2_000);
     });
   });
+});
+
+test("the axis of a chart has the steps of all its parts once, in order", () => {
+  const points = [1, 2, 3, 4];
+  expect(union(points, [0, 2, 5])).toEqual([0, 1, 2, 3, 4, 5]);
+  expect(union([2], [1, 2, 3])).toEqual([1, 2, 3]);
+  // The same array, so that nothing is made anew when no part has other steps.
+  expect(union(points, [2, 4])).toBe(points);
+  expect(union([], points)).toBe(points);
 });
 
 test("a series has a value in the legend where it has a gap: the one before, or the first", () => {

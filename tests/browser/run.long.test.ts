@@ -2,8 +2,15 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { claimAny } from "../support/claims.ts";
-import { createDataset, createFineTuneMutation, FakeWorker, type CreatedFineTune } from "../server/harness.ts";
-import { expectAccessible, expectToFit, pageTests } from "./harness.ts";
+import {
+  createDataset,
+  createFineTune,
+  createFineTuneMutation,
+  FakeWorker,
+  rowId,
+  type CreatedFineTune,
+} from "../server/harness.ts";
+import { expectAccessible, expectToFit, expectToReturn, pageTests } from "./harness.ts";
 
 const tests = pageTests();
 
@@ -27,13 +34,97 @@ async function trained(name: string): Promise<string> {
   const worker = await FakeWorker.claim(tests.server.store);
   await worker.store.recordEvaluation(worker.job, { entries: 0, step: 0, rows: 40, loss: 2.1, accuracy: 0.5 });
   for (let batch = 0; batch < 8; batch += 1) await worker.train(50);
+  await worker.store.recordMemory(worker.job, memory("FORWARD_PASSES", 0, 20.4e9));
+  for (const step of [100, 250, 400]) await worker.store.recordMemory(worker.job, memory("STEPS", step, 20.9e9 + step));
   await worker.store.recordEvaluation(worker.job, { entries: 400, step: 400, rows: 40, loss: 1.2, accuracy: 0.9 });
   await worker.checkpoint();
   await worker.succeed();
   return createFineTune.fineTune.id;
 }
 
+const memory = (kind: "FORWARD_PASSES" | "STEPS", step: number, peakBytes: number) => ({
+  kind,
+  step,
+  peakBytes,
+  residentBytes: peakBytes - 1e8,
+});
+
+test("a run that waits is paused, resumed, archived and deleted; without a step it has nothing to choose of charts", async () => {
+  const { page, server } = tests;
+  const id = await createFineTune(server, { steps: 10 }, "waiting");
+  await page.goto(runUrl(id));
+  await page.getByText("They begin with the first step.").waitFor();
+  expect(
+    await page
+      .getByLabel("Smoothing")
+      .or(page.getByRole("button", { name: "Zoom in" }))
+      .count(),
+  ).toBe(0);
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
+  await page.getByText("It waits at step 0 of 10 until somebody resumes it.").waitFor();
+  await page.getByRole("button", { name: "Resume", exact: true }).click();
+  await page.locator(".status", { hasText: "Queued" }).waitFor();
+  const more = async (action: string) => {
+    await page.getByRole("button", { name: "More actions of waiting" }).click();
+    await page.getByRole("button", { name: action, exact: true }).click();
+  };
+  await more("Archive");
+  await page.getByText("Archived.").waitFor();
+  const archivedAt = async () => (await server.store.fineTunes.get(rowId(id)))?.archivedAt;
+  expect(await archivedAt()).toBeInstanceOf(Date);
+  await more("Bring back");
+  await expect.poll(archivedAt).toBeNull();
+  await more("Delete");
+  const sure = page.getByRole("dialog", { name: "Delete “waiting”?" });
+  await sure.getByText("It is cancelled first.").waitFor();
+  await sure.getByRole("button", { name: "Delete run" }).click();
+  await page.waitForURL(`${server.url}/`);
+  await page.getByText("“waiting” is deleted.").waitFor();
+  expect(await server.store.fineTunes.get(rowId(id))).toBeNull();
+  expect(tests.complaints).toEqual([]);
+});
+
 describe("the charts", () => {
+  test("are read and zoomed without dragging: by buttons, numbers, keys and a tap; the address says what is shown", async () => {
+    const page = await tests.newPage({ hasTouch: true });
+    await page.goto(runUrl(await trained("by keys")));
+    const plot = page.getByRole("img", { name: /^Loss of by keys/u });
+    const [step, validation] = [0, 3].map((row) => plot.locator(".u-legend .u-series").nth(row).locator(".u-value"));
+    const shows = async (at: string, loss: string) => {
+      await expect.poll(() => step?.textContent()).toBe(at);
+      expect(await validation?.textContent()).toBe(loss);
+    };
+    // The last values, until somebody asks for others.
+    await shows("400", "1.2000");
+    await page.getByRole("button", { name: "Zoom in" }).click();
+    const [from, to] = [page.getByRole("spinbutton", { name: "From" }), page.getByRole("spinbutton", { name: "to" })];
+    expect([await from.inputValue(), await to.inputValue()]).toEqual(["100", "300"]);
+    await page.getByRole("button", { name: "Show what is before" }).click();
+    expect([await from.inputValue(), await to.inputValue()]).toEqual(["50", "250"]);
+    await to.fill("200");
+    await to.press("Enter");
+    await shows("200", "2.1000");
+    await page.getByLabel("Log scale").check();
+    await page.waitForURL("**?steps=50-200&log=yes");
+    await page.reload();
+    await shows("200", "2.1000");
+    expect(await from.inputValue()).toBe("50");
+    await plot.focus();
+    await page.keyboard.press("ArrowLeft");
+    await page.keyboard.press("ArrowLeft");
+    await shows("199", "2.1000");
+    await page.getByText(/^Step 199: Each step /u).waitFor({ state: "attached" });
+    await page.keyboard.press("0");
+    await page.waitForURL((url) => url.search === "?log=yes");
+    const box = await plot.locator(".u-over").boundingBox();
+    if (!box) throw new Error("the chart is shown");
+    await page.touchscreen.tap(box.x + 1, box.y + 40);
+    await shows("0", "2.1000");
+    await expectAccessible(page, "charts");
+    expect(tests.complaints).toEqual([]);
+    await page.context().close();
+  });
+
   test("zoom together, go back, and are saved", async () => {
     const { page } = tests;
     await page.goto(runUrl(await trained("charted")));
@@ -52,7 +143,7 @@ describe("the charts", () => {
         .locator(".u-select")
         .first()
         .evaluate((part) => part.clientWidth);
-    await expect.poll(dragged, { timeout: 5_000 }).toBeGreaterThan(50);
+    await expect.poll(dragged).toBeGreaterThan(50);
     await page.mouse.up();
     await page.getByRole("button", { name: "Show all steps" }).waitFor();
     await page.getByRole("button", { name: "Show all steps" }).click();
@@ -68,6 +159,15 @@ describe("the charts", () => {
     expect(head).toBe("step,Each step,Smoothed,Validation,Base model");
     expect(first).toMatch(/^1,1,1,,$/u);
     expect(csv.trim().split("\n")).toHaveLength(402);
+    const [names, start, ...readings] = (await save("Save the numbers of Memory as CSV")).toString().trim().split("\n");
+    expect(names).toBe("step,Steps (the most),Forward passes alone,Weights alone");
+    expect(start).toBe("0,,20400000000,20000000000");
+    expect(readings.slice(0, 3)).toEqual([
+      "100,20900000100,,",
+      "250,20900000250,,",
+      "400,20900000400,20400000000,20000000000",
+    ]);
+    await page.getByText("What the worker’s whole process holds").waitFor();
     expect((await save("Save the chart Loss as PNG")).subarray(1, 4).toString()).toBe("PNG");
     expect(tests.complaints).toEqual([]);
   });
@@ -111,6 +211,80 @@ describe("answers before and after", () => {
     await expect.poll(() => table.getByRole("row").count()).toBe(3);
     await tests.shoot("run-answers");
     expect(tests.complaints).toEqual([]);
+  });
+});
+
+describe("forms over the page", () => {
+  const form = (name: string) => tests.page.getByRole("dialog", { name });
+
+  test("another name and tags: a refusal leaves what was typed", async () => {
+    const { page, server } = tests;
+    const id = await trained("renamed");
+    await server.ask('mutation ($id: ID!) { updateFineTune(id: $id, input: { tags: ["zero"] }) { id } }', { id });
+    await page.goto(runUrl(id));
+    const more = page.getByRole("button", { name: "More actions of renamed" });
+    const open = async () => {
+      await more.click();
+      await page.getByRole("button", { name: "Rename or tag" }).click();
+    };
+    await open();
+    await form("Rename or tag").getByLabel("Name", { exact: true }).fill("not this");
+    await expectToReturn(page, more);
+    await open();
+    const fields = ["Name", "Tags, separated by commas"].map((label) => form("Rename or tag").getByLabel(label));
+    expect(await Promise.all(fields.map((field) => field.inputValue()))).toEqual(["renamed", "zero"]);
+    await form("Rename or tag").getByLabel("Name", { exact: true }).fill("n".repeat(300));
+    await form("Rename or tag").getByLabel("Tags, separated by commas").fill("one, two,");
+    await form("Rename or tag").getByRole("button", { name: "Save" }).click();
+    await form("Rename or tag").getByText("The run was not changed").waitFor();
+    await expectAccessible(page, "a name that is too long");
+    await expectToFit(page, "a name that is too long", [1280, 390]);
+    await form("Rename or tag").getByLabel("Name", { exact: true }).fill("another name");
+    await form("Rename or tag").getByRole("button", { name: "Save" }).click();
+    await page.getByRole("heading", { name: "another name" }).waitFor();
+    expect(await page.locator(".title .tag").allTextContents()).toEqual(["one", "two"]);
+    expect(await page.getByRole("dialog").count()).toBe(0);
+    expect(tests.complaints).toEqual([]);
+  });
+
+  test("an alias of a checkpoint: a name that a model has is refused", async () => {
+    const { page, server } = tests;
+    await page.goto(runUrl(await trained("aliased")));
+    const actions = page.getByRole("button", { name: "Actions of step 400", exact: true });
+    const open = async () => {
+      await actions.click();
+      await page.getByRole("button", { name: "Give it an alias" }).click();
+    };
+    await open();
+    const alias = form("An alias for step 400");
+    await alias.getByLabel("Alias").fill("left");
+    await expectToReturn(page, actions);
+    await open();
+    expect(await alias.getByLabel("Alias").inputValue()).toBe("");
+    await alias.getByLabel("Alias").fill("bytes");
+    await alias.getByRole("button", { name: "Set alias" }).click();
+    await alias.getByText("The alias was not set").waitFor();
+    expect(await alias.getByLabel("Alias").inputValue()).toBe("bytes");
+    await expectAccessible(page, "an alias that is refused");
+    await alias.getByLabel("Alias").fill("live");
+    await alias.getByRole("button", { name: "Set alias" }).click();
+    await page.getByText("“live” is now the checkpoint of step 400.").waitFor();
+    expect(await server.ask("{ aliases { name checkpoint { step } } }")).toEqual({
+      aliases: [{ name: "live", checkpoint: { step: 400 } }],
+    });
+  });
+
+  test("a run that has ended is continued by another", async () => {
+    const { page, server } = tests;
+    await page.goto(runUrl(await trained("to continue")));
+    await page.getByRole("button", { name: "Continue", exact: true }).click();
+    const more = form("Continue “to continue”");
+    await more.getByLabel("Additional steps").fill("20");
+    await expectAccessible(page, "continuing a run");
+    await more.getByRole("button", { name: "Start" }).click();
+    await page.getByText("0 / 20").waitFor();
+    const id = decodeURIComponent(new URL(page.url()).pathname.split("/").at(-1) ?? "");
+    await server.store.fineTunes.cancel(rowId(id));
   });
 });
 

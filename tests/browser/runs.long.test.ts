@@ -1,6 +1,7 @@
 /** The page of all runs. */
 import postgres from "postgres";
 import { describe, expect, test } from "vitest";
+import { defaultProjectId } from "../../schema/projects.ts";
 import { createFineTune, rowId } from "../server/harness.ts";
 import { expectAccessible, expectToFit, pageTests } from "./harness.ts";
 
@@ -16,7 +17,12 @@ describe("the runs", () => {
     await page.goto(server.url);
     await page.getByText("There are no runs yet.").waitFor();
     await expectAccessible(page, "no runs");
-    await page.getByRole("link", { name: "Start the first run" }).click();
+    await page.getByRole("link", { name: "Start with your own rows" }).click();
+    await page.waitForURL("**/new");
+    await page.goBack();
+    await page.getByRole("link", { name: "Try the example" }).click();
+    await page.getByText("JSON Lines: prompts and completions").waitFor();
+    expect(await page.getByLabel("Or paste rows").inputValue()).toMatch(/^\{"prompt":"A joy from start to end/u);
     await page.waitForURL("**/new");
     expect(tests.complaints).toEqual([]);
   });
@@ -31,6 +37,14 @@ describe("the runs", () => {
     await worker.train(300);
     await row("followed").getByText("300 / 600").waitFor();
     await row("followed").locator("polyline").waitFor();
+    await row("followed")
+      .getByRole("cell", { name: /^1 min \d+ s$/u })
+      .waitFor();
+    await row("followed")
+      .getByText(/^bytes · Full/u)
+      .waitFor();
+    await page.setViewportSize({ width: 1_400, height: 900 });
+    await row("followed").getByRole("cell", { name: "Full", exact: true }).waitFor();
     await worker.store.recordEvaluation(worker.job, { entries: 300, step: 300, rows: 40, loss: 0.4, accuracy: 0.912 });
     await row("followed").getByText("91.2%").waitFor();
     await row("followed").getByText("spam").waitFor();
@@ -50,19 +64,61 @@ describe("the runs", () => {
     await row("other").waitFor({ state: "detached" });
     await row("followed").waitFor();
     expect(new URL(page.url()).search).toBe("?q=follow");
+    await page.getByLabel("Order").selectOption("NAME");
     await page.getByLabel("Status", { exact: true }).selectOption("FAILED");
     await page.getByText("No run fits these filters.").waitFor();
     await page.reload();
     await page.getByText("No run fits these filters.").waitFor();
     expect(await page.getByLabel("Search by name").inputValue()).toBe("follow");
+    expect(await page.getByLabel("Order").inputValue()).toBe("NAME");
+    expect(new URL(page.url()).search).toBe("?q=follow&status=FAILED&sort=NAME");
     await page.getByRole("button", { name: "Show all runs" }).click();
     await row("other").waitFor();
+    const search = page.getByLabel("Search by name");
+    expect(await search.inputValue()).toBe("");
+    for (const text of ["SPA", rowId(followed).slice(0, 8), followed]) {
+      await search.fill(text);
+      await row("other").waitFor({ state: "detached" });
+      await row("followed").waitFor();
+      await search.fill("");
+      await row("other").waitFor();
+    }
+  });
+
+  test("a head sorts, and turns its order around; what an order leaves out is said", async () => {
+    const { page, server } = tests;
+    await page.goto(server.url);
+    await row("other").waitFor();
+    const names = () => page.locator("tbody th a").allTextContents();
+    const head = page.getByRole("columnheader", { name: "Name" });
+    expect(await page.getByRole("columnheader", { name: "Created" }).getAttribute("aria-sort")).toBe("descending");
+    await head.getByRole("button").focus();
+    await page.keyboard.press("Enter");
+    await expect.poll(names).toEqual(["followed", "other"]);
+    expect(await head.getAttribute("aria-sort")).toBe("ascending");
+    // The focus has stayed.
+    await page.keyboard.press("Enter");
+    await expect.poll(names).toEqual(["other", "followed"]);
+    expect(await head.getAttribute("aria-sort")).toBe("descending");
+    expect(new URL(page.url()).search).toBe("?sort=NAME&reverse=yes");
+    await page.reload();
+    await expect.poll(names).toEqual(["other", "followed"]);
+    await page.getByRole("button", { name: "Best" }).click();
+    await page.getByText("there are only runs that have a score on validation rows").waitFor();
+    await expect.poll(names).toEqual(["followed"]);
   });
 
   test("the keyboard moves, selects and opens", async () => {
     const { page, server } = tests;
     await page.goto(server.url);
     await row("other").waitFor();
+    await page.keyboard.press("?");
+    await page.getByRole("dialog").getByText("Search the runs").waitFor();
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("/");
+    expect(await page.getByLabel("Search by name").evaluate((one) => one === document.activeElement)).toBe(true);
+    await page.keyboard.press("Escape");
+    await page.getByRole("heading", { name: "Runs", exact: true }).click();
     await page.keyboard.press("j");
     await page.keyboard.press("x");
     await page.keyboard.press("j");
@@ -80,7 +136,22 @@ describe("the runs", () => {
       input,
     });
     await page.goto(server.url);
-    await page.getByRole("checkbox", { name: "Select other" }).check();
+    const choice = (name: string) => page.getByRole("checkbox", { name: `Select ${name}` });
+    await choice("continued").check();
+    await choice("followed").click({ modifiers: ["Shift"] });
+    await page.getByText("3 runs selected").waitFor();
+    await choice("other").uncheck();
+    expect(await choice("all").evaluate((one) => one instanceof HTMLInputElement && one.indeterminate)).toBe(true);
+    await choice("all").check();
+    await page.getByText("3 runs selected").waitFor();
+    await page.getByRole("button", { name: "Tags", exact: true }).click();
+    await page.getByLabel("Add tags").fill("batch, two");
+    await page.getByLabel("spam").check();
+    await expectAccessible(page, "the tags of many");
+    await page.getByRole("button", { name: "Save" }).click();
+    for (const name of ["continued", "other", "followed"]) await row(name).getByText("batch").waitFor();
+    expect(await page.getByText("spam").count()).toBe(0);
+    await choice("other").check();
     await page.getByRole("button", { name: "Archive", exact: true }).click();
     await row("other").waitFor({ state: "detached" });
     await page.getByLabel("Archived").check();
@@ -135,19 +206,35 @@ describe("the runs", () => {
       return Math.max(...names.map((name) => Number(/^copy (\d+)/u.exec(name)?.[1] ?? 0)));
     };
     await expect
-      .poll(
-        async () => {
-          await page.mouse.wheel(0, 2_000);
-          return furthest();
-        },
-        { timeout: 20_000 },
-      )
+      .poll(async () => {
+        await page.mouse.wheel(0, 2_000);
+        return furthest();
+      })
       .toBeGreaterThan(150);
     expect(await page.getByRole("row").count()).toBeLessThan(60);
     // What is new does not push away what somebody reads.
     await createFineTune(server, {}, "newest");
     await page.getByRole("button", { name: "There are newer runs: show them" }).click();
     await row("newest").waitFor();
+    expect(tests.complaints).toEqual([]);
+  });
+
+  // The last one, as the service has keys from then on.
+  test("a key that may only look is offered nothing else", async () => {
+    const { page, server } = tests;
+    const { key } = await server.store.keys.create({
+      projectId: defaultProjectId,
+      name: "looks",
+      scopes: ["read"],
+      expiresInS: null,
+    });
+    await page.goto(`${server.url}/favicon.svg`);
+    await page.evaluate((one) => localStorage.setItem("steplog-token", one), key);
+    await page.goto(server.url);
+    await page.getByRole("checkbox", { name: "Select newest" }).check();
+    await page.getByRole("button", { name: "Compare" }).waitFor();
+    await page.getByRole("main").getByRole("link", { name: "New run" }).waitFor({ state: "detached" });
+    expect(await page.getByRole("button", { name: /Delete|Archive|Tags|^Cancel/u }).count()).toBe(0);
     expect(tests.complaints).toEqual([]);
   });
 });

@@ -1,10 +1,10 @@
 /** What every page has: the bar, the theme, the keys, signing in, and an address below a prefix. */
-import { createServer, request as send } from "node:http";
-import type { AddressInfo } from "node:net";
-import { connect } from "node:net";
+import { readFile } from "node:fs/promises";
 import { afterAll, describe, expect, test } from "vitest";
-import type { RunningServer } from "../../server/server.ts";
+import { packagePath } from "../../schema/package.ts";
+import { createDataset } from "../server/harness.ts";
 import { expectAccessible, expectToFit, pageTests } from "./harness.ts";
+import { startProxy } from "./proxy.ts";
 
 const tests = pageTests();
 const others: { close: () => unknown }[] = [];
@@ -53,12 +53,96 @@ describe("the frame", () => {
     await page.getByLabel("Search by name").blur();
     await page.keyboard.press("n");
     await page.waitForURL("**/new");
+    // Two keys count as a pair within a second, which a page that is being drawn can take.
+    await page.getByRole("heading", { name: "New run" }).waitFor();
     await page.keyboard.press("g");
     await page.keyboard.press("r");
     await page.waitForURL(`${server.url}/`);
     expect(tests.complaints).toEqual([]);
   });
 });
+
+describe("a search", () => {
+  test.each(["/", "/datasets", "/operate/audit"])("that is left before it is made leads nowhere: %s", async (path) => {
+    const page = await tests.newPage();
+    await page.goto(`${tests.server.url}${path}`);
+    const field = page.locator("input[type=search]").first();
+    await field.pressSequentially("spam");
+    await field.blur();
+    await page.keyboard.press("n");
+    await page.getByRole("heading", { name: "New run" }).waitFor();
+    // Longer than a search waits for the next letter.
+    await page.waitForTimeout(600);
+    expect(new URL(page.url()).pathname).toBe("/new");
+    await page.context().close();
+  });
+});
+
+describe("every page", () => {
+  test("moves nothing where less motion is wanted, shows where the focus is, and names each button and link", async () => {
+    const page = await tests.newPage({ reducedMotion: "reduce" });
+    const wrong: string[] = [];
+    for (const route of await routes()) {
+      await page.goto(`${tests.server.url}${route}`);
+      await page.getByRole("heading", { level: 1 }).waitFor();
+      await page.waitForLoadState("networkidle");
+      // From the first key on, a browser shows the focus wherever a script puts it.
+      await page.keyboard.press("Tab");
+      for (const fault of await page.evaluate(faultsOfControls)) wrong.push(`${route}: ${fault}`);
+    }
+    expect(wrong).toEqual([]);
+    await page.context().close();
+  });
+});
+
+/** All addresses without a name in them, as app.tsx has them, and a page of each thing that is quickly made. */
+async function routes(): Promise<string[]> {
+  const app = await readFile(packagePath("dashboard/src/app.tsx"), "utf8");
+  const plain = [...app.matchAll(/<Route path=\{at\("([^":]+)"\)\}/gu)].map(([, route]) => route ?? "");
+  expect(plain.length).toBeGreaterThan(12);
+  const dataset = await createDataset(tests.server, "spam rows", '{"prompt": "Win", "completion": " spam"}');
+  const [run, worker] = await tests.training({ steps: 5 }, "walked");
+  await worker.train(5);
+  await worker.checkpoint();
+  await worker.succeed();
+  const ids = [dataset, run].map(encodeURIComponent);
+  const asked = `/playground?models=bytes,${ids[1]}&mode=labels`;
+  return [...plain, `/datasets/${ids[0]}`, `/fine-tunes/${ids[1]}`, `/compare?runs=${ids[1]}`, "/models/bytes", asked];
+}
+
+/** Runs in the page. */
+function faultsOfControls(): string[] {
+  const shown = (element: Element) => element.checkVisibility({ visibilityProperty: true });
+  const seconds = (list: string) => Math.max(...list.split(",").map((one) => Number.parseFloat(one)));
+  const nameOf = (element: Element) => (element.getAttribute("aria-label") ?? element.textContent ?? "").trim();
+  const faults: string[] = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const { transitionDuration, animationDuration, animationName } = getComputedStyle(element);
+    const moves =
+      seconds(transitionDuration) > 0.001 || (animationName !== "none" && seconds(animationDuration) > 0.001);
+    if (moves) faults.push(`moves: ${element.tagName} ${element.className}`);
+  }
+  if (document.getAnimations().length > 0) faults.push("an animation runs");
+  const controls = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")];
+  const usable = controls.filter((one) => shown(one) && !one.matches(":disabled, .hidden *")) as HTMLElement[];
+  if (usable.length === 0) faults.push("it has no control");
+  for (const one of usable) {
+    one.focus();
+    const { outlineStyle, outlineWidth } = getComputedStyle(one);
+    const isSeen = outlineStyle !== "none" && Number.parseFloat(outlineWidth) >= 2;
+    if (document.activeElement === one && !isSeen) faults.push(`no focus is seen: ${one.outerHTML.slice(0, 120)}`);
+  }
+  const targets = new Map<string, string>();
+  for (const one of usable.filter((control) => control.matches("a, button"))) {
+    const [name, href] = [`${one.tagName} ${nameOf(one)}`, one.getAttribute("href")];
+    const before = targets.get(name);
+    // Two buttons never do the same; two links may lead to the same page.
+    if (before !== undefined && (href === null || before !== href)) faults.push(`two have the name: ${name}`);
+    if (nameOf(one) === "") faults.push(`it has no name: ${one.outerHTML.slice(0, 120)}`);
+    targets.set(name, href ?? "");
+  }
+  return faults;
+}
 
 describe("a service with keys", () => {
   test("asks for one, refuses a wrong one, and knows whose it is", async () => {
@@ -80,37 +164,14 @@ describe("a service with keys", () => {
   });
 });
 
-/** A proxy that serves a gateway below a path, with the path in front of what it asks for or not. */
-async function proxy(gateway: RunningServer, { strips }: { strips: boolean }): Promise<string> {
-  const { hostname, port } = new URL(gateway.url);
-  const target = (url = "") => (strips ? url.slice("/team/steplog".length) || "/" : url);
-  const server = createServer((incoming, outgoing) => {
-    const { method, headers, url } = incoming;
-    const asked = send({ hostname, port, method, headers, path: target(url) }, (answer) => {
-      outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
-      answer.pipe(outgoing);
-    });
-    incoming.pipe(asked);
-  });
-  server.on("upgrade", ({ url, rawHeaders }, socket) => {
-    const upstream = connect(Number(port), hostname, () => {
-      const lines = rawHeaders.flatMap((name, index) => (index % 2 === 0 ? [`${name}: ${rawHeaders[index + 1]}`] : []));
-      upstream.write([`GET ${target(url)} HTTP/1.1`, ...lines, "", ""].join("\r\n"));
-      socket.pipe(upstream).pipe(socket);
-    });
-    for (const end of [upstream, socket]) end.on("error", () => end.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  others.push({ close: () => server.closeAllConnections() ?? server.close() });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/team/steplog`;
-}
-
 test.each([{ strips: true }, { strips: false }])("works below a path of a proxy, %j", async ({ strips }) => {
   const page = await tests.newPage();
   const [id, worker] = await tests.training({ steps: 20 });
   const gateway = await tests.server.another({ publicUrl: "http://127.0.0.1/team/steplog" });
   others.push(gateway);
-  const url = await proxy(gateway, { strips });
+  const proxy = await startProxy(gateway, { strips });
+  others.push(proxy);
+  const { url } = proxy;
   const strangers: string[] = [];
   page.on("request", (request) => {
     if (!request.url().startsWith(`${url}/`) && !request.url().startsWith("data:")) strangers.push(request.url());

@@ -1,11 +1,15 @@
 /** What doctor says: each line as it would be where something is wrong, and the command as it is here. */
 import { writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { createServer as createHttpServer } from "node:http";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { diskRoom, fileLimit, memoryForModels, nodeVersion, portFree, roomIn } from "../../cli/doctor/machine.ts";
-import { clock, migrations, postgres } from "../../cli/doctor/service.ts";
+import { compiler } from "../../cli/doctor/devices.ts";
+import { disksRoom, fileLimit, memoryForModels, nodeVersion, portFree, roomIn } from "../../cli/doctor/machine.ts";
+import { clock, migrations, postgres, service } from "../../cli/doctor/service.ts";
+import { version } from "../../schema/package.ts";
 import { databaseHealth } from "../../store/store.ts";
+import { testServer } from "../server/harness.ts";
 import { steplogHere } from "../support/command.ts";
 import { golden, scratch } from "../support/models.ts";
 import { testStore } from "../support/postgres.ts";
@@ -22,8 +26,9 @@ test("Node.js has to be 20.20 or later", () => {
 test("little room on the disk is a warning, and none a failure", async () => {
   expect([5e8, 5e9, 5e10].map((free) => roomIn("/data", free).status)).toEqual(["fail", "warn", "ok"]);
   const folder = await scratch();
-  const { message } = await diskRoom(join(folder, "not/yet/made"));
-  expect(message).toMatch(new RegExp(`free on the disk of ${folder}$`, "u"));
+  const found = await disksRoom([join(folder, "not/yet/made"), folder, "/proc"]);
+  expect(found).toHaveLength(2);
+  expect(found[0]?.message).toMatch(new RegExp(`free on the disk of ${folder}$`, "u"));
 });
 
 test("few open files are a warning", async () => {
@@ -79,11 +84,58 @@ describe("Postgres", () => {
     expect(migrations({ applied: 3, known: 5 }).mend).toContain("steplog migrate");
     expect(migrations({ applied: 6, known: 5 }).mend).toContain("newer release");
     const now = new Date(1_000_000);
-    expect(clock({ now, askedMs: 1 }, 1_001_000).status).toBe("ok");
-    expect(clock({ now, askedMs: 1 }, 1_065_000).message).toContain("1m 05s ahead of the database's");
-    expect(clock({ now, askedMs: 1 }, 900_000).message).toContain("1m 40s behind");
+    expect(clock("the database", { now, askedMs: 1 }, 1_001_000).status).toBe("ok");
+    expect(clock("the database", { now, askedMs: 1 }, 1_065_000).message).toContain(
+      "1m 05s ahead of that of the database",
+    );
+    expect(clock("the database", { now, askedMs: 1 }, 900_000).message).toContain("1m 40s behind");
   });
 });
+
+test("a compiler without what else builds the addon is a warning that names it", () => {
+  expect(compiler(() => true).status).toBe("ok");
+  expect(compiler((program) => program === "c++").message).toBe("There is no make, no python3 here.");
+});
+
+test("without DATABASE_URL, the Postgres that start runs is told", async () => {
+  const [found] = await postgres({ databaseUrl: null, directUrl: undefined });
+  expect(found).toMatchObject({ status: "ok", message: expect.stringMatching(/runs Postgres \d+\.\d/u) as string });
+});
+
+describe("a service", () => {
+  test("has its port by right, also where it refuses the key", async () => {
+    const server = await testServer();
+    onTestFinished(() => server.dispose());
+    const env = { STEPLOG_DATA: await scratch(), PORT: new URL(server.url).port };
+    expect(await statuses(server.url, env)).toMatchObject({ service: "ok", port: "ok", clocks: "ok" });
+    const query = "mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { key } }";
+    await server.ask(query, { input: { name: "first", scopes: ["ADMIN"] } });
+    // A gateway hears of the first key in a moment.
+    await expect.poll(() => statuses(server.url, env)).toMatchObject({ service: "warn", port: "ok", clocks: "ok" });
+  });
+
+  test("whose clock is another's is a warning", async () => {
+    const ahead = createHttpServer((_, response) => {
+      response.setHeader("date", new Date(Date.now() + 3_600_000).toUTCString());
+      response.setHeader("content-type", "application/json");
+      response.end(JSON.stringify({ data: { service: { version } } }));
+    });
+    await new Promise<void>((resolve) => void ahead.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void ahead.close());
+    const { port } = ahead.address() as AddressInfo;
+    const { findings } = await service(`http://127.0.0.1:${port}`);
+    expect(findings.at(-1)).toMatchObject({ name: "clocks", status: "warn" });
+    expect(findings.at(-1)?.message).toMatch(
+      /^This machine's clock is (?:1h 00m|59m).* behind that of the service\.$/u,
+    );
+  });
+});
+
+async function statuses(url: string, env: Record<string, string>): Promise<Record<string, string>> {
+  const { stdout } = await steplogHere(["doctor", "--json", "--url", url], env);
+  const { checks } = JSON.parse(stdout) as { checks: { name: string; status: string }[] };
+  return Object.fromEntries(checks.map(({ name, status }) => [name, status]));
+}
 
 test("the command prints a line each, and with --json the same; what fails gives exit code 1", async () => {
   const url = ["--url", "http://127.0.0.1:9"];

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { encodeEntries, ruleSeed } from "../../schema/step-log.ts";
 import { FakeWorker, rows, testServer, type TestServer } from "../server/harness.ts";
+import { shortId } from "../../cli/short-ids.ts";
 import { steplogHere } from "../support/command.ts";
 import { golden, scratch } from "../support/models.ts";
 import { runShell } from "../support/processes.ts";
@@ -51,6 +52,34 @@ describe("a file", () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
+  test.each(reading)("that is empty is called that by %s", async (_, command) => {
+    await writeFile(at("empty"), "");
+    const { code, stdout, stderr } = await steplog(...command(at("empty")));
+    expect({ code, stdout }).toEqual({ code: 3, stdout: "" });
+    expect(stderr).toMatch(/empty(?: has no rows|:? is empty|: This is not a \.steplog file)/u);
+  });
+
+  test("that is something else is called that, by its name", async () => {
+    await writeFile(at("rows.jsonl"), rows(3));
+    expect((await steplog("tune", at("rows.jsonl"))).stderr).toMatch(
+      /rows\.jsonl is not JSON: .* It looks like rows, one a line: give a file that names it\./u,
+    );
+    expect((await steplog("log", at("rows.jsonl"))).stderr).toContain(
+      `${at("rows.jsonl")}: This is not a .steplog file`,
+    );
+  });
+
+  test("of one class is written, and said to be of one", async () => {
+    await writeFile(
+      at("rows.jsonl"),
+      ["a", "b", "c"].map((sentence) => JSON.stringify({ sentence, label: 1 })).join("\n"),
+    );
+    const { stdout } = await steplog("dataset", at("rows.jsonl"), "--preset", "SST2", "--out", at("out"));
+    expect(stdout).toMatch(
+      /3 rows, all of them with "\s?\w+": a model that always says so is right\. Is the file sorted/u,
+    );
+  });
+
   test("that tune's settings name is called missing by its field, before a service is asked", async () => {
     const file = await settings({ validationDataset: "gone.jsonl" });
     const { code, stderr } = await steplog("tune", file, "--url", "http://127.0.0.1:9");
@@ -85,7 +114,7 @@ test("with --json, every error is one JSON object on stdout", async () => {
     [["log", at("missing"), "--json"], 3],
     [["log", "--json"], 2],
     [["tune", await settings({ hyperparameters: { steps: 0 } }), "--json"], 3],
-    [["hash", opt, "--json"], 2],
+    [["completion", "bash", "--json"], 2],
   ] as const) {
     const seen = await steplog(...args);
     expect({ args, code: seen.code }).toEqual({ args, code });
@@ -155,7 +184,7 @@ describe("with a service", () => {
     await worker.succeed();
     const outcome = JSON.parse((await first).stdout) as { id: string };
     const again = await tune(file, "--key", "once");
-    expect(again.stdout).toContain(`is ${outcome.id}.`);
+    expect(again.stdout).toContain(`is ${shortId(outcome.id)}.`);
     expect(again.stdout).toContain("SUCCEEDED after 1 step (");
     expect(await server.store.datasets.list({ limit: 9 })).toHaveLength(2);
 

@@ -3,7 +3,15 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { settingsOf } from "../../cli/commands/fork.ts";
 import { partsOf, shortId } from "../../cli/short-ids.ts";
 import { coloursOf, cutTo, widthOf } from "../../cli/terminal.ts";
-import { createDataset, createFineTune, FakeWorker, rowId, testServer, type TestServer } from "../server/harness.ts";
+import {
+  createDataset,
+  createFineTune,
+  FakeWorker,
+  globalId,
+  rowId,
+  testServer,
+  type TestServer,
+} from "../server/harness.ts";
 import { steplogHere } from "../support/command.ts";
 
 let server: TestServer;
@@ -45,9 +53,10 @@ describe("steplog ls", () => {
       return (JSON.parse(stdout) as { runs: { name: string }[] }).runs.map(({ name }) => name);
     };
     expect(await names("--status", "succeeded", "failed")).toEqual(["reviews"]);
-    expect(await names("--search", "VIEW")).toEqual(["reviews"]);
+    for (const text of ["VIEW", shortId(done), done]) expect(await names("--search", text)).toEqual(["reviews"]);
     expect(await names("--model", "none")).toEqual([]);
     expect(await names("--sort", "name")).toEqual(["reviews", "twins", "twins"]);
+    expect(await names("--sort", "name", "--reverse")).toEqual(["twins", "twins", "reviews"]);
     const { stdout } = await steplog("ls", "--limit", "2");
     const last = lines(stdout)[2]?.slice(0, 8) ?? "";
     expect(stdout).toContain(`2 of 3 runs. The next ones: the same with --after ${last}. All of them: --all`);
@@ -60,7 +69,68 @@ describe("steplog ls", () => {
     expect((await steplog("ls", "models")).stdout).toMatch(/bytes {2}llama {3}5\.0 B/u);
     expect((await steplog("ls", "checkpoints", "reviews")).stdout).toContain(`${checkpoint.slice(0, 8)}  20 `);
     expect((await steplog("ls", "checkpoints")).stderr).toContain("Name the run: steplog ls checkpoints RUN");
+    expect((await steplog("ls", "exports")).stderr).toContain("Name the run: steplog ls exports RUN");
+    expect((await steplog("ls", "webhooks", "reviews")).stderr).toContain('"reviews" is one argument too many');
     expect((await steplog("ls", "models", "--tag", "x")).stderr).toContain("--tag are for runs only");
+  });
+});
+
+describe("steplog ls", () => {
+  test("finds runs by what is noted on them, also with an equals sign in it", async () => {
+    const metadata = [
+      { key: "ticket", value: "42" },
+      { key: "sum", value: "1+1=2" },
+    ];
+    const update =
+      "mutation ($id: ID!, $input: UpdateFineTuneInput!) { updateFineTune(id: $id, input: $input) { id } }";
+    await server.ask(update, { id: done, input: { metadata } });
+    const found = async (...notes: string[]) => {
+      const { stdout } = await steplog("ls", "--json", "--metadata", ...notes);
+      return (JSON.parse(stdout) as { runs: { name: string }[] }).runs.map(({ name }) => name);
+    };
+    expect(await found("ticket=42", "sum=1+1=2")).toEqual(["reviews"]);
+    expect(await found("ticket=43")).toEqual([]);
+    expect((await steplog("ls", "--metadata", "ticket")).stderr).toContain("Give a key and a value: ticket=42");
+  });
+
+  test("lists exports of a run with the latest checkpoint first, and evaluations of its checkpoints", async () => {
+    const { store } = server;
+    const forms = [
+      { merged: false, dtype: "float16" },
+      { merged: false, dtype: "bfloat16" },
+    ] as const;
+    for (const form of forms) await store.exports.request(checkpoint, form);
+    const json = async (...args: string[]) =>
+      JSON.parse((await steplog("ls", ...args, "--json")).stdout) as {
+        next: string | null;
+        totalCount: number;
+        exports: { form: string; step: number; status: string }[];
+        evaluations: { id: string; checkpoint: { step: number } }[];
+      };
+    const both = await json("exports", "reviews");
+    expect(both).toMatchObject({ totalCount: 2, next: null });
+    expect(both.exports.map(({ form, step, status }) => [form, step, status])).toEqual([
+      ["float16", 20, "QUEUED"],
+      ["bfloat16", 20, "QUEUED"],
+    ]);
+    const { stdout } = await steplog("ls", "exports", "reviews", "--limit", "1");
+    const cursor = `${checkpoint.slice(0, 8)}/float16`;
+    expect(stdout).toContain(`1 of 2 exports. The next ones: the same with --after ${cursor}.`);
+    for (const after of [cursor, (await json("exports", "reviews", "--limit", "1")).next ?? ""])
+      expect((await json("exports", "reviews", "--after", after)).exports).toEqual(both.exports.slice(1));
+    const wrong = await steplog("ls", "exports", "reviews", "--after", "none/float16");
+    expect(wrong.stderr).toContain('--after "none/float16" is not in this list');
+
+    const evaluate = `mutation ($input: CreateEvaluationInput!) { createEvaluation(input: $input) { evaluation { id } } }`;
+    const dataset = await createDataset(server);
+    for (const model of [{ name: "bytes" }, { checkpoint: globalId("Checkpoint", checkpoint) }])
+      await server.ask(evaluate, { input: { model, dataset } });
+    expect((await json("evaluations")).totalCount).toBe(2);
+    const ofRun = await json("evaluations", "reviews");
+    expect(ofRun.evaluations.map((one) => one.checkpoint.step)).toEqual([20]);
+    expect((await steplog("ls", "evaluations")).stdout).toMatch(
+      /^ID .*\n[0-9a-f]{8} {2}[0-9a-f]{8} \(step 20\) +rows +QUEUED/u,
+    );
   });
 });
 
@@ -129,9 +199,11 @@ describe("steplog update", () => {
   test("changes what is named, and nothing else", async () => {
     const { stdout } = await steplog("update", "reviews", "--tag", "films", "short", "--priority", "5");
     expect(stdout).toBe(`reviews (${shortId(done)}): tags films, short, priority 5.\n`);
+    const tagged = await steplog("update", "reviews", "--add-tag", "new", "--remove-tag", "films", "none");
+    expect(tagged.stdout).toContain("tags short, new, priority");
     const archived = await steplog("update", shortId(done), "--archive", "--json");
     expect(JSON.parse(archived.stdout)).toMatchObject({
-      tags: ["films", "short"],
+      tags: ["short", "new"],
       archivedAt: expect.any(String) as string,
     });
     expect((await steplog("ls")).stdout).not.toContain("reviews");
@@ -153,6 +225,30 @@ describe("steplog fork", () => {
     const { stdout } = await steplog("show", outcome.id);
     expect(stdout).toContain(`bytes, from checkpoint ${checkpoint.slice(0, 8)} at step 20`);
     expect(stdout).toMatch(/steps {6}30\n/u);
+  });
+
+  test("finds a checkpoint that is older than the newest hundred", async () => {
+    const id = await createFineTune(server, { steps: 102 }, "many");
+    await server.ask("mutation ($id: ID!) { updateFineTune(id: $id, input: { priority: 100 }) { id } }", { id });
+    const worker = await FakeWorker.claim(server.store);
+    for (let step = 1; step <= 102; step += 1) {
+      await worker.train(1);
+      await worker.checkpoint();
+    }
+    await worker.succeed();
+    const { stderr } = await steplog("fork", "many", "--at", "200");
+    expect(stderr).toMatch(/There is no checkpoint at step 200\. The nearest are at 102, 101, .*, 83\./u);
+    const forked = steplog("fork", "many", "--at", "1", "--name", "early", "--json");
+    const early = await vi.waitFor(async () => {
+      const [newest] = await server.store.fineTunes.list({ limit: 1 });
+      expect(newest?.name).toBe("early");
+      return newest?.id ?? "";
+    }, 10_000);
+    await server.store.fineTunes.cancel(early);
+    expect((await steplog("show", (JSON.parse((await forked).stdout) as { id: string }).id)).stdout).toContain(
+      "at step 1\n",
+    );
+    for (const one of [early, rowId(id)]) await server.store.fineTunes.delete(one, { cancel: false });
   });
 
   test("names the steps that have a checkpoint, and the settings that there are", async () => {
@@ -198,6 +294,7 @@ test("texts are cut by the columns that they take", () => {
   expect(widthOf("日本")).toBe(4);
   expect(cutTo("reviews of films", 10)).toBe("reviews...");
   expect(cutTo("reviews", 7)).toBe("reviews");
+  expect(widthOf(cutTo("⠒⠒ loss of the training rows   ● validation loss", 40))).toBe(40);
 });
 
 test.each([

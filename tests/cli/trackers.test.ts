@@ -108,6 +108,31 @@ test("MLflow: one run for a fine-tune, metrics in batches, its end; and a second
   expect(asked.at(-1)).toMatchObject({ path: "runs/update", body: { run_id: "r", status: "FINISHED" } });
 });
 
+test.each([
+  ["a token", { MLFLOW_TRACKING_TOKEN: "t" }, "Bearer t"],
+  [
+    "a name",
+    { MLFLOW_TRACKING_TOKEN: "t", MLFLOW_TRACKING_USERNAME: "me", MLFLOW_TRACKING_PASSWORD: "p" },
+    "Basic bWU6cA==",
+  ],
+  ["neither", {}, undefined],
+])("MLflow: every request has the credentials of %s", async (_what, env, credentials) => {
+  const seen: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    seen.push(request.headers.authorization);
+    request
+      .resume()
+      .on("end", () =>
+        response.end(JSON.stringify({ experiment: { experiment_id: "7" }, run: { info: { run_id: "r" } } })),
+      );
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  expect(await follow(mlflowServer(url, { id: "abc", name: "mine" }, env), steps(1, 2), "SUCCEEDED")).toEqual([]);
+  server.close();
+  expect(seen).toEqual(Array.from({ length: 5 }, () => credentials));
+});
+
 test("a tracker that fails is told, and fails alone", async () => {
   const folder = await scratch();
   await writeFile(join(folder, "file"), "");

@@ -150,9 +150,17 @@ describe("follow", () => {
     await worker.train(10);
     const gateway = await server.another();
     const updates: FineTuneUpdate[] = [];
-    const away = new SteplogClient({ url: gateway.url, webSocketImpl: WebSocket });
+    const sockets: WebSocket[] = [];
+    class Counted extends WebSocket {
+      constructor(...given: ConstructorParameters<typeof WebSocket>) {
+        super(...given);
+        sockets.push(this);
+      }
+    }
+    const away = new SteplogClient({ url: gateway.url, webSocketImpl: Counted });
+    const live: boolean[] = [];
     const reading = (async () => {
-      for await (const update of away.follow(id)) updates.push(update);
+      for await (const update of away.follow(id, { onLive: (one) => live.push(one) })) updates.push(update);
     })();
     await until(() => stepsOf(updates).length === 10);
     await gateway.close();
@@ -163,7 +171,10 @@ describe("follow", () => {
     await worker.train(10);
     await worker.succeed();
     await reading;
+    // By the client: an open one would keep its process from ending.
+    await until(() => sockets.every(({ readyState }) => readyState === WebSocket.CLOSED));
     await again.close();
+    expect(live).toStrictEqual([false, true]);
     expect(stepsOf(updates)).toStrictEqual(upTo(40));
     expect(eventsOf(updates)).toStrictEqual(upTo(3));
   });

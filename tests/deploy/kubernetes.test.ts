@@ -236,7 +236,7 @@ test("services, budgets and policies select pods that there are, and the policie
     if (chosen === undefined) return [];
     return [labels.success ? labels.data.matchLabels : z.record(z.string(), z.string()).parse(chosen)];
   });
-  expect(selectors).toHaveLength(5);
+  expect(selectors).toHaveLength(8);
   for (const selector of selectors) {
     const matching = pods.filter(({ metadata }) =>
       Object.entries(selector).every(([key, value]) => metadata.labels[key] === value),
@@ -247,6 +247,35 @@ test("services, budgets and policies select pods that there are, and the policie
   expect(pods.flatMap(({ spec }) => spec.containers[0].ports ?? [])).toEqual([{ name: "http", containerPort: port }]);
   const policies = JSON.stringify(documents.filter(({ kind }) => kind === "NetworkPolicy").map(({ spec }) => spec));
   for (const open of [53, 5432, port]) expect(policies).toContain(`"port":${open}`);
+});
+
+test("gateways reach receivers of webhooks and workers the hub, outside and not inside", () => {
+  const rule = z.object({
+    to: z.array(z.object({ ipBlock: z.object({ cidr: z.string(), except: z.array(z.string()) }) })),
+    ports: z.array(z.object({ port: z.number(), protocol: z.literal("TCP") })),
+  });
+  const outside = documents.filter(({ metadata }) => metadata.name.endsWith("-outside"));
+  const reached = outside.map(({ metadata, spec }) => {
+    const { podSelector, egress } = z
+      .object({
+        podSelector: z.object({ matchLabels: z.record(z.string(), z.string()) }),
+        egress: z.tuple([rule]),
+      })
+      .loose()
+      .parse(spec);
+    const [{ to, ports }] = egress;
+    for (const range of ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"])
+      expect(to[0]?.ipBlock.except).toContain(range);
+    expect(to.map(({ ipBlock }) => ipBlock.cidr)).toEqual(["0.0.0.0/0", "::/0"]);
+    const name = podSelector.matchLabels["app.kubernetes.io/name"] ?? "";
+    expect(metadata.name).toBe(`${name}-outside`);
+    return [name, ports.map(({ port }) => port)];
+  });
+  expect(Object.fromEntries(reached)).toEqual({
+    "steplog-gateway": [443, 80],
+    "steplog-worker": [443],
+    "steplog-worker-gpu": [443],
+  });
 });
 
 describe("with a service", () => {
@@ -308,6 +337,10 @@ describe("the scalers", () => {
     });
     try {
       expect(await ask()).toEqual([[0], [0]]);
+      const name = "opt-350m";
+      await service.store.modelDownloads.request({ name, repository: "facebook/opt-350m", revision: "main" });
+      expect(await ask()).toEqual([[1], [0]]);
+      await service.store.modelDownloads.cancel(name);
       await newRun(service.store);
       expect(await ask()).toEqual([[1], [0]]);
       const large = JSON.stringify({ memoryBytes: 16e9 });

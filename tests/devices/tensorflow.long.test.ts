@@ -61,13 +61,14 @@ test.skipIf(missing).each([
   "a run begun on %s, whose worker is killed, goes on on %s",
   { timeout: 3 * minute },
   async (_, __, first, second) => {
-    const steps = 400;
+    // The native device makes hundreds of them before the first has been heard of and the signal has come.
+    const steps = 2_000;
     const service = await testService();
     const { client } = await service.startServer();
     const killed = await service.startWorker(first);
     const id = await createRun(service, client, steps);
     const { seen, done } = collectSteps(client, id);
-    await until("some steps", minute, () => seen.length >= 50);
+    await until("some steps", minute, () => seen.length > 0);
     expect(await killed.kill("SIGKILL")).toBe("SIGKILL");
     expect(seen.length).toBeLessThan(steps);
     await service.startWorker(second);

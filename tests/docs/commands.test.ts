@@ -149,7 +149,7 @@ function steplogArguments(line: string): string[] | null {
 
 /** As a shell splits words, with quotes but no variables. Redirections and pipes end the command. */
 function wordsOf(text: string): string[] {
-  const [command = ""] = text.split(/ [|>] /u);
+  const [command = ""] = text.split(/ [|<>] /u);
   return [...command.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/gu)].map(
     ([, double, single, bare]) => double ?? single ?? bare ?? "",
   );

@@ -1,10 +1,10 @@
 /**
- * The examples of the pages work: GraphQL, curl, Python and JavaScript run in order against a real service with the demo's base, and so
- * do the commands of the first run. As the pages say, $dataset, $fineTune and $checkpoint are the ids returned above, and other
+ * The examples of the pages work: GraphQL, curl, Python, JavaScript and a web page run in order against a real service with the
+ * demo's base, and so do the commands of the first run. As the pages say, $dataset, $fineTune and $checkpoint are the ids returned above, and other
  * variables are in the JSON after an example; JSON with errors is what the example must answer.
  */
 import { execFile } from "node:child_process";
-import { cp, mkdir, stat, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { createClient } from "graphql-ws";
@@ -19,6 +19,8 @@ import { startSteplog } from "../support/processes.ts";
 import { until } from "../process/service.ts";
 import type { Block } from "./pages.ts";
 import { pages } from "./pages.ts";
+import type { WebPages } from "./web-page.ts";
+import { serveWebPages } from "./web-page.ts";
 
 const pageUrl = "http://127.0.0.1:4000";
 /** Two that start a service, which the test has, and one that needs the hub. */
@@ -71,18 +73,18 @@ async function runPage(service: Service, blocks: readonly Block[]): Promise<void
     if (block.language === "sh" && !leftOut.test(block.text)) await runShell(service, block, values);
     if (block.language === "js") await runModule(service, block);
     if (block.language === "python") await runPython(service, block);
+    if (block.language === "html") await service.webPages.show(block.text.replaceAll(pageUrl, service.url), 40);
   }
 }
 
 function isRequest({ language, text }: Block): boolean {
-  return (
-    language === "graphql" || language === "js" || language === "python" || (language === "sh" && text.includes("curl"))
-  );
+  return ["graphql", "js", "python", "html"].includes(language) || (language === "sh" && text.includes("curl"));
 }
 
 interface Service {
   readonly folder: string;
   readonly url: string;
+  readonly webPages: WebPages;
 }
 
 /** A folder as somebody has it who follows a page: demo/, data/ and rows.jsonl, and the package installed. */
@@ -108,7 +110,12 @@ async function startService(): Promise<Service> {
   const turns = "{% for message in messages %}{{ message.content }} {% endfor %}";
   await writeFile(join(models, "chat", "chat_template.jinja"), turns);
   const env = { DATABASE_URL: database.url, STEPLOG_DATA: join(folder, "data"), STEPLOG_LOG_LEVEL: "warn" };
-  const forServer = { ...env, STEPLOG_WEBHOOK_ALLOW_PRIVATE: "localhost" };
+  const webPages = await serveWebPages();
+  const forServer = {
+    ...env,
+    STEPLOG_WEBHOOK_ALLOW_PRIVATE: "localhost",
+    STEPLOG_CORS_ORIGINS: webPages.origin,
+  };
   const server = startSteplog(["server", "--port", "0"], forServer);
   const worker = startSteplog(["worker"], env);
   await worker.ready;
@@ -118,7 +125,7 @@ async function startService(): Promise<Service> {
     const answer = await fetch(`${url}/graphql?query={foundModels{name}}`);
     return (await answer.text()).includes("opt-125m");
   });
-  return { folder, url };
+  return { folder, url, webPages };
 }
 
 /** What a query, a mutation or a whole subscription answers. */
@@ -182,10 +189,22 @@ async function runModule({ folder, url }: Service, block: Block): Promise<void> 
   await promisify(execFile)(process.execPath, ["example.mjs"], { cwd: folder });
 }
 
-/** Runs the block with the Python of this machine: it may import nothing that Python does not bring. */
+/**
+ * Runs the block with the Python of this machine: it may import nothing that Python does not bring, besides transformers, which
+ * STEPLOG_PYTHON may have. Without them, what comes before their import has done its work.
+ */
 async function runPython({ folder, url }: Service, block: Block): Promise<void> {
   await writeFile(join(folder, "example.py"), block.text.replaceAll(pageUrl, url));
-  await promisify(execFile)("python3", ["-I", "example.py"], { cwd: folder });
+  const python = process.env["STEPLOG_PYTHON"] ?? "python3";
+  const run = promisify(execFile)(python, ["-I", "example.py"], { cwd: folder });
+  if (!block.text.includes("from transformers import")) return void (await run);
+  const { stdout, stderr } = await run.catch((error: unknown) => error as { stdout: string; stderr: string });
+  if (stderr.includes("No module named 'transformers'"))
+    expect(await readdir(join(folder, "tuned"))).toContain("config.json");
+  else
+    expect({ stdout, stderr }).toMatchObject({
+      stdout: expect.stringMatching(/^The soup was stale. It was \w+\n$/u) as unknown,
+    });
 }
 
 /** "Save this as `first.json`": the file that the prose before the block names last. */

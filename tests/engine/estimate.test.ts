@@ -155,7 +155,8 @@ test("a long run is counted on some of its steps, and nearly right", async () =>
 test("speeds are those of the run's own steps and rows; asked to stop, it says so", async () => {
   const request = await requestOf(
     { ...usual, estimator: "FZOO", estimates: 2, estimatesAtEnd: 3, inContextRows: 2, linearProbe: true },
-    { datasetPath: await rowsOf("train.jsonl", 7), validationPath: await rowsOf("validation.jsonl", 5) },
+    // More rows of validation than are measured at first.
+    { datasetPath: await rowsOf("train.jsonl", 7), validationPath: await rowsOf("validation.jsonl", 40) },
   );
   const measured = async (stopping: () => boolean) => {
     const messages: EngineMessage[] = [];

@@ -12,13 +12,20 @@ import { type TestService, until } from "./service.ts";
 /** Some seconds of training, so that processes are killed while it runs. */
 export const steps = 500;
 
+/** `done` rejects for whoever waits for it; a test that fails before has its own reason. */
 export function collectSteps(client: SteplogClient, id: string): { seen: number[]; done: Promise<void> } {
   const seen: number[] = [];
   const collect = async () => {
-    for await (const update of client.follow(id)) if (update.type === "step") seen.push(update.step.step);
+    for await (const update of client.follow(id, { patienceMs }))
+      if (update.type === "step") seen.push(update.step.step);
   };
-  return { seen, done: collect() };
+  const done = collect();
+  done.catch(() => {});
+  return { seen, done };
 }
+
+/** Longer than any outage, on any machine: that a service does not come back, the test finds out itself. */
+const patienceMs = 600_000;
 
 export function expectEveryStepOnce(seen: readonly number[], count = steps): void {
   expect(seen).toStrictEqual(Array.from({ length: count }, (_, k) => k + 1));

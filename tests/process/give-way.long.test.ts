@@ -1,12 +1,14 @@
 /**
  * Two projects share one worker: their runs give way to each other, and each has, byte for byte, the log of a run that had the
- * worker alone. Real processes.
+ * worker alone. Killed while it writes the weights of a run that gives way, the worker leaves nothing that counts. Real processes.
  */
-import { readdir } from "node:fs/promises";
+import { mkdirSync, watch } from "node:fs";
+import { cp, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { directly } from "../store/fixtures.ts";
-import { type TestService, createRun, testService, until } from "./service.ts";
+import { randomModel } from "../support/models.ts";
+import { type TestService, createRun, modelsOf, testService, until } from "./service.ts";
 
 const project = "11111111-1111-4111-8111-111111111111";
 const slice = { STEPLOG_TIME_SLICE: "1" };
@@ -96,3 +98,54 @@ test("two projects, one worker: the logs are those of runs that had it alone", {
   expect(await readdir(join(service.folder, "cache", "kept"))).toEqual([]);
   await worker.kill("SIGTERM");
 });
+
+/** A copy that takes a moment to write. */
+const largeConfig = { vocab_size: 1_000_000 };
+/** More than a slice of time has. */
+const largeSteps = 100;
+
+test(
+  "kill -9 while the copy is written: the run goes on from its log, and nothing is left",
+  { timeout: 240_000 },
+  async () => {
+    const service = await withProject();
+    await cp(await randomModel("F32", largeConfig), join(service.folder, "models", "large"), { recursive: true });
+    const { client } = await service.startServer();
+    const fast = { ...slice, STEPLOG_SERVE: "training", STEPLOG_DEVICE: "native" };
+    const kept = join(service.folder, "cache", "kept");
+    mkdirSync(kept, { recursive: true });
+    const first = await service.startWorker(fast);
+    await until("the base", slackMs, async () => (await modelsOf(client)).includes("large"));
+
+    const partial = new Promise<string>((resolve) => {
+      const watching = watch(kept, (_event, name) => {
+        if (name === null || !name.includes(".partial-")) return;
+        watching.close();
+        first.child.kill("SIGKILL");
+        resolve(name);
+      });
+    });
+    // Both wait before the worker can take one, so the first gives way at the end of its slice.
+    first.child.kill("SIGSTOP");
+    const large = { baseModel: "large", batchSize: 1 };
+    const mine = await createRun(service, client, largeSteps, large);
+    const other = await createRun(service, client, largeSteps, large);
+    await giveToOther(service, other);
+    first.child.kill("SIGCONT");
+    const name = await partial;
+    await first.ended;
+    expect(await readdir(kept)).toEqual([name]);
+    expect((await statusOf(service, mine)).status).toBe("RUNNING");
+
+    await service.startWorker({ ...fast, STEPLOG_TIME_SLICE: "3600" });
+    await Promise.all([ended(service, mine), ended(service, other)]);
+    const resumed = await messagesOf(service, mine, "RESUMED");
+    expect(resumed.filter((message) => message.startsWith("Replayed"))).toHaveLength(1);
+    const alone = await createRun(service, client, largeSteps, large);
+    await ended(service, alone);
+    const expected = await logOf(service, alone);
+    expect(await logOf(service, mine)).toEqual(expected);
+    expect(await logOf(service, other)).toEqual(expected);
+    await until("the partial copy to go", slackMs, async () => (await readdir(kept)).length === 0);
+  },
+);

@@ -64,7 +64,7 @@ async function takesOver(service: TestService, cutOff: Running): Promise<Running
   let atCut = -1;
   for (let { entries } = await stateOf(service); entries !== atCut; { entries } = await stateOf(service)) {
     atCut = entries;
-    await delay(2_000);
+    await delay(5_000);
   }
   const other = await service.startWorker();
   await until("the other worker", 60_000, async () => {

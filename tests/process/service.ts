@@ -13,6 +13,8 @@ export interface TestService {
   readonly folder: string;
   readonly modelPath: string;
   readonly env: Readonly<Record<string, string>>;
+  /** All that it has started, the dead ones too. */
+  readonly started: readonly Running[];
   startServer(
     port?: number,
     changes?: Readonly<Record<string, string>>,
@@ -35,17 +37,24 @@ export async function testService(
   await cp(await randomModel(), modelPath, { recursive: true });
   const usual = { DATABASE_URL: databaseUrl, STEPLOG_DATA: folder, STEPLOG_DEVICE: "plain", STEPLOG_LOG_LEVEL: "warn" };
   const env = { ...usual, ...more };
+  const started: Running[] = [];
+  const start = (args: readonly string[], changes: Readonly<Record<string, string>>) => {
+    const running = startSteplog(args, { ...env, ...changes });
+    started.push(running);
+    return running;
+  };
   return {
     folder,
     modelPath,
     env,
+    started,
     async startServer(port = 0, changes = {}) {
-      const running = startSteplog(["server", "--port", String(port)], { ...env, ...changes });
+      const running = start(["server", "--port", String(port)], changes);
       const { url } = await running.ready;
       return { running, url: String(url), client: new SteplogClient({ url: String(url) }) };
     },
     async startWorker(changes = {}) {
-      const running = startSteplog(["worker"], { ...env, ...changes });
+      const running = start(["worker"], changes);
       await running.ready;
       return running;
     },
@@ -58,6 +67,14 @@ async function ownDatabase(): Promise<string> {
   return database.url;
 }
 
+interface RunChanges {
+  readonly baseModel?: string;
+  readonly keepWeights?: boolean;
+  readonly batchSize?: number;
+  readonly evaluateEvery?: number;
+  readonly checkpointEvery?: number;
+}
+
 const rowCount = 20;
 
 /** Creates a run of `steps` steps whose batches are large enough that it lasts some seconds; its id. */
@@ -65,7 +82,7 @@ export async function createRun(
   service: TestService,
   client: SteplogClient,
   steps: number,
-  { baseModel = "tiny", ...settings }: { baseModel?: string; batchSize?: number; evaluateEvery?: number } = {},
+  { baseModel = "tiny", keepWeights = true, ...settings }: RunChanges = {},
 ): Promise<string> {
   const path = join(service.folder, "rows.jsonl");
   const rows = Array.from({ length: rowCount }, (_, row) => {
@@ -79,26 +96,49 @@ export async function createRun(
     baseModel,
     dataset: id,
     validationDataset: id,
-    keepWeights: true,
+    keepWeights,
     hyperparameters: { steps, batchSize: 16, learningRate: 1e-4, weightDecay: 0.01, seed: 11, ...settings },
   });
   return fineTune.id;
 }
 
+/** Base models of all workers. */
+export async function modelsOf(client: SteplogClient): Promise<string[]> {
+  interface Workers {
+    readonly workers: readonly { readonly models: readonly { readonly name: string }[] }[];
+  }
+  const { workers } = await client.query<Workers>("{ workers { models { name } } }");
+  return workers.flatMap(({ models }) => models.map(({ name }) => name));
+}
+
 /** What a question costs a service, others' tests pay for: it is not asked as often as a value of this process. */
 const pausesMs = { value: 50, question: 250 };
 
-/** Waits until `condition` holds, asking again after a pause. @throws after `timeoutMs` */
+/** Of a pause no more counts, however long it became. */
+const longestPauseMs = 1_000;
+
+/**
+ * Waits until `condition` holds, asking again after a pause. Pauses are counted, not the time: what was suspended, as this
+ * process may be too, has done nothing meanwhile.
+ *
+ * @param progress what rises while nothing is stuck; with it, the patience begins anew
+ * @throws after `patienceMs`
+ */
 export async function until(
   what: string,
-  timeoutMs: number,
+  patienceMs: number,
   condition: () => Promise<boolean> | boolean,
+  progress: () => number = () => 0,
 ): Promise<number> {
   const started = performance.now();
+  let [waitedMs, reached] = [0, progress()];
   for (;;) {
+    const asked = performance.now();
     const answer = condition();
     if (await answer) return performance.now() - started;
-    if (performance.now() - started > timeoutMs) throw new Error(`${what}: not within ${timeoutMs} ms`);
+    if (waitedMs > patienceMs) throw new Error(`${what}: not within ${patienceMs} ms`);
     await delay(answer instanceof Promise ? pausesMs.question : pausesMs.value);
+    waitedMs += Math.min(performance.now() - asked, longestPauseMs);
+    if (progress() > reached) [waitedMs, reached] = [0, progress()];
   }
 }

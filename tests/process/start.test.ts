@@ -2,7 +2,6 @@
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { SteplogClient } from "../../client/index.ts";
 import { demoBase } from "../../cli/service.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import { steplogHere } from "../support/command.ts";
@@ -25,7 +24,7 @@ describe("steplog tune", () => {
       await tuneToTheEnd(service, url);
       expect(await worker.kill("SIGTERM")).toBe(0); // It has registered the models, and runs stay queued now.
       await createRun(service, client, 5);
-      await tuneAndCancel(service, url, client);
+      await tuneAndCancel(service, url);
       const failing = startSteplog(["tune", await taskFile(service, brokenTask), "--url", url], {});
       await service.startWorker();
       expect(await failing.ended).toBe(4);
@@ -92,7 +91,7 @@ async function tuneToTheEnd(service: TestService, url: string): Promise<void> {
   expect(badRows.stderr).toMatch(/line 1.*completion/u);
 }
 
-async function tuneAndCancel(service: TestService, url: string, client: SteplogClient): Promise<void> {
+async function tuneAndCancel(service: TestService, url: string): Promise<void> {
   const long = { baseModel: "tiny", dataset: "rows.jsonl", hyperparameters: { steps: 1000 } };
   const running = startSteplog(["tune", await taskFile(service, long), "--url", url], {});
   await until("the run", 20_000, () => running.output().includes("Fine-tune"));
@@ -102,6 +101,6 @@ async function tuneAndCancel(service: TestService, url: string, client: SteplogC
   await until("the reason", 20_000, () => watching.output().includes("No worker is running."));
   expect(await watching.kill("SIGINT")).toBe(130);
   expect(watching.output()).toContain(`to stop it:    steplog cancel ${created} --url ${url}`);
-  await client.query("mutation ($id: ID!) { cancelFineTune(id: $id) { id } }", { id: created });
+  expect((await steplogHere(["cancel", created ?? "", "--url", url])).code).toBe(0);
   expect(await running.ended).toBe(5);
 }

@@ -11,7 +11,7 @@ import { type FineTune, SteplogClient } from "../../client/index.ts";
 import { packagePath } from "../../schema/package.ts";
 import { scratch } from "../support/models.ts";
 import { startS3, whyNoS3 } from "../support/s3/s3.ts";
-import { testService, until } from "./service.ts";
+import { modelsOf, testService, until } from "./service.ts";
 
 const steps = 12;
 
@@ -91,13 +91,4 @@ async function weightsOf(client: SteplogClient, { checkpoints }: FineTune): Prom
       .update(await readFile(join(folder, name)))
       .digest("hex");
   return weights;
-}
-
-/** Base models of all workers. */
-async function modelsOf(client: SteplogClient): Promise<string[]> {
-  interface Workers {
-    readonly workers: readonly { readonly models: readonly { readonly name: string }[] }[];
-  }
-  const { workers } = await client.query<Workers>("{ workers { models { name } } }");
-  return workers.flatMap(({ models }) => models.map(({ name }) => name));
 }

@@ -1,7 +1,7 @@
 /** A project with a key, a webhook, runs, completions and datasets, as its people see them while everything else is killed. */
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, onTestFinished } from "vitest";
-import { type FineTune, SteplogClient } from "../../client/index.ts";
+import { type CreateCompletionInput, type FineTune, SteplogClient } from "../../client/index.ts";
 import { type Received, type Receiver, startReceiver } from "../server/webhook-receiver.ts";
 import { collectSteps } from "./follow.ts";
 import { until } from "./service.ts";
@@ -13,6 +13,12 @@ export interface TenantOptions {
   readonly name: string;
   readonly seed: number;
   readonly steps: number;
+}
+
+export interface TrainChanges {
+  readonly steps?: number;
+  /** Of training; 0, or left out, for no bound. */
+  readonly maxSeconds?: number;
 }
 
 /** What a run is in the end, to the last bit. */
@@ -34,18 +40,30 @@ export class Tenant {
   readonly datasets: string[] = [];
   /** Tokens of streamed answers that have ended. */
   readonly answers: string[] = [];
+  /** The same of a checkpoint that another tenant shares. */
+  readonly borrowed: string[] = [];
   /** Webhooks that came; a signature of another secret ends the test. */
   readonly received: readonly Received[];
+  /** How often each was acknowledged, by its id. */
+  readonly acknowledged: ReadonlyMap<string, number>;
   /** Mutations that were not acknowledged. */
   failures = 0;
   readonly #options: TenantOptions;
   #dataset = "";
+  #lent: string | null = null;
 
-  private constructor(options: TenantOptions, project: string, key: string, received: readonly Received[]) {
+  private constructor(
+    options: TenantOptions,
+    project: string,
+    key: string,
+    { received }: Receiver,
+    { acknowledged }: Moods,
+  ) {
     this.#options = options;
     this.project = project;
     this.client = new SteplogClient({ url: options.url, token: key });
     this.received = received;
+    this.acknowledged = acknowledged;
   }
 
   static async create(options: TenantOptions): Promise<Tenant> {
@@ -62,8 +80,9 @@ export class Tenant {
     );
     const receiver = await startReceiver();
     onTestFinished(() => receiver.close());
-    receiver.answer = moods();
-    const tenant = new Tenant(options, project.id, made.key, receiver.received);
+    const moods = moodsOf();
+    receiver.answer = moods.answer;
+    const tenant = new Tenant(options, project.id, made.key, receiver, moods);
     const { createWebhook: hook } = await tenant.client.query<{ createWebhook: { secret: string } }>(
       "mutation ($url: String!) { createWebhook(input: { url: $url }) { secret } }",
       { url: receiver.url },
@@ -74,8 +93,8 @@ export class Tenant {
   }
 
   /** The last one is what counts: with the key, a repeated request makes no second run. */
-  async train(key: string): Promise<string> {
-    const { seed, steps } = this.#options;
+  async train(key: string, { maxSeconds = 0, steps = this.#options.steps }: TrainChanges = {}): Promise<string> {
+    const { seed } = this.#options;
     const { id } = await this.#insist(() =>
       this.client.createFineTune({
         name: key,
@@ -83,19 +102,37 @@ export class Tenant {
         baseModel: "tiny",
         dataset: this.#dataset,
         keepWeights: true,
-        hyperparameters: { steps, batchSize: 16, learningRate: 1e-4, weightDecay: 0.01, seed },
+        hyperparameters: { steps, batchSize: 16, learningRate: 1e-4, weightDecay: 0.01, seed, maxSeconds },
       }),
     );
     this.following.set(id, collectSteps(this.client, id));
     return id;
   }
 
+  /** Lets another tenant ask the last checkpoint of a run. */
+  async lend(run: string, to: Tenant): Promise<void> {
+    const [checkpoint] = (await this.client.fineTune(run)).checkpoints.nodes;
+    const variables = { id: checkpoint?.id, project: to.project };
+    const share = "mutation ($id: ID!, $project: ID!) { shareCheckpoint(id: $id, project: $project) { id } }";
+    await this.client.query(share, variables);
+    to.#lent = checkpoint?.id ?? null;
+  }
+
   /** The tokens of an answer, piece by piece, from a subscriber that comes back with its cursor. */
   async answer(key: string): Promise<string> {
+    return this.#answer(key, { model: { name: "long" }, maxTokens: answerTokens });
+  }
+
+  /** Of what was lent; as long as the tiny model's context lets it be. */
+  async borrow(key: string): Promise<string> {
+    return this.#answer(key, { model: { checkpoint: this.#lent ?? "" }, maxTokens: 20 });
+  }
+
+  async #answer(key: string, asked: Pick<CreateCompletionInput, "model" | "maxTokens">): Promise<string> {
     const { seed } = this.#options;
-    const sampling = { tokens: [3, 4, seed], maxTokens: answerTokens, seed, topK: 40 };
+    const sampling = { tokens: [3, 4, seed], seed, topK: 40 };
     const { id } = await this.#insist(() =>
-      this.client.createCompletion({ model: { name: "long" }, idempotencyKey: key, ...sampling }),
+      this.client.createCompletion({ idempotencyKey: key, ...asked, ...sampling }),
     );
     const tokens: number[] = [];
     let [after, isOver] = [0, false];
@@ -126,6 +163,10 @@ export class Tenant {
         const answer = await this.answer(`answer ${n}`).catch(unlessUnavailable);
         if (answer === null) this.failures += 1;
         else this.answers.push(answer);
+        if (this.#lent === null) continue;
+        const borrowed = await this.borrow(`borrowed ${n}`).catch(unlessUnavailable);
+        if (borrowed === null) this.failures += 1;
+        else this.borrowed.push(borrowed);
       }
     };
     const datasets = async () => {
@@ -149,11 +190,12 @@ export class Tenant {
   }
 
   async ended(id: string): Promise<void> {
-    await until(`the end of ${id}`, 150_000, async () => {
+    const ended = async () => {
       const run = await this.#insist(() => this.client.fineTune(id));
       expect(run.error).toBeNull();
       return run.status === "SUCCEEDED" && run.checkpoints.nodes[0]?.weightsStatus === "STORED";
-    });
+    };
+    await until(`the end of ${id}`, 150_000, ended, () => this.following.get(id)?.seen.length ?? 0);
     await this.following.get(id)?.done;
   }
 
@@ -205,13 +247,27 @@ interface DatasetPage {
   };
 }
 
+interface Moods extends Pick<Receiver, "answer"> {
+  readonly acknowledged: ReadonlyMap<string, number>;
+}
+
 /** A receiver answers, refuses and hangs by turns: of every five, one is refused and one hangs, the first for as long as it may. */
-function moods(): Receiver["answer"] {
+function moodsOf(): Moods {
   let turn = 0;
-  return (request, response) => {
-    turn += 1;
-    if (turn === 5) return;
-    if (turn % 5 === 0) void delay(1_000).then(() => request.socket.destroy());
-    else response.writeHead(turn % 5 === 3 ? 500 : 204).end();
+  const acknowledged = new Map<string, number>();
+  return {
+    acknowledged,
+    answer(request, response) {
+      turn += 1;
+      if (turn === 5) return;
+      if (turn % 5 === 0) {
+        void delay(1_000).then(() => request.socket.destroy());
+        return;
+      }
+      const isRefused = turn % 5 === 3;
+      const id = String(request.headers["webhook-id"]);
+      if (!isRefused) acknowledged.set(id, (acknowledged.get(id) ?? 0) + 1);
+      response.writeHead(isRefused ? 500 : 204).end();
+    },
   };
 }

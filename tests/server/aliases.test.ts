@@ -84,6 +84,6 @@ describe("aliases", () => {
     expect(await here("alias", "back", "help")).toBe("help is the base model bytes again.\n");
     expect(await here("alias", "list")).toBe("help is the base model bytes.\n");
     expect(await here("alias", "remove", "help")).toBe("Removed the alias help.\n");
-    expect(await here("alias", "list", "--json")).toBe("[]\n");
+    expect(await here("alias", "list", "--json")).toBe('{"aliases":[],"next":null}\n');
   });
 });

@@ -441,6 +441,19 @@ describe("fine-tunes", () => {
     const find = `query ($filter: FineTuneFilter) { fineTunes(filter: $filter, first: 1) { totalCount nodes { id } } }`;
     const found = { fineTunes: { totalCount: 1, nodes: [{ id }] } };
     expect(await server.ask(find, { filter: { name: "found", tags: ["t"] } })).toEqual(found);
+    for (const search of [" OUN ", "T", id, Buffer.from(id, "base64").toString().slice(9, 17)])
+      expect(await server.ask(find, { filter: { search, tags: ["t"] } })).toEqual(found);
+    const retagged = await server.ask(update, { id, input: { addTags: ["u"], removeTags: ["t"] } });
+    expect(retagged).toMatchObject({ run: { tags: ["u"] } });
+    await server.ask(update, { id, input: { tags: ["t"] } });
+    const ends = await server.ask<Record<string, { nodes: object[] }>>(`{
+      first: fineTunes(first: 1, sort: CREATED) { nodes { id } }
+      last: fineTunes(last: 1, sort: CREATED, reverse: true) { nodes { id } }
+    }`);
+    expect(ends["last"]).toEqual(ends["first"]);
+    expect(await server.ask(find, { filter: { metadata } })).toEqual(found);
+    const otherValue = { metadata: [{ key: "b", value: "2" }] };
+    expect(await server.ask(find, { filter: otherValue })).toMatchObject({ fineTunes: { totalCount: 0 } });
     await server.ask(update, { id, input: { archived: true } });
     expect(await server.ask(find, { filter: { tags: ["t"] } })).toMatchObject({ fineTunes: { totalCount: 0 } });
     expect(await server.ask(find, { filter: { tags: ["t"], archived: null } })).toEqual(found);

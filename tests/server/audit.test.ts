@@ -29,6 +29,7 @@ const whatAudited = {
   deleteWeights: "checkpoint.weights_deleted",
   deleteCheckpoint: "checkpoint.deleted",
   deleteFineTune: "fine_tune.deleted",
+  deleteSweep: "sweep.deleted",
   deleteDataset: "dataset.deleted",
   deleteBaseModel: "model.deleted",
   eraseProject: "project.erased",
@@ -39,16 +40,20 @@ const goesOn = "changes how work goes on; the run's events tell";
 const whyNot = {
   createFineTune: makes,
   continueFineTune: makes,
+  createSweep: makes,
   createDataset: makes,
   createEvaluation: makes,
   createCompletion: makes,
   classify: makes,
   score: makes,
   registerBaseModel: makes,
+  addBaseModel: makes,
+  cancelModelDownload: goesOn,
   materialiseCheckpoint: makes,
   setAlias: "is told to webhooks, and the alias keeps where it pointed",
   rollBackAlias: "is told to webhooks, and the alias keeps where it pointed",
   cancelFineTune: goesOn,
+  cancelSweep: goesOn,
   pauseFineTune: goesOn,
   resumeFineTune: goesOn,
   updateFineTune: "changes labels, which is told to webhooks",
@@ -68,7 +73,10 @@ beforeAll(async () => {
   const scopes = ["read", "write", "train", "infer", "admin"] as const;
   const { administration } = server.store.of(operator);
   ({ key: boss } = await administration.createKey({ name: "boss", scopes, expiresInS: null }));
-  await vi.waitFor(async () => expect((await fetch(`${server.url}/fine-tunes/x/log.steplog`)).status).toBe(401));
+  await vi.waitFor(
+    async () => expect((await fetch(`${server.url}/fine-tunes/x/log.steplog`)).status).toBe(401),
+    10_000,
+  );
 });
 afterAll(() => server.dispose());
 
@@ -94,9 +102,11 @@ async function everything(): Promise<Record<string, string>> {
     calibrationPrompt: null,
     settings: { precision: "FLOAT32" } as never,
   });
+  const { sweep } = await store.sweeps.create({ idempotencyKey: null, name: "a sweep", varied: [], runs: [] });
   await store.aliases.set("best", { baseModelId: row.baseModelId, checkpointId: checkpoint.id });
   return {
     run,
+    sweep: globalId("Sweep", sweep.id),
     checkpoint: globalId("Checkpoint", checkpoint.id),
     evaluation: globalId("ModelEvaluation", evaluation.id),
     dataset: await createDataset(server, "rows to go"),
@@ -174,6 +184,7 @@ const deeds: readonly (readonly [keyof typeof whatAudited, () => string])[] = [
   ["deleteWeights", () => `deleteWeights(id: "${ids["checkpoint"]}") { id }`],
   ["deleteCheckpoint", () => `deleteCheckpoint(id: "${ids["checkpoint"]}")`],
   ["deleteFineTune", () => `deleteFineTune(id: "${ids["run"]}")`],
+  ["deleteSweep", () => `deleteSweep(id: "${ids["sweep"]}")`],
   ["deleteDataset", () => `deleteDataset(id: "${ids["dataset"]}")`],
   ["deleteBaseModel", () => `deleteBaseModel(id: "${ids["model"]}")`],
   ["eraseProject", () => `eraseProject(id: "${ids["createProject"]}", name: "films") { fineTunes files }`],

@@ -145,7 +145,7 @@ test("an export that fails says why, is asked for again, and has links only once
   const form = { merged: false, dtype: "float32" } as const;
   const exporting = new SteplogClient({ url: server.url }).exportWeights(idOf(full), { dtype: "FLOAT32" });
   const failure = exporting.catch((error: unknown) => error);
-  const job = await vi.waitFor(() => claimed(store));
+  const job = await vi.waitFor(() => claimed(store), 10_000);
   const link = `${server.url}/checkpoints/${idOf(full)}/exports`;
   expect((await fetch(`${link}/float32/config.json`)).status).toBe(409);
   for (const none of ["merged", "int8"]) expect((await fetch(`${link}/${none}/config.json`)).status).toBe(404);

@@ -1,6 +1,7 @@
 /** Answers completions as a worker's serving lane does, through the store, with texts and scores that tests choose. */
 import type { GenerateTask, Piece, RowScore, ScoreTask, TokenLogprob } from "../../schema/completion.ts";
 import type { ErrorCode } from "../../schema/errors.ts";
+import type { JobKind } from "../../schema/jobs.ts";
 import { leaseMs, reportMs } from "../../schema/limits.ts";
 import type { Completion } from "../../schema/serving-tables.ts";
 import { type ClaimedJob, type Store, leaseNameOf, unpackTokens } from "../../store/store.ts";
@@ -17,6 +18,16 @@ export interface Script {
   readonly hold?: Promise<void>;
 }
 
+interface About {
+  readonly name: string;
+  readonly device: string;
+  readonly version: string;
+  readonly memoryBytes?: number;
+  readonly kinds?: readonly JobKind[];
+}
+
+const usual: About = { name: "lane", device: "plain: a test", version: "1.2.3" };
+
 export class FakeLane {
   /** Prompts of requests, as text. */
   readonly prompts: string[] = [];
@@ -26,15 +37,18 @@ export class FakeLane {
   readonly #stop = new AbortController();
   readonly #answering = new Set<Promise<void>>();
   #scripts: readonly Script[] = [];
+  #always: ((completion: Completion) => Script) | null = null;
   #lane: Promise<void> = Promise.resolve();
   readonly #id = crypto.randomUUID();
+  readonly #about: About;
 
-  private constructor(store: Store) {
+  private constructor(store: Store, about: About) {
     this.#store = store;
+    this.#about = about;
   }
 
-  static async start(store: Store): Promise<FakeLane> {
-    const lane = new FakeLane(store);
+  static async start(store: Store, about: About = usual): Promise<FakeLane> {
+    const lane = new FakeLane(store, about);
     await lane.report();
     lane.#lane = lane.#claim();
     return lane;
@@ -42,9 +56,15 @@ export class FakeLane {
 
   /** Says again that it is alive, as workers do every few seconds. */
   async report(): Promise<void> {
-    const about = { id: this.#id, name: "lane", device: "plain: a test", version: "1.2.3" };
-    const serving = { memoryBytes: 1e12, places: 100, precision: "float32", warm: [], usedBytes: 0, requests: 0 };
-    await this.#store.workers.report({ ...about, ...(await everything(this.#store)), serving });
+    const { memoryBytes = 1e12 } = this.#about;
+    const serving = { memoryBytes, places: 100, precision: "float32", warm: [], usedBytes: 0, requests: 0 };
+    const can = await everything(this.#store);
+    await this.#store.workers.report({ id: this.#id, ...can, ...this.#about, serving });
+  }
+
+  /** All requests are answered with what it makes of them. */
+  always(answer: ((completion: Completion) => Script) | null): void {
+    this.#always = answer;
   }
 
   /** The next requests are answered with these, in order; later ones with " good". */
@@ -64,7 +84,7 @@ export class FakeLane {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       const capabilities = { ...(await everything(this.#store)), kinds: ["COMPLETE"] as const };
-      const claim = { worker: leaseNameOf("COMPLETE", "lane"), leaseMs: leaseMs * 50, capabilities };
+      const claim = { worker: leaseNameOf("COMPLETE", this.#about.name), leaseMs: leaseMs * 50, capabilities };
       for (const job of await claimer.claimJobs(claim, 100)) {
         const [script = {}, ...later] = this.#scripts;
         this.#scripts = later;
@@ -85,7 +105,7 @@ export class FakeLane {
       const scores = completion.task.rows.map((row) => scoreOf(row.prompt, row.completion));
       return this.#end(job, 0, { status: "SUCCEEDED", usage: usageOf(completion, 0), scores });
     }
-    await this.#write(job, completion, completion.task, script);
+    await this.#write(job, completion, completion.task, this.#always?.(completion) ?? script);
   }
 
   async #write(job: ClaimedJob, completion: Completion, task: GenerateTask, script: Script): Promise<void> {

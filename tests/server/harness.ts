@@ -188,6 +188,8 @@ export async function createFineTune(server: TestServer, hyperparameters: object
 export const globalId = (type: string, id: string) => Buffer.from(`${type}:${id}`).toString("base64");
 export const rowId = (id: string) => Buffer.from(id, "base64").toString().split(":")[1] ?? "";
 
+type Metrics = Parameters<Store["appendSteps"]>[1]["metrics"][number];
+
 /** Acts as a worker through the store, with made-up losses. */
 export class FakeWorker {
   readonly store: Store;
@@ -202,8 +204,8 @@ export class FakeWorker {
   }
 
   /** Claims the oldest job, which the test has just created, and starts its log. */
-  static async claim(store: Store, pickedRate: number | null = null): Promise<FakeWorker> {
-    const job = await claimAny(store, "test", leaseMs * 50);
+  static async claim(store: Store, pickedRate: number | null = null, worker = "test"): Promise<FakeWorker> {
+    const job = await claimAny(store, worker, leaseMs * 50);
     if (!job) throw new Error("there is no job to claim");
     const headerBytes = encodeHeader(await headerOf(store, job));
     const chain = Chain.start(headerBytes);
@@ -215,7 +217,8 @@ export class FakeWorker {
     return this.#chain.hash;
   }
 
-  async train(steps: number): Promise<void> {
+  /** @param measured of a step, instead of what is made up */
+  async train(steps: number, measured: (step: number) => Partial<Metrics> = () => ({})): Promise<void> {
     const scalars = Array.from({ length: steps }, (_, index) => ((this.step + index) % 16) / 16);
     scalars.forEach((scalar, index) => this.#chain.add({ seed: ruleSeed(0, this.step + index), scalar }));
     await this.store.appendSteps(this.job, {
@@ -231,6 +234,7 @@ export class FakeWorker {
         skipped: null,
         zero: false,
         seconds: 0.25,
+        ...measured(this.step + index + 1),
       })),
       tokens: 10 * steps,
     });

@@ -1,7 +1,11 @@
 /** Plain HTTP routes: downloads, health checks, the page, access and limits. */
 import { createHash, randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Readable } from "node:stream";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { leaseMs } from "../../schema/limits.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
@@ -125,7 +129,7 @@ describe("checkpoints", () => {
     // Beyond what is on its way: buffers of two sockets and of the client.
     expect(read.parts).toBeLessThan(2_000);
     await reader?.cancel();
-    await vi.waitFor(() => expect(read.ended).toBe(true));
+    await vi.waitFor(() => expect(read.ended).toBe(true), 10_000);
     expect(read.parts).toBeLessThan(most);
   });
 
@@ -317,6 +321,30 @@ describe("health and pages", () => {
     expect((await fetch(`${other.url}/..%2fpackage.json`)).status).toBe(404);
     expect((await fetch(`${other.url}/none.js`)).status).toBe(404);
     await other.close();
+  });
+
+  test("scripts that the build has packed are sent so to who can unpack them, and as they are to others", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "steplog-packed-"));
+    const script = "console.log(1);".repeat(100);
+    await writeFile(join(folder, "page.js"), script);
+    await writeFile(join(folder, "page.js.gz"), gzipSync(script));
+    await writeFile(join(folder, "plain.js"), script);
+    const other = await server.another({ dashboardDir: folder });
+    const get = (name: string, encoding: string) =>
+      fetch(`${other.url}/${name}`, { headers: { "accept-encoding": encoding } });
+    for (const [name, encoding, sent, vary] of [
+      ["page.js", "br, gzip", "gzip", "accept-encoding"],
+      ["page.js", "identity", null, "accept-encoding"],
+      ["plain.js", "gzip", null, null],
+    ] as const) {
+      const response = await get(name, encoding);
+      expect(await response.text()).toBe(script);
+      const { headers } = response;
+      expect([headers.get("content-encoding"), headers.get("vary")]).toEqual([sent, vary]);
+      expect(headers.get("content-type")).toMatch(/^text\/javascript/u);
+    }
+    await other.close();
+    await rm(folder, { recursive: true });
   });
 });
 

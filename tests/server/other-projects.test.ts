@@ -18,6 +18,7 @@ import {
   isRequiredInputField,
 } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { FineTune } from "../../schema/tables.ts";
 import { operator } from "../../schema/projects.ts";
 import { schema } from "../../server/graphql/schema.ts";
 import { FakeLane } from "./fake-lane.ts";
@@ -69,6 +70,7 @@ async function everything(): Promise<Record<string, string>> {
   const delivery = await webhooks.test(webhook.id);
   return {
     FineTune: fineTune,
+    Sweep: globalId("Sweep", await sweepOf(run)),
     Checkpoint: checkpoint,
     Dataset: globalId("Dataset", run.datasetId),
     Completion: completion,
@@ -78,6 +80,14 @@ async function everything(): Promise<Record<string, string>> {
     Webhook: globalId("Webhook", webhook.id),
     WebhookDelivery: globalId("WebhookDelivery", delivery.id),
   };
+}
+
+async function sweepOf({ baseModelId, datasetId, hyperparameters }: FineTune): Promise<string> {
+  const run = { idempotencyKey: null, name: "swept", validationDatasetId: null, testDatasetId: null, labelWords: [] };
+  const runs = [{ ...run, baseModelId, datasetId, hyperparameters }];
+  const { sweep } = await server.store.sweeps.create({ idempotencyKey: null, name: "sweep", varied: [], runs });
+  await server.store.sweeps.cancel(sweep.id);
+  return sweep.id;
 }
 
 /** Asked before there are keys. */
@@ -128,6 +138,7 @@ const extras: Readonly<Record<string, object>> = {
   ExpiryInput: { ttl: 60 },
   ScoreInput: { rows: [{ prompt: "x", completion: "y" }] },
   ContinueFineTuneInput: { steps: 1 },
+  SweepVariationInput: { list: [{}] },
 };
 
 /** Arguments with an id at a place, and otherwise what is required. */
@@ -244,16 +255,17 @@ test("lists have nothing of others", async () => {
     (field) => !field.args.some(isRequiredArgument) && field.name !== "workers" && field.name !== "viewer",
   );
   for (const field of lists) {
-    const inner = getNamedType(field.type).name.endsWith("Connection")
-      ? "{ nodes { __typename id } }"
-      : selectionOf(field.type);
+    const isPaged = getNamedType(field.type).name.endsWith("Connection");
+    const inner = isPaged ? "{ totalCount edges { cursor node { __typename } } }" : selectionOf(field.type);
     const response = await fetch(`${server.url}/graphql`, {
       method: "POST",
       headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
       body: JSON.stringify({ query: `{ ${field.name} ${inner} }` }),
     });
     const text = await response.text();
-    for (const id of Object.values(theirs)) expect(text).not.toContain(id);
+    for (const id of Object.values(theirs)) for (const one of [id, rowId(id)]) expect(text).not.toContain(one);
+    const { data } = JSON.parse(text) as { data: Record<string, { totalCount: number; edges: unknown[] }> };
+    if (isPaged) expect(data[field.name]?.totalCount).toBe(data[field.name]?.edges.length);
   }
 });
 

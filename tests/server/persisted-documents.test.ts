@@ -2,12 +2,11 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SteplogError } from "../../schema/errors.ts";
-import { packagePath } from "../../schema/package.ts";
 import { documentId } from "../../server/graphql/persisted-documents.ts";
 import type { RunningServer } from "../../server/server.ts";
+import { builtPage } from "../support/built-page.ts";
 import { steplogHere } from "../support/command.ts";
 import { testServer, type TestServer, wsClient } from "./harness.ts";
 
@@ -122,8 +121,7 @@ describe("a service that runs listed documents only", () => {
   let only: RunningServer;
   let page: string;
   beforeAll(async () => {
-    page = join(folder, "page");
-    await build({ configFile: packagePath("dashboard/vite.config.ts"), logLevel: "warn", build: { outDir: page } });
+    page = await builtPage();
     only = await server.another({ documents: { file, only: true }, dashboardDir: page });
     return () => only.close();
   }, 60_000);

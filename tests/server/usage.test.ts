@@ -94,3 +94,28 @@ test("an error that passes with time has Retry-After, over GraphQL and by the pl
   expect(errors[0]?.extensions.code).toBe("QUOTA_EXCEEDED");
   expect(errors[0]?.extensions.http).toBeUndefined();
 });
+
+test("what waits for workers is told to operators, and to nobody else", async () => {
+  const other = await testServer();
+  try {
+    await createFineTune(other);
+    const query = "{ service { queue { kind model waiting running lack } } }";
+    const waits = { kind: "FINE_TUNE", model: "bytes", waiting: 1, running: 0, lack: expect.any(String) as string };
+    expect(await other.ask(query)).toEqual({ service: { queue: [waits] } });
+    const make = "mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { key } }";
+    const asKey = async (key: string | null, text: string, variables: object = {}) => {
+      const headers = { "content-type": "application/json", ...(key !== null && { authorization: `Bearer ${key}` }) };
+      const body = JSON.stringify({ query: text, variables });
+      const answer = await fetch(`${other.url}/graphql`, { method: "POST", headers, body });
+      return (await answer.json()) as { data: Record<string, Record<string, unknown>> };
+    };
+    const keyOf = async (by: string | null, name: string, scopes: string[]) =>
+      String((await asKey(by, make, { input: { name, scopes } })).data["createApiKey"]?.["key"]);
+    const boss = await keyOf(null, "boss", ["ADMIN", "READ"]);
+    const reader = await keyOf(boss, "reader", ["READ"]);
+    expect((await asKey(boss, query)).data).toEqual({ service: { queue: [waits] } });
+    expect((await asKey(reader, query)).data).toEqual({ service: { queue: null } });
+  } finally {
+    await other.dispose();
+  }
+});

@@ -132,6 +132,32 @@ describe("a change", () => {
     expect(log[0]?.attempts).toEqual([{ number: 1, responseCode: 204, error: null }]);
   });
 
+  test.each(["SUCCEEDED", "FAILED", "CANCELLED"] as const)("of an evaluation is told as well: %s", async (status) => {
+    const dataset = await createDataset(server);
+    await subscribe(["evaluation.queued", "evaluation.running", `evaluation.${status.toLowerCase()}` as const]);
+    const query = "mutation ($input: CreateEvaluationInput!) { createEvaluation(input: $input) { evaluation { id } } }";
+    const input = { model: { name: "bytes" }, dataset };
+    const { createEvaluation } = await server.ask<{ createEvaluation: { evaluation: { id: string } } }>(query, {
+      input,
+    });
+    const { id } = createEvaluation.evaluation;
+    const job = await claimAny(server.store);
+    if (!job) throw new Error("the evaluation waits");
+    const measured = { rows: 3, loss: 0.5, accuracy: null, f1: null, exactMatch: null };
+    if (status === "SUCCEEDED") await server.store.finishEvaluation(job, { status, measured });
+    if (status === "FAILED")
+      await server.store.finishEvaluation(job, { status, code: "INTERNAL", message: "x", issues: [] });
+    if (status === "CANCELLED") {
+      await server.ask(`mutation { cancelEvaluation(id: "${id}") { id } }`);
+      await server.store.finishEvaluation(job, { status });
+    }
+    const received = await receiver.until(3);
+    expect(received.map(({ message }) => message.type).toSorted()).toEqual(
+      ["queued", "running", status.toLowerCase()].map((one) => `evaluation.${one}`).toSorted(),
+    );
+    expect(received.every(({ message }) => message.data["id"] === id)).toBe(true);
+  });
+
   test("is told only to webhooks of its project that want it, and is no message without one", async () => {
     await subscribe(["fine_tune.cancelled"]);
     await sql(`insert into projects (id, name) values ('${otherId}', 'other')`);
@@ -194,6 +220,9 @@ describe("a receiver that fails", () => {
     await createDataset(server);
     await settled(hook, ({ attempts }) => attempts[0]?.responseCode === 302);
     expect((await hooks())[0]?.enabled).toBe(true);
+    const metrics = async () => (await fetch(`${server.url}/metrics`)).text();
+    expect(await metrics()).toMatch(/^steplog_webhook_deliveries_waiting 1$/mu);
+    expect(await metrics()).toMatch(/^steplog_webhooks_disabled 0$/mu);
     await sql(
       "update webhook_endpoints set failing_since = now() - interval '73 hours' where failing_since is not null",
     );
@@ -202,6 +231,8 @@ describe("a receiver that fails", () => {
     const reason = "All attempts of the last 3 days failed. The last one: The answer was 302 (Found)";
     expect(told?.message).toMatchObject({ type: "webhook.disabled", data: { id: hook.id, reason } });
     expect((await hooks())[0]).toMatchObject({ enabled: false, disabledReason: reason });
+    await expect.poll(metrics).toMatch(/^steplog_webhook_deliveries_waiting 0$/mu);
+    expect(await metrics()).toMatch(/^steplog_webhooks_disabled 1$/mu);
     await skipPause();
     receiver.answer = (_request, response) => void response.writeHead(200).end();
     const enable = `mutation { updateWebhook(id: "${hook.id}", input: { enabled: true }) { ${fields} } }`;

@@ -57,7 +57,7 @@ test("the highest priority is claimed first, then the oldest", async () => {
 
 describe("nobody claims what it cannot run", () => {
   const lacking: readonly [string, Partial<Capabilities>, RegExp][] = [
-    ["the kind", { kinds: ["MATERIALISE"] }, /takes jobs of kind FINE_TUNE\. Start a worker/u],
+    ["the kind", { kinds: ["MATERIALISE"] }, /takes the task to train runs\. Start a worker/u],
     ["the model", { models: [] }, /has the base model tiny .*steplog model add/u],
     ["the model's weights", { models: [{ name: "tiny", hash: sha256("other") }] }, /tiny with hash/u],
     ["the family", { families: ["llama"] }, /supports the model family opt/u],
@@ -230,7 +230,7 @@ describe("a run says why it waits", () => {
     ];
     const needs = { families: ["opt"], memoryBytes: 5 };
     expect(waitingReason({ ...fresh, needs }, workers, 0)).toBe(
-      "No live worker has everything that the job needs: jobs of kind FINE_TUNE, the family opt, 5 bytes of memory. " +
+      "No live worker has everything that the job needs: the task to train runs, the family opt, 5 bytes of memory. " +
         "Start one that has it all.",
     );
   });

@@ -1,5 +1,6 @@
 /** Requests and their answers: created, claimed together, written together, cancelled, forgotten. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { TransactionSql } from "postgres";
 import { asSteplogError } from "../../schema/errors.ts";
 import { abandonedMs, attendMs } from "../../schema/limits.ts";
 import { evaluationRulesSchema } from "../../schema/model-evaluation.ts";
@@ -38,6 +39,12 @@ beforeEach(() =>
   }),
 );
 afterAll(() => fixture.drop());
+
+/** Until a statement waits for a lock that this transaction holds. */
+async function untilWaiting(tx: TransactionSql): Promise<void> {
+  const mine = tx`select from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid))`;
+  if ((await mine).length === 0) return untilWaiting(tx);
+}
 
 const statusOf = async (id: string) => (await store.completions.get(id))?.status ?? "DELETED";
 
@@ -242,6 +249,36 @@ describe("an answer", () => {
     expect(await store.appendPieces(both, device)).toEqual([null, "RUN"]);
     expect((await store.completions.get(lost.id))?.pieces).toBe(0);
     expect(taken && (await write(store, taken, 0, "b"))).toBe("RUN");
+  });
+
+  test("that waits for others to change its rows is written once, and says what is wanted then", async () => {
+    const { id, job } = await begun(store);
+    let written: Promise<unknown> = Promise.resolve();
+    for (const [after, set] of [`attended_until = now() + interval '1 hour'`, `wanted = 'CANCEL'`].entries()) {
+      await directly(fixture.url, (sql) =>
+        sql.begin(async (tx) => {
+          await tx`update jobs set lease_expires_at = now() + interval '1 hour' where id = ${job.id}`;
+          await tx.unsafe(`update completions set ${set} where id = '${id}'`);
+          written = write(store, job, after, "ab"[after] ?? "");
+          await untilWaiting(tx);
+        }),
+      );
+      expect(await written).toBe(after === 0 ? "RUN" : "CANCEL");
+    }
+    const row = await store.completions.get(id);
+    expect(row).toMatchObject({ pieces: 2, device });
+    expect(row && (await store.completions.choices(row))).toMatchObject([{ text: "ab" }]);
+  });
+
+  test("of each of several is read at once, of an unknown one is NOT_FOUND", async () => {
+    const [a, b] = [await begun(store), await begun(store)];
+    const both = [a, b].map(({ job }, at) => ({ job, after: 0, pieces: [pieceOf(0, "ab"[at] ?? "")], end: null }));
+    const live = [a, b, a].map(({ id }) => all(gateway.feed.pieces(id, { after: 0 })));
+    const unknown = all(gateway.feed.pieces("00000000-0000-4000-8000-000000000000", { after: 0 }));
+    await expect(unknown).rejects.toMatchObject({ code: "NOT_FOUND" });
+    await store.appendPieces(both, device);
+    await Promise.all([succeed(store, a.job, 1), succeed(store, b.job, 1)]);
+    expect(await Promise.all(live)).toEqual([["a"], ["b"], ["a"]]);
   });
 
   test("can be written again where that may have failed, and only there", async () => {

@@ -3,7 +3,9 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { expect, inject, onTestFinished, test } from "vitest";
+import { operator } from "../../schema/projects.ts";
 import { openPool } from "../../store/postgres/database.ts";
+import { translated } from "../../store/postgres/failures.ts";
 import { migrateDatabase } from "../../store/postgres/migrate.ts";
 import { readDatabaseUrl } from "../../store/postgres/url.ts";
 import { openStore } from "../../store/store.ts";
@@ -127,4 +129,43 @@ test("a pool counts the transactions that are open, and those that wait for a co
   await expect(pool.database.transaction(() => Promise.reject(new Error("no")))).rejects.toThrow("no");
   expect(pool.use()).toEqual({ connections: 1, open: 0, waiting: 0 });
   await pool.close();
+});
+
+test("whatever is asked while nobody answers is UNAVAILABLE, also by a query that the store hands on unsent", async () => {
+  const store = await storeAt("postgres://nobody@127.0.0.1:9/steplog");
+  const { foundModels, modelDownloads, baseModels, datasets } = store.of(operator);
+  const asked = [
+    () => foundModels.list(1),
+    () => foundModels.get("a"),
+    () => modelDownloads.list(),
+    () => baseModels.list({ limit: 1 }),
+    () => datasets.list({ limit: 1 }),
+    () => store.foundModels.unregistered(["a"]),
+  ];
+  const seen = await Promise.all(asked.map(async (ask) => ask().catch((error: unknown) => error)));
+  expect(seen).toEqual(asked.map(() => expect.objectContaining({ code: "UNAVAILABLE" }) as unknown));
+});
+
+test("a statement that Postgres gave up is UNAVAILABLE at once, and its transaction lets go of the connection", async () => {
+  const database = await testDatabase();
+  const pool = openPool(readDatabaseUrl(database.url), 1);
+  onTestFinished(async () => {
+    await pool.close();
+    await database.drop();
+  });
+  const asked = translated({
+    cancelled: () => pool.database.execute("select pg_cancel_backend(pg_backend_pid())"),
+    cancelledWithin: () => pool.database.transaction((tx) => tx.execute("select pg_cancel_backend(pg_backend_pid())")),
+    late: () =>
+      pool.database.transaction(async (tx) => {
+        await tx.execute("set local statement_timeout = 20");
+        await tx.execute("select pg_sleep(5)");
+      }),
+  });
+  for (const ask of Object.values(asked))
+    await expect(ask()).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+      message: expect.stringContaining("57014") as unknown,
+    });
+  expect(pool.use()).toMatchObject({ open: 0, waiting: 0 });
 });

@@ -1,5 +1,6 @@
 /** What people write on runs, and the lists that go by it. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { limits } from "../../schema/limits.ts";
 import type { RunFilter, RunSort, Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import { claimed, newInput, newRun } from "./fixtures.ts";
@@ -58,6 +59,15 @@ test("finds part of a name, whatever its case, and takes no sign for a pattern",
   expect(await names({ name: "\\" })).toEqual([]);
 });
 
+test("searches names, tags and ids at once", async () => {
+  expect(await names({ search: "C_" })).toEqual(["c_d"]);
+  expect(await names({ search: "Y" })).toEqual(["b 100%"]);
+  const id = ids["a"] ?? "";
+  for (const beginning of [id, id.slice(0, 8).toUpperCase(), id.slice(0, 11)])
+    expect(await names({ search: beginning, tags: ["x"] })).toEqual(["a"]);
+  expect(await names({ search: `${id.slice(0, -1)}x` })).toEqual([]);
+});
+
 test("finds when they were created", async () => {
   const { createdAt } = (await store.fineTunes.get(ids["a"] ?? "")) ?? expect.unreachable("it was created");
   const after = new Date(createdAt.getTime() + 1);
@@ -81,6 +91,14 @@ test("what is left out stays; labels are replaced whole", async () => {
   await store.fineTunes.label(id, { name: "other", tags: ["two"] });
   const labels = { name: "other", tags: ["two"], metadata: { ticket: "42" }, priority: 0, archivedAt: null };
   expect(await store.fineTunes.label(id, {})).toMatchObject(labels);
+  // Two at once keep both.
+  await Promise.all([
+    store.fineTunes.label(id, { addTags: ["three", "two"] }),
+    store.fineTunes.label(id, { addTags: ["four"], removeTags: ["none"] }),
+  ]);
+  expect((await store.fineTunes.label(id, { removeTags: ["two"] })).tags.toSorted()).toEqual(["four", "three"]);
+  const many = Array.from({ length: limits.tags }, (_, n) => String(n));
+  await expect(store.fineTunes.label(id, { addTags: many })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
   await store.fineTunes.cancel(id);
   await expect(store.fineTunes.label(crypto.randomUUID(), {})).rejects.toMatchObject({ code: "NOT_FOUND" });
 });

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { fineTuneStatuses } from "../../schema/states.ts";
 import type { FineTune } from "../../schema/tables.ts";
-import type { RunFilter, RunSort, Store } from "../../store/store.ts";
+import type { RunFilter, RunOrder, RunSort, Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import { append, claimed, directly, newInput, newRun, newTraining } from "./fixtures.ts";
 
@@ -18,11 +18,12 @@ beforeAll(async () => {
   await directly(
     fixture.url,
     (sql) => sql`
-      insert into fine_tunes (input_hash, name, base_model_id, dataset_id, label_words, hyperparameters, status, tags,
+      insert into fine_tunes (input_hash, name, base_model_id, dataset_id, label_words, hyperparameters, status, tags, metadata,
         archived_at, created_at, finished_at, steps_done, best_score, best_loss)
       select '', (array['alpha', 'Beta', 'beta_1', '100%'])[1 + n % 4],
         case when n % 3 = 0 then ${other.id}::uuid else base_model_id end, dataset_id, label_words, hyperparameters,
         (${[...fineTuneStatuses]}::text[])[1 + n % 6], (array['{}', '{x}', '{x,y}'])[1 + n % 3]::text[],
+        case n % 4 when 0 then '{}' else jsonb_build_object('team', 'a' || n % 4, 'say "so"', 'a=b') end,
         case when n % 7 = 0 then now() end, now() - (n % 10) * interval '1 hour',
         case when n % 6 > 2 then now() - (n % 5) * interval '1 minute' end, n % 11,
         case when n % 4 > 0 then (n % 8) / 8.0 end, case when n % 5 > 0 then (n % 9)::float8 end
@@ -58,21 +59,24 @@ const orders: Record<RunSort, { of: (run: FineTune) => number | Date | string | 
 let nameOrder: string[] = [];
 
 function matches(run: FineTune, filter: RunFilter): boolean {
-  const { statuses, tags, baseModel, name, archived, createdFrom, createdBefore } = filter;
+  const { statuses, tags, metadata, baseModel, name, search, archived, createdFrom, createdBefore } = filter;
+  const has = (text: string, part: string) => text.toLowerCase().includes(part.toLowerCase());
   return (
     (statuses === undefined || statuses.includes(run.status)) &&
     (tags ?? []).every((tag) => run.tags.includes(tag)) &&
+    (metadata ?? []).every(({ key, value }) => run.metadata[key] === value) &&
     (baseModel === undefined || (run.baseModelId === otherModel) === (baseModel === "other")) &&
-    (name === undefined || run.name.toLowerCase().includes(name.toLowerCase())) &&
+    (name === undefined || has(run.name, name)) &&
+    (search === undefined || [run.name, ...run.tags].some((text) => has(text, search))) &&
     (archived === undefined || (run.archivedAt !== null) === archived) &&
     (createdFrom === undefined || run.createdAt >= createdFrom) &&
     (createdBefore === undefined || run.createdAt < createdBefore)
   );
 }
 
-function expected(filter: RunFilter, sort: RunSort): string[] {
+function expected(filter: RunFilter, sort: RunSort, reverse = false): string[] {
   const { of, ascending = false } = orders[sort];
-  const sign = ascending ? 1 : -1;
+  const sign = ascending === reverse ? -1 : 1;
   const less = (a: FineTune, b: FineTune) => {
     const [one, other] = [of(a) ?? 0, of(b) ?? 0].map((value) => (value instanceof Date ? value.getTime() : value));
     if (one !== other) return (one ?? 0) < (other ?? 0) ? -sign : sign;
@@ -83,11 +87,11 @@ function expected(filter: RunFilter, sort: RunSort): string[] {
 }
 
 /** All pages, from the start or the end. */
-async function pages(filter: RunFilter, sort: RunSort, from: "start" | "end"): Promise<string[]> {
+async function pages(filter: RunFilter, order: RunOrder, from: "start" | "end"): Promise<string[]> {
   const seen: string[] = [];
   for (let cursor: string | undefined; ; cursor = seen.at(-1)) {
     const page = from === "start" ? { after: cursor } : { before: cursor, inverted: true };
-    const rows = await store.fineTunes.list({ ...filter, sort, ...page, limit: 17 });
+    const rows = await store.fineTunes.list({ ...filter, ...order, ...page, limit: 17 });
     seen.push(...rows.map(({ id }) => id));
     if (rows.length < 17) return seen;
   }
@@ -102,15 +106,33 @@ const filters: RunFilter[] = [
   { name: "0%", createdFrom: hourAgo() },
   { statuses: ["SUCCEEDED", "CANCELLED"], tags: ["x"], baseModel: "tiny", archived: false, createdBefore: hourAgo() },
   { archived: true, name: "A", createdFrom: hourAgo() },
+  { search: "Y", archived: false },
+  { search: "_" },
+  { metadata: [{ key: "team", value: "a1" }] },
+  {
+    metadata: [
+      { key: 'say "so"', value: "a=b" },
+      { key: "team", value: "a2" },
+    ],
+    tags: ["x"],
+  },
+  {
+    metadata: [
+      { key: "team", value: "a1" },
+      { key: "team", value: "a2" },
+    ],
+  },
 ];
 
 test.each(Object.keys(orders) as RunSort[])("every filter in the order %s", async (sort) => {
   const named = await store.fineTunes.list({ sort: "NAME", limit: 1_000 });
   nameOrder = [...new Set(named.map(({ name }) => name))];
-  for (const filter of filters) {
-    const wanted = expected(filter, sort);
-    expect(await pages(filter, sort, "start")).toEqual(wanted);
-    expect(await pages(filter, sort, "end")).toEqual(wanted.toReversed());
+  for (const [index, filter] of filters.entries()) {
+    // From either end of the order in turn.
+    const reverse = index % 2 === 1;
+    const wanted = expected(filter, sort, reverse);
+    expect(await pages(filter, { sort, reverse }, "start")).toEqual(wanted);
+    expect(await pages(filter, { sort, reverse }, "end")).toEqual(wanted.toReversed());
     expect(await store.fineTunes.count({ ...filter, sort })).toBe(wanted.length);
   }
   expect(expected({}, sort).length).toBeGreaterThan(30);

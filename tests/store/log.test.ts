@@ -232,6 +232,19 @@ describe("measurements and checkpoints", () => {
     expect(await store.fineTunes.evaluations(run.id)).toMatchObject([evaluation]);
   });
 
+  test("memory is kept once for each kind and step, in order, and not from who has lost the run", async () => {
+    const { run, job } = await newTraining(store);
+    const steps = { kind: "STEPS", step: 2, residentBytes: 3e9, peakBytes: null } as const;
+    const forward = { kind: "FORWARD_PASSES", step: 0, residentBytes: 1e9, peakBytes: 2e9 } as const;
+    await store.recordMemory(job, steps);
+    await store.recordMemory(job, forward);
+    await store.recordMemory(job, { ...steps, residentBytes: 9 });
+    expect(await store.fineTunes.memory(run.id)).toMatchObject([forward, steps]);
+    const stale = { ...job, token: job.token - 1 };
+    await expect(store.recordMemory(stale, { ...steps, step: 3 })).rejects.toMatchObject({ code: "LEASE_LOST" });
+    expect(await store.fineTunes.memory("nothing")).toEqual([]);
+  });
+
   test("a checkpoint of a place is kept once; other weights there are an INTERNAL error, said loudly", async () => {
     const { run, job } = await newTraining(store);
     await append(store, job, 0, 2);

@@ -60,6 +60,8 @@ export async function twoProjects({ store, url }: TestStore): Promise<Projects> 
   // After all runs: these wait for a worker.
   await waiting(store, mine, { run, checkpoint, datasetId: alone.id });
   await weightsOf(store, checkpoint, url);
+  const { sweep } = await mine.sweeps.create({ idempotencyKey: null, name: `${word} sweep`, varied: [], runs: [] });
+  await directly(url, (sql) => sql`update fine_tunes set sweep_id = ${sweep.id}, sweep_place = 1 where id = ${run.id}`);
   await directly(url, (sql) => sql`update loose_blobs set since = now() - interval '1 hour'`);
   return {
     id: project.id,
@@ -141,6 +143,8 @@ async function weightsOf(store: Store, { id }: Checkpoint, url: string): Promise
       select id, 0, ${word}, ${word}, ${word}, true, 0.5 from model_evaluations`;
     await sql`insert into step_blocks (fine_tune_id, block, finite, gradients, learning_rate, seconds_sum)
       select id, 0, 0, 0, 1e-6, 1 from fine_tunes`;
+    await sql`insert into run_memory (fine_tune_id, kind, step, resident_bytes)
+      select id, 'STEPS', 1, 1e9 from fine_tunes`;
     await sql`insert into row_checks (key, problem) values ('k', ${JSON.stringify({ message: word, issues: [] })}::text::jsonb)`;
   });
 }

@@ -86,6 +86,19 @@ test("a model that waits to be registered wants a worker, which need not have it
   await directly(url, (sql) => sql`delete from found_models`);
 });
 
+test("a model that waits to be downloaded wants a worker, until its download has ended", async () => {
+  const { store } = service;
+  const name = "opt-350m";
+  await store.modelDownloads.request({ name, repository: "facebook/opt-350m", revision: "main" });
+  expect(await store.queue.depth()).toMatchObject([{ kind: "DOWNLOAD", free: 1, held: 0 }]);
+  expect(await store.queue.workersWanted({ belowBytes: 16e9 })).toBe(1);
+  await store.modelDownloads.claim({ worker: "w", leaseMs: 60_000 });
+  expect(await store.queue.depth()).toMatchObject([{ kind: "DOWNLOAD", free: 0, held: 1, lack: null }]);
+  expect(await store.queue.workersWanted()).toBe(1);
+  await store.modelDownloads.finish(name, "w", { status: "SUCCEEDED" });
+  expect(await store.queue.workersWanted()).toBe(0);
+});
+
 test("what no live worker can do is said with what it lacks", async () => {
   const { store } = service;
   await newRun(store);

@@ -5,10 +5,13 @@ import { z } from "zod";
 import * as auditTables from "../../schema/audit-tables.ts";
 import * as blobTables from "../../schema/blob-tables.ts";
 import * as blockTables from "../../schema/block-tables.ts";
+import * as memoryTables from "../../schema/memory-tables.ts";
+import * as downloadTables from "../../schema/download-tables.ts";
 import * as exportTables from "../../schema/export-tables.ts";
 import * as projectTables from "../../schema/project-tables.ts";
 import * as queueView from "../../schema/queue-view.ts";
 import * as servingTables from "../../schema/serving-tables.ts";
+import * as sweepTables from "../../schema/sweep-tables.ts";
 import * as tables from "../../schema/tables.ts";
 import * as webhookTables from "../../schema/webhook-tables.ts";
 import { dumpSchema, schemaFile } from "../../store/postgres/dump-schema.ts";
@@ -41,6 +44,9 @@ test("the tables of schema/ have no change that the migrations lack (npx drizzle
     ...webhookTables,
     ...auditTables,
     ...blockTables,
+    ...sweepTables,
+    ...memoryTables,
+    ...downloadTables,
     ...queueView,
   };
   // oxlint-disable-next-line typescript/no-unsafe-assignment -- drizzle-kit ships types that the linter cannot resolve

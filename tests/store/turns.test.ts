@@ -1,10 +1,11 @@
 /** Projects share the workers: whose turn it is, however long the queue, and how many runs of a project or service train at once. */
 import { and, sql as drizzleSql } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Capabilities } from "../../schema/jobs.ts";
 import { defaultProjectId } from "../../schema/projects.ts";
 import { openPool } from "../../store/postgres/database.ts";
 import { readDatabaseUrl } from "../../store/postgres/url.ts";
-import { fits, isDue, isFree } from "../../store/queue/claimable.ts";
+import { fits, fitsAny, isDue, isFree } from "../../store/queue/claimable.ts";
 import { nextJobs } from "../../store/queue/turns.ts";
 import { type ClaimedJob, type Store, openStore } from "../../store/store.ts";
 import { claimAny, everything } from "../support/claims.ts";
@@ -306,19 +307,38 @@ describe("with 10,000 jobs in the queue", () => {
         where id in (select id from jobs order by priority desc, id limit 8)`;
       await sql`analyze jobs`;
     });
-    const may = and(isFree, isDue("w"), fits("w", await everything(store)));
-    const pool = openPool(readDatabaseUrl(fixture.url), 1);
-    const [explained] = await pool.database.execute<{ "QUERY PLAN": unknown }>(drizzleSql`
-      explain (analyze, format json) select job.id from ${nextJobs(may, 1, 100)} limit 1`);
-    await pool.close();
-    const scans = nodesOf(explained?.["QUERY PLAN"]).filter((node) => node["Relation Name"] === "jobs");
-    const read = scans.reduce((sum, node) => sum + rowsOf(node), 0);
+    const can = await everything(store);
+    const { scans, read } = await claimExplained(can);
     // Those that are held, three times: of the project, of the service, and at the head of the project's queue.
     expect(scans.length).toBeGreaterThan(2);
     expect(read).toBeLessThan(40);
     expect(scans.map((node) => node["Node Type"])).not.toContain("Seq Scan");
+
+    // A worker that can do none of them.
+    const other = { ...can, families: ["gpt2"] };
+    expect((await claimExplained(other)).read).toBeLessThan(10);
+    expect((await claimExplained(other)).found).toBe(0);
+    const needs = { families: ["gpt2"] };
+    await directly(
+      fixture.url,
+      (sql) =>
+        sql`insert into jobs (kind, project_id, subject, needs) values ('EVALUATE', ${one}, 'mine', ${sql.json(needs)})`,
+    );
+    expect((await claimExplained(other)).found).toBe(1);
   });
 });
+
+/** What a claim reads of the jobs, and how many it finds. */
+async function claimExplained(can: Capabilities) {
+  const may = and(isFree, isDue("w"), fits("w", can));
+  const pool = openPool(readDatabaseUrl(fixture.url), 1);
+  const [explained] = await pool.database.execute<{ "QUERY PLAN": unknown }>(drizzleSql`
+    explain (analyze, format json) select job.id from ${nextJobs(may, 1, 100)} where ${fitsAny("w", can)} limit 1`);
+  await pool.close();
+  const nodes = nodesOf(explained?.["QUERY PLAN"]);
+  const scans = nodes.filter((node) => node["Relation Name"] === "jobs");
+  return { found: Number(nodes[0]?.["Actual Rows"]), scans, read: scans.reduce((sum, node) => sum + rowsOf(node), 0) };
+}
 
 type PlanNode = Readonly<Record<string, unknown>>;
 

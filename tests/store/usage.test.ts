@@ -1,10 +1,21 @@
 /** What projects use is counted with what is stored, once; and what is beyond a quota is refused without a trace. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Viewer, defaultProjectId, operator } from "../../schema/projects.ts";
+import { evaluationRulesSchema } from "../../schema/model-evaluation.ts";
 import type { QuotaName } from "../../schema/usage.ts";
 import type { ProjectStore, Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
-import { append, batchOf, chainStart, claimed, directly, headerBytes, newInput, sha256 } from "./fixtures.ts";
+import {
+  append,
+  batchOf,
+  chainAfter,
+  chainStart,
+  claimed,
+  directly,
+  headerBytes,
+  newInput,
+  sha256,
+} from "./fixtures.ts";
 import { claimRequests, requestOf, succeed, usage, write } from "./serving-fixtures.ts";
 
 const projectId = "11111111-1111-4111-8111-111111111111";
@@ -23,6 +34,7 @@ beforeEach(() =>
   directly(fixture.url, async (sql) => {
     await sql`delete from jobs`;
     await sql`delete from completions`;
+    await sql`delete from model_evaluations`;
     await sql`delete from fine_tunes`;
     await sql`delete from datasets where project_id = ${projectId}`;
     await sql`delete from usage_days`;
@@ -48,6 +60,32 @@ async function newTraining(steps = 100) {
   return job;
 }
 
+/** A run with a checkpoint after its first step. */
+async function newCheckpoint() {
+  const job = await newTraining();
+  await append(store, job, 0, 1);
+  const place = { entries: 1, step: 1, chain: chainAfter(1), weightsDigest: "ab".repeat(32) };
+  return { job, checkpoint: await store.recordCheckpoint(job, place) };
+}
+
+/** As if the job that is held had been claimed so many seconds ago. */
+const begunBefore = (seconds: number) =>
+  directly(
+    fixture.url,
+    (sql) => sql`update jobs set claimed_at = clock_timestamp() - ${seconds} * interval '1 second'
+      where claimed_at > clock_timestamp() - interval '5 seconds'`,
+  );
+
+const failure = { status: "FAILED", code: "INTERNAL", message: "A bug.", issues: [] } as const;
+
+async function evaluationOf() {
+  const { baseModelId } = await newInput(store);
+  const { id: datasetId } = await mine.datasets.create({ name: "own", sha256: sha256("own"), bytes: 4, rows: 1 });
+  const settings = evaluationRulesSchema.parse({ answerTokens: 4 });
+  const target = { baseModelId, checkpointId: null };
+  return { ...target, datasetId, idempotencyKey: null, labelWords: [], calibrationPrompt: null, settings };
+}
+
 function exceeded(name: QuotaName, limit: number, more: object = {}): unknown {
   const quota: unknown = expect.objectContaining({ name, limit });
   return expect.objectContaining({ code: "QUOTA_EXCEEDED", quota, ...more });
@@ -69,15 +107,85 @@ describe("usage", () => {
     expect(await used()).toMatchObject({ STEPS: 21, TOKENS_TRAINED: 420 });
   });
 
-  test("an answer counts when it ends, and once: a repeated end finds it ended", async () => {
+  test("an answer counts as it is stored, once, and whether it succeeds, fails or is cancelled", async () => {
     await mine.completions.create(await requestOf(store));
     const [job] = await claimRequests(store);
     if (!job) throw new Error("The request was claimed.");
     await write(store, job, 0, "a", "b");
-    expect(await used()).toBeUndefined();
+    await write(store, job, 0, "a", "b");
     await succeed(store, job, 2);
     await succeed(store, job, 2);
     expect(await used()).toMatchObject({ TOKENS_GENERATED: usage.completionTokens });
+    for (const end of [failure, { status: "CANCELLED", usage: null }] as const) {
+      await mine.completions.create(await requestOf(store));
+      const [next] = await claimRequests(store);
+      if (!next) throw new Error("The request was claimed.");
+      await write(store, next, 0, "c");
+      const last = { job: next, after: 1, pieces: [], end, seconds: 0.5 };
+      await store.appendPieces([last], "plain");
+      await store.appendPieces([last], "plain");
+    }
+    expect(await used()).toMatchObject({ TOKENS_GENERATED: usage.completionTokens + 2, COMPLETION_SECONDS: 1 });
+  });
+
+  test("an evaluation counts from its claim on, and what it generated, however it ends", async () => {
+    const measured = { rows: 1, loss: 1, accuracy: null, f1: 1, exactMatch: 1 };
+    const ends = [{ status: "SUCCEEDED", measured }, { status: "CANCELLED" }, failure] as const;
+    for (const [index, end] of ends.entries()) {
+      await mine.evaluations.create(await evaluationOf());
+      const job = await claimed(store);
+      await begunBefore(10);
+      await store.countGenerated(job, 4);
+      await store.finishEvaluation(job, end);
+      const { TOKENS_GENERATED: tokens, EVALUATION_SECONDS: seconds = 0 } = (await used()) ?? {};
+      expect(tokens).toBe(4 * (index + 1));
+      expect(Math.abs(seconds - 10 * (index + 1))).toBeLessThan(5);
+    }
+  });
+
+  test("an evaluation that a worker gives back, or that is deleted meanwhile, counts; one that nobody began does not", async () => {
+    const { evaluation } = await mine.evaluations.create(await evaluationOf());
+    const job = await claimed(store);
+    await begunBefore(10);
+    await store.releaseJob(job);
+    await claimed(store);
+    await begunBefore(100);
+    await mine.evaluations.delete(evaluation.id);
+    expect(Math.abs(((await used())?.EVALUATION_SECONDS ?? 0) - 110)).toBeLessThan(10);
+    const next = await mine.evaluations.create(await evaluationOf());
+    await mine.evaluations.cancel(next.evaluation.id);
+    expect(Math.abs(((await used())?.EVALUATION_SECONDS ?? 0) - 110)).toBeLessThan(10);
+  });
+
+  test("a lease that has expired counts until then: its worker may be dead", async () => {
+    const { evaluation } = await mine.evaluations.create(await evaluationOf());
+    await claimed(store);
+    await begunBefore(1_000);
+    await directly(fixture.url, (sql) => sql`update jobs set lease_expires_at = now() - interval '970 seconds'`);
+    await mine.evaluations.delete(evaluation.id);
+    expect(Math.abs(((await used())?.EVALUATION_SECONDS ?? 0) - 30)).toBeLessThan(5);
+  });
+
+  test("evaluations of a run count as it measures them, once", async () => {
+    const job = await newTraining();
+    const evaluation = { entries: 0, step: 0, rows: 1, loss: 1, accuracy: null, seconds: 7 };
+    await store.recordEvaluation(job, evaluation);
+    await store.recordEvaluation(job, evaluation);
+    await store.finishFineTune(job, { status: "CANCELLED" });
+    expect(await used()).toMatchObject({ EVALUATION_SECONDS: 7, STEP_SECONDS: 0 });
+  });
+
+  test("rebuilt weights and exports count, also where they fail", async () => {
+    const { checkpoint } = await newCheckpoint();
+    await mine.checkpoints.requestWeights(checkpoint.id);
+    const rebuild = await claimed(store);
+    await begunBefore(20);
+    await store.finishMaterialise(rebuild, { error: "INTERNAL: a bug" });
+    await mine.exports.request(checkpoint.id, { merged: false, dtype: "float16" });
+    const made = await claimed(store);
+    await begunBefore(30);
+    await store.finishExport(made, { files: [] });
+    expect(Math.abs(((await used())?.REBUILD_SECONDS ?? 0) - 50)).toBeLessThan(5);
   });
 
   test("a dataset counts when it is created, and not when its key finds it again", async () => {
@@ -168,9 +276,25 @@ describe("quotas", () => {
     await expect(newRun()).rejects.toEqual(exceeded("tokensAMonth", 40));
     const asked = mine.completions.create(await requestOf(store));
     await expect(asked).rejects.toEqual(exceeded("tokensAMonth", 40));
+    await expect(mine.evaluations.create(await evaluationOf())).rejects.toEqual(exceeded("tokensAMonth", 40));
     await append(store, job, 2, 2);
     await setQuotas({ tokensAMonth: 81 });
     await mine.completions.create(await requestOf(store));
+  });
+
+  test("workerSecondsAMonth: used up, neither runs, requests, evaluations nor rebuilds are taken; what is under way goes on", async () => {
+    const { job, checkpoint } = await newCheckpoint();
+    await store.recordEvaluation(job, { entries: 1, step: 1, rows: 1, loss: 1, accuracy: null, seconds: 90 });
+    await setQuotas({ workerSecondsAMonth: 90 });
+    const refused = exceeded("workerSecondsAMonth", 90);
+    await expect(newRun()).rejects.toEqual(refused);
+    await expect(mine.completions.create(await requestOf(store))).rejects.toEqual(refused);
+    await expect(mine.evaluations.create(await evaluationOf())).rejects.toEqual(refused);
+    await expect(mine.checkpoints.requestWeights(checkpoint.id)).rejects.toEqual(refused);
+    await expect(mine.exports.request(checkpoint.id, { merged: false, dtype: "float16" })).rejects.toEqual(refused);
+    await append(store, job, 1, 1);
+    await setQuotas({ workerSecondsAMonth: 91 });
+    await mine.checkpoints.requestWeights(checkpoint.id);
   });
 
   test("requestsWaiting: of this project alone; the first of its key is found", async () => {

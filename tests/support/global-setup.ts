@@ -28,13 +28,20 @@ declare module "vitest" {
   interface ProvidedContext {
     /** A string says why there is none. */
     postgres: TestPostgres | string;
+    /** A folder for what tests build once, gone when all have ended. */
+    built: string;
   }
 }
 
 /** Its name is the one that vitest looks for. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const built = await mkdtemp(join(tmpdir(), "steplog-built-"));
+  project.provide("built", built);
   const [stop] = await Promise.all([setupPostgres(project), compile()]);
-  return stop;
+  return async () => {
+    await stop();
+    await rm(built, { recursive: true, force: true });
+  };
 }
 
 /** Only what has changed. @throws with the compiler's output */

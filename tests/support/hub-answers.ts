@@ -26,6 +26,8 @@ export interface Faults {
   silent: boolean;
   /** The same for a large file, once the cuts are used up. */
   silentAfterCuts: boolean;
+  /** Sends so many bytes of a large file, and then no more, with the connection left open; null for all of it. */
+  heldAt: number | null;
   /** Tells of large files as the hub does that keeps them in its newer storage. */
   xet: boolean;
   /** Names the second page of a listing at the storage. */

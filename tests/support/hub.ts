@@ -50,6 +50,7 @@ export async function testHub(repositories: Record<string, HubRepository> = {}, 
     wholeOnly: false,
     silent: false,
     silentAfterCuts: false,
+    heldAt: null,
     xet: false,
     strayPages: false,
     commitStatus: null,
@@ -187,6 +188,10 @@ function sendBytes(faults: Faults, name: string, right: Buffer, request: Incomin
   const whole = probe || right.length <= lfsBytes;
   const cut = whole ? undefined : faults.cuts.shift();
   if (!whole && cut === undefined && faults.silentAfterCuts) return;
+  if (!whole && faults.heldAt !== null) {
+    response.write(part.subarray(0, faults.heldAt));
+    return;
+  }
   if (cut === undefined || cut >= part.length) response.end(part);
   else response.write(part.subarray(0, cut), () => setTimeout(() => response.destroy(), 20));
 }

@@ -31,7 +31,7 @@ export const goldenModels = [
 /** A folder that is gone when the test is. */
 export async function scratch(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "steplog-test-"));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   return folder;
 }
 

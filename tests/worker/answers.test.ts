@@ -7,9 +7,11 @@ import { generate } from "../../engine/generation/generate.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { turnWords } from "../../engine/thread/turns.ts";
+import { evaluateModel } from "../../engine/train/evaluate-model.ts";
 import { ModelsAtHand } from "../../models/registration.ts";
 import { samplingSchema } from "../../schema/completion.ts";
 import { evaluationRulesSchema } from "../../schema/model-evaluation.ts";
+import { operator } from "../../schema/projects.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import { Chain, encodeHeader, packScalars } from "../../schema/step-log.ts";
 import type { Store } from "../../store/store.ts";
@@ -126,6 +128,7 @@ test(
     const [base, tuned] = [await written([]), await written(entries)];
     expect(tuned).not.toEqual(base);
     await startWorker();
+    const begun = performance.now();
     const ask = async (checkpoint: string | null) =>
       (await newCompletion(store, { baseModelId, checkpointId: checkpoint, task: greedy, prompt })).id;
     const [first, second] = [await ask(null), await ask(checkpointId)];
@@ -143,8 +146,50 @@ test(
     for (const [index, { loss, accuracy, f1, exactMatch }] of evaluations.entries()) {
       expect(measured[index]).toMatchObject({ error: null, rows: 8, loss, accuracy, f1, exactMatch });
     }
+    // One worker has at most the time that has passed: for requests, however many at once, and for evaluations.
+    const [used] = await store.of(operator).accounts.usage("2020-01-01", "2120-01-01");
+    const passed = (performance.now() - begun) / 1_000;
+    for (const seconds of [used?.COMPLETION_SECONDS ?? 0, used?.EVALUATION_SECONDS ?? 0]) {
+      expect(seconds).toBeGreaterThan(0);
+      expect(seconds).toBeLessThan(passed);
+    }
+    const answered = answers.length + 2;
+    expect(used?.TOKENS_GENERATED).toBeGreaterThan(answered);
+    expect(used?.TOKENS_GENERATED).toBeLessThanOrEqual(answered * maxTokens + 2 * 8 * 2);
   },
 );
+
+test("an evaluation that is stopped tells first how many tokens it has written", async () => {
+  const rows = join(await scratch(), "rows.jsonl");
+  const text = await readFile(demo("validation.jsonl"), "utf8");
+  await writeFile(rows, text.split("\n").slice(0, 4).join("\n"));
+  const request = {
+    kind: "EVALUATE",
+    modelPath,
+    base: hash,
+    hashesDir: await scratch(),
+    checkpoint: null,
+    datasetPath: rows,
+    labelWords: [],
+    calibrationPrompt: null,
+    settings: evaluationRulesSchema.parse({ answerTokens: 2 }),
+  } as const;
+  const messages = async (stopping: () => boolean) => {
+    const all: { readonly type: string; readonly tokens?: number }[] = [];
+    for await (const message of evaluateModel(request, device, stopping)) all.push(message);
+    return all;
+  };
+  // The first one hashes the base, and looks more often.
+  await messages(() => false);
+  let looks = 0;
+  const [whole, last] = await messages(() => (looks += 1) < 0);
+  expect([whole?.type, last?.type]).toEqual(["generated", "evaluated"]);
+  let left = looks - 1;
+  const [part, stopped] = await messages(() => (left -= 1) < 0);
+  expect([part?.type, stopped?.type]).toEqual(["generated", "stopped"]);
+  expect(part?.tokens).toBeGreaterThan(0);
+  expect(part?.tokens).toBeLessThan(whole?.tokens ?? 0);
+});
 
 async function evaluated(checkpointId: string | null, rows: string) {
   const { sha256, bytes } = await store.blobs.put(createReadStream(rows));

@@ -52,7 +52,7 @@ test("it is given up, and the model is blamed by name", { timeout: 60_000 }, asy
     code: "MODEL_INVALID",
     message: expect.stringMatching(/chat template of endless on a text was given up: .* 0\.\d s\./u) as unknown,
   });
-  await engine.kill();
+  await engine.end();
 });
 
 test("a request to stop is answered, and the thread ends", { timeout: 60_000 }, async () => {
@@ -70,5 +70,5 @@ test("a request to stop is answered, and the thread ends", { timeout: 60_000 }, 
   for await (const message of engine.messages) said.push(message);
   expect(said).toStrictEqual([{ type: "stopped" }]);
   expect(looks).toBeGreaterThanOrEqual(5);
-  await engine.kill();
+  await engine.end();
 });

@@ -27,7 +27,7 @@ async function keptFolder(budgetBytes = 1e9): Promise<KeptFolder> {
 async function train(request: FineTuneRequest, leaveAfter = Infinity): Promise<EngineMessage[]> {
   const messages: EngineMessage[] = [];
   const leaving = () => ofType(messages, "step").some(({ step }) => step >= leaveAfter);
-  for await (const message of runFineTune(request, device, () => false, undefined, undefined, leaving)) {
+  for await (const message of runFineTune(request, device, () => false, { leaving })) {
     messages.push(message);
   }
   return messages;
@@ -103,14 +103,8 @@ test("a run that is stopped, or that ends, writes no weights", async () => {
   const request = await requestOf(settings, { kept: { ...folder, run, digest: null } });
   await train(request);
   await train(request, settings.steps);
-  for await (const _ of runFineTune(
-    request,
-    device,
-    () => true,
-    undefined,
-    undefined,
-    () => true,
-  ));
+  const always = () => true;
+  for await (const _ of runFineTune(request, device, always, { leaving: always }));
   expect(await readdir(folder.folder).catch(() => "none")).toBe("none");
 });
 

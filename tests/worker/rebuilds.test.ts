@@ -47,6 +47,8 @@ describe("kept folders", () => {
     const failing = other.make(named("01"), () => Promise.reject(new Error("full")));
     await expect(failing).rejects.toThrow("full");
     expect(await other.find(named("01"))).toBeNull();
+    // What it had begun takes no room.
+    expect(await readdir(dir)).toEqual(["ab-00"]);
   });
 });
 

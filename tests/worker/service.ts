@@ -1,4 +1,4 @@
-/** A store and a worker with a real engine, on the demo's base and rows. */
+/** A store and workers with real engines, on the demo's base and rows. */
 import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
 import { cp, mkdir } from "node:fs/promises";
@@ -18,8 +18,8 @@ import { demo } from "./run.ts";
 
 const silent: Log = { info() {}, warn() {}, error() {} };
 
-/** @param storeOf what the worker writes to, instead of the store itself */
-export async function trainingService({ storeOf = (store: Store) => store, device = "plain" } = {}) {
+/** @param storeOf what the workers write to, instead of the store itself */
+export async function trainingService({ storeOf = (store: Store) => store, device = "plain", workers = 1 } = {}) {
   const fixture = await testStore();
   const { store } = fixture;
   const modelsDir = join(await scratch(), "models");
@@ -38,19 +38,22 @@ export async function trainingService({ storeOf = (store: Store) => store, devic
   models.add("demo", hash);
   const stop = new AbortController();
   const compute = { device: { name: device, threads: 1, devicesDir }, deviceNote: device };
-  const working = runWorker({
-    store: storeOf(store),
-    name: "w",
-    modelsDir,
-    models,
-    ...compute,
-    precisions: ["float32"],
-    log: silent,
-    signal: stop.signal,
-  });
+  const written = storeOf(store);
+  const working = Array.from({ length: workers }, (_, at) =>
+    runWorker({
+      store: written,
+      name: `w${at === 0 ? "" : at}`,
+      modelsDir,
+      models,
+      ...compute,
+      precisions: ["float32"],
+      log: silent,
+      signal: stop.signal,
+    }),
+  );
   onTestFinished(async () => {
     stop.abort();
-    await working;
+    await Promise.all(working);
     await fixture.drop();
   });
   const create = async (settings: Partial<Hyperparameters>, more: Partial<NewFineTune> = {}) => {

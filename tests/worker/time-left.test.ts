@@ -7,7 +7,7 @@ import { trainingService, when } from "./service.ts";
 /** Evaluations take most of the time of this run, so that an estimate without them is far off. */
 const settings = { steps: 100, learningRate: 1e-4, batchSize: 4, seed: 3, evaluateEvery: 4, checkpointEvery: 30 };
 /**
- * What is estimated is within this factor of what happens. Quiet machines do better (docs/PERFORMANCE.md). Here others begin
+ * What is estimated is within this factor of what happens. Quiet machines do better (decision 59). Here others begin
  * and end in its few seconds, and a run cannot foresee that: so one of three tries has to hold.
  */
 const factor = 2.5;

@@ -35,15 +35,15 @@ test("everything that it measures has its seconds, and nothing falls between", a
 });
 
 test("the time goes on after a pause, and does not while it waits", { timeout: 60_000 }, async () => {
-  const maxSeconds = 2;
+  // The pause is asked for with the first steps, and seen well before the time is over, also by a busy machine.
+  const maxSeconds = 4;
   let id = "";
   let pauses = 1;
   const { store, create } = await trainingService({
     storeOf: (one: Store) => ({
       ...one,
       async appendSteps(job, batch) {
-        const isTime = (await one.fineTunes.trainedSeconds(id)) > 0.3 * maxSeconds;
-        if (isTime && pauses-- > 0) await one.fineTunes.pause(id);
+        if (pauses-- > 0) await one.fineTunes.pause(id);
         return one.appendSteps(job, batch);
       },
     }),
@@ -52,7 +52,7 @@ test("the time goes on after a pause, and does not while it waits", { timeout: 6
   await when(store, id, ({ status }) => status === "PAUSED");
   const before = await store.fineTunes.trainedSeconds(id);
   expect(before).toBeLessThan(maxSeconds);
-  await new Promise((resolve) => setTimeout(resolve, 1000 * maxSeconds));
+  await new Promise((resolve) => setTimeout(resolve, 1000));
   expect(await store.fineTunes.trainedSeconds(id)).toBe(before);
   await store.fineTunes.resume(id);
   const run = await when(store, id, ({ status }) => status === "SUCCEEDED");

@@ -1,27 +1,9 @@
-/** What a run that has diverged, or overfitted, says: what was seen, and what to do. */
+/** What a run that has diverged, or overfitted, says of what was seen. What to try then: schema/rate-advice.ts. */
 import type { Fall, Level } from "../../engine/train/divergence.ts";
 import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 
-/** By how much a rate at which a run diverged is reduced. */
-const rateDivisor = 3;
-
-/** The learning rate to try next, to two digits. */
-export function smallerRate(rate: number): number {
-  return Number((rate / rateDivisor).toPrecision(2));
-}
-
 export function divergedMessage(fall: Fall): string {
   return `The run diverged: ${inWords(fall)}.`;
-}
-
-/**
- * @param rate the learning rate that was applied, before warm-up and schedule
- * @param from the step of the checkpoint to go back to; 0 is where the run started
- */
-export function rateAdvice(rate: number, from: number): string {
-  const next = `learning rate ${smallerRate(rate)}, a third of ${rate}`;
-  const advice = from === 0 ? `Start it again with ${next}` : `Fork its checkpoint at step ${from} with ${next}`;
-  return `${advice}, or train fewer steps; docs/LEARNING_RATE.md explains.`;
 }
 
 export function overfittedMessage(fall: Fall, { patience }: Pick<Hyperparameters, "patience">): string {

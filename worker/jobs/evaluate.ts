@@ -31,6 +31,7 @@ async function start(context: JobContext): Promise<RunningJob> {
       settings: rulesOf(evaluation),
     },
     async take(message) {
+      if (message.type === "generated") return store.countGenerated(job, message.tokens);
       if (message.type === "stopped") return endStopped(context);
       invariant(message.type === "evaluated", `an evaluation sends no ${message.type}`);
       const { measured, rows } = message;

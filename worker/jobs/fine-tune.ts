@@ -4,9 +4,9 @@ import { invariant } from "../../schema/errors.ts";
 import { settingsOf } from "../../schema/hyperparameters.ts";
 import { leaseMs } from "../../schema/limits.ts";
 import { decodeHeader } from "../../schema/step-log.ts";
-import type { BaseModel, FineTune } from "../../schema/tables.ts";
+import type { FineTune } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";
-import { readRun, storeFiles } from "./inputs.ts";
+import { readBase, readRun, storeFiles } from "./inputs.ts";
 import type { JobContext, JobHandler, JobMessage, RunningJob } from "./job.ts";
 import { type Diverged, finish, toldDivergence } from "./outcome.ts";
 import { StepRecorder } from "./step-recorder.ts";
@@ -20,8 +20,8 @@ export const fineTuneHandler: JobHandler = {
 
 async function start(context: JobContext): Promise<RunningJob> {
   const { store, job, stop } = context;
-  const { run, baseModel } = await readRun(store, job.subject);
-  const request = await requestFor(context, run, baseModel);
+  const run = await readRun(store, job.subject);
+  const request = await requestFor(context, run);
   const recorder = new StepRecorder(store, job, run, stop);
   let diverged: Diverged | null = null;
   return {
@@ -37,16 +37,24 @@ async function start(context: JobContext): Promise<RunningJob> {
   };
 }
 
-async function requestFor(context: JobContext, run: FineTune, baseModel: BaseModel): Promise<FineTuneRequest> {
+async function requestFor(context: JobContext, run: FineTune): Promise<FineTuneRequest> {
   const { store, weightsDir } = context;
-  const log = await store.fineTunes.log(run.id);
+  const { fineTunes } = store;
+  const [base, paths, digest, log, losses, trainedSeconds, evaluated] = await Promise.all([
+    readBase(store, run).then(async (model) => ({ ...(await context.baseOf(model)), base: model.hash })),
+    datasetPaths(context, run),
+    context.kept ? digestAtEnd(store, run) : null,
+    run.logHeader && fineTunes.log(run.id),
+    run.stepsDone > 0 ? fineTunes.losses(run.id) : new Float64Array(),
+    fineTunes.trainedSeconds(run.id),
+    fineTunes.evaluations(run.id),
+  ]);
   const { seed } = log ? decodeHeader(log.headerBytes) : run.hyperparameters;
   const { scalars, decays } = log ?? { scalars: new Uint8Array(), decays: null };
   return {
     kind: "FINE_TUNE",
-    ...(await context.baseOf(baseModel)),
-    base: baseModel.hash,
-    ...(await datasetPaths(context, run)),
+    ...base,
+    ...paths,
     labelWords: run.labelWords,
     calibrationPrompt: run.calibrationPrompt,
     // A setting that the release that stored the run did not know has its default.
@@ -54,12 +62,12 @@ async function requestFor(context: JobContext, run: FineTune, baseModel: BaseMod
     fork: log && run.fromCheckpointId !== null ? { headerBytes: log.headerBytes, firstStep: run.firstStep } : null,
     entries: { seed, scalars, decays },
     stepsDone: run.stepsDone,
-    losses: await store.fineTunes.losses(run.id),
-    trainedSeconds: await store.fineTunes.trainedSeconds(run.id),
-    evaluated: await store.fineTunes.evaluations(run.id),
+    losses,
+    trainedSeconds,
+    evaluated,
     pickedRate: run.pickedRate,
     weightsDir: run.keepWeights ? weightsDir : null,
-    kept: context.kept ? { ...context.kept, run: run.id, digest: await digestAtEnd(store, run) } : null,
+    kept: context.kept ? { ...context.kept, run: run.id, digest } : null,
   };
 }
 
@@ -97,6 +105,9 @@ async function record(context: JobContext, recorder: StepRecorder, message: Reco
     case "evaluation":
       await store.recordEvaluation(job, message);
       break;
+    case "memory":
+      await store.recordMemory(job, message);
+      break;
     case "checkpoint":
       await recordCheckpoint(context, recorder, message);
       break;
@@ -112,6 +123,7 @@ async function record(context: JobContext, recorder: StepRecorder, message: Reco
       break;
     case "materialised":
     case "measured":
+    case "generated":
     case "evaluated":
       invariant(false, "training rebuilds and measures nothing");
   }

@@ -4,7 +4,7 @@ import { encodeStepLog } from "../../schema/step-log.ts";
 import type { WeightsFile } from "../../schema/tables.ts";
 import type { WeightsForm } from "../../schema/weights-form.ts";
 import { exportOfJob } from "../../store/store.ts";
-import { readRun, storeFiles } from "./inputs.ts";
+import { readBase, readRun, storeFiles } from "./inputs.ts";
 import type { JobContext, JobHandler, RunningJob } from "./job.ts";
 
 export const materialiseHandler: JobHandler = {
@@ -38,7 +38,7 @@ async function rebuild(
   const { store, job, weightsDir } = context;
   const checkpoint = await store.checkpoints.get(checkpointId);
   invariant(checkpoint, `the job's checkpoint ${checkpointId} exists`);
-  const { baseModel } = await readRun(store, checkpoint.fineTuneId);
+  const baseModel = await readBase(store, await readRun(store, checkpoint.fineTuneId));
   const log = await store.fineTunes.logPrefix(checkpoint.fineTuneId, checkpoint.entries);
   invariant(log, `the run of checkpoint ${checkpoint.id} has a log`);
   return {

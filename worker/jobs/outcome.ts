@@ -2,9 +2,10 @@
 import type { Divergence, Fall } from "../../engine/train/divergence.ts";
 import { invariant } from "../../schema/errors.ts";
 import { type Hyperparameters, settingsOf } from "../../schema/hyperparameters.ts";
+import { rateAdvice, slowerRate } from "../../schema/rate-advice.ts";
 import type { Checkpoint, FineTune } from "../../schema/tables.ts";
-import type { GoBack, RunNote } from "../../store/store.ts";
-import { divergedMessage, overfittedMessage, rateAdvice, smallerRate } from "./divergence.ts";
+import type { GoBack, RunNote, Store } from "../../store/store.ts";
+import { divergedMessage, overfittedMessage } from "./divergence.ts";
 import { readRun } from "./inputs.ts";
 import type { JobContext } from "./job.ts";
 import { hardlyMoved, stepsCompared } from "./learning.ts";
@@ -22,7 +23,7 @@ export interface Diverged {
 /** A run that goes on says it now, once. */
 export async function toldDivergence(context: JobContext, divergence: Divergence): Promise<Diverged> {
   const { store, job } = context;
-  const { run } = await readRun(store, job.subject);
+  const run = await readRun(store, job.subject);
   const settings = settingsOf(run);
   const rate = settings.learningRate === "AUTO" ? run.pickedRate : settings.learningRate;
   invariant(rate !== null, "a run that has begun has a learning rate");
@@ -32,7 +33,7 @@ export async function toldDivergence(context: JobContext, divergence: Divergence
     await store.recordEvent(job, { type: "DIVERGED", message: `${seen} ${advice}`, once: true });
   }
   const left = { ...settings, maxSeconds: await secondsLeft(context, run, settings) };
-  return { seen, advice, goBack: backTo(checkpoint, run, left, smallerRate(rate)) };
+  return { seen, advice, goBack: backTo(checkpoint, run, left, slowerRate("DIVERGED", rate).rate) };
 }
 
 /** The run that goes back has the time that this one leaves of its maxSeconds; 0 sets no limit. */
@@ -60,7 +61,7 @@ function backTo(checkpoint: Checkpoint | null, run: FineTune, settings: Hyperpar
 /** @param diverged null if the run has not */
 export async function finish(context: JobContext, diverged: Diverged | null, overfit: Fall | null): Promise<void> {
   const { store, job } = context;
-  const { run } = await readRun(store, job.subject);
+  const run = await readRun(store, job.subject);
   const settings = settingsOf(run);
   if (diverged !== null && settings.whenDiverged !== "GO_ON") {
     const { seen, advice, goBack } = diverged;
@@ -71,25 +72,28 @@ export async function finish(context: JobContext, diverged: Diverged | null, ove
       ...(goesBack ? { message: seen, goBack: { ...goBack, otherwise: advice } } : { message: `${seen} ${advice}` }),
     });
   } else {
-    const notes = diverged === null ? await notesOf(context, overfit, settings) : [];
+    const notes = diverged === null ? await notesOf(store, run, overfit, settings) : [];
     await store.finishFineTune(job, { status: "SUCCEEDED", notes, diverged: diverged !== null });
   }
 }
 
 /** What to say of the whole run at its end. Its first steps may be another worker's, so all is read from the store. */
 async function notesOf(
-  { store, job }: JobContext,
+  { fineTunes }: Store,
+  run: FineTune,
   overfit: Fall | null,
   settings: Hyperparameters,
 ): Promise<RunNote[]> {
   if (overfit) return [{ type: "OVERFITTED", message: overfittedMessage(overfit, settings) }];
-  const { fineTunes } = store;
-  const { run } = await readRun(store, job.subject);
   const limit = stepsCompared(run.stepsDone);
   const lossesAfter = async (afterStep: number) =>
     (await fineTunes.metrics(run.id, { afterStep, limit })).map(({ loss }) => loss);
-  const [firstLosses, lastLosses] = [await lossesAfter(0), await lossesAfter(run.stepsDone - limit)];
-  const validations = (await fineTunes.evaluations(run.id)).filter(({ kind }) => kind === "VALIDATION");
+  const [firstLosses, lastLosses, evaluations] = await Promise.all([
+    lossesAfter(0),
+    lossesAfter(run.stepsDone - limit),
+    fineTunes.evaluations(run.id),
+  ]);
+  const validations = evaluations.filter(({ kind }) => kind === "VALIDATION");
   const message = hardlyMoved({ firstLosses, lastLosses, validations }, settings);
   return message === null ? [] : [{ type: "HARDLY_MOVED", message }];
 }

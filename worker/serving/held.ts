@@ -11,6 +11,8 @@ export interface Held {
   readonly trace: RequestTrace | null;
   /** What the thread is asked, without the folder of its weights. */
   request: ServingRequest;
+  /** Ends its share of the worker's time, and tells it: once it has ended, it stays the same. */
+  readonly seconds: () => number;
   /** Releases the base, if it was copied. */
   releaseBase: () => void;
   readonly checkpointId: string | null;
@@ -34,7 +36,7 @@ export interface Held {
 
 export function heldOf(
   job: ClaimedJob,
-  trace: RequestTrace | null,
+  { trace, seconds }: Pick<Held, "trace" | "seconds">,
   { completion, baseModel, choices, request }: ReadRequest,
 ): Held {
   const { id, task, pieces } = completion;
@@ -44,6 +46,7 @@ export function heldOf(
   return {
     job,
     trace,
+    seconds,
     request: { ...request, id: key },
     checkpointId: completion.checkpointId,
     key,

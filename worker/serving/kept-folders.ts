@@ -66,8 +66,14 @@ export class KeptFolders {
       await mkdir(this.#dir, { recursive: true });
       const partial = await partialFolder(path);
       await rm(partial, { recursive: true, force: true });
-      await mkdir(partial);
-      await fill(partial);
+      try {
+        await mkdir(partial);
+        await fill(partial);
+      } catch (error) {
+        // It may have taken the room that others need.
+        await rm(partial, { recursive: true, force: true });
+        throw error;
+      }
       await rename(partial, path).catch((error: unknown) => this.#unlessMade(model, partial, error));
     } catch (error) {
       throw asDiskError(error, path);

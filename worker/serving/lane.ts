@@ -31,6 +31,7 @@ import { PieceRecorder } from "./piece-recorder.ts";
 import { Rebuilds } from "./rebuilds.ts";
 import { RequestTrace } from "./request-trace.ts";
 import { inFolder, readRebuild, readRequest } from "./requests.ts";
+import { SharedTime } from "./shared-time.ts";
 import type { ServingRun, StartServing } from "./serving-run.ts";
 
 export interface ServingSettings extends Omit<ServingThreadData, "marks"> {
@@ -67,6 +68,7 @@ export class ServingLane {
   readonly #held = new Map<string, Held>();
   readonly #recorder: PieceRecorder;
   readonly #rebuilds: Rebuilds;
+  readonly #time = new SharedTime();
   #thread: ServingRun | null = null;
   #warm: readonly WarmModel[] = [];
   #usedBytes = 0;
@@ -169,8 +171,8 @@ export class ServingLane {
       if (job.attempts > completionAttempts) throw tooManyAttempts();
       const read = await readRequest(store, job.subject, modelsDir);
       if (!read) return trace?.end();
-      const held = heldOf(job, trace, read);
-      const folder = await this.#rebuilds.find(held.request.model);
+      const folder = await this.#rebuilds.find(read.request.model);
+      const held = heldOf(job, { trace, seconds: this.#time.begin() }, read);
       this.#held.set(held.key, held);
       if (read.completion.wanted === "CANCEL") this.#recorder.end(held, { status: "CANCELLED", usage: null });
       else if (this.#options.models.isHere(read.baseModel)) this.#add(held, folder);
@@ -317,7 +319,8 @@ export class ServingLane {
       this.#lastRenewed = performance.now();
       for (const [index, one] of held.entries()) {
         if (wanted[index] === "CANCEL") this.#cancel(one);
-        else if (!wanted[index] && this.#held.has(one.key)) this.#lose(one);
+        // Of one whose end is written, that write finds out whether it is lost.
+        else if (!wanted[index] && !this.#recorder.isEnding(one)) this.#lose(one);
       }
     } catch {
       if (performance.now() - this.#lastRenewed > leaseMs) for (const one of held) this.#lose(one);
@@ -343,6 +346,7 @@ export class ServingLane {
   #release(held: Held, code?: SteplogError["code"]): void {
     if (this.#held.get(held.key) !== held) return;
     this.#held.delete(held.key);
+    held.seconds();
     held.trace?.end(code);
     held.releaseBase();
     this.#options.sharing.holdRequests(this.#held.size + this.#beginning);
@@ -362,11 +366,11 @@ export class ServingLane {
     await this.#recorder.flush();
     if (this.#held.get(held.key) !== held) return;
     this.#release(held, error.code);
-    await this.#endAttempt(held.job, error, held.pieces);
+    await this.#endAttempt(held.job, error, held);
   }
 
   /** Has the attempt repeated, if that may help, or ends the request. */
-  async #endAttempt(job: ClaimedJob, error: SteplogError, after?: number): Promise<void> {
+  async #endAttempt(job: ClaimedJob, error: SteplogError, held?: Held): Promise<void> {
     const { store, log } = this.#options;
     const { code, message, issues } = error;
     log.warn({ job: job.id, completion: job.subject, code }, `An attempt failed: ${errorCodes[code]}`);
@@ -374,9 +378,10 @@ export class ServingLane {
       const attempts = attemptsAt(code);
       // The text of the code alone: this is told to whoever asks why a request waits.
       if (attempts > 1 && (await store.repeatJob(job, { message: `${code}: ${errorCodes[code]}`, attempts }))) return;
-      const pieces = after ?? (await store.completions.get(job.subject))?.pieces ?? 0;
+      const after = held?.pieces ?? (await store.completions.get(job.subject))?.pieces ?? 0;
       const end = { status: "FAILED", code, message, issues } as const;
-      await store.appendPieces([{ job, after: pieces, pieces: [], end }], this.#recorder.device);
+      const answered = { job, after, pieces: [], end, seconds: held?.seconds() ?? 0 };
+      await store.appendPieces([answered], this.#recorder.device);
     } catch (failure) {
       log.warn({ job: job.id, code: asSteplogError(failure).code }, "A request could not be given back.");
     }

@@ -36,6 +36,8 @@ export class PieceRecorder {
   #due: number | null = null;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | null = null;
+  /** Of what is being written, those that end. */
+  #ending: ReadonlySet<Held> = new Set();
 
   constructor(store: Pick<Store, "appendPieces" | "setStage">, events: RecorderEvents) {
     this.#store = store;
@@ -58,6 +60,11 @@ export class PieceRecorder {
   end(held: Held, end: CompletionEnd): void {
     this.#of(held).end = end;
     this.#wait(0);
+  }
+
+  /** Whether its end waits to be written, or is being written. */
+  isEnding(held: Held): boolean {
+    return this.#ending.has(held) || (this.#pending.get(held)?.end ?? null) !== null;
   }
 
   /** What waits of it is not written. */
@@ -94,12 +101,16 @@ export class PieceRecorder {
   }
 
   #write(): void {
-    if (this.#writing || this.#pending.size === 0) return;
+    if (this.#writing) return;
     clearTimeout(this.#timer);
+    this.#due = null;
+    // What waited may have been dropped. What comes next must not take it for something that will be written.
+    if (this.#pending.size === 0) return;
     const batch = this.#pending;
     this.#pending = new Map();
-    this.#due = null;
+    this.#ending = new Set([...batch].flatMap(([held, { end }]) => (end === null ? [] : [held])));
     this.#writing = this.#writeAll(batch).finally(() => {
+      this.#ending = new Set();
       this.#writing = null;
       if (this.#due !== null) this.#timer = setTimeout(() => this.#write(), Math.max(0, this.#due - performance.now()));
     });
@@ -124,6 +135,7 @@ export class PieceRecorder {
       after: held.pieces,
       pieces,
       end,
+      ...(end && { seconds: held.seconds() }),
     }));
     const wanted = await withRetries(() => this.#store.appendPieces(answers, this.device));
     for (const [index, [held, { pieces, end }]] of mine.entries()) {

@@ -52,7 +52,7 @@ export class Rebuilds {
   /** Ends what is being made. */
   async end(): Promise<void> {
     this.#isOver = true;
-    await this.#engine?.kill();
+    await this.#engine?.end();
   }
 
   #makeNow({ model, stored }: Rebuild): Promise<string> {
@@ -78,7 +78,7 @@ export class Rebuilds {
       throw stopping();
     } finally {
       this.#engine = null;
-      await engine.kill();
+      await engine.end();
     }
   }
 }

@@ -12,10 +12,17 @@ export interface Failure {
   readonly code: string;
   readonly message: string;
   readonly issues: readonly Issue[];
+  /** Seconds after which trying again may help; undefined for the usual time of its code. */
+  readonly retryAfterS?: number | undefined;
+  /** The service wants a key, or another one: the form that signs in says so. */
+  readonly wantsKey?: boolean;
 }
 
 /** A service that wants a key, or another one, is answered by the form that signs in. */
 export function asFailure(error: unknown): Failure {
-  if (error instanceof SteplogError && error.code === "UNAUTHENTICATED") needsKey.value = true;
-  return error instanceof SteplogError ? error : { code: "INTERNAL", message: String(error), issues: [] };
+  if (!(error instanceof SteplogError)) return { code: "INTERNAL", message: String(error), issues: [] };
+  if (error.code !== "UNAUTHENTICATED") return error;
+  needsKey.value = true;
+  const { code, message, issues } = error;
+  return { code, message, issues, wantsKey: true };
 }

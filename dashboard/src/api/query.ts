@@ -6,11 +6,13 @@ import { cacheExchange, Client, fetchExchange, type AnyVariables, type CombinedE
 import { useQuery } from "@urql/preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { errorFrom, failureOf } from "../../../client/errors.ts";
+import { passing, type ErrorCode } from "../../../schema/errors.ts";
 import type { Operation } from "../../../client/operation.ts";
 import { baseUrl } from "../base.ts";
-import { heard } from "./connection.ts";
+import { heard, heardWithin, reasons, tellTabs } from "./connection.ts";
 import { asFailure, type Failure } from "./failure.ts";
-import { keysUsed, readKey } from "./session.ts";
+import { pulse } from "./operations.ts";
+import { readKey } from "./session.ts";
 
 export const urql = new Client({
   url: `${baseUrl}/graphql`,
@@ -59,11 +61,24 @@ export function useAnswer<Result, Variables extends AnyVariables>(
     if (failure !== null || data !== undefined) heard(failure?.code !== "UNAVAILABLE");
     if (failure !== null) asFailure(failure);
   }, [failure, data]);
-  const keys = keysUsed.value;
-  useEffect(() => {
-    if (keys > 0 && !skip) reload();
-  }, [keys]);
+  useAgain(failure, () => !skip && reload());
   return { data: useLast(JSON.stringify([operation.text, variables]), data), failure, loading: fetching, reload };
+}
+
+/** Reads again when there is a reason to, and after a failure that passes with time. */
+export function useAgain(failure: Failure | null, read: () => unknown): void {
+  const known = useRef(reasons.value);
+  const newest = reasons.value;
+  useEffect(() => {
+    if (newest !== known.current) read();
+    known.current = newest;
+  }, [newest]);
+  useEffect(() => {
+    const seconds = failure && (failure.retryAfterS ?? passing[failure.code as ErrorCode]);
+    if (!seconds) return undefined;
+    const timer = setTimeout(read, seconds * 1_000);
+    return () => clearTimeout(timer);
+  }, [failure]);
 }
 
 /** A failure has no data of its own: what was there stays on the page, with all that is typed in it. */
@@ -81,6 +96,7 @@ export async function change<Result, Variables extends AnyVariables>(
   const { data, error } = await urql.mutation<Result>(operation.text, variables ?? {}).toPromise();
   if (error) throw errorOf(error);
   if (data === undefined) throw failureOf(baseUrl, null);
+  tellTabs();
   return data;
 }
 
@@ -94,6 +110,21 @@ export async function ask<Result, Variables extends AnyVariables>(
   if (error) throw errorOf(error);
   if (data === undefined) throw failureOf(baseUrl, null);
   return data;
+}
+
+/** How often a page that is quiet asks whether the service still answers, and takes its key. */
+const pulseMs = 5_000;
+
+/** @returns what ends it */
+export function keepListening(): () => void {
+  const timer = setInterval(() => {
+    if (document.hidden || heardWithin(pulseMs)) return;
+    ask(pulse, {}).then(
+      () => heard(true),
+      (error: unknown) => heard(asFailure(error).code !== "UNAVAILABLE"),
+    );
+  }, pulseMs);
+  return () => clearInterval(timer);
 }
 
 function errorOf({ graphQLErrors, networkError }: CombinedError) {

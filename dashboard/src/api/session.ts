@@ -1,5 +1,6 @@
 /** The API key, which stays in this browser, and whether the service asks for one. */
 import { signal } from "@preact/signals";
+import { readAgain } from "./connection.ts";
 
 const place = "steplog-token";
 
@@ -7,9 +8,6 @@ export const readKey = () => localStorage.getItem(place) ?? "";
 
 /** Set when the service refused the key that the page has, or asked for one. The page then asks its reader. */
 export const needsKey = signal(false);
-
-/** Counts the keys that the page went on with: with each, its answers are read again. */
-export const keysUsed = signal(0);
 
 /** Everything is read again with the new key; what somebody is typing stays. */
 export function signIn(key: string): void {
@@ -47,7 +45,7 @@ function goOn(): void {
 
 function stay(): void {
   needsKey.value = false;
-  keysUsed.value += 1;
+  readAgain();
 }
 
 function hasTyped(): boolean {

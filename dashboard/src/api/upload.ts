@@ -2,6 +2,7 @@
 import { SteplogError, type StoredDataset } from "../../../client/browser.ts";
 import { errorIn, failureOf } from "../../../client/errors.ts";
 import { baseUrl } from "../base.ts";
+import { tellTabs } from "./connection.ts";
 import { readKey } from "./session.ts";
 
 interface Upload {
@@ -9,6 +10,8 @@ interface Upload {
   readonly name: string;
   /** The task whose published rows these are; "" for none. */
   readonly preset: string;
+  /** With one, an upload can be repeated after a lost answer. */
+  readonly idempotencyKey?: string;
   /** Called with the share that has been sent, 0 to 1. */
   readonly onSent: (share: number) => void;
   /** Aborted by whoever no longer wants it stored. */
@@ -16,8 +19,12 @@ interface Upload {
 }
 
 /** @throws SteplogError DATASET_INVALID with the lines that are wrong, and as the service answers */
-export function uploadDataset({ rows, name, preset, onSent, signal }: Upload): Promise<StoredDataset> {
-  const parameters = new URLSearchParams({ name, ...(preset !== "" && { preset }) });
+export function uploadDataset({ rows, name, preset, idempotencyKey, onSent, signal }: Upload): Promise<StoredDataset> {
+  const parameters = new URLSearchParams({
+    name,
+    ...(preset !== "" && { preset }),
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+  });
   const request = new XMLHttpRequest();
   request.open("POST", `${baseUrl}/datasets?${parameters.toString()}`);
   request.setRequestHeader("content-type", "application/octet-stream");
@@ -32,8 +39,10 @@ export function uploadDataset({ rows, name, preset, onSent, signal }: Upload): P
       const answer: unknown = request.response;
       const error = errorIn(answer);
       if (error) reject(error);
-      else if (request.status === 201) resolve(answer as StoredDataset);
-      else reject(failureOf(baseUrl, null));
+      else if (request.status === 201) {
+        tellTabs();
+        resolve(answer as StoredDataset);
+      } else reject(failureOf(baseUrl, null));
     });
     signal.addEventListener("abort", () => request.abort());
     request.send(rows);

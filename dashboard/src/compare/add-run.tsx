@@ -5,25 +5,28 @@ import { formatAgo } from "../format.ts";
 import { useShortcuts } from "../keys.ts";
 import { Problem } from "../parts/problem.tsx";
 import { Status } from "../parts/status.tsx";
+import { useTyped } from "../parts/typed.ts";
 import { findRuns } from "./operations.ts";
 
 interface AddRunProps {
+  readonly label?: string;
+  /** What choosing one does, as its button says before the name. */
+  readonly verb?: string;
   readonly ids: readonly string[];
   /** The newest runs are offered before anything is typed. */
   readonly open: boolean;
   readonly onAdd: (id: string) => void;
 }
 
-const typingMs = 250;
 const mostShown = 6;
 
-export function AddRun({ ids, open, onAdd }: AddRunProps) {
+export function AddRun({ label = "Add a run", verb = "Add", ids, open, onAdd }: AddRunProps) {
   const search = useRef<HTMLInputElement>(null);
-  const typing = useRef<ReturnType<typeof setTimeout>>(undefined);
   const [name, setName] = useState("");
+  const searchFor = useTyped((text) => setName(text.trim()));
   const asked = name !== "" || open;
   const { data, failure } = useAnswer(findRuns, { name }, { skip: !asked });
-  useShortcuts([{ keys: "/", does: "Search a run to add", run: () => search.current?.focus() }]);
+  useShortcuts([{ keys: "/", does: "Search a run", run: () => search.current?.focus() }]);
   const found = (asked ? (data?.fineTunes.nodes ?? []) : []).filter(({ id }) => !ids.includes(id)).slice(0, mostShown);
   const add = (id: string) => {
     if (search.current) search.current.value = "";
@@ -34,15 +37,12 @@ export function AddRun({ ids, open, onAdd }: AddRunProps) {
   return (
     <search class="add-run">
       <label>
-        Add a run{" "}
+        {label}{" "}
         <input
           ref={search}
           type="search"
           placeholder="Part of its name  /"
-          onInput={({ currentTarget: { value } }) => {
-            clearTimeout(typing.current);
-            typing.current = setTimeout(() => setName(value.trim()), typingMs);
-          }}
+          onInput={({ currentTarget: { value } }) => searchFor(value)}
         />
       </label>
       {failure && <Problem title="The runs could not be searched" failure={failure} />}
@@ -57,7 +57,7 @@ export function AddRun({ ids, open, onAdd }: AddRunProps) {
             <li key={run.id}>
               <button type="button" onClick={() => add(run.id)}>
                 <span class="cut">
-                  <span class="muted">Add</span> {run.name}
+                  <span class="muted">{verb}</span> {run.name}
                 </span>
                 <Status run={run} />
                 <span class="muted">{formatAgo(run.createdAt)}</span>

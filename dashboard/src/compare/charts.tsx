@@ -1,14 +1,15 @@
 /** The curves of all runs in one chart for the loss, and one for what is measured on validation rows. */
 import { useMemo, useState } from "preact/hooks";
 import { formatCompact, formatCounted, formatInteger, formatLoss, formatShare } from "../format.ts";
-import { Plot, type Range } from "../parts/plot.tsx";
+import { Plot } from "../parts/plot.tsx";
+import { ZoomBar } from "../parts/zoom-bar.tsx";
+import type { Range } from "../parts/zoom.ts";
 import { axisNames, type Axis, type Comparison } from "./address.ts";
 import {
   alignedLosses,
   alignedValidations,
   curveOf,
   measureNames,
-  scoreOf,
   wholeOf,
   type Aligned,
   type Measure,
@@ -20,6 +21,8 @@ interface ChartsProps {
   readonly comparison: Comparison;
   readonly onChange: (change: Partial<Comparison>) => void;
 }
+
+const lossUnit = "nats per scored token";
 
 export const colorOf = (index: number) => `--series-${index + 1}`;
 
@@ -34,7 +37,7 @@ export function Charts({ runs, comparison: { axis, log }, onChange }: ChartsProp
   const [range, setRange] = useState<Range | null>(null);
   const curves = useMemo(() => runs.map(curveOf), [runs.map(changesOf).join()]);
   const measured = curves.some(({ validations: some }) => some.length > 0);
-  const scored = curves.some(({ validations }) => validations.some((one) => scoreOf(one) !== null));
+  const scored = curves.some(({ validations }) => validations.some((one) => one.score !== null));
   const measure = chosen ?? (scored ? "score" : "loss");
   const losses = useMemo(() => alignedLosses(curves, axis), [curves, axis]);
   const validations = useMemo(() => alignedValidations(curves, axis, measure), [curves, axis, measure]);
@@ -52,8 +55,10 @@ export function Charts({ runs, comparison: { axis, log }, onChange }: ChartsProp
       }))}
       height={320}
       log={log && format === formatLoss}
+      {...(format === formatShare && { tick: formatShare })}
       group="compare"
       range={range ?? whole}
+      whole={whole}
       onRange={setRange}
     />
   );
@@ -82,16 +87,17 @@ export function Charts({ runs, comparison: { axis, log }, onChange }: ChartsProp
           />
           Losses on a logarithmic scale
         </label>
-        {range !== null && (
-          <button type="button" onClick={() => setRange(null)}>
-            Show all
-          </button>
-        )}
       </div>
-      <h2>Loss, smoothed</h2>
+      <ZoomBar range={range} whole={whole} axis={axisNames[axis].toLowerCase()} onRange={setRange} />
+      <h2>
+        Loss, smoothed <small class="muted">{lossUnit}</small>
+      </h2>
       {plot("Smoothed loss", losses, formatLoss, false)}
       <div class="title">
-        <h2>{measureNames[measure]}</h2>
+        <h2>
+          {measureNames[measure]}{" "}
+          <small class="muted">{measure === "loss" ? lossUnit : "share of rows that are right, or F1"}</small>
+        </h2>
         {scored && (
           <button type="button" class="quiet" onClick={() => setChosen(measure === "score" ? "loss" : "score")}>
             Show the {measure === "score" ? "loss" : "score"}
@@ -104,8 +110,8 @@ export function Charts({ runs, comparison: { axis, log }, onChange }: ChartsProp
         plot(measureNames[measure], validations, measure === "score" ? formatShare : formatLoss, true)
       )}
       <p class="muted">
-        {explained[axis]} Drag over a chart to see a part of it; double-click to see all. A score is F1 where answers
-        are generated, otherwise accuracy.
+        {explained[axis]} Drag over a chart to see a part of it; double-click to see all. A score is what each run
+        judges its checkpoints by: accuracy, F1 or exact match.
       </p>
     </section>
   );

@@ -78,7 +78,7 @@ export function ComparePage() {
 function Chosen({ runs, onRemove }: { runs: readonly ComparedRun[]; onRemove: (id: string) => void }) {
   if (runs.length === 0) return null;
   return (
-    <ul class="chosen" aria-label="Runs that are compared">
+    <ul class="compared" aria-label="Runs that are compared">
       {runs.map((run, index) => (
         <li key={run.id} class="card">
           <RunName run={run} index={index} />

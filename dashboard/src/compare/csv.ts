@@ -1,7 +1,8 @@
 /** Files for spreadsheets and notebooks: a row for each run, or for each point of the curves. */
 import { save } from "../api/client.ts";
-import { curveOf, scoreOf } from "./curves.ts";
-import { resultOf, type Result } from "./results.tsx";
+import { scoreOfOne } from "../parts/measure.ts";
+import { curveOf } from "./curves.ts";
+import { resultsOf, type Result } from "./results.tsx";
 import { settingsOf } from "./settings.tsx";
 import type { ComparedRun } from "./use-compared.ts";
 
@@ -10,9 +11,10 @@ type Cell = string | number | null;
 export function saveRuns(runs: readonly ComparedRun[]): void {
   const settings = settingsOf(runs);
   const head = [...results.map(([name]) => name), ...settings.map(({ name }) => name)];
-  const rows = runs
-    .map(resultOf)
-    .map((one) => [...results.map(([, of]) => of(one)), ...settings.map(({ values }) => values[one.index] ?? null)]);
+  const rows = resultsOf(runs).map((one) => [
+    ...results.map(([, of]) => of(one)),
+    ...settings.map(({ values }) => values[one.index] ?? null),
+  ]);
   saveCsv("runs.csv", [head, ...rows]);
 }
 
@@ -20,12 +22,12 @@ const results: readonly (readonly [string, (result: Result) => Cell])[] = [
   ["run", ({ run }) => run.name],
   ["id", ({ run }) => run.id],
   ["status", ({ run }) => run.status],
-  ["before_score", ({ before }) => before && scoreOf(before)],
+  ["before_score", (result) => scoreIn(result, result.before)],
   ["before_loss", ({ before }) => before?.loss ?? null],
-  ["best_score", ({ best }) => best && scoreOf(best)],
+  ["best_score", (result) => scoreIn(result, result.best)],
   ["best_loss", ({ best }) => best?.loss ?? null],
   ["best_step", ({ best }) => best?.step ?? null],
-  ["test_score", ({ test }) => test && scoreOf(test)],
+  ["test_score", (result) => scoreIn(result, result.test)],
   ["test_loss", ({ test }) => test?.loss ?? null],
   ["steps", ({ run }) => run.progress.step],
   ["passes", ({ passes }) => passes],
@@ -33,12 +35,15 @@ const results: readonly (readonly [string, (result: Result) => Cell])[] = [
   ["log_bytes", ({ logBytes }) => logBytes],
 ];
 
+const scoreIn = ({ run }: Result, evaluation: Result["best"]): Cell =>
+  evaluation && scoreOfOne(run.hyperparameters.bestMetric, evaluation);
+
 export function saveCurves(runs: readonly ComparedRun[]): void {
   const rows = runs.flatMap((run) => {
     const { losses, validations } = curveOf(run);
     return [
       ...losses.map(({ step, passes, seconds, loss }) => [run.name, run.id, step, passes, seconds, loss, null, null]),
-      ...validations.map((one) => [run.name, run.id, one.step, one.passes, one.seconds, null, one.loss, scoreOf(one)]),
+      ...validations.map((one) => [run.name, run.id, one.step, one.passes, one.seconds, null, one.loss, one.score]),
     ];
   });
   const head = ["run", "id", "step", "passes", "seconds", "loss", "validation_loss", "validation_score"];

@@ -1,6 +1,7 @@
 /** The curves of the runs over one axis, as the charts and the CSV have them. */
 import { passesByStep } from "../../../schema/passes.ts";
-import type { Range } from "../parts/plot.tsx";
+import type { Range } from "../parts/zoom.ts";
+import { scoreOfOne } from "../parts/measure.ts";
 import { smooth, stepCount, usualWindow } from "../run/points.ts";
 import type { Axis } from "./address.ts";
 import type { ComparedRun } from "./use-compared.ts";
@@ -19,6 +20,7 @@ type Evaluation = ComparedRun["evaluations"][number];
 export interface EvaluationPoint extends Evaluation {
   readonly passes: number;
   readonly seconds: number;
+  readonly score: number | null;
 }
 
 export interface Curve {
@@ -40,7 +42,12 @@ export function curveOf({ chart, evaluations, hyperparameters }: ComparedRun): C
   }));
   const validations = evaluations
     .filter(({ kind }) => kind === "VALIDATION")
-    .map((one) => ({ ...one, passes: passesAt(one.step), seconds: secondsAt(losses, one.step) }));
+    .map((one) => ({
+      ...one,
+      passes: passesAt(one.step),
+      seconds: secondsAt(losses, one.step),
+      score: scoreOfOne(hyperparameters.bestMetric, one),
+    }));
   return { losses, validations };
 }
 
@@ -55,8 +62,6 @@ function secondsAt(losses: readonly CurvePoint[], step: number): number {
 /** Which of the measurements on validation rows are drawn. */
 export const measureNames = { score: "Validation score", loss: "Validation loss" } as const;
 export type Measure = keyof typeof measureNames;
-
-export const scoreOf = ({ f1, exactMatch, accuracy }: Evaluation) => f1 ?? exactMatch ?? accuracy;
 
 /** All curves over one axis of their own; where one has no point there is null. */
 export interface Aligned {
@@ -78,10 +83,7 @@ export function alignedLosses(curves: readonly Curve[], axis: Axis): Aligned {
 }
 
 export function alignedValidations(curves: readonly Curve[], axis: Axis, measure: Measure): Aligned {
-  const valueOf = (one: EvaluationPoint) => (measure === "score" ? scoreOf(one) : one.loss);
-  return align(
-    curves.map(({ validations }) => validations.map((one) => ({ x: xOf(axis, one), y: valueOf(one) ?? null }))),
-  );
+  return align(curves.map(({ validations }) => validations.map((one) => ({ x: xOf(axis, one), y: one[measure] }))));
 }
 
 /** What all charts show unless somebody looks closer, so that one lies below the other. */

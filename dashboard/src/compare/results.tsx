@@ -1,12 +1,12 @@
 /** What came of each run. */
 import { runPath } from "../base.ts";
 import { passesByStep } from "../../../schema/passes.ts";
-import { formatBytes, formatDuration, formatInteger, formatLoss, formatShare, none } from "../format.ts";
+import { formatBytes, formatDuration, formatInteger, none } from "../format.ts";
 import { DataTable, type Column } from "../parts/data-table.tsx";
+import { bestAmong, judged } from "../parts/measure.ts";
 import { Status } from "../parts/status.tsx";
+import { Wide } from "../parts/wide.tsx";
 import { colorOf } from "./charts.tsx";
-import { scoreOf } from "./curves.ts";
-import { Wide } from "./settings.tsx";
 import type { ComparedRun } from "./use-compared.ts";
 
 type Evaluation = ComparedRun["evaluations"][number];
@@ -17,12 +17,22 @@ export interface Result {
   /** Of the base model, or of the checkpoint that the run continues from. */
   readonly before: Evaluation | null;
   readonly best: Evaluation | null;
+  /** Whether no other run has a better one, by what all of them judge theirs by. */
+  readonly leads: boolean;
   readonly test: Evaluation | null;
   readonly passes: number;
   readonly logBytes: number | null;
 }
 
-export function resultOf(run: ComparedRun, index: number): Result {
+export function resultsOf(runs: readonly ComparedRun[]): Result[] {
+  const results = runs.map(resultOf);
+  const leaders = bestAmong(results, ({ run, best }) => best && judgedOf(run, best));
+  return results.map((result) => ({ ...result, leads: leaders.has(result) }));
+}
+
+const judgedOf = (run: ComparedRun, one: Evaluation) => judged(run.hyperparameters.bestMetric, one);
+
+function resultOf(run: ComparedRun, index: number): Omit<Result, "leads"> {
   const of = (kind: Evaluation["kind"]) => run.evaluations.filter((one) => one.kind === kind);
   const { step } = run.progress;
   return {
@@ -40,7 +50,11 @@ const columns: readonly Column<Result>[] = [
   { title: "Run", cell: ({ run, index }) => <RunName run={run} index={index} />, sortBy: ({ run }) => run.name },
   { title: "Status", cell: ({ run }) => <Status run={run} /> },
   measured("Before", ({ before }) => before),
-  measured("Best", ({ best }) => best),
+  measured(
+    "Best",
+    ({ best }) => best,
+    ({ leads }) => leads,
+  ),
   { title: "At step", cell: ({ best }) => integer(best?.step), sortBy: ({ best }) => best?.step, number: true },
   measured("Test", ({ test }) => test),
   {
@@ -72,14 +86,15 @@ export function Results({ runs }: { runs: readonly ComparedRun[] }) {
         <DataTable
           name="Results"
           columns={columns}
-          rows={runs.map(resultOf)}
+          rows={resultsOf(runs)}
           keyOf={({ run }) => run.id}
-          empty="No run is read yet."
+          empty="Reading the runs…"
         />
       </Wide>
       <p class="muted">
         Before: validation rows with the weights that the run started from. Best: by what the run judges its
-        checkpoints. Test: rows that were not used to choose it. Log: up to the latest checkpoint.
+        checkpoints; the best of all is marked where they judge by the same. Test: rows that were not used to choose it.
+        Log: up to the latest checkpoint.
       </p>
     </section>
   );
@@ -96,19 +111,28 @@ export function RunName({ run, index }: { run: { readonly id: string; readonly n
 
 const integer = (value: number | undefined) => (value === undefined ? none : formatInteger(value));
 
-function measured(title: string, of: (result: Result) => Evaluation | null): Column<Result> {
+function measured(
+  title: string,
+  of: (result: Result) => Evaluation | null,
+  isBest: (result: Result) => boolean = () => false,
+): Column<Result> {
+  const valueOf = (result: Result) => {
+    const one = of(result);
+    return one && judgedOf(result.run, one);
+  };
   return {
     title,
     number: true,
     cell: (result) => {
-      const one = of(result);
-      if (one === null) return none;
-      const score = scoreOf(one);
-      return score === null ? formatLoss(one.loss) : formatShare(score);
+      const found = valueOf(result);
+      if (found === null) return none;
+      return (
+        <>
+          {found.measure.format(found.value)}
+          {isBest(result) && <span class="tag best">best</span>}
+        </>
+      );
     },
-    sortBy: (result) => {
-      const one = of(result);
-      return one && (scoreOf(one) ?? one.loss);
-    },
+    sortBy: (result) => valueOf(result)?.value,
   };
 }

@@ -1,7 +1,7 @@
 /** Settings of the runs beside each other, those that differ first. */
-import type { ComponentChildren } from "preact";
 import { formatCounted, formatInteger, none } from "../format.ts";
-import { hyperparameterPair, hyperparametersFor } from "../parts/form/hyperparameters.tsx";
+import { hyperparameterPair, hyperparametersFor } from "../parts/form/settings.ts";
+import { Wide } from "../parts/wide.tsx";
 import type { ComparedRun } from "./use-compared.ts";
 
 export interface ComparedSetting {
@@ -73,15 +73,6 @@ function SettingsTable({ name, runs, settings, marked = false }: TableProps) {
         </tbody>
       </table>
     </Wide>
-  );
-}
-
-/** What is wider than the page is scrolled within it, by the keyboard too. */
-export function Wide({ name, children }: { name: string; children: ComponentChildren }) {
-  return (
-    <div class="wide-table" role="region" aria-label={`${name}, scrolls sideways`} tabIndex={0}>
-      {children}
-    </div>
   );
 }
 

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { heard } from "../api/connection.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
-import { ask } from "../api/query.ts";
+import { ask, useAgain } from "../api/query.ts";
 import { isFinal } from "../parts/status.tsx";
 import { compareRuns, type ComparedRunFragment } from "./operations.ts";
 
@@ -40,6 +40,7 @@ export function useCompared(ids: readonly string[]): Compared {
       setFailure(seen);
     }
   };
+  useAgain(failure, () => void read(ids));
   useEffect(() => void read(ids.filter((id) => !known.has(id))), [ids.join()]);
   useEffect(() => {
     const again = () => {

@@ -4,9 +4,10 @@ import type { StoredDataset } from "../../../client/browser.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { useAnswer } from "../api/query.ts";
 import { uploadDataset } from "../api/upload.ts";
-import { formatBytes, formatShare } from "../format.ts";
+import { formatBytes } from "../format.ts";
 import { CheckedForm } from "../parts/form/checked-form.tsx";
 import { Field } from "../parts/form/field.tsx";
+import { Sent } from "../parts/sent.tsx";
 import { presets } from "./operations.ts";
 
 interface AddProps {
@@ -138,17 +139,6 @@ function Format({ preset, onPreset }: { preset: string; onPreset: (preset: strin
         </select>
       )}
     </Field>
-  );
-}
-
-function Sent({ share }: { share: number }) {
-  return (
-    <div class="progress" role="status">
-      <progress max={1} value={share} aria-label="Sent">
-        {formatShare(share)}
-      </progress>
-      <span>{share < 1 ? `Sent ${formatShare(share)}` : "Checking the rows…"}</span>
-    </div>
   );
 }
 

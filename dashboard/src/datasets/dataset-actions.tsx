@@ -5,7 +5,9 @@ import { asFailure } from "../api/failure.ts";
 import { change, useAnswer } from "../api/query.ts";
 import { runPath } from "../base.ts";
 import { formatCounted } from "../format.ts";
+import { commands } from "../parts/commands.ts";
 import { Confirm } from "../parts/confirm.tsx";
+import { steplog } from "../parts/copy-as.tsx";
 import { MenuButton } from "../parts/menu.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { isFinal } from "../parts/status.tsx";
@@ -25,23 +27,24 @@ interface ActionsProps {
   readonly dataset: Acted;
   readonly onChange: () => unknown;
   readonly onDeleted: () => unknown;
+  /** On the page of this one, rather than in a table of many. */
+  readonly alone?: boolean;
 }
 
-export function DatasetActions({ dataset, onChange, onDeleted }: ActionsProps) {
+export function DatasetActions({ dataset, onChange, onDeleted, alone = false }: ActionsProps) {
   const [asked, setAsked] = useState<"end" | "delete" | null>(null);
   const { name, url } = dataset;
   const save = async () => {
     try {
       await download(url, `${name}.jsonl`);
     } catch (error) {
-      toast(`It was not downloaded: ${asFailure(error).message}`);
+      toast(`The download failed: ${asFailure(error).message}`);
     }
   };
   return (
     <>
       <MenuButton
-        label="…"
-        name={`Actions of ${name}`}
+        {...(alone ? { label: "More", name: `More actions of ${name}` } : { label: "…", name: `Actions of ${name}` })}
         actions={[
           { name: "Download", run: () => void save() },
           { name: "Set when it ends", run: () => setAsked("end") },
@@ -66,6 +69,12 @@ function Deleting({ dataset: { id, name, rows }, onDeleted, onClose }: DeletingP
       title={`Delete “${name}”?`}
       action="Delete it"
       danger
+      repeat={{
+        what: "the removal of this dataset",
+        operation: deleteDataset,
+        variables: { id },
+        command: steplog(commands.deleteDataset(id)),
+      }}
       onConfirm={async () => {
         await change(deleteDataset, { id });
         toast(`Deleted “${name}”.`);

@@ -21,15 +21,20 @@ export function DatasetPage({ id }: { id: string }) {
     document.title = `${dataset?.name ?? "Dataset"} · Steplog`;
   }, [dataset?.name]);
   if (dataset === null) {
-    if (failure) return <Problem title="The dataset could not be read" failure={failure} />;
-    return data === null ? <p class="muted">Loading…</p> : <NotThere />;
+    if (data !== null) return <NotThere />;
+    return (
+      <>
+        <h1>Dataset</h1>
+        {failure ? <Problem title="The dataset could not be read" failure={failure} /> : <p class="muted">Loading…</p>}
+      </>
+    );
   }
   const { name, rows, bytes, createdAt, deletedAt, sha256 } = dataset;
   return (
     <>
-      <p class="trail">
+      <nav class="crumbs" aria-label="Where this is">
         <a href={at("/datasets")}>Datasets</a>
-      </p>
+      </nav>
       <div class="title">
         <h1>{name}</h1>
         {deletedAt === null && (
@@ -38,7 +43,7 @@ export function DatasetPage({ id }: { id: string }) {
               Tune a model on it
             </a>
             <CopyAs what={`reading “${name}”`} operation={storedRows} variables={{ id }} />
-            <DatasetActions dataset={dataset} onChange={reload} onDeleted={() => route(at("/datasets"))} />
+            <DatasetActions alone dataset={dataset} onChange={reload} onDeleted={() => route(at("/datasets"))} />
           </div>
         )}
       </div>

@@ -1,18 +1,16 @@
 /** All datasets: what is there, what uses it, and adding one. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { at, datasetPath } from "../base.ts";
 import { formatAgo, formatBytes, formatInteger, formatTime } from "../format.ts";
-import { useShortcuts } from "../keys.ts";
 import { DataTable, type Column } from "../parts/data-table.tsx";
 import { Problem } from "../parts/problem.tsx";
+import { SearchField } from "../parts/search-field.tsx";
 import { toast } from "../parts/toast.tsx";
 import { AddDataset } from "./add-dataset.tsx";
 import { DatasetActions } from "./dataset-actions.tsx";
 import { useDatasets, type DatasetList, type ListedDataset } from "./use-datasets.ts";
 import { endInWords, usesInWords } from "./words.ts";
-
-const typingMs = 250;
 
 export function DatasetsPage() {
   const { query, route } = useLocation();
@@ -31,7 +29,9 @@ export function DatasetsPage() {
           Add a dataset
         </button>
       </div>
-      <Search search={search} onSearch={find} />
+      <search class="filters">
+        <SearchField label="Search by name" does="Search the datasets" text={search} onText={find} />
+      </search>
       {list.failure && <Problem title="The datasets could not be read" failure={list.failure} />}
       {list.total === null && list.failure === null && <p class="muted">Loading…</p>}
       {list.total === 0 && <Nothing search={search} onAdd={() => setAdding(true)} onClear={() => find("")} />}
@@ -46,33 +46,6 @@ export function DatasetsPage() {
         />
       )}
     </>
-  );
-}
-
-function Search({ search, onSearch }: { search: string; onSearch: (text: string) => void }) {
-  const input = useRef<HTMLInputElement>(null);
-  const typing = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useShortcuts([{ keys: "/", does: "Search the datasets", run: () => input.current?.focus() }]);
-  // What was searched for can also change by going back.
-  useEffect(() => {
-    if (input.current && document.activeElement !== input.current) input.current.value = search;
-  }, [search]);
-  return (
-    <search class="filters">
-      <label class="wide">
-        <span class="hidden">Search by name</span>
-        <input
-          ref={input}
-          type="search"
-          placeholder="Search by name  /"
-          defaultValue={search}
-          onInput={({ currentTarget: { value } }) => {
-            clearTimeout(typing.current);
-            typing.current = setTimeout(() => onSearch(value.trim()), typingMs);
-          }}
-        />
-      </label>
-    </search>
   );
 }
 
@@ -155,6 +128,10 @@ const columnsWith = (reload: () => Promise<void>): Column<ListedDataset>[] => [
     sortBy: ({ uses }) => uses.fineTunes + uses.evaluations,
     cell: ({ uses }) => usesInWords(uses),
   },
-  { title: "Ends", sortBy: ({ expiresAt }) => expiresAt, cell: (dataset) => endInWords(dataset) },
+  {
+    title: "Ends",
+    sortBy: ({ expiresAt }) => expiresAt,
+    cell: (dataset) => (dataset.expiresAt === null ? "Never" : endInWords(dataset)),
+  },
   { title: "Actions", cell: (dataset) => <DatasetActions dataset={dataset} onChange={reload} onDeleted={reload} /> },
 ];

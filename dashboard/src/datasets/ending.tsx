@@ -1,10 +1,9 @@
 /** Says when a dataset is to be deleted by itself. */
-import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { asFailure, type Failure } from "../api/failure.ts";
+import { useState } from "preact/hooks";
 import { change } from "../api/query.ts";
 import { formatTime } from "../format.ts";
-import { CheckedForm } from "../parts/form/checked-form.tsx";
 import { Field } from "../parts/form/field.tsx";
+import { FormDialog } from "../parts/form/form-dialog.tsx";
 import { toast } from "../parts/toast.tsx";
 import { setDatasetExpiry } from "./operations.ts";
 
@@ -19,81 +18,68 @@ const choices = [
   ["7", "In 7 days"],
   ["30", "In 30 days"],
   ["365", "In a year"],
-  ["at", "At a time of my own"],
+  ["at", "At a time I choose"],
   ["never", "Never"],
 ] as const;
 
 export function Ending({ dataset: { id, name, expiresAt }, onSet, onClose }: EndingProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const title = useId();
   const [choice, setChoice] = useState("30");
   const [time, setTime] = useState("");
-  const [failure, setFailure] = useState<Failure | null>(null);
-  useEffect(() => dialog.current?.showModal(), []);
-  const save = async (event: Event) => {
-    event.preventDefault();
-    try {
-      const answer = await change(setDatasetExpiry, { id, expiry: expiryOf(choice, time) });
-      const end = answer.setExpiry.expiresAt;
-      toast(end === null ? `“${name}” does not end by itself.` : `“${name}” ends ${formatTime(end)}.`);
-      dialog.current?.close();
-      await onSet();
-    } catch (error) {
-      setFailure(asFailure(error));
-    }
+  const save = async () => {
+    const answer = await change(setDatasetExpiry, { id, expiry: expiryOf(choice, time) });
+    const end = answer.setExpiry.expiresAt;
+    toast(end === null ? `“${name}” is kept until somebody deletes it.` : `“${name}” ends on ${formatTime(end)}.`);
+    await onSet();
   };
   return (
-    <dialog ref={dialog} aria-labelledby={title} onClose={onClose}>
-      <h2 id={title}>When “{name}” ends</h2>
+    <FormDialog
+      title={`When “${name}” ends`}
+      action="Set"
+      failed="The time was not set"
+      cancel="Keep it as it is"
+      onSend={save}
+      repeat={() => ({
+        what: "the time of its end",
+        operation: setDatasetExpiry,
+        variables: { id, expiry: expiryOf(choice, time) },
+      })}
+      onClose={onClose}
+    >
       <p>
-        {expiresAt === null ? "Now it does not end by itself." : `Now it ends ${formatTime(expiresAt)}.`} What ends is
-        deleted, unless something that goes on needs it then.
+        {expiresAt === null ? "It is kept until somebody deletes it." : `It ends on ${formatTime(expiresAt)}.`} What
+        ends is deleted, unless something that goes on needs it then.
       </p>
-      <CheckedForm
-        title="The time was not set"
-        failure={failure}
-        onSubmit={(event) => void save(event)}
-        actions={
-          <>
-            <button type="button" onClick={() => dialog.current?.close()}>
-              Keep it as it is
-            </button>
-            <button type="submit" class="primary">
-              Set
-            </button>
-          </>
-        }
-      >
-        <Field label="It ends" name="expiry">
+      <Field label="It ends" name="expiry">
+        {(shared) => (
+          <select {...shared} value={choice} onChange={({ currentTarget }) => setChoice(currentTarget.value)}>
+            {choices.map(([value, words]) => (
+              <option key={value} value={value} selected={value === choice}>
+                {words}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
+      {choice === "at" && (
+        <Field label="Date and time, by this computer’s clock" name="at">
           {(shared) => (
-            <select {...shared} value={choice} onChange={({ currentTarget }) => setChoice(currentTarget.value)}>
-              {choices.map(([value, words]) => (
-                <option key={value} value={value} selected={value === choice}>
-                  {words}
-                </option>
-              ))}
-            </select>
+            <input
+              {...shared}
+              type="datetime-local"
+              required
+              value={time}
+              onInput={({ currentTarget }) => setTime(currentTarget.value)}
+            />
           )}
         </Field>
-        {choice === "at" && (
-          <Field label="Date and time, as this computer has them" name="at">
-            {(shared) => (
-              <input
-                {...shared}
-                type="datetime-local"
-                required
-                value={time}
-                onInput={({ currentTarget }) => setTime(currentTarget.value)}
-              />
-            )}
-          </Field>
-        )}
-      </CheckedForm>
-    </dialog>
+      )}
+    </FormDialog>
   );
 }
 
+/** @param time as the field has it; "" until one is chosen, when what is copied has none either */
 function expiryOf(choice: string, time: string) {
   if (choice === "never") return { never: true };
-  return choice === "at" ? { at: new Date(time).toISOString() } : { ttl: Number(choice) * daySeconds };
+  if (choice === "at") return { at: time === "" ? "" : new Date(time).toISOString() };
+  return { ttl: Number(choice) * daySeconds };
 }

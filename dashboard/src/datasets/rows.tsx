@@ -4,6 +4,7 @@ import { useAnswer } from "../api/query.ts";
 import { datasetPath } from "../base.ts";
 import { formatBytes, formatCounted, formatInteger } from "../format.ts";
 import { Problem } from "../parts/problem.tsx";
+import { Tokens, TokensHelp } from "../parts/tokens.tsx";
 import { rowReaders, seenRows, storedRows, type SeenRowsQuery, type StoredRowsQuery } from "./operations.ts";
 
 interface RowsProps {
@@ -141,10 +142,7 @@ function SeenRows({ id, shown: { after, model }, count }: { id: string; shown: S
   if (!data) return <p class="muted">Reading the rows with {model}’s tokenizer…</p>;
   return (
     <>
-      <p class="muted">
-        Each box is a token: a piece of text that the model reads at once. Training scores how well it predicts the{" "}
-        <mark>marked</mark> ones; the others are only read.
-      </p>
+      <TokensHelp />
       <ol class="stored-rows">
         {data.previewRows.rows.map((row) => (
           <SeenRowItem key={row.line} row={row} />
@@ -165,15 +163,7 @@ function SeenRowItem({ row }: { row: SeenRow }) {
             It cannot be used with this model: {message}
           </p>
         ))}
-        <p class="tokens-seen">
-          {tokens.map((token, place) => (
-            // A token is known by its place; the same may come often.
-            <Token key={place} token={token} />
-          ))}
-          {length > tokens.length && (
-            <span class="muted"> and {formatCounted(length - tokens.length, "more token")}</span>
-          )}
-        </p>
+        <Tokens tokens={tokens} length={length} />
         <small class="muted">
           {formatCounted(length, "token")}, {formatInteger(scored)} scored
           {cutTokens > 0 && `; ${formatCounted(cutTokens, "token")} cut off at the start`}
@@ -181,10 +171,4 @@ function SeenRowItem({ row }: { row: SeenRow }) {
       </div>
     </li>
   );
-}
-
-function Token({ token: { id, text, scored, target } }: { token: SeenRow["tokens"][number] }) {
-  const words = text === null ? `#${id}` : text.replaceAll("\n", "⏎\n");
-  const title = target === null ? `Token ${id}` : `Token ${id}; to be predicted: ${target}`;
-  return scored ? <mark title={title}>{words}</mark> : <span title={title}>{words}</span>;
 }

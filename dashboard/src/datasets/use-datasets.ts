@@ -1,7 +1,7 @@
 /** The list of datasets, read page by page; what was read stays while more is. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { asFailure, type Failure } from "../api/failure.ts";
-import { ask } from "../api/query.ts";
+import { ask, useAgain } from "../api/query.ts";
 import { datasets, type DatasetsQuery } from "./operations.ts";
 
 export type ListedDataset = DatasetsQuery["datasets"]["nodes"][number];
@@ -19,6 +19,8 @@ export interface DatasetList extends Listed {
   readonly readMore: () => Promise<void>;
 }
 
+/** As the service has it. */
+const pageSize = 50;
 const nothing: Listed = { rows: [], total: null, after: null };
 
 export function useDatasets(search: string): DatasetList {
@@ -44,5 +46,7 @@ export function useDatasets(search: string): DatasetList {
     }
   };
   useEffect(() => void read(null), [search]);
+  // What somebody has read further stays, unless it could not be read.
+  useAgain(failure, () => (failure !== null || list.rows.length <= pageSize) && void read(null));
   return { ...list, failure, reload: () => read(null), readMore: () => read(list.after) };
 }

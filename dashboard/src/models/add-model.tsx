@@ -1,42 +1,96 @@
-/** How a model is added: the command to run where a worker is. The page itself loads nothing from the hub. */
-import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { copy, quoted } from "../parts/copy-as.tsx";
+/** Adding a model from the hub: a worker downloads it. The command does the same where a worker is. */
+import { useState } from "preact/hooks";
+import { change } from "../api/query.ts";
+import { quoted } from "../parts/commands.ts";
+import { copy } from "../parts/copy.ts";
+import { Field } from "../parts/form/field.tsx";
+import { FormDialog, textOf } from "../parts/form/form-dialog.tsx";
+import { addBaseModel } from "./operations.ts";
 
 const example = "facebook/opt-125m";
 
-export function AddModel({ onClose }: { onClose: () => void }) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const title = useId();
+interface AddModelProps {
+  readonly mayAdd: boolean;
+  readonly onAdded: () => void;
+  readonly onClose: () => void;
+}
+
+export function AddModel({ mayAdd, onAdded, onClose }: AddModelProps) {
   const [repository, setRepository] = useState("");
-  useEffect(() => dialog.current?.showModal(), []);
-  const command = `npx steplog model add ${wordOf(repository.trim() || example)}`;
+  const command = commandOf(repository || example);
+  const send = async (form: FormData) => {
+    if (!mayAdd) return copy(command);
+    await change(addBaseModel, { input: inputOf(form) });
+    onAdded();
+  };
   return (
-    <dialog ref={dialog} aria-labelledby={title} onClose={onClose}>
-      <h2 id={title}>Add a model</h2>
+    <FormDialog
+      title="Add a model"
+      action={mayAdd ? "Download it" : "Copy the command"}
+      failed="The model is not added"
+      onSend={send}
+      onClose={onClose}
+      {...(mayAdd && {
+        repeat: (form: FormData) => ({
+          what: "adding this model",
+          operation: addBaseModel,
+          variables: { input: inputOf(form) },
+          command,
+        }),
+      })}
+    >
       <p>
-        Models are downloaded on the machine of a worker, which needs the room for them. Run this there; the worker
-        finds the model within seconds, and it can then be registered on this page.
+        {mayAdd
+          ? "A worker downloads it from the Hugging Face hub, and then runs can start from it. Its machine needs the room for it."
+          : "An operator adds models here. Whoever has a shell on the machine of a worker can do it by this command."}
       </p>
-      <label>
-        Repository on the Hugging Face hub, or a folder
-        <input
-          placeholder={example}
-          value={repository}
-          spellcheck={false}
-          onInput={({ currentTarget }) => setRepository(currentTarget.value)}
-        />
-      </label>
-      <pre class="command">{command}</pre>
-      <div class="actions">
-        <button type="button" onClick={() => dialog.current?.close()}>
-          Close
-        </button>
-        <button type="button" class="primary" onClick={() => void copy(command)}>
-          Copy the command
-        </button>
-      </div>
-    </dialog>
+      <Field label="Repository on the Hugging Face hub" name="repository">
+        {(shared) => (
+          <input
+            {...shared}
+            required={mayAdd}
+            placeholder={example}
+            spellcheck={false}
+            onInput={({ currentTarget }) => setRepository(repositoryOf(currentTarget.value))}
+          />
+        )}
+      </Field>
+      {mayAdd && (
+        <details>
+          <summary>Another revision or name</summary>
+          <Field label="Revision: a branch, tag or commit" name="revision">
+            {(shared) => <input {...shared} placeholder="main" spellcheck={false} />}
+          </Field>
+          <Field label="Name here" name="name">
+            {(shared) => <input {...shared} placeholder="that of the repository" spellcheck={false} />}
+          </Field>
+        </details>
+      )}
+      {!mayAdd && <pre class="command">{command}</pre>}
+      <p class="muted">
+        Private and gated models need a token of the hub where the workers are: HF_TOKEN, or that of{" "}
+        <code>hf auth login</code>.
+      </p>
+    </FormDialog>
   );
 }
 
-const wordOf = (text: string) => (/^[\w./@:-]+$/u.test(text) ? text : quoted(text));
+/** What is not filled in has its default. */
+function inputOf(form: FormData) {
+  const [revision, name] = [textOf(form, "revision"), textOf(form, "name")];
+  return {
+    repository: repositoryOf(textOf(form, "repository")),
+    ...(revision !== "" && { revision }),
+    ...(name !== "" && { name }),
+  };
+}
+
+/** Also from the address of its page. */
+const repositoryOf = (text: string) =>
+  text
+    .trim()
+    .replace(/^https?:\/\/(?:www\.)?(?:huggingface\.co|hf\.co)\//u, "")
+    .replace(/\/+$/u, "");
+
+const commandOf = (repository: string) =>
+  `npx steplog model add ${/^[\w./@:-]+$/u.test(repository) ? repository : quoted(repository)}`;

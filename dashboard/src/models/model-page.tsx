@@ -12,9 +12,11 @@ import {
   formatLoss,
   formatShare,
   formatTime,
+  none,
 } from "../format.ts";
 import { Confirm } from "../parts/confirm.tsx";
 import { DataTable, type Column } from "../parts/data-table.tsx";
+import { judged } from "../parts/measure.ts";
 import { MenuButton } from "../parts/menu.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { Status, statusWords } from "../parts/status.tsx";
@@ -32,15 +34,20 @@ export function ModelPage({ name }: { name: string }) {
     document.title = `${name} · Steplog`;
   }, [name]);
   if (!data)
-    return failure ? <Problem title="The model could not be read" failure={failure} /> : <p class="muted">Loading…</p>;
+    return (
+      <>
+        <h1>{name}</h1>
+        {failure ? <Problem title="The model could not be read" failure={failure} /> : <p class="muted">Loading…</p>}
+      </>
+    );
   const { baseModel: model, fineTunes, viewer } = data;
   if (!model) return <NotThere name={name} />;
   const { nodes, totalCount } = fineTunes;
   return (
     <>
-      <p class="trail">
+      <nav class="crumbs" aria-label="Where this is">
         <a href={at("/models")}>Models</a>
-      </p>
+      </nav>
       <div class="title">
         <h1>{name}</h1>
         <div class="deeds">
@@ -73,7 +80,7 @@ export function ModelPage({ name }: { name: string }) {
           columns={evaluationColumns}
           rows={model.evaluations.nodes}
           keyOf={({ id }) => id}
-          empty="It has not been measured by itself."
+          empty="Nobody has evaluated it yet."
         />
       </section>
     </>
@@ -142,8 +149,8 @@ function Actions({ model: { id, name, uses } }: { model: Model }) {
   return (
     <>
       <MenuButton
-        label="…"
-        name={`Actions of ${name}`}
+        label="More"
+        name={`More actions of ${name}`}
         actions={[{ name: "Delete", danger: true, run: () => setAsked(true) }]}
       />
       {asked && (
@@ -151,6 +158,7 @@ function Actions({ model: { id, name, uses } }: { model: Model }) {
           title={`Delete “${name}”?`}
           action="Delete it"
           danger
+          repeat={{ what: "the removal of this model", operation: deleteBaseModel, variables: { id } }}
           onConfirm={async () => {
             await change(deleteBaseModel, { id });
             toast(`Deleted “${name}”.`);
@@ -176,9 +184,10 @@ const runColumns: readonly Column<Run>[] = [
   {
     title: "Best",
     number: true,
-    cell: ({ bestEvaluation: best }) => {
-      const score = best?.f1 ?? best?.accuracy ?? null;
-      return score === null ? formatLoss(best?.loss) : formatShare(score);
+    cell: ({ bestEvaluation: best, hyperparameters }) => {
+      if (best === null) return none;
+      const { measure, value } = judged(hyperparameters.bestMetric, best);
+      return measure.format(value);
     },
   },
   { ...created, cell: ({ createdAt }) => <time dateTime={createdAt}>{formatAgo(createdAt)}</time> },

@@ -7,6 +7,7 @@ import { formatBytes, formatCompact, formatCounted, formatInteger } from "../for
 import { DataTable, type Column } from "../parts/data-table.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { AddModel } from "./add-model.tsx";
+import { Downloads, isUnderWay } from "./downloads.tsx";
 import { models, registerFoundModel, type ModelsQuery } from "./operations.ts";
 
 type Listed = ModelsQuery["baseModels"]["nodes"][number];
@@ -19,7 +20,9 @@ export function ModelsPage() {
   const [everyMs, setEveryMs] = useState(usualMs);
   const { data, failure, reload } = useAnswer(models, {}, { everyMs });
   const [adding, setAdding] = useState(false);
-  const isWaiting = (data?.foundModels ?? []).some(({ registering }) => registering);
+  const downloads = data?.modelDownloads ?? [];
+  const mayAdd = data?.viewer.scopes.includes("ADMIN") ?? false;
+  const isWaiting = (data?.foundModels ?? []).some(({ registering }) => registering) || downloads.some(isUnderWay);
   useEffect(() => {
     document.title = "Models · Steplog";
   }, []);
@@ -36,20 +39,33 @@ export function ModelsPage() {
       {!data && !failure && <p class="muted">Loading…</p>}
       {data && (
         <>
-          <div class="card listing">
-            <DataTable
-              name="Models"
-              columns={columns}
-              rows={data.baseModels.nodes}
-              keyOf={({ id }) => id}
-              empty="There are no base models yet. A base model is what a run starts from. Add one, or start a worker that has some: it registers them."
-            />
-          </div>
+          {downloads.length > 0 && <Downloads downloads={downloads} mayAdd={mayAdd} onChange={reload} />}
+          {data.baseModels.nodes.length === 0 ? (
+            <Nothing onAdd={() => setAdding(true)} />
+          ) : (
+            <div class="card listing">
+              <DataTable name="Models" columns={columns} rows={data.baseModels.nodes} keyOf={({ id }) => id} empty="" />
+            </div>
+          )}
           {data.foundModels.length > 0 && <FoundModels found={data.foundModels} onChange={reload} />}
         </>
       )}
-      {adding && <AddModel onClose={() => setAdding(false)} />}
+      {adding && <AddModel mayAdd={mayAdd} onAdded={reload} onClose={() => setAdding(false)} />}
     </>
+  );
+}
+
+function Nothing({ onAdd }: { onAdd: () => void }) {
+  return (
+    <div class="empty card">
+      <p>
+        There are no base models yet. A base model is what a run starts from. Add one, or start a worker that has some:
+        it registers them.
+      </p>
+      <button type="button" onClick={onAdd}>
+        Add the first model
+      </button>
+    </div>
   );
 }
 

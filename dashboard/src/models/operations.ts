@@ -33,6 +33,27 @@ export type ModelsQuery = {
       }>
     }>
   },
+  readonly modelDownloads: ReadonlyArray<{
+    readonly name: string,
+    readonly repository: string,
+    readonly revision: string,
+    readonly status: Types.ModelDownloadStatus,
+    readonly cancelRequested: boolean,
+    readonly stage: string | null,
+    readonly doneBytes: number | null,
+    readonly totalBytes: number | null,
+    readonly filesDone: number | null,
+    readonly filesTotal: number | null,
+    readonly file: {
+      readonly name: string,
+      readonly doneBytes: number,
+      readonly totalBytes: number
+    } | null,
+    readonly error: {
+      readonly code: Types.ErrorCode,
+      readonly message: string
+    } | null
+  }>,
   readonly foundModels: ReadonlyArray<{
     readonly name: string,
     readonly family: string | null,
@@ -100,10 +121,36 @@ export type OneModelQuery = {
       readonly bestEvaluation: {
         readonly loss: number | null,
         readonly accuracy: number | null,
-        readonly f1: number | null
-      } | null
+        readonly f1: number | null,
+        readonly exactMatch: number | null
+      } | null,
+      readonly hyperparameters: {
+        readonly bestMetric: Types.BestMetric
+      }
     }>
   }
+};
+
+export type AddBaseModelMutationVariables = Exact<{
+  input: Types.AddBaseModelInput;
+}>;
+
+
+export type AddBaseModelMutation = {
+  readonly addBaseModel: {
+    readonly name: string
+  }
+};
+
+export type CancelModelDownloadMutationVariables = Exact<{
+  name: string;
+}>;
+
+
+export type CancelModelDownloadMutation = {
+  readonly cancelModelDownload: {
+    readonly name: string
+  } | null
 };
 
 export type RegisterFoundModelMutationVariables = Exact<{
@@ -130,12 +177,22 @@ export type DeleteBaseModelMutation = {
 
 export const models = operation<ModelsQuery, ModelsQueryVariables>(
   "Models",
-  "query Models{viewer{scopes}baseModels(first:100){nodes{id name family dtype parameters bytes contextLength createdAt uses{fineTunes evaluations unfinished}workers{name}}}foundModels{name family dtype parameters bytes registering problem}}",
+  "query Models{viewer{scopes}baseModels(first:100){nodes{id name family dtype parameters bytes contextLength createdAt uses{fineTunes evaluations unfinished}workers{name}}}modelDownloads{name repository revision status cancelRequested stage doneBytes totalBytes file{name doneBytes totalBytes}filesDone filesTotal error{code message}}foundModels{name family dtype parameters bytes registering problem}}",
 );
 
 export const oneModel = operation<OneModelQuery, OneModelQueryVariables>(
   "OneModel",
-  "query OneModel($name:String!){viewer{scopes}baseModel(name:$name){id name family dtype parameters bytes contextLength hash chatTemplate createdAt uses{fineTunes evaluations unfinished}workers{name device asleep}evaluations(first:10){nodes{id status loss accuracy createdAt dataset{id name}}}}fineTunes(first:10 filter:{baseModel:$name archived:null}){totalCount nodes{id name status cancelRequested pauseRequested createdAt bestEvaluation{loss accuracy f1}}}}",
+  "query OneModel($name:String!){viewer{scopes}baseModel(name:$name){id name family dtype parameters bytes contextLength hash chatTemplate createdAt uses{fineTunes evaluations unfinished}workers{name device asleep}evaluations(first:10){nodes{id status loss accuracy createdAt dataset{id name}}}}fineTunes(first:10 filter:{baseModel:$name archived:null}){totalCount nodes{id name status cancelRequested pauseRequested createdAt bestEvaluation{loss accuracy f1 exactMatch}hyperparameters{bestMetric}}}}",
+);
+
+export const addBaseModel = operation<AddBaseModelMutation, AddBaseModelMutationVariables>(
+  "AddBaseModel",
+  "mutation AddBaseModel($input:AddBaseModelInput!){addBaseModel(input:$input){name}}",
+);
+
+export const cancelModelDownload = operation<CancelModelDownloadMutation, CancelModelDownloadMutationVariables>(
+  "CancelModelDownload",
+  "mutation CancelModelDownload($name:String!){cancelModelDownload(name:$name){name}}",
 );
 
 export const registerFoundModel = operation<RegisterFoundModelMutation, RegisterFoundModelMutationVariables>(

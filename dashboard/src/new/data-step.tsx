@@ -35,20 +35,23 @@ export function DataStep({ draft, change, problem, model, onDone }: DataStepProp
         {(["own", "stored"] as const).map((source) => (
           <label key={source} class="check">
             <input type="radio" name="source" checked={draft.source === source} onChange={() => change({ source })} />
-            {source === "own" ? "Rows of my own" : "Stored rows"}
+            {source === "own" ? "My own rows" : "Stored rows"}
           </label>
         ))}
       </fieldset>
       {draft.source === "own" ? (
-        <OwnRows {...{ draft, change, start, onDone }} presets={data?.datasetPresets ?? []} datasets={datasets} />
+        <OwnRows {...{ draft, change, start, onDone }} presets={data?.datasetPresets ?? []} datasets={datasets}>
+          <LabelWords {...{ draft, change }} start={draft.preset === "" ? start : null} />
+          <RowsPreview {...{ draft, start, model }} />
+        </OwnRows>
       ) : (
         <>
           <StoredRows {...{ draft, change }} />
           <OtherRows {...{ draft, change, datasets }} />
+          <LabelWords {...{ draft, change }} start={null} />
+          <RowsPreview {...{ draft, start, model }} />
         </>
       )}
-      <LabelWords {...{ draft, change }} start={draft.source === "own" && draft.preset === "" ? start : null} />
-      <RowsPreview {...{ draft, start, model }} />
       {dataOf(draft).training && (
         <div class="actions">
           <button type="button" class="primary" onClick={onDone}>

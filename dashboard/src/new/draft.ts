@@ -4,7 +4,7 @@
  */
 import { useEffect, useReducer } from "preact/hooks";
 import type { CreateFineTuneInput, DatasetPreset } from "../../../client/browser.ts";
-import { settingsApplied, settingsIn, type SettingTexts } from "../parts/form/hyperparameters.tsx";
+import { settingsApplied, settingsIn, type SettingTexts } from "../parts/form/settings.ts";
 import type { Part } from "./rows.ts";
 import { presetSettings, type Kind } from "./kinds.ts";
 

@@ -6,7 +6,7 @@ export function Estimate({ estimate, failure, busy }: Estimated) {
   return (
     <section aria-label="Estimate" aria-busy={busy} class="estimate">
       <h3>
-        What it would take{" "}
+        Estimate{" "}
         <small class="muted" role="status">
           {busy ? "Estimating…" : ""}
         </small>
@@ -14,7 +14,7 @@ export function Estimate({ estimate, failure, busy }: Estimated) {
       {estimate && (estimate.counts || !failure) ? (
         <Figures {...estimate} />
       ) : (
-        <p class="muted">{busy ? "" : "It is estimated once nothing is missing or wrong."}</p>
+        <p class="muted">{busy ? "" : "The estimate comes once everything is filled in."}</p>
       )}
     </section>
   );

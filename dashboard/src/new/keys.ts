@@ -1,5 +1,6 @@
 /** Keys that make a request safe to repeat: after a lost answer, a second press of the button finds what the first one made. */
 import { useRef } from "preact/hooks";
+import { randomKey } from "../random.ts";
 
 /** One key for each content: another content is another request. */
 export function useIdempotencyKey(): (content: string) => string {
@@ -9,6 +10,3 @@ export function useIdempotencyKey(): (content: string) => string {
     return last.current.key;
   };
 }
-
-/** Browsers have no crypto.randomUUID on plain http, except on localhost. */
-const randomKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(16)).join("-");

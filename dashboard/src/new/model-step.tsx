@@ -2,7 +2,9 @@
 import type { Failure } from "../api/failure.ts";
 import type { Answer } from "../api/query.ts";
 import { weightsInMemory } from "../../../schema/weights-memory.ts";
-import { formatBytes, formatCompact } from "../format.ts";
+import { formatBytes, formatCompact, formatInteger } from "../format.ts";
+import { useState } from "preact/hooks";
+import { AddModel } from "../models/add-model.tsx";
 import { DataTable, type Column } from "../parts/data-table.tsx";
 import { Problem } from "../parts/problem.tsx";
 import type { Change, Draft } from "./draft.ts";
@@ -38,7 +40,7 @@ function choiceOf(model: Model, workers: readonly Worker[]): ModelChoice {
     if (have.length === 0) return "No running worker has it in its models folder.";
     if (know.length === 0) return `No running worker can train the family ${model.family}.`;
     const most = Math.max(...know.map(({ memoryBytes }) => memoryBytes));
-    return `It needs ${formatBytes(neededBytes)} of memory; the largest worker that has it has ${formatBytes(most)}.`;
+    return `Its weights need ${formatBytes(neededBytes)} of memory; the largest worker that has it has ${formatBytes(most)}.`;
   };
   return { ...model, neededBytes, trainedBy: able.map(({ name }) => name), why: able.length > 0 ? null : why() };
 }
@@ -53,6 +55,8 @@ interface ModelStepProps {
 
 export function ModelStep({ draft, change, models, problem, onDone }: ModelStepProps) {
   const { data, failure, reload } = models;
+  const [adding, setAdding] = useState(false);
+  const mayAdd = data?.viewer.scopes.includes("ADMIN") ?? false;
   const { from, baseModel } = draft;
   const chosen = from !== null || data?.baseModels.nodes.some(({ name }) => name === baseModel);
   return (
@@ -61,7 +65,8 @@ export function ModelStep({ draft, change, models, problem, onDone }: ModelStepP
       {problem && <Problem title="The run cannot use this model" failure={problem} />}
       {from && (
         <p class="notice">
-          It continues from a checkpoint, at step {from.step}, of a run of {baseModel}, as the run that you copy did.{" "}
+          It continues from a checkpoint, at step {formatInteger(from.step)}, of a run of {baseModel}, as the run that
+          you copy did.{" "}
           <button type="button" onClick={() => change({ from: null })}>
             Start from a base model instead
           </button>
@@ -73,9 +78,23 @@ export function ModelStep({ draft, change, models, problem, onDone }: ModelStepP
           columns={columns(baseModel, (name) => change({ baseModel: name }))}
           rows={modelChoices(data)}
           keyOf={({ hash }) => hash}
-          empty="There are no base models yet. A worker registers those in its models folder when it starts."
+          empty="There are no base models yet. Add one, or start a worker that has some in its models folder: it registers them."
         />
       )}
+      {data && !from && (
+        <>
+          <p class="muted">
+            Weights in memory is what the weights alone take. A run needs more, by its settings: the estimate in the
+            next step has all of it.
+          </p>
+          <p>
+            <button type="button" onClick={() => setAdding(true)}>
+              Add a model
+            </button>
+          </p>
+        </>
+      )}
+      {adding && <AddModel mayAdd={mayAdd} onAdded={reload} onClose={() => setAdding(false)} />}
       {data && <FoundModels models={data.foundModels} reload={reload} />}
       {chosen && (
         <div class="actions">
@@ -105,7 +124,7 @@ function columns(chosen: string, choose: (name: string) => void): Column<ModelCh
       number: true,
       cell: ({ parameters, dtype }) => `${formatCompact(parameters)} ${dtype}`,
     },
-    { title: "Memory needed", number: true, cell: ({ neededBytes }) => formatBytes(neededBytes) },
+    { title: "Weights in memory", number: true, cell: ({ neededBytes }) => formatBytes(neededBytes) },
     {
       title: "Trained by",
       long: true,

@@ -6,7 +6,7 @@ import { asFailure } from "../api/failure.ts";
 import { change as mutate, useAnswer } from "../api/query.ts";
 import { runPath } from "../base.ts";
 import { formatCounted } from "../format.ts";
-import { textIssues } from "../parts/form/hyperparameters.tsx";
+import { textIssues } from "../parts/form/settings.ts";
 import { Problem } from "../parts/problem.tsx";
 import { DataStep } from "./data-step.tsx";
 import {
@@ -29,8 +29,11 @@ import { createFineTune, models as modelsQuery } from "./operations.ts";
 import { firstStepOf, problemOf } from "./problems.ts";
 import { partsInWords } from "./rows.ts";
 import { SettingsStep } from "./settings-step.tsx";
+import { useStartWith } from "./start-with.ts";
 import { Step } from "./step.tsx";
 import { useEstimate } from "./use-estimate.ts";
+
+const steps: readonly StepName[] = ["data", "model", "settings"];
 
 /** Workers come and go, and a registration takes a while. */
 const modelsMs = 2_000;
@@ -39,6 +42,7 @@ export function NewPage() {
   const { query } = useLocation();
   const [draft, change] = useDraft();
   const copyFailure = useRunToCopy(query["from"], draft, change);
+  const startFailure = useStartWith(query, change);
   const models = useAnswer(modelsQuery, {}, { everyMs: modelsMs });
   const listed = models.data ? modelChoices(models.data) : [];
   const usual = listed.find(({ why }) => why === null) ?? (listed.length === 1 ? listed[0] : undefined);
@@ -57,6 +61,7 @@ export function NewPage() {
   const toggle = (step: StepName) => change({ open: draft.open === step ? null : step });
   const step = (name: StepName) => ({
     open: draft.open === name,
+    ahead: draft.open !== null && steps.indexOf(draft.open) < steps.indexOf(name),
     wrong: problemOf(failure, name) !== null,
     onToggle: () => toggle(name),
   });
@@ -69,6 +74,7 @@ export function NewPage() {
         </button>
       </div>
       {copyFailure && <Problem title="That run cannot be copied" failure={copyFailure} />}
+      {startFailure && <Problem title="Those rows cannot be used" failure={startFailure} />}
       {draft.copied && <p class="muted">Filled in from “{draft.copied.name}”. Change what is to differ.</p>}
       <Step number={1} title="Data" summary={dataInWords(draft)} {...step("data")}>
         <DataStep

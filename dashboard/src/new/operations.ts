@@ -70,6 +70,9 @@ export type ModelsQueryVariables = Exact<{ [key: string]: never; }>;
 
 
 export type ModelsQuery = {
+  readonly viewer: {
+    readonly scopes: ReadonlyArray<Types.Scope>
+  },
   readonly baseModels: {
     readonly nodes: ReadonlyArray<{
       readonly name: string,
@@ -101,6 +104,19 @@ export type ModelsQuery = {
   }>
 };
 
+export type RowsToTuneOnQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type RowsToTuneOnQuery = {
+  readonly dataset: {
+    readonly name: string,
+    readonly rows: number,
+    readonly deletedAt: string | null
+  } | null
+};
+
 export type RunToCopyQueryVariables = Exact<{
   id: string;
 }>;
@@ -108,7 +124,9 @@ export type RunToCopyQueryVariables = Exact<{
 
 export type RunToCopyQuery = {
   readonly fineTune: {
+    readonly id: string,
     readonly name: string,
+    readonly pickedRate: number | null,
     readonly labelWords: ReadonlyArray<string>,
     readonly calibrationPrompt: string | null,
     readonly keepWeights: boolean,
@@ -283,12 +301,17 @@ export const choices = operation<ChoicesQuery, ChoicesQueryVariables>(
 
 export const models = operation<ModelsQuery, ModelsQueryVariables>(
   "Models",
-  "query Models{baseModels(first:100){nodes{name hash family dtype parameters bytes contextLength}}foundModels{name family dtype parameters registering problem}workers{name kinds families memoryBytes models{name hash}}}",
+  "query Models{viewer{scopes}baseModels(first:100){nodes{name hash family dtype parameters bytes contextLength}}foundModels{name family dtype parameters registering problem}workers{name kinds families memoryBytes models{name hash}}}",
+);
+
+export const rowsToTuneOn = operation<RowsToTuneOnQuery, RowsToTuneOnQueryVariables>(
+  "RowsToTuneOn",
+  "query RowsToTuneOn($id:ID!){dataset(id:$id){name rows deletedAt}}",
 );
 
 export const runToCopy = operation<RunToCopyQuery, RunToCopyQueryVariables>(
   "RunToCopy",
-  "query RunToCopy($id:ID!){fineTune(id:$id){name baseModel{name}from{id step}dataset{id name rows deletedAt}validationDataset{id name rows deletedAt}testDataset{id name rows deletedAt}labelWords calibrationPrompt keepWeights priority tags metadata{key value}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged maxSeconds checkpointEvery}}}",
+  "query RunToCopy($id:ID!){fineTune(id:$id){id name pickedRate baseModel{name}from{id step}dataset{id name rows deletedAt}validationDataset{id name rows deletedAt}testDataset{id name rows deletedAt}labelWords calibrationPrompt keepWeights priority tags metadata{key value}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged maxSeconds checkpointEvery}}}",
 );
 
 export const registerBaseModel = operation<RegisterBaseModelMutation, RegisterBaseModelMutationVariables>(

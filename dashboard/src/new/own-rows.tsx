@@ -1,10 +1,12 @@
 /** Rows that are pasted or in a file: what they seem to be, how they are split, and storing them. */
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { DatasetPreset } from "../../../client/browser.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { formatBytes } from "../format.ts";
 import { CheckedForm } from "../parts/form/checked-form.tsx";
 import { Field } from "../parts/form/field.tsx";
+import { Sent } from "../parts/sent.tsx";
 import type { Change, Draft, NamedRows } from "./draft.ts";
 import { useIdempotencyKey } from "./keys.ts";
 import type { ChoicesQuery } from "./operations.ts";
@@ -22,10 +24,14 @@ interface OwnRowsProps {
   readonly presets: ChoicesQuery["datasetPresets"];
   readonly datasets: readonly NamedRows[];
   readonly onDone: () => void;
+  /** What is asked and shown once there are rows. */
+  readonly children: ComponentChildren;
 }
 
-export function OwnRows({ draft, change, start, presets, datasets, onDone }: OwnRowsProps) {
-  const [busy, setBusy] = useState(false);
+export function OwnRows({ draft, change, start, presets, datasets, onDone, children }: OwnRowsProps) {
+  const [sent, setSent] = useState<number | null>(null);
+  const upload = useRef(new AbortController());
+  useEffect(() => () => upload.current.abort(), []);
   const [failure, setFailure] = useState<Failure | null>(null);
   const keys = useKeys(draft);
   const seen = recognise(start, presets);
@@ -35,14 +41,15 @@ export function OwnRows({ draft, change, start, presets, datasets, onDone }: Own
     const issues = shareIssues(draft);
     setFailure(issues.length > 0 ? { code: "INVALID_ARGUMENT", message: "See the marked fields.", issues } : null);
     if (issues.length > 0) return;
-    setBusy(true);
+    setSent(0);
     try {
-      change({ stored: await storeRows(draft, keys) });
+      const { signal } = upload.current;
+      change({ stored: await storeRows(draft, { keyOf: keys, onSent: setSent, signal }) });
       onDone();
     } catch (error) {
       setFailure(asFailure(error));
     }
-    setBusy(false);
+    setSent(null);
   };
   return (
     <CheckedForm
@@ -59,9 +66,12 @@ export function OwnRows({ draft, change, start, presets, datasets, onDone }: Own
             Stored “{rowsNameOf(draft)}”: {partsInWords(draft.stored)}.
           </p>
         ) : (
-          <button type="submit" class="primary" disabled={busy}>
-            {busy ? "Checking…" : "Check and store"}
-          </button>
+          <>
+            {sent !== null && <Sent share={sent} />}
+            <button type="submit" class="primary" disabled={sent !== null}>
+              Store and continue
+            </button>
+          </>
         )
       }
     >
@@ -71,8 +81,9 @@ export function OwnRows({ draft, change, start, presets, datasets, onDone }: Own
           <strong>Format:</strong> {draft.preset === "" ? seen.words : `${draft.preset} as published.`}
         </p>
       )}
+      {children}
       <div class="grid">
-        <Field label="Name of the rows" name="rowsName">
+        <Field label="Dataset name" name="rowsName">
           {(shared) => (
             <input
               {...shared}
@@ -146,7 +157,7 @@ function Rows({ draft, change }: { draft: Draft; change: Change }) {
         <p>
           {file.name}, {formatBytes(file.size)}.{" "}
           <button type="button" onClick={() => change({ file: null })}>
-            Leave this file out
+            Remove the file
           </button>
         </p>
       )}

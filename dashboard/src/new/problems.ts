@@ -6,7 +6,7 @@ import type { EstimateFineTuneQuery } from "./operations.ts";
 type FineTuneEstimate = EstimateFineTuneQuery["estimateFineTune"];
 
 /** All that would be refused as one failure; null if nothing would be. */
-export function refusalOf({ errors }: FineTuneEstimate): Failure | null {
+export function refusalOf({ errors }: Pick<FineTuneEstimate, "errors">): Failure | null {
   const [first] = errors;
   if (!first) return null;
   const issues = errors.flatMap(({ code, message, argument, issues: own }): Issue[] =>
@@ -39,7 +39,7 @@ export function problemOf(failure: Failure | null, step: StepName): Failure | nu
   const issues = failure.issues.filter((issue) => stepOf(issue) === step);
   if (issues.length === 0) return null;
   const isAll = issues.length === failure.issues.length;
-  return { code: failure.code, message: isAll ? failure.message : "This must be mended:", issues };
+  return { code: failure.code, message: isAll ? failure.message : "This needs fixing:", issues };
 }
 
 /** The first step that a failure belongs to. */

@@ -4,11 +4,14 @@ import type { PreviewRowsInput } from "../../../client/schema-types.ts";
 import { hyperparameterTable } from "../../../schema/hyperparameter-table.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { ask } from "../api/query.ts";
-import { formatCounted } from "../format.ts";
+import { formatBytes, formatCounted } from "../format.ts";
 import { Problem } from "../parts/problem.tsx";
-import { settingsIn } from "../parts/form/hyperparameters.tsx";
+import { Tokens, TokensHelp } from "../parts/tokens.tsx";
+import { settingsIn } from "../parts/form/settings.ts";
 import { dataOf, labelWordsOf, settingTexts, type Draft } from "./draft.ts";
 import { previewRows, type PreviewRowsQuery } from "./operations.ts";
+import { startBytes } from "./rows.ts";
+import { rowsOf } from "./store-rows.ts";
 
 type Preview = PreviewRowsQuery["previewRows"];
 type Outcome = { readonly seen: Preview } | { readonly failure: Failure };
@@ -34,6 +37,12 @@ export function RowsPreview({ draft, start, model }: PreviewProps) {
         <Problem title="The rows cannot be shown" failure={outcome.failure} text={input.jsonl ?? undefined} />
       )}
       {outcome && "seen" in outcome && <Seen {...outcome.seen} />}
+      {input.jsonl != null && rowsOf(draft).size > startBytes && (
+        <p class="muted">
+          Only the first {startBytes / 1024} KiB are looked at here, of {formatBytes(rowsOf(draft).size)}. All rows are
+          checked when they are stored.
+        </p>
+      )}
     </section>
   );
 }
@@ -104,28 +113,14 @@ function Seen({ counted, refused, tokens, issues, notes, rows }: Preview) {
           ))}
         </ul>
       )}
-      <p class="muted">
-        The model learns to predict what is <mark>marked</mark>. Each box is a token.
-      </p>
-      <ol class="tokens">
+      <TokensHelp />
+      <ol>
         {rows.map(({ line, tokens: shown, length }) => (
           <li key={line}>
-            {shown.map((token, at) => {
-              const Tag = token.scored ? "mark" : "span";
-              // A token has no other name than its place.
-              return <Tag key={at}>{tokenText(token)}</Tag>;
-            })}
-            {length > shown.length && (
-              <small class="muted"> and {formatCounted(length - shown.length, "more token")}</small>
-            )}
+            <Tokens tokens={shown} length={length} />
           </li>
         ))}
       </ol>
     </>
   );
-}
-
-function tokenText({ id, text, target }: Preview["rows"][number]["tokens"][number]): string {
-  const shown = text === null ? String(id) : text.replaceAll("\n", "⏎");
-  return target === null ? shown : `${shown} → ${target}`;
 }

@@ -162,7 +162,8 @@ export function partsInWords(parts: readonly { readonly of: Part["of"]; readonly
   return parts.map(({ of, rows }, at) => `${at === 0 ? formatCounted(rows, "row") : rows} for ${of}`).join(", ");
 }
 
-const startBytes = 256 * 1024;
+/** What is looked at of rows before they are stored. */
+export const startBytes = 256 * 1024;
 
 /** Whole lines from the beginning of rows, few enough to be looked at while somebody types; null for parquet. */
 export async function startOf(rows: Blob): Promise<string | null> {

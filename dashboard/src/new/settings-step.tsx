@@ -4,14 +4,16 @@ import { defaultsWith } from "../../../schema/hyperparameter-defaults.ts";
 import { hyperparameterGroups } from "../../../schema/hyperparameter-groups.ts";
 import type { CreateFineTuneInput } from "../../../client/browser.ts";
 import type { Failure } from "../api/failure.ts";
-import { baseUrl } from "../base.ts";
 import { CheckedForm } from "../parts/form/checked-form.tsx";
 import { Field } from "../parts/form/field.tsx";
-import { HyperparameterField, settingsApplied, settingsIn } from "../parts/form/hyperparameters.tsx";
-import { CopyAs, quoted } from "../parts/copy-as.tsx";
+import { HyperparameterField } from "../parts/form/hyperparameters.tsx";
+import { settingsApplied, settingsIn } from "../parts/form/settings.ts";
+import { CopyAs } from "../parts/copy-as.tsx";
 import { dataOf, nameOf, type Change, type Draft } from "./draft.ts";
 import { Estimate } from "./estimate.tsx";
+import { commandOf } from "./file.ts";
 import { kindNames, kindWords, presetSettings, type Kind } from "./kinds.ts";
+import { MoreFields } from "./more-fields.tsx";
 import { createFineTune } from "./operations.ts";
 import type { Estimated } from "./use-estimate.ts";
 
@@ -76,6 +78,7 @@ export function SettingsStep({
       </div>
       <Kinds {...{ draft, change }} />
       {draft.kind === "OWN" && <AllSettings {...{ draft, change }} />}
+      {draft.kind === "OWN" && <MoreFields {...{ draft, change }} />}
       <label class="check">
         <input
           type="checkbox"
@@ -146,14 +149,4 @@ function AllSettings({ draft: { settings, from }, change }: { draft: Draft; chan
       ))}
     </>
   );
-}
-
-/** The same by the command, which reads a file. */
-function commandOf(input: CreateFineTuneInput): string {
-  const { dataset, validationDataset, testDataset, ...rest } = input;
-  const rows = Object.entries({ dataset, validationDataset, testDataset }).flatMap(([name, id]) =>
-    id == null ? [] : [[name, { id }] as const],
-  );
-  const file = JSON.stringify({ ...rest, ...Object.fromEntries(rows) }, null, 2);
-  return `printf %s ${quoted(file)} > fine-tune.json\nnpx steplog tune fine-tune.json --url ${baseUrl}`;
 }

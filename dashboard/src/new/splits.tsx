@@ -11,7 +11,7 @@ interface SplitsProps {
   readonly datasets: readonly NamedRows[];
 }
 
-const kinds = { share: "A share of these rows", datasets: "Stored rows of their own, or none" } as const;
+const kinds = { share: "A share of these rows", datasets: "Other stored rows, or none" } as const;
 
 export function Splits({ draft, change, datasets }: SplitsProps) {
   const { canSplit } = draft;

@@ -10,11 +10,13 @@ interface StepProps {
   /** Something in it must be mended. */
   readonly wrong: boolean;
   readonly open: boolean;
+  /** A step before it is open: its turn is still to come, even if a default fills it in. */
+  readonly ahead: boolean;
   readonly onToggle: () => void;
   readonly children: ComponentChildren;
 }
 
-export function Step({ number, title, summary, wrong, open, onToggle, children }: StepProps) {
+export function Step({ number, title, summary, wrong, open, ahead, onToggle, children }: StepProps) {
   const id = useId();
   const card = useRef<HTMLElement>(null);
   const wasOpen = useRef(open);
@@ -27,7 +29,7 @@ export function Step({ number, title, summary, wrong, open, onToggle, children }
       <h2 id={`${id}-title`}>
         <button type="button" class="step-head" aria-expanded={open} aria-controls={id} onClick={onToggle}>
           <span class="step-number" aria-hidden="true">
-            {summary !== null && !wrong ? "✓" : number}
+            {summary !== null && !wrong && !open && !ahead ? "✓" : number}
           </span>
           {title}
           <span class="step-change">{open ? "Close" : "Change"}</span>
@@ -35,7 +37,7 @@ export function Step({ number, title, summary, wrong, open, onToggle, children }
       </h2>
       {!open && (
         <p class={wrong ? "bad" : "muted"}>
-          {wrong ? "Something here must be mended. " : ""}
+          {wrong ? "Something here needs fixing. " : ""}
           {summary ?? "Not filled in yet."}
         </p>
       )}

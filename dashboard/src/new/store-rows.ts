@@ -1,7 +1,7 @@
 /** Stores own rows as datasets, one for each part of the split. */
 import { SteplogError, type StoredDataset } from "../../../client/browser.ts";
-import { client } from "../api/client.ts";
 import { change } from "../api/query.ts";
+import { uploadDataset } from "../api/upload.ts";
 import type { Issue } from "../api/failure.ts";
 import { isSplit, type Draft, type StoredPart } from "./draft.ts";
 import { discardRows } from "./operations.ts";
@@ -24,20 +24,41 @@ export const sharesOf = ({ validationShare, testShare, splitSeed }: Draft): Shar
 interface Upload {
   readonly of: Part["of"];
   readonly name: string;
-  readonly stream: Blob;
+  readonly rows: Blob;
   readonly lines: readonly number[] | null;
+}
+
+interface Storing {
+  readonly keyOf: (part: Part["of"]) => string;
+  readonly onSent: (share: number) => void;
+  /** Aborted when nobody waits for it any longer. */
+  readonly signal: AbortSignal;
 }
 
 /**
  * All parts or none: what was stored of rows that are wrong elsewhere is deleted again.
- * @param keys one for each part: a second attempt after a lost answer stores nothing twice
+ * @param keyOf one for each part: a second attempt after a lost answer stores nothing twice
+ * @param onSent hears the share of all bytes that has been sent, 0 to 1
  * @throws SteplogError with the lines of all parts, as they are numbered among all rows
  */
-export async function storeRows(draft: Draft, keyOf: (part: Part["of"]) => string): Promise<StoredPart[]> {
-  const preset = draft.preset === "" ? {} : { preset: draft.preset };
+export async function storeRows(draft: Draft, { keyOf, onSent, signal }: Storing): Promise<StoredPart[]> {
   const uploads = await uploadsOf(draft);
+  const total = uploads.reduce((sum, { rows }) => sum + rows.size, 0);
+  const sent = uploads.map(() => 0);
   const outcomes = await Promise.allSettled(
-    uploads.map(({ of, name, stream }) => client.createDataset({ name, stream, ...preset, idempotencyKey: keyOf(of) })),
+    uploads.map(({ of, name, rows }, at) =>
+      uploadDataset({
+        rows,
+        name,
+        preset: draft.preset,
+        idempotencyKey: keyOf(of),
+        onSent: (share) => {
+          sent[at] = share * rows.size;
+          onSent(sent.reduce((sum, bytes) => sum + bytes, 0) / Math.max(total, 1));
+        },
+        signal,
+      }),
+    ),
   );
   const stored = outcomes.flatMap((one, at) => (one.status === "fulfilled" ? [partOf(one.value, uploads[at])] : []));
   const failures = outcomes.flatMap((one, at) =>
@@ -54,12 +75,12 @@ async function uploadsOf(draft: Draft): Promise<Upload[]> {
   const rows = rowsOf(draft);
   const name = rowsNameOf(draft);
   const shares = sharesOf(draft);
-  const whole = [{ of: "training", name, stream: rows, lines: null } as const];
+  const whole = [{ of: "training", name, rows, lines: null } as const];
   if (!isSplit(draft) || shares.validation + shares.test === 0) return whole;
   return split(await rows.text(), shares).map(({ of, text, lines }) => ({
     of,
     name: of === "training" ? name : `${name}, ${of}`.slice(0, 200),
-    stream: new Blob([text]),
+    rows: new Blob([text]),
     lines,
   }));
 }

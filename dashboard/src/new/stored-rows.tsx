@@ -15,7 +15,7 @@ export function StoredRows({ draft, change }: { draft: Draft; change: Change }) 
   const [search, setSearch] = useState("");
   const found = nodes.filter(({ name }) => name.toLowerCase().includes(search.trim().toLowerCase()));
   if (nodes.length === 0 && !failure) {
-    return <p class="muted">{loading ? "Reading the datasets…" : "No rows are stored yet. Give rows of your own."}</p>;
+    return <p class="muted">{loading ? "Reading the datasets…" : "No rows are stored yet. Use your own."}</p>;
   }
   return (
     <>

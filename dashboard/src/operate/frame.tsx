@@ -1,7 +1,7 @@
 /** What the pages of Operate share: the links between them, the title with the main action, and who may see the page. */
 import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { Scope } from "../../../client/schema-types.ts";
 import { at } from "../base.ts";
 import { useShortcuts } from "../keys.ts";
@@ -28,6 +28,8 @@ interface FrameProps {
 export function OperateFrame({ title, needs, action, children }: FrameProps) {
   const { path, route } = useLocation();
   const { who, failure } = useWho();
+  const links = useRef<HTMLElement>(null);
+  useEffect(() => showCurrent(links.current), [path]);
   useEffect(() => {
     document.title = `${title} · Operate · Steplog`;
   }, [title]);
@@ -41,7 +43,7 @@ export function OperateFrame({ title, needs, action, children }: FrameProps) {
   const allowed = who !== null && may(who, needs);
   return (
     <>
-      <nav class="subnav" aria-label="Operate">
+      <nav ref={links} class="subnav" aria-label="Operate">
         {parts.map(({ name, path: to }) => (
           <a key={to} href={at(to)} aria-current={`${path}/`.startsWith(`${at(to)}/`) ? "page" : undefined}>
             {name}
@@ -58,6 +60,12 @@ export function OperateFrame({ title, needs, action, children }: FrameProps) {
       {who && allowed && children(who)}
     </>
   );
+}
+
+/** On a phone the link of the page may be out of sight. */
+function showCurrent(links: HTMLElement | null): void {
+  const current = links?.querySelector<HTMLElement>("[aria-current]");
+  if (links && current) links.scrollLeft = current.offsetLeft - (links.clientWidth - current.offsetWidth) / 2;
 }
 
 function Missing({ who, needs }: { who: Who; needs: Scope }) {
@@ -83,5 +91,10 @@ export function OperatePage() {
   useEffect(() => {
     if (to !== null) route(to, true);
   }, [to]);
-  return failure ? <Problem title="Who is signed in could not be read" failure={failure} /> : <h1>Operate</h1>;
+  return (
+    <>
+      <h1>Operate</h1>
+      {failure && <Problem title="Who is signed in could not be read" failure={failure} />}
+    </>
+  );
 }

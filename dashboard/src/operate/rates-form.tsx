@@ -6,11 +6,11 @@ import { change } from "../api/query.ts";
 import { formatInteger } from "../format.ts";
 import { Field } from "../parts/form/field.tsx";
 import { toast } from "../parts/toast.tsx";
-import { FormDialog, numberOf, textOf } from "./form-dialog.tsx";
+import { FormDialog, numberOf, textOf } from "../parts/form/form-dialog.tsx";
 import { setRates } from "./operations.ts";
 
 export const rateWords: Readonly<Record<RateName, string>> = {
-  graphql: "Points of GraphQL a minute (a small query is one)",
+  graphql: "GraphQL points a minute (a small query is one)",
   openai: "Requests to /v1 a minute (clients of OpenAI)",
   files: "Uploads and downloads a minute",
 };
@@ -42,7 +42,7 @@ export function RatesForm({ of, name, onClose }: RatesProps) {
         {of.apiKey == null
           ? "For each key of the project that has no limits of its own."
           : "For this key alone. It then no longer has those of its project."}{" "}
-        They hold from the next request on. What is beyond is refused with the time when there is more.
+        They apply from the next request. Requests above a limit are refused, and told when to try again.
       </p>
       {names.map((one) => (
         <Rate key={one} name={one} />

@@ -1,7 +1,7 @@
 /** A secret that the service shows once. It goes away only when its reader says that it is kept. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
-import { copy } from "../parts/copy-as.tsx";
+import { copy } from "../parts/copy.ts";
 
 interface SecretProps {
   readonly title: string;

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { asFailure, type Failure } from "../api/failure.ts";
+import { CopyAs, type Repeat } from "./copy-as.tsx";
 import { Problem } from "./problem.tsx";
 
 interface ConfirmProps {
@@ -12,17 +13,23 @@ interface ConfirmProps {
   /** The deed, as its button names it. */
   readonly action: string;
   readonly danger?: boolean;
+  /** What is copied of it, unless nothing can be. */
+  readonly repeat?: Repeat;
   readonly onConfirm: () => Promise<unknown>;
   readonly onClose: () => void;
 }
 
 /** Open as long as it is rendered. */
-export function Confirm({ title, children, action, danger = false, onConfirm, onClose }: ConfirmProps) {
+export function Confirm({ title, children, action, danger = false, repeat, onConfirm, onClose }: ConfirmProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState<Failure | null>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  const keep = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    dialog.current?.showModal();
+    keep.current?.focus();
+  }, []);
   const confirm = async () => {
     setBusy(true);
     try {
@@ -37,9 +44,10 @@ export function Confirm({ title, children, action, danger = false, onConfirm, on
     <dialog ref={dialog} aria-labelledby={id} onClose={onClose}>
       <h2 id={id}>{title}</h2>
       {children}
-      {failure && <Problem title="It did not happen" failure={failure} />}
+      {failure && <Problem title="That did not work" failure={failure} />}
       <div class="actions">
-        <button type="button" onClick={() => dialog.current?.close()}>
+        {repeat && <CopyAs {...repeat} />}
+        <button type="button" ref={keep} onClick={() => dialog.current?.close()}>
           Keep it as it is
         </button>
         <button type="button" class={danger ? "danger" : "primary"} disabled={busy} onClick={() => void confirm()}>

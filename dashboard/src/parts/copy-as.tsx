@@ -1,53 +1,49 @@
 /** Copies an action in a form that a program can repeat: as GraphQL, as a command line, as curl. */
 import type { Operation } from "../../../client/operation.ts";
 import { baseUrl } from "../base.ts";
+import { lineOf, quoted, type Words } from "./commands.ts";
+import { copy } from "./copy.ts";
 import { MenuButton } from "./menu.tsx";
-import { toast } from "./toast.tsx";
 
-interface CopyAsProps {
+/** A deed, as a program can repeat it. */
+export interface Repeat {
   /** What is copied, for the button's name: "the creation of this run". */
   readonly what: string;
   readonly operation: Operation<unknown, never>;
-  readonly variables: object;
+  /** Several, where it is asked for so often. */
+  readonly variables: object | readonly object[];
   /** The same by the steplog command, if it can. */
-  readonly command?: string | undefined;
+  readonly command?: string | (() => string) | undefined;
 }
 
-export function CopyAs({ what, operation, variables, command }: CopyAsProps) {
-  const body = JSON.stringify({ query: operation.text, variables });
+interface CopyAsProps extends Repeat {
+  /** Of its button. */
+  readonly label?: string;
+}
+
+export function CopyAs({ what, operation, variables, command, label = "Copy as…" }: CopyAsProps) {
+  const each: readonly object[] = Array.isArray(variables) ? variables : [variables];
+  const heads = () => each.map((one) => `# variables\n${JSON.stringify(one, null, 2)}`);
+  const curls = () => each.map((one) => curlOf(JSON.stringify({ query: operation.text, variables: one })));
+  // Written when it is copied: of a thousand runs it is long.
   const forms = [
-    { name: "as GraphQL", text: `${operation.text}\n\n# variables\n${JSON.stringify(variables, null, 2)}` },
-    ...(command === undefined ? [] : [{ name: "as a command", text: command }]),
-    {
-      name: "as curl",
-      text: `curl ${baseUrl}/graphql -H 'content-type: application/json' -H "authorization: Bearer $STEPLOG_API_TOKEN" -d ${quoted(body)}`,
-    },
+    { name: "as GraphQL", textOf: () => [operation.text, ...heads()].join("\n\n") },
+    ...(command === undefined
+      ? []
+      : [{ name: "as a command", textOf: () => (typeof command === "string" ? command : command()) }]),
+    { name: "as curl", textOf: () => curls().join("\n") },
   ];
   return (
     <MenuButton
-      label="Copy as…"
+      label={label}
       name={`Copy as… ${what}`}
-      actions={forms.map(({ name, text }) => ({ name: `Copy ${name}`, run: () => void copy(text) }))}
+      actions={forms.map(({ name, textOf }) => ({ name: `Copy ${name}`, run: () => void copy(textOf()) }))}
     />
   );
 }
 
-/** For a POSIX shell. */
-export const quoted = (text: string) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
+const curlOf = (body: string) =>
+  `curl ${baseUrl}/graphql -H 'content-type: application/json' -H "authorization: Bearer $STEPLOG_API_TOKEN" -d ${quoted(body)}`;
 
-export async function copy(text: string): Promise<void> {
-  await write(text);
-  toast("Copied.");
-}
-
-/** Browsers have no clipboard for pages on plain http, except on localhost. */
-async function write(text: string): Promise<void> {
-  if (navigator.clipboard !== undefined) return navigator.clipboard.writeText(text);
-  const area = document.createElement("textarea");
-  area.value = text;
-  document.body.append(area);
-  area.select();
-  // oxlint-disable-next-line typescript/no-deprecated -- the only way there
-  document.execCommand("copy");
-  area.remove();
-}
+/** A command line for each of the words of one. */
+export const steplog = (...lines: readonly Words[]) => lines.map((words) => lineOf(words, baseUrl)).join("\n");

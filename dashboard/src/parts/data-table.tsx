@@ -37,9 +37,19 @@ interface DataTableProps<Row> {
   readonly sortedBy?: { readonly title: string; readonly descending: boolean };
   /** In place of rows, if there are none. */
   readonly empty: ComponentChildren;
+  /** A class of a row, if it needs one. */
+  readonly classOf?: (row: Row) => string;
 }
 
-export function DataTable<Row extends object>({ name, columns, rows, keyOf, sortedBy, empty }: DataTableProps<Row>) {
+export function DataTable<Row extends object>({
+  name,
+  columns,
+  rows,
+  keyOf,
+  sortedBy,
+  empty,
+  classOf,
+}: DataTableProps<Row>) {
   const sorting: SortingState = sortedBy ? [{ id: sortedBy.title, desc: sortedBy.descending }] : [];
   const definitions = useMemo(() => columns.map(definition), [columns]);
   const byTitle = new Map(columns.map((column) => [column.title, column]));
@@ -77,7 +87,7 @@ export function DataTable<Row extends object>({ name, columns, rows, keyOf, sort
       </thead>
       <tbody>
         {table.getRowModel().rows.map(({ id, original }) => (
-          <tr key={id}>
+          <tr key={id} data-key={id} class={classOf?.(original)}>
             {columns.map((column, index) => (
               <Cell key={column.title} column={column} row={original} heads={index === 0} />
             ))}

@@ -1,4 +1,5 @@
 /** A button that opens a list of actions. The browser closes it on Escape and on a click elsewhere. */
+import type { ComponentChildren } from "preact";
 import { useId, useRef } from "preact/hooks";
 
 export interface Action {
@@ -6,6 +7,8 @@ export interface Action {
   readonly run: () => void;
   /** What it does cannot be taken back. */
   readonly danger?: boolean;
+  /** Such as a button that copies it, for what is done without a question. */
+  readonly beside?: ComponentChildren;
 }
 
 interface MenuButtonProps {
@@ -25,7 +28,13 @@ export function MenuButton({ label, name, actions }: MenuButtonProps) {
   };
   return (
     <>
-      <button type="button" ref={button} popovertarget={id} aria-label={name} class="quiet">
+      <button
+        type="button"
+        ref={button}
+        popovertarget={id}
+        aria-label={name}
+        class={label.endsWith("…") ? "quiet" : "quiet opens"}
+      >
         {label}
       </button>
       <div
@@ -41,9 +50,12 @@ export function MenuButton({ label, name, actions }: MenuButtonProps) {
         onKeyDown={moveFocus}
       >
         {actions.map((action) => (
-          <button key={action.name} type="button" class={action.danger ? "danger" : ""} onClick={() => choose(action)}>
-            {action.name}
-          </button>
+          <div key={action.name}>
+            <button type="button" class={action.danger ? "danger" : ""} onClick={() => choose(action)}>
+              {action.name}
+            </button>
+            {action.beside}
+          </div>
         ))}
       </div>
     </>
@@ -65,7 +77,10 @@ function moveFocus(event: KeyboardEvent): void {
   const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (by === undefined || !(event.currentTarget instanceof HTMLElement)) return;
   event.preventDefault();
-  const buttons = [...event.currentTarget.querySelectorAll("button")];
+  // A menu within this one moves its own.
+  event.stopPropagation();
+  const list = event.currentTarget;
+  const buttons = [...list.querySelectorAll("button")].filter((one) => one.closest(".menu") === list);
   const now = buttons.findIndex((one) => one === document.activeElement);
   buttons.at((now + by) % buttons.length)?.focus();
 }

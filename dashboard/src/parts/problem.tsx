@@ -1,5 +1,6 @@
 /** Shows an error: its code, the message, and each issue with its line, unless the message already says it. */
 import type { Failure, Issue } from "../api/failure.ts";
+import { formatSentence } from "../format.ts";
 
 interface ProblemProps {
   readonly title: string;
@@ -9,6 +10,8 @@ interface ProblemProps {
 }
 
 export function Problem({ title, failure, text }: ProblemProps) {
+  // The form that signs in comes over the page, and says what to do.
+  if (failure.wantsKey) return null;
   const lines = text?.split("\n");
   const issues = failure.issues.filter(({ line, message }) => line != null || !failure.message.includes(message));
   return (
@@ -16,7 +19,7 @@ export function Problem({ title, failure, text }: ProblemProps) {
       <p>
         <strong>{title}</strong> <code>{failure.code}</code>
       </p>
-      <p>{failure.message}</p>
+      <p>{formatSentence(failure.message)}</p>
       {issues.length > 0 && (
         <ul>
           {issues.map((issue) => (

@@ -1,5 +1,6 @@
 /** What somebody does here: ask all models or one, stop, edit a turn, clear. Answers go on while another page is shown. */
 import { signal } from "@preact/signals";
+import { randomKey } from "../random.ts";
 import type { Mode } from "./address.ts";
 import { type Answer, answer, isGoing, readOn } from "./answers.ts";
 import type { PlayedModel } from "./models.ts";
@@ -26,7 +27,7 @@ export function send(players: Players): void {
   const { mode } = players;
   const { prompts, rounds } = session.value;
   if (mode !== "chat") stop(mode);
-  const round: Round = { id: crypto.randomUUID(), prompt: prompts[mode], answers: {} };
+  const round: Round = { id: randomKey(), prompt: prompts[mode], answers: {} };
   putRounds(mode, mode === "chat" ? [...rounds.chat, round] : [round]);
   if (mode === "chat") write({ prompts: { ...prompts, chat: "" } });
   for (const model of players.models) askOne(players, round.id, model);

@@ -1,6 +1,6 @@
 /** The code of exactly the request that Send makes now, to one of the models. */
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { copy } from "../parts/copy-as.tsx";
+import { copy } from "../parts/copy.ts";
 import { codesOf } from "./code.ts";
 import type { Asked } from "./answers.ts";
 import type { PlayedModel } from "./models.ts";

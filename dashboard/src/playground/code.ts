@@ -1,7 +1,7 @@
 /** The request of this page as programs make it. Keys are never in it: programs read theirs from the environment. */
 import type { CreateCompletionInput } from "../../../client/schema-types.ts";
 import { baseUrl } from "../base.ts";
-import { quoted } from "../parts/copy-as.tsx";
+import { quoted } from "../parts/commands.ts";
 import type { Asked } from "./answers.ts";
 
 export interface Code {
@@ -49,6 +49,7 @@ const usualTokens = 256;
 
 function openAiBody(input: CreateCompletionInput, context: number | null): OpenAiRequest {
   const { model, prompt, messages, temperature, topP, maxTokens, seed, stop } = input;
+  const { topK, minP, repetitionPenalty, frequencyPenalty, presencePenalty } = input;
   // Room for the prompt, in a context that is shorter than that.
   const most = Math.min(usualTokens, Math.floor((context ?? Infinity) / 2));
   const all = {
@@ -58,6 +59,11 @@ function openAiBody(input: CreateCompletionInput, context: number | null): OpenA
     max_tokens: maxTokens ?? most,
     temperature,
     top_p: topP,
+    frequency_penalty: frequencyPenalty,
+    presence_penalty: presencePenalty,
+    top_k: topK,
+    min_p: minP,
+    repetition_penalty: repetitionPenalty,
     seed,
     stop,
     stream: true,
@@ -66,11 +72,15 @@ function openAiBody(input: CreateCompletionInput, context: number | null): OpenA
   return { path: messages ? "chat/completions" : "completions", body };
 }
 
+/** Fields that OpenAI's protocol lacks: its Python library refuses them by name. */
+const extras: ReadonlySet<string> = new Set(["top_k", "min_p", "repetition_penalty"]);
+
 /** JSON's texts, numbers, lists and objects are Python's too. */
 function asPython({ path, body }: OpenAiRequest): string {
-  const given = Object.entries(body).map(
-    ([name, value]) => `    ${name}=${value === true ? "True" : JSON.stringify(value)},`,
-  );
+  const usual = Object.entries(body).filter(([name]) => !extras.has(name));
+  const extra = Object.entries(body).filter(([name]) => extras.has(name));
+  const named = extra.length > 0 ? [...usual, ["extra_body", Object.fromEntries(extra)] as const] : usual;
+  const given = named.map(([name, value]) => `    ${name}=${value === true ? "True" : JSON.stringify(value)},`);
   const isChat = path === "chat/completions";
   return `import os
 from openai import OpenAI

@@ -18,7 +18,7 @@ interface ComposerProps {
 }
 
 const words = {
-  text: ["Text", "The models go on after the last word."],
+  text: ["Text", "The models continue after the last word."],
   chat: ["Message", "What you say next."],
   labels: ["Text before the label", "The models say which label is likeliest after the last word."],
 } as const;

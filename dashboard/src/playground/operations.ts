@@ -83,6 +83,9 @@ export type PlayModelQuery = {
       readonly kind: 'Project'
     }
     | {
+      readonly kind: 'Sweep'
+    }
+    | {
       readonly kind: 'Webhook'
     }
     | {

@@ -3,6 +3,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { useAnswer } from "../api/query.ts";
 import { formatInteger, formatLoss, formatShare } from "../format.ts";
 import { Problem } from "../parts/problem.tsx";
+import { useTyped } from "../parts/typed.ts";
 import { playNames, playRuns, type PlayRunsQuery } from "./operations.ts";
 
 interface PickerProps {
@@ -18,14 +19,12 @@ interface Choice {
   readonly about: string;
 }
 
-const typingMs = 250;
-
 /** Open as long as it is rendered. */
 export function Picker({ chosen, onChoose, onClose }: PickerProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   const [search, setSearch] = useState("");
-  const typing = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const searchFor = useTyped((text) => setSearch(text.trim()));
   const names = useAnswer(playNames, {});
   const runs = useAnswer(playRuns, { name: search });
   useEffect(() => dialog.current?.showModal(), []);
@@ -61,14 +60,11 @@ export function Picker({ chosen, onChoose, onClose }: PickerProps) {
         <input
           type="search"
           placeholder="Search by name"
-          onInput={({ currentTarget: { value } }) => {
-            clearTimeout(typing.current);
-            typing.current = setTimeout(() => setSearch(value.trim()), typingMs);
-          }}
+          onInput={({ currentTarget: { value } }) => searchFor(value)}
         />
       </label>
       {failure && <Problem title="The models could not be read" failure={failure} />}
-      <div class="choices">
+      <div class="model-choices">
         {there.map(([name, choices]) => (
           <section key={name} aria-label={name}>
             <h3>{name}</h3>

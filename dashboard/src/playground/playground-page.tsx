@@ -43,7 +43,7 @@ export function PlaygroundPage() {
       suggested={suggested}
       wrong={wrongSettings(rounds, models)}
       isGoing={going}
-      hindrance={able.length > 0 ? null : "None of these models can be asked so."}
+      hindrance={able.length > 0 ? null : "None of these models can be asked this way."}
       onSend={() => send(players)}
       onStop={() => stop(mode)}
     />

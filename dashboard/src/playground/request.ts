@@ -3,7 +3,7 @@ import type { CreateCompletionInput, MessageInput } from "../../../client/schema
 import type { Mode } from "./address.ts";
 import type { Asked } from "./answers.ts";
 import type { PlayedModel } from "./models.ts";
-import type { Session } from "./session.ts";
+import type { SettingName, Session } from "./session.ts";
 
 /** @param prompt of the round, which may not have been asked yet @param at its number */
 export function requestOf(
@@ -37,7 +37,7 @@ function messagesFor(key: string, { system, rounds }: Session, prompt: string, a
   return [...start, ...before, { role: "user", content: prompt }];
 }
 
-type Sampling = Pick<CreateCompletionInput, "temperature" | "topP" | "maxTokens" | "seed" | "stop">;
+type Sampling = Pick<CreateCompletionInput, SettingName>;
 
 /** Those that were filled in. The service checks them. */
 function settingsOf({ stop, ...numbers }: Session["settings"]): Sampling {

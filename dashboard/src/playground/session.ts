@@ -7,7 +7,18 @@ import { leaving } from "../api/session.ts";
 import type { Mode } from "./address.ts";
 import type { Answer } from "./answers.ts";
 
-export const settingNames = ["temperature", "topP", "maxTokens", "seed", "stop"] as const;
+export const settingNames = [
+  "temperature",
+  "topP",
+  "topK",
+  "minP",
+  "repetitionPenalty",
+  "frequencyPenalty",
+  "presencePenalty",
+  "maxTokens",
+  "seed",
+  "stop",
+] as const;
 export type SettingName = (typeof settingNames)[number];
 
 /** One thing that was asked, and what each model answered, by the model's key. */
@@ -34,7 +45,7 @@ const fresh: Session = {
   system: "",
   labels: null,
   calibration: null,
-  settings: { temperature: "", topP: "", maxTokens: "", seed: "", stop: "" },
+  settings: Object.fromEntries(settingNames.map((name) => [name, ""])) as Record<SettingName, string>,
   rounds: { text: [], chat: [], labels: [] },
 };
 
@@ -67,7 +78,9 @@ export function putAnswer(
 
 function kept(): Session {
   try {
-    return { ...fresh, ...(JSON.parse(sessionStorage.getItem(place) ?? "{}") as Partial<Session>) };
+    const before = JSON.parse(sessionStorage.getItem(place) ?? "{}") as Partial<Session>;
+    // A page of an earlier release may have had fewer settings.
+    return { ...fresh, ...before, settings: { ...fresh.settings, ...before.settings } };
   } catch {
     return fresh;
   }

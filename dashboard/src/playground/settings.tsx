@@ -4,6 +4,8 @@ import { useAnswer } from "../api/query.ts";
 import { playSettings } from "./operations.ts";
 import { session, settingNames, write, type SettingName } from "./session.ts";
 
+const wholeNumbers: ReadonlySet<SettingName> = new Set(["topK", "maxTokens", "seed"]);
+
 /** @param wrong what the service found wrong with a setting, by its name */
 export function Settings({ wrong }: { wrong: ReadonlyMap<string, string> }) {
   const { data } = useAnswer(playSettings, {});
@@ -14,7 +16,7 @@ export function Settings({ wrong }: { wrong: ReadonlyMap<string, string> }) {
   return (
     <details open={isWrong || undefined}>
       <summary>
-        Settings of writing
+        Sampling settings
         {changed.length > 0 && (
           <span class="muted">
             : {changed.map((name) => `${name} ${settings[name].replaceAll("\n", " ")}`).join(", ")}
@@ -53,7 +55,7 @@ function SettingField({ name, said, wrong }: FieldProps) {
       {name === "stop" ? (
         <textarea {...shared} rows={2} spellcheck={false} />
       ) : (
-        <input {...shared} type="number" step={name === "temperature" || name === "topP" ? "any" : 1} />
+        <input {...shared} type="number" step={wholeNumbers.has(name) ? 1 : "any"} />
       )}
       <small id={`${id}-said`}>
         {wrong !== undefined && <strong class="bad">{wrong} </strong>}

@@ -3,9 +3,11 @@ import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { change } from "../api/query.ts";
-import { at, comparePath } from "../base.ts";
+import { at, comparePath, newSweepPath } from "../base.ts";
 import { Confirm } from "../parts/confirm.tsx";
-import { copy } from "../parts/copy-as.tsx";
+import { commands } from "../parts/commands.ts";
+import { CopyAs, steplog } from "../parts/copy-as.tsx";
+import { copy } from "../parts/copy.ts";
 import { MenuButton, type Action } from "../parts/menu.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { isFinal } from "../parts/status.tsx";
@@ -37,12 +39,19 @@ export function Actions({ run, onChange }: ActionsProps) {
     onChange((await change(updateFineTune, { id: run.id, input: { archived } })).updateFineTune);
     toast(archived ? "Archived." : "Brought back.");
   };
+  const pauseAction: Action = { ...pauseOf(run, onChange, attempt), beside: <CopyPause run={run} /> };
   const actions: Action[] = [
     { name: "Copy to a new run", run: () => route(at(`/new?from=${encodeURIComponent(run.id)}`)) },
+    { name: "Sweep from this run", run: () => route(newSweepPath(run.id)) },
     { name: "Compare with others", run: () => route(comparePath([run.id])) },
     { name: "Rename or tag", run: () => setAsked("rename") },
-    { name: run.archivedAt === null ? "Archive" : "Bring back", run: () => attempt(archive) },
+    {
+      name: run.archivedAt === null ? "Archive" : "Bring back",
+      run: () => attempt(archive),
+      beside: <CopyArchive run={run} />,
+    },
     { name: "Copy id", run: () => void copy(run.id) },
+    ...(over || run.cancelRequested ? [] : [pauseAction]),
     ...(over || run.cancelRequested ? [] : [{ name: "Cancel run", danger: true, run: () => setAsked("cancel") }]),
     { name: "Delete", danger: true, run: () => setAsked("delete") },
   ];
@@ -56,17 +65,26 @@ export function Actions({ run, onChange }: ActionsProps) {
         </a>
       )}
       <MenuButton label="More" name={`More actions of ${run.name}`} actions={actions} />
-      {failure && <Problem title="It did not happen" failure={failure} />}
+      {failure && <Problem title="That did not work" failure={failure} />}
       {asked === "rename" && <Rename run={run} onChange={onChange} onClose={() => setAsked(null)} />}
       {asked === "cancel" && (
         <Confirm
           title={`Cancel “${run.name}”?`}
           action="Cancel run"
           danger
+          repeat={{
+            what: "the end of this run",
+            operation: cancelFineTune,
+            variables: { id: run.id },
+            command: steplog(commands.cancel(run.id)),
+          }}
           onConfirm={async () => onChange((await change(cancelFineTune, { id: run.id })).cancelFineTune)}
           onClose={() => setAsked(null)}
         >
-          <p>The run stops after the current step. The steps done so far and their log are kept.</p>
+          <p>
+            {run.status === "RUNNING" ? "The run stops after the current step." : "The run ends here."} The steps done
+            so far and their log are kept.
+          </p>
         </Confirm>
       )}
       {asked === "delete" && (
@@ -74,6 +92,12 @@ export function Actions({ run, onChange }: ActionsProps) {
           title={`Delete “${run.name}”?`}
           action="Delete run"
           danger
+          repeat={{
+            what: "the removal of this run",
+            operation: deleteRun,
+            variables: { id: run.id, cancel: true },
+            command: steplog(commands.deleteRun(run.id)),
+          }}
           onConfirm={async () => {
             await change(deleteRun, { id: run.id, cancel: true });
             toast(`“${run.name}” is deleted.`);
@@ -81,28 +105,64 @@ export function Actions({ run, onChange }: ActionsProps) {
           }}
           onClose={() => setAsked(null)}
         >
-          <p>Its log, checkpoints and evaluations are lost: no checkpoint of it can be rebuilt any more.</p>
+          <p>
+            {!over && "It is cancelled first. "}Its log, checkpoints and evaluations are lost: no checkpoint of it can
+            be rebuilt any more.
+          </p>
         </Confirm>
       )}
     </>
   );
 }
 
-interface PauseProps extends ActionsProps {
-  readonly attempt: (work: () => Promise<unknown>) => void;
-}
+type Attempt = (work: () => Promise<unknown>) => void;
 
-/** A run that is to pause may be resumed before it has. */
-function Pause({ run: { id, pauseRequested }, onChange, attempt }: PauseProps) {
+/** What is done next. A run that is to pause may be resumed before it has, and one that is paused goes on. */
+const isPaused = ({ status, pauseRequested }: Run) => pauseRequested || status === "PAUSED";
+
+function pauseOf(run: Run, onChange: ActionsProps["onChange"], attempt: Attempt): Action {
+  const { id } = run;
+  const paused = isPaused(run);
   const act = async () =>
     onChange(
-      pauseRequested
+      paused
         ? (await change(resumeFineTune, { id })).resumeFineTune
         : (await change(pauseFineTune, { id })).pauseFineTune,
     );
+  return { name: paused ? "Resume" : "Pause", run: () => attempt(act) };
+}
+
+function Pause({ run, onChange, attempt }: ActionsProps & { readonly attempt: Attempt }) {
+  const { name, run: act } = pauseOf(run, onChange, attempt);
   return (
-    <button type="button" onClick={() => attempt(act)}>
-      {pauseRequested ? "Resume" : "Pause"}
+    <button type="button" onClick={act}>
+      {name}
     </button>
+  );
+}
+
+function CopyPause({ run }: { run: Run }) {
+  const { id } = run;
+  return isPaused(run) ? (
+    <CopyAs
+      what="going on with this run"
+      operation={resumeFineTune}
+      variables={{ id }}
+      command={steplog(commands.resume(id))}
+    />
+  ) : (
+    <CopyAs what="its halt" operation={pauseFineTune} variables={{ id }} command={steplog(commands.pause(id))} />
+  );
+}
+
+function CopyArchive({ run: { id, archivedAt } }: { run: Run }) {
+  const archived = archivedAt === null;
+  return (
+    <CopyAs
+      what="whether lists have this run"
+      operation={updateFineTune}
+      variables={{ id, input: { archived } }}
+      command={steplog(commands.archive(id, archived))}
+    />
   );
 }

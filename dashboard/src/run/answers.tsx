@@ -6,22 +6,34 @@ import { useEffect, useState } from "preact/hooks";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { ask, change, useAnswer } from "../api/query.ts";
 import { formatCounted, formatInteger, formatLoss } from "../format.ts";
+import { commands } from "../parts/commands.ts";
+import { CopyAs, steplog } from "../parts/copy-as.tsx";
 import { DataTable, type Column } from "../parts/data-table.tsx";
 import { Problem } from "../parts/problem.tsx";
-import { answered, answersBefore, askForAnswers, type AskedFragment } from "./operations.ts";
+import { answered, answersAsked, answersBefore, askForAnswers, type AskedFragment } from "./operations.ts";
+import { measuringOf } from "./measuring.ts";
 import type { Run } from "./run-state.ts";
 
-type Checkpoint = Run["checkpoints"]["nodes"][number];
+type Checkpoint = NonNullable<Run["bestCheckpoint"]>;
 type Asked = AskedFragment;
 
 const pollMs = 2_000;
 
 export function Answers({ run }: { run: Run }) {
-  const checkpoint =
-    run.checkpoints.nodes.find(({ step }) => step === run.bestEvaluation?.step) ?? run.checkpoints.nodes[0];
+  const checkpoint = run.bestCheckpoint;
   const dataset = run.validationDataset ?? run.testDataset;
-  if (!checkpoint || !dataset) return null;
+  if (!dataset) return <NoAnswers why="It needs rows that the run was not trained on: validation or test rows." />;
+  if (!checkpoint) return <NoAnswers why="It needs a checkpoint, and the run has none yet." />;
   return <Card run={run} checkpoint={checkpoint} dataset={dataset} />;
+}
+
+function NoAnswers({ why }: { why: string }) {
+  return (
+    <section class="card">
+      <h2>Answers before and after</h2>
+      <p class="muted">Shows what the model answers before tuning and after it. {why}</p>
+    </section>
+  );
 }
 
 interface CardProps {
@@ -33,36 +45,37 @@ interface CardProps {
 function Card({ run, checkpoint, dataset }: CardProps) {
   const [failure, setFailure] = useState<Failure | null>(null);
   const [waits, setWaits] = useState(false);
+  const [known, setKnown] = useState<Readonly<Record<"before" | "after" | "checkpoint", string>> | null>(null);
+  const ids = known?.checkpoint === checkpoint.id ? { before: known.before, after: known.after } : null;
   const { data, reload } = useAnswer(answersBefore, { id: run.id }, waits ? { everyMs: pollMs } : {});
+  const asked = useAnswer(answersAsked, ids ?? { before: "", after: "" }, {
+    skip: ids === null,
+    ...(waits && { everyMs: pollMs }),
+  });
   const measured = (one: Asked) =>
     one.dataset.id === dataset.id &&
     one.answerTokens === run.hyperparameters.answerTokens &&
     one.labelWords.join("\n") === run.labelWords.join("\n");
-  const before = data?.fineTune?.baseModel.evaluations.nodes.find(measured);
-  const after = data?.fineTune?.modelEvaluations.nodes.find(
-    (one) => measured(one) && one.checkpoint?.id === checkpoint.id,
-  );
+  const before = asked.data?.before ?? data?.fineTune?.baseModel.evaluations.nodes.find(measured);
+  const after =
+    asked.data?.after ??
+    data?.fineTune?.modelEvaluations.nodes.find((one) => measured(one) && one.checkpoint?.id === checkpoint.id);
   const open = [before, after].some((one) => one?.status === "QUEUED" || one?.status === "RUNNING");
   useEffect(() => setWaits(open), [open]);
+  const shared = { ...measuringOf(run), dataset: dataset.id };
+  // Asking twice asks for nothing more.
+  const questions = {
+    before: { ...shared, model: { name: run.baseModel.name }, idempotencyKey: `before-${run.id}-${dataset.id}` },
+    after: { ...shared, model: { checkpoint: checkpoint.id }, idempotencyKey: `after-${checkpoint.id}-${dataset.id}` },
+  };
   const start = async () => {
     setFailure(null);
-    const shared = {
-      dataset: dataset.id,
-      labelWords: run.labelWords,
-      answerTokens: run.hyperparameters.answerTokens,
-      truncate: run.hyperparameters.truncate,
-      precision: run.hyperparameters.precision,
-      ...(run.calibrationPrompt !== null && { calibrationPrompt: run.calibrationPrompt }),
-    };
     try {
-      // A second click asks for nothing more.
-      await change(askForAnswers, {
-        before: { ...shared, model: { name: run.baseModel.name }, idempotencyKey: `before-${run.id}-${dataset.id}` },
-        after: {
-          ...shared,
-          model: { checkpoint: checkpoint.id },
-          idempotencyKey: `after-${checkpoint.id}-${dataset.id}`,
-        },
+      const answer = await change(askForAnswers, questions);
+      setKnown({
+        before: answer.before.evaluation.id,
+        after: answer.after.evaluation.id,
+        checkpoint: checkpoint.id,
       });
       reload();
     } catch (error) {
@@ -76,9 +89,17 @@ function Card({ run, checkpoint, dataset }: CardProps) {
       <div class="toolbar">
         <h2>Answers before and after</h2>
         {data !== null && (before === undefined || after === undefined) && (
-          <button type="button" onClick={() => void start()}>
-            Ask both models
-          </button>
+          <>
+            <button type="button" onClick={() => void start()}>
+              Ask both models
+            </button>
+            <CopyAs
+              what="these evaluations"
+              operation={askForAnswers}
+              variables={questions}
+              command={steplog(...[run.baseModel.name, checkpoint.id].map((model) => commands.evaluate(model, shared)))}
+            />
+          </>
         )}
       </div>
       {failure && <Problem title="They were not asked" failure={failure} />}

@@ -1,7 +1,8 @@
 /** What a run's charts show: each a few series over the steps. */
-import { formatLoss, formatRate, formatShare } from "../format.ts";
+import { formatBytes, formatInteger, formatLoss, formatRate } from "../format.ts";
+import { scoreOf, titleOf, type Measure } from "../parts/measure.ts";
 import type { PlotSeries } from "../parts/plot.tsx";
-import { smooth, type Point } from "./points.ts";
+import { smooth, union, type Point } from "./points.ts";
 import type { Run } from "./run-state.ts";
 
 export interface Chart {
@@ -9,15 +10,20 @@ export interface Chart {
   readonly unit: string;
   readonly steps: readonly number[];
   readonly series: readonly PlotSeries[];
+  readonly tick?: (value: number) => string;
+  /** Whether it is drawn of steps, of which a long run has several in a point. */
+  readonly ofSteps?: true;
+  /** What is counted, where the title does not say it. */
+  readonly note?: string;
 }
 
 type Evaluation = Run["evaluations"][number];
-type Measure = (evaluation: Evaluation) => number | null;
+type Value = (evaluation: Evaluation) => number | null;
 
 /** The first chart is the large one. Charts without a value are left out. */
 export function chartsOf(run: Run, points: readonly Point[], window: number): Chart[] {
-  const score: Measure = ({ accuracy, f1 }) => f1 ?? accuracy;
-  const loss: Measure = (one) => one.loss;
+  const loss: Value = (one) => one.loss;
+  const score = scoreOf(run.hyperparameters.bestMetric, run.evaluations);
   const steps = points.map(({ step }) => step);
   const losses = points.map((point) => point.loss);
   const line = (label: string, values: (number | null)[], format = formatSmall): PlotSeries => ({
@@ -26,16 +32,15 @@ export function chartsOf(run: Run, points: readonly Point[], window: number): Ch
     values,
     format,
   });
-  const lossChart = onOneAxis("Loss", "nats per scored token", [
-    { steps, series: { ...line("Each step", losses, formatLoss), color: "--series-raw", width: 1 } },
+  const lossChart = ofSteps("Loss", "nats per scored token", [
+    { steps, series: { ...line(eachIn(points), losses, formatLoss), color: "--series-raw", width: 1 } },
     { steps, series: line("Smoothed", smooth(points, window), formatLoss) },
     ...evaluated(run, loss, formatLoss),
   ]);
-  const scoreName = run.evaluations.some(({ f1 }) => f1 !== null) ? "F1" : "Accuracy";
   return [
     lossChart,
-    onOneAxis(scoreName, "share of the rows", evaluated(run, score, formatShare)),
-    onOneAxis("Learning rate", "", [
+    ...(score ? [scoreChart(run, score)] : []),
+    ofSteps("Learning rate", "", [
       {
         steps,
         series: line(
@@ -44,16 +49,19 @@ export function chartsOf(run: Run, points: readonly Point[], window: number): Ch
         ),
       },
     ]),
-    onOneAxis("Projected gradient", "nats", [
-      {
-        steps,
-        series: line(
-          "Projected gradient",
-          points.map((one) => one.projectedGradient),
-        ),
-      },
-    ]),
-    onOneAxis("Time", "seconds a step", [
+    {
+      ...ofSteps("Projected gradient", "nats, without its sign", [
+        {
+          steps,
+          series: line(
+            "Size",
+            points.map(({ projectedGradient: one }) => one && Math.abs(one)),
+          ),
+        },
+      ]),
+      note: "Where several estimates or steps are drawn as one, the root of their mean square.",
+    },
+    ofSteps("Time", "seconds a step", [
       {
         steps,
         series: line(
@@ -62,8 +70,28 @@ export function chartsOf(run: Run, points: readonly Point[], window: number): Ch
         ),
       },
     ]),
+    memoryChart(run),
   ].filter(({ series }) => series.some(({ values }) => values.some((value) => value !== null)));
 }
+
+const ofSteps = (...parts: Parameters<typeof onOneAxis>): Chart => ({ ...onOneAxis(...parts), ofSteps: true });
+
+/** Long runs are drawn with steps merged: the loss is then a mean. */
+function eachIn(points: readonly Point[]): string {
+  const most = points.reduce((sofar, { count }) => Math.max(sofar, count), 1);
+  return most === 1 ? "Each step" : `Mean of up to ${formatInteger(most)} steps`;
+}
+
+const units: Readonly<Partial<Record<Measure["name"], string>>> = {
+  F1: "of words, mean over the rows",
+  accuracy: "share of rows that are right",
+  "exact match": "share of rows whose answer is exactly right",
+};
+
+const scoreChart = (run: Run, score: Measure): Chart => ({
+  ...onOneAxis(titleOf(score), units[score.name] ?? "", evaluated(run, score.of, score.format)),
+  tick: score.format,
+});
 
 const formatSmall = (value: number | null) =>
   value === 0 ? "0" : value !== null && Math.abs(value) < 0.01 ? value.toExponential(2) : formatRate(value);
@@ -73,8 +101,34 @@ interface Part {
   readonly series: PlotSeries;
 }
 
+const memoryNote =
+  "What the worker’s whole process holds, with the program and models that it answers requests with; without memory of a GPU. " +
+  "Forward passes alone are those of the first evaluation: inference with the same model, in the same process.";
+
+/** What the steps took beside what the same model takes without training: its weights, and forward passes alone. */
+function memoryChart({ memory: { weightsBytes, readings }, progress }: Run): Chart {
+  const steps = readings.filter(({ kind }) => kind === "STEPS");
+  const forward = readings.find(({ kind }) => kind === "FORWARD_PASSES");
+  const format = (bytes: number | null) => (bytes === null ? "–" : formatBytes(bytes));
+  const most = ({ peakBytes, residentBytes }: (typeof readings)[number]) => peakBytes ?? residentBytes;
+  const line: Part = {
+    steps: steps.map(({ step }) => step),
+    series: { label: "Steps (the most)", color: "--series-1", values: steps.map(most), marks: true, format },
+  };
+  const level = (label: string, color: string, bytes: number): Part => ({
+    steps: [0, Math.max(progress.step, 1)],
+    series: { label, color, dashed: true, width: 1.5, values: [bytes, bytes], format },
+  });
+  const bounds = [
+    ...(forward ? [level("Forward passes alone", "--series-2", most(forward))] : []),
+    level("Weights alone", "--series-10", weightsBytes),
+  ];
+  const chart = onOneAxis("Memory", "resident on the worker", steps.length === 0 ? [] : [line, ...bounds]);
+  return { ...chart, tick: formatBytes, note: memoryNote };
+}
+
 /** Evaluations as marks, and what the base model and the baselines reached as lines over the whole width. */
-function evaluated(run: Run, measure: Measure, format: PlotSeries["format"]): Part[] {
+function evaluated(run: Run, measure: Value, format: PlotSeries["format"]): Part[] {
   const of = (kind: Evaluation["kind"]) => run.evaluations.filter((one) => one.kind === kind);
   const known = (list: readonly Evaluation[]) => list.filter((one) => measure(one) !== null);
   const [validations, tests] = [known(of("VALIDATION")), known(of("TEST"))];
@@ -108,12 +162,17 @@ function evaluated(run: Run, measure: Measure, format: PlotSeries["format"]): Pa
   ];
 }
 
-/** All parts over the steps that any of them has. */
+/**
+ * All parts over the steps that any of them has. Both are in order, so that one walk over them is enough: a run of many steps
+ * is drawn anew with each step.
+ */
 function onOneAxis(title: string, unit: string, parts: readonly Part[]): Chart {
-  const steps = [...new Set(parts.flatMap((part) => part.steps))].toSorted((a, b) => a - b);
-  const series = parts.map(({ steps: own, series: one }) => {
-    const valueAt = new Map(own.map((step, index) => [step, one.values[index] ?? null]));
-    return { ...one, values: steps.map((step) => valueAt.get(step) ?? null) };
-  });
-  return { title, unit, steps, series };
+  const steps = parts.reduce<readonly number[]>((all, part) => union(all, part.steps), []);
+  return { title, unit, steps, series: parts.map((part) => ({ ...part.series, values: onAxis(part, steps) })) };
+}
+
+function onAxis({ steps: own, series: { values } }: Part, steps: readonly number[]): readonly (number | null)[] {
+  if (own === steps) return values;
+  let at = 0;
+  return steps.map((step) => (own[at] === step ? (values[at++] ?? null) : null));
 }

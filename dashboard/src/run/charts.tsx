@@ -3,78 +3,112 @@
  * shows every series at that step. A part that is zoomed to is read again with more detail.
  */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { invariant } from "../../../schema/errors.ts";
 import { save } from "../api/client.ts";
 import { ask } from "../api/query.ts";
+import { at } from "../base.ts";
 import { formatCounted, formatInteger } from "../format.ts";
-import { Plot, type Range } from "../parts/plot.tsx";
+import { Plot } from "../parts/plot.tsx";
+import { ZoomBar } from "../parts/zoom-bar.tsx";
+import type { Range } from "../parts/zoom.ts";
 import { chartsOf, type Chart } from "./chart-data.ts";
+import { readExactly } from "./exact-steps.ts";
 import { chartPart } from "./operations.ts";
+import { pictureOf } from "./picture.ts";
 import { lastStep, stepCount, usualWindow, type Point } from "./points.ts";
 import type { Run, RunState } from "./run-state.ts";
+import { SaveNumbers } from "./save-numbers.tsx";
+import { shares, useShown, usualShare, type Shown } from "./shown.ts";
 
 interface ChartsProps {
   readonly run: Run;
   readonly state: RunState;
 }
 
-/** The slider's positions: shares of the steps shown that are smoothed over. */
-const shares = [0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4];
-const usualShare = 4;
-
 export function Charts({ run, state }: ChartsProps) {
-  const [range, setRange] = useState<Range | null>(null);
-  const [log, setLog] = useState(false);
-  const [share, setShare] = useState(usualShare);
+  const [{ range, log, share }, show] = useShown();
+  const setRange = (next: Range | null) => show({ range: next });
   const detail = useDetail(run.id, range);
   const points = detail ?? state.points;
   const shown = range === null ? stepCount(state.points) : range.max - range.min;
   const window = share === usualShare ? usualWindow(shown) : Math.max(1, Math.round(shown * (shares[share] ?? 0)));
   const charts = useMemo(
     () => chartsOf(run, points, window),
-    [points, state.version, run.evaluations, run.progress.step, window],
+    [points, state.version, run.evaluations, run.memory, run.progress.step, window],
   );
+  if (charts.length === 0) return <NoCharts />;
   const whole = wholeOf(charts);
-  const steps = formatCounted(lastStep(state.points), "step");
+  const last = lastStep(state.points);
+  const exactly = async (title: string, onShare: (share: number) => void) => {
+    const [from, to] = range === null ? [1, last] : stepsOf(range);
+    const exact = await readExactly(run.id, from, to, (step) => onShare((step - from + 1) / (to - from + 1)));
+    const found = chartsOf(run, exact, window).find((one) => one.title === title);
+    invariant(found, "a chart of merged steps has some");
+    return found;
+  };
+  const isMerged = points.some(({ count }) => count > 1);
   return (
-    <section class="card charts" data-last-step={lastStep(state.points)} data-steps={stepCount(state.points)}>
-      <div class="toolbar">
-        <h2>Charts</h2>
-        <label class="slider">
-          Smoothing
-          <input
-            type="range"
-            min={0}
-            max={shares.length - 1}
-            value={share}
-            aria-valuetext={window > 1 ? `over ${formatCounted(window, "step")}` : "none"}
-            onInput={({ currentTarget: { value } }) => setShare(Number(value))}
-          />
-          <output>{window > 1 ? formatCounted(window, "step") : "none"}</output>
-        </label>
-        <label class="check">
-          <input type="checkbox" checked={log} onChange={({ currentTarget }) => setLog(currentTarget.checked)} />
-          Log scale
-        </label>
-        {range !== null && (
-          <button type="button" onClick={() => setRange(null)}>
-            Show all steps
-          </button>
-        )}
-      </div>
+    <section class="card charts" data-last-step={last} data-steps={stepCount(state.points)}>
+      <Tools {...{ share, log, window, show }} />
+      <ZoomBar range={range} whole={whole} axis="steps" onRange={setRange} />
       <div class="plots">
         {charts.map((chart, index) => (
           <Figure
             key={chart.title}
             {...{ run, chart, log }}
             range={range ?? whole}
+            whole={whole}
             large={index === 0}
-            name={`${chart.title} of ${run.name}, ${steps}`}
+            name={`${chart.title} of ${run.name}, ${formatCounted(last, "step")}`}
+            exactly={isMerged && chart.ofSteps ? (onShare) => exactly(chart.title, onShare) : null}
             onRange={setRange}
           />
         ))}
       </div>
-      <p class="muted">Drag over a part to see it closer; double-click to see all again.</p>
+      <p class="muted">
+        Point at a chart, or tap it, to read its values at a step. Drag over a part to see it closer; double-click to
+        see all again. By keys, in a chart: arrows go from value to value, <kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd> zoom,
+        Shift and an arrow move along. <a href={at("/docs/read-a-run.html")}>What the charts mean</a>
+      </p>
     </section>
+  );
+}
+
+/** What there is to choose comes with what it changes. */
+const NoCharts = () => (
+  <section class="card charts" data-last-step={0} data-steps={0}>
+    <h2>Charts</h2>
+    <p class="muted">They begin with the first step.</p>
+  </section>
+);
+
+interface ToolsProps extends Pick<Shown, "share" | "log"> {
+  /** Steps that are smoothed over. */
+  readonly window: number;
+  readonly show: (change: Partial<Shown>) => void;
+}
+
+function Tools({ share, log, window, show }: ToolsProps) {
+  return (
+    <div class="toolbar">
+      <h2>Charts</h2>
+      <label class="slider">
+        Smoothing
+        <input
+          type="range"
+          min={0}
+          max={shares.length - 1}
+          value={share}
+          aria-valuetext={window > 1 ? `over ${formatCounted(window, "step")}` : "none"}
+          onInput={({ currentTarget: { value } }) => show({ share: Number(value) })}
+        />
+        <output>{window > 1 ? formatCounted(window, "step") : "none"}</output>
+      </label>
+      <label class="check">
+        <input type="checkbox" checked={log} onChange={({ currentTarget }) => show({ log: currentTarget.checked })} />
+        Log scale
+      </label>
+    </div>
   );
 }
 
@@ -85,14 +119,19 @@ interface FigureProps {
   readonly large: boolean;
   readonly log: boolean;
   readonly range: Range;
+  readonly whole: Range;
+  readonly exactly: Parameters<typeof SaveNumbers>[0]["exactly"];
   readonly onRange: (range: Range | null) => void;
 }
 
-function Figure({ run, chart, name, large, log, range, onRange }: FigureProps) {
+function Figure({ run, chart, name, large, log, range, whole, exactly, onRange }: FigureProps) {
   const figure = useRef<HTMLElement>(null);
-  const { title, unit, steps, series } = chart;
+  const { title, unit, steps, series, note, tick } = chart;
   const file = `${run.name}-${title.toLowerCase().replaceAll(" ", "-")}`;
-  const savePng = () => figure.current?.querySelector("canvas")?.toBlob((blob) => blob && save(blob, `${file}.png`));
+  const savePng = () => {
+    const canvas = figure.current?.querySelector("canvas");
+    if (canvas) pictureOf(canvas, chart).toBlob((blob) => blob && save(blob, `${file}.png`));
+  };
   return (
     <figure ref={figure} class={large ? "figure large" : "figure"}>
       <figcaption>
@@ -102,14 +141,7 @@ function Figure({ run, chart, name, large, log, range, onRange }: FigureProps) {
         <button type="button" class="quiet" aria-label={`Save the chart ${title} as PNG`} onClick={savePng}>
           PNG
         </button>
-        <button
-          type="button"
-          class="quiet"
-          aria-label={`Save the numbers of ${title} as CSV`}
-          onClick={() => save(new Blob([csvOf(chart)], { type: "text/csv" }), `${file}.csv`)}
-        >
-          CSV
-        </button>
+        <SaveNumbers chart={chart} exactly={exactly} file={`${file}.csv`} />
       </figcaption>
       <Plot
         name={name}
@@ -117,10 +149,13 @@ function Figure({ run, chart, name, large, log, range, onRange }: FigureProps) {
         series={series}
         height={large ? 320 : 180}
         log={log}
+        {...(tick && { tick })}
         group={run.id}
         range={range}
+        whole={whole}
         onRange={onRange}
       />
+      {note !== undefined && <p class="muted note">{note}</p>}
     </figure>
   );
 }
@@ -132,17 +167,12 @@ function wholeOf(charts: readonly Chart[]): Range {
   return Number.isFinite(min) ? { min, max: Math.max(max, min + 1) } : { min: 0, max: 1 };
 }
 
-/** Numbers need no quotes, and the labels have none. */
-function csvOf({ steps, series }: Chart): string {
-  const head = ["step", ...series.map(({ label }) => label)];
-  const rows = steps.map((step, index) => [step, ...series.map(({ values }) => values[index] ?? "")]);
-  return [head, ...rows].map((row) => `${row.join(",")}\n`).join("");
-}
+const stepsOf = ({ min, max }: Range) => [Math.max(1, Math.floor(min)), Math.max(1, Math.ceil(max))] as const;
 
 /** The points of a part of the steps; null while all are shown, and until they are there. */
 function useDetail(id: string, range: Range | null): readonly Point[] | null {
   const [detail, setDetail] = useState<readonly Point[] | null>(null);
-  const [from, to] = range === null ? [0, 0] : [Math.max(1, Math.floor(range.min)), Math.max(1, Math.ceil(range.max))];
+  const [from, to] = range === null ? [0, 0] : stepsOf(range);
   useEffect(() => {
     let over = false;
     setDetail(null);

@@ -1,11 +1,17 @@
 /** The history of a run, latest first; what went wrong stands out. */
-import { formatClock, formatTime } from "../format.ts";
-import type { RunEvent } from "./run-state.ts";
+import { adviceFor } from "../../../schema/advice.ts";
+import { formatMoment, formatSentence, formatTime } from "../format.ts";
+import type { Run, RunEvent } from "./run-state.ts";
 
 const bad = new Set(["FAILED", "DIVERGED"]);
 const notable = new Set(["HARDLY_MOVED", "OVERFITTED", "WENT_BACK", "CANCELLED"]);
 
-export function Events({ events }: { events: readonly RunEvent[] }) {
+interface EventsProps {
+  readonly run: Run;
+  readonly events: readonly RunEvent[];
+}
+
+export function Events({ run, events }: EventsProps) {
   return (
     <section class="card">
       <h2>Time line</h2>
@@ -14,12 +20,34 @@ export function Events({ events }: { events: readonly RunEvent[] }) {
         {events.toReversed().map(({ sequence, at, type, message }) => (
           <li key={sequence} class={bad.has(type) ? "bad" : notable.has(type) ? "notable" : ""}>
             <time dateTime={at} title={formatTime(at)}>
-              {formatClock(at)}
+              {formatMoment(at)}
             </time>
-            <span>{message}</span>
+            <span>
+              {formatSentence(message)}
+              {type === "FAILED" && <WhatToDo run={run} />}
+            </span>
           </li>
         ))}
       </ol>
     </section>
+  );
+}
+
+/** The lines that are wrong, unless the message names them, and what to try. */
+function WhatToDo({ run: { error } }: { run: Run }) {
+  if (!error) return null;
+  const advice = adviceFor(error.code);
+  const issues = error.issues.filter(({ message }) => !error.message.includes(message));
+  return (
+    <>
+      {issues.map(({ line, field, message }) => (
+        <span key={`${line} ${field} ${message}`}>
+          {" "}
+          {line == null ? "" : `Line ${line}: `}
+          {field ?? ""} {message}
+        </span>
+      ))}
+      {advice && ` ${advice.words}.`}
+    </>
   );
 }

@@ -1,5 +1,6 @@
 /** How a run is doing and what happens next, in one line of words. */
-import { formatClock, formatDuration, formatInteger, formatLoss, formatShare } from "../format.ts";
+import { formatClock, formatDuration, formatInteger, formatLoss } from "../format.ts";
+import { measureOf } from "../parts/measure.ts";
 import { isFinal } from "../parts/status.tsx";
 import { recentLoss, stepCount, usualWindow } from "./points.ts";
 import type { Run, RunState } from "./run-state.ts";
@@ -50,17 +51,15 @@ function secondsOf({ startedAt, finishedAt }: Run): number | null {
 /** The best evaluation against the first, or else how low the loss of the last steps is. */
 function resultOf(run: Run, { points }: RunState): string | null {
   const validations = run.evaluations.filter(({ kind }) => kind === "VALIDATION");
+  const measure = measureOf(run.hyperparameters.bestMetric, validations);
+  const valueOf = (one: Run["evaluations"][number]) => measure.format(measure.of(one));
   const best = validations.find(({ step }) => step === run.bestEvaluation?.step);
   const first = validations.find(({ step }) => step === 0);
   if (best && best !== first) {
-    const word = isFinal(run.status) ? "Best" : "Best so far";
-    return `${word} ${inWords(best)} at step ${formatInteger(best.step)}${first ? `, before training ${inWords(first)}` : ""}.`;
+    const soFar = isFinal(run.status) ? "" : " so far";
+    const before = first ? ` (${valueOf(first)} before training)` : "";
+    return `Best ${measure.name}${soFar}: ${valueOf(best)} at step ${formatInteger(best.step)}${before}.`;
   }
   const loss = recentLoss(points, usualWindow(stepCount(points)));
   return loss === null ? null : `The loss of its last steps is ${formatLoss(loss)}.`;
-}
-
-function inWords({ accuracy, f1, loss }: Run["evaluations"][number]): string {
-  if (f1 !== null) return `F1 ${formatShare(f1)}`;
-  return accuracy === null ? `validation loss ${formatLoss(loss)}` : `accuracy ${formatShare(accuracy)}`;
 }

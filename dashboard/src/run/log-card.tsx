@@ -1,6 +1,6 @@
 /** The log as it grows: how small the whole run is, and what its last pairs are. */
 import { formatBytes, formatInteger } from "../format.ts";
-import { copy } from "../parts/copy-as.tsx";
+import { copy } from "../parts/copy.ts";
 import { Download } from "./download.tsx";
 import type { Run } from "./run-state.ts";
 

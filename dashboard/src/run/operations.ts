@@ -63,34 +63,62 @@ export type ResultsFragment = {
     readonly rows: number,
     readonly loss: number | null,
     readonly accuracy: number | null,
-    readonly f1: number | null
+    readonly f1: number | null,
+    readonly exactMatch: number | null
   }>,
   readonly bestEvaluation: {
     readonly step: number
   } | null,
-  readonly checkpoints: {
-    readonly nodes: ReadonlyArray<{
-      readonly id: string,
-      readonly entries: number,
+  readonly memory: {
+    readonly weightsBytes: number,
+    readonly readings: ReadonlyArray<{
+      readonly kind: Types.MemoryKind,
       readonly step: number,
-      readonly aliases: ReadonlyArray<string>,
-      readonly chainHash: string,
-      readonly logUrl: string,
-      readonly logBytes: number,
-      readonly weightsStatus: Types.WeightsStatus,
-      readonly weightsUrl: string | null,
-      readonly weightsBytes: number | null,
-      readonly weightsError: string | null,
-      readonly weightsWaitingReason: string | null,
-      readonly weightsFiles: ReadonlyArray<{
-        readonly name: string,
-        readonly url: string
-      }>
-    }>,
-    readonly pageInfo: {
-      readonly hasNextPage: boolean
-    }
+      readonly residentBytes: number,
+      readonly peakBytes: number | null
+    }>
+  },
+  readonly bestCheckpoint: ListedCheckpointFragment | null,
+  readonly checkpoints: CheckpointPageFragment
+};
+
+export type CheckpointPageFragment = {
+  readonly nodes: ReadonlyArray<ListedCheckpointFragment>,
+  readonly pageInfo: {
+    readonly hasNextPage: boolean,
+    readonly endCursor: string | null
   }
+};
+
+export type ListedCheckpointFragment = {
+  readonly id: string,
+  readonly entries: number,
+  readonly step: number,
+  readonly aliases: ReadonlyArray<string>,
+  readonly chainHash: string,
+  readonly logUrl: string,
+  readonly logBytes: number,
+  readonly weightsStatus: Types.WeightsStatus,
+  readonly weightsUrl: string | null,
+  readonly weightsBytes: number | null,
+  readonly weightsError: string | null,
+  readonly weightsWaitingReason: string | null,
+  readonly weightsFiles: ReadonlyArray<{
+    readonly name: string,
+    readonly url: string
+  }>
+};
+
+export type OlderCheckpointsQueryVariables = Exact<{
+  id: string;
+  after: string;
+}>;
+
+
+export type OlderCheckpointsQuery = {
+  readonly fineTune: {
+    readonly checkpoints: CheckpointPageFragment
+  } | null
 };
 
 export type ChartedFragment = {
@@ -129,11 +157,16 @@ export type FineTuneQuery = {
       readonly rows: number
     } | null,
     readonly from: {
+      readonly id: string,
       readonly step: number,
       readonly fineTune: {
         readonly id: string,
         readonly name: string
       }
+    } | null,
+    readonly sweep: {
+      readonly id: string,
+      readonly name: string
     } | null,
     readonly hyperparameters: {
       readonly method: Types.Method,
@@ -189,6 +222,25 @@ export type ChartPartQuery = {
   } | null
 };
 
+export type ExactStepsQueryVariables = Exact<{
+  id: string;
+  after: number;
+  first: number;
+}>;
+
+
+export type ExactStepsQuery = {
+  readonly fineTune: {
+    readonly metrics: ReadonlyArray<{
+      readonly step: number,
+      readonly loss: number | null,
+      readonly projectedGradient: number | null,
+      readonly learningRate: number,
+      readonly seconds: number
+    }>
+  } | null
+};
+
 export type ResultsQueryVariables = Exact<{
   id: string;
 }>;
@@ -240,6 +292,8 @@ export type CancelFineTuneMutation = {
 
 export type MaterialiseCheckpointMutationVariables = Exact<{
   id: string;
+  merged?: boolean | null | undefined;
+  dtype?: Types.WeightsDtype | null | undefined;
 }>;
 
 
@@ -248,6 +302,28 @@ export type MaterialiseCheckpointMutation = {
     readonly id: string,
     readonly weightsStatus: Types.WeightsStatus
   }
+};
+
+export type CheckpointFormsQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type CheckpointFormsQuery = {
+  readonly checkpoint: {
+    readonly exports: ReadonlyArray<{
+      readonly merged: boolean,
+      readonly dtype: Types.WeightsDtype | null,
+      readonly status: Types.WeightsStatus,
+      readonly bytes: number | null,
+      readonly error: string | null,
+      readonly waitingReason: string | null,
+      readonly files: ReadonlyArray<{
+        readonly name: string,
+        readonly url: string
+      }>
+    }>
+  } | null
 };
 
 export type StatusSubscriptionVariables = Exact<{
@@ -337,6 +413,88 @@ export type SetAliasMutation = {
   }
 };
 
+export type RollBackAliasMutationVariables = Exact<{
+  name: string;
+}>;
+
+
+export type RollBackAliasMutation = {
+  readonly rollBackAlias: {
+    readonly name: string,
+    readonly baseModel: {
+      readonly name: string
+    },
+    readonly checkpoint: {
+      readonly step: number,
+      readonly fineTune: {
+        readonly name: string
+      }
+    } | null
+  }
+};
+
+export type RemoveAliasMutationVariables = Exact<{
+  name: string;
+}>;
+
+
+export type RemoveAliasMutation = {
+  readonly removeAlias: boolean
+};
+
+export type EvaluateCheckpointMutationVariables = Exact<{
+  input: Types.CreateEvaluationInput;
+}>;
+
+
+export type EvaluateCheckpointMutation = {
+  readonly createEvaluation: {
+    readonly evaluation: {
+      readonly id: string,
+      readonly status: Types.ModelEvaluationStatus,
+      readonly checkpoint: {
+        readonly fineTune: {
+          readonly id: string
+        }
+      } | null
+    }
+  }
+};
+
+export type AskedEvaluationsQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type AskedEvaluationsQuery = {
+  readonly fineTune: {
+    readonly modelEvaluations: {
+      readonly nodes: ReadonlyArray<{
+        readonly id: string,
+        readonly status: Types.ModelEvaluationStatus,
+        readonly waitingReason: string | null,
+        readonly rows: number | null,
+        readonly loss: number | null,
+        readonly accuracy: number | null,
+        readonly f1: number | null,
+        readonly exactMatch: number | null,
+        readonly error: {
+          readonly code: Types.ErrorCode,
+          readonly message: string
+        } | null,
+        readonly dataset: {
+          readonly id: string,
+          readonly name: string
+        },
+        readonly checkpoint: {
+          readonly id: string,
+          readonly step: number
+        } | null
+      }>
+    }
+  } | null
+};
+
 export type AnswersBeforeQueryVariables = Exact<{
   id: string;
 }>;
@@ -376,6 +534,17 @@ export type AskedFragment = {
     readonly code: Types.ErrorCode,
     readonly message: string
   } | null
+};
+
+export type AnswersAskedQueryVariables = Exact<{
+  before: string;
+  after: string;
+}>;
+
+
+export type AnswersAskedQuery = {
+  readonly before: AskedFragment | null,
+  readonly after: AskedFragment | null
 };
 
 export type AnsweredQueryVariables = Exact<{
@@ -422,14 +591,24 @@ export type AskForAnswersMutation = {
   readonly after: {
     readonly evaluation: {
       readonly id: string,
-      readonly status: Types.ModelEvaluationStatus
+      readonly status: Types.ModelEvaluationStatus,
+      readonly checkpoint: {
+        readonly fineTune: {
+          readonly id: string
+        }
+      } | null
     }
   }
 };
 
+export const olderCheckpoints = operation<OlderCheckpointsQuery, OlderCheckpointsQueryVariables>(
+  "OlderCheckpoints",
+  "fragment CheckpointPage on CheckpointConnection{nodes{...ListedCheckpoint}pageInfo{hasNextPage endCursor}}fragment ListedCheckpoint on Checkpoint{id entries step aliases chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}query OlderCheckpoints($id:ID!$after:String!){fineTune(id:$id){checkpoints(first:20 after:$after){...CheckpointPage}}}",
+);
+
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
-  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}fragment Results on FineTune{waitingReason logUrl log{entries bytes chainHash lastPairs(count:5){entry seed scalar}}evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step aliases chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}fragment Charted on ChartPoint{step loss projectedGradient learningRate seconds count}query FineTune($id:ID!){fineTune(id:$id){...Summary ...Results labelWords dataset{id name rows}validationDataset{id name rows}testDataset{id name rows}keepWeights calibrationPrompt from{step fineTune{id name}}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged maxSeconds checkpointEvery}chart(points:2000){...Charted}}}",
+  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}fragment Results on FineTune{waitingReason logUrl log{entries bytes chainHash lastPairs(count:5){entry seed scalar}}evaluations(kind:null){kind step rows loss accuracy f1 exactMatch}bestEvaluation{step}memory{weightsBytes readings{kind step residentBytes peakBytes}}bestCheckpoint{...ListedCheckpoint}checkpoints(first:20){...CheckpointPage}}fragment CheckpointPage on CheckpointConnection{nodes{...ListedCheckpoint}pageInfo{hasNextPage endCursor}}fragment ListedCheckpoint on Checkpoint{id entries step aliases chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}fragment Charted on ChartPoint{step loss projectedGradient learningRate seconds count}query FineTune($id:ID!){fineTune(id:$id){...Summary ...Results labelWords dataset{id name rows}validationDataset{id name rows}testDataset{id name rows}keepWeights calibrationPrompt from{id step fineTune{id name}}sweep{id name}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged maxSeconds checkpointEvery}chart(points:2000){...Charted}}}",
 );
 
 export const chartPart = operation<ChartPartQuery, ChartPartQueryVariables>(
@@ -437,9 +616,14 @@ export const chartPart = operation<ChartPartQuery, ChartPartQueryVariables>(
   "fragment Charted on ChartPoint{step loss projectedGradient learningRate seconds count}query ChartPart($id:ID!$from:Int!$to:Int!){fineTune(id:$id){chart(points:2000 from:$from to:$to){...Charted}}}",
 );
 
+export const exactSteps = operation<ExactStepsQuery, ExactStepsQueryVariables>(
+  "ExactSteps",
+  "query ExactSteps($id:ID!$after:Int!$first:Int!){fineTune(id:$id){metrics(afterStep:$after first:$first){step loss projectedGradient learningRate seconds}}}",
+);
+
 export const results = operation<ResultsQuery, ResultsQueryVariables>(
   "Results",
-  "fragment Results on FineTune{waitingReason logUrl log{entries bytes chainHash lastPairs(count:5){entry seed scalar}}evaluations(kind:null){kind step rows loss accuracy f1}bestEvaluation{step}checkpoints(first:50){nodes{id entries step aliases chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}pageInfo{hasNextPage}}}query Results($id:ID!){fineTune(id:$id){...Results}}",
+  "fragment Results on FineTune{waitingReason logUrl log{entries bytes chainHash lastPairs(count:5){entry seed scalar}}evaluations(kind:null){kind step rows loss accuracy f1 exactMatch}bestEvaluation{step}memory{weightsBytes readings{kind step residentBytes peakBytes}}bestCheckpoint{...ListedCheckpoint}checkpoints(first:20){...CheckpointPage}}fragment CheckpointPage on CheckpointConnection{nodes{...ListedCheckpoint}pageInfo{hasNextPage endCursor}}fragment ListedCheckpoint on Checkpoint{id entries step aliases chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}query Results($id:ID!){fineTune(id:$id){...Results}}",
 );
 
 export const continueFineTune = operation<ContinueFineTuneMutation, ContinueFineTuneMutationVariables>(
@@ -464,7 +648,12 @@ export const cancelFineTune = operation<CancelFineTuneMutation, CancelFineTuneMu
 
 export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, MaterialiseCheckpointMutationVariables>(
   "MaterialiseCheckpoint",
-  "mutation MaterialiseCheckpoint($id:ID!){materialiseCheckpoint(id:$id){id weightsStatus}}",
+  "mutation MaterialiseCheckpoint($id:ID!$merged:Boolean$dtype:WeightsDtype){materialiseCheckpoint(id:$id merged:$merged dtype:$dtype){id weightsStatus}}",
+);
+
+export const checkpointForms = operation<CheckpointFormsQuery, CheckpointFormsQueryVariables>(
+  "CheckpointForms",
+  "query CheckpointForms($id:ID!){checkpoint(id:$id){exports{merged dtype status bytes files{name url}error waitingReason}}}",
 );
 
 export const status = operation<StatusSubscription, StatusSubscriptionVariables>(
@@ -502,9 +691,34 @@ export const setAlias = operation<SetAliasMutation, SetAliasMutationVariables>(
   "mutation SetAlias($name:String!$model:ModelInput!){setAlias(name:$name model:$model){name}}",
 );
 
+export const rollBackAlias = operation<RollBackAliasMutation, RollBackAliasMutationVariables>(
+  "RollBackAlias",
+  "mutation RollBackAlias($name:String!){rollBackAlias(name:$name){name baseModel{name}checkpoint{step fineTune{name}}}}",
+);
+
+export const removeAlias = operation<RemoveAliasMutation, RemoveAliasMutationVariables>(
+  "RemoveAlias",
+  "mutation RemoveAlias($name:String!){removeAlias(name:$name)}",
+);
+
+export const evaluateCheckpoint = operation<EvaluateCheckpointMutation, EvaluateCheckpointMutationVariables>(
+  "EvaluateCheckpoint",
+  "mutation EvaluateCheckpoint($input:CreateEvaluationInput!){createEvaluation(input:$input){evaluation{id status checkpoint{fineTune{id}}}}}",
+);
+
+export const askedEvaluations = operation<AskedEvaluationsQuery, AskedEvaluationsQueryVariables>(
+  "AskedEvaluations",
+  "query AskedEvaluations($id:ID!){fineTune(id:$id){modelEvaluations(first:20){nodes{id status waitingReason rows loss accuracy f1 exactMatch error{code message}dataset{id name}checkpoint{id step}}}}}",
+);
+
 export const answersBefore = operation<AnswersBeforeQuery, AnswersBeforeQueryVariables>(
   "AnswersBefore",
   "query AnswersBefore($id:ID!){fineTune(id:$id){modelEvaluations(first:50){nodes{...Asked checkpoint{id step}}}baseModel{evaluations(first:50){nodes{...Asked}}}}}fragment Asked on ModelEvaluation{id status labelWords answerTokens waitingReason dataset{id}error{code message}}",
+);
+
+export const answersAsked = operation<AnswersAskedQuery, AnswersAskedQueryVariables>(
+  "AnswersAsked",
+  "fragment Asked on ModelEvaluation{id status labelWords answerTokens waitingReason dataset{id}error{code message}}query AnswersAsked($before:ID!$after:ID!){before:modelEvaluation(id:$before){...Asked}after:modelEvaluation(id:$after){...Asked}}",
 );
 
 export const answered = operation<AnsweredQuery, AnsweredQueryVariables>(
@@ -514,6 +728,6 @@ export const answered = operation<AnsweredQuery, AnsweredQueryVariables>(
 
 export const askForAnswers = operation<AskForAnswersMutation, AskForAnswersMutationVariables>(
   "AskForAnswers",
-  "mutation AskForAnswers($before:CreateEvaluationInput!$after:CreateEvaluationInput!){before:createEvaluation(input:$before){evaluation{id status}}after:createEvaluation(input:$after){evaluation{id status}}}",
+  "mutation AskForAnswers($before:CreateEvaluationInput!$after:CreateEvaluationInput!){before:createEvaluation(input:$before){evaluation{id status}}after:createEvaluation(input:$after){evaluation{id status checkpoint{fineTune{id}}}}}",
 );
 

@@ -94,3 +94,17 @@ export function recentLoss(points: readonly Point[], window: number): number | n
 
 /** Steps that a smoothed loss is a mean of, unless somebody chooses: a twentieth of those shown. */
 export const usualWindow = (stepsShown: number) => Math.max(1, Math.round(stepsShown / 20));
+
+/** Of numbers in order; one of the two where it has all of the other's. */
+export function union(some: readonly number[], others: readonly number[]): readonly number[] {
+  if (some === others || others.length === 0) return some;
+  if (some.length === 0) return others;
+  const all: number[] = [];
+  for (let i = 0, j = 0; i < some.length || j < others.length;) {
+    const [one = Infinity, other = Infinity] = [some[i], others[j]];
+    all.push(Math.min(one, other));
+    if (one <= other) i += 1;
+    if (other <= one) j += 1;
+  }
+  return all.length === some.length ? some : all;
+}

@@ -1,17 +1,19 @@
 /** The settings of a run: what differs from the default first, then all by group. They can be copied, to repeat the run. */
 import type { ComponentChildren } from "preact";
-import { defaultsWith } from "../../../schema/hyperparameter-defaults.ts";
 import { hyperparameterGroups } from "../../../schema/hyperparameter-groups.ts";
 import type { HyperparameterName } from "../../../schema/hyperparameter-table.ts";
-import { at, runPath } from "../base.ts";
+import { at, datasetPath, runPath } from "../base.ts";
 import { formatBytes, formatCompact, formatCounted, formatInteger, formatTime, none } from "../format.ts";
+import { commandOf } from "../new/file.ts";
 import { CopyAs } from "../parts/copy-as.tsx";
-import { hyperparameterPair, hyperparametersFor } from "../parts/form/hyperparameters.tsx";
+import { hyperparameterPair, hyperparametersFor, settingsChanged } from "../parts/form/settings.ts";
 import { createFineTune } from "../new/operations.ts";
+import { inputOf } from "./input.ts";
 import type { Run } from "./run-state.ts";
 
 export function Settings({ run }: { run: Run }) {
-  const changed = changedSettings(run);
+  const changed = settingsChanged(run.hyperparameters);
+  const input = inputOf(run);
   const applies = new Set(hyperparametersFor(run.hyperparameters.method));
   const pairs = (names: readonly HyperparameterName[]) =>
     names.map((name) => hyperparameterPair(name, run.hyperparameters, run.pickedRate));
@@ -22,7 +24,12 @@ export function Settings({ run }: { run: Run }) {
         <a class="button" href={at(`/new?from=${encodeURIComponent(run.id)}`)}>
           Copy to a new run
         </a>
-        <CopyAs what="the creation of this run" operation={createFineTune} variables={{ input: inputOf(run) }} />
+        <CopyAs
+          what="the creation of this run"
+          operation={createFineTune}
+          variables={{ input }}
+          command={commandOf(input)}
+        />
       </div>
       <Pairs pairs={dataOf(run)} />
       <h3>{changed.length === 0 ? "All other settings have their defaults" : "Different from the defaults"}</h3>
@@ -59,11 +66,7 @@ function Pairs({ pairs }: { pairs: readonly Pair[] }) {
 function dataOf(run: Run): Pair[] {
   const { dataset, validationDataset, testDataset, from, progress } = run;
   const rowsOf = (one: Run["dataset"] | null) =>
-    one === null ? (
-      none
-    ) : (
-      <a href={at(`/datasets/${encodeURIComponent(one.id)}`)}>{`${one.name} (${formatCounted(one.rows, "row")})`}</a>
-    );
+    one === null ? none : <a href={datasetPath(one.id)}>{`${one.name} (${formatCounted(one.rows, "row")})`}</a>;
   const pairs: (Pair | null)[] = [
     from && [
       "Continues from",
@@ -84,29 +87,4 @@ function dataOf(run: Run): Pair[] {
     run.finishedAt === null ? null : ["Finished", formatTime(run.finishedAt)],
   ];
   return pairs.filter((pair) => pair !== null);
-}
-
-/** In the order of the table. The defaults depend on the settings themselves, such as the method. */
-function changedSettings({ hyperparameters }: Run): HyperparameterName[] {
-  const defaults = defaultsWith(hyperparameters);
-  return hyperparametersFor(hyperparameters.method).filter(
-    (name) => JSON.stringify(hyperparameters[name]) !== JSON.stringify(defaults[name]),
-  );
-}
-
-/** What creates the same run again. */
-function inputOf(run: Run): object {
-  const { hyperparameters } = run;
-  const changed: [string, unknown][] = changedSettings(run).map((name) => [name, hyperparameters[name]]);
-  return {
-    name: run.name,
-    baseModel: run.baseModel.name,
-    dataset: run.dataset.id,
-    ...(run.validationDataset && { validationDataset: run.validationDataset.id }),
-    ...(run.testDataset && { testDataset: run.testDataset.id }),
-    ...(run.labelWords.length > 0 && { labelWords: run.labelWords }),
-    ...(run.calibrationPrompt !== null && { calibrationPrompt: run.calibrationPrompt }),
-    ...(run.keepWeights && { keepWeights: true }),
-    ...(changed.length > 0 && { hyperparameters: Object.fromEntries<unknown>(changed) }),
-  };
 }

@@ -23,13 +23,15 @@ export type ListedRunFragment = {
     readonly name: string
   },
   readonly hyperparameters: {
-    readonly method: Types.Method
+    readonly method: Types.Method,
+    readonly bestMetric: Types.BestMetric
   },
   readonly bestEvaluation: {
     readonly step: number,
     readonly loss: number | null,
     readonly accuracy: number | null,
-    readonly f1: number | null
+    readonly f1: number | null,
+    readonly exactMatch: number | null
   } | null,
   readonly progress: {
     readonly step: number,
@@ -46,6 +48,7 @@ export type ListFineTunesQueryVariables = Exact<{
   after?: string | null | undefined;
   filter?: Types.FineTuneFilter | null | undefined;
   sort?: Types.FineTuneSort | null | undefined;
+  reverse?: boolean | null | undefined;
 }>;
 
 
@@ -93,6 +96,9 @@ export type RunFiltersQueryVariables = Exact<{ [key: string]: never; }>;
 
 
 export type RunFiltersQuery = {
+  readonly viewer: {
+    readonly scopes: ReadonlyArray<Types.Scope>
+  },
   readonly baseModels: {
     readonly nodes: ReadonlyArray<{
       readonly name: string
@@ -100,13 +106,13 @@ export type RunFiltersQuery = {
   }
 };
 
-export type ArchiveFineTuneMutationVariables = Exact<{
+export type LabelFineTuneMutationVariables = Exact<{
   id: string;
   input: Types.UpdateFineTuneInput;
 }>;
 
 
-export type ArchiveFineTuneMutation = {
+export type LabelFineTuneMutation = {
   readonly updateFineTune: {
     readonly id: string,
     readonly archivedAt: string | null,
@@ -139,12 +145,12 @@ export type DeleteFineTuneMutation = {
 
 export const listFineTunes = operation<ListFineTunesQuery, ListFineTunesQueryVariables>(
   "ListFineTunes",
-  "fragment ListedRun on FineTune{id name status cancelRequested pauseRequested archivedAt tags loss estimatedSecondsLeft estimatedSecondsLeft queuePosition createdAt finishedAt baseModel{name}hyperparameters{method}bestEvaluation{step loss accuracy f1}progress{step steps fraction}error{message}}query ListFineTunes($first:Int!$after:String$filter:FineTuneFilter$sort:FineTuneSort){fineTunes(first:$first after:$after filter:$filter sort:$sort){totalCount nodes{...ListedRun}pageInfo{hasNextPage endCursor}}}",
+  "fragment ListedRun on FineTune{id name status cancelRequested pauseRequested archivedAt tags loss estimatedSecondsLeft queuePosition createdAt finishedAt baseModel{name}hyperparameters{method bestMetric}bestEvaluation{step loss accuracy f1 exactMatch}progress{step steps fraction}error{message}}query ListFineTunes($first:Int!$after:String$filter:FineTuneFilter$sort:FineTuneSort$reverse:Boolean){fineTunes(first:$first after:$after filter:$filter sort:$sort reverse:$reverse){totalCount nodes{...ListedRun}pageInfo{hasNextPage endCursor}}}",
 );
 
 export const shownRuns = operation<ShownRunsQuery, ShownRunsQueryVariables>(
   "ShownRuns",
-  "fragment ListedRun on FineTune{id name status cancelRequested pauseRequested archivedAt tags loss estimatedSecondsLeft estimatedSecondsLeft queuePosition createdAt finishedAt baseModel{name}hyperparameters{method}bestEvaluation{step loss accuracy f1}progress{step steps fraction}error{message}}query ShownRuns($ids:[ID!]!){nodes(ids:$ids){...on FineTune{...ListedRun}}}",
+  "fragment ListedRun on FineTune{id name status cancelRequested pauseRequested archivedAt tags loss estimatedSecondsLeft queuePosition createdAt finishedAt baseModel{name}hyperparameters{method bestMetric}bestEvaluation{step loss accuracy f1 exactMatch}progress{step steps fraction}error{message}}query ShownRuns($ids:[ID!]!){nodes(ids:$ids){...on FineTune{...ListedRun}}}",
 );
 
 export const sparks = operation<SparksQuery, SparksQueryVariables>(
@@ -154,12 +160,12 @@ export const sparks = operation<SparksQuery, SparksQueryVariables>(
 
 export const runFilters = operation<RunFiltersQuery, RunFiltersQueryVariables>(
   "RunFilters",
-  "query RunFilters{baseModels(first:100){nodes{name}}}",
+  "query RunFilters{viewer{scopes}baseModels(first:100){nodes{name}}}",
 );
 
-export const archiveFineTune = operation<ArchiveFineTuneMutation, ArchiveFineTuneMutationVariables>(
-  "ArchiveFineTune",
-  "mutation ArchiveFineTune($id:ID!$input:UpdateFineTuneInput!){updateFineTune(id:$id input:$input){id archivedAt tags}}",
+export const labelFineTune = operation<LabelFineTuneMutation, LabelFineTuneMutationVariables>(
+  "LabelFineTune",
+  "mutation LabelFineTune($id:ID!$input:UpdateFineTuneInput!){updateFineTune(id:$id input:$input){id archivedAt tags}}",
 );
 
 export const stopFineTune = operation<StopFineTuneMutation, StopFineTuneMutationVariables>(

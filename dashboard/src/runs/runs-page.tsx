@@ -1,65 +1,69 @@
 /** All runs: what is running, what failed, which is best. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
-import type { FineTuneSort, FineTuneStatus } from "../../../client/schema-types.ts";
 import { useAnswer } from "../api/query.ts";
 import { at } from "../base.ts";
-import { formatInteger } from "../format.ts";
-import { useShortcuts } from "../keys.ts";
+import { formatCounted, formatInteger } from "../format.ts";
 import { Problem } from "../parts/problem.tsx";
-import { statusWords } from "../parts/status.tsx";
 import { Bulk } from "./bulk.tsx";
-import { addressOf, isFiltered, listingOf, sortNames, type Listing } from "./filter.ts";
+import { addressOf, isFiltered, listingOf, orders, type Listing } from "./filter.ts";
+import { Filters } from "./filters.tsx";
 import { runFilters } from "./operations.ts";
 import { RunTable } from "./run-table.tsx";
 import { useRuns } from "./use-runs.ts";
+import { useSelection } from "./use-selection.ts";
 
 export function RunsPage() {
   const { query, route } = useLocation();
   const listing = listingOf(query);
   const list = useRuns(listing);
-  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const selection = useSelection(list.runs);
+  const { data } = useAnswer(runFilters, {});
+  // What most keys allow is there at once.
+  const mayChange = data?.viewer.scopes.includes("TRAIN") ?? true;
+  const { only } = orders[listing.sort];
   useEffect(() => {
     document.title = "Runs · Steplog";
   }, []);
   const show = (change: Partial<Listing>) => route(addressOf({ ...listing, ...change }), true);
-  const chosen = list.runs.filter(({ id }) => selected.has(id));
   return (
     <>
       <div class="title">
         <h1>Runs</h1>
-        <a href={at("/new")} class="button primary">
-          New run
-        </a>
+        {mayChange && (
+          <a href={at("/new")} class="button primary">
+            New run
+          </a>
+        )}
       </div>
-      <Filters listing={listing} onChange={show} />
+      <Filters listing={listing} models={(data?.baseModels.nodes ?? []).map(({ name }) => name)} onChange={show} />
       {list.failure && <Problem title="The runs could not be read" failure={list.failure} />}
-      <Bulk
-        runs={chosen}
-        onClear={() => setSelected(new Set())}
-        onDone={() => {
-          setSelected(new Set());
-          list.reload();
-        }}
-      />
+      <Bulk selection={selection} list={list} mayChange={mayChange} />
+      {only !== undefined && <p class="muted">In this order there are only runs {only}.</p>}
       {list.newer && (
         <button type="button" class="newer" onClick={list.reload}>
           There are newer runs: show them
         </button>
       )}
-      {list.total === null && list.failure === null && <p class="muted">Loading…</p>}
-      {list.total === 0 && <Nothing listing={listing} onClear={() => route(at("/"), true)} />}
-      {list.runs.length > 0 && <RunTable list={list} selected={selected} onSelect={setSelected} />}
+      {list.total === null && list.runs.length === 0 && list.failure === null && <p class="muted">Loading…</p>}
+      {list.total === 0 && <Nothing listing={listing} mayCreate={mayChange} onClear={() => route(at("/"), true)} />}
+      {list.runs.length > 0 && <RunTable list={list} listing={listing} selection={selection} onOrder={show} />}
       {list.total !== null && list.total > 0 && (
         <p class="muted" role="status">
-          {formatInteger(list.runs.length)} of {formatInteger(list.total)} runs
+          {formatInteger(list.runs.length)} of {formatCounted(list.total, "run")}
         </p>
       )}
     </>
   );
 }
 
-function Nothing({ listing, onClear }: { listing: Listing; onClear: () => void }) {
+interface NothingProps {
+  readonly listing: Listing;
+  readonly mayCreate: boolean;
+  readonly onClear: () => void;
+}
+
+function Nothing({ listing, mayCreate, onClear }: NothingProps) {
   if (isFiltered(listing))
     return (
       <div class="empty card">
@@ -74,96 +78,18 @@ function Nothing({ listing, onClear }: { listing: Listing; onClear: () => void }
       <p>
         There are no runs yet. A run tunes a base model on your rows: prompts, and what the model should answer to them.
       </p>
-      <a href={at("/new")} class="button">
-        Start the first run
-      </a>
+      {mayCreate ? (
+        <div class="actions">
+          <a href={at("/new?example=rows")} class="button">
+            Try the example
+          </a>
+          <a href={at("/new")} class="button">
+            Start with your own rows
+          </a>
+        </div>
+      ) : (
+        <p class="muted">To create one, sign in with a key that has the scope TRAIN.</p>
+      )}
     </div>
-  );
-}
-
-interface FiltersProps {
-  readonly listing: Listing;
-  readonly onChange: (change: Partial<Listing>) => void;
-}
-
-const typingMs = 250;
-
-function Filters({ listing, onChange }: FiltersProps) {
-  const search = useRef<HTMLInputElement>(null);
-  const typing = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const { data } = useAnswer(runFilters, {});
-  useShortcuts([{ keys: "/", does: "Search the runs", run: () => search.current?.focus() }]);
-  // Every letter is not a question.
-  const later = (change: Partial<Listing>) => {
-    clearTimeout(typing.current);
-    typing.current = setTimeout(() => onChange(change), typingMs);
-  };
-  return (
-    <search class="filters">
-      <label class="wide">
-        <span class="hidden">Search by name</span>
-        <input
-          ref={search}
-          type="search"
-          placeholder="Search by name  /"
-          defaultValue={listing.search}
-          onInput={({ currentTarget: { value } }) => later({ search: value })}
-        />
-      </label>
-      <Choice
-        label="Status"
-        value={listing.status}
-        options={[["", "Any status"], ...Object.entries(statusWords)]}
-        onValue={(status) => onChange({ status: status as FineTuneStatus | "" })}
-      />
-      <Choice
-        label="Base model"
-        value={listing.model}
-        options={[["", "Any base model"], ...(data?.baseModels.nodes ?? []).map(({ name }) => [name, name] as const)]}
-        onValue={(model) => onChange({ model })}
-      />
-      <label>
-        <span class="hidden">Tag</span>
-        <input
-          type="search"
-          placeholder="Tag"
-          defaultValue={listing.tag}
-          onInput={({ currentTarget: { value } }) => later({ tag: value.trim() })}
-        />
-      </label>
-      <Choice
-        label="Order"
-        value={listing.sort}
-        options={Object.entries(sortNames)}
-        onValue={(sort) => onChange({ sort: sort as FineTuneSort })}
-      />
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={listing.archived}
-          onChange={({ currentTarget: { checked } }) => onChange({ archived: checked })}
-        />
-        Archived
-      </label>
-    </search>
-  );
-}
-
-interface ChoiceProps {
-  readonly label: string;
-  readonly value: string;
-  readonly options: readonly (readonly [string, string])[];
-  readonly onValue: (value: string) => void;
-}
-
-function Choice({ label, value, options, onValue }: ChoiceProps) {
-  return (
-    <select aria-label={label} value={value} onChange={({ currentTarget }) => onValue(currentTarget.value)}>
-      {options.map(([one, name]) => (
-        <option key={one} value={one} selected={one === value}>
-          {name}
-        </option>
-      ))}
-    </select>
   );
 }

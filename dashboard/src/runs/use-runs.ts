@@ -22,9 +22,13 @@ export interface Runs {
   readonly loadMore: () => void;
   /** Reads the listing again from its start. */
   readonly reload: () => void;
+  /** What has just been changed of runs is in the list before it is read again. */
+  readonly change: (changed: readonly Changed[]) => void;
   /** Tells which runs are on the screen. */
   readonly watch: (ids: readonly string[]) => void;
 }
+
+type Changed = Partial<ListedRun> & Pick<ListedRun, "id">;
 
 const pageSize = 50;
 const refreshMs = 2_000;
@@ -51,7 +55,13 @@ export function useRuns(listing: Listing): Runs {
   const busy = useRef(false);
   const key = JSON.stringify(listing);
   const page = (after: string | null) =>
-    ask(listFineTunes, { first: pageSize, after, filter: filterOf(listing), sort: listing.sort });
+    ask(listFineTunes, {
+      first: pageSize,
+      after,
+      filter: filterOf(listing),
+      sort: listing.sort,
+      reverse: listing.reverse,
+    });
 
   useEffect(() => {
     let over = false;
@@ -76,7 +86,8 @@ export function useRuns(listing: Listing): Runs {
       const others = watched.current.filter((id) => !firstPage.has(id) && isOpen(latest.current, id));
       if (others.length > 0) await attempt(async () => withRuns((await ask(shownRuns, { ids: others })).nodes));
     };
-    setState(nothing);
+    // The rows of another order or filter stay until those of this one are there, and so does the focus among them.
+    setState((before) => ({ ...before, total: null, next: null, newer: false }));
     void attempt(first);
     const timer = setInterval(() => !document.hidden && void refresh(), refreshMs);
     return () => {
@@ -108,6 +119,7 @@ export function useRuns(listing: Listing): Runs {
       scrollTo(0, 0);
       setRound((before) => before + 1);
     },
+    change: (changed) => setState((before) => withRuns(changed.flatMap((one) => changedRun(before, one)))(before)),
     watch: (ids) => {
       watched.current = ids;
     },
@@ -146,6 +158,11 @@ const withRuns = (found: readonly (ListedRun | object | null)[]) => (before: Sta
   const runs = found.filter((one): one is ListedRun => one !== null && "id" in one);
   return { ...before, byId: new Map([...before.byId, ...mapOf(runs)]) };
 };
+
+function changedRun({ byId }: State, changed: Changed): ListedRun[] {
+  const run = byId.get(changed.id);
+  return run ? [{ ...run, ...changed }] : [];
+}
 
 function isOpen({ byId }: State, id: string): boolean {
   const run = byId.get(id);

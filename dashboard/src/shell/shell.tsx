@@ -14,6 +14,7 @@ import { ThemeChoice } from "./theme-choice.tsx";
 const places = [
   { name: "Runs", path: "/", keys: "g r" },
   { name: "New run", path: "/new", keys: "n" },
+  { name: "Sweeps", path: "/sweeps", keys: "g s" },
   { name: "Datasets", path: "/datasets", keys: "g d" },
   { name: "Models", path: "/models", keys: "g m" },
   { name: "Playground", path: "/playground", keys: "g p" },

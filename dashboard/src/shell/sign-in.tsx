@@ -23,7 +23,7 @@ function KeyForm() {
           {had
             ? "The service no longer accepts the API key that this browser has: it was revoked, has expired, or is of another service."
             : "This service asks for an API key."}{" "}
-          Whoever runs it makes one with <code>steplog keys create</code>.
+          Whoever runs it makes one with <code>npx steplog keys create</code>.
         </p>
         <label>
           API key

@@ -1,14 +1,15 @@
 import { setTheme, theme, type Theme } from "../theme.ts";
 
 const themes: readonly (readonly [Theme, string])[] = [
-  ["system", "As the system"],
-  ["light", "Light"],
-  ["dark", "Dark"],
+  ["system", "System theme"],
+  ["light", "Light theme"],
+  ["dark", "Dark theme"],
 ];
 
 export function ThemeChoice() {
   return (
     <select
+      class="theme"
       aria-label="Theme"
       value={theme.value}
       onChange={({ currentTarget }) => setTheme(currentTarget.value as Theme)}

@@ -1,15 +1,14 @@
 /** What is written of a completion, as it comes. */
 import { z } from "zod";
 import { SteplogError } from "../../../schema/errors.ts";
-import type { CompletionPiece } from "../../../schema/serving-tables.ts";
-import { unpackTokens, type Rows, type ProjectStore } from "../../../store/store.ts";
+import { unpackTokens, type Rows, type ProjectStore, type WrittenPiece } from "../../../store/store.ts";
 import { failureOf } from "../../completions.ts";
 import { builder, queryCost } from "../builder.ts";
 import { notFound } from "../lookup.ts";
 import { CompletionRef } from "../nodes.ts";
 import { FinishReasonRef, TokenLogProbabilityRef } from "./completion.ts";
 
-const PieceRef = builder.objectRef<CompletionPiece>("CompletionPiece").implement({
+const PieceRef = builder.objectRef<WrittenPiece>("CompletionPiece").implement({
   description: "Consecutive tokens of one choice.",
   fields: (t) => ({
     choice: t.exposeInt("choice", { description: "Number of the choice, from 0." }),
@@ -36,7 +35,7 @@ const PieceRef = builder.objectRef<CompletionPiece>("CompletionPiece").implement
   }),
 });
 
-const PiecePayload = builder.objectRef<CompletionPiece>("CompletionPiecePayload").implement({
+const PiecePayload = builder.objectRef<WrittenPiece>("CompletionPiecePayload").implement({
   description: "One piece of the stream.",
   fields: (t) => ({
     cursor: t.exposeInt("sequence", { description: "Pass it as `after` to continue after this piece." }),
@@ -70,7 +69,7 @@ builder.subscriptionField("completionPieces", (t) =>
 );
 
 /** The same rows; their end is an error if the completion failed. */
-function withFailure(store: ProjectStore, id: string, pieces: Rows<CompletionPiece>): Rows<CompletionPiece> {
+function withFailure(store: ProjectStore, id: string, pieces: Rows<WrittenPiece>): Rows<WrittenPiece> {
   let left = false;
   return {
     async next() {

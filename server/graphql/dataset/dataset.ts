@@ -4,6 +4,7 @@ import { encodeGlobalID } from "@pothos/plugin-relay";
 import { z } from "zod";
 import { SteplogError } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
+import type { Page } from "../../../store/store.ts";
 import { storeStream, storeUpload } from "../../store-dataset.ts";
 import { builder, queryCost } from "../builder.ts";
 import { ExpiryInput, expiryOfInput, expiryText } from "../expiry.ts";
@@ -47,22 +48,13 @@ builder.queryField("datasets", (t) =>
           validate: z.string().max(limits.nameLength).nullish(),
         }),
       },
-      resolve: async (_root, { name: part, ...args }, { store }) => {
+      resolve: (_root, { name: part, ...args }, { store }) => {
         const filter = { name: part ?? undefined };
-        const page = await pageOf(args, (one) => store.datasets.list({ ...one, ...filter }));
-        return { ...page, count: () => store.datasets.count(filter) };
+        const list = (page: Page) => store.datasets.list({ ...page, ...filter });
+        return pageOf(args, list, () => store.datasets.count(filter));
       },
     },
-    {
-      name: "DatasetConnection",
-      fields: (fields) => ({
-        totalCount: fields.int({
-          description: "How many datasets all pages have together.",
-          complexity: queryCost,
-          resolve: ({ count }) => count(),
-        }),
-      }),
-    },
+    { name: "DatasetConnection" },
     { name: "DatasetEdge" },
   ),
 );

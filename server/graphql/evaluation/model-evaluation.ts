@@ -1,9 +1,10 @@
 /** Evaluations that somebody asks for: a base or a checkpoint, on any dataset, measured as a run measures its own. */
 import { z } from "zod";
 import type { CompletionStatus } from "../../../schema/completion.ts";
+import { invariant } from "../../../schema/errors.ts";
 import { type EvaluatedRow, keptRows } from "../../../schema/model-evaluation.ts";
 import type { ModelEvaluation } from "../../../schema/serving-tables.ts";
-import { rulesOf } from "../../../store/store.ts";
+import { type ProjectStore, rulesOf } from "../../../store/store.ts";
 import { failureOf } from "../../completions.ts";
 import { builder, queryCost } from "../builder.ts";
 import { CompletionErrorRef } from "../completion/completion.ts";
@@ -11,7 +12,7 @@ import { EvaluationRef } from "../fine-tune/evaluation.ts";
 import { Truncation } from "../fine-tune/hyperparameters.ts";
 import { finiteOrNull } from "../finite.ts";
 import { BaseModelRef, CheckpointRef, DatasetRef, FineTuneRef, ModelEvaluationRef } from "../nodes.ts";
-import { pageCost, pageOf } from "../page.ts";
+import { type PageArgs, pageCost, pageOf } from "../page.ts";
 
 const EvaluationStatus = builder.enumType("ModelEvaluationStatus", {
   description: "The status of an evaluation. SUCCEEDED, FAILED and CANCELLED are final.",
@@ -171,7 +172,12 @@ builder.objectField(FineTuneRef, "modelEvaluations", (t) =>
         "Evaluations of the run's checkpoints that were asked for (createEvaluation), newest first. Those that the run makes " +
         "itself are `evaluations`.",
       complexity: pageCost,
-      resolve: (run, args, { store }) => pageOf(args, (page) => store.evaluations.listOfRun(run, page)),
+      resolve: (run, args, { store: { evaluations } }) =>
+        pageOf(
+          args,
+          (page) => evaluations.listOfRun(run, page),
+          () => evaluations.countOfRun(run),
+        ),
     },
     { name: "FineTuneEvaluationConnection" },
     { name: "FineTuneEvaluationEdge" },
@@ -196,9 +202,12 @@ builder.objectField(CheckpointRef, "evaluations", (t) =>
         "Evaluations of the checkpoint that were asked for (createEvaluation), newest first. Those of its run are " +
         "`runEvaluations`.",
       complexity: pageCost,
-      resolve: async ({ id, fineTuneId }, args, context) => {
-        const { baseModelId } = await FineTuneRef.getDataloader(context).load(fineTuneId);
-        return pageOf(args, (page) => context.store.evaluations.list({ baseModelId, checkpointId: id }, page));
+      resolve: async (checkpoint, args, { store }) => {
+        // Whoever borrows the checkpoint sees no run.
+        const run = await store.checkpoints.runOf(checkpoint);
+        invariant(run, `checkpoint ${checkpoint.id} has a run`);
+        const target = { baseModelId: run.baseModelId, checkpointId: checkpoint.id };
+        return evaluationsOfTarget(store, target, args);
       },
     },
     { name: "CheckpointEvaluationConnection" },
@@ -206,14 +215,24 @@ builder.objectField(CheckpointRef, "evaluations", (t) =>
   ),
 );
 
+/** Null for any. */
+type EvaluatedTarget = Parameters<ProjectStore["evaluations"]["list"]>[0];
+
+function evaluationsOfTarget({ evaluations }: ProjectStore, target: EvaluatedTarget, args: PageArgs) {
+  return pageOf(
+    args,
+    (page) => evaluations.list(target, page),
+    () => evaluations.count(target),
+  );
+}
+
 builder.objectField(BaseModelRef, "evaluations", (t) =>
   t.connection(
     {
       type: ModelEvaluationRef,
       description: "Evaluations of the base model itself that were asked for, newest first.",
       complexity: pageCost,
-      resolve: ({ id }, args, { store }) =>
-        pageOf(args, (page) => store.evaluations.list({ baseModelId: id, checkpointId: null }, page)),
+      resolve: ({ id }, args, { store }) => evaluationsOfTarget(store, { baseModelId: id, checkpointId: null }, args),
     },
     { name: "ModelEvaluationConnection" },
     { name: "ModelEvaluationEdge" },
@@ -226,10 +245,28 @@ builder.objectField(DatasetRef, "evaluations", (t) =>
       type: ModelEvaluationRef,
       description: "Evaluations on it that were asked for (createEvaluation) in this project, newest first.",
       complexity: pageCost,
-      resolve: ({ id }, args, { store }) => pageOf(args, (page) => store.evaluations.listOfDataset(id, page)),
+      resolve: ({ id }, args, { store: { evaluations } }) =>
+        pageOf(
+          args,
+          (page) => evaluations.listOfDataset(id, page),
+          () => evaluations.countOfDataset(id),
+        ),
     },
     { name: "DatasetEvaluationConnection" },
     { name: "DatasetEvaluationEdge" },
+  ),
+);
+
+builder.queryField("modelEvaluations", (t) =>
+  t.connection(
+    {
+      type: ModelEvaluationRef,
+      description: "The evaluations of models that were asked for (createEvaluation), newest first.",
+      complexity: pageCost,
+      resolve: (_root, args, { store }) => evaluationsOfTarget(store, null, args),
+    },
+    { name: "ProjectEvaluationConnection" },
+    { name: "ProjectEvaluationEdge" },
   ),
 );
 

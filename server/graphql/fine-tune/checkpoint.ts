@@ -89,7 +89,7 @@ CheckpointRef.implement({
     weightsError: t.exposeString("weightsError", {
       nullable: true,
       description:
-        "Why the weights could not be rebuilt or, while they are QUEUED, why the last attempt failed; null otherwise.",
+        "Why the weights could not be rebuilt or, while they are QUEUED, why the last attempt failed or what the worker waits for; null otherwise.",
     }),
     weightsWaitingReason: t.string({
       nullable: true,

@@ -32,7 +32,7 @@ export interface FineTuneEstimate {
   readonly workers: readonly WorkerEstimate[];
 }
 
-const RefusalRef = builder.objectRef<Refusal>("FineTuneRefusal").implement({
+export const RefusalRef = builder.objectRef<Refusal>("FineTuneRefusal").implement({
   description: "An error that createFineTune would answer with.",
   fields: (t) => ({
     code: t.expose("code", { type: ErrorCodeRef, description: "Stable code for programs." }),

@@ -69,7 +69,7 @@ const notCounted = { counts: null, uncounted: null };
 const unknown = { ...notCounted, memoryBytes: null, storedWeightsBytes: null, workers: [] };
 
 /** Checks whose refusals are kept. Failures that are not the client's end it all the same. */
-function collecting(): { readonly attempt: Attempt; readonly refusals: readonly Refusal[] } {
+export function collecting(): { readonly attempt: Attempt; readonly refusals: readonly Refusal[] } {
   const refusals: Refusal[] = [];
   const attempt: Attempt = async (check, about) => {
     try {

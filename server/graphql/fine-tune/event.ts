@@ -14,7 +14,8 @@ export const EventRef = builder.objectRef<Event>("Event").implement({
     }),
     type: t.exposeString("type", {
       description:
-        "Type of event: QUEUED, RUNNING, SUCCEEDED, ... HARDLY_MOVED comes at the end of a run that seems to have learned nothing, " +
+        "Type of event: QUEUED, RUNNING, SUCCEEDED, ... STORAGE_AWAY says that weights wait for the storage, " +
+        "HARDLY_MOVED comes at the end of a run that seems to have learned nothing, " +
         "DIVERGED when one diverges and goes on (whenDiverged), WENT_BACK when another takes its remaining steps, OVERFITTED at the end of one that was clearly better on its " +
         "validation rows before, STOPPED_EARLY (patience) and TIME_LIMIT (maxSeconds) when one succeeds before its last step, " +
         "NO_END_OF_TURN at the start of one whose conversations do not teach it to stop, and when it is " +

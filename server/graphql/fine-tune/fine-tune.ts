@@ -8,6 +8,7 @@ import { isFinal } from "../../../schema/states.ts";
 import { builder, queryCost } from "../builder.ts";
 import { ChartPointRef } from "./chart.ts";
 import { EvaluationKindRef, EvaluationRef } from "./evaluation.ts";
+import { RunMemoryRef } from "./memory.ts";
 import { EventRef } from "./event.ts";
 import { errorOf, FineTuneErrorRef } from "./error.ts";
 import { HyperparametersRef } from "./hyperparameters.ts";
@@ -16,6 +17,7 @@ import { BaseModelRef, CheckpointRef, DatasetRef, FineTuneRef } from "../nodes.t
 import { finiteOrNull } from "../finite.ts";
 import { pageCost, pageOf } from "../page.ts";
 import { latestLoss, ProgressRef } from "./progress.ts";
+import { bestCheckpoint } from "../../targets.ts";
 import { StepRef } from "./step.ts";
 
 export const FineTuneStatus = builder.enumType("FineTuneStatus", {
@@ -200,6 +202,22 @@ FineTuneRef.implement({
       resolve: async (run, _args, { store }) =>
         bestOf(await store.fineTunes.evaluations(run.id), settingsOf(run).bestMetric),
     }),
+    bestCheckpoint: t.field({
+      type: CheckpointRef,
+      nullable: true,
+      description:
+        "The checkpoint of the best evaluation, or the latest one where there is none at its step; null before the first. " +
+        "Requests that name the run as their model are answered by it.",
+      complexity: 3 * queryCost,
+      resolve: (run, _args, { store }) => bestCheckpoint(store, run),
+    }),
+    memory: t.field({
+      type: RunMemoryRef,
+      description:
+        "The memory that the run took of its worker, beside what its weights alone, and forward passes alone, need.",
+      complexity: 2 * queryCost,
+      resolve: async (run, _args, { store }) => ({ run, readings: await store.fineTunes.memory(run.id) }),
+    }),
     pickedRate: t.float({
       nullable: true,
       description: "The learning rate that AUTO chose; null until then, and if a rate was given.",
@@ -229,7 +247,12 @@ FineTuneRef.implement({
         type: CheckpointRef,
         description: "The checkpoints of the run, latest first.",
         complexity: pageCost,
-        resolve: (run, args, { store }) => pageOf(args, (page) => store.checkpoints.list(run.id, page)),
+        resolve: ({ id }, args, { store: { checkpoints } }) =>
+          pageOf(
+            args,
+            (page) => checkpoints.list(id, page),
+            () => checkpoints.count(id),
+          ),
       },
       { name: "CheckpointConnection" },
       { name: "CheckpointEdge" },

@@ -31,7 +31,7 @@ export const Precision = enums.get("precision") as ReturnType<typeof enumOf<(typ
 export const Truncation = enums.get("truncate") as ReturnType<typeof enumOf<(typeof hyperparameterTable)["truncate"]>>;
 
 /** The type of a hyperparameter in the API, both where it is given and where it is read. */
-function typeOf(name: HyperparameterName, one: Setting) {
+export function typeOf(name: HyperparameterName, one: Setting) {
   const choice = enums.get(name);
   if (choice) return choice;
   if (one.type === "switch") return "Boolean";

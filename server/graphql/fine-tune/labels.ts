@@ -93,6 +93,14 @@ const UpdateFineTuneInput = builder.inputType("UpdateFineTuneInput", {
       validate: z.string().trim().min(1).max(limits.nameLength).nullish(),
     }),
     tags: t.stringList({ description: `${labelTexts.tags} In place of those that it has.`, validate: labelRules.tags }),
+    addTags: t.stringList({
+      description: "Tags that it gets beside those that it has. With `tags`, beside these.",
+      validate: labelRules.tags,
+    }),
+    removeTags: t.stringList({
+      description: "Tags that it loses. One that it does not have is no error.",
+      validate: labelRules.tags,
+    }),
     metadata: t.field({
       type: [MetadataEntryInput],
       description: `${labelTexts.metadata} In place of those that it has.`,
@@ -117,10 +125,12 @@ builder.mutationField("updateFineTune", (t) =>
       id: t.arg.globalID({ for: FineTuneRef, required: true, description: "Id of a fine-tune." }),
       input: t.arg({ type: UpdateFineTuneInput, required: true, description: "What to change." }),
     },
-    resolve: async (_root, { id, input: { name, archived, ...labels } }, { store }) => {
+    resolve: async (_root, { id, input: { name, archived, addTags, removeTags, ...labels } }, { store }) => {
       await requireFineTune(store, id.id, "id");
       return store.fineTunes.label(id.id, {
         ...labelsOf(labels),
+        ...(addTags && { addTags }),
+        ...(removeTags && { removeTags }),
         ...(name != null && { name }),
         ...(archived != null && { archived }),
       });

@@ -1,11 +1,13 @@
 /** The list of runs: filtered, sorted, counted. */
 import { z } from "zod";
 import { limits } from "../../../schema/limits.ts";
-import type { RunFilter, RunSort } from "../../../store/store.ts";
-import { builder, queryCost } from "../builder.ts";
+import type { Page, RunFilter, RunSort } from "../../../store/store.ts";
+import { decoded } from "../../targets.ts";
+import { builder } from "../builder.ts";
 import { DatasetRef, FineTuneRef } from "../nodes.ts";
 import { pageCost, pageOf } from "../page.ts";
 import { FineTuneStatus } from "./fine-tune.ts";
+import { MetadataEntryInput } from "./labels.ts";
 
 const FineTuneSort = builder.enumType("FineTuneSort", {
   description: "An order of runs.",
@@ -35,11 +37,22 @@ const FineTuneFilter = builder.inputType("FineTuneFilter", {
       description: "They have all of these tags.",
       validate: z.array(z.string()).max(limits.tags).nullish(),
     }),
+    metadata: t.field({
+      type: [MetadataEntryInput],
+      description: "They have all of these notes, each with this value.",
+      validate: z.array(z.unknown()).max(limits.metadata).nullish(),
+    }),
     baseModel: t.string({ description: "The name of their base model." }),
     dataset: t.globalID({ for: DatasetRef, description: "They train, validate or test on this dataset." }),
     name: t.string({
       description: "Their name contains this, in upper or lower case.",
       validate: z.string().max(limits.nameLength).nullish(),
+    }),
+    search: t.string({
+      description:
+        "Their name or one of their tags contains this, in upper or lower case, or it is their id, or 4 or more of the first " +
+        "hexadecimal digits of the UUID that their id is the base64 of.",
+      validate: z.string().trim().max(limits.nameLength).nullish(),
     }),
     archived: t.boolean({
       defaultValue: false,
@@ -52,17 +65,25 @@ const FineTuneFilter = builder.inputType("FineTuneFilter", {
 
 function filterOf(filter: typeof FineTuneFilter.$inferInput | null | undefined): RunFilter {
   if (!filter) return { archived: false };
-  const { statuses, tags, baseModel, dataset, name, archived, createdFrom, createdBefore } = filter;
+  const { statuses, tags, metadata, baseModel, dataset, name, search, archived, createdFrom, createdBefore } = filter;
   return {
     statuses: statuses ?? undefined,
     tags: tags ?? undefined,
+    metadata: metadata ?? undefined,
     baseModel: baseModel ?? undefined,
     dataset: dataset?.id,
     name: name ?? undefined,
+    search: search == null ? undefined : searched(search),
     archived: archived ?? undefined,
     createdFrom: createdFrom ?? undefined,
     createdBefore: createdBefore ?? undefined,
   };
+}
+
+/** An id of this API stands for the one that it is made of. */
+function searched(text: string): string {
+  const { typename, id } = decoded(text);
+  return typename === "FineTune" ? id : text;
 }
 
 builder.queryField("fineTunes", (t) =>
@@ -75,23 +96,15 @@ builder.queryField("fineTunes", (t) =>
         status: t.arg({ type: FineTuneStatus, description: "Return fine-tunes with this status." }),
         filter: t.arg({ type: FineTuneFilter, description: "Return fine-tunes that meet this." }),
         sort: t.arg({ type: FineTuneSort, defaultValue: "CREATED", description: "In this order." }),
+        reverse: t.arg.boolean({ defaultValue: false, description: "From the other end of that order." }),
       },
-      resolve: async (_root, { status, filter, sort: order, ...args }, { store }) => {
+      resolve: (_root, { status, filter, sort: order, reverse, ...args }, { store }) => {
         const query = { ...filterOf(filter), status: status ?? undefined, sort: order ?? "CREATED" };
-        const page = await pageOf(args, (one) => store.fineTunes.list({ ...one, ...query }));
-        return { ...page, count: () => store.fineTunes.count(query) };
+        const list = (page: Page) => store.fineTunes.list({ ...page, ...query, reverse: reverse ?? false });
+        return pageOf(args, list, () => store.fineTunes.count(query));
       },
     },
-    {
-      name: "FineTuneConnection",
-      fields: (fields) => ({
-        totalCount: fields.int({
-          description: "How many fine-tunes all pages have together.",
-          complexity: queryCost,
-          resolve: ({ count }) => count(),
-        }),
-      }),
-    },
+    { name: "FineTuneConnection" },
     { name: "FineTuneEdge" },
   ),
 );

@@ -44,7 +44,8 @@ const CheckpointExportRef = builder.objectRef<CheckpointExport>("CheckpointExpor
     }),
     error: t.exposeString("error", {
       nullable: true,
-      description: "Why the files could not be made or, while they are QUEUED, why the last attempt failed.",
+      description:
+        "Why the files could not be made or, while they are QUEUED, why the last attempt failed or what the worker waits for.",
     }),
     waitingReason: t.string({
       nullable: true,

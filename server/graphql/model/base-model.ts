@@ -34,7 +34,12 @@ builder.queryField("baseModels", (t) =>
       type: BaseModelRef,
       description: "The base models that can be fine-tuned, newest first.",
       complexity: pageCost,
-      resolve: (_root, args, { store }) => pageOf(args, (page) => store.baseModels.list(page)),
+      resolve: (_root, args, { store: { baseModels } }) =>
+        pageOf(
+          args,
+          (page) => baseModels.list(page),
+          () => baseModels.count(),
+        ),
     },
     { name: "BaseModelConnection" },
     { name: "BaseModelEdge" },

@@ -1,4 +1,5 @@
 /** Found models: folders in the models folder that are not registered as base models yet. Clients register them by name. */
+import { didYouMean } from "../../../schema/did-you-mean.ts";
 import { limits } from "../../../schema/limits.ts";
 import type { BaseModel, FoundModel } from "../../../schema/tables.ts";
 import type { ProjectStore } from "../../../store/store.ts";
@@ -102,7 +103,7 @@ builder.mutationField("registerBaseModel", (t) =>
 async function requestRegistration(store: ProjectStore, name: string): Promise<FoundModel> {
   const found = await store.foundModels.requestRegistration(name);
   if (found) return found;
-  const names = (await store.foundModels.list(listed)).map((row) => row.name);
-  const known = names.length > 0 ? `Found models: ${names.join(", ")}.` : "There are no found models.";
-  return notFound("name", `No worker has found a folder named "${name}". ${known}`);
+  const names = (await store.foundModels.list(limits.pageSize)).map((row) => row.name);
+  const known = names.length > 0 ? `Found models: ${names.slice(0, listed).join(", ")}.` : "There are no found models.";
+  return notFound("name", `No worker has found a folder named "${name}".${didYouMean(name, names)} ${known}`);
 }

@@ -1,6 +1,7 @@
 /** API keys: making, listing, rotating and revoking them. */
 import { z } from "zod";
 import { limits } from "../../../schema/limits.ts";
+import { secondsOfDay } from "../../../schema/units.ts";
 import { type MadeKey } from "../../../store/store.ts";
 import { builder, queryCost } from "../builder.ts";
 import { ApiKeyRef, ProjectRef } from "../nodes.ts";
@@ -57,8 +58,12 @@ builder.queryField("apiKeys", (t) =>
           description: "Another project, for an operator. Left out, the own one.",
         }),
       },
-      resolve: (_root, { project, ...args }, { store }) =>
-        pageOf(args, (page) => store.administration.keys({ ...page, projectId: project?.id })),
+      resolve: (_root, { project, ...args }, { store: { administration } }) =>
+        pageOf(
+          args,
+          (page) => administration.keys({ ...page, projectId: project?.id }),
+          () => administration.countKeys(project?.id),
+        ),
     },
     { name: "ApiKeyConnection" },
     { name: "ApiKeyEdge" },
@@ -86,8 +91,6 @@ const CreateApiKeyInput = builder.inputType("CreateApiKeyInput", {
     project: t.globalID({ for: ProjectRef, description: "Another project, for an operator. Left out, the own one." }),
   }),
 });
-
-const secondsOfDay = 86_400;
 
 builder.mutationField("createApiKey", (t) =>
   t.field({

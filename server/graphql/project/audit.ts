@@ -1,4 +1,5 @@
 /** The audit log: who did what in a project. */
+import { didYouMean } from "../../../schema/did-you-mean.ts";
 import { z } from "zod";
 import {
   type ActorKind,
@@ -13,6 +14,7 @@ import type { AuditEntry } from "../../../schema/audit-tables.ts";
 import { SteplogError } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
 import { globalIdOf } from "../../../schema/webhooks.ts";
+import type { Page } from "../../../store/store.ts";
 import { builder } from "../builder.ts";
 import { ProjectRef } from "../nodes.ts";
 import { pageCost, pageOf } from "../page.ts";
@@ -122,18 +124,18 @@ builder.queryField("auditLog", (t) =>
         action: t.arg.string({ description: `Only what is called so: ${actions.join(", ")}.` }),
         object: t.arg.globalID({ description: "Only what was done to the object with this id." }),
       },
-      resolve: (_root, { project, from, until, actor, action, object, ...args }, { store }) =>
-        pageOf(args, (page) =>
-          store.audit.list({
-            ...page,
-            projectId: project?.id,
-            from: from ?? undefined,
-            until: until ?? undefined,
-            actor: actor ?? undefined,
-            action: actionNamed(action),
-            objectId: object?.id,
-          }),
-        ),
+      resolve: (_root, { project, from, until, actor, action, object, ...args }, { store: { audit } }) => {
+        const filter = {
+          projectId: project?.id,
+          from: from ?? undefined,
+          until: until ?? undefined,
+          actor: actor ?? undefined,
+          action: actionNamed(action),
+          objectId: object?.id,
+        };
+        const list = (page: Page) => audit.list({ ...page, ...filter });
+        return pageOf(args, list, () => audit.count(filter));
+      },
     },
     { name: "AuditLogConnection" },
     { name: "AuditLogEdge" },
@@ -144,6 +146,6 @@ function actionNamed(given: string | null | undefined): AuditAction | undefined 
   if (given == null) return undefined;
   const found = actions.find((action): action is AuditAction => action === given);
   if (found) return found;
-  const message = `${JSON.stringify(given)} is no action. There are ${actions.join(", ")}.`;
+  const message = `${JSON.stringify(given)} is no action.${didYouMean(given, actions)} There are ${actions.join(", ")}.`;
   throw new SteplogError("INVALID_ARGUMENT", message, [{ field: "action", message }]);
 }

@@ -67,7 +67,12 @@ builder.queryField("projects", (t) =>
       description:
         "The projects, newest first: all of them for an operator (scope ADMIN in the default project), else the own one.",
       complexity: pageCost,
-      resolve: (_root, args, { store }) => pageOf(args, (page) => store.administration.projects(page)),
+      resolve: (_root, args, { store: { administration } }) =>
+        pageOf(
+          args,
+          (page) => administration.projects(page),
+          () => administration.countProjects(),
+        ),
     },
     { name: "ProjectConnection" },
     { name: "ProjectEdge" },

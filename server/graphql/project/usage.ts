@@ -1,6 +1,7 @@
 /** What a project uses and may use. */
 import { z } from "zod";
 import { SteplogError } from "../../../schema/errors.ts";
+import { msOfDay } from "../../../schema/units.ts";
 import { type QuotaUse, type UsageDay, mostUsageDays, quotaNames } from "../../../schema/usage.ts";
 import { builder, queryCost } from "../builder.ts";
 import { ProjectRef } from "../nodes.ts";
@@ -11,22 +12,43 @@ const UsageDayRef = builder.objectRef<UsageDay>("UsageDay").implement({
     day: t.field({ type: "Date", description: "The day.", resolve: ({ day }) => day }),
     steps: t.float({ description: "Steps trained.", resolve: ({ STEPS }) => STEPS }),
     stepSeconds: t.float({ description: "Seconds that workers took for them.", resolve: (use) => use.STEP_SECONDS }),
+    evaluationSeconds: t.float({
+      description:
+        "Seconds that workers took to evaluate: models, however these evaluations ended, from when a worker began them, and runs.",
+      resolve: (use) => use.EVALUATION_SECONDS,
+    }),
+    completionSeconds: t.float({
+      description:
+        "Seconds that workers took to answer. Requests that a worker answers at once share its seconds, so that these add up to " +
+        "what it took.",
+      resolve: (use) => use.COMPLETION_SECONDS,
+    }),
+    rebuildSeconds: t.float({
+      description: "Seconds that workers took to rebuild weights and to make exports, however that ended.",
+      resolve: (use) => use.REBUILD_SECONDS,
+    }),
     tokensTrained: t.float({
       description: "Tokens of the rows of these steps, once for each step, however many passes it takes.",
       resolve: ({ TOKENS_TRAINED }) => TOKENS_TRAINED,
     }),
     tokensGenerated: t.float({
-      description: "Tokens of answers that ended on this day.",
+      description: "Tokens of answers and of those that evaluations generated, however they ended.",
       resolve: ({ TOKENS_GENERATED }) => TOKENS_GENERATED,
     }),
-    bytes: t.float({ description: "Bytes of datasets that were created.", resolve: ({ BYTES }) => BYTES }),
+    bytes: t.float({
+      description: "Bytes of files that were stored: datasets, weights and exports.",
+      resolve: ({ BYTES }) => BYTES,
+    }),
   }),
 });
 
 const QuotaName = builder.enumType("QuotaName", {
   description: "What a quota limits.",
   values: {
-    BYTES: { value: "bytes", description: "Bytes of stored datasets and rebuilt weights." },
+    BYTES: {
+      value: "bytes",
+      description: "Bytes of stored datasets, weights and exports, and of those that workers are to store.",
+    },
     CONCURRENT_RUNS: {
       value: "concurrentRuns",
       description: "Runs that workers train at once. Nothing is refused for it: the others wait, and say why.",
@@ -39,6 +61,12 @@ const QuotaName = builder.enumType("QuotaName", {
     TOKENS_A_MONTH: {
       value: "tokensAMonth",
       description: "Tokens in a month of UTC, trained and generated. What is under way may go beyond it.",
+    },
+    WORKER_SECONDS_A_MONTH: {
+      value: "workerSecondsAMonth",
+      description:
+        "Seconds that workers take in a month of UTC: for steps, evaluations, answers and rebuilds. What is under way may go " +
+        "beyond it.",
     },
   } satisfies Record<string, { value: (typeof quotaNames)[number]; description: string }>,
 });
@@ -63,8 +91,6 @@ const projectArgument = {
   description: "Id of the project. The key's own if left out; an operator may give any.",
 };
 
-const dayMs = 86_400_000;
-
 builder.queryField("usage", (t) =>
   t.field({
     type: [UsageDayRef],
@@ -80,7 +106,7 @@ builder.queryField("usage", (t) =>
       }),
     },
     resolve: (_root, { project, from, to }, { store }) => {
-      const days = (Date.parse(to) - Date.parse(from)) / dayMs + 1;
+      const days = (Date.parse(to) - Date.parse(from)) / msOfDay + 1;
       if (days >= 1 && days <= mostUsageDays) return store.accounts.usage(from, to, project?.id);
       const message = `${from} to ${to} are ${days} days. Ask for 1 to ${mostUsageDays}.`;
       throw new SteplogError("INVALID_ARGUMENT", message, [{ field: "to", message }]);
@@ -103,11 +129,15 @@ const limit = { validate: z.number().min(0).max(Number.MAX_SAFE_INTEGER).nullish
 const QuotasInput = builder.inputType("QuotasInput", {
   description: "Quotas of a project: null takes one away, and what is left out stays as it is.",
   fields: (t) => ({
-    bytes: t.float({ ...limit, description: "Bytes of stored datasets and rebuilt weights." }),
+    bytes: t.float({
+      ...limit,
+      description: "Bytes of stored datasets, weights and exports, and of those that workers are to store.",
+    }),
     concurrentRuns: t.float({ ...limit, description: "Runs that workers train at once; the others wait." }),
     requestsWaiting: t.float({ ...limit, description: "Requests to models that wait for a worker." }),
     stepsAMonth: t.float({ ...limit, description: "Steps in a month of UTC." }),
     tokensAMonth: t.float({ ...limit, description: "Tokens trained and generated in a month of UTC." }),
+    workerSecondsAMonth: t.float({ ...limit, description: "Seconds that workers take in a month of UTC." }),
   }),
 });
 

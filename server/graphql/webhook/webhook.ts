@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { WebhookAttempt } from "../../../schema/webhook-tables.ts";
 import { type DeliveryStatus, deliveryStatuses, webhookIdOf } from "../../../schema/webhooks.ts";
+import type { Page } from "../../../store/store.ts";
 import { builder, queryCost } from "../builder.ts";
 import { WebhookDeliveryRef, WebhookRef } from "../nodes.ts";
 import { pageCost, pageOf } from "../page.ts";
@@ -103,8 +104,11 @@ WebhookRef.implement({
             validate: z.enum(deliveryStatuses).nullish(),
           }),
         },
-        resolve: ({ id }, { status, ...args }, { store }) =>
-          pageOf(args, (page) => store.webhooks.deliveries(id, { ...page, status: status ?? undefined })),
+        resolve: ({ id }, { status: wanted, ...args }, { store: { webhooks } }) => {
+          const status = wanted ?? undefined;
+          const list = (page: Page) => webhooks.deliveries(id, { ...page, status });
+          return pageOf(args, list, () => webhooks.countDeliveries(id, status));
+        },
       },
       { name: "WebhookDeliveryConnection" },
       { name: "WebhookDeliveryEdge" },

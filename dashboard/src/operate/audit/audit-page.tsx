@@ -1,17 +1,18 @@
 /** Who did what: everything that is done to keys, projects, webhooks and shares, and every deletion. */
-import { useRef } from "preact/hooks";
 import type { AuditActorKind } from "../../../../client/schema-types.ts";
 import { auditActions } from "../../../../schema/audit.ts";
 import { useAnswer } from "../../api/query.ts";
 import { formatAgo, formatTime, none } from "../../format.ts";
 import { DataTable, type Column } from "../../parts/data-table.tsx";
 import { Problem } from "../../parts/problem.tsx";
+import { useTyped } from "../../parts/typed.ts";
 import { OperateFrame } from "../frame.tsx";
 import { auditEntries, type AuditEntriesQuery } from "../operations.ts";
 import { Pager } from "../pager.tsx";
 import { ProjectChoice } from "../project-choice.tsx";
 import { useAddress } from "../projects.ts";
 import type { Who } from "../who.ts";
+import { detailInWords, typeInWords } from "./words.ts";
 
 type Entry = AuditEntriesQuery["auditLog"]["nodes"][number];
 
@@ -53,7 +54,7 @@ function Audit({ who }: { who: Who }) {
             columns={columns}
             rows={data.auditLog.nodes}
             keyOf={({ at, action, objectId, actor }) => `${at} ${action} ${objectId} ${actor.requestId}`}
-            empty={filtered ? "No entry fits these filters." : "Nothing was done yet that would be written down."}
+            empty={filtered ? "No entry fits these filters." : "Nothing has been recorded yet."}
           />
         </section>
       )}
@@ -72,15 +73,9 @@ function endOf(day: string | undefined): string | null {
   return end.toISOString();
 }
 
-const typingMs = 250;
-
 function Filters({ who, onReload }: { who: Who; onReload: () => void }) {
   const { query, set } = useAddress();
-  const typing = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const actor = (value: string) => {
-    clearTimeout(typing.current);
-    typing.current = setTimeout(() => set({ actor: value.trim(), after: "" }), typingMs);
-  };
+  const searchActor = useTyped((text) => set({ actor: text.trim(), after: "" }));
   const action = query["action"] ?? "";
   return (
     <search class="filters labelled">
@@ -101,9 +96,9 @@ function Filters({ who, onReload }: { who: Who; onReload: () => void }) {
         <input
           type="search"
           list="actors"
-          placeholder="name of a key, or SERVICE"
+          placeholder="Name of a key"
           defaultValue={query["actor"] ?? ""}
-          onInput={({ currentTarget: { value } }) => actor(value)}
+          onInput={({ currentTarget: { value } }) => searchActor(value)}
         />
       </label>
       <datalist id="actors">
@@ -153,7 +148,7 @@ const columns: readonly Column<Entry>[] = [
     long: true,
     cell: ({ objectType, objectName, objectId }) => (
       <span title={objectId ?? ""}>
-        {objectName ?? objectId ?? none} <small class="muted">{objectType}</small>
+        {objectName ?? objectId ?? none} <small class="muted">{typeInWords(objectType)}</small>
       </span>
     ),
     sortBy: ({ objectName }) => objectName,
@@ -162,7 +157,7 @@ const columns: readonly Column<Entry>[] = [
   {
     title: "More",
     long: true,
-    cell: ({ details }) => details.map(({ name, value }) => `${name}: ${value ?? "none"}`).join("; ") || none,
+    cell: ({ details }) => details.map(detailInWords).join("; ") || none,
   },
 ];
 
@@ -174,7 +169,7 @@ function Actor({ actor: { kind, name, address, requestId } }: { actor: Entry["ac
       {name !== null && (
         <>
           {" "}
-          <small class="muted">{kind}</small>
+          <small class="muted">{kind.toLowerCase()}</small>
         </>
       )}
     </span>

@@ -5,11 +5,12 @@ import { keyHasEnded } from "../../../../schema/projects.ts";
 import { client } from "../../api/client.ts";
 import { change } from "../../api/query.ts";
 import { Confirm } from "../../parts/confirm.tsx";
-import { CopyAs } from "../../parts/copy-as.tsx";
+import { commands } from "../../parts/commands.ts";
+import { steplog } from "../../parts/copy-as.tsx";
 import { Field } from "../../parts/form/field.tsx";
 import { MenuButton, type Action } from "../../parts/menu.tsx";
 import { toast } from "../../parts/toast.tsx";
-import { FormDialog, numberOf, textOf } from "../form-dialog.tsx";
+import { FormDialog, numberOf, textOf } from "../../parts/form/form-dialog.tsx";
 import { deleteKey, renameKey, revokeKey, rotateKey } from "../operations.ts";
 import { RatesForm } from "../rates-form.tsx";
 import type { Who } from "../who.ts";
@@ -64,7 +65,12 @@ function Rename({ apiKey, onChanged, onClose }: DeedProps) {
       title={`Rename “${apiKey.name}”`}
       action="Rename"
       onSend={send}
-      repeat={(form) => ({ what: "Rename this key", operation: renameKey, variables: variables(form) })}
+      repeat={(form) => ({
+        what: "Rename this key",
+        operation: renameKey,
+        variables: variables(form),
+        command: steplog(commands.renameKey(apiKey, textOf(form, "name"))),
+      })}
       onClose={onClose}
     >
       <p>Whoever uses the key notices nothing. What the audit log has of it stays under the old name.</p>
@@ -84,12 +90,17 @@ function Rotate({ apiKey, who, onMade, onClose }: DeedProps) {
       action="Make its successor"
       // Not by urql: the list is read again only once this page has the new key.
       onSend={async (form) => onMade((await client.query(rotateKey, variables(form))).rotateApiKey, { used: own })}
-      repeat={(form) => ({ what: "Rotate this key", operation: rotateKey, variables: variables(form) })}
+      repeat={(form) => ({
+        what: "Rotate this key",
+        operation: rotateKey,
+        variables: variables(form),
+        command: steplog(commands.rotateKey(apiKey, variables(form).overlapSeconds)),
+      })}
       onClose={onClose}
     >
       <p>
-        Makes a key with the same name, scopes and time to live. The old one ends, and with it whatever is open under
-        it. {own && "This page uses the old one; it goes on with the new one."}
+        This makes a new key with the same name, scopes and lifetime. When the old key ends, so does every connection
+        that uses it. {own && "This page uses that key, and will switch to the new one by itself."}
       </p>
       <Field label="The old key ends" name="overlapSeconds">
         {(shared) => (
@@ -113,12 +124,23 @@ function Revoke({ apiKey, who, onChanged, onClose }: DeedProps) {
     onChanged();
   };
   return (
-    <Confirm title={`Revoke “${apiKey.name}”?`} action="Revoke it" danger onConfirm={revoke} onClose={onClose}>
+    <Confirm
+      title={`Revoke “${apiKey.name}”?`}
+      action="Revoke it"
+      danger
+      repeat={{
+        what: "Revoke this key",
+        operation: revokeKey,
+        variables: { id: apiKey.id },
+        command: steplog(commands.revokeKey(apiKey)),
+      }}
+      onConfirm={revoke}
+      onClose={onClose}
+    >
       <p>
         It ends at once, at every gateway, with all that is open under it: streams, WebSockets, downloads. Runs that it
         started go on. It cannot be taken back: make another key instead.
       </p>
-      <CopyAs what="Revoke this key" operation={revokeKey} variables={{ id: apiKey.id }} />
       {apiKey.id === who.keyId && <Warning>This page uses it. It will ask for another key.</Warning>}
     </Confirm>
   );
@@ -131,9 +153,20 @@ function Delete({ apiKey, onChanged, onClose }: DeedProps) {
     onChanged();
   };
   return (
-    <Confirm title={`Delete “${apiKey.name}”?`} action="Delete it" danger onConfirm={remove} onClose={onClose}>
+    <Confirm
+      title={`Delete “${apiKey.name}”?`}
+      action="Delete it"
+      danger
+      repeat={{
+        what: "Delete this key",
+        operation: deleteKey,
+        variables: { id: apiKey.id },
+        command: steplog(commands.deleteKey(apiKey)),
+      }}
+      onConfirm={remove}
+      onClose={onClose}
+    >
       <p>The key has ended already. It goes from this list; the audit log keeps its name and what was done with it.</p>
-      <CopyAs what="Delete this key" operation={deleteKey} variables={{ id: apiKey.id }} />
     </Confirm>
   );
 }

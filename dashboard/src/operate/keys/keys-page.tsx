@@ -114,7 +114,7 @@ function columnsFor(
     },
     {
       title: "Ends",
-      cell: ({ expiresAt }) => <When at={expiresAt} none="Not by itself" />,
+      cell: ({ expiresAt }) => <When at={expiresAt} none="Never" />,
       sortBy: (key) => key.expiresAt,
     },
     { title: "State", cell: (key) => <State apiKey={key} />, sortBy: (key) => stateOf(key).words },

@@ -2,9 +2,9 @@
 import { useState } from "preact/hooks";
 import type { CreateApiKeyInput, Scope } from "../../../../client/schema-types.ts";
 import { client } from "../../api/client.ts";
-import { quoted } from "../../parts/copy-as.tsx";
+import { quoted } from "../../parts/commands.ts";
 import { Field } from "../../parts/form/field.tsx";
-import { FormDialog, numberOf, textOf } from "../form-dialog.tsx";
+import { FormDialog, numberOf, textOf } from "../../parts/form/form-dialog.tsx";
 import { makeKey } from "../operations.ts";
 import { scopeWords, type Who } from "../who.ts";
 import type { MadeKey } from "./types.ts";
@@ -85,7 +85,7 @@ export function NewKeyForm({ who, project, onMade, onClose }: NewKeyProps) {
             <option value="90">after 90 days</option>
             <option value="365">after a year</option>
             <option value="other">after another time</option>
-            <option value="">never by itself</option>
+            <option value="">never</option>
           </select>
         )}
       </Field>

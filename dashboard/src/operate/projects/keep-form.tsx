@@ -4,7 +4,7 @@ import { change } from "../../api/query.ts";
 import { formatCounted } from "../../format.ts";
 import { Field } from "../../parts/form/field.tsx";
 import { toast } from "../../parts/toast.tsx";
-import { FormDialog, numberOf } from "../form-dialog.tsx";
+import { FormDialog, numberOf } from "../../parts/form/form-dialog.tsx";
 import { setKeep } from "../operations.ts";
 import type { ListedProject } from "../projects.ts";
 import type { ProjectDeedProps } from "./deed.ts";
@@ -41,7 +41,7 @@ export function KeepForm({ project, onChanged, onClose }: ProjectDeedProps) {
   const variables = (form: FormData) => ({ project: project.id, keep: keepIn(form) });
   const send = async (form: FormData) => {
     await change(setKeep, variables(form));
-    toast("It holds for what is created from now on.");
+    toast("It applies to what is created from now on.");
     onChanged();
   };
   return (
@@ -54,7 +54,7 @@ export function KeepForm({ project, onChanged, onClose }: ProjectDeedProps) {
     >
       <p>
         For what is created from now on, unless its request says otherwise. When its time is over it is deleted, unless
-        something needs it then. What is there stays as it is.
+        something needs it then. What exists already is kept as before.
       </p>
       {kept.map((name) => (
         <Field key={name} label={words[name].label} name={name}>

@@ -4,10 +4,12 @@ import { defaultProjectId } from "../../../../schema/projects.ts";
 import { globalIdOf } from "../../../../schema/webhooks.ts";
 import { change } from "../../api/query.ts";
 import { formatCounted } from "../../format.ts";
+import { commands } from "../../parts/commands.ts";
+import { steplog } from "../../parts/copy-as.tsx";
 import { Field } from "../../parts/form/field.tsx";
 import { MenuButton, type Action } from "../../parts/menu.tsx";
 import { toast } from "../../parts/toast.tsx";
-import { FormDialog, textOf } from "../form-dialog.tsx";
+import { FormDialog, textOf } from "../../parts/form/form-dialog.tsx";
 import { eraseProject, renameProject } from "../operations.ts";
 import type { ListedProject } from "../projects.ts";
 import { RatesForm } from "../rates-form.tsx";
@@ -62,7 +64,12 @@ function Rename({ project, onChanged, onClose }: ProjectDeedProps) {
       title={`Rename “${project.name}”`}
       action="Rename"
       onSend={send}
-      repeat={(form) => ({ what: "Rename this project", operation: renameProject, variables: variables(form) })}
+      repeat={(form) => ({
+        what: "Rename this project",
+        operation: renameProject,
+        variables: variables(form),
+        command: steplog(commands.renameProject(project.name, textOf(form, "name"))),
+      })}
       onClose={onClose}
     >
       <p>Its keys go on as they are. Commands that name the project need its new name.</p>
@@ -81,7 +88,19 @@ function Erase({ project, onChanged, onClose }: ProjectDeedProps) {
     onChanged();
   };
   return (
-    <FormDialog title={`Erase “${project.name}”?`} action="Erase it for good" danger onSend={send} onClose={onClose}>
+    <FormDialog
+      title={`Erase “${project.name}”?`}
+      action="Erase it for good"
+      danger
+      onSend={send}
+      repeat={(form) => ({
+        what: "the end of this project",
+        operation: eraseProject,
+        variables: { id: project.id, name: textOf(form, "name") },
+        command: steplog(commands.eraseProject(project.name, textOf(form, "name"))),
+      })}
+      onClose={onClose}
+    >
       <p>
         <strong>Everything that it has is lost:</strong> runs with their logs and checkpoints, datasets, evaluations,
         requests and answers, names, webhooks. Runs that train are cancelled; its keys end at once; what it shared is

@@ -3,10 +3,12 @@ import { useState } from "preact/hooks";
 import { change } from "../../api/query.ts";
 import { at } from "../../base.ts";
 import { DataTable, type Column } from "../../parts/data-table.tsx";
+import { commands } from "../../parts/commands.ts";
+import { steplog } from "../../parts/copy-as.tsx";
 import { Field } from "../../parts/form/field.tsx";
 import { Problem } from "../../parts/problem.tsx";
 import { toast } from "../../parts/toast.tsx";
-import { FormDialog, textOf } from "../form-dialog.tsx";
+import { FormDialog, textOf } from "../../parts/form/form-dialog.tsx";
 import { OperateFrame } from "../frame.tsx";
 import { makeProject } from "../operations.ts";
 import { useProjects, type ListedProject } from "../projects.ts";
@@ -39,8 +41,8 @@ function Projects({ who, making, onMade }: { who: Who; making: boolean; onMade: 
   return (
     <>
       <p class="muted">
-        What a project has does not exist for the keys of others, unless it is shared. Base models are everybody's, and
-        workers take turns between projects.
+        Keys of other projects cannot see what a project has, unless it is shared with them. All projects use the same
+        base models, and workers take turns between projects.
         {!who.operator && " Only an operator, with ADMIN in the default project, makes projects and sets their limits."}
       </p>
       {failure && <Problem title="The projects could not be read" failure={failure} />}
@@ -77,13 +79,19 @@ function columnsFor(who: Who, onChanged: () => void): readonly Column<ListedProj
     { title: "Keeps what it creates", cell: ({ keep }) => keepWords(keep) },
     {
       title: "See",
-      cell: ({ id }) => {
+      cell: ({ id, name }) => {
         const search = id === who.project.id ? "" : `?project=${encodeURIComponent(id)}`;
         return (
           <span class="links">
-            <a href={at(`/operate/keys${search}`)}>Keys</a>
-            <a href={at(`/operate/usage${search}`)}>Usage</a>
-            <a href={at(`/operate/audit?project=${encodeURIComponent(id)}`)}>Audit log</a>
+            <a href={at(`/operate/keys${search}`)} aria-label={`Keys of ${name}`}>
+              Keys
+            </a>
+            <a href={at(`/operate/usage${search}`)} aria-label={`Usage of ${name}`}>
+              Usage
+            </a>
+            <a href={at(`/operate/audit?project=${encodeURIComponent(id)}`)} aria-label={`Audit log of ${name}`}>
+              Audit log
+            </a>
           </span>
         );
       },
@@ -107,7 +115,7 @@ function NewProject({ onMade, onClose }: { onMade: () => void; onClose: () => vo
         what: "Create this project",
         operation: makeProject,
         variables: { name: textOf(form, "name") },
-        command: `npx steplog projects create ${textOf(form, "name")}`,
+        command: steplog(commands.createProject(textOf(form, "name"))),
       })}
       onClose={onClose}
     >

@@ -4,7 +4,7 @@ import type { QuotaName } from "../../../../schema/usage.ts";
 import { change, useAnswer } from "../../api/query.ts";
 import { Field } from "../../parts/form/field.tsx";
 import { toast } from "../../parts/toast.tsx";
-import { FormDialog, numberOf } from "../form-dialog.tsx";
+import { FormDialog, numberOf } from "../../parts/form/form-dialog.tsx";
 import { quotasOf, setQuotas } from "../operations.ts";
 import type { ProjectDeedProps } from "./deed.ts";
 
@@ -16,11 +16,12 @@ interface Limited {
 }
 
 const limited: Readonly<Record<QuotaName, Limited>> = {
-  bytes: { wire: "BYTES", label: "Stored datasets and weights (GB)", unit: 1e9 },
+  bytes: { wire: "BYTES", label: "Stored datasets, weights and exports (GB)", unit: 1e9 },
   concurrentRuns: { wire: "CONCURRENT_RUNS", label: "Runs at once; the others wait", unit: 1 },
   requestsWaiting: { wire: "REQUESTS_WAITING", label: "Requests to models that wait", unit: 1 },
   stepsAMonth: { wire: "STEPS_A_MONTH", label: "Steps in a month", unit: 1 },
   tokensAMonth: { wire: "TOKENS_A_MONTH", label: "Tokens in a month, trained and written", unit: 1 },
+  workerSecondsAMonth: { wire: "WORKER_SECONDS_A_MONTH", label: "Hours of workers in a month", unit: 3_600 },
 };
 const names = Object.keys(limited) as QuotaName[];
 

@@ -26,7 +26,7 @@ export function DiskRoom({ project, who }: { project: string | null; who: Who })
   return (
     <section class="card" aria-labelledby="disk">
       <h2 id="disk">{all ? "Room on disk, of all projects" : "Room on disk"}</h2>
-      {failure && <Problem title="What takes room on disk could not be read" failure={failure} />}
+      {failure && <Problem title="The room on disk could not be read" failure={failure} />}
       {data && (
         <>
           <p>
@@ -39,7 +39,7 @@ export function DiskRoom({ project, who }: { project: string | null; who: Who })
             rows={data.diskUse.parts}
             keyOf={({ kind, project: whose }) => `${kind} ${whose?.id ?? ""}`}
             sortedBy={{ title: "In files", descending: true }}
-            empty="Nothing takes room yet."
+            empty="Nothing is stored yet."
           />
         </>
       )}

@@ -8,16 +8,17 @@ import { ownRates, quotasOf } from "../operations.ts";
 const everyMs = 10_000;
 
 const quotaWords: Readonly<Record<QuotaName, string>> = {
-  BYTES: "Stored datasets and weights",
+  BYTES: "Stored datasets, weights and exports",
   CONCURRENT_RUNS: "Runs at once",
   REQUESTS_WAITING: "Requests to models that wait",
   STEPS_A_MONTH: "Steps this month",
   TOKENS_A_MONTH: "Tokens this month",
+  WORKER_SECONDS_A_MONTH: "Seconds of workers this month",
 };
 
 const rateWords: Readonly<Record<RateLimitName, string>> = {
   FILES: "Uploads and downloads",
-  GRAPHQL: "Points of GraphQL",
+  GRAPHQL: "GraphQL points",
   OPENAI: "Requests to /v1",
 };
 
@@ -39,7 +40,7 @@ export function Limits({ project }: { project: string | null }) {
               used={used}
               limit={limit}
               words={`${format(used)} of ${format(limit)}`}
-              note={resetsAt === null ? "" : `from 0 again ${formatTime(resetsAt)}`}
+              note={resetsAt === null ? "" : `starts again at 0 on ${formatTime(resetsAt)}`}
             />
           );
         })}
@@ -55,7 +56,7 @@ export function Limits({ project }: { project: string | null }) {
             used={limit - remaining}
             limit={limit}
             words={`${formatCompact(limit - remaining)} of ${formatInteger(limit)} in ${windowSeconds} s`}
-            note={`more in ${resetsInSeconds} s`}
+            note={`resets in ${resetsInSeconds} s`}
           />
         ))}
       </section>

@@ -99,6 +99,9 @@ function RangeChoice({ range, chosen, onChange }: RangeChoiceProps) {
   );
 }
 
+const workerSeconds = (day: Day) =>
+  day.stepSeconds + day.evaluationSeconds + day.completionSeconds + day.rebuildSeconds;
+
 function Charts({ days, range }: { days: readonly Day[]; range: DayRange }) {
   const byDay = new Map(days.map((day) => [day.day, day]));
   const all = daysOf(range);
@@ -137,9 +140,14 @@ function Charts({ days, range }: { days: readonly Day[]; range: DayRange }) {
         />
         <Bars
           title="Time of workers"
-          total={formatDuration(total((day) => day.stepSeconds))}
-          parts={["training"]}
-          bars={barsOf((day) => day.stepSeconds)}
+          total={formatDuration(total(workerSeconds))}
+          parts={["training", "evaluating", "answering", "rebuilding"]}
+          bars={barsOf(
+            (day) => day.stepSeconds,
+            (day) => day.evaluationSeconds,
+            (day) => day.completionSeconds,
+            (day) => day.rebuildSeconds,
+          )}
           format={formatDuration}
         />
         <Bars
@@ -165,8 +173,8 @@ function Charts({ days, range }: { days: readonly Day[]; range: DayRange }) {
               {
                 title: "Time",
                 number: true,
-                cell: (day) => formatDuration(day.stepSeconds),
-                sortBy: (day) => day.stepSeconds,
+                cell: (day) => formatDuration(workerSeconds(day)),
+                sortBy: workerSeconds,
               },
               {
                 title: "Tokens trained",

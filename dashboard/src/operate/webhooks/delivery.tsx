@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import { asFailure, type Failure } from "../../api/failure.ts";
 import { change } from "../../api/query.ts";
 import { formatAgo, formatDuration, formatTime } from "../../format.ts";
-import { copy } from "../../parts/copy-as.tsx";
+import { CopyAs } from "../../parts/copy-as.tsx";
+import { copy } from "../../parts/copy.ts";
 import { Problem } from "../../parts/problem.tsx";
 import { toast } from "../../parts/toast.tsx";
 import { sendAgain, type OneWebhookQuery } from "../operations.ts";
@@ -15,7 +16,7 @@ type Attempt = Delivery["attempts"][number];
 
 const looks = {
   DELIVERED: { words: "Delivered", look: "succeeded" },
-  PENDING: { words: "To be tried", look: "warn" },
+  PENDING: { words: "Will be tried", look: "warn" },
   FAILED: { words: "Given up", look: "failed" },
 } as const;
 
@@ -52,11 +53,16 @@ export function OneDelivery({ delivery, webhook, onSent }: DeliveryProps) {
         <button type="button" class="quiet" aria-label={`Send again: ${type}`} onClick={() => void again()}>
           Send again
         </button>
+        <CopyAs
+          what={`the sending of ${type}, ${formatTime(createdAt)}`}
+          operation={sendAgain}
+          variables={{ id: webhook.id, webhookId }}
+        />
       </div>
       {last?.error && <span class="bad long">{last.error}</span>}
       {nextAttemptAt !== null && (
         <span class="muted">
-          {webhook.enabled ? `Tried next: ${formatAgo(nextAttemptAt)}` : "It waits until the webhook is enabled."}
+          {webhook.enabled ? `Next attempt: ${formatAgo(nextAttemptAt)}` : "It waits until the webhook is enabled."}
         </span>
       )}
       {failure && <Problem title="It was not sent again" failure={failure} />}

@@ -4,7 +4,7 @@ import { webhookLimits } from "../../../../schema/webhooks.ts";
 import { change } from "../../api/query.ts";
 import { Field } from "../../parts/form/field.tsx";
 import { toast } from "../../parts/toast.tsx";
-import { FormDialog, textOf } from "../form-dialog.tsx";
+import { FormDialog, textOf } from "../../parts/form/form-dialog.tsx";
 import { changeWebhook, makeWebhook, type ListedWebhookFragment, type MakeWebhookMutation } from "../operations.ts";
 import { eventGroups, eventWords } from "./events.ts";
 

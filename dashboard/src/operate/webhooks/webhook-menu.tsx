@@ -5,10 +5,11 @@ import { change } from "../../api/query.ts";
 import { formatCounted } from "../../format.ts";
 import { Confirm } from "../../parts/confirm.tsx";
 import { Field } from "../../parts/form/field.tsx";
+import { CopyAs } from "../../parts/copy-as.tsx";
 import { MenuButton, type Action } from "../../parts/menu.tsx";
 import { Problem } from "../../parts/problem.tsx";
 import { toast } from "../../parts/toast.tsx";
-import { FormDialog, textOf } from "../form-dialog.tsx";
+import { FormDialog, textOf } from "../../parts/form/form-dialog.tsx";
 import { changeWebhook, removeWebhook, renewWebhookSecret, sendAgain, testWebhook } from "../operations.ts";
 import { ChangeWebhook, type ListedWebhook } from "./webhook-form.tsx";
 import { WebhookSecret } from "./webhooks-page.tsx";
@@ -39,9 +40,25 @@ export function WebhookMenu({ webhook, onChanged, onDeleted }: MenuProps) {
   };
   const toggle = () =>
     attempt(() => change(changeWebhook, { id, input: { enabled: !enabled } }), enabled ? "Disabled." : "Enabled.");
+  const test: Action = {
+    name: "Send a test",
+    run: () => void attempt(() => change(testWebhook, { id }), "A test is on its way."),
+    beside: <CopyAs what="the test of this webhook" operation={testWebhook} variables={{ id }} />,
+  };
   const actions: Action[] = [
+    test,
     { name: "Change…", run: () => setDeed("change") },
-    { name: enabled ? "Disable" : "Enable", run: () => void toggle() },
+    {
+      name: enabled ? "Disable" : "Enable",
+      run: () => void toggle(),
+      beside: (
+        <CopyAs
+          what="whether it gets messages"
+          operation={changeWebhook}
+          variables={{ id, input: { enabled: !enabled } }}
+        />
+      ),
+    },
     { name: "Send everything again since…", run: () => setDeed("replay") },
     { name: "New secret…", run: () => setDeed("renew") },
     { name: "Delete…", danger: true, run: () => setDeed("delete") },
@@ -54,15 +71,21 @@ export function WebhookMenu({ webhook, onChanged, onDeleted }: MenuProps) {
   };
   return (
     <>
-      <button type="button" onClick={() => void attempt(() => change(testWebhook, { id }), "A test is on its way.")}>
-        Send a test
+      <button type="button" onClick={test.run}>
+        {test.name}
       </button>
-      <MenuButton label="…" name={`Actions of the webhook ${url}`} actions={actions} />
-      {failure && <Problem title="It did not happen" failure={failure} />}
+      <MenuButton label="More" name={`More actions of the webhook ${url}`} actions={actions} />
+      {failure && <Problem title="That did not work" failure={failure} />}
       {deed === "change" && <ChangeWebhook webhook={webhook} onChanged={onChanged} onClose={close} />}
       {deed === "replay" && <SendSince webhook={webhook} onSent={onChanged} onClose={close} />}
       {deed === "renew" && (
-        <Confirm title="Make a new secret?" action="Make a new secret" onConfirm={renew} onClose={close}>
+        <Confirm
+          title="Make a new secret?"
+          action="Make a new secret"
+          repeat={{ what: "the change of secret", operation: renewWebhookSecret, variables: { id } }}
+          onConfirm={renew}
+          onClose={close}
+        >
           <p>
             For 24 hours messages are signed with the old one too, so that your program can change over. After that, a
             program with the old one refuses them.
@@ -70,8 +93,18 @@ export function WebhookMenu({ webhook, onChanged, onDeleted }: MenuProps) {
         </Confirm>
       )}
       {deed === "delete" && (
-        <Confirm title={`Delete the webhook ${url}?`} action="Delete it" danger onConfirm={remove} onClose={close}>
-          <p>What waits for it is not sent, and its list of messages is lost. To stop it for a while, disable it.</p>
+        <Confirm
+          title={`Delete the webhook ${url}?`}
+          action="Delete it"
+          danger
+          repeat={{ what: "the removal of this webhook", operation: removeWebhook, variables: { id } }}
+          onConfirm={remove}
+          onClose={close}
+        >
+          <p>
+            Messages that wait for it are not sent, and its list of messages is lost. To stop it for a while, disable
+            it.
+          </p>
         </Confirm>
       )}
       {secret !== null && <WebhookSecret secret={secret} onClose={() => setSecret(null)} />}

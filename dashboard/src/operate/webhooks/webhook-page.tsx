@@ -82,7 +82,9 @@ function Webhook({ id }: { id: string }) {
         <p class="muted">Newest first. They are kept for 30 days.</p>
         {deliveries.nodes.length === 0 && (
           <p>
-            {status === null ? "Nothing was sent yet. “Send a test” sends one now." : "No message is in this state."}
+            {status === null
+              ? "No messages have been sent yet. “Send a test” sends one now."
+              : "No message has this status."}
           </p>
         )}
         {deliveries.nodes.map((delivery) => (

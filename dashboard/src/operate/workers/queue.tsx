@@ -25,20 +25,20 @@ export function Queue() {
   const total = data?.fineTunes.totalCount ?? 0;
   return (
     <section class="card" aria-labelledby="queue">
-      <h2 id="queue">What waits</h2>
+      <h2 id="queue">Waiting runs</h2>
       {failure && <Problem title="The queue could not be read" failure={failure} />}
       {data && (
         <>
           <p class="muted">
-            Runs of your project that no worker trains yet, by what they need.
+            Runs of your project that wait for a worker, grouped by what they need.
             {total > most && ` Of ${formatInteger(total)}, those that were created last.`}
           </p>
           <DataTable
-            name="What waits"
+            name="Waiting runs"
             columns={columns}
             rows={groupsOf(data.fineTunes.nodes)}
             keyOf={({ key }) => key}
-            empty="No run waits."
+            empty="No run is waiting."
           />
           {total > 0 && (
             <p>

@@ -6,6 +6,7 @@ import { Problem } from "../../parts/problem.tsx";
 import { OperateFrame } from "../frame.tsx";
 import { liveWorkers, type LiveWorkersQuery } from "../operations.ts";
 import { Queue } from "./queue.tsx";
+import { AllWork } from "./work.tsx";
 
 type Worker = LiveWorkersQuery["workers"][number];
 
@@ -41,6 +42,7 @@ function Workers() {
           ))}
         </div>
       )}
+      <AllWork />
       <Queue />
     </>
   );
@@ -84,7 +86,7 @@ function OneWorker({ worker }: { worker: Worker }) {
       <dl class="pairs">
         <Pair name="Device">{device}</Pair>
         <Pair name="Memory">{formatBytes(memoryBytes)}</Pair>
-        <Pair name="Answers">{servingWords(worker)}</Pair>
+        <Pair name="Requests">{servingWords(worker)}</Pair>
         <Pair name="Models">{models.length === 0 ? "None yet" : models.map((one) => one.name).join(", ")}</Pair>
         <Pair name="Families of models">{families.join(", ")}</Pair>
         <Pair name="Number formats">{precisions.join(", ")}</Pair>
@@ -117,7 +119,7 @@ function Doing({ worker: { job, serving, asleep } }: { worker: Worker }) {
   if (asleep) return <>Its process has ended for lack of work, and starts again when there is some that it can do.</>;
   const requests = serving?.requests ?? 0;
   const answers = requests > 0 && ` Answers ${formatCounted(requests, "request")}.`;
-  if (job === null) return <>{answers || "Waits for work that it can do."}</>;
+  if (job === null) return <>{answers || "Waiting for work."}</>;
   if (job.fineTune) {
     const { id, name, progress } = job.fineTune;
     return (
@@ -144,7 +146,7 @@ function Doing({ worker: { job, serving, asleep } }: { worker: Worker }) {
 }
 
 function servingWords({ serving }: Worker): string {
-  if (serving === null) return "No requests to models";
+  if (serving === null) return "It trains only, and answers none";
   const { places, warm, usedBytes, memoryBytes } = serving;
-  return `${formatCounted(places, "text")} at once; ${formatCounted(warm.length, "model")} ready, in ${formatBytes(usedBytes)} of ${formatBytes(memoryBytes)}`;
+  return `Up to ${formatCounted(places, "answer")} at once; ${formatCounted(warm.length, "model")} loaded, in ${formatBytes(usedBytes)} of ${formatBytes(memoryBytes)}`;
 }

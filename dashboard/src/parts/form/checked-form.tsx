@@ -36,13 +36,19 @@ export function CheckedForm({ title, failure, text, attempts, onSubmit, children
   // After the errors are at their fields.
   useEffect(() => {
     const wrong = form.current?.querySelector<HTMLElement>("[aria-invalid]");
-    wrong?.closest("details")?.setAttribute("open", "");
+    unfold(wrong);
     if (!wrong || attempts === focused.current) return;
     focused.current = attempts ?? 0;
     wrong.focus();
   }, [names, attempts]);
   return (
-    <form ref={form} onSubmit={onSubmit} noValidate={attempts !== undefined}>
+    <form
+      ref={form}
+      onSubmit={onSubmit}
+      noValidate={attempts !== undefined}
+      // A browser says nothing of what is wrong where it is folded away, and sends nothing.
+      onInvalidCapture={({ target }) => unfold(target)}
+    >
       <Errors.Provider value={fields}>{children}</Errors.Provider>
       {failure && fields.size === 0 && <Problem title={title} failure={failure} text={text} />}
       {failure && fields.size > 0 && (
@@ -51,6 +57,10 @@ export function CheckedForm({ title, failure, text, attempts, onSubmit, children
       <div class="actions">{actions}</div>
     </form>
   );
+}
+
+function unfold(field: unknown): void {
+  if (field instanceof HTMLElement) field.closest("details")?.setAttribute("open", "");
 }
 
 /** What is wrong with a field, and the attributes that tell so to a screen reader. */

@@ -1,0 +1,1 @@
+CREATE INDEX "jobs_needs" ON "jobs" USING btree ("kind",md5("needs"::text));

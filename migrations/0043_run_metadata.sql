@@ -1,0 +1,2 @@
+CREATE INDEX "fine_tunes_metadata" ON "fine_tunes" USING gin ("metadata" jsonb_path_ops);--> statement-breakpoint
+CREATE INDEX "model_evaluations_project_created" ON "model_evaluations" USING btree ("project_id","created_at","id");

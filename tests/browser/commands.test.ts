@@ -1,0 +1,102 @@
+/** Every command line that the page copies is one that the command itself understands. */
+import { execFileSync } from "node:child_process";
+import type { Command } from "commander";
+import { describe, expect, test } from "vitest";
+import { build } from "../../cli/main.ts";
+import { settingsOf } from "../../cli/commands/fork.ts";
+import { commands, lineOf, type Words } from "../../dashboard/src/parts/commands.ts";
+
+const url = "http://127.0.0.1:4000/steplog";
+const key = { start: "steplog_Ab12Cd", project: { name: "my reviews" } };
+const hyperparameters = { learningRate: 1e-6, steps: 7, loraTargets: ["q_proj", "v_proj"], precision: "BFLOAT16" };
+const measuring = {
+  dataset: "rows",
+  labelWords: [" good", "-1"],
+  answerTokens: 4,
+  truncate: "START",
+  precision: "FLOAT32",
+  calibrationPrompt: "-",
+};
+
+/** What each is copied with, and what is to arrive at the command: its arguments, then its options. */
+const cases: { readonly [Name in keyof typeof commands]: readonly [Words, Words, Readonly<Record<string, unknown>>] } =
+  {
+    pause: [commands.pause("id"), ["id"], {}],
+    resume: [commands.resume("id"), ["id"], {}],
+    cancel: [commands.cancel("id"), ["id"], {}],
+    archive: [commands.archive("id", false), ["id"], { unarchive: true }],
+    update: [
+      commands.update("id", { name: "-a b'c", tags: ["-x", "y"] }),
+      ["id"],
+      { name: "-a b'c", tag: ["-x", "y"] },
+    ],
+    tag: [
+      commands.tag("id", { add: ["-x", "y z"], remove: ["--old"] }),
+      ["id"],
+      { addTag: ["-x", "y z"], removeTag: ["--old"] },
+    ],
+    deleteRun: [commands.deleteRun("id"), ["run", "id"], { cancel: true, yes: true }],
+    continueRun: [commands.continueRun("id", { steps: 5, maxSeconds: 0 }), ["id"], { steps: 5, maxSeconds: 0 }],
+    fork: [
+      commands.fork("id", 4, { name: "next", hyperparameters }),
+      ["id"],
+      {
+        at: 4,
+        name: "next",
+        set: ["learningRate=0.000001", "steps=7", "loraTargets=q_proj,v_proj", "precision=BFLOAT16"],
+      },
+    ],
+    deleteCheckpoint: [commands.deleteCheckpoint("id"), ["checkpoint", "id"], { yes: true }],
+    evaluate: [commands.evaluate("id", measuring), ["id"], measuring],
+    setAlias: [commands.setAlias("-live", "id"), ["-live"], { model: "id" }],
+    rollBackAlias: [commands.rollBackAlias("live"), ["live"], {}],
+    removeAlias: [commands.removeAlias("live"), ["live"], {}],
+    deleteDataset: [commands.deleteDataset("id"), ["dataset", "id"], { yes: true }],
+    createProject: [commands.createProject("-mine"), ["-mine"], {}],
+    renameProject: [commands.renameProject("mine", "yours $HOME"), ["mine", "yours $HOME"], {}],
+    eraseProject: [commands.eraseProject("mine", "mine"), ["mine"], { confirm: "mine" }],
+    renameKey: [commands.renameKey(key, "-ci"), [key.start, "-ci"], { project: "my reviews" }],
+    rotateKey: [commands.rotateKey(key, 3_600), [key.start], { project: "my reviews", overlap: 3_600 }],
+    revokeKey: [commands.revokeKey(key), [key.start], { project: "my reviews" }],
+    deleteKey: [commands.deleteKey(key), [key.start], { project: "my reviews" }],
+  };
+
+describe("a command line that is copied", () => {
+  test.each(Object.entries(cases))("%s is understood", async (_name, [words, args, options]) => {
+    const read = await readBy(wordsIn(lineOf(words, url)));
+    expect(read.args).toEqual(args);
+    expect(read.options).toMatchObject({ url, ...options });
+  });
+
+  test("names settings of a fork that can be read back", () => {
+    const [, , { set }] = cases.fork;
+    expect(settingsOf(set as string[])).toEqual(hyperparameters);
+  });
+
+  test("that is wrong fails here", async () => {
+    await expect(readBy(["pause", "id", "--no-such-option"])).rejects.toThrow("unknown option");
+  });
+});
+
+/** As a shell hands them over, without "npx steplog". */
+function wordsIn(line: string): string[] {
+  const script = `npx() { shift; printf '%s\\0' "$@"; }\n${line}`;
+  return execFileSync("sh", ["-c", script], { encoding: "utf8" }).split("\0").slice(0, -1);
+}
+
+async function readBy(words: readonly string[]) {
+  const program = await build((name) => words.slice(0, name.split(" ").length).join(" ") === name);
+  let read: { args: string[]; options: object } | null = null;
+  for (const command of leavesOf(program)) {
+    command.configureOutput({ writeErr: () => undefined });
+    command.action(() => {
+      read = { args: command.args, options: command.opts() };
+    });
+  }
+  await program.parseAsync([...words], { from: "user" });
+  if (read === null) throw new Error(`no command takes ${words.join(" ")}`);
+  return read as { args: string[]; options: object };
+}
+
+const leavesOf = (command: Command): Command[] =>
+  command.commands.length === 0 ? [command] : command.commands.flatMap(leavesOf);
