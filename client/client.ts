@@ -11,6 +11,7 @@ import { datasetBody } from "./dataset-body.ts";
 import type { EvaluationWaitOptions, ModelEvaluation } from "./evaluations.ts";
 import { hasEnded } from "./evaluations.ts";
 import { errorIn, failureOf, failureOfText } from "./errors.ts";
+import { fetchWithToken } from "./fetch-with-token.ts";
 import type { FineTuneUpdate, FollowOptions } from "./follow.ts";
 import { followRun } from "./follow.ts";
 import type { Operation } from "./operation.ts";
@@ -461,11 +462,8 @@ export class Client {
   }
 
   async #fetch(url: string, init: RequestInit): Promise<Response> {
-    const token = this.#token();
-    const headers = new Headers(init.headers);
-    if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
     try {
-      return await fetch(url, { ...init, headers });
+      return await fetchWithToken(url, init, this.#token);
     } catch (error) {
       throw failureOf(this.#url, error);
     }

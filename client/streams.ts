@@ -45,6 +45,8 @@ export class Streams {
   /** Connections so far, and whether one is open. */
   #connections = 0;
   #open = false;
+  /** The token that the newest connection was opened with. */
+  #token: string | undefined;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
@@ -103,7 +105,8 @@ export class Streams {
           // Otherwise graphql-ws counts it as a subscription for ever, and keeps the socket of those after it open.
           stop();
           if (Array.isArray(cause)) fail(errorFrom(cause));
-          else if (isRefusal(cause)) fail(new SteplogError("UNAUTHENTICATED", "The service needs a valid API token."));
+          else if (isRefusal(cause) && this.#options.token() === this.#token)
+            fail(new SteplogError("UNAUTHENTICATED", "The service needs a valid API token."));
           else broken(cause, received || wasOpen || this.#connections > before);
         },
         complete: () => resolve({ complete: true }),
@@ -124,8 +127,8 @@ export class Streams {
       url: `${this.#options.url.replace(/^http/u, "ws")}/graphql`,
       webSocketImpl: await this.#options.webSocket(),
       connectionParams: () => {
-        const token = this.#options.token();
-        return token === undefined ? {} : { authorization: `Bearer ${token}` };
+        this.#token = this.#options.token();
+        return this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` };
       },
       retryAttempts: 0,
       keepAlive: silenceMs / 2,

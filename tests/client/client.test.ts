@@ -302,4 +302,19 @@ describe("errors", () => {
     await client.cancel(id);
     await closed.close();
   });
+
+  test("a token that is replaced while a request is on its way: the refusal of the old one is no failure", async () => {
+    const closed = await server.another({ apiToken: "secret" });
+    const id = await createRun(1);
+    const replaced = (tokens: readonly string[]) => {
+      const left = [...tokens];
+      return new SteplogClient({ url: closed.url, token: () => (left.length > 1 ? left.shift() : left[0]) });
+    };
+    expect(await replaced(["old", "secret"]).fineTune(id)).toMatchObject({ id });
+    expect(await read(replaced(["old", "secret"]), id, {}, 1)).toHaveLength(1);
+    const wrong = replaced(["one", "another", "a third"]);
+    await expect(wrong.fineTune(id)).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
+    await client.cancel(id);
+    await closed.close();
+  });
 });

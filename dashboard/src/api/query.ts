@@ -6,6 +6,7 @@ import { cacheExchange, Client, fetchExchange, type AnyVariables, type CombinedE
 import { useQuery } from "@urql/preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { errorFrom, failureOf } from "../../../client/errors.ts";
+import { fetchWithToken } from "../../../client/fetch-with-token.ts";
 import { passing, type ErrorCode } from "../../../schema/errors.ts";
 import type { Operation } from "../../../client/operation.ts";
 import { baseUrl } from "../base.ts";
@@ -19,10 +20,7 @@ export const urql = new Client({
   exchanges: [cacheExchange, fetchExchange],
   preferGetMethod: false,
   requestPolicy: "cache-and-network",
-  fetchOptions: () => {
-    const key = readKey();
-    return { headers: key === "" ? {} : { authorization: `Bearer ${key}` } };
-  },
+  fetch: (url, init) => fetchWithToken(url, init, () => readKey() || undefined),
 });
 
 export interface Answer<Result> {
