@@ -57,12 +57,13 @@ test.skipIf(missing)(
   },
 );
 
-// Decision 37 has the measurements: a goal of 500 MB, and 264 to 275 with all twelve layers. All layers need what two need.
+// Decision 37 has the measurements: a goal of 500 MB, 264 to 275 with all twelve layers on a quiet machine, and 342 and 392 with
+// two beside work that wanted both cores four times over. All layers need what two need. It was 540 once.
 test.skipIf(missing)(
-  "a step of opt-125m's widths, 16 rows of 128 tokens, needs less than 300 MB beside the weights",
+  "a step of opt-125m's widths, 16 rows of 128 tokens, needs less than 500 MB beside the weights",
   { timeout: 2 * minute },
   async () => {
-    expect(await besideWeights("opt-125m", { num_hidden_layers: 2 }, 128, 2)).toBeLessThan(300);
+    expect(await besideWeights("opt-125m", { num_hidden_layers: 2 }, 128, 2)).toBeLessThan(500);
   },
 );
 
