@@ -3,6 +3,7 @@
  * the program and in the images; the query of the scaler is that of `steplog queue`, and counts a real queue.
  */
 import { readFileSync, readdirSync } from "node:fs";
+import type { AddressInfo } from "node:net";
 import type { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
@@ -18,8 +19,10 @@ import { PersistentVolumeClaim } from "kubernetes-models/v1/PersistentVolumeClai
 import { Service } from "kubernetes-models/v1/Service";
 import { type VariableName, readVariable, variables } from "../../cli/environment.ts";
 import { build } from "../../cli/main.ts";
+import { serveMetrics } from "../../cli/metrics-port.ts";
 import { packagePath } from "../../schema/package.ts";
 import { workersWantedSql } from "../../store/store.ts";
+import { WorkerMetrics } from "../../worker/metrics.ts";
 import { readDockerfile, wholeStage } from "../package/image/dockerfile.ts";
 import { type TestServer, testServer } from "../server/harness.ts";
 import { directly, newRun } from "../store/fixtures.ts";
@@ -122,12 +125,12 @@ const securityContext = z.strictObject({
   readOnlyRootFilesystem: z.literal(true),
   capabilities: z.strictObject({ drop: z.tuple([z.literal("ALL")]) }),
 });
-const probe = z.looseObject({ httpGet: z.object({ path: z.string(), port: z.literal("http") }) }).optional();
+const probe = z.looseObject({ httpGet: z.object({ path: z.string(), port: z.enum(["http", "metrics"]) }) }).optional();
 const containerSchema = z.looseObject({
   image: z.string(),
   args: z.tuple([z.string()], z.string()),
   env: z.array(z.object({ name: z.string(), valueFrom: z.object({ secretKeyRef: keyRef }) })),
-  ports: z.array(z.object({ name: z.literal("http"), containerPort: z.number() })).optional(),
+  ports: z.tuple([z.object({ name: z.enum(["http", "metrics"]), containerPort: z.number() })]).optional(),
   startupProbe: probe,
   livenessProbe: probe,
   readinessProbe: probe,
@@ -225,6 +228,11 @@ test("the settings of all of them are ones that the program takes", () => {
   }
 });
 
+function literalOf(name: string): string | undefined {
+  const [{ literals }] = kustomization.configMapGenerator;
+  return literals.find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1);
+}
+
 test("services, budgets and policies select pods that there are, and the policies let through what is needed", () => {
   const selectors = documents.flatMap(({ kind, spec }) => {
     const { selector, podSelector } = z
@@ -236,7 +244,7 @@ test("services, budgets and policies select pods that there are, and the policie
     if (chosen === undefined) return [];
     return [labels.success ? labels.data.matchLabels : z.record(z.string(), z.string()).parse(chosen)];
   });
-  expect(selectors).toHaveLength(8);
+  expect(selectors).toHaveLength(10);
   for (const selector of selectors) {
     const matching = pods.filter(({ metadata }) =>
       Object.entries(selector).every(([key, value]) => metadata.labels[key] === value),
@@ -244,9 +252,12 @@ test("services, budgets and policies select pods that there are, and the policie
     expect(matching.length).toBeGreaterThan(0);
   }
   const port = variables.PORT.type.parse(undefined);
-  expect(pods.flatMap(({ spec }) => spec.containers[0].ports ?? [])).toEqual([{ name: "http", containerPort: port }]);
+  const metricsPort = Number(literalOf("STEPLOG_METRICS_PORT"));
+  const ports = pods.flatMap(({ spec }) => spec.containers[0].ports ?? []);
+  const worker = { name: "metrics", containerPort: metricsPort };
+  expect(ports).toEqual([{ name: "http", containerPort: port }, worker, worker]);
   const policies = JSON.stringify(documents.filter(({ kind }) => kind === "NetworkPolicy").map(({ spec }) => spec));
-  for (const open of [53, 5432, port]) expect(policies).toContain(`"port":${open}`);
+  for (const open of [53, 5432, port, metricsPort]) expect(policies).toContain(`"port":${open}`);
 });
 
 test("gateways reach receivers of webhooks and workers the hub, outside and not inside", () => {
@@ -284,12 +295,31 @@ describe("with a service", () => {
   afterAll(() => server.dispose());
 
   test("the probes ask what the gateway answers", async () => {
-    const [gateway] = pods.flatMap(({ spec }) => (spec.containers[0].ports ? spec.containers : []));
-    const probes = [gateway?.startupProbe, gateway?.livenessProbe, gateway?.readinessProbe];
-    expect(probes.map((one) => one?.httpGet.path)).toEqual(["/healthz", "/healthz", "/readyz"]);
-    for (const one of probes) expect((await fetch(`${server.url}${one?.httpGet.path}`)).status).toBe(200);
+    const probes = probesOf("http");
+    expect(probes).toEqual(["/healthz", "/healthz", "/readyz"]);
+    for (const path of probes) expect((await fetch(`${server.url}${path}`)).status).toBe(200);
+  });
+
+  test("the probes of workers ask what they answer", async () => {
+    const { registry } = new WorkerMetrics();
+    const port = await serveMetrics(registry, { metricsPort: 0, metricsToken: "scraper", host: "127.0.0.1" });
+    if (!port) throw new Error("a worker with a port listens");
+    const probes = probesOf("metrics");
+    // A start and a life of workers on processors and of those on GPUs.
+    expect(probes).toEqual(["/healthz", "/healthz", "/healthz", "/healthz"]);
+    const base = `http://127.0.0.1:${(port.address() as AddressInfo).port}`;
+    for (const path of probes) expect((await fetch(`${base}${path}`)).status).toBe(200);
+    port.close();
   });
 });
+
+function probesOf(port: "http" | "metrics"): string[] {
+  return pods.flatMap(({ spec }) => {
+    const { startupProbe, livenessProbe, readinessProbe } = spec.containers[0];
+    const all = [startupProbe, livenessProbe, readinessProbe];
+    return all.flatMap((one) => (one?.httpGet.port === port ? [one.httpGet.path] : []));
+  });
+}
 
 describe("the scalers", () => {
   let service: TestStore;

@@ -135,14 +135,16 @@ test("a worker counts jobs, steps, tokens and lost leases", async () => {
   }
 });
 
-test("a worker's port needs the token, and refuses to be open beyond this machine", async () => {
+test("a worker's port needs the token but to say that it lives, and refuses to be open beyond this machine", async () => {
   const { registry } = new WorkerMetrics();
   const open = serveMetrics(registry, { metricsPort: 0, metricsToken: undefined, host: "0.0.0.0" });
   await expect(open).rejects.toThrow("Set STEPLOG_METRICS_TOKEN");
   const port = await serveMetrics(registry, { metricsPort: 0, metricsToken: "scraper", host: "127.0.0.1" });
   if (!port) throw new Error("a worker with a port listens");
-  const url = `http://127.0.0.1:${(port.address() as AddressInfo).port}/metrics`;
+  const base = `http://127.0.0.1:${(port.address() as AddressInfo).port}`;
+  const url = `${base}/metrics`;
   expect((await fetch(url)).status).toBe(401);
+  expect(await (await fetch(`${base}/healthz`)).json()).toEqual({ status: "ok" });
   const answer = await fetch(url, { headers: { authorization: "Bearer scraper" } });
   expect(await answer.text()).toContain("steplog_step_seconds_count 0");
   port.close();
