@@ -77,6 +77,10 @@ async function work(config: ServiceConfig, options: WorkerOptions, log: Logger):
   // One model at a time: the memory is for training.
   const sandbox = new Sandbox({ places: 1 });
   try {
+    // Before what may take minutes: a probe asks it from the start on.
+    const metrics = new WorkerMetrics();
+    const scraped = await serveMetrics(metrics.registry, config);
+    signal.addEventListener("abort", () => scraped?.close(), { once: true });
     if (!(await prepareWhenUp(store, log, signal))) return;
     await sweepJobFolders();
     const { modelsDir } = config;
@@ -86,9 +90,6 @@ async function work(config: ServiceConfig, options: WorkerOptions, log: Logger):
     if (signal.aborted) return;
     log.info({ models, modelsDir }, `Registered ${counted(models.length, "base model")}.`);
     reportReady({ models, device: deviceNote });
-    const metrics = new WorkerMetrics();
-    const scraped = await serveMetrics(metrics.registry, config);
-    signal.addEventListener("abort", () => scraped?.close(), { once: true });
     const shared = { store: metrics.watched(store), name: nameOf(options), modelsDir, log, signal };
     const compute = { device: { name, threads, devicesDir }, deviceNote, precisions: device.precisions };
     const serving = servingSettings(config, { name, threads: servingThreads, devicesDir });
