@@ -265,12 +265,16 @@ export type DatasetPreset =
 
 /** What takes room on disk. */
 export type DiskUseKind =
+  /** Entries of the audit log, in the database. Those of projects that were erased belong to no project any more. */
+  | 'AUDIT'
   /** Base models that workers stored for machines that lack them. They belong to no project. */
   | 'BASES'
   /** Prompts and answers, in the database. */
   | 'COMPLETIONS'
   /** Rows of datasets, stored files. */
   | 'DATASETS'
+  /** Evaluations that were asked for, with the rows that they show, in the database. */
+  | 'EVALUATIONS'
   /** Weights of checkpoints in other forms. */
   | 'EXPORTS'
   /** Logs of runs, in the database. */
@@ -279,6 +283,8 @@ export type DiskUseKind =
   | 'METRICS'
   /** Stored files that nothing names any more; they go after a day. They belong to no project. */
   | 'UNNAMED'
+  /** Webhooks, their messages and deliveries, in the database. */
+  | 'WEBHOOKS'
   /** Stored weights of checkpoints. */
   | 'WEIGHTS';
 
@@ -673,6 +679,8 @@ export type PreviewRowsInput = {
 
 /** Seconds that a project keeps what it creates. Null takes a limit away; what is left out stays as it is. */
 export type ProjectKeepInput = {
+  /** Checkpoints, the best and the last one too. While their run may still need them they stay. */
+  readonly checkpoints?: number | null | undefined;
   /** Completions. Without it, as the operator says. */
   readonly completions?: number | null | undefined;
   /** Datasets. */

@@ -1,13 +1,16 @@
 /** What takes room on disk, in the words that both sides share. */
 
 /**
- * `LOGS`, `METRICS` and `COMPLETIONS` are in the database; the rest are stored files. `BASES` are of base models that workers
- * stored for others; `UNNAMED` is what nothing names any more, and goes after a day.
+ * The first ones, up to `AUDIT`, are in the database; the rest are stored files. `BASES` are of base models that workers stored for
+ * others; `UNNAMED` is what nothing names any more, and goes after a day.
  */
 export const diskUseKinds = [
   "LOGS",
   "METRICS",
   "COMPLETIONS",
+  "EVALUATIONS",
+  "WEBHOOKS",
+  "AUDIT",
   "DATASETS",
   "WEIGHTS",
   "EXPORTS",

@@ -75,6 +75,12 @@ export class SteplogError extends Error {
   }
 }
 
+/** The same with other issues: still of its code, and with when to try again. */
+export function withIssues(error: SteplogError, issues: readonly InputIssue[], message = error.message): SteplogError {
+  const { code, retryAfterS, quota } = error;
+  return new SteplogError(code, message, issues, { cause: error, retryAfterS, ...(quota && { quota }) });
+}
+
 /** Stops on a state that no input should be able to cause. */
 export function invariant(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(`Invariant broken: ${message}`);

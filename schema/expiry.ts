@@ -5,12 +5,13 @@ export const expiringKinds = ["FINE_TUNE", "CHECKPOINT", "DATASET", "EVALUATION"
 export type ExpiringKind = (typeof expiringKinds)[number];
 
 /** What a project may keep for a time of its own. `WEIGHTS`: rebuilt weights and exports of checkpoints, since they were last used. */
-export const keptKinds = ["FINE_TUNE", "DATASET", "EVALUATION", "COMPLETION", "WEIGHTS"] as const;
+export const keptKinds = ["FINE_TUNE", "CHECKPOINT", "DATASET", "EVALUATION", "COMPLETION", "WEIGHTS"] as const;
 export type KeptKind = (typeof keptKinds)[number];
 
 /** As the API calls them. */
 export const keptNames = {
   fineTunes: "FINE_TUNE",
+  checkpoints: "CHECKPOINT",
   datasets: "DATASET",
   evaluations: "EVALUATION",
   completions: "COMPLETION",

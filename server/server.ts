@@ -20,6 +20,7 @@ import { Attention } from "./attention.ts";
 import { createGateway } from "./gateway.ts";
 import { type DocumentOptions, PersistedDocuments } from "./graphql/persisted-documents.ts";
 import { KeyRing } from "./key-ring.ts";
+import { removeErased } from "./http/erased-uploads.ts";
 import { prefixOf } from "./http/page.ts";
 import { createRoutes } from "./http/routes.ts";
 import { hangUpOnStalled, stallMs } from "./http/stalled.ts";
@@ -100,6 +101,8 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   });
   await uploads.prepare();
   const { store, sandbox, modelsDir } = config;
+  const over = new AbortController();
+  void removeErased({ store, uploads, log }, over.signal);
   const promptBox = config.promptSandbox ?? new Sandbox(promptSandbox);
   const attention = new Attention(store, log);
   const { queueLimit, waitS, keepS } = config.completions ?? usualCompletions;
@@ -164,6 +167,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     await Promise.all([closed, sent]);
     clearInterval(idle);
     clearTimeout(drained);
+    over.abort();
     uploads.close();
     ring.close();
     attention.close();

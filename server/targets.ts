@@ -5,6 +5,7 @@ import { bestOf } from "../schema/best-evaluation.ts";
 import { limits } from "../schema/limits.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { contextTaken, settingsOf } from "../schema/hyperparameters.ts";
+import { isFinal } from "../schema/states.ts";
 import type { BaseModel, Checkpoint, FineTune } from "../schema/tables.ts";
 import type { ProjectStore, Target } from "../store/store.ts";
 
@@ -62,6 +63,10 @@ export async function answeringCheckpoint(store: ProjectStore, checkpoint: Check
 export async function answeringBest(store: ProjectStore, run: FineTune, field: string): Promise<Answering> {
   const best = await bestCheckpoint(store, run);
   if (best) return answeringCheckpoint(store, best);
+  if (isFinal(run.status)) {
+    const message = "The run has no checkpoint, and will have none. Name its base model, or another run.";
+    throw new SteplogError("INVALID_STATE", message, [{ field, message }]);
+  }
   const message = "The run has no checkpoint yet. Wait for its first one, or name its base model.";
   throw new SteplogError("INVALID_STATE", message, [{ field, message }], { retryAfterS: firstCheckpointS });
 }

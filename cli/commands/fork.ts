@@ -78,7 +78,7 @@ async function checkpointAt(client: SteplogClient, run: string, step: number | u
 const mostNamed = 20;
 
 function noCheckpoint(run: string, step: number, there: readonly number[]): SteplogError {
-  if (there.length === 0) return new SteplogError("INVALID_STATE", `The run ${shortId(run)} has no checkpoint yet.`);
+  if (there.length === 0) return new SteplogError("INVALID_STATE", `The run ${shortId(run)} has no checkpoint.`);
   const nearest = there.toSorted((a, b) => Math.abs(a - step) - Math.abs(b - step)).slice(0, mostNamed);
   const steps = nearest.toSorted((a, b) => b - a).join(", ");
   const known = there.length > mostNamed ? `The nearest are at ${steps}.` : `There are some at ${steps}.`;

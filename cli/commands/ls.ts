@@ -239,7 +239,7 @@ async function listCheckpoints({ client }: Remote, run: string, options: ListOpt
   printPage(listed, options, {
     noun: "checkpoints",
     nameOf: byShortId,
-    none: "This run has no checkpoints yet.",
+    none: "This run has no checkpoints.",
     printRows(checkpoints) {
       const cells = checkpoints.map(({ id: its, step, logBytes, weightsStatus, weightsBytes, aliases, createdAt }) => [
         shortId(its),

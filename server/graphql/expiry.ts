@@ -104,6 +104,7 @@ builder.mutationField("setExpiry", (t) =>
 
 const kept: Readonly<Record<KeptName, string>> = {
   fineTunes: "Runs, with all that is theirs.",
+  checkpoints: "Checkpoints, the best and the last one too. While their run may still need them they stay.",
   datasets: "Datasets.",
   evaluations: "Evaluations that were asked for.",
   completions: "Completions. Without it, as the operator says.",
@@ -137,6 +138,7 @@ const ProjectKeepInput = builder.inputType("ProjectKeepInput", {
     "Seconds that a project keeps what it creates. Null takes a limit away; what is left out stays as it is.",
   fields: (t) => ({
     fineTunes: t.float({ description: kept.fineTunes, validate: seconds }),
+    checkpoints: t.float({ description: kept.checkpoints, validate: seconds }),
     datasets: t.float({ description: kept.datasets, validate: seconds }),
     evaluations: t.float({ description: kept.evaluations, validate: seconds }),
     completions: t.float({ description: kept.completions, validate: seconds }),

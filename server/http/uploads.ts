@@ -1,7 +1,8 @@
 /**
  * Uploads: large files sent over the tus protocol, which resumes after a broken connection. They stay in a folder until
- * a mutation turns them into datasets, or for one day.
+ * a mutation turns them into datasets, or for one day. Those of a project that is erased go with it (erased-uploads.ts).
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { randomBytes, randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
@@ -46,7 +47,7 @@ export class Uploads {
       allowedOrigins: originAllowed,
       allowedHeaders: ["Authorization"],
       exposedHeaders: rateHeaders,
-      namingFunction: ({ headers }) => nameFor(headers.get(ownerHeader)),
+      namingFunction: () => nameFor(owner.getStore()),
       generateUrl: (_request, { host, id }) => `${originOf(host)}/uploads/${id}`,
       onResponseError: (_request, error) => tusError(error, log),
     });
@@ -75,6 +76,18 @@ export class Uploads {
     clearInterval(this.#sweep);
   }
 
+  /** The projects that have uploads here, without the default one. */
+  async projects(): Promise<string[]> {
+    const names = await readdir(this.#directory);
+    return [...new Set(names.flatMap((name) => ofProject.exec(name)?.slice(1) ?? []))];
+  }
+
+  /** Removes all uploads of a project, also one that is just arriving. */
+  async removeOf(projectId: string): Promise<void> {
+    const names = (await readdir(this.#directory)).filter((name) => name.startsWith(`${projectId}.`));
+    await Promise.all(names.map((name) => rm(join(this.#directory, name), { force: true })));
+  }
+
   /** Answers a request of the tus protocol. @throws NOT_FOUND for an upload of another project */
   handle(request: IncomingMessage, response: ServerResponse, viewer: Viewer | null): Promise<void> {
     const { pathname } = readTarget(request);
@@ -82,9 +95,7 @@ export class Uploads {
     const [isPlain, id] = /^\/uploads(?:\/([\w.-]+))?\/?$/u.exec(pathname) ?? [];
     if (isPlain === undefined || (viewer && id !== undefined && ownerOf(id) !== viewer.projectId))
       throw new SteplogError("NOT_FOUND", "There is no upload with this id.");
-    // Whatever a client has sent by this name is replaced.
-    request.headers[ownerHeader] = viewer?.projectId;
-    return this.#tus.handle(request, response);
+    return owner.run(viewer?.projectId, () => this.#tus.handle(request, response));
   }
 
   /** A complete upload of a project. @throws NOT_FOUND, INVALID_STATE */
@@ -141,14 +152,17 @@ export function atMost(limit: number) {
   };
 }
 
-/** Tells the protocol's server, which sees nothing but the request, whose upload it is. */
-const ownerHeader = "x-steplog-project";
+/** The project whose request it is: the protocol's server hands on nothing but what a client has sent. */
+const owner = new AsyncLocalStorage<string | undefined>();
 
 /** Those of the default project have nothing in front. */
-function nameFor(projectId: string | null): string {
+function nameFor(projectId: string | undefined): string {
   const name = randomBytes(16).toString("hex");
-  return projectId === null || projectId === defaultProjectId ? name : `${projectId}.${name}`;
+  return projectId === undefined || projectId === defaultProjectId ? name : `${projectId}.${name}`;
 }
+
+/** A file of an upload with a project in front of its name. */
+const ofProject = /^([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})\./u;
 
 function ownerOf(id: string): string {
   const end = id.indexOf(".");

@@ -14,6 +14,7 @@ import {
   evaluations,
   fineTunes,
 } from "../../schema/tables.ts";
+import { expiryOf } from "../ends/expiry.ts";
 import { type Database, type Transaction, only } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
 import { useBytes } from "../projects/quotas.ts";
@@ -147,7 +148,7 @@ async function recordCheckpoint(
   }
   const [added] = await tx
     .insert(checkpoints)
-    .values({ fineTuneId: run.id, ...position })
+    .values({ fineTuneId: run.id, ...position, expiresAt: expiryOf(run, "CHECKPOINT") })
     .onConflictDoNothing()
     .returning();
   const here = and(eq(checkpoints.fineTuneId, run.id), eq(checkpoints.entries, position.entries));

@@ -59,6 +59,30 @@ test("a dataset of a run that has ended goes, and the run shows it", async () =>
   });
 });
 
+test("checkpoints have the time of their project; a run without any answers nothing, and says whether that may change", async () => {
+  const keep = "mutation ($keep: ProjectKeepInput!) { setProjectKeep(keep: $keep) { checkpoints } }";
+  expect(await server.ask(keep, { keep: { checkpoints: 500 } })).toEqual({ setProjectKeep: { checkpoints: 500 } });
+  expect(await codesOf(keep, { keep: { checkpoints: 0 } })).toEqual(["INVALID_ARGUMENT"]);
+  const id = await createFineTune(server);
+  const worker = await FakeWorker.claim(server.store);
+  await worker.train(1);
+  const asked = async () => {
+    const query = `mutation ($id: ID!) {
+      createCompletion(input: { model: { fineTune: $id }, prompt: "a", maxTokens: 1 }) { completion { id } } }`;
+    const { errors } = await server.gql(query, { id });
+    return errors?.map(({ message, extensions }) => [message, "retryAfter" in extensions]);
+  };
+  expect(await asked()).toEqual([[expect.stringContaining("Wait for its first one"), true]]);
+  const checkpoint = globalId("Checkpoint", (await worker.checkpoint()).id);
+  await worker.succeed();
+  const query = "query ($id: ID!) { node(id: $id) { ... on Checkpoint { expiresAt } } }";
+  const { node } = await server.ask<{ node: { expiresAt: string } }>(query, { id: checkpoint });
+  expect(Math.round((Date.parse(node.expiresAt) - Date.now()) / 1_000)).toBeCloseTo(500, -2);
+  expect(await server.ask(deleting("Checkpoint"), { id: checkpoint })).toEqual({ deleteCheckpoint: true });
+  expect(await asked()).toEqual([[expect.stringContaining("will have none"), false]]);
+  expect(await server.ask(keep, { keep: { checkpoints: null } })).toEqual({ setProjectKeep: { checkpoints: null } });
+});
+
 test("a run, a dataset and an export show when they end, and the end can be moved and cleared", async () => {
   const make = `mutation { createDataset(input: { name: "brief", jsonl: "{\\"prompt\\": \\"a\\", \\"completion\\": \\" b\\"}",
     expiry: { ttl: 600 } }) { id expiresAt expiryHeldBy } }`;

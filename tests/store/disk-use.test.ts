@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { operator } from "../../schema/projects.ts";
 import type { Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
-import { append, chainAfter, claimed, directly, newTraining, sha256 } from "./fixtures.ts";
+import { append, chainAfter, claimed, directly, newInput, newTraining, sha256 } from "./fixtures.ts";
 
 let fixture: TestStore;
 let store: Store;
@@ -65,8 +65,56 @@ test("by project and kind; a project's own for everybody else", async () => {
   expect(metrics?.databaseBytes).toBeGreaterThan(8_000);
 
   const reader = store.of({ projectId: other, scopes: new Set(["read"]), key: null });
-  const theirs = { parts: [stored("DATASETS", other, 1, 4)], blobBytes: 4, databaseBytes: null };
+  const written = { ...stored("AUDIT", other, 0, 0), databaseBytes: expect.any(Number) as number };
+  const theirs = { parts: [written, stored("DATASETS", other, 1, 4)], blobBytes: 4, databaseBytes: null };
   expect(await reader.accounts.diskUse()).toEqual(theirs);
   expect(await store.of(operator).accounts.diskUse(other)).toEqual(theirs);
   await expect(reader.accounts.diskUse(own)).rejects.toEqual(expect.objectContaining({ code: "NOT_FOUND" }));
+});
+
+test("what many rows take is the size of their tables, shared out by how many each project has", async () => {
+  const [one, two, gone] = [
+    await store.projects.create("one"),
+    await store.projects.create("two"),
+    await store.projects.create("gone"),
+  ];
+  const target = { baseModelId: (await newInput(store)).baseModelId, checkpointId: null };
+  const { id: datasetId } = await store.datasets.create({ name: "r", sha256: sha256("r"), bytes: 1, rows: 1 });
+  const evaluate = (projectId: string) =>
+    store.evaluations.create({
+      ...target,
+      projectId,
+      idempotencyKey: null,
+      datasetId,
+      labelWords: [],
+      calibrationPrompt: null,
+      settings: { precision: "FLOAT32" } as never,
+    });
+  for (const { id } of [one, one, one, two]) await evaluate(id);
+  await directly(fixture.url, async (sql) => {
+    for (const [{ id }, count] of [
+      [one, 300],
+      [two, 100],
+      [gone, 50],
+    ] as const) {
+      await sql`insert into webhook_messages (project_id, type, payload)
+        select ${id}, 'fine_tune.succeeded', repeat('x', 500) from generate_series(1, ${count})`;
+      await sql`insert into audit_entries (project_id, action, actor_kind, object_type)
+        select ${id}, 'key.created', 'SERVICE', 'ApiKey' from generate_series(1, ${count - 1})`;
+    }
+    await sql`delete from webhook_messages where project_id = ${gone.id}`;
+    await sql`delete from projects where id = ${gone.id}`;
+  });
+  const { parts } = await store.of(operator).accounts.diskUse();
+  const bytesOf = (kind: string, project: string | null) =>
+    parts.find((part) => part.kind === kind && part.projectId === project)?.databaseBytes ?? 0;
+  for (const kind of ["EVALUATIONS", "WEBHOOKS", "AUDIT"]) {
+    expect(bytesOf(kind, two.id)).toBeGreaterThan(kind === "EVALUATIONS" ? 8_000 : 30_000);
+    expect(bytesOf(kind, one.id) / bytesOf(kind, two.id)).toBeCloseTo(3, 6);
+  }
+  expect(bytesOf("AUDIT", two.id) / bytesOf("AUDIT", null)).toBeCloseTo(2, 6);
+  expect(bytesOf("WEBHOOKS", null)).toBe(0);
+  // In the order of the kinds, also where there are ten of them.
+  const mine = parts.filter(({ projectId }) => projectId === one.id).map(({ kind }) => kind);
+  expect(mine).toEqual(["EVALUATIONS", "WEBHOOKS", "AUDIT"]);
 });

@@ -50,8 +50,8 @@ const look = async (dryRun: boolean) => {
 const end = () => look(false);
 const nothing = { ended: [], held: [] };
 /** What is held is looked at again. */
-const later = () =>
-  directly(fixture.url, (sql) => sql`update fine_tunes set expiry_try_at = null where expiry_try_at is not null`);
+const later = (table = "fine_tunes") =>
+  directly(fixture.url, (sql) => sql`update ${sql(table)} set expiry_try_at = null where expiry_try_at is not null`);
 
 describe("what is due", () => {
   test("ends, each by its own deletion; a dry run says so and changes nothing", async () => {
@@ -199,6 +199,31 @@ describe("the time to live", () => {
     expect(inSeconds((await newCompletion(store)).expiresAt)).toBeCloseTo(60, -1);
     expect((await store.datasets.get(before.id))?.expiresAt).toEqual(before.expiresAt);
     await store.fineTunes.delete(fineTune.id, { cancel: true });
+  });
+
+  test("of a checkpoint is its project's when it is made; it stays while its run goes on, and then goes", async () => {
+    const { accounts } = store.of(operator);
+    const before = await trained();
+    await accounts.setKeep({ CHECKPOINT: 800 });
+    const { run, job, checkpoint } = await trained({ ended: false });
+    await accounts.setKeep({ CHECKPOINT: null });
+    expect(before.checkpoint.expiresAt).toBeNull();
+    expect(inSeconds(checkpoint.expiresAt)).toBeCloseTo(800, -1);
+    // A worker that takes over makes it again.
+    const { entries, step, chain, weightsDigest } = checkpoint;
+    const again = await store.recordCheckpoint(job, { entries, step, chain, weightsDigest });
+    expect(again.expiresAt).toEqual(checkpoint.expiresAt);
+    await directly(
+      fixture.url,
+      (sql) => sql`update checkpoints set expires_at = now() - interval '1 second' where expires_at is not null`,
+    );
+    const mayNeedIt: unknown = expect.stringContaining("is RUNNING, and may still need its checkpoints");
+    expect(await end()).toEqual({ ended: [], held: [["CHECKPOINT", checkpoint.id, mayNeedIt]] });
+    await store.finishFineTune(job, { status: "SUCCEEDED" });
+    await later("checkpoints");
+    expect((await end()).ended).toEqual([["CHECKPOINT", checkpoint.id]]);
+    expect(await store.checkpoints.list(run.id, { limit: 1 })).toEqual([]);
+    expect(await store.checkpoints.get(before.checkpoint.id)).not.toBeNull();
   });
 
   test("is no part of a request that is repeated", async () => {

@@ -35,6 +35,7 @@ export type ListedProjectsQuery = {
       readonly name: string,
       readonly createdAt: string,
       readonly keep: {
+        readonly checkpoints: number | null,
         readonly completions: number | null,
         readonly datasets: number | null,
         readonly evaluations: number | null,
@@ -554,7 +555,7 @@ export const whoOperates = operation<WhoOperatesQuery, WhoOperatesQueryVariables
 
 export const listedProjects = operation<ListedProjectsQuery, ListedProjectsQueryVariables>(
   "ListedProjects",
-  "query ListedProjects($first:Int$after:String){projects(first:$first after:$after){nodes{id name createdAt keep{completions datasets evaluations fineTunes weights}}pageInfo{hasNextPage endCursor}}}",
+  "query ListedProjects($first:Int$after:String){projects(first:$first after:$after){nodes{id name createdAt keep{checkpoints completions datasets evaluations fineTunes weights}}pageInfo{hasNextPage endCursor}}}",
 );
 
 export const listedKeys = operation<ListedKeysQuery, ListedKeysQueryVariables>(

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { Asked, Prompt } from "../../../dataset/ask.ts";
 import { parseMessages } from "../../../dataset/message.ts";
-import { SteplogError } from "../../../schema/errors.ts";
+import { SteplogError, withIssues } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
 import type { ProjectStore } from "../../../store/store.ts";
 import { type Answering, answeringBest, answeringByName, answeringCheckpoint } from "../../targets.ts";
@@ -132,6 +132,6 @@ export async function underInput<T>(work: () => Promise<T>): Promise<T> {
         ? issue
         : { ...issue, field: `input.${issue.field}` },
     );
-    throw new SteplogError(error.code, error.message, issues, { cause: error });
+    throw withIssues(error, issues);
   }
 }

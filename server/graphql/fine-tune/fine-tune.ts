@@ -206,7 +206,7 @@ FineTuneRef.implement({
       type: CheckpointRef,
       nullable: true,
       description:
-        "The checkpoint of the best evaluation, or the latest one where there is none at its step; null before the first. " +
+        "The checkpoint of the best evaluation, or the latest one where there is none at its step; null where there is none. " +
         "Requests that name the run as their model are answered by it.",
       complexity: 3 * queryCost,
       resolve: (run, _args, { store }) => bestCheckpoint(store, run),

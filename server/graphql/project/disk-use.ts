@@ -9,6 +9,12 @@ const DiskUseKindRef = builder.enumType("DiskUseKind", {
     LOGS: { description: "Logs of runs, in the database." },
     METRICS: { description: "Measurements of steps, in the database." },
     COMPLETIONS: { description: "Prompts and answers, in the database." },
+    EVALUATIONS: { description: "Evaluations that were asked for, with the rows that they show, in the database." },
+    WEBHOOKS: { description: "Webhooks, their messages and deliveries, in the database." },
+    AUDIT: {
+      description:
+        "Entries of the audit log, in the database. Those of projects that were erased belong to no project any more.",
+    },
     DATASETS: { description: "Rows of datasets, stored files." },
     WEIGHTS: { description: "Stored weights of checkpoints." },
     EXPORTS: { description: "Weights of checkpoints in other forms." },
@@ -33,7 +39,8 @@ const DiskUsePartRef = builder.objectRef<DiskUsePart>("DiskUsePart").implement({
     blobBytes: t.exposeFloat("blobBytes", { description: "Bytes of these files, in the storage folder or bucket." }),
     databaseBytes: t.exposeFloat("databaseBytes", {
       description:
-        "Bytes in the database: of logs as they are, else the tables' size shared out by steps or completions.",
+        "Bytes in the database: of logs as they are, else the size of the tables, shared out by steps, completions, " +
+        "evaluations, messages or entries.",
     }),
   }),
 });
@@ -62,7 +69,8 @@ builder.queryField("diskUse", (t) =>
     type: DiskUseRef,
     description:
       "What takes room on disk, as rows tell it: of the project; for an operator (scope ADMIN in the default project) of all " +
-      "projects, and what belongs to none. Of what a disk holds otherwise, such as copies on workers, `steplog sweep --machine` tells.",
+      "projects, and what belongs to none. Of what a disk holds otherwise, such as copies on workers, `steplog sweep --machine` tells; " +
+      "uploads that are not complete are on one gateway each, and not counted.",
     complexity: 5 * queryCost,
     args: {
       project: t.arg.globalID({

@@ -1,5 +1,5 @@
 /** Reads and checks what a client wants of a new sweep: every run of it is checked as createFineTune checks one. */
-import { SteplogError } from "../../../schema/errors.ts";
+import { SteplogError, withIssues } from "../../../schema/errors.ts";
 import type { InputIssue } from "../../../schema/errors.ts";
 import type { HyperparameterName } from "../../../schema/hyperparameter-table.ts";
 import { limits } from "../../../schema/limits.ts";
@@ -83,9 +83,8 @@ async function ofRun<Value>(index: number, words: string, check: () => Value | P
     return await check();
   } catch (error) {
     if (!(error instanceof SteplogError)) throw error;
-    const { code, message, issues } = error;
     const which = words === "" ? "" : `Run ${index + 1} (${words}): `;
-    throw new SteplogError(code, `${which}${message}`, issues.map(underRun), { cause: error });
+    throw withIssues(error, error.issues.map(underRun), `${which}${error.message}`);
   }
 }
 

@@ -10,10 +10,15 @@ import type { ListedProject } from "../projects.ts";
 import type { ProjectDeedProps } from "./deed.ts";
 
 type Keep = ListedProject["keep"];
-type Kept = "fineTunes" | "datasets" | "evaluations" | "completions" | "weights";
+type Kept = "fineTunes" | "checkpoints" | "datasets" | "evaluations" | "completions" | "weights";
 
 const words: Readonly<Record<Kept, { readonly name: string; readonly label: string; readonly empty: string }>> = {
   fineTunes: { name: "runs", label: "Runs, with all that is theirs (days)", empty: "no limit" },
+  checkpoints: {
+    name: "checkpoints",
+    label: "Checkpoints, the best and the last too, once their run has ended (days)",
+    empty: "no limit",
+  },
   datasets: { name: "datasets", label: "Datasets (days)", empty: "no limit" },
   evaluations: { name: "evaluations", label: "Evaluations that were asked for (days)", empty: "no limit" },
   completions: { name: "answers", label: "Requests to models and answers (days)", empty: "as the operator says" },

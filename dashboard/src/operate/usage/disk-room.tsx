@@ -10,13 +10,16 @@ import type { Who } from "../who.ts";
 type Part = RoomOnDiskQuery["diskUse"]["parts"][number];
 
 const kindWords: Readonly<Record<DiskUseKind, string>> = {
+  AUDIT: "Audit log",
   BASES: "Base models for machines that lack them",
   COMPLETIONS: "Requests to models and answers",
   DATASETS: "Datasets",
+  EVALUATIONS: "Evaluations that were asked for",
   EXPORTS: "Weights in other forms",
   LOGS: "Logs of runs",
   METRICS: "Measurements of steps",
   UNNAMED: "Files that nothing names; they go after a day",
+  WEBHOOKS: "Webhooks and their messages",
   WEIGHTS: "Weights of checkpoints",
 };
 
