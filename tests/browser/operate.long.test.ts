@@ -179,9 +179,12 @@ describe("keys and projects", () => {
       .getByLabel("Datasets (days)")
       .fill("30");
     await dialog(/keeps things/u, page)
+      .getByLabel(/^Checkpoints, the best and the last too/u)
+      .fill("7");
+    await dialog(/keeps things/u, page)
       .getByRole("button", { name: "Set the times" })
       .click();
-    await row("reviews", page).getByText("datasets 30 days").waitFor();
+    await row("reviews", page).getByText("checkpoints 7 days, datasets 30 days").waitFor();
     await choose("reviews", "Rate limits…", page);
     await dialog(/Rate limits/u, page)
       .getByLabel("Requests to /v1")

@@ -233,8 +233,33 @@ describe("the runs", () => {
     await page.goto(server.url);
     await page.getByRole("checkbox", { name: "Select newest" }).check();
     await page.getByRole("button", { name: "Compare" }).waitFor();
-    await page.getByRole("main").getByRole("link", { name: "New run" }).waitFor({ state: "detached" });
+    await page.getByRole("link", { name: "New run" }).waitFor({ state: "detached" });
     expect(await page.getByRole("button", { name: /Delete|Archive|Tags|^Cancel/u }).count()).toBe(0);
+    // Nor is it by a key, and by an address it says why not.
+    await page.keyboard.press("?");
+    const keys = page.getByRole("dialog", { name: "Keys" });
+    await keys.getByText("Go to Sweeps").waitFor();
+    expect(await keys.getByText("Go to New run").count()).toBe(0);
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("n");
+    expect(new URL(page.url()).pathname).toBe("/");
+    await page.keyboard.press("g");
+    await page.keyboard.press("s");
+    await page.getByRole("heading", { name: "Sweeps" }).waitFor();
+    await page.getByText("To create one, sign in with a key that has the scope TRAIN.").waitFor();
+    for (const [path, what] of [
+      ["new", "To create one,"],
+      ["sweeps/new", "To create a sweep,"],
+    ] as const) {
+      await page.goto(`${server.url}/${path}`);
+      await page
+        .getByText(`Your key may not create runs. ${what} sign in with a key that has the scope TRAIN.`)
+        .waitFor();
+      await expectAccessible(page, path);
+    }
+    await page.goto(`${server.url}/models/bytes`);
+    await page.getByRole("link", { name: "Try it" }).waitFor();
+    await page.getByRole("link", { name: "Tune it" }).waitFor({ state: "detached" });
     expect(tests.complaints).toEqual([]);
   });
 });

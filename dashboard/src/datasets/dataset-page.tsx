@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { useAnswer } from "../api/query.ts";
+import { useMayTrain } from "../api/viewer.ts";
 import { at, modelPath, runPath } from "../base.ts";
 import { formatAgo, formatBytes, formatCounted, formatLoss, formatShare, formatTime } from "../format.ts";
 import { CopyAs } from "../parts/copy-as.tsx";
@@ -16,6 +17,7 @@ import { endInWords, usesInWords } from "./words.ts";
 export function DatasetPage({ id }: { id: string }) {
   const { route } = useLocation();
   const { data, failure, reload } = useAnswer(oneDataset, { id });
+  const mayTrain = useMayTrain();
   const dataset = data?.dataset ?? null;
   useEffect(() => {
     document.title = `${dataset?.name ?? "Dataset"} · Steplog`;
@@ -39,9 +41,11 @@ export function DatasetPage({ id }: { id: string }) {
         <h1>{name}</h1>
         {deletedAt === null && (
           <div class="deeds">
-            <a href={at(`/new?dataset=${encodeURIComponent(id)}`)} class="button primary">
-              Tune a model on it
-            </a>
+            {mayTrain && (
+              <a href={at(`/new?dataset=${encodeURIComponent(id)}`)} class="button primary">
+                Tune a model on it
+              </a>
+            )}
             <CopyAs what={`reading “${name}”`} operation={storedRows} variables={{ id }} />
             <DatasetActions alone dataset={dataset} onChange={reload} onDeleted={() => route(at("/datasets"))} />
           </div>

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { change, useAnswer } from "../api/query.ts";
+import { useMayTrain } from "../api/viewer.ts";
 import { at, datasetPath, runPath } from "../base.ts";
 import {
   formatAgo,
@@ -30,6 +31,7 @@ type Evaluation = Model["evaluations"]["nodes"][number];
 
 export function ModelPage({ name }: { name: string }) {
   const { data, failure } = useAnswer(oneModel, { name });
+  const mayTrain = useMayTrain();
   useEffect(() => {
     document.title = `${name} · Steplog`;
   }, [name]);
@@ -51,9 +53,11 @@ export function ModelPage({ name }: { name: string }) {
       <div class="title">
         <h1>{name}</h1>
         <div class="deeds">
-          <a href={at(`/new?model=${encodeURIComponent(name)}`)} class="button primary">
-            Tune it
-          </a>
+          {mayTrain && (
+            <a href={at(`/new?model=${encodeURIComponent(name)}`)} class="button primary">
+              Tune it
+            </a>
+          )}
           <a href={at(`/playground?models=${encodeURIComponent(name)}`)} class="button">
             Try it
           </a>

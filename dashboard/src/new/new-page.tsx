@@ -4,6 +4,7 @@ import { useLocation } from "preact-iso";
 import type { Failure } from "../api/failure.ts";
 import { asFailure } from "../api/failure.ts";
 import { change as mutate, useAnswer } from "../api/query.ts";
+import { needsTrain, useMayTrain } from "../api/viewer.ts";
 import { runPath } from "../base.ts";
 import { formatCounted } from "../format.ts";
 import { textIssues } from "../parts/form/settings.ts";
@@ -39,6 +40,22 @@ const steps: readonly StepName[] = ["data", "model", "settings"];
 const modelsMs = 2_000;
 
 export function NewPage() {
+  const mayTrain = useMayTrain();
+  useEffect(() => {
+    document.title = "New run · Steplog";
+  }, []);
+  if (mayTrain) return <NewRun />;
+  return (
+    <>
+      <div class="title">
+        <h1>New run</h1>
+      </div>
+      <p>Your key may not create runs. To create one, {needsTrain}.</p>
+    </>
+  );
+}
+
+function NewRun() {
   const { query } = useLocation();
   const [draft, change] = useDraft();
   const copyFailure = useRunToCopy(query["from"], draft, change);
@@ -46,9 +63,6 @@ export function NewPage() {
   const models = useAnswer(modelsQuery, {}, { everyMs: modelsMs });
   const listed = models.data ? modelChoices(models.data) : [];
   const usual = listed.find(({ why }) => why === null) ?? (listed.length === 1 ? listed[0] : undefined);
-  useEffect(() => {
-    document.title = "New run · Steplog";
-  }, []);
   useEffect(() => {
     if (draft.baseModel === "" && usual) change({ baseModel: usual.name });
   }, [draft.baseModel, usual?.name]);

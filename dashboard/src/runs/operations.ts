@@ -96,9 +96,6 @@ export type RunFiltersQueryVariables = Exact<{ [key: string]: never; }>;
 
 
 export type RunFiltersQuery = {
-  readonly viewer: {
-    readonly scopes: ReadonlyArray<Types.Scope>
-  },
   readonly baseModels: {
     readonly nodes: ReadonlyArray<{
       readonly name: string
@@ -160,7 +157,7 @@ export const sparks = operation<SparksQuery, SparksQueryVariables>(
 
 export const runFilters = operation<RunFiltersQuery, RunFiltersQueryVariables>(
   "RunFilters",
-  "query RunFilters{viewer{scopes}baseModels(first:100){nodes{name}}}",
+  "query RunFilters{baseModels(first:100){nodes{name}}}",
 );
 
 export const labelFineTune = operation<LabelFineTuneMutation, LabelFineTuneMutationVariables>(

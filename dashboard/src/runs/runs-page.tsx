@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { useAnswer } from "../api/query.ts";
+import { needsTrain, useMayTrain } from "../api/viewer.ts";
 import { at } from "../base.ts";
 import { formatCounted, formatInteger } from "../format.ts";
 import { Problem } from "../parts/problem.tsx";
@@ -19,8 +20,7 @@ export function RunsPage() {
   const list = useRuns(listing);
   const selection = useSelection(list.runs);
   const { data } = useAnswer(runFilters, {});
-  // What most keys allow is there at once.
-  const mayChange = data?.viewer.scopes.includes("TRAIN") ?? true;
+  const mayChange = useMayTrain();
   const { only } = orders[listing.sort];
   useEffect(() => {
     document.title = "Runs · Steplog";
@@ -88,7 +88,7 @@ function Nothing({ listing, mayCreate, onClear }: NothingProps) {
           </a>
         </div>
       ) : (
-        <p class="muted">To create one, sign in with a key that has the scope TRAIN.</p>
+        <p class="muted">To create one, {needsTrain}.</p>
       )}
     </div>
   );

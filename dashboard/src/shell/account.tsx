@@ -1,12 +1,11 @@
 /** Who is signed in, where keys are used. */
-import { useAnswer } from "../api/query.ts";
 import { readKey, signOut } from "../api/session.ts";
+import { useViewer } from "../api/viewer.ts";
 import { MenuButton } from "../parts/menu.tsx";
-import { viewer } from "./operations.ts";
 
 export function Account() {
-  const { data } = useAnswer(viewer, {}, { skip: readKey() === "" });
+  const viewer = useViewer();
   if (readKey() === "") return null;
-  const project = data?.viewer.project.name ?? "Signed in";
+  const project = viewer?.project.name ?? "Signed in";
   return <MenuButton label={project} name={`Signed in to ${project}`} actions={[{ name: "Sign out", run: signOut }]} />;
 }

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useEffect, useRef } from "preact/hooks";
+import { useMayTrain } from "../api/viewer.ts";
 import { at } from "../base.ts";
 import { useShortcuts } from "../keys.ts";
 import { Toasts } from "../parts/toast.tsx";
@@ -13,18 +14,20 @@ import { ThemeChoice } from "./theme-choice.tsx";
 
 const places = [
   { name: "Runs", path: "/", keys: "g r" },
-  { name: "New run", path: "/new", keys: "n" },
+  { name: "New run", path: "/new", keys: "n", trains: true },
   { name: "Sweeps", path: "/sweeps", keys: "g s" },
   { name: "Datasets", path: "/datasets", keys: "g d" },
   { name: "Models", path: "/models", keys: "g m" },
   { name: "Playground", path: "/playground", keys: "g p" },
   { name: "Operate", path: "/operate", keys: "g o" },
-] as const;
+] as const satisfies readonly { name: string; path: string; keys: string; trains?: true }[];
 
 export function Shell({ children }: { children: ComponentChildren }) {
   const { route, path } = useLocation();
   const menu = useRef<HTMLElement>(null);
-  useShortcuts(places.map(({ name, path: to, keys }) => ({ keys, does: `Go to ${name}`, run: () => route(at(to)) })));
+  const mayTrain = useMayTrain();
+  const offered = places.filter((place) => mayTrain || !("trains" in place));
+  useShortcuts(offered.map(({ name, path: to, keys }) => ({ keys, does: `Go to ${name}`, run: () => route(at(to)) })));
   // On a phone, the links lie over the page until one is chosen.
   useEffect(() => menu.current?.hidePopover?.(), [path]);
   return (
@@ -41,7 +44,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
           <span aria-hidden="true">☰</span>
         </button>
         <nav id="pages" popover="auto" ref={menu} aria-label="Pages">
-          {places.map(({ name, path: to }) => (
+          {offered.map(({ name, path: to }) => (
             <a key={to} href={at(to)} aria-current={isCurrent(path, to) ? "page" : undefined}>
               {name}
             </a>

@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { useAnswer } from "../api/query.ts";
+import { needsTrain, useMayTrain } from "../api/viewer.ts";
 import { at, newSweepPath, runPath } from "../base.ts";
 import { AddRun } from "../compare/add-run.tsx";
 import { runToCopy } from "../new/operations.ts";
@@ -9,7 +10,8 @@ import { Problem } from "../parts/problem.tsx";
 import { SweepForm } from "./sweep-form.tsx";
 
 export function NewSweepPage() {
-  const { query, route } = useLocation();
+  const { query } = useLocation();
+  const mayTrain = useMayTrain();
   const from = query["from"];
   useEffect(() => {
     document.title = "New sweep · Steplog";
@@ -22,20 +24,25 @@ export function NewSweepPage() {
       <div class="title">
         <h1>New sweep</h1>
       </div>
-      {from === undefined ? (
-        <>
-          <p class="headline">
-            A sweep repeats a run with other settings, to find out which are best. Choose the run that it starts from.
-          </p>
-          <AddRun label="Find a run" verb="Sweep from" ids={[]} open onAdd={(id) => route(newSweepPath(id))} />
-          <p class="muted">
-            There is no run yet? <a href={at("/new")}>Start one</a> first: it can be small, since its steps are a
-            setting too.
-          </p>
-        </>
-      ) : (
-        <FromRun key={from} id={from} />
-      )}
+      {!mayTrain && <p>Your key may not create runs. To create a sweep, {needsTrain}.</p>}
+      {mayTrain && from === undefined && <ChooseRun />}
+      {mayTrain && from !== undefined && <FromRun key={from} id={from} />}
+    </>
+  );
+}
+
+function ChooseRun() {
+  const { route } = useLocation();
+  return (
+    <>
+      <p class="headline">
+        A sweep repeats a run with other settings, to find out which are best. Choose the run that it starts from.
+      </p>
+      <AddRun label="Find a run" verb="Sweep from" ids={[]} open onAdd={(id) => route(newSweepPath(id))} />
+      <p class="muted">
+        There is no run yet? <a href={at("/new")}>Start one</a> first: it can be small, since its steps are a setting
+        too.
+      </p>
     </>
   );
 }

@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { useAnswer } from "../api/query.ts";
+import { needsTrain, useMayTrain } from "../api/viewer.ts";
 import { at, runPath, sweepPath } from "../base.ts";
 import { formatAgo, formatCounted, formatTime, none } from "../format.ts";
 import { DataTable, type Column } from "../parts/data-table.tsx";
@@ -21,18 +22,21 @@ export function SweepsPage() {
   useEffect(() => {
     document.title = "Sweeps · Steplog";
   }, []);
+  const mayTrain = useMayTrain();
   const rows = data?.sweeps.nodes ?? [];
   return (
     <>
       <div class="title">
         <h1>Sweeps</h1>
-        <a href={at("/sweeps/new")} class="button primary">
-          New sweep
-        </a>
+        {mayTrain && (
+          <a href={at("/sweeps/new")} class="button primary">
+            New sweep
+          </a>
+        )}
       </div>
       {failure && <Problem title="The sweeps could not be read" failure={failure} />}
       {data === null && failure === null && <p class="muted">Loading…</p>}
-      {data && rows.length === 0 && <Nothing older={after !== null} />}
+      {data && rows.length === 0 && <Nothing older={after !== null} mayTrain={mayTrain} />}
       {rows.length > 0 && (
         <div class="card listing">
           <DataTable name="Sweeps" columns={columns} rows={rows} keyOf={({ id }) => id} empty="There are no sweeps." />
@@ -43,7 +47,7 @@ export function SweepsPage() {
   );
 }
 
-function Nothing({ older }: { older: boolean }) {
+function Nothing({ older, mayTrain }: { older: boolean; mayTrain: boolean }) {
   if (older) return <p class="muted">There are no older sweeps.</p>;
   return (
     <div class="empty card">
@@ -51,9 +55,13 @@ function Nothing({ older }: { older: boolean }) {
         There are no sweeps yet. A sweep trains the same model on the same rows several times, each time with other
         settings, to find out which are best.
       </p>
-      <a href={at("/sweeps/new")} class="button">
-        Start the first sweep
-      </a>
+      {mayTrain ? (
+        <a href={at("/sweeps/new")} class="button">
+          Start the first sweep
+        </a>
+      ) : (
+        <p class="muted">To create one, {needsTrain}.</p>
+      )}
     </div>
   );
 }
