@@ -106,6 +106,26 @@ describe("each rule can fail", () => {
     expect(problems({ "engine/a.ts": "// line\n".repeat(501) })).toEqual([expect.stringContaining("501 lines")]);
   });
 
+  test.each([
+    "ask(sparks).catch(() => undefined);",
+    "ask(sparks).then(show, () => {});",
+    "try { await ask(sparks); } catch { show(null); }",
+  ])("the page looks at what goes wrong: not so %s", (line) => {
+    expect(problems({ "dashboard/src/a.ts": `\n${line}\n` })).toEqual([
+      expect.stringMatching(/^dashboard\/src\/a\.ts:2 .*quietly/u),
+    ]);
+    expect(problems({ "cli/a.ts": line })).toEqual([]);
+  });
+
+  test.each([
+    "ask(sparks).catch(quietly);",
+    "ask(sparks).then(show, (error) => show(asFailure(error)));",
+    "try { await ask(sparks); } catch (error) { show(asFailure(error)); }",
+    "try { read(JSON.parse(text)); } catch { read(null); }",
+  ])("the page looks at what goes wrong: as %s does", (line) => {
+    expect(problems({ "dashboard/src/a.ts": line })).toEqual([]);
+  });
+
   test("a page has no dead link", () => {
     const readme =
       "# A title: it `works`\n[b](docs/b.md#part-two) [folder](docs/) [web](https://example.org) [t](#a-title-it-works)\n";

@@ -265,6 +265,38 @@ test("below a path of a proxy no page asks elsewhere", async () => {
   expect(tests.complaints).toEqual([]);
 });
 
+test.each([
+  ["RunToCopy", (): string => `/new?from=${addressOf(about?.ended ?? "")}`],
+  ["RowsToTuneOn", (): string => `/new?dataset=${addressOf(about?.dataset ?? "")}`],
+  ["PlayModel", (): string => `/playground?models=${addressOf(about?.ended ?? "")}`],
+  ["ListedProjects", (): string => "/operate/projects"],
+] as const)("what %s could not look up is looked up again", async (operation, address) => {
+  const { page, server } = tests;
+  let broken = true;
+  await page.route("**/graphql", async (route) => {
+    const isIt = broken && route.request().postData()?.includes(`query ${operation}(`);
+    await (isIt ? route.fulfill(tooMany) : route.continue());
+  });
+  await page.goto(`${server.url}${address()}`);
+  await page.getByRole("alert").getByText("RATE_LIMITED").first().waitFor();
+  broken = false;
+  await expect.poll(() => page.getByRole("alert").count()).toBe(0);
+});
+
+test.each([
+  ["/", "Sparks"],
+  ["/fine-tunes/:id", "Results"],
+] as const)("%s asks for another key, also if only %s says that its own has ended", async (route, operation) => {
+  const { page, server } = tests;
+  const json = { errors: [{ message: "This key is not valid.", extensions: { code: "UNAUTHENTICATED", issues: [] } }] };
+  await page.route("**/graphql", async (request) => {
+    const isIt = request.request().postData()?.includes(`query ${operation}`);
+    await (isIt ? request.fulfill({ status: 401, json }) : request.continue());
+  });
+  await page.goto(`${server.url}${all().get(route)}`);
+  await page.getByRole("dialog", { name: "Sign in" }).getByLabel("API key").waitFor();
+});
+
 async function makeKey(server: RunningServer, by: string | null, name: string, scopes: readonly string[]) {
   const response = await fetch(`${server.url}/graphql`, {
     method: "POST",

@@ -85,6 +85,7 @@ export function checkTree(tree: Tree): string[] {
     ...checkCycles(imports, folderOf, "Folders"),
     ...checkCycles(imports, (file) => file, "Files"),
     ...[...tree].flatMap(([file, text]) => checkLength(file, text)),
+    ...[...tree].flatMap(([file, text]) => checkSilence(file, text)),
     ...[...tree].flatMap(([file, text]) => checkLinks(file, text, tree)),
   ];
 }
@@ -106,13 +107,20 @@ export function importsOf(file: string, text: string): Import[] {
   const { program, errors } = parseSync(file, text);
   if (errors.length > 0) throw new Error(`${file} does not parse: ${errors[0]?.message ?? ""}`);
   const found: Import[] = [];
-  visit(program, (specifier, start) => {
+  visit(program, (node) => {
+    const source = node["source"];
+    if (!importing.has(String(node["type"])) || !isObject(source) || typeof source["value"] !== "string") return;
+    const specifier = source["value"];
     const relative = specifier.startsWith(".");
     const target = relative ? path.normalize(path.join(path.dirname(file), specifier)) : null;
-    found.push({ file, line: text.slice(0, start).split("\n").length, specifier, target });
+    found.push({ file, line: lineOf(text, source), specifier, target });
   });
   return found;
 }
+
+type Node = Readonly<Record<string, unknown>>;
+
+const lineOf = (text: string, { start }: Node) => text.slice(0, Number(start)).split("\n").length;
 
 const importing = new Set([
   "ImportDeclaration",
@@ -122,19 +130,16 @@ const importing = new Set([
   "TSImportType",
 ]);
 
-function visit(node: unknown, found: (specifier: string, start: number) => void): void {
+function visit(node: unknown, look: (node: Node) => void): void {
   if (Array.isArray(node)) {
-    for (const child of node) visit(child, found);
+    for (const child of node) visit(child, look);
   } else if (isObject(node)) {
-    const source = node["source"];
-    if (importing.has(String(node["type"])) && isObject(source) && typeof source["value"] === "string") {
-      found(source["value"], Number(source["start"]));
-    }
-    for (const child of Object.values(node)) visit(child, found);
+    look(node);
+    for (const child of Object.values(node)) visit(child, look);
   }
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
+const isObject = (value: unknown): value is Node => typeof value === "object" && value !== null;
 
 function checkArrow(found: Import): string[] {
   if (found.target === null) return [];
@@ -220,6 +225,45 @@ function checkLength(file: string, text: string | null): string[] {
   return lines <= longestFile
     ? []
     : [`${file} has ${lines} lines; over ${longestFile} nobody reads it whole. Split it.`];
+}
+
+/** What they wait for is the browser's, which wants no key. */
+const mayBeSilent = new Set([
+  "dashboard/src/datasets/add-dataset.tsx",
+  "dashboard/src/new/data-step.tsx",
+  "dashboard/src/parts/copy.ts",
+]);
+
+/** On the page, whoever catches an error of the service looks at it: it may say that the service wants another key. */
+function checkSilence(file: string, text: string | null): string[] {
+  if (text === null || !isCode(file) || !file.startsWith("dashboard/src/") || mayBeSilent.has(file)) return [];
+  const found: string[] = [];
+  visit(parseSync(file, text).program, (node) => {
+    if (isSilent(node)) {
+      found.push(
+        `${file}:${lineOf(text, node)} looks at no error of what it waits for. Show it by asFailure of api/failure.ts, or ` +
+          "give it to quietly: a person whose key has ended is asked for another.",
+      );
+    }
+  });
+  return found;
+}
+
+/** `.catch(() => ...)`, `.then(use, () => ...)`, and a `catch` without an error after an `await`. */
+function isSilent({ type, callee, arguments: given, block, handler }: Node): boolean {
+  if (type === "TryStatement") return isObject(handler) && handler["param"] === null && waits(block);
+  if (type !== "CallExpression" || !isObject(callee) || !Array.isArray(given)) return false;
+  const name = isObject(callee["property"]) && callee["property"]["name"];
+  const heard: unknown = name === "catch" ? given[0] : name === "then" ? given[1] : undefined;
+  return isObject(heard) && Array.isArray(heard["params"]) && heard["params"].length === 0;
+}
+
+function waits(block: unknown): boolean {
+  let found = false;
+  visit(block, ({ type }) => {
+    if (type === "AwaitExpression") found = true;
+  });
+  return found;
 }
 
 /** Relative links of Markdown pages: the file is there, and so is the heading that the link names. */

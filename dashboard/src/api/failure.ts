@@ -26,3 +26,12 @@ export function asFailure(error: unknown): Failure {
   const { code, message, issues } = error;
   return { code, message, issues, wantsKey: true };
 }
+
+/**
+ * For what a page asks beside what it is about, such as a line beside a number: a failure is not shown, but where the service
+ * wants another key the page asks for it, as for any other.
+ */
+export function quietly(error: unknown): null {
+  asFailure(error);
+  return null;
+}

@@ -4,7 +4,7 @@
  */
 import { cacheExchange, Client, fetchExchange, type AnyVariables, type CombinedError } from "@urql/core";
 import { useQuery } from "@urql/preact";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { errorFrom, failureOf } from "../../../client/errors.ts";
 import { fetchWithToken } from "../../../client/fetch-with-token.ts";
 import { passing, type ErrorCode } from "../../../schema/errors.ts";
@@ -77,6 +77,13 @@ export function useAgain(failure: Failure | null, read: () => unknown): void {
     const timer = setTimeout(read, seconds * 1_000);
     return () => clearTimeout(timer);
   }, [failure]);
+}
+
+/** Grows when what has failed is to be asked for again: for a question that is asked with `ask`. */
+export function useAttempts(failure: Failure | null): number {
+  const [attempts, setAttempts] = useState(0);
+  useAgain(failure, () => failure !== null && setAttempts((before) => before + 1));
+  return attempts;
 }
 
 /** A failure has no data of its own: what was there stays on the page, with all that is typed in it. */

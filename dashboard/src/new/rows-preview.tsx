@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { PreviewRowsInput } from "../../../client/schema-types.ts";
 import { hyperparameterTable } from "../../../schema/hyperparameter-table.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
-import { ask } from "../api/query.ts";
+import { ask, useAttempts } from "../api/query.ts";
 import { formatBytes, formatCounted } from "../format.ts";
 import { Problem } from "../parts/problem.tsx";
 import { Tokens, TokensHelp } from "../parts/tokens.tsx";
@@ -72,6 +72,7 @@ function previewOf(draft: Draft, start: string | null, model: string): PreviewRo
 /** Asked again when somebody has stopped typing. What was seen before stays until then. */
 function usePreview(input: PreviewRowsInput | null): Outcome | null {
   const [outcome, setOutcome] = useState<Outcome | null>(null);
+  const attempts = useAttempts(outcome && "failure" in outcome ? outcome.failure : null);
   const content = JSON.stringify(input);
   useEffect(() => {
     const state = { over: false };
@@ -88,7 +89,7 @@ function usePreview(input: PreviewRowsInput | null): Outcome | null {
       state.over = true;
       clearTimeout(timer);
     };
-  }, [content]);
+  }, [content, attempts]);
   return outcome;
 }
 

@@ -3,7 +3,7 @@ import { useLocation } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
 import { SteplogError } from "../../../client/browser.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
-import { ask } from "../api/query.ts";
+import { ask, useAttempts } from "../api/query.ts";
 import { at } from "../base.ts";
 import type { Change } from "./draft.ts";
 import { exampleRows } from "./example.ts";
@@ -13,6 +13,7 @@ import { rowsToTuneOn } from "./operations.ts";
 export function useStartWith(query: Readonly<Record<string, string>>, change: Change): Failure | null {
   const { route } = useLocation();
   const [failure, setFailure] = useState<Failure | null>(null);
+  const attempts = useAttempts(failure);
   const { dataset, model, example } = query;
   useEffect(() => {
     if (dataset === undefined && model === undefined && example === undefined) return;
@@ -25,7 +26,7 @@ export function useStartWith(query: Readonly<Record<string, string>>, change: Ch
         route(at("/new"), true);
       })
       .catch((error: unknown) => setFailure(asFailure(error)));
-  }, [dataset, model, example]);
+  }, [dataset, model, example, attempts]);
   return failure;
 }
 

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { CreateFineTuneInput } from "../../../client/browser.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
-import { ask } from "../api/query.ts";
+import { ask, useAttempts } from "../api/query.ts";
 import { estimateFineTune, type EstimateFineTuneQuery } from "./operations.ts";
 import { refusalOf } from "./problems.ts";
 
@@ -25,6 +25,7 @@ const nothing: Estimated = { estimate: null, failure: null, busy: false };
  */
 export function useEstimate(input: CreateFineTuneInput | null): Estimated {
   const [made, setMade] = useState<Estimated>(nothing);
+  const attempts = useAttempts(made.failure);
   const content = JSON.stringify(input);
   useEffect(() => {
     const state = { over: false };
@@ -49,6 +50,6 @@ export function useEstimate(input: CreateFineTuneInput | null): Estimated {
       state.over = true;
       clearTimeout(timer);
     };
-  }, [content]);
+  }, [content, attempts]);
   return made;
 }

@@ -2,7 +2,7 @@
 import { useLocation } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
 import { asFailure, type Failure } from "../api/failure.ts";
-import { ask } from "../api/query.ts";
+import { ask, useAgain } from "../api/query.ts";
 import { listedProjects, type ListedProjectsQuery } from "./operations.ts";
 
 export type ListedProject = ListedProjectsQuery["projects"]["nodes"][number];
@@ -28,7 +28,9 @@ export function useProjects(): {
       over = true;
     };
   }, [round]);
-  return { projects, failure, reload: () => setRound((before) => before + 1) };
+  const reload = () => setRound((before) => before + 1);
+  useAgain(failure, reload);
+  return { projects, failure, reload };
 }
 
 async function everyProject(): Promise<ListedProject[]> {

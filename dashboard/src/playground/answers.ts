@@ -5,7 +5,7 @@
 import type { Classification } from "../../../client/browser.ts";
 import type { ClassifyInput, CreateCompletionInput, FinishReason } from "../../../client/schema-types.ts";
 import { client } from "../api/client.ts";
-import { asFailure, type Failure } from "../api/failure.ts";
+import { asFailure, quietly, type Failure } from "../api/failure.ts";
 import { formatInteger } from "../format.ts";
 
 export interface Answer {
@@ -117,12 +117,12 @@ function watch(id: string, say: (why: string | null) => void): ReturnType<typeof
     if (firstTokenAt === null)
       say(stage ? stages[stage] : (waitingReason ?? (status === "QUEUED" ? "Waiting for a worker…" : null)));
   };
-  return setInterval(() => void look().catch(() => {}), watchMs);
+  return setInterval(() => void look().catch(quietly), watchMs);
 }
 
 /** Ends it too, if it is still being written. What cannot be deleted now expires. */
 function forget(id: string): void {
-  client.deleteCompletion(id).catch(() => {});
+  client.deleteCompletion(id).catch(quietly);
 }
 
 /** As it can be kept in the tab. */

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { modelKindOf } from "../../../schema/model-kind.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
-import { ask, useAnswer } from "../api/query.ts";
+import { ask, useAgain, useAnswer } from "../api/query.ts";
 import { formatInteger } from "../format.ts";
 import type { Mode } from "./address.ts";
 import {
@@ -47,7 +47,16 @@ export function useModels(keys: readonly string[]): readonly PlayedModel[] {
       );
     }
   }, [asked.join(",")]);
+  useAgain(failureIn(keys, found), () =>
+    setFound((before) => new Map([...before].filter(([, one]) => !isFailure(one)))),
+  );
   return keys.map((key) => named(names, key) ?? modelOf(key, found.get(key)));
+}
+
+const isFailure = (one: Found | undefined): one is Failure => one != null && "code" in one;
+
+function failureIn(keys: readonly string[], found: ReadonlyMap<string, Found>): Failure | null {
+  return keys.map((key) => found.get(key)).find(isFailure) ?? null;
 }
 
 /** An alias comes before a base model, as in requests. */
@@ -67,7 +76,7 @@ function modelOf(key: string, found: Found | undefined): PlayedModel {
   if (found === undefined) return { ...unknown, about: "Looking it up…" };
   // What could not be looked up can still be asked: the service then says what is wrong.
   if (found === null) return { ...unknown, about: "not known here" };
-  if ("code" in found) return { ...unknown, about: "not known here", failure: found };
+  if (isFailure(found)) return { ...unknown, about: "not known here", failure: found };
   if (found.kind === "BaseModel") return baseModelOf(key, found);
   if (found.kind === "Checkpoint") {
     const { fineTune: run } = found;

@@ -5,6 +5,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { invariant } from "../../../schema/errors.ts";
 import { save } from "../api/client.ts";
+import { quietly } from "../api/failure.ts";
 import { ask } from "../api/query.ts";
 import { at } from "../base.ts";
 import { formatCounted, formatInteger } from "../format.ts";
@@ -180,7 +181,7 @@ function useDetail(id: string, range: Range | null): readonly Point[] | null {
     ask(chartPart, { id, from, to })
       .then(({ fineTune }) => !over && fineTune && setDetail(fineTune.chart))
       // What is there already is shown instead; the page says that the service does not answer.
-      .catch(() => undefined);
+      .catch(quietly);
     return () => {
       over = true;
     };

@@ -18,7 +18,7 @@ import {
   type FineTuneQuery,
   type ListedCheckpointFragment,
 } from "./operations.ts";
-import { asFailure, type Failure } from "../api/failure.ts";
+import { asFailure, quietly, type Failure } from "../api/failure.ts";
 import { addStep, lastStep, type Point } from "./points.ts";
 
 export type Run = NonNullable<FineTuneQuery["fineTune"]>;
@@ -128,7 +128,7 @@ async function watch(id: string, signal: AbortSignal, update: Update): Promise<v
 
 /** What has no stream, such as its name and tags, as somebody may have changed it elsewhere. */
 async function refresh(id: string, update: Update): Promise<void> {
-  const answer = await client.query(fineTune, { id }).catch(() => null);
+  const answer = await client.query(fineTune, { id }).catch(quietly);
   if (answer === null) return;
   const found = answer.fineTune;
   update((before) => (found ? withRun(before, found) : { ...before, failure: asFailure(gone) }));
@@ -199,7 +199,7 @@ async function watchResults(id: string, signal: AbortSignal, update: Update): Pr
   while (!signal.aborted) {
     await pause(resultsMs, signal);
     if (signal.aborted || document.hidden) continue;
-    const answer = await client.query(results, { id }).catch(() => null);
+    const answer = await client.query(results, { id }).catch(quietly);
     const found = answer?.fineTune;
     if (found) update((before) => withRun(before, found));
   }

@@ -1,5 +1,6 @@
 /** The course of a run's loss, as a line of the height of text. All lines on the screen are asked for at once. */
 import { useEffect, useState } from "preact/hooks";
+import { quietly } from "../api/failure.ts";
 import { ask } from "../api/query.ts";
 import { sparks } from "./operations.ts";
 
@@ -21,7 +22,7 @@ export function useSparks(shown: readonly string[], open: ReadonlySet<string>): 
         );
         setKnown((before) => new Map([...before, ...found]));
       })
-      .catch(() => undefined);
+      .catch(quietly);
   };
   useEffect(() => {
     // While one scrolls past, nothing is asked.

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { CreateSweepInput } from "../../../client/schema-types.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
-import { ask } from "../api/query.ts";
+import { ask, useAttempts } from "../api/query.ts";
 import { refusalOf } from "../new/problems.ts";
 import { estimateSweep, type EstimateSweepQuery } from "./operations.ts";
 
@@ -19,6 +19,7 @@ const nothing: EstimatedSweep = { estimate: null, failure: null, busy: false };
 /** @param input null while it cannot be asked for */
 export function useSweepEstimate(input: CreateSweepInput | null): EstimatedSweep {
   const [made, setMade] = useState<EstimatedSweep>(nothing);
+  const attempts = useAttempts(made.failure);
   useEffect(() => {
     if (input === null) {
       setMade(nothing);
@@ -39,6 +40,6 @@ export function useSweepEstimate(input: CreateSweepInput | null): EstimatedSweep
       over = true;
       clearTimeout(timer);
     };
-  }, [JSON.stringify(input)]);
+  }, [JSON.stringify(input), attempts]);
   return made;
 }
