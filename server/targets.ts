@@ -6,8 +6,9 @@ import { limits } from "../schema/limits.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { contextTaken, settingsOf } from "../schema/hyperparameters.ts";
 import { isFinal } from "../schema/states.ts";
-import type { BaseModel, Checkpoint, FineTune } from "../schema/tables.ts";
+import type { BaseModel, Checkpoint, Evaluation, FineTune } from "../schema/tables.ts";
 import type { ProjectStore, Target } from "../store/store.ts";
+import { oncePerRow } from "./once-per-row.ts";
 
 export interface Answering {
   readonly model: BaseModel;
@@ -74,9 +75,17 @@ export async function answeringBest(store: ProjectStore, run: FineTune, field: s
 /** Runs differ by hours; a client that asks again so often does no harm. */
 const firstCheckpointS = 10;
 
+/** All evaluations of a run, of each kind. */
+export const evaluationsOf = oncePerRow((store, { id }: FineTune) => store.fineTunes.evaluations(id));
+
+/** By what the run judges its checkpoints; null before the first evaluation of its validation rows. */
+export async function bestEvaluation(store: ProjectStore, run: FineTune): Promise<Evaluation | null> {
+  return bestOf(await evaluationsOf(store, run), settingsOf(run).bestMetric);
+}
+
 /** The same of a run that may have none: null then. */
 export async function bestCheckpoint(store: ProjectStore, run: FineTune): Promise<Checkpoint | null> {
-  const best = bestOf(await store.fineTunes.evaluations(run.id), settingsOf(run).bestMetric);
+  const best = await bestEvaluation(store, run);
   const last = () => store.checkpoints.list(run.id, { limit: 1 });
   if (!best) return (await last())[0] ?? null;
   const there = await store.checkpoints.lastUpTo(run.id, best.step);

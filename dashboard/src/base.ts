@@ -9,6 +9,8 @@ export const at = (path: string) => `${basePath}${path}`;
 export const runPath = (id: string) => at(`/fine-tunes/${encodeURIComponent(id)}`);
 export const comparePath = (ids: readonly string[]) => at(`/compare?runs=${ids.map(encodeURIComponent).join(",")}`);
 export const sweepPath = (id: string) => at(`/sweeps/${encodeURIComponent(id)}`);
+/** A new run, with the settings and rows of another to begin with. */
+export const copyPath = (from: string) => at(`/new?from=${encodeURIComponent(from)}`);
 /** A new sweep, of the settings of a run. */
 export const newSweepPath = (from: string) => at(`/sweeps/new?from=${encodeURIComponent(from)}`);
 export const datasetPath = (id: string) => at(`/datasets/${encodeURIComponent(id)}`);

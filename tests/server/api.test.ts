@@ -1,6 +1,6 @@
 /** Every operation of the API, end to end over HTTP. */
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import {
   createDataset,
   createFineTune,
@@ -321,6 +321,32 @@ describe("fine-tunes", () => {
       ],
       bestEvaluation: { step: 1, loss: 2.5, diverged: false },
     });
+  });
+
+  test("the best evaluation, its checkpoint and the others come of one read", async () => {
+    const id = await createFineTune(server, { steps: 9 });
+    const worker = await FakeWorker.claim(server.store);
+    for (const loss of [2, 1, 3]) {
+      await worker.train(1);
+      const { step } = worker;
+      await server.store.recordEvaluation(worker.job, { entries: step, step, rows: 3, loss, accuracy: null });
+      await worker.checkpoint();
+    }
+    await server.store.finishFineTune(worker.job, { status: "CANCELLED" });
+    const reads = vi.spyOn(server.store.fineTunes, "evaluations");
+    const query = `query ($id: ID!) {
+      fineTune(id: $id) { bestEvaluation { step loss } bestCheckpoint { step } evaluations { step } }
+    }`;
+    const expected = {
+      bestEvaluation: { step: 2, loss: 1 },
+      bestCheckpoint: { step: 2 },
+      evaluations: [{ step: 1 }, { step: 2 }, { step: 3 }],
+    };
+    expect(await server.ask(query, { id })).toEqual({ fineTune: expected });
+    expect(reads).toHaveBeenCalledTimes(1);
+    await server.ask(query, { id });
+    expect(reads).toHaveBeenCalledTimes(2);
+    reads.mockRestore();
   });
 
   test("a run shows what its worker did", async () => {

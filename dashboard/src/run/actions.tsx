@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { change } from "../api/query.ts";
-import { at, comparePath, newSweepPath } from "../base.ts";
+import { at, comparePath, copyPath, newSweepPath } from "../base.ts";
 import { Confirm } from "../parts/confirm.tsx";
 import { commands } from "../parts/commands.ts";
 import { CopyAs, steplog } from "../parts/copy-as.tsx";
@@ -41,7 +41,7 @@ export function Actions({ run, onChange }: ActionsProps) {
   };
   const pauseAction: Action = { ...pauseOf(run, onChange, attempt), beside: <CopyPause run={run} /> };
   const actions: Action[] = [
-    { name: "Copy to a new run", run: () => route(at(`/new?from=${encodeURIComponent(run.id)}`)) },
+    { name: "Copy to a new run", run: () => route(copyPath(run.id)) },
     { name: "Sweep from this run", run: () => route(newSweepPath(run.id)) },
     { name: "Compare with others", run: () => route(comparePath([run.id])) },
     { name: "Rename or tag", run: () => setAsked("rename") },

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { adviceFor, type Advice } from "../../../schema/advice.ts";
 import { isTooFast, slowerRate, stepToFork, type SlowerRate } from "../../../schema/rate-advice.ts";
-import { at } from "../base.ts";
+import { at, copyPath } from "../base.ts";
 import { formatInteger } from "../format.ts";
 import { Fork } from "./fork.tsx";
 import type { Run } from "./run-state.ts";
@@ -24,7 +24,7 @@ function Next({ run, next }: { run: Run; next: Advice["next"] }) {
   if (next === "MODELS") return <a href={at("/models")}>Models</a>;
   if (next === "WORKERS") return <a href={at("/operate/workers")}>Workers</a>;
   if (next === "COPY" || !checkpoint) {
-    return <a href={at(`/new?from=${encodeURIComponent(run.id)}`)}>Copy to a new run, and change it there</a>;
+    return <a href={copyPath(run.id)}>Copy to a new run, and change it there</a>;
   }
   const slower = next === "FORK_SLOWER" ? slowerThan(run) : null;
   const step = `Fork step ${formatInteger(checkpoint.step)}`;

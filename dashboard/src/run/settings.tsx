@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { hyperparameterGroups } from "../../../schema/hyperparameter-groups.ts";
 import type { HyperparameterName } from "../../../schema/hyperparameter-table.ts";
-import { at, datasetPath, runPath } from "../base.ts";
+import { copyPath, datasetPath, runPath } from "../base.ts";
 import { formatBytes, formatCompact, formatCounted, formatInteger, formatTime, none } from "../format.ts";
 import { commandOf } from "../new/file.ts";
 import { CopyAs } from "../parts/copy-as.tsx";
@@ -21,7 +21,7 @@ export function Settings({ run }: { run: Run }) {
     <section class="card">
       <div class="toolbar">
         <h2>Settings</h2>
-        <a class="button" href={at(`/new?from=${encodeURIComponent(run.id)}`)}>
+        <a class="button" href={copyPath(run.id)}>
           Copy to a new run
         </a>
         <CopyAs

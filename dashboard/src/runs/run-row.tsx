@@ -1,6 +1,7 @@
 /** One run of the table. What there is no room for as a column stands below its name. */
 import { memo } from "preact/compat";
 import type { FineTuneSort, Method } from "../../../client/schema-types.ts";
+import { hyperparameterTable } from "../../../schema/hyperparameter-table.ts";
 import { runPath } from "../base.ts";
 import { formatAgo, formatDuration, formatInteger, formatLoss, formatMoment, formatTime, none } from "../format.ts";
 import { measureOf } from "../parts/measure.ts";
@@ -23,6 +24,7 @@ interface RowProps {
 }
 
 export const Row = memo(function Row({ run, index, sort, age, losses, selected, measure, onToggle }: RowProps) {
+  const method = methodWords(run.hyperparameters.method);
   const date = dateOf(run, sort);
   const time = date !== null && (
     <time dateTime={date} title={formatTime(date)}>
@@ -52,7 +54,7 @@ export const Row = memo(function Row({ run, index, sort, age, losses, selected, 
           ))}
         </div>
         <small class="about">
-          {run.baseModel.name} · {methodWords[run.hyperparameters.method].name}
+          {run.baseModel.name} · {method.name}
           <span class="about-date"> · {time}</span>
         </small>
       </th>
@@ -78,7 +80,7 @@ export const Row = memo(function Row({ run, index, sort, age, losses, selected, 
         <Best run={run} sort={sort} />
       </td>
       <td data-label="Method" class="run-method">
-        <span title={methodWords[run.hyperparameters.method].help}>{methodWords[run.hyperparameters.method].name}</span>
+        <span title={method.help}>{method.name}</span>
       </td>
       <td data-label="Base model" class="run-base">
         <span class="cut" title={run.baseModel.name}>
@@ -92,12 +94,11 @@ export const Row = memo(function Row({ run, index, sort, age, losses, selected, 
   );
 });
 
-const methodWords: Readonly<Record<Method, { readonly name: string; readonly help: string }>> = {
-  FULL: { name: "Full", help: "Changes all weights" },
-  HEAD: { name: "Head", help: "Changes the output head only" },
-  LORA: { name: "LoRA", help: "A low-rank adapter" },
-  PREFIX: { name: "Prefix", help: "Keys and values before each sequence" },
-};
+/** "LoRA adapter", and what that is. */
+function methodWords(method: Method): { readonly name: string; readonly help: string } {
+  const { label, meaning } = hyperparameterTable.method.values[method];
+  return { name: label, help: meaning.replaceAll("`", "") };
+}
 
 const dateOf = (run: ListedRun, sort: FineTuneSort) => (sort === "FINISHED" ? run.finishedAt : run.createdAt);
 

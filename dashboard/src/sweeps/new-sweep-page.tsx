@@ -3,7 +3,7 @@ import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { useAnswer } from "../api/query.ts";
 import { needsTrain, useMayTrain } from "../api/viewer.ts";
-import { at, newSweepPath, runPath } from "../base.ts";
+import { at, copyPath, newSweepPath, runPath } from "../base.ts";
 import { AddRun } from "../compare/add-run.tsx";
 import { runToCopy } from "../new/operations.ts";
 import { Problem } from "../parts/problem.tsx";
@@ -63,8 +63,7 @@ function FromRun({ id }: { id: string }) {
     return (
       <p class="notice">
         The rows of <a href={runPath(id)}>{run.name}</a> are deleted, so it cannot be repeated.{" "}
-        <a href={at("/sweeps/new")}>Choose another run</a>, or{" "}
-        <a href={at(`/new?from=${encodeURIComponent(id)}`)}>copy it with other rows</a>.
+        <a href={at("/sweeps/new")}>Choose another run</a>, or <a href={copyPath(id)}>copy it with other rows</a>.
       </p>
     );
   return <SweepForm run={run} />;

@@ -7,7 +7,7 @@ import type { HyperparameterName } from "../../../schema/hyperparameter-table.ts
 import { limits } from "../../../schema/limits.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { change } from "../api/query.ts";
-import { at, baseUrl, runPath, sweepPath } from "../base.ts";
+import { baseUrl, copyPath, runPath, sweepPath } from "../base.ts";
 import { formatCounted, formatInteger } from "../format.ts";
 import { fileOf } from "../new/file.ts";
 import type { RunToCopy } from "../new/run-draft.ts";
@@ -41,8 +41,7 @@ export function SweepForm({ run }: { run: RunToCopy }) {
       {run.validationDataset === null && (
         <p class="notice">
           This run has no validation rows, so that only the loss of training rows would tell which settings are best.{" "}
-          <a href={at(`/new?from=${encodeURIComponent(run.id)}`)}>Copy it with validation rows</a> first for a better
-          answer.
+          <a href={copyPath(run.id)}>Copy it with validation rows</a> first for a better answer.
         </p>
       )}
       <section class="card new-sweep">

@@ -1,6 +1,5 @@
 /** Fine-tunes: runs of MeZO. create-fine-tune.ts creates them; fork.ts continues and forks them. */
 import { z } from "zod";
-import { bestOf } from "../../../schema/best-evaluation.ts";
 import { settingsOf } from "../../../schema/hyperparameters.ts";
 import { limits } from "../../../schema/limits.ts";
 import type { fineTuneStatuses } from "../../../schema/states.ts";
@@ -17,7 +16,7 @@ import { BaseModelRef, CheckpointRef, DatasetRef, FineTuneRef } from "../nodes.t
 import { finiteOrNull } from "../finite.ts";
 import { pageCost, pageOf } from "../page.ts";
 import { latestLoss, ProgressRef } from "./progress.ts";
-import { bestCheckpoint } from "../../targets.ts";
+import { bestCheckpoint, bestEvaluation, evaluationsOf } from "../../targets.ts";
 import { StepRef } from "./step.ts";
 
 export const FineTuneStatus = builder.enumType("FineTuneStatus", {
@@ -190,7 +189,7 @@ FineTuneRef.implement({
         }),
       },
       resolve: async (run, { kind }, { store }) =>
-        (await store.fineTunes.evaluations(run.id)).filter((one) => kind == null || one.kind === kind),
+        (await evaluationsOf(store, run)).filter((one) => kind == null || one.kind === kind),
     }),
     bestEvaluation: t.field({
       type: EvaluationRef,
@@ -199,8 +198,7 @@ FineTuneRef.implement({
         "The best evaluation of the validation rows, by the setting bestMetric; null before the first. If the run evaluates " +
         "during training (evaluateEvery), there is a checkpoint at its step.",
       complexity: queryCost,
-      resolve: async (run, _args, { store }) =>
-        bestOf(await store.fineTunes.evaluations(run.id), settingsOf(run).bestMetric),
+      resolve: (run, _args, { store }) => bestEvaluation(store, run),
     }),
     bestCheckpoint: t.field({
       type: CheckpointRef,

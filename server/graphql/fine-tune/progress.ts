@@ -1,6 +1,7 @@
 /** Progress of a run. Rates are of the latest steps, since the first ones on a cold worker are slower. */
-import type { FineTune, StepMetric } from "../../../schema/tables.ts";
+import type { FineTune } from "../../../schema/tables.ts";
 import type { ProjectStore } from "../../../store/store.ts";
+import { oncePerRow } from "../../once-per-row.ts";
 import { builder, queryCost } from "../builder.ts";
 
 /** Number of steps that rates are averaged over. */
@@ -50,21 +51,15 @@ export const ProgressRef = builder.objectRef<FineTune>("Progress").implement({
 });
 
 export async function latestLoss(store: ProjectStore, run: FineTune): Promise<number | null> {
-  return (await latest(store, run)).findLast((step) => step.loss !== null)?.loss ?? null;
+  return (await latestSteps(store, run)).findLast((step) => step.loss !== null)?.loss ?? null;
 }
 
 async function stepsPerSecond(store: ProjectStore, run: FineTune): Promise<number | null> {
-  const steps = await latest(store, run);
+  const steps = await latestSteps(store, run);
   const seconds = steps.reduce((sum, step) => sum + step.seconds, 0);
   return seconds > 0 ? steps.length / seconds : null;
 }
 
-/** Several fields of one run need the same steps, which are read once per row. */
-const readOnce = new WeakMap<FineTune, Promise<StepMetric[]>>();
-
-function latest(store: ProjectStore, run: FineTune): Promise<StepMetric[]> {
-  const afterStep = Math.max(0, run.stepsDone - recentSteps);
-  const steps = readOnce.get(run) ?? store.fineTunes.metrics(run.id, { afterStep, limit: recentSteps });
-  readOnce.set(run, steps);
-  return steps;
-}
+const latestSteps = oncePerRow((store, { id, stepsDone }: FineTune) =>
+  store.fineTunes.metrics(id, { afterStep: Math.max(0, stepsDone - recentSteps), limit: recentSteps }),
+);
