@@ -66,6 +66,10 @@ async function work(config: ServiceConfig, options: WorkerOptions, log: Logger):
   const databaseUrl = needDatabaseUrl(config);
   const ending = new AbortController();
   const signal = AbortSignal.any([stopSignal(), ending.signal]);
+  // Before what may take minutes: a probe asks it from the start on.
+  const metrics = new WorkerMetrics();
+  const scraped = await serveMetrics(metrics.registry, config);
+  signal.addEventListener("abort", () => scraped?.close(), { once: true });
   const { devicesDir } = config;
   const { threads, servingThreads } = shareThreads(config);
   const { device, name, why } = await chooseDevice(config.device, { threads, devicesDir });
@@ -77,10 +81,6 @@ async function work(config: ServiceConfig, options: WorkerOptions, log: Logger):
   // One model at a time: the memory is for training.
   const sandbox = new Sandbox({ places: 1 });
   try {
-    // Before what may take minutes: a probe asks it from the start on.
-    const metrics = new WorkerMetrics();
-    const scraped = await serveMetrics(metrics.registry, config);
-    signal.addEventListener("abort", () => scraped?.close(), { once: true });
     if (!(await prepareWhenUp(store, log, signal))) return;
     await sweepJobFolders();
     const { modelsDir } = config;
