@@ -10,18 +10,18 @@ import type { Running } from "../support/processes.ts";
 import { relayTo } from "../support/relay.ts";
 import type { TestService } from "./service.ts";
 
-/** Of ten kills. */
+/** Of ten kills; the first five have each kind once. */
 const ten = [
   "worker",
-  "worker",
-  "worker",
-  "worker",
-  "worker",
-  "gateway",
   "gateway",
   "postgres",
   "freeze",
   "network",
+  "worker",
+  "worker",
+  "worker",
+  "worker",
+  "gateway",
 ] as const;
 export type Kill = (typeof ten)[number];
 
