@@ -28,10 +28,10 @@ import { removeAlias } from "../serving/aliases.ts";
 import { remove as removeEvaluation } from "../serving/evaluations.ts";
 import { remove as removeCompletion } from "../serving/lifecycle.ts";
 import { deleteDataset } from "./datasets.ts";
-import { refuseIfOthersNeed } from "./erase-refusals.ts";
 import { filesOfCheckpoints, filesOfDatasets } from "../archive/files.ts";
 import { markFiles, removeMarked } from "./erase-files.ts";
 import { keepForkWhole } from "./erase-forks.ts";
+import { refuseIfOthersNeed } from "./others-work.ts";
 import { deleteRun } from "./runs.ts";
 
 export interface Erasure {
@@ -48,7 +48,7 @@ export interface Erasure {
 /**
  * @param confirmed its name
  * @throws NOT_FOUND; INVALID_ARGUMENT for another name; INVALID_STATE for the default project, and for the one with the only
- *   keys; CONFLICT while runs or evaluations of other projects that have not ended need something of it
+ *   keys; CONFLICT while runs, evaluations or requests of other projects that have not ended need something of it
  */
 export async function eraseProject(
   database: Database,

@@ -1,10 +1,11 @@
 /**
  * Deleting runs, checkpoints and stored weights. What others stand on stays: a fork has its first entries in the log of the run
- * that it continues from, and an alias answers with what it points at. Completions and evaluations of a checkpoint go with it.
+ * that it continues from, and an alias answers with what it points at. Completions and evaluations of a checkpoint go with it;
+ * those of other projects with which it is shared hold it until they have ended, and their webhooks hear of what goes.
  *
  * Jobs are locked before their subjects, as workers do; a worker whose job is gone finds its lease lost, and stops.
  */
-import { type SQL, and, asc, eq, inArray, or, sql } from "drizzle-orm";
+import { type SQL, and, asc, eq, inArray, ne, or, sql } from "drizzle-orm";
 import { checkpointExports } from "../../schema/export-tables.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { shares } from "../../schema/project-tables.ts";
@@ -15,9 +16,10 @@ import { type Transaction, isUuid, only } from "../postgres/database.ts";
 import { wakeWatchers, wakeWatchersOf } from "../postgres/notify.ts";
 import { lockRun } from "../runs/lifecycle.ts";
 import { audit } from "../audit/audit.ts";
-import { announceCheckpoint, announceRun } from "../webhooks/announce.ts";
+import { announceCheckpoint, announceEvaluation, announceRun } from "../webhooks/announce.ts";
 import { dropUnnamed } from "./datasets.ts";
 import { refuseIfHeld } from "./holders.ts";
+import { refuseIfOthersAsk } from "./others-work.ts";
 import { noWeights } from "../runs/weights.ts";
 import { tellWeightsDeleted } from "./weights.ts";
 
@@ -41,7 +43,8 @@ export async function deleteRun(tx: Transaction, id: string, { cancel, unless }:
   const places = await lockCheckpoints(tx, ofRun);
   await unless?.(run, places);
   await refuseIfHeld(tx, run, places);
-  await leave(tx, places);
+  await refuseIfOthersAsk(tx, run, places);
+  await leave(tx, run, places);
   await tx.update(fineTunes).set({ wentBackFrom: null }).where(eq(fineTunes.wentBackFrom, id));
   await tx.delete(fineTunes).where(eq(fineTunes.id, id));
   const details = { status: run.status, steps: run.stepsDone };
@@ -68,7 +71,8 @@ export async function deleteCheckpoint(tx: Transaction, id: string, unless?: Unl
   const places = await lockCheckpoints(tx, here);
   await unless?.(run, places);
   await refuseIfHeld(tx, run, places);
-  await leave(tx, places);
+  await refuseIfOthersAsk(tx, run, places);
+  await leave(tx, run, places);
   await tx.delete(checkpoints).where(here);
   for (const place of places) {
     const object = { id: place.id, name: run.name };
@@ -141,9 +145,16 @@ function lockCheckpoints(tx: Transaction, which: SQL): Promise<Checkpoint[]> {
   return tx.select().from(checkpoints).where(which).orderBy(asc(checkpoints.id)).for("update");
 }
 
-/** What refers to checkpoints and need not hold them: where aliases once pointed, and what projects share. */
-async function leave(tx: Transaction, places: readonly Checkpoint[]): Promise<void> {
+/** What refers to checkpoints and need not hold them: ended evaluations of others, where aliases once pointed, what is shared. */
+async function leave(tx: Transaction, run: FineTune, places: readonly Checkpoint[]): Promise<void> {
   const ids = places.map(({ id }) => id);
+  const ofOthers = and(inArray(modelEvaluations.checkpointId, ids), ne(modelEvaluations.projectId, run.projectId));
+  const evaluations = await tx.delete(modelEvaluations).where(ofOthers).returning();
+  for (const gone of evaluations) await announceEvaluation(tx, gone, "deleted");
+  await dropUnnamed(
+    tx,
+    evaluations.map(({ datasetId }) => datasetId),
+  );
   await tx.delete(aliasMoves).where(inArray(aliasMoves.checkpointId, ids));
   await tx.delete(shares).where(and(eq(shares.kind, "CHECKPOINT"), inArray(shares.objectId, ids)));
   // Jobs that came before the checkpoints were locked.

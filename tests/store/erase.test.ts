@@ -7,6 +7,7 @@ import type { Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import { claimed, directly } from "./fixtures.ts";
 import { type Projects, twoProjects, word } from "./project-fixture.ts";
+import { requestOf } from "./serving-fixtures.ts";
 
 let fixture: TestStore;
 let store: Store;
@@ -164,4 +165,69 @@ test("is refused without its name, for the default project, for the only keys, a
   await other.theirs.fineTunes.cancel(fineTune.id);
   await directly(fixture.url, (sql) => sql`delete from api_keys where project_id <> ${id}`);
   await expect(erase()).rejects.toMatchObject({ code: "INVALID_STATE" });
+});
+
+/** An evaluation and a request of the other project, of the shared checkpoint. */
+async function borrowed() {
+  const { other, checkpoint, run } = projects;
+  const target = { baseModelId: run.baseModelId, checkpointId: checkpoint.id };
+  const rules = { labelWords: [], calibrationPrompt: null, settings: { precision: "FLOAT32" } as never };
+  const { evaluation } = await other.theirs.evaluations.create({
+    ...target,
+    ...rules,
+    idempotencyKey: null,
+    datasetId: other.dataset.id,
+  });
+  const { completion } = await other.theirs.completions.create({ ...(await requestOf(store)), ...target });
+  return { evaluation, completion };
+}
+
+const refusal = (...parts: string[]) => ({
+  code: "CONFLICT",
+  message: expect.stringMatching(
+    new RegExp(`^Other projects still need [a-z ]*: ${parts.join(", ")}\\. `, "u"),
+  ) as string,
+});
+
+test("is refused while others evaluate or ask its checkpoint; what they ended goes with it", async () => {
+  const { other } = projects;
+  const { evaluation, completion } = await borrowed();
+  await expect(erase()).rejects.toMatchObject(refusal("1 evaluation", "1 request"));
+  expect(await store.keys.viewerOf(projects.key)).not.toBeNull();
+  await other.theirs.evaluations.cancel(evaluation.id);
+  await expect(erase()).rejects.toMatchObject(refusal("1 request"));
+  await other.theirs.completions.cancel(completion.id);
+  await erase();
+  expect(await mentions(evaluation.id)).toEqual([]);
+  expect(await mentions(completion.id)).toEqual([]);
+});
+
+test("a shared checkpoint and its run stay while others evaluate or ask it", async () => {
+  const { other, mine, checkpoint, fork } = projects;
+  // What else holds it.
+  await directly(fixture.url, async (sql) => {
+    await sql`delete from aliases`;
+    await sql`update fine_tunes set from_checkpoint_id = null where id in (${fork.id}, ${other.fork.id})`;
+  });
+  const { evaluation, completion } = await borrowed();
+  const webhook = { url: "https://example.com/theirs", description: "", events: [] };
+  await other.theirs.webhooks.create(webhook);
+  const deletions = [
+    () => mine.checkpoints.delete(checkpoint.id),
+    () => mine.fineTunes.delete(projects.run.id, { cancel: true }),
+  ];
+  for (const refused of deletions) await expect(refused()).rejects.toMatchObject(refusal("1 evaluation", "1 request"));
+  await other.theirs.completions.cancel(completion.id);
+  for (const refused of deletions) await expect(refused()).rejects.toMatchObject(refusal("1 evaluation"));
+  expect(await other.theirs.evaluations.get(evaluation.id)).toMatchObject({ status: "QUEUED" });
+  await other.theirs.evaluations.cancel(evaluation.id);
+  expect(await mine.checkpoints.delete(checkpoint.id)).toBe(true);
+  expect(await other.theirs.evaluations.get(evaluation.id)).toBeNull();
+  expect(await other.theirs.completions.get(completion.id)).toBeNull();
+  const told = await directly(
+    fixture.url,
+    (sql) =>
+      sql<{ type: string }[]>`select type from webhook_messages where project_id = ${other.id} order by created_at, id`,
+  );
+  expect(told.map(({ type }) => type)).toEqual(["evaluation.cancelled", "evaluation.deleted"]);
 });

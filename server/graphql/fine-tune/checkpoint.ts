@@ -148,8 +148,9 @@ builder.mutationField("deleteCheckpoint", (t) =>
   t.boolean({
     description:
       "Deletes a checkpoint of a run that has ended (INVALID_STATE before), with its weights and the completions and " +
-      "evaluations of it. The run's log stays. One that a run continues from, or an alias points at, is refused (CONFLICT " +
-      "names them). True if there was one: repeating it is safe.",
+      "evaluations of it, also those of projects with which it is shared. The run's log stays. One that a run continues " +
+      "from, or an alias points at, is refused (CONFLICT names them), and one that evaluations or requests of other " +
+      "projects still need (CONFLICT counts them). True if there was one: repeating it is safe.",
     complexity: 5 * queryCost,
     args: { id: t.arg.globalID({ for: CheckpointRef, required: true, description: "Id of a checkpoint." }) },
     resolve: (_root, { id }, { store }) => store.checkpoints.delete(id.id),

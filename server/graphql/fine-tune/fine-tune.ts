@@ -344,7 +344,8 @@ builder.mutationField("deleteFineTune", (t) =>
     description:
       "Deletes a run with its log, its checkpoints, their weights, and the completions and evaluations of these. One that is " +
       "being trained is refused (INVALID_STATE) unless `cancel` is true; one that another run continues from, or an alias " +
-      "points at, too (CONFLICT names them). Subscriptions to it end with NOT_FOUND. True if there was one: repeating it is safe.",
+      "points at, too (CONFLICT names them), and one whose checkpoints evaluations or requests of other projects still need " +
+      "(CONFLICT counts them). Subscriptions to it end with NOT_FOUND. True if there was one: repeating it is safe.",
     complexity: 5 * queryCost,
     args: {
       id: t.arg.globalID({ for: FineTuneRef, required: true, description: "Id of a fine-tune." }),

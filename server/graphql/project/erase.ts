@@ -26,7 +26,8 @@ builder.mutationField("eraseProject", (t) =>
     description:
       "Erases a project with everything that it has. Runs that are trained are cancelled, its keys end with whatever is open under " +
       "them, and what it shared is shared no longer. Only that it was erased stays, in the audit log. Refused as CONFLICT while " +
-      "runs or evaluations of other projects need what it shared. Only an operator may: scope ADMIN in the default project. If the " +
+      "runs, evaluations or requests of other projects need what it shared; those that have ended go with its checkpoints, but " +
+      "for runs. Only an operator may: scope ADMIN in the default project. If the " +
       "answer is lost, repeat it: it goes on where it was, and is NOT_FOUND once the project is erased.",
     complexity: queryCost,
     args: {
