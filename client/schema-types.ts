@@ -699,7 +699,7 @@ export type QuotaName =
   | 'BYTES'
   /** Runs that workers train at once. Nothing is refused for it: the others wait, and say why. */
   | 'CONCURRENT_RUNS'
-  /** Requests to models that wait for a worker. */
+  /** Requests to models that have not ended: those that wait for a worker, and those that are being answered. */
   | 'REQUESTS_WAITING'
   /** Steps in a month of UTC: trained, and still to come in unfinished runs. */
   | 'STEPS_A_MONTH'
@@ -714,7 +714,7 @@ export type QuotasInput = {
   readonly bytes?: number | null | undefined;
   /** Runs that workers train at once; the others wait. */
   readonly concurrentRuns?: number | null | undefined;
-  /** Requests to models that wait for a worker. */
+  /** Requests to models that have not ended: those that wait for a worker, and those that are being answered. */
   readonly requestsWaiting?: number | null | undefined;
   /** Steps in a month of UTC. */
   readonly stepsAMonth?: number | null | undefined;

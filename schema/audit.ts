@@ -37,6 +37,7 @@ export const auditActions = {
   "webhook.secret_rotated": "Webhook",
   "webhook.deleted": "Webhook",
   "model.deleted": "BaseModel",
+  "completion.deleted": "Completion",
   "completions.expired": "Completion",
   "file.swept": "File",
   "audit.expired": "AuditEntry",

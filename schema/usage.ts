@@ -35,7 +35,7 @@ export const mostUsageDays = 400;
 /**
  * Limits of a project. `concurrentRuns`: that workers train at once; others wait. What is
  * beyond another limit is refused. `bytes`: of its stored datasets, weights and exports, those included that workers are to store. `requestsWaiting`: requests to models that wait
- * for a worker. `stepsAMonth`: of runs, those still to come included. `tokensAMonth`: trained and generated.
+ * for a worker or are being answered. `stepsAMonth`: of runs, those still to come included. `tokensAMonth`: trained and generated.
  * `workerSecondsAMonth`: of steps, evaluations, answers and rebuilds. Months are those of UTC.
  */
 export const quotaNames = [

@@ -243,7 +243,7 @@ function refuseGone(signal: AbortSignal): void {
 
 /** A row that cannot be deleted now expires; the answer, or the error, comes first. */
 async function forget({ store, log }: Asking, id: string): Promise<void> {
-  await store.completions.delete(id).catch((error: unknown) => {
+  await store.completions.discard(id).catch((error: unknown) => {
     log.warn({ err: error, completion: id }, "a completion was not deleted");
   });
 }

@@ -31,6 +31,10 @@ export function ownCompletionsOf({ nouns: { completions }, sight, viewer, may }:
       may("infer");
       return (await mine(id)) && completions.delete(id);
     },
+    async discard(id) {
+      may("infer");
+      return (await mine(id)) && completions.discard(id);
+    },
     waitingReason: async (id) => ((await mine(id)) ? completions.waitingReason(id) : null),
     queuePosition: async (id) => ((await mine(id)) ? completions.queuePosition(id) : null),
   };

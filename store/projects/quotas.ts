@@ -3,10 +3,10 @@
  * rolled back with it, and a repeated request that finds its first row is never refused. Creations of a project that has the
  * quota wait for each other, so that the limit is exact.
  */
-import { and, count, eq, gt, inArray, sql } from "drizzle-orm";
+import { type SQL, and, count, eq, gt, inArray, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
+import type { JobKind } from "../../schema/jobs.ts";
 import { projects } from "../../schema/project-tables.ts";
-import { completions } from "../../schema/serving-tables.ts";
 import { fineTuneStatuses, isFinal } from "../../schema/states.ts";
 import { fineTunes, jobs } from "../../schema/tables.ts";
 import { type QuotaName, type QuotaUse, type Quotas, quotaNames, secondsKinds } from "../../schema/usage.ts";
@@ -69,7 +69,7 @@ export async function refuseRebuild(tx: Transaction, projectId: string): Promise
   await refuseBeyondBytes(tx, projectId);
 }
 
-/** The caller holds the lock by which completions are created one at a time. @throws QUOTA_EXCEEDED once a new request waits */
+/** The caller holds the lock by which completions are created one at a time. @throws QUOTA_EXCEEDED once a new request has its job */
 export async function refuseBeyondRequests(tx: Transaction, projectId: string, quotas: Quotas): Promise<void> {
   const { requestsWaiting: limit } = quotas;
   if (limit !== undefined) await refuseBeyond(tx, projectId, { name: "requestsWaiting", limit });
@@ -109,7 +109,7 @@ const deleteSome = "Delete some that are not needed (weights can be rebuilt), or
 
 const words: Readonly<Record<RefusingQuota, { readonly seen: string; readonly advice: string }>> = {
   bytes: { seen: "store % bytes of datasets, weights and exports", advice: deleteSome },
-  requestsWaiting: { seen: "have % requests wait for a worker", advice: "Try again in a moment." },
+  requestsWaiting: { seen: "have % requests wait for a worker or be answered", advice: "Try again in a moment." },
   stepsAMonth: { seen: "train % steps a month", advice: `Create a shorter run. ${nextMonth}` },
   tokensAMonth: { seen: "train and generate % tokens a month", advice: nextMonth },
   workerSecondsAMonth: { seen: "keep workers busy for % seconds a month", advice: nextMonth },
@@ -175,18 +175,13 @@ async function monthEnd(database: Executor): Promise<{ readonly at: Date; readon
 
 const counts: Readonly<Record<QuotaName, (database: Executor, projectId: string) => Promise<number>>> = {
   bytes: storedBytes,
-  async concurrentRuns(database, projectId) {
+  concurrentRuns(database, projectId) {
     const held = gt(jobs.leaseExpiresAt, sql`clock_timestamp()`);
-    const [row] = await database
-      .select({ used: count() })
-      .from(jobs)
-      .where(and(eq(jobs.projectId, projectId), eq(jobs.kind, "FINE_TUNE"), held));
-    return row?.used ?? 0;
+    return jobsOf(database, projectId, "FINE_TUNE", held);
   },
-  async requestsWaiting(database, projectId) {
-    const waiting = and(eq(completions.status, sql`'QUEUED'`), eq(completions.projectId, projectId));
-    const [row] = await database.select({ used: count() }).from(completions).where(waiting);
-    return row?.used ?? 0;
+  /** Each has a job until it has ended. */
+  requestsWaiting(database, projectId) {
+    return jobsOf(database, projectId, "COMPLETE");
   },
   /** Those that unfinished runs have still to do count as well. */
   async stepsAMonth(database, projectId) {
@@ -201,3 +196,11 @@ const counts: Readonly<Record<QuotaName, (database: Executor, projectId: string)
   tokensAMonth: (database, projectId) => usedThisMonth(database, projectId, ["TOKENS_TRAINED", "TOKENS_GENERATED"]),
   workerSecondsAMonth: (database, projectId) => usedThisMonth(database, projectId, secondsKinds),
 };
+
+async function jobsOf(database: Executor, projectId: string, kind: JobKind, which?: SQL): Promise<number> {
+  const [row] = await database
+    .select({ used: count() })
+    .from(jobs)
+    .where(and(eq(jobs.projectId, projectId), eq(jobs.kind, kind), which));
+  return row?.used ?? 0;
+}

@@ -7,7 +7,7 @@ import { msFromStart } from "../postgres/times.ts";
 import { queuePosition, whyJobWaits } from "../queue/waiting.ts";
 import { type NewCompletion, create } from "./create.ts";
 import { forgetCompletions } from "./forget.ts";
-import { cancel, notFound, remove } from "./lifecycle.ts";
+import { cancel, notFound, remove, removeOnRequest } from "./lifecycle.ts";
 import { type WrittenChoice, choicesOf } from "./pieces.ts";
 
 export interface Completions {
@@ -23,8 +23,10 @@ export interface Completions {
   choices(completion: Completion): Promise<WrittenChoice[]>;
   /** One that nobody has begun ends at once, a RUNNING one with its next tokens, one that has ended stays. @throws NOT_FOUND */
   cancel(id: string): Promise<Completion>;
-  /** Deletes it with all that was asked and answered, ending it first. False for an unknown id. */
+  /** Deletes it with all that was asked and answered, ending it first, with an entry in the audit log. False for an unknown id. */
   delete(id: string): Promise<boolean>;
+  /** Likewise of one that was only asked to be answered at once, without an entry: it is part of the answer. */
+  discard(id: string): Promise<boolean>;
   /** Says that somebody waits for these: `attendMs.holds` from now. Those that nobody waits for end by themselves. */
   attend(ids: readonly string[]): Promise<void>;
   /**
@@ -51,7 +53,8 @@ export function completionsOf(database: Database): Completions {
       if (!completion) throw notFound(id);
       return completion;
     },
-    delete: (id) => database.transaction((tx) => remove(tx, id)),
+    delete: (id) => database.transaction((tx) => removeOnRequest(tx, id)),
+    discard: (id) => database.transaction(async (tx) => (await remove(tx, id)) !== null),
     attend: (ids) => attend(database, ids),
     forget: () => forgetCompletions(database),
     waitingReason: (id) => whyJobWaits(database, "COMPLETE", id),

@@ -31,6 +31,7 @@ import { type Completion, completions } from "../../schema/serving-tables.ts";
 import { abandonedMs } from "../../schema/limits.ts";
 import type { Wanted } from "../../schema/states.ts";
 import { type Job, jobs } from "../../schema/tables.ts";
+import { audit } from "../audit/audit.ts";
 import { type Life, moveRow } from "../moves.ts";
 import { type Database, type Transaction, isUuid } from "../postgres/database.ts";
 import { wakeWatchers } from "../postgres/notify.ts";
@@ -176,13 +177,23 @@ export async function giveUp(tx: Transaction, id: string, late: CompletionFailur
   await withdrawJob(tx, "COMPLETE", id);
 }
 
-/** Deletes it with all that was asked and answered; a worker that answers it finds its lease lost. False if there is none. */
-export async function remove(tx: Transaction, id: string): Promise<boolean> {
-  if (!isUuid(id)) return false;
+/** Because somebody asked for it, which the audit log tells. False if there is none. */
+export async function removeOnRequest(tx: Transaction, id: string): Promise<boolean> {
+  const gone = await remove(tx, id);
+  if (!gone) return false;
+  const { projectId, status } = gone;
+  await audit(tx, { projectId, action: "completion.deleted", object: { id, name: null }, details: { status } });
+  return true;
+}
+
+/** Deletes it with all that was asked and answered; a worker that answers it finds its lease lost. Null if there is none. */
+export async function remove(tx: Transaction, id: string): Promise<Pick<Completion, "projectId" | "status"> | null> {
+  if (!isUuid(id)) return null;
   await withdrawJob(tx, "COMPLETE", id);
-  const gone = await tx.delete(completions).where(eq(completions.id, id)).returning({ id: completions.id });
-  if (gone.length > 0) await wakeWatchers(tx, id);
-  return gone.length > 0;
+  const { projectId, status } = completions;
+  const [gone] = await tx.delete(completions).where(eq(completions.id, id)).returning({ projectId, status });
+  if (gone) await wakeWatchers(tx, id);
+  return gone ?? null;
 }
 
 export function notFound(id: string): SteplogError {

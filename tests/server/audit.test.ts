@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { operator } from "../../schema/projects.ts";
 import { schema } from "../../server/graphql/schema.ts";
+import { requestOf } from "../store/serving-fixtures.ts";
 import { createDataset, createFineTune, FakeWorker, globalId, rowId, type TestServer, testServer } from "./harness.ts";
 
 const whatAudited = {
@@ -26,6 +27,7 @@ const whatAudited = {
   setExpiry: "fine_tune.expiry_set",
   setProjectKeep: "project.keep_changed",
   deleteEvaluation: "evaluation.deleted",
+  deleteCompletion: "completion.deleted",
   deleteWeights: "checkpoint.weights_deleted",
   deleteCheckpoint: "checkpoint.deleted",
   deleteFineTune: "fine_tune.deleted",
@@ -59,7 +61,6 @@ const whyNot = {
   updateFineTune: "changes labels, which is told to webhooks",
   cancelEvaluation: goesOn,
   cancelCompletion: goesOn,
-  deleteCompletion: "requests are too many, and end by themselves soon",
   testWebhook: "shows in the log of deliveries",
   replayWebhook: "shows in the log of deliveries",
 } as const;
@@ -83,7 +84,7 @@ afterAll(() => server.dispose());
 const size = { parameters: 4, bytes: 16, contextLength: 32 };
 const unused = { name: "unused", hash: "ab".repeat(32), family: "opt", dtype: "F32", ...size };
 
-/** A run that has ended, its checkpoint with weights, and an evaluation of it. */
+/** A run that has ended, its checkpoint with weights, an evaluation of it, and a request. */
 async function everything(): Promise<Record<string, string>> {
   const run = await createFineTune(server, {}, "the run");
   const worker = await FakeWorker.claim(server.store);
@@ -102,6 +103,7 @@ async function everything(): Promise<Record<string, string>> {
     calibrationPrompt: null,
     settings: { precision: "FLOAT32" } as never,
   });
+  const { completion } = await store.completions.create(await requestOf(store));
   const { sweep } = await store.sweeps.create({ idempotencyKey: null, name: "a sweep", varied: [], runs: [] });
   await store.aliases.set("best", { baseModelId: row.baseModelId, checkpointId: checkpoint.id });
   return {
@@ -109,6 +111,7 @@ async function everything(): Promise<Record<string, string>> {
     sweep: globalId("Sweep", sweep.id),
     checkpoint: globalId("Checkpoint", checkpoint.id),
     evaluation: globalId("ModelEvaluation", evaluation.id),
+    completion: globalId("Completion", completion.id),
     dataset: await createDataset(server, "rows to go"),
     model: globalId("BaseModel", (await store.baseModels.register(unused)).id),
   };
@@ -181,6 +184,7 @@ const deeds: readonly (readonly [keyof typeof whatAudited, () => string])[] = [
   ["deleteWebhook", () => `deleteWebhook(id: "${ids["createWebhook"]}")`],
   ["removeAlias", () => `removeAlias(name: "best")`],
   ["deleteEvaluation", () => `deleteEvaluation(id: "${ids["evaluation"]}")`],
+  ["deleteCompletion", () => `deleteCompletion(id: "${ids["completion"]}")`],
   ["deleteWeights", () => `deleteWeights(id: "${ids["checkpoint"]}") { id }`],
   ["deleteCheckpoint", () => `deleteCheckpoint(id: "${ids["checkpoint"]}")`],
   ["deleteFineTune", () => `deleteFineTune(id: "${ids["run"]}")`],
@@ -228,6 +232,12 @@ describe("the audit log", () => {
       objectType: "FineTune",
       objectId: ids["run"],
       objectName: "the run",
+    });
+    expect(await one("completion.deleted")).toMatchObject({
+      objectType: "Completion",
+      objectId: ids["completion"],
+      objectName: null,
+      details: [{ name: "status", value: "QUEUED" }],
     });
     expect(await one("key.deleted")).toMatchObject({ objectId: ids["createApiKey"], objectName: "nightly" });
     expect(await one("webhook.updated")).toMatchObject({

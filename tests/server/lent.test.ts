@@ -21,12 +21,14 @@ let lane: FakeLane;
 let key: string;
 let project: string;
 let checkpoint: string;
+/** One that its owner deletes. */
+let doomed: string;
 const weights = Buffer.from("weights of a checkpoint");
 const half = { merged: false, dtype: "float16" } as const;
 
 beforeAll(async () => {
   server = await testServer();
-  checkpoint = await stored();
+  [checkpoint, doomed] = [await stored(), await stored()];
   lane = await FakeLane.start(server.store);
   const { administration } = server.store.of(operator);
   ({ id: project } = await administration.createProject("borrower"));
@@ -59,8 +61,8 @@ interface Answer {
   readonly errors?: readonly { readonly message: string; readonly extensions: { readonly code: string } }[];
 }
 
-async function asking(query: string, variables: object): Promise<Answer> {
-  const headers = { "content-type": "application/json", authorization: `Bearer ${key}` };
+async function asking(query: string, variables: object, by = key): Promise<Answer> {
+  const headers = { "content-type": "application/json", authorization: `Bearer ${by}` };
   const body = JSON.stringify({ query, variables });
   const response = await fetch(`${server.url}/graphql`, { method: "POST", headers, body });
   return (await response.json()) as Answer;
@@ -197,6 +199,31 @@ test("a checkpoint that was lent is evaluated for its borrower, who sees nothing
   // What it measured for itself stays its own.
   const { data } = await asking("{ modelEvaluations { nodes { status loss } } }", {});
   expect(data).toEqual({ modelEvaluations: { nodes: [{ status: "SUCCEEDED", loss: 1.5 }] } });
+});
+
+test("a checkpoint that was lent, and its run, stay while they are needed, and take ended evaluations along", async () => {
+  const id = doomed;
+  const { store } = server;
+  const { administration } = store.of(operator);
+  await administration.share("CHECKPOINT", rowId(id), project);
+  const { key: owner } = await administration.createKey({ name: "owner", scopes: ["read", "train"], expiresInS: null });
+  const { fineTuneId } = (await store.checkpoints.get(rowId(id))) ?? expect.unreachable();
+  const { data } = await asking(queries.evaluate, { id, dataset: await ownDataset() });
+  const { evaluation } = data?.["createEvaluation"] as { evaluation: { id: string } };
+  const removals = [
+    () => asking("mutation ($id: ID!) { deleteCheckpoint(id: $id) }", { id }, owner),
+    () => asking("mutation ($id: ID!) { deleteFineTune(id: $id) }", { id: globalId("FineTune", fineTuneId) }, owner),
+  ];
+  for (const refused of removals) {
+    const { errors } = await refused();
+    expect(errors?.[0]?.extensions.code).toBe("CONFLICT");
+    expect(errors?.[0]?.message).toContain("Other projects still need it: 1 evaluation.");
+  }
+  await evaluateNext();
+  const read = () => asking("query ($id: ID!) { modelEvaluation(id: $id) { status } }", evaluation);
+  expect((await read()).data).toEqual({ modelEvaluation: { status: "SUCCEEDED" } });
+  expect((await removals[0]?.())?.data).toEqual({ deleteCheckpoint: true });
+  expect((await read()).data).toEqual({ modelEvaluation: null });
 });
 
 test("by the command line too: evaluated, asked and trained from while it is lent, and not after", async () => {

@@ -1,5 +1,6 @@
 /** Entries of the audit log are written with the change, only added, and end when they are past their time. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { AuditAction } from "../../schema/audit.ts";
 import { operator } from "../../schema/projects.ts";
 import type { Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
@@ -14,8 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => fixture.drop());
 
-const list = (action?: "dataset.deleted" | "completions.expired" | "audit.expired" | "model.deleted" | "file.swept") =>
-  store.of(operator).audit.list({ limit: 100, action });
+const list = (action?: AuditAction) => store.of(operator).audit.list({ limit: 100, action });
 
 const dataset = (name: string) => store.datasets.create({ name, sha256: sha256(name), bytes: 4, rows: 1 });
 
@@ -77,6 +77,8 @@ test("what is past its time ends by the service, with an entry that counts it", 
   await directly(fixture.url, (sql) => sql`update completions set expires_at = now() - interval '1 second'`);
   await report();
   expect(await list("completions.expired")).toMatchObject([{ actorKind: "SERVICE", details: { count: 3 } }]);
+  await store.completions.discard((await newCompletion(store)).id);
+  expect(await list("completion.deleted")).toEqual([]);
 });
 
 test("entries end after the days of the setting, and by no less", async () => {

@@ -305,6 +305,13 @@ describe("quotas", () => {
     await expect(mine.completions.create(await requestOf(store))).rejects.toEqual(
       exceeded("requestsWaiting", 1, { retryAfterS: 1 }),
     );
-    expect(await mine.completions.create(first)).toMatchObject({ created: false });
+    const { completion } = await mine.completions.create(first);
+    // One that is being answered counts until it has ended.
+    await directly(fixture.url, (sql) => sql`delete from jobs where subject <> ${completion.id}`);
+    const job = await claimed(store);
+    expect(await mine.completions.get(completion.id)).toMatchObject({ status: "RUNNING" });
+    await expect(mine.completions.create(await requestOf(store))).rejects.toMatchObject({ code: "QUOTA_EXCEEDED" });
+    await store.appendPieces([{ job, after: 0, pieces: [], end: { status: "CANCELLED", usage: null } }], "plain");
+    expect(await mine.completions.create(await requestOf(store))).toMatchObject({ created: true });
   });
 });

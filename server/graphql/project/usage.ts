@@ -53,7 +53,11 @@ const QuotaName = builder.enumType("QuotaName", {
       value: "concurrentRuns",
       description: "Runs that workers train at once. Nothing is refused for it: the others wait, and say why.",
     },
-    REQUESTS_WAITING: { value: "requestsWaiting", description: "Requests to models that wait for a worker." },
+    REQUESTS_WAITING: {
+      value: "requestsWaiting",
+      description:
+        "Requests to models that have not ended: those that wait for a worker, and those that are being answered.",
+    },
     STEPS_A_MONTH: {
       value: "stepsAMonth",
       description: "Steps in a month of UTC: trained, and still to come in unfinished runs.",
@@ -134,7 +138,11 @@ const QuotasInput = builder.inputType("QuotasInput", {
       description: "Bytes of stored datasets, weights and exports, and of those that workers are to store.",
     }),
     concurrentRuns: t.float({ ...limit, description: "Runs that workers train at once; the others wait." }),
-    requestsWaiting: t.float({ ...limit, description: "Requests to models that wait for a worker." }),
+    requestsWaiting: t.float({
+      ...limit,
+      description:
+        "Requests to models that have not ended: those that wait for a worker, and those that are being answered.",
+    }),
     stepsAMonth: t.float({ ...limit, description: "Steps in a month of UTC." }),
     tokensAMonth: t.float({ ...limit, description: "Tokens trained and generated in a month of UTC." }),
     workerSecondsAMonth: t.float({ ...limit, description: "Seconds that workers take in a month of UTC." }),

@@ -18,7 +18,7 @@ interface Limited {
 const limited: Readonly<Record<QuotaName, Limited>> = {
   bytes: { wire: "BYTES", label: "Stored datasets, weights and exports (GB)", unit: 1e9 },
   concurrentRuns: { wire: "CONCURRENT_RUNS", label: "Runs at once; the others wait", unit: 1 },
-  requestsWaiting: { wire: "REQUESTS_WAITING", label: "Requests to models that wait", unit: 1 },
+  requestsWaiting: { wire: "REQUESTS_WAITING", label: "Requests to models, waiting or being answered", unit: 1 },
   stepsAMonth: { wire: "STEPS_A_MONTH", label: "Steps in a month", unit: 1 },
   tokensAMonth: { wire: "TOKENS_A_MONTH", label: "Tokens in a month, trained and written", unit: 1 },
   workerSecondsAMonth: { wire: "WORKER_SECONDS_A_MONTH", label: "Hours of workers in a month", unit: 3_600 },

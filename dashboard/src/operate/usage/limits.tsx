@@ -10,7 +10,7 @@ const everyMs = 10_000;
 const quotaWords: Readonly<Record<QuotaName, string>> = {
   BYTES: "Stored datasets, weights and exports",
   CONCURRENT_RUNS: "Runs at once",
-  REQUESTS_WAITING: "Requests to models that wait",
+  REQUESTS_WAITING: "Requests to models, waiting or being answered",
   STEPS_A_MONTH: "Steps this month",
   TOKENS_A_MONTH: "Tokens this month",
   WORKER_SECONDS_A_MONTH: "Seconds of workers this month",
