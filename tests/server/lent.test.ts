@@ -209,7 +209,7 @@ test("a checkpoint that was lent, and its run, stay while they are needed, and t
   const { key: owner } = await administration.createKey({ name: "owner", scopes: ["read", "train"], expiresInS: null });
   const { fineTuneId } = (await store.checkpoints.get(rowId(id))) ?? expect.unreachable();
   const { data } = await asking(queries.evaluate, { id, dataset: await ownDataset() });
-  const { evaluation } = data?.["createEvaluation"] as { evaluation: { id: string } };
+  const { evaluation } = (data ?? expect.unreachable())["createEvaluation"] as { evaluation: { id: string } };
   const removals = [
     () => asking("mutation ($id: ID!) { deleteCheckpoint(id: $id) }", { id }, owner),
     () => asking("mutation ($id: ID!) { deleteFineTune(id: $id) }", { id: globalId("FineTune", fineTuneId) }, owner),
