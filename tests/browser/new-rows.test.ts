@@ -1,6 +1,8 @@
 /** What the page of a new run sees in rows by itself. */
 import { describe, expect, test } from "vitest";
-import { recognise, split, startOf, suggestLabels } from "../../dashboard/src/new/rows.ts";
+import { csvRowsOf } from "../../dashboard/src/new/csv.ts";
+import { recognise, startOf, suggestLabels } from "../../dashboard/src/new/rows.ts";
+import { linesOf, split } from "../../dashboard/src/new/split.ts";
 
 const known = [
   { name: "SST2" as const, fields: "sentence, label" },
@@ -12,17 +14,17 @@ const lines = Array.from({ length: 40 }, (_, index) => row(`row ${index}`));
 
 describe("the format of rows", () => {
   test.each([
-    [row("a"), /^JSON Lines: prompts and completions/u, true],
-    ['{"messages": []}', /^JSON Lines: conversations/u, true],
-    ['{"input_ids": [], "labels": []}', /^JSON Lines: tokens/u, true],
-    ['{"sentence": "a", "label": 0}', /choose that format below/u, true],
-    ['{"text": "a"}', /^JSON Lines: objects with text\. They need/u, true],
-    ["prompt,completion\na,b", /^CSV: prompts and completions/u, false],
-    ['"sentence";"label"\na;0', /^CSV with sentence, label\. These are the fields of SST2/u, false],
-    ["[\n{}\n]", /^A JSON array/u, false],
-    ["once upon a time", /^Not recognised/u, false],
-  ])("%s", (text, words, isLines) => {
-    expect(recognise(text, known)).toMatchObject({ words: expect.stringMatching(words) as string, isLines });
+    [row("a"), /^JSON Lines: prompts and completions/u, "JSONL"],
+    ['{"messages": []}', /^JSON Lines: conversations/u, "JSONL"],
+    ['{"input_ids": [], "labels": []}', /^JSON Lines: tokens/u, "JSONL"],
+    ['{"sentence": "a", "label": 0}', /choose that format below/u, "JSONL"],
+    ['{"text": "a"}', /^JSON Lines: objects with text\. They need/u, "JSONL"],
+    ["prompt,completion\na,b", /^CSV: prompts and completions/u, "CSV"],
+    ['"sentence";"label"\na;0', /^CSV with sentence, label\. These are the fields of SST2/u, "CSV"],
+    ["[\n{}\n]", /^A JSON array/u, null],
+    ["once upon a time", /^Not recognised/u, null],
+  ])("%s", (text, words, form) => {
+    expect(recognise(text, known)).toMatchObject({ words: expect.stringMatching(words) as string, form });
   });
 
   test("is none without rows, and parquet by its first bytes", async () => {
@@ -41,10 +43,10 @@ describe("the format of rows", () => {
 
 describe("a split", () => {
   const shares = { validation: 0.1, test: 0.2, seed: 0 };
-  const linesOf = (seed: number) => split(lines.join("\n"), { ...shares, seed }).map((part) => part.lines);
+  const drawn = (seed: number) => split(linesOf(lines.join("\n")), { ...shares, seed }).map((part) => part.lines);
 
   test("has the shares, every row once, and the numbers of the lines among all rows", () => {
-    const parts = split(`\n${lines.join("\n\n")}\n`, shares);
+    const parts = split(linesOf(`\n${lines.join("\n\n")}\n`), shares);
     expect(parts.map(({ of, lines: numbers }) => [of, numbers.length])).toEqual([
       ["training", 28],
       ["test", 8],
@@ -58,18 +60,56 @@ describe("a split", () => {
   });
 
   test("is the same for the same seed, and another for another", () => {
-    expect(linesOf(3)).toEqual(linesOf(3));
-    expect(linesOf(3)).not.toEqual(linesOf(4));
+    expect(drawn(3)).toEqual(drawn(3));
+    expect(drawn(3)).not.toEqual(drawn(4));
   });
 
   test("keeps rows with the same prompt together, and leaves rows to train on", () => {
     const twice = [...lines, ...lines.map((line) => line.replace("good", "bad"))];
-    for (const { lines: numbers } of split(twice.join("\n"), shares)) {
+    for (const { lines: numbers } of split(linesOf(twice.join("\n")), shares)) {
       const pairs = new Set(numbers.map((number) => (number - 1) % 40));
       expect(numbers).toHaveLength(2 * pairs.size);
     }
-    expect(split([row("a"), row("b")].join("\n"), shares).map(({ of }) => of)).toEqual(["training", "test"]);
+    expect(split(linesOf([row("a"), row("b")].join("\n")), shares).map(({ of }) => of)).toEqual(["training", "test"]);
   });
+});
+
+describe("a split of CSV", () => {
+  const shares = { validation: 0.1, test: 0, seed: 0 };
+
+  test("has the header in each part, and rows of several lines with the numbers of all of them", () => {
+    const rows = Array.from({ length: 20 }, (_, index) => `"row ${index},\nand on";" good"`);
+    const parts = split(csvRowsOf(`"prompt";"completion"\r\n\r\n${rows.join("\r\n")}`) ?? nothing, shares);
+    expect(parts.map(({ of, rows: count, lines: { length } }) => [of, count, length])).toEqual([
+      ["training", 18, 37],
+      ["validation", 2, 5],
+    ]);
+    for (const { text, lines: numbers } of parts) {
+      const [header, ...others] = text.trim().split("\n");
+      expect([header, numbers[0]]).toEqual(['"prompt";"completion"', 1]);
+      others.forEach((line, at) => {
+        const number = numbers[at + 1] ?? 0;
+        const whole = rows[Math.floor((number - 3) / 2)]?.split("\n") ?? [];
+        expect(line).toBe(whole[(number - 3) % 2]);
+      });
+    }
+  });
+
+  test("keeps rows with the same prompt together", () => {
+    const text = ["completion,prompt", ...[...lines, ...lines].map((_, index) => `${index},row ${index % 40}`)].join(
+      "\n",
+    );
+    for (const { lines: numbers } of split(csvRowsOf(text) ?? nothing, shares))
+      expect(numbers.length - 1).toBe(2 * new Set(numbers.slice(1).map((number) => (number - 2) % 40)).size);
+  });
+
+  test("is none where the service is to say what is wrong", () => {
+    expect(csvRowsOf("prompt,completion\na,b,c")).toBeNull();
+    expect(csvRowsOf('prompt,completion\n"a,b')).toBeNull();
+    expect(csvRowsOf("")).toBeNull();
+  });
+
+  const nothing = { header: "", rows: [] };
 });
 
 test("label words are suggested where completions are few, and rows have no candidates", () => {

@@ -157,6 +157,38 @@ describe("a new run", () => {
     expect(tests.complaints).toEqual([]);
   });
 
+  test("CSV is split too, and what is wrong is shown at the lines of the file", async () => {
+    const { page, server } = tests;
+    const table = (cells: readonly string[]) => ["completion,prompt", ...cells].join("\n");
+    const good = Array.from({ length: 20 }, (_, index) => `" good","film ${index},\nwhich was"`);
+    const put = async (name: string, text: string, encoding: BufferEncoding = "utf8") => {
+      const buffer = Buffer.from(text, encoding);
+      await page.locator('input[type="file"]').setInputFiles({ name, mimeType: "text/csv", buffer });
+      await page.getByText("CSV: prompts and completions.").waitFor();
+    };
+    await open();
+    await put("bad.csv", table([...good, ',"no completion"', ...good]));
+    await field("Validation, % of the rows").fill("50");
+    await button("Store and continue").click();
+    const problem = page.getByRole("alert").filter({ hasText: "The rows were not stored" });
+    await problem.getByText("Line 42", { exact: true }).waitFor();
+    await put("torn.csv", table([...good, "a,b,c"]));
+    await button("Store and continue").click();
+    await problem.getByText("Line 42", { exact: true }).waitFor();
+    await problem.getByText("another number of cells than the header").first().waitFor();
+    await put("old.csv", table([...good, '" good","café"']), "latin1");
+    await button("Store and continue").click();
+    await problem.getByText("it is not UTF-8 text").first().waitFor();
+    await put("films.csv", table(good));
+    await button("Store and continue").click();
+    await step("Data").getByText("films: 10 rows for training, 10 for validation.").waitFor();
+    const { datasets } = await server.ask<{ datasets: { nodes: { name: string; rows: number }[] } }>(
+      "{ datasets(first: 2) { nodes { name rows } } }",
+    );
+    expect(datasets.nodes.map(({ rows: count }) => count)).toEqual([10, 10]);
+    expect(tests.complaints).toEqual([]);
+  });
+
   test("published rows in parquet, with stored rows to validate with, and a prefix", async () => {
     const { page, server } = tests;
     await createDataset(server, "validation of films", rows(4));

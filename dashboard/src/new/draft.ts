@@ -5,8 +5,9 @@
 import { useEffect, useReducer } from "preact/hooks";
 import type { CreateFineTuneInput, DatasetPreset } from "../../../client/browser.ts";
 import { settingsApplied, settingsIn, type SettingTexts } from "../parts/form/settings.ts";
-import type { Part } from "./rows.ts";
+import type { Part } from "./split.ts";
 import { presetSettings, type Kind } from "./kinds.ts";
+import type { Seen } from "./rows.ts";
 
 export type StepName = "data" | "model" | "settings";
 
@@ -29,8 +30,8 @@ export interface Draft {
   /** Null until somebody types one: then it is the file's. */
   readonly rowsName: string | null;
   readonly splits: "share" | "datasets";
-  /** Whether the page can split the rows: JSON Lines that are not too large. */
-  readonly canSplit: boolean;
+  /** As what the page can split the rows; null where it cannot, as they are parquet or too large. */
+  readonly form: Seen["form"];
   /** As typed, in percent. */
   readonly validationShare: string;
   readonly testShare: string;
@@ -66,7 +67,7 @@ export const emptyDraft: Draft = {
   preset: "",
   rowsName: null,
   splits: "share",
-  canSplit: true,
+  form: "JSONL",
   validationShare: "10",
   testShare: "0",
   splitSeed: "0",
@@ -141,7 +142,7 @@ export function dataOf({ source, stored, ...draft }: Draft): Partial<Record<Part
   };
 }
 
-export const isSplit = ({ splits, canSplit }: Pick<Draft, "splits" | "canSplit">) => splits === "share" && canSplit;
+export const isSplit = ({ splits, form }: Pick<Draft, "splits" | "form">) => splits === "share" && form !== null;
 
 const optional = (name: Part["of"], rows: NamedRows | null | undefined) => (rows ? { [name]: rows } : {});
 

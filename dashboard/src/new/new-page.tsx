@@ -28,7 +28,7 @@ import { kindNames } from "./kinds.ts";
 import { modelChoices, ModelStep } from "./model-step.tsx";
 import { createFineTune, models as modelsQuery } from "./operations.ts";
 import { firstStepOf, problemOf } from "./problems.ts";
-import { partsInWords } from "./rows.ts";
+import { partsInWords } from "./split.ts";
 import { SettingsStep } from "./settings-step.tsx";
 import { useStartWith } from "./start-with.ts";
 import { Step } from "./step.tsx";

@@ -10,7 +10,8 @@ import { Sent } from "../parts/sent.tsx";
 import type { Change, Draft, NamedRows } from "./draft.ts";
 import { useIdempotencyKey } from "./keys.ts";
 import type { ChoicesQuery } from "./operations.ts";
-import { partsInWords, recognise } from "./rows.ts";
+import { recognise, type Seen } from "./rows.ts";
+import { partsInWords } from "./split.ts";
 import { Splits } from "./splits.tsx";
 import { largestSplit, rowsNameOf, rowsOf, shareIssues, storeRows } from "./store-rows.ts";
 
@@ -35,8 +36,8 @@ export function OwnRows({ draft, change, start, presets, datasets, onDone, child
   const [failure, setFailure] = useState<Failure | null>(null);
   const keys = useKeys(draft);
   const seen = recognise(start, presets);
-  const canSplit = seen === null || (seen.isLines && rowsOf(draft).size <= largestSplit);
-  useEffect(() => change({ canSplit }), [canSplit]);
+  const form = formOf(seen, rowsOf(draft).size);
+  useEffect(() => change({ form }), [form]);
   const store = async () => {
     const issues = shareIssues(draft);
     setFailure(issues.length > 0 ? { code: "INVALID_ARGUMENT", message: "See the marked fields.", issues } : null);
@@ -175,4 +176,10 @@ function Rows({ draft, change }: { draft: Draft; change: Change }) {
       </label>
     </div>
   );
+}
+
+/** Rows that are not there yet can be split. */
+function formOf(seen: Seen | null, bytes: number): Seen["form"] {
+  if (seen === null) return "JSONL";
+  return seen.form !== null && bytes <= largestSplit[seen.form] ? seen.form : null;
 }

@@ -14,7 +14,7 @@ interface SplitsProps {
 const kinds = { share: "A share of these rows", datasets: "Other stored rows, or none" } as const;
 
 export function Splits({ draft, change, datasets }: SplitsProps) {
-  const { canSplit } = draft;
+  const canSplit = draft.form !== null;
   const chosen = isSplit(draft) ? "share" : "datasets";
   return (
     <fieldset class="choices">
@@ -33,14 +33,16 @@ export function Splits({ draft, change, datasets }: SplitsProps) {
       ))}
       {!canSplit && (
         <p class="muted">
-          Only JSON Lines of up to {formatCounted(largestSplit / 1024 ** 2, "MiB", "MiB")} are split here. Store
-          validation rows first, then choose them below.
+          Only JSON Lines of up to {inMiB(largestSplit.JSONL)} and CSV of up to {inMiB(largestSplit.CSV)} are split
+          here. Store validation rows first, then choose them below.
         </p>
       )}
       {chosen === "datasets" ? <OtherRows {...{ draft, change, datasets }} /> : <Shares {...{ draft, change }} />}
     </fieldset>
   );
 }
+
+const inMiB = (bytes: number) => formatCounted(bytes / 1024 ** 2, "MiB", "MiB");
 
 const shares = [
   ["validationShare", "Validation, % of the rows"],

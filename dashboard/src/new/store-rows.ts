@@ -5,10 +5,13 @@ import { uploadDataset } from "../api/upload.ts";
 import type { Issue } from "../api/failure.ts";
 import { isSplit, type Draft, type StoredPart } from "./draft.ts";
 import { discardRows } from "./operations.ts";
-import { split, type Part, type Shares } from "./rows.ts";
+import { linesOf, split, type Part, type Rows, type Shares } from "./split.ts";
 
-/** Larger files are not split in the page, which would need several times their bytes in memory. */
-export const largestSplit = 64 * 1024 * 1024;
+/**
+ * Larger files are not split in the page: it would need several times their bytes in memory, and stand still for seconds while
+ * it reads CSV.
+ */
+export const largestSplit = { JSONL: 64 * 1024 ** 2, CSV: 8 * 1024 ** 2 } as const;
 
 export const rowsOf = ({ file, text }: Pick<Draft, "file" | "text">): Blob => file ?? new Blob([text]);
 
@@ -77,12 +80,31 @@ async function uploadsOf(draft: Draft): Promise<Upload[]> {
   const shares = sharesOf(draft);
   const whole = [{ of: "training", name, rows, lines: null } as const];
   if (!isSplit(draft) || shares.validation + shares.test === 0) return whole;
-  return split(await rows.text(), shares).map(({ of, text, lines }) => ({
+  const found = await rowsIn(rows, draft.form);
+  if (found === null) return whole;
+  return split(found, shares).map(({ of, text, lines }) => ({
     of,
     name: of === "training" ? name : `${name}, ${of}`.slice(0, 200),
     rows: new Blob([text]),
     lines,
   }));
+}
+
+/** Null for what cannot be read, whole: the service says what is wrong with it. */
+async function rowsIn(rows: Blob, form: Draft["form"]): Promise<Rows | null> {
+  const text = await strictTextOf(rows);
+  if (text === null) return null;
+  return form === "CSV" ? (await import("./csv.ts")).csvRowsOf(text) : linesOf(text);
+}
+
+/** Null for what is not UTF-8: it would be stored with other characters. */
+async function strictTextOf(rows: Blob): Promise<string | null> {
+  const bytes = await rows.arrayBuffer();
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
 }
 
 function partOf({ id, name, rows }: StoredDataset, upload: Upload | undefined): StoredPart {
