@@ -44,7 +44,7 @@ export function DatasetActions({ dataset, onChange, onDeleted, alone = false }: 
   return (
     <>
       <MenuButton
-        {...(alone ? { label: "More", name: `More actions of ${name}` } : { label: "…", name: `Actions of ${name}` })}
+        {...(alone ? { label: "More", name: `More actions of ${name}` } : { label: "⋯", name: `Actions of ${name}` })}
         actions={[
           { name: "Download", run: () => void save() },
           { name: "Set when it ends", run: () => setAsked("end") },

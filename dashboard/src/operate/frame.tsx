@@ -29,7 +29,12 @@ export function OperateFrame({ title, needs, action, children }: FrameProps) {
   const { path, route } = useLocation();
   const { who, failure } = useWho();
   const links = useRef<HTMLElement>(null);
-  useEffect(() => showCurrent(links.current), [path]);
+  useEffect(() => {
+    const show = () => showCurrent(links.current);
+    show();
+    addEventListener("resize", show);
+    return () => removeEventListener("resize", show);
+  }, [path]);
   useEffect(() => {
     document.title = `${title} · Operate · Steplog`;
   }, [title]);

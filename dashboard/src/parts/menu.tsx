@@ -33,7 +33,7 @@ export function MenuButton({ label, name, actions }: MenuButtonProps) {
         ref={button}
         popovertarget={id}
         aria-label={name}
-        class={label.endsWith("…") ? "quiet" : "quiet opens"}
+        class={/[…⋯]$/u.test(label) ? "quiet" : "quiet opens"}
       >
         {label}
       </button>

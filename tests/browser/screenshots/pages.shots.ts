@@ -29,6 +29,8 @@ const screens = [
 const wanted = process.env["STEPLOG_SHOTS"] ?? "";
 /** Names of the files. */
 const taken = new Set<string>();
+/** Of some 200 pictures, also on a busy machine. */
+const takes = { timeout: 25 * 60_000 };
 const themes = ["light", "dark"] as const;
 
 interface Shot {
@@ -51,7 +53,7 @@ async function removeOthers(): Promise<void> {
   for (const file of await readdir(folder)) if (!taken.has(file)) await rm(path.join(folder, file));
 }
 
-test("where nothing is yet", async () => {
+test("where nothing is yet", takes, async () => {
   await tests.server.ask("mutation ($id: ID!) { deleteBaseModel(id: $id) }", {
     id: globalId("BaseModel", tests.server.model.id),
   });
@@ -67,7 +69,7 @@ test("where nothing is yet", async () => {
   ]);
 });
 
-test("everything", async () => {
+test("everything", takes, async () => {
   const story = await tellStory(tests.server);
   try {
     const key = await tellOfOperation(tests.server);
@@ -108,6 +110,7 @@ function shotsOf({ runs, dataset, sweep, lane }: Story): readonly Shot[] {
         await chooseRows(page);
         await page.getByRole("radio", { name: small }).check();
         await page.getByRole("button", { name: "Next: the settings" }).click();
+        await page.getByText("Passes and tokens are not exact").waitFor();
         await page.getByLabel("Name of the run").scrollIntoViewIfNeeded();
       },
     },

@@ -12,7 +12,6 @@ export default defineConfig({
     include: ["tests/browser/screenshots/*.shots.ts"],
     globalSetup: ["tests/support/global-setup.ts"],
     pool: "forks",
-    testTimeout: 1_500_000,
     hookTimeout: 120_000,
   },
 });

@@ -39,7 +39,7 @@ export function KeyMenu(props: KeyMenuProps) {
   const close = () => setDeed(null);
   return (
     <>
-      <MenuButton label="…" name={`Actions of the key ${apiKey.name}`} actions={actions} />
+      <MenuButton label="⋯" name={`Actions of the key ${apiKey.name}`} actions={actions} />
       {deed === "rename" && <Rename {...props} onClose={close} />}
       {deed === "rotate" && <Rotate {...props} onClose={close} />}
       {deed === "revoke" && <Revoke {...props} onClose={close} />}

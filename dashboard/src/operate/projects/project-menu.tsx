@@ -42,7 +42,7 @@ export function ProjectMenu({ project, who, onChanged }: ProjectMenuProps) {
   const props = { project, onChanged, onClose: () => setDeed(null) };
   return (
     <>
-      <MenuButton label="…" name={`Actions of the project ${project.name}`} actions={actions} />
+      <MenuButton label="⋯" name={`Actions of the project ${project.name}`} actions={actions} />
       {deed === "rename" && <Rename {...props} />}
       {deed === "quotas" && <QuotasForm {...props} />}
       {deed === "rates" && <RatesForm of={{ project: project.id }} name={project.name} onClose={props.onClose} />}

@@ -45,7 +45,10 @@ export function OneDelivery({ delivery, webhook, onSent }: DeliveryProps) {
   return (
     <div class="delivery" role="group" aria-label={`Message ${type}, ${formatTime(createdAt)}`}>
       <div class="title">
-        <span class={`status ${look}`}>{words}</span>
+        <span class={`status ${look}`}>
+          {words}
+          {status === "PENDING" && attempts.length > 0 && " again"}
+        </span>
         <code>{type}</code>
         <span class="muted">
           <When at={createdAt} none="" />

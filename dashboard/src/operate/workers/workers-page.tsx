@@ -148,5 +148,10 @@ function Doing({ worker: { job, serving, asleep } }: { worker: Worker }) {
 function servingWords({ serving }: Worker): string {
   if (serving === null) return "It trains only, and answers none";
   const { places, warm, usedBytes, memoryBytes } = serving;
-  return `Up to ${formatCounted(places, "answer")} at once; ${formatCounted(warm.length, "model")} loaded, in ${formatBytes(usedBytes)} of ${formatBytes(memoryBytes)}`;
+  const room = formatBytes(memoryBytes);
+  const loaded =
+    warm.length === 0
+      ? `no model is loaded yet, and there is room for ${room}`
+      : `${formatCounted(warm.length, "model")} loaded, in ${formatBytes(usedBytes)} of ${room}`;
+  return `Up to ${formatCounted(places, "answer")} at once; ${loaded}`;
 }
