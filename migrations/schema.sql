@@ -606,9 +606,13 @@ create table workers (
 ALTER TABLE log_segments ALTER COLUMN decays SET STORAGE EXTERNAL;
 ALTER TABLE log_segments ALTER COLUMN scalars SET STORAGE EXTERNAL;
 CREATE INDEX api_keys_project ON public.api_keys USING btree (project_id, created_at, id);
+CREATE INDEX audit_entries_action ON public.audit_entries USING btree (action);
+CREATE INDEX audit_entries_actor_key ON public.audit_entries USING btree (actor_key_id);
+CREATE INDEX audit_entries_actor_name ON public.audit_entries USING btree (actor_name);
 CREATE INDEX audit_entries_at ON public.audit_entries USING btree (at, id);
 CREATE INDEX audit_entries_object ON public.audit_entries USING btree (object_id);
 CREATE INDEX audit_entries_project ON public.audit_entries USING btree (project_id, at, id);
+CREATE INDEX audit_entries_project_action ON public.audit_entries USING btree (project_id, action);
 CREATE INDEX checkpoint_exports_expires ON public.checkpoint_exports USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX checkpoints_expires ON public.checkpoints USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX checkpoints_weights_expire ON public.checkpoints USING btree (weights_expires_at) WHERE (weights_expires_at IS NOT NULL);

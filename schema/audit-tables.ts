@@ -33,6 +33,11 @@ export const auditEntries = pgTable(
     index("audit_entries_at").on(t.at, t.id),
     index("audit_entries_project").on(t.projectId, t.at, t.id),
     index("audit_entries_object").on(t.objectId),
+    // Few values: an index of them is small, and counts read nothing else.
+    index("audit_entries_project_action").on(t.projectId, t.action),
+    index("audit_entries_action").on(t.action),
+    index("audit_entries_actor_name").on(t.actorName),
+    index("audit_entries_actor_key").on(t.actorKeyId),
   ],
 );
 
