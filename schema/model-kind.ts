@@ -7,3 +7,6 @@ export const maskedFamilies = ["roberta"] as const;
 export function modelKindOf(family: string): ModelKind {
   return (maskedFamilies as readonly string[]).includes(family) ? "masked" : "causal";
 }
+
+/** Whether a model can be asked: one that fills gaps has no next token. */
+export const canWrite = ({ family }: { readonly family: string }) => modelKindOf(family) === "causal";

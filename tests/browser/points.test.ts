@@ -41,6 +41,16 @@ describe("the smoothed line", () => {
     smoothed(falling, 999).forEach((value, index) => expect(value).toBeCloseTo(falling[index] ?? NaN, 9));
   });
 
+  test("is as smooth at its ends, where the window is cut off", () => {
+    const noisy = Array.from({ length: 1_000 }, (_, index) => 3 - index / 1_000 + (index % 2 === 0 ? 1 : -1));
+    smoothed(noisy, 101).forEach((value, index) => {
+      expect(Math.abs((value ?? NaN) - (3 - index / 1_000))).toBeLessThan(0.1);
+    });
+    // Far from the first step a short window has no line that the sums could tell: the mean of what is left.
+    const far = [1, 2, 4].map((loss, index) => ({ step: index === 0 ? 1 : 10_000_000 + index, loss, count: 1 }));
+    expect(smooth(far, 3).at(-1)).toBeCloseTo(3, 6);
+  });
+
   test("is the mean around each step, without losses that are not finite", () => {
     expect(smoothed([1, 2, 6, null, 4], 3)).toEqual([1, 3, 4, 5, 4]);
     expect(smoothed([null, 4], 1)).toEqual([null, 4]);

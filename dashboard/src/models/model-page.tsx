@@ -1,6 +1,7 @@
 /** One base model: what it is, who has it, which runs tuned it, and how it was measured. */
 import { useEffect, useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
+import { canWrite } from "../../../schema/model-kind.ts";
 import { change, useAnswer } from "../api/query.ts";
 import { useMayTrain } from "../api/viewer.ts";
 import { at, datasetPath, runPath } from "../base.ts";
@@ -58,9 +59,11 @@ export function ModelPage({ name }: { name: string }) {
               Tune it
             </a>
           )}
-          <a href={at(`/playground?models=${encodeURIComponent(name)}`)} class="button">
-            Try it
-          </a>
+          {canWrite(model) && (
+            <a href={at(`/playground?models=${encodeURIComponent(name)}`)} class="button">
+              Try it
+            </a>
+          )}
           {viewer.scopes.includes("ADMIN") && <Actions model={model} />}
         </div>
       </div>

@@ -1,6 +1,7 @@
 /** What can be done with a run. The first is what most want next; the others are in a menu. */
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
+import { canWrite } from "../../../schema/model-kind.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { change } from "../api/query.ts";
 import { at, comparePath, copyPath, newSweepPath } from "../base.ts";
@@ -59,7 +60,7 @@ export function Actions({ run, onChange }: ActionsProps) {
     <>
       {!over && !run.cancelRequested && <Pause run={run} onChange={onChange} attempt={attempt} />}
       {over && <Continue run={run} />}
-      {run.checkpoints.nodes.length > 0 && (
+      {run.checkpoints.nodes.length > 0 && canWrite(run.baseModel) && (
         <a class="button primary" href={tryPath(run)}>
           Try it
         </a>

@@ -1,6 +1,7 @@
 /** What can be done with a checkpoint. */
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
+import { canWrite } from "../../../schema/model-kind.ts";
 import { change } from "../api/query.ts";
 import { formatInteger } from "../format.ts";
 import { Confirm } from "../parts/confirm.tsx";
@@ -48,7 +49,7 @@ export function CheckpointActions({ run, checkpoint }: ActionsProps) {
   const { id, step, aliases, chainHash } = checkpoint;
   const asks = (deed: Deed, alias?: string) => () => setAsked({ deed, ...(alias !== undefined && { alias }) });
   const actions: Action[] = [
-    { name: "Try it", run: () => route(tryPath(run, id)) },
+    ...(canWrite(run.baseModel) ? [{ name: "Try it", run: () => route(tryPath(run, id)) }] : []),
     { name: "Fork", run: asks("fork") },
     { name: "Evaluate on a dataset", run: asks("evaluate") },
     { name: "Rebuild the weights", run: () => void rebuild(), beside: <CopyRebuild id={id} /> },

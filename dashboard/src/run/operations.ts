@@ -22,6 +22,7 @@ export type SummaryFragment = {
   readonly startedAt: string | null,
   readonly finishedAt: string | null,
   readonly baseModel: {
+    readonly family: string,
     readonly name: string,
     readonly bytes: number
   },
@@ -608,7 +609,7 @@ export const olderCheckpoints = operation<OlderCheckpointsQuery, OlderCheckpoint
 
 export const fineTune = operation<FineTuneQuery, FineTuneQueryVariables>(
   "FineTune",
-  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}fragment Results on FineTune{waitingReason logUrl log{entries bytes chainHash lastPairs(count:5){entry seed scalar}}evaluations(kind:null){kind step rows loss accuracy f1 exactMatch}bestEvaluation{step}memory{weightsBytes readings{kind step residentBytes peakBytes}}bestCheckpoint{...ListedCheckpoint}checkpoints(first:20){...CheckpointPage}}fragment CheckpointPage on CheckpointConnection{nodes{...ListedCheckpoint}pageInfo{hasNextPage endCursor}}fragment ListedCheckpoint on Checkpoint{id entries step aliases chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}fragment Charted on ChartPoint{step loss projectedGradient learningRate seconds count}query FineTune($id:ID!){fineTune(id:$id){...Summary ...Results labelWords dataset{id name rows}validationDataset{id name rows}testDataset{id name rows}keepWeights calibrationPrompt from{id step fineTune{id name}}sweep{id name}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged maxSeconds checkpointEvery}chart(points:2000){...Charted}}}",
+  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{family name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}fragment Results on FineTune{waitingReason logUrl log{entries bytes chainHash lastPairs(count:5){entry seed scalar}}evaluations(kind:null){kind step rows loss accuracy f1 exactMatch}bestEvaluation{step}memory{weightsBytes readings{kind step residentBytes peakBytes}}bestCheckpoint{...ListedCheckpoint}checkpoints(first:20){...CheckpointPage}}fragment CheckpointPage on CheckpointConnection{nodes{...ListedCheckpoint}pageInfo{hasNextPage endCursor}}fragment ListedCheckpoint on Checkpoint{id entries step aliases chainHash logUrl logBytes weightsStatus weightsUrl weightsBytes weightsFiles{name url}weightsError weightsWaitingReason}fragment Charted on ChartPoint{step loss projectedGradient learningRate seconds count}query FineTune($id:ID!){fineTune(id:$id){...Summary ...Results labelWords dataset{id name rows}validationDataset{id name rows}testDataset{id name rows}keepWeights calibrationPrompt from{id step fineTune{id name}}sweep{id name}hyperparameters{method tensors loraRank loraAlpha loraTargets prefixLength objective answerTokens truncate steps batchSize accumulate estimator estimates estimatesAtEnd learningRate schedule warmupSteps clipGradient epsilon weightDecay noise precision seed evaluateEvery bestMetric patience inContextRows linearProbe whenDiverged maxSeconds checkpointEvery}chart(points:2000){...Charted}}}",
 );
 
 export const chartPart = operation<ChartPartQuery, ChartPartQueryVariables>(
@@ -633,17 +634,17 @@ export const continueFineTune = operation<ContinueFineTuneMutation, ContinueFine
 
 export const pauseFineTune = operation<PauseFineTuneMutation, PauseFineTuneMutationVariables>(
   "PauseFineTune",
-  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation PauseFineTune($id:ID!){pauseFineTune(id:$id){...Summary}}",
+  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{family name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation PauseFineTune($id:ID!){pauseFineTune(id:$id){...Summary}}",
 );
 
 export const resumeFineTune = operation<ResumeFineTuneMutation, ResumeFineTuneMutationVariables>(
   "ResumeFineTune",
-  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation ResumeFineTune($id:ID!){resumeFineTune(id:$id){...Summary}}",
+  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{family name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation ResumeFineTune($id:ID!){resumeFineTune(id:$id){...Summary}}",
 );
 
 export const cancelFineTune = operation<CancelFineTuneMutation, CancelFineTuneMutationVariables>(
   "CancelFineTune",
-  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation CancelFineTune($id:ID!){cancelFineTune(id:$id){...Summary}}",
+  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{family name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation CancelFineTune($id:ID!){cancelFineTune(id:$id){...Summary}}",
 );
 
 export const materialiseCheckpoint = operation<MaterialiseCheckpointMutation, MaterialiseCheckpointMutationVariables>(
@@ -658,7 +659,7 @@ export const checkpointForms = operation<CheckpointFormsQuery, CheckpointFormsQu
 
 export const status = operation<StatusSubscription, StatusSubscriptionVariables>(
   "Status",
-  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}subscription Status($id:ID!){fineTuneStatus(fineTuneId:$id){...Summary}}",
+  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{family name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}subscription Status($id:ID!){fineTuneStatus(fineTuneId:$id){...Summary}}",
 );
 
 export const steps = operation<StepsSubscription, StepsSubscriptionVariables>(
@@ -673,7 +674,7 @@ export const events = operation<EventsSubscription, EventsSubscriptionVariables>
 
 export const updateFineTune = operation<UpdateFineTuneMutation, UpdateFineTuneMutationVariables>(
   "UpdateFineTune",
-  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation UpdateFineTune($id:ID!$input:UpdateFineTuneInput!){updateFineTune(id:$id input:$input){...Summary}}",
+  "fragment Summary on FineTune{id name tags archivedAt status cancelRequested pauseRequested baseModel{family name bytes}loss device pickedRate estimatedSecondsLeft progress{step steps fraction stepsPerSecond skippedSteps zeroSteps}error{code message issues{line field message}}createdAt startedAt finishedAt}mutation UpdateFineTune($id:ID!$input:UpdateFineTuneInput!){updateFineTune(id:$id input:$input){...Summary}}",
 );
 
 export const deleteRun = operation<DeleteRunMutation, DeleteRunMutationVariables>(

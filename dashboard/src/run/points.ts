@@ -56,28 +56,50 @@ function meanOf(points: readonly Point[], value: (point: Point) => number | null
 }
 
 /**
- * A mean over a window of steps around each point, so that the line follows what it smooths without lagging; near an end
- * of the run, over the part of the window that is there, evenly to both sides. Points weigh as many steps as they merge.
+ * A mean over a window of steps around each point, so that the line follows what it smooths without lagging. Near an end of
+ * the run, where the window is cut off, the line through what is left of it (least squares), at the point: a mean of one side
+ * would lag, and a window as short as the way to the end would smooth nothing there. Points weigh as many steps as they merge.
  * @param window in steps; 1 leaves everything as it is
  */
 export function smooth(points: readonly Pick<Point, "step" | "loss" | "count">[], window: number): (number | null)[] {
-  const sums = new Float64Array(points.length + 1);
-  const weights = new Float64Array(points.length + 1);
-  points.forEach(({ loss, count }, index) => {
-    sums[index + 1] = (sums[index] ?? 0) + (loss ?? 0) * count;
-    weights[index + 1] = (weights[index] ?? 0) + (loss === null ? 0 : count);
-  });
-  const between = (of: Float64Array, from: number, to: number) => (of[to + 1] ?? 0) - (of[from] ?? 0);
   const [first, last] = [points[0]?.step ?? 0, points.at(-1)?.step ?? 0];
+  const sums = sumsOf(points, first);
+  const within = (of: Float64Array, from: number, to: number) => (of[to + 1] ?? 0) - (of[from] ?? 0);
+  const reach = (window - 1) / 2;
   let [from, to] = [0, 0];
   return points.map(({ step }) => {
-    const reach = Math.min((window - 1) / 2, step - first, last - step);
     while ((points[from]?.step ?? Infinity) < step - reach) from += 1;
     to = Math.max(to, from);
     while ((points[to + 1]?.step ?? Infinity) <= step + reach) to += 1;
-    const weight = between(weights, from, to);
-    return weight > 0 ? between(sums, from, to) / weight : null;
+    const w = within(sums.w, from, to);
+    if (w === 0) return null;
+    const [meanX, meanY] = [within(sums.wx, from, to) / w, within(sums.wy, from, to) / w];
+    if (step - reach >= first && step + reach <= last) return meanY;
+    const xx = within(sums.wxx, from, to) / w;
+    const spread = xx - meanX * meanX;
+    // One point has no line, and of a few among very many the sums no longer tell one.
+    if (spread <= 1e-9 * xx) return meanY;
+    const slope = (within(sums.wxy, from, to) / w - meanX * meanY) / spread;
+    return meanY + slope * (step - first - meanX);
   });
+}
+
+/** Of weights w, steps x from the first one on, and losses y: up to each point, with a 0 before the first. */
+function sumsOf(points: readonly Pick<Point, "step" | "loss" | "count">[], first: number) {
+  const sumOf = (term: (w: number, x: number, y: number) => number) => {
+    const sums = new Float64Array(points.length + 1);
+    points.forEach(({ step, loss, count }, index) => {
+      sums[index + 1] = (sums[index] ?? 0) + (loss === null ? 0 : term(count, step - first, loss));
+    });
+    return sums;
+  };
+  return {
+    w: sumOf((w) => w),
+    wx: sumOf((w, x) => w * x),
+    wxx: sumOf((w, x) => w * x * x),
+    wy: sumOf((w, _x, y) => w * y),
+    wxy: sumOf((w, x, y) => w * x * y),
+  };
 }
 
 /**
