@@ -252,6 +252,10 @@ describe("the playground", () => {
       })
       .toBe(1);
     expect(tests.complaints).toEqual([]);
+    // So its own page does not lead there.
+    await page.goto(`${tests.server.url}/models/filler`);
+    await page.getByRole("link", { name: "Tune it" }).waitFor();
+    expect(await page.getByRole("link", { name: "Try it" }).count()).toBe(0);
   });
 
   test("the code makes exactly this request: GraphQL, Python, Node, curl", async () => {

@@ -86,7 +86,7 @@ test.each([
 function runWith(change: Partial<Run>): Run {
   const run: Partial<Run> = {
     name: "first",
-    baseModel: { name: "bytes", bytes: 4 },
+    baseModel: { name: "bytes", family: "opt", bytes: 4 },
     dataset: { id: "rows", name: "rows", rows: 3 },
     validationDataset: null,
     testDataset: null,
