@@ -1,39 +1,64 @@
-/** A run that pauses stops at once, and is resumed with the log and weights of one that does not. Real engines. */
+/**
+ * A run that is paused, cancelled or deleted stops within a batch, and one that paused is resumed with the log and weights of one
+ * that did not. Real engines.
+ */
 import { expect, test } from "vitest";
 import type { Store } from "../../store/store.ts";
 import { trainingService, when } from "./service.ts";
 
 /** More steps than any machine makes here, so that no run ends before it is paused. */
 const settings = { steps: 100_000, learningRate: 1e-4, batchSize: 2, seed: 3 };
+const patient = { timeout: 120_000 };
 
-test(
-  "the append after a pause sees it, and few have the steps that were made meanwhile",
-  { timeout: 120_000 },
-  async () => {
-    let id = "";
-    const after: number[] = [];
-    let isPaused = false;
-    const { store, create } = await trainingService({
-      storeOf: (one: Store) => ({
-        ...one,
-        async appendSteps(job, batch) {
-          if (batch.firstEntry >= 20 && !isPaused) {
-            await one.fineTunes.pause(id);
-            isPaused = true;
-          }
-          if (isPaused) after.push(batch.metrics.length);
-          return one.appendSteps(job, batch);
-        },
-      }),
-    });
-    id = await create(settings);
-    const paused = await when(store, id, ({ status }) => status === "PAUSED");
-    expect(after.length).toBeGreaterThanOrEqual(1);
-    // One that sees it, those under way until the thread that trains hears of it, and its last steps.
-    expect(after.length).toBeLessThanOrEqual(3);
-    expect(paused.stepsDone).toBeGreaterThanOrEqual(20 + after.reduce((sum, steps) => sum + steps, 0));
-  },
-);
+/** A run to which something is done in front of an append, and of that one and those after it, how many steps they have. */
+async function interrupted(act: (store: Store, id: string) => Promise<unknown>) {
+  let id = "";
+  let stopped: number | null = null;
+  const after: number[] = [];
+  const service = await trainingService({
+    storeOf: (one: Store) => ({
+      ...one,
+      async appendSteps(job, batch) {
+        if (batch.firstEntry >= 20 && stopped === null) {
+          await act(one, id);
+          stopped = job.id;
+        }
+        if (job.id === stopped) after.push(batch.metrics.length);
+        return one.appendSteps(job, batch);
+      },
+    }),
+  });
+  id = await service.create(settings);
+  return { ...service, id, after };
+}
+
+/** One append that sees it, those under way until the thread that trains hears of it, and its last steps. */
+function expectFew(after: readonly number[]): void {
+  expect(after.length).toBeGreaterThanOrEqual(1);
+  expect(after.length).toBeLessThanOrEqual(3);
+}
+
+for (const [deed, status] of [
+  ["pause", "PAUSED"],
+  ["cancel", "CANCELLED"],
+] as const) {
+  test(`the append after a ${deed} sees it, and few have the steps that were made meanwhile`, patient, async () => {
+    const { store, id, after } = await interrupted((one, run) => one.fineTunes[deed](run));
+    const ended = await when(store, id, (run) => run.status === status);
+    expectFew(after);
+    expect(ended.stepsDone).toBeGreaterThanOrEqual(20 + after.reduce((sum, steps) => sum + steps, 0));
+  });
+}
+
+test("the append after a deletion is refused, few follow it, and the worker trains the next run", patient, async () => {
+  const { store, id, after, create } = await interrupted((one, run) => one.fineTunes.delete(run, { cancel: true }));
+  // It waits for the only worker.
+  const next = await create(settings);
+  await when(store, next, ({ stepsDone }) => stepsDone > 0);
+  expectFew(after);
+  expect(await store.fineTunes.get(id)).toBeNull();
+  await store.fineTunes.cancel(next);
+});
 
 /** The log and the digests of checkpoints up to a step. */
 async function upTo(store: Store, id: string, step: number) {
