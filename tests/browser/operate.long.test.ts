@@ -437,6 +437,7 @@ test.each(["light", "dark"] as const)(
       await expectAccessible(page, path);
       await tests.shoot(`${colorScheme}-${path}`, page);
       await expectToFit(page, path);
+      await expect.poll(() => page.locator(".subnav [aria-current]").evaluate(isWhole)).toBe(true);
       await tests.shoot(`${colorScheme}-${path}-phone`, page);
       await page.setViewportSize({ width: 1_280, height: 900 });
     }
@@ -446,3 +447,9 @@ test.each(["light", "dark"] as const)(
   },
   60_000,
 );
+
+/** Whether a link is seen from its one end to the other, within the links that a phone scrolls; runs in the page. */
+function isWhole(link: Element): boolean {
+  const [own, around] = [link.getBoundingClientRect(), link.parentElement?.getBoundingClientRect()];
+  return around !== undefined && own.left >= around.left - 1 && own.right <= around.right + 1;
+}

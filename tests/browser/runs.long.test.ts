@@ -43,7 +43,7 @@ describe("the runs", () => {
     await row("followed")
       .getByText(/^bytes · Weights/u)
       .waitFor();
-    await page.setViewportSize({ width: 1_400, height: 900 });
+    await page.setViewportSize({ width: 1_700, height: 900 });
     await row("followed").getByRole("cell", { name: "Weights", exact: true }).waitFor();
     await worker.store.recordEvaluation(worker.job, { entries: 300, step: 300, rows: 40, loss: 0.4, accuracy: 0.912 });
     await row("followed").getByText("91.2%").waitFor();
