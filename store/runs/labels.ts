@@ -128,13 +128,69 @@ export async function listRuns(
   const order: Order = sorts[sort];
   const keys = { ...order, ascending: (order.ascending ?? false) !== reverse, table: fineTunes, id: fineTunes.id };
   const { where, order: by } = await pageOf(database, keys, page);
+  const here = and(...where, ...sorted(order), inProject(fineTunes, filter.projectId));
+  if (isLabelled(filter)) return labelledRuns(database, filter, { here, sort: order.sort, by, limit: page.limit });
   return database
     .select()
     .from(fineTunes)
-    .where(and(...where, ...sorted(order), ...conditionsOf(database, filter)))
+    .where(and(here, ...conditionsOf(database, filter)))
     .orderBy(...by)
     .limit(page.limit);
 }
+
+const isLabelled = ({ tags = [], metadata = [] }: RunFilter) => tags.length + metadata.length > 0;
+
+interface Place {
+  readonly here: SQL | undefined;
+  readonly sort: Keys["sort"];
+  readonly by: readonly SQL[];
+  readonly limit: number;
+}
+
+/**
+ * Tags and metadata have an index and the order has another, and Postgres guesses which is better. If it takes the runs in their
+ * order until there is a page of them, it reads all where those that are wanted are of long ago. So the nearest are looked at
+ * first; if they have no page of them, all that there are are found by what is written on them, and then sorted.
+ */
+async function labelledRuns(database: Database, filter: RunFilter, place: Place): Promise<FineTune[]> {
+  const { here, sort, by, limit } = place;
+  const such = and(...conditionsOf(database, filter));
+  // Without an index, the nearest are no quicker than all.
+  const first = sort === fineTunes.stepsDone ? [] : await amongNearest(database, such, place);
+  if (first.length === limit) return first;
+  const narrow = { id: fineTunes.id, sort };
+  const all = database.select(narrow).from(fineTunes).where(and(here, such)).limit(noLimit).as("fine_tunes");
+  const page = database
+    .select({ id: all.id })
+    .from(all)
+    .orderBy(...by)
+    .limit(limit);
+  return database
+    .select()
+    .from(fineTunes)
+    .where(inArray(fineTunes.id, page))
+    .orderBy(...by);
+}
+
+function amongNearest(database: Database, such: SQL | undefined, { here, by, limit }: Place): Promise<FineTune[]> {
+  const near = database
+    .select()
+    .from(fineTunes)
+    .where(here)
+    .orderBy(...by)
+    .limit(nearest)
+    .as("fine_tunes");
+  return database
+    .select()
+    .from(near)
+    .where(such)
+    .orderBy(...by)
+    .limit(limit);
+}
+
+const nearest = 1_000;
+/** What is below a limit is planned by itself. */
+const noLimit = 2 ** 31 - 1;
 
 /** All that the pages of such a list have together. */
 export async function countRuns(database: Database, filter: RunFilter, sort: RunSort): Promise<number> {
