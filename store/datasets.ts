@@ -70,11 +70,12 @@ export function datasetsOf(database: Database): Datasets {
     uses: usesOfDatasets(database),
     count: (filter) => countOf(database, datasets, those(filter)),
     async list({ projectId, name, ...page }) {
-      const { where, order } = await pageOf(database, keys, page);
+      const mine = { ...keys, of: inSightOf(projectId) };
+      const { where, order } = await pageOf(database, mine, page);
       return database
         .select()
         .from(datasets)
-        .where(and(...where, those({ projectId, name })))
+        .where(and(...where, those({ name })))
         .orderBy(...order)
         .limit(page.limit);
     },
@@ -84,12 +85,14 @@ export function datasetsOf(database: Database): Datasets {
 function those({ projectId, name }: DatasetFilter): SQL | undefined {
   return and(
     isNull(datasets.deletedAt),
-    projectId === undefined ? undefined : ownOrShared(projectId),
+    inSightOf(projectId),
     name === undefined ? undefined : ilike(datasets.name, containing(name)),
   );
 }
 
-function ownOrShared(projectId: string): SQL {
+/** Of a project, also what others share with it; or of all. */
+function inSightOf(projectId: string | undefined): SQL | undefined {
+  if (projectId === undefined) return undefined;
   return sql`(${datasets.projectId} = ${projectId} or ${datasets.id} in (${sharedWith(projectId, "DATASET")}))`;
 }
 

@@ -2,7 +2,7 @@
  * Keyset pages. A cursor is the id of a row, and Postgres looks up the row's time: a JavaScript Date has milliseconds where
  * Postgres has microseconds, so a time that went through the client would skip or repeat neighbouring rows.
  */
-import { type SQL, type SQLWrapper, asc, between, count, desc, eq, sql } from "drizzle-orm";
+import { type SQL, type SQLWrapper, and, asc, between, count, desc, eq, sql } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import { SteplogError } from "../schema/errors.ts";
 import { type Executor, isUuid, only } from "./postgres/database.ts";
@@ -22,16 +22,21 @@ export interface Page {
 /** What the list is sorted by; the id breaks ties. */
 export interface Keys {
   readonly table: PgTable;
+  /**
+   * The rows that the list could ever have: of a project, a run, an endpoint. No other row is a cursor, so that a position never
+   * tells of one. What changes, as a filter's status, is not of it. Undefined: everybody's.
+   */
+  readonly of: SQL | undefined;
   readonly sort: PgColumn;
   readonly id: PgColumn;
   /** The least first. */
   readonly ascending?: boolean;
 }
 
-/** Conditions and order of one page, for `.where(and(...where)).orderBy(...order).limit(page.limit)`. */
+/** Conditions, also those of `keys.of`, and order of one page, for `.where(and(...where)).orderBy(...order).limit(page.limit)`. */
 export async function pageOf(database: Executor, keys: Keys, page: Page): Promise<{ where: SQL[]; order: SQL[] }> {
   const position = sql`(${keys.sort}, ${keys.id})`;
-  const where: SQL[] = [];
+  const where: SQL[] = keys.of ? [keys.of] : [];
   const { ascending = false } = keys;
   const [behind, ahead] = ascending ? [sql`>`, sql`<`] : [sql`<`, sql`>`];
   if (page.after !== undefined) where.push(sql`${position} ${behind} ${await positionOf(database, keys, page.after)}`);
@@ -52,7 +57,8 @@ export function inProject({ projectId }: { readonly projectId: PgColumn }, id: s
 }
 
 async function positionOf(database: Executor, keys: Keys, cursor: string): Promise<SQL> {
-  const known = isUuid(cursor) && (await database.select({ id: keys.id }).from(keys.table).where(eq(keys.id, cursor)));
+  const here = and(keys.of, eq(keys.id, cursor));
+  const known = isUuid(cursor) && (await database.select({ id: keys.id }).from(keys.table).where(here));
   if (!known || known.length === 0) {
     throw new SteplogError("INVALID_ARGUMENT", `The cursor ${JSON.stringify(cursor)} is not from this list.`);
   }

@@ -23,11 +23,11 @@ const keys = { table: auditEntries, sort: auditEntries.at, id: auditEntries.id }
 
 /** Newest first. */
 export async function auditLog(database: Database, { projectId, ...query }: AuditFilter & Page): Promise<AuditEntry[]> {
-  const { where, order } = await pageOf(database, keys, query);
+  const { where, order } = await pageOf(database, { ...keys, of: inProject(auditEntries, projectId) }, query);
   return database
     .select()
     .from(auditEntries)
-    .where(and(inProject(auditEntries, projectId), ...where, such(query)))
+    .where(and(...where, such(query)))
     .orderBy(...order)
     .limit(query.limit);
 }

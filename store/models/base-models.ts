@@ -40,7 +40,7 @@ export interface BaseModels {
   byIds(ids: readonly string[]): Promise<(BaseModel | null)[]>;
 }
 
-const keys = { table: baseModels, sort: baseModels.createdAt, id: baseModels.id };
+const keys = { table: baseModels, of: undefined, sort: baseModels.createdAt, id: baseModels.id };
 
 export function baseModelsOf(database: Database): BaseModels {
   const byIds = (ids: readonly string[]) =>

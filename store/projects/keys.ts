@@ -91,11 +91,11 @@ export function keysOf(database: Database, notifications: Notifications): Keys {
     },
     count: (projectId) => countOf(database, apiKeys, eq(apiKeys.projectId, projectId)),
     async list({ projectId, ...page }) {
-      const { where, order } = await pageOf(database, keys, page);
+      const { where, order } = await pageOf(database, { ...keys, of: inProject(apiKeys, projectId) }, page);
       return database
         .select()
         .from(apiKeys)
-        .where(and(...where, inProject(apiKeys, projectId)))
+        .where(and(...where))
         .orderBy(...order)
         .limit(page.limit);
     },

@@ -30,7 +30,7 @@ export interface Projects {
   sharedWith(kind: SharedKind, objectId: string): Promise<Project[]>;
 }
 
-const keys = { table: projects, sort: projects.createdAt, id: projects.id };
+const keys = { table: projects, of: undefined, sort: projects.createdAt, id: projects.id };
 
 export function projectsOf(database: Database): Projects {
   const byIds = (ids: readonly string[]) =>

@@ -66,8 +66,7 @@ export function checkpointsOf(database: Database): Checkpoints {
     count: async (id) => (isUuid(id) ? countOf(database, checkpoints, eq(checkpoints.fineTuneId, id)) : 0),
     async list(fineTuneId, page) {
       if (!isUuid(fineTuneId)) return [];
-      const { where, order } = await pageOf(database, keys, page);
-      where.push(eq(checkpoints.fineTuneId, fineTuneId));
+      const { where, order } = await pageOf(database, { ...keys, of: eq(checkpoints.fineTuneId, fineTuneId) }, page);
       return database
         .select()
         .from(checkpoints)

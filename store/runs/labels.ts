@@ -126,7 +126,9 @@ export async function listRuns(
   { sort = "CREATED", reverse = false, ...page }: Page & RunOrder,
 ): Promise<FineTune[]> {
   const order: Order = sorts[sort];
-  const keys = { ...order, ascending: (order.ascending ?? false) !== reverse, table: fineTunes, id: fineTunes.id };
+  const ascending = (order.ascending ?? false) !== reverse;
+  const of = inProject(fineTunes, filter.projectId);
+  const keys = { ...order, ascending, of, table: fineTunes, id: fineTunes.id };
   const { where, order: by } = await pageOf(database, keys, page);
   const here = and(...where, ...sorted(order), inProject(fineTunes, filter.projectId));
   if (isLabelled(filter)) return labelledRuns(database, filter, { here, sort: order.sort, by, limit: page.limit });

@@ -56,6 +56,8 @@ export interface Sweeps {
   delete(id: string, options: SweepDeletion): Promise<boolean>;
 }
 
+const keys = { table: sweeps, sort: sweeps.createdAt, id: sweeps.id };
+
 export function sweepsOf(database: Database): Sweeps {
   const byIds = (ids: readonly string[]) =>
     inOrderOf(ids, (wanted) => database.select().from(sweeps).where(inArray(sweeps.id, wanted)));
@@ -70,11 +72,11 @@ export function sweepsOf(database: Database): Sweeps {
     },
     count: (projectId) => countOf(database, sweeps, inProject(sweeps, projectId)),
     async list({ projectId, ...page }) {
-      const { where, order } = await pageOf(database, { table: sweeps, sort: sweeps.createdAt, id: sweeps.id }, page);
+      const { where, order } = await pageOf(database, { ...keys, of: inProject(sweeps, projectId) }, page);
       return database
         .select()
         .from(sweeps)
-        .where(and(...where, inProject(sweeps, projectId)))
+        .where(and(...where))
         .orderBy(...order)
         .limit(page.limit);
     },

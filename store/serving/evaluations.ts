@@ -137,11 +137,12 @@ async function list(
   ofWhat: SQL | undefined,
   { projectId, ...page }: OwnPage,
 ): Promise<ModelEvaluation[]> {
-  const { where, order } = await pageOf(database, keys, page);
+  const of = and(ofWhat, inProject(modelEvaluations, projectId));
+  const { where, order } = await pageOf(database, { ...keys, of }, page);
   return database
     .select()
     .from(modelEvaluations)
-    .where(and(...where, ofWhat, inProject(modelEvaluations, projectId)))
+    .where(and(...where))
     .orderBy(...order)
     .limit(page.limit);
 }

@@ -104,10 +104,18 @@ export function webhooksOf(database: Database, projectId = defaultProjectId): We
         .where(mine)
         .orderBy(asc(webhookEndpoints.createdAt), asc(webhookEndpoints.id)),
     async deliveries(endpointId, { status, ...page }) {
-      const { where, order } = await pageOf(database, keys, page);
       if (!isUuid(endpointId)) return [];
+      const its = database
+        .select({ id: webhookEndpoints.id })
+        .from(webhookEndpoints)
+        .where(and(mine, eq(webhookEndpoints.id, endpointId)));
+      const { where, order } = await pageOf(
+        database,
+        { ...keys, of: inArray(webhookDeliveries.endpointId, its) },
+        page,
+      );
       return logged(database)
-        .where(and(ofProject(projectId), to(endpointId, status), ...where))
+        .where(and(...where, to(endpointId, status)))
         .orderBy(...order)
         .limit(page.limit);
     },

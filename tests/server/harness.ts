@@ -165,7 +165,7 @@ export const rows = (count: number) =>
     "\n",
   );
 
-export async function createDataset(server: TestServer, name = "rows", jsonl = rows(3)): Promise<string> {
+export async function createDataset(server: Pick<TestServer, "ask">, name = "rows", jsonl = rows(3)): Promise<string> {
   const query = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { id } }";
   const data = await server.ask<{ createDataset: { id: string } }>(query, { input: { name, jsonl } });
   return data.createDataset.id;
@@ -180,7 +180,11 @@ export interface CreatedFineTune {
   readonly createFineTune: { created: boolean; fineTune: { id: string; name: string; status: string } };
 }
 
-export async function createFineTune(server: TestServer, hyperparameters: object = {}, name = "run"): Promise<string> {
+export async function createFineTune(
+  server: Pick<TestServer, "ask">,
+  hyperparameters: object = {},
+  name = "run",
+): Promise<string> {
   const input = { name, baseModel: "bytes", dataset: await createDataset(server), hyperparameters };
   return (await server.ask<CreatedFineTune>(createFineTuneMutation, { input })).createFineTune.fineTune.id;
 }

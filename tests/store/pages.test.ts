@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Page, Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
-import { append, chainAfter, claimed, directly, newRun, newTraining, sha256 } from "./fixtures.ts";
+import { append, chainAfter, claimed, directly, newInput, newRun, newTraining, sha256 } from "./fixtures.ts";
 
 let fixture: TestStore;
 let store: Store;
@@ -76,6 +76,10 @@ test("fine-tunes are filtered by status across pages", async () => {
   expect([first, ...rest].map((run) => run?.id)).toEqual(queued);
   expect(await store.fineTunes.list({ limit: 10, status: "RUNNING" })).toMatchObject([{ id: running }]);
   expect(await store.fineTunes.list({ limit: 10 })).toHaveLength(4);
+  // One that has left the filter since is still a place in the list.
+  await store.fineTunes.cancel(first?.id ?? "");
+  const after = await store.fineTunes.list({ limit: 10, status: "QUEUED", after: first?.id });
+  expect(after.map(({ id }) => id)).toEqual(queued.slice(1));
   // Takes the rest out of the queue, for the test below.
   for (const id of queued) await store.fineTunes.cancel(id);
 });
@@ -96,10 +100,23 @@ test("checkpoints are listed from the latest place in the log, and only those of
   expect([latest, ...rest].map((checkpoint) => checkpoint?.entries)).toEqual([3, 2, 1]);
   const other = await newTraining(store);
   expect(await store.checkpoints.list(other.run.id, { limit: 5 })).toEqual([]);
+  const elsewhere = store.checkpoints.list(other.run.id, { limit: 5, after: latest?.id });
+  await expect(elsewhere).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
 });
 
 test("base models are listed newest first", async () => {
   const model = { hash: sha256("a"), family: "opt", dtype: "F32", parameters: 1, bytes: 1, contextLength: 1 };
   for (const name of ["a", "b"]) await store.baseModels.register({ ...model, name });
   expect((await store.baseModels.list({ limit: 2 })).map(({ name }) => name)).toEqual(["b", "a"]);
+});
+
+test("a dataset that was deleted since, and that a run still names, is still a place in the list", async () => {
+  const { id: datasetId } = await store.datasets.create({ name: "gone", sha256: sha256("x"), bytes: 1, rows: 1 });
+  const { fineTune } = await store.fineTunes.create({ ...(await newInput(store)), datasetId });
+  await store.fineTunes.cancel(fineTune.id);
+  const older = (await page({ limit: 50 })).filter((id) => id !== datasetId);
+  expect(await store.datasets.delete(datasetId)).toBe(true);
+  expect(await store.datasets.get(datasetId)).toBeNull();
+  expect(older).toEqual(expect.arrayContaining(await page({ limit: 50, after: datasetId })));
+  expect((await page({ limit: 50, after: datasetId })).slice(-ids.length)).toEqual(ids);
 });
