@@ -12,44 +12,53 @@ const steps = 2_000;
 const requests = 200;
 const queueLimit = 8;
 
-test.runIf(process.env["STEPLOG_LONG_TESTS"])("200 requests at once, beside a run", { timeout: 240_000 }, async () => {
-  const service = await testService();
-  const { client, url } = await service.startServer(0, { STEPLOG_QUEUE_LIMIT: String(queueLimit) });
-  await service.startWorker({ STEPLOG_DEVICE: "native", STEPLOG_THREADS: "2" });
-  const hasEnded = async (id: string) => (await client.fineTune(id)).status === "SUCCEEDED";
-  const stepsOf = async (id: string) => (await client.fineTune(id)).progress.step;
+const ways = [
+  ["that takes turns with them", {}],
+  ["while threads are set aside for them", { STEPLOG_SERVE_THREADS: "1" }],
+] as const;
 
-  const undisturbed = await createRun(service, client, steps);
-  await until("the undisturbed run", 100_000, () => hasEnded(undisturbed));
-  const expected = await expectRebuilt(service, client, undisturbed, steps);
+test.runIf(process.env["STEPLOG_LONG_TESTS"]).each(ways)(
+  "200 requests at once, beside a run %s",
+  async (_way, aside) => {
+    const service = await testService();
+    const { client, url } = await service.startServer(0, { STEPLOG_QUEUE_LIMIT: String(queueLimit) });
+    await service.startWorker({ STEPLOG_DEVICE: "native", STEPLOG_THREADS: "2", ...aside });
+    const hasEnded = async (id: string) => (await client.fineTune(id)).status === "SUCCEEDED";
+    const stepsOf = async (id: string) => (await client.fineTune(id)).progress.step;
 
-  const id = await createRun(service, client, steps);
-  await until("some steps", 30_000, async () => (await stepsOf(id)) > 0);
-  const before = await stepsOf(id);
-  const answers = await Promise.all(Array.from({ length: requests }, (_, seed) => ask(url, seed)));
-  const after = await stepsOf(id);
+    const undisturbed = await createRun(service, client, steps);
+    await until("the undisturbed run", 100_000, () => hasEnded(undisturbed));
+    const expected = await expectRebuilt(service, client, undisturbed, steps);
 
-  const answered = answers.filter(({ status }) => status === 200);
-  const refused = answers.filter(({ status }) => status === 429);
-  expect(answered.length + refused.length).toBe(requests);
-  expect(answered.length).toBeGreaterThanOrEqual(queueLimit);
-  expect(refused.length).toBeGreaterThan(0);
-  for (const { body } of refused) expect(body).toEqual({ code: "busy", type: "rate_limit_error" });
-  // Neither starves the other: the requests were answered before the run ended, which went on meanwhile.
-  expect(after).toBeLessThan(steps);
-  expect(after).toBeGreaterThan(before);
+    const id = await createRun(service, client, steps);
+    await until("some steps", 30_000, async () => (await stepsOf(id)) > 0);
+    const before = await stepsOf(id);
+    const answers = await Promise.all(Array.from({ length: requests }, (_, seed) => ask(url, seed)));
+    const after = await stepsOf(id);
 
-  await until("the end of the run", 100_000, () => hasEnded(id));
-  expect(await expectRebuilt(service, client, id, steps)).toBe(expected);
-  for (const { seed, body } of answered.slice(0, 5)) expect((await ask(url, seed, false)).body).toEqual(body);
+    const answered = answers.filter(({ status }) => status === 200);
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(answered.length + refused.length).toBe(requests);
+    expect(answered.length).toBeGreaterThanOrEqual(queueLimit);
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { body } of refused) expect(body).toEqual({ code: "busy", type: "rate_limit_error" });
+    // Neither starves the other: the requests were answered before the run ended, which went on meanwhile.
+    expect(after).toBeLessThan(steps);
+    expect(after).toBeGreaterThan(before);
 
-  const sql = postgres(service.env["DATABASE_URL"] ?? "", { max: 1 });
-  onTestFinished(() => sql.end());
-  expect(await sql`select id from jobs union all select 1 from completions`).toHaveLength(0);
-  console.info(
-    `${answered.length} answered, ${refused.length} refused, ${after - before} of ${steps} steps meanwhile.`,
-  );
-});
+    await until("the end of the run", 100_000, () => hasEnded(id));
+    expect(await expectRebuilt(service, client, id, steps)).toBe(expected);
+    for (const { seed, body } of answered.slice(0, 5)) expect((await ask(url, seed, false)).body).toEqual(body);
+
+    const sql = postgres(service.env["DATABASE_URL"] ?? "", { max: 1 });
+    onTestFinished(() => sql.end());
+    expect(await sql`select id from jobs union all select 1 from completions`).toHaveLength(0);
+    console.info(
+      `${answered.length} answered, ${refused.length} refused, ${after - before} of ${steps} steps meanwhile.`,
+    );
+  },
+  240_000,
+);
 
 interface Answer {
   readonly seed: number;
