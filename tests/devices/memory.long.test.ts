@@ -52,8 +52,8 @@ test.skipIf(missing)(
       [12, 48].map((layers) => besideWeights("tiny", { ...narrow, num_hidden_layers: layers }, 64, 3)),
     );
     expect(few).toBeGreaterThan(100);
-    // A layer's weights are 3.2 MB: 36 layers' would be 114 MB.
-    expect((many ?? NaN) - (few ?? NaN)).toBeLessThan(40);
+    // A layer's weights are 3.2 MB: 36 layers' would be 114 MB. Beside other work it was 41.
+    expect((many ?? NaN) - (few ?? NaN)).toBeLessThan(70);
   },
 );
 
