@@ -77,7 +77,6 @@ describe("a service without keys", () => {
     await expectAccessible(page, "no workers");
     const about = { device: "native: a test", version: "1.2.3", ...(await everything(server.store)) };
     await server.store.workers.report({ id: crypto.randomUUID(), name: "test", ...about });
-    await server.store.workers.report({ id: crypto.randomUUID(), name: "idle one", ...about });
     const [, worker] = await tests.training({ steps: 100 }, "in training");
     await worker.train(30);
     await createFineTune(server, {}, "waits first");
@@ -86,6 +85,8 @@ describe("a service without keys", () => {
     await busy.getByText("Busy").waitFor();
     await busy.getByText("step 30 of 100").waitFor();
     expect(await busy.getByRole("link", { name: "in training" }).getAttribute("href")).toMatch(/^\/fine-tunes\//u);
+    // Just before it is looked for: it says nothing more, and is silent soon.
+    await server.store.workers.report({ id: crypto.randomUUID(), name: "idle one", ...about });
     await page.getByRole("region", { name: "Worker idle one" }).getByText("Idle", { exact: true }).waitFor();
     await row("bytes").getByText("waits first").waitFor();
     expect(await row("bytes").getByRole("cell").first().textContent()).toBe("2");
