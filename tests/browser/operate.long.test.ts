@@ -89,7 +89,7 @@ describe("a service without keys", () => {
     await server.store.workers.report({ id: crypto.randomUUID(), name: "idle one", ...about });
     await page.getByRole("region", { name: "Worker idle one" }).getByText("Idle", { exact: true }).waitFor();
     await row("bytes").getByText("waits first").waitFor();
-    expect(await row("bytes").getByRole("cell").first().textContent()).toBe("2");
+    await expect.poll(() => row("bytes").getByRole("cell").first().textContent()).toBe("2");
     const work = page.getByRole("region", { name: "All work" }).getByRole("row").filter({ hasText: "bytes" });
     await expect
       .poll(async () => (await work.getByRole("cell").allTextContents()).slice(0, 3))
