@@ -185,9 +185,7 @@ measuring("wake", "the first step of a run, in a service whose worker is asleep,
   .addOption(count("--rounds", "measured rounds", 3))
   .action((options: WakeOptions & Output) => run(options, benchWake));
 
-program
-  .command("subscribers")
-  .description("clients of one gateway that follow runs, some slow, some stalled: the delay of a step")
+reporting("subscribers", "clients of one gateway that follow runs, some slow, some stalled: the delay of a step")
   .addOption(count("--subscribers", "clients", 1000))
   .addOption(share("--slow", "percent of them that read for 50 ms of each second", 5))
   .addOption(share("--stalled", "percent of them that never read", 5))
@@ -197,23 +195,17 @@ program
   .addOption(count("--steps", "steps of a commit", 1))
   .addOption(count("--seconds", "how long the runs train", 20))
   .addOption(count("--processes", "processes of subscribers", 2))
-  .option("--json", "print one JSON object")
-  .option("--out <file>", "also write the JSON object to a file")
   .action((options: SubscribersOptions & Output) =>
     runAndShow(options, benchSubscribers, (result) => lines(subscribersLines(result))),
   );
 
-program
-  .command("page")
-  .description("the web page in a headless Chromium: frames a second, first paint, bytes")
+reporting("page", "the web page in a headless Chromium: frames a second, first paint, bytes")
   .addOption(count("--steps", "steps of the run whose charts are shown", 100_000))
   .addOption(count("--runs", "runs in the list", 10_000))
   .addOption(count("--updates", "steps a second that the run makes meanwhile", 10))
   .addOption(count("--seconds", "how long frames are counted in each act", 10))
   .addOption(count("--rounds", "cold loads of each page", 5))
   .option("--folder <path>", "keep the list of runs here, and take it from here; making it takes minutes")
-  .option("--json", "print one JSON object")
-  .option("--out <file>", "also write the JSON object to a file")
   .action((options: PageOptions & Output) => runAndShow(options, benchPage, (result) => lines(pageLines(result))));
 
 measuring("llama", "Steplog and llama.cpp in turn, on the same weights: prompts, one text, several together")
@@ -290,11 +282,16 @@ program
   .action((files: string[], options: LearningChartOptions) => chartLearning(files, options));
 
 function measuring(name: string, description: string): Command {
+  return reporting(name, description)
+    .addOption(new Option("--device <name>", "compute device").choices(deviceNames).default("auto"))
+    .addOption(count("--threads", "threads of the device; one per core by default"));
+}
+
+/** Without a device. */
+function reporting(name: string, description: string): Command {
   return program
     .command(name)
     .description(description)
-    .addOption(new Option("--device <name>", "compute device").choices(deviceNames).default("auto"))
-    .addOption(count("--threads", "threads of the device; one per core by default"))
     .option("--json", "print one JSON object")
     .option("--out <file>", "also write the JSON object to a file");
 }

@@ -6,10 +6,9 @@ import { createServer, type Server } from "node:http";
 import type { Registry } from "prom-client";
 import { SteplogError } from "../schema/errors.ts";
 import { isLoopback } from "../server/access.ts";
+import { sendJson } from "../server/http/json.ts";
 import { hasToken } from "../server/metrics.ts";
 import type { ServiceConfig } from "./config.ts";
-
-const jsonType = { "content-type": "application/json" };
 
 /** Null without a port. @throws INVALID_ARGUMENT beyond this machine without a token; UNAVAILABLE for a port that is taken */
 export async function serveMetrics(
@@ -23,7 +22,7 @@ export async function serveMetrics(
       `Anybody who reaches ${host} could read this worker's metrics. Set STEPLOG_METRICS_TOKEN, or STEPLOG_HOST to 127.0.0.1.`,
     );
   const server = createServer((request, response) => {
-    if (request.url === "/healthz") response.writeHead(200, jsonType).end(JSON.stringify({ status: "ok" }));
+    if (request.url === "/healthz") sendJson(response, 200, { status: "ok" });
     else if (request.url !== "/metrics") response.writeHead(404).end();
     else if (token !== undefined && !hasToken(request, token)) response.writeHead(401).end();
     else

@@ -3,10 +3,10 @@
  * and checks everything that needs no weights; a worker turns tokens into text.
  */
 import { z } from "zod";
-import type { CompletionStatus } from "./completion-states.ts";
+import { type CompletionStatus, completionStatuses } from "./completion-states.ts";
 import { limits } from "./limits.ts";
 
-export { completionStatuses, type CompletionStatus } from "./completion-states.ts";
+export { completionStatuses, type CompletionStatus };
 
 /** What each status may become. RUNNING follows RUNNING when another worker takes over. */
 export const completionTransitions: Readonly<Record<CompletionStatus, readonly CompletionStatus[]>> = {
@@ -16,6 +16,13 @@ export const completionTransitions: Readonly<Record<CompletionStatus, readonly C
   FAILED: [],
   CANCELLED: [],
 };
+
+export function hasEnded(status: CompletionStatus): boolean {
+  return completionTransitions[status].length === 0;
+}
+
+/** Those of a completion, or of an evaluation that was asked for, that is over. */
+export const endedStatuses = completionStatuses.filter(hasEnded);
 
 /** What a worker does before the first token of a model that it does not hold: rebuilds its weights, or reads them. */
 export const completionStages = ["REBUILDING", "LOADING"] as const;

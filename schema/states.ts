@@ -20,6 +20,8 @@ export function isFinal(status: FineTuneStatus): boolean {
   return fineTuneTransitions[status].length === 0;
 }
 
+export const finalStatuses = fineTuneStatuses.filter(isFinal);
+
 /** What is wanted of a run. Its worker reads this with every renewal and append, and acts within a batch. */
 export type Wanted = "RUN" | "PAUSE" | "CANCEL";
 

@@ -6,7 +6,7 @@ import { randomInt } from "node:crypto";
 import type { Asked, Prompt } from "../dataset/ask.ts";
 import type { CompletionProtocol, CompletionTask, GenerateTask, Sampling, ScoreTask } from "../schema/completion.ts";
 import { SteplogError } from "../schema/errors.ts";
-import { modelKindOf } from "../schema/model-kind.ts";
+import { canWrite } from "../schema/model-kind.ts";
 import type { Completion } from "../schema/serving-tables.ts";
 import type { NewCompletion, WrittenPiece } from "../store/store.ts";
 import { counted } from "../schema/units.ts";
@@ -83,7 +83,7 @@ function refuseLong(field: string, prompt: number, maxTokens: number, context: n
 
 /** A masked model fills gaps; it has no next token. */
 function refuseMasked({ model }: Answering): void {
-  if (modelKindOf(model.family) !== "masked") return;
+  if (canWrite(model)) return;
   const message = `${model.name} is a masked language model (${model.family}), which cannot write. Name a causal one.`;
   throw new SteplogError("MODEL_UNSUPPORTED", message, [{ field: "model", message }]);
 }

@@ -1,9 +1,9 @@
 /** How often datasets and base models are used: by runs, and by evaluations that were asked for. What has ended counts, too. */
 import { type SQL, and, countDistinct, eq, inArray, notInArray, or, sql } from "drizzle-orm";
 import type { PgColumn } from "drizzle-orm/pg-core";
-import { completionStatuses, completionTransitions } from "../schema/completion.ts";
+import { endedStatuses } from "../schema/completion.ts";
 import { modelEvaluations } from "../schema/serving-tables.ts";
-import { fineTuneStatuses, isFinal } from "../schema/states.ts";
+import { finalStatuses } from "../schema/states.ts";
 import { fineTunes } from "../schema/tables.ts";
 import { type Database, isUuid } from "./postgres/database.ts";
 
@@ -46,9 +46,6 @@ interface Places {
   readonly evaluations: PgColumn;
 }
 
-const endedRuns = fineTuneStatuses.filter(isFinal);
-const endedEvaluations = completionStatuses.filter((status) => completionTransitions[status].length === 0);
-
 /** Two queries, however many there are. */
 async function uses(database: Database, given: readonly string[], places: Places): Promise<Uses[]> {
   const ids = given.filter(isUuid);
@@ -64,7 +61,7 @@ async function uses(database: Database, given: readonly string[], places: Places
     .select({
       id: named,
       all: countDistinct(fineTunes.id),
-      open: openOnes(fineTunes.id, notInArray(fineTunes.status, endedRuns)),
+      open: openOnes(fineTunes.id, notInArray(fineTunes.status, finalStatuses)),
     })
     .from(fineTunes)
     .innerJoin(sql`lateral (values ${columns}) as named (id)`, inArray(named, ids))
@@ -74,7 +71,7 @@ async function uses(database: Database, given: readonly string[], places: Places
     .select({
       id: evaluations,
       all: countDistinct(modelEvaluations.id),
-      open: openOnes(modelEvaluations.id, notInArray(modelEvaluations.status, endedEvaluations)),
+      open: openOnes(modelEvaluations.id, notInArray(modelEvaluations.status, endedStatuses)),
     })
     .from(modelEvaluations)
     .where(and(its(modelEvaluations.projectId), inArray(evaluations, ids)))

@@ -4,10 +4,10 @@
  */
 import { type SQL, and, asc, eq, inArray, isNotNull, isNull, notInArray, or, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
-import { completionStatuses, completionTransitions } from "../../schema/completion.ts";
+import { endedStatuses } from "../../schema/completion.ts";
 import { shares } from "../../schema/project-tables.ts";
 import { modelEvaluations } from "../../schema/serving-tables.ts";
-import { fineTuneStatuses, isFinal } from "../../schema/states.ts";
+import { finalStatuses } from "../../schema/states.ts";
 import { type Dataset, datasets, fineTunes } from "../../schema/tables.ts";
 import { type Transaction, isUuid } from "../postgres/database.ts";
 import { audit } from "../audit/audit.ts";
@@ -36,19 +36,16 @@ export async function deleteDataset(tx: Transaction, id: string, unless?: Unless
   return true;
 }
 
-const endedRuns = fineTuneStatuses.filter(isFinal);
-const endedEvaluations = completionStatuses.filter((status) => completionTransitions[status].length === 0);
-
 async function refuseIfNeeded(tx: Transaction, { id, projectId }: Dataset): Promise<void> {
   const runs = await tx
     .select({ id: fineTunes.id, name: fineTunes.name, projectId: fineTunes.projectId })
     .from(fineTunes)
-    .where(and(ofDataset(sql`${id}`), notInArray(fineTunes.status, endedRuns)))
+    .where(and(ofDataset(sql`${id}`), notInArray(fineTunes.status, finalStatuses)))
     .orderBy(asc(fineTunes.createdAt), asc(fineTunes.id));
   const measured = await tx
     .select({ id: modelEvaluations.id, projectId: modelEvaluations.projectId })
     .from(modelEvaluations)
-    .where(and(eq(modelEvaluations.datasetId, id), notInArray(modelEvaluations.status, endedEvaluations)))
+    .where(and(eq(modelEvaluations.datasetId, id), notInArray(modelEvaluations.status, endedStatuses)))
     .orderBy(asc(modelEvaluations.createdAt), asc(modelEvaluations.id));
   const held = [
     ...named(

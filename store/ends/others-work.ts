@@ -1,15 +1,12 @@
 /** What keeps a checkpoint, or a whole project, from going: work of other projects that has not ended and needs what was shared. */
 import { type SQL, sql } from "drizzle-orm";
-import { completionStatuses, completionTransitions } from "../../schema/completion.ts";
+import { endedStatuses } from "../../schema/completion.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { completions, modelEvaluations } from "../../schema/serving-tables.ts";
-import { fineTuneStatuses, isFinal } from "../../schema/states.ts";
+import { finalStatuses } from "../../schema/states.ts";
 import { type Checkpoint, type FineTune, checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
 import { counted } from "../../schema/units.ts";
 import type { Transaction } from "../postgres/database.ts";
-
-const endedRuns = fineTuneStatuses.filter(isFinal);
-const endedAnswers = completionStatuses.filter((status) => completionTransitions[status].length === 0);
 
 /** Of a project that is to be erased. @throws CONFLICT with the number of each: nobody may name what another project has */
 export async function refuseIfOthersNeed(tx: Transaction, projectId: string): Promise<void> {
@@ -49,18 +46,18 @@ const checkpointsOf = (id: string) =>
   sql`(select c.id from ${checkpoints} c join ${fineTunes} p on p.id = c.fine_tune_id where p.project_id = ${id})`;
 
 function unfinishedRuns(id: string, rows: SQL, places: SQL): SQL {
-  return sql`select from ${fineTunes} r where r.project_id <> ${id} and r.status not in ${endedRuns} and (
+  return sql`select from ${fineTunes} r where r.project_id <> ${id} and r.status not in ${finalStatuses} and (
     r.dataset_id in ${rows} or r.validation_dataset_id in ${rows} or r.test_dataset_id in ${rows}
     or r.from_checkpoint_id in ${places})`;
 }
 
 function unfinishedEvaluations(id: string, places: SQL, rows?: SQL): SQL {
   const onRows = rows ? sql`or e.dataset_id in ${rows}` : sql``;
-  return sql`select from ${modelEvaluations} e where e.project_id <> ${id} and e.status not in ${endedAnswers}
+  return sql`select from ${modelEvaluations} e where e.project_id <> ${id} and e.status not in ${endedStatuses}
     and (e.checkpoint_id in ${places} ${onRows})`;
 }
 
 function unfinishedRequests(id: string, places: SQL): SQL {
-  return sql`select from ${completions} a where a.project_id <> ${id} and a.status not in ${endedAnswers}
+  return sql`select from ${completions} a where a.project_id <> ${id} and a.status not in ${endedStatuses}
     and a.checkpoint_id in ${places}`;
 }

@@ -1,18 +1,17 @@
 /** What holds something that is due, though people may delete it: work on it that goes on, and other projects that may read it. */
 import { and, eq, inArray, notInArray, sql } from "drizzle-orm";
-import { completionStatuses, completionTransitions } from "../../schema/completion.ts";
+import { endedStatuses } from "../../schema/completion.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { checkpointExports } from "../../schema/export-tables.ts";
 import { shares } from "../../schema/project-tables.ts";
 import type { SharedKind } from "../../schema/projects.ts";
 import { completions, modelEvaluations } from "../../schema/serving-tables.ts";
-import { fineTuneStatuses, isFinal } from "../../schema/states.ts";
+import { finalStatuses } from "../../schema/states.ts";
 import type { Checkpoint } from "../../schema/tables.ts";
 import { counted } from "../../schema/units.ts";
 import type { Transaction } from "../postgres/database.ts";
 
-const endedAnswers = completionStatuses.filter((status) => completionTransitions[status].length === 0);
-const ended: ReadonlySet<string> = new Set([...fineTuneStatuses.filter(isFinal), ...endedAnswers]);
+const ended: ReadonlySet<string> = new Set([...finalStatuses, ...endedStatuses]);
 
 /** @throws INVALID_STATE for a run or an evaluation that has not ended */
 export function refuseUnfinished(noun: string, status: string): void {
@@ -27,7 +26,7 @@ export async function refuseUse(tx: Transaction, places: readonly Checkpoint[]):
   await refuseIfShared(tx, "CHECKPOINT", ids);
   const waiting = await Promise.all(
     [completions, modelEvaluations].map((table) =>
-      tx.$count(table, and(inArray(table.checkpointId, ids), notInArray(table.status, endedAnswers))),
+      tx.$count(table, and(inArray(table.checkpointId, ids), notInArray(table.status, endedStatuses))),
     ),
   );
   const exporting = await tx.$count(

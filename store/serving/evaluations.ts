@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { type SQL, and, eq, gt, inArray, isNull, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
-import { type CompletionStatus, completionTransitions } from "../../schema/completion.ts";
+import { type CompletionStatus, completionTransitions, hasEnded } from "../../schema/completion.ts";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import type { Expiry } from "../../schema/expiry.ts";
 import { defaultProjectId } from "../../schema/projects.ts";
@@ -249,7 +249,7 @@ const life: Life<CompletionStatus, ModelEvaluation, Move> = {
 const move = (tx: Transaction, id: string, decide: (evaluation: ModelEvaluation) => Move | null) =>
   moveRow(tx, life, id, decide);
 
-const isFinal = ({ status }: ModelEvaluation) => completionTransitions[status].length === 0;
+const isFinal = ({ status }: ModelEvaluation) => hasEnded(status);
 const ended = { finishedAt: sql`now()` };
 const cancelled: Move = { to: "CANCELLED", set: { ...ended, wanted: "CANCEL" } };
 

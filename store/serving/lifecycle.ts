@@ -25,6 +25,7 @@ import {
   type Usage,
   completionStatuses,
   completionTransitions,
+  hasEnded,
 } from "../../schema/completion.ts";
 import { type ErrorCode, type InputIssue, SteplogError } from "../../schema/errors.ts";
 import { type Completion, completions } from "../../schema/serving-tables.ts";
@@ -70,10 +71,6 @@ const life: Life<CompletionStatus, Completion, Move> = {
 
 const move = (tx: Transaction, id: string, decide: (completion: Completion) => Move | null) =>
   moveRow(tx, life, id, decide);
-
-export function hasEnded(status: CompletionStatus): boolean {
-  return completionTransitions[status].length === 0;
-}
 
 const isFinal = ({ status }: Completion) => hasEnded(status);
 const ended = { finishedAt: sql`now()`, stage: null };

@@ -4,7 +4,13 @@
  * have numbers without gaps, so an append that may have happened can be repeated.
  */
 import { asc, eq, inArray, sql } from "drizzle-orm";
-import type { CompletionStage, CompletionStatus, FinishReason, TokenLogprob } from "../../schema/completion.ts";
+import {
+  type CompletionStage,
+  type CompletionStatus,
+  type FinishReason,
+  type TokenLogprob,
+  hasEnded,
+} from "../../schema/completion.ts";
 import { type Completion, type CompletionPiece, completionPieces, completions } from "../../schema/serving-tables.ts";
 import type { Wanted } from "../../schema/states.ts";
 import { type Job, jobs } from "../../schema/tables.ts";
@@ -15,7 +21,7 @@ import { madeProgress } from "../queue/jobs.ts";
 import { type Lease, lockJob, lockJobs } from "../queue/leases.ts";
 import type { Answered } from "./answered.ts";
 import { appendAtOnce, tokensOf } from "./append-at-once.ts";
-import { endCompletion, hasEnded, wantedNow } from "./lifecycle.ts";
+import { endCompletion, wantedNow } from "./lifecycle.ts";
 import { storable, storableLogprob } from "./storable.ts";
 import { packTokens, unpackTokens } from "./tokens.ts";
 

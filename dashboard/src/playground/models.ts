@@ -1,6 +1,6 @@
 /** The models that are asked: as the address names them, what they are, and what they cannot do. */
 import { useEffect, useState } from "preact/hooks";
-import { modelKindOf } from "../../../schema/model-kind.ts";
+import { canWrite } from "../../../schema/model-kind.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { ask, useAgain, useAnswer } from "../api/query.ts";
 import { formatInteger } from "../format.ts";
@@ -125,9 +125,9 @@ export function useRefusals(models: readonly PlayedModel[], mode: Mode): Readonl
   );
 }
 
-function refusalOf({ name, family }: PlayBaseFragment, isMute: boolean): string | null {
-  if (modelKindOf(family) === "masked")
-    return `${name} fills gaps in a text (a masked model): it cannot write, or choose after a text.`;
+function refusalOf(base: PlayBaseFragment, isMute: boolean): string | null {
+  const { name } = base;
+  if (!canWrite(base)) return `${name} fills gaps in a text (a masked model): it cannot write, or choose after a text.`;
   if (!isMute) return null;
   return `${name} takes no messages: it has no chat template, which says how a conversation is written for it. Ask it as text.`;
 }
