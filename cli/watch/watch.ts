@@ -17,7 +17,7 @@ import { runGone } from "../short-ids.ts";
 const drawMs = 250;
 const readMs = 2_000;
 
-/** Shows the run on stdout, which is a terminal. An outage is shown, and waited for as long as anybody watches. */
+/** Draws the run on stdout, a terminal, until it ends. During an outage it says so, and keeps trying. */
 export async function watchRun(client: SteplogClient, { id }: FineTune): Promise<Ended> {
   const state = await Watching.open(client, id);
   const view = (size: Size) => viewOf(state.now(), size, drawsUnicode());

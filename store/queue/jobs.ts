@@ -50,7 +50,7 @@ export interface Queue {
    * changes, when it has been attempted often enough.
    */
   repeatJob(job: Lease, failed: FailedAttempt): Promise<boolean>;
-  /** Tells people what the worker waits for, which goes on with the job. */
+  /** Shows users what the worker is waiting for. The job stays with the worker. */
   tellWait(job: Lease, message: string): Promise<void>;
   /** Returns when there may be new work since the last claimJob, after the timeout, or on the signal. Never throws for these. */
   waitForJob(options: { timeoutMs: number; signal?: AbortSignal | undefined }): Promise<void>;

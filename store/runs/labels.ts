@@ -130,7 +130,7 @@ export async function listRuns(
   const of = inProject(fineTunes, filter.projectId);
   const keys = { ...order, ascending, of, table: fineTunes, id: fineTunes.id };
   const { where, order: by } = await pageOf(database, keys, page);
-  const here = and(...where, ...sorted(order), inProject(fineTunes, filter.projectId));
+  const here = and(...where, ...sorted(order));
   if (isLabelled(filter)) return labelledRuns(database, filter, { here, sort: order.sort, by, limit: page.limit });
   return database
     .select()
@@ -152,7 +152,7 @@ interface Place {
 /**
  * Tags and metadata have an index and the order has another, and Postgres guesses which is better. If it takes the runs in their
  * order until there is a page of them, it reads all where those that are wanted are of long ago. So the nearest are looked at
- * first; if they have no page of them, all that there are are found by what is written on them, and then sorted.
+ * first. If fewer than a page of those match, the tags and metadata are looked up by their index, and the matches sorted.
  */
 async function labelledRuns(database: Database, filter: RunFilter, place: Place): Promise<FineTune[]> {
   const { here, sort, by, limit } = place;
