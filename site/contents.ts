@@ -101,6 +101,7 @@ export const contents: readonly Group[] = [
       page("CHANGELOG.md", "Changelog", "What changed."),
       made("decisions", "Decisions", "Why it is as it is, with what was tried and left."),
       page("docs/design/dashboard.md", "The page's design", "What each view of the web page is for."),
+      page("docs/design/review.md", "The page, looked at", "What was unclear in its pictures, and what became of it."),
     ],
   },
 ];
