@@ -42,6 +42,8 @@ import type { BesideOptions } from "./serve/beside.ts";
 import { benchBeside } from "./serve/beside.ts";
 import type { ColdOptions } from "./serve/cold.ts";
 import { benchCold } from "./serve/cold.ts";
+import type { ManyOptions } from "./serve/many.ts";
+import { benchMany } from "./serve/many.ts";
 import type { ServeOptions } from "./serve/serve.ts";
 import { benchServe } from "./serve/serve.ts";
 import type { WakeOptions } from "./serve/wake.ts";
@@ -61,7 +63,8 @@ type LearningFlags = Omit<LearningOptions, "contenders"> & { readonly settings?:
 type ServeFlags = ServeOptions &
   ColdOptions &
   BesideOptions &
-  Output & { readonly cold?: true; readonly beside?: true };
+  Omit<ManyOptions, "many"> &
+  Output & { readonly cold?: true; readonly beside?: true; readonly many?: number };
 
 const program = new Command("bench").description("Measure Steplog on this machine.").exitOverride();
 
@@ -177,8 +180,16 @@ measuring("serve", "the service compared with the engine alone, and clients that
   .option("--beside", "instead: clients beside a run that trains")
   .addOption(count("--batch", "with --beside: rows of a step, of 128 tokens", 4))
   .addOption(count("--seconds", "with --beside: how long each part is measured", 20))
-  .action(({ cold, beside, ...options }: ServeFlags) =>
-    cold ? run(options, benchCold) : beside ? run(options, benchBeside) : run(options, benchServe),
+  .addOption(count("--serve-threads", "with --beside: threads set aside for requests; by default they take turns"))
+  .addOption(count("--many", "instead: as many adapters behind the one base"))
+  .action(({ cold, beside, many, ...options }: ServeFlags) =>
+    cold
+      ? run(options, benchCold)
+      : beside
+        ? run(options, benchBeside)
+        : many === undefined
+          ? run(options, benchServe)
+          : run({ ...options, many }, benchMany),
   );
 
 measuring("wake", "the first step of a run, in a service whose worker is asleep, and awake; memory")

@@ -11,6 +11,7 @@ import type { ReplayResult } from "./replay.ts";
 import type { ScalingResult } from "./scaling.ts";
 import { type BesideResult, besideLines } from "./serve/beside.ts";
 import { type ColdResult, coldLines } from "./serve/cold.ts";
+import { type ManyResult, manyLines } from "./serve/many.ts";
 import { type ServeResult, serveLines } from "./serve/serve.ts";
 import { type WakeResult, wakeLines } from "./serve/wake.ts";
 import type { StepResult } from "./step.ts";
@@ -27,6 +28,7 @@ export type AnyResult =
   | ServeResult
   | ColdResult
   | BesideResult
+  | ManyResult
   | WakeResult
   | LlamaResult
   | PeersResult;
@@ -92,6 +94,8 @@ function linesOf(result: Exclude<AnyResult, PeersResult>): readonly Line[] {
       return [device, ...coldLines(result)];
     case "beside":
       return [device, ...besideLines(result)];
+    case "many":
+      return [device, ...manyLines(result)];
     case "wake":
       return [device, ...wakeLines(result)];
     case "llama":

@@ -17,6 +17,8 @@ export interface BesideOptions extends Omit<ServeOptions, "rounds"> {
   readonly batch: number;
   /** How long each part is measured. */
   readonly seconds: number;
+  /** Threads set aside for requests. */
+  readonly serveThreads?: number;
 }
 
 /** Of a time in which clients asked one question after the other. */
@@ -51,8 +53,9 @@ const workersSchema = z.object({ workers: z.array(z.object({ device: z.string() 
 export async function benchBeside(options: BesideOptions): Promise<BesideResult> {
   const folder = await randomModel(options.config, options.dtype);
   const { vocabulary } = folder.architecture;
-  const { device, threads = 0, batch, clients, seconds } = options;
-  const service = await startService({ model: folder.path, name, vocabulary, device, threads });
+  const { device, threads = 0, batch, clients, seconds, serveThreads = 0 } = options;
+  const settings = { STEPLOG_SERVE_THREADS: String(serveThreads) };
+  const service = await startService({ model: folder.path, name, vocabulary, device, threads, settings });
   const { url } = service;
   try {
     let seed = 0;

@@ -41,9 +41,20 @@ export interface MadeCheckpoint {
 
 /** The run's checkpoints, earliest first, once it has succeeded. */
 export async function checkpointsOf(url: string, id: string): Promise<MadeCheckpoint[]> {
-  for (;;) {
-    const { node } = await graphql(url, checkpointsQuery, { id }, checkpointsSchema);
-    if (node.status === "SUCCEEDED") return node.checkpoints.nodes.toReversed();
+  const made: MadeCheckpoint[] = [];
+  for (let after: string | null = null; ;) {
+    const { node }: z.output<typeof checkpointsSchema> = await graphql(
+      url,
+      checkpointsQuery,
+      { id, after },
+      checkpointsSchema,
+    );
+    if (node.status === "SUCCEEDED") {
+      made.push(...node.checkpoints.nodes);
+      after = node.checkpoints.pageInfo.endCursor;
+      if (!node.checkpoints.pageInfo.hasNextPage) return made.toReversed();
+      continue;
+    }
     if (node.status === "FAILED") throw new SteplogError("INTERNAL", `The run failed: ${JSON.stringify(node.error)}`);
     await delay(500);
   }
@@ -65,8 +76,8 @@ const stepsAtOnce = 2000;
 
 const datasetMutation = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { id } }";
 const runMutation = "mutation ($input: CreateFineTuneInput!) { createFineTune(input: $input) { fineTune { id } } }";
-const checkpointsQuery = `query ($id: ID!) { node(id: $id) { ... on FineTune {
-  status error { code message } checkpoints(first: 100) { nodes { id entries } } } } }`;
+const checkpointsQuery = `query ($id: ID!, $after: String) { node(id: $id) { ... on FineTune { status error { code message }
+  checkpoints(first: 100, after: $after) { nodes { id entries } pageInfo { endCursor hasNextPage } } } } }`;
 const stepsQuery = `query ($id: ID!, $afterStep: Int!) { node(id: $id) { ... on FineTune {
   metrics(afterStep: $afterStep, first: ${stepsAtOnce}) { at } } } }`;
 const datasetSchema = z.object({ createDataset: z.object({ id: z.string() }) });
@@ -75,7 +86,10 @@ const checkpointsSchema = z.object({
   node: z.object({
     status: z.string(),
     error: z.unknown(),
-    checkpoints: z.object({ nodes: z.array(z.object({ id: z.string(), entries: z.int() })) }),
+    checkpoints: z.object({
+      nodes: z.array(z.object({ id: z.string(), entries: z.int() })),
+      pageInfo: z.object({ endCursor: z.string().nullable(), hasNextPage: z.boolean() }),
+    }),
   }),
 });
 const stepsSchema = z.object({ node: z.object({ metrics: z.array(z.object({ at: z.string() })) }) });

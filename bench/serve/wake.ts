@@ -10,6 +10,7 @@ import { SteplogError } from "../../schema/errors.ts";
 import { packagePath } from "../../schema/package.ts";
 import { type Machine, machine, median } from "../measure.ts";
 import { graphql } from "./client.ts";
+import { residentMb } from "./resident.ts";
 import { type Service, startOwnService } from "./service.ts";
 
 export interface WakeOptions {
@@ -110,13 +111,3 @@ const stepSchema = z.object({
   node: z.object({ createdAt: z.string(), metrics: z.array(z.object({ at: z.string() })) }),
 });
 const workersSchema = z.object({ workers: z.array(z.object({ asleep: z.boolean() })) });
-
-/** Proportional set size of the process and its descendants that are node's, in MB; 0 where /proc has none. */
-async function residentMb(pid: number): Promise<number> {
-  const text = (path: string) => readFile(path, "utf8").catch(() => "");
-  if (!(await text(`/proc/${pid}/cmdline`)).includes("cli/steplog")) return 0;
-  const own = /^Pss:\s+(\d+) kB/mu.exec(await text(`/proc/${pid}/smaps_rollup`));
-  const children = (await text(`/proc/${pid}/task/${pid}/children`)).split(" ").filter((child) => child !== "");
-  const others = await Promise.all(children.map((child) => residentMb(Number(child))));
-  return Number(own?.[1] ?? 0) / 1_000 + others.reduce((a, b) => a + b, 0);
-}

@@ -1,7 +1,8 @@
-/** bench serve in its three forms, each with a service of its own, on a model that computes in no time. */
+/** bench serve in its four forms, each with a service of its own, on a model that computes in no time. */
 import { expect, test } from "vitest";
 import type { BesideResult } from "../../bench/serve/beside.ts";
 import type { ColdResult } from "../../bench/serve/cold.ts";
+import type { ManyResult } from "../../bench/serve/many.ts";
 import type { ServeResult } from "../../bench/serve/serve.ts";
 import { sum } from "../../engine/numbers/mean.ts";
 import { scratch } from "../support/models.ts";
@@ -52,4 +53,13 @@ test("serve --beside has clients ask beside a run that trains", { timeout: 120_0
     expect(tokensPerSecond).toBeGreaterThan(0);
     expect(steps).toBeGreaterThan(0);
   }
+});
+
+test("serve --many asks every adapter of one base", { timeout: 120_000 }, async () => {
+  const result = (await measured(["--many", "5", "--rounds", "2"], await scratch())) as ManyResult;
+  expect(result.cold).toHaveLength(5);
+  for (const { first, token, tokensPerSecond } of Object.values(result.together)) {
+    for (const value of [first, token, tokensPerSecond]) expect(value).toBeGreaterThan(0);
+  }
+  expect(result.memory.adapters).toBeGreaterThan(0);
 });

@@ -1,0 +1,131 @@
+/**
+ * bench serve --many: as many adapters behind one base as are asked for, each a checkpoint of a LoRA run that the service has
+ * trained. Each is asked once while nobody has asked it, in an order of chance; then clients ask at once: all of them the base,
+ * all of them one adapter, and each of them another adapter, chosen anew with every question.
+ */
+import { type Machine, machine, median } from "../measure.ts";
+import { randomModel, randomTokens } from "../model.ts";
+import { type Answer, ask, firstOf, rateOf, tokenOf } from "./client.ts";
+import { residentMb } from "./resident.ts";
+import { addRows, checkpointsOf, createRun } from "./runs.ts";
+import type { ServeOptions } from "./serve.ts";
+import { startService } from "./service.ts";
+
+export interface ManyOptions extends ServeOptions {
+  /** How many adapters. */
+  readonly many: number;
+}
+
+/** Medians of the rounds: seconds to the first token and per later one, and tokens per second of all clients. */
+interface Together {
+  readonly first: number;
+  readonly token: number;
+  readonly tokensPerSecond: number;
+}
+
+export interface ManyResult {
+  readonly bench: "many";
+  readonly options: ManyOptions;
+  readonly device: string;
+  /** Seconds to the first token of one client: of the base, and of every adapter at its first question, in that order. */
+  readonly base: number;
+  readonly cold: readonly number[];
+  /** Of adapters that were asked last, at their second question. */
+  readonly warm: readonly number[];
+  readonly together: Readonly<Record<"base" | "one" | "each", Together>>;
+  /** MB of the service without Postgres: with the base alone, and with the adapters. */
+  readonly memory: { readonly base: number; readonly adapters: number };
+  readonly machine: Machine;
+}
+
+const name = "bench";
+/** Of the first questions of a process; as `bench serve` has it. */
+const warmUps = 12;
+
+export async function benchMany(options: ManyOptions): Promise<ManyResult> {
+  const folder = await randomModel(options.config, options.dtype);
+  const { vocabulary } = folder.architecture;
+  const { device, threads = 0, prompt, tokens, clients, rounds, many } = options;
+  const service = await startService({ model: folder.path, name, vocabulary, device, threads });
+  const { url, pid } = service;
+  let seed = 0;
+  const question = (model: string, most: number) =>
+    ask(url, { model, prompt: randomTokens(vocabulary, prompt, 9000 + seed++), tokens: most });
+  const first = async (model: string) => firstOf(await question(model, 2));
+  try {
+    const dataset = await addRows(url, vocabulary, 16, 16);
+    const shape = { baseModel: name, dataset, method: "LORA" as const, batchSize: 1 };
+    const run = await createRun(url, { ...shape, steps: many, checkpointEvery: 1 });
+    const adapters = shuffled((await checkpointsOf(url, run)).map(({ id }) => id));
+    console.error(`The ${adapters.length} adapters are made, and are asked now.`);
+    const base: number[] = [];
+    for (let at = 0; at < 2 * warmUps; at++) base.push(await first(name));
+    const before = await residentMb(pid);
+    const cold: number[] = [];
+    for (const id of adapters) cold.push(await first(id));
+    const memory = { base: before, adapters: await residentMb(pid) };
+    const warm: number[] = [];
+    for (const id of adapters.slice(-warmUps)) warm.push(await first(id));
+    const inTurn = { base: () => name, one: () => adapters.at(-1) ?? name, each: another(adapters) };
+    const asked: Record<keyof typeof inTurn, Answer[][]> = { base: [], one: [], each: [] };
+    for (let round = 0; round < rounds; round++) {
+      for (const kind of ["base", "one", "each"] as const) {
+        const answers = Array.from({ length: clients }, () => question(inTurn[kind](), tokens + 1));
+        asked[kind].push(await Promise.all(answers));
+      }
+    }
+    return {
+      bench: "many",
+      options,
+      device,
+      base: median(base.slice(warmUps)),
+      cold,
+      warm,
+      together: { base: paceOf(asked.base), one: paceOf(asked.one), each: paceOf(asked.each) },
+      memory,
+      machine: machine(),
+    };
+  } finally {
+    await service.stop();
+  }
+}
+
+function paceOf(rounds: readonly (readonly Answer[])[]): Together {
+  return {
+    first: median(rounds.flat().map(firstOf)),
+    token: median(rounds.flat().map(tokenOf)),
+    tokensPerSecond: median(rounds.map((answers) => rateOf(answers))),
+  };
+}
+
+/** A fixed order that is no order: the same in every run of the benchmark. */
+function shuffled(ids: readonly string[]): string[] {
+  const places = randomTokens(2 ** 30, ids.length, 7);
+  return ids.toSorted((a, b) => (places[ids.indexOf(a)] ?? 0) - (places[ids.indexOf(b)] ?? 0));
+}
+
+/** Those asked longest ago first, so that none is asked twice. */
+function another(ids: readonly string[]): () => string {
+  let at = 0;
+  return () => ids[at++ % ids.length] ?? name;
+}
+
+export function manyLines({ base, cold, warm, together, memory, options }: ManyResult) {
+  const ms = (seconds: number) => `${(1000 * seconds).toFixed(0)} ms`;
+  const sorted = cold.toSorted((a, b) => a - b);
+  const share = (part: number) => ms(sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? NaN);
+  const rate = ({ first, token, tokensPerSecond }: Together) =>
+    `${tokensPerSecond.toFixed(1)} tokens per second; first ${ms(first)}, later ones ${(1000 * token).toFixed(1)} ms`;
+  const some = `${memory.base.toFixed(0)} MB before they were asked, ${memory.adapters.toFixed(0)} MB after`;
+  return [
+    ["first token", `base ${ms(base)}; an adapter's second question ${ms(median(warm))}`],
+    [
+      `${cold.length} adapters, first question`,
+      `median ${share(0.5)}, 95 % within ${share(0.95)}, 99 % within ${share(0.99)}, all within ${share(1)}`,
+    ],
+    ["memory", some],
+    [`${options.clients} clients, the base`, rate(together.base)],
+    [`${options.clients} clients, one adapter`, rate(together.one)],
+    [`${options.clients} clients, as many adapters`, rate(together.each)],
+  ] as const;
+}
