@@ -16,6 +16,7 @@ import { canonicalJson } from "../schema/step-log.ts";
 import type { RowFindings, RowNote } from "../schema/row-findings.ts";
 import type { BaseModel, Dataset, RowsProblem } from "../schema/tables.ts";
 import { withFiles } from "../store/store.ts";
+import { rowsOf } from "./stored-rows.ts";
 import type { Context } from "./context.ts";
 import { withModelFolder } from "./model-folder.ts";
 
@@ -61,11 +62,11 @@ export async function compareWithTraining(
   const key = createHash("sha256").update(canonicalJson({ version, edition, digests })).digest("hex");
   const kept = await store.rowChecks.get(key);
   if (kept?.findings) return kept.findings.notes;
-  const notes = await withFiles(store.blobs, async (pathOf) =>
+  const notes = await withFiles(rowsOf(store), async (pathOf) =>
     sandbox.run<typeof compareRows>({
       file: programPath("dataset/tasks"),
       name: "compareRows",
-      input: { training: await pathOf(training.sha256), path: await pathOf(dataset.sha256) },
+      input: { training: await pathOf(training), path: await pathOf(dataset) },
       limits: limitsFor(training.bytes + dataset.bytes),
       blame: { code: "DATASET_INVALID", doing: "Comparing the dataset with the training rows" },
       signal,
@@ -106,11 +107,11 @@ type Checked =
 async function check({ sandbox, store, signal }: Context, dataset: Dataset, rows: Rows): Promise<Checked> {
   try {
     const { size } = await stat(join(rows.folder, "tokenizer.json")).catch(() => ({ size: 0 }));
-    const findings = await withFiles(store.blobs, async (pathOf) =>
+    const findings = await withFiles(rowsOf(store), async (pathOf) =>
       sandbox.run<typeof checkRows>({
         file: programPath("dataset/tasks"),
         name: "checkRows",
-        input: { ...rows, path: await pathOf(dataset.sha256) },
+        input: { ...rows, path: await pathOf(dataset) },
         limits: limitsFor(dataset.bytes + size),
         blame: { code: "DATASET_INVALID", doing: "Reading the dataset" },
         signal,

@@ -8,7 +8,6 @@ import type { makeDataset } from "../dataset/tasks.ts";
 import { limitsFor } from "../sandbox/limits.ts";
 import { SteplogError } from "../schema/errors.ts";
 import type { Expiry } from "../schema/expiry.ts";
-import { limits } from "../schema/limits.ts";
 import { programPath } from "../schema/package.ts";
 import type { Dataset } from "../schema/tables.ts";
 import type { ViewerServices } from "./context.ts";
@@ -98,8 +97,7 @@ async function storeDataset(
       blame: { code: "DATASET_INVALID", doing: "Reading the dataset" },
       signal,
     });
-    const blob = await store.blobs.put(stored, { maxBytes: limits.datasetBytes });
-    return await store.datasets.create({ ...label, ...blob, rows });
+    return await store.datasets.create({ ...label, path: stored, rows });
   } finally {
     await made.remove();
   }

@@ -5,7 +5,7 @@
 import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
 import type { Dataset } from "../schema/tables.ts";
-import type { Blobs } from "../store/store.ts";
+import type { OwnFile, ProjectStore } from "../store/store.ts";
 
 /** Where a line starts. */
 export interface RowPlace {
@@ -41,28 +41,33 @@ interface PageOfRows {
   readonly after: RowPlace | null;
 }
 
+/** Where the rows of a dataset are on this machine, for withFiles. */
+export function rowsOf({ files }: ProjectStore) {
+  return async ({ id }: Pick<Dataset, "id">) => (await files.rows(id)).local();
+}
+
 /** @throws NOT_FOUND for a dataset that is deleted, INVALID_ARGUMENT for a place at which no line starts, UNAVAILABLE */
-export async function storedRows(blobs: Blobs, dataset: Dataset, { first, after }: PageOfRows): Promise<StoredRows> {
+export async function storedRows(
+  { files }: ProjectStore,
+  dataset: Dataset,
+  { first, after }: PageOfRows,
+): Promise<StoredRows> {
   if (dataset.deletedAt !== null) throw new SteplogError("NOT_FOUND", "The dataset was deleted: its rows are gone.");
   const start = after ?? { line: 1, offset: 0 };
   if (start.offset >= dataset.bytes) return { rows: [], endCursor: null };
-  const page = await readPage(blobs, dataset, start, first, pageBytes);
+  const rows = await files.rows(dataset.id);
+  const page = await readPage(rows, start, first, pageBytes);
   // A single line may be longer than a page.
-  return page ?? (await readPage(blobs, dataset, start, first, limits.datasetLineBytes + 2)) ?? refuseCursor();
+  return page ?? (await readPage(rows, start, first, limits.datasetLineBytes + 2)) ?? refuseCursor();
 }
 
 /** Null if not even the first line ends within so many bytes. */
-async function readPage(
-  blobs: Blobs,
-  { sha256, bytes }: Dataset,
-  start: RowPlace,
-  first: number,
-  most: number,
-): Promise<StoredRows | null> {
+async function readPage(file: OwnFile, start: RowPlace, first: number, most: number): Promise<StoredRows | null> {
   // With the byte before it, which must end a line.
+  const { bytes } = file;
   const from = Math.max(0, start.offset - 1);
   const last = Math.min(bytes, start.offset + most) - 1;
-  const read = Buffer.concat(await (await blobs.open(sha256, { first: from, last })).toArray());
+  const read = Buffer.concat(await (await file.open({ first: from, last })).toArray());
   if (start.offset > 0 && read[0] !== newline) refuseCursor();
   const window = read.subarray(start.offset - from);
   const isLast = last === bytes - 1;

@@ -68,6 +68,7 @@ import { webhooksOf } from "./webhooks/endpoints.ts";
 import { type Outbox, outboxOf } from "./webhooks/outbox.ts";
 
 export type { BucketBlobsOptions } from "./blobs/s3/blobs.ts";
+export type { OwnFile } from "./projects/files.ts";
 export { type Blobs, type PathOf, withFiles } from "./blobs/blobs.ts";
 export { whenAvailable } from "./patience.ts";
 export { embeddedVersion } from "./postgres/embedded-install.ts";

@@ -158,8 +158,9 @@ async function runJob(options: Lane, job: ClaimedJob): Promise<void> {
     if (job.attempts > maxAttempts) throw tooManyAttempts(job);
     const { blobs } = options.store;
     await inJobFolder((weightsDir) =>
-      withFiles(blobs, (pathOf) =>
-        withBases(options, (baseOf) => workOn(options, job, { weightsDir, pathOf, baseOf, trace })),
+      withFiles(
+        (sha256: string) => blobs.local(sha256),
+        (pathOf) => withBases(options, (baseOf) => workOn(options, job, { weightsDir, pathOf, baseOf, trace })),
       ),
     );
     log.info(about, "The job has ended.");

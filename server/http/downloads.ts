@@ -7,9 +7,9 @@ import { decodeGlobalID } from "@pothos/plugin-relay";
 import { SteplogError } from "../../schema/errors.ts";
 import { type LogParts, stepLogBytes, streamStepLog } from "../../schema/step-log.ts";
 import type { Checkpoint, FineTune, WeightsFile } from "../../schema/tables.ts";
+import { filesOf, singleFile } from "../../schema/weights-files.ts";
 import { formOf } from "../../schema/weights-form.ts";
-import { type ProjectStore, withFiles } from "../../store/store.ts";
-import { filesOf, singleFile } from "../weights-files.ts";
+import { type OwnFile, type ProjectStore, withFiles } from "../../store/store.ts";
 import { sendFile } from "./files.ts";
 
 /** What a link returns never changes: logs only grow, and stored weights have the checkpoint's digest. */
@@ -51,7 +51,12 @@ async function sendStored(log: LogParts, run: FineTune | null, request: Incoming
 export async function sendDataset(store: ProjectStore, id: string, request: IncomingMessage, response: ServerResponse) {
   const dataset = await store.datasets.get(rowId(id, "Dataset"));
   if (!dataset) throw new SteplogError("NOT_FOUND", "There is no dataset with this id.");
-  await sendBlob(store, dataset, named(`${fileName(dataset.name) || "dataset"}.jsonl`), request, response);
+  await sendStoredFile(
+    await store.files.rows(dataset.id),
+    named(`${fileName(dataset.name) || "dataset"}.jsonl`),
+    request,
+    response,
+  );
 }
 
 /** Sends the file of this name; null stands for the weights, if they are a single file. */
@@ -67,7 +72,7 @@ export async function sendWeights(
   await store.checkpoints.useWeights(checkpoint.id);
   const disposition =
     name === null ? attachment(await store.checkpoints.runOf(checkpoint), checkpoint, "safetensors") : named(file.name);
-  await sendBlob(store, file, disposition, request, response);
+  await sendStoredFile(await store.files.weights(checkpoint.id, file.name), disposition, request, response);
 }
 
 /** Sends a file of a checkpoint in another form. */
@@ -90,17 +95,16 @@ export async function sendExport(
   }
   await store.exports.used(found);
   const file = found.files.find((known) => known.name === name) ?? noSuchFile(found.files, "files");
-  await sendBlob(store, file, named(file.name), request, response);
+  await sendStoredFile(
+    await store.files.exported(checkpoint.id, asked, file.name),
+    named(file.name),
+    request,
+    response,
+  );
 }
 
 /** Sends the client to where the blob is, or sends it: the whole as it comes, a part from a file of this machine. */
-async function sendBlob(
-  { blobs }: ProjectStore,
-  file: Pick<WeightsFile, "sha256" | "bytes">,
-  disposition: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-) {
+async function sendStoredFile(file: OwnFile, disposition: string, request: IncomingMessage, response: ServerResponse) {
   const etag = `"${file.sha256}"`;
   response.setHeader("etag", etag);
   if (request.headers["if-none-match"]?.includes(etag)) {
@@ -108,8 +112,7 @@ async function sendBlob(
     return;
   }
   const isPart = partial.some((name) => name in request.headers);
-  const link =
-    request.method === "GET" && followsLinks(request) ? await blobs.link(file.sha256, { disposition }) : null;
+  const link = request.method === "GET" && followsLinks(request) ? await file.link({ disposition }) : null;
   if (link !== null) {
     response.writeHead(302, { location: link, "cache-control": "private, no-store" }).end();
     return;
@@ -117,18 +120,21 @@ async function sendBlob(
   response.setHeader("content-type", "application/octet-stream");
   response.setHeader("content-disposition", disposition);
   if (!isPart) {
-    const whole = request.method === "HEAD" ? null : await blobs.open(file.sha256);
+    const whole = request.method === "HEAD" ? null : await file.open();
     response.setHeader("cache-control", forEver);
     response.setHeader("accept-ranges", "bytes");
     response.setHeader("content-length", file.bytes);
     await (whole ? pipeline(whole, response) : response.end());
     return;
   }
-  await withFiles(blobs, async (pathOf) => {
-    const path = await pathOf(file.sha256);
-    response.setHeader("cache-control", forEver);
-    await sendFile(request, response, { root: dirname(path), path: basename(path), cacheControl: false });
-  });
+  await withFiles(
+    (one: OwnFile) => one.local(),
+    async (pathOf) => {
+      const path = await pathOf(file);
+      response.setHeader("cache-control", forEver);
+      await sendFile(request, response, { root: dirname(path), path: basename(path), cacheControl: false });
+    },
+  );
 }
 
 /** Headers by which a client asks for less than the whole. */

@@ -61,15 +61,19 @@ export interface Blobs {
   close(): void;
 }
 
+/** By SHA-256. */
 export type PathOf = (sha256: string) => Promise<string>;
 
-/** Runs `work` with a function from hashes to paths of this machine, which stay valid until it ends. */
-export async function withFiles<Result>(blobs: Blobs, work: (pathOf: PathOf) => Promise<Result>): Promise<Result> {
+/** Runs `work` with a function from files' names to paths of this machine, which stay valid until it ends. */
+export async function withFiles<Name, Result>(
+  local: (name: Name) => Promise<LocalFile>,
+  work: (pathOf: (name: Name) => Promise<string>) => Promise<Result>,
+): Promise<Result> {
   const used: LocalFile[] = [];
   let isOver = false;
   try {
-    return await work(async (sha256) => {
-      const file = await blobs.local(sha256);
+    return await work(async (name) => {
+      const file = await local(name);
       if (isOver) file.release();
       else used.push(file);
       return file.path;

@@ -22,8 +22,9 @@ import { type Accounts, accountsOf } from "./accounts.ts";
 import { type Administration, administrationOf } from "./administration.ts";
 import { type OwnCompletions, ownAliasesOf, ownCompletionsOf, ownEvaluationsOf } from "./answers.ts";
 import { ownCheckpointsOf, ownExportsOf } from "./checkpoints.ts";
-import { ownDatasetsOf } from "./datasets.ts";
+import { type OwnDatasets, ownDatasetsOf } from "./datasets.ts";
 import { ownExpiriesOf } from "./expiries.ts";
+import { type OwnFiles, ownFilesOf } from "./files.ts";
 import { type Finding, findingOf } from "./find.ts";
 import { ownFineTunesOf } from "./fine-tunes.ts";
 import { guardedRows } from "./guarded-rows.ts";
@@ -37,9 +38,7 @@ export interface ProjectStore extends Pick<
   Nouns,
   | "rowChecks"
   | "speeds"
-  | "blobs"
   | "copiedModels"
-  | "datasets"
   | "fineTunes"
   | "sweeps"
   | "checkpoints"
@@ -52,6 +51,8 @@ export interface ProjectStore extends Pick<
   | "expiries"
 > {
   readonly viewer: Viewer;
+  readonly datasets: OwnDatasets;
+  readonly files: OwnFiles;
   readonly administration: Administration;
   readonly baseModels: Omit<Nouns["baseModels"], "register" | "unregister">;
   readonly foundModels: Pick<Nouns["foundModels"], "list" | "get" | "requestRegistration">;
@@ -82,25 +83,28 @@ export function projectStoreOf({ nouns, database, viewer, ping, actor }: Parts):
     may: (scope: Scope) => check(viewer, scope),
   };
   const { rowChecks, speeds, blobs, copiedModels, projects, keys, baseModels } = nouns;
+  const seen = {
+    datasets: ownDatasetsOf(room),
+    checkpoints: ownCheckpointsOf(room),
+    exports: ownExportsOf(room),
+  };
   const store: ProjectStore = {
     viewer,
     ping,
     rowChecks,
     speeds,
-    blobs,
     copiedModels,
     baseModels: ownBaseModelsOf(room),
     administration: administrationOf({ ...room, database, blobs, projects, keys, baseModels }),
     foundModels: foundModelsOf(room),
     modelDownloads: ownDownloadsOf(room),
-    datasets: ownDatasetsOf(room),
+    ...seen,
+    files: ownFilesOf(blobs, seen, room.may),
     fineTunes: ownFineTunesOf(room),
     sweeps: ownSweepsOf(room),
-    checkpoints: ownCheckpointsOf(room),
     completions: ownCompletionsOf(room),
     aliases: ownAliasesOf(room, database),
     evaluations: ownEvaluationsOf(room),
-    exports: ownExportsOf(room),
     workers: { list: async () => Promise.all((await nouns.workers.list()).map((one) => visibleWorker(room, one))) },
     models: translated(modelsOf(database, viewer.projectId)),
     accounts: translated(accountsOf({ ...room, database })),

@@ -1,6 +1,7 @@
 /** The pages of base models: the list, folders that are found, one model, and deleting it. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { chatModel, createFineTune, modelRow } from "../server/harness.ts";
+import { keepAlive } from "../support/alive.ts";
 import { everything } from "../support/claims.ts";
 import { expectAccessible, expectToFit, pageTests } from "./harness.ts";
 
@@ -16,7 +17,7 @@ async function reportWorker(): Promise<void> {
     device: "plain: a test",
     version: "1.2.3",
   };
-  await store.workers.report({ ...about, ...(await everything(store)) });
+  onTestFinished(await keepAlive(store, { ...about, ...(await everything(store)) }));
 }
 
 describe("the models", () => {

@@ -3,7 +3,7 @@ import { cp, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { jobKinds } from "../../schema/jobs.ts";
 import {
   createDataset,
@@ -13,6 +13,7 @@ import {
   rows,
   type CreatedFineTune,
 } from "../server/harness.ts";
+import { keepAlive } from "../support/alive.ts";
 import { expectAccessible, expectToFit, pageTests } from "./harness.ts";
 
 const tests = pageTests();
@@ -20,23 +21,29 @@ const demo = { name: "demo", hash: modelRow("demo").hash };
 const size = { family: "opt", dtype: "F32", parameters: 330_000, bytes: 1_320_000, contextLength: 64 };
 const films = await readFile("demo/train.jsonl", "utf8").then((text) => text.split("\n").slice(0, 20));
 
-const can = { kinds: jobKinds, families: ["opt"], precisions: ["FLOAT32" as const], memoryBytes: 1e9, models: [demo] };
-
 /** A worker that can train the demo's model, and nothing else. It never works. */
-async function liveWorker(): Promise<void> {
-  const id = "00000000-0000-4000-8000-000000000001";
-  await tests.server.store.workers.report({ id, name: "able-1", version: "1", device: "plain", ...can });
-}
+const able = {
+  id: "00000000-0000-4000-8000-000000000001",
+  name: "able-1",
+  version: "1",
+  device: "plain",
+  kinds: jobKinds,
+  families: ["opt"],
+  precisions: ["FLOAT32" as const],
+  memoryBytes: 1e9,
+  models: [demo],
+};
 
 beforeAll(async () => {
   await cp("demo/base", join(tests.server.modelsDir, "demo"), { recursive: true });
   await tests.server.store.baseModels.register({ ...modelRow("demo"), ...size });
   await createDataset(tests.server, "stored films", films.join("\n"));
 }, 60_000);
-/** A worker that has not reported for ten seconds counts as dead. */
-const beat = setInterval(() => void liveWorker().catch(() => undefined), 3_000);
-beforeEach(() => liveWorker());
-afterAll(() => clearInterval(beat));
+let stopWorker: () => void;
+beforeAll(async () => {
+  stopWorker = await keepAlive(tests.server.store, able);
+});
+afterAll(() => stopWorker());
 
 const open = (query = "", page = tests.page) => page.goto(`${tests.server.url}/new${query}`);
 const step = (name: string, page = tests.page) => page.getByRole("region", { name: new RegExp(`^${name}`, "u") });
@@ -402,8 +409,7 @@ describe("a new run", () => {
     await foundModels.report("w", []);
     await page.getByRole("radio", { name: "later" }).check();
     expect(await page.getByText("Found in the models folder").count()).toBe(0);
-    can.models = [demo, { name: "later", hash: "ab".repeat(32) }];
-    await liveWorker();
+    able.models = [demo, { name: "later", hash: "ab".repeat(32) }];
     await row("later")
       .getByText("Its weights need 10.0 GB of memory; the largest worker that has it has 1.00 GB.")
       .waitFor();

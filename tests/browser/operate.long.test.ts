@@ -1,6 +1,7 @@
 /** The pages of Operate: a service without keys gets its first one, then two projects, webhooks, limits, and revoked keys. */
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { keepAlive, type Report } from "../support/alive.ts";
 import { everything } from "../support/claims.ts";
 import { createFineTune } from "../server/harness.ts";
 import { startReceiver, type Receiver } from "../server/webhook-receiver.ts";
@@ -68,6 +69,13 @@ async function choose(name: string, action: string, page = tests.page): Promise<
 
 const heldKey = (page = tests.page) => page.evaluate(() => localStorage.getItem("steplog-token"));
 
+/** Until the function is called or the test is over. */
+async function report(about: Omit<Report, "id">): Promise<() => void> {
+  const stop = await keepAlive(tests.server.store, { id: crypto.randomUUID(), ...about });
+  onTestFinished(stop);
+  return stop;
+}
+
 describe("a service without keys", () => {
   test("workers say what they do, and the queue why it waits", async () => {
     const { page, server } = tests;
@@ -76,7 +84,7 @@ describe("a service without keys", () => {
     await page.getByText("No run is waiting.").waitFor();
     await expectAccessible(page, "no workers");
     const about = { device: "native: a test", version: "1.2.3", ...(await everything(server.store)) };
-    await server.store.workers.report({ id: crypto.randomUUID(), name: "test", ...about });
+    await report({ name: "test", ...about });
     const [, worker] = await tests.training({ steps: 100 }, "in training");
     await worker.train(30);
     await createFineTune(server, {}, "waits first");
@@ -85,8 +93,7 @@ describe("a service without keys", () => {
     await busy.getByText("Busy").waitFor();
     await busy.getByText("step 30 of 100").waitFor();
     expect(await busy.getByRole("link", { name: "in training" }).getAttribute("href")).toMatch(/^\/fine-tunes\//u);
-    // Just before it is looked for: it says nothing more, and is silent soon.
-    await server.store.workers.report({ id: crypto.randomUUID(), name: "idle one", ...about });
+    const fallSilent = await report({ name: "idle one", ...about });
     await page.getByRole("region", { name: "Worker idle one" }).getByText("Idle", { exact: true }).waitFor();
     await row("bytes").getByText("waits first").waitFor();
     await expect.poll(() => row("bytes").getByRole("cell").first().textContent()).toBe("2");
@@ -96,6 +103,7 @@ describe("a service without keys", () => {
       .toEqual(["bytes", "2", "1"]);
     await expectAccessible(page, "workers");
     await tests.shoot("workers");
+    fallSilent();
     await page.getByRole("region", { name: "Worker idle one" }).getByText("Silent").waitFor();
     await worker.succeed();
     expect(tests.complaints).toEqual([]);

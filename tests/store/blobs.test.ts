@@ -87,7 +87,10 @@ function checkPlace(open: () => Promise<Place>): void {
     expect(await blobs.has(hash)).toBe(true);
     expect(whole.equals(await buffer(await blobs.open(hash)))).toBe(true);
     expect((await buffer(await blobs.open(hash, { first: 3, last: 7 }))).equals(whole.subarray(3, 8))).toBe(true);
-    const read = await withFiles(blobs, async (pathOf) => readFile(await pathOf(hash)));
+    const read = await withFiles(
+      (sha256: string) => blobs.local(sha256),
+      async (pathOf) => readFile(await pathOf(hash)),
+    );
     expect(whole.equals(read)).toBe(true);
     blobs.close();
   });
@@ -107,7 +110,12 @@ function checkPlace(open: () => Promise<Place>): void {
     const { sha256, bytes: size } = await blobs.put(bytes());
     expect([sha256, size]).toEqual([createHash("sha256").digest("hex"), 0]);
     expect(await buffer(await blobs.open(sha256))).toHaveLength(0);
-    expect(await withFiles(blobs, async (pathOf) => readFile(await pathOf(sha256)))).toHaveLength(0);
+    expect(
+      await withFiles(
+        (sha256: string) => blobs.local(sha256),
+        async (pathOf) => readFile(await pathOf(sha256)),
+      ),
+    ).toHaveLength(0);
     blobs.close();
   });
 
@@ -169,7 +177,14 @@ function checkPlace(open: () => Promise<Place>): void {
     expect(Buffer.concat(read).length).toBeLessThan(100_011);
     // Once the right bytes are there again, nothing stands in their way.
     await damage(hash, whole);
-    expect(whole.equals(await withFiles(blobs, async (pathOf) => readFile(await pathOf(hash))))).toBe(true);
+    expect(
+      whole.equals(
+        await withFiles(
+          (sha256: string) => blobs.local(sha256),
+          async (pathOf) => readFile(await pathOf(hash)),
+        ),
+      ),
+    ).toBe(true);
     blobs.close();
   });
 }

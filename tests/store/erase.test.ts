@@ -111,7 +111,13 @@ test("its keys end, a run that trains loses its lease, and what comes meanwhile 
   // Whoever was let in before may still add something.
   const adding = Promise.allSettled(
     Array.from({ length: 20 }, (_, k) =>
-      mine.datasets.create({ name: `late ${k}`, sha256: datasets[0]?.sha256 ?? "", bytes: 1, rows: 1 }),
+      store.datasets.create({
+        projectId: projects.id,
+        name: `late ${k}`,
+        sha256: datasets[0]?.sha256 ?? "",
+        bytes: 1,
+        rows: 1,
+      }),
     ),
   );
   const [erased] = await Promise.all([erase(), adding]);

@@ -79,7 +79,7 @@ export async function twoProjects({ store, url }: TestStore): Promise<Projects> 
 async function datasetOf(store: Store, project: ProjectStore, name: string): Promise<Dataset> {
   const rows = `{"prompt": "${name}", "completion": " good"}\n`;
   const blob = await store.blobs.put(Readable.from([Buffer.from(rows)]));
-  return project.datasets.create({ name, ...blob, rows: 1 });
+  return store.datasets.create({ projectId: project.viewer.projectId, name, ...blob, rows: 1 });
 }
 
 interface Wanted {

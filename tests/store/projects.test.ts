@@ -51,10 +51,26 @@ async function everything() {
   return { run, checkpoint, target, completion, evaluation: evaluation.evaluation };
 }
 
+const weights = { name: "model.safetensors", sha256: sha256("weights"), bytes: 7 };
+const form = { merged: false, dtype: "bfloat16" } as const;
+
+/** As if a worker had made its weights, also in another form. */
+async function withWeights(checkpointId: string): Promise<void> {
+  await mine.exports.request(checkpointId, form);
+  const files = JSON.stringify([weights]);
+  await directly(fixture.url, async (sql) => {
+    await sql`update checkpoints set weights_status = 'STORED', weights_files = ${files}::text::jsonb
+      where id = ${checkpointId}`;
+    await sql`update checkpoint_exports set status = 'STORED', files = ${files}::text::jsonb
+      where checkpoint_id = ${checkpointId}`;
+  });
+}
+
 describe("what belongs to another project", () => {
   test("is not there", async () => {
     const { run, checkpoint, target, completion, evaluation } = await everything();
     const { id } = run;
+    await withWeights(checkpoint.id);
     expect(await others.fineTunes.get(id)).toBeNull();
     expect(await others.fineTunes.byIds([id])).toEqual([null]);
     expect(await others.fineTunes.list({ limit: 9 })).toEqual([]);
@@ -83,6 +99,9 @@ describe("what belongs to another project", () => {
     expect(await others.exports.list(checkpoint.id)).toEqual([]);
     expect(await others.datasets.get(run.datasetId)).toBeNull();
     expect(await others.datasets.list({ limit: 9 })).toEqual([]);
+    await expect(others.files.rows(run.datasetId)).rejects.toEqual(notFound);
+    await expect(others.files.weights(checkpoint.id, weights.name)).rejects.toEqual(notFound);
+    await expect(others.files.exported(checkpoint.id, form, weights.name)).rejects.toEqual(notFound);
     expect(await others.completions.get(completion.id)).toBeNull();
     expect(await others.completions.delete(completion.id)).toBe(false);
     await expect(others.completions.cancel(completion.id)).rejects.toEqual(notFound);
@@ -99,6 +118,11 @@ describe("what belongs to another project", () => {
       await expect(rowsOf.next()).rejects.toEqual(notFound);
     await expect(others.fineTunes.create(await newInput(store))).rejects.toEqual(notFound);
     // The owner sees all of it.
+    expect(await mine.files.rows(run.datasetId)).toMatchObject({ sha256: rows.sha256, bytes: rows.bytes });
+    const { sha256: hash, bytes } = weights;
+    expect(await mine.files.weights(checkpoint.id, weights.name)).toMatchObject({ sha256: hash, bytes });
+    expect(await mine.files.exported(checkpoint.id, form, weights.name)).toMatchObject({ sha256: hash, bytes });
+    await expect(mine.files.weights(checkpoint.id, "other.safetensors")).rejects.toEqual(notFound);
     expect(await mine.fineTunes.get(id)).toMatchObject({ id });
     expect(await mine.fineTunes.metrics(id, { afterStep: 0, limit: 9 })).toHaveLength(1);
     expect(await mine.checkpoints.list(id, { limit: 9 })).toHaveLength(1);
@@ -122,6 +146,7 @@ describe("what belongs to another project", () => {
     expect(await reader.checkpoints.delete(checkpoint.id)).toBe(false);
     await expect(reader.checkpoints.deleteWeights(checkpoint.id)).rejects.toEqual(notFound);
     expect(await reader.datasets.delete(run.datasetId)).toBe(false);
+    expect(await reader.files.rows(run.datasetId)).toMatchObject({ sha256: rows.sha256 });
     const { fineTune } = await reader.fineTunes.create({
       ...(await newInput(store)),
       datasetId: run.datasetId,
@@ -139,8 +164,8 @@ describe("what belongs to another project", () => {
 });
 
 test("idempotency keys and aliases are each project's own", async () => {
-  const ours = await mine.datasets.create({ ...rows, name: "ours", idempotencyKey: "key" });
-  const theirs = await others.datasets.create({ ...rows, name: "theirs", idempotencyKey: "key" });
+  const ours = await store.datasets.create({ ...rows, name: "ours", idempotencyKey: "key" });
+  const theirs = await store.datasets.create({ ...rows, projectId: otherId, name: "theirs", idempotencyKey: "key" });
   expect(theirs).not.toMatchObject({ id: ours.id });
   expect(await others.datasets.ofKey("key")).toMatchObject({ id: theirs.id });
   expect(await mine.datasets.ofKey("key")).toMatchObject({ id: ours.id });
@@ -155,16 +180,18 @@ test("idempotency keys and aliases are each project's own", async () => {
 });
 
 test("a key does what its scopes name", async () => {
-  const { run } = await everything();
+  const { run, checkpoint } = await everything();
   const of = (...scopes: Scope[]) => store.of(viewerOf(defaultProjectId, scopes));
   const forbidden: unknown = expect.objectContaining({ code: "FORBIDDEN" });
   expect(await of("read").fineTunes.get(run.id)).toMatchObject({ id: run.id });
   await expect(of("read").fineTunes.cancel(run.id)).rejects.toEqual(forbidden);
   await expect(of("read").fineTunes.delete(run.id, { cancel: true })).rejects.toEqual(forbidden);
   await expect(of("train").datasets.delete(run.datasetId)).rejects.toEqual(forbidden);
-  await expect(of("read").datasets.create(rows)).rejects.toEqual(forbidden);
+  await expect(of("read").datasets.create({ name: "rows", path: "rows.jsonl", rows: 1 })).rejects.toEqual(forbidden);
   await expect(of("write").fineTunes.create(await newInput(store))).rejects.toEqual(forbidden);
-  await expect(of("train").datasets.create(rows)).rejects.toEqual(forbidden);
+  await expect(of("train").datasets.create({ name: "rows", path: "rows.jsonl", rows: 1 })).rejects.toEqual(forbidden);
+  await expect(of("infer").files.rows(run.datasetId)).rejects.toEqual(forbidden);
+  await expect(of("infer").files.weights(checkpoint.id, weights.name)).rejects.toEqual(forbidden);
   await expect(of("infer").fineTunes.get(run.id)).rejects.toEqual(forbidden);
   await expect(of("infer").feed.steps(run.id, { afterStep: 0 }).next()).rejects.toEqual(forbidden);
   const target = { baseModelId: run.baseModelId, checkpointId: null };
@@ -174,7 +201,7 @@ test("a key does what its scopes name", async () => {
 });
 
 test("jobs say whose they are", async () => {
-  const dataset = await others.datasets.create({ ...rows, name: "for a job" });
+  const dataset = await store.datasets.create({ ...rows, projectId: otherId, name: "for a job" });
   const { fineTune } = await others.fineTunes.create({ ...(await newInput(store)), datasetId: dataset.id });
   const [job] = await directly(
     fixture.url,

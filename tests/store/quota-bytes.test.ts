@@ -40,7 +40,13 @@ const exceeded: unknown = expect.objectContaining({
 const filesOf = (bytes: number) => [{ name: "model.safetensors", sha256: sha256(`${bytes}`), bytes }];
 
 async function createRun(keepWeights = false) {
-  const dataset = await mine.datasets.create({ name: "own", sha256: sha256("own"), bytes: datasetBytes, rows: 1 });
+  const dataset = await store.datasets.create({
+    projectId,
+    name: "own",
+    sha256: sha256("own"),
+    bytes: datasetBytes,
+    rows: 1,
+  });
   const { fineTune } = await mine.fineTunes.create({
     ...(await newInput(store)),
     datasetId: dataset.id,
@@ -115,7 +121,7 @@ test("exports ask and count too, by the size of their numbers", async () => {
   expect(await mine.exports.get(first, half)).toMatchObject({ status: "STORED" });
   expect(await used()).toBe(datasetBytes + 9);
   const more = { name: "more", sha256: sha256("more"), bytes: 1, rows: 1 };
-  await expect(mine.datasets.create(more)).rejects.toEqual(exceeded);
+  await expect(store.datasets.create({ ...more, projectId })).rejects.toEqual(exceeded);
 });
 
 test("a run that is to keep weights that do not fit is refused, and one that keeps none is not", async () => {

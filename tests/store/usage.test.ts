@@ -48,7 +48,7 @@ const used = async () => (await mine.accounts.usage(today(), today()))[0];
 
 async function newRun(steps = 100) {
   const input = await newInput(store);
-  const dataset = await mine.datasets.create({ name: "own", sha256: sha256("own"), bytes: 4, rows: 1 });
+  const dataset = await store.datasets.create({ projectId, name: "own", sha256: sha256("own"), bytes: 4, rows: 1 });
   const hyperparameters = { ...input.hyperparameters, steps };
   return mine.fineTunes.create({ ...input, datasetId: dataset.id, hyperparameters });
 }
@@ -80,7 +80,13 @@ const failure = { status: "FAILED", code: "INTERNAL", message: "A bug.", issues:
 
 async function evaluationOf() {
   const { baseModelId } = await newInput(store);
-  const { id: datasetId } = await mine.datasets.create({ name: "own", sha256: sha256("own"), bytes: 4, rows: 1 });
+  const { id: datasetId } = await store.datasets.create({
+    projectId,
+    name: "own",
+    sha256: sha256("own"),
+    bytes: 4,
+    rows: 1,
+  });
   const settings = evaluationRulesSchema.parse({ answerTokens: 4 });
   const target = { baseModelId, checkpointId: null };
   return { ...target, datasetId, idempotencyKey: null, labelWords: [], calibrationPrompt: null, settings };
@@ -190,8 +196,8 @@ describe("usage", () => {
 
   test("a dataset counts when it is created, and not when its key finds it again", async () => {
     const rows = { idempotencyKey: "k", name: "reviews", sha256: sha256("rows"), bytes: 400, rows: 1 };
-    await mine.datasets.create(rows);
-    await mine.datasets.create(rows);
+    await store.datasets.create({ ...rows, projectId });
+    await store.datasets.create({ ...rows, projectId });
     expect(await used()).toMatchObject({ BYTES: 400 });
   });
 
@@ -224,18 +230,18 @@ describe("quotas", () => {
   test("bytes: a dataset beyond it is not stored and does not count, one that is stored already is found", async () => {
     await setQuotas({ bytes: 500 });
     const rows = { idempotencyKey: "first", name: "reviews", sha256: sha256("rows"), bytes: 400, rows: 1 };
-    await mine.datasets.create(rows);
-    const more = mine.datasets.create({ ...rows, idempotencyKey: null });
+    await store.datasets.create({ ...rows, projectId });
+    const more = store.datasets.create({ projectId, ...rows, idempotencyKey: null });
     await expect(more).rejects.toEqual(exceeded("bytes", 500, { retryAfterS: undefined }));
     expect(await mine.datasets.list({ limit: 9 })).toHaveLength(1);
     expect(await used()).toMatchObject({ BYTES: 400 });
-    expect(await mine.datasets.create(rows)).toMatchObject({ bytes: 400 });
+    expect(await store.datasets.create({ ...rows, projectId })).toMatchObject({ bytes: 400 });
   });
 
   test("bytes is exact when datasets come at once", async () => {
     await setQuotas({ bytes: 500 });
     const all = Array.from({ length: 8 }, (_, index) =>
-      mine.datasets.create({ name: `${index}`, sha256: sha256(`${index}`), bytes: 100, rows: 1 }),
+      store.datasets.create({ projectId, name: `${index}`, sha256: sha256(`${index}`), bytes: 100, rows: 1 }),
     );
     const done = await Promise.allSettled(all);
     expect(done.filter(({ status }) => status === "fulfilled")).toHaveLength(5);

@@ -10,7 +10,7 @@ import { withFiles } from "../../../store/store.ts";
 import type { Context } from "../../context.ts";
 import { invalidArgument } from "../../errors.ts";
 import { previewForModel } from "../../row-preview.ts";
-import { placeOfCursor } from "../../stored-rows.ts";
+import { placeOfCursor, rowsOf } from "../../stored-rows.ts";
 import { builder, queryCost } from "../builder.ts";
 import { IssueRef } from "../fine-tune/error.ts";
 import { Truncation } from "../fine-tune/hyperparameters.ts";
@@ -165,8 +165,8 @@ builder.queryField("previewRows", (t) =>
       if (!named || jsonl != null || preparation) throw oneOf("dataset", "jsonl", "Only inline rows can be prepared.");
       const toId = (id: string) => encodeGlobalID("Dataset", id);
       const dataset = await requireDataset(context.store, named.id, "input.dataset", toId);
-      return withFiles(context.store.blobs, async (pathOf) =>
-        previewForModel(context, model, { path: await pathOf(dataset.sha256), preparation, from }, settings),
+      return withFiles(rowsOf(context.store), async (pathOf) =>
+        previewForModel(context, model, { path: await pathOf(dataset), preparation, from }, settings),
       );
     },
   }),

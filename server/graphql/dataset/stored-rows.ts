@@ -46,7 +46,7 @@ builder.objectField(DatasetRef, "storedRows", (t) =>
       after: t.arg.string({ description: "Return the rows after this cursor. Left out, from the first one." }),
     },
     resolve: (dataset, { first, after }, { store }) =>
-      storedRows(store.blobs, dataset, {
+      storedRows(store, dataset, {
         first: first ?? usualRows,
         after: after == null ? null : placeOfCursor(after),
       }),

@@ -4,7 +4,7 @@ import type { weightsStatuses } from "../../../schema/states.ts";
 import { stepLogBytes } from "../../../schema/step-log.ts";
 import type { Checkpoint, FineTune, WeightsFile } from "../../../schema/tables.ts";
 import type { Context } from "../../context.ts";
-import { filesOf, singleFile } from "../../weights-files.ts";
+import { filesOf, singleFile } from "../../../schema/weights-files.ts";
 import { builder, queryCost } from "../builder.ts";
 import { CheckpointRef, FineTuneRef } from "../nodes.ts";
 

@@ -4,12 +4,14 @@ import { SteplogError, asSteplogError } from "../../../schema/errors.ts";
 import type { ErrorCode } from "../../../schema/errors.ts";
 import type { PlannedRun } from "../../../schema/estimate.ts";
 import { measureWait } from "../../../schema/limits.ts";
-import { type PathOf, lackedBy, trainingNeeds, withFiles } from "../../../store/store.ts";
+import type { Dataset } from "../../../schema/tables.ts";
+import { lackedBy, trainingNeeds, withFiles } from "../../../store/store.ts";
 import type { Context } from "../../context.ts";
 import { withModelFolder } from "../../model-folder.ts";
 import { countRun } from "../../run-counts.ts";
 import type { Asked, WorkerSeconds } from "../../run-seconds.ts";
 import { secondsByWorker } from "../../run-seconds.ts";
+import { rowsOf } from "../../stored-rows.ts";
 import { builder, queryCost } from "../builder.ts";
 import { CreateFineTuneInput } from "./create-fine-tune-input.ts";
 import type { NewRunInput } from "./create-fine-tune-input.ts";
@@ -101,7 +103,9 @@ const refusing = new Set<ErrorCode>([
 async function counted(context: Context, input: NewRunInput, run: CheckedRun, attempt: Attempt) {
   try {
     const counts = await withModelFolder(context, run.baseModel, (folder) =>
-      withFiles(context.store.blobs, async (pathOf) => countRun(context, await plannedRun(folder, pathOf, input, run))),
+      withFiles(rowsOf(context.store), async (pathOf) =>
+        countRun(context, await plannedRun(folder, pathOf, input, run)),
+      ),
     );
     return { counts, uncounted: null };
   } catch (error) {
@@ -132,14 +136,19 @@ function measurementOf(input: NewRunInput, run: CheckedRun): Asked["measurement"
   };
 }
 
-async function plannedRun(modelPath: string, pathOf: PathOf, input: NewRunInput, run: CheckedRun): Promise<PlannedRun> {
+async function plannedRun(
+  modelPath: string,
+  pathOf: (dataset: Dataset) => Promise<string>,
+  input: NewRunInput,
+  run: CheckedRun,
+): Promise<PlannedRun> {
   const { dataset, validationDataset, testDataset } = run.datasets;
   const { labelWords, calibrationPrompt, hyperparameters } = newFineTune(input, run);
   return {
     modelPath,
-    datasetPath: await pathOf(dataset.sha256),
-    validationPath: validationDataset && (await pathOf(validationDataset.sha256)),
-    testPath: testDataset && (await pathOf(testDataset.sha256)),
+    datasetPath: await pathOf(dataset),
+    validationPath: validationDataset && (await pathOf(validationDataset)),
+    testPath: testDataset && (await pathOf(testDataset)),
     labelWords,
     calibrationPrompt: calibrationPrompt ?? null,
     hyperparameters,

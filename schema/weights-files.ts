@@ -1,5 +1,5 @@
 /** The stored files of a checkpoint's weights. */
-import type { Checkpoint, WeightsFile } from "../schema/tables.ts";
+import type { Checkpoint, WeightsFile } from "./tables.ts";
 
 /** The one file that holds all weights; null when there are none, or shards. */
 export function singleFile(checkpoint: Checkpoint): WeightsFile | null {
