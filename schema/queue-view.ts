@@ -22,27 +22,33 @@ export const queueDepth = pgView("queue_depth", {
   free: count("free"),
   /** By a worker that renews its lease. */
   held: count("held"),
-  /** For their time, after a failed attempt. */
+  /** For their time, after a failed attempt; or until fewer runs of their project are trained than it may have at once. */
   waiting: count("waiting"),
   /** Since the oldest that is not held was created; null when all are held. */
   oldestSeconds: doublePrecision("oldest_seconds"),
 }).as(sql`
   select kind, needs #>> '{families,0}' as family, needs #>> '{models,0,name}' as model,
     needs #>> '{precisions,0}' as precision, coalesce((needs ->> 'memoryBytes')::bigint, 0) as memory_bytes, needs,
-    count(*) filter (where not is_held and is_due) as free,
+    count(*) filter (where not is_held and is_due and coalesce(place <= room, true)) as free,
     count(*) filter (where is_held) as held,
-    count(*) filter (where not is_held and not is_due) as waiting,
+    count(*) filter (where not is_held and not (is_due and coalesce(place <= room, true))) as waiting,
     extract(epoch from clock_timestamp() - min(created_at) filter (where not is_held))::float8 as oldest_seconds
   from (
-    select kind, needs, created_at,
-      coalesce(lease_expires_at >= clock_timestamp(), false) as is_held,
-      coalesce(not_before <= clock_timestamp(), true) as is_due
-    from jobs where not needs ? 'workers'
+    select kind, needs, created_at, is_held, is_due,
+      case when kind = 'FINE_TUNE' then most - count(*) filter (where is_held) over (partition by project_id, kind) end as room,
+      row_number() over (partition by project_id, kind, is_held, is_due order by priority desc, id) as place
+    from (
+      select id, kind, needs, created_at, project_id, priority,
+        (select (quotas ->> 'concurrentRuns')::float8 from projects where projects.id = project_id) as most,
+        coalesce(lease_expires_at >= clock_timestamp(), false) as is_held,
+        coalesce(not_before <= clock_timestamp(), true) as is_due
+      from jobs where not needs ? 'workers'
+    ) as jobs
     union all
-    select 'REGISTER', '{}', requested_at, coalesce(claim_expires_at >= clock_timestamp(), false), true
+    select 'REGISTER', '{}', requested_at, coalesce(claim_expires_at >= clock_timestamp(), false), true, null, null
     from found_models where requested_at is not null
     union all
-    select 'DOWNLOAD', '{}', requested_at, coalesce(claim_expires_at >= clock_timestamp(), false), true
+    select 'DOWNLOAD', '{}', requested_at, coalesce(claim_expires_at >= clock_timestamp(), false), true, null, null
     from model_downloads where finished_at is null
   ) as work
   group by kind, needs`);

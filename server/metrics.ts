@@ -59,7 +59,7 @@ function addQueue(
 ): void {
   const jobs = new Gauge({
     name: "steplog_queue_jobs",
-    help: "Jobs by kind: free to be claimed, held by a worker, or waiting after a failed attempt.",
+    help: "Jobs by kind: free to be claimed, held by a worker, or waiting: after a failed attempt, or for room in its project.",
     labelNames: ["kind", "state"],
     registers,
     collect: () => read(async () => setJobs(await queue.depth())),

@@ -1,6 +1,7 @@
 /** What the queue shows of itself: jobs by what they need, and the number of workers that autoscalers ask for. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { jobKinds, soleJobKinds } from "../../schema/jobs.ts";
+import { operator } from "../../schema/projects.ts";
 import { workersWantedSql } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import { claimed, directly, lapse, newRun } from "./fixtures.ts";
@@ -41,6 +42,29 @@ test("free, held and waiting jobs by what they need, and the workers for them", 
   await store.repeatJob(again, { message: "UNAVAILABLE: full", attempts: 20 });
   expect(await store.queue.depth()).toMatchObject([{ free: 1, held: 0, waiting: 1 }]);
   expect(await store.queue.workersWanted()).toBe(1);
+});
+
+test("runs beyond those that their project may train at once are not free: they want no worker", async () => {
+  const { store, url } = service;
+  await directly(url, (sql) => sql`delete from jobs`);
+  for (let run = 0; run < 5; run++) await newRun(store);
+  await store.of(operator).accounts.setQuotas({ concurrentRuns: 2 });
+  expect(await store.queue.depth()).toMatchObject([{ free: 2, held: 0, waiting: 3 }]);
+  expect(await store.queue.workersWanted()).toBe(2);
+  const first = await claimed(store);
+  expect(await store.queue.depth()).toMatchObject([{ free: 1, held: 1, waiting: 3 }]);
+  await claimed(store);
+  expect(await store.queue.depth()).toMatchObject([{ free: 0, held: 2, waiting: 3 }]);
+  expect(await store.queue.workersWanted()).toBe(2);
+  await lapse(url, first);
+  expect(await store.queue.depth()).toMatchObject([{ free: 1, held: 1, waiting: 3 }]);
+  // Fewer than are trained already.
+  await store.of(operator).accounts.setQuotas({ concurrentRuns: 0 });
+  expect(await store.queue.depth()).toMatchObject([{ free: 0, held: 1, waiting: 4 }]);
+  await store.of(operator).accounts.setQuotas({ concurrentRuns: null });
+  expect(await store.queue.depth()).toMatchObject([{ free: 4, held: 1, waiting: 0 }]);
+  await directly(url, (sql) => sql`delete from jobs`);
+  await newRun(store);
 });
 
 test("work is counted by the memory that it needs", async () => {
