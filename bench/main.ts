@@ -50,6 +50,7 @@ import type { WakeOptions } from "./serve/wake.ts";
 import { benchWake } from "./serve/wake.ts";
 import type { StepOptions } from "./step.ts";
 import { benchStep } from "./step.ts";
+import { type StepsOptions, benchSteps, stepsLines } from "./steps.ts";
 import { type SubscribersOptions, benchSubscribers, subscribersLines } from "./subscribers/subscribers.ts";
 
 /** Options of every measuring command. */
@@ -209,6 +210,12 @@ reporting("subscribers", "clients of one gateway that follow runs, some slow, so
   .action((options: SubscribersOptions & Output) =>
     runAndShow(options, benchSubscribers, (result) => lines(subscribersLines(result))),
   );
+
+reporting("steps", "a store of many steps: what lists, charts, logs and a new run take there, and its size")
+  .addOption(count("--steps", "steps of all runs together", 10_000_000))
+  .addOption(count("--runs", "runs that have them", 100))
+  .addOption(count("--requests", "requests of each kind", 300))
+  .action((options: StepsOptions & Output) => runAndShow(options, benchSteps, (result) => lines(stepsLines(result))));
 
 reporting("page", "the web page in a headless Chromium: frames a second, first paint, bytes")
   .addOption(count("--steps", "steps of the run whose charts are shown", 100_000))
