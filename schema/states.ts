@@ -21,6 +21,7 @@ export function isFinal(status: FineTuneStatus): boolean {
 }
 
 export const finalStatuses = fineTuneStatuses.filter(isFinal);
+export const unfinishedStatuses = fineTuneStatuses.filter((status) => !isFinal(status));
 
 /** What is wanted of a run. Its worker reads this with every renewal and append, and acts within a batch. */
 export type Wanted = "RUN" | "PAUSE" | "CANCEL";

@@ -7,7 +7,7 @@ import { type SQL, and, count, eq, gt, inArray, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import type { JobKind } from "../../schema/jobs.ts";
 import { projects } from "../../schema/project-tables.ts";
-import { fineTuneStatuses, isFinal } from "../../schema/states.ts";
+import { unfinishedStatuses } from "../../schema/states.ts";
 import { fineTunes, jobs } from "../../schema/tables.ts";
 import { type QuotaName, type QuotaUse, type Quotas, quotaNames, secondsKinds } from "../../schema/usage.ts";
 import { type Database, type Executor, type Transaction, isUuid, only } from "../postgres/database.ts";
@@ -185,12 +185,11 @@ const counts: Readonly<Record<QuotaName, (database: Executor, projectId: string)
   },
   /** Those that unfinished runs have still to do count as well. */
   async stepsAMonth(database, projectId) {
-    const unfinished = fineTuneStatuses.filter((status) => !isFinal(status));
     const left = sql<number>`coalesce(sum((${fineTunes.hyperparameters}->>'steps')::int - ${fineTunes.stepsDone}), 0)::float8`;
     const [row] = await database
       .select({ left })
       .from(fineTunes)
-      .where(and(eq(fineTunes.projectId, projectId), inArray(fineTunes.status, unfinished)));
+      .where(and(eq(fineTunes.projectId, projectId), inArray(fineTunes.status, unfinishedStatuses)));
     return (await usedThisMonth(database, projectId, ["STEPS"])) + (row?.left ?? 0);
   },
   tokensAMonth: (database, projectId) => usedThisMonth(database, projectId, ["TOKENS_TRAINED", "TOKENS_GENERATED"]),

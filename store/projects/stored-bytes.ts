@@ -8,7 +8,7 @@ import { and, eq, inArray, sql } from "drizzle-orm";
 import { adapterBytes } from "../../schema/adapter-size.ts";
 import { checkpointExports } from "../../schema/export-tables.ts";
 import { settingsOf } from "../../schema/hyperparameters.ts";
-import { fineTuneStatuses, isFinal } from "../../schema/states.ts";
+import { unfinishedStatuses } from "../../schema/states.ts";
 import { type BaseModel, type FineTune, baseModels, checkpoints, datasets, fineTunes } from "../../schema/tables.ts";
 import type { WeightsForm } from "../../schema/weights-form.ts";
 import { type Parts, partsOf } from "../models/part-names.ts";
@@ -47,13 +47,17 @@ async function promisedTo(database: Executor, projectId: string): Promise<Promis
   const itsBase = eq(baseModels.id, fineTunes.baseModelId);
   const itsRun = eq(fineTunes.id, checkpoints.fineTuneId);
   const row = { run: fineTunes, base: baseModels };
-  const unfinished = fineTuneStatuses.filter((status) => !isFinal(status));
   const kept = await database
     .select(row)
     .from(fineTunes)
     .innerJoin(baseModels, itsBase)
     .where(
-      and(own, eq(fineTunes.keepWeights, true), inArray(fineTunes.status, unfinished), sql`not exists (${atTheirEnd})`),
+      and(
+        own,
+        eq(fineTunes.keepWeights, true),
+        inArray(fineTunes.status, unfinishedStatuses),
+        sql`not exists (${atTheirEnd})`,
+      ),
     );
   const rebuilt = await database
     .select(row)
