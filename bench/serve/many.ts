@@ -7,7 +7,7 @@ import { type Machine, machine, median } from "../measure.ts";
 import { randomModel, randomTokens } from "../model.ts";
 import { type Answer, ask, firstOf, rateOf, tokenOf } from "./client.ts";
 import { residentMb } from "./resident.ts";
-import { addRows, checkpointsOf, createRun } from "./runs.ts";
+import { addRows, checkpointsOf, createRun, type MadeCheckpoint } from "./runs.ts";
 import type { ServeOptions } from "./serve.ts";
 import { startService } from "./service.ts";
 
@@ -29,7 +29,7 @@ export interface ManyResult {
   readonly device: string;
   /** Seconds to the first token of one client: of the base, and of every adapter at its first question, in that order. */
   readonly base: number;
-  readonly cold: readonly number[];
+  readonly cold: readonly { readonly entries: number; readonly seconds: number }[];
   /** Of adapters that were asked last, at their second question. */
   readonly warm: readonly number[];
   readonly together: Readonly<Record<"base" | "one" | "each", Together>>;
@@ -53,16 +53,18 @@ export async function benchMany(options: ManyOptions): Promise<ManyResult> {
     ask(url, { model, prompt: randomTokens(vocabulary, prompt, 9000 + seed++), tokens: most });
   const first = async (model: string) => firstOf(await question(model, 2));
   try {
-    const dataset = await addRows(url, vocabulary, 16, 16);
+    // What they learn is no matter.
+    const dataset = await addRows(url, vocabulary, 16, 4);
     const shape = { baseModel: name, dataset, method: "LORA" as const, batchSize: 1 };
     const run = await createRun(url, { ...shape, steps: many, checkpointEvery: 1 });
-    const adapters = shuffled((await checkpointsOf(url, run)).map(({ id }) => id));
+    const made = shuffled(await checkpointsOf(url, run));
+    const adapters = made.map(({ id }) => id);
     console.error(`The ${adapters.length} adapters are made, and are asked now.`);
     const base: number[] = [];
     for (let at = 0; at < 2 * warmUps; at++) base.push(await first(name));
     const before = await residentMb(pid);
-    const cold: number[] = [];
-    for (const id of adapters) cold.push(await first(id));
+    const cold: { entries: number; seconds: number }[] = [];
+    for (const { id, entries } of made) cold.push({ entries, seconds: await first(id) });
     const memory = { base: before, adapters: await residentMb(pid) };
     const warm: number[] = [];
     for (const id of adapters.slice(-warmUps)) warm.push(await first(id));
@@ -99,9 +101,10 @@ function paceOf(rounds: readonly (readonly Answer[])[]): Together {
 }
 
 /** A fixed order that is no order: the same in every run of the benchmark. */
-function shuffled(ids: readonly string[]): string[] {
-  const places = randomTokens(2 ** 30, ids.length, 7);
-  return ids.toSorted((a, b) => (places[ids.indexOf(a)] ?? 0) - (places[ids.indexOf(b)] ?? 0));
+function shuffled(made: readonly MadeCheckpoint[]): MadeCheckpoint[] {
+  const places = randomTokens(2 ** 30, made.length, 7);
+  const placed = made.map((one, at) => ({ one, place: places[at] ?? 0 }));
+  return placed.toSorted((a, b) => a.place - b.place).map(({ one }) => one);
 }
 
 /** Those asked longest ago first, so that none is asked twice. */
@@ -112,18 +115,24 @@ function another(ids: readonly string[]): () => string {
 
 export function manyLines({ base, cold, warm, together, memory, options }: ManyResult) {
   const ms = (seconds: number) => `${(1000 * seconds).toFixed(0)} ms`;
-  const sorted = cold.toSorted((a, b) => a - b);
-  const share = (part: number) => ms(sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? NaN);
+  const inOrder = cold.toSorted((a, b) => a.entries - b.entries);
+  /** Of a part of the logs, from the shortest. */
+  const some = (from: number, to: number) => {
+    const part = inOrder.slice(Math.floor(from * cold.length), Math.max(1, Math.floor(to * cold.length)));
+    const sorted = part.map(({ seconds }) => seconds).toSorted((a, b) => a - b);
+    const within = ms(sorted[Math.min(sorted.length - 1, Math.floor(0.99 * sorted.length))] ?? NaN);
+    const entries = `${part[0]?.entries} to ${part.at(-1)?.entries} entries`;
+    return [`first question, ${entries}`, `median ${ms(median(sorted))}, 99 % within ${within}`] as const;
+  };
   const rate = ({ first, token, tokensPerSecond }: Together) =>
     `${tokensPerSecond.toFixed(1)} tokens per second; first ${ms(first)}, later ones ${(1000 * token).toFixed(1)} ms`;
-  const some = `${memory.base.toFixed(0)} MB before they were asked, ${memory.adapters.toFixed(0)} MB after`;
+  const resident = `${memory.base.toFixed(0)} MB before they were asked, ${memory.adapters.toFixed(0)} MB after`;
   return [
     ["first token", `base ${ms(base)}; an adapter's second question ${ms(median(warm))}`],
-    [
-      `${cold.length} adapters, first question`,
-      `median ${share(0.5)}, 95 % within ${share(0.95)}, 99 % within ${share(0.99)}, all within ${share(1)}`,
-    ],
-    ["memory", some],
+    some(0, 0.25),
+    some(0.25, 0.75),
+    some(0.75, 1),
+    ["memory", resident],
     [`${options.clients} clients, the base`, rate(together.base)],
     [`${options.clients} clients, one adapter`, rate(together.one)],
     [`${options.clients} clients, as many adapters`, rate(together.each)],

@@ -57,7 +57,7 @@ export class Serving {
   readonly #open = new Map<string, Open>();
   #budgetBytes: number;
   #numbered = 0;
-  #told = "";
+  #told = 0;
 
   constructor(device: Device, options: ServeOptions) {
     this.#options = options;
@@ -210,10 +210,9 @@ export class Serving {
   #settle(): void {
     this.#admit();
     this.#warm.trim(this.#budgetBytes);
+    if (this.#warm.changes === this.#told) return;
+    this.#told = this.#warm.changes;
     const models = this.#warm.all.map(({ base, chain, bytes }) => ({ base, chain, bytes }));
-    const told = JSON.stringify(models);
-    if (told === this.#told) return;
-    this.#told = told;
     this.#options.send({ type: "warm", models, bytes: this.#warm.bytes });
   }
 }

@@ -71,10 +71,18 @@ export class WarmModels {
   readonly #models = new Map<string, Warm>();
   /** Of which nothing new is answered, until they are done. */
   readonly #retired = new Set<Warm>();
+  /** How many share the weights of a base. There may be a thousand, and every pass asks. */
+  readonly #sharers = new Map<Warm, number>();
+  #changes = 0;
 
   constructor(device: Device, options: WarmOptions) {
     this.#device = device;
     this.#options = options;
+  }
+
+  /** Another number than before whenever others are warm. */
+  get changes(): number {
+    return this.#changes;
   }
 
   get all(): readonly Warm[] {
@@ -206,6 +214,8 @@ export class WarmModels {
     const batch = joint ?? new Batch(parts.model, { sequences: this.#options.sequences, kept: this.#kept });
     const warm = { ...parts, key, batch, users: new Set<object>([loading]) };
     this.#models.set(key, warm);
+    this.#changes += 1;
+    if (parts.parent) this.#sharers.set(parts.parent, this.#sharersOf(parts.parent) + 1);
     return warm;
   }
 
@@ -223,7 +233,11 @@ export class WarmModels {
   }
 
   #isIdle(warm: Warm): boolean {
-    return warm.users.size === 0 && !this.all.some(({ parent }) => parent === warm);
+    return warm.users.size === 0 && this.#sharersOf(warm) === 0;
+  }
+
+  #sharersOf(warm: Warm): number {
+    return this.#sharers.get(warm) ?? 0;
   }
 
   #dropOldest(): boolean {
@@ -235,6 +249,9 @@ export class WarmModels {
 
   #free(warm: Warm): void {
     invariant(warm.users.size === 0, "a model that answers is not freed");
+    this.#changes += 1;
+    this.#sharers.delete(warm);
+    if (warm.parent) this.#sharers.set(warm.parent, this.#sharersOf(warm.parent) - 1);
     this.#kept.forget(warm.model);
     this.#retired.delete(warm);
     if (this.#models.get(warm.key) === warm) this.#models.delete(warm.key);
