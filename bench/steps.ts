@@ -6,10 +6,12 @@
 import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import postgres from "postgres";
 import { z } from "zod";
 import { baseHash, openModelFolder } from "../engine/model/files/folder.ts";
+import { sum } from "../engine/numbers/mean.ts";
 import { SteplogError } from "../schema/errors.ts";
+import type { DiskUseKind } from "../schema/disk-use.ts";
+import { operator } from "../schema/projects.ts";
 import { packagePath } from "../schema/package.ts";
 import { startEmbeddedPostgres } from "../store/postgres/embedded.ts";
 import { openStore, type Store } from "../store/store.ts";
@@ -62,7 +64,10 @@ export async function benchSteps(options: StepsOptions): Promise<StepsResult> {
     const seconds = (performance.now() - began) / 1_000;
     console.error("The steps are stored, and are read now.");
     await placeDemo(store, join(folder, "models"));
-    const bytes = await bytesOfSteps(database.url, each * options.runs);
+    const { parts } = await store.of(operator).accounts.diskUse();
+    const bytesOf = (kind: DiskUseKind) =>
+      sum(parts, (part) => (part.kind === kind ? part.databaseBytes : 0)) / (each * options.runs);
+    const bytes = { log: bytesOf("LOGS"), metrics: bytesOf("METRICS") };
     const gateway = await startGateway(database.url, folder);
     try {
       const waits = await measured(gateway, { runs, each, requests: options.requests });
@@ -92,17 +97,6 @@ async function placeDemo(store: Store, models: string): Promise<void> {
   const hash = await baseHash(folder);
   const about = { family: "opt", dtype: "F32", parameters: 1, bytes: 4, contextLength: 64 };
   await store.baseModels.register({ name: "demo", hash, ...about });
-}
-
-async function bytesOfSteps(url: string, steps: number): Promise<StepsResult["bytes"]> {
-  const sql = postgres(url, { max: 1 });
-  try {
-    const [row] = await sql<{ log: string; metrics: string }[]>`
-      select pg_total_relation_size('log_segments') as log, pg_total_relation_size('step_blocks') as metrics`;
-    return { log: Number(row?.log) / steps, metrics: Number(row?.metrics) / steps };
-  } finally {
-    await sql.end();
-  }
 }
 
 interface Stored {

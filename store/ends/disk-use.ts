@@ -10,11 +10,12 @@ import { type SQL, getTableName, sql } from "drizzle-orm";
 import type { PgTable } from "drizzle-orm/pg-core";
 import { auditEntries } from "../../schema/audit-tables.ts";
 import { looseBlobs } from "../../schema/blob-tables.ts";
+import { stepBlocks } from "../../schema/block-tables.ts";
 import { type DiskUse, type DiskUseKind, type DiskUsePart, diskUseKinds } from "../../schema/disk-use.ts";
 import { checkpointExports } from "../../schema/export-tables.ts";
 import { projects } from "../../schema/project-tables.ts";
 import { completionPieces, completions, evaluatedRows, modelEvaluations } from "../../schema/serving-tables.ts";
-import { baseModelFiles, checkpoints, datasets, fineTunes, stepMetrics } from "../../schema/tables.ts";
+import { baseModelFiles, checkpoints, datasets, fineTunes, logSegments, stepMetrics } from "../../schema/tables.ts";
 import { webhookAttempts, webhookDeliveries, webhookEndpoints, webhookMessages } from "../../schema/webhook-tables.ts";
 import type { Database } from "../postgres/database.ts";
 
@@ -93,16 +94,19 @@ const entries = sql`
 function shared(kind: DiskUseKind, tables: readonly PgTable[], parts: SQL): SQL {
   const sizes = tables.map((table) => sql`pg_total_relation_size(${getTableName(table)}::regclass)`);
   const size = sql.join(sizes, sql` + `);
-  return sql`select project_id, ${kind}, 0, 0, ((${size}) * part / greatest(sum(part) over (), 1))::float8 from (${parts}) as owned`;
+  return sql`select project_id, ${kind} as kind, 0 as files, 0 as "blobBytes", ((${size}) * part / greatest(sum(part) over (), 1))::float8 as "databaseBytes" from (${parts}) as owned`;
 }
 
 /** A log has two bytes an entry, and four more with weight decay. */
+const logs = sql`
+  select project_id,
+    sum((entries - first_entry) * case when (hyperparameters ->> 'weightDecay')::float8 > 0 then 6 else 2 end)::float8 as part
+  from ${fineTunes} group by project_id`;
+
 const rows = sql`
-  select project_id, 'LOGS' as kind, 0 as files, 0 as "blobBytes",
-    sum((entries - first_entry) * case when (hyperparameters ->> 'weightDecay')::float8 > 0 then 6 else 2 end)::float8 as "databaseBytes"
-  from ${fineTunes} group by project_id
+  ${shared("LOGS", [logSegments], logs)}
   union all
-  ${shared("METRICS", [stepMetrics], sql`select project_id, sum(steps_done)::float8 as part from ${fineTunes} group by project_id`)}
+  ${shared("METRICS", [stepMetrics, stepBlocks], sql`select project_id, sum(steps_done)::float8 as part from ${fineTunes} group by project_id`)}
   union all
   ${shared("COMPLETIONS", [completions, completionPieces], counted(completions))}
   union all

@@ -60,7 +60,8 @@ test("by project and kind; a project's own for everybody else", async () => {
   );
   expect(all.blobBytes).toBe(4 + 120 + 3 + 5_000 + 7);
   expect(all.databaseBytes).toBeGreaterThan(1e6);
-  expect(all.parts).toContainEqual({ ...stored("LOGS", own, 0, 0), databaseBytes: 20 });
+  // The sizes of tables, with their indexes.
+  expect(all.parts.find(({ kind }) => kind === "LOGS")?.databaseBytes).toBeGreaterThan(8_000);
   const metrics = all.parts.find(({ kind }) => kind === "METRICS");
   expect(metrics?.databaseBytes).toBeGreaterThan(8_000);
 
