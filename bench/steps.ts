@@ -120,7 +120,7 @@ async function measured({ url }: Gateway, { runs, each, requests }: Stored): Pro
     "1,000 steps of a run": (at: number) => ask(stepsQuery, { id: run(at), after: step(at, 1_000) }),
     "the chart of a run, 2,000 points": (at: number) => ask(chartQuery, { id: run(at) }),
     "a part of a chart": (at: number) => {
-      const from = step(at, 20_000);
+      const from = 1 + step(at, 20_000);
       return ask(partQuery, { id: run(at), from, to: from + 20_000 });
     },
     "the log of a run": (at: number) => download(`${url}/fine-tunes/${encodeURIComponent(run(at))}/log.steplog`),
