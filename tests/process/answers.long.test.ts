@@ -93,7 +93,8 @@ async function ask(store: Store): Promise<string> {
   if (!model) throw new Error("The worker has registered it.");
   const sampling = samplingSchema.parse({ seed: 3, logitBias: [[63, -100]] });
   const task = taskOf({ maxTokens, sampling });
-  const request = { ...(await requestOf(store)), baseModelId: model.id, prompt: [3, 4, 5], task };
+  const kept = { waitMs: 120_000, keepMs: 600_000 };
+  const request = { ...(await requestOf(store)), ...kept, baseModelId: model.id, prompt: [3, 4, 5], task };
   return (await store.completions.create(request)).completion.id;
 }
 
