@@ -57,6 +57,8 @@ export interface Blobs {
   remove(sha256: string): Promise<void>;
   /** All blobs, in order of hash. */
   list(): AsyncIterable<StoredBlob>;
+  /** Removes what others began to store and nobody went on with for a day. */
+  tidy(): Promise<void>;
   /** Ends what is under way. */
   close(): void;
 }

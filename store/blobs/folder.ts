@@ -24,6 +24,7 @@ export async function openFolder(storageDir: string): Promise<Blobs> {
   return {
     place,
     check: async () => {},
+    tidy: () => removeAbandoned(incoming).catch(failed),
     async put(source, { maxBytes, announce } = {}) {
       const temporary = join(incoming, randomUUID());
       try {

@@ -53,6 +53,7 @@ const atOnce = 500;
 
 export async function sweep(database: Database, blobs: Blobs, { dryRun, signal }: SweepOptions): Promise<SweepReport> {
   const report = { named: none(), waiting: none(), swept: none() };
+  if (!dryRun) await blobs.tidy();
   for await (const batch of batches(blobs.list())) {
     if (signal?.aborted) break;
     const named = await namedOf(database, hashesOf(batch));

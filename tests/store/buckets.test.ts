@@ -3,7 +3,7 @@ import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { SteplogError } from "../../schema/errors.ts";
 import type { Blobs } from "../../store/blobs/blobs.ts";
 import { CopiedFiles, type CopyBlob } from "../../store/blobs/copies.ts";
@@ -66,6 +66,26 @@ describe.skipIf(whyNoS3 !== null)("a bucket", () => {
     expect(sent - 100).toBe(20 - kept);
     expect(await bucket.size(name)).toBe(1_000_000);
     expect(await bucket.uploads(name)).toEqual([]);
+  });
+
+  test("uploads are listed however many there are, and those of yesterday end with a sweep", async () => {
+    const options = atNew();
+    const bucket = new S3Bucket(options);
+    onTestFinished(() => bucket.close());
+    const names = ["a", "b", "c", "d", "e"].map((one) => `blobs/xx/${sha256(Buffer.from(one))}`);
+    for (const name of names) await bucket.beginUpload(name);
+    const again = names[2] ?? "";
+    await bucket.beginUpload(again);
+    const listed = (await bucket.uploads("blobs/", 2)).map(({ name }) => name).toSorted();
+    expect(listed).toEqual([...names, again].toSorted());
+    const blobs = await openBucket(options, { cacheDir: await scratch(), cacheBytes: 1e9 });
+    onTestFinished(() => blobs.close());
+    await blobs.tidy();
+    expect(await bucket.uploads("blobs/")).toHaveLength(6);
+    const now = vi.spyOn(S3Bucket.prototype, "now").mockReturnValue(Date.now() + 25 * 3_600_000);
+    onTestFinished(() => now.mockRestore());
+    await blobs.tidy();
+    expect(await bucket.uploads("blobs/")).toEqual([]);
   });
 
   test("parts of other bytes under the same name are not kept", async () => {

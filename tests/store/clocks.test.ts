@@ -141,7 +141,7 @@ describe.each([
       moveClock(ms);
       const blobs = await openBucket(options, { cacheDir: await scratch(), cacheBytes: 1e9 });
       onTestFinished(() => blobs.close());
-      await blobs.check();
+      await blobs.tidy();
       expect(await other.uploads("blobs/")).toHaveLength(1);
       const path = join(await scratch(), "file");
       await writeFile(path, "stored");

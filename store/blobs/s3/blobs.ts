@@ -37,11 +37,9 @@ export async function openBucket(
   };
   return {
     place: bucket.place,
-    async check() {
-      await bucket.check();
-      // Some S3 do not list uploads, and nothing depends on it.
-      await abortAbandoned(bucket).catch(() => {});
-    },
+    check: () => bucket.check(),
+    // Some S3 do not list uploads, and nothing depends on it.
+    tidy: () => abortAbandoned(bucket).catch(() => {}),
     async put(source, { maxBytes, announce } = {}) {
       if (typeof source === "string") return store(source, await hashFile(source, maxBytes), announce);
       const spooled = join(cacheDir, "incoming", randomUUID());

@@ -1,4 +1,5 @@
 /** A bucket of an S3: the calls that blobs need, and what their failures mean. */
+import { setMaxListeners } from "node:events";
 import type { Readable } from "node:stream";
 import {
   AbortMultipartUploadCommand,
@@ -8,6 +9,7 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
   ListPartsCommand,
   PutObjectCommand,
@@ -30,6 +32,13 @@ export interface BucketOptions {
   readonly region: string | undefined;
   /** Whether the bucket is a part of the path, and not of the host's name. */
   readonly pathStyle: boolean;
+}
+
+/** An upload in parts that has not ended. */
+export interface BegunUpload {
+  readonly id: string;
+  readonly name: string;
+  readonly begun: Date;
 }
 
 export interface StoredPart {
@@ -57,6 +66,8 @@ export class S3Bucket {
     const { bucket, prefix, endpoint, publicEndpoint } = options;
     this.place = `s3://${bucket}/${prefix}`.replace(/\/$/u, "");
     this.#options = options;
+    // Each request that is under way listens, and there may be many.
+    setMaxListeners(0, this.#closing.signal);
     this.#client = new S3Client(configOf(options, endpoint));
     this.#linking = publicEndpoint === undefined ? this.#client : new S3Client(configOf(options, publicEndpoint));
   }
@@ -129,16 +140,19 @@ export class S3Bucket {
   // Uploads in parts
 
   /** Uploads that were begun and not ended, the newest first. */
-  async uploads(start: string): Promise<{ readonly id: string; readonly name: string; readonly begun: Date }[]> {
-    const input = { Bucket: this.#options.bucket, Prefix: this.#key(start) };
-    const { Uploads = [] } = await this.#ask((client, options) =>
-      client.send(new ListMultipartUploadsCommand(input), options),
-    );
-    const found = Uploads.map(({ UploadId = "", Key = "", Initiated = new Date(0) }) => ({
-      id: UploadId,
-      name: this.#nameOf(Key),
-      begun: Initiated,
-    }));
+  async uploads(start: string, MaxUploads = 1_000): Promise<BegunUpload[]> {
+    const found: BegunUpload[] = [];
+    let next: { readonly KeyMarker?: string | undefined; readonly UploadIdMarker?: string | undefined } | null = {};
+    while (next) {
+      const input = { Bucket: this.#options.bucket, Prefix: this.#key(start), MaxUploads, ...next };
+      const page: ListMultipartUploadsCommandOutput = await this.#ask((client, options) =>
+        client.send(new ListMultipartUploadsCommand(input), options),
+      );
+      for (const { UploadId = "", Key = "", Initiated = new Date(0) } of page.Uploads ?? [])
+        found.push({ id: UploadId, name: this.#nameOf(Key), begun: Initiated });
+      const { IsTruncated = false, NextKeyMarker, NextUploadIdMarker } = page;
+      next = IsTruncated ? { KeyMarker: NextKeyMarker, UploadIdMarker: NextUploadIdMarker } : null;
+    }
     return found.toSorted((a, b) => b.begun.getTime() - a.begun.getTime());
   }
 
