@@ -2,7 +2,7 @@
  * The files that a model's weights are written to, named as in transformers: model.safetensors, or, above a size limit, shards
  * up to that limit (a larger tensor gets a shard to itself) and an index that maps tensors to shards.
  */
-import { open } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { asDiskError } from "../../../schema/errors.ts";
 import type { TensorInfo } from "./safetensors.ts";
@@ -42,42 +42,13 @@ export async function writeFiles(folder: string, files: AsyncIterable<OutputFile
   const written: WrittenFile[] = [];
   for await (const { name, bytes } of files) {
     const path = join(folder, name);
-    const size = await writeFlushed(path, bytes).catch((error: unknown) => {
+    await writeFile(path, bytes, { flag: "wx", flush: true }).catch((error: unknown) => {
       throw asDiskError(error, `The folder ${folder}`);
     });
+    const { size } = await stat(path);
     written.push({ path, bytes: size });
   }
   return written;
-}
-
-const flushBytes = 64 * 1024 * 1024;
-
-/**
- * Writes a new file and flushes it to disk; its size. What is written goes to the disk while more is made, so that little is left
- * to wait for at the end.
- */
-async function writeFlushed(path: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
-  const file = await open(path, "wx");
-  let flushed = Promise.resolve();
-  try {
-    let [size, unflushed, isFlushing] = [0, 0, false];
-    for await (const piece of bytes) {
-      await file.writeFile(piece);
-      size += piece.length;
-      unflushed += piece.length;
-      if (isFlushing || unflushed < flushBytes) continue;
-      [unflushed, isFlushing] = [0, true];
-      flushed = flushed.then(() => file.datasync()).finally(() => (isFlushing = false));
-      // A failure is told at the end.
-      flushed.catch(() => {});
-    }
-    await flushed;
-    await file.sync();
-    return size;
-  } finally {
-    await flushed.catch(() => {});
-    await file.close();
-  }
 }
 
 interface Shard<T> {
