@@ -182,16 +182,12 @@ measuring("serve", "the service compared with the engine alone, and clients that
   .addOption(count("--batch", "with --beside: rows of a step, of 128 tokens", 4))
   .addOption(count("--seconds", "with --beside: how long each part is measured", 20))
   .addOption(count("--serve-threads", "with --beside: threads set aside for requests; by default they take turns"))
-  .addOption(count("--many", "instead: as many adapters behind the one base"))
-  .action(({ cold, beside, many, ...options }: ServeFlags) =>
-    cold
-      ? run(options, benchCold)
-      : beside
-        ? run(options, benchBeside)
-        : many === undefined
-          ? run(options, benchServe)
-          : run({ ...options, many }, benchMany),
-  );
+  .addOption(count("--many", "instead: this many LoRA adapters of one base, cold, warm and side by side"))
+  .action(({ cold, beside, many, ...options }: ServeFlags) => {
+    if (cold) return run(options, benchCold);
+    if (beside) return run(options, benchBeside);
+    return many === undefined ? run(options, benchServe) : run({ ...options, many }, benchMany);
+  });
 
 measuring("wake", "the first step of a run, in a service whose worker is asleep, and awake; memory")
   .addOption(count("--rounds", "measured rounds", 3))

@@ -95,6 +95,12 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? NaN)) / 2;
 }
 
+/** The value that a share of them is below, from 0 to 1; their largest for 1. NaN without values. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = Float64Array.from(values).toSorted();
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN;
+}
+
 /** Sample standard deviation; 0 for one value. */
 export function deviation(values: readonly number[]): number {
   const middle = mean(values);

@@ -16,8 +16,9 @@ import { packagePath } from "../schema/package.ts";
 import { startEmbeddedPostgres } from "../store/postgres/embedded.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
-import { type Machine, machine, median } from "./measure.ts";
+import { type Machine, machine, median, quantile } from "./measure.ts";
 import { graphql } from "./serve/client.ts";
+import { createDataset } from "./serve/runs.ts";
 import { FakeRun } from "./subscribers/fake-worker.ts";
 
 export interface StepsOptions {
@@ -46,8 +47,6 @@ export interface StepsResult {
   readonly machine: Machine;
 }
 
-/** Steps of a commit while they are stored. */
-const commit = 1_000;
 /** Of each kind, before they are counted. */
 const warmUps = 10;
 
@@ -84,9 +83,9 @@ export async function benchSteps(options: StepsOptions): Promise<StepsResult> {
 
 async function trainedRun(store: Store, steps: number, name: string): Promise<string> {
   const run = await FakeRun.begin(store, steps, name);
-  for (let done = 0; done < steps; done += commit) await run.append(Math.min(commit, steps - done));
+  await run.appendAll(steps);
   await run.finish();
-  return Buffer.from(`FineTune:${run.id}`).toString("base64");
+  return run.globalId;
 }
 
 /** The model whose runs are created. */
@@ -112,8 +111,7 @@ async function measured({ url }: Gateway, { runs, each, requests }: Stored): Pro
   /** Somewhere in a run, another place each time. */
   const step = (at: number, room: number) => Math.floor(((at * 0.618) % 1) * Math.max(1, each - room));
   const rows = await readFile(packagePath("demo/train.jsonl"), "utf8");
-  const made = await graphql(url, datasetMutation, { input: { name: "rows", jsonl: rows } }, datasetSchema);
-  const dataset = made.createDataset.id;
+  const dataset = await createDataset(url, rows);
   const kinds = {
     "create a run": (at: number) => ask(runMutation, { input: { name: `new ${at}`, baseModel: "demo", dataset } }),
     "list 50 runs": (at: number) => ask(listQuery, { reverse: at % 2 === 0 }),
@@ -133,9 +131,7 @@ async function measured({ url }: Gateway, { runs, each, requests }: Stored): Pro
       await request(at + warmUps);
       if (at >= 0) taken.push(performance.now() - began);
     }
-    taken.sort((a, b) => a - b);
-    const p99 = taken[Math.min(taken.length - 1, Math.floor(0.99 * taken.length))] ?? NaN;
-    waits[kind] = { median: median(taken), p99, max: taken.at(-1) ?? NaN };
+    waits[kind] = { median: median(taken), p99: quantile(taken, 0.99), max: Math.max(...taken) };
   }
   return waits;
 }
@@ -147,8 +143,6 @@ async function download(url: string): Promise<void> {
     throw new SteplogError("INTERNAL", `A log was not sent: ${response.status}.`);
 }
 
-const datasetMutation = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { id } }";
-const datasetSchema = z.object({ createDataset: z.object({ id: z.string() }) });
 const runMutation = "mutation ($input: CreateFineTuneInput!) { createFineTune(input: $input) { fineTune { id } } }";
 const listQuery = `query ($reverse: Boolean) { fineTunes(first: 50, reverse: $reverse) { totalCount nodes {
   id name status createdAt progress { step } chart(points: 40) { loss } } } }`;

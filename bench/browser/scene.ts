@@ -26,8 +26,6 @@ export interface Scene {
   whileTraining<T>(work: () => Promise<T>): Promise<{ readonly result: T; readonly updates: number }>;
 }
 
-/** Steps of a commit while the scene is made. */
-const commit = 1_000;
 /** One run of so many has trained a little; the others were cancelled before. */
 const trainedOneOf = 10;
 
@@ -56,10 +54,9 @@ export async function withScene<T>(options: SceneOptions, work: (scene: Scene) =
 }
 
 function sceneOf(url: string, run: FakeRun, updates: number): Scene {
-  const id = Buffer.from(`FineTune:${run.id}`).toString("base64");
   return {
     url,
-    runUrl: `${url}/fine-tunes/${encodeURIComponent(id)}`,
+    runUrl: `${url}/fine-tunes/${encodeURIComponent(run.globalId)}`,
     whileTraining: (work) => whileTraining(run, updates, work),
   };
 }
@@ -78,7 +75,7 @@ async function manyRuns(store: Store, count: number): Promise<void> {
 
 async function longRun(store: Store, steps: number): Promise<FakeRun> {
   const run = await FakeRun.begin(store, 2 * steps, "a long run");
-  for (let done = 0; done < steps; done += commit) await run.append(Math.min(commit, steps - done));
+  await run.appendAll(steps);
   return run;
 }
 

@@ -1,26 +1,19 @@
 /**
- * bench serve --many: as many adapters behind one base as are asked for, each a checkpoint of a LoRA run that the service has
- * trained. Each is asked once while nobody has asked it, in an order of chance; then clients ask at once: all of them the base,
+ * bench serve --many: this many adapters of one base, each a checkpoint of a LoRA run that the service has trained. Each is
+ * asked once while nobody has asked it, in random order; then clients ask at once: all of them the base,
  * all of them one adapter, and each of them another adapter, chosen anew with every question.
  */
-import { type Machine, machine, median } from "../measure.ts";
+import { type Machine, machine, median, quantile } from "../measure.ts";
 import { randomModel, randomTokens } from "../model.ts";
 import { type Answer, ask, firstOf, rateOf, tokenOf } from "./client.ts";
 import { residentMb } from "./resident.ts";
 import { addRows, checkpointsOf, createRun, type MadeCheckpoint } from "./runs.ts";
-import type { ServeOptions } from "./serve.ts";
+import type { Pace, ServeOptions } from "./serve.ts";
 import { startService } from "./service.ts";
 
 export interface ManyOptions extends ServeOptions {
   /** How many adapters. */
   readonly many: number;
-}
-
-/** Medians of the rounds: seconds to the first token and per later one, and tokens per second of all clients. */
-interface Together {
-  readonly first: number;
-  readonly token: number;
-  readonly tokensPerSecond: number;
 }
 
 export interface ManyResult {
@@ -32,7 +25,8 @@ export interface ManyResult {
   readonly cold: readonly { readonly entries: number; readonly seconds: number }[];
   /** Of adapters that were asked last, at their second question. */
   readonly warm: readonly number[];
-  readonly together: Readonly<Record<"base" | "one" | "each", Together>>;
+  /** Medians of the rounds. */
+  readonly together: Readonly<Record<"base" | "one" | "each", Pace>>;
   /** MB of the service without Postgres: with the base alone, and with the adapters. */
   readonly memory: { readonly base: number; readonly adapters: number };
   readonly machine: Machine;
@@ -92,7 +86,7 @@ export async function benchMany(options: ManyOptions): Promise<ManyResult> {
   }
 }
 
-function paceOf(rounds: readonly (readonly Answer[])[]): Together {
+function paceOf(rounds: readonly (readonly Answer[])[]): Pace {
   return {
     first: median(rounds.flat().map(firstOf)),
     token: median(rounds.flat().map(tokenOf)),
@@ -119,12 +113,14 @@ export function manyLines({ base, cold, warm, together, memory, options }: ManyR
   /** Of a part of the logs, from the shortest. */
   const some = (from: number, to: number) => {
     const part = inOrder.slice(Math.floor(from * cold.length), Math.max(1, Math.floor(to * cold.length)));
-    const sorted = part.map(({ seconds }) => seconds).toSorted((a, b) => a - b);
-    const within = ms(sorted[Math.min(sorted.length - 1, Math.floor(0.99 * sorted.length))] ?? NaN);
+    const waits = part.map(({ seconds }) => seconds);
     const entries = `${part[0]?.entries} to ${part.at(-1)?.entries} entries`;
-    return [`first question, ${entries}`, `median ${ms(median(sorted))}, 99 % within ${within}`] as const;
+    return [
+      `first question, ${entries}`,
+      `median ${ms(median(waits))}, 99 % within ${ms(quantile(waits, 0.99))}`,
+    ] as const;
   };
-  const rate = ({ first, token, tokensPerSecond }: Together) =>
+  const rate = ({ first, token, tokensPerSecond }: Pace) =>
     `${tokensPerSecond.toFixed(1)} tokens per second; first ${ms(first)}, later ones ${(1000 * token).toFixed(1)} ms`;
   const resident = `${memory.base.toFixed(0)} MB before they were asked, ${memory.adapters.toFixed(0)} MB after`;
   return [
@@ -135,6 +131,6 @@ export function manyLines({ base, cold, warm, together, memory, options }: ManyR
     ["memory", resident],
     [`${options.clients} clients, the base`, rate(together.base)],
     [`${options.clients} clients, one adapter`, rate(together.one)],
-    [`${options.clients} clients, as many adapters`, rate(together.each)],
+    [`${options.clients} clients, an adapter each`, rate(together.each)],
   ] as const;
 }

@@ -11,9 +11,13 @@ export async function addRows(url: string, vocabulary: number, count: number, to
     const ids = randomTokens(vocabulary, tokens, 7_000_000 + row);
     return JSON.stringify({ input_ids: ids, labels: ids.map((id, at) => (at < tokens / 2 ? -100 : id)) });
   });
-  const input = { name: "rows", jsonl: rows.join("\n") };
-  const { createDataset } = await graphql(url, datasetMutation, { input }, datasetSchema);
-  return createDataset.id;
+  return createDataset(url, rows.join("\n"));
+}
+
+/** The id of the dataset that has these rows. */
+export async function createDataset(url: string, jsonl: string): Promise<string> {
+  const made = await graphql(url, datasetMutation, { input: { name: "rows", jsonl } }, datasetSchema);
+  return made.createDataset.id;
 }
 
 export interface RunSettings {

@@ -11,6 +11,7 @@ import { packagePath } from "../../schema/package.ts";
 import { type Machine, machine, median } from "../measure.ts";
 import { graphql } from "./client.ts";
 import { residentMb } from "./resident.ts";
+import { createDataset } from "./runs.ts";
 import { type Service, startOwnService } from "./service.ts";
 
 export interface WakeOptions {
@@ -42,10 +43,7 @@ export async function benchWake(options: WakeOptions): Promise<WakeResult> {
     STEPLOG_WORKER_IDLE: String(idleS),
   });
   try {
-    const rows = await readFile(packagePath("demo/train.jsonl"), "utf8");
-    const input = { name: "rows", jsonl: rows };
-    const { createDataset } = await graphql(service.url, datasetMutation, { input }, datasetSchema);
-    const dataset = createDataset.id;
+    const dataset = await createDataset(service.url, await readFile(packagePath("demo/train.jsonl"), "utf8"));
     const asleep: number[] = [];
     const awake: number[] = [];
     const memory = { asleep: 0, awake: 0 };
@@ -102,10 +100,8 @@ async function firstStep(service: Service, dataset: string): Promise<number> {
   throw new SteplogError("UNAVAILABLE", "The run has no step after a minute.");
 }
 
-const datasetMutation = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { id } }";
 const runMutation = "mutation ($input: CreateFineTuneInput!) { createFineTune(input: $input) { fineTune { id } } }";
 const stepQuery = "query ($id: ID!) { node(id: $id) { ... on FineTune { createdAt metrics(first: 1) { at } } } }";
-const datasetSchema = z.object({ createDataset: z.object({ id: z.string() }) });
 const runSchema = z.object({ createFineTune: z.object({ fineTune: z.object({ id: z.string() }) }) });
 const stepSchema = z.object({
   node: z.object({ createdAt: z.string(), metrics: z.array(z.object({ at: z.string() })) }),

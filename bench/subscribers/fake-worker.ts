@@ -13,6 +13,7 @@ const capabilities = {
   memoryBytes: Number.MAX_SAFE_INTEGER,
   models: [model],
 };
+const commit = 1_000;
 const leaseMs = 3_600_000;
 
 export class FakeRun {
@@ -40,6 +41,16 @@ export class FakeRun {
     const chain = Chain.start(headerBytes);
     await store.beginLog(job, { headerBytes, chain: chain.hash, device: "none: a benchmark" });
     return new FakeRun(store, job, chain);
+  }
+
+  /** Its id in the API. */
+  get globalId(): string {
+    return Buffer.from(`FineTune:${this.id}`).toString("base64");
+  }
+
+  /** Many steps, in commits of a thousand. */
+  async appendAll(steps: number): Promise<void> {
+    for (let left = steps; left > 0; left -= commit) await this.append(Math.min(commit, left));
   }
 
   async append(count: number): Promise<void> {

@@ -12,7 +12,7 @@ import { programPath } from "../../schema/package.ts";
 import { startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
 import { openStore } from "../../store/store.ts";
 import { type Gateway, heard, startGateway } from "../gateway.ts";
-import { type Machine, machine } from "../measure.ts";
+import { type Machine, machine, quantile } from "../measure.ts";
 import { FakeRun } from "./fake-worker.ts";
 import { type Report, type Subscriber, readySchema, reportSchema } from "./plan.ts";
 
@@ -125,7 +125,7 @@ function subscribersOf(options: SubscribersOptions, runs: readonly FakeRun[]): S
     const pace = isOf(index, stalled) ? "stalled" : isOf(index, stalled + slow) ? "slow" : "fast";
     return {
       run,
-      id: Buffer.from(`FineTune:${runs[run]?.id}`).toString("base64"),
+      id: runs[run]?.globalId ?? "",
       after: 0,
       transport: isOf(Math.floor(index / 100) + 7 * index, sse) ? "sse" : "websocket",
       pace,
@@ -177,9 +177,8 @@ function resultOf({ options, reports, subscribers, cores, elapsed, memory }: Mea
 }
 
 function delaysOf(delays: readonly number[]): Delays {
-  const sorted = Float64Array.from(delays).toSorted();
-  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
-  return { count: sorted.length, p50: at(0.5), p99: at(0.99), max: at(1) };
+  const at = (share: number) => quantile(delays, share);
+  return { count: delays.length, p50: at(0.5), p99: at(0.99), max: at(1) };
 }
 
 export function subscribersLines({ fast, slow, complete, readers, wrong, broken, cores, memory }: SubscribersResult) {
