@@ -4,11 +4,10 @@ import { join } from "node:path";
 import type { ThreadDevice } from "../engine/thread/messages.ts";
 import { turnWords } from "../engine/thread/turns.ts";
 import { SteplogError } from "../schema/errors.ts";
-import { memoryBytes } from "../worker/capabilities.ts";
 import type { ServingSettings } from "../worker/serving/lane.ts";
 import type { ServiceConfig } from "./config.ts";
 
-/** Unless told, requests have this part of the machine's memory. */
+/** Unless told, requests have this part of the memory. */
 const memoryShare = 1 / 4;
 
 /**
@@ -29,31 +28,25 @@ export function shareThreads({ threads, serve }: Pick<ServiceConfig, "threads" |
 /** Where rebuilt checkpoints are kept. */
 export const keptDirOf = (dataDir: string): string => join(dataDir, "serving");
 
-/** Null for a worker that only does jobs. */
+/**
+ * Null for a worker that only does jobs.
+ * @param memoryBytes for weights, of jobs and of requests
+ */
 export function servingSettings(
   { serve, dataDir }: Pick<ServiceConfig, "serve" | "dataDir">,
   device: ThreadDevice,
+  memoryBytes: number,
 ): ServingSettings | null {
   if (serve.mode === "training") return null;
-  const machineBytes = memoryBytes();
-  const isExclusive = serve.mode === "both" && isAlone(device);
-  const takesTurns = serve.mode === "both" && serve.threads === 0 && !isExclusive;
+  const takesTurns = serve.mode === "both" && serve.threads === 0;
   return {
     device,
     precision: serve.precision,
-    budgetBytes: Math.floor(serve.memoryBytes ?? machineBytes * memoryShare),
+    budgetBytes: Math.floor(serve.memoryBytes ?? memoryBytes * memoryShare),
     sequences: serve.sequences,
     turns: takesTurns ? turnWords() : null,
     share: serve.share,
-    machineBytes,
-    isExclusive,
     keptDir: keptDirOf(dataDir),
     keptBytes: serve.diskBytes,
-    rebuildDevice: isAlone(device) ? { ...device, name: "plain" } : device,
   };
-}
-
-/** Whether TensorFlow works in two threads of a process is not known. */
-function isAlone({ name }: ThreadDevice): boolean {
-  return name.startsWith("tfjs");
 }

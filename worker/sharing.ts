@@ -5,8 +5,6 @@
  * - Both at once: the usual case. Engine and serving thread take turns (engine/thread/turns.ts), or have their own threads.
  * - A measurement and requests never: requests would slow it down. It is claimed while no request is held, and requests wait
  *   until it is over, which is soon.
- * - On a device that works for one thread only, no job and request at once. Requests come first, but once they have kept the
- *   jobs waiting for `patienceMs`, no more are claimed until a job had its chance.
  */
 import type { JobKind, SoleJobKind } from "../schema/jobs.ts";
 import { Idleness } from "./idleness.ts";
@@ -18,33 +16,19 @@ interface SoleJob {
   readonly memoryBytes: number;
 }
 
-const patienceMs = 60_000;
-
-interface SharingOptions {
-  readonly isExclusive: boolean;
-  readonly now?: () => number;
-  /** Is told of the job and the requests. */
-  readonly idleness?: Idleness;
-}
-
 export class Sharing {
-  readonly #isExclusive: boolean;
   readonly #idleness: Idleness;
-  readonly #now: () => number;
-  readonly #changed = new Set<() => Promise<void>>();
+  readonly #changed = new Set<() => void>();
   /** The kinds of jobs that are being claimed, or the job that is being done. */
   #claiming: readonly JobKind[] = [];
   #job: SoleJob | null = null;
   /** Requests that are held, and whether more are being claimed. */
   #requests = 0;
   #claimsRequests = false;
-  /** Since when requests have kept jobs from being claimed; null while they do not. */
-  #keptSince: number | null = null;
 
-  constructor({ isExclusive, now = () => performance.now(), idleness = new Idleness(now) }: SharingOptions) {
-    this.#isExclusive = isExclusive;
+  /** @param idleness is told of the job and the requests */
+  constructor(idleness = new Idleness()) {
     this.#idleness = idleness;
-    this.#now = now;
   }
 
   /** The job that is being done. */
@@ -53,7 +37,7 @@ export class Sharing {
   }
 
   /** Called when a job has been claimed, before it begins, and when it has ended. */
-  onChange(listener: () => Promise<void>): void {
+  onChange(listener: () => void): void {
     this.#changed.add(listener);
   }
 
@@ -62,19 +46,17 @@ export class Sharing {
   /** Of the kinds of jobs those that may be claimed now: to be followed by `claimedJob`. */
   claimJobs(kinds: readonly SoleJobKind[]): readonly SoleJobKind[] {
     const isServing = this.#requests > 0 || this.#claimsRequests;
-    const allowed = isServing ? kinds.filter((kind) => !this.#isExclusive && kind !== "MEASURE") : kinds;
-    if (!this.#isExclusive || allowed.length > 0) this.#keptSince = null;
-    else this.#keptSince ??= this.#now();
+    const allowed = isServing ? kinds.filter((kind) => kind !== "MEASURE") : kinds;
     this.#claiming = allowed;
     return allowed;
   }
 
-  /** Null when there was none, and once it has ended. Returns when requests have made room for it. */
-  async claimedJob(job: SoleJob | null): Promise<void> {
+  /** Null when there was none, and once it has ended. */
+  claimedJob(job: SoleJob | null): void {
     this.#claiming = [];
     this.#job = job;
     this.#idleness.set("jobs", job ? 1 : 0);
-    await Promise.all([...this.#changed].map((listener) => listener()));
+    for (const listener of this.#changed) listener();
   }
 
   // The lane of requests
@@ -82,8 +64,7 @@ export class Sharing {
   /** Whether requests may be claimed now; if so, to be followed by `claimedRequests`. */
   claimRequests(): boolean {
     const kinds = this.#job ? [this.#job.kind] : this.#claiming;
-    if (kinds.includes("MEASURE") || (this.#isExclusive && kinds.length > 0)) return false;
-    if (this.#keptSince !== null && this.#now() - this.#keptSince > patienceMs) return false;
+    if (kinds.includes("MEASURE")) return false;
     this.#claimsRequests = true;
     return true;
   }

@@ -52,6 +52,8 @@ export interface WorkerOptions {
   readonly deviceNote: string;
   /** What the device can multiply in. */
   readonly precisions: readonly Precision[];
+  /** The memory for weights, of jobs and of requests. */
+  readonly memoryBytes: number;
   readonly log: Log;
   /** Aborted to stop: the current job and all requests are released. */
   readonly signal: AbortSignal;
@@ -74,11 +76,11 @@ export interface WorkerOptions {
 
 /** Works until the signal. An error ends a job or its attempt (attempts.ts); while the store is unreachable the worker waits. */
 export async function runWorker(options: WorkerOptions): Promise<void> {
-  const { store, name, precisions, models, deviceNote: device, log } = options;
+  const { store, name, precisions, models, memoryBytes, deviceNote: device, log } = options;
   const { doesJobs = true, serving = null, idleness = new Idleness() } = options;
   const { id = randomUUID(), isAsleep = () => false } = options;
-  const sharing = new Sharing({ isExclusive: serving?.isExclusive ?? false, idleness });
-  const capabilities = () => capabilitiesOf(precisions, models.list());
+  const sharing = new Sharing(idleness);
+  const capabilities = () => capabilitiesOf(precisions, models.list(), memoryBytes);
   const lane = serving && new ServingLane({ ...options, ...laneOf(options), settings: serving, sharing, capabilities });
   const kinds = [...(doesJobs ? soleJobKinds : []), ...(lane ? (["COMPLETE"] as const) : [])];
   const report = () => ({
@@ -97,10 +99,13 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     const claim = async () => {
       await upToDate();
       const can = { ...capabilities(), kinds: sharing.claimJobs(soleJobKinds) };
-      if (can.kinds.length === 0) return delay(pollMs, null, { signal: options.signal }).catch(() => null);
-      const job = await store.claimJob({ worker: name, leaseMs, capabilities: can }).catch(endClaim(sharing));
-      await sharing.claimedJob(job && { kind: job.kind, memoryBytes: job.needs.memoryBytes ?? 0 });
-      return job;
+      let job: ClaimedJob | null = null;
+      try {
+        job = await store.claimJob({ worker: name, leaseMs, capabilities: can });
+        return job;
+      } finally {
+        sharing.claimedJob(job && { kind: job.kind, memoryBytes: job.needs.memoryBytes ?? 0 });
+      }
     };
     const jobs = async () => {
       const spare = new SpareThread();
@@ -118,13 +123,6 @@ const heeds = ["PAUSE", "CANCEL"] as const;
 
 const laneOf = ({ startServing: start = startServing }: WorkerOptions) => ({ start });
 
-function endClaim(sharing: Sharing) {
-  return async (error: unknown): Promise<never> => {
-    await sharing.claimedJob(null);
-    throw error;
-  };
-}
-
 /** What the lane of jobs has between two of them. */
 interface Lane extends WorkerOptions {
   readonly spare: SpareThread;
@@ -141,7 +139,7 @@ async function claimAndRun(options: Lane, sharing: Sharing, claim: () => Promise
     try {
       await runJob(options, job);
     } finally {
-      await sharing.claimedJob(null);
+      sharing.claimedJob(null);
     }
   } catch (error) {
     log.error({ error }, "The store does not answer; trying again.");
@@ -234,8 +232,8 @@ async function runEngine(
   ends: readonly Promise<"late">[],
 ): Promise<void> {
   const { device, serving } = options;
-  // A run follows a run in the same thread, on a device that others may have at the same time.
-  const spare = job.kind === "FINE_TUNE" && !serving?.isExclusive ? options.spare : null;
+  // A run follows a run in the same thread.
+  const spare = job.kind === "FINE_TUNE" ? options.spare : null;
   if (!spare) await options.spare.end();
   const engine = startEngine(running.request, device, { turns: trainerPlace(serving, job.kind), spare });
   stopping.addEventListener("abort", () => engine.stop(), { once: true });
@@ -260,8 +258,12 @@ async function runEngine(
 }
 
 /** Measured from where the run trains: before, it has only caught up. */
-function sliceOf({ store, name, timeSlice, precisions, models }: WorkerOptions, job: ClaimedJob, leave: () => void) {
-  const can = () => ({ ...capabilitiesOf(precisions, models.list()), kinds: turnKinds });
+function sliceOf(
+  { store, name, timeSlice, precisions, models, memoryBytes }: WorkerOptions,
+  job: ClaimedJob,
+  leave: () => void,
+) {
+  const can = () => ({ ...capabilitiesOf(precisions, models.list(), memoryBytes), kinds: turnKinds });
   const isAskedFor = () => store.giveWay(job, { worker: name, capabilities: can() });
   return timeSliceOf(job.kind === "FINE_TUNE" ? (timeSlice?.ms ?? null) : null, isAskedFor, leave);
 }

@@ -12,6 +12,7 @@ import { pausesMs } from "../../models/hub/download.ts";
 import { ModelsAtHand, registerModels, watchModels } from "../../models/registration.ts";
 import { shareModels } from "../../models/sharing.ts";
 import { Sandbox } from "../../sandbox/sandbox.ts";
+import { memoryFor } from "../../worker/capabilities.ts";
 import { Idleness } from "../../worker/idleness.ts";
 import { sweepJobFolders } from "../../worker/job-folder.ts";
 import { forgetKeptWeights } from "../../worker/kept-weights.ts";
@@ -74,6 +75,7 @@ async function work(config: ServiceConfig, options: WorkerOptions, log: Logger):
   const { threads, servingThreads } = shareThreads(config);
   const { device, name, why } = await chooseDevice(config.device, { threads, devicesDir });
   const deviceNote = `${device.name}: ${device.description} (${why})`;
+  const memoryBytes = memoryFor(device);
   device.dispose();
   log.info({ device: device.name }, `Computes on ${deviceNote}.`);
   const store = await openStore({ databaseUrl, ...storeOptions(config), log });
@@ -91,8 +93,9 @@ async function work(config: ServiceConfig, options: WorkerOptions, log: Logger):
     log.info({ models, modelsDir }, `Registered ${counted(models.length, "base model")}.`);
     reportReady({ models, device: deviceNote });
     const shared = { store: metrics.watched(store), name: nameOf(options), modelsDir, log, signal };
-    const compute = { device: { name, threads, devicesDir }, deviceNote, precisions: device.precisions };
-    const serving = servingSettings(config, { name, threads: servingThreads, devicesDir });
+    const own = { device: { name, threads, devicesDir }, deviceNote, precisions: device.precisions };
+    const compute = { ...own, memoryBytes };
+    const serving = servingSettings(config, { name, threads: servingThreads, devicesDir }, memoryBytes);
     const doesJobs = config.serve.mode !== "inference";
     const idleness = new Idleness();
     void whenIdle(options, idleness, signal).then((seconds) => {

@@ -208,6 +208,8 @@ export interface Device {
   readonly description: string;
   /** The precisions that `begin` accepts; float32 is always one of them. */
   readonly precisions: readonly Precision[];
+  /** Bytes of the memory that weights are in, where it is the device's own; left out where it is the machine's, or not known. */
+  readonly memoryBytes?: number | undefined;
   /**
    * Whether a row of a pass with `products` has the same bits, however its sequence is cut into passes of the same operations
    * and whichever other sequences are in them. By "rows", low-rank terms of other rows do not change it either.

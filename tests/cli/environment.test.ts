@@ -27,11 +27,10 @@ test("a worker answers requests with threads of its own, or in turn with a run",
   expect(share({ STEPLOG_SERVE_THREADS: "1", STEPLOG_SERVE: "inference" })).toEqual({ threads: 4, servingThreads: 4 });
   expect(() => share({ STEPLOG_SERVE_THREADS: "4" })).toThrow(/has 4 threads: none is left to train/u);
   const device = { name: "native", threads: 1, devicesDir: null };
-  const settings = (env: NodeJS.ProcessEnv) => servingSettings(readConfig(env), device);
+  const settings = (env: NodeJS.ProcessEnv) => servingSettings(readConfig(env), device, 10_000_000);
   expect(settings({ STEPLOG_SERVE: "training" })).toBeNull();
   expect(settings({ STEPLOG_SERVE_MEMORY: "3" })).toMatchObject({ budgetBytes: 3_000_000, share: 0.5, sequences: 16 });
-  const { budgetBytes = 0, machineBytes = 0 } = settings({}) ?? {};
-  expect(budgetBytes).toBe(Math.floor(machineBytes / 4));
+  expect(settings({})).toMatchObject({ budgetBytes: 2_500_000 });
 });
 
 test("storage is a folder or a bucket, and its address has the prefix", () => {

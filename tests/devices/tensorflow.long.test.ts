@@ -13,6 +13,7 @@ import { reconstruct } from "../../engine/replay/reconstruct.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
 import { collectSteps, expectEveryStepOnce, expectRebuilt } from "../process/follow.ts";
 import type { TestService } from "../process/service.ts";
+import { expectAnswersBesideRun } from "../process/beside-training.ts";
 import { createRun, testService, until } from "../process/service.ts";
 import { devicesDir, threadsOf } from "../support/open-devices.ts";
 
@@ -77,4 +78,12 @@ test.skipIf(missing).each([
     expectEveryStepOnce(seen, steps);
     await expectRebuilt(service, client, id, steps);
   },
+);
+
+/** Each has a thread, and so a TensorFlow of its own in one process. */
+test.skipIf(missing).each([
+  ["that takes turns with them", {}],
+  ["that computes at the same time", { STEPLOG_SERVE_THREADS: "1" }],
+])("60 requests at once, beside a run %s", { timeout: 8 * minute }, (_way, aside) =>
+  expectAnswersBesideRun({ ...onTensorflow, ...aside }, { steps: 150, requests: 60, tolerance: 1e-5 }),
 );

@@ -1,15 +1,6 @@
-/**
- * 200 requests at once beside a run, with real processes: each is answered or refused as BUSY, none stays behind, the run goes
- * on meanwhile, and its log and its weights are those of a run that nobody disturbed.
- */
-import OpenAI, { APIError } from "openai";
-import postgres from "postgres";
-import { expect, onTestFinished, test } from "vitest";
-import { expectRebuilt } from "./follow.ts";
-import { createRun, testService, until } from "./service.ts";
-
-const requests = 200;
-const queueLimit = 8;
+/** Requests beside a run on the native device (beside-training.ts). On TensorFlow: tests/devices/tensorflow.long.test.ts. */
+import { test } from "vitest";
+import { expectAnswersBesideRun } from "./beside-training.ts";
 
 /** Where both compute at the same time, a run has made far more steps when the last request is answered. */
 const ways = [
@@ -19,71 +10,10 @@ const ways = [
 
 test.runIf(process.env["STEPLOG_LONG_TESTS"]).each(ways)(
   "200 requests at once, beside a run %s",
-  async (_way, steps, aside) => {
-    const service = await testService();
-    const { client, url } = await service.startServer(0, { STEPLOG_QUEUE_LIMIT: String(queueLimit) });
-    await service.startWorker({ STEPLOG_DEVICE: "native", STEPLOG_THREADS: "2", ...aside });
-    const hasEnded = async (id: string) => (await client.fineTune(id)).status === "SUCCEEDED";
-    const stepsOf = async (id: string) => (await client.fineTune(id)).progress.step;
-
-    const undisturbed = await createRun(service, client, steps);
-    await until("the undisturbed run", 100_000, () => hasEnded(undisturbed));
-    const expected = await expectRebuilt(service, client, undisturbed, steps);
-
-    const id = await createRun(service, client, steps);
-    await until("some steps", 30_000, async () => (await stepsOf(id)) > 0);
-    const before = await stepsOf(id);
-    const answers = await Promise.all(Array.from({ length: requests }, (_, seed) => ask(url, seed)));
-    const after = await stepsOf(id);
-
-    const answered = answers.filter(({ status }) => status === 200);
-    const refused = answers.filter(({ status }) => status === 429);
-    expect(answered.length + refused.length).toBe(requests);
-    expect(answered.length).toBeGreaterThanOrEqual(queueLimit);
-    expect(refused.length).toBeGreaterThan(0);
-    for (const { body } of refused) expect(body).toEqual({ code: "busy", type: "rate_limit_error" });
-    // Neither starves the other: the requests were answered before the run ended, which went on meanwhile.
-    expect(after).toBeLessThan(steps);
-    expect(after).toBeGreaterThan(before);
-
-    await until("the end of the run", 100_000, () => hasEnded(id));
-    expect(await expectRebuilt(service, client, id, steps)).toBe(expected);
-    for (const { seed, body } of answered.slice(0, 5)) expect((await ask(url, seed, false)).body).toEqual(body);
-
-    const sql = postgres(service.env["DATABASE_URL"] ?? "", { max: 1 });
-    onTestFinished(() => sql.end());
-    expect(await sql`select id from jobs union all select 1 from completions`).toHaveLength(0);
-    console.info(
-      `${answered.length} answered, ${refused.length} refused, ${after - before} of ${steps} steps meanwhile.`,
-    );
-  },
-  240_000,
+  { timeout: 240_000 },
+  (_way, steps, aside) =>
+    expectAnswersBesideRun(
+      { STEPLOG_DEVICE: "native", STEPLOG_THREADS: "2", ...aside },
+      { steps, requests: 200, tolerance: 0 },
+    ),
 );
-
-interface Answer {
-  readonly seed: number;
-  readonly status: number;
-  readonly body: unknown;
-}
-
-/**
- * An answer of up to 12 tokens to the package openai, streamed for every second seed. The model has no tokenizer, so the tokens
- * are told by their log-probabilities.
- */
-async function ask(url: string, seed: number, isStreamed = seed % 2 === 1): Promise<Answer> {
-  const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0 });
-  const prompt = Array.from({ length: 8 }, (_, i) => (seed + 5 * i) % 60);
-  const wanted = { model: "tiny", prompt, max_tokens: 12, seed, logprobs: 1 };
-  try {
-    if (!isStreamed) return { seed, status: 200, body: logprobsOf([await openai.completions.create(wanted)]) };
-    const parts: OpenAI.Completion[] = [];
-    for await (const part of await openai.completions.create({ ...wanted, stream: true })) parts.push(part);
-    return { seed, status: 200, body: logprobsOf(parts) };
-  } catch (error) {
-    if (!(error instanceof APIError)) throw error;
-    return { seed, status: Number(error.status), body: { code: error.code, type: error.type } };
-  }
-}
-
-const logprobsOf = (parts: readonly OpenAI.Completion[]) =>
-  parts.flatMap(({ choices }) => choices.flatMap(({ logprobs }) => logprobs?.token_logprobs ?? []));

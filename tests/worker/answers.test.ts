@@ -87,15 +87,13 @@ async function startWorker(): Promise<void> {
   const models = new ModelsAtHand();
   models.add("base", hash);
   const own = { name: oneDevice, threads: 1, devicesDir };
-  const compute = { device: own, deviceNote: oneDevice, precisions: ["float32"] as const };
+  const compute = { device: own, deviceNote: oneDevice, precisions: ["float32"] as const, memoryBytes: 2e9 };
   const log = { info() {}, warn() {}, error() {} };
   const serving = {
     ...settings,
     device: own,
-    rebuildDevice: own,
     turns: turnWords(),
     budgetBytes: 1e9,
-    machineBytes: 2e9,
     keptDir,
     keptBytes: 1e9,
   };

@@ -17,7 +17,7 @@ import { testStore } from "../support/postgres.ts";
 
 const silent: Log = { info() {}, warn() {}, error() {} };
 const plain = { name: "plain", threads: 1, devicesDir: null };
-const compute = { device: plain, deviceNote: "plain", precisions: ["float32"] as const };
+const compute = { device: plain, deviceNote: "plain", precisions: ["float32"] as const, memoryBytes: 2e9 };
 const name = "w";
 
 const held: ClaimedJob = {

@@ -29,11 +29,11 @@ test("without work it is idle after the time, and at once if that is 0", async (
 test("every kind of work counts, and the time begins when the last has ended", async () => {
   const { idleness, after } = idleAfter(1_000, (some) => some.set("models", 1));
   expect(await after(5_000)).toBe(false);
-  const sharing = new Sharing({ isExclusive: false, idleness });
-  await sharing.claimedJob({ kind: "FINE_TUNE", memoryBytes: 0 });
+  const sharing = new Sharing(idleness);
+  sharing.claimedJob({ kind: "FINE_TUNE", memoryBytes: 0 });
   idleness.set("models", 0);
   sharing.claimedRequests(2);
-  await sharing.claimedJob(null);
+  sharing.claimedJob(null);
   expect(await after(5_000)).toBe(false);
   sharing.holdRequests(1);
   expect(await after(5_000)).toBe(false);
@@ -41,7 +41,7 @@ test("every kind of work counts, and the time begins when the last has ended", a
   expect(await after(999)).toBe(false);
   // What finds nothing does not begin it anew.
   sharing.claimedRequests(0);
-  await sharing.claimedJob(null);
+  sharing.claimedJob(null);
   expect(await after(1)).toBe(true);
 });
 

@@ -27,7 +27,7 @@ test("a model that was found is reported before the claim that may need it", asy
     },
   };
   const device = { name: "plain", threads: 1, devicesDir: null };
-  const compute = { device, deviceNote: "plain", precisions: ["float32"] as const };
+  const compute = { device, deviceNote: "plain", precisions: ["float32"] as const, memoryBytes: 2e9 };
   await runWorker({ store, name: "w", modelsDir: "", models, ...compute, log: silent, signal: stop.signal });
   expect(seen).toEqual([
     { claimed: [], listed: [[]] },

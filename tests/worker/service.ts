@@ -47,6 +47,7 @@ export async function trainingService({ storeOf = (store: Store) => store, devic
       models,
       ...compute,
       precisions: ["float32"],
+      memoryBytes: 2e9,
       log: silent,
       signal: stop.signal,
     }),

@@ -18,11 +18,8 @@ export const settings: ServingSettings = {
   sequences: 16,
   turns: null,
   share: 0.5,
-  machineBytes: 2_000_000,
-  isExclusive: false,
   keptDir: join(tmpdir(), "steplog-none"),
   keptBytes: 0,
-  rebuildDevice: { name: "plain", threads: 1, devicesDir: null },
 };
 
 export class FakeThread {
@@ -96,7 +93,7 @@ export function startLane(store: Store, changes: Partial<ServingSettings> = {}, 
   const note = (fields: object, message: string) => void logged.push(`${JSON.stringify(fields)} ${message}`);
   const log: Log = { info: note, warn: note, error: note };
   const serving = { ...settings, ...changes };
-  const compute = { device: settings.device, deviceNote: "plain", precisions: ["float32"] as const };
+  const compute = { device: settings.device, deviceNote: "plain", precisions: ["float32"] as const, memoryBytes: 2e6 };
   const rest = { name: "w", modelsDir: "", models, log, signal: stop.signal, doesJobs, startServing };
   const running = runWorker({ store, ...compute, ...rest, serving });
   return {

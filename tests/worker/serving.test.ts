@@ -225,39 +225,20 @@ describe("beside jobs", () => {
   const job = { kind: "FINE_TUNE", memoryBytes: 1 } as const;
   const kinds = ["FINE_TUNE", "MEASURE"] as const;
 
-  test("a measurement and requests exclude each other", async () => {
-    const sharing = new Sharing({ isExclusive: false });
+  test("a measurement and requests exclude each other", () => {
+    const sharing = new Sharing();
     expect(sharing.claimJobs(kinds)).toEqual(kinds);
     expect(sharing.claimRequests()).toBe(false);
-    await sharing.claimedJob({ ...job, kind: "MEASURE" });
+    sharing.claimedJob({ ...job, kind: "MEASURE" });
     expect(sharing.claimRequests()).toBe(false);
-    await sharing.claimedJob(null);
+    sharing.claimedJob(null);
     expect(sharing.claimRequests()).toBe(true);
     expect(sharing.claimJobs(kinds)).toEqual(["FINE_TUNE"]);
     sharing.claimedRequests(1);
     expect(sharing.claimJobs(kinds)).toEqual(["FINE_TUNE"]);
-    await sharing.claimedJob(job);
+    sharing.claimedJob(job);
     expect(sharing.claimRequests()).toBe(true);
     sharing.claimedRequests(0);
     expect(sharing.claimJobs(kinds)).toEqual(kinds);
-  });
-
-  test("on a device for one thread, a run and requests do too, and neither waits for ever", async () => {
-    let now = 0;
-    const sharing = new Sharing({ isExclusive: true, now: () => now });
-    expect(sharing.claimRequests()).toBe(true);
-    sharing.claimedRequests(2);
-    expect(sharing.claimJobs(kinds)).toEqual([]);
-    expect(sharing.claimRequests()).toBe(true);
-    sharing.claimedRequests(3);
-    now = 61_000;
-    expect(sharing.claimRequests()).toBe(false);
-    sharing.holdRequests(0);
-    expect(sharing.claimRequests()).toBe(false);
-    expect(sharing.claimJobs(kinds)).toEqual(kinds);
-    await sharing.claimedJob(job);
-    expect(sharing.claimRequests()).toBe(false);
-    await sharing.claimedJob(null);
-    expect(sharing.claimRequests()).toBe(true);
   });
 });

@@ -2,8 +2,7 @@
  * The lane of requests, beside the lane of jobs (worker.ts): it claims as many requests as it has places for, has the serving
  * thread answer them together, and writes what comes.
  *
- * - The thread starts with the first request and then keeps its models warm. It ends with the lane, or before a job where the
- *   device works for one thread only.
+ * - The thread starts with the first request and then keeps its models warm. It ends with the lane.
  * - A request is held until its end is written. Then the place is free.
  * - The leases of all held requests are renewed together. A lost one is cancelled in the thread, and nothing more is written.
  * - A cancel is seen when tokens are written, so within `pieceMs`, or at the next renewal.
@@ -13,7 +12,6 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { FromServing, ServingThreadData, WarmModel } from "../../engine/thread/serving-messages.ts";
-import type { ThreadDevice } from "../../engine/thread/messages.ts";
 import type { ModelsAtHand } from "../../models/registration.ts";
 import { SteplogError, asSteplogError, errorCodes } from "../../schema/errors.ts";
 import type { Capabilities } from "../../schema/jobs.ts";
@@ -35,14 +33,9 @@ import { SharedTime } from "./shared-time.ts";
 import type { ServingRun, StartServing } from "./serving-run.ts";
 
 export interface ServingSettings extends Omit<ServingThreadData, "marks"> {
-  /** The memory of the machine, of which a job takes its part. */
-  readonly machineBytes: number;
-  /** Whether the device works for one thread only. */
-  readonly isExclusive: boolean;
-  /** Folder of rebuilt checkpoints, bytes of it to keep, and the device that rebuilds them: no weight depends on it. */
+  /** Folder of rebuilt checkpoints, and bytes of it to keep. */
   readonly keptDir: string;
   readonly keptBytes: number;
-  readonly rebuildDevice: ThreadDevice;
 }
 
 export interface LaneOptions {
@@ -53,6 +46,8 @@ export interface LaneOptions {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly settings: ServingSettings;
+  /** The memory for weights, of which a job takes its part. */
+  readonly memoryBytes: number;
   readonly sharing: Sharing;
   /** Of requests; none when left out. */
   readonly tracing?: Tracing | null;
@@ -84,7 +79,7 @@ export class ServingLane {
     const { settings } = options;
     this.#budgetBytes = settings.budgetBytes;
     const kept = new KeptFolders(settings.keptDir, settings.keptBytes);
-    this.#rebuilds = new Rebuilds(options.store.blobs, kept, settings.rebuildDevice, settings.turns);
+    this.#rebuilds = new Rebuilds(options.store.blobs, kept, settings.device, settings.turns);
     this.#recorder = new PieceRecorder(options.store, {
       written: (held, ended) => ended && this.#release(held),
       cancel: (held) => this.#cancel(held),
@@ -96,11 +91,11 @@ export class ServingLane {
   }
 
   report(): ServingReport {
-    const { settings, sharing } = this.#options;
+    const { settings } = this.#options;
     return {
       memoryBytes: this.#budgetBytes,
       usedBytes: this.#usedBytes,
-      places: settings.isExclusive && sharing.job ? 0 : settings.sequences,
+      places: settings.sequences,
       requests: this.#held.size + this.#beginning,
       warm: this.#warm.map(({ base, chain }) => ({ base, chain })),
     };
@@ -294,13 +289,12 @@ export class ServingLane {
 
   // Jobs beside it
 
-  /** A run takes its part of the memory; a device for one thread only has no other thread. */
-  async #jobChanged(): Promise<void> {
-    const { sharing, settings } = this.#options;
+  /** A run takes its part of the memory. */
+  #jobChanged(): void {
+    const { sharing, settings, memoryBytes } = this.#options;
     const { job } = sharing;
-    const left = Math.max(0, settings.machineBytes - (job?.memoryBytes ?? 0));
+    const left = Math.max(0, memoryBytes - (job?.memoryBytes ?? 0));
     const budget = Math.min(settings.budgetBytes, left);
-    if (settings.isExclusive && job) await this.#end();
     if (budget !== this.#budgetBytes) this.#thread?.send({ type: "budget", bytes: budget });
     this.#budgetBytes = budget;
     this.#wake.abort();

@@ -66,7 +66,7 @@ export function loadBinding(devicesDir: string | null = null, only: InstallableN
   const failures: string[] = [];
   for (const candidate of candidates(devicesDir, only)) {
     try {
-      const binding = bindingOf(candidate.load());
+      const binding = known(bindingOf(candidate.load()));
       const onGpu = binding.isUsingGpuDevice();
       const { TF_Version: version } = binding;
       const description = `TensorFlow.js, ${candidate.package}, TensorFlow ${version} on ${onGpu ? "GPU" : "CPU"}`;
@@ -87,6 +87,22 @@ function bindingOf(addon: unknown): Binding {
   return addon as Binding;
 }
 
+/**
+ * Tells the addon the names of all attributes. Each thread has a TensorFlow of its own, but they share that set, which nothing
+ * guards: a name must not be added while another thread looks for one. So a process in which several threads compute opens the
+ * device once before it starts them. The addon refuses an attribute of no type, after it has kept its name.
+ */
+function known(binding: Binding): Binding {
+  for (const name of attributeNames) {
+    try {
+      binding.executeOp("NoOp", [{ name, type: -1, value: 0 }], [], 0);
+    } catch {
+      // As is meant.
+    }
+  }
+  return binding;
+}
+
 function typeOf(values: Values): Type {
   if (values instanceof Float32Array) return types.float32;
   return values instanceof Int32Array ? types.int32 : types.uint8;
@@ -98,7 +114,34 @@ export interface Handle {
   readonly shape: readonly number[];
 }
 
-type Attributes = Readonly<Record<string, Type | { readonly int: number } | boolean>>;
+/** All that are used. The addon puts the name of an attribute into a set of the whole process when it first comes (`known`). */
+const attributeNames = [
+  "DstT",
+  "Index",
+  "N",
+  "SrcT",
+  "T",
+  "Taxis",
+  "Tidx",
+  "Tindices",
+  "Tparams",
+  "Tperm",
+  "Tshape",
+  "Tshift",
+  "Truncate",
+  "adj_x",
+  "adj_y",
+  "batch_dims",
+  "dtype",
+  "init",
+  "keep_dims",
+  "transpose_a",
+  "transpose_b",
+  "type",
+] as const;
+
+type Attribute = Type | { readonly int: number } | boolean;
+type Attributes = Readonly<Partial<Record<(typeof attributeNames)[number], Attribute>>>;
 
 /** Bytes that have crossed between JavaScript and TensorFlow. */
 export interface Traffic {
@@ -145,10 +188,10 @@ export class TensorFlow {
     return this.#made({ id: output.id, shape: output.shape });
   }
 
-  #bind(name: string, value: Attributes[string]): BoundAttribute {
+  #bind(name: string, value: Attribute): BoundAttribute {
     if (typeof value === "number") return { name, type: this.#binding.TF_ATTR_TYPE, value };
     if (typeof value === "boolean") return { name, type: this.#binding.TF_ATTR_BOOL, value };
-    return { name, type: this.#binding.TF_ATTR_INT, value: value?.int ?? 0 };
+    return { name, type: this.#binding.TF_ATTR_INT, value: value.int };
   }
 
   /** A tensor that shares the memory of `values`, which must not change afterwards. */

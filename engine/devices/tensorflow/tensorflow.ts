@@ -12,6 +12,7 @@ import { TensorFlow, loadBinding } from "./binding.ts";
 import type { TensorflowCache } from "./caches.ts";
 import { copyTensorflowCache, createTensorflowCache, freeTensorflowCache } from "./caches.ts";
 import { TensorflowNoise } from "./noise.ts";
+import { gpuMemoryBytes } from "./nvidia.ts";
 import type { PassSizes } from "./pass.ts";
 import { TensorflowPass, defaultSizes } from "./pass.ts";
 import type { InstallableName } from "./packages.ts";
@@ -75,6 +76,9 @@ export function createTensorflowDevice(
     name,
     description,
     onGpu,
+    get memoryBytes() {
+      return onGpu ? gpuMemoryBytes() : undefined;
+    },
     precisions,
     rowsApart: false,
     createWeight: (spec, bytes) => weights.add(storeTensorflowWeight(maker, spec, bytes)),
