@@ -367,6 +367,22 @@ create table loose_blobs (
   constraint loose_blobs_pkey PRIMARY KEY (sha256)
 );
 
+create table merged_steps (
+  fine_tune_id uuid not null,
+  size smallint not null,
+  block integer not null,
+  finite integer not null,
+  loss_sum double precision,
+  loss_min double precision,
+  loss_max double precision,
+  gradients integer not null,
+  gradient_squares double precision,
+  learning_rate double precision not null,
+  seconds_sum double precision not null,
+  constraint merged_steps_fine_tune_id_size_block_pk PRIMARY KEY (fine_tune_id, size, block),
+  constraint merged_steps_fine_tune_id_fine_tunes_id_fk FOREIGN KEY (fine_tune_id) REFERENCES fine_tunes(id) ON DELETE CASCADE
+);
+
 create table model_downloads (
   name text not null,
   repository text not null,

@@ -2,7 +2,7 @@
  * What a project has, table by table: what an export writes and an erasure leaves nothing of. A test compares it with the tables
  * of the database, so that a new table cannot be forgotten.
  */
-import { stepBlocks } from "../../schema/block-tables.ts";
+import { mergedSteps, stepBlocks } from "../../schema/block-tables.ts";
 import { modelDownloads } from "../../schema/download-tables.ts";
 import { runMemory } from "../../schema/memory-tables.ts";
 import { type SQL, sql } from "drizzle-orm";
@@ -72,6 +72,7 @@ export const holdings: readonly Holding[] = [
   { table: checkpointExports, isOf: ofCheckpoint },
   { table: logSegments, isOf: ofRun, untold: "the log of each run is a file" },
   { table: stepMetrics, isOf: ofRun, atOnce: 10_000 },
+  { table: mergedSteps, isOf: ofRun, untold: "the steps of step_metrics, merged" },
   { table: stepBlocks, isOf: ofRun, untold: "the steps of step_metrics, merged" },
   { table: runMemory, isOf: ofRun },
   { table: evaluations, isOf: ofRun },

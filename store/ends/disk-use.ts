@@ -10,7 +10,7 @@ import { type SQL, getTableName, sql } from "drizzle-orm";
 import type { PgTable } from "drizzle-orm/pg-core";
 import { auditEntries } from "../../schema/audit-tables.ts";
 import { looseBlobs } from "../../schema/blob-tables.ts";
-import { stepBlocks } from "../../schema/block-tables.ts";
+import { mergedSteps, stepBlocks } from "../../schema/block-tables.ts";
 import { type DiskUse, type DiskUseKind, type DiskUsePart, diskUseKinds } from "../../schema/disk-use.ts";
 import { checkpointExports } from "../../schema/export-tables.ts";
 import { projects } from "../../schema/project-tables.ts";
@@ -106,7 +106,7 @@ const logs = sql`
 const rows = sql`
   ${shared("LOGS", [logSegments], logs)}
   union all
-  ${shared("METRICS", [stepMetrics, stepBlocks], sql`select project_id, sum(steps_done)::float8 as part from ${fineTunes} group by project_id`)}
+  ${shared("METRICS", [stepMetrics, mergedSteps, stepBlocks], sql`select project_id, sum(steps_done)::float8 as part from ${fineTunes} group by project_id`)}
   union all
   ${shared("COMPLETIONS", [completions, completionPieces], counted(completions))}
   union all

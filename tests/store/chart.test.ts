@@ -40,45 +40,76 @@ async function trained(steps: number) {
   return { run, job };
 }
 
-async function blocksOf(id: string): Promise<number[]> {
+async function blocksOf(id: string): Promise<Record<number, number>> {
   const rows = await inDatabase(
-    (sql) => sql<{ block: number }[]>`select block from step_blocks where fine_tune_id = ${id} order by block`,
+    (sql) => sql<{ size: number; blocks: number }[]>`select size, count(*)::int as blocks from merged_steps
+      where fine_tune_id = ${id} and block < (select count(*) from merged_steps as all_of
+        where all_of.fine_tune_id = merged_steps.fine_tune_id and all_of.size = merged_steps.size)
+      group by size order by size`,
   );
-  return rows.map(({ block }) => block);
+  return Object.fromEntries(rows.map(({ size, blocks }) => [size, blocks]));
 }
 
-test("a chart with several blocks a point reads blocks, and only those steps that are in none", async () => {
+/** Without the steps from one to another, of which a chart must need none. */
+const withoutSteps = (id: string, from: number, to: number) =>
+  inDatabase((sql) => sql`delete from step_metrics where fine_tune_id = ${id} and step between ${from} and ${to}`);
+
+test("steps are merged into blocks, and these into larger ones", async () => {
+  const { run } = await trained(1_100);
+  expect(await blocksOf(run.id)).toEqual({ 8: 137, 64: 17, 512: 2 });
+});
+
+test("a chart with a block a point reads blocks, and only those steps that are in none", async () => {
   const { run } = await trained(300);
-  expect(await blocksOf(run.id)).toEqual([0, 1, 2, 3]);
   const whole = [merged(1, 128), merged(129, 300)];
+  await withoutSteps(run.id, 1, 296);
   expect(await store.fineTunes.chart(run.id, { points: 2 })).toEqual(whole);
-  await inDatabase((sql) => sql`delete from step_metrics where fine_tune_id = ${run.id} and step <= 256`);
+  await inDatabase((sql) => sql`delete from merged_steps where fine_tune_id = ${run.id} and size = 8 and block < 32`);
   expect(await store.fineTunes.chart(run.id, { points: 2 })).toEqual(whole);
 });
 
-test("a part of the steps reads the blocks that are within it", async () => {
+test("a part of the steps reads the blocks that are within it, at its ends smaller ones", async () => {
   const { run } = await trained(400);
   const whole = [merged(10, 192), merged(193, 390)];
+  await withoutSteps(run.id, 17, 384);
   expect(await store.fineTunes.chart(run.id, { points: 2, from: 10, to: 390 })).toEqual(whole);
-  await inDatabase((sql) => sql`delete from step_metrics where fine_tune_id = ${run.id} and step > 64 and step <= 384`);
+  await inDatabase(
+    (sql) => sql`delete from merged_steps where fine_tune_id = ${run.id} and size = 8 and block between 8 and 47`,
+  );
   expect(await store.fineTunes.chart(run.id, { points: 2, from: 10, to: 390 })).toEqual(whole);
   expect(await store.fineTunes.chart(run.id, { points: 2, from: 500 })).toEqual([]);
 });
 
-test("a chart with fewer steps a point reads steps", async () => {
-  const { run } = await trained(300);
-  await inDatabase((sql) => sql`update step_blocks set loss_sum = 0, loss_max = 9`);
-  const points = await store.fineTunes.chart(run.id, { points: 3 });
-  expect(points).toEqual([merged(1, 100), merged(101, 200), merged(201, 300)]);
+test.each([
+  [1, 1_100, 1],
+  [1, 1_100, 2],
+  [1, 1_100, 17],
+  [3, 1_099, 100],
+  [65, 576, 5],
+  [500, 1_100, 1],
+])("steps %i to %i in %i points are those steps, each once", async (from, to, points) => {
+  const { run } = await trained(1_100);
+  const read = await store.fineTunes.chart(run.id, { points, from, to });
+  expect(read).toHaveLength(points);
+  const starts = [from - 1, ...read.map(({ step }) => step)];
+  expect(read).toEqual(read.map(({ step }, at) => merged((starts[at] ?? 0) + 1, step)));
+  expect(read.at(-1)?.step).toBe(to);
 });
 
-test("blocks that a worker of the release before did not make come with the next append, and are not missed until then", async () => {
+test("a chart with fewer steps a point reads steps", async () => {
+  const { run } = await trained(300);
+  await inDatabase((sql) => sql`update merged_steps set loss_sum = 0, loss_max = 9`);
+  const points = await store.fineTunes.chart(run.id, { points: 50 });
+  expect(points).toEqual(Array.from({ length: 50 }, (_, at) => merged(6 * at + 1, 6 * at + 6)));
+});
+
+test("blocks that a worker of an earlier release did not make come with later appends, and are not missed until then", async () => {
   const { run, job } = await trained(200);
-  await inDatabase((sql) => sql`delete from step_blocks where fine_tune_id = ${run.id} and block > 0`);
+  await inDatabase((sql) => sql`delete from merged_steps where fine_tune_id = ${run.id} and (size < 64 or block > 0)`);
   const whole = [merged(1, 200)];
   expect(await store.fineTunes.chart(run.id, { points: 1 })).toEqual(whole);
   await append(store, job, 200, 60);
-  expect(await blocksOf(run.id)).toEqual([0, 1, 2, 3]);
+  expect(await blocksOf(run.id)).toEqual({ 8: 32, 64: 4 });
   expect(await store.fineTunes.chart(run.id, { points: 1 })).toEqual([merged(1, 260)]);
 });
 
@@ -86,7 +117,7 @@ test("steps without a finite loss count, and have none", async () => {
   const { run } = await trained(128);
   await inDatabase((sql) => sql`update step_metrics set loss = null where fine_tune_id = ${run.id}`);
   await inDatabase(
-    (sql) => sql`update step_blocks set finite = 0, loss_sum = null, loss_min = null, loss_max = null
+    (sql) => sql`update merged_steps set finite = 0, loss_sum = null, loss_min = null, loss_max = null
       where fine_tune_id = ${run.id}`,
   );
   const none = { ...merged(1, 128), loss: null, lossMin: null, lossMax: null };

@@ -143,6 +143,8 @@ async function weightsOf(store: Store, { id }: Checkpoint, url: string): Promise
       select id, 0, ${word}, ${word}, ${word}, true, 0.5 from model_evaluations`;
     await sql`insert into step_blocks (fine_tune_id, block, finite, gradients, learning_rate, seconds_sum)
       select id, 0, 0, 0, 1e-6, 1 from fine_tunes`;
+    await sql`insert into merged_steps (fine_tune_id, size, block, finite, gradients, learning_rate, seconds_sum)
+      select id, 8, 0, 0, 0, 1e-6, 1 from fine_tunes`;
     await sql`insert into run_memory (fine_tune_id, kind, step, resident_bytes)
       select id, 'STEPS', 1, 1e9 from fine_tunes`;
     await sql`insert into row_checks (key, problem) values ('k', ${JSON.stringify({ message: word, issues: [] })}::text::jsonb)`;
