@@ -232,6 +232,11 @@ export interface Device {
   settled?(): Promise<void>;
   /** Applies entries in order to a piece of a tensor that is not a weight of the device: the same update, for replay. */
   replay(piece: TensorPiece, entries: LogEntries, noise: Noise): Promise<void>;
+  /**
+   * Hands the elements of each weight to `replay`, a piece at a time, and takes them back when it has resolved. Left out where
+   * updates of weights are as fast as replays of pieces.
+   */
+  replayOutside?(weights: readonly Weight[], replay: (piece: TensorPiece) => Promise<void>): Promise<void>;
   /** Starts a pass; one at a time. */
   begin(perturbation: Perturbation | null, precision?: Precision, options?: PassOptions): Pass;
   /** An empty cache. */

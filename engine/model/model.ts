@@ -6,7 +6,7 @@ import type { EncodedRow } from "../../dataset/encode.ts";
 import type { Device, Perturbation, Precision, Weight } from "../devices/device.ts";
 import { sidesOf } from "../devices/device.ts";
 import type { Noise } from "../numbers/noise.ts";
-import { applyInParts } from "../replay/timed-parts.ts";
+import { replayOnto } from "../replay/onto-weights.ts";
 import type { Adapter } from "./adapters/adapter.ts";
 import { Continuation } from "./continuation.ts";
 import type { WeightLookup } from "./families/family.ts";
@@ -194,13 +194,7 @@ function modelOf(
     continuation: () =>
       new Continuation(architecture, prefixLength, device, (tokens, positions) => passes.logits(tokens, positions)),
     update: (entries) => device.update(trained, entries, noise),
-    async replay(entries) {
-      const apply = (part: LogEntries) => {
-        device.update(trained, part, noise);
-        return device.settled?.();
-      };
-      await applyInParts(entries, apply, settings.beforePass);
-    },
+    replay: (entries) => replayOnto(device, trained, entries, noise, settings.beforePass),
     read,
     free() {
       for (const weight of all) device.freeWeight(weight);

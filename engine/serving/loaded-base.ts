@@ -11,7 +11,7 @@ import type { ModelFolder } from "../model/files/folder.ts";
 import type { AttachedAdapter } from "../model/forward.ts";
 import { ForwardPasses, LogitMemory, lookupIn } from "../model/forward.ts";
 import { attachAdapter, loadWeights, weightsDigest } from "../model/model.ts";
-import { applyInParts } from "../replay/timed-parts.ts";
+import { replayOnto } from "../replay/onto-weights.ts";
 import type { AdaptedRun } from "./adapted-rows.ts";
 import { adaptedRows } from "./adapted-rows.ts";
 
@@ -93,7 +93,7 @@ export class LoadedBase implements LoadedModel {
       for (const weight of attached.weights) device.freeWeight(weight);
     };
     try {
-      await replay(device, attached, log, beforePart);
+      await replayOnto(device, attached.weights, log.entries, log.header.noise, beforePart);
       const digest = await weightsDigest(adapter.tensors, (name) => readNamed(device, attached, name));
       return [{ ...this.#adapted(attached), free }, digest];
     } catch (error) {
@@ -115,22 +115,6 @@ export class LoadedBase implements LoadedModel {
     const options = { precision: this.#precision, products, ...memory };
     return new ForwardPasses(this.folder.architecture, this.device, options, lookupIn(this.#weights), attached);
   }
-}
-
-async function replay(
-  device: Device,
-  { weights }: AttachedAdapter,
-  { header, entries }: StepLog,
-  beforePart: () => Promise<void>,
-): Promise<void> {
-  await applyInParts(
-    entries,
-    (part) => {
-      device.update(weights, part, header.noise);
-      return device.settled?.();
-    },
-    beforePart,
-  );
 }
 
 function readNamed(device: Device, { weights }: AttachedAdapter, name: string): Promise<Uint8Array> {

@@ -7,8 +7,10 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Activation, Device, KeyValueCache, Pass, WeightDtype } from "../../engine/devices/device.ts";
+import { elementCount } from "../../engine/devices/device.ts";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
 import type { Noise } from "../../engine/numbers/noise.ts";
+import { replayOnto } from "../../engine/replay/onto-weights.ts";
 import { toBfloat16 } from "../../engine/numbers/scalar.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import { expectClose, expectSameBytes } from "../support/equal.ts";
@@ -203,6 +205,24 @@ describe.each(present)("device $label agrees with the plain one", ({ name: devic
       expectSameBytes(bytes, await plain.readWeight(weight));
     },
   );
+
+  test.each(["F32", "BF16"] as const)("on weights onto which a log is replayed (%s)", async (type) => {
+    const entries = randomEntries(13, 40, true);
+    for (const [name, shape, scale] of [
+      ["w", [9, 128], 0.1],
+      ["tiny", [33], 2 ** -90],
+    ] as const) {
+      const spec = { name, shape, dtype: type, trainable: true };
+      const bytes = new Draw(14).bytes(elementCount(shape), type, scale);
+      const [a, b] = [tested.createWeight(spec, bytes), plain.createWeight(spec, bytes)];
+      await replayOnto(tested, [a], entries.slice(0, 4), "rademacher");
+      await replayOnto(tested, [a], entries.slice(4), "rademacher");
+      plain.update([b], entries, "rademacher");
+      expectSameBytes(await tested.readWeight(a), await plain.readWeight(b));
+      tested.freeWeight(a);
+      plain.freeWeight(b);
+    }
+  });
 
   test.each(["F32", "BF16"] as const)(
     "on elements too small for hardware that takes them for zero (%s)",

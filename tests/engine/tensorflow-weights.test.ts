@@ -19,6 +19,7 @@ import {
   sidesOf,
   storeTensorflowWeight,
 } from "../../engine/devices/tensorflow/weights.ts";
+import { replayOnto } from "../../engine/replay/onto-weights.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import { expectSameBytes } from "../support/equal.ts";
 import { scratch } from "../support/models.ts";
@@ -228,6 +229,23 @@ describe.runIf(loaded)("weights on TensorFlow", () => {
       const other = plain.createWeight(spec, bytes);
       device.update([weight], logOf([0], 0.75), "rademacher");
       plain.update([other], logOf([0], 0.75), "rademacher");
+      expectSameBytes(await device.readWeight(weight), await plain.readWeight(other));
+    }
+    device.dispose();
+  });
+
+  test("a log is replayed by the host where it is faster: piece by piece, and no noise is made on the device", async () => {
+    const memory = new Memory(got(loaded));
+    const library = { binding: memory.binding, description: "counted", onGpu: false };
+    const [device, plain] = [createTensorflowDevice(null, null, { pieceElements: 256, library }), createPlainDevice()];
+    for (const dtype of ["F32", "BF16"] as const) {
+      const spec = { name: "w", shape: [9, 128], dtype, trainable: true } as const;
+      const bytes = new Draw(15).bytes(9 * 128, dtype, 0.1);
+      const [weight, other] = [device.createWeight(spec, bytes), plain.createWeight(spec, bytes)];
+      memory.runs.clear();
+      await replayOnto(device, [weight], logOf(Array<number>(40).fill(2 ** -10), 0.984375), "normal");
+      expect(memory.runs.get("StatelessRandomUniformFullIntV2")).toBeUndefined();
+      plain.update([other], logOf(Array<number>(40).fill(2 ** -10), 0.984375), "normal");
       expectSameBytes(await device.readWeight(weight), await plain.readWeight(other));
     }
     device.dispose();

@@ -16,7 +16,7 @@ import { gpuMemoryBytes } from "./nvidia.ts";
 import type { PassSizes } from "./pass.ts";
 import { TensorflowPass, defaultSizes } from "./pass.ts";
 import type { InstallableName } from "./packages.ts";
-import { replayTensorflow, updateTensorflowWeight } from "./update.ts";
+import { replayOutsideTensorflow, replayTensorflow, updateTensorflowWeight } from "./update.ts";
 import type { TensorflowWeight } from "./weights.ts";
 import {
   freeTensorflowWeight,
@@ -90,6 +90,11 @@ export function createTensorflowDevice(
     },
     replay: (piece, entries, kind) =>
       host ? host.replay(piece, entries, kind) : replayTensorflow(tf, noise, piece, entries, kind),
+    ...(host && {
+      async replayOutside(handles, replay) {
+        for (const weight of handles) await replayOutsideTensorflow(tf, weights.find(weight), replay);
+      },
+    }),
     begin(perturbation, precision = "float32", options = {}) {
       checkPrecision({ name, precisions }, precision);
       checkOptions(options, perturbation);

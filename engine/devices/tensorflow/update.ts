@@ -49,6 +49,22 @@ export function updateTensorflowWeight(
   }
 }
 
+/** Device.replayOutside: `replay` changes the elements of one piece after the other in the host's memory. */
+export async function replayOutsideTensorflow(
+  tf: TensorFlow,
+  weight: TensorflowWeight,
+  replay: (piece: TensorPiece) => Promise<void>,
+): Promise<void> {
+  const { name, dtype, noise: source } = weight;
+  invariant(weight.trainable, `${name} is trainable`);
+  for (const piece of weight.pieces) {
+    source.forget(piece);
+    const bytes = download(tf, dtype, piece.values);
+    await replay({ name, dtype, first: piece.first, bytes });
+    putBack({ tf, dtype }, piece, bytes);
+  }
+}
+
 /** Device.replay on TensorFlow's processor: the piece goes there once, and comes back with all entries applied. */
 export async function replayTensorflow(
   tf: TensorFlow,
@@ -90,8 +106,11 @@ function applyPart(step: Step, piece: Updated, entries: LogEntries): void {
   if (!piece.tiny && applyOnDevice(step, piece, entries)) return;
   const stored = elementsOf(dtype, download(tf, dtype, piece.values));
   update(stored, piece.first, piece.id, noise, entries);
-  const bytes = new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
-  replace(step, piece, upload(tf, dtype, bytes, [piece.rows, piece.columns]));
+  putBack(step, piece, new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
+}
+
+function putBack({ tf, dtype }: Pick<Step, "tf" | "dtype">, piece: Updated, bytes: Uint8Array): void {
+  replace({ tf, dtype }, piece, upload(tf, dtype, bytes, [piece.rows, piece.columns]));
   piece.tiny = hasTiny(dtype, bytes);
 }
 
@@ -99,7 +118,7 @@ function applyPart(step: Step, piece: Updated, entries: LogEntries): void {
  * In the memory that the piece has, without a GPU: TensorFlow keeps all memory that its tensors ever had there, and weights that
  * moved at each update would leave gaps between the activations of the next pass.
  */
-function replace({ tf, dtype }: Step, piece: Updated, values: Handle): void {
+function replace({ tf, dtype }: Pick<Step, "tf" | "dtype">, piece: Updated, values: Handle): void {
   if (tf.usesGpu) {
     tf.free(piece.values);
     piece.values = values;
