@@ -35,6 +35,12 @@ test("what a step needs beside the weights does not grow with the number of laye
   expect(await of(8, 256)).toBeGreaterThan(eight);
 });
 
+test("nor from the 12 layers of opt-125m to 48 of them", { timeout: 60_000 }, async () => {
+  const of = async (layers: number) =>
+    (await memoryNeeded({ ...task, config: "opt-125m", batch: 16, tokens: 128, labels: 8, layers })).step;
+  expect(await of(48)).toBeLessThan(1.1 * (await of(12)));
+});
+
 test("a GPU keeps no normal noise, and draws it once for both sides of a weight", async () => {
   const folder = modelInMemory(await configNamed("tiny"), "F32");
   const binding = new DryTensorFlow(true);
