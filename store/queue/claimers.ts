@@ -3,7 +3,7 @@
  * all of them, whichever looked last.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { type SQL, type WithSubquery, and, asc, desc, eq, inArray, sql } from "drizzle-orm";
+import { type SQL, type WithSubquery, and, asc, eq, inArray, sql } from "drizzle-orm";
 import { SteplogError } from "../../schema/errors.ts";
 import { type Capabilities, type JobKind, jobKinds } from "../../schema/jobs.ts";
 import type { Wanted } from "../../schema/states.ts";
@@ -16,6 +16,7 @@ import { fits, fitsAny, isDue, isFree } from "./claimable.ts";
 import { endFrozenSessions } from "./frozen.ts";
 import { leaseNameOf } from "./lease-names.ts";
 import { type Lease, jobOf, lockJob } from "./leases.ts";
+import { requestTurns } from "./request-turns.ts";
 import { type MostRuns, isBeyondLimit, nextJobs } from "./turns.ts";
 
 export interface ClaimedJob
@@ -28,8 +29,8 @@ export interface Claim {
   readonly leaseMs: number;
   readonly capabilities: Capabilities;
   /**
-   * Hashes of base models: within a priority, jobs about them come before those about others, for as long as these have not
-   * waited for `patienceMs`. For as long they are left to another worker that is warm.
+   * Of requests: hashes of base models. Those about them come before those about others, for as long as these have not waited
+   * for `patienceMs`. For as long they are left to another worker that is warm.
    */
   readonly prefer?: { readonly bases: readonly string[]; readonly patienceMs: number };
 }
@@ -163,7 +164,7 @@ const freeJob = {
 };
 
 function preferredJobs(database: Database, claim: Claim, may: SQL | undefined, most: number) {
-  const { id, kind, subject, priority } = jobs;
+  const { id, kind, subject } = jobs;
   return database
     .select({
       id: sql<number>`${id}`.as("id"),
@@ -171,10 +172,11 @@ function preferredJobs(database: Database, claim: Claim, may: SQL | undefined, m
       subject: sql<string>`${subject}`.as("subject"),
     })
     .from(jobs)
+    .innerJoin(sql`${requestTurns} as waiting`, sql`waiting.id = ${id}`)
     .where(may)
-    .orderBy(desc(priority), ...preferred(claim), asc(id))
+    .orderBy(...preferred(claim), sql`waiting.turn`, asc(id))
     .limit(most)
-    .for("update", { skipLocked: true });
+    .for("update", { of: jobs, skipLocked: true });
 }
 
 const baseOf = sql`${jobs.needs} #>> '{models,0,hash}'`;

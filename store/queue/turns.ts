@@ -4,7 +4,7 @@
  * another from its first, and a project that was alone for a while owes no more than some minutes. Within a project the
  * highest priority comes first, then the oldest job: a priority is the project's own word, and says nothing to others.
  *
- * Requests are not counted: a worker answers many beside its one job. Measurements come after everything else (speeds.ts).
+ * Requests are not counted, and have an order of their own (request-turns.ts): a worker answers many beside its one job. Measurements come after everything else (speeds.ts).
  */
 import { type SQL, and, lt, sql } from "drizzle-orm";
 import { turnHalfLifeMs } from "../../schema/limits.ts";
@@ -14,6 +14,7 @@ import type { Database, Executor, Transaction } from "../postgres/database.ts";
 import { msFromNow } from "../postgres/times.ts";
 import { usageFrom } from "../projects/usage.ts";
 import { isFree } from "./claimable.ts";
+import { requestsAhead } from "./request-turns.ts";
 
 /** Runs that the whole service trains at once, at most; null for as many as there are workers. */
 export type MostRuns = number | null;
@@ -117,7 +118,8 @@ export async function jobsAhead(
 ): Promise<number> {
   const { id, kind, projectId, priority } = job;
   const earlier = sql`(${jobs.priority}, -${jobs.id}) > (${priority}, -${id}::bigint)`;
-  if (kind === "COMPLETE" || kind === "MEASURE") return countOf(database, sql`${rivals} and ${earlier}`);
+  if (kind === "COMPLETE") return requestsAhead(database, id, sql`${rivals} and ${isFreeNow}`);
+  if (kind === "MEASURE") return countOf(database, sql`${rivals} and ${earlier}`);
   const [row] = await database.execute<{ ahead: number }>(sql`
     with project as (
       select standing.*, coalesce(free.jobs, 0) as free

@@ -131,6 +131,27 @@ describe("claims", () => {
     expect(await claimRequests(store, 1)).toHaveLength(0);
   });
 
+  test("take the first of every project before the second of any, those that are being answered counted", async () => {
+    const [many, few] = ["11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"] as const;
+    await directly(
+      fixture.url,
+      (sql) => sql`insert into projects (id, name) values (${many}, 'many'), (${few}, 'few')`,
+    );
+    const requests = async (projectId: string, count: number) => {
+      const ids: string[] = [];
+      for (let i = 0; i < count; i++) ids.push((await newCompletion(store, { projectId })).id);
+      return ids;
+    };
+    const [theirs, mine] = [await requests(many, 5), await requests(few, 2)];
+    const ahead = (ids: readonly string[]) => Promise.all(ids.map((id) => store.completions.queuePosition(id)));
+    expect(await ahead(theirs)).toEqual([0, 2, 4, 5, 6]);
+    expect(await ahead(mine)).toEqual([1, 3]);
+    const claim = async (most: number) => (await claimRequests(store, most)).map(({ subject }) => subject);
+    expect(await claim(3)).toEqual([theirs[0], theirs[1], mine[0]]);
+    expect(await ahead([...theirs.slice(2), ...mine.slice(1)])).toEqual([1, 2, 3, 0]);
+    expect(await claim(2)).toEqual([theirs[2], mine[1]]);
+  });
+
   test("are left for a while to another worker that is warm, alive and not full, and to no other", async () => {
     const { id } = await newCompletion(store);
     const capabilities = { ...(await everything(store)), kinds: ["COMPLETE"] as const };

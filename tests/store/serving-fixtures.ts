@@ -40,7 +40,10 @@ export async function newCompletion(store: Store, changes: Partial<NewCompletion
 /** Claims requests as a worker's serving lane does. */
 export async function claimRequests(store: Store, most = 100, worker = "w"): Promise<ClaimedJob[]> {
   const capabilities = { ...(await everything(store)), kinds: ["COMPLETE"] as const };
-  return store.claimer().claimJobs({ worker: leaseNameOf("COMPLETE", worker), leaseMs: longMs, capabilities }, most);
+  const prefer = { bases: [], patienceMs: 0 };
+  return store
+    .claimer()
+    .claimJobs({ worker: leaseNameOf("COMPLETE", worker), leaseMs: longMs, capabilities, prefer }, most);
 }
 
 /** A completion that a worker has begun. */
