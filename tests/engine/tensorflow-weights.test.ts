@@ -23,7 +23,7 @@ import { replayOnto } from "../../engine/replay/onto-weights.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import { expectSameBytes } from "../support/equal.ts";
 import { scratch } from "../support/models.ts";
-import { devicesDir } from "../support/open-devices.ts";
+import { devicesDir, promised } from "../support/open-devices.ts";
 import { Draw } from "./devices.inputs.ts";
 
 type Binding = ReturnType<typeof loadBinding>["binding"];
@@ -31,7 +31,8 @@ type Binding = ReturnType<typeof loadBinding>["binding"];
 const loaded = (() => {
   try {
     return loadBinding(devicesDir).binding;
-  } catch {
+  } catch (error) {
+    if (promised.includes("tfjs-tensorflow")) throw error;
     return null;
   }
 })();
