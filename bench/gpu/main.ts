@@ -65,7 +65,8 @@ async function measure(options: Options): Promise<void> {
     console.error(stageLine(done));
   }
   console.log(reportTable(report));
-  if (report.stages.some(({ status }) => status === "failed" || status === "timed out")) process.exitCode = 1;
+  const bad = stages.some(({ status }) => status === "failed" || status === "timed out");
+  if (bad || stages[0]?.status !== "ok") process.exitCode = 1;
 }
 
 async function writeTable(file: string, page: string): Promise<void> {

@@ -64,7 +64,7 @@ describe("a stage", () => {
   });
 
   test.each([
-    [{ opened: false }, "The device did not open."],
+    [{ opened: false }, "The device did not open as it should."],
     [{ secondsLeft: 4 }, "No time was left."],
     [{ freeMb: 2000 }, "It needs about 3000 MB, and 2000 MB are free."],
   ])("is skipped where it cannot end well: %o", async (change, why) => {
