@@ -64,8 +64,9 @@ COPY migrations migrations
 COPY demo demo
 COPY --from=built /app/dist dist
 
-# TensorFlow.js for NVIDIA GPUs: the addon, libtensorflow and the CUDA libraries of TensorFlow's wheels. They need no CUDA in
-# the base image, and of the host only the driver. The command opens the device before it is content, which needs no GPU.
+# TensorFlow.js for NVIDIA GPUs: the addon, libtensorflow and the CUDA libraries of TensorFlow's wheels. So they should need no
+# CUDA in the base image, and of the host only the driver: expected, not watched on a GPU. The command opens the device before
+# it is content, which needs no GPU.
 FROM compiler AS tensorflow
 COPY --from=packages /app/node_modules node_modules
 COPY --from=program /app ./
@@ -86,6 +87,7 @@ CMD ["worker"]
 # The largest layer comes first: a change of the program leaves it as it is.
 FROM runtime AS worker-gpu
 # The driver may compile kernels for its GPU, which can take many minutes: what it made is kept in the volume (docs/GPU.md).
+# Read, not watched.
 ENV STEPLOG_DEVICES=/app/devices \
     STEPLOG_DEVICE=tfjs-gpu \
     CUDA_CACHE_PATH=/data/cuda \

@@ -24,8 +24,10 @@ export type TrialRequest =
 /** Opens the device and has it compute a little, which trial-process.ts does. */
 export async function tryInProcess(request: TrialRequest, surroundings: Surroundings): Promise<Trial> {
   const args = [programPath("devices/trial-process"), JSON.stringify(request)];
+  // TensorFlow would take all of a GPU's memory, also from a trial beside this one.
+  const modest = { TF_FORCE_GPU_ALLOW_GROWTH: "true" };
   const talkative = { TF_CPP_MIN_LOG_LEVEL: "0" };
-  const options = { args, cwd: "/", ...("installed" in request && { env: talkative }) };
+  const options = { args, cwd: "/", env: { ...modest, ...("installed" in request && talkative) } };
   const { status, output } = await run(surroundings, process.execPath, options);
   const lines = output.split("\n");
   const answer = lines.findLast((line) => line.startsWith("{"));

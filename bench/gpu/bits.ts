@@ -7,11 +7,9 @@ import { toBfloat16 } from "../../engine/numbers/scalar.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import { ruleSeed } from "../../schema/step-log.ts";
 import { configNamed } from "../configs.ts";
-import { openDevice } from "../device.ts";
 import { fillingDevice, modelInMemory } from "./in-memory.ts";
 
 export interface BitsTask {
-  readonly device: string;
   /** Rows of the table. With 64 columns, from 65,536 on a device that cuts large weights at 2^22 elements cuts it. */
   readonly vocabulary: number;
 }
@@ -34,8 +32,9 @@ const entries: readonly LogEntry[] = Array.from({ length: 3 }, (_, k) => {
   return { seed: ruleSeed(1, k), scalar: toBfloat16(1e-3 * Math.sin(k + 1)), ...decay };
 });
 
-export async function compareBits({ device: name, vocabulary }: BitsTask): Promise<BitsResult> {
-  const [plain, device] = [createPlainDevice(), await openDevice({ device: name })];
+/** Ends the device. */
+export async function compareBits(device: Device, vocabulary: number): Promise<BitsResult> {
+  const plain = createPlainDevice();
   const config = { ...(await configNamed("tiny")), vocab_size: vocabulary };
   const elements = modelInMemory(config, "F32").tensors.reduce((sum, { bytes }) => sum + bytes / 4, 0);
   const cases = [];

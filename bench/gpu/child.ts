@@ -6,6 +6,7 @@ import { invariant } from "../../schema/errors.ts";
 import { openDevice } from "../device.ts";
 import type { BitsTask } from "./bits.ts";
 import { compareBits } from "./bits.ts";
+import type { Opening } from "./faults.ts";
 import { runEveryOperation } from "./operations.ts";
 import type { ReplayTask } from "./replay.ts";
 import { measureReplay } from "./replay.ts";
@@ -18,20 +19,21 @@ interface Task {
 
 const kinds: Readonly<Record<string, (task: never) => Promise<unknown>>> = {
   open,
-  bits: (task: Task & BitsTask) => compareBits(task),
+  bits: async (task: Task & BitsTask) => compareBits(await openDevice(task), task.vocabulary),
   operations: ({ device }: Task) => runEveryOperation(device),
   step: (task: Task & StepTask) => measureStep(task),
   replay: (task: Task & ReplayTask) => measureReplay(task),
 };
 
 /** Opens the device and computes a little. */
-async function open({ device: name }: Task): Promise<{ device: string; precisions: readonly string[] }> {
+async function open({ device: name }: Task): Promise<Opening> {
   const device = await openDevice({ device: name });
   const weight = device.createWeight({ name: "w", shape: [1, 2], dtype: "F32", trainable: false }, new Uint8Array(8));
   const read = await device.readWeight(weight);
   invariant(read.length === 8, "what was stored can be read");
   device.dispose();
-  return { device: device.description, precisions: device.precisions };
+  const onGpu = "onGpu" in device ? device.onGpu === true : null;
+  return { device: device.description, precisions: device.precisions, onGpu };
 }
 
 const [, , kind = "", json = "{}"] = process.argv;

@@ -23,14 +23,17 @@ async function conformance(vitest: string, suite: string, pattern: string): Prom
   try {
     const file = join(folder, "report.json");
     const args = [vitest, "run", suite, "-t", pattern, "--reporter=json", `--outputFile=${file}`];
-    spawnSync(process.execPath, args, { cwd: packagePath("."), stdio: ["ignore", "ignore", "inherit"] });
+    const { status } = spawnSync(process.execPath, args, {
+      cwd: packagePath("."),
+      stdio: ["ignore", "ignore", "inherit"],
+    });
     const report = reportSchema.parse(JSON.parse(await readFile(file, "utf8")));
     const tests = report.testResults.flatMap(({ assertionResults }) => assertionResults);
     invariant(report.numPassedTests + report.numFailedTests > 0, `some test has ${pattern} in its name`);
-    return {
-      passed: report.numPassedTests,
-      failed: tests.filter(({ status }) => status === "failed").map(({ fullName }) => fullName),
-    };
+    const failed = tests.filter((each) => each.status === "failed").map(({ fullName }) => fullName);
+    // Errors outside of a test, such as a promise that nothing awaited.
+    if (failed.length === 0 && status !== 0) failed.push(`no test, but vitest, with exit status ${status}`);
+    return { passed: report.numPassedTests, failed };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -39,7 +39,8 @@ export function watchMemory(): MemoryWatch {
   createInterface(child.stdout).on("line", (line) => (peak = Math.max(peak, megabytes(line))));
   return {
     stop() {
-      child.kill("SIGKILL");
+      // One that did not start has no id, and the signal would go to this process's own group.
+      if (child.pid !== undefined) child.kill("SIGKILL");
       return { before, peak };
     },
   };

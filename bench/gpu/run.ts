@@ -12,7 +12,7 @@ export interface Program {
 
 export type Ending =
   | { readonly status: "ok"; readonly result: unknown }
-  | { readonly status: "failed" | "timed out"; readonly why: string };
+  | { readonly status: "failed" | "timed out"; readonly why: string; readonly result?: unknown };
 
 /** Lines of an error that are kept to say why. */
 const lastLines = 6;

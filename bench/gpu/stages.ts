@@ -7,6 +7,10 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { packagePath, programPath } from "../../schema/package.ts";
 import { configNamed } from "../configs.ts";
+import type { BitsResult } from "./bits.ts";
+import type { Conformance } from "./conformance.ts";
+import type { Opening } from "./faults.ts";
+import { differentBits, failedTests, notOnGpu } from "./faults.ts";
 import { bytesNeeded } from "./memory.ts";
 import { placementEnvironment, countPlacements } from "./placement.ts";
 import type { ReplayTask } from "./replay.ts";
@@ -35,18 +39,31 @@ const shapes: readonly Shape[] = [
 ];
 
 export async function stagesOf(options: StageOptions): Promise<Stage[]> {
-  const sizes = options.tiny ? [{ config: "tiny", limits: [20, 20] } as const] : shapes;
+  const sizes = options.tiny ? [{ config: "tiny", limits: [60, 60] } as const] : shapes;
   const [small, ...larger] = await Promise.all(sizes.map((shape) => stagesOfShape(shape, options)));
   return [
-    childStage("open", "open", 120, options, {}),
-    childStage("bits of a log", "bits", 90, options, { vocabulary: options.tiny ? 5_000 : 70_000 }),
+    { ...childStage("open", "open", 120, options, {}), fault: openingFault(options) },
+    {
+      ...childStage("bits of a log", "bits", 90, options, { vocabulary: options.tiny ? 5_000 : 70_000 }),
+      fault: (result) => differentBits(result as BitsResult),
+    },
     { name: "placement", limit: 90, run: (seconds) => runPlacement(options, seconds) },
     ...(small ?? []),
-    { name: "conformance", limit: 100, run: (seconds) => runConformance(options, seconds) },
+    {
+      name: "conformance",
+      limit: 100,
+      run: (seconds) => runConformance(options, seconds),
+      fault: (result) => failedTests(result as Conformance),
+    },
     ...larger.flat(),
     childStage("replay", "replay", 50, options, replayTask(options)),
     ...(options.tiny ? [] : [exactMemory(options)]),
   ];
+}
+
+/** Whoever names tfjs-cpu wants the processor. */
+function openingFault({ device }: StageOptions): NonNullable<Stage["fault"]> {
+  return (result, gpu) => (device === "tfjs-cpu" ? null : notOnGpu(result as Opening, gpu));
 }
 
 function childOf(kind: string, { device }: StageOptions, task: object): Program {
@@ -99,6 +116,7 @@ async function runTorch(
   seconds: number,
 ): Promise<Ending | Skipped> {
   const script = packagePath("bench/gpu/mezo.py");
+  const began = performance.now();
   const check = await runProgram({ file: python, args: [script, "--check"] }, Math.min(30, seconds));
   if (check.status !== "ok") return { status: "skipped", why: `${python} has no torch that works: ${check.why}` };
   const { batch, tokens, labels, steps } = task;
@@ -109,7 +127,7 @@ async function runTorch(
     JSON.stringify(config),
     ...numbers.flatMap(([name, n]) => [`--${name}`, String(n)]),
   ];
-  return runProgram({ file: python, args }, seconds);
+  return runProgram({ file: python, args }, seconds - (performance.now() - began) / 1000);
 }
 
 /** The conformance suite on this device alone. It belongs to a clone with its development packages. */

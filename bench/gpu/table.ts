@@ -4,6 +4,7 @@ import { markdownTable, number } from "../report.ts";
 import type { StepResult } from "../step.ts";
 import type { BitsResult } from "./bits.ts";
 import type { Conformance } from "./conformance.ts";
+import { differentBits, failedTests } from "./faults.ts";
 import type { Placement } from "./placement.ts";
 import { onCpu } from "./placement.ts";
 import type { ReplayRate } from "./replay.ts";
@@ -52,30 +53,25 @@ function stages({ stages: all }: GpuReport): string {
 
 /** One line on what a stage found, or why it did not. */
 function finding({ name, status, why = "", result }: StageReport): string {
-  if (status !== "ok") return why.replaceAll("\n", " ").slice(0, 300);
+  if (status !== "ok") return why.replaceAll("\n", " ").slice(0, 400);
   if (name === "open") return (result as { device: string }).device;
   if (name === "bits of a log") return bitsFinding(result as BitsResult);
   if (name === "placement") return placementFinding(result as Placement[]);
-  if (name === "conformance") return conformanceFinding(result as Conformance);
+  if (name === "conformance") {
+    return failedTests(result as Conformance) ?? `${(result as Conformance).passed} tests passed`;
+  }
   return "see below";
 }
 
-function bitsFinding({ cases, updates, reference }: BitsResult): string {
-  const different = cases.filter(({ expected, seen }) => expected !== seen);
-  if (different.length === 0) return `${cases.length} digests equal those of ${reference}, ${updates} updates each`;
-  return `DIFFERENT from ${reference}: ${different.map(({ dtype, noise }) => `${dtype} ${noise}`).join(", ")}`;
+function bitsFinding(result: BitsResult): string {
+  const { cases, updates, reference } = result;
+  return differentBits(result) ?? `${cases.length} digests equal those of ${reference}, ${updates} updates each`;
 }
 
 function placementFinding(placements: readonly Placement[]): string {
   const cpu = onCpu(placements);
   const which = cpu.length === 0 ? "none" : cpu.length === placements.length ? "all" : cpu.join(", ");
   return `${placements.length} operations; on the CPU: ${which}`;
-}
-
-function conformanceFinding({ passed, failed }: Conformance): string {
-  return failed.length === 0
-    ? `${passed} tests passed`
-    : `${passed} passed, ${failed.length} FAILED: ${failed[0] ?? ""}`;
 }
 
 /** Our steps beside torch's, one row a config. */

@@ -69,7 +69,7 @@ async function deviceInstall(name: InstallableName, options: DeviceInstallOption
   try {
     const installed = await installDevice(request);
     if (options.json) printJson(installed);
-    else report(installed, (performance.now() - started) / 1000);
+    else inWords(installed, (performance.now() - started) / 1000).forEach(print);
   } catch (error) {
     if (!signal.aborted) throw error;
     process.stderr.write("Interrupted: nothing was installed.\n");
@@ -77,17 +77,21 @@ async function deviceInstall(name: InstallableName, options: DeviceInstallOption
   }
 }
 
-function report(installed: InstalledDevice, seconds: number): void {
+/** The report for people, one line each. */
+export function inWords(installed: InstalledDevice, seconds: number): string[] {
   const { name, description, library, folder, bytes, precisions, remarks, onGpu } = installed;
-  print(`Installed ${name} in ${formatDuration(seconds)}: ${description}.`);
-  print(`library   ${library}`);
-  print(`folder    ${folder}, ${formatBytes(bytes)}`);
-  print(`computes  products in ${precisions.join(" and ")}; noise, update and losses agree with the plain device`);
-  if (name === "tfjs-gpu") for (const remark of remarks) print(`TensorFlow says: ${remark}`);
-  if (name === "tfjs-gpu" && !onGpu) {
-    print(
-      "TensorFlow found no GPU here. Until it does, a worker with STEPLOG_DEVICE=tfjs-gpu fails at once, and one with",
-    );
-    print("STEPLOG_DEVICE=tfjs-tensorflow computes on the processor.");
-  } else print(`A worker uses it with STEPLOG_DEVICE=${name}.`);
+  const saysOfGpu = name === "tfjs-gpu" ? remarks.map((remark) => `TensorFlow says: ${remark}`) : [];
+  return [
+    `Installed ${name} in ${formatDuration(seconds)}: ${description}.`,
+    `library   ${library}`,
+    `folder    ${folder}, ${formatBytes(bytes)}`,
+    `computes  products in ${precisions.join(" and ")}; noise, update and losses agree with the plain device`,
+    ...saysOfGpu,
+    ...(name === "tfjs-gpu" && !onGpu ? withoutGpu : [`A worker uses it with STEPLOG_DEVICE=${name}.`]),
+  ];
 }
+
+const withoutGpu = [
+  "TensorFlow found no GPU here. Until it does, a worker with STEPLOG_DEVICE=tfjs-gpu fails at once, and one with",
+  "STEPLOG_DEVICE=tfjs-tensorflow computes on the processor.",
+];

@@ -24,8 +24,10 @@ export function define(command: Command): void {
 async function deviceList(options: { json?: true }): Promise<void> {
   const devicesDir = devicesFolder();
   const surroundings = { env: process.env, log: devNull, signal: stopSignal() };
+  const installed = await listInstalled(devicesDir);
+  const names = namesToTry(installed.map(({ name }) => name));
   const devices: Listed[] = [];
-  const waiting = [...singleDevices];
+  const waiting = [...names];
   const work = async () => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
       const { remarks: _, ...answer } = await tryInProcess({ device: name, devicesDir }, surroundings);
@@ -33,10 +35,14 @@ async function deviceList(options: { json?: true }): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, work));
-  devices.sort((a, b) => singleDevices.indexOf(a.name) - singleDevices.indexOf(b.name));
-  const installed = await listInstalled(devicesDir);
+  devices.sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
   if (options.json) printJson({ devicesDir, devices, installed });
   else report(devicesDir, devices, installed);
+}
+
+/** What is installed is one of the TensorFlows of tfjs-tensorflow, and opens, or does not, by its own name, too. */
+function namesToTry(installed: readonly string[]): string[] {
+  return singleDevices.flatMap((name) => (name === "tfjs-tensorflow" ? [name, ...installed] : [name]));
 }
 
 function report(devicesDir: string, devices: readonly Listed[], installed: readonly Installed[]): void {

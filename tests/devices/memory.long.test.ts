@@ -9,19 +9,15 @@ import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { configNamed } from "../../bench/configs.ts";
 import type { StepResult } from "../../bench/step.ts";
-import { listDevices } from "../../engine/devices/choose.ts";
 import { createTensorflowDevice } from "../../engine/devices/tensorflow/tensorflow.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { programPath } from "../../schema/package.ts";
 import { randomModel, scratch } from "../support/models.ts";
-import { devicesDir } from "../support/open-devices.ts";
+import { devicesDir, isSkipped } from "../support/open-devices.ts";
 
 const tensorflow = "tfjs-tensorflow";
-const promised = (process.env["STEPLOG_TEST_DEVICES"] ?? "").includes(tensorflow);
-const here = (await listDevices(devicesDir)).some((device) => device.name === tensorflow && "open" in device);
-// Promised, they run, and fail where it is missing.
-const missing = !promised && !here;
+const skipped = await isSkipped(tensorflow);
 
 const minute = 60_000;
 
@@ -44,7 +40,7 @@ async function besideWeights(base: string, changes: object, tokens: number, step
 // Twelve of these layers under a perturbation are more than the device holds at a time.
 const narrow = { hidden_size: 256, word_embed_proj_dim: 256, ffn_dim: 1024 };
 
-test.skipIf(missing)(
+test.skipIf(skipped)(
   "a step of 48 layers needs as much beside the weights as one of 12",
   { timeout: 4 * minute },
   async () => {
@@ -59,7 +55,7 @@ test.skipIf(missing)(
 
 // Decision 37 has the measurements: a goal of 500 MB, 264 to 275 with all twelve layers on a quiet machine, and 342 and 392 with
 // two beside work that wanted both cores four times over. All layers need what two need. It was 540 once.
-test.skipIf(missing)(
+test.skipIf(skipped)(
   "a step of opt-125m's widths, 16 rows of 128 tokens, needs less than 500 MB beside the weights",
   { timeout: 2 * minute },
   async () => {
@@ -67,7 +63,7 @@ test.skipIf(missing)(
   },
 );
 
-test.skipIf(missing)("a thousand steps leave no tensor and no memory behind", { timeout: 2 * minute }, async () => {
+test.skipIf(skipped)("a thousand steps leave no tensor and no memory behind", { timeout: 2 * minute }, async () => {
   const device = createTensorflowDevice(devicesDir);
   const model = await loadModel(await openModelFolder(await randomModel()), device, "normal");
   const ids = Int32Array.of(5, 6, 7, 8);

@@ -15,16 +15,15 @@ import { collectSteps, expectEveryStepOnce, expectRebuilt } from "../process/fol
 import type { TestService } from "../process/service.ts";
 import { expectAnswersBesideRun } from "../process/beside-training.ts";
 import { createRun, testService, until } from "../process/service.ts";
-import { devicesDir, threadsOf } from "../support/open-devices.ts";
+import { devicesDir, promised, threadsOf } from "../support/open-devices.ts";
 
 const tensorflow = "tfjs-tensorflow";
-const promised = (process.env["STEPLOG_TEST_DEVICES"] ?? "").includes(tensorflow);
 const onTensorflow = { STEPLOG_DEVICE: tensorflow, STEPLOG_DEVICES: devicesDir ?? "" };
 const onNative = { STEPLOG_DEVICE: "native" };
 const here = (await listDevices(devicesDir)).flatMap((device) => ("open" in device ? [device] : []));
 const has = (name: string) => here.some((device) => device.name === name);
 // Promised, they run, and fail where it is missing.
-const missing = !promised && !(has(tensorflow) && has("native"));
+const missing = !promised.includes(tensorflow) && !(has(tensorflow) && has("native"));
 
 const minute = 60_000;
 

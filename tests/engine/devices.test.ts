@@ -1,8 +1,6 @@
 /**
  * The conformance suite: every device of this machine against the plain one, on the same seeded random inputs. Weights
  * must agree in every bit after a log; losses and logits to a few roundings.
- *
- * STEPLOG_TEST_DEVICES (comma list, such as "tfjs-wasm,tfjs-tensorflow") promises devices: one that is absent fails.
  */
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -14,7 +12,7 @@ import { replayOnto } from "../../engine/replay/onto-weights.ts";
 import { toBfloat16 } from "../../engine/numbers/scalar.ts";
 import type { LogEntry } from "../../schema/step-log.ts";
 import { expectClose, expectSameBytes } from "../support/equal.ts";
-import { devicesDir, devicesHere, threadsOf } from "../support/open-devices.ts";
+import { devicesDir, devicesHere, promised, threadsOf } from "../support/open-devices.ts";
 import { remember } from "../support/remember.ts";
 import type { Operation, Shape } from "./devices.inputs.ts";
 import { Draw, computationOf, load, lookup, perturbations, propertySeed, run } from "./devices.inputs.ts";
@@ -42,7 +40,6 @@ if (present.some(({ name }) => name === "tfjs-wasm")) {
   present.push({ name: "tfjs-wasm", label: "tfjs-wasm in small pieces", open });
 }
 const missing = listed.flatMap((device) => ("missing" in device ? [device] : []));
-const promised = (process.env["STEPLOG_TEST_DEVICES"] ?? "").split(",").filter((name) => name !== "");
 
 const parameters = { numRuns: 12, seed: propertySeed };
 

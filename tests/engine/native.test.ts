@@ -14,12 +14,13 @@ import type { NativePass } from "../../engine/native/addon.ts";
 import { nativeAddon } from "../../engine/native/addon.ts";
 import { encodeRow } from "../../dataset/encode.ts";
 import { golden, scratch } from "../support/models.ts";
+import { promised } from "../support/open-devices.ts";
 import { Draw, propertySeed } from "./devices.inputs.ts";
 import { entriesOf, instructionSets, noisy } from "./native.inputs.ts";
 
-const promised = (process.env["STEPLOG_TEST_DEVICES"] ?? "").split(",").includes("native");
-
-test.runIf(promised)("the native device is on this machine", () => expect(instructionSets).toContain("portable"));
+test.runIf(promised.includes("native"))("the native device is on this machine", () =>
+  expect(instructionSets).toContain("portable"),
+);
 
 describe.runIf(instructionSets.length > 0)("the native device", () => {
   test("skips steps of a model with NaN in its weights, with the reason, and gives up with advice", async () => {

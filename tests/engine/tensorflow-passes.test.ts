@@ -1,15 +1,12 @@
 /** What a step on TensorFlow costs: operations, bytes to and from the device, tensors. */
 import { describe, expect, test } from "vitest";
-import { listDevices } from "../../engine/devices/choose.ts";
 import { createTensorflowDevice } from "../../engine/devices/tensorflow/tensorflow.ts";
 import type { TensorflowDevice } from "../../engine/devices/tensorflow/tensorflow.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import type { Model } from "../../engine/model/model.ts";
 import { loadModel } from "../../engine/model/model.ts";
 import { randomModel } from "../support/models.ts";
-import { devicesDir } from "../support/open-devices.ts";
-
-const missing = (await listDevices(devicesDir)).some((each) => each.name === "tfjs-tensorflow" && "missing" in each);
+import { devicesDir, isSkipped } from "../support/open-devices.ts";
 
 const llama = {
   model_type: "llama",
@@ -24,7 +21,7 @@ const rows = [7, 3, 7].map((length) => {
   return { ids, positions: Int32Array.of(length - 1), targets: Int32Array.of(9) };
 });
 
-describe.skipIf(missing)("a step on TensorFlow", () => {
+describe.skipIf(await isSkipped("tfjs-tensorflow"))("a step on TensorFlow", () => {
   async function opened(config: object): Promise<{ device: TensorflowDevice; model: Model }> {
     const device = createTensorflowDevice(devicesDir);
     const folder = await openModelFolder(await randomModel("F32", config));

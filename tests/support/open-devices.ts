@@ -3,11 +3,25 @@
  * tests run side by side, and more threads than cores spend their time waiting for one another.
  */
 import type { DeviceName, ListedDevice } from "../../engine/devices/choose.ts";
-import { listDevices } from "../../engine/devices/choose.ts";
+import { listDevices, openDevice } from "../../engine/devices/choose.ts";
 import type { Device } from "../../engine/devices/device.ts";
 
 /** The folder of installed devices that the tests are given, by the variable that a worker reads. */
 export const devicesDir = process.env["STEPLOG_DEVICES"] ?? null;
+
+/** STEPLOG_TEST_DEVICES (comma list) promises devices: tests of one that does not open then run, and fail. */
+export const promised = (process.env["STEPLOG_TEST_DEVICES"] ?? "").split(",").filter((name) => name !== "");
+
+/** Whether tests of this device are skipped: it does not open here, and nobody promised it. */
+export async function isSkipped(name: DeviceName): Promise<boolean> {
+  if (promised.includes(name)) return false;
+  try {
+    (await openDevice(name, { threads: 1, devicesDir })).dispose();
+    return false;
+  } catch {
+    return true;
+  }
+}
 
 /** STEPLOG_TEST_ONLY (comma list) leaves out all other devices. */
 const only = (process.env["STEPLOG_TEST_ONLY"] ?? "").split(",").filter((name) => name !== "");

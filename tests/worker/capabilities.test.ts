@@ -1,21 +1,14 @@
 /** The memory that a worker says it has: the GPU's, where there is one. */
-import { chmod, writeFile } from "node:fs/promises";
 import { totalmem } from "node:os";
-import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import { gpuMemoryBytes } from "../../engine/devices/tensorflow/nvidia.ts";
 import { memoryFor } from "../../worker/capabilities.ts";
-import { scratch } from "../support/models.ts";
+import { pathWithNvidiaSmi } from "../support/nvidia-smi.ts";
 
 afterEach(() => vi.unstubAllEnvs());
 
-/** A program that tells what a driver would, first of all in the path. */
 async function nvidiaSmi(script: string): Promise<void> {
-  const folder = await scratch();
-  const path = join(folder, "nvidia-smi");
-  await writeFile(path, `#!/bin/sh\n${script}\n`);
-  await chmod(path, 0o755);
-  vi.stubEnv("PATH", `${folder}:${process.env["PATH"]}`);
+  vi.stubEnv("PATH", await pathWithNvidiaSmi(script));
 }
 
 test("is that of the smallest GPU, as nvidia-smi tells it in MiB", async () => {

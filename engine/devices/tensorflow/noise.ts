@@ -30,7 +30,7 @@ interface KeptOnes {
 
 /**
  * Bytes of kept bit counts, at most. On a processor without a GPU drawing them costs more than the rest of an update; on a
- * GPU it costs next to nothing.
+ * GPU it should cost next to nothing: expected, not watched on one.
  */
 const keptBytes = 128 * 2 ** 20;
 

@@ -59,7 +59,7 @@ export interface PassSizes {
   readonly transposedRows: number;
 }
 
-/** A GPU needs more at once to be busy, and multiplies as fast by a weight [out, in]. */
+/** A GPU should need more at once to be busy, and multiply as fast by a weight [out, in]: expected, not watched on one. */
 export function defaultSizes(usesGpu: boolean): PassSizes {
   const heldBytes = 20 * 2 ** 20;
   if (usesGpu) return { cellElements: 2 ** 25, scoreElements: 2 ** 25, heldBytes, transposedRows: Infinity };
