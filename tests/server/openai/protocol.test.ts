@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import OpenAI from "openai";
 import { SteplogClient } from "../../../client/index.ts";
+import { samplingSchema } from "../../../schema/completion.ts";
 import { FakeLane } from "../fake-lane.ts";
 import { chatModel, contextLength, FakeWorker, globalId, modelRow, testServer, type TestServer } from "../harness.ts";
 
@@ -23,6 +24,55 @@ afterAll(async () => {
 
 const hello = { model: "talker", messages: [{ role: "user" as const, content: "Hi" }] };
 const idle = { jobs: 0, completions: 0 };
+
+/** A value of its own for each field that both requests have, and what a worker is asked for then. */
+const chosen = {
+  temperature: 0.9,
+  top_p: 0.8,
+  top_k: 11,
+  min_p: 0.02,
+  repetition_penalty: 1.3,
+  presence_penalty: -0.4,
+  frequency_penalty: 0.7,
+  logit_bias: { 65: 1.5, 66: -100 },
+  seed: 2 ** 40,
+  n: 3,
+  stop: ["x", "yz"],
+};
+const chosenTask = {
+  kind: "GENERATE",
+  n: 3,
+  stop: ["x", "yz"],
+  sampling: {
+    temperature: 0.9,
+    topP: 0.8,
+    topK: 11,
+    minP: 0.02,
+    repetitionPenalty: 1.3,
+    presencePenalty: -0.4,
+    frequencyPenalty: 0.7,
+    logitBias: [
+      [65, 1.5],
+      [66, -100],
+    ],
+    seed: 2 ** 40,
+  },
+};
+
+test("requests ask a worker for all that their fields say", async () => {
+  await openai.chat.completions.create({ ...hello, ...chosen, max_tokens: 6, logprobs: true, top_logprobs: 7 });
+  expect(lane.tasks.at(-1)).toStrictEqual({ ...chosenTask, maxTokens: 6, logprobs: 7 });
+  await openai.chat.completions.create({ ...hello, ...chosen, max_completion_tokens: 7, stop: "x" });
+  expect(lane.tasks.at(-1)).toStrictEqual({ ...chosenTask, stop: ["x"], maxTokens: 7, logprobs: null });
+  await openai.completions.create({ model: "bytes", prompt: "a", ...chosen, max_tokens: 8, logprobs: 4 });
+  expect(lane.tasks.at(-1)).toStrictEqual({ ...chosenTask, maxTokens: 8, logprobs: 4 });
+  await openai.completions.create({ model: "bytes", prompt: "a", ...chosen, seed: -1, best_of: 3 });
+  const { sampling } = chosenTask;
+  const unless = { ...chosenTask, maxTokens: 16, logprobs: null };
+  expect(lane.tasks.at(-1)).toStrictEqual({ ...unless, sampling: { ...sampling, seed: 2 ** 53 - 1 } });
+  // A field of the sampling that is new is to be sent, too.
+  expect(Object.keys(sampling).toSorted()).toEqual(Object.keys(samplingSchema.shape).toSorted());
+});
 
 describe("chat completions", () => {
   test("answer whole, with usage and fingerprint, and leave nothing behind", async () => {
