@@ -17,7 +17,8 @@ export type Reason =
   | "unsupported_parameter"
   | "invalid_value"
   | "context_length_exceeded"
-  | "unknown_url";
+  | "unknown_url"
+  | "not_found";
 
 /** A request that this protocol has a word for. Its issues name fields as the request does. */
 export class Refusal extends SteplogError {

@@ -3,8 +3,19 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import OpenAI from "openai";
 import { SteplogClient } from "../../../client/index.ts";
 import { samplingSchema } from "../../../schema/completion.ts";
+import { operator } from "../../../schema/projects.ts";
+import { askAs } from "../everything.ts";
 import { FakeLane } from "../fake-lane.ts";
-import { chatModel, contextLength, FakeWorker, globalId, modelRow, testServer, type TestServer } from "../harness.ts";
+import {
+  chatModel,
+  contextLength,
+  FakeWorker,
+  globalId,
+  modelRow,
+  rowId,
+  testServer,
+  type TestServer,
+} from "../harness.ts";
 
 let server: TestServer;
 let lane: FakeLane;
@@ -132,13 +143,6 @@ describe("chat completions", () => {
     expect(await server.queued()).toEqual(idle);
   });
 
-  test("of which one is stored stays until it expires", async () => {
-    const { id } = await openai.chat.completions.create({ ...hello, store: true });
-    const row = await server.store.completions.get(id.replace("chatcmpl-", ""));
-    expect(row?.status).toBe("SUCCEEDED");
-    await server.store.completions.delete(row?.id ?? "");
-  });
-
   test("end when the client leaves", async () => {
     let release = () => {};
     lane.next({ texts: [" a", " b", " c"], hold: new Promise((resolve) => (release = resolve)) });
@@ -178,6 +182,92 @@ describe("chat completions", () => {
       })(),
     ).rejects.toThrow(/terminated|aborted|closed/u);
     while ((await server.queued()).completions > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+});
+
+describe("a stored chat completion", () => {
+  const tools = [{ type: "function" as const, function: { name: "f", parameters: {} } }];
+  const none = { status: 404, code: "not_found", param: "completion_id", type: "invalid_request_error" };
+
+  test("is read again as it was answered, with its calls, until it is deleted", async () => {
+    lane.next({ texts: [" go", "od"] }, { texts: ["So. ", '<tool_call>{"name":"f"}</tool_call>'] });
+    const plain = { ...hello, store: true, n: 2, logprobs: true, top_logprobs: 1 };
+    const answered = [
+      await openai.chat.completions.create(plain),
+      await openai.chat.completions.create({ ...hello, store: true, tools }),
+    ];
+    expect(answered[1]?.choices[0]?.message).toMatchObject({ content: "So.", tool_calls: [{ type: "function" }] });
+    for (const { created, ...answer } of answered) {
+      const again = await openai.chat.completions.retrieve(answer.id);
+      expect(again).toEqual({ ...answer, created: expect.closeTo(created, -1) as unknown });
+      const { id } = answer;
+      expect(await openai.chat.completions.delete(id)).toEqual({
+        id,
+        object: "chat.completion.deleted",
+        deleted: true,
+      });
+      await expect(openai.chat.completions.retrieve(id)).rejects.toMatchObject(none);
+      await expect(openai.chat.completions.delete(id)).rejects.toMatchObject(none);
+    }
+    const told = await askAs(
+      server,
+      "secret",
+    )<{ auditLog: { nodes: { action: string }[] } }>("{ auditLog(first: 10) { nodes { action } } }");
+    expect(told.auditLog.nodes.map(({ action }) => action)).toEqual(["completion.deleted", "completion.deleted"]);
+    expect(await server.queued()).toEqual(idle);
+  });
+
+  test("has the name of an alias, or of a checkpoint, by which it can be asked again", async () => {
+    await server.store.aliases.set("support", {
+      baseModelId: (await server.store.baseModels.getByName("talker"))?.id ?? "",
+      checkpointId: null,
+    });
+    const { id, model } = await openai.chat.completions.create({ ...hello, model: "support", store: true });
+    expect(model).toBe("support");
+    expect(await openai.chat.completions.retrieve(id)).toMatchObject({ model, choices: [{ finish_reason: "stop" }] });
+    await openai.chat.completions.delete(id);
+    await server.store.aliases.remove("support");
+  });
+
+  test("is what no other request leaves: not one without store, one of GraphQL, or one that is not there", async () => {
+    const { id } = await openai.chat.completions.create(hello);
+    const client = new SteplogClient({ url: server.url, token: "secret" });
+    const own = await client.createCompletion({ model: { name: "bytes" }, prompt: "a" });
+    for await (const _ of client.completionPieces(own.id));
+    const row = rowId(own.id);
+    for (const other of [id, `chatcmpl-${row}`, row, own.id, "chatcmpl-", "chatcmpl-x", `cmpl-${row}`]) {
+      await expect(openai.chat.completions.retrieve(other)).rejects.toMatchObject(none);
+      await expect(openai.chat.completions.delete(other)).rejects.toMatchObject(none);
+    }
+    expect(await client.deleteCompletion(own.id)).toBe(true);
+  });
+
+  test("that is still written is not there yet", async () => {
+    let release = () => {};
+    lane.next({ texts: [" a", " b"], hold: new Promise((resolve) => (release = resolve)) });
+    const stream = await openai.chat.completions.create({ ...hello, store: true, stream: true });
+    let id = "";
+    for await (const chunk of stream) {
+      if (id === "") await expect(openai.chat.completions.delete(chunk.id)).rejects.toMatchObject(none);
+      id = chunk.id;
+      release();
+    }
+    expect(await openai.chat.completions.retrieve(id)).toMatchObject({ choices: [{ message: { content: " a b" } }] });
+    await openai.chat.completions.delete(id);
+  });
+
+  test("is deleted by a key that may ask, and not by one that may only read", async () => {
+    const { administration } = server.store.of(operator);
+    const by = async (scope: "read" | "infer") => {
+      const { key } = await administration.createKey({ name: scope, scopes: [scope], expiresInS: null });
+      return new OpenAI({ baseURL: `${server.url}/v1`, apiKey: key, maxRetries: 0 }).chat.completions;
+    };
+    const [reads, infers] = [await by("read"), await by("infer")];
+    const { id } = await openai.chat.completions.create({ ...hello, store: true });
+    expect(await reads.retrieve(id)).toMatchObject({ id });
+    await expect(reads.delete(id)).rejects.toMatchObject({ status: 403, code: "insufficient_permissions" });
+    expect(await infers.retrieve(id)).toMatchObject({ id });
+    expect(await infers.delete(id)).toMatchObject({ deleted: true });
   });
 });
 
@@ -329,6 +419,7 @@ test("a page of another origin may send the headers of the client where the orig
       "access-control-request-headers": "authorization, x-stainless-lang, x-other",
     },
   });
+  expect(preflight.headers.get("access-control-allow-methods")).toBe("GET, HEAD, POST, DELETE");
   expect(preflight.headers.get("access-control-allow-headers")).toMatch(/x-stainless-lang/u);
   expect(preflight.headers.get("access-control-allow-headers")).not.toMatch(/x-other/u);
   await listed.close();
