@@ -111,6 +111,10 @@ describe("evaluations", () => {
     expect(await ask({ first: 5, right: false })).toEqual(told.filter(({ right }) => !right).slice(0, 5));
     const { errors } = await server.gql(examples, { id, first: 101 });
     expect(errors?.[0]?.extensions.code).toBe("INVALID_ARGUMENT");
+    // They are the evaluation's, not the dataset's.
+    const drop = "mutation ($dataset: ID!) { deleteDataset(id: $dataset) }";
+    expect(await server.ask(drop, { dataset })).toEqual({ deleteDataset: true });
+    expect(await ask({ first: 100 })).toEqual(told.slice(0, 100));
     expect(await server.store.evaluations.delete(rowId(id))).toBe(true);
     expect(await server.store.evaluations.rows(rowId(id), { after: -1, limit: 10 })).toEqual([]);
   });
