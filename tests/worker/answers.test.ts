@@ -7,7 +7,6 @@ import { generate } from "../../engine/generation/generate.ts";
 import { adapterOfLog } from "../../engine/model/adapters/all.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import { loadModel } from "../../engine/model/model.ts";
-import { turnWords } from "../../engine/thread/turns.ts";
 import { evaluateModel } from "../../engine/train/evaluate-model.ts";
 import { ModelsAtHand } from "../../models/registration.ts";
 import { samplingSchema } from "../../schema/completion.ts";
@@ -16,14 +15,12 @@ import { evaluationRulesSchema } from "../../schema/model-evaluation.ts";
 import { operator } from "../../schema/projects.ts";
 import { Chain, encodeHeader, packScalars } from "../../schema/step-log.ts";
 import type { Store } from "../../store/store.ts";
-import { runWorker } from "../../worker/worker.ts";
 import { claimed, metricsOf, newInput } from "../store/fixtures.ts";
 import { newCompletion, taskOf } from "../store/serving-fixtures.ts";
 import { scratch } from "../support/models.ts";
-import { devicesDir, oneDevice } from "../support/open-devices.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import { demo, device, modelPath, requestOf, run } from "./run.ts";
-import { settings } from "./serving-fixtures.ts";
+import { startWorker } from "./serving-fixtures.ts";
 
 let fixture: TestStore;
 let store: Store;
@@ -87,31 +84,6 @@ async function newCheckpoint(method: Partial<Hyperparameters>, validationPath: s
   return { id, header, entries, evaluations };
 }
 
-async function startWorker(): Promise<void> {
-  const keptDir = join(await scratch(), "serving");
-  const stop = new AbortController();
-  const models = new ModelsAtHand();
-  models.add("base", hash);
-  const own = { name: oneDevice, threads: 1, devicesDir };
-  const compute = { device: own, deviceNote: oneDevice, precisions: ["float32"] as const, memoryBytes: 2e9 };
-  const log = { info() {}, warn() {}, error() {} };
-  const serving = {
-    ...settings,
-    device: own,
-    turns: turnWords(),
-    budgetBytes: 1e9,
-    keptDir,
-    keptBytes: 1e9,
-  };
-  const modelsDir = dirname(modelPath);
-  const rest = { name: "w", modelsDir, models, log, signal: stop.signal };
-  const running = runWorker({ store, ...compute, ...rest, serving });
-  onTestFinished(async () => {
-    stop.abort();
-    await running;
-  });
-}
-
 async function answerOf(id: string) {
   const { feed, completions } = store;
   for await (const _ of feed.pieces(id, { after: 0 }));
@@ -140,7 +112,10 @@ test.each([
     expect(tuned).not.toEqual(base);
     expect(tuned).not.toEqual(await written({ header, entries: [] }));
     const before = await usedSoFar();
-    await startWorker();
+    const models = new ModelsAtHand();
+    models.add("base", hash);
+    const { stop } = await startWorker(store, { modelsDir: dirname(modelPath), models });
+    onTestFinished(stop);
     const begun = performance.now();
     const ask = async (checkpoint: string | null) =>
       (await newCompletion(store, { baseModelId, checkpointId: checkpoint, task: greedy, prompt })).id;

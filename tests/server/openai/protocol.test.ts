@@ -157,7 +157,13 @@ describe("chat completions", () => {
   test("that break off say so in the stream, and before it by their status", async () => {
     lane.next({ fails: { code: "BASE_MISMATCH", message: "The files of talker have changed." } });
     const first = openai.chat.completions.create({ ...hello, stream: true });
-    await expect(first).rejects.toMatchObject({ status: 400, code: "base_mismatch" });
+    await expect(first).rejects.toMatchObject({ status: 503, code: "base_mismatch", type: "server_error" });
+    lane.next({ fails: { code: "NOT_FOUND", message: "There is no folder." } });
+    const gone = openai.chat.completions.create(hello);
+    await expect(gone).rejects.toMatchObject({ status: 503, code: "not_found", type: "server_error" });
+    lane.next({ fails: { code: "MODEL_UNSUPPORTED", message: "It has no such thing." } });
+    const unsupported = openai.chat.completions.create(hello);
+    await expect(unsupported).rejects.toMatchObject({ status: 400, code: "model_unsupported" });
     lane.next({ texts: [" a", " b"], breaks: { code: "OUT_OF_MEMORY", message: "No memory is left." } });
     const stream = await openai.chat.completions.create({ ...hello, stream: true });
     const reading = (async () => {
