@@ -213,6 +213,13 @@ describe("answers that come with the request", () => {
       "MODEL_UNSUPPORTED",
       "input.model",
     ],
+    [
+      "a masked model that is to score",
+      score,
+      { model: { name: "filler" }, rows: [{ prompt: "a", completion: "b" }] },
+      "MODEL_UNSUPPORTED",
+      "input.model",
+    ],
   ])("%s is refused", async (_, query, input, code, field) => {
     const before = await server.queued();
     const { errors } = await server.gql(query, { input: { ...named, ...input } });

@@ -17,6 +17,7 @@ import {
   rows,
   testServer,
   type TestServer,
+  modelRow,
 } from "./harness.ts";
 
 let server: TestServer;
@@ -123,7 +124,9 @@ describe("evaluations", () => {
     const before = await server.queued();
     const dataset = await createDataset(server);
     const long = await createDataset(server, "long", JSON.stringify({ prompt: "x".repeat(80), completion: " good" }));
+    await server.store.baseModels.register({ ...modelRow("filler"), family: "roberta" });
     const refusals: [object, string, string | undefined][] = [
+      [{ dataset, answerTokens: 2, model: { name: "filler" } }, "INVALID_ARGUMENT", "input.answerTokens"],
       [{ dataset: long }, "DATASET_INVALID", undefined],
       [{ dataset, labelWords: [" bad"] }, "DATASET_INVALID", undefined],
       [{ dataset, answerTokens: -1 }, "INVALID_ARGUMENT", "input.answerTokens"],
