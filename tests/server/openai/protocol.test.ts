@@ -4,6 +4,7 @@ import OpenAI from "openai";
 import { SteplogClient } from "../../../client/index.ts";
 import { samplingSchema } from "../../../schema/completion.ts";
 import { operator } from "../../../schema/projects.ts";
+import { everything } from "../../support/claims.ts";
 import { askAs } from "../everything.ts";
 import { FakeLane } from "../fake-lane.ts";
 import {
@@ -367,6 +368,74 @@ describe("what is refused leaves nothing behind", () => {
     await full.close();
     lane = await FakeLane.start(server.store);
     expect(await server.queued()).toEqual(idle);
+  });
+});
+
+test("no worker that can serve a model: what the live ones lack is named, with the status 503", async () => {
+  await lane.stop();
+  const { store } = server;
+  // One that reported itself without a lane lives on for a while.
+  for (const { id } of await store.workers.list()) await store.workers.remove(id);
+  const can = await everything(store);
+  const report = async (id: string, change: object, memoryBytes = 1e12) => {
+    const serving = { memoryBytes, places: 1, precision: "float32", warm: [], usedBytes: 0, requests: 0 };
+    await store.workers.report({ ...can, id, name: "poor", device: "plain", version: "1", serving, ...change });
+  };
+  const refused = async (message: RegExp) => {
+    await expect(openai.completions.create({ model: "bytes", prompt: "a" })).rejects.toMatchObject({
+      status: 503,
+      code: "unavailable",
+      type: "server_error",
+      message: expect.stringMatching(message) as unknown,
+    });
+    expect(await server.queued()).toEqual(idle);
+  };
+  const id = crypto.randomUUID();
+  await report(id, { models: can.models.filter(({ name }) => name !== "bytes") });
+  await refused(/base model bytes/u);
+  await report(id, {}, 1_000_000);
+  await refused(/needs \d+\.\d GB of memory; .* gives to requests is 1\.0 MB/u);
+  await report(id, { kinds: ["FINE_TUNE"] });
+  await refused(/steplog worker --serve/u);
+  await store.workers.remove(id);
+  lane = await FakeLane.start(store);
+});
+
+describe("a raw stream", () => {
+  const raw = async (change: object = {}) => {
+    const response = await fetch(`${server.url}/v1/completions`, {
+      method: "POST",
+      headers: { authorization: "Bearer secret", "content-type": "application/json" },
+      body: JSON.stringify({ model: "bytes", prompt: "a", stream: true, ...change }),
+    });
+    expect(response.headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
+    const lines = (await response.text()).split("\n\n");
+    expect(lines.pop()).toBe("");
+    return lines.map((line) => line.replace(/^data: /u, ""));
+  };
+
+  test("ends with [DONE], and with an error instead where it breaks off", async () => {
+    lane.next(
+      { texts: [" a", " b"] },
+      { texts: [" a", " b"], breaks: { code: "OUT_OF_MEMORY", message: "None left." } },
+    );
+    const whole = await raw();
+    expect(whole.at(-1)).toBe("[DONE]");
+    expect(whole.filter((line) => line === "[DONE]")).toHaveLength(1);
+    const broken = await raw();
+    expect(broken).not.toContain("[DONE]");
+    expect(JSON.parse(broken.at(-1) ?? "")).toMatchObject({ error: { code: "out_of_memory", message: "None left." } });
+    expect(broken.length).toBeGreaterThan(1);
+    expect(await server.queued()).toEqual(idle);
+  });
+
+  test("of completions tells the usage last, if it is to", async () => {
+    const usageOf = (line: string) => (JSON.parse(line) as { usage?: object | null }).usage;
+    const told = (await raw({ stream_options: { include_usage: true }, prompt: ["One", "Two"] })).slice(0, -1);
+    expect(told.slice(0, -1).map(usageOf)).toEqual(told.slice(1).map(() => null));
+    const usage = { prompt_tokens: 6, completion_tokens: 10, total_tokens: 16 };
+    expect(JSON.parse(told.at(-1) ?? "")).toMatchObject({ object: "text_completion", choices: [], usage });
+    for (const line of (await raw()).slice(0, -1)) expect(usageOf(line)).toBeUndefined();
   });
 });
 
