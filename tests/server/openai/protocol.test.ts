@@ -72,7 +72,9 @@ const chosenTask = {
 };
 
 test("requests ask a worker for all that their fields say", async () => {
-  await openai.chat.completions.create({ ...hello, ...chosen, max_tokens: 6, logprobs: true, top_logprobs: 7 });
+  // The name that older clients send.
+  const most = { max_tokens: 6 };
+  await openai.chat.completions.create({ ...hello, ...chosen, ...most, logprobs: true, top_logprobs: 7 });
   expect(lane.tasks.at(-1)).toStrictEqual({ ...chosenTask, maxTokens: 6, logprobs: 7 });
   await openai.chat.completions.create({ ...hello, ...chosen, max_completion_tokens: 7, stop: "x" });
   expect(lane.tasks.at(-1)).toStrictEqual({ ...chosenTask, stop: ["x"], maxTokens: 7, logprobs: null });
