@@ -9,17 +9,18 @@ export interface Remote {
 }
 
 /**
- * Does something with the service at `url`, with the token of STEPLOG_API_TOKEN.
+ * Does something with the service at `url`, with the token of STEPLOG_API_TOKEN: with nobody else, whose refusals would be taken
+ * for the service's.
  * @throws INVALID_ARGUMENT for what is not an address; UNAUTHENTICATED naming the variable
  */
-export async function withService(url: string, work: (service: Remote) => Promise<void>): Promise<void> {
+export async function withService<T>(url: string, work: (service: Remote) => Promise<T>): Promise<T> {
   if (!/^https?:\/\//u.test(url) || !URL.canParse(url)) {
     const advice = "Give the address of the service with --url or STEPLOG_URL, such as http://127.0.0.1:4000.";
     throw new SteplogError("INVALID_ARGUMENT", `${JSON.stringify(url)} is not an address. ${advice}`);
   }
   const token = readVariable("STEPLOG_API_TOKEN");
   try {
-    await work({ client: new SteplogClient({ url, token }), url });
+    return await work({ client: new SteplogClient({ url, token }), url });
   } catch (error) {
     if (!(error instanceof SteplogError)) throw error;
     if (error.code === "UNAVAILABLE" && error.message.includes("does not answer")) throw notRunning(error);

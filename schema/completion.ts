@@ -73,6 +73,15 @@ export interface GenerateTask {
   /** Likeliest tokens told with each token that was picked; 0 tells of the picked one alone, null of none. */
   readonly logprobs: number | null;
   readonly sampling: Sampling;
+  /** Of a stored chat completion, for whoever reads it again; workers do not look at it. */
+  readonly tools?: GivenTools | null;
+}
+
+/** Tools that a conversation has: their calls are read from what was written. */
+export interface GivenTools {
+  readonly names: readonly string[];
+  /** Whether there may be more than one call. */
+  readonly parallel: boolean;
 }
 
 /** Tokens whose log-probabilities are wanted, after tokens that are given. */

@@ -54,7 +54,7 @@ export const openaiFields: Readonly<Record<string, OpenAIField>> = {
   response_format: used(chat, 'Only {"type": "text"}: answers are not constrained while they are written.'),
   store: used(
     chat,
-    "true keeps prompt and answer until they expire. Otherwise they are deleted once the answer is sent.",
+    "true keeps prompt and answer until they expire, or are deleted by id. Otherwise they go once the answer is sent.",
   ),
   top_k: used(both, "Not of OpenAI's: samples from this many of the likeliest tokens."),
   min_p: used(

@@ -153,7 +153,7 @@ export class Access {
     response.setHeader("access-control-expose-headers", exposed);
     response.setHeader("vary", "Origin");
     if (request.method !== "OPTIONS") return false;
-    response.setHeader("access-control-allow-methods", "GET, HEAD, POST");
+    response.setHeader("access-control-allow-methods", "GET, HEAD, POST, DELETE");
     response.setHeader("access-control-allow-headers", [
       "authorization, content-type, range",
       ...askedHeaders(request),

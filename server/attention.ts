@@ -18,10 +18,10 @@ export class Attention {
   readonly #sweeper: NodeJS.Timeout;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(store: Store, log: Logger) {
+  constructor(store: Store, log: Logger, everyMs = forgetEveryMs) {
     this.#store = store;
     this.#log = log;
-    this.#sweeper = setInterval(() => this.#forget(), forgetEveryMs).unref();
+    this.#sweeper = setInterval(() => this.#forget(), everyMs).unref();
   }
 
   /** From now on somebody waits, until the function that it returns is called. */

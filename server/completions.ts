@@ -248,11 +248,14 @@ async function forget({ store, log }: Asking, id: string): Promise<void> {
   });
 }
 
-/** @throws as `attended` */
+/** Why a worker could not answer. */
+export class NotAnswered extends SteplogError {}
+
+/** @throws NotAnswered, and as `attended` */
 export function succeeded(completion: Completion | null): Completion {
   if (!completion) throw new SteplogError("UNAVAILABLE", "The request was deleted before it was answered.");
   const failure = failureOf(completion);
-  if (failure) throw new SteplogError(failure.code, failure.message, failure.issues);
+  if (failure) throw new NotAnswered(failure.code, failure.message, failure.issues);
   if (completion.status === "SUCCEEDED") return completion;
   throw new SteplogError("UNAVAILABLE", "The request was cancelled before it was answered.");
 }

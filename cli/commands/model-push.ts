@@ -79,20 +79,17 @@ async function modelPush(checkpoint: string, options: ModelPushOptions): Promise
   const progress = new ProgressLine();
   const folder = await mkdtemp(join(tmpdir(), "steplog-push-"));
   try {
-    await withService(options.url, async ({ client }) => {
-      progress.show("rebuilding");
-      const { files, name } = await gather(client, await idOf(client, "CHECKPOINT", checkpoint), {
-        ...options,
-        folder,
-      });
-      const title = `Add ${name}, made by Steplog`;
-      const onProgress = (stage: string, done: number, total: number) =>
-        progress.show(`${stage} ${Math.floor((100 * done) / Math.max(1, total))}% of ${formatBytes(total)}`);
-      const pushed = await pushModel(hub, { repository, isPrivate, title, files }, { pausesMs, onProgress });
-      progress.end();
-      if (options.json) printJson(pushed);
-      else print(`Pushed ${files.length} files to ${pushed.url} (commit ${pushed.commit.slice(0, 12)}).`);
-    });
+    progress.show("rebuilding");
+    const { files, name } = await withService(options.url, async ({ client }) =>
+      gather(client, await idOf(client, "CHECKPOINT", checkpoint), { ...options, folder }),
+    );
+    const title = `Add ${name}, made by Steplog`;
+    const onProgress = (stage: string, done: number, total: number) =>
+      progress.show(`${stage} ${Math.floor((100 * done) / Math.max(1, total))}% of ${formatBytes(total)}`);
+    const pushed = await pushModel(hub, { repository, isPrivate, title, files }, { pausesMs, onProgress });
+    progress.end();
+    if (options.json) printJson(pushed);
+    else print(`Pushed ${files.length} files to ${pushed.url} (commit ${pushed.commit.slice(0, 12)}).`);
   } finally {
     progress.end();
     await rm(folder, { recursive: true, force: true });

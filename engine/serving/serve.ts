@@ -14,7 +14,7 @@ import { Scheduler } from "./scheduler.ts";
 import { Scoring } from "./scoring.ts";
 import { Stepwise } from "./stepwise.ts";
 import type { Warm, WarmOptions } from "./warm-models.ts";
-import { WarmModels, keyOf, needsRebuild } from "./warm-models.ts";
+import { WarmModels, keyOf, lacksFolder, needsRebuild } from "./warm-models.ts";
 
 export interface ServeOptions extends WarmOptions {
   readonly budgetBytes: number;
@@ -122,7 +122,11 @@ export class Serving {
         for (const one of taken(load)) await this.#startOrFail(one, warm);
         warm.users.delete(loading);
       } catch (error) {
-        for (const { request } of taken(load)) this.#failed(request.id, error);
+        const isGone = await lacksFolder(model);
+        for (const { request } of taken(load)) {
+          if (isGone) this.#options.send({ type: "rebuild", id: request.id });
+          else this.#failed(request.id, error);
+        }
       }
     });
     const load: Load = { key, waiting: [first], work };

@@ -2,6 +2,7 @@
  * The models that are ready to answer: bases, and checkpoints on top of them. Those that nobody uses go when memory is short, the
  * least recently used first, and checkpoints before bases. A base whose files change answers what it has begun, and no more.
  */
+import { access } from "node:fs/promises";
 import { basename } from "node:path";
 import { SteplogError, invariant } from "../../schema/errors.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
@@ -61,6 +62,15 @@ export function needsRebuild({ checkpoint }: ServedModel): boolean {
   if (checkpoint?.folder !== null) return false;
   const { lora, prefix } = decodeStepLog(checkpoint.log).header;
   return !lora && !prefix;
+}
+
+/** Whether the folder of a checkpoint has gone: workers of one machine share the room for them, and make room for their own. */
+export async function lacksFolder({ checkpoint }: ServedModel): Promise<boolean> {
+  if (!checkpoint || checkpoint.folder === null) return false;
+  return access(checkpoint.folder).then(
+    () => false,
+    () => true,
+  );
 }
 
 export class WarmModels {

@@ -1,26 +1,26 @@
 /** Answers of POST /v1/chat/completions, whole or in chunks, from the pieces that a worker wrote. */
-import type { FinishReason, Piece, TokenChance, TokenLogprob, Usage } from "../../schema/completion.ts";
+import { createHash } from "node:crypto";
+import type { FinishReason, GivenTools, Piece, TokenChance, TokenLogprob, Usage } from "../../schema/completion.ts";
 import { byChoice, finishOf, finite, headOf, lastFinish, usageOf, type AnswerHead } from "./answer.ts";
 import { ToolReader, type ToolCall } from "./tools.ts";
 
-export interface ChatTools {
-  readonly names: readonly string[];
-  readonly parallel: boolean;
-}
-
 export interface ChatOptions {
-  readonly tools: ChatTools | null;
+  readonly tools: GivenTools | null;
   readonly includeUsage: boolean;
-  readonly newId: () => string;
 }
 
 /** One answer in one object. */
-export function chatAnswer(head: AnswerHead, pieces: readonly Piece[], usage: Usage, options: ChatOptions) {
-  const choices = byChoice(pieces).map(([index, its]) => choiceOf(index, its, options));
+export function chatAnswer(
+  head: AnswerHead,
+  pieces: readonly Piece[],
+  usage: Usage,
+  { tools }: Pick<ChatOptions, "tools">,
+) {
+  const choices = byChoice(pieces).map(([index, its]) => choiceOf(head, index, its, tools));
   return { ...headOf(head, "chat.completion"), choices, usage: usageOf(usage) };
 }
 
-function choiceOf(index: number, pieces: readonly Piece[], { tools, newId }: ChatOptions) {
+function choiceOf({ id }: AnswerHead, index: number, pieces: readonly Piece[], tools: GivenTools | null) {
   const text = pieces.map((piece) => piece.text).join("");
   const reader = readerOf(tools);
   const before = reader?.add(text) ?? text;
@@ -33,7 +33,7 @@ function choiceOf(index: number, pieces: readonly Piece[], { tools, newId }: Cha
       role: "assistant",
       content: called && said === "" ? null : said,
       refusal: null,
-      ...(called && { tool_calls: calls.map((call) => callOf(call, newId)) }),
+      ...(called && { tool_calls: calls.map((call, at) => callOf(call, [id, index, at])) }),
     },
     logprobs: chatLogprobs(pieces),
     finish_reason: finishOf(lastFinish(pieces), called),
@@ -74,7 +74,7 @@ export class ChatChunks {
 
   #last(choice: number, reader: ToolReader | null, finish: FinishReason): object[] {
     const { content, calls } = reader?.end() ?? { content: "", calls: [] };
-    const tool_calls = calls.map((call, index) => ({ index, ...callOf(call, this.#options.newId) }));
+    const tool_calls = calls.map((call, index) => ({ index, ...callOf(call, [this.#head().id, choice, index]) }));
     return [
       ...(content === "" ? [] : [this.#chunk(choice, { content })]),
       ...(calls.length === 0 ? [] : [this.#chunk(choice, { tool_calls })]),
@@ -91,12 +91,14 @@ export class ChatChunks {
   }
 }
 
-function readerOf(tools: ChatTools | null): ToolReader | null {
+function readerOf(tools: GivenTools | null): ToolReader | null {
   return tools && new ToolReader(tools.names, tools.parallel);
 }
 
-function callOf(call: ToolCall, newId: () => string) {
-  return { id: `call_${newId()}`, type: "function", function: call };
+/** @param place of the call: the answer, the choice, and its number there. An answer that is read again has the same ids. */
+function callOf(call: ToolCall, place: readonly [string, number, number]) {
+  const id = createHash("sha256").update(place.join(" ")).digest("hex").slice(0, 24);
+  return { id: `call_${id}`, type: "function", function: call };
 }
 
 function chatLogprobs(pieces: readonly Piece[]) {

@@ -8,6 +8,7 @@
 import type { Logger } from "pino";
 import { SteplogError, type ErrorCode, type InputIssue } from "../../schema/errors.ts";
 import { headersOf, statusOf, toClientError } from "../errors.ts";
+import { NotAnswered } from "../completions.ts";
 import { ContextExceeded } from "../prompts.ts";
 
 /** What is wrong with a request, in the protocol's own words. */
@@ -17,7 +18,8 @@ export type Reason =
   | "unsupported_parameter"
   | "invalid_value"
   | "context_length_exceeded"
-  | "unknown_url";
+  | "unknown_url"
+  | "not_found";
 
 /** A request that this protocol has a word for. Its issues name fields as the request does. */
 export class Refusal extends SteplogError {
@@ -46,7 +48,7 @@ export interface ErrorAnswer {
 export function errorAnswer(error: unknown, log: Logger): ErrorAnswer {
   const { message, extensions } = toClientError(error, log);
   const { code, issues } = extensions as { code: ErrorCode; issues: readonly InputIssue[] };
-  const status = statusOf(code);
+  const status = error instanceof NotAnswered ? statusOfWorkers(code) : statusOf(code);
   const field = issues.find((issue) => issue.field !== undefined)?.field;
   return {
     status,
@@ -62,8 +64,16 @@ export function errorAnswer(error: unknown, log: Logger): ErrorAnswer {
   };
 }
 
-function reasonOf(error: unknown): Reason | null {
+/** A worker knows its files, memory and devices: what is wrong with these is not the client's fault, and others may answer. */
+function statusOfWorkers(code: ErrorCode): number {
+  const isClients = code === "INVALID_ARGUMENT" || code === "MODEL_UNSUPPORTED";
+  return isClients || code === "INTERNAL" ? statusOf(code) : 503;
+}
+
+function reasonOf(error: unknown): string | null {
   if (error instanceof ContextExceeded) return "context_length_exceeded";
+  // A worker that lacks the files of a model has no say in whether there is one.
+  if (error instanceof NotAnswered) return error.code.toLowerCase();
   return error instanceof Refusal ? error.reason : null;
 }
 

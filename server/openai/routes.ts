@@ -1,4 +1,4 @@
-/** The OpenAI protocol under /v1: models, completions, chat completions. Every error has the protocol's shape. */
+/** The OpenAI protocol under /v1: models, completions, chat completions, and stored ones of these. Every error has the protocol's shape. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { whenGone, type Services, type ViewerServices } from "../context.ts";
 import { readBody } from "../http/body.ts";
@@ -8,6 +8,7 @@ import { readChatRequest } from "./chat-request.ts";
 import { readCompletionRequest } from "./completion-request.ts";
 import { errorAnswer, Refusal } from "./errors.ts";
 import { sendModel, sendModels } from "./list-models.ts";
+import { deleteStored, sendStored } from "./stored-chat.ts";
 import { answerText } from "./text.ts";
 
 export interface OpenAIOptions {
@@ -32,13 +33,18 @@ export async function handleOpenAI(
     return sendModels(services.store, queryOf(request), response);
   }
   if (request.method === "GET" && model !== undefined) return sendModel(services.store, model, response);
+  const [, stored] = /^\/v1\/chat\/completions\/([^/]+)$/u.exec(pathname) ?? [];
+  if (stored !== undefined && request.method === "GET") return sendStored(services.store, stored, response);
+  if (stored !== undefined && request.method === "DELETE") return deleteStored(services.store, stored, response);
   const exchange = { asking: { ...services, signal: whenGone(response) }, response, track };
   if (request.method === "POST" && pathname === "/v1/chat/completions")
     return answerChat(exchange, readChatRequest(await readBody(request, response)));
   if (request.method === "POST" && pathname === "/v1/completions")
     return answerText(exchange, readCompletionRequest(await readBody(request, response)));
   const seen = `${request.method} ${pathname.length > 100 ? "/v1/..." : pathname}`;
-  const there = "There are GET /v1/models, POST /v1/completions and POST /v1/chat/completions.";
+  const there =
+    "There are GET /v1/models, POST /v1/completions, POST /v1/chat/completions, " +
+    "and GET and DELETE /v1/chat/completions/ID for stored ones.";
   throw new Refusal("unknown_url", [{ message: `Unknown request URL: ${seen}. ${there}` }], "NOT_FOUND");
 }
 

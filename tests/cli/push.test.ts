@@ -44,7 +44,7 @@ describe("steplog model push", () => {
   beforeAll(async () => {
     server = await testServer();
     folder = await mkdtemp(join(tmpdir(), "steplog-push-test-"));
-    run = await trainedRun(server.store, { folder, model: golden("hf/llama"), name: "llama", method: "LORA" });
+    run = await trainedRun(server.store, { folder, model: golden("hf/mistral"), name: "mistral", method: "LORA" });
     const source = { hub: "https://hub.example", repository: "lab/tiny", revision: "main", commit: "c".repeat(40) };
     await writeOrigin(run.base, { format: 1, source });
   });
@@ -108,6 +108,39 @@ describe("steplog model push", () => {
     for (const { server: place, authorization } of hub.seen) {
       expect(authorization).toBe(place === "hub" ? `Bearer ${secret}` : undefined);
     }
+  });
+
+  test("goes on after a push that failed, with a repository that it had made and files that had arrived", async () => {
+    const hub = await writableHub();
+    const env = { HF_ENDPOINT: hub.url, HF_TOKEN: secret, STEPLOG_URL: server.url, STEPLOG_MODELS: run.modelsDir };
+    const { run: model } = await modelCommand(env);
+    const push = async () => {
+      const args = ["--repo", "again", "--merged", "--dtype", "float32", "--private", "--json"];
+      const [done] = await Promise.all([
+        model("push", globalId("Checkpoint", run.checkpoint.id), ...args),
+        // Weights that the service has rebuilt before are there.
+        hub.repositories.has("ada/again") ? null : rebuildNext(server.store, run),
+      ]);
+      return done;
+    };
+    hub.faults.commitStatus = 403;
+    expect(await push()).toMatchObject({ code: 3, stderr: expect.stringMatching(/cannot be written/u) as unknown });
+    // It was made, and shows nothing of the model.
+    expect(hub.repositories.get("ada/again")?.private).toBe(true);
+    expect(Object.keys(visible(hub, "ada/again"))).toEqual([".gitattributes"]);
+    const uploads = () => hub.seen.filter(({ server: place }) => place === "storage").length;
+    expect({ uploads: uploads(), kept: hub.uploads.size }).toEqual({ uploads: 1, kept: 1 });
+    hub.faults.commitStatus = null;
+    const done = await push();
+    expect(done).toMatchObject({ code: 0 });
+    const { revisions = {}, private: isPrivate } = hub.repositories.get("ada/again") ?? {};
+    expect(JSON.parse(done.stdout)).toMatchObject({ created: false, commit: revisions["main"] });
+    expect({ isPrivate, uploads: uploads() }).toEqual({ isPrivate: true, uploads: 1 });
+    const sent = visible(hub, "ada/again");
+    expect(Object.keys(sent)).toEqual(expect.arrayContaining(["README.md", "config.json", "run.steplog"]));
+    const [large] = hub.uploads.values();
+    expect(sent["model.safetensors"]?.equals(large ?? Buffer.of())).toBe(true);
+    expect(sent["README.md"]?.toString()).toContain(run.checkpoint.weightsDigest);
   });
 
   test("asks for a token, and for a checkpoint, before anything is made", async () => {

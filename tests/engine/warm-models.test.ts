@@ -1,5 +1,5 @@
 /** Models that are ready to answer: what they share, in which order they go, and what they answer after a change on disk. */
-import { readFile, utimes, writeFile } from "node:fs/promises";
+import { cp, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createPlainDevice } from "../../engine/devices/plain.ts";
@@ -77,6 +77,29 @@ test("a whole checkpoint is rebuilt by others first, and then answers", async ()
   await server.add({ id: "warm", model, prompt, task });
   await server.run();
   expect(server.answer("warm").choices[0]?.tokens).toStrictEqual(tokens);
+});
+
+test.each([0, 2])("a rebuilt folder that goes before %i parts of it are loaded is asked for again", async (parts) => {
+  const base = await served();
+  const { model } = await checkpointOf(base, "full", "g");
+  const folder = await scratch();
+  await cp(base.modelPath, folder, { recursive: true });
+  const rebuilt = { ...model, checkpoint: model.checkpoint && { ...model.checkpoint, folder } };
+  const server = new Server(device);
+  for (const id of ["one", "other"]) await server.add({ id, model: rebuilt, prompt, task });
+  let left = parts;
+  await server.run(() => (left -= 1) < 0);
+  await rm(folder, { recursive: true });
+  await server.run();
+  for (const id of ["one", "other"]) {
+    expect(server.told).toContainEqual({ type: "rebuild", id });
+    expect(server.answer(id)).toMatchObject({ code: null, choices: [], ended: null });
+  }
+  // A base that is gone is not one to rebuild.
+  await rm(base.modelPath, { recursive: true });
+  await server.add({ id: "base", model: base, prompt, task });
+  await server.run();
+  expect(server.answer("base").code).toBe("NOT_FOUND");
 });
 
 test("an adapter whose digest is another one answers nothing, and its base is read again", async () => {

@@ -1,6 +1,7 @@
 /** Completions by GraphQL, by the client and by the command: what is asked, and how it arrives. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { SteplogClient } from "../../client/index.ts";
+import { samplingSchema } from "../../schema/completion.ts";
 import { steplogHere } from "../support/command.ts";
 import { answeringServer, create, created, named, piecesOf } from "./asking.ts";
 import { FakeLane, scoreOf } from "./fake-lane.ts";
@@ -65,6 +66,25 @@ describe("a completion", () => {
     });
   });
 
+  test("asks a worker for all that its fields say", async () => {
+    const sampling = {
+      temperature: 0.9,
+      topK: 11,
+      topP: 0.8,
+      minP: 0.02,
+      repetitionPenalty: 1.3,
+      presencePenalty: -0.4,
+      frequencyPenalty: 0.7,
+    };
+    const written = { maxTokens: 6, n: 3, stop: ["x", "yz"], logprobs: 2 };
+    const { completion } = await created(server, { ...written, ...sampling, seed: 2 ** 40 });
+    await piecesOf(server, completion.id);
+    const all = { ...sampling, logitBias: [], seed: 2 ** 40 };
+    expect(lane.tasks.at(-1)).toStrictEqual({ kind: "GENERATE", ...written, sampling: all });
+    // A field of the sampling that is new is to be sent, too.
+    expect(Object.keys(all).toSorted()).toEqual(Object.keys(samplingSchema.shape).toSorted());
+  });
+
   test("of messages is asked by the chat template", async () => {
     const messages = [{ role: "user", content: "Hi" }];
     const { completion } = await created(server, { model: { name: "talker" }, prompt: undefined, messages });
@@ -90,6 +110,12 @@ describe("a completion", () => {
       choices: [],
       seed: null,
     });
+    const tokens = (text: string) => [...Buffer.from(text)];
+    const rows = ["gggg", "b"].flatMap((prompt) =>
+      ["bad", "gg"].map((label) => ({ prompt: tokens(prompt), completion: tokens(label) })),
+    );
+    const chosen = { words: ["bad", "gg"], isCalibrated: true };
+    expect(lane.tasks.at(-1)).toStrictEqual({ kind: "SCORE", rows, logprobs: null, labels: chosen });
   });
 
   test("of an idempotency key is created once, also with a drawn seed and without a worker", async () => {
@@ -184,6 +210,13 @@ describe("answers that come with the request", () => {
       "a masked model",
       classify,
       { model: { name: "filler" }, prompts: ["a"], labels: ["a", "b"] },
+      "MODEL_UNSUPPORTED",
+      "input.model",
+    ],
+    [
+      "a masked model that is to score",
+      score,
+      { model: { name: "filler" }, rows: [{ prompt: "a", completion: "b" }] },
       "MODEL_UNSUPPORTED",
       "input.model",
     ],

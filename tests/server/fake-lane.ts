@@ -1,5 +1,12 @@
 /** Answers completions as a worker's serving lane does, through the store, with texts and scores that tests choose. */
-import type { GenerateTask, Piece, RowScore, ScoreTask, TokenLogprob } from "../../schema/completion.ts";
+import type {
+  CompletionTask,
+  GenerateTask,
+  Piece,
+  RowScore,
+  ScoreTask,
+  TokenLogprob,
+} from "../../schema/completion.ts";
 import type { ErrorCode } from "../../schema/errors.ts";
 import type { JobKind } from "../../schema/jobs.ts";
 import { leaseMs, reportMs } from "../../schema/limits.ts";
@@ -31,6 +38,8 @@ const usual: About = { name: "lane", device: "plain: a test", version: "1.2.3" }
 export class FakeLane {
   /** Prompts of requests, as text. */
   readonly prompts: string[] = [];
+  /** What they ask for, whole. */
+  readonly tasks: CompletionTask[] = [];
   /** Ids of requests that somebody has cancelled or deleted while they were answered. */
   readonly cancelled: string[] = [];
   readonly #store: Store;
@@ -100,6 +109,7 @@ export class FakeLane {
     const completion = await this.#store.completions.get(job.subject);
     if (!completion) return;
     this.prompts.push(Buffer.from(unpackTokens(completion.prompt)).toString());
+    this.tasks.push(completion.task);
     if (script.fails) return this.#end(job, 0, { status: "FAILED", issues: [], ...script.fails });
     if (completion.task.kind === "SCORE") {
       const scores = completion.task.rows.map((row) => scoreOf(row.prompt, row.completion));

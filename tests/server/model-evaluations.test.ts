@@ -17,6 +17,7 @@ import {
   rows,
   testServer,
   type TestServer,
+  modelRow,
 } from "./harness.ts";
 
 let server: TestServer;
@@ -111,6 +112,10 @@ describe("evaluations", () => {
     expect(await ask({ first: 5, right: false })).toEqual(told.filter(({ right }) => !right).slice(0, 5));
     const { errors } = await server.gql(examples, { id, first: 101 });
     expect(errors?.[0]?.extensions.code).toBe("INVALID_ARGUMENT");
+    // They are the evaluation's, not the dataset's.
+    const drop = "mutation ($dataset: ID!) { deleteDataset(id: $dataset) }";
+    expect(await server.ask(drop, { dataset })).toEqual({ deleteDataset: true });
+    expect(await ask({ first: 100 })).toEqual(told.slice(0, 100));
     expect(await server.store.evaluations.delete(rowId(id))).toBe(true);
     expect(await server.store.evaluations.rows(rowId(id), { after: -1, limit: 10 })).toEqual([]);
   });
@@ -119,7 +124,9 @@ describe("evaluations", () => {
     const before = await server.queued();
     const dataset = await createDataset(server);
     const long = await createDataset(server, "long", JSON.stringify({ prompt: "x".repeat(80), completion: " good" }));
+    await server.store.baseModels.register({ ...modelRow("filler"), family: "roberta" });
     const refusals: [object, string, string | undefined][] = [
+      [{ dataset, answerTokens: 2, model: { name: "filler" } }, "INVALID_ARGUMENT", "input.answerTokens"],
       [{ dataset: long }, "DATASET_INVALID", undefined],
       [{ dataset, labelWords: [" bad"] }, "DATASET_INVALID", undefined],
       [{ dataset, answerTokens: -1 }, "INVALID_ARGUMENT", "input.answerTokens"],

@@ -20,6 +20,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { operator } from "../../schema/projects.ts";
 import { schema } from "../../server/graphql/schema.ts";
+import { newCompletion } from "../store/serving-fixtures.ts";
 import { FakeLane } from "./fake-lane.ts";
 import { askAs, everything, withoutIds } from "./everything.ts";
 import { createDataset, globalId, rowId, type TestServer, testServer } from "./harness.ts";
@@ -295,6 +296,22 @@ describe("every URL", () => {
       expect(ofTheirs).toMatch(/^404 /u);
       const row = rowId(id);
       expect(await status(method, path(row), id)).toMatch(/^404 /u);
+    }
+  });
+
+  test("and so do stored chat completions, read or deleted", async () => {
+    const { id } = await newCompletion(server.store, { protocol: "OPENAI", baseModelId: server.model.id });
+    for await (const _ of server.store.feed.pieces(id, { after: 0 }));
+    const path = (one: string) => `/v1/chat/completions/chatcmpl-${one}`;
+    const { administration } = server.store.of(operator);
+    const { key: owner } = await administration.createKey({ name: "own", scopes: ["infer"], expiresInS: null });
+    const other = crypto.randomUUID();
+    for (const method of ["GET", "DELETE"]) {
+      const ofTheirs = await status(method, path(id), globalId("Completion", id));
+      expect(ofTheirs).toMatch(/^404 .*not_found/u);
+      expect(ofTheirs).toBe(await status(method, path(other), globalId("Completion", other)));
+      const own = await fetch(`${server.url}${path(id)}`, { method, headers: { authorization: `Bearer ${owner}` } });
+      expect({ method, status: own.status }).toEqual({ method, status: 200 });
     }
   });
 

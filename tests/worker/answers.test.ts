@@ -4,25 +4,23 @@ import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { generate } from "../../engine/generation/generate.ts";
+import { adapterOfLog } from "../../engine/model/adapters/all.ts";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import { loadModel } from "../../engine/model/model.ts";
-import { turnWords } from "../../engine/thread/turns.ts";
 import { evaluateModel } from "../../engine/train/evaluate-model.ts";
 import { ModelsAtHand } from "../../models/registration.ts";
 import { samplingSchema } from "../../schema/completion.ts";
+import type { Hyperparameters } from "../../schema/hyperparameters.ts";
 import { evaluationRulesSchema } from "../../schema/model-evaluation.ts";
 import { operator } from "../../schema/projects.ts";
-import type { LogEntry } from "../../schema/step-log.ts";
 import { Chain, encodeHeader, packScalars } from "../../schema/step-log.ts";
 import type { Store } from "../../store/store.ts";
-import { runWorker } from "../../worker/worker.ts";
 import { claimed, metricsOf, newInput } from "../store/fixtures.ts";
 import { newCompletion, taskOf } from "../store/serving-fixtures.ts";
 import { scratch } from "../support/models.ts";
-import { devicesDir, oneDevice } from "../support/open-devices.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import { demo, device, modelPath, requestOf, run } from "./run.ts";
-import { settings } from "./serving-fixtures.ts";
+import { startWorker } from "./serving-fixtures.ts";
 
 let fixture: TestStore;
 let store: Store;
@@ -43,22 +41,27 @@ const prompt = [5, 17, 60, 8];
 const maxTokens = 12;
 const greedy = taskOf({ maxTokens, sampling: samplingSchema.parse({ temperature: 0, seed: 1 }) });
 
-/** What the model writes alone. */
-async function written(entries: readonly LogEntry[]): Promise<number[]> {
-  const model = await loadModel(await openModelFolder(modelPath), device, "rademacher", { precision: "float32" });
-  await model.replay(entries);
+/** What the model that a log rebuilds writes alone; the base, without one. */
+async function written(log: Pick<Trained, "header" | "entries"> | null): Promise<number[]> {
+  const folder = await openModelFolder(modelPath);
+  const adapter = log && adapterOfLog(folder, log.header);
+  const noise = log?.header.noise ?? "rademacher";
+  const model = await loadModel(folder, device, noise, { precision: "float32", adapter });
+  if (log) await model.replay(log.entries);
   const tokens = await generate(model, prompt, maxTokens);
   model.free();
   return tokens;
 }
 
+type Trained = Awaited<ReturnType<typeof run>>;
+
 /** A checkpoint of a run that was trained elsewhere, and what that run measured before and after. */
-async function newCheckpoint(validationPath: string) {
-  const settings = { steps: 2, learningRate: 0.05, answerTokens: 2 };
+async function newCheckpoint(method: Partial<Hyperparameters>, validationPath: string) {
+  const settings = { ...method, steps: 2, answerTokens: 2 };
   const { header, entries, checkpoint, evaluations } = await run(settings, { validationPath });
   if (!checkpoint) throw new Error("A run ends with a checkpoint.");
   const input = await newInput(store);
-  const { hyperparameters } = await requestOf({ steps: 2, learningRate: 0.05 });
+  const { hyperparameters } = await requestOf(settings);
   const { fineTune } = await store.fineTunes.create({ ...input, baseModelId, hyperparameters });
   const job = await claimed(store);
   expect(job.subject).toBe(fineTune.id);
@@ -78,32 +81,7 @@ async function newCheckpoint(validationPath: string) {
   });
   const { id } = await store.recordCheckpoint(job, place);
   await store.finishFineTune(job, { status: "SUCCEEDED" });
-  return { id, entries, evaluations };
-}
-
-async function startWorker(): Promise<void> {
-  const keptDir = join(await scratch(), "serving");
-  const stop = new AbortController();
-  const models = new ModelsAtHand();
-  models.add("base", hash);
-  const own = { name: oneDevice, threads: 1, devicesDir };
-  const compute = { device: own, deviceNote: oneDevice, precisions: ["float32"] as const, memoryBytes: 2e9 };
-  const log = { info() {}, warn() {}, error() {} };
-  const serving = {
-    ...settings,
-    device: own,
-    turns: turnWords(),
-    budgetBytes: 1e9,
-    keptDir,
-    keptBytes: 1e9,
-  };
-  const modelsDir = dirname(modelPath);
-  const rest = { name: "w", modelsDir, models, log, signal: stop.signal };
-  const running = runWorker({ store, ...compute, ...rest, serving });
-  onTestFinished(async () => {
-    stop.abort();
-    await running;
-  });
+  return { id, header, entries, evaluations };
 }
 
 async function answerOf(id: string) {
@@ -115,17 +93,29 @@ async function answerOf(id: string) {
   return completions.choices(row);
 }
 
-test(
-  "a base and a checkpoint of full weights answer what they write alone, and are evaluated as a run evaluates them",
+test.each([
+  ["FULL", 0.05],
+  ["LORA", 0.5],
+  ["PREFIX", 10],
+] as const)(
+  "a base and a checkpoint of %s answer what they write alone, and are evaluated as a run evaluates them",
   { timeout: 60_000 },
-  async () => {
+  async (method, learningRate) => {
     const rows = join(await scratch(), "rows.jsonl");
     const text = await readFile(demo("validation.jsonl"), "utf8");
     await writeFile(rows, text.split("\n").slice(0, 8).join("\n"));
-    const { id: checkpointId, entries, evaluations } = await newCheckpoint(rows);
-    const [base, tuned] = [await written([]), await written(entries)];
+    const { id: checkpointId, header, entries, evaluations } = await newCheckpoint({ method, learningRate }, rows);
+    expect({ FULL: !header.lora && !header.prefix, LORA: header.lora, PREFIX: header.prefix }).toMatchObject({
+      [method]: expect.toSatisfy(Boolean) as unknown,
+    });
+    const [base, tuned] = [await written(null), await written({ header, entries })];
     expect(tuned).not.toEqual(base);
-    await startWorker();
+    expect(tuned).not.toEqual(await written({ header, entries: [] }));
+    const before = await usedSoFar();
+    const models = new ModelsAtHand();
+    models.add("base", hash);
+    const { stop } = await startWorker(store, { modelsDir: dirname(modelPath), models });
+    onTestFinished(stop);
     const begun = performance.now();
     const ask = async (checkpoint: string | null) =>
       (await newCompletion(store, { baseModelId, checkpointId: checkpoint, task: greedy, prompt })).id;
@@ -142,20 +132,32 @@ test(
     expect(answers).toMatchObject([[{ tokens: tuned }], [{ tokens: base }], [{ tokens: tuned }]]);
     expect(evaluations).toHaveLength(2);
     for (const [index, { loss, accuracy, f1, exactMatch }] of evaluations.entries()) {
+      // A run with a prefix begins with one that has learned nothing, not with the bare base.
+      if (index === 0 && method === "PREFIX") continue;
       expect(measured[index]).toMatchObject({ error: null, rows: 8, loss, accuracy, f1, exactMatch });
     }
     // One worker has at most the time that has passed: for requests, however many at once, and for evaluations.
-    const [used] = await store.of(operator).accounts.usage("2020-01-01", "2120-01-01");
+    const after = await usedSoFar();
     const passed = (performance.now() - begun) / 1_000;
-    for (const seconds of [used?.COMPLETION_SECONDS ?? 0, used?.EVALUATION_SECONDS ?? 0]) {
-      expect(seconds).toBeGreaterThan(0);
-      expect(seconds).toBeLessThan(passed);
+    for (const seconds of ["requests", "evaluations"] as const) {
+      expect(after[seconds] - before[seconds]).toBeGreaterThan(0);
+      expect(after[seconds] - before[seconds]).toBeLessThan(passed);
     }
     const answered = answers.length + 2;
-    expect(used?.TOKENS_GENERATED).toBeGreaterThan(answered);
-    expect(used?.TOKENS_GENERATED).toBeLessThanOrEqual(answered * maxTokens + 2 * 8 * 2);
+    expect(after.tokens - before.tokens).toBeGreaterThan(answered);
+    expect(after.tokens - before.tokens).toBeLessThanOrEqual(answered * maxTokens + 2 * 8 * 2);
   },
 );
+
+/** Seconds of requests and of evaluations, and tokens. */
+async function usedSoFar() {
+  const [used] = await store.of(operator).accounts.usage("2020-01-01", "2120-01-01");
+  return {
+    requests: used?.COMPLETION_SECONDS ?? 0,
+    evaluations: used?.EVALUATION_SECONDS ?? 0,
+    tokens: used?.TOKENS_GENERATED ?? 0,
+  };
+}
 
 test("an evaluation that is stopped tells first how many tokens it has written", async () => {
   const rows = join(await scratch(), "rows.jsonl");

@@ -1,5 +1,5 @@
 /** When pieces of answers are written. */
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { Piece } from "../../schema/completion.ts";
 import type { Answered } from "../../store/store.ts";
 import { type RecorderEvents, PieceRecorder } from "../../worker/serving/piece-recorder.ts";
@@ -41,6 +41,37 @@ test.each([0, 1])(
     await expect.poll(() => written).toEqual([2, 2]);
   },
 );
+
+test("first tokens are written at once, later ones when the oldest is 50 ms old, together", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { written, pieces } = recorder();
+  const [one, other] = [heldAs(1), heldAs(2)];
+  const turns = async () => {
+    for (let left = 5; left > 0; left--) await new Promise(setImmediate);
+  };
+  pieces.add(one, pieceAt(0));
+  await turns();
+  expect(written).toEqual([1]);
+  pieces.add(one, pieceAt(1));
+  await vi.advanceTimersByTimeAsync(30);
+  pieces.add(one, pieceAt(2));
+  pieces.add(other, pieceAt(7));
+  await vi.advanceTimersByTimeAsync(19);
+  await turns();
+  expect(written).toEqual([1]);
+  await vi.advanceTimersByTimeAsync(1);
+  await turns();
+  expect(written).toEqual([1, 1, 2]);
+  // What began to wait then has its own 50 ms.
+  pieces.add(one, pieceAt(3));
+  await vi.advanceTimersByTimeAsync(49);
+  await turns();
+  expect(written).toHaveLength(3);
+  pieces.end(one, { status: "CANCELLED", usage: null });
+  await turns();
+  expect(written).toEqual([1, 1, 2, 1]);
+});
 
 test("a request is ending from when its end waits until it is written", async () => {
   let answer = () => {};

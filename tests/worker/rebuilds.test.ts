@@ -1,6 +1,6 @@
 /** Checkpoints of full weights as folders: rebuilt once, found again, linked where they are stored, swept; and served. */
 import { cp, readFile, readdir, utimes, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { ServedModel } from "../../engine/thread/serving-messages.ts";
@@ -96,14 +96,14 @@ describe("a request for a checkpoint of full weights", () => {
   });
   afterAll(() => fixture.drop());
 
-  async function storedCheckpoint(): Promise<string> {
+  async function storedCheckpoint(entries = 1): Promise<string> {
     const { job } = await newTraining(store);
-    await append(store, job, 0, 1);
+    await append(store, job, 0, entries);
     const weightsFiles = [];
     for (const name of ["config.json", "model.safetensors"]) {
       weightsFiles.push({ name, ...(await store.blobs.put(Readable.from([Buffer.from(name)]))) });
     }
-    const place = { entries: 1, step: 1, chain: chainAfter(1), weightsDigest: "ab".repeat(32) };
+    const place = { entries, step: entries, chain: chainAfter(entries), weightsDigest: "ab".repeat(32) };
     const { id } = await store.recordCheckpoint(job, { ...place, weightsFiles });
     await store.finishFineTune(job, { status: "SUCCEEDED" });
     return id;
@@ -124,6 +124,30 @@ describe("a request for a checkpoint of full weights", () => {
     expect(await readFile(join(folder, "config.json"), "utf8")).toBe("config.json");
     const second = await thread.request(await newCompletion(store, { checkpointId }));
     expect(second.model.checkpoint).toMatchObject({ folder });
+  });
+
+  test("keeps its folder while it is held, whatever else is made, and no longer", async () => {
+    const keptDir = join(await scratch(), "serving");
+    const lane = startLane(store, { keptDir, keptBytes: 5 });
+    onTestFinished(() => lane.stop());
+    const folderOf = async (id: string) => {
+      const completion = await newCompletion(store, { checkpointId: id });
+      const thread = await lane.thread();
+      thread.say({ type: "rebuild", id: (await thread.request(completion)).id });
+      const request = await thread.request(completion, 1);
+      const folder = request.model.checkpoint?.folder ?? "";
+      // Links count for nothing, so each has bytes of its own, as one that is not stored has.
+      await writeFile(join(folder, "weights"), "ten bytes.");
+      return { end: () => thread.end(request), name: basename(folder), completion };
+    };
+    const [first, second] = [await folderOf(await storedCheckpoint(2)), await folderOf(await storedCheckpoint(3))];
+    expect((await readdir(keptDir)).toSorted()).toEqual([first.name, second.name].toSorted());
+    for (const { end, completion } of [first, second]) {
+      end();
+      for await (const _ of store.feed.pieces(completion.id, { after: 0 }));
+    }
+    const third = await folderOf(await storedCheckpoint(4));
+    expect(await readdir(keptDir)).toEqual([third.name]);
   });
 
   test("is given back when the disk cannot be used, and can be cancelled then", async () => {

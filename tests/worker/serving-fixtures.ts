@@ -1,6 +1,7 @@
-/** A worker that answers requests, with a serving thread that the test plays. */
+/** Workers that answer requests: with a serving thread that the test plays, and a whole one. */
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { turnWords } from "../../engine/thread/turns.ts";
 import type { FromServing, ServingRequest, ToServing } from "../../engine/thread/serving-messages.ts";
 import { ModelsAtHand } from "../../models/registration.ts";
 import type { Piece } from "../../schema/completion.ts";
@@ -10,6 +11,8 @@ import type { ServingSettings } from "../../worker/serving/lane.ts";
 import type { ServingListener, StartServing } from "../../worker/serving/serving-run.ts";
 import { runWorker } from "../../worker/worker.ts";
 import { sha256 } from "../store/fixtures.ts";
+import { scratch } from "../support/models.ts";
+import { devicesDir, oneDevice } from "../support/open-devices.ts";
 
 export const settings: ServingSettings = {
   device: { name: "plain", threads: 1, devicesDir: null },
@@ -21,6 +24,26 @@ export const settings: ServingSettings = {
   keptDir: join(tmpdir(), "steplog-none"),
   keptBytes: 0,
 };
+
+/** A worker with threads, weights and models of its own. */
+export async function startWorker(
+  store: Store,
+  { modelsDir, models }: { readonly modelsDir: string; readonly models: ModelsAtHand },
+): Promise<{ readonly stop: () => Promise<void> }> {
+  const stop = new AbortController();
+  const device = { name: oneDevice, threads: 1, devicesDir };
+  const compute = { device, deviceNote: oneDevice, precisions: ["float32"] as const, memoryBytes: 2e9 };
+  const log = { info() {}, warn() {}, error() {} };
+  const kept = { keptDir: join(await scratch(), "serving"), keptBytes: 1e9 };
+  const serving = { ...settings, device, turns: turnWords(), budgetBytes: 1e9, ...kept };
+  const running = runWorker({ store, ...compute, name: "w", modelsDir, models, log, signal: stop.signal, serving });
+  return {
+    stop: async () => {
+      stop.abort();
+      await running;
+    },
+  };
+}
 
 export class FakeThread {
   readonly sent: ToServing[] = [];

@@ -1,7 +1,8 @@
 /**
  * Folders of rebuilt checkpoints, kept to be mapped again: BASE-CHAIN (both hashes) in one folder that all workers of this
  * machine may share. A folder appears complete, by a rename, and goes the same way, by another name, before it is deleted: what
- * is mapped stays valid. Its own time tells when it was last used; beyond the budget the one used longest ago goes first.
+ * is mapped stays valid. Its own time tells when it was last used; beyond the budget the one used longest ago goes first, but
+ * none that this worker's requests hold: they may not have mapped it yet, and what is mapped takes its room even when deleted.
  */
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -35,10 +36,13 @@ const namePattern = /^[0-9a-f]+-[0-9a-f]+$/u;
 export class KeptFolders {
   readonly #dir: string;
   readonly #budgetBytes: number;
+  readonly #held: () => readonly KeptModel[];
 
-  constructor(dir: string, budgetBytes: number) {
+  /** @param held models of the requests that are being answered */
+  constructor(dir: string, budgetBytes: number, held: () => readonly KeptModel[] = () => []) {
     this.#dir = dir;
     this.#budgetBytes = budgetBytes;
+    this.#held = held;
   }
 
   /** The folder, which counts as used now; null if it is not there, or has links to stored weights that have ended. */
@@ -112,13 +116,13 @@ export class KeptFolders {
     if ((await this.find(model)) === null) throw error;
   }
 
-  /** All but the one that was just made may go. */
+  /** All but the one that was just made and those that are held may go. */
   async #sweep(made: string): Promise<void> {
     const folders = await this.#folders();
     let bytes = folders.reduce((sum, folder) => sum + folder.bytes, 0);
     for (const { path, bytes: own } of folders.toSorted((a, b) => a.usedMs - b.usedMs)) {
       if (bytes <= this.#budgetBytes) return;
-      if (path === made) continue;
+      if (path === made || this.#held().some((model) => nameOf(model) === basename(path))) continue;
       await remove(path);
       bytes -= own;
     }

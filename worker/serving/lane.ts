@@ -24,7 +24,7 @@ import { attemptsFor, doubtsModel } from "../attempts.ts";
 import { useBase } from "../bases.ts";
 import type { Sharing } from "../sharing.ts";
 import { type Held, endsChoice, heldOf } from "./held.ts";
-import { KeptFolders } from "./kept-folders.ts";
+import { KeptFolders, type KeptModel } from "./kept-folders.ts";
 import { PieceRecorder } from "./piece-recorder.ts";
 import { Rebuilds } from "./rebuilds.ts";
 import { RequestTrace } from "./request-trace.ts";
@@ -78,7 +78,7 @@ export class ServingLane {
     this.#options = options;
     const { settings } = options;
     this.#budgetBytes = settings.budgetBytes;
-    const kept = new KeptFolders(settings.keptDir, settings.keptBytes);
+    const kept = new KeptFolders(settings.keptDir, settings.keptBytes, () => this.#heldFolders());
     this.#rebuilds = new Rebuilds(options.store.blobs, kept, settings.device, settings.turns);
     this.#recorder = new PieceRecorder(options.store, {
       written: (held, ended) => ended && this.#release(held),
@@ -252,6 +252,13 @@ export class ServingLane {
     } catch (error) {
       if (!this.#options.signal.aborted) await this.#endHeld(held, asSteplogError(error));
     }
+  }
+
+  /** Checkpoints that may be folders. */
+  #heldFolders(): readonly KeptModel[] {
+    return [...this.#held.values()].flatMap(({ request: { model } }) =>
+      model.checkpoint ? [{ base: model.base, chain: model.checkpoint.chain }] : [],
+    );
   }
 
   /** The thread has let go of the request until its model is a folder. */

@@ -1,14 +1,14 @@
 /** Answers of the OpenAI protocol, whole and in chunks, and calls of tools in them. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Piece, TokenLogprob } from "../../../schema/completion.ts";
-import { chatAnswer, ChatChunks, type ChatTools } from "../../../server/openai/chat-answer.ts";
+import type { GivenTools, Piece, TokenLogprob } from "../../../schema/completion.ts";
+import { chatAnswer, ChatChunks } from "../../../server/openai/chat-answer.ts";
 import { completionAnswer, CompletionChunks } from "../../../server/openai/completion-answer.ts";
 import { ToolReader } from "../../../server/openai/tools.ts";
 
 const head = { id: "chatcmpl-1", created: 7, model: "m", fingerprint: "fp_1" };
 const usage = { promptTokens: 3, cachedTokens: 2, completionTokens: 4 };
-const weather: ChatTools = { names: ["weather"], parallel: true };
+const weather: GivenTools = { names: ["weather"], parallel: true };
 
 const piece = (text: string, more: Partial<Piece> = {}): Piece => ({
   choice: 0,
@@ -25,10 +25,9 @@ const logged = (text: string, logprob = -0.5): TokenLogprob => {
   return { ...chance, top: [{ ...chance, text: "other", logprob: -Infinity }] };
 };
 
-const options = (tools: ChatTools | null = null, includeUsage = false) => ({
+const options = (tools: GivenTools | null = null, includeUsage = false) => ({
   tools,
   includeUsage,
-  newId: () => "id",
 });
 
 interface Delta {
@@ -40,7 +39,7 @@ interface Chunk {
   readonly usage?: object | null;
 }
 
-function chunksOf(pieces: readonly Piece[], tools: ChatTools | null, includeUsage = false): Chunk[] {
+function chunksOf(pieces: readonly Piece[], tools: GivenTools | null, includeUsage = false): Chunk[] {
   const chunks = new ChatChunks(() => head, options(tools, includeUsage));
   return [...pieces.flatMap((its) => chunks.add(its)), ...chunks.end(usage)] as Chunk[];
 }
@@ -187,7 +186,11 @@ test("a call is an own delta and the reason for the end; without parallel calls 
   const pieces = [piece(text.slice(0, 30)), piece(text.slice(30), { finish: "END" })];
   const deltas = chunksOf(pieces, { ...weather, parallel: false }).flatMap(({ choices }) => choices);
   expect(deltas.map(({ delta }) => delta).slice(1)).toEqual([
-    { tool_calls: [{ index: 0, id: "call_id", type: "function", function: call }] },
+    {
+      tool_calls: [
+        { index: 0, id: expect.stringMatching(/^call_[0-9a-f]{24}$/u) as unknown, type: "function", function: call },
+      ],
+    },
     {},
   ]);
   expect(deltas.at(-1)?.finish_reason).toBe("tool_calls");

@@ -2,8 +2,21 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import OpenAI from "openai";
 import { SteplogClient } from "../../../client/index.ts";
+import { samplingSchema } from "../../../schema/completion.ts";
+import { operator } from "../../../schema/projects.ts";
+import { everything } from "../../support/claims.ts";
+import { askAs } from "../everything.ts";
 import { FakeLane } from "../fake-lane.ts";
-import { chatModel, contextLength, FakeWorker, globalId, modelRow, testServer, type TestServer } from "../harness.ts";
+import {
+  chatModel,
+  contextLength,
+  FakeWorker,
+  globalId,
+  modelRow,
+  rowId,
+  testServer,
+  type TestServer,
+} from "../harness.ts";
 
 let server: TestServer;
 let lane: FakeLane;
@@ -23,6 +36,57 @@ afterAll(async () => {
 
 const hello = { model: "talker", messages: [{ role: "user" as const, content: "Hi" }] };
 const idle = { jobs: 0, completions: 0 };
+
+/** A value of its own for each field that both requests have, and what a worker is asked for then. */
+const chosen = {
+  temperature: 0.9,
+  top_p: 0.8,
+  top_k: 11,
+  min_p: 0.02,
+  repetition_penalty: 1.3,
+  presence_penalty: -0.4,
+  frequency_penalty: 0.7,
+  logit_bias: { 65: 1.5, 66: -100 },
+  seed: 2 ** 40,
+  n: 3,
+  stop: ["x", "yz"],
+};
+const chosenTask = {
+  kind: "GENERATE",
+  n: 3,
+  stop: ["x", "yz"],
+  sampling: {
+    temperature: 0.9,
+    topP: 0.8,
+    topK: 11,
+    minP: 0.02,
+    repetitionPenalty: 1.3,
+    presencePenalty: -0.4,
+    frequencyPenalty: 0.7,
+    logitBias: [
+      [65, 1.5],
+      [66, -100],
+    ],
+    seed: 2 ** 40,
+  },
+};
+
+test("requests ask a worker for all that their fields say", async () => {
+  // The name that older clients send.
+  const most = { max_tokens: 6 };
+  await openai.chat.completions.create({ ...hello, ...chosen, ...most, logprobs: true, top_logprobs: 7 });
+  expect(lane.tasks.at(-1)).toStrictEqual({ ...chosenTask, maxTokens: 6, logprobs: 7 });
+  await openai.chat.completions.create({ ...hello, ...chosen, max_completion_tokens: 7, stop: "x" });
+  expect(lane.tasks.at(-1)).toStrictEqual({ ...chosenTask, stop: ["x"], maxTokens: 7, logprobs: null });
+  await openai.completions.create({ model: "bytes", prompt: "a", ...chosen, max_tokens: 8, logprobs: 4 });
+  expect(lane.tasks.at(-1)).toStrictEqual({ ...chosenTask, maxTokens: 8, logprobs: 4 });
+  await openai.completions.create({ model: "bytes", prompt: "a", ...chosen, seed: -1, best_of: 3 });
+  const { sampling } = chosenTask;
+  const unless = { ...chosenTask, maxTokens: 16, logprobs: null };
+  expect(lane.tasks.at(-1)).toStrictEqual({ ...unless, sampling: { ...sampling, seed: 2 ** 53 - 1 } });
+  // A field of the sampling that is new is to be sent, too.
+  expect(Object.keys(sampling).toSorted()).toEqual(Object.keys(samplingSchema.shape).toSorted());
+});
 
 describe("chat completions", () => {
   test("answer whole, with usage and fingerprint, and leave nothing behind", async () => {
@@ -82,13 +146,6 @@ describe("chat completions", () => {
     expect(await server.queued()).toEqual(idle);
   });
 
-  test("of which one is stored stays until it expires", async () => {
-    const { id } = await openai.chat.completions.create({ ...hello, store: true });
-    const row = await server.store.completions.get(id.replace("chatcmpl-", ""));
-    expect(row?.status).toBe("SUCCEEDED");
-    await server.store.completions.delete(row?.id ?? "");
-  });
-
   test("end when the client leaves", async () => {
     let release = () => {};
     lane.next({ texts: [" a", " b", " c"], hold: new Promise((resolve) => (release = resolve)) });
@@ -103,7 +160,13 @@ describe("chat completions", () => {
   test("that break off say so in the stream, and before it by their status", async () => {
     lane.next({ fails: { code: "BASE_MISMATCH", message: "The files of talker have changed." } });
     const first = openai.chat.completions.create({ ...hello, stream: true });
-    await expect(first).rejects.toMatchObject({ status: 400, code: "base_mismatch" });
+    await expect(first).rejects.toMatchObject({ status: 503, code: "base_mismatch", type: "server_error" });
+    lane.next({ fails: { code: "NOT_FOUND", message: "There is no folder." } });
+    const gone = openai.chat.completions.create(hello);
+    await expect(gone).rejects.toMatchObject({ status: 503, code: "not_found", type: "server_error" });
+    lane.next({ fails: { code: "MODEL_UNSUPPORTED", message: "It has no such thing." } });
+    const unsupported = openai.chat.completions.create(hello);
+    await expect(unsupported).rejects.toMatchObject({ status: 400, code: "model_unsupported" });
     lane.next({ texts: [" a", " b"], breaks: { code: "OUT_OF_MEMORY", message: "No memory is left." } });
     const stream = await openai.chat.completions.create({ ...hello, stream: true });
     const reading = (async () => {
@@ -128,6 +191,92 @@ describe("chat completions", () => {
       })(),
     ).rejects.toThrow(/terminated|aborted|closed/u);
     while ((await server.queued()).completions > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+});
+
+describe("a stored chat completion", () => {
+  const tools = [{ type: "function" as const, function: { name: "f", parameters: {} } }];
+  const none = { status: 404, code: "not_found", param: "completion_id", type: "invalid_request_error" };
+
+  test("is read again as it was answered, with its calls, until it is deleted", async () => {
+    lane.next({ texts: [" go", "od"] }, { texts: ["So. ", '<tool_call>{"name":"f"}</tool_call>'] });
+    const plain = { ...hello, store: true, n: 2, logprobs: true, top_logprobs: 1 };
+    const answered = [
+      await openai.chat.completions.create(plain),
+      await openai.chat.completions.create({ ...hello, store: true, tools }),
+    ];
+    expect(answered[1]?.choices[0]?.message).toMatchObject({ content: "So.", tool_calls: [{ type: "function" }] });
+    for (const { created, ...answer } of answered) {
+      const again = await openai.chat.completions.retrieve(answer.id);
+      expect(again).toEqual({ ...answer, created: expect.closeTo(created, -1) as unknown });
+      const { id } = answer;
+      expect(await openai.chat.completions.delete(id)).toEqual({
+        id,
+        object: "chat.completion.deleted",
+        deleted: true,
+      });
+      await expect(openai.chat.completions.retrieve(id)).rejects.toMatchObject(none);
+      await expect(openai.chat.completions.delete(id)).rejects.toMatchObject(none);
+    }
+    const told = await askAs(
+      server,
+      "secret",
+    )<{ auditLog: { nodes: { action: string }[] } }>("{ auditLog(first: 10) { nodes { action } } }");
+    expect(told.auditLog.nodes.map(({ action }) => action)).toEqual(["completion.deleted", "completion.deleted"]);
+    expect(await server.queued()).toEqual(idle);
+  });
+
+  test("has the name of an alias, or of a checkpoint, by which it can be asked again", async () => {
+    await server.store.aliases.set("support", {
+      baseModelId: (await server.store.baseModels.getByName("talker"))?.id ?? "",
+      checkpointId: null,
+    });
+    const { id, model } = await openai.chat.completions.create({ ...hello, model: "support", store: true });
+    expect(model).toBe("support");
+    expect(await openai.chat.completions.retrieve(id)).toMatchObject({ model, choices: [{ finish_reason: "stop" }] });
+    await openai.chat.completions.delete(id);
+    await server.store.aliases.remove("support");
+  });
+
+  test("is what no other request leaves: not one without store, one of GraphQL, or one that is not there", async () => {
+    const { id } = await openai.chat.completions.create(hello);
+    const client = new SteplogClient({ url: server.url, token: "secret" });
+    const own = await client.createCompletion({ model: { name: "bytes" }, prompt: "a" });
+    for await (const _ of client.completionPieces(own.id));
+    const row = rowId(own.id);
+    for (const other of [id, `chatcmpl-${row}`, row, own.id, "chatcmpl-", "chatcmpl-x", `cmpl-${row}`]) {
+      await expect(openai.chat.completions.retrieve(other)).rejects.toMatchObject(none);
+      await expect(openai.chat.completions.delete(other)).rejects.toMatchObject(none);
+    }
+    expect(await client.deleteCompletion(own.id)).toBe(true);
+  });
+
+  test("that is still written is not there yet", async () => {
+    let release = () => {};
+    lane.next({ texts: [" a", " b"], hold: new Promise((resolve) => (release = resolve)) });
+    const stream = await openai.chat.completions.create({ ...hello, store: true, stream: true });
+    let id = "";
+    for await (const chunk of stream) {
+      if (id === "") await expect(openai.chat.completions.delete(chunk.id)).rejects.toMatchObject(none);
+      id = chunk.id;
+      release();
+    }
+    expect(await openai.chat.completions.retrieve(id)).toMatchObject({ choices: [{ message: { content: " a b" } }] });
+    await openai.chat.completions.delete(id);
+  });
+
+  test("is deleted by a key that may ask, and not by one that may only read", async () => {
+    const { administration } = server.store.of(operator);
+    const by = async (scope: "read" | "infer") => {
+      const { key } = await administration.createKey({ name: scope, scopes: [scope], expiresInS: null });
+      return new OpenAI({ baseURL: `${server.url}/v1`, apiKey: key, maxRetries: 0 }).chat.completions;
+    };
+    const [reads, infers] = [await by("read"), await by("infer")];
+    const { id } = await openai.chat.completions.create({ ...hello, store: true });
+    expect(await reads.retrieve(id)).toMatchObject({ id });
+    await expect(reads.delete(id)).rejects.toMatchObject({ status: 403, code: "insufficient_permissions" });
+    expect(await infers.retrieve(id)).toMatchObject({ id });
+    expect(await infers.delete(id)).toMatchObject({ deleted: true });
   });
 });
 
@@ -224,6 +373,74 @@ describe("what is refused leaves nothing behind", () => {
   });
 });
 
+test("no worker that can serve a model: what the live ones lack is named, with the status 503", async () => {
+  await lane.stop();
+  const { store } = server;
+  // One that reported itself without a lane lives on for a while.
+  for (const { id } of await store.workers.list()) await store.workers.remove(id);
+  const can = await everything(store);
+  const report = async (id: string, change: object, memoryBytes = 1e12) => {
+    const serving = { memoryBytes, places: 1, precision: "float32", warm: [], usedBytes: 0, requests: 0 };
+    await store.workers.report({ ...can, id, name: "poor", device: "plain", version: "1", serving, ...change });
+  };
+  const refused = async (message: RegExp) => {
+    await expect(openai.completions.create({ model: "bytes", prompt: "a" })).rejects.toMatchObject({
+      status: 503,
+      code: "unavailable",
+      type: "server_error",
+      message: expect.stringMatching(message) as unknown,
+    });
+    expect(await server.queued()).toEqual(idle);
+  };
+  const id = crypto.randomUUID();
+  await report(id, { models: can.models.filter(({ name }) => name !== "bytes") });
+  await refused(/base model bytes/u);
+  await report(id, {}, 1_000_000);
+  await refused(/needs \d+\.\d GB of memory; .* gives to requests is 1\.0 MB/u);
+  await report(id, { kinds: ["FINE_TUNE"] });
+  await refused(/steplog worker --serve/u);
+  await store.workers.remove(id);
+  lane = await FakeLane.start(store);
+});
+
+describe("a raw stream", () => {
+  const raw = async (change: object = {}) => {
+    const response = await fetch(`${server.url}/v1/completions`, {
+      method: "POST",
+      headers: { authorization: "Bearer secret", "content-type": "application/json" },
+      body: JSON.stringify({ model: "bytes", prompt: "a", stream: true, ...change }),
+    });
+    expect(response.headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
+    const lines = (await response.text()).split("\n\n");
+    expect(lines.pop()).toBe("");
+    return lines.map((line) => line.replace(/^data: /u, ""));
+  };
+
+  test("ends with [DONE], and with an error instead where it breaks off", async () => {
+    lane.next(
+      { texts: [" a", " b"] },
+      { texts: [" a", " b"], breaks: { code: "OUT_OF_MEMORY", message: "None left." } },
+    );
+    const whole = await raw();
+    expect(whole.at(-1)).toBe("[DONE]");
+    expect(whole.filter((line) => line === "[DONE]")).toHaveLength(1);
+    const broken = await raw();
+    expect(broken).not.toContain("[DONE]");
+    expect(JSON.parse(broken.at(-1) ?? "")).toMatchObject({ error: { code: "out_of_memory", message: "None left." } });
+    expect(broken.length).toBeGreaterThan(1);
+    expect(await server.queued()).toEqual(idle);
+  });
+
+  test("of completions tells the usage last, if it is to", async () => {
+    const usageOf = (line: string) => (JSON.parse(line) as { usage?: object | null }).usage;
+    const told = (await raw({ stream_options: { include_usage: true }, prompt: ["One", "Two"] })).slice(0, -1);
+    expect(told.slice(0, -1).map(usageOf)).toEqual(told.slice(1).map(() => null));
+    const usage = { prompt_tokens: 6, completion_tokens: 10, total_tokens: 16 };
+    expect(JSON.parse(told.at(-1) ?? "")).toMatchObject({ object: "text_completion", choices: [], usage });
+    for (const line of (await raw()).slice(0, -1)) expect(usageOf(line)).toBeUndefined();
+  });
+});
+
 test("models are those that can write, each also by itself", async () => {
   const names: string[] = [];
   for await (const { id } of openai.models.list()) names.push(id);
@@ -279,6 +496,7 @@ test("a page of another origin may send the headers of the client where the orig
       "access-control-request-headers": "authorization, x-stainless-lang, x-other",
     },
   });
+  expect(preflight.headers.get("access-control-allow-methods")).toBe("GET, HEAD, POST, DELETE");
   expect(preflight.headers.get("access-control-allow-headers")).toMatch(/x-stainless-lang/u);
   expect(preflight.headers.get("access-control-allow-headers")).not.toMatch(/x-other/u);
   await listed.close();
