@@ -4,7 +4,7 @@ import { download } from "../api/client.ts";
 import { asFailure } from "../api/failure.ts";
 import { change, useAnswer } from "../api/query.ts";
 import { runPath } from "../base.ts";
-import { formatCounted } from "../format.ts";
+import { formatCounted, formatInteger } from "../format.ts";
 import { commands } from "../parts/commands.ts";
 import { Confirm } from "../parts/confirm.tsx";
 import { steplog } from "../parts/copy-as.tsx";
@@ -107,9 +107,10 @@ function UsedBy({ id }: { id: string }) {
           </li>
         ))}
         {more > 0 && <li>{formatCounted(more, "more run")}</li>}
-        {evaluations.map(({ id: one, baseModel, status }) => (
+        {evaluations.map(({ id: one, baseModel, checkpoint, status }) => (
           <li key={one}>
-            an evaluation of {baseModel.name}
+            an evaluation of{" "}
+            {checkpoint ? `step ${formatInteger(checkpoint.step)} of ${checkpoint.fineTune.name}` : baseModel.name}
             {status === "QUEUED" || status === "RUNNING" ? ", which has not ended" : ""}
           </li>
         ))}

@@ -4,7 +4,7 @@ import { useLocation } from "preact-iso";
 import { useAnswer } from "../api/query.ts";
 import { useMayTrain } from "../api/viewer.ts";
 import { at, modelPath, runPath } from "../base.ts";
-import { formatAgo, formatBytes, formatCounted, formatLoss, formatShare, formatTime } from "../format.ts";
+import { formatAgo, formatBytes, formatCounted, formatInteger, formatLoss, formatShare, formatTime } from "../format.ts";
 import { CopyAs } from "../parts/copy-as.tsx";
 import { DataTable, type Column } from "../parts/data-table.tsx";
 import { Problem } from "../parts/problem.tsx";
@@ -121,6 +121,17 @@ function UsedBy({ id }: { id: string }) {
 type Run = DatasetUsesQuery["fineTunes"]["nodes"][number];
 type Evaluation = NonNullable<DatasetUsesQuery["dataset"]>["evaluations"]["nodes"][number];
 
+/** A checkpoint is not the model that it was tuned from. */
+function Measured({ baseModel: { name }, checkpoint }: Evaluation) {
+  if (checkpoint === null) return <a href={modelPath(name)}>{name}</a>;
+  const { step, fineTune } = checkpoint;
+  return (
+    <>
+      step {formatInteger(step)} of <a href={runPath(fineTune.id)}>{fineTune.name}</a>
+    </>
+  );
+}
+
 const created = { title: "Created", sortBy: (row: { createdAt: string }) => row.createdAt };
 
 const runColumns: readonly Column<Run>[] = [
@@ -135,7 +146,7 @@ const runColumns: readonly Column<Run>[] = [
 ];
 
 const evaluationColumns: readonly Column<Evaluation>[] = [
-  { title: "Model", cell: ({ baseModel: { name } }) => <a href={modelPath(name)}>{name}</a> },
+  { title: "Model", cell: (evaluation) => <Measured {...evaluation} /> },
   { title: "Status", cell: ({ status }) => statusWords[status] },
   { title: "Loss", number: true, cell: ({ loss }) => formatLoss(loss) },
   { title: "Accuracy", number: true, cell: ({ accuracy }) => formatShare(accuracy) },
