@@ -115,7 +115,7 @@ describe("a long run", () => {
     await asked.getByRole("row", { name: /^200 others/u }).waitFor();
     const outcome = { rows: 3, loss: 0.25, accuracy: null, f1: null, exactMatch: null };
     await store.finishEvaluation(await claimed(), { status: "SUCCEEDED", measured: outcome, rows: [] });
-    await asked.getByRole("row", { name: /0\.2500 3 done$/u }).waitFor();
+    await asked.getByRole("row", { name: /0\.2500 Show 3 rows: step 200 on others done$/u }).waitFor();
 
     await choose("200", "Weights in other forms");
     const forms = dialog("The weights of step 200 in other forms");

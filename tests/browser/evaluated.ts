@@ -13,8 +13,9 @@ export async function evaluated(
   model: object,
   dataset: string,
   rights: readonly boolean[],
+  labelWords: readonly string[] = [],
 ): Promise<void> {
-  await query(ask, { input: { model, dataset, labelWords: [" good", " bad"] } });
+  await query(ask, { input: { model, dataset, labelWords } });
   const job = await claimAny(store);
   if (job?.kind !== "EVALUATE") throw new Error("the evaluation waits, and nothing before it");
   const accuracy = rights.filter(Boolean).length / rights.length;
