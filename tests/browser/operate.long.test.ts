@@ -253,10 +253,19 @@ describe("keys and projects", () => {
     await page.context().close();
   });
 
-  test("a project is erased by its name only", async () => {
+  test("a project is renamed, and erased by its name only", async () => {
     const page = await signedIn(boss);
-    await ask(boss, 'mutation { createProject(name: "short-lived") { id } }');
+    await ask(boss, 'mutation { createProject(name: "for a while") { id } }');
     await go("/projects", page);
+    await choose("for a while", "Rename…", page);
+    await dialog("Rename “for a while”", page).getByLabel("Name", { exact: true }).fill("reviews");
+    await dialog("Rename “for a while”", page).getByRole("button", { name: "Rename", exact: true }).click();
+    await dialog("Rename “for a while”", page).getByRole("alert").waitFor();
+    await expectAccessible(page, "a name that another project has");
+    await dialog("Rename “for a while”", page).getByLabel("Name", { exact: true }).fill("short-lived");
+    await dialog("Rename “for a while”", page).getByRole("button", { name: "Rename", exact: true }).click();
+    await row("short-lived", page).waitFor();
+    expect(await row("for a while", page).count()).toBe(0);
     await choose("short-lived", "Erase…", page);
     const form = dialog("Erase “short-lived”?", page);
     await form.getByLabel("Type its name").fill("short");
@@ -357,6 +366,27 @@ describe("webhooks", () => {
     await page.getByLabel("Which messages").selectOption("FAILED");
     await page.getByText("No message has this status.").waitFor();
     await page.getByLabel("Which messages").selectOption("");
+
+    await choose("", "Change…", page);
+    const changed = dialog("Change the webhook", page);
+    await changed.getByLabel("What it is for").fill("tells of rows");
+    await changed.getByLabel("dataset.deleted").uncheck();
+    await expectAccessible(page, "changing a webhook");
+    await changed.getByRole("button", { name: "Save" }).click();
+    await page.getByText("tells of rows").waitFor();
+    await expect.poll(() => page.getByText("dataset.deleted").count()).toBe(0);
+    await choose("", "New secret…", page);
+    await dialog("Make a new secret?", page).getByRole("button", { name: "Make a new secret" }).click();
+    const secret = await dialog(/^The secret/u, page)
+      .getByLabel("Secret")
+      .inputValue();
+    expect(secret).not.toBe(receiver.secret);
+    await dialog(/^The secret/u, page)
+      .getByRole("button", { name: "I have kept it" })
+      .click();
+    receiver.secret = secret;
+    await page.getByRole("button", { name: "Send a test" }).click();
+    await expect.poll(() => message("webhook.test").filter({ hasText: "Delivered" }).count()).toBe(3);
 
     await choose("", "Disable", page);
     await page.getByText("Disabled", { exact: true }).waitFor();

@@ -100,6 +100,14 @@ describe("the charts", () => {
     await page.getByRole("button", { name: "Zoom in" }).click();
     const [from, to] = [page.getByRole("spinbutton", { name: "From" }), page.getByRole("spinbutton", { name: "to" })];
     expect([await from.inputValue(), await to.inputValue()]).toEqual(["100", "300"]);
+    await page.getByRole("button", { name: "Zoom in" }).click();
+    expect([await from.inputValue(), await to.inputValue()]).toEqual(["150", "250"]);
+    const out = page.getByRole("button", { name: "Zoom out" });
+    await out.click();
+    expect([await from.inputValue(), await to.inputValue()]).toEqual(["100", "300"]);
+    await out.click();
+    expect([await from.inputValue(), await to.inputValue(), await out.isDisabled()]).toEqual(["0", "400", true]);
+    await page.getByRole("button", { name: "Zoom in" }).click();
     await page.getByRole("button", { name: "Show what is before" }).click();
     expect([await from.inputValue(), await to.inputValue()]).toEqual(["50", "250"]);
     await to.fill("200");

@@ -156,7 +156,8 @@ function faultsOfControls(): string[] {
     if (one.matches("button")) continue;
     // What is equally named is told apart by the rest of its row. Two links may lead to the same page.
     const row = one.closest("tr, li");
-    const [name, href, links] = [nameOf(one), one.getAttribute("href"), places.get(row) ?? new Map()];
+    const [name, href] = [nameOf(one), one.getAttribute("href")];
+    const links = places.get(row) ?? new Map<string, string | null>();
     if (links.has(name) && links.get(name) !== href) faults.push(`two links have the name: ${name}`);
     places.set(row, links.set(name, href));
   }

@@ -25,24 +25,24 @@ export function useEveryRow<Row extends { readonly row: number }>(
   const [known, setKnown] = useState<EveryRow<Row> & { readonly of: string }>(nothing);
   const attempts = useAttempts(known.failure);
   useEffect(() => {
-    let wanted = true;
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const put = (next: EveryRow<Row>) => signal.aborted || setKnown({ of, ...next });
     const go = async () => {
       const rows: Row[] = known.of === of ? [...known.rows] : [];
       try {
-        for (let all = false; wanted && !all;) {
+        for (let all = false; !all && !signal.aborted;) {
           const page = await read(rows.at(-1)?.row ?? -1);
           rows.push(...page);
           all = page.length < pageSize;
-          if (wanted) setKnown({ of, rows: [...rows], all, failure: null });
+          put({ rows: [...rows], all, failure: null });
         }
       } catch (error) {
-        if (wanted) setKnown({ of, rows, all: false, failure: asFailure(error) });
+        put({ rows, all: false, failure: asFailure(error) });
       }
     };
     void go();
-    return () => {
-      wanted = false;
-    };
+    return () => leaving.abort();
   }, [of, attempts]);
   return known.of === of ? known : nothing;
 }
