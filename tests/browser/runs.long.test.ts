@@ -183,6 +183,10 @@ describe("the runs", () => {
     await page.getByRole("checkbox", { name: "Select followed" }).check();
     await expectAccessible(page, "the runs");
     await expectToFit(page, "the runs");
+    await page.setViewportSize({ width: 390, height: 900 });
+    const cards = page.getByRole("table", { name: "Runs" }).locator("tbody tr:not(.spacer)");
+    const looks = await cards.evaluateAll((rows) => rows.map((one) => getComputedStyle(one).display));
+    expect([looks.length > 1, ...new Set(looks)]).toEqual([true, "block"]);
     await expectAccessible(page, "the runs on a phone");
     await tests.shoot(`runs-phone-${colorScheme}`, page);
     await tests.server.store.fineTunes.cancel(rowId(long));
