@@ -15,7 +15,7 @@ export const hyperparameterTable = {
     enumMeaning: "What a fine-tune trains.",
     meaning: "What is trained.",
     values: {
-      FULL: { label: "Weights", meaning: "All weights of the model, or those of the tensors named in `tensors`." },
+      FULL: { label: "All weights", meaning: "All weights of the model, or those of the tensors named in `tensors`." },
       HEAD: {
         label: "Output head",
         meaning: "Only the output head. If it shares its weights with the input embeddings, both change.",

@@ -115,7 +115,7 @@ describe("a long run", () => {
     await asked.getByRole("row", { name: /^200 others/u }).waitFor();
     const outcome = { rows: 3, loss: 0.25, accuracy: null, f1: null, exactMatch: null };
     await store.finishEvaluation(await claimed(), { status: "SUCCEEDED", measured: outcome, rows: [] });
-    await asked.getByRole("row", { name: /0\.2500 3 done$/u }).waitFor();
+    await asked.getByRole("row", { name: /0\.2500 Show 3 rows: step 200 on others done$/u }).waitFor();
 
     await choose("200", "Weights in other forms");
     const forms = dialog("The weights of step 200 in other forms");
@@ -146,6 +146,16 @@ describe("a long run", () => {
     expect(await pointsAt()).toEqual({ aliases: [] });
     await page.getByRole("button", { name: "Newer checkpoints" }).click();
     await expect.poll(() => rows.count()).toBe(22);
+
+    await choose("4,200", "Delete");
+    const sure = dialog("Delete the checkpoint of step 4,200?");
+    await expectAccessible(page, "deleting a checkpoint");
+    await sure.getByRole("button", { name: "Keep it as it is" }).click();
+    await choose("4,200", "Delete");
+    await sure.getByRole("button", { name: "Delete checkpoint" }).click();
+    await expect.poll(() => page.getByRole("button", { name: "Actions of step 4,200", exact: true }).count()).toBe(0);
+    const steps = (await store.checkpoints.list(rowId(id), { limit: 100 })).map((one) => one.step);
+    expect([steps.length, steps.includes(4_200)]).toEqual([21, false]);
     expect(tests.complaints).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 /** Comparing runs: their curves, what differs between their settings, and their results. */
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { createFineTune, FakeWorker } from "../server/harness.ts";
+import { createFineTune, FakeWorker, rowId } from "../server/harness.ts";
 import { expectAccessible, expectToFit, pageTests } from "./harness.ts";
 
 const tests = pageTests();
@@ -39,6 +39,14 @@ describe("comparing runs", () => {
     await tests.shoot("compare-none");
     await page.getByRole("button", { name: "Add first" }).click();
     await page.getByRole("link", { name: "first" }).waitFor();
+    const twins = [await createFineTune(server, {}, "twin"), await createFineTune(server, {}, "twin")];
+    await page.getByLabel("Add a run").fill("twi");
+    await page
+      .getByRole("button", { name: /Add twin \(.{8}\)/u })
+      .nth(1)
+      .waitFor();
+    await expectAccessible(page, "two runs of one name");
+    for (const one of twins) await server.store.fineTunes.delete(rowId(one), { cancel: true });
     await page.getByLabel("Add a run").fill("seco");
     await page.getByRole("button", { name: "Add second" }).click();
     await page.getByRole("img", { name: "Smoothed loss of 2 runs, by steps" }).waitFor();
@@ -162,7 +170,7 @@ describe("comparing runs", () => {
         await createFineTune(
           server,
           { steps: 10 * n, learningRate: n / 1e6 },
-          n === 3 ? "x".repeat(120) : `run number ${n}`,
+          n === 3 ? "x".repeat(120) : n > 8 ? "the same name" : `run number ${n}`,
         ),
       );
     // An address of more shows the first of them.

@@ -1,6 +1,7 @@
 /** The pages of datasets: the list, adding, one dataset's rows, and deleting. */
 import { describe, expect, test } from "vitest";
 import { createDataset, createFineTune, createFineTuneMutation, rowId, rows } from "../server/harness.ts";
+import { evaluated } from "./evaluated.ts";
 import { expectAccessible, expectToFit, pageTests } from "./harness.ts";
 
 const tests = pageTests();
@@ -134,6 +135,9 @@ describe("the datasets", () => {
     await createDataset(tests.server, `${"long name ".repeat(9)}${"x".repeat(100)}`);
     await page.goto(`${tests.server.url}/datasets`);
     await page.getByRole("table").waitFor();
+    // Both have been made twice by the second time.
+    const name = /^Actions of long name .* \([\da-f]{8}\)$/u;
+    if (colorScheme === "dark") await expect.poll(() => page.getByRole("button", { name }).count()).toBe(2);
     await tests.shoot(`datasets-${colorScheme}`, page);
     await expectAccessible(page, "the datasets");
     await expectToFit(page, "the datasets");
@@ -200,6 +204,33 @@ describe("a dataset", () => {
       await page.context().close();
     },
   );
+
+  test("what was measured on it is named: a checkpoint is not its base model", async () => {
+    const { page, server } = tests;
+    const id = await createDataset(server, "measured on");
+    const [run, worker] = await tests.training({ steps: 5 }, "a tuned one");
+    await worker.train(5);
+    await worker.checkpoint();
+    await worker.succeed();
+    await evaluated(server, { fineTune: run }, id, [true, true]);
+    await evaluated(server, { name: "bytes" }, id, [true, false]);
+    await page.goto(`${server.url}/datasets/${encodeURIComponent(id)}`);
+    const table = page.getByRole("table", { name: "Evaluations on it" });
+    const [ofTuned, ofBase] = ["100%", "50%"].map((accuracy) => table.getByRole("row").filter({ hasText: accuracy }));
+    await ofBase?.getByRole("link", { name: "bytes" }).waitFor();
+    await expectAccessible(page, "runs and evaluations of a dataset");
+    expect(await ofTuned?.getByRole("rowheader").textContent()).toBe("step 5 of a tuned one");
+    await page.getByRole("button", { name: "More actions of measured on" }).click();
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    const uses = page.getByRole("dialog").getByRole("listitem");
+    await expect
+      .poll(() => uses.allTextContents())
+      .toEqual(["an evaluation of bytes", "an evaluation of step 5 of a tuned one"]);
+    await page.keyboard.press("Escape");
+    await ofTuned?.getByRole("link", { name: "a tuned one" }).click();
+    await page.getByRole("heading", { name: "a tuned one" }).waitFor();
+    expect(tests.complaints).toEqual([]);
+  });
 
   test("it is downloaded, and what is not there says so", async () => {
     const { page, server } = tests;

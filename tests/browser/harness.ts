@@ -142,9 +142,9 @@ export async function expectToFit(page: Page, name: string, widths = [1920, 1280
   }
 }
 
-/** That axe finds nothing against WCAG 2.2 A and AA in what is shown. */
+/** That axe finds nothing against WCAG 2.2 A and AA in what is shown, and that no two buttons have one name. */
 export async function expectAccessible(page: Page, name: string): Promise<void> {
-  await page.evaluate(axe.source);
+  await expectOwnNames(page, name);
   const found = await page.evaluate(async (tags) => {
     const { violations } = await (globalThis as unknown as { axe: typeof axe }).axe.run({
       runOnly: { type: "tag", values: tags },
@@ -152,6 +152,12 @@ export async function expectAccessible(page: Page, name: string): Promise<void> 
     return violations.flatMap(({ id, help, nodes }) => nodes.map(({ html }) => `${id}: ${help}: ${html}`));
   }, wcag);
   expect({ name, found }).toEqual({ name, found: [] });
+}
+
+/** That no two buttons have one name: whoever hears only that cannot tell what they do. */
+export async function expectOwnNames(page: Page, name: string): Promise<void> {
+  await page.evaluate(axe.source);
+  expect(await page.evaluate(sharedNames), `names that several buttons of ${name} have`).toEqual([]);
 }
 
 /** That Escape closes the dialog that is open, and that the focus is back, and seen, at what opened it. */
@@ -162,19 +168,57 @@ export async function expectToReturn(page: Page, opener: Locator): Promise<void>
   await expect.poll(() => opener.evaluate((one) => one.matches(":focus-visible"))).toBe(true);
 }
 
+/** Of buttons that can be pressed now: in the dialog that is open, in a menu, on the page. Runs there, once axe is there. */
+function sharedNames(): string[] {
+  const { setup, teardown, commons } = (globalThis as unknown as { axe: AxeInside }).axe;
+  const pressed = ":is(button, input[type=checkbox]):enabled, [role=button]:not([aria-disabled=true]), a.button";
+  const dialog = [...document.querySelectorAll("dialog:modal")].at(-1);
+  const shown = [...(dialog ?? document).querySelectorAll(pressed)].filter((one) =>
+    one.checkVisibility({ visibilityProperty: true }),
+  );
+  const places = new Map<Element | null, Map<string, number>>();
+  setup();
+  for (const one of shown) {
+    const place = one.closest("dialog, [popover]");
+    const names = places.get(place) ?? new Map<string, number>();
+    const name = commons.text.accessibleText(one);
+    places.set(place, names.set(name, (names.get(name) ?? 0) + 1));
+  }
+  teardown();
+  return [...places.values()].flatMap((names) => [...names].flatMap(([name, count]) => (count > 1 ? [name] : [])));
+}
+
+/** What its types do not tell of it. */
+interface AxeInside {
+  readonly setup: () => void;
+  readonly teardown: () => void;
+  readonly commons: { readonly text: { readonly accessibleText: (element: Element) => string } };
+}
+
 const wcag = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 
-/** Words and numbers of tables that are broken over two lines; runs in the page. */
+/**
+ * Words and numbers of tables that are broken over two lines; runs in the page. A name that is longer than the column that
+ * names have must break; on a phone, where each row is a card, a name has the card's width, and breaks as text does.
+ */
 function brokenWords(): string[] {
   const broken: string[] = [];
-  for (const cell of document.querySelectorAll(":is(td, thead th):not(.long)")) {
+  const longestWord = 12;
+  const cells = [...document.querySelectorAll(":is(td, thead th, tbody th):not(.long)")];
+  for (const cell of cells) {
+    const isName = cell.matches("tbody th");
+    const row = cell.closest("tr");
+    if (isName && row && getComputedStyle(row).display === "block") continue;
     const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
     for (let node = texts.nextNode(); node; node = texts.nextNode()) {
       for (const match of (node.textContent ?? "").matchAll(/[\p{L}\p{N}.,:%]+/gu)) {
         const range = document.createRange();
         range.setStart(node, match.index);
         range.setEnd(node, match.index + match[0].length);
-        if (range.getClientRects().length > 1) broken.push(match[0]);
+        if (isName && match[0].length > longestWord) continue;
+        // A text that is cut has its parts in one line.
+        const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
+        if (lines.size > 1) broken.push(match[0]);
       }
     }
   }

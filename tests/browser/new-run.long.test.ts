@@ -139,6 +139,45 @@ describe("a new run", () => {
     expect(tests.complaints).toEqual([]);
   });
 
+  test("a file that is dropped is taken, and a quick look has few steps", async () => {
+    const { page } = tests;
+    await open();
+    const files = await page.evaluateHandle((jsonl) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([jsonl], "dropped.jsonl"));
+      return transfer;
+    }, films.join("\n"));
+    await page.locator(".drop").dispatchEvent("dragover", { dataTransfer: files });
+    await page.locator(".drop.over").waitFor();
+    await page.locator(".drop").dispatchEvent("drop", { dataTransfer: files });
+    await page.getByText("JSON Lines: prompts and completions.").waitFor();
+    expect(await page.locator(".drop.over").count()).toBe(0);
+    expect(await field("Dataset name").inputValue()).toBe("dropped");
+    await button("Store and continue").click();
+    await step("Data").getByText("dropped: 18 rows for training, 2 for validation.").waitFor();
+    await button("Next: the settings").click();
+    await page.getByRole("radio", { name: /^Your own/u }).check();
+    // Beside a field it is said what it takes, and what it stands for when it is empty.
+    await page
+      .getByText(/A whole number from 1 to 1024\. Left empty: \d+\.$/u)
+      .first()
+      .waitFor();
+    await page
+      .getByText(/A number above 0 and up to 10, or AUTO\. Left empty: AUTO\.$/u)
+      .first()
+      .waitFor();
+    await page.getByRole("radio", { name: /^Quick/u }).check();
+    await field("Name of the run").fill("a quick look");
+    await button("Create run").click();
+    await page.getByRole("heading", { name: "a quick look" }).waitFor();
+    const [run] = await runNamed("a quick look");
+    expect(run).toMatchObject({
+      dataset: { name: "dropped", rows: 18 },
+      hyperparameters: { steps: 500, evaluateEvery: 100, method: "FULL" },
+    });
+    expect(tests.complaints).toEqual([]);
+  });
+
   test("wrong rows are shown at their lines, of all parts of a split, and nothing stays stored", async () => {
     const { page, server } = tests;
     await open();

@@ -162,6 +162,35 @@ test("no gateway: every page says since when, keeps what it shows, and catches u
 const only = (pages: ReadonlyMap<string, Page>, ...routes: readonly string[]) =>
   new Map([...pages].filter(([route]) => routes.includes(route)));
 
+test("a gateway that neither answers nor closes: a page that asks, and one that is quiet, say so and catch up", async () => {
+  const { server } = tests;
+  const context = await newContext();
+  let hangs = false;
+  await context.route("**/graphql", (route) => (hangs ? undefined : route.continue()));
+  const pages = new Map<string, Page>();
+  for (const route of ["/compare", "/datasets"]) {
+    const page = await context.newPage();
+    page.setDefaultTimeout(2 * waitMs);
+    await page.goto(`${server.url}${all().get(route)}`);
+    pages.set(route, page);
+  }
+  await everywhere(pages, (page) =>
+    page
+      .getByText(/^(?:ended|renamed|rows of all)$/u)
+      .first()
+      .waitFor(),
+  );
+  hangs = true;
+  await everywhere(pages, (page) => page.getByText(/^Not connected since \d/u).waitFor());
+  await createDataset(server, "made while it hung");
+  hangs = false;
+  await everywhere(pages, async (page) => {
+    await expect.poll(() => page.getByText(/^Not connected since/u).count()).toBe(0);
+  });
+  await everywhere(only(pages, "/datasets"), (page) => page.getByText("made while it hung").waitFor());
+  expect(tests.complaints).toEqual([]);
+});
+
 const tooMany = {
   status: 429,
   json: {

@@ -161,19 +161,21 @@ describe("the playground", () => {
     await answerOf("talker").last().getByText("good").waitFor();
     expect(lane?.prompts.at(-1)).toBe("user: Hi\nassistant: Hello you\nuser: And?\nassistant: ");
     await answerOf("talker").last().getByText("ended by itself").waitFor();
+    await button("Again: talker, turn 2").waitFor();
+    await expectAccessible(page, "two turns of a conversation");
     await tests.shoot("playground-chat");
     await button("Edit turn 1").click();
-    await page.getByLabel("Turn 1").fill("Ho");
+    await page.getByLabel("Turn 1", { exact: true }).fill("Ho");
     await button("Ask again").click();
     await answerOf("talker").getByText("good").waitFor();
     expect(lane?.prompts.at(-1)).toBe("user: Ho\nassistant: ");
     expect(await answerOf("talker").count()).toBe(1);
     // This template refuses a system message: the model's answer says so, and it can be asked again without.
     await page.getByLabel("System message").fill("Be brief.");
-    await button("Again: talker").click();
+    await button("Again: talker, turn 1").click();
     await answerOf("talker").getByRole("alert").getByText("INVALID_ARGUMENT").waitFor();
     await page.getByLabel("System message").fill("");
-    await button("Again: talker").click();
+    await button("Again: talker, turn 1").click();
     await answerOf("talker").getByText("good").waitFor();
     await button("Clear").click();
     await expectAccessible(page, "asking before a conversation is cleared");

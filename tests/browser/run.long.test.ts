@@ -10,6 +10,7 @@ import {
   rowId,
   type CreatedFineTune,
 } from "../server/harness.ts";
+import { evaluated } from "./evaluated.ts";
 import { expectAccessible, expectToFit, expectToReturn, pageTests } from "./harness.ts";
 
 const tests = pageTests();
@@ -99,6 +100,14 @@ describe("the charts", () => {
     await page.getByRole("button", { name: "Zoom in" }).click();
     const [from, to] = [page.getByRole("spinbutton", { name: "From" }), page.getByRole("spinbutton", { name: "to" })];
     expect([await from.inputValue(), await to.inputValue()]).toEqual(["100", "300"]);
+    await page.getByRole("button", { name: "Zoom in" }).click();
+    expect([await from.inputValue(), await to.inputValue()]).toEqual(["150", "250"]);
+    const out = page.getByRole("button", { name: "Zoom out" });
+    await out.click();
+    expect([await from.inputValue(), await to.inputValue()]).toEqual(["100", "300"]);
+    await out.click();
+    expect([await from.inputValue(), await to.inputValue(), await out.isDisabled()]).toEqual(["0", "400", true]);
+    await page.getByRole("button", { name: "Zoom in" }).click();
     await page.getByRole("button", { name: "Show what is before" }).click();
     expect([await from.inputValue(), await to.inputValue()]).toEqual(["50", "250"]);
     await to.fill("200");
@@ -212,6 +221,47 @@ describe("answers before and after", () => {
     await tests.shoot("run-answers");
     expect(tests.complaints).toEqual([]);
   });
+});
+
+test("what was asked for leads to its rows, and all of them are counted, however many pages they are", async () => {
+  const { page, server } = tests;
+  const id = await trained("row by row");
+  const { fineTune } = await server.ask<{ fineTune: { validationDataset: { id: string } } }>(
+    "query ($id: ID!) { fineTune(id: $id) { validationDataset { id } } }",
+    { id },
+  );
+  const dataset = fineTune.validationDataset.id;
+  // Every third, and every second, is answered rightly.
+  const [before, after] = [3, 2].map((every) => Array.from({ length: 250 }, (_, row) => row % every === 0));
+  const words = [" good", " bad"];
+  await evaluated(server, { name: "bytes" }, dataset, before ?? [], words);
+  await evaluated(server, { fineTune: id }, dataset, after ?? [], words);
+  await evaluated(server, { fineTune: id }, dataset, [true]);
+  await page.goto(runUrl(id));
+  const asked = page.getByRole("table", { name: "Evaluations that were asked for" });
+  const opener = asked.getByRole("button", { name: /^Show 250 rows: step 400 on held back \(.{8}\)$/u });
+  await opener.waitFor();
+  await expectAccessible(page, "evaluations that were asked for");
+  await opener.click();
+  const dialog = page.getByRole("dialog", { name: /^Each row: step 400 on held back/u });
+  await dialog.getByLabel("Show").selectOption({ label: "Wrong (125)" });
+  const answers = dialog.getByRole("table", { name: "Answers" });
+  await expect.poll(() => answers.getByRole("row").count()).toBe(126);
+  await answers.getByRole("row", { name: /^250 249 is good bad wrong$/u }).waitFor();
+  await expectAccessible(page, "each row of an evaluation");
+  await tests.shoot("run-each-row");
+  await expectToFit(page, "each row of an evaluation", [1280, 390]);
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await expectToReturn(page, opener);
+  // Those beside each other are counted as far.
+  await page.getByRole("combobox", { name: "Show" }).selectOption({ label: "Better after (83)" });
+  await page.goto(`${server.url}/models/bytes`);
+  await page.getByRole("button", { name: "Show 250 rows: on held back" }).click();
+  await page.getByRole("dialog").getByLabel("Show").selectOption({ label: "Right (84)" });
+  await page.goto(`${server.url}/datasets/${encodeURIComponent(dataset)}`);
+  await page.getByRole("button", { name: "Show 1 row: step 400 of row by row" }).click();
+  await page.getByRole("dialog").getByText("0 is").waitFor();
+  expect(tests.complaints).toEqual([]);
 });
 
 describe("forms over the page", () => {

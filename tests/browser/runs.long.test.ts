@@ -41,10 +41,10 @@ describe("the runs", () => {
       .getByRole("cell", { name: /^1 min \d+ s$/u })
       .waitFor();
     await row("followed")
-      .getByText(/^bytes · Weights/u)
+      .getByText(/^bytes · All weights/u)
       .waitFor();
     await page.setViewportSize({ width: 1_700, height: 900 });
-    await row("followed").getByRole("cell", { name: "Weights", exact: true }).waitFor();
+    await row("followed").getByRole("cell", { name: "All weights", exact: true }).waitFor();
     await worker.store.recordEvaluation(worker.job, { entries: 300, step: 300, rows: 40, loss: 0.4, accuracy: 0.912 });
     await row("followed").getByText("91.2%").waitFor();
     await row("followed").getByText("spam").waitFor();
@@ -183,6 +183,10 @@ describe("the runs", () => {
     await page.getByRole("checkbox", { name: "Select followed" }).check();
     await expectAccessible(page, "the runs");
     await expectToFit(page, "the runs");
+    await page.setViewportSize({ width: 390, height: 900 });
+    const cards = page.getByRole("table", { name: "Runs" }).locator("tbody tr:not(.spacer)");
+    const looks = await cards.evaluateAll((rows) => rows.map((one) => getComputedStyle(one).display));
+    expect([looks.length > 1, ...new Set(looks)]).toEqual([true, "block"]);
     await expectAccessible(page, "the runs on a phone");
     await tests.shoot(`runs-phone-${colorScheme}`, page);
     await tests.server.store.fineTunes.cancel(rowId(long));

@@ -2,8 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, describe, expect, test } from "vitest";
 import { packagePath } from "../../schema/package.ts";
-import { createDataset } from "../server/harness.ts";
-import { expectAccessible, expectToFit, pageTests } from "./harness.ts";
+import { createDataset, createFineTuneMutation, FakeWorker, type CreatedFineTune } from "../server/harness.ts";
+import { evaluated } from "./evaluated.ts";
+import { expectAccessible, expectOwnNames, expectToFit, pageTests } from "./harness.ts";
 import { startProxy } from "./proxy.ts";
 
 const tests = pageTests();
@@ -89,25 +90,42 @@ describe("every page", () => {
       // From the first key on, a browser shows the focus wherever a script puts it.
       await page.keyboard.press("Tab");
       for (const fault of await page.evaluate(faultsOfControls)) wrong.push(`${route}: ${fault}`);
+      await expectOwnNames(page, route);
     }
     expect(wrong).toEqual([]);
     await page.context().close();
   });
 });
 
-/** All addresses without a name in them, as app.tsx has them, and a page of each thing that is quickly made. */
+/**
+ * All addresses without a name in them, as app.tsx has them, and a page of each thing that is quickly made. There are two of
+ * everything that may be equally named.
+ */
 async function routes(): Promise<string[]> {
   const app = await readFile(packagePath("dashboard/src/app.tsx"), "utf8");
   const plain = [...app.matchAll(/<Route path=\{at\("([^":]+)"\)\}/gu)].map(([, route]) => route ?? "");
   expect(plain.length).toBeGreaterThan(12);
-  const dataset = await createDataset(tests.server, "spam rows", '{"prompt": "Win", "completion": " spam"}');
-  const [run, worker] = await tests.training({ steps: 5 }, "walked");
-  await worker.train(5);
-  await worker.checkpoint();
-  await worker.succeed();
-  const ids = [dataset, run].map(encodeURIComponent);
-  const asked = `/playground?models=bytes,${ids[1]}&mode=labels`;
-  return [...plain, `/datasets/${ids[0]}`, `/fine-tunes/${ids[1]}`, `/compare?runs=${ids[1]}`, "/models/bytes", asked];
+  const { server } = tests;
+  const rows = '{"prompt": "Win", "completion": " spam"}';
+  const datasets = [await createDataset(server, "spam rows", rows), await createDataset(server, "spam rows", rows)];
+  const runs: string[] = [];
+  for (const dataset of datasets) {
+    const input = { name: "walked", baseModel: "bytes", dataset, hyperparameters: { steps: 10 } };
+    const { createFineTune } = await server.ask<CreatedFineTune>(createFineTuneMutation, { input });
+    const worker = await FakeWorker.claim(server.store);
+    await worker.train(5);
+    await worker.checkpoint();
+    await worker.train(5);
+    await worker.checkpoint();
+    await worker.succeed();
+    runs.push(createFineTune.fineTune.id);
+    for (const model of [{ fineTune: createFineTune.fineTune.id }, { name: "bytes" }])
+      await evaluated(server, model, datasets[0] ?? "", [true, false]);
+  }
+  const [dataset, run] = [datasets[0] ?? "", runs[0] ?? ""].map(encodeURIComponent);
+  const both = runs.map(encodeURIComponent).join(",");
+  const asked = `/playground?models=bytes,${both}&mode=labels`;
+  return [...plain, `/datasets/${dataset}`, `/fine-tunes/${run}`, `/compare?runs=${both}`, "/models/bytes", asked];
 }
 
 /** Runs in the page. */
@@ -132,14 +150,16 @@ function faultsOfControls(): string[] {
     const isSeen = outlineStyle !== "none" && Number.parseFloat(outlineWidth) >= 2;
     if (document.activeElement === one && !isSeen) faults.push(`no focus is seen: ${one.outerHTML.slice(0, 120)}`);
   }
-  const targets = new Map<string, string>();
+  const places = new Map<Element | null, Map<string, string | null>>();
   for (const one of usable.filter((control) => control.matches("a, button"))) {
-    const [name, href] = [`${one.tagName} ${nameOf(one)}`, one.getAttribute("href")];
-    const before = targets.get(name);
-    // Two buttons never do the same; two links may lead to the same page.
-    if (before !== undefined && (href === null || before !== href)) faults.push(`two have the name: ${name}`);
     if (nameOf(one) === "") faults.push(`it has no name: ${one.outerHTML.slice(0, 120)}`);
-    targets.set(name, href ?? "");
+    if (one.matches("button")) continue;
+    // What is equally named is told apart by the rest of its row. Two links may lead to the same page.
+    const row = one.closest("tr, li");
+    const [name, href] = [nameOf(one), one.getAttribute("href")];
+    const links = places.get(row) ?? new Map<string, string | null>();
+    if (links.has(name) && links.get(name) !== href) faults.push(`two links have the name: ${name}`);
+    places.set(row, links.set(name, href));
   }
   return faults;
 }

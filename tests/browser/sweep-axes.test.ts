@@ -44,7 +44,7 @@ describe("the axes of a sweep", () => {
   test("have few values at equal distances: choices as listed, numbers by size, AUTO last", () => {
     expect(axes.map(({ title }) => title)).toEqual(["Method", "Learning rate", "Best score"]);
     expect(method.stops.map(({ label, at }) => [label, at])).toEqual([
-      ["Weights", 0],
+      ["All weights", 0],
       ["LoRA adapter", 1],
     ]);
     expect(rate.stops.map(({ label, at }) => [label, at])).toEqual([

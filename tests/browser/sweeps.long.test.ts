@@ -173,6 +173,14 @@ describe("a sweep", () => {
     await page.getByText(/Best score: 90%/u).waitFor();
     expect(await lines(page)).toBe(6);
     await tests.shoot("sweep");
+    await page.getByRole("button", { name: "More actions of rates" }).click();
+    await page.getByRole("button", { name: "Sweep from its best run" }).click();
+    await page.getByRole("heading", { level: 1, name: "New sweep" }).waitFor();
+    const from = decodeURIComponent(new URL(page.url()).searchParams.get("from") ?? "");
+    const asked = "query ($id: ID!) { fineTune(id: $id) { hyperparameters { batchSize learningRate } } }";
+    expect(await tests.server.ask(asked, { id: from })).toEqual({
+      fineTune: { hyperparameters: { batchSize: 8, learningRate: 3e-6 } },
+    });
     expect(tests.complaints).toEqual([]);
   });
 

@@ -15,12 +15,29 @@ import { asFailure, type Failure } from "./failure.ts";
 import { pulse } from "./operations.ts";
 import { readKey } from "./session.ts";
 
+/** A service that has not answered a question by then is not connected, though nothing was closed: it hangs. */
+const answerMs = 30_000;
+/** The same of the least question that there is. */
+const pulseAnswerMs = 8_000;
+
+type Fetch = (url: Parameters<typeof fetchWithToken>[0], init?: RequestInit) => Promise<Response>;
+
+/** What changes something may take its time: whether it was done could not be told of one that is given up. */
+const patient: Fetch = (url, init) => fetchWithToken(url, init, () => readKey() || undefined);
+
+const within =
+  (ms: number): Fetch =>
+  (url, init) => {
+    const late = AbortSignal.timeout(ms);
+    return patient(url, { ...init, signal: init?.signal ? AbortSignal.any([init.signal, late]) : late });
+  };
+
 export const urql = new Client({
   url: `${baseUrl}/graphql`,
   exchanges: [cacheExchange, fetchExchange],
   preferGetMethod: false,
   requestPolicy: "cache-and-network",
-  fetch: (url, init) => fetchWithToken(url, init, () => readKey() || undefined),
+  fetch: within(answerMs),
 });
 
 export interface Answer<Result> {
@@ -98,7 +115,7 @@ export async function change<Result, Variables extends AnyVariables>(
   operation: Operation<Result, Variables>,
   variables: Variables,
 ): Promise<Result> {
-  const { data, error } = await urql.mutation<Result>(operation.text, variables ?? {}).toPromise();
+  const { data, error } = await urql.mutation<Result>(operation.text, variables ?? {}, { fetch: patient }).toPromise();
   if (error) throw errorOf(error);
   if (data === undefined) throw failureOf(baseUrl, null);
   tellTabs();
@@ -109,8 +126,9 @@ export async function change<Result, Variables extends AnyVariables>(
 export async function ask<Result, Variables extends AnyVariables>(
   operation: Operation<Result, Variables>,
   variables: Variables,
+  withinMs = answerMs,
 ): Promise<Result> {
-  const context = { requestPolicy: "network-only" } as const;
+  const context = { requestPolicy: "network-only", fetch: within(withinMs) } as const;
   const { data, error } = await urql.query<Result>(operation.text, variables ?? {}, context).toPromise();
   if (error) throw errorOf(error);
   if (data === undefined) throw failureOf(baseUrl, null);
@@ -124,7 +142,7 @@ const pulseMs = 5_000;
 export function keepListening(): () => void {
   const timer = setInterval(() => {
     if (document.hidden || heardWithin(pulseMs)) return;
-    ask(pulse, {}).then(
+    ask(pulse, {}, pulseAnswerMs).then(
       () => heard(true),
       (error: unknown) => heard(asFailure(error).code !== "UNAVAILABLE"),
     );

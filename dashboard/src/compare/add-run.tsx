@@ -5,6 +5,7 @@ import { formatAgo } from "../format.ts";
 import { useShortcuts } from "../keys.ts";
 import { Problem } from "../parts/problem.tsx";
 import { Status } from "../parts/status.tsx";
+import { toldApart } from "../parts/told-apart.ts";
 import { useTyped } from "../parts/typed.ts";
 import { findRuns } from "./operations.ts";
 
@@ -28,6 +29,7 @@ export function AddRun({ label = "Add a run", verb = "Add", ids, open, onAdd }: 
   const { data, failure } = useAnswer(findRuns, { name }, { skip: !asked });
   useShortcuts([{ keys: "/", does: "Search a run", run: () => search.current?.focus() }]);
   const found = (asked ? (data?.fineTunes.nodes ?? []) : []).filter(({ id }) => !ids.includes(id)).slice(0, mostShown);
+  const called = toldApart(found);
   const add = (id: string) => {
     if (search.current) search.current.value = "";
     setName("");
@@ -57,7 +59,7 @@ export function AddRun({ label = "Add a run", verb = "Add", ids, open, onAdd }: 
             <li key={run.id}>
               <button type="button" onClick={() => add(run.id)}>
                 <span class="cut">
-                  <span class="muted">{verb}</span> {run.name}
+                  <span class="muted">{verb}</span> {called.get(run.id) ?? run.name}
                 </span>
                 <Status run={run} />
                 <span class="muted">{formatAgo(run.createdAt)}</span>

@@ -6,6 +6,7 @@ import { formatCounted } from "../format.ts";
 import { MenuButton } from "../parts/menu.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { Status } from "../parts/status.tsx";
+import { toldApart } from "../parts/told-apart.ts";
 import { AddRun } from "./add-run.tsx";
 import { addressOf, comparisonOf, mostCompared, type Comparison } from "./address.ts";
 import { Charts } from "./charts.tsx";
@@ -77,13 +78,19 @@ export function ComparePage() {
 /** The runs with their colours, as a legend. */
 function Chosen({ runs, onRemove }: { runs: readonly ComparedRun[]; onRemove: (id: string) => void }) {
   if (runs.length === 0) return null;
+  const called = toldApart(runs);
   return (
     <ul class="compared" aria-label="Runs that are compared">
       {runs.map((run, index) => (
         <li key={run.id} class="card">
           <RunName run={run} index={index} />
           <Status run={run} />
-          <button type="button" class="quiet" aria-label={`Remove ${run.name}`} onClick={() => onRemove(run.id)}>
+          <button
+            type="button"
+            class="quiet"
+            aria-label={`Remove ${called.get(run.id) ?? run.name}`}
+            onClick={() => onRemove(run.id)}
+          >
             <span aria-hidden="true">×</span>
           </button>
         </li>

@@ -13,6 +13,7 @@ import { Problem } from "../parts/problem.tsx";
 import { isFinal } from "../parts/status.tsx";
 import { toast } from "../parts/toast.tsx";
 import { Ending } from "./ending.tsx";
+import { measuredInWords } from "./words.ts";
 import { datasetUses, deleteDataset } from "./operations.ts";
 
 interface Acted {
@@ -27,11 +28,11 @@ interface ActionsProps {
   readonly dataset: Acted;
   readonly onChange: () => unknown;
   readonly onDeleted: () => unknown;
-  /** On the page of this one, rather than in a table of many. */
-  readonly alone?: boolean;
+  /** In a table of many: its name, and what tells it from others of it. Left out on the page of this one. */
+  readonly called?: string;
 }
 
-export function DatasetActions({ dataset, onChange, onDeleted, alone = false }: ActionsProps) {
+export function DatasetActions({ dataset, onChange, onDeleted, called }: ActionsProps) {
   const [asked, setAsked] = useState<"end" | "delete" | null>(null);
   const { name, url } = dataset;
   const save = async () => {
@@ -44,7 +45,9 @@ export function DatasetActions({ dataset, onChange, onDeleted, alone = false }: 
   return (
     <>
       <MenuButton
-        {...(alone ? { label: "More", name: `More actions of ${name}` } : { label: "⋯", name: `Actions of ${name}` })}
+        {...(called === undefined
+          ? { label: "More", name: `More actions of ${name}` }
+          : { label: "⋯", name: `Actions of ${called}` })}
         actions={[
           { name: "Download", run: () => void save() },
           { name: "Set when it ends", run: () => setAsked("end") },
@@ -107,9 +110,9 @@ function UsedBy({ id }: { id: string }) {
           </li>
         ))}
         {more > 0 && <li>{formatCounted(more, "more run")}</li>}
-        {evaluations.map(({ id: one, baseModel, status }) => (
-          <li key={one}>
-            an evaluation of {baseModel.name}
+        {evaluations.map(({ status, ...evaluation }) => (
+          <li key={evaluation.id}>
+            an evaluation of {measuredInWords(evaluation)}
             {status === "QUEUED" || status === "RUNNING" ? ", which has not ended" : ""}
           </li>
         ))}

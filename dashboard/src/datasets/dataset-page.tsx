@@ -4,7 +4,16 @@ import { useLocation } from "preact-iso";
 import { useAnswer } from "../api/query.ts";
 import { useMayTrain } from "../api/viewer.ts";
 import { at, modelPath, runPath } from "../base.ts";
-import { formatAgo, formatBytes, formatCounted, formatLoss, formatShare, formatTime } from "../format.ts";
+import {
+  formatAgo,
+  formatBytes,
+  formatCounted,
+  formatInteger,
+  formatLoss,
+  formatShare,
+  formatTime,
+} from "../format.ts";
+import { useEachRow } from "../evaluations/each-row.tsx";
 import { CopyAs } from "../parts/copy-as.tsx";
 import { DataTable, type Column } from "../parts/data-table.tsx";
 import { Problem } from "../parts/problem.tsx";
@@ -12,7 +21,7 @@ import { Status, statusWords } from "../parts/status.tsx";
 import { DatasetActions } from "./dataset-actions.tsx";
 import { datasetUses, oneDataset, storedRows, type DatasetUsesQuery } from "./operations.ts";
 import { Rows } from "./rows.tsx";
-import { endInWords, usesInWords } from "./words.ts";
+import { endInWords, measuredInWords, usesInWords } from "./words.ts";
 
 export function DatasetPage({ id }: { id: string }) {
   const { route } = useLocation();
@@ -47,7 +56,7 @@ export function DatasetPage({ id }: { id: string }) {
               </a>
             )}
             <CopyAs what={`reading “${name}”`} operation={storedRows} variables={{ id }} />
-            <DatasetActions alone dataset={dataset} onChange={reload} onDeleted={() => route(at("/datasets"))} />
+            <DatasetActions dataset={dataset} onChange={reload} onDeleted={() => route(at("/datasets"))} />
           </div>
         )}
       </div>
@@ -85,10 +94,11 @@ function NotThere() {
 
 function UsedBy({ id }: { id: string }) {
   const { data, failure } = useAnswer(datasetUses, { id });
+  const evaluations = data?.dataset?.evaluations.nodes ?? [];
+  const { column, dialog } = useEachRow(evaluations, measuredInWords);
   if (failure) return <Problem title="What uses it could not be read" failure={failure} />;
   if (!data) return null;
   const { nodes, totalCount } = data.fineTunes;
-  const evaluations = data.dataset?.evaluations.nodes ?? [];
   return (
     <>
       <section class="card">
@@ -107,11 +117,12 @@ function UsedBy({ id }: { id: string }) {
           <h2>Evaluations on it</h2>
           <DataTable
             name="Evaluations on it"
-            columns={evaluationColumns}
+            columns={[...evaluationColumns, column]}
             rows={evaluations}
             keyOf={(one) => one.id}
             empty=""
           />
+          {dialog}
         </section>
       )}
     </>
@@ -120,6 +131,17 @@ function UsedBy({ id }: { id: string }) {
 
 type Run = DatasetUsesQuery["fineTunes"]["nodes"][number];
 type Evaluation = NonNullable<DatasetUsesQuery["dataset"]>["evaluations"]["nodes"][number];
+
+/** As `measuredInWords`, with where it is. */
+function Measured({ baseModel: { name }, checkpoint }: Evaluation) {
+  if (checkpoint === null) return <a href={modelPath(name)}>{name}</a>;
+  const { step, fineTune } = checkpoint;
+  return (
+    <>
+      step {formatInteger(step)} of <a href={runPath(fineTune.id)}>{fineTune.name}</a>
+    </>
+  );
+}
 
 const created = { title: "Created", sortBy: (row: { createdAt: string }) => row.createdAt };
 
@@ -135,7 +157,7 @@ const runColumns: readonly Column<Run>[] = [
 ];
 
 const evaluationColumns: readonly Column<Evaluation>[] = [
-  { title: "Model", cell: ({ baseModel: { name } }) => <a href={modelPath(name)}>{name}</a> },
+  { title: "Model", cell: (evaluation) => <Measured {...evaluation} /> },
   { title: "Status", cell: ({ status }) => statusWords[status] },
   { title: "Loss", number: true, cell: ({ loss }) => formatLoss(loss) },
   { title: "Accuracy", number: true, cell: ({ accuracy }) => formatShare(accuracy) },

@@ -7,6 +7,7 @@ import { DataTable, type Column } from "../parts/data-table.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { SearchField } from "../parts/search-field.tsx";
 import { toast } from "../parts/toast.tsx";
+import { toldApart } from "../parts/told-apart.ts";
 import { AddDataset } from "./add-dataset.tsx";
 import { DatasetActions } from "./dataset-actions.tsx";
 import { useDatasets, type DatasetList, type ListedDataset } from "./use-datasets.ts";
@@ -84,7 +85,7 @@ function Listed({ list }: { list: DatasetList }) {
       <div class="card listing">
         <DataTable
           name="Datasets"
-          columns={columnsWith(reload)}
+          columns={columnsWith(toldApart(rows), reload)}
           rows={rows}
           keyOf={({ id }) => id}
           empty="There are no datasets."
@@ -102,7 +103,7 @@ function Listed({ list }: { list: DatasetList }) {
   );
 }
 
-const columnsWith = (reload: () => Promise<void>): Column<ListedDataset>[] => [
+const columnsWith = (called: ReadonlyMap<string, string>, reload: () => Promise<void>): Column<ListedDataset>[] => [
   {
     title: "Name",
     sortBy: ({ name }) => name,
@@ -133,5 +134,15 @@ const columnsWith = (reload: () => Promise<void>): Column<ListedDataset>[] => [
     sortBy: ({ expiresAt }) => expiresAt,
     cell: (dataset) => (dataset.expiresAt === null ? "Never" : endInWords(dataset)),
   },
-  { title: "Actions", cell: (dataset) => <DatasetActions dataset={dataset} onChange={reload} onDeleted={reload} /> },
+  {
+    title: "Actions",
+    cell: (dataset) => (
+      <DatasetActions
+        dataset={dataset}
+        called={called.get(dataset.id) ?? dataset.name}
+        onChange={reload}
+        onDeleted={reload}
+      />
+    ),
+  },
 ];

@@ -87,12 +87,21 @@ export type DatasetUsesQuery = {
       readonly nodes: ReadonlyArray<{
         readonly id: string,
         readonly status: Types.ModelEvaluationStatus,
+        readonly rows: number | null,
         readonly loss: number | null,
         readonly accuracy: number | null,
         readonly createdAt: string,
         readonly baseModel: {
           readonly name: string
-        }
+        },
+        readonly checkpoint: {
+          readonly id: string,
+          readonly step: number,
+          readonly fineTune: {
+            readonly id: string,
+            readonly name: string
+          }
+        } | null
       }>
     }
   } | null
@@ -197,7 +206,7 @@ export const oneDataset = operation<OneDatasetQuery, OneDatasetQueryVariables>(
 
 export const datasetUses = operation<DatasetUsesQuery, DatasetUsesQueryVariables>(
   "DatasetUses",
-  "query DatasetUses($id:ID!){fineTunes(first:10 filter:{dataset:$id archived:null}){totalCount nodes{id name status cancelRequested pauseRequested createdAt baseModel{name}}}dataset(id:$id){evaluations(first:10){nodes{id status loss accuracy createdAt baseModel{name}}}}}",
+  "query DatasetUses($id:ID!){fineTunes(first:10 filter:{dataset:$id archived:null}){totalCount nodes{id name status cancelRequested pauseRequested createdAt baseModel{name}}}dataset(id:$id){evaluations(first:10){nodes{id status rows loss accuracy createdAt baseModel{name}checkpoint{id step fineTune{id name}}}}}}",
 );
 
 export const storedRows = operation<StoredRowsQuery, StoredRowsQueryVariables>(

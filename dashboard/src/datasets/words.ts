@@ -1,5 +1,5 @@
-/** Words for what uses a dataset or a model, and for when it ends. */
-import { formatCounted, formatTime } from "../format.ts";
+/** Words for what uses a dataset or a model, for what was measured on one, and for when it ends. */
+import { formatCounted, formatInteger, formatTime } from "../format.ts";
 
 interface Uses {
   readonly fineTunes: number;
@@ -23,3 +23,12 @@ export function endInWords({ expiresAt, expiryHeldBy }: Ending): string {
   if (expiresAt === null) return "never";
   return expiryHeldBy === null ? formatTime(expiresAt) : `was due ${formatTime(expiresAt)}; ${expiryHeldBy}`;
 }
+
+interface Measured {
+  readonly baseModel: { readonly name: string };
+  readonly checkpoint: { readonly step: number; readonly fineTune: { readonly name: string } } | null;
+}
+
+/** A checkpoint is not the model that it was tuned from. */
+export const measuredInWords = ({ baseModel, checkpoint }: Measured) =>
+  checkpoint === null ? baseModel.name : `step ${formatInteger(checkpoint.step)} of ${checkpoint.fineTune.name}`;

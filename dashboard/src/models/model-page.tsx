@@ -16,6 +16,7 @@ import {
   formatTime,
   none,
 } from "../format.ts";
+import { useEachRow } from "../evaluations/each-row.tsx";
 import { Confirm } from "../parts/confirm.tsx";
 import { DataTable, type Column } from "../parts/data-table.tsx";
 import { judged } from "../parts/measure.ts";
@@ -82,14 +83,24 @@ export function ModelPage({ name }: { name: string }) {
       </section>
       <section class="card">
         <h2>Evaluations of it</h2>
-        <DataTable
-          name="Evaluations of it"
-          columns={evaluationColumns}
-          rows={model.evaluations.nodes}
-          keyOf={({ id }) => id}
-          empty="Nobody has evaluated it yet."
-        />
+        <Evaluations of={model} />
       </section>
+    </>
+  );
+}
+
+function Evaluations({ of: { evaluations } }: { of: Model }) {
+  const { column, dialog } = useEachRow(evaluations.nodes, ({ dataset }) => `on ${dataset.name}`);
+  return (
+    <>
+      <DataTable
+        name="Evaluations of it"
+        columns={[...evaluationColumns, column]}
+        rows={evaluations.nodes}
+        keyOf={({ id }) => id}
+        empty="Nobody has evaluated it yet."
+      />
+      {dialog}
     </>
   );
 }

@@ -99,6 +99,7 @@ export type OneModelQuery = {
       readonly nodes: ReadonlyArray<{
         readonly id: string,
         readonly status: Types.ModelEvaluationStatus,
+        readonly rows: number | null,
         readonly loss: number | null,
         readonly accuracy: number | null,
         readonly createdAt: string,
@@ -182,7 +183,7 @@ export const models = operation<ModelsQuery, ModelsQueryVariables>(
 
 export const oneModel = operation<OneModelQuery, OneModelQueryVariables>(
   "OneModel",
-  "query OneModel($name:String!){viewer{scopes}baseModel(name:$name){id name family dtype parameters bytes contextLength hash chatTemplate createdAt uses{fineTunes evaluations unfinished}workers{name device asleep}evaluations(first:10){nodes{id status loss accuracy createdAt dataset{id name}}}}fineTunes(first:10 filter:{baseModel:$name archived:null}){totalCount nodes{id name status cancelRequested pauseRequested createdAt bestEvaluation{loss accuracy f1 exactMatch}hyperparameters{bestMetric}}}}",
+  "query OneModel($name:String!){viewer{scopes}baseModel(name:$name){id name family dtype parameters bytes contextLength hash chatTemplate createdAt uses{fineTunes evaluations unfinished}workers{name device asleep}evaluations(first:10){nodes{id status rows loss accuracy createdAt dataset{id name}}}}fineTunes(first:10 filter:{baseModel:$name archived:null}){totalCount nodes{id name status cancelRequested pauseRequested createdAt bestEvaluation{loss accuracy f1 exactMatch}hyperparameters{bestMetric}}}}",
 );
 
 export const addBaseModel = operation<AddBaseModelMutation, AddBaseModelMutationVariables>(

@@ -70,11 +70,18 @@ export function DataTable<Row extends object>({
               <th
                 key={id}
                 scope="col"
+                // Its button says more, which would be read with every cell.
+                abbr={id}
                 class={byTitle.get(id)?.number ? "number" : ""}
                 aria-sort={ariaSort(column.getIsSorted())}
               >
                 {column.getCanSort() ? (
-                  <button type="button" class="head" onClick={() => column.toggleSorting()}>
+                  <button
+                    type="button"
+                    class="head"
+                    aria-label={`${id}: sort “${name}”`}
+                    onClick={() => column.toggleSorting()}
+                  >
                     {id}
                   </button>
                 ) : (

@@ -9,6 +9,8 @@ import { sharesOf } from "./request.ts";
 
 interface CardProps {
   readonly model: PlayedModel;
+  /** Of a conversation, which has others. */
+  readonly turn: number | null;
   /** Undefined until it is asked. */
   readonly answer: Answer | undefined;
   /** Why it cannot be asked. */
@@ -16,15 +18,16 @@ interface CardProps {
   readonly onAsk: () => void;
 }
 
-export function AnswerCard({ model, answer, refusal, onAsk }: CardProps) {
+export function AnswerCard({ model, turn, answer, refusal, onAsk }: CardProps) {
   const { label } = model;
+  const which = turn === null ? label : `${label}, turn ${turn}`;
   const going = answer !== undefined && isGoing(answer);
   return (
-    <section class="answer card" aria-label={`Answer of ${label}`} aria-busy={going}>
+    <section class="answer card" aria-label={`Answer of ${which}`} aria-busy={going}>
       <header>
         <h3 title={label}>{label}</h3>
         {refusal === undefined && !going && (
-          <button type="button" class="quiet" aria-label={`${answer ? "Again" : "Ask"}: ${label}`} onClick={onAsk}>
+          <button type="button" class="quiet" aria-label={`${answer ? "Again" : "Ask"}: ${which}`} onClick={onAsk}>
             {answer ? "Again" : "Ask"}
           </button>
         )}

@@ -5,6 +5,7 @@ import { asFailure, type Failure } from "../api/failure.ts";
 import { ask, useAgain, useAnswer } from "../api/query.ts";
 import { formatInteger } from "../format.ts";
 import type { Mode } from "./address.ts";
+import { toldApart } from "../parts/told-apart.ts";
 import {
   playChat,
   playModel,
@@ -50,7 +51,9 @@ export function useModels(keys: readonly string[]): readonly PlayedModel[] {
   useAgain(failureIn(keys, found), () =>
     setFound((before) => new Map([...before].filter(([, one]) => !isFailure(one)))),
   );
-  return keys.map((key) => named(names, key) ?? modelOf(key, found.get(key)));
+  const models = keys.map((key) => named(names, key) ?? modelOf(key, found.get(key)));
+  const labels = toldApart(models.map(({ key, label }) => ({ id: key, name: label })));
+  return models.map((model) => ({ ...model, label: labels.get(model.key) ?? model.label }));
 }
 
 const isFailure = (one: Found | undefined): one is Failure => one != null && "code" in one;

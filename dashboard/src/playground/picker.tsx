@@ -3,6 +3,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { useAnswer } from "../api/query.ts";
 import { formatInteger, formatLoss, formatShare } from "../format.ts";
 import { Problem } from "../parts/problem.tsx";
+import { toldApart } from "../parts/told-apart.ts";
 import { useTyped } from "../parts/typed.ts";
 import { playNames, playRuns, type PlayRunsQuery } from "./operations.ts";
 
@@ -48,6 +49,9 @@ export function Picker({ chosen, onChoose, onClose }: PickerProps) {
     ],
     ["Runs", (runs.data?.fineTunes.nodes ?? []).flatMap(choicesOf)],
   ];
+  const labels = toldApart(
+    groups.flatMap(([, choices]) => choices.map(({ key, label }) => ({ id: key, name: label }))),
+  );
   const there = groups
     .map(([name, choices]) => [name, choices.filter(({ key }) => !chosen.includes(key))] as const)
     .filter(([, choices]) => choices.length > 0);
@@ -77,7 +81,7 @@ export function Picker({ chosen, onChoose, onClose }: PickerProps) {
                   dialog.current?.close();
                 }}
               >
-                <span>{label}</span> <small class="muted">{about}</small>
+                <span>{labels.get(key) ?? label}</span> <small class="muted">{about}</small>
               </button>
             ))}
           </section>

@@ -24,6 +24,7 @@ export function Rounds({ models, refusals, players, rounds }: RoundsProps) {
               <AnswerCard
                 key={model.key}
                 model={model}
+                turn={players.mode === "chat" ? at + 1 : null}
                 answer={round.answers[model.key]}
                 refusal={refusals.get(model.key)}
                 onAsk={() => askOne(players, round.id, model)}

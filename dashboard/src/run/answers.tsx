@@ -5,10 +5,13 @@
 import { useEffect, useState } from "preact/hooks";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { ask, change, useAnswer } from "../api/query.ts";
-import { formatCounted, formatInteger, formatLoss } from "../format.ts";
+import { Answer, type Answered } from "../evaluations/answer.tsx";
+import { useEveryRow } from "../evaluations/every-row.ts";
+import { ShownRows, type Filter } from "../evaluations/shown-rows.tsx";
+import { formatInteger, none } from "../format.ts";
 import { commands } from "../parts/commands.ts";
 import { CopyAs, steplog } from "../parts/copy-as.tsx";
-import { DataTable, type Column } from "../parts/data-table.tsx";
+import type { Column } from "../parts/data-table.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { answered, answersAsked, answersBefore, askForAnswers, type AskedFragment } from "./operations.ts";
 import { measuringOf } from "./measuring.ts";
@@ -120,97 +123,39 @@ interface Pair {
   readonly row: number;
   readonly prompt: string | null;
   readonly expected: string | null;
-  readonly before: Answer;
-  readonly after: Answer;
+  readonly before: Answered;
+  readonly after: Answered;
 }
 
-interface Answer {
-  readonly answer: string | null;
-  readonly right: boolean | null;
-  readonly loss: number | null;
-}
-
-const filters: Readonly<Record<string, { readonly name: string; readonly shows: (pair: Pair) => boolean }>> = {
-  all: { name: "All", shows: () => true },
-  wrong: { name: "Wrong after", shows: ({ after }) => after.right === false },
-  better: { name: "Better after", shows: ({ before, after }) => before.right === false && after.right === true },
-  worse: { name: "Worse after", shows: ({ before, after }) => before.right === true && after.right === false },
-  changed: { name: "Another answer", shows: ({ before, after }) => before.answer !== after.answer },
-};
+const filters: readonly Filter<Pair>[] = [
+  { name: "All", shows: () => true },
+  { name: "Wrong after", shows: ({ after }) => after.right === false },
+  { name: "Better after", shows: ({ before, after }) => before.right === false && after.right === true },
+  { name: "Worse after", shows: ({ before, after }) => before.right === true && after.right === false },
+  { name: "Another answer", shows: ({ before, after }) => before.answer !== after.answer },
+];
 
 const columns: readonly Column<Pair>[] = [
   { title: "Row", cell: ({ row }) => formatInteger(row + 1), sortBy: ({ row }) => row },
   { title: "Prompt", cell: ({ prompt }) => prompt ?? "tokens", long: true },
-  { title: "Expected", cell: ({ expected }) => expected ?? "–", long: true },
-  {
-    title: "Before",
-    cell: ({ before }) => <AnswerCell {...before} />,
-    sortBy: ({ before }) => before.loss,
-    long: true,
-  },
-  { title: "After", cell: ({ after }) => <AnswerCell {...after} />, sortBy: ({ after }) => after.loss, long: true },
+  { title: "Expected", cell: ({ expected }) => expected ?? none, long: true },
+  { title: "Before", cell: ({ before }) => <Answer {...before} />, sortBy: ({ before }) => before.loss, long: true },
+  { title: "After", cell: ({ after }) => <Answer {...after} />, sortBy: ({ after }) => after.loss, long: true },
 ];
 
-function AnswerCell({ answer, right, loss }: Answer) {
-  if (answer === null || right === null) return <>loss {formatLoss(loss)}</>;
-  return (
-    <>
-      {answer} <small class={right ? "good" : "bad"}>{right ? "right" : "wrong"}</small>
-    </>
-  );
-}
-
 function Table({ before, after }: { before: string; after: string }) {
-  const [pairs, setPairs] = useState<readonly Pair[]>([]);
-  const [more, setMore] = useState(true);
-  const [filter, setFilter] = useState("all");
-  const [failure, setFailure] = useState<Failure | null>(null);
-  const load = async (from: number) => {
-    try {
-      const found = await ask(answered, { before, after, from });
-      const earlier = new Map(found.before?.examples.map((one) => [one.row, one]));
-      const next = (found.after?.examples ?? []).flatMap((one) => {
-        const base = earlier.get(one.row);
-        return base ? [{ row: one.row, prompt: one.prompt, expected: one.expected, before: base, after: one }] : [];
-      });
-      setPairs((known) => (from === -1 ? next : [...known, ...next]));
-      setMore(next.length === 100);
-      setFailure(null);
-    } catch (error) {
-      setFailure(asFailure(error));
-    }
-  };
-  useEffect(() => void load(-1), [before, after]);
-  const shown = pairs.filter((pair) => filters[filter]?.shows(pair));
+  const [measured, setMeasured] = useState<number | null>(null);
+  const every = useEveryRow<Pair>(`${before} ${after}`, async (from) => {
+    const found = await ask(answered, { before, after, from });
+    setMeasured(found.before?.rows ?? null);
+    // They have the same rows: those of the dataset.
+    const earlier = new Map(found.before?.examples.map((one) => [one.row, one]));
+    return (found.after?.examples ?? []).flatMap((one) => {
+      const base = earlier.get(one.row);
+      return base ? [{ row: one.row, prompt: one.prompt, expected: one.expected, before: base, after: one }] : [];
+    });
+  });
   return (
-    <>
-      <div class="toolbar">
-        <label class="check">
-          Show
-          <select value={filter} onChange={({ currentTarget }) => setFilter(currentTarget.value)}>
-            {Object.entries(filters).map(([key, { name, shows }]) => (
-              <option key={key} value={key} selected={key === filter}>
-                {name} ({formatInteger(pairs.filter(shows).length)})
-              </option>
-            ))}
-          </select>
-        </label>
-      </div>
-      {failure && <Problem title="The answers could not be read" failure={failure} />}
-      <div class="answers" tabIndex={0} role="region" aria-label="Rows">
-        <DataTable
-          name="Answers before and after"
-          columns={columns}
-          rows={shown}
-          keyOf={({ row }) => String(row)}
-          empty="No row is so."
-        />
-      </div>
-      {more && pairs.length > 0 && (
-        <button type="button" onClick={() => void load(pairs.at(-1)?.row ?? -1)}>
-          Show more than {formatCounted(pairs.length, "row")}
-        </button>
-      )}
-    </>
+    <ShownRows {...every} name="Answers before and after" columns={columns} filters={filters} measured={measured} />
   );
 }

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { useAnswer } from "../api/query.ts";
 import { datasetPath } from "../base.ts";
+import { useEachRow } from "../evaluations/each-row.tsx";
 import { formatInteger, formatLoss, formatShare, none } from "../format.ts";
 import { DataTable, type Column } from "../parts/data-table.tsx";
 import { Problem } from "../parts/problem.tsx";
@@ -17,6 +18,7 @@ export function AskedEvaluations({ run }: { run: { readonly id: string } }) {
   const rows = data?.fineTune?.modelEvaluations.nodes ?? [];
   const open = rows.some(({ status }) => status === "QUEUED" || status === "RUNNING");
   useEffect(() => setWaits(open), [open]);
+  const { column, dialog } = useEachRow(rows, nameOf);
   if (rows.length === 0 && !failure) return null;
   const answered = rows.some(({ f1, exactMatch }) => f1 !== null || exactMatch !== null);
   return (
@@ -25,14 +27,18 @@ export function AskedEvaluations({ run }: { run: { readonly id: string } }) {
       {failure && <Problem title="They could not be read" failure={failure} />}
       <DataTable
         name="Evaluations that were asked for"
-        columns={columnsOf(answered)}
+        columns={columnsOf(answered, column)}
         rows={rows}
         keyOf={({ id }) => id}
         empty="None."
       />
+      {dialog}
     </section>
   );
 }
+
+const nameOf = ({ checkpoint, dataset }: Asked) =>
+  `${checkpoint === null ? "" : `step ${formatInteger(checkpoint.step)} `}on ${dataset.name}`;
 
 const share = (title: string, of: (one: Asked) => number | null): Column<Asked> => ({
   title,
@@ -42,7 +48,7 @@ const share = (title: string, of: (one: Asked) => number | null): Column<Asked> 
 });
 
 /** @param answered whether any of them has scores of generated answers */
-const columnsOf = (answered: boolean): Column<Asked>[] => [
+const columnsOf = (answered: boolean, rows: Column<Asked>): Column<Asked>[] => [
   {
     title: "Step",
     sortBy: ({ checkpoint }) => checkpoint?.step,
@@ -57,7 +63,7 @@ const columnsOf = (answered: boolean): Column<Asked>[] => [
   share("Accuracy", ({ accuracy }) => accuracy),
   ...(answered ? [share("F1", ({ f1 }) => f1), share("Exact match", ({ exactMatch }) => exactMatch)] : []),
   { title: "Loss", number: true, sortBy: ({ loss }) => loss, cell: ({ loss }) => formatLoss(loss) },
-  { title: "Rows", number: true, cell: ({ rows }) => (rows === null ? none : formatInteger(rows)) },
+  rows,
   { title: "State", cell: (one) => <State {...one} />, long: true },
 ];
 

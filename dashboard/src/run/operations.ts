@@ -557,6 +557,7 @@ export type AnsweredQueryVariables = Exact<{
 
 export type AnsweredQuery = {
   readonly before: {
+    readonly rows: number | null,
     readonly examples: ReadonlyArray<{
       readonly row: number,
       readonly answer: string | null,
@@ -724,7 +725,7 @@ export const answersAsked = operation<AnswersAskedQuery, AnswersAskedQueryVariab
 
 export const answered = operation<AnsweredQuery, AnsweredQueryVariables>(
   "Answered",
-  "query Answered($before:ID!$after:ID!$from:Int!){before:modelEvaluation(id:$before){examples(first:100 after:$from){row answer right loss}}after:modelEvaluation(id:$after){examples(first:100 after:$from){row prompt expected answer right loss}}}",
+  "query Answered($before:ID!$after:ID!$from:Int!){before:modelEvaluation(id:$before){rows examples(first:100 after:$from){row answer right loss}}after:modelEvaluation(id:$after){examples(first:100 after:$from){row prompt expected answer right loss}}}",
 );
 
 export const askForAnswers = operation<AskForAnswersMutation, AskForAnswersMutationVariables>(

@@ -12,6 +12,8 @@ import type { ListedRun } from "./use-runs.ts";
 
 interface RowProps {
   readonly run: ListedRun;
+  /** Its name, and what tells it from others of it. */
+  readonly called: string;
   readonly index: number;
   readonly sort: FineTuneSort;
   /** In words: it changes while nothing else does. */
@@ -23,7 +25,7 @@ interface RowProps {
   readonly onToggle: (id: string, through: boolean) => void;
 }
 
-export const Row = memo(function Row({ run, index, sort, age, losses, selected, measure, onToggle }: RowProps) {
+export const Row = memo(function Row({ run, called, index, sort, age, losses, selected, measure, onToggle }: RowProps) {
   const method = methodWords(run.hyperparameters.method);
   const date = dateOf(run, sort);
   const time = date !== null && (
@@ -39,7 +41,7 @@ export const Row = memo(function Row({ run, index, sort, age, losses, selected, 
           checked={selected}
           onMouseDown={keepText}
           onClick={({ shiftKey }) => onToggle(run.id, shiftKey)}
-          aria-label={`Select ${run.name}`}
+          aria-label={`Select ${called}`}
         />
       </td>
       <th scope="row">

@@ -3,8 +3,9 @@
  * thousand stays smooth, since scrolling draws nothing but the rows that come.
  */
 import { useWindowVirtualizer, type Range } from "@tanstack/react-virtual";
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { isFinal } from "../parts/status.tsx";
+import { toldApart } from "../parts/told-apart.ts";
 import type { Listing } from "./filter.ts";
 import { useRowKeys } from "./row-keys.ts";
 import { RunHead } from "./run-head.tsx";
@@ -49,6 +50,7 @@ export function RunTable({ list, listing, selection, onOrder }: TableProps) {
   const items = rows.getVirtualItems();
   const shown = items.flatMap(({ index }) => runs[index] ?? []);
   const ids = shown.map(({ id }) => id);
+  const called = useMemo(() => toldApart(runs), [runs]);
   const losses = useSparks(ids, new Set(shown.filter(({ status }) => !isFinal(status)).map(({ id }) => id)));
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => watch(ids), [ids.join()]);
@@ -80,6 +82,7 @@ export function RunTable({ list, listing, selection, onOrder }: TableProps) {
                 <Row
                   key={run.id}
                   run={run}
+                  called={called.get(run.id) ?? run.name}
                   index={index}
                   sort={listing.sort}
                   age={ageOf(run, listing.sort)}

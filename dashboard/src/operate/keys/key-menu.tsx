@@ -18,6 +18,8 @@ import type { ListedKey, MadeKey } from "./types.ts";
 
 interface KeyMenuProps {
   readonly apiKey: ListedKey;
+  /** Its name, and what tells it from others of it: a key that was rotated has its successor's. */
+  readonly called: string;
   readonly who: Who;
   readonly onMade: (key: MadeKey, how: { used: boolean }) => void;
   readonly onChanged: () => void;
@@ -26,7 +28,7 @@ interface KeyMenuProps {
 type Deed = "rename" | "rotate" | "rates" | "revoke" | "delete";
 
 export function KeyMenu(props: KeyMenuProps) {
-  const { apiKey, who } = props;
+  const { apiKey, called, who } = props;
   const [deed, setDeed] = useState<Deed | null>(null);
   const ask = (name: string, one: Deed, danger = false): Action => ({ name, danger, run: () => setDeed(one) });
   const ended = keyHasEnded(apiKey);
@@ -39,7 +41,7 @@ export function KeyMenu(props: KeyMenuProps) {
   const close = () => setDeed(null);
   return (
     <>
-      <MenuButton label="⋯" name={`Actions of the key ${apiKey.name}`} actions={actions} />
+      <MenuButton label="⋯" name={`Actions of the key ${called}`} actions={actions} />
       {deed === "rename" && <Rename {...props} onClose={close} />}
       {deed === "rotate" && <Rotate {...props} onClose={close} />}
       {deed === "revoke" && <Revoke {...props} onClose={close} />}

@@ -6,6 +6,7 @@ import { goOnWith } from "../../api/session.ts";
 import { formatTime } from "../../format.ts";
 import { DataTable, type Column } from "../../parts/data-table.tsx";
 import { Problem } from "../../parts/problem.tsx";
+import { toldApart } from "../../parts/told-apart.ts";
 import { OperateFrame } from "../frame.tsx";
 import { listedKeys } from "../operations.ts";
 import { Pager } from "../pager.tsx";
@@ -62,7 +63,7 @@ function Keys({ who, making, onMade }: { who: Who; making: boolean; onMade: () =
         <section class="card">
           <DataTable
             name="API keys"
-            columns={columnsFor(who, show, reload)}
+            columns={columnsFor(data.apiKeys.nodes, who, show, reload)}
             rows={data.apiKeys.nodes}
             keyOf={({ id }) => id}
             empty="There are no keys here yet. A key says who somebody is, and what they may do."
@@ -95,10 +96,12 @@ function FirstKey() {
 }
 
 function columnsFor(
+  keys: readonly ListedKey[],
   who: Who,
   onMade: (key: MadeKey, how: { used: boolean }) => void,
   onChanged: () => void,
 ): readonly Column<ListedKey>[] {
+  const called = toldApart(keys.map(({ id, name, start }) => ({ id, name, mark: `${start}…` })));
   return [
     { title: "Name", cell: (key) => <Name apiKey={key} own={key.id === who.keyId} />, sortBy: ({ name }) => name },
     {
@@ -120,7 +123,9 @@ function columnsFor(
     { title: "State", cell: (key) => <State apiKey={key} />, sortBy: (key) => stateOf(key).words },
     {
       title: "Actions",
-      cell: (key) => <KeyMenu apiKey={key} who={who} onMade={onMade} onChanged={onChanged} />,
+      cell: (key) => (
+        <KeyMenu apiKey={key} called={called.get(key.id) ?? key.name} who={who} onMade={onMade} onChanged={onChanged} />
+      ),
     },
   ];
 }

@@ -22,11 +22,13 @@ const looks = {
 
 interface DeliveryProps {
   readonly delivery: Delivery;
+  /** Its type and time, and what tells it from others of both. */
+  readonly called: string;
   readonly webhook: ListedWebhook;
   readonly onSent: () => void;
 }
 
-export function OneDelivery({ delivery, webhook, onSent }: DeliveryProps) {
+export function OneDelivery({ delivery, called, webhook, onSent }: DeliveryProps) {
   const { type, status, createdAt, nextAttemptAt, attempts, payload, webhookId } = delivery;
   const [failure, setFailure] = useState<Failure | null>(null);
   const [open, setOpen] = useState(false);
@@ -43,7 +45,7 @@ export function OneDelivery({ delivery, webhook, onSent }: DeliveryProps) {
     }
   };
   return (
-    <div class="delivery" role="group" aria-label={`Message ${type}, ${formatTime(createdAt)}`}>
+    <div class="delivery" role="group" aria-label={`Message ${called}`}>
       <div class="title">
         <span class={`status ${look}`}>
           {words}
@@ -53,14 +55,10 @@ export function OneDelivery({ delivery, webhook, onSent }: DeliveryProps) {
         <span class="muted">
           <When at={createdAt} none="" />
         </span>
-        <button type="button" class="quiet" aria-label={`Send again: ${type}`} onClick={() => void again()}>
+        <button type="button" class="quiet" aria-label={`Send again: ${called}`} onClick={() => void again()}>
           Send again
         </button>
-        <CopyAs
-          what={`the sending of ${type}, ${formatTime(createdAt)}`}
-          operation={sendAgain}
-          variables={{ id: webhook.id, webhookId }}
-        />
+        <CopyAs what={`the sending of ${called}`} operation={sendAgain} variables={{ id: webhook.id, webhookId }} />
       </div>
       {last?.error && <span class="bad long">{last.error}</span>}
       {nextAttemptAt !== null && (
@@ -80,10 +78,15 @@ export function OneDelivery({ delivery, webhook, onSent }: DeliveryProps) {
                 </li>
               ))}
             </ol>
-            <pre class="payload" tabIndex={0} role="region" aria-label={`Body of ${type}`}>
+            <pre class="payload" tabIndex={0} role="region" aria-label={`Body of ${called}`}>
               {indented(payload)}
             </pre>
-            <button type="button" class="quiet" onClick={() => void copy(payload)}>
+            <button
+              type="button"
+              class="quiet"
+              aria-label={`Copy the body of ${called}`}
+              onClick={() => void copy(payload)}
+            >
               Copy the body
             </button>{" "}
             <small class="muted">

@@ -4,7 +4,9 @@ import { useLocation } from "preact-iso";
 import type { WebhookDeliveryStatus } from "../../../../client/schema-types.ts";
 import { useAnswer } from "../../api/query.ts";
 import { at } from "../../base.ts";
+import { formatTime } from "../../format.ts";
 import { Problem } from "../../parts/problem.tsx";
+import { toldApart } from "../../parts/told-apart.ts";
 import { OperateFrame } from "../frame.tsx";
 import { oneWebhook } from "../operations.ts";
 import { Pager } from "../pager.tsx";
@@ -52,6 +54,9 @@ function Webhook({ id }: { id: string }) {
       </div>
     );
   const { deliveries } = webhook;
+  const called = toldApart(
+    deliveries.nodes.map(({ id: one, type, createdAt }) => ({ id: one, name: `${type}, ${formatTime(createdAt)}` })),
+  );
   return (
     <>
       {failure && <Problem title="The webhook could not be read again" failure={failure} />}
@@ -88,7 +93,13 @@ function Webhook({ id }: { id: string }) {
           </p>
         )}
         {deliveries.nodes.map((delivery) => (
-          <OneDelivery key={delivery.id} delivery={delivery} webhook={webhook} onSent={reload} />
+          <OneDelivery
+            key={delivery.id}
+            delivery={delivery}
+            called={called.get(delivery.id) ?? delivery.type}
+            webhook={webhook}
+            onSent={reload}
+          />
         ))}
       </section>
       <Pager page={deliveries.pageInfo} />

@@ -3,7 +3,7 @@ import { useId, useState } from "preact/hooks";
 import type { HyperparameterName } from "../../../../schema/hyperparameter-table.ts";
 import type { Setting } from "../../../../schema/setting.ts";
 import { hyperparameterTable } from "../../../../schema/hyperparameter-table.ts";
-import { conditionInWords } from "../../../../schema/setting.ts";
+import { conditionInWords, rangeInWords } from "../../../../schema/setting.ts";
 import { useFieldError } from "./checked-form.tsx";
 import { isTyped, labelOf } from "./settings.ts";
 
@@ -52,10 +52,18 @@ export function HyperparameterField({ name, defaultTo, text, onText }: FieldProp
       {error}
       <small id={`${id}-help`}>
         {one.type === "choice" && <strong>{meaningOf(one, current)} </strong>}
-        {[one.meaning.replaceAll("`", ""), conditionInWords(one)].join(" ")}
+        {[one.meaning.replaceAll("`", ""), conditionInWords(one), takenInWords(one, defaultTo)].join(" ")}
       </small>
     </div>
   );
+}
+
+/** "A whole number from 1 to 1024. Left empty: 16."; "" for what shows its values itself. */
+function takenInWords(one: Setting, defaultTo: unknown): string {
+  if (one.type === "choice" || one.type === "switch") return "";
+  const range = rangeInWords(one);
+  const empty = one.type === "names" ? one.whenEmpty : String(defaultTo);
+  return `${range.charAt(0).toUpperCase()}${range.slice(1)}. Left empty: ${empty}.`;
 }
 
 /** "AdamW: what it does." */
