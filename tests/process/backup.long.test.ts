@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 import type { SteplogClient } from "../../client/index.ts";
 import { Chain, decodeStepLog } from "../../schema/step-log.ts";
 import { directly } from "../store/fixtures.ts";
+import { firstTry } from "../support/first-try.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { collectSteps, expectRebuilt } from "./follow.ts";
 import { createRun, testService, until } from "./service.ts";
@@ -16,39 +17,43 @@ const [steps, evaluateEvery] = [300, 30];
 /** The embedded Postgres has no pg_dump; that of Debian's is of the server's release. */
 const hasDump = Boolean(process.env["STEPLOG_TEST_DATABASE_URL"]);
 
-test.runIf(hasDump)("pg_dump in mid-run, and a restore that goes on after it", { timeout: 240_000 }, async () => {
-  const service = await testService();
-  const { client } = await service.startServer();
-  const worker = await service.startWorker();
-  const id = await createRun(service, client, steps, { evaluateEvery });
-  const { seen, done } = collectSteps(client, id);
-  await until("some checkpoints", 60_000, () => seen.length > 70);
-  const dump = join(service.folder, "dump");
-  await run("pg_dump", ["--format=custom", `--file=${dump}`, service.env["DATABASE_URL"] ?? ""]);
-  await done;
-  const whole = await checkpointsOf(client, id);
-  const log = await logOf(client, id);
-  await worker.kill("SIGTERM");
+test.runIf(hasDump)(
+  "pg_dump in mid-run, and a restore that goes on after it",
+  { ...firstTry, timeout: 240_000 },
+  async () => {
+    const service = await testService();
+    const { client } = await service.startServer();
+    const worker = await service.startWorker();
+    const id = await createRun(service, client, steps, { evaluateEvery });
+    const { seen, done } = collectSteps(client, id);
+    await until("some checkpoints", 60_000, () => seen.length > 70);
+    const dump = join(service.folder, "dump");
+    await run("pg_dump", ["--format=custom", `--file=${dump}`, service.env["DATABASE_URL"] ?? ""]);
+    await done;
+    const whole = await checkpointsOf(client, id);
+    const log = await logOf(client, id);
+    await worker.kill("SIGTERM");
 
-  const database = await testDatabase({ empty: true });
-  onTestFinished(() => database.drop());
-  await run("pg_restore", ["--no-owner", "--exit-on-error", `--dbname=${database.url}`, dump]);
-  const [dumped] = await directly(database.url, (sql) => sql`select entries, chain from fine_tunes`);
-  const entries = Number(dumped?.["entries"]);
-  expect(entries).toBeGreaterThan(2 * evaluateEvery);
-  expect(entries).toBeLessThan(steps);
-  expect(hex(dumped?.["chain"] as Uint8Array)).toBe(chainAt(log, entries));
+    const database = await testDatabase({ empty: true });
+    onTestFinished(() => database.drop());
+    await run("pg_restore", ["--no-owner", "--exit-on-error", `--dbname=${database.url}`, dump]);
+    const [dumped] = await directly(database.url, (sql) => sql`select entries, chain from fine_tunes`);
+    const entries = Number(dumped?.["entries"]);
+    expect(entries).toBeGreaterThan(2 * evaluateEvery);
+    expect(entries).toBeLessThan(steps);
+    expect(hex(dumped?.["chain"] as Uint8Array)).toBe(chainAt(log, entries));
 
-  const restored = await testService(database.url);
-  await cp(join(service.folder, "storage"), join(restored.folder, "storage"), { recursive: true });
-  const again = (await restored.startServer()).client;
-  await restored.startWorker();
-  expect((await again.wait(id)).status).toBe("SUCCEEDED");
-  expect(await logOf(again, id)).toEqual(log);
-  expect(whole).toHaveLength(steps / evaluateEvery);
-  expect(await checkpointsOf(again, id)).toEqual(whole);
-  await expectRebuilt(restored, again, id, steps);
-});
+    const restored = await testService(database.url);
+    await cp(join(service.folder, "storage"), join(restored.folder, "storage"), { recursive: true });
+    const again = (await restored.startServer()).client;
+    await restored.startWorker();
+    expect((await again.wait(id)).status).toBe("SUCCEEDED");
+    expect(await logOf(again, id)).toEqual(log);
+    expect(whole).toHaveLength(steps / evaluateEvery);
+    expect(await checkpointsOf(again, id)).toEqual(whole);
+    await expectRebuilt(restored, again, id, steps);
+  },
+);
 
 /** Entries, chain hash and digest of each. */
 async function checkpointsOf(client: SteplogClient, id: string): Promise<unknown[]> {
