@@ -38,7 +38,7 @@ test.runIf(hasDump)(
     await done;
     const whole = await checkpointsOf(client, id);
     const log = await logOf(client, id);
-    for (const { kill } of service.started) await kill("SIGKILL");
+    for (const one of service.started) await one.kill("SIGKILL");
 
     const database = await testDatabase({ empty: true });
     onTestFinished(() => database.drop());
@@ -120,7 +120,7 @@ async function expectDumped(url: string, id: string, log: Uint8Array): Promise<v
   expect(entries).toBeGreaterThan(2 * evaluateEvery);
   expect(entries).toBeLessThan(steps);
   expect(hex(one?.[0]?.["chain"] as Uint8Array)).toBe(chainAt(log, entries));
-  expect(runs?.map(({ status }) => status)).toEqual(["PAUSED", "QUEUED", "RUNNING"]);
+  expect(runs).toMatchObject([{ status: "PAUSED" }, { status: "QUEUED" }, { status: "RUNNING" }]);
   expect(requests).toMatchObject([{ status: "QUEUED" }]);
   expect(messages).toMatchObject([{ status: "PENDING" }]);
 }
