@@ -14,6 +14,7 @@ export default defineConfig({
     "./schema/export-tables.ts",
     "./schema/webhook-tables.ts",
     "./schema/blob-tables.ts",
+    "./schema/service-tables.ts",
     "./schema/audit-tables.ts",
     "./schema/block-tables.ts",
     "./schema/memory-tables.ts",

@@ -488,6 +488,12 @@ create table run_speeds (
   constraint run_speeds_key_place_pk PRIMARY KEY (key, place)
 );
 
+create table service_limits (
+  name text not null,
+  most double precision,
+  constraint service_limits_pkey PRIMARY KEY (name)
+);
+
 create table shares (
   kind text not null,
   object_id uuid not null,

@@ -14,9 +14,3 @@ export const looseBlobs = pgTable(
   },
   (t) => [index("loose_blobs_since").on(t.since)],
 );
-
-/** What is done regularly by one process at a time, and when it was last begun. */
-export const chores = pgTable("chores", {
-  name: text("name").primaryKey(),
-  begunAt: instant("begun_at").notNull().defaultNow(),
-});

@@ -49,6 +49,8 @@ export class KeyRing {
   onEnd(key: string, end: () => void): () => void {
     const id = Symbol("open");
     this.#open.set(id, { key, end });
+    // It may have ended since the request was let in, and the news have come before this was open.
+    void this.#endEnded(key, () => this.#open.has(id) && end());
     return () => this.#open.delete(id);
   }
 
@@ -66,9 +68,11 @@ export class KeyRing {
 
   /** While Postgres does not answer, what is open stays open. */
   async #endOpen(): Promise<void> {
-    for (const { key, end } of this.#open.values()) {
-      const viewer = await this.viewerOf(key).catch(() => "unknown");
-      if (viewer === null) end();
-    }
+    for (const { key, end } of this.#open.values()) await this.#endEnded(key, end);
+  }
+
+  async #endEnded(key: string, end: () => void): Promise<void> {
+    const viewer = await this.viewerOf(key).catch(() => "unknown");
+    if (viewer === null) end();
   }
 }

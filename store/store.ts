@@ -15,7 +15,6 @@ import type { Tracing } from "../schema/tracing.ts";
 import type { Blobs } from "./blobs/blobs.ts";
 import type { BucketBlobsOptions } from "./blobs/s3/blobs.ts";
 import { type Origin, actingAs, actorOf } from "./audit/actor.ts";
-import { auditKeepingOf } from "./audit/log.ts";
 import { openFolder } from "./blobs/folder.ts";
 import { datasetsOf } from "./datasets.ts";
 import { choresOf } from "./ends/chores.ts";
@@ -197,8 +196,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const notifications = openNotifications(direct, log);
   const blobs = announcing(files, database);
   const over = new AbortController();
-  const chores = choresOf(database, blobs, over.signal, log);
-  const keeping = auditKeepingOf(database, options.auditDays ?? 0);
+  const chores = choresOf(database, blobs, { over: over.signal, auditDays: options.auditDays ?? 0, mostRuns, log });
   let closed: Promise<void> | null = null;
   const store: Store = translated<Store>({
     async migrate() {
@@ -247,7 +245,6 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       workersOf(database, async () => {
         chores.begin();
         await forgetCompletions(database);
-        await keeping.keep();
       }),
     ),
     sleeper: (id) => translated(sleeperOf(database, notifications, mostRuns)(id)),

@@ -11,7 +11,6 @@ const atOnce = 16;
 const atOnceOfOne = 4;
 /** After a failure of the store. */
 const pauseMs = 2_000;
-const sweepMs = 3_600_000;
 /** How long attempts may go on when the gateway stops. */
 const drainMs = 2_000;
 
@@ -27,18 +26,15 @@ export class Sender {
   readonly #stopping = new AbortController();
   /** Attempts under way, with their endpoints. */
   readonly #attempts = new Map<Promise<void>, string>();
-  readonly #sweeper: NodeJS.Timeout;
   readonly #running: Promise<void>;
 
   constructor(options: SenderOptions) {
     this.#options = options;
-    this.#sweeper = setInterval(() => this.#sweep(), sweepMs).unref();
     this.#running = this.#run();
   }
 
   /** What is under way may end for a moment; the rest is broken off, and due again at once. */
   async close(): Promise<void> {
-    clearInterval(this.#sweeper);
     this.#closing.abort();
     const drained = setTimeout(() => this.#stopping.abort(), drainMs);
     await this.#running;
@@ -102,10 +98,5 @@ export class Sender {
       // It will be made again once it counts as lost.
       log.warn({ err: error, endpointId, type, number }, "the outcome of a webhook's delivery was not stored");
     }
-  }
-
-  #sweep(): void {
-    const { outbox, log } = this.#options;
-    outbox.sweep().catch((error: unknown) => log.warn({ err: error }, "old messages of webhooks were not deleted"));
   }
 }

@@ -8,9 +8,10 @@ import { runMemory } from "../../schema/memory-tables.ts";
 import { type SQL, sql } from "drizzle-orm";
 import { type PgTable, getTableConfig } from "drizzle-orm/pg-core";
 import { auditEntries } from "../../schema/audit-tables.ts";
-import { chores, looseBlobs } from "../../schema/blob-tables.ts";
+import { looseBlobs } from "../../schema/blob-tables.ts";
 import { checkpointExports } from "../../schema/export-tables.ts";
 import { apiKeys, projectTurns, projects, shares, usageDays } from "../../schema/project-tables.ts";
+import { chores, serviceLimits } from "../../schema/service-tables.ts";
 import {
   aliasMoves,
   aliases,
@@ -126,6 +127,7 @@ export const nobodys: readonly (readonly [PgTable, string])[] = [
   [modelDownloads, "everybody's"],
   [workers, "everybody's"],
   [chores, "the service's"],
+  [serviceLimits, "the service's"],
   [looseBlobs, "hashes of files that are to go"],
   [runSpeeds, "seconds of steps, by the hash of settings"],
   [rowChecks, "made again when it is missing, by the hash of rows: an erasure deletes all"],

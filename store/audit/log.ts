@@ -2,10 +2,9 @@
 import { type SQL, and, eq, gte, inArray, lt, or, sql } from "drizzle-orm";
 import { type ActorKind, type AuditAction, actorKinds } from "../../schema/audit.ts";
 import { type AuditEntry, auditEntries } from "../../schema/audit-tables.ts";
-import { chores } from "../../schema/blob-tables.ts";
 import { defaultProjectId } from "../../schema/projects.ts";
 import { type Page, countOf, inProject, pageOf } from "../pages.ts";
-import { type Database, isUuid } from "../postgres/database.ts";
+import { type Database, type Transaction, isUuid } from "../postgres/database.ts";
 import { audit, endEntries } from "./audit.ts";
 
 export interface AuditFilter {
@@ -58,46 +57,23 @@ function by(actor: string): SQL | undefined {
 
 // The end of entries
 
-/** Of one go: the rest has its turn an hour later. */
+/** In one transaction. */
 const most = 10_000;
 
-export interface AuditKeeping {
-  /** Called with every report of a worker. */
-  keep(): Promise<void>;
+/** Ends all entries that are older, and writes down how many they were. */
+export async function endOld(database: Database, days: number, over: AbortSignal): Promise<void> {
+  for (;;) {
+    const ended = await database.transaction((tx) => endSome(tx, days));
+    if (ended < most || over.aborted) return;
+  }
 }
 
-/** @param days that entries are kept; 0 for ever */
-export function auditKeepingOf(database: Database, days: number): AuditKeeping {
-  let looked = Number.NEGATIVE_INFINITY;
-  return {
-    async keep() {
-      if (days === 0 || performance.now() - looked < 60_000) return;
-      looked = performance.now();
-      await endOldIfDue(database, days);
-    },
-  };
-}
-
-/** If nobody has for an hour. */
-async function endOldIfDue(database: Database, days: number): Promise<void> {
-  const again = { target: chores.name, set: { begunAt: sql`now()` } };
-  const [mine] = await database
-    .insert(chores)
-    .values({ name: "audit" })
-    .onConflictDoUpdate({ ...again, setWhere: lt(chores.begunAt, sql`now() - interval '1 hour'`) })
-    .returning();
-  if (mine) await endOld(database, days);
-}
-
-/** What was deleted is written down too. How many entries were. */
-export function endOld(database: Database, days: number): Promise<number> {
-  return database.transaction(async (tx) => {
-    const isOld = lt(auditEntries.at, sql`now() - ${days} * interval '1 day'`);
-    const old = tx.select({ id: auditEntries.id }).from(auditEntries).where(isOld).limit(most);
-    const count = await endEntries(tx, inArray(auditEntries.id, old));
-    const object = { id: null, name: null };
-    if (count > 0)
-      await audit(tx, { projectId: defaultProjectId, action: "audit.expired", object, details: { count, days } });
-    return count;
-  });
+async function endSome(tx: Transaction, days: number): Promise<number> {
+  const isOld = lt(auditEntries.at, sql`now() - ${days} * interval '1 day'`);
+  const old = tx.select({ id: auditEntries.id }).from(auditEntries).where(isOld).limit(most);
+  const count = await endEntries(tx, inArray(auditEntries.id, old));
+  const object = { id: null, name: null };
+  if (count > 0)
+    await audit(tx, { projectId: defaultProjectId, action: "audit.expired", object, details: { count, days } });
+  return count;
 }

@@ -76,8 +76,6 @@ export interface Outbox {
   /** Why the endpoint was disabled by it; else null. */
   finish(claim: ClaimedDelivery, outcome: AttemptOutcome): Promise<string | null>;
   depth(): Promise<OutboxDepth>;
-  /** Deletes messages that are past their time, and with them their log. */
-  sweep(): Promise<void>;
   /** Tells when there may be something new to claim. */
   news(signal: AbortSignal): Subscription;
 }
@@ -87,7 +85,6 @@ export function outboxOf(database: Database, notifications: Notifications): Outb
     claim: (busy) => claim(database, busy),
     finish: (claimed, outcome) => database.transaction((tx) => finish(tx, claimed, outcome)),
     depth: () => depthOf(database),
-    sweep: () => sweep(database),
     news: (signal) => notifications.subscribe(webhookNews, signal),
   };
 }
@@ -213,11 +210,19 @@ async function disable(tx: Transaction, endpoint: WebhookEndpoint, reason: strin
   });
 }
 
-/** Of one go: the rest has its turn with the next. */
+/** In one statement. */
 const most = 1_000;
 
-async function sweep(database: Database): Promise<void> {
-  await database.execute(sql`
-    delete from ${webhookMessages} where id in (
-      select id from ${webhookMessages} where created_at < ${msFromStart(-keepWebhooksMs)} limit ${most})`);
+/** Deletes messages that are past their time, all of them, and with them their log. How many. */
+export async function endMessages(database: Database, over?: AbortSignal): Promise<number> {
+  for (let count = 0; ;) {
+    const [gone] = await database.execute<{ count: number }>(sql`
+      with gone as (delete from ${webhookMessages} where id in (
+        select id from ${webhookMessages} where created_at < ${msFromStart(-keepWebhooksMs)}
+        order by created_at limit ${most} for update skip locked) returning 1)
+      select count(*)::int as count from gone`);
+    const ended = gone?.count ?? 0;
+    count += ended;
+    if (ended < most || over?.aborted) return count;
+  }
 }

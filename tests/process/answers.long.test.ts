@@ -7,6 +7,7 @@ import { samplingSchema } from "../../schema/completion.ts";
 import { packagePath } from "../../schema/package.ts";
 import { type Store, openStore } from "../../store/store.ts";
 import { requestOf, taskOf } from "../store/serving-fixtures.ts";
+import { firstTry } from "../support/first-try.ts";
 import { randomModel } from "../support/models.ts";
 import { type TestService, testService, until } from "./service.ts";
 
@@ -14,7 +15,7 @@ const maxTokens = 600;
 
 test.runIf(process.env["STEPLOG_LONG_TESTS"])(
   "kill -9 of the worker in mid-answer: the text is the same in the end, and no piece is lost or doubled",
-  { timeout: 120_000 },
+  { ...firstTry, timeout: 120_000 },
   async () => {
     const service = await testService();
     await addLong(service, {});
@@ -41,7 +42,7 @@ test.runIf(process.env["STEPLOG_LONG_TESTS"])(
 
 test.runIf(process.env["STEPLOG_LONG_TESTS"])(
   "kill -9 of the worker while the package openai reads a chat: the stream goes on, with the text that nobody disturbed",
-  { timeout: 120_000 },
+  { ...firstTry, timeout: 120_000 },
   async () => {
     const service = await testService();
     const path = await addLong(service, { vocab_size: 1024 });

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { SteplogClient } from "../../client/index.ts";
 import { settableClock } from "../support/clock.ts";
+import { firstTry } from "../support/first-try.ts";
 import { randomModel } from "../support/models.ts";
 import { expectEveryStepOnce } from "./follow.ts";
 import { deliverAll, expectDelivered, expectSame } from "./promises.ts";
@@ -20,52 +21,56 @@ const manySteps = 100_000;
 /** Of training, after which a run ends. */
 const maxSeconds = 8;
 
-test("clocks of gateway and workers that jump by an hour end nothing early or late", { timeout: 240_000 }, async () => {
-  const clock = await settableClock();
-  const token = "open-sesame";
-  const gateway = { STEPLOG_API_TOKEN: token, STEPLOG_WEBHOOK_ALLOW_PRIVATE: "localhost" };
-  const service = await testService(undefined, { ...clock.env, ...gateway });
-  const long = { max_position_embeddings: answerTokens + 10, hidden_size: 32, eos_token_id: 63 };
-  await cp(await randomModel("F32", long), join(service.folder, "models", "long"), { recursive: true });
-  const [{ url, running }, ...workers] = await Promise.all([
-    service.startServer(),
-    service.startWorker(),
-    service.startWorker(),
-  ]);
-  const one = await Tenant.create({ url, token, name: "one", seed: 11, steps });
-  const calm = await one.train("calm");
-  const [answer] = await Promise.all([one.answer("calm"), one.ended(calm)]);
-  const guest = await guestOf(url, token, one.project);
+test(
+  "clocks of gateway and workers that jump by an hour end nothing early or late",
+  { ...firstTry, timeout: 240_000 },
+  async () => {
+    const clock = await settableClock();
+    const token = "open-sesame";
+    const gateway = { STEPLOG_API_TOKEN: token, STEPLOG_WEBHOOK_ALLOW_PRIVATE: "localhost" };
+    const service = await testService(undefined, { ...clock.env, ...gateway });
+    const long = { max_position_embeddings: answerTokens + 10, hidden_size: 32, eos_token_id: 63 };
+    await cp(await randomModel("F32", long), join(service.folder, "models", "long"), { recursive: true });
+    const [{ url, running }, ...workers] = await Promise.all([
+      service.startServer(),
+      service.startWorker(),
+      service.startWorker(),
+    ]);
+    const one = await Tenant.create({ url, token, name: "one", seed: 11, steps });
+    const calm = await one.train("calm");
+    const [answer] = await Promise.all([one.answer("calm"), one.ended(calm)]);
+    const guest = await guestOf(url, token, one.project);
 
-  const over = new AbortController();
-  const busy = one.keepBusy(over.signal);
-  busy.catch(() => {});
-  const limited = await one.train("bounded", { steps: manySteps, maxSeconds });
-  const id = await one.train("while the clock jumps");
-  const [seen, bounded] = [id, limited].map((run) => one.following.get(run)?.seen ?? []);
-  if (!seen || !bounded) throw new Error("both runs are followed");
-  await until("steps of the bounded run", 60_000, () => bounded.length > 0);
-  const jumps = [hourMs, -hourMs, 0];
-  for (const [index, aheadMs] of jumps.entries()) {
-    const share = 1 + Math.floor((steps * index) / jumps.length);
-    await until(`step ${share}`, 60_000, () => seen.length >= share);
-    await clock.set(aheadMs, [running, ...workers]);
-    await expectUsual(guest, id);
-  }
-  await one.ended(id);
-  await until("the bounded run", 60_000, async () => (await one.client.fineTune(limited)).status === "SUCCEEDED");
-  over.abort();
-  await busy;
+    const over = new AbortController();
+    const busy = one.keepBusy(over.signal);
+    busy.catch(() => {});
+    const limited = await one.train("bounded", { steps: manySteps, maxSeconds });
+    const id = await one.train("while the clock jumps");
+    const [seen, bounded] = [id, limited].map((run) => one.following.get(run)?.seen ?? []);
+    if (!seen || !bounded) throw new Error("both runs are followed");
+    await until("steps of the bounded run", 60_000, () => bounded.length > 0);
+    const jumps = [hourMs, -hourMs, 0];
+    for (const [index, aheadMs] of jumps.entries()) {
+      const share = 1 + Math.floor((steps * index) / jumps.length);
+      await until(`step ${share}`, 60_000, () => seen.length >= share);
+      await clock.set(aheadMs, [running, ...workers]);
+      await expectUsual(guest, id);
+    }
+    await one.ended(id);
+    await until("the bounded run", 60_000, async () => (await one.client.fineTune(limited)).status === "SUCCEEDED");
+    over.abort();
+    await busy;
 
-  expectEveryStepOnce(seen, steps);
-  expectSame(await one.result(id), await one.result(calm));
-  expect(one.answers).not.toEqual([]);
-  for (const other of one.answers) expect(other).toBe(answer);
-  await expectBounded(one.client, limited);
-  const database = service.env["DATABASE_URL"] ?? "";
-  await deliverAll(database);
-  await expectDelivered(database, one);
-});
+    expectEveryStepOnce(seen, steps);
+    expectSame(await one.result(id), await one.result(calm));
+    expect(one.answers).not.toEqual([]);
+    for (const other of one.answers) expect(other).toBe(answer);
+    await expectBounded(one.client, limited);
+    const database = service.env["DATABASE_URL"] ?? "";
+    await deliverAll(database);
+    await expectDelivered(database, one);
+  },
+);
 
 /** Who has a key of half an hour. */
 async function guestOf(url: string, token: string, project: string): Promise<SteplogClient> {

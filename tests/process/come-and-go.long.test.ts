@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { randomModel } from "../support/models.ts";
+import { firstTry } from "../support/first-try.ts";
 import { runSteplog, startSteplog } from "../support/processes.ts";
 import { directly } from "../store/fixtures.ts";
 import { createRun, testService, until } from "./service.ts";
@@ -12,7 +13,7 @@ const slackMs = 20_000;
 
 test(
   "a worker that exits when idle does what there is first, registers what is asked for, and ends with 0",
-  { timeout: 90_000 },
+  { ...firstTry, timeout: 90_000 },
   async () => {
     const service = await testService();
     const { client } = await service.startServer();
@@ -45,7 +46,7 @@ const slowConfig = { hidden_size: 64, word_embed_proj_dim: 64, ffn_dim: 256, num
 
 test(
   "told to stop within a pass that takes longer, a worker gives its run back within 5 s",
-  { timeout: 90_000 },
+  { ...firstTry, timeout: 90_000 },
   async () => {
     const service = await testService();
     await cp(await randomModel("F32", slowConfig), join(service.folder, "models", "slow"), { recursive: true });

@@ -5,9 +5,10 @@ import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { reconstruct } from "../../engine/replay/reconstruct.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
+import { firstTry } from "../support/first-try.ts";
 import { createRun, testService } from "./service.ts";
 
-test("a continued run's log rebuilds the weights that its worker had", { timeout: 120_000 }, async () => {
+test("a continued run's log rebuilds the weights that its worker had", { ...firstTry, timeout: 120_000 }, async () => {
   const service = await testService();
   const { client } = await service.startServer();
   await service.startWorker();

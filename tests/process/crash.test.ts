@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { SteplogClient } from "../../client/index.ts";
 import { directly } from "../store/fixtures.ts";
+import { firstTry } from "../support/first-try.ts";
 import type { Running } from "../support/processes.ts";
 import { collectSteps, expectEveryStepOnce, expectRebuilt } from "./follow.ts";
 import type { TestService } from "./service.ts";
@@ -18,7 +19,7 @@ const steps = 200;
 test(
   "kill -9 of the worker: another continues within 15 s, and the log rebuilds what was trained; a run whose base model was " +
     "changed on disk waits, says so, and goes on when it is restored",
-  { timeout: 180_000 },
+  { ...firstTry, timeout: 180_000 },
   async () => {
     const service = await testService();
     const { client } = await service.startServer();

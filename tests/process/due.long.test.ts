@@ -2,11 +2,12 @@
 import { expect, test } from "vitest";
 import { openStore } from "../../store/store.ts";
 import { append, chainAfter, directly, newTraining, sha256 } from "../store/fixtures.ts";
+import { firstTry } from "../support/first-try.ts";
 import { testService, until } from "./service.ts";
 
 const runs = 200;
 
-test("kill -9 of a gateway in mid-sweep leaves nothing half done", async () => {
+test("kill -9 of a gateway in mid-sweep leaves nothing half done", { ...firstTry, timeout: 120_000 }, async () => {
   const service = await testService();
   const databaseUrl = service.env["DATABASE_URL"] ?? "";
   const store = await openStore({ databaseUrl, storageDir: `${service.folder}/storage` });
@@ -39,7 +40,7 @@ test("kill -9 of a gateway in mid-sweep leaves nothing half done", async () => {
   );
   expect(counts).toEqual({ runs: 1, checkpoints: 1, logs: 1, datasets: 1 });
   await second.running.kill("SIGTERM");
-}, 120_000);
+});
 
 /** Many runs as one is, with all that is theirs, that are due. */
 function copies(databaseUrl: string, id: string) {

@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { leaseMs, pollMs } from "../../schema/limits.ts";
 import { directly } from "../store/fixtures.ts";
+import { firstTry } from "../support/first-try.ts";
 import type { Running } from "../support/processes.ts";
 import { createRun, testService, until } from "./service.ts";
 
@@ -16,7 +17,7 @@ const slackMs = 2_000;
 const moments = Number(process.env["STEPLOG_FROZEN_MOMENTS"] ?? 4);
 const longestMs = 120;
 
-test(`at ${moments} moments`, { timeout: 60_000 + moments * 30_000 }, async () => {
+test(`at ${moments} moments`, { ...firstTry, timeout: 60_000 + moments * 30_000 }, async () => {
   const service = await testService();
   const { client } = await service.startServer();
   const workers = [await service.startWorker(), await service.startWorker()];

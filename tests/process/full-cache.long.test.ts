@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import type { SteplogClient } from "../../client/index.ts";
 import { startS3, whyNoS3 } from "../support/s3/s3.ts";
+import { firstTry } from "../support/first-try.ts";
 import { smallDisk, whyNoDisk } from "../support/small-disk.ts";
 import { createRun, modelsOf, testService, until } from "./service.ts";
 
@@ -17,7 +18,7 @@ const why = whyNoDisk ?? whyNoS3;
 
 test.skipIf(why !== null)(
   `copies and rebuilt folders that find no room${why === null ? "" : ` (skipped: ${why})`}`,
-  { timeout: 240_000 },
+  { ...firstTry, timeout: 240_000 },
   async () => {
     const s3 = await startS3();
     onTestFinished(() => s3.end());

@@ -9,6 +9,7 @@ import type { SteplogClient } from "../../client/index.ts";
 import { type ErrorCode, SteplogError } from "../../schema/errors.ts";
 import { startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
 import { scratch } from "../support/models.ts";
+import { firstTry } from "../support/first-try.ts";
 import { smallDisk, whyNoDisk } from "../support/small-disk.ts";
 import { collectSteps, expectEveryStepOnce, expectRebuilt } from "./follow.ts";
 import { createRun, testService, until } from "./service.ts";
@@ -16,7 +17,7 @@ import { createRun, testService, until } from "./service.ts";
 const skipped = whyNoDisk === null ? "" : ` (skipped: ${whyNoDisk})`;
 
 describe.skipIf(whyNoDisk !== null)(`without room${skipped}`, () => {
-  test("uploads are refused whole, and succeed when there is room", { timeout: 60_000 }, async () => {
+  test("uploads are refused whole, and succeed when there is room", { ...firstTry, timeout: 60_000 }, async () => {
     const service = await testService();
     const folder = join(await scratch(), "data");
     const disk = await smallDisk(folder, "size=128k");
@@ -54,7 +55,7 @@ describe.skipIf(whyNoDisk !== null)(`without room${skipped}`, () => {
 
   test(
     "of Postgres, runs wait and go on, and log and weights are those of a run alone",
-    { timeout: 120_000 },
+    { ...firstTry, timeout: 120_000 },
     async () => {
       const dataDir = join(await scratch(), "postgres");
       await smallDisk(dataDir, "size=400m,mode=755");

@@ -7,6 +7,7 @@ import { cp, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { directly } from "../store/fixtures.ts";
+import { firstTry } from "../support/first-try.ts";
 import { randomModel } from "../support/models.ts";
 import { type TestService, createRun, modelsOf, testService, until } from "./service.ts";
 
@@ -75,29 +76,33 @@ async function messagesOf(service: TestService, id: string, type: string): Promi
 
 const steps = 700;
 
-test("two projects, one worker: the logs are those of runs that had it alone", { timeout: 240_000 }, async () => {
-  const service = await withProject();
-  const { client } = await service.startServer();
-  const worker = await service.startWorker({ ...slice, STEPLOG_SERVE: "training" });
-  const alone = await createRun(service, client, steps);
-  await ended(service, alone);
-  expect(await readdir(join(service.folder, "cache", "kept")).catch(() => [])).toEqual([]);
+test(
+  "two projects, one worker: the logs are those of runs that had it alone",
+  { ...firstTry, timeout: 240_000 },
+  async () => {
+    const service = await withProject();
+    const { client } = await service.startServer();
+    const worker = await service.startWorker({ ...slice, STEPLOG_SERVE: "training" });
+    const alone = await createRun(service, client, steps);
+    await ended(service, alone);
+    expect(await readdir(join(service.folder, "cache", "kept")).catch(() => [])).toEqual([]);
 
-  const mine = await createRun(service, client, steps);
-  const other = await createRun(service, client, steps);
-  await giveToOther(service, other);
-  await Promise.all([ended(service, mine), ended(service, other)]);
-  const gaveWay = await Promise.all([mine, other].map((id) => messagesOf(service, id, "GAVE_WAY")));
-  expect(gaveWay.flat().length).toBeGreaterThan(0);
-  const resumed = (await Promise.all([mine, other].map((id) => messagesOf(service, id, "RESUMED")))).flat();
-  expect(resumed.filter((message) => message.startsWith("Read the weights")).length).toBeGreaterThan(0);
-  expect(resumed.filter((message) => message.startsWith("Replayed"))).toEqual([]);
-  const expected = await logOf(service, alone);
-  expect(await logOf(service, mine)).toEqual(expected);
-  expect(await logOf(service, other)).toEqual(expected);
-  expect(await readdir(join(service.folder, "cache", "kept"))).toEqual([]);
-  await worker.kill("SIGTERM");
-});
+    const mine = await createRun(service, client, steps);
+    const other = await createRun(service, client, steps);
+    await giveToOther(service, other);
+    await Promise.all([ended(service, mine), ended(service, other)]);
+    const gaveWay = await Promise.all([mine, other].map((id) => messagesOf(service, id, "GAVE_WAY")));
+    expect(gaveWay.flat().length).toBeGreaterThan(0);
+    const resumed = (await Promise.all([mine, other].map((id) => messagesOf(service, id, "RESUMED")))).flat();
+    expect(resumed.filter((message) => message.startsWith("Read the weights")).length).toBeGreaterThan(0);
+    expect(resumed.filter((message) => message.startsWith("Replayed"))).toEqual([]);
+    const expected = await logOf(service, alone);
+    expect(await logOf(service, mine)).toEqual(expected);
+    expect(await logOf(service, other)).toEqual(expected);
+    expect(await readdir(join(service.folder, "cache", "kept"))).toEqual([]);
+    await worker.kill("SIGTERM");
+  },
+);
 
 /** A copy that takes a moment to write. */
 const largeConfig = { vocab_size: 1_000_000 };
@@ -106,7 +111,7 @@ const largeSteps = 100;
 
 test(
   "kill -9 while the copy is written: the run goes on from its log, and nothing is left",
-  { timeout: 240_000 },
+  { ...firstTry, timeout: 240_000 },
   async () => {
     const service = await withProject();
     await cp(await randomModel("F32", largeConfig), join(service.folder, "models", "large"), { recursive: true });

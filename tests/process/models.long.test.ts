@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { baseHash, openModelFolder } from "../../engine/model/files/folder.ts";
 import { packagePath } from "../../schema/package.ts";
 import { filesOf, repositoryOf, testHub } from "../support/hub.ts";
+import { firstTry } from "../support/first-try.ts";
 import { randomModel } from "../support/models.ts";
 import { createRun, testService, until } from "./service.ts";
 
@@ -53,7 +54,7 @@ describe("a worker that is killed in the middle of a file", () => {
     ["another with a folder of its own begins again", (models: string) => `${models}-2`, 0],
   ])(
     "%s; nothing half done is a model, and nothing half done is left",
-    { timeout: 120_000 },
+    { ...firstTry, timeout: 120_000 },
     async (_, folderOf, from) => {
       const base = packagePath("demo/base");
       const hub = await testHub({ "tiny/base": repositoryOf(await filesOf(base)) });

@@ -9,6 +9,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { SteplogClient } from "../../client/index.ts";
 import { directly } from "../store/fixtures.ts";
 import type { Running } from "../support/processes.ts";
+import { firstTry } from "../support/first-try.ts";
 import { relayTo } from "../support/relay.ts";
 import { collectSteps, expectEveryStepOnce, expectRebuilt } from "./follow.ts";
 import { outageMs } from "./kills.ts";
@@ -21,7 +22,7 @@ const ways = process.env["STEPLOG_KILLS"] === undefined ? (["lose"] as const) : 
 /** A pool that is silent is given up after a dozen seconds. */
 const recoveryMs = 40_000;
 
-test("lines that go silent, and lines that are reset", { timeout: 240_000 }, async () => {
+test("lines that go silent, and lines that are reset", { ...firstTry, timeout: 240_000 }, async () => {
   const service = await testService();
   const toPostgres = () => relayTo(service.env["DATABASE_URL"] ?? "");
   const [workersLine, gatewaysLine] = [await toPostgres(), await toPostgres()];

@@ -5,12 +5,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { runSteplog, startSteplog } from "../support/processes.ts";
 import { scratch } from "../support/models.ts";
+import { firstTry } from "../support/first-try.ts";
 import { testStore } from "../support/postgres.ts";
 import { directly } from "../store/fixtures.ts";
 import { twoProjects, word } from "../store/project-fixture.ts";
 import { until } from "./service.ts";
 
-test("a killed export leaves no export, and a killed erasure goes on", { timeout: 240_000 }, async () => {
+test("a killed export leaves no export, and a killed erasure goes on", { ...firstTry, timeout: 240_000 }, async () => {
   const fixture = await testStore();
   const projects = await twoProjects(fixture);
   const env = { DATABASE_URL: fixture.url, STEPLOG_STORAGE: fixture.storageDir, STEPLOG_DATA: await scratch() };

@@ -7,30 +7,35 @@ import { createPlainDevice } from "../../engine/devices/plain.ts";
 import { openModelFolder } from "../../engine/model/files/folder.ts";
 import { reconstruct } from "../../engine/replay/reconstruct.ts";
 import { decodeStepLog } from "../../schema/step-log.ts";
+import { firstTry } from "../support/first-try.ts";
 import { golden } from "../support/models.ts";
 import { directly } from "../store/fixtures.ts";
 import { collectSteps, expectEveryStepOnce, expectRebuilt, steps } from "./follow.ts";
 import { createRun, testService, until } from "./service.ts";
 
-test("kill -9 of the gateway: subscribers come back and see every step once", { timeout: 120_000 }, async () => {
-  const service = await testService();
-  const { running, url, client } = await service.startServer();
-  await service.startWorker();
-  const id = await createRun(service, client, steps);
-  const { seen, done } = collectSteps(client, id);
-  await until("the first steps", 20_000, () => seen.length > 50);
+test(
+  "kill -9 of the gateway: subscribers come back and see every step once",
+  { ...firstTry, timeout: 120_000 },
+  async () => {
+    const service = await testService();
+    const { running, url, client } = await service.startServer();
+    await service.startWorker();
+    const id = await createRun(service, client, steps);
+    const { seen, done } = collectSteps(client, id);
+    await until("the first steps", 20_000, () => seen.length > 50);
 
-  await running.kill("SIGKILL");
-  const atKill = seen.length;
-  expect(atKill).toBeLessThan(steps);
-  await service.startServer(Number(new URL(url).port));
-  await done;
-  expectEveryStepOnce(seen);
-  expect(seen.length).toBeGreaterThan(atKill);
-  await expectRebuilt(service, client, id);
-});
+    await running.kill("SIGKILL");
+    const atKill = seen.length;
+    expect(atKill).toBeLessThan(steps);
+    await service.startServer(Number(new URL(url).port));
+    await done;
+    expectEveryStepOnce(seen);
+    expect(seen.length).toBeGreaterThan(atKill);
+    await expectRebuilt(service, client, id);
+  },
+);
 
-test("a worker that is told to stop gives its run back at once", { timeout: 120_000 }, async () => {
+test("a worker that is told to stop gives its run back at once", { ...firstTry, timeout: 120_000 }, async () => {
   const service = await testService();
   const { client } = await service.startServer();
   const first = await service.startWorker();
@@ -54,7 +59,7 @@ test("a worker that is told to stop gives its run back at once", { timeout: 120_
   await second.kill("SIGTERM");
 });
 
-test("a run that is cancelled ends with a checkpoint that rebuilds", { timeout: 60_000 }, async () => {
+test("a run that is cancelled ends with a checkpoint that rebuilds", { ...firstTry, timeout: 60_000 }, async () => {
   const service = await testService();
   const { client } = await service.startServer();
   await service.startWorker();
@@ -75,14 +80,18 @@ test("a run that is cancelled ends with a checkpoint that rebuilds", { timeout: 
   expect(digest).toBe(checkpoint?.weightsDigest);
 });
 
-test("a gateway that is told to stop ends while it reads a file without end", { timeout: 60_000 }, async () => {
-  const service = await testService();
-  const { running, url } = await service.startServer();
-  const body = await readFile(golden("datasets", "endless.parquet"));
-  const sent = fetch(`${url}/datasets?name=endless`, { method: "POST", body }).catch(() => null);
-  await delay(1_000);
-  const start = performance.now();
-  expect(await running.kill("SIGTERM")).toBe(0);
-  expect(performance.now() - start).toBeLessThan(10_000);
-  await sent;
-});
+test(
+  "a gateway that is told to stop ends while it reads a file without end",
+  { ...firstTry, timeout: 60_000 },
+  async () => {
+    const service = await testService();
+    const { running, url } = await service.startServer();
+    const body = await readFile(golden("datasets", "endless.parquet"));
+    const sent = fetch(`${url}/datasets?name=endless`, { method: "POST", body }).catch(() => null);
+    await delay(1_000);
+    const start = performance.now();
+    expect(await running.kill("SIGTERM")).toBe(0);
+    expect(performance.now() - start).toBeLessThan(10_000);
+    await sent;
+  },
+);

@@ -9,6 +9,7 @@ import type { SteplogClient } from "../../client/index.ts";
 import { directly } from "../store/fixtures.ts";
 import { randomModel, scratch } from "../support/models.ts";
 import { relayTo } from "../support/relay.ts";
+import { firstTry } from "../support/first-try.ts";
 import { startS3, whyNoS3 } from "../support/s3/s3.ts";
 import { type TestService, createRun, testService, until } from "./service.ts";
 
@@ -19,7 +20,7 @@ const waits = /^The weights are made and wait for the storage\. .*does not answe
 
 test.skipIf(whyNoS3 !== null)(
   "an S3 that goes in the middle of a rebuild, an upload and a download, and comes back",
-  { timeout: 300_000 },
+  { ...firstTry, timeout: 300_000 },
   async () => {
     const s3 = await startS3();
     onTestFinished(() => s3.end());

@@ -10,6 +10,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { type FineTune, SteplogClient } from "../../client/index.ts";
 import { packagePath } from "../../schema/package.ts";
 import { scratch } from "../support/models.ts";
+import { firstTry } from "../support/first-try.ts";
 import { startS3, whyNoS3 } from "../support/s3/s3.ts";
 import { modelsOf, testService, until } from "./service.ts";
 
@@ -17,7 +18,7 @@ const steps = 12;
 
 test.skipIf(!process.env["STEPLOG_LONG_TESTS"] || whyNoS3 !== null)(
   "three machines share Postgres and an S3 alone, and the weights are those of a shared folder",
-  { timeout: 180_000 },
+  { ...firstTry, timeout: 180_000 },
   async () => {
     const s3 = await startS3();
     onTestFinished(() => s3.end());

@@ -11,6 +11,7 @@ import { SteplogClient } from "../../client/index.ts";
 import { packagePath } from "../../schema/package.ts";
 import { scratch } from "../support/models.ts";
 import { testDatabase } from "../support/postgres.ts";
+import { firstTry } from "../support/first-try.ts";
 import { startSteplog } from "../support/processes.ts";
 import { collectSteps, expectEveryStepOnce, expectRebuilt, steps } from "./follow.ts";
 import { createRun, testService, until } from "./service.ts";
@@ -30,7 +31,7 @@ const skipped = earlier === null ? ` (skipped: ${why})` : "";
 
 test.runIf(earlier !== null)(
   `a run goes on while gateway and workers are replaced one by one, forwards and back${skipped}`,
-  { timeout: 300_000 },
+  { ...firstTry, timeout: 300_000 },
   async () => {
     const program = await built(earlier ?? "");
     const database = await testDatabase({ empty: true });

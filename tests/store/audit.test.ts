@@ -92,9 +92,27 @@ test("entries end after the days of the setting, and by no less", async () => {
   await report();
   expect(await list()).toEqual(before);
   await report(keeping);
+  await expect.poll(() => list("audit.expired")).toHaveLength(1);
   const after = await list();
   expect(after[0]).toMatchObject({ action: "audit.expired", actorKind: "SERVICE", details: { count: 1, days: 30 } });
   expect(after.slice(1)).toEqual(before.filter(({ objectName }) => objectName !== "one"));
+});
+
+test("however many are past their time, all end at once", async () => {
+  await directly(fixture.url, async (sql) => {
+    await sql`insert into audit_entries (at, project_id, action, actor_kind, object_type, object_name)
+      select now() - interval '31 days', project_id, action, actor_kind, object_type, 'old'
+      from (select * from audit_entries limit 1) e, generate_series(1, 12000)`;
+    await sql`delete from chores`;
+  });
+  const left = () =>
+    directly(
+      fixture.url,
+      async (sql) => [...(await sql`select 1 from audit_entries where object_name = 'old'`)].length,
+    );
+  expect(await left()).toBe(12_000);
+  await report(await fixture.another({ auditDays: 30 }));
+  await expect.poll(left, { timeout: 10_000 }).toBe(0);
 });
 
 function report(by = store): Promise<void> {

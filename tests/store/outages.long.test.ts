@@ -4,6 +4,7 @@ import type { StepMetric } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
 import { append, chainAfter, directly, metricsOf, newRun, newTraining, scalarsOf } from "./fixtures.ts";
+import { firstTry } from "../support/first-try.ts";
 import { claimAny } from "../support/claims.ts";
 
 let fixture: TestStore;
@@ -25,7 +26,7 @@ const endConnections = (which: "all" | "listening" = "all") =>
   );
 
 describe("while transactions are under way", () => {
-  test("a lost connection is UNAVAILABLE to its callers, and the store goes on with new ones", async () => {
+  test("a lost connection is UNAVAILABLE to its callers, and the store goes on with new ones", firstTry, async () => {
     const { run, job } = await newTraining(store);
     let entries = 0;
     let failures = 0;
@@ -66,7 +67,7 @@ describe("while transactions are under way", () => {
 });
 
 describe("feed", () => {
-  test("survives the loss of its LISTEN connection, with no gap and no double", async () => {
+  test("survives the loss of its LISTEN connection, with no gap and no double", firstTry, async () => {
     const { run, job } = await newTraining(store);
     const other = await fixture.another();
     const seen: StepMetric[] = [];
@@ -82,7 +83,7 @@ describe("feed", () => {
     expect(seen.map(({ step }) => step)).toEqual(metricsOf(0, 40).map(({ step }) => step));
   });
 
-  test("hears at once again after the loss, not only at its safety poll", async () => {
+  test("hears at once again after the loss, not only at its safety poll", firstTry, async () => {
     const { run, job } = await newTraining(store);
     const other = await fixture.another();
     const steps = store.feed.steps(run.id, { afterStep: 0 });
@@ -98,7 +99,7 @@ describe("feed", () => {
     await steps.return();
   });
 
-  test("survives the loss of all connections while it reads", async () => {
+  test("survives the loss of all connections while it reads", firstTry, async () => {
     const { run, job } = await newTraining(store);
     const other = await fixture.another();
     const seen: number[] = [];
@@ -117,7 +118,7 @@ describe("feed", () => {
   });
 });
 
-test("an outage while a worker waits for work does not hide the work", async () => {
+test("an outage while a worker waits for work does not hide the work", firstTry, async () => {
   expect(await claimAny(store, "w", 1_000)).toBeNull();
   await endConnections();
   await newRun(await fixture.another());

@@ -67,6 +67,45 @@ test("runs beyond those that their project may train at once are not free: they 
   await newRun(store);
 });
 
+test("nor are runs beyond those that the whole service may train at once, whatever their project", async () => {
+  const { store, url } = service;
+  await directly(url, (sql) => sql`delete from jobs`);
+  await store.projects.create("busy");
+  const [first, second] = [await newRun(store), await newRun(store)];
+  for (let run = 0; run < 4; run++) await newRun(store);
+  await directly(
+    url,
+    (sql) => sql`update jobs set project_id = (select id from projects where name = 'busy')
+    where subject not in (${first.id}, ${second.id})`,
+  );
+  const told = async (mostRuns: number | null, depth: object) => {
+    (await service.another({ mostRuns })).doChores();
+    await expect.poll(() => store.queue.depth()).toMatchObject([depth]);
+  };
+  await told(3, { free: 3, held: 0, waiting: 3 });
+  expect(await store.queue.workersWanted()).toBe(3);
+  // What one project may not have is room for another.
+  await store.of(operator).accounts.setQuotas({ concurrentRuns: 0 });
+  await claimed(store);
+  expect(await store.queue.depth()).toMatchObject([{ free: 2, held: 1, waiting: 3 }]);
+  expect(await store.queue.workersWanted()).toBe(3);
+  await told(5, { free: 3, held: 1, waiting: 2 });
+  // Fewer than are trained already; then as many as there are workers.
+  await store.of(operator).accounts.setQuotas({ concurrentRuns: null });
+  await told(1, { free: 0, held: 1, waiting: 5 });
+  expect(await store.queue.workersWanted()).toBe(1);
+  // Only runs are counted.
+  await directly(
+    url,
+    (sql) => sql`insert into jobs (kind, subject, needs) values ('EVALUATE', gen_random_uuid(), '{}')`,
+  );
+  expect(await store.queue.workersWanted()).toBe(2);
+  await directly(url, (sql) => sql`delete from jobs where kind = 'EVALUATE'`);
+  await told(null, { free: 5, held: 1, waiting: 0 });
+  await directly(url, (sql) => sql`delete from jobs`);
+  await newRun(store);
+});
+
 test("work is counted by the memory that it needs", async () => {
   const { queue } = service.store;
   expect(await queue.depth({ fromBytes: 17 })).toEqual([]);

@@ -10,6 +10,7 @@ import * as downloadTables from "../../schema/download-tables.ts";
 import * as exportTables from "../../schema/export-tables.ts";
 import * as projectTables from "../../schema/project-tables.ts";
 import * as queueView from "../../schema/queue-view.ts";
+import * as serviceTables from "../../schema/service-tables.ts";
 import * as servingTables from "../../schema/serving-tables.ts";
 import * as sweepTables from "../../schema/sweep-tables.ts";
 import * as tables from "../../schema/tables.ts";
@@ -38,6 +39,7 @@ test("the tables of schema/ have no change that the migrations lack (npx drizzle
   const every = {
     ...tables,
     ...projectTables,
+    ...serviceTables,
     ...servingTables,
     ...exportTables,
     ...blobTables,
