@@ -626,6 +626,17 @@ export type DeleteCheckpointMutation = {
   readonly deleteCheckpoint: boolean
 };
 
+export type DeleteWeightsMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type DeleteWeightsMutation = {
+  readonly deleteWeights: {
+    readonly id: string
+  }
+};
+
 export type DeleteDatasetMutationVariables = Exact<{
   id: string;
 }>;
@@ -642,6 +653,39 @@ export type DeleteEvaluationMutationVariables = Exact<{
 
 export type DeleteEvaluationMutation = {
   readonly deleteEvaluation: boolean
+};
+
+export type DeleteSweepMutationVariables = Exact<{
+  id: string;
+  runs?: boolean | null | undefined;
+  cancel?: boolean | null | undefined;
+}>;
+
+
+export type DeleteSweepMutation = {
+  readonly deleteSweep: boolean
+};
+
+export type CancelSweepMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type CancelSweepMutation = {
+  readonly cancelSweep: {
+    readonly id: string,
+    readonly name: string,
+    readonly statuses: ReadonlyArray<{
+      readonly status: Types.FineTuneStatus,
+      readonly count: number
+    }>,
+    readonly runs: ReadonlyArray<{
+      readonly id: string,
+      readonly name: string,
+      readonly status: Types.FineTuneStatus,
+      readonly cancelRequested: boolean
+    }>
+  }
 };
 
 export type CreateSweepFromFileMutationVariables = Exact<{
@@ -883,6 +927,11 @@ export const deleteCheckpoint = operation<DeleteCheckpointMutation, DeleteCheckp
   "mutation DeleteCheckpoint($id:ID!){deleteCheckpoint(id:$id)}",
 );
 
+export const deleteWeights = operation<DeleteWeightsMutation, DeleteWeightsMutationVariables>(
+  "DeleteWeights",
+  "mutation DeleteWeights($id:ID!){deleteWeights(id:$id){id}}",
+);
+
 export const deleteDataset = operation<DeleteDatasetMutation, DeleteDatasetMutationVariables>(
   "DeleteDataset",
   "mutation DeleteDataset($id:ID!){deleteDataset(id:$id)}",
@@ -891,6 +940,16 @@ export const deleteDataset = operation<DeleteDatasetMutation, DeleteDatasetMutat
 export const deleteEvaluation = operation<DeleteEvaluationMutation, DeleteEvaluationMutationVariables>(
   "DeleteEvaluation",
   "mutation DeleteEvaluation($id:ID!){deleteEvaluation(id:$id)}",
+);
+
+export const deleteSweep = operation<DeleteSweepMutation, DeleteSweepMutationVariables>(
+  "DeleteSweep",
+  "mutation DeleteSweep($id:ID!$runs:Boolean$cancel:Boolean){deleteSweep(id:$id runs:$runs cancel:$cancel)}",
+);
+
+export const cancelSweep = operation<CancelSweepMutation, CancelSweepMutationVariables>(
+  "CancelSweep",
+  "mutation CancelSweep($id:ID!){cancelSweep(id:$id){id name statuses{status count}runs{id name status cancelRequested}}}",
 );
 
 export const createSweepFromFile = operation<CreateSweepFromFileMutation, CreateSweepFromFileMutationVariables>(

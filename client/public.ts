@@ -9,6 +9,7 @@ export type {
   ExportForm,
   FineTune,
   FineTuneEstimate,
+  RebuildWaitOptions,
   SteplogClientOptions,
   StoredDataset,
   WeightsFile,

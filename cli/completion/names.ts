@@ -26,6 +26,9 @@ export const runArgument = (flags = "<run>") =>
 export const sweepArgument = () =>
   naming(new Argument("<sweep>", "the sweep, by its id, the beginning of it, or its name"), "sweep");
 
+export const checkpointArgument = () =>
+  naming(new Argument("<checkpoint>", "the checkpoint, by its id or the beginning of it"), "checkpoint");
+
 export const aliasArgument = (meaning = "the alias") => naming(new Argument("<name>", meaning), "alias");
 
 const aModel = "an alias, a base model's name, or the id of a checkpoint or of a fine-tune";

@@ -75,6 +75,9 @@ describe("words", () => {
     ],
     [["ls", "models", ""], []],
     [["delete", "dataset", ""], ["dataset-of-undefined"]],
+    [["delete", "sweep", ""], ["sweep-of-undefined"]],
+    [["delete", "evaluation", ""], ["evaluation-of-undefined"]],
+    [["sweeps", "cancel", ""], ["sweep-of-undefined"]],
     [["chat", "--model", ""], ["model-of-undefined"]],
     [["evaluate", "m", "--dataset", ""], ["dataset-of-undefined"]],
     [

@@ -35,6 +35,11 @@ export const commands = {
       [...option("--at", step), ...option("--name", name), ...options("--set", settingWords(hyperparameters))],
     ),
   deleteCheckpoint: (checkpoint: string) => command("delete", ["checkpoint", checkpoint], ["--yes"]),
+  rebuild: (checkpoint: string, { merged = false, dtype }: WeightsWords = {}) =>
+    command("rebuild", [checkpoint], [...(merged ? ["--merged"] : []), ...option("--dtype", dtype?.toLowerCase())]),
+  cancelSweep: (sweep: string) => command("sweeps cancel", [sweep]),
+  deleteSweep: (sweep: string, { runs }: { readonly runs: boolean }) =>
+    command("delete", ["sweep", sweep], [...(runs ? ["--runs"] : []), "--yes"]),
   evaluate: (model: string, { dataset, labelWords, answerTokens, truncate, precision, calibrationPrompt }: Measuring) =>
     command(
       "evaluate",
@@ -65,6 +70,11 @@ export const commands = {
 interface ForkWords {
   readonly name: string;
   readonly hyperparameters: Readonly<Record<string, unknown>>;
+}
+
+interface WeightsWords {
+  readonly merged?: boolean;
+  readonly dtype?: string | null;
 }
 
 interface Measuring {
