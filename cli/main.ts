@@ -66,6 +66,14 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["keys rename", "give an API key another name", () => import("./commands/keys-rename.ts")],
   ["keys revoke", "end an API key at once", () => import("./commands/keys-revoke.ts")],
   ["keys delete", "delete an API key that has ended", () => import("./commands/keys-delete.ts")],
+  ["webhooks ls", "list the webhooks of a project, and whether they work", () => import("./commands/webhooks-ls.ts")],
+  ["webhooks create", "have changes in a project told to an address", () => import("./commands/webhooks-create.ts")],
+  ["webhooks change", "change, enable or disable a webhook", () => import("./commands/webhooks-change.ts")],
+  ["webhooks test", "send a test to a webhook, and say what answered", () => import("./commands/webhooks-test.ts")],
+  ["webhooks secret", "give a webhook a new secret", () => import("./commands/webhooks-secret.ts")],
+  ["webhooks deliveries", "list what was sent to a webhook", () => import("./commands/webhooks-deliveries.ts")],
+  ["webhooks replay", "send messages to a webhook again", () => import("./commands/webhooks-replay.ts")],
+  ["webhooks delete", "delete a webhook", () => import("./commands/webhooks-delete.ts")],
   ["audit", "print who did what in a service", () => import("./commands/audit.ts")],
   ["completion", "print what a shell reads to complete this command", () => import("./commands/completion.ts")],
   ["documents", "make the file of persisted documents from .graphql files", () => import("./commands/documents.ts")],
@@ -97,6 +105,7 @@ const groupDescriptions: Readonly<Record<string, string>> = {
   keys: "manage the API keys of a service",
   alias: "manage the names by which requests call a model of the service",
   sweeps: "try several settings: runs over a grid or a list of values",
+  webhooks: "manage who is told of changes in a project",
   device: "manage the compute devices of this machine, those to install too (STEPLOG_DEVICES)",
 };
 

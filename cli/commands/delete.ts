@@ -1,10 +1,10 @@
 /** steplog delete run | checkpoint | weights | dataset | evaluation | sweep ID [--yes] */
-import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import { Argument } from "commander";
 import type { SteplogClient } from "../../client/index.ts";
 import type { FindableType } from "../../client/schema-types.ts";
 import { SteplogError } from "../../schema/errors.ts";
+import { agreed } from "../agreed.ts";
 import { naming } from "../completion/names.ts";
 import * as operations from "../operations.ts";
 import { urlOption } from "../options.ts";
@@ -118,16 +118,4 @@ async function remove(what: keyof typeof kinds, given: string, options: DeleteOp
     if (json) printJson({ deleted });
     else print(deleted ? `The ${named} ${is} deleted.` : `The ${named} was deleted already.`);
   });
-}
-
-/** @throws INVALID_ARGUMENT where nobody can be asked */
-async function agreed(question: string, json: boolean): Promise<boolean> {
-  if (json || !process.stdin.isTTY)
-    throw new SteplogError("INVALID_ARGUMENT", `${question} Nobody can be asked here: add --yes.`);
-  const asking = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^y(es)?$/iu.test((await asking.question(`${question} [y/N] `)).trim());
-  } finally {
-    asking.close();
-  }
 }

@@ -15,7 +15,7 @@ import { idOf, shortId } from "../short-ids.ts";
 
 interface RebuildOptions {
   readonly url: string;
-  readonly merged?: true;
+  readonly merged?: boolean;
   readonly dtype?: OutputDtype;
   readonly out?: string;
   readonly json?: true;

@@ -78,6 +78,11 @@ describe("words", () => {
     [["delete", "sweep", ""], ["sweep-of-undefined"]],
     [["delete", "evaluation", ""], ["evaluation-of-undefined"]],
     [["sweeps", "cancel", ""], ["sweep-of-undefined"]],
+    [["webhooks", "test", ""], ["webhook-of-undefined"]],
+    [
+      ["webhooks", "create", "http://x", "--event", "alias."],
+      ["alias.set", "alias.removed"],
+    ],
     [["chat", "--model", ""], ["model-of-undefined"]],
     [["evaluate", "m", "--dataset", ""], ["dataset-of-undefined"]],
     [

@@ -27,6 +27,8 @@ function wordsOf(command: Command): string[] {
 const more: Readonly<Record<string, readonly string[]>> = {
   complete: ["--prompt", "a"],
   update: ["--name", "b"],
+  "webhooks change": ["--enable"],
+  "webhooks replay": ["--message", "msg_1"],
 };
 
 /** Values for what must be given. Files are there, and ids are of nothing. */

@@ -2,7 +2,8 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { ProgressLine } from "../../cli/output.ts";
 import { shortId } from "../../cli/short-ids.ts";
 import { globalId, testServer, type TestServer } from "../server/harness.ts";
 import { steplogHere } from "../support/command.ts";
@@ -28,7 +29,10 @@ const fineTune = () => globalId("FineTune", run.checkpoint.fineTuneId);
 const steplog = (...args: string[]) => steplogHere([...args, "--url", server.url]);
 
 test("weights are rebuilt as they were trained: it says what it waits for, and where they are", async () => {
+  const said = vi.spyOn(ProgressLine.prototype, "note");
   const rebuilding = steplog("rebuild", short);
+  await vi.waitFor(() => expect(said).toHaveBeenCalled(), { timeout: 20_000 });
+  said.mockRestore();
   await rebuildNext(server.store, run);
   const { code, stdout, stderr } = await rebuilding;
   expect(code).toBe(0);

@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import { asFailure, type Failure } from "../../api/failure.ts";
 import { change } from "../../api/query.ts";
 import { formatAgo, formatDuration, formatTime } from "../../format.ts";
-import { CopyAs } from "../../parts/copy-as.tsx";
+import { commands } from "../../parts/commands.ts";
+import { CopyAs, steplog } from "../../parts/copy-as.tsx";
 import { copy } from "../../parts/copy.ts";
 import { Problem } from "../../parts/problem.tsx";
 import { toast } from "../../parts/toast.tsx";
@@ -60,6 +61,7 @@ export function OneDelivery({ delivery, webhook, onSent }: DeliveryProps) {
           what={`the sending of ${type}, ${formatTime(createdAt)}`}
           operation={sendAgain}
           variables={{ id: webhook.id, webhookId }}
+          command={steplog(commands.replayWebhook(webhook.id, { webhookId }))}
         />
       </div>
       {last?.error && <span class="bad long">{last.error}</span>}
