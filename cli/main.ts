@@ -34,7 +34,7 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["cancel", "stop a fine-tune after its current step", () => import("./commands/cancel.ts")],
   ["pause", "stop a fine-tune after its current step, until it is resumed", () => import("./commands/pause.ts")],
   ["resume", "continue a paused fine-tune", () => import("./commands/resume.ts")],
-  ["update", "change the name, tags or priority of a run, or archive it", () => import("./commands/update.ts")],
+  ["update", "change the name, tags, priority or end of a run, or archive it", () => import("./commands/update.ts")],
   ["fork", "create a run from a checkpoint of another", () => import("./commands/fork.ts")],
   ["rebuild", "have a service rebuild the weights of a checkpoint", () => import("./commands/rebuild.ts")],
   [
@@ -42,6 +42,7 @@ const commands: readonly (readonly [name: string, description: string, load: () 
     "delete a run, a checkpoint, weights, a dataset, an evaluation or a sweep",
     () => import("./commands/delete.ts"),
   ],
+  ["expire", "say when a run, a checkpoint, a dataset or an evaluation ends", () => import("./commands/expire.ts")],
   ["continue", "train a finished fine-tune for more steps", () => import("./commands/continue.ts")],
   ["sweeps create", "queue runs with several settings, to find the best", () => import("./commands/sweeps-create.ts")],
   ["sweeps ls", "list the sweeps", () => import("./commands/sweeps-ls.ts")],

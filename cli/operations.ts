@@ -810,6 +810,18 @@ export type DeleteEvaluationMutation = {
   readonly deleteEvaluation: boolean
 };
 
+export type SetExpiryMutationVariables = Exact<{
+  id: string;
+  expiry: Types.ExpiryInput;
+}>;
+
+
+export type SetExpiryMutation = {
+  readonly setExpiry: {
+    readonly expiresAt: string | null
+  }
+};
+
 export type DeleteSweepMutationVariables = Exact<{
   id: string;
   runs?: boolean | null | undefined;
@@ -1135,6 +1147,11 @@ export const deleteDataset = operation<DeleteDatasetMutation, DeleteDatasetMutat
 export const deleteEvaluation = operation<DeleteEvaluationMutation, DeleteEvaluationMutationVariables>(
   "DeleteEvaluation",
   "mutation DeleteEvaluation($id:ID!){deleteEvaluation(id:$id)}",
+);
+
+export const setExpiry = operation<SetExpiryMutation, SetExpiryMutationVariables>(
+  "SetExpiry",
+  "mutation SetExpiry($id:ID!$expiry:ExpiryInput!){setExpiry(id:$id expiry:$expiry){expiresAt}}",
 );
 
 export const deleteSweep = operation<DeleteSweepMutation, DeleteSweepMutationVariables>(

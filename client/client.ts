@@ -22,7 +22,7 @@ import type {
   EvaluationFragment,
   FineTuneFragment,
 } from "./operations.ts";
-import { type WaitOptions, pause } from "./pause.ts";
+import { type WaitOptions, type RebuildWaitOptions, pause } from "./pause.ts";
 import type { Platform } from "./platform.ts";
 import type {
   ClassifyInput,
@@ -73,11 +73,6 @@ export interface ExportForm {
   readonly merged?: boolean;
   /** Number format of all tensors; that of training, and of the base, when left out. */
   readonly dtype?: WeightsDtype;
-}
-
-export interface RebuildWaitOptions extends WaitOptions {
-  /** Called about once a second until the files are there, with why no worker makes them yet; null while one does. */
-  readonly onWait?: (waitingReason: string | null) => void;
 }
 
 /** A file of the service that has started to arrive. Read it once, in one of these ways. */

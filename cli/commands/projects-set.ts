@@ -1,10 +1,10 @@
 /** steplog projects set [--project NAME] --keep KIND=TIME... [--json] */
 import { type Command, InvalidArgumentError } from "commander";
 import { type KeptKind, keptNames, longestTtl } from "../../schema/expiry.ts";
-import { secondsOfDay } from "../../schema/units.ts";
 import { projectNamed, withAdministrator } from "../administrator.ts";
 import { urlOption } from "../options.ts";
 import { print, printJson } from "../output.ts";
+import { unitSeconds } from "../times.ts";
 
 /** As options are written: "fine-tunes". */
 const kindOf = new Map(
@@ -50,8 +50,6 @@ async function set({ project, keep, url, json }: Options): Promise<void> {
     }
   });
 }
-
-const unitSeconds = { s: 1, m: 60, h: 3_600, d: secondsOfDay } as const;
 
 function keepIn(text: string, before: Options["keep"] = {}): Options["keep"] {
   const [, given, amount, unit = "s"] = /^([a-z-]+)=(?:none|(\d+(?:\.\d+)?)([smhd])?)$/u.exec(text) ?? [];

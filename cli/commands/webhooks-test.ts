@@ -43,7 +43,7 @@ async function settled(client: SteplogClient, sent: WebhookDeliveryFragment): Pr
   while (delivery.status === "PENDING" && performance.now() < until) {
     await delay(pollMs);
     const { node } = await client.query(webhookDelivery, { id: sent.id });
-    if (node?.__typename !== "WebhookDelivery") throw new SteplogError("NOT_FOUND", "The webhook is deleted.");
+    if (!node || !("webhookId" in node)) throw new SteplogError("NOT_FOUND", "The webhook is deleted.");
     delivery = node;
   }
   return delivery;

@@ -75,6 +75,7 @@ describe("words", () => {
     ],
     [["ls", "models", ""], []],
     [["delete", "dataset", ""], ["dataset-of-undefined"]],
+    [["expire", "checkpoint", ""], ["checkpoint-of-undefined"]],
     [["delete", "sweep", ""], ["sweep-of-undefined"]],
     [["delete", "evaluation", ""], ["evaluation-of-undefined"]],
     [["sweeps", "cancel", ""], ["sweep-of-undefined"]],

@@ -39,6 +39,7 @@ function requiredBy(command: Command, folder: string): string[] {
     if (/dataset/u.test(flags)) return join(folder, "rows.jsonl");
     if (/scopes/u.test(flags)) return "read";
     if (/keep/u.test(flags)) return "datasets=30d";
+    if (/when/u.test(flags)) return "30d";
     if (/number/u.test(flags)) return "1";
     if (/--(?:to|out)|<path>/u.test(flags)) return join(folder, "out", command.name());
     return "ffffffffff";

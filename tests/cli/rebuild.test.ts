@@ -48,7 +48,9 @@ test("in another form they are downloaded, and told as JSON; stored ones are not
   const args = ["rebuild", short, "--dtype", "bfloat16", "--json"];
   const rebuilding = steplog(...args, "--out", out);
   await rebuildNext(server.store, run);
-  const made = JSON.parse((await rebuilding).stdout) as { bytes: number; files: { name: string; bytes: number }[] };
+  const ended = await rebuilding;
+  expect(ended.stderr).toMatch(/worker/u);
+  const made = JSON.parse(ended.stdout) as { bytes: number; files: { name: string; bytes: number }[] };
   expect(made).toMatchObject({
     checkpoint: globalId("Checkpoint", run.checkpoint.id),
     merged: false,

@@ -59,6 +59,7 @@ export const commands = {
   rollBackAlias: (name: string) => command("alias back", [name]),
   removeAlias: (name: string) => command("alias remove", [name]),
   deleteDataset: (dataset: string) => command("delete", ["dataset", dataset], ["--yes"]),
+  expireDataset: (dataset: string, expiry: ExpiryWords) => command("expire", ["dataset", dataset, whenOf(expiry)]),
   createProject: (name: string) => command("projects create", [name]),
   renameProject: (name: string, to: string) => command("projects rename", [name, to]),
   eraseProject: (name: string, confirmed: string) => command("projects erase", [name], ["--confirm", confirmed]),
@@ -107,6 +108,12 @@ interface ForkWords {
   readonly hyperparameters: Readonly<Record<string, unknown>>;
 }
 
+interface ExpiryWords {
+  readonly never?: boolean;
+  readonly at?: string;
+  readonly ttl?: number;
+}
+
 interface WeightsWords {
   readonly merged?: boolean;
   readonly dtype?: string | null;
@@ -144,6 +151,8 @@ const of = ({ project }: Key) => option("--project", project.name);
 
 const settingWords = (settings: Readonly<Record<string, unknown>>): Words =>
   Object.entries(settings).map(([name, value]) => `${name}=${Array.isArray(value) ? value.join(",") : String(value)}`);
+
+const whenOf = ({ never, at, ttl }: ExpiryWords) => (never ? "never" : (at ?? `${ttl}s`));
 
 /** As options have them: "fine-tunes=86400s", "weights=none". */
 const keepWords = (keep: Readonly<Partial<Record<KeptName, number | null>>>): Words =>
