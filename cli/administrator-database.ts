@@ -1,4 +1,5 @@
 /** An administrator with the database itself, which needs no key. */
+import type { Quotas, QuotaUse } from "../schema/usage.ts";
 import { hostname, userInfo } from "node:os";
 import { type AuditAction, auditActions, plainObjects } from "../schema/audit.ts";
 import type { AuditEntry } from "../schema/audit-tables.ts";
@@ -39,6 +40,7 @@ export function ofDatabase(store: Store): Administrator {
       return { parts: named, ...sums };
     },
     setKeep: (changes, projectId) => accounts.setKeep(changes, projectId ?? undefined),
+    setQuotas: async (changes, projectId) => limitsOf(await accounts.setQuotas(changes, projectId ?? undefined)),
     projects,
     createProject: (name) => administration.createProject(name),
     keys: (projectId, page) =>
@@ -149,4 +151,8 @@ function auditRow(entry: AuditEntry): AuditRow {
       Object.entries(details).map(([name, value]) => [name, value === null ? null : String(value)]),
     ),
   };
+}
+
+function limitsOf(quotas: readonly QuotaUse[]): Quotas {
+  return Object.fromEntries(quotas.map(({ name, limit }) => [name, limit]));
 }

@@ -57,7 +57,11 @@ const commands: readonly (readonly [name: string, description: string, load: () 
   ["alias remove", "remove an alias", () => import("./commands/alias-remove.ts")],
   ["projects create", "create a project", () => import("./commands/projects-create.ts")],
   ["projects list", "list the projects", () => import("./commands/projects-list.ts")],
-  ["projects set", "say how long a project keeps what it creates", () => import("./commands/projects-set.ts")],
+  [
+    "projects set",
+    "say how long a project keeps things, and how much it may use",
+    () => import("./commands/projects-set.ts"),
+  ],
   ["projects rename", "give a project another name", () => import("./commands/projects-rename.ts")],
   ["projects export", "write everything that a project has", () => import("./commands/projects-export.ts")],
   ["projects erase", "erase a project", () => import("./commands/projects-erase.ts")],

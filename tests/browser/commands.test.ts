@@ -68,6 +68,11 @@ const cases: { readonly [Name in keyof typeof commands]: readonly [Words, Words,
       [],
       { project: "mine", keep: { FINE_TUNE: 86_400, WEIGHTS: 0, DATASET: null } },
     ],
+    quotasOfProject: [
+      commands.quotasOfProject("mine", { stepsAMonth: 1_000, bytes: null }),
+      [],
+      { project: "mine", quota: { stepsAMonth: 1_000, bytes: null } },
+    ],
     createWebhook: [
       commands.createWebhook({
         url: "http://a/b?c=1&d",

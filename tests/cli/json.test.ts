@@ -27,6 +27,7 @@ function wordsOf(command: Command): string[] {
 const more: Readonly<Record<string, readonly string[]>> = {
   complete: ["--prompt", "a"],
   update: ["--name", "b"],
+  "projects set": ["--keep", "datasets=30d"],
   "webhooks change": ["--enable"],
   "webhooks replay": ["--message", "msg_1"],
 };

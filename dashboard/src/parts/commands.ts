@@ -65,6 +65,8 @@ export const commands = {
   eraseProject: (name: string, confirmed: string) => command("projects erase", [name], ["--confirm", confirmed]),
   keepOfProject: (name: string, keep: Readonly<Partial<Record<KeptName, number | null>>>) =>
     command("projects set", [], [...option("--project", name), ...options("--keep", keepWords(keep))]),
+  quotasOfProject: (name: string, quotas: Readonly<Record<string, number | null>>) =>
+    command("projects set", [], [...option("--project", name), ...options("--quota", quotaWords(quotas))]),
   createWebhook: ({ url, description, events }: Told) =>
     command("webhooks create", [url], [...option("--description", description), ...options("--event", events)]),
   changeWebhook: (webhook: string, { url, description, events }: Told) =>
@@ -157,9 +159,13 @@ const whenOf = ({ never, at, ttl }: ExpiryWords) => (never ? "never" : (at ?? `$
 /** As options have them: "fine-tunes=86400s", "weights=none". */
 const keepWords = (keep: Readonly<Partial<Record<KeptName, number | null>>>): Words =>
   Object.entries(keep).map(([name, seconds]) => {
-    const kind = name.replaceAll(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`);
-    return `${kind}=${seconds === null ? "none" : `${seconds}s`}`;
+    return `${hyphened(name)}=${seconds === null ? "none" : `${seconds}s`}`;
   });
+
+const quotaWords = (quotas: Readonly<Record<string, number | null>>): Words =>
+  Object.entries(quotas).map(([name, limit]) => `${hyphened(name)}=${limit ?? "none"}`);
+
+const hyphened = (name: string) => name.replaceAll(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`);
 
 /** For a POSIX shell. */
 export const quoted = (text: string) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
