@@ -1,8 +1,8 @@
 /** What somebody who makes projects and keys can do on a command line, and the rows that are printed. */
-import type { QuotaName, Quotas } from "../schema/usage.ts";
 import type { DiskUse, DiskUsePart } from "../schema/disk-use.ts";
 import type { Keep } from "../schema/expiry.ts";
 import type { Scope } from "../schema/projects.ts";
+import type { QuotaName, Quotas } from "../schema/usage.ts";
 import type { KeepChanges } from "../store/store.ts";
 import type { Connection, Paging } from "./pages.ts";
 

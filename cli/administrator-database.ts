@@ -1,11 +1,11 @@
 /** An administrator with the database itself, which needs no key. */
-import type { Quotas, QuotaUse } from "../schema/usage.ts";
 import { hostname, userInfo } from "node:os";
 import { type AuditAction, auditActions, plainObjects } from "../schema/audit.ts";
 import type { AuditEntry } from "../schema/audit-tables.ts";
 import { didYouMean } from "../schema/did-you-mean.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { operator } from "../schema/projects.ts";
+import type { Quotas, QuotaUse } from "../schema/usage.ts";
 import { secondsOfDay } from "../schema/units.ts";
 import { globalIdOf, rowIdOf } from "../schema/webhooks.ts";
 import type { AuditFilter, MadeKey, Store } from "../store/store.ts";
