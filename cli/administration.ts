@@ -2,6 +2,7 @@
 import type { DiskUse, DiskUsePart } from "../schema/disk-use.ts";
 import type { Keep } from "../schema/expiry.ts";
 import type { Scope } from "../schema/projects.ts";
+import type { QuotaName, Quotas } from "../schema/usage.ts";
 import type { KeepChanges } from "../store/store.ts";
 import type { Connection, Paging } from "./pages.ts";
 
@@ -77,12 +78,16 @@ export interface ErasureRow {
   readonly filesWaiting: number;
 }
 
+export type QuotaChanges = Readonly<Partial<Record<QuotaName, number | null>>>;
+
 export interface Administrator {
   projects(page: Paging): Promise<Connection<ProjectRow>>;
   createProject(name: string): Promise<ProjectRow>;
   diskUse(projectId: string | null): Promise<DiskUseRows>;
   /** How long a project keeps what it creates, in seconds: null takes a time away. Returns all that holds. */
   setKeep(changes: KeepChanges, projectId: string | null): Promise<Keep>;
+  /** What a project may use: null takes a limit away. Returns all that holds. */
+  setQuotas(changes: QuotaChanges, projectId: string | null): Promise<Quotas>;
   renameProject(id: string, name: string): Promise<void>;
   /** A tar. */
   exportProject(id: string, options: { readonly weights: boolean }): Promise<AsyncIterable<Uint8Array>>;

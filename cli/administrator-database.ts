@@ -5,6 +5,7 @@ import type { AuditEntry } from "../schema/audit-tables.ts";
 import { didYouMean } from "../schema/did-you-mean.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { operator } from "../schema/projects.ts";
+import type { Quotas, QuotaUse } from "../schema/usage.ts";
 import { secondsOfDay } from "../schema/units.ts";
 import { globalIdOf, rowIdOf } from "../schema/webhooks.ts";
 import type { AuditFilter, MadeKey, Store } from "../store/store.ts";
@@ -39,6 +40,7 @@ export function ofDatabase(store: Store): Administrator {
       return { parts: named, ...sums };
     },
     setKeep: (changes, projectId) => accounts.setKeep(changes, projectId ?? undefined),
+    setQuotas: async (changes, projectId) => limitsOf(await accounts.setQuotas(changes, projectId ?? undefined)),
     projects,
     createProject: (name) => administration.createProject(name),
     keys: (projectId, page) =>
@@ -149,4 +151,8 @@ function auditRow(entry: AuditEntry): AuditRow {
       Object.entries(details).map(([name, value]) => [name, value === null ? null : String(value)]),
     ),
   };
+}
+
+function limitsOf(quotas: readonly QuotaUse[]): Quotas {
+  return Object.fromEntries(quotas.map(({ name, limit }) => [name, limit]));
 }

@@ -2,6 +2,7 @@
 import type { SteplogClient } from "../client/index.ts";
 import type { DiskUse, DiskUsePart } from "../schema/disk-use.ts";
 import { keptNames } from "../schema/expiry.ts";
+import { quotaNames } from "../schema/usage.ts";
 import type {
   Administrator,
   AuditQuery,
@@ -69,6 +70,19 @@ export function ofService({ client, url }: Remote): Administrator {
       type Told = Omit<DiskUse, "parts"> & { readonly parts: readonly Part[] };
       const { diskUse } = await client.query<{ diskUse: Told }>(text, { project });
       return { ...diskUse, parts: diskUse.parts.map((part) => ({ ...part, project: part.project?.name ?? null })) };
+    },
+    async setQuotas(quotas, project) {
+      const text = `mutation ($project: ID, $quotas: QuotasInput!) { setProjectQuotas(project: $project, quotas: $quotas) { name limit } }`;
+      const { setProjectQuotas: set } = await client.query<{
+        setProjectQuotas: readonly { readonly name: string; readonly limit: number }[];
+      }>(text, { project, quotas });
+      const wireOf = (name: string) => name.replaceAll(/[A-Z]/gu, (letter) => `_${letter}`).toUpperCase();
+      return Object.fromEntries(
+        quotaNames.flatMap((name) => {
+          const found = set.find((one) => one.name === wireOf(name));
+          return found ? [[name, found.limit]] : [];
+        }),
+      );
     },
     async setKeep(changes, project) {
       const fields = keptFields.map(([name]) => name).join(" ");

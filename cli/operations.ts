@@ -320,6 +320,161 @@ export type ListedWebhooksQuery = {
   }>
 };
 
+export type ChangedWebhookFragment = {
+  readonly id: string,
+  readonly url: string,
+  readonly description: string,
+  readonly events: ReadonlyArray<string>,
+  readonly enabled: boolean
+};
+
+export type WebhookDeliveryFragment = {
+  readonly id: string,
+  readonly webhookId: string,
+  readonly type: string,
+  readonly status: Types.WebhookDeliveryStatus,
+  readonly createdAt: string,
+  readonly nextAttemptAt: string | null,
+  readonly attempts: ReadonlyArray<{
+    readonly number: number,
+    readonly at: string,
+    readonly seconds: number | null,
+    readonly responseCode: number | null,
+    readonly error: string | null
+  }>
+};
+
+export type CreateWebhookMutationVariables = Exact<{
+  input: Types.CreateWebhookInput;
+}>;
+
+
+export type CreateWebhookMutation = {
+  readonly createWebhook: {
+    readonly secret: string,
+    readonly webhook: ChangedWebhookFragment
+  }
+};
+
+export type ChangeWebhookMutationVariables = Exact<{
+  id: string;
+  input: Types.UpdateWebhookInput;
+}>;
+
+
+export type ChangeWebhookMutation = {
+  readonly updateWebhook: ChangedWebhookFragment
+};
+
+export type RotateWebhookSecretMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type RotateWebhookSecretMutation = {
+  readonly rotateWebhookSecret: {
+    readonly secret: string,
+    readonly webhook: ChangedWebhookFragment
+  }
+};
+
+export type DeleteWebhookMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type DeleteWebhookMutation = {
+  readonly deleteWebhook: boolean
+};
+
+export type TestWebhookMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type TestWebhookMutation = {
+  readonly testWebhook: WebhookDeliveryFragment
+};
+
+export type ReplayWebhookMutationVariables = Exact<{
+  id: string;
+  webhookId?: string | null | undefined;
+  since?: string | null | undefined;
+}>;
+
+
+export type ReplayWebhookMutation = {
+  readonly replayWebhook: number
+};
+
+export type WebhookDeliveryQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type WebhookDeliveryQuery = {
+  readonly node:
+    | {
+      readonly __typename: 'ApiKey'
+    }
+    | {
+      readonly __typename: 'BaseModel'
+    }
+    | {
+      readonly __typename: 'Checkpoint'
+    }
+    | {
+      readonly __typename: 'Completion'
+    }
+    | {
+      readonly __typename: 'Dataset'
+    }
+    | {
+      readonly __typename: 'FineTune'
+    }
+    | {
+      readonly __typename: 'ModelEvaluation'
+    }
+    | {
+      readonly __typename: 'Project'
+    }
+    | {
+      readonly __typename: 'Sweep'
+    }
+    | {
+      readonly __typename: 'Webhook'
+    }
+    | (
+      {
+      readonly __typename: 'WebhookDelivery'
+    }
+      & WebhookDeliveryFragment
+    )
+   | null
+};
+
+export type WebhookDeliveriesQueryVariables = Exact<{
+  id: string;
+  status?: Types.WebhookDeliveryStatus | null | undefined;
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+  counted?: boolean;
+}>;
+
+
+export type WebhookDeliveriesQuery = {
+  readonly webhook: {
+    readonly deliveries: {
+      readonly totalCount?: number,
+      readonly nodes: ReadonlyArray<WebhookDeliveryFragment>,
+      readonly pageInfo: {
+        readonly hasNextPage: boolean,
+        readonly endCursor: string | null
+      }
+    }
+  } | null
+};
+
 export type ShownRunQueryVariables = Exact<{
   id: string;
 }>;
@@ -626,6 +781,17 @@ export type DeleteCheckpointMutation = {
   readonly deleteCheckpoint: boolean
 };
 
+export type DeleteWeightsMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type DeleteWeightsMutation = {
+  readonly deleteWeights: {
+    readonly id: string
+  }
+};
+
 export type DeleteDatasetMutationVariables = Exact<{
   id: string;
 }>;
@@ -642,6 +808,51 @@ export type DeleteEvaluationMutationVariables = Exact<{
 
 export type DeleteEvaluationMutation = {
   readonly deleteEvaluation: boolean
+};
+
+export type SetExpiryMutationVariables = Exact<{
+  id: string;
+  expiry: Types.ExpiryInput;
+}>;
+
+
+export type SetExpiryMutation = {
+  readonly setExpiry: {
+    readonly expiresAt: string | null
+  }
+};
+
+export type DeleteSweepMutationVariables = Exact<{
+  id: string;
+  runs?: boolean | null | undefined;
+  cancel?: boolean | null | undefined;
+}>;
+
+
+export type DeleteSweepMutation = {
+  readonly deleteSweep: boolean
+};
+
+export type CancelSweepMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type CancelSweepMutation = {
+  readonly cancelSweep: {
+    readonly id: string,
+    readonly name: string,
+    readonly statuses: ReadonlyArray<{
+      readonly status: Types.FineTuneStatus,
+      readonly count: number
+    }>,
+    readonly runs: ReadonlyArray<{
+      readonly id: string,
+      readonly name: string,
+      readonly status: Types.FineTuneStatus,
+      readonly cancelRequested: boolean
+    }>
+  }
 };
 
 export type CreateSweepFromFileMutationVariables = Exact<{
@@ -853,6 +1064,46 @@ export const listedWebhooks = operation<ListedWebhooksQuery, ListedWebhooksQuery
   "query ListedWebhooks{webhooks{id url description events enabled disabledReason disabledAt failingSince createdAt deliveries(first:0 status:PENDING){totalCount}}}",
 );
 
+export const createWebhook = operation<CreateWebhookMutation, CreateWebhookMutationVariables>(
+  "CreateWebhook",
+  "fragment ChangedWebhook on Webhook{id url description events enabled}mutation CreateWebhook($input:CreateWebhookInput!){createWebhook(input:$input){secret webhook{...ChangedWebhook}}}",
+);
+
+export const changeWebhook = operation<ChangeWebhookMutation, ChangeWebhookMutationVariables>(
+  "ChangeWebhook",
+  "fragment ChangedWebhook on Webhook{id url description events enabled}mutation ChangeWebhook($id:ID!$input:UpdateWebhookInput!){updateWebhook(id:$id input:$input){...ChangedWebhook}}",
+);
+
+export const rotateWebhookSecret = operation<RotateWebhookSecretMutation, RotateWebhookSecretMutationVariables>(
+  "RotateWebhookSecret",
+  "fragment ChangedWebhook on Webhook{id url description events enabled}mutation RotateWebhookSecret($id:ID!){rotateWebhookSecret(id:$id){secret webhook{...ChangedWebhook}}}",
+);
+
+export const deleteWebhook = operation<DeleteWebhookMutation, DeleteWebhookMutationVariables>(
+  "DeleteWebhook",
+  "mutation DeleteWebhook($id:ID!){deleteWebhook(id:$id)}",
+);
+
+export const testWebhook = operation<TestWebhookMutation, TestWebhookMutationVariables>(
+  "TestWebhook",
+  "fragment WebhookDelivery on WebhookDelivery{id webhookId type status createdAt nextAttemptAt attempts{number at seconds responseCode error}}mutation TestWebhook($id:ID!){testWebhook(id:$id){...WebhookDelivery}}",
+);
+
+export const replayWebhook = operation<ReplayWebhookMutation, ReplayWebhookMutationVariables>(
+  "ReplayWebhook",
+  "mutation ReplayWebhook($id:ID!$webhookId:String$since:DateTime){replayWebhook(id:$id webhookId:$webhookId since:$since)}",
+);
+
+export const webhookDelivery = operation<WebhookDeliveryQuery, WebhookDeliveryQueryVariables>(
+  "WebhookDelivery",
+  "fragment WebhookDelivery on WebhookDelivery{id webhookId type status createdAt nextAttemptAt attempts{number at seconds responseCode error}}query WebhookDelivery($id:ID!){node(id:$id){__typename ...on WebhookDelivery{...WebhookDelivery}}}",
+);
+
+export const webhookDeliveries = operation<WebhookDeliveriesQuery, WebhookDeliveriesQueryVariables>(
+  "WebhookDeliveries",
+  "fragment WebhookDelivery on WebhookDelivery{id webhookId type status createdAt nextAttemptAt attempts{number at seconds responseCode error}}query WebhookDeliveries($id:ID!$status:WebhookDeliveryStatus$first:Int$after:String$counted:Boolean!=false){webhook(id:$id){deliveries(first:$first after:$after status:$status){totalCount@include(if:$counted)nodes{...WebhookDelivery}pageInfo{hasNextPage endCursor}}}}",
+);
+
 export const shownRun = operation<ShownRunQuery, ShownRunQueryVariables>(
   "ShownRun",
   "query ShownRun($id:ID!){fineTune(id:$id){id name status device tags metadata{key value}priority archivedAt createdAt startedAt finishedAt expiresAt loss pauseRequested cancelRequested waitingReason queuePosition estimatedSecondsLeft pickedRate labelWords keepWeights logUrl baseModel{name}dataset{id name rows}validationDataset{id name rows}testDataset{id name rows}from{id step}progress{step steps stepsPerSecond skippedSteps zeroSteps}hyperparameters{accumulate answerTokens batchSize bestMetric checkpointEvery clipGradient epsilon estimates estimatesAtEnd estimator evaluateEvery inContextRows learningRate linearProbe loraAlpha loraRank loraTargets maxSeconds method noise objective patience precision prefixLength schedule seed steps tensors truncate warmupSteps weightDecay whenDiverged}evaluations{...ShownEvaluation}tests:evaluations(kind:TEST){...ShownEvaluation}bestEvaluation{...ShownEvaluation}checkpoints(first:10){nodes{id step logBytes weightsStatus aliases}pageInfo{hasNextPage}}events(first:2000){sequence type message at}error{code message issues{line field message}}}}fragment ShownEvaluation on Evaluation{step rows loss accuracy f1 exactMatch}",
@@ -883,6 +1134,11 @@ export const deleteCheckpoint = operation<DeleteCheckpointMutation, DeleteCheckp
   "mutation DeleteCheckpoint($id:ID!){deleteCheckpoint(id:$id)}",
 );
 
+export const deleteWeights = operation<DeleteWeightsMutation, DeleteWeightsMutationVariables>(
+  "DeleteWeights",
+  "mutation DeleteWeights($id:ID!){deleteWeights(id:$id){id}}",
+);
+
 export const deleteDataset = operation<DeleteDatasetMutation, DeleteDatasetMutationVariables>(
   "DeleteDataset",
   "mutation DeleteDataset($id:ID!){deleteDataset(id:$id)}",
@@ -891,6 +1147,21 @@ export const deleteDataset = operation<DeleteDatasetMutation, DeleteDatasetMutat
 export const deleteEvaluation = operation<DeleteEvaluationMutation, DeleteEvaluationMutationVariables>(
   "DeleteEvaluation",
   "mutation DeleteEvaluation($id:ID!){deleteEvaluation(id:$id)}",
+);
+
+export const setExpiry = operation<SetExpiryMutation, SetExpiryMutationVariables>(
+  "SetExpiry",
+  "mutation SetExpiry($id:ID!$expiry:ExpiryInput!){setExpiry(id:$id expiry:$expiry){expiresAt}}",
+);
+
+export const deleteSweep = operation<DeleteSweepMutation, DeleteSweepMutationVariables>(
+  "DeleteSweep",
+  "mutation DeleteSweep($id:ID!$runs:Boolean$cancel:Boolean){deleteSweep(id:$id runs:$runs cancel:$cancel)}",
+);
+
+export const cancelSweep = operation<CancelSweepMutation, CancelSweepMutationVariables>(
+  "CancelSweep",
+  "mutation CancelSweep($id:ID!){cancelSweep(id:$id){id name statuses{status count}runs{id name status cancelRequested}}}",
 );
 
 export const createSweepFromFile = operation<CreateSweepFromFileMutation, CreateSweepFromFileMutationVariables>(

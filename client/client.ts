@@ -22,7 +22,7 @@ import type {
   EvaluationFragment,
   FineTuneFragment,
 } from "./operations.ts";
-import { type WaitOptions, pause } from "./pause.ts";
+import { type WaitOptions, type RebuildWaitOptions, pause } from "./pause.ts";
 import type { Platform } from "./platform.ts";
 import type {
   ClassifyInput,
@@ -233,10 +233,11 @@ export class Client {
    * @throws SteplogError INTERNAL when they cannot be rebuilt, NOT_FOUND, UNAUTHENTICATED; UNAVAILABLE when an outage
    *   outlasts `patienceMs`
    */
-  async rebuild(checkpointId: string, options: WaitOptions = {}): Promise<Checkpoint> {
+  async rebuild(checkpointId: string, options: RebuildWaitOptions = {}): Promise<Checkpoint> {
     const variables = { id: checkpointId };
     let checkpoint = (await this.query(operations.materialiseCheckpoint, variables)).materialiseCheckpoint;
     while (checkpoint.weightsStatus === "QUEUED") {
+      options.onWait?.(checkpoint.weightsWaitingReason);
       await pause(pollMs, options.signal);
       const found = await this.#patiently(() => this.query(operations.checkpoint, variables), options);
       if (!found.checkpoint) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${checkpointId}.`);
@@ -257,7 +258,7 @@ export class Client {
    */
   async exportWeights(
     checkpointId: string,
-    { merged = false, dtype, ...options }: ExportForm & WaitOptions,
+    { merged = false, dtype, ...options }: ExportForm & RebuildWaitOptions,
   ): Promise<CheckpointExport> {
     if (!merged && dtype === undefined) {
       throw new SteplogError("INVALID_ARGUMENT", "Give merged or dtype; rebuild has the weights as they were trained.");
@@ -267,6 +268,7 @@ export class Client {
     const asked = await this.query(operations.exportCheckpoint, { id: checkpointId, ...form });
     let found = asked.materialiseCheckpoint.exports.find(isAsked);
     while (found?.status === "QUEUED") {
+      options.onWait?.(found.waitingReason);
       await pause(pollMs, options.signal);
       const ask = () => this.query(operations.checkpointExports, { id: checkpointId });
       found = (await this.#patiently(ask, options)).checkpoint?.exports.find(isAsked);

@@ -18,3 +18,8 @@ export interface WaitOptions {
   /** Ends the call with the signal's reason. */
   readonly signal?: AbortSignal;
 }
+
+export interface RebuildWaitOptions extends WaitOptions {
+  /** Called about once a second until the files are there, with why no worker makes them yet; null while one does. */
+  readonly onWait?: (waitingReason: string | null) => void;
+}

@@ -26,5 +26,5 @@ export type { DatasetInput, DatasetRow } from "./dataset-body.ts";
 export type { EvaluationWaitOptions, ModelEvaluation } from "./evaluations.ts";
 export type { FineTuneUpdate, FollowCursor, FollowOptions } from "./follow.ts";
 export type { Operation } from "./operation.ts";
-export type { WaitOptions } from "./pause.ts";
+export type { RebuildWaitOptions, WaitOptions } from "./pause.ts";
 export type * from "./schema-types.ts";

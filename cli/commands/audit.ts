@@ -1,11 +1,12 @@
 /** steplog audit [--project NAME] [--since TIME] [--until TIME] [--actor NAME] [--action ACTION] [--object ID] [--limit N] [--json] */
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { auditActions } from "../../schema/audit.ts";
 import type { AuditRow } from "../administration.ts";
 import { projectNamed, withAdministrator } from "../administrator.ts";
 import { urlOption } from "../options.ts";
 import { print, printJson, printTable } from "../output.ts";
 import { type PageOptions, type Paging, addPageOptions, eachPage, pages, sayMore } from "../pages.ts";
+import { timeIn } from "../times.ts";
 
 export function define(command: Command): void {
   addPageOptions(command, "cursor", 100)
@@ -55,10 +56,4 @@ function cellsOf({ at, actor, action, objectName, objectId, details }: AuditRow)
   const which = objectName === null || objectName === "" ? (objectId ?? "") : objectName;
   const more = Object.entries(details).map(([name, value]) => `${name} ${value ?? "none"}`);
   return [at.slice(0, 19).replace("T", " "), actor.name ?? actor.kind.toLowerCase(), action, which, more.join(", ")];
-}
-
-function timeIn(text: string): Date {
-  const time = new Date(text);
-  if (!Number.isNaN(time.getTime())) return time;
-  throw new InvalidArgumentError("Give a time such as 2026-01-31 or 2026-01-31T12:00:00Z.");
 }

@@ -1,13 +1,16 @@
-/** steplog update RUN [--name NAME] [--tag TAG... | --untag] [--add-tag TAG...] [--remove-tag TAG...] [--priority N] [--archive | --unarchive] */
+/** steplog update RUN [--name NAME] [--tag TAG... | --untag] [--add-tag TAG...] [--remove-tag TAG...] [--priority N] [--archive | --unarchive] [--expires WHEN] */
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
-import type { UpdateFineTuneInput } from "../../client/schema-types.ts";
+import type { ExpiryInput, UpdateFineTuneInput } from "../../client/schema-types.ts";
 import { SteplogError } from "../../schema/errors.ts";
 import { runArgument } from "../completion/names.ts";
+import { setExpiry } from "../operations.ts";
 import { urlOption } from "../options.ts";
 import { print, printJson } from "../output.ts";
 import { withService } from "../remote.ts";
+import { timeInWords } from "../runs-in-words.ts";
 import { runOf, shortId } from "../short-ids.ts";
+import { expiryIn, expiryWords } from "../times.ts";
 
 interface UpdateOptions {
   readonly url: string;
@@ -19,6 +22,7 @@ interface UpdateOptions {
   readonly priority?: number;
   readonly archive?: true;
   readonly unarchive?: true;
+  readonly expires?: ExpiryInput;
   readonly json?: true;
 }
 
@@ -34,6 +38,7 @@ export function define(command: Command): void {
     .option("--priority <number>", "its place among the runs that wait: the highest comes first", wholeNumber)
     .option("--archive", "leave it out of lists")
     .addOption(new Option("--unarchive", "list it again").conflicts("archive"))
+    .option("--expires <when>", `when it ends by itself: ${expiryWords}`, expiryIn)
     .addOption(urlOption())
     .option("--json", "print the run as one JSON object")
     .addHelpText("after", "\nExample:\n  steplog update 4f2a91c0 --name reviews --tag films --priority 5")
@@ -43,11 +48,16 @@ export function define(command: Command): void {
 async function update(given: string, options: UpdateOptions): Promise<void> {
   const input = inputOf(options);
   await withService(options.url, async ({ client }) => {
-    const run = await client.update(await runOf(client, given), input);
-    if (options.json) return printJson(run);
+    const id = await runOf(client, given);
+    const { expires: expiry } = options;
+    // First, since it may be refused: then nothing is changed.
+    const ending = expiry && (await client.query(setExpiry, { id, expiry })).setExpiry;
+    const run = await client.update(id, input);
+    if (options.json) return printJson({ ...run, ...ending });
     const tags = run.tags.length === 0 ? "no tags" : `tags ${run.tags.join(", ")}`;
     const archived = run.archivedAt === null ? "" : ", archived";
-    print(`${run.name} (${shortId(run.id)}): ${tags}, priority ${run.priority}${archived}.`);
+    const ends = ending ? `, ends: ${ending.expiresAt === null ? "never" : timeInWords(ending.expiresAt)}` : "";
+    print(`${run.name} (${shortId(run.id)}): ${tags}, priority ${run.priority}${archived}${ends}.`);
   });
 }
 
@@ -63,9 +73,9 @@ function inputOf(options: UpdateOptions): UpdateFineTuneInput {
     ...(priority !== undefined && { priority }),
     ...((archive ?? unarchive) && { archived: archive ?? false }),
   };
-  if (Object.keys(input).length > 0) return input;
+  if (Object.keys(input).length > 0 || options.expires) return input;
   const message =
-    "Say what to change: --name, --tag, --untag, --add-tag, --remove-tag, --priority, --archive or --unarchive.";
+    "Say what to change: --name, --tag, --untag, --add-tag, --remove-tag, --priority, --archive, --unarchive or --expires.";
   throw new SteplogError("INVALID_ARGUMENT", message);
 }
 

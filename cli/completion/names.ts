@@ -2,7 +2,16 @@
 import { Argument, Option } from "commander";
 
 /** Things of a service that a command line calls by a name or a short id. */
-export type Named = "alias" | "baseModel" | "checkpoint" | "dataset" | "evaluation" | "model" | "run" | "sweep";
+export type Named =
+  | "alias"
+  | "baseModel"
+  | "checkpoint"
+  | "dataset"
+  | "evaluation"
+  | "model"
+  | "run"
+  | "sweep"
+  | "webhook";
 
 /** What an argument names; of some commands that hangs on the arguments before it. */
 type Kind = Named | ((before: readonly string[]) => Named | null);
@@ -25,6 +34,12 @@ export const runArgument = (flags = "<run>") =>
 
 export const sweepArgument = () =>
   naming(new Argument("<sweep>", "the sweep, by its id, the beginning of it, or its name"), "sweep");
+
+export const checkpointArgument = () =>
+  naming(new Argument("<checkpoint>", "the checkpoint, by its id or the beginning of it"), "checkpoint");
+
+export const webhookArgument = () =>
+  naming(new Argument("<webhook>", "the webhook, by its id, the beginning of it, or its address"), "webhook");
 
 export const aliasArgument = (meaning = "the alias") => naming(new Argument("<name>", meaning), "alias");
 

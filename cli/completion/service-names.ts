@@ -2,7 +2,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { SteplogClient } from "../../client/index.ts";
 import { readVariable } from "../environment.ts";
-import { listedDatasets, listedEvaluations, listedModels, listedRuns, listedSweeps } from "../operations.ts";
+import {
+  listedDatasets,
+  listedEvaluations,
+  listedModels,
+  listedRuns,
+  listedSweeps,
+  listedWebhooks,
+} from "../operations.ts";
 import { shortId } from "../short-ids.ts";
 import type { Candidate, Names } from "./complete.ts";
 import type { Named } from "./names.ts";
@@ -46,6 +53,10 @@ const evaluations: Read = async (client) => {
   }));
 };
 
+/** Shells break words at colons, and an address has one. */
+const webhooks: Read = async (client) =>
+  (await client.query(listedWebhooks, {})).webhooks.map(({ id, url }) => ({ value: shortId(id), meaning: url }));
+
 const baseModels: Read = async (client) => {
   const { baseModels: found } = await client.query(listedModels, { first: most });
   return found.nodes.map(({ name, family }) => ({ value: name, meaning: `base model, ${family}` }));
@@ -68,6 +79,7 @@ const read: Readonly<Record<Named, Read>> = {
   // They have no names, and the API lists them by their run.
   checkpoint: async () => [],
   evaluation: evaluations,
+  webhook: webhooks,
 };
 
 interface Called {

@@ -36,7 +36,7 @@ export async function listExports(
   printPage(listed, options, {
     noun: "exports",
     nameOf: ({ checkpoint, form }) => `${shortId(checkpoint)}/${form}`,
-    none: "This run has no exports. The API makes them: materialiseCheckpoint with merged or dtype.",
+    none: "This run has no exports. Make one: steplog rebuild CHECKPOINT --merged, or --dtype FORMAT",
     printRows: (exports) => printTable(headings, exports.map(cellsOf), 1),
   });
 }

@@ -15,7 +15,7 @@ export async function listWebhooks({ client }: Remote, options: PageOptions & { 
   printPage(listed, options, {
     noun: "webhooks",
     nameOf: byShortId,
-    none: "There are no webhooks. The page makes them (Operate, Webhooks), and so does the API (createWebhook).",
+    none: "There are no webhooks. Make one: steplog webhooks create ADDRESS",
     printRows: (webhooks) => printTable(headings, webhooks.map(cellsOf), 1),
   });
 }

@@ -75,6 +75,15 @@ describe("words", () => {
     ],
     [["ls", "models", ""], []],
     [["delete", "dataset", ""], ["dataset-of-undefined"]],
+    [["expire", "checkpoint", ""], ["checkpoint-of-undefined"]],
+    [["delete", "sweep", ""], ["sweep-of-undefined"]],
+    [["delete", "evaluation", ""], ["evaluation-of-undefined"]],
+    [["sweeps", "cancel", ""], ["sweep-of-undefined"]],
+    [["webhooks", "test", ""], ["webhook-of-undefined"]],
+    [
+      ["webhooks", "create", "http://x", "--event", "alias."],
+      ["alias.set", "alias.removed"],
+    ],
     [["chat", "--model", ""], ["model-of-undefined"]],
     [["evaluate", "m", "--dataset", ""], ["dataset-of-undefined"]],
     [

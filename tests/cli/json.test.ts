@@ -27,6 +27,9 @@ function wordsOf(command: Command): string[] {
 const more: Readonly<Record<string, readonly string[]>> = {
   complete: ["--prompt", "a"],
   update: ["--name", "b"],
+  "projects set": ["--keep", "datasets=30d"],
+  "webhooks change": ["--enable"],
+  "webhooks replay": ["--message", "msg_1"],
 };
 
 /** Values for what must be given. Files are there, and ids are of nothing. */
@@ -37,6 +40,7 @@ function requiredBy(command: Command, folder: string): string[] {
     if (/dataset/u.test(flags)) return join(folder, "rows.jsonl");
     if (/scopes/u.test(flags)) return "read";
     if (/keep/u.test(flags)) return "datasets=30d";
+    if (/when/u.test(flags)) return "30d";
     if (/number/u.test(flags)) return "1";
     if (/--(?:to|out)|<path>/u.test(flags)) return join(folder, "out", command.name());
     return "ffffffffff";

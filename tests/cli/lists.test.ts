@@ -56,6 +56,7 @@ const lists: readonly (readonly [args: string, noun: string])[] = [
   ["ls models", "models"],
   ["ls evaluations", "evaluations"],
   ["ls webhooks", "webhooks"],
+  ["webhooks ls", "webhooks"],
   ["sweeps ls", "sweeps"],
   ["alias list", "aliases"],
   ["keys list", "keys"],

@@ -213,6 +213,43 @@ describe("steplog update", () => {
   });
 });
 
+describe("steplog expire", () => {
+  const inDays = (at: string) => Math.round((Date.parse(at) - Date.now()) / 86_400_000);
+
+  test("sets and clears when something ends by itself", async () => {
+    const { stdout } = await steplog("expire", "run", "reviews", "30d", "--json");
+    const { expiresAt } = JSON.parse(stdout) as { expiresAt: string };
+    expect(inDays(expiresAt)).toBe(30);
+    expect((await steplog("show", "reviews")).stdout).toContain(`  ends       ${expiresAt.slice(0, 10)} `);
+    expect((await steplog("expire", "run", shortId(done), "never")).stdout).toBe(
+      `The run ${shortId(done)} stays until somebody deletes it.\n`,
+    );
+    expect((await steplog("show", "reviews")).stdout).not.toContain("  ends  ");
+    const dataset = await createDataset(server, "passing");
+    expect((await steplog("expire", "dataset", "passing", "2030-01-31T12:30:00Z")).stdout).toBe(
+      `The dataset ${shortId(dataset)} ends at 2030-01-31 12:30 UTC.\n`,
+    );
+    expect((await steplog("expire", "checkpoint", checkpoint.slice(0, 8), "12h")).stdout).toContain(" ends at 20");
+    await steplog("expire", "checkpoint", checkpoint.slice(0, 8), "never");
+  });
+
+  test("of a run is also what update sets, beside other things or alone", async () => {
+    const { stdout } = await steplog("update", "reviews", "--expires", "2030-01-31");
+    expect(stdout).toMatch(/^reviews .*, ends: 2030-01-31 00:00\.\n$/u);
+    const both = await steplog("update", "reviews", "--expires", "never", "--priority", "5", "--json");
+    expect(JSON.parse(both.stdout)).toMatchObject({ priority: 5, expiresAt: null });
+  });
+
+  test.each(["30", "0d", "4000d", "soon", "2026-13-45", "never ever"])(
+    "refuses %j, with what is right",
+    async (when) => {
+      const { code, stderr } = await steplog("update", "reviews", "--expires", when);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/Give (?:30d|a time)/u);
+    },
+  );
+});
+
 describe("steplog fork", () => {
   test("creates a run from the last checkpoint that differs in what is set", async () => {
     const forked = steplog("fork", "reviews", "--name", "child", "--set", "steps=30", "--json");

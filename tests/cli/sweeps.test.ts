@@ -1,4 +1,4 @@
-/** Sweeps on the command line: created from a file, listed, and shown with the best run first. */
+/** Sweeps on the command line: created from a file, listed, shown with the best run first, cancelled, and deleted. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -119,4 +119,43 @@ test("a sweep of a list, with rows that are stored, and one that is not there", 
     code: 3,
     stderr: expect.stringContaining('There is no sweep whose id begins with, or that is named, "none".') as string,
   });
+});
+
+test("a sweep is cancelled: what waits ends at once, what is trained after its step, and what has ended stays", async () => {
+  const worker = await FakeWorker.claim(server.store);
+  await worker.train(1);
+  const { code, stdout } = await steplog("sweeps", "cancel", "rates");
+  expect({ code, stdout }).toEqual({
+    code: 0,
+    stdout:
+      "The sweep rates is cancelled. Runs, 4: 1 running, 2 succeeded, 1 cancelled.\n" +
+      "Stopping after the current step: 1 run. Steps so far and their logs are kept.\n",
+  });
+  await worker.store.finishFineTune(worker.job, { status: "CANCELLED" });
+  const again = await steplog("sweeps", "cancel", "rates", "--json");
+  const { name, runs } = JSON.parse(again.stdout) as { name: string; runs: { status: string }[] };
+  expect(name).toBe("rates");
+  expect(runs.map(({ status }) => status).toSorted()).toEqual(["CANCELLED", "CANCELLED", "SUCCEEDED", "SUCCEEDED"]);
+  expect((await steplog("sweeps", "cancel", "rate")).stderr).toContain(
+    'Did you mean "rates"? List them: steplog sweeps ls',
+  );
+});
+
+test("a sweep is deleted without its runs, or with them", async () => {
+  const asked = await steplog("delete", "sweep", "two");
+  expect(asked.stderr).toMatch(/Delete the sweep two \([0-9a-f]{8}\), with nothing else: its runs stay.* add --yes/u);
+  const withRuns = await steplog("delete", "sweep", "two", "--runs", "--json");
+  expect(withRuns.stderr).toContain("with its runs, their logs, checkpoints and evaluations?");
+  const all = await runCount();
+  expect((await steplog("delete", "sweep", "rates", "--yes")).stdout).toMatch(/^The sweep rates \(.* is deleted\.\n$/u);
+  expect(await runCount()).toBe(all);
+
+  await FakeWorker.claim(server.store);
+  const trained = await steplog("delete", "sweep", "two", "--runs", "--yes");
+  expect(trained).toMatchObject({ code: 3, stderr: expect.stringMatching(/^INVALID_STATE/u) as string });
+  const { stdout } = await steplog("delete", "sweep", "two", "--runs", "--cancel", "--yes", "--json");
+  expect(JSON.parse(stdout)).toEqual({ deleted: true });
+  expect(await runCount()).toBe(all - 2);
+  expect((await steplog("sweeps", "ls")).stdout).toContain("There are no sweeps.");
+  expect((await steplog("delete", "run", "two", "--runs", "--yes")).stderr).toContain("--runs is for sweeps");
 });

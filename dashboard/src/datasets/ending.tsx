@@ -2,6 +2,8 @@
 import { useState } from "preact/hooks";
 import { change } from "../api/query.ts";
 import { formatTime } from "../format.ts";
+import { commands } from "../parts/commands.ts";
+import { steplog } from "../parts/copy-as.tsx";
 import { Field } from "../parts/form/field.tsx";
 import { FormDialog } from "../parts/form/form-dialog.tsx";
 import { toast } from "../parts/toast.tsx";
@@ -42,6 +44,7 @@ export function Ending({ dataset: { id, name, expiresAt }, onSet, onClose }: End
         what: "the time of its end",
         operation: setDatasetExpiry,
         variables: { id, expiry: expiryOf(choice, time) },
+        command: steplog(commands.expireDataset(id, expiryOf(choice, time))),
       })}
       onClose={onClose}
     >

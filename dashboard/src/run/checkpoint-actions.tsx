@@ -73,7 +73,12 @@ export function CheckpointActions({ run, checkpoint }: ActionsProps) {
 }
 
 const CopyRebuild = ({ id }: { id: string }) => (
-  <CopyAs what="the rebuild of these weights" operation={materialiseCheckpoint} variables={{ id }} />
+  <CopyAs
+    what="the rebuild of these weights"
+    operation={materialiseCheckpoint}
+    variables={{ id }}
+    command={steplog(commands.rebuild(id))}
+  />
 );
 
 interface QuestionProps extends ActionsProps {

@@ -2,6 +2,8 @@
 import type { WeightsDtype } from "../../../client/schema-types.ts";
 import { change, useAnswer } from "../api/query.ts";
 import { formatInteger } from "../format.ts";
+import { commands } from "../parts/commands.ts";
+import { steplog } from "../parts/copy-as.tsx";
 import { Field } from "../parts/form/field.tsx";
 import { FormDialog, textOf } from "../parts/form/form-dialog.tsx";
 import { Problem } from "../parts/problem.tsx";
@@ -50,6 +52,7 @@ export function OtherForms({ run, checkpoint: { id, step }, onClose }: OtherForm
         what: "the making of these weights",
         operation: materialiseCheckpoint,
         variables: variables(form),
+        command: steplog(commands.rebuild(id, variables(form))),
       })}
       onClose={onClose}
     >

@@ -4,7 +4,9 @@ import { useLocation } from "preact-iso";
 import { change } from "../api/query.ts";
 import { at, newSweepPath } from "../base.ts";
 import { formatCounted } from "../format.ts";
+import { commands } from "../parts/commands.ts";
 import { Confirm } from "../parts/confirm.tsx";
+import { steplog } from "../parts/copy-as.tsx";
 import { copy } from "../parts/copy.ts";
 import { MenuButton, type Action } from "../parts/menu.tsx";
 import { isFinal } from "../parts/status.tsx";
@@ -37,7 +39,12 @@ export function SweepActions({ sweep: { id, name, runs }, best }: SweepActionsPr
           title={`Cancel ${formatCounted(open, "run")} of “${name}”?`}
           action="Cancel runs"
           danger
-          repeat={{ what: "the end of its runs", operation: cancelSweep, variables: { id } }}
+          repeat={{
+            what: "the end of its runs",
+            operation: cancelSweep,
+            variables: { id },
+            command: steplog(commands.cancelSweep(id)),
+          }}
           onConfirm={() => change(cancelSweep, { id })}
           onClose={() => setAsked(null)}
         >
@@ -49,7 +56,12 @@ export function SweepActions({ sweep: { id, name, runs }, best }: SweepActionsPr
           title={`Delete the sweep “${name}”?`}
           action="Delete sweep"
           danger
-          repeat={{ what: "the removal of this sweep", operation: deleteSweep, variables: { id, runs: withRuns } }}
+          repeat={{
+            what: "the removal of this sweep",
+            operation: deleteSweep,
+            variables: { id, runs: withRuns },
+            command: steplog(commands.deleteSweep(id, { runs: withRuns })),
+          }}
           onConfirm={async () => {
             await change(deleteSweep, { id, runs: withRuns });
             toast(`“${name}” is deleted.`);

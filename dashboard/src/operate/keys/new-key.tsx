@@ -2,10 +2,12 @@
 import { useState } from "preact/hooks";
 import type { CreateApiKeyInput, Scope } from "../../../../client/schema-types.ts";
 import { client } from "../../api/client.ts";
-import { quoted } from "../../parts/commands.ts";
+import { commands } from "../../parts/commands.ts";
+import { steplog } from "../../parts/copy-as.tsx";
 import { Field } from "../../parts/form/field.tsx";
 import { FormDialog, numberOf, textOf } from "../../parts/form/form-dialog.tsx";
 import { makeKey } from "../operations.ts";
+import { useProjects } from "../projects.ts";
 import { scopeWords, type Who } from "../who.ts";
 import type { MadeKey } from "./types.ts";
 
@@ -22,6 +24,8 @@ const usual: ReadonlySet<Scope> = new Set(["READ", "TRAIN"]);
 
 export function NewKeyForm({ who, project, onMade, onClose }: NewKeyProps) {
   const [ends, setEnds] = useState("90");
+  const { projects } = useProjects();
+  const projectName = project === null ? who.project.name : projects?.find(({ id }) => id === project)?.name;
   // Without an admin, nobody could make the second key from here.
   const fixed = (scope: Scope) => who.open && scope === "ADMIN";
   const read = (form: FormData): CreateApiKeyInput => {
@@ -43,7 +47,7 @@ export function NewKeyForm({ who, project, onMade, onClose }: NewKeyProps) {
         what: "Make this key",
         operation: makeKey,
         variables: { input: read(form) },
-        ...(project === null && { command: commandOf(read(form)) }),
+        ...(projectName !== undefined && { command: steplog(commands.createKey(read(form), projectName)) }),
       })}
       onClose={onClose}
     >
@@ -96,9 +100,4 @@ export function NewKeyForm({ who, project, onMade, onClose }: NewKeyProps) {
       )}
     </FormDialog>
   );
-}
-
-function commandOf({ name, scopes: given, expiresInDays }: CreateApiKeyInput): string {
-  const expires = expiresInDays == null ? "" : ` --expires ${expiresInDays}d`;
-  return `npx steplog keys create --name ${quoted(name)} --scopes ${given.join(",").toLowerCase()}${expires}`;
 }

@@ -1,7 +1,8 @@
 /** How long a project keeps what it creates. Typed in days; the API counts seconds. */
-import type { ProjectKeepInput } from "../../../../client/schema-types.ts";
 import { change } from "../../api/query.ts";
 import { formatCounted } from "../../format.ts";
+import { commands } from "../../parts/commands.ts";
+import { steplog } from "../../parts/copy-as.tsx";
 import { Field } from "../../parts/form/field.tsx";
 import { toast } from "../../parts/toast.tsx";
 import { FormDialog, numberOf } from "../../parts/form/form-dialog.tsx";
@@ -54,7 +55,12 @@ export function KeepForm({ project, onChanged, onClose }: ProjectDeedProps) {
       title={`How long “${project.name}” keeps things`}
       action="Set the times"
       onSend={send}
-      repeat={(form) => ({ what: "Set these times", operation: setKeep, variables: variables(form) })}
+      repeat={(form) => ({
+        what: "Set these times",
+        operation: setKeep,
+        variables: variables(form),
+        command: steplog(commands.keepOfProject(project.name, keepIn(form))),
+      })}
       onClose={onClose}
     >
       <p>
@@ -79,11 +85,10 @@ export function KeepForm({ project, onChanged, onClose }: ProjectDeedProps) {
   );
 }
 
-function keepIn(form: FormData): ProjectKeepInput {
-  return Object.fromEntries(
-    kept.map((name) => {
-      const days = numberOf(form, name);
-      return [name, days === null ? null : Math.round(days * secondsOfDay)];
-    }),
-  );
+function keepIn(form: FormData): Record<Kept, number | null> {
+  const secondsOf = (name: Kept) => {
+    const days = numberOf(form, name);
+    return days === null ? null : Math.round(days * secondsOfDay);
+  };
+  return Object.fromEntries(kept.map((name) => [name, secondsOf(name)])) as Record<Kept, number | null>;
 }

@@ -1,7 +1,9 @@
 /** What a project may use. Bytes are typed in gigabytes. */
-import type { QuotaName as WireName, QuotasInput } from "../../../../client/schema-types.ts";
+import type { QuotaName as WireName } from "../../../../client/schema-types.ts";
 import type { QuotaName } from "../../../../schema/usage.ts";
 import { change, useAnswer } from "../../api/query.ts";
+import { commands } from "../../parts/commands.ts";
+import { steplog } from "../../parts/copy-as.tsx";
 import { Field } from "../../parts/form/field.tsx";
 import { toast } from "../../parts/toast.tsx";
 import { FormDialog, numberOf } from "../../parts/form/form-dialog.tsx";
@@ -43,7 +45,12 @@ export function QuotasForm({ project, onChanged, onClose }: ProjectDeedProps) {
       title={`Quotas of “${project.name}”`}
       action="Set the quotas"
       onSend={send}
-      repeat={(form) => ({ what: "Set these quotas", operation: setQuotas, variables: variables(form) })}
+      repeat={(form) => ({
+        what: "Set these quotas",
+        operation: setQuotas,
+        variables: variables(form),
+        command: steplog(commands.quotasOfProject(project.name, quotasIn(form))),
+      })}
       onClose={onClose}
     >
       <p>Empty means no limit. What is stored or under way stays, also when it is beyond a new limit.</p>
@@ -58,11 +65,10 @@ export function QuotasForm({ project, onChanged, onClose }: ProjectDeedProps) {
   );
 }
 
-function quotasIn(form: FormData): QuotasInput {
-  return Object.fromEntries(
-    names.map((name) => {
-      const typed = numberOf(form, name);
-      return [name, typed === null ? null : Math.round(typed * limited[name].unit)];
-    }),
-  );
+function quotasIn(form: FormData): Record<QuotaName, number | null> {
+  const limitIn = (name: QuotaName) => {
+    const typed = numberOf(form, name);
+    return typed === null ? null : Math.round(typed * limited[name].unit);
+  };
+  return Object.fromEntries(names.map((name) => [name, limitIn(name)])) as Record<QuotaName, number | null>;
 }

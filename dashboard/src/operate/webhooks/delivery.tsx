@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import { asFailure, type Failure } from "../../api/failure.ts";
 import { change } from "../../api/query.ts";
 import { formatAgo, formatDuration, formatTime } from "../../format.ts";
-import { CopyAs } from "../../parts/copy-as.tsx";
+import { commands } from "../../parts/commands.ts";
+import { CopyAs, steplog } from "../../parts/copy-as.tsx";
 import { copy } from "../../parts/copy.ts";
 import { Problem } from "../../parts/problem.tsx";
 import { toast } from "../../parts/toast.tsx";
@@ -58,7 +59,12 @@ export function OneDelivery({ delivery, called, webhook, onSent }: DeliveryProps
         <button type="button" class="quiet" aria-label={`Send again: ${called}`} onClick={() => void again()}>
           Send again
         </button>
-        <CopyAs what={`the sending of ${called}`} operation={sendAgain} variables={{ id: webhook.id, webhookId }} />
+        <CopyAs
+          what={`the sending of ${called}`}
+          operation={sendAgain}
+          variables={{ id: webhook.id, webhookId }}
+          command={steplog(commands.replayWebhook(webhook.id, { webhookId }))}
+        />
       </div>
       {last?.error && <span class="bad long">{last.error}</span>}
       {nextAttemptAt !== null && (

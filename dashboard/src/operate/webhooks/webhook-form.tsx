@@ -2,6 +2,8 @@
 import { useState } from "preact/hooks";
 import { webhookLimits } from "../../../../schema/webhooks.ts";
 import { change } from "../../api/query.ts";
+import { commands } from "../../parts/commands.ts";
+import { steplog } from "../../parts/copy-as.tsx";
 import { Field } from "../../parts/form/field.tsx";
 import { toast } from "../../parts/toast.tsx";
 import { FormDialog, textOf } from "../../parts/form/form-dialog.tsx";
@@ -26,6 +28,7 @@ export function NewWebhook({ onMade, onClose }: NewProps) {
         what: "Create this webhook",
         operation: makeWebhook,
         variables: { input: inputOf(form) },
+        command: steplog(commands.createWebhook(inputOf(form))),
       })}
       onClose={onClose}
     >
@@ -53,7 +56,12 @@ export function ChangeWebhook({ webhook, onChanged, onClose }: ChangeProps) {
       title="Change the webhook"
       action="Save"
       onSend={send}
-      repeat={(form) => ({ what: "Change this webhook", operation: changeWebhook, variables: variables(form) })}
+      repeat={(form) => ({
+        what: "Change this webhook",
+        operation: changeWebhook,
+        variables: variables(form),
+        command: steplog(commands.changeWebhook(webhook.id, inputOf(form))),
+      })}
       onClose={onClose}
     >
       <Fields webhook={webhook} />

@@ -3,9 +3,10 @@ import { useState } from "preact/hooks";
 import { asFailure, type Failure } from "../../api/failure.ts";
 import { change } from "../../api/query.ts";
 import { formatCounted } from "../../format.ts";
+import { commands } from "../../parts/commands.ts";
 import { Confirm } from "../../parts/confirm.tsx";
 import { Field } from "../../parts/form/field.tsx";
-import { CopyAs } from "../../parts/copy-as.tsx";
+import { CopyAs, steplog } from "../../parts/copy-as.tsx";
 import { MenuButton, type Action } from "../../parts/menu.tsx";
 import { Problem } from "../../parts/problem.tsx";
 import { toast } from "../../parts/toast.tsx";
@@ -43,7 +44,14 @@ export function WebhookMenu({ webhook, onChanged, onDeleted }: MenuProps) {
   const test: Action = {
     name: "Send a test",
     run: () => void attempt(() => change(testWebhook, { id }), "A test is on its way."),
-    beside: <CopyAs what="the test of this webhook" operation={testWebhook} variables={{ id }} />,
+    beside: (
+      <CopyAs
+        what="the test of this webhook"
+        operation={testWebhook}
+        variables={{ id }}
+        command={steplog(commands.testWebhook(id))}
+      />
+    ),
   };
   const actions: Action[] = [
     test,
@@ -56,6 +64,7 @@ export function WebhookMenu({ webhook, onChanged, onDeleted }: MenuProps) {
           what="whether it gets messages"
           operation={changeWebhook}
           variables={{ id, input: { enabled: !enabled } }}
+          command={steplog(commands.enableWebhook(id, !enabled))}
         />
       ),
     },
@@ -82,7 +91,12 @@ export function WebhookMenu({ webhook, onChanged, onDeleted }: MenuProps) {
         <Confirm
           title="Make a new secret?"
           action="Make a new secret"
-          repeat={{ what: "the change of secret", operation: renewWebhookSecret, variables: { id } }}
+          repeat={{
+            what: "the change of secret",
+            operation: renewWebhookSecret,
+            variables: { id },
+            command: steplog(commands.renewWebhookSecret(id)),
+          }}
           onConfirm={renew}
           onClose={close}
         >
@@ -97,7 +111,12 @@ export function WebhookMenu({ webhook, onChanged, onDeleted }: MenuProps) {
           title={`Delete the webhook ${url}?`}
           action="Delete it"
           danger
-          repeat={{ what: "the removal of this webhook", operation: removeWebhook, variables: { id } }}
+          repeat={{
+            what: "the removal of this webhook",
+            operation: removeWebhook,
+            variables: { id },
+            command: steplog(commands.deleteWebhook(id)),
+          }}
           onConfirm={remove}
           onClose={close}
         >
@@ -127,7 +146,12 @@ function SendSince({ webhook, onSent, onClose }: { webhook: ListedWebhook; onSen
       title="Send everything again"
       action="Send again"
       onSend={send}
-      repeat={(form) => ({ what: "Send these again", operation: sendAgain, variables: variables(form) })}
+      repeat={(form) => ({
+        what: "Send these again",
+        operation: sendAgain,
+        variables: variables(form),
+        command: steplog(commands.replayWebhook(webhook.id, variables(form))),
+      })}
       onClose={onClose}
     >
       <p>
