@@ -89,7 +89,7 @@ export type { NewSweep } from "./runs/sweeps.ts";
 export type { RunNote } from "./runs/lifecycle.ts";
 export type { NewStepMetric, StepBatch } from "./runs/appends.ts";
 export type { LoggedPair, StoredLog } from "./runs/logs.ts";
-export type { ChartPoint } from "./runs/step-blocks.ts";
+export type { ChartPoint, ChartRequest } from "./runs/charts.ts";
 export type { Rows } from "./live/feed.ts";
 export type { SeenModel } from "./models/found-models.ts";
 export type { EvaluationEnd, NewEvaluation } from "./serving/evaluations.ts";

@@ -74,7 +74,13 @@ export function ownFineTunesOf({ nouns: { fineTunes }, sight, viewer: { projectI
     losses: (id) => read(id, () => fineTunes.losses(id), new Float64Array()),
     trainedSeconds: (id) => read(id, () => fineTunes.trainedSeconds(id), 0),
     metrics: (id, range) => read(id, () => fineTunes.metrics(id, range), []),
-    chart: (id, options) => read(id, () => fineTunes.chart(id, options), []),
+    async charts(requests) {
+      may("read");
+      const mine = await sight.runs(requests.map(({ id }) => id));
+      const own = requests.filter(({ id }) => mine.has(id));
+      const found = new Map((await fineTunes.charts(own)).map((points, at) => [own[at], points]));
+      return requests.map((request) => found.get(request) ?? []);
+    },
     lastPairs: (id, count) => read(id, () => fineTunes.lastPairs(id, count), []),
     evaluations: (id) => read(id, () => fineTunes.evaluations(id), []),
     memory: (id) => read(id, () => fineTunes.memory(id), []),

@@ -19,6 +19,8 @@ export interface Sight {
   own<Row extends Owned>(row: Row | null): Row | null;
   /** Whether a run is the project's own. */
   run(id: string): Promise<boolean>;
+  /** Those that are, and maybe others of its own. */
+  runs(ids: readonly string[]): Promise<ReadonlySet<string>>;
   dataset(row: Dataset | null): Promise<Dataset | null>;
   datasets(rows: readonly (Dataset | null)[]): Promise<(Dataset | null)[]>;
   checkpoint(row: Checkpoint | null): Promise<Checkpoint | null>;
@@ -71,6 +73,7 @@ export function sightOf(database: Database, projectId: string): Sight {
   const sight: Sight = {
     own,
     run: async (id) => (await runs([id])).has(id),
+    runs,
     datasets: (rows) => visible(rows, "DATASET", (row) => own(row) !== null),
     dataset: async (row) => (await sight.datasets([row]))[0] ?? null,
     async checkpoints(rows) {

@@ -9,7 +9,7 @@ import { type RunMemory, runMemory } from "../../schema/memory-tables.ts";
 import type { Evaluation, Event, LogSegment, StepMetric } from "../../schema/tables.ts";
 import { checkpoints, evaluations, events, fineTunes, logSegments, stepMetrics } from "../../schema/tables.ts";
 import { type Database, type Executor, isUuid } from "../postgres/database.ts";
-import { type ChartOptions, type ChartPoint, chart } from "./step-blocks.ts";
+import { type ChartPoint, type ChartRequest, charts } from "./charts.ts";
 
 /** The first `entries` entries of a log; `chain` is the hash over exactly these. */
 export interface StoredLog extends PackedLog {
@@ -35,7 +35,8 @@ export interface RunReaders {
   /** Seconds of the steps, evaluations and checkpoints so far. Workers of earlier releases timed the steps only. */
   trainedSeconds(id: string): Promise<number>;
   metrics(id: string, range: { readonly afterStep: number; readonly limit: number }): Promise<StepMetric[]>;
-  chart(id: string, options: ChartOptions): Promise<ChartPoint[]>;
+  /** In the order of the requests. */
+  charts(requests: readonly ChartRequest[]): Promise<ChartPoint[][]>;
   /** The last pairs of a run's log, at most `count`, in order; from its own steps only, not those of a run that it continues. */
   lastPairs(id: string, count: number): Promise<LoggedPair[]>;
   evaluations(id: string): Promise<Evaluation[]>;
@@ -51,7 +52,7 @@ export function runReaders(database: Database): RunReaders {
     logParts: (id, entries) => logParts(database, id, entries),
     losses: (id) => losses(database, id),
     trainedSeconds: (id) => trainedSeconds(database, id),
-    chart: async (id, options) => (isUuid(id) ? chart(database, id, options) : []),
+    charts: (requests) => charts(database, requests),
     lastPairs: (id, count) => lastPairs(database, id, count),
     async metrics(id, { afterStep, limit }) {
       if (!isUuid(id)) return [];

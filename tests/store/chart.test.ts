@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Store } from "../../store/store.ts";
 import { type TestStore, testStore } from "../support/postgres.ts";
-import { append, directly, newTraining } from "./fixtures.ts";
+import { append, chartOf, directly, newTraining } from "./fixtures.ts";
 
 let fixture: TestStore;
 let store: Store;
@@ -63,21 +63,21 @@ test("a chart with a block a point reads blocks, and only those steps that are i
   const { run } = await trained(300);
   const whole = [merged(1, 128), merged(129, 300)];
   await withoutSteps(run.id, 1, 296);
-  expect(await store.fineTunes.chart(run.id, { points: 2 })).toEqual(whole);
+  expect(await chartOf(store, run.id, { points: 2 })).toEqual(whole);
   await inDatabase((sql) => sql`delete from merged_steps where fine_tune_id = ${run.id} and size = 8 and block < 32`);
-  expect(await store.fineTunes.chart(run.id, { points: 2 })).toEqual(whole);
+  expect(await chartOf(store, run.id, { points: 2 })).toEqual(whole);
 });
 
 test("a part of the steps reads the blocks that are within it, at its ends smaller ones", async () => {
   const { run } = await trained(400);
   const whole = [merged(10, 192), merged(193, 390)];
   await withoutSteps(run.id, 17, 384);
-  expect(await store.fineTunes.chart(run.id, { points: 2, from: 10, to: 390 })).toEqual(whole);
+  expect(await chartOf(store, run.id, { points: 2, from: 10, to: 390 })).toEqual(whole);
   await inDatabase(
     (sql) => sql`delete from merged_steps where fine_tune_id = ${run.id} and size = 8 and block between 8 and 47`,
   );
-  expect(await store.fineTunes.chart(run.id, { points: 2, from: 10, to: 390 })).toEqual(whole);
-  expect(await store.fineTunes.chart(run.id, { points: 2, from: 500 })).toEqual([]);
+  expect(await chartOf(store, run.id, { points: 2, from: 10, to: 390 })).toEqual(whole);
+  expect(await chartOf(store, run.id, { points: 2, from: 500 })).toEqual([]);
 });
 
 test.each([
@@ -89,7 +89,7 @@ test.each([
   [500, 1_100, 1],
 ])("steps %i to %i in %i points are those steps, each once", async (from, to, points) => {
   const { run } = await trained(1_100);
-  const read = await store.fineTunes.chart(run.id, { points, from, to });
+  const read = await chartOf(store, run.id, { points, from, to });
   expect(read).toHaveLength(points);
   const starts = [from - 1, ...read.map(({ step }) => step)];
   expect(read).toEqual(read.map(({ step }, at) => merged((starts[at] ?? 0) + 1, step)));
@@ -99,7 +99,7 @@ test.each([
 test("a chart with fewer steps a point reads steps", async () => {
   const { run } = await trained(300);
   await inDatabase((sql) => sql`update merged_steps set loss_sum = 0, loss_max = 9`);
-  const points = await store.fineTunes.chart(run.id, { points: 50 });
+  const points = await chartOf(store, run.id, { points: 50 });
   expect(points).toEqual(Array.from({ length: 50 }, (_, at) => merged(6 * at + 1, 6 * at + 6)));
 });
 
@@ -107,10 +107,10 @@ test("blocks that a worker of an earlier release did not make come with later ap
   const { run, job } = await trained(200);
   await inDatabase((sql) => sql`delete from merged_steps where fine_tune_id = ${run.id} and (size < 64 or block > 0)`);
   const whole = [merged(1, 200)];
-  expect(await store.fineTunes.chart(run.id, { points: 1 })).toEqual(whole);
+  expect(await chartOf(store, run.id, { points: 1 })).toEqual(whole);
   await append(store, job, 200, 60);
   expect(await blocksOf(run.id)).toEqual({ 8: 32, 64: 4 });
-  expect(await store.fineTunes.chart(run.id, { points: 1 })).toEqual([merged(1, 260)]);
+  expect(await chartOf(store, run.id, { points: 1 })).toEqual([merged(1, 260)]);
 });
 
 test("steps without a finite loss count, and have none", async () => {
@@ -121,5 +121,24 @@ test("steps without a finite loss count, and have none", async () => {
       where fine_tune_id = ${run.id}`,
   );
   const none = { ...merged(1, 128), loss: null, lossMin: null, lossMax: null };
-  expect(await store.fineTunes.chart(run.id, { points: 1 })).toEqual([none]);
+  expect(await chartOf(store, run.id, { points: 1 })).toEqual([none]);
+});
+
+test("charts of many runs are read at once, each by its own steps and points; of a run that is not there, none", async () => {
+  const [short, long] = [(await trained(9)).run.id, (await trained(1_100)).run.id];
+  const read = await store.fineTunes.charts([
+    { id: long, points: 2 },
+    { id: "4b7d8d0a-0000-4000-8000-000000000000", points: 2 },
+    { id: short, points: 2 },
+    { id: "no id", points: 2 },
+    { id: long, points: 1, from: 1_001, to: 1_100 },
+  ]);
+  expect(read).toEqual([
+    await chartOf(store, long, { points: 2 }),
+    [],
+    [merged(1, 5), merged(6, 9)],
+    [],
+    [merged(1_001, 1_100)],
+  ]);
+  expect(read[0]).toHaveLength(2);
 });

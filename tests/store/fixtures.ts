@@ -5,7 +5,16 @@ import { hyperparametersSchema } from "../../schema/hyperparameters.ts";
 import { Chain, encodeHeader, packScalars, unpackEntries } from "../../schema/step-log.ts";
 import type { FineTune } from "../../schema/tables.ts";
 import { claimAny } from "../support/claims.ts";
-import type { ClaimedJob, Lease, NewFineTune, NewStepMetric, StepBatch, Store } from "../../store/store.ts";
+import type {
+  ChartPoint,
+  ChartRequest,
+  ClaimedJob,
+  Lease,
+  NewFineTune,
+  NewStepMetric,
+  StepBatch,
+  Store,
+} from "../../store/store.ts";
 
 export const headerBytes = encodeHeader({
   format: 1,
@@ -113,4 +122,8 @@ export async function directly<Result>(url: string, work: (sql: postgres.Sql) =>
   } finally {
     await sql.end();
   }
+}
+
+export async function chartOf(store: Store, id: string, request: Omit<ChartRequest, "id">): Promise<ChartPoint[]> {
+  return (await store.fineTunes.charts([{ id, ...request }]))[0] ?? [];
 }

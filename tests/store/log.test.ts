@@ -8,6 +8,7 @@ import {
   batchOf,
   chainAfter,
   chainStart,
+  chartOf,
   claimed,
   directly,
   headerBytes,
@@ -194,18 +195,18 @@ describe("chart", () => {
   test("merges steps into buckets, or gives them one by one when they are few", async () => {
     const { run, job } = await newTraining(store);
     await append(store, job, 0, 10);
-    const few = await store.fineTunes.chart(run.id, { points: 20 });
+    const few = await chartOf(store, run.id, { points: 20 });
     expect(few.map(({ step, count }) => [step, count])).toEqual(Array.from({ length: 10 }, (_, n) => [n + 1, 1]));
-    const [first, second] = await store.fineTunes.chart(run.id, { points: 2 });
+    const [first, second] = await chartOf(store, run.id, { points: 2 });
     expect(first).toMatchObject({ step: 5, count: 5, lossMin: 0.2, lossMax: 1 });
     expect(first?.loss).toBeCloseTo((1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) / 5, 12);
     expect(second).toMatchObject({ step: 10, count: 5, lossMin: 0.1 });
-    const part = await store.fineTunes.chart(run.id, { points: 2, from: 3, to: 6 });
+    const part = await chartOf(store, run.id, { points: 2, from: 3, to: 6 });
     expect(part.map(({ step, count }) => [step, count])).toEqual([
       [4, 2],
       [6, 2],
     ]);
-    expect(await store.fineTunes.chart("x", { points: 2 })).toEqual([]);
+    expect(await chartOf(store, "x", { points: 2 })).toEqual([]);
   });
 });
 

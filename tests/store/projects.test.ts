@@ -75,7 +75,7 @@ describe("what belongs to another project", () => {
     expect(await others.fineTunes.byIds([id])).toEqual([null]);
     expect(await others.fineTunes.list({ limit: 9 })).toEqual([]);
     expect(await others.fineTunes.metrics(id, { afterStep: 0, limit: 9 })).toEqual([]);
-    expect(await others.fineTunes.chart(id, { points: 9 })).toEqual([]);
+    expect(await others.fineTunes.charts([{ id: id, points: 9 }])).toEqual([[]]);
     expect(await others.fineTunes.events(id, { after: 0, limit: 9 })).toEqual([]);
     expect(await others.fineTunes.evaluations(id)).toEqual([]);
     expect(await others.fineTunes.losses(id)).toHaveLength(0);

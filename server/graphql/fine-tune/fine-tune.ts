@@ -4,6 +4,8 @@ import { settingsOf } from "../../../schema/hyperparameters.ts";
 import { limits } from "../../../schema/limits.ts";
 import type { fineTuneStatuses } from "../../../schema/states.ts";
 import { isFinal } from "../../../schema/states.ts";
+import type { ChartRequest } from "../../../store/store.ts";
+import type { Context } from "../../context.ts";
 import { builder, queryCost } from "../builder.ts";
 import { ChartPointRef } from "./chart.ts";
 import { EvaluationKindRef, EvaluationRef } from "./evaluation.ts";
@@ -155,8 +157,8 @@ FineTuneRef.implement({
       resolve: (run, args, { store }) =>
         store.fineTunes.metrics(run.id, { afterStep: args.afterStep ?? 0, limit: args.first ?? 100 }),
     }),
-    chart: t.field({
-      type: [ChartPointRef],
+    chart: t.loadableList({
+      type: ChartPointRef,
       description: "The steps so far, or a part of them, merged into a limited number of points, in order.",
       complexity: (args) => ({ field: queryCost, multiplier: args.points ?? 500 }),
       args: {
@@ -174,8 +176,15 @@ FineTuneRef.implement({
           validate: z.int().min(1).nullish(),
         }),
       },
-      resolve: (run, { points, from, to }, { store }) =>
-        store.fineTunes.chart(run.id, { points: points ?? 500, from: from ?? undefined, to: to ?? undefined }),
+      // Of a list of runs all are read at once.
+      load: (requests: ChartRequest[], { store }: Context) => store.fineTunes.charts(requests),
+      loaderOptions: { cache: false },
+      resolve: ({ id }, { points, from, to }) => ({
+        id,
+        points: points ?? 500,
+        from: from ?? undefined,
+        to: to ?? undefined,
+      }),
     }),
     evaluations: t.field({
       type: [EvaluationRef],
