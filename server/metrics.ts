@@ -6,6 +6,7 @@ import { SteplogError } from "../schema/errors.ts";
 import { isOperator } from "../schema/projects.ts";
 import { type OutboxDepth, type QueueEntry, type Store, addPool } from "../store/store.ts";
 import type { Access } from "./access.ts";
+import { addStorage } from "./storage-metrics.ts";
 import { SubscriptionMetrics } from "./subscription-metrics.ts";
 
 export class Metrics {
@@ -16,7 +17,7 @@ export class Metrics {
 
   readonly subscriptions: SubscriptionMetrics;
 
-  constructor(store: Pick<Store, "queue" | "workers" | "outbox" | "poolUse">) {
+  constructor(store: Pick<Store, "queue" | "workers" | "outbox" | "poolUse" | "blobs">) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.#requests = new Histogram({
@@ -35,6 +36,7 @@ export class Metrics {
     this.#sockets = new Gauge({ name: "steplog_websockets", help: "Open WebSockets.", registers });
     this.subscriptions = new SubscriptionMetrics(registers);
     addQueue(store, registers);
+    addStorage(store, registers);
     addPool(registers, () => store.poolUse());
   }
 

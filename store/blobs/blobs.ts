@@ -38,6 +38,8 @@ export interface Blobs {
   readonly place: string;
   /** Refuses a place that cannot be used. @throws INVALID_ARGUMENT; UNAVAILABLE while it does not answer */
   check(): Promise<void>;
+  /** Whether a file could be stored now. @throws UNAVAILABLE */
+  probe(): Promise<void>;
   /**
    * Stores a file, or a stream, under its SHA-256; durable before it returns. An interrupted source leaves nothing.
    * @throws PAYLOAD_TOO_LARGE, UNAVAILABLE

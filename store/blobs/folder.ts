@@ -6,12 +6,15 @@
  */
 import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { asDiskError } from "../../schema/errors.ts";
 import { type Blobs, type StoredBlob, blobName, isHash, missingBlob, otherBytes, verified } from "./blobs.ts";
 import { hashFile, removeAbandoned, writeAndHash } from "./writing.ts";
+
+/** More than a file system keeps beside a file's name, so that it needs a block. */
+const probedBytes = 8_192;
 
 /** Creates the folder if it is missing. @throws UNAVAILABLE */
 export async function openFolder(storageDir: string): Promise<Blobs> {
@@ -24,6 +27,16 @@ export async function openFolder(storageDir: string): Promise<Blobs> {
   return {
     place,
     check: async () => {},
+    async probe() {
+      const temporary = join(incoming, randomUUID());
+      try {
+        await writeFile(temporary, new Uint8Array(probedBytes));
+      } catch (error) {
+        failed(error);
+      } finally {
+        await rm(temporary, { force: true }).catch(() => {});
+      }
+    },
     tidy: () => removeAbandoned(incoming).catch(failed),
     async put(source, { maxBytes, announce } = {}) {
       const temporary = join(incoming, randomUUID());

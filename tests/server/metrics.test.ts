@@ -1,9 +1,15 @@
 /** What Prometheus reads of gateways and workers, and who may; the ids of requests; and that alerts know real metrics. */
 import { readFileSync } from "node:fs";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Registry } from "prom-client";
 import { parse } from "yaml";
 import { serveMetrics } from "../../cli/metrics-port.ts";
+import { addStorage } from "../../server/storage-metrics.ts";
+import { openFolder } from "../../store/blobs/folder.ts";
+import { scratch } from "../support/models.ts";
 import { WorkerMetrics } from "../../worker/metrics.ts";
 import { FakeWorker, createFineTune, testServer, type TestServer, wsClient } from "./harness.ts";
 
@@ -38,7 +44,30 @@ test("they have the queue as it is, requests by route, and errors by code", asyn
   expect(text).toMatch(/steplog_http_request_seconds_count\{route="\/v1",status="4xx"\} [1-9]/u);
   expect(text).toMatch(/steplog_errors_total\{code="UNAUTHENTICATED"\} [1-9]/u);
   expect(text).toContain("steplog_store_up 1");
+  expect(text).toContain("steplog_storage_up 1");
   expect(text).toMatch(/nodejs_eventloop_lag_p99_seconds \d/u);
+});
+
+test.each([
+  ["fails", () => Promise.reject(new Error("no room"))],
+  ["does not answer", () => new Promise<void>(() => {})],
+])("a storage that %s is down, and the scrape has the rest", { timeout: 10_000 }, async (_what, probe) => {
+  const registry = new Registry();
+  let asked = 0;
+  addStorage({ blobs: { ...server.store.blobs, probe: () => ((asked += 1), probe()) } }, [registry]);
+  expect(await registry.metrics()).toContain("steplog_storage_up 0");
+  expect(await registry.metrics()).toContain("steplog_storage_up 0");
+  expect(asked).toBe(1);
+});
+
+test("a folder in which nothing can be written does not answer", async () => {
+  const folder = await scratch();
+  const blobs = await openFolder(folder);
+  await blobs.probe();
+  expect(await readdir(join(folder, "incoming"))).toEqual([]);
+  await rm(join(folder, "incoming"), { recursive: true });
+  await writeFile(join(folder, "incoming"), "in its place");
+  await expect(blobs.probe()).rejects.toMatchObject({ code: "UNAVAILABLE" });
 });
 
 test("a request has the id that the client gave, or one of its own, in its answer and in the log", async () => {

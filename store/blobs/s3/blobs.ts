@@ -38,6 +38,7 @@ export async function openBucket(
   return {
     place: bucket.place,
     check: () => bucket.check(),
+    probe: () => bucket.check(),
     // Some S3 do not list uploads, and nothing depends on it.
     tidy: () => abortAbandoned(bucket).catch(() => {}),
     async put(source, { maxBytes, announce } = {}) {
