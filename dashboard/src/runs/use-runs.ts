@@ -80,7 +80,15 @@ export function useRuns(listing: Listing): Runs {
       const { fineTunes } = await page(null);
       return (before: State) => withFirstPage(before, fineTunes);
     };
+    let refreshing = false;
     const refresh = async () => {
+      // A slow service is not asked again before it has answered.
+      if (refreshing) return;
+      refreshing = true;
+      await readAgain();
+      refreshing = false;
+    };
+    const readAgain = async () => {
       await attempt(first);
       const firstPage = new Set(latest.current.ids.slice(0, pageSize));
       const others = watched.current.filter((id) => !firstPage.has(id) && isOpen(latest.current, id));
