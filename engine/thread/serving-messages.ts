@@ -62,8 +62,8 @@ export type FromServing =
   | { readonly type: "ready"; readonly deviceNote: string; readonly fingerprint: string }
   | { readonly type: "loading"; readonly id: string }
   /**
-   * The request wants a checkpoint that must be rebuilt to a folder first, or whose folder has gone. The thread has let go of the request: the worker
-   * rebuilds, then adds it again with the folder.
+   * The request wants a checkpoint that must be rebuilt to a folder first, or whose folder has gone. The thread has let go of
+   * the request: the worker rebuilds, then adds it again with the folder.
    */
   | { readonly type: "rebuild"; readonly id: string }
   | { readonly type: "piece"; readonly id: string; readonly piece: Piece }

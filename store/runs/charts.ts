@@ -2,10 +2,10 @@
  * Charts of runs, of many in two queries. A chart reads the largest blocks (step-blocks.ts) of which a point has one or more, and
  * what they leave at the ends in smaller ones: for each point no more than eight of them, however long the run.
  */
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import { fineTunes } from "../../schema/tables.ts";
 import { type Database, isUuid } from "../postgres/database.ts";
-import { blocksMade, blocksOf, sizes } from "./step-blocks.ts";
+import { blocksMade, blocksOf, sizes, stepsOf } from "./step-blocks.ts";
 
 /** Steps of a chart, merged: losses are null when no step of the bucket had a finite one. */
 export interface ChartPoint {
@@ -34,7 +34,7 @@ export interface ChartRequest {
 /**
  * In the order of the requests: the steps so far, or a part of them, in `points` buckets of equal width; when there are fewer
  * steps than points, one bucket per step. Where a bucket has several steps, its edges are those of blocks, but for the first and
- * the last. Of a run that there is not, none.
+ * the last. An unknown run has no points.
  */
 export async function charts(database: Database, requests: readonly ChartRequest[]): Promise<ChartPoint[][]> {
   const runs = await extentsOf(database, requests);
@@ -112,11 +112,11 @@ function cover(from: number, to: number, [largest, ...smaller]: readonly Blocks[
 async function pointsOf(database: Database, parts: readonly ({ at: number } & Part)[]) {
   if (parts.length === 0) return [];
   const range = { run: sql`part.id`, size: sql`part.size`, first: sql`part.first`, end: sql`part."end"` };
-  const read = (areSteps: boolean) => sql`
+  const read = (which: SQL, blocks: SQL) => sql`
     select part.at, part."from", part.points, part.width, (block + 1) * part.size as step, part.size as count, finite,
       loss_sum, loss_min, loss_max, gradients, gradient_squares, learning_rate, seconds_sum
-    from part cross join lateral (${blocksOf(range, areSteps)} offset 0) as block
-    where part.size ${areSteps ? sql`= 1` : sql`> 1`}`;
+    from part cross join lateral (${blocks} offset 0) as block
+    where ${which}`;
   return database.execute<{ at: number } & ChartPoint & Record<string, unknown>>(sql`
     with part as (
       select * from jsonb_to_recordset(${JSON.stringify(parts)}::text::jsonb)
@@ -126,7 +126,7 @@ async function pointsOf(database: Database, parts: readonly ({ at: number } & Pa
       max(loss_max) as "lossMax", sqrt(sum(gradient_squares) / nullif(sum(gradients), 0)) as "projectedGradient",
       (array_agg(learning_rate order by step desc))[1] as "learningRate", sum(seconds_sum) / sum(count) as seconds,
       sum(count)::int as count
-    from (${read(false)} union all ${read(true)}) as blocks
+    from (${read(sql`part.size > 1`, blocksOf(range))} union all ${read(sql`part.size = 1`, stepsOf(range))}) as blocks
     group by at, (step - "from")::bigint * points / width
     order by 1, 2`);
 }

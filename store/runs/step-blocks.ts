@@ -31,13 +31,16 @@ async function mergeInto(size: number, tx: Transaction, id: string, steps: numbe
   const most = stepsAtOnce / size;
   const first = sql`made.blocks * ${merging}::int`;
   const end = sql`least(made.blocks + ${most}::int, ${Math.floor(steps / size)}::int) * ${merging}::int`;
+  const run = sql`${id}::uuid`;
+  const range = { run, size: sql`${size / merging}::int`, first, end };
+  const parts = size === merging ? stepsOf(range) : blocksOf(range);
   await tx.execute(sql`
-    with made as (select ${blocksMade(sql`${id}::uuid`, size)} as blocks)
+    with made as (select ${blocksMade(run, size)} as blocks)
     insert into ${mergedSteps} (fine_tune_id, size, block, finite, loss_sum, loss_min, loss_max,
       gradients, gradient_squares, learning_rate, seconds_sum)
-    select ${id}::uuid, ${size}::int, block / ${merging}::int, sum(finite), sum(loss_sum), min(loss_min), max(loss_max),
+    select ${run}, ${size}::int, block / ${merging}::int, sum(finite), sum(loss_sum), min(loss_min), max(loss_max),
       sum(gradients), sum(gradient_squares), (array_agg(learning_rate order by block desc))[1], sum(seconds_sum)
-    from made cross join lateral (${blocksOf({ run: sql`${id}::uuid`, size: sql`${size / merging}::int`, first, end }, size === sizes[0])}) as part
+    from made cross join lateral (${parts}) as part
     group by 3
     -- Of one that has not all of its parts yet, these are still to be made.
     having count(*) = ${merging}::int`);
@@ -47,21 +50,21 @@ async function mergeInto(size: number, tx: Transaction, id: string, steps: numbe
 export const blocksMade = (run: SQL, size: number) =>
   sql`(select coalesce(max(block) + 1, 0) from ${mergedSteps} where fine_tune_id = ${run} and size = ${size}::int)`;
 
-/** In SQL: blocks `first` to before `end`. Those of size 1 are steps, of which block 0 is the first. */
+/** Blocks `first` to before `end` of a run. */
 interface Range {
   readonly run: SQL;
-  readonly size: SQL;
   readonly first: SQL;
   readonly end: SQL;
 }
 
-export function blocksOf({ run, size, first, end }: Range, areSteps: boolean): SQL {
-  if (!areSteps) {
-    return sql`select block, finite, loss_sum, loss_min, loss_max, gradients, gradient_squares, learning_rate, seconds_sum
-      from ${mergedSteps} where fine_tune_id = ${run} and size = ${size} and block >= ${first} and block < ${end}`;
-  }
-  return sql`select step - 1 as block, (loss is not null)::int as finite, loss as loss_sum, loss as loss_min, loss as loss_max,
-      (projected_gradient is not null)::int as gradients, projected_gradient * projected_gradient as gradient_squares,
-      learning_rate, seconds as seconds_sum
-    from ${stepMetrics} where fine_tune_id = ${run} and step > ${first} and step <= ${end}`;
-}
+/** In SQL: blocks of a size. */
+export const blocksOf = ({ run, size, first, end }: Range & { readonly size: SQL }) => sql`
+  select block, finite, loss_sum, loss_min, loss_max, gradients, gradient_squares, learning_rate, seconds_sum
+  from ${mergedSteps} where fine_tune_id = ${run} and size = ${size} and block >= ${first} and block < ${end}`;
+
+/** In SQL: steps as blocks of size 1, of which block 0 is the first. */
+export const stepsOf = ({ run, first, end }: Range) => sql`
+  select step - 1 as block, (loss is not null)::int as finite, loss as loss_sum, loss as loss_min, loss as loss_max,
+    (projected_gradient is not null)::int as gradients, projected_gradient * projected_gradient as gradient_squares,
+    learning_rate, seconds as seconds_sum
+  from ${stepMetrics} where fine_tune_id = ${run} and step > ${first} and step <= ${end}`;

@@ -33,7 +33,7 @@ test("a step takes two bytes in the log, and with rows and indexes less than fou
     await run.finish();
   }
   const [sizes] = await directly(service.url, async (sql) => {
-    // Away with what autovacuum, which comes once a minute, has not yet cleared away.
+    // Autovacuum runs once a minute, and may not have cleared dead rows yet.
     await sql`vacuum full log_segments`;
     return sql<{ own: number; whole: number }[]>`select sum(pg_column_size(scalars))::float8 as own,
       pg_total_relation_size('log_segments')::float8 as whole from log_segments`;

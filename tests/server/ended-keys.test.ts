@@ -61,7 +61,7 @@ test.each([
   expect(read).toBeLessThan(bytes / 2);
 });
 
-test("an OpenAI stream breaks off when its key is revoked, and nobody goes on with its answer", async () => {
+test("an OpenAI stream ends when its key is revoked, and its answer is not written to the end", async () => {
   await chatModel(server, "talker");
   const lane = await FakeLane.start(server.store);
   onTestFinished(() => lane.stop());

@@ -26,7 +26,7 @@ const endConnections = (which: "all" | "listening" = "all") =>
   );
 
 describe("while transactions are under way", () => {
-  test("a lost connection is UNAVAILABLE to its callers, and the store goes on with new ones", firstTry, async () => {
+  test("callers on a lost connection get UNAVAILABLE, and the store opens new ones", firstTry, async () => {
     const { run, job } = await newTraining(store);
     let entries = 0;
     let failures = 0;

@@ -17,7 +17,7 @@ import { readKey } from "./session.ts";
 
 /** A service that has not answered a question by then is not connected, though nothing was closed: it hangs. */
 const answerMs = 30_000;
-/** The same of the least question that there is. */
+/** The pulse is the smallest query there is, so it is given less time. */
 const pulseAnswerMs = 8_000;
 
 type Fetch = (url: Parameters<typeof fetchWithToken>[0], init?: RequestInit) => Promise<Response>;
