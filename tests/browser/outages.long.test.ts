@@ -326,6 +326,55 @@ test.each([
   await page.getByRole("dialog", { name: "Sign in" }).getByLabel("API key").waitFor();
 });
 
+test("what is still said of the old key, when another one is there, does not ask again", async () => {
+  const context = await newContext();
+  await context.addInitScript(() => {
+    localStorage.setItem("steplog-token", localStorage.getItem("steplog-token") ?? "old");
+    const own = { waiting: 0, release: () => {}, holds: null as Promise<void> | null };
+    Object.assign(globalThis, { late: own });
+    const { text, json } = Response.prototype;
+    const held = <Read extends (this: Response) => Promise<unknown>>(read: Read) =>
+      async function late(this: Response) {
+        if (this.status === 401 && own.holds) {
+          own.waiting += 1;
+          await own.holds;
+          setTimeout(() => (own.waiting -= 1), 100);
+        }
+        return read.call(this);
+      };
+    Object.assign(Response.prototype, { text: held(text), json: held(json) });
+  });
+  const json = { errors: [{ message: "This key is not valid.", extensions: { code: "UNAUTHENTICATED", issues: [] } }] };
+  await context.route("**/graphql", async (route) => {
+    const { authorization, ...headers } = await route.request().allHeaders();
+    await (authorization === "Bearer old" ? route.fulfill({ status: 401, json }) : route.continue({ headers }));
+  });
+  const pages = await Promise.all([context.newPage(), context.newPage()]);
+  const asks = (page: Page) => page.getByRole("dialog", { name: "Sign in" });
+  for (const page of pages) {
+    await page.goto(`${tests.server.url}${all().get("/compare")}`);
+    await asks(page).getByLabel("API key").waitFor();
+  }
+  const [page, other] = pages;
+  type Late = { late: { waiting: number; release: () => void; holds: Promise<void> | null } };
+  await page.evaluate(() => {
+    const { late } = globalThis as unknown as Late;
+    late.holds = new Promise((resolve) => (late.release = resolve));
+    // What somebody has typed keeps the page as it is.
+    document.querySelector("main")?.append(Object.assign(document.createElement("textarea"), { value: "half typed" }));
+  });
+  const waiting = () => page.evaluate(() => (globalThis as unknown as Late).late.waiting);
+  await expect.poll(waiting).toBeGreaterThan(0);
+  await asks(other).getByLabel("API key").fill("new");
+  await asks(other).getByRole("button", { name: "Sign in" }).click();
+  await expect.poll(() => asks(page).count()).toBe(0);
+  await page.evaluate(() => (globalThis as unknown as Late).late.release());
+  await expect.poll(waiting).toBe(0);
+  await page.getByText("named in a tab").first().waitFor();
+  expect(await asks(page).count()).toBe(0);
+  expect(tests.complaints).toEqual([]);
+});
+
 async function makeKey(server: RunningServer, by: string | null, name: string, scopes: readonly string[]) {
   const response = await fetch(`${server.url}/graphql`, {
     method: "POST",

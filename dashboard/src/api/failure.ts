@@ -1,6 +1,6 @@
 /** An error that can be shown. */
 import { SteplogError } from "../../../client/browser.ts";
-import { needsKey } from "./session.ts";
+import { readKey, refused } from "./session.ts";
 
 export interface Issue {
   readonly line?: number | null;
@@ -18,11 +18,21 @@ export interface Failure {
   readonly wantsKey?: boolean;
 }
 
+/** What a request was answered that had this key, or none (""). */
+export class KeyRefused extends SteplogError {
+  readonly key: string;
+
+  constructor(key: string, { code, message, issues }: SteplogError) {
+    super(code, message, issues);
+    this.key = key;
+  }
+}
+
 /** A service that wants a key, or another one, is answered by the form that signs in. */
 export function asFailure(error: unknown): Failure {
   if (!(error instanceof SteplogError)) return { code: "INTERNAL", message: String(error), issues: [] };
   if (error.code !== "UNAUTHENTICATED") return error;
-  needsKey.value = true;
+  refused(error instanceof KeyRefused ? error.key : readKey());
   const { code, message, issues } = error;
   return { code, message, issues, wantsKey: true };
 }

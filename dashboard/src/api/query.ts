@@ -5,15 +5,15 @@
 import { cacheExchange, Client, fetchExchange, type AnyVariables, type CombinedError } from "@urql/core";
 import { useQuery } from "@urql/preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { errorFrom, failureOf } from "../../../client/errors.ts";
+import { errorFrom, errorIn, failureOf } from "../../../client/errors.ts";
 import { fetchWithToken } from "../../../client/fetch-with-token.ts";
 import { passing, type ErrorCode } from "../../../schema/errors.ts";
 import type { Operation } from "../../../client/operation.ts";
 import { baseUrl } from "../base.ts";
 import { heard, heardWithin, reasons, tellTabs } from "./connection.ts";
-import { asFailure, type Failure } from "./failure.ts";
+import { asFailure, type Failure, KeyRefused } from "./failure.ts";
 import { pulse } from "./operations.ts";
-import { readKey } from "./session.ts";
+import { isReplaced, readKey } from "./session.ts";
 
 /** A service that has not answered a question by then is not connected, though nothing was closed: it hangs. */
 const answerMs = 30_000;
@@ -22,8 +22,17 @@ const pulseAnswerMs = 8_000;
 
 type Fetch = (url: Parameters<typeof fetchWithToken>[0], init?: RequestInit) => Promise<Response>;
 
-/** What changes something may take its time: whether it was done could not be told of one that is given up. */
-const patient: Fetch = (url, init) => fetchWithToken(url, init, () => readKey() || undefined);
+/**
+ * What changes something may take its time: whether it was done could not be told of one that is given up.
+ * @throws KeyRefused; UNAVAILABLE if the 401 is somebody else's, such as a proxy's; what fetch throws
+ */
+const patient: Fetch = async (url, init) => {
+  let key = "";
+  const response = await fetchWithToken(url, init, () => (key = readKey()) || undefined);
+  if (response.status !== 401) return response;
+  const error = errorIn(await response.json().catch(() => null));
+  throw error ? new KeyRefused(key, error) : failureOf(baseUrl, null);
+};
 
 const within =
   (ms: number): Fetch =>
@@ -88,6 +97,9 @@ export function useAgain(failure: Failure | null, read: () => unknown): void {
     if (newest !== known.current) read();
     known.current = newest;
   }, [newest]);
+  useEffect(() => {
+    if (failure instanceof KeyRefused && isReplaced(failure.key)) read();
+  }, [failure]);
   useEffect(() => {
     const seconds = failure && (failure.retryAfterS ?? passing[failure.code as ErrorCode]);
     if (!seconds) return undefined;

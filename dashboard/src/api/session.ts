@@ -1,13 +1,24 @@
 /** The API key, which stays in this browser, and whether the service asks for one. */
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { readAgain } from "./connection.ts";
 
 const place = "steplog-token";
 
 export const readKey = () => localStorage.getItem(place) ?? "";
 
-/** Set when the service refused the key that the page has, or asked for one. The page then asks its reader. */
-export const needsKey = signal(false);
+/** The key that the page goes by; another tab may already have left a newer one. "": none. */
+const ownKey = signal(readKey());
+const refusedKey = signal<string | null>(null);
+
+/** The service refused the key that the page has, or asked for one. The page then asks its reader. */
+export const needsKey = computed(() => refusedKey.value === ownKey.value);
+
+/** An answer to a key that has been replaced meanwhile may come late, so whoever tells names the key that was sent. */
+export function refused(key: string): void {
+  refusedKey.value = key;
+}
+
+export const isReplaced = (key: string) => key !== readKey();
 
 /** Everything is read again with the new key; what somebody is typing stays. */
 export function signIn(key: string): void {
@@ -34,7 +45,9 @@ export function signOut(): void {
 
 /** Another tab of this browser has signed in. */
 addEventListener("storage", ({ key }) => {
-  if (key === place && needsKey.value && readKey() !== "") goOn();
+  if (key !== place) return;
+  if (needsKey.value && readKey() !== "") goOn();
+  else ownKey.value = readKey();
 });
 
 /** A page on which nothing would be lost begins anew, with its streams. */
@@ -44,7 +57,8 @@ function goOn(): void {
 }
 
 function stay(): void {
-  needsKey.value = false;
+  ownKey.value = readKey();
+  refusedKey.value = null;
   readAgain();
 }
 

@@ -3,6 +3,7 @@ import { SteplogError, type StoredDataset } from "../../../client/browser.ts";
 import { errorIn, failureOf } from "../../../client/errors.ts";
 import { baseUrl } from "../base.ts";
 import { tellTabs } from "./connection.ts";
+import { KeyRefused } from "./failure.ts";
 import { readKey } from "./session.ts";
 
 interface Upload {
@@ -38,7 +39,7 @@ export function uploadDataset({ rows, name, preset, idempotencyKey, onSent, sign
     request.addEventListener("load", () => {
       const answer: unknown = request.response;
       const error = errorIn(answer);
-      if (error) reject(error);
+      if (error) reject(request.status === 401 ? new KeyRefused(key, error) : error);
       else if (request.status === 201) {
         tellTabs();
         resolve(answer as StoredDataset);
