@@ -340,8 +340,8 @@ export class TensorFlow {
     return this.run("Reshape", [x, this.list(shape)], { T: type, Tshape: types.int32 });
   }
 
-  transpose(x: Handle, order: readonly number[]): Handle {
-    return this.run("Transpose", [x, this.list(order)], { T: types.float32, Tperm: types.int32 });
+  transpose(x: Handle, order: readonly number[], type: Type = types.float32): Handle {
+    return this.run("Transpose", [x, this.list(order)], { T: type, Tperm: types.int32 });
   }
 
   /** Elements or rows first, ..., first + count - 1 of the outermost axis. */
@@ -419,8 +419,8 @@ export class TensorFlow {
   }
 
   /** a [m, k] times b [k, n], or b [n, k] transposed. */
-  product(a: Handle, b: Handle, transposed: boolean): Handle {
-    return this.run("MatMul", [a, b], { T: types.float32, transpose_a: false, transpose_b: transposed });
+  product(a: Handle, b: Handle, transposed: boolean, type: Type = types.float32): Handle {
+    return this.run("MatMul", [a, b], { T: type, transpose_a: false, transpose_b: transposed });
   }
 
   /** a times b, or b transposed, over the last two axes; the others broadcast. */

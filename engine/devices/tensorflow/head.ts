@@ -25,8 +25,13 @@ interface Scores {
 
 type Use = (scores: Scores) => readonly Handle[];
 
-/** Calls `use` with scores, which are freed afterwards; what it returns is kept. @returns the number of sides */
-function forScores(reading: Reading, x: Cells<Handle>, head: Head, use: Use): number {
+/**
+ * Calls `use` with scores, which are freed afterwards; what it returns is kept. They are float32 in any precision: rounded to
+ * bfloat16, as TensorFlow's products in it are, a score of 10 is off by up to 0.03 nats, more than the sides of a step differ by.
+ * @returns the number of sides
+ */
+function forScores(given: Reading, x: Cells<Handle>, head: Head, use: Use): number {
+  const reading: Reading = { ...given, precision: "float32" };
   const sides = Math.max(x.length, sidesUnder(reading, head.weight, head.bias));
   const most = Math.ceil(reading.scoreElements / Math.max(1, ...head.weight.pieces.map(({ rows }) => rows)));
   const shifts = head.bias && heldVector(reading, head.bias);

@@ -24,6 +24,7 @@ import type {
   LowRankPart,
   Pass,
   Perturbation,
+  Precision,
   RotaryShape,
   Weight,
   WeightLayout,
@@ -84,10 +85,10 @@ export class TensorflowPass implements Pass {
   /** Numbers of the lists of positions that rotations have named. */
   readonly #positions = new Map<Int32Array, number>();
 
-  constructor(state: TensorflowState, perturbation: Perturbation | null) {
+  constructor(state: TensorflowState, perturbation: Perturbation | null, precision: Precision) {
     const { tf, sizes } = state;
     this.#state = state;
-    this.#reading = { tf, perturbation, ...sizes };
+    this.#reading = { tf, perturbation, precision, ...sizes };
     this.#recording = new Recording<Handle>({ free: (handle) => tf.free(handle), ...sizes });
   }
 

@@ -1,9 +1,10 @@
 /** Products of activations with weights, piece by piece of the weight, so that no second copy of a large weight ever exists. */
 import { invariant } from "../../../schema/errors.ts";
-import type { Perturbation, WeightLayout } from "../device.ts";
+import type { Perturbation, Precision, WeightLayout } from "../device.ts";
 import { sidesOf as sidesOfPass } from "../device.ts";
 import type { Block, Cells, Work } from "../recorded.ts";
 import type { Handle, Held, TensorFlow } from "./binding.ts";
+import { types } from "./binding.ts";
 import type { TensorflowWeight, WeightPiece } from "./weights.ts";
 import { sidesOf } from "./weights.ts";
 
@@ -11,6 +12,8 @@ import { sidesOf } from "./weights.ts";
 export interface Reading {
   readonly tf: TensorFlow;
   readonly perturbation: Perturbation | null;
+  /** Of the factors of products. In bfloat16, TensorFlow also rounds the result to it; sums within a product are float32. */
+  readonly precision: Precision;
   /** Scores of attention, or of the head, in memory at a time. */
   readonly scoreElements: number;
   readonly transposedRows: number;
@@ -77,23 +80,42 @@ export function matricesOf(reading: Reading, weight: TensorflowWeight, piece: We
   };
 }
 
-function heldFor({ tf, perturbation }: Reading, weight: TensorflowWeight, piece: WeightPiece, way: Way, side: number) {
+function heldFor(reading: Reading, weight: TensorflowWeight, piece: WeightPiece, way: Way, side: number) {
+  const { tf, perturbation, precision } = reading;
+  const type = types[precision];
   return tf.hold(() => {
-    const made = sidesOf(tf, weight, piece, perturbation, side);
-    if (way !== "transposed") return made;
-    return made.map((matrix) => {
-      const transposed = tf.transpose(matrix, [1, 0]);
+    const own = (matrix: Handle, made: Handle) => {
       if (matrix !== piece.values) tf.free(matrix);
-      return transposed;
-    });
+      return made;
+    };
+    const made = asStored(reading, weight)
+      ? [piece.values]
+      : sidesOf(tf, weight, piece, perturbation, side).map((matrix) =>
+          precision === "float32" ? matrix : own(matrix, tf.cast(matrix, types.float32, type)),
+        );
+    if (way !== "transposed") return made;
+    return made.map((matrix) => own(matrix, tf.transpose(matrix, [1, 0], type)));
   });
 }
 
-/** Bytes that a product holds while blocks run through it: a frozen float32 weight is used where it lies. */
+/** Whether a product can read the weight where it lies: it is not perturbed, and is stored as the factors are. */
+function asStored({ perturbation, precision }: Reading, { dtype, trainable }: TensorflowWeight): boolean {
+  return (perturbation === null || !trainable) && dtype === (precision === "float32" ? "F32" : "BF16");
+}
+
+/** Bytes that a product holds while blocks run through it. */
 export function heldBytes(reading: Reading, weight: TensorflowWeight, way: Way): number {
-  const changed = weight.dtype !== "F32" || (reading.perturbation !== null && weight.trainable);
-  const copied = changed || way === "transposed";
-  return copied ? 4 * weight.elements : 0;
+  const size = reading.precision === "float32" ? 4 : 2;
+  return asStored(reading, weight) && way !== "transposed" ? 0 : size * weight.elements;
+}
+
+/** x times a matrix of this pass's precision, as float32. */
+function times({ tf, precision }: Reading, x: Handle, matrix: Handle, way: Way): Handle {
+  if (precision === "float32") return tf.product(x, matrix, way === "out-in");
+  const { float32, bfloat16 } = types;
+  const rounded = tf.cast(x, float32, bfloat16);
+  const made = tf.next(rounded, (factor) => tf.product(factor, matrix, way === "out-in", bfloat16));
+  return tf.next(made, (y) => tf.cast(y, bfloat16, float32));
 }
 
 /** x times a weight of one piece, plus bias, block by block. */
@@ -111,7 +133,7 @@ export function product(
   return {
     block({ side }, [x]) {
       invariant(x, "a product has an input");
-      const y = tf.product(x, matrices.of(side), way === "out-in");
+      const y = times(reading, x, matrices.of(side), way);
       return shifts ? tf.next(y, (z) => tf.binary("AddV2", z, ofSide(shifts.handles, side))) : y;
     },
     end() {
@@ -134,8 +156,8 @@ export function productByPieces(reading: Reading, weight: TensorflowWeight, bias
           side.forEach((parts, block) => {
             const input = ofSide(x[Math.min(s, x.length - 1)] ?? [], block);
             const matrix = matrices.of(s);
-            if (way === "in-out") add(tf, parts, partial(tf, input, piece, matrix));
-            else parts.push(tf.product(input, matrix, way === "out-in"));
+            if (way === "in-out") add(tf, parts, partial(reading, input, piece, matrix));
+            else parts.push(times(reading, input, matrix, way));
           }),
         );
       } finally {
@@ -156,9 +178,10 @@ export function productByPieces(reading: Reading, weight: TensorflowWeight, bias
 }
 
 /** The inputs that a piece of a weight [in, out] takes, times it. */
-function partial(tf: TensorFlow, x: Handle, { firstRow, rows }: WeightPiece, matrix: Handle): Handle {
+function partial(reading: Reading, x: Handle, { firstRow, rows }: WeightPiece, matrix: Handle): Handle {
+  const { tf } = reading;
   const inputs = tf.columns(x, firstRow, rows);
-  const made = tf.product(inputs, matrix, false);
+  const made = times(reading, inputs, matrix, "in-out");
   if (inputs !== x) tf.free(inputs);
   return made;
 }

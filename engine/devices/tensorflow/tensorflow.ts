@@ -27,7 +27,6 @@ import {
 } from "./weights.ts";
 
 const name = "tfjs";
-const precisions: readonly Precision[] = ["float32"];
 
 export interface TensorflowDevice extends Device {
   readonly onGpu: boolean;
@@ -43,6 +42,8 @@ export interface TensorflowOptions {
   /** Elements of a piece of a weight, at most; weights.ts has the default. */
   readonly pieceElements?: number;
   readonly sizes?: PassSizes;
+  /** Left out: also bfloat16 on a GPU, and on a processor that multiplies in it. */
+  readonly precisions?: readonly Precision[] | undefined;
   /** Replays with TensorFlow's operations even where the host is faster. */
   readonly replayHere?: boolean;
   /** Instead of a tfjs-node package: a TensorFlow that is open already, or one that only counts (bench/gpu). */
@@ -53,7 +54,7 @@ export interface TensorflowOptions {
 export function createTensorflowDevice(
   devicesDir: string | null = null,
   only: InstallableName | null = null,
-  { pieceElements = defaultPieceElements, sizes, replayHere = false, library }: TensorflowOptions = {},
+  { pieceElements = defaultPieceElements, sizes, replayHere = false, library, ...options }: TensorflowOptions = {},
 ): TensorflowDevice {
   const { binding, description, onGpu } = library ?? loadBinding(devicesDir, only);
   const tf = new TensorFlow(binding);
@@ -62,7 +63,9 @@ export function createTensorflowDevice(
   const state = { tf, weights, caches, sizes: sizes ?? defaultSizes(tf.usesGpu) };
   const noise = new TensorflowNoise(tf);
   const maker = { tf, noise, pieceElements };
-  const host = replayHere || tf.usesGpu ? null : nativeDevice();
+  const native = tf.usesGpu ? null : nativeDevice();
+  const host = replayHere ? null : native;
+  const precisions = options.precisions ?? (tf.usesGpu ? (["float32", "bfloat16"] as const) : precisionsOf(native));
   if (!tf.usesGpu) giveBackFilePages();
   const freeWeight = (handle: Weight) => {
     freeTensorflowWeight(tf, weights.find(handle));
@@ -98,7 +101,7 @@ export function createTensorflowDevice(
     begin(perturbation, precision = "float32", options = {}) {
       checkPrecision({ name, precisions }, precision);
       checkOptions(options, perturbation);
-      return new TensorflowPass(state, perturbation);
+      return new TensorflowPass(state, perturbation, precision);
     },
     createCache: () => caches.add(createTensorflowCache(tf, name)),
     copyCache: (cache, rows) => caches.add(copyTensorflowCache(tf, caches.find(cache), rows)),
@@ -107,7 +110,7 @@ export function createTensorflowDevice(
       weights.all().forEach(freeWeight);
       caches.all().forEach(freeCache);
       noise.dispose();
-      host?.dispose();
+      native?.dispose();
       tf.trim(0);
     },
     tensors: () => tf.tensors(),
@@ -115,6 +118,9 @@ export function createTensorflowDevice(
     traffic: () => tf.traffic(),
   };
 }
+
+/** TensorFlow multiplies in bfloat16 on any processor, but only where that has instructions for it faster than in float32. */
+const precisionsOf = (native: Device | null): readonly Precision[] => native?.precisions ?? ["float32"];
 
 /** Without a GPU, the native device replays ten times as fast as TensorFlow's operations (decision 33); null if it was not built. */
 function nativeDevice(): Device | null {
