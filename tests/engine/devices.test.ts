@@ -25,7 +25,7 @@ const present = listed.flatMap((device) => {
 });
 if (present.some(({ name }) => name === "tfjs-tensorflow")) {
   // The device itself, but every weight here has many pieces, every activation many blocks, every product of attention a few rows.
-  const sizes = { cellElements: 64, scoreElements: 24, heldBytes: 512, transposedRows: 4 };
+  const sizes = { cellElements: 64, scoreElements: 24, heldBytes: 512, transposedRows: 4, swapsFactors: true };
   const open = async () =>
     (await import("../../engine/devices/tensorflow/tensorflow.ts")).createTensorflowDevice(devicesDir, null, {
       pieceElements: 256,

@@ -91,8 +91,9 @@ describe.runIf(loaded)("a cache", () => {
     // Keys and values.
     expect(named(ran, "Empty")).toHaveLength(2 * sequences * doublings);
     expect(written(ran)).toBe(2 * sequences * (2 * tokens - 1));
-    // Attention sees the rows of several sequences as one tensor, and those of one where they are.
-    if (sequences === 1) expect(named(ran, "ConcatV2")).toStrictEqual([]);
+    // Attention reads the rows where they are: nothing else has as many of them, or moves them.
+    const long = ran.filter(({ made }) => (made[0] ?? 0) > 8 && made[1] === columns);
+    expect(new Set(long.map(({ name }) => name))).toStrictEqual(new Set(["Empty", "InplaceUpdate", "Slice"]));
     device.dispose();
   });
 });

@@ -44,9 +44,10 @@ describe.skipIf(await isSkipped("tfjs-tensorflow"))("a step on TensorFlow", () =
 
   // Counted on the processor. Of an unperturbed layer, 6 products and 6 biases, 2 norms of 8 and 22 operations of attention are
   // what OPT needs for one block of rows; a perturbed one has them twice, and 7 to 13 for the noise of each of its 16 weights.
+  // Few rows, as here, are the second factor of a product, whose result is transposed: one more for each product.
   test.each([
-    { name: "OPT", config: {}, plain: 70, perturbed: 320 },
-    { name: "Llama", config: llama, plain: 80, perturbed: 260 },
+    { name: "OPT", config: {}, plain: 70, perturbed: 330 },
+    { name: "Llama", config: llama, plain: 80, perturbed: 270 },
   ])("runs few operations for each layer of $name", async ({ config, plain, perturbed }) => {
     const few = await operations({ ...config, num_hidden_layers: 2 });
     const more = await operations({ ...config, num_hidden_layers: 3 });

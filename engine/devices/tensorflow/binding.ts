@@ -409,9 +409,9 @@ export class TensorFlow {
     return this.run("ConcatV2", inputs, { N: { int: parts.length }, T: type, Tidx: types.int32 });
   }
 
-  /** Reduces the last axis, which keeps length 1. */
-  reduce(name: "Mean" | "Sum" | "Max" | "Min", x: Handle): Handle {
-    return this.run(name, [x, this.list([x.shape.length - 1])], {
+  /** Reduces an axis, the last one by default, which keeps length 1. */
+  reduce(name: "Mean" | "Sum" | "Max" | "Min", x: Handle, axis = x.shape.length - 1): Handle {
+    return this.run(name, [x, this.list([axis])], {
       T: types.float32,
       Tidx: types.int32,
       keep_dims: true,

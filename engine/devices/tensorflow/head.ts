@@ -4,7 +4,7 @@ import type { Cells } from "../recorded.ts";
 import type { Handle, TensorFlow } from "./binding.ts";
 import { capped, logSumExp } from "./operations.ts";
 import type { Reading } from "./products.ts";
-import { heldVector, matricesOf, ofSide, sidesUnder } from "./products.ts";
+import { heldVector, matricesOf, ofSide, sidesUnder, times } from "./products.ts";
 import type { TensorflowWeight, WeightPiece } from "./weights.ts";
 
 export interface Head {
@@ -42,7 +42,7 @@ function forScores(given: Reading, x: Cells<Handle>, head: Head, use: Use): numb
         for (let side = 0; side < sides; side++) {
           const shift = shifts && ofSide(shifts.handles, side);
           forRows(reading.tf, x[Math.min(side, x.length - 1)] ?? [], most, (rows, row) => {
-            const logits = scored(reading.tf, rows, matrices.of(side), shift, piece, head.softcap);
+            const logits = scored(reading, rows, matrices.of(side), shift, piece, head.softcap);
             return use({ logits, side, row, rows: rows.shape[0] ?? 0, first: piece.firstRow, count: piece.rows });
           });
         }
@@ -75,14 +75,15 @@ function forRows(
 
 /** Scores [rows, piece.rows]; `shift` is the bias of the whole vocabulary. */
 function scored(
-  tf: TensorFlow,
+  reading: Reading,
   rows: Handle,
   matrix: Handle,
   shift: Handle | null,
   piece: WeightPiece,
   softcap: number | undefined,
 ): Handle {
-  let logits = tf.product(rows, matrix, true);
+  const { tf } = reading;
+  let logits = times(reading, rows, matrix, "out-in");
   if (shift) {
     const part = tf.columns(shift, piece.firstRow, piece.rows);
     logits = tf.next(logits, (y) => tf.binary("AddV2", y, part));

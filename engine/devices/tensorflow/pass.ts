@@ -37,6 +37,7 @@ import { Recording } from "../recording.ts";
 import type { Constants } from "./attention.ts";
 import { attend } from "./attention.ts";
 import type { Handle, Held, TensorFlow } from "./binding.ts";
+import { attendCached } from "./cached-attention.ts";
 import type { TensorflowCache } from "./caches.ts";
 import { lossesOf, logitsOf } from "./head.ts";
 import { activations, layerNorm, rmsNorm } from "./operations.ts";
@@ -44,7 +45,7 @@ import type { Reading } from "./products.ts";
 import { heldBytes, heldVector, ofSide, product, productByPieces, sidesUnder, wayOf } from "./products.ts";
 import type { Angles } from "./rotary.ts";
 import { rotated, tableOf } from "./rotary.ts";
-import { attended, cut, rowsFrom, withRowsAdded } from "./sequences.ts";
+import { attended, cachesOfQueries, cut, rowsFrom, withRowsAdded } from "./sequences.ts";
 import type { TensorflowWeight } from "./weights.ts";
 import { rowsOf } from "./weights.ts";
 
@@ -58,13 +59,16 @@ export interface PassSizes {
   readonly heldBytes: number;
   /** Rows from which a product transposes its weight (products.ts). */
   readonly transposedRows: number;
+  /** Fewer rows, but more than one, are the second factor of a product instead of the first (products.ts). */
+  readonly swapsFactors: boolean;
 }
 
 /** A GPU should need more at once to be busy, and multiply as fast by a weight [out, in]: expected, not watched on one. */
 export function defaultSizes(usesGpu: boolean): PassSizes {
   const heldBytes = 20 * 2 ** 20;
-  if (usesGpu) return { cellElements: 2 ** 25, scoreElements: 2 ** 25, heldBytes, transposedRows: Infinity };
-  return { cellElements: 2 ** 20, scoreElements: 2 ** 21, heldBytes, transposedRows: 512 };
+  if (usesGpu)
+    return { cellElements: 2 ** 25, scoreElements: 2 ** 25, heldBytes, transposedRows: Infinity, swapsFactors: false };
+  return { cellElements: 2 ** 20, scoreElements: 2 ** 21, heldBytes, transposedRows: 512, swapsFactors: true };
 }
 
 export interface TensorflowState {
@@ -214,12 +218,14 @@ export class TensorflowPass implements Pass {
         block: (at: Block, [queries, keys, values]: readonly Handle[]) => {
           invariant(queries && keys && values, "attention has three operands");
           const { tf } = this.#state;
-          const seen = attended(tf, at, [keys, values], shape.lengths, { caches, before });
           const constants: Constants = (key, make) => {
             const [made] = this.#constant(key, () => [make()]);
             invariant(made, "a constant is one tensor");
             return made;
           };
+          const queried = cachesOfQueries(tf, at, [keys, values], shape.lengths, { caches, before });
+          if (queried) return attendCached(tf, queries, queried, shape, constants);
+          const seen = attended(tf, at, [keys, values], shape.lengths, { caches, before });
           const { scoreElements } = this.#reading;
           return attend(tf, [queries, seen.keys, seen.values], shape, seen.sequences, { constants, scoreElements });
         },

@@ -17,6 +17,7 @@ export interface Reading {
   /** Scores of attention, or of the head, in memory at a time. */
   readonly scoreElements: number;
   readonly transposedRows: number;
+  readonly swapsFactors: boolean;
 }
 
 /** How a product reads its weight: as it lies, or through a transposed copy, [in, out], of one [out, in]. */
@@ -110,12 +111,24 @@ export function heldBytes(reading: Reading, weight: TensorflowWeight, way: Way):
 }
 
 /** x times a matrix of this pass's precision, as float32. */
-function times({ tf, precision }: Reading, x: Handle, matrix: Handle, way: Way): Handle {
-  if (precision === "float32") return tf.product(x, matrix, way === "out-in");
+export function times(reading: Reading, x: Handle, matrix: Handle, way: Way): Handle {
+  const { tf, precision } = reading;
+  if (precision === "float32") return inOrder(reading, x, matrix, way);
   const { float32, bfloat16 } = types;
   const rounded = tf.cast(x, float32, bfloat16);
-  const made = tf.next(rounded, (factor) => tf.product(factor, matrix, way === "out-in", bfloat16));
+  const made = tf.next(rounded, (factor) => inOrder(reading, factor, matrix, way));
   return tf.next(made, (y) => tf.cast(y, bfloat16, float32));
+}
+
+/**
+ * With some rows, a processor multiplies the matrix by them: oneDNN copies the second factor of a product if it is transposed,
+ * and the rows are less to copy than a weight (decision 37).
+ */
+function inOrder({ tf, precision, swapsFactors }: Reading, x: Handle, matrix: Handle, way: Way): Handle {
+  const type = types[precision];
+  const transposed = way === "out-in";
+  if (!transposed || !swapsFactors || x.shape[0] === 1) return tf.product(x, matrix, transposed, type);
+  return tf.next(tf.product(matrix, x, true, type), (y) => tf.transpose(y, [1, 0], type));
 }
 
 /** x times a weight of one piece, plus bias, block by block. */

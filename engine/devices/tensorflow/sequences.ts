@@ -49,6 +49,21 @@ interface Before {
   readonly before: readonly Cells<Handle>[];
 }
 
+/** The caches of a block's sequences, with their own rows, if each has a single query that sees nothing else; null otherwise. */
+export function cachesOfQueries(
+  tf: TensorFlow,
+  at: Block,
+  fresh: readonly [keys: Handle, values: Handle],
+  lengths: readonly number[],
+  { caches, before }: Before,
+): readonly TensorflowCache[] | null {
+  const members = membersOf(lengths, at);
+  if (!caches || before.length > 0 || members.some(({ length }) => length !== 1)) return null;
+  const own = members.map(({ index }) => caches[index]);
+  append(tf, own, members, at, fresh);
+  return own.filter((cache) => cache !== undefined);
+}
+
 /** Keys and values that the sequences of a block see: the prefix, what their caches hold, and their own rows. */
 export function attended(
   tf: TensorFlow,
