@@ -27,11 +27,11 @@ export class Decoding {
 
   /** A pass over the prompt. */
   async start(prompt: readonly number[]): Promise<Sequence> {
-    const { device, folder, prompts } = this.#model;
+    const { device, folder } = this.#model;
     const caches = createCaches(device, folder.architecture);
     const tokens = { ids: Int32Array.from(prompt), lengths: [prompt.length], past: [0] };
     const packed = { ...tokens, caches: byLayer([caches], folder.architecture) };
-    const logits = await prompts.logits(packed, Int32Array.of(prompt.length - 1));
+    const logits = await this.#model.prompts([]).logits(packed, Int32Array.of(prompt.length - 1));
     return { caches, past: prompt.length, next: likeliest(logits) };
   }
 

@@ -79,14 +79,17 @@ export class Batch {
     return (this.#model.folder.architecture.cacheLimit ?? Infinity) - this.#model.prefixLength;
   }
 
-  /** Prompts that need not wait for another one which starts alike, and will be kept. */
+  /** Prompts that need not wait for another one of their model which starts alike, and will be kept. */
   #startable(): Prompt[] {
-    const starts = new Set<string>();
+    const starts = new Map<LoadedModel, Set<string>>();
     return this.#prompts.filter((prompt) => {
       const start = this.#isKept(prompt) ? prompt.start : null;
       if (start === null) return true;
-      const isFirst = !starts.has(start);
-      starts.add(start);
+      const { model } = prompt.use.asker;
+      const own = starts.get(model) ?? new Set();
+      starts.set(model, own);
+      const isFirst = !own.has(start);
+      own.add(start);
       return isFirst || prompt.started;
     });
   }
@@ -95,8 +98,12 @@ export class Batch {
     return this.#options.kept !== null && !prompt.isWhole && !prompt.isAlone;
   }
 
-  async #computePrompts(pieces: readonly PromptPiece[]): Promise<void> {
-    const outputs = await this.#promptPass(pieces).catch((error: unknown) => this.#restartPrompts(pieces, error));
+  async #computePrompts(unsorted: readonly PromptPiece[]): Promise<void> {
+    const { chosen: pieces, runs } = byModel(unsorted, ({ prompt, length }) => ({
+      model: prompt.use.asker.model,
+      rows: length,
+    }));
+    const outputs = await this.#promptPass(pieces, runs).catch((error: unknown) => this.#restartPrompts(pieces, error));
     if (!outputs) return;
     const all = pieces.reduce((total, { prompt, length }) => total + outputsOf(prompt, length), 0);
     let row = 0;
@@ -110,7 +117,7 @@ export class Batch {
   }
 
   /** The wanted outputs of all pieces, one after the other. */
-  async #promptPass(pieces: readonly PromptPiece[]): Promise<Float32Array | Float64Array> {
+  async #promptPass(pieces: readonly PromptPiece[], runs: readonly AdaptedRun[]): Promise<Float32Array | Float64Array> {
     const { device, folder } = this.#model;
     const tokens = this.#packed(
       pieces.map(({ prompt, length }) => ({
@@ -121,7 +128,7 @@ export class Batch {
     );
     const positions = wantedRows(pieces);
     const isLosses = pieces.some(({ prompt }) => prompt.use.targets !== null);
-    const passes = pieces[0]?.prompt.use.asker.model.prompts ?? this.#model.prompts;
+    const passes = this.#model.prompts(runs);
     return isLosses ? passes.targetLosses(tokens, positions, targetsOf(pieces)) : passes.logits(tokens, positions);
   }
 
@@ -179,7 +186,7 @@ export class Batch {
   }
 
   async #decode(unsorted: readonly Sequence[]): Promise<void> {
-    const { chosen, runs } = byModel(unsorted);
+    const { chosen, runs } = byModel(unsorted, (sequence) => ({ model: sequence.asker.model, rows: 1 }));
     const tokens = this.#packed(
       chosen.map((sequence) => ({
         ids: Int32Array.of(sequence.next),
@@ -270,15 +277,20 @@ interface PackedPart {
   readonly caches: SequenceCaches;
 }
 
-/** Sequences of a model one after the other, and what its adapter adds to their rows. */
-function byModel(sequences: readonly Sequence[]): { chosen: Sequence[]; runs: AdaptedRun[] } {
-  const models = [...new Set(sequences.map(({ asker }) => asker.model))];
-  const chosen: Sequence[] = [];
+/** Parts of a model one after the other, and what its adapter adds to their rows. */
+function byModel<Part>(
+  parts: readonly Part[],
+  about: (part: Part) => { readonly model: LoadedModel; readonly rows: number },
+): { chosen: Part[]; runs: AdaptedRun[] } {
+  const chosen: Part[] = [];
   const runs: AdaptedRun[] = [];
-  for (const model of models) {
-    const own = sequences.filter(({ asker }) => asker.model === model);
-    runs.push({ terms: model.terms, first: chosen.length, rows: own.length });
+  let first = 0;
+  for (const model of new Set(parts.map((part) => about(part).model))) {
+    const own = parts.filter((part) => about(part).model === model);
+    const rows = own.reduce((total, part) => total + about(part).rows, 0);
+    runs.push({ terms: model.terms, first, rows });
     chosen.push(...own);
+    first += rows;
   }
   return { chosen, runs };
 }

@@ -24,12 +24,12 @@ export interface LoadedModel {
   readonly contextLength: number;
   /** What its adapter adds to linear layers: it may share passes with the base and its other adapters. Else null. */
   readonly terms: AdaptedRun["terms"];
-  /** Passes over prompts. A row has the same bits whatever is beside it (`Device.rowsApart`), and so it has in decoding. */
-  readonly prompts: ForwardPasses;
   /**
-   * Passes that decode a token of each sequence. Those of the base take runs of rows that belong to its adapters. Their logits are
-   * used before the next such pass, which has the same memory.
+   * Passes over prompts. Those of the base take runs of rows that belong to its adapters. A row has the same bits whatever is
+   * beside it (`Device.rowsApart`), if what is beside it has terms of the same layers (adapted-rows.ts).
    */
+  prompts(runs: readonly AdaptedRun[]): ForwardPasses;
+  /** The same, to decode a token of each sequence. Their logits are used before the next such pass, which has the same memory. */
   decoding(runs: readonly AdaptedRun[]): ForwardPasses;
   /** Of its own weights. */
   readonly bytes: number;
@@ -48,7 +48,6 @@ export class LoadedBase implements LoadedModel {
   readonly device: Device;
   readonly prefixLength = 0;
   readonly terms = null;
-  readonly prompts: ForwardPasses;
   readonly #weights: ReadonlyMap<string, Weight>;
   readonly #precision: Precision;
   readonly #memory = new LogitMemory();
@@ -58,7 +57,6 @@ export class LoadedBase implements LoadedModel {
     this.device = device;
     this.#precision = precision;
     this.#weights = weights;
-    this.prompts = this.#passes("panels", null);
   }
 
   static async load(folder: ModelFolder, device: Device, { precision, beforePart }: LoadOptions): Promise<LoadedBase> {
@@ -73,10 +71,12 @@ export class LoadedBase implements LoadedModel {
     return bytesOf([...this.#weights.values()]);
   }
 
+  prompts(runs: readonly AdaptedRun[]): ForwardPasses {
+    return this.#passes("panels", ofRuns(runs));
+  }
+
   decoding(runs: readonly AdaptedRun[]): ForwardPasses {
-    const change = (pass: Pass) => adaptedRows(pass, runs);
-    const isAdapted = runs.some(({ terms }) => terms);
-    return this.#passes("rows", isAdapted ? { weights: [], prefixLength: 0, terms: null, change } : null);
+    return this.#passes("rows", ofRuns(runs));
   }
 
   free(): void {
@@ -106,8 +106,9 @@ export class LoadedBase implements LoadedModel {
     const { folder, device, contextLength } = this;
     const { prefixLength, weights, terms } = attached;
     const sizes = { prefixLength, contextLength: contextLength - prefixLength, bytes: bytesOf(weights) };
+    const prompts = () => this.#passes("panels", attached);
     const decoding = () => this.#passes("rows", attached);
-    return { folder, device, ...sizes, terms, prompts: this.#passes("panels", attached), decoding };
+    return { folder, device, ...sizes, terms, prompts, decoding };
   }
 
   #passes(products: Products, attached: AttachedAdapter | null): ForwardPasses {
@@ -115,6 +116,11 @@ export class LoadedBase implements LoadedModel {
     const options = { precision: this.#precision, products, ...memory };
     return new ForwardPasses(this.folder.architecture, this.device, options, lookupIn(this.#weights), attached);
   }
+}
+
+function ofRuns(runs: readonly AdaptedRun[]): AttachedAdapter | null {
+  const change = (pass: Pass) => adaptedRows(pass, runs);
+  return runs.some(({ terms }) => terms) ? { weights: [], prefixLength: 0, terms: null, change } : null;
 }
 
 function readNamed(device: Device, { weights }: AttachedAdapter, name: string): Promise<Uint8Array> {

@@ -4,6 +4,7 @@
  */
 import type { Device } from "../devices/device.ts";
 import type { Architecture } from "../model/families/family.ts";
+import { haveTermsAlike } from "./adapted-rows.ts";
 import type { SequenceCaches } from "./caches.ts";
 import { createCaches, freeCaches } from "./caches.ts";
 import { pieceTokens, startOf } from "./kept-prompts.ts";
@@ -119,7 +120,9 @@ export function nextPieces(
 
 function mayShare(a: Prompt, b: Prompt): boolean {
   if ([a, b].some(({ isWhole, isAlone }) => isWhole || isAlone)) return false;
-  return a.use.asker.model === b.use.asker.model && (a.use.targets === null) === (b.use.targets === null);
+  const [one, other] = [a.use.asker.model, b.use.asker.model];
+  const isAlike = one === other || haveTermsAlike(one.terms, other.terms);
+  return isAlike && (a.use.targets === null) === (b.use.targets === null);
 }
 
 /** Outputs within the next `length` tokens. */

@@ -60,11 +60,12 @@ export async function checkpointOf(
   kind: "lora" | "prefix" | "full",
   chain: string,
   scalar = 0.25,
+  targets: readonly string[] = [],
 ): Promise<{ model: ServedModel; loaded: Model }> {
   const folder = await openModelFolder(base.modelPath);
   const adapter =
     kind === "lora"
-      ? seededLora(targetedModules(folder.architecture, []), { rank: 2, alpha: 8, seed: 3 })
+      ? seededLora(targetedModules(folder.architecture, targets), { rank: 2, alpha: 8, seed: 3 })
       : kind === "prefix"
         ? seededPrefix(folder, 4, 3)
         : null;

@@ -43,6 +43,50 @@ describe.each(apart)("on $name", ({ name, open }) => {
     for (const server of [together, apart]) server.end();
   });
 
+  test("prompts of adapters of the same layers share a pass, and read as they do alone", async () => {
+    const base = await served({}, null);
+    const all = ["q_proj", "v_proj", "o_proj", "gate_proj", "down_proj"];
+    const models = {
+      base,
+      a: (await checkpointOf(base, "lora", "a", 0.25, all)).model,
+      b: (await checkpointOf(base, "lora", "b", 0.5, all)).model,
+      c: (await checkpointOf(base, "lora", "c", -0.5, all)).model,
+      few: (await checkpointOf(base, "lora", "few", 0.5, ["q_proj"])).model,
+    };
+    const start = promptOf(11, 70);
+    const asked = (["a", "base", "b", "few", "c", "a", "b", "base"] as const).map((name, i) => ({
+      name,
+      id: `${i}`,
+      model: models[name],
+      ...(i % 4 === 3
+        ? { task: scoring([{ prompt: promptOf(i, 5), completion: [7, 8, 9 + i] }], 0) }
+        : {
+            prompt: [...start, ...promptOf(i, 1 + 9 * i)],
+            task: generating({ maxTokens: 3, logprobs: 0 }, { seed: i, temperature: 0 }),
+          }),
+    }));
+    const passes: number[] = [];
+    const server = new Server(watched(device, (sequences) => passes.push(sequences)));
+    for (const name of ["a", "b", "c", "few"] as const)
+      await server.alone({ model: models[name], prompt: [5], task: generating({ maxTokens: 1 }) });
+    passes.length = 0;
+    for (const one of asked) await server.add(one);
+    await server.run();
+    // a, b and c; what starts as they do waits for what is kept of them.
+    expect(Math.max(...passes)).toBe(3);
+    for (const one of asked) {
+      const apart = new Server(device);
+      await apart.add(one);
+      await apart.run();
+      const [seen, alone] = [server.answer(one.id), apart.answer(one.id)];
+      expect(seen).toMatchObject({ code: null, ended: {} });
+      expect(seen.choices).toStrictEqual(alone.choices);
+      expect(seen.ended?.scores).toStrictEqual(alone.ended?.scores);
+      apart.end();
+    }
+    server.end();
+  });
+
   test("a sequence that was interrupted goes on as it would have", async () => {
     const model = await served();
     const task = generating({ maxTokens: 20, logprobs: 0 }, { frequencyPenalty: 0.5 });
@@ -63,6 +107,20 @@ describe.each(apart)("on $name", ({ name, open }) => {
     }
   });
 });
+
+/** Tells of each pass over prompts how many sequences it has. */
+function watched(device: Device, tell: (sequences: number) => void): Device {
+  return {
+    ...device,
+    begin(perturbation, precision, options) {
+      const pass = device.begin(perturbation, precision, options);
+      if (options?.products !== "panels") return pass;
+      const attention = pass.attention.bind(pass);
+      pass.attention = (q, k, v, shape) => (tell(shape.lengths.length), attention(q, k, v, shape));
+      return pass;
+    },
+  };
+}
 
 describe("a request", () => {
   const device = createPlainDevice();
