@@ -9,6 +9,7 @@ import { LockHeld } from "../engine/model/files/lock.ts";
 import { readOrigin } from "../engine/model/files/origin.ts";
 import type { ModelDownload } from "../schema/download-tables.ts";
 import { SteplogError, asSteplogError } from "../schema/errors.ts";
+import { withoutFolders } from "../schema/folders-in-messages.ts";
 import { leaseMs, pollMs, renewMs, scanModelsMs } from "../schema/limits.ts";
 import type { DownloadProgress } from "../store/store.ts";
 import { addRepository, type AddRepositoryOptions } from "./add-repository.ts";
@@ -134,7 +135,7 @@ async function end(
   } else if (!held.signal.aborted) {
     const { code, message } = asSteplogError(error);
     log.warn({ model: name, code }, `A model was not downloaded: ${message}`);
-    await store.modelDownloads.finish(name, worker, { status: "FAILED", code, message });
+    await store.modelDownloads.finish(name, worker, { status: "FAILED", code, message: withoutFolders(message) });
   }
 }
 

@@ -15,6 +15,7 @@ import { adapterShapes } from "../engine/model/adapters/all.ts";
 import { linearModules } from "../engine/model/adapters/lora.ts";
 import { trainableTensors } from "../engine/model/trainable.ts";
 import { SteplogError, asSteplogError } from "../schema/errors.ts";
+import { toldToClients, withoutFolders } from "../schema/folders-in-messages.ts";
 import type { NamedModel } from "../schema/jobs.ts";
 import { leaseMs, pollMs, renewMs, scanModelsMs } from "../schema/limits.ts";
 import type { SeenModel, Store } from "../store/store.ts";
@@ -206,7 +207,7 @@ async function lookAt({ modelsDir, checks, signal }: ModelsWatch, name: string):
     return modelSummary(name, (await checks.open(join(modelsDir, name), signal)).folder);
   } catch (error) {
     signal.throwIfAborted();
-    const { code, message } = asSteplogError(error);
+    const { code, message } = toldToClients(asSteplogError(error));
     return { name, problem: `${code}: ${message}` };
   }
 }
@@ -248,6 +249,6 @@ async function giveUp({ store, log, signal, name: worker }: ModelsWatch, name: s
   const { code, message } = asSteplogError(cause);
   log.warn({ model: name, code }, `A model was not registered: ${message}`);
   if (code !== "UNAVAILABLE" && code !== "LEASE_LOST") {
-    await store.foundModels.failRegistration(name, worker, `${code}: ${message}`);
+    await store.foundModels.failRegistration(name, worker, `${code}: ${withoutFolders(message)}`);
   }
 }

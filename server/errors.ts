@@ -16,6 +16,7 @@ import { limits } from "../schema/limits.ts";
 import { currentRequestId } from "./request-id.ts";
 import type { QuotaUse } from "../schema/usage.ts";
 import { asDiskError, errorCodes, passing, SteplogError, type ErrorCode, type InputIssue } from "../schema/errors.ts";
+import { toldToClients } from "../schema/folders-in-messages.ts";
 
 /** Characters of a message, which may quote what was sent. */
 const messageLength = 2_000;
@@ -43,7 +44,9 @@ export function toClientError(error: unknown, log: Logger): GraphQLError {
   const root = asDiskError(rootOf(error), "A folder of the gateway");
   if (root instanceof GraphQLError && isErrorCode(root.extensions["code"])) return root;
   if (root instanceof SteplogError && root.code !== "INTERNAL") {
-    return clientError(error, root.code, root.message, root.issues, laterOf(root));
+    // What is not found may be an address, which looks like a path.
+    const { message, issues } = root.code === "NOT_FOUND" ? root : toldToClients(root);
+    return clientError(error, root.code, message, issues, laterOf(root));
   }
   if (root instanceof GraphQLError && isRequestError(root)) {
     return clientError(root, requestErrorCode(root), root.message, []);

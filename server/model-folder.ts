@@ -1,6 +1,8 @@
 /** Where this gateway has the tokenizer, config and chat template of a base model: in its models folder, or copied from the store. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { SteplogError } from "../schema/errors.ts";
+import { toldToClients } from "../schema/folders-in-messages.ts";
 import type { BaseModel } from "../schema/tables.ts";
 import type { ProjectStore } from "../store/store.ts";
 
@@ -21,10 +23,11 @@ export async function withModelFolder<Result>(
     () => false,
   );
   const copied = isHere ? null : await store.copiedModels.use(model, (name) => !name.endsWith(".safetensors"));
-  if (!copied) return work(own);
   try {
-    return await work(copied.path);
+    return await work(copied?.path ?? own);
+  } catch (error) {
+    throw error instanceof SteplogError ? toldToClients(error) : error;
   } finally {
-    copied.release();
+    copied?.release();
   }
 }

@@ -16,6 +16,7 @@ import { failureOf } from "../engine/thread/messages.ts";
 import type { ModelsAtHand } from "../models/registration.ts";
 import { SteplogError, asSteplogError } from "../schema/errors.ts";
 import { loggable } from "../schema/faults.ts";
+import { toldToClients } from "../schema/folders-in-messages.ts";
 import type { JobKind } from "../schema/jobs.ts";
 import { soleJobKinds } from "../schema/jobs.ts";
 import { giveBackMs, leaseMs, maxAttempts, pollMs } from "../schema/limits.ts";
@@ -179,9 +180,10 @@ function tooManyAttempts({ lastError }: ClaimedJob): SteplogError {
 }
 
 /** Has the attempt repeated, by another worker if there is one, or ends the job. */
-async function endAttempt(store: Store, job: ClaimedJob, error: SteplogError): Promise<void> {
-  if (error.code === "LEASE_LOST") return;
-  const attempts = attemptsFor[error.code];
+async function endAttempt(store: Store, job: ClaimedJob, failed: SteplogError): Promise<void> {
+  if (failed.code === "LEASE_LOST") return;
+  const attempts = attemptsFor[failed.code];
+  const error = toldToClients(failed);
   const message = `${error.code}: ${error.message}`;
   if (attempts > 1 && (await store.repeatJob(job, { message, attempts }))) return;
   await handlerOf(job.kind).fail(store, job, attempts > 1 ? afterAttempts(error, job.attempts) : error);

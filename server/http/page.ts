@@ -3,6 +3,7 @@ import { access, readFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import path from "node:path";
 import { SteplogError } from "../../schema/errors.ts";
+import { withoutFolders } from "../../schema/folders-in-messages.ts";
 import { sendFile } from "./files.ts";
 
 /** @param prefix under which clients reach the gateway, such as "/steplog"; "" at the root of a host */
@@ -60,9 +61,14 @@ async function pageOf(root: string): Promise<string> {
   try {
     return await readFile(path.join(root, "index.html"), "utf8");
   } catch (error) {
-    throw new SteplogError("NOT_FOUND", `There is no page in ${root}: build it with npm run build.`, [], {
-      cause: error,
-    });
+    throw new SteplogError(
+      "NOT_FOUND",
+      `There is no page in ${withoutFolders(root)}: build it with npm run build.`,
+      [],
+      {
+        cause: error,
+      },
+    );
   }
 }
 

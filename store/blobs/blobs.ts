@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { SteplogError } from "../../schema/errors.ts";
+import { withoutFolders } from "../../schema/folders-in-messages.ts";
 
 export interface StoredBlob {
   readonly sha256: string;
@@ -121,7 +122,7 @@ export function otherBytes(where: string, seen: string): SteplogError {
 }
 
 export function missingBlob(sha256: string, place: string, cause?: unknown): SteplogError {
-  return new SteplogError("NOT_FOUND", `There is no blob ${sha256} in ${place}.`, [], { cause });
+  return new SteplogError("NOT_FOUND", `There is no blob ${sha256} in ${withoutFolders(place)}.`, [], { cause });
 }
 
 export function tooLarge(maxBytes: number): SteplogError {

@@ -1,5 +1,8 @@
 /** Every error of a request has a code, and names fields and lines. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { pino } from "pino";
+import { SteplogError } from "../../schema/errors.ts";
+import { toClientError, toHttpError } from "../../server/errors.ts";
 import type { CreatedFineTune, TestServer } from "./harness.ts";
 import { createDataset, createFineTuneMutation, globalId, modelRow, rowId, rows, testServer } from "./harness.ts";
 
@@ -19,6 +22,16 @@ const firstError = async (query: string, variables?: object) => {
 
 const createDatasetMutation = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { id } }";
 const good = '{"prompt": "a", "completion": "b"}';
+
+test("an error of this machine's disks names no folder of it, and an unknown address stays whole", () => {
+  const log = pino({ enabled: false });
+  const full = new SteplogError("UNAVAILABLE", "The storage folder /srv/steplog/storage has no room left (ENOSPC).");
+  const told = "The storage folder steplog/storage has no room left (ENOSPC).";
+  expect(toClientError(full, log).message).toBe(told);
+  expect(JSON.parse(toHttpError(full, log).body)).toMatchObject({ errors: [{ message: told }] });
+  const address = new SteplogError("NOT_FOUND", "There is nothing at /some/page.");
+  expect(toClientError(address, log).message).toBe(address.message);
+});
 
 describe("datasets", () => {
   test.each([

@@ -106,7 +106,8 @@ describe("later", () => {
     await scanModels(await watchOf(modelsDir));
     expect(await found()).toStrictEqual([
       ["b", null],
-      ["damaged", expect.stringMatching(/^MODEL_INVALID: .*truncated/u)],
+      // Clients read it: it names the file, and not where the models folder is.
+      ["damaged", expect.stringMatching(/^MODEL_INVALID: damaged\/model\.safetensors .*truncated/u)],
     ]);
     await cp(join(modelsDir, "a"), join(modelsDir, "damaged"), { recursive: true });
     await scanModels(await watchOf(modelsDir));

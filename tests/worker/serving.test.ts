@@ -110,6 +110,23 @@ describe("tokens", () => {
   });
 });
 
+test("what is wrong with files is told without their folders, which are in the log", async () => {
+  const { id } = await newCompletion(store);
+  const running = lane();
+  const thread = await running.thread();
+  const request = await thread.request({ id });
+  const message = "/srv/steplog/models/tiny/config.json is not JSON.";
+  const issues = [{ field: "config", message: "/srv/steplog/models/tiny/config.json ends early" }];
+  thread.say({ type: "failed", id: request.id, code: "MODEL_INVALID", message, issues });
+  await untilStatus(id, "FAILED");
+  expect(await store.completions.get(id)).toMatchObject({
+    errorCode: "MODEL_INVALID",
+    errorMessage: "tiny/config.json is not JSON.",
+    errorIssues: [{ field: "config", message: "tiny/config.json ends early" }],
+  });
+  expect(running.logged.join()).toContain("/srv/steplog/models/tiny/config.json");
+});
+
 describe("a request is another worker's", () => {
   test("when this one stops: what was said is written, and the next goes on after it", async () => {
     const completion = await newCompletion(store);

@@ -1,6 +1,7 @@
 /** Jobs that train a run: from where its log ends to its last step, or until it is cancelled or paused, or the worker stops. */
 import type { FineTuneRequest } from "../../engine/thread/messages.ts";
 import { invariant } from "../../schema/errors.ts";
+import { withoutFolders } from "../../schema/folders-in-messages.ts";
 import { settingsOf } from "../../schema/hyperparameters.ts";
 import { leaseMs } from "../../schema/limits.ts";
 import { decodeHeader } from "../../schema/step-log.ts";
@@ -115,7 +116,7 @@ async function record(context: JobContext, recorder: StepRecorder, message: Reco
       if (message.problem === null) break;
       await store.recordEvent(job, {
         type: "WEIGHTS_NOT_KEPT",
-        message: `Its log will be replayed. ${message.problem}`,
+        message: `Its log will be replayed. ${withoutFolders(message.problem)}`,
       });
       break;
     case "stopped":

@@ -2,6 +2,7 @@
 import { rm } from "node:fs/promises";
 import { basename } from "node:path";
 import { asSteplogError, invariant } from "../../schema/errors.ts";
+import { toldToClients } from "../../schema/folders-in-messages.ts";
 import type { BaseModel, FineTune, WeightsFile } from "../../schema/tables.ts";
 import type { Store } from "../../store/store.ts";
 import { withRetries } from "../with-retries.ts";
@@ -26,7 +27,7 @@ const storagePatienceMs = 600_000;
 export async function storeFiles({ store, job, signal }: JobContext, paths: readonly string[]): Promise<WeightsFile[]> {
   const stored: WeightsFile[] = [];
   const tell = async (reason: unknown) => {
-    const message = `The weights are made and wait for the storage. ${asSteplogError(reason).message}`;
+    const message = `The weights are made and wait for the storage. ${toldToClients(asSteplogError(reason)).message}`;
     // It only tells; whether the lease is lost, its renewal finds out.
     await store.tellWait(job, message).catch(() => {});
   };

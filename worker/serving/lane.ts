@@ -15,6 +15,7 @@ import type { FromServing, ServingThreadData, WarmModel } from "../../engine/thr
 import type { ModelsAtHand } from "../../models/registration.ts";
 import { SteplogError, asSteplogError, errorCodes } from "../../schema/errors.ts";
 import type { Capabilities } from "../../schema/jobs.ts";
+import { foldersIn, toldToClients } from "../../schema/folders-in-messages.ts";
 import { completionAttempts, leaseMs, pollMs, renewMs } from "../../schema/limits.ts";
 import type { Log } from "../../schema/log.ts";
 import type { Tracing } from "../../schema/tracing.ts";
@@ -373,8 +374,10 @@ export class ServingLane {
   /** Has the attempt repeated, if that may help, or ends the request. */
   async #endAttempt(job: ClaimedJob, error: SteplogError, held?: Held): Promise<void> {
     const { store, log } = this.#options;
-    const { code, message, issues } = error;
-    log.warn({ job: job.id, completion: job.subject, code }, `An attempt failed: ${errorCodes[code]}`);
+    const { code, message, issues } = toldToClients(error);
+    // Of the message no more than this: it may quote the request.
+    const files = foldersIn(error.message);
+    log.warn({ job: job.id, completion: job.subject, code, files }, `An attempt failed: ${errorCodes[code]}`);
     try {
       const attempts = attemptsAt(code);
       // The text of the code alone: this is told to whoever asks why a request waits.

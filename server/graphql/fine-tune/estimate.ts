@@ -3,6 +3,7 @@ import { z } from "zod";
 import { SteplogError, asSteplogError } from "../../../schema/errors.ts";
 import type { ErrorCode } from "../../../schema/errors.ts";
 import type { PlannedRun } from "../../../schema/estimate.ts";
+import { toldToClients } from "../../../schema/folders-in-messages.ts";
 import { measureWait } from "../../../schema/limits.ts";
 import type { Dataset } from "../../../schema/tables.ts";
 import { lackedBy, trainingNeeds, withFiles } from "../../../store/store.ts";
@@ -77,7 +78,7 @@ export function collecting(): { readonly attempt: Attempt; readonly refusals: re
     try {
       return await check();
     } catch (error) {
-      const { code, message, issues } = asSteplogError(error);
+      const { code, message, issues } = toldToClients(asSteplogError(error));
       if (!(error instanceof SteplogError) || !refusing.has(code)) throw error;
       refusals.push({ code, message, issues, argument: about ?? null });
       return null;
