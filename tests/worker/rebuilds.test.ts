@@ -1,5 +1,5 @@
 /** Checkpoints of full weights as folders: rebuilt once, found again, linked where they are stored, swept; and served. */
-import { cp, readFile, readdir, utimes, writeFile } from "node:fs/promises";
+import { cp, readFile, readdir, rename, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -36,11 +36,46 @@ describe("kept folders", () => {
     expect(await kept.make(named("00"), never)).toBe(first);
   });
 
+  test.each<[string, (weights: string) => Promise<void>]>([
+    ["is cut", (weights) => truncate(weights, 4)],
+    ["is gone", (weights) => rm(weights)],
+    [
+      "has other bytes of the same time",
+      async (weights) => {
+        const { atime, mtime, ctimeMs } = await stat(weights);
+        // The clock of a file system may stand still for some milliseconds.
+        do {
+          await writeFile(weights, "ten bits!!");
+          await utimes(weights, atime, mtime);
+        } while ((await stat(weights)).ctimeMs === ctimeMs);
+      },
+    ],
+    ["was there before there were records", (weights) => rm(join(weights, "..", "kept.json"))],
+  ])("of which a file %s are made again", async (_what, damage) => {
+    const damaged: string[] = [];
+    const kept = new KeptFolders(await scratch(), 100, undefined, (path) => damaged.push(path));
+    const fill = async (folder: string) => {
+      await writeFile(join(folder, "config.json"), "{}");
+      await writeFile(join(folder, "weights"), "ten bytes.");
+    };
+    const path = await kept.make(named("00"), fill);
+    expect(await kept.find(named("00"))).toBe(path);
+    await damage(join(path, "weights"));
+    expect(await kept.find(named("00"))).toBeNull();
+    expect(damaged).toEqual([path]);
+    expect(await kept.make(named("00"), fill)).toBe(path);
+    expect(await readFile(join(path, "weights"), "utf8")).toBe("ten bytes.");
+    expect(await kept.find(named("00"))).toBe(path);
+  });
+
   test("that two workers make at once are made by one; one that cannot be filled is not there", async () => {
     const dir = await scratch();
     const [one, other] = [new KeptFolders(dir, 100), new KeptFolders(dir, 100)];
+    // Another process's folder for what is not there yet has another name.
+    const elsewhere = new KeptFolders(await scratch(), 100);
     const path = await one.make(named("00"), async (folder) => {
-      await cp(modelPath, join(dir, "ab-00"), { recursive: true });
+      const made = await elsewhere.make(named("00"), (theirs) => cp(modelPath, theirs, { recursive: true }));
+      await rename(made, join(dir, "ab-00"));
       await writeFile(join(folder, "weights"), "mine");
     });
     expect(await readdir(path)).toContain("config.json");
@@ -124,6 +159,15 @@ describe("a request for a checkpoint of full weights", () => {
     expect(await readFile(join(folder, "config.json"), "utf8")).toBe("config.json");
     const second = await thread.request(await newCompletion(store, { checkpointId }));
     expect(second.model.checkpoint).toMatchObject({ folder });
+    // A file that is not what it was is not answered from.
+    await rm(join(folder, "config.json"));
+    const third = await newCompletion(store, { checkpointId });
+    const refused = await thread.request(third);
+    expect(refused.model.checkpoint).toMatchObject({ folder: null });
+    thread.say({ type: "rebuild", id: refused.id });
+    expect((await thread.request(third, 1)).model.checkpoint).toMatchObject({ folder });
+    expect(await readFile(join(folder, "config.json"), "utf8")).toBe("config.json");
+    expect(lane.logged.join()).toContain("Files of a rebuilt checkpoint have changed or gone");
   });
 
   test("keeps its folder while it is held, whatever else is made, and no longer", async () => {

@@ -1,7 +1,7 @@
 /**
  * Folders of rebuilt checkpoints, kept to be mapped again: BASE-CHAIN (both hashes) in one folder that all workers of this
  * machine may share. A folder appears complete, by a rename, and goes the same way, by another name, before it is deleted: what
- * is mapped stays valid. Its own time tells when it was last used; beyond the budget the one used longest ago goes first, but
+ * is mapped stays valid. One whose files are not what they were (kept-record.ts) goes too, and is made again. Its own time tells when it was last used; beyond the budget the one used longest ago goes first, but
  * none that this worker's requests hold: they may not have mapped it yet, and what is mapped takes its room even when deleted.
  */
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
@@ -9,6 +9,7 @@ import { basename, join } from "node:path";
 import { hostInNames, isAlive, partialFolder } from "../../engine/model/files/partial.ts";
 import { asDiskError } from "../../schema/errors.ts";
 import { timeOf } from "../../store/blobs/writing.ts";
+import { isAsRecorded, recordName, writeRecord } from "./kept-record.ts";
 
 export interface KeptModel {
   /** Hashes in hex: of the base, and the chain hash of the log. */
@@ -37,15 +38,25 @@ export class KeptFolders {
   readonly #dir: string;
   readonly #budgetBytes: number;
   readonly #held: () => readonly KeptModel[];
+  readonly #damaged: (path: string) => void;
 
-  /** @param held models of the requests that are being answered */
-  constructor(dir: string, budgetBytes: number, held: () => readonly KeptModel[] = () => []) {
+  /**
+   * @param held models of the requests that are being answered
+   * @param damaged told of folders that are deleted since a file of them has changed or has gone
+   */
+  constructor(
+    dir: string,
+    budgetBytes: number,
+    held: () => readonly KeptModel[] = () => [],
+    damaged: (path: string) => void = () => {},
+  ) {
     this.#dir = dir;
     this.#budgetBytes = budgetBytes;
     this.#held = held;
+    this.#damaged = damaged;
   }
 
-  /** The folder, which counts as used now; null if it is not there, or has links to stored weights that have ended. */
+  /** The folder, which counts as used now; null if it is not there, or any more as it was made. */
   async find(model: KeptModel): Promise<string | null> {
     const path = join(this.#dir, nameOf(model));
     const now = new Date();
@@ -53,7 +64,8 @@ export class KeptFolders {
       () => true,
       () => false,
     );
-    if (!isThere || (await isWhole(path))) return isThere ? path : null;
+    if (!isThere || (await isAsRecorded(path))) return isThere ? path : null;
+    this.#damaged(path);
     await remove(path);
     return null;
   }
@@ -73,6 +85,7 @@ export class KeptFolders {
       try {
         await mkdir(partial);
         await fill(partial);
+        await writeRecord(partial);
       } catch (error) {
         // It may have taken the room that others need.
         await rm(partial, { recursive: true, force: true });
@@ -148,17 +161,11 @@ function isLeft(name: string): boolean {
   return Number.isSafeInteger(pid) && !isAlive(pid);
 }
 
-async function isWhole(path: string): Promise<boolean> {
-  const names = await readdir(path).catch(() => []);
-  const seen = await Promise.all(names.map((name) => stat(join(path, name)).catch(() => null)));
-  return names.length > 0 && seen.every((file) => file !== null);
-}
-
-/** Links count for nothing: their bytes are the store's. */
+/** Links count for nothing: their bytes are the store's. Neither does the record, as if a folder had its model alone. */
 async function measure(path: string) {
   const { mtimeMs } = await stat(path);
   const entries = await readdir(path, { withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile());
+  const files = entries.filter((entry) => entry.isFile() && entry.name !== recordName);
   const sizes = await Promise.all(files.map(async ({ name }) => (await stat(join(path, name))).size));
   return { path, usedMs: mtimeMs, bytes: sizes.reduce((sum, size) => sum + size, 0) };
 }

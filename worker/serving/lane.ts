@@ -79,7 +79,12 @@ export class ServingLane {
     this.#options = options;
     const { settings } = options;
     this.#budgetBytes = settings.budgetBytes;
-    const kept = new KeptFolders(settings.keptDir, settings.keptBytes, () => this.#heldFolders());
+    const damaged = (folder: string) =>
+      options.log.warn(
+        { folder },
+        "Files of a rebuilt checkpoint have changed or gone; it is rebuilt when it is asked for.",
+      );
+    const kept = new KeptFolders(settings.keptDir, settings.keptBytes, () => this.#heldFolders(), damaged);
     this.#rebuilds = new Rebuilds(options.store.blobs, kept, settings.device, settings.turns);
     this.#recorder = new PieceRecorder(options.store, {
       written: (held, ended) => ended && this.#release(held),
