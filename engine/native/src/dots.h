@@ -249,15 +249,19 @@ STEPLOG_INLINE F someWeights(const typename Stored<dtype>::Element* w, size_t co
 template <Dtype dtype>
 inline void addLowRankOf(const LowRankTask& task) {
   const auto* b = static_cast<const typename Stored<dtype>::Element*>(task.b);
-  for (size_t output = task.first; output < task.last; output++) {
-    for (size_t row = 0; row < task.x.rows; row++) {
-      const float* x = task.x.f32(0, row);
-      F total = zero();
-      for (size_t i = 0; i < task.rank; i += lanes) {
-        const size_t left = task.rank - i;
-        total = fma(left < lanes ? loadPart(x + i, left, 0.0f) : load(x + i), someWeights<dtype>(b + output * task.rank + i, left), total);
+  // A few rows at a time: those of a prompt would be fetched anew for each output.
+  for (size_t from = 0; from < task.x.rows; from += dotBlockRows) {
+    const size_t to = task.x.rows - from < dotBlockRows ? task.x.rows : from + dotBlockRows;
+    for (size_t output = task.first; output < task.last; output++) {
+      for (size_t row = from; row < to; row++) {
+        const float* x = task.x.f32(0, row);
+        F total = zero();
+        for (size_t i = 0; i < task.rank; i += lanes) {
+          const size_t left = task.rank - i;
+          total = fma(left < lanes ? loadPart(x + i, left, 0.0f) : load(x + i), someWeights<dtype>(b + output * task.rank + i, left), total);
+        }
+        task.y.f32(0, row)[output] += sum(total);
       }
-      task.y.f32(0, row)[output] += sum(total);
     }
   }
 }

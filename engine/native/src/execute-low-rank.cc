@@ -6,8 +6,8 @@
 namespace steplog {
 namespace {
 
-// Outputs of a task of the second product.
-constexpr size_t outputsATask = 256;
+// Outputs of a task of the second product, and rows of a task of both.
+constexpr size_t outputsATask = 256, rowsATask = 64;
 
 // Rows first, ..., first + rows - 1.
 Rows rowsIn(const Rows& all, size_t first, size_t rows) { return {all.f32(0, first), all.stride, rows, 0, false}; }
@@ -38,12 +38,14 @@ void Executor::addLowRank(Pass& pass, const Node& node) {
     return Rows{hidden[index].data(), stride, part.rows, 0, false};
   };
   struct Task {
-    size_t part, first, last;
+    size_t part, row, rows, first, last;
   };
   const auto split = [&](size_t most, const auto& outputsOf) {
     std::vector<Task> tasks;
     for (size_t part = 0; part < node.parts.size(); part++)
-      for (size_t first = 0, end = outputsOf(node.parts[part]); first < end; first += most) tasks.push_back({part, first, std::min(end, first + most)});
+      for (size_t row = 0, rows = node.parts[part].rows; row < rows; row += rowsATask)
+        for (size_t first = 0, end = outputsOf(node.parts[part]); first < end; first += most)
+          tasks.push_back({part, row, std::min(rowsATask, rows - row), first, std::min(end, first + most)});
     return tasks;
   };
 
@@ -54,12 +56,12 @@ void Executor::addLowRank(Pass& pass, const Node& node) {
     const LowRank& part = node.parts[own.part];
     const size_t rank = part.a->shape[0], inputs = part.a->shape[1];
     LinearTask task{};
-    task.x = rowsIn(x, part.first, part.rows), task.y = low(own.part);
+    task.x = rowsIn(x, part.first + own.row, own.rows), task.y = rowsIn(low(own.part), own.row, own.rows);
     task.w = {part.a->data(), part.a->dtype, false, inputs, rank, part.a->tensor, nullptr, 0, Noise::normal, nullptr};
     task.sides = 1, task.first = own.first, task.last = own.last, task.lastInput = inputs;
     task.scratch = scratch(thread, bytes);
     kernels_.linearDots(task);
-    for (size_t row = 0; row < part.rows; row++)
+    for (size_t row = 0; row < own.rows; row++)
       for (size_t i = own.first; i < own.last; i++) task.y.f32(0, row)[i] *= part.scale;
   });
 
@@ -67,7 +69,7 @@ void Executor::addLowRank(Pass& pass, const Node& node) {
   pool_.run(second.size(), [&](size_t index, size_t) {
     const Task& own = second[index];
     const LowRank& part = node.parts[own.part];
-    kernels_.addLowRank({low(own.part), rowsIn(out, part.first, part.rows), part.b->data(), part.b->dtype, part.b->shape[1], own.first, own.last});
+    kernels_.addLowRank({rowsIn(low(own.part), own.row, own.rows), rowsIn(out, part.first + own.row, own.rows), part.b->data(), part.b->dtype, part.b->shape[1], own.first, own.last});
   });
 }
 
