@@ -1,6 +1,6 @@
 /**
  * What is told to clients has no paths of the service's disks: they are no client's business. A message keeps the end of a path,
- * which names what is wrong for those who run the service; the logs of the process that found it have all of it.
+ * which names what is wrong for those who run the service; a log of a worker has all of it.
  */
 import type { ErrorCode, SteplogError } from "./errors.ts";
 import { withIssues } from "./errors.ts";
