@@ -14,9 +14,14 @@ addEventListener("message", ({ data: { file, most } }: MessageEvent<Asked>) => {
     byteLength: file.size,
     slice: (from: number, to?: number) => file.slice(from, to).arrayBuffer(),
   };
-  parquetLines(bytes, most).then(answer, () => answer(null));
+  parquetLines(bytes, most).then(answer, unread);
 });
 
 function answer(rows: Answer): void {
   postMessage(rows);
+}
+
+/** The fault is the file's: the service is not asked. */
+function unread(): void {
+  answer(null);
 }
