@@ -7,6 +7,7 @@ import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "h
 import { compressors } from "hyparquet-compressors";
 import { SteplogError } from "../schema/errors.ts";
 import { limits } from "../schema/limits.ts";
+import { parquetRowAsJson } from "../schema/parquet-row.ts";
 
 /** Each row as JSON text. @throws DATASET_INVALID */
 export async function* parquetRows(path: string): AsyncGenerator<string> {
@@ -30,7 +31,7 @@ export async function* parquetRows(path: string): AsyncGenerator<string> {
     const rows = await attempt(() => parquetReadObjects({ file, metadata, compressors, rowStart: from, rowEnd }));
     for (const row of rows) {
       requireValues(row);
-      const text = JSON.stringify(row, asJson);
+      const text = parquetRowAsJson(row);
       characters += text.length;
       if (characters > limits.parquetBytes)
         throw unreadable(`its rows have more than ${limits.parquetBytes} characters`);
@@ -51,12 +52,6 @@ function requireRowsInGroups({ num_rows: count, row_groups: groups }: FileMetaDa
 function requireValues(row: Readonly<Record<string, unknown>>): void {
   const lacking = Object.entries(row).find(([, value]) => value === undefined);
   if (lacking) throw unreadable(`column ${JSON.stringify(lacking[0])} has fewer values than the file has rows`);
-}
-
-/** A missing value of a column is left out; 64-bit integers become numbers. */
-function asJson(this: unknown, _key: string, value: unknown): unknown {
-  if (value === null) return Array.isArray(this) ? null : undefined;
-  return typeof value === "bigint" ? Number(value) : value;
 }
 
 async function attempt<T>(read: () => Promise<T>): Promise<T> {

@@ -97,6 +97,8 @@ describe("the models", () => {
 
   test("whoever may not add one is told the command", async () => {
     const { page, server } = tests;
+    // A service without keys takes any, and says of each that it may do everything.
+    await page.addInitScript(() => localStorage.setItem("steplog-token", "one"));
     await page.route("**/graphql", async (route) => {
       const answer = await route.fetch();
       await route.fulfill({ response: answer, body: (await answer.text()).replace('"ADMIN"', '"READ"') });

@@ -1,6 +1,8 @@
 /** What the page of a new run sees in rows by itself. */
+import { parquetWriteBuffer } from "hyparquet-writer";
 import { describe, expect, test } from "vitest";
 import { csvRowsOf } from "../../dashboard/src/new/csv.ts";
+import { parquetLines } from "../../dashboard/src/new/parquet-rows.ts";
 import { recognise, startOf, suggestLabels } from "../../dashboard/src/new/rows.ts";
 import { linesOf, split } from "../../dashboard/src/new/split.ts";
 
@@ -24,17 +26,23 @@ describe("the format of rows", () => {
     ["[\n{}\n]", /^A JSON array/u, null],
     ["once upon a time", /^Not recognised/u, null],
   ])("%s", (text, words, form) => {
-    expect(recognise(text, known)).toMatchObject({ words: expect.stringMatching(words) as string, form });
+    expect(recognise({ text, isParquet: false }, known)).toMatchObject({
+      words: expect.stringMatching(words) as string,
+      form,
+    });
   });
 
-  test("is none without rows, and parquet by its first bytes", async () => {
-    expect(recognise("\n", known)).toBeNull();
-    expect(await startOf(new Blob(["PAR1 and bytes"]))).toBeNull();
-    expect(recognise(null, known)?.words).toMatch(/^Parquet/u);
+  test("is none without rows, and of parquet what its rows have", async () => {
+    expect(recognise(await startOf(new Blob(["\n"])), known)).toBeNull();
+    expect(recognise(await startOf(new Blob([`\uFEFF${row("a")}`])), known)?.form).toBe("JSONL");
+    const seen = (text: string) => recognise({ text, isParquet: true }, known);
+    expect(seen('{"sentence": "a", "label": 0}')).toMatchObject({ form: "PARQUET", presets: ["SST2"] });
+    expect(seen(row("a"))?.words).toBe("Parquet: prompts and completions.");
+    expect(seen("")).toMatchObject({ form: null, words: expect.stringMatching(/cannot be read here/u) as string });
   });
 
   test("a preset needs all its fields but those that may be missing", () => {
-    const presets = (text: string) => recognise(text, known)?.presets;
+    const presets = (text: string) => recognise({ text, isParquet: false }, known)?.presets;
     expect(presets('{"instruction": "a", "output": "b"}')).toEqual(["ALPACA"]);
     expect(presets('{"passage": "a", "question": "b", "label": 1}')).toEqual(["BOOLQ"]);
     expect(presets('{"sentence": "a"}')).toEqual([]);
@@ -71,6 +79,42 @@ describe("a split", () => {
       expect(numbers).toHaveLength(2 * pairs.size);
     }
     expect(split(linesOf([row("a"), row("b")].join("\n")), shares).map(({ of }) => of)).toEqual(["training", "test"]);
+  });
+});
+
+describe("rows of parquet", () => {
+  const count = 2_500;
+  const file = parquetWriteBuffer({
+    columnData: [
+      { name: "prompt", data: Array.from({ length: count }, (_, index) => `row ${index}`) },
+      { name: "label", data: Array.from({ length: count }, (_, index) => BigInt(index % 2)), type: "INT64" },
+      { name: "note", data: Array.from({ length: count }, () => null), type: "STRING", nullable: true },
+    ],
+  });
+
+  test("are lines, as the service stores them, and no more than is wanted", async () => {
+    const { lines: all, all: isAll } = await parquetLines(file, { rows: Infinity, characters: Infinity });
+    expect([all.length, isAll, all[0], all[2_499]]).toEqual([
+      count,
+      true,
+      '{"prompt":"row 0","label":0}',
+      '{"prompt":"row 2499","label":1}',
+    ]);
+    expect(await parquetLines(file, { rows: 3, characters: Infinity })).toEqual({ lines: all.slice(0, 3), all: false });
+    expect(await parquetLines(file, { rows: Infinity, characters: 60 })).toEqual({
+      lines: all.slice(0, 2),
+      all: false,
+    });
+    const parts = split(linesOf(all.join("\n")), { validation: 0.1, test: 0, seed: 0 });
+    expect(parts.map(({ of, rows }) => [of, rows])).toEqual([
+      ["training", 2_250],
+      ["validation", 250],
+    ]);
+  });
+
+  test("that is damaged are refused", async () => {
+    const cut = file.slice(0, file.byteLength - 20);
+    await expect(parquetLines(cut, { rows: 1, characters: 1 })).rejects.toThrow("parquet");
   });
 });
 
@@ -119,5 +163,5 @@ test("label words are suggested where completions are few, and rows have no cand
   expect(suggestLabels(reviews([" a", " a"]))).toEqual([]);
   const candidate = JSON.stringify({ prompt: "p", completion: " a", candidates: [" a", " b"] });
   expect(suggestLabels(`${reviews([" b", " a", " a", " b"])}\n${candidate}`)).toEqual([]);
-  expect(suggestLabels(null)).toEqual([]);
+  expect(suggestLabels("")).toEqual([]);
 });

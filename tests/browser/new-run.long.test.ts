@@ -245,11 +245,13 @@ describe("a new run", () => {
     const buffer = Buffer.from(parquetWriteBuffer({ columnData }));
     await open();
     await page.locator('input[type="file"]').setInputFiles({ name: "sst2.parquet", mimeType: "", buffer });
-    await page.getByText("Parquet, with a column for each field.").waitFor();
+    await page.getByText("Parquet: objects with sentence, label. These are the fields of SST2 as published").waitFor();
     expect(await field("Dataset name").inputValue()).toBe("sst2");
+    await page.getByRole("radio", { name: "Other stored rows, or none" }).check();
     await button("Store and continue").click();
     await page.getByRole("alert").getByText("Line 3", { exact: true }).first().waitFor();
     await field("Format of the rows").selectOption({ label: "SST2 as published: sentence, label" });
+    await page.getByText("Of the first 3 rows, none is refused.").waitFor();
     await field("Validation rows (optional)").selectOption({ label: "validation of films (4 rows)" });
     await button("Store and continue").click();
     await step("Data").getByText("sst2: 3 rows for training, 4 for validation.").waitFor();
@@ -268,6 +270,32 @@ describe("a new run", () => {
       hyperparameters: { method: "PREFIX", prefixLength: 3 },
       validationDataset: { rows: 4 },
     });
+    expect(tests.complaints).toEqual([]);
+  });
+
+  test("rows in parquet are shown and split as others are; what cannot be read is left to the service", async () => {
+    const { page } = tests;
+    const data = Array.from({ length: 40 }, (_, index) => `film ${index} was`);
+    const columnData = [
+      { name: "prompt", data },
+      { name: "completion", data: data.map((_, index) => (index % 2 === 0 ? " good" : " bad")) },
+    ];
+    const whole = Buffer.from(parquetWriteBuffer({ columnData }));
+    await open();
+    const input = page.locator('input[type="file"]');
+    await input.setInputFiles({ name: "broken.parquet", mimeType: "", buffer: whole.subarray(0, whole.length - 30) });
+    await page.getByText("Parquet, which cannot be read here.").waitFor();
+    expect(await page.getByRole("radio", { name: "A share of these rows" }).isDisabled()).toBe(true);
+    await page.getByText("The rows of this file are shown once they are stored.").waitFor();
+    await input.setInputFiles({ name: "films.parquet", mimeType: "", buffer: whole });
+    await page.getByText("Parquet: prompts and completions.").waitFor();
+    await page.getByText("Of the first 40 rows, none is refused.").waitFor();
+    await button("Use them as label words").click();
+    await field("Validation, % of the rows").fill("10");
+    await field("Test, % of the rows").fill("0");
+    await button("Store and continue").click();
+    await step("Data").getByText("films: 36 rows for training, 4 for validation.").waitFor();
+    await expectAccessible(page, "rows of parquet");
     expect(tests.complaints).toEqual([]);
   });
 

@@ -207,6 +207,16 @@ describe("the playground", () => {
       [ham, spam].map((one) => expect.closeTo((100 * one) / (ham + spam), 1) as unknown),
     );
     await tests.shoot("playground-labels");
+    await button("View code").click();
+    await button("Node").click();
+    const code = (await page.locator("dialog pre").textContent()) ?? "";
+    const { stdout } = await run(process.execPath, ["--input-type=module", "-e", code]);
+    // The fake lane scores a whole text after its first byte, an h.
+    expect(stdout).toBe(" ham { ' ham': -0.875, ' spam': -1 }\n");
+    await button("Python").click();
+    await page.getByText('labels = [" ham"," spam"]').waitFor();
+    await expectAccessible(page, "the code of a choice");
+    await page.keyboard.press("Escape");
     expect(tests.complaints).toEqual([]);
   });
 

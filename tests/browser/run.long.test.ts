@@ -18,7 +18,8 @@ const tests = pageTests();
 const runUrl = (id: string) => `${tests.server.url}/fine-tunes/${encodeURIComponent(id)}`;
 
 /** A run with validation rows, trained and evaluated. */
-async function trained(name: string): Promise<string> {
+/** @param midway there is a checkpoint of step 200 too */
+async function trained(name: string, { midway = false } = {}): Promise<string> {
   const [dataset, validationDataset] = [
     await createDataset(tests.server),
     await createDataset(tests.server, "held back"),
@@ -34,7 +35,10 @@ async function trained(name: string): Promise<string> {
   const { createFineTune } = await tests.server.ask<CreatedFineTune>(createFineTuneMutation, { input });
   const worker = await FakeWorker.claim(tests.server.store);
   await worker.store.recordEvaluation(worker.job, { entries: 0, step: 0, rows: 40, loss: 2.1, accuracy: 0.5 });
-  for (let batch = 0; batch < 8; batch += 1) await worker.train(50);
+  for (let batch = 0; batch < 8; batch += 1) {
+    await worker.train(50);
+    if (midway && worker.step === 200) await worker.checkpoint();
+  }
   await worker.store.recordMemory(worker.job, memory("FORWARD_PASSES", 0, 20.4e9));
   for (const step of [100, 250, 400]) await worker.store.recordMemory(worker.job, memory("STEPS", step, 20.9e9 + step));
   await worker.store.recordEvaluation(worker.job, { entries: 400, step: 400, rows: 40, loss: 1.2, accuracy: 0.9 });
@@ -185,7 +189,7 @@ describe("the charts", () => {
 describe("answers before and after", () => {
   test("are asked for by a button, then shown beside each other and filtered", async () => {
     const { page, server } = tests;
-    await page.goto(runUrl(await trained("answered")));
+    await page.goto(runUrl(await trained("answered", { midway: true })));
     await page.getByRole("button", { name: "Ask both models" }).click();
     await page
       .getByRole("status")
@@ -219,6 +223,22 @@ describe("answers before and after", () => {
     await show.selectOption({ label: "Wrong after (2)" });
     await expect.poll(() => table.getByRole("row").count()).toBe(3);
     await tests.shoot("run-answers");
+    // Another checkpoint than the best: what the base answers is known, and the choice is in the address.
+    const choice = page.getByRole("combobox", { name: /^Checkpoint/u });
+    expect(await choice.locator("option").allTextContents()).toEqual(["step 400, the best", "step 200"]);
+    await choice.selectOption({ label: "step 200" });
+    await page.getByRole("button", { name: "Ask both models" }).click();
+    await expect.poll(async () => (await server.queued()).jobs).toBe(1);
+    const job = (await claimAny(server.store)) ?? expect.unreachable("one evaluation waits");
+    await server.store.finishEvaluation(job, { status: "SUCCEEDED", measured, rows: rowsOf([false, false, true]) });
+    await table.getByRole("row", { name: /3 2 is.*bad wrong.*good right/u }).waitFor();
+    expect(await server.queued()).toMatchObject({ jobs: 0 });
+    await page.reload();
+    await table.getByRole("row", { name: /3 2 is.*bad wrong.*good right/u }).waitFor();
+    await choice.selectOption({ label: "step 400, the best" });
+    await table.getByRole("row", { name: /2 1 is.*bad wrong.*good right/u }).waitFor();
+    expect(new URL(page.url()).search).toBe("");
+    await expectAccessible(page, "answers of a checkpoint that is chosen");
     expect(tests.complaints).toEqual([]);
   });
 });

@@ -27,6 +27,23 @@ describe("the frame", () => {
     await page.context().close();
   });
 
+  test("a window of 1,024 pixels has room for all links, and for the ways to train beside each other", async () => {
+    const { page, server } = tests;
+    await page.setViewportSize({ width: 1_024, height: 900 });
+    await page.goto(`${server.url}/new`);
+    await page.getByRole("link", { name: "Playground" }).waitFor();
+    expect(await page.getByRole("button", { name: "Pages" }).count()).toBe(0);
+    await page.getByRole("button", { name: /^Settings/u }).click();
+    const ways = page.locator(".kind");
+    await ways.nth(2).waitFor();
+    const places = await ways.evaluateAll((all) => all.map((one) => one.getBoundingClientRect().top));
+    expect(new Set(places).size).toBe(1);
+    await expectToFit(page, "all links", [1_100, 1_024, 1_001]);
+    await page.setViewportSize({ width: 1_000, height: 900 });
+    await page.getByRole("button", { name: "Pages" }).waitFor();
+    expect(tests.complaints).toEqual([]);
+  });
+
   test("a theme that was chosen stays, whatever the system has", async () => {
     const page = await tests.newPage({ colorScheme: "light" });
     const theme = () => page.evaluate(() => document.documentElement.dataset["theme"]);

@@ -30,9 +30,18 @@ const patient: Fetch = async (url, init) => {
   let key = "";
   const response = await fetchWithToken(url, init, () => (key = readKey()) || undefined);
   if (response.status !== 401) return response;
-  const error = errorIn(await response.json().catch(() => null));
+  const error = errorIn(jsonIn(await response.text()));
   throw error ? new KeyRefused(key, error) : failureOf(baseUrl, null);
 };
+
+/** Null for what is no JSON. */
+function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
+  }
+}
 
 const within =
   (ms: number): Fetch =>

@@ -1,19 +1,38 @@
-/** Whose key this page has, and what it allows. */
+/** Whose key this page has, and what it allows: what the key may not do is not offered. */
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+import { defaultProjectId } from "../../../schema/projects.ts";
+import { globalIdOf } from "../../../schema/webhooks.ts";
+import type { Scope } from "../../../client/schema-types.ts";
 import type { ViewerQuery } from "./operations.ts";
 import { viewer } from "./operations.ts";
 import { useAnswer } from "./query.ts";
 import { readKey } from "./session.ts";
 
-/** Null without a key, and until the service has answered. */
-export function useViewer(): ViewerQuery["viewer"] | null {
+export type Viewer = ViewerQuery["viewer"];
+
+/** What a deed needs: a scope, or to be an operator, who has ADMIN in the default project. */
+export type Right = Exclude<Scope, "READ"> | "OPERATOR";
+
+/** Null without a key, and until the service has answered. Asked by the frame, for every page in it. */
+export function useViewer(): Viewer | null {
   const { data } = useAnswer(viewer, {}, { skip: readKey() === "" });
   return data?.viewer ?? null;
 }
 
-/** Whether runs may be created and changed. What most keys allow is there at once. */
-export function useMayTrain(): boolean {
-  return useViewer()?.scopes.includes("TRAIN") ?? true;
+export const ViewerContext = createContext<Viewer | null>(null);
+
+/** What most keys allow is there at once. */
+export function allows(who: Viewer | null, right: Right): boolean {
+  if (who === null) return true;
+  if (right !== "OPERATOR") return who.scopes.includes(right);
+  return who.scopes.includes("ADMIN") && who.project.id === globalIdOf("Project", defaultProjectId);
 }
 
-/** Said where somebody would create one otherwise. */
-export const needsTrain = "sign in with a key that has the scope TRAIN";
+export function useMay(): (right: Right) => boolean {
+  const who = useContext(ViewerContext);
+  return (right) => allows(who, right);
+}
+
+/** Said where somebody would do it otherwise. */
+export const needsScope = (scope: Scope) => `sign in with a key that has the scope ${scope}`;

@@ -50,8 +50,8 @@ export function DatasetActions({ dataset, onChange, onDeleted, called }: Actions
           : { label: "⋯", name: `Actions of ${called}` })}
         actions={[
           { name: "Download", run: () => void save() },
-          { name: "Set when it ends", run: () => setAsked("end") },
-          { name: "Delete", danger: true, run: () => setAsked("delete") },
+          { name: "Set when it ends", needs: "WRITE", run: () => setAsked("end") },
+          { name: "Delete", needs: "WRITE", danger: true, run: () => setAsked("delete") },
         ]}
       />
       {asked === "end" && <Ending dataset={dataset} onSet={onChange} onClose={() => setAsked(null)} />}

@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { useAnswer } from "../api/query.ts";
-import { useMayTrain } from "../api/viewer.ts";
+import { useMay } from "../api/viewer.ts";
 import { at, modelPath, runPath } from "../base.ts";
 import {
   formatAgo,
@@ -26,7 +26,7 @@ import { endInWords, measuredInWords, usesInWords } from "./words.ts";
 export function DatasetPage({ id }: { id: string }) {
   const { route } = useLocation();
   const { data, failure, reload } = useAnswer(oneDataset, { id });
-  const mayTrain = useMayTrain();
+  const mayTrain = useMay()("TRAIN");
   const dataset = data?.dataset ?? null;
   useEffect(() => {
     document.title = `${dataset?.name ?? "Dataset"} · Steplog`;

@@ -1,6 +1,7 @@
 /** All datasets: what is there, what uses it, and adding one. */
 import { useEffect, useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
+import { needsScope, useMay } from "../api/viewer.ts";
 import { at, datasetPath } from "../base.ts";
 import { formatAgo, formatBytes, formatInteger, formatTime } from "../format.ts";
 import { DataTable, type Column } from "../parts/data-table.tsx";
@@ -17,6 +18,7 @@ export function DatasetsPage() {
   const { query, route } = useLocation();
   const search = query["q"] ?? "";
   const list = useDatasets(search);
+  const mayAdd = useMay()("WRITE");
   const [adding, setAdding] = useState(false);
   useEffect(() => {
     document.title = "Datasets · Steplog";
@@ -26,16 +28,20 @@ export function DatasetsPage() {
     <>
       <div class="title">
         <h1>Datasets</h1>
-        <button type="button" class="primary" onClick={() => setAdding(true)}>
-          Add a dataset
-        </button>
+        {mayAdd && (
+          <button type="button" class="primary" onClick={() => setAdding(true)}>
+            Add a dataset
+          </button>
+        )}
       </div>
       <search class="filters">
         <SearchField label="Search by name" does="Search the datasets" text={search} onText={find} />
       </search>
       {list.failure && <Problem title="The datasets could not be read" failure={list.failure} />}
       {list.total === null && list.failure === null && <p class="muted">Loading…</p>}
-      {list.total === 0 && <Nothing search={search} onAdd={() => setAdding(true)} onClear={() => find("")} />}
+      {list.total === 0 && (
+        <Nothing search={search} mayAdd={mayAdd} onAdd={() => setAdding(true)} onClear={() => find("")} />
+      )}
       {list.rows.length > 0 && <Listed list={list} />}
       {adding && (
         <AddDataset
@@ -52,11 +58,12 @@ export function DatasetsPage() {
 
 interface NothingProps {
   readonly search: string;
+  readonly mayAdd: boolean;
   readonly onAdd: () => void;
   readonly onClear: () => void;
 }
 
-function Nothing({ search, onAdd, onClear }: NothingProps) {
+function Nothing({ search, mayAdd, onAdd, onClear }: NothingProps) {
   if (search !== "")
     return (
       <div class="empty card">
@@ -71,9 +78,13 @@ function Nothing({ search, onAdd, onClear }: NothingProps) {
       <p>
         There are no datasets yet. A dataset has the rows that a model learns from: prompts, and what it should answer.
       </p>
-      <button type="button" onClick={onAdd}>
-        Add the first dataset
-      </button>
+      {mayAdd ? (
+        <button type="button" onClick={onAdd}>
+          Add the first dataset
+        </button>
+      ) : (
+        <p class="muted">To add one, {needsScope("WRITE")}.</p>
+      )}
     </div>
   );
 }

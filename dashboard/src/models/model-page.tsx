@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { canWrite } from "../../../schema/model-kind.ts";
 import { change, useAnswer } from "../api/query.ts";
-import { useMayTrain } from "../api/viewer.ts";
+import { useMay } from "../api/viewer.ts";
 import { at, datasetPath, runPath } from "../base.ts";
 import {
   formatAgo,
@@ -33,7 +33,7 @@ type Evaluation = Model["evaluations"]["nodes"][number];
 
 export function ModelPage({ name }: { name: string }) {
   const { data, failure } = useAnswer(oneModel, { name });
-  const mayTrain = useMayTrain();
+  const may = useMay();
   useEffect(() => {
     document.title = `${name} · Steplog`;
   }, [name]);
@@ -44,7 +44,7 @@ export function ModelPage({ name }: { name: string }) {
         {failure ? <Problem title="The model could not be read" failure={failure} /> : <p class="muted">Loading…</p>}
       </>
     );
-  const { baseModel: model, fineTunes, viewer } = data;
+  const { baseModel: model, fineTunes } = data;
   if (!model) return <NotThere name={name} />;
   const { nodes, totalCount } = fineTunes;
   return (
@@ -55,17 +55,17 @@ export function ModelPage({ name }: { name: string }) {
       <div class="title">
         <h1>{name}</h1>
         <div class="deeds">
-          {mayTrain && (
+          {may("TRAIN") && (
             <a href={at(`/new?model=${encodeURIComponent(name)}`)} class="button primary">
               Tune it
             </a>
           )}
-          {canWrite(model) && (
+          {canWrite(model) && may("INFER") && (
             <a href={at(`/playground?models=${encodeURIComponent(name)}`)} class="button">
               Try it
             </a>
           )}
-          {viewer.scopes.includes("ADMIN") && <Actions model={model} />}
+          {may("OPERATOR") && <Actions model={model} />}
         </div>
       </div>
       <p>{sentenceOf(model)}</p>

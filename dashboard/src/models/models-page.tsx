@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { change, useAnswer } from "../api/query.ts";
+import { useMay } from "../api/viewer.ts";
 import { modelPath } from "../base.ts";
 import { formatBytes, formatCompact, formatCounted, formatInteger } from "../format.ts";
 import { DataTable, type Column } from "../parts/data-table.tsx";
@@ -21,7 +22,7 @@ export function ModelsPage() {
   const { data, failure, reload } = useAnswer(models, {}, { everyMs });
   const [adding, setAdding] = useState(false);
   const downloads = data?.modelDownloads ?? [];
-  const mayAdd = data?.viewer.scopes.includes("ADMIN") ?? false;
+  const mayAdd = useMay()("OPERATOR");
   const isWaiting = (data?.foundModels ?? []).some(({ registering }) => registering) || downloads.some(isUnderWay);
   useEffect(() => {
     document.title = "Models · Steplog";
@@ -112,6 +113,7 @@ const columns: readonly Column<Listed>[] = [
 ];
 
 function FoundModels({ found, onChange }: { found: readonly Found[]; onChange: () => void }) {
+  const mayRegister = useMay()("WRITE");
   const [failure, setFailure] = useState<Failure | null>(null);
   const register = async (name: string) => {
     try {
@@ -128,7 +130,7 @@ function FoundModels({ found, onChange }: { found: readonly Found[]; onChange: (
       <p class="muted">Workers have these folders. Once one is registered, runs can start from it.</p>
       <DataTable
         name="Found models"
-        columns={foundColumns(register)}
+        columns={foundColumns(mayRegister ? register : null)}
         rows={found}
         keyOf={({ name }) => name}
         empty=""
@@ -138,7 +140,8 @@ function FoundModels({ found, onChange }: { found: readonly Found[]; onChange: (
   );
 }
 
-const foundColumns = (register: (name: string) => Promise<void>): Column<Found>[] => [
+/** @param register null for who may not */
+const foundColumns = (register: ((name: string) => Promise<void>) | null): Column<Found>[] => [
   { title: "Folder", sortBy: ({ name }) => name, cell: ({ name }) => name },
   {
     title: "What it is",
@@ -152,7 +155,8 @@ const foundColumns = (register: (name: string) => Promise<void>): Column<Found>[
   {
     title: "Action",
     cell: ({ name, family, registering }) =>
-      family !== null && (
+      family !== null &&
+      register && (
         <button
           type="button"
           disabled={registering}

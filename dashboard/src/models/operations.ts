@@ -10,9 +10,6 @@ export type ModelsQueryVariables = Exact<{ [key: string]: never; }>;
 
 
 export type ModelsQuery = {
-  readonly viewer: {
-    readonly scopes: ReadonlyArray<Types.Scope>
-  },
   readonly baseModels: {
     readonly nodes: ReadonlyArray<{
       readonly id: string,
@@ -71,9 +68,6 @@ export type OneModelQueryVariables = Exact<{
 
 
 export type OneModelQuery = {
-  readonly viewer: {
-    readonly scopes: ReadonlyArray<Types.Scope>
-  },
   readonly baseModel: {
     readonly id: string,
     readonly name: string,
@@ -178,12 +172,12 @@ export type DeleteBaseModelMutation = {
 
 export const models = operation<ModelsQuery, ModelsQueryVariables>(
   "Models",
-  "query Models{viewer{scopes}baseModels(first:100){nodes{id name family dtype parameters bytes contextLength createdAt uses{fineTunes evaluations unfinished}workers{name}}}modelDownloads{name repository revision status cancelRequested stage doneBytes totalBytes file{name doneBytes totalBytes}filesDone filesTotal error{code message}}foundModels{name family dtype parameters bytes registering problem}}",
+  "query Models{baseModels(first:100){nodes{id name family dtype parameters bytes contextLength createdAt uses{fineTunes evaluations unfinished}workers{name}}}modelDownloads{name repository revision status cancelRequested stage doneBytes totalBytes file{name doneBytes totalBytes}filesDone filesTotal error{code message}}foundModels{name family dtype parameters bytes registering problem}}",
 );
 
 export const oneModel = operation<OneModelQuery, OneModelQueryVariables>(
   "OneModel",
-  "query OneModel($name:String!){viewer{scopes}baseModel(name:$name){id name family dtype parameters bytes contextLength hash chatTemplate createdAt uses{fineTunes evaluations unfinished}workers{name device asleep}evaluations(first:10){nodes{id status rows loss accuracy createdAt dataset{id name}}}}fineTunes(first:10 filter:{baseModel:$name archived:null}){totalCount nodes{id name status cancelRequested pauseRequested createdAt bestEvaluation{loss accuracy f1 exactMatch}hyperparameters{bestMetric}}}}",
+  "query OneModel($name:String!){baseModel(name:$name){id name family dtype parameters bytes contextLength hash chatTemplate createdAt uses{fineTunes evaluations unfinished}workers{name device asleep}evaluations(first:10){nodes{id status rows loss accuracy createdAt dataset{id name}}}}fineTunes(first:10 filter:{baseModel:$name archived:null}){totalCount nodes{id name status cancelRequested pauseRequested createdAt bestEvaluation{loss accuracy f1 exactMatch}hyperparameters{bestMetric}}}}",
 );
 
 export const addBaseModel = operation<AddBaseModelMutation, AddBaseModelMutationVariables>(

@@ -7,7 +7,7 @@ import { Problem } from "../parts/problem.tsx";
 import { dataOf, labelWordsOf, type Change, type Draft } from "./draft.ts";
 import { choices } from "./operations.ts";
 import { OwnRows } from "./own-rows.tsx";
-import { suggestLabels, startOf } from "./rows.ts";
+import { noStart, suggestLabels, startOf, type Start } from "./rows.ts";
 import { RowsPreview } from "./rows-preview.tsx";
 import { OtherRows, StoredRows } from "./stored-rows.tsx";
 import { rowsOf } from "./store-rows.ts";
@@ -41,14 +41,14 @@ export function DataStep({ draft, change, problem, model, onDone }: DataStepProp
       </fieldset>
       {draft.source === "own" ? (
         <OwnRows {...{ draft, change, start, onDone }} presets={data?.datasetPresets ?? []} datasets={datasets}>
-          <LabelWords {...{ draft, change }} start={draft.preset === "" ? start : null} />
+          <LabelWords {...{ draft, change }} start={draft.preset === "" ? start : noStart} />
           <RowsPreview {...{ draft, start, model }} />
         </OwnRows>
       ) : (
         <>
           <StoredRows {...{ draft, change }} />
           <OtherRows {...{ draft, change, datasets }} />
-          <LabelWords {...{ draft, change }} start={null} />
+          <LabelWords {...{ draft, change }} start={noStart} />
           <RowsPreview {...{ draft, start, model }} />
         </>
       )}
@@ -63,16 +63,19 @@ export function DataStep({ draft, change, problem, model, onDone }: DataStepProp
   );
 }
 
-/** The first lines of own rows; null for parquet, or while there are none. */
-function useStart({ file, text, source }: Draft): string | null {
-  const [start, setStart] = useState<string | null>("");
+/** Of own rows; null while it is read. */
+function useStart({ file, text, source }: Draft): Start | null {
+  const [start, setStart] = useState<Start | null>(noStart);
   useEffect(() => {
     const state = { over: false };
     const read = async () => {
       const found = await startOf(rowsOf({ file, text }));
       if (!state.over) setStart(found);
     };
-    if (source === "own") read().catch(() => setStart(""));
+    if (source !== "own") return undefined;
+    // A file takes a moment, in which what was there before is another one's.
+    if (file) setStart(null);
+    read().catch(() => setStart(noStart));
     return () => {
       state.over = true;
     };
@@ -80,8 +83,8 @@ function useStart({ file, text, source }: Draft): string | null {
   return start;
 }
 
-function LabelWords({ draft, change, start }: { draft: Draft; change: Change; start: string | null }) {
-  const words = suggestLabels(start);
+function LabelWords({ draft, change, start }: { draft: Draft; change: Change; start: Start | null }) {
+  const words = suggestLabels(start?.text ?? "");
   const isNew = words.length > 0 && words.join("\n") !== labelWordsOf(draft).join("\n");
   return (
     <div class="label-words">

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { change } from "../api/query.ts";
+import { useMay } from "../api/viewer.ts";
 import { formatCompact } from "../format.ts";
 import { registerBaseModel, type ModelsQuery } from "./operations.ts";
 import { Problem } from "../parts/problem.tsx";
@@ -15,6 +16,7 @@ interface Props {
 }
 
 export function FoundModels({ models, reload }: Props) {
+  const mayRegister = useMay()("WRITE");
   const [failure, setFailure] = useState<Failure | null>(null);
   const register = async (name: string) => {
     try {
@@ -45,7 +47,7 @@ export function FoundModels({ models, reload }: Props) {
                 {model.problem ?? description(model)}
               </td>
               <td>
-                {model.family !== null && (
+                {model.family !== null && mayRegister && (
                   <button
                     type="button"
                     disabled={model.registering}

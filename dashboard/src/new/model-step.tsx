@@ -1,6 +1,7 @@
 /** Step 2: the model to tune. Those that a live worker can train come first. */
 import type { Failure } from "../api/failure.ts";
 import type { Answer } from "../api/query.ts";
+import { useMay } from "../api/viewer.ts";
 import { weightsInMemory } from "../../../schema/weights-memory.ts";
 import { formatBytes, formatCompact, formatInteger } from "../format.ts";
 import { useState } from "preact/hooks";
@@ -56,7 +57,7 @@ interface ModelStepProps {
 export function ModelStep({ draft, change, models, problem, onDone }: ModelStepProps) {
   const { data, failure, reload } = models;
   const [adding, setAdding] = useState(false);
-  const mayAdd = data?.viewer.scopes.includes("ADMIN") ?? false;
+  const mayAdd = useMay()("OPERATOR");
   const { from, baseModel } = draft;
   const chosen = from !== null || data?.baseModels.nodes.some(({ name }) => name === baseModel);
   return (

@@ -4,7 +4,7 @@ import { useLocation } from "preact-iso";
 import type { Failure } from "../api/failure.ts";
 import { asFailure } from "../api/failure.ts";
 import { change as mutate, useAnswer } from "../api/query.ts";
-import { needsTrain, useMayTrain } from "../api/viewer.ts";
+import { needsScope, useMay } from "../api/viewer.ts";
 import { runPath } from "../base.ts";
 import { formatCounted } from "../format.ts";
 import { textIssues } from "../parts/form/settings.ts";
@@ -40,7 +40,7 @@ const steps: readonly StepName[] = ["data", "model", "settings"];
 const modelsMs = 2_000;
 
 export function NewPage() {
-  const mayTrain = useMayTrain();
+  const mayTrain = useMay()("TRAIN");
   useEffect(() => {
     document.title = "New run · Steplog";
   }, []);
@@ -50,7 +50,7 @@ export function NewPage() {
       <div class="title">
         <h1>New run</h1>
       </div>
-      <p>Your key may not create runs. To create one, {needsTrain}.</p>
+      <p>Your key may not create runs. To create one, {needsScope("TRAIN")}.</p>
     </>
   );
 }

@@ -70,9 +70,6 @@ export type ModelsQueryVariables = Exact<{ [key: string]: never; }>;
 
 
 export type ModelsQuery = {
-  readonly viewer: {
-    readonly scopes: ReadonlyArray<Types.Scope>
-  },
   readonly baseModels: {
     readonly nodes: ReadonlyArray<{
       readonly name: string,
@@ -301,7 +298,7 @@ export const choices = operation<ChoicesQuery, ChoicesQueryVariables>(
 
 export const models = operation<ModelsQuery, ModelsQueryVariables>(
   "Models",
-  "query Models{viewer{scopes}baseModels(first:100){nodes{name hash family dtype parameters bytes contextLength}}foundModels{name family dtype parameters registering problem}workers{name kinds families memoryBytes models{name hash}}}",
+  "query Models{baseModels(first:100){nodes{name hash family dtype parameters bytes contextLength}}foundModels{name family dtype parameters registering problem}workers{name kinds families memoryBytes models{name hash}}}",
 );
 
 export const rowsToTuneOn = operation<RowsToTuneOnQuery, RowsToTuneOnQueryVariables>(

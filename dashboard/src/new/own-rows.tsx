@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { DatasetPreset } from "../../../client/browser.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
+import { needsScope, useMay } from "../api/viewer.ts";
 import { formatBytes } from "../format.ts";
 import { CheckedForm } from "../parts/form/checked-form.tsx";
 import { Field } from "../parts/form/field.tsx";
@@ -10,7 +11,7 @@ import { Sent } from "../parts/sent.tsx";
 import type { Change, Draft, NamedRows } from "./draft.ts";
 import { useIdempotencyKey } from "./keys.ts";
 import type { ChoicesQuery } from "./operations.ts";
-import { recognise, type Seen } from "./rows.ts";
+import { recognise, type Seen, type Start } from "./rows.ts";
 import { partsInWords } from "./split.ts";
 import { Splits } from "./splits.tsx";
 import { largestSplit, rowsNameOf, rowsOf, shareIssues, storeRows } from "./store-rows.ts";
@@ -20,8 +21,8 @@ const example = '{"prompt": "A joy from start to end. It was", "completion": " g
 interface OwnRowsProps {
   readonly draft: Draft;
   readonly change: Change;
-  /** The first lines; null for parquet. */
-  readonly start: string | null;
+  /** Null while it is read. */
+  readonly start: Start | null;
   readonly presets: ChoicesQuery["datasetPresets"];
   readonly datasets: readonly NamedRows[];
   readonly onDone: () => void;
@@ -30,12 +31,13 @@ interface OwnRowsProps {
 }
 
 export function OwnRows({ draft, change, start, presets, datasets, onDone, children }: OwnRowsProps) {
+  const mayStore = useMay()("WRITE");
   const [sent, setSent] = useState<number | null>(null);
   const upload = useRef(new AbortController());
   useEffect(() => () => upload.current.abort(), []);
   const [failure, setFailure] = useState<Failure | null>(null);
   const keys = useKeys(draft);
-  const seen = recognise(start, presets);
+  const seen = start && recognise(start, presets);
   const form = formOf(seen, rowsOf(draft).size);
   useEffect(() => change({ form }), [form]);
   const store = async () => {
@@ -69,14 +71,19 @@ export function OwnRows({ draft, change, start, presets, datasets, onDone, child
         ) : (
           <>
             {sent !== null && <Sent share={sent} />}
-            <button type="submit" class="primary" disabled={sent !== null}>
-              Store and continue
-            </button>
+            {mayStore ? (
+              <button type="submit" class="primary" disabled={sent !== null}>
+                Store and continue
+              </button>
+            ) : (
+              <p class="muted">Your key may not store rows: choose stored ones, or {needsScope("WRITE")}.</p>
+            )}
           </>
         )
       }
     >
       <Rows draft={draft} change={change} />
+      {start === null && <p role="status">Reading the file…</p>}
       {seen && (
         <p role="status">
           <strong>Format:</strong> {draft.preset === "" ? seen.words : `${draft.preset} as published.`}

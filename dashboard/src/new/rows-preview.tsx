@@ -10,7 +10,7 @@ import { Tokens, TokensHelp } from "../parts/tokens.tsx";
 import { settingsIn } from "../parts/form/settings.ts";
 import { dataOf, labelWordsOf, settingTexts, type Draft } from "./draft.ts";
 import { previewRows, type PreviewRowsQuery } from "./operations.ts";
-import { startBytes } from "./rows.ts";
+import { startBytes, type Start } from "./rows.ts";
 import { rowsOf } from "./store-rows.ts";
 
 type Preview = PreviewRowsQuery["previewRows"];
@@ -20,15 +20,15 @@ const typingMs = 500;
 
 interface PreviewProps {
   readonly draft: Draft;
-  /** The first lines of own rows; null for parquet. */
-  readonly start: string | null;
+  /** Of own rows; null while it is read. */
+  readonly start: Start | null;
   readonly model: string;
 }
 
 export function RowsPreview({ draft, start, model }: PreviewProps) {
   const input = previewOf(draft, start, model);
   const outcome = usePreview(input);
-  if (input === null) return <Missing draft={draft} model={model} />;
+  if (input === null) return <Missing {...{ draft, start, model }} />;
   return (
     <section aria-label="Preview" class="preview">
       <h3>As {model} sees the rows</h3>
@@ -37,7 +37,10 @@ export function RowsPreview({ draft, start, model }: PreviewProps) {
         <Problem title="The rows cannot be shown" failure={outcome.failure} text={input.jsonl ?? undefined} />
       )}
       {outcome && "seen" in outcome && <Seen {...outcome.seen} />}
-      {input.jsonl != null && rowsOf(draft).size > startBytes && (
+      {input.jsonl != null && start?.isParquet && (
+        <p class="muted">Only its first rows are looked at here. All rows are checked when they are stored.</p>
+      )}
+      {input.jsonl != null && !start?.isParquet && rowsOf(draft).size > startBytes && (
         <p class="muted">
           Only the first {startBytes / 1024} KiB are looked at here, of {formatBytes(rowsOf(draft).size)}. All rows are
           checked when they are stored.
@@ -47,20 +50,21 @@ export function RowsPreview({ draft, start, model }: PreviewProps) {
   );
 }
 
-function Missing({ draft, model }: { draft: Draft; model: string }) {
+function Missing({ draft, start, model }: PreviewProps) {
   if (model === "") return <p class="muted">Rows are shown as the model sees them once there is a base model.</p>;
-  return draft.file ? <p class="muted">Rows of parquet are shown once they are stored.</p> : null;
+  const unread = draft.source === "own" && start?.isParquet;
+  return unread ? <p class="muted">The rows of this file are shown once they are stored.</p> : null;
 }
 
 /** Own rows until they are stored, then those; null while there is nothing to look at. */
-function previewOf(draft: Draft, start: string | null, model: string): PreviewRowsInput | null {
+function previewOf(draft: Draft, start: Start | null, model: string): PreviewRowsInput | null {
   const stored = dataOf(draft).training;
   const own = draft.source === "own" && !stored;
-  if (model === "" || (own ? (start ?? "").trim() === "" : !stored)) return null;
+  if (model === "" || (own ? (start?.text ?? "").trim() === "" : !stored)) return null;
   const { method, prefixLength, truncate } = settingsIn(settingTexts(draft));
   return {
     baseModel: model,
-    ...(own ? { jsonl: start } : { dataset: stored?.id ?? null }),
+    ...(own ? { jsonl: start?.text ?? "" } : { dataset: stored?.id ?? null }),
     ...(own && draft.preset !== "" && { prepare: { preset: draft.preset } }),
     labelWords: labelWordsOf(draft),
     ...(truncate && { truncate }),

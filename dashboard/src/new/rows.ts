@@ -5,7 +5,7 @@ export interface Seen {
   /** In words: what the format is, or what is wrong with it. */
   readonly words: string;
   /** As what the page can split them; null where it cannot. */
-  readonly form: "JSONL" | "CSV" | null;
+  readonly form: "JSONL" | "CSV" | "PARQUET" | null;
   /** Presets whose fields the rows have. */
   readonly presets: readonly DatasetPreset[];
 }
@@ -16,11 +16,18 @@ interface KnownPreset {
   readonly fields: string;
 }
 
-/** @param start the beginning of the file, or all of the rows; null for parquet */
-export function recognise(start: string | null, known: readonly KnownPreset[]): Seen | null {
-  if (start === null) return { words: "Parquet, with a column for each field.", form: null, presets: [] };
-  const first = start.split("\n").find((line) => line.trim() !== "");
-  if (first === undefined) return null;
+/** The beginning of rows. */
+export interface Start {
+  /** Whole lines; of parquet, its rows as JSON Lines; "" where there are none, or they cannot be read here. */
+  readonly text: string;
+  readonly isParquet: boolean;
+}
+
+export const noStart: Start = { text: "", isParquet: false };
+
+export function recognise({ text, isParquet }: Start, known: readonly KnownPreset[]): Seen | null {
+  const first = text.split("\n").find((line) => line.trim() !== "");
+  if (first === undefined) return isParquet ? { words: unreadParquet, form: null, presets: [] } : null;
   if (first.trimStart().startsWith("[")) {
     const words = "A JSON array. Rows must be JSON Lines: one object a line, without brackets and commas around them.";
     return { words, form: null, presets: [] };
@@ -28,8 +35,13 @@ export function recognise(start: string | null, known: readonly KnownPreset[]): 
   const fields = fieldsOf(first);
   if (fields === null) return recogniseTable(first, known);
   const presets = presetsWith(fields, known);
-  return { words: `JSON Lines: ${contentOf(fields, presets)}`, form: "JSONL", presets };
+  const content = contentOf(fields, presets);
+  if (isParquet) return { words: `Parquet: ${content}`, form: "PARQUET", presets };
+  return { words: `JSON Lines: ${content}`, form: "JSONL", presets };
 }
+
+const unreadParquet =
+  "Parquet, which cannot be read here. The service reads it when it is stored, and says what is wrong.";
 
 function fieldsOf(line: string): readonly string[] | null {
   const row = parsed(line);
@@ -86,8 +98,8 @@ function neededOf(fields: string): string[] {
 const fewWords = 8;
 
 /** The completions, if they are so few that they must be the labels of classes. */
-export function suggestLabels(start: string | null): readonly string[] {
-  const rows = (start ?? "").split("\n").flatMap((line) => {
+export function suggestLabels(text: string): readonly string[] {
+  const rows = text.split("\n").flatMap((line) => {
     const row = parsed(line);
     return row ? [row] : [];
   });
@@ -100,10 +112,17 @@ export function suggestLabels(start: string | null): readonly string[] {
 /** What is looked at of rows before they are stored. */
 export const startBytes = 256 * 1024;
 
-/** Whole lines from the beginning of rows, few enough to be looked at while somebody types; null for parquet. */
-export async function startOf(rows: Blob): Promise<string | null> {
+/** Few enough rows of parquet for what reads them to be done at once. */
+const startRows = 1_000;
+
+/** The beginning of rows, small enough to be looked at while somebody types. */
+export async function startOf(rows: Blob): Promise<Start> {
   const text = await rows.slice(0, startBytes).text();
-  if (text.startsWith("PAR1")) return null;
+  if (text.startsWith("PAR1")) {
+    const { readParquet } = await import("./parquet.ts");
+    const found = await readParquet(rows, { rows: startRows, characters: startBytes });
+    return { text: found?.lines.join("\n") ?? "", isParquet: true };
+  }
   const whole = rows.size <= startBytes ? text : text.slice(0, text.lastIndexOf("\n") + 1);
-  return whole.replace(/^\uFEFF/u, "");
+  return { text: whole.replace(/^\uFEFF/u, ""), isParquet: false };
 }

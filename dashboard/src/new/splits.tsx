@@ -33,8 +33,8 @@ export function Splits({ draft, change, datasets }: SplitsProps) {
       ))}
       {!canSplit && (
         <p class="muted">
-          Only JSON Lines of up to {inMiB(largestSplit.JSONL)} and CSV of up to {inMiB(largestSplit.CSV)} are split
-          here. Store validation rows first, then choose them below.
+          Only JSON Lines of up to {inMiB(largestSplit.JSONL)}, parquet of up to {inMiB(largestSplit.PARQUET)} and CSV
+          of up to {inMiB(largestSplit.CSV)} are split here. Store validation rows first, then choose them below.
         </p>
       )}
       {chosen === "datasets" ? <OtherRows {...{ draft, change, datasets }} /> : <Shares {...{ draft, change }} />}

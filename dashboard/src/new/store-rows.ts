@@ -11,7 +11,7 @@ import { linesOf, split, type Part, type Rows, type Shares } from "./split.ts";
  * Larger files are not split in the page: it would need several times their bytes in memory, and stand still for seconds while
  * it reads CSV.
  */
-export const largestSplit = { JSONL: 64 * 1024 ** 2, CSV: 8 * 1024 ** 2 } as const;
+export const largestSplit = { JSONL: 64 * 1024 ** 2, CSV: 8 * 1024 ** 2, PARQUET: 16 * 1024 ** 2 } as const;
 
 export const rowsOf = ({ file, text }: Pick<Draft, "file" | "text">): Blob => file ?? new Blob([text]);
 
@@ -92,9 +92,20 @@ async function uploadsOf(draft: Draft): Promise<Upload[]> {
 
 /** Null for what cannot be read, whole: the service says what is wrong with it. */
 async function rowsIn(rows: Blob, form: Draft["form"]): Promise<Rows | null> {
+  if (form === "PARQUET") return linesOf((await allOfParquet(rows)).join("\n"));
   const text = await strictTextOf(rows);
   if (text === null) return null;
   return form === "CSV" ? (await import("./csv.ts")).csvRowsOf(text) : linesOf(text);
+}
+
+/** Each part is stored as JSON Lines. @throws SteplogError for what cannot be read to its end: without a split the service reads it */
+async function allOfParquet(file: Blob): Promise<readonly string[]> {
+  const { readParquet } = await import("./parquet.ts");
+  const found = await readParquet(file, { rows: Infinity, characters: largestSplit.JSONL });
+  if (found?.all) return found.lines;
+  const why = found === null ? "cannot be read here" : "has too many rows";
+  const message = `This file ${why} to be split here. Choose “Other stored rows, or none” to store it whole.`;
+  throw new SteplogError("DATASET_INVALID", message);
 }
 
 /** Null for what is not UTF-8: it would be stored with other characters. */

@@ -1,10 +1,9 @@
 /** Who is signed in, and what that allows: pages offer nothing else. */
 import type { Scope } from "../../../client/schema-types.ts";
-import { defaultProjectId } from "../../../schema/projects.ts";
-import { globalIdOf } from "../../../schema/webhooks.ts";
 import type { Failure } from "../api/failure.ts";
 import { useAnswer } from "../api/query.ts";
 import { readKey } from "../api/session.ts";
+import { allows } from "../api/viewer.ts";
 import { whoOperates } from "./operations.ts";
 
 export interface Who {
@@ -18,8 +17,6 @@ export interface Who {
   readonly open: boolean;
 }
 
-const defaultProject = globalIdOf("Project", defaultProjectId);
-
 export function useWho(): { readonly who: Who | null; readonly failure: Failure | null } {
   const { data, failure } = useAnswer(whoOperates, {});
   if (data === null) return { who: null, failure };
@@ -28,7 +25,7 @@ export function useWho(): { readonly who: Who | null; readonly failure: Failure 
     project,
     scopes,
     keyId: apiKey?.id ?? null,
-    operator: project.id === defaultProject && scopes.includes("ADMIN"),
+    operator: allows(data.viewer, "OPERATOR"),
     open: apiKey === null && readKey() === "",
   };
   return { who, failure };

@@ -1,12 +1,15 @@
 /** A button that opens a list of actions. The browser closes it on Escape and on a click elsewhere. */
 import type { ComponentChildren } from "preact";
 import { useId, useRef } from "preact/hooks";
+import { useMay, type Right } from "../api/viewer.ts";
 
 export interface Action {
   readonly name: string;
   readonly run: () => void;
   /** What it does cannot be taken back. */
   readonly danger?: boolean;
+  /** Without it, the key may not do it, and is not offered it. */
+  readonly needs?: Right;
   /** Such as a button that copies it, for what is done without a question. */
   readonly beside?: ComponentChildren;
 }
@@ -22,10 +25,13 @@ export function MenuButton({ label, name, actions }: MenuButtonProps) {
   const id = useId();
   const button = useRef<HTMLButtonElement>(null);
   const list = useRef<HTMLDivElement>(null);
+  const may = useMay();
+  const offered = actions.filter(({ needs }) => needs === undefined || may(needs));
   const choose = ({ run }: Action) => {
     list.current?.hidePopover();
     run();
   };
+  if (offered.length === 0) return null;
   return (
     <>
       <button
@@ -49,7 +55,7 @@ export function MenuButton({ label, name, actions }: MenuButtonProps) {
         }}
         onKeyDown={moveFocus}
       >
-        {actions.map((action) => (
+        {offered.map((action) => (
           <div key={action.name}>
             <button type="button" class={action.danger ? "danger" : ""} onClick={() => choose(action)}>
               {action.name}

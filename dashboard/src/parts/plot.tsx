@@ -5,22 +5,13 @@
  */
 import { useEffect, useRef, useState } from "preact/hooks";
 import UPlot, { type AlignedData, type Options, type Series } from "uplot";
+import { formatCounted } from "../format.ts";
 import { shownTheme } from "../theme.ts";
+import { leftOut, onLogScale } from "./log-scale.ts";
 import { lastIn, plotKeys, pressed } from "./plot-keys.ts";
+import type { PlotSeries } from "./plot-series.ts";
 import { valueNear } from "./values.ts";
 import type { Range } from "./zoom.ts";
-
-export interface PlotSeries {
-  readonly label: string;
-  /** Name of a custom property, such as "--series-1". */
-  readonly color: string;
-  readonly values: readonly (number | null)[];
-  readonly format: (value: number | null) => string;
-  readonly width?: number;
-  readonly dashed?: boolean;
-  /** A mark at each value, for series with few of them. */
-  readonly marks?: boolean;
-}
 
 interface PlotProps {
   /** Says in words what the chart shows. */
@@ -96,6 +87,7 @@ export function Plot(props: PlotProps) {
     event.preventDefault();
     if (event.key.startsWith("Arrow")) setSaid(spoken(plot.current, latest.current));
   };
+  const out = log ? leftOut(series, x.values, range) : 0;
   return (
     <>
       <div
@@ -110,6 +102,12 @@ export function Plot(props: PlotProps) {
       <p class="hidden" aria-live="polite">
         {said}
       </p>
+      {out > 0 && (
+        <p class="muted note">
+          {formatCounted(out, "value")} of 0 or below {out === 1 ? "is" : "are"} left out: a log scale has no place for
+          them.
+        </p>
+      )}
     </>
   );
 }
@@ -121,9 +119,9 @@ function spoken({ cursor }: UPlot, { x, series, range }: PlotProps): string {
   return `${x.label} ${x.format(x.values[at] ?? 0)}: ${values.join(", ")}`;
 }
 
-const dataOf = ({ x, series }: PlotProps): AlignedData => [
+const dataOf = ({ x, series, log = false }: PlotProps): AlignedData => [
   x.values as number[],
-  ...series.map(({ values }) => values as (number | null)[]),
+  ...series.map(({ values }) => (log ? onLogScale(values) : values) as (number | null)[]),
 ];
 
 function optionsOf(element: HTMLElement, latest: { readonly current: PlotProps }): Options {
@@ -190,6 +188,7 @@ function seriesOf(
     value: (_plot, value: number | null, _series, at: number | null) => {
       const { x, range, series } = latest.current;
       const one = series[index];
+      // What a log scale leaves out is told too.
       return one ? one.format(value ?? valueNear(one.values, at ?? lastIn(x.values, range))) : "–";
     },
   };

@@ -1,6 +1,7 @@
 /** What one model answered to one thing: its text as it comes, or a bar for each label; how long it took; what went wrong. */
 import type { Classification } from "../../../client/browser.ts";
 import type { FinishReason } from "../../../client/schema-types.ts";
+import { useMay } from "../api/viewer.ts";
 import { formatShare, none } from "../format.ts";
 import { Problem } from "../parts/problem.tsx";
 import { figuresOf, isGoing, type Answer } from "./answers.ts";
@@ -20,13 +21,14 @@ interface CardProps {
 
 export function AnswerCard({ model, turn, answer, refusal, onAsk }: CardProps) {
   const { label } = model;
+  const mayAsk = useMay()("INFER");
   const which = turn === null ? label : `${label}, turn ${turn}`;
   const going = answer !== undefined && isGoing(answer);
   return (
     <section class="answer card" aria-label={`Answer of ${which}`} aria-busy={going}>
       <header>
         <h3 title={label}>{label}</h3>
-        {refusal === undefined && !going && (
+        {refusal === undefined && !going && mayAsk && (
           <button type="button" class="quiet" aria-label={`${answer ? "Again" : "Ask"}: ${which}`} onClick={onAsk}>
             {answer ? "Again" : "Ask"}
           </button>

@@ -20,7 +20,7 @@ export function CodeDialog({ models, requestOf, onClose }: CodeDialogProps) {
   useEffect(() => dialog.current?.showModal(), []);
   const model = models.find((one) => one.key === key);
   const asked = model && requestOf(model);
-  const codes = asked ? codesOf(asked, model.base?.contextLength ?? null) : [];
+  const codes = asked ? codesOf(asked, model.base) : [];
   const code = codes.find(({ name }) => name === shown) ?? codes[0];
   return (
     <dialog ref={dialog} aria-labelledby={id} onClose={onClose} class="code">
@@ -46,7 +46,14 @@ export function CodeDialog({ models, requestOf, onClose }: CodeDialogProps) {
       <pre tabIndex={0} aria-label={code?.name}>
         {code?.text}
       </pre>
-      {asked?.kind === "CHOOSE" && <p class="muted">The OpenAI protocol has no request that chooses among labels.</p>}
+      {asked?.kind === "CHOOSE" && (
+        <p class="muted">
+          The OpenAI protocol has no request that chooses among labels.{" "}
+          {codes.some(({ name }) => name === "Python")
+            ? "By its client, each label is scored after your text, and the likeliest is taken: the same choice, where labels begin with a space."
+            : "Its client cannot score labels by a model that fills gaps in a text."}
+        </p>
+      )}
       <p class="muted">Programs read the API key from the environment, as STEPLOG_API_TOKEN. It is not in this code.</p>
       <div class="actions">
         <button type="button" onClick={() => dialog.current?.close()}>

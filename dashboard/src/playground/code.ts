@@ -1,24 +1,42 @@
 /** The request of this page as programs make it. Keys are never in it: programs read theirs from the environment. */
-import type { CreateCompletionInput } from "../../../client/schema-types.ts";
+import type { ClassifyInput, CreateCompletionInput } from "../../../client/schema-types.ts";
+import { canWrite } from "../../../schema/model-kind.ts";
 import { baseUrl } from "../base.ts";
 import { quoted } from "../parts/commands.ts";
 import type { Asked } from "./answers.ts";
+import { choiceInNode, choiceInPython } from "./label-code.ts";
+
+interface Base {
+  /** In tokens. */
+  readonly contextLength: number;
+  readonly family: string;
+}
 
 export interface Code {
   readonly name: string;
   readonly text: string;
 }
 
-/** @param context of the model in tokens; null if it is not known */
-export function codesOf(asked: Asked, context: number | null): readonly Code[] {
+/** @param base null if it is not known */
+export function codesOf(asked: Asked, base: Base | null): readonly Code[] {
   const graphql = { name: "GraphQL", text: asGraphql(asked) };
-  if (asked.kind === "CHOOSE") return [graphql, { name: "curl", text: curlOfGraphql(asked) }];
-  const body = openAiBody(asked.input, context);
+  if (asked.kind === "CHOOSE")
+    return [graphql, ...byOpenAi(asked.input, base), { name: "curl", text: curlOfGraphql(asked) }];
+  const body = openAiBody(asked.input, base?.contextLength ?? null);
   return [
     graphql,
     { name: "Python", text: asPython(body) },
     { name: "Node", text: asNode(body) },
     { name: "curl", text: curlOf(body) },
+  ];
+}
+
+/** None for a model that fills gaps in a text: it scores no text that is read from its beginning. */
+function byOpenAi(input: ClassifyInput, base: Base | null): readonly Code[] {
+  if (base && !canWrite(base)) return [];
+  return [
+    { name: "Python", text: choiceInPython(input) },
+    { name: "Node", text: choiceInNode(input) },
   ];
 }
 

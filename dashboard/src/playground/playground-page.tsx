@@ -1,6 +1,7 @@
 /** One prompt, one to four models beside each other: is it better than before? */
 import { useEffect, useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
+import { needsScope, useMay } from "../api/viewer.ts";
 import { Confirm } from "../parts/confirm.tsx";
 import { placeIssues } from "../parts/form/field-errors.ts";
 import { Problem } from "../parts/problem.tsx";
@@ -21,6 +22,7 @@ export function PlaygroundPage() {
   const { mode } = address;
   const models = useModels(address.models);
   const refusals = useRefusals(models, mode);
+  const mayAsk = useMay()("INFER");
   const [coding, setCoding] = useState(false);
   const [clearing, setClearing] = useState(false);
   useEffect(() => {
@@ -43,7 +45,7 @@ export function PlaygroundPage() {
       suggested={suggested}
       wrong={wrongSettings(rounds, models)}
       isGoing={going}
-      hindrance={able.length > 0 ? null : "None of these models can be asked this way."}
+      hindrance={mayAsk ? (able.length > 0 ? null : "None of these models can be asked this way.") : mayNotAsk}
       onSend={() => send(players)}
       onStop={() => stop(mode)}
     />
@@ -118,6 +120,8 @@ export function PlaygroundPage() {
     </>
   );
 }
+
+const mayNotAsk = `Your key may not ask models. To ask them, ${needsScope("INFER")}.`;
 
 /** What the service found wrong with the settings of the last round. */
 function wrongSettings(rounds: readonly Round[], models: readonly PlayedModel[]): ReadonlyMap<string, string> {

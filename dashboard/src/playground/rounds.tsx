@@ -1,5 +1,6 @@
 /** What was asked, and the answers of all models beside each other. A conversation has the turns above each other. */
 import { useState } from "preact/hooks";
+import { useMay } from "../api/viewer.ts";
 import { AnswerCard } from "./answer-card.tsx";
 import { askOne, editTurn, type Players } from "./asking.ts";
 import type { PlayedModel } from "./models.ts";
@@ -38,14 +39,22 @@ export function Rounds({ models, refusals, players, rounds }: RoundsProps) {
 }
 
 function Turn({ round, number, players }: { round: Round; number: number; players: Players }) {
+  const mayAsk = useMay()("INFER");
   const [edited, setEdited] = useState<string | null>(null);
   if (edited === null)
     return (
       <div class="turn">
         <p class="said">{round.prompt}</p>
-        <button type="button" class="quiet" aria-label={`Edit turn ${number}`} onClick={() => setEdited(round.prompt)}>
-          Edit
-        </button>
+        {mayAsk && (
+          <button
+            type="button"
+            class="quiet"
+            aria-label={`Edit turn ${number}`}
+            onClick={() => setEdited(round.prompt)}
+          >
+            Edit
+          </button>
+        )}
       </div>
     );
   const submit = (event: Event) => {

@@ -4,6 +4,7 @@ import { useLocation } from "preact-iso";
 import { canWrite } from "../../../schema/model-kind.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { change } from "../api/query.ts";
+import { useMay } from "../api/viewer.ts";
 import { at, comparePath, copyPath, newSweepPath } from "../base.ts";
 import { Confirm } from "../parts/confirm.tsx";
 import { commands } from "../parts/commands.ts";
@@ -30,6 +31,7 @@ export function Actions({ run, onChange }: ActionsProps) {
   const { route } = useLocation();
   const [asked, setAsked] = useState<Asked | null>(null);
   const [failure, setFailure] = useState<Failure | null>(null);
+  const may = useMay();
   const over = isFinal(run.status);
   const attempt = (work: () => Promise<unknown>) => {
     setFailure(null);
@@ -41,26 +43,28 @@ export function Actions({ run, onChange }: ActionsProps) {
     toast(archived ? "Archived." : "Brought back.");
   };
   const pauseAction: Action = { ...pauseOf(run, onChange, attempt), beside: <CopyPause run={run} /> };
+  const cancelAction: Action = { name: "Cancel run", needs: "TRAIN", danger: true, run: () => setAsked("cancel") };
   const actions: Action[] = [
-    { name: "Copy to a new run", run: () => route(copyPath(run.id)) },
-    { name: "Sweep from this run", run: () => route(newSweepPath(run.id)) },
+    { name: "Copy to a new run", needs: "TRAIN", run: () => route(copyPath(run.id)) },
+    { name: "Sweep from this run", needs: "TRAIN", run: () => route(newSweepPath(run.id)) },
     { name: "Compare with others", run: () => route(comparePath([run.id])) },
-    { name: "Rename or tag", run: () => setAsked("rename") },
+    { name: "Rename or tag", needs: "TRAIN", run: () => setAsked("rename") },
     {
       name: run.archivedAt === null ? "Archive" : "Bring back",
+      needs: "TRAIN",
       run: () => attempt(archive),
       beside: <CopyArchive run={run} />,
     },
     { name: "Copy id", run: () => void copy(run.id) },
     ...(over || run.cancelRequested ? [] : [pauseAction]),
-    ...(over || run.cancelRequested ? [] : [{ name: "Cancel run", danger: true, run: () => setAsked("cancel") }]),
-    { name: "Delete", danger: true, run: () => setAsked("delete") },
+    ...(over || run.cancelRequested ? [] : [cancelAction]),
+    { name: "Delete", needs: "TRAIN", danger: true, run: () => setAsked("delete") },
   ];
   return (
     <>
-      {!over && !run.cancelRequested && <Pause run={run} onChange={onChange} attempt={attempt} />}
-      {over && <Continue run={run} />}
-      {run.checkpoints.nodes.length > 0 && canWrite(run.baseModel) && (
+      {!over && !run.cancelRequested && may("TRAIN") && <Pause run={run} onChange={onChange} attempt={attempt} />}
+      {over && may("TRAIN") && <Continue run={run} />}
+      {run.checkpoints.nodes.length > 0 && canWrite(run.baseModel) && may("INFER") && (
         <a class="button primary" href={tryPath(run)}>
           Try it
         </a>
@@ -130,7 +134,7 @@ function pauseOf(run: Run, onChange: ActionsProps["onChange"], attempt: Attempt)
         ? (await change(resumeFineTune, { id })).resumeFineTune
         : (await change(pauseFineTune, { id })).pauseFineTune,
     );
-  return { name: paused ? "Resume" : "Pause", run: () => attempt(act) };
+  return { name: paused ? "Resume" : "Pause", needs: "TRAIN", run: () => attempt(act) };
 }
 
 function Pause({ run, onChange, attempt }: ActionsProps & { readonly attempt: Attempt }) {

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { adviceFor, type Advice } from "../../../schema/advice.ts";
 import { isTooFast, slowerRate, stepToFork, type SlowerRate } from "../../../schema/rate-advice.ts";
+import { useMay } from "../api/viewer.ts";
 import { at, copyPath } from "../base.ts";
 import { formatInteger } from "../format.ts";
 import { Fork } from "./fork.tsx";
@@ -19,10 +20,12 @@ export function FailedRun({ run }: { run: Run }) {
 
 function Next({ run, next }: { run: Run; next: Advice["next"] }) {
   const [asked, setAsked] = useState(false);
+  const mayTrain = useMay()("TRAIN");
   const checkpoint = checkpointFor(run);
   if (next === "NONE") return null;
   if (next === "MODELS") return <a href={at("/models")}>Models</a>;
   if (next === "WORKERS") return <a href={at("/operate/workers")}>Workers</a>;
+  if (!mayTrain) return null;
   if (next === "COPY" || !checkpoint) {
     return <a href={copyPath(run.id)}>Copy to a new run, and change it there</a>;
   }

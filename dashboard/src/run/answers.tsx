@@ -1,10 +1,12 @@
 /**
- * What the model answers to rows that it was not trained on, before and after tuning. The evaluations that tell are asked for
- * once, by a button: they take a worker's time.
+ * What the model answers to rows that it was not trained on, before and after tuning: with the best checkpoint, or the one that
+ * is chosen. The evaluations that tell are asked for once, by a button: they take a worker's time.
  */
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { ask, change, useAnswer } from "../api/query.ts";
+import { needsScope, useMay } from "../api/viewer.ts";
 import { Answer, type Answered } from "../evaluations/answer.tsx";
 import { useEveryRow } from "../evaluations/every-row.ts";
 import { ShownRows, type Filter } from "../evaluations/shown-rows.tsx";
@@ -14,20 +16,27 @@ import { CopyAs, steplog } from "../parts/copy-as.tsx";
 import type { Column } from "../parts/data-table.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { answered, answersAsked, answersBefore, askForAnswers, type AskedFragment } from "./operations.ts";
+import { AnswersOf, useAnswersOf } from "./answers-of.tsx";
 import { measuringOf } from "./measuring.ts";
 import type { Run } from "./run-state.ts";
 
-type Checkpoint = NonNullable<Run["bestCheckpoint"]>;
 type Asked = AskedFragment;
 
 const pollMs = 2_000;
 
 export function Answers({ run }: { run: Run }) {
-  const checkpoint = run.bestCheckpoint;
+  const { checkpoint, ...choice } = useAnswersOf(run);
   const dataset = run.validationDataset ?? run.testDataset;
   if (!dataset) return <NoAnswers why="It needs rows that the run was not trained on: validation or test rows." />;
   if (!checkpoint) return <NoAnswers why="It needs a checkpoint, and the run has none yet." />;
-  return <Card run={run} checkpoint={checkpoint} dataset={dataset} />;
+  return (
+    <Card
+      run={run}
+      checkpoint={checkpoint}
+      dataset={dataset}
+      choice={<AnswersOf {...choice} checkpoint={checkpoint} />}
+    />
+  );
 }
 
 function NoAnswers({ why }: { why: string }) {
@@ -41,11 +50,14 @@ function NoAnswers({ why }: { why: string }) {
 
 interface CardProps {
   readonly run: Run;
-  readonly checkpoint: Checkpoint;
+  readonly checkpoint: { readonly id: string; readonly step: number };
   readonly dataset: { readonly id: string; readonly name: string };
+  /** Of the checkpoint. */
+  readonly choice: ComponentChildren;
 }
 
-function Card({ run, checkpoint, dataset }: CardProps) {
+function Card({ run, checkpoint, dataset, choice }: CardProps) {
+  const mayAsk = useMay()("INFER");
   const [failure, setFailure] = useState<Failure | null>(null);
   const [waits, setWaits] = useState(false);
   const [known, setKnown] = useState<Readonly<Record<"before" | "after" | "checkpoint", string>> | null>(null);
@@ -61,7 +73,7 @@ function Card({ run, checkpoint, dataset }: CardProps) {
     one.labelWords.join("\n") === run.labelWords.join("\n");
   const before = asked.data?.before ?? data?.fineTune?.baseModel.evaluations.nodes.find(measured);
   const after =
-    asked.data?.after ??
+    (ids === null ? null : asked.data?.after) ??
     data?.fineTune?.modelEvaluations.nodes.find((one) => measured(one) && one.checkpoint?.id === checkpoint.id);
   const open = [before, after].some((one) => one?.status === "QUEUED" || one?.status === "RUNNING");
   useEffect(() => setWaits(open), [open]);
@@ -91,7 +103,8 @@ function Card({ run, checkpoint, dataset }: CardProps) {
     <section class="card">
       <div class="toolbar">
         <h2>Answers before and after</h2>
-        {data !== null && (before === undefined || after === undefined) && (
+        {choice}
+        {data !== null && mayAsk && (before === undefined || after === undefined) && (
           <>
             <button type="button" onClick={() => void start()}>
               Ask both models
@@ -110,7 +123,7 @@ function Card({ run, checkpoint, dataset }: CardProps) {
       {(before === undefined || after === undefined) && (
         <p class="muted">
           The base model and the checkpoint of step {formatInteger(checkpoint.step)} answer the rows of “{dataset.name}
-          ”, which the run was not trained on.
+          ”, which the run was not trained on.{!mayAsk && ` To ask them, ${needsScope("INFER")}.`}
         </p>
       )}
       {open && <p role="status">{waiting ?? "They are answering…"}</p>}

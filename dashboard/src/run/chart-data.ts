@@ -1,7 +1,7 @@
 /** What a run's charts show: each a few series over the steps. */
 import { formatBytes, formatInteger, formatLoss, formatRate } from "../format.ts";
 import { scoreOf, titleOf, type Measure } from "../parts/measure.ts";
-import type { PlotSeries } from "../parts/plot.tsx";
+import type { PlotSeries } from "../parts/plot-series.ts";
 import { smooth, union, type Point } from "./points.ts";
 import type { Run } from "./run-state.ts";
 

@@ -48,20 +48,21 @@ export function CheckpointActions({ run, checkpoint }: ActionsProps) {
   const { rebuild, failure } = useRebuild(checkpoint.id);
   const { id, step, aliases, chainHash } = checkpoint;
   const asks = (deed: Deed, alias?: string) => () => setAsked({ deed, ...(alias !== undefined && { alias }) });
+  const tryIt: Action = { name: "Try it", needs: "INFER", run: () => route(tryPath(run, id)) };
   const actions: Action[] = [
-    ...(canWrite(run.baseModel) ? [{ name: "Try it", run: () => route(tryPath(run, id)) }] : []),
-    { name: "Fork", run: asks("fork") },
-    { name: "Evaluate on a dataset", run: asks("evaluate") },
-    { name: "Rebuild the weights", run: () => void rebuild(), beside: <CopyRebuild id={id} /> },
-    { name: "Weights in other forms", run: asks("forms") },
-    { name: "Give it an alias", run: asks("alias") },
-    ...aliases.flatMap((alias) => [
-      { name: `Roll back “${alias}”`, run: asks("rollBack", alias) },
-      { name: `Remove “${alias}”`, danger: true, run: asks("remove", alias) },
+    ...(canWrite(run.baseModel) ? [tryIt] : []),
+    { name: "Fork", needs: "TRAIN", run: asks("fork") },
+    { name: "Evaluate on a dataset", needs: "INFER", run: asks("evaluate") },
+    { name: "Rebuild the weights", needs: "TRAIN", run: () => void rebuild(), beside: <CopyRebuild id={id} /> },
+    { name: "Weights in other forms", needs: "TRAIN", run: asks("forms") },
+    { name: "Give it an alias", needs: "WRITE", run: asks("alias") },
+    ...aliases.flatMap((alias): Action[] => [
+      { name: `Roll back “${alias}”`, needs: "WRITE", run: asks("rollBack", alias) },
+      { name: `Remove “${alias}”`, needs: "WRITE", danger: true, run: asks("remove", alias) },
     ]),
     { name: "Copy id", run: () => void copy(id) },
     { name: "Copy chain hash", run: () => void copy(chainHash) },
-    { name: "Delete", danger: true, run: asks("delete") },
+    { name: "Delete", needs: "TRAIN", danger: true, run: asks("delete") },
   ];
   return (
     <>

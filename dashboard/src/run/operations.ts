@@ -496,6 +496,25 @@ export type AskedEvaluationsQuery = {
   } | null
 };
 
+export type CheckpointChoicesQueryVariables = Exact<{
+  id: string;
+}>;
+
+
+export type CheckpointChoicesQuery = {
+  readonly fineTune: {
+    readonly checkpoints: {
+      readonly nodes: ReadonlyArray<{
+        readonly id: string,
+        readonly step: number
+      }>,
+      readonly pageInfo: {
+        readonly hasNextPage: boolean
+      }
+    }
+  } | null
+};
+
 export type AnswersBeforeQueryVariables = Exact<{
   id: string;
 }>;
@@ -711,6 +730,11 @@ export const evaluateCheckpoint = operation<EvaluateCheckpointMutation, Evaluate
 export const askedEvaluations = operation<AskedEvaluationsQuery, AskedEvaluationsQueryVariables>(
   "AskedEvaluations",
   "query AskedEvaluations($id:ID!){fineTune(id:$id){modelEvaluations(first:20){nodes{id status waitingReason rows loss accuracy f1 exactMatch error{code message}dataset{id name}checkpoint{id step}}}}}",
+);
+
+export const checkpointChoices = operation<CheckpointChoicesQuery, CheckpointChoicesQueryVariables>(
+  "CheckpointChoices",
+  "query CheckpointChoices($id:ID!){fineTune(id:$id){checkpoints(first:100){nodes{id step}pageInfo{hasNextPage}}}}",
 );
 
 export const answersBefore = operation<AnswersBeforeQuery, AnswersBeforeQueryVariables>(

@@ -4,6 +4,7 @@ import { save } from "../api/client.ts";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { formatShare } from "../format.ts";
 import { Problem } from "../parts/problem.tsx";
+import { csvOf } from "./chart-csv.ts";
 import type { Chart } from "./chart-data.ts";
 
 interface SaveProps {
@@ -43,11 +44,4 @@ export function SaveNumbers({ chart, exactly, file }: SaveProps) {
       {failure && <Problem title="The numbers could not be read" failure={failure} />}
     </>
   );
-}
-
-/** Numbers need no quotes, and the labels have none. */
-function csvOf({ steps, series }: Chart): string {
-  const head = ["step", ...series.map(({ label }) => label)];
-  const rows = steps.map((step, index) => [step, ...series.map(({ values }) => values[index] ?? "")]);
-  return [head, ...rows].map((row) => `${row.join(",")}\n`).join("");
 }

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { hyperparameterGroups } from "../../../schema/hyperparameter-groups.ts";
 import type { HyperparameterName } from "../../../schema/hyperparameter-table.ts";
+import { useMay } from "../api/viewer.ts";
 import { copyPath, datasetPath, runPath } from "../base.ts";
 import { formatBytes, formatCompact, formatCounted, formatInteger, formatTime, none } from "../format.ts";
 import { commandOf } from "../new/file.ts";
@@ -12,6 +13,7 @@ import { inputOf } from "./input.ts";
 import type { Run } from "./run-state.ts";
 
 export function Settings({ run }: { run: Run }) {
+  const mayTrain = useMay()("TRAIN");
   const changed = settingsChanged(run.hyperparameters);
   const input = inputOf(run);
   const applies = new Set(hyperparametersFor(run.hyperparameters.method));
@@ -21,9 +23,11 @@ export function Settings({ run }: { run: Run }) {
     <section class="card">
       <div class="toolbar">
         <h2>Settings</h2>
-        <a class="button" href={copyPath(run.id)}>
-          Copy to a new run
-        </a>
+        {mayTrain && (
+          <a class="button" href={copyPath(run.id)}>
+            Copy to a new run
+          </a>
+        )}
         <CopyAs
           what="the creation of this run"
           operation={createFineTune}

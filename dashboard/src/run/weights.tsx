@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { asFailure, type Failure } from "../api/failure.ts";
 import { change } from "../api/query.ts";
+import { useMay } from "../api/viewer.ts";
 import { formatBytes, formatCounted, formatInteger } from "../format.ts";
 import { Problem } from "../parts/problem.tsx";
 import { Download } from "./download.tsx";
@@ -27,6 +28,7 @@ export function useRebuild(id: string) {
 export function Weights({ run, checkpoint }: { run: Run; checkpoint: Checkpoint }) {
   const { id, entries, step, weightsStatus, weightsUrl, weightsBytes, weightsFiles, weightsError } = checkpoint;
   const { asked, failure, rebuild } = useRebuild(id);
+  const mayTrain = useMay()("TRAIN");
   if (weightsFiles.length > 0) {
     return (
       <>
@@ -43,15 +45,18 @@ export function Weights({ run, checkpoint }: { run: Run; checkpoint: Checkpoint 
   return (
     <>
       {weightsError !== null && <span class="bad long">{weightsError} </span>}
-      <button
-        type="button"
-        class="quiet"
-        disabled={asked}
-        onClick={() => void rebuild()}
-        aria-label={`Rebuild the weights of step ${formatInteger(step)}`}
-      >
-        Rebuild
-      </button>
+      {mayTrain && (
+        <button
+          type="button"
+          class="quiet"
+          disabled={asked}
+          onClick={() => void rebuild()}
+          aria-label={`Rebuild the weights of step ${formatInteger(step)}`}
+        >
+          Rebuild
+        </button>
+      )}
+      {!mayTrain && weightsError === null && <span class="muted">not rebuilt</span>}
       {failure && <Problem title="The weights are not rebuilt" failure={failure} />}
     </>
   );

@@ -1,7 +1,9 @@
 /** What can be done with the runs that are selected. Where some cannot, the others are done, and the page says which failed. */
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
+import { SteplogError } from "../../../client/browser.ts";
 import type { UpdateFineTuneInput } from "../../../client/schema-types.ts";
+import type { ErrorCode } from "../../../schema/errors.ts";
 import type { Failure } from "../api/failure.ts";
 import { change } from "../api/query.ts";
 import { comparePath } from "../base.ts";
@@ -43,22 +45,28 @@ export function Bulk({ selection, list, mayChange }: BulkProps) {
   const [asked, setAsked] = useState<Asked | null>(null);
   const [doing, setDoing] = useState<Doing | null>(null);
   const [failure, setFailure] = useState<Failure | null>(null);
-  const each: Each = async (of, deed, act) => {
+  const attempt = async (...[of, deed, act]: Parameters<Each>) => {
     setFailure(null);
     setDoing({ done: 0, of: of.length });
     const failed = await forEachRun(of, act, (done) => setDoing({ done, of: of.length }));
     setDoing(null);
-    setFailure(failureOf(failed));
-    setAsked(null);
     if (failed.length < of.length) toast(`${formatCounted(of.length - failed.length, "run")} ${deed}.`);
     select(failed.map(({ run }) => run.id));
+    return failed;
   };
   const eachAndRead: Each = async (...what) => {
-    await each(...what);
+    setFailure(failureOf(await attempt(...what)));
+    setAsked(null);
     list.reload();
   };
-  const tag = (input: UpdateFineTuneInput) =>
-    each(runs, "tagged", async ({ id }) => list.change([(await change(labelFineTune, { id, input })).updateFineTune]));
+  // What was typed is not lost: its dialog stays, for the runs that are left.
+  const tag = async (input: UpdateFineTuneInput) => {
+    const act: Parameters<Each>[2] = async ({ id }) =>
+      list.change([(await change(labelFineTune, { id, input })).updateFineTune]);
+    const refused = failureOf(await attempt(runs, "tagged", act));
+    if (refused) throw new SteplogError(refused.code as ErrorCode, refused.message);
+    setAsked(null);
+  };
   const problem = failure && <Problem title="Not all of it was done" failure={failure} />;
   if (runs.length === 0) return problem;
   const asking = { runs, each: eachAndRead, onClose: () => setAsked(null) };

@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { useAnswer } from "../api/query.ts";
-import { needsTrain, useMayTrain } from "../api/viewer.ts";
+import { needsScope, useMay } from "../api/viewer.ts";
 import { at } from "../base.ts";
 import { formatCounted, formatInteger } from "../format.ts";
 import { Problem } from "../parts/problem.tsx";
@@ -20,7 +20,7 @@ export function RunsPage() {
   const list = useRuns(listing);
   const selection = useSelection(list.runs);
   const { data } = useAnswer(runFilters, {});
-  const mayChange = useMayTrain();
+  const mayChange = useMay()("TRAIN");
   const { only } = orders[listing.sort];
   useEffect(() => {
     document.title = "Runs · Steplog";
@@ -88,7 +88,7 @@ function Nothing({ listing, mayCreate, onClear }: NothingProps) {
           </a>
         </div>
       ) : (
-        <p class="muted">To create one, {needsTrain}.</p>
+        <p class="muted">To create one, {needsScope("TRAIN")}.</p>
       )}
     </div>
   );

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useEffect, useRef } from "preact/hooks";
-import { useMayTrain } from "../api/viewer.ts";
+import { allows, useViewer, ViewerContext } from "../api/viewer.ts";
 import { at } from "../base.ts";
 import { useShortcuts } from "../keys.ts";
 import { Toasts } from "../parts/toast.tsx";
@@ -25,13 +25,13 @@ const places = [
 export function Shell({ children }: { children: ComponentChildren }) {
   const { route, path } = useLocation();
   const menu = useRef<HTMLElement>(null);
-  const mayTrain = useMayTrain();
-  const offered = places.filter((place) => mayTrain || !("trains" in place));
+  const viewer = useViewer();
+  const offered = places.filter((place) => !("trains" in place) || allows(viewer, "TRAIN"));
   useShortcuts(offered.map(({ name, path: to, keys }) => ({ keys, does: `Go to ${name}`, run: () => route(at(to)) })));
   // On a phone, the links lie over the page until one is chosen.
   useEffect(() => menu.current?.hidePopover?.(), [path]);
   return (
-    <>
+    <ViewerContext.Provider value={viewer}>
       <a class="skip" href="#main">
         Skip to content
       </a>
@@ -64,7 +64,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
       <Toasts />
       <SignIn />
       <Keys />
-    </>
+    </ViewerContext.Provider>
   );
 }
 

@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { useAnswer } from "../api/query.ts";
-import { needsTrain, useMayTrain } from "../api/viewer.ts";
+import { needsScope, useMay } from "../api/viewer.ts";
 import { at, copyPath, newSweepPath, runPath } from "../base.ts";
 import { AddRun } from "../compare/add-run.tsx";
 import { runToCopy } from "../new/operations.ts";
@@ -11,7 +11,7 @@ import { SweepForm } from "./sweep-form.tsx";
 
 export function NewSweepPage() {
   const { query } = useLocation();
-  const mayTrain = useMayTrain();
+  const mayTrain = useMay()("TRAIN");
   const from = query["from"];
   useEffect(() => {
     document.title = "New sweep · Steplog";
@@ -24,7 +24,7 @@ export function NewSweepPage() {
       <div class="title">
         <h1>New sweep</h1>
       </div>
-      {!mayTrain && <p>Your key may not create runs. To create a sweep, {needsTrain}.</p>}
+      {!mayTrain && <p>Your key may not create runs. To create a sweep, {needsScope("TRAIN")}.</p>}
       {mayTrain && from === undefined && <ChooseRun />}
       {mayTrain && from !== undefined && <FromRun key={from} id={from} />}
     </>

@@ -25,11 +25,14 @@ export function SweepActions({ sweep: { id, name, runs }, best }: SweepActionsPr
   const [asked, setAsked] = useState<"cancel" | "delete" | null>(null);
   const [withRuns, setWithRuns] = useState(false);
   const open = runs.filter(({ status }) => !isFinal(status)).length;
+  const cancelAction: Action = { name: "Cancel its runs", needs: "TRAIN", danger: true, run: () => setAsked("cancel") };
   const actions: Action[] = [
-    ...(best ? [{ name: "Sweep from its best run", run: () => route(newSweepPath(best.id)) }] : []),
+    ...(best
+      ? [{ name: "Sweep from its best run", needs: "TRAIN", run: () => route(newSweepPath(best.id)) } as const]
+      : []),
     { name: "Copy id", run: () => void copy(id) },
-    ...(open > 0 ? [{ name: "Cancel its runs", danger: true, run: () => setAsked("cancel") }] : []),
-    { name: "Delete", danger: true, run: () => setAsked("delete") },
+    ...(open > 0 ? [cancelAction] : []),
+    { name: "Delete", needs: "TRAIN", danger: true, run: () => setAsked("delete") },
   ];
   return (
     <>

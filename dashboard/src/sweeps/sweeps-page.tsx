@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { useAnswer } from "../api/query.ts";
-import { needsTrain, useMayTrain } from "../api/viewer.ts";
+import { needsScope, useMay } from "../api/viewer.ts";
 import { at, runPath, sweepPath } from "../base.ts";
 import { formatAgo, formatCounted, formatTime, none } from "../format.ts";
 import { DataTable, type Column } from "../parts/data-table.tsx";
@@ -22,7 +22,7 @@ export function SweepsPage() {
   useEffect(() => {
     document.title = "Sweeps · Steplog";
   }, []);
-  const mayTrain = useMayTrain();
+  const mayTrain = useMay()("TRAIN");
   const rows = data?.sweeps.nodes ?? [];
   return (
     <>
@@ -60,7 +60,7 @@ function Nothing({ older, mayTrain }: { older: boolean; mayTrain: boolean }) {
           Start the first sweep
         </a>
       ) : (
-        <p class="muted">To create one, {needsTrain}.</p>
+        <p class="muted">To create one, {needsScope("TRAIN")}.</p>
       )}
     </div>
   );
