@@ -19,6 +19,7 @@ import * as operations from "./operations.ts";
 import type { EvaluationFragment, FineTuneFragment } from "./operations.ts";
 import { type WaitOptions, type RebuildWaitOptions, pause } from "./pause.ts";
 import type { Platform } from "./platform.ts";
+import { type RateLimitOptions, RateLimitWaits } from "./rate-limits.ts";
 import { Requests, defaultPatienceMs, outageRetryMs } from "./requests.ts";
 import type {
   ClassifyInput,
@@ -32,7 +33,7 @@ import type {
 } from "./schema-types.ts";
 import { Streams, type StreamOptions } from "./streams.ts";
 
-export interface SteplogClientOptions {
+export interface SteplogClientOptions extends RateLimitOptions {
   /** Address of the service, such as http://127.0.0.1:4000. */
   readonly url: string;
   /** API token, if the service needs one; a function is called before every request. */
@@ -55,13 +56,14 @@ export class Client {
   readonly #files: Files;
   readonly #streams: Streams;
 
-  constructor({ url: given, token: held, webSocketImpl }: SteplogClientOptions, platform: Platform) {
+  constructor({ url: given, token: held, webSocketImpl, ...limits }: SteplogClientOptions, platform: Platform) {
     const url = given.replace(/\/+$/u, "");
     const token = typeof held === "function" ? held : () => held;
     const webSocket = async () => webSocketImpl ?? platform.webSocket();
-    this.#requests = new Requests({ url, token });
+    const rateLimits = new RateLimitWaits(limits);
+    this.#requests = new Requests({ url, token, rateLimits });
     this.#files = new Files(this.#requests, platform);
-    this.#streams = new Streams({ url, token, webSocket });
+    this.#streams = new Streams({ url, token, webSocket, rateLimits });
   }
 
   /**
@@ -96,7 +98,11 @@ export class Client {
 
   /** The fine-tune as it is now. @throws SteplogError NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE */
   async fineTune(id: string): Promise<FineTune> {
-    const { fineTune } = await this.query(operations.fineTune, { id });
+    return this.#fineTune(id);
+  }
+
+  async #fineTune(id: string, signal?: AbortSignal): Promise<FineTune> {
+    const { fineTune } = await this.#requests.query(operations.fineTune, { id }, signal);
     if (fineTune) return fineTune;
     throw new SteplogError("NOT_FOUND", `There is no fine-tune ${id}.`);
   }
@@ -143,7 +149,7 @@ export class Client {
       signal.throwIfAborted();
       if (!seen.ended) await pause(outageRetryMs, signal);
     }
-    return this.#requests.patiently(() => this.fineTune(id), options);
+    return this.#requests.patiently(() => this.#fineTune(id, options.signal), options);
   }
 
   /**
@@ -278,7 +284,11 @@ export class Client {
 
   /** The evaluation as it is now. @throws SteplogError NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE */
   async evaluation(id: string): Promise<ModelEvaluation> {
-    const { modelEvaluation } = await this.query(operations.modelEvaluation, { id });
+    return this.#evaluation(id);
+  }
+
+  async #evaluation(id: string, signal?: AbortSignal): Promise<ModelEvaluation> {
+    const { modelEvaluation } = await this.#requests.query(operations.modelEvaluation, { id }, signal);
     if (modelEvaluation) return modelEvaluation;
     throw new SteplogError("NOT_FOUND", `There is no evaluation ${id}.`);
   }
@@ -290,7 +300,7 @@ export class Client {
    */
   async waitForEvaluation(id: string, options: EvaluationWaitOptions = {}): Promise<ModelEvaluation> {
     for (;;) {
-      const found = await this.#requests.patiently(() => this.evaluation(id), options);
+      const found = await this.#requests.patiently(() => this.#evaluation(id, options.signal), options);
       if (hasEnded(found)) return found;
       options.onWait?.(found);
       await pause(pollMs, options.signal);

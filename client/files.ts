@@ -1,7 +1,7 @@
 /** Files of a service: datasets on their way to it, logs and weights from it, and the weights that it makes first. */
 import { SteplogError } from "../schema/errors.ts";
 import type { DatasetInput } from "./dataset-body.ts";
-import { datasetBody } from "./dataset-body.ts";
+import { datasetBody, isReadOnce } from "./dataset-body.ts";
 import { failureOfText } from "./errors.ts";
 import * as operations from "./operations.ts";
 import type { CheckpointExportFragment, CheckpointFragment } from "./operations.ts";
@@ -58,10 +58,10 @@ export class Files {
       ...(idempotencyKey !== undefined && { idempotencyKey }),
     };
     const parameters = new URLSearchParams({ name, ...optional });
-    const body = await datasetBody(input, this.#platform);
     const headers = { "content-type": "application/octet-stream" };
-    const init = { method: "POST", headers, ...body };
-    return (await this.#requests.ask(`/datasets?${parameters.toString()}`, init)) as StoredDataset;
+    const made = async () => ({ method: "POST", headers, ...(await datasetBody(input, this.#platform)) });
+    const path = `/datasets?${parameters.toString()}`;
+    return (await this.#requests.ask(path, isReadOnce(input) ? await made() : made)) as StoredDataset;
   }
 
   async download(url: string): Promise<Download> {
@@ -93,7 +93,10 @@ export class Files {
     while (checkpoint.weightsStatus === "QUEUED") {
       options.onWait?.(checkpoint.weightsWaitingReason);
       await pause(pollMs, options.signal);
-      const found = await requests.patiently(() => requests.query(operations.checkpoint, variables), options);
+      const found = await requests.patiently(
+        () => requests.query(operations.checkpoint, variables, options.signal),
+        options,
+      );
       if (!found.checkpoint) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${checkpointId}.`);
       checkpoint = found.checkpoint;
     }
@@ -119,7 +122,7 @@ export class Files {
     while (found?.status === "QUEUED") {
       options.onWait?.(found.waitingReason);
       await pause(pollMs, options.signal);
-      const ask = () => requests.query(operations.checkpointExports, { id: checkpointId });
+      const ask = () => requests.query(operations.checkpointExports, { id: checkpointId }, options.signal);
       found = (await requests.patiently(ask, options)).checkpoint?.exports.find(isAsked);
     }
     if (found?.status === "STORED") return found;

@@ -17,4 +17,5 @@ export type { Checkpoint, CheckpointExport, Download, ExportForm, StoredDataset,
 export type { FineTuneUpdate, FollowCursor, FollowOptions } from "./follow.ts";
 export type { Operation } from "./operation.ts";
 export type { RebuildWaitOptions, WaitOptions } from "./pause.ts";
+export type { RateLimitOptions } from "./rate-limits.ts";
 export type * from "./schema-types.ts";

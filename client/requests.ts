@@ -4,12 +4,17 @@ import { errorIn, failureOf } from "./errors.ts";
 import { fetchWithToken } from "./fetch-with-token.ts";
 import type { Operation } from "./operation.ts";
 import { type WaitOptions, pause } from "./pause.ts";
+import type { RateLimitWaits } from "./rate-limits.ts";
 
 export interface RequestsOptions {
   /** Without a slash at its end. */
   readonly url: string;
   readonly token: () => string | undefined;
+  readonly rateLimits: RateLimitWaits;
 }
+
+/** What is sent: with a function, it can be made anew for a request that has to be repeated. */
+export type Sendable = RequestInit | (() => Promise<RequestInit>);
 
 export const defaultPatienceMs = 60_000;
 /** During an outage. */
@@ -18,28 +23,31 @@ export const outageRetryMs = 500;
 export class Requests {
   readonly #url: string;
   readonly #token: () => string | undefined;
+  readonly #rateLimits: RateLimitWaits;
 
-  constructor({ url, token }: RequestsOptions) {
+  constructor({ url, token, rateLimits }: RequestsOptions) {
     this.#url = url;
     this.#token = token;
+    this.#rateLimits = rateLimits;
   }
 
   /** The data of a GraphQL operation. @throws SteplogError the first error of the response; UNAVAILABLE without a response */
   async query<Result, Variables extends object>(
     { text, name }: Operation<Result, Variables> | { readonly text: string; readonly name?: undefined },
     variables: Variables,
+    signal?: AbortSignal,
   ): Promise<Result> {
-    const answer = await this.ask("/graphql", {
+    const init = {
       method: "POST",
       headers: { "content-type": "application/json", accept: "application/json" },
       body: JSON.stringify({ query: text, operationName: name, variables }),
-    });
-    return (answer as { data: Result }).data;
+    };
+    return ((await this.ask("/graphql", init, signal)) as { data: Result }).data;
   }
 
   /** The JSON that the service answers with. @throws SteplogError the one that it answers with, or UNAVAILABLE */
-  async ask(path: string, init: RequestInit): Promise<unknown> {
-    const response = await this.#fetch(this.#url + path, init);
+  async ask(path: string, sent: Sendable, signal?: AbortSignal): Promise<unknown> {
+    const response = await this.#fetch(this.#url + path, sent, signal);
     const answer: unknown = await response
       .clone()
       .json()
@@ -72,7 +80,21 @@ export class Requests {
     }
   }
 
-  async #fetch(url: string, init: RequestInit): Promise<Response> {
+  /** Any answer but that a rate limit is used up. */
+  #fetch(url: string, sent: Sendable, signal?: AbortSignal): Promise<Response> {
+    const canRepeat = typeof sent === "function" || !(sent.body instanceof ReadableStream);
+    const send = async () => {
+      signal?.throwIfAborted();
+      const response = await this.#send(url, typeof sent === "function" ? await sent() : sent);
+      if (response.status !== 429) return response;
+      const error = await failureIn(response.clone());
+      if (error.code === "RATE_LIMITED") throw error;
+      return response;
+    };
+    return this.#rateLimits.outlast(send, canRepeat, signal);
+  }
+
+  async #send(url: string, init: RequestInit): Promise<Response> {
     try {
       return await fetchWithToken(url, init, this.#token);
     } catch (error) {
@@ -83,9 +105,18 @@ export class Requests {
 
 async function failureIn(response: Response): Promise<SteplogError> {
   const answer: unknown = await response.json().catch(() => null);
-  const unknown = new SteplogError(
-    "UNAVAILABLE",
-    `${response.url} answered with HTTP status ${response.status}, and not as Steplog does. Check the URL.`,
-  );
-  return errorIn(answer) ?? unknown;
+  return errorIn(answer) ?? failureOfStranger(response);
+}
+
+/** An answer that Steplog does not give: of a proxy before it, or of something else. */
+function failureOfStranger({ url, status, headers }: Response): SteplogError {
+  if (status !== 429) {
+    const message = `${url} answered with HTTP status ${status}, and not as Steplog does. Check the URL.`;
+    return new SteplogError("UNAVAILABLE", message);
+  }
+  const told = Number(headers.get("retry-after") ?? Number.NaN);
+  const retryAfterS = Number.isFinite(told) && told > 0 ? told : undefined;
+  const when = retryAfterS === undefined ? "later" : `in ${retryAfterS} s`;
+  const message = `${url} has had too many requests (HTTP status 429 of a proxy before the service). Try again ${when}.`;
+  return new SteplogError("RATE_LIMITED", message, [], { retryAfterS });
 }
