@@ -20,7 +20,7 @@ async function limited(times: number, seconds: number) {
     else send(response, 200, { data: { aliases: [] } });
   });
   await new Promise<void>((resolve) => void http.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => void http.close().closeAllConnections());
+  onTestFinished(() => http.close().closeAllConnections());
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
   const run = (...more: string[]) => steplogHere(["alias", "list", "--json", "--url", url, ...more]);
   return { url, run, message, asked: () => asked };
