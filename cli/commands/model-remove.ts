@@ -28,7 +28,7 @@ export function define(command: Command): void {
   command
     .description("Delete a model, unless fine-tunes need it.")
     .argument("<name>", "name of the model")
-    .option("--yes", "do not ask for confirmation")
+    .option("--yes", "do not ask")
     .option("--force", "delete it even if fine-tunes need it, whose logs then rebuild nothing")
     .option("--json", "print {removed}; needs --yes")
     .addHelpText("after", "\nExample:\n  steplog model remove opt-125m")
