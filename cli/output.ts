@@ -30,6 +30,12 @@ export function beQuiet(wanted: boolean): void {
   quiet = wanted;
 }
 
+/** Prints on stderr why the command waits, as a line that stays. */
+export function note(text: string): void {
+  if (quiet) return;
+  process.stderr.write(canRedraw(process.stderr) ? `\r\u001b[2K${text}\n` : `${text}\n`);
+}
+
 const progressMs = 1_000;
 
 /** A progress line on stderr: redrawn in place in a terminal that can, otherwise printed at most once a second. */
@@ -47,8 +53,7 @@ export class ProgressLine {
 
   /** Prints a line that stays. */
   note(text: string): void {
-    if (quiet) return;
-    process.stderr.write(this.#terminal ? `\r\u001b[2K${text}\n` : `${text}\n`);
+    note(text);
   }
 
   /** Clears the line, so that other output can follow. */

@@ -2,6 +2,7 @@
 import { SteplogClient } from "../client/index.ts";
 import { SteplogError } from "../schema/errors.ts";
 import { readVariable } from "./environment.ts";
+import { note } from "./output.ts";
 
 export interface Remote {
   readonly client: SteplogClient;
@@ -20,7 +21,7 @@ export async function withService<T>(url: string, work: (service: Remote) => Pro
   }
   const token = readVariable("STEPLOG_API_TOKEN");
   try {
-    return await work({ client: new SteplogClient({ url, token }), url });
+    return await work({ client: new SteplogClient({ url, token, onRateLimit }), url });
   } catch (error) {
     if (!(error instanceof SteplogError)) throw error;
     if (error.code === "UNAVAILABLE" && error.message.includes("does not answer")) throw notRunning(error);
@@ -31,6 +32,10 @@ export async function withService<T>(url: string, work: (service: Remote) => Pro
         : `The service at ${url} refused what STEPLOG_API_TOKEN holds. Set it to an API key, or to the token that the service was started with.`;
     throw new SteplogError("UNAUTHENTICATED", message, [], { cause: error });
   }
+}
+
+function onRateLimit(seconds: number): void {
+  note(`Too many requests in the last minute. Going on in ${seconds} s.`);
 }
 
 function notRunning(error: SteplogError): SteplogError {

@@ -25,7 +25,9 @@ export async function uploaded(
     progress.show(`uploading ${name} ${Math.floor((100 * sent) / Math.max(1, size))}% of ${formatBytes(size)}`);
   };
   try {
-    return (await client.createDataset({ name, stream: counted(path, onBytes), ...key })).id;
+    // Read from its beginning each time, should it have to be sent again.
+    const stream = { [Symbol.asyncIterator]: () => counted(path, onBytes) };
+    return (await client.createDataset({ name, stream, ...key })).id;
   } finally {
     progress.end();
   }

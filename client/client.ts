@@ -1,29 +1,26 @@
 /**
  * The client of a running service: GraphQL over HTTP, streams over one WebSocket, datasets and files over HTTP. Knows
- * nothing of Node or a browser beyond fetch and streams; the rest is its Platform.
+ * nothing of Node or a browser beyond fetch and streams; the rest is its Platform. Here is what it offers; requests.ts asks,
+ * files.ts sends and fetches files, streams.ts subscribes.
  */
 import { SteplogError } from "../schema/errors.ts";
 import { isFinal } from "../schema/states.ts";
 import type { Alias, Classification, Completion, PiecesOptions, ScoredText, WrittenPiece } from "./completions.ts";
 import { piecesOf } from "./completions.ts";
 import type { DatasetInput } from "./dataset-body.ts";
-import { datasetBody } from "./dataset-body.ts";
 import type { EvaluationWaitOptions, ModelEvaluation } from "./evaluations.ts";
 import { hasEnded } from "./evaluations.ts";
-import { errorIn, failureOf, failureOfText } from "./errors.ts";
-import { fetchWithToken } from "./fetch-with-token.ts";
+import type { Checkpoint, CheckpointExport, Download, ExportForm, StoredDataset, WeightsFile } from "./files.ts";
+import { Files, pollMs } from "./files.ts";
 import type { FineTuneUpdate, FollowOptions } from "./follow.ts";
 import { followRun } from "./follow.ts";
 import type { Operation } from "./operation.ts";
 import * as operations from "./operations.ts";
-import type {
-  CheckpointExportFragment,
-  CheckpointFragment,
-  EvaluationFragment,
-  FineTuneFragment,
-} from "./operations.ts";
+import type { EvaluationFragment, FineTuneFragment } from "./operations.ts";
 import { type WaitOptions, type RebuildWaitOptions, pause } from "./pause.ts";
 import type { Platform } from "./platform.ts";
+import { type RateLimitOptions, RateLimitWaits } from "./rate-limits.ts";
+import { Requests, defaultPatienceMs, outageRetryMs } from "./requests.ts";
 import type {
   ClassifyInput,
   ContinueFineTuneInput,
@@ -33,11 +30,10 @@ import type {
   ModelInput,
   ScoreInput,
   UpdateFineTuneInput,
-  WeightsDtype,
 } from "./schema-types.ts";
 import { Streams, type StreamOptions } from "./streams.ts";
 
-export interface SteplogClientOptions {
+export interface SteplogClientOptions extends RateLimitOptions {
   /** Address of the service, such as http://127.0.0.1:4000. */
   readonly url: string;
   /** API token, if the service needs one; a function is called before every request. */
@@ -49,56 +45,25 @@ export interface SteplogClientOptions {
 /** A fine-tune: its state and, once it has ended, its outcome. `checkpoints` are the latest 100, latest first. */
 export type FineTune = FineTuneFragment;
 export type Evaluation = EvaluationFragment;
-export type Checkpoint = CheckpointFragment;
-export type CheckpointExport = CheckpointExportFragment;
-export type WeightsFile = CheckpointExport["files"][number];
 
 export type FineTunePage = operations.FineTunesQuery["fineTunes"];
 
 /** What a fine-tune would take. */
 export type FineTuneEstimate = operations.EstimateFineTuneQuery["estimateFineTune"];
 
-export interface StoredDataset {
-  readonly id: string;
-  readonly name: string;
-  readonly rows: number;
-  readonly bytes: number;
-  /** Of its bytes, 64 hex digits. */
-  readonly sha256: string;
-}
-
-/** A form of a checkpoint's weights; at least one of the two. */
-export interface ExportForm {
-  /** Adds a LoRA adapter into the weights of its base. */
-  readonly merged?: boolean;
-  /** Number format of all tensors; that of training, and of the base, when left out. */
-  readonly dtype?: WeightsDtype;
-}
-
-/** A file of the service that has started to arrive. Read it once, in one of these ways. */
-export interface Download {
-  readonly stream: ReadableStream<Uint8Array>;
-  bytes(): Promise<Uint8Array>;
-  /** Writes the file to disk (Node only); it appears there when it is complete. */
-  save(path: string): Promise<void>;
-}
-
-const defaultPatienceMs = 60_000;
-const outageRetryMs = 500;
-const pollMs = 1_000;
-
 export class Client {
-  readonly #url: string;
-  readonly #token: () => string | undefined;
-  readonly #platform: Platform;
+  readonly #requests: Requests;
+  readonly #files: Files;
   readonly #streams: Streams;
 
-  constructor({ url, token, webSocketImpl }: SteplogClientOptions, platform: Platform) {
-    this.#url = url.replace(/\/+$/u, "");
-    this.#token = typeof token === "function" ? token : () => token;
-    this.#platform = platform;
+  constructor({ url: given, token: held, webSocketImpl, ...limits }: SteplogClientOptions, platform: Platform) {
+    const url = given.replace(/\/+$/u, "");
+    const token = typeof held === "function" ? held : () => held;
     const webSocket = async () => webSocketImpl ?? platform.webSocket();
-    this.#streams = new Streams({ url: this.#url, token: this.#token, webSocket });
+    const rateLimits = new RateLimitWaits(limits);
+    this.#requests = new Requests({ url, token, rateLimits });
+    this.#files = new Files(this.#requests, platform);
+    this.#streams = new Streams({ url, token, webSocket, rateLimits });
   }
 
   /**
@@ -107,19 +72,7 @@ export class Client {
    *   file, CONFLICT for a key that was used with other rows, INVALID_ARGUMENT, UNAUTHENTICATED, UNAVAILABLE
    */
   async createDataset(input: DatasetInput): Promise<StoredDataset> {
-    const { name, preset, idempotencyKey } = input;
-    const optional = {
-      ...(preset !== undefined && { preset }),
-      ...(idempotencyKey !== undefined && { idempotencyKey }),
-    };
-    const parameters = new URLSearchParams({ name, ...optional });
-    const body = await datasetBody(input, this.#platform);
-    const headers = { "content-type": "application/octet-stream" };
-    return (await this.#ask(`/datasets?${parameters.toString()}`, {
-      method: "POST",
-      headers,
-      ...body,
-    })) as StoredDataset;
+    return this.#files.store(input);
   }
 
   /**
@@ -145,7 +98,11 @@ export class Client {
 
   /** The fine-tune as it is now. @throws SteplogError NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE */
   async fineTune(id: string): Promise<FineTune> {
-    const { fineTune } = await this.query(operations.fineTune, { id });
+    return this.#fineTune(id);
+  }
+
+  async #fineTune(id: string, signal?: AbortSignal): Promise<FineTune> {
+    const { fineTune } = await this.#requests.query(operations.fineTune, { id }, signal);
     if (fineTune) return fineTune;
     throw new SteplogError("NOT_FOUND", `There is no fine-tune ${id}.`);
   }
@@ -192,7 +149,7 @@ export class Client {
       signal.throwIfAborted();
       if (!seen.ended) await pause(outageRetryMs, signal);
     }
-    return this.#patiently(() => this.fineTune(id), options);
+    return this.#requests.patiently(() => this.#fineTune(id, options.signal), options);
   }
 
   /**
@@ -234,20 +191,7 @@ export class Client {
    *   outlasts `patienceMs`
    */
   async rebuild(checkpointId: string, options: RebuildWaitOptions = {}): Promise<Checkpoint> {
-    const variables = { id: checkpointId };
-    let checkpoint = (await this.query(operations.materialiseCheckpoint, variables)).materialiseCheckpoint;
-    while (checkpoint.weightsStatus === "QUEUED") {
-      options.onWait?.(checkpoint.weightsWaitingReason);
-      await pause(pollMs, options.signal);
-      const found = await this.#patiently(() => this.query(operations.checkpoint, variables), options);
-      if (!found.checkpoint) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${checkpointId}.`);
-      checkpoint = found.checkpoint;
-    }
-    if (checkpoint.weightsStatus === "STORED") return checkpoint;
-    throw new SteplogError(
-      "INTERNAL",
-      `The weights cannot be rebuilt: ${checkpoint.weightsError ?? "no reason given"}`,
-    );
+    return this.#files.rebuild(checkpointId, options);
   }
 
   /**
@@ -256,26 +200,8 @@ export class Client {
    * @throws SteplogError INVALID_ARGUMENT for a form that the checkpoint cannot have, NOT_FOUND, UNAUTHENTICATED;
    *   UNAVAILABLE when an outage outlasts `patienceMs`; the worker's, when it cannot make the files
    */
-  async exportWeights(
-    checkpointId: string,
-    { merged = false, dtype, ...options }: ExportForm & RebuildWaitOptions,
-  ): Promise<CheckpointExport> {
-    if (!merged && dtype === undefined) {
-      throw new SteplogError("INVALID_ARGUMENT", "Give merged or dtype; rebuild has the weights as they were trained.");
-    }
-    const form = { merged, dtype: dtype ?? null };
-    const isAsked = (one: CheckpointExport) => one.merged === form.merged && one.dtype === form.dtype;
-    const asked = await this.query(operations.exportCheckpoint, { id: checkpointId, ...form });
-    let found = asked.materialiseCheckpoint.exports.find(isAsked);
-    while (found?.status === "QUEUED") {
-      options.onWait?.(found.waitingReason);
-      await pause(pollMs, options.signal);
-      const ask = () => this.query(operations.checkpointExports, { id: checkpointId });
-      found = (await this.#patiently(ask, options)).checkpoint?.exports.find(isAsked);
-    }
-    if (found?.status === "STORED") return found;
-    if (!found) throw new SteplogError("NOT_FOUND", `There is no checkpoint ${checkpointId} any more.`);
-    throw failureOfText(found.error ?? "");
+  async exportWeights(checkpointId: string, options: ExportForm & RebuildWaitOptions): Promise<CheckpointExport> {
+    return this.#files.exportWeights(checkpointId, options);
   }
 
   /**
@@ -283,14 +209,7 @@ export class Client {
    * @throws SteplogError NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE
    */
   async download(url: string): Promise<Download> {
-    const response = await this.#fetch(url, {});
-    if (!response.ok) throw await this.#failure(response);
-    const stream = response.body ?? new Blob().stream();
-    return {
-      stream,
-      bytes: async () => new Uint8Array(await new Response(stream).arrayBuffer()),
-      save: (path) => this.#platform.saveFile(path, stream),
-    };
+    return this.#files.download(url);
   }
 
   /**
@@ -299,21 +218,12 @@ export class Client {
    * @throws SteplogError INVALID_STATE when the weights are not stored; UNAVAILABLE also for bytes damaged on the way
    */
   async downloadWeights(checkpoint: Checkpoint, folder: string): Promise<void> {
-    if (checkpoint.weightsFiles.length === 0) {
-      throw new SteplogError(
-        "INVALID_STATE",
-        `The weights of checkpoint ${checkpoint.id} are not stored. Rebuild them.`,
-      );
-    }
-    await this.downloadFiles(checkpoint.weightsFiles, folder);
+    await this.#files.downloadWeights(checkpoint, folder);
   }
 
   /** Downloads files of a checkpoint, or of an export, into a folder (Node only), as `downloadWeights` does. */
   async downloadFiles(files: readonly WeightsFile[], folder: string): Promise<void> {
-    for (const { name, url, sha256 } of files) {
-      const { stream } = await this.download(url);
-      await this.#platform.saveFile(`${folder}/${name}`, stream, sha256);
-    }
+    await this.#files.downloadAll(files, folder);
   }
 
   /**
@@ -374,7 +284,11 @@ export class Client {
 
   /** The evaluation as it is now. @throws SteplogError NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE */
   async evaluation(id: string): Promise<ModelEvaluation> {
-    const { modelEvaluation } = await this.query(operations.modelEvaluation, { id });
+    return this.#evaluation(id);
+  }
+
+  async #evaluation(id: string, signal?: AbortSignal): Promise<ModelEvaluation> {
+    const { modelEvaluation } = await this.#requests.query(operations.modelEvaluation, { id }, signal);
     if (modelEvaluation) return modelEvaluation;
     throw new SteplogError("NOT_FOUND", `There is no evaluation ${id}.`);
   }
@@ -386,7 +300,7 @@ export class Client {
    */
   async waitForEvaluation(id: string, options: EvaluationWaitOptions = {}): Promise<ModelEvaluation> {
     for (;;) {
-      const found = await this.#patiently(() => this.evaluation(id), options);
+      const found = await this.#requests.patiently(() => this.#evaluation(id, options.signal), options);
       if (hasEnded(found)) return found;
       options.onWait?.(found);
       await pause(pollMs, options.signal);
@@ -432,13 +346,7 @@ export class Client {
   ): Promise<Result>;
   query<Result>(text: string, variables?: object): Promise<Result>;
   async query(operation: string | Operation<unknown, object>, variables: object = {}): Promise<unknown> {
-    const named = typeof operation === "string" ? { text: operation, name: undefined } : operation;
-    const answer = await this.#ask("/graphql", {
-      method: "POST",
-      headers: { "content-type": "application/json", accept: "application/json" },
-      body: JSON.stringify({ query: named.text, operationName: named.name, variables }),
-    });
-    return (answer as { data: unknown }).data;
+    return this.#requests.query(typeof operation === "string" ? { text: operation } : operation, variables);
   }
 
   /**
@@ -448,50 +356,5 @@ export class Client {
    */
   subscribe<Result, Variables extends object>(options: StreamOptions<Result, Variables>): Promise<void> {
     return this.#streams.run(options);
-  }
-
-  /** The JSON that the service answers with. */
-  async #ask(path: string, init: RequestInit): Promise<unknown> {
-    const response = await this.#fetch(this.#url + path, init);
-    const answer: unknown = await response
-      .clone()
-      .json()
-      .catch(() => null);
-    const error = errorIn(answer);
-    if (error) throw error;
-    if (answer === null || !response.ok) throw await this.#failure(response);
-    return answer;
-  }
-
-  async #fetch(url: string, init: RequestInit): Promise<Response> {
-    try {
-      return await fetchWithToken(url, init, this.#token);
-    } catch (error) {
-      throw failureOf(this.#url, error);
-    }
-  }
-
-  async #failure(response: Response): Promise<SteplogError> {
-    const answer: unknown = await response.json().catch(() => null);
-    const unknown = new SteplogError(
-      "UNAVAILABLE",
-      `${response.url} answered with HTTP status ${response.status}, and not as Steplog does. Check the URL.`,
-    );
-    return errorIn(answer) ?? unknown;
-  }
-
-  /** Repeats a read while the service is unavailable. */
-  async #patiently<T>(read: () => Promise<T>, { patienceMs = defaultPatienceMs, signal }: WaitOptions): Promise<T> {
-    const start = performance.now();
-    for (;;) {
-      signal?.throwIfAborted();
-      try {
-        return await read();
-      } catch (error) {
-        const outage = error instanceof SteplogError && error.code === "UNAVAILABLE";
-        if (!outage || performance.now() - start >= patienceMs) throw error;
-        await pause(outageRetryMs, signal);
-      }
-    }
   }
 }

@@ -36,6 +36,17 @@ export async function datasetBody(input: DatasetInput, platform: Platform) {
   return platform.bodyOf(stream instanceof ReadableStream ? stream : streamOf(stream));
 }
 
+/** Whether the rows can be read no second time, as those of a stream or of a generator. */
+export function isReadOnce(input: DatasetInput): boolean {
+  if ("path" in input) return false;
+  const source = "rows" in input ? input.rows : input.stream;
+  if (source instanceof Blob) return false;
+  if (source instanceof ReadableStream) return true;
+  // A generator is its own iterator; a list makes a new one each time.
+  const iterator: unknown = Symbol.iterator in source ? source[Symbol.iterator]() : source[Symbol.asyncIterator]();
+  return iterator === source;
+}
+
 async function* linesOf(rows: Iterable<DatasetRow> | AsyncIterable<DatasetRow>): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();
   let line = 0;

@@ -1,18 +1,7 @@
 /** What both entries of steplog/client export beside SteplogClient. */
 export { SteplogError, errorCodes } from "../schema/errors.ts";
 export type { ErrorCode, InputIssue } from "../schema/errors.ts";
-export type {
-  Checkpoint,
-  CheckpointExport,
-  Download,
-  Evaluation,
-  ExportForm,
-  FineTune,
-  FineTuneEstimate,
-  SteplogClientOptions,
-  StoredDataset,
-  WeightsFile,
-} from "./client.ts";
+export type { Evaluation, FineTune, FineTuneEstimate, SteplogClientOptions } from "./client.ts";
 export type {
   Alias,
   Classification,
@@ -24,7 +13,9 @@ export type {
 } from "./completions.ts";
 export type { DatasetInput, DatasetRow } from "./dataset-body.ts";
 export type { EvaluationWaitOptions, ModelEvaluation } from "./evaluations.ts";
+export type { Checkpoint, CheckpointExport, Download, ExportForm, StoredDataset, WeightsFile } from "./files.ts";
 export type { FineTuneUpdate, FollowCursor, FollowOptions } from "./follow.ts";
 export type { Operation } from "./operation.ts";
 export type { RebuildWaitOptions, WaitOptions } from "./pause.ts";
+export type { RateLimitOptions } from "./rate-limits.ts";
 export type * from "./schema-types.ts";

@@ -10,6 +10,7 @@ import { SteplogError } from "../schema/errors.ts";
 import { errorFrom, failureOf } from "./errors.ts";
 import type { Operation } from "./operation.ts";
 import { pause } from "./pause.ts";
+import type { RateLimitWaits } from "./rate-limits.ts";
 
 /** A socket that answers no ping for this long is dead, even if the network has not said so. */
 const silenceMs = 20_000;
@@ -34,6 +35,7 @@ export interface StreamsOptions {
   readonly url: string;
   readonly token: () => string | undefined;
   readonly webSocket: () => Promise<unknown>;
+  readonly rateLimits: RateLimitWaits;
 }
 
 /** How one subscription ended. `contact`: whether the service answered before it broke. */
@@ -61,7 +63,7 @@ export class Streams {
     let pauseMs = firstPauseMs;
     let failingSince: number | null = null;
     while (!signal.aborted) {
-      const ending = await this.#subscribe(options);
+      const ending = await this.#options.rateLimits.outlast(() => this.#subscribe(options), true, signal);
       if (ending.complete || signal.aborted) return;
       onLive?.(false);
       if (ending.contact) pauseMs = firstPauseMs;

@@ -17,7 +17,7 @@ export function define(command: Command): void {
   command
     .description("Point an alias at a model. Requests that name the alias go there from now on.")
     .addArgument(aliasArgument("the alias, new or known"))
-    .addOption(servedModelOption("a base model's name, or the id of a checkpoint or of a fine-tune"))
+    .addOption(servedModelOption("the name of a base model or of a run, or the id of a run or of a checkpoint"))
     .addOption(urlOption())
     .option("--json", "print the alias as one JSON object")
     .addHelpText("after", "\nExample:\n  steplog alias set support --model Q2hlY2twb2ludDo...")

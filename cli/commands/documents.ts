@@ -21,6 +21,7 @@ import { print as printLine, printJson } from "../output.ts";
 
 export function define(command: Command): void {
   command
+    .description("Make the list of the GraphQL documents that clients may name, from the operations of .graphql files.")
     .argument("<folder>", "where the .graphql files are, in subfolders too; fragments of one may be used in another")
     .requiredOption("--out <file>", "the JSON file to write, for STEPLOG_PERSISTED_DOCUMENTS")
     .option("--json", "print the operations and their ids as one JSON object")

@@ -5,6 +5,7 @@ import { print, printJson } from "../output.ts";
 
 export function define(command: Command): void {
   command
+    .description("Print the base hash of a model folder, by which logs name their base.")
     .argument("<folder>", "a model in Hugging Face layout")
     .option("--json", "print {hash}")
     .addHelpText("after", "\nExample:\n  steplog hash models/opt-125m")

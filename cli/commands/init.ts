@@ -20,6 +20,7 @@ interface InitOptions {
 
 export function define(command: Command): void {
   command
+    .description("Write a model with random weights, for benchmarks and tests.")
     .requiredOption("--config <config.json>", "config of a supported model family")
     .option("--seed <number>", "seed of the weights", integer(0, Number.MAX_SAFE_INTEGER), 0)
     .addOption(new Option("--dtype <dtype>", "dtype of the weights").choices(["f32", "bf16"]).default("f32"))

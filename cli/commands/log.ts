@@ -8,6 +8,7 @@ import { counted, formatBytes } from "../../schema/units.ts";
 
 export function define(command: Command): void {
   command
+    .description("Check the chain of a .steplog file, and print what it contains.")
     .argument("<file>", "a .steplog file")
     .option("--json", "print one JSON object: header, entries, chain")
     .addHelpText("after", "\nExample:\n  steplog log run.steplog --json | jq .header.noise")

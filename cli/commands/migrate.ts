@@ -8,6 +8,9 @@ import { exitCodes } from "../exit-codes.ts";
 
 export function define(command: Command): void {
   command
+    .description(
+      "Bring the tables of DATABASE_URL up to date, and end. Gateways and workers do the same when they start.",
+    )
     .option("--json", "print {migrated}")
     .addHelpText("after", "\nExample:\n  DATABASE_URL=postgres://user:secret@localhost/steplog steplog migrate")
     .action(migrate);

@@ -3,7 +3,6 @@ import { caller } from "../administrator-database.ts";
 import { randomUUID } from "node:crypto";
 import { access, mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import { forgetHash } from "../../engine/model/files/hashes.ts";
 import { SteplogError } from "../../schema/errors.ts";
@@ -12,6 +11,7 @@ import { openStore } from "../../store/store.ts";
 import { modelNames } from "../../models/folder-stamps.ts";
 import { hashesDirOf } from "../../models/registration.ts";
 import type { ServiceConfig } from "../config.ts";
+import { agreed } from "../agreed.ts";
 import { readConfig } from "../config.ts";
 import { clearPartial } from "../../models/hub/partial.ts";
 import type { StagingFolder } from "../../models/staging-folder.ts";
@@ -28,7 +28,7 @@ export function define(command: Command): void {
   command
     .description("Delete a model, unless fine-tunes need it.")
     .argument("<name>", "name of the model")
-    .option("--yes", "do not ask for confirmation")
+    .option("--yes", "do not ask")
     .option("--force", "delete it even if fine-tunes need it, whose logs then rebuild nothing")
     .option("--json", "print {removed}; needs --yes")
     .addHelpText("after", "\nExample:\n  steplog model remove opt-125m")
@@ -63,11 +63,7 @@ async function noSuchModel({ name, modelsDir }: StagingFolder): Promise<SteplogE
 
 /** @throws INVALID_ARGUMENT unless the answer is yes, or when there is no terminal to ask on */
 async function ask(question: string, json: boolean): Promise<void> {
-  if (json || !process.stdin.isTTY) throw new SteplogError("INVALID_ARGUMENT", `${question} Confirm with --yes.`);
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`${question} [y/N] `);
-  terminal.close();
-  if (!/^y(?:es)?$/iu.test(answer.trim())) throw new SteplogError("INVALID_ARGUMENT", "Nothing was removed.");
+  if (!(await agreed(question, json))) throw new SteplogError("INVALID_ARGUMENT", "Nothing was removed.");
 }
 
 /**

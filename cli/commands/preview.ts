@@ -35,6 +35,9 @@ interface PreviewOptions extends FormatOptions {
 export function define(command: Command): void {
   addFormatOptions(
     command
+      .description(
+        "Show rows of a file as a model sees them, before they are trained on, and why rows would be refused.",
+      )
       .requiredOption("--model <folder>", "a model in Hugging Face layout")
       .requiredOption("--data <file>", "rows in JSON Lines, CSV or parquet"),
   )

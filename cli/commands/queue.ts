@@ -8,6 +8,7 @@ import { print, printJson, printTable } from "../output.ts";
 
 export function define(command: Command): void {
   addMemoryOptions(command)
+    .description("Show what waits and what runs in DATABASE_URL, by what it needs, for people and for autoscalers.")
     .option("--json", "print one JSON object")
     .option("--sql", "print the query that counts the workers wanted, for an autoscaler, and connect to nothing")
     .addHelpText("after", "\nExample:\n  DATABASE_URL=postgres://user:secret@localhost/steplog steplog queue --json")

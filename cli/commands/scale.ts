@@ -16,6 +16,9 @@ import { type SlurmWorker, countJobs, submitJob, usualScript } from "../slurm.ts
 
 export function define(command: Command): void {
   addMemoryOptions(command)
+    .description(
+      "Start as many workers as there is work for, as jobs of Slurm. They end by themselves when they are idle. It needs DATABASE_URL.",
+    )
     .argument("[sbatch-options...]", "after --: options of sbatch, such as --partition=gpu --gres=gpu:1 --mem=64G")
     .option("--slurm", "submit the workers as jobs of Slurm")
     .option("--most <number>", "workers at once, at most", integer(1, 10_000), 8)

@@ -16,6 +16,7 @@ interface ScoreOptions extends ReadingOptions {
 
 export function define(command: Command): void {
   command
+    .description("Compute the loss of each row of a file under a model.")
     .requiredOption("--model <folder>", "a model in Hugging Face layout")
     .addOption(adapterOption())
     .requiredOption("--data <file.jsonl>", "rows of prompt and completion, or of input_ids and labels")

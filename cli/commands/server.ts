@@ -14,6 +14,9 @@ import { createLog, prepareWhenUp, reportReady, runService, stopSignal, whenAbor
 
 export function define(command: Command): void {
   command
+    .description(
+      "Run the gateway alone: the API, the page and the documentation. It needs DATABASE_URL, and workers beside it.",
+    )
     .addOption(portOption())
     .addOption(openOption())
     .addHelpText(

@@ -9,6 +9,9 @@ import { print, printJson } from "../output.ts";
 
 export function define(command: Command): void {
   command
+    .description(
+      "End what is due, and delete stored files that nothing names any more. It needs DATABASE_URL. Runs with several settings are steplog sweeps.",
+    )
     .option("--dry-run", "delete nothing, and say what would be deleted now")
     .option("--machine", "sweep what this machine has copied or rebuilt instead: workers do so every hour")
     .option("--json", "print one JSON object")

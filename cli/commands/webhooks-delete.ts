@@ -18,7 +18,7 @@ interface DeleteOptions {
 export function define(command: Command): void {
   command
     .description(
-      "Delete a webhook, what waits for it, and its log. To stop it for a while: steplog webhooks change --disable",
+      "Delete a webhook, what waits for it, and its log. `steplog webhooks change --disable` stops one for a while.",
     )
     .addArgument(webhookArgument())
     .option("--yes", "do not ask")

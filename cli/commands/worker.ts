@@ -37,6 +37,7 @@ import { createLog, prepareWhenUp, reportReady, runService, stopSignal } from ".
 
 export function define(command: Command): void {
   command
+    .description("Run a worker alone: it trains, answers and rebuilds until it is told to stop. It needs DATABASE_URL.")
     .addOption(serveOption())
     .option("--exit-when-idle <seconds>", "end, with exit code 0, after so long without work", integer(0, longestIdleS))
     .addOption(new Option("--sleep-as <id>", "for steplog start: stay listed, as this row, when idle").hideHelp())

@@ -43,7 +43,7 @@ export const webhookArgument = () =>
 
 export const aliasArgument = (meaning = "the alias") => naming(new Argument("<name>", meaning), "alias");
 
-const aModel = "an alias, a base model's name, or the id of a checkpoint or of a fine-tune";
+const aModel = "an alias, the name of a base model or of a run, or the id of a run or of a checkpoint";
 
 export const modelArgument = () => naming(new Argument("<model>", aModel), "model");
 

@@ -22,6 +22,7 @@ export const namesOfService: Names = async (kind, url) => {
   const client = new SteplogClient({
     url: url ?? readVariable("STEPLOG_URL"),
     token: readVariable("STEPLOG_API_TOKEN"),
+    rateLimitPatienceMs: 0,
   });
   const late = delay(patienceMs, [] as const, { ref: false });
   return Promise.race([read[kind](client), late]).catch(() => []);

@@ -2,19 +2,22 @@
 import { spawnSync } from "node:child_process";
 import { devNull } from "node:os";
 import { listInstalled } from "../../devices/folders.ts";
-import { tryInProcess } from "../../devices/trial.ts";
+import { type Answer, tryInProcess } from "../../devices/trial.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const surroundings = (signal: AbortSignal) => ({ env: process.env, log: devNull, signal });
 
 export async function native(devicesDir: string, signal: AbortSignal): Promise<Finding> {
-  const answer = await tryInProcess({ device: "native", devicesDir }, surroundings(signal));
+  return nativeOpens(await tryInProcess({ device: "native", devicesDir }, surroundings(signal)), compilerVersion());
+}
+
+/** @param built the compiler that could build it; null for none */
+export function nativeOpens(answer: Answer, built: string | null): Finding {
   if (answer.opens) return ok("native", answer.description);
-  const compiler = compilerVersion();
   const mend =
-    compiler === null
+    built === null
       ? "Install a C++ compiler, make and Python, then: npm rebuild steplog. Until then, runs train slowly on the plain device."
-      : `Build it (${compiler} is there): npm rebuild steplog, in a clone npm run build:native`;
+      : `Build it (${built} is there): npm rebuild steplog, in a clone npm run build:native`;
   return fail("native", `The native device does not open: ${answer.why}`, mend);
 }
 
@@ -37,12 +40,12 @@ export async function tensorflow(devicesDir: string, signal: AbortSignal): Promi
   const installed = await listInstalled(devicesDir);
   if (installed.length === 0)
     return ok("tensorflow", "not installed (for an NVIDIA GPU: steplog device install tfjs-gpu)");
-  const answer = await tryInProcess({ device: "tfjs-tensorflow", devicesDir }, surroundings(signal));
+  const names = installed.map(({ name }) => name);
+  return tensorflowOpens(await tryInProcess({ device: "tfjs-tensorflow", devicesDir }, surroundings(signal)), names);
+}
+
+export function tensorflowOpens(answer: Answer, installed: readonly string[]): Finding {
   if (answer.opens) return ok("tensorflow", answer.description);
-  const names = installed.map(({ name }) => name).join(", ");
-  return fail(
-    "tensorflow",
-    `Installed (${names}), but it does not open: ${answer.why}`,
-    "Install it anew: steplog device install NAME --force",
-  );
+  const message = `Installed (${installed.join(", ")}), but it does not open: ${answer.why}`;
+  return fail("tensorflow", message, "Install it anew: steplog device install NAME --force");
 }

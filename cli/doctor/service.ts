@@ -1,6 +1,6 @@
 /** What doctor asks of others: Postgres and a running service, with their versions and clocks. */
 import { SteplogClient } from "../../client/index.ts";
-import { asSteplogError } from "../../schema/errors.ts";
+import { type ErrorCode, type SteplogError, asSteplogError } from "../../schema/errors.ts";
 import { version } from "../../schema/package.ts";
 import { counted, formatDuration } from "../../schema/units.ts";
 import { databaseHealth, type DatabaseHealth, embeddedVersion } from "../../store/store.ts";
@@ -65,20 +65,31 @@ export interface ServiceFound {
 export async function service(url: string): Promise<ServiceFound> {
   const token = readVariable("STEPLOG_API_TOKEN");
   try {
-    const client = new SteplogClient({ url, token });
+    const client = new SteplogClient({ url, token, rateLimitPatienceMs: 0 });
     const { service: found } = await client.query<{ service: { version: string } }>("{ service { version } }");
     return { isThere: true, findings: [release(url, found.version), ...(await clockOf(url))] };
   } catch (error) {
-    const { code, message } = asSteplogError(error);
-    if (code !== "UNAUTHENTICATED") {
-      const mend = "Start one: steplog start; or give its address: --url, STEPLOG_URL";
-      return { isThere: false, findings: [warn("service", message, mend)] };
-    }
-    const refused = `A Steplog answers at ${url}, and refuses the key.`;
-    const finding = warn("service", refused, "Set STEPLOG_API_TOKEN to a key: steplog keys create");
-    return { isThere: true, findings: [finding, ...(await clockOf(url))] };
+    return notTold(url, asSteplogError(error));
   }
 }
+
+/** What is wrong where it does not tell its release. */
+async function notTold(url: string, { code, message }: SteplogError): Promise<ServiceFound> {
+  const refused = refusals[code];
+  if (!refused) {
+    const mend = "Start one: steplog start; or give its address: --url, STEPLOG_URL";
+    return { isThere: false, findings: [warn("service", message, mend)] };
+  }
+  const { why, mend } = refused;
+  const finding = warn("service", `A Steplog answers at ${url}, and refuses ${why}`, mend);
+  return { isThere: true, findings: [finding, ...(await clockOf(url))] };
+}
+
+/** What a Steplog alone says. */
+const refusals: Readonly<Partial<Record<ErrorCode, { readonly why: string; readonly mend: string }>>> = {
+  UNAUTHENTICATED: { why: "the key.", mend: "Set STEPLOG_API_TOKEN to a key: steplog keys create" },
+  RATE_LIMITED: { why: "more requests in this minute.", mend: "Look again in a minute: steplog doctor" },
+};
 
 function release(url: string, found: string): Finding {
   if (found === version) return ok("service", `Steplog ${version} answers at ${url}`);

@@ -3,6 +3,7 @@ import { sql } from "drizzle-orm";
 import { readMigrationFiles } from "drizzle-orm/migrator";
 import { openPool } from "./database.ts";
 import { migrationsFolder } from "./migrate.ts";
+import { asStoreError } from "./failures.ts";
 import { asStartError } from "./refusals.ts";
 import { readDatabaseUrl } from "./url.ts";
 
@@ -40,7 +41,7 @@ export async function databaseHealth(databaseUrl: string, directUrl?: string): P
       known: readMigrationFiles({ migrationsFolder }).length,
     };
   } catch (error) {
-    throw await asStartError(error, direct);
+    throw asStoreError(await asStartError(error, direct));
   } finally {
     await pool.close();
   }

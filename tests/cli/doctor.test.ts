@@ -4,7 +4,7 @@ import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { compiler } from "../../cli/doctor/devices.ts";
+import { compiler, nativeOpens, tensorflowOpens } from "../../cli/doctor/devices.ts";
 import { disksRoom, fileLimit, memoryForModels, nodeVersion, portFree, roomIn } from "../../cli/doctor/machine.ts";
 import { clock, migrations, postgres, service } from "../../cli/doctor/service.ts";
 import { version } from "../../schema/package.ts";
@@ -128,6 +128,85 @@ describe("a service", () => {
     expect(findings.at(-1)?.message).toMatch(
       /^This machine's clock is (?:1h 00m|59m).* behind that of the service\.$/u,
     );
+  });
+});
+
+const broken = { opens: false, why: "libx.so is not there" } as const;
+const now = new Date(1_000_000);
+const away = { databaseUrl: "postgres://x@127.0.0.1:9/x", directUrl: undefined };
+
+/** Each with what is wrong, and with what mends it. */
+test.each([
+  [
+    "an old Node.js",
+    () => nodeVersion("18.1.0"),
+    "fail",
+    /^Node\.js 18\.1\.0 is too old\.$/u,
+    /Install 20\.20 or later/u,
+  ],
+  [
+    "no compiler",
+    () => compiler(() => false),
+    "warn",
+    /no c\+\+, no make, no python3/u,
+    /install g\+\+, make and python3/u,
+  ],
+  [
+    "no native device",
+    () => nativeOpens(broken, "g++ 12"),
+    "fail",
+    /libx\.so is not there/u,
+    /g\+\+ 12 is there.*npm rebuild/u,
+  ],
+  [
+    "nor a compiler for it",
+    () => nativeOpens(broken, null),
+    "fail",
+    /libx\.so/u,
+    /^Install a C\+\+ compiler, make and Python/u,
+  ],
+  [
+    "a broken TensorFlow",
+    () => tensorflowOpens(broken, ["tfjs-gpu"]),
+    "fail",
+    /\(tfjs-gpu\).*libx/u,
+    /device install NAME --force/u,
+  ],
+  [
+    "no Postgres",
+    async () => (await postgres(away))[0],
+    "fail",
+    /^Postgres does not answer \(ECONNREFUSED\)/u,
+    /DATABASE_URL/u,
+  ],
+  [
+    "old tables",
+    () => migrations({ applied: 1, known: 2 }),
+    "warn",
+    /older than this Steplog: 1 of 2/u,
+    /steplog migrate/u,
+  ],
+  ["no room", () => roomIn("/data", 5e8), "fail", /^500\.0 MB free on the disk of \/data$/u, /STEPLOG_DATA/u],
+  ["a wrong clock", () => clock("the database", { now, askedMs: 1 }, 2_000_000), "warn", /16m 40s ahead of/u, /NTP/u],
+  [
+    "an address of no machine here",
+    () => portFree("192.0.2.1", 4000, false),
+    "fail",
+    /192\.0\.2\.1:4000 \(E/u,
+    /--port NUMBER/u,
+  ],
+  [
+    "no service",
+    async () => (await service("http://127.0.0.1:9")).findings[0],
+    "warn",
+    /does not answer/u,
+    /steplog start/u,
+  ],
+] as const)("%s: it says what is wrong, and what to do", async (_, find, status, message, mend) => {
+  expect(await find()).toMatchObject({
+    status,
+    message: expect.stringMatching(message) as string,
+    mend: expect.stringMatching(mend) as string,
   });
 });
 

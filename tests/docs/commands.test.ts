@@ -97,6 +97,19 @@ test("source files that the pages name exist", () => {
   expect(exact.filter(({ file }) => !existsSync(packagePath(file)))).toStrictEqual([]);
 });
 
+test("what a page says to wait for is printed", async () => {
+  const sources = [...(await readTree(packagePath(".")))].filter(([file]) => /^(?:cli|scripts)\//u.test(file));
+  const awaited = current.flatMap(({ name, text }) =>
+    [...text.matchAll(/(?:When it|and then) prints `([^`]+)`/gu)].map((match) => ({
+      place: placeOf(name, text, match.index),
+      words: match[1] ?? "",
+    })),
+  );
+  expect(awaited.length).toBeGreaterThan(1);
+  const isPrinted = (words: string) => sources.some(([, text]) => text?.includes(words));
+  expect(awaited.filter(({ words }) => !isPrinted(words))).toStrictEqual([]);
+});
+
 test("pages that the sources name exist", async () => {
   const tree = [...(await readTree(packagePath(".")))];
   const named = tree.flatMap(([file, text]) =>

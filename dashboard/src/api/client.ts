@@ -3,8 +3,8 @@ import { SteplogClient } from "../../../client/browser.ts";
 import { baseUrl } from "../base.ts";
 import { readKey } from "./session.ts";
 
-/** Streams, uploads and downloads. Queries and mutations: query.ts. */
-export const client = new SteplogClient({ url: baseUrl, token: () => readKey() || undefined });
+/** Streams, uploads and downloads. Queries and mutations: query.ts. Of a rate limit, the page tells at once. */
+export const client = new SteplogClient({ url: baseUrl, token: () => readKey() || undefined, rateLimitPatienceMs: 0 });
 
 /** Saves a file of the service. A link cannot carry the key, so with one the page fetches the bytes itself. */
 export async function download(url: string, name: string): Promise<void> {
