@@ -4,8 +4,7 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
@@ -14,8 +13,8 @@ import { hyperparametersSchema } from "../schema/hyperparameters.ts";
 import { packagePath, programPath } from "../schema/package.ts";
 import { isFinal } from "../schema/states.ts";
 import type { FineTune } from "../schema/tables.ts";
-import { startEmbeddedPostgres } from "../store/postgres/embedded.ts";
-import { type NewFineTune, type Store, openStore } from "../store/store.ts";
+import type { NewFineTune, Store } from "../store/store.ts";
+import { withBenchStore } from "./bench-store.ts";
 import { type Machine, machine } from "./measure.ts";
 
 export interface DrainOptions {
@@ -42,32 +41,31 @@ export interface DrainResult {
 }
 
 export async function benchDrain(options: DrainOptions): Promise<DrainResult> {
-  const folder = await mkdtemp(join(tmpdir(), "steplog-bench-drain-"));
-  const database = await startEmbeddedPostgres({ dataDir: folder });
-  const store = await openStore({ databaseUrl: database.url, storageDir: join(folder, "storage") });
-  const workers: ChildProcess[] = [];
-  try {
-    await store.migrate();
-    await cp(packagePath("demo/base"), join(folder, "models", "demo"), { recursive: true });
-    for (let at = 0; at < options.workers; at++) workers.push(await startWorker(options, database.url, folder));
-    const drain = { store, workers, input: await demoRun(store), options };
-    const { runs, steps, workers: count } = options;
-    const allSteps = runs * steps;
-    // Workers read models, and the system its files, for the first time.
-    await trained(drain, { runs: count, steps: 10 });
-    const longSeconds = await trained(drain, { runs: count, steps: Math.floor(allSteps / count) });
-    const queuedSeconds = await trained(drain, { runs, steps });
-    const rate = (seconds: number) => allSteps / seconds / count;
-    const perRun = ((queuedSeconds - longSeconds) * count * 1_000) / runs;
-    const [long, queued] = [rate(longSeconds), rate(queuedSeconds)];
-    return { bench: "drain", options, long, queued, ratio: queued / long, perRun, machine: machine() };
-  } finally {
-    for (const worker of workers) worker.kill("SIGTERM");
-    await Promise.all(workers.map(async (worker) => worker.exitCode ?? (await once(worker, "exit"))));
-    await store.close();
-    await database.stop();
-    await rm(folder, { recursive: true, force: true });
-  }
+  return withBenchStore("drain", async ({ store, databaseUrl, folder }) => {
+    const workers: ChildProcess[] = [];
+    try {
+      await cp(packagePath("demo/base"), join(folder, "models", "demo"), { recursive: true });
+      for (let at = 0; at < options.workers; at++) workers.push(await startWorker(options, databaseUrl, folder));
+      return await measured({ store, workers, input: await demoRun(store), options });
+    } finally {
+      for (const worker of workers) worker.kill("SIGTERM");
+      await Promise.all(workers.map(async (worker) => worker.exitCode ?? (await once(worker, "exit"))));
+    }
+  });
+}
+
+async function measured(drain: Drain): Promise<DrainResult> {
+  const { options } = drain;
+  const { runs, steps, workers: count } = options;
+  const allSteps = runs * steps;
+  // Workers read models, and the system its files, for the first time.
+  await trained(drain, { runs: count, steps: 10 });
+  const longSeconds = await trained(drain, { runs: count, steps: Math.floor(allSteps / count) });
+  const queuedSeconds = await trained(drain, { runs, steps });
+  const rate = (seconds: number) => allSteps / seconds / count;
+  const perRun = ((queuedSeconds - longSeconds) * count * 1_000) / runs;
+  const [long, queued] = [rate(longSeconds), rate(queuedSeconds)];
+  return { bench: "drain", options, long, queued, ratio: queued / long, perRun, machine: machine() };
 }
 
 async function startWorker({ device, threads = 1 }: DrainOptions, url: string, folder: string): Promise<ChildProcess> {

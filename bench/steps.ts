@@ -3,8 +3,7 @@
  * lists, steps page by page, charts and logs, each asked of the gateway many times, one after the other. And what the steps take
  * on the disk.
  */
-import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { baseHash, openModelFolder } from "../engine/model/files/folder.ts";
@@ -13,9 +12,9 @@ import { SteplogError } from "../schema/errors.ts";
 import type { DiskUseKind } from "../schema/disk-use.ts";
 import { operator } from "../schema/projects.ts";
 import { packagePath } from "../schema/package.ts";
-import { startEmbeddedPostgres } from "../store/postgres/embedded.ts";
-import { openStore, type Store } from "../store/store.ts";
-import { type Gateway, startGateway } from "./gateway.ts";
+import type { Store } from "../store/store.ts";
+import { withBenchStore } from "./bench-store.ts";
+import type { Gateway } from "./gateway.ts";
 import { type Machine, machine, median, quantile } from "./measure.ts";
 import { graphql } from "./serve/client.ts";
 import { createDataset } from "./serve/runs.ts";
@@ -51,11 +50,7 @@ export interface StepsResult {
 const warmUps = 10;
 
 export async function benchSteps(options: StepsOptions): Promise<StepsResult> {
-  const folder = await mkdtemp(join(tmpdir(), "steplog-bench-steps-"));
-  const database = await startEmbeddedPostgres({ dataDir: folder });
-  const store = await openStore({ databaseUrl: database.url, storageDir: join(folder, "storage") });
-  try {
-    await store.migrate();
+  return withBenchStore("steps", async ({ store, folder, startGateway }) => {
     const began = performance.now();
     const each = Math.ceil(options.steps / options.runs);
     const runs: string[] = [];
@@ -67,18 +62,9 @@ export async function benchSteps(options: StepsOptions): Promise<StepsResult> {
     const bytesOf = (kind: DiskUseKind) =>
       sum(parts, (part) => (part.kind === kind ? part.databaseBytes : 0)) / (each * options.runs);
     const bytes = { log: bytesOf("LOGS"), metrics: bytesOf("METRICS") };
-    const gateway = await startGateway(database.url, folder);
-    try {
-      const waits = await measured(gateway, { runs, each, requests: options.requests });
-      return { bench: "steps", options, waits, bytes, seconds, machine: machine() };
-    } finally {
-      await gateway.stop();
-    }
-  } finally {
-    await store.close();
-    await database.stop();
-    await rm(folder, { recursive: true, force: true });
-  }
+    const waits = await measured(await startGateway(), { runs, each, requests: options.requests });
+    return { bench: "steps", options, waits, bytes, seconds, machine: machine() };
+  });
 }
 
 async function trainedRun(store: Store, steps: number, name: string): Promise<string> {

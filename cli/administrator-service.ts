@@ -2,6 +2,7 @@
 import type { SteplogClient } from "../client/index.ts";
 import type { DiskUse, DiskUsePart } from "../schema/disk-use.ts";
 import { keptNames } from "../schema/expiry.ts";
+import { spelled } from "../schema/spelling.ts";
 import { quotaNames } from "../schema/usage.ts";
 import type {
   Administrator,
@@ -76,10 +77,9 @@ export function ofService({ client, url }: Remote): Administrator {
       const { setProjectQuotas: set } = await client.query<{
         setProjectQuotas: readonly { readonly name: string; readonly limit: number }[];
       }>(text, { project, quotas });
-      const wireOf = (name: string) => name.replaceAll(/[A-Z]/gu, (letter) => `_${letter}`).toUpperCase();
       return Object.fromEntries(
         quotaNames.flatMap((name) => {
-          const found = set.find((one) => one.name === wireOf(name));
+          const found = set.find((one) => one.name === spelled(name, "_").toUpperCase());
           return found ? [[name, found.limit]] : [];
         }),
       );

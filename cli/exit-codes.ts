@@ -6,6 +6,8 @@ export const exitCodes = {
   refused: 3,
   runFailed: 4,
   runCancelled: 5,
+  /** The run succeeded, and a tracker lacks some of what was measured. */
+  trackerLacks: 6,
   /** As shells report SIGINT and SIGPIPE. */
   interrupted: 130,
   outputClosed: 141,

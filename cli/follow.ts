@@ -50,22 +50,30 @@ export async function followToEnd(
   };
   process.once("SIGINT", onInterrupt).once("SIGTERM", onInterrupt);
   if (!json) print(`Fine-tune ${fineTune.name} is ${shortId(fineTune.id)}.`);
-  const feed = await TrackerFeed.open(trackers(fineTune), (message) => process.stderr.write(`${message}\n`));
+  const feed = new TrackerFeed(trackers(fineTune), (message) => process.stderr.write(`${message}\n`));
   const { outcome, notes } = await show(client, fineTune, feed)
     .catch(async (error: unknown) => {
-      await feed.close(null);
+      await closed(feed, null);
       if (!(error instanceof SteplogError && error.code === "UNAVAILABLE")) throw error;
       const message = `${error.message} ${howToGoOn(service, fineTune)}`;
       throw new SteplogError("UNAVAILABLE", message, [], { cause: error });
     })
     .finally(() => process.off("SIGINT", onInterrupt).off("SIGTERM", onInterrupt));
   for (const point of measured(outcome)) feed.addOnce(point);
-  await feed.close(outcome.status);
+  const hasAll = await closed(feed, outcome.status);
   const logUrl = outcome.checkpoints.nodes[0]?.logUrl ?? outcome.logUrl;
   if (log !== undefined && logUrl !== null) await (await client.download(logUrl)).save(log);
   if (json) printJson({ ...outcome, notes });
   else report(outcome, notes, log);
-  process.exitCode = exitCodeOf(outcome.status);
+  process.exitCode = exitCodeOf(outcome.status) || (hasAll ? exitCodes.done : exitCodes.trackerLacks);
+}
+
+/** Whether each tracker has everything. If not, which ones lack what is told. */
+async function closed(feed: TrackerFeed, status: string | null): Promise<boolean> {
+  const lacking = await feed.close(status);
+  for (const one of lacking) process.stderr.write(`${one}\n`);
+  if (lacking.length > 0) process.stderr.write("The same command sends what is missing, once that is mended.\n");
+  return lacking.length === 0;
 }
 
 /** For people whose command ends before the fine-tune, which does not end with it. */

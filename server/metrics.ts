@@ -2,12 +2,15 @@
 import { timingSafeEqual, createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
-import { SteplogError } from "../schema/errors.ts";
+import { type ErrorCode, SteplogError } from "../schema/errors.ts";
 import { isOperator } from "../schema/projects.ts";
 import { type OutboxDepth, type QueueEntry, type Store, addPool } from "../store/store.ts";
 import type { Access } from "./access.ts";
 import { addStorage } from "./storage-metrics.ts";
 import { SubscriptionMetrics } from "./subscription-metrics.ts";
+
+/** There from the start: an alert sees no rise in what begins with the first error. */
+const alerted: readonly ErrorCode[] = ["INTERNAL", "DATA_CORRUPT"];
 
 export class Metrics {
   readonly registry = new Registry();
@@ -33,6 +36,7 @@ export class Metrics {
       labelNames: ["code"],
       registers,
     });
+    for (const code of alerted) this.#errors.inc({ code }, 0);
     this.#sockets = new Gauge({ name: "steplog_websockets", help: "Open WebSockets.", registers });
     this.subscriptions = new SubscriptionMetrics(registers);
     addQueue(store, registers);
@@ -59,52 +63,65 @@ function addQueue(
   { queue, workers, outbox }: Pick<Store, "queue" | "workers" | "outbox">,
   registers: Registry[],
 ): void {
+  // A scrape asks all gauges at once: those of one reading wait for the same one, or they would have what the last scrape read.
+  const ofJobs = together(
+    async () => setJobs(await queue.depth()),
+    () => setJobs([]),
+  );
+  const ofWorkers = together(
+    async () => setWorkers(await workers.list()),
+    () => live.reset(),
+  );
+  const ofDeliveries = together(
+    async () => setDeliveries(await outbox.depth()),
+    // A gauge without labels is reset to zero, from which alerts would then see it rise.
+    () => [deliveries, oldestDelivery, disabled].forEach((gauge) => gauge.remove()),
+  );
   const jobs = new Gauge({
     name: "steplog_queue_jobs",
     help: "Jobs by kind: free to be claimed, held by a worker, or waiting: after a failed attempt, or for room in its project.",
     labelNames: ["kind", "state"],
     registers,
-    collect: () => read(async () => setJobs(await queue.depth())),
+    collect: async () => void (await ofJobs()),
   });
   const oldest = new Gauge({
     name: "steplog_queue_oldest_seconds",
     help: "Age of the oldest job that no worker holds, by kind.",
     labelNames: ["kind"],
     registers,
+    collect: async () => void (await ofJobs()),
   });
   const live = new Gauge({
     name: "steplog_workers",
     help: "Workers that report, by whether they sleep.",
     labelNames: ["asleep"],
     registers,
-    collect: () => read(async () => setWorkers(await workers.list())),
+    collect: async () => void (await ofWorkers()),
   });
   const deliveries = new Gauge({
     name: "steplog_webhook_deliveries_waiting",
     help: "Deliveries of webhooks that are to be made, or made again.",
     registers,
-    collect: () => read(async () => setDeliveries(await outbox.depth())),
+    collect: async () => void (await ofDeliveries()),
   });
   const oldestDelivery = new Gauge({
     name: "steplog_webhook_oldest_seconds",
     help: "Age of the oldest delivery that waits.",
     registers,
+    collect: async () => void (await ofDeliveries()),
   });
   const disabled = new Gauge({
     name: "steplog_webhooks_disabled",
     help: "Webhooks that were disabled because they failed for too long.",
     registers,
+    collect: async () => void (await ofDeliveries()),
   });
-  const up = new Gauge({ name: "steplog_store_up", help: "Whether Postgres answered this scrape.", registers });
-  const read = async (work: () => Promise<void>) => {
-    try {
-      await work();
-      up.set(1);
-    } catch {
-      for (const gauge of [jobs, oldest, live, deliveries, oldestDelivery, disabled]) gauge.reset();
-      up.set(0);
-    }
-  };
+  const up: Gauge = new Gauge({
+    name: "steplog_store_up",
+    help: "Whether Postgres answered this scrape.",
+    registers,
+    collect: async () => up.set((await Promise.all([ofJobs(), ofWorkers(), ofDeliveries()])).every(Boolean) ? 1 : 0),
+  });
   const setJobs = (entries: readonly QueueEntry[]) => {
     jobs.reset();
     oldest.reset();
@@ -126,6 +143,23 @@ function addQueue(
     live.set({ asleep: "no" }, list.filter(({ asleep }) => !asleep).length);
     live.set({ asleep: "yes" }, list.filter(({ asleep }) => asleep).length);
   };
+}
+
+/** Reads once for all who ask while it does; whether it could. @param clear takes off what was read before */
+function together(work: () => Promise<void>, clear: () => void): () => Promise<boolean> {
+  let reading: Promise<boolean> | null = null;
+  const read = async () => {
+    try {
+      await work();
+      return true;
+    } catch {
+      clear();
+      return false;
+    } finally {
+      reading = null;
+    }
+  };
+  return () => (reading ??= read());
 }
 
 interface Scrape {

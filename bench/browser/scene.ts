@@ -1,11 +1,7 @@
 /** What the page is measured on: a gateway of its own with a run of many steps that goes on, and a list of many runs. */
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
-import { openStore, type Store } from "../../store/store.ts";
-import { startGateway } from "../gateway.ts";
+import type { Store } from "../../store/store.ts";
+import { type BenchStore, withBenchStore } from "../bench-store.ts";
 import { createRun, FakeRun } from "../subscribers/fake-worker.ts";
 
 export interface SceneOptions {
@@ -30,27 +26,18 @@ export interface Scene {
 const trainedOneOf = 10;
 
 export async function withScene<T>(options: SceneOptions, work: (scene: Scene) => Promise<T>): Promise<T> {
-  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), "steplog-bench-page-")));
-  await mkdir(folder, { recursive: true });
-  // Nothing is lost with it that cannot be made again.
-  const database = await startEmbeddedPostgres({ dataDir: folder, durable: false });
-  const store = await openStore({ databaseUrl: database.url, storageDir: join(folder, "storage") });
-  try {
-    await store.migrate();
+  const inStore = async ({ store, startGateway }: BenchStore) => {
     await manyRuns(store, options.runs - 1 - (await store.fineTunes.count({})));
     const run = await longRun(store, options.steps);
-    const gateway = await startGateway(database.url, folder);
+    const { url } = await startGateway();
     try {
-      return await work(sceneOf(gateway.url, run, options.updates));
+      return await work(sceneOf(url, run, options.updates));
     } finally {
-      await gateway.stop();
       await run.finish();
     }
-  } finally {
-    await store.close();
-    await database.stop();
-    if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
-  }
+  };
+  // Nothing is lost with it that cannot be made again.
+  return withBenchStore("page", inStore, { folder: options.folder, durable: false });
 }
 
 function sceneOf(url: string, run: FakeRun, updates: number): Scene {

@@ -4,14 +4,10 @@
  * to its receipt.
  */
 import { fork } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { programPath } from "../../schema/package.ts";
-import { startEmbeddedPostgres } from "../../store/postgres/embedded.ts";
-import { openStore } from "../../store/store.ts";
-import { type Gateway, heard, startGateway } from "../gateway.ts";
+import { withBenchStore } from "../bench-store.ts";
+import { type Gateway, heard } from "../gateway.ts";
 import { type Machine, machine, quantile } from "../measure.ts";
 import { FakeRun } from "./fake-worker.ts";
 import { type Report, type Subscriber, readySchema, reportSchema } from "./plan.ts";
@@ -57,25 +53,12 @@ export interface SubscribersResult {
 }
 
 export async function benchSubscribers(options: SubscribersOptions): Promise<SubscribersResult> {
-  const folder = await mkdtemp(join(tmpdir(), "steplog-bench-subscribers-"));
-  const database = await startEmbeddedPostgres({ dataDir: folder });
-  const store = await openStore({ databaseUrl: database.url, storageDir: join(folder, "storage") });
-  try {
-    await store.migrate();
+  return withBenchStore("subscribers", async ({ store, startGateway }) => {
     const steps = options.updates * options.steps * options.seconds;
     const runs: FakeRun[] = [];
     for (let run = 0; run < options.runs; run++) runs.push(await FakeRun.begin(store, steps));
-    const gateway = await startGateway(database.url, folder);
-    try {
-      return await measure(options, runs, gateway);
-    } finally {
-      await gateway.stop();
-    }
-  } finally {
-    await store.close();
-    await database.stop();
-    await rm(folder, { recursive: true, force: true });
-  }
+    return measure(options, runs, await startGateway());
+  });
 }
 
 async function measure(

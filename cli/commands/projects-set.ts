@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { SteplogError } from "../../schema/errors.ts";
 import { type KeptKind, keptNames, longestTtl } from "../../schema/expiry.ts";
+import { spelled } from "../../schema/spelling.ts";
 import { quotaNames } from "../../schema/usage.ts";
 import type { QuotaChanges } from "../administration.ts";
 import { projectNamed, withAdministrator } from "../administrator.ts";
@@ -10,7 +11,7 @@ import { print, printJson } from "../output.ts";
 import { unitSeconds } from "../times.ts";
 
 /** As options are written: "fine-tunes". */
-const hyphened = (name: string) => name.replaceAll(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`);
+const hyphened = (name: string) => spelled(name, "-");
 const kindOf = new Map(Object.entries(keptNames).map(([name, kind]) => [hyphened(name), kind]));
 const names = [...kindOf.keys()];
 const quotaOf = new Map(quotaNames.map((name) => [hyphened(name), name]));

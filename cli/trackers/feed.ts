@@ -1,42 +1,23 @@
-/** Feeds trackers. One that fails is told and left out; neither the run nor the command's exit code hears of it. */
-import { type OpenTracker, type Point, type Tracker, missing } from "./tracker.ts";
-
-/** How long points are collected before they are written. */
-const flushMs = 500;
+/** Feeds trackers, each by itself: one that fails ends neither the run nor the others. */
+import { TrackerLane } from "./lane.ts";
+import type { OpenTracker, Point } from "./tracker.ts";
 
 export class TrackerFeed {
-  readonly #warn: (message: string) => void;
-  #trackers: Tracker[] = [];
-  #points: Point[] = [];
-  #writing: Promise<void> = Promise.resolve();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #lanes: readonly TrackerLane[];
   /** What was added once, as JSON. */
   readonly #once = new Set<string>();
 
-  private constructor(warn: (message: string) => void) {
-    this.#warn = warn;
-  }
-
-  static async open(openers: readonly OpenTracker[], warn: (message: string) => void): Promise<TrackerFeed> {
-    const feed = new TrackerFeed(warn);
-    for (const opener of openers) {
-      try {
-        feed.#trackers.push(await opener());
-      } catch (error) {
-        warn(`A tracker cannot be used, and the run goes on without it: ${inWords(error)}`);
-      }
-    }
-    return feed;
-  }
-
-  add(point: Point): void {
-    if (this.#trackers.length === 0) return;
-    this.#points.push(point);
-    this.#timer ??= setTimeout(() => this.#flush(), flushMs);
+  /** @param warn tells people of a tracker that fails, and of one that works again */
+  constructor(openers: readonly OpenTracker[], warn: (message: string) => void) {
+    this.#lanes = openers.map((opener) => new TrackerLane(opener, warn));
   }
 
   get isFed(): boolean {
-    return this.#trackers.length > 0;
+    return this.#lanes.length > 0;
+  }
+
+  add(point: Point): void {
+    for (const lane of this.#lanes) lane.add(point);
   }
 
   /** Unless the same was added so before: evaluations are read again and again while a run goes on. */
@@ -47,38 +28,13 @@ export class TrackerFeed {
     this.add(point);
   }
 
-  /** @param status of the run, once it has ended */
-  async close(status: string | null): Promise<void> {
-    this.#flush();
-    await this.#writing;
-    await this.#each((tracker) => tracker.close(status));
+  /**
+   * @param status of the run, once it has ended
+   * @param patienceMs how long trackers that fail are tried still
+   * @returns what each of those that lack something lacks, and why
+   */
+  async close(status: string | null, patienceMs = 60_000): Promise<readonly string[]> {
+    const lacking = await Promise.all(this.#lanes.map((lane) => lane.close(status, patienceMs)));
+    return lacking.filter((one) => one !== null);
   }
-
-  #flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    const points = this.#points;
-    this.#points = [];
-    this.#writing = this.#writing.then(() =>
-      this.#each(async (tracker) => {
-        const fresh = missing(points, tracker.last);
-        if (fresh.length > 0) await tracker.write(fresh);
-      }),
-    );
-  }
-
-  async #each(work: (tracker: Tracker) => Promise<void>): Promise<void> {
-    for (const tracker of this.#trackers) {
-      try {
-        await work(tracker);
-      } catch (error) {
-        this.#trackers = this.#trackers.filter((one) => one !== tracker);
-        this.#warn(`${tracker.name} fails, and the run goes on without it: ${inWords(error)}`);
-      }
-    }
-  }
-}
-
-function inWords(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -35,12 +35,12 @@ export const csvFile = (path: string): OpenTracker => openLines("--csv", path, c
 export const wandbLines = (path: string): OpenTracker => openLines("--wandb-jsonl", path, wandb);
 
 function openLines(name: string, path: string, { header, print, read }: Format): OpenTracker {
-  return async (): Promise<Tracker> => {
+  const openFile = async (): Promise<Tracker> => {
     const text = await readFile(path, "utf8").catch((error: unknown) => {
       if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
       throw error;
     });
-    // A line that a killed command began is written again.
+    // A line that a killed command began, or for which there was no room, is written again.
     const whole = text.slice(0, text.lastIndexOf("\n") + 1);
     const last = new Map<string, number>();
     for (const line of whole.split("\n")) {
@@ -50,11 +50,7 @@ function openLines(name: string, path: string, { header, print, read }: Format):
     const file = await open(path, "a");
     await file.truncate(Buffer.byteLength(whole));
     if (whole === "") await file.appendFile(header);
-    return {
-      name,
-      last,
-      write: (points) => file.appendFile(points.map(print).join("")),
-      close: () => file.close(),
-    };
+    return { last, write: (points) => file.appendFile(points.map(print).join("")), close: () => file.close() };
   };
+  return { name, open: openFile };
 }

@@ -7,26 +7,27 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { type OpenTracker, type Point, type Tracker, note } from "./tracker.ts";
 
-/** Each follow writes a file of its own; TensorBoard reads all of a folder as one run. */
+/** Each opening writes a file of its own; TensorBoard reads all of a folder as one run. */
 export function tensorboardFolder(folder: string): OpenTracker {
-  return async (): Promise<Tracker> => {
-    await mkdir(folder, { recursive: true });
-    const last = new Map<string, number>();
-    const names = (await readdir(folder)).filter((name) => name.includes("tfevents"));
-    for (const name of names) for (const point of pointsOf(await readFile(join(folder, name)))) note(last, point);
-    const stamp = String(Math.floor(Date.now() / 1_000)).padStart(10, "0");
-    const file = await open(
-      join(folder, `events.out.tfevents.${stamp}.${hostname()}.${process.pid}.${names.length}`),
-      "a",
-    );
-    const now = () => Date.now() / 1_000;
-    await file.appendFile(record(Buffer.concat([double(1, now()), bytes(3, Buffer.from("brain.Event:2"))])));
-    return {
-      name: "--tensorboard",
-      last,
-      write: (points) => file.appendFile(Buffer.concat(points.map((point) => record(eventOf(point, now()))))),
-      close: () => file.close(),
-    };
+  return { name: "--tensorboard", open: () => openFolder(folder) };
+}
+
+async function openFolder(folder: string): Promise<Tracker> {
+  await mkdir(folder, { recursive: true });
+  const last = new Map<string, number>();
+  const names = (await readdir(folder)).filter((name) => name.includes("tfevents"));
+  for (const name of names) for (const point of pointsOf(await readFile(join(folder, name)))) note(last, point);
+  const stamp = String(Math.floor(Date.now() / 1_000)).padStart(10, "0");
+  const file = await open(
+    join(folder, `events.out.tfevents.${stamp}.${hostname()}.${process.pid}.${names.length}`),
+    "a",
+  );
+  const now = () => Date.now() / 1_000;
+  await file.appendFile(record(Buffer.concat([double(1, now()), bytes(3, Buffer.from("brain.Event:2"))])));
+  return {
+    last,
+    write: (points) => file.appendFile(Buffer.concat(points.map((point) => record(eventOf(point, now()))))),
+    close: () => file.close(),
   };
 }
 

@@ -1,4 +1,6 @@
 /** Trackers of experiments that a command feeds while it follows a run. */
+import { SteplogError, passing } from "../../schema/errors.ts";
+import { isFileError } from "../../schema/file-errors.ts";
 
 /** Measurements at one step, by series: train/loss, validation/accuracy. */
 export interface Point {
@@ -7,16 +9,28 @@ export interface Point {
 }
 
 export interface Tracker {
-  /** For people. */
-  readonly name: string;
-  /** The last step that it has of each series: a second follow goes on after that. */
+  /** The last step that it has of each series: what is written next goes on after that. */
   readonly last: ReadonlyMap<string, number>;
+  /** May fail with some of the points written. Then the tracker is opened again, and `last` tells. */
   write(points: readonly Point[]): Promise<void>;
-  /** @param status of the run, once it has ended; null if the command ends before */
+  /** @param status of the run, once it has ended; null where there is more to come, from another opening */
   close(status: string | null): Promise<void>;
 }
 
-export type OpenTracker = () => Promise<Tracker>;
+export interface OpenTracker {
+  /** For people. */
+  readonly name: string;
+  /** Opened again, what a broken write left behind is read or cleared away. */
+  open(): Promise<Tracker>;
+}
+
+/** Whether a tracker that failed may work again by itself: a server that is away, a full disk. */
+export function mayPass(error: unknown): boolean {
+  if (error instanceof SteplogError) return error.code in passing;
+  return isFileError(error) && fullDisk.has(error.code);
+}
+
+const fullDisk: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EMFILE"]);
 
 /** Notes the last step of each series of a point. */
 export function note(last: Map<string, number>, { step, values }: Point): void {

@@ -7,6 +7,7 @@
  */
 import type { Logger } from "pino";
 import { SteplogError, type ErrorCode, type InputIssue } from "../../schema/errors.ts";
+import { spelled } from "../../schema/spelling.ts";
 import { headersOf, statusOf, toClientError } from "../errors.ts";
 import { NotAnswered } from "../completions.ts";
 import { ContextExceeded } from "../prompts.ts";
@@ -93,7 +94,5 @@ const words: Partial<Record<ErrorCode, string>> = {
 
 /** A dotted field as the protocol writes it: messages.0.content is messages[0].content, maxTokens max_tokens. */
 export function paramOf(field: string): string {
-  return field
-    .replaceAll(/\.(\d+)(?=\.|$)/gu, "[$1]")
-    .replace(/^[a-zA-Z]+/u, (name) => name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`));
+  return field.replaceAll(/\.(\d+)(?=\.|$)/gu, "[$1]").replace(/^[a-zA-Z]+/u, (name) => spelled(name, "_"));
 }

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { exitCodes } from "../../cli/exit-codes.ts";
 import { Losses, mostPoints } from "../../cli/watch/losses.ts";
 import { plotted } from "../../cli/watch/plot.ts";
 import { createFineTune, FakeWorker, testServer, type TestServer } from "../server/harness.ts";
@@ -116,6 +117,17 @@ test("a tracker gets evaluations while the run goes on, and each of them once", 
   await worker.succeed();
   expect((await following).code).toBe(0);
   expect((await lines()).filter((line) => line.includes("accuracy"))).toHaveLength(1);
+});
+
+test("a tracker that fails ends no run: the exit code tells of it once the run has succeeded", async () => {
+  const { id, worker } = await startRun("untracked");
+  await worker.train(10);
+  await worker.succeed();
+  const csv = join(await scratch(), "nowhere", "run.csv");
+  const { code, stdout, stderr } = await steplogHere(["follow", id, "--url", server.url, "--csv", csv]);
+  expect(stdout).toContain("SUCCEEDED after 10 steps");
+  expect(stderr).toMatch(/^--csv lacks 10 measurements of steps 1 to 10: there is no such file\nThe same command/mu);
+  expect(code).toBe(exitCodes.trackerLacks);
 });
 
 describe("the chart", () => {

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { Registry } from "prom-client";
 import { parse } from "yaml";
 import { serveMetrics } from "../../cli/metrics-port.ts";
+import { Metrics } from "../../server/metrics.ts";
 import { addStorage } from "../../server/storage-metrics.ts";
 import { openFolder } from "../../store/blobs/folder.ts";
 import { scratch } from "../support/models.ts";
@@ -46,6 +47,37 @@ test("they have the queue as it is, requests by route, and errors by code", asyn
   expect(text).toContain("steplog_store_up 1");
   expect(text).toContain("steplog_storage_up 1");
   expect(text).toMatch(/nodejs_eventloop_lag_p99_seconds \d/u);
+});
+
+test("errors that alerts ask for are counted from zero, so that the first one is a rise", async () => {
+  const text = await new Metrics(server.store).registry.metrics();
+  const rules = readFileSync(new URL("../../deploy/prometheus/alerts.yml", import.meta.url), "utf8");
+  const codes = [...rules.matchAll(/steplog_errors_total\{code="(\w+)"\}/gu)].map(([, code]) => code);
+  expect(codes.length).toBeGreaterThan(1);
+  for (const code of codes) expect(text).toContain(`steplog_errors_total{code="${code}"} 0`);
+});
+
+test("a scrape has what is in Postgres now; while that does not answer, no number rather than zero", async () => {
+  const away = () => Promise.reject(new Error("away"));
+  const { queue, workers, outbox } = server.store;
+  let isAway = false;
+  const metrics = new Metrics({
+    ...server.store,
+    queue: { ...queue, depth: () => (isAway ? away() : queue.depth()) },
+    workers: { ...workers, list: () => (isAway ? away() : workers.list()) },
+    outbox: { ...outbox, depth: async () => (isAway ? away() : { waiting: 3, oldestSeconds: 20, disabled: 2 }) },
+  });
+  // Of this scrape, not of the one before.
+  const there = await metrics.registry.metrics();
+  expect(there).toContain("steplog_store_up 1");
+  expect(there).toContain('steplog_workers{asleep="no"}');
+  expect(there).toContain("steplog_webhook_oldest_seconds 20");
+  expect(there).toContain("steplog_webhooks_disabled 2");
+  isAway = true;
+  const text = await metrics.registry.metrics();
+  expect(text).toContain("steplog_store_up 0");
+  expect(text).toContain("steplog_storage_up 1");
+  expect(text).not.toMatch(/^steplog_(?:queue|webhook|workers)/mu);
 });
 
 test.each([

@@ -1,6 +1,7 @@
 /** The words of the command lines that do what a button does. tests/browser/commands.test.ts has the command itself read each. */
 
 import type { KeptName } from "../../../schema/expiry.ts";
+import { spelled } from "../../../schema/spelling.ts";
 
 export type Words = readonly string[];
 
@@ -165,7 +166,7 @@ const keepWords = (keep: Readonly<Partial<Record<KeptName, number | null>>>): Wo
 const quotaWords = (quotas: Readonly<Record<string, number | null>>): Words =>
   Object.entries(quotas).map(([name, limit]) => `${hyphened(name)}=${limit ?? "none"}`);
 
-const hyphened = (name: string) => name.replaceAll(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`);
+const hyphened = (name: string) => spelled(name, "-");
 
 /** For a POSIX shell. */
 export const quoted = (text: string) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
