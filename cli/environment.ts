@@ -182,7 +182,7 @@ export const variables = {
   },
   STEPLOG_CONCURRENT_RUNS: {
     meaning:
-      "runs that workers train at once, in all projects together; the others wait. 0 for one on each worker. Set it alike everywhere",
+      "runs that workers train at once, in all projects together; the others wait. 0 for one on each worker. Set it alike everywhere: the logs warn where it differs",
     type: wholeNumber(0, 1_000_000).default(0),
   },
   STEPLOG_QUEUE_LIMIT: {
