@@ -39,6 +39,8 @@ export interface ServiceConfig {
   readonly serve: ServeConfig;
   /** Seconds without work after which `start` ends its worker until there is some; 0 for never. */
   readonly workerIdleS: number;
+  /** Of workers that are alike; null for a worker by itself. */
+  readonly workerPool: string | null;
   readonly apiToken: string | undefined;
   readonly publicUrl: string | undefined;
   readonly corsOrigins: readonly string[];
@@ -109,6 +111,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ServiceConfig 
     threads: readVariable("STEPLOG_THREADS", env),
     serve: readServeConfig(env),
     workerIdleS: readVariable("STEPLOG_WORKER_IDLE", env),
+    workerPool: readVariable("STEPLOG_WORKER_POOL", env) ?? null,
     apiToken: readVariable("STEPLOG_API_TOKEN", env),
     publicUrl: readVariable("STEPLOG_PUBLIC_URL", env),
     corsOrigins: listOf(readVariable("STEPLOG_CORS_ORIGINS", env)),

@@ -143,6 +143,11 @@ export const variables = {
     meaning: "seconds without work after which the worker of `steplog start` ends until there is some; 0 for never",
     type: wholeNumber(0, 31_536_000).default(300),
   },
+  STEPLOG_WORKER_POOL: {
+    meaning:
+      "name of the workers that one autoscaler starts, which are all alike: `steplog queue --pool` counts the work that they can do",
+    type: optional,
+  },
   STEPLOG_API_TOKEN: {
     meaning:
       "the operator's token: if set, every request needs `Authorization: Bearer` with it or with an API key. For commands that use a service, its key",
@@ -177,7 +182,7 @@ export const variables = {
   },
   STEPLOG_CONCURRENT_RUNS: {
     meaning:
-      "runs that workers train at once, in all projects together; the others wait. 0 for one on each worker. Set it alike everywhere",
+      "runs that workers train at once, in all projects together; the others wait. 0 for one on each worker. Set it alike everywhere: the logs warn where it differs",
     type: wholeNumber(0, 1_000_000).default(0),
   },
   STEPLOG_QUEUE_LIMIT: {

@@ -3,6 +3,7 @@ import type { ErrorCode } from "../schema/errors.ts";
 import { SteplogError, asSteplogError } from "../schema/errors.ts";
 import type { FileError } from "../schema/file-errors.ts";
 import { fileReason, isFileError } from "../schema/file-errors.ts";
+import type { ToldFailure } from "./child.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { printJson } from "./output.ts";
 
@@ -10,10 +11,16 @@ import { printJson } from "./output.ts";
 export function reportError(thrown: unknown, json: boolean): void {
   const error = isFileError(thrown) ? ofFile(thrown) : asSteplogError(thrown);
   reportFailure(error);
+  tellParent(error);
   if (json) printError(error);
   const fault = error.code === "INTERNAL";
   if (fault && error.cause instanceof Error) process.stderr.write(`${error.cause.stack ?? error.cause.message}\n`);
   process.exitCode = fault ? exitCodes.fault : exitCodes.refused;
+}
+
+/** Who has started this process over IPC, if anybody did, is told whether another start would help (child.ts). */
+function tellParent({ code, message }: SteplogError): void {
+  if (process.connected) process.send?.({ type: "failed", code, message } satisfies ToldFailure);
 }
 
 /** The same for a command line that cannot be parsed, which the parser has explained on stderr. */

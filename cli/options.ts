@@ -1,7 +1,7 @@
 /** Options that several commands have, and parsers of option values. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { deviceNames } from "../engine/devices/choose.ts";
-import type { MemoryRange } from "../store/store.ts";
+import type { Share } from "../store/store.ts";
 import { serveModes } from "./config.ts";
 import { readVariable } from "./environment.ts";
 
@@ -28,24 +28,28 @@ export const serveOption = () =>
 export const urlOption = () =>
   new Option("--url <url>", "address of the service; the default is STEPLOG_URL").default(readVariable("STEPLOG_URL"));
 
-export interface MemoryOptions {
+/** Which work an autoscaler starts workers for. */
+export interface ShareOptions {
   readonly memoryFrom?: number;
   readonly memoryBelow?: number;
+  readonly leftBy?: string;
 }
 
-export function addMemoryOptions(command: Command): Command {
+export function addShareOptions(command: Command): Command {
   const megabytes = integer(0, 2 ** 30);
   return command
     .option("--memory-from <megabytes>", "only work that is known to need at least this much memory", megabytes)
-    .option("--memory-below <megabytes>", "only work that is not known to need this much memory", megabytes);
+    .option("--memory-below <megabytes>", "only work that is not known to need this much memory", megabytes)
+    .option("--left-by <pool>", "also work of any size that the workers of this pool cannot do");
 }
 
 const megabyte = 1_000_000;
 
-export function memoryRange({ memoryFrom, memoryBelow }: MemoryOptions): MemoryRange {
+export function shareOf({ memoryFrom, memoryBelow, leftBy }: ShareOptions): Share {
   return {
     ...(memoryFrom !== undefined && { fromBytes: memoryFrom * megabyte }),
     ...(memoryBelow !== undefined && { belowBytes: memoryBelow * megabyte }),
+    ...(leftBy !== undefined && { leftBy }),
   };
 }
 

@@ -20,15 +20,17 @@ export async function countJobs(name: string): Promise<number> {
   return listed.split("\n").filter((line) => line.trim() !== "").length;
 }
 
-/** The id of the new job. */
+/** The id of the new job. Its worker is of the pool of that name: sbatch gives the job what it finds in its environment. */
 export async function submitJob({ name, options, script }: SlurmWorker): Promise<string> {
-  return (await run("sbatch", ["--parsable", `--job-name=${name}`, ...options, script])).trim();
+  const env = { STEPLOG_WORKER_POOL: name };
+  return (await run("sbatch", ["--parsable", `--job-name=${name}`, ...options, script], env)).trim();
 }
 
 /** @throws UNAVAILABLE with what the command said */
-async function run(program: string, args: readonly string[]): Promise<string> {
+async function run(program: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<string> {
   try {
-    return (await promisify(execFile)(program, [...args], { encoding: "utf8" })).stdout;
+    const env = { ...process.env, ...more };
+    return (await promisify(execFile)(program, [...args], { encoding: "utf8", env })).stdout;
   } catch (cause) {
     const { code, stderr = "" } = cause as { readonly code?: unknown; readonly stderr?: string };
     const missing = "it is not there. Slurm's commands must be on this machine";

@@ -607,6 +607,18 @@ create table webhook_messages (
   constraint webhook_messages_project_id_projects_id_fk FOREIGN KEY (project_id) REFERENCES projects(id)
 );
 
+create table worker_pools (
+  name text not null,
+  kinds jsonb not null,
+  families jsonb not null,
+  precisions jsonb not null,
+  models jsonb not null,
+  memory_bytes bigint not null,
+  serving_bytes bigint not null,
+  seen_at timestamp with time zone not null default now(),
+  constraint worker_pools_pkey PRIMARY KEY (name)
+);
+
 create table workers (
   id uuid not null,
   name text not null,
@@ -622,6 +634,7 @@ create table workers (
   serving jsonb,
   asleep boolean not null default false,
   heeds jsonb not null default '["CANCEL"]'::jsonb,
+  pool text,
   constraint workers_pkey PRIMARY KEY (id)
 );
 
@@ -682,7 +695,7 @@ CREATE UNIQUE INDEX jobs_fine_tune ON public.jobs USING btree (fine_tune_id) WHE
 CREATE UNIQUE INDEX jobs_subject ON public.jobs USING btree (kind, subject);
 CREATE UNIQUE INDEX webhook_deliveries_pair ON public.webhook_deliveries USING btree (message_id, endpoint_id);
 
--- view queue_depth: kind text, family text, model text, precision text, memory_bytes bigint, needs jsonb, free bigint, held bigint, waiting bigint, oldest_seconds double precision
+-- view queue_depth: kind text, family text, model text, precision text, memory_bytes bigint, needs jsonb, free bigint, held bigint, waiting bigint, oldest_seconds double precision, held_by text[], left_by text[]
 
 CREATE OR REPLACE FUNCTION public.audit_entries_stay()
  RETURNS trigger

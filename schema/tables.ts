@@ -393,6 +393,8 @@ export const workers = pgTable("workers", {
   heeds: jsonb("heeds").$type<readonly Wanted[]>().notNull().default(["CANCEL"]),
   /** How it answers requests; null when it does not, or is of a release that could not. */
   serving: jsonb("serving").$type<ServingReport>(),
+  /** Of workers that are alike (worker_pools); null for one by itself. */
+  pool: text("pool"),
   version: text("version").notNull(),
   asleep: boolean("asleep").notNull().default(false),
   startedAt: instant("started_at").notNull().defaultNow(),

@@ -89,6 +89,12 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const log = config.log.child({}, { serializers: { err: (error: unknown) => faultOf(error) } });
   const originOf = (host: string | undefined) =>
     config.publicUrl?.replace(/\/+$/u, "") ?? `http://${host ?? "localhost"}`;
+  const documents = await PersistedDocuments.open({
+    file: undefined,
+    only: false,
+    ...config.documents,
+    ofPage: ofPage(config),
+  });
   const hasKeys = await config.store.keys.any();
   checkReach(config, hasKeys);
   const ring = new KeyRing(config.store.keys, log);
@@ -114,12 +120,6 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     keepMs: keepS * 1_000,
   };
   const webhookAddresses = addressesOf(config.allowPrivateWebhooks ?? []);
-  const documents = await PersistedDocuments.open({
-    file: undefined,
-    only: false,
-    ...config.documents,
-    ofPage: ofPage(config),
-  });
   const metrics = new Metrics(store);
   const tracing = config.tracing ?? null;
   const keepExportsSeconds = config.keepExportsS ?? usualKeepExportsS;

@@ -79,7 +79,7 @@ export type { ClaimedJob, Claimer } from "./queue/claimers.ts";
 export type { Sleeper } from "./queue/sleeper.ts";
 export type { LiveWorker, WorkerReport } from "./queue/workers.ts";
 export type { DownloadProgress } from "./models/model-downloads.ts";
-export { type MemoryRange, type QueueEntry, workersWantedSql } from "./queue/depth.ts";
+export { type QueueEntry, type Share, workersWantedSql } from "./queue/depth.ts";
 export { lackedBy } from "./queue/waiting.ts";
 export { trainingNeeds } from "./runs/lifecycle.ts";
 export { exportOfJob, formOfRow } from "./runs/exports.ts";

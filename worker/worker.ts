@@ -61,6 +61,8 @@ export interface WorkerOptions {
   /** Of its row in the list of workers, when somebody starts it again; and whether it then ends only to sleep. */
   readonly id?: string;
   readonly isAsleep?: () => boolean;
+  /** Of workers that are alike; null, or left out, for one by itself. */
+  readonly pool?: string | null;
   /** When a run gives way to others, and where its weights are kept then; null, or left out, for never. */
   readonly timeSlice?: TimeSlice | null;
   /** Is told of all work. */
@@ -79,7 +81,7 @@ export interface WorkerOptions {
 export async function runWorker(options: WorkerOptions): Promise<void> {
   const { store, name, precisions, models, memoryBytes, deviceNote: device, log } = options;
   const { doesJobs = true, serving = null, idleness = new Idleness() } = options;
-  const { id = randomUUID(), isAsleep = () => false } = options;
+  const { id = randomUUID(), isAsleep = () => false, pool = null } = options;
   const sharing = new Sharing(idleness);
   const capabilities = () => capabilitiesOf(precisions, models.list(), memoryBytes);
   const lane = serving && new ServingLane({ ...options, ...laneOf(options), settings: serving, sharing, capabilities });
@@ -89,6 +91,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     name,
     device,
     version,
+    pool,
     ...capabilities(),
     kinds,
     heeds,

@@ -9,20 +9,20 @@ import { counted, secondsOfDay } from "../../schema/units.ts";
 import { type Store, openStore } from "../../store/store.ts";
 import { needDatabaseUrl, readConfig } from "../config.ts";
 import { reportFailure } from "../exit.ts";
-import { type MemoryOptions, addMemoryOptions, integer, memoryRange } from "../options.ts";
+import { type ShareOptions, addShareOptions, integer, shareOf } from "../options.ts";
 import { print, printJson } from "../output.ts";
 import { stopSignal } from "../process.ts";
 import { type SlurmWorker, countJobs, submitJob, usualScript } from "../slurm.ts";
 
 export function define(command: Command): void {
-  addMemoryOptions(command)
+  addShareOptions(command)
     .description(
       "Start as many workers as there is work for, as jobs of Slurm. They end by themselves when they are idle. It needs DATABASE_URL.",
     )
     .argument("[sbatch-options...]", "after --: options of sbatch, such as --partition=gpu --gres=gpu:1 --mem=64G")
     .option("--slurm", "submit the workers as jobs of Slurm")
     .option("--most <number>", "workers at once, at most", integer(1, 10_000), 8)
-    .option("--name <name>", "name of the jobs, by which they are counted", "steplog-worker")
+    .option("--name <name>", "name of the jobs, by which they are counted, and of the workers' pool", "steplog-worker")
     .option("--script <file>", "the job's script", usualScript)
     .option("--every <seconds>", "go on until Ctrl-C, and look so often; otherwise once", integer(1, secondsOfDay))
     .option("--dry-run", "print what would be submitted, and submit nothing")
@@ -34,7 +34,7 @@ export function define(command: Command): void {
     .action(scale);
 }
 
-interface ScaleOptions extends MemoryOptions {
+interface ScaleOptions extends ShareOptions {
   readonly slurm?: true;
   readonly most: number;
   readonly name: string;
@@ -59,7 +59,7 @@ async function scale(options: readonly string[], given: ScaleOptions): Promise<v
 }
 
 async function lookOnce(store: Store, given: ScaleOptions, worker: SlurmWorker): Promise<void> {
-  const wanted = await store.queue.workersWanted(memoryRange(given));
+  const wanted = await store.queue.workersWanted({ ...shareOf(given), pool: given.name });
   const there = await countJobs(given.name);
   const missing = Math.max(0, Math.min(wanted, given.most) - there);
   const submitted: string[] = [];

@@ -1,5 +1,6 @@
 /** steplog start: the whole service on this machine, until Ctrl-C. */
 import type { Command } from "commander";
+import type { SteplogError } from "../../schema/errors.ts";
 import { type ServeMode, readConfig } from "../config.ts";
 import { openOption, portOption, serveOption } from "../options.ts";
 import { print } from "../output.ts";
@@ -25,7 +26,10 @@ async function start(options: { port?: number; openToEveryone?: true; serve?: Se
   const config = { ...read, port: options.port ?? read.port, openToEveryone, serve };
   const signal = stopSignal();
   if (await seedModels(config.modelsDir)) print(`The models folder was empty; it now has the demo model, "demo".`);
-  const service = await startService({ config, logTo: "inherit", restart: true, signal }).catch((error: unknown) => {
+  let onFailure: (error: SteplogError) => void = () => {};
+  const failed = new Promise<SteplogError>((resolve) => (onFailure = resolve));
+  const part = { config, logTo: "inherit", restart: true, onFailure, signal } as const;
+  const service = await startService(part).catch((error: unknown) => {
     if (signal.aborted) return null;
     throw error;
   });
@@ -39,7 +43,8 @@ Steplog is running.
   device      ${service.device}
 Ctrl-C stops it; unfinished fine-tunes continue at the next start.
 `);
-  await whenAborted(signal);
+  const failure = await Promise.race([whenAborted(signal), failed]);
   print("Stopping: the worker releases its job, and live streams are closed.");
   await service.stop();
+  if (failure) throw failure;
 }

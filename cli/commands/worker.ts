@@ -105,9 +105,21 @@ async function work(config: ServiceConfig, options: WorkerOptions, log: Logger):
     });
     const timeSlice = timeSliceOf(config);
     const { sleepAs } = options;
+    const { workerPool: pool } = config;
     const row = sleepAs === undefined ? {} : { id: sleepAs, isAsleep: () => ending.signal.aborted };
     await Promise.all([
-      runWorker({ ...shared, ...compute, ...row, models: atHand, serving, doesJobs, idleness, tracing, timeSlice }),
+      runWorker({
+        ...shared,
+        ...compute,
+        ...row,
+        pool,
+        models: atHand,
+        serving,
+        doesJobs,
+        idleness,
+        tracing,
+        timeSlice,
+      }),
       forgetKeptWeights({ ...shared, kept: timeSlice?.kept ?? null }),
       watchModels({ ...shared, atHand, checks, reading: (isReading) => idleness.set("models", isReading ? 1 : 0) }),
       watchDownloads({

@@ -12,7 +12,8 @@ import { endOld } from "../audit/log.ts";
 import type { Blobs } from "../blobs/blobs.ts";
 import type { Database } from "../postgres/database.ts";
 import { secondsFromStart } from "../postgres/times.ts";
-import { type MostRuns, tellMostRuns } from "../queue/turns.ts";
+import { limitTeller } from "../queue/told-limit.ts";
+import type { MostRuns } from "../queue/turns.ts";
 import { endMessages } from "../webhooks/outbox.ts";
 import { endDue } from "./due.ts";
 import { type SweepReport, sweep } from "./sweep.ts";
@@ -42,7 +43,7 @@ export function choresOf(database: Database, blobs: Blobs, { over, auditDays, mo
   let looked = Number.NEGATIVE_INFINITY;
   let current: Promise<void> = Promise.resolve();
   const all = [
-    ["The limit of runs at once could not be told.", () => tellMostRuns(database, mostRuns)],
+    ["The limit of runs at once could not be told.", limitTeller(database, mostRuns, log)],
     ["What is due could not be ended.", () => endIfDue(database, over, log)],
     ["Old messages of webhooks could not be deleted.", () => endMessagesIfDue(database, over, log)],
     ["Old entries of the audit log could not be deleted.", () => endEntriesIfDue(database, auditDays, over)],

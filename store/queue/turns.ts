@@ -9,7 +9,6 @@
 import { type SQL, and, lt, sql } from "drizzle-orm";
 import { turnHalfLifeMs } from "../../schema/limits.ts";
 import { projectTurns, projects } from "../../schema/project-tables.ts";
-import { serviceLimits } from "../../schema/service-tables.ts";
 import { type Job, jobs } from "../../schema/tables.ts";
 import type { Database, Executor, Transaction } from "../postgres/database.ts";
 import { msFromNow } from "../postgres/times.ts";
@@ -19,15 +18,6 @@ import { requestsAhead } from "./request-turns.ts";
 
 /** Runs that the whole service trains at once, at most; null for as many as there are workers. */
 export type MostRuns = number | null;
-
-/** Tells it to who knows the database alone (the view queue_depth). Called now and then by every process. */
-export async function tellMostRuns(database: Database, most: MostRuns): Promise<void> {
-  const isOther = sql`${serviceLimits.most} is distinct from excluded.most`;
-  await database
-    .insert(serviceLimits)
-    .values({ name: "concurrentRuns", most })
-    .onConflictDoUpdate({ target: serviceLimits.name, set: { most }, setWhere: isOther });
-}
 
 const held = sql`${jobs.leaseWorker} is not null and not ${isFree}`;
 const isRun = sql`${jobs.kind} = 'FINE_TUNE'`;

@@ -1,6 +1,7 @@
 /** The workers that are running, as they report themselves every few seconds. */
 import { and, asc, eq, gt, lt, sql } from "drizzle-orm";
 import { forgetWorkerMs, liveMs } from "../../schema/limits.ts";
+import { workerPools } from "../../schema/service-tables.ts";
 import type { Wanted } from "../../schema/states.ts";
 import { type Job, type WorkerRow, jobs, workers } from "../../schema/tables.ts";
 import type { Database, Executor } from "../postgres/database.ts";
@@ -8,8 +9,8 @@ import { msFromNow } from "../postgres/times.ts";
 import { forgetMeasures } from "../speeds.ts";
 import { forgetTurns } from "./turns.ts";
 
-export type WorkerReport = Omit<WorkerRow, "serving" | "heeds" | "asleep" | "startedAt" | "lastSeenAt"> &
-  Partial<Pick<WorkerRow, "serving" | "heeds">>;
+export type WorkerReport = Omit<WorkerRow, "serving" | "heeds" | "pool" | "asleep" | "startedAt" | "lastSeenAt"> &
+  Partial<Pick<WorkerRow, "serving" | "heeds" | "pool">>;
 
 export interface LiveWorker extends WorkerRow {
   /** The job that it holds. */
@@ -33,6 +34,7 @@ export function workersOf(database: Database, forget: () => Promise<void>): Work
     async report(worker) {
       const seen = { ...worker, asleep: false, lastSeenAt: sql`clock_timestamp()` };
       await database.insert(workers).values(seen).onConflictDoUpdate({ target: workers.id, set: seen });
+      if (typeof worker.pool === "string") await lookFor(database, worker.pool, worker);
       await database.delete(workers).where(lt(workers.lastSeenAt, msFromNow(-forgetWorkerMs)));
       await forgetMeasures(database);
       await forgetTurns(database);
@@ -51,6 +53,19 @@ export function workersOf(database: Database, forget: () => Promise<void>): Work
     },
     list: () => liveWorkers(database),
   };
+}
+
+/** What requests get while a run needs memory is less than what they get in the end, so of what is told at one time the most counts. */
+async function lookFor(database: Database, name: string, worker: WorkerReport): Promise<void> {
+  const { kinds, families, precisions, models, memoryBytes, serving } = worker;
+  const can = { kinds, families, precisions, models, memoryBytes };
+  const told = sql`excluded.serving_bytes`;
+  const most = sql`case when ${workerPools.seenAt} > ${msFromNow(-liveMs)} then greatest(${workerPools.servingBytes}, ${told}) else ${told} end`;
+  const seenAt = sql`clock_timestamp()`;
+  await database
+    .insert(workerPools)
+    .values({ name, ...can, servingBytes: serving?.memoryBytes ?? 0, seenAt })
+    .onConflictDoUpdate({ target: workerPools.name, set: { ...can, servingBytes: most, seenAt } });
 }
 
 /** Whether a worker stops when a run that it trains is wanted so. */

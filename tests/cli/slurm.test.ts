@@ -2,6 +2,7 @@
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { jobKinds } from "../../schema/jobs.ts";
 import { packagePath } from "../../schema/package.ts";
 import { newRun } from "../store/fixtures.ts";
 import { steplogHere } from "../support/command.ts";
@@ -24,7 +25,7 @@ beforeEach(async () => {
   await program("squeue", `echo "$@" >"${folder}/asked"; cut -d' ' -f1 "${folder}/jobs"`);
   await program(
     "sbatch",
-    `echo "$(wc -l <"${folder}/jobs") $*" >>"${folder}/jobs"; tail -n 1 "${folder}/jobs" | cut -d' ' -f1`,
+    `echo "$STEPLOG_WORKER_POOL" >"${folder}/pool"; echo "$(wc -l <"${folder}/jobs") $*" >>"${folder}/jobs"; tail -n 1 "${folder}/jobs" | cut -d' ' -f1`,
   );
 });
 
@@ -60,6 +61,25 @@ test("no more than --most, under a name, with options of sbatch", async () => {
   const { stdout, code } = await scale("--slurm", "--most", "2", "--name", "mine", "--", "--partition=gpu", "--mem=1G");
   expect([code, stdout]).toEqual([0, "3 workers wanted, 0 in Slurm's queue: 2 submitted: 0 1\n"]);
   expect((await jobs())[1]).toMatch(/^1 --parsable --job-name=mine --partition=gpu --mem=1G \//u);
+  expect(await readFile(join(folder, "pool"), "utf8")).toBe("mine\n");
+});
+
+test("none is submitted for work that the workers of its name have left; those of another name may do it", async () => {
+  const can = { kinds: jobKinds, families: ["opt"], precisions: ["FLOAT32"], memoryBytes: 1, models: [] } as const;
+  const id = crypto.randomUUID();
+  await service.store.workers.report({ id, name: "w", device: "plain", version: "1", pool: "poor", ...can });
+  expect((await scale("--slurm", "--name", "poor")).stdout).toMatch(/^0 workers wanted/u);
+  const rich = ["--slurm", "--dry-run", "--name", "rich", "--memory-from", "1000"];
+  expect((await scale(...rich)).stdout).toMatch(/^0 workers wanted/u);
+  expect((await scale(...rich, "--left-by", "poor")).stdout).toMatch(/^3 workers wanted/u);
+  const env = { DATABASE_URL: service.url, STEPLOG_DATA: folder };
+  const queue = async (...args: string[]) => (await steplogHere(["queue", ...args], env)).stdout;
+  expect(await queue("--pool", "poor")).toContain(
+    "Workers of the pool poor cannot do FINE_TUNE of tiny (16 bytes): no more of them are wanted for it.\n",
+  );
+  expect(await queue("--pool", "poor")).toContain("To do all of it at once: 0 workers.");
+  const entries = [{ free: 3, leftBy: ["poor"], heldBy: [] }];
+  expect(JSON.parse(await queue("--json", "--pool", "rich"))).toMatchObject({ workersWanted: 3, entries });
 });
 
 test("--dry-run submits nothing, and work of other sizes is not counted", async () => {

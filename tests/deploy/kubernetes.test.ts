@@ -2,6 +2,7 @@
  * The manifests of deploy/kubernetes: each is one that Kubernetes or KEDA takes; what they name is there, in the manifests, in
  * the program and in the images; the query of the scaler is that of `steplog queue`, and counts a real queue.
  */
+import { randomUUID } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import type { Command } from "commander";
@@ -20,12 +21,14 @@ import { Service } from "kubernetes-models/v1/Service";
 import { type VariableName, readVariable, variables } from "../../cli/environment.ts";
 import { build } from "../../cli/main.ts";
 import { serveMetrics } from "../../cli/metrics-port.ts";
+import { jobKinds } from "../../schema/jobs.ts";
 import { packagePath } from "../../schema/package.ts";
 import { workersWantedSql } from "../../store/store.ts";
 import { WorkerMetrics } from "../../worker/metrics.ts";
 import { readDockerfile, wholeStage } from "../package/image/dockerfile.ts";
 import { type TestServer, testServer } from "../server/harness.ts";
-import { directly, newRun } from "../store/fixtures.ts";
+import { claimed, directly, newRun } from "../store/fixtures.ts";
+import { everything } from "../support/claims.ts";
 import { type TestStore, randomName, testStore } from "../support/postgres.ts";
 
 const folder = packagePath("deploy/kubernetes");
@@ -334,6 +337,15 @@ function probesOf(port: "http" | "metrics"): string[] {
   });
 }
 
+/** A worker of a pool, and what it says later. */
+async function look({ store }: TestStore, pool: string, first: object) {
+  const id = randomUUID();
+  const about = { id, name: `a-${pool}`, device: "plain", version: "1", pool, kinds: jobKinds };
+  const tell = async (can: object) => store.workers.report({ ...about, ...(await everything(store)), ...can });
+  await tell(first);
+  return tell;
+}
+
 describe("the scalers", () => {
   let service: TestStore;
   beforeAll(async () => (service = await testStore()));
@@ -350,13 +362,22 @@ describe("the scalers", () => {
       name: metadata.name,
       ...z.object({ triggers: z.tuple([trigger]) }).parse(spec).triggers[0],
     }));
-  const ranges = { "steplog-worker": { belowBytes: 16e9 }, "steplog-worker-gpu": { fromBytes: 16e9 } };
+  const shares = {
+    "steplog-worker": { pool: "cpu", belowBytes: 16e9 },
+    "steplog-worker-gpu": { pool: "gpu", fromBytes: 16e9, leftBy: "cpu" },
+  };
 
   test("make the query of steplog queue --sql, and log in with a key of the secret", () => {
     const queries = Object.fromEntries(triggers.map(({ name, metadata }) => [name, metadata.query]));
     expect(queries).toEqual(
-      Object.fromEntries(Object.entries(ranges).map(([name, range]) => [name, workersWantedSql(range)])),
+      Object.fromEntries(Object.entries(shares).map(([name, share]) => [name, workersWantedSql(share)])),
     );
+    // Each starts workers of the pool that its query names.
+    for (const { metadata, spec } of pods) {
+      const { pool } = shares[metadata.labels["app.kubernetes.io/name"] as keyof typeof shares] ?? {};
+      const given = spec.containers[0].env.find(({ name }) => name === "STEPLOG_WORKER_POOL");
+      expect(given).toEqual(pool && { name: "STEPLOG_WORKER_POOL", value: pool });
+    }
     const names = documents.filter(({ kind }) => kind === "TriggerAuthentication").map(({ metadata }) => metadata.name);
     for (const { authenticationRef } of triggers) expect(names).toContain(authenticationRef.name);
     expect(read("README.md")).toContain("--from-literal=QUEUE_URL=");
@@ -388,6 +409,15 @@ describe("the scalers", () => {
       expect(await ask()).toEqual([[1], [0]]);
       const large = JSON.stringify({ memoryBytes: 16e9 });
       await directly(service.url, (sql) => sql`update jobs set needs = needs || ${large}::text::jsonb`);
+      expect(await ask()).toEqual([[0], [1]]);
+      // Work that no worker of these sizes can do wants none, once each has looked; a job that one holds wants that one.
+      const gpu = await look(service, "gpu", { memoryBytes: 15e9 });
+      expect(await ask()).toEqual([[0], [0]]);
+      await gpu({ memoryBytes: 64e9 });
+      expect(await ask()).toEqual([[0], [1]]);
+      await directly(service.url, (sql) => sql`update jobs set needs = needs - 'memoryBytes'`);
+      expect(await ask()).toEqual([[1], [0]]);
+      await claimed(service.store, "a-gpu");
       expect(await ask()).toEqual([[0], [1]]);
     } finally {
       await directly(service.url, (sql) => sql.unsafe(`drop owned by ${role}`));

@@ -30,6 +30,12 @@ test(
     const lack: unknown = expect.stringMatching(/^No worker is running/u);
     const entry = { kind: "FINE_TUNE", model: "tiny", free: 1, held: 0, lack };
     expect(await queue()).toMatchObject({ workersWanted: 1, entries: [entry] });
+    // One of a pool that only answers requests: once it has looked, none like it is wanted.
+    const pool = { ...service.env, STEPLOG_WORKER_POOL: "answers" };
+    const wanted = async () => (await runSteplog(["queue", "--pool", "answers", "--json"], service.env)).stdout;
+    expect(JSON.parse(await wanted())).toMatchObject({ workersWanted: 1, entries: [{ leftBy: [] }] });
+    expect(await startSteplog(["worker", "--serve", "inference", "--exit-when-idle", "0"], pool).ended).toBe(0);
+    expect(JSON.parse(await wanted())).toMatchObject({ workersWanted: 0, entries: [{ free: 1, leftBy: ["answers"] }] });
     const second = startSteplog(["worker", "--exit-when-idle", "1"], { ...service.env, STEPLOG_LOG_LEVEL: "info" });
     expect(await second.ended).toBe(0);
     expect(second.output()).toContain("Nothing to do for 1 second: ending.");

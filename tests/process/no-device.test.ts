@@ -1,10 +1,12 @@
 /** A device that was asked for and is not here ends a worker, and a whole service, at once: neither takes another in its place. */
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { scratch } from "../support/models.ts";
 import { testDatabase } from "../support/postgres.ts";
-import { runSteplog } from "../support/processes.ts";
+import { runSteplog, startSteplog } from "../support/processes.ts";
+import { urlOf } from "./follow.ts";
+import { testService } from "./service.ts";
 
 test.each([["worker"], ["start", "--port", "0"]])(
   "steplog %s ends within seconds, and says which command installs it",
@@ -25,6 +27,35 @@ test.each([["worker"], ["start", "--port", "0"]])(
     expect(stderr).toMatch(
       /DEVICE_UNAVAILABLE: .*tfjs-tensorflow cannot be opened: .*steplog device install tfjs-gpu, or tfjs-cpu/u,
     );
+    expect(stderr).not.toContain("restarting");
     expect(performance.now() - began).toBeLessThan(30_000);
   },
 );
+
+test(
+  "what the next start would refuse too ends the service, and is not tried for ever",
+  { timeout: 90_000 },
+  async () => {
+    const service = await testService();
+    const documents = join(service.folder, "documents.json");
+    await writeFile(documents, "{}");
+    const start = startSteplog(["start", "--port", "0"], { ...service.env, STEPLOG_PERSISTED_DOCUMENTS: documents });
+    await urlOf(start);
+    await writeFile(documents, "not JSON");
+    process.kill(await gatewayOf(start.child.pid ?? 0), "SIGKILL");
+    expect(await start.ended).toBe(3);
+    // The first end may have been anything; the second says what it is.
+    expect(start.output().match(/exited unexpectedly \(\w+\); restarting it/gu)).toEqual([
+      "exited unexpectedly (SIGKILL); restarting it",
+    ]);
+    expect(start.output()).toMatch(/INVALID_ARGUMENT: The server has ended: .*documents\.json/u);
+  },
+);
+
+/** The process that `steplog start` runs as its gateway. */
+async function gatewayOf(pid: number): Promise<number> {
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim().split(" ").map(Number);
+  for (const child of children)
+    if ((await readFile(`/proc/${child}/cmdline`, "utf8")).includes("\0server\0")) return child;
+  throw new Error(`no gateway among the processes ${children.join(", ")}`);
+}

@@ -179,3 +179,166 @@ test("the query that autoscalers make needs nothing but the database", async () 
   const rows = await directly(service.url, (sql) => sql.unsafe(workersWantedSql({ belowBytes: 16_000_000_000 })));
   expect(rows).toEqual([{ wanted: 1 }]);
 });
+
+// Pools: workers that one autoscaler starts
+
+/** A worker of a pool that reports itself, and what it changes of what it can do. */
+async function look(pool: string, change: object = {}) {
+  const name = `${pool}-${crypto.randomUUID()}`;
+  const [entry] = await service.store.queue.depth();
+  const can = { ...capable, kinds: jobKinds, models: entry?.needs.models ?? [], ...change };
+  const id = crypto.randomUUID();
+  await service.store.workers.report({ id, name, device: "plain", version: "1", pool, ...can });
+  return { name, end: () => service.store.workers.remove(id) };
+}
+const wantedOf = (pool: string, leftBy?: string) =>
+  service.store.queue.workersWanted(
+    leftBy === undefined ? { pool, belowBytes: 16e9 } : { pool, leftBy, fromBytes: 16e9 },
+  );
+const forget = () => directly(service.url, (sql) => sql`with gone as (delete from worker_pools) delete from workers`);
+
+/** As if all pools had said it so long ago. */
+const passes = (interval: string) =>
+  directly(service.url, (sql) => sql`update worker_pools set seen_at = seen_at - ${interval}::interval`);
+
+test.each([
+  ["the base model", { models: [] }],
+  ["the family", { families: ["llama"] }],
+  ["the precision", { precisions: ["BFLOAT16"] }],
+  ["the memory", { memoryBytes: 15 }],
+  ["the kind of job", { kinds: ["COMPLETE"] }],
+] as const)(
+  "what workers of a pool cannot do for lack of %s wants no more of them, and one of another pool",
+  async (_, lack) => {
+    await forget();
+    expect(await wantedOf("cpu")).toBe(1);
+    const worker = await look("cpu", lack);
+    expect(await wantedOf("cpu")).toBe(0);
+    expect(await service.store.queue.depth()).toMatchObject([{ free: 1, leftBy: ["cpu"] }]);
+    // Nor once it has ended; those of another pool may have what it takes, and are asked whatever the size.
+    await worker.end();
+    expect(await wantedOf("cpu")).toBe(0);
+    expect([await wantedOf("gpu"), await wantedOf("gpu", "cpu")]).toEqual([1, 1]);
+    await look("gpu", lack);
+    expect([await wantedOf("gpu"), await wantedOf("gpu", "cpu")]).toEqual([0, 0]);
+    // Who is not told about pools counts all of it, as ever.
+    expect(await service.store.queue.workersWanted()).toBe(1);
+  },
+);
+
+test("a pool is asked again when a worker of it can, when nobody knows any more, and when the model has come since", async () => {
+  const { store, url } = service;
+  await forget();
+  await directly(url, (sql) => sql`update base_models set created_at = now() - interval '1 day'`);
+  await look("cpu", { models: [] });
+  expect(await wantedOf("cpu")).toBe(0);
+  await look("cpu");
+  expect(await wantedOf("cpu")).toBe(1);
+  await look("cpu", { models: [] });
+  await passes("29 minutes");
+  expect(await wantedOf("cpu")).toBe(0);
+  await passes("1 minute");
+  expect(await wantedOf("cpu")).toBe(1);
+  await look("cpu", { models: [] });
+  expect(await wantedOf("cpu")).toBe(0);
+  await directly(url, (sql) => sql`update base_models set created_at = clock_timestamp()`);
+  expect(await wantedOf("cpu")).toBe(1);
+  expect(await store.queue.depth()).toMatchObject([{ leftBy: [] }]);
+});
+
+test("what a pool holds counts for it alone, whatever its size", async () => {
+  const { store, url } = service;
+  await forget();
+  const [cpu, gpu] = [await look("cpu"), await look("gpu")];
+  await claimed(store, gpu.name);
+  expect(await store.queue.depth()).toMatchObject([{ free: 0, held: 1, heldBy: ["gpu"] }]);
+  expect([await wantedOf("cpu"), await wantedOf("gpu", "cpu")]).toEqual([0, 1]);
+  // Beside its one job it answers requests, which it holds by another name.
+  const until = "clock_timestamp() + interval '1 hour'";
+  await directly(url, (sql) =>
+    sql.unsafe(`insert into jobs (kind, subject, needs, lease_worker, lease_expires_at)
+      select 'COMPLETE', gen_random_uuid(), '{}', '${cpu.name}/serve', ${until} from generate_series(1, 3)`),
+  );
+  expect([await wantedOf("cpu"), await wantedOf("gpu", "cpu")]).toEqual([1, 1]);
+  // A worker without a pool: nobody's.
+  await directly(url, (sql) => sql`update workers set pool = null where name = ${gpu.name}`);
+  expect([await wantedOf("cpu"), await wantedOf("gpu", "cpu")]).toEqual([1, 0]);
+  await directly(url, (sql) => sql`delete from jobs`);
+  await store.modelDownloads.request({ name: "other", repository: "facebook/other", revision: "main" });
+  await store.modelDownloads.claim({ worker: cpu.name, leaseMs: 60_000 });
+  expect([await wantedOf("cpu"), await wantedOf("gpu", "cpu")]).toEqual([1, 0]);
+  await store.modelDownloads.finish("other", cpu.name, { status: "SUCCEEDED" });
+  await newRun(store);
+});
+
+test("for a request counts the memory that workers give to requests, the most of it, and not the whole", async () => {
+  const { url } = service;
+  await forget();
+  await directly(url, (sql) => sql`delete from jobs`);
+  const needs = JSON.stringify({ memoryBytes: 100 });
+  await directly(
+    url,
+    (sql) => sql`insert into jobs (kind, subject, needs) values ('COMPLETE', gen_random_uuid(), ${needs}::text::jsonb)`,
+  );
+  const serving = { memoryBytes: 100, usedBytes: 0, places: 16, requests: 0, warm: [] };
+  await look("cpu", { serving });
+  expect(await wantedOf("cpu")).toBe(1);
+  // Of which it has less while a run needs it.
+  await look("cpu", { serving: { ...serving, memoryBytes: 50 } });
+  expect(await wantedOf("cpu")).toBe(1);
+  // What other workers of the pool gave once is forgotten.
+  await passes("1 minute");
+  await look("cpu", { serving: { ...serving, memoryBytes: 50 } });
+  expect(await wantedOf("cpu")).toBe(0);
+  expect(await wantedOf("gpu", "cpu")).toBe(1);
+  await directly(url, (sql) => sql`delete from jobs`);
+  await newRun(service.store);
+});
+
+test("a run that no pool can do takes no other's place where few may be trained at once", async () => {
+  const { store, url } = service;
+  await forget();
+  await directly(url, (sql) => sql`delete from jobs`);
+  const first = await newRun(store);
+  await newRun(store);
+  const large = JSON.stringify({ memoryBytes: 2e9 });
+  await directly(url, (sql) => sql`update jobs set needs = needs || ${large}::text::jsonb where subject = ${first.id}`);
+  const limits: [string, (limit: number | null) => Promise<unknown>][] = [
+    ["of its project", (concurrentRuns) => store.of(operator).accounts.setQuotas({ concurrentRuns })],
+    [
+      "of the service",
+      (most) =>
+        directly(
+          url,
+          (sql) => sql`insert into service_limits (name, most) values ('concurrentRuns', ${most})
+            on conflict (name) do update set most = excluded.most`,
+        ),
+    ],
+  ];
+  for (const [, limit] of limits) {
+    await forget();
+    await limit(1);
+    const counts = async () => (await store.queue.depth()).map(({ free, waiting }) => [free, waiting]);
+    // Nobody has looked: the first comes first.
+    expect(await counts()).toEqual([
+      [0, 1],
+      [1, 0],
+    ]);
+    await look("cpu");
+    expect(await counts()).toEqual([
+      [1, 0],
+      [0, 1],
+    ]);
+    expect(await wantedOf("cpu")).toBe(1);
+    await limit(null);
+  }
+  await directly(url, (sql) => sql`delete from jobs`);
+  await newRun(store);
+});
+
+test("the name of a pool may be any text", async () => {
+  await forget();
+  await look("it's; --", { models: [] });
+  expect(await wantedOf("it's; --")).toBe(0);
+  expect(await wantedOf("its")).toBe(1);
+});

@@ -33,7 +33,9 @@ export function startSteplog(
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => (text += chunk.toString()));
   const ended = once(child, "exit").then(([code, signal]) => (code ?? signal) as number | string);
   const ready = Promise.race([
-    once(child, "message").then(([message]) => message as Record<string, unknown>),
+    new Promise<Record<string, unknown>>((resolve) =>
+      child.on("message", (told: Record<string, unknown>) => told["type"] === "ready" && resolve(told)),
+    ),
     ended.then((status) => {
       throw new Error(`steplog ${args.join(" ")} ended with ${status} before it was ready:\n${text}`);
     }),
