@@ -41,7 +41,7 @@ export interface ToldFailure {
 type Told = (Ready & { readonly type: "ready" }) | ToldFailure;
 
 /** Errors that the next start would meet, too. */
-const lasting: readonly ErrorCode[] = ["DEVICE_UNAVAILABLE", "INVALID_ARGUMENT"];
+const lasting: ReadonlySet<ErrorCode> = new Set(["DEVICE_UNAVAILABLE", "INVALID_ARGUMENT"]);
 
 export class Child {
   arguments: readonly string[];
@@ -101,7 +101,7 @@ export class Child {
     const { signal } = this.#stopping;
     // Before it was ready, whoever waits for that is told.
     if (signal.aborted || !this.#wasReady) return;
-    const mayHelp = !this.#failed || !lasting.includes(this.#failed.code);
+    const mayHelp = !this.#failed || !lasting.has(this.#failed.code);
     if (status === 0 && rest) {
       void rest(signal).then(() => {
         if (!signal.aborted) this.#process = this.#spawn();
