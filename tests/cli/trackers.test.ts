@@ -238,11 +238,11 @@ test("a tracker that fails is told, and fails alone", async () => {
 test("a file that the disk has no room for goes on once there is some, with whole lines", async () => {
   const path = join(await scratch(), "run.csv");
   let isFull = true;
-  const { name, open } = csvFile(path);
+  const file = csvFile(path);
   const fills: OpenTracker = {
-    name,
+    name: file.name,
     async open() {
-      const tracker = await open();
+      const tracker = await file.open();
       const write = async (points: readonly Point[]) => {
         if (!isFull) return tracker.write(points);
         isFull = false;
