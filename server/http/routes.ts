@@ -10,10 +10,9 @@ import { whenGone } from "../context.ts";
 import { readBody } from "./body.ts";
 import { receiveDataset } from "./datasets.ts";
 import { isDocs, sendDocs } from "./docs.ts";
-import { sendDataset, sendExport, sendLog, sendRunLog, sendWeights } from "./downloads.ts";
 import { toHttpError } from "../errors.ts";
+import { decodePart, fileAt } from "./file-routes.ts";
 import { endResponse } from "../last-answers.ts";
-import { sendProject } from "./project-export.ts";
 import { sendMetrics } from "../metrics.ts";
 import { originOfRequest, requestIdOf, traceparentOf, withRequestId } from "../request-id.ts";
 import type { Meter, RateLimits } from "../rate-limits.ts";
@@ -151,34 +150,8 @@ async function route(options: RoutesOptions, request: IncomingMessage, response:
     return receiveDataset(await authenticated("files"), url, request, response);
   }
   onlyReads(request);
-  const download = /^\/checkpoints\/([^/]+)\/(log\.steplog|weights\.safetensors|weights\/([\w.-]+))$/u.exec(pathname);
-  if (download) {
-    const { store } = await authenticated("files");
-    const id = decodePart(download[1] ?? "");
-    if (download[2] === "log.steplog") return sendLog(store, id, request, response);
-    return sendWeights(store, id, download[3] ?? null, request, response);
-  }
-  const [, exportOf, form = "", exported = ""] =
-    /^\/checkpoints\/([^/]+)\/exports\/([\w-]+)\/([\w.-]+)$/u.exec(pathname) ?? [];
-  if (exportOf !== undefined) {
-    const { store } = await authenticated("files");
-    return sendExport(store, decodePart(exportOf), { form, name: exported }, request, response);
-  }
-  const [, datasetId] = /^\/datasets\/([^/]+)\/rows\.jsonl$/u.exec(pathname) ?? [];
-  if (datasetId !== undefined) {
-    const { store } = await authenticated("files");
-    return sendDataset(store, decodePart(datasetId), request, response);
-  }
-  const [, projectId] = /^\/projects\/([^/]+)\/export$/u.exec(pathname) ?? [];
-  if (projectId !== undefined) {
-    const { store } = await authenticated("files");
-    return sendProject(store, decodePart(projectId), url, request, response);
-  }
-  const [, runId] = /^\/fine-tunes\/([^/]+)\/log\.steplog$/u.exec(pathname) ?? [];
-  if (runId !== undefined) {
-    const { store } = await authenticated("files");
-    return sendRunLog(store, decodePart(runId), request, response);
-  }
+  const file = fileAt(pathname);
+  if (file) return file({ store: (await authenticated("files")).store, url, request, response });
   if (isDocs(pathname)) return sendDocs(options.docsDir, decodePart(pathname), request, response);
   return options.dashboardDir === undefined
     ? sendLinks(pathname, response)
@@ -194,14 +167,6 @@ function pathIn({ url = "" }: IncomingMessage): string {
 async function checkHost(access: Access, request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (!(await access.hostAllowed(request))) response.statusCode = 403;
   await access.checkHost(request);
-}
-
-function decodePart(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    throw new SteplogError("INVALID_ARGUMENT", "The path is not valid percent-encoded UTF-8.");
-  }
 }
 
 function onlyReads(request: IncomingMessage): void {

@@ -10,6 +10,7 @@ import { errorAnswer, Refusal } from "./errors.ts";
 import { sendModel, sendModels } from "./list-models.ts";
 import { deleteStored, sendStored } from "./stored-chat.ts";
 import { answerText } from "./text.ts";
+import type { Exchange } from "./write.ts";
 
 export interface OpenAIOptions {
   readonly services: ViewerServices;
@@ -21,6 +22,63 @@ export function isOpenAI(pathname: string): boolean {
   return pathname === "/v1" || pathname.startsWith("/v1/");
 }
 
+interface Asked {
+  readonly services: ViewerServices;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly exchange: Exchange;
+  /** What the path names; "" where it names nothing. */
+  readonly id: string;
+}
+
+interface OpenAIRoute {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** ":model" is any text, ":id" any without "/". */
+  readonly path: string;
+  readonly answer: (asked: Asked) => Promise<void>;
+}
+
+/** All of them: tests walk this list with keys of other projects. */
+export const openAIRoutes: readonly OpenAIRoute[] = [
+  {
+    method: "GET",
+    path: "/v1/models",
+    answer: ({ services, request, response }) => sendModels(services.store, queryOf(request), response),
+  },
+  {
+    method: "GET",
+    path: "/v1/models/:model",
+    answer: ({ services, response, id }) => sendModel(services.store, id, response),
+  },
+  {
+    method: "POST",
+    path: "/v1/completions",
+    answer: async ({ exchange, request, response }) =>
+      answerText(exchange, readCompletionRequest(await readBody(request, response))),
+  },
+  {
+    method: "POST",
+    path: "/v1/chat/completions",
+    answer: async ({ exchange, request, response }) =>
+      answerChat(exchange, readChatRequest(await readBody(request, response))),
+  },
+  {
+    method: "GET",
+    path: "/v1/chat/completions/:id",
+    answer: ({ services, response, id }) => sendStored(services.store, id, response),
+  },
+  {
+    method: "DELETE",
+    path: "/v1/chat/completions/:id",
+    answer: ({ services, response, id }) => deleteStored(services.store, id, response),
+  },
+];
+
+const compiled = openAIRoutes.map((route) => {
+  const pattern = route.path.replace(":model", "(?<id>.+)").replace(":id", "(?<id>[^/]+)");
+  return { ...route, pattern: new RegExp(`^${pattern}$`, "u") };
+});
+
 /** @throws what `sendOpenAIError` sends */
 export async function handleOpenAI(
   { services, track }: OpenAIOptions,
@@ -28,24 +86,14 @@ export async function handleOpenAI(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const [, model] = /^\/v1\/models\/(.+)$/u.exec(pathname) ?? [];
-  if (request.method === "GET" && pathname === "/v1/models") {
-    return sendModels(services.store, queryOf(request), response);
-  }
-  if (request.method === "GET" && model !== undefined) return sendModel(services.store, model, response);
-  const [, stored] = /^\/v1\/chat\/completions\/([^/]+)$/u.exec(pathname) ?? [];
-  if (stored !== undefined && request.method === "GET") return sendStored(services.store, stored, response);
-  if (stored !== undefined && request.method === "DELETE") return deleteStored(services.store, stored, response);
   const exchange = { asking: { ...services, signal: whenGone(response) }, response, track };
-  if (request.method === "POST" && pathname === "/v1/chat/completions")
-    return answerChat(exchange, readChatRequest(await readBody(request, response)));
-  if (request.method === "POST" && pathname === "/v1/completions")
-    return answerText(exchange, readCompletionRequest(await readBody(request, response)));
+  for (const { method, pattern, answer } of compiled) {
+    const found = request.method === method ? pattern.exec(pathname) : null;
+    if (found) return answer({ services, request, response, exchange, id: found.groups?.["id"] ?? "" });
+  }
   const seen = `${request.method} ${pathname.length > 100 ? "/v1/..." : pathname}`;
-  const there =
-    "There are GET /v1/models, POST /v1/completions, POST /v1/chat/completions, " +
-    "and GET and DELETE /v1/chat/completions/ID for stored ones.";
-  throw new Refusal("unknown_url", [{ message: `Unknown request URL: ${seen}. ${there}` }], "NOT_FOUND");
+  const there = openAIRoutes.map(({ method, path }) => `${method} ${path}`).join(", ");
+  throw new Refusal("unknown_url", [{ message: `Unknown request URL: ${seen}. There are ${there}.` }], "NOT_FOUND");
 }
 
 function queryOf({ url = "" }: IncomingMessage): URLSearchParams {

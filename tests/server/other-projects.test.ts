@@ -20,6 +20,8 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { operator } from "../../schema/projects.ts";
 import { schema } from "../../server/graphql/schema.ts";
+import { fileRoutes } from "../../server/http/file-routes.ts";
+import { openAIRoutes } from "../../server/openai/routes.ts";
 import { newCompletion } from "../store/serving-fixtures.ts";
 import { FakeLane } from "./fake-lane.ts";
 import { askAs, everything, withoutIds } from "./everything.ts";
@@ -268,15 +270,17 @@ test("neither the beginning of an id nor a name finds anything of others, and bo
 });
 
 describe("every URL", () => {
+  /** Names of parts that are no ids: those of files that there could be. */
+  const named: Readonly<Record<string, string>> = { form: "merged", name: "model.safetensors" };
+  const filled = (path: string, id: string) =>
+    path.replaceAll(/:(\w+)/gu, (_, part: string) => (part === "id" || part === "model" ? id : (named[part] ?? "")));
   const urls = () => [
-    ...["log.steplog", "weights.safetensors", "weights/model.safetensors", "exports/merged/model.safetensors"].map(
-      (file) => ["GET", "Checkpoint", (id: string) => `/checkpoints/${id}/${file}`] as const,
-    ),
-    ["GET", "FineTune", (id: string) => `/fine-tunes/${id}/log.steplog`] as const,
-    ["GET", "Dataset", (id: string) => `/datasets/${id}/rows.jsonl`] as const,
-    ["GET", "Project", (id: string) => `/projects/${id}/export`] as const,
-    ["GET", "Checkpoint", (id: string) => `/v1/models/${id}`] as const,
-    ["GET", "FineTune", (id: string) => `/v1/models/${id}`] as const,
+    ...fileRoutes.map(({ path, type }) => ["GET", type, (id: string) => filled(path, id)] as const),
+    ...openAIRoutes
+      .filter(({ path }) => path.includes(":model"))
+      .flatMap(({ method, path }) =>
+        ["Checkpoint", "FineTune"].map((type) => [method, type, (id: string) => filled(path, id)] as const),
+      ),
     ["GET", "Checkpoint", (id: string) => `/v1/models?after=${encodeURIComponent(id)}`] as const,
   ];
   const status = async (method: string, path: string, id: string, headers: object = {}) => {
@@ -302,11 +306,13 @@ describe("every URL", () => {
   test("and so do stored chat completions, read or deleted", async () => {
     const { id } = await newCompletion(server.store, { protocol: "OPENAI", baseModelId: server.model.id });
     for await (const _ of server.store.feed.pieces(id, { after: 0 }));
-    const path = (one: string) => `/v1/chat/completions/chatcmpl-${one}`;
+    const stored = openAIRoutes.filter(({ path }) => path.includes(":id"));
+    expect(stored.length).toBeGreaterThan(1);
     const { administration } = server.store.of(operator);
     const { key: owner } = await administration.createKey({ name: "own", scopes: ["infer"], expiresInS: null });
     const other = crypto.randomUUID();
-    for (const method of ["GET", "DELETE"]) {
+    for (const { method, path: template } of stored) {
+      const path = (one: string) => filled(template, `chatcmpl-${one}`);
       const ofTheirs = await status(method, path(id), globalId("Completion", id));
       expect(ofTheirs).toMatch(/^404 .*not_found/u);
       expect(ofTheirs).toBe(await status(method, path(other), globalId("Completion", other)));
@@ -316,17 +322,24 @@ describe("every URL", () => {
   });
 
   test("and so do the protocol's requests, and its uploads", async () => {
-    const ask = async (model: string) => {
-      const response = await fetch(`${server.url}/v1/completions`, {
+    const messages = [{ role: "user", content: "x" }];
+    const ask = async (path: string, model: string) => {
+      const response = await fetch(`${server.url}${path}`, {
         method: "POST",
         headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
-        body: JSON.stringify({ model, prompt: "x" }),
+        body: JSON.stringify({ model, ...(path.includes("chat") ? { messages } : { prompt: "x" }) }),
       });
       return `${response.status} ${withoutIds(await response.text(), model)}`;
     };
-    for (const type of ["Checkpoint", "FineTune"]) {
-      const id = theirs[type] ?? expect.unreachable(type);
-      expect(await ask(id)).toBe(await ask(never(id)));
+    const posts = openAIRoutes.filter(({ method }) => method === "POST");
+    expect(posts.length).toBeGreaterThan(1);
+    for (const { path } of posts) {
+      for (const type of ["Checkpoint", "FineTune"]) {
+        const id = theirs[type] ?? expect.unreachable(type);
+        const ofTheirs = await ask(path, id);
+        expect(ofTheirs).toMatch(/^404 /u);
+        expect(ofTheirs).toBe(await ask(path, never(id)));
+      }
     }
     const { key: owner } = await server.store
       .of(operator)
