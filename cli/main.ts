@@ -129,7 +129,7 @@ Examples:
 steplog COMMAND --help describes the options of a command.
 
 Exit codes: 0 success, 1 a fault in Steplog, 2 wrong usage, 3 input refused, 4 the fine-tune failed, 5 it was cancelled,
-130 interrupted, 141 nobody reads the output any more. With --json, an error is one JSON object on stdout: {"error": {code, message, issues}}.
+6 it succeeded, but a tracker lacks some of what was measured, 130 interrupted, 141 nobody reads the output any more. With --json, an error is one JSON object on stdout: {"error": {code, message, issues}}.
 `;
 
 /** Runs the command line and sets the exit code of the process. */

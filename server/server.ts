@@ -85,7 +85,25 @@ const drainMs = 3_000;
 /** How often the store is asked to do what is due; it knows how often that is. */
 const choresMs = 2_000;
 
+/** What fails leaves nothing behind that keeps the process. @throws what a part that starts throws */
 export async function startServer(config: ServerConfig): Promise<RunningServer> {
+  const started: (() => void)[] = [];
+  const end = () => started.forEach((stop) => stop());
+  try {
+    return await start(config, { started, end });
+  } catch (error) {
+    end();
+    throw error;
+  }
+}
+
+interface Ending {
+  /** What ends each part that runs by itself. */
+  readonly started: (() => void)[];
+  readonly end: () => void;
+}
+
+async function start(config: ServerConfig, { started, end }: Ending): Promise<RunningServer> {
   const log = config.log.child({}, { serializers: { err: (error: unknown) => faultOf(error) } });
   const originOf = (host: string | undefined) =>
     config.publicUrl?.replace(/\/+$/u, "") ?? `http://${host ?? "localhost"}`;
@@ -98,6 +116,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const hasKeys = await config.store.keys.any();
   checkReach(config, hasKeys);
   const ring = new KeyRing(config.store.keys, log);
+  started.push(() => ring.close());
   const access = new Access(config, ring);
   const uploads = new Uploads({
     directory: config.uploadsDir,
@@ -105,12 +124,16 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     originOf,
     originAllowed: (origin) => access.listed(origin),
   });
+  started.push(() => uploads.close());
   await uploads.prepare();
   const { store, sandbox, modelsDir } = config;
   const over = new AbortController();
+  started.push(() => over.abort());
   void removeErased({ store, uploads, log }, over.signal);
   const promptBox = config.promptSandbox ?? new Sandbox(promptSandbox);
+  if (!config.promptSandbox) started.push(() => promptBox.close());
   const attention = new Attention(store, log);
+  started.push(() => attention.close());
   const { queueLimit, waitS, keepS } = config.completions ?? usualCompletions;
   const completions = {
     sandbox: promptBox,
@@ -148,6 +171,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   http.requestTimeout = 0;
   hangUpOnStalled(http, config.stallMs);
   const sockets = serveSockets({ http, ...parts, stallMs: connectionsCheckingInterval });
+  started.push(() => sockets.close());
   await listen(http, { ...config, log });
   const url = urlOf(http, config.host);
   log.info({ url, auth: hasKeys ? "keys" : config.apiToken ? "token" : "none" }, "server is ready");
@@ -167,11 +191,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     await Promise.all([closed, sent]);
     clearInterval(idle);
     clearTimeout(drained);
-    over.abort();
-    uploads.close();
-    ring.close();
-    attention.close();
-    if (!config.promptSandbox) promptBox.close();
+    end();
     log.info("server is closed");
   };
   return { url, close: () => (closing ??= close()) };

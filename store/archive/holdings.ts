@@ -11,7 +11,7 @@ import { auditEntries } from "../../schema/audit-tables.ts";
 import { looseBlobs } from "../../schema/blob-tables.ts";
 import { checkpointExports } from "../../schema/export-tables.ts";
 import { apiKeys, projectTurns, projects, shares, usageDays } from "../../schema/project-tables.ts";
-import { chores, serviceLimits } from "../../schema/service-tables.ts";
+import { chores, serviceLimits, workerPools } from "../../schema/service-tables.ts";
 import {
   aliasMoves,
   aliases,
@@ -126,6 +126,7 @@ export const nobodys: readonly (readonly [PgTable, string])[] = [
   [foundModels, "everybody's"],
   [modelDownloads, "everybody's"],
   [workers, "everybody's"],
+  [workerPools, "everybody's"],
   [chores, "the service's"],
   [serviceLimits, "the service's"],
   [looseBlobs, "hashes of files that are to go"],

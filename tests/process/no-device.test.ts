@@ -1,5 +1,7 @@
-/** A device that was asked for and is not here ends a worker, and a whole service, at once: neither takes another in its place. */
+/** What cannot start here ends at once and says why: without its device, where none takes another in its place, or its port. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { scratch } from "../support/models.ts";
@@ -49,6 +51,23 @@ test(
       "exited unexpectedly (SIGKILL); restarting it",
     ]);
     expect(start.output()).toMatch(/INVALID_ARGUMENT: The server has ended: .*documents\.json/u);
+  },
+);
+
+test.each(["server", "start"])(
+  "a port that is taken ends steplog %s, and says so",
+  { timeout: 60_000 },
+  async (name) => {
+    const [folder, database] = [await scratch(), await testDatabase()];
+    onTestFinished(() => database.drop());
+    const other = createServer();
+    onTestFinished(() => void other.close());
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    const { port } = other.address() as AddressInfo;
+    const env = { DATABASE_URL: database.url, STEPLOG_DATA: folder };
+    const { code, stderr } = await runSteplog([name, "--port", String(port)], env);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(new RegExp(`UNAVAILABLE: .*Cannot listen on 127\\.0\\.0\\.1:${port}: .*--port`, "u"));
   },
 );
 

@@ -72,13 +72,18 @@ test("an OpenAI stream ends when its key is revoked, and its answer is not writt
   const asked = { model: "talker", messages: [{ role: "user" as const, content: "Hi" }] };
   const stream = await openai.chat.completions.create({ ...asked, stream: true });
   const said: string[] = [];
+  let request = "";
   const reading = (async () => {
-    for await (const { choices } of stream) said.push(choices[0]?.delta.content ?? "");
+    for await (const { id, choices } of stream) {
+      request = id.slice("chatcmpl-".length);
+      said.push(choices[0]?.delta.content ?? "");
+    }
     return "whole";
   })().catch(() => "broken off");
   await expect.poll(() => said).toEqual(["", " a"]);
   await revoke();
   expect(await reading).toBe("broken off");
+  await expect.poll(async () => (await server.store.completions.get(request))?.wanted).not.toBe("RUN");
   release();
   await expect.poll(() => lane.cancelled).toHaveLength(1);
   expect(said).toEqual(["", " a"]);
