@@ -37,8 +37,9 @@ test.skipIf(why !== null)(
     const asked = () => client.fineTune(id).catch(() => null);
     const reason = async () => (await asked())?.waitingReason ?? "";
     await until("the reason", patienceMs, async () =>
-      (await reason()).includes(`UNAVAILABLE: The cache folder ${cacheDir} has no room left`),
+      (await reason()).includes("UNAVAILABLE: The cache folder other/cache has no room left"),
     );
+    expect(worker.output()).toContain(cacheDir);
     await expectWhole(cacheDir);
     await cache.remount("size=64m");
     const run = await client.wait(id);
