@@ -23,7 +23,7 @@ const togetherMs = 1_500;
 export class RateLimitWaits {
   readonly #patienceMs: number;
   readonly #onWait: (seconds: number) => void;
-  /** Until when the user knows that there is a wait. */
+  /** When the wait that the user was last told of ends. */
   #toldUntil = -Infinity;
 
   constructor({ rateLimitPatienceMs = usualPatienceMs, onRateLimit = () => {} }: RateLimitOptions) {

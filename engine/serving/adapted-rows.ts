@@ -21,7 +21,7 @@ export function haveTermsAlike(a: AdaptedRun["terms"], b: AdaptedRun["terms"]): 
   return a.size === b.size && [...a.keys()].every((layer) => b.has(layer));
 }
 
-/** `runs` come in order. Rows that a family gathers, in order, keep their runs: it goes on with the wanted ones alone. */
+/** `runs` are in row order. A family may gather some rows, in order, and compute only those from then on; each keeps its adapter. */
 export function adaptedRows(pass: Pass, runs: readonly AdaptedRun[]): Pass {
   let gathered: { readonly rows: number; readonly runs: readonly AdaptedRun[] } | null = null;
   const linear: Pass["linear"] = (x, weight, bias, layout) => {

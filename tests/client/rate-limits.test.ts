@@ -69,7 +69,7 @@ function json(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
 }
 
-test("a query waits as the service says, and goes on with the same request", async () => {
+test("a query waits as long as the service says, then sends the same request again", async () => {
   const { client, seen, waits } = await fake({ refused: 2 });
   const start = performance.now();
   expect(await client.query("{ thing }")).toEqual({ thing: 1 });

@@ -51,9 +51,11 @@ test.runIf(process.env["STEPLOG_LONG_TESTS"] !== undefined && whyNoDisk === null
     const id = await createRun(service, client, 3);
     const reason = async () => (await client.fineTune(id)).waitingReason ?? "";
     // Clients read the end of the path, and the worker's log has all of it.
-    const full = /Waiting for the next attempt.*UNAVAILABLE: The folder [^/\s]+\/[^/\s]+ has no room left/u;
+    const full = /Waiting for the next attempt.*UNAVAILABLE: The folder (?<told>[^/\s]+\/[^/\s]+) has no room left/u;
     await until("the reason", 30_000, async () => full.test(await reason()));
-    expect(worker.output()).toContain(`${folder}/`);
+    const told = full.exec(await reason())?.groups?.["told"] ?? expect.unreachable("it waits");
+    expect(worker.output()).toMatch(new RegExp(`${folder}/\\S+`, "u"));
+    expect(worker.output()).toMatch(new RegExp(`${service.folder}/(?:\\S+/)?${told}`, "u"));
     expect(await readdir(folder)).toEqual([]);
     await disk.remount("size=64m");
     await until("the end", 40_000, async () => (await client.fineTune(id)).status === "SUCCEEDED");
