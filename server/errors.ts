@@ -40,6 +40,11 @@ export function refusal(error: SteplogError): GraphQLError {
 
 /** `error` as the client may see it. Idempotent. */
 export function toClientError(error: unknown, log: Logger): GraphQLError {
+  const variable = ofVariable(error);
+  if (variable) {
+    const { message, issues } = invalidArgument([variable]);
+    return clientError(error, "INVALID_ARGUMENT", message, issues);
+  }
   // A disk of this machine that is full, say, is for its operators to mend, and no fault of ours.
   const root = asDiskError(rootOf(error), "A folder of the gateway");
   if (root instanceof GraphQLError && isErrorCode(root.extensions["code"])) return root;
@@ -118,6 +123,21 @@ function rootOf(error: unknown): unknown {
 
 export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === "string" && Object.hasOwn(errorCodes, code);
+}
+
+/**
+ * What is wrong with the value of a variable, and where in it; null for other errors. GraphQL has the place in the message of
+ * the outer error alone, before that of the inner one: `Variable "$input" got invalid value 0.5 at "input.sizes[0]"; Int cannot`.
+ */
+function ofVariable(error: unknown): SchemaIssue | null {
+  if (!(error instanceof GraphQLError) || !(error.originalError instanceof GraphQLError)) return null;
+  const { message } = error.originalError;
+  if (error.path !== undefined || !error.message.endsWith(`; ${message}`)) return null;
+  const outer = error.message.slice(0, -message.length - 2);
+  const [, name] = /^Variable "\$(\w+)" got invalid value /u.exec(outer) ?? [];
+  if (name === undefined) return null;
+  const [, place = name] = / at "([^" ]+)"$/u.exec(outer) ?? [];
+  return { path: place.replaceAll(/\[(\d+)\]/gu, ".$1").split("."), message };
 }
 
 /** Errors of syntax, validation, variables and HTTP have no path; an error with a path came from a resolver. */
