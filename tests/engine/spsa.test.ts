@@ -1,6 +1,6 @@
 /**
- * SPSA against the truth: each estimate against the derivative along its noise, taken by finite differences in float64 of an
- * independent forward pass, and the mean over many seeds against the gradient by automatic differentiation (TensorFlow.js).
+ * Estimators against the truth: each estimate of SPSA, ONE_SIDED and FZOO against differences in float64 of an independent
+ * forward pass, and the mean over many seeds against the gradient by automatic differentiation (TensorFlow.js).
  */
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-core/dist/register_all_gradients.js";
@@ -123,6 +123,31 @@ test("a one-sided estimate is off by half the curvature along the noise times ep
   // (L+ + L- - 2 L) / epsilon^2, as the difference of the slopes on both sides.
   const error = (small / 2) * ((oneSided(small) - oneSided(-small)) / small);
   expect(Math.abs(oneSided(small) - exact - error)).toBeLessThan(0.1 * Math.abs(error));
+});
+
+test("a step of FZOO is that of float64: one-sided slopes, divided by their standard deviation", async () => {
+  const noise = "rademacher";
+  const epsilon = 2 ** -10;
+  const model = await load(noise);
+  let weights = await weightsOf(model);
+  const fzoo = { ...settings, epsilon, noise, estimator: "FZOO", estimates: 4 } as const;
+  for await (const step of train(model, tokenLoss(rows), fzoo, beginning)) {
+    const batch = batchRows(rows, settings.batchSize, settings.seed, step.step - 1);
+    const still = lossOf(config, weights, batch);
+    const slopes = step.entries.map(({ seed }) => {
+      const along = directionOf(weights, noise, seed);
+      return (lossOf(config, moved(weights, along, epsilon), batch) - still) / epsilon;
+    });
+    const middle = slopes.reduce((sum, slope) => sum + slope, 0) / slopes.length;
+    const spread = Math.sqrt(slopes.reduce((sum, slope) => sum + (slope - middle) ** 2, 0) / (slopes.length - 1));
+    for (const [i, { scalar }] of step.entries.entries()) {
+      const exact = (settings.learningRate * (slopes[i] ?? NaN)) / spread / slopes.length;
+      // Of the scalar, 8 bits are kept; the slopes are of float32 losses.
+      const rounding = 2 ** -8 * Math.abs(exact) + (within(2e-3, 1) * settings.learningRate) / spread;
+      expect(Math.abs(scalar - exact)).toBeLessThan(rounding);
+    }
+    weights = await weightsOf(model);
+  }
 });
 
 /** The gradient of the mean loss by tfjs: the same model once more, in its operations. */

@@ -15,6 +15,7 @@ test.each([
   ["HEAD", { method: "HEAD", learningRate: 1e-4, schedule: "LINEAR", warmupSteps: 20, steps: 500, seed: 1 }],
   ["PREFIX", { method: "PREFIX", estimator: "FZOO", estimates: 8, steps: 400, seed: 2 }],
   ["FULL, by FZOO", { estimator: "FZOO", steps: 105, seed: 1 }],
+  ["FULL, by ONE_SIDED", { estimator: "ONE_SIDED", estimates: 4, learningRate: 3e-4, steps: 120, seed: 1 }],
   [
     "FULL, of named tensors",
     { tensors: ["fc1.*", "fc2.*", "embed_tokens.weight"], learningRate: 1e-4, steps: 420, seed: 1 },
