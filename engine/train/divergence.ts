@@ -12,6 +12,8 @@
  * Two more looks. Right after the start, before there is a window to compare with, the last 16 steps are compared with the
  * first rows. And the validation rows have diverged when their score lost half of its gain, or their loss did, while the
  * training loss rose. If it did not rise, the run has overfitted: its best checkpoint stands, and a smaller rate would not help.
+ *
+ * A run that ends before there is a window to compare is judged at its end, by what there is.
  */
 import type { StepEvaluation } from "../../schema/best-evaluation.ts";
 import { BestSoFar, scoreOf } from "../../schema/best-evaluation.ts";
@@ -49,6 +51,9 @@ const windowWidth = 7;
 
 /** The look right after the start. Few losses have an uncertain spread, so it asks for more. */
 const early = { steps: 16, rows: 16, lastStep: 64, leastFactor: 3, width: 8, every: 4 } as const;
+
+/** Losses at the end of a run that is too short for that look. */
+const fewestAtEnd = 3;
 
 /** For the validation rows; of many evaluations one is the best by chance. */
 const scoreWidth = 4;
@@ -100,9 +105,18 @@ export class DivergenceWatch {
     if (fall && this.#rose()) this.#divergence = { ...fall, evaluation: this.#best.best };
   }
 
+  /** The run is over: judges by what there is where windows are not full, so that a short run that got worse says so. */
+  end(): void {
+    if (this.#divergence) return;
+    const worse = this.#rose() === null && this.#roseInTheEnd() ? this.#fall() : null;
+    if (worse) this.#divergence = { ...worse, evaluation: this.#best.best };
+    const fall = worse ? null : this.#sinceFirst();
+    if (fall) this.#divergence = { ...fall, evaluation: this.#bestBefore(fall.now.firstStep) };
+  }
+
   /** How far the last evaluation is below the best, if it is clearly so and the training loss did not rise; or null. */
   get overfit(): Fall | null {
-    return this.#divergence === null && this.#rose() === false ? this.#fall() : null;
+    return this.#divergence === null && !(this.#rose() ?? this.#roseInTheEnd()) ? this.#fall() : null;
   }
 
   /** Guesses may be luckier than before while the loss explodes, so only evaluations whose loss had not risen count. */
@@ -119,14 +133,41 @@ export class DivergenceWatch {
   }
 
   #sinceStart(): Fall | null {
-    const { steps, rows, lastStep, leastFactor, width, every } = early;
+    const { steps, lastStep, leastFactor, width, every } = early;
     const done = this.#logs.length;
-    const first = Math.ceil(rows / (this.#settings.batchSize * this.#settings.accumulate));
+    const first = this.#firstSteps;
     if (done > lastStep || done % every !== 0 || done < first + steps) return null;
     const [start, now] = [this.#window(0, first), this.#window(done - steps, done)];
     const rise = now.mean - start.mean;
     if (rise < Math.log(leastFactor) || rise < width * noiseOf(start, now)) return null;
     return { measure: "training loss", start: levelOf(start), best: levelOf(start), now: levelOf(now) };
+  }
+
+  /** Of a run that ended before #sinceStart could look: each loss of its last half is far above all of its first rows. */
+  #sinceFirst(): Fall | null {
+    const done = this.#logs.length;
+    const first = this.#firstSteps;
+    const half = Math.max(first, Math.floor(done / 2));
+    if (done >= first + early.steps || done - half < fewestAtEnd) return null;
+    const highestAtStart = Math.max(...this.#logs.slice(0, first));
+    if (Math.min(...this.#logs.slice(half)) - highestAtStart < Math.log(early.leastFactor)) return null;
+    const [start, now] = [levelOf(this.#window(0, first)), levelOf(this.#window(half, done))];
+    return { measure: "training loss", start, best: start, now };
+  }
+
+  /** Whether the mean loss after the best evaluation is above that before it; of the second half if the start was best. */
+  #roseInTheEnd(): boolean {
+    const done = this.#logs.length;
+    const bestStep = Math.min(this.#best.best?.step ?? 0, done);
+    const middle = bestStep === 0 ? Math.floor(done / 2) : bestStep;
+    if (middle === 0 || middle === done) return false;
+    const before = this.#window(Math.max(0, middle - scales[0].steps), middle);
+    return this.#window(middle, done).mean > before.mean;
+  }
+
+  /** Steps that measure enough rows to be a start. */
+  get #firstSteps(): number {
+    return Math.ceil(early.rows / (this.#settings.batchSize * this.#settings.accumulate));
   }
 
   #sinceLowest(): Fall | null {

@@ -124,6 +124,7 @@ class Run {
     if (!stopping() && !this.#isOver) yield* this.#train(() => stopping() || leaving());
     const complete = this.#position.step >= steps;
     if (complete || this.#isOutOfTime) yield* this.#validate();
+    if (complete || this.#isOver) this.#watch.end();
     yield* this.#divergence();
     const finished = complete || this.#isOver;
     const keeps = finished && !this.#hasDiverged;

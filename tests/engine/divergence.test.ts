@@ -83,6 +83,78 @@ describe("a healthy run never diverges:", () => {
   });
 });
 
+describe("at its end a run is judged that was too short for windows:", () => {
+  const ended = (series: Series, run: Run, seed = 1) => {
+    const { watch } = watched(series, run, seed);
+    watch.end();
+    return watch;
+  };
+  const noisy =
+    (level: (t: number) => number): Series =>
+    (t, random) =>
+      level(t) * Math.exp(0.25 * normal(random));
+  const before = { step: 0, accuracy: 0.9, loss: 0.3 };
+
+  test("its losses have exploded", () => {
+    const { divergence } = ended(
+      noisy((t) => 2 * 1.5 ** t),
+      { steps: 10 },
+    );
+    expect(divergence).toMatchObject({
+      measure: "training loss",
+      start: { firstStep: 1, lastStep: 1 },
+      evaluation: null,
+    });
+    expect(divergence?.now).toMatchObject({ firstStep: 6, lastStep: 10 });
+    for (const seed of seeds) {
+      expect(
+        ended(
+          noisy(() => 2),
+          { steps: 10 },
+          seed,
+        ).divergence,
+      ).toBeNull();
+      expect(
+        ended(
+          batch(1, (_, random) => 4 * random()),
+          { steps: 20, batchSize: 1 },
+          seed,
+        ).divergence,
+      ).toBeNull();
+    }
+  });
+
+  test("its validation rows got clearly worse, and so did its losses", () => {
+    const worse = { steps: 10, evaluations: [before, { step: 10, accuracy: 0.5, loss: 2 }] };
+    const { divergence, overfit } = ended(
+      noisy((t) => (t < 5 ? 1 : 2)),
+      worse,
+    );
+    expect([divergence?.measure, divergence?.evaluation?.step, overfit]).toEqual(["accuracy", 0, null]);
+  });
+
+  test("or its losses did not: then it has overfitted", () => {
+    const worse = { steps: 10, evaluations: [before, { step: 10, accuracy: 0.5, loss: 2 }] };
+    const { divergence, overfit } = ended(
+      noisy((t) => (t < 5 ? 2 : 0.5)),
+      worse,
+    );
+    expect([divergence, overfit?.measure]).toEqual([null, "accuracy"]);
+  });
+
+  test("nothing got worse by more than noise", () => {
+    const level = { steps: 10, evaluations: [before, { step: 10, accuracy: 0.85, loss: 0.32 }] };
+    for (const seed of seeds) {
+      const { divergence, overfit } = ended(
+        noisy(() => 1),
+        level,
+        seed,
+      );
+      expect([divergence, overfit]).toEqual([null, null]);
+    }
+  });
+});
+
 describe("a run that goes wrong is caught", () => {
   const jump =
     (at: number, factor: number, sigma: number): Series =>
