@@ -143,6 +143,15 @@ export function conflictingHyperparameters(settings: Hyperparameters, validated:
   });
 }
 
+/** The warm-up of a run that goes on after `done` steps of another: none, or a new one where that was not over. */
+export function warmupAfter(
+  done: number,
+  { warmupSteps }: Pick<Hyperparameters, "warmupSteps">,
+  steps: number,
+): number {
+  return done < warmupSteps ? Math.min(warmupSteps, steps) : 0;
+}
+
 /** Tokens of the model's context that a prefix takes up. */
 export function contextTaken({ method, prefixLength }: Pick<Hyperparameters, "method" | "prefixLength">): number {
   return method === "PREFIX" ? prefixLength : 0;

@@ -8,6 +8,7 @@ import {
   hyperparametersSchema,
   settingsOf,
   settingsToStore,
+  warmupAfter,
   wrongHyperparameters,
 } from "../../schema/hyperparameters.ts";
 import { settingsPage } from "../../schema/settings-page.ts";
@@ -102,6 +103,11 @@ describe("hyperparameters", () => {
     expect(conflicts({ steps: 10, warmupSteps: 10 })).toEqual([]);
     expect(conflicts({ steps: 10, warmupSteps: 11 })).toEqual(["warmupSteps"]);
   });
+});
+
+test("a run that goes on has no warm-up, unless that was not over: then a new one, within its steps", () => {
+  expect([0, 9, 10, 11].map((done) => warmupAfter(done, { warmupSteps: 10 }, 30))).toEqual([10, 10, 0, 0]);
+  expect([warmupAfter(4, { warmupSteps: 10 }, 5), warmupAfter(0, { warmupSteps: 0 }, 5)]).toEqual([5, 0]);
 });
 
 test("settings that the release before does not know are stored beside the others, and read back", () => {

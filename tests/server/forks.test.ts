@@ -54,6 +54,16 @@ test("a fork has its own settings and inherits the others", async () => {
   await server.store.finishFineTune(job, { status: "CANCELLED" });
 });
 
+test("a continuation of a run that was stopped in its warm-up starts it anew", async () => {
+  // Its last checkpoint is that of step 10.
+  const { id } = await ended({ warmupSteps: 20, steps: 40 });
+  await server.ask(continueMutation, { input: { fineTune: id, steps: 30 } });
+  const job = await claimed();
+  const run = await server.store.fineTunes.get(job.subject);
+  expect(run?.hyperparameters).toMatchObject({ warmupSteps: 20, steps: 30 });
+  await server.store.finishFineTune(job, { status: "CANCELLED" });
+});
+
 test("a fork cannot change what is trained", async () => {
   const { checkpoint } = await ended();
   const hyperparameters = { method: "LORA", noise: "NORMAL", loraRank: 4 };

@@ -1,7 +1,7 @@
 /** How a run that a worker has trained to its end, or that has diverged, ends: its status, and what is said of it. */
 import type { Divergence, Fall } from "../../engine/train/divergence.ts";
 import { invariant } from "../../schema/errors.ts";
-import { type Hyperparameters, settingsOf } from "../../schema/hyperparameters.ts";
+import { type Hyperparameters, settingsOf, warmupAfter } from "../../schema/hyperparameters.ts";
 import { rateAdvice, slowerRate } from "../../schema/rate-advice.ts";
 import type { Checkpoint, FineTune } from "../../schema/tables.ts";
 import type { GoBack, RunNote, Store } from "../../store/store.ts";
@@ -42,7 +42,7 @@ async function secondsLeft({ store }: JobContext, run: FineTune, { maxSeconds }:
   return Math.max(1, Math.ceil(maxSeconds - (await store.fineTunes.trainedSeconds(run.id))));
 }
 
-/** From a checkpoint, a run repeats neither warm-up nor baselines; without one it starts where the first one did. */
+/** From a checkpoint, a run repeats no baselines, and no warm-up that was over; without one it starts where the first one did. */
 function backTo(checkpoint: Checkpoint | null, run: FineTune, settings: Hyperparameters, learningRate: number): Place {
   const { fromCheckpointId, firstStep } = run;
   if (checkpoint === null) {
@@ -50,11 +50,12 @@ function backTo(checkpoint: Checkpoint | null, run: FineTune, settings: Hyperpar
     return { step: 0, from, hyperparameters: { ...settings, learningRate } };
   }
   const { id: checkpointId, step } = checkpoint;
-  const once = { warmupSteps: 0, inContextRows: 0, linearProbe: false };
+  const steps = settings.steps - step;
+  const once = { warmupSteps: warmupAfter(step, settings, steps), inContextRows: 0, linearProbe: false };
   return {
     step,
     from: { checkpointId, firstStep: firstStep + step },
-    hyperparameters: { ...settings, ...once, learningRate, steps: settings.steps - step },
+    hyperparameters: { ...settings, ...once, learningRate, steps },
   };
 }
 

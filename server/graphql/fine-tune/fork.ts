@@ -6,7 +6,7 @@ import { encodeGlobalID } from "@pothos/plugin-relay";
 import { z } from "zod";
 import { hyperparameterEntries } from "../../../schema/hyperparameter-table.ts";
 import type { Hyperparameters } from "../../../schema/hyperparameters.ts";
-import { settingsOf } from "../../../schema/hyperparameters.ts";
+import { settingsOf, warmupAfter } from "../../../schema/hyperparameters.ts";
 import { SteplogError } from "../../../schema/errors.ts";
 import { limits } from "../../../schema/limits.ts";
 import { isFinal } from "../../../schema/states.ts";
@@ -80,7 +80,8 @@ builder.mutationField("continueFineTune", (t) =>
     description:
       "Queues a run that continues another from its last checkpoint, with its data and settings, and the rows that come " +
       "next. With a constant schedule, the learning rate stays too, and the result is what one longer run would have " +
-      "been, bit for bit. With another one, the rate has fallen to 0: it starts anew, and AUTO chooses it anew. " +
+      "been, bit for bit, if its warm-up was over and its number of estimates does not change (estimatesAtEnd). What was " +
+      "not over starts anew, and so does a rate that has fallen to 0 by another schedule: AUTO chooses it anew. " +
       "INVALID_STATE if the run has not ended, or has no checkpoint.",
     complexity: queryCost,
     args: { input: t.arg({ type: ContinueFineTuneInput, required: true, description: "The run." }) },
@@ -100,7 +101,7 @@ builder.mutationField("continueFineTune", (t) =>
   }),
 );
 
-/** It repeats neither warm-up nor baselines. */
+/** It repeats no baselines, and no warm-up that was over. */
 function continuation(
   run: FineTune,
   checkpoint: Checkpoint,
@@ -123,7 +124,7 @@ function continuation(
     hyperparameters: {
       ...hyperparameters,
       learningRate,
-      warmupSteps: 0,
+      warmupSteps: warmupAfter(checkpoint.step, hyperparameters, more.steps),
       inContextRows: 0,
       linearProbe: false,
       ...more,
