@@ -22,6 +22,7 @@ function printForPeople(estimate: FineTuneEstimate, datasets: Readonly<Record<st
     reportFailure({ ...error, message: `${where}${error.message}` });
   }
   for (const [role, id] of Object.entries(datasets)) print(`${role}: stored as ${id}`);
+  for (const note of estimate.notes) print(note);
   if (estimate.uncounted !== null) print(`Not counted: ${estimate.uncounted}`);
   if (estimate.counts) printCounts(estimate.counts);
   const { memoryBytes, storedWeightsBytes, workers } = estimate;

@@ -176,6 +176,7 @@ export type EstimateFineTuneQueryVariables = Exact<{
 
 export type EstimateFineTuneQuery = {
   readonly estimateFineTune: {
+    readonly notes: ReadonlyArray<string>,
     readonly uncounted: string | null,
     readonly memoryBytes: number | null,
     readonly storedWeightsBytes: number | null,
@@ -681,7 +682,7 @@ export const checkpoint = operation<CheckpointQuery, CheckpointQueryVariables>(
 
 export const estimateFineTune = operation<EstimateFineTuneQuery, EstimateFineTuneQueryVariables>(
   "EstimateFineTune",
-  "query EstimateFineTune($input:CreateFineTuneInput!$waitSeconds:Int){estimateFineTune(input:$input waitSeconds:$waitSeconds){errors{code message argument issues{line field message}}counts{training{...RowTokens}validation{...RowTokens}test{...RowTokens}steps{passes tokens}probes{passes tokens}evaluations{kind times passes tokens}logEntries logBytes checkpoints weightsBytes exact why}uncounted memoryBytes storedWeightsBytes workers{worker{name device memoryBytes}lacks seconds{total start steps evaluations}unmeasured}}}fragment RowTokens on RowTokenCounts{rows tokens scored longest}",
+  "query EstimateFineTune($input:CreateFineTuneInput!$waitSeconds:Int){estimateFineTune(input:$input waitSeconds:$waitSeconds){errors{code message argument issues{line field message}}notes counts{training{...RowTokens}validation{...RowTokens}test{...RowTokens}steps{passes tokens}probes{passes tokens}evaluations{kind times passes tokens}logEntries logBytes checkpoints weightsBytes exact why}uncounted memoryBytes storedWeightsBytes workers{worker{name device memoryBytes}lacks seconds{total start steps evaluations}unmeasured}}}fragment RowTokens on RowTokenCounts{rows tokens scored longest}",
 );
 
 export const createFineTune = operation<CreateFineTuneMutation, CreateFineTuneMutationVariables>(

@@ -15,7 +15,7 @@ const query = `
   query ($input: CreateFineTuneInput!, $wait: Int) {
     estimateFineTune(input: $input, waitSeconds: $wait) {
       errors { code message argument issues { line field message } }
-      uncounted memoryBytes storedWeightsBytes
+      notes uncounted memoryBytes storedWeightsBytes
       counts {
         training { rows tokens scored longest } validation { rows }
         steps { passes tokens } probes { passes } evaluations { kind times passes tokens }
@@ -38,6 +38,7 @@ interface Work {
 
 interface Estimate {
   readonly errors: readonly Refusal[];
+  readonly notes: readonly string[];
   readonly uncounted: string | null;
   readonly memoryBytes: number | null;
   readonly storedWeightsBytes: number | null;
@@ -177,6 +178,25 @@ test("all that is wrong comes at once, with the argument that wrong rows belong 
     ["DATASET_INVALID", "input.testDataset"],
   ]);
   expect(counts).toBeNull();
+});
+
+test("what there is to say of the rows is said before there is a run", async () => {
+  const long = JSON.stringify({ prompt: "very ".repeat(200), completion: " good" });
+  const rows = await createDataset(
+    server,
+    "cut",
+    [long, long, JSON.stringify({ prompt: "It was", completion: " good" })].join("\n"),
+  );
+  const { errors, notes } = await estimate({
+    ...usual,
+    dataset: rows,
+    hyperparameters: { steps: 1, truncate: "START" },
+  });
+  expect(errors).toEqual([]);
+  expect(notes).toEqual([
+    expect.stringMatching(/^Training rows: 2 rows are longer than the context and are cut at the start of the prompt/u),
+    expect.stringMatching(/^Training rows: 1 row repeats an earlier one/u),
+  ]);
 });
 
 test("a key that another run has is a conflict", async () => {

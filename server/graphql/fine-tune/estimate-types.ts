@@ -24,6 +24,8 @@ interface WorkerEstimate {
 
 export interface FineTuneEstimate {
   readonly refusals: readonly Refusal[];
+  /** Of the rows. */
+  readonly notes: readonly string[];
   readonly counts: RunCounts | null;
   /** Why nothing could be counted. */
   readonly uncounted: string | null;
@@ -155,6 +157,13 @@ export const FineTuneEstimateRef = builder.objectRef<FineTuneEstimate>("FineTune
       description:
         "All errors for which createFineTune would refuse it, and those that would end it before its first step.",
       resolve: ({ refusals }) => refusals,
+    }),
+    notes: t.field({
+      type: ["String"],
+      description:
+        "What is to be known of the rows, in words, as the events of the run would have it: prompts that are cut, label words " +
+        "with odd spaces, rows that repeat or contradict others.",
+      resolve: ({ notes }) => [...notes],
     }),
     counts: t.expose("counts", {
       type: CountsRef,

@@ -46,9 +46,9 @@ async function estimateRun(context: Context, input: NewRunInput, waitS: number):
   const { store } = context;
   const { attempt, refusals } = collecting();
   const run = await readRun(store, input, attempt);
-  if (!isComplete(run)) return { refusals, ...unknown };
+  if (!isComplete(run)) return { refusals, notes: [], ...unknown };
   await attempt(() => store.fineTunes.refuseUsedKey(newFineTune(input, run)), "input.idempotencyKey");
-  await checkAllRows(context, run, attempt);
+  const notes = (await checkAllRows(context, run, attempt)).map(({ message }) => message);
   // Whatever is refused by now would be refused again.
   const { counts, uncounted } = refusals.length === 0 ? await counted(context, input, run, attempt) : notCounted;
   const needs = trainingNeeds(run.hyperparameters, run.baseModel, await store.baseModels.parts(run.baseModel.id));
@@ -65,7 +65,8 @@ async function estimateRun(context: Context, input: NewRunInput, waitS: number):
     ...(times.get(worker.name) ?? { seconds: null, unmeasured: null }),
   }));
   const storedWeightsBytes = counts && (input.keepWeights ? counts.weightsBytes : 0);
-  return { refusals, counts, uncounted, memoryBytes: needs.memoryBytes ?? null, storedWeightsBytes, workers };
+  const memoryBytes = needs.memoryBytes ?? null;
+  return { refusals, notes, counts, uncounted, memoryBytes, storedWeightsBytes, workers };
 }
 
 const notCounted = { counts: null, uncounted: null };
