@@ -29,6 +29,7 @@ import type { NoiseOptions } from "./noise.ts";
 import { benchNoise } from "./noise.ts";
 import type { PeerOptions } from "./peers.ts";
 import { benchPeers } from "./peers.ts";
+import { type QueueOptions, benchQueue, queueLines } from "./queue.ts";
 import type { RebuildOptions } from "./rebuild.ts";
 import { benchRebuild } from "./rebuild.ts";
 import type { ReplayOptions } from "./replay.ts";
@@ -212,6 +213,11 @@ reporting("steps", "a store of many steps: what lists, charts, logs and a new ru
   .addOption(count("--runs", "runs that have them", 100))
   .addOption(count("--requests", "requests of each kind", 300))
   .action((options: StepsOptions & Output) => runAndShow(options, benchSteps, (result) => lines(stepsLines(result))));
+
+reporting("queue", "many waiting runs: how long it takes to say how much work there is, and for how many workers")
+  .addOption(count("--runs", "runs that wait", 50_000))
+  .addOption(count("--requests", "requests of each kind", 100))
+  .action((options: QueueOptions & Output) => runAndShow(options, benchQueue, (result) => lines(queueLines(result))));
 
 reporting("page", "the web page in a headless Chromium: frames a second, first paint, bytes")
   .addOption(count("--steps", "steps of the run whose charts are shown", 100_000))

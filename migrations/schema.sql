@@ -342,6 +342,7 @@ create table jobs (
   traceparent text,
   claimed_at timestamp with time zone,
   gives_way_to bigint,
+  needs_hash uuid not null default (md5((needs)::text))::uuid,
   constraint jobs_pkey PRIMARY KEY (id),
   constraint jobs_gives_way_to_unique UNIQUE (gives_way_to),
   constraint jobs_checkpoint_id_checkpoints_id_fk FOREIGN KEY (checkpoint_id) REFERENCES checkpoints(id) ON DELETE CASCADE,

@@ -323,6 +323,10 @@ export const jobs = pgTable(
     /** Higher first; jobs of one priority are claimed in order of id. */
     priority: integer("priority").notNull().default(0),
     needs: jsonb("needs").$type<Needs>().notNull().default({}),
+    /** Tells kinds of work apart faster than what is needed itself (queue-view.ts). */
+    needsHash: uuid("needs_hash")
+      .notNull()
+      .generatedAlwaysAs(sql`md5(needs::text)::uuid`),
     /** Claims since the last acknowledged progress, without those that ended in a release. */
     attempts: integer("attempts").notNull().default(0),
     /** When it may be claimed again after a failed attempt; null when nothing failed since the last progress. */
