@@ -3,21 +3,15 @@
  * the program and in the images; the query of the scaler is that of `steplog queue`, and counts a real queue.
  */
 import { randomUUID } from "node:crypto";
-import { readFileSync, readdirSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parse, parseAllDocuments } from "yaml";
+import { parseAllDocuments } from "yaml";
 import { z } from "zod";
-import { ScaledJob, TriggerAuthentication } from "@kubernetes-models/keda/keda.sh/v1alpha1";
-import { Deployment } from "kubernetes-models/apps/v1/Deployment";
-import { CronJob } from "kubernetes-models/batch/v1/CronJob";
-import { Job } from "kubernetes-models/batch/v1/Job";
-import { NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1/NetworkPolicy";
-import { PodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget";
-import { Namespace } from "kubernetes-models/v1/Namespace";
-import { PersistentVolumeClaim } from "kubernetes-models/v1/PersistentVolumeClaim";
-import { Service } from "kubernetes-models/v1/Service";
 import { type VariableName, readVariable, variables } from "../../cli/environment.ts";
 import { build } from "../../cli/main.ts";
 import { serveMetrics } from "../../cli/metrics-port.ts";
@@ -30,72 +24,27 @@ import { type TestServer, testServer } from "../server/harness.ts";
 import { claimed, directly, newRun } from "../store/fixtures.ts";
 import { everything } from "../support/claims.ts";
 import { type TestStore, randomName, testStore } from "../support/postgres.ts";
+import {
+  component,
+  documents,
+  documentsWithBucket,
+  folder,
+  kustomization,
+  type models,
+  podsOf,
+  problemsOf,
+  read,
+} from "./manifests.ts";
 
-const folder = packagePath("deploy/kubernetes");
-const read = (name: string) => readFileSync(`${folder}/${name}`, "utf8");
 const stages = readDockerfile(readFileSync(packagePath("Dockerfile"), "utf8"));
 
-const kustomization = z
-  .object({
-    resources: z.array(z.string()),
-    images: z.array(z.object({ name: z.string(), newTag: z.string() })),
-    // Its transformers know no references in KEDA's kinds: pods of a ScaledJob would name a ConfigMap that is not there.
-    generatorOptions: z.object({ disableNameSuffixHash: z.literal(true) }),
-    configMapGenerator: z.tuple([z.object({ name: z.literal("steplog"), literals: z.array(z.string()) })]),
-  })
-  .parse(parse(read("kustomization.yaml")));
+const pods = podsOf(documents);
+const allPods = [
+  ...pods.map((pod) => ({ ...pod, storage: "volume" as const, known: documents })),
+  ...podsOf(documentsWithBucket).map((pod) => ({ ...pod, storage: "bucket" as const, known: documentsWithBucket })),
+];
 
-const models = {
-  Namespace,
-  PersistentVolumeClaim,
-  Service,
-  Deployment,
-  Job,
-  CronJob,
-  NetworkPolicy,
-  PodDisruptionBudget,
-  ScaledJob,
-  TriggerAuthentication,
-} as const;
-
-const head = z.looseObject({
-  spec: z.unknown().optional(),
-  kind: z.enum(Object.keys(models) as (keyof typeof models)[]),
-  metadata: z.looseObject({ name: z.string() }),
-});
-const documents = kustomization.resources.flatMap((file) =>
-  parseAllDocuments(read(file)).map((document) => {
-    const whole = head.parse(document.toJS());
-    return { file, whole, kind: whole.kind, metadata: whole.metadata, spec: whole.spec };
-  }),
-);
-
-/** What the schema refuses, and fields that it does not know: a validator reads every field that it knows. */
-function problemsOf(whole: z.output<typeof head>): string {
-  const unread = new Set<string>();
-  try {
-    models[whole.kind].prototype.validate.call(watched(whole, whole.kind, unread) as never);
-    return [...unread].map((path) => `unknown field ${path}`).join("; ");
-  } catch (error) {
-    return String(error);
-  }
-}
-
-/** The value, whose fields go off the list when they are read. */
-function watched(value: unknown, path: string, unread: Set<string>): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  const fields = Object.entries(value).map(([key, part]) => [key, watched(part, `${path}.${key}`, unread)] as const);
-  const copy: object = Array.isArray(value) ? fields.map(([, part]) => part) : Object.fromEntries(fields);
-  for (const [key] of fields) unread.add(`${path}.${key}`);
-  return new Proxy(copy, {
-    get(target, key) {
-      unread.delete(`${path}.${String(key)}`);
-      return Reflect.get(target, key) as unknown;
-    },
-  });
-}
-
-describe.each(documents)("$file: $kind $metadata.name", ({ whole }) => {
+describe.each([...documents, ...documentsWithBucket])("$file: $kind $metadata.name", ({ whole }) => {
   test("is one that Kubernetes takes", () => {
     expect(problemsOf(whole)).toBe("");
   });
@@ -122,55 +71,42 @@ test("kustomize finds every file, and no two documents have one name", () => {
   expect(new Set(names).size).toBe(names.length);
 });
 
-// What the pods run
-
-const keyRef = z.object({ name: z.literal("steplog"), key: z.string() });
-const securityContext = z.strictObject({
-  allowPrivilegeEscalation: z.literal(false),
-  readOnlyRootFilesystem: z.literal(true),
-  capabilities: z.strictObject({ drop: z.tuple([z.literal("ALL")]) }),
-});
-const probe = z.looseObject({ httpGet: z.object({ path: z.string(), port: z.enum(["http", "metrics"]) }) }).optional();
-const containerSchema = z.looseObject({
-  image: z.string(),
-  args: z.tuple([z.string()], z.string()),
-  env: z.array(
-    z.union([
-      z.strictObject({ name: z.string(), value: z.string() }),
-      z.strictObject({ name: z.string(), valueFrom: z.object({ secretKeyRef: keyRef }) }),
-    ]),
-  ),
-  ports: z.tuple([z.object({ name: z.enum(["http", "metrics"]), containerPort: z.number() })]).optional(),
-  startupProbe: probe,
-  livenessProbe: probe,
-  readinessProbe: probe,
-  resources: z.object({
-    requests: z.object({ cpu: z.string(), memory: z.string() }),
-    limits: z.looseObject({ memory: z.string() }),
-  }),
-  securityContext,
-  volumeMounts: z.array(z.looseObject({ name: z.string(), mountPath: z.string() })),
-});
-const podSchema = z.looseObject({
-  metadata: z.object({ labels: z.record(z.string(), z.string()) }),
-  spec: z.looseObject({
-    automountServiceAccountToken: z.literal(false),
-    securityContext: z.looseObject({ runAsNonRoot: z.literal(true), runAsUser: z.number(), runAsGroup: z.number() }),
-    containers: z.tuple([containerSchema]),
-    volumes: z.array(z.looseObject({ name: z.string() })),
-  }),
-});
-
-/** The pod templates, wherever a document has one. */
-function templatesIn(value: unknown): unknown[] {
-  if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value as Record<string, unknown>).flatMap(([key, part]) =>
-    key === "template" ? [part] : templatesIn(part),
-  );
+function kubectl(...args: readonly string[]): string | null {
+  try {
+    return execFileSync("kubectl", args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
 }
-const pods = documents.flatMap(({ file, metadata, spec }) =>
-  templatesIn(spec).map((template) => ({ name: `${file} ${metadata.name}`, ...podSchema.parse(template) })),
-);
+
+describe.skipIf(kubectl("version", "--client") === null)("kustomize itself, where kubectl is installed", () => {
+  test.each([
+    ["as they are", "", documents],
+    ["with the bucket", "\ncomponents:\n  - bucket\n", documentsWithBucket],
+  ])("makes what is tested here of the files, %s", (_what, more, expected) => {
+    const copy = mkdtempSync(join(tmpdir(), "steplog-kustomize-"));
+    try {
+      cpSync(folder, copy, { recursive: true });
+      appendFileSync(join(copy, "kustomization.yaml"), more);
+      const made = parseAllDocuments(kubectl("kustomize", copy) ?? "").map((document) => document.toJS() as unknown);
+      for (const { kind, metadata, spec } of expected) {
+        // Its tag and registry are those of kustomization.yaml.
+        const text = JSON.stringify(spec)?.replaceAll(
+          /"image":"(steplog-[\w-]+)"/gu,
+          '"image":"registry.example.com/$1:0.1.0"',
+        );
+        const same = { ...(text !== undefined && { spec: JSON.parse(text) as unknown }) };
+        const named = expect.objectContaining({ name: metadata.name }) as unknown;
+        expect(made).toContainEqual(expect.objectContaining({ kind, metadata: named, ...same }));
+      }
+      // And the settings.
+      expect(made).toHaveLength(expected.length + 1);
+    } finally {
+      rmSync(copy, { recursive: true });
+    }
+  });
+});
 
 test("there is a pod for the gateway, migrations, registration, and workers on processors and GPUs", () => {
   const roles = pods.map(({ metadata }) => metadata.labels["app.kubernetes.io/name"] ?? "");
@@ -179,7 +115,7 @@ test("there is a pod for the gateway, migrations, registration, and workers on p
   expect(pods.map(({ metadata }) => metadata.labels["app.kubernetes.io/part-of"])).toEqual(pods.map(() => "steplog"));
 });
 
-describe.each(pods)("the pod of $name", ({ spec }) => {
+describe.each(allPods)("the pod of $name, with a $storage", ({ spec, storage, known: around }) => {
   const [container] = spec.containers;
 
   test("runs a command that there is, with options that it has", async () => {
@@ -206,7 +142,9 @@ describe.each(pods)("the pod of $name", ({ spec }) => {
 
   test("has settings that the program reads, from the secret that the page describes", () => {
     for (const { name, ...one } of container.env) {
-      expect(Object.keys(variables)).toContain(name);
+      // Amazon's own are read by its library.
+      if (name.startsWith("AWS_")) expect(variables.AWS_REGION.meaning).toContain(`\`${name}\``);
+      else expect(Object.keys(variables)).toContain(name);
       if ("value" in one) {
         expect(String(readVariable(name as VariableName, { [name]: one.value }))).toBe(one.value);
         continue;
@@ -223,12 +161,15 @@ describe.each(pods)("the pod of $name", ({ spec }) => {
     const volumes = spec.volumes.map(({ name }) => name);
     expect(container.volumeMounts.map(({ name }) => name).toSorted()).toEqual(volumes.toSorted());
     const claims = JSON.stringify(spec.volumes).matchAll(/"claimName":"([^"]+)"/gu);
-    const known = documents.filter(({ kind }) => kind === "PersistentVolumeClaim").map(({ metadata }) => metadata.name);
+    const known = around.filter(({ kind }) => kind === "PersistentVolumeClaim").map(({ metadata }) => metadata.name);
     for (const [, claim] of claims) expect(known).toContain(claim);
     const paths = container.volumeMounts.map(({ mountPath }) => mountPath);
     expect(paths).toContain("/data");
-    if (container.args[0] !== "migrate")
-      expect(paths).toEqual(expect.arrayContaining(["/data/storage", "/data/models", "/tmp"]));
+    if (container.args[0] === "migrate") return;
+    expect(paths).toEqual(expect.arrayContaining(["/data/models", "/tmp"]));
+    expect(paths.includes("/data/storage")).toBe(storage === "volume");
+    const names = container.env.map(({ name }) => name);
+    expect(names.includes("AWS_SECRET_ACCESS_KEY")).toBe(storage === "bucket");
   });
 });
 
@@ -237,8 +178,8 @@ function commandsOf(command: Command): Command[] {
 }
 
 test("the settings of all of them are ones that the program takes", () => {
-  const [{ literals }] = kustomization.configMapGenerator;
-  for (const literal of literals) {
+  const generators = [...kustomization.configMapGenerator, ...component.configMapGenerator];
+  for (const literal of generators.flatMap(({ literals }) => literals)) {
     const [name = "", value = ""] = literal.split("=");
     expect(Object.keys(variables)).toContain(name);
     expect(String(readVariable(name as VariableName, { [name]: value }))).toBe(value);
