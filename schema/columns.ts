@@ -1,5 +1,6 @@
 /** Kinds of columns that the tables share. */
-import { customType, text, timestamp } from "drizzle-orm/pg-core";
+import { sql } from "drizzle-orm";
+import { customType, text, timestamp, uuid } from "drizzle-orm/pg-core";
 
 export const bytea = customType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => "bytea" });
 export const instant = (name: string) => timestamp(name, { withTimezone: true, mode: "date" });
@@ -10,3 +11,9 @@ export const expiring = () => ({
   expiryTryAt: instant("expiry_try_at"),
 });
 export const createdAt = () => instant("created_at").notNull().defaultNow();
+
+/** Tells values of another column apart, faster than by comparing them. */
+export const hashOf = (name: string, column: string) =>
+  uuid(name)
+    .notNull()
+    .generatedAlwaysAs(sql`md5(${sql.raw(column)}::text)::uuid`);

@@ -20,7 +20,7 @@ import {
   uuid,
 } from "drizzle-orm/pg-core";
 import type { AdapterShapes } from "./adapter-size.ts";
-import { bytea, createdAt, expiring, instant } from "./columns.ts";
+import { bytea, createdAt, expiring, hashOf, instant } from "./columns.ts";
 import type { InputIssue } from "./errors.ts";
 import type { RunSpeeds } from "./estimate.ts";
 import { ofProject } from "./project-tables.ts";
@@ -318,15 +318,11 @@ export const jobs = pgTable(
     projectId: ofProject(),
     /** Id of what the job is about; schema/jobs.ts names it for each kind. */
     subject: text("subject").notNull(),
-    /** What else the kind wants to know. */
     payload: jsonb("payload").$type<Readonly<Record<string, unknown>>>().notNull().default({}),
     /** Higher first; jobs of one priority are claimed in order of id. */
     priority: integer("priority").notNull().default(0),
     needs: jsonb("needs").$type<Needs>().notNull().default({}),
-    /** Tells kinds of work apart faster than what is needed itself (queue-view.ts). */
-    needsHash: uuid("needs_hash")
-      .notNull()
-      .generatedAlwaysAs(sql`md5(needs::text)::uuid`),
+    needsHash: hashOf("needs_hash", "needs"),
     /** Claims since the last acknowledged progress, without those that ended in a release. */
     attempts: integer("attempts").notNull().default(0),
     /** When it may be claimed again after a failed attempt; null when nothing failed since the last progress. */

@@ -35,7 +35,7 @@ test(
     for (let round = 0; round < 15; round++) {
       const limited = await fill(round);
       const [before, now] = [await rows("queue_depth_before"), await rows("queue_depth")];
-      expect([...now], `of queue ${round}`).toEqual([...before]);
+      expect({ round, rows: [...now] }).toEqual({ round, rows: [...before] });
       for (const row of now) {
         for (const state of ["free", "held", "waiting"] as const) seen[state] += Number(row[state]);
         seen.left += Number((row["left_by"] as unknown[]).length > 0);
@@ -43,17 +43,9 @@ test(
       seen.limited += Number(limited);
     }
     // What all of them have to do with was there.
-    for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThanOrEqual(5);
+    expect(Object.entries(seen).filter(([, count]) => count < 5)).toEqual([]);
   },
 );
-
-test("a queue is told apart by what is needed, however it is written", async () => {
-  await sql`delete from jobs`;
-  await sql`insert into jobs (kind, subject, needs) values
-    ('EVALUATE', gen_random_uuid(), '{"memoryBytes": 16}'), ('EVALUATE', gen_random_uuid(), '{"memoryBytes": 16.0}'), ('EVALUATE', gen_random_uuid(), '{"memoryBytes": 17}')`;
-  const counts = await sql`select free from queue_depth where kind = 'EVALUATE' order by memory_bytes`;
-  expect(counts.map(({ free }) => Number(free))).toEqual([2, 1]);
-});
 
 /** Hours lie between what is past and what is to come, so that no clock decides. @returns whether all runs together are limited */
 async function fill(round: number): Promise<boolean> {
