@@ -2,9 +2,19 @@
 import widthWithin from "fast-string-truncated-width";
 import picocolors from "picocolors";
 
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** Of the terminal on the stream. One that does not know its size, as over a serial line, has 0 of both: then the usual one. */
+export function sizeOf({ columns, rows }: Size): Size {
+  return { columns: columns > 0 ? columns : 80, rows: rows > 0 ? rows : 24 };
+}
+
 /** Columns of the terminal on stdout; without one, as many as a line has. */
 export function terminalWidth(stream: NodeJS.WriteStream = process.stdout): number {
-  return stream.isTTY ? stream.columns : Number.POSITIVE_INFINITY;
+  return stream.isTTY ? sizeOf(stream).columns : Number.POSITIVE_INFINITY;
 }
 
 /** Whether the stream is a terminal in which lines can be drawn over. */
@@ -34,6 +44,17 @@ export function cutTo(text: string, width: number): string {
     if (widthOf(cut) <= width) return cut;
   }
   return "";
+}
+
+/** The parts, with `gap` between those in one line, in as many lines as they need. A part is never broken. */
+export function linesOf(parts: readonly string[], gap: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const part of parts) {
+    const longer = lines.length === 0 ? part : `${lines.at(-1)}${gap}${part}`;
+    if (lines.length > 0 && widthOf(longer) > width) lines.push(part);
+    else lines.splice(-1, 1, longer);
+  }
+  return lines;
 }
 
 /**

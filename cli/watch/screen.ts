@@ -2,18 +2,13 @@
  * A page of lines that is drawn over and over in the same place: the terminal's second screen, which leaves what was there
  * before as it was. Whatever ends the process, the terminal is given back first.
  */
-import { cutTo } from "../terminal.ts";
+import { cutTo, type Size, sizeOf } from "../terminal.ts";
 
 const enter = "\u001b[?1049h\u001b[?25l";
 const leave = "\u001b[?25h\u001b[?1049l";
 const home = "\u001b[H";
 const endOfLine = "\u001b[0m\u001b[K";
 const endOfPage = "\u001b[J";
-
-export interface Size {
-  readonly columns: number;
-  readonly rows: number;
-}
 
 export class Screen {
   readonly #stream: NodeJS.WriteStream;
@@ -32,7 +27,7 @@ export class Screen {
   }
 
   readonly draw = (): void => {
-    const { columns, rows } = this.#stream;
+    const { columns, rows } = sizeOf(this.#stream);
     const lines = this.#view({ columns, rows }).slice(0, rows);
     const page = lines.map((line) => cutTo(line, columns) + endOfLine).join("\n");
     if (page !== this.#drawn) this.#stream.write(home + page + endOfPage);

@@ -5,9 +5,8 @@ import { inWords } from "../measured.ts";
 import type { WatchedRunQuery } from "../operations.ts";
 import { lossInWords, progressInWords, statusInWords } from "../runs-in-words.ts";
 import { shortId } from "../short-ids.ts";
-import { coloursOf, widthOf } from "../terminal.ts";
+import { coloursOf, linesOf, type Size, widthOf } from "../terminal.ts";
 import { plotted, type Point } from "./plot.ts";
-import type { Size } from "./screen.ts";
 
 export type WatchedRun = NonNullable<WatchedRunQuery["fineTune"]>;
 
@@ -20,10 +19,14 @@ export interface Watched {
   readonly lostForS: number | null;
 }
 
-/** At most `rows` lines: the chart takes what the others leave. */
+/** At most `rows` lines: the chart takes what the others leave. Words that are too long for a line go on in the next. */
 export function viewOf(watched: Watched, { columns, rows }: Size, unicode: boolean): string[] {
-  const above = [title(watched.run), stateLine(watched.run, columns, unicode), ...noteLines(watched)];
-  const below = [...measuredLines(watched.run), ...happenedLines(watched), ...footer(watched.run)];
+  const above = [title(watched.run), ...stateLines(watched.run, columns, unicode), ...noteLines(watched, columns)];
+  const below = [
+    ...measuredLines(watched.run, columns),
+    ...happenedLines(watched, columns),
+    ...footer(watched.run, columns),
+  ];
   const height = Math.min(highest, rows - above.length - below.length - 1);
   const chart = chartLines(watched, { columns, rows: height }, unicode);
   return [...above, "", ...chart, ...below].slice(0, rows);
@@ -37,20 +40,23 @@ function title({ name, id, baseModel, dataset }: WatchedRun): string {
 }
 
 /** RUNNING ████░░░ 400/1000 40%   12.3 steps/s   50s left   loss 0.6931 */
-function stateLine(run: WatchedRun, columns: number, unicode: boolean): string {
-  const { progress, estimatedSecondsLeft, loss } = run;
+function stateLines(run: WatchedRun, columns: number, unicode: boolean): string[] {
+  const { progress, estimatedSecondsLeft, queuePosition, loss } = run;
   const words = [
     progressInWords(progress),
     ...(progress.stepsPerSecond === null ? [] : [`${progress.stepsPerSecond.toFixed(1)} steps/s`]),
+    ...(queuePosition === null || queuePosition === 0 ? [] : [`${queuePosition} before it`]),
     ...(estimatedSecondsLeft === null ? [] : [`${formatDuration(estimatedSecondsLeft)} left`]),
     ...(loss === null ? [] : [`loss ${lossInWords(loss)}`]),
     ...(progress.skippedSteps === 0 ? [] : [`${progress.skippedSteps} skipped`]),
-  ].join("   ");
+  ];
   const status = statusInWords(run);
-  const room = Math.min(longestBar, columns - widthOf(status) - words.length - 4);
-  return [status, ...(room < shortestBar ? [] : [bar(progress.fraction, room, unicode)]), words].join("  ");
+  const room = Math.min(longestBar, columns - widthOf(status) - widthOf(words.join(gap)) - 4);
+  if (room < shortestBar) return linesOf([status, ...words], gap, columns);
+  return [[status, bar(progress.fraction, room, unicode), words.join(gap)].join("  ")];
 }
 
+const gap = "   ";
 const [shortestBar, longestBar] = [8, 40];
 
 function bar(fraction: number, width: number, unicode: boolean): string {
@@ -60,13 +66,15 @@ function bar(fraction: number, width: number, unicode: boolean): string {
 }
 
 /** Why nothing moves, if nothing does. */
-function noteLines({ run, lostForS }: Watched): string[] {
+function noteLines({ run, lostForS }: Watched, columns: number): string[] {
   const { yellow } = coloursOf();
   const lost = lostForS === null ? [] : [`No connection to the service for ${formatDuration(lostForS)}. Trying again.`];
   const waits = run.waitingReason === null ? [] : [run.waitingReason];
   const paused = run.status === "PAUSED" ? [`Paused. To go on: steplog resume ${shortId(run.id)}`] : [];
-  return [...lost, ...waits, ...paused].map(yellow);
+  return [...lost, ...waits, ...paused].flatMap((note) => prose(note, columns)).map(yellow);
 }
+
+const prose = (text: string, columns: number) => linesOf(text.split(" "), " ", columns);
 
 function chartLines({ run, losses }: Watched, { columns, rows }: Size, unicode: boolean): string[] {
   const { cyan, magenta, dim } = coloursOf();
@@ -81,7 +89,7 @@ function chartLines({ run, losses }: Watched, { columns, rows }: Size, unicode: 
 /** How many evaluations and checkpoints are shown. */
 const latest = 3;
 
-function measuredLines({ evaluations, bestEvaluation, checkpoints }: WatchedRun): string[] {
+function measuredLines({ evaluations, bestEvaluation, checkpoints }: WatchedRun, columns: number): string[] {
   const { green, dim } = coloursOf();
   const best = (step: number) => (step === bestEvaluation?.step ? `  ${green("best")}` : "");
   const shown = [
@@ -91,13 +99,13 @@ function measuredLines({ evaluations, bestEvaluation, checkpoints }: WatchedRun)
       .map(
         ({ id, step, logBytes }) => `checkpoint  step ${step}  ${shortId(id)}  ${dim(`log ${formatBytes(logBytes)}`)}`,
       ),
-  ];
+  ].flatMap((line) => prose(line, columns));
   return shown.length === 0 ? [] : [...shown, ""];
 }
 
-const happenedLines = ({ happened }: Watched) => (happened === null ? [] : [happened]);
+const happenedLines = ({ happened }: Watched, columns: number) => (happened === null ? [] : prose(happened, columns));
 
-function footer({ status }: WatchedRun): string[] {
+function footer({ status }: WatchedRun, columns: number): string[] {
   const { dim } = coloursOf();
-  return isFinal(status) ? [] : [dim("Ctrl-C ends this view. The run goes on.")];
+  return isFinal(status) ? [] : prose("Ctrl-C ends this view. The run goes on.", columns).map(dim);
 }

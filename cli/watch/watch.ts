@@ -7,9 +7,9 @@ import type { FineTune, FineTuneUpdate, SteplogClient } from "../../client/index
 import { isNote, type Ended } from "../follow.ts";
 import { watchedChart, watchedRun } from "../operations.ts";
 import { print } from "../output.ts";
-import { drawsUnicode } from "../terminal.ts";
+import { drawsUnicode, type Size, sizeOf } from "../terminal.ts";
 import { Losses, mostPoints } from "./losses.ts";
-import { Screen, type Size } from "./screen.ts";
+import { Screen } from "./screen.ts";
 import { type Watched, type WatchedRun, viewOf } from "./view.ts";
 import { runGone } from "../short-ids.ts";
 
@@ -37,7 +37,7 @@ export async function watchRun(client: SteplogClient, { id }: FineTune): Promise
   }
   await state.read();
   // What was on the page last stays on the terminal.
-  for (const line of view({ columns: process.stdout.columns, rows: lastRows })) print(line);
+  for (const line of view({ ...sizeOf(process.stdout), rows: lastRows })) print(line);
   return { outcome: await client.fineTune(id), notes: state.notes };
 }
 

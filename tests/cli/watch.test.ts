@@ -54,7 +54,8 @@ test.runIf(process.platform === "linux")(
     await worker.train(20);
     relay.restore();
     await terminal.shows("40/40 100%");
-    expect(terminal.page()).not.toContain("No connection");
+    // Reading the run may be back before its stream is.
+    await expect.poll(terminal.page, { timeout: 20_000 }).not.toContain("No connection");
 
     await worker.checkpoint();
     await worker.succeed();
@@ -62,6 +63,66 @@ test.runIf(process.platform === "linux")(
     const [, after = ""] = terminal.output().split("\u001b[?1049l");
     expect(stripVTControlCharacters(after)).toMatch(/checkpoint {2}step 40[^]*SUCCEEDED after 40 steps/u);
     expect(terminal.output()).toContain("\u001b[?25h");
+    relay.close();
+  },
+  60_000,
+);
+
+const endings = [
+  [{ status: "FAILED", code: "DIVERGED", message: "The loss is not finite.", issues: [] }, exitCodes.runFailed],
+  [{ status: "FAILED", code: "DATASET_INVALID", message: "Line 3 is no JSON.", issues: [] }, exitCodes.runFailed],
+  [{ status: "CANCELLED" }, exitCodes.runCancelled],
+] as const;
+
+// A terminal that does not know its size has 0 columns and rows.
+test.runIf(process.platform === "linux").each(endings)(
+  "watch gives the terminal back, and what became of the run: %j",
+  async (outcome, code) => {
+    const { id, worker } = await startRun("ends");
+    await worker.train(10);
+    const terminal = await inTerminal(`steplog watch ${id} --url ${server.url}`, { columns: 0, rows: 0 });
+    await terminal.shows("10/40 25%");
+    await server.store.finishFineTune(worker.job, outcome);
+    expect(await terminal.ended).toBe(code);
+    const [, after = ""] = terminal.output().split("\u001b[?1049l");
+    const left = stripVTControlCharacters(after);
+    expect(left).toContain(`${outcome.status} after 10 steps`);
+    if ("message" in outcome) expect(left).toContain(`${outcome.code}: ${outcome.message}`);
+  },
+  60_000,
+);
+
+test.runIf(process.platform === "linux")(
+  "with NO_COLOR, watch draws without colours",
+  async () => {
+    const { id, worker } = await startRun("grey");
+    await worker.train(10);
+    const terminal = await inTerminal(`steplog watch ${id} --url ${server.url}`, { env: { NO_COLOR: "1" } });
+    await terminal.shows("10/40 25%");
+    await worker.succeed();
+    expect(await terminal.ended).toBe(0);
+    // What ends a line takes colours off.
+    expect(terminal.output()).not.toMatch(/\u001b\[[1-9][0-9;]*m/u);
+  },
+  60_000,
+);
+
+test.runIf(process.platform === "linux")(
+  "a run that ended while the connection was lost is shown to its end",
+  async () => {
+    const { id, worker } = await startRun("unheard");
+    await worker.train(10);
+    const relay = await relayTo(server.url);
+    const terminal = await inTerminal(`steplog watch ${id} --url ${relay.url}`);
+    await terminal.shows("10/40 25%");
+    relay.cut();
+    await terminal.shows(/No connection to the service for \d+s\. Trying again\./u);
+    await worker.train(30);
+    await worker.succeed();
+    relay.restore();
+    expect(await terminal.ended).toBe(0);
+    const [, after = ""] = terminal.output().split("\u001b[?1049l");
+    expect(stripVTControlCharacters(after)).toMatch(/SUCCEEDED +█+ +40\/40 100%[^]*SUCCEEDED after 40 steps/u);
     relay.close();
   },
   60_000,
