@@ -1,7 +1,7 @@
 /** Every command prints with --json nothing but JSON, whatever goes wrong, and says what to try. Runs in this process. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError, type Option } from "commander";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { build } from "../../cli/main.ts";
 import { SteplogClient } from "../../client/index.ts";
@@ -91,6 +91,44 @@ test.each(withJson)("$path prints one JSON object for a typo", async ({ path, co
   expect(stderr).toContain("--help describes the usage");
 });
 
+const nonsense = "@";
+const checked = withJson.filter(({ command }) => command.options.some(refusesNonsense));
+
+test.each(checked)("$path prints one JSON object for a value that is none", async ({ path, command }) => {
+  await prepare();
+  for (const { long } of command.options.filter(refusesNonsense)) {
+    const args = [...path, ...requiredBy(command, folder), long ?? "", nonsense, "--json"];
+    const { code, stdout } = await steplogHere(args, env);
+    expect({ long, code, ...errorOf(stdout) }).toMatchObject({
+      long,
+      code: "INVALID_ARGUMENT",
+      message: expect.stringContaining(long ?? "") as string,
+    });
+    expect({ long, code }).toEqual({ long, code: 2 });
+  }
+});
+
+/** Whether commander asks a parser of ours about the value, or knows all values. */
+function refusesNonsense({ parseArg }: Option): boolean {
+  try {
+    parseArg?.(nonsense, undefined);
+    return false;
+  } catch (error) {
+    return error instanceof InvalidArgumentError;
+  }
+}
+
+test("every option that takes a number refuses what is none", () => {
+  const numbers = /<(?:number|seconds|megabytes|tokens|share|days)>/u;
+  const lax = withJson.flatMap(({ path, command }) =>
+    command.options
+      .filter((option) => numbers.test(option.flags) && !refusesNonsense(option))
+      .map(({ flags }) => `${path.join(" ")} ${flags}`),
+  );
+  expect(lax).toEqual([]);
+  expect(checked.length).toBeGreaterThan(15);
+});
+
 async function prepare(): Promise<void> {
   folder = await scratch();
   await mkdir(join(folder, "out"));
@@ -144,7 +182,29 @@ test.each(byRun)("$path of no run says how to list them", async ({ path, command
   });
 });
 
+/** Of what is no run. Some ask whether it is meant before they look: --yes says so. */
+const byName = asked.filter(
+  ({ path, command }) =>
+    path.join(" ") !== "model push" &&
+    command.registeredArguments.some((one) =>
+      /^the (?:sweep|checkpoint|webhook|key|project|alias$)|^(?:its id|name of the model)/u.test(one.description),
+    ),
+);
+
+test.each(byName)("$path of nothing says so", async ({ path, command }) => {
+  await prepare();
+  const yes = command.options.some(({ long }) => long === "--yes") ? ["--yes"] : [];
+  const args = [...path, ...requiredBy(command, folder), ...yes, "--json", "--url", server.url];
+  const { code, stdout } = await steplogHere(args, env);
+  expect({ code, ...errorOf(stdout) }).toMatchObject({
+    code: "NOT_FOUND",
+    message: expect.stringContaining("ffffffffff") as string,
+  });
+  expect(code).toBe(3);
+});
+
 test("there are such commands", () => {
+  expect(byName.length).toBeGreaterThan(10);
   expect(asked.length).toBeGreaterThan(25);
   expect(byRun.length).toBeGreaterThan(8);
 });
