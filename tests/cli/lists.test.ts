@@ -2,14 +2,17 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Command } from "commander";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { build } from "../../cli/main.ts";
 import { SteplogClient } from "../../client/index.ts";
-import { modelRow, testServer, type TestServer } from "../server/harness.ts";
+import { FakeWorker, modelRow, testServer, type TestServer } from "../server/harness.ts";
 import { steplogHere } from "../support/command.ts";
 
 let server: TestServer;
 let folder: string;
 let run: string;
+let webhookUrl: string;
 beforeAll(async () => {
   server = await testServer({ allowPrivateWebhooks: ["localhost"], apiToken: "right" });
   folder = await mkdtemp(join(tmpdir(), "steplog-test-"));
@@ -30,17 +33,35 @@ beforeAll(async () => {
     await client.createEvaluation({ model: { name: "bytes" }, dataset: await dataset(`evaluated ${name}`) });
     await client.query(`mutation { createWebhook(input: { url: "http://localhost:9/${name}" }) { webhook { id } } }`);
   }
-}, 60_000);
+  await measuredRun();
+  const [webhook] = (await listed("ls", "webhooks", "--all"))["webhooks"] as { id: string; url: string }[];
+  webhookUrl = webhook?.url ?? "";
+  for (const _ of names) await clientOf().query(`mutation { testWebhook(id: "${webhook?.id}") { id } }`);
+}, 120_000);
 afterAll(async () => {
   await server.dispose();
   await rm(folder, { recursive: true });
 });
 
+/** The oldest run, with three checkpoints, of each of which weights are made in another form. */
+async function measuredRun(): Promise<void> {
+  const worker = await FakeWorker.claim(server.store);
+  for (let step = 0; step < 3; step++) {
+    await worker.train(1);
+    await worker.checkpoint();
+  }
+  const checkpoints = (await listed("ls", "checkpoints", "run-alpha", "--all"))["checkpoints"] as { id: string }[];
+  for (const { id } of checkpoints)
+    await clientOf().query(`mutation { materialiseCheckpoint(id: "${id}", dtype: FLOAT16) { id } }`);
+}
+
+const listed = async (...args: string[]) => JSON.parse((await command(...args, "--json")).stdout) as Page;
+
 const clientOf = () => new SteplogClient({ url: server.url, token: "right" });
 
 async function fineTune(name: string): Promise<string> {
   const input = { name, baseModel: "bytes", dataset: await dataset(`rows of ${name}`) };
-  return (await clientOf().createFineTune({ ...input, hyperparameters: { steps: 2 } })).id;
+  return (await clientOf().createFineTune({ ...input, hyperparameters: { steps: 3 } })).id;
 }
 
 async function dataset(name: string): Promise<string> {
@@ -56,7 +77,10 @@ const lists: readonly (readonly [args: string, noun: string])[] = [
   ["ls models", "models"],
   ["ls evaluations", "evaluations"],
   ["ls webhooks", "webhooks"],
+  ["ls checkpoints run-alpha", "checkpoints"],
+  ["ls exports run-alpha", "exports"],
   ["webhooks ls", "webhooks"],
+  ["webhooks deliveries WEBHOOK", "deliveries"],
   ["sweeps ls", "sweeps"],
   ["alias list", "aliases"],
   ["keys list", "keys"],
@@ -75,10 +99,18 @@ test.each([
 ])("$args of $where continues by the line it prints, and by the cursor in its JSON", async ({ args, noun, where }) => {
   const env = where === "the service" ? atService : { ...atService, DATABASE_URL: server.databaseUrl };
   const list = async (...more: string[]) =>
-    steplogHere([...args.split(" "), ...more, ...(where === "the service" ? ["--url", server.url] : [])], env);
+    steplogHere(
+      [
+        ...args.replace("WEBHOOK", webhookUrl).split(" "),
+        ...more,
+        ...(where === "the service" ? ["--url", server.url] : []),
+      ],
+      env,
+    );
   const json = async (...more: string[]) => JSON.parse((await list(...more, "--json")).stdout) as Page;
+  const rowsOf = (page: Page) => (page[noun] as { id: string }[]).map((row) => (noun === "deliveries" ? row.id : row));
   const all = await json("--all");
-  const rows = all[noun] as unknown[];
+  const rows = rowsOf(all);
   expect(rows.length).toBeGreaterThan(2);
   expect(all.next).toBeNull();
   // Names are the only cursors of aliases, and nobody counts these.
@@ -86,16 +118,34 @@ test.each([
   expect(all["totalCount"]).toBe(total);
 
   const first = await json("--limit", "2");
-  expect(first[noun]).toEqual(rows.slice(0, 2));
+  expect(rowsOf(first)).toEqual(rows.slice(0, 2));
   const rest = await json("--limit", "1", "--after", first.next ?? "");
-  expect(rest[noun]).toEqual(rows.slice(2, 3));
+  expect(rowsOf(rest)).toEqual(rows.slice(2, 3));
 
   const printed = (await list("--limit", "2")).stdout;
   const [, of, after = ""] =
     /\n2 (?:of (\d+) )?\w+\. The next ones: the same with --after (\S+)\. All of them: --all\n$/u.exec(printed) ?? [];
   expect(of).toBe(total === undefined ? undefined : String(total));
-  expect((await json("--limit", "1", "--after", after))[noun]).toEqual(rows.slice(2, 3));
+  expect(rowsOf(await json("--limit", "1", "--after", after))).toEqual(rows.slice(2, 3));
   expect((await list("--all")).stdout).not.toContain("The next ones");
+});
+
+const leaves = (command: Command): Command[] =>
+  command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
+const wordsOf = (command: Command): string[] => (command.parent ? [...wordsOf(command.parent), command.name()] : []);
+
+test("every command that lists page by page is among these", async () => {
+  const paging = leaves(await build(() => true)).filter(({ options }) =>
+    options.some(({ long }) => long === "--after"),
+  );
+  const names = paging.flatMap((command) => {
+    const [kinds] = command.registeredArguments.map(({ argChoices }) => argChoices);
+    const path = wordsOf(command).join(" ");
+    return (kinds ?? [""]).map((kind) => `${path} ${kind}`.trim());
+  });
+  expect(names.length).toBeGreaterThan(10);
+  const known = (name: string) => name === "audit" || lists.some(([args]) => `${args} `.startsWith(`${name} `));
+  expect(names.filter((name) => !known(name))).toEqual([]);
 });
 
 test.each(["the service", "the database"])("audit of %s continues from the cursor of a line", async (where) => {
