@@ -14,11 +14,10 @@ const withLong = Boolean(process.env["STEPLOG_LONG_TESTS"]);
 
 /** The longest files come first, so that no worker is left with one of them at the end. */
 const longest = [
-  "/process/",
-  "/fuzz/fuzz.long",
-  "/store/outages",
-  "/browser/dashboard",
   "/docs/examples",
+  "/fuzz/fuzz.long",
+  "/process/",
+  "/store/outages",
   "/store/embedded",
   "/cli/hub",
   "/worker/",
@@ -38,8 +37,20 @@ class LongestFirst extends BaseSequencer {
       return (project.name === "compute" ? 100 : 0) + (place === -1 ? longest.length : place);
     };
     // oxlint-disable-next-line unicorn/no-array-sort -- the sequencer's own sort, which returns new files.
-    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+    return inTurns((await super.sort(files)).toSorted((a, b) => rank(a) - rank(b)));
   }
+}
+
+/**
+ * Long files of the page in turn with the others. A browser takes a processor of its own, and others wait for most of their
+ * time: one kind after the other, the processor would be idle first, and then too small for as many browsers as files.
+ */
+function inTurns(files: TestSpecification[]): TestSpecification[] {
+  const isPage = ({ moduleId }: TestSpecification) => /\/browser\/.*\.long\.test\.ts$/u.test(moduleId);
+  const pages = files.filter(isPage);
+  const others = files.filter((file) => !isPage(file));
+  const turns = others.flatMap((file, turn) => [file, ...pages.slice(turn, turn + 1)]);
+  return [...turns, ...pages.slice(others.length)];
 }
 
 export default defineConfig({
