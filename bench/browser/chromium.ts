@@ -34,6 +34,30 @@ function isProgram(path: string): boolean {
 /** This machine as others of its network see it: on plain http, browsers trust a page of this name less than one of localhost. */
 export const lanName = "steplog.lan";
 
+/**
+ * Parts of Chromium that are off. Of two such lists the browser reads the last, so this has what playwright-core's list has
+ * for this system too. The last three load pages that nobody sees for every window, which took more of the processor than
+ * many a test of the page: two for suggestions under the address bar, and a process for the next site.
+ */
+const withoutFeatures = [
+  "AvoidUnnecessaryBeforeUnloadCheckSync",
+  "DestroyProfileOnBrowserClose",
+  "HttpsUpgrades",
+  "HttpsFirstBalancedModeAutoEnable",
+  "LensOverlay",
+  "MediaRouter",
+  "PaintHolding",
+  "ThirdPartyStoragePartitioning",
+  "AvoidCorsURLLoaderRestartOnRedirect",
+  "OptimizationHints",
+  "NetworkTimeServiceQuerying",
+  "AimEnabled",
+  "PreconnectToSearch",
+  "WebUIOmniboxPopup",
+  "WebUIOmniboxAimPopup",
+  "SpareRendererForSitePerProcess",
+];
+
 export async function openBrowser(): Promise<Browser> {
   if (chromiumPath === null) throw new Error(missing ?? "");
   return chromium.launch({
@@ -49,6 +73,7 @@ export async function openBrowser(): Promise<Browser> {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      `--disable-features=${withoutFeatures.join(",")}`,
       `--host-resolver-rules=MAP ${lanName} 127.0.0.1`,
     ],
   });
