@@ -40,6 +40,7 @@ describe("the documentation", () => {
     await page.getByRole("heading", { level: 1 }).waitFor();
     await expectAccessible(page, name);
     await tests.shoot(`docs-${name}-${colorScheme}`, page);
+    await page.emulateMedia({ colorScheme: "light" });
     await expectToFit(page, name, [1280, 780, 390]);
     expect(ownComplaints()).toEqual([]);
     await page.context().close();
